@@ -1,0 +1,80 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// Plugins that are loaded at run time find the plugin API in the program that loads them.
+let exportsSymbols: [LinkerSetting] = [
+  .unsafeFlags(["-Xlinker", "--export-dynamic"], .when(platforms: [.linux]))
+]
+
+let package = Package(
+  name: "tasklog",
+  products: [
+    .library(
+      name: "TaskLogKit", type: .static, targets: ["TaskLogKit", "TaskLogPlugin"]),
+    .library(name: "TaskLogPluginDyn", type: .dynamic, targets: ["TaskLogPlugin"]),
+    .executable(name: "tasklog", targets: ["tasklog"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
+  ],
+  targets: [
+    .systemLibrary(
+      name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
+    .target(
+      name: "Migrations", path: "Migrations", resources: [.embedInCode("v0001_initial.sql")]),
+    .target(name: "CSupport"),
+    .target(name: "TaskLogPlugin"),
+    .target(name: "EventLog", dependencies: ["TaskLogPlugin", "CSQLite", "Migrations"]),
+    .target(name: "Filters", dependencies: ["EventLog", "TaskLogPlugin"]),
+    .target(name: "Scheduling", dependencies: ["TaskLogPlugin"]),
+    .target(name: "Recording", dependencies: ["CSupport", "EventLog", "TaskLogPlugin"]),
+    .target(name: "Querying", dependencies: ["EventLog", "Filters", "TaskLogPlugin"]),
+    .target(name: "Replaying", dependencies: ["EventLog", "TaskLogPlugin"]),
+    .target(name: "BuiltinPlugins", dependencies: ["TaskLogPlugin"]),
+    .target(
+      name: "TaskLogKit",
+      dependencies: [
+        "BuiltinPlugins", "EventLog", "Recording", "Replaying", "Scheduling", "TaskLogPlugin",
+      ]),
+    .executableTarget(
+      name: "tasklog",
+      dependencies: [
+        "BuiltinPlugins", "EventLog", "Filters", "Querying", "Recording", "Replaying",
+        "Scheduling", "TaskLogPlugin",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
+      linkerSettings: exportsSymbols),
+    .executableTarget(
+      name: "tasklog-bench",
+      dependencies: [
+        "BuiltinPlugins", "CSQLite", "EventLog", "Recording", "Replaying", "Scheduling",
+        "TaskLogPlugin",
+      ],
+      path: "Tests/Benchmarks", exclude: ["engine_dask.py"]),
+    .testTarget(
+      name: "TaskLogPluginTests", dependencies: ["TaskLogPlugin"], linkerSettings: exportsSymbols),
+    .testTarget(
+      name: "EventLogTests", dependencies: ["EventLog"], linkerSettings: exportsSymbols),
+    .testTarget(
+      name: "SchedulingTests", dependencies: ["Scheduling", "TaskLogPlugin"],
+      exclude: ["Differential/dask_side.py", "Differential/graphs.json"],
+      linkerSettings: exportsSymbols),
+    .executableTarget(
+      name: "recording-victim",
+      dependencies: ["CSupport", "EventLog", "Recording", "TaskLogPlugin"], path: "Tests/Victim"),
+    .testTarget(
+      name: "RecordingTests", dependencies: ["CSupport", "TaskLogKit", "recording-victim"],
+      linkerSettings: exportsSymbols),
+    .testTarget(
+      name: "QueryingTests", dependencies: ["EventLog", "Filters", "Querying", "TaskLogPlugin"],
+      linkerSettings: exportsSymbols),
+    .testTarget(
+      name: "ReplayingTests", dependencies: ["Replaying", "TaskLogKit"],
+      linkerSettings: exportsSymbols),
+    .testTarget(
+      name: "CommandTests", dependencies: ["Querying", "recording-victim", "tasklog"],
+      exclude: ["Help"],
+      linkerSettings: exportsSymbols),
+  ],
+  swiftLanguageModes: [.v6]
+)

@@ -1,0 +1,18 @@
+import TaskLogPlugin
+
+//===----------------------------------------------------------------------===//
+// BuiltinPlugins: the plugins that come with tasklog.
+//
+// Written as a user would write them: against TaskLogPlugin alone. They run live and in a replay.
+//===----------------------------------------------------------------------===//
+
+public enum BuiltinPlugins {
+  /// Every plugin that can be named on the command line.
+  public static let all: [PluginFactory] = [
+    PluginFactory(
+      name: "counter", summary: "counts the tasks that were run to memory", type: Counter.self),
+    PluginFactory(
+      name: "errors", summary: "lists the tasks that failed, worker by worker",
+      type: ErrorLogger.self),
+  ]
+}

@@ -1,0 +1,57 @@
+/// What can be wrong with a log. Every wording names the file and the way out.
+public enum LogError: Error, Sendable {
+  case missing(path: String)
+  case folderMissing(path: String, folder: String)
+  case isFolder(path: String)
+  case unreadable(path: String, reason: String)
+  case notADatabase(path: String)
+  case empty(path: String)
+  case notATasklog(path: String)
+  case tooNew(path: String, version: Int64, known: Int32)
+  case locked(path: String)
+  case damaged(path: String, reason: String)
+  case cannotWrite(path: String, reason: String)
+  case noRuns(path: String)
+  case unknownRun(path: String, run: String)
+  case ambiguousRun(path: String, run: String, count: Int)
+}
+
+extension LogError: CustomStringConvertible {
+  public var description: String {
+    switch self {
+    case .missing(let path):
+      "\(path): there is no such log; name one with --log or TASKLOG_LOG"
+    case .folderMissing(let path, let folder):
+      "\(path): the folder \(folder) does not exist; create it or name another log"
+    case .isFolder(let path): "\(path): is a folder, not a log; name a file"
+    case .unreadable(let path, let reason): "\(path): cannot be read: \(reason)"
+    case .notADatabase(let path): "\(path): is no SQLite database, so no tasklog log"
+    case .empty(let path): "\(path): is empty; nothing has been recorded into it yet"
+    case .notATasklog(let path): "\(path): is a SQLite database, but no tasklog log"
+    case .tooNew(let path, let version, let known):
+      "\(path): is of format version \(version), this tasklog knows up to \(known); "
+        + "use a newer tasklog"
+    case .locked(let path): "\(path): another process keeps it locked; try again"
+    case .damaged(let path, let reason): "\(path): is damaged: \(reason)"
+    case .cannotWrite(let path, let reason): "\(path): cannot be written: \(reason)"
+    case .noRuns(let path): "\(path): holds no runs yet"
+    case .unknownRun(let path, let run):
+      "\(path): has no run '\(run)'; 'tasklog runs' lists what there is"
+    case .ambiguousRun(let path, let run, let count):
+      "\(path): '\(run)' is the beginning of \(count) run ids; give more of it"
+    }
+  }
+
+  /// What an error of SQLite means for a log.
+  init(_ error: SQLiteError, path: String) {
+    if error.isNotADatabase {
+      self = .notADatabase(path: path)
+    } else if error.isBusy {
+      self = .locked(path: path)
+    } else if error.isCorrupt {
+      self = .damaged(path: path, reason: error.message)
+    } else {
+      self = .unreadable(path: path, reason: error.message)
+    }
+  }
+}

@@ -1,0 +1,119 @@
+import Glibc
+
+/// The lock that a recorder holds as long as it lives, on a file in its own folder beside the log.
+///
+/// The kernel lets go of it when the process dies, however it dies. By it a reader tells a run that
+/// is still going on from one that died. The folder is the place of the recorder's spool.
+public final class RecorderLock {
+  private let descriptor: Int32
+  private let folder: String
+  private let parent: String
+
+  static func parent(ofLog path: String) -> String { path + ".spool" }
+
+  private static func file(log path: String, run: String) -> String {
+    parent(ofLog: path) + "/" + run + "/lock"
+  }
+
+  /// Makes the folder of a run's recorder and takes its lock.
+  ///
+  /// - Throws: `LogError.cannotWrite`.
+  public init(log path: String, run: String) throws {
+    guard Self.isSafe(run) else {
+      throw LogError.cannotWrite(path: path, reason: "'\(run)' cannot be the id of a run")
+    }
+    parent = Self.parent(ofLog: path)
+    folder = parent + "/" + run
+    let file = Self.file(log: path, run: run)
+    var opened: Int32 = -1
+    // A recorder that closes may take the parent folder away between two of these steps.
+    for _ in 0..<100 where opened < 0 {
+      for name in [parent, folder] where mkdir(name, 0o700) != 0 {
+        guard errno == EEXIST || errno == ENOENT else {
+          throw LogError.cannotWrite(path: name, reason: String(cString: strerror(errno)))
+        }
+      }
+      opened = open(file, O_CREAT | O_RDWR | O_CLOEXEC, 0o600)
+    }
+    descriptor = opened
+    guard descriptor >= 0, flock(descriptor, LOCK_EX) == 0 else {
+      throw LogError.cannotWrite(path: file, reason: String(cString: strerror(errno)))
+    }
+  }
+
+  /// Takes the lock that a dead recorder has left behind; nothing when a living one holds it, or
+  /// there is none.
+  public init?(takingOver run: String, log path: String) {
+    guard Self.isSafe(run) else { return nil }
+    parent = Self.parent(ofLog: path)
+    folder = parent + "/" + run
+    descriptor = open(Self.file(log: path, run: run), O_RDWR | O_CLOEXEC | O_NOFOLLOW)
+    guard descriptor >= 0 else { return nil }
+    guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
+      close(descriptor)
+      return nil
+    }
+    // Another one may have recovered it, and removed it, while this one was waiting.
+    var (held, named) = (stat(), stat())
+    guard fstat(descriptor, &held) == 0, stat(folder + "/lock", &named) == 0,
+      held.st_ino == named.st_ino
+    else {
+      close(descriptor)
+      return nil
+    }
+  }
+
+  /// The folder of a run's recorder, where its spool lies; nothing when the id, which may be a
+  /// stranger's, would lead somewhere else.
+  public static func folder(log path: String, run: String) -> String? {
+    isSafe(run) ? parent(ofLog: path) + "/" + run : nil
+  }
+
+  /// The folder that this lock is for.
+  public var path: String { folder }
+
+  /// Leaves the folder where it is when the lock is let go of: there is something to be recovered in
+  /// it.
+  public func leaveFolder() {
+    leavesFolder = true
+  }
+
+  private var leavesFolder = false
+  /// A process that is forked from the owner must not take the owner's folder away.
+  private let owner = getpid()
+
+  deinit {
+    if !leavesFolder, owner == getpid() {
+      unlink(folder + "/lock")
+      rmdir(folder)
+      // Only goes when no other recorder has its folder in it.
+      rmdir(parent)
+    }
+    close(descriptor)
+  }
+
+  /// Whether the recorder of a run is alive. Where that cannot be found out, because the folder is
+  /// another user's, it counts as alive: nobody may call a run dead that goes on.
+  public static func isHeld(log path: String, run: String) -> Bool {
+    guard isSafe(run) else { return false }
+    let descriptor = open(
+      file(log: path, run: run), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)
+    guard descriptor >= 0 else { return errno == EACCES || errno == EMFILE || errno == ENFILE }
+    defer { close(descriptor) }
+    return flock(descriptor, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK
+  }
+
+  /// Whether a run id can be the name of a folder. Ids are read from logs, which may come from a
+  /// stranger: one with a slash in it would lead somewhere else.
+  private static func isSafe(_ run: String) -> Bool {
+    !run.isEmpty
+      && run.utf8.allSatisfy {
+        switch $0 {
+        case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "a")...UInt8(ascii: "z"),
+          UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "-"), UInt8(ascii: "_"):
+          true
+        default: false
+        }
+      }
+  }
+}

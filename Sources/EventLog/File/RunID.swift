@@ -1,0 +1,33 @@
+import Glibc
+
+/// Makes ids of runs: UUIDv7 (RFC 9562, section 5.7), whose text sorts by time.
+public enum RunID {
+  public static func make() -> String {
+    var generator = SystemRandomNumberGenerator()
+    let milliseconds = UInt64(Clock.now() / 1_000_000)
+    let high = milliseconds << 16 | 0x7000 | UInt64.random(in: 0...0xFFF, using: &generator)
+    let low = 0x8000_0000_0000_0000 | UInt64.random(in: 0...(.max >> 2), using: &generator)
+    let digits = hexadecimal(high) + hexadecimal(low)
+    var text = ""
+    for (index, digit) in digits.enumerated() {
+      if [8, 12, 16, 20].contains(index) { text += "-" }
+      text.append(digit)
+    }
+    return text
+  }
+
+  private static func hexadecimal(_ value: UInt64) -> String {
+    let digits = String(value, radix: 16)
+    return String(repeating: "0", count: 16 - digits.count) + digits
+  }
+}
+
+/// The machine's clock.
+public enum Clock {
+  /// Nanoseconds since 1970 UTC.
+  public static func now() -> Int64 {
+    var time = timespec()
+    clock_gettime(CLOCK_REALTIME, &time)
+    return Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)
+  }
+}

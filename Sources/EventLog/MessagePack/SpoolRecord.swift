@@ -1,0 +1,199 @@
+import TaskLogPlugin
+
+/// What a recorder hands over to the thread (or the later process) that writes the log: the content
+/// of a record of the spool, in MessagePack.
+///
+/// An array that begins with its kind:
+/// - `[0, number, kind, id, address, name]`: a source, by its number within the spool;
+/// - `[1, number, sourceSeq, time, hook, key, start, finish, stimulus, worker, taskRun, args,
+///   snapshot]`: an event, `nil` where there is nothing, the snapshot in an array of its own;
+/// - `[2, number, sourceSeq, count, time, reason]`: so many events from this one on are not there;
+/// - `[3, number, index, count, bytes]`: a part of a record that is too long for one.
+///
+/// Hooks and states are their place in `Hook.known` and `State.known`, or their name. Those lists
+/// only ever grow at their ends.
+public enum SpoolRecord: Sendable {
+  case source(number: Int, Source)
+  case event(number: Int, sourceSeq: Int64, Event)
+  case gap(number: Int, sourceSeq: Int64, count: Int64, time: Int64, reason: String)
+  case part(number: Int, index: Int, count: Int, bytes: [UInt8])
+}
+
+extension MessagePackWriter {
+  public mutating func write(source: Source, number: Int) {
+    write(arrayOf: 6)
+    write(Int64(0))
+    write(Int64(number))
+    write(source.kind.rawValue)
+    write(source.id)
+    write(source.address)
+    write(source.name)
+  }
+
+  public mutating func write(_ event: borrowing Event, number: Int, sourceSeq: Int64) {
+    write(arrayOf: 13)
+    write(Int64(1))
+    write(Int64(number))
+    write(sourceSeq)
+    write(event.time)
+    write(event.hook)
+    if let key = event.key { write(key) } else { writeNil() }
+    write(event.start)
+    write(event.finish)
+    write(optional: event.stimulusID)
+    write(optional: event.worker)
+    if let run = event.taskRunID { write(run) } else { writeNil() }
+    if event.args.isEmpty { writeNil() } else { write(event.args) }
+    guard let snapshot = event.snapshot.value else { return writeNil() }
+    write(arrayOf: 1)
+    write(snapshot)
+  }
+
+  public mutating func writeGap(
+    number: Int, sourceSeq: Int64, count: Int64, time: Int64, reason: String
+  ) {
+    write(arrayOf: 6)
+    write(Int64(2))
+    write(Int64(number))
+    write(sourceSeq)
+    write(count)
+    write(time)
+    write(reason)
+  }
+
+  public mutating func writePart(
+    _ bytes: UnsafeRawBufferPointer, index: Int, count: Int, number: Int
+  ) {
+    write(arrayOf: 5)
+    write(Int64(3))
+    write(Int64(number))
+    write(Int64(index))
+    write(Int64(count))
+    write(bytes: Array(bytes))
+  }
+
+  @inline(__always)
+  private mutating func write(optional text: String?) {
+    if let text { write(text) } else { writeNil() }
+  }
+
+  @inline(__always)
+  private mutating func write(_ hook: Hook) {
+    if let place = hook.place { write(Int64(place)) } else { write(hook.name) }
+  }
+
+  @inline(__always)
+  private mutating func write(_ state: State?) {
+    guard let state else { return writeNil() }
+    if let place = state.knownPlace { write(Int64(place)) } else { write(state.name) }
+  }
+}
+
+extension SpoolRecord {
+  /// - Throws: `MessagePackError`.
+  public init(_ bytes: UnsafeRawBufferPointer) throws(MessagePackError) {
+    var reader = MessagePackReader(bytes)
+    let fields = try reader.arrayCount()
+    let kind = try reader.integer()
+    let number = try reader.integer()
+    guard let number = Int(exactly: number), number >= 0 else {
+      throw MessagePackError(offset: 0, reason: "no number of a source")
+    }
+    switch (kind, fields) {
+    case (0, 6...):
+      let kind = try reader.string()
+      let source = Source(
+        kind: Source.Kind(rawValue: kind) ?? .worker, id: try reader.string(),
+        address: try reader.string(), name: try reader.value())
+      self = .source(number: number, source)
+    case (1, 13...):
+      self = .event(number: number, sourceSeq: try reader.integer(), try reader.event())
+    case (2, 6...):
+      self = .gap(
+        number: number, sourceSeq: try reader.integer(), count: try reader.integer(),
+        time: try reader.integer(), reason: try reader.string())
+    case (3, 5...):
+      guard let index = Int(exactly: try reader.integer()),
+        let count = Int(exactly: try reader.integer()), index >= 0, index < count,
+        case .bytes(let bytes) = try reader.value()
+      else { throw MessagePackError(offset: 0, reason: "no part of a record") }
+      self = .part(number: number, index: index, count: count, bytes: bytes)
+    default: throw MessagePackError(offset: 0, reason: "an unknown kind of record")
+    }
+  }
+}
+
+extension MessagePackReader {
+  fileprivate mutating func string() throws(MessagePackError) -> String {
+    String(decoding: try text(), as: UTF8.self)
+  }
+
+  fileprivate mutating func event() throws(MessagePackError) -> Event {
+    let time = try integer()
+    let hook = try isText ? Hook(string()) : Hook.at(integer())
+    var event = Event(hook, time: time)
+    if !takeNil() { event.key = try key() }
+    if !takeNil() { event.start = try state() }
+    if !takeNil() { event.finish = try state() }
+    if !takeNil() { event.stimulusID = try string() }
+    if !takeNil() { event.worker = try string() }
+    if !takeNil() { event.taskRunID = try integer() }
+    if !takeNil() { event.args = Args(try args()) }
+    if !takeNil(), try arrayCount() == 1 { event.snapshot = Snapshot(try value()) }
+    return event
+  }
+
+  private mutating func key() throws(MessagePackError) -> Key {
+    if isText { return Key(text: try string(), typed: "") }
+    guard try arrayCount() == 2 else {
+      throw MessagePackError(offset: position, reason: "no key")
+    }
+    return Key(text: try string(), typed: try string())
+  }
+
+  private mutating func state() throws(MessagePackError) -> State {
+    try isText ? State(string()) : State.at(integer())
+  }
+}
+
+extension State {
+  /// The state at a place; one that this version does not know keeps its number as its name.
+  static func at(_ place: Int64) -> State {
+    known.indices.contains(Int(clamping: place)) ? known[Int(place)] : .other("#\(place)")
+  }
+}
+
+extension Hook {
+  /// The place in `known`.
+  var place: Int? {
+    switch self {
+    case .start: 0
+    case .beforeClose: 1
+    case .close: 2
+    case .restart: 3
+    case .updateGraph: 4
+    case .addWorker: 5
+    case .removeWorker: 6
+    case .addClient: 7
+    case .removeClient: 8
+    case .validWorkersDownscaling: 9
+    case .logEvent: 10
+    case .setup: 11
+    case .teardown: 12
+    case .transition: 13
+    case .attach: 14
+    case .detach: 15
+    case .stimulus: 16
+    case .clientDesiresKeys: 17
+    case .clientReleasesKeys: 18
+    case .addReplica: 19
+    case .removeReplica: 20
+    case .other: nil
+    }
+  }
+
+  /// The hook at a place; one that this version does not know keeps its number as its name.
+  static func at(_ place: Int64) -> Hook {
+    known.indices.contains(Int(clamping: place)) ? known[Int(place)] : .other("#\(place)")
+  }
+}

@@ -1,0 +1,315 @@
+import TaskLogPlugin
+
+/// What an event may have to wait for.
+struct CausalCause: Hashable {
+  enum Kind: Hashable {
+    /// The worker's end of a run of the task, by the number of its stimulus.
+    case workerDone
+    /// The scheduler's → processing, by its run of the task.
+    case processing
+  }
+
+  /// A worker that leaves one of these states has ended its run of the task.
+  static let statesOfRun: [State] = [.executing, .longRunning, .cancelled, .resumed]
+
+  var kind: Kind
+  var key: Int64
+  var number: Int64
+}
+
+/// What `CausalOrder` has to know of an event.
+protocol CausalItem {
+  var seq: Int64 { get }
+  var source: Int64 { get }
+  /// What others may wait for.
+  func given(schedulers: Set<Int64>) -> CausalCause?
+  /// What this one may have to wait for.
+  func cause(schedulers: Set<Int64>) -> CausalCause?
+}
+
+/// Puts the events of a run into causal order.
+///
+/// Within a source `sourceSeq` is the order of happening, and events of one source arrive in it.
+/// Across sources two rules hold: a scheduler's processing → memory (or erred) follows the worker's
+/// event of the same (key, stimulusID), and a worker's first event of a (key, taskRunID) follows the
+/// scheduler's → processing of it. Everything else stays in the order of arrival.
+///
+/// The algorithm: events come in the order of arrival. One whose cause has not been given out, but
+/// waits itself or lies further on in the log, holds its source up: it and what follows from that
+/// source waits. It is looked at again only when that cause is given out. Whether a cause lies
+/// further on is answered from the page at hand, and by a look into the log only when it is not
+/// there; a cause that was lost holds nothing up. What has been given out is remembered as one
+/// number per key, so that memory does not grow with the length of the log. Sources that wait for
+/// each other in a circle would do so for ever: the circle is found when it closes, and the event of
+/// it that arrived first is given out before its cause.
+///
+/// The order does not depend on the size of the pages.
+struct CausalOrder<Item: CausalItem> {
+  private let schedulers: Set<Int64>
+  /// Whether a cause lies behind this seq in the log.
+  private let liesBehind: (CausalCause, Int64) throws -> Bool
+  /// A source that is held up does not make memory grow beyond this many events.
+  private let maximumWaiting: Int
+
+  /// The page at hand, the seq of its last event and of the one that is looked at.
+  private var page: [Item] = []
+  private var pageEnd: Int64 = .min
+  private var position: Int64 = .min
+  /// The causes in the page, with the last place of each; made when the first is asked for, because
+  /// in one process a cause nearly always lies before its effect.
+  private var inPage: [CausalCause: Int64]?
+
+  private var doneByKey = NumberByKey()
+  private var runByKey = NumberByKey()
+
+  /// Events of each source that is held up.
+  private var waiting: [Int64: Queue] = [:]
+  private var waitingCount = 0
+  /// The causes that wait themselves, and in which sources: nearly always one.
+  private var waitingCauses: [CausalCause: [Int64]] = [:]
+  /// The sources that each cause holds up.
+  private var heldUp: [CausalCause: [Int64]] = [:]
+
+  /// How many events were given out before their cause: because too many had to wait, or because
+  /// causes contradict each other.
+  private(set) var forcedCount = 0
+
+  init(
+    schedulers: Set<Int64>, maximumWaiting: Int = 1 << 20,
+    liesBehind: @escaping (CausalCause, Int64) throws -> Bool
+  ) {
+    self.schedulers = schedulers
+    self.maximumWaiting = maximumWaiting
+    self.liesBehind = liesBehind
+  }
+
+  /// Takes a page of events in the order of arrival and gives out what is ready.
+  mutating func add(_ page: [Item], to output: inout [Item]) throws {
+    guard let last = page.last else { return }
+    self.page = page
+    pageEnd = last.seq
+    inPage = nil
+    // Whoever fills pages can use the memory of this one again.
+    defer { self.page = [] }
+    for recorded in page {
+      position = recorded.seq
+      if waitingCount > 0, waiting[recorded.source] != nil {
+        waiting[recorded.source]?.append(recorded)
+        try hasQueued(recorded, &output)
+      } else if let cause = try causeToWaitFor(recorded) {
+        waiting[recorded.source] = Queue(recorded, cause)
+        heldUp[cause, default: []].append(recorded.source)
+        try hasQueued(recorded, &output)
+      } else {
+        try give(recorded, &output)
+      }
+    }
+  }
+
+  /// The log has ended: gives out what still waits, in the order of arrival as far as causes allow.
+  mutating func finish(_ output: inout [Item]) throws {
+    (page, inPage) = ([], [:])
+    (pageEnd, position) = (.max, .max)
+    while waitingCount > 0 { try force(waiting.keys, &output) }
+  }
+
+  /// Whether events have been taken that have not been given out.
+  var isWaiting: Bool { waitingCount > 0 }
+
+  // MARK: - Waiting
+
+  /// Events of a source that is held up, in their order.
+  private struct Queue {
+    private var events: [Item]
+    private var start = 0
+    /// What holds up the first of them; nothing when that has been given out just now.
+    var cause: CausalCause?
+
+    init(_ first: Item, _ cause: CausalCause) {
+      events = [first]
+      self.cause = cause
+    }
+
+    var first: Item? { start < events.count ? events[start] : nil }
+
+    mutating func append(_ recorded: Item) { events.append(recorded) }
+
+    mutating func removeFirst() {
+      start += 1
+      // Each event is moved once at most in the long run.
+      guard start >= 64, start * 2 >= events.count else { return }
+      events.removeFirst(start)
+      start = 0
+    }
+  }
+
+  private mutating func hasQueued(
+    _ recorded: Item, _ output: inout [Item]
+  ) throws {
+    waitingCount += 1
+    let cause = recorded.given(schedulers: schedulers)
+    if let cause { waitingCauses[cause, default: []].append(recorded.source) }
+    // A circle closes where a source begins to wait, or where a cause that others wait for does.
+    try breakCircle(from: recorded.source, &output)
+    if let cause {
+      for source in heldUp[cause] ?? [] { try breakCircle(from: source, &output) }
+    }
+    if waitingCount > maximumWaiting { try force(waiting.keys, &output) }
+  }
+
+  /// Follows who waits for whom. Each source waits for one cause; where that waits itself, it does
+  /// so in one source, or in several, of which any would do: those are no circle yet.
+  private mutating func breakCircle(
+    from source: Int64, _ output: inout [Item]
+  ) throws {
+    var path = [source]
+    while let cause = waiting[path[path.count - 1]]?.cause,
+      let holders = waitingCauses[cause], let next = holders.first,
+      holders.allSatisfy({ $0 == next })
+    {
+      if let place = path.firstIndex(of: next) { return try force(path[place...], &output) }
+      path.append(next)
+    }
+  }
+
+  /// Gives out what arrived first of the events that hold these sources up, cause or no cause.
+  private mutating func force(
+    _ sources: some Sequence<Int64>, _ output: inout [Item]
+  ) throws {
+    let heads = sources.compactMap { source in waiting[source]?.first.map { (source, $0.seq) } }
+    guard let source = heads.min(by: { $0.1 < $1.1 })?.0, let cause = waiting[source]?.cause
+    else { return }
+    heldUp[cause]?.removeAll { $0 == source }
+    if heldUp[cause]?.isEmpty == true { heldUp[cause] = nil }
+    forcedCount += 1
+    if let recorded = take(source) { try give(recorded, thenGoOnWith: source, &output) }
+  }
+
+  /// Takes the first waiting event of a source; the source stays held up.
+  private mutating func take(_ source: Int64) -> Item? {
+    guard let recorded = waiting[source]?.first else { return nil }
+    waiting[source]?.removeFirst()
+    waitingCount -= 1
+    if let cause = recorded.given(schedulers: schedulers), var sources = waitingCauses[cause] {
+      if let place = sources.firstIndex(of: source) { sources.remove(at: place) }
+      waitingCauses[cause] = sources.isEmpty ? nil : sources
+    }
+    return recorded
+  }
+
+  // MARK: - Giving out
+
+  /// Gives out an event, and after it everything that waited for it.
+  private mutating func give(
+    _ recorded: Item, thenGoOnWith source: Int64? = nil,
+    _ output: inout [Item]
+  ) throws {
+    // Sources that may be able to go on; what they give out may let others go on.
+    var ready = giveOne(recorded, &output)
+    if let source { ready.insert(source, at: 0) }
+    var next = 0
+    while next < ready.count {
+      ready += try goOn(ready[next], &output)
+      next += 1
+    }
+  }
+
+  /// Gives out an event and tells which sources waited for it, the one that came first first.
+  private mutating func giveOne(
+    _ recorded: Item, _ output: inout [Item]
+  ) -> [Int64] {
+    output.append(recorded)
+    guard let cause = recorded.given(schedulers: schedulers) else { return [] }
+    switch cause.kind {
+    case .workerDone: doneByKey[cause.key] = cause.number
+    case .processing: runByKey[cause.key] = max(runByKey[cause.key], cause.number)
+    }
+    guard !heldUp.isEmpty, let sources = heldUp.removeValue(forKey: cause) else { return [] }
+    for source in sources { waiting[source]?.cause = nil }
+    return sources.sorted { (waiting[$0]?.first?.seq ?? 0) < (waiting[$1]?.first?.seq ?? 0) }
+  }
+
+  /// Gives out the waiting events of a source up to the next that has to wait. Its first one waits
+  /// no longer for what it waited for.
+  private mutating func goOn(
+    _ source: Int64, _ output: inout [Item]
+  ) throws -> [Int64] {
+    var woken: [Int64] = []
+    while let recorded = waiting[source]?.first {
+      if let cause = try causeToWaitFor(recorded) {
+        waiting[source]?.cause = cause
+        heldUp[cause, default: []].append(source)
+        try breakCircle(from: source, &output)
+        return woken
+      }
+      if let recorded = take(source) { woken += giveOne(recorded, &output) }
+    }
+    waiting[source] = nil
+    return woken
+  }
+
+  // MARK: - Causes
+
+  /// The cause of an event that is still to come.
+  private mutating func causeToWaitFor(_ recorded: Item) throws -> CausalCause? {
+    guard let cause = recorded.cause(schedulers: schedulers) else { return nil }
+    switch cause.kind {
+    case .workerDone:
+      if doneByKey[cause.key] == cause.number { return nil }
+    case .processing:
+      if runByKey[cause.key] >= cause.number { return nil }
+    }
+    return try isToCome(cause) ? cause : nil
+  }
+
+  /// Whether a cause waits, or has not been reached yet. One that was reached and does not wait has
+  /// been given out, whatever else was given out for its key since.
+  private mutating func isToCome(_ cause: CausalCause) throws -> Bool {
+    if waitingCauses[cause] != nil { return true }
+    if let seq = causesInPage()[cause], seq > position { return true }
+    return pageEnd == .max ? false : try liesBehind(cause, pageEnd)
+  }
+
+  private mutating func causesInPage() -> [CausalCause: Int64] {
+    if let inPage { return inPage }
+    var causes: [CausalCause: Int64] = [:]
+    for recorded in page {
+      if let cause = recorded.given(schedulers: schedulers) { causes[cause] = recorded.seq }
+    }
+    inPage = causes
+    return causes
+  }
+}
+
+/// One number for each key, 0 where there is none. Keys have small numbers, given out one by one;
+/// those of a run lie together.
+private struct NumberByKey {
+  private static let pageSize: Int64 = 1 << 12
+  private static let pageLimit: Int64 = 1 << 16
+  private var pages: [ContiguousArray<Int64>] = []
+  /// For numbers that only a damaged log has.
+  private var sparse: [Int64: Int64] = [:]
+
+  subscript(key: Int64) -> Int64 {
+    get {
+      let page = key >> 12
+      if page >= 0, page < Int64(pages.count) {
+        let numbers = pages[Int(page)]
+        return numbers.isEmpty ? 0 : numbers[Int(key & (Self.pageSize - 1))]
+      }
+      return sparse.isEmpty ? 0 : sparse[key] ?? 0
+    }
+    set {
+      let page = key >> 12
+      guard page >= 0, page < Self.pageLimit else {
+        sparse[key] = newValue
+        return
+      }
+      while pages.count <= Int(page) { pages.append([]) }
+      if pages[Int(page)].isEmpty {
+        pages[Int(page)] = ContiguousArray(repeating: 0, count: Int(Self.pageSize))
+      }
+      pages[Int(page)][Int(key & (Self.pageSize - 1))] = newValue
+    }
+  }
+}

@@ -1,0 +1,152 @@
+import TaskLogPlugin
+
+/// Makes events of rows of the table `event`, in two steps: numbers first, and what they stand for
+/// when the event is given out.
+final class EventDecoder {
+  static let columns = """
+    seq, source, source_seq, time, hook, key, start, finish, stimulus, worker, task_run, args, \
+    snapshot
+    """
+
+  /// Events that pointed at something that is not in the file.
+  private(set) var damagedCount = 0
+
+  private let reader: LogReader
+  private let blobs: LogBlobs
+  // One thread reads, and nothing here calls back: the checks of exclusive access cost a tenth of a
+  // replay and could not find anything.
+  @exclusivity(unchecked) private var texts = TextStore()
+  /// Hooks and states are few and have small numbers.
+  @exclusivity(unchecked) private var hooks = FewByNumber<Hook>()
+  @exclusivity(unchecked) private var states = FewByNumber<State>()
+
+  init(reader: LogReader, blobs: LogBlobs) {
+    self.reader = reader
+    self.blobs = blobs
+  }
+
+  /// Begins a page of rows.
+  ///
+  /// - Parameter keepingOlder: rows of earlier pages have still to be made events of.
+  func beginPage(keepingOlder: Bool) {
+    texts.beginPage(keepingOlder: keepingOlder)
+  }
+
+  /// The numbers of a row that was selected with `columns`.
+  ///
+  /// - Parameter isWanted: whether an event will be made of it; else only what the order needs is
+  ///   taken.
+  func row(
+    _ row: Statement, seq: Int64, isScheduler: Bool, isWanted: Bool = true
+  ) throws -> EventRow {
+    var taken = EventRow(
+      seq: seq, source: row.integer(1), sourceSeq: 0, time: 0, hook: row.integer(4),
+      key: row.integer(5), start: row.integer(6), finish: row.integer(7),
+      stimulus: row.integer(8), worker: 0, taskRun: row.integer(10), args: .null,
+      snapshot: .null, role: isWanted ? [] : .isUnwanted)
+    if isWanted {
+      taken.sourceSeq = row.integer(2)
+      taken.time = row.integer(3)
+      taken.worker = row.integer(9)
+      if let args = row.withText(11, { texts.append($0) }) { taken.args = args }
+      if let snapshot = row.withText(12, { texts.append($0) }) { taken.snapshot = snapshot }
+    }
+    if taken.taskRun != 0 || !row.isNull(10) { taken.role.insert(.hasTaskRun) }
+    taken.role.formUnion(try role(taken, isScheduler: isScheduler))
+    return taken
+  }
+
+  /// As `RecordedEvent` says of events.
+  private func role(_ row: EventRow, isScheduler: Bool) throws -> EventRow.Role {
+    guard row.key != 0 else { return [] }
+    if !isScheduler {
+      var role: EventRow.Role = row.taskRun > 0 ? .waitsForProcessing : []
+      if row.finish != 0, row.stimulus != 0, let start = try state(row.start),
+        CausalCause.statesOfRun.contains(start), try hook(row.hook) == .transition
+      {
+        role.insert(.givesWorkerDone)
+      }
+      return role
+    }
+    guard try hook(row.hook) == .transition, let finish = try state(row.finish) else { return [] }
+    if finish == .processing { return row.role.contains(.hasTaskRun) ? .givesProcessing : [] }
+    guard finish == .memory || finish == .erred, row.stimulus != 0,
+      try state(row.start) == .processing
+    else { return [] }
+    return .waitsForWorkerDone
+  }
+
+  /// The event of a row; nothing when its hook is not in the file.
+  func event(_ row: EventRow) throws -> RecordedEvent? {
+    guard let hook = try hook(row.hook) else {
+      damagedCount += 1
+      return nil
+    }
+    let key = try interned(row.key, reader.keys)
+    let stimulusID = try interned(row.stimulus, reader.texts)
+    return RecordedEvent(
+      seq: row.seq, source: row.source, sourceSeq: row.sourceSeq,
+      keyNumber: key == nil ? 0 : row.key, stimulusNumber: stimulusID == nil ? 0 : row.stimulus,
+      event: Event(
+        hook, time: row.time, key: key, start: try knownState(row.start),
+        finish: try knownState(row.finish), stimulusID: stimulusID,
+        worker: try interned(row.worker, reader.texts),
+        taskRunID: row.role.contains(.hasTaskRun) ? row.taskRun : nil,
+        args: texts.text(row.args).map { Args(json: EncodedJSON($0, blobs: blobs)) } ?? .none,
+        snapshot: texts.text(row.snapshot).map { .encoded(EncodedJSON($0, blobs: blobs)) }
+          ?? .none))
+  }
+
+  /// What a number stands for; 0 (NULL) for nothing.
+  private func interned<Element>(
+    _ number: Int64, _ cache: InternCache<Element>
+  ) throws -> Element? {
+    guard number != 0 else { return nil }
+    let element = try cache.element(number)
+    if element == nil { damagedCount += 1 }
+    return element
+  }
+
+  private func hook(_ number: Int64) throws -> Hook? {
+    if let hook = hooks[number] { return hook }
+    guard let name = try reader.texts.element(number) else { return nil }
+    let hook = Hook(name)
+    hooks[number] = hook
+    return hook
+  }
+
+  private func state(_ number: Int64) throws -> State? {
+    guard number != 0 else { return nil }
+    if let state = states[number] { return state }
+    guard let name = try reader.texts.element(number) else { return nil }
+    let state = State(name)
+    states[number] = state
+    return state
+  }
+
+  private func knownState(_ number: Int64) throws -> State? {
+    let state = try state(number)
+    if state == nil, number != 0 { damagedCount += 1 }
+    return state
+  }
+}
+
+/// A few things by their number, which is mostly small.
+private struct FewByNumber<Element> {
+  private var dense = [Element?](repeating: nil, count: 1024)
+  private var sparse: [Int64: Element] = [:]
+
+  subscript(number: Int64) -> Element? {
+    get {
+      if number >= 0, number < 1024 { return dense[Int(number)] }
+      return sparse[number]
+    }
+    set {
+      if number >= 0, number < 1024 {
+        dense[Int(number)] = newValue
+      } else {
+        sparse[number] = newValue
+      }
+    }
+  }
+}

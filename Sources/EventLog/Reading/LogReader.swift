@@ -1,0 +1,286 @@
+import CSQLite
+import Synchronization
+import TaskLogPlugin
+
+/// Reads a log, live or finished, from one thread at a time. Never writes to it.
+public final class LogReader {
+  public let path: String
+  private let connection: Connection
+  private let blobs: LogBlobs
+  let keys: InternCache<Key>
+  let texts: InternCache<String>
+
+  /// - Throws: `LogError`.
+  public init(path: String) throws {
+    self.path = path
+    let connection = try LogFile.openForReading(path)
+    self.connection = connection
+    blobs = LogBlobs(path: path)
+    do {
+      let selectKeys = try connection.prepare(
+        "SELECT id, text, typed FROM key WHERE id >= ? AND id < ?")
+      keys = InternCache { first, end, give in
+        defer { selectKeys.reset() }
+        try selectKeys.bind(1, first)
+        try selectKeys.bind(2, end)
+        while try selectKeys.step() {
+          give(
+            selectKeys.integer(0), Key(text: selectKeys.text(1), typed: selectKeys.text(2)))
+        }
+      }
+      let selectTexts = try connection.prepare("SELECT id, text FROM text WHERE id >= ? AND id < ?")
+      texts = InternCache { first, end, give in
+        defer { selectTexts.reset() }
+        try selectTexts.bind(1, first)
+        try selectTexts.bind(2, end)
+        while try selectTexts.step() { give(selectTexts.integer(0), selectTexts.text(1)) }
+      }
+    } catch {
+      throw LogFile.error(error, path, connection)
+    }
+  }
+
+  /// Rows come in the order that was asked for, unless the file is damaged; then going on from the
+  /// last one would never end.
+  func checkOrder(of number: Int64, after last: Int64) throws {
+    guard number > last else {
+      throw LogError.damaged(path: path, reason: "its events are out of order")
+    }
+  }
+
+  /// Turns what SQLite throws into what it means for this log.
+  func translating<Result>(_ body: () throws -> Result) throws -> Result {
+    do {
+      return try body()
+    } catch let error as SQLiteError {
+      throw LogFile.error(error, path, connection)
+    }
+  }
+
+  // MARK: - Runs
+
+  /// Every run, oldest first.
+  ///
+  /// - Throws: `LogError`.
+  public func runs() throws -> [RunInfo] {
+    try translating {
+      let select = try connection.prepare(
+        """
+        SELECT id, uuid, engine, engine_version, recorder_version, mode, started, ended, end,
+          first_seq, last_seq, metadata,
+          CASE WHEN end IS NULL THEN coalesce((\(RunEnd.timeOfLastEventSQL)), started) END
+        FROM run ORDER BY id
+        """)
+      var runs: [RunInfo] = []
+      while try select.step() { runs.append(run(select)) }
+      return runs
+    }
+  }
+
+  private func run(_ row: Statement) -> RunInfo {
+    let id = row.text(1)
+    var info = RunInfo(
+      number: row.integer(0), id: id, engine: row.text(2), engineVersion: row.text(3),
+      recorderVersion: row.text(4), mode: row.text(5), started: row.integer(6),
+      ended: row.optionalInteger(7), end: .closed, firstSeq: row.optionalInteger(9),
+      lastSeq: row.optionalInteger(10),
+      metadata: (try? JSONReader.value(row.text(11))) ?? .opaque("unreadable"))
+    if let end = row.optionalText(8) {
+      info.end = RunEnd(rawValue: end) ?? .closed
+    } else if RecorderLock.isHeld(log: path, run: id) {
+      info.end = .running
+    } else {
+      info.end = .died
+      info.ended = row.integer(12)
+    }
+    return info
+  }
+
+  /// The runs that a selector names: `latest`, `all`, `#number`, or the beginning of an id.
+  ///
+  /// - Throws: `LogError`.
+  public func runs(matching selector: String) throws -> [RunInfo] {
+    let runs = try runs()
+    guard let latest = runs.last else { throw LogError.noRuns(path: path) }
+    switch selector {
+    case "latest": return [latest]
+    case "all": return runs
+    default: break
+    }
+    let found =
+      selector.hasPrefix("#")
+      ? runs.filter { "#\($0.number)" == selector }
+      : runs.filter { !selector.isEmpty && $0.id.hasPrefix(selector) }
+    guard !found.isEmpty else { throw LogError.unknownRun(path: path, run: selector) }
+    guard found.count == 1 else {
+      throw LogError.ambiguousRun(path: path, run: selector, count: found.count)
+    }
+    return found
+  }
+
+  /// How much a run holds.
+  ///
+  /// - Throws: `LogError`.
+  public func totals(of run: RunInfo) throws -> RunTotals {
+    let missing = try missing(of: run)
+    return try translating {
+      RunTotals(
+        events: try connection.integer("SELECT events FROM run WHERE id = \(run.number)") ?? 0,
+        tasks: try taskCount(of: run),
+        workers: try connection.integer(
+          "SELECT count(*) FROM source WHERE run = \(run.number) AND kind = 'worker'") ?? 0,
+        missing: missing)
+    }
+  }
+
+  /// Events of a run that are known to be missing.
+  ///
+  /// - Throws: `LogError`.
+  public func missing(of run: RunInfo) throws -> Int64 {
+    try translating {
+      try connection.integer(
+        """
+        SELECT coalesce(sum(count), 0) FROM gap
+        WHERE source IN (SELECT id FROM source WHERE run = \(run.number))
+        """) ?? 0
+    }
+  }
+
+  /// The keys of a run. Where its events lie by themselves, the index on the key alone tells them.
+  private func taskCount(of run: RunInfo) throws -> Int64 {
+    guard let first = run.firstSeq, let last = run.lastSeq else { return 0 }
+    let others = try connection.integer(
+      """
+      SELECT count(*) FROM run
+      WHERE id != \(run.number) AND first_seq <= \(last) AND last_seq >= \(first)
+      """)
+    let condition =
+      others == 0
+      ? "seq BETWEEN \(first) AND \(last)"
+      : "source IN (SELECT id FROM source WHERE run = \(run.number))"
+    return try connection.integer(
+      "SELECT count(DISTINCT key) FROM event WHERE key IS NOT NULL AND \(condition)") ?? 0
+  }
+
+  /// The sources of a run, in the order in which they came.
+  ///
+  /// - Throws: `LogError`.
+  public func sources(of run: RunInfo) throws -> [SourceInfo] {
+    try translating {
+      let select = try connection.prepare(
+        "SELECT id, kind, server_id, address, name FROM source WHERE run = ? ORDER BY id")
+      try select.bind(1, run.number)
+      var sources: [SourceInfo] = []
+      while try select.step() {
+        let source = Source(
+          kind: Source.Kind(rawValue: select.text(1)) ?? .worker, id: select.text(2),
+          address: select.text(3),
+          name: (try? JSONReader.value(select.text(4))) ?? .null)
+        sources.append(
+          SourceInfo(number: select.integer(0), run: run.number, source: source))
+      }
+      return sources
+    }
+  }
+
+  // MARK: - Events
+
+  /// The events of a run.
+  ///
+  /// - Parameter wanted: gives out the events of these sources only, by their number in the file. The
+  ///   others are passed over at less cost; they still count for the order.
+  /// - Throws: `LogError`.
+  public func events(
+    of run: RunInfo, order: EventOrder, wanted: Set<Int64>? = nil
+  ) throws -> EventCursor {
+    let sources = try sources(of: run)
+    return try translating {
+      try EventCursor(
+        reader: self, connection: connection, run: run, sources: sources, order: order,
+        wanted: wanted,
+        blobs: blobs)
+    }
+  }
+
+  /// The events of one source, in the order of happening.
+  ///
+  /// - Throws: `LogError`.
+  public func events(of source: SourceInfo) throws -> SourceCursor {
+    try translating {
+      try SourceCursor(
+        reader: self, connection: connection, source: source.number, blobs: blobs)
+    }
+  }
+
+  /// Goes through the events that a filter lets through, in the order of arrival, as rows of text.
+  ///
+  /// - Parameters:
+  ///   - columns: names of columns of the view `events`.
+  ///   - limit: gives at most so many.
+  ///   - give: called with the columns of each.
+  /// - Throws: `LogError`, or what `give` throws.
+  public func rows(
+    matching filter: EventFilter, columns: [String], limit: Int?,
+    give: ([SQLiteValue]) throws -> Void
+  ) throws {
+    try translating {
+      var numbers = try numbers(matching: filter, limit: limit)[...]
+      let list = columns.joined(separator: ", ")
+      let select = try connection.prepare(
+        "SELECT \(list) FROM events WHERE seq IN (SELECT value FROM json_each(?)) ORDER BY seq")
+      var page: [[SQLiteValue]] = []
+      while !numbers.isEmpty {
+        let part = numbers.prefix(Self.rowsAtOnce)
+        numbers.removeFirst(part.count)
+        try select.bind(1, "[" + part.map(String.init).joined(separator: ",") + "]")
+        page.removeAll(keepingCapacity: true)
+        while try select.step() { page.append((0..<Int32(columns.count)).map { select.value($0) }) }
+        // Whoever takes the rows may take long, and must not keep a transaction open meanwhile.
+        select.reset()
+        for row in page { try give(row) }
+      }
+    }
+  }
+
+  private static let rowsAtOnce = 1024
+
+  private func numbers(matching filter: EventFilter, limit: Int?) throws -> [Int64] {
+    let (condition, parameters) = filter.sql()
+    let select = try connection.prepare(
+      "SELECT event.seq FROM event WHERE \(condition) ORDER BY event.seq LIMIT ?")
+    for (index, parameter) in parameters.enumerated() {
+      switch parameter {
+      case .integer(let value): try select.bind(Int32(index + 1), value)
+      case .text(let text): try select.bind(Int32(index + 1), text)
+      default: break
+      }
+    }
+    try select.bind(Int32(parameters.count + 1), limit.map(Int64.init) ?? -1)
+    var numbers: [Int64] = []
+    while try select.step() { numbers.append(select.integer(0)) }
+    return numbers
+  }
+}
+
+/// Finds interned bytes with a connection of its own, so that args can be looked at from any thread.
+final class LogBlobs: BlobSource {
+  private let path: String
+  /// Opened when the first bytes are asked for.
+  private let select = Mutex<Statement?>(nil)
+
+  init(path: String) {
+    self.path = path
+  }
+
+  func blob(hash: String) -> [UInt8]? {
+    select.withLock { select in
+      if select == nil {
+        select = try? LogFile.openForReading(path).prepare("SELECT bytes FROM blob WHERE hash = ?")
+      }
+      guard let select else { return nil }
+      defer { select.reset() }
+      guard (try? select.bind(1, hash)) != nil, (try? select.step()) == true else { return nil }
+      return select.bytes(0)
+    }
+  }
+}

@@ -1,0 +1,49 @@
+import TaskLogPlugin
+
+/// An event as it stands in a log.
+public struct RecordedEvent: Sendable {
+  /// The order of arrival in the file.
+  public var seq: Int64
+  /// The number of its source in the file.
+  public var source: Int64
+  /// The order of happening within its source.
+  public var sourceSeq: Int64
+  /// The number of its key in the file; 0 without one.
+  public var keyNumber: Int64
+  /// The number of its stimulus in the file; 0 without one.
+  public var stimulusNumber: Int64
+  public var event: Event
+}
+
+/// In which order events are read.
+public enum EventOrder: Sendable {
+  /// As they came into the file.
+  case arrival
+  /// Cause before effect; see `CausalOrder`.
+  case causal
+}
+
+extension RecordedEvent: CausalItem {
+  func given(schedulers: Set<Int64>) -> CausalCause? {
+    guard event.hook == .transition, keyNumber != 0, let finish = event.finish else { return nil }
+    if schedulers.contains(source) {
+      guard finish == .processing, let run = event.taskRunID else { return nil }
+      return CausalCause(kind: .processing, key: keyNumber, number: run)
+    }
+    guard let start = event.start, CausalCause.statesOfRun.contains(start), stimulusNumber != 0
+    else { return nil }
+    return CausalCause(kind: .workerDone, key: keyNumber, number: stimulusNumber)
+  }
+
+  func cause(schedulers: Set<Int64>) -> CausalCause? {
+    guard keyNumber != 0 else { return nil }
+    if schedulers.contains(source) {
+      guard event.hook == .transition, event.start == .processing,
+        event.finish == .memory || event.finish == .erred, stimulusNumber != 0
+      else { return nil }
+      return CausalCause(kind: .workerDone, key: keyNumber, number: stimulusNumber)
+    }
+    guard let run = event.taskRunID, run > 0 else { return nil }
+    return CausalCause(kind: .processing, key: keyNumber, number: run)
+  }
+}

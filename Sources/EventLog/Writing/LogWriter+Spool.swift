@@ -1,0 +1,123 @@
+import CSQLite
+import TaskLogPlugin
+
+/// What a recorder's spool needs of the log.
+extension LogWriter {
+  /// A source as far as it is in the log.
+  public struct SourceProgress: Sendable {
+    /// The number in the file.
+    public var id: Int64
+    /// The number of its last event that is in the log or written down as missing.
+    public var lastSourceSeq: Int64
+
+    public init(id: Int64, lastSourceSeq: Int64) {
+      self.id = id
+      self.lastSourceSeq = lastSourceSeq
+    }
+  }
+
+  /// A run that no recorder has ended.
+  public struct OpenRun: Sendable {
+    public var number: Int64
+    public var id: String
+    /// Up to where its spool is in the log.
+    public var spoolPosition: Int64?
+  }
+
+  /// The runs that have no end.
+  ///
+  /// - Throws: `SQLiteError`.
+  public func openRuns() throws -> [OpenRun] {
+    let select = try connection.prepare(
+      "SELECT id, uuid, spool_position FROM run WHERE end IS NULL ORDER BY id")
+    var runs: [OpenRun] = []
+    while try select.step() {
+      runs.append(
+        OpenRun(
+          number: select.integer(0), id: select.text(1),
+          spoolPosition: select.optionalInteger(2)))
+    }
+    return runs
+  }
+
+  /// The number of a run in the file, whether it has ended or not.
+  ///
+  /// - Throws: `SQLiteError`.
+  public func run(id: String) throws -> OpenRun? {
+    let select = try connection.prepare("SELECT id, uuid, spool_position FROM run WHERE uuid = ?")
+    try select.bind(1, id)
+    guard try select.step() else { return nil }
+    return OpenRun(
+      number: select.integer(0), id: select.text(1), spoolPosition: select.optionalInteger(2))
+  }
+
+  /// Notes up to where a run's spool is in the log; inside the transaction that put it there.
+  public func setSpoolPosition(run: Int64, _ position: Int64?) throws {
+    let update = try connection.prepare("UPDATE run SET spool_position = ? WHERE id = ?")
+    try update.bind(1, position)
+    try update.bind(2, run)
+    try update.run()
+  }
+
+  /// The sources of a run by their number within its spool.
+  ///
+  /// - Throws: `SQLiteError`.
+  public func sources(ofRun run: Int64) throws -> [Int: SourceProgress] {
+    let select = try connection.prepare(
+      """
+      SELECT number, id, max(
+        coalesce((SELECT max(source_seq) FROM event WHERE source = source.id), 0),
+        coalesce((SELECT max(source_seq + count - 1) FROM gap WHERE source = source.id), 0))
+      FROM source WHERE run = ? AND number IS NOT NULL
+      """)
+    try select.bind(1, run)
+    var sources: [Int: SourceProgress] = [:]
+    while try select.step() {
+      sources[Int(select.integer(0))] = SourceProgress(
+        id: select.integer(1), lastSourceSeq: select.integer(2))
+    }
+    return sources
+  }
+
+  /// How many events of a run are in the log, and how many are known to be missing.
+  ///
+  /// - Throws: `SQLiteError`.
+  public func counts(ofRun run: Int64) throws -> (events: Int64, missing: Int64) {
+    let events = try connection.integer("SELECT events FROM run WHERE id = \(run)") ?? 0
+    let missing = try connection.integer(
+      """
+      SELECT coalesce(sum(count), 0) FROM gap
+      WHERE source IN (SELECT id FROM source WHERE run = \(run))
+      """)
+    return (events, missing ?? 0)
+  }
+
+  /// Notes that a run has died, at the time of its last event; inside a transaction.
+  public func endAsDied(run: Int64) throws {
+    let update = try connection.prepare(
+      """
+      UPDATE run SET end = 'died', spool_position = NULL,
+        ended = coalesce((\(RunEnd.timeOfLastEventSQL)), started)
+      WHERE id = ? AND end IS NULL
+      """)
+    try update.bind(1, run)
+    try update.run()
+  }
+
+  /// Runs a body in a transaction whose commit is on the disk when this returns:
+  /// https://sqlite.org/pragma.html#pragma_synchronous
+  ///
+  /// - Throws: as `transaction`.
+  public func syncedTransaction<Result>(_ body: () throws -> Result) throws -> Result {
+    try connection.execute("PRAGMA synchronous = FULL")
+    defer { try? connection.execute("PRAGMA synchronous = NORMAL") }
+    return try transaction(body)
+  }
+
+  /// Makes the write-ahead log start anew, so that it does not grow for ever below readers that
+  /// never stop: each of them reads in short transactions, and this waits for those.
+  /// https://sqlite.org/wal.html#avoiding_excessively_large_wal_files
+  public func restartWAL() {
+    sqlite3_wal_checkpoint_v2(connection.handle, nil, SQLITE_CHECKPOINT_RESTART, nil, nil)
+  }
+}

@@ -1,0 +1,120 @@
+import EventLog
+import TaskLogPlugin
+
+//===----------------------------------------------------------------------===//
+// Filters: from what a user types to which events are meant.
+//
+// What it may import: TaskLogPlugin, EventLog. Nothing from Foundation.
+//===----------------------------------------------------------------------===//
+
+/// What can be wrong with a filter. Every wording names the option and the way out.
+public enum FilterError: Error, Sendable, CustomStringConvertible {
+  case unknownState(String, option: String)
+  case badTime(String, option: String)
+
+  public var description: String {
+    switch self {
+    case .unknownState(let name, let option):
+      "\(option) \(Self.word(name)): there is no such state; states are "
+        + State.known.map(\.name).joined(separator: ", ")
+    case .badTime(let text, let option):
+      "\(option) \(Self.word(text)): no time; write 2026-01-31T12:00:00, 2026-01-31, or -10m (s, m, h, d)"
+    }
+  }
+
+  private static func word(_ text: String) -> String { text.isEmpty ? "''" : text }
+}
+
+/// Reads the values of filter options.
+public enum FilterText {
+  /// The names of states that a text means. `error` and `erred` are accepted for each other, because
+  /// a task that fails is `error` on its worker and `erred` on the scheduler.
+  ///
+  /// - Throws: `FilterError.unknownState`.
+  public static func states(_ name: String, option: String) throws -> [String] {
+    switch name {
+    case "error", "erred": return ["error", "erred"]
+    default:
+      if case .other = State(name) { throw FilterError.unknownState(name, option: option) }
+      return [name]
+    }
+  }
+
+  /// The moment that a text means, in nanoseconds since 1970 UTC: a date, a date and a time (UTC), or
+  /// so long before now.
+  ///
+  /// - Parameter isEnd: means the end of a fraction of a second as far as its digits tell, so that a
+  ///   time that was shown with microseconds covers what it was shown for.
+  /// - Throws: `FilterError.badTime`.
+  public static func time(
+    _ text: String, option: String, now: Int64, isEnd: Bool = false
+  ) throws -> Int64 {
+    if let time = relative(text, now: now) ?? absolute(text, isEnd: isEnd) { return time }
+    throw FilterError.badTime(text, option: option)
+  }
+
+  /// `-10m`: seconds, minutes, hours or days before now.
+  private static func relative(_ text: String, now: Int64) -> Int64? {
+    guard text.hasPrefix("-"), let unit = text.last else { return nil }
+    let seconds: Double? =
+      switch unit {
+      case "s": 1
+      case "m": 60
+      case "h": 3600
+      case "d": 86400
+      default: nil
+      }
+    guard let seconds, let count = Double(text.dropFirst().dropLast()), count >= 0, count < 1e6
+    else { return nil }
+    return now - Int64(count * seconds * 1e9)
+  }
+
+  /// `2026-01-31`, `2026-01-31T12:00`, `2026-01-31 12:00:00.5Z`.
+  private static func absolute(_ text: String, isEnd: Bool) -> Int64? {
+    var text = text[...]
+    if text.last == "Z" { text.removeLast() }
+    let halves = text.split(omittingEmptySubsequences: false) { $0 == "T" || $0 == " " }
+    let date = halves[0].split(separator: "-", omittingEmptySubsequences: false).map { Int64($0) }
+    guard halves.count <= 2, date.count == 3, let year = date[0], let month = date[1],
+      let day = date[2], (1970...2200).contains(year), (1...12).contains(month),
+      (1...31).contains(day),
+      days(year, month, day) < days(month == 12 ? year + 1 : year, month % 12 + 1, 1)
+    else { return nil }
+    var nanoseconds = days(year, month, day) * 86_400_000_000_000
+    guard halves.count == 2 else { return nanoseconds }
+    let clock = halves[1].split(separator: ":", omittingEmptySubsequences: false)
+    guard (2...3).contains(clock.count), let hour = Int64(clock[0]), let minute = Int64(clock[1]),
+      (0...23).contains(hour), (0...59).contains(minute)
+    else { return nil }
+    nanoseconds += (hour * 3600 + minute * 60) * 1_000_000_000
+    if clock.count == 3 {
+      guard let rest = seconds(clock[2], isEnd: isEnd) else { return nil }
+      nanoseconds += rest
+    }
+    return nanoseconds
+  }
+
+  /// `05`, `05.25`: exact, which a floating point number would not be.
+  private static func seconds(_ text: Substring, isEnd: Bool) -> Int64? {
+    let parts = text.split(separator: ".", omittingEmptySubsequences: false)
+    guard let whole = parts.first.flatMap({ Int64($0) }), (0..<61).contains(whole) else {
+      return nil
+    }
+    guard parts.count > 1 else { return whole * 1_000_000_000 }
+    let digits = parts[1]
+    guard parts.count == 2, (1...9).contains(digits.utf8.count), let fraction = Int64(digits),
+      digits.utf8.allSatisfy({ (0x30...0x39).contains($0) })
+    else { return nil }
+    let unit = (digits.utf8.count..<9).reduce(Int64(1)) { product, _ in product * 10 }
+    return whole * 1_000_000_000 + fraction * unit + (isEnd ? unit - 1 : 0)
+  }
+
+  /// Days since 1970-01-01 in the Gregorian calendar.
+  private static func days(_ year: Int64, _ month: Int64, _ day: Int64) -> Int64 {
+    let shifted = month <= 2 ? year - 1 : year
+    let era = shifted / 400
+    let yearOfEra = shifted - era * 400
+    let dayOfYear = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1
+    return era * 146_097 + yearOfEra * 365 + yearOfEra / 4 - yearOfEra / 100 + dayOfYear - 719_468
+  }
+}

@@ -1,0 +1,177 @@
+import EventLog
+
+/// Writes rows as a table for people.
+///
+/// Widths come from the first rows. On a terminal the table fits its width, see `TableLayout`, and
+/// states that matter have colours; elsewhere nothing is cut, and a later cell that is wider sticks
+/// out.
+struct TableWriter: RowWriter {
+  private static let rowsToMeasure = 1000
+  private static let widestCell = 60
+
+  private struct Cell {
+    var text: String
+    var width: Int
+    var isNumber: Bool
+
+    init(_ text: String, isNumber: Bool = false) {
+      self.text = text
+      width = Printable.width(text)
+      self.isNumber = isNumber
+    }
+  }
+
+  private let output: TextOutput
+  private let terminal: Terminal?
+  private var columns: [Column] = []
+  private var waiting: [[Cell]] = []
+  private var isMeasured = false
+  /// The columns that are shown, by their place, and how wide.
+  private var shown: [Int] = []
+  private var widths: [Int] = []
+  private var isPartial = false
+  /// Columns of numbers are flush right.
+  private var isRight: [Bool] = []
+  /// The day that all times of a column are of, as far as measured; it is left out.
+  private var days: [Int: Substring] = [:]
+
+  init(output: @escaping TextOutput, terminal: Terminal?) {
+    self.output = output
+    self.terminal = terminal
+  }
+
+  mutating func start(_ columns: [Column]) {
+    self.columns = columns
+  }
+
+  mutating func row(_ values: [SQLiteValue]) {
+    let cells = zip(columns, values).map { Self.cell($1, $0) }
+    if isMeasured {
+      write(withoutDay(cells))
+    } else {
+      waiting.append(cells)
+      if waiting.count == Self.rowsToMeasure { measure() }
+    }
+  }
+
+  mutating func finish() {
+    if !isMeasured { measure() }
+  }
+
+  // MARK: - Layout
+
+  private mutating func measure() {
+    isMeasured = true
+    for index in columns.indices where columns[index].kind == .time {
+      let found = Set(waiting.map { Self.day($0[index].text) })
+      if found.count == 1, let day = found.first { days[index] = day }
+    }
+    waiting = waiting.map(withoutDay)
+    let headers = columns.map { Cell(Printable.text($0.name)) }
+    let natural = columns.indices.map { index in
+      waiting.reduce(headers[index].width) { max($0, $1[index].width) }
+    }
+    isRight = columns.indices.map { index in
+      let cells = waiting.lazy.map { $0[index] }.filter { !$0.text.isEmpty }
+      return !cells.isEmpty && cells.allSatisfy(\.isNumber)
+    }
+    shown = Array(columns.indices)
+    widths = natural
+    if let terminal {
+      let measures = columns.indices.map { index in
+        let column = columns[index]
+        let natural = column.kind == .json ? natural[index] : min(natural[index], Self.widestCell)
+        // Half a number is a wrong number.
+        return TableLayout.Measure(
+          natural: natural, least: isRight[index] ? natural : column.leastWidth, rank: column.rank)
+      }
+      let layout = TableLayout(measures, available: terminal.columns)
+      (shown, widths, isPartial) = (layout.shown, layout.widths, layout.isPartial)
+    }
+    write(headers, isHeader: true)
+    for cells in waiting { write(cells) }
+    waiting = []
+  }
+
+  private static func cell(_ value: SQLiteValue, _ column: Column) -> Cell {
+    switch value {
+    case .integer(let number): return Cell(String(number), isNumber: true)
+    case .real(let number): return Cell(short(number), isNumber: true)
+    default: break
+    }
+    let text = Printable.text(value.plainText)
+    guard column.kind == .date, day(text) != nil else { return Cell(text) }
+    return Cell(String(text.prefix(19)).replacing("T", with: " "))
+  }
+
+  /// The day of a time in ISO 8601, nothing of any other text.
+  private static func day(_ text: String) -> Substring? {
+    let bytes = Array(text.utf8.prefix(20))
+    guard bytes.count == 20, bytes[10] == UInt8(ascii: "T"), bytes[13] == UInt8(ascii: ":") else {
+      return nil
+    }
+    return text.prefix(10)
+  }
+
+  private func withoutDay(_ cells: [Cell]) -> [Cell] {
+    var cells = cells
+    for (index, day) in days where Self.day(cells[index].text) == day {
+      let text = cells[index].text.dropFirst(11)
+      cells[index] = Cell(String(text.hasSuffix("Z") ? text.dropLast() : text))
+    }
+    return cells
+  }
+
+  /// Microseconds are enough for people.
+  private static func short(_ number: Double) -> String {
+    guard number.magnitude >= 1e-4, number.magnitude < 1e12 else { return number.description }
+    return ((number * 1e6).rounded() / 1e6).description
+  }
+
+  // MARK: - Lines
+
+  private func write(_ cells: [Cell], isHeader: Bool = false) {
+    var line = ""
+    // Spaces wait for something that follows them.
+    var spaces = 0
+    for (place, index) in shown.enumerated() {
+      let cell = fit(cells[index], widths[place], columns[index])
+      let padding = max(0, widths[place] - cell.width)
+      if isRight[index] { spaces += padding }
+      if cell.width > 0 {
+        line += String(repeating: " ", count: spaces) + colour(cell.text, columns[index], isHeader)
+        spaces = 0
+      }
+      if !isRight[index] { spaces += padding }
+      spaces += TableLayout.gap
+    }
+    if isHeader, isPartial { line += String(repeating: " ", count: spaces) + "…" }
+    output(Array((line + "\n").utf8))
+  }
+
+  /// Cuts a cell where a terminal has no room for it. The end of an address says most.
+  private func fit(_ cell: Cell, _ width: Int, _ column: Column) -> Cell {
+    guard terminal != nil, cell.width > width else { return cell }
+    var kept: [Character] = []
+    var used = 1
+    let fromEnd = column.kind == .address
+    for character in fromEnd ? Array(cell.text.reversed()) : Array(cell.text) {
+      used += Printable.width(character)
+      if used > width { break }
+      kept.append(character)
+    }
+    return Cell(fromEnd ? "…" + String(kept.reversed()) : String(kept) + "…")
+  }
+
+  private func colour(_ text: String, _ column: Column, _ isHeader: Bool) -> String {
+    guard terminal?.hasColours == true else { return text }
+    if isHeader { return "\u{1B}[1m\(text)\u{1B}[0m" }
+    guard column.kind == .state else { return text }
+    switch text {
+    case "erred", "error", "died": return "\u{1B}[31m\(text)\u{1B}[0m"
+    case "memory", "closed": return "\u{1B}[32m\(text)\u{1B}[0m"
+    case "processing", "executing", "long-running", "running": return "\u{1B}[33m\(text)\u{1B}[0m"
+    default: return text
+    }
+  }
+}

@@ -1,0 +1,179 @@
+import CSupport
+import EventLog
+import Glibc
+import Synchronization
+import TaskLogPlugin
+
+/// Records a scheduler and all of its workers into a log.
+///
+///     let cluster = try await LocalCluster(recorder: Recorder(log: "tasklog.db"))
+///
+/// An event whose hook has returned is in the spool beside the log: the death of the process does not
+/// lose it. With `TASKLOG_DISABLED=1` in the environment a recorder does nothing.
+public final class Recorder: RecordingPlugin {
+  public struct Options: Sendable {
+    /// What happens when the spool has reached its limit.
+    public enum Overflow: Sendable {
+      /// Events are dropped and counted as a gap.
+      case drop
+      /// The caller waits until there is room.
+      case wait
+    }
+
+    /// At most so many bytes lie in the spool. By default the smaller of 4 GiB and a quarter of the
+    /// disk's free space.
+    public var spoolLimit: Int?
+    public var overflow = Overflow.drop
+    /// The spool is made of files of this size, in bytes.
+    public var segmentSize = 4 << 20
+    /// How long the writing thread waits when there is nothing to do, in microseconds.
+    public var pauseMicroseconds: UInt32 = 5_000
+    /// A loss of power costs at most what was recorded in so many seconds.
+    public var syncSeconds: Double = 1
+    /// How long the end of a recording may take when the log cannot be written.
+    public var closeSeconds: Double = 10
+    /// The engine that is recorded.
+    public var engine = "tasklog"
+    public var engineVersion = taskLogVersion
+    public var metadata: Value = .dict([])
+    /// Where problems are told. By default the standard error.
+    public var problem: @Sendable (String) -> Void = { Recorder.complain($0) }
+
+    public init() {}
+  }
+
+  private struct Channels {
+    var all: [SpoolChannel] = []
+  }
+
+  /// The id of the run that is recorded.
+  public let runID = RunID.make()
+  public let log: String
+  private let problem: @Sendable (String) -> Void
+  private let waits: Bool
+  /// Nothing when recording is disabled.
+  private let spool: Spool?
+  private let drainer: Drainer?
+  private let channels = Mutex(Channels())
+  private let isOpen = OpenFlag()
+  private let isFinished = Mutex(false)
+  private let generation = ForkGuard.generation
+
+  /// Opens a log (makes it where there is none), recovers what dead recorders have left in it,
+  /// begins a run and starts the thread that writes.
+  ///
+  /// - Throws: `LogError` when there is no way to write the log. A host that wants to run without
+  ///   being recorded then goes on without a recorder.
+  public init(log: String, options: Options = Options()) throws {
+    self.log = log
+    problem = options.problem
+    waits = options.overflow == .wait
+    guard !Self.isDisabled else {
+      spool = nil
+      drainer = nil
+      return
+    }
+    let writer = try LogWriter(path: log)
+    let lock = try RecorderLock(log: log, run: runID)
+    do {
+      for recovered in try Recovery.recover(writer) where recovered.events > 0 {
+        options.problem(
+          "tasklog: recovered \(recovered.events) events of run \(recovered.run), which died")
+      }
+      let header = RunHeader(
+        id: runID, engine: options.engine, engineVersion: options.engineVersion,
+        recorderVersion: taskLogVersion, mode: "full", started: Clock.now(),
+        metadata: options.metadata)
+      let run = try writer.transaction { try writer.add(header) }
+      let spool = try Spool(
+        folder: lock.path, segmentSize: max(4096, options.segmentSize),
+        limit: options.spoolLimit ?? Self.defaultLimit(log))
+      self.spool = spool
+      let drainer = Drainer(
+        writer: writer, run: run, spool: spool, lock: lock,
+        settings: .init(
+          pauseMicroseconds: options.pauseMicroseconds,
+          syncNanoseconds: Int64(options.syncSeconds * 1e9),
+          closeNanoseconds: Int64(options.closeSeconds * 1e9), problem: options.problem)
+      ) {
+        var last: [Int: Int64] = [:]
+        for number in 0..<SpoolLayout.slotsInControl {
+          guard let slot = spool.slot(of: number) else { break }
+          let value = Int64(bitPattern: tl_load_acquire(slot))
+          if value > 0 { last[number] = value }
+        }
+        return last
+      }
+      try drainer.start()
+      self.drainer = drainer
+    } catch let error as SQLiteError {
+      throw LogError.cannotWrite(path: log, reason: error.message)
+    } catch let error as SpoolError {
+      throw LogError.cannotWrite(path: log, reason: error.description)
+    }
+  }
+
+  public static var isDisabled: Bool {
+    guard let value = getenv("TASKLOG_DISABLED") else { return false }
+    return String(cString: value) == "1"
+  }
+
+  private static func defaultLimit(_ log: String) -> Int {
+    var status = statvfs()
+    let most = 4 << 30
+    guard statvfs(log, &status) == 0 else { return most }
+    let free = Int(
+      clamping: UInt64(status.f_bavail).multipliedReportingOverflow(
+        by: UInt64(status.f_frsize)
+      ).partialValue)
+    return max(16 << 20, min(most, free / 4))
+  }
+
+  static func complain(_ message: String) {
+    let line = Array((message + "\n").utf8)
+    _ = line.withUnsafeBytes { write(STDERR_FILENO, $0.baseAddress, $0.count) }
+  }
+
+  public func channel(for source: Source) -> any EventChannel {
+    guard let spool else { return DisabledChannel() }
+    let isOpen = isOpen
+    return channels.withLock { channels in
+      let channel = SpoolChannel(
+        number: channels.all.count, source: source, spool: spool, waits: waits
+      ) { isOpen.value }
+      channels.all.append(channel)
+      return channel
+    }
+  }
+
+  /// Writes out what is left and ends the run in the log. Blocks until that is done.
+  public func finish() async {
+    close()
+  }
+
+  /// The same for hosts without Swift Concurrency.
+  public func close() {
+    let isFirst = isFinished.withLock { finished in
+      defer { finished = true }
+      return !finished
+    }
+    // In the child of a fork there is no thread that writes; the recording is the parent's.
+    guard isFirst, generation == ForkGuard.generation else { return }
+    isOpen.close()
+    guard let message = drainer?.finish() else { return }
+    problem("tasklog: \(message)")
+  }
+}
+
+/// Whether events are taken in; read for each of them.
+private final class OpenFlag: Sendable {
+  private let flag = Atomic(true)
+
+  var value: Bool { flag.load(ordering: .relaxed) }
+
+  func close() { flag.store(false, ordering: .releasing) }
+}
+
+private final class DisabledChannel: EventChannel {
+  func record(_ event: Event) {}
+}

@@ -1,0 +1,103 @@
+import EventLog
+import TaskLogPlugin
+
+/// Puts the records of one spool into the log, live or after the death of its process.
+///
+/// Every source numbers its events. One whose number is not above the last is in the log already
+/// (after a death, what was drained but not noted); one that leaves numbers out shows that events are
+/// missing, and a gap is written for them.
+struct SpoolDrain {
+  private let run: Int64
+  private(set) var sources: [Int: LogWriter.SourceProgress]
+  /// Records that were too long for one, being put together: their source, and where they begin.
+  private var parts: [Int: (start: SpoolPosition, bytes: [UInt8])] = [:]
+  /// Records whose content made no sense.
+  private(set) var unreadableCount = 0
+
+  init(run: Int64, sources: [Int: LogWriter.SourceProgress] = [:]) {
+    self.run = run
+    self.sources = sources
+  }
+
+  /// Everything before this position is in the log as a whole.
+  func position(readTo position: SpoolPosition) -> SpoolPosition {
+    parts.values.map(\.start).min() ?? position
+  }
+
+  /// Takes in a record; inside a transaction.
+  mutating func take(
+    _ content: UnsafeRawBufferPointer, at position: SpoolPosition, into writer: LogWriter
+  ) throws {
+    guard let record = try? SpoolRecord(content) else {
+      unreadableCount += 1
+      return
+    }
+    try put(record, at: position, into: writer)
+  }
+
+  private mutating func put(
+    _ record: SpoolRecord, at position: SpoolPosition, into writer: LogWriter
+  ) throws {
+    switch record {
+    case .source(let number, let source):
+      guard sources[number] == nil else { return }
+      let id = try writer.add(source, run: run, number: number)
+      sources[number] = .init(id: id, lastSourceSeq: 0)
+    case .event(let number, let sourceSeq, let event):
+      // A source does one thing after the other: parts that are not complete by now never will be.
+      parts[number] = nil
+      guard try reach(number, sourceSeq, "lost in the spool", event.time, writer) else { return }
+      guard let source = sources[number] else { return }
+      try writer.append(event, source: source.id, sourceSeq: sourceSeq)
+      sources[number]?.lastSourceSeq = sourceSeq
+    case .gap(let number, let sourceSeq, let count, let time, let reason):
+      parts[number] = nil
+      guard count > 0, try reach(number, sourceSeq, "lost in the spool", time, writer) else {
+        return
+      }
+      try fill(number, through: sourceSeq + count - 1, reason, time, writer)
+    case .part(let number, let index, let count, let bytes):
+      try put(part: bytes, index, count, number, at: position, into: writer)
+    }
+  }
+
+  private mutating func put(
+    part bytes: [UInt8], _ index: Int, _ count: Int, _ number: Int, at position: SpoolPosition,
+    into writer: LogWriter
+  ) throws {
+    if index == 0 { parts[number] = (position, []) }
+    parts[number]?.bytes += bytes
+    guard index == count - 1, let whole = parts.removeValue(forKey: number) else { return }
+    try whole.bytes.withUnsafeBytes { try take($0, at: whole.start, into: writer) }
+  }
+
+  /// Comes to an event's number: false when it is in the log already.
+  private mutating func reach(
+    _ number: Int, _ sourceSeq: Int64, _ reason: String, _ time: Int64, _ writer: LogWriter
+  ) throws -> Bool {
+    if sources[number] == nil { try addUnknown(number, writer) }
+    guard let source = sources[number], sourceSeq > source.lastSourceSeq else { return false }
+    try fill(number, through: sourceSeq - 1, reason, time, writer)
+    return true
+  }
+
+  /// Writes down that the events of a source up to a number are missing, as far as they are.
+  mutating func fill(
+    _ number: Int, through last: Int64, _ reason: String, _ time: Int64, _ writer: LogWriter
+  ) throws {
+    if last > 0, sources[number] == nil { try addUnknown(number, writer) }
+    guard let source = sources[number], last > source.lastSourceSeq else { return }
+    try writer.addGap(
+      source: source.id, sourceSeq: source.lastSourceSeq + 1, count: last - source.lastSourceSeq,
+      time: time, reason: reason)
+    sources[number]?.lastSourceSeq = last
+  }
+
+  /// A source whose registration is lost.
+  private mutating func addUnknown(_ number: Int, _ writer: LogWriter) throws {
+    let source = Source(
+      kind: number == 0 ? .scheduler : .worker, id: "unknown-\(number)", address: "unknown")
+    let id = try writer.add(source, run: run, number: number)
+    sources[number] = .init(id: id, lastSourceSeq: 0)
+  }
+}

@@ -1,0 +1,137 @@
+import CSupport
+import EventLog
+import Glibc
+import TaskLogPlugin
+
+/// The way of one source's events into the spool: numbers them, encodes them into memory of its own,
+/// and copies them over.
+///
+/// One thread at a time calls it, as `EventChannel` says; that is what `@unchecked` relies on.
+final class SpoolChannel: EventChannel, @unchecked Sendable {
+  let number: Int
+  private let source: Source
+  private let spool: Spool
+  private let slot: UnsafeMutablePointer<UInt64>?
+  private let waits: Bool
+  private let isOpen: @Sendable () -> Bool
+  private let generation = ForkGuard.generation
+
+  private var scratch = MessagePackWriter()
+  private var sourceSeq: Int64 = 0
+  private var isRegistered = false
+  /// Events that found no room, from the first of them on, until that has been put into the spool.
+  private var missing: (sourceSeq: Int64, count: Int64, reason: String)?
+
+  /// - Parameters:
+  ///   - waits: when there is no room, waits for it rather than dropping the event.
+  ///   - isOpen: whether the recorder still takes events in.
+  init(
+    number: Int, source: Source, spool: Spool, waits: Bool,
+    isOpen: @escaping @Sendable () -> Bool
+  ) {
+    self.number = number
+    self.source = source
+    self.spool = spool
+    self.waits = waits
+    self.isOpen = isOpen
+    slot = spool.slot(of: number)
+    isRegistered = register()
+  }
+
+  func record(_ event: Event) {
+    // In the child of a fork the spool is still the parent's.
+    guard generation == ForkGuard.generation, isOpen() else { return ForkGuard.tellOnce() }
+    sourceSeq += 1
+    if !isRegistered || missing != nil { catchUp(event.time) }
+    if missing != nil || !put(event) { lose(1) }
+    if let slot { tl_store_release(slot, UInt64(bitPattern: sourceSeq)) }
+  }
+
+  private func put(_ event: borrowing Event) -> Bool {
+    scratch.removeAll()
+    scratch.write(event, number: number, sourceSeq: sourceSeq)
+    return putScratch()
+  }
+
+  /// Puts what has been encoded into the spool, in parts where it is too long for one record.
+  private func putScratch() -> Bool {
+    let longest = SpoolLayout.maximumContent(segmentSize: spool.segmentSize)
+    guard scratch.count > longest else { return insist(scratch.bytes) }
+    // What is around the bytes of a part takes up less than this.
+    let size = longest - 64
+    let count = (scratch.count + size - 1) / size
+    var part = MessagePackWriter(capacity: longest)
+    for index in 0..<count {
+      let start = index * size
+      let bytes = scratch.bytes[start..<min(start + size, scratch.count)]
+      part.removeAll()
+      part.writePart(
+        UnsafeRawBufferPointer(rebasing: bytes), index: index, count: count, number: number)
+      guard insist(part.bytes) else { return false }
+    }
+    return true
+  }
+
+  private func insist(_ bytes: UnsafeRawBufferPointer) -> Bool {
+    while !spool.put(bytes) {
+      guard waits, isOpen() else { return false }
+      usleep(500)
+    }
+    return true
+  }
+
+  private func register() -> Bool {
+    scratch.removeAll()
+    scratch.write(source: source, number: number)
+    return spool.put(scratch.bytes)
+  }
+
+  /// Puts in what could not be put in before.
+  private func catchUp(_ time: Int64) {
+    if !isRegistered { isRegistered = register() }
+    guard isRegistered, let gap = missing else { return }
+    scratch.removeAll()
+    scratch.writeGap(
+      number: number, sourceSeq: gap.sourceSeq, count: gap.count, time: time, reason: gap.reason)
+    if spool.put(scratch.bytes) { missing = nil }
+  }
+
+  private func lose(_ count: Int64) {
+    if missing == nil {
+      missing = (sourceSeq, 0, spool.lastProblem.map { "\($0)" } ?? "spool limit reached")
+    }
+    missing?.count += count
+  }
+}
+
+/// Tells a process from the child that was forked from it.
+enum ForkGuard {
+  /// Changes in the child of a fork.
+  static var generation: UInt64 {
+    _ = isInstalled
+    return tl_load_acquire(word)
+  }
+
+  nonisolated(unsafe) private static let word: UnsafeMutablePointer<UInt64> = {
+    let word = UnsafeMutablePointer<UInt64>.allocate(capacity: 2)
+    word.initialize(repeating: 0, count: 2)
+    return word
+  }()
+
+  private static let isInstalled: Bool = {
+    pthread_atfork(nil, nil) {
+      tl_store_release(ForkGuard.word, tl_load_acquire(ForkGuard.word) &+ 1)
+    }
+    return true
+  }()
+
+  /// Says once in each process that events come and are not recorded.
+  static func tellOnce() {
+    let told = tl_load_acquire(word) &+ 1
+    guard tl_load_acquire(word + 1) != told else { return }
+    tl_store_release(word + 1, told)
+    Recorder.complain(
+      "tasklog: events come after the end of the recording, or in a forked process; they are not "
+        + "recorded")
+  }
+}

@@ -1,0 +1,213 @@
+import Glibc
+import Synchronization
+import TaskLogPlugin
+
+/// A scheduler, workers and a client in this process: Dask's `LocalCluster(processes=False)`.
+///
+///     let cluster = try await LocalCluster(workers: 2, recorder: Recorder(log: "tasklog.db"))
+///     let answer = cluster.client.submit("answer") { 6 * 7 }
+///     print(try await answer.result())
+///     await cluster.close()
+public final class LocalCluster: Sendable {
+  public let scheduler: SchedulerServer
+  public let client: Client
+  private let registry: WorkerPluginRegistry
+  private let peers: Peers
+  private let recorder: (any RecordingPlugin)?
+  private let threadsPerWorker: Int
+  /// Names of workers are given once; an address is never another worker's later.
+  private let born = Mutex(0)
+  private let closing = Mutex<Task<Void, Never>?>(nil)
+
+  /// Starts a cluster.
+  ///
+  /// - Parameters:
+  ///   - workers: how many workers; by default one for each processor.
+  ///   - threadsPerWorker: how many tasks each of them runs at a time.
+  ///   - allowedFailures: how many workers may die with a task before it errs.
+  ///   - recorder: records the scheduler and all workers.
+  ///   - plugins: scheduler plugins that are there from the start.
+  /// - Throws: `ClusterError.noThread`.
+  public init(
+    workers: Int? = nil, threadsPerWorker: Int = 1, allowedFailures: Int = 3,
+    recorder: (any RecordingPlugin)? = nil, plugins: sending [any SchedulerPlugin] = []
+  ) async throws {
+    let count = max(1, workers ?? Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))))
+    let scheduler = SchedulerServer(
+      address: "inproc://localhost/\(getpid())", allowedFailures: allowedFailures,
+      recorder: recorder)
+    self.scheduler = scheduler
+    self.recorder = recorder
+    let peers = Peers()
+    self.peers = peers
+    self.threadsPerWorker = max(1, threadsPerWorker)
+    let registry = WorkerPluginRegistry()
+    self.registry = registry
+    client = Client(scheduler: scheduler, registry: registry)
+    await scheduler.start(plugins) { worker in
+      _ = peers.remove(worker.facts.address)
+      Task { await registry.close(worker) }
+    }
+    for _ in 0..<count { try await addWorker() }
+    await scheduler.add(client)
+  }
+
+  // MARK: - Workers
+
+  /// The addresses of the workers, in the order of joining.
+  public var workers: [String] {
+    get async { await scheduler.workerAddresses() }
+  }
+
+  /// Starts one more worker and returns its address.
+  ///
+  /// - Throws: `ClusterError.noThread`.
+  @discardableResult
+  public func addWorker(threads: Int? = nil) async throws -> String {
+    let name = born.withLock { born in
+      defer { born += 1 }
+      return born
+    }
+    let worker = try WorkerServer(
+      name: name, nthreads: max(1, threads ?? threadsPerWorker), scheduler: scheduler,
+      peers: peers, recorder: recorder)
+    await worker.start()
+    peers.add(worker)
+    await registry.add(worker)
+    await scheduler.add(worker)
+    return worker.facts.address
+  }
+
+  /// Shuts a worker down: plugins on it are torn down, what it ran is run elsewhere, what only it
+  /// held is computed again. Use `retireWorkers` to have its results moved before.
+  ///
+  /// - Throws: `ClusterError.unknownWorker`.
+  public func removeWorker(_ address: String) async throws {
+    guard let worker = peers.remove(address) else { throw ClusterError.unknownWorker(address) }
+    await registry.close(worker)
+    await scheduler.remove(address, expected: true)
+  }
+
+  /// Lets a worker die as when its process is killed: neither its plugins nor the scheduler hear
+  /// from it any more. The tasks that it had become suspicious.
+  ///
+  /// - Throws: `ClusterError.unknownWorker`.
+  public func killWorker(_ address: String) async throws {
+    guard let worker = peers.remove(address) else { throw ClusterError.unknownWorker(address) }
+    await worker.die()
+    await registry.forget(worker)
+    await scheduler.remove(address, expected: false)
+  }
+
+  /// Sends workers away once their results are with others: Dask's `retire_workers`.
+  ///
+  /// - Returns: those that are gone; one whose results nobody can take over stays.
+  @discardableResult
+  public func retireWorkers(_ addresses: [String]) async -> [String] {
+    let scheduler = scheduler
+    let gone = await withTaskGroup(of: String?.self) { group in
+      for address in addresses {
+        group.addTask { await scheduler.retire(address) ? address : nil }
+      }
+      var gone: Set<String> = []
+      for await address in group { if let address { gone.insert(address) } }
+      return gone
+    }
+    return addresses.filter(gone.contains)
+  }
+
+  /// Forgets all tasks and starts as many workers anew: Dask's `Client.restart`. Futures that are
+  /// held fail with `ClusterError.cancelled`.
+  ///
+  /// - Throws: `ClusterError.noThread`.
+  public func restart() async throws {
+    let threads = peers.all.sorted { $0.facts.address < $1.facts.address }.map(\.facts.nthreads)
+    let old = peers.all
+    await scheduler.restart()
+    for worker in old {
+      _ = peers.remove(worker.facts.address)
+      await registry.close(worker)
+    }
+    for count in threads { try await addWorker(threads: count) }
+  }
+
+  // MARK: - The end
+
+  /// What each worker plugin has to say: by plugin, then by worker in the order of joining.
+  public func workerReports() async -> [(name: String, worker: String, report: Value)] {
+    await registry.reports()
+  }
+
+  /// Shuts everything down: clients, workers, the scheduler, and at last the recorder, which writes
+  /// out what is left. Futures that are pending fail; tasks that run are not waited for. Closing
+  /// once more does nothing but wait for it.
+  public func close() async {
+    let task = closing.withLock { closing in
+      let task = closing ?? Task { await self.shutDown() }
+      closing = task
+      return task
+    }
+    await task.value
+    // The task holds the cluster.
+    closing.withLock { $0 = Task {} }
+  }
+
+  private func shutDown() async {
+    await scheduler.beforeClose()
+    await client.close()
+    await registry.closeWorkers()
+    await scheduler.close()
+    peers.removeAll()
+    await recorder?.finish()
+  }
+}
+
+/// The worker plugins of a cluster, and the workers that each of them gets an instance on.
+actor WorkerPluginRegistry {
+  private var workers: [WorkerServer] = []
+  /// What the plugins of workers had to say that are gone.
+  private var last: [(name: String, worker: String, report: Value)] = []
+  private var plugins: [@Sendable () -> any WorkerPlugin] = []
+
+  func add(_ worker: WorkerServer) async {
+    workers.append(worker)
+    for make in plugins { await worker.add(make()) }
+  }
+
+  func register(_ make: @escaping @Sendable () -> any WorkerPlugin) async {
+    plugins.append(make)
+    for worker in workers { await worker.add(make()) }
+  }
+
+  func reports() async -> [(name: String, worker: String, report: Value)] {
+    var all = last
+    for worker in workers {
+      for (name, report) in await worker.reports() {
+        all.append((name, worker.facts.address, report))
+      }
+    }
+    var names: [String] = []
+    for entry in all where !names.contains(entry.name) { names.append(entry.name) }
+    return names.flatMap { name in all.filter { $0.name == name } }
+  }
+
+  /// Closes a worker that goes before the others.
+  func close(_ worker: WorkerServer) async {
+    guard workers.contains(where: { $0 === worker }) else { return await worker.close() }
+    forget(worker)
+    await worker.close()
+    for (name, report) in await worker.reports() {
+      last.append((name, worker.facts.address, report))
+    }
+  }
+
+  /// A worker has died: nothing is to be had from it.
+  func forget(_ worker: WorkerServer) {
+    workers.removeAll { $0 === worker }
+  }
+
+  func closeWorkers() async {
+    for worker in workers { await worker.close() }
+    workers.removeAll()
+  }
+}

@@ -1,0 +1,62 @@
+import Glibc
+import TaskLogPlugin
+
+/// The plugins of one scheduler or worker, in the order of registration.
+///
+/// One that throws is reported with its name, the event and the error, loudly, and does not disturb
+/// the others.
+struct PluginHost<P> {
+  private(set) var plugins: [(name: String, plugin: P)] = []
+  private let owner: String
+
+  /// - Parameter owner: what the plugins are on, for messages.
+  init(owner: String) {
+    self.owner = owner
+  }
+
+  var isEmpty: Bool { plugins.isEmpty }
+
+  /// Whether a plugin is to be registered: not when it is idempotent and its name is taken.
+  func admits(name: String, idempotent: Bool) -> Bool {
+    !idempotent || !plugins.contains { $0.name == name }
+  }
+
+  /// Registers a plugin in place of the one of that name, if any.
+  mutating func add(_ plugin: P, name: String, idempotent: Bool) {
+    guard admits(name: name, idempotent: idempotent) else { return }
+    plugins.removeAll { $0.name == name }
+    plugins.append((name, plugin))
+  }
+
+  mutating func remove(_ name: String) -> P? {
+    guard let place = plugins.firstIndex(where: { $0.name == name }) else { return nil }
+    return plugins.remove(at: place).plugin
+  }
+
+  func call(_ event: Event, _ body: (P) throws -> Void) {
+    for (name, plugin) in plugins {
+      do {
+        try body(plugin)
+      } catch {
+        report(name, Self.describe(event), error)
+      }
+    }
+  }
+
+  func report(_ name: String, _ what: String, _ error: any Error) {
+    complain("plugin '\(name)' on \(owner) failed in \(what): \(error)")
+  }
+
+  private static func describe(_ event: Event) -> String {
+    guard let key = event.key, let start = event.start, let finish = event.finish else {
+      return event.hook.name
+    }
+    return "\(event.hook.name) of '\(key)' from \(start) to \(finish)"
+  }
+}
+
+/// Writes a line to the standard error.
+func complain(_ message: String) {
+  let line = "tasklog: \(message)\n"
+  _ = Array(line.utf8).withUnsafeBytes { write(STDERR_FILENO, $0.baseAddress, $0.count) }
+}

@@ -1,0 +1,329 @@
+import TaskLogPlugin
+
+/// The scheduler of a cluster: the actor around `SchedulerCore`, home of the scheduler plugins.
+public actor SchedulerServer {
+  /// The source id.
+  public nonisolated let id: String
+  public nonisolated let address: String
+
+  enum Message: Sendable {
+    case stimulus(SchedulerStimulus, stimulusID: String)
+    /// `number` counts the messages of the client.
+    case graph(
+      client: String, number: Int, tasks: [NewTask], specs: [TaskSpec], keys: [Key],
+      stimulusID: String)
+  }
+
+  private nonisolated let inbox = Inbox<Message>()
+  private let channel: (any EventChannel)?
+  private var core: SchedulerCore!
+  private var host: PluginHost<any SchedulerPlugin>
+  private var scheduler: Scheduler!
+
+  /// What each known task does. Kept while the task can still be run again.
+  private var specs: [Key: TaskSpec] = [:]
+  private var workers = OrderedMap<String, WorkerServer>()
+  private var clients = OrderedMap<String, Client>()
+  /// The graph of each client that was taken in last, by its number.
+  private var graphNumbers = OrderedMap<String, Int>()
+  /// What goes to each worker when there is enough of it, or when the inbox is empty.
+  private var outgoing = OrderedMap<String, [WorkerServer.Message]>()
+  private var stimulusCount = 0
+  /// What comes in from now on is news of the past.
+  private var isClosed = false
+  private let allowedFailures: Int
+  /// Workers that are being retired, with those who wait for it.
+  var retiring: [String: [CheckedContinuation<Bool, Never>]] = [:]
+  /// Called with a worker that the scheduler has sent away.
+  private var onDismissal: (@Sendable (WorkerServer) -> Void)?
+
+  init(address: String, allowedFailures: Int, recorder: (any RecordingPlugin)?) {
+    self.allowedFailures = allowedFailures
+    id = makeID("Scheduler")
+    self.address = address
+    channel = recorder?.channel(for: Source(kind: .scheduler, id: id, address: address))
+    host = PluginHost(owner: "the scheduler")
+  }
+
+  // MARK: - Life
+
+  func start(
+    _ plugins: sending [any SchedulerPlugin],
+    onDismissal: @escaping @Sendable (WorkerServer) -> Void
+  ) async {
+    self.onDismissal = onDismissal
+    let core = SchedulerCore(allowedFailures: allowedFailures) { [unowned self] event in
+      self.assumeIsolated { $0.tell(event) }
+    }
+    self.core = core
+    scheduler = Scheduler(id: id, actions: Actions(self)) { core.state }
+    for plugin in plugins { await add(plugin) }
+    handle(.start, stimulusID("start"))
+  }
+
+  func beforeClose() async {
+    drain()
+    handle(.beforeClose, stimulusID("close"))
+    for (name, plugin) in host.plugins {
+      do {
+        try await plugin.beforeClose()
+      } catch {
+        host.report(name, "beforeClose", error)
+      }
+    }
+  }
+
+  func close() async {
+    guard !isClosed else { return }
+    drain()
+    for address in workers.keys.sorted() {
+      handle(
+        .removeWorker(address: address, expected: true), stimulusID("handle-worker-cleanup"))
+    }
+    workers.removeAll()
+    for (_, waiting) in retiring { for one in waiting { one.resume(returning: false) } }
+    retiring.removeAll()
+    isClosed = true
+    onDismissal = nil
+    handle(.close, stimulusID("close"))
+    for (name, plugin) in host.plugins {
+      do {
+        try await plugin.close()
+      } catch {
+        host.report(name, "close", error)
+      }
+    }
+    specs.removeAll()
+    clients.removeAll()
+  }
+
+  // MARK: - Plugins
+
+  /// Adds a plugin; its `start` is awaited. Dask's `Scheduler.add_plugin`.
+  ///
+  /// A second plugin of the same name replaces the first, unless it is idempotent: then it is
+  /// ignored.
+  public func addPlugin(_ plugin: sending any SchedulerPlugin) async {
+    drain()
+    await add(plugin)
+  }
+
+  private func add(_ plugin: any SchedulerPlugin) async {
+    let name = plugin.name
+    guard host.admits(name: name, idempotent: plugin.idempotent) else { return }
+    do {
+      try await plugin.start(scheduler: scheduler)
+    } catch {
+      host.report(name, "start", error)
+    }
+    // Not before it has started: events go on while it does.
+    host.add(plugin, name: name, idempotent: plugin.idempotent)
+  }
+
+  /// Removes a plugin by its name; false when there is none. Dask's `Scheduler.remove_plugin`.
+  @discardableResult
+  public func removePlugin(_ name: String) -> Bool {
+    drain()
+    return host.remove(name) != nil
+  }
+
+  /// Reads something back from a plugin: `withPlugin(Counter.self) { $0.counter }`.
+  public func withPlugin<P: SchedulerPlugin, Result: Sendable>(
+    _ type: P.Type, _ body: (P) throws -> Result
+  ) rethrows -> Result? {
+    drain()
+    for (_, plugin) in host.plugins {
+      if let plugin = plugin as? P { return try body(plugin) }
+    }
+    return nil
+  }
+
+  /// What each plugin has to say, in the order of registration.
+  public func reports() -> [(name: String, report: Value)] {
+    drain()
+    return host.plugins.map { ($0.name, $0.plugin.report()) }
+  }
+
+  private func tell(_ event: Event) {
+    channel?.record(event)
+    guard !host.isEmpty else { return }
+    let scheduler: Scheduler = scheduler
+    host.call(event) { try $0.call(event, scheduler: scheduler) }
+  }
+
+  // MARK: - Workers and clients
+
+  func add(_ worker: WorkerServer) {
+    workers[worker.facts.address] = worker
+    handle(.addWorker(worker.facts), stimulusID("worker-connect"))
+  }
+
+  /// A worker is gone. `expected` when it was asked to go.
+  func remove(_ address: String, expected: Bool) {
+    drain()
+    workers[address] = nil
+    handle(
+      .removeWorker(address: address, expected: expected), stimulusID("handle-worker-cleanup"))
+    ended(address, true)
+  }
+
+  /// Asks a worker to go once its results are with others; false when it stays.
+  func retire(_ address: String) async -> Bool {
+    drain()
+    guard !isClosed, workers[address] != nil else { return false }
+    return await withCheckedContinuation { continuation in
+      let isUnderWay = retiring[address] != nil
+      retiring[address, default: []].append(continuation)
+      if !isUnderWay { handle(.retireWorkers([address]), stimulusID("retire-workers")) }
+    }
+  }
+
+  private func ended(_ address: String, _ succeeded: Bool) {
+    for one in retiring.removeValue(forKey: address) ?? [] { one.resume(returning: succeeded) }
+  }
+
+  /// All tasks are forgotten, all workers go.
+  func restart() {
+    drain()
+    handle(.restart, stimulusID("restart"))
+    for (_, client) in clients { client.cancelAll() }
+  }
+
+  /// The addresses of the workers, in the order of joining.
+  public func workerAddresses() -> [String] {
+    drain()
+    return core.state.workers.keys
+  }
+
+  func add(_ client: Client) {
+    clients[client.id] = client
+    handle(.addClient(client.id), stimulusID("client-connect"))
+  }
+
+  func remove(_ client: Client) {
+    drain()
+    handle(.removeClient(client.id), stimulusID("client-disconnect"))
+    clients[client.id] = nil
+  }
+
+  /// The workers that hold results, by address.
+  func whoHas(_ keys: [Key]) -> [(Key, WorkerServer)] {
+    drain()
+    return keys.compactMap { key in
+      core.state.tasks[key]?.whoHas.first.flatMap { workers[$0.address] }.map { (key, $0) }
+    }
+  }
+
+  /// The address of the worker that a task is with.
+  func processingOn(_ key: Key) -> String? {
+    drain()
+    return core.state.tasks[key]?.processingOn?.address
+  }
+
+  // MARK: - Messages
+
+  nonisolated func send(_ message: Message) {
+    if inbox.put(message) { Task { await self.work() } }
+  }
+
+  private func work() async {
+    // Between two rounds others get their turn on this actor.
+    while drain() { await Task.yield() }
+  }
+
+  /// Handles what has come in, in order; false when there was nothing.
+  @discardableResult
+  private func drain() -> Bool {
+    let messages = inbox.take()
+    guard !isClosed else { return !messages.isEmpty }
+    for message in messages {
+      switch message {
+      case .stimulus(let stimulus, let stimulusID): handle(stimulus, stimulusID)
+      case .graph(let client, let number, let tasks, let specs, let keys, let stimulusID):
+        graphNumbers[client] = number
+        for (task, spec) in zip(tasks, specs) {
+          if self.specs[task.key] == nil { self.specs[task.key] = spec }
+        }
+        handle(.updateGraph(client: client, tasks: tasks, keys: keys), stimulusID)
+      }
+    }
+    return !messages.isEmpty
+  }
+
+  private func handle(_ stimulus: SchedulerStimulus, _ stimulusID: String) {
+    do {
+      let instructions = try core.handle(stimulus, stimulusID: stimulusID, time: Time.now())
+      for instruction in instructions { carryOut(instruction) }
+    } catch {
+      complain("engine fault, please report it: \(error)")
+    }
+    sendAll()
+  }
+
+  private func sendAll() {
+    guard !outgoing.isEmpty else { return }
+    for (address, messages) in outgoing { workers[address]?.send(messages) }
+    outgoing.removeAll()
+  }
+
+  private func carryOut(_ instruction: SchedulerInstruction) {
+    switch instruction {
+    case .toWorker(let address, let stimulus, let stimulusID):
+      var spec: TaskSpec?
+      if case .computeTask(let message) = stimulus { spec = specs[message.key] }
+      outgoing[address, default: []].append(
+        .stimulus(stimulus, spec: spec, stimulusID: stimulusID))
+    case .keyInMemory(let client, let key):
+      clients[client]?.finished(key, asOf: graphNumbers[client] ?? 0)
+    case .taskErred(let client, let key, let blame, let exception, let traceback):
+      clients[client]?.erred(
+        TaskError(key: key, blame: blame, exceptionText: exception, tracebackText: traceback),
+        asOf: graphNumbers[client] ?? 0)
+    case .lostData(let client, let key): clients[client]?.lost(key)
+    case .cancelled(let keys):
+      for (id, client) in clients { client.cancelled(keys, asOf: graphNumbers[id] ?? 0) }
+    case .retired(let address, let succeeded):
+      if succeeded, let worker = workers.removeValue(forKey: address) { onDismissal?(worker) }
+      ended(address, succeeded)
+    case .forgotten(let key): specs[key] = nil
+    }
+  }
+
+  private func stimulusID(_ name: String) -> String {
+    stimulusCount += 1
+    return "\(name)-s.\(stimulusCount)"
+  }
+
+  fileprivate nonisolated func note(_ topic: String, _ message: Value) {
+    send(.stimulus(.logEvent(topic: topic, message: message), stimulusID: "log-event"))
+  }
+}
+
+/// What plugins may do: put into the inbox, and so carried out after the present event.
+private final class Actions: SchedulerActions {
+  private weak let server: SchedulerServer?
+
+  init(_ server: SchedulerServer) {
+    self.server = server
+  }
+
+  func logEvent(topic: String, message: Value) {
+    server?.note(topic, message)
+  }
+
+  func release(keys: [Key], client: String) {
+    tell(.clientReleasesKeys(client: client, keys: keys), "client-releases-keys-plugin")
+  }
+
+  func cancel(keys: [Key], client: String, force: Bool) {
+    tell(.cancel(client: client, keys: keys, force: force), "cancel-key-plugin")
+  }
+
+  func retire(workers: [String]) {
+    tell(.retireWorkers(workers), "retire-workers-plugin")
+  }
+
+  private func tell(_ stimulus: SchedulerStimulus, _ stimulusID: String) {
+    server?.send(.stimulus(stimulus, stimulusID: stimulusID))
+  }
+}

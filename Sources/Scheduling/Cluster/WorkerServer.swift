@@ -1,0 +1,259 @@
+import Glibc
+import TaskLogPlugin
+
+/// A worker of a cluster: the actor around `WorkerCore`, home of its results, its threads and its
+/// plugins.
+actor WorkerServer {
+  nonisolated let facts: WorkerFacts
+
+  enum Message: Sendable {
+    case stimulus(WorkerStimulus, spec: TaskSpec?, stimulusID: String)
+    case executed(ExecuteSuccess, value: any Sendable)
+    case failed(ExecuteFailure)
+    case gathered(worker: String, values: [(Key, Held)], start: Double, stop: Double)
+  }
+
+  /// A result that is held here.
+  struct Held: Sendable {
+    var value: any Sendable
+    var nbytes: Int64
+  }
+
+  /// Shared with the worker's threads: who has run a task sees to what follows from it.
+  private nonisolated let executor = TurnExecutor()
+  nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
+
+  private nonisolated let inbox = Inbox<Message>()
+  private let channel: (any EventChannel)?
+  private weak let scheduler: SchedulerServer?
+  private let peers: Peers
+  private let threads: ThreadPool
+  private var core: WorkerCore!
+  private var host: PluginHost<any WorkerPlugin>
+  private var worker: Worker!
+  private var held: [Key: Held] = [:]
+  private var specs: [Key: TaskSpec] = [:]
+  private var stimulusCount = 0
+  /// What comes in from now on is news of the past.
+  private var isClosed = false
+
+  /// - Throws: `ClusterError.noThread`.
+  init(
+    name: Int, nthreads: Int, scheduler: SchedulerServer, peers: Peers,
+    recorder: (any RecordingPlugin)?
+  ) throws {
+    let address = "\(scheduler.address)/\(name)"
+    facts = WorkerFacts(
+      address: address, name: .int(Int64(name)), serverID: makeID("Worker"), nthreads: nthreads,
+      pid: Int64(getpid()), host: "localhost")
+    self.scheduler = scheduler
+    self.peers = peers
+    threads = try ThreadPool(count: nthreads)
+    channel = recorder?.channel(
+      for: Source(kind: .worker, id: facts.serverID, address: address, name: facts.name))
+    host = PluginHost(owner: "worker \(address)")
+  }
+
+  deinit {
+    threads.close()
+  }
+
+  // MARK: - Life
+
+  func start() {
+    let core = WorkerCore(facts: facts) { [unowned self] event in
+      self.assumeIsolated { $0.tell(event) }
+    }
+    self.core = core
+    worker = Worker(id: facts.serverID, address: facts.address, name: facts.name) { core.state }
+    core.start(facts, time: Time.now())
+  }
+
+  func close() async {
+    guard !isClosed else { return }
+    drain()
+    for (name, plugin) in host.plugins {
+      do {
+        try await plugin.teardown(worker: worker)
+      } catch {
+        host.report(name, "teardown", error)
+      }
+    }
+    drain()
+    isClosed = true
+    core.stop(time: Time.now())
+    threads.close()
+    held.removeAll()
+    specs.removeAll()
+  }
+
+  /// The worker dies: nothing is said to anybody, not even to its plugins.
+  func die() {
+    isClosed = true
+    threads.close()
+    held.removeAll()
+    specs.removeAll()
+  }
+
+  // MARK: - Plugins
+
+  func add(_ plugin: sending any WorkerPlugin) async {
+    drain()
+    let name = plugin.name
+    guard host.admits(name: name, idempotent: plugin.idempotent) else { return }
+    do {
+      try await plugin.setup(worker: worker)
+    } catch {
+      host.report(name, "setup", error)
+    }
+    // Not before it is set up: events go on while it is.
+    host.add(plugin, name: name, idempotent: plugin.idempotent)
+  }
+
+  func reports() -> [(name: String, report: Value)] {
+    drain()
+    return host.plugins.map { ($0.name, $0.plugin.report()) }
+  }
+
+  private func tell(_ event: Event) {
+    channel?.record(event)
+    // Tasks that were never run leave no result to be dropped.
+    if event.finish == .forgotten, let key = event.key { specs[key] = nil }
+    guard !host.isEmpty else { return }
+    host.call(event) { try $0.call(event) }
+  }
+
+  // MARK: - Results
+
+  /// The results that are held here, fewer than asked for when some are not.
+  func values(_ keys: [Key]) -> [(Key, Held)] {
+    drain()
+    return keys.compactMap { key in held[key].map { (key, $0) } }
+  }
+
+  // MARK: - Messages
+
+  nonisolated func send(_ message: Message) {
+    if inbox.put(message) { Task { await self.work() } }
+  }
+
+  /// Several messages, in order.
+  nonisolated func send(_ messages: [Message]) {
+    if inbox.put(messages) { Task { await self.work() } }
+  }
+
+  /// The end of a task, from the thread that has run it.
+  private nonisolated func tell(_ message: Message) {
+    let mustWake = inbox.put(message)
+    let isTold = executor.takeTurn {
+      assumeIsolated { worker in
+        while worker.drain() {}
+      }
+    }
+    if mustWake, !isTold { Task { await self.work() } }
+  }
+
+  private func work() async {
+    while drain() { await Task.yield() }
+  }
+
+  @discardableResult
+  private func drain() -> Bool {
+    let messages = inbox.take()
+    guard !isClosed else { return !messages.isEmpty }
+    for message in messages {
+      switch message {
+      case .stimulus(let stimulus, let spec, let stimulusID):
+        if let spec, case .computeTask(let message) = stimulus { specs[message.key] = spec }
+        handle(stimulus, stimulusID)
+      case .executed(let success, let value):
+        held[success.key] = Held(value: value, nbytes: success.nbytes)
+        handle(.executeSuccess(success), stimulusID("task-finished"))
+      case .failed(let failure):
+        handle(.executeFailure(failure), stimulusID("task-erred"))
+      case .gathered(let worker, let values, let start, let stop):
+        for (key, value) in values { held[key] = value }
+        let nbytes = values.map { ($0.0, $0.1.nbytes) }
+        handle(
+          .gatherSuccess(worker: worker, nbytes: nbytes, start: start, stop: stop),
+          stimulusID("gather-dep-success"))
+      }
+    }
+    return !messages.isEmpty
+  }
+
+  private func handle(_ stimulus: WorkerStimulus, _ stimulusID: String) {
+    do {
+      let instructions = try core.handle(stimulus, stimulusID: stimulusID, time: Time.now())
+      for instruction in instructions { carryOut(instruction) }
+    } catch {
+      complain("engine fault, please report it: \(error)")
+    }
+  }
+
+  private func carryOut(_ instruction: WorkerInstruction) {
+    switch instruction {
+    case .execute(let key, let taskRunID): execute(key, taskRunID)
+    case .gather(let worker, let keys):
+      let peer = peers[worker]
+      Task { [weak self] in
+        let start = Time.seconds()
+        let values = await peer?.values(keys) ?? []
+        self?.send(.gathered(worker: worker, values: values, start: start, stop: Time.seconds()))
+      }
+    case .drop(let key):
+      held[key] = nil
+      specs[key] = nil
+    case .taskFinished(let message, let stimulusID):
+      scheduler?.send(.stimulus(.taskFinished(message), stimulusID: stimulusID))
+    case .taskErred(let message, let stimulusID):
+      specs[message.key] = nil
+      scheduler?.send(.stimulus(.taskErred(message), stimulusID: stimulusID))
+    case .addKeys(let keys, let stimulusID):
+      scheduler?.send(
+        .stimulus(.addKeys(worker: facts.address, keys: keys), stimulusID: stimulusID))
+    case .requestRefreshWhoHas(let keys, let stimulusID):
+      let request = SchedulerStimulus.requestRefreshWhoHas(worker: facts.address, keys: keys)
+      scheduler?.send(.stimulus(request, stimulusID: stimulusID))
+    }
+  }
+
+  private func execute(_ key: Key, _ taskRunID: Int64) {
+    guard let spec = specs[key] else {
+      complain("engine fault, please report it: no run spec for '\(key)'")
+      return
+    }
+    var inputs: [any Sendable] = []
+    for input in spec.inputs {
+      guard let value = held[input]?.value else {
+        complain("engine fault, please report it: '\(key)' runs without its input '\(input)'")
+        break
+      }
+      inputs.append(value)
+    }
+    let values = inputs
+    threads.run { [weak self] in
+      let start = Time.seconds()
+      let thread = ThreadPool.currentThread
+      do {
+        let outcome = try spec.run(values)
+        let success = ExecuteSuccess(
+          key: key, taskRunID: taskRunID, nbytes: outcome.nbytes, type: outcome.type,
+          typeName: outcome.typeName, thread: thread, start: start, stop: Time.seconds())
+        self?.tell(.executed(success, value: outcome.value))
+      } catch {
+        let failure = ExecuteFailure(
+          key: key, taskRunID: taskRunID, exceptionType: String(describing: type(of: error)),
+          exceptionText: String(describing: error),
+          tracebackText: "task '\(key)', submitted at \(spec.location)", thread: thread,
+          start: start, stop: Time.seconds())
+        self?.tell(.failed(failure))
+      }
+    }
+  }
+
+  private func stimulusID(_ name: String) -> String {
+    stimulusCount += 1
+    return "\(name)-w\(facts.name).\(stimulusCount)"
+  }
+}

@@ -1,0 +1,166 @@
+import TaskLogPlugin
+
+/// Workers that join, die and retire, and the restart of all.
+extension SchedulerCore {
+  func addWorker(_ facts: WorkerFacts, _ request: Request) throws(EngineFault) {
+    guard !state.workers.contains(facts.address) else { return }
+    emit(
+      Event(
+        .addWorker, time: request.time, stimulusID: request.stimulusID, worker: facts.address,
+        snapshot: .worker(facts)))
+    try scheduleUnrunnable(on: facts.address, request)
+  }
+
+  /// Dask's `bulk_schedule_unrunnable_after_adding_worker`.
+  private func scheduleUnrunnable(
+    on address: String, _ request: Request
+  ) throws(EngineFault) {
+    let runnable = state.unrunnable.filter { task in
+      task.workerRestrictions.isEmpty || task.looseRestrictions
+        || task.workerRestrictions.contains(address)
+    }
+    var recommendations = Recommendations()
+    for task in byPriority(runnable) { recommendations[task.key] = .processing }
+    try transitions(recommendations, request)
+  }
+
+  // MARK: - Going
+
+  /// Dask's `remove_worker`: the worker is gone before its tasks move, plugins are told after it.
+  ///
+  /// - Parameter expected: the worker was asked to go; the tasks that it had are not suspicious.
+  func removeWorker(
+    _ address: String, expected: Bool, _ request: Request
+  ) throws(EngineFault) {
+    guard let worker = state.workers[address] else { return }
+    let processing = Array(worker.processing)
+    let held = Array(worker.hasWhat)
+    retiring.removeValue(forKey: address)
+    emit(
+      Event(
+        .stimulus, time: request.time, stimulusID: request.stimulusID, worker: address,
+        args: Args(named: [.init("op", "remove-worker"), .init("expected", .bool(expected))])))
+    var recommendations = Recommendations()
+    for task in processing {
+      if !expected, task.suspicious > allowedFailures {
+        recommendations.update(try kill(task, address, request))
+      } else {
+        recommendations[task.key] = .released
+      }
+    }
+    for task in held where task.whoHas.isEmpty { recommendations[task.key] = .released }
+    try transitions(recommendations, request)
+    emit(
+      Event(
+        .removeWorker, time: request.time, stimulusID: request.stimulusID, worker: address))
+  }
+
+  /// Too many workers have died with this task: Dask's `KilledWorker`.
+  private func kill(
+    _ task: TaskState, _ address: String, _ request: Request
+  ) throws(EngineFault) -> Recommendations {
+    let text =
+      "KilledWorker: attempted to run task '\(task.key)' on \(task.suspicious) workers, but all "
+      + "those workers died while running it; the last of them was \(address)"
+    var told = request
+    told.args = Args(named: [
+      .init(
+        "exception", .object(["type": "KilledWorker", "description": .string(text)])),
+      .init("cause", task.key.value), .init("worker", .string(address)),
+    ])
+    return try transition(task.key, .erred, told)
+  }
+
+  // MARK: - Retiring
+
+  /// Dask's `retire_workers`: they get no new tasks, their results are moved, then they go.
+  func retireWorkers(_ addresses: [String], _ request: Request) throws(EngineFault) {
+    for address in addresses where !retiring.contains(address) {
+      guard state.workers.contains(address) else {
+        instruct(.retired(address: address, succeeded: false))
+        continue
+      }
+      retiring[address] = [:]
+      setStatus(.closingGracefully, of: address, request)
+    }
+  }
+
+  private func setStatus(_ status: WorkerStatus, of address: String, _ request: Request) {
+    emit(
+      Event(
+        .stimulus, time: request.time, stimulusID: request.stimulusID, worker: address,
+        args: Args(named: [
+          .init("op", "worker-status-change"), .init("status", .string(status.rawValue)),
+        ])))
+  }
+
+  /// Moves what only retiring workers hold, and lets those go that hold nothing of the kind any
+  /// more: what Dask's `RetireWorker` policy and `_track_retire_worker` do.
+  func goOnRetiring(_ request: Request) throws(EngineFault) {
+    for address in retiring.keys {
+      guard let worker = state.workers[address], let asked = retiring[address] else { continue }
+      let alone = worker.hasWhat.filter { task in
+        !task.whoHas.contains { $0.status == .running }
+      }
+      if alone.isEmpty {
+        try removeWorker(address, expected: true, request)
+        instruct(.retired(address: address, succeeded: true))
+        continue
+      }
+      let recipients = state.workers.values.filter { $0.status == .running }
+      guard !recipients.isEmpty else {
+        // Nobody can take them: it stays.
+        retiring.removeValue(forKey: address)
+        setStatus(.running, of: address, request)
+        try scheduleUnrunnable(on: address, request)
+        instruct(.retired(address: address, succeeded: false))
+        continue
+      }
+      move(alone, from: address, asked, recipients, request)
+    }
+  }
+
+  private func move(
+    _ tasks: [TaskState], from address: String, _ asked: [Key: String],
+    _ recipients: [WorkerInfo], _ request: Request
+  ) {
+    var moves: [Key: String] = [:]
+    var wishes = OrderedMap<String, [(Key, [String])]>()
+    var load = Dictionary(uniqueKeysWithValues: recipients.map { ($0.address, $0.nbytes) })
+    for task in tasks {
+      if let recipient = asked[task.key], state.workers[recipient]?.status == .running {
+        moves[task.key] = recipient
+        continue
+      }
+      guard
+        let recipient = recipients.map(\.address).min(by: {
+          load[$0, default: 0] < load[$1, default: 0]
+        })
+      else { continue }
+      load[recipient, default: 0] += task.nbytes ?? 0
+      moves[task.key] = recipient
+      wishes[recipient] = (wishes[recipient] ?? []) + [(task.key, task.whoHas.map(\.address))]
+    }
+    retiring[address] = moves
+    for (recipient, whoHas) in wishes {
+      instruct(
+        .toWorker(
+          address: recipient, .acquireReplicas(whoHas), stimulusID: request.stimulusID))
+    }
+  }
+
+  // MARK: - Restart
+
+  /// Dask's `restart`: every task is released by those who want it, plugins are told, and all
+  /// workers go.
+  func restart(_ request: Request) throws(EngineFault) {
+    for (id, client) in state.clients {
+      try release(client.wantsWhat.map(\.key), id, request)
+    }
+    emit(Event(.restart, time: request.time, stimulusID: request.stimulusID))
+    for address in state.workers.keys {
+      try removeWorker(address, expected: true, request)
+      instruct(.retired(address: address, succeeded: true))
+    }
+  }
+}

@@ -1,0 +1,179 @@
+/// A set of objects that keeps the order of insertion.
+///
+/// The sets of a task (dependencies, waiters, …) mostly hold a handful of elements: one takes no
+/// memory of its own, few lie in a plain array and are searched one by one. A larger set is an
+/// `OrderedMap` by identity.
+public struct OrderedSet<Element: AnyObject> {
+  @usableFromInline internal enum Storage {
+    case none
+    case one(Element)
+    case few([Element])
+    case many(OrderedMap<Identity, Element>)
+  }
+
+  /// Where an object lies. Hashes cheaper than `ObjectIdentifier`, which is mixed as text is.
+  @usableFromInline internal struct Identity: Hashable {
+    @usableFromInline internal let bits: UInt
+
+    @inlinable
+    internal init(_ element: Element) {
+      bits = UInt(bitPattern: ObjectIdentifier(element))
+    }
+
+    @inlinable
+    internal static func == (a: Identity, b: Identity) -> Bool { a.bits == b.bits }
+
+    @inlinable
+    internal func hash(into hasher: inout Hasher) { hasher.combine(bits) }
+
+    @inlinable
+    internal func _rawHashValue(seed: Int) -> Int { mixedHash(Int(bitPattern: bits), seed: seed) }
+  }
+
+  @inlinable internal static var limit: Int { 12 }
+  @usableFromInline internal var storage = Storage.none
+
+  @inlinable
+  public init() {}
+
+  public var count: Int {
+    @inlinable get {
+      switch storage {
+      case .none: 0
+      case .one: 1
+      case .few(let elements): elements.count
+      case .many(let map): map.count
+      }
+    }
+  }
+
+  public var isEmpty: Bool { @inlinable get { count == 0 } }
+
+  public var first: Element? {
+    @inlinable get {
+      switch storage {
+      case .none: nil
+      case .one(let element): element
+      case .few(let elements): elements.first
+      case .many(let map): map.first?.value
+      }
+    }
+  }
+
+  @inlinable
+  public func contains(_ element: Element) -> Bool {
+    switch storage {
+    case .none: return false
+    case .one(let only): return only === element
+    case .few(let elements):
+      for other in elements where other === element { return true }
+      return false
+    case .many(let map): return map.contains(Identity(element))
+    }
+  }
+
+  @inlinable
+  public mutating func insert(_ element: Element) {
+    switch storage {
+    case .none: storage = .one(element)
+    case .one(let only):
+      if only !== element { storage = .few([only, element]) }
+    case .few(var elements):
+      for other in elements where other === element { return }
+      // The payload must be the only owner of the array, or appending copies it.
+      storage = .none
+      elements.append(element)
+      if elements.count <= Self.limit {
+        storage = .few(elements)
+      } else {
+        var map = OrderedMap<Identity, Element>()
+        for element in elements { map[Identity(element)] = element }
+        storage = .many(map)
+      }
+    case .many(var map):
+      storage = .none
+      map[Identity(element)] = element
+      storage = .many(map)
+    }
+  }
+
+  @inlinable
+  public mutating func remove(_ element: Element) {
+    switch storage {
+    case .none: break
+    case .one(let only):
+      if only === element { storage = .none }
+    case .few(var elements):
+      guard let place = elements.firstIndex(where: { $0 === element }) else { return }
+      storage = .none
+      elements.remove(at: place)
+      if !elements.isEmpty { storage = .few(elements) }
+    case .many(var map):
+      storage = .none
+      map.removeValue(forKey: Identity(element))
+      storage = .many(map)
+    }
+  }
+
+  @inlinable
+  public mutating func removeAll() {
+    storage = .none
+  }
+}
+
+/// A hash of something that is well spread already, or must only be spread well enough for the table
+/// of a dictionary. The seed keeps two tables from having their entries in the same order, which
+/// would make it quadratic to fill one from the other.
+@inlinable
+internal func mixedHash(_ bits: Int, seed: Int) -> Int {
+  var mixed = UInt64(truncatingIfNeeded: bits ^ seed)
+  mixed = (mixed ^ (mixed >> 32)) &* 0x9E37_79B9_7F4A_7C15
+  mixed = (mixed ^ (mixed >> 29)) &* 0xBF58_476D_1CE4_E5B9
+  return Int(truncatingIfNeeded: mixed ^ (mixed >> 32))
+}
+
+extension OrderedSet: Sequence {
+  public struct Iterator: IteratorProtocol {
+    @usableFromInline internal let storage: Storage
+    @usableFromInline internal var place: Int
+
+    @inlinable
+    internal init(_ storage: Storage) {
+      self.storage = storage
+      if case .many(let map) = storage { place = map.head } else { place = 0 }
+    }
+
+    @inlinable
+    public mutating func next() -> Element? {
+      switch storage {
+      case .none: return nil
+      case .one(let element):
+        guard place == 0 else { return nil }
+        place = 1
+        return element
+      case .few(let elements):
+        guard place < elements.count else { return nil }
+        place += 1
+        return elements[place - 1]
+      case .many(let map):
+        while place < map.entries.count {
+          place += 1
+          if let entry = map.entries[place - 1] { return entry.value }
+        }
+        return nil
+      }
+    }
+  }
+
+  @inlinable
+  public func makeIterator() -> Iterator { Iterator(storage) }
+
+  public var underestimatedCount: Int { @inlinable get { count } }
+}
+
+extension OrderedSet: CustomReflectable {
+  /// Its elements, so that a report does not show where they lie in memory.
+  public var customMirror: Mirror {
+    Mirror(self, unlabeledChildren: Array(self), displayStyle: .collection)
+  }
+}

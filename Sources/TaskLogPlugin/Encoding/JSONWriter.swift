@@ -1,0 +1,227 @@
+/// Writes values as the log's lossless JSON.
+///
+/// What JSON can say is said plainly. Everything else is an object with one key that begins with
+/// `$`: `{"$bytes": base64}`, `$bytearray`, `$tuple`, `$set`, `$frozenset`, `{"$map": [[k, v], …]}`
+/// for dictionaries with keys that are not text (or that begin with `$`), `{"$float": "nan"}`,
+/// `{"$int": digits}` beyond 64 bits, `{"$wtf8": base64}`. `JSONReader` is the inverse.
+public struct JSONWriter {
+  /// Deeper nesting than this is replaced by a marked opaque value.
+  public static let maximumDepth = 128
+
+  /// The text so far, in UTF-8.
+  public private(set) var output: [UInt8] = []
+  /// How many values were not written whole.
+  public private(set) var opaqueCount = 0
+  /// Stores bytes elsewhere and gives back their hash, or leaves them in place.
+  private let intern: (([UInt8]) throws -> String?)?
+
+  /// - Parameter intern: asked for each run of bytes; a hash that it returns is written as
+  ///   `{"$blob": hash}` in their place.
+  public init(intern: (([UInt8]) throws -> String?)? = nil) {
+    self.intern = intern
+  }
+
+  /// The JSON of a value.
+  public static func text(_ value: Value) -> String {
+    var writer = JSONWriter()
+    // Without an interning function nothing here can throw.
+    try? writer.write(value)
+    return String(decoding: writer.output, as: UTF8.self)
+  }
+
+  /// The JSON of a hook's args: positional ones under `$args`, keyword ones by name, in order.
+  public static func text(_ args: Args) -> String {
+    var writer = JSONWriter()
+    try? writer.write(args)
+    return String(decoding: writer.output, as: UTF8.self)
+  }
+
+  public mutating func removeAll() {
+    output.removeAll(keepingCapacity: true)
+    opaqueCount = 0
+  }
+
+  /// - Throws: what the interning function throws.
+  public mutating func write(_ value: Value) throws {
+    try write(value, depth: 0)
+  }
+
+  /// - Throws: what the interning function throws.
+  public mutating func write(_ args: Args) throws {
+    let content = args.content
+    raw("{")
+    var first = true
+    func comma(_ output: inout [UInt8]) {
+      if !first { output.append(0x2C) }
+      first = false
+    }
+    if !content.positional.isEmpty {
+      comma(&output)
+      raw("\"$args\":")
+      try write(array: content.positional, depth: 1)
+    }
+    if content.named.contains(where: { $0.name.utf8.first == UInt8(ascii: "$") }) {
+      comma(&output)
+      raw("\"$kwargs\":")
+      let entries = content.named.map { Value.Entry(.string($0.name), $0.value) }
+      try write(.dict(entries), depth: 1)
+    } else {
+      for argument in content.named {
+        comma(&output)
+        write(string: argument.name)
+        output.append(0x3A)
+        try write(argument.value, depth: 1)
+      }
+    }
+    raw("}")
+  }
+
+  private mutating func write(_ value: Value, depth: Int) throws {
+    guard depth < Self.maximumDepth else {
+      opaqueCount += 1
+      raw("{\"$opaque\":\"too deep\"}")
+      return
+    }
+    switch value {
+    case .null: raw("null")
+    case .bool(let value): raw(value ? "true" : "false")
+    case .int(let value): write(int: value)
+    case .bigInt(let digits): tag("$int") { $0.write(string: digits) }
+    case .double(let value): write(double: value)
+    case .string(let text): write(string: text)
+    case .wtf8(let bytes): tag("$wtf8") { $0.write(base64: bytes) }
+    case .bytes(let bytes):
+      if let hash = try intern?(bytes) {
+        tag("$blob") { $0.write(string: hash) }
+      } else {
+        tag("$bytes") { $0.write(base64: bytes) }
+      }
+    case .bytearray(let bytes):
+      if let hash = try intern?(bytes) {
+        tag("$bytearray") { $0.tag("$blob") { $0.write(string: hash) } }
+      } else {
+        tag("$bytearray") { $0.write(base64: bytes) }
+      }
+    case .list(let values): try write(array: values, depth: depth + 1)
+    case .tuple(let values): try tag("$tuple") { try $0.write(array: values, depth: depth + 1) }
+    case .set(let values): try tag("$set") { try $0.write(array: values, depth: depth + 1) }
+    case .frozenset(let values):
+      try tag("$frozenset") { try $0.write(array: values, depth: depth + 1) }
+    case .dict(let entries): try write(entries, depth: depth + 1)
+    case .tagged(let name, let value):
+      // A name with quotes in it cannot come from our reader; writing it escaped keeps it valid.
+      raw("{")
+      write(string: name)
+      output.append(0x3A)
+      try write(value, depth: depth + 1)
+      raw("}")
+    }
+  }
+
+  private mutating func write(array values: [Value], depth: Int) throws {
+    output.append(0x5B)
+    for (index, value) in values.enumerated() {
+      if index > 0 { output.append(0x2C) }
+      try write(value, depth: depth)
+    }
+    output.append(0x5D)
+  }
+
+  private mutating func write(_ entries: [Value.Entry], depth: Int) throws {
+    let plain = entries.allSatisfy {
+      if case .string(let key) = $0.key { return key.utf8.first != UInt8(ascii: "$") }
+      return false
+    }
+    if plain {
+      output.append(0x7B)
+      for (index, entry) in entries.enumerated() {
+        if index > 0 { output.append(0x2C) }
+        if case .string(let key) = entry.key { write(string: key) }
+        output.append(0x3A)
+        try write(entry.value, depth: depth)
+      }
+      output.append(0x7D)
+      return
+    }
+    try tag("$map") { writer in
+      writer.output.append(0x5B)
+      for (index, entry) in entries.enumerated() {
+        if index > 0 { writer.output.append(0x2C) }
+        try writer.write(array: [entry.key, entry.value], depth: depth)
+      }
+      writer.output.append(0x5D)
+    }
+  }
+
+  private mutating func tag(
+    _ name: StaticString, _ body: (inout JSONWriter) throws -> Void
+  ) rethrows {
+    raw("{\"")
+    raw(name)
+    raw("\":")
+    try body(&self)
+    raw("}")
+  }
+
+  private mutating func raw(_ text: StaticString) {
+    text.withUTF8Buffer { output.append(contentsOf: $0) }
+  }
+
+  private mutating func write(int value: Int64) {
+    var text = String(value)
+    text.withUTF8 { output.append(contentsOf: $0) }
+  }
+
+  private mutating func write(double value: Double) {
+    guard value.isFinite else {
+      tag("$float") { $0.write(string: Self.name(ofNonFinite: value)) }
+      return
+    }
+    // Swift prints the shortest text that reads back as the same bits, always with a `.` or an `e`.
+    var text = value.description
+    text.withUTF8 { output.append(contentsOf: $0) }
+  }
+
+  /// `nan`, `inf`, `-inf`, or `nan:` and the bits in hexadecimal for any other not-a-number.
+  static func name(ofNonFinite value: Double) -> String {
+    if value == .infinity { return "inf" }
+    if value == -.infinity { return "-inf" }
+    if value.bitPattern == Double.nan.bitPattern { return "nan" }
+    return "nan:" + String(value.bitPattern, radix: 16)
+  }
+
+  private mutating func write(base64 bytes: [UInt8]) {
+    output.append(0x22)
+    Base64.append(bytes, to: &output)
+    output.append(0x22)
+  }
+
+  private static let hexadecimal = Array("0123456789abcdef".utf8)
+
+  /// A JSON string; control characters are escaped, everything else stands as it is.
+  mutating func write(string text: String) {
+    output.append(0x22)
+    var text = text
+    text.withUTF8 { bytes in
+      var start = 0
+      for (index, byte) in bytes.enumerated()
+      where byte < 0x20 || byte == 0x22 || byte == 0x5C || byte == 0x7F {
+        output.append(contentsOf: bytes[start..<index])
+        start = index + 1
+        output.append(0x5C)
+        switch byte {
+        case 0x22, 0x5C: output.append(byte)
+        case 0x0A: output.append(UInt8(ascii: "n"))
+        case 0x0D: output.append(UInt8(ascii: "r"))
+        case 0x09: output.append(UInt8(ascii: "t"))
+        default:
+          output += [0x75, 0x30, 0x30]
+          output.append(Self.hexadecimal[Int(byte >> 4)])
+          output.append(Self.hexadecimal[Int(byte & 15)])
+        }
+      }
+      output.append(contentsOf: bytes[start...])
+    }
+    output.append(0x22)
+  }
+}

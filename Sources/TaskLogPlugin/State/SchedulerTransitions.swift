@@ -1,0 +1,191 @@
+/// What each transition changes: the doing half of Dask's `_transition_*` functions.
+///
+/// The deciding half (is it allowed, on which worker, what follows) is the engine's. What is
+/// changed here follows from the event and the state alone.
+extension SchedulerState {
+  func applyTransition(_ event: Event) {
+    guard let key = event.key, let start = event.start, let finish = event.finish else {
+      misfits += 1
+      return
+    }
+    transitionCounter += 1
+    let task = task(key)
+    if task.state != start { misfits += 1 }
+    if case .task(let facts) = event.snapshot.decoded {
+      if let retries = facts.retries { task.retries = retries }
+      if let suspicious = facts.suspicious { task.suspicious = suspicious }
+    }
+    guard start != finish else { return }
+
+    exit(task)
+    switch (start, finish) {
+    case (_, .processing): process(task, event)
+    case (.processing, .memory): store(task, event)
+    case (_, .erred): err(task, event)
+    case (.released, .waiting): wait(task)
+    case (.waiting, .released): releaseWaiting(task)
+    case (.memory, .released): releaseMemory(task)
+    case (.erred, .released): releaseErred(task)
+    case (_, .released): release(task)
+    case (_, .queued): queued.insert(task)
+    case (_, .noWorker): unrunnable.insert(task)
+    case (_, .forgotten): forget(task)
+    default: break
+    }
+    task.state = finish
+  }
+
+  /// What every way out of a state has in common. It goes by the state that the task is really in,
+  /// so that an event that does not fit leaves nothing behind.
+  private func exit(_ task: TaskState) {
+    switch task.state {
+    case .processing:
+      task.processingOn?.processing.remove(task)
+      task.processingOn = nil
+    case .queued: queued.remove(task)
+    case .noWorker: unrunnable.remove(task)
+    default: break
+    }
+  }
+
+  /// released → waiting
+  private func wait(_ task: TaskState) {
+    for dependency in task.dependencies {
+      if dependency.whoHas.isEmpty { task.waitingOn.insert(dependency) }
+      if dependency.state != .released { dependency.waiters.insert(task) }
+    }
+    task.waiters.removeAll()
+    for dependent in task.dependents where dependent.state == .waiting {
+      task.waiters.insert(dependent)
+    }
+  }
+
+  /// waiting, queued, no-worker → processing
+  private func process(_ task: TaskState, _ event: Event) {
+    task.taskRunID = event.taskRunID ?? task.taskRunID &+ 1
+    task.waitingOn.removeAll()
+    guard let worker = workers[event.worker ?? ""] else {
+      misfits += 1
+      return
+    }
+    task.processingOn = worker
+    worker.processing.insert(task)
+  }
+
+  /// processing → memory
+  private func store(_ task: TaskState, _ event: Event) {
+    let address: String?
+    if case .run(let facts) = event.args.storage {
+      for span in facts.startStops { task.group.add(span) }
+      set(nbytes: facts.nbytes, of: task)
+      task.typeName = facts.typeName
+      address = facts.worker
+    } else {
+      let args = event.args.content
+      for span in (args["startstops"]?.elements ?? []).lazy.compactMap(StartStop.init) {
+        task.group.add(span)
+      }
+      set(nbytes: args["nbytes"]?.int, of: task)
+      task.typeName = args["typename"]?.string
+      address = args["worker"]?.string
+    }
+    if let worker = workers[address ?? ""] {
+      addReplica(task, worker)
+    } else {
+      misfits += 1
+    }
+    for dependent in task.dependents { dependent.waitingOn.remove(task) }
+    for dependency in task.dependencies { dependency.waiters.remove(task) }
+  }
+
+  /// Sizes come out of a log: a sum of them may wrap, but must not trap.
+  private func set(nbytes: Int64?, of task: TaskState) {
+    let difference = (nbytes ?? 0) &- (task.nbytes ?? 0)
+    task.group.nbytesTotal &+= difference
+    for worker in task.whoHas { worker.nbytes &+= difference }
+    task.nbytes = nbytes
+  }
+
+  /// processing, no-worker, queued, released, memory → erred
+  private func err(_ task: TaskState, _ event: Event) {
+    if event.start == .memory { removeAllReplicas(task) }
+    let args = event.args.content
+    // Without a text of its own, as with `KilledWorker`, it says of itself what the exception does.
+    if let text = (args["exception_text"] ?? args["exception"]?["description"])?.string {
+      task.exceptionText = text
+    }
+    if let text = args["traceback_text"]?.string { task.tracebackText = text }
+    if let worker = args["worker"]?.string, !task.erredOn.contains(worker) {
+      task.erredOn.append(worker)
+    }
+    if let cause = args["cause"].flatMap(Key.init) { task.exceptionBlame = tasks[cause] }
+    if task.exceptionBlame == nil { task.exceptionBlame = task.blameOfDependencies }
+    let blame = task.exceptionBlame
+    if event.start == .released {
+      for dependent in task.dependents where dependent.whoHas.isEmpty {
+        dependent.exceptionBlame = blame
+      }
+    } else {
+      for waiter in task.waiters { waiter.exceptionBlame = blame }
+      for dependency in task.dependencies { dependency.waiters.remove(task) }
+      task.waiters.removeAll()
+    }
+  }
+
+  /// waiting → released
+  private func releaseWaiting(_ task: TaskState) {
+    for dependency in task.dependencies { dependency.waiters.remove(task) }
+    task.waitingOn.removeAll()
+    let isWanted = !task.whoWants.isEmpty || !task.waiters.isEmpty
+    if !task.hasLostDependencies, task.exceptionBlame != nil || !isWanted {
+      task.waiters.removeAll()
+    }
+  }
+
+  /// processing, queued, no-worker → released
+  private func release(_ task: TaskState) {
+    let isWanted = !task.waiters.isEmpty || !task.whoWants.isEmpty
+    if isWanted, !task.hasLostDependencies { return }
+    for dependency in task.dependencies where dependency.state != .released {
+      dependency.waiters.remove(task)
+    }
+    task.waiters.removeAll()
+  }
+
+  /// memory → released
+  private func releaseMemory(_ task: TaskState) {
+    removeAllReplicas(task)
+    for waiter in task.waiters where waiter.state == .waiting { waiter.waitingOn.insert(task) }
+  }
+
+  /// erred → released
+  private func releaseErred(_ task: TaskState) {
+    task.exceptionText = nil
+    task.tracebackText = nil
+    task.exceptionBlame = nil
+    task.erredOn = []
+  }
+
+  /// released, memory, erred → forgotten
+  private func forget(_ task: TaskState) {
+    for dependent in task.dependents {
+      dependent.hasLostDependencies = true
+      dependent.dependencies.remove(task)
+      dependent.waitingOn.remove(task)
+    }
+    for dependency in task.dependencies {
+      dependency.dependents.remove(task)
+      dependency.waiters.remove(task)
+    }
+    task.waiters.removeAll()
+    task.waitingOn.removeAll()
+    removeAllReplicas(task)
+    for client in task.whoWants { client.wantsWhat.remove(task) }
+    task.whoWants.removeAll()
+    task.processingOn = nil
+    task.exceptionBlame = nil
+    task.exceptionText = nil
+    task.tracebackText = nil
+    keepUntilSettled(task)
+  }
+}

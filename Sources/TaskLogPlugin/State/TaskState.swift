@@ -1,0 +1,210 @@
+/// A task as the scheduler knows it: Dask's `scheduler.TaskState`.
+///
+/// Only `SchedulerState.apply(_:)` changes it.
+public final class TaskState {
+  public let key: Key
+  public let prefix: TaskPrefix
+  public let group: TaskGroup
+
+  /// Never `.forgotten` in `scheduler.tasks` but during that task's last transition.
+  public internal(set) var state: State = .released {
+    didSet { group.moved(from: oldValue, to: state) }
+  }
+  /// Lower runs first.
+  public internal(set) var priority: Priority?
+  /// Annotations of this task by name, in their order.
+  public internal(set) var annotations: [Value.Entry] = []
+  /// Addresses of the workers that may run it; empty when all may.
+  public internal(set) var workerRestrictions: [String] = []
+  /// Others may run it as well when none of these is there.
+  public internal(set) var looseRestrictions = false
+
+  /// The tasks that this one needs. Never changes while the task is known, but for lost ones.
+  public internal(set) var dependencies = OrderedSet<TaskState>()
+  /// The tasks that need this one.
+  public internal(set) var dependents = OrderedSet<TaskState>()
+  /// The dependencies whose results are not in memory. Empty unless `waiting`.
+  public internal(set) var waitingOn = OrderedSet<TaskState>()
+  /// The dependents that have still to run.
+  public internal(set) var waiters = OrderedSet<TaskState>()
+  /// A dependency was forgotten: this task can never run again.
+  public internal(set) var hasLostDependencies = false
+
+  /// The clients that hold a future of it.
+  public internal(set) var whoWants = OrderedSet<ClientInfo>()
+  /// The workers that hold its result. Not empty exactly when `memory`.
+  public internal(set) var whoHas = OrderedSet<WorkerInfo>()
+  /// The worker that is to run it. Set exactly when `processing`.
+  public internal(set) var processingOn: WorkerInfo?
+  /// Told anew each time that the task is sent to a worker, and never twice by one scheduler;
+  /// Dask's `run_id`. 0 before the first.
+  public internal(set) var taskRunID: Int64 = 0
+
+  /// Size of the result in bytes; nothing while unknown.
+  public internal(set) var nbytes: Int64?
+  public internal(set) var typeName: String?
+  /// What the exception says of itself. Set on the task that failed, not on its dependents.
+  public internal(set) var exceptionText: String?
+  public internal(set) var tracebackText: String?
+  /// The task whose failure made this one err, itself when it failed on its own.
+  public internal(set) var exceptionBlame: TaskState?
+  /// The workers on which it failed, by address.
+  public internal(set) var erredOn: [String] = []
+  /// How often the task may still fail before it errs.
+  public internal(set) var retries = 0
+  /// How often a worker died while it had this task.
+  public internal(set) var suspicious = 0
+
+  /// The task whose failure keeps this one from running, when a dependency has erred.
+  public var blameOfDependencies: TaskState? {
+    for dependency in dependencies where dependency.state == .erred {
+      return dependency.exceptionBlame ?? dependency
+    }
+    return nil
+  }
+
+  init(key: Key, prefix: TaskPrefix, group: TaskGroup) {
+    self.key = key
+    self.prefix = prefix
+    self.group = group
+    group.moved(from: nil, to: .released)
+  }
+
+  /// Lets go of every other task, so that no cycle of references stays behind.
+  func unlink() {
+    dependencies.removeAll()
+    dependents.removeAll()
+    waitingOn.removeAll()
+    waiters.removeAll()
+    whoWants.removeAll()
+    whoHas.removeAll()
+    processingOn = nil
+    exceptionBlame = nil
+  }
+}
+
+/// The tasks that share a group: Dask's `TaskGroup`, mostly one call of `map`.
+public final class TaskGroup {
+  public let name: String
+  public let prefix: TaskPrefix
+  /// How many tasks of the group are in each state, forgotten ones included.
+  public var states: [State: Int] { counts.byState }
+  private var counts = StateCounts()
+  /// Seconds spent by action (`compute`, `transfer`, …).
+  public internal(set) var allDurations = OrderedMap<String, Double>()
+  /// Bytes of all results that the group ever had.
+  public internal(set) var nbytesTotal: Int64 = 0
+
+  init(name: String, prefix: TaskPrefix) {
+    self.name = name
+    self.prefix = prefix
+  }
+
+  /// Tasks of the group that are not forgotten.
+  public private(set) var count = 0
+
+  func moved(from start: State?, to finish: State) {
+    if let start {
+      if start != .forgotten { count -= 1 }
+      counts.add(-1, to: start)
+      prefix.counts.add(-1, to: start)
+    }
+    if finish != .forgotten { count += 1 }
+    counts.add(1, to: finish)
+    prefix.counts.add(1, to: finish)
+  }
+
+  func add(_ span: StartStop) {
+    let seconds = max(0, span.stop - span.start)
+    allDurations[span.action] = (allDurations[span.action] ?? 0) + seconds
+    prefix.allDurations[span.action] = (prefix.allDurations[span.action] ?? 0) + seconds
+    if span.action == "compute" { prefix.computeCount += 1 }
+  }
+}
+
+/// How many tasks are in each state, of the states that any has been in.
+private struct StateCounts {
+  /// By the place among the known states.
+  private var known = [Int](repeating: 0, count: State.known.count)
+  /// A bit for each known state that any task has been in.
+  private var seen: UInt32 = 0
+  private var others: [State: Int] = [:]
+
+  mutating func add(_ difference: Int, to state: State) {
+    guard let place = state.knownPlace else {
+      others[state, default: 0] += difference
+      return
+    }
+    known[place] += difference
+    seen |= 1 << UInt32(place)
+  }
+
+  var byState: [State: Int] {
+    var counts = others
+    for (place, state) in State.known.enumerated() where seen & 1 << UInt32(place) != 0 {
+      counts[state] = known[place]
+    }
+    return counts
+  }
+}
+
+/// The tasks that share a prefix: Dask's `TaskPrefix`, mostly one function.
+public final class TaskPrefix {
+  public let name: String
+  /// How many tasks with the prefix are in each state, forgotten ones included.
+  public var states: [State: Int] { counts.byState }
+  fileprivate var counts = StateCounts()
+  /// Seconds spent by action.
+  public internal(set) var allDurations = OrderedMap<String, Double>()
+  /// How many spans of computing `allDurations` adds up.
+  public internal(set) var computeCount = 0
+  /// How often a worker died while it had a task with the prefix.
+  public internal(set) var suspicious = 0
+
+  init(name: String) {
+    self.name = name
+  }
+
+  /// Mean seconds of computing, nothing before the first task has finished.
+  public var durationAverage: Double? {
+    guard computeCount > 0, let total = allDurations["compute"] else { return nil }
+    return total / Double(computeCount)
+  }
+}
+
+/// What a worker is ready for: Dask's `Status`.
+public enum WorkerStatus: String, Sendable {
+  case running
+  /// It gets no new tasks, and its results are being moved to others.
+  case closingGracefully = "closing_gracefully"
+}
+
+/// A worker as the scheduler knows it: Dask's `scheduler.WorkerState`.
+public final class WorkerInfo {
+  public let facts: WorkerFacts
+  public var address: String { facts.address }
+  public var nthreads: Int { facts.nthreads }
+
+  /// The tasks that it is to run or runs.
+  public internal(set) var processing = OrderedSet<TaskState>()
+  /// The tasks whose results it holds.
+  public internal(set) var hasWhat = OrderedSet<TaskState>()
+  /// Bytes of these results.
+  public internal(set) var nbytes: Int64 = 0
+  public internal(set) var status = WorkerStatus.running
+
+  init(facts: WorkerFacts) {
+    self.facts = facts
+  }
+}
+
+/// A client as the scheduler knows it: Dask's `ClientState`.
+public final class ClientInfo {
+  public let id: String
+  /// The tasks that it holds futures of.
+  public internal(set) var wantsWhat = OrderedSet<TaskState>()
+
+  init(id: String) {
+    self.id = id
+  }
+}

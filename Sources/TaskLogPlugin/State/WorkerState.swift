@@ -1,0 +1,255 @@
+/// A task as a worker knows it: Dask's `worker_state_machine.TaskState`.
+///
+/// Only `WorkerState.apply(_:)` changes it.
+public final class WorkerTaskState {
+  public let key: Key
+  /// Never `.forgotten` in `worker.tasks` but during that task's last transition.
+  public internal(set) var state: State = .released
+  /// The state before `cancelled` or `resumed`.
+  public internal(set) var previous: State?
+  /// Lower runs first.
+  public internal(set) var priority: Priority?
+  /// Which run of the task the scheduler has asked for last; 0 when it never was to run here.
+  public internal(set) var taskRunID: Int64 = 0
+  /// Annotations of this task by name, in their order.
+  public internal(set) var annotations: [Value.Entry] = []
+
+  /// The tasks whose results this one needs.
+  public internal(set) var dependencies = OrderedSet<WorkerTaskState>()
+  /// The tasks on this worker that need this one.
+  public internal(set) var dependents = OrderedSet<WorkerTaskState>()
+  /// The dependencies that are not in memory here.
+  public internal(set) var waitingForData = OrderedSet<WorkerTaskState>()
+  /// The dependents that wait for this one.
+  public internal(set) var waiters = OrderedSet<WorkerTaskState>()
+  /// Addresses of the workers that hold the result, as far as this worker has been told.
+  public internal(set) var whoHas: [String] = []
+  /// The worker that the result is being fetched from. Set while `flight`.
+  public internal(set) var comingFrom: String?
+
+  /// Size of the result in bytes; nothing while unknown.
+  public internal(set) var nbytes: Int64?
+  public internal(set) var typeName: String?
+  /// What was done for it here: computing, and transfers of what it needs.
+  public internal(set) var startStops: [StartStop] = []
+  /// What the exception says of itself. Set while `error`.
+  public internal(set) var exceptionText: String?
+  public internal(set) var tracebackText: String?
+
+  init(key: Key) {
+    self.key = key
+  }
+
+  func unlink() {
+    dependencies.removeAll()
+    dependents.removeAll()
+    waitingForData.removeAll()
+    waiters.removeAll()
+  }
+}
+
+/// Everything that a worker knows of its tasks: Dask's `worker_state_machine.WorkerState`.
+///
+/// State changes only in `apply(_:)`, live and in a replay.
+public final class WorkerState {
+  /// Every task that is known here, in the order of arrival.
+  public internal(set) var tasks = OrderedMap<Key, WorkerTaskState>()
+  /// What the worker told of itself when it joined; nothing before its first event.
+  public internal(set) var facts: WorkerFacts?
+  /// How many transitions there have been.
+  public internal(set) var transitionCounter: Int64 = 0
+  /// How many events did not fit the state they came upon. 0 for a whole log of our own engine.
+  public internal(set) var misfits = 0
+
+  private var leaving: [WorkerTaskState] = []
+
+  public init(facts: WorkerFacts? = nil) {
+    self.facts = facts
+  }
+
+  deinit {
+    for (_, task) in tasks { task.unlink() }
+  }
+
+  /// Changes the state by one event of the worker.
+  ///
+  /// Afterwards plugins are called, and then `settle()`.
+  public func apply(_ event: Event) {
+    switch event.hook {
+    case .setup, .attach:
+      if case .worker(let facts) = event.snapshot.decoded { self.facts = facts }
+    case .stimulus: applyStimulus(event)
+    case .transition: applyTransition(event)
+    default: break
+    }
+  }
+
+  /// Lets go of what only had to stay until the plugins were told: forgotten tasks.
+  public func settle() {
+    guard !leaving.isEmpty else { return }
+    for task in leaving {
+      tasks.removeValue(forKey: task.key)
+      task.unlink()
+    }
+    leaving.removeAll(keepingCapacity: true)
+  }
+
+  private func task(_ key: Key) -> WorkerTaskState {
+    if let task = tasks[key] { return task }
+    let task = WorkerTaskState(key: key)
+    tasks[key] = task
+    return task
+  }
+
+  /// `compute-task`: the scheduler asks for a task to be run here. `refresh-who-has`: it says where
+  /// the results are that this worker has been missing. `acquire-replicas`: it wants results to be
+  /// kept here as well.
+  private func applyStimulus(_ event: Event) {
+    if case .compute(let facts) = event.args.storage { return computeTask(event, facts) }
+    let args = event.args.content
+    switch args["op"]?.string {
+    case "compute-task":
+      var annotations: [Value.Entry]?
+      if case .dict(let entries)? = args["annotations"] { annotations = entries }
+      computeTask(
+        event,
+        ComputeFacts(
+          priority: args["priority"].flatMap(Priority.init),
+          whoHas: Self.whoHas(args), annotations: annotations))
+    case "refresh-who-has": updateWhoHas(Self.whoHas(args))
+    case "acquire-replicas": acquireReplicas(args)
+    default: break
+    }
+  }
+
+  private static func whoHas(_ args: Args.Content) -> [(Key, [String])] {
+    guard case .dict(let holders)? = args["who_has"] else { return [] }
+    return holders.compactMap { entry in
+      Key(entry.key).map { ($0, (entry.value.elements ?? []).compactMap(\.string)) }
+    }
+  }
+
+  /// Dask's `_update_who_has`; a task is not fetched from this worker itself.
+  private func updateWhoHas(_ whoHas: [(Key, [String])]) {
+    for (key, addresses) in whoHas {
+      guard let task = tasks[key] else { continue }
+      task.whoHas = addresses.filter { $0 != facts?.address }
+    }
+  }
+
+  private func acquireReplicas(_ args: Args.Content) {
+    guard case .dict(let holders)? = args["who_has"] else { return }
+    for key in holders.lazy.compactMap({ Key($0.key) }) {
+      let task = task(key)
+      if task.priority == nil { task.priority = Priority([1]) }
+    }
+    updateWhoHas(Self.whoHas(args))
+  }
+
+  private func computeTask(_ event: Event, _ told: ComputeFacts) {
+    guard let key = event.key else {
+      misfits += 1
+      return
+    }
+    let task = task(key)
+    task.taskRunID = event.taskRunID ?? task.taskRunID
+    // A task that is already under way or done only takes the new run id.
+    switch task.state {
+    case .waiting, .ready, .constrained, .executing, .longRunning, .memory: return
+    default: break
+    }
+    task.priority = told.priority
+    if let annotations = told.annotations { task.annotations = annotations }
+    task.exceptionText = nil
+    task.tracebackText = nil
+    for (key, _) in told.whoHas {
+      let dependency = self.task(key)
+      task.dependencies.insert(dependency)
+      dependency.dependents.insert(task)
+      if dependency.priority == nil { dependency.priority = task.priority }
+    }
+    updateWhoHas(told.whoHas)
+  }
+
+  private func applyTransition(_ event: Event) {
+    guard let key = event.key, let start = event.start, let finish = event.finish else {
+      misfits += 1
+      return
+    }
+    transitionCounter += 1
+    let task = task(key)
+    if task.state != start { misfits += 1 }
+    if case .task(let facts) = event.snapshot.decoded { take(facts, task) }
+    guard start != finish else { return }
+
+    switch (start, finish) {
+    case (.executing, .cancelled), (.longRunning, .cancelled), (.flight, .cancelled):
+      task.previous = start
+    case (_, .cancelled), (_, .resumed): break
+    default: task.previous = nil
+    }
+    if start == .flight, finish == .fetch || finish == .missing {
+      // The one that was asked does not have it.
+      task.whoHas.removeAll { $0 == task.comingFrom }
+    }
+    switch finish {
+    case .flight, .cancelled, .resumed: break
+    default: task.comingFrom = nil
+    }
+    switch finish {
+    case .waiting: wait(task)
+    case .memory:
+      for dependent in task.dependents { dependent.waitingForData.remove(task) }
+    case .released:
+      let holders = task.whoHas
+      purge(task)
+      // What has failed here is to be fetched from them.
+      if start == .resumed { task.whoHas = holders }
+    case .forgotten: forget(task)
+    default: break
+    }
+    task.state = finish
+  }
+
+  private func take(_ facts: TaskFacts, _ task: WorkerTaskState) {
+    if let nbytes = facts.nbytes { task.nbytes = nbytes }
+    if let name = facts.typeName { task.typeName = name }
+    if let text = facts.exceptionText { task.exceptionText = text }
+    if let text = facts.tracebackText { task.tracebackText = text }
+    if let worker = facts.comingFrom { task.comingFrom = worker }
+    // A transfer is booked on the task that it was made for, as Dask does.
+    let booked = facts.cause.flatMap { tasks[$0] } ?? task
+    booked.startStops += facts.startStops
+  }
+
+  private func wait(_ task: WorkerTaskState) {
+    task.waitingForData.removeAll()
+    for dependency in task.dependencies where dependency.state != .memory {
+      task.waitingForData.insert(dependency)
+      dependency.waiters.insert(task)
+    }
+  }
+
+  /// Puts everything back that a run of the task has left: Dask's `_purge_state`.
+  private func purge(_ task: WorkerTaskState) {
+    for dependency in task.dependencies { dependency.waiters.remove(task) }
+    task.waitingForData.removeAll()
+    task.whoHas = []
+    task.nbytes = nil
+    task.typeName = nil
+    task.previous = nil
+    task.comingFrom = nil
+    task.exceptionText = nil
+    task.tracebackText = nil
+    task.startStops = []
+  }
+
+  private func forget(_ task: WorkerTaskState) {
+    for dependency in task.dependencies {
+      dependency.dependents.remove(task)
+      dependency.waiters.remove(task)
+    }
+    for dependent in task.dependents { dependent.waitingForData.remove(task) }
+    leaving.append(task)
+  }
+}

@@ -1,0 +1,129 @@
+/// The args that our own engine makes, as the facts that they are made of.
+///
+/// Most of them nobody looks at: a plugin or recorder that does finds them under Dask's names, made
+/// when it looks. `apply(_:)` takes the facts as they are.
+
+/// What a worker tells of a task that it has run; in Dask's order, under Dask's names.
+public struct RunFacts: Sendable {
+  public var worker: String
+  public var nbytes: Int64
+  /// The name of the result's type, with its module and without.
+  public var type: String
+  public var typeName: String
+  public var thread: Int64
+  public var startStops: [StartStop]
+
+  public init(
+    worker: String, nbytes: Int64, type: String, typeName: String, thread: Int64,
+    startStops: [StartStop]
+  ) {
+    self.worker = worker
+    self.nbytes = nbytes
+    self.type = type
+    self.typeName = typeName
+    self.thread = thread
+    self.startStops = startStops
+  }
+
+  var content: Args.Content {
+    Args.Content(named: [
+      .init("worker", .string(worker)), .init("nbytes", .int(nbytes)),
+      .init("type", .string(type)), .init("typename", .string(typeName)),
+      .init("thread", .int(thread)), .init("metadata", .dict([])),
+      .init("status", "OK"), .init("startstops", .list(startStops.map(\.value))),
+    ])
+  }
+}
+
+/// What a worker is told of a task that it is to run.
+public struct ComputeFacts: Sendable {
+  public var priority: Priority?
+  /// The workers that hold each dependency, by address.
+  public var whoHas: [(Key, [String])]
+  public var annotations: [Value.Entry]?
+
+  public init(
+    priority: Priority?, whoHas: [(Key, [String])], annotations: [Value.Entry]?
+  ) {
+    self.priority = priority
+    self.whoHas = whoHas
+    self.annotations = annotations
+  }
+
+  var content: Args.Content {
+    var named: [Args.Argument] = [.init("op", "compute-task")]
+    if let priority { named.append(.init("priority", priority.value)) }
+    if !whoHas.isEmpty { named.append(.init("who_has", Self.value(whoHas))) }
+    if let annotations { named.append(.init("annotations", .dict(annotations))) }
+    return Args.Content(named: named)
+  }
+
+  /// Holders by key, as Dask's messages have them.
+  public static func value(_ whoHas: [(Key, [String])]) -> Value {
+    .dict(
+      whoHas.map { key, addresses in
+        Value.Entry(key.value, .list(addresses.map(Value.string)))
+      })
+  }
+}
+
+/// What a client submits, as far as a hook is told of it.
+public struct GraphFacts: Sendable {
+  public var client: String
+  /// What the client wants to hold.
+  public var keys: [Key]
+  public var tasks: [Key]
+  /// `{annotation: {key: value}}`.
+  public var annotations: Value
+  /// The tasks that are new, with their priority.
+  public var added: [GraphTask]
+
+  public init(
+    client: String, keys: [Key], tasks: [Key], annotations: Value, added: [GraphTask]
+  ) {
+    self.client = client
+    self.keys = keys
+    self.tasks = tasks
+    self.annotations = annotations
+    self.added = added
+  }
+
+  var content: Args.Content {
+    Args.Content(named: [
+      .init("client", .string(client)), .init("keys", .set(keys.map(\.value))),
+      .init("tasks", .list(tasks.map(\.value))), .init("annotations", annotations),
+      .init(
+        "priority",
+        .dict(added.map { Value.Entry($0.key.value, $0.priority?.value ?? .null) })),
+    ])
+  }
+}
+
+extension Args {
+  public static func run(_ facts: RunFacts) -> Args { Args(storage: .run(facts)) }
+  public static func compute(_ facts: ComputeFacts) -> Args { Args(storage: .compute(facts)) }
+  public static func graph(_ facts: GraphFacts) -> Args { Args(storage: .graph(facts)) }
+
+  /// A client and keys of its.
+  public static func keys(_ keys: [Key], of client: String) -> Args {
+    Args(storage: .keys(client: client, keys))
+  }
+
+  /// The worker that they name.
+  public var worker: String? {
+    if case .run(let facts) = storage { return facts.worker }
+    return self["worker"]?.string
+  }
+
+  /// The client and the keys that they name.
+  var clientAndKeys: (client: String, keys: [Key])? {
+    switch storage {
+    case .keys(let client, let keys): return (client, keys)
+    case .graph(let facts): return (facts.client, facts.keys)
+    default:
+      let content = content
+      guard let client = content["client"]?.string else { return nil }
+      return (client, (content["keys"]?.elements ?? []).compactMap(Key.init))
+    }
+  }
+}

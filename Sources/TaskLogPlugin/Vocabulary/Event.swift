@@ -1,0 +1,39 @@
+/// One call of one hook, with its args, or one of the recorder's own marks.
+///
+/// The engine decides events, `apply(_:)` changes the state by them, plugins are called with them,
+/// a recorder writes them down, and a replay reads them back.
+public struct Event: Sendable, Equatable {
+  public var hook: Hook
+  /// Nanoseconds since 1970 UTC, by the clock of the source. Data, never order.
+  public var time: Int64
+  public var key: Key?
+  public var start: State?
+  /// The state that the task is really in afterwards; equals `start` when nothing came of it.
+  public var finish: State?
+  /// The outside event that set this off.
+  public var stimulusID: String?
+  /// The address of the worker that this is about: it joins, it is to run the task, it has run it.
+  public var worker: String?
+  /// Which run of the task this is about: Dask's `run_id`, counted up by the scheduler.
+  public var taskRunID: Int64?
+  public var args: Args
+  public var snapshot: Snapshot
+
+  @inlinable
+  public init(
+    _ hook: Hook, time: Int64, key: Key? = nil, start: State? = nil, finish: State? = nil,
+    stimulusID: String? = nil, worker: String? = nil, taskRunID: Int64? = nil,
+    args: Args = .none, snapshot: Snapshot = .none
+  ) {
+    self.hook = hook
+    self.time = time
+    self.key = key
+    self.start = start
+    self.finish = finish
+    self.stimulusID = stimulusID
+    self.worker = worker
+    self.taskRunID = taskRunID
+    self.args = args
+    self.snapshot = snapshot
+  }
+}

@@ -1,0 +1,125 @@
+/// The facts of a snapshot: what a plugin could have looked up at that moment and what the args do
+/// not determine. Only what is not at its default is kept.
+
+/// A span of work on a worker: `compute`, `transfer`, …
+public struct StartStop: Sendable, Hashable {
+  public var action: String
+  /// Seconds since 1970 UTC, by the worker's clock.
+  public var start: Double
+  /// Seconds since 1970 UTC, by the worker's clock.
+  public var stop: Double
+  /// The worker that a transfer came from.
+  public var source: String?
+
+  public init(action: String, start: Double, stop: Double, source: String? = nil) {
+    self.action = action
+    self.start = start
+    self.stop = stop
+    self.source = source
+  }
+
+  /// The dictionary that Dask passes in `startstops`.
+  public var value: Value {
+    var entries: [Value.Entry] = [
+      .init("action", .string(action)), .init("start", .double(start)),
+      .init("stop", .double(stop)),
+    ]
+    if let source { entries.append(.init("source", .string(source))) }
+    return .dict(entries)
+  }
+
+  public init?(_ value: Value) {
+    guard let action = value["action"]?.string, let start = value["start"]?.number,
+      let stop = value["stop"]?.number
+    else { return nil }
+    self.init(action: action, start: start, stop: stop, source: value["source"]?.string)
+  }
+}
+
+/// A task as it enters the scheduler with a graph.
+public struct GraphTask: Sendable, Hashable {
+  public var key: Key
+  /// In the order of the graph.
+  public var dependencies: [Key]
+  public var priority: Priority?
+  /// Annotations of this task by name.
+  public var annotations: [Value.Entry]
+  /// How often the task may fail before it errs.
+  public var retries: Int
+  /// Addresses of the workers that may run it; empty when all may.
+  public var workerRestrictions: [String]
+  /// Others may run it as well when none of these is there: Dask's `allow_other_workers`.
+  public var looseRestrictions: Bool
+
+  public init(
+    key: Key, dependencies: [Key] = [], priority: Priority? = nil,
+    annotations: [Value.Entry] = [], retries: Int = 0, workerRestrictions: [String] = [],
+    looseRestrictions: Bool = false
+  ) {
+    self.key = key
+    self.dependencies = dependencies
+    self.priority = priority
+    self.annotations = annotations
+    self.retries = retries
+    self.workerRestrictions = workerRestrictions
+    self.looseRestrictions = looseRestrictions
+  }
+}
+
+/// A worker's identity as it joins.
+public struct WorkerFacts: Sendable, Hashable {
+  public var address: String
+  public var name: Value
+  /// The worker's source id.
+  public var serverID: String
+  public var nthreads: Int
+  /// Bytes; 0 when unlimited.
+  public var memoryLimit: Int64
+  public var pid: Int64
+  public var host: String
+
+  public init(
+    address: String, name: Value, serverID: String, nthreads: Int, memoryLimit: Int64 = 0,
+    pid: Int64 = 0, host: String = ""
+  ) {
+    self.address = address
+    self.name = name
+    self.serverID = serverID
+    self.nthreads = nthreads
+    self.memoryLimit = memoryLimit
+    self.pid = pid
+    self.host = host
+  }
+}
+
+/// What a transition changed about a task beyond its state.
+public struct TaskFacts: Sendable, Hashable {
+  /// Size of the result in bytes.
+  public var nbytes: Int64?
+  public var typeName: String?
+  public var exceptionText: String?
+  public var tracebackText: String?
+  public var startStops: [StartStop]
+  /// The worker that a result is being fetched from.
+  public var comingFrom: String?
+  /// The task that a transfer was made for.
+  public var cause: Key?
+  public var retries: Int?
+  public var suspicious: Int?
+
+  public init(
+    nbytes: Int64? = nil, typeName: String? = nil, exceptionText: String? = nil,
+    tracebackText: String? = nil, startStops: [StartStop] = [], comingFrom: String? = nil,
+    cause: Key? = nil, retries: Int? = nil, suspicious: Int? = nil
+  ) {
+    self.nbytes = nbytes
+    self.typeName = typeName
+    self.exceptionText = exceptionText
+    self.tracebackText = tracebackText
+    self.startStops = startStops
+    self.comingFrom = comingFrom
+    self.cause = cause
+    self.retries = retries
+    self.suspicious = suspicious
+  }
+}

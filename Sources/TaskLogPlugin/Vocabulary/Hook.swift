@@ -1,0 +1,41 @@
+/// What an event is a call of: a hook of a plugin, or one of the recorder's own marks.
+///
+/// The hooks are Dask's, in Swift's spelling. Marks are facts that no hook tells and that a faithful
+/// replay needs; plugins never see them.
+public enum Hook: Sendable, Hashable {
+  // Scheduler.
+  case start, beforeClose, close, restart, updateGraph
+  case addWorker, removeWorker, addClient, removeClient
+  case validWorkersDownscaling, logEvent
+  // Worker.
+  case setup, teardown
+  // Both.
+  case transition
+  // Marks: where a recording begins and ends.
+  case attach, detach
+  // Marks: what reached a source from outside, and changes of state that no hook tells.
+  case stimulus, clientDesiresKeys, clientReleasesKeys, addReplica, removeReplica
+  /// A hook that this version does not know: kept and shown, never dropped.
+  case other(String)
+
+  /// Every hook and mark that has a name of its own. Grows only at its end.
+  public static let known: [Hook] = [
+    .start, .beforeClose, .close, .restart, .updateGraph, .addWorker, .removeWorker, .addClient,
+    .removeClient, .validWorkersDownscaling, .logEvent, .setup, .teardown, .transition, .attach,
+    .detach, .stimulus, .clientDesiresKeys, .clientReleasesKeys, .addReplica, .removeReplica,
+  ]
+
+  /// The name in a log.
+  public var name: String {
+    if case .other(let name) = self { return name }
+    return String(describing: self)
+  }
+
+  /// The hook with this name.
+  public init(_ name: String) {
+    self = Hook.byName[name] ?? .other(name)
+  }
+
+  private static let byName = Dictionary(
+    uniqueKeysWithValues: known.map { (String(describing: $0), $0) })
+}

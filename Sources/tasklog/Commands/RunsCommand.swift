@@ -1,0 +1,21 @@
+import ArgumentParser
+import EventLog
+import Querying
+
+struct RunsCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "runs",
+    abstract: "List the runs in a log, with how they ended.",
+    discussion: """
+      A run is closed (its recorder said so), died (its recorder is gone without a word), or still \
+      running. Missing events are those that the log knows to have lost.
+      """)
+
+  @OptionGroup var log: LogOptions
+  @OptionGroup var format: FormatOptions
+
+  func run() throws {
+    let reader = try LogReader(path: log.recoveredPath())
+    try format.write { try Queries.runs(reader, to: &$0) }
+  }
+}

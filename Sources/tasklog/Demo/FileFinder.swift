@@ -1,0 +1,109 @@
+import Glibc
+
+/// A file that the demo counts.
+struct FoundFile: Sendable {
+  /// The path within the folder, as the system has it: any bytes but NUL.
+  var path: [UInt8]
+
+  /// The path as text, where it is text.
+  var name: String { String(decoding: path, as: UTF8.self) }
+}
+
+/// Finds the files that the demo counts.
+enum FileFinder {
+  /// What tells one file from another, by whatever path it is reached.
+  private struct Identity: Hashable {
+    var device: UInt64
+    var file: UInt64
+  }
+
+  /// The files below a folder, in order. Hidden ones, links, and a log with its companions are
+  /// skipped.
+  ///
+  /// - Throws: `Failure` when the folder itself cannot be read.
+  static func files(below folder: String, log: String) throws -> [FoundFile] {
+    guard !folder.isEmpty else { throw Failure.run("--input '': name a folder") }
+    var status = stat()
+    guard stat(folder, &status) == 0 else {
+      throw Failure.run(
+        errno == ENOENT
+          ? "\(folder): there is no such folder; name one with --input"
+          : "\(folder): cannot be read: \(String(cString: strerror(errno)))")
+    }
+    guard status.st_mode & S_IFMT == S_IFDIR else {
+      throw Failure.run("\(folder): is no folder; name one with --input")
+    }
+    let skipped = companions(ofLog: log)
+    var files: [FoundFile] = []
+    var folders: [[UInt8]] = [[]]
+    while let path = folders.popLast() {
+      guard let names = names(in: fullPath(folder, path)) else {
+        let reason = String(cString: strerror(errno))
+        if path.isEmpty { throw Failure.run("\(folder): cannot be read: \(reason)") }
+        Console.complain("\(FoundFile(path: path).name): skipped: \(reason)")
+        continue
+      }
+      for name in names where name.first != UInt8(ascii: ".") {
+        let inner = path.isEmpty ? name : path + [UInt8(ascii: "/")] + name
+        guard let status = linkStatus(fullPath(folder, inner)),
+          !skipped.contains(identity(status))
+        else { continue }
+        switch status.st_mode & S_IFMT {
+        case S_IFDIR: folders.append(inner)
+        case S_IFREG: files.append(FoundFile(path: inner))
+        default: break
+        }
+      }
+    }
+    return files.sorted { $0.path.lexicographicallyPrecedes($1.path) }
+  }
+
+  /// A path for the system's functions, with the zero at its end.
+  static func fullPath(_ folder: String, _ path: [UInt8]) -> [CChar] {
+    let bytes = path.isEmpty ? Array(folder.utf8) : Array(folder.utf8) + [0x2F] + path
+    return (bytes + [0]).map { CChar(bitPattern: $0) }
+  }
+
+  private static func linkStatus(_ path: [CChar]) -> stat? {
+    var status = stat()
+    return lstat(path, &status) == 0 ? status : nil
+  }
+
+  private static func identity(_ status: stat) -> Identity {
+    Identity(device: UInt64(status.st_dev), file: UInt64(status.st_ino))
+  }
+
+  /// What of a log there is already: the file, SQLite's companions and the recorder's folder.
+  private static func companions(ofLog log: String) -> Set<Identity> {
+    var paths = [log]
+    if let resolved = realpath(log, nil) {
+      paths.append(String(cString: resolved))
+      free(resolved)
+    }
+    var found: Set<Identity> = []
+    for path in paths {
+      for suffix in ["", "-wal", "-shm", "-journal", ".spool"] {
+        var status = stat()
+        if stat(path + suffix, &status) == 0 { found.insert(identity(status)) }
+      }
+    }
+    return found
+  }
+
+  private static func names(in folder: [CChar]) -> [[UInt8]]? {
+    guard let stream = opendir(folder) else { return nil }
+    defer { closedir(stream) }
+    var names: [[UInt8]] = []
+    while let entry = readdir(stream) {
+      // The name lies in the buffer of the stream until the next call, with a zero at its end.
+      guard let offset = MemoryLayout<dirent>.offset(of: \.d_name) else { return nil }
+      let name = UnsafeRawPointer(entry).advanced(by: offset).assumingMemoryBound(to: UInt8.self)
+      names.append(
+        Array(
+          UnsafeBufferPointer(
+            start: name, count: strlen(UnsafeRawPointer(name).assumingMemoryBound(to: CChar.self))))
+      )
+    }
+    return names
+  }
+}

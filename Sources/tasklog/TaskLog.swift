@@ -1,0 +1,101 @@
+import ArgumentParser
+import EventLog
+import Filters
+import Recording
+import TaskLogPlugin
+
+/// The command line.
+@main
+struct TaskLog: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "tasklog",
+    abstract: "The flight recorder of task schedulers.",
+    discussion: """
+      A log is a SQLite file that holds every transition of every task of one or many runs. It is \
+      named by --log, else by TASKLOG_LOG, else it is tasklog.db in the working folder.
+      """,
+    version: taskLogVersion,
+    subcommands: [
+      QueryCommand.self, ReplayCommand.self, RunsCommand.self, RecoverCommand.self,
+      DemoCommand.self,
+    ])
+
+  static func main() async {
+    do {
+      var command = try parseAsRoot()
+      if var asynchronous = command as? any AsyncParsableCommand {
+        try await asynchronous.run()
+      } else {
+        try command.run()
+      }
+    } catch let failure as Failure {
+      fail(failure.message, failure.code)
+    } catch let error as any ExplainedError {
+      fail(error.description, error.isUsage ? Failure.usageCode : Failure.runCode)
+    } catch let code as ExitCode {
+      exit(withError: code)
+    } catch {
+      let code = exitCode(for: error)
+      // Help and the version come as errors, too.
+      if code.isSuccess { exit(withError: error) }
+      fail(parserMessage(error), code.rawValue)
+    }
+  }
+
+  private static func fail(_ message: String, _ code: Int32) -> Never {
+    Console.complain(message)
+    exit(withError: ExitCode(code))
+  }
+
+  /// What the parser has to say, in one line and with our way out.
+  private static func parserMessage(_ error: any Error) -> String {
+    let message = message(for: error)
+    let first = message.split(whereSeparator: \.isNewline).first.map(String.init) ?? message
+    for (sentence, clause) in [
+      (". Did you mean ", "; did you mean "), (". Please provide ", "; please provide "),
+    ] where first.contains(sentence) {
+      return lowered(first.replacing(sentence, with: clause))
+    }
+    return lowered(first) + "; 'tasklog help' shows what there is"
+  }
+
+  private static func lowered(_ sentence: String) -> String {
+    let words = sentence.hasSuffix(".") ? String(sentence.dropLast()) : sentence
+    return words.prefix(1).lowercased() + words.dropFirst()
+  }
+}
+
+/// Something went wrong, said in one line.
+struct Failure: Error {
+  var message: String
+  var code: Int32
+
+  /// EX_USAGE of `sysexits.h`.
+  static let usageCode: Int32 = 64
+  static let runCode: Int32 = 1
+
+  /// The command itself is wrong.
+  static func usage(_ message: String) -> Failure { Failure(message: message, code: usageCode) }
+  static func run(_ message: String) -> Failure { Failure(message: message, code: runCode) }
+}
+
+/// Errors of the library whose description says all that a user needs.
+protocol ExplainedError: Error, CustomStringConvertible {
+  var isUsage: Bool { get }
+}
+
+extension LogError: ExplainedError {
+  var isUsage: Bool { false }
+}
+
+extension UserSQLError: ExplainedError {
+  var isUsage: Bool { false }
+}
+
+extension FilterError: ExplainedError {
+  var isUsage: Bool { true }
+}
+
+extension PluginError: ExplainedError {
+  var isUsage: Bool { true }
+}

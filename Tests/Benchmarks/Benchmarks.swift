@@ -1,0 +1,56 @@
+import Glibc
+
+//===----------------------------------------------------------------------===//
+// tasklog-bench: the benchmarks.
+//
+//     swift run -c release tasklog-bench [--events COUNT] [--rounds COUNT] [--only NAME]
+//         [--tasks COUNT] [--largest COUNT]
+//
+// `--tasks` and `--largest` (tasks of the largest graph) are for the engine, which is set beside
+// Dask when TASKLOG_TEST_PYTHON names a Python that has `distributed`.
+//
+// Each figure stands beside a bare baseline that is measured in the same process, in turns with it,
+// round by round; what is printed are medians, and the ratio of the two. Machines are noisy: the
+// ratio decides.
+//===----------------------------------------------------------------------===//
+
+@main
+struct Benchmarks {
+  static func main() async throws {
+    let count = try argument("--events", default: 1_000_000)
+    let rounds = try argument("--rounds", default: 5)
+    if isWanted("engine") {
+      let tasks = try argument("--tasks", default: 100_000)
+      let largest = try argument("--largest", default: 100_000)
+      let python = getenv("TASKLOG_TEST_PYTHON").map { String(cString: $0) }
+      try await EngineBenchmark(tasks: tasks, rounds: rounds, largest: largest, python: python)
+        .run()
+    }
+    guard ["record", "replay", "state"].contains(where: isWanted) else { return }
+    let workload = Workload(events: count)
+    say("\(workload.events.count) events of \(workload.tasks) tasks, median of \(rounds) rounds")
+    say()
+    if isWanted("record") { try RecorderBenchmark(workload: workload, rounds: rounds).run() }
+    if isWanted("replay") || isWanted("state") {
+      try await ReplayBenchmark(workload: workload, rounds: rounds).run(isWanted)
+    }
+  }
+
+  /// Whether a group of benchmarks (`engine`, `record`, `replay`, `state`) is to be run: all are,
+  /// unless one is named.
+  private static func isWanted(_ name: String) -> Bool {
+    guard let place = CommandLine.arguments.firstIndex(of: "--only") else { return true }
+    return CommandLine.arguments[place...].dropFirst().first == name
+  }
+
+  private static func argument(_ name: String, default value: Int) throws -> Int {
+    guard let place = CommandLine.arguments.firstIndex(of: name) else { return value }
+    guard place + 1 < CommandLine.arguments.count,
+      let number = Int(CommandLine.arguments[place + 1]), number > 0
+    else {
+      say("tasklog-bench: \(name) takes a number above 0")
+      exit(64)
+    }
+    return number
+  }
+}

@@ -1,0 +1,72 @@
+import Testing
+
+@testable import EventLog
+@testable import TaskLogPlugin
+
+/// What goes into the spool comes out of it.
+@Suite struct SpoolRecordTests {
+  @Test func `an event is the same after MessagePack`() throws {
+    var random = Randomness.generator(211)
+    var writer = MessagePackWriter(capacity: 1)
+    for place in 0..<Randomness.count {
+      let event = random.event()
+      writer.removeAll()
+      writer.write(event, number: place, sourceSeq: Int64(place) * 3)
+      guard case .event(let number, let sourceSeq, let read) = try SpoolRecord(writer.bytes) else {
+        Issue.record("seed \(Randomness.seed), event \(place): no event")
+        continue
+      }
+      #expect(number == place && sourceSeq == Int64(place) * 3)
+      #expect(
+        read.isSame(as: event), "seed \(Randomness.seed), event \(place): \(read) is not \(event)")
+    }
+  }
+
+  @Test func `sources, gaps and parts are the same after MessagePack`() throws {
+    var writer = MessagePackWriter()
+    let source = Source(kind: .worker, id: "Worker-1", address: "tcp://w", name: .tuple([1, "b"]))
+    writer.write(source: source, number: 300)
+    guard case .source(300, let read) = try SpoolRecord(writer.bytes) else {
+      Issue.record("no source")
+      return
+    }
+    #expect(read == source)
+    writer.removeAll()
+    writer.writeGap(number: 1, sourceSeq: 1 << 40, count: 7, time: -5, reason: "disk full")
+    guard case .gap(1, 0x100_0000_0000, 7, -5, "disk full") = try SpoolRecord(writer.bytes) else {
+      Issue.record("no gap")
+      return
+    }
+    writer.removeAll()
+    let bytes = [UInt8](repeating: 9, count: 70_000)
+    bytes.withUnsafeBytes { writer.writePart($0, index: 1, count: 3, number: 2) }
+    guard case .part(2, 1, 3, bytes) = try SpoolRecord(writer.bytes) else {
+      Issue.record("no part")
+      return
+    }
+  }
+
+  @Test func `a record that is cut off or changed is refused or read, and never traps`() throws {
+    var random = Randomness.generator(212)
+    var writer = MessagePackWriter()
+    for _ in 0..<Randomness.count / 10 {
+      writer.removeAll()
+      writer.write(random.event(), number: 1, sourceSeq: 1)
+      var bytes = Array(writer.bytes)
+      bytes.withUnsafeBytes { whole in
+        let part = UnsafeRawBufferPointer(rebasing: whole.prefix(random.below(whole.count)))
+        #expect(throws: MessagePackError.self) { try SpoolRecord(part) }
+      }
+      for _ in 0..<8 { bytes[random.below(bytes.count)] ^= UInt8(1 << random.below(8)) }
+      bytes.withUnsafeBytes { _ = try? SpoolRecord($0) }
+    }
+  }
+
+  @Test func `hooks and states keep their places`() {
+    // These numbers lie in spools on disks: the lists only ever grow at their ends.
+    #expect(Hook.known.map(\.place) == Array(0..<21))
+    #expect(State.known.map(\.knownPlace) == Array(0..<19))
+    #expect(Hook.at(13) == .transition && State.at(4) == .processing)
+    #expect(State.at(99) == .other("#99"))
+  }
+}

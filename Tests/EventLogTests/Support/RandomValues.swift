@@ -1,0 +1,1 @@
+../../TaskLogPluginTests/Support/RandomValues.swift

@@ -1,0 +1,1 @@
+../../TaskLogPluginTests/Support/SplitMix64.swift

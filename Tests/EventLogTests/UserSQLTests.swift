@@ -1,0 +1,113 @@
+import Testing
+
+@testable import EventLog
+@testable import TaskLogPlugin
+
+@Suite struct UserSQLTests {
+  private let folder: TemporaryFolder
+  private let path: String
+
+  init() throws {
+    folder = try TemporaryFolder()
+    path = folder.file("log.db")
+    let log = try LogUnderTest(path)
+    try log.append([.transition("x", .released, .waiting, stimulus: "s", time: 5)])
+  }
+
+  /// The columns of the views are what people build on: names and order only ever grow.
+  @Test(arguments: [
+    (
+      "events",
+      """
+      seq time run source hook key start finish stimulus worker task_run args snapshot time_ns \
+      server_id source_seq key_typed
+      """
+    ),
+    ("transitions", "seq time run source key start finish stimulus worker args time_ns"),
+    (
+      "tasks",
+      "run key state first_seen last_seen transitions worker nbytes typename exception"
+    ),
+    ("task_durations", "run key worker action start stop duration seq"),
+    ("errors", "seq run key worker exception traceback time_ns"),
+    ("workers", "run worker name server_id first_seen last_seen events"),
+    ("stimuli", "run stimulus first_seen last_seen events keys"),
+    (
+      "runs",
+      """
+      run uuid engine engine_version mode started ended end first_seq last_seq events metadata
+      """
+    ),
+    ("gaps", "run source worker source_seq count reason time_ns"),
+  ])
+  func `a view has its columns`(view: String, columns: String) throws {
+    #expect(try query("SELECT * FROM \(view)", path).columns.joined(separator: " ") == columns)
+    let views = try query("SELECT count(*) FROM sqlite_schema WHERE type = 'view'", path)
+    #expect(views.rows == [[9]])
+  }
+
+  @Test(arguments: [
+    "INSERT INTO text (text) VALUES ('x')", "UPDATE event SET time = 0", "DELETE FROM event",
+    "DROP TABLE event", "DROP VIEW events", "CREATE TABLE t (a)", "CREATE TEMP TABLE t (a)",
+    "CREATE VIEW v AS SELECT 1", "ATTACH ':memory:' AS other", "DETACH main",
+    "PRAGMA journal_mode = DELETE", "PRAGMA query_only = 0", "PRAGMA user_version = 9",
+    "PRAGMA writable_schema = 1", "PRAGMA wal_checkpoint", "pragma JOURNAL_MODE('delete')",
+    "SELECT load_extension('x')", "SELECT Load_Extension('x')", "VACUUM",
+    "VACUUM INTO '/dev/null'", "BEGIN", "COMMIT", "SAVEPOINT a", "REINDEX", "ANALYZE",
+    "EXPLAIN INSERT INTO text (text) VALUES ('x')", "ALTER TABLE event ADD COLUMN x",
+    "WITH a AS (SELECT 1) DELETE FROM event", "REPLACE INTO text (text) VALUES ('x')",
+  ])
+  func `what could change anything is refused`(text: String) throws {
+    let before = try Files.read(path)
+    let error = #expect(throws: UserSQLError.self) { try query(text, path) }
+    guard case .writes? = error else {
+      Issue.record("\(text): \(String(describing: error))")
+      return
+    }
+    #expect(try Files.read(path) == before)
+  }
+
+  @Test(arguments: [
+    "", "  ", ";", "-- nothing", "/* nothing */", "SELECT 1; SELECT 2",
+    "SELECT 1; DROP TABLE event", "SELECT 1; nonsense", "SELECT nothing", "nonsense",
+    "SELECT * FROM nowhere",
+  ])
+  func `what is no one statement is wrong`(text: String) throws {
+    let error = #expect(throws: UserSQLError.self) { try query(text, path) }
+    guard case .wrong? = error else {
+      Issue.record("\(text): \(String(describing: error))")
+      return
+    }
+  }
+
+  @Test(arguments: [
+    "WITH a AS (SELECT 1) SELECT * FROM a",
+    "WITH RECURSIVE a(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM a WHERE n < 9) SELECT n FROM a",
+    "EXPLAIN SELECT * FROM events", "EXPLAIN QUERY PLAN SELECT * FROM events",
+    "PRAGMA table_info(event)", "pragma Table_Info('event')", "PRAGMA user_version",
+    "SELECT name FROM pragma_table_info('event')", "SELECT 1;", "SELECT 1; -- done",
+    "SELECT 1 ; ; /* done */", "-- first\nSELECT 1", "VALUES (1)",
+    "SELECT value FROM json_each('[1]')",
+  ])
+  func `what only reads is allowed`(text: String) throws {
+    #expect(try !query(text, path).rows.isEmpty)
+  }
+
+  @Test func `values come as SQLite holds them`() throws {
+    #expect(
+      try query("SELECT NULL AS a, 1, 1.5, 'x', x'00ff', 1 AS a", path).rows
+        == [[nil, 1, 1.5, "x", .blob([0, 255]), 1]])
+  }
+
+  @Test(arguments: [
+    "SELECT * FROM transitions WHERE key = 'x'", "SELECT * FROM events WHERE key = 'x'",
+  ])
+  func `a story is found by its key`(text: String) throws {
+    let plan = try query("EXPLAIN QUERY PLAN " + text, path).rows.compactMap {
+      if case .text(let detail)? = $0.last { detail } else { nil }
+    }.joined(separator: "\n")
+    #expect(plan.contains("SEARCH event USING INDEX event_key"), "\(plan)")
+    #expect(!plan.contains("SCAN event"), "\(plan)")
+    #expect(!plan.contains("SCAN text"), "\(plan)")
+  }
+}

@@ -1,0 +1,65 @@
+import EventLog
+import Foundation
+import Querying
+import TaskLogPlugin
+import Testing
+
+/// Filters on names that look like patterns.
+@Suite struct EventFilterTests {
+  private static let address = "tcp://[::1]:4000"
+
+  /// The keys of the transitions that a filter lets through.
+  private func keys(_ change: (inout EventFilter) -> Void) throws -> [String] {
+    let folder = FileManager.default.temporaryDirectory
+      .appendingPathComponent("tasklog-tests-\(UUID().uuidString)")
+    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    defer { try? FileManager.default.removeItem(at: folder) }
+    let path = folder.appendingPathComponent("test.db").path
+    let writer = try LogWriter(path: path)
+    try writer.transaction {
+      let run = try writer.add(
+        RunHeader(
+          id: RunID.make(), engine: "dask", engineVersion: "0", recorderVersion: "0",
+          mode: "hooks", started: 1))
+      let scheduler = try writer.add(
+        Source(kind: .scheduler, id: "s", address: "tcp://[::1]:1"), run: run)
+      let worker = try writer.add(
+        Source(kind: .worker, id: "w", address: Self.address, name: .string("bob")), run: run)
+      func add(_ key: Key, _ source: Int64, _ number: Int64, worker: String? = nil) throws {
+        try writer.append(
+          Event(
+            .transition, time: 1_000, key: key, start: .waiting, finish: .processing,
+            worker: worker),
+          source: source, sourceSeq: number)
+      }
+      try add("x[1]", scheduler, 1, worker: Self.address)
+      try add("x1", scheduler, 2)
+      try add("y*", worker, 1)
+      try add("yz", worker, 2)
+    }
+    var filter = EventFilter()
+    change(&filter)
+    var found: [String] = []
+    try LogReader(path: path).rows(matching: filter, columns: ["key"], limit: nil) {
+      if case .text(let key) = $0[0] { found.append(key) }
+    }
+    return found
+  }
+
+  @Test func `a worker is found by its address, brackets or not`() throws {
+    #expect(try keys { $0.workers = [Self.address] } == ["x[1]", "y*", "yz"])
+    #expect(try keys { $0.workers = ["tcp://*:4000"] } == ["x[1]", "y*", "yz"])
+    #expect(try keys { $0.workers = ["tcp://[::1]:1"] } == [])
+  }
+
+  @Test func `a worker is found by its name`() throws {
+    #expect(try keys { $0.workers = ["bob"] } == ["x[1]", "y*", "yz"])
+    #expect(try keys { $0.workers = ["bo*"] } == [])
+  }
+
+  @Test func `a key that looks like a pattern finds itself, and what the pattern finds`() throws {
+    #expect(try keys { $0.keys = ["x[1]"] } == ["x[1]", "x1"])
+    #expect(try keys { $0.keys = ["y*"] } == ["y*", "yz"])
+    #expect(try keys { $0.keys = ["x1"] } == ["x1"])
+  }
+}

@@ -1,0 +1,8 @@
+/// Collects what is written.
+final class Output {
+  private var bytes: [UInt8] = []
+
+  func write(_ more: [UInt8]) { bytes += more }
+
+  var text: String { String(decoding: bytes, as: UTF8.self) }
+}

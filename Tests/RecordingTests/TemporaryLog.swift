@@ -1,0 +1,36 @@
+import Foundation
+import TaskLogKit
+
+/// A folder of its own for a test's log, removed with it.
+final class TemporaryLog: Sendable {
+  let folder: URL
+  var path: String { folder.appendingPathComponent("test.db").path }
+
+  init() throws {
+    folder = FileManager.default.temporaryDirectory
+      .appendingPathComponent("tasklog-test-\(UUID().uuidString)")
+    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+  }
+
+  deinit {
+    try? FileManager.default.removeItem(at: folder)
+  }
+
+  /// What lies in the folder.
+  var names: [String] {
+    get throws { try FileManager.default.contentsOfDirectory(atPath: folder.path).sorted() }
+  }
+
+  /// The events of the newest run by the kind and name of their source, in their order.
+  func events() throws -> [String: [RecordedEvent]] {
+    let reader = try LogReader(path: path)
+    let run = try reader.runs(matching: "latest")[0]
+    var events: [String: [RecordedEvent]] = [:]
+    for info in try reader.sources(of: run) {
+      let cursor = try reader.events(of: info)
+      let name = "\(info.source.kind) \(info.source.name)"
+      while let event = try cursor.nextEvent() { events[name, default: []].append(event) }
+    }
+    return events
+  }
+}

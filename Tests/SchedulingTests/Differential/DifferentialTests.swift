@@ -1,0 +1,109 @@
+import Foundation
+import TaskLogPlugin
+import Testing
+
+@testable import Scheduling
+
+private let python = ProcessInfo.processInfo.environment["TASKLOG_TEST_PYTHON"]
+
+/// The same graphs on a real Dask and on our engine: every key goes through the same states, with
+/// args of the same names.
+///
+/// `TASKLOG_TEST_PYTHON` is a Python that has `distributed` 2026.8.0; `Tests/run` makes one.
+@Suite(
+  .enabled(
+    if: python != nil,
+    "set TASKLOG_TEST_PYTHON to a Python with distributed 2026.8.0"))
+struct DifferentialTests {
+  private static let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+
+  /// A difference that is none, with the line of Dask's source that allows it.
+  private enum Rule {
+    /// Our workers tell the state that a task is really in. Dask's tell the one that was asked for
+    /// (worker_state_machine.py 2591, `_notify_plugins("transition", ts.key, start, finish)`), so
+    /// that a task that runs and is freed is told as executing → released, and is `cancelled`.
+    static func actualFinish(_ transitions: [Transition]) -> [Transition] {
+      transitions.map { transition in
+        var transition = transition
+        let isStopped = ["executing", "flight", "long-running", "cancelled"]
+          .contains(transition.start)
+        if isStopped, transition.finish == "cancelled" { transition.finish = "released" }
+        if transition.start == "cancelled" { transition.finish = "released" }
+        return transition
+      }
+    }
+  }
+
+  @Test func `every key goes through the same states as in Dask, with the same args`() async throws
+  {
+    let file = Self.folder.appendingPathComponent("graphs.json")
+    let graphs = try #require(
+      try JSONReader.value(String(contentsOf: file, encoding: .utf8)).elements)
+    let theirs = try Self.runDask(file)
+    for graph in graphs {
+      let name = try #require(graph["name"]?.string)
+      let dask = try #require(theirs[name].map(Self.read))
+      do {
+        Self.compare(name, dask, try await OurSide.outcome(of: graph))
+      } catch {
+        Issue.record("\(name): \(error)")
+      }
+    }
+    print("compared with Dask: \(graphs.count) graphs")
+  }
+
+  private static func runDask(_ file: URL) throws -> Value {
+    let process = Process()
+    process.executableURL = URL(fileURLWithPath: python ?? "")
+    process.arguments = [folder.appendingPathComponent("dask_side.py").path, file.path]
+    let output = Pipe()
+    process.standardOutput = output
+    try process.run()
+    let data = try output.fileHandleForReading.readToEnd() ?? Data()
+    process.waitUntilExit()
+    #expect(process.terminationStatus == 0)
+    return try JSONReader.value(String(decoding: data, as: UTF8.self))
+  }
+
+  private static func read(_ value: Value) -> GraphOutcome {
+    func text(_ value: Value) -> String {
+      value.string ?? value.int.map(String.init)
+        ?? "\((value.elements ?? []).map(text))".replacing("\\\"", with: "\"")
+    }
+    func transitions(_ value: Value) -> [Transition] {
+      (value.elements ?? []).map { event in
+        let parts = event.elements ?? []
+        var transition = Transition(
+          key: text(parts[0]), start: text(parts[1]), finish: text(parts[2]))
+        guard parts.count > 3 else { return transition }
+        transition.args = (parts[3].elements ?? []).map(text)
+        if case .dict(let entries) = parts[4] {
+          for entry in entries { transition.values[text(entry.key)] = text(entry.value) }
+        }
+        return transition
+      }
+    }
+    return GraphOutcome(
+      scheduler: transitions(value["scheduler"] ?? .null),
+      hooks: (value["hooks"]?.elements ?? []).map { hook in
+        (hook.elements ?? []).prefix(2).map(text).joined(separator: " ")
+      },
+      workers: (value["workers"]?.elements ?? []).map(transitions))
+  }
+
+  private static func compare(_ name: String, _ dask: GraphOutcome, _ ours: GraphOutcome) {
+    func check(_ source: String, _ dask: [Transition], _ ours: [Transition]) {
+      for key in Set((dask + ours).map(\.key)).sorted() {
+        let (a, b) = (dask.filter { $0.key == key }, ours.filter { $0.key == key })
+        guard a != b else { continue }
+        Issue.record("\(name): '\(key)' on \(source)\n  Dask \(a)\n  ours \(b)")
+      }
+    }
+    check("the scheduler", dask.scheduler, ours.scheduler)
+    #expect(dask.hooks == ours.hooks, "\(name)")
+    #expect(dask.workers.count == ours.workers.count, "\(name)")
+    for (number, pair) in zip(dask.workers, ours.workers).enumerated() {
+      check("worker \(number)", Rule.actualFinish(pair.0), Rule.actualFinish(pair.1))
+    }
+  }
+}

@@ -1,0 +1,254 @@
+@testable import Scheduling
+@testable import TaskLogPlugin
+
+/// What must hold of a state between two stimuli: Dask's `validate_state` and `validate_key`.
+struct Invariants {
+  private(set) var violations: [String] = []
+  private var subject = ""
+
+  private mutating func check(_ holds: Bool, _ rule: @autoclosure () -> String) {
+    if !holds { violations.append("\(subject): \(rule())") }
+  }
+
+  static func violations(of state: SchedulerState) -> [String] {
+    var check = Invariants()
+    for (key, task) in state.tasks {
+      check.subject = "scheduler: '\(key)' \(task.state)"
+      check.check(task.key == key, "is listed under another key")
+      check.links(of: task, state)
+      check.state(of: task, state)
+    }
+    check.workers(of: state)
+    check.clients(of: state)
+    check.groups(of: state)
+    check.subject = "scheduler"
+    check.check(state.misfits == 0, "\(state.misfits) misfits")
+    check.check(
+      state.unrunnable.count == state.tasks.count { $0.value.state == .noWorker },
+      "unrunnable holds others than the no-worker tasks")
+    check.check(state.queued.isEmpty, "something is queued")
+    return check.violations
+  }
+
+  // MARK: - Scheduler
+
+  private mutating func links(of task: TaskState, _ state: SchedulerState) {
+    for dependency in task.dependencies {
+      check(state.tasks[dependency.key] === dependency, "needs a stranger, \(dependency.key)")
+      check(dependency.dependents.contains(task), "'\(dependency.key)' does not know of it")
+    }
+    for dependent in task.dependents {
+      check(state.tasks[dependent.key] === dependent, "is needed by a stranger, \(dependent.key)")
+      check(dependent.dependencies.contains(task), "'\(dependent.key)' does not need it")
+    }
+    for other in task.waitingOn {
+      check(task.dependencies.contains(other), "waits on '\(other.key)', not a dependency")
+      check(other.whoHas.isEmpty, "waits on '\(other.key)', which is in memory")
+      check(other.state != .released, "waits on '\(other.key)', which is released")
+      check(other.state != .erred, "waits on '\(other.key)', which has erred")
+    }
+    for waiter in task.waiters {
+      check(task.dependents.contains(waiter), "waiter '\(waiter.key)' is not a dependent")
+      check(Self.isUnderWay(waiter), "waiter '\(waiter.key)' is \(waiter.state)")
+    }
+    for worker in task.whoHas {
+      check(worker.hasWhat.contains(task), "\(worker.address) does not list it")
+      check(state.workers[worker.address] === worker, "is held by a worker that is gone")
+    }
+    for client in task.whoWants {
+      check(client.wantsWhat.contains(task), "client \(client.id) does not list it")
+      check(state.clients[client.id] === client, "is wanted by a client that is gone")
+    }
+    if Self.isUnderWay(task) {
+      for dependency in task.dependencies {
+        check(
+          task.waitingOn.contains(dependency) != !dependency.whoHas.isEmpty,
+          "'\(dependency.key)' is neither waited for nor there, or both")
+        check(dependency.waiters.contains(task), "'\(dependency.key)' has not got it as a waiter")
+      }
+    }
+  }
+
+  private mutating func state(of task: TaskState, _ state: SchedulerState) {
+    check((task.processingOn != nil) == (task.state == .processing), "processingOn")
+    check(!task.whoHas.isEmpty == (task.state == .memory), "whoHas")
+    check(state.unrunnable.contains(task) == (task.state == .noWorker), "unrunnable")
+    check(!task.waitingOn.isEmpty == (task.state == .waiting), "waitingOn")
+    switch task.state {
+    case .released:
+      check(task.waiters.isEmpty, "has waiters")
+      check(task.whoWants.isEmpty, "is wanted and nothing is done for it")
+      check(!task.dependencies.contains { $0.waiters.contains(task) }, "is a waiter")
+    case .processing:
+      if let worker = task.processingOn {
+        check(worker.processing.contains(task), "\(worker.address) does not list it")
+        check(state.workers[worker.address] === worker, "is with a worker that is gone")
+      }
+      check(task.taskRunID > 0, "has no run id")
+    case .memory:
+      check(!task.waiters.isEmpty || !task.whoWants.isEmpty, "is in memory for nobody")
+      check(task.typeName != nil && task.nbytes != nil, "type or size is not known")
+      for dependent in task.dependents {
+        check(
+          task.waiters.contains(dependent) == Self.isUnderWay(dependent),
+          "dependent '\(dependent.key)' is \(dependent.state)")
+      }
+    case .erred:
+      check(task.exceptionBlame != nil, "nobody is to blame")
+      check(task.waiters.isEmpty, "has waiters")
+      for dependent in task.dependents {
+        check(!Self.isUnderWay(dependent), "dependent '\(dependent.key)' is \(dependent.state)")
+      }
+    case .waiting, .noWorker: break
+    default: check(false, "a state that the engine has not got")
+    }
+  }
+
+  private static func isUnderWay(_ task: TaskState) -> Bool {
+    switch task.state {
+    case .waiting, .queued, .processing, .noWorker: true
+    default: false
+    }
+  }
+
+  private mutating func workers(of state: SchedulerState) {
+    for (address, worker) in state.workers {
+      subject = "scheduler: worker \(address)"
+      check(worker.address == address, "is listed under another address")
+      check(
+        worker.nbytes == worker.hasWhat.reduce(0) { $0 + ($1.nbytes ?? 0) }, "nbytes is not the sum"
+      )
+      for task in worker.hasWhat {
+        check(state.tasks[task.key] === task, "holds a stranger, \(task.key)")
+        check(task.whoHas.contains(worker), "'\(task.key)' is not held by it")
+      }
+      for task in worker.processing {
+        check(state.tasks[task.key] === task, "is to run a stranger, \(task.key)")
+        check(task.processingOn === worker, "'\(task.key)' is not with it")
+      }
+    }
+  }
+
+  private mutating func clients(of state: SchedulerState) {
+    for (id, client) in state.clients {
+      subject = "scheduler: client \(id)"
+      check(client.id == id, "is listed under another id")
+      for task in client.wantsWhat {
+        check(state.tasks[task.key] === task, "wants a stranger, \(task.key)")
+        check(task.whoWants.contains(client), "'\(task.key)' is not wanted by it")
+      }
+    }
+  }
+
+  private mutating func groups(of state: SchedulerState) {
+    var expected: [String: [State: Int]] = [:]
+    var ofPrefix: [String: [State: Int]] = [:]
+    for (_, task) in state.tasks {
+      expected[task.group.name, default: [:]][task.state, default: 0] += 1
+      ofPrefix[task.prefix.name, default: [:]][task.state, default: 0] += 1
+      subject = "scheduler: '\(task.key)'"
+      check(state.groups[task.group.name] === task.group, "is in a group that is gone")
+      check(state.prefixes[task.prefix.name] === task.prefix, "has a prefix that is gone")
+    }
+    func living(_ states: [State: Int]) -> [State: Int] {
+      states.filter { $0.key != .forgotten && $0.value != 0 }
+    }
+    for (name, group) in state.groups {
+      subject = "scheduler: group \(name)"
+      check(living(group.states) == expected[name] ?? [:], "counts \(group.states)")
+      check(group.count > 0, "is empty and still there")
+    }
+    for (name, prefix) in state.prefixes {
+      subject = "scheduler: prefix \(name)"
+      check(living(prefix.states) == ofPrefix[name] ?? [:], "counts \(prefix.states)")
+    }
+  }
+
+  // MARK: - Worker
+
+  static func violations(of core: WorkerCore) -> [String] {
+    var check = Invariants()
+    let state = core.state
+    for (key, task) in state.tasks {
+      check.subject = "worker \(core.address): '\(key)' \(task.state)"
+      check.check(task.key == key, "is listed under another key")
+      check.links(of: task, state)
+      check.state(of: task, core)
+    }
+    check.subject = "worker \(core.address)"
+    check.check(state.misfits == 0, "\(state.misfits) misfits")
+    for key in core.executing {
+      check.check(
+        state.tasks[key].map { $0.state == .executing || $0.previous == .executing } ?? false,
+        "'\(key)' takes up a thread and is \(state.tasks[key]?.state.name ?? "unknown")")
+    }
+    for (worker, keys) in core.inFlight {
+      check.check(worker != core.address, "fetches from itself")
+      check.check(Set(keys).count == keys.count, "a key is fetched twice from \(worker)")
+      for key in keys {
+        check.check(
+          state.tasks[key]?.comingFrom == worker, "'\(key)' is not coming from \(worker)")
+      }
+    }
+    let isReady = state.tasks.contains { $0.value.state == .ready }
+    check.check(!isReady || core.executing.count == core.nthreads, "a thread is idle")
+    check.check(core.executing.count <= core.nthreads, "more tasks run than there are threads")
+    return check.violations
+  }
+
+  private mutating func links(of task: WorkerTaskState, _ state: WorkerState) {
+    for dependency in task.dependencies {
+      check(state.tasks[dependency.key] === dependency, "needs a stranger, \(dependency.key)")
+      check(dependency.dependents.contains(task), "'\(dependency.key)' does not know of it")
+    }
+    for dependent in task.dependents {
+      check(state.tasks[dependent.key] === dependent, "is needed by a stranger, \(dependent.key)")
+      check(dependent.dependencies.contains(task), "'\(dependent.key)' does not need it")
+    }
+    for waiter in task.waiters {
+      check(task.dependents.contains(waiter), "waiter '\(waiter.key)' is not a dependent")
+    }
+    check(!task.whoHas.contains(state.facts?.address ?? ""), "would be fetched from here")
+  }
+
+  private mutating func state(of task: WorkerTaskState, _ core: WorkerCore) {
+    let runs = core.executing.contains(task.key)
+    let comes = core.inFlight.contains { $0.value.contains(task.key) }
+    switch task.state {
+    case .executing: check(runs && !comes, "does not run")
+    case .flight: check(comes && !runs, "is not coming")
+    case .cancelled, .resumed:
+      if task.previous == .executing {
+        check(runs && !comes, "does not run")
+      } else {
+        check(task.previous == .flight, "was \(task.previous?.name ?? "nothing")")
+        check(comes && !runs, "is not coming")
+      }
+    default: check(!runs && !comes, "runs or is coming")
+    }
+    check((task.comingFrom != nil) == comes, "comingFrom")
+    let hasPrevious = task.state == .cancelled || task.state == .resumed
+    check((task.previous != nil) == hasPrevious, "previous")
+    switch task.state {
+    case .waiting:
+      check(!task.waitingForData.isEmpty, "waits for nothing")
+      for dependency in task.dependencies {
+        check(
+          task.waitingForData.contains(dependency) == (dependency.state != .memory),
+          "'\(dependency.key)' is \(dependency.state)")
+        check(dependency.state != .released, "waits for '\(dependency.key)', which is released")
+        check(dependency.state != .cancelled, "waits for '\(dependency.key)', which is cancelled")
+      }
+    case .ready:
+      check(task.dependencies.allSatisfy { $0.state == .memory }, "is not ready")
+    case .fetch: check(!task.whoHas.isEmpty, "nobody has it")
+    case .missing: check(task.whoHas.isEmpty, "somebody has it")
+    case .memory: check(task.nbytes != nil, "its size is not known")
+    case .error: check(task.exceptionText != nil, "its error is not known")
+    case .released: check(!task.dependents.isEmpty, "is not forgotten")
+    case .executing, .flight, .cancelled, .resumed: break
+    default: check(false, "a state that the engine has not got")
+    }
+    if task.state != .waiting { check(task.waitingForData.isEmpty, "waits for data") }
+  }
+}

@@ -1,0 +1,195 @@
+@testable import Scheduling
+@testable import TaskLogPlugin
+
+/// Events and instructions as one line of text each, so that a test can list them.
+enum Literal {
+  static func line(_ event: Event) -> String {
+    var words = [event.hook.name]
+    if let op = event.args["op"]?.string { words.append(op) }
+    if let key = event.key { words.append(key.text) }
+    if let start = event.start, let finish = event.finish { words.append("\(start)>\(finish)") }
+    if let worker = event.worker { words.append("on=\(worker)") }
+    if let run = event.taskRunID { words.append("run=\(run)") }
+    return words.joined(separator: " ")
+  }
+
+  static func line(_ instruction: SchedulerInstruction) -> String {
+    switch instruction {
+    case .toWorker(let address, let stimulus, _): "\(address) <- \(line(stimulus))"
+    case .keyInMemory(let client, let key): "\(client) <- in memory \(key)"
+    case .taskErred(let client, let key, let blame, let exception, _):
+      "\(client) <- erred \(key) by \(blame): \(exception)"
+    case .lostData(let client, let key): "\(client) <- lost \(key)"
+    case .cancelled(let keys): "cancelled \(list(keys))"
+    case .retired(let address, let succeeded): "\(address) \(succeeded ? "retired" : "stays")"
+    case .forgotten(let key): "forgotten \(key)"
+    }
+  }
+
+  static func line(_ stimulus: WorkerStimulus) -> String {
+    switch stimulus {
+    case .computeTask(let task):
+      "compute \(task.key) run=\(task.taskRunID)"
+        + (task.whoHas.isEmpty ? "" : " with " + holders(task.whoHas))
+    case .freeKeys(let keys): "free \(list(keys))"
+    case .refreshWhoHas(let whoHas): "refresh " + holders(whoHas)
+    case .acquireReplicas(let whoHas): "acquire " + holders(whoHas)
+    default: "\(stimulus)"
+    }
+  }
+
+  static func line(_ instruction: WorkerInstruction) -> String {
+    switch instruction {
+    case .execute(let key, let run): "execute \(key) run=\(run)"
+    case .gather(let worker, let keys): "gather \(list(keys)) from \(worker)"
+    case .drop(let key): "drop \(key)"
+    case .taskFinished(let message, _):
+      "finished \(message.key) run=\(message.taskRunID) nbytes=\(message.nbytes)"
+    case .taskErred(let message, _):
+      "erred \(message.key) run=\(message.taskRunID) \(message.exceptionText)"
+    case .addKeys(let keys, _): "add \(list(keys))"
+    case .requestRefreshWhoHas(let keys, _): "who has \(list(keys))"
+    }
+  }
+
+  private static func list(_ keys: [Key]) -> String { keys.map(\.text).joined(separator: ",") }
+
+  private static func holders(_ whoHas: [(Key, [String])]) -> String {
+    whoHas.map { "\($0.0)@" + $0.1.joined(separator: "+") }.joined(separator: " ")
+  }
+}
+
+/// A scheduler that is driven by hand.
+final class HandDrivenScheduler {
+  private(set) var core: SchedulerCore!
+  private var events: [Event] = []
+  private var stimuli = 0
+
+  init(workers: [String] = ["w"], allowedFailures: Int = 3) throws {
+    core = SchedulerCore(allowedFailures: allowedFailures) { [unowned self] in
+      events.append($0)
+    }
+    try tell(.addClient("c"))
+    for worker in workers { try add(worker) }
+  }
+
+  func add(_ worker: String) throws {
+    let facts = WorkerFacts(
+      address: worker, name: .string(worker), serverID: "Worker-\(worker)", nthreads: 2)
+    try tell(.addWorker(facts))
+  }
+
+  /// What follows from a stimulus: the events, then the instructions.
+  @discardableResult
+  func tell(_ stimulus: SchedulerStimulus) throws -> [String] {
+    events = []
+    stimuli += 1
+    let instructions = try core.handle(stimulus, stimulusID: "s\(stimuli)", time: Int64(stimuli))
+    let violations = Invariants.violations(of: core.state)
+    if !violations.isEmpty {
+      throw Simulation.Failure(description: violations.joined(separator: "\n"))
+    }
+    return events.map(Literal.line) + instructions.map(Literal.line)
+  }
+
+  /// Submits tasks, each with the keys that it needs; the client wants `keys`.
+  @discardableResult
+  func submit(
+    _ tasks: KeyValuePairs<Key, [Key]>, keys: [Key], retries: Int = 0, client: String = "c"
+  ) throws -> [String] {
+    try tell(
+      .updateGraph(
+        client: client,
+        tasks: tasks.map { NewTask(key: $0.key, dependencies: $0.value, retries: retries) },
+        keys: keys))
+  }
+
+  @discardableResult
+  func finish(_ key: Key, on worker: String = "w", run: Int64) throws -> [String] {
+    try tell(
+      .taskFinished(
+        TaskFinished(
+          key: key, worker: worker, taskRunID: run, nbytes: 8, type: "Swift.Int", typeName: "Int",
+          thread: 1, startStops: [StartStop(action: "compute", start: 1, stop: 2)])))
+  }
+
+  @discardableResult
+  func fail(_ key: Key, on worker: String = "w", run: Int64) throws -> [String] {
+    try tell(
+      .taskErred(
+        TaskErred(
+          key: key, worker: worker, taskRunID: run, exceptionType: "Broken",
+          exceptionText: "broken", tracebackText: "here", thread: 1, startStops: [])))
+  }
+
+  @discardableResult
+  func release(_ keys: Key..., client: String = "c") throws -> [String] {
+    try tell(.clientReleasesKeys(client: client, keys: keys))
+  }
+
+  func state(_ key: Key) -> String { core.state.tasks[key]?.state.name ?? "none" }
+}
+
+/// A worker that is driven by hand.
+final class HandDrivenWorker {
+  private(set) var core: WorkerCore!
+  private var events: [Event] = []
+  private var stimuli = 0
+
+  init(nthreads: Int = 1) {
+    let facts = WorkerFacts(address: "w", name: 0, serverID: "Worker-w", nthreads: nthreads)
+    core = WorkerCore(facts: facts) { [unowned self] in events.append($0) }
+    core.start(facts, time: 0)
+  }
+
+  @discardableResult
+  func tell(_ stimulus: WorkerStimulus) throws -> [String] {
+    events = []
+    stimuli += 1
+    let instructions = try core.handle(stimulus, stimulusID: "s\(stimuli)", time: Int64(stimuli))
+    let violations = Invariants.violations(of: core)
+    if !violations.isEmpty {
+      throw Simulation.Failure(description: violations.joined(separator: "\n"))
+    }
+    return events.map(Literal.line) + instructions.map(Literal.line)
+  }
+
+  @discardableResult
+  func compute(
+    _ key: Key, run: Int64, priority: Double = 0, with whoHas: [(Key, [String])] = []
+  ) throws -> [String] {
+    try tell(
+      .computeTask(
+        ComputeTask(
+          key: key, taskRunID: run, priority: Priority([0, 1, priority]), whoHas: whoHas,
+          annotations: [])))
+  }
+
+  @discardableResult
+  func succeed(_ key: Key, run: Int64) throws -> [String] {
+    try tell(
+      .executeSuccess(
+        ExecuteSuccess(
+          key: key, taskRunID: run, nbytes: 8, type: "Swift.Int", typeName: "Int", thread: 1,
+          start: 1, stop: 2)))
+  }
+
+  @discardableResult
+  func fail(_ key: Key, run: Int64) throws -> [String] {
+    try tell(
+      .executeFailure(
+        ExecuteFailure(
+          key: key, taskRunID: run, exceptionType: "Broken", exceptionText: "broken",
+          tracebackText: "here", thread: 1, start: 1, stop: 2)))
+  }
+
+  @discardableResult
+  func receive(_ keys: Key..., from worker: String) throws -> [String] {
+    try tell(.gatherSuccess(worker: worker, nbytes: keys.map { ($0, 8) }, start: 1, stop: 2))
+  }
+
+  @discardableResult
+  func free(_ keys: Key...) throws -> [String] { try tell(.freeKeys(keys)) }
+
+  func state(_ key: Key) -> String { core.state.tasks[key]?.state.name ?? "none" }
+}

@@ -1,0 +1,90 @@
+import Testing
+
+@testable import TaskLogPlugin
+
+@Suite struct SnapshotTests {
+  private static let snapshots: [Snapshot] = [
+    .graph([]),
+    .graph([
+      GraphTask(key: "plain"),
+      GraphTask(
+        key: Key("x", 1), dependencies: ["plain", "a\0b", Key("y", "z")],
+        priority: Priority([-1, 0, 2.5]),
+        annotations: [.init("$resources", .object(["GPU": 1])), .init("retries", 2)], retries: 3,
+        workerRestrictions: ["tcp://a:1", "tcp://b:2"]),
+    ]),
+    .worker(WorkerFacts(address: "tcp://a:1", name: 0, serverID: "Worker-1", nthreads: 4)),
+    .worker(
+      WorkerFacts(
+        address: "tcp://a:1", name: "alice", serverID: "Worker-1", nthreads: 4,
+        memoryLimit: .max, pid: 17, host: "h")),
+    .task(TaskFacts()),
+    .task(
+      TaskFacts(
+        nbytes: 0, typeName: "int", exceptionText: "", tracebackText: "line\nline",
+        startStops: [
+          StartStop(action: "compute", start: 1.25, stop: 2),
+          StartStop(action: "transfer", start: .nan, stop: -0.0, source: "tcp://b:2"),
+        ], comingFrom: "tcp://b:2", cause: Key("y", 0), retries: 0, suspicious: 2)),
+    .other(.object(["future": 1])), .other(.null), .other(.opaque("capped")),
+    .other(.object(["graph": [1]])), .other(.object(["worker": .object([:])])),
+  ]
+
+  @Test(arguments: snapshots.indices)
+  func `a snapshot comes back from its value`(place: Int) throws {
+    let snapshot = Self.snapshots[place]
+    let value = try #require(snapshot.value)
+    let read = Snapshot(value)
+    #expect(read.value == value)
+    #expect(kind(read) == kind(snapshot))
+  }
+
+  @Test(arguments: snapshots.indices)
+  func `a snapshot comes back from the JSON of a log`(place: Int) throws {
+    let snapshot = Self.snapshots[place]
+    let encoded = Snapshot.encoded(EncodedJSON(JSONWriter.text(try #require(snapshot.value))))
+    #expect(encoded == snapshot)
+    #expect(encoded.decoded.value == snapshot.value)
+    #expect(kind(encoded.decoded) == kind(snapshot))
+  }
+
+  @Test func `the facts of a graph come back field by field`() throws {
+    guard case .graph(let tasks) = Self.snapshots[1],
+      case .graph(let read) = Snapshot(try #require(Self.snapshots[1].value))
+    else {
+      Issue.record("no graph")
+      return
+    }
+    #expect(read == tasks)
+  }
+
+  @Test func `no snapshot has no value`() {
+    #expect(Snapshot.none.value == nil)
+  }
+
+  @Test func `a snapshot that cannot be read is marked`() {
+    guard case .other(let value) = Snapshot.encoded(EncodedJSON("{")).decoded else {
+      Issue.record("it was read")
+      return
+    }
+    #expect(value.isOpaque)
+  }
+
+  @Test func `defaults are not written`() {
+    #expect(Snapshot.task(TaskFacts()).value == .object(["task": .dict([])]))
+    #expect(
+      Snapshot.graph([GraphTask(key: "x")]).value
+        == .object(["graph": [.object(["key": "x"])]]))
+  }
+
+  private func kind(_ snapshot: Snapshot) -> String {
+    switch snapshot {
+    case .none: "none"
+    case .graph: "graph"
+    case .worker: "worker"
+    case .task: "task"
+    case .encoded: "encoded"
+    case .other: "other"
+    }
+  }
+}

@@ -1,0 +1,81 @@
+import CSupport
+import EventLog
+import Glibc
+import Recording
+import TaskLogPlugin
+
+//===----------------------------------------------------------------------===//
+// A process that records until it is killed: the subject of the kill tests.
+//
+//     recording-victim LOG COUNTERS THREADS [SEGMENT-SIZE SPOOL-LIMIT]
+//
+// Each thread is a source of its own. After each call that has returned it writes the number of its
+// calls into the file COUNTERS, a word for each thread, which survives its death as the spool does.
+//===----------------------------------------------------------------------===//
+
+private func die(_ message: String) -> Never {
+  _ = Array((message + "\n").utf8).withUnsafeBytes {
+    write(STDERR_FILENO, $0.baseAddress, $0.count)
+  }
+  exit(1)
+}
+
+private struct Job {
+  var channel: any EventChannel
+  var counter: UnsafeMutablePointer<UInt64>
+  var number: Int
+}
+
+private func record(_ job: Job) -> Never {
+  let long = Value.string(String(repeating: "x", count: 200))
+  var count: UInt64 = 0
+  while true {
+    let args: Args = count % 3 == 0 ? Args(named: [.init("text", long)]) : .none
+    job.channel.record(
+      Event(
+        .transition, time: Int64(count), key: Key("task-\(job.number)", Int(count / 6)),
+        start: .waiting, finish: .processing, stimulusID: "stimulus-\(count / 100)", args: args))
+    count += 1
+    tl_store_release(job.counter, count)
+  }
+}
+
+/// Not a closure within `main`, which would belong to the main thread.
+private func start(_ job: Job) {
+  let argument = UnsafeMutablePointer<Job>.allocate(capacity: 1)
+  argument.initialize(to: job)
+  var thread = pthread_t()
+  pthread_create(
+    &thread, nil,
+    { argument in
+      guard let argument else { return nil }
+      record(argument.assumingMemoryBound(to: Job.self).pointee)
+    }, argument)
+}
+
+@main
+enum Victim {
+  static func main() throws {
+    let arguments = CommandLine.arguments
+    guard arguments.count >= 4, let threads = Int(arguments[3]) else { die("wrong arguments") }
+    let descriptor = open(arguments[2], O_RDWR)
+    let page = mmap(nil, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0)
+    guard descriptor >= 0, let page, page != MAP_FAILED else { die("no counters") }
+    let counters = page.assumingMemoryBound(to: UInt64.self)
+
+    var options = Recorder.Options()
+    if arguments.count >= 6, let size = Int(arguments[4]), let limit = Int(arguments[5]) {
+      options.segmentSize = size
+      options.spoolLimit = limit
+    }
+    let recorder = try Recorder(log: arguments[1], options: options)
+    for number in 0..<threads {
+      let source = Source(
+        kind: number == 0 ? .scheduler : .worker, id: "source-\(number)", address: "a/\(number)",
+        name: .int(Int64(number)))
+      start(
+        Job(channel: recorder.channel(for: source), counter: counters + 8 * number, number: number))
+    }
+    while true { pause() }
+  }
+}
