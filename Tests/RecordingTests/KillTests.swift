@@ -7,6 +7,7 @@ import Testing
 private final class Victim {
   static let threads = 3
   private let process: pid_t
+  private var isDead = false
   private let counters: UnsafeMutablePointer<UInt64>
 
   init(log: TemporaryLog, arguments: [String] = []) throws {
@@ -27,7 +28,11 @@ private final class Victim {
     process = child
   }
 
-  deinit { munmap(counters, 4096) }
+  deinit {
+    // A test that fails half way must not leave it recording for ever.
+    if !isDead { try? kill() }
+    munmap(counters, 4096)
+  }
 
   /// Waits until it records.
   func waitForEvents(_ count: UInt64 = 0) throws {
@@ -43,6 +48,11 @@ private final class Victim {
   /// Lets it record so many events in all, and kills it with SIGKILL.
   func kill(afterEvents count: UInt64) throws {
     try waitForEvents(count)
+    try kill()
+  }
+
+  private func kill() throws {
+    isDead = true
     var status: Int32 = 0
     Glibc.kill(process, SIGKILL)
     waitpid(process, &status, 0)
@@ -112,6 +122,14 @@ private func setting(_ name: String, default value: Int) -> Int {
     return missing
   }
 
+  /// Holds the write lock of the log, once the drainer has let go of it.
+  private func locked(_ log: TemporaryLog) throws -> Connection {
+    let other = try Connection(
+      path: log.path, mode: .readWrite, busyTimeoutMilliseconds: 120_000)
+    try other.execute("BEGIN IMMEDIATE")
+    return other
+  }
+
   @Test func `nothing that returned is lost when the process is killed`() throws {
     var moments = Moments(state: UInt64(setting("TASKLOG_TEST_SEED", default: 1)))
     for round in 0..<setting("TASKLOG_TEST_KILLS", default: 20) {
@@ -130,8 +148,7 @@ private func setting(_ name: String, default value: Int) -> Int {
       let log = try TemporaryLog()
       let victim = try Victim(log: log)
       try victim.waitForEvents()
-      let other = try Connection(path: log.path, mode: .readWrite)
-      try other.execute("BEGIN IMMEDIATE")
+      let other = try locked(log)
       try victim.kill(afterEvents: victim.returned.reduce(0, +) + 10_000)
       try other.execute("ROLLBACK")
       try Recovery.recover(log: log.path)
@@ -144,8 +161,7 @@ private func setting(_ name: String, default value: Int) -> Int {
     let log = try TemporaryLog()
     let victim = try Victim(log: log, arguments: ["65536", "262144"])
     try victim.waitForEvents()
-    let other = try Connection(path: log.path, mode: .readWrite)
-    try other.execute("BEGIN IMMEDIATE")
+    let other = try locked(log)
     try victim.kill(afterEvents: victim.returned.reduce(0, +) + 40_000)
     try other.execute("ROLLBACK")
     try Recovery.recover(log: log.path)

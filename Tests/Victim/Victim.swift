@@ -57,6 +57,8 @@ private func start(_ job: Job) {
 enum Victim {
   static func main() throws {
     let arguments = CommandLine.arguments
+    // Whoever started it may be killed as well; without this the disk would fill up.
+    prctl(PR_SET_PDEATHSIG, SIGKILL)
     guard arguments.count >= 4, let threads = Int(arguments[3]) else { die("wrong arguments") }
     let descriptor = open(arguments[2], O_RDWR)
     let page = mmap(nil, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0)
