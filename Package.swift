@@ -51,19 +51,23 @@ let package = Package(
         "TaskLogPlugin",
       ],
       path: "Tests/Benchmarks", exclude: ["engine_dask.py"]),
+    .target(name: "TestSupport", dependencies: ["TaskLogPlugin"], path: "Tests/TestSupport"),
     .testTarget(
-      name: "TaskLogPluginTests", dependencies: ["TaskLogPlugin"], linkerSettings: exportsSymbols),
+      name: "TaskLogPluginTests", dependencies: ["TaskLogPlugin", "TestSupport"],
+      linkerSettings: exportsSymbols),
     .testTarget(
-      name: "EventLogTests", dependencies: ["EventLog"], linkerSettings: exportsSymbols),
+      name: "EventLogTests", dependencies: ["EventLog", "TestSupport"],
+      linkerSettings: exportsSymbols),
     .testTarget(
-      name: "SchedulingTests", dependencies: ["Scheduling", "TaskLogPlugin"],
+      name: "SchedulingTests", dependencies: ["Scheduling", "TaskLogPlugin", "TestSupport"],
       exclude: ["Differential/dask_side.py", "Differential/graphs.json"],
       linkerSettings: exportsSymbols),
     .executableTarget(
       name: "recording-victim",
       dependencies: ["CSupport", "EventLog", "Recording", "TaskLogPlugin"], path: "Tests/Victim"),
     .testTarget(
-      name: "RecordingTests", dependencies: ["CSupport", "TaskLogKit", "recording-victim"],
+      name: "RecordingTests",
+      dependencies: ["CSupport", "TaskLogKit", "TestSupport", "recording-victim"],
       linkerSettings: exportsSymbols),
     .testTarget(
       name: "QueryingTests", dependencies: ["EventLog", "Filters", "Querying", "TaskLogPlugin"],
@@ -72,7 +76,8 @@ let package = Package(
       name: "ReplayingTests", dependencies: ["Replaying", "TaskLogKit"],
       linkerSettings: exportsSymbols),
     .testTarget(
-      name: "CommandTests", dependencies: ["Querying", "recording-victim", "tasklog"],
+      name: "CommandTests",
+      dependencies: ["Querying", "TestSupport", "recording-victim", "tasklog"],
       exclude: ["Help"],
       linkerSettings: exportsSymbols),
   ],

@@ -1,6 +1,7 @@
 import CSupport
 import Foundation
 import TaskLogKit
+import TestSupport
 import Testing
 
 /// A process that records on several threads, for being killed.
@@ -63,23 +64,6 @@ private final class Victim {
   var returned: [UInt64] { (0..<Self.threads).map { tl_load_acquire(counters + 8 * $0) } }
 }
 
-/// A reproducible choice of moments.
-private struct Moments: RandomNumberGenerator {
-  var state: UInt64
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var z = state
-    z = (z ^ z >> 30) &* 0xBF58_476D_1CE4_E5B9
-    z = (z ^ z >> 27) &* 0x94D0_49BB_1331_11EB
-    return z ^ z >> 31
-  }
-}
-
-private func setting(_ name: String, default value: Int) -> Int {
-  ProcessInfo.processInfo.environment[name].flatMap(Int.init) ?? value
-}
-
 /// Nothing that returned is lost, whenever the process is killed.
 @Suite(.serialized) struct KillTests {
   /// Checks the log against what the victim told; gives how many events are missing.
@@ -131,8 +115,8 @@ private func setting(_ name: String, default value: Int) -> Int {
   }
 
   @Test func `nothing that returned is lost when the process is killed`() throws {
-    var moments = Moments(state: UInt64(setting("TASKLOG_TEST_SEED", default: 1)))
-    for round in 0..<setting("TASKLOG_TEST_KILLS", default: 20) {
+    var moments = Randomness.generator()
+    for round in 0..<Randomness.setting("TASKLOG_TEST_KILLS", default: 20) {
       let log = try TemporaryLog()
       let victim = try Victim(log: log)
       try victim.kill(afterEvents: .random(in: 0...20_000, using: &moments))
@@ -144,7 +128,7 @@ private func setting(_ name: String, default value: Int) -> Int {
   }
 
   @Test func `nothing is lost while another process keeps the log locked`() throws {
-    for round in 0..<setting("TASKLOG_TEST_LOCKED_KILLS", default: 3) {
+    for round in 0..<Randomness.setting("TASKLOG_TEST_LOCKED_KILLS", default: 3) {
       let log = try TemporaryLog()
       let victim = try Victim(log: log)
       try victim.waitForEvents()

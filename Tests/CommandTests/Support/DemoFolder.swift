@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 
 /// A folder for the demo, with everything in it that folders of people have, and the counts that are
 /// known because the test wrote the words.
@@ -10,7 +11,7 @@ struct DemoFolder {
   private(set) var bad: Set<String> = []
   private(set) var counts: [String: Int] = [:]
 
-  private var random = Random(state: 2026)
+  private var random = SplitMix64(seed: 2026)
 
   private static let words =
     (0..<40).map { "word\($0)" } + ["über", "Straße", "тест", "漢字", "naïve", "x2", "The", "THE"]
@@ -30,7 +31,7 @@ struct DemoFolder {
       if number % 10 == 7 {
         try addBinary(name)
       } else {
-        try addText(name, words: number == 20 ? 0 : random.next(120) + 1)
+        try addText(name, words: number == 20 ? 0 : random.below(120) + 1)
       }
     }
     try addHidden()
@@ -50,18 +51,18 @@ struct DemoFolder {
   private mutating func addText(_ name: String, words: Int) throws {
     var text = ""
     for _ in 0..<words {
-      let word = Self.words[random.next(Self.words.count * 2) % Self.words.count]
+      let word = Self.words[random.below(Self.words.count * 2) % Self.words.count]
       counts[word.lowercased(), default: 0] += 1
-      text += word + [" ", "\n", ", ", "--", "\t(", ") ", "\r\n"][random.next(7)]
+      text += word + [" ", "\n", ", ", "--", "\t(", ") ", "\r\n"][random.below(7)]
     }
     try folder.write(name, text)
     files += 1
   }
 
   private mutating func addBinary(_ name: String) throws {
-    var bytes = (0..<200).map { _ in UInt8(random.next(256)) }
+    var bytes = (0..<200).map { _ in UInt8(random.below(256)) }
     // One kind has a NUL, one is no UTF-8.
-    bytes[100] = random.next(2) == 0 ? 0 : 0xFF
+    bytes[100] = random.below(2) == 0 ? 0 : 0xFF
     try folder.write(name, bytes)
     files += 1
     bad.insert(name)
@@ -80,18 +81,5 @@ struct DemoFolder {
       [.posixPermissions: 0], ofItemAtPath: folder("unreadable.txt"))
     files += 1
     bad.insert("unreadable.txt")
-  }
-}
-
-/// SplitMix64, so that every run of a test sees the same folder.
-struct Random {
-  var state: UInt64
-
-  mutating func next(_ limit: Int) -> Int {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var z = state
-    z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-    return Int((z ^ (z >> 31)) % UInt64(limit))
   }
 }

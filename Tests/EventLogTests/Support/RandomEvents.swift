@@ -1,3 +1,5 @@
+import TestSupport
+
 @testable import TaskLogPlugin
 
 extension SplitMix64 {

@@ -1,3 +1,5 @@
+import TestSupport
+
 @testable import Scheduling
 @testable import TaskLogPlugin
 
@@ -20,24 +22,24 @@ struct RandomGraph {
 
   init(count: Int, using random: inout SplitMix64) {
     let width = Int.random(in: 0...3, using: &random)
-    let breaks = random.isOne(in: 2)
+    let breaks = random.once(in: 2)
     var keys: [Key] = []
     for index in 0..<count {
-      let key = random.isOne(in: 3) ? Key("part-\(index % 3)", index) : Key("task-\(index)")
+      let key = random.once(in: 3) ? Key("part-\(index % 3)", index) : Key("task-\(index)")
       var dependencies: [Key] = []
       for _ in 0..<Int.random(in: 0...width, using: &random) where !keys.isEmpty {
         // Mostly near ones, so that there are long chains.
-        let nearest = random.isOne(in: 2) ? max(0, keys.count - 4) : 0
+        let nearest = random.once(in: 2) ? max(0, keys.count - 4) : 0
         let other = keys[Int.random(in: nearest..<keys.count, using: &random)]
         if !dependencies.contains(other) { dependencies.append(other) }
       }
-      let retries = random.isOne(in: 4) ? Int.random(in: 1...2, using: &random) : 0
+      let retries = random.once(in: 4) ? Int.random(in: 1...2, using: &random) : 0
       let new = NewTask(
         key: key, dependencies: dependencies,
         userPriority: Double(Int.random(in: 0...2, using: &random)), retries: retries,
-        annotations: random.isOne(in: 8) ? [.init("color", .int(Int64(index)))] : [],
-        workers: random.isOne(in: 6) ? ["w0", "w2"] : [], allowOtherWorkers: true)
-      let fails = breaks && random.isOne(in: 12)
+        annotations: random.once(in: 8) ? [.init("color", .int(Int64(index)))] : [],
+        workers: random.once(in: 6) ? ["w0", "w2"] : [], allowOtherWorkers: true)
+      let fails = breaks && random.once(in: 12)
       tasks[key] = Task(
         new: new, failures: fails ? nil : Int.random(in: 0...retries, using: &random))
       keys.append(key)

@@ -1,3 +1,5 @@
+import TestSupport
+
 @testable import Scheduling
 @testable import TaskLogPlugin
 
@@ -50,12 +52,12 @@ final class Simulation {
     random = SplitMix64(seed: seed)
     let share = Double.random(in: 0...1, using: &random)
     graph = RandomGraph(count: 1 + Int(59 * share * share * share), using: &random)
-    isSlow = random.isOne(in: 2)
+    isSlow = random.once(in: 2)
     expected = graph.serialOutcomes()
     for (key, task) in graph.tasks { failuresLeft[key] = task.failures }
     scheduler = SimulatedScheduler(
       isSmall: graph.keys.count <= 10,
-      allowedFailures: random.isOne(in: 3) ? Int.random(in: 0...1, using: &random) : 3)
+      allowedFailures: random.once(in: 3) ? Int.random(in: 0...1, using: &random) : 3)
     scheduler.core.onEdge = { [unowned self] in edges.insert("scheduler \($0) → \($1)") }
     for _ in 0..<Int.random(in: 1...4, using: &random) { addWorker() }
     say(.stimulus(.addClient("client")))
@@ -65,7 +67,7 @@ final class Simulation {
   func run() throws {
     var wishes = Int.random(in: 3...12, using: &random)
     while true {
-      let isWished = wishes > 0 && random.isOne(in: 12)
+      let isWished = wishes > 0 && random.once(in: 12)
       if isWished {
         wishes -= 1
         try wish()
@@ -94,22 +96,22 @@ final class Simulation {
       submit((0..<count).map { _ in graph.keys.randomElement(using: &random)! })
     case 5, 6:
       let held = futures.keys.sorted { $0.text < $1.text }
-      release(held.filter { _ in random.isOne(in: 3) })
+      release(held.filter { _ in random.once(in: 3) })
     case 7..<11:
       // Given up and wanted again at once, before anybody knows.
       let held = futures.keys.sorted { $0.text < $1.text }
-      let some = held.filter { _ in random.isOne(in: 2) }
+      let some = held.filter { _ in random.once(in: 2) }
       release(some)
       if !some.isEmpty { submit(some) }
     case 11: try removeWorker()
     case 12:
-      let some = addresses.filter { _ in random.isOne(in: 3) }
+      let some = addresses.filter { _ in random.once(in: 3) }
       if !some.isEmpty { say(.stimulus(.retireWorkers(some))) }
     case 14:
       let held = futures.keys.sorted { $0.text < $1.text }
-      let some = held.filter { _ in random.isOne(in: 4) }
-      say(.stimulus(.cancel(client: "client", keys: some, force: random.isOne(in: 2))))
-    case 13 where random.isOne(in: 4):
+      let some = held.filter { _ in random.once(in: 4) }
+      say(.stimulus(.cancel(client: "client", keys: some, force: random.once(in: 2))))
+    case 13 where random.once(in: 4):
       futures.removeAll()
       say(.stimulus(.restart))
     default: if workers.count < 4 { addWorker() }
@@ -139,7 +141,7 @@ final class Simulation {
 
   private func addWorker() {
     // An address may come back.
-    let address = "w\(random.isOne(in: 3) ? born % 3 : born)"
+    let address = "w\(random.once(in: 3) ? born % 3 : born)"
     guard workers[address] == nil else { return }
     guard !toScheduler.contains(address) else { return }
     born += 1
@@ -162,13 +164,13 @@ final class Simulation {
     addresses.removeAll { $0 == address }
     toWorker[address] = nil
     let removal = ToScheduler.stimulus(
-      .removeWorker(address: address, expected: random.isOne(in: 4)))
+      .removeWorker(address: address, expected: random.once(in: 4)))
     var words = toScheduler[address] ?? []
     let isIntroduced = !words.contains { message in
       if case .stimulus(.addWorker) = message { return true }
       return false
     }
-    if isIntroduced, random.isOne(in: 2) {
+    if isIntroduced, random.once(in: 2) {
       words.insert(removal, at: 0)
     } else {
       words.append(removal)
@@ -193,7 +195,7 @@ final class Simulation {
     for sender in toScheduler.keys { steps.append { try self.deliver(from: sender) } }
     for address in toWorker.keys { steps.append { try self.deliver(to: address) } }
     // Where work is slow, the client has changed its mind before it is done.
-    let works = steps.isEmpty || !isSlow || random.isOne(in: 16)
+    let works = steps.isEmpty || !isSlow || random.once(in: 16)
     for address in addresses where works {
       guard let worker = workers[address] else { continue }
       for place in worker.jobs.indices {

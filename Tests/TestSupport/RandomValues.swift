@@ -1,8 +1,8 @@
-@testable import TaskLogPlugin
+import TaskLogPlugin
 
 /// Random values of every case, with a liking for what breaks codecs.
 extension SplitMix64 {
-  mutating func value(depth: Int = 0) -> Value {
+  package mutating func value(depth: Int = 0) -> Value {
     switch below(depth < 5 ? 18 : 10) {
     case 0: .null
     case 1: .bool(once(in: 2))
@@ -22,11 +22,11 @@ extension SplitMix64 {
     }
   }
 
-  mutating func values(_ depth: Int) -> [Value] {
+  package mutating func values(_ depth: Int) -> [Value] {
     (0..<size(5)).map { _ in value(depth: depth) }
   }
 
-  mutating func entries(_ depth: Int) -> [Value.Entry] {
+  package mutating func entries(_ depth: Int) -> [Value.Entry] {
     var entries = (0..<size(4)).map { _ in
       let key: Value = once(in: 4) ? value(depth: depth) : .string(text())
       return Value.Entry(key, value(depth: depth))
@@ -46,12 +46,12 @@ extension SplitMix64 {
       name, pick([.null, .bool(true), .int(int()), .string("not \(int())"), .dict([])]))
   }
 
-  mutating func int() -> Int64 {
+  package mutating func int() -> Int64 {
     let edges: [Int64] = [0, 1, -1, .min, .max, .min + 1, .max - 1, 1 << 53, (1 << 53) + 1]
     return once(in: 2) ? pick(edges) : Int64(bitPattern: next()) >> Int64(below(64))
   }
 
-  mutating func bigDigits() -> String {
+  package mutating func bigDigits() -> String {
     let edges = [
       "9223372036854775808", "-9223372036854775809", "18446744073709551616",
       "1" + String(repeating: "0", count: 400),
@@ -61,7 +61,7 @@ extension SplitMix64 {
     return (once(in: 2) ? "-" : "") + "9" + digits
   }
 
-  mutating func double() -> Double {
+  package mutating func double() -> Double {
     let edges: [Double] = [
       0, -0.0, 1, -1, .infinity, -.infinity, .nan, -.nan, .signalingNaN,
       Double(bitPattern: 0x7FF8_0000_0000_BEEF), Double(bitPattern: 0xFFF0_0000_0000_0001),
@@ -71,7 +71,7 @@ extension SplitMix64 {
     return once(in: 2) ? pick(edges) : Double(bitPattern: next())
   }
 
-  mutating func text() -> String {
+  package mutating func text() -> String {
     let pieces = [
       "", "a", "x-1", "$", "$bytes", "$args", "\"", "\\", "\\u0000", "'", "\0", "\u{1}", "\u{1f}",
       "\u{7f}", "\u{80}", "\n", "\r\n", "\t", "\u{e9}", "e\u{301}", "\u{301}", "\u{2028}",
@@ -81,17 +81,17 @@ extension SplitMix64 {
     return (0..<size(4)).map { _ in pick(pieces) }.joined()
   }
 
-  mutating func wtf8() -> [UInt8] {
+  package mutating func wtf8() -> [UInt8] {
     Array(text().utf8) + [0xED, UInt8(0xA0 + below(32)), UInt8(0x80 + below(64))]
       + Array(text().utf8)
   }
 
-  mutating func bytes() -> [UInt8] {
+  package mutating func bytes() -> [UInt8] {
     (0..<(once(in: 6) ? 200 : size(12))).map { _ in UInt8(below(256)) }
   }
 
   /// A value that can be a key.
-  mutating func keyValue(depth: Int = 0) -> Value {
+  package mutating func keyValue(depth: Int = 0) -> Value {
     switch below(depth < 4 ? 7 : 5) {
     case 0: .int(int())
     case 1: .bigInt(bigDigits())
@@ -102,7 +102,7 @@ extension SplitMix64 {
     }
   }
 
-  mutating func args() -> Args {
+  package mutating func args() -> Args {
     let named = (0..<size(4)).map { _ in
       Args.Argument(once(in: 5) ? pick(["$args", "$kwargs", "$bytes", "$x"]) : text(), value())
     }

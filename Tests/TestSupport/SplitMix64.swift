@@ -1,14 +1,14 @@
 import Foundation
 
 /// A small random generator that gives the same numbers on every machine.
-struct SplitMix64: RandomNumberGenerator {
+package struct SplitMix64: RandomNumberGenerator {
   private var state: UInt64
 
-  init(seed: UInt64) {
+  package init(seed: UInt64) {
     state = seed
   }
 
-  mutating func next() -> UInt64 {
+  package mutating func next() -> UInt64 {
     state &+= 0x9E37_79B9_7F4A_7C15
     var mixed = state
     mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
@@ -16,28 +16,33 @@ struct SplitMix64: RandomNumberGenerator {
     return mixed ^ (mixed >> 31)
   }
 
-  mutating func below(_ limit: Int) -> Int {
+  package mutating func below(_ limit: Int) -> Int {
     Int.random(in: 0..<limit, using: &self)
   }
 
   /// Whether something happens that happens once in so many times.
-  mutating func once(in times: Int) -> Bool {
+  package mutating func once(in times: Int) -> Bool {
     below(times) == 0
   }
 
-  mutating func pick<T>(_ choices: [T]) -> T {
+  package mutating func pick<T>(_ choices: [T]) -> T {
     choices[below(choices.count)]
   }
 }
 
 /// What steers the random tests: `TASKLOG_TEST_SEED` and `TASKLOG_TEST_COUNT`.
-enum Randomness {
-  static let seed: UInt64 = read("TASKLOG_TEST_SEED").flatMap { UInt64($0) } ?? 20_260_801
-  static let count: Int = read("TASKLOG_TEST_COUNT").flatMap { Int($0) } ?? 2_000
+package enum Randomness {
+  package static let seed: UInt64 = read("TASKLOG_TEST_SEED").flatMap { UInt64($0) } ?? 20_260_801
+  package static let count: Int = read("TASKLOG_TEST_COUNT").flatMap { Int($0) } ?? 2_000
 
   /// A generator of its own for each test, so that one test does not shift the other's numbers.
-  static func generator(_ salt: UInt64 = 0) -> SplitMix64 {
+  package static func generator(_ salt: UInt64 = 0) -> SplitMix64 {
     SplitMix64(seed: seed &+ salt &* 0xD134_2543_DE82_EF95)
+  }
+
+  /// A number from the environment.
+  package static func setting(_ name: String, default value: Int) -> Int {
+    read(name).flatMap { Int($0) } ?? value
   }
 
   private static func read(_ name: String) -> String? {

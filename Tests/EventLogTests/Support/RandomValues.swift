@@ -1,1 +1,0 @@
-../../TaskLogPluginTests/Support/RandomValues.swift

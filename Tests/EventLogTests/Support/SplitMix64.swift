@@ -1,1 +1,0 @@
-../../TaskLogPluginTests/Support/SplitMix64.swift
