@@ -13,8 +13,11 @@ public final class SchedulerState {
   public internal(set) var prefixes = OrderedMap<String, TaskPrefix>()
   /// Tasks that no worker may run at present, in the order of arrival.
   public internal(set) var unrunnable = OrderedSet<TaskState>()
-  /// Tasks that wait for a free worker.
+  /// Tasks that wait for a thread of a worker, in the order of arrival; the one with the lowest
+  /// priority number goes first.
   public internal(set) var queued = OrderedSet<TaskState>()
+  /// Threads of all workers.
+  public internal(set) var totalThreads = 0
   /// How many transitions there have been.
   public internal(set) var transitionCounter: Int64 = 0
   /// How many events did not fit the state they came upon. 0 for a whole log of our own engine.
@@ -23,7 +26,7 @@ public final class SchedulerState {
   /// Forgotten tasks that can be looked up until the plugins have been told.
   private var leaving: [TaskState] = []
   /// Workers that are gone, but of which plugins have not been told yet.
-  private var departed: Set<String> = []
+  var departed: Set<String> = []
 
   /// The group of the task that was found last by a key with a number: the tasks of a `map` come one
   /// after the other, and need not be split each.
@@ -35,9 +38,11 @@ public final class SchedulerState {
     for (_, task) in tasks { task.unlink() }
     for (_, worker) in workers {
       worker.processing.removeAll()
+      worker.longRunning.removeAll()
       worker.hasWhat.removeAll()
     }
     for (_, client) in clients { client.wantsWhat.removeAll() }
+    for (_, group) in groups { group.dependencies.removeAll() }
   }
 
   /// Changes the state by one event of the scheduler.
@@ -69,6 +74,7 @@ public final class SchedulerState {
       task.unlink()
       if task.group.count == 0 {
         groups.removeValue(forKey: task.group.name)
+        task.group.dependencies.removeAll()
         lastGroup = nil
       }
     }
@@ -124,6 +130,7 @@ public final class SchedulerState {
   /// Dask's `_clear_task_state`: the tasks have been forgotten before, now their prefixes are.
   private func forgetAll() {
     if !tasks.isEmpty { misfits += 1 }
+    for (_, group) in groups { group.dependencies.removeAll() }
     groups.removeAll()
     prefixes.removeAll()
   }
@@ -138,14 +145,17 @@ public final class SchedulerState {
     for facts in graph {
       let task = task(facts.key)
       task.priority = facts.priority
+      task.isPureData = false
       task.annotations = facts.annotations
       task.retries = facts.retries
       task.workerRestrictions = facts.workerRestrictions
       task.looseRestrictions = facts.looseRestrictions
+      task.resourceRestrictions = facts.resourceRestrictions
       for key in facts.dependencies {
         let dependency = self.task(key)
         task.dependencies.insert(dependency)
         dependency.dependents.insert(task)
+        task.group.dependencies.insert(dependency.group)
         if let blame = dependency.exceptionBlame { task.exceptionBlame = blame }
       }
     }
@@ -177,7 +187,7 @@ public final class SchedulerState {
     desire(client(id), keys)
   }
 
-  private func desire(_ client: ClientInfo, _ keys: [Key]) {
+  func desire(_ client: ClientInfo, _ keys: [Key]) {
     for key in keys {
       let task = task(key)
       task.whoWants.insert(client)
@@ -195,96 +205,5 @@ public final class SchedulerState {
       task.whoWants.remove(client)
       client.wantsWhat.remove(task)
     }
-  }
-
-  // MARK: - Workers and replicas
-
-  private func applyAddWorker(_ event: Event) {
-    guard let address = event.worker else {
-      misfits += 1
-      return
-    }
-    let facts: WorkerFacts
-    if case .worker(let recorded) = event.snapshot.decoded {
-      facts = recorded
-    } else {
-      misfits += 1
-      facts = WorkerFacts(address: address, name: .null, serverID: "", nthreads: 0)
-    }
-    workers[address] = WorkerInfo(facts: facts)
-  }
-
-  /// The hook comes last; our engine has let the worker go with a mark before.
-  private func applyRemoveWorker(_ event: Event) {
-    if let address = event.worker, departed.remove(address) != nil { return }
-    removeWorker(event.worker)
-  }
-
-  private func applyStimulus(_ event: Event) {
-    let args = event.args.content
-    switch args["op"]?.string {
-    // The worker is gone while its tasks move, before `removeWorker` is called.
-    case "remove-worker":
-      let worker = workers[event.worker ?? ""]
-      removeWorker(event.worker)
-      if let address = event.worker { departed.insert(address) }
-      guard let worker, args["expected"]?.bool != true else { return }
-      for task in worker.processing {
-        task.suspicious += 1
-        task.prefix.suspicious += 1
-      }
-    case "worker-status-change":
-      guard let worker = workers[event.worker ?? ""] else {
-        misfits += 1
-        return
-      }
-      if let status = args["status"]?.string.flatMap(WorkerStatus.init) { worker.status = status }
-    default: break
-    }
-  }
-
-  private func removeWorker(_ address: String?) {
-    guard let address, let worker = workers.removeValue(forKey: address) else {
-      misfits += 1
-      return
-    }
-    for task in worker.hasWhat { task.whoHas.remove(worker) }
-    worker.hasWhat.removeAll()
-    worker.nbytes = 0
-  }
-
-  private func applyReplica(_ event: Event, add: Bool) {
-    guard let key = event.key, let task = tasks[key], let worker = workers[event.worker ?? ""]
-    else {
-      misfits += 1
-      return
-    }
-    if add {
-      addReplica(task, worker)
-    } else {
-      removeReplica(task, worker)
-    }
-  }
-
-  func addReplica(_ task: TaskState, _ worker: WorkerInfo) {
-    guard !task.whoHas.contains(worker) else { return }
-    task.whoHas.insert(worker)
-    worker.hasWhat.insert(task)
-    worker.nbytes &+= task.nbytes ?? 0
-  }
-
-  func removeReplica(_ task: TaskState, _ worker: WorkerInfo) {
-    guard task.whoHas.contains(worker) else { return }
-    task.whoHas.remove(worker)
-    worker.hasWhat.remove(task)
-    worker.nbytes &-= task.nbytes ?? 0
-  }
-
-  func removeAllReplicas(_ task: TaskState) {
-    for worker in task.whoHas {
-      worker.hasWhat.remove(task)
-      worker.nbytes &-= task.nbytes ?? 0
-    }
-    task.whoHas.removeAll()
   }
 }

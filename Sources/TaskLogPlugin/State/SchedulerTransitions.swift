@@ -40,7 +40,7 @@ extension SchedulerState {
   private func exit(_ task: TaskState) {
     switch task.state {
     case .processing:
-      task.processingOn?.processing.remove(task)
+      task.processingOn?.giveUp(task)
       task.processingOn = nil
     case .queued: queued.remove(task)
     case .noWorker: unrunnable.remove(task)
@@ -69,7 +69,7 @@ extension SchedulerState {
       return
     }
     task.processingOn = worker
-    worker.processing.insert(task)
+    worker.take(task)
   }
 
   /// processing → memory
@@ -99,7 +99,7 @@ extension SchedulerState {
   }
 
   /// Sizes come out of a log: a sum of them may wrap, but must not trap.
-  private func set(nbytes: Int64?, of task: TaskState) {
+  func set(nbytes: Int64?, of task: TaskState) {
     let difference = (nbytes ?? 0) &- (task.nbytes ?? 0)
     task.group.nbytesTotal &+= difference
     for worker in task.whoHas { worker.nbytes &+= difference }

@@ -18,6 +18,11 @@ public final class TaskState {
   public internal(set) var workerRestrictions: [String] = []
   /// Others may run it as well when none of these is there.
   public internal(set) var looseRestrictions = false
+  /// What a worker must have for it to run there.
+  public internal(set) var resourceRestrictions: [Resource] = []
+  /// It was scattered, and cannot be computed again when it is lost: Dask's task without a
+  /// `run_spec`.
+  public internal(set) var isPureData = false
 
   /// The tasks that this one needs. Never changes while the task is known, but for lost ones.
   public internal(set) var dependencies = OrderedSet<TaskState>()
@@ -102,12 +107,18 @@ public final class TaskGroup {
 
   /// Tasks of the group that are not forgotten.
   public private(set) var count = 0
+  /// Tasks that the group ever had, forgotten ones included: Dask's `len(group)`.
+  public private(set) var size = 0
+  /// The groups that tasks of this one need, which may be itself.
+  public internal(set) var dependencies = OrderedSet<TaskGroup>()
 
   func moved(from start: State?, to finish: State) {
     if let start {
       if start != .forgotten { count -= 1 }
       counts.add(-1, to: start)
       prefix.counts.add(-1, to: start)
+    } else {
+      size += 1
     }
     if finish != .forgotten { count += 1 }
     counts.add(1, to: finish)
@@ -192,9 +203,37 @@ public final class WorkerInfo {
   /// Bytes of these results.
   public internal(set) var nbytes: Int64 = 0
   public internal(set) var status = WorkerStatus.running
+  /// The tasks that have left their thread to others, and go on: Dask's `long_running`. All of them
+  /// are `processing` too.
+  public internal(set) var longRunning = OrderedSet<TaskState>()
+  /// What the tasks that it is to run take up of its resources, by name.
+  public internal(set) var usedResources = OrderedMap<String, Double>()
 
   init(facts: WorkerFacts) {
     self.facts = facts
+    for resource in facts.resources { usedResources[resource.name] = 0 }
+  }
+
+  /// Whether it has enough of each for a task, were it to run no other.
+  public func supplies(_ restrictions: [Resource]) -> Bool {
+    restrictions.allSatisfy { required in
+      facts.resources.contains { $0.name == required.name && $0.amount >= required.amount }
+    }
+  }
+
+  func take(_ task: TaskState) {
+    processing.insert(task)
+    for resource in task.resourceRestrictions {
+      usedResources[resource.name, default: 0] += resource.amount
+    }
+  }
+
+  func giveUp(_ task: TaskState) {
+    processing.remove(task)
+    if !longRunning.isEmpty { longRunning.remove(task) }
+    for resource in task.resourceRestrictions {
+      usedResources[resource.name, default: 0] -= resource.amount
+    }
   }
 }
 

@@ -13,6 +13,8 @@ public final class WorkerTaskState {
   public internal(set) var taskRunID: Int64 = 0
   /// Annotations of this task by name, in their order.
   public internal(set) var annotations: [Value.Entry] = []
+  /// What it takes up of the worker's resources while it runs.
+  public internal(set) var resourceRestrictions: [Resource] = []
 
   /// The tasks whose results this one needs.
   public internal(set) var dependencies = OrderedSet<WorkerTaskState>()
@@ -103,7 +105,8 @@ public final class WorkerState {
 
   /// `compute-task`: the scheduler asks for a task to be run here. `refresh-who-has`: it says where
   /// the results are that this worker has been missing. `acquire-replicas`: it wants results to be
-  /// kept here as well.
+  /// kept here as well. `update-data`: data comes from outside. `remove-worker`: another worker is
+  /// gone.
   private func applyStimulus(_ event: Event) {
     if case .compute(let facts) = event.args.storage { return computeTask(event, facts) }
     let args = event.args.content
@@ -115,9 +118,15 @@ public final class WorkerState {
         event,
         ComputeFacts(
           priority: args["priority"].flatMap(Priority.init),
-          whoHas: Self.whoHas(args), annotations: annotations))
+          whoHas: Self.whoHas(args), annotations: annotations,
+          resourceRestrictions: Resource.list(args["resource_restrictions"])))
     case "refresh-who-has": updateWhoHas(Self.whoHas(args))
     case "acquire-replicas": acquireReplicas(args)
+    case "update-data":
+      for key in (args["keys"]?.elements ?? []).lazy.compactMap(Key.init) { _ = task(key) }
+    case "remove-worker":
+      let address = args["worker"]?.string
+      for (_, task) in tasks { task.whoHas.removeAll { $0 == address } }
     default: break
     }
   }
@@ -159,6 +168,10 @@ public final class WorkerState {
     default: break
     }
     task.priority = told.priority
+    // What runs goes on with what it has taken up.
+    if task.previous != .executing, task.previous != .longRunning {
+      task.resourceRestrictions = told.resourceRestrictions
+    }
     if let annotations = told.annotations { task.annotations = annotations }
     task.exceptionText = nil
     task.tracebackText = nil
@@ -197,10 +210,12 @@ public final class WorkerState {
     default: task.comingFrom = nil
     }
     switch finish {
-    case .waiting: wait(task)
+    case .waiting:
+      if start == .missing { purge(task) }
+      wait(task)
     case .memory:
       for dependent in task.dependents { dependent.waitingForData.remove(task) }
-    case .released:
+    case .released, .rescheduled:
       let holders = task.whoHas
       purge(task)
       // What has failed here is to be fetched from them.
@@ -208,7 +223,8 @@ public final class WorkerState {
     case .forgotten: forget(task)
     default: break
     }
-    task.state = finish
+    // Dask says so of a task that gives itself up, and releases it.
+    task.state = finish == .rescheduled ? .released : finish
   }
 
   private func take(_ facts: TaskFacts, _ task: WorkerTaskState) {
@@ -217,6 +233,7 @@ public final class WorkerState {
     if let text = facts.exceptionText { task.exceptionText = text }
     if let text = facts.tracebackText { task.tracebackText = text }
     if let worker = facts.comingFrom { task.comingFrom = worker }
+    if let previous = facts.previous { task.previous = previous }
     // A transfer is booked on the task that it was made for, as Dask does.
     let booked = facts.cause.flatMap { tasks[$0] } ?? task
     booked.startStops += facts.startStops

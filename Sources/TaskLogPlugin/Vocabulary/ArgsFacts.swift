@@ -41,13 +41,17 @@ public struct ComputeFacts: Sendable {
   /// The workers that hold each dependency, by address.
   public var whoHas: [(Key, [String])]
   public var annotations: [Value.Entry]?
+  /// What it takes up while it runs.
+  public var resourceRestrictions: [Resource]
 
   public init(
-    priority: Priority?, whoHas: [(Key, [String])], annotations: [Value.Entry]?
+    priority: Priority?, whoHas: [(Key, [String])], annotations: [Value.Entry]?,
+    resourceRestrictions: [Resource] = []
   ) {
     self.priority = priority
     self.whoHas = whoHas
     self.annotations = annotations
+    self.resourceRestrictions = resourceRestrictions
   }
 
   var content: Args.Content {
@@ -55,6 +59,9 @@ public struct ComputeFacts: Sendable {
     if let priority { named.append(.init("priority", priority.value)) }
     if !whoHas.isEmpty { named.append(.init("who_has", Self.value(whoHas))) }
     if let annotations { named.append(.init("annotations", .dict(annotations))) }
+    if !resourceRestrictions.isEmpty {
+      named.append(.init("resource_restrictions", Resource.value(resourceRestrictions)))
+    }
     return Args.Content(named: named)
   }
 

@@ -36,6 +36,36 @@ public struct StartStop: Sendable, Hashable {
   }
 }
 
+/// So much of something that workers have and tasks take up while they run, under a name of the
+/// user's (`GPU`, `MEMORY`).
+public struct Resource: Sendable, Hashable {
+  public var name: String
+  public var amount: Double
+
+  public init(_ name: String, _ amount: Double) {
+    self.name = name
+    self.amount = amount
+  }
+
+  /// The dictionary that Dask has for several of them, whole amounts as integers.
+  public static func value(_ resources: [Resource]) -> Value {
+    .dict(
+      resources.map { resource in
+        let amount = Int64(exactly: resource.amount).map(Value.int) ?? .double(resource.amount)
+        return Value.Entry(.string(resource.name), amount)
+      })
+  }
+
+  /// The resources that this dictionary names.
+  public static func list(_ value: Value?) -> [Resource] {
+    guard case .dict(let entries)? = value else { return [] }
+    return entries.compactMap { entry in
+      guard let name = entry.key.string, let amount = entry.value.number else { return nil }
+      return Resource(name, amount)
+    }
+  }
+}
+
 /// A task as it enters the scheduler with a graph.
 public struct GraphTask: Sendable, Hashable {
   public var key: Key
@@ -50,11 +80,13 @@ public struct GraphTask: Sendable, Hashable {
   public var workerRestrictions: [String]
   /// Others may run it as well when none of these is there: Dask's `allow_other_workers`.
   public var looseRestrictions: Bool
+  /// What a worker must have for it to run there.
+  public var resourceRestrictions: [Resource]
 
   public init(
     key: Key, dependencies: [Key] = [], priority: Priority? = nil,
     annotations: [Value.Entry] = [], retries: Int = 0, workerRestrictions: [String] = [],
-    looseRestrictions: Bool = false
+    looseRestrictions: Bool = false, resourceRestrictions: [Resource] = []
   ) {
     self.key = key
     self.dependencies = dependencies
@@ -63,6 +95,7 @@ public struct GraphTask: Sendable, Hashable {
     self.retries = retries
     self.workerRestrictions = workerRestrictions
     self.looseRestrictions = looseRestrictions
+    self.resourceRestrictions = resourceRestrictions
   }
 }
 
@@ -77,10 +110,12 @@ public struct WorkerFacts: Sendable, Hashable {
   public var memoryLimit: Int64
   public var pid: Int64
   public var host: String
+  /// What it has for tasks to take up.
+  public var resources: [Resource]
 
   public init(
     address: String, name: Value, serverID: String, nthreads: Int, memoryLimit: Int64 = 0,
-    pid: Int64 = 0, host: String = ""
+    pid: Int64 = 0, host: String = "", resources: [Resource] = []
   ) {
     self.address = address
     self.name = name
@@ -89,6 +124,7 @@ public struct WorkerFacts: Sendable, Hashable {
     self.memoryLimit = memoryLimit
     self.pid = pid
     self.host = host
+    self.resources = resources
   }
 }
 
@@ -106,11 +142,13 @@ public struct TaskFacts: Sendable, Hashable {
   public var cause: Key?
   public var retries: Int?
   public var suspicious: Int?
+  /// What a cancelled or resumed task was doing before, where that has changed.
+  public var previous: State?
 
   public init(
     nbytes: Int64? = nil, typeName: String? = nil, exceptionText: String? = nil,
     tracebackText: String? = nil, startStops: [StartStop] = [], comingFrom: String? = nil,
-    cause: Key? = nil, retries: Int? = nil, suspicious: Int? = nil
+    cause: Key? = nil, retries: Int? = nil, suspicious: Int? = nil, previous: State? = nil
   ) {
     self.nbytes = nbytes
     self.typeName = typeName
@@ -121,5 +159,6 @@ public struct TaskFacts: Sendable, Hashable {
     self.cause = cause
     self.retries = retries
     self.suspicious = suspicious
+    self.previous = previous
   }
 }

@@ -67,7 +67,8 @@ extension GraphTask {
       priority: value["priority"].flatMap(Priority.init),
       retries: value["retries"]?.int.flatMap(Int.init(exactly:)) ?? 0,
       workerRestrictions: (value["workerRestrictions"]?.elements ?? []).compactMap(\.string),
-      looseRestrictions: value["looseRestrictions"]?.bool ?? false)
+      looseRestrictions: value["looseRestrictions"]?.bool ?? false,
+      resourceRestrictions: Resource.list(value["resourceRestrictions"]))
     if case .dict(let entries)? = value["annotations"] { annotations = entries }
   }
 
@@ -82,6 +83,9 @@ extension GraphTask {
       entries.add("workerRestrictions", .list(workerRestrictions.map(Value.string)))
     }
     if looseRestrictions { entries.add("looseRestrictions", .bool(true)) }
+    if !resourceRestrictions.isEmpty {
+      entries.add("resourceRestrictions", Resource.value(resourceRestrictions))
+    }
     return .dict(entries.list)
   }
 }
@@ -93,15 +97,20 @@ extension WorkerFacts {
       address: address, name: value["name"] ?? .null, serverID: value["serverID"]?.string ?? "",
       nthreads: value["nthreads"]?.int.flatMap(Int.init(exactly:)) ?? 0,
       memoryLimit: value["memoryLimit"]?.int ?? 0, pid: value["pid"]?.int ?? 0,
-      host: value["host"]?.string ?? "")
+      host: value["host"]?.string ?? "", resources: Resource.list(value["resources"]))
   }
 
   var value: Value {
-    .object([
-      "address": .string(address), "name": name, "serverID": .string(serverID),
-      "nthreads": .int(Int64(nthreads)), "memoryLimit": .int(memoryLimit), "pid": .int(pid),
-      "host": .string(host),
-    ])
+    var entries = Entries()
+    entries.add("address", .string(address))
+    entries.add("name", name)
+    entries.add("serverID", .string(serverID))
+    entries.add("nthreads", .int(Int64(nthreads)))
+    entries.add("memoryLimit", .int(memoryLimit))
+    entries.add("pid", .int(pid))
+    entries.add("host", .string(host))
+    if !resources.isEmpty { entries.add("resources", Resource.value(resources)) }
+    return .dict(entries.list)
   }
 }
 
@@ -114,7 +123,8 @@ extension TaskFacts {
       startStops: (value["startStops"]?.elements ?? []).compactMap(StartStop.init),
       comingFrom: value["comingFrom"]?.string, cause: value["cause"].flatMap(Key.init),
       retries: value["retries"]?.int.flatMap(Int.init(exactly:)),
-      suspicious: value["suspicious"]?.int.flatMap(Int.init(exactly:)))
+      suspicious: value["suspicious"]?.int.flatMap(Int.init(exactly:)),
+      previous: value["previous"]?.string.map { State($0) })
   }
 
   var value: Value {
@@ -128,6 +138,7 @@ extension TaskFacts {
     entries.add("cause", cause?.value)
     entries.add("retries", retries.map { .int(Int64($0)) })
     entries.add("suspicious", suspicious.map { .int(Int64($0)) })
+    entries.add("previous", previous.map { .string($0.name) })
     return .dict(entries.list)
   }
 }

@@ -1,0 +1,88 @@
+/// Changes of the state that no hook tells: marks, by what they are about.
+extension SchedulerState {
+  func applyStimulus(_ event: Event) {
+    let args = event.args.content
+    switch args["op"]?.string {
+    case "remove-worker": letGo(event, isExpected: args["expected"]?.bool == true)
+    case "worker-status-change": changeStatus(event, args["status"]?.string)
+    case "long-running": makeLongRunning(event)
+    case "move-task": moveTask(event)
+    case "update-data": updateData(args)
+    default: break
+    }
+  }
+
+  /// The worker is gone while its tasks move, before `removeWorker` is called.
+  private func letGo(_ event: Event, isExpected: Bool) {
+    let worker = workers[event.worker ?? ""]
+    removeWorker(event.worker)
+    if let address = event.worker { departed.insert(address) }
+    guard let worker, !isExpected else { return }
+    for task in worker.processing {
+      task.suspicious += 1
+      task.prefix.suspicious += 1
+    }
+  }
+
+  private func changeStatus(_ event: Event, _ status: String?) {
+    guard let worker = workers[event.worker ?? ""] else {
+      misfits += 1
+      return
+    }
+    if let status = status.flatMap(WorkerStatus.init) { worker.status = status }
+  }
+
+  /// A task has left its thread to others.
+  private func makeLongRunning(_ event: Event) {
+    guard let task = event.key.flatMap({ tasks[$0] }), let worker = task.processingOn,
+      worker.address == event.worker
+    else {
+      misfits += 1
+      return
+    }
+    worker.longRunning.insert(task)
+  }
+
+  /// A task has been stolen from the worker that was to run it.
+  private func moveTask(_ event: Event) {
+    guard let task = event.key.flatMap({ tasks[$0] }), let victim = task.processingOn,
+      let thief = workers[event.worker ?? ""]
+    else {
+      misfits += 1
+      return
+    }
+    victim.giveUp(task)
+    task.processingOn = thief
+    task.taskRunID = event.taskRunID ?? task.taskRunID &+ 1
+    thief.take(task)
+  }
+
+  /// Data has entered from outside: Dask's `update_data`.
+  private func updateData(_ args: Args.Content) {
+    guard case .dict(let holders)? = args["who_has"] else {
+      misfits += 1
+      return
+    }
+    var sizes: [Key: Int64] = [:]
+    if case .dict(let entries)? = args["nbytes"] {
+      for entry in entries { if let key = Key(entry.key) { sizes[key] = entry.value.int } }
+    }
+    for entry in holders {
+      guard let key = Key(entry.key) else { continue }
+      if tasks[key] == nil {
+        let task = task(key)
+        task.isPureData = true
+        task.state = .memory
+      }
+      let task = task(key)
+      set(nbytes: sizes[key], of: task)
+      for address in (entry.value.elements ?? []).lazy.compactMap(\.string) {
+        guard let worker = workers[address] else {
+          misfits += 1
+          continue
+        }
+        addReplica(task, worker)
+      }
+    }
+  }
+}

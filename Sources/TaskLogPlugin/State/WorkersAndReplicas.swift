@@ -1,0 +1,71 @@
+/// Workers that join and leave, and the results that they hold.
+extension SchedulerState {
+  func applyAddWorker(_ event: Event) {
+    guard let address = event.worker else {
+      misfits += 1
+      return
+    }
+    let facts: WorkerFacts
+    if case .worker(let recorded) = event.snapshot.decoded {
+      facts = recorded
+    } else {
+      misfits += 1
+      facts = WorkerFacts(address: address, name: .null, serverID: "", nthreads: 0)
+    }
+    if let before = workers[address] { totalThreads &-= before.nthreads }
+    workers[address] = WorkerInfo(facts: facts)
+    totalThreads &+= facts.nthreads
+  }
+
+  /// The hook comes last; our engine has let the worker go with a mark before.
+  func applyRemoveWorker(_ event: Event) {
+    if let address = event.worker, departed.remove(address) != nil { return }
+    removeWorker(event.worker)
+  }
+
+  func removeWorker(_ address: String?) {
+    guard let address, let worker = workers.removeValue(forKey: address) else {
+      misfits += 1
+      return
+    }
+    totalThreads &-= worker.nthreads
+    for task in worker.hasWhat { task.whoHas.remove(worker) }
+    worker.hasWhat.removeAll()
+    worker.nbytes = 0
+  }
+
+  func applyReplica(_ event: Event, add: Bool) {
+    guard let key = event.key, let task = tasks[key], let worker = workers[event.worker ?? ""]
+    else {
+      misfits += 1
+      return
+    }
+    if add {
+      addReplica(task, worker)
+    } else {
+      removeReplica(task, worker)
+    }
+  }
+
+  func addReplica(_ task: TaskState, _ worker: WorkerInfo) {
+    guard !task.whoHas.contains(worker) else { return }
+    task.whoHas.insert(worker)
+    worker.hasWhat.insert(task)
+    worker.nbytes &+= task.nbytes ?? 0
+  }
+
+  func removeReplica(_ task: TaskState, _ worker: WorkerInfo) {
+    guard task.whoHas.contains(worker) else { return }
+    task.whoHas.remove(worker)
+    worker.hasWhat.remove(task)
+    worker.nbytes &-= task.nbytes ?? 0
+  }
+
+  func removeAllReplicas(_ task: TaskState) {
+    for worker in task.whoHas {
+      worker.hasWhat.remove(task)
+      worker.nbytes &-= task.nbytes ?? 0
+    }
+    task.whoHas.removeAll()
+  }
+}
