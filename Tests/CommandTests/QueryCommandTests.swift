@@ -30,7 +30,7 @@ import Testing
     try expect(["--start", "processing"]) { start($0) == "processing" }
     try expect(["--state", "flight"]) { start($0) == "flight" || finish($0) == "flight" }
     try expect(["--state", "ready", "--state", "queued"]) {
-      start($0) == "ready" || finish($0) == "ready"
+      ["ready", "queued"].contains(start($0)) || ["ready", "queued"].contains(finish($0))
     }
     try expect(["--start", "waiting", "--finish", "processing"]) {
       start($0) == "waiting" && finish($0) == "processing"

@@ -121,12 +121,14 @@ import Testing
     try worker.compute("b", run: 1, with: [("a", ["v", "u"]), ("x", ["v"])])
     #expect(
       try worker.receive(from: "v") == [
-        "transition x flight>missing", "transition a flight>fetch", "transition a fetch>flight",
+        "transition x flight>flight", "transition x flight>missing", "transition a flight>fetch",
+        "transition a fetch>flight",
         "gather a from u", "who has x",
       ])
     #expect(
       try worker.tell(.gatherFailure(worker: "u")) == [
-        "transition a flight>missing", "who has a",
+        "transition a flight>flight", "transition a flight>missing", "stimulus remove-worker on=w",
+        "who has a",
       ])
     #expect(
       try worker.tell(.refreshWhoHas([("a", ["t"]), ("x", ["t"])])) == [

@@ -6,6 +6,8 @@ public enum ClusterError: Error, Sendable, CustomStringConvertible {
   case closed(key: Key)
   /// The task was cancelled, or all were by a restart.
   case cancelled(key: Key)
+  /// There is nobody to give data to.
+  case noWorkers
   /// There is no worker of this address.
   case unknownWorker(String)
   /// A future was asked for its result after the task was forgotten.
@@ -18,6 +20,7 @@ public enum ClusterError: Error, Sendable, CustomStringConvertible {
     case .noThread(let reason): "no thread for a worker: \(reason)"
     case .closed(let key): "the cluster was closed before task '\(key)' was done"
     case .cancelled(let key): "task '\(key)' was cancelled"
+    case .noWorkers: "the cluster has no running worker that may have it"
     case .unknownWorker(let address): "the cluster has no worker \(address)"
     case .unknownKey(let key): "the scheduler does not know task '\(key)'"
     case .wrongType(let key, let expected, let found):

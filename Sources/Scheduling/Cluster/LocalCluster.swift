@@ -15,6 +15,7 @@ public final class LocalCluster: Sendable {
   private let peers: Peers
   private let recorder: (any RecordingPlugin)?
   private let threadsPerWorker: Int
+  private let resources: [Resource]
   /// Names of workers are given once; an address is never another worker's later.
   private let born = Mutex(0)
   private let closing = Mutex<Task<Void, Never>?>(nil)
@@ -25,22 +26,38 @@ public final class LocalCluster: Sendable {
   ///   - workers: how many workers; by default one for each processor.
   ///   - threadsPerWorker: how many tasks each of them runs at a time.
   ///   - allowedFailures: how many workers may die with a task before it errs.
+  ///   - workerSaturation: how many of a large group of root tasks a worker is sent, as a factor of
+  ///     its threads; the others wait at the scheduler, so that what follows from the first comes
+  ///     before them. Infinite when all are to be sent at once.
+  ///   - workStealing: idle workers take tasks from those that have too many.
+  ///   - stealingInterval: how long after tasks have become unequally spread they do.
+  ///   - noWorkersTimeout: how long tasks wait for a worker that may run them before they err; for
+  ///     ever by default.
+  ///   - resources: what each worker has for tasks to take up.
   ///   - recorder: records the scheduler and all workers.
   ///   - plugins: scheduler plugins that are there from the start.
   /// - Throws: `ClusterError.noThread`.
   public init(
     workers: Int? = nil, threadsPerWorker: Int = 1, allowedFailures: Int = 3,
+    workerSaturation: Double = 1.1, workStealing: Bool = true,
+    stealingInterval: Duration = .milliseconds(100), noWorkersTimeout: Duration? = nil,
+    resources: KeyValuePairs<String, Double> = [:],
     recorder: (any RecordingPlugin)? = nil, plugins: sending [any SchedulerPlugin] = []
   ) async throws {
     let count = max(1, workers ?? Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))))
     let scheduler = SchedulerServer(
-      address: "inproc://localhost/\(getpid())", allowedFailures: allowedFailures,
+      address: "inproc://localhost/\(getpid())",
+      options: SchedulerCore.Options(
+        allowedFailures: allowedFailures, workerSaturation: workerSaturation,
+        workStealing: workStealing),
+      timing: SchedulerServer.Timing(stealing: stealingInterval, noWorkers: noWorkersTimeout),
       recorder: recorder)
     self.scheduler = scheduler
     self.recorder = recorder
     let peers = Peers()
     self.peers = peers
     self.threadsPerWorker = max(1, threadsPerWorker)
+    self.resources = resources.map { Resource($0.key, $0.value) }
     let registry = WorkerPluginRegistry()
     self.registry = registry
     client = Client(scheduler: scheduler, registry: registry)
@@ -61,16 +78,25 @@ public final class LocalCluster: Sendable {
 
   /// Starts one more worker and returns its address.
   ///
+  /// - Parameter resources: what it has for tasks to take up; by default the same as the others.
   /// - Throws: `ClusterError.noThread`.
   @discardableResult
-  public func addWorker(threads: Int? = nil) async throws -> String {
+  public func addWorker(
+    threads: Int? = nil, resources: KeyValuePairs<String, Double>? = nil
+  ) async throws -> String {
+    try await addWorker(
+      threads ?? threadsPerWorker,
+      resources?.map { Resource($0.key, $0.value) } ?? self.resources)
+  }
+
+  private func addWorker(_ threads: Int, _ resources: [Resource]) async throws -> String {
     let name = born.withLock { born in
       defer { born += 1 }
       return born
     }
     let worker = try WorkerServer(
-      name: name, nthreads: max(1, threads ?? threadsPerWorker), scheduler: scheduler,
-      peers: peers, recorder: recorder)
+      name: name, nthreads: max(1, threads), resources: resources, scheduler: scheduler,
+      client: client, peers: peers, recorder: recorder)
     await worker.start()
     peers.add(worker)
     await registry.add(worker)
@@ -121,14 +147,13 @@ public final class LocalCluster: Sendable {
   ///
   /// - Throws: `ClusterError.noThread`.
   public func restart() async throws {
-    let threads = peers.all.sorted { $0.facts.address < $1.facts.address }.map(\.facts.nthreads)
-    let old = peers.all
+    let old = peers.all.sorted { $0.facts.address < $1.facts.address }
     await scheduler.restart()
     for worker in old {
       _ = peers.remove(worker.facts.address)
       await registry.close(worker)
     }
-    for count in threads { try await addWorker(threads: count) }
+    for worker in old { _ = try await addWorker(worker.facts.nthreads, worker.facts.resources) }
   }
 
   // MARK: - The end

@@ -9,9 +9,7 @@ public actor SchedulerServer {
   enum Message: Sendable {
     case stimulus(SchedulerStimulus, stimulusID: String)
     /// `number` counts the messages of the client.
-    case graph(
-      client: String, number: Int, tasks: [NewTask], specs: [TaskSpec], keys: [Key],
-      stimulusID: String)
+    case graph(NewGraph, number: Int, specs: [TaskSpec], stimulusID: String)
   }
 
   private nonisolated let inbox = Inbox<Message>()
@@ -31,14 +29,31 @@ public actor SchedulerServer {
   private var stimulusCount = 0
   /// What comes in from now on is news of the past.
   private var isClosed = false
-  private let allowedFailures: Int
+  private let options: SchedulerCore.Options
+  private let timing: Timing
+  /// The timers that are under way.
+  private var armed: Set<String> = []
+  /// Gives scattered data to workers in turns.
+  private var turn = 0
   /// Workers that are being retired, with those who wait for it.
   var retiring: [String: [CheckedContinuation<Bool, Never>]] = [:]
   /// Called with a worker that the scheduler has sent away.
   private var onDismissal: (@Sendable (WorkerServer) -> Void)?
 
-  init(address: String, allowedFailures: Int, recorder: (any RecordingPlugin)?) {
-    self.allowedFailures = allowedFailures
+  /// What is done after some time.
+  struct Timing: Sendable {
+    /// How long after tasks have become unequally spread idle workers take some from others.
+    var stealing = Duration.milliseconds(100)
+    /// How long tasks wait for a worker that may run them before they err; for ever by default.
+    var noWorkers: Duration?
+  }
+
+  init(
+    address: String, options: SchedulerCore.Options, timing: Timing,
+    recorder: (any RecordingPlugin)?
+  ) {
+    self.options = options
+    self.timing = timing
     id = makeID("Scheduler")
     self.address = address
     channel = recorder?.channel(for: Source(kind: .scheduler, id: id, address: address))
@@ -52,11 +67,11 @@ public actor SchedulerServer {
     onDismissal: @escaping @Sendable (WorkerServer) -> Void
   ) async {
     self.onDismissal = onDismissal
-    let core = SchedulerCore(allowedFailures: allowedFailures) { [unowned self] event in
+    let core = SchedulerCore(options) { [unowned self] event in
       self.assumeIsolated { $0.tell(event) }
     }
     self.core = core
-    scheduler = Scheduler(id: id, actions: Actions(self)) { core.state }
+    scheduler = Scheduler(id: id, actions: PluginActions(self)) { core.state }
     for plugin in plugins { await add(plugin) }
     handle(.start, stimulusID("start"))
   }
@@ -156,6 +171,7 @@ public actor SchedulerServer {
   func add(_ worker: WorkerServer) {
     workers[worker.facts.address] = worker
     handle(.addWorker(worker.facts), stimulusID("worker-connect"))
+    armTimers()
   }
 
   /// A worker is gone. `expected` when it was asked to go.
@@ -165,6 +181,7 @@ public actor SchedulerServer {
     handle(
       .removeWorker(address: address, expected: expected), stimulusID("handle-worker-cleanup"))
     ended(address, true)
+    armTimers()
   }
 
   /// Asks a worker to go once its results are with others; false when it stays.
@@ -220,6 +237,65 @@ public actor SchedulerServer {
     return core.state.tasks[key]?.processingOn?.address
   }
 
+  /// Gives data to workers in turns: Dask's `scatter`.
+  func scatter(
+    _ data: [Scattered], client: String, to addresses: [String], broadcast: Bool
+  ) async throws {
+    drain()
+    let running = core.state.workers.values.filter { worker in
+      worker.status == .running && (addresses.isEmpty || addresses.contains(worker.address))
+    }
+    let recipients = running.compactMap { workers[$0.address] }
+    guard !recipients.isEmpty else { throw ClusterError.noWorkers }
+    var shares = recipients.map { _ in [Scattered]() }
+    for one in data {
+      if broadcast {
+        for place in shares.indices { shares[place].append(one) }
+      } else {
+        shares[turn % shares.count].append(one)
+        turn += 1
+      }
+    }
+    var holders: [Key: [String]] = [:]
+    for (worker, share) in zip(recipients, shares) where !share.isEmpty {
+      for key in await worker.scatter(share) {
+        holders[key, default: []].append(worker.facts.address)
+      }
+    }
+    drain()
+    handle(
+      .updateData(client: client, data.map { ($0.data, workers: holders[$0.key] ?? []) }),
+      stimulusID("scatter"))
+  }
+
+  // MARK: - Timers
+
+  private func armTimers() {
+    if core.mayBalance { arm("stealing", timing.stealing, .balance) }
+    if let limit = timing.noWorkers, !core.unrunnableSince.isEmpty {
+      let (seconds, attoseconds) = limit.components
+      arm(
+        "no-workers", limit,
+        .noWorkersTimeout(nanoseconds: seconds * 1_000_000_000 + attoseconds / 1_000_000_000))
+    }
+  }
+
+  private func arm(_ name: String, _ delay: Duration, _ stimulus: SchedulerStimulus) {
+    guard armed.insert(name).inserted else { return }
+    Task { [weak self] in
+      try? await Task.sleep(for: delay)
+      await self?.fire(name, stimulus)
+    }
+  }
+
+  private func fire(_ name: String, _ stimulus: SchedulerStimulus) {
+    armed.remove(name)
+    drain()
+    guard !isClosed else { return }
+    handle(stimulus, stimulusID(name))
+    armTimers()
+  }
+
   // MARK: - Messages
 
   nonisolated func send(_ message: Message) {
@@ -239,14 +315,15 @@ public actor SchedulerServer {
     for message in messages {
       switch message {
       case .stimulus(let stimulus, let stimulusID): handle(stimulus, stimulusID)
-      case .graph(let client, let number, let tasks, let specs, let keys, let stimulusID):
-        graphNumbers[client] = number
-        for (task, spec) in zip(tasks, specs) {
+      case .graph(let graph, let number, let specs, let stimulusID):
+        graphNumbers[graph.client] = number
+        for (task, spec) in zip(graph.tasks, specs) {
           if self.specs[task.key] == nil { self.specs[task.key] = spec }
         }
-        handle(.updateGraph(client: client, tasks: tasks, keys: keys), stimulusID)
+        handle(.updateGraph(graph), stimulusID)
       }
     }
+    if !messages.isEmpty { armTimers() }
     return !messages.isEmpty
   }
 
@@ -292,38 +369,5 @@ public actor SchedulerServer {
   private func stimulusID(_ name: String) -> String {
     stimulusCount += 1
     return "\(name)-s.\(stimulusCount)"
-  }
-
-  fileprivate nonisolated func note(_ topic: String, _ message: Value) {
-    send(.stimulus(.logEvent(topic: topic, message: message), stimulusID: "log-event"))
-  }
-}
-
-/// What plugins may do: put into the inbox, and so carried out after the present event.
-private final class Actions: SchedulerActions {
-  private weak let server: SchedulerServer?
-
-  init(_ server: SchedulerServer) {
-    self.server = server
-  }
-
-  func logEvent(topic: String, message: Value) {
-    server?.note(topic, message)
-  }
-
-  func release(keys: [Key], client: String) {
-    tell(.clientReleasesKeys(client: client, keys: keys), "client-releases-keys-plugin")
-  }
-
-  func cancel(keys: [Key], client: String, force: Bool) {
-    tell(.cancel(client: client, keys: keys, force: force), "cancel-key-plugin")
-  }
-
-  func retire(workers: [String]) {
-    tell(.retireWorkers(workers), "retire-workers-plugin")
-  }
-
-  private func tell(_ stimulus: SchedulerStimulus, _ stimulusID: String) {
-    server?.send(.stimulus(stimulus, stimulusID: stimulusID))
   }
 }

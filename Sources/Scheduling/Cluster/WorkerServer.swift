@@ -10,6 +10,8 @@ actor WorkerServer {
     case stimulus(WorkerStimulus, spec: TaskSpec?, stimulusID: String)
     case executed(ExecuteSuccess, value: any Sendable)
     case failed(ExecuteFailure)
+    case rescheduled(Key)
+    case seceded(Key, computeSeconds: Double)
     case gathered(worker: String, values: [(Key, Held)], start: Double, stop: Double)
   }
 
@@ -26,6 +28,8 @@ actor WorkerServer {
   private nonisolated let inbox = Inbox<Message>()
   private let channel: (any EventChannel)?
   private weak let scheduler: SchedulerServer?
+  /// What tasks that run here submit others with.
+  private weak let client: Client?
   private let peers: Peers
   private let threads: ThreadPool
   private var core: WorkerCore!
@@ -39,14 +43,15 @@ actor WorkerServer {
 
   /// - Throws: `ClusterError.noThread`.
   init(
-    name: Int, nthreads: Int, scheduler: SchedulerServer, peers: Peers,
-    recorder: (any RecordingPlugin)?
+    name: Int, nthreads: Int, resources: [Resource], scheduler: SchedulerServer, client: Client,
+    peers: Peers, recorder: (any RecordingPlugin)?
   ) throws {
     let address = "\(scheduler.address)/\(name)"
     facts = WorkerFacts(
       address: address, name: .int(Int64(name)), serverID: makeID("Worker"), nthreads: nthreads,
-      pid: Int64(getpid()), host: "localhost")
+      pid: Int64(getpid()), host: "localhost", resources: resources)
     self.scheduler = scheduler
+    self.client = client
     self.peers = peers
     threads = try ThreadPool(count: nthreads)
     channel = recorder?.channel(
@@ -131,6 +136,18 @@ actor WorkerServer {
     return keys.compactMap { key in held[key].map { (key, $0) } }
   }
 
+  /// Takes in data from outside; gives back the keys that are here now.
+  func scatter(_ data: [Scattered]) -> [Key] {
+    drain()
+    guard !isClosed else { return [] }
+    let accepted = data.filter { core.accepts($0.key) }
+    for one in accepted {
+      held[one.key] = Held(value: one.outcome.value, nbytes: one.outcome.nbytes)
+    }
+    handle(.updateData(accepted.map(\.data)), stimulusID("scatter"))
+    return data.map(\.key).filter { core.state.tasks[$0]?.state == .memory }
+  }
+
   // MARK: - Messages
 
   nonisolated func send(_ message: Message) {
@@ -171,6 +188,9 @@ actor WorkerServer {
         handle(.executeSuccess(success), stimulusID("task-finished"))
       case .failed(let failure):
         handle(.executeFailure(failure), stimulusID("task-erred"))
+      case .rescheduled(let key): handle(.reschedule(key), stimulusID("reschedule"))
+      case .seceded(let key, let seconds):
+        handle(.secede(key, computeSeconds: seconds), stimulusID("secede"))
       case .gathered(let worker, let values, let start, let stop):
         for (key, value) in values { held[key] = value }
         let nbytes = values.map { ($0.0, $0.1.nbytes) }
@@ -215,6 +235,15 @@ actor WorkerServer {
     case .requestRefreshWhoHas(let keys, let stimulusID):
       let request = SchedulerStimulus.requestRefreshWhoHas(worker: facts.address, keys: keys)
       scheduler?.send(.stimulus(request, stimulusID: stimulusID))
+    case .reschedule(let key, let stimulusID):
+      scheduler?.send(
+        .stimulus(.reschedule(worker: facts.address, key: key), stimulusID: stimulusID))
+    case .longRunning(let message, let stimulusID):
+      scheduler?.send(.stimulus(.longRunning(message), stimulusID: stimulusID))
+    case .stealResponse(let key, let state, let stimulusID):
+      let response = SchedulerStimulus.stealResponse(
+        worker: facts.address, key: key, state: state, stimulusID: stimulusID)
+      scheduler?.send(.stimulus(response, stimulusID: stimulusID))
     }
   }
 
@@ -232,23 +261,65 @@ actor WorkerServer {
       inputs.append(value)
     }
     let values = inputs
-    threads.run { [weak self] in
-      let start = Time.seconds()
-      let thread = ThreadPool.currentThread
-      do {
-        let outcome = try spec.run(values)
-        let success = ExecuteSuccess(
+    switch spec.run {
+    case .sync(let run):
+      threads.run { [weak self, threads] in
+        guard let self, let context = self.context(key, threads) else { return true }
+        let thread = ThreadPool.currentThread
+        let end = TaskContext.$current.withValue(context) {
+          Self.end(of: key, taskRunID, spec, thread) { try run(values) }
+        }
+        self.tell(end)
+        return context.hasThread
+      }
+    case .async(let run):
+      Task { [weak self] in
+        guard let self, let context = self.context(key, nil) else { return }
+        let start = Time.seconds()
+        let result: Result<Outcome, any Error>
+        do {
+          let outcome = try await TaskContext.$current.withValue(context) {
+            try await run(values)
+          }
+          result = .success(outcome)
+        } catch {
+          result = .failure(error)
+        }
+        self.send(Self.end(of: key, taskRunID, spec, 0, since: start) { try result.get() })
+      }
+    }
+  }
+
+  private nonisolated func context(_ key: Key, _ threads: ThreadPool?) -> TaskContext? {
+    guard let client else { return nil }
+    return TaskContext(
+      key: key, worker: facts.address, client: client, start: Time.seconds(), threads: threads
+    ) { [weak self] seconds in
+      self?.send(.seceded(key, computeSeconds: seconds))
+    }
+  }
+
+  /// What has come of a run.
+  private static func end(
+    of key: Key, _ taskRunID: Int64, _ spec: TaskSpec, _ thread: Int64,
+    since start: Double = Time.seconds(), _ run: () throws -> Outcome
+  ) -> Message {
+    do {
+      let outcome = try run()
+      return .executed(
+        ExecuteSuccess(
           key: key, taskRunID: taskRunID, nbytes: outcome.nbytes, type: outcome.type,
-          typeName: outcome.typeName, thread: thread, start: start, stop: Time.seconds())
-        self?.tell(.executed(success, value: outcome.value))
-      } catch {
-        let failure = ExecuteFailure(
+          typeName: outcome.typeName, thread: thread, start: start, stop: Time.seconds()),
+        value: outcome.value)
+    } catch is Reschedule {
+      return .rescheduled(key)
+    } catch {
+      return .failed(
+        ExecuteFailure(
           key: key, taskRunID: taskRunID, exceptionType: String(describing: type(of: error)),
           exceptionText: String(describing: error),
           tracebackText: "task '\(key)', submitted at \(spec.location)", thread: thread,
-          start: start, stop: Time.seconds())
-        self?.tell(.failed(failure))
-      }
+          start: start, stop: Time.seconds()))
     }
   }
 

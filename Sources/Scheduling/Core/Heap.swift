@@ -4,6 +4,7 @@ struct Heap<Priority: Comparable, Element> {
   private var inserted = 0
 
   var isEmpty: Bool { entries.isEmpty }
+  var first: Element? { entries.first?.element }
 
   mutating func insert(_ element: Element, priority: Priority) {
     entries.append((priority, inserted, element))

@@ -15,12 +15,13 @@ extension SchedulerCore {
   private func scheduleUnrunnable(
     on address: String, _ request: Request
   ) throws(EngineFault) {
+    guard !state.unrunnable.isEmpty, let worker = state.workers[address] else { return }
     let runnable = state.unrunnable.filter { task in
-      task.workerRestrictions.isEmpty || task.looseRestrictions
-        || task.workerRestrictions.contains(address)
+      isValid(worker, for: task)
+        || (task.looseRestrictions && isRunning(worker, with: task.resourceRestrictions))
     }
-    var recommendations = Recommendations()
-    for task in byPriority(runnable) { recommendations[task.key] = .processing }
+    var recommendations = Recommendations<TaskState>()
+    for task in byPriority(runnable) { recommendations[task] = .processing }
     try transitions(recommendations, request)
   }
 
@@ -40,25 +41,30 @@ extension SchedulerCore {
       Event(
         .stimulus, time: request.time, stimulusID: request.stimulusID, worker: address,
         args: Args(named: [.init("op", "remove-worker"), .init("expected", .bool(expected))])))
-    var recommendations = Recommendations()
+    var recommendations = Recommendations<TaskState>()
     for task in processing {
-      if !expected, task.suspicious > allowedFailures {
+      if !expected, task.suspicious > options.allowedFailures {
         recommendations.update(try kill(task, address, request))
       } else {
-        recommendations[task.key] = .released
+        recommendations[task] = .released
       }
     }
-    for task in held where task.whoHas.isEmpty { recommendations[task.key] = .released }
+    for task in held where task.whoHas.isEmpty {
+      recommendations[task] = task.isPureData ? .forgotten : .released
+    }
     try transitions(recommendations, request)
     emit(
       Event(
         .removeWorker, time: request.time, stimulusID: request.stimulusID, worker: address))
+    for (other, _) in state.workers {
+      instruct(.toWorker(address: other, .removeWorker(address), stimulusID: request.stimulusID))
+    }
   }
 
   /// Too many workers have died with this task: Dask's `KilledWorker`.
   private func kill(
     _ task: TaskState, _ address: String, _ request: Request
-  ) throws(EngineFault) -> Recommendations {
+  ) throws(EngineFault) -> Recommendations<TaskState> {
     let text =
       "KilledWorker: attempted to run task '\(task.key)' on \(task.suspicious) workers, but all "
       + "those workers died while running it; the last of them was \(address)"
@@ -68,7 +74,7 @@ extension SchedulerCore {
         "exception", .object(["type": "KilledWorker", "description": .string(text)])),
       .init("cause", task.key.value), .init("worker", .string(address)),
     ])
-    return try transition(task.key, .erred, told)
+    return try transition(task, .erred, told)
   }
 
   // MARK: - Retiring

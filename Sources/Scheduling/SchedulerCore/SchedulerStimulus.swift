@@ -14,8 +14,7 @@ enum SchedulerStimulus: Sendable {
   case retireWorkers([String])
   /// All tasks are forgotten, all workers go.
   case restart
-  /// Tasks enter; the client holds futures of `keys`.
-  case updateGraph(client: String, tasks: [NewTask], keys: [Key])
+  case updateGraph(NewGraph)
   case clientReleasesKeys(client: String, keys: [Key])
   /// These tasks are not wanted any more, nor are those that need them. A task that another client
   /// holds too goes on, unless it is forced.
@@ -26,7 +25,31 @@ enum SchedulerStimulus: Sendable {
   case addKeys(worker: String, keys: [Key])
   /// A worker knows nobody who holds these results.
   case requestRefreshWhoHas(worker: String, keys: [Key])
+  /// A task has left its thread to others.
+  case longRunning(LongRunning)
+  /// A task has given itself up: it is to be run anew, there or elsewhere.
+  case reschedule(worker: String, key: Key)
+  /// Data from outside is with these workers; the client holds futures of it.
+  case updateData(client: String, [(ScatteredData, workers: [String])])
+  /// The client wants these as well: the fire-and-forget client's, what others scatter.
+  case clientDesiresKeys(client: String, keys: [Key])
+  /// Idle workers are to take tasks from those that have too many.
+  case balance
+  /// What has become of a task that was to be stolen.
+  case stealResponse(worker: String, key: Key, state: State?, stimulusID: String)
+  /// Tasks that no worker has been able to run for so long are given up; Dask's
+  /// `no-workers-timeout`.
+  case noWorkersTimeout(nanoseconds: Int64)
   case logEvent(topic: String, message: Value)
+}
+
+/// Tasks as a client submits them; it holds futures of `keys`.
+struct NewGraph: Sendable {
+  var client: String
+  var tasks: [NewTask]
+  var keys: [Key]
+  /// The task that submits them, when one does.
+  var submittingTask: Key?
 }
 
 /// A task as a client submits it.
@@ -40,6 +63,8 @@ struct NewTask: Sendable {
   /// Addresses of the workers that may run it; empty when all may.
   var workers: [String] = []
   var allowOtherWorkers = false
+  /// What a worker must have for it to run there.
+  var resources: [Resource] = []
 }
 
 /// A worker has run a task: Dask's `TaskFinishedMsg`.

@@ -5,7 +5,7 @@ struct WorkerDecision {
   /// The state that the task will really be in.
   var finish: State
   var facts: TaskFacts?
-  var recommendations = Recommendations()
+  var recommendations = Recommendations<WorkerTaskState>()
   var instructions: [WorkerInstruction] = []
 
   init(_ finish: State, facts: TaskFacts? = nil) {
@@ -16,34 +16,54 @@ struct WorkerDecision {
 
 /// The edges of a worker: what Dask's `_transition_*` functions in worker_state_machine.py decide.
 ///
-///     released ─► waiting ─► ready ─► executing ─► memory, error
-///        │                                └──────► cancelled ─► released, executing
-///        └─────► fetch ─► flight ─► memory, fetch, missing
-///                           └─────► cancelled ─► released, flight, resumed
-///     waiting, ready, memory, error, fetch, missing ─► released ─► forgotten
+///     released ─► waiting ─► ready, constrained ─► executing ─► long-running
+///        │                                              └──┬────────┘
+///        │                     memory, error, rescheduled ◄┤
+///        │                          cancelled, resumed ◄───┘
+///        ├─────► fetch ─► flight ─► memory, fetch, missing
+///        │                  └─────► cancelled ─► released, flight, resumed
+///        └─────► memory (scattered), missing
+///     waiting, ready, constrained, memory, error, fetch, missing ─► released ─► forgotten
 ///
 /// What runs or is under way cannot be stopped: asked to release it, the task is `cancelled` until
-/// the end of it has been told.
+/// the end of it has been told. A task that is rescheduled is `released` at once.
+///
+/// Three edges of Dask's table are not here: flight, missing and released → error are taken only when
+/// a result cannot be deserialized, and in one process none is serialized.
 extension WorkerCore {
   typealias Edge = @Sendable (WorkerCore) -> (WorkerTaskState, Request) -> WorkerDecision
 
   static let edges = EdgeTable<Edge>([
-    (.released, .waiting, transitionReleasedWaiting),
-    (.released, .fetch, transitionToFetch),
+    (.released, .waiting, transitionToWaiting),
+    (.released, .fetch, transitionReleasedFetch),
+    (.released, .missing, transitionToMissing),
+    (.released, .memory, transitionToMemory),
     (.released, .forgotten, transitionReleasedForgotten),
     (.waiting, .ready, transitionWaitingReady),
+    (.waiting, .constrained, transitionWaitingConstrained),
     (.waiting, .released, transitionToReleased),
-    (.ready, .executing, transitionReadyExecuting),
+    (.ready, .executing, transitionToExecuting),
     (.ready, .released, transitionToReleased),
+    (.constrained, .executing, transitionToExecuting),
+    (.constrained, .released, transitionToReleased),
     (.executing, .memory, transitionToMemory),
-    (.executing, .error, transitionExecutingError),
+    (.executing, .error, transitionToError),
+    (.executing, .longRunning, transitionExecutingLongRunning),
+    (.executing, .rescheduled, transitionToRescheduled),
     (.executing, .released, transitionToCancelled),
+    (.longRunning, .memory, transitionToMemory),
+    (.longRunning, .error, transitionToError),
+    (.longRunning, .rescheduled, transitionToRescheduled),
+    (.longRunning, .released, transitionToCancelled),
     (.fetch, .flight, transitionFetchFlight),
+    (.fetch, .missing, transitionToMissing),
     (.fetch, .released, transitionToReleased),
     (.flight, .memory, transitionToMemory),
     (.flight, .fetch, transitionFlightFetch),
+    (.flight, .missing, transitionToMissing),
     (.flight, .released, transitionToCancelled),
-    (.missing, .fetch, transitionToFetch),
+    (.missing, .fetch, transitionMissingFetch),
+    (.missing, .waiting, transitionToWaiting),
     (.missing, .released, transitionToReleased),
     (.memory, .released, transitionToReleased),
     (.error, .released, transitionToReleased),
@@ -51,34 +71,78 @@ extension WorkerCore {
     (.cancelled, .memory, transitionCancelledDone),
     (.cancelled, .error, transitionCancelledDone),
     (.cancelled, .missing, transitionCancelledDone),
+    (.cancelled, .rescheduled, transitionCancelledDone),
     (.cancelled, .waiting, transitionCancelledWaiting),
     (.cancelled, .fetch, transitionCancelledFetch),
+    (.cancelled, .longRunning, transitionUnwantedLongRunning),
     (.resumed, .memory, transitionToMemory),
     (.resumed, .fetch, transitionResumedFetch),
     (.resumed, .error, transitionResumedError),
+    (.resumed, .rescheduled, transitionResumedRescheduled),
+    (.resumed, .longRunning, transitionUnwantedLongRunning),
     (.resumed, .released, transitionToCancelled),
   ])
 
-  func transitionReleasedWaiting(_ task: WorkerTaskState, _ request: Request) -> WorkerDecision {
+  // MARK: - To run
+
+  func transitionToWaiting(_ task: WorkerTaskState, _ request: Request) -> WorkerDecision {
     var decision = WorkerDecision(.waiting)
     var isReady = true
     for dependency in task.dependencies where dependency.state != .memory {
       isReady = false
-      decision.recommendations[dependency.key] = .fetch
+      decision.recommendations[dependency] = .fetch
     }
-    if isReady { decision.recommendations[task.key] = .ready }
+    if isReady { decision.recommendations[task] = .ready }
     return decision
   }
 
   func transitionWaitingReady(_ task: WorkerTaskState, _ request: Request) -> WorkerDecision {
-    WorkerDecision(.ready)
+    guard task.resourceRestrictions.isEmpty else {
+      var decision = WorkerDecision(.waiting)
+      decision.recommendations[task] = .constrained
+      return decision
+    }
+    return WorkerDecision(.ready)
   }
 
-  func transitionReadyExecuting(_ task: WorkerTaskState, _ request: Request) -> WorkerDecision {
+  func transitionWaitingConstrained(
+    _ task: WorkerTaskState, _ request: Request
+  ) -> WorkerDecision {
+    WorkerDecision(.constrained)
+  }
+
+  func transitionToExecuting(_ task: WorkerTaskState, _ request: Request) -> WorkerDecision {
     var decision = WorkerDecision(.executing)
     decision.instructions.append(.execute(task.key, taskRunID: task.taskRunID))
     return decision
   }
+
+  func transitionExecutingLongRunning(
+    _ task: WorkerTaskState, _ request: Request
+  ) -> WorkerDecision {
+    var decision = WorkerDecision(.longRunning)
+    decision.instructions.append(longRunningMessage(task, request.seconds, request))
+    return decision
+  }
+
+  private func longRunningMessage(
+    _ task: WorkerTaskState, _ seconds: Double?, _ request: Request
+  ) -> WorkerInstruction {
+    .longRunning(
+      LongRunning(
+        key: task.key, worker: address, taskRunID: task.taskRunID, computeSeconds: seconds),
+      stimulusID: request.stimulusID)
+  }
+
+  /// The scheduler does not want to hear of a task that it has given up; it is told when it asks for
+  /// it again.
+  func transitionUnwantedLongRunning(
+    _ task: WorkerTaskState, _ request: Request
+  ) -> WorkerDecision {
+    WorkerDecision(task.state, facts: TaskFacts(previous: .longRunning))
+  }
+
+  // MARK: - To an end
 
   func transitionToMemory(_ task: WorkerTaskState, _ request: Request) -> WorkerDecision {
     var decision = WorkerDecision(.memory, facts: request.facts)
@@ -86,28 +150,20 @@ extension WorkerCore {
     where dependent.state == .waiting && dependent.waitingForData.count == 1
       && dependent.waitingForData.contains(task)
     {
-      decision.recommendations[dependent.key] = .ready
+      decision.recommendations[dependent] = .ready
     }
     return decision
   }
 
-  func transitionExecutingError(_ task: WorkerTaskState, _ request: Request) -> WorkerDecision {
+  func transitionToError(_ task: WorkerTaskState, _ request: Request) -> WorkerDecision {
     WorkerDecision(.error, facts: request.facts)
   }
 
-  func transitionToFetch(_ task: WorkerTaskState, _ request: Request) -> WorkerDecision {
-    WorkerDecision(task.whoHas.isEmpty ? .missing : .fetch)
-  }
-
-  /// A transfer that is still under way is not asked for twice; one that has failed is tried with
-  /// another worker.
-  func transitionFlightFetch(_ task: WorkerTaskState, _ request: Request) -> WorkerDecision {
-    guard !isUnderWay(task) else { return WorkerDecision(.flight) }
-    return WorkerDecision(task.whoHas.contains { $0 != task.comingFrom } ? .fetch : .missing)
-  }
-
-  func transitionFetchFlight(_ task: WorkerTaskState, _ request: Request) -> WorkerDecision {
-    WorkerDecision(.flight, facts: request.facts)
+  func transitionToRescheduled(_ task: WorkerTaskState, _ request: Request) -> WorkerDecision {
+    var decision = WorkerDecision(.rescheduled)
+    decision.instructions.append(.reschedule(task.key, stimulusID: request.stimulusID))
+    release(task, &decision)
+    return decision
   }
 
   /// Dask's `_transition_generic_released`.
@@ -126,20 +182,57 @@ extension WorkerCore {
       // What the scheduler has asked for stays until the scheduler frees it.
       case .ready, .constrained, .executing, .longRunning, .memory, .waiting, .cancelled: break
       case .resumed where dependency.previous == .flight: break
-      default: decision.recommendations[dependency.key] = .released
+      default: decision.recommendations[dependency] = .released
       }
     }
-    if task.dependents.isEmpty { decision.recommendations[task.key] = .forgotten }
+    if task.dependents.isEmpty { decision.recommendations[task] = .forgotten }
   }
 
   func transitionReleasedForgotten(_ task: WorkerTaskState, _ request: Request) -> WorkerDecision {
     var decision = WorkerDecision(.forgotten)
     for dependency in task.dependencies
     where dependency.state == .released && dependency.dependents.count == 1 {
-      decision.recommendations[dependency.key] = .forgotten
+      decision.recommendations[dependency] = .forgotten
     }
     return decision
   }
+
+  // MARK: - To be fetched
+
+  func transitionReleasedFetch(_ task: WorkerTaskState, _ request: Request) -> WorkerDecision {
+    fetch(task)
+  }
+
+  func transitionMissingFetch(_ task: WorkerTaskState, _ request: Request) -> WorkerDecision {
+    WorkerDecision(task.whoHas.isEmpty ? .missing : .fetch)
+  }
+
+  /// A transfer that is still under way is not asked for twice; one that has failed is tried with
+  /// another worker.
+  func transitionFlightFetch(_ task: WorkerTaskState, _ request: Request) -> WorkerDecision {
+    guard !isUnderWay(task) else { return WorkerDecision(.flight) }
+    return fetch(task)
+  }
+
+  /// Dask's `_transition_generic_fetch`.
+  private func fetch(_ task: WorkerTaskState) -> WorkerDecision {
+    guard !task.whoHas.contains(where: { $0 != task.comingFrom }) else {
+      return WorkerDecision(.fetch)
+    }
+    var decision = WorkerDecision(task.state)
+    decision.recommendations[task] = .missing
+    return decision
+  }
+
+  func transitionToMissing(_ task: WorkerTaskState, _ request: Request) -> WorkerDecision {
+    WorkerDecision(.missing)
+  }
+
+  func transitionFetchFlight(_ task: WorkerTaskState, _ request: Request) -> WorkerDecision {
+    WorkerDecision(.flight, facts: request.facts)
+  }
+
+  // MARK: - Cancelled and resumed
 
   func transitionToCancelled(_ task: WorkerTaskState, _ request: Request) -> WorkerDecision {
     WorkerDecision(.cancelled)
@@ -160,12 +253,19 @@ extension WorkerCore {
 
   /// Asked for again while the cancelled run (or transfer) is still under way.
   func transitionCancelledWaiting(_ task: WorkerTaskState, _ request: Request) -> WorkerDecision {
-    WorkerDecision(task.previous == .executing ? .executing : .resumed)
+    switch task.previous {
+    case .executing: return WorkerDecision(.executing)
+    case .longRunning:
+      var decision = WorkerDecision(.longRunning)
+      decision.instructions.append(longRunningMessage(task, nil, request))
+      return decision
+    default: return WorkerDecision(.resumed)
+    }
   }
 
   /// Needed again while the cancelled transfer (or run) is still under way; its failure ends it.
   func transitionCancelledFetch(_ task: WorkerTaskState, _ request: Request) -> WorkerDecision {
-    WorkerDecision(task.previous == .executing ? .resumed : .flight)
+    WorkerDecision(task.previous == .flight ? .flight : .resumed)
   }
 
   /// The transfer of a task that was to be run here has failed: it is run after all. While it is
@@ -175,14 +275,23 @@ extension WorkerCore {
       return WorkerDecision(task.previous == .flight ? .flight : .resumed)
     }
     var decision = WorkerDecision(.released)
-    decision.recommendations[task.key] = .waiting
+    decision.recommendations[task] = .waiting
     return decision
   }
 
   /// The run of a task that was to be fetched has failed: it is fetched after all.
   func transitionResumedError(_ task: WorkerTaskState, _ request: Request) -> WorkerDecision {
     var decision = WorkerDecision(.released)
-    decision.recommendations[task.key] = .fetch
+    decision.recommendations[task] = .fetch
+    return decision
+  }
+
+  /// The run of a task that was to be fetched is given up: it is fetched after all.
+  func transitionResumedRescheduled(
+    _ task: WorkerTaskState, _ request: Request
+  ) -> WorkerDecision {
+    var decision = WorkerDecision(.rescheduled)
+    decision.recommendations[task] = .fetch
     return decision
   }
 }

@@ -8,14 +8,40 @@ enum WorkerStimulus: Sendable {
   case freeKeys([Key])
   case executeSuccess(ExecuteSuccess)
   case executeFailure(ExecuteFailure)
+  /// A task has thrown `Reschedule`: Dask's `RescheduleEvent`.
+  case reschedule(Key)
+  /// A task that runs leaves its thread to others: Dask's `SecedeEvent`.
+  case secede(Key, computeSeconds: Double)
+  /// The scheduler wants to give the task to another worker.
+  case stealRequest(Key)
   /// Results have come from another worker; fewer than were asked for where it has lost some.
   case gatherSuccess(worker: String, nbytes: [(Key, Int64)], start: Double, stop: Double)
   /// The other worker could not be reached.
   case gatherFailure(worker: String)
   /// Results are to be kept here as well: Dask's `AcquireReplicasEvent`.
   case acquireReplicas([(Key, [String])])
+  /// A worker is gone: Dask's `RemoveWorkerEvent`.
+  case removeWorker(String)
+  /// Data from outside is to be kept here: Dask's `UpdateDataEvent`.
+  case updateData([ScatteredData])
   /// Where results are that were missing: Dask's `RefreshWhoHasEvent`.
   case refreshWhoHas([(Key, [String])])
+}
+
+/// A piece of data that is scattered.
+struct ScatteredData: Sendable {
+  var key: Key
+  var nbytes: Int64
+  var typeName: String
+}
+
+/// A task has left its thread to others: Dask's `LongRunningMsg`.
+struct LongRunning: Sendable {
+  var key: Key
+  var worker: String
+  var taskRunID: Int64
+  /// How long it has run until then; nothing when the scheduler was told before.
+  var computeSeconds: Double?
 }
 
 /// A task to be run, and where its dependencies are: Dask's `ComputeTaskEvent`.
@@ -25,11 +51,13 @@ struct ComputeTask: Sendable {
   var priority: Priority
   var whoHas: [(Key, [String])]
   var annotations: [Value.Entry]
+  var resourceRestrictions: [Resource] = []
 
   var args: Args {
     .compute(
       ComputeFacts(
-        priority: priority, whoHas: whoHas, annotations: annotations.isEmpty ? nil : annotations))
+        priority: priority, whoHas: whoHas, annotations: annotations.isEmpty ? nil : annotations,
+        resourceRestrictions: resourceRestrictions))
   }
 }
 
@@ -67,6 +95,10 @@ enum WorkerInstruction: Sendable {
   case taskFinished(TaskFinished, stimulusID: String)
   case taskErred(TaskErred, stimulusID: String)
   case addKeys([Key], stimulusID: String)
+  case reschedule(Key, stimulusID: String)
+  case longRunning(LongRunning, stimulusID: String)
+  /// What has become of a task that was to be given away; no state when it is not known here.
+  case stealResponse(Key, state: State?, stimulusID: String)
   /// These have to be fetched, and nobody is known to hold them. Dask asks once a second; here the
   /// scheduler is asked at once.
   case requestRefreshWhoHas([Key], stimulusID: String)

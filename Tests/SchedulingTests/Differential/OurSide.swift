@@ -152,7 +152,7 @@ final class OurSide {
   private init(_ graph: Value) async throws {
     cluster = try await LocalCluster(
       workers: 1, threadsPerWorker: Int(graph["threads"]?.int ?? 1),
-      allowedFailures: Int(graph["allowedFailures"]?.int ?? 3))
+      allowedFailures: Int(graph["allowedFailures"]?.int ?? 3), workStealing: false)
     let run = run
     await cluster.client.registerPlugin { WorkerProbe(run) }
     for _ in 1..<(graph["workers"]?.int ?? 1) { try await cluster.addWorker() }

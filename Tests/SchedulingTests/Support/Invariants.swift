@@ -26,7 +26,31 @@ struct Invariants {
     check.check(
       state.unrunnable.count == state.tasks.count { $0.value.state == .noWorker },
       "unrunnable holds others than the no-worker tasks")
-    check.check(state.queued.isEmpty, "something is queued")
+    check.check(
+      state.queued.count == state.tasks.count { $0.value.state == .queued },
+      "queued holds others than the queued tasks")
+    check.check(
+      state.totalThreads == state.workers.reduce(0) { $0 + $1.value.nthreads }, "totalThreads")
+    return check.violations
+  }
+
+  /// What must hold of a core beside its state.
+  static func violations(of core: SchedulerCore) -> [String] {
+    var check = Invariants()
+    check.violations = violations(of: core.state)
+    check.subject = "scheduler"
+    let hasRoom = core.state.workers.contains {
+      $0.value.status == .running && core.slots($0.value) > 0
+    }
+    check.check(core.state.queued.isEmpty || !hasRoom, "tasks are queued and a worker has room")
+    for (_, steal) in core.inFlight {
+      check.check(
+        steal.task.processingOn?.address == steal.victim,
+        "'\(steal.task.key)' is not with \(steal.victim), which it is to be stolen from")
+    }
+    check.check(
+      core.unrunnableSince.count == core.state.unrunnable.count + core.state.queued.count,
+      "unrunnableSince has others than these")
     return check.violations
   }
 
@@ -73,6 +97,7 @@ struct Invariants {
     check((task.processingOn != nil) == (task.state == .processing), "processingOn")
     check(!task.whoHas.isEmpty == (task.state == .memory), "whoHas")
     check(state.unrunnable.contains(task) == (task.state == .noWorker), "unrunnable")
+    check(state.queued.contains(task) == (task.state == .queued), "queued")
     check(!task.waitingOn.isEmpty == (task.state == .waiting), "waitingOn")
     switch task.state {
     case .released:
@@ -87,7 +112,8 @@ struct Invariants {
       check(task.taskRunID > 0, "has no run id")
     case .memory:
       check(!task.waiters.isEmpty || !task.whoWants.isEmpty, "is in memory for nobody")
-      check(task.typeName != nil && task.nbytes != nil, "type or size is not known")
+      check(task.nbytes != nil, "its size is not known")
+      check(task.typeName != nil || task.taskRunID == 0, "its type is not known")
       for dependent in task.dependents {
         check(
           task.waiters.contains(dependent) == Self.isUnderWay(dependent),
@@ -99,7 +125,7 @@ struct Invariants {
       for dependent in task.dependents {
         check(!Self.isUnderWay(dependent), "dependent '\(dependent.key)' is \(dependent.state)")
       }
-    case .waiting, .noWorker: break
+    case .waiting, .noWorker, .queued: break
     default: check(false, "a state that the engine has not got")
     }
   }
@@ -125,6 +151,17 @@ struct Invariants {
       for task in worker.processing {
         check(state.tasks[task.key] === task, "is to run a stranger, \(task.key)")
         check(task.processingOn === worker, "'\(task.key)' is not with it")
+      }
+      for task in worker.longRunning {
+        check(worker.processing.contains(task), "'\(task.key)' is long-running elsewhere")
+      }
+      for resource in worker.facts.resources {
+        let used = worker.processing.reduce(0.0) { sum, task in
+          task.resourceRestrictions.reduce(sum) {
+            $1.name == resource.name ? $0 + $1.amount : $0
+          }
+        }
+        check(worker.usedResources[resource.name] == used, "\(resource.name) is not the sum")
       }
     }
   }
@@ -177,10 +214,22 @@ struct Invariants {
     }
     check.subject = "worker \(core.address)"
     check.check(state.misfits == 0, "\(state.misfits) misfits")
-    for key in core.executing {
+    for (keys, run) in [(core.executing, State.executing), (core.longRunning, .longRunning)] {
+      for key in keys {
+        check.check(
+          state.tasks[key].map { $0.state == run || $0.previous == run } ?? false,
+          "'\(key)' is \(run) and \(state.tasks[key]?.state.name ?? "unknown")")
+      }
+    }
+    for resource in state.facts?.resources ?? [] {
+      let used = core.executing.union(core.longRunning).reduce(0.0) { sum, key in
+        (state.tasks[key]?.resourceRestrictions ?? []).reduce(sum) {
+          $1.name == resource.name ? $0 + $1.amount : $0
+        }
+      }
       check.check(
-        state.tasks[key].map { $0.state == .executing || $0.previous == .executing } ?? false,
-        "'\(key)' takes up a thread and is \(state.tasks[key]?.state.name ?? "unknown")")
+        core.availableResources[resource.name] == resource.amount - used,
+        "\(resource.name) is not what running tasks leave of it")
     }
     for (worker, keys) in core.inFlight {
       check.check(worker != core.address, "fetches from itself")
@@ -213,18 +262,22 @@ struct Invariants {
 
   private mutating func state(of task: WorkerTaskState, _ core: WorkerCore) {
     let runs = core.executing.contains(task.key)
+    let goesOn = core.longRunning.contains(task.key)
     let comes = core.inFlight.contains { $0.value.contains(task.key) }
     switch task.state {
     case .executing: check(runs && !comes, "does not run")
+    case .longRunning: check(goesOn && !runs && !comes, "does not go on")
     case .flight: check(comes && !runs, "is not coming")
     case .cancelled, .resumed:
       if task.previous == .executing {
         check(runs && !comes, "does not run")
+      } else if task.previous == .longRunning {
+        check(goesOn && !comes, "does not go on")
       } else {
         check(task.previous == .flight, "was \(task.previous?.name ?? "nothing")")
         check(comes && !runs, "is not coming")
       }
-    default: check(!runs && !comes, "runs or is coming")
+    default: check(!runs && !goesOn && !comes, "runs or is coming")
     }
     check((task.comingFrom != nil) == comes, "comingFrom")
     let hasPrevious = task.state == .cancelled || task.state == .resumed
@@ -239,14 +292,15 @@ struct Invariants {
         check(dependency.state != .released, "waits for '\(dependency.key)', which is released")
         check(dependency.state != .cancelled, "waits for '\(dependency.key)', which is cancelled")
       }
-    case .ready:
+    case .ready, .constrained:
       check(task.dependencies.allSatisfy { $0.state == .memory }, "is not ready")
+      check(task.resourceRestrictions.isEmpty == (task.state == .ready), "resources")
     case .fetch: check(!task.whoHas.isEmpty, "nobody has it")
     case .missing: check(task.whoHas.isEmpty, "somebody has it")
     case .memory: check(task.nbytes != nil, "its size is not known")
     case .error: check(task.exceptionText != nil, "its error is not known")
     case .released: check(!task.dependents.isEmpty, "is not forgotten")
-    case .executing, .flight, .cancelled, .resumed: break
+    case .executing, .longRunning, .flight, .cancelled, .resumed: break
     default: check(false, "a state that the engine has not got")
     }
     if task.state != .waiting { check(task.waitingForData.isEmpty, "waits for data") }

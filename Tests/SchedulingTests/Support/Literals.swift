@@ -34,6 +34,8 @@ enum Literal {
     case .freeKeys(let keys): "free \(list(keys))"
     case .refreshWhoHas(let whoHas): "refresh " + holders(whoHas)
     case .acquireReplicas(let whoHas): "acquire " + holders(whoHas)
+    case .removeWorker(let address): "remove \(address)"
+    case .stealRequest(let key): "steal \(key)"
     default: "\(stimulus)"
     }
   }
@@ -49,6 +51,12 @@ enum Literal {
       "erred \(message.key) run=\(message.taskRunID) \(message.exceptionText)"
     case .addKeys(let keys, _): "add \(list(keys))"
     case .requestRefreshWhoHas(let keys, _): "who has \(list(keys))"
+    case .reschedule(let key, _): "reschedule \(key)"
+    case .longRunning(let message, _):
+      "long-running \(message.key) run=\(message.taskRunID)"
+        + (message.computeSeconds.map { " after \($0)" } ?? "")
+    case .stealResponse(let key, let state, let id):
+      "\(id): \(key) is \(state?.name ?? "unknown")"
     }
   }
 
@@ -59,24 +67,47 @@ enum Literal {
   }
 }
 
+extension SchedulerStimulus {
+  static func updateGraph(client: String, tasks: [NewTask], keys: [Key]) -> SchedulerStimulus {
+    .updateGraph(NewGraph(client: client, tasks: tasks, keys: keys))
+  }
+}
+
 /// A scheduler that is driven by hand.
 final class HandDrivenScheduler {
   private(set) var core: SchedulerCore!
   private var events: [Event] = []
   private var stimuli = 0
+  /// The edges that have been taken.
+  private(set) var edges: Set<String> = []
 
-  init(workers: [String] = ["w"], allowedFailures: Int = 3) throws {
-    core = SchedulerCore(allowedFailures: allowedFailures) { [unowned self] in
+  init(
+    workers: [String] = ["w"], allowedFailures: Int = 3, workerSaturation: Double = 1.1
+  ) throws {
+    core = SchedulerCore(
+      SchedulerCore.Options(
+        allowedFailures: allowedFailures, workerSaturation: workerSaturation)
+    ) { [unowned self] in
       events.append($0)
     }
+    core.onEdge = { [unowned self] in note("scheduler \($0) → \($1)") }
     try tell(.addClient("c"))
     for worker in workers { try add(worker) }
   }
 
-  func add(_ worker: String) throws {
+  private func note(_ edge: String) {
+    edges.insert(edge)
+    EdgeCoverage.note(edge)
+  }
+
+  @discardableResult
+  func add(
+    _ worker: String, threads: Int = 2, resources: [Resource] = []
+  ) throws -> [String] {
     let facts = WorkerFacts(
-      address: worker, name: .string(worker), serverID: "Worker-\(worker)", nthreads: 2)
-    try tell(.addWorker(facts))
+      address: worker, name: .string(worker), serverID: "Worker-\(worker)", nthreads: threads,
+      resources: resources)
+    return try tell(.addWorker(facts))
   }
 
   /// What follows from a stimulus: the events, then the instructions.
@@ -85,11 +116,19 @@ final class HandDrivenScheduler {
     events = []
     stimuli += 1
     let instructions = try core.handle(stimulus, stimulusID: "s\(stimuli)", time: Int64(stimuli))
-    let violations = Invariants.violations(of: core.state)
+    let violations = Invariants.violations(of: core)
     if !violations.isEmpty {
       throw Simulation.Failure(description: violations.joined(separator: "\n"))
     }
-    return events.map(Literal.line) + instructions.map(Literal.line)
+    return events.filter { $0.hook != .logEvent }.map(Literal.line)
+      + instructions.map(Literal.line)
+  }
+
+  /// What was noted with the last stimulus, by topic.
+  var notes: [String] {
+    events.filter { $0.hook == .logEvent }.map { event in
+      "\(event.args["topic"]?.string ?? ""): \(event.args["message"] ?? .null)"
+    }
   }
 
   /// Submits tasks, each with the keys that it needs; the client wants `keys`.
@@ -135,11 +174,20 @@ final class HandDrivenWorker {
   private(set) var core: WorkerCore!
   private var events: [Event] = []
   private var stimuli = 0
+  /// The edges that have been taken.
+  private(set) var edges: Set<String> = []
 
-  init(nthreads: Int = 1) {
-    let facts = WorkerFacts(address: "w", name: 0, serverID: "Worker-w", nthreads: nthreads)
+  init(nthreads: Int = 1, resources: [Resource] = []) {
+    let facts = WorkerFacts(
+      address: "w", name: 0, serverID: "Worker-w", nthreads: nthreads, resources: resources)
     core = WorkerCore(facts: facts) { [unowned self] in events.append($0) }
+    core.onEdge = { [unowned self] in note("worker \($0) → \($1)") }
     core.start(facts, time: 0)
+  }
+
+  private func note(_ edge: String) {
+    edges.insert(edge)
+    EdgeCoverage.note(edge)
   }
 
   @discardableResult
@@ -156,13 +204,14 @@ final class HandDrivenWorker {
 
   @discardableResult
   func compute(
-    _ key: Key, run: Int64, priority: Double = 0, with whoHas: [(Key, [String])] = []
+    _ key: Key, run: Int64, priority: Double = 0, with whoHas: [(Key, [String])] = [],
+    resources: [Resource] = []
   ) throws -> [String] {
     try tell(
       .computeTask(
         ComputeTask(
           key: key, taskRunID: run, priority: Priority([0, 1, priority]), whoHas: whoHas,
-          annotations: [])))
+          annotations: [], resourceRestrictions: resources)))
   }
 
   @discardableResult

@@ -15,12 +15,16 @@ struct RandomGraph {
     var new: NewTask
     /// How often it fails before it succeeds; `nil` when it always fails.
     var failures: Int?
+    /// How often it gives itself up first.
+    var reschedules = 0
+    var secedes = false
   }
 
   private(set) var tasks: [Key: Task] = [:]
-  let keys: [Key]
+  private(set) var keys: [Key]
 
   init(count: Int, using random: inout SplitMix64) {
+    // Without dependencies the groups are large ones of root tasks.
     let width = Int.random(in: 0...3, using: &random)
     let breaks = random.once(in: 2)
     var keys: [Key] = []
@@ -38,13 +42,22 @@ struct RandomGraph {
         key: key, dependencies: dependencies,
         userPriority: Double(Int.random(in: 0...2, using: &random)), retries: retries,
         annotations: random.once(in: 8) ? [.init("color", .int(Int64(index)))] : [],
-        workers: random.once(in: 6) ? ["w0", "w2"] : [], allowOtherWorkers: true)
+        workers: random.once(in: 6) ? ["w0", "w2"] : [], allowOtherWorkers: true,
+        resources: random.once(in: 6) ? [Resource("GPU", random.once(in: 2) ? 1 : 2)] : [])
       let fails = breaks && random.once(in: 12)
       tasks[key] = Task(
-        new: new, failures: fails ? nil : Int.random(in: 0...retries, using: &random))
+        new: new, failures: fails ? nil : Int.random(in: 0...retries, using: &random),
+        reschedules: random.once(in: 10) ? 1 : 0, secedes: random.once(in: 8))
       keys.append(key)
     }
     self.keys = keys
+  }
+
+  /// One more task, which needs something that is not a task.
+  mutating func add(_ key: Key, needing data: Key) -> Key {
+    tasks[key] = Task(new: NewTask(key: key, dependencies: [data]), failures: 0)
+    keys.append(key)
+    return key
   }
 
   /// These and all that they need, in the order of the graph.

@@ -7,13 +7,15 @@ enum StateDump {
     for (address, worker) in state.workers {
       lines.append(
         "worker \(address) \(worker.status) \(worker.facts) nbytes=\(worker.nbytes) "
-          + "processing=\(keys(worker.processing)) hasWhat=\(keys(worker.hasWhat))")
+          + "processing=\(keys(worker.processing)) longRunning=\(keys(worker.longRunning)) "
+          + "used=\(seconds(worker.usedResources)) hasWhat=\(keys(worker.hasWhat))")
     }
     for (id, client) in state.clients { lines.append("client \(id) \(keys(client.wantsWhat))") }
     for (name, group) in state.groups {
       lines.append(
         "group \(name) of \(group.prefix.name) \(counts(group.states)) "
-          + "\(seconds(group.allDurations)) nbytes=\(group.nbytesTotal)")
+          + "\(seconds(group.allDurations)) nbytes=\(group.nbytesTotal) size=\(group.size) "
+          + "needs=\(group.dependencies.map(\.name))")
     }
     for (name, prefix) in state.prefixes {
       lines.append(
@@ -21,6 +23,7 @@ enum StateDump {
           + "computed=\(prefix.computeCount) suspicious=\(prefix.suspicious)")
     }
     lines.append("unrunnable \(keys(state.unrunnable)) queued \(keys(state.queued))")
+    lines.append("threads \(state.totalThreads)")
     lines.append("transitions \(state.transitionCounter) misfits \(state.misfits)")
     return lines.joined(separator: "\n")
   }
@@ -51,7 +54,8 @@ enum StateDump {
     let fields: [String] = [
       "\(task.key) \(task.state) of \(task.group.name), \(task.prefix.name)",
       "priority=\(task.priority.map { "\($0.values)" } ?? "-")", "\(task.annotations)",
-      "\(task.workerRestrictions) \(task.looseRestrictions)", "needs=\(keys(task.dependencies))",
+      "\(task.workerRestrictions) \(task.looseRestrictions)",
+      "\(task.resourceRestrictions) pure=\(task.isPureData)", "needs=\(keys(task.dependencies))",
       "neededBy=\(keys(task.dependents))", "waitingOn=\(keys(task.waitingOn))",
       "waiters=\(keys(task.waiters))", "lost=\(task.hasLostDependencies)",
       "whoWants=\(task.whoWants.map(\.id))", "whoHas=\(task.whoHas.map(\.address))",
@@ -68,7 +72,8 @@ enum StateDump {
     let fields: [String] = [
       "\(task.key) \(task.state)", "previous=\(task.previous?.name ?? "-")",
       "priority=\(task.priority.map { "\($0.values)" } ?? "-")", "\(task.annotations)",
-      "run=\(task.taskRunID)", "needs=\(keys(task.dependencies))",
+      "run=\(task.taskRunID)", "\(task.resourceRestrictions)",
+      "needs=\(keys(task.dependencies))",
       "neededBy=\(keys(task.dependents))", "waitingForData=\(keys(task.waitingForData))",
       "waiters=\(keys(task.waiters))", "whoHas=\(task.whoHas)", "from=\(task.comingFrom ?? "-")",
       "nbytes=\(task.nbytes ?? -1)", "type=\(task.typeName ?? "-")", "\(task.startStops)",

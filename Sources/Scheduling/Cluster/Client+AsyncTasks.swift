@@ -1,0 +1,69 @@
+import TaskLogPlugin
+
+/// Tasks that are async: they take up a place among the worker's running tasks, but no thread of it.
+///
+/// A task that waits for others long should give its place to them with `TaskContext.secede()`.
+extension Client {
+  /// Submits an async task whose parameters are the results of others; `submit` tells of the rest.
+  public func submit<each Input: Sendable, Output: Sendable>(
+    _ name: String, _ inputs: repeat Future<each Input>, key: Key? = nil, priority: Double = 0,
+    retries: Int = 0, workers: [String] = [], allowOtherWorkers: Bool = false,
+    resources: KeyValuePairs<String, Double> = [:],
+    annotations: KeyValuePairs<String, Value> = [:], fileID: String = #fileID, line: Int = #line,
+    _ run: @escaping @Sendable (repeat each Input) async throws -> Output
+  ) -> Future<Output> {
+    var keys: [Key] = []
+    for input in repeat each inputs { keys.append(input.key) }
+    let inputKeys = keys
+    let type = OutcomeType<Output>()
+    return submit(
+      key ?? makeKey(name), inputKeys,
+      SubmitOptions(priority, retries, workers, allowOtherWorkers, resources, annotations),
+      "\(fileID):\(line)",
+      .async { values in
+        var place = 0
+        func next<Value>(_: Future<Value>.Type) throws -> Value {
+          defer { place += 1 }
+          return try Self.input(values, place, inputKeys)
+        }
+        return Outcome(try await run(repeat try next(Future<each Input>.self)), type)
+      })
+  }
+
+  /// Submits an async task whose parameter is an array of the results of others.
+  public func submit<Input: Sendable, Output: Sendable>(
+    _ name: String, all inputs: [Future<Input>], key: Key? = nil, priority: Double = 0,
+    retries: Int = 0, workers: [String] = [], allowOtherWorkers: Bool = false,
+    resources: KeyValuePairs<String, Double> = [:],
+    annotations: KeyValuePairs<String, Value> = [:], fileID: String = #fileID, line: Int = #line,
+    _ run: @escaping @Sendable ([Input]) async throws -> Output
+  ) -> Future<Output> {
+    let keys = inputs.map(\.key)
+    let type = OutcomeType<Output>()
+    return submit(
+      key ?? makeKey(name), keys,
+      SubmitOptions(priority, retries, workers, allowOtherWorkers, resources, annotations),
+      "\(fileID):\(line)",
+      .async { values in
+        var inputs: [Input] = []
+        for place in keys.indices { inputs.append(try Self.input(values, place, keys)) }
+        return Outcome(try await run(inputs), type)
+      })
+  }
+
+  /// Submits an async task for each value, all in one graph.
+  public func map<Input: Sendable, Output: Sendable>(
+    _ name: String, _ values: [Input], keys: [Key]? = nil, priority: Double = 0,
+    retries: Int = 0, workers: [String] = [], allowOtherWorkers: Bool = false,
+    resources: KeyValuePairs<String, Double> = [:],
+    annotations: KeyValuePairs<String, Value> = [:], fileID: String = #fileID, line: Int = #line,
+    _ run: @escaping @Sendable (Input) async throws -> Output
+  ) -> [Future<Output>] {
+    let options = SubmitOptions(
+      priority, retries, workers, allowOtherWorkers, resources, annotations)
+    let type = OutcomeType<Output>()
+    return map(name, values, keys, options, "\(fileID):\(line)") { value in
+      .async { _ in Outcome(try await run(value), type) }
+    }
+  }
+}

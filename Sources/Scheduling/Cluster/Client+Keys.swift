@@ -1,0 +1,107 @@
+import TaskLogPlugin
+
+/// What becomes of keys beside their results: they are let go of, cancelled, forgotten, scattered.
+extension Client {
+  /// A future is held no more.
+  func release(_ key: Key) {
+    state.withLock { state in
+      guard var entry = state.entries[key] else { return }
+      entry.holders -= 1
+      guard entry.holders == 0 else {
+        state.entries[key] = entry
+        return
+      }
+      state.entries[key] = nil
+      guard !state.isClosed else { return }
+      say(.clientReleasesKeys(client: id, keys: [key]), "client-releases-keys", &state)
+    }
+  }
+
+  /// Stops tasks and what needs them: Dask's `Client.cancel`. Their futures fail with
+  /// `ClusterError.cancelled`. A task that runs goes on until its end, and its result is dropped.
+  ///
+  /// - Parameter force: also when another client wants them.
+  public func cancel<Output>(_ futures: [Future<Output>], force: Bool = false) {
+    state.withLock { state in
+      guard !state.isClosed else { return }
+      say(.cancel(client: id, keys: futures.map(\.key), force: force), "cancel-key", &state)
+    }
+  }
+
+  /// Has tasks run to their end although nobody holds their futures: Dask's `fire_and_forget`.
+  public func fireAndForget<Output>(_ futures: Future<Output>...) {
+    state.withLock { state in
+      guard !state.isClosed else { return }
+      say(
+        .clientDesiresKeys(client: SchedulerCore.fireAndForget, keys: futures.map(\.key)),
+        "client-desires-keys", &state)
+    }
+  }
+
+  // MARK: - Scattering
+
+  /// Gives values to workers, one after the other in turns, so that tasks can have them as inputs:
+  /// Dask's `Client.scatter`.
+  ///
+  ///     let table = try await client.scatter([lines], broadcast: true)[0]
+  ///     let counts = client.submit("count", table) { $0.count }
+  ///
+  /// What is scattered cannot be computed again: when the worker that holds it is lost, futures of it
+  /// fail with `ClusterError.cancelled`.
+  ///
+  /// - Parameters:
+  ///   - keys: the key of each; by default made from the type and the value, so that equal values
+  ///     have one key, or from a number where values cannot be hashed.
+  ///   - workers: addresses of the workers that are to have them; all by default.
+  ///   - broadcast: each of these workers gets each value.
+  ///   - hash: false when equal values are to have keys of their own.
+  /// - Throws: `ClusterError.noWorkers`, `ClusterError.closed`.
+  public func scatter<Value: Sendable>(
+    _ values: [Value], keys: [Key]? = nil, workers: [String] = [], broadcast: Bool = false,
+    hash: Bool = true
+  ) async throws -> [Future<Value>] {
+    let type = OutcomeType<Value>()
+    let data = values.enumerated().map { index, value in
+      let key = keys.flatMap { index < $0.count ? $0[index] : nil }
+      return Scattered(key ?? scatterKey(value, type.typeName, hash), Outcome(value, type))
+    }
+    let isClosed = state.withLock { state in
+      guard !state.isClosed else { return true }
+      for one in data { state.entries[one.key, default: Entry(graph: 0)].holders += 1 }
+      return false
+    }
+    guard !isClosed else {
+      throw ClusterError.closed(key: data.first?.key ?? "scatter")
+    }
+    let futures = data.map { Future<Value>(key: $0.key, client: self) }
+    try await scheduler.scatter(data, client: id, to: workers, broadcast: broadcast)
+    return futures
+  }
+
+  private func scatterKey<Value>(_ value: Value, _ name: String, _ hash: Bool) -> Key {
+    guard hash, let value = value as? any Hashable else { return makeKey(name) }
+    let words = [0, 1].map { seed in
+      var hasher = Hasher()
+      hasher.combine(seed)
+      hasher.combine(value)
+      return String(UInt64(bitPattern: Int64(hasher.finalize())), radix: 16)
+    }
+    return Key(
+      "\(name)-" + words.map { String(repeating: "0", count: 16 - $0.count) + $0 }.joined())
+  }
+}
+
+/// A value on its way to workers.
+struct Scattered: Sendable {
+  var key: Key
+  var outcome: Outcome
+
+  init(_ key: Key, _ outcome: Outcome) {
+    self.key = key
+    self.outcome = outcome
+  }
+
+  var data: ScatteredData {
+    ScatteredData(key: key, nbytes: outcome.nbytes, typeName: outcome.typeName)
+  }
+}

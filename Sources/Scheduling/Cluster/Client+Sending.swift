@@ -1,0 +1,119 @@
+import TaskLogPlugin
+
+/// What a task is submitted with beside its key and inputs.
+struct SubmitOptions {
+  var priority: Double
+  var retries: Int
+  var workers: [String]
+  var allowOtherWorkers: Bool
+  var resources: [Resource]
+  var annotations: [Value.Entry]
+
+  init(
+    _ priority: Double, _ retries: Int, _ workers: [String], _ allowOtherWorkers: Bool,
+    _ resources: KeyValuePairs<String, Double>, _ annotations: KeyValuePairs<String, Value>
+  ) {
+    self.priority = priority
+    self.retries = retries
+    self.workers = workers
+    self.allowOtherWorkers = allowOtherWorkers
+    self.resources = resources.map { Resource($0.key, $0.value) }
+    self.annotations = annotations.map { .init(.string($0.key), $0.value) }
+  }
+
+  func task(_ key: Key, _ dependencies: [Key]) -> NewTask {
+    NewTask(
+      key: key, dependencies: dependencies, userPriority: priority, retries: retries,
+      annotations: annotations, workers: workers, allowOtherWorkers: allowOtherWorkers,
+      resources: resources)
+  }
+}
+
+/// How tasks get from a client to the scheduler.
+extension Client {
+  func map<Input: Sendable, Output: Sendable>(
+    _ name: String, _ values: [Input], _ keys: [Key]?, _ options: SubmitOptions,
+    _ location: String, _ run: (Input) -> TaskSpec.Run
+  ) -> [Future<Output>] {
+    let group = "\(name)-\(token)\(nextNumber())"
+    var tasks: [NewTask] = []
+    var specs: [TaskSpec] = []
+    tasks.reserveCapacity(values.count)
+    specs.reserveCapacity(values.count)
+    for (index, value) in values.enumerated() {
+      let key = keys.flatMap { index < $0.count ? $0[index] : nil } ?? Key(group, index)
+      tasks.append(options.task(key, []))
+      specs.append(TaskSpec(inputs: [], run: run(value), location: location))
+    }
+    return submit(tasks, specs).map { Future(key: $0, client: self) }
+  }
+
+  static func spec<Input: Sendable, Output: Sendable>(
+    _ keys: [Key], _ type: OutcomeType<Output>,
+    _ run: @escaping @Sendable ([Input]) throws -> Output
+  ) -> @Sendable ([any Sendable]) throws -> Outcome {
+    { values in
+      var inputs: [Input] = []
+      inputs.reserveCapacity(values.count)
+      for place in keys.indices { inputs.append(try input(values, place, keys)) }
+      return Outcome(try run(inputs), type)
+    }
+  }
+
+  static func distinct(_ keys: [Key]) -> [Key] {
+    guard keys.count > 8 else {
+      var distinct: [Key] = []
+      for key in keys where !distinct.contains(key) { distinct.append(key) }
+      return distinct
+    }
+    var seen: Set<Key> = []
+    return keys.filter { seen.insert($0).inserted }
+  }
+
+  func submit<Output: Sendable>(
+    _ key: Key, _ inputs: [Key], _ options: SubmitOptions, _ location: String,
+    _ run: TaskSpec.Run
+  ) -> Future<Output> {
+    let task = options.task(key, Self.distinct(inputs))
+    let spec = TaskSpec(inputs: inputs, run: run, location: location)
+    submit([task], [spec])
+    return Future(key: key, client: self)
+  }
+
+  @discardableResult
+  func submit(_ tasks: [NewTask], _ specs: [TaskSpec]) -> [Key] {
+    let keys = tasks.map(\.key)
+    let submittingTask = TaskContext.current?.key
+    state.withLock { state in
+      state.stimulusCount += 1
+      let number = state.stimulusCount
+      if state.entries.isEmpty { state.entries.reserveCapacity(keys.count) }
+      for key in keys {
+        if case .cancelled? = state.entries[key]?.status {
+          // It is wanted anew.
+          state.entries[key]?.status = .pending
+          state.entries[key]?.graph = number
+        }
+        state.entries[key, default: Entry(graph: number)].holders += 1
+      }
+      guard !state.isClosed else { return }
+      // Sent under the lock, so that no release of the same key can overtake it.
+      scheduler.send(
+        .graph(
+          NewGraph(client: id, tasks: tasks, keys: keys, submittingTask: submittingTask),
+          number: number, specs: specs, stimulusID: "update-graph-\(token).\(number)"))
+    }
+    return keys
+  }
+
+  static func input<Value>(
+    _ values: [any Sendable], _ place: Int, _ keys: [Key]
+  ) throws -> Value {
+    guard place < values.count, let value = values[place] as? Value else {
+      throw ClusterError.wrongType(
+        key: keys[place], expected: String(describing: Value.self),
+        found: place < values.count ? String(describing: type(of: values[place])) : "nothing")
+    }
+    return value
+  }
+}

@@ -1,0 +1,106 @@
+import TaskLogPlugin
+
+/// Clients, and what they want.
+extension SchedulerCore {
+  /// The client that wants what nobody holds a future of, until it is done.
+  static let fireAndForget = "fire-and-forget"
+
+  /// Dask's `client_desires_keys`; a key that is not known is passed over.
+  func desire(_ keys: [Key], _ client: String, _ request: Request) {
+    let known = keys.filter { state.tasks.contains($0) }
+    guard !known.isEmpty else { return }
+    // Nobody has to wait for what is done already.
+    let wanted =
+      client != Self.fireAndForget
+      ? known
+      : known.filter { key in
+        switch state.tasks[key]?.state {
+        case .memory, .erred: false
+        default: true
+        }
+      }
+    guard !wanted.isEmpty else { return }
+    emit(
+      Event(
+        .clientDesiresKeys, time: request.time, stimulusID: request.stimulusID,
+        args: .keys(wanted, of: client)))
+    for key in wanted { report(key, to: client) }
+  }
+
+  /// Dask's `report_on_key`: a future of a task that is done already must be told so.
+  func report(_ key: Key, to client: String) {
+    guard let task = state.tasks[key] else { return }
+    if task.state == .memory { instruct(.keyInMemory(client: client, key: key)) }
+    if task.state == .erred { instruct(erredMessage(client, task, task.exceptionBlame ?? task)) }
+  }
+
+  func addClient(_ client: String, _ request: Request) {
+    emit(clientEvent(.addClient, client, request))
+  }
+
+  func removeClient(_ id: String, _ request: Request) throws(EngineFault) {
+    guard let client = state.clients[id] else { return }
+    try release(client.wantsWhat.map(\.key), id, request)
+    emit(clientEvent(.removeClient, id, request))
+  }
+
+  private func clientEvent(_ hook: Hook, _ client: String, _ request: Request) -> Event {
+    Event(
+      hook, time: request.time, stimulusID: request.stimulusID,
+      args: Args(named: [.init("client", .string(client))]))
+  }
+
+  /// Dask's `client_releases_keys`.
+  func release(_ keys: [Key], _ id: String, _ request: Request) throws(EngineFault) {
+    guard let client = state.clients[id] else { return }
+    let wanted = keys.filter { key in
+      state.tasks[key].map { client.wantsWhat.contains($0) } ?? false
+    }
+    guard !wanted.isEmpty else { return }
+    try transitions(releaseWanted(wanted, id, request), request)
+  }
+
+  /// Dask's `_client_releases_keys`: the client wants these no more.
+  func releaseWanted(
+    _ keys: [Key], _ id: String, _ request: Request
+  ) -> Recommendations<TaskState> {
+    emit(
+      Event(
+        .clientReleasesKeys, time: request.time, stimulusID: request.stimulusID,
+        args: .keys(keys, of: id)))
+    var recommendations = Recommendations<TaskState>()
+    for task in keys.compactMap({ state.tasks[$0] }) where task.whoWants.isEmpty {
+      if task.dependents.isEmpty {
+        recommendations[task] = .forgotten
+      } else if task.state != .erred, task.waiters.isEmpty {
+        recommendations[task] = .released
+      }
+    }
+    return recommendations
+  }
+
+  /// Dask's `stimulus_cancel`: what needs a task is cancelled before it.
+  func cancel(
+    _ keys: [Key], _ id: String, force: Bool, _ request: Request
+  ) throws(EngineFault) {
+    guard let client = state.clients[id] else { return }
+    var cancelled: [Key] = []
+    for key in keys {
+      guard let task = state.tasks[key] else { continue }
+      let isOnlyOurs = task.whoWants.allSatisfy { $0 === client }
+      guard force || isOnlyOurs else { continue }
+      try cancel(task.dependents.map(\.key), id, force: force, request)
+      cancelled.append(key)
+    }
+    let holders = force ? state.clients.keys : [id]
+    for holder in holders { try release(cancelled, holder, request) }
+    if !cancelled.isEmpty { instruct(.cancelled(cancelled)) }
+  }
+
+  func erredMessage(_ client: String, _ task: TaskState, _ blame: TaskState) -> SchedulerInstruction
+  {
+    .taskErred(
+      client: client, key: task.key, blame: blame.key,
+      exceptionText: blame.exceptionText ?? "", tracebackText: blame.tracebackText ?? "")
+  }
+}

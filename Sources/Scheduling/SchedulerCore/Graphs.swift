@@ -1,0 +1,114 @@
+import TaskLogPlugin
+
+/// Tasks that enter with a graph.
+extension SchedulerCore {
+  /// Dask's `update_graph`.
+  func updateGraph(_ new: NewGraph, _ request: Request) throws(EngineFault) {
+    let (client, tasks, keys) = (new.client, new.tasks, new.keys)
+    if let lost = lostKey(tasks, keys) { return refuse(client, tasks, keys, lost) }
+    let graph = graphTasks(new)
+    emit(
+      Event(
+        .updateGraph, time: request.time, stimulusID: request.stimulusID,
+        args: graphArgs(client, tasks, keys, graph), snapshot: .graph(graph)))
+
+    // What these need follows from them. A task that was known and is released counts as new.
+    var recommendations = Recommendations<TaskState>()
+    for task in byPriority(keys.compactMap { state.tasks[$0] }) where task.state == .released {
+      recommendations[task] = .waiting
+    }
+    for facts in graph {
+      if let task = state.tasks[facts.key], task.exceptionBlame != nil {
+        recommendations[task] = .erred
+      }
+    }
+    // A future of a task that is done already must be told so.
+    for key in keys { report(key, to: client) }
+    try transitions(recommendations, request)
+  }
+
+  /// The tasks that are not known yet, with their priority: Dask's `_set_priorities`.
+  private func graphTasks(_ new: NewGraph) -> [GraphTask] {
+    let generation = generation(of: new)
+    var graph: [GraphTask] = []
+    graph.reserveCapacity(new.tasks.count)
+    var added: Set<Key> = []
+    for (index, task) in new.tasks.enumerated()
+    where (state.tasks[task.key]?.isPureData ?? true) && added.insert(task.key).inserted {
+      graph.append(
+        GraphTask(
+          key: task.key, dependencies: task.dependencies,
+          priority: Priority(-task.userPriority, generation, Double(index)),
+          annotations: task.annotations, retries: task.retries,
+          workerRestrictions: task.workers, looseRestrictions: task.allowOtherWorkers,
+          resourceRestrictions: task.resources))
+    }
+    return graph
+  }
+
+  /// Older graphs run first; what a task submits comes before what was submitted with it.
+  private func generation(of new: NewGraph) -> Double {
+    if let key = new.submittingTask, let priority = state.tasks[key]?.priority {
+      // Dask takes the first field (scheduler.py, `_set_priorities`), which is the user's priority.
+      return (priority.values.first ?? 0) - 0.01
+    }
+    if new.submittingTask == nil { generation += 1 }
+    return Double(generation)
+  }
+
+  /// A task that is needed and that nobody knows: it was forgotten, or belongs to another cluster.
+  /// Dask's `_find_lost_dependencies`.
+  private func lostKey(_ tasks: [NewTask], _ keys: [Key]) -> Key? {
+    // Mostly what is wanted are the tasks themselves.
+    let isPlain =
+      tasks.count == keys.count && zip(tasks, keys).allSatisfy { $0.key == $1 }
+    var own: Set<Key>?
+    func isLost(_ key: Key) -> Bool {
+      guard !state.tasks.contains(key) else { return false }
+      let known = own ?? Set(tasks.map(\.key))
+      own = known
+      return !known.contains(key)
+    }
+    for task in tasks {
+      for key in task.dependencies where isLost(key) { return key }
+    }
+    return isPlain ? nil : keys.first(where: isLost)
+  }
+
+  /// Takes none of the tasks; the client is told.
+  private func refuse(_ client: String, _ tasks: [NewTask], _ keys: [Key], _ lost: Key) {
+    for key in keys {
+      instruct(
+        .taskErred(
+          client: client, key: key, blame: lost,
+          exceptionText: "the scheduler does not know task '\(lost)', which is needed",
+          tracebackText: ""))
+    }
+    for task in tasks where !state.tasks.contains(task.key) {
+      instruct(.forgotten(key: task.key))
+    }
+  }
+
+  /// Worked off from the end, the one with the lowest priority number goes first.
+  func byPriority(_ tasks: [TaskState]) -> [TaskState] {
+    guard tasks.count > 1 else { return tasks }
+    let last = Priority([.infinity])
+    return tasks.sorted { ($1.priority ?? last) < ($0.priority ?? last) }
+  }
+
+  private func graphArgs(
+    _ client: String, _ tasks: [NewTask], _ keys: [Key], _ graph: [GraphTask]
+  ) -> Args {
+    var annotations = OrderedMap<Value, [Value.Entry]>()
+    for facts in graph {
+      for annotation in facts.annotations {
+        annotations[annotation.key, default: []].append(.init(facts.key.value, annotation.value))
+      }
+    }
+    return .graph(
+      GraphFacts(
+        client: client, keys: keys, tasks: tasks.map(\.key),
+        annotations: .dict(annotations.map { Value.Entry($0.key, .dict($0.value)) }),
+        added: graph))
+  }
+}

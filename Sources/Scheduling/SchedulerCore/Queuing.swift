@@ -1,0 +1,59 @@
+import TaskLogPlugin
+
+/// Queuing beyond saturation: of a large group of root tasks a worker is sent only a few more than it
+/// has threads, so that what follows from them comes before more of them.
+extension SchedulerCore {
+  /// Groups of tasks that need more groups, or larger ones, are not taken for roots; Dask's
+  /// `rootish-taskgroup` and `rootish-taskgroup-dependencies`.
+  private static var rootishGroups: Int { 5 }
+  private static var rootishDependencies: Int { 5 }
+
+  /// Whether a task is one of many that need little or nothing: Dask's `is_rootish`.
+  func isRootish(_ task: TaskState) -> Bool {
+    guard task.resourceRestrictions.isEmpty, task.workerRestrictions.isEmpty else { return false }
+    let group = task.group
+    guard group.size > state.totalThreads * 2, group.dependencies.count < Self.rootishGroups
+    else { return false }
+    return group.dependencies.reduce(0) { $0 + $1.size } < Self.rootishDependencies
+  }
+
+  /// How many more tasks can be sent to a worker: Dask's `_task_slots_available`.
+  func slots(_ worker: WorkerInfo) -> Int {
+    guard options.workerSaturation.isFinite else { return .max }
+    let most = max((options.workerSaturation * Double(worker.nthreads)).rounded(.up), 1)
+    return Int(most) - (worker.processing.count - worker.longRunning.count)
+  }
+
+  /// The least busy of the workers that have room, nothing when all are full: Dask's
+  /// `decide_worker_rootish_queuing_enabled`.
+  func decideWorkerForRootish() -> WorkerInfo? {
+    var best: WorkerInfo?
+    var least = Double.infinity
+    for (_, worker) in state.workers where worker.status == .running && slots(worker) > 0 {
+      let load = Double(worker.processing.count) / Double(max(worker.nthreads, 1))
+      if load < least { (best, least) = (worker, load) }
+    }
+    return best
+  }
+
+  /// Dask's `stimulus_queue_slots_maybe_opened`, after every stimulus: all else that follows from it
+  /// comes first.
+  func fillSlots(_ request: Request) throws(EngineFault) {
+    guard !state.queued.isEmpty else { return }
+    var open = 0
+    for (_, worker) in state.workers where worker.status == .running {
+      open += max(slots(worker), 0)
+    }
+    while open > 0, let task = queue.first {
+      guard task.state == .queued else {
+        _ = queue.popFirst()
+        continue
+      }
+      open -= 1
+      var recommendation = Recommendations<TaskState>()
+      recommendation[task] = .processing
+      try transitions(recommendation, request)
+    }
+    if state.queued.isEmpty { queue = Heap() }
+  }
+}
