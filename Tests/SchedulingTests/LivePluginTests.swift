@@ -143,7 +143,10 @@ private final class Memory: RecordingPlugin {
       #expect(try await x.result() == 5)
     }
     await cluster.close()
-    let calls = ledger.calls.withLock { $0 }
+    // `TopicTests` has what the scheduler notes of itself.
+    let calls = ledger.calls.withLock { $0 }.filter {
+      !$0.hasPrefix("logEvent ") || $0.hasPrefix("logEvent done")
+    }
     #expect(
       calls == [
         "start", "addWorker true", "addClient", "updateGraph [x] [x] 1 true true",

@@ -18,7 +18,20 @@ struct SubmitOptions {
     self.workers = workers
     self.allowOtherWorkers = allowOtherWorkers
     self.resources = resources.map { Resource($0.key, $0.value) }
-    self.annotations = annotations.map { .init(.string($0.key), $0.value) }
+    // As in Dask what the task is submitted with is among its annotations.
+    var own: [Value.Entry] = []
+    if priority != 0 {
+      own.append(
+        .init("priority", Int64(exactly: priority).map(Value.int) ?? .double(priority)))
+    }
+    if !workers.isEmpty { own.append(.init("workers", .list(workers.map(Value.string)))) }
+    if retries != 0 { own.append(.init("retries", .int(Int64(retries)))) }
+    if allowOtherWorkers { own.append(.init("allow_other_workers", .bool(true))) }
+    if !resources.isEmpty { own.append(.init("resources", Resource.value(self.resources))) }
+    self.annotations =
+      annotations.map { .init(.string($0.key), $0.value) }.filter { entry in
+        !own.contains { $0.key == entry.key }
+      } + own
   }
 
   func task(_ key: Key, _ dependencies: [Key]) -> NewTask {

@@ -63,8 +63,23 @@ public final class Client: Sendable {
 
   /// Registers a worker plugin: one instance for each worker, present and future. Dask's
   /// `Client.register_plugin`.
-  public func registerPlugin(_ make: @escaping @Sendable () -> any WorkerPlugin) async {
-    await registry.register(make)
+  ///
+  /// A second one of the same name takes the place of the first, which is torn down, unless it is
+  /// idempotent: then it is ignored.
+  ///
+  /// - Parameter name: by default the plugin's own.
+  public func registerPlugin(
+    name: String? = nil, _ make: @escaping @Sendable () -> any WorkerPlugin
+  ) async {
+    await registry.register(name, make)
+  }
+
+  /// Takes a worker plugin away from all workers, present and future, and tears it down: Dask's
+  /// `Client.unregister_worker_plugin`.
+  ///
+  /// - Throws: `ClusterError.unknownPlugin`.
+  public func unregisterWorkerPlugin(_ name: String) async throws {
+    try await registry.unregister(name)
   }
 
   /// Says goodbye to the scheduler; futures that are pending fail.

@@ -8,6 +8,8 @@ public enum ClusterError: Error, Sendable, CustomStringConvertible {
   case cancelled(key: Key)
   /// There is nobody to give data to.
   case noWorkers
+  /// No worker plugin of this name is registered.
+  case unknownPlugin(String)
   /// There is no worker of this address.
   case unknownWorker(String)
   /// A future was asked for its result after the task was forgotten.
@@ -21,6 +23,7 @@ public enum ClusterError: Error, Sendable, CustomStringConvertible {
     case .closed(let key): "the cluster was closed before task '\(key)' was done"
     case .cancelled(let key): "task '\(key)' was cancelled"
     case .noWorkers: "the cluster has no running worker that may have it"
+    case .unknownPlugin(let name): "no worker plugin '\(name)' is registered"
     case .unknownWorker(let address): "the cluster has no worker \(address)"
     case .unknownKey(let key): "the scheduler does not know task '\(key)'"
     case .wrongType(let key, let expected, let found):

@@ -43,6 +43,17 @@ struct PluginHost<P> {
     }
   }
 
+  /// A hook that gives something back.
+  func call(named hook: String, _ body: (P) throws -> Void) {
+    for (name, plugin) in plugins {
+      do {
+        try body(plugin)
+      } catch {
+        report(name, hook, error)
+      }
+    }
+  }
+
   func report(_ name: String, _ what: String, _ error: any Error) {
     complain("plugin '\(name)' on \(owner) failed in \(what): \(error)")
   }

@@ -166,6 +166,27 @@ public actor SchedulerServer {
     host.call(event) { try $0.call(event, scheduler: scheduler) }
   }
 
+  func knownWorkers() -> [WorkerInfo] {
+    drain()
+    return core.state.workers.values
+  }
+
+  /// What the plugins leave of these, each asked in turn.
+  func downscalable(_ workers: [WorkerInfo]) -> [WorkerInfo] {
+    guard !host.isEmpty else { return workers }
+    var answer = workers
+    let scheduler: Scheduler = scheduler
+    host.call(named: "validWorkersDownscaling") {
+      answer = try $0.validWorkersDownscaling(scheduler: scheduler, workers: answer)
+    }
+    func list(_ workers: [WorkerInfo]) -> Value { .list(workers.map { .string($0.address) }) }
+    channel?.record(
+      Event(
+        .validWorkersDownscaling, time: Time.now(),
+        args: Args(named: [.init("workers", list(workers)), .init("answer", list(answer))])))
+    return answer
+  }
+
   // MARK: - Workers and clients
 
   func add(_ worker: WorkerServer) {

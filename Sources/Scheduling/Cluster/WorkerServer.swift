@@ -102,10 +102,10 @@ actor WorkerServer {
 
   // MARK: - Plugins
 
-  func add(_ plugin: sending any WorkerPlugin) async {
+  func add(_ plugin: sending any WorkerPlugin, name: String) async {
     drain()
-    let name = plugin.name
-    guard host.admits(name: name, idempotent: plugin.idempotent) else { return }
+    guard !isClosed, host.admits(name: name, idempotent: plugin.idempotent) else { return }
+    await removePlugin(name)
     do {
       try await plugin.setup(worker: worker)
     } catch {
@@ -113,6 +113,16 @@ actor WorkerServer {
     }
     // Not before it is set up: events go on while it is.
     host.add(plugin, name: name, idempotent: plugin.idempotent)
+  }
+
+  func removePlugin(_ name: String) async {
+    drain()
+    guard let plugin = host.remove(name) else { return }
+    do {
+      try await plugin.teardown(worker: worker)
+    } catch {
+      host.report(name, "teardown", error)
+    }
   }
 
   func reports() -> [(name: String, report: Value)] {

@@ -35,11 +35,16 @@ extension SchedulerCore {
   }
 
   func addClient(_ client: String, _ request: Request) {
+    logEvent(
+      ["all", client],
+      .object(["action": "add-client", "client": .string(client)]), request)
     emit(clientEvent(.addClient, client, request))
   }
 
   func removeClient(_ id: String, _ request: Request) throws(EngineFault) {
     guard let client = state.clients[id] else { return }
+    logEvent(
+      ["all", id], .object(["action": "remove-client", "client": .string(id)]), request)
     try release(client.wantsWhat.map(\.key), id, request)
     emit(clientEvent(.removeClient, id, request))
   }
@@ -83,13 +88,20 @@ extension SchedulerCore {
   func cancel(
     _ keys: [Key], _ id: String, force: Bool, _ request: Request
   ) throws(EngineFault) {
+    logEvent(
+      [id],
+      .object([
+        "action": "cancel", "count": .int(Int64(keys.count)), "force": .bool(force),
+      ]), request)
     guard let client = state.clients[id] else { return }
     var cancelled: [Key] = []
     for key in keys {
       guard let task = state.tasks[key] else { continue }
       let isOnlyOurs = task.whoWants.allSatisfy { $0 === client }
       guard force || isOnlyOurs else { continue }
-      try cancel(task.dependents.map(\.key), id, force: force, request)
+      if !task.dependents.isEmpty {
+        try cancel(task.dependents.map(\.key), id, force: force, request)
+      }
       cancelled.append(key)
     }
     let holders = force ? state.clients.keys : [id]

@@ -4,6 +4,10 @@ import TaskLogPlugin
 extension SchedulerCore {
   func addWorker(_ facts: WorkerFacts, _ request: Request) throws(EngineFault) {
     guard !state.workers.contains(facts.address) else { return }
+    logEvent([facts.address], .object(["action": "add-worker"]), request)
+    logEvent(
+      ["all"],
+      .object(["action": "add-worker", "worker": .string(facts.address)]), request)
     emit(
       Event(
         .addWorker, time: request.time, stimulusID: request.stimulusID, worker: facts.address,
@@ -52,6 +56,7 @@ extension SchedulerCore {
     for task in held where task.whoHas.isEmpty {
       recommendations[task] = task.isPureData ? .forgotten : .released
     }
+    noteRemoval(of: address, processing, held, expected, request)
     try transitions(recommendations, request)
     emit(
       Event(
@@ -59,6 +64,23 @@ extension SchedulerCore {
     for (other, _) in state.workers {
       instruct(.toWorker(address: other, .removeWorker(address), stimulusID: request.stimulusID))
     }
+  }
+
+  private func noteRemoval(
+    of address: String, _ processing: [TaskState], _ held: [TaskState], _ expected: Bool,
+    _ request: Request
+  ) {
+    func keys(_ tasks: [TaskState]) -> Value { .set(tasks.map(\.key.value)) }
+    let lost = held.filter(\.whoHas.isEmpty)
+    var message: [Value.Entry] = [
+      .init("action", "remove-worker"), .init("processing-tasks", keys(processing)),
+      .init("lost-computed-tasks", keys(lost.filter { !$0.isPureData })),
+      .init("lost-scattered-tasks", keys(lost.filter(\.isPureData))),
+      .init("stimulus_id", .string(request.stimulusID)), .init("expected", .bool(expected)),
+    ]
+    logEvent([address], .dict(message), request)
+    message.append(.init("worker", .string(address)))
+    logEvent(["all"], .dict(message), request)
   }
 
   /// Too many workers have died with this task: Dask's `KilledWorker`.
@@ -92,12 +114,19 @@ extension SchedulerCore {
   }
 
   private func setStatus(_ status: WorkerStatus, of address: String, _ request: Request) {
+    let before = state.workers[address]?.status.rawValue
     emit(
       Event(
         .stimulus, time: request.time, stimulusID: request.stimulusID, worker: address,
         args: Args(named: [
           .init("op", "worker-status-change"), .init("status", .string(status.rawValue)),
         ])))
+    logEvent(
+      [address],
+      .object([
+        "action": "worker-status-change", "prev-status": before.map(Value.string) ?? .null,
+        "status": .string(status.rawValue), "stimulus_id": .string(request.stimulusID),
+      ]), request)
   }
 
   /// Moves what only retiring workers hold, and lets those go that hold nothing of the kind any
@@ -111,6 +140,7 @@ extension SchedulerCore {
       if alone.isEmpty {
         try removeWorker(address, expected: true, request)
         instruct(.retired(address: address, succeeded: true))
+        noteRetirement(of: address, true, request)
         continue
       }
       let recipients = state.workers.values.filter { $0.status == .running }
@@ -120,10 +150,26 @@ extension SchedulerCore {
         setStatus(.running, of: address, request)
         try scheduleUnrunnable(on: address, request)
         instruct(.retired(address: address, succeeded: false))
+        noteRetirement(of: address, false, request)
         continue
       }
       move(alone, from: address, asked, recipients, request)
     }
+  }
+
+  /// Dask says it of all workers that were asked to go together, when the last one has.
+  private func noteRetirement(of address: String, _ succeeded: Bool, _ request: Request) {
+    let id = Value.string(request.stimulusID)
+    let one = Value.list([.string(address)])
+    logEvent(
+      ["all"],
+      .object([
+        "action": "retire-workers", "retired": succeeded ? one : .list([]),
+        "could-not-retire": succeeded ? .list([]) : one, "stimulus_id": id,
+      ]), request)
+    logEvent(
+      [address],
+      .object(["action": succeeded ? "retired" : "could-not-retire", "stimulus_id": id]), request)
   }
 
   private func move(
@@ -168,5 +214,7 @@ extension SchedulerCore {
       try removeWorker(address, expected: true, request)
       instruct(.retired(address: address, succeeded: true))
     }
+    logEvent(
+      ["all"], .object(["action": "restart-workers", "workers": .null, "client": .null]), request)
   }
 }

@@ -5,7 +5,10 @@ extension SchedulerCore {
   /// Dask's `update_graph`.
   func updateGraph(_ new: NewGraph, _ request: Request) throws(EngineFault) {
     let (client, tasks, keys) = (new.client, new.tasks, new.keys)
-    if let lost = lostKey(tasks, keys) { return refuse(client, tasks, keys, lost) }
+    if let lost = lostKey(tasks, keys) {
+      refuse(client, tasks, keys, lost)
+      return noteGraph(client, "cancelled", request)
+    }
     let graph = graphTasks(new)
     emit(
       Event(
@@ -25,6 +28,27 @@ extension SchedulerCore {
     // A future of a task that is done already must be told so.
     for key in keys { report(key, to: client) }
     try transitions(recommendations, request)
+    noteGraph(
+      client, "OK", request,
+      [
+        .init(
+          "metrics",
+          .object([
+            "tasks": .int(Int64(tasks.count)), "new_tasks": .int(Int64(graph.count)),
+            "key_collisions": 0,
+          ]))
+      ])
+  }
+
+  private func noteGraph(
+    _ client: String, _ status: String, _ request: Request, _ more: [Value.Entry] = []
+  ) {
+    logEvent(
+      ["scheduler", client],
+      .dict(
+        [
+          .init("action", "update-graph"), .init("stimulus_id", .string(request.stimulusID)),
+        ] + more + [.init("status", .string(status))]), request)
   }
 
   /// The tasks that are not known yet, with their priority: Dask's `_set_priorities`.
@@ -105,10 +129,22 @@ extension SchedulerCore {
         annotations[annotation.key, default: []].append(.init(facts.key.value, annotation.value))
       }
     }
+    var touched = tasks.map(\.key)
+    var known: [(Key, Priority?)] = []
+    if graph.count < tasks.count || tasks.contains(where: { !$0.dependencies.isEmpty }) {
+      let new = Set(graph.map(\.key))
+      var seen = Set(touched)
+      for task in tasks {
+        for key in task.dependencies where seen.insert(key).inserted { touched.append(key) }
+      }
+      for key in touched where !new.contains(key) {
+        known.append((key, state.tasks[key]?.priority))
+      }
+    }
     return .graph(
       GraphFacts(
-        client: client, keys: keys, tasks: tasks.map(\.key),
+        client: client, keys: keys, tasks: touched,
         annotations: .dict(annotations.map { Value.Entry($0.key, .dict($0.value)) }),
-        added: graph))
+        added: graph, known: known))
   }
 }

@@ -30,5 +30,10 @@ extension SchedulerCore {
           ])))
     }
     desire(data.map(\.0.key), client, request)
+    logEvent(
+      [client, "all"],
+      .object([
+        "action": "scatter", "client": .string(client), "count": .int(Int64(data.count)),
+      ]), request)
   }
 }

@@ -79,20 +79,25 @@ public struct GraphFacts: Sendable {
   public var client: String
   /// What the client wants to hold.
   public var keys: [Key]
+  /// Its tasks, and the known ones that they need.
   public var tasks: [Key]
   /// `{annotation: {key: value}}`.
   public var annotations: Value
   /// The tasks that are new, with their priority.
   public var added: [GraphTask]
+  /// The priorities of those that were known before.
+  public var known: [(Key, Priority?)]
 
   public init(
-    client: String, keys: [Key], tasks: [Key], annotations: Value, added: [GraphTask]
+    client: String, keys: [Key], tasks: [Key], annotations: Value, added: [GraphTask],
+    known: [(Key, Priority?)] = []
   ) {
     self.client = client
     self.keys = keys
     self.tasks = tasks
     self.annotations = annotations
     self.added = added
+    self.known = known
   }
 
   var content: Args.Content {
@@ -101,7 +106,10 @@ public struct GraphFacts: Sendable {
       .init("tasks", .list(tasks.map(\.value))), .init("annotations", annotations),
       .init(
         "priority",
-        .dict(added.map { Value.Entry($0.key.value, $0.priority?.value ?? .null) })),
+        .dict(
+          (added.map { ($0.key, $0.priority) } + known).map {
+            Value.Entry($0.0.value, $0.1?.value ?? .null)
+          })),
     ])
   }
 }

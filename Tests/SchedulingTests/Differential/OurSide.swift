@@ -44,6 +44,7 @@ final class SharedRun: Sendable {
 
   func run(_ kind: String, _ key: String, _ inputs: [Int]) throws -> Int {
     state.withLock { $0.started[key, default: 0] += 1 }
+    if kind.contains("secede") { TaskContext.current?.secede() }
     if kind.contains("gate") {
       while !state.withLock({ $0.areAllOpen || $0.gates.contains(key) }) {}
     }
@@ -53,6 +54,19 @@ final class SharedRun: Sendable {
         return state.left[key, default: 0] + 1
       }
       if left > 0 { throw Broken() }
+    }
+    if kind.contains("reschedule") {
+      let left = state.withLock { state in
+        state.left[key, default: 1] -= 1
+        return state.left[key, default: 0] + 1
+      }
+      if left > 0 { throw Reschedule() }
+    }
+    if kind.contains("nest"), let context = TaskContext.current {
+      let inner = context.client.submit("inner", key: Key(key + "-inner")) { [self] in
+        try run("ok", key + "-inner", [])
+      }
+      return try context.result(of: inner) + 1
     }
     if kind.contains("fail") { throw Broken() }
     return inputs.reduce(1, +)
@@ -87,7 +101,21 @@ private final class SchedulerProbe: SchedulerPlugin {
     scheduler: Scheduler, client: String, keys: [Key], tasks: [Key], annotations: Value,
     priority: OrderedMap<Key, Priority>, stimulusID: String, args: Args
   ) {
-    hooks.append("updateGraph \(keys.map(\.text).sorted())")
+    var names: [String] = []
+    if case .dict(let entries) = annotations { names = entries.compactMap(\.key.string).sorted() }
+    let priorities = priority.keys.map(\.text).sorted()
+    hooks.append(
+      "updateGraph \(keys.map(\.text).sorted()) \(tasks.map(\.text).sorted()) \(names) "
+        + "\(priorities)")
+  }
+
+  func addClient(scheduler: Scheduler, client: String) { hooks.append("addClient -") }
+
+  func restart(scheduler: Scheduler) { hooks.append("restart -") }
+
+  func logEvent(topic: String, message: Value) {
+    guard topic == "all", let action = message["action"]?.string, action != "gather" else { return }
+    hooks.append("logEvent \(action)")
   }
 
   func addWorker(scheduler: Scheduler, worker: String) { hooks.append("addWorker \(worker)") }
@@ -152,7 +180,8 @@ final class OurSide {
   private init(_ graph: Value) async throws {
     cluster = try await LocalCluster(
       workers: 1, threadsPerWorker: Int(graph["threads"]?.int ?? 1),
-      allowedFailures: Int(graph["allowedFailures"]?.int ?? 3), workStealing: false)
+      allowedFailures: Int(graph["allowedFailures"]?.int ?? 3), workStealing: false,
+      resources: Self.resources(graph) ?? [:])
     let run = run
     await cluster.client.registerPlugin { WorkerProbe(run) }
     for _ in 1..<(graph["workers"]?.int ?? 1) { try await cluster.addWorker() }
@@ -199,7 +228,29 @@ final class OurSide {
     case "cancel":
       cluster.client.cancel(futures.filter { keys.contains($0.key) }.map(\.future))
     case "open": run.state.withLock { $0.gates.formUnion(keys) }
-    case "add_worker": try await cluster.addWorker()
+    case "add_worker": try await cluster.addWorker(resources: Self.resources(step))
+    case "scatter":
+      futures += try await zip(
+        keys,
+        cluster.client.scatter(keys.map { _ in 1 }, keys: keys.map { Key($0) })
+      ).map { ($0, $1) }
+    case "forget":
+      for key in keys {
+        if let future = futures.first(where: { $0.key == key })?.future {
+          cluster.client.fireAndForget(future)
+        }
+        futures.removeAll { $0.key == key }
+      }
+    case "retire":
+      let number = Int(step["worker"]?.int ?? 0)
+      let address = run.state.withLock { $0.addresses[number] }
+      await cluster.retireWorkers([address])
+      frozen[number] = run.state.withLock { $0.workers[number] }
+    case "restart":
+      for (number, transitions) in run.state.withLock({ $0.workers }).enumerated()
+      where frozen[number] == nil { frozen[number] = transitions }
+      try await cluster.restart()
+      futures.removeAll()
     case "kill":
       let number = Int(step["worker"]?.int ?? 0)
       frozen[number] = run.state.withLock { $0.workers[number] }
@@ -207,6 +258,11 @@ final class OurSide {
     case "until": try await wait("\(step)") { await self.holds(step) }
     case let op: throw Stuck(description: "unknown step \(op ?? "without a name")")
     }
+  }
+
+  /// At most one, which is called `GPU`.
+  private static func resources(_ value: Value) -> KeyValuePairs<String, Double>? {
+    value["resources"]?["GPU"]?.number.map { ["GPU": $0] }
   }
 
   private func submit(_ step: Value) {
@@ -224,7 +280,8 @@ final class OurSide {
     let future: Future<Int> = cluster.client.submit(
       key, all: inputs, key: Key(key), priority: step["priority"]?.number ?? 0,
       retries: Int(step["retries"]?.int ?? 0), workers: workers,
-      allowOtherWorkers: step["allowOthers"]?.bool ?? false
+      allowOtherWorkers: step["allowOthers"]?.bool ?? false,
+      resources: Self.resources(step) ?? [:]
     ) { try run.run(kind, key, $0) }
     futures.append((key, future))
   }

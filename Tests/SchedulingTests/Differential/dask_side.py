@@ -6,6 +6,7 @@ The steps of a graph are the methods of `Side`; the Swift test runs the same fil
 """
 
 import asyncio
+import faulthandler
 import json
 import logging
 import sys
@@ -32,9 +33,9 @@ class Run:
 def task(kind, key, *inputs):
     """Every task of every graph."""
     Run.started.append(key)
+    if "secede" in kind:
+        secede()
     if "gate" in kind:
-        if "secede" in kind:
-            secede()
         assert Run.gates.setdefault(key, threading.Event()).wait(DEADLINE_SECONDS)
     if "flaky" in kind:
         left = Run.left.setdefault(key, 1)
@@ -66,7 +67,8 @@ class SchedulerProbe(SchedulerPlugin):
         self.events.append([key, start, finish, sorted(kwargs), values])
 
     def update_graph(self, scheduler, *, client, keys, tasks, annotations, priority, **kwargs):
-        self.hooks.append(["updateGraph", sorted(keys), sorted(tasks), sorted(annotations)])
+        self.hooks.append(["updateGraph", sorted(keys), sorted(tasks), sorted(annotations),
+                           sorted(key for key, value in priority.items() if value)])
 
     def add_worker(self, scheduler, worker):
         self.hooks.append(["addWorker", worker])
@@ -75,7 +77,11 @@ class SchedulerProbe(SchedulerPlugin):
         self.hooks.append(["removeWorker", worker])
 
     def restart(self, scheduler):
-        self.hooks.append(["restart"])
+        self.hooks.append(["restart", "-"])
+
+    def log_event(self, topic, msg):
+        if topic == "all" and msg["action"] != "gather":
+            self.hooks.append(["logEvent", msg["action"]])
 
 
 class WorkerProbe(WorkerPlugin):
@@ -97,7 +103,7 @@ class Side:
         self.futures, self.workers, self.frozen, self.born = {}, {}, {}, 0
         self.probe = SchedulerProbe()
         threads = graph.get("threads", 1)
-        async with Scheduler(protocol="inproc://", dashboard=False) as self.scheduler:
+        async with Scheduler(protocol="inproc://", dashboard=False, dashboard_address=":0") as self.scheduler:
             self.scheduler.allowed_failures = graph.get("allowedFailures", 3)
             for _ in range(graph.get("workers", 1)):
                 await self.add_worker({"threads": threads, "resources": graph.get("resources")})
@@ -188,10 +194,10 @@ class Side:
         self.frozen[name] = list(Run.worker_events[name])
 
     async def restart(self, step):
-        await self.scheduler.restart(stimulus_id="restart", wait_for_workers=False)
         for name in list(self.workers):
             self.frozen[name] = list(Run.worker_events[name])
             self.workers.pop(name)
+        await self.scheduler.restart(stimulus_id="restart", wait_for_workers=False)
         self.futures.clear()
         for _ in range(step["workers"]):
             await self.add_worker({})
@@ -224,6 +230,8 @@ class Side:
 
 
 def main():
+    # A hang is to fail with the place that it hangs at.
+    faulthandler.dump_traceback_later(240, exit=True)
     # Only what the graphs ask for is to happen.
     logging.disable(logging.CRITICAL)
     dask.config.set({

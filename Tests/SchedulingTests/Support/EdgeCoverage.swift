@@ -27,6 +27,6 @@ enum EdgeCoverage {
     let taken = taken.withLock { $0 }
     let unused = all.filter { !taken.contains($0) }
     print("edges taken by the tests of this run: \(all.count - unused.count) of \(all.count)")
-    for edge in unused { print("  not taken: \(edge)") }
+    if !unused.isEmpty { print("not taken: " + unused.joined(separator: ", ")) }
   }
 }

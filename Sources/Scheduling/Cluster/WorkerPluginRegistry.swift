@@ -1,0 +1,64 @@
+import TaskLogPlugin
+
+/// The worker plugins of a cluster, and the workers that each of them gets an instance on.
+actor WorkerPluginRegistry {
+  private var workers: [WorkerServer] = []
+  /// What the plugins of workers had to say that are gone.
+  private var last: [(name: String, worker: String, report: Value)] = []
+  private var plugins = OrderedMap<String, @Sendable () -> any WorkerPlugin>()
+
+  func add(_ worker: WorkerServer) async {
+    workers.append(worker)
+    for (name, make) in plugins { await worker.add(make(), name: name) }
+  }
+
+  func register(_ name: String?, _ make: @escaping @Sendable () -> any WorkerPlugin) async {
+    // Only an instance knows its name; it goes to the first worker.
+    let first = make()
+    let name = name ?? first.name
+    if first.idempotent, plugins.contains(name) { return }
+    plugins[name] = make
+    guard let worker = workers.first else { return }
+    let others = workers.dropFirst()
+    await worker.add(first, name: name)
+    for worker in others { await worker.add(make(), name: name) }
+  }
+
+  /// - Throws: `ClusterError.unknownPlugin`.
+  func unregister(_ name: String) async throws {
+    guard plugins.removeValue(forKey: name) != nil else { throw ClusterError.unknownPlugin(name) }
+    for worker in workers { await worker.removePlugin(name) }
+  }
+
+  func reports() async -> [(name: String, worker: String, report: Value)] {
+    var all = last
+    for worker in workers {
+      for (name, report) in await worker.reports() {
+        all.append((name, worker.facts.address, report))
+      }
+    }
+    var names: [String] = []
+    for entry in all where !names.contains(entry.name) { names.append(entry.name) }
+    return names.flatMap { name in all.filter { $0.name == name } }
+  }
+
+  /// Closes a worker that goes before the others.
+  func close(_ worker: WorkerServer) async {
+    guard workers.contains(where: { $0 === worker }) else { return await worker.close() }
+    forget(worker)
+    await worker.close()
+    for (name, report) in await worker.reports() {
+      last.append((name, worker.facts.address, report))
+    }
+  }
+
+  /// A worker has died: nothing is to be had from it.
+  func forget(_ worker: WorkerServer) {
+    workers.removeAll { $0 === worker }
+  }
+
+  func closeWorkers() async {
+    for worker in workers { await worker.close() }
+    workers.removeAll()
+  }
+}
