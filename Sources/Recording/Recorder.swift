@@ -52,6 +52,7 @@ public final class Recorder: RecordingPlugin {
 
   /// The id of the run that is recorded.
   public let runID = RunID.make()
+  /// Where it is recorded: not always where it was asked for, see `LogPlace`.
   public let log: String
   private let problem: @Sendable (String) -> Void
   private let waits: Bool
@@ -70,6 +71,14 @@ public final class Recorder: RecordingPlugin {
   /// - Throws: `LogError` when there is no way to write the log. A host that wants to run without
   ///   being recorded then goes on without a recorder.
   public init(log: String, options: Options = Options()) throws {
+    var log = log
+    if !Self.isDisabled, let network = LogPlace.networkFileSystem(of: log) {
+      let standIn = try LogPlace.standIn(for: log)
+      options.problem(
+        "tasklog: \(log) would be on a network file system (\(network)), where a log is not safe; "
+          + "it is recorded into \(standIn)")
+      log = standIn
+    }
     self.log = log
     problem = options.problem
     waits = options.overflow == .wait

@@ -187,7 +187,7 @@ final class Spool: @unchecked Sendable {
   private func makeMapping(_ path: String) throws(SpoolError) -> Mapping {
     do throws(SpoolError) {
       return try Mapping.create(path, size: segmentSize)
-    } catch where error.code == ENOENT {
+    } catch  where error.code == ENOENT {
       // Somebody has removed the folder.
       mkdir(parent(of: folder), 0o700)
       mkdir(folder, 0o700)
