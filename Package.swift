@@ -15,7 +15,10 @@ let package = Package(
     .executable(name: "tasklog", targets: ["tasklog"]),
   ],
   dependencies: [
-    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-log", from: "1.6.0"),
+    .package(url: "https://github.com/apple/swift-metrics", from: "2.5.0"),
+    .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.6.0"),
   ],
   targets: [
     .systemLibrary(
@@ -26,7 +29,15 @@ let package = Package(
     .target(name: "TaskLogPlugin"),
     .target(name: "EventLog", dependencies: ["TaskLogPlugin", "CSQLite", "Migrations"]),
     .target(name: "Filters", dependencies: ["EventLog", "TaskLogPlugin"]),
-    .target(name: "Scheduling", dependencies: ["TaskLogPlugin"]),
+    .target(
+      name: "Scheduling",
+      dependencies: ["TaskLogPlugin", .product(name: "Logging", package: "swift-log")]),
+    .target(
+      name: "ClusterService",
+      dependencies: [
+        "Scheduling", "TaskLogPlugin", .product(name: "CoreMetrics", package: "swift-metrics"),
+        .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+      ]),
     .target(name: "Recording", dependencies: ["CSupport", "EventLog", "TaskLogPlugin"]),
     .target(name: "Querying", dependencies: ["EventLog", "Filters", "TaskLogPlugin"]),
     .target(name: "Replaying", dependencies: ["EventLog", "TaskLogPlugin"]),
@@ -34,7 +45,8 @@ let package = Package(
     .target(
       name: "TaskLogKit",
       dependencies: [
-        "BuiltinPlugins", "EventLog", "Recording", "Replaying", "Scheduling", "TaskLogPlugin",
+        "BuiltinPlugins", "ClusterService", "EventLog", "Recording", "Replaying", "Scheduling",
+        "TaskLogPlugin",
       ]),
     .executableTarget(
       name: "tasklog",
@@ -59,12 +71,23 @@ let package = Package(
       name: "EventLogTests", dependencies: ["EventLog", "TestSupport"],
       linkerSettings: exportsSymbols),
     .testTarget(
-      name: "SchedulingTests", dependencies: ["Scheduling", "TaskLogPlugin", "TestSupport"],
+      name: "SchedulingTests",
+      dependencies: [
+        "ClusterService", "Scheduling", "TaskLogPlugin", "TestSupport",
+        .product(name: "InMemoryLogging", package: "swift-log"),
+        .product(name: "MetricsTestKit", package: "swift-metrics"),
+        .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+        .product(name: "ServiceLifecycleTestKit", package: "swift-service-lifecycle"),
+      ],
       exclude: ["Differential/dask_side.py", "Differential/graphs.json"],
       linkerSettings: exportsSymbols),
     .executableTarget(
       name: "recording-victim",
       dependencies: ["CSupport", "EventLog", "Recording", "TaskLogPlugin"], path: "Tests/Victim"),
+    .target(name: "ProbeSupport", path: "Tests/ProbeSupport"),
+    .executableTarget(
+      name: "recording-probe", dependencies: ["ProbeSupport", "Recording", "TaskLogPlugin"],
+      path: "Tests/Probe", linkerSettings: exportsSymbols),
     .testTarget(
       name: "RecordingTests",
       dependencies: ["CSupport", "TaskLogKit", "TestSupport", "recording-victim"],

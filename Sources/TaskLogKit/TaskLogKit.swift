@@ -12,6 +12,7 @@
 //===----------------------------------------------------------------------===//
 
 @_exported import BuiltinPlugins
+@_exported import ClusterService
 @_exported import EventLog
 @_exported import Recording
 @_exported import Replaying

@@ -1,4 +1,5 @@
 import Glibc
+import Logging
 import Synchronization
 import TaskLogPlugin
 
@@ -16,6 +17,7 @@ public final class LocalCluster: Sendable {
   private let recorder: (any RecordingPlugin)?
   private let threadsPerWorker: Int
   private let resources: [Resource]
+  private let logger: ClusterLogger
   /// Names of workers are given once; an address is never another worker's later.
   private let born = Mutex(0)
   private let closing = Mutex<Task<Void, Never>?>(nil)
@@ -34,6 +36,8 @@ public final class LocalCluster: Sendable {
   ///   - noWorkersTimeout: how long tasks wait for a worker that may run them before they err; for
   ///     ever by default.
   ///   - resources: what each worker has for tasks to take up.
+  ///   - logger: is told when workers come and go, and of errors of plugins; by default errors go to
+  ///     the standard error.
   ///   - recorder: records the scheduler and all workers.
   ///   - plugins: scheduler plugins that are there from the start.
   /// - Throws: `ClusterError.noThread`.
@@ -41,7 +45,7 @@ public final class LocalCluster: Sendable {
     workers: Int? = nil, threadsPerWorker: Int = 1, allowedFailures: Int = 3,
     workerSaturation: Double = 1.1, workStealing: Bool = true,
     stealingInterval: Duration = .milliseconds(100), noWorkersTimeout: Duration? = nil,
-    resources: KeyValuePairs<String, Double> = [:],
+    resources: KeyValuePairs<String, Double> = [:], logger: Logger? = nil,
     recorder: (any RecordingPlugin)? = nil, plugins: sending [any SchedulerPlugin] = []
   ) async throws {
     let count = max(1, workers ?? Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))))
@@ -51,12 +55,14 @@ public final class LocalCluster: Sendable {
         allowedFailures: allowedFailures, workerSaturation: workerSaturation,
         workStealing: workStealing),
       timing: SchedulerServer.Timing(stealing: stealingInterval, noWorkers: noWorkersTimeout),
+      logger: ClusterLogger(logger: logger),
       recorder: recorder)
     self.scheduler = scheduler
     self.recorder = recorder
     let peers = Peers()
     self.peers = peers
     self.threadsPerWorker = max(1, threadsPerWorker)
+    self.logger = ClusterLogger(logger: logger)
     self.resources = resources.map { Resource($0.key, $0.value) }
     let registry = WorkerPluginRegistry()
     self.registry = registry
@@ -96,7 +102,7 @@ public final class LocalCluster: Sendable {
     }
     let worker = try WorkerServer(
       name: name, nthreads: max(1, threads), resources: resources, scheduler: scheduler,
-      client: client, peers: peers, recorder: recorder)
+      client: client, peers: peers, logger: logger, recorder: recorder)
     await worker.start()
     peers.add(worker)
     await registry.add(worker)

@@ -1,4 +1,3 @@
-import Glibc
 import TaskLogPlugin
 
 /// The plugins of one scheduler or worker, in the order of registration.
@@ -8,10 +7,12 @@ import TaskLogPlugin
 struct PluginHost<P> {
   private(set) var plugins: [(name: String, plugin: P)] = []
   private let owner: String
+  private let logger: ClusterLogger
 
   /// - Parameter owner: what the plugins are on, for messages.
-  init(owner: String) {
+  init(owner: String, _ logger: ClusterLogger) {
     self.owner = owner
+    self.logger = logger
   }
 
   var isEmpty: Bool { plugins.isEmpty }
@@ -55,7 +56,9 @@ struct PluginHost<P> {
   }
 
   func report(_ name: String, _ what: String, _ error: any Error) {
-    complain("plugin '\(name)' on \(owner) failed in \(what): \(error)")
+    logger.error(
+      "plugin '\(name)' on \(owner) failed in \(what): \(error)",
+      ["plugin": "\(name)", "on": "\(owner)", "hook": "\(what)"])
   }
 
   private static func describe(_ event: Event) -> String {
@@ -64,10 +67,4 @@ struct PluginHost<P> {
     }
     return "\(event.hook.name) of '\(key)' from \(start) to \(finish)"
   }
-}
-
-/// Writes a line to the standard error.
-func complain(_ message: String) {
-  let line = "tasklog: \(message)\n"
-  _ = Array(line.utf8).withUnsafeBytes { write(STDERR_FILENO, $0.baseAddress, $0.count) }
 }

@@ -31,6 +31,9 @@ public actor SchedulerServer {
   private var isClosed = false
   private let options: SchedulerCore.Options
   private let timing: Timing
+  private let logger: ClusterLogger
+  /// Those who wait until nothing is to be run.
+  private var awaitingIdle: [CheckedContinuation<Void, Never>] = []
   /// The timers that are under way.
   private var armed: Set<String> = []
   /// Gives scattered data to workers in turns.
@@ -49,15 +52,16 @@ public actor SchedulerServer {
   }
 
   init(
-    address: String, options: SchedulerCore.Options, timing: Timing,
+    address: String, options: SchedulerCore.Options, timing: Timing, logger: ClusterLogger,
     recorder: (any RecordingPlugin)?
   ) {
+    self.logger = logger
     self.options = options
     self.timing = timing
     id = makeID("Scheduler")
     self.address = address
     channel = recorder?.channel(for: Source(kind: .scheduler, id: id, address: address))
-    host = PluginHost(owner: "the scheduler")
+    host = PluginHost(owner: "the scheduler", logger)
   }
 
   // MARK: - Life
@@ -99,6 +103,9 @@ public actor SchedulerServer {
     for (_, waiting) in retiring { for one in waiting { one.resume(returning: false) } }
     retiring.removeAll()
     isClosed = true
+    logger.info("scheduler closes", ["scheduler": "\(id)"])
+    for one in awaitingIdle { one.resume() }
+    awaitingIdle.removeAll()
     onDismissal = nil
     handle(.close, stimulusID("close"))
     for (name, plugin) in host.plugins {
@@ -191,6 +198,7 @@ public actor SchedulerServer {
 
   func add(_ worker: WorkerServer) {
     workers[worker.facts.address] = worker
+    logger.info("worker joins", ["worker": "\(worker.facts.address)"])
     handle(.addWorker(worker.facts), stimulusID("worker-connect"))
     armTimers()
   }
@@ -199,6 +207,11 @@ public actor SchedulerServer {
   func remove(_ address: String, expected: Bool) {
     drain()
     workers[address] = nil
+    if expected {
+      logger.info("worker leaves", ["worker": "\(address)"])
+    } else {
+      logger.warning("worker is lost", ["worker": "\(address)"])
+    }
     handle(
       .removeWorker(address: address, expected: expected), stimulusID("handle-worker-cleanup"))
     ended(address, true)
@@ -289,6 +302,27 @@ public actor SchedulerServer {
       stimulusID("scatter"))
   }
 
+  // MARK: - Idleness
+
+  /// Waits until no task is to be run any more, or the scheduler is closed. Tasks that no worker can
+  /// run are not waited for.
+  public func idle() async {
+    drain()
+    guard !isIdle, !isClosed else { return }
+    await withCheckedContinuation { awaitingIdle.append($0) }
+  }
+
+  private var isIdle: Bool {
+    let state = core.state
+    return state.taskCount(.processing) == 0 && (state.queued.isEmpty || state.workers.isEmpty)
+  }
+
+  private func wakeIdle() {
+    guard !awaitingIdle.isEmpty, isIdle else { return }
+    for one in awaitingIdle { one.resume() }
+    awaitingIdle.removeAll()
+  }
+
   // MARK: - Timers
 
   private func armTimers() {
@@ -344,7 +378,10 @@ public actor SchedulerServer {
         handle(.updateGraph(graph), stimulusID)
       }
     }
-    if !messages.isEmpty { armTimers() }
+    if !messages.isEmpty {
+      armTimers()
+      wakeIdle()
+    }
     return !messages.isEmpty
   }
 
@@ -353,7 +390,7 @@ public actor SchedulerServer {
       let instructions = try core.handle(stimulus, stimulusID: stimulusID, time: Time.now())
       for instruction in instructions { carryOut(instruction) }
     } catch {
-      complain("engine fault, please report it: \(error)")
+      logger.error("engine fault, please report it: \(error)")
     }
     sendAll()
   }

@@ -31,6 +31,7 @@ actor WorkerServer {
   /// What tasks that run here submit others with.
   private weak let client: Client?
   private let peers: Peers
+  private let logger: ClusterLogger
   private let threads: ThreadPool
   private var core: WorkerCore!
   private var host: PluginHost<any WorkerPlugin>
@@ -44,7 +45,7 @@ actor WorkerServer {
   /// - Throws: `ClusterError.noThread`.
   init(
     name: Int, nthreads: Int, resources: [Resource], scheduler: SchedulerServer, client: Client,
-    peers: Peers, recorder: (any RecordingPlugin)?
+    peers: Peers, logger: ClusterLogger, recorder: (any RecordingPlugin)?
   ) throws {
     let address = "\(scheduler.address)/\(name)"
     facts = WorkerFacts(
@@ -56,7 +57,8 @@ actor WorkerServer {
     threads = try ThreadPool(count: nthreads)
     channel = recorder?.channel(
       for: Source(kind: .worker, id: facts.serverID, address: address, name: facts.name))
-    host = PluginHost(owner: "worker \(address)")
+    self.logger = logger
+    host = PluginHost(owner: "worker \(address)", logger)
   }
 
   deinit {
@@ -217,7 +219,7 @@ actor WorkerServer {
       let instructions = try core.handle(stimulus, stimulusID: stimulusID, time: Time.now())
       for instruction in instructions { carryOut(instruction) }
     } catch {
-      complain("engine fault, please report it: \(error)")
+      logger.error("engine fault, please report it: \(error)")
     }
   }
 
@@ -259,13 +261,13 @@ actor WorkerServer {
 
   private func execute(_ key: Key, _ taskRunID: Int64) {
     guard let spec = specs[key] else {
-      complain("engine fault, please report it: no run spec for '\(key)'")
+      logger.error("engine fault, please report it: no run spec for '\(key)'")
       return
     }
     var inputs: [any Sendable] = []
     for input in spec.inputs {
       guard let value = held[input]?.value else {
-        complain("engine fault, please report it: '\(key)' runs without its input '\(input)'")
+        logger.error("engine fault, please report it: '\(key)' runs without its input '\(input)'")
         break
       }
       inputs.append(value)

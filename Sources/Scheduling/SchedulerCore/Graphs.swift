@@ -130,7 +130,7 @@ extension SchedulerCore {
       }
     }
     var touched = tasks.map(\.key)
-    var known: [(Key, Priority?)] = []
+    var known: [GraphTask] = []
     if graph.count < tasks.count || tasks.contains(where: { !$0.dependencies.isEmpty }) {
       let new = Set(graph.map(\.key))
       var seen = Set(touched)
@@ -138,7 +138,7 @@ extension SchedulerCore {
         for key in task.dependencies where seen.insert(key).inserted { touched.append(key) }
       }
       for key in touched where !new.contains(key) {
-        known.append((key, state.tasks[key]?.priority))
+        known.append(GraphTask(key: key, priority: state.tasks[key]?.priority))
       }
     }
     return .graph(

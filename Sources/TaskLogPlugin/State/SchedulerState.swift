@@ -32,7 +32,12 @@ public final class SchedulerState {
   /// after the other, and need not be split each.
   private var lastGroup: (name: String, prefix: TaskPrefix, group: TaskGroup)?
 
+  private let totals = StateTotals()
+
   public init() {}
+
+  /// How many tasks are in a state; those that are forgotten are counted from the start.
+  public func taskCount(_ state: State) -> Int { totals[state] }
 
   deinit {
     for (_, task) in tasks { task.unlink() }
@@ -93,7 +98,7 @@ public final class SchedulerState {
 
   private func prefix(_ name: String) -> TaskPrefix {
     if let prefix = prefixes[name] { return prefix }
-    let prefix = TaskPrefix(name: name)
+    let prefix = TaskPrefix(name: name, totals: totals)
     prefixes[name] = prefix
     return prefix
   }

@@ -117,12 +117,14 @@ public final class TaskGroup {
       if start != .forgotten { count -= 1 }
       counts.add(-1, to: start)
       prefix.counts.add(-1, to: start)
+      prefix.totals.counts.add(-1, to: start)
     } else {
       size += 1
     }
     if finish != .forgotten { count += 1 }
     counts.add(1, to: finish)
     prefix.counts.add(1, to: finish)
+    prefix.totals.counts.add(1, to: finish)
   }
 
   func add(_ span: StartStop) {
@@ -150,6 +152,10 @@ private struct StateCounts {
     seen |= 1 << UInt32(place)
   }
 
+  subscript(state: State) -> Int {
+    state.knownPlace.map { known[$0] } ?? others[state] ?? 0
+  }
+
   var byState: [State: Int] {
     var counts = others
     for (place, state) in State.known.enumerated() where seen & 1 << UInt32(place) != 0 {
@@ -157,6 +163,13 @@ private struct StateCounts {
     }
     return counts
   }
+}
+
+/// How many tasks of a scheduler are in each state.
+final class StateTotals {
+  fileprivate var counts = StateCounts()
+
+  subscript(state: State) -> Int { counts[state] }
 }
 
 /// The tasks that share a prefix: Dask's `TaskPrefix`, mostly one function.
@@ -172,8 +185,11 @@ public final class TaskPrefix {
   /// How often a worker died while it had a task with the prefix.
   public internal(set) var suspicious = 0
 
-  init(name: String) {
+  fileprivate let totals: StateTotals
+
+  init(name: String, totals: StateTotals) {
     self.name = name
+    self.totals = totals
   }
 
   /// Mean seconds of computing, nothing before the first task has finished.
