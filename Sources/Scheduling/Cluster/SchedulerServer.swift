@@ -1,7 +1,7 @@
 import TaskLogPlugin
 
 /// The scheduler of a cluster: the actor around `SchedulerCore`, home of the scheduler plugins.
-public actor SchedulerServer {
+public actor SchedulerServer: Driven {
   /// The source id.
   public nonisolated let id: String
   public nonisolated let address: String
@@ -10,6 +10,12 @@ public actor SchedulerServer {
     case stimulus(SchedulerStimulus, stimulusID: String)
     /// `number` counts the messages of the client.
     case graph(NewGraph, number: Int, specs: [TaskSpec], stimulusID: String)
+  }
+
+  /// Shared with the threads of workers: who has run a task sees to what follows from it.
+  private nonisolated let executor = TurnExecutor()
+  public nonisolated var unownedExecutor: UnownedSerialExecutor {
+    executor.asUnownedSerialExecutor()
   }
 
   private nonisolated let inbox = Inbox<Message>()
@@ -354,7 +360,19 @@ public actor SchedulerServer {
   // MARK: - Messages
 
   nonisolated func send(_ message: Message) {
-    if inbox.put(message) { Task { await self.work() } }
+    if inbox.put(message) { Driver.call(self) }
+  }
+
+  nonisolated func wake() {
+    Task { await self.work() }
+  }
+
+  nonisolated func drive() {
+    executor.takeTurn {
+      self.assumeIsolated { scheduler in
+        while scheduler.drain() {}
+      }
+    }
   }
 
   private func work() async {

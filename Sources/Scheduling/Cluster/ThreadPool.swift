@@ -101,6 +101,7 @@ final class ThreadPool: @unchecked Sendable {
   }
 
   private func work() {
+    Driver.install()
     while let job = next() {
       if !job() { return }
     }

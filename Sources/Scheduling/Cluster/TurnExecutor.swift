@@ -6,9 +6,14 @@ import Synchronization
 ///
 /// One thread at a time has the *turn*; only it runs jobs of the actor. Who finds the turn taken
 /// leaves its job behind, and the one that has it runs that too before it gives the turn back.
+///
+/// What one turn has written the next one sees, since the lock is taken at the end of the one and at
+/// the beginning of the other.
 final class TurnExecutor: SerialExecutor {
   private struct State {
     var jobs: [UnownedJob] = []
+    /// What is to be done in a turn by those who found it taken.
+    var bodies: [@Sendable () -> Void] = []
     var isTaken = false
     /// A thread is on its way to take the turn.
     var isCalled = false
@@ -29,28 +34,33 @@ final class TurnExecutor: SerialExecutor {
     if mustCall { Task.detached { self.takeTurn {} } }
   }
 
-  /// Runs a body as the actor, and the jobs that come up meanwhile; false when another thread has the
-  /// turn. Must not be called from within a turn.
-  @discardableResult
-  func takeTurn(_ body: () -> Void) -> Bool {
+  /// Runs a body as the actor, and the jobs that come up meanwhile. When another thread has the turn,
+  /// the body is left to that one. Must not be called from within a turn.
+  func takeTurn(_ body: @escaping @Sendable () -> Void) {
     let isOurs = state.withLock { state in
-      guard !state.isTaken else { return false }
+      guard !state.isTaken else {
+        state.bodies.append(body)
+        return false
+      }
       state.isTaken = true
       return true
     }
-    guard isOurs else { return false }
+    guard isOurs else { return }
     owner.store(UInt(pthread_self()), ordering: .relaxed)
     body()
     while true {
       var jobs: [UnownedJob] = []
+      var bodies: [@Sendable () -> Void] = []
       state.withLock { state in
         swap(&jobs, &state.jobs)
-        guard jobs.isEmpty else { return }
+        swap(&bodies, &state.bodies)
+        guard jobs.isEmpty, bodies.isEmpty else { return }
         state.isTaken = false
         state.isCalled = false
         owner.store(0, ordering: .relaxed)
       }
-      if jobs.isEmpty { return true }
+      if jobs.isEmpty, bodies.isEmpty { return }
+      for body in bodies { body() }
       for job in jobs { job.runSynchronously(on: asUnownedSerialExecutor()) }
     }
   }

@@ -3,7 +3,7 @@ import TaskLogPlugin
 
 /// A worker of a cluster: the actor around `WorkerCore`, home of its results, its threads and its
 /// plugins.
-actor WorkerServer {
+actor WorkerServer: Driven {
   nonisolated let facts: WorkerFacts
 
   enum Message: Sendable {
@@ -163,23 +163,24 @@ actor WorkerServer {
   // MARK: - Messages
 
   nonisolated func send(_ message: Message) {
-    if inbox.put(message) { Task { await self.work() } }
+    if inbox.put(message) { Driver.call(self) }
   }
 
   /// Several messages, in order.
   nonisolated func send(_ messages: [Message]) {
-    if inbox.put(messages) { Task { await self.work() } }
+    if inbox.put(messages) { Driver.call(self) }
   }
 
-  /// The end of a task, from the thread that has run it.
-  private nonisolated func tell(_ message: Message) {
-    let mustWake = inbox.put(message)
-    let isTold = executor.takeTurn {
-      assumeIsolated { worker in
+  nonisolated func wake() {
+    Task { await self.work() }
+  }
+
+  nonisolated func drive() {
+    executor.takeTurn {
+      self.assumeIsolated { worker in
         while worker.drain() {}
       }
     }
-    if mustWake, !isTold { Task { await self.work() } }
   }
 
   private func work() async {
@@ -281,7 +282,7 @@ actor WorkerServer {
         let end = TaskContext.$current.withValue(context) {
           Self.end(of: key, taskRunID, spec, thread) { try run(values) }
         }
-        self.tell(end)
+        Driver.drive { self.send(end) }
         return context.hasThread
       }
     case .async(let run):

@@ -28,6 +28,8 @@ public final class SchedulerState {
   /// Workers that are gone, but of which plugins have not been told yet.
   var departed: Set<String> = []
 
+  /// The task that was found last: events of one come one after the other.
+  private var lastTask: TaskState?
   /// The group of the task that was found last by a key with a number: the tasks of a `map` come one
   /// after the other, and need not be split each.
   private var lastGroup: (name: String, prefix: TaskPrefix, group: TaskGroup)?
@@ -74,6 +76,7 @@ public final class SchedulerState {
   /// Lets go of what only had to stay until the plugins were told: forgotten tasks.
   public func settle() {
     guard !leaving.isEmpty else { return }
+    lastTask = nil
     for task in leaving {
       tasks.removeValue(forKey: task.key)
       task.unlink()
@@ -90,7 +93,11 @@ public final class SchedulerState {
 
   /// The task of a key; one that was never announced is made on first sight (scattered data).
   func task(_ key: Key) -> TaskState {
-    if let task = tasks[key] { return task }
+    if let last = lastTask, last.key.isCopy(of: key) { return last }
+    if let task = tasks[key] {
+      lastTask = task
+      return task
+    }
     let task = newTask(key)
     tasks[key] = task
     return task

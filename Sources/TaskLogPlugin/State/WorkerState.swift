@@ -64,6 +64,8 @@ public final class WorkerState {
   public internal(set) var misfits = 0
 
   private var leaving: [WorkerTaskState] = []
+  /// The task that was found last: events of one come one after the other.
+  private var lastTask: WorkerTaskState?
 
   public init(facts: WorkerFacts? = nil) {
     self.facts = facts
@@ -89,6 +91,7 @@ public final class WorkerState {
   /// Lets go of what only had to stay until the plugins were told: forgotten tasks.
   public func settle() {
     guard !leaving.isEmpty else { return }
+    lastTask = nil
     for task in leaving {
       tasks.removeValue(forKey: task.key)
       task.unlink()
@@ -97,7 +100,11 @@ public final class WorkerState {
   }
 
   private func task(_ key: Key) -> WorkerTaskState {
-    if let task = tasks[key] { return task }
+    if let last = lastTask, last.key.isCopy(of: key) { return last }
+    if let task = tasks[key] {
+      lastTask = task
+      return task
+    }
     let task = WorkerTaskState(key: key)
     tasks[key] = task
     return task

@@ -114,6 +114,9 @@ public struct Key: Sendable, Hashable {
     return nil
   }
 
+  /// Whether it is a copy of the other, which is cheaper to tell than whether both are equal.
+  func isCopy(of other: Key) -> Bool { storage === other.storage }
+
   public static func == (a: Key, b: Key) -> Bool {
     if a.storage === b.storage { return true }
     guard a.storage.hash == b.storage.hash, a.text.sameBytes(as: b.text) else { return false }
