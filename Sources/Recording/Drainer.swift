@@ -26,7 +26,7 @@ final class Drainer: @unchecked Sendable {
   /// The write-ahead log starts anew when it has grown to this many bytes.
   private static let walLimit = 64 << 20
 
-  // Only `thread`, `stopping` and `outcome` are shared between threads; everything else belongs to
+  // Only `thread`, `stopping`, `outcome` and `committed` are shared between threads; everything else belongs to
   // the thread that writes, from its start to its end.
   private let path: String
   private let run: Int64
@@ -36,6 +36,8 @@ final class Drainer: @unchecked Sendable {
   private let lastSourceSeqs: @Sendable () -> [Int: Int64]
   private let stopping = Atomic(false)
   private let outcome = Mutex<String?>(nil)
+  /// Up to where the spool is in the log.
+  private let committed = Atomic<UInt64>(SpoolPosition.start.word)
   private var thread = pthread_t()
 
   private var writer: LogWriter?
@@ -87,6 +89,17 @@ final class Drainer: @unchecked Sendable {
     }
   }
 
+  /// Waits until everything that lies in the spool now is in the log.
+  func flush(timeoutSeconds: Double) -> Bool {
+    let end = spool.end.word
+    let deadline = Self.now() + Int64(max(0, min(timeoutSeconds, 1e6)) * 1e9)
+    while committed.load(ordering: .acquiring) < end {
+      guard Self.now() < deadline, !stopping.load(ordering: .acquiring) else { return false }
+      usleep(1000)
+    }
+    return true
+  }
+
   /// Writes out what is left, notes that the run is over, and waits until that is done.
   ///
   /// - Returns: why something could not be written, nothing when all of it was.
@@ -117,6 +130,7 @@ final class Drainer: @unchecked Sendable {
     var reader = reader
     guard let first = nextRecord(&reader, before: end) else {
       self.reader = reader
+      committed.store(reader.position.word, ordering: .releasing)
       return false
     }
     var drain = drain
@@ -143,6 +157,7 @@ final class Drainer: @unchecked Sendable {
     self.drain = drain
     isSynced = false
     hasToldProblem = false
+    committed.store(reader.position.word, ordering: .releasing)
     return true
   }
 

@@ -136,6 +136,11 @@ public struct MessagePackWriter: ~Copyable {
     }
   }
 
+  /// What has been encoded elsewhere.
+  public mutating func write(encoded bytes: UnsafeRawBufferPointer) {
+    put(contentsOf: bytes)
+  }
+
   /// An extension whose length is known when its content has been written.
   private mutating func write(
     _ type: MessagePackExtension, _ content: (inout MessagePackWriter) -> Void

@@ -6,7 +6,8 @@ import TaskLogPlugin
 /// An array that begins with its kind:
 /// - `[0, number, kind, id, address, name]`: a source, by its number within the spool;
 /// - `[1, number, sourceSeq, time, hook, key, start, finish, stimulus, worker, taskRun, args,
-///   snapshot]`: an event, `nil` where there is nothing, the snapshot in an array of its own;
+///   snapshot]`: an event, `nil` where there is nothing, the snapshot in an array of its own; the
+///   time in nanoseconds or, as a float, in seconds; a key that is not just text also as its value;
 /// - `[2, number, sourceSeq, count, time, reason]`: so many events from this one on are not there;
 /// - `[3, number, index, count, bytes]`: a part of a record that is too long for one.
 ///
@@ -47,6 +48,18 @@ extension MessagePackWriter {
     guard let snapshot = event.snapshot.value else { return writeNil() }
     write(arrayOf: 1)
     write(snapshot)
+  }
+
+  /// An event whose fields from the time on have been encoded elsewhere.
+  @inline(__always)
+  public mutating func writeEvent(
+    encoded fields: UnsafeRawBufferPointer, number: Int, sourceSeq: Int64
+  ) {
+    write(arrayOf: 13)
+    write(Int64(1))
+    write(Int64(number))
+    write(sourceSeq)
+    write(encoded: fields)
   }
 
   public mutating func writeGap(
@@ -123,13 +136,23 @@ extension SpoolRecord {
   }
 }
 
+extension Event {
+  /// An event whose fields from the time on have been encoded elsewhere.
+  ///
+  /// - Throws: `MessagePackError`.
+  public init(encodedFields fields: UnsafeRawBufferPointer) throws(MessagePackError) {
+    var reader = MessagePackReader(fields)
+    self = try reader.event()
+  }
+}
+
 extension MessagePackReader {
   fileprivate mutating func string() throws(MessagePackError) -> String {
     String(decoding: try text(), as: UTF8.self)
   }
 
   fileprivate mutating func event() throws(MessagePackError) -> Event {
-    let time = try integer()
+    let time = try time()
     let hook = try isText ? Hook(string()) : Hook.at(integer())
     var event = Event(hook, time: time)
     if !takeNil() { event.key = try key() }
@@ -139,16 +162,45 @@ extension MessagePackReader {
     if !takeNil() { event.worker = try string() }
     if !takeNil() { event.taskRunID = try integer() }
     if !takeNil() { event.args = Args(try args()) }
-    if !takeNil(), try arrayCount() == 1 { event.snapshot = Snapshot(try value()) }
+    if !takeNil(), try arrayCount() == 1 { event.snapshot = .other(try value()) }
     return event
   }
 
+  /// Text with a NUL or lone surrogates in it is a key that is not just its text.
   private mutating func key() throws(MessagePackError) -> Key {
-    if isText { return Key(text: try string(), typed: "") }
-    guard try arrayCount() == 2 else {
-      throw MessagePackError(offset: position, reason: "no key")
+    let start = position
+    if isText {
+      let bytes = try text()
+      guard let text = String(validating: bytes, as: UTF8.self) else {
+        guard let key = Key(.wtf8(Array(bytes))) else {
+          throw MessagePackError(offset: start, reason: "no key")
+        }
+        return key
+      }
+      return bytes.contains(0) ? Key(text) : Key(text: text, typed: "")
     }
-    return Key(text: try string(), typed: try string())
+    if isArray {
+      guard try arrayCount() == 2 else {
+        throw MessagePackError(offset: start, reason: "no key")
+      }
+      return Key(text: try string(), typed: try string())
+    }
+    guard let key = Key(try value()) else {
+      throw MessagePackError(offset: start, reason: "no key")
+    }
+    return key
+  }
+
+  /// Nanoseconds, or seconds as a float: a float of this century is exact to a quarter of a
+  /// microsecond, and nanoseconds give it back.
+  private mutating func time() throws(MessagePackError) -> Int64 {
+    guard isDouble else { return try integer() }
+    let start = position
+    guard case .double(let seconds) = try value(), seconds.magnitude < 9e9 else {
+      throw MessagePackError(offset: start, reason: "no time")
+    }
+    let whole = seconds.rounded(.down)
+    return Int64(whole) * 1_000_000_000 + Int64(((seconds - whole) * 1e9).rounded())
   }
 
   private mutating func state() throws(MessagePackError) -> State {

@@ -114,7 +114,8 @@ extension TaskFacts {
       startStops: (value["startStops"]?.elements ?? []).compactMap(StartStop.init),
       comingFrom: value["comingFrom"]?.string, cause: value["cause"].flatMap(Key.init),
       retries: value["retries"]?.int.flatMap(Int.init(exactly:)),
-      suspicious: value["suspicious"]?.int.flatMap(Int.init(exactly:)))
+      suspicious: value["suspicious"]?.int.flatMap(Int.init(exactly:)),
+      state: value["state"]?.string.map(State.init))
   }
 
   var value: Value {
@@ -128,6 +129,7 @@ extension TaskFacts {
     entries.add("cause", cause?.value)
     entries.add("retries", retries.map { .int(Int64($0)) })
     entries.add("suspicious", suspicious.map { .int(Int64($0)) })
+    entries.add("state", state.map { .string($0.name) })
     return .dict(entries.list)
   }
 }
