@@ -99,15 +99,16 @@ public enum WorkerSpools {
         switch record {
         case .event(let sourceSeq, let fields):
           guard sourceSeq > source.lastSourceSeq else { continue }
-          guard let event = try? Event(encodedFields: fields) else {
+          do {
+            let event = try EncodedEvent(fields: fields)
+            let before = sourceSeq - source.lastSourceSeq - 1
+            try lose(before, "lost on the way", event.time, &source, &imported, writer)
+            try writer.append(event, source: source.id, sourceSeq: sourceSeq)
+            source.lastSourceSeq = sourceSeq
+            imported.events += 1
+          } catch is MessagePackError {
             imported.unreadable += 1
-            continue
           }
-          let before = sourceSeq - source.lastSourceSeq - 1
-          try lose(before, "lost on the way", event.time, &source, &imported, writer)
-          try writer.append(event, source: source.id, sourceSeq: sourceSeq)
-          source.lastSourceSeq = sourceSeq
-          imported.events += 1
         case .gap(let sourceSeq, let count, let time, let reason):
           let end = sourceSeq + min(max(0, count), 1 << 48) - 1
           guard end > source.lastSourceSeq else { continue }

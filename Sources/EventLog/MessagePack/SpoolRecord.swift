@@ -6,18 +6,27 @@ import TaskLogPlugin
 /// An array that begins with its kind:
 /// - `[0, number, kind, id, address, name]`: a source, by its number within the spool;
 /// - `[1, number, sourceSeq, time, hook, key, start, finish, stimulus, worker, taskRun, args,
-///   snapshot]`: an event, `nil` where there is nothing, the snapshot in an array of its own; the
-///   time in nanoseconds or, as a float, in seconds; a key that is not just text also as its value;
+///   snapshot]`: an event, `nil` where there is nothing, the snapshot in an array of its own;
 /// - `[2, number, sourceSeq, count, time, reason]`: so many events from this one on are not there;
 /// - `[3, number, index, count, bytes]`: a part of a record that is too long for one.
 ///
-/// Hooks and states are their place in `Hook.known` and `State.known`, or their name. Those lists
-/// only ever grow at their ends.
-public enum SpoolRecord: Sendable {
+/// A time is in nanoseconds or, as a float, in seconds. A key is its text, its value,
+/// `[text, typed]`, or `[text, nil, value]`. Hooks and states are their place in `Hook.known` and
+/// `State.known`, or their name. Those lists only ever grow at their ends.
+public enum SpoolRecord {
   case source(number: Int, Source)
-  case event(number: Int, sourceSeq: Int64, Event)
+  case event(number: Int, sourceSeq: Int64, EncodedEvent)
   case gap(number: Int, sourceSeq: Int64, count: Int64, time: Int64, reason: String)
   case part(number: Int, index: Int, count: Int, bytes: [UInt8])
+
+  /// That of its source, within the spool.
+  public var number: Int {
+    switch self {
+    case .source(let number, _), .event(let number, _, _), .gap(let number, _, _, _, _),
+      .part(let number, _, _, _):
+      number
+    }
+  }
 }
 
 extension MessagePackWriter {
@@ -45,9 +54,9 @@ extension MessagePackWriter {
     write(optional: event.worker)
     if let run = event.taskRunID { write(run) } else { writeNil() }
     if event.args.isEmpty { writeNil() } else { write(event.args) }
-    guard let snapshot = event.snapshot.value else { return writeNil() }
+    if case .none = event.snapshot { return writeNil() }
     write(arrayOf: 1)
-    write(snapshot)
+    write(event.snapshot)
   }
 
   /// An event whose fields from the time on have been encoded elsewhere.
@@ -120,10 +129,11 @@ extension SpoolRecord {
         address: try reader.string(), name: try reader.value())
       self = .source(number: number, source)
     case (1, 13...):
-      self = .event(number: number, sourceSeq: try reader.integer(), try reader.event())
+      let sourceSeq = try reader.count()
+      self = .event(number: number, sourceSeq: sourceSeq, try EncodedEvent(&reader))
     case (2, 6...):
       self = .gap(
-        number: number, sourceSeq: try reader.integer(), count: try reader.integer(),
+        number: number, sourceSeq: try reader.count(), count: try reader.count(),
         time: try reader.integer(), reason: try reader.string())
     case (3, 5...):
       guard let index = Int(exactly: try reader.integer()),
@@ -136,23 +146,48 @@ extension SpoolRecord {
   }
 }
 
-extension Event {
+/// An event as it lies in a spool. Good only as long as the bytes that it was read from.
+public struct EncodedEvent {
+  /// Nanoseconds since 1970 UTC.
+  public let time: Int64
+  /// Before the hook, the first of the fields behind the time.
+  let fields: MessagePackReader
+
+  fileprivate init(_ reader: inout MessagePackReader) throws(MessagePackError) {
+    time = try reader.time()
+    fields = reader
+  }
+
   /// An event whose fields from the time on have been encoded elsewhere.
   ///
   /// - Throws: `MessagePackError`.
-  public init(encodedFields fields: UnsafeRawBufferPointer) throws(MessagePackError) {
+  public init(fields: UnsafeRawBufferPointer) throws(MessagePackError) {
     var reader = MessagePackReader(fields)
-    self = try reader.event()
+    try self.init(&reader)
+  }
+
+  /// - Throws: `MessagePackError`.
+  public func decoded() throws(MessagePackError) -> Event {
+    var fields = fields
+    return try fields.event(time: time)
   }
 }
 
 extension MessagePackReader {
+  /// A number of events; one beyond 48 bits is damage.
+  fileprivate mutating func count() throws(MessagePackError) -> Int64 {
+    let count = try integer()
+    guard count.magnitude < 1 << 48 else {
+      throw MessagePackError(offset: position, reason: "no number of events")
+    }
+    return count
+  }
+
   fileprivate mutating func string() throws(MessagePackError) -> String {
     String(decoding: try text(), as: UTF8.self)
   }
 
-  fileprivate mutating func event() throws(MessagePackError) -> Event {
-    let time = try time()
+  fileprivate mutating func event(time: Int64) throws(MessagePackError) -> Event {
     let hook = try isText ? Hook(string()) : Hook.at(integer())
     var event = Event(hook, time: time)
     if !takeNil() { event.key = try key() }
@@ -162,45 +197,70 @@ extension MessagePackReader {
     if !takeNil() { event.worker = try string() }
     if !takeNil() { event.taskRunID = try integer() }
     if !takeNil() { event.args = Args(try args()) }
-    if !takeNil(), try arrayCount() == 1 { event.snapshot = .other(try value()) }
+    if !takeNil(), try arrayCount() == 1 { event.snapshot = Snapshot(try value()) }
     return event
-  }
-
-  /// Text with a NUL or lone surrogates in it is a key that is not just its text.
-  private mutating func key() throws(MessagePackError) -> Key {
-    let start = position
-    if isText {
-      let bytes = try text()
-      guard let text = String(validating: bytes, as: UTF8.self) else {
-        guard let key = Key(.wtf8(Array(bytes))) else {
-          throw MessagePackError(offset: start, reason: "no key")
-        }
-        return key
-      }
-      return bytes.contains(0) ? Key(text) : Key(text: text, typed: "")
-    }
-    if isArray {
-      guard try arrayCount() == 2 else {
-        throw MessagePackError(offset: start, reason: "no key")
-      }
-      return Key(text: try string(), typed: try string())
-    }
-    guard let key = Key(try value()) else {
-      throw MessagePackError(offset: start, reason: "no key")
-    }
-    return key
   }
 
   /// Nanoseconds, or seconds as a float: a float of this century is exact to a quarter of a
   /// microsecond, and nanoseconds give it back.
-  private mutating func time() throws(MessagePackError) -> Int64 {
-    guard isDouble else { return try integer() }
-    let start = position
-    guard case .double(let seconds) = try value(), seconds.magnitude < 9e9 else {
+  fileprivate mutating func time() throws(MessagePackError) -> Int64 {
+    guard peek == 0xCB else { return try integer() }
+    let (start, seconds) = (position, try double())
+    guard seconds.magnitude < 9e9 else {
       throw MessagePackError(offset: start, reason: "no time")
     }
     let whole = seconds.rounded(.down)
     return Int64(whole) * 1_000_000_000 + Int64(((seconds - whole) * 1e9).rounded())
+  }
+
+  mutating func key() throws(MessagePackError) -> Key {
+    let start = position
+    if isText {
+      let bytes = try text()
+      // Text with a NUL or lone surrogates in it is a key that is not just its text.
+      guard bytes.isUTF8 else { return try key(.wtf8(Array(bytes)), at: start) }
+      let text = String(decoding: bytes, as: UTF8.self)
+      return bytes.contains(0) ? Key(text) : Key(text: text, typed: "")
+    }
+    if !isArray { return try key(try value(), at: start) }
+    let count = try arrayCount()
+    let text = try string()
+    switch count {
+    case 2: return Key(text: text, typed: try string())
+    case 3 where takeNil(): return Key(text: text, typed: JSONWriter.text(try value()))
+    default: throw MessagePackError(offset: position, reason: "no key")
+    }
+  }
+
+  private func key(_ value: Value, at start: Int) throws(MessagePackError) -> Key {
+    guard let key = Key(value) else {
+      throw MessagePackError(offset: start, reason: "a value that is no key")
+    }
+    return key
+  }
+
+  /// Goes behind a key.
+  mutating func skipKey() throws(MessagePackError) {
+    if isText {
+      _ = try text()
+      return
+    }
+    if !isArray { return try skip() }
+    let count = try arrayCount()
+    _ = try text()
+    switch count {
+    case 2: _ = try text()
+    case 3 where takeNil(): try skip()
+    default: throw MessagePackError(offset: position, reason: "no key")
+    }
+  }
+
+  /// Goes behind a value; one that is no extension is read, and thrown away.
+  private mutating func skip() throws(MessagePackError) {
+    switch peek {
+    case 0xC7...0xC9, 0xD4...0xD8: position = try extensionHeader().end
+    default: _ = try value()
+    }
   }
 
   private mutating func state() throws(MessagePackError) -> State {
