@@ -40,6 +40,8 @@ def comparable(value: Any) -> Any:
         return ("Serialize", comparable(value.data))
     if kind.__name__ == "WorkerState":
         return ("WorkerState", value.address)
+    if kind.__name__ == "PythonObject" and value.type.endswith("WorkerState"):
+        return ("WorkerState", value.state)
     if kind.__module__ == "numpy":
         return ("numpy", str(value.dtype), value.tobytes())
     return (kind.__name__, repr(value))
