@@ -9,24 +9,36 @@ final class OpenRecorder: Sendable {
   private static let limit = 4096
 
   let recorder: Recorder
-  private let channels = Mutex<[EncodedChannel]>([])
+  private let channels = Mutex(Channels())
+
+  private struct Channels {
+    var all: [EncodedChannel] = []
+    /// By the bytes of the server's id, of which a run can have one source only.
+    var numbers: [[UInt8]: Int32] = [:]
+  }
 
   init(_ recorder: Recorder) {
     self.recorder = recorder
   }
 
+  /// The number of a source; one whose server is known already keeps its number.
   func add(_ source: Source) -> Int32? {
-    channels.withLock { channels in
-      guard channels.count < Self.limit, let channel = recorder.encodedChannel(for: source) else {
-        return nil
-      }
-      channels.append(channel)
-      return Int32(channels.count - 1)
+    let id = Array(source.id.utf8)
+    return channels.withLock { channels in
+      if let number = channels.numbers[id] { return number }
+      guard channels.all.count < Self.limit, let channel = recorder.encodedChannel(for: source)
+      else { return nil }
+      channels.all.append(channel)
+      let number = Int32(channels.all.count - 1)
+      channels.numbers[id] = number
+      return number
     }
   }
 
   subscript(source: Int32) -> EncodedChannel? {
-    channels.withLock { $0.indices.contains(Int(source)) ? $0[Int(source)] : nil }
+    channels.withLock { channels in
+      channels.all.indices.contains(Int(source)) ? channels.all[Int(source)] : nil
+    }
   }
 }
 

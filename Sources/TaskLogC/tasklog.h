@@ -35,7 +35,8 @@ int64_t tasklog_open(const char *log, const char *options);
 /* Copies the id of the run, with a NUL at its end; answers with its length. */
 ptrdiff_t tasklog_run(int64_t recorder, char *buffer, size_t capacity);
 
-/* Adds a source. kind is "scheduler" or "worker", id the engine's server id, name JSON or NULL. */
+/* Adds a source. kind is "scheduler" or "worker", id the engine's server id, name JSON or NULL. One
+ * that has been added before keeps its number. */
 int32_t tasklog_source(
     int64_t recorder, const char *kind, const char *id, const char *address, const char *name);
 

@@ -30,6 +30,10 @@ def test_a_replay_sees_what_was_seen_live(recording: Recording, tasklog) -> None
     live = beside.read(recording.folder / f"scheduler-{server}")
     if "attached" in recording.folder.name:
         looked = looked[len(looked) - len(live) :]
+        # The log of transitions from before is not recorded.
+        for told in (*looked, *live):
+            for name in ("last transition", "transition_log"):
+                told[-1].pop(name, None)
     different: dict[str, list] = {}
     compared = 0
     for number, ((hook, key, replayed), (expected_hook, _, _, seen)) in enumerate(zip(looked, live)):

@@ -109,16 +109,14 @@ class Encoder:
         """A key as it goes into the field of an event: text as it is, anything else packed."""
         if type(key) is str:
             return key
+        # 1 and 1.0 are equal, and packed differently: only what cannot be mistaken is remembered.
+        if type(key) is not tuple or not _REMEMBERED.issuperset(map(type, key)):
+            return self.value(key)
         packed = self._keys.get(key)
         if packed is None:
             if len(self._keys) > 500_000:
                 self._keys.clear()
-            packed = self.value(key)
-            if type(packed) is not msgpack.ExtType:
-                return packed
-            # 1 and 1.0 are equal, and packed differently.
-            if type(key) is tuple:
-                self._keys[key] = packed
+            packed = self._keys[key] = self.value(key)
         return packed
 
     def forget(self, key: Any) -> None:
@@ -252,6 +250,7 @@ class _Pairs:
         return encoder._tagged("$map", [[key, value] for key, value in pairs])
 
 
+_REMEMBERED = {str, int}
 _CONTAINERS: dict[type, int] = {list: 0, dict: 0, tuple: TUPLE, set: SET, frozenset: FROZENSET}
 
 

@@ -51,7 +51,8 @@ class WorkerRecorder(WorkerPlugin):
         except Exception as error:
             self._tell("this worker is not recorded", error)
             return
-        self._wake()
+        # At once: what a dead worker has left here need not wait.
+        self._begin_shipping()
 
     def _begin(self, worker: Any) -> None:
         self._worker = worker
