@@ -81,7 +81,7 @@ class Process:
         with open(self.output, "wb") as output:
             self.process = subprocess.Popen(
                 arguments,
-                env={**os.environ, **environment},
+                env={**os.environ, "PYTHONPATH": str(HERE), **environment},
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 cwd=folder,

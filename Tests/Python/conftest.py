@@ -19,7 +19,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 @pytest.fixture(scope="session")
 def tasklog() -> Callable[..., str]:
     """Runs the command line on a log, and gives what it prints."""
-    named = os.environ.get("TASKLOG_PROGRAM")
+    named = os.environ.get("TASKLOG_TEST_PROGRAM")
     candidates = [REPOSITORY / ".build" / kind / "tasklog" for kind in ("release", "debug")]
     program = Path(named) if named else next(path for path in candidates if path.exists())
 
@@ -66,7 +66,7 @@ def in_processes(new_recording: Callable) -> Recording:
 
 
 def _local(**options: Any) -> LocalCluster:
-    return LocalCluster(n_workers=2, threads_per_worker=2, dashboard_address=None, **options)
+    return LocalCluster(n_workers=2, threads_per_worker=2, dashboard_address=":0", **options)
 
 
 @pytest.fixture(scope="session")
@@ -114,7 +114,7 @@ def adaptive(new_recording: Callable) -> Recording:
     """A cluster that grows with its tasks and shrinks after them."""
     recording = new_recording("adaptive")
     with recording.applied(), LocalCluster(
-        n_workers=0, threads_per_worker=1, processes=False, dashboard_address=None
+        n_workers=0, threads_per_worker=1, processes=False, dashboard_address=":0"
     ) as cluster:
         cluster.adapt(minimum=0, maximum=3, interval="50ms", wait_count=2)
         with Client(cluster) as client:
