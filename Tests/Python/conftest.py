@@ -81,7 +81,7 @@ def commands(new_recording: Callable) -> Recording:
             cluster.add_worker("--name", "late")
             client.wait_for_workers(2, timeout=60)
             workloads.everything(client, str(recording.folder))
-            workers = client.scheduler_info(n_workers=-1)["workers"]
+            workers = workloads.workers_of(client)
             early = next(a for a, worker in workers.items() if worker["name"] == "early")
             client.retire_workers([early])
             workloads.maps(client)

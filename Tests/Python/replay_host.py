@@ -179,7 +179,8 @@ class Host:
         host = s.host_info.setdefault(_host(address), {})
         host.setdefault("addresses", set()).add(address)
         host["nthreads"] = host.get("nthreads", 0) + ws.nthreads
-        s.total_memory += ws.memory_limit
+        if hasattr(s, "total_memory"):
+            s.total_memory += ws.memory_limit
         s.total_nthreads += ws.nthreads
         s.stream_comms[address] = NoComm()
         s.add_resources(worker=address, resources=facts["resources"])
@@ -196,7 +197,8 @@ class Host:
         host["nthreads"] -= ws.nthreads
         if not host["addresses"]:
             del s.host_info[_host(address)]
-        s.total_memory -= ws.memory_limit
+        if hasattr(s, "total_memory"):
+            s.total_memory -= ws.memory_limit
         s.total_nthreads -= ws.nthreads
         s.stream_comms.pop(address, None)
         s.aliases.pop(ws.name, None)

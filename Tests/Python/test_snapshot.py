@@ -34,6 +34,8 @@ def test_a_replay_sees_what_was_seen_live(recording: Recording, tasklog) -> None
         for told in (*looked, *live):
             for name in ("last transition", "transition_log"):
                 told[-1].pop(name, None)
+    # Older versions enter a graph's tasks, let others run, and only then call the hook.
+    is_late = not any("stimulus_id" in str(row[2]) for row in live if row[0] == "updateGraph")
     different: dict[str, list] = {}
     compared = 0
     for number, ((hook, key, replayed), (expected_hook, _, _, seen)) in enumerate(zip(looked, live)):
@@ -41,6 +43,8 @@ def test_a_replay_sees_what_was_seen_live(recording: Recording, tasklog) -> None
         assert seen.keys() == replayed.keys(), (number, hook, seen.keys() ^ replayed.keys())
         compared += len(seen)
         for name, value in seen.items():
+            if hook == "logEvent" and is_late and name in ("tasks", "groups", "prefixes"):
+                continue
             if value != replayed[name]:
                 where = (number, hook, key, value, replayed[name])
                 different.setdefault(name, []).append(where)

@@ -45,7 +45,7 @@ def kill_a_worker(recording: Recording, cluster: CommandCluster, client: Client)
     assert unshipped(recording, server) > 50
     worker.kill()
     wait_for(
-        lambda: not client.scheduler_info(n_workers=-1)["workers"], "notice of the worker's death"
+        lambda: not workloads.workers_of(client), "notice of the worker's death"
     )
     assert not any(e.hook == "transition" for e in Log(recording.log).events(server))
     return server

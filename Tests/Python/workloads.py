@@ -11,6 +11,15 @@ from typing import Any
 from distributed import Client, wait
 
 
+def workers_of(client: Client) -> dict:
+    """The workers that the scheduler knows, by address."""
+
+    def identity(dask_scheduler: Any) -> dict:
+        return {a: {"id": w.server_id, "name": w.name} for a, w in dask_scheduler.workers.items()}
+
+    return client.run_on_scheduler(identity)
+
+
 def increment(x: int) -> int:
     return x + 1
 
@@ -113,12 +122,12 @@ def released(client: Client) -> None:
     futures = client.map(slow, [0.01] * 20, range(20), pure=False)
     del futures[::2]
     wait(futures)
-    client.cancel(client.submit(slow, 30, pure=False))
+    client.cancel(client.submit(slow, 2, pure=False))
 
 
 def stealing(client: Client) -> None:
     """All tasks begin where their data is; others help out."""
-    address = next(iter(client.scheduler_info(n_workers=-1)["workers"]))
+    address = next(iter(workers_of(client)))
     data = client.scatter(1, workers=[address])
     wait([data])
     futures = [

@@ -30,6 +30,30 @@ def _needs(function: Callable, *names: str) -> None:
         parameters[name]
 
 
+def _put(recorder: Any, scheduler: Any, name: str, function: Callable) -> None:
+    """Puts a function in the place of a method, until the recorder is detached."""
+    setattr(scheduler, name, function)
+    recorder._undo.append(lambda: restore(scheduler, name, function))
+
+
+def restore(scheduler: Any, name: str, function: Callable) -> None:
+    """Gives the method its place back, unless somebody else has taken it since."""
+    if vars(scheduler).get(name) is function:
+        delattr(scheduler, name)
+
+
+def _handle(recorder: Any, handlers: dict, name: str, function: Callable) -> None:
+    """Puts a function in the place of a handler, until the recorder is detached."""
+    before = handlers[name]
+
+    def undo() -> None:
+        if handlers.get(name) is function:
+            handlers[name] = before
+
+    handlers[name] = function
+    recorder._undo.append(undo)
+
+
 def _guard(recorder: Any, what: str, body: Callable, *args: Any) -> None:
     if recorder._native is None:
         return
@@ -65,7 +89,8 @@ def _replicas(recorder: Any, scheduler: Any) -> None:
         _guard(recorder, "removeReplica", tell_removed, ts, ws)
         return remove(ts, ws)
 
-    scheduler.add_replica, scheduler.remove_replica = add_replica, remove_replica
+    _put(recorder, scheduler, "add_replica", add_replica)
+    _put(recorder, scheduler, "remove_replica", remove_replica)
 
 
 def _desires(recorder: Any, scheduler: Any) -> None:
@@ -92,12 +117,11 @@ def _desires(recorder: Any, scheduler: Any) -> None:
         )
         return releases(keys=keys, client=client, stimulus_id=stimulus_id)
 
-    scheduler.client_desires_keys = client_desires_keys
-    scheduler.client_releases_keys = client_releases_keys
+    _put(recorder, scheduler, "client_desires_keys", client_desires_keys)
+    _put(recorder, scheduler, "client_releases_keys", client_releases_keys)
     handlers = scheduler.stream_handlers
-    handlers["client-desires-keys"], handlers["client-releases-keys"]
-    handlers["client-desires-keys"] = client_desires_keys
-    handlers["client-releases-keys"] = client_releases_keys
+    _handle(recorder, handlers, "client-desires-keys", client_desires_keys)
+    _handle(recorder, handlers, "client-releases-keys", client_releases_keys)
 
 
 def _long_running(recorder: Any, scheduler: Any) -> None:
@@ -134,9 +158,8 @@ def _long_running(recorder: Any, scheduler: Any) -> None:
             **rest,
         )
 
-    scheduler.stream_handlers["long-running"]
-    scheduler.stream_handlers["long-running"] = handle_long_running
-    scheduler.handle_long_running = handle_long_running
+    _handle(recorder, scheduler.stream_handlers, "long-running", handle_long_running)
+    _put(recorder, scheduler, "handle_long_running", handle_long_running)
 
 
 def _restrictions(recorder: Any, scheduler: Any) -> None:
@@ -165,9 +188,9 @@ def _restrictions(recorder: Any, scheduler: Any) -> None:
         _guard(recorder, "set-restrictions", tell, worker)
         return answer
 
-    scheduler.set_restrictions = set_restrictions
+    _put(recorder, scheduler, "set_restrictions", set_restrictions)
     if "set_restrictions" in scheduler.handlers:
-        scheduler.handlers["set_restrictions"] = set_restrictions
+        _handle(recorder, scheduler.handlers, "set_restrictions", set_restrictions)
 
 
 def _heartbeats(recorder: Any, scheduler: Any) -> None:
@@ -202,7 +225,7 @@ def _heartbeats(recorder: Any, scheduler: Any) -> None:
         _guard(recorder, "heartbeat-worker", tell, kwargs["address"], kwargs.get("executing"))
         return answer
 
-    scheduler.handlers["heartbeat_worker"] = heartbeat_worker
+    _handle(recorder, scheduler.handlers, "heartbeat_worker", heartbeat_worker)
 
 
 _PARTS: dict[str, Callable[[Any, Any], None]] = {

@@ -10,10 +10,11 @@ import platform
 import socket
 import time
 import weakref
-from typing import Any
+from typing import Any, Callable
 
 import cloudpickle
 from distributed.diagnostics.plugin import SchedulerPlugin
+from distributed.scheduler import TaskState
 
 from tasklog import deep, encoding, facts, spool, worker
 from tasklog.encoding import HOOKS, STATES, TRANSITION, Encoder
@@ -102,12 +103,14 @@ class Recorder(SchedulerPlugin):
         self._sources: dict[str, int] = {}
         self._errors = 0
         self._refused = False
+        self._undo: list[Callable[[], None]] = []
         self._known: set = set(scheduler.tasks)
         self._spans: dict[str, Any] = {}
         self._addresses = set(scheduler.workers)
         self._worker_count = len(self._addresses)
         self._counter = scheduler.transition_counter
         self._fast = not options.redact
+        self._has_queueable = hasattr(TaskState, "_queueable")
         self._native = native
         found = self._encoder.value(facts.cluster(scheduler))
         about = {
@@ -130,6 +133,25 @@ class Recorder(SchedulerPlugin):
         self._wrap_close(scheduler)
         _open_recorders.add(self)
 
+    async def detach(self) -> None:
+        """Ends the recording of a scheduler that goes on."""
+        if self._native is None:
+            return
+        scheduler = self._scheduler
+        if self._options.workers and worker.WorkerRecorder.name in scheduler.worker_plugins:
+            try:
+                await scheduler.unregister_worker_plugin(None, name=worker.WorkerRecorder.name)
+            except Exception as error:
+                logger.warning("tasklog: workers may still be recorded: %r", error)
+        self._emit("detach")
+        for undo in self._undo:
+            undo()
+        scheduler.handlers.pop("tasklog_records", None)
+        scheduler.plugins = {
+            name: plugin for name, plugin in scheduler.plugins.items() if plugin is not self
+        }
+        await asyncio.get_running_loop().run_in_executor(None, self.finish)
+
     def _wrap_close(self, scheduler: Any) -> None:
         """The hook `close` is not the last: what comes after it is recorded, too."""
         close = scheduler.close
@@ -143,6 +165,7 @@ class Recorder(SchedulerPlugin):
                     await loop.run_in_executor(None, self.finish)
 
         scheduler.close = close_and_finish
+        self._undo.append(lambda: deep.restore(scheduler, "close", close_and_finish))
 
     def finish(self) -> None:
         """Writes out what is left and ends the run in the log."""
@@ -297,7 +320,7 @@ class Recorder(SchedulerPlugin):
                 or ts.suspicious
                 or ts.annotations
                 or finish == "forgotten"
-                or not ts._queueable
+                or (self._has_queueable and not ts._queueable)
             ):
                 told = self._rare_facts(ts, finish, counter, told)
             self._counter = counter
@@ -330,7 +353,7 @@ class Recorder(SchedulerPlugin):
             told["suspicious"] = ts.suspicious
         if ts.annotations and "retries" in ts.annotations:
             told["retries"] = ts.retries
-        if not ts._queueable:
+        if self._has_queueable and not ts._queueable:
             told["queueable"] = False
         if finish == "forgotten":
             # The order that a plugin sees them in.
@@ -378,7 +401,7 @@ class Recorder(SchedulerPlugin):
         tasks: Any,
         annotations: Any,
         priority: Any,
-        stimulus_id: str,
+        stimulus_id: str | None = None,
         **kwargs: Any,
     ) -> None:
         if self._native is None:
