@@ -69,6 +69,10 @@ let package = Package(
     .executableTarget(
       name: "recording-victim",
       dependencies: ["CSupport", "EventLog", "Recording", "TaskLogPlugin"], path: "Tests/Victim"),
+    .target(name: "ProbeSupport", path: "Tests/ProbeSupport"),
+    .executableTarget(
+      name: "recording-probe", dependencies: ["ProbeSupport", "Recording", "TaskLogPlugin"],
+      path: "Tests/Probe", linkerSettings: exportsSymbols),
     .testTarget(
       name: "RecordingTests",
       dependencies: ["CSupport", "TaskLogKit", "TestSupport", "recording-victim"],

@@ -24,7 +24,8 @@ class SwiftBuildHook(BuildHookInterface):
         built = os.environ.get("TASKLOG_LIB") or self._build(checkout)
         packed = checkout / ".build-wheel" / LIBRARY
         packed.parent.mkdir(exist_ok=True)
-        shutil.copy(built, packed)
+        if not packed.exists() or not packed.samefile(built):
+            shutil.copy(built, packed)
         strip = shutil.which("strip") or shutil.which("llvm-strip")
         if strip:
             subprocess.run([strip, "--strip-unneeded", packed], check=True)

@@ -63,7 +63,7 @@ final class Recorders: Sendable {
   /// Holds the address of the table, which is never freed.
   nonisolated(unsafe) private static let word: UnsafeMutablePointer<UInt64> = {
     let word = UnsafeMutablePointer<UInt64>.allocate(capacity: 1)
-    word.initialize(to: address(of: Recorders(generation: ForkGuard.generation)))
+    word.initialize(to: address(of: Recorders(generation: tl_generation())))
     return word
   }()
 
@@ -77,9 +77,9 @@ final class Recorders: Sendable {
     // The word always holds the address of a retained table.
     if let pointer = UnsafeRawPointer(bitPattern: UInt(seen)) {
       let recorders = Unmanaged<Recorders>.fromOpaque(pointer).takeUnretainedValue()
-      if recorders.generation == ForkGuard.generation { return recorders }
+      if recorders.generation == tl_generation() { return recorders }
     }
-    let fresh = Recorders(generation: ForkGuard.generation)
+    let fresh = Recorders(generation: tl_generation())
     tl_store_release(word, address(of: fresh))
     return fresh
   }

@@ -30,6 +30,7 @@ def tasklog() -> Callable[..., str]:
         assert done.returncode == code, done.stdout + done.stderr
         return done.stdout + done.stderr
 
+    run.program = program  # type: ignore[attr-defined]
     return run
 
 

@@ -1,4 +1,5 @@
 import CSQLite
+import Glibc
 import TaskLogPlugin
 
 /// What is known of a run when it begins.
@@ -33,6 +34,7 @@ public struct RunHeader: Sendable {
 public final class LogWriter {
   public let path: String
   let connection: Connection
+  let identity: (device: dev_t, inode: ino_t)
   private let inserter: EventInserter
   /// Where an event is encoded that does not come from a spool.
   private var scratch = MessagePackWriter()
@@ -59,6 +61,9 @@ public final class LogWriter {
   public init(path: String) throws {
     self.path = path
     connection = try LogFile.openForWriting(path)
+    var status = stat()
+    stat(path, &status)
+    identity = (status.st_dev, status.st_ino)
     do {
       inserter = try EventInserter(connection)
       insertGap = try connection.prepare(

@@ -10,6 +10,8 @@ struct SpoolDrain {
   private let run: Int64
   /// By their number within the spool.
   private var sources: [LogWriter.SourceProgress?] = []
+  /// Who they are, for a log that must be begun anew.
+  private var registered: [Int: Source] = [:]
   /// Records that were too long for one, being put together: their source, and where they begin.
   private var parts: [Int: (start: SpoolPosition, bytes: [UInt8])] = [:]
   /// Records whose content made no sense.
@@ -18,6 +20,30 @@ struct SpoolDrain {
   init(run: Int64, sources: [Int: LogWriter.SourceProgress] = [:]) {
     self.run = run
     for (number, source) in sources { set(source, number) }
+  }
+
+  /// Goes on in a log that knows the run already, with what another drain has begun.
+  init(run: Int64, sources: [Int: LogWriter.SourceProgress], of other: SpoolDrain) {
+    self.init(run: run, sources: sources)
+    registered = other.registered
+    parts = other.parts
+    unreadableCount = other.unreadableCount
+  }
+
+  /// Begins anew in a log that knows nothing of the run: all sources, and for each a gap for what
+  /// was in the log that is gone.
+  func again(run: Int64, into writer: LogWriter) throws -> SpoolDrain {
+    var fresh = SpoolDrain(run: run, sources: [:], of: self)
+    for (number, old) in sources.enumerated() {
+      guard let old else { continue }
+      if let source = registered[number] {
+        let id = try writer.add(source, run: run, number: number)
+        fresh.set(.init(id: id, lastSourceSeq: 0), number)
+      }
+      try fresh.fill(
+        number, through: old.lastSourceSeq, "log deleted or moved", Clock.now(), writer)
+    }
+    return fresh
   }
 
   /// No recorder has more sources than this; a higher number is damage.
@@ -58,6 +84,7 @@ struct SpoolDrain {
     }
     switch record {
     case .source(let number, let source):
+      registered[number] = source
       guard self[number] == nil else { return }
       let id = try writer.add(source, run: run, number: number)
       set(.init(id: id, lastSourceSeq: 0), number)
