@@ -12,6 +12,7 @@ let package = Package(
     .library(
       name: "TaskLogKit", type: .static, targets: ["TaskLogKit", "TaskLogPlugin"]),
     .library(name: "TaskLogPluginDyn", type: .dynamic, targets: ["TaskLogPlugin"]),
+    .library(name: "TaskLogC", type: .dynamic, targets: ["TaskLogC"]),
     .executable(name: "tasklog", targets: ["tasklog"]),
   ],
   dependencies: [
@@ -28,6 +29,9 @@ let package = Package(
     .target(name: "Filters", dependencies: ["EventLog", "TaskLogPlugin"]),
     .target(name: "Scheduling", dependencies: ["TaskLogPlugin"]),
     .target(name: "Recording", dependencies: ["CSupport", "EventLog", "TaskLogPlugin"]),
+    .target(
+      name: "TaskLogC", dependencies: ["CSupport", "EventLog", "Recording", "TaskLogPlugin"],
+      exclude: ["tasklog.h"]),
     .target(name: "Querying", dependencies: ["EventLog", "Filters", "TaskLogPlugin"]),
     .target(name: "Replaying", dependencies: ["EventLog", "TaskLogPlugin"]),
     .target(name: "BuiltinPlugins", dependencies: ["TaskLogPlugin"]),
