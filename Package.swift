@@ -12,6 +12,7 @@ let package = Package(
     .library(
       name: "TaskLogKit", type: .static, targets: ["TaskLogKit", "TaskLogPlugin"]),
     .library(name: "TaskLogPluginDyn", type: .dynamic, targets: ["TaskLogPlugin"]),
+    .library(name: "TaskLogC", type: .dynamic, targets: ["TaskLogC"]),
     .executable(name: "tasklog", targets: ["tasklog"]),
   ],
   dependencies: [
@@ -39,6 +40,9 @@ let package = Package(
         .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
       ]),
     .target(name: "Recording", dependencies: ["CSupport", "EventLog", "TaskLogPlugin"]),
+    .target(
+      name: "TaskLogC", dependencies: ["CSupport", "EventLog", "Recording", "TaskLogPlugin"],
+      exclude: ["tasklog.h"]),
     .target(name: "Querying", dependencies: ["EventLog", "Filters", "TaskLogPlugin"]),
     .target(name: "Replaying", dependencies: ["EventLog", "TaskLogPlugin"]),
     .target(name: "BuiltinPlugins", dependencies: ["TaskLogPlugin"]),
@@ -60,7 +64,7 @@ let package = Package(
       name: "tasklog-bench",
       dependencies: [
         "BuiltinPlugins", "CSQLite", "EventLog", "Recording", "Replaying", "Scheduling",
-        "TaskLogPlugin",
+        "TaskLogPlugin", "TestSupport",
       ],
       path: "Tests/Benchmarks", exclude: ["engine_dask.py"]),
     .target(name: "TestSupport", dependencies: ["TaskLogPlugin"], path: "Tests/TestSupport"),
@@ -90,7 +94,9 @@ let package = Package(
       path: "Tests/Probe", linkerSettings: exportsSymbols),
     .testTarget(
       name: "RecordingTests",
-      dependencies: ["CSupport", "TaskLogKit", "TestSupport", "recording-victim"],
+      dependencies: [
+        "CSupport", "EventLog", "Recording", "TaskLogKit", "TestSupport", "recording-victim",
+      ],
       linkerSettings: exportsSymbols),
     .testTarget(
       name: "QueryingTests", dependencies: ["EventLog", "Filters", "Querying", "TaskLogPlugin"],

@@ -28,7 +28,8 @@ public final class Recorder: RecordingPlugin {
     public var segmentSize = 4 << 20
     /// How long the writing thread waits when there is nothing to do, in microseconds.
     public var pauseMicroseconds: UInt32 = 5_000
-    /// A loss of power costs at most what was recorded in so many seconds.
+    /// A loss of power costs at most what was recorded in so many seconds. So often a commit is
+    /// `PRAGMA synchronous = FULL`, the others are `NORMAL`; with 0 each of them is `FULL`.
     public var syncSeconds: Double = 1
     /// How long the end of a recording may take when the log cannot be written.
     public var closeSeconds: Double = 10
@@ -39,6 +40,8 @@ public final class Recorder: RecordingPlugin {
     /// The engine that is recorded.
     public var engine = "tasklog"
     public var engineVersion = taskLogVersion
+    /// `full` when all marks are recorded, `hooks` when only public hooks are.
+    public var mode = "full"
     public var metadata: Value = .dict([])
     /// Where problems are told. By default the standard error.
     public var problem: @Sendable (String) -> Void = { Recorder.complain($0) }
@@ -97,7 +100,7 @@ public final class Recorder: RecordingPlugin {
       }
       let header = RunHeader(
         id: runID, engine: options.engine, engineVersion: options.engineVersion,
-        recorderVersion: taskLogVersion, mode: "full", started: Clock.now(),
+        recorderVersion: taskLogVersion, mode: options.mode, started: Clock.now(),
         metadata: options.metadata)
       let run = try writer.transaction { try writer.add(header) }
       let spool = try Spool(
@@ -132,7 +135,7 @@ public final class Recorder: RecordingPlugin {
       clamping: UInt64(status.f_bavail).multipliedReportingOverflow(
         by: UInt64(status.f_frsize)
       ).partialValue)
-    return max(16 << 20, min(most, free / 4))
+    return min(most, free / 4)
   }
 
   static func complain(_ message: String) {
@@ -141,7 +144,13 @@ public final class Recorder: RecordingPlugin {
   }
 
   public func channel(for source: Source) -> any EventChannel {
-    guard let spool else { return DisabledChannel() }
+    guard let channel = spoolChannel(for: source) else { return DisabledChannel() }
+    return channel
+  }
+
+  /// Nothing when recording is disabled.
+  func spoolChannel(for source: Source) -> SpoolChannel? {
+    guard let spool else { return nil }
     return channels.withLock { channels in
       let channel = SpoolChannel(
         number: channels.all.count, source: source, spool: spool, waits: waits,
@@ -149,6 +158,14 @@ public final class Recorder: RecordingPlugin {
       channels.all.append(channel)
       return channel
     }
+  }
+
+  /// Waits until what has been recorded so far is in the log.
+  ///
+  /// - Returns: whether it is, within the time.
+  public func flush(timeoutSeconds: Double) -> Bool {
+    guard let drainer, generation == tl_generation() else { return false }
+    return drainer.flush(timeoutSeconds: timeoutSeconds)
   }
 
   /// Writes out what is left and ends the run in the log. Blocks until that is done.

@@ -17,7 +17,7 @@ struct TaskLog: AsyncParsableCommand {
     version: taskLogVersion,
     subcommands: [
       QueryCommand.self, ReplayCommand.self, RunsCommand.self, RecoverCommand.self,
-      DemoCommand.self,
+      ImportCommand.self, DemoCommand.self,
     ])
 
   static func main() async {
@@ -85,6 +85,10 @@ protocol ExplainedError: Error, CustomStringConvertible {
 }
 
 extension LogError: ExplainedError {
+  var isUsage: Bool { false }
+}
+
+extension WorkerSpoolError: ExplainedError {
   var isUsage: Bool { false }
 }
 

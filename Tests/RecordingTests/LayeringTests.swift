@@ -15,6 +15,7 @@ import Testing
     "Scheduling": ["Logging", "TaskLogPlugin"],
     "ClusterService": ["CoreMetrics", "Scheduling", "ServiceLifecycle", "TaskLogPlugin"],
     "Recording": ["CSupport", "EventLog", "TaskLogPlugin"],
+    "TaskLogC": ["CSupport", "EventLog", "Recording", "TaskLogPlugin"],
     "Querying": ["EventLog", "Filters", "TaskLogPlugin"],
     "Replaying": ["EventLog", "TaskLogPlugin"],
     "BuiltinPlugins": ["TaskLogPlugin"],

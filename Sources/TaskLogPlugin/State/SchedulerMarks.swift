@@ -7,7 +7,14 @@ extension SchedulerState {
     case "worker-status-change": changeStatus(event, args["status"]?.string)
     case "long-running": makeLongRunning(event)
     case "move-task": moveTask(event)
-    case "update-data": updateData(args)
+    case "update-data":
+      // A recorder of Dask tells it as the tasks that are there afterwards.
+      let present = event.snapshot.decoded.value?["graph"]?.elements
+      if let present {
+        for facts in present { takePresent(facts) }
+      } else {
+        updateData(args)
+      }
     default: break
     }
   }

@@ -69,6 +69,7 @@ public final class SchedulerState {
     case .addReplica: applyReplica(event, add: true)
     case .removeReplica: applyReplica(event, add: false)
     case .restart: forgetAll()
+    case .attach: applyAttach(event)
     default: break
     }
   }

@@ -35,6 +35,8 @@ extension SchedulerState {
   }
 
   func applyReplica(_ event: Event, add: Bool) {
+    // Dask takes what a worker held away from it after it has gone.
+    if !add, let address = event.worker, departed.contains(address) { return }
     guard let key = event.key, let task = tasks[key], let worker = workers[event.worker ?? ""]
     else {
       misfits += 1

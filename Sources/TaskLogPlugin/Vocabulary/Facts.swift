@@ -144,11 +144,14 @@ public struct TaskFacts: Sendable, Hashable {
   public var suspicious: Int?
   /// What a cancelled or resumed task was doing before, where that has changed.
   public var previous: State?
+  /// The state that a worker's task is really in, where the hook was called with another.
+  public var state: State?
 
   public init(
     nbytes: Int64? = nil, typeName: String? = nil, exceptionText: String? = nil,
     tracebackText: String? = nil, startStops: [StartStop] = [], comingFrom: String? = nil,
-    cause: Key? = nil, retries: Int? = nil, suspicious: Int? = nil, previous: State? = nil
+    cause: Key? = nil, retries: Int? = nil, suspicious: Int? = nil, previous: State? = nil,
+    state: State? = nil
   ) {
     self.nbytes = nbytes
     self.typeName = typeName
@@ -160,5 +163,6 @@ public struct TaskFacts: Sendable, Hashable {
     self.retries = retries
     self.suspicious = suspicious
     self.previous = previous
+    self.state = state
   }
 }

@@ -111,7 +111,8 @@ extension TaskFacts: Fielded {
       comingFrom: value["comingFrom"]?.string, cause: value["cause"].flatMap(Key.init),
       retries: value["retries"]?.int.flatMap(Int.init(exactly:)),
       suspicious: value["suspicious"]?.int.flatMap(Int.init(exactly:)),
-      previous: value["previous"]?.string.map { State($0) })
+      previous: value["previous"]?.string.map { State($0) },
+      state: value["state"]?.string.map { State($0) })
   }
 
   package func write<Sink: FieldSink & ~Copyable>(to sink: inout Sink) {
@@ -125,5 +126,6 @@ extension TaskFacts: Fielded {
     if let retries { sink.field("retries", retries) }
     if let suspicious { sink.field("suspicious", suspicious) }
     if let previous { sink.field("previous", .string(previous.name)) }
+    if let state { sink.field("state", state.name) }
   }
 }
