@@ -320,8 +320,11 @@ class Host:
         s = self.scheduler
         if s.is_idle or not s.computations:
             s.computations.append(Computation())
-        graph = event.snapshot["graph"]
-        for facts in graph:
+        graph, kwargs = event.snapshot["graph"], event.kwargs
+        for key, facts in zip(kwargs["tasks"], graph, strict=True):
+            # What stands in the args is not repeated.
+            facts["key"] = key
+            facts.setdefault("priority", kwargs["priority"].get(key))
             self._new_task(facts)
         for facts in graph:
             self._link(facts)
@@ -461,6 +464,8 @@ class Host:
             ts.retries = facts["retries"]
         dependencies, dependents = set(ts.dependencies), set(ts.dependents)
         recommendations = dict(facts.get("recommendations") or {})
+        if "recommends" in facts:
+            recommendations = {key: facts["recommends"]}
         if start != finish:
             executed = self._execute(ts, event)
             if self.last is not None and self.last[:2] == (key, s.transition_counter):

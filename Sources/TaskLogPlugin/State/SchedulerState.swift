@@ -132,7 +132,7 @@ public final class SchedulerState {
   // MARK: - Graphs and clients
 
   private func applyUpdateGraph(_ event: Event) {
-    guard case .graph(let graph) = event.snapshot.decoded else {
+    guard let graph = graph(of: event) else {
       misfits += 1
       return
     }
