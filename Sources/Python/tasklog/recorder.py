@@ -111,6 +111,7 @@ class Recorder(SchedulerPlugin):
         self._worker_count = len(self._addresses)
         self._counter = scheduler.transition_counter
         self._longest = options.max_value_bytes
+        self._redacts = bool(options.redact)
         self._has_queueable = hasattr(TaskState, "_queueable")
         self._native = native
         found = facts.cluster(scheduler)
@@ -257,7 +258,7 @@ class Recorder(SchedulerPlugin):
             self._fail(hook, error)
 
     def _redacted(self, args: dict[str, Any]) -> dict[str, Any]:
-        return self._encoder.named(args) if self._encoder.redact else args
+        return self._encoder.named(args) if self._redacts else args
 
     def _write(self, fields: list) -> None:
         """Puts an event into the spool; it is there when this returns."""
@@ -345,10 +346,13 @@ class Recorder(SchedulerPlugin):
             fields = [
                 at, TRANSITION, key, STATES.get(start, start), STATES.get(finish, finish),
                 stimulus_id, worker, run,
-                [list(args), self._redacted(kwargs)] if kwargs or args else None,
+                [args and list(args) or [], self._redacted(kwargs)] if kwargs or args else None,
                 [{"task": told}] if told else None,
             ]  # fmt: skip
-            self._write(fields)
+            # The rest is for what the fast way cannot do.
+            put = self._put_event
+            if put is None or put(self._handle, self._source, fields, self._longest) <= 0:
+                self._write(fields)
         except Exception as error:
             self._fail("transition", error)
 
