@@ -52,7 +52,7 @@ let package = Package(
       name: "tasklog-bench",
       dependencies: [
         "BuiltinPlugins", "CSQLite", "EventLog", "Recording", "Replaying", "Scheduling",
-        "TaskLogPlugin",
+        "TaskLogPlugin", "TestSupport",
       ],
       path: "Tests/Benchmarks", exclude: ["engine_dask.py"]),
     .target(name: "TestSupport", dependencies: ["TaskLogPlugin"], path: "Tests/TestSupport"),
@@ -75,7 +75,9 @@ let package = Package(
       path: "Tests/Probe", linkerSettings: exportsSymbols),
     .testTarget(
       name: "RecordingTests",
-      dependencies: ["CSupport", "TaskLogKit", "TestSupport", "recording-victim"],
+      dependencies: [
+        "CSupport", "EventLog", "Recording", "TaskLogKit", "TestSupport", "recording-victim",
+      ],
       linkerSettings: exportsSymbols),
     .testTarget(
       name: "QueryingTests", dependencies: ["EventLog", "Filters", "Querying", "TaskLogPlugin"],

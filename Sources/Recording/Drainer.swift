@@ -301,7 +301,7 @@ final class Drainer: @unchecked Sendable {
     do {
       try writer.syncedTransaction {
         for (number, last) in spool.lastSourceSeqs {
-          try drain.fill(number, through: last, "spool limit reached", Clock.now(), writer)
+          try drain.fill(number, through: last, spool.reasonForLoss, Clock.now(), writer)
         }
         try writer.setSpoolPosition(run: run, nil)
         try writer.end(run: run, .closed, at: Clock.now())

@@ -134,7 +134,7 @@ public final class Recorder: RecordingPlugin {
       clamping: UInt64(status.f_bavail).multipliedReportingOverflow(
         by: UInt64(status.f_frsize)
       ).partialValue)
-    return max(16 << 20, min(most, free / 4))
+    return min(most, free / 4)
   }
 
   static func complain(_ message: String) {

@@ -155,9 +155,7 @@ final class SpoolChannel: EventChannel, @unchecked Sendable {
 
   private func lose(_ count: Int64) {
     if missing == nil {
-      missing = Missing(
-        sourceSeq: sourceSeq, count: 0,
-        reason: spool.lastProblem.map { "\($0)" } ?? "spool limit reached")
+      missing = Missing(sourceSeq: sourceSeq, count: 0, reason: spool.reasonForLoss)
     }
     missing?.count += count
     lostCount += count

@@ -63,6 +63,13 @@ public enum LogPlace {
     for name in [Self.folder(of: folder), folder] where mkdir(name, 0o700) != 0 && errno != EEXIST {
       throw LogError.cannotWrite(path: log, reason: "\(name): \(String(cString: strerror(errno)))")
     }
+    // In a folder that all may write to, somebody else may have been there first.
+    var status = stat()
+    guard lstat(folder, &status) == 0, status.st_mode & S_IFMT == S_IFDIR,
+      status.st_uid == getuid(), status.st_mode & 0o022 == 0
+    else {
+      throw LogError.cannotWrite(path: log, reason: "\(folder) is not this user's own")
+    }
     return path
   }
 
