@@ -49,7 +49,9 @@ import Testing
 @Suite struct SourceRecordTests {
   private static func record(_ content: [UInt8], crc: UInt32? = nil) -> [UInt8] {
     let crc = crc ?? content.withUnsafeBytes { CRC32.checksum($0) }
-    func bytes(_ number: UInt32) -> [UInt8] { (0..<4).map { UInt8(truncatingIfNeeded: number >> ($0 * 8)) } }
+    func bytes(_ number: UInt32) -> [UInt8] {
+      (0..<4).map { UInt8(truncatingIfNeeded: number >> ($0 * 8)) }
+    }
     return bytes(UInt32(content.count)) + bytes(crc) + content
   }
 
