@@ -26,7 +26,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from distributed import Client
+from distributed import Client, wait
 from distributed.diagnostics.plugin import SchedulerPlugin
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -154,12 +154,17 @@ def work(x: int) -> int:
     return x + 1
 
 
-def round_of(client: Client, tasks: int) -> tuple[int, float, float]:
+def round_of(client: Client, tasks: int, is_summed: bool = True) -> tuple[int, float, float]:
+    """Runs tasks, and one that needs all of their results: half of them move to another worker."""
     before = client.run_on_scheduler(consumed)
     futures = client.map(work, range(tasks), pure=False)
-    total = client.submit(sum, futures, pure=False)
-    assert total.result() == tasks * (tasks + 1) // 2
-    del futures, total
+    if is_summed:
+        total = client.submit(sum, futures, pure=False)
+        assert total.result() == tasks * (tasks + 1) // 2
+        del total
+    else:
+        wait(futures)
+    del futures
     while client.run_on_scheduler(lambda dask_scheduler: len(dask_scheduler.tasks)):
         pass
     after = client.run_on_scheduler(consumed)
@@ -243,15 +248,16 @@ def bytes_per_task(client: Client, folder: str, tasks: int) -> None:
         if path:
             await Recorder(path, stimuli=stimuli).attach(dask_scheduler)
 
-    sizes = []
-    for stimuli in (False, True):
-        path = os.path.join(folder, f"bytes-{stimuli}.db")
-        client.run_on_scheduler(record, path=path, stimuli=stimuli)
-        round_of(client, tasks)
-        client.run_on_scheduler(record, path="", stimuli=stimuli)
-        sizes.append(os.path.getsize(path) / tasks)
-    print(f"bytes of the log per task, with workers: {sizes[0]:.0f}")
-    print(f"  and of the stimuli of workers:         {sizes[1] - sizes[0]:.0f}")
+    for is_summed, what in ((False, "of a map"), (True, "of a map and the sum of its results")):
+        sizes = []
+        for stimuli in (False, True):
+            path = os.path.join(folder, f"bytes-{is_summed}-{stimuli}.db")
+            client.run_on_scheduler(record, path=path, stimuli=stimuli)
+            round_of(client, tasks, is_summed)
+            client.run_on_scheduler(record, path="", stimuli=stimuli)
+            sizes.append(os.path.getsize(path) / tasks)
+        print(f"bytes of the log per task {what}, with workers: {sizes[0]:.0f}")
+        print(f"  and of the stimuli of workers: {sizes[1] - sizes[0]:.0f}")
 
 
 def main() -> None:

@@ -219,7 +219,7 @@ class Host:
             computation = s.computations[-1] if s.computations else None
             ts = s.new_task(key, None, facts.get("state", "released"), computation=computation)
         ts.priority = facts.get("priority")
-        ts.annotations = facts.get("annotations")
+        ts.annotations = facts.get("annotations", {})
         ts.retries = facts.get("retries", 0)
         ts.actor = facts.get("actor", False)
         if facts.get("hasRunSpec", True):
@@ -306,13 +306,14 @@ class Host:
         self.scheduler.clients.pop(event.kwargs["client"], None)
 
     def apply_clientDesiresKeys(self, event: Event) -> None:
-        self._want(event.kwargs["client"], event.kwargs["keys"])
+        self._want(event.kwargs["client"], event.kwargs.get("keys", [event.key]))
 
     def apply_clientReleasesKeys(self, event: Event) -> None:
         s = self.scheduler
         cs = s.clients.get(event.kwargs["client"])
         if cs is not None:
-            s._client_releases_keys(keys=event.kwargs["keys"], cs=cs, recommendations={})
+            keys = event.kwargs.get("keys", [event.key])
+            s._client_releases_keys(keys=keys, cs=cs, recommendations={})
 
     # The other hooks
 

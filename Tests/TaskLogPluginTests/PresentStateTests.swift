@@ -90,6 +90,17 @@ import Testing
     #expect(b?.whoWants.map(\.id) == ["c"])
   }
 
+  @Test func `a client's wish for a single key may have it as its key`() {
+    let state = SchedulerState()
+    state.apply(Self.attach([.object(["key": "a-1", "state": "memory"])]))
+    let client = Args(named: [.init("client", "c")])
+    state.apply(Event(.clientDesiresKeys, time: 1, key: "a-1", args: client))
+    #expect(state.tasks["a-1"]?.whoWants.map(\.id) == ["c"])
+    state.apply(Event(.clientReleasesKeys, time: 1, key: "a-1", args: client))
+    #expect(state.tasks["a-1"]?.whoWants.isEmpty == true)
+    #expect(state.misfits == 0)
+  }
+
   @Test func `a graph that does not fit its args is a misfit`() {
     let state = SchedulerState()
     state.apply(

@@ -445,7 +445,7 @@ class Recorder(SchedulerPlugin):
         del described["key"]
         if ts.priority is not None and ts.priority is priority:
             del described["priority"]
-        if "annotations" in described and self._encoder.redact:
+        if described.get("annotations") and self._redacts:
             annotations = self._encoder.argument("annotations", described["annotations"])
             described["annotations"] = annotations
         return described

@@ -103,3 +103,12 @@ extension SchedulerState {
     return graph
   }
 }
+
+extension Event {
+  /// The client and the keys that this is about; a single key may be that of the event.
+  var clientAndKeys: (client: String, keys: [Key])? {
+    guard let (client, keys) = args.clientAndKeys else { return nil }
+    if keys.isEmpty, let key { return (client, [key]) }
+    return (client, keys)
+  }
+}

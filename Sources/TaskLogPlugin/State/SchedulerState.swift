@@ -171,7 +171,7 @@ public final class SchedulerState {
   }
 
   private func applyClientDesiresKeys(_ event: Event) {
-    guard let (id, keys) = event.args.clientAndKeys else {
+    guard let (id, keys) = event.clientAndKeys else {
       misfits += 1
       return
     }
@@ -187,7 +187,7 @@ public final class SchedulerState {
   }
 
   private func applyClientReleasesKeys(_ event: Event) {
-    guard let (id, keys) = event.args.clientAndKeys, let client = clients[id] else {
+    guard let (id, keys) = event.clientAndKeys, let client = clients[id] else {
       misfits += 1
       return
     }
