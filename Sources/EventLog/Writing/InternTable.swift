@@ -24,7 +24,7 @@ struct InternTable<Value: Hashable> {
 
   /// - Parameters:
   ///   - find: `SELECT id … WHERE` the parameters.
-  ///   - insert: `INSERT … RETURNING id` with the same parameters.
+  ///   - insert: `INSERT … RETURNING id` with the same parameters first.
   init(
     _ connection: Connection, limit: Int, find: String, insert: String,
     bind: @escaping (Statement, Value) throws -> Void
@@ -36,9 +36,12 @@ struct InternTable<Value: Hashable> {
     self.bind = bind
   }
 
-  mutating func id(_ value: Value) throws -> Int64 {
+  /// - Parameter fill: binds what is put in with a new value, behind the parameters of `find`.
+  mutating func id(
+    _ value: Value, fill: (Statement, Value) throws -> Void = { _, _ in }
+  ) throws -> Int64 {
     if let id = known[value] { return id }
-    let id = try lookUp(value) ?? putIn(value)
+    let id = try lookUp(value) ?? putIn(value, fill)
     if known.count >= limit { known.removeAll(keepingCapacity: true) }
     known[value] = id
     return id
@@ -54,9 +57,12 @@ struct InternTable<Value: Hashable> {
     return try find.step() ? find.integer(0) : nil
   }
 
-  private func putIn(_ value: Value) throws -> Int64 {
+  private func putIn(
+    _ value: Value, _ fill: (Statement, Value) throws -> Void
+  ) throws -> Int64 {
     defer { insert.reset() }
     try bind(insert, value)
+    try fill(insert, value)
     try insert.step()
     let id = insert.integer(0)
     // RETURNING gives its row before the statement is done.

@@ -66,7 +66,9 @@ public final class LogWriter {
       ) { try $0.bind(1, $1.text) }
       keys = try InternTable(
         connection, limit: 1 << 20, find: "SELECT id FROM key WHERE text = ? AND typed = ?",
-        insert: "INSERT INTO key (text, typed) VALUES (?, ?) RETURNING id"
+        insert: """
+          INSERT INTO key (text, typed, prefix, key_group) VALUES (?, ?, ?, ?) RETURNING id
+          """
       ) {
         try $0.bind(1, $1.text)
         try $0.bind(2, $1.typed)
@@ -225,7 +227,7 @@ public final class LogWriter {
     try statement.bind(3, sourceSeq)
     try statement.bind(4, event.time)
     try statement.bind(5, id(event.hook))
-    try statement.bind(6, event.key.map { try keys.id($0) })
+    try statement.bind(6, event.key.map { try id($0) })
     try statement.bind(7, event.start.map { try id($0) })
     try statement.bind(8, event.finish.map { try id($0) })
     try statement.bind(9, event.stimulusID.map { try texts.id(ExactText(text: $0)) })
@@ -275,6 +277,13 @@ public final class LogWriter {
     json.removeAll()
     try json.write(value)
     try insertEvent.bind(13, text: json.output)
+  }
+
+  private func id(_ key: Key) throws -> Int64 {
+    try keys.id(key) { insert, key in
+      try insert.bind(3, texts.id(ExactText(text: key.prefix)))
+      try insert.bind(4, texts.id(ExactText(text: key.group)))
+    }
   }
 
   private func id(_ hook: Hook) throws -> Int64 {
