@@ -4,7 +4,10 @@ import Testing
 @Suite struct HelpTests {
   /// The texts lie in `Help/`, one file a command. After a change that is meant,
   /// `TASKLOG_WRITE_HELP=1 swift test --filter HelpTests` writes them anew.
-  @Test(arguments: ["tasklog", "query", "replay", "runs", "recover", "demo"])
+  @Test(arguments: [
+    "tasklog", "query", "summary", "story", "errors", "slowest", "critical-path", "open",
+    "workers", "state", "diff", "replay", "runs", "inspect", "merge", "index", "recover", "demo",
+  ])
   func `help reads as it was written down`(command: String) throws {
     let arguments = command == "tasklog" ? ["--help"] : [command, "--help"]
     let result = try Command.run(arguments, environment: ["COLUMNS": "80"])

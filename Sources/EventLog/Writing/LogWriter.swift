@@ -327,6 +327,7 @@ public final class LogWriter {
   /// Leaves one file without a WAL when no one else has the log open; with others on it, the last
   /// one does. https://sqlite.org/wal.html#read_only_databases
   public func close() {
+    buildIndexesOfSmallLog()
     try? connection.checkpoint()
     sqlite3_busy_timeout(connection.handle, 0)
     try? connection.execute("PRAGMA journal_mode = DELETE")

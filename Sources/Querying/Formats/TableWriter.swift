@@ -54,6 +54,10 @@ struct TableWriter: RowWriter {
     }
   }
 
+  mutating func flush() {
+    if !isMeasured, !waiting.isEmpty { measure() }
+  }
+
   mutating func finish() {
     if !isMeasured { measure() }
   }
@@ -168,9 +172,10 @@ struct TableWriter: RowWriter {
     if isHeader { return "\u{1B}[1m\(text)\u{1B}[0m" }
     guard column.kind == .state else { return text }
     switch text {
-    case "erred", "error", "died": return "\u{1B}[31m\(text)\u{1B}[0m"
+    case "erred", "error", "died", "missing", "no-worker": return "\u{1B}[31m\(text)\u{1B}[0m"
     case "memory", "closed": return "\u{1B}[32m\(text)\u{1B}[0m"
-    case "processing", "executing", "long-running", "running": return "\u{1B}[33m\(text)\u{1B}[0m"
+    case "processing", "executing", "long-running", "running", "flight", "waiting", "queued":
+      return "\u{1B}[33m\(text)\u{1B}[0m"
     default: return text
     }
   }
