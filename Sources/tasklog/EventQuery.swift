@@ -50,7 +50,7 @@ struct EventQuery {
     if output.count { return try countAll() }
     if let groups { return try countGroups(groups) }
     var positions = try parts.map { try $0.reader.lastSeq() }
-    try format.write { writer, flush in
+    try format.writeInParts { writer, flush in
       writer.start(shown)
       positions = output.follow ? try follow(&writer, flush) : try show(&writer) ?? positions
       writer.finish()

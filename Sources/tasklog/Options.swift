@@ -101,11 +101,13 @@ struct FormatOptions: ParsableArguments {
 
   /// Runs a body with a writer of the format, and writes out what it has buffered.
   func write(_ body: (inout any RowWriter) throws -> Void) throws {
-    try write { writer, _ in try body(&writer) }
+    try writeInParts { writer, _ in try body(&writer) }
   }
 
   /// - Parameter body: gets what writes out what is buffered so far, too.
-  func write(_ body: (inout any RowWriter, _ flush: () -> Void) throws -> Void) throws {
+  func writeInParts(
+    _ body: (inout any RowWriter, _ flush: () -> Void) throws -> Void
+  ) throws {
     let output = BufferedOutput()
     var writer = chosen.writer(to: output.write, terminal: Console.terminal)
     // Rows that came before an error are shown, too.

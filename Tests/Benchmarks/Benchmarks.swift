@@ -26,6 +26,7 @@ struct Benchmarks {
       try await EngineBenchmark(tasks: tasks, rounds: rounds, largest: largest, python: python)
         .run()
     }
+    if isWanted("query") { try QueryBenchmark(events: count, rounds: rounds).run() }
     guard ["record", "replay", "state"].contains(where: isWanted) else { return }
     let workload = Workload(events: count)
     say("\(workload.events.count) events of \(workload.tasks) tasks, median of \(rounds) rounds")
@@ -36,7 +37,7 @@ struct Benchmarks {
     }
   }
 
-  /// Whether a group of benchmarks (`engine`, `record`, `replay`, `state`) is to be run: all are,
+  /// Whether a group of benchmarks (`engine`, `record`, `replay`, `state`, `query`) is to be run: all are,
   /// unless one is named.
   private static func isWanted(_ name: String) -> Bool {
     guard let place = CommandLine.arguments.firstIndex(of: "--only") else { return true }
