@@ -77,8 +77,10 @@ let package = Package(
       linkerSettings: exportsSymbols),
     .testTarget(
       name: "CommandTests",
-      dependencies: ["Querying", "TestSupport", "recording-victim", "tasklog"],
-      exclude: ["Help"],
+      dependencies: [
+        "EventLog", "Querying", "TaskLogPlugin", "TestSupport", "recording-victim", "tasklog",
+      ],
+      exclude: ["Help", "Logs", "Outputs", "Python"],
       linkerSettings: exportsSymbols),
   ],
   swiftLanguageModes: [.v6]

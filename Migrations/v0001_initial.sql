@@ -553,13 +553,13 @@ WITH RECURSIVE
         WHERE sent.key = done.key AND sent.source = done.source AND sent.seq < done.seq
           AND sent.finish = done.start ORDER BY sent.seq DESC LIMIT 1) AS sent,
       done.time AS done,
-      (SELECT CAST(min(start) * 1e9 AS INTEGER) FROM task_durations
+      (SELECT CAST(round(min(start) * 1e6) AS INTEGER) * 1000 FROM task_durations
         WHERE task_durations.seq = done.seq AND action = 'compute') AS started,
-      (SELECT CAST(max(stop) * 1e9 AS INTEGER) FROM task_durations
+      (SELECT CAST(round(max(stop) * 1e6) AS INTEGER) * 1000 FROM task_durations
         WHERE task_durations.seq = done.seq AND action = 'compute') AS stopped,
-      (SELECT CAST(min(start) * 1e9 AS INTEGER) FROM task_durations
+      (SELECT CAST(round(min(start) * 1e6) AS INTEGER) * 1000 FROM task_durations
         WHERE task_durations.seq = done.seq AND action = 'transfer') AS fetched_from,
-      (SELECT CAST(max(stop) * 1e9 AS INTEGER) FROM task_durations
+      (SELECT CAST(round(max(stop) * 1e6) AS INTEGER) * 1000 FROM task_durations
         WHERE task_durations.seq = done.seq AND action = 'transfer') AS fetched_to
     FROM chain JOIN event AS done ON done.seq = chain.seq
   ),

@@ -1,3 +1,4 @@
+import CSupport
 import EventLog
 import Glibc
 import Synchronization
@@ -12,6 +13,8 @@ final class Drainer: @unchecked Sendable {
   struct Settings: Sendable {
     /// How long the thread waits when there is nothing to do, in microseconds.
     var pauseMicroseconds: UInt32
+    /// Few events wait so long for more to come, in nanoseconds: each commit writes whole pages.
+    var lingerNanoseconds: Int64 = 50_000_000
     /// How often what has been written is made sure of on the disk.
     var syncNanoseconds: Int64
     /// How long a producer may sleep between taking space and filling it.
@@ -21,24 +24,29 @@ final class Drainer: @unchecked Sendable {
     var problem: @Sendable (String) -> Void
   }
 
-  /// So many records go into one transaction, so that other writers get their turn.
-  private static let recordsAtOnce = 20_000
+  /// What tools such as `top -H` show; at most 15 bytes.
+  static let threadName = "tasklog-drain"
+  /// So long may a transaction take before it is committed: other writers want their turn.
+  private static let transactionNanoseconds: Int64 = 100_000_000
+  /// So many bytes in the spool are worth a commit of their own.
+  private static let worthwhileBytes = 256 << 10
   /// The write-ahead log starts anew when it has grown to this many bytes.
   private static let walLimit = 64 << 20
 
   // Only `thread`, `stopping` and `outcome` are shared between threads; everything else belongs to
   // the thread that writes, from its start to its end.
   private let path: String
-  private let run: Int64
+  private let header: RunHeader
   private let spool: Spool
   private let settings: Settings
-  /// How far each source has come, asked when all producers have stopped.
-  private let lastSourceSeqs: @Sendable () -> [Int: Int64]
   private let stopping = Atomic(false)
   private let outcome = Mutex<String?>(nil)
   private var thread = pthread_t()
 
   private var writer: LogWriter?
+  private var run: Int64
+  /// Since when records lie in the spool, nothing when there are none.
+  private var waitingSince: Int64?
   /// Held until the run's end is in the log.
   private var lock: RecorderLock?
   private var reader: SpoolReader
@@ -49,16 +57,16 @@ final class Drainer: @unchecked Sendable {
   private var hasToldProblem = false
 
   init(
-    writer: LogWriter, run: Int64, spool: Spool, lock: RecorderLock, settings: Settings,
-    lastSourceSeqs: @escaping @Sendable () -> [Int: Int64]
+    writer: LogWriter, run: Int64, header: RunHeader, spool: Spool, lock: RecorderLock,
+    settings: Settings
   ) {
     path = writer.path
     self.writer = writer
     self.run = run
+    self.header = header
     self.spool = spool
     self.lock = lock
     self.settings = settings
-    self.lastSourceSeqs = lastSourceSeqs
     reader = SpoolReader(from: .start) { spool.mapping(of: $0) }
     drain = SpoolDrain(run: run)
     lastSync = Self.now()
@@ -99,36 +107,56 @@ final class Drainer: @unchecked Sendable {
   // MARK: - The thread
 
   private func work() {
-    guard let writer else { return }
+    tl_name_thread(Self.threadName)
     while !stopping.load(ordering: .acquiring) {
-      let hasWritten = takeSome(writer)
       spool.prepare()
-      syncWhenDue(writer)
-      if !hasWritten { usleep(settings.pauseMicroseconds) }
+      if !isWorthwhile || !takeSome() { usleep(settings.pauseMicroseconds) }
+      syncWhenDue()
     }
-    end(writer)
-    self.writer = nil
+    end()
+    writer = nil
     lock = nil
   }
 
+  /// Whether there is enough in the spool for a commit, or it has been there long enough.
+  private var isWorthwhile: Bool {
+    let end = spool.end
+    guard reader.position < end else {
+      waitingSince = nil
+      return false
+    }
+    if reader.position.distance(to: end, segmentSize: spool.segmentSize) > Self.worthwhileBytes {
+      return true
+    }
+    let now = Self.now()
+    guard let since = waitingSince else {
+      waitingSince = now
+      return false
+    }
+    return now - since >= settings.lingerNanoseconds
+  }
+
   /// Puts a batch of records into the log; false when there was nothing, or it could not be done.
-  private func takeSome(_ writer: LogWriter) -> Bool {
+  private func takeSome() -> Bool {
+    guard let writer = writer ?? reopened() else { return false }
     let end = spool.end
     var reader = reader
     guard let first = nextRecord(&reader, before: end) else {
       self.reader = reader
       return false
     }
+    let begin = Self.now()
     var drain = drain
     do {
       try writer.transaction {
         var record = first
         for count in 1... {
           try drain.take(record.content, at: record.position, into: writer)
-          if count & 511 == 0 { spool.prepare() }
-          guard count < Self.recordsAtOnce, let next = nextRecord(&reader, before: end) else {
-            break
+          if count & 255 == 0 {
+            spool.prepare()
+            if Self.now() - begin > Self.transactionNanoseconds { break }
           }
+          guard let next = nextRecord(&reader, before: end) else { break }
           record = next
         }
         let position = drain.position(readTo: reader.position)
@@ -137,12 +165,16 @@ final class Drainer: @unchecked Sendable {
     } catch {
       tell(error)
       usleep(50_000)
+      checkLog()
       return false
     }
     self.reader = reader
     self.drain = drain
+    waitingSince = nil
     isSynced = false
     hasToldProblem = false
+    // Others that write ask for the lock every few milliseconds: without a pause they never get it.
+    if Self.now() - begin > Self.transactionNanoseconds / 5 { usleep(2_000) }
     return true
   }
 
@@ -168,9 +200,11 @@ final class Drainer: @unchecked Sendable {
   }
 
   /// Makes sure on the disk of what has been written, and removes what the spool held of it.
-  private func syncWhenDue(_ writer: LogWriter) {
-    guard !isSynced, Self.now() - lastSync > settings.syncNanoseconds else { return }
+  private func syncWhenDue() {
+    guard Self.now() - lastSync > settings.syncNanoseconds else { return }
     lastSync = Self.now()
+    checkLog()
+    guard !isSynced, let writer else { return }
     let position = drain.position(readTo: reader.position)
     do {
       try writer.syncedTransaction {
@@ -181,17 +215,57 @@ final class Drainer: @unchecked Sendable {
     } catch {
       tell(error)
     }
-    var status = stat()
-    if stat(path + "-wal", &status) == 0, status.st_size > Self.walLimit { writer.restartWAL() }
+    writer.limitWAL(to: Self.walLimit)
   }
+
+  // MARK: - A log that is gone
+
+  /// When somebody has deleted or moved the log, what is written would go where nobody looks.
+  private func checkLog() {
+    guard let writer, !writer.isInPlace else { return }
+    settings.problem(
+      "tasklog: \(path) was deleted or moved; a new log is made there, with a gap for what was in it"
+    )
+    writer.abandon()
+    self.writer = nil
+    _ = reopened()
+  }
+
+  /// Begins the log anew; nothing as long as that cannot be done.
+  private func reopened() -> LogWriter? {
+    do {
+      let fresh = try LogWriter(path: path)
+      try fresh.syncedTransaction {
+        if let known = try fresh.run(id: header.id) {
+          // The old one, which has come back.
+          run = known.number
+          drain = SpoolDrain(run: run, sources: try fresh.sources(ofRun: run), of: drain)
+        } else {
+          run = try fresh.add(header)
+          drain = try drain.again(run: run, into: fresh)
+        }
+      }
+      writer = fresh
+      isSynced = false
+      hasToldProblem = false
+      return fresh
+    } catch {
+      tell(error)
+      usleep(50_000)
+      return nil
+    }
+  }
+
+  // MARK: - The end
 
   /// Writes out the rest and notes the end of the run. What cannot be written stays in the spool,
   /// and whoever opens the log next finds it there.
-  private func end(_ writer: LogWriter) {
+  private func end() {
     let deadline = Self.now() + settings.closeNanoseconds
+    checkLog()
     while true {
-      while takeSome(writer) {}
-      if reader.position >= spool.end, close(writer) {
+      while takeSome() {}
+      if reader.position >= spool.end, let writer, close(writer) {
         spool.removeAll()
         writer.close()
         return
@@ -211,7 +285,7 @@ final class Drainer: @unchecked Sendable {
     var drain = drain
     do {
       try writer.syncedTransaction {
-        for (number, last) in lastSourceSeqs().sorted(by: { $0.key < $1.key }) {
+        for (number, last) in spool.lastSourceSeqs {
           try drain.fill(number, through: last, "spool limit reached", Clock.now(), writer)
         }
         try writer.setSpoolPosition(run: run, nil)

@@ -32,6 +32,10 @@ public final class Recorder: RecordingPlugin {
     public var syncSeconds: Double = 1
     /// How long the end of a recording may take when the log cannot be written.
     public var closeSeconds: Double = 10
+    /// Names of args whose values are not to be kept, with `*` and `?`, also at any depth within
+    /// dictionaries; capital letters do not matter. They are replaced before anything reaches the
+    /// disk. The text of an exception is covered only by its own names (`exceptionText`, …).
+    public var redactedArgs: [String] = []
     /// The engine that is recorded.
     public var engine = "tasklog"
     public var engineVersion = taskLogVersion
@@ -51,13 +55,14 @@ public final class Recorder: RecordingPlugin {
   public let log: String
   private let problem: @Sendable (String) -> Void
   private let waits: Bool
+  private let redaction: Redaction?
   /// Nothing when recording is disabled.
   private let spool: Spool?
   private let drainer: Drainer?
   private let channels = Mutex(Channels())
   private let isOpen = OpenFlag()
   private let isFinished = Mutex(false)
-  private let generation = ForkGuard.generation
+  private let generation = tl_generation()
 
   /// Opens a log (makes it where there is none), recovers what dead recorders have left in it,
   /// begins a run and starts the thread that writes.
@@ -68,6 +73,7 @@ public final class Recorder: RecordingPlugin {
     self.log = log
     problem = options.problem
     waits = options.overflow == .wait
+    redaction = Redaction(options.redactedArgs)
     guard !Self.isDisabled else {
       spool = nil
       drainer = nil
@@ -90,20 +96,11 @@ public final class Recorder: RecordingPlugin {
         limit: options.spoolLimit ?? Self.defaultLimit(log))
       self.spool = spool
       let drainer = Drainer(
-        writer: writer, run: run, spool: spool, lock: lock,
+        writer: writer, run: run, header: header, spool: spool, lock: lock,
         settings: .init(
           pauseMicroseconds: options.pauseMicroseconds,
           syncNanoseconds: Int64(options.syncSeconds * 1e9),
-          closeNanoseconds: Int64(options.closeSeconds * 1e9), problem: options.problem)
-      ) {
-        var last: [Int: Int64] = [:]
-        for number in 0..<SpoolLayout.slotsInControl {
-          guard let slot = spool.slot(of: number) else { break }
-          let value = Int64(bitPattern: tl_load_acquire(slot))
-          if value > 0 { last[number] = value }
-        }
-        return last
-      }
+          closeNanoseconds: Int64(options.closeSeconds * 1e9), problem: options.problem))
       try drainer.start()
       self.drainer = drainer
     } catch let error as SQLiteError {
@@ -136,11 +133,10 @@ public final class Recorder: RecordingPlugin {
 
   public func channel(for source: Source) -> any EventChannel {
     guard let spool else { return DisabledChannel() }
-    let isOpen = isOpen
     return channels.withLock { channels in
       let channel = SpoolChannel(
-        number: channels.all.count, source: source, spool: spool, waits: waits
-      ) { isOpen.value }
+        number: channels.all.count, source: source, spool: spool, waits: waits,
+        redaction: redaction, isOpen: isOpen)
       channels.all.append(channel)
       return channel
     }
@@ -158,7 +154,7 @@ public final class Recorder: RecordingPlugin {
       return !finished
     }
     // In the child of a fork there is no thread that writes; the recording is the parent's.
-    guard isFirst, generation == ForkGuard.generation else { return }
+    guard isFirst, generation == tl_generation() else { return }
     isOpen.close()
     guard let message = drainer?.finish() else { return }
     problem("tasklog: \(message)")
@@ -166,7 +162,7 @@ public final class Recorder: RecordingPlugin {
 }
 
 /// Whether events are taken in; read for each of them.
-private final class OpenFlag: Sendable {
+final class OpenFlag: Sendable {
   private let flag = Atomic(true)
 
   var value: Bool { flag.load(ordering: .relaxed) }

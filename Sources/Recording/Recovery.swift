@@ -97,7 +97,7 @@ public enum Recovery {
       }
     }
     try writer.syncedTransaction {
-      for (number, last) in segments.lastSourceSeqs() {
+      for (number, last) in segments.lastSourceSeqs {
         try drain.fill(number, through: last, "lost when the process died", Clock.now(), writer)
       }
       try writer.endAsDied(run: run.number)
@@ -111,71 +111,5 @@ public enum Recovery {
     _ run: LogWriter.OpenRun, _ writer: LogWriter
   ) throws -> (events: Int64, missing: Int64) {
     try writer.counts(ofRun: run.number)
-  }
-}
-
-/// What a dead recorder's folder holds.
-struct SpoolFolder {
-  let mappings: [UInt32: Mapping]
-  private let control: ControlFile?
-
-  init(_ folder: String) {
-    var mappings: [UInt32: Mapping] = [:]
-    for name in Self.names(folder) {
-      guard let number = UInt32(name), let mapping = try? Mapping.existing("\(folder)/\(name)")
-      else { continue }
-      // One that was being made when the process died holds nothing.
-      if mapping.word(at: 0).pointee == SpoolLayout.magic {
-        mappings[number] = mapping
-      } else {
-        mapping.unmap()
-      }
-    }
-    self.mappings = mappings
-    control = ControlFile(existing: folder + "/control")
-  }
-
-  func unmap() {
-    for mapping in mappings.values { mapping.unmap() }
-  }
-
-  var first: SpoolPosition {
-    SpoolPosition(segment: mappings.keys.min() ?? 1, offset: SpoolLayout.headerSize)
-  }
-
-  var end: SpoolPosition {
-    guard let last = mappings.keys.max(), let mapping = mappings[last] else { return first }
-    return SpoolPosition(segment: last, offset: mapping.size)
-  }
-
-  /// How far each source had come, by its number.
-  func lastSourceSeqs() -> [(Int, Int64)] {
-    guard let control else { return [] }
-    return (0..<SpoolLayout.slotsInControl).compactMap { source in
-      guard let slot = control.slot(source) else { return nil }
-      let last = Int64(bitPattern: tl_load_acquire(slot))
-      // A number beyond this is no count of events but damage.
-      return last > 0 && last < 1 << 48 ? (source, last) : nil
-    }
-  }
-
-  private static func names(_ folder: String) -> [String] {
-    guard let stream = opendir(folder) else { return [] }
-    defer { closedir(stream) }
-    var names: [String] = []
-    while let entry = readdir(stream) {
-      names.append(
-        withUnsafePointer(to: &entry.pointee.d_name) { pointer in
-          pointer.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-        })
-    }
-    return names
-  }
-
-  /// Removes the files of a spool; the lock goes with its holder.
-  static func removeFiles(_ folder: String) {
-    for name in names(folder) where UInt32(name) != nil || name == "control" {
-      unlink("\(folder)/\(name)")
-    }
   }
 }

@@ -13,22 +13,31 @@ final class SpoolChannel: EventChannel, @unchecked Sendable {
   private let spool: Spool
   private let slot: UnsafeMutablePointer<UInt64>?
   private let waits: Bool
-  private let isOpen: @Sendable () -> Bool
-  private let generation = ForkGuard.generation
+  private let redaction: Redaction?
+  private let isOpen: OpenFlag
+  private let generation = tl_generation()
 
-  private var scratch = MessagePackWriter()
-  private var sourceSeq: Int64 = 0
-  private var isRegistered = false
+  // One thread at a time: the checks for exclusive access would only cost time.
+  @exclusivity(unchecked) private var scratch = MessagePackWriter()
+  @exclusivity(unchecked) private var sourceSeq: Int64 = 0
+  @exclusivity(unchecked) private var isRegistered = false
   /// Events that found no room, from the first of them on, until that has been put into the spool.
-  private var missing: (sourceSeq: Int64, count: Int64, reason: String)?
+  @exclusivity(unchecked) private var missing: Missing?
+
+  private struct Missing {
+    var sourceSeq: Int64
+    var count: Int64
+    var reason: String
+  }
 
   /// - Parameters:
   ///   - waits: when there is no room, waits for it rather than dropping the event.
+  ///   - redaction: which args are not to be kept.
   ///   - isOpen: whether the recorder still takes events in.
   init(
-    number: Int, source: Source, spool: Spool, waits: Bool,
-    isOpen: @escaping @Sendable () -> Bool
+    number: Int, source: Source, spool: Spool, waits: Bool, redaction: Redaction?, isOpen: OpenFlag
   ) {
+    self.redaction = redaction
     self.number = number
     self.source = source
     self.spool = spool
@@ -40,7 +49,7 @@ final class SpoolChannel: EventChannel, @unchecked Sendable {
 
   func record(_ event: Event) {
     // In the child of a fork the spool is still the parent's.
-    guard generation == ForkGuard.generation, isOpen() else { return ForkGuard.tellOnce() }
+    guard generation == tl_generation(), isOpen.value else { return ForkGuard.tellOnce() }
     sourceSeq += 1
     if !isRegistered || missing != nil { catchUp(event.time) }
     if missing != nil || !put(event) { lose(1) }
@@ -49,7 +58,11 @@ final class SpoolChannel: EventChannel, @unchecked Sendable {
 
   private func put(_ event: borrowing Event) -> Bool {
     scratch.removeAll()
-    scratch.write(event, number: number, sourceSeq: sourceSeq)
+    if let redaction {
+      scratch.write(redaction.redacted(event), number: number, sourceSeq: sourceSeq)
+    } else {
+      scratch.write(event, number: number, sourceSeq: sourceSeq)
+    }
     return putScratch()
   }
 
@@ -74,7 +87,7 @@ final class SpoolChannel: EventChannel, @unchecked Sendable {
 
   private func insist(_ bytes: UnsafeRawBufferPointer) -> Bool {
     while !spool.put(bytes) {
-      guard waits, isOpen() else { return false }
+      guard waits, isOpen.value else { return false }
       usleep(500)
     }
     return true
@@ -98,40 +111,10 @@ final class SpoolChannel: EventChannel, @unchecked Sendable {
 
   private func lose(_ count: Int64) {
     if missing == nil {
-      missing = (sourceSeq, 0, spool.lastProblem.map { "\($0)" } ?? "spool limit reached")
+      missing = Missing(
+        sourceSeq: sourceSeq, count: 0,
+        reason: spool.lastProblem.map { "\($0)" } ?? "spool limit reached")
     }
     missing?.count += count
-  }
-}
-
-/// Tells a process from the child that was forked from it.
-enum ForkGuard {
-  /// Changes in the child of a fork.
-  static var generation: UInt64 {
-    _ = isInstalled
-    return tl_load_acquire(word)
-  }
-
-  nonisolated(unsafe) private static let word: UnsafeMutablePointer<UInt64> = {
-    let word = UnsafeMutablePointer<UInt64>.allocate(capacity: 2)
-    word.initialize(repeating: 0, count: 2)
-    return word
-  }()
-
-  private static let isInstalled: Bool = {
-    pthread_atfork(nil, nil) {
-      tl_store_release(ForkGuard.word, tl_load_acquire(ForkGuard.word) &+ 1)
-    }
-    return true
-  }()
-
-  /// Says once in each process that events come and are not recorded.
-  static func tellOnce() {
-    let told = tl_load_acquire(word) &+ 1
-    guard tl_load_acquire(word + 1) != told else { return }
-    tl_store_release(word + 1, told)
-    Recorder.complain(
-      "tasklog: events come after the end of the recording, or in a forked process; they are not "
-        + "recorded")
   }
 }

@@ -123,26 +123,45 @@ struct ReadyRows {
     sqlite3_reset(statement)
   }
 
-  private func bind(_ statement: OpaquePointer, _ place: Int32, _ text: String) {
-    var text = text
-    _ = text.withUTF8 { bytes in
-      bytes.withMemoryRebound(to: CChar.self) {
-        sqlite3_bind_text(statement, place, $0.baseAddress, Int32($0.count), Self.transient)
-      }
+}
+
+func bind(_ statement: OpaquePointer, _ place: Int32, _ number: Int64) {
+  sqlite3_bind_int64(statement, place, number)
+}
+
+func bind(_ statement: OpaquePointer, _ place: Int32, _ text: String?) {
+  guard var text else {
+    sqlite3_bind_null(statement, place)
+    return
+  }
+  _ = text.withUTF8 { bytes in
+    bytes.withMemoryRebound(to: CChar.self) {
+      sqlite3_bind_text(
+        statement, place, $0.baseAddress, Int32($0.count),
+        unsafeBitCast(-1, to: sqlite3_destructor_type.self))
     }
   }
+}
 
-  private func bind(_ statement: OpaquePointer, _ place: Int32, _ bytes: [UInt8]) {
-    guard !bytes.isEmpty else {
-      sqlite3_bind_null(statement, place)
-      return
-    }
-    bytes.withUnsafeBufferPointer { bytes in
-      _ = bytes.withMemoryRebound(to: CChar.self) {
-        sqlite3_bind_text(statement, place, $0.baseAddress, Int32($0.count), Self.transient)
-      }
+func run(_ statement: OpaquePointer) {
+  precondition(sqlite3_step(statement) == SQLITE_DONE)
+  sqlite3_reset(statement)
+}
+
+func finish(_ statement: OpaquePointer) {
+  sqlite3_finalize(statement)
+}
+
+func bind(_ statement: OpaquePointer, _ place: Int32, _ bytes: [UInt8]) {
+  guard !bytes.isEmpty else {
+    sqlite3_bind_null(statement, place)
+    return
+  }
+  bytes.withUnsafeBufferPointer { bytes in
+    _ = bytes.withMemoryRebound(to: CChar.self) {
+      sqlite3_bind_text(
+        statement, place, $0.baseAddress, Int32($0.count),
+        unsafeBitCast(-1, to: sqlite3_destructor_type.self))
     }
   }
-
-  private static let transient = unsafeBitCast(-1, to: sqlite3_destructor_type.self)
 }

@@ -86,7 +86,7 @@ struct EngineBenchmark {
 
   // MARK: - The workload
 
-  private static func total(_ tasks: Int) -> Int {
+  static func total(_ tasks: Int) -> Int {
     var (total, level) = (tasks, tasks)
     while level > 1 {
       level = (level + branches - 1) / branches
@@ -106,7 +106,7 @@ struct EngineBenchmark {
   }
 
   /// Every future of the graph, held as a user would hold them.
-  private static func mapAndSum(_ tasks: Int, _ client: Client) async throws -> [[Future<Int>]] {
+  static func mapAndSum(_ tasks: Int, _ client: Client) async throws -> [[Future<Int>]] {
     var levels = [client.map("inc", Array(0..<tasks)) { $0 + 1 }]
     while let level = levels.last, level.count > 1 {
       let groups = stride(from: 0, to: level.count, by: branches).map {
@@ -125,12 +125,9 @@ struct EngineBenchmark {
 
   /// Memory of this process, from the second field of `/proc/self/statm`.
   private static func residentBytes() -> Int {
-    guard let file = fopen("/proc/self/statm", "r") else { return 0 }
-    defer { fclose(file) }
-    var line = [CChar](repeating: 0, count: 256)
-    guard fgets(&line, 256, file) != nil else { return 0 }
-    let text = String(decoding: line.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
-    return (text.split(separator: " ").dropFirst().first.flatMap { Int($0) } ?? 0)
+    return
+      (firstLine("/proc/self/statm").split(separator: " ").dropFirst().first.flatMap { Int($0) }
+      ?? 0)
       * sysconf(Int32(_SC_PAGESIZE))
   }
 }

@@ -84,6 +84,49 @@ func rounded(_ value: Double, _ parts: Double) -> Double {
   (value * parts).rounded() / parts
 }
 
+/// Nanoseconds by a clock that does not jump.
+@inline(__always)
+func now() -> Int64 {
+  var time = timespec()
+  clock_gettime(CLOCK_MONOTONIC, &time)
+  return Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)
+}
+
+/// Runs a body on so many threads at once, each with its number, and waits for all of them.
+func onThreads(_ count: Int, _ body: @escaping @Sendable (Int) -> Void) {
+  final class Job: Sendable {
+    let number: Int
+    let body: @Sendable (Int) -> Void
+
+    init(_ number: Int, _ body: @escaping @Sendable (Int) -> Void) {
+      self.number = number
+      self.body = body
+    }
+  }
+  let threads = (0..<count).map { number in
+    var thread = pthread_t()
+    pthread_create(
+      &thread, nil,
+      { argument in
+        guard let argument else { return nil }
+        let job = Unmanaged<Job>.fromOpaque(argument).takeRetainedValue()
+        job.body(job.number)
+        return nil
+      }, Unmanaged.passRetained(Job(number, body)).toOpaque())
+    return thread
+  }
+  for thread in threads { pthread_join(thread, nil) }
+}
+
+/// The first line of a small file of `/proc`, empty when it is not there.
+func firstLine(_ path: String) -> String {
+  guard let file = fopen(path, "r") else { return "" }
+  defer { fclose(file) }
+  var line = [CChar](repeating: 0, count: 256)
+  guard fgets(&line, 256, file) != nil else { return "" }
+  return String(decoding: line.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+}
+
 /// Seconds that a body takes.
 func seconds(_ body: () throws -> Void) rethrows -> Double {
   let start = ContinuousClock.now

@@ -1,4 +1,3 @@
-import Glibc
 import Synchronization
 
 /// The least that runs the graph of the engine's benchmark: one locked queue, some threads, and a
@@ -25,19 +24,7 @@ final class PlainQueue: Sendable {
   static func seconds(_ tasks: Int, branches: Int, threads count: Int) -> Double {
     let start = ContinuousClock.now
     let queue = PlainQueue(tasks, branches)
-    var threads: [pthread_t] = []
-    for _ in 0..<count {
-      var thread = pthread_t()
-      pthread_create(
-        &thread, nil,
-        { argument in
-          guard let argument else { return nil }
-          Unmanaged<PlainQueue>.fromOpaque(argument).takeRetainedValue().work()
-          return nil
-        }, Unmanaged.passRetained(queue).toOpaque())
-      threads.append(thread)
-    }
-    for thread in threads { pthread_join(thread, nil) }
+    onThreads(count) { _ in queue.work() }
     let total = queue.state.withLock { $0.results.last }
     precondition(total == tasks * (tasks + 1) / 2)
     return (ContinuousClock.now - start) / .seconds(1)

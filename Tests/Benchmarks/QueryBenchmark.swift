@@ -10,8 +10,14 @@ struct QueryBenchmark {
 
   func run() throws {
     let folder = try TemporaryFolder()
-    let seconds = try seconds { try write(folder.log) }
-    say("\(events) events written in \(rounded(seconds, 10)) s, \(size(folder.log) >> 20) MiB")
+    // By a process of its own: what a child is said to have had is at least what its parent has.
+    let writing = try Process.run([
+      CommandLine.arguments[0], "--events", "\(events)", "--write-log", folder.log,
+    ])
+    say(
+      "\(events) events written in \(rounded(writing.seconds, 10)) s, "
+        + "\(size(folder.log) >> 20) MiB")
+    _ = try Process.run([Self.program, "index", "--drop", "--log", folder.log])
     try measure(folder.log, "without the indexes of `tasklog index`")
     let index = try Process.run([Self.program, "index", "--log", folder.log])
     say("tasklog index: \(rounded(index.seconds, 10)) s, then \(size(folder.log) >> 20) MiB")
@@ -90,7 +96,7 @@ struct QueryBenchmark {
   private static func key(_ task: Int) -> Key { Key("work-5f3c9a1e", task) }
 
   /// The same events as `Workload`, with a task in a thousand that errs, written as they are made.
-  private func write(_ path: String) throws {
+  func write(_ path: String) throws {
     let writer = try LogWriter(path: path)
     let sources = try writer.transaction {
       let run = try writer.add(

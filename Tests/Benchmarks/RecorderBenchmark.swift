@@ -9,8 +9,10 @@ struct RecorderBenchmark {
   var rounds: Int
 
   func run() throws {
+    try CallerBenchmark(events: max(20_000, workload.events.count / 2)).run()
     try caller()
     try file()
+    try drain()
   }
 
   /// The time that the scheduler's thread spends on an event.
@@ -57,24 +59,45 @@ struct RecorderBenchmark {
       bytes = Int(status.st_size)
       return time
     } _: {
-      let folder = try TemporaryFolder()
-      let recorder = try Recorder(log: folder.log)
-      recorder.close()
-      let database = try BareSQLite(path: folder.log)
-      try database.execute("DELETE FROM text; DELETE FROM key")
-      return try seconds {
-        try database.execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL")
-        try rows.insert(into: database, rowsAtOnce: 50_000)
-        try database.execute("PRAGMA wal_checkpoint(TRUNCATE); PRAGMA journal_mode = DELETE")
-      }
+      try bareSeconds(rows)
     }
     comparison.report(asSpeed: true)
     say("  bytes an event in the file: \(bytes / workload.events.count)")
     say()
   }
-}
 
-/// Takes events in and does nothing, without being optimized away.
-private final class Nobody: EventChannel {
-  func record(_ event: Event) {}
+  /// From a spool that has everything in it to the closed file.
+  private func drain() throws {
+    var comparison = Comparison(
+      "recorder, draining a filled spool",
+      against: "the same prepared inserts into the same tables, fed from memory",
+      events: workload.events.count, rounds: rounds)
+    let rows = ReadyRows(workload)
+    try comparison.run {
+      let folder = try TemporaryFolder()
+      let recorder = try Recorder(log: folder.log)
+      let channels = Workload.sources.map { recorder.channel(for: $0) }
+      // Holds the thread that writes off until everything lies in the spool.
+      let other = try BareSQLite(path: folder.log)
+      try other.execute("PRAGMA busy_timeout = 60000; BEGIN IMMEDIATE")
+      for (source, event) in workload.events { channels[source].record(event) }
+      try other.execute("ROLLBACK")
+      return seconds { recorder.close() }
+    } _: {
+      try bareSeconds(rows)
+    }
+    comparison.report(asSpeed: true)
+  }
+
+  private func bareSeconds(_ rows: ReadyRows) throws -> Double {
+    let folder = try TemporaryFolder()
+    try Recorder(log: folder.log).close()
+    let database = try BareSQLite(path: folder.log)
+    try database.execute("DELETE FROM text; DELETE FROM key")
+    return try seconds {
+      try database.execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL")
+      try rows.insert(into: database, rowsAtOnce: 50_000)
+      try database.execute("PRAGMA wal_checkpoint(TRUNCATE); PRAGMA journal_mode = DELETE")
+    }
+  }
 }

@@ -13,10 +13,12 @@ import Testing
       let event = random.event()
       writer.removeAll()
       writer.write(event, number: place, sourceSeq: Int64(place) * 3)
-      guard case .event(let number, let sourceSeq, let read) = try SpoolRecord(writer.bytes) else {
+      guard case .event(let number, let sourceSeq, let encoded) = try SpoolRecord(writer.bytes)
+      else {
         Issue.record("seed \(Randomness.seed), event \(place): no event")
         continue
       }
+      let read = try encoded.decoded()
       #expect(number == place && sourceSeq == Int64(place) * 3)
       #expect(
         read.isSame(as: event), "seed \(Randomness.seed), event \(place): \(read) is not \(event)")
@@ -47,6 +49,57 @@ import Testing
     }
   }
 
+  private static func read(_ bytes: UnsafeRawBufferPointer) throws {
+    if case .event(_, _, let event) = try SpoolRecord(bytes) { _ = try event.decoded() }
+  }
+
+  @Test func `facts are the same MessagePack values as the dictionaries that plugins see`() throws {
+    var random = Randomness.generator(213)
+    var direct = MessagePackWriter()
+    var byValue = MessagePackWriter()
+    for place in 0..<Randomness.count {
+      let snapshot = random.snapshot()
+      if let value = snapshot.value {
+        direct.removeAll()
+        byValue.removeAll()
+        direct.write(snapshot)
+        byValue.write(value)
+        var (one, other) = (MessagePackReader(direct.bytes), MessagePackReader(byValue.bytes))
+        #expect(try one.value() == other.value(), "snapshot \(place)")
+      }
+      let args = random.factArgs()
+      direct.removeAll()
+      direct.write(args)
+      var reader = MessagePackReader(direct.bytes)
+      #expect(try reader.args() == args.content, "args \(place)")
+    }
+  }
+
+  @Test func `MessagePack becomes the same JSON as the values in it`() throws {
+    var random = Randomness.generator(214)
+    var writer = MessagePackWriter()
+    var json = JSONWriter()
+    for place in 0..<Randomness.count {
+      let value = random.value()
+      writer.removeAll()
+      writer.write(value)
+      var reader = MessagePackReader(writer.bytes)
+      json.removeAll()
+      try reader.write(to: &json)
+      #expect(String(decoding: json.output, as: UTF8.self) == JSONWriter.text(value), "\(place)")
+      #expect(reader.isAtEnd)
+      let args = random.args()
+      writer.removeAll()
+      writer.write(args)
+      reader = MessagePackReader(writer.bytes)
+      json.removeAll()
+      #expect(try reader.writeArgs(to: &json) == !args.isEmpty)
+      if !args.isEmpty {
+        #expect(String(decoding: json.output, as: UTF8.self) == JSONWriter.text(args), "\(place)")
+      }
+    }
+  }
+
   @Test func `a record that is cut off or changed is refused or read, and never traps`() throws {
     var random = Randomness.generator(212)
     var writer = MessagePackWriter()
@@ -56,10 +109,10 @@ import Testing
       var bytes = Array(writer.bytes)
       bytes.withUnsafeBytes { whole in
         let part = UnsafeRawBufferPointer(rebasing: whole.prefix(random.below(whole.count)))
-        #expect(throws: MessagePackError.self) { try SpoolRecord(part) }
+        #expect(throws: MessagePackError.self) { try Self.read(part) }
       }
       for _ in 0..<8 { bytes[random.below(bytes.count)] ^= UInt8(1 << random.below(8)) }
-      bytes.withUnsafeBytes { _ = try? SpoolRecord($0) }
+      bytes.withUnsafeBytes { _ = try? Self.read($0) }
     }
   }
 

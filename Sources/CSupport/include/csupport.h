@@ -1,4 +1,5 @@
-// What Swift's standard library does not give: atomic access to shared memory, and CRC32C in hardware.
+// What Swift's standard library does not give: atomic access to shared memory, CRC32C in hardware,
+// and a little about processes and threads.
 #ifndef TASKLOG_CSUPPORT_H
 #define TASKLOG_CSUPPORT_H
 
@@ -20,6 +21,16 @@ static inline void tl_store_release(uint64_t *_Nonnull word, uint64_t value) {
 static inline void tl_store_relaxed(uint64_t *_Nonnull word, uint64_t value) {
   __atomic_store_n(word, value, __ATOMIC_RELAXED);
 }
+
+/// Changes in the child of a fork; tells a process from the one that it was forked from.
+extern uint64_t tl_fork_generation;
+
+static inline uint64_t tl_generation(void) {
+  return __atomic_load_n(&tl_fork_generation, __ATOMIC_RELAXED);
+}
+
+/// Gives the calling thread a name of at most 15 bytes, for tools such as `top -H`.
+void tl_name_thread(const char *_Nonnull name);
 
 /// CRC-32C (Castagnoli) of some bytes, going on from an earlier one.
 uint32_t tl_crc32c(uint32_t seed, const void *_Nonnull bytes, size_t count);

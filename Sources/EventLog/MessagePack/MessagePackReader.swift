@@ -12,7 +12,7 @@ public struct MessagePackError: Error, Sendable, CustomStringConvertible {
 /// Reads MessagePack, the inverse of `MessagePackWriter`. Every read is checked; nothing traps.
 public struct MessagePackReader {
   private let bytes: UnsafeRawBufferPointer
-  public private(set) var position = 0
+  public internal(set) var position = 0
 
   /// Deeper nesting than this is an error.
   private static let maximumDepth = 512
@@ -52,6 +52,23 @@ public struct MessagePackReader {
   }
 
   // MARK: - What the fields of a record are
+
+  /// The type of what comes next; that of no type at the end.
+  @inline(__always)
+  var peek: UInt8 { position < bytes.count ? bytes[position] : 0xC1 }
+
+  /// What lies between two positions.
+  func slice(_ start: Int, _ end: Int) -> UnsafeRawBufferPointer {
+    UnsafeRawBufferPointer(rebasing: bytes[start..<end])
+  }
+
+  mutating func double() throws(MessagePackError) -> Double {
+    guard try byte() == 0xCB else {
+      position -= 1
+      throw error("expected a float")
+    }
+    return Double(bitPattern: try number(UInt64.self))
+  }
 
   /// Takes a nil when there is one.
   @inline(__always)
@@ -193,7 +210,8 @@ public struct MessagePackReader {
     }
   }
 
-  private mutating func extended(depth: Int) throws(MessagePackError) -> Value {
+  /// The number of an extension's type, and where its content ends; then comes its content.
+  mutating func extensionHeader() throws(MessagePackError) -> (type: Int8, end: Int) {
     let length: Int
     switch try byte() {
     case 0xD4: length = 1
@@ -208,9 +226,15 @@ public struct MessagePackReader {
       position -= 1
       throw error("an unknown type")
     }
-    let code = Int8(bitPattern: try byte())
+    let type = Int8(bitPattern: try byte())
+    guard bytes.count - position >= length else { throw error("it ends too early") }
+    return (type, position + length)
+  }
+
+  private mutating func extended(depth: Int) throws(MessagePackError) -> Value {
+    let (code, end) = try extensionHeader()
     let start = position
-    let content = try run(length)
+    let content = try run(end - start)
     guard let type = MessagePackExtension(rawValue: code) else {
       return .tagged("$msgpack", .list([.int(Int64(code)), .bytes(Array(content))]))
     }
@@ -226,7 +250,7 @@ public struct MessagePackReader {
     }
     position = start
     let values = try values(depth: depth)
-    guard position == start + length else { throw error("an extension of a wrong length") }
+    guard position == end else { throw error("an extension of a wrong length") }
     switch type {
     case .tuple: return .tuple(values)
     case .set: return .set(values)
@@ -242,6 +266,10 @@ public struct MessagePackReader {
   /// The args that `MessagePackWriter.write(_: Args)` wrote.
   public mutating func args() throws(MessagePackError) -> Args.Content {
     guard try arrayCount() == 2 else { throw error("args that are not two") }
+    return try argsContent()
+  }
+
+  mutating func argsContent() throws(MessagePackError) -> Args.Content {
     let positional = try values(depth: 0)
     let count = try mapCount()
     var named: [Args.Argument] = []

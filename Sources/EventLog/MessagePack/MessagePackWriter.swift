@@ -11,6 +11,8 @@ public struct MessagePackWriter: ~Copyable {
   private var base: UnsafeMutablePointer<UInt8>
   private var capacity: Int
   public private(set) var count = 0
+  /// Of the facts that are being written.
+  var fieldCount = 0
 
   /// Deeper nesting than this is replaced by a marked opaque value, as in `JSONWriter`.
   public static let maximumDepth = JSONWriter.maximumDepth
@@ -136,16 +138,43 @@ public struct MessagePackWriter: ~Copyable {
     }
   }
 
-  /// An extension whose length is known when its content has been written.
+  /// A name that never changes; shorter than 32 bytes.
+  @inline(__always)
+  mutating func write(_ name: StaticString) {
+    let length = name.utf8CodeUnitCount
+    put(0xA0 | UInt8(truncatingIfNeeded: length))
+    put(contentsOf: UnsafeRawBufferPointer(start: name.utf8Start, count: length))
+  }
+
+  /// Begins an extension whose length is known when its content has been written.
+  mutating func begin(_ type: MessagePackExtension) -> Int {
+    put(0xC9, UInt32(0))
+    put(UInt8(bitPattern: type.rawValue))
+    return count
+  }
+
+  mutating func end(extensionAt start: Int) {
+    let length = UInt32(truncatingIfNeeded: count - start).bigEndian
+    UnsafeMutableRawPointer(base + start - 5).storeBytes(of: length, as: UInt32.self)
+  }
+
+  /// Begins a map of up to 65,535 entries, whose number is known when they have been written.
+  mutating func beginMap() -> Int {
+    put(0xDE, UInt16(0))
+    return count
+  }
+
+  mutating func end(mapAt start: Int, count entries: Int) {
+    let number = UInt16(truncatingIfNeeded: entries).bigEndian
+    UnsafeMutableRawPointer(base + start - 2).storeBytes(of: number, as: UInt16.self)
+  }
+
   private mutating func write(
     _ type: MessagePackExtension, _ content: (inout MessagePackWriter) -> Void
   ) {
-    put(0xC9, UInt32(0))
-    put(UInt8(bitPattern: type.rawValue))
-    let start = count
+    let start = begin(type)
     content(&self)
-    let length = UInt32(truncatingIfNeeded: count - start).bigEndian
-    UnsafeMutableRawPointer(base + start - 5).storeBytes(of: length, as: UInt32.self)
+    end(extensionAt: start)
   }
 
   private mutating func write(raw bytes: [UInt8]) {
@@ -194,25 +223,72 @@ public struct MessagePackWriter: ~Copyable {
     for value in values { write(value, depth: depth + 1) }
   }
 
-  /// A key: its text, or its text and its typed JSON where it is not just that text.
+  /// A key: its text, or, where it is not just that, its text and its typed JSON or its value.
   @inline(__always)
   public mutating func write(_ key: Key) {
-    if key.typed.isEmpty { return write(key.text) }
-    write(arrayOf: 2)
-    write(key.text)
-    write(key.typed)
+    switch key.form {
+    case .plain: write(key.text)
+    case .typed(let typed):
+      write(arrayOf: 2)
+      write(key.text)
+      write(typed)
+    case .value, .numbered:
+      write(arrayOf: 3)
+      write(key.text)
+      writeNil()
+      writeValue(of: key)
+    }
   }
 
   /// Args: an array of the positional ones and a map of the others.
   public mutating func write(_ args: Args) {
-    let content = args.content
     write(arrayOf: 2)
+    switch args.storage {
+    case .empty:
+      write(arrayOf: 0)
+      write(mapOf: 0)
+    case .content(let content): write(content)
+    case .encoded: write(args.content)
+    case .run(let facts): writeArguments(facts)
+    case .compute(let facts): writeArguments(facts)
+    case .graph(let facts): writeArguments(facts)
+    case .keys(let facts): writeArguments(facts)
+    }
+  }
+
+  private mutating func writeArguments(_ facts: some Fielded) {
+    write(arrayOf: 0)
+    write(facts)
+  }
+
+  private mutating func write(_ content: Args.Content) {
     write(content.positional, 0)
     write(mapOf: content.named.count)
     for argument in content.named {
       write(argument.name)
       write(argument.value, depth: 1)
     }
+  }
+
+  /// A snapshot that is not `none`, as the value that stands in a log.
+  mutating func write(_ snapshot: Snapshot) {
+    switch snapshot {
+    case .none: writeNil()
+    case .graph(let tasks):
+      write(mapOf: 1)
+      write("graph" as StaticString)
+      write(arrayOf: tasks.count)
+      for task in tasks { write(task) }
+    case .worker(let facts): write("worker", facts)
+    case .task(let facts): write("task", facts)
+    case .encoded, .other: write(snapshot.value ?? .null)
+    }
+  }
+
+  private mutating func write(_ name: StaticString, _ facts: some Fielded) {
+    write(mapOf: 1)
+    write(name)
+    write(facts)
   }
 }
 

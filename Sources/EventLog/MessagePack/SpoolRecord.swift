@@ -10,13 +10,22 @@ import TaskLogPlugin
 /// - `[2, number, sourceSeq, count, time, reason]`: so many events from this one on are not there;
 /// - `[3, number, index, count, bytes]`: a part of a record that is too long for one.
 ///
-/// Hooks and states are their place in `Hook.known` and `State.known`, or their name. Those lists
+/// A key is its text, `[text, typed]`, or `[text, nil, value]`. Hooks and states are their place in `Hook.known` and `State.known`, or their name. Those lists
 /// only ever grow at their ends.
-public enum SpoolRecord: Sendable {
+public enum SpoolRecord {
   case source(number: Int, Source)
-  case event(number: Int, sourceSeq: Int64, Event)
+  case event(number: Int, sourceSeq: Int64, EncodedEvent)
   case gap(number: Int, sourceSeq: Int64, count: Int64, time: Int64, reason: String)
   case part(number: Int, index: Int, count: Int, bytes: [UInt8])
+
+  /// That of its source, within the spool.
+  public var number: Int {
+    switch self {
+    case .source(let number, _), .event(let number, _, _), .gap(let number, _, _, _, _),
+      .part(let number, _, _, _):
+      number
+    }
+  }
 }
 
 extension MessagePackWriter {
@@ -44,9 +53,9 @@ extension MessagePackWriter {
     write(optional: event.worker)
     if let run = event.taskRunID { write(run) } else { writeNil() }
     if event.args.isEmpty { writeNil() } else { write(event.args) }
-    guard let snapshot = event.snapshot.value else { return writeNil() }
+    if case .none = event.snapshot { return writeNil() }
     write(arrayOf: 1)
-    write(snapshot)
+    write(event.snapshot)
   }
 
   public mutating func writeGap(
@@ -107,10 +116,13 @@ extension SpoolRecord {
         address: try reader.string(), name: try reader.value())
       self = .source(number: number, source)
     case (1, 13...):
-      self = .event(number: number, sourceSeq: try reader.integer(), try reader.event())
+      let sourceSeq = try reader.count()
+      let time = try reader.integer()
+      self = .event(
+        number: number, sourceSeq: sourceSeq, EncodedEvent(time: time, fields: reader))
     case (2, 6...):
       self = .gap(
-        number: number, sourceSeq: try reader.integer(), count: try reader.integer(),
+        number: number, sourceSeq: try reader.count(), count: try reader.count(),
         time: try reader.integer(), reason: try reader.string())
     case (3, 5...):
       guard let index = Int(exactly: try reader.integer()),
@@ -123,13 +135,35 @@ extension SpoolRecord {
   }
 }
 
+/// An event as it lies in a spool. Good only as long as the bytes that it was read from.
+public struct EncodedEvent {
+  /// Nanoseconds since 1970 UTC.
+  public let time: Int64
+  /// Before the hook, the first of the fields behind the time.
+  let fields: MessagePackReader
+
+  /// - Throws: `MessagePackError`.
+  public func decoded() throws(MessagePackError) -> Event {
+    var fields = fields
+    return try fields.event(time: time)
+  }
+}
+
 extension MessagePackReader {
+  /// A number of events; one beyond 48 bits is damage.
+  fileprivate mutating func count() throws(MessagePackError) -> Int64 {
+    let count = try integer()
+    guard count.magnitude < 1 << 48 else {
+      throw MessagePackError(offset: position, reason: "no number of events")
+    }
+    return count
+  }
+
   fileprivate mutating func string() throws(MessagePackError) -> String {
     String(decoding: try text(), as: UTF8.self)
   }
 
-  fileprivate mutating func event() throws(MessagePackError) -> Event {
-    let time = try integer()
+  fileprivate mutating func event(time: Int64) throws(MessagePackError) -> Event {
     let hook = try isText ? Hook(string()) : Hook.at(integer())
     var event = Event(hook, time: time)
     if !takeNil() { event.key = try key() }
@@ -143,12 +177,38 @@ extension MessagePackReader {
     return event
   }
 
-  private mutating func key() throws(MessagePackError) -> Key {
+  mutating func key() throws(MessagePackError) -> Key {
     if isText { return Key(text: try string(), typed: "") }
-    guard try arrayCount() == 2 else {
-      throw MessagePackError(offset: position, reason: "no key")
+    let count = try arrayCount()
+    let text = try string()
+    switch count {
+    case 2: return Key(text: text, typed: try string())
+    case 3 where takeNil(): return Key(text: text, typed: JSONWriter.text(try value()))
+    default: throw MessagePackError(offset: position, reason: "no key")
     }
-    return Key(text: try string(), typed: try string())
+  }
+
+  /// Goes behind a key.
+  mutating func skipKey() throws(MessagePackError) {
+    if isText {
+      _ = try text()
+      return
+    }
+    let count = try arrayCount()
+    _ = try text()
+    switch count {
+    case 2: _ = try text()
+    case 3 where takeNil(): try skip()
+    default: throw MessagePackError(offset: position, reason: "no key")
+    }
+  }
+
+  /// Goes behind a value; one that is no extension is read, and thrown away.
+  private mutating func skip() throws(MessagePackError) {
+    switch peek {
+    case 0xC7...0xC9, 0xD4...0xD8: position = try extensionHeader().end
+    default: _ = try value()
+    }
   }
 
   private mutating func state() throws(MessagePackError) -> State {

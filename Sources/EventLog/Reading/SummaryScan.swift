@@ -182,7 +182,10 @@ struct SummaryScan {
     _ stay: Stay, _ place: Int, _ key: Int64, _ source: Int64, _ prefix: Int
   ) {
     let isOver = texts.states[stay.state] == texts.forgotten
-    if keys[place].source == source || keys[place].source == 0 {
+    let other = OtherStay(source: source, key: key)
+    // A free slot is not for a worker that has its stay beside.
+    let isBeside = !otherStays.isEmpty && otherStays[other] != nil
+    if keys[place].source == source || (keys[place].source == 0 && !isBeside) {
       if keys[place].source == source { end(keys[place].atWorker, prefix, kind: 1, stay.time) }
       keys[place].source = source
       keys[place].atWorker = stay
@@ -193,7 +196,6 @@ struct SummaryScan {
       }
       return
     }
-    let other = OtherStay(source: source, key: key)
     end(otherStays[other], prefix, kind: 1, stay.time)
     otherStays[other] = isOver ? nil : stay
   }

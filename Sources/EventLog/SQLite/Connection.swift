@@ -109,6 +109,9 @@ public final class Connection {
   /// How many rows the last statement inserted, changed or deleted.
   public var changes: Int32 { sqlite3_changes(handle) }
 
+  /// The number of the row that was inserted last.
+  public var lastInsertRowID: Int64 { sqlite3_last_insert_rowid(handle) }
+
   /// Moves everything from the write-ahead log into the file and empties it:
   /// https://sqlite.org/pragma.html#pragma_wal_checkpoint
   public func checkpoint() throws(SQLiteError) {

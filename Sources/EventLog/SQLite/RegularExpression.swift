@@ -14,7 +14,7 @@ public final class RegularExpression {
 
   /// - Throws: `Malformed`.
   public init(_ pattern: String) throws(Malformed) {
-    compiled = .allocate(capacity: 1)
+    let compiled = UnsafeMutablePointer<regex_t>.allocate(capacity: 1)
     let code = regcomp(compiled, pattern, REG_EXTENDED | REG_NOSUB)
     guard code == 0 else {
       var text = [CChar](repeating: 0, count: 256)
@@ -25,6 +25,7 @@ public final class RegularExpression {
           decoding: text.prefix(max(0, min(length, text.count) - 1)).map(UInt8.init(bitPattern:)),
           as: UTF8.self))
     }
+    self.compiled = compiled
   }
 
   deinit {

@@ -104,15 +104,16 @@ public final class Statement {
     try check(code)
   }
 
-  /// Text in UTF-8.
-  public func bind(_ parameter: Int32, text bytes: [UInt8]) throws(SQLiteError) {
-    let code = bytes.withUnsafeBytes { bytes in
+  /// Text in UTF-8 that stays where it is until the statement has been run; NULL when there is none.
+  func bind(
+    _ parameter: Int32, unmovedText bytes: UnsafeRawBufferPointer?
+  ) throws(SQLiteError) {
+    guard let bytes else { return try check(sqlite3_bind_null(handle, parameter)) }
+    try check(
       sqlite3_bind_text64(
         handle, parameter,
         bytes.baseAddress?.assumingMemoryBound(to: CChar.self)
-          ?? Self.emptyText, UInt64(bytes.count), Self.transient, UInt8(SQLITE_UTF8))
-    }
-    try check(code)
+          ?? Self.emptyText, UInt64(bytes.count), nil, UInt8(SQLITE_UTF8)))
   }
 
   public func bind(_ parameter: Int32, blob bytes: [UInt8]) throws(SQLiteError) {

@@ -1,4 +1,5 @@
 import CSQLite
+import Glibc
 import TaskLogPlugin
 
 /// What a recorder's spool needs of the log.
@@ -114,10 +115,26 @@ extension LogWriter {
     return try transaction(body)
   }
 
-  /// Makes the write-ahead log start anew, so that it does not grow for ever below readers that
-  /// never stop: each of them reads in short transactions, and this waits for those.
-  /// https://sqlite.org/wal.html#avoiding_excessively_large_wal_files
-  public func restartWAL() {
-    sqlite3_wal_checkpoint_v2(connection.handle, nil, SQLITE_CHECKPOINT_RESTART, nil, nil)
+  /// Makes the write-ahead log start anew once it has grown to so many bytes, so that it does not
+  /// grow for ever below readers that never stop: each of them reads in short transactions, and this
+  /// waits for those. https://sqlite.org/wal.html#avoiding_excessively_large_wal_files
+  public func limitWAL(to bytes: Int) {
+    var status = stat()
+    guard stat(path + "-wal", &status) == 0, status.st_size > bytes else { return }
+    sqlite3_wal_checkpoint_v2(connection.handle, nil, SQLITE_CHECKPOINT_TRUNCATE, nil, nil)
+  }
+
+  /// Whether the file that is written is still the one that its path leads to.
+  public var isInPlace: Bool {
+    var status = stat()
+    return stat(path, &status) == 0 && status.st_dev == identity.device
+      && status.st_ino == identity.inode
+  }
+
+  /// Lets go of a file that is not in its place any more. SQLite would remove the `-wal` file by its
+  /// name, which may be another's by now: https://sqlite.org/c3ref/c_fcntl_begin_atomic_write.html
+  public func abandon() {
+    var keep: Int32 = 1
+    sqlite3_file_control(connection.handle, "main", SQLITE_FCNTL_PERSIST_WAL, &keep)
   }
 }

@@ -1,4 +1,5 @@
 import CSQLite
+import Glibc
 import TaskLogPlugin
 
 /// What is known of a run when it begins.
@@ -33,12 +34,10 @@ public struct RunHeader: Sendable {
 public final class LogWriter {
   public let path: String
   let connection: Connection
-  private var texts: InternTable<ExactText>
-  private var keys: InternTable<Key>
-  private var hooks: [Hook: Int64] = [:]
-  private var states: [State: Int64] = [:]
-  private var json: JSONWriter
-  private let insertEvent: Statement
+  let identity: (device: dev_t, inode: ino_t)
+  private let inserter: EventInserter
+  /// Where an event is encoded that does not come from a spool.
+  private var scratch = MessagePackWriter()
   private let insertGap: Statement
   private let readMeta: Statement
   private let writeMeta: Statement
@@ -50,8 +49,11 @@ public final class LogWriter {
   private var nextSeq: Int64 = 0
   /// The run of each source that this writer has put in or looked up.
   private var runOfSource: [Int64: Int64] = [:]
-  /// What the open transaction has added, by run.
+  /// What the open transaction has added to runs, and to that of the last event.
   private var extents: [Int64: Extent] = [:]
+  private var extent = Extent(run: 0)
+  private var lastSource: Int64?
+  private var lastRun: Int64 = 0
 
   /// Opens a log, makes it where there is none, and brings an older one up to date.
   ///
@@ -59,21 +61,11 @@ public final class LogWriter {
   public init(path: String) throws {
     self.path = path
     connection = try LogFile.openForWriting(path)
+    var status = stat()
+    stat(path, &status)
+    identity = (status.st_dev, status.st_ino)
     do {
-      texts = try InternTable(
-        connection, limit: 1 << 19, find: "SELECT id FROM text WHERE text = ?",
-        insert: "INSERT INTO text (text) VALUES (?) RETURNING id"
-      ) { try $0.bind(1, $1.text) }
-      keys = try InternTable(
-        connection, limit: 1 << 20, find: "SELECT id FROM key WHERE text = ? AND typed = ?",
-        insert: """
-          INSERT INTO key (text, typed, prefix, key_group) VALUES (?, ?, ?, ?) RETURNING id
-          """
-      ) {
-        try $0.bind(1, $1.text)
-        try $0.bind(2, $1.typed)
-      }
-      insertEvent = try connection.prepare(Self.insertEventSQL)
+      inserter = try EventInserter(connection)
       insertGap = try connection.prepare(
         "INSERT INTO gap (source, source_seq, count, time, reason) VALUES (?, ?, ?, ?, ?)")
       readMeta = try connection.prepare("SELECT value FROM meta WHERE name = ?")
@@ -84,7 +76,6 @@ public final class LogWriter {
           last_seq = max(coalesce(last_seq, ?2), ?2), events = events + ?4 WHERE id = ?3
         """)
       readRunOfSource = try connection.prepare("SELECT run FROM source WHERE id = ?")
-      json = try Self.makeJSONWriter(connection)
     } catch let error as SQLiteError {
       throw LogError(error, path: path)
     }
@@ -95,18 +86,6 @@ public final class LogWriter {
     INSERT INTO event (seq, source, source_seq, time, hook, key, start, finish, stimulus, worker,
       task_run, args, snapshot) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
     """
-
-  private static func makeJSONWriter(_ connection: Connection) throws -> JSONWriter {
-    let insert = try connection.prepare("INSERT OR IGNORE INTO blob (hash, bytes) VALUES (?, ?)")
-    return JSONWriter { bytes in
-      guard bytes.count > 256 else { return nil }
-      let hash = SHA256.hash(bytes)
-      try insert.bind(1, hash)
-      try insert.bind(2, blob: bytes)
-      try insert.run()
-      return hash
-    }
-  }
 
   // MARK: - Transactions
 
@@ -120,7 +99,9 @@ public final class LogWriter {
         nextSeq = try readNextSeq()
         let before = nextSeq
         extents.removeAll(keepingCapacity: true)
+        extent = Extent(run: 0)
         let result = try body()
+        changeExtent(to: 0)
         if nextSeq != before { try setMeta("next_seq", nextSeq) }
         for (run, extent) in extents {
           try extendRun.bind(1, extent.first)
@@ -156,10 +137,8 @@ public final class LogWriter {
   }
 
   private func forgetNumbers() {
-    texts.forgetAll()
-    keys.forgetAll()
-    hooks.removeAll(keepingCapacity: true)
-    states.removeAll(keepingCapacity: true)
+    inserter.forgetNumbers()
+    lastSource = nil
     runOfSource.removeAll(keepingCapacity: true)
   }
 
@@ -221,36 +200,40 @@ public final class LogWriter {
 
   /// Puts in an event; inside a transaction.
   public func append(_ event: Event, source: Int64, sourceSeq: Int64) throws {
-    let statement = insertEvent
-    try statement.bind(1, nextSeq)
-    try statement.bind(2, source)
-    try statement.bind(3, sourceSeq)
-    try statement.bind(4, event.time)
-    try statement.bind(5, id(event.hook))
-    try statement.bind(6, event.key.map { try id($0) })
-    try statement.bind(7, event.start.map { try id($0) })
-    try statement.bind(8, event.finish.map { try id($0) })
-    try statement.bind(9, event.stimulusID.map { try texts.id(ExactText(text: $0)) })
-    try statement.bind(10, event.worker.map { try texts.id(ExactText(text: $0)) })
-    try statement.bind(11, event.taskRunID)
-    try bindArgs(event.args)
-    try bindSnapshot(event.snapshot)
-    try statement.run()
-    let run = try runOfSource[source] ?? lookUpRun(ofSource: source)
-    extents[run, default: Extent(first: nextSeq, last: nextSeq, count: 0)].add(nextSeq)
+    scratch.removeAll()
+    scratch.write(event, number: 0, sourceSeq: sourceSeq)
+    guard case .event(_, _, let encoded) = try SpoolRecord(scratch.bytes) else { return }
+    try append(encoded, source: source, sourceSeq: sourceSeq)
+  }
+
+  /// Puts in an event as it lies in a spool; inside a transaction.
+  ///
+  /// - Throws: `MessagePackError` when the event cannot be read; nothing of it is in the log then.
+  ///   `SQLiteError`.
+  public func append(_ event: EncodedEvent, source: Int64, sourceSeq: Int64) throws {
+    try inserter.insert(event, seq: nextSeq, source: source, sourceSeq: sourceSeq)
+    if lastSource != source {
+      lastRun = try runOfSource[source] ?? lookUpRun(ofSource: source)
+      lastSource = source
+    }
+    if extent.run != lastRun { changeExtent(to: lastRun) }
+    extent.last = nextSeq
+    extent.count += 1
     nextSeq += 1
   }
 
   /// What a transaction has added to a run.
   private struct Extent {
-    var first: Int64
-    var last: Int64
-    var count: Int64
+    var run: Int64
+    var first: Int64 = 0
+    var last: Int64 = 0
+    var count: Int64 = 0
+  }
 
-    mutating func add(_ seq: Int64) {
-      last = seq
-      count += 1
-    }
+  /// Events of several runs may come in turns; mostly they are all of one.
+  private func changeExtent(to run: Int64) {
+    if extent.count > 0 { extents[extent.run] = extent }
+    extent = extents[run] ?? Extent(run: run, first: nextSeq)
   }
 
   /// A source that another writer put in, or this one before something was rolled back.
@@ -263,44 +246,6 @@ public final class LogWriter {
     let run = readRunOfSource.integer(0)
     runOfSource[source] = run
     return run
-  }
-
-  private func bindArgs(_ args: Args) throws {
-    guard !args.isEmpty else { return try insertEvent.bind(12, nil) }
-    json.removeAll()
-    try json.write(args)
-    try insertEvent.bind(12, text: json.output)
-  }
-
-  private func bindSnapshot(_ snapshot: Snapshot) throws {
-    guard let value = snapshot.value else { return try insertEvent.bind(13, nil) }
-    json.removeAll()
-    try json.write(value)
-    try insertEvent.bind(13, text: json.output)
-  }
-
-  private func id(_ key: Key) throws -> Int64 {
-    try keys.id(key) { insert, key in
-      try insert.bind(3, texts.id(ExactText(text: key.prefix)))
-      try insert.bind(4, texts.id(ExactText(text: key.group)))
-    }
-  }
-
-  private func id(_ hook: Hook) throws -> Int64 {
-    // Names that this version does not know are equal as text only when their bytes are.
-    if case .other(let name) = hook { return try texts.id(ExactText(text: name)) }
-    if let id = hooks[hook] { return id }
-    let id = try texts.id(ExactText(text: hook.name))
-    hooks[hook] = id
-    return id
-  }
-
-  private func id(_ state: State) throws -> Int64 {
-    if case .other(let name) = state { return try texts.id(ExactText(text: name)) }
-    if let id = states[state] { return id }
-    let id = try texts.id(ExactText(text: state.name))
-    states[state] = id
-    return id
   }
 
   /// Writes down a hole: so many events of a source from a number on; inside a transaction.
@@ -326,8 +271,10 @@ public final class LogWriter {
 
   /// Leaves one file without a WAL when no one else has the log open; with others on it, the last
   /// one does. https://sqlite.org/wal.html#read_only_databases
-  public func close() {
-    buildIndexesOfSmallLog()
+  ///
+  /// - Parameter isIndexing: whether a small log gets the indexes that those who ask it like to have.
+  public func close(isIndexing: Bool = true) {
+    if isIndexing { buildIndexesOfSmallLog() }
     try? connection.checkpoint()
     sqlite3_busy_timeout(connection.handle, 0)
     try? connection.execute("PRAGMA journal_mode = DELETE")

@@ -67,7 +67,7 @@ struct TableWriter: RowWriter {
   private mutating func measure() {
     isMeasured = true
     for index in columns.indices where columns[index].kind == .time {
-      let found = Set(waiting.map { Self.day($0[index].text) })
+      let found = Set(waiting.lazy.map { $0[index].text }.filter { !$0.isEmpty }.map(Self.day))
       if found.count == 1, let day = found.first { days[index] = day }
     }
     waiting = waiting.map(withoutDay)

@@ -24,7 +24,7 @@ extension Verbs {
         [
           run, Column("seq", rank: 4), Column("time", .time, rank: 3), key,
           Column("blamed", leastWidth: 18), Column("cause_seq", rank: 5),
-        ], path: reader.path, runs: runs, condition: "blamed IS NOT key OR cause_seq != seq",
+        ], path: reader.path, runs: runs, condition: "(blamed IS NOT key OR cause_seq IS NOT seq)",
         order: "run, seq"),
     ])
   }

@@ -29,7 +29,10 @@ final class Spool: @unchecked Sendable {
   }
 
   private let segments = Mutex(Segments())
-  private let controlMapping: ControlFile
+  /// Made as there are sources for them.
+  private let controls = Mutex<[ControlFile]>([])
+  /// How many segments are made ready ahead, and up to which the producers had come the last time.
+  private let ahead = Mutex<(count: UInt32, seen: UInt32)>((2, 1))
 
   /// - Parameters:
   ///   - limit: at most so many bytes of segments at a time.
@@ -41,7 +44,8 @@ final class Spool: @unchecked Sendable {
     ring = .allocate(capacity: Self.ringSize)
     ring.initialize(repeating: 0, count: Self.ringSize)
     cursor = Atomic(UInt64(1) << 32 | UInt64(SpoolLayout.headerSize))
-    controlMapping = try ControlFile(creating: folder + "/control")
+    let control = try ControlFile(creating: Self.control(folder, 0))
+    controls.withLock { $0 = [control] }
     try segments.withLock { try make(&$0) }
   }
 
@@ -117,18 +121,42 @@ final class Spool: @unchecked Sendable {
   /// Why there was no room the last time, nothing when the limit was reached.
   var lastProblem: SpoolError? { segments.withLock { $0.lastProblem } }
 
-  /// Where a source says how far it has come.
+  /// The name of a control file: the first is `control`, the others have a number.
+  static func control(_ folder: String, _ number: Int) -> String {
+    folder + "/control" + (number == 0 ? "" : ".\(number)")
+  }
+
+  /// Where a source says how far it has come; nothing when the disk has no room for that.
   func slot(of source: Int) -> UnsafeMutablePointer<UInt64>? {
-    controlMapping.slot(source)
+    controls.withLock { controls in
+      let number = source / SpoolLayout.slotsInControl
+      while controls.count <= number {
+        let path = Self.control(folder, controls.count)
+        guard let control = try? ControlFile(creating: path) else { return nil }
+        controls.append(control)
+      }
+      return controls[number].slot(source % SpoolLayout.slotsInControl)
+    }
+  }
+
+  /// How far each source has come that has sent anything, in their order.
+  var lastSourceSeqs: [(source: Int, last: Int64)] {
+    controls.withLock { ControlFile.lastSourceSeqs($0) }
   }
 
   // MARK: - The drainer's side
 
-  /// Makes segments ready ahead of the producers, so that they do not wait for the disk.
-  func prepare(ahead count: UInt32 = 2) {
+  /// Makes segments ready ahead of the producers, so that they do not wait for the disk: twice as
+  /// many as they have filled since the last time, which may have been a slow commit ago.
+  func prepare() {
     let current = UInt32(truncatingIfNeeded: cursor.load(ordering: .relaxed) >> 32)
+    let wanted = ahead.withLock { ahead in
+      let filled = current &- ahead.seen
+      ahead = (max(2, min(32, max(filled * 2 + 1, ahead.count - 1))), current)
+      return ahead.count
+    }
     segments.withLock { segments in
-      while segments.lastMade < current &+ count {
+      while segments.lastMade < current &+ wanted {
         guard (try? make(&segments)) != nil else { return }
       }
     }
@@ -141,8 +169,7 @@ final class Spool: @unchecked Sendable {
       throw SpoolError("\(folder)/\(number)", ENOBUFS)
     }
     do throws(SpoolError) {
-      let mapping = try Mapping.create("\(folder)/\(number)", size: segmentSize)
-      mapping.populate()
+      let mapping = try makeMapping("\(folder)/\(number)")
       tl_store_relaxed(mapping.word(at: 8), UInt64(number))
       tl_store_relaxed(mapping.word(at: 16), UInt64(segmentSize))
       tl_store_release(mapping.word(at: 0), SpoolLayout.magic)
@@ -155,6 +182,21 @@ final class Spool: @unchecked Sendable {
       segments.lastProblem = error
       throw error
     }
+  }
+
+  private func makeMapping(_ path: String) throws(SpoolError) -> Mapping {
+    do throws(SpoolError) {
+      return try Mapping.create(path, size: segmentSize)
+    } catch  where error.code == ENOENT {
+      // Somebody has removed the folder.
+      mkdir(parent(of: folder), 0o700)
+      mkdir(folder, 0o700)
+      return try Mapping.create(path, size: segmentSize)
+    }
+  }
+
+  private func parent(of path: String) -> String {
+    path.lastIndex(of: "/").map { String(path[..<$0]) } ?? "."
   }
 
   /// Where a segment is mapped; nothing when it has not been made or is gone.
@@ -186,7 +228,9 @@ final class Spool: @unchecked Sendable {
     segments.withLock { segments in
       for number in segments.mappings.keys { unlink("\(folder)/\(number)") }
     }
-    unlink(folder + "/control")
+    controls.withLock { controls in
+      for number in controls.indices { unlink(Self.control(folder, number)) }
+    }
   }
 }
 
@@ -210,40 +254,10 @@ struct SpoolPosition: Comparable, Hashable {
 
   var word: UInt64 { UInt64(segment) << 32 | UInt64(offset) }
 
+  /// About so many bytes lie between this and a later position.
+  func distance(to other: SpoolPosition, segmentSize: Int) -> Int {
+    Int(other.segment &- segment) * segmentSize + other.offset - offset
+  }
+
   static func < (a: SpoolPosition, b: SpoolPosition) -> Bool { a.word < b.word }
-}
-
-/// How far each source has come: the number of its last event whose hook has returned.
-final class ControlFile: @unchecked Sendable {
-  // The mapping never changes; its words are written atomically, each by one source.
-  private let mapping: Mapping
-
-  /// - Throws: `SpoolError`.
-  init(creating path: String) throws(SpoolError) {
-    let size = SpoolLayout.headerSize + SpoolLayout.slotSize * SpoolLayout.slotsInControl
-    mapping = try Mapping.create(path, size: size)
-    mapping.populate()
-    tl_store_release(mapping.word(at: 0), SpoolLayout.magic)
-  }
-
-  /// One that a dead recorder has left; nothing when it is damaged.
-  init?(existing path: String) {
-    guard let mapping = try? Mapping.existing(path) else { return nil }
-    guard mapping.word(at: 0).pointee == SpoolLayout.magic else {
-      mapping.unmap()
-      return nil
-    }
-    self.mapping = mapping
-  }
-
-  deinit {
-    mapping.unmap()
-  }
-
-  /// The word of a source; nothing for one beyond those that there is room for.
-  func slot(_ source: Int) -> UnsafeMutablePointer<UInt64>? {
-    let offset = SpoolLayout.headerSize + source * SpoolLayout.slotSize
-    guard source >= 0, offset + 8 <= mapping.size else { return nil }
-    return mapping.word(at: offset)
-  }
 }

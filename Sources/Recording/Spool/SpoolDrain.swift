@@ -8,7 +8,10 @@ import TaskLogPlugin
 /// missing, and a gap is written for them.
 struct SpoolDrain {
   private let run: Int64
-  private(set) var sources: [Int: LogWriter.SourceProgress]
+  /// By their number within the spool.
+  private var sources: [LogWriter.SourceProgress?] = []
+  /// Who they are, for a log that must be begun anew.
+  private var registered: [Int: Source] = [:]
   /// Records that were too long for one, being put together: their source, and where they begin.
   private var parts: [Int: (start: SpoolPosition, bytes: [UInt8])] = [:]
   /// Records whose content made no sense.
@@ -16,7 +19,43 @@ struct SpoolDrain {
 
   init(run: Int64, sources: [Int: LogWriter.SourceProgress] = [:]) {
     self.run = run
-    self.sources = sources
+    for (number, source) in sources { set(source, number) }
+  }
+
+  /// Goes on in a log that knows the run already, with what another drain has begun.
+  init(run: Int64, sources: [Int: LogWriter.SourceProgress], of other: SpoolDrain) {
+    self.init(run: run, sources: sources)
+    registered = other.registered
+    parts = other.parts
+    unreadableCount = other.unreadableCount
+  }
+
+  /// Begins anew in a log that knows nothing of the run: all sources, and for each a gap for what
+  /// was in the log that is gone.
+  func again(run: Int64, into writer: LogWriter) throws -> SpoolDrain {
+    var fresh = SpoolDrain(run: run, sources: [:], of: self)
+    for (number, old) in sources.enumerated() {
+      guard let old else { continue }
+      if let source = registered[number] {
+        let id = try writer.add(source, run: run, number: number)
+        fresh.set(.init(id: id, lastSourceSeq: 0), number)
+      }
+      try fresh.fill(
+        number, through: old.lastSourceSeq, "log deleted or moved", Clock.now(), writer)
+    }
+    return fresh
+  }
+
+  /// No recorder has more sources than this; a higher number is damage.
+  private static let maximumSources = 1 << 20
+
+  private subscript(number: Int) -> LogWriter.SourceProgress? {
+    number < sources.count ? sources[number] : nil
+  }
+
+  private mutating func set(_ source: LogWriter.SourceProgress, _ number: Int) {
+    while sources.count <= number { sources.append(nil) }
+    sources[number] = source
   }
 
   /// Everything before this position is in the log as a whole.
@@ -28,33 +67,36 @@ struct SpoolDrain {
   mutating func take(
     _ content: UnsafeRawBufferPointer, at position: SpoolPosition, into writer: LogWriter
   ) throws {
-    guard let record = try? SpoolRecord(content) else {
+    do {
+      try put(SpoolRecord(content), at: position, into: writer)
+    } catch is MessagePackError {
+      // The numbers of its source's events tell that it is missing.
       unreadableCount += 1
-      return
     }
-    try put(record, at: position, into: writer)
   }
 
   private mutating func put(
     _ record: SpoolRecord, at position: SpoolPosition, into writer: LogWriter
   ) throws {
+    guard record.number < Self.maximumSources else {
+      unreadableCount += 1
+      return
+    }
     switch record {
     case .source(let number, let source):
-      guard sources[number] == nil else { return }
+      registered[number] = source
+      guard self[number] == nil else { return }
       let id = try writer.add(source, run: run, number: number)
-      sources[number] = .init(id: id, lastSourceSeq: 0)
+      set(.init(id: id, lastSourceSeq: 0), number)
     case .event(let number, let sourceSeq, let event):
       // A source does one thing after the other: parts that are not complete by now never will be.
-      parts[number] = nil
-      guard try reach(number, sourceSeq, "lost in the spool", event.time, writer) else { return }
-      guard let source = sources[number] else { return }
+      if !parts.isEmpty { parts[number] = nil }
+      guard let source = try reach(number, sourceSeq, event.time, writer) else { return }
       try writer.append(event, source: source.id, sourceSeq: sourceSeq)
       sources[number]?.lastSourceSeq = sourceSeq
     case .gap(let number, let sourceSeq, let count, let time, let reason):
       parts[number] = nil
-      guard count > 0, try reach(number, sourceSeq, "lost in the spool", time, writer) else {
-        return
-      }
+      guard count > 0, try reach(number, sourceSeq, time, writer) != nil else { return }
       try fill(number, through: sourceSeq + count - 1, reason, time, writer)
     case .part(let number, let index, let count, let bytes):
       try put(part: bytes, index, count, number, at: position, into: writer)
@@ -71,22 +113,24 @@ struct SpoolDrain {
     try whole.bytes.withUnsafeBytes { try take($0, at: whole.start, into: writer) }
   }
 
-  /// Comes to an event's number: false when it is in the log already.
+  /// Comes to an event's number and gives its source, nothing when it is in the log already.
   private mutating func reach(
-    _ number: Int, _ sourceSeq: Int64, _ reason: String, _ time: Int64, _ writer: LogWriter
-  ) throws -> Bool {
-    if sources[number] == nil { try addUnknown(number, writer) }
-    guard let source = sources[number], sourceSeq > source.lastSourceSeq else { return false }
-    try fill(number, through: sourceSeq - 1, reason, time, writer)
-    return true
+    _ number: Int, _ sourceSeq: Int64, _ time: Int64, _ writer: LogWriter
+  ) throws -> LogWriter.SourceProgress? {
+    if self[number] == nil { try addUnknown(number, writer) }
+    guard let source = self[number], sourceSeq > source.lastSourceSeq else { return nil }
+    if sourceSeq > source.lastSourceSeq + 1 {
+      try fill(number, through: sourceSeq - 1, "lost in the spool", time, writer)
+    }
+    return source
   }
 
   /// Writes down that the events of a source up to a number are missing, as far as they are.
   mutating func fill(
     _ number: Int, through last: Int64, _ reason: String, _ time: Int64, _ writer: LogWriter
   ) throws {
-    if last > 0, sources[number] == nil { try addUnknown(number, writer) }
-    guard let source = sources[number], last > source.lastSourceSeq else { return }
+    if last > 0, self[number] == nil { try addUnknown(number, writer) }
+    guard let source = self[number], last > source.lastSourceSeq else { return }
     try writer.addGap(
       source: source.id, sourceSeq: source.lastSourceSeq + 1, count: last - source.lastSourceSeq,
       time: time, reason: reason)
@@ -98,6 +142,6 @@ struct SpoolDrain {
     let source = Source(
       kind: number == 0 ? .scheduler : .worker, id: "unknown-\(number)", address: "unknown")
     let id = try writer.add(source, run: run, number: number)
-    sources[number] = .init(id: id, lastSourceSeq: 0)
+    set(.init(id: id, lastSourceSeq: 0), number)
   }
 }

@@ -7,6 +7,7 @@ import Glibc
 //
 //     lock        held by the recorder as long as it lives (flock)
 //     control     64 bytes for each source: the number of its last event whose hook has returned
+//     control.1…  the same for the sources from 4,096 on
 //     1, 2, 3, …  segments, all of one size, mapped into memory
 //
 // A segment is a header of 64 bytes (magic, version, its number, its size) and then records, each at
@@ -77,7 +78,9 @@ struct Mapping {
       throw SpoolError(path, code)
     }
     do throws(SpoolError) {
-      return try map(descriptor, path, size)
+      let mapping = try map(descriptor, path, size)
+      mapping.populate()
+      return mapping
     } catch {
       unlink(path)
       throw error
@@ -107,7 +110,7 @@ struct Mapping {
   }
 
   /// Brings every page into memory, so that the first store into it does not wait.
-  func populate() {
+  private func populate() {
     // MADV_POPULATE_WRITE, since Linux 5.14; an older kernel refuses it, and the pages come one by one.
     madvise(base, size, 23)
   }

@@ -18,12 +18,14 @@ struct SpoolReader {
   private(set) var skippedCount = 0
   /// Segments in which a producer may still be going to write.
   private(set) var unfinished: Set<UInt32> = []
-  private let segment: (UInt32) -> Mapping?
+  private let findSegment: (UInt32) -> Mapping?
+  /// The segment that is being read.
+  private var current: (number: UInt32, mapping: Mapping)?
 
   /// - Parameter segment: gives a segment's memory, nothing when there is no such segment.
   init(from position: SpoolPosition, segment: @escaping (UInt32) -> Mapping?) {
     self.position = position
-    self.segment = segment
+    findSegment = segment
   }
 
   /// The next record before an end.
@@ -56,6 +58,12 @@ struct SpoolReader {
       }
     }
     return .end
+  }
+
+  private mutating func segment(_ number: UInt32) -> Mapping? {
+    if let current, current.number == number { return current.mapping }
+    current = findSegment(number).map { (number, $0) }
+    return current?.mapping
   }
 
   private mutating func goOn() {

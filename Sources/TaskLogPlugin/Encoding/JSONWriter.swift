@@ -36,6 +36,11 @@ public struct JSONWriter {
     return String(decoding: writer.output, as: UTF8.self)
   }
 
+  /// Takes back what was written since the output was this long.
+  package mutating func truncate(to count: Int) {
+    output.removeLast(output.count - count)
+  }
+
   public mutating func removeAll() {
     output.removeAll(keepingCapacity: true)
     opaqueCount = 0
@@ -76,7 +81,7 @@ public struct JSONWriter {
     raw("}")
   }
 
-  private mutating func write(_ value: Value, depth: Int) throws {
+  package mutating func write(_ value: Value, depth: Int) throws {
     guard depth < Self.maximumDepth else {
       opaqueCount += 1
       raw("{\"$opaque\":\"too deep\"}")
@@ -163,16 +168,28 @@ public struct JSONWriter {
     raw("}")
   }
 
-  private mutating func raw(_ text: StaticString) {
+  package mutating func raw(_ text: StaticString) {
     text.withUTF8Buffer { output.append(contentsOf: $0) }
   }
 
-  private mutating func write(int value: Int64) {
-    var text = String(value)
-    text.withUTF8 { output.append(contentsOf: $0) }
+  package mutating func write(int value: Int64) {
+    var magnitude = value.magnitude
+    withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 20) { digits in
+      var place = 20
+      repeat {
+        place -= 1
+        digits[place] = 0x30 + UInt8(truncatingIfNeeded: magnitude % 10)
+        magnitude /= 10
+      } while magnitude > 0
+      if value < 0 {
+        place -= 1
+        digits[place] = 0x2D
+      }
+      output.append(contentsOf: UnsafeBufferPointer(rebasing: digits[place...]))
+    }
   }
 
-  private mutating func write(double value: Double) {
+  package mutating func write(double value: Double) {
     guard value.isFinite else {
       tag("$float") { $0.write(string: Self.name(ofNonFinite: value)) }
       return
@@ -190,7 +207,7 @@ public struct JSONWriter {
     return "nan:" + String(value.bitPattern, radix: 16)
   }
 
-  private mutating func write(base64 bytes: [UInt8]) {
+  package mutating func write(base64 bytes: some Collection<UInt8>) {
     output.append(0x22)
     Base64.append(bytes, to: &output)
     output.append(0x22)
@@ -200,28 +217,39 @@ public struct JSONWriter {
 
   /// A JSON string; control characters are escaped, everything else stands as it is.
   mutating func write(string text: String) {
-    output.append(0x22)
     var text = text
-    text.withUTF8 { bytes in
-      var start = 0
-      for (index, byte) in bytes.enumerated()
-      where byte < 0x20 || byte == 0x22 || byte == 0x5C || byte == 0x7F {
-        output.append(contentsOf: bytes[start..<index])
-        start = index + 1
-        output.append(0x5C)
-        switch byte {
-        case 0x22, 0x5C: output.append(byte)
-        case 0x0A: output.append(UInt8(ascii: "n"))
-        case 0x0D: output.append(UInt8(ascii: "r"))
-        case 0x09: output.append(UInt8(ascii: "t"))
-        default:
-          output += [0x75, 0x30, 0x30]
-          output.append(Self.hexadecimal[Int(byte >> 4)])
-          output.append(Self.hexadecimal[Int(byte & 15)])
-        }
-      }
-      output.append(contentsOf: bytes[start...])
-    }
+    text.withUTF8 { write(utf8: $0) }
+  }
+
+  /// A JSON string of valid UTF-8.
+  package mutating func write(utf8 bytes: UnsafeBufferPointer<UInt8>) {
     output.append(0x22)
+    var start = 0
+    for place in 0..<bytes.count where Self.needsEscape(bytes[place]) {
+      output.append(contentsOf: UnsafeBufferPointer(rebasing: bytes[start..<place]))
+      start = place + 1
+      escape(bytes[place])
+    }
+    output.append(contentsOf: UnsafeBufferPointer(rebasing: bytes[start...]))
+    output.append(0x22)
+  }
+
+  @inline(__always)
+  private static func needsEscape(_ byte: UInt8) -> Bool {
+    byte < 0x20 || byte == 0x22 || byte == 0x5C || byte == 0x7F
+  }
+
+  private mutating func escape(_ byte: UInt8) {
+    output.append(0x5C)
+    switch byte {
+    case 0x22, 0x5C: output.append(byte)
+    case 0x0A: output.append(UInt8(ascii: "n"))
+    case 0x0D: output.append(UInt8(ascii: "r"))
+    case 0x09: output.append(UInt8(ascii: "t"))
+    default:
+      output += [0x75, 0x30, 0x30]
+      output.append(Self.hexadecimal[Int(byte >> 4)])
+      output.append(Self.hexadecimal[Int(byte & 15)])
+    }
   }
 }

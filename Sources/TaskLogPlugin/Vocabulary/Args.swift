@@ -31,7 +31,7 @@ public struct Args: Sendable {
     }
   }
 
-  enum Storage: Sendable {
+  package enum Storage: Sendable {
     case empty
     case content(Content)
     case encoded(EncodedJSON)
@@ -39,10 +39,10 @@ public struct Args: Sendable {
     indirect case run(RunFacts)
     indirect case compute(ComputeFacts)
     indirect case graph(GraphFacts)
-    indirect case keys(client: String, [Key])
+    indirect case keys(ClientKeys)
   }
 
-  let storage: Storage
+  package let storage: Storage
 
   init(storage: Storage) {
     self.storage = storage
@@ -82,13 +82,10 @@ public struct Args: Sendable {
     case .empty: Content()
     case .content(let content): content
     case .encoded(let json): Self.decode(json)
-    case .run(let facts): facts.content
-    case .compute(let facts): facts.content
-    case .graph(let facts): facts.content
-    case .keys(let client, let keys):
-      Content(named: [
-        .init("client", .string(client)), .init("keys", .list(keys.map(\.value))),
-      ])
+    case .run(let facts): Content(named: facts.arguments)
+    case .compute(let facts): Content(named: facts.arguments)
+    case .graph(let facts): Content(named: facts.arguments)
+    case .keys(let facts): Content(named: facts.arguments)
     }
   }
 

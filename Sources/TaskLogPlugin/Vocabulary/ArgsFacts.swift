@@ -4,7 +4,7 @@
 /// when it looks. `apply(_:)` takes the facts as they are.
 
 /// What a worker tells of a task that it has run; in Dask's order, under Dask's names.
-public struct RunFacts: Sendable {
+public struct RunFacts: Sendable, Fielded {
   public var worker: String
   public var nbytes: Int64
   /// The name of the result's type, with its module and without.
@@ -25,18 +25,20 @@ public struct RunFacts: Sendable {
     self.startStops = startStops
   }
 
-  var content: Args.Content {
-    Args.Content(named: [
-      .init("worker", .string(worker)), .init("nbytes", .int(nbytes)),
-      .init("type", .string(type)), .init("typename", .string(typeName)),
-      .init("thread", .int(thread)), .init("metadata", .dict([])),
-      .init("status", "OK"), .init("startstops", .list(startStops.map(\.value))),
-    ])
+  package func write<Sink: FieldSink & ~Copyable>(to sink: inout Sink) {
+    sink.field("worker", worker)
+    sink.field("nbytes", nbytes)
+    sink.field("type", type)
+    sink.field("typename", typeName)
+    sink.field("thread", thread)
+    sink.field("metadata", .dict([]))
+    sink.field("status", "OK" as String)
+    sink.field("startstops", startStops)
   }
 }
 
 /// What a worker is told of a task that it is to run.
-public struct ComputeFacts: Sendable {
+public struct ComputeFacts: Sendable, Fielded {
   public var priority: Priority?
   /// The workers that hold each dependency, by address.
   public var whoHas: [(Key, [String])]
@@ -50,12 +52,11 @@ public struct ComputeFacts: Sendable {
     self.annotations = annotations
   }
 
-  var content: Args.Content {
-    var named: [Args.Argument] = [.init("op", "compute-task")]
-    if let priority { named.append(.init("priority", priority.value)) }
-    if !whoHas.isEmpty { named.append(.init("who_has", Self.value(whoHas))) }
-    if let annotations { named.append(.init("annotations", .dict(annotations))) }
-    return Args.Content(named: named)
+  package func write<Sink: FieldSink & ~Copyable>(to sink: inout Sink) {
+    sink.field("op", "compute-task" as String)
+    if let priority { sink.field("priority", priority) }
+    if !whoHas.isEmpty { sink.field("who_has", whoHas) }
+    if let annotations { sink.field("annotations", .dict(annotations)) }
   }
 
   /// Holders by key, as Dask's messages have them.
@@ -68,7 +69,7 @@ public struct ComputeFacts: Sendable {
 }
 
 /// What a client submits, as far as a hook is told of it.
-public struct GraphFacts: Sendable {
+public struct GraphFacts: Sendable, Fielded {
   public var client: String
   /// What the client wants to hold.
   public var keys: [Key]
@@ -88,14 +89,23 @@ public struct GraphFacts: Sendable {
     self.added = added
   }
 
-  var content: Args.Content {
-    Args.Content(named: [
-      .init("client", .string(client)), .init("keys", .set(keys.map(\.value))),
-      .init("tasks", .list(tasks.map(\.value))), .init("annotations", annotations),
-      .init(
-        "priority",
-        .dict(added.map { Value.Entry($0.key.value, $0.priority?.value ?? .null) })),
-    ])
+  package func write<Sink: FieldSink & ~Copyable>(to sink: inout Sink) {
+    sink.field("client", client)
+    sink.field("keys", set: keys)
+    sink.field("tasks", list: tasks)
+    sink.field("annotations", annotations)
+    sink.field("priority", priorities: added)
+  }
+}
+
+/// A client and keys of its.
+package struct ClientKeys: Sendable, Fielded {
+  var client: String
+  var keys: [Key]
+
+  package func write<Sink: FieldSink & ~Copyable>(to sink: inout Sink) {
+    sink.field("client", client)
+    sink.field("keys", list: keys)
   }
 }
 
@@ -106,7 +116,7 @@ extension Args {
 
   /// A client and keys of its.
   public static func keys(_ keys: [Key], of client: String) -> Args {
-    Args(storage: .keys(client: client, keys))
+    Args(storage: .keys(ClientKeys(client: client, keys: keys)))
   }
 
   /// The worker that they name.
@@ -118,7 +128,7 @@ extension Args {
   /// The client and the keys that they name.
   var clientAndKeys: (client: String, keys: [Key])? {
     switch storage {
-    case .keys(let client, let keys): return (client, keys)
+    case .keys(let facts): return (facts.client, facts.keys)
     case .graph(let facts): return (facts.client, facts.keys)
     default:
       let content = content

@@ -2,7 +2,7 @@
 /// not determine. Only what is not at its default is kept.
 
 /// A span of work on a worker: `compute`, `transfer`, …
-public struct StartStop: Sendable, Hashable {
+public struct StartStop: Sendable, Hashable, Fielded {
   public var action: String
   /// Seconds since 1970 UTC, by the worker's clock.
   public var start: Double
@@ -19,13 +19,13 @@ public struct StartStop: Sendable, Hashable {
   }
 
   /// The dictionary that Dask passes in `startstops`.
-  public var value: Value {
-    var entries: [Value.Entry] = [
-      .init("action", .string(action)), .init("start", .double(start)),
-      .init("stop", .double(stop)),
-    ]
-    if let source { entries.append(.init("source", .string(source))) }
-    return .dict(entries)
+  public var value: Value { fields }
+
+  package func write<Sink: FieldSink & ~Copyable>(to sink: inout Sink) {
+    sink.field("action", action)
+    sink.field("start", start)
+    sink.field("stop", stop)
+    if let source { sink.field("source", source) }
   }
 
   public init?(_ value: Value) {

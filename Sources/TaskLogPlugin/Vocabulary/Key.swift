@@ -24,7 +24,7 @@ public struct Key: Sendable, Hashable {
   }
 
   /// What the key is where it is not just its text. The JSON is written when someone asks for it.
-  private enum Form: Sendable {
+  package enum Form: Sendable {
     case plain
     case typed(String)
     case value(Value)
@@ -33,6 +33,8 @@ public struct Key: Sendable, Hashable {
   }
 
   private let storage: Storage
+
+  package var form: Form { storage.form }
 
   /// What people see and filter by. Never holds NUL.
   public var text: String { storage.text }

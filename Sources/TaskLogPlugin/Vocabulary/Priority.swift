@@ -25,6 +25,17 @@ public struct Priority: Sendable, Hashable, Comparable {
 
   public var values: [Double] { Array([first, second, third, fourth].prefix(count)) }
 
+  /// One of the values, 0 beyond the last.
+  package subscript(place: Int) -> Double {
+    switch place {
+    case 0: first
+    case 1: second
+    case 2: third
+    case 3: fourth
+    default: 0
+    }
+  }
+
   /// This priority with one more field behind the others.
   public func appending(_ value: Double) -> Priority {
     var longer = self

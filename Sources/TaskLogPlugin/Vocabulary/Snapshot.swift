@@ -37,9 +37,9 @@ public enum Snapshot: Sendable {
   public var value: Value? {
     switch self {
     case .none: nil
-    case .graph(let tasks): .object(["graph": .list(tasks.map(\.value))])
-    case .worker(let facts): .object(["worker": facts.value])
-    case .task(let facts): .object(["task": facts.value])
+    case .graph(let tasks): .object(["graph": .list(tasks.map(\.fields))])
+    case .worker(let facts): .object(["worker": facts.fields])
+    case .task(let facts): .object(["task": facts.fields])
     case .encoded(let json): (try? json.value()) ?? .opaque("unreadable")
     case .other(let value): value
     }
@@ -50,16 +50,7 @@ extension Snapshot: Equatable {
   public static func == (a: Snapshot, b: Snapshot) -> Bool { a.value == b.value }
 }
 
-/// Collects the entries that are not at their default.
-private struct Entries {
-  var list: [Value.Entry] = []
-
-  mutating func add(_ name: String, _ value: Value?) {
-    if let value { list.append(.init(.string(name), value)) }
-  }
-}
-
-extension GraphTask {
+extension GraphTask: Fielded {
   init?(_ value: Value) {
     guard let key = value["key"].flatMap(Key.init) else { return nil }
     self.init(
@@ -71,22 +62,20 @@ extension GraphTask {
     if case .dict(let entries)? = value["annotations"] { annotations = entries }
   }
 
-  var value: Value {
-    var entries = Entries()
-    entries.add("key", key.value)
-    if !dependencies.isEmpty { entries.add("dependencies", .list(dependencies.map(\.value))) }
-    entries.add("priority", priority?.value)
-    if !annotations.isEmpty { entries.add("annotations", .dict(annotations)) }
-    if retries != 0 { entries.add("retries", .int(Int64(retries))) }
+  package func write<Sink: FieldSink & ~Copyable>(to sink: inout Sink) {
+    sink.field("key", key)
+    if !dependencies.isEmpty { sink.field("dependencies", list: dependencies) }
+    if let priority { sink.field("priority", priority) }
+    if !annotations.isEmpty { sink.field("annotations", .dict(annotations)) }
+    if retries != 0 { sink.field("retries", retries) }
     if !workerRestrictions.isEmpty {
-      entries.add("workerRestrictions", .list(workerRestrictions.map(Value.string)))
+      sink.field("workerRestrictions", .list(workerRestrictions.map(Value.string)))
     }
-    if looseRestrictions { entries.add("looseRestrictions", .bool(true)) }
-    return .dict(entries.list)
+    if looseRestrictions { sink.field("looseRestrictions", .bool(true)) }
   }
 }
 
-extension WorkerFacts {
+extension WorkerFacts: Fielded {
   init?(_ value: Value) {
     guard let address = value["address"]?.string else { return nil }
     self.init(
@@ -96,16 +85,18 @@ extension WorkerFacts {
       host: value["host"]?.string ?? "")
   }
 
-  var value: Value {
-    .object([
-      "address": .string(address), "name": name, "serverID": .string(serverID),
-      "nthreads": .int(Int64(nthreads)), "memoryLimit": .int(memoryLimit), "pid": .int(pid),
-      "host": .string(host),
-    ])
+  package func write<Sink: FieldSink & ~Copyable>(to sink: inout Sink) {
+    sink.field("address", address)
+    sink.field("name", name)
+    sink.field("serverID", serverID)
+    sink.field("nthreads", nthreads)
+    sink.field("memoryLimit", memoryLimit)
+    sink.field("pid", pid)
+    sink.field("host", host)
   }
 }
 
-extension TaskFacts {
+extension TaskFacts: Fielded {
   init(_ value: Value) {
     self.init(
       nbytes: value["nbytes"]?.int, typeName: value["typeName"]?.string,
@@ -117,17 +108,15 @@ extension TaskFacts {
       suspicious: value["suspicious"]?.int.flatMap(Int.init(exactly:)))
   }
 
-  var value: Value {
-    var entries = Entries()
-    entries.add("nbytes", nbytes.map(Value.int))
-    entries.add("typeName", typeName.map(Value.string))
-    entries.add("exceptionText", exceptionText.map(Value.string))
-    entries.add("tracebackText", tracebackText.map(Value.string))
-    if !startStops.isEmpty { entries.add("startStops", .list(startStops.map(\.value))) }
-    entries.add("comingFrom", comingFrom.map(Value.string))
-    entries.add("cause", cause?.value)
-    entries.add("retries", retries.map { .int(Int64($0)) })
-    entries.add("suspicious", suspicious.map { .int(Int64($0)) })
-    return .dict(entries.list)
+  package func write<Sink: FieldSink & ~Copyable>(to sink: inout Sink) {
+    if let nbytes { sink.field("nbytes", nbytes) }
+    if let typeName { sink.field("typeName", typeName) }
+    if let exceptionText { sink.field("exceptionText", exceptionText) }
+    if let tracebackText { sink.field("tracebackText", tracebackText) }
+    if !startStops.isEmpty { sink.field("startStops", startStops) }
+    if let comingFrom { sink.field("comingFrom", comingFrom) }
+    if let cause { sink.field("cause", cause) }
+    if let retries { sink.field("retries", retries) }
+    if let suspicious { sink.field("suspicious", suspicious) }
   }
 }

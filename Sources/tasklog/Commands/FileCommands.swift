@@ -172,7 +172,7 @@ struct IndexCommand: ParsableCommand {
     // Refuses what is no log, rather than making one.
     _ = try LogReader(path: log.recoveredPath())
     let writer = try LogWriter(path: log.path)
-    defer { writer.close() }
+    defer { writer.close(isIndexing: false) }
     if drop { try writer.dropIndexes() } else { try writer.buildIndexes() }
   }
 }

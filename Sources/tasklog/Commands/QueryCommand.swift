@@ -43,6 +43,7 @@ struct QueryCommand: ParsableCommand {
   var parameters: [String] = []
 
   @Option(
+    parsing: .unconditional,
     help: ArgumentHelp(
       "How long SQL may take; 0 for any time. By default 60.", valueName: "seconds"))
   var timeout: Double?

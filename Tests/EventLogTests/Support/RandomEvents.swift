@@ -43,6 +43,29 @@ extension SplitMix64 {
       ])
   }
 
+  /// Args that our own engine makes.
+  mutating func factArgs() -> Args {
+    let task = GraphTask(key: key(), priority: once(in: 2) ? Priority([-1, 2.5]) : nil)
+    switch below(4) {
+    case 0:
+      return .run(
+        RunFacts(
+          worker: text(), nbytes: int(), type: text(), typeName: text(), thread: int(),
+          startStops: [StartStop(action: text(), start: double(), stop: 1)]))
+    case 1:
+      return .compute(
+        ComputeFacts(
+          priority: Priority(1, 2.5, -3), whoHas: [(key(), [text(), text()]), (key(), [])],
+          annotations: once(in: 2) ? [.init("a", value())] : nil))
+    case 2:
+      return .graph(
+        GraphFacts(
+          client: text(), keys: [key(), key()], tasks: [key()], annotations: value(),
+          added: [task, task]))
+    default: return .keys([key(), key()], of: text())
+    }
+  }
+
   mutating func snapshot() -> Snapshot {
     switch below(6) {
     case 0:

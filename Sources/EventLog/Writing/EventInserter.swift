@@ -1,0 +1,150 @@
+import TaskLogPlugin
+
+/// Puts events into their table as they lie in a spool: from MessagePack to numbers and JSON, with
+/// nothing made in between for what is already known.
+///
+/// Belongs to one `LogWriter`; used inside its transactions.
+final class EventInserter {
+  private let connection: Connection
+  private let insert: Statement
+  private let insertText: Statement
+  private let findText: Statement
+  private let insertKey: Statement
+  private let findKey: Statement
+  private var texts = InternTable(limit: 64 << 20)
+  private var keys = InternTable(limit: 128 << 20)
+  /// By their place among those that are known, 0 where the number is not.
+  private var hooks = [Int64](repeating: 0, count: Hook.known.count)
+  private var states = [Int64](repeating: 0, count: State.known.count)
+  private var args: JSONWriter
+  private var snapshot: JSONWriter
+
+  /// - Throws: `SQLiteError`.
+  init(_ connection: Connection) throws {
+    self.connection = connection
+    insert = try connection.prepare(LogWriter.insertEventSQL)
+    insertText = try connection.prepare(
+      "INSERT INTO text (text) VALUES (?) ON CONFLICT DO NOTHING")
+    findText = try connection.prepare("SELECT id FROM text WHERE text = ?")
+    insertKey = try connection.prepare(
+      """
+      INSERT INTO key (text, typed, prefix, key_group) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING
+      """)
+    findKey = try connection.prepare("SELECT id FROM key WHERE text = ? AND typed = ?")
+    args = try Self.makeJSONWriter(connection)
+    snapshot = try Self.makeJSONWriter(connection)
+  }
+
+  private static func makeJSONWriter(_ connection: Connection) throws -> JSONWriter {
+    let insert = try connection.prepare("INSERT OR IGNORE INTO blob (hash, bytes) VALUES (?, ?)")
+    return JSONWriter { bytes in
+      guard bytes.count > 256 else { return nil }
+      let hash = SHA256.hash(bytes)
+      try insert.bind(1, hash)
+      try insert.bind(2, blob: bytes)
+      try insert.run()
+      return hash
+    }
+  }
+
+  /// The numbers in memory may not be those in the file any more.
+  func forgetNumbers() {
+    texts.forgetAll()
+    keys.forgetAll()
+    for place in hooks.indices { hooks[place] = 0 }
+    for place in states.indices { states[place] = 0 }
+  }
+
+  /// - Throws: `MessagePackError` when the event cannot be read, and then nothing of it is in the
+  ///   table; `SQLiteError`.
+  func insert(_ event: EncodedEvent, seq: Int64, source: Int64, sourceSeq: Int64) throws {
+    var fields = event.fields
+    try insert.bind(1, seq)
+    try insert.bind(2, source)
+    try insert.bind(3, sourceSeq)
+    try insert.bind(4, event.time)
+    try insert.bind(5, hook(&fields))
+    try insert.bind(6, key(&fields))
+    try insert.bind(7, state(&fields))
+    try insert.bind(8, state(&fields))
+    try insert.bind(9, text(&fields))
+    try insert.bind(10, text(&fields))
+    try insert.bind(11, fields.takeNil() ? nil : fields.integer())
+    args.removeAll()
+    let hasArgs = try !fields.takeNil() && fields.writeArgs(to: &args)
+    snapshot.removeAll()
+    let hasSnapshot = try !fields.takeNil() && fields.arrayCount() == 1
+    if hasSnapshot { try fields.write(to: &snapshot) }
+    try args.output.withUnsafeBytes { args in
+      try snapshot.output.withUnsafeBytes { snapshot in
+        // Both stay where they are until the row is in.
+        try insert.bind(12, unmovedText: hasArgs ? args : nil)
+        try insert.bind(13, unmovedText: hasSnapshot ? snapshot : nil)
+        try insert.run()
+      }
+    }
+  }
+
+  private func hook(_ fields: inout MessagePackReader) throws -> Int64 {
+    if fields.isText { return try id(fields.text()) }
+    let place = try fields.integer()
+    guard hooks.indices.contains(Int(clamping: place)) else { return try id(Hook.at(place).name) }
+    if hooks[Int(place)] == 0 { hooks[Int(place)] = try id(Hook.at(place).name) }
+    return hooks[Int(place)]
+  }
+
+  private func state(_ fields: inout MessagePackReader) throws -> Int64? {
+    if fields.takeNil() { return nil }
+    if fields.isText { return try id(fields.text()) }
+    let place = try fields.integer()
+    guard states.indices.contains(Int(clamping: place)) else {
+      return try id(State.at(place).name)
+    }
+    if states[Int(place)] == 0 { states[Int(place)] = try id(State.at(place).name) }
+    return states[Int(place)]
+  }
+
+  private func text(_ fields: inout MessagePackReader) throws -> Int64? {
+    try fields.takeNil() ? nil : id(fields.text())
+  }
+
+  private func id(_ text: String) throws -> Int64 {
+    var text = text
+    return try text.withUTF8 { try id(UnsafeRawBufferPointer($0)) }
+  }
+
+  private func id(_ text: UnsafeRawBufferPointer) throws -> Int64 {
+    try texts.id(text) { bytes in
+      try number(insertText, findText) { try $0.bind(1, String(decoding: bytes, as: UTF8.self)) }
+    }
+  }
+
+  private func key(_ fields: inout MessagePackReader) throws -> Int64? {
+    if fields.takeNil() { return nil }
+    let start = fields.position
+    try fields.skipKey()
+    return try keys.id(fields.slice(start, fields.position)) { bytes in
+      var reader = MessagePackReader(bytes)
+      let key = try reader.key()
+      try insertKey.bind(3, id(key.prefix))
+      try insertKey.bind(4, id(key.group))
+      return try number(insertKey, findKey) {
+        try $0.bind(1, key.text)
+        try $0.bind(2, key.typed)
+      }
+    }
+  }
+
+  /// The number of a row, put in when it is not there.
+  private func number(
+    _ insert: Statement, _ find: Statement, _ bind: (Statement) throws -> Void
+  ) throws -> Int64 {
+    try bind(insert)
+    try insert.run()
+    if connection.changes == 1 { return connection.lastInsertRowID }
+    defer { find.reset() }
+    try bind(find)
+    try find.step()
+    return find.integer(0)
+  }
+}

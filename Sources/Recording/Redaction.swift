@@ -1,0 +1,110 @@
+import TaskLogPlugin
+
+/// Which args are not to be kept: by patterns of their names, and of the names in dictionaries at
+/// any depth of args and snapshots. Their values are replaced before anything reaches the spool.
+struct Redaction: Sendable {
+  private let patterns: [[UInt8]]
+  /// Whether a name that our own engine gives its args matches; mostly none does, and those args
+  /// need not be looked through.
+  private let matchesRun: Bool
+  private let matchesKeys: Bool
+  private let matchesTask: Bool
+
+  /// - Parameter patterns: names, with `*` for any characters and `?` for one; capital letters do not
+  ///   matter.
+  init?(_ patterns: [String]) {
+    guard !patterns.isEmpty else { return nil }
+    let patterns = patterns.map { Self.lowercase(Array($0.utf8)) }
+    func matches(_ names: [String]) -> Bool {
+      names.contains { name in
+        patterns.contains { Self.matches(Self.lowercase(Array(name.utf8)), $0) }
+      }
+    }
+    self.patterns = patterns
+    let span = ["action", "start", "stop", "source"]
+    matchesRun = matches(
+      span + [
+        "worker", "nbytes", "type", "typename", "thread", "metadata", "status", "startstops",
+      ])
+    matchesKeys = matches(["client", "keys"])
+    matchesTask = matches(
+      span + [
+        "task", "nbytes", "typeName", "exceptionText", "tracebackText", "startStops", "comingFrom",
+        "cause", "retries", "suspicious",
+      ])
+  }
+
+  func redacted(_ event: borrowing Event) -> Event {
+    var event = copy event
+    switch event.args.storage {
+    case .empty: break
+    case .run where !matchesRun: break
+    case .keys where !matchesKeys: break
+    default:
+      var content = event.args.content
+      for place in content.named.indices {
+        let argument = content.named[place]
+        content.named[place].value =
+          matches(argument.name) ? .opaque("redacted") : redacted(argument.value)
+      }
+      content.positional = content.positional.map(redacted)
+      event.args = Args(content)
+    }
+    switch event.snapshot {
+    case .none: break
+    case .task where !matchesTask: break
+    default: event.snapshot = event.snapshot.value.map { .other(redacted($0)) } ?? .none
+    }
+    return event
+  }
+
+  private func redacted(_ value: Value) -> Value {
+    switch value {
+    case .dict(let entries):
+      .dict(
+        entries.map { entry in
+          guard case .string(let name) = entry.key, matches(name) else {
+            return .init(entry.key, redacted(entry.value))
+          }
+          return .init(entry.key, .opaque("redacted"))
+        })
+    case .list(let values): .list(values.map(redacted))
+    case .tuple(let values): .tuple(values.map(redacted))
+    case .tagged(let name, let value): .tagged(name, redacted(value))
+    default: value
+    }
+  }
+
+  private func matches(_ name: String) -> Bool {
+    let name = Self.lowercase(Array(name.utf8))
+    return patterns.contains { Self.matches(name, $0) }
+  }
+
+  private static func lowercase(_ bytes: [UInt8]) -> [UInt8] {
+    bytes.map { (0x41...0x5A).contains($0) ? $0 | 0x20 : $0 }
+  }
+
+  /// On a mismatch behind a `*` goes back to it and lets it take one more byte.
+  private static func matches(_ name: [UInt8], _ pattern: [UInt8]) -> Bool {
+    var (place, part) = (0, 0)
+    var star: (part: Int, place: Int)?
+    while place < name.count {
+      if part < pattern.count, pattern[part] == UInt8(ascii: "*") {
+        star = (part, place)
+        part += 1
+      } else if part < pattern.count,
+        pattern[part] == name[place] || pattern[part] == UInt8(ascii: "?")
+      {
+        place += 1
+        part += 1
+      } else if let last = star {
+        star = (last.part, last.place + 1)
+        place = last.place + 1
+        part = last.part + 1
+      } else {
+        return false
+      }
+    }
+    return pattern[part...].allSatisfy { $0 == UInt8(ascii: "*") }
+  }
+}

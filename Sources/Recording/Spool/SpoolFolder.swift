@@ -1,0 +1,65 @@
+import CSupport
+import Glibc
+
+/// What a dead recorder's folder holds.
+struct SpoolFolder {
+  let mappings: [UInt32: Mapping]
+  private let controls: [ControlFile]
+
+  init(_ folder: String) {
+    var mappings: [UInt32: Mapping] = [:]
+    for name in Self.names(folder) {
+      guard let number = UInt32(name), let mapping = try? Mapping.existing("\(folder)/\(name)")
+      else { continue }
+      // One that was being made when the process died holds nothing.
+      if mapping.word(at: 0).pointee == SpoolLayout.magic {
+        mappings[number] = mapping
+      } else {
+        mapping.unmap()
+      }
+    }
+    self.mappings = mappings
+    // In their order; behind one that is damaged nobody knows whose words they are.
+    var controls: [ControlFile] = []
+    while let next = ControlFile(existing: Spool.control(folder, controls.count)) {
+      controls.append(next)
+    }
+    self.controls = controls
+  }
+
+  func unmap() {
+    for mapping in mappings.values { mapping.unmap() }
+  }
+
+  var first: SpoolPosition {
+    SpoolPosition(segment: mappings.keys.min() ?? 1, offset: SpoolLayout.headerSize)
+  }
+
+  var end: SpoolPosition {
+    guard let last = mappings.keys.max(), let mapping = mappings[last] else { return first }
+    return SpoolPosition(segment: last, offset: mapping.size)
+  }
+
+  /// How far each source had come.
+  var lastSourceSeqs: [(source: Int, last: Int64)] { ControlFile.lastSourceSeqs(controls) }
+
+  private static func names(_ folder: String) -> [String] {
+    guard let stream = opendir(folder) else { return [] }
+    defer { closedir(stream) }
+    var names: [String] = []
+    while let entry = readdir(stream) {
+      names.append(
+        withUnsafePointer(to: &entry.pointee.d_name) { pointer in
+          pointer.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+        })
+    }
+    return names
+  }
+
+  /// Removes the files of a spool; the lock goes with its holder.
+  static func removeFiles(_ folder: String) {
+    for name in names(folder) where UInt32(name) != nil || name.hasPrefix("control") {
+      unlink("\(folder)/\(name)")
+    }
+  }
+}
