@@ -121,6 +121,7 @@ struct SummaryScan {
       keys[place].isSeen = true
       prefixes.rows[prefix].figures.tasks += 1
     }
+    let outcome = isScheduler ? work(row, prefix) : nil
     // Nothing came of it.
     guard start != finish, finish != 0 else { return }
     let stay = Stay(state: texts.place(ofState: finish), time: time)
@@ -128,15 +129,31 @@ struct SummaryScan {
       end(keys[place].scheduler, prefix, kind: 0, time)
       endOfProcessing(keys[place], time)
       keys[place].scheduler = stay
-      try scheduler(row, start, finish, place, prefix)
+      scheduler(row, start, finish, place, prefix, outcome)
     } else {
       begin(stay, place, key, source, prefix)
     }
   }
 
+  /// What the args tell of work; most transitions have none.
+  private mutating func work(_ row: Statement, _ prefix: Int) -> (OutcomeScan, worker: Int?)? {
+    guard !row.isNull(8) else { return nil }
+    let found = row.withText(8) { text in
+      let scan = OutcomeScan(text)
+      return (scan, workers.place(of: scan, number: row.integer(7), in: text))
+    }
+    guard let (scan, worker) = found else { return nil }
+    if scan.hasCompute {
+      prefixes.rows[prefix].figures.computeSeconds += scan.computeSeconds
+      workers.addBusy(worker, scan.computeSeconds)
+    }
+    return (scan, worker)
+  }
+
   private mutating func scheduler(
-    _ row: Statement, _ start: Int64, _ finish: Int64, _ place: Int, _ prefix: Int
-  ) throws {
+    _ row: Statement, _ start: Int64, _ finish: Int64, _ place: Int, _ prefix: Int,
+    _ outcome: (scan: OutcomeScan, worker: Int?)?
+  ) {
     if finish == texts.processing {
       keys[place].sent += 1
       if keys[place].sent == 2 { prefixes.rows[prefix].figures.retried += 1 }
@@ -149,22 +166,12 @@ struct SummaryScan {
       keys[place].hasFailed = true
     }
     guard start == texts.processing, finish == texts.memory || finish == texts.erred else { return }
-    let hasSucceeded = finish == texts.memory
-    let before = keys[place].nbytes
-    var bytes: Int64 = 0
-    if let outcome = row.withText(
-      8,
-      { text in
-        let scan = OutcomeScan(text)
-        workers.add(scan, hasSucceeded, row.integer(7), text)
-        return scan
-      })
-    {
-      bytes = outcome.nbytes ?? 0
-      prefixes.rows[prefix].figures.computeSeconds += outcome.computeSeconds
-    }
-    prefixes.rows[prefix].figures.nbytes += bytes - before
-    keys[place].nbytes = bytes
+    let nbytes = finish == texts.memory ? outcome?.scan.nbytes : nil
+    workers.addOutcome(outcome?.worker, hasSucceeded: finish == texts.memory, nbytes: nbytes ?? 0)
+    // The view takes the size that the last outcome tells, of whatever kind it was.
+    let last = outcome?.scan.nbytes ?? 0
+    prefixes.rows[prefix].figures.nbytes += last - keys[place].nbytes
+    keys[place].nbytes = last
   }
 
   /// The time that a task was at the worker it was given to.

@@ -4,6 +4,8 @@ import TaskLogPlugin
 struct WorkerScan {
   private struct Figures {
     var row: RunSummary.Worker
+    /// The address in UTF-8.
+    var bytes: [UInt8]
     var firstSeen: Int64?
     var lastTime: Int64?
     var given: Int64 = 0
@@ -33,7 +35,7 @@ struct WorkerScan {
   private mutating func place(_ address: String) -> Int {
     if let place = byAddress[address] { return place }
     byAddress[address] = figures.count
-    figures.append(Figures(row: RunSummary.Worker(address: address)))
+    figures.append(Figures(row: RunSummary.Worker(address: address), bytes: Array(address.utf8)))
     return figures.count - 1
   }
 
@@ -55,38 +57,37 @@ struct WorkerScan {
     end = lastTimes.values.max() ?? 0
   }
 
-  /// What came of a task: `worker` is the number of the address.
-  mutating func add(
-    _ outcome: OutcomeScan, _ hasSucceeded: Bool, _ worker: Int64,
-    _ text: UnsafeBufferPointer<UInt8>
-  ) {
-    guard let name = outcome.worker else { return }
-    let place: Int
-    if worker != 0, let known = byText[worker] {
-      place = known
-    } else {
-      let address = String(decoding: UnsafeBufferPointer(rebasing: text[name]), as: UTF8.self)
-      guard let known = byAddress[address] else { return }
-      place = known
-      if worker != 0 { byText[worker] = place }
-    }
+  /// The place of the worker that args name.
+  ///
+  /// - Parameter number: that of the worker the event is about; nearly always the same.
+  mutating func place(
+    of outcome: OutcomeScan, number: Int64, in text: UnsafeBufferPointer<UInt8>
+  ) -> Int? {
+    guard let range = outcome.worker else { return nil }
+    let name = UnsafeBufferPointer(rebasing: text[range])
+    if let known = byText[number], figures[known].bytes.elementsEqual(name) { return known }
+    guard let place = byAddress[String(decoding: name, as: UTF8.self)] else { return nil }
+    if number != 0 { byText[number] = place }
+    return place
+  }
+
+  mutating func addBusy(_ place: Int?, _ seconds: Double) {
+    if let place { figures[place].row.busySeconds += seconds }
+  }
+
+  mutating func addOutcome(_ place: Int?, hasSucceeded: Bool, nbytes: Int64) {
+    guard let place else { return }
     if hasSucceeded {
       figures[place].row.tasks += 1
-      figures[place].row.nbytes += outcome.nbytes ?? 0
+      figures[place].row.nbytes += nbytes
     } else {
       figures[place].row.failed += 1
     }
-    figures[place].row.busySeconds += outcome.computeSeconds
   }
 
   /// The worker with this number was to do a task for so long.
   mutating func addGiven(_ worker: Int64, _ nanoseconds: Int64) {
-    guard worker != 0 else { return }
-    if let place = byText[worker] {
-      figures[place].given += nanoseconds
-    } else {
-      given[worker, default: 0] += nanoseconds
-    }
+    if worker != 0 { given[worker, default: 0] += nanoseconds }
   }
 
   private var given: [Int64: Int64] = [:]
