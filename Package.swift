@@ -12,6 +12,7 @@ let package = Package(
     .library(
       name: "TaskLogKit", type: .static, targets: ["TaskLogKit", "TaskLogPlugin"]),
     .library(name: "TaskLogPluginDyn", type: .dynamic, targets: ["TaskLogPlugin"]),
+    .library(name: "TaskLogC", type: .dynamic, targets: ["TaskLogC"]),
     .executable(name: "tasklog", targets: ["tasklog"]),
   ],
   dependencies: [
@@ -28,6 +29,9 @@ let package = Package(
     .target(name: "Filters", dependencies: ["EventLog", "TaskLogPlugin"]),
     .target(name: "Scheduling", dependencies: ["TaskLogPlugin"]),
     .target(name: "Recording", dependencies: ["CSupport", "EventLog", "TaskLogPlugin"]),
+    .target(
+      name: "TaskLogC", dependencies: ["CSupport", "EventLog", "Recording", "TaskLogPlugin"],
+      exclude: ["tasklog.h"]),
     .target(name: "Querying", dependencies: ["EventLog", "Filters", "TaskLogPlugin"]),
     .target(name: "Replaying", dependencies: ["EventLog", "TaskLogPlugin"]),
     .target(name: "BuiltinPlugins", dependencies: ["TaskLogPlugin"]),
@@ -48,7 +52,7 @@ let package = Package(
       name: "tasklog-bench",
       dependencies: [
         "BuiltinPlugins", "CSQLite", "EventLog", "Recording", "Replaying", "Scheduling",
-        "TaskLogPlugin", "tasklog",
+        "TaskLogPlugin", "TestSupport", "tasklog",
       ],
       path: "Tests/Benchmarks", exclude: ["engine_dask.py"]),
     .target(name: "TestSupport", dependencies: ["TaskLogPlugin"], path: "Tests/TestSupport"),
@@ -65,9 +69,15 @@ let package = Package(
     .executableTarget(
       name: "recording-victim",
       dependencies: ["CSupport", "EventLog", "Recording", "TaskLogPlugin"], path: "Tests/Victim"),
+    .target(name: "ProbeSupport", path: "Tests/ProbeSupport"),
+    .executableTarget(
+      name: "recording-probe", dependencies: ["ProbeSupport", "Recording", "TaskLogPlugin"],
+      path: "Tests/Probe", linkerSettings: exportsSymbols),
     .testTarget(
       name: "RecordingTests",
-      dependencies: ["CSupport", "TaskLogKit", "TestSupport", "recording-victim"],
+      dependencies: [
+        "CSupport", "EventLog", "Recording", "TaskLogKit", "TestSupport", "recording-victim",
+      ],
       linkerSettings: exportsSymbols),
     .testTarget(
       name: "QueryingTests", dependencies: ["EventLog", "Filters", "Querying", "TaskLogPlugin"],

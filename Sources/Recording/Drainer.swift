@@ -33,14 +33,16 @@ final class Drainer: @unchecked Sendable {
   /// The write-ahead log starts anew when it has grown to this many bytes.
   private static let walLimit = 64 << 20
 
-  // Only `thread`, `stopping` and `outcome` are shared between threads; everything else belongs to
-  // the thread that writes, from its start to its end.
+  // Only `thread`, `stopping`, `outcome` and `committed` are shared between threads; everything else
+  // belongs to the thread that writes, from its start to its end.
   private let path: String
   private let header: RunHeader
   private let spool: Spool
   private let settings: Settings
   private let stopping = Atomic(false)
   private let outcome = Mutex<String?>(nil)
+  /// Up to where the spool is in the log.
+  private let committed = Atomic<UInt64>(SpoolPosition.start.word)
   private var thread = pthread_t()
 
   private var writer: LogWriter?
@@ -95,6 +97,17 @@ final class Drainer: @unchecked Sendable {
     }
   }
 
+  /// Waits until everything that lies in the spool now is in the log.
+  func flush(timeoutSeconds: Double) -> Bool {
+    let end = spool.end.word
+    let deadline = Self.now() + Int64(max(0, min(timeoutSeconds, 1e6)) * 1e9)
+    while committed.load(ordering: .acquiring) < end {
+      guard Self.now() < deadline, !stopping.load(ordering: .acquiring) else { return false }
+      usleep(1000)
+    }
+    return true
+  }
+
   /// Writes out what is left, notes that the run is over, and waits until that is done.
   ///
   /// - Returns: why something could not be written, nothing when all of it was.
@@ -143,6 +156,7 @@ final class Drainer: @unchecked Sendable {
     var reader = reader
     guard let first = nextRecord(&reader, before: end) else {
       self.reader = reader
+      committed.store(reader.position.word, ordering: .releasing)
       return false
     }
     let begin = Self.now()
@@ -173,6 +187,7 @@ final class Drainer: @unchecked Sendable {
     waitingSince = nil
     isSynced = false
     hasToldProblem = false
+    committed.store(reader.position.word, ordering: .releasing)
     // Others that write ask for the lock every few milliseconds: without a pause they never get it.
     if Self.now() - begin > Self.transactionNanoseconds / 5 { usleep(2_000) }
     return true
@@ -286,7 +301,7 @@ final class Drainer: @unchecked Sendable {
     do {
       try writer.syncedTransaction {
         for (number, last) in spool.lastSourceSeqs {
-          try drain.fill(number, through: last, "spool limit reached", Clock.now(), writer)
+          try drain.fill(number, through: last, spool.reasonForLoss, Clock.now(), writer)
         }
         try writer.setSpoolPosition(run: run, nil)
         try writer.end(run: run, .closed, at: Clock.now())

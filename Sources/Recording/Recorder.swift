@@ -39,6 +39,8 @@ public final class Recorder: RecordingPlugin {
     /// The engine that is recorded.
     public var engine = "tasklog"
     public var engineVersion = taskLogVersion
+    /// `full` when all marks are recorded, `hooks` when only public hooks are.
+    public var mode = "full"
     public var metadata: Value = .dict([])
     /// Where problems are told. By default the standard error.
     public var problem: @Sendable (String) -> Void = { Recorder.complain($0) }
@@ -52,6 +54,7 @@ public final class Recorder: RecordingPlugin {
 
   /// The id of the run that is recorded.
   public let runID = RunID.make()
+  /// Where it is recorded: not always where it was asked for, see `LogPlace`.
   public let log: String
   private let problem: @Sendable (String) -> Void
   private let waits: Bool
@@ -70,6 +73,14 @@ public final class Recorder: RecordingPlugin {
   /// - Throws: `LogError` when there is no way to write the log. A host that wants to run without
   ///   being recorded then goes on without a recorder.
   public init(log: String, options: Options = Options()) throws {
+    var log = log
+    if !Self.isDisabled, let network = LogPlace.networkFileSystem(of: log) {
+      let standIn = try LogPlace.standIn(for: log)
+      options.problem(
+        "tasklog: \(log) would be on a network file system (\(network)), where a log is not safe; "
+          + "it is recorded into \(standIn)")
+      log = standIn
+    }
     self.log = log
     problem = options.problem
     waits = options.overflow == .wait
@@ -88,7 +99,7 @@ public final class Recorder: RecordingPlugin {
       }
       let header = RunHeader(
         id: runID, engine: options.engine, engineVersion: options.engineVersion,
-        recorderVersion: taskLogVersion, mode: "full", started: Clock.now(),
+        recorderVersion: taskLogVersion, mode: options.mode, started: Clock.now(),
         metadata: options.metadata)
       let run = try writer.transaction { try writer.add(header) }
       let spool = try Spool(
@@ -123,7 +134,7 @@ public final class Recorder: RecordingPlugin {
       clamping: UInt64(status.f_bavail).multipliedReportingOverflow(
         by: UInt64(status.f_frsize)
       ).partialValue)
-    return max(16 << 20, min(most, free / 4))
+    return min(most, free / 4)
   }
 
   static func complain(_ message: String) {
@@ -132,7 +143,13 @@ public final class Recorder: RecordingPlugin {
   }
 
   public func channel(for source: Source) -> any EventChannel {
-    guard let spool else { return DisabledChannel() }
+    guard let channel = spoolChannel(for: source) else { return DisabledChannel() }
+    return channel
+  }
+
+  /// Nothing when recording is disabled.
+  func spoolChannel(for source: Source) -> SpoolChannel? {
+    guard let spool else { return nil }
     return channels.withLock { channels in
       let channel = SpoolChannel(
         number: channels.all.count, source: source, spool: spool, waits: waits,
@@ -140,6 +157,14 @@ public final class Recorder: RecordingPlugin {
       channels.all.append(channel)
       return channel
     }
+  }
+
+  /// Waits until what has been recorded so far is in the log.
+  ///
+  /// - Returns: whether it is, within the time.
+  public func flush(timeoutSeconds: Double) -> Bool {
+    guard let drainer, generation == tl_generation() else { return false }
+    return drainer.flush(timeoutSeconds: timeoutSeconds)
   }
 
   /// Writes out what is left and ends the run in the log. Blocks until that is done.

@@ -19,7 +19,7 @@ final class SpoolChannel: EventChannel, @unchecked Sendable {
 
   // One thread at a time: the checks for exclusive access would only cost time.
   @exclusivity(unchecked) private var scratch = MessagePackWriter()
-  @exclusivity(unchecked) private var sourceSeq: Int64 = 0
+  @exclusivity(unchecked) private(set) var sourceSeq: Int64 = 0
   @exclusivity(unchecked) private var isRegistered = false
   /// Events that found no room, from the first of them on, until that has been put into the spool.
   @exclusivity(unchecked) private var missing: Missing?
@@ -55,6 +55,50 @@ final class SpoolChannel: EventChannel, @unchecked Sendable {
     if missing != nil || !put(event) { lose(1) }
     if let slot { tl_store_release(slot, UInt64(bitPattern: sourceSeq)) }
   }
+
+  /// Takes in an event whose fields, from the time on, are encoded already; see `SpoolRecord`.
+  ///
+  /// - Parameters:
+  ///   - given: its number, where the source numbers its events itself.
+  ///   - time: for the gaps.
+  /// - Returns: the number of the last event that has been taken in or counted as missing; nothing
+  ///   when the recorder takes nothing in any more.
+  func record(
+    encoded fields: UnsafeRawBufferPointer, sourceSeq given: Int64? = nil, time: Int64
+  ) -> Int64? {
+    guard generation == tl_generation(), isOpen.value else { return nil }
+    if let given {
+      // What the source sends once more is in the spool already.
+      guard given > sourceSeq, given < 1 << 48 else { return sourceSeq }
+      if given > sourceSeq + 1 { recordGap(given - sourceSeq - 1, "lost on the way", time: time) }
+    }
+    sourceSeq += 1
+    if !isRegistered || missing != nil { catchUp(time) }
+    scratch.removeAll()
+    scratch.writeEvent(encoded: fields, number: number, sourceSeq: sourceSeq)
+    if missing != nil || !putScratch() { lose(1) }
+    if let slot { tl_store_release(slot, UInt64(bitPattern: sourceSeq)) }
+    return sourceSeq
+  }
+
+  /// Notes that so many events from here on are missing, and why.
+  func recordGap(_ count: Int64, _ reason: String, time: Int64) {
+    guard generation == tl_generation(), isOpen.value, count > 0, count < 1 << 48 else { return }
+    if !isRegistered || missing != nil { catchUp(time) }
+    sourceSeq += 1
+    scratch.removeAll()
+    scratch.writeGap(
+      number: number, sourceSeq: sourceSeq, count: count, time: time, reason: reason)
+    if missing != nil || !spool.put(scratch.bytes) { lose(count) }
+    sourceSeq += count - 1
+    if let slot { tl_store_release(slot, UInt64(bitPattern: sourceSeq)) }
+  }
+
+  /// Whether events are taken in.
+  var isTaking: Bool { generation == tl_generation() && isOpen.value }
+
+  /// How many events there has been no room for.
+  private(set) var lostCount: Int64 = 0
 
   private func put(_ event: borrowing Event) -> Bool {
     scratch.removeAll()
@@ -111,10 +155,9 @@ final class SpoolChannel: EventChannel, @unchecked Sendable {
 
   private func lose(_ count: Int64) {
     if missing == nil {
-      missing = Missing(
-        sourceSeq: sourceSeq, count: 0,
-        reason: spool.lastProblem.map { "\($0)" } ?? "spool limit reached")
+      missing = Missing(sourceSeq: sourceSeq, count: 0, reason: spool.reasonForLoss)
     }
     missing?.count += count
+    lostCount += count
   }
 }

@@ -28,7 +28,7 @@ struct TaskLog: AsyncParsableCommand {
         name: "Look after it",
         subcommands: [
           RunsCommand.self, InspectCommand.self, MergeCommand.self, IndexCommand.self,
-          RecoverCommand.self,
+          RecoverCommand.self, ImportCommand.self,
         ]),
       CommandGroup(name: "Try it", subcommands: [DemoCommand.self]),
     ])
@@ -106,6 +106,10 @@ protocol ExplainedError: Error, CustomStringConvertible {
 }
 
 extension LogError: ExplainedError {
+  var isUsage: Bool { false }
+}
+
+extension WorkerSpoolError: ExplainedError {
   var isUsage: Bool { false }
 }
 

@@ -3,6 +3,7 @@ import Glibc
 import Recording
 import Synchronization
 import TaskLogPlugin
+import TestSupport
 
 /// What a call of a hook costs its caller, event by event: recorded, not recorded, and recorded in
 /// the ways that people write themselves.

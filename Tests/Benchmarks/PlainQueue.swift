@@ -1,4 +1,5 @@
 import Synchronization
+import TestSupport
 
 /// The least that runs the graph of the engine's benchmark: one locked queue, some threads, and a
 /// count of inputs to each sum that are still to come.

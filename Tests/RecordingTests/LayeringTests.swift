@@ -14,6 +14,7 @@ import Testing
     "Filters": ["EventLog", "TaskLogPlugin"],
     "Scheduling": ["TaskLogPlugin"],
     "Recording": ["CSupport", "EventLog", "TaskLogPlugin"],
+    "TaskLogC": ["CSupport", "EventLog", "Recording", "TaskLogPlugin"],
     "Querying": ["EventLog", "Filters", "TaskLogPlugin"],
     "Replaying": ["EventLog", "TaskLogPlugin"],
     "BuiltinPlugins": ["TaskLogPlugin"],

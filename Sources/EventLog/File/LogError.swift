@@ -1,6 +1,8 @@
 /// What can be wrong with a log. Every wording names the file and the way out.
 public enum LogError: Error, Sendable {
   case missing(path: String)
+  /// It was recorded to a local disk in its stead.
+  case elsewhere(path: String, standIn: String)
   case folderMissing(path: String, folder: String)
   case isFolder(path: String)
   case unreadable(path: String, reason: String)
@@ -21,6 +23,8 @@ extension LogError: CustomStringConvertible {
     switch self {
     case .missing(let path):
       "\(path): there is no such log; name one with --log or TASKLOG_LOG"
+    case .elsewhere(let path, let standIn):
+      "\(path): there is no such log; being on a network file system, it is in \(standIn)"
     case .folderMissing(let path, let folder):
       "\(path): the folder \(folder) does not exist; create it or name another log"
     case .isFolder(let path): "\(path): is a folder, not a log; name a file"

@@ -29,9 +29,12 @@ enum LogFile {
   private static func checkReadable(_ path: String) throws {
     var status = stat()
     guard stat(path, &status) == 0 else {
-      throw errno == ENOENT
-        ? LogError.missing(path: path)
-        : LogError.unreadable(path: path, reason: String(cString: strerror(errno)))
+      guard errno == ENOENT else {
+        throw LogError.unreadable(path: path, reason: String(cString: strerror(errno)))
+      }
+      let standIn = LogPlace.standInPath(for: path)
+      throw access(standIn, F_OK) == 0
+        ? LogError.elsewhere(path: path, standIn: standIn) : LogError.missing(path: path)
     }
     try checkIsFile(status, path)
     guard access(path, R_OK) == 0 else {
@@ -145,6 +148,9 @@ enum LogFile {
     // In WAL mode a commit survives the death of the process; power loss may cost the last ones:
     // https://sqlite.org/pragma.html#pragma_synchronous
     try connection.execute("PRAGMA synchronous = NORMAL")
+    // Each checkpoint syncs the disk; one every 16 MiB, not every 4:
+    // https://sqlite.org/pragma.html#pragma_wal_autocheckpoint
+    try connection.execute("PRAGMA wal_autocheckpoint = 4000")
     try migrate(connection, path)
     return connection
   }

@@ -123,6 +123,17 @@ public struct MessagePackReader {
     }
   }
 
+  public var isArray: Bool {
+    guard position < bytes.count else { return false }
+    switch bytes[position] {
+    case 0x90...0x9F, 0xDC, 0xDD: return true
+    default: return false
+    }
+  }
+
+  /// What has not been read.
+  public var rest: UnsafeRawBufferPointer { UnsafeRawBufferPointer(rebasing: bytes[position...]) }
+
   public mutating func arrayCount() throws(MessagePackError) -> Int {
     let type = try byte()
     switch type {

@@ -138,6 +138,11 @@ public struct MessagePackWriter: ~Copyable {
     }
   }
 
+  /// What has been encoded elsewhere.
+  public mutating func write(encoded bytes: UnsafeRawBufferPointer) {
+    put(contentsOf: bytes)
+  }
+
   /// A name that never changes; shorter than 32 bytes.
   @inline(__always)
   mutating func write(_ name: StaticString) {

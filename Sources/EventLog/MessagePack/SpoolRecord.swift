@@ -10,8 +10,9 @@ import TaskLogPlugin
 /// - `[2, number, sourceSeq, count, time, reason]`: so many events from this one on are not there;
 /// - `[3, number, index, count, bytes]`: a part of a record that is too long for one.
 ///
-/// A key is its text, `[text, typed]`, or `[text, nil, value]`. Hooks and states are their place in `Hook.known` and `State.known`, or their name. Those lists
-/// only ever grow at their ends.
+/// A time is in nanoseconds or, as a float, in seconds. A key is its text, its value,
+/// `[text, typed]`, or `[text, nil, value]`. Hooks and states are their place in `Hook.known` and
+/// `State.known`, or their name. Those lists only ever grow at their ends.
 public enum SpoolRecord {
   case source(number: Int, Source)
   case event(number: Int, sourceSeq: Int64, EncodedEvent)
@@ -56,6 +57,18 @@ extension MessagePackWriter {
     if case .none = event.snapshot { return writeNil() }
     write(arrayOf: 1)
     write(event.snapshot)
+  }
+
+  /// An event whose fields from the time on have been encoded elsewhere.
+  @inline(__always)
+  public mutating func writeEvent(
+    encoded fields: UnsafeRawBufferPointer, number: Int, sourceSeq: Int64
+  ) {
+    write(arrayOf: 13)
+    write(Int64(1))
+    write(Int64(number))
+    write(sourceSeq)
+    write(encoded: fields)
   }
 
   public mutating func writeGap(
@@ -117,9 +130,7 @@ extension SpoolRecord {
       self = .source(number: number, source)
     case (1, 13...):
       let sourceSeq = try reader.count()
-      let time = try reader.integer()
-      self = .event(
-        number: number, sourceSeq: sourceSeq, EncodedEvent(time: time, fields: reader))
+      self = .event(number: number, sourceSeq: sourceSeq, try EncodedEvent(&reader))
     case (2, 6...):
       self = .gap(
         number: number, sourceSeq: try reader.count(), count: try reader.count(),
@@ -141,6 +152,19 @@ public struct EncodedEvent {
   public let time: Int64
   /// Before the hook, the first of the fields behind the time.
   let fields: MessagePackReader
+
+  fileprivate init(_ reader: inout MessagePackReader) throws(MessagePackError) {
+    time = try reader.time()
+    fields = reader
+  }
+
+  /// An event whose fields from the time on have been encoded elsewhere.
+  ///
+  /// - Throws: `MessagePackError`.
+  public init(fields: UnsafeRawBufferPointer) throws(MessagePackError) {
+    var reader = MessagePackReader(fields)
+    try self.init(&reader)
+  }
 
   /// - Throws: `MessagePackError`.
   public func decoded() throws(MessagePackError) -> Event {
@@ -177,8 +201,28 @@ extension MessagePackReader {
     return event
   }
 
+  /// Nanoseconds, or seconds as a float: a float of this century is exact to a quarter of a
+  /// microsecond, and nanoseconds give it back.
+  fileprivate mutating func time() throws(MessagePackError) -> Int64 {
+    guard peek == 0xCB else { return try integer() }
+    let (start, seconds) = (position, try double())
+    guard seconds.magnitude < 9e9 else {
+      throw MessagePackError(offset: start, reason: "no time")
+    }
+    let whole = seconds.rounded(.down)
+    return Int64(whole) * 1_000_000_000 + Int64(((seconds - whole) * 1e9).rounded())
+  }
+
   mutating func key() throws(MessagePackError) -> Key {
-    if isText { return Key(text: try string(), typed: "") }
+    let start = position
+    if isText {
+      let bytes = try text()
+      // Text with a NUL or lone surrogates in it is a key that is not just its text.
+      guard bytes.isUTF8 else { return try key(.wtf8(Array(bytes)), at: start) }
+      let text = String(decoding: bytes, as: UTF8.self)
+      return bytes.contains(0) ? Key(text) : Key(text: text, typed: "")
+    }
+    if !isArray { return try key(try value(), at: start) }
     let count = try arrayCount()
     let text = try string()
     switch count {
@@ -188,12 +232,20 @@ extension MessagePackReader {
     }
   }
 
+  private func key(_ value: Value, at start: Int) throws(MessagePackError) -> Key {
+    guard let key = Key(value) else {
+      throw MessagePackError(offset: start, reason: "a value that is no key")
+    }
+    return key
+  }
+
   /// Goes behind a key.
   mutating func skipKey() throws(MessagePackError) {
     if isText {
       _ = try text()
       return
     }
+    if !isArray { return try skip() }
     let count = try arrayCount()
     _ = try text()
     switch count {

@@ -16,7 +16,9 @@ struct SummaryScan {
   private var otherStays: [OtherStay: Stay] = [:]
   private var prefixes = PrefixTable()
   var workers: WorkerScan
-  private var sources: [Int64: SourceInfo] = [:]
+  /// The sources of the run by their number, and which of them are schedulers.
+  private let places: SourcePlaces
+  private let isSchedulerAt: [Bool]
 
   private struct OtherStay: Hashable {
     var source: Int64
@@ -28,8 +30,10 @@ struct SummaryScan {
     self.run = run
     texts = try KnownTexts(reader)
     keys = KeySlots(reader)
-    for source in try reader.sources(of: run) { sources[source.number] = source }
-    workers = WorkerScan(sources: Array(sources.values))
+    let sources = try reader.sources(of: run)
+    places = SourcePlaces(sources)
+    isSchedulerAt = sources.map { $0.source.kind == .scheduler }
+    workers = WorkerScan(sources: sources)
   }
 
   mutating func summary() throws -> RunSummary {
@@ -71,7 +75,7 @@ struct SummaryScan {
     guard let first = run.firstSeq, let last = run.lastSeq else { return }
     let select = try reader.connection.prepare(
       """
-      SELECT seq, source, time, hook, key, start, finish, worker, args, snapshot, source_seq
+      SELECT seq, source, time, hook, key, start, finish, worker, args
       FROM event WHERE seq > ? AND seq <= ? ORDER BY seq
       """)
     var position = first - 1
@@ -90,9 +94,10 @@ struct SummaryScan {
         let source = select.integer(1)
         if source != lastSource {
           lastSource = source
-          isKnown = sources[source] != nil
-          isScheduler = sources[source]?.source.kind == .scheduler
-          workers.look(at: source)
+          let place = places.place(source)
+          isKnown = place != nil
+          isScheduler = place.map { isSchedulerAt[$0] } ?? false
+          workers.look(at: place)
         }
         guard isKnown else { continue }
         let time = select.integer(2)
@@ -209,7 +214,8 @@ struct SummaryScan {
 
   private mutating func other(_ row: Statement, _ time: Int64) throws {
     guard let hook = texts.hookOfWorker(row.integer(3)) else { return }
-    let snapshot = row.optionalText(9).flatMap { try? JSONReader.value($0) }
+    // Rare, so that the others need not be asked for theirs.
+    let snapshot = try reader.snapshot(ofEvent: row.integer(0))
     try workers.comesOrGoes(hook, row.integer(7), time, snapshot?["worker"], reader)
   }
 }

@@ -6,8 +6,7 @@ struct WorkerScan {
     var row: RunSummary.Worker
     /// The address in UTF-8.
     var bytes: [UInt8]
-    var firstSeen: Int64?
-    var lastTime: Int64?
+    var firstSeen = Int64.max
     var given: Int64 = 0
     var isSource = false
   }
@@ -15,20 +14,26 @@ struct WorkerScan {
   private var figures: [Figures] = []
   private var byAddress: [String: Int] = [:]
   private var byText: [Int64: Int] = [:]
-  /// The place of each source that is a worker, and what its last event was.
-  private var bySource: [Int64: Int] = [:]
-  private var lastTimes: [Int64: Int64] = [:]
-  private var current: (source: Int64, place: Int?) = (.min, nil)
-  private var currentTime: Int64?
+  /// By the place of each source: the worker that it is, and the time of its last event.
+  private var workerAt: [Int?] = []
+  private var lastTimes: [Int64] = []
+  private var source: Int?
+  private var worker: Int?
+  private var time = Int64.min
+  private var first = Int64.max
   private var end: Int64 = 0
 
   init(sources: [SourceInfo]) {
-    for source in sources.sorted(by: { $0.number < $1.number })
-    where source.source.kind == .worker {
+    for source in sources {
+      lastTimes.append(.min)
+      guard source.source.kind == .worker else {
+        workerAt.append(nil)
+        continue
+      }
       let place = place(source.source.address)
       figures[place].row.name = JSONWriter.text(source.source.name)
       figures[place].isSource = true
-      bySource[source.number] = place
+      workerAt.append(place)
     }
   }
 
@@ -39,22 +44,25 @@ struct WorkerScan {
     return figures.count - 1
   }
 
-  /// The events that follow are of this source.
-  mutating func look(at source: Int64) {
-    if let time = currentTime { lastTimes[current.source] = time }
-    current = (source, bySource[source])
-    currentTime = nil
+  /// The events that follow are of the source at this place.
+  mutating func look(at place: Int?) {
+    if let source, time != .min { lastTimes[source] = time }
+    if let worker { figures[worker].firstSeen = min(first, figures[worker].firstSeen) }
+    source = place
+    worker = place.flatMap { workerAt[$0] }
+    (time, first) = (.min, .max)
   }
 
+  @inline(__always)
   mutating func count(_ time: Int64) {
-    currentTime = time
-    guard let place = current.place else { return }
-    if figures[place].firstSeen.map({ time < $0 }) ?? true { figures[place].firstSeen = time }
+    self.time = time
+    if time < first { first = time }
   }
 
   mutating func runEnd() {
-    look(at: .min)
-    end = lastTimes.values.max() ?? 0
+    look(at: nil)
+    end = lastTimes.max() ?? .min
+    if end == .min { end = 0 }
   }
 
   /// The place of the worker that args name.
@@ -93,13 +101,13 @@ struct WorkerScan {
   private var given: [Int64: Int64] = [:]
 
   mutating func comesOrGoes(
-    _ hook: Hook, _ worker: Int64, _ time: Int64, _ facts: Value?, _ reader: LogReader
+    _ hook: Hook, _ number: Int64, _ time: Int64, _ facts: Value?, _ reader: LogReader
   ) throws {
     let place: Int
-    if let known = current.place {
+    if let known = worker {
       place = known
     } else {
-      guard let address = try reader.texts.element(worker) else { return }
+      guard let address = try reader.texts.element(number) else { return }
       place = self.place(address)
     }
     switch hook {
@@ -125,7 +133,7 @@ struct WorkerScan {
     }
     let rows = figures.map { figures -> (Int64, RunSummary.Worker) in
       var row = figures.row
-      let start = row.joined ?? figures.firstSeen
+      let start = row.joined ?? (figures.firstSeen == .max ? nil : figures.firstSeen)
       if let start, (row.left ?? end) != start {
         let life = Double((row.left ?? end) - start)
         row.share = row.busySeconds * 1e9 / Double(max(row.nthreads ?? 1, 1)) / life
@@ -137,7 +145,37 @@ struct WorkerScan {
   }
 }
 
+/// Where each source of a run stands among them.
+struct SourcePlaces {
+  private var small: [Int32] = []
+  private var others: [Int64: Int] = [:]
+
+  init(_ sources: [SourceInfo]) {
+    for (place, source) in sources.enumerated() {
+      guard (0..<1 << 16).contains(source.number) else {
+        others[source.number] = place
+        continue
+      }
+      while small.count <= Int(source.number) { small.append(-1) }
+      small[Int(source.number)] = Int32(place)
+    }
+  }
+
+  func place(_ source: Int64) -> Int? {
+    guard source >= 0, source < small.count else { return others.isEmpty ? nil : others[source] }
+    let place = small[Int(source)]
+    return place >= 0 ? Int(place) : nil
+  }
+}
+
 extension LogReader {
+  func snapshot(ofEvent seq: Int64) throws -> Value? {
+    let select = try connection.prepare("SELECT snapshot FROM event WHERE seq = ?")
+    try select.bind(1, seq)
+    guard try select.step() else { return nil }
+    return select.optionalText(0).flatMap { try? JSONReader.value($0) }
+  }
+
   /// Sums a run up.
   ///
   /// - Throws: `LogError`.

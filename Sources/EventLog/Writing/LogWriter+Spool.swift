@@ -80,6 +80,23 @@ extension LogWriter {
     return sources
   }
 
+  /// How far the source with this server id is in the log; nothing when it is not there.
+  ///
+  /// - Throws: `SQLiteError`.
+  public func source(ofRun run: Int64, serverID: String) throws -> SourceProgress? {
+    let select = try connection.prepare(
+      """
+      SELECT id, max(
+        coalesce((SELECT max(source_seq) FROM event WHERE source = source.id), 0),
+        coalesce((SELECT max(source_seq + count - 1) FROM gap WHERE source = source.id), 0))
+      FROM source WHERE run = ? AND server_id = ?
+      """)
+    try select.bind(1, run)
+    try select.bind(2, serverID)
+    guard try select.step() else { return nil }
+    return SourceProgress(id: select.integer(0), lastSourceSeq: select.integer(1))
+  }
+
   /// How many events of a run are in the log, and how many are known to be missing.
   ///
   /// - Throws: `SQLiteError`.

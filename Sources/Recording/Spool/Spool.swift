@@ -25,7 +25,7 @@ final class Spool: @unchecked Sendable {
     // Only touched under the lock that holds this.
     var mappings: [UInt32: Mapping] = [:]
     var lastMade: UInt32 = 0
-    var lastProblem: SpoolError?
+    var reasonForLoss = "spool limit reached"
   }
 
   private let segments = Mutex(Segments())
@@ -118,8 +118,8 @@ final class Spool: @unchecked Sendable {
     }
   }
 
-  /// Why there was no room the last time, nothing when the limit was reached.
-  var lastProblem: SpoolError? { segments.withLock { $0.lastProblem } }
+  /// Why there was no room the last time that there was none.
+  var reasonForLoss: String { segments.withLock { $0.reasonForLoss } }
 
   /// The name of a control file: the first is `control`, the others have a number.
   static func control(_ folder: String, _ number: Int) -> String {
@@ -165,7 +165,7 @@ final class Spool: @unchecked Sendable {
   private func make(_ segments: inout Segments) throws(SpoolError) {
     let number = segments.lastMade + 1
     guard segments.mappings.count < maximumSegments else {
-      segments.lastProblem = nil
+      segments.reasonForLoss = "spool limit reached"
       throw SpoolError("\(folder)/\(number)", ENOBUFS)
     }
     do throws(SpoolError) {
@@ -175,11 +175,10 @@ final class Spool: @unchecked Sendable {
       tl_store_release(mapping.word(at: 0), SpoolLayout.magic)
       segments.mappings[number] = mapping
       segments.lastMade = number
-      segments.lastProblem = nil
       let address = UInt64(UInt(bitPattern: mapping.base))
       tl_store_release(ring + Int(number) % Self.ringSize, address)
     } catch {
-      segments.lastProblem = error
+      segments.reasonForLoss = "\(error)"
       throw error
     }
   }

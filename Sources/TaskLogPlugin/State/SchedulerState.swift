@@ -57,6 +57,7 @@ public final class SchedulerState {
     case .addReplica: applyReplica(event, add: true)
     case .removeReplica: applyReplica(event, add: false)
     case .restart: forgetAll()
+    case .attach: applyAttach(event)
     default: break
     }
   }
@@ -239,6 +240,8 @@ public final class SchedulerState {
         return
       }
       if let status = args["status"]?.string.flatMap(WorkerStatus.init) { worker.status = status }
+    case "update-data":
+      for facts in event.snapshot.decoded.value?["graph"]?.elements ?? [] { takePresent(facts) }
     default: break
     }
   }
@@ -254,6 +257,8 @@ public final class SchedulerState {
   }
 
   private func applyReplica(_ event: Event, add: Bool) {
+    // Dask takes what a worker held away from it after it has gone.
+    if !add, let address = event.worker, departed.contains(address) { return }
     guard let key = event.key, let task = tasks[key], let worker = workers[event.worker ?? ""]
     else {
       misfits += 1

@@ -172,14 +172,18 @@ public final class WorkerState {
   }
 
   private func applyTransition(_ event: Event) {
-    guard let key = event.key, let start = event.start, let finish = event.finish else {
+    guard let key = event.key, let start = event.start, var finish = event.finish else {
       misfits += 1
       return
     }
     transitionCounter += 1
     let task = task(key)
     if task.state != start { misfits += 1 }
-    if case .task(let facts) = event.snapshot.decoded { take(facts, task) }
+    if case .task(let facts) = event.snapshot.decoded {
+      take(facts, task)
+      // Dask calls its hook with the state that was recommended.
+      finish = facts.state ?? finish
+    }
     guard start != finish else { return }
 
     switch (start, finish) {

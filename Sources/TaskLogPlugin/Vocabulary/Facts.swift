@@ -106,11 +106,13 @@ public struct TaskFacts: Sendable, Hashable {
   public var cause: Key?
   public var retries: Int?
   public var suspicious: Int?
+  /// The state that a worker's task is really in, where the hook was called with another.
+  public var state: State?
 
   public init(
     nbytes: Int64? = nil, typeName: String? = nil, exceptionText: String? = nil,
     tracebackText: String? = nil, startStops: [StartStop] = [], comingFrom: String? = nil,
-    cause: Key? = nil, retries: Int? = nil, suspicious: Int? = nil
+    cause: Key? = nil, retries: Int? = nil, suspicious: Int? = nil, state: State? = nil
   ) {
     self.nbytes = nbytes
     self.typeName = typeName
@@ -121,5 +123,6 @@ public struct TaskFacts: Sendable, Hashable {
     self.cause = cause
     self.retries = retries
     self.suspicious = suspicious
+    self.state = state
   }
 }

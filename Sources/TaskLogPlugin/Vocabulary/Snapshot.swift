@@ -105,7 +105,8 @@ extension TaskFacts: Fielded {
       startStops: (value["startStops"]?.elements ?? []).compactMap(StartStop.init),
       comingFrom: value["comingFrom"]?.string, cause: value["cause"].flatMap(Key.init),
       retries: value["retries"]?.int.flatMap(Int.init(exactly:)),
-      suspicious: value["suspicious"]?.int.flatMap(Int.init(exactly:)))
+      suspicious: value["suspicious"]?.int.flatMap(Int.init(exactly:)),
+      state: value["state"]?.string.map(State.init))
   }
 
   package func write<Sink: FieldSink & ~Copyable>(to sink: inout Sink) {
@@ -118,5 +119,6 @@ extension TaskFacts: Fielded {
     if let cause { sink.field("cause", cause) }
     if let retries { sink.field("retries", retries) }
     if let suspicious { sink.field("suspicious", suspicious) }
+    if let state { sink.field("state", state.name) }
   }
 }

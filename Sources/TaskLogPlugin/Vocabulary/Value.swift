@@ -49,7 +49,7 @@ extension Value {
     switch self {
     case .tagged("$python", let object):
       if case .bytes? = object["pickle"] { return false }
-      return true
+      return object["state"] == nil
     case .tagged("$serialized", _): return false
     case .tagged: return true
     default: return false

@@ -78,6 +78,9 @@ for run in sorted({row["run"] for row in rows}):
         if row["run"] != run:
             continue
         last_time[row["server_id"]] = row["time_ns"]
+        if row["source"] == "worker":
+            worker = workers.setdefault(row["worker"], defaultdict(int))
+            worker["seen"] = min(row["time_ns"], worker["seen"] or row["time_ns"])
         args = json.loads(row["args"] or "{}")
         snapshot = json.loads(row["snapshot"] or "{}")
         if row["hook"] in ("addWorker", "removeWorker", "setup") and row["worker"]:
@@ -156,8 +159,10 @@ for run in sorted({row["run"] for row in rows}):
             "seconds": sum(taken) / 1e9, "p50": rank(50), "p95": rank(95), "max": rank(100)})
     end = max(last_time.values())
     shares = []
-    for address, worker in sorted(workers.items(), key=lambda w: (w[1]["joined"], w[0])):
-        life = ((worker["left"] or end) - worker["joined"]) / 1e9
+    for address, worker in sorted(
+            workers.items(), key=lambda w: (w[1]["joined"] or w[1]["seen"], w[0])):
+        # A recorder that was attached in the middle has not seen them join.
+        life = ((worker["left"] or end) - (worker["joined"] or worker["seen"])) / 1e9
         shares.append({
             "worker": address, "tasks": worker["tasks"], "failed": worker["failed"],
             "nbytes": worker["nbytes"], "busy": float(worker["busy"]),

@@ -1,0 +1,237 @@
+"""The state of a scheduler that changes without any hook: what changes it is wrapped, on the instance.
+
+Each part checks for what it needs in the installed version; what is not there is left out, and
+named in the log. The wrapped functions are called as they were called, whatever happens here.
+"""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any, Callable
+
+
+def install(recorder: Any, scheduler: Any) -> list[str]:
+    """Wraps what is there, and gives the names of what is not."""
+    missing = []
+    for name, part in _PARTS.items():
+        if name == "heartbeat_worker" and not recorder._options.heartbeats:
+            continue
+        try:
+            part(recorder, scheduler)
+        except Exception:
+            missing.append(name)
+    return missing
+
+
+def _needs(function: Callable, *names: str) -> None:
+    """Fails when a function does not have these parameters."""
+    parameters = inspect.signature(function).parameters
+    for name in names:
+        parameters[name]
+
+
+def _put(recorder: Any, scheduler: Any, name: str, function: Callable) -> None:
+    """Puts a function in the place of a method, until the recorder is detached."""
+    setattr(scheduler, name, function)
+    recorder._undo.append(lambda: restore(scheduler, name, function))
+
+
+def restore(scheduler: Any, name: str, function: Callable) -> None:
+    """Gives the method its place back, unless somebody else has taken it since."""
+    if vars(scheduler).get(name) is function:
+        delattr(scheduler, name)
+
+
+def _handle(recorder: Any, handlers: dict, name: str, function: Callable) -> None:
+    """Puts a function in the place of a handler, until the recorder is detached."""
+    before = handlers[name]
+
+    def undo() -> None:
+        if handlers.get(name) is function:
+            handlers[name] = before
+
+    handlers[name] = function
+    recorder._undo.append(undo)
+
+
+def _guard(recorder: Any, what: str, body: Callable, *args: Any) -> None:
+    if recorder._native is None:
+        return
+    try:
+        body(*args)
+    except Exception as error:
+        recorder._fail(what, error)
+
+
+def _replicas(recorder: Any, scheduler: Any) -> None:
+    add, remove = scheduler.add_replica, scheduler.remove_replica
+    _needs(add, "ts", "ws")
+    _needs(remove, "ts", "ws")
+
+    def tell_added(ts: Any, ws: Any) -> None:
+        # The first replica of a result comes with the transition to memory.
+        if ts.state != "memory":
+            return
+        if ts.key not in recorder._known:
+            recorder._announce(ts)
+        recorder._emit(
+            "addReplica", {"nbytes": ts.nbytes}, key=ts.key, worker=ws.address
+        )
+
+    def tell_removed(ts: Any, ws: Any) -> None:
+        recorder._emit("removeReplica", key=ts.key, worker=ws.address)
+
+    def add_replica(ts: Any, ws: Any) -> Any:
+        _guard(recorder, "addReplica", tell_added, ts, ws)
+        return add(ts, ws)
+
+    def remove_replica(ts: Any, ws: Any) -> Any:
+        _guard(recorder, "removeReplica", tell_removed, ts, ws)
+        return remove(ts, ws)
+
+    _put(recorder, scheduler, "add_replica", add_replica)
+    _put(recorder, scheduler, "remove_replica", remove_replica)
+
+
+def _desires(recorder: Any, scheduler: Any) -> None:
+    desires, releases = scheduler.client_desires_keys, scheduler.client_releases_keys
+    _needs(desires, "keys", "client")
+    _needs(releases, "keys", "client", "stimulus_id")
+
+    def tell(hook: str, keys: list, client: str, stimulus: str | None) -> None:
+        if hook == "clientDesiresKeys":
+            # New tasks of a graph are announced with it.
+            keys = [key for key in keys if key in recorder._known]
+        if keys:
+            recorder._emit(hook, {"client": client, "keys": keys}, stimulus=stimulus)
+
+    def client_desires_keys(keys: Any, client: str) -> Any:
+        keys = list(keys)
+        _guard(recorder, "clientDesiresKeys", tell, "clientDesiresKeys", keys, client, None)
+        return desires(keys=keys, client=client)
+
+    def client_releases_keys(keys: Any, client: str, stimulus_id: str | None = None) -> Any:
+        keys = list(keys)
+        _guard(
+            recorder, "clientReleasesKeys", tell, "clientReleasesKeys", keys, client, stimulus_id
+        )
+        return releases(keys=keys, client=client, stimulus_id=stimulus_id)
+
+    _put(recorder, scheduler, "client_desires_keys", client_desires_keys)
+    _put(recorder, scheduler, "client_releases_keys", client_releases_keys)
+    handlers = scheduler.stream_handlers
+    _handle(recorder, handlers, "client-desires-keys", client_desires_keys)
+    _handle(recorder, handlers, "client-releases-keys", client_releases_keys)
+
+
+def _long_running(recorder: Any, scheduler: Any) -> None:
+    handle = scheduler.handle_long_running
+    _needs(handle, "key", "worker", "compute_duration", "stimulus_id")
+
+    def tell(key: Any, worker: str, compute_duration: Any, stimulus_id: str, rest: dict) -> None:
+        ts = scheduler.tasks.get(key)
+        ws = ts.processing_on if ts is not None else None
+        if ws is None or ws.address != worker or worker not in scheduler.workers:
+            return
+        if "run_id" in rest and rest["run_id"] != ts.run_id:
+            return
+        recorder._emit(
+            "stimulus",
+            {"op": "long-running", "compute_duration": compute_duration},
+            key=key,
+            stimulus=stimulus_id,
+            worker=worker,
+            run=rest.get("run_id"),
+        )
+
+    def handle_long_running(
+        key: Any, worker: str, compute_duration: Any, stimulus_id: str, **rest: Any
+    ) -> Any:
+        _guard(
+            recorder, "long-running", tell, key, worker, compute_duration, stimulus_id, rest
+        )
+        return handle(
+            key=key,
+            worker=worker,
+            compute_duration=compute_duration,
+            stimulus_id=stimulus_id,
+            **rest,
+        )
+
+    _handle(recorder, scheduler.stream_handlers, "long-running", handle_long_running)
+    _put(recorder, scheduler, "handle_long_running", handle_long_running)
+
+
+def _restrictions(recorder: Any, scheduler: Any) -> None:
+    restrict = scheduler.set_restrictions
+    _needs(restrict, "worker")
+
+    def tell(keys: Any) -> None:
+        for key in keys:
+            ts = scheduler.tasks.get(key)
+            if ts is None:
+                continue
+            recorder._emit(
+                "stimulus",
+                {
+                    "op": "set-restrictions",
+                    "workerRestrictions": ts.worker_restrictions,
+                    "hostRestrictions": ts.host_restrictions,
+                    "looseRestrictions": ts.loose_restrictions,
+                    "annotations": ts.annotations,
+                },
+                key=key,
+            )
+
+    def set_restrictions(worker: Any) -> Any:
+        answer = restrict(worker)
+        _guard(recorder, "set-restrictions", tell, worker)
+        return answer
+
+    _put(recorder, scheduler, "set_restrictions", set_restrictions)
+    if "set_restrictions" in scheduler.handlers:
+        _handle(recorder, scheduler.handlers, "set_restrictions", set_restrictions)
+
+
+def _heartbeats(recorder: Any, scheduler: Any) -> None:
+    beat = scheduler.handlers["heartbeat_worker"]
+    _needs(beat, "address", "metrics", "executing")
+    last: dict[str, dict] = {}
+
+    def tell(address: str, executing: Any) -> None:
+        ws = scheduler.workers.get(address)
+        if ws is None:
+            return
+        before = last.get(ws.server_id, {})
+        # Only what has changed since the last one.
+        changed = {n: v for n, v in ws.metrics.items() if n not in before or before[n] != v}
+        gone = [name for name in before if name not in ws.metrics]
+        last[ws.server_id] = dict(ws.metrics)
+        recorder._emit(
+            "stimulus",
+            {
+                "op": "heartbeat-worker",
+                "executing": {k: d for k, d in (executing or {}).items() if k in scheduler.tasks},
+                "metrics": changed,
+                "gone": gone,
+                "lastSeen": ws.last_seen,
+                "bandwidth": scheduler.bandwidth,
+            },
+            worker=ws.address,
+        )
+
+    def heartbeat_worker(*args: Any, **kwargs: Any) -> Any:
+        answer = beat(*args, **kwargs)
+        _guard(recorder, "heartbeat-worker", tell, kwargs["address"], kwargs.get("executing"))
+        return answer
+
+    _handle(recorder, scheduler.handlers, "heartbeat_worker", heartbeat_worker)
+
+
+_PARTS: dict[str, Callable[[Any, Any], None]] = {
+    "replicas": _replicas,
+    "desires": _desires,
+    "long_running": _long_running,
+    "set_restrictions": _restrictions,
+    "heartbeat_worker": _heartbeats,
+}

@@ -1,0 +1,309 @@
+"""From what Dask's hooks are called with to MessagePack, without loss.
+
+What MessagePack has no type for is an extension, as `MessagePackExtension` of the Swift side has
+them: tuples, sets, bytearrays, big integers, and tagged values for everything else. A tagged value
+is a name and a value:
+
+- ``$serialized``: Dask's `Serialized` (``header``, ``frames``) and `Serialize` (``data``);
+- ``$python``: an object that only Python can rebuild: its ``type``, its ``repr``, and its ``state``
+  (types that are known here and safe to rebuild) or its ``pickle`` (when that is asked for);
+- ``$opaque``: a value that was not kept, and why.
+
+This module is sent to workers by value: it imports nothing of this package.
+"""
+
+from __future__ import annotations
+
+import collections
+import datetime
+import decimal
+import fnmatch
+import uuid
+from typing import Any, Callable
+
+import msgpack
+
+TUPLE, SET, FROZENSET, BYTEARRAY, BIG_INT, _WTF8, TAGGED = range(1, 8)
+
+#: A hook is its place in this list: Swift's `Hook.known`. It only ever grows at its end.
+HOOKS = {
+    name: place
+    for place, name in enumerate(
+        [
+            "start", "beforeClose", "close", "restart", "updateGraph", "addWorker",
+            "removeWorker", "addClient", "removeClient", "validWorkersDownscaling", "logEvent",
+            "setup", "teardown", "transition", "attach", "detach", "stimulus",
+            "clientDesiresKeys", "clientReleasesKeys", "addReplica", "removeReplica",
+        ]
+    )
+}  # fmt: skip
+
+#: A state is its place in this list: Swift's `State.known`. It only ever grows at its end.
+STATES = {
+    name: place
+    for place, name in enumerate(
+        [
+            "released", "waiting", "no-worker", "queued", "processing", "memory", "erred",
+            "forgotten", "ready", "constrained", "executing", "long-running", "fetch", "flight",
+            "missing", "cancelled", "resumed", "rescheduled", "error",
+        ]
+    )
+}  # fmt: skip
+
+TRANSITION = HOOKS["transition"]
+
+#: Deeper nesting than this is not kept.
+MAXIMUM_DEPTH = 100
+#: More values than this in one argument are not kept.
+MAXIMUM_VALUES = 5_000_000
+
+
+class Encoder:
+    """Encodes events. Not for several threads at once."""
+
+    def __init__(
+        self, max_value_bytes: int = 1 << 20, pickle: bool = False, redact: tuple[str, ...] = ()
+    ) -> None:
+        self.max_value_bytes = max_value_bytes
+        self.pickle = pickle
+        self.redact = redact
+        self._packers: list[msgpack.Packer] = []
+        self._depth = 0
+        self._budget = 0
+        self._path: set[int] = set()
+        #: Keys that are not just text, as they are packed.
+        self._keys: dict[Any, Any] = {}
+        #: The fast way: what it is given holds nothing but None, bool, int, float, str, bytes,
+        #: lists, tuples and dicts of them.
+        self.pack: Callable[[Any], bytes] = self._packer(0).pack
+
+    def _packer(self, depth: int) -> msgpack.Packer:
+        while len(self._packers) <= depth:
+            self._packers.append(
+                msgpack.Packer(
+                    default=self._default, strict_types=True, unicode_errors="surrogatepass"
+                )
+            )
+        return self._packers[depth]
+
+    def _nested(self, values: list) -> bytes:
+        """Packs what lies inside of an extension, while another packer is at work."""
+        self._depth += 1
+        try:
+            return self._packer(self._depth).pack(values)
+        finally:
+            self._depth -= 1
+
+    def _default(self, value: Any) -> Any:
+        """What the packer cannot pack, also on the fast way."""
+        kind = type(value)
+        if kind is tuple:
+            return msgpack.ExtType(TUPLE, self._nested(list(value)))
+        self._budget = MAXIMUM_VALUES
+        self._path.clear()
+        return self._special(value, kind, 0)
+
+    # Keys
+
+    def key(self, key: Any) -> Any:
+        """A key as it goes into the field of an event: text as it is, anything else packed."""
+        if type(key) is str:
+            return key
+        # 1 and 1.0 are equal, and packed differently: only what cannot be mistaken is remembered.
+        if type(key) is not tuple or not _REMEMBERED.issuperset(map(type, key)):
+            return self.value(key)
+        packed = self._keys.get(key)
+        if packed is None:
+            if len(self._keys) > 500_000:
+                self._keys.clear()
+            packed = self._keys[key] = self.value(key)
+        return packed
+
+    def forget(self, key: Any) -> None:
+        """A key is not needed any more."""
+        if type(key) is not str:
+            self._keys.pop(key, None)
+
+    # Anything
+
+    def named(self, args: dict[str, Any]) -> dict[str, Any]:
+        """Named arguments, prepared for packing; redacted where that is asked for."""
+        return {name: self.argument(name, value) for name, value in args.items()}
+
+    def argument(self, name: str, value: Any) -> Any:
+        if self.redact and any(fnmatch.fnmatchcase(name, pattern) for pattern in self.redact):
+            return self.opaque("redacted")
+        return self.value(value)
+
+    def value(self, value: Any) -> Any:
+        """Anything, prepared for packing: the packer packs the answer as it is."""
+        self._budget = MAXIMUM_VALUES
+        self._path.clear()
+        return self._prepare(value, 0)
+
+    def opaque(self, reason: str) -> msgpack.ExtType:
+        return self._tagged("$opaque", reason)
+
+    def _tagged(self, name: str, prepared: Any) -> msgpack.ExtType:
+        return msgpack.ExtType(TAGGED, self._nested([name, prepared]))
+
+    def _prepare(self, value: Any, depth: int) -> Any:
+        kind = type(value)
+        if value is None or kind is bool or kind is float:
+            return value
+        if kind is int:
+            return value if -(1 << 63) <= value < 1 << 63 else self._big(value)
+        if kind is str or kind is bytes:
+            return value if len(value) <= self.max_value_bytes else self.opaque("capped")
+        self._budget -= 1
+        if self._budget < 0:
+            return self.opaque("capped")
+        if depth >= MAXIMUM_DEPTH:
+            return self.opaque("too deep")
+        if kind in _CONTAINERS:
+            if id(value) in self._path:
+                return self.opaque("circular")
+            self._path.add(id(value))
+            try:
+                return self._container(value, kind, depth + 1)
+            finally:
+                self._path.discard(id(value))
+        return self._special(value, kind, depth)
+
+    def _container(self, value: Any, kind: type, depth: int) -> Any:
+        if kind is dict:
+            prepare = self._prepare
+            return _Pairs.of(
+                [(prepare(key, depth), prepare(item, depth)) for key, item in value.items()], self
+            )
+        items = [self._prepare(item, depth) for item in value]
+        if kind is list:
+            return items
+        return msgpack.ExtType(_CONTAINERS[kind], self._nested(items))
+
+    def _big(self, value: int) -> msgpack.ExtType:
+        try:
+            return msgpack.ExtType(BIG_INT, str(value).encode())
+        except ValueError:
+            # More digits than Python wants to print.
+            return self.opaque("capped")
+
+    def _special(self, value: Any, kind: type, depth: int) -> Any:
+        if kind in _CONTAINERS:
+            return self._prepare(value, depth)
+        if kind is int:
+            return self._big(value)
+        if kind is bytearray:
+            if len(value) > self.max_value_bytes:
+                return self.opaque("capped")
+            return msgpack.ExtType(BYTEARRAY, bytes(value))
+        try:
+            tagged = self._dask(value, kind, depth + 1)
+            if tagged is not None:
+                return tagged
+            return self._python(value, kind, depth + 1)
+        except Exception as error:
+            return self.opaque(f"{type_name(kind)} could not be encoded: {type(error).__name__}")
+
+    def _dask(self, value: Any, kind: type, depth: int) -> Any:
+        """Dask's wrappers around bytes."""
+        if not kind.__module__.startswith("distributed.protocol"):
+            return None
+        if kind.__name__ == "Serialized":
+            frames = [
+                self._prepare(frame if type(frame) is bytes else bytes(frame), depth)
+                for frame in value.frames
+            ]
+            header = self._prepare(value.header, depth)
+            return self._tagged("$serialized", {"header": header, "frames": frames})
+        if kind.__name__ == "Serialize":
+            return self._tagged("$serialized", {"data": self._prepare(value.data, depth)})
+        return None
+
+    def _python(self, value: Any, kind: type, depth: int) -> msgpack.ExtType:
+        described: dict[str, Any] = {"type": type_name(kind), "repr": safe_repr(value)}
+        state = plain_state(value, kind)
+        if state is not None:
+            described["state"] = self._prepare(state[0], depth)
+        elif self.pickle:
+            import cloudpickle
+
+            try:
+                described["pickle"] = self._prepare(cloudpickle.dumps(value), depth)
+            except Exception:
+                pass
+        return self._tagged("$python", described)
+
+
+class _Pairs:
+    """Makes the dict that the packer packs of pairs that are prepared already."""
+
+    @staticmethod
+    def of(pairs: list[tuple[Any, Any]], encoder: Encoder) -> Any:
+        try:
+            packable = dict(pairs)
+            if len(packable) == len(pairs):
+                return packable
+        except TypeError:
+            pass
+        # A key that cannot be one once it is prepared.
+        return encoder._tagged("$map", [[key, value] for key, value in pairs])
+
+
+_REMEMBERED = {str, int}
+_CONTAINERS: dict[type, int] = {list: 0, dict: 0, tuple: TUPLE, set: SET, frozenset: FROZENSET}
+
+
+def type_name(kind: type) -> str:
+    return f"{kind.__module__}.{kind.__qualname__}"
+
+
+def safe_repr(value: Any, limit: int = 2000) -> str:
+    """The `repr` of anything, whatever it does."""
+    try:
+        text = repr(value)
+    except Exception as error:
+        return f"<no repr: {type(error).__name__}>"
+    return text if len(text) <= limit else text[:limit] + "…"
+
+
+def plain_state(value: Any, kind: type) -> tuple[Any] | None:
+    """Of types that are known and safe to rebuild, what they are rebuilt from."""
+    name = type_name(kind)
+    if kind is memoryview:
+        return (value.tobytes(),)
+    if kind is collections.defaultdict:
+        factory = value.default_factory
+        return ([getattr(factory, "__name__", None), dict(value)],)
+    if kind in (collections.OrderedDict, collections.Counter):
+        return (dict(value),)
+    if kind is collections.deque:
+        return ([list(value), value.maxlen],)
+    if kind is complex:
+        return ([value.real, value.imag],)
+    if kind is range:
+        return ([value.start, value.stop, value.step],)
+    if kind in (datetime.datetime, datetime.date, datetime.time):
+        # Time zones of other kinds are objects of their own.
+        zone = getattr(value, "tzinfo", None)
+        if zone is None or type(zone) is datetime.timezone:
+            return (value.isoformat(),)
+        return None
+    if kind is datetime.timedelta:
+        return ([value.days, value.seconds, value.microseconds],)
+    if kind is uuid.UUID:
+        return (value.hex,)
+    if kind is decimal.Decimal:
+        return (str(value),)
+    if kind.__module__ == "numpy" and getattr(value, "shape", None) == ():
+        dtype = value.dtype
+        if kind.__name__ != "ndarray" and not dtype.hasobject and dtype.names is None:
+            return ([dtype.str, value.tobytes()],)
+        return None
+    if name == "distributed.scheduler.WorkerState":
+        return (value.address,)
+    if name == "distributed.scheduler.TaskState":
+        return (value.key,)
+    if name == "distributed.scheduler.ClientState":
+        return (value.client_key,)
+    return None

@@ -1,0 +1,156 @@
+"""What a snapshot holds: the facts about tasks, workers and the cluster that a plugin could look up
+and that the args of the hooks do not determine. Only what is not at its default is kept.
+
+The names are those of the Swift side (`Facts.swift`) where it has the fact.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def keys(tasks: Any) -> list:
+    return [task.key for task in tasks]
+
+
+def graph_task(ts: Any, span: bool) -> dict[str, Any]:
+    """A task as it enters the scheduler.
+
+    span:
+        Whether the span of its group is to be told.
+    """
+    facts: dict[str, Any] = {"key": ts.key}
+    if ts.dependencies:
+        facts["dependencies"] = keys(ts.dependencies)
+    if ts.priority is not None:
+        facts["priority"] = ts.priority
+    if ts.annotations is not None:
+        facts["annotations"] = ts.annotations
+    if ts.retries:
+        facts["retries"] = ts.retries
+    if ts.worker_restrictions:
+        facts["workerRestrictions"] = list(ts.worker_restrictions)
+    if ts.loose_restrictions:
+        facts["looseRestrictions"] = True
+    if ts.host_restrictions:
+        facts["hostRestrictions"] = ts.host_restrictions
+    if ts.resource_restrictions:
+        facts["resourceRestrictions"] = ts.resource_restrictions
+    if ts.actor:
+        facts["actor"] = ts.actor
+    if ts.run_spec is None:
+        facts["hasRunSpec"] = False
+    elif getattr(ts.run_spec, "data_producer", False):
+        facts["dataProducer"] = True
+    if not getattr(ts, "_queueable", True):
+        facts["queueable"] = False
+    if ts.exception_blame is not None:
+        facts["blame"] = ts.exception_blame.key
+    if ts.has_lost_dependencies:
+        facts["hasLostDependencies"] = True
+    if ts.state != "released":
+        facts["state"] = ts.state
+    if span:
+        facts["span"] = ts.group.span_id
+    return facts
+
+
+def present_task(ts: Any) -> dict[str, Any]:
+    """A task as a recorder finds it when it is attached, or that it sees for the first time."""
+    facts = graph_task(ts, span=True)
+    optional = {
+        "nbytes": ts.nbytes if ts.nbytes >= 0 else None,
+        "whoHas": [ws.address for ws in ts.who_has or ()],
+        "processingOn": ts.processing_on.address if ts.processing_on else None,
+        "whoWants": [cs.client_key for cs in ts.who_wants or ()],
+        "exception": ts.exception,
+        "traceback": ts.traceback,
+        "exceptionText": ts.exception_text,
+        "tracebackText": ts.traceback_text,
+        "erredOn": ts.erred_on,
+        "suspicious": ts.suspicious,
+        "typeName": ts.type,
+        "metadata": ts.metadata,
+        "taskRunID": ts.run_id,
+    }
+    facts.update({name: value for name, value in optional.items() if value not in (None, [], 0)})
+    if ts.run_id == 0:
+        facts["taskRunID"] = 0
+    if ts.waiting_on is not None:
+        facts["waitingOn"] = keys(ts.waiting_on)
+    if ts.waiters is not None:
+        facts["waiters"] = keys(ts.waiters)
+    return facts
+
+
+def worker(ws: Any) -> dict[str, Any]:
+    """A worker's identity as it joins."""
+    return {
+        "address": ws.address,
+        "name": ws.name,
+        "serverID": ws.server_id,
+        "nthreads": ws.nthreads,
+        "memoryLimit": ws.memory_limit or 0,
+        "pid": ws.pid,
+        "host": ws.host,
+        "status": ws.status.name,
+        "nanny": ws.nanny,
+        "localDirectory": ws.local_directory,
+        "services": dict(ws.services or {}),
+        "versions": ws.versions,
+        "extra": ws.extra,
+        "resources": dict(ws.resources),
+        "metrics": ws.metrics,
+        "lastSeen": ws.last_seen,
+    }
+
+
+def cluster(scheduler: Any) -> dict[str, Any]:
+    """Everything that a recorder finds when it is attached."""
+    s = scheduler
+    return {
+        "workers": [
+            dict(
+                worker(ws),
+                hasWhat=keys(ws.has_what),
+                nbytes=ws.nbytes,
+                longRunning=keys(ws.long_running),
+            )
+            for ws in s.workers.values()
+        ],
+        "clients": {
+            name: {"versions": client.versions, "lastSeen": client.last_seen}
+            for name, client in s.clients.items()
+        },
+        "tasks": [present_task(ts) for ts in s.tasks.values()],
+        "prefixes": {name: prefix(tp) for name, tp in s.task_prefixes.items()},
+        "groups": {name: group(tg) for name, tg in s.task_groups.items()},
+        "erredTasks": [
+            [e.key, e.timestamp, e.erred_on, e.exception_text, e.traceback_text]
+            for e in s.erred_tasks
+        ],
+        "unknownDurations": {k: keys(v) for k, v in getattr(s, "unknown_durations", {}).items()},
+    }
+
+
+def _totals(bundle: Any) -> dict[str, Any]:
+    """What prefixes and groups add up, by the names of their attributes."""
+    names = ("_duration_us", "_all_durations_us", "_types", "nbytes_total", "states", "_size")
+    return {name: _plain(getattr(bundle, name)) for name in names if hasattr(bundle, name)}
+
+
+def _plain(value: Any) -> Any:
+    return dict(value) if isinstance(value, dict) else value
+
+
+def prefix(tp: Any) -> dict[str, Any]:
+    names = ("state_counts", "duration_average", "max_exec_time", "suspicious")
+    return _totals(tp) | {name: _plain(getattr(tp, name)) for name in names if hasattr(tp, name)}
+
+
+def group(tg: Any) -> dict[str, Any]:
+    names = ("start", "stop", "span_id", "last_worker_tasks_left")
+    facts = _totals(tg) | {name: getattr(tg, name) for name in names if hasattr(tg, name)}
+    facts["prefix"] = tg.prefix.name
+    facts["dependencies"] = [dependency.name for dependency in tg.dependencies]
+    return facts

@@ -1,0 +1,130 @@
+"""The dynamic library that writes the log, through ctypes."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+ABI = 1
+_NAME = "libTaskLogC.so"
+
+
+class LibraryError(Exception):
+    """The library is not there, or cannot do what it is asked."""
+
+
+def find() -> Path:
+    """``$TASKLOG_LIB``, else beside this module, else in the build folder of a checkout."""
+    named = os.environ.get("TASKLOG_LIB")
+    if named:
+        return Path(named)
+    here = Path(__file__).resolve()
+    checkout = here.parents[3]
+    for path in (here.parent / _NAME, checkout / ".build-wheel" / "release" / _NAME):
+        if path.exists():
+            return path
+    raise LibraryError(f"there is no {_NAME} in {here.parent}; install the package with pip")
+
+
+def load() -> ctypes.PyDLL:
+    """Loads the library. It keeps the interpreter's lock while it copies an event: that is shorter
+    than letting go of it."""
+    path = find()
+    try:
+        library = ctypes.PyDLL(str(path))
+    except OSError as error:
+        raise LibraryError(f"{path} cannot be loaded: {error}") from error
+    try:
+        _declare(library)
+    except AttributeError as error:
+        raise LibraryError(f"{path} is no library of this package: {error}") from error
+    if library.tasklog_abi() != ABI:
+        raise LibraryError(
+            f"{path} has version {library.tasklog_abi()} of the interface, this package needs {ABI}"
+        )
+    return library
+
+
+def _declare(library: ctypes.CDLL) -> None:
+    text, number, size = ctypes.c_char_p, ctypes.c_int64, ctypes.c_size_t
+    source = ctypes.c_int32
+    functions: dict[str, tuple[Any, list[Any]]] = {
+        "tasklog_abi": (ctypes.c_int32, []),
+        "tasklog_open": (number, [text, text]),
+        "tasklog_run": (ctypes.c_ssize_t, [number, text, size]),
+        "tasklog_source": (source, [number, text, text, text, text]),
+        "tasklog_put": (number, [number, source, text, size]),
+        "tasklog_put_records": (number, [number, source, text, size]),
+        "tasklog_gap": (ctypes.c_int32, [number, source, number, text]),
+        "tasklog_flush": (ctypes.c_int32, [number, ctypes.c_double]),
+        "tasklog_counters": (
+            ctypes.c_int32,
+            [number, source, ctypes.POINTER(ctypes.c_int64), size],
+        ),
+        "tasklog_close": (ctypes.c_int32, [number]),
+        "tasklog_last_error": (size, [text, size]),
+    }
+    for name, (result, arguments) in functions.items():
+        function = getattr(library, name)
+        function.restype = result
+        function.argtypes = arguments
+
+
+def _text(value: str) -> bytes:
+    return value.encode("utf-8", "surrogatepass").replace(b"\0", b"\\0")
+
+
+class NativeRecorder:
+    """A recorder of the library."""
+
+    def __init__(self, log: str, options: dict[str, Any]) -> None:
+        self._library = load()
+        # These wait, for the disk or for a thread: others may run meanwhile.
+        self._waiting = ctypes.CDLL(self._library._name)
+        _declare(self._waiting)
+        self.put = self._library.tasklog_put
+        encoded = json.dumps(options, allow_nan=False).encode()
+        self.handle = self._waiting.tasklog_open(os.fsencode(log), encoded)
+        if self.handle <= 0:
+            raise LibraryError(self.last_error())
+        buffer = ctypes.create_string_buffer(64)
+        self._library.tasklog_run(self.handle, buffer, 64)
+        self.run = buffer.value.decode()
+
+    def last_error(self) -> str:
+        buffer = ctypes.create_string_buffer(4096)
+        self._library.tasklog_last_error(buffer, 4096)
+        return buffer.value.decode("utf-8", "replace")
+
+    def source(self, kind: str, id: str, address: str, name: Any = None) -> int:
+        number = self._library.tasklog_source(
+            self.handle, kind.encode(), _text(id), _text(address), json.dumps(name).encode()
+        )
+        if number < 0:
+            raise LibraryError(self.last_error())
+        return number
+
+    def put_records(self, source: int, records: bytes) -> int:
+        number = self._library.tasklog_put_records(self.handle, source, records, len(records))
+        if number < 0:
+            raise LibraryError(self.last_error())
+        return number
+
+    def gap(self, source: int, count: int, reason: str) -> None:
+        self._library.tasklog_gap(self.handle, source, count, _text(reason))
+
+    def flush(self, seconds: float) -> bool:
+        return self._waiting.tasklog_flush(self.handle, seconds) == 0
+
+    def counters(self, source: int) -> dict[str, int]:
+        """How many events of a source there were, and how many of them were lost."""
+        values = (ctypes.c_int64 * 2)()
+        if self._library.tasklog_counters(self.handle, source, values, 2) < 0:
+            raise LibraryError(self.last_error())
+        return {"events": values[0], "lost": values[1]}
+
+    def close(self) -> None:
+        self._waiting.tasklog_close(self.handle)

@@ -1,0 +1,142 @@
+"""What can be set: by arguments of `Recorder`, else by the environment, else by Dask's config."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field, fields
+from typing import Any, Callable
+
+
+def _flag(value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, int) and value in (0, 1):
+        return bool(value)
+    known = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
+    if isinstance(value, str) and value.lower() in known:
+        return known[value.lower()]
+    raise ValueError("it has to be true or false")
+
+
+def _seconds(value: Any) -> float:
+    from dask.utils import parse_timedelta
+
+    seconds = float(parse_timedelta(value))
+    if not 0.001 <= seconds <= 86_400:
+        raise ValueError("it has to be a time from 1ms to 1d")
+    return seconds
+
+
+def _bytes(value: Any) -> int:
+    from dask.utils import parse_bytes
+
+    count = int(parse_bytes(value))
+    if not 1 << 10 <= count <= 1 << 44:
+        raise ValueError("it has to be a size from 1 kiB to 16 TiB")
+    return count
+
+
+def _path(value: Any) -> str:
+    path = os.fspath(value)
+    if not isinstance(path, str) or not path or "\0" in path:
+        raise ValueError("it has to be a path")
+    return os.path.expanduser(path)
+
+
+def _names(value: Any) -> tuple[str, ...]:
+    names = value.split(",") if isinstance(value, str) else list(value)
+    if not all(isinstance(name, str) for name in names):
+        raise ValueError("it has to be names with commas between them")
+    return tuple(name.strip() for name in names if name.strip())
+
+
+def _option(default: Any, read: Callable[[Any], Any]) -> Any:
+    return field(default=default, metadata={"read": read})
+
+
+@dataclass
+class Options:
+    """An option `name` is also ``TASKLOG_NAME`` in the environment and ``tasklog.name`` in Dask's
+    config."""
+
+    #: The log file.
+    log: str = _option("tasklog.db", _path)
+    #: Records the state that changes without a hook, too; else public hooks only.
+    deep: bool = _option(True, _flag)
+    #: Records the workers, too.
+    workers: bool = _option(True, _flag)
+    #: Records what reached each worker from outside.
+    stimuli: bool = _option(True, _flag)
+    #: Records what workers tell of themselves twice a second.
+    heartbeats: bool = _option(True, _flag)
+    #: Names of args, with * and ?, whose values are not to be kept.
+    redact: tuple[str, ...] = _option((), _names)
+    #: Keeps objects that only Python can rebuild as pickles.
+    pickle: bool = _option(False, _flag)
+    #: Text and bytes longer than this are not kept.
+    max_value_bytes: int = _option(1 << 20, _bytes)
+    #: How long a worker collects events before it ships them.
+    worker_interval: float = _option(0.05, _seconds)
+    #: Where workers keep what has not been shipped; by default a folder of the user's in the
+    #: system's folder for temporary files.
+    worker_spool: str | None = _option(None, _path)
+    #: At most so many bytes lie in a worker's spool.
+    worker_spool_limit: int = _option(256 << 20, _bytes)
+    #: At most so many bytes lie in the recorder's spool.
+    spool_limit: int | None = _option(None, _bytes)
+    #: A loss of power costs at most what was recorded in this time.
+    sync_seconds: float = _option(1.0, _seconds)
+    #: How long the end of a recording may take.
+    close_seconds: float = _option(10.0, _seconds)
+    #: What was wrong with what was set; such an option stays at its default.
+    problems: list[str] = field(default_factory=list)
+
+    @classmethod
+    def read(cls, given: dict[str, Any]) -> Options:
+        """Puts together what was set. Nothing is raised: see `problems`."""
+        options = cls()
+        known = {option.name: option for option in fields(cls) if "read" in option.metadata}
+        for name in given:
+            if name not in known:
+                options.problems.append(f"there is no option '{name}'")
+        for name, option in known.items():
+            where, value = _find(name, given)
+            if where is None:
+                continue
+            try:
+                setattr(options, name, option.metadata["read"](value))
+            except Exception as error:
+                options.problems.append(
+                    f"{where} is {value!r}: {error}; {option.default!r} is used"
+                )
+        options.problems += _unknown_variables(known)
+        return options
+
+
+def _find(name: str, given: dict[str, Any]) -> tuple[str | None, Any]:
+    if given.get(name) is not None:
+        return f"the option '{name}'", given[name]
+    variable = f"TASKLOG_{name.upper()}"
+    if os.environ.get(variable):
+        return variable, os.environ[variable]
+    import dask
+
+    value = dask.config.get(f"tasklog.{name}", None)
+    if value is None:
+        value = dask.config.get(f"tasklog.{name.replace('_', '-')}", None)
+    return (None, None) if value is None else (f"'tasklog.{name}' in Dask's config", value)
+
+
+#: Variables that are not options of a recorder in Dask.
+_OTHERS = ("TASKLOG_DISABLED", "TASKLOG_LIB", "TASKLOG_TEST", "TASKLOG_MODULES")
+
+
+def _unknown_variables(known: dict[str, Any]) -> list[str]:
+    variables = {f"TASKLOG_{name.upper()}" for name in known}
+    return [
+        f"there is no option '{variable}'"
+        for variable in sorted(os.environ)
+        if variable.startswith("TASKLOG_")
+        and variable not in variables
+        and not variable.startswith(_OTHERS)
+    ]

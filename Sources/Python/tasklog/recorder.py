@@ -1,0 +1,562 @@
+"""The recorder of a Dask cluster: a `SchedulerPlugin` that also records all workers."""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import logging
+import os
+import platform
+import socket
+import time
+import weakref
+from typing import Any, Callable
+
+import cloudpickle
+from distributed.diagnostics.plugin import SchedulerPlugin
+from distributed.scheduler import TaskState
+
+from tasklog import deep, encoding, facts, spool, worker
+from tasklog.encoding import HOOKS, STATES, TRANSITION, Encoder
+from tasklog.library import LibraryError, NativeRecorder
+from tasklog.options import Options
+
+logger = logging.getLogger("tasklog")
+
+
+class Recorder(SchedulerPlugin):
+    """Records a scheduler and all of its workers, present and future, into a log.
+
+    >>> client.register_plugin(tasklog.Recorder("run.db"))  # doctest: +SKIP
+
+    log:
+        The log file, as the scheduler's machine and working folder see it.
+    options:
+        See `tasklog.options.Options`.
+
+    An event whose hook has returned is in the spool beside the log: the death of the process does
+    not lose it. Nothing that fails here reaches Dask; it is told once, by the logger ``tasklog``.
+    """
+
+    name = "tasklog"
+    idempotent = True
+
+    def __init__(self, log: str | os.PathLike | None = None, **options: Any) -> None:
+        self._given = dict(options, log=log)
+        self._native: NativeRecorder | None = None
+
+    def __reduce__(self) -> Any:
+        given = dict(self._given)
+        return _remake, (given,)
+
+    @property
+    def run(self) -> str | None:
+        """The id of the run; nothing when nothing is recorded."""
+        return self._native.run if self._native else None
+
+    # Beginning and end
+
+    async def start(self, scheduler: Any) -> None:
+        await self.attach(scheduler)
+        self._emit("start")
+
+    async def attach(self, scheduler: Any) -> bool:
+        """Begins to record, also in the middle of a run; false when that is not possible."""
+        if self._native is not None:
+            return True
+        if os.environ.get("TASKLOG_DISABLED") == "1":
+            return False
+        try:
+            options = Options.read(self._given)
+            loop = asyncio.get_running_loop()
+            native = await loop.run_in_executor(None, _open, scheduler, options)
+        except Exception as error:
+            words = str(error) if isinstance(error, LibraryError) else repr(error)
+            logger.warning("tasklog: nothing is recorded: %s", words)
+            return False
+        if options.problems:
+            logger.warning(
+                "tasklog: some options are not used, the rest is recorded to %s: %s",
+                options.log,
+                "; ".join(options.problems),
+            )
+        try:
+            self._begin(scheduler, options, native)
+        except Exception as error:
+            self._native = None
+            native.close()
+            logger.warning("tasklog: nothing is recorded: %r", error)
+            return False
+        if options.workers:
+            await self._register_workers()
+        return True
+
+    def _begin(self, scheduler: Any, options: Options, native: NativeRecorder) -> None:
+        """Everything from the state that is found to the first hook happens in one go."""
+        self._scheduler = scheduler
+        self._options = options
+        self._encoder = Encoder(options.max_value_bytes, options.pickle, options.redact)
+        self._pack = self._encoder.pack
+        self._put = native.put
+        self._handle = native.handle
+        self._source = native.source("scheduler", str(scheduler.id), scheduler.address)
+        self._sources: dict[str, int] = {}
+        self._errors = 0
+        self._refused = False
+        self._undo: list[Callable[[], None]] = []
+        self._known: set = set(scheduler.tasks)
+        self._spans: dict[str, Any] = {}
+        self._addresses = set(scheduler.workers)
+        self._worker_count = len(self._addresses)
+        self._counter = scheduler.transition_counter
+        self._fast = not options.redact
+        self._has_queueable = hasattr(TaskState, "_queueable")
+        self._native = native
+        found = self._encoder.value(facts.cluster(scheduler))
+        about = {
+            "id": scheduler.id,
+            "address": scheduler.address,
+            "allowedFailures": scheduler.allowed_failures,
+            "transitionCounter": scheduler.transition_counter,
+            "nTasks": getattr(scheduler, "n_tasks", None),
+            "bandwidth": getattr(scheduler, "bandwidth", None),
+            "workerSaturation": getattr(scheduler, "WORKER_SATURATION", None),
+        }
+        missing = deep.install(self, scheduler) if options.deep else None
+        self._emit("attach", args=dict(about, missing=missing), snapshot={"attach": found})
+        # First, so that a cause comes before what other plugins make of it.
+        scheduler.plugins = {
+            self.name: self,
+            **{name: p for name, p in scheduler.plugins.items() if name != self.name},
+        }
+        scheduler.handlers["tasklog_records"] = self._take_records
+        self._wrap_close(scheduler)
+        _open_recorders.add(self)
+
+    async def detach(self) -> None:
+        """Ends the recording of a scheduler that goes on."""
+        if self._native is None:
+            return
+        scheduler = self._scheduler
+        if self._options.workers and worker.WorkerRecorder.name in scheduler.worker_plugins:
+            try:
+                await scheduler.unregister_worker_plugin(None, name=worker.WorkerRecorder.name)
+            except Exception as error:
+                logger.warning("tasklog: workers may still be recorded: %r", error)
+        self._emit("detach")
+        for undo in self._undo:
+            undo()
+        scheduler.handlers.pop("tasklog_records", None)
+        scheduler.plugins = {
+            name: plugin for name, plugin in scheduler.plugins.items() if plugin is not self
+        }
+        await asyncio.get_running_loop().run_in_executor(None, self.finish)
+
+    def _wrap_close(self, scheduler: Any) -> None:
+        """The hook `close` is not the last: what comes after it is recorded, too."""
+        close = scheduler.close
+
+        async def close_and_finish(*args: Any, **kwargs: Any) -> Any:
+            try:
+                return await close(*args, **kwargs)
+            finally:
+                if self._native is not None:
+                    loop = asyncio.get_running_loop()
+                    await loop.run_in_executor(None, self.finish)
+
+        scheduler.close = close_and_finish
+        self._undo.append(lambda: deep.restore(scheduler, "close", close_and_finish))
+
+    def finish(self) -> None:
+        """Writes out what is left and ends the run in the log."""
+        native, self._native = self._native, None
+        if native is not None:
+            native.close()
+        _open_recorders.discard(self)
+
+    def flush(self, seconds: float = 10) -> bool:
+        """Waits until what has been recorded so far is in the log."""
+        return self._native is not None and self._native.flush(seconds)
+
+    async def _register_workers(self) -> None:
+        """Sends the worker's part to all workers, present and future."""
+        try:
+            options = self._options
+            part = worker.WorkerRecorder(
+                self._native.run,  # type: ignore[union-attr]
+                {
+                    "max_value_bytes": options.max_value_bytes,
+                    "pickle": options.pickle,
+                    "redact": options.redact,
+                    "worker_interval": options.worker_interval,
+                    "worker_spool": options.worker_spool,
+                    "worker_spool_limit": options.worker_spool_limit,
+                    "stimuli": options.stimuli,
+                    "close_seconds": options.close_seconds,
+                },
+            )
+            # Workers need not have this package: they get it by value.
+            for module in (encoding, spool, worker):
+                cloudpickle.register_pickle_by_value(module)
+            sent = cloudpickle.dumps(part)
+            await asyncio.wait_for(
+                self._scheduler.register_worker_plugin(
+                    None, sent, name=part.name, **_idempotent(self._scheduler)
+                ),
+                30,
+            )
+        except Exception as error:
+            logger.warning("tasklog: workers may not be recorded: %r", error)
+
+    # Worker's records
+
+    async def _take_records(
+        self, run: str = "", source: Any = None, records: Any = b"", **_: Any
+    ) -> dict[str, Any]:
+        """Takes in what a worker has shipped; the answer is the acknowledgement."""
+        native = self._native
+        if native is None:
+            return {"status": "closed"}
+        if run != native.run:
+            return {"status": "other run", "run": native.run}
+        try:
+            number = self._sources.get(source["id"])
+            if number is None:
+                number = native.source(
+                    "worker", source["id"], source["address"], source.get("name")
+                )
+                self._sources[source["id"]] = number
+            return {"status": "OK", "sequence": native.put_records(number, bytes(records))}
+        except Exception as error:
+            return {"status": "error", "error": repr(error)}
+
+    # Writing
+
+    def _emit(
+        self,
+        hook: str,
+        args: dict[str, Any] | None = None,
+        key: Any = None,
+        stimulus: str | None = None,
+        worker: str | None = None,
+        run: int | None = None,
+        snapshot: Any = None,
+    ) -> None:
+        """Records a call of a hook, or a mark. The snapshot is prepared for packing already."""
+        if self._native is None:
+            return
+        try:
+            encoder = self._encoder
+            body = self._pack(
+                [
+                    time.time(), HOOKS.get(hook, hook), None if key is None else encoder.key(key),
+                    None, None, stimulus, worker, run,
+                    None if args is None else [[], encoder.named(args)],
+                    None if snapshot is None else [snapshot],
+                ]
+            )  # fmt: skip
+            if self._put(self._handle, self._source, body, len(body)) < 0:
+                self._refuse()
+        except Exception as error:
+            self._fail(hook, error)
+
+    def _fail(self, what: str, error: Exception) -> None:
+        """An error of our own: counted, told once, a gap in the log; never Dask's problem."""
+        self._errors += 1
+        if self._errors == 1:
+            logger.warning(
+                "tasklog: events are missing and counted as gaps: %s in %s: %s",
+                type(error).__name__,
+                what,
+                error,
+            )
+        if self._native is not None:
+            reason = f"recorder error in {what}: {type(error).__name__}"
+            self._native.gap(self._source, 1, reason)
+
+    def _refuse(self) -> None:
+        if not self._refused and self._native is not None:
+            self._refused = True
+            logger.warning("tasklog: events are not recorded: %s", self._native.last_error())
+
+    # The hook that counts
+
+    def transition(
+        self, key: Any, start: str, finish: str, *args: Any, stimulus_id: str, **kwargs: Any
+    ) -> None:
+        if self._native is None:
+            return
+        try:
+            scheduler, encoder = self._scheduler, self._encoder
+            if len(scheduler.workers) != self._worker_count:
+                self._notice_departed(expected=False)
+            ts = scheduler.tasks[key]
+            if key not in self._known:
+                self._announce(ts)
+            log = scheduler.transition_log
+            worker = run = prepared = told = None
+            if finish == "processing":
+                worker, run = ts.processing_on.address, ts.run_id
+            if kwargs:
+                worker = kwargs.get("worker")
+                if self._fast and "typename" in kwargs and not kwargs["metadata"]:
+                    prepared = [[], kwargs]
+                    if len(kwargs["type"]) > self._options.max_value_bytes:
+                        prepared = [[], encoder.named(kwargs)]
+                else:
+                    prepared = [[], encoder.named(kwargs)]
+            if args:
+                prepared = [[encoder.value(value) for value in args], encoder.named(kwargs)]
+            if log:
+                last = log[-1]
+                at = last.timestamp
+                if last.recommendations:
+                    told = {"recommendations": self._recommendations(last.recommendations)}
+            else:
+                at = time.time()
+            counter = scheduler.transition_counter
+            if (
+                counter != self._counter + 1
+                or ts.suspicious
+                or ts.annotations
+                or finish == "forgotten"
+                or (self._has_queueable and not ts._queueable)
+            ):
+                told = self._rare_facts(ts, finish, counter, told)
+            self._counter = counter
+            body = self._pack(
+                [
+                    at, TRANSITION, key if type(key) is str else encoder.key(key),
+                    STATES.get(start, start), STATES.get(finish, finish), stimulus_id, worker,
+                    run, prepared, [{"task": told}] if told else None,
+                ]
+            )  # fmt: skip
+            if self._put(self._handle, self._source, body, len(body)) < 0:
+                self._refuse()
+        except Exception as error:
+            self._fail("transition", error)
+
+    def _recommendations(self, recommendations: dict) -> dict:
+        """Recommended states by key."""
+        for key in recommendations:
+            if type(key) is not str:
+                packed = self._encoder.key
+                return {packed(key): state for key, state in recommendations.items()}
+        return recommendations
+
+    def _rare_facts(self, ts: Any, finish: str, counter: int, told: dict | None) -> dict | None:
+        """What is at its default for nearly every transition."""
+        told = {} if told is None else told
+        if counter != self._counter + 1:
+            told["counter"] = counter
+        if ts.suspicious:
+            told["suspicious"] = ts.suspicious
+        if ts.annotations and "retries" in ts.annotations:
+            told["retries"] = ts.retries
+        if self._has_queueable and not ts._queueable:
+            told["queueable"] = False
+        if finish == "forgotten":
+            # The order that a plugin sees them in.
+            packed = self._encoder.key
+            if len(ts.dependencies) > 1:
+                told["dependencies"] = [packed(d.key) for d in ts.dependencies]
+            if len(ts.dependents) > 1:
+                told["dependents"] = [packed(d.key) for d in ts.dependents]
+            self._known.discard(ts.key)
+            self._encoder.forget(ts.key)
+        return told
+
+    def _announce(self, ts: Any) -> None:
+        """A task that came without a graph: scattered data, or a client's wish for lost data."""
+        self._known.add(ts.key)
+        described = self._encoder.value(facts.present_task(ts))
+        self._emit("stimulus", {"op": "update-data"}, key=ts.key, snapshot={"graph": [described]})
+
+    def _notice_departed(self, expected: bool, stimulus: str | None = None) -> None:
+        """A worker goes before its tasks do, and the hook for it comes last."""
+        present = set(self._scheduler.workers)
+        for address in self._addresses - present:
+            self._emit(
+                "stimulus",
+                {"op": "remove-worker", "expected": expected},
+                stimulus=stimulus,
+                worker=address,
+            )
+        self._addresses, self._worker_count = present, len(present)
+
+    # The other hooks
+
+    async def before_close(self) -> None:
+        self._emit("beforeClose")
+
+    async def close(self) -> None:
+        self._emit("close")
+
+    def update_graph(
+        self,
+        scheduler: Any,
+        *,
+        client: str,
+        keys: Any,
+        tasks: Any,
+        annotations: Any,
+        priority: Any,
+        stimulus_id: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        if self._native is None:
+            return
+        try:
+            graph = [self._graph_task(scheduler.tasks[key]) for key in tasks]
+            # Always a `defaultdict(dict)`; as a plain one everybody can read it.
+            plain = {name: dict(values) for name, values in annotations.items()}
+        except Exception as error:
+            return self._fail("updateGraph", error)
+        args = dict(
+            client=client, tasks=tasks, keys=keys, annotations=plain, priority=priority, **kwargs
+        )
+        self._emit("updateGraph", args, stimulus=stimulus_id, snapshot={"graph": graph})
+
+    def _graph_task(self, ts: Any) -> Any:
+        span = ts.group.span_id
+        is_new = span is not None and self._spans.get(ts.group.name) != span
+        if is_new:
+            self._spans[ts.group.name] = span
+        described = facts.graph_task(ts, is_new)
+        if ts.key in self._known:
+            described["known"] = True
+        else:
+            self._known.add(ts.key)
+            if ts.state != "released" or ts.nbytes >= 0:
+                described = dict(facts.present_task(ts), **described)
+        redacted = self._encoder.redact
+        if redacted and "annotations" in described:
+            described["annotations"] = self._encoder.argument(
+                "annotations", described["annotations"]
+            )
+            annotations = described.pop("annotations")
+            prepared = self._encoder.value(described)
+            prepared["annotations"] = annotations
+            return prepared
+        return self._encoder.value(described)
+
+    def restart(self, scheduler: Any) -> None:
+        self._spans = {}
+        self._emit("restart")
+
+    def add_worker(self, scheduler: Any, worker: str) -> None:
+        if self._native is None:
+            return
+        try:
+            self._addresses = set(scheduler.workers)
+            self._worker_count = len(self._addresses)
+            described = self._encoder.value(facts.worker(scheduler.workers[worker]))
+        except Exception as error:
+            return self._fail("addWorker", error)
+        self._emit("addWorker", worker=worker, snapshot={"worker": described})
+
+    def remove_worker(
+        self, scheduler: Any, worker: str, *, stimulus_id: str | None = None, **kwargs: Any
+    ) -> None:
+        self._emit("removeWorker", kwargs or None, stimulus=stimulus_id, worker=worker)
+
+    def add_client(self, scheduler: Any, client: str) -> None:
+        if self._native is None:
+            return
+        state = scheduler.clients.get(client)
+        snapshot = None
+        if state is not None:
+            versions = self._encoder.value(state.versions)
+            snapshot = {"client": {"versions": versions, "lastSeen": state.last_seen}}
+        self._emit("addClient", {"client": client}, snapshot=snapshot)
+
+    def remove_client(self, scheduler: Any, client: str) -> None:
+        self._emit("removeClient", {"client": client})
+
+    def valid_workers_downscaling(self, scheduler: Any, workers: list) -> list:
+        try:
+            addresses = [ws.address for ws in workers]
+        except Exception as error:
+            self._fail("validWorkersDownscaling", error)
+            return workers
+        self._emit("validWorkersDownscaling", {"workers": addresses})
+        return workers
+
+    def log_event(self, topic: str, msg: Any) -> None:
+        if self._native is None:
+            return
+        key = run = snapshot = None
+        try:
+            action = msg.get("action") if isinstance(msg, dict) else None
+            if action == "remove-worker":
+                self._notice_departed(bool(msg.get("expected")), msg.get("stimulus_id"))
+                if not msg.get("expected"):
+                    snapshot = {"suspicious": self._suspicious(msg.get("processing-tasks") or ())}
+            elif action == "worker-status-change" and topic in self._addresses:
+                self._emit(
+                    "stimulus",
+                    {"op": "worker-status-change", "status": msg.get("status")},
+                    worker=topic,
+                )
+            elif topic == "stealing" and isinstance(msg, tuple) and msg[:1] == ("confirm",):
+                ts = self._scheduler.tasks.get(msg[1])
+                if ts is not None:
+                    key, run = ts.key, ts.run_id
+        except Exception as error:
+            self._fail("logEvent", error)
+        self._emit(
+            "logEvent", {"topic": topic, "message": msg}, key=key, run=run, snapshot=snapshot
+        )
+
+    def _suspicious(self, keys: Any) -> list:
+        tasks = self._scheduler.tasks
+        return [[self._encoder.value(k), tasks[k].suspicious] for k in keys if k in tasks]
+
+
+def _remake(given: dict[str, Any]) -> Recorder:
+    return Recorder(**given)
+
+
+def _open(scheduler: Any, options: Options) -> NativeRecorder:
+    import dask
+    import distributed
+
+    given: dict[str, Any] = {
+        "engine": "dask",
+        "engine_version": distributed.__version__,
+        "mode": "full" if options.deep else "hooks",
+        "sync_seconds": options.sync_seconds,
+        "close_seconds": options.close_seconds,
+        "metadata": {
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+            "python": platform.python_version(),
+            "dask": dask.__version__,
+            "scheduler": str(scheduler.id),
+            "address": scheduler.address,
+            "workers": options.workers,
+            "stimuli": options.stimuli,
+            "redact": list(options.redact),
+        },
+    }
+    if options.spool_limit is not None:
+        given["spool_limit"] = options.spool_limit
+    return NativeRecorder(options.log, given)
+
+
+def _idempotent(scheduler: Any) -> dict[str, Any]:
+    """Newer versions want to be told."""
+    import inspect
+
+    parameters = inspect.signature(scheduler.register_worker_plugin).parameters
+    return {"idempotent": True} if "idempotent" in parameters else {}
+
+
+_open_recorders: weakref.WeakSet = weakref.WeakSet()
+
+
+@atexit.register
+def _finish_all() -> None:
+    """A scheduler that was not closed before its process ends."""
+    for recorder in list(_open_recorders):
+        recorder.finish()

@@ -1,0 +1,263 @@
+"""The spool of a worker: where its events are until the scheduler's recorder has them.
+
+A source has files of one size, `FOLDER/RUN-ID/SOURCE-ID.N`, mapped into memory: what has been stored
+survives the death of the process by any signal. A file is locked as long as its worker lives. Layout:
+
+    0   "tlworker"
+    8   records, each a header of eight bytes (length of the content, CRC-32 of it, both little
+        endian) and the content in MessagePack; a length of 0 is the end
+
+The first record of a file is a map that says whose it is. The header of a record is stored after its
+content, so a torn record has none.
+
+This module is sent to workers by value: it imports nothing of this package.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import mmap
+import os
+import struct
+import zlib
+from typing import Any, Iterator
+
+import msgpack
+
+MAGIC = b"tlworker"
+HEADER = "<II"
+HEADER_BYTES = 8
+SEGMENT_BYTES = 1 << 20
+
+
+class Segment:
+    """One file of a spool, or memory where there is no disk to be had."""
+
+    def __init__(self, path: str | None, size: int) -> None:
+        self.path = path
+        self.descriptor = -1
+        if path is None:
+            self.map = mmap.mmap(-1, size)
+        else:
+            # Under another name until it is locked: else it could be taken for a dead worker's.
+            fresh = path + ".new"
+            flags = os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC
+            self.descriptor = os.open(fresh, flags, 0o600)
+            try:
+                fcntl.flock(self.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                # A full disk is an error here, and not a SIGBUS later.
+                os.posix_fallocate(self.descriptor, 0, size)
+                self.map = mmap.mmap(self.descriptor, size)
+                os.rename(fresh, path)
+            except BaseException:
+                os.close(self.descriptor)
+                os.unlink(fresh)
+                raise
+        self.size = size
+        self.end = len(MAGIC)
+        self.shipped = self.end
+        self.map[: self.end] = MAGIC
+
+    def has_room(self, count: int) -> bool:
+        return self.end + HEADER_BYTES + count <= self.size
+
+    def put(self, content: bytes) -> None:
+        start, body = self.end, self.end + HEADER_BYTES
+        self.end = body + len(content)
+        self.map[body : self.end] = content
+        struct.pack_into(HEADER, self.map, start, len(content), zlib.crc32(content))
+
+    def remove(self) -> None:
+        self.map.close()
+        if self.path is not None:
+            os.unlink(self.path)
+            os.close(self.descriptor)
+
+
+class WorkerSpool:
+    """The spool of one source. What lies in it is numbered; `shipped` says what can go."""
+
+    def __init__(
+        self, folder: str | None, run: str, header: dict[str, Any], limit: int = 256 << 20
+    ) -> None:
+        self.header = dict(header, run=run)
+        self.folder = None if folder is None else os.path.join(folder, run)
+        self.limit = limit
+        self.segments: list[Segment] = []
+        self.problem: str | None = None
+        self._number = 0
+        #: Events that found no room, from the first of them on.
+        self._missing = 0
+        self._sequence = 0
+        if self.folder is not None:
+            try:
+                os.makedirs(self.folder, mode=0o700, exist_ok=True)
+            except OSError as error:
+                self._give_up_disk(error)
+        self._roll(0)
+
+    def _give_up_disk(self, error: OSError) -> None:
+        self.folder = None
+        self.problem = f"{error}"
+
+    def _roll(self, count: int) -> bool:
+        """Begins the next file; false when the limit is reached."""
+        if sum(segment.size for segment in self.segments) >= self.limit:
+            return False
+        first = msgpack.packb(self.header, default=repr)
+        size = max(SEGMENT_BYTES, count + len(first) + 64)
+        self._number += 1
+        segment = None
+        if self.folder is not None:
+            path = os.path.join(self.folder, f"{self.header['id']}.{self._number}")
+            try:
+                segment = Segment(path, size)
+            except OSError as error:
+                self._give_up_disk(error)
+        if segment is None:
+            segment = Segment(None, size)
+        segment.put(first)
+        segment.shipped = segment.end
+        self.segments.append(segment)
+        return True
+
+    # The worker's side
+
+    @property
+    def next_sequence(self) -> int:
+        return self._sequence + 1
+
+    def put(self, content: bytes) -> None:
+        """Takes in an event, encoded with the number `next_sequence`."""
+        self._sequence += 1
+        if self._missing and not self._put_gap():
+            self._missing += 1
+            return
+        if not self._store(content):
+            self._missing += 1
+
+    def lose(self, reason: str, time: int) -> None:
+        """Notes that an event could not be encoded."""
+        self._sequence += 1
+        self._store(msgpack.packb([self._sequence, 1, time, reason]))
+
+    def _put_gap(self) -> bool:
+        first = self._sequence - self._missing
+        gap = [first, self._missing, 0, "spool limit of the worker reached"]
+        if not self._store(msgpack.packb(gap)):
+            return False
+        self._missing = 0
+        return True
+
+    def _store(self, content: bytes) -> bool:
+        segment = self.segments[-1]
+        if not segment.has_room(len(content)):
+            if not self._roll(len(content)):
+                return False
+            segment = self.segments[-1]
+        segment.put(content)
+        return True
+
+    # Shipping
+
+    @property
+    def has_unshipped(self) -> bool:
+        return self.segments[0].shipped < self.segments[0].end or len(self.segments) > 1
+
+    def batch(self) -> tuple[Segment, int, bytes] | None:
+        """Records that have not been acknowledged: where they lie, where they end, and they."""
+        for segment in self.segments:
+            if segment.shipped < segment.end:
+                return segment, segment.end, segment.map[segment.shipped : segment.end]
+        return None
+
+    def acknowledge(self, segment: Segment, end: int) -> None:
+        segment.shipped = end
+        while len(self.segments) > 1 and self.segments[0].shipped == self.segments[0].end:
+            self.segments.pop(0).remove()
+
+    def close(self) -> None:
+        """Everything has been shipped, or nobody is left to ship to: then the files stay."""
+        for segment in self.segments:
+            if segment.shipped == segment.end:
+                segment.remove()
+            elif segment.path is not None:
+                segment.map.close()
+                os.close(segment.descriptor)
+        self.segments = []
+
+
+class Orphan:
+    """A file that a dead worker has left, claimed."""
+
+    def __init__(self, path: str, descriptor: int) -> None:
+        self.path = path
+        self._descriptor = descriptor
+        with mmap.mmap(descriptor, 0, prot=mmap.PROT_READ) as content:
+            self.content = bytes(content)
+        contents = iter(records(self.content))
+        first = next(contents, None)
+        self.header: dict[str, Any] | None = None
+        self.start = self.end = 0
+        if first is not None:
+            header = msgpack.unpackb(first[1], strict_map_key=False)
+            if isinstance(header, dict) and "run" in header:
+                self.header = header
+                self.start = self.end = first[0]
+        for self.end, _ in contents:
+            pass
+
+    @property
+    def batch(self) -> bytes:
+        return self.content[self.start : self.end]
+
+    def release(self, remove: bool) -> None:
+        if remove:
+            os.unlink(self.path)
+        os.close(self._descriptor)
+
+
+def records(content: bytes) -> Iterator[tuple[int, bytes]]:
+    """The whole records in a file: where each ends, and its content."""
+    if content[: len(MAGIC)] != MAGIC:
+        return
+    position = len(MAGIC)
+    while position + HEADER_BYTES <= len(content):
+        length, checksum = struct.unpack_from(HEADER, content, position)
+        end = position + HEADER_BYTES + length
+        if length == 0 or end > len(content):
+            return
+        body = content[position + HEADER_BYTES : end]
+        if zlib.crc32(body) != checksum:
+            return
+        yield end, body
+        position = end
+
+
+def orphans(folder: str, run: str) -> Iterator[Orphan]:
+    """Claims what workers of this run on this host have left that are dead."""
+    folder = os.path.join(folder, run)
+    try:
+        names = os.listdir(folder)
+    except OSError:
+        return
+    numbered = [
+        (source, int(number), name)
+        for name in names
+        for source, _, number in [name.rpartition(".")]
+        if number.isdecimal()
+    ]
+    for _, _, name in sorted(numbered):
+        path = os.path.join(folder, name)
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+        except OSError:
+            continue
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # Another one may have shipped and removed it in between.
+            if os.fstat(descriptor).st_nlink == 0:
+                raise OSError
+            yield Orphan(path, descriptor)
+        except (OSError, ValueError):
+            os.close(descriptor)

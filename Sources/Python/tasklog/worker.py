@@ -1,0 +1,392 @@
+"""The recorder's part on a worker: a `WorkerPlugin` that ships what it sees to the scheduler.
+
+Each transition and each stimulus goes into the worker's spool at once, numbered; from there batches
+go to the scheduler's recorder, whose answer says up to which number it has them. What a killed
+worker has left in its spool is shipped by the next one on that host.
+
+This module is sent to workers by value, so that they need not have the package installed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import logging
+import os
+import re
+import tempfile
+import time
+from typing import Any
+
+from distributed.diagnostics.plugin import WorkerPlugin
+
+from tasklog.encoding import HOOKS, STATES, TRANSITION, Encoder
+from tasklog.spool import WorkerSpool, orphans
+
+logger = logging.getLogger("tasklog")
+
+#: What of a stimulus is in fields of its own, or is the payload itself.
+_NOT_ARGS = {"stimulus_id", "handled", "key", "run_id", "run_spec", "value", "data"}
+#: A batch smaller than this waits for company.
+_SMALL_BATCH = 1 << 16
+#: Seconds between two samples of the clock's offset that differ little.
+_OFFSET_SECONDS = 10.0
+
+
+class WorkerRecorder(WorkerPlugin):
+    """Records one worker. Made and sent to the workers by `tasklog.Recorder`."""
+
+    name = "tasklog-worker"
+    idempotent = True
+
+    def __init__(self, run: str, options: dict[str, Any]) -> None:
+        self.run = run
+        self.options = options
+
+    async def setup(self, worker: Any) -> None:
+        self._spool: WorkerSpool | None = None
+        self._errors = 0
+        try:
+            self._begin(worker)
+        except Exception as error:
+            self._tell("this worker is not recorded", error)
+            return
+        # At once: what a dead worker has left here need not wait.
+        self._begin_shipping()
+
+    def _begin(self, worker: Any) -> None:
+        self._worker = worker
+        self._state = worker.state
+        self._loop = asyncio.get_running_loop()
+        self._encoder = Encoder(
+            self.options["max_value_bytes"],
+            self.options["pickle"],
+            tuple(self.options["redact"]),
+        )
+        self._interval = self.options["worker_interval"]
+        self._stimuli = self.options["stimuli"]
+        self._timer: asyncio.TimerHandle | None = None
+        self._shipping: asyncio.Task | None = None
+        self._failures = 0
+        self._offset: tuple[float, float] | None = None
+        self._fields: dict[type, tuple[str, list[str]]] = {}
+        log = self._state.stimulus_log
+        self._last = log[-1] if log else None
+        self._folder = self.options["worker_spool"] or default_folder()
+        header = {
+            "id": str(worker.id),
+            "address": worker.address,
+            "name": worker.name if isinstance(worker.name, (str, int)) else str(worker.name),
+        }
+        self._header = header
+        spool = WorkerSpool(self._folder, self.run, header, self.options["worker_spool_limit"])
+        if spool.problem is not None:
+            logger.warning(
+                "tasklog: no spool on the disk of worker %s: %s; if it is killed, its last events "
+                "are lost",
+                worker.address,
+                spool.problem,
+            )
+        self._spool = spool
+        self._put("setup", snapshot={"worker": self._encoder.value(worker_facts(worker))})
+        if self._state.tasks:
+            found = [self._task_facts(ts) for ts in self._state.tasks.values()]
+            self._put("attach", snapshot={"attach": {"tasks": found}})
+        # What dead workers have left is looked for once there is an answer to expect.
+        self._looks_for_orphans = True
+
+    # Hooks
+
+    def transition(self, key: Any, start: str, finish: str, *args: Any, **kwargs: Any) -> None:
+        spool = self._spool
+        if spool is None:
+            return
+        try:
+            state = self._state
+            log = state.stimulus_log
+            stimulus = None
+            if log:
+                last = log[-1]
+                stimulus = last.stimulus_id
+                if last is not self._last:
+                    self._harvest(log)
+            encoder = self._encoder
+            ts = state.tasks.get(key)
+            facts = run = None
+            if ts is not None:
+                run = ts.run_id if type(ts.run_id) is int and ts.run_id >= 0 else None
+                facts = self._facts(ts, finish)
+            content = encoder.pack(
+                [
+                    spool.next_sequence, time.time(), TRANSITION, encoder.key(key),
+                    STATES.get(start, start), STATES.get(finish, finish), stimulus, None, run,
+                    self._args(args, kwargs) if args or kwargs else None,
+                    [{"task": facts}] if facts else None,
+                ]
+            )  # fmt: skip
+            spool.put(content)
+            if finish == "forgotten":
+                encoder.forget(key)
+            if self._timer is None:
+                self._wake()
+        except Exception as error:
+            self._fail("transition", error)
+
+    def _facts(self, ts: Any, finish: str) -> dict[str, Any]:
+        """What the transition changed about a task beyond its state."""
+        facts: dict[str, Any] = {}
+        if ts.state != finish:
+            facts["state"] = ts.state
+        if finish == "memory":
+            facts["nbytes"] = ts.nbytes
+            if ts.type is not None:
+                facts["typeName"] = type_text(ts.type)
+            if ts.startstops:
+                facts["startStops"] = [dict(span) for span in ts.startstops]
+        elif finish == "error":
+            value = self._encoder.argument
+            facts["exceptionText"] = value("exception_text", ts.exception_text)
+            facts["tracebackText"] = value("traceback_text", ts.traceback_text)
+            facts["exception"] = value("exception", ts.exception)
+            facts["traceback"] = value("traceback", ts.traceback)
+            if ts.startstops:
+                facts["startStops"] = [dict(span) for span in ts.startstops]
+        elif finish == "flight":
+            facts["comingFrom"] = ts.coming_from
+        return facts
+
+    def _args(self, args: tuple, kwargs: dict[str, Any]) -> list:
+        encoder = self._encoder
+        return [[encoder.value(value) for value in args], encoder.named(kwargs)]
+
+    async def teardown(self, worker: Any) -> None:
+        if self._spool is None:
+            return
+        try:
+            self._harvest_new()
+            self._put("teardown")
+            await asyncio.wait_for(self._ship_rest(), self.options["close_seconds"])
+        except Exception as error:
+            self._tell("the last events of this worker stay in its spool", error)
+        finally:
+            if self._timer is not None:
+                self._timer.cancel()
+            spool, self._spool = self._spool, None
+            spool.close()
+
+    # Stimuli
+
+    def _harvest_new(self) -> None:
+        log = self._state.stimulus_log
+        if log and log[-1] is not self._last:
+            self._harvest(log)
+
+    def _harvest(self, log: Any) -> None:
+        """Records the stimuli that have come since the last one that was recorded."""
+        fresh = []
+        for event in reversed(log):
+            if event is self._last:
+                break
+            fresh.append(event)
+        self._last = log[-1]
+        if not self._stimuli:
+            return
+        for event in reversed(fresh):
+            try:
+                self._put_stimulus(event)
+            except Exception as error:
+                self._fail("stimulus", error)
+
+    def _put_stimulus(self, event: Any) -> None:
+        kind = type(event)
+        if kind not in self._fields:
+            names = [field.name for field in dataclasses.fields(event)]
+            self._fields[kind] = operation(kind), [n for n in names if n not in _NOT_ARGS]
+        op, names = self._fields[kind]
+        args: dict[str, Any] = {"op": op}
+        for name in names:
+            value = getattr(event, name)
+            if isinstance(value, type):
+                value = type_text(value)
+            args[name] = value
+        if isinstance(getattr(event, "data", None), dict):
+            args["keys"] = list(event.data)
+        run = getattr(event, "run_id", None)
+        self._put(
+            "stimulus",
+            key=getattr(event, "key", None),
+            stimulus=event.stimulus_id,
+            run=run if type(run) is int and run >= 0 else None,
+            args=args,
+            at=event.handled,
+        )
+
+    def _put(
+        self,
+        hook: str,
+        key: Any = None,
+        stimulus: str | None = None,
+        run: int | None = None,
+        args: dict[str, Any] | None = None,
+        snapshot: Any = None,
+        at: float | None = None,
+    ) -> None:
+        spool, encoder = self._spool, self._encoder
+        assert spool is not None
+        content = encoder.pack(
+            [
+                spool.next_sequence, at or time.time(), HOOKS[hook],
+                None if key is None else encoder.key(key), None, None, stimulus, None, run,
+                None if args is None else [[], encoder.named(args)],
+                None if snapshot is None else [snapshot],
+            ]
+        )  # fmt: skip
+        spool.put(content)
+
+    def _task_facts(self, ts: Any) -> Any:
+        return self._encoder.value(
+            {
+                "key": ts.key,
+                "state": ts.state,
+                "priority": ts.priority,
+                "taskRunID": ts.run_id,
+                "nbytes": ts.nbytes,
+                "dependencies": [dependency.key for dependency in ts.dependencies],
+                "startStops": [dict(span) for span in ts.startstops],
+            }
+        )
+
+    # Shipping
+
+    def _wake(self) -> None:
+        """Lets a batch go when the interval has passed."""
+        if self._timer is None and self._shipping is None and self._spool is not None:
+            # After failures with more patience, up to five seconds.
+            wait = min(5.0, self._interval * 2**self._failures) if self._failures else self._interval
+            self._timer = self._loop.call_later(wait, self._begin_shipping)
+
+    def _begin_shipping(self) -> None:
+        self._timer = None
+        if self._shipping is None and self._spool is not None:
+            self._shipping = self._loop.create_task(self._ship())
+            self._shipping.add_done_callback(self._has_shipped)
+
+    def _has_shipped(self, task: asyncio.Task) -> None:
+        self._shipping = None
+        if self._spool is not None and self._spool.has_unshipped:
+            self._wake()
+
+    async def _ship(self) -> None:
+        try:
+            self._harvest_new()
+            self._sample_offset()
+            while self._spool is not None:
+                batch = self._spool.batch()
+                if batch is None:
+                    break
+                segment, end, records = batch
+                await self._send(self._header, records)
+                self._spool.acknowledge(segment, end)
+                if len(records) < _SMALL_BATCH:
+                    break
+            self._failures = 0
+            if self._looks_for_orphans:
+                self._looks_for_orphans = False
+                await self._ship_orphans()
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:
+            self._failures = min(self._failures + 1, 20)
+            logger.debug("tasklog: a batch was not taken, will try again: %s", error)
+
+    async def _ship_rest(self) -> None:
+        while self._shipping is not None:
+            await asyncio.wait([self._shipping])
+        while (batch := self._spool.batch()) is not None:  # type: ignore[union-attr]
+            segment, end, records = batch
+            await self._send(self._header, records)
+            self._spool.acknowledge(segment, end)  # type: ignore[union-attr]
+
+    async def _send(self, header: dict[str, Any], records: bytes) -> None:
+        """Sends records, and returns when the recorder has them."""
+        reply = await asyncio.wait_for(
+            self._worker.scheduler.tasklog_records(run=self.run, source=header, records=records),
+            30,
+        )
+        if not isinstance(reply, dict) or reply.get("status") != "OK":
+            raise RuntimeError(f"the scheduler's recorder answered {reply!r}")
+
+    async def _ship_orphans(self) -> None:
+        for orphan in orphans(self._folder, self.run):
+            shipped = False
+            try:
+                if orphan.header is not None and orphan.header["id"] != self._header["id"]:
+                    if orphan.batch:
+                        await self._send(orphan.header, orphan.batch)
+                    shipped = True
+            finally:
+                orphan.release(remove=shipped)
+
+    def _sample_offset(self) -> None:
+        """How far the worker's clock is behind the scheduler's, as Dask has measured it."""
+        delay, now = getattr(self._worker, "scheduler_delay", None), time.monotonic()
+        if delay is None:
+            return
+        if self._offset is not None:
+            before, at = self._offset
+            if now - at < _OFFSET_SECONDS and abs(delay - before) < 0.001:
+                return
+            if delay == before:
+                return
+        self._offset = delay, now
+        self._put("stimulus", args={"op": "clock-offset", "scheduler_delay": delay})
+
+    # Own errors
+
+    def _fail(self, what: str, error: Exception) -> None:
+        self._errors += 1
+        if self._errors == 1:
+            self._tell("events are missing and counted as gaps", error)
+        try:
+            reason = f"recorder error in {what}: {type(error).__name__}"
+            self._spool.lose(reason, time.time_ns())  # type: ignore[union-attr]
+        except Exception:
+            pass
+
+    def _tell(self, what: str, error: Exception) -> None:
+        address = getattr(getattr(self, "_worker", None), "address", "?")
+        logger.warning("tasklog: %s (worker %s): %s: %s", what, address, type(error).__name__, error)
+
+
+def default_folder() -> str:
+    return os.path.join(tempfile.gettempdir(), f"tasklog-{os.getuid()}")
+
+
+def operation(kind: type) -> str:
+    """`ComputeTaskEvent` is the operation ``compute-task``."""
+    name = kind.__name__.removesuffix("Event")
+    return re.sub(r"(?<!^)(?=[A-Z])", "-", name).lower()
+
+
+def type_text(kind: type) -> str:
+    """A type as Dask's `typename` has it."""
+    from dask.utils import typename
+
+    return typename(kind)
+
+
+def worker_facts(worker: Any) -> dict[str, Any]:
+    """What a worker tells of itself."""
+    limit = getattr(getattr(worker, "memory_manager", None), "memory_limit", None)
+    return {
+        "address": worker.address,
+        "name": worker.name,
+        "serverID": str(worker.id),
+        "nthreads": worker.state.nthreads,
+        "memoryLimit": int(limit or 0),
+        "pid": os.getpid(),
+        "host": worker.ip if hasattr(worker, "ip") else "",
+        "nanny": worker.nanny,
+        "localDirectory": worker.local_directory,
+        "resources": dict(worker.state.total_resources),
+    }

@@ -1,0 +1,60 @@
+import Recording
+import TaskLogPlugin
+
+/// An option that is not there, or is not what it has to be.
+struct OptionsError: Error, CustomStringConvertible {
+  var description: String
+}
+
+/// Reads a recorder's options from JSON.
+enum OptionsReader {
+  /// - Throws: `OptionsError`.
+  static func options(_ json: String) throws(OptionsError) -> Recorder.Options {
+    guard let value = try? JSONReader.value(json), case .dict(let entries) = value else {
+      throw OptionsError(description: "the options are not a JSON object")
+    }
+    var options = Recorder.Options()
+    for entry in entries {
+      guard let name = entry.key.string else {
+        throw OptionsError(description: "an option without a name")
+      }
+      try set(name, entry.value, &options)
+    }
+    return options
+  }
+
+  private static func set(
+    _ name: String, _ value: Value, _ options: inout Recorder.Options
+  ) throws(OptionsError) {
+    switch name {
+    case "engine": options.engine = try text(name, value)
+    case "engine_version": options.engineVersion = try text(name, value)
+    case "mode": options.mode = try text(name, value)
+    case "metadata": options.metadata = value
+    case "spool_limit":
+      options.spoolLimit = Int(try number(name, value, 65_536...17_592_186_044_416))
+    case "segment_size": options.segmentSize = Int(try number(name, value, 4096...1_073_741_824))
+    case "sync_seconds": options.syncSeconds = try number(name, value, 0...86_400)
+    case "close_seconds": options.closeSeconds = try number(name, value, 0...86_400)
+    default: throw OptionsError(description: "there is no option '\(name)'")
+    }
+  }
+
+  private static func text(_ name: String, _ value: Value) throws(OptionsError) -> String {
+    guard let text = value.string else {
+      throw OptionsError(description: "the option '\(name)' has to be text")
+    }
+    return text
+  }
+
+  private static func number(
+    _ name: String, _ value: Value, _ range: ClosedRange<Double>
+  ) throws(OptionsError) -> Double {
+    guard let number = value.number, range.contains(number) else {
+      throw OptionsError(
+        description:
+          "the option '\(name)' has to be a number from \(range.lowerBound) to \(range.upperBound)")
+    }
+    return number
+  }
+}

@@ -1,0 +1,78 @@
+/// What a recorder found that was attached in the middle of a run, or that came without a graph.
+extension SchedulerState {
+  /// `attach`: the workers, clients and tasks that were there.
+  func applyAttach(_ event: Event) {
+    guard let found = event.snapshot.value?["attach"] else { return }
+    for value in found["workers"]?.elements ?? [] {
+      guard let facts = WorkerFacts(value) else {
+        misfits += 1
+        continue
+      }
+      workers[facts.address] = WorkerInfo(facts: facts)
+    }
+    if case .dict(let entries)? = found["clients"] {
+      for entry in entries { if let id = entry.key.string { _ = client(id) } }
+    }
+    let tasks = found["tasks"]?.elements ?? []
+    for facts in tasks { takePresent(facts) }
+    for facts in tasks { linkPresent(facts) }
+    transitionCounter = event.args["transitionCounter"]?.int ?? transitionCounter
+  }
+
+  /// A task that is under way already.
+  func takePresent(_ value: Value) {
+    guard let facts = GraphTask(value) else {
+      misfits += 1
+      return
+    }
+    let task = task(facts.key)
+    task.priority = facts.priority
+    task.annotations = facts.annotations
+    task.retries = facts.retries
+    task.workerRestrictions = facts.workerRestrictions
+    task.looseRestrictions = facts.looseRestrictions
+    task.state = value["state"]?.string.map(State.init) ?? task.state
+    task.nbytes = value["nbytes"]?.int
+    task.group.nbytesTotal &+= task.nbytes ?? 0
+    task.typeName = value["typeName"]?.string
+    task.taskRunID = value["taskRunID"]?.int ?? task.taskRunID
+    task.suspicious = value["suspicious"]?.int.flatMap(Int.init(exactly:)) ?? 0
+    task.exceptionText = value["exceptionText"]?.string
+    task.tracebackText = value["tracebackText"]?.string
+    task.erredOn = (value["erredOn"]?.elements ?? []).compactMap(\.string)
+    for address in value["whoHas"]?.elements ?? [] {
+      if let worker = workers[address.string ?? ""] { addReplica(task, worker) }
+    }
+    if let worker = workers[value["processingOn"]?.string ?? ""] {
+      task.processingOn = worker
+      worker.processing.insert(task)
+    }
+    for id in (value["whoWants"]?.elements ?? []).compactMap(\.string) {
+      let client = client(id)
+      task.whoWants.insert(client)
+      client.wantsWhat.insert(task)
+    }
+    switch task.state {
+    case .queued: queued.insert(task)
+    case .noWorker: unrunnable.insert(task)
+    default: break
+    }
+  }
+
+  /// What it has to do with other tasks, once they are all there.
+  private func linkPresent(_ value: Value) {
+    guard let facts = GraphTask(value) else { return }
+    let task = task(facts.key)
+    for key in facts.dependencies {
+      let dependency = self.task(key)
+      task.dependencies.insert(dependency)
+      dependency.dependents.insert(task)
+    }
+    func tasks(_ name: String) -> [TaskState] {
+      (value[name]?.elements ?? []).compactMap(Key.init).map { self.task($0) }
+    }
+    for other in tasks("waitingOn") { task.waitingOn.insert(other) }
+    for other in tasks("waiters") { task.waiters.insert(other) }
+    if let blame = value["blame"].flatMap(Key.init) { task.exceptionBlame = self.task(blame) }
+  }
+}

@@ -1,0 +1,33 @@
+import ArgumentParser
+import EventLog
+import Recording
+
+struct ImportCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "import",
+    abstract: "Put what workers have left on their hosts into the log.",
+    discussion: """
+      A worker of a Dask cluster keeps its events in a spool on its own disk until the scheduler's \
+      recorder has them. When it is killed, the next worker on that host ships the rest. When none \
+      comes, copy the spool from there and import it. The files stay as they are; importing them \
+      twice does no harm.
+      """)
+
+  @OptionGroup var log: LogOptions
+
+  @Argument(help: "The files of a worker's spool, or folders with such files.")
+  var paths: [String]
+
+  func run() throws {
+    // Refuses what is no log, rather than making one.
+    _ = try LogReader(path: log.path)
+    let imported = try WorkerSpools.importFiles(paths, log: log.path)
+    for worker in imported {
+      var text = "run \(worker.run), worker \(worker.worker): \(worker.events) events imported"
+      if worker.missing > 0 { text += ", \(worker.missing) missing" }
+      if worker.unreadable > 0 { text += ", \(worker.unreadable) records unreadable" }
+      Console.print(text)
+    }
+    if imported.isEmpty { Console.print("nothing to import") }
+  }
+}

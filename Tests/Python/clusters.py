@@ -1,0 +1,161 @@
+"""Real clusters, recorded, with the plugins beside the recorder on scheduler and workers."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Callable, Iterator
+
+HERE = Path(__file__).resolve().parent
+DEADLINE = 60.0
+DASK = [str(Path(sys.executable).with_name("dask")), "scheduler"]
+DASK_WORKER = [str(Path(sys.executable).with_name("dask")), "worker"]
+
+
+def wait_for(condition: Callable[[], Any], what: str, seconds: float = DEADLINE) -> Any:
+    """Waits until a condition holds, and gives what it answers."""
+    deadline = time.monotonic() + seconds
+    while True:
+        answer = condition()
+        if answer:
+            return answer
+        assert time.monotonic() < deadline, f"no {what} within {seconds} s"
+        time.sleep(0.02)
+
+
+@dataclass
+class Recording:
+    """A log and what was kept beside it."""
+
+    folder: Path
+    environment: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "run.db"
+
+    def prepare(self) -> None:
+        self.environment.update(
+            TASKLOG_LOG=str(self.log),
+            TASKLOG_WORKER_SPOOL=str(self.folder / "spool"),
+            BESIDE_FOLDER=str(self.folder),
+            PYTHONPATH=str(HERE),
+            DASK_DISTRIBUTED__SCHEDULER__PRELOAD='["tasklog", "beside"]',
+            DASK_DISTRIBUTED__WORKER__PRELOAD='["beside"]',
+            DASK_DISTRIBUTED__LOGGING__DISTRIBUTED="error",
+        )
+
+    @contextlib.contextmanager
+    def applied(self) -> Iterator[None]:
+        """The environment, in this process; Dask's config has been read when it was imported."""
+        import dask
+
+        before = dict(os.environ)
+        os.environ.update(self.environment)
+        preload = {
+            "distributed.scheduler.preload": ["tasklog", "beside"],
+            "distributed.worker.preload": ["beside"],
+        }
+        try:
+            with dask.config.set(preload):
+                yield
+        finally:
+            for name in self.environment:
+                os.environ.pop(name, None)
+            os.environ.update(before)
+
+
+class Process:
+    """A `dask scheduler` or `dask worker` command."""
+
+    def __init__(self, arguments: list[str], environment: dict[str, str], folder: Path) -> None:
+        self.output = folder / f"output-{len(list(folder.glob('output-*')))}"
+        with open(self.output, "wb") as output:
+            self.process = subprocess.Popen(
+                arguments,
+                env={**os.environ, "PYTHONPATH": str(HERE), **environment},
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                cwd=folder,
+                start_new_session=True,
+            )
+
+    @property
+    def text(self) -> str:
+        return self.output.read_text(errors="replace")
+
+    def wait_for_text(self, pattern: str) -> re.Match:
+        def found() -> Any:
+            assert self.process.poll() is None or re.search(pattern, self.text), self.text
+            return re.search(pattern, self.text)
+
+        return wait_for(found, f"'{pattern}' from {self.process.args}")
+
+    def kill(self) -> None:
+        """SIGKILL, to it and what it has started."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait(DEADLINE)
+
+    def stop(self) -> None:
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+            try:
+                self.process.wait(20)
+            except subprocess.TimeoutExpired:
+                pass
+        self.kill()
+
+
+class CommandCluster:
+    """`dask scheduler` and `dask worker`s, as a user starts them."""
+
+    def __init__(self, recording: Recording, arguments: list[str] | None = None) -> None:
+        self.recording = recording
+        self.workers: list[Process] = []
+        file = recording.folder / "scheduler.json"
+        self.scheduler = Process(
+            [*DASK, "--port", "0", "--no-dashboard", "--scheduler-file", str(file)]
+            + (arguments or []),
+            recording.environment,
+            recording.folder,
+        )
+        self.address = wait_for(lambda: self._address(file), "address of the scheduler")
+
+    def _address(self, file: Path) -> str | None:
+        assert self.scheduler.process.poll() is None, self.scheduler.text
+        try:
+            return json.loads(file.read_text())["address"]
+        except (OSError, ValueError):
+            return None
+
+    def add_worker(self, *arguments: str, environment: dict[str, str] | None = None) -> Process:
+        process = Process(
+            [
+                *DASK_WORKER, self.address, "--no-dashboard", "--nthreads", "2",
+                "--local-directory", str(self.recording.folder), *arguments,
+            ],
+            {**self.recording.environment, **(environment or {})},
+            self.recording.folder,
+        )  # fmt: skip
+        self.workers.append(process)
+        return process
+
+    def close(self) -> None:
+        for worker in self.workers:
+            worker.stop()
+        self.scheduler.stop()
+
+    def __enter__(self) -> CommandCluster:
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self.close()

@@ -1,0 +1,180 @@
+"""Recordings of real clusters; each is made once, and looked at by many tests."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+from typing import Any, Callable, Iterator
+
+import pytest
+from distributed import Client, LocalCluster, wait
+
+import workloads
+from clusters import CommandCluster, Recording, wait_for
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="session")
+def tasklog() -> Callable[..., str]:
+    """Runs the command line on a log, and gives what it prints."""
+    named = os.environ.get("TASKLOG_TEST_PROGRAM")
+    candidates = [REPOSITORY / ".build" / kind / "tasklog" for kind in ("release", "debug")]
+    program = Path(named) if named else next(path for path in candidates if path.exists())
+
+    def run(log: Path, *arguments: str, code: int = 0) -> str:
+        done = subprocess.run(
+            [program, *arguments, "--log", log], capture_output=True, text=True, timeout=60
+        )
+        assert done.returncode == code, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    run.program = program  # type: ignore[attr-defined]
+    return run
+
+
+@pytest.fixture(scope="session")
+def new_recording(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Recording]:
+    def make(name: str) -> Recording:
+        recording = Recording(tmp_path_factory.mktemp(name))
+        recording.prepare()
+        return recording
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def in_process(new_recording: Callable) -> Recording:
+    """A `LocalCluster` whose scheduler and workers live in this process."""
+    recording = new_recording("in-process")
+    with recording.applied(), _local(processes=False) as cluster, Client(cluster) as client:
+        workloads.everything(client, str(recording.folder))
+    return recording
+
+
+@pytest.fixture(scope="session")
+def in_processes(new_recording: Callable) -> Recording:
+    """A `LocalCluster` with a process for each worker, and a restart."""
+    recording = new_recording("in-processes")
+    with recording.applied(), _local(processes=True) as cluster, Client(cluster) as client:
+        workloads.everything(client, str(recording.folder))
+        held = client.map(workloads.increment, range(5))
+        wait(held)
+        client.restart()
+        workloads.maps(client)
+    return recording
+
+
+def _local(**options: Any) -> LocalCluster:
+    return LocalCluster(n_workers=2, threads_per_worker=2, dashboard_address=":0", **options)
+
+
+@pytest.fixture(scope="session")
+def commands(new_recording: Callable) -> Recording:
+    """`dask scheduler` and `dask worker`, the second of them added late."""
+    recording = new_recording("commands")
+    with CommandCluster(recording) as cluster:
+        cluster.add_worker("--no-nanny", "--name", "early")
+        with Client(cluster.address) as client:
+            client.wait_for_workers(1, timeout=60)
+            workloads.maps(client)
+            cluster.add_worker("--name", "late")
+            client.wait_for_workers(2, timeout=60)
+            workloads.everything(client, str(recording.folder))
+            workers = workloads.workers_of(client)
+            early = next(a for a, worker in workers.items() if worker["name"] == "early")
+            client.retire_workers([early])
+            workloads.maps(client)
+    return recording
+
+
+@pytest.fixture(scope="session")
+def killed_worker(new_recording: Callable) -> Recording:
+    """A worker that is killed with SIGKILL and comes back, and tasks that kill their workers."""
+    recording = new_recording("killed-worker")
+    with CommandCluster(recording) as cluster:
+        for name in ("one", "two"):
+            cluster.add_worker("--nanny", "--name", name)
+        with Client(cluster.address) as client:
+            client.wait_for_workers(2, timeout=60)
+            workloads.maps(client)
+            held = client.map(workloads.increment, range(20))
+            wait(held)
+            deadly = client.submit(workloads.die, held, key="deadly")
+            wait([deadly], timeout=120)
+            assert deadly.status == "error"
+            client.wait_for_workers(2, timeout=60)
+            del deadly, held
+            workloads.maps(client)
+    return recording
+
+
+@pytest.fixture(scope="session")
+def adaptive(new_recording: Callable) -> Recording:
+    """A cluster that grows with its tasks and shrinks after them."""
+    recording = new_recording("adaptive")
+    with recording.applied(), LocalCluster(
+        n_workers=0, threads_per_worker=1, processes=False, dashboard_address=":0"
+    ) as cluster:
+        cluster.adapt(minimum=0, maximum=3, interval="50ms", wait_count=2)
+        with Client(cluster) as client:
+            futures = client.map(workloads.slow, [0.05] * 30, range(30), pure=False)
+            client.gather(futures)
+            del futures
+            wait_for(lambda: not cluster.scheduler.workers, "end of the workers")
+    return recording
+
+
+@pytest.fixture(scope="session")
+def attached(new_recording: Callable) -> Recording:
+    """A recorder that is attached in the middle of a run."""
+    import tasklog
+
+    import beside
+
+    recording = new_recording("attached")
+    with recording.applied():
+        import dask
+
+        with dask.config.set({"distributed.scheduler.preload": []}), _local(
+            processes=False
+        ) as cluster, Client(cluster) as client:
+            held = client.map(workloads.increment, range(10))
+            failed = client.map(workloads.fail, range(4))
+            data = client.scatter([1, 2, 3])
+            busy = client.map(workloads.slow, [0.5] * 12, range(12), pure=False)
+            wait([*held, *failed])
+            client.register_plugin(tasklog.Recorder(recording.log))
+            client.run_on_scheduler(beside.attach)
+            total = client.submit(sum, [*held, *busy])
+            assert total.result() > 0
+            assert client.submit(sum, data).result() == 6
+            del held, failed, busy, total, data
+            workloads.maps(client)
+    return recording
+
+
+@pytest.fixture(scope="session")
+def killed_scheduler(new_recording: Callable) -> Iterator[Recording]:
+    """A scheduler that is killed with SIGKILL in the middle of its work."""
+    recording = new_recording("killed-scheduler")
+    with CommandCluster(recording) as cluster:
+        cluster.add_worker("--no-nanny")
+        with Client(cluster.address) as client:
+            client.wait_for_workers(1, timeout=60)
+            futures = client.map(workloads.increment, range(2000), pure=False)
+            wait(futures[:200])
+            cluster.scheduler.kill()
+    yield recording
+
+
+RECORDINGS = [
+    "in_process", "in_processes", "commands", "killed_worker", "adaptive", "attached",
+    "killed_scheduler",
+]  # fmt: skip
+
+
+@pytest.fixture(params=RECORDINGS)
+def recording(request: pytest.FixtureRequest) -> Recording:
+    return request.getfixturevalue(request.param)

@@ -1,0 +1,211 @@
+"""Any value comes back from a log as it went in."""
+
+from __future__ import annotations
+
+import collections
+import datetime
+import decimal
+import random
+import uuid
+from pathlib import Path
+from typing import Any
+
+import msgpack
+import numpy
+import pytest
+from distributed.protocol.serialize import Serialize, Serialized
+from tasklog.decoding import Opaque, PythonObject
+from tasklog.encoding import Encoder
+from tasklog.library import NativeRecorder
+
+import beside
+from log import Log
+
+
+class Odd:
+    """Only Python can rebuild it."""
+
+    def __init__(self, x: int) -> None:
+        self.x = x
+
+    def __repr__(self) -> str:
+        return f"Odd({self.x})"
+
+    def __eq__(self, other: Any) -> bool:
+        return isinstance(other, Odd) and other.x == self.x
+
+    def __hash__(self) -> int:
+        return self.x
+
+
+class Hostile:
+    def __repr__(self) -> str:
+        raise RuntimeError("no")
+
+    def __reduce__(self) -> Any:
+        raise RuntimeError("no")
+
+
+def through(
+    tmp_path: Path, values: list, keys: list | None = None, decoding: Any = None, **options: Any
+) -> list:
+    """Sends values through a log: as the args of events, or as their keys."""
+    encoder = Encoder(**options)
+    recorder = NativeRecorder(str(tmp_path / "run.db"), {})
+    source = recorder.source("scheduler", "s", "tcp://s")
+    for place, value in enumerate(values):
+        key = encoder.key(keys[place]) if keys else "key"
+        args = [[], encoder.named({"value": value})]
+        content = encoder.pack([1, 13, key, 0, 1, None, None, None, args, None])
+        recorder.put(recorder.handle, source, content, len(content))
+    recorder.close()
+    log = Log(tmp_path / "run.db", **(decoding or {}))
+    assert log.rows("SELECT * FROM gap") == []
+    events = list(log.events("s"))
+    return [e.key for e in events] if keys else [e.kwargs["value"] for e in events]
+
+
+VALUES: list[Any] = [
+    None, True, False, 0, 1, -1, 2**63 - 1, -(2**63), 2**63, 2**64, -(2**63) - 1, 10**400,
+    0.0, -0.0, 1.0, 0.1, 1e300, 5e-324, float("inf"), -float("inf"), float("nan"),
+    "", "text", "a\0b", "\0", "ümlaut", "\U0001f980", "\udc80", "a\ud800b\0", "e\u0301", "\u00e9",
+    b"", b"\0\xff", b"x" * 255, b"x" * 257, bytearray(b"ba"), bytearray(b"y" * 300),
+    [], [1, [2, [3]]], (), (1,), (1, (2.0, "x")), [(1, 2)], {}, {"a": 1}, {"b": 1, "a": 2},
+    {1: 2}, {1.5: "x", "y": None}, {("k", 1): [1]}, {None: 0}, {True: "yes"}, {b"k": 1},
+    {"$tuple": [1]}, {"$bytes": "eA=="}, {"$": 1}, {"$a": 1, "b": 2}, {frozenset({1}): 1},
+    set(), {1, 2}, frozenset({"a", ("b", 1)}), {(1, 2)},
+    collections.defaultdict(list, {"a": [1]}), collections.OrderedDict([("b", 1), ("a", 2)]),
+    collections.Counter("hello"), collections.deque([1, 2], 5), range(1, 10, 2), 1 + 2j,
+    datetime.datetime(2026, 1, 2, 3, 4, 5, 6), datetime.date(2026, 1, 2), datetime.time(1, 2),
+    datetime.datetime(2026, 1, 2, tzinfo=datetime.timezone.utc), datetime.timedelta(1, 2, 3),
+    uuid.UUID(int=5), decimal.Decimal("1.10"), memoryview(b"view"),
+    numpy.float64(1.5), numpy.float32(0.1), numpy.int8(-3), numpy.uint64(2**64 - 1),
+    numpy.bool_(True), numpy.datetime64("2026-01-01"), numpy.str_("text"), numpy.complex128(1j),
+]  # fmt: skip
+
+
+def test_every_kind_of_value_comes_back(tmp_path: Path) -> None:
+    for before, after in zip(VALUES, through(tmp_path, VALUES), strict=True):
+        assert beside.comparable(after) == beside.comparable(before), repr(before)
+        if before == before:
+            assert after == before
+        # A memoryview is of bytes; everything else has its very type.
+        assert type(after) is type(before)
+
+
+def random_value(generator: random.Random, depth: int = 0) -> Any:
+    kind = generator.randrange(13 if depth < 5 else 8)
+    if kind == 0:
+        return generator.choice([None, True, False])
+    if kind == 1:
+        return generator.randrange(-(2 ** generator.randrange(1, 80)), 2**70)
+    if kind == 2:
+        return generator.choice([generator.random(), generator.uniform(-1e9, 1e9), float("nan")])
+    if kind in (3, 4):
+        return "".join(chr(generator.choice([generator.randrange(128), 0x20AC, 0xDC80, 0x1F980]))
+                       for _ in range(generator.randrange(12)))
+    if kind == 5:
+        return generator.randbytes(generator.randrange(400))
+    if kind == 6:
+        return bytearray(generator.randbytes(3))
+    if kind == 7:
+        return generator.choice(["$x", "$tuple", "plain"])
+    items = [random_value(generator, depth + 1) for _ in range(generator.randrange(5))]
+    if kind == 8:
+        return items
+    if kind == 9:
+        return tuple(items)
+    hashable = [generator.randrange(9), "k", ("t", generator.randrange(3)), None, 2.5, b"b"]
+    if kind == 10:
+        return set(generator.sample(hashable, 3))
+    if kind == 11:
+        return frozenset(generator.sample(hashable, 2))
+    keys = generator.sample(hashable, len(items))
+    return dict(zip(keys, items))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_random_values_come_back(tmp_path: Path, seed: int) -> None:
+    generator = random.Random(seed)
+    values = [random_value(generator) for _ in range(1000)]
+    for before, after in zip(values, through(tmp_path, values), strict=True):
+        assert beside.comparable(after) == beside.comparable(before), repr(before)
+
+
+def test_every_kind_of_key_comes_back(tmp_path: Path) -> None:
+    keys = [
+        "plain", "", "a\0b", "\udc80", "('x', 1)", ("x", 1), ("x", 1.0), ("x", ("y", -1)), 5, 5.0,
+        "5", -0.0, 2**70, ("\0", "\ud800"), (), "ü", "u\u0308", ("quote'\"", "\\n\n"),
+    ]  # fmt: skip
+    found = through(tmp_path, [None] * len(keys), keys=keys)
+    for before, after in zip(keys, found, strict=True):
+        assert beside.comparable(after) == beside.comparable(before)
+    log = Log(tmp_path / "run.db")
+    assert log.one("SELECT count(*) FROM key") == len(keys)
+    shown = [row[0] for row in log.rows("SELECT text FROM key ORDER BY id")]
+    assert shown[4:6] == ["('x', 1)", "('x', 1)"]
+    assert shown[7] == str(("x", ("y", -1)))
+    assert all("\0" not in text for text in shown)
+
+
+def test_wrappers_of_dask_come_back(tmp_path: Path) -> None:
+    frames = [b"frame" * 100, memoryview(b"view")]
+    values = [Serialized({"a": (1, {2})}, frames), Serialize(b"data"), Serialize({"x": [1]})]
+    first, second, third = through(tmp_path, values)
+    assert beside.comparable(first) == beside.comparable(values[0])
+    assert (second.data, third.data) == (b"data", {"x": [1]})
+
+
+def test_an_object_is_told_by_type_and_repr(tmp_path: Path) -> None:
+    (found,) = through(tmp_path, [Odd(3)])
+    assert found == PythonObject(f"{__name__}.Odd", "Odd(3)")
+
+
+def test_a_pickle_is_kept_and_loaded_only_when_asked_for(tmp_path: Path) -> None:
+    (found,) = through(tmp_path, [Odd(4)], pickle=True)
+    assert isinstance(found, PythonObject) and found.pickle
+    assert list(Log(tmp_path / "run.db", unpickle=True).events("s"))[0].kwargs["value"] == Odd(4)
+
+
+def test_what_cannot_be_kept_is_marked(tmp_path: Path) -> None:
+    circle: list = [1]
+    circle.append(circle)
+    deep: list = []
+    for _ in range(150):
+        deep = [deep]
+    values = [circle, deep, "x" * 2000, b"y" * 2000, bytearray(2000), ["z" * 1025], Hostile()]
+    found = through(tmp_path, values, max_value_bytes=1024, pickle=True)
+    assert found[0] == [1, Opaque("circular")]
+    assert found[2:6] == [Opaque("capped")] * 3 + [[Opaque("capped")]]
+    assert found[6].repr == "<no repr: RuntimeError>"
+    inner = found[1]
+    while isinstance(inner, list):
+        (inner,) = inner
+    assert inner == Opaque("too deep")
+
+
+def test_what_is_redacted_is_marked(tmp_path: Path) -> None:
+    assert through(tmp_path, ["secret"], redact=("val*",)) == [Opaque("redacted")]
+    encoder = Encoder(redact=("exception*",))
+    named = encoder.named({"exception_text": "secret", "worker": "tcp://w"})
+    assert b"secret" not in encoder.pack([[], named])
+    assert named["worker"] == "tcp://w"
+
+
+def test_the_places_of_hooks_and_states_are_those_of_the_swift_side(tmp_path: Path) -> None:
+    from tasklog.encoding import HOOKS, STATES
+
+    recorder = NativeRecorder(str(tmp_path / "run.db"), {})
+    source = recorder.source("scheduler", "s", "tcp://s")
+    for place in [*HOOKS.values(), len(HOOKS)]:
+        content = msgpack.packb([1, place, None, None, None, None, None, None, None, None])
+        recorder.put(recorder.handle, source, content, len(content))
+    for place in [*STATES.values(), len(STATES)]:
+        content = msgpack.packb([1, 13, None, place, None, None, None, None, None, None])
+        recorder.put(recorder.handle, source, content, len(content))
+    recorder.close()
+    events = list(Log(tmp_path / "run.db").events("s"))
+    assert [e.hook for e in events[: len(HOOKS)]] == list(HOOKS)
+    assert [e.start for e in events[len(HOOKS) + 1 : -1]] == list(STATES)
+    # Nothing that the Swift side has is left out here.
+    assert (events[len(HOOKS)].hook, events[-1].start) == (f"#{len(HOOKS)}", f"#{len(STATES)}")

@@ -1,0 +1,191 @@
+"""Every way to turn the recorder on, with what Dask's users have: its commands and `LocalCluster`."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from distributed import Client, LocalCluster
+
+import tasklog as package
+import workloads
+from clusters import CommandCluster, Recording, wait_for
+from log import Log
+
+SCRIPT = """
+from dask.distributed import Client, LocalCluster
+
+if __name__ == "__main__":
+    with LocalCluster(n_workers=1, dashboard_address=":0", processes={processes}) as cluster:
+        with Client(cluster) as client:
+            print(sum(client.gather(client.map(abs, range(-10, 0)))))
+"""
+
+
+def bare(tmp_path: Path) -> Recording:
+    """A recording that nothing has been set for."""
+    recording = Recording(tmp_path)
+    recording.environment["TASKLOG_WORKER_SPOOL"] = str(tmp_path / "spool")
+    return recording
+
+
+def assert_recorded(log: Path, tasks: int, workers: int = 1) -> None:
+    """The scheduler's and the workers' transitions are in the log, and the run is closed."""
+    reader = Log(log)
+    assert reader.rows("SELECT engine, end FROM run") == [("dask", "closed")]
+    finished = reader.one("SELECT count(*) FROM tasks WHERE state = 'forgotten'")
+    assert finished >= tasks
+    assert len(reader.servers("worker")) == workers
+    executed = reader.one(
+        "SELECT count(*) FROM transitions WHERE source = 'worker' AND start = 'executing'"
+    )
+    assert executed >= tasks
+
+
+def run_commands(recording: Recording, arguments: list[str], **environment: str) -> None:
+    with CommandCluster(recording, arguments) as cluster:
+        cluster.add_worker("--no-nanny", environment=environment)
+        with Client(cluster.address) as client:
+            assert client.submit(sum, client.map(abs, range(-10, 0))).result() == 55
+        wait_for(lambda: "Traceback" not in cluster.scheduler.text, "clean output")
+
+
+def test_preload_of_the_scheduler_command(tmp_path: Path) -> None:
+    recording = bare(tmp_path)
+    recording.environment["TASKLOG_LOG"] = str(recording.log)
+    run_commands(recording, ["--preload", "tasklog"])
+    assert_recorded(recording.log, 11)
+
+
+def test_preload_by_the_environment_of_the_scheduler_command(tmp_path: Path) -> None:
+    recording = bare(tmp_path)
+    recording.environment["DASK_DISTRIBUTED__SCHEDULER__PRELOAD"] = "tasklog"
+    recording.environment["TASKLOG_LOG"] = str(recording.log)
+    run_commands(recording, [])
+    assert_recorded(recording.log, 11)
+
+
+@pytest.mark.parametrize("processes", [False, True])
+def test_preload_by_the_environment_of_a_script_that_knows_nothing(
+    tmp_path: Path, processes: bool
+) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT.format(processes=processes))
+    environment = {
+        "DASK_DISTRIBUTED__SCHEDULER__PRELOAD": "tasklog",
+        "TASKLOG_LOG": str(tmp_path / "run.db"),
+        "PATH": "/usr/bin:/bin",
+        "HOME": str(tmp_path),
+    }
+    done = subprocess.run(
+        [sys.executable, script], env=environment, capture_output=True, text=True, timeout=120
+    )
+    assert (done.returncode, done.stdout) == (0, "55\n"), done.stderr
+    assert_recorded(tmp_path / "run.db", 10)
+    assert not (tmp_path / "run.db-wal").exists()
+
+
+def test_the_yaml_config_of_dask(tmp_path: Path) -> None:
+    recording = bare(tmp_path)
+    config = {
+        "distributed": {"scheduler": {"preload": ["tasklog"]}},
+        "tasklog": {"log": str(recording.log), "worker-interval": "20ms", "deep": False},
+    }
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "dask.yaml").write_text(yaml.safe_dump(config))
+    recording.environment["DASK_CONFIG"] = str(tmp_path / "config")
+    run_commands(recording, [])
+    assert_recorded(recording.log, 11)
+    log = Log(recording.log)
+    assert log.one("SELECT mode FROM run") == "hooks"
+    assert log.rows("SELECT * FROM events WHERE hook = 'clientReleasesKeys'") == []
+
+
+def test_register_plugin_in_the_middle_of_a_run(tmp_path: Path) -> None:
+    recording = bare(tmp_path)
+    with CommandCluster(recording) as cluster:
+        cluster.add_worker("--no-nanny")
+        with Client(cluster.address) as client:
+            held = client.map(workloads.increment, range(10))
+            client.gather(held)
+            client.register_plugin(package.Recorder(recording.log))
+            # A second one finds the first.
+            client.register_plugin(package.Recorder(tmp_path / "other.db"))
+            assert client.submit(sum, held).result() == 55
+            del held
+            cluster.add_worker("--no-nanny")
+            client.wait_for_workers(2, timeout=60)
+            workloads.maps(client)
+    assert_recorded(recording.log, 61, workers=2)
+    assert not (tmp_path / "other.db").exists()
+    (attach,) = [e for e in Log(recording.log).events(*Log(recording.log).servers("scheduler"))
+                 if e.hook == "attach"]
+    found = attach.snapshot["attach"]
+    assert [task["state"] for task in found["tasks"]] == ["memory"] * 10
+    assert len(found["workers"]) == 1
+
+
+def test_workers_need_not_have_the_package(tmp_path: Path) -> None:
+    """Neither those that are there nor those that come later."""
+    hidden = tmp_path / "hidden" / "tasklog"
+    hidden.mkdir(parents=True)
+    (hidden / "__init__.py").write_text("raise ImportError('tasklog is not installed here')")
+    here = {"PYTHONPATH": f"{tmp_path / 'hidden'}:{Path(__file__).parent}"}
+    recording = bare(tmp_path)
+    with CommandCluster(recording) as cluster:
+        cluster.add_worker("--no-nanny", environment=here)
+        with Client(cluster.address) as client:
+            client.wait_for_workers(1, timeout=60)
+            client.register_plugin(package.Recorder(recording.log))
+            cluster.add_worker("--nanny", environment=here)
+            client.wait_for_workers(2, timeout=60)
+
+            def is_missing() -> bool:
+                try:
+                    import tasklog  # noqa: F401
+                except ImportError:
+                    return True
+                return False
+
+            assert set(client.run(is_missing).values()) == {True}
+            workloads.maps(client)
+    assert_recorded(recording.log, 61, workers=2)
+
+
+def test_options_come_from_arguments_environment_and_config(monkeypatch, tmp_path: Path) -> None:
+    import dask
+    from tasklog.options import Options
+
+    monkeypatch.setenv("TASKLOG_LOG", "environment.db")
+    monkeypatch.setenv("TASKLOG_REDACT", "exception*, traceback*")
+    with dask.config.set({"tasklog.log": "config.db", "tasklog.worker-interval": "2s",
+                          "tasklog.stimuli": False}):
+        options = Options.read({"deep": "no"})
+        assert options.log == "environment.db"
+        assert options.redact == ("exception*", "traceback*")
+        assert (options.worker_interval, options.stimuli, options.deep) == (2.0, False, False)
+        assert Options.read({"log": "argument.db"}).log == "argument.db"
+        assert options.problems == []
+
+
+def test_redacted_arguments_are_not_in_the_log(tmp_path: Path) -> None:
+    recorder = package.Recorder(tmp_path / "run.db", redact="exception*,traceback*,message")
+    with LocalCluster(
+        n_workers=1, processes=False, dashboard_address=":0"
+    ) as cluster, Client(cluster) as client:
+        client.register_plugin(recorder)
+        failing = client.submit(workloads.fail, 3333)
+        assert "not 3333" in str(failing.exception())
+    assert b"not 3333" not in (tmp_path / "run.db").read_bytes()
+    assert Log(tmp_path / "run.db").one("SELECT count(*) FROM errors") == 1
+
+
+def test_it_can_be_turned_off(tmp_path: Path) -> None:
+    recording = bare(tmp_path)
+    recording.environment["TASKLOG_LOG"] = str(recording.log)
+    recording.environment["TASKLOG_DISABLED"] = "1"
+    run_commands(recording, ["--preload", "tasklog"])
+    assert not recording.log.exists()

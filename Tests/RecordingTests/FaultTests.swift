@@ -1,0 +1,269 @@
+import Foundation
+import Synchronization
+import TaskLogKit
+import TestSupport
+import Testing
+
+/// What goes wrong outside costs only what finds no room, and that is counted.
+@Suite struct FaultTests {
+  private let source = Source(kind: .scheduler, id: "Scheduler-1", address: "inproc://1")
+
+  /// What a recorder tells.
+  private final class Problems: Sendable {
+    private let told = Mutex<[String]>([])
+    var all: [String] { told.withLock { $0 } }
+    func add(_ problem: String) { told.withLock { $0.append(problem) } }
+  }
+
+  private func options(_ problems: Problems) -> Recorder.Options {
+    var options = Recorder.Options()
+    options.problem = { problems.add($0) }
+    options.syncSeconds = 0.02
+    return options
+  }
+
+  private func event(_ number: Int) -> Event {
+    Event(
+      .transition, time: Int64(number), key: Key("task-5f3c9a1e", number / 4), start: .waiting,
+      finish: .processing, stimulusID: "stimulus-\(number / 100)")
+  }
+
+  /// Events and gaps of the newest run, together.
+  private func totals(_ path: String) throws -> (events: Int64, missing: Int64, end: RunEnd) {
+    let reader = try LogReader(path: path)
+    let run = try #require(try reader.runs().last)
+    return (try reader.totals(of: run).events, try reader.missing(of: run), run.end)
+  }
+
+  private func wait(_ what: String, until condition: () throws -> Bool) throws {
+    let deadline = ContinuousClock.now + .seconds(60)
+    while try !condition() {
+      try #require(ContinuousClock.now < deadline, "waited too long: \(what)")
+      usleep(2_000)
+    }
+  }
+
+  @Test(.enabled(if: SmallDisk.isAllowed, "needs the right to mount"))
+  func `a full disk costs what finds no room`() throws {
+    let disk = try SmallDisk(megabytes: 40)
+    let ballast = disk.path + "/ballast"
+    try Data(count: 33 << 20).write(to: URL(fileURLWithPath: ballast))
+    let problems = Problems()
+    var options = options(problems)
+    options.segmentSize = 64 << 10
+    options.spoolLimit = 1 << 30
+    let recorder = try Recorder(log: disk.path + "/test.db", options: options)
+    let channel = recorder.channel(for: source)
+    let count = 120_000
+    for number in 0..<count { channel.record(event(number)) }
+    try FileManager.default.removeItem(atPath: ballast)
+    recorder.close()
+    let (events, missing, end) = try totals(disk.path + "/test.db")
+    #expect(events + missing == count)
+    #expect(missing > 0 && events > 0)
+    #expect(end == .closed)
+    let gaps = try Connection(path: disk.path + "/test.db", mode: .readOnly)
+      .prepare("SELECT DISTINCT reason FROM gaps")
+    var reasons: [String] = []
+    while try gaps.step() { reasons.append(gaps.text(0)) }
+    #expect(reasons.contains { $0.contains("No space left") }, "\(reasons)")
+  }
+
+  @Test(.enabled(if: getuid() == 0, "needs another user"))
+  func `a spool that becomes read-only costs what finds no room`() throws {
+    let log = try TemporaryLog()
+    let nobody = 65534
+    try FileManager.default.setAttributes(
+      [.ownerAccountID: nobody, .groupOwnerAccountID: nobody], ofItemAtPath: log.folder.path)
+    let victim = try Victim(
+      log: log, arguments: ["65536", "\(64 << 20)"],
+      launcher: ["setpriv", "--reuid=\(nobody)", "--regid=\(nobody)", "--clear-groups"])
+    try victim.waitForEvents()
+    let spool = log.path + ".spool"
+    let folder = try #require(
+      try FileManager.default.contentsOfDirectory(atPath: spool).first.map { "\(spool)/\($0)" })
+    let before = victim.returned.reduce(0, +)
+    try FileManager.default.setAttributes(
+      [.ownerAccountID: 0, .posixPermissions: 0o555], ofItemAtPath: folder)
+    try victim.waitForEvents(before + 60_000)
+    try FileManager.default.setAttributes(
+      [.ownerAccountID: nobody, .posixPermissions: 0o700], ofItemAtPath: folder)
+    try victim.kill(afterEvents: victim.returned.reduce(0, +) + 10_000)
+    try Recovery.recover(log: log.path)
+    #expect(try log.check(against: victim, "read-only") > 10_000)
+  }
+
+  @Test func `a log that is deleted is made anew, with a gap for what was in it`() throws {
+    let log = try TemporaryLog()
+    let problems = Problems()
+    let recorder = try Recorder(log: log.path, options: options(problems))
+    let channel = recorder.channel(for: source)
+    for number in 0..<1000 { channel.record(event(number)) }
+    try wait("everything is in the log") { try totals(log.path).events == 1000 }
+    for suffix in ["", "-wal", "-shm"] { unlink(log.path + suffix) }
+    try wait("it is noticed") { problems.all.contains { $0.contains("was deleted or moved") } }
+    for number in 1000..<1500 { channel.record(event(number)) }
+    recorder.close()
+    let (events, missing, end) = try totals(log.path)
+    #expect(events == 500 && missing == 1000 && end == .closed)
+    #expect(problems.all.count == 1)
+    #expect(try log.names == ["test.db"])
+  }
+
+  @Test func `a log that is moved away and back goes on`() throws {
+    let log = try TemporaryLog()
+    let problems = Problems()
+    let recorder = try Recorder(log: log.path, options: options(problems))
+    let channel = recorder.channel(for: source)
+    for number in 0..<1000 { channel.record(event(number)) }
+    try wait("everything is in the log") { try totals(log.path).events == 1000 }
+    let aside = log.path + ".aside"
+    for suffix in ["", "-wal"] { rename(log.path + suffix, aside + suffix) }
+    unlink(log.path + "-shm")
+    try wait("there is a new one") { (try? LogReader(path: log.path).runs().count) == 1 }
+    for suffix in ["-shm", "-wal"] { unlink(log.path + suffix) }
+    rename(aside + "-wal", log.path + "-wal")
+    rename(aside, log.path)
+    try wait("it is noticed again; told: \(problems.all)") { problems.all.count == 2 }
+    for number in 1000..<1500 { channel.record(event(number)) }
+    recorder.close()
+    let (events, missing, end) = try totals(log.path)
+    #expect(events == 1500 && missing == 0 && end == .closed)
+  }
+
+  @Test func `times that jump change neither order nor number`() throws {
+    let log = try TemporaryLog()
+    let recorder = try Recorder(log: log.path)
+    let channel = recorder.channel(for: source)
+    let times: [Int64] = [1 << 60, 5, -7, 0, .max, .min, 1 << 60]
+    for time in times { channel.record(Event(.transition, time: time, key: "x")) }
+    recorder.close()
+    let events = try #require(try log.events().values.first)
+    #expect(events.map(\.event.time) == times)
+    #expect(events.map(\.sourceSeq) == Array(1...7))
+  }
+
+  @Test func `a log that is behind its spool, as after a loss of power, has a gap there`() throws {
+    let log = try TemporaryLog()
+    let victim = try Victim(log: log, arguments: ["65536", "\(256 << 20)"])
+    try victim.waitForEvents(2_000)
+    // What the disk held at some moment …
+    let copy = log.path + ".copy"
+    try wait("the sources are in the log") {
+      let reader = try LogReader(path: log.path)
+      return try reader.runs().first.map { try reader.sources(of: $0).count } == Victim.threads
+    }
+    let snapshot = try Connection(path: log.path, mode: .readWrite, busyTimeoutMilliseconds: 60_000)
+    try snapshot.execute("VACUUM INTO '\(copy)'")
+    let position = try snapshot.integer("SELECT spool_position FROM run") ?? 0
+    // … until segments that it has not seen are gone.
+    let spool = log.path + ".spool"
+    try wait("segments are removed") {
+      let run = try FileManager.default.contentsOfDirectory(atPath: spool)[0]
+      let names = try FileManager.default.contentsOfDirectory(atPath: "\(spool)/\(run)")
+      return names.compactMap { Int64($0) }.min() ?? 0 > position >> 32 + 1
+    }
+    try victim.kill(afterEvents: 0)
+    for suffix in ["-wal", "-shm"] { unlink(log.path + suffix) }
+    rename(copy, log.path)
+    try Recovery.recover(log: log.path)
+    #expect(try log.check(against: victim, "power loss") > 0)
+  }
+
+  @Test func `a spool with bits flipped or its end cut off loses nothing in silence`() throws {
+    let log = try TemporaryLog()
+    let victim = try Victim(log: log, arguments: ["16384", "\(64 << 20)"])
+    try victim.waitForEvents()
+    let other = try log.locked()
+    try victim.kill(afterEvents: victim.returned.reduce(0, +) + 3_000)
+    try other.execute("ROLLBACK")
+    let returned = Int64(victim.returned.reduce(0, +))
+    var random = Randomness.generator(77)
+    for round in 0..<max(10, Randomness.count / 100) {
+      let copy = try TemporaryLog()
+      for suffix in ["", "-wal", ".spool"] {
+        try FileManager.default.copyItem(atPath: log.path + suffix, toPath: copy.path + suffix)
+      }
+      let spool = copy.path + ".spool"
+      let folder = try "\(spool)/\(FileManager.default.contentsOfDirectory(atPath: spool)[0])"
+      let names = try FileManager.default.contentsOfDirectory(atPath: folder).sorted()
+      // The control file says how much there was: what it says wrong is not lost, but not known.
+      let damaged = names.filter { Int($0) != nil && random.once(in: 2) }
+      for name in damaged { try damage("\(folder)/\(name)", &random) }
+      try Recovery.recover(log: copy.path)
+      let (events, missing, end) = try totals(copy.path)
+      #expect(end == .died)
+      #expect(events + missing >= returned, "round \(round), seed \(Randomness.seed)")
+      #expect(events + missing <= returned + Int64(Victim.threads), "round \(round)")
+    }
+  }
+
+  private func damage(_ path: String, _ random: inout SplitMix64) throws {
+    var bytes = try Data(contentsOf: URL(fileURLWithPath: path))
+    if bytes.isEmpty { return }
+    if random.once(in: 3) { bytes = bytes.prefix(random.below(bytes.count)) }
+    for _ in 0..<random.below(5) where !bytes.isEmpty {
+      bytes[random.below(bytes.count)] ^= UInt8(1 << random.below(8))
+    }
+    try bytes.write(to: URL(fileURLWithPath: path))
+  }
+
+  @Test func `a recorder on a damaged log refuses it or tells what it cannot write`() throws {
+    let log = try TemporaryLog()
+    for _ in 0..<2 {
+      let recorder = try Recorder(log: log.path)
+      let channel = recorder.channel(for: source)
+      for number in 0..<500 { channel.record(event(number)) }
+      recorder.close()
+    }
+    var random = Randomness.generator(78)
+    for round in 0..<max(10, Randomness.count / 100) {
+      let copy = try TemporaryLog()
+      try FileManager.default.copyItem(atPath: log.path, toPath: copy.path)
+      try damage(copy.path, &random)
+      let problems = Problems()
+      var options = options(problems)
+      options.closeSeconds = 0.1
+      do {
+        let recorder = try Recorder(log: copy.path, options: options)
+        let channel = recorder.channel(for: source)
+        for number in 0..<100 { channel.record(event(number)) }
+        recorder.close()
+        guard problems.all.isEmpty else { continue }
+        let (events, missing, end) = try totals(copy.path)
+        #expect(events + missing == 100 && end == .closed, "round \(round)")
+      } catch is LogError {
+        // Refused, in one line.
+      }
+    }
+  }
+
+  @Test func `the child of a fork records nothing, says so once, and leaves the parent's log`()
+    throws
+  {
+    let log = try TemporaryLog()
+    let (output, errors) = try probe("fork", log)
+    #expect(output == "child ended with 0\n")
+    #expect(errors.split(separator: "\n").count == 1)
+    #expect(errors.contains("in a forked process"))
+    let (events, missing, end) = try totals(log.path)
+    #expect(events == 200 && missing == 0 && end == .closed)
+  }
+
+  @Test func `an event without args makes no allocation on its way`() throws {
+    #expect(try probe("allocations", TemporaryLog()).output == "0\n")
+  }
+
+  private func probe(_ mode: String, _ log: TemporaryLog) throws -> (output: String, errors: String)
+  {
+    let program = URL(fileURLWithPath: CommandLine.arguments[0]).resolvingSymlinksInPath()
+      .deletingLastPathComponent().appendingPathComponent("recording-probe").path
+    let folder = log.folder.path
+    let code = system("'\(program)' \(mode) '\(log.path)' >'\(folder)/out' 2>'\(folder)/err'")
+    #expect(code == 0)
+    func text(_ name: String) throws -> String {
+      try String(contentsOfFile: "\(folder)/\(name)", encoding: .utf8)
+    }
+    return (try text("out"), try text("err"))
+  }
+}

@@ -1,0 +1,27 @@
+import Glibc
+
+/// Runs a body on so many threads at once, each with its number, and waits for all of them.
+package func onThreads(_ count: Int, _ body: @escaping @Sendable (Int) -> Void) {
+  final class Job: Sendable {
+    let number: Int
+    let body: @Sendable (Int) -> Void
+
+    init(_ number: Int, _ body: @escaping @Sendable (Int) -> Void) {
+      self.number = number
+      self.body = body
+    }
+  }
+  let threads = (0..<count).map { number in
+    var thread = pthread_t()
+    pthread_create(
+      &thread, nil,
+      { argument in
+        guard let argument else { return nil }
+        let job = Unmanaged<Job>.fromOpaque(argument).takeRetainedValue()
+        job.body(job.number)
+        return nil
+      }, Unmanaged.passRetained(Job(number, body)).toOpaque())
+    return thread
+  }
+  for thread in threads { pthread_join(thread, nil) }
+}
