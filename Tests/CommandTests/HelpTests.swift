@@ -53,4 +53,22 @@ import Testing
       #expect(!result.lines.isEmpty, "\(example)")
     }
   }
+
+  @Test(arguments: ["bash", "zsh", "fish"])
+  func `a shell's completion knows every command and its options`(shell: String) throws {
+    let script = try Command.run(["--generate-completion-script", shell])
+    #expect(script.code == 0)
+    #expect(script.errors == "")
+    for word in [
+      "query", "summary", "story", "errors", "slowest", "critical-path", "open", "workers",
+      "state", "diff", "inspect", "merge", "index", "after-cursor", "group-by",
+    ] {
+      #expect(script.output.contains(word), "\(word)")
+    }
+    guard Command.isInstalled(shell) else { return }
+    let folder = try TemporaryFolder()
+    try folder.write("script", script.output)
+    let check = try Command.shell("\(shell) -n script", folder: folder.url)
+    #expect(check.code == 0, "\(check.errors)")
+  }
 }
