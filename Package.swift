@@ -64,7 +64,7 @@ let package = Package(
       name: "tasklog-bench",
       dependencies: [
         "BuiltinPlugins", "CSQLite", "EventLog", "Recording", "Replaying", "Scheduling",
-        "TaskLogPlugin", "TestSupport",
+        "TaskLogPlugin", "TestSupport", "tasklog",
       ],
       path: "Tests/Benchmarks", exclude: ["engine_dask.py"]),
     .target(name: "TestSupport", dependencies: ["TaskLogPlugin"], path: "Tests/TestSupport"),
@@ -106,8 +106,10 @@ let package = Package(
       linkerSettings: exportsSymbols),
     .testTarget(
       name: "CommandTests",
-      dependencies: ["Querying", "TestSupport", "recording-victim", "tasklog"],
-      exclude: ["Help"],
+      dependencies: [
+        "EventLog", "Querying", "TaskLogPlugin", "TestSupport", "recording-victim", "tasklog",
+      ],
+      exclude: ["Help", "Logs", "Outputs", "Python"],
       linkerSettings: exportsSymbols),
   ],
   swiftLanguageModes: [.v6]

@@ -227,7 +227,7 @@ import Testing
         try expect(
           ["query", option, time], 64,
           "\(option) \(time.isEmpty ? "''" : time): no time; write 2026-01-31T12:00:00, "
-            + "2026-01-31, or -10m (s, m, h, d)", in: folder)
+            + "2026-01-31, -10m (s, m, h, d), or seq:100", in: folder)
       }
     }
   }
@@ -242,7 +242,7 @@ import Testing
     try expect(
       ["query", "--format", "xml"], 64,
       "the value 'xml' is invalid for '--format <format>'; please provide one of 'table', 'json', "
-        + "'jsonl' or 'csv'", in: folder)
+        + "'jsonl', 'csv', 'tsv' or 'markdown'", in: folder)
     try expect(
       ["nope"], 64, "unexpected argument 'nope'; 'tasklog help' shows what there is", in: folder)
     try expect(

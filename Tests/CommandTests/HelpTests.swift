@@ -4,7 +4,11 @@ import Testing
 @Suite struct HelpTests {
   /// The texts lie in `Help/`, one file a command. After a change that is meant,
   /// `TASKLOG_WRITE_HELP=1 swift test --filter HelpTests` writes them anew.
-  @Test(arguments: ["tasklog", "query", "replay", "runs", "recover", "import", "demo"])
+  @Test(arguments: [
+    "tasklog", "query", "summary", "story", "errors", "slowest", "critical-path", "open",
+    "workers", "state", "diff", "replay", "runs", "inspect", "merge", "index", "recover",
+    "import", "demo",
+  ])
   func `help reads as it was written down`(command: String) throws {
     let arguments = command == "tasklog" ? ["--help"] : [command, "--help"]
     let result = try Command.run(arguments, environment: ["COLUMNS": "80"])
@@ -48,5 +52,23 @@ import Testing
       #expect(result.errors == "")
       #expect(!result.lines.isEmpty, "\(example)")
     }
+  }
+
+  @Test(arguments: ["bash", "zsh", "fish"])
+  func `a shell's completion knows every command and its options`(shell: String) throws {
+    let script = try Command.run(["--generate-completion-script", shell])
+    #expect(script.code == 0)
+    #expect(script.errors == "")
+    for word in [
+      "query", "summary", "story", "errors", "slowest", "critical-path", "open", "workers",
+      "state", "diff", "inspect", "merge", "index", "after-cursor", "group-by",
+    ] {
+      #expect(script.output.contains(word), "\(word)")
+    }
+    guard Command.isInstalled(shell) else { return }
+    let folder = try TemporaryFolder()
+    try folder.write("script", script.output)
+    let check = try Command.shell("\(shell) -n script", folder: folder.url)
+    #expect(check.code == 0, "\(check.errors)")
   }
 }
