@@ -28,6 +28,8 @@ let package = Package(
     .target(name: "EventLog", dependencies: ["TaskLogPlugin", "CSQLite", "Migrations"]),
     .target(name: "Filters", dependencies: ["EventLog", "TaskLogPlugin"]),
     .target(name: "Scheduling", dependencies: ["TaskLogPlugin"]),
+    .target(name: "CImages"),
+    .target(name: "PluginLoading", dependencies: ["CImages", "TaskLogPlugin"]),
     .target(name: "Recording", dependencies: ["CSupport", "EventLog", "TaskLogPlugin"]),
     .target(
       name: "TaskLogC", dependencies: ["CSupport", "EventLog", "Recording", "TaskLogPlugin"],
@@ -43,8 +45,8 @@ let package = Package(
     .executableTarget(
       name: "tasklog",
       dependencies: [
-        "BuiltinPlugins", "EventLog", "Filters", "Querying", "Recording", "Replaying",
-        "Scheduling", "TaskLogPlugin",
+        "BuiltinPlugins", "EventLog", "Filters", "PluginLoading", "Querying", "Recording",
+        "Replaying", "Scheduling", "TaskLogPlugin",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       linkerSettings: exportsSymbols),

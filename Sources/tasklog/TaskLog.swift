@@ -1,6 +1,7 @@
 import ArgumentParser
 import EventLog
 import Filters
+import PluginLoading
 import Recording
 import TaskLogPlugin
 
@@ -16,7 +17,8 @@ struct TaskLog: AsyncParsableCommand {
       """,
     version: taskLogVersion,
     subcommands: [
-      QueryCommand.self, ReplayCommand.self, RunsCommand.self, RecoverCommand.self,
+      QueryCommand.self, ReplayCommand.self, PluginsCommand.self, RunsCommand.self,
+      RecoverCommand.self,
       ImportCommand.self, DemoCommand.self,
     ])
 
@@ -98,6 +100,15 @@ extension UserSQLError: ExplainedError {
 
 extension FilterError: ExplainedError {
   var isUsage: Bool { true }
+}
+
+extension LoadingError: ExplainedError {
+  var isUsage: Bool {
+    switch self {
+    case .unknown, .several, .noSuchType: true
+    default: false
+    }
+  }
 }
 
 extension PluginError: ExplainedError {

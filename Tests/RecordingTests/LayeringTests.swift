@@ -12,6 +12,7 @@ import Testing
     "TaskLogPlugin": [],
     "EventLog": ["CSQLite", "Migrations", "TaskLogPlugin"],
     "Filters": ["EventLog", "TaskLogPlugin"],
+    "PluginLoading": ["CImages", "TaskLogPlugin"],
     "Scheduling": ["TaskLogPlugin"],
     "Recording": ["CSupport", "EventLog", "TaskLogPlugin"],
     "TaskLogC": ["CSupport", "EventLog", "Recording", "TaskLogPlugin"],
