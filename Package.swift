@@ -39,6 +39,8 @@ let package = Package(
         "Scheduling", "TaskLogPlugin", .product(name: "CoreMetrics", package: "swift-metrics"),
         .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
       ]),
+    .target(name: "CImages"),
+    .target(name: "PluginLoading", dependencies: ["CImages", "TaskLogPlugin"]),
     .target(name: "Recording", dependencies: ["CSupport", "EventLog", "TaskLogPlugin"]),
     .target(
       name: "TaskLogC", dependencies: ["CSupport", "EventLog", "Recording", "TaskLogPlugin"],
@@ -55,8 +57,8 @@ let package = Package(
     .executableTarget(
       name: "tasklog",
       dependencies: [
-        "BuiltinPlugins", "EventLog", "Filters", "Querying", "Recording", "Replaying",
-        "Scheduling", "TaskLogPlugin",
+        "BuiltinPlugins", "EventLog", "Filters", "PluginLoading", "Querying", "Recording",
+        "Replaying", "Scheduling", "TaskLogPlugin",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       linkerSettings: exportsSymbols),

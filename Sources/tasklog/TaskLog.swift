@@ -1,6 +1,7 @@
 import ArgumentParser
 import EventLog
 import Filters
+import PluginLoading
 import Recording
 import TaskLogPlugin
 
@@ -23,7 +24,7 @@ struct TaskLog: AsyncParsableCommand {
           SlowestCommand.self, CriticalPathCommand.self, OpenCommand.self, WorkersCommand.self,
           StateCommand.self, DiffCommand.self,
         ]),
-      CommandGroup(name: "Replay it", subcommands: [ReplayCommand.self]),
+      CommandGroup(name: "Replay it", subcommands: [ReplayCommand.self, PluginsCommand.self]),
       CommandGroup(
         name: "Look after it",
         subcommands: [
@@ -119,6 +120,15 @@ extension UserSQLError: ExplainedError {
 
 extension FilterError: ExplainedError {
   var isUsage: Bool { true }
+}
+
+extension LoadingError: ExplainedError {
+  var isUsage: Bool {
+    switch self {
+    case .unknown, .several, .noSuchType: true
+    default: false
+    }
+  }
 }
 
 extension PluginError: ExplainedError {

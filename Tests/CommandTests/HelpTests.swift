@@ -43,11 +43,16 @@ import Testing
   @Test(arguments: ["query", "replay"])
   func `the examples in the help work`(command: String) throws {
     let help = try Command.run([command, "--help"]).output
+    let folder = try TemporaryFolder()
+    let counter = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+      .appendingPathComponent("../../Sources/BuiltinPlugins/Counter.swift")
+    try FileManager.default.copyItem(atPath: counter.path, toPath: folder("Counter.swift"))
     let examples = help.split(separator: "\n").filter { $0.hasPrefix("  tasklog ") }
     #expect(!examples.isEmpty)
     for example in examples {
       let result = try Command.shell(
-        String(example), environment: ["TASKLOG_LOG": try RecordedDemo.log])
+        String(example), environment: ["TASKLOG_LOG": try RecordedDemo.log],
+        folder: folder.url)
       #expect(result.code == 0, "\(example): \(result.errors)")
       #expect(result.errors == "")
       #expect(!result.lines.isEmpty, "\(example)")
