@@ -39,6 +39,8 @@ let package = Package(
         "Scheduling", "TaskLogPlugin", .product(name: "CoreMetrics", package: "swift-metrics"),
         .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
       ]),
+    .target(name: "CImages"),
+    .target(name: "PluginLoading", dependencies: ["CImages", "TaskLogPlugin"]),
     .target(name: "Recording", dependencies: ["CSupport", "EventLog", "TaskLogPlugin"]),
     .target(
       name: "TaskLogC", dependencies: ["CSupport", "EventLog", "Recording", "TaskLogPlugin"],
@@ -55,8 +57,8 @@ let package = Package(
     .executableTarget(
       name: "tasklog",
       dependencies: [
-        "BuiltinPlugins", "EventLog", "Filters", "Querying", "Recording", "Replaying",
-        "Scheduling", "TaskLogPlugin",
+        "BuiltinPlugins", "EventLog", "Filters", "PluginLoading", "Querying", "Recording",
+        "Replaying", "Scheduling", "TaskLogPlugin",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       linkerSettings: exportsSymbols),
@@ -64,7 +66,7 @@ let package = Package(
       name: "tasklog-bench",
       dependencies: [
         "BuiltinPlugins", "CSQLite", "EventLog", "Recording", "Replaying", "Scheduling",
-        "TaskLogPlugin", "TestSupport",
+        "TaskLogPlugin", "TestSupport", "tasklog",
       ],
       path: "Tests/Benchmarks", exclude: ["engine_dask.py"]),
     .target(name: "TestSupport", dependencies: ["TaskLogPlugin"], path: "Tests/TestSupport"),
@@ -106,8 +108,10 @@ let package = Package(
       linkerSettings: exportsSymbols),
     .testTarget(
       name: "CommandTests",
-      dependencies: ["Querying", "TestSupport", "recording-victim", "tasklog"],
-      exclude: ["Help"],
+      dependencies: [
+        "EventLog", "Querying", "TaskLogPlugin", "TestSupport", "recording-victim", "tasklog",
+      ],
+      exclude: ["Help", "Logs", "Outputs", "Python"],
       linkerSettings: exportsSymbols),
   ],
   swiftLanguageModes: [.v6]

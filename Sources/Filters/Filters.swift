@@ -11,6 +11,8 @@ import TaskLogPlugin
 public enum FilterError: Error, Sendable, CustomStringConvertible {
   case unknownState(String, option: String)
   case badTime(String, option: String)
+  case badArg(String)
+  case badPattern(String, option: String, reason: String)
 
   public var description: String {
     switch self {
@@ -18,7 +20,12 @@ public enum FilterError: Error, Sendable, CustomStringConvertible {
       "\(option) \(Self.word(name)): there is no such state; states are "
         + State.known.map(\.name).joined(separator: ", ")
     case .badTime(let text, let option):
-      "\(option) \(Self.word(text)): no time; write 2026-01-31T12:00:00, 2026-01-31, or -10m (s, m, h, d)"
+      "\(option) \(Self.word(text)): no time; write 2026-01-31T12:00:00, 2026-01-31, "
+        + "-10m (s, m, h, d), or seq:100"
+    case .badArg(let text):
+      "--arg \(Self.word(text)): no comparison; write name=value, with =, !=, <, <=, >, >= or ~"
+    case .badPattern(let text, let option, let reason):
+      "\(option) \(Self.word(text)): no regular expression: \(reason)"
     }
   }
 
@@ -38,6 +45,69 @@ public enum FilterText {
       if case .other = State(name) { throw FilterError.unknownState(name, option: option) }
       return [name]
     }
+  }
+
+  /// A hook by its name, in Swift's spelling or in Python's.
+  public static func hook(_ name: String) -> String {
+    var parts = name.split(separator: "_")
+    guard name.contains("_"), let first = parts.first else { return name }
+    parts.removeFirst()
+    return first + parts.map { $0.prefix(1).uppercased() + $0.dropFirst() }.joined()
+  }
+
+  /// `name=value`, or another comparison.
+  ///
+  /// - Throws: `FilterError`.
+  public static func arg(_ text: String) throws -> ArgCondition {
+    let signs = ArgCondition.Comparison.allCases
+    // The sign that comes first; of those at the same place the longest, which are listed first.
+    var rest = text[...]
+    while !rest.isEmpty {
+      if let sign = signs.first(where: { rest.hasPrefix($0.rawValue) }) {
+        let name = String(text[..<rest.startIndex])
+        guard !name.isEmpty else { break }
+        let value = String(rest.dropFirst(sign.rawValue.count))
+        if sign == .matches { _ = try pattern(value, option: "--arg") }
+        return ArgCondition(name: name, comparison: sign, value: value)
+      }
+      rest = rest.dropFirst()
+    }
+    throw FilterError.badArg(text)
+  }
+
+  /// A POSIX extended regular expression.
+  ///
+  /// - Throws: `FilterError.badPattern`.
+  public static func pattern(_ text: String, option: String) throws -> String {
+    do throws(RegularExpression.Malformed) {
+      _ = try RegularExpression(text)
+      return text
+    } catch {
+      throw FilterError.badPattern(text, option: option, reason: error.reason)
+    }
+  }
+
+  /// Where a range of events begins or ends.
+  public enum Bound: Sendable, Equatable {
+    /// Nanoseconds since 1970 UTC.
+    case time(Int64)
+    /// A number in the order of arrival.
+    case seq(Int64)
+  }
+
+  /// A time as `time` reads it, or `seq:100`.
+  ///
+  /// - Throws: `FilterError.badTime`.
+  public static func bound(
+    _ text: String, option: String, now: Int64, isEnd: Bool = false
+  ) throws -> Bound {
+    guard text.hasPrefix("seq:") else {
+      return .time(try time(text, option: option, now: now, isEnd: isEnd))
+    }
+    guard let seq = Int64(text.dropFirst(4)), seq >= 0 else {
+      throw FilterError.badTime(text, option: option)
+    }
+    return .seq(seq)
   }
 
   /// The moment that a text means, in nanoseconds since 1970 UTC: a date, a date and a time (UTC), or

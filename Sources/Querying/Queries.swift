@@ -12,24 +12,18 @@ public enum Queries {
     Column("stimulus", rank: 5, leastWidth: 12), Column("args", .json, rank: 6, leastWidth: 16),
   ]
 
-  /// Writes the events that a filter lets through.
+  /// The columns that are shown of events when nobody has said which.
   ///
-  /// - Throws: `LogError`.
-  public static func events(
-    _ reader: LogReader, _ filter: EventFilter, limit: Int?, to writer: inout any RowWriter
-  ) throws {
-    let withHook = filter.hooks != ["transition"]
+  /// - Parameters:
+  ///   - withHook: there are others than transitions.
+  ///   - isOneRun: there is nothing to tell apart.
+  public static func eventColumns(withHook: Bool, isOneRun: Bool) -> [Column] {
     var columns = eventColumns
     if withHook { columns.insert(Column("hook"), at: 5) }
-    // With one run there is nothing to tell apart.
-    if filter.runs?.count != 1, let run = columns.firstIndex(where: { $0.name == "run" }) {
+    if !isOneRun, let run = columns.firstIndex(where: { $0.name == "run" }) {
       columns[run].rank = 0
     }
-    writer.start(columns)
-    try reader.rows(matching: filter, columns: columns.map(\.name), limit: limit) {
-      writer.row($0)
-    }
-    writer.finish()
+    return columns
   }
 
   public static let runColumns: [Column] = [
@@ -59,16 +53,21 @@ public enum Queries {
 
   /// Writes what a user's SQL gives.
   ///
-  /// - Parameter limit: at most so many rows.
+  /// - Parameters:
+  ///   - parameters: values for `:name` by name.
+  ///   - timeoutSeconds: how long it may take; nothing for any time.
+  ///   - limit: at most so many rows.
   /// - Throws: `LogError`, `UserSQLError`.
   public static func sql(
-    _ sql: String, path: String, limit: Int? = nil, to writer: inout any RowWriter
+    _ sql: String, path: String, parameters: [(name: String, value: SQLiteValue)] = [],
+    timeoutSeconds: Double? = nil, limit: Int? = nil, to writer: inout any RowWriter
   ) throws {
     // The statement itself is left as it is: it may end in a semicolon, or be no SELECT.
     struct Enough: Error {}
     var count = 0
     do {
-      try UserSQL(path: path).run(sql) { names in
+      try UserSQL(path: path, timeoutSeconds: timeoutSeconds).run(sql, parameters: parameters) {
+        names in
         writer.start(names.map(column))
         if limit == 0 { throw Enough() }
       } give: { row in
@@ -80,50 +79,15 @@ public enum Queries {
     writer.finish()
   }
 
-  private static func column(_ name: String) -> Column {
+  /// How a column of this name is shown.
+  public static func column(_ name: String) -> Column {
     switch name {
     case "start", "finish", "state", "end": Column(name, .state)
     case "worker": Column(name, .address)
     case "time": Column(name, .time)
+    case "args", "snapshot": Column(name, .json, leastWidth: 16)
     case "key": Column(name, leastWidth: 18)
     default: Column(name)
     }
-  }
-}
-
-/// Times as text.
-public enum Timestamp {
-  /// ISO 8601 in UTC with microseconds.
-  public static func iso(_ nanoseconds: Int64) -> String {
-    let days = floorDivide(nanoseconds, 86_400_000_000_000)
-    let rest = nanoseconds - days * 86_400_000_000_000
-    let (year, month, day) = date(days)
-    let seconds = rest / 1_000_000_000
-    return "\(pad(year, 4))-\(pad(month, 2))-\(pad(day, 2))T\(pad(seconds / 3600, 2)):"
-      + "\(pad(seconds / 60 % 60, 2)):\(pad(seconds % 60, 2))."
-      + "\(pad(rest / 1000 % 1_000_000, 6))Z"
-  }
-
-  private static func floorDivide(_ a: Int64, _ b: Int64) -> Int64 {
-    a >= 0 ? a / b : -((-a + b - 1) / b)
-  }
-
-  private static func pad(_ number: Int64, _ width: Int) -> String {
-    let digits = String(number)
-    return String(repeating: "0", count: max(0, width - digits.count)) + digits
-  }
-
-  /// The Gregorian date so many days after 1970-01-01.
-  private static func date(_ days: Int64) -> (Int64, Int64, Int64) {
-    let shifted = days + 719_468
-    let era = floorDivide(shifted, 146_097)
-    let dayOfEra = shifted - era * 146_097
-    let yearOfEra =
-      (dayOfEra - dayOfEra / 1460 + dayOfEra / 36_524 - dayOfEra / 146_096) / 365
-    let dayOfYear = dayOfEra - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100)
-    let shiftedMonth = (5 * dayOfYear + 2) / 153
-    let day = dayOfYear - (153 * shiftedMonth + 2) / 5 + 1
-    let month = shiftedMonth < 10 ? shiftedMonth + 3 : shiftedMonth - 9
-    return (yearOfEra + era * 400 + (month <= 2 ? 1 : 0), month, day)
   }
 }

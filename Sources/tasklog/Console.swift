@@ -40,8 +40,11 @@ enum Console {
   }
 
   /// Says in one line on the standard error what is wrong.
-  static func complain(_ message: String) {
-    let line = Array("tasklog: \(Printable.text(message))\n".utf8)
+  static func complain(_ message: String) { tell("tasklog: " + message) }
+
+  /// Says something in one line on the standard error.
+  static func tell(_ message: String) {
+    let line = Array("\(Printable.text(message))\n".utf8)
     _ = line.withUnsafeBytes { Glibc.write(STDERR_FILENO, $0.baseAddress, $0.count) }
   }
 }

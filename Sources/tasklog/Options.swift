@@ -11,8 +11,9 @@ struct LogOptions: ParsableArguments {
       "The log. By default $TASKLOG_LOG, else tasklog.db.", valueName: "path"))
   var log: String?
 
-  var path: String {
-    if let log { return log }
+  var path: String { log ?? Self.defaultPath }
+
+  static var defaultPath: String {
     let fromEnvironment = ProcessInfo.processInfo.environment["TASKLOG_LOG"] ?? ""
     return fromEnvironment.isEmpty ? "tasklog.db" : fromEnvironment
   }
@@ -21,11 +22,13 @@ struct LogOptions: ParsableArguments {
   /// and it is said so.
   ///
   /// - Throws: `LogError` when it is no log.
-  func recoveredPath() throws -> String {
+  func recoveredPath() throws -> String { try Self.recovered(path) }
+
+  static func recovered(_ path: String) throws -> String {
     let orphans = try Recovery.orphans(log: path)
     guard !orphans.isEmpty else { return path }
     do {
-      for recovered in try Recovery.recover(log: path) { Self.tell(recovered) }
+      for recovered in try Recovery.recover(log: path) { tell(recovered) }
     } catch {
       for run in orphans {
         Console.complain(
@@ -44,10 +47,32 @@ struct LogOptions: ParsableArguments {
   }
 }
 
-/// Which run of it.
-struct RunOptions: ParsableArguments {
-  @OptionGroup var log: LogOptions
+/// Which logs.
+struct LogsOptions: ParsableArguments {
+  @Option(
+    help: ArgumentHelp(
+      "A log; given again, several at once. By default $TASKLOG_LOG, else tasklog.db.",
+      valueName: "path"))
+  var log: [String] = []
 
+  /// The paths for reading; see `LogOptions.recoveredPath`.
+  func recoveredPaths() throws -> [String] {
+    let paths = log.isEmpty ? [LogOptions.defaultPath] : log
+    return try paths.map(LogOptions.recovered)
+  }
+
+  /// The one path for what asks only one log.
+  func onePath() throws -> String {
+    let paths = try recoveredPaths()
+    guard paths.count == 1 else {
+      throw Failure.usage("SQL asks one log; 'tasklog merge' makes one of several")
+    }
+    return paths[0]
+  }
+}
+
+/// Which run of it.
+struct RunOption: ParsableArguments {
   @Option(
     help: ArgumentHelp(
       "latest, all, #number, or the beginning of a run's id. By default latest.",
@@ -57,6 +82,14 @@ struct RunOptions: ParsableArguments {
   var selector: String { run ?? "latest" }
 }
 
+/// Which run of which log.
+struct RunOptions: ParsableArguments {
+  @OptionGroup var log: LogOptions
+  @OptionGroup var run: RunOption
+
+  var selector: String { run.selector }
+}
+
 /// How rows are written.
 struct FormatOptions: ParsableArguments {
   @Option(
@@ -64,14 +97,39 @@ struct FormatOptions: ParsableArguments {
       "By default table on a terminal, jsonl elsewhere.", valueName: "format"))
   var format: RowFormat?
 
+  private var chosen: RowFormat { format ?? (Console.isTerminal ? .table : .jsonl) }
+
   /// Runs a body with a writer of the format, and writes out what it has buffered.
   func write(_ body: (inout any RowWriter) throws -> Void) throws {
-    let format = format ?? (Console.isTerminal ? .table : .jsonl)
+    try writeInParts { writer, _ in try body(&writer) }
+  }
+
+  /// - Parameter body: gets what writes out what is buffered so far, too.
+  func writeInParts(
+    _ body: (inout any RowWriter, _ flush: () -> Void) throws -> Void
+  ) throws {
     let output = BufferedOutput()
-    var writer = format.writer(to: output.write, terminal: Console.terminal)
+    var writer = chosen.writer(to: output.write, terminal: Console.terminal)
     // Rows that came before an error are shown, too.
     defer { output.flush() }
-    try body(&writer)
+    try body(&writer, output.flush)
+  }
+
+  /// Writes a report, or one table of it.
+  func write(_ report: Report, table: String? = nil) throws {
+    var report = report
+    if let table {
+      guard let found = report.tables.first(where: { $0.name == table }) else {
+        throw Failure.usage(
+          "--table \(table.isEmpty ? "''" : table): there is no such table; "
+            + (report.tables.count == 1 ? "the only one is " : "tables are ")
+            + report.tables.map(\.name).joined(separator: ", "))
+      }
+      report = Report([found])
+    }
+    let output = BufferedOutput()
+    defer { output.flush() }
+    try report.write(chosen, to: output.write, terminal: Console.terminal)
   }
 }
 

@@ -1,6 +1,7 @@
 import ArgumentParser
 import EventLog
 import Filters
+import PluginLoading
 import Recording
 import TaskLogPlugin
 
@@ -15,9 +16,22 @@ struct TaskLog: AsyncParsableCommand {
       named by --log, else by TASKLOG_LOG, else it is tasklog.db in the working folder.
       """,
     version: taskLogVersion,
-    subcommands: [
-      QueryCommand.self, ReplayCommand.self, RunsCommand.self, RecoverCommand.self,
-      ImportCommand.self, DemoCommand.self,
+    groupedSubcommands: [
+      CommandGroup(
+        name: "Ask a log",
+        subcommands: [
+          QueryCommand.self, SummaryCommand.self, StoryCommand.self, ErrorsCommand.self,
+          SlowestCommand.self, CriticalPathCommand.self, OpenCommand.self, WorkersCommand.self,
+          StateCommand.self, DiffCommand.self,
+        ]),
+      CommandGroup(name: "Replay it", subcommands: [ReplayCommand.self, PluginsCommand.self]),
+      CommandGroup(
+        name: "Look after it",
+        subcommands: [
+          RunsCommand.self, InspectCommand.self, MergeCommand.self, IndexCommand.self,
+          RecoverCommand.self, ImportCommand.self,
+        ]),
+      CommandGroup(name: "Try it", subcommands: [DemoCommand.self]),
     ])
 
   static func main() async {
@@ -50,7 +64,15 @@ struct TaskLog: AsyncParsableCommand {
   /// What the parser has to say, in one line and with our way out.
   private static func parserMessage(_ error: any Error) -> String {
     let message = message(for: error)
-    let first = message.split(whereSeparator: \.isNewline).first.map(String.init) ?? message
+    let lines = message.split(whereSeparator: \.isNewline).map(String.init)
+    var first = lines.first ?? message
+    // With many values to choose from each has a line of its own.
+    let values = lines.dropFirst().prefix { $0.hasPrefix("  - ") }.map { "'\($0.dropFirst(4))'" }
+    if let last = values.last, first.hasSuffix("one of the following:") {
+      first = first.replacing(
+        "one of the following:",
+        with: "one of \(values.dropLast().joined(separator: ", ")) or \(last)")
+    }
     for (sentence, clause) in [
       (". Did you mean ", "; did you mean "), (". Please provide ", "; please provide "),
     ] where first.contains(sentence) {
@@ -98,6 +120,15 @@ extension UserSQLError: ExplainedError {
 
 extension FilterError: ExplainedError {
   var isUsage: Bool { true }
+}
+
+extension LoadingError: ExplainedError {
+  var isUsage: Bool {
+    switch self {
+    case .unknown, .several, .noSuchType: true
+    default: false
+    }
+  }
 }
 
 extension PluginError: ExplainedError {

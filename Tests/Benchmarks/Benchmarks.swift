@@ -19,6 +19,12 @@ struct Benchmarks {
   static func main() async throws {
     let count = try argument("--events", default: 1_000_000)
     let rounds = try argument("--rounds", default: 5)
+    if let place = CommandLine.arguments.firstIndex(of: "--write-log"),
+      place + 1 < CommandLine.arguments.count
+    {
+      return try QueryBenchmark(events: count, rounds: rounds)
+        .write(CommandLine.arguments[place + 1])
+    }
     if isWanted("engine") {
       let tasks = try argument("--tasks", default: 100_000)
       let largest = try argument("--largest", default: 100_000)
@@ -26,6 +32,7 @@ struct Benchmarks {
       try await EngineBenchmark(tasks: tasks, rounds: rounds, largest: largest, python: python)
         .run()
     }
+    if isWanted("query") { try QueryBenchmark(events: count, rounds: rounds).run() }
     if isWanted("recorded-engine") {
       let tasks = try argument("--tasks", default: 100_000)
       try await EngineRecordingBenchmark(tasks: tasks, rounds: rounds).run()
@@ -41,7 +48,7 @@ struct Benchmarks {
   }
 
   /// Whether a group of benchmarks (`engine`, `recorded-engine`,
-  /// `record`, `replay`, `state`) is to be run: all are,
+  /// `record`, `replay`, `state`, `query`) is to be run: all are,
   /// unless one is named.
   private static func isWanted(_ name: String) -> Bool {
     guard let place = CommandLine.arguments.firstIndex(of: "--only") else { return true }

@@ -12,24 +12,26 @@ struct Workload: Sendable {
     Source(kind: .worker, id: "Worker-1", address: "inproc://bench/1", name: 1),
   ]
 
-  init(events count: Int) {
+  /// - Parameter firstTask: the number of the first task, for a workload that goes on with another.
+  init(events count: Int, firstTask: Int = 0) {
     tasks = max(1, count / 10)
     var events: [(Int, Event)] = []
     events.reserveCapacity(tasks * 10)
-    var time: Int64 = 1_750_000_000_000_000_000
+    var time: Int64 = 1_750_000_000_000_000_000 + Int64(firstTask) * 10_000
     // Tasks overlap, as they do in a run: a thousand wait while others finish.
     let window = min(1000, tasks)
     var keys: [Key] = []
     for task in 0..<(tasks + window) {
       time += 10_000
       if task < tasks {
-        let key = Key("work-5f3c9a1e", task)
+        let key = Key("work-5f3c9a1e", firstTask + task)
         keys.append(key)
         Self.begin(key, worker: task % 2, time, into: &events)
       }
       if task >= window {
         let finished = task - window
-        Self.end(keys[finished], number: finished, worker: finished % 2, time, into: &events)
+        Self.end(
+          keys[finished], number: firstTask + finished, worker: finished % 2, time, into: &events)
       }
     }
     self.events = events

@@ -125,10 +125,12 @@ import Testing
   @Test func `plugins are named, and known`() throws {
     let folder = try makeFolder()
     try expect(
-      ["replay"], 64, "name a plugin with --plugin; there are counter, errors", in: folder)
+      ["replay"], 64, "name a plugin with --plugin; there are counter, errors, and files",
+      in: folder)
     try expect(
       ["replay", "--plugin", "counter", "--plugin", "nope"], 64,
-      "--plugin nope: there is no such plugin; there are counter, errors", in: folder)
+      "--plugin nope: there is no such plugin; there are counter, errors, "
+        + "and files that end in .swift or .so", in: folder)
   }
 
   @Test func `SQL only reads`() throws {
@@ -227,7 +229,7 @@ import Testing
         try expect(
           ["query", option, time], 64,
           "\(option) \(time.isEmpty ? "''" : time): no time; write 2026-01-31T12:00:00, "
-            + "2026-01-31, or -10m (s, m, h, d)", in: folder)
+            + "2026-01-31, -10m (s, m, h, d), or seq:100", in: folder)
       }
     }
   }
@@ -242,7 +244,7 @@ import Testing
     try expect(
       ["query", "--format", "xml"], 64,
       "the value 'xml' is invalid for '--format <format>'; please provide one of 'table', 'json', "
-        + "'jsonl' or 'csv'", in: folder)
+        + "'jsonl', 'csv', 'tsv' or 'markdown'", in: folder)
     try expect(
       ["nope"], 64, "unexpected argument 'nope'; 'tasklog help' shows what there is", in: folder)
     try expect(

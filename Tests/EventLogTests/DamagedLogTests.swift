@@ -75,8 +75,9 @@ import Testing
       }
     }
     for view in [
-      "events", "transitions", "tasks", "task_durations", "errors", "workers", "stimuli", "runs",
-      "gaps",
+      "events", "transitions", "tasks", "task_durations", "stays", "prefixes", "prefix_states",
+      "errors", "error_causes", "workers", "dependencies", "critical_path", "stimuli", "stories",
+      "runs", "event_kinds", "gaps",
     ] {
       attempt { _ = try query("SELECT * FROM \(view) LIMIT 5000", path) }
     }

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import multiprocessing
 import os
 import statistics
@@ -25,13 +26,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-from distributed import Client
+from distributed import Client, wait
 from distributed.diagnostics.plugin import SchedulerPlugin
 
 sys.path.insert(0, str(Path(__file__).parent))
 
 from clusters import CommandCluster, Recording  # noqa: E402
-from log import Log  # noqa: E402
 
 VARIANTS = ["none", "no-op", "tasklog", "rabbitmq", "sqlite"]
 
@@ -154,12 +154,17 @@ def work(x: int) -> int:
     return x + 1
 
 
-def round_of(client: Client, tasks: int) -> tuple[int, float, float]:
+def round_of(client: Client, tasks: int, is_summed: bool = True) -> tuple[int, float, float]:
+    """Runs tasks, and one that needs all of their results: half of them move to another worker."""
     before = client.run_on_scheduler(consumed)
     futures = client.map(work, range(tasks), pure=False)
-    total = client.submit(sum, futures, pure=False)
-    assert total.result() == tasks * (tasks + 1) // 2
-    del futures, total
+    if is_summed:
+        total = client.submit(sum, futures, pure=False)
+        assert total.result() == tasks * (tasks + 1) // 2
+        del total
+    else:
+        wait(futures)
+    del futures
     while client.run_on_scheduler(lambda dask_scheduler: len(dask_scheduler.tasks)):
         pass
     after = client.run_on_scheduler(consumed)
@@ -202,11 +207,12 @@ def time_of_hook(rounds: int = 7) -> float:
     from distributed import Scheduler
 
     best = float("inf")
+    logging.getLogger("distributed").setLevel(logging.ERROR)
     with tempfile.TemporaryDirectory() as folder:
 
         async def measure() -> None:
             nonlocal best
-            async with Scheduler(dashboard=False, port=0) as scheduler:
+            async with Scheduler(dashboard=False, dashboard_address=":0", port=0) as scheduler:
                 recorder = Recorder(os.path.join(folder, "run.db"), workers=False)
                 await recorder.attach(scheduler)
                 tasks = {f"work-{n:032x}": Task(f"work-{n:032x}") for n in range(2000)}
@@ -231,17 +237,27 @@ def time_of_hook(rounds: int = 7) -> float:
     return best / 1000
 
 
-def bytes_per_task(log: Path, tasks: int) -> None:
-    reader = Log(log)
-    size = log.stat().st_size
-    stimuli = reader.one(
-        """
-        SELECT sum(length(args)) FROM event JOIN source ON source.id = event.source
-        WHERE kind = 'worker' AND hook = (SELECT id FROM text WHERE text = 'stimulus')
-        """
-    )
-    print(f"bytes of the log per task, with workers: {(size - stimuli) / tasks:.0f}")
-    print(f"  and of the payloads of stimuli:        {stimuli / tasks:.0f}")
+def bytes_per_task(client: Client, folder: str, tasks: int) -> None:
+    """The size of a log of nothing but a round, with and without what reached the workers."""
+
+    async def record(dask_scheduler: Any, path: str, stimuli: bool) -> None:
+        from tasklog import Recorder
+
+        if "tasklog" in dask_scheduler.plugins:
+            await dask_scheduler.plugins["tasklog"].detach()
+        if path:
+            await Recorder(path, stimuli=stimuli).attach(dask_scheduler)
+
+    for is_summed, what in ((False, "of a map"), (True, "of a map and the sum of its results")):
+        sizes = []
+        for stimuli in (False, True):
+            path = os.path.join(folder, f"bytes-{is_summed}-{stimuli}.db")
+            client.run_on_scheduler(record, path=path, stimuli=stimuli)
+            round_of(client, tasks, is_summed)
+            client.run_on_scheduler(record, path="", stimuli=stimuli)
+            sizes.append(os.path.getsize(path) / tasks)
+        print(f"bytes of the log per task {what}, with workers: {sizes[0]:.0f}")
+        print(f"  and of the stimuli of workers: {sizes[1] - sizes[0]:.0f}")
 
 
 def main() -> None:
@@ -259,7 +275,6 @@ def main() -> None:
         print("the RabbitMQ plugin is left out: pip install pika")
     loop: dict[str, list[float]] = {variant: [] for variant in variants}
     process: dict[str, list[float]] = {variant: [] for variant in variants}
-    recorded = 0
     with tempfile.TemporaryDirectory() as folder:
         recording = Recording(Path(folder))
         recording.environment["TASKLOG_WORKER_SPOOL"] = os.path.join(folder, "spool")
@@ -274,14 +289,13 @@ def main() -> None:
                         client.run_on_scheduler(
                             attach, variant=variant, folder=folder, port=port.value
                         )
-                        if variant == "tasklog":
-                            recorded += arguments.tasks + 1
                         count, thread, whole = round_of(client, arguments.tasks)
                         # The first round warms up.
                         if number > 0:
                             loop[variant].append(thread / count * 1e6)
                             process[variant].append(whole / count * 1e6)
                 client.run_on_scheduler(attach, variant="none", folder=folder, port=0)
+                bytes_per_task(client, folder, arguments.tasks)
         print(f"CPU per transition in µs, median and middle half of {arguments.rounds} rounds")
         print(f"{'':10}{'event loop':>28}{'whole process':>28}")
         for variant in variants:
@@ -289,8 +303,7 @@ def main() -> None:
         for name, costs in (("event loop", loop), ("whole process", process)):
             base, ours = (statistics.median(costs[v]) for v in ("no-op", "tasklog"))
             print(f"tasklog over no-op, {name}: {(ours / base - 1) * 100:+.1f} %")
-        print(f"transition hook alone: {time_of_hook():.2f} µs")
-        bytes_per_task(recording.log, recorded)
+    print(f"transition hook alone: {time_of_hook():.2f} µs")
 
 
 if __name__ == "__main__":

@@ -219,7 +219,7 @@ class Host:
             computation = s.computations[-1] if s.computations else None
             ts = s.new_task(key, None, facts.get("state", "released"), computation=computation)
         ts.priority = facts.get("priority")
-        ts.annotations = facts.get("annotations")
+        ts.annotations = facts.get("annotations", {})
         ts.retries = facts.get("retries", 0)
         ts.actor = facts.get("actor", False)
         if facts.get("hasRunSpec", True):
@@ -306,13 +306,14 @@ class Host:
         self.scheduler.clients.pop(event.kwargs["client"], None)
 
     def apply_clientDesiresKeys(self, event: Event) -> None:
-        self._want(event.kwargs["client"], event.kwargs["keys"])
+        self._want(event.kwargs["client"], event.kwargs.get("keys", [event.key]))
 
     def apply_clientReleasesKeys(self, event: Event) -> None:
         s = self.scheduler
         cs = s.clients.get(event.kwargs["client"])
         if cs is not None:
-            s._client_releases_keys(keys=event.kwargs["keys"], cs=cs, recommendations={})
+            keys = event.kwargs.get("keys", [event.key])
+            s._client_releases_keys(keys=keys, cs=cs, recommendations={})
 
     # The other hooks
 
@@ -320,8 +321,11 @@ class Host:
         s = self.scheduler
         if s.is_idle or not s.computations:
             s.computations.append(Computation())
-        graph = event.snapshot["graph"]
-        for facts in graph:
+        graph, kwargs = event.snapshot["graph"], event.kwargs
+        for key, facts in zip(kwargs["tasks"], graph, strict=True):
+            # What stands in the args is not repeated.
+            facts["key"] = key
+            facts.setdefault("priority", kwargs["priority"].get(key))
             self._new_task(facts)
         for facts in graph:
             self._link(facts)
@@ -461,6 +465,8 @@ class Host:
             ts.retries = facts["retries"]
         dependencies, dependents = set(ts.dependencies), set(ts.dependents)
         recommendations = dict(facts.get("recommendations") or {})
+        if "recommends" in facts:
+            recommendations = {key: facts["recommends"]}
         if start != finish:
             executed = self._execute(ts, event)
             if self.last is not None and self.last[:2] == (key, s.transition_counter):

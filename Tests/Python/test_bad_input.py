@@ -60,9 +60,9 @@ def test_errors_of_the_recorder_are_told_once_and_become_gaps(tmp_path: Path, ca
         def broken(*_: object) -> None:
             raise RuntimeError("broken for a test")
 
-        pack, recorder._pack = recorder._pack, broken
+        put, recorder._put_event = recorder._put_event, broken
         client.gather(client.map(workloads.increment, range(60), pure=False))
-        recorder._pack = pack
+        recorder._put_event = put
         client.gather(client.map(workloads.increment, range(20), pure=False))
         assert recorder._errors > 100
         errors = recorder._errors

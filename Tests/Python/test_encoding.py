@@ -16,7 +16,7 @@ import pytest
 from distributed.protocol.serialize import Serialize, Serialized
 from tasklog.decoding import Opaque, PythonObject
 from tasklog.encoding import Encoder
-from tasklog.library import NativeRecorder
+from tasklog.library import REFUSED, NativeRecorder
 
 import beside
 from log import Log
@@ -47,14 +47,32 @@ class Hostile:
 
 
 def through(
-    tmp_path: Path, values: list, keys: list | None = None, decoding: Any = None, **options: Any
+    tmp_path: Path,
+    values: list,
+    keys: list | None = None,
+    decoding: Any = None,
+    fast: bool = False,
+    **options: Any,
 ) -> list:
-    """Sends values through a log: as the args of events, or as their keys."""
+    """Sends values through a log: as the args of events, or as their keys.
+
+    fast:
+        Straight from Python's objects, where that is possible.
+    """
     encoder = Encoder(**options)
     recorder = NativeRecorder(str(tmp_path / "run.db"), {})
     source = recorder.source("scheduler", "s", "tcp://s")
+    longest = encoder.max_value_bytes
     for place, value in enumerate(values):
-        key = encoder.key(keys[place]) if keys else "key"
+        key = keys[place] if keys else "key"
+        if fast:
+            fields = [1, 13, key, 0, 1, None, None, None, [[], {"value": value}], None]
+            assert recorder.put_event is not None
+            answer = recorder.put_event(recorder.handle, source, fields, longest)
+            if answer != REFUSED:
+                assert answer > 0
+                continue
+        key = encoder.key(key)
         args = [[], encoder.named({"value": value})]
         content = encoder.pack([1, 13, key, 0, 1, None, None, None, args, None])
         recorder.put(recorder.handle, source, content, len(content))
@@ -84,8 +102,9 @@ VALUES: list[Any] = [
 ]  # fmt: skip
 
 
-def test_every_kind_of_value_comes_back(tmp_path: Path) -> None:
-    for before, after in zip(VALUES, through(tmp_path, VALUES), strict=True):
+@pytest.mark.parametrize("fast", [False, True])
+def test_every_kind_of_value_comes_back(tmp_path: Path, fast: bool) -> None:
+    for before, after in zip(VALUES, through(tmp_path, VALUES, fast=fast), strict=True):
         assert beside.comparable(after) == beside.comparable(before), repr(before)
         if before == before:
             assert after == before
@@ -124,20 +143,22 @@ def random_value(generator: random.Random, depth: int = 0) -> Any:
     return dict(zip(keys, items))
 
 
+@pytest.mark.parametrize("fast", [False, True])
 @pytest.mark.parametrize("seed", range(3))
-def test_random_values_come_back(tmp_path: Path, seed: int) -> None:
+def test_random_values_come_back(tmp_path: Path, seed: int, fast: bool) -> None:
     generator = random.Random(seed)
     values = [random_value(generator) for _ in range(1000)]
-    for before, after in zip(values, through(tmp_path, values), strict=True):
+    for before, after in zip(values, through(tmp_path, values, fast=fast), strict=True):
         assert beside.comparable(after) == beside.comparable(before), repr(before)
 
 
-def test_every_kind_of_key_comes_back(tmp_path: Path) -> None:
+@pytest.mark.parametrize("fast", [False, True])
+def test_every_kind_of_key_comes_back(tmp_path: Path, fast: bool) -> None:
     keys = [
         "plain", "", "a\0b", "\udc80", "('x', 1)", ("x", 1), ("x", 1.0), ("x", ("y", -1)), 5, 5.0,
         "5", -0.0, 2**70, ("\0", "\ud800"), (), "ü", "u\u0308", ("quote'\"", "\\n\n"),
     ]  # fmt: skip
-    found = through(tmp_path, [None] * len(keys), keys=keys)
+    found = through(tmp_path, [None] * len(keys), keys=keys, fast=fast)
     for before, after in zip(keys, found, strict=True):
         assert beside.comparable(after) == beside.comparable(before)
     log = Log(tmp_path / "run.db")
@@ -146,6 +167,22 @@ def test_every_kind_of_key_comes_back(tmp_path: Path) -> None:
     assert shown[4:6] == ["('x', 1)", "('x', 1)"]
     assert shown[7] == str(("x", ("y", -1)))
     assert all("\0" not in text for text in shown)
+
+
+def test_the_fast_way_takes_what_is_plain_and_nothing_else(tmp_path: Path) -> None:
+    recorder = NativeRecorder(str(tmp_path / "run.db"), {})
+    source = recorder.source("scheduler", "s", "tcp://s")
+
+    def put(value: Any) -> int:
+        fields = [1, 13, "key", 0, 1, None, None, None, [[], {"value": value}], None]
+        return recorder.put_event(recorder.handle, source, fields, 100)
+
+    assert put([None, True, 1, 1.5, "x", b"y", bytearray(b"z"), (1, {2}), {3: [4]}]) == 1
+    for odd in (2**63, Odd(1), memoryview(b"x"), "x" * 101, b"x" * 101, bytearray(101),
+                numpy.int8(1), collections.OrderedDict(), range(3), msgpack.ExtType(1, b"x")):
+        assert put(odd) == put([odd]) == put({"k": (odd,)}) == REFUSED
+    assert put("after") == 2
+    recorder.close()
 
 
 def test_wrappers_of_dask_come_back(tmp_path: Path) -> None:
@@ -167,14 +204,15 @@ def test_a_pickle_is_kept_and_loaded_only_when_asked_for(tmp_path: Path) -> None
     assert list(Log(tmp_path / "run.db", unpickle=True).events("s"))[0].kwargs["value"] == Odd(4)
 
 
-def test_what_cannot_be_kept_is_marked(tmp_path: Path) -> None:
+@pytest.mark.parametrize("fast", [False, True])
+def test_what_cannot_be_kept_is_marked(tmp_path: Path, fast: bool) -> None:
     circle: list = [1]
     circle.append(circle)
     deep: list = []
     for _ in range(150):
         deep = [deep]
     values = [circle, deep, "x" * 2000, b"y" * 2000, bytearray(2000), ["z" * 1025], Hostile()]
-    found = through(tmp_path, values, max_value_bytes=1024, pickle=True)
+    found = through(tmp_path, values, max_value_bytes=1024, pickle=True, fast=fast)
     assert found[0] == [1, Opaque("circular")]
     assert found[2:6] == [Opaque("capped")] * 3 + [[Opaque("capped")]]
     assert found[6].repr == "<no repr: RuntimeError>"

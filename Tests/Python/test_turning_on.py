@@ -189,3 +189,33 @@ def test_it_can_be_turned_off(tmp_path: Path) -> None:
     recording.environment["TASKLOG_DISABLED"] = "1"
     run_commands(recording, ["--preload", "tasklog"])
     assert not recording.log.exists()
+
+
+def test_a_detached_recorder_leaves_nothing_behind(tmp_path: Path) -> None:
+    with LocalCluster(
+        n_workers=1, processes=False, dashboard_address=":0"
+    ) as cluster, Client(cluster) as client:
+        scheduler = cluster.scheduler
+        before = {name: dict(getattr(scheduler, name)) for name in ("handlers", "stream_handlers")}
+        own = set(vars(scheduler))
+        client.register_plugin(package.Recorder(tmp_path / "run.db"))
+        assert set(vars(scheduler)) > own
+        workloads.maps(client)
+
+        async def detach(dask_scheduler: object) -> None:
+            await dask_scheduler.plugins["tasklog"].detach()  # type: ignore[attr-defined]
+
+        client.run_on_scheduler(detach)
+        assert Log(tmp_path / "run.db").rows("SELECT end FROM run") == [("closed",)]
+        count = Log(tmp_path / "run.db").one("SELECT count(*) FROM event")
+        client.gather(client.map(workloads.increment, range(20), pure=False))
+        assert set(vars(scheduler)) == own
+        assert "tasklog" not in scheduler.plugins
+        assert "tasklog-worker" not in scheduler.worker_plugins
+        assert not any("tasklog-worker" in w.plugins for w in cluster.workers.values())
+        for name, handlers in before.items():
+            assert getattr(scheduler, name) == handlers
+    log = Log(tmp_path / "run.db")
+    assert log.one("SELECT count(*) FROM event") == count
+    assert log.one("SELECT count(*) FROM events WHERE hook = 'detach'") == 1
+    assert_recorded(tmp_path / "run.db", 61)

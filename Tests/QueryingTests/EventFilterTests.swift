@@ -40,8 +40,10 @@ import Testing
     var filter = EventFilter()
     change(&filter)
     var found: [String] = []
-    try LogReader(path: path).rows(matching: filter, columns: ["key"], limit: nil) {
-      if case .text(let key) = $0[0] { found.append(key) }
+    let rows = try LogReader(path: path).rows(
+      matching: filter, columns: [try #require(EventColumn("key"))])
+    while let row = try rows.next() {
+      if case .text(let key) = row[0] { found.append(key) }
     }
     return found
   }

@@ -1,3 +1,4 @@
+import EventLog
 import Filters
 import Querying
 import Testing
@@ -72,5 +73,45 @@ import Testing
   func `what is written can be read`(day: String) throws {
     let time = try FilterText.time(day, option: "--since", now: 0)
     #expect(Timestamp.iso(time).hasPrefix(day + "T00:00"))
+  }
+
+  @Test(arguments: [
+    ("nbytes=1", ArgCondition(name: "nbytes", comparison: .equal, value: "1")),
+    ("nbytes>=1", ArgCondition(name: "nbytes", comparison: .greaterOrEqual, value: "1")),
+    ("nbytes<=1", ArgCondition(name: "nbytes", comparison: .lessOrEqual, value: "1")),
+    ("a.b!=", ArgCondition(name: "a.b", comparison: .notEqual, value: "")),
+    ("a<b=c", ArgCondition(name: "a", comparison: .less, value: "b=c")),
+    ("a=b!=c", ArgCondition(name: "a", comparison: .equal, value: "b!=c")),
+    ("type~^in[t]$", ArgCondition(name: "type", comparison: .matches, value: "^in[t]$")),
+  ])
+  func `an argument is compared by the first sign`(text: String, condition: ArgCondition) throws {
+    #expect(try FilterText.arg(text) == condition)
+  }
+
+  @Test(arguments: ["", "nbytes", "=1", "!=1", "a~("])
+  func `anything else is no comparison`(text: String) {
+    #expect(throws: FilterError.self) { try FilterText.arg(text) }
+  }
+
+  @Test(arguments: ["(", "[", "a{2,1}", "*\\("])
+  func `what is no regular expression is told`(pattern: String) {
+    #expect(throws: FilterError.self) { try FilterText.pattern(pattern, option: "--grep") }
+  }
+
+  @Test func `hooks have Python's names, too`() {
+    #expect(FilterText.hook("add_worker") == "addWorker")
+    #expect(FilterText.hook("valid_workers_downscaling") == "validWorkersDownscaling")
+    #expect(FilterText.hook("transition") == "transition")
+    #expect(FilterText.hook("_") == "_")
+  }
+
+  @Test func `a range may begin at a number`() throws {
+    #expect(try FilterText.bound("seq:12", option: "--since", now: 0) == .seq(12))
+    #expect(try FilterText.bound("1970-01-01", option: "--since", now: 0) == .time(0))
+    for wrong in ["seq:", "seq:-1", "seq:x", "12"] {
+      #expect(throws: FilterError.self) {
+        try FilterText.bound(wrong, option: "--since", now: 0)
+      }
+    }
   }
 }

@@ -1,5 +1,6 @@
 import EventLog
 import Querying
+import TaskLogPlugin
 import Testing
 
 @Suite struct RowFormatTests {
@@ -66,5 +67,44 @@ import Testing
     #expect(Printable.count(0, "file") == "0 files")
     #expect(Printable.count(1, "file") == "1 file")
     #expect(Printable.count(2, "file") == "2 files")
+  }
+
+  private static let steering = "a\u{1B}[31m\u{9B}\u{202E}\u{2028}\u{7F}b"
+
+  @Test func `no format lets through what steers a terminal`() {
+    for format in RowFormat.allCases {
+      let written = text(format, [Column(Self.steering)], [[.text(Self.steering)]])
+      let controls = written.unicodeScalars.filter {
+        !["\n", "\r", "\t"].contains($0)
+          && [.control, .format, .lineSeparator].contains($0.properties.generalCategory)
+      }
+      #expect(controls.isEmpty, "\(format)")
+    }
+  }
+
+  @Test func `JSON escapes it so that it can be read back`() throws {
+    let line = text(.jsonl, [Column("x")], [[.text(Self.steering + "\u{E0001}")]])
+    #expect(
+      line
+        == #"{"x":"a\u001b[31m\u009b\u202e\u2028\u007fb\udb40\udc01"}"# + "\n")
+    let value = try JSONReader.value(line)
+    #expect(
+      value["x"]?.string?.unicodeScalars.elementsEqual((Self.steering + "\u{E0001}").unicodeScalars)
+        == true)
+  }
+
+  @Test func `tab-separated values have one line a row, and escapes for what would break it`() {
+    #expect(
+      text(
+        .tsv, [Column("x"), Column("y")],
+        [[.text("a\tb\nc\\d\r"), .null], [.integer(1), .real(0.5)]])
+        == "x\ty\na\\tb\\nc\\\\d\\r\t\n1\t0.5\n")
+  }
+
+  @Test func `what Markdown would take for markup stands for itself`() {
+    #expect(
+      text(.markdown, [Column("a_b")], [[.text("x|y *z* `q` <b>&[l](u)\n\\")]])
+        == #"| a\_b |"# + "\n| --- |\n"
+        + #"| x\|y \*z\* \`q\` &lt;b&gt;&amp;\[l\](u)\\n\\ |"# + "\n")
   }
 }

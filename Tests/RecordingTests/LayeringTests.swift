@@ -12,6 +12,7 @@ import Testing
     "TaskLogPlugin": [],
     "EventLog": ["CSQLite", "Migrations", "TaskLogPlugin"],
     "Filters": ["EventLog", "TaskLogPlugin"],
+    "PluginLoading": ["CImages", "TaskLogPlugin"],
     "Scheduling": ["Logging", "TaskLogPlugin"],
     "ClusterService": ["CoreMetrics", "Scheduling", "ServiceLifecycle", "TaskLogPlugin"],
     "Recording": ["CSupport", "EventLog", "TaskLogPlugin"],

@@ -5,8 +5,8 @@ import TaskLogPlugin
 /// Reads a log, live or finished, from one thread at a time. Never writes to it.
 public final class LogReader {
   public let path: String
-  private let connection: Connection
-  private let blobs: LogBlobs
+  let connection: Connection
+  let blobs: LogBlobs
   let keys: InternCache<Key>
   let texts: InternCache<String>
 
@@ -15,6 +15,7 @@ public final class LogReader {
     self.path = path
     let connection = try LogFile.openForReading(path)
     self.connection = connection
+    connection.addRegularExpressions()
     blobs = LogBlobs(path: path)
     do {
       let selectKeys = try connection.prepare(
@@ -210,55 +211,6 @@ public final class LogReader {
       try SourceCursor(
         reader: self, connection: connection, source: source.number, blobs: blobs)
     }
-  }
-
-  /// Goes through the events that a filter lets through, in the order of arrival, as rows of text.
-  ///
-  /// - Parameters:
-  ///   - columns: names of columns of the view `events`.
-  ///   - limit: gives at most so many.
-  ///   - give: called with the columns of each.
-  /// - Throws: `LogError`, or what `give` throws.
-  public func rows(
-    matching filter: EventFilter, columns: [String], limit: Int?,
-    give: ([SQLiteValue]) throws -> Void
-  ) throws {
-    try translating {
-      var numbers = try numbers(matching: filter, limit: limit)[...]
-      let list = columns.joined(separator: ", ")
-      let select = try connection.prepare(
-        "SELECT \(list) FROM events WHERE seq IN (SELECT value FROM json_each(?)) ORDER BY seq")
-      var page: [[SQLiteValue]] = []
-      while !numbers.isEmpty {
-        let part = numbers.prefix(Self.rowsAtOnce)
-        numbers.removeFirst(part.count)
-        try select.bind(1, "[" + part.map(String.init).joined(separator: ",") + "]")
-        page.removeAll(keepingCapacity: true)
-        while try select.step() { page.append((0..<Int32(columns.count)).map { select.value($0) }) }
-        // Whoever takes the rows may take long, and must not keep a transaction open meanwhile.
-        select.reset()
-        for row in page { try give(row) }
-      }
-    }
-  }
-
-  private static let rowsAtOnce = 1024
-
-  private func numbers(matching filter: EventFilter, limit: Int?) throws -> [Int64] {
-    let (condition, parameters) = filter.sql()
-    let select = try connection.prepare(
-      "SELECT event.seq FROM event WHERE \(condition) ORDER BY event.seq LIMIT ?")
-    for (index, parameter) in parameters.enumerated() {
-      switch parameter {
-      case .integer(let value): try select.bind(Int32(index + 1), value)
-      case .text(let text): try select.bind(Int32(index + 1), text)
-      default: break
-      }
-    }
-    try select.bind(Int32(parameters.count + 1), limit.map(Int64.init) ?? -1)
-    var numbers: [Int64] = []
-    while try select.step() { numbers.append(select.integer(0)) }
-    return numbers
   }
 }
 

@@ -11,6 +11,8 @@ public final class Connection {
     /// https://sqlite.org/c3ref/open.html#uriimmutable
     case immutable
     case readWrite
+    /// Nowhere but in memory; the path means nothing.
+    case memory
   }
 
   let handle: OpaquePointer
@@ -29,6 +31,9 @@ public final class Connection {
       flags |= SQLITE_OPEN_READONLY | SQLITE_OPEN_URI
       name = Self.immutableURI(path)
     case .readWrite: flags |= SQLITE_OPEN_READWRITE
+    case .memory:
+      flags |= SQLITE_OPEN_READWRITE
+      name = ":memory:"
     }
     var handle: OpaquePointer?
     let code = sqlite3_open_v2(name, &handle, flags, nil)

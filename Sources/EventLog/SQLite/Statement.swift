@@ -126,6 +126,23 @@ public final class Statement {
     try check(code)
   }
 
+  public func bind(_ parameter: Int32, _ value: SQLiteValue) throws(SQLiteError) {
+    switch value {
+    case .null: try bind(parameter, nil as Int64?)
+    case .integer(let number): try bind(parameter, number)
+    case .real(let number): try check(sqlite3_bind_double(handle, parameter, number))
+    case .text(let text): try bind(parameter, text)
+    case .blob(let bytes): try bind(parameter, blob: bytes)
+    }
+  }
+
+  /// The names of the parameters, such as `:key`; nothing for those that have none.
+  public var parameterNames: [String?] {
+    (0..<sqlite3_bind_parameter_count(handle)).map { index in
+      sqlite3_bind_parameter_name(handle, index + 1).map { String(cString: $0) }
+    }
+  }
+
   /// SQLite copies what is bound before the call returns.
   private static let transient = unsafeBitCast(-1, to: sqlite3_destructor_type.self)
   nonisolated(unsafe) private static let emptyText: UnsafePointer<CChar> = {

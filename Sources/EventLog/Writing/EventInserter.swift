@@ -27,7 +27,9 @@ final class EventInserter {
       "INSERT INTO text (text) VALUES (?) ON CONFLICT DO NOTHING")
     findText = try connection.prepare("SELECT id FROM text WHERE text = ?")
     insertKey = try connection.prepare(
-      "INSERT INTO key (text, typed) VALUES (?, ?) ON CONFLICT DO NOTHING")
+      """
+      INSERT INTO key (text, typed, prefix, key_group) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING
+      """)
     findKey = try connection.prepare("SELECT id FROM key WHERE text = ? AND typed = ?")
     args = try Self.makeJSONWriter(connection)
     snapshot = try Self.makeJSONWriter(connection)
@@ -124,6 +126,8 @@ final class EventInserter {
     return try keys.id(fields.slice(start, fields.position)) { bytes in
       var reader = MessagePackReader(bytes)
       let key = try reader.key()
+      try insertKey.bind(3, id(key.prefix))
+      try insertKey.bind(4, id(key.group))
       return try number(insertKey, findKey) {
         try $0.bind(1, key.text)
         try $0.bind(2, key.typed)

@@ -277,7 +277,10 @@ public final class LogWriter {
 
   /// Leaves one file without a WAL when no one else has the log open; with others on it, the last
   /// one does. https://sqlite.org/wal.html#read_only_databases
-  public func close() {
+  ///
+  /// - Parameter isIndexing: whether a small log gets the indexes that those who ask it like to have.
+  public func close(isIndexing: Bool = true) {
+    if isIndexing { buildIndexesOfSmallLog() }
     try? connection.checkpoint()
     sqlite3_busy_timeout(connection.handle, 0)
     try? connection.execute("PRAGMA journal_mode = DELETE")

@@ -102,7 +102,10 @@ def _desires(recorder: Any, scheduler: Any) -> None:
         if hook == "clientDesiresKeys":
             # New tasks of a graph are announced with it.
             keys = [key for key in keys if key in recorder._known]
-        if keys:
+        if len(keys) == 1:
+            # Most come one by one, and a key of its own takes less room.
+            recorder._emit(hook, {"client": client}, key=keys[0], stimulus=stimulus)
+        elif keys:
             recorder._emit(hook, {"client": client, "keys": keys}, stimulus=stimulus)
 
     def client_desires_keys(keys: Any, client: str) -> Any:

@@ -58,6 +58,13 @@ MAXIMUM_DEPTH = 100
 MAXIMUM_VALUES = 5_000_000
 
 
+class Packed(msgpack.ExtType):
+    """An extension that this module has packed; one that a hook was called with is not of this
+    type."""
+
+    __slots__ = ()
+
+
 class Encoder:
     """Encodes events. Not for several threads at once."""
 
@@ -97,11 +104,14 @@ class Encoder:
     def _default(self, value: Any) -> Any:
         """What the packer cannot pack, also on the fast way."""
         kind = type(value)
+        if kind is Packed:
+            return msgpack.ExtType(value.code, value.data)
         if kind is tuple:
             return msgpack.ExtType(TUPLE, self._nested(list(value)))
         self._budget = MAXIMUM_VALUES
         self._path.clear()
-        return self._special(value, kind, 0)
+        packed = self._special(value, kind, 0)
+        return msgpack.ExtType(packed.code, packed.data) if type(packed) is Packed else packed
 
     # Keys
 
@@ -141,11 +151,11 @@ class Encoder:
         self._path.clear()
         return self._prepare(value, 0)
 
-    def opaque(self, reason: str) -> msgpack.ExtType:
+    def opaque(self, reason: str) -> Packed:
         return self._tagged("$opaque", reason)
 
-    def _tagged(self, name: str, prepared: Any) -> msgpack.ExtType:
-        return msgpack.ExtType(TAGGED, self._nested([name, prepared]))
+    def _tagged(self, name: str, prepared: Any) -> Packed:
+        return Packed(TAGGED, self._nested([name, prepared]))
 
     def _prepare(self, value: Any, depth: int) -> Any:
         kind = type(value)
@@ -155,6 +165,8 @@ class Encoder:
             return value if -(1 << 63) <= value < 1 << 63 else self._big(value)
         if kind is str or kind is bytes:
             return value if len(value) <= self.max_value_bytes else self.opaque("capped")
+        if kind is Packed:
+            return value
         self._budget -= 1
         if self._budget < 0:
             return self.opaque("capped")
@@ -179,11 +191,11 @@ class Encoder:
         items = [self._prepare(item, depth) for item in value]
         if kind is list:
             return items
-        return msgpack.ExtType(_CONTAINERS[kind], self._nested(items))
+        return Packed(_CONTAINERS[kind], self._nested(items))
 
-    def _big(self, value: int) -> msgpack.ExtType:
+    def _big(self, value: int) -> Packed:
         try:
-            return msgpack.ExtType(BIG_INT, str(value).encode())
+            return Packed(BIG_INT, str(value).encode())
         except ValueError:
             # More digits than Python wants to print.
             return self.opaque("capped")
@@ -196,7 +208,7 @@ class Encoder:
         if kind is bytearray:
             if len(value) > self.max_value_bytes:
                 return self.opaque("capped")
-            return msgpack.ExtType(BYTEARRAY, bytes(value))
+            return Packed(BYTEARRAY, bytes(value))
         try:
             tagged = self._dask(value, kind, depth + 1)
             if tagged is not None:
@@ -220,7 +232,7 @@ class Encoder:
             return self._tagged("$serialized", {"data": self._prepare(value.data, depth)})
         return None
 
-    def _python(self, value: Any, kind: type, depth: int) -> msgpack.ExtType:
+    def _python(self, value: Any, kind: type, depth: int) -> Packed:
         described: dict[str, Any] = {"type": type_name(kind), "repr": safe_repr(value)}
         state = plain_state(value, kind)
         if state is not None:

@@ -24,7 +24,7 @@ def graph_task(ts: Any, span: bool) -> dict[str, Any]:
         facts["dependencies"] = keys(ts.dependencies)
     if ts.priority is not None:
         facts["priority"] = ts.priority
-    if ts.annotations is not None:
+    if ts.annotations is None or ts.annotations:
         facts["annotations"] = ts.annotations
     if ts.retries:
         facts["retries"] = ts.retries

@@ -18,7 +18,7 @@ from distributed.scheduler import TaskState
 
 from tasklog import deep, encoding, facts, spool, worker
 from tasklog.encoding import HOOKS, STATES, TRANSITION, Encoder
-from tasklog.library import LibraryError, NativeRecorder
+from tasklog.library import REFUSED, LibraryError, NativeRecorder
 from tasklog.options import Options
 
 logger = logging.getLogger("tasklog")
@@ -98,6 +98,7 @@ class Recorder(SchedulerPlugin):
         self._encoder = Encoder(options.max_value_bytes, options.pickle, options.redact)
         self._pack = self._encoder.pack
         self._put = native.put
+        self._put_event = native.put_event
         self._handle = native.handle
         self._source = native.source("scheduler", str(scheduler.id), scheduler.address)
         self._sources: dict[str, int] = {}
@@ -109,10 +110,11 @@ class Recorder(SchedulerPlugin):
         self._addresses = set(scheduler.workers)
         self._worker_count = len(self._addresses)
         self._counter = scheduler.transition_counter
-        self._fast = not options.redact
+        self._longest = options.max_value_bytes
+        self._redacts = bool(options.redact)
         self._has_queueable = hasattr(TaskState, "_queueable")
         self._native = native
-        found = self._encoder.value(facts.cluster(scheduler))
+        found = facts.cluster(scheduler)
         about = {
             "id": scheduler.id,
             "address": scheduler.address,
@@ -242,23 +244,45 @@ class Recorder(SchedulerPlugin):
         run: int | None = None,
         snapshot: Any = None,
     ) -> None:
-        """Records a call of a hook, or a mark. The snapshot is prepared for packing already."""
+        """Records a call of a hook, or a mark."""
         if self._native is None:
             return
         try:
-            encoder = self._encoder
-            body = self._pack(
-                [
-                    time.time(), HOOKS.get(hook, hook), None if key is None else encoder.key(key),
-                    None, None, stimulus, worker, run,
-                    None if args is None else [[], encoder.named(args)],
-                    None if snapshot is None else [snapshot],
-                ]
-            )  # fmt: skip
-            if self._put(self._handle, self._source, body, len(body)) < 0:
-                self._refuse()
+            fields = [
+                time.time(), HOOKS.get(hook, hook), key, None, None, stimulus, worker, run,
+                None if args is None else [[], self._redacted(args)],
+                None if snapshot is None else [snapshot],
+            ]  # fmt: skip
+            self._write(fields)
         except Exception as error:
             self._fail(hook, error)
+
+    def _redacted(self, args: dict[str, Any]) -> dict[str, Any]:
+        return self._encoder.named(args) if self._redacts else args
+
+    def _write(self, fields: list) -> None:
+        """Puts an event into the spool; it is there when this returns."""
+        if self._put_event is not None:
+            answer = self._put_event(self._handle, self._source, fields, self._longest)
+            if answer > 0:
+                return
+            if answer != REFUSED:
+                return self._refuse()
+        body = self._pack(self._prepared(fields))
+        if self._put(self._handle, self._source, body, len(body)) < 0:
+            self._refuse()
+
+    def _prepared(self, fields: list) -> list:
+        """The fields of an event that holds more than the fast way knows."""
+        encoder, (args, snapshot) = self._encoder, fields[8:]
+        key = None if fields[2] is None else encoder.key(fields[2])
+        if args is not None:
+            positional, named = args
+            named = {name: encoder.value(value) for name, value in named.items()}
+            args = [[encoder.value(value) for value in positional], named]
+        if snapshot is not None:
+            snapshot = [encoder.value(snapshot[0])]
+        return [*fields[:2], key, *fields[3:8], args, snapshot]
 
     def _fail(self, what: str, error: Exception) -> None:
         """An error of our own: counted, told once, a gap in the log; never Dask's problem."""
@@ -287,31 +311,26 @@ class Recorder(SchedulerPlugin):
         if self._native is None:
             return
         try:
-            scheduler, encoder = self._scheduler, self._encoder
+            scheduler = self._scheduler
             if len(scheduler.workers) != self._worker_count:
                 self._notice_departed(expected=False)
             ts = scheduler.tasks[key]
             if key not in self._known:
                 self._announce(ts)
             log = scheduler.transition_log
-            worker = run = prepared = told = None
+            worker = run = told = None
             if finish == "processing":
                 worker, run = ts.processing_on.address, ts.run_id
             if kwargs:
                 worker = kwargs.get("worker")
-                if self._fast and "typename" in kwargs and not kwargs["metadata"]:
-                    prepared = [[], kwargs]
-                    if len(kwargs["type"]) > self._options.max_value_bytes:
-                        prepared = [[], encoder.named(kwargs)]
-                else:
-                    prepared = [[], encoder.named(kwargs)]
-            if args:
-                prepared = [[encoder.value(value) for value in args], encoder.named(kwargs)]
             if log:
                 last = log[-1]
-                at = last.timestamp
-                if last.recommendations:
-                    told = {"recommendations": self._recommendations(last.recommendations)}
+                at, recommendations = last.timestamp, last.recommendations
+                if recommendations:
+                    if len(recommendations) == 1 and key in recommendations:
+                        told = {"recommends": recommendations[key]}
+                    else:
+                        told = {"recommendations": recommendations}
             else:
                 at = time.time()
             counter = scheduler.transition_counter
@@ -324,25 +343,18 @@ class Recorder(SchedulerPlugin):
             ):
                 told = self._rare_facts(ts, finish, counter, told)
             self._counter = counter
-            body = self._pack(
-                [
-                    at, TRANSITION, key if type(key) is str else encoder.key(key),
-                    STATES.get(start, start), STATES.get(finish, finish), stimulus_id, worker,
-                    run, prepared, [{"task": told}] if told else None,
-                ]
-            )  # fmt: skip
-            if self._put(self._handle, self._source, body, len(body)) < 0:
-                self._refuse()
+            fields = [
+                at, TRANSITION, key, STATES.get(start, start), STATES.get(finish, finish),
+                stimulus_id, worker, run,
+                [args and list(args) or [], self._redacted(kwargs)] if kwargs or args else None,
+                [{"task": told}] if told else None,
+            ]  # fmt: skip
+            # The rest is for what the fast way cannot do.
+            put = self._put_event
+            if put is None or put(self._handle, self._source, fields, self._longest) <= 0:
+                self._write(fields)
         except Exception as error:
             self._fail("transition", error)
-
-    def _recommendations(self, recommendations: dict) -> dict:
-        """Recommended states by key."""
-        for key in recommendations:
-            if type(key) is not str:
-                packed = self._encoder.key
-                return {packed(key): state for key, state in recommendations.items()}
-        return recommendations
 
     def _rare_facts(self, ts: Any, finish: str, counter: int, told: dict | None) -> dict | None:
         """What is at its default for nearly every transition."""
@@ -357,11 +369,10 @@ class Recorder(SchedulerPlugin):
             told["queueable"] = False
         if finish == "forgotten":
             # The order that a plugin sees them in.
-            packed = self._encoder.key
             if len(ts.dependencies) > 1:
-                told["dependencies"] = [packed(d.key) for d in ts.dependencies]
+                told["dependencies"] = facts.keys(ts.dependencies)
             if len(ts.dependents) > 1:
-                told["dependents"] = [packed(d.key) for d in ts.dependents]
+                told["dependents"] = facts.keys(ts.dependents)
             self._known.discard(ts.key)
             self._encoder.forget(ts.key)
         return told
@@ -369,8 +380,8 @@ class Recorder(SchedulerPlugin):
     def _announce(self, ts: Any) -> None:
         """A task that came without a graph: scattered data, or a client's wish for lost data."""
         self._known.add(ts.key)
-        described = self._encoder.value(facts.present_task(ts))
-        self._emit("stimulus", {"op": "update-data"}, key=ts.key, snapshot={"graph": [described]})
+        snapshot = {"graph": [facts.present_task(ts)]}
+        self._emit("stimulus", {"op": "update-data"}, key=ts.key, snapshot=snapshot)
 
     def _notice_departed(self, expected: bool, stimulus: str | None = None) -> None:
         """A worker goes before its tasks do, and the hook for it comes last."""
@@ -407,7 +418,7 @@ class Recorder(SchedulerPlugin):
         if self._native is None:
             return
         try:
-            graph = [self._graph_task(scheduler.tasks[key]) for key in tasks]
+            graph = [self._graph_task(scheduler.tasks[key], priority.get(key)) for key in tasks]
             # Always a `defaultdict(dict)`; as a plain one everybody can read it.
             plain = {name: dict(values) for name, values in annotations.items()}
         except Exception as error:
@@ -417,7 +428,9 @@ class Recorder(SchedulerPlugin):
         )
         self._emit("updateGraph", args, stimulus=stimulus_id, snapshot={"graph": graph})
 
-    def _graph_task(self, ts: Any) -> Any:
+    def _graph_task(self, ts: Any, priority: Any) -> dict[str, Any]:
+        """The facts of a task of a graph, but for what stands in the args: the key, in `tasks` at the
+        same place, and the priority, when it is that in `priority`."""
         span = ts.group.span_id
         is_new = span is not None and self._spans.get(ts.group.name) != span
         if is_new:
@@ -429,16 +442,13 @@ class Recorder(SchedulerPlugin):
             self._known.add(ts.key)
             if ts.state != "released" or ts.nbytes >= 0:
                 described = dict(facts.present_task(ts), **described)
-        redacted = self._encoder.redact
-        if redacted and "annotations" in described:
-            described["annotations"] = self._encoder.argument(
-                "annotations", described["annotations"]
-            )
-            annotations = described.pop("annotations")
-            prepared = self._encoder.value(described)
-            prepared["annotations"] = annotations
-            return prepared
-        return self._encoder.value(described)
+        del described["key"]
+        if ts.priority is not None and ts.priority is priority:
+            del described["priority"]
+        if described.get("annotations") and self._redacts:
+            annotations = self._encoder.argument("annotations", described["annotations"])
+            described["annotations"] = annotations
+        return described
 
     def restart(self, scheduler: Any) -> None:
         self._spans = {}
@@ -450,7 +460,7 @@ class Recorder(SchedulerPlugin):
         try:
             self._addresses = set(scheduler.workers)
             self._worker_count = len(self._addresses)
-            described = self._encoder.value(facts.worker(scheduler.workers[worker]))
+            described = facts.worker(scheduler.workers[worker])
         except Exception as error:
             return self._fail("addWorker", error)
         self._emit("addWorker", worker=worker, snapshot={"worker": described})
@@ -466,8 +476,8 @@ class Recorder(SchedulerPlugin):
         state = scheduler.clients.get(client)
         snapshot = None
         if state is not None:
-            versions = self._encoder.value(state.versions)
-            snapshot = {"client": {"versions": versions, "lastSeen": state.last_seen}}
+            about = {"versions": state.versions, "lastSeen": state.last_seen}
+            snapshot = {"client": about}
         self._emit("addClient", {"client": client}, snapshot=snapshot)
 
     def remove_client(self, scheduler: Any, client: str) -> None:
@@ -510,7 +520,7 @@ class Recorder(SchedulerPlugin):
 
     def _suspicious(self, keys: Any) -> list:
         tasks = self._scheduler.tasks
-        return [[self._encoder.value(k), tasks[k].suspicious] for k in keys if k in tasks]
+        return [[k, tasks[k].suspicious] for k in keys if k in tasks]
 
 
 def _remake(given: dict[str, Any]) -> Recorder:

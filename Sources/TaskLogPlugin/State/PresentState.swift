@@ -78,4 +78,40 @@ extension SchedulerState {
     for other in tasks("waiters") { task.waiters.insert(other) }
     if let blame = value["blame"].flatMap(Key.init) { task.exceptionBlame = self.task(blame) }
   }
+
+  /// The tasks that a graph brings. A Dask recorder does not repeat what stands in the args: the key,
+  /// in `tasks` at the same place, and the priority, in `priority`.
+  func graph(of event: Event) -> [GraphTask]? {
+    let value: Value
+    switch event.snapshot.decoded {
+    case .graph(let graph): return graph
+    case .other(let other): value = other
+    default: return nil
+    }
+    let args = event.args.content
+    guard let facts = value["graph"]?.elements, let keys = args["tasks"]?.elements,
+      facts.count == keys.count
+    else { return nil }
+    var priorities: [Value: Value] = [:]
+    if case .dict(let entries)? = args["priority"] {
+      for entry in entries { priorities[entry.key] = entry.value }
+    }
+    var graph: [GraphTask] = []
+    for (key, facts) in zip(keys, facts) {
+      guard case .dict(let entries) = facts else { return nil }
+      guard var task = GraphTask(.dict([.init("key", key)] + entries)) else { return nil }
+      if task.priority == nil { task.priority = priorities[key].flatMap(Priority.init) }
+      graph.append(task)
+    }
+    return graph
+  }
+}
+
+extension Event {
+  /// The client and the keys that this is about; a single key may be that of the event.
+  var clientAndKeys: (client: String, keys: [Key])? {
+    guard let (client, keys) = args.clientAndKeys else { return nil }
+    if keys.isEmpty, let key { return (client, [key]) }
+    return (client, keys)
+  }
 }

@@ -151,7 +151,7 @@ public final class SchedulerState {
   // MARK: - Graphs and clients
 
   private func applyUpdateGraph(_ event: Event) {
-    guard case .graph(let graph) = event.snapshot.decoded else {
+    guard let graph = graph(of: event) else {
       misfits += 1
       return
     }
@@ -193,7 +193,7 @@ public final class SchedulerState {
   }
 
   private func applyClientDesiresKeys(_ event: Event) {
-    guard let (id, keys) = event.args.clientAndKeys else {
+    guard let (id, keys) = event.clientAndKeys else {
       misfits += 1
       return
     }
@@ -209,7 +209,7 @@ public final class SchedulerState {
   }
 
   private func applyClientReleasesKeys(_ event: Event) {
-    guard let (id, keys) = event.args.clientAndKeys, let client = clients[id] else {
+    guard let (id, keys) = event.clientAndKeys, let client = clients[id] else {
       misfits += 1
       return
     }

@@ -8,104 +8,183 @@ struct QueryCommand: ParsableCommand {
     commandName: "query",
     abstract: "Show the transitions of a run, or ask the log anything in SQL.",
     usage: """
-      tasklog query [<filter> ...] [--run <run>] [--format <format>] [--limit <count>]
-      tasklog query <sql> [--format <format>] [--limit <count>]
+      tasklog query [<filter> ...] [--run <run>] [--format <format>] [-n <count>]
+      tasklog query <sql> [-p <name=value> ...] [--format <format>] [-n <count>]
+      tasklog query --schema
       """,
     discussion: """
-      The same filter given twice means or, different filters mean and. On a terminal a table \
-      leaves out columns that do not fit and marks that with "…"; the other formats have them all.
+      The same filter given twice means or, different filters mean and; filters come before limits. \
+      Without --hook only transitions are shown. On a terminal a table leaves out columns that do \
+      not fit and marks that with "…"; the other formats have them all.
 
       Examples:
         tasklog query --finish erred
-        tasklog query --key "('count', *)" --worker 0 --limit 20
-        tasklog query "SELECT key, exception FROM errors"
+        tasklog query --key "('count', *)" --worker 0 -n 20
+        tasklog query --arg "nbytes>1000" --columns key,worker,args.nbytes
+        tasklog query --source worker --group-by worker,finish
+        tasklog query --hook addWorker --columns time,worker
+        tasklog query "SELECT key, seconds FROM slowest WHERE prefix = :p" -p p=count
 
-      The views of the log: events, transitions, tasks, task_durations, errors, workers, stimuli, \
-      runs, gaps.
+      --schema lists the views that SQL can ask, each with an example.
       """)
 
   @Argument(help: ArgumentHelp("A SELECT over the views of the log; read-only.", valueName: "sql"))
   var sql: String?
 
-  @OptionGroup var selection: RunOptions
+  @OptionGroup var logs: LogsOptions
+  @OptionGroup var selection: RunOption
+  @OptionGroup(title: "Filters") var filters: FilterOptions
+  @OptionGroup(title: "Output") var output: QueryOutputOptions
   @OptionGroup var format: FormatOptions
 
   @Option(
-    parsing: .unconditionalSingleValue,
-    help: ArgumentHelp("A key, or a pattern with * and ?.", valueName: "glob"))
-  var key: [String] = []
-
-  @Option(help: ArgumentHelp("The state before or after.", valueName: "state"))
-  var state: [String] = []
-
-  @Option(help: ArgumentHelp("The state before.", valueName: "state"))
-  var start: [String] = []
-
-  @Option(help: ArgumentHelp("The state after.", valueName: "state"))
-  var finish: [String] = []
-
-  @Option(
-    help: ArgumentHelp(
-      "A worker's name, its address or a pattern of that: what it saw and what is about it.",
-      valueName: "worker"))
-  var worker: [String] = []
+    name: [.customShort("p"), .customLong("param")], parsing: .unconditionalSingleValue,
+    help: ArgumentHelp("A value for :name in the SQL.", valueName: "name=value"))
+  var parameters: [String] = []
 
   @Option(
     parsing: .unconditional,
     help: ArgumentHelp(
-      "Not before: 2026-01-31T12:00 (UTC), 2026-01-31, or -10m (s, m, h, d).",
-      valueName: "time"))
-  var since: String?
+      "How long SQL may take; 0 for any time. By default 60.", valueName: "seconds"))
+  var timeout: Double?
 
-  @Option(
-    parsing: .unconditional,
-    help: ArgumentHelp("Not after; written in the same way.", valueName: "time"))
-  var until: String?
-
-  @Option(
-    name: [.short, .long], parsing: .unconditional,
-    help: ArgumentHelp("At most so many rows.", valueName: "count"))
-  var limit: Int?
+  @Flag(help: "List the views that SQL can ask, with their columns and an example of each.")
+  var schema = false
 
   func run() throws {
-    if let limit, limit < 0 {
-      throw Failure.usage("--limit \(limit): cannot be negative; 0 or more")
-    }
+    if schema { return try SchemaText.write(format) }
+    try output.check()
     if let sql { return try run(sql: sql) }
-    let filter = try filter()
-    let reader = try LogReader(path: selection.log.recoveredPath())
-    var selected = filter
-    selected.runs = try reader.runs(matching: selection.selector).map(\.number)
-    try format.write { try Queries.events(reader, selected, limit: limit, to: &$0) }
+    for (option, isGiven) in [("-p", !parameters.isEmpty), ("--timeout", timeout != nil)]
+    where isGiven {
+      throw Failure.usage("\(option) goes with SQL only")
+    }
+    // What is wrong with the command is said before any log is looked at.
+    let filter = try filters.filter(now: Clock.now())
+    let columns = try output.eventColumns()
+    let groups = try output.groupColumns()
+    try EventQuery(
+      paths: logs.recoveredPaths(), filter: filter, run: selection.selector, columns: columns,
+      groups: groups, output: output, format: format
+    ).run()
   }
 
   private func run(sql: String) throws {
-    let given = [
-      ("--run", selection.run != nil), ("--key", !key.isEmpty), ("--state", !state.isEmpty),
-      ("--start", !start.isEmpty), ("--finish", !finish.isEmpty), ("--worker", !worker.isEmpty),
-      ("--since", since != nil), ("--until", until != nil),
-    ]
-    if let option = given.first(where: \.1)?.0 {
+    let given = (selection.run == nil ? [] : ["--run"]) + filters.given + output.given
+    if let option = given.first {
       throw Failure.usage("\(option) does not go with SQL; put it into the WHERE of the SQL")
     }
+    if let timeout, !(timeout >= 0 && timeout < 1e9) {
+      throw Failure.usage("--timeout \(timeout): cannot be negative; seconds, 0 for any time")
+    }
+    let parameters = try parameters.map(Self.parameter)
+    let path = try logs.onePath()
+    let seconds = timeout ?? 60
     try format.write {
-      try Queries.sql(sql, path: selection.log.recoveredPath(), limit: limit, to: &$0)
+      try Queries.sql(
+        sql, path: path, parameters: parameters, timeoutSeconds: seconds > 0 ? seconds : nil,
+        limit: output.limit, to: &$0)
     }
   }
 
-  private func filter() throws -> EventFilter {
-    var filter = EventFilter()
-    filter.hooks = ["transition"]
-    filter.keys = key
-    filter.states = try state.flatMap { try FilterText.states($0, option: "--state") }
-    filter.starts = try start.flatMap { try FilterText.states($0, option: "--start") }
-    filter.finishes = try finish.flatMap { try FilterText.states($0, option: "--finish") }
-    filter.workers = worker
-    let now = Clock.now()
-    filter.since = try since.map { try FilterText.time($0, option: "--since", now: now) }
-    filter.until = try until.map {
-      try FilterText.time($0, option: "--until", now: now, isEnd: true)
+  /// `name=value`; what reads as a number is one.
+  private static func parameter(_ text: String) throws -> (name: String, value: SQLiteValue) {
+    guard let sign = text.firstIndex(of: "="), sign != text.startIndex else {
+      throw Failure.usage("-p \(text.isEmpty ? "''" : text): write name=value")
     }
-    return filter
+    let value = String(text[text.index(after: sign)...])
+    if let number = Int64(value), String(number) == value {
+      return (String(text[..<sign]), .integer(number))
+    }
+    if let number = Double(value), number.isFinite, number.description == value {
+      return (String(text[..<sign]), .real(number))
+    }
+    return (String(text[..<sign]), .text(value))
+  }
+}
+
+/// What is shown of the events that the filters let through.
+struct QueryOutputOptions: ParsableArguments {
+  @Option(
+    name: [.customShort("n"), .customShort("l"), .customLong("limit")], parsing: .unconditional,
+    help: ArgumentHelp(
+      "At most so many rows; with --follow, the last so many first.", valueName: "count"))
+  var limit: Int?
+
+  @Flag(help: "The last event first.")
+  var reverse = false
+
+  @Option(
+    help: ArgumentHelp(
+      "Show these columns of the view events, or args.NAME, separated by commas.",
+      valueName: "columns"))
+  var columns: String?
+
+  @Flag(help: "Show only how many events there are.")
+  var count = false
+
+  @Option(
+    help: ArgumentHelp(
+      "Show how many events there are for each value of these columns.", valueName: "columns"))
+  var groupBy: String?
+
+  @Flag(name: .shortAndLong, help: "Go on with what is being recorded, until the run ends.")
+  var follow = false
+
+  @Flag(help: "At the end say on the standard error where to go on with --after-cursor.")
+  var showCursor = false
+
+  @Option(help: ArgumentHelp("Show only what has arrived since then.", valueName: "cursor"))
+  var afterCursor: String?
+
+  /// The options that were given and that do not go with SQL.
+  var given: [String] {
+    [
+      ("--reverse", reverse), ("--columns", columns != nil), ("--count", count),
+      ("--group-by", groupBy != nil), ("--follow", follow), ("--show-cursor", showCursor),
+      ("--after-cursor", afterCursor != nil),
+    ].filter(\.1).map(\.0)
+  }
+
+  func check() throws {
+    if let limit, limit < 0 {
+      throw Failure.usage("--limit \(limit): cannot be negative; 0 or more")
+    }
+    for (one, other) in [
+      (("--reverse", reverse), ("--follow", follow)), (("--count", count), ("--follow", follow)),
+      (("--group-by", groupBy != nil), ("--follow", follow)),
+      (("--count", count), ("--group-by", groupBy != nil)),
+      (("--count", count), ("--columns", columns != nil)),
+      (("--group-by", groupBy != nil), ("--columns", columns != nil)),
+    ] where one.1 && other.1 {
+      throw Failure.usage("\(one.0) and \(other.0) do not go together")
+    }
+  }
+
+  /// The columns to show, when they were named.
+  func eventColumns() throws -> [EventColumn]? {
+    try columns.map { try Self.columns($0, option: "--columns") }
+  }
+
+  /// The columns to count by.
+  func groupColumns() throws -> [EventColumn]? {
+    try groupBy.map { try Self.columns($0, option: "--group-by", forGroups: true) }
+  }
+
+  /// - Parameter forGroups: only columns that events can be counted by.
+  private static func columns(_ list: String, option: String, forGroups: Bool = false) throws
+    -> [EventColumn]
+  {
+    let known = EventColumn.known.filter { !forGroups || EventColumn($0)?.isGroup == true }
+    return try list.split(separator: ",", omittingEmptySubsequences: false).map { name in
+      // Dask's word; GROUP is SQL's.
+      let name = name == "group" ? "key_group" : String(name)
+      guard let column = EventColumn(name), !forGroups || column.isGroup else {
+        throw Failure.usage(
+          "\(option) \(name.isEmpty ? "''" : name): there is no such column; columns are "
+            + known.joined(separator: ", ") + ", args.NAME")
+      }
+      return column
+    }
   }
 }

@@ -1,6 +1,7 @@
 import ArgumentParser
 import BuiltinPlugins
 import EventLog
+import PluginLoading
 import Querying
 import Replaying
 import TaskLogPlugin
@@ -9,30 +10,43 @@ struct ReplayCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "replay",
     abstract: "Send a run through plugins, and print what they report.",
-    usage: "tasklog replay --plugin <name> ... [--log <path>] [--run <run>]",
+    usage:
+      "tasklog replay --plugin <name> ... [--option <name=value>] ... [--log <path>] [--run <run>]",
     discussion: """
-      A plugin ends in the state that it had live. Built in:
-      \(BuiltinPlugins.all.map { "  \($0.name): \($0.summary)" }.joined(separator: "\n"))
+      A plugin ends in the state that it had live. It is named as 'tasklog plugins' lists it, or by a \
+      file: source in Swift, which is compiled, or a library. Where a file has several plugins, \
+      file.swift:Type chooses one.
 
-      Example:
+      Examples:
         tasklog replay --plugin counter --plugin errors
+        tasklog replay --plugin ./Counter.swift
       """)
 
-  @Option(help: ArgumentHelp("A plugin; can be given several times.", valueName: "name"))
+  @Option(
+    help: ArgumentHelp(
+      "A plugin, or a file with one; can be given several times.", valueName: "name"))
   var plugin: [String] = []
+
+  @Option(
+    help: ArgumentHelp(
+      "What the plugin is made with; with several plugins <plugin>:<name>=<value>.",
+      valueName: "name=value"))
+  var option: [String] = []
 
   @OptionGroup var selection: RunOptions
 
-  private static var known: String { BuiltinPlugins.all.map(\.name).joined(separator: ", ") }
+  /// A plugin and the options that are meant for it.
+  private struct Chosen {
+    var factory: PluginFactory
+    var options: [String: String] = [:]
+  }
 
   func run() async throws {
     guard !plugin.isEmpty else {
-      throw Failure.usage("name a plugin with --plugin; there are \(Self.known)")
+      let known = BuiltinPlugins.all.map(\.name).joined(separator: ", ")
+      throw Failure.usage("name a plugin with --plugin; there are \(known), and files")
     }
-    // As live, there is one plugin of a name.
-    var names: [String] = []
-    for name in plugin where !names.contains(name) { names.append(name) }
-    let factories = try names.map(Self.factory)
+    let chosen = try self.chosen()
     let reader = try LogReader(path: selection.log.recoveredPath())
     let runs = try reader.runs(matching: selection.selector)
     var failed = false
@@ -42,22 +56,45 @@ struct ReplayCommand: AsyncParsableCommand {
         Console.print("run #\(info.number), \(info.id)")
         Console.print()
       }
-      failed = try await replay(info, reader, factories) || failed
+      failed = try await replay(info, reader, chosen) || failed
     }
     if failed { throw ExitCode(Failure.runCode) }
   }
 
-  private static func factory(_ name: String) throws -> PluginFactory {
-    if let factory = BuiltinPlugins.all.first(where: { $0.name == name }) { return factory }
-    throw Failure.usage("--plugin \(name): there is no such plugin; there are \(Self.known)")
+  private func chosen() throws -> [Chosen] {
+    // As live, there is one plugin of a name.
+    var names: [String] = []
+    for name in plugin where !names.contains(name) { names.append(name) }
+    let loader = PluginLoader(builtIn: BuiltinPlugins.all)
+    var chosen = try names.map { Chosen(factory: try loader.factory(for: $0)) }
+    for text in option {
+      guard let equals = text.firstIndex(of: "=") else {
+        throw Failure.usage("--option \(text): expected name=value")
+      }
+      var name = String(text[..<equals])
+      var place = 0
+      if let colon = name.lastIndex(of: ":") {
+        let owner = name[..<colon]
+        guard let found = names.firstIndex(where: { $0 == owner }) else {
+          throw Failure.usage("--option \(text): there is no --plugin \(owner)")
+        }
+        place = found
+        name = String(name[name.index(after: colon)...])
+      } else if chosen.count > 1 {
+        throw Failure.usage(
+          "--option \(text): there are several plugins; write \(names[0]):\(text)")
+      }
+      chosen[place].options[name] = String(text[text.index(after: equals)...])
+    }
+    return chosen
   }
 
   /// True when a plugin has failed.
   private func replay(
-    _ info: RunInfo, _ reader: LogReader, _ factories: [PluginFactory]
+    _ info: RunInfo, _ reader: LogReader, _ chosen: [Chosen]
   ) async throws -> Bool {
     let replayer = Replayer(reader: reader, run: info)
-    for factory in factories { replayer.add(factory) }
+    for plugin in chosen { replayer.add(plugin.factory, options: plugin.options) }
     let extent = (info.lastSeq ?? 0) - (info.firstSeq ?? 0) + 1
     var bar = ProgressBar(total: extent, noun: "events")
     let result: Replayer.Result

@@ -129,3 +129,15 @@ extension SQLiteValue: ExpressibleByStringLiteral, ExpressibleByIntegerLiteral,
   public init(floatLiteral value: Double) { self = .real(value) }
   public init(nilLiteral: ()) { self = .null }
 }
+
+extension LogReader {
+  /// All rows that a filter lets through, by the names of columns.
+  func rows(
+    matching filter: EventFilter, columns: [String], limit: Int?,
+    give: ([SQLiteValue]) throws -> Void
+  ) throws {
+    let rows = try rows(
+      matching: filter, columns: columns.map { try #require(EventColumn($0)) }, limit: limit)
+    while let row = try rows.next() { try give(row) }
+  }
+}

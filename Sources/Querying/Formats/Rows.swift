@@ -41,7 +41,13 @@ public struct Column: Sendable {
 public protocol RowWriter {
   mutating func start(_ columns: [Column])
   mutating func row(_ values: [SQLiteValue])
+  /// Writes what it has kept back so far.
+  mutating func flush()
   mutating func finish()
+}
+
+extension RowWriter {
+  public mutating func flush() {}
 }
 
 /// Where written text goes, in UTF-8.
@@ -49,7 +55,7 @@ public typealias TextOutput = ([UInt8]) -> Void
 
 /// How rows are written.
 public enum RowFormat: String, Sendable, CaseIterable {
-  case table, json, jsonl, csv
+  case table, json, jsonl, csv, tsv, markdown
 
   public func writer(to output: @escaping TextOutput, terminal: Terminal?) -> any RowWriter {
     switch self {
@@ -57,6 +63,8 @@ public enum RowFormat: String, Sendable, CaseIterable {
     case .json: JSONRowsWriter(output: output, asLines: false)
     case .jsonl: JSONRowsWriter(output: output, asLines: true)
     case .csv: CSVWriter(output: output)
+    case .tsv: TSVWriter(output: output)
+    case .markdown: MarkdownWriter(output: output)
     }
   }
 }

@@ -2,6 +2,9 @@ import EventLog
 import TaskLogPlugin
 
 /// Writes rows as CSV (RFC 4180): a header, CRLF as the end of a line, quotes where needed.
+///
+/// Line breaks and tabs in a field stay, between quotes; what else could steer a terminal is escaped
+/// as in a table.
 struct CSVWriter: RowWriter {
   private let output: TextOutput
 
@@ -32,6 +35,7 @@ struct CSVWriter: RowWriter {
 
   /// By bytes: a quote that is followed by a combining character is no `Character` of its own.
   private func write(_ field: String, to line: inout [UInt8]) {
+    let field = Printable.text(field, keeping: ["\n", "\r", "\t"])
     let quote = UInt8(ascii: "\"")
     guard field.utf8.contains(where: { [quote, 0x2C, 0x0A, 0x0D].contains($0) }) else {
       line += field.utf8

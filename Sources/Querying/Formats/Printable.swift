@@ -3,11 +3,14 @@
 public enum Printable {
   /// The text with an escape for everything that a terminal takes for a command, that breaks a line
   /// or that changes the direction of what follows.
-  public static func text(_ text: String) -> String {
+  ///
+  /// - Parameter kept: what the format that is written has its own way to say.
+  public static func text(_ text: String, keeping kept: Set<Unicode.Scalar> = []) -> String {
     guard text.unicodeScalars.contains(where: isControl) else { return text }
     var escaped = ""
     for scalar in text.unicodeScalars {
       switch scalar {
+      case _ where kept.contains(scalar): escaped.unicodeScalars.append(scalar)
       case "\n": escaped += "\\n"
       case "\r": escaped += "\\r"
       case "\t": escaped += "\\t"
@@ -18,8 +21,13 @@ public enum Printable {
     return escaped
   }
 
-  private static func isControl(_ scalar: Unicode.Scalar) -> Bool {
-    if scalar.isASCII { return scalar.value < 0x20 || scalar.value == 0x7F }
+  static func isControl(_ scalar: Unicode.Scalar) -> Bool {
+    guard scalar.isASCII else { return isOtherControl(scalar) }
+    return scalar.value < 0x20 || scalar.value == 0x7F
+  }
+
+  /// A control that JSON does not escape by itself.
+  static func isOtherControl(_ scalar: Unicode.Scalar) -> Bool {
     switch scalar.properties.generalCategory {
     case .control, .format, .lineSeparator, .paragraphSeparator: return true
     default: return false

@@ -54,6 +54,10 @@ struct TableWriter: RowWriter {
     }
   }
 
+  mutating func flush() {
+    if !isMeasured, !waiting.isEmpty { measure() }
+  }
+
   mutating func finish() {
     if !isMeasured { measure() }
   }
@@ -63,7 +67,7 @@ struct TableWriter: RowWriter {
   private mutating func measure() {
     isMeasured = true
     for index in columns.indices where columns[index].kind == .time {
-      let found = Set(waiting.map { Self.day($0[index].text) })
+      let found = Set(waiting.lazy.map { $0[index].text }.filter { !$0.isEmpty }.map(Self.day))
       if found.count == 1, let day = found.first { days[index] = day }
     }
     waiting = waiting.map(withoutDay)
@@ -168,9 +172,10 @@ struct TableWriter: RowWriter {
     if isHeader { return "\u{1B}[1m\(text)\u{1B}[0m" }
     guard column.kind == .state else { return text }
     switch text {
-    case "erred", "error", "died": return "\u{1B}[31m\(text)\u{1B}[0m"
+    case "erred", "error", "died", "missing", "no-worker": return "\u{1B}[31m\(text)\u{1B}[0m"
     case "memory", "closed": return "\u{1B}[32m\(text)\u{1B}[0m"
-    case "processing", "executing", "long-running", "running": return "\u{1B}[33m\(text)\u{1B}[0m"
+    case "processing", "executing", "long-running", "running", "flight", "waiting", "queued":
+      return "\u{1B}[33m\(text)\u{1B}[0m"
     default: return text
     }
   }

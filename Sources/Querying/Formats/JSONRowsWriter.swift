@@ -5,12 +5,19 @@ import TaskLogPlugin
 struct JSONRowsWriter: RowWriter {
   private let output: TextOutput
   private let asLines: Bool
+  /// The name of the table that each line begins with; one that stands among others.
+  private let table: String?
+  private let end: String
   private var columns: [Column] = []
   private var count = 0
 
-  init(output: @escaping TextOutput, asLines: Bool) {
+  init(
+    output: @escaping TextOutput, asLines: Bool, table: String? = nil, end: String = "\n"
+  ) {
     self.output = output
     self.asLines = asLines
+    self.table = table
+    self.end = end
   }
 
   mutating func start(_ columns: [Column]) {
@@ -23,6 +30,11 @@ struct JSONRowsWriter: RowWriter {
     if !asLines { text += count == 0 ? [0x0A] : [0x2C, 0x0A] }
     count += 1
     text.append(0x7B)
+    if let table {
+      text += #""table":"#.utf8
+      text += JSONWriter.text(.string(table)).utf8
+      if !columns.isEmpty { text.append(0x2C) }
+    }
     for (index, (column, value)) in zip(columns, values).enumerated() {
       if index > 0 { text.append(0x2C) }
       text += JSONWriter.text(.string(column.name)).utf8
@@ -31,11 +43,29 @@ struct JSONRowsWriter: RowWriter {
     }
     text.append(0x7D)
     if asLines { text.append(0x0A) }
-    output(text)
+    output(Self.withoutControls(text))
+  }
+
+  /// JSON lets characters stand that a terminal takes for commands, or that change the direction of
+  /// text; in a string they may as well be escaped.
+  static func withoutControls(_ json: [UInt8]) -> [UInt8] {
+    guard json.contains(where: { $0 >= 0x7F }) else { return json }
+    var escaped = ""
+    for scalar in String(decoding: json, as: UTF8.self).unicodeScalars {
+      guard scalar.value == 0x7F || (!scalar.isASCII && Printable.isOtherControl(scalar)) else {
+        escaped.unicodeScalars.append(scalar)
+        continue
+      }
+      for unit in String(scalar).utf16 {
+        let digits = String(unit, radix: 16)
+        escaped += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
+      }
+    }
+    return Array(escaped.utf8)
   }
 
   mutating func finish() {
-    if !asLines { output(Array((count == 0 ? "]\n" : "\n]\n").utf8)) }
+    if !asLines { output(Array(((count == 0 ? "]" : "\n]") + end).utf8)) }
   }
 
   private func json(_ value: SQLiteValue, _ column: Column) -> [UInt8] {

@@ -1,0 +1,23 @@
+import Migrations
+
+/// The public face of a log as this version makes it.
+public enum LogSchema {
+  /// The views by name, with the names of their columns.
+  ///
+  /// - Throws: `SQLiteError`.
+  public static func views() throws -> [(name: String, columns: [String])] {
+    let connection = try Connection(path: "", mode: .memory)
+    for migration in Migrations.all {
+      try connection.execute(String(decoding: migration.sql, as: UTF8.self))
+    }
+    let select = try connection.prepare(
+      "SELECT name FROM sqlite_schema WHERE type = 'view' ORDER BY name")
+    var views: [(String, [String])] = []
+    while try select.step() {
+      let name = select.text(0)
+      let statement = try connection.prepare("SELECT * FROM \(name)")
+      views.append((name, (0..<statement.columnCount).map { statement.columnName($0) }))
+    }
+    return views
+  }
+}

@@ -1,0 +1,136 @@
+import TaskLogPlugin
+
+/// Events as rows, counts and places to go on from.
+extension LogReader {
+  /// The events that a filter lets through, as rows.
+  ///
+  /// - Parameters:
+  ///   - after: only events that have arrived after this one.
+  ///   - limit: gives at most so many.
+  ///   - isReversed: gives the last one first.
+  /// - Throws: `LogError`.
+  public func rows(
+    matching filter: EventFilter, columns: [EventColumn], after: Int64 = 0, limit: Int? = nil,
+    isReversed: Bool = false
+  ) throws -> EventRows {
+    try translating {
+      try EventRows(
+        self, connection, filter, columns: columns, after: after, limit: limit,
+        isReversed: isReversed)
+    }
+  }
+
+  /// How many events a filter lets through.
+  ///
+  /// - Throws: `LogError`.
+  public func count(matching filter: EventFilter, after: Int64 = 0) throws -> Int64 {
+    try translating {
+      let sql = FilterSQL(filter, indexes: try indexedColumns())
+      let select = try connection.prepare(
+        "SELECT count(*) FROM event WHERE \(sql.condition) AND event.seq > ?")
+      try bind(sql.parameters + [.integer(after)], to: select)
+      return try select.step() ? select.integer(0) : 0
+    }
+  }
+
+  /// How many events a filter lets through for each value of some columns, the most first.
+  ///
+  /// - Throws: `LogError`.
+  public func groups(
+    matching filter: EventFilter, by columns: [EventColumn], after: Int64 = 0,
+    give: ([SQLiteValue]) throws -> Void
+  ) throws {
+    let groups = columns.compactMap(\.group)
+    guard groups.count == columns.count, !groups.isEmpty else { return }
+    try translating {
+      let sql = FilterSQL(filter, indexes: try indexedColumns())
+      let select = try connection.prepare(
+        """
+        SELECT \(groups.map(\.shown).joined(separator: ", ")), count(*) AS count
+        FROM event JOIN source ON source.id = event.source LEFT JOIN key ON key.id = event.key
+        WHERE \(sql.condition) AND event.seq > ?
+        GROUP BY \(groups.map(\.value).joined(separator: ", "))
+        ORDER BY count DESC, \(columns.indices.map { String($0 + 1) }.joined(separator: ", "))
+        """)
+      try bind(sql.parameters + [.integer(after)], to: select)
+      while try select.step() { try give((0...Int32(columns.count)).map { select.value($0) }) }
+    }
+  }
+
+  /// The number of the last event in the file.
+  ///
+  /// - Throws: `LogError`.
+  public func lastSeq() throws -> Int64 {
+    try translating { try lastSeqInFile() }
+  }
+
+  func lastSeqInFile() throws -> Int64 {
+    try connection.integer("SELECT max(seq) FROM event") ?? 0
+  }
+
+  /// The columns of `event` that have an index of their own.
+  func indexedColumns() throws -> Set<String> {
+    let select = try connection.prepare(
+      "SELECT name FROM sqlite_schema WHERE type = 'index' AND tbl_name = 'event'")
+    var columns: Set<String> = []
+    while try select.step() {
+      let name = select.text(0)
+      if name.hasPrefix("event_") { columns.insert(String(name.dropFirst(6))) }
+    }
+    return columns
+  }
+
+  private func bind(_ parameters: [SQLiteValue], to statement: Statement) throws {
+    for (index, parameter) in parameters.enumerated() {
+      try statement.bind(Int32(index + 1), parameter)
+    }
+  }
+
+  // MARK: - Places
+
+  /// The identity of an event as one word: run, source and number within the source. It stands for
+  /// the same event in every file that holds it; nothing when there are no events.
+  ///
+  /// - Throws: `LogError`.
+  public func cursor(at seq: Int64) throws -> String? {
+    try translating {
+      let select = try connection.prepare(
+        """
+        SELECT run.uuid, source.server_id, event.source_seq FROM event
+        JOIN source ON source.id = event.source JOIN run ON run.id = source.run
+        WHERE event.seq <= ? ORDER BY event.seq DESC LIMIT 1
+        """)
+      try select.bind(1, seq)
+      guard try select.step() else { return nil }
+      return "\(select.text(0))/\(select.text(1))/\(select.integer(2))"
+    }
+  }
+
+  /// The number in this file of the event that a cursor names; nothing when it is not here.
+  ///
+  /// - Throws: `LogError`.
+  public func seq(ofCursor cursor: String) throws -> Int64? {
+    let parts = cursor.split(separator: "/", omittingEmptySubsequences: false)
+    guard parts.count >= 3, let number = parts.last.flatMap({ Int64($0) }) else { return nil }
+    return try translating {
+      let select = try connection.prepare(
+        """
+        SELECT event.seq FROM run JOIN source ON source.run = run.id
+        JOIN event ON event.source = source.id
+        WHERE run.uuid = ? AND source.server_id = ? AND event.source_seq = ?
+        """)
+      try select.bind(1, String(parts[0]))
+      try select.bind(2, parts.dropFirst().dropLast().joined(separator: "/"))
+      try select.bind(3, number)
+      return try select.step() ? select.integer(0) : nil
+    }
+  }
+
+  /// Changes whenever another connection has changed the file:
+  /// https://sqlite.org/pragma.html#pragma_data_version
+  ///
+  /// - Throws: `LogError`.
+  public func changeCount() throws -> Int64 {
+    try translating { try connection.integer("PRAGMA data_version") ?? 0 }
+  }
+}

@@ -1,0 +1,33 @@
+/// What the file itself tells.
+extension LogReader {
+  public struct FileFact: Sendable {
+    public var name: String
+    public var value: SQLiteValue
+  }
+
+  /// Version, size, and which indexes there are.
+  ///
+  /// - Throws: `LogError`.
+  public func fileFacts() throws -> [FileFact] {
+    try translating {
+      func number(_ sql: String) throws -> SQLiteValue {
+        .integer(try connection.integer(sql) ?? 0)
+      }
+      let pageSize = try connection.integer("PRAGMA page_size") ?? 0
+      let pages = try connection.integer("PRAGMA page_count") ?? 0
+      let free = try connection.integer("PRAGMA freelist_count") ?? 0
+      let indexes = try indexedColumns().subtracting(["identity"]).sorted()
+      return [
+        FileFact(name: "format", value: try number("PRAGMA user_version")),
+        FileFact(name: "bytes", value: .integer(pages * pageSize)),
+        FileFact(name: "free_bytes", value: .integer(free * pageSize)),
+        FileFact(name: "keys", value: try number("SELECT count(*) FROM key")),
+        FileFact(name: "texts", value: try number("SELECT count(*) FROM text")),
+        FileFact(name: "blobs", value: try number("SELECT count(*) FROM blob")),
+        FileFact(
+          name: "blob_bytes", value: try number("SELECT coalesce(sum(length(bytes)), 0) FROM blob")),
+        FileFact(name: "indexes", value: .text(indexes.joined(separator: " "))),
+      ]
+    }
+  }
+}

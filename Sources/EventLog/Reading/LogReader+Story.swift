@@ -1,0 +1,64 @@
+import TaskLogPlugin
+
+/// Stories: all events about a key or a stimulus.
+extension LogReader {
+  /// What the events of a story have in common, by its number in the file.
+  public enum Subject: Sendable {
+    case key(Int64)
+    case stimulus(Int64)
+  }
+
+  /// The keys of a name, or else the stimulus.
+  ///
+  /// - Throws: `LogError`.
+  public func subjects(named name: String) throws -> [Subject] {
+    try translating {
+      let findKeys = try connection.prepare("SELECT id FROM key WHERE text = ? ORDER BY id")
+      try findKeys.bind(1, name)
+      var subjects: [Subject] = []
+      while try findKeys.step() { subjects.append(.key(findKeys.integer(0))) }
+      guard subjects.isEmpty else { return subjects }
+      let findText = try connection.prepare("SELECT id FROM text WHERE text = ?")
+      try findText.bind(1, name)
+      while try findText.step() { subjects.append(.stimulus(findText.integer(0))) }
+      return subjects
+    }
+  }
+
+  /// All events of a run about a key or a stimulus, cause before effect.
+  ///
+  /// What `CausalOrder` knows ties only events of one key together, so that those of a story can be
+  /// put into order by themselves.
+  ///
+  /// - Throws: `LogError`.
+  public func story(of subject: Subject, in run: RunInfo) throws -> [RecordedEvent] {
+    let sources = try sources(of: run)
+    let schedulers = Set(sources.filter { $0.source.kind == .scheduler }.map(\.number))
+    let known = Set(sources.map(\.number))
+    let (column, number) =
+      switch subject {
+      case .key(let number): ("key", number)
+      case .stimulus(let number): ("stimulus", number)
+      }
+    return try translating {
+      let decoder = EventDecoder(reader: self, blobs: blobs)
+      decoder.beginPage(keepingOlder: false)
+      let select = try connection.prepare(
+        "SELECT \(EventDecoder.columns) FROM event WHERE \(column) = ? ORDER BY seq")
+      try select.bind(1, number)
+      var rows: [EventRow] = []
+      while try select.step() {
+        let source = select.integer(1)
+        guard known.contains(source) else { continue }
+        rows.append(
+          try decoder.row(
+            select, seq: select.integer(0), isScheduler: schedulers.contains(source)))
+      }
+      var ordered: [EventRow] = []
+      var order = CausalOrder<EventRow>(schedulers: schedulers) { _, _ in false }
+      try order.add(rows, to: &ordered)
+      try order.finish(&ordered)
+      return try ordered.compactMap { try decoder.event($0) }
+    }
+  }
+}

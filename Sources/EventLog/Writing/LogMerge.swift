@@ -1,0 +1,130 @@
+import TaskLogPlugin
+
+/// Puts the runs of logs into one log.
+///
+/// An event is told by its run, its source and its number within the source: what is there already
+/// is passed over, so that a merge can be repeated, and halves of a run that were recorded apart come
+/// together. Events keep the order of arrival of the log that they come from.
+public final class LogMerge {
+  public struct Result: Sendable {
+    public var runs = 0
+    public var added: Int64 = 0
+    /// Events that were there already.
+    public var known: Int64 = 0
+  }
+
+  private static let eventsAtOnce = 4096
+  private let writer: LogWriter
+
+  /// - Throws: `LogError`.
+  public init(into path: String) throws {
+    writer = try LogWriter(path: path)
+  }
+
+  /// Adds all runs of a log.
+  ///
+  /// - Parameter show: called with how many events have been read.
+  /// - Throws: `LogError`.
+  public func add(_ reader: LogReader, show: (Int64) -> Void = { _ in }) throws -> Result {
+    var result = Result()
+    do {
+      for run in try reader.runs() {
+        result.runs += 1
+        try add(run, reader, &result, show)
+      }
+    } catch let error as SQLiteError {
+      throw error.isBusy
+        ? LogError(error, path: writer.path)
+        : LogError.cannotWrite(path: writer.path, reason: error.message)
+    }
+    return result
+  }
+
+  public func close() { writer.close() }
+
+  private func add(
+    _ run: RunInfo, _ reader: LogReader, _ result: inout Result, _ show: (Int64) -> Void
+  ) throws {
+    let sources = try reader.sources(of: run)
+    let (number, numbers) = try writer.transaction {
+      let number = try self.number(of: run)
+      var numbers: [Int64: Int64] = [:]
+      for source in sources { numbers[source.number] = try self.number(of: source, run: number) }
+      for source in sources {
+        if let own = numbers[source.number] { try addGaps(of: source, own, reader) }
+      }
+      return (number, numbers)
+    }
+    let isThere = try writer.connection.prepare(
+      "SELECT 1 FROM event WHERE source = ? AND source_seq = ?")
+    let cursor = try reader.events(of: run, order: .arrival)
+    var isAtEnd = false
+    while !isAtEnd {
+      try writer.transaction {
+        for _ in 0..<Self.eventsAtOnce {
+          guard let recorded = try cursor.nextEvent() else {
+            isAtEnd = true
+            break
+          }
+          guard let source = numbers[recorded.source] else { continue }
+          defer { isThere.reset() }
+          try isThere.bind(1, source)
+          try isThere.bind(2, recorded.sourceSeq)
+          if try isThere.step() {
+            result.known += 1
+          } else {
+            try writer.append(recorded.event, source: source, sourceSeq: recorded.sourceSeq)
+            result.added += 1
+          }
+        }
+      }
+      show(result.added + result.known)
+    }
+    try end(run, number)
+  }
+
+  private func number(of run: RunInfo) throws -> Int64 {
+    if let known = try writer.run(id: run.id) { return known.number }
+    return try writer.add(
+      RunHeader(
+        id: run.id, engine: run.engine, engineVersion: run.engineVersion,
+        recorderVersion: run.recorderVersion, mode: run.mode, started: run.started,
+        metadata: run.metadata))
+  }
+
+  private func number(of source: SourceInfo, run: Int64) throws -> Int64 {
+    let find = try writer.connection.prepare(
+      "SELECT id FROM source WHERE run = ? AND server_id = ?")
+    try find.bind(1, run)
+    try find.bind(2, source.source.id)
+    if try find.step() { return find.integer(0) }
+    return try writer.add(source.source, run: run)
+  }
+
+  private func addGaps(of source: SourceInfo, _ own: Int64, _ reader: LogReader) throws {
+    let select = try reader.connection.prepare(
+      "SELECT source_seq, count, time, reason FROM gap WHERE source = ? ORDER BY id")
+    let find = try writer.connection.prepare(
+      "SELECT 1 FROM gap WHERE source = ? AND source_seq = ? AND count = ? AND reason = ?")
+    try select.bind(1, source.number)
+    while try select.step() {
+      defer { find.reset() }
+      try find.bind(1, own)
+      try find.bind(2, select.integer(0))
+      try find.bind(3, select.integer(1))
+      try find.bind(4, select.text(3))
+      guard try !find.step() else { continue }
+      try writer.addGap(
+        source: own, sourceSeq: select.integer(0), count: select.integer(1),
+        time: select.integer(2), reason: select.text(3))
+    }
+  }
+
+  /// A run that goes on where it was read has died as far as this file knows.
+  private func end(_ run: RunInfo, _ number: Int64) throws {
+    guard run.end != .running else { return }
+    try writer.transaction {
+      try writer.end(run: number, run.end, at: run.ended ?? run.started)
+    }
+  }
+}

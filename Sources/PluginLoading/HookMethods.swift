@@ -1,0 +1,103 @@
+import CImages
+import Glibc
+import TaskLogPlugin
+
+/// The methods of an image by their names in the source.
+///
+/// A method that is named like a hook but takes other parameters compiles, and is never called:
+/// every hook has a default. It is found by the names of the functions in the image.
+struct HookMethods {
+  /// Such as `Module.Counter.transition(key: TaskLogPlugin.Key)`, without what comes behind.
+  private var methods: [Substring] = []
+
+  init(of image: [UInt8]) {
+    let names = Names()
+    image.withUnsafeBytes { bytes in
+      guard let start = bytes.baseAddress else { return }
+      tl_function_names(
+        start, bytes.count,
+        { name, context in
+          guard let context, let demangled = tl_demangle(name) else { return }
+          defer { free(demangled) }
+          Unmanaged<Names>.fromOpaque(context).takeUnretainedValue().all.append(
+            String(cString: demangled))
+        }, Unmanaged.passUnretained(names).toOpaque())
+    }
+    methods = names.all.compactMap(Self.upToParameters)
+  }
+
+  private final class Names {
+    var all: [String] = []
+  }
+
+  /// A function up to the end of its parameters; nothing for thunks and the like.
+  private static func upToParameters(_ name: String) -> Substring? {
+    guard !name.contains(" of "), !name.contains(" for "), let open = name.firstIndex(of: "(")
+    else {
+      return nil
+    }
+    var depth = 0
+    for place in name[open...].indices {
+      if name[place] == "(" { depth += 1 }
+      if name[place] == ")" { depth -= 1 }
+      if depth == 0 { return name[...place] }
+    }
+    return nil
+  }
+
+  /// A method of a plugin that is named like one of its hooks while it has none of that name, and
+  /// what the hook is.
+  func misnamed(in type: any Plugin.Type) -> (method: String, hook: String)? {
+    let prefix = String(reflecting: type) + "."
+    let mine = methods.compactMap { $0.hasPrefix(prefix) ? $0.dropFirst(prefix.count) : nil }
+    var hooks: [(name: String, parameters: String)] = []
+    if type is any SchedulerPlugin.Type { hooks += Self.schedulerHooks }
+    if type is any WorkerPlugin.Type { hooks += Self.workerHooks }
+    for method in mine {
+      guard let open = method.firstIndex(of: "(") else { continue }
+      let named = hooks.filter { method[..<open] == $0.name }
+      guard let hook = named.first else { continue }
+      let isThere = mine.contains { one in named.contains { one == $0.name + $0.parameters } }
+      if !isThere { return (Self.plain(String(method)), Self.plain(hook.name + hook.parameters)) }
+    }
+    return nil
+  }
+
+  /// Types as a source has them.
+  private static func plain(_ text: String) -> String {
+    text.replacing("TaskLogPlugin.", with: "").replacing("Swift.", with: "")
+  }
+
+  static let schedulerHooks: [(name: String, parameters: String)] = [
+    ("start", "(scheduler: TaskLogPlugin.Scheduler)"), ("beforeClose", "()"), ("close", "()"),
+    (
+      "updateGraph",
+      "(scheduler: TaskLogPlugin.Scheduler, client: Swift.String, keys: [TaskLogPlugin.Key], "
+        + "tasks: [TaskLogPlugin.Key], annotations: TaskLogPlugin.Value, priority: "
+        + "TaskLogPlugin.OrderedMap<TaskLogPlugin.Key, TaskLogPlugin.Priority>, "
+        + "stimulusID: Swift.String, args: TaskLogPlugin.Args)"
+    ),
+    ("restart", "(scheduler: TaskLogPlugin.Scheduler)"), ("transition", transition),
+    ("addWorker", "(scheduler: TaskLogPlugin.Scheduler, worker: Swift.String)"),
+    (
+      "removeWorker",
+      "(scheduler: TaskLogPlugin.Scheduler, worker: Swift.String, stimulusID: Swift.String)"
+    ),
+    ("addClient", "(scheduler: TaskLogPlugin.Scheduler, client: Swift.String)"),
+    ("removeClient", "(scheduler: TaskLogPlugin.Scheduler, client: Swift.String)"),
+    (
+      "validWorkersDownscaling",
+      "(scheduler: TaskLogPlugin.Scheduler, workers: [TaskLogPlugin.WorkerInfo])"
+    ),
+    ("logEvent", "(topic: Swift.String, message: TaskLogPlugin.Value)"),
+  ]
+
+  static let workerHooks: [(name: String, parameters: String)] = [
+    ("setup", "(worker: TaskLogPlugin.Worker)"), ("teardown", "(worker: TaskLogPlugin.Worker)"),
+    ("transition", transition),
+  ]
+
+  private static let transition =
+    "(key: TaskLogPlugin.Key, start: TaskLogPlugin.State, finish: TaskLogPlugin.State, "
+    + "stimulusID: Swift.String, args: TaskLogPlugin.Args)"
+}

@@ -1,0 +1,57 @@
+/// What can be wrong with a plugin that is named. Every wording names the file and the way out.
+public enum LoadingError: Error, Sendable, Equatable {
+  case unknown(name: String, known: [String])
+  case missing(path: String)
+  case unreadable(path: String, reason: String)
+  case noCompiler(path: String)
+  case noModule(path: String, folders: [String])
+  case notCompiled(path: String)
+  case cannotCache(path: String, reason: String)
+  case cannotLoad(path: String, reason: String)
+  case otherAPI(path: String, found: String, known: String)
+  case noAPI(path: String)
+  case ownCopy(path: String)
+  case noPlugin(path: String)
+  case several(path: String, types: [String])
+  case noSuchType(path: String, type: String, types: [String])
+  case noHook(path: String, type: String, method: String, hook: String)
+}
+
+extension LoadingError: CustomStringConvertible {
+  public var description: String {
+    switch self {
+    case .unknown(let name, let known):
+      "--plugin \(name): there is no such plugin; there are \(known.joined(separator: ", ")), "
+        + "and files that end in .swift or .so"
+    case .missing(let path): "\(path): there is no such file; name a plugin's source or library"
+    case .unreadable(let path, let reason): "\(path): cannot be read: \(reason)"
+    case .noCompiler(let path):
+      "\(path): there is no swiftc on the PATH to compile it with; install a Swift toolchain, or "
+        + "give a library (.so)"
+    case .noModule(let path, let folders):
+      "\(path): TaskLogPlugin.swiftmodule, which it is compiled against, is not in "
+        + "\(folders.joined(separator: " or ")); name its folder in TASKLOG_MODULES"
+    case .notCompiled(let path): "\(path): swiftc failed; see what it says above"
+    case .cannotCache(let path, let reason):
+      "\(path): there is no place for what is compiled: \(reason); set XDG_CACHE_HOME"
+    case .cannotLoad(let path, let reason): "\(path): cannot be loaded: \(reason)"
+    case .otherAPI(let path, let found, let known):
+      "\(path): was built for \(found), this tasklog has \(known); build it again"
+    case .noAPI(let path):
+      "\(path): is not built against TaskLogPlugin; import it, and link the product TaskLogPluginDyn"
+    case .ownCopy(let path):
+      "\(path): brings a copy of TaskLogPlugin of its own; link the product TaskLogPluginDyn, not "
+        + "TaskLogKit"
+    case .noPlugin(let path):
+      "\(path): has no plugin; write a class that conforms to SchedulerPlugin or WorkerPlugin"
+    case .several(let path, let types):
+      "\(path): has \(types.count) plugins; choose one with \(path):\(types[0]) "
+        + "(\(types.joined(separator: ", ")))"
+    case .noSuchType(let path, let type, let types):
+      "\(path): has no plugin '\(type)'; it has \(types.joined(separator: ", "))"
+    case .noHook(let path, let type, let method, let hook):
+      "\(path): \(type).\(method) is named like a hook and is none, so it would never be called; the "
+        + "hook is \(hook)"
+    }
+  }
+}

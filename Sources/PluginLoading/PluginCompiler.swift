@@ -1,0 +1,154 @@
+import Glibc
+import TaskLogPlugin
+
+/// Makes a library of one Swift file, once for each content.
+struct PluginCompiler: Sendable {
+  private let cache: String?
+
+  init(cache: String?) {
+    self.cache = cache
+  }
+
+  /// - Throws: `LoadingError`.
+  func library(for path: String) throws(LoadingError) -> String {
+    let source = try Files.read(path, saidAs: path)
+    let modules = try Self.modules(path)
+    guard let compiler = Self.find("swiftc") else { throw .noCompiler(path: path) }
+    var hash = ContentHash()
+    hash.add(source)
+    hash.add(try Files.read(modules + "/TaskLogPlugin.swiftmodule", saidAs: path))
+    hash.add(Array(Files.identity(compiler).utf8))
+    let key = hash.text
+    let folder = try cacheFolder(path)
+    let library = "\(folder)/\(key).so"
+    if access(library, R_OK) == 0 { return library }
+    let unfinished = "\(library).\(getpid())"
+    defer { unlink(unfinished) }
+    let code = Self.run([
+      compiler, "-O", "-emit-library", "-parse-as-library", "-swift-version", "6", "-module-name",
+      Self.moduleName(path, key), "-module-cache-path", folder + "/modules", "-I", modules, path,
+      "-o", unfinished,
+    ])
+    guard code == 0 else { throw .notCompiled(path: path) }
+    guard rename(unfinished, library) == 0 else {
+      throw .cannotCache(path: path, reason: String(cString: strerror(errno)))
+    }
+    return library
+  }
+
+  /// Two files of one name may be loaded at once, so that the content is part of it.
+  private static func moduleName(_ path: String, _ key: String) -> String {
+    let stem = path.split(separator: "/").last.map { $0.dropLast(".swift".count) } ?? ""
+    let letters = stem.map { $0.isASCII && ($0.isLetter || $0.isNumber) ? String($0) : "_" }
+    return "Plugin_" + letters.joined() + "_" + key.prefix(8)
+  }
+
+  /// Where the module of the API lies: beside this program in SwiftPM's tree, or as installed.
+  private static func modules(_ path: String) throws(LoadingError) -> String {
+    var buffer = [CChar](repeating: 0, count: Int(PATH_MAX))
+    let count = readlink("/proc/self/exe", &buffer, buffer.count - 1)
+    let program = String(
+      decoding: buffer.prefix(max(0, count)).map(UInt8.init(bitPattern:)), as: UTF8.self)
+    let folder = program.lastIndex(of: "/").map { String(program[..<$0]) } ?? "."
+    var places = [folder + "/Modules", folder + "/../lib/tasklog/modules"]
+    if let named = getenv("TASKLOG_MODULES") { places.insert(String(cString: named), at: 0) }
+    for place in places where access(place + "/TaskLogPlugin.swiftmodule", R_OK) == 0 {
+      return place
+    }
+    throw .noModule(path: path, folders: places)
+  }
+
+  private static func find(_ program: String) -> String? {
+    let path = getenv("PATH").map { String(cString: $0) } ?? ""
+    return path.split(separator: ":").map { "\($0)/\(program)" }
+      .first { access($0, X_OK) == 0 }
+  }
+
+  private func cacheFolder(_ path: String) throws(LoadingError) -> String {
+    func environment(_ name: String) -> String? {
+      getenv(name).map { String(cString: $0) }.flatMap { $0.isEmpty ? nil : $0 }
+    }
+    let base =
+      cache ?? environment("XDG_CACHE_HOME") ?? environment("HOME").map { $0 + "/.cache" }
+      ?? "/tmp/tasklog-\(getuid())"
+    var folder = ""
+    for part in (base + "/tasklog/plugins").split(separator: "/", omittingEmptySubsequences: false)
+    {
+      folder += part
+      if !folder.isEmpty, mkdir(folder, 0o700) != 0, errno != EEXIST {
+        throw .cannotCache(path: path, reason: "\(folder): \(String(cString: strerror(errno)))")
+      }
+      folder += "/"
+    }
+    // What lies there is loaded: nobody else may have put it there.
+    var status = stat()
+    guard stat(folder, &status) == 0, status.st_uid == getuid(), status.st_mode & 0o022 == 0 else {
+      throw .cannotCache(path: path, reason: "\(folder) is not this user's own")
+    }
+    return String(folder.dropLast())
+  }
+
+  private static func run(_ words: [String]) -> Int32 {
+    var arguments: [UnsafeMutablePointer<CChar>?] = words.map { strdup($0) } + [nil]
+    defer { for argument in arguments { free(argument) } }
+    var child = pid_t()
+    guard posix_spawn(&child, words[0], nil, nil, &arguments, environ) == 0 else { return 127 }
+    var status: Int32 = 0
+    while waitpid(child, &status, 0) < 0, errno == EINTR {}
+    return status
+  }
+}
+
+/// FNV-1a of 128 bits (http://www.isthe.com/chongo/tech/comp/fnv/), for the names of cached files.
+struct ContentHash {
+  private var state: UInt128 = 0x6C62_272E_07BB_0142_62B8_2175_6295_C58D
+
+  mutating func add(_ bytes: [UInt8]) {
+    for byte in bytes {
+      state = (state ^ UInt128(byte)) &* 0x0000_0000_0100_0000_0000_0000_0000_013B
+    }
+    // So that what is added twice is not the same as both at once.
+    state = (state ^ UInt128(bytes.count)) &* 0x0000_0000_0100_0000_0000_0000_0000_013B
+  }
+
+  var text: String {
+    let digits = String(state, radix: 16)
+    return String(repeating: "0", count: 32 - digits.count) + digits
+  }
+}
+
+enum Files {
+  /// - Throws: `LoadingError`.
+  static func read(_ path: String, saidAs name: String) throws(LoadingError) -> [UInt8] {
+    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+    guard descriptor >= 0 else {
+      throw .unreadable(path: name, reason: String(cString: strerror(errno)))
+    }
+    defer { close(descriptor) }
+    var status = stat()
+    guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
+      throw .unreadable(path: name, reason: "it is no file")
+    }
+    let size = Int(status.st_size)
+    var count = 0
+    let content = [UInt8](unsafeUninitializedCapacity: size) { bytes, filled in
+      while count < size, let start = bytes.baseAddress {
+        let more = Glibc.read(descriptor, start + count, size - count)
+        if more <= 0 { break }
+        count += more
+      }
+      filled = count
+    }
+    return content
+  }
+
+  /// Changes when a program is replaced; cheaper than asking it for its version.
+  static func identity(_ path: String) -> String {
+    var status = stat()
+    stat(path, &status)
+    let real = realpath(path, nil)
+    defer { free(real) }
+    let name = real.map { String(cString: $0) } ?? path
+    return "\(name) \(status.st_size) \(status.st_mtim.tv_sec).\(status.st_mtim.tv_nsec)"
+  }
+}

@@ -1,0 +1,114 @@
+import EventLog
+
+/// An answer in one or more tables, each with a name and columns of its own.
+public struct Report {
+  public struct Table {
+    /// What stands for it in formats that programs read.
+    public var name: String
+    /// What stands above it for people.
+    public var title: String
+    public var columns: [Column]
+    let fill: (_ give: ([SQLiteValue]) throws -> Void) throws -> Void
+
+    /// - Parameter fill: calls what it is given with each row.
+    public init(
+      _ name: String, title: String, columns: [Column],
+      fill: @escaping (_ give: ([SQLiteValue]) throws -> Void) throws -> Void
+    ) {
+      self.name = name
+      self.title = title
+      self.columns = columns
+      self.fill = fill
+    }
+
+    public init(_ name: String, title: String, columns: [Column], rows: [[SQLiteValue]]) {
+      self.init(name, title: title, columns: columns) { give in for row in rows { try give(row) } }
+    }
+  }
+
+  public var tables: [Table]
+
+  public init(_ tables: [Table]) {
+    self.tables = tables
+  }
+
+  /// Writes all tables. One alone is rows and nothing else. Several are told apart: under titles for
+  /// people, by name in a JSON object, by a first column `table` in lines, CSV and TSV, where each
+  /// row has the columns of all.
+  ///
+  /// - Throws: what filling the tables throws.
+  public func write(
+    _ format: RowFormat, to output: @escaping TextOutput, terminal: Terminal?
+  ) throws {
+    if tables.count == 1 {
+      var writer = format.writer(to: output, terminal: terminal)
+      return try write(tables[0], &writer)
+    }
+    switch format {
+    case .table, .markdown: try writeTitled(format, output, terminal)
+    case .json: try writeObject(output)
+    case .jsonl:
+      for table in tables {
+        var writer: any RowWriter = JSONRowsWriter(
+          output: output, asLines: true, table: table.name)
+        try write(table, &writer)
+      }
+    case .csv, .tsv: try writeUnion(format, output)
+    }
+  }
+
+  private func write(_ table: Table, _ writer: inout any RowWriter) throws {
+    writer.start(table.columns)
+    // Rows that came before an error are shown, too.
+    defer { writer.finish() }
+    try table.fill { writer.row($0) }
+  }
+
+  private func writeTitled(
+    _ format: RowFormat, _ output: @escaping TextOutput, _ terminal: Terminal?
+  ) throws {
+    for (index, table) in tables.enumerated() {
+      let space = index > 0 ? "\n" : ""
+      let title =
+        format == .markdown
+        ? "### \(MarkdownWriter.text(table.title))\n\n"
+        : terminal?.hasColours == true
+          ? "\u{1B}[1;4m\(Printable.text(table.title))\u{1B}[0m\n"
+          : "\(Printable.text(table.title))\n"
+      output(Array((space + title).utf8))
+      var writer = format.writer(to: output, terminal: terminal)
+      try write(table, &writer)
+    }
+  }
+
+  private func writeObject(_ output: @escaping TextOutput) throws {
+    for (index, table) in tables.enumerated() {
+      output(Array("\(index == 0 ? "{" : ",")\n\"\(table.name)\": ".utf8))
+      var writer: any RowWriter = JSONRowsWriter(output: output, asLines: false, end: "")
+      try write(table, &writer)
+    }
+    output(Array("\n}\n".utf8))
+  }
+
+  private func writeUnion(_ format: RowFormat, _ output: @escaping TextOutput) throws {
+    var columns: [Column] = [Column("table")]
+    for column in tables.flatMap(\.columns)
+    where !columns.contains(where: { $0.name == column.name }) {
+      columns.append(column)
+    }
+    var writer = format.writer(to: output, terminal: nil)
+    writer.start(columns)
+    defer { writer.finish() }
+    for table in tables {
+      let places = table.columns.map { column in
+        columns.firstIndex { $0.name == column.name } ?? 0
+      }
+      try table.fill { row in
+        var values = [SQLiteValue](repeating: .null, count: columns.count)
+        values[0] = .text(table.name)
+        for (place, value) in zip(places, row) { values[place] = value }
+        writer.row(values)
+      }
+    }
+  }
+}

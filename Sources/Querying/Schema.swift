@@ -1,0 +1,113 @@
+import EventLog
+
+/// The public views of a log, each with what it is for and an example.
+public enum Schema {
+  public struct View: Sendable {
+    public var name: String
+    /// What a row of it is.
+    public var summary: String
+    public var example: String
+    public var columns: [String] = []
+  }
+
+  /// - Throws: `SQLiteError`.
+  public static func views() throws -> [View] {
+    let columns = Dictionary(
+      try LogSchema.views().map { ($0.name, $0.columns) }, uniquingKeysWith: { $1 })
+    return described.map { view in
+      var view = view
+      view.columns = columns[view.name] ?? []
+      return view
+    }
+  }
+
+  /// All views as rows.
+  ///
+  /// - Throws: `SQLiteError`.
+  public static func report() throws -> Report {
+    Report([
+      Report.Table(
+        "views", title: "Views",
+        columns: ["view", "summary", "columns", "example"].map { Column($0) },
+        rows: try views().map {
+          [
+            .text($0.name), .text($0.summary), .text($0.columns.joined(separator: " ")),
+            .text($0.example),
+          ]
+        })
+    ])
+  }
+
+  static let described: [View] = [
+    View(
+      name: "events", summary: "a call of a hook, or a mark of the recorder, in plain words",
+      example: "SELECT hook, count(*) FROM events GROUP BY hook"),
+    View(
+      name: "transitions", summary: "a change of a task's state, at the scheduler or at a worker",
+      example: "SELECT * FROM transitions WHERE key = 'top-20' ORDER BY seq"),
+    View(
+      name: "tasks",
+      summary: "a task of a run: last state, outcome, how often it was sent, done and failed",
+      example: "SELECT key, nbytes FROM tasks ORDER BY nbytes DESC LIMIT 5"),
+    View(
+      name: "task_durations",
+      summary: "a span of work for a task: computing, transfers; in seconds",
+      example: "SELECT action, sum(duration) FROM task_durations GROUP BY action"),
+    View(
+      name: "slowest", summary: "a span of work for a task, the longest first",
+      example: "SELECT key, seconds FROM slowest WHERE action = 'compute' LIMIT 5"),
+    View(
+      name: "stays",
+      summary: "a stay of a task in a state: from the event that brought it there to the next one",
+      example: """
+        SELECT state, count(*) FROM stays
+        WHERE seq <= 100 AND coalesce(next_seq > 100, 1) GROUP BY state
+        """),
+    View(
+      name: "open_tasks", summary: "a task that was unfinished at the end of the log",
+      example: "SELECT key, state, seconds FROM open_tasks ORDER BY seconds DESC"),
+    View(
+      name: "prefixes", summary: "a prefix of keys: its tasks and what became of them",
+      example: "SELECT prefix, tasks, failed, nbytes FROM prefixes"),
+    View(
+      name: "prefix_states", summary: "the time that tasks of a prefix were in a state",
+      example: "SELECT prefix, p50, p95, max FROM prefix_states WHERE state = 'executing'"),
+    View(
+      name: "failures", summary: "a task that became erred, and the task that it blames",
+      example: "SELECT key, blamed FROM failures WHERE key != blamed"),
+    View(
+      name: "errors", summary: "a task that failed on its own",
+      example: "SELECT key, worker, exception, retries, dependents FROM errors"),
+    View(
+      name: "error_causes", summary: "an exception, with the tasks that it failed",
+      example: "SELECT exception, tasks, first_key FROM error_causes"),
+    View(
+      name: "workers", summary: "a worker of a run: when it joined and left, what it did",
+      example: "SELECT worker, tasks, nbytes, busy, share FROM workers"),
+    View(
+      name: "dependencies", summary: "a task and one that it needs",
+      example: "SELECT key, count(*) AS needs FROM dependencies GROUP BY key ORDER BY needs DESC"),
+    View(
+      name: "critical_path", summary: "a piece of the chain of tasks and waits that set the length",
+      example: "SELECT piece, sum(seconds) FROM critical_path GROUP BY piece"),
+    View(
+      name: "stimuli", summary: "an outside event that set transitions off",
+      example: "SELECT stimulus, keys FROM stimuli ORDER BY keys DESC LIMIT 5"),
+    View(
+      name: "stories", summary: "an event about a key, with the seconds since the one before",
+      example: "SELECT time_ns, after, source, start, finish FROM stories WHERE key = 'top-20'"),
+    View(
+      name: "runs", summary: "a run", example: "SELECT run, engine, end, events FROM runs"),
+    View(
+      name: "event_kinds", summary: "a kind of events: how many, and their bytes",
+      example: "SELECT hook, events, args_bytes FROM event_kinds"),
+    View(
+      name: "run_differences", summary: "two runs side by side, by prefix",
+      example: """
+        SELECT prefix, compute1, compute2 FROM run_differences WHERE run1 = 1 AND run2 = 2
+        """),
+    View(
+      name: "gaps", summary: "a known hole: so many events of a source, lost for this reason",
+      example: "SELECT reason, sum(count) FROM gaps GROUP BY reason"),
+  ]
+}

@@ -1,0 +1,65 @@
+import EventLog
+
+extension Verbs {
+  /// A spool of a recorder that has not been put into the log.
+  public struct Undrained: Sendable {
+    public var run: String
+    public var bytes: Int64
+    public var isLive: Bool
+
+    public init(run: String, bytes: Int64, isLive: Bool) {
+      self.run = run
+      self.bytes = bytes
+      self.isLive = isLive
+    }
+  }
+
+  /// What is recorded in a log, how, and what is missing from it.
+  ///
+  /// - Throws: `LogError`.
+  public static func inspection(
+    _ reader: LogReader, _ runs: [RunInfo], spools: [Undrained]
+  ) throws -> Report {
+    let facts = try reader.fileFacts()
+    let runRows: [[SQLiteValue]] = try runs.map { run in
+      let totals = try reader.totals(of: run)
+      return [
+        .integer(run.number), .text(run.id), .text(run.engine), .text(run.engineVersion),
+        .text(run.recorderVersion), .text(run.mode), time(run.started), time(run.ended),
+        .text(run.end.rawValue), .integer(totals.events), .integer(totals.tasks),
+        .integer(totals.workers), .integer(totals.missing),
+      ]
+    }
+    return Report([
+      Report.Table(
+        "file", title: "File", columns: [Column("fact"), Column("value")],
+        rows: facts.map { [.text($0.name), $0.value] }),
+      Report.Table("runs", title: "Runs", columns: runColumns, rows: runRows),
+      view(
+        "kinds", title: "Kinds of events", of: "event_kinds",
+        [
+          run, Column("source", leastWidth: 9), Column("hook"), Column("events"),
+          Column("args_bytes"), Column("snapshot_bytes", rank: 1),
+        ], path: reader.path, runs: runs),
+      view(
+        "gaps", title: "Gaps", of: "gaps",
+        [
+          run, Column("source", leastWidth: 9), Column("worker", .address), Column("source_seq"),
+          Column("count"), Column("reason"), Column("time", .time, rank: 1),
+        ], path: reader.path, runs: runs, order: "run, source, worker, source_seq"),
+      Report.Table(
+        "spools", title: "Spools that are not in the log yet",
+        columns: [Column("id"), Column("bytes"), Column("recorder")],
+        rows: spools.map {
+          [.text($0.run), .integer($0.bytes), .text($0.isLive ? "running" : "died")]
+        }),
+    ])
+  }
+
+  private static let runColumns: [Column] = [
+    Column("run"), Column("id", rank: 6, leastWidth: 36), Column("engine", rank: 2),
+    Column("engine_version", rank: 7), Column("recorder_version", rank: 8), Column("mode", rank: 3),
+    Column("started", .date, rank: 1), Column("ended", .date, rank: 4), Column("end", .state),
+    Column("events"), Column("tasks"), Column("workers", rank: 5), Column("missing"),
+  ]
+}

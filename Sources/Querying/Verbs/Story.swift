@@ -1,0 +1,44 @@
+import EventLog
+
+extension Verbs {
+  /// All events about a key or a stimulus, of scheduler and workers, cause before effect, with the
+  /// seconds since the one before.
+  ///
+  /// - Returns: nothing when no run knows of it.
+  /// - Throws: `LogError`.
+  public static func story(
+    _ reader: LogReader, _ runs: [RunInfo], of name: String
+  ) throws -> Report? {
+    let subjects = try reader.subjects(named: name)
+    var rows: [[SQLiteValue]] = []
+    for run in runs {
+      let sources = Dictionary(
+        try reader.sources(of: run).map { ($0.number, $0.source) }, uniquingKeysWith: { $1 })
+      for subject in subjects {
+        var before: Int64?
+        for recorded in try reader.story(of: subject, in: run) {
+          let (event, source) = (recorded.event, sources[recorded.source])
+          rows.append([
+            .integer(run.number), .integer(recorded.seq), time(event.time),
+            before.map { seconds(event.time - $0) } ?? .null, text(source?.kind.rawValue),
+            text(source?.kind == .worker ? source?.address : event.worker),
+            .text(event.hook.name), text(event.key?.text), text(event.start?.name),
+            text(event.finish?.name), text(event.stimulusID),
+            event.args.isEmpty ? .null : .text(event.args.json),
+          ])
+          before = event.time
+        }
+      }
+    }
+    guard !rows.isEmpty else { return nil }
+    return Report([Report.Table("story", title: name, columns: storyColumns, rows: rows)])
+  }
+
+  private static let storyColumns: [Column] = [
+    run, Column("seq", rank: 6), Column("time", .time), Column("after", rank: 1),
+    Column("source", rank: 2, leastWidth: 9), Column("worker", .address, rank: 3),
+    Column("hook", rank: 5), Column("key", rank: 4, leastWidth: 12), Column("start", .state),
+    Column("finish", .state), Column("stimulus", rank: 7, leastWidth: 12),
+    Column("args", .json, rank: 8, leastWidth: 16),
+  ]
+}

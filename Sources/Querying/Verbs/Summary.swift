@@ -1,0 +1,79 @@
+import EventLog
+
+extension Verbs {
+  /// Each prefix with what became of its tasks, the time in each state, the share of each worker:
+  /// the views `prefixes`, `prefix_states` and `workers`, of one pass over the events.
+  ///
+  /// - Throws: `LogError`.
+  public static func summary(_ reader: LogReader, _ runs: [RunInfo]) throws -> Report {
+    let summaries = try runs.map { ($0.number, try reader.summary(of: $0)) }
+    return Report([
+      Report.Table(
+        "prefixes", title: "Tasks by prefix", columns: prefixColumns,
+        rows: summaries.flatMap { run, summary in summary.prefixes.map { row(run, $0) } }),
+      Report.Table(
+        "states", title: "Seconds in each state", columns: stateColumns,
+        rows: summaries.flatMap { run, summary in summary.states.map { row(run, $0) } }),
+      Report.Table(
+        "workers", title: "Workers", columns: workerColumns,
+        rows: summaries.flatMap { run, summary in summary.workers.map { row(run, $0) } }),
+    ])
+  }
+
+  /// When workers joined and left, and what they did.
+  ///
+  /// - Throws: `LogError`.
+  public static func workers(_ reader: LogReader, _ runs: [RunInfo]) throws -> Report {
+    let summaries = try runs.map { ($0.number, try reader.summary(of: $0)) }
+    return Report([
+      Report.Table(
+        "workers", title: "Workers", columns: workerColumns,
+        rows: summaries.flatMap { run, summary in summary.workers.map { row(run, $0) } })
+    ])
+  }
+
+  private static let prefixColumns: [Column] = [
+    run, Column("prefix", leastWidth: 18), Column("tasks"), Column("done", rank: 4),
+    Column("failed"), Column("retried"), Column("nbytes"), Column("compute", rank: 1),
+  ]
+
+  private static func row(_ run: Int64, _ prefix: RunSummary.Prefix) -> [SQLiteValue] {
+    [
+      .integer(run), text(prefix.name), .integer(prefix.tasks), .integer(prefix.done),
+      .integer(prefix.failed), .integer(prefix.retried), .integer(prefix.nbytes),
+      rounded(prefix.computeSeconds, 1e6),
+    ]
+  }
+
+  private static let stateColumns: [Column] = [
+    run, Column("prefix", leastWidth: 18), Column("source", rank: 1, leastWidth: 9),
+    Column("state", .state), Column("count"), Column("seconds", rank: 2), Column("p50"),
+    Column("p95"), Column("max"),
+  ]
+
+  private static func row(_ run: Int64, _ state: RunSummary.State) -> [SQLiteValue] {
+    [
+      .integer(run), text(state.prefix), .text(state.source), .text(state.state),
+      .integer(state.count), seconds(state.total), seconds(state.p50), seconds(state.p95),
+      seconds(state.max),
+    ]
+  }
+
+  private static let workerColumns: [Column] = [
+    run, Column("worker", .address), Column("name", .json, rank: 5),
+    Column("joined", .time, rank: 3),
+    Column("left", .time, rank: 4), Column("nthreads", rank: 6), Column("tasks"),
+    Column("failed", rank: 2), Column("nbytes"), Column("busy", rank: 1), Column("share"),
+    Column("occupancy", rank: 1),
+  ]
+
+  private static func row(_ run: Int64, _ worker: RunSummary.Worker) -> [SQLiteValue] {
+    [
+      .integer(run), .text(worker.address), .text(worker.name), time(worker.joined),
+      time(worker.left), worker.nthreads.map(SQLiteValue.integer) ?? .null,
+      .integer(worker.tasks), .integer(worker.failed), .integer(worker.nbytes),
+      rounded(worker.busySeconds, 1e6), rounded(worker.share, 1e4),
+      rounded(worker.occupancy, 1e2),
+    ]
+  }
+}

@@ -1,0 +1,180 @@
+import Foundation
+import Testing
+
+/// Plugins of a user's own, in files.
+@Suite struct PluginLoadingTests {
+  /// A folder with a small log, and its own cache for what is compiled.
+  private let folder: TemporaryFolder
+  private let log: String
+
+  private static let counter = """
+    import TaskLogPlugin
+
+    /// The example of Dask's documentation, in Swift.
+    final class Tally: SchedulerPlugin {
+      var counter = 0
+      private var limit = Int.max
+
+      init() {}
+
+      init(options: [String: String]) throws {
+        for (name, value) in options {
+          guard name == "limit" else { throw PluginError.unknownOption(name, plugin: "Tally") }
+          guard let number = Int(value) else {
+            throw PluginError.badOption(name, value: value, expected: "a number")
+          }
+          limit = number
+        }
+      }
+
+      func transition(
+        key: Key, start: State, finish: State, stimulusID: String, args: Args
+      ) {
+        if start == .processing, finish == .memory, counter < limit { counter += 1 }
+      }
+
+      func report() -> Value { .int(Int64(counter)) }
+    }
+    """
+
+  init() throws {
+    folder = try TemporaryFolder()
+    log = folder("run.db")
+    try folder.makeFolder("texts")
+    for number in 0..<6 { try folder.write("texts/\(number).txt", "one two three") }
+    let demo = try Command.run(["demo", "--input", folder("texts"), "--log", log])
+    try #require(demo.code == 0, "\(demo.errors)")
+    try folder.write("Tally.swift", Self.counter)
+  }
+
+  private func replay(
+    _ arguments: [String], environment: [String: String] = [:]
+  ) throws -> Command.Result {
+    let ours = ["XDG_CACHE_HOME": folder("cache")]
+    return try Command.shell(
+      "tasklog replay --log run.db " + arguments.map { "'\($0)'" }.joined(separator: " "),
+      environment: ours.merging(environment) { $1 }, folder: folder.url)
+  }
+
+  private func expectFailure(
+    _ arguments: [String], _ message: String, code: Int32 = 1,
+    environment: [String: String] = [:], location: SourceLocation = #_sourceLocation
+  ) throws {
+    let result = try replay(arguments, environment: environment)
+    #expect(result.code == code, sourceLocation: location)
+    #expect(result.errors.contains(message), "\(result.errors)", sourceLocation: location)
+    #expect(result.output.isEmpty, sourceLocation: location)
+  }
+
+  @Test func `a file of Swift gives what the plugin built in gives`() throws {
+    let built = try replay(["--plugin", "counter"])
+    let number = try #require(built.output.firstMatch(of: /counter: (\d+)/)).1
+    for _ in 0..<2 {
+      let own = try replay(["--plugin", "./Tally.swift"])
+      #expect(own.code == 0, "\(own.errors)")
+      #expect(own.output.contains("Tally: \(number)") || own.output.contains("\(number)"))
+    }
+    // Compiled once.
+    let cached = try FileManager.default.contentsOfDirectory(
+      atPath: folder("cache/tasklog/plugins"))
+    #expect(cached.filter { $0.hasSuffix(".so") }.count == 1)
+    let limited = try replay(["--plugin", "Tally.swift", "--option", "limit=2"])
+    #expect(limited.output.contains("2"))
+    try expectFailure(
+      ["--plugin", "Tally.swift", "--option", "limit=x"], "option limit=x: expected a number",
+      code: 64)
+    let library = try #require(cached.first { $0.hasSuffix(".so") })
+    try FileManager.default.copyItem(
+      atPath: folder("cache/tasklog/plugins/\(library)"), toPath: folder("libTally.so"))
+    let loaded = try replay(["--plugin", "libTally.so:Tally"])
+    #expect(loaded.output == (try replay(["--plugin", "./Tally.swift"])).output)
+    // What was built against another API would crash: it is refused unloaded.
+    var bytes = try Data(contentsOf: URL(fileURLWithPath: folder("libTally.so")))
+    let mark = try #require(bytes.range(of: Data("TASKLOG_PLUGIN_ABI=1".utf8)))
+    bytes[mark.upperBound - 1] = UInt8(ascii: "9")
+    try bytes.write(to: URL(fileURLWithPath: folder("libOld.so")))
+    try expectFailure(
+      ["--plugin", "libOld.so"], "libOld.so: was built for TASKLOG_PLUGIN_ABI=9")
+  }
+
+  @Test func `what cannot be loaded is said in one line, with the way out`() throws {
+    try expectFailure(["--plugin", "none"], "there are counter, errors", code: 64)
+    try expectFailure(["--plugin", "none.swift"], "none.swift: there is no such file")
+    try folder.write("Broken.swift", "import TaskLogPlugin\nfinal class A: SchedulerPlugin {")
+    try expectFailure(["--plugin", "Broken.swift"], "Broken.swift: swiftc failed")
+    try folder.write("Empty.swift", "import TaskLogPlugin\nstruct A {}")
+    try expectFailure(["--plugin", "Empty.swift"], "Empty.swift: ")
+    try folder.write(
+      "Two.swift",
+      "import TaskLogPlugin\nfinal class A: SchedulerPlugin {}\nfinal class B: WorkerPlugin {}")
+    try expectFailure(
+      ["--plugin", "Two.swift"], "choose one with Two.swift:A (A, B)", code: 64)
+    #expect(try replay(["--plugin", "Two.swift:B"]).code == 0)
+    try expectFailure(["--plugin", "Two.swift:C"], "no plugin 'C'; it has A, B", code: 64)
+    try folder.write("text.so", "no library")
+    try expectFailure(["--plugin", "text.so"], "text.so: is not built against TaskLogPlugin")
+    try expectFailure(["--plugin", "texts.so"], "texts.so: there is no such file")
+    try folder.write(
+      "Throws.swift",
+      """
+      import TaskLogPlugin
+      struct Refusal: Error, CustomStringConvertible { var description: String { "not today" } }
+      final class A: SchedulerPlugin {
+        init() {}
+        init(options: [String: String]) throws { throw Refusal() }
+      }
+      """)
+    try expectFailure(["--plugin", "Throws.swift"], "not today")
+  }
+
+  @Test func `a method that only looks like a hook is refused`() throws {
+    try folder.write(
+      "Near.swift",
+      """
+      import TaskLogPlugin
+      final class Near: WorkerPlugin {
+        var count = 0
+        func transition(key: String, start: State, finish: State, stimulusID: String, args: Args) {
+          count += 1
+        }
+      }
+      """)
+    try expectFailure(
+      ["--plugin", "Near.swift"],
+      "the hook is transition(key: Key, start: State, finish: State, stimulusID: String, args: Args)"
+    )
+    // One beside the hook itself is its owner's business.
+    try folder.write(
+      "Beside.swift",
+      """
+      import TaskLogPlugin
+      final class Beside: SchedulerPlugin {
+        var count = 0
+        func restart(scheduler: Scheduler) { restart(times: 1) }
+        func restart(times: Int) { count += times }
+      }
+      """)
+    #expect(try replay(["--plugin", "Beside.swift"]).code == 0)
+  }
+
+  @Test func `without a compiler or the module it says what is missing`() throws {
+    let program = Command.program.path
+    try expectFailure(
+      ["--plugin", "Tally.swift"], "there is no swiftc on the PATH",
+      environment: ["PATH": Command.program.deletingLastPathComponent().path + ":/nowhere"])
+    let copy = folder("tasklog")
+    try FileManager.default.copyItem(atPath: program, toPath: copy)
+    let result = try Command.run(
+      ["replay", "--log", log, "--plugin", folder("Tally.swift")],
+      program: URL(fileURLWithPath: copy))
+    #expect(result.code == 1)
+    #expect(result.errors.contains("TaskLogPlugin.swiftmodule"), "\(result.errors)")
+    #expect(result.errors.contains("TASKLOG_MODULES"))
+  }
+
+  @Test func `plugins lists what can be named`() throws {
+    let result = try Command.run(["plugins"])
+    #expect(result.code == 0)
+    #expect(result.lines.map { $0.prefix { $0 != " " } } == ["counter", "errors"])
+  }
+}

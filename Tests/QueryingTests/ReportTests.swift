@@ -1,0 +1,69 @@
+import EventLog
+import Querying
+import Testing
+
+/// Answers of one table and of several, in each format.
+@Suite struct ReportTests {
+  private let fruits = Report.Table(
+    "fruits", title: "Fruits", columns: [Column("name"), Column("count")],
+    rows: [[.text("apple"), .integer(2)]])
+  private let roots = Report.Table(
+    "roots", title: "Roots & more", columns: [Column("depth"), Column("name")], rows: [])
+
+  private func text(_ tables: [Report.Table], _ format: RowFormat) throws -> String {
+    let output = Output()
+    try Report(tables).write(format, to: output.write, terminal: nil)
+    return output.text
+  }
+
+  @Test func `one table alone is rows and nothing else`() throws {
+    #expect(try text([fruits], .csv) == "name,count\r\napple,2\r\n")
+    #expect(try text([fruits], .json) == "[\n{\"name\":\"apple\",\"count\":2}\n]\n")
+    #expect(try text([fruits], .table) == "name   count\napple      2\n")
+  }
+
+  @Test func `for people several stand under their titles`() throws {
+    #expect(
+      try text([fruits, roots], .table)
+        == "Fruits\nname   count\napple      2\n\nRoots & more\ndepth  name\n")
+    #expect(
+      try text([fruits, roots], .markdown)
+        == "### Fruits\n\n| name | count |\n| --- | --- |\n| apple | 2 |\n"
+        + "\n### Roots &amp; more\n\n| depth | name |\n| --- | --- |\n")
+  }
+
+  @Test func `in JSON several are one object`() throws {
+    #expect(
+      try text([fruits, roots], .json)
+        == "{\n\"fruits\": [\n{\"name\":\"apple\",\"count\":2}\n],\n\"roots\": []\n}\n")
+  }
+
+  @Test func `in lines each row tells its table`() throws {
+    #expect(
+      try text([fruits, fruits], .jsonl)
+        == "{\"table\":\"fruits\",\"name\":\"apple\",\"count\":2}\n"
+        + "{\"table\":\"fruits\",\"name\":\"apple\",\"count\":2}\n")
+    let filled = Report.Table(
+      "roots", title: "", columns: [Column("depth"), Column("name")],
+      rows: [[.real(0.5), .text("beet")]])
+    #expect(
+      try text([fruits, filled], .csv)
+        == "table,name,count,depth\r\nfruits,apple,2,\r\nroots,beet,,0.5\r\n")
+    #expect(
+      try text([fruits, filled], .tsv)
+        == "table\tname\tcount\tdepth\nfruits\tapple\t2\t\nroots\tbeet\t\t0.5\n")
+  }
+
+  @Test func `rows that came before an error are written`() {
+    struct Broken: Error {}
+    let output = Output()
+    let table = Report.Table("x", title: "", columns: [Column("x")]) { give in
+      try give([.integer(1)])
+      throw Broken()
+    }
+    #expect(throws: Broken.self) {
+      try Report([table]).write(.table, to: output.write, terminal: nil)
+    }
+    #expect(output.text == "x\n1\n")
+  }
+}
