@@ -165,6 +165,8 @@ class Hooks(SchedulerPlugin):
                 told["dependents"] = facts.keys(ts.dependents)
             self._known.discard(ts.key)
             self._encoder.forget(ts.key)
+            # A group that comes again is a new one.
+            self._spans.pop(ts.group.name, None)
         return told
 
     def _announce(self, ts: Any) -> None:
