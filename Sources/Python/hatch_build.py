@@ -54,7 +54,9 @@ class SwiftBuildHook(BuildHookInterface):
 
     def _build(self, checkout: Path) -> str:
         if not (checkout / "Package.swift").exists():
-            raise RuntimeError("tasklog is built from its checkout: pip install CHECKOUT/Sources/Python")
+            raise RuntimeError(
+                "tasklog is built from its checkout: pip install CHECKOUT/Sources/Python"
+            )
         swift = shutil.which("swift")
         if swift is None:
             raise RuntimeError("tasklog is built with Swift 6.2 or later, and there is no 'swift'")

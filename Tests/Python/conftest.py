@@ -114,9 +114,12 @@ def killed_worker(new_recording: Callable) -> Recording:
 def adaptive(new_recording: Callable) -> Recording:
     """A cluster that grows with its tasks and shrinks after them."""
     recording = new_recording("adaptive")
-    with recording.applied(), LocalCluster(
-        n_workers=0, threads_per_worker=1, processes=False, dashboard_address=":0"
-    ) as cluster:
+    with (
+        recording.applied(),
+        LocalCluster(
+            n_workers=0, threads_per_worker=1, processes=False, dashboard_address=":0"
+        ) as cluster,
+    ):
         cluster.adapt(minimum=0, maximum=3, interval="50ms", wait_count=2)
         with Client(cluster) as client:
             futures = client.map(workloads.slow, [0.05] * 30, range(30), pure=False)
@@ -137,9 +140,11 @@ def attached(new_recording: Callable) -> Recording:
     with recording.applied():
         import dask
 
-        with dask.config.set({"distributed.scheduler.preload": []}), _local(
-            processes=False
-        ) as cluster, Client(cluster) as client:
+        with (
+            dask.config.set({"distributed.scheduler.preload": []}),
+            _local(processes=False) as cluster,
+            Client(cluster) as client,
+        ):
             held = client.map(workloads.increment, range(10))
             failed = client.map(workloads.fail, range(4))
             data = client.scatter([1, 2, 3])

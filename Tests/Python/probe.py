@@ -67,7 +67,9 @@ def look(s: Any, key: Any) -> dict[str, Any]:
     told["transition_log"] = len(s.transition_log)
     if s.transition_log:
         told["last transition"] = plain(list(s.transition_log[-1]))
-    told["erred_tasks"] = [[repr(e.key), plain(e.erred_on), e.exception_text] for e in s.erred_tasks]
+    told["erred_tasks"] = [
+        [repr(e.key), plain(e.erred_on), e.exception_text] for e in s.erred_tasks
+    ]
     for address, ws in s.workers.items():
         _fields(ws, WORKER, f"worker {address}", told)
         told[f"worker {address}.has_what"] = _keys(ws.has_what)

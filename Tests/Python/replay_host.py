@@ -226,8 +226,11 @@ class Host:
             ts.run_spec = RunSpec(facts.get("dependencies", []), facts.get("dataProducer", False))
         if "span" in facts:
             ts.group.span_id = facts["span"]
-        ts.worker_restrictions = set(facts["workerRestrictions"]) if (
-            facts.get("workerRestrictions")) else ts.worker_restrictions
+        ts.worker_restrictions = (
+            set(facts["workerRestrictions"])
+            if (facts.get("workerRestrictions"))
+            else ts.worker_restrictions
+        )
         ts.host_restrictions = facts.get("hostRestrictions", ts.host_restrictions)
         ts.resource_restrictions = facts.get("resourceRestrictions", ts.resource_restrictions)
         ts.loose_restrictions = facts.get("looseRestrictions", False)

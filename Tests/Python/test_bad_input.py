@@ -50,9 +50,10 @@ def test_dask_runs_and_one_warning_says_so(tmp_path: Path, what: str) -> None:
 
 
 def test_errors_of_the_recorder_are_told_once_and_become_gaps(tmp_path: Path, caplog) -> None:
-    with LocalCluster(
-        n_workers=1, processes=False, dashboard_address=":0"
-    ) as cluster, Client(cluster) as client:
+    with (
+        LocalCluster(n_workers=1, processes=False, dashboard_address=":0") as cluster,
+        Client(cluster) as client,
+    ):
         client.register_plugin(tasklog.Recorder(tmp_path / "run.db"))
         recorder = cluster.scheduler.plugins["tasklog"]
         workloads.maps(client)
@@ -74,9 +75,10 @@ def test_errors_of_the_recorder_are_told_once_and_become_gaps(tmp_path: Path, ca
 
 
 def test_wrong_options_by_argument_do_not_raise(tmp_path: Path, caplog) -> None:
-    with LocalCluster(
-        n_workers=1, processes=False, dashboard_address=":0"
-    ) as cluster, Client(cluster) as client:
+    with (
+        LocalCluster(n_workers=1, processes=False, dashboard_address=":0") as cluster,
+        Client(cluster) as client,
+    ):
         client.register_plugin(tasklog.Recorder(tmp_path / "run.db", max_value_bytes=-5, hue=1))
         workloads.maps(client)
     told = [r.getMessage() for r in caplog.records if r.name == "tasklog"]

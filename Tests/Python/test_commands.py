@@ -59,7 +59,8 @@ def test_replayed_plugins_report_what_the_live_ones_did(recording: Recording, ta
     else:
         server = scheduler_of(Log(recording.log))
         (close,) = [
-            kwargs for hook, _, kwargs, *_ in beside.read(recording.folder / f"scheduler-{server}")
+            kwargs
+            for hook, _, kwargs, *_ in beside.read(recording.folder / f"scheduler-{server}")
             if hook == "close"
         ]
         ((_, (_, counted)),) = close[1]

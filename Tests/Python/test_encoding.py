@@ -121,8 +121,10 @@ def random_value(generator: random.Random, depth: int = 0) -> Any:
     if kind == 2:
         return generator.choice([generator.random(), generator.uniform(-1e9, 1e9), float("nan")])
     if kind in (3, 4):
-        return "".join(chr(generator.choice([generator.randrange(128), 0x20AC, 0xDC80, 0x1F980]))
-                       for _ in range(generator.randrange(12)))
+        return "".join(
+            chr(generator.choice([generator.randrange(128), 0x20AC, 0xDC80, 0x1F980]))
+            for _ in range(generator.randrange(12))
+        )
     if kind == 5:
         return generator.randbytes(generator.randrange(400))
     if kind == 6:
@@ -178,8 +180,18 @@ def test_the_fast_way_takes_what_is_plain_and_nothing_else(tmp_path: Path) -> No
         return recorder.put_event(recorder.handle, source, fields, 100)
 
     assert put([None, True, 1, 1.5, "x", b"y", bytearray(b"z"), (1, {2}), {3: [4]}]) == 1
-    for odd in (2**63, Odd(1), memoryview(b"x"), "x" * 101, b"x" * 101, bytearray(101),
-                numpy.int8(1), collections.OrderedDict(), range(3), msgpack.ExtType(1, b"x")):
+    for odd in (
+        2**63,
+        Odd(1),
+        memoryview(b"x"),
+        "x" * 101,
+        b"x" * 101,
+        bytearray(101),
+        numpy.int8(1),
+        collections.OrderedDict(),
+        range(3),
+        msgpack.ExtType(1, b"x"),
+    ):
         assert put(odd) == put([odd]) == put({"k": (odd,)}) == REFUSED
     assert put("after") == 2
     recorder.close()

@@ -38,7 +38,9 @@ def test_a_replay_sees_what_was_seen_live(recording: Recording, tasklog) -> None
     is_late = not any("stimulus_id" in str(row[2]) for row in live if row[0] == "updateGraph")
     different: dict[str, list] = {}
     compared = 0
-    for number, ((hook, key, replayed), (expected_hook, _, _, seen)) in enumerate(zip(looked, live)):
+    for number, ((hook, key, replayed), (expected_hook, _, _, seen)) in enumerate(
+        zip(looked, live)
+    ):
         assert hook == expected_hook
         assert seen.keys() == replayed.keys(), (number, hook, seen.keys() ^ replayed.keys())
         compared += len(seen)

@@ -44,9 +44,7 @@ def kill_a_worker(recording: Recording, cluster: CommandCluster, client: Client)
     (server,) = client.run(lambda dask_worker: dask_worker.id).values()
     assert unshipped(recording, server) > 50
     worker.kill()
-    wait_for(
-        lambda: not workloads.workers_of(client), "notice of the worker's death"
-    )
+    wait_for(lambda: not workloads.workers_of(client), "notice of the worker's death")
     assert not any(e.hook == "transition" for e in Log(recording.log).events(server))
     return server
 

@@ -1,4 +1,4 @@
-"""Every way to turn the recorder on, with what Dask's users have: its commands and `LocalCluster`."""
+"""Every way to turn the recorder on, with what Dask's users have: commands and `LocalCluster`."""
 
 from __future__ import annotations
 
@@ -121,8 +121,11 @@ def test_register_plugin_in_the_middle_of_a_run(tmp_path: Path) -> None:
             workloads.maps(client)
     assert_recorded(recording.log, 61, workers=2)
     assert not (tmp_path / "other.db").exists()
-    (attach,) = [e for e in Log(recording.log).events(*Log(recording.log).servers("scheduler"))
-                 if e.hook == "attach"]
+    (attach,) = [
+        e
+        for e in Log(recording.log).events(*Log(recording.log).servers("scheduler"))
+        if e.hook == "attach"
+    ]
     found = attach.snapshot["attach"]
     assert [task["state"] for task in found["tasks"]] == ["memory"] * 10
     assert len(found["workers"]) == 1
@@ -161,8 +164,9 @@ def test_options_come_from_arguments_environment_and_config(monkeypatch, tmp_pat
 
     monkeypatch.setenv("TASKLOG_LOG", "environment.db")
     monkeypatch.setenv("TASKLOG_REDACT", "exception*, traceback*")
-    with dask.config.set({"tasklog.log": "config.db", "tasklog.worker-interval": "2s",
-                          "tasklog.stimuli": False}):
+    with dask.config.set(
+        {"tasklog.log": "config.db", "tasklog.worker-interval": "2s", "tasklog.stimuli": False}
+    ):
         options = Options.read({"deep": "no"})
         assert options.log == "environment.db"
         assert options.redact == ("exception*", "traceback*")
@@ -173,9 +177,10 @@ def test_options_come_from_arguments_environment_and_config(monkeypatch, tmp_pat
 
 def test_redacted_arguments_are_not_in_the_log(tmp_path: Path) -> None:
     recorder = package.Recorder(tmp_path / "run.db", redact="exception*,traceback*,message")
-    with LocalCluster(
-        n_workers=1, processes=False, dashboard_address=":0"
-    ) as cluster, Client(cluster) as client:
+    with (
+        LocalCluster(n_workers=1, processes=False, dashboard_address=":0") as cluster,
+        Client(cluster) as client,
+    ):
         client.register_plugin(recorder)
         failing = client.submit(workloads.fail, 3333)
         assert "not 3333" in str(failing.exception())
@@ -192,9 +197,10 @@ def test_it_can_be_turned_off(tmp_path: Path) -> None:
 
 
 def test_a_detached_recorder_leaves_nothing_behind(tmp_path: Path) -> None:
-    with LocalCluster(
-        n_workers=1, processes=False, dashboard_address=":0"
-    ) as cluster, Client(cluster) as client:
+    with (
+        LocalCluster(n_workers=1, processes=False, dashboard_address=":0") as cluster,
+        Client(cluster) as client,
+    ):
         scheduler = cluster.scheduler
         before = {name: dict(getattr(scheduler, name)) for name in ("handlers", "stream_handlers")}
         own = set(vars(scheduler))

@@ -66,7 +66,7 @@ def maps(client: Client) -> None:
 
 def keys_of_all_kinds(client: Client) -> None:
     """Dask takes numbers and tuples as keys, and any text."""
-    keys = [("t", 1), ("t", 1, ("nested", 2.5)), 7, 1.5, "umlaut-ü", "o'clock \\ \"quoted\""]
+    keys = [("t", 1), ("t", 1, ("nested", 2.5)), 7, 1.5, "umlaut-ü", 'o\'clock \\ "quoted"']
     futures = [client.submit(increment, i, key=key) for i, key in enumerate(keys)]
     assert client.gather(futures) == list(range(1, len(keys) + 1))
 
@@ -131,7 +131,9 @@ def stealing(client: Client) -> None:
     data = client.scatter(1, workers=[address])
     wait([data])
     futures = [
-        client.submit(slow, 0.03, data, key=f"steal-{i}", workers=[address], allow_other_workers=True)
+        client.submit(
+            slow, 0.03, data, key=f"steal-{i}", workers=[address], allow_other_workers=True
+        )
         for i in range(40)
     ]
     assert sum(client.gather(futures)) == 40

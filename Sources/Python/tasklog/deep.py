@@ -1,4 +1,4 @@
-"""The state of a scheduler that changes without any hook: what changes it is wrapped, on the instance.
+"""The state of a scheduler that changes without a hook: what changes it is wrapped.
 
 Each part checks for what it needs in the installed version; what is not there is left out, and
 named in the log. The wrapped functions are called as they were called, whatever happens here.
@@ -74,9 +74,7 @@ def _replicas(recorder: Any, scheduler: Any) -> None:
             return
         if ts.key not in recorder._known:
             recorder._announce(ts)
-        recorder._emit(
-            "addReplica", {"nbytes": ts.nbytes}, key=ts.key, worker=ws.address
-        )
+        recorder._emit("addReplica", {"nbytes": ts.nbytes}, key=ts.key, worker=ws.address)
 
     def tell_removed(ts: Any, ws: Any) -> None:
         recorder._emit("removeReplica", key=ts.key, worker=ws.address)
@@ -150,9 +148,7 @@ def _long_running(recorder: Any, scheduler: Any) -> None:
     def handle_long_running(
         key: Any, worker: str, compute_duration: Any, stimulus_id: str, **rest: Any
     ) -> Any:
-        _guard(
-            recorder, "long-running", tell, key, worker, compute_duration, stimulus_id, rest
-        )
+        _guard(recorder, "long-running", tell, key, worker, compute_duration, stimulus_id, rest)
         return handle(
             key=key,
             worker=worker,

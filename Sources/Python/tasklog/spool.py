@@ -1,14 +1,15 @@
 """The spool of a worker: where its events are until the scheduler's recorder has them.
 
-A source has files of one size, `FOLDER/RUN-ID/SOURCE-ID.N`, mapped into memory: what has been stored
-survives the death of the process by any signal. A file is locked as long as its worker lives. Layout:
+A source has files of one size, `FOLDER/RUN-ID/SOURCE-ID.N`, mapped into memory: what has been
+stored survives the death of the process by any signal. A file is locked as long as its worker
+lives. Layout:
 
     0   "tlworker"
     8   records, each a header of eight bytes (length of the content, CRC-32 of it, both little
         endian) and the content in MessagePack; a length of 0 is the end
 
-The first record of a file is a map that says whose it is. The header of a record is stored after its
-content, so a torn record has none.
+The first record of a file is a map that says whose it is. The header of a record is stored after
+its content, so a torn record has none.
 
 This module is sent to workers by value: it imports nothing of this package.
 """

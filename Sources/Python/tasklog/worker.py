@@ -262,7 +262,9 @@ class WorkerRecorder(WorkerPlugin):
         """Lets a batch go when the interval has passed."""
         if self._timer is None and self._shipping is None and self._spool is not None:
             # After failures with more patience, up to five seconds.
-            wait = min(5.0, self._interval * 2**self._failures) if self._failures else self._interval
+            wait = (
+                min(5.0, self._interval * 2**self._failures) if self._failures else self._interval
+            )
             self._timer = self._loop.call_later(wait, self._begin_shipping)
 
     def _begin_shipping(self) -> None:
@@ -355,7 +357,9 @@ class WorkerRecorder(WorkerPlugin):
 
     def _tell(self, what: str, error: Exception) -> None:
         address = getattr(getattr(self, "_worker", None), "address", "?")
-        logger.warning("tasklog: %s (worker %s): %s: %s", what, address, type(error).__name__, error)
+        logger.warning(
+            "tasklog: %s (worker %s): %s: %s", what, address, type(error).__name__, error
+        )
 
 
 def default_folder() -> str:

@@ -1,0 +1,315 @@
+"""The hooks of the recorder: what Dask calls, and how it gets into the spool."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Any
+
+from distributed.diagnostics.plugin import SchedulerPlugin
+
+from tasklog import facts
+from tasklog.encoding import HOOKS, STATES, TRANSITION, Encoder
+from tasklog.library import REFUSED, NativeRecorder
+
+logger = logging.getLogger("tasklog")
+
+
+class Hooks(SchedulerPlugin):
+    """What is known of a recording that goes on is set by `Recorder`."""
+
+    _native: NativeRecorder | None
+    _scheduler: Any
+    _encoder: Encoder
+
+    # Writing
+
+    def _emit(
+        self,
+        hook: str,
+        args: dict[str, Any] | None = None,
+        key: Any = None,
+        stimulus: str | None = None,
+        worker: str | None = None,
+        run: int | None = None,
+        snapshot: Any = None,
+    ) -> None:
+        """Records a call of a hook, or a mark."""
+        if self._native is None:
+            return
+        try:
+            fields = [
+                time.time(), HOOKS.get(hook, hook), key, None, None, stimulus, worker, run,
+                None if args is None else [[], self._redacted(args)],
+                None if snapshot is None else [snapshot],
+            ]  # fmt: skip
+            self._write(fields)
+        except Exception as error:
+            self._fail(hook, error)
+
+    def _redacted(self, args: dict[str, Any]) -> dict[str, Any]:
+        return self._encoder.named(args) if self._redacts else args
+
+    def _write(self, fields: list) -> None:
+        """Puts an event into the spool; it is there when this returns."""
+        if self._put_event is not None:
+            answer = self._put_event(self._handle, self._source, fields, self._longest)
+            if answer > 0:
+                return
+            if answer != REFUSED:
+                return self._refuse()
+        body = self._pack(self._prepared(fields))
+        if self._put(self._handle, self._source, body, len(body)) < 0:
+            self._refuse()
+
+    def _prepared(self, fields: list) -> list:
+        """The fields of an event that holds more than the fast way knows."""
+        encoder, (args, snapshot) = self._encoder, fields[8:]
+        key = None if fields[2] is None else encoder.key(fields[2])
+        if args is not None:
+            positional, named = args
+            named = {name: encoder.value(value) for name, value in named.items()}
+            args = [[encoder.value(value) for value in positional], named]
+        if snapshot is not None:
+            snapshot = [encoder.value(snapshot[0])]
+        return [*fields[:2], key, *fields[3:8], args, snapshot]
+
+    def _fail(self, what: str, error: Exception) -> None:
+        """An error of our own: counted, told once, a gap in the log; never Dask's problem."""
+        self._errors += 1
+        if self._errors == 1:
+            logger.warning(
+                "tasklog: events are missing and counted as gaps: %s in %s: %s",
+                type(error).__name__,
+                what,
+                error,
+            )
+        if self._native is not None:
+            reason = f"recorder error in {what}: {type(error).__name__}"
+            self._native.gap(self._source, 1, reason)
+
+    def _refuse(self) -> None:
+        if not self._refused and self._native is not None:
+            self._refused = True
+            logger.warning("tasklog: events are not recorded: %s", self._native.last_error())
+
+    # The hook that counts
+
+    def transition(
+        self, key: Any, start: str, finish: str, *args: Any, stimulus_id: str, **kwargs: Any
+    ) -> None:
+        if self._native is None:
+            return
+        try:
+            scheduler = self._scheduler
+            if len(scheduler.workers) != self._worker_count:
+                self._notice_departed(expected=False)
+            ts = scheduler.tasks[key]
+            if key not in self._known:
+                self._announce(ts)
+            log = scheduler.transition_log
+            worker = run = told = None
+            if finish == "processing":
+                worker, run = ts.processing_on.address, ts.run_id
+            if kwargs:
+                worker = kwargs.get("worker")
+            if log:
+                last = log[-1]
+                at, recommendations = last.timestamp, last.recommendations
+                if recommendations:
+                    if len(recommendations) == 1 and key in recommendations:
+                        told = {"recommends": recommendations[key]}
+                    else:
+                        told = {"recommendations": recommendations}
+            else:
+                at = time.time()
+            counter = scheduler.transition_counter
+            if (
+                counter != self._counter + 1
+                or ts.suspicious
+                or ts.annotations
+                or finish == "forgotten"
+                or (self._has_queueable and not ts._queueable)
+            ):
+                told = self._rare_facts(ts, finish, counter, told)
+            self._counter = counter
+            fields = [
+                at, TRANSITION, key, STATES.get(start, start), STATES.get(finish, finish),
+                stimulus_id, worker, run,
+                [args and list(args) or [], self._redacted(kwargs)] if kwargs or args else None,
+                [{"task": told}] if told else None,
+            ]  # fmt: skip
+            # The rest is for what the fast way cannot do.
+            put = self._put_event
+            if put is None or put(self._handle, self._source, fields, self._longest) <= 0:
+                self._write(fields)
+        except Exception as error:
+            self._fail("transition", error)
+
+    def _rare_facts(self, ts: Any, finish: str, counter: int, told: dict | None) -> dict | None:
+        """What is at its default for nearly every transition."""
+        told = {} if told is None else told
+        if counter != self._counter + 1:
+            told["counter"] = counter
+        if ts.suspicious:
+            told["suspicious"] = ts.suspicious
+        if ts.annotations and "retries" in ts.annotations:
+            told["retries"] = ts.retries
+        if self._has_queueable and not ts._queueable:
+            told["queueable"] = False
+        if finish == "forgotten":
+            # The order that a plugin sees them in.
+            if len(ts.dependencies) > 1:
+                told["dependencies"] = facts.keys(ts.dependencies)
+            if len(ts.dependents) > 1:
+                told["dependents"] = facts.keys(ts.dependents)
+            self._known.discard(ts.key)
+            self._encoder.forget(ts.key)
+            # A group that comes again is a new one.
+            self._spans.pop(ts.group.name, None)
+        return told
+
+    def _announce(self, ts: Any) -> None:
+        """A task that came without a graph: scattered data, or a client's wish for lost data."""
+        self._known.add(ts.key)
+        snapshot = {"graph": [facts.present_task(ts)]}
+        self._emit("stimulus", {"op": "update-data"}, key=ts.key, snapshot=snapshot)
+
+    def _notice_departed(self, expected: bool, stimulus: str | None = None) -> None:
+        """A worker goes before its tasks do, and the hook for it comes last."""
+        present = set(self._scheduler.workers)
+        for address in self._addresses - present:
+            self._emit(
+                "stimulus",
+                {"op": "remove-worker", "expected": expected},
+                stimulus=stimulus,
+                worker=address,
+            )
+        self._addresses, self._worker_count = present, len(present)
+
+    # The other hooks
+
+    async def before_close(self) -> None:
+        self._emit("beforeClose")
+
+    async def close(self) -> None:
+        self._emit("close")
+
+    def update_graph(
+        self,
+        scheduler: Any,
+        *,
+        client: str,
+        keys: Any,
+        tasks: Any,
+        annotations: Any,
+        priority: Any,
+        stimulus_id: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        if self._native is None:
+            return
+        try:
+            graph = [self._graph_task(scheduler.tasks[key], priority.get(key)) for key in tasks]
+            # Always a `defaultdict(dict)`; as a plain one everybody can read it.
+            plain = {name: dict(values) for name, values in annotations.items()}
+        except Exception as error:
+            return self._fail("updateGraph", error)
+        args = dict(
+            client=client, tasks=tasks, keys=keys, annotations=plain, priority=priority, **kwargs
+        )
+        self._emit("updateGraph", args, stimulus=stimulus_id, snapshot={"graph": graph})
+
+    def _graph_task(self, ts: Any, priority: Any) -> dict[str, Any]:
+        """The facts of a task of a graph, but for what stands in the args: the key, in `tasks` at
+        the same place, and the priority, when it is that in `priority`."""
+        span = ts.group.span_id
+        is_new = span is not None and self._spans.get(ts.group.name) != span
+        if is_new:
+            self._spans[ts.group.name] = span
+        described = facts.graph_task(ts, is_new)
+        if ts.key in self._known:
+            described["known"] = True
+        else:
+            self._known.add(ts.key)
+            if ts.state != "released" or ts.nbytes >= 0:
+                described = dict(facts.present_task(ts), **described)
+        del described["key"]
+        if ts.priority is not None and ts.priority is priority:
+            del described["priority"]
+        if described.get("annotations") and self._redacts:
+            annotations = self._encoder.argument("annotations", described["annotations"])
+            described["annotations"] = annotations
+        return described
+
+    def restart(self, scheduler: Any) -> None:
+        self._spans = {}
+        self._emit("restart")
+
+    def add_worker(self, scheduler: Any, worker: str) -> None:
+        if self._native is None:
+            return
+        try:
+            self._addresses = set(scheduler.workers)
+            self._worker_count = len(self._addresses)
+            described = facts.worker(scheduler.workers[worker])
+        except Exception as error:
+            return self._fail("addWorker", error)
+        self._emit("addWorker", worker=worker, snapshot={"worker": described})
+
+    def remove_worker(
+        self, scheduler: Any, worker: str, *, stimulus_id: str | None = None, **kwargs: Any
+    ) -> None:
+        self._emit("removeWorker", kwargs or None, stimulus=stimulus_id, worker=worker)
+
+    def add_client(self, scheduler: Any, client: str) -> None:
+        if self._native is None:
+            return
+        state = scheduler.clients.get(client)
+        snapshot = None
+        if state is not None:
+            about = {"versions": state.versions, "lastSeen": state.last_seen}
+            snapshot = {"client": about}
+        self._emit("addClient", {"client": client}, snapshot=snapshot)
+
+    def remove_client(self, scheduler: Any, client: str) -> None:
+        self._emit("removeClient", {"client": client})
+
+    def valid_workers_downscaling(self, scheduler: Any, workers: list) -> list:
+        try:
+            addresses = [ws.address for ws in workers]
+        except Exception as error:
+            self._fail("validWorkersDownscaling", error)
+            return workers
+        self._emit("validWorkersDownscaling", {"workers": addresses})
+        return workers
+
+    def log_event(self, topic: str, msg: Any) -> None:
+        if self._native is None:
+            return
+        key = run = snapshot = None
+        try:
+            action = msg.get("action") if isinstance(msg, dict) else None
+            if action == "remove-worker":
+                self._notice_departed(bool(msg.get("expected")), msg.get("stimulus_id"))
+                if not msg.get("expected"):
+                    snapshot = {"suspicious": self._suspicious(msg.get("processing-tasks") or ())}
+            elif action == "worker-status-change" and topic in self._addresses:
+                self._emit(
+                    "stimulus",
+                    {"op": "worker-status-change", "status": msg.get("status")},
+                    worker=topic,
+                )
+            elif topic == "stealing" and isinstance(msg, tuple) and msg[:1] == ("confirm",):
+                ts = self._scheduler.tasks.get(msg[1])
+                if ts is not None:
+                    key, run = ts.key, ts.run_id
+        except Exception as error:
+            self._fail("logEvent", error)
+        self._emit(
+            "logEvent", {"topic": topic, "message": msg}, key=key, run=run, snapshot=snapshot
+        )
+
+    def _suspicious(self, keys: Any) -> list:
+        tasks = self._scheduler.tasks
+        return [[k, tasks[k].suspicious] for k in keys if k in tasks]
