@@ -161,8 +161,9 @@ final class Drainer: @unchecked Sendable {
     }
     let begin = Self.now()
     var drain = drain
+    let alwaysSynced = settings.syncNanoseconds == 0
     do {
-      try writer.transaction {
+      try writer.transaction(synced: alwaysSynced) {
         var record = first
         for count in 1... {
           try drain.take(record.content, at: record.position, into: writer)
@@ -222,7 +223,7 @@ final class Drainer: @unchecked Sendable {
     guard !isSynced, let writer else { return }
     let position = drain.position(readTo: reader.position)
     do {
-      try writer.syncedTransaction {
+      try writer.transaction(synced: true) {
         try writer.setSpoolPosition(run: run, Int64(bitPattern: position.word))
       }
       isSynced = true
@@ -250,7 +251,7 @@ final class Drainer: @unchecked Sendable {
   private func reopened() -> LogWriter? {
     do {
       let fresh = try LogWriter(path: path)
-      try fresh.syncedTransaction {
+      try fresh.transaction(synced: true) {
         if let known = try fresh.run(id: header.id) {
           // The old one, which has come back.
           run = known.number
@@ -299,7 +300,7 @@ final class Drainer: @unchecked Sendable {
   private func close(_ writer: LogWriter) -> Bool {
     var drain = drain
     do {
-      try writer.syncedTransaction {
+      try writer.transaction(synced: true) {
         for (number, last) in spool.lastSourceSeqs {
           try drain.fill(number, through: last, spool.reasonForLoss, Clock.now(), writer)
         }

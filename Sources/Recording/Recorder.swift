@@ -28,7 +28,8 @@ public final class Recorder: RecordingPlugin {
     public var segmentSize = 4 << 20
     /// How long the writing thread waits when there is nothing to do, in microseconds.
     public var pauseMicroseconds: UInt32 = 5_000
-    /// A loss of power costs at most what was recorded in so many seconds.
+    /// A loss of power costs at most what was recorded in so many seconds. So often a commit is
+    /// `PRAGMA synchronous = FULL`, the others are `NORMAL`; with 0 each of them is `FULL`.
     public var syncSeconds: Double = 1
     /// How long the end of a recording may take when the log cannot be written.
     public var closeSeconds: Double = 10

@@ -96,7 +96,7 @@ public enum Recovery {
         try writer.setSpoolPosition(run: run.number, Int64(bitPattern: position.word))
       }
     }
-    try writer.syncedTransaction {
+    try writer.transaction(synced: true) {
       for (number, last) in segments.lastSourceSeqs {
         try drain.fill(number, through: last, "lost when the process died", Clock.now(), writer)
       }

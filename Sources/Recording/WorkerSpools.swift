@@ -75,7 +75,7 @@ public enum WorkerSpools {
     }
     var imported = Imported(
       run: first.run, worker: first.address, events: 0, missing: 0, unreadable: 0)
-    try writer.syncedTransaction {
+    try writer.transaction(synced: true) {
       var source: LogWriter.SourceProgress
       if let known = try writer.source(ofRun: run.number, serverID: first.id) {
         source = known

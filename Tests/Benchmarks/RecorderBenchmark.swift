@@ -1,7 +1,9 @@
 import EventLog
 import Glibc
 import Recording
+import Synchronization
 import TaskLogPlugin
+import TestSupport
 
 /// What recording costs: the caller, and the way into the file.
 struct RecorderBenchmark {
@@ -13,6 +15,7 @@ struct RecorderBenchmark {
     try caller()
     try file()
     try drain()
+    try readers()
   }
 
   /// The time that the scheduler's thread spends on an event.
@@ -74,19 +77,40 @@ struct RecorderBenchmark {
       events: workload.events.count, rounds: rounds)
     let rows = ReadyRows(workload)
     try comparison.run {
-      let folder = try TemporaryFolder()
-      let recorder = try Recorder(log: folder.log)
-      let channels = Workload.sources.map { recorder.channel(for: $0) }
-      // Holds the thread that writes off until everything lies in the spool.
-      let other = try BareSQLite(path: folder.log)
-      try other.execute("PRAGMA busy_timeout = 60000; BEGIN IMMEDIATE")
-      for (source, event) in workload.events { channels[source].record(event) }
-      try other.execute("ROLLBACK")
-      return seconds { recorder.close() }
+      try drainSeconds()
     } _: {
       try bareSeconds(rows)
     }
     comparison.report(asSpeed: true)
+  }
+
+  /// The same while one reader reads all events again and again, and another follows.
+  private func readers() throws {
+    var comparison = Comparison(
+      "recorder, draining with a reader loop and a follower", against: "without readers",
+      events: workload.events.count, rounds: rounds)
+    let readers = Readers()
+    try comparison.run {
+      try drainSeconds(readers)
+    } _: {
+      try drainSeconds()
+    }
+    comparison.report(asSpeed: true)
+    say("  \(readers.summary)")
+    say()
+  }
+
+  private func drainSeconds(_ readers: Readers? = nil) throws -> Double {
+    let folder = try TemporaryFolder()
+    let recorder = try Recorder(log: folder.log)
+    let channels = Workload.sources.map { recorder.channel(for: $0) }
+    // Holds the thread that writes off until everything lies in the spool.
+    let other = try BareSQLite(path: folder.log)
+    try other.execute("PRAGMA busy_timeout = 60000; BEGIN IMMEDIATE")
+    for (source, event) in workload.events { channels[source].record(event) }
+    try other.execute("ROLLBACK")
+    guard let readers else { return seconds { recorder.close() } }
+    return readers.reading(folder.log) { seconds { recorder.close() } }
   }
 
   private func bareSeconds(_ rows: ReadyRows) throws -> Double {
@@ -98,6 +122,62 @@ struct RecorderBenchmark {
       try database.execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL")
       try rows.insert(into: database, rowsAtOnce: 50_000)
       try database.execute("PRAGMA wal_checkpoint(TRUNCATE); PRAGMA journal_mode = DELETE")
+    }
+  }
+}
+
+/// One thread that reads a whole log again and again, and one that follows what comes.
+private final class Readers: Sendable {
+  private struct Seen {
+    var rounds = 0
+    var errors = 0
+    var largestWAL = 0
+  }
+
+  private let seen = Mutex(Seen())
+  private let isDone = Atomic(false)
+
+  var summary: String {
+    let seen = seen.withLock { $0 }
+    return
+      "\(seen.rounds) readings, errors: \(seen.errors), largest write-ahead log: "
+      + "\(seen.largestWAL >> 20) MiB"
+  }
+
+  func reading(_ path: String, while body: () -> Double) -> Double {
+    isDone.store(false, ordering: .releasing)
+    let thread = startThreads(2) { number in
+      while !self.isDone.load(ordering: .acquiring) {
+        do {
+          try self.read(path, whole: number == 0)
+        } catch {
+          self.seen.withLock { $0.errors += 1 }
+        }
+        if number == 1 { usleep(50_000) }
+      }
+    }
+    let seconds = body()
+    isDone.store(true, ordering: .releasing)
+    thread.join()
+    return seconds
+  }
+
+  private func read(_ path: String, whole: Bool) throws {
+    let reader = try LogReader(path: path)
+    guard let run = try reader.runs().last else { return }
+    if whole {
+      for source in try reader.sources(of: run) {
+        let cursor = try reader.events(of: source)
+        while try cursor.nextEvent() != nil, !isDone.load(ordering: .relaxed) {}
+      }
+    } else {
+      _ = try reader.totals(of: run)
+    }
+    var status = stat()
+    let size = stat(path + "-wal", &status) == 0 ? Int(status.st_size) : 0
+    seen.withLock { seen in
+      seen.rounds += 1
+      seen.largestWAL = max(seen.largestWAL, size)
     }
   }
 }

@@ -1,7 +1,22 @@
 import Glibc
 
+/// Threads that are running.
+package struct Threads {
+  fileprivate var all: [pthread_t]
+
+  /// Waits for the end of all of them.
+  package func join() {
+    for thread in all { pthread_join(thread, nil) }
+  }
+}
+
 /// Runs a body on so many threads at once, each with its number, and waits for all of them.
 package func onThreads(_ count: Int, _ body: @escaping @Sendable (Int) -> Void) {
+  startThreads(count, body).join()
+}
+
+/// Runs a body on so many threads at once, each with its number.
+package func startThreads(_ count: Int, _ body: @escaping @Sendable (Int) -> Void) -> Threads {
   final class Job: Sendable {
     let number: Int
     let body: @Sendable (Int) -> Void
@@ -23,5 +38,5 @@ package func onThreads(_ count: Int, _ body: @escaping @Sendable (Int) -> Void) 
       }, Unmanaged.passRetained(Job(number, body)).toOpaque())
     return thread
   }
-  for thread in threads { pthread_join(thread, nil) }
+  return Threads(all: threads)
 }

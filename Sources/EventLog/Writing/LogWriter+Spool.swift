@@ -122,16 +122,6 @@ extension LogWriter {
     try update.run()
   }
 
-  /// Runs a body in a transaction whose commit is on the disk when this returns:
-  /// https://sqlite.org/pragma.html#pragma_synchronous
-  ///
-  /// - Throws: as `transaction`.
-  public func syncedTransaction<Result>(_ body: () throws -> Result) throws -> Result {
-    try connection.execute("PRAGMA synchronous = FULL")
-    defer { try? connection.execute("PRAGMA synchronous = NORMAL") }
-    return try transaction(body)
-  }
-
   /// Makes the write-ahead log start anew once it has grown to so many bytes, so that it does not
   /// grow for ever below readers that never stop: each of them reads in short transactions, and this
   /// waits for those. https://sqlite.org/wal.html#avoiding_excessively_large_wal_files

@@ -91,8 +91,14 @@ public final class LogWriter {
 
   /// Runs a body in one transaction; on an error nothing of it is in the file.
   ///
+  /// - Parameter synced: whether the commit is to be on the disk when this returns, and not only
+  ///   some time later: https://sqlite.org/pragma.html#pragma_synchronous
   /// - Throws: `SQLiteError`, or what the body throws.
-  public func transaction<Result>(_ body: () throws -> Result) throws -> Result {
+  public func transaction<Result>(
+    synced: Bool = false, _ body: () throws -> Result
+  ) throws -> Result {
+    if synced { try connection.execute("PRAGMA synchronous = FULL") }
+    defer { if synced { try? connection.execute("PRAGMA synchronous = NORMAL") } }
     do {
       return try connection.transaction {
         try forgetWhatWasPruned()
