@@ -131,6 +131,21 @@ import Testing
     #expect(events == 1500 && missing == 0 && end == .closed)
   }
 
+  @Test func `two sources of one id are kept apart`() throws {
+    let log = try TemporaryLog()
+    let recorder = try Recorder(log: log.path)
+    for address in ["a", "b"] {
+      let worker = Source(kind: .worker, id: "Worker-1", address: address)
+      recorder.channel(for: worker).record(event(1))
+    }
+    recorder.close()
+    let reader = try LogReader(path: log.path)
+    let run = try #require(try reader.runs().first)
+    #expect(run.end == .closed)
+    #expect(try reader.sources(of: run).map(\.source.id) == ["Worker-1", "Worker-1#1"])
+    #expect(try reader.totals(of: run).events == 2)
+  }
+
   @Test func `times that jump change neither order nor number`() throws {
     let log = try TemporaryLog()
     let recorder = try Recorder(log: log.path)

@@ -60,7 +60,9 @@ final class EventDecoder {
   private func role(_ row: EventRow, isScheduler: Bool) throws -> EventRow.Role {
     guard row.key != 0 else { return [] }
     if !isScheduler {
-      var role: EventRow.Role = row.taskRun > 0 ? .waitsForProcessing : []
+      // Dask counts its runs from 0, and says -1 where there was none.
+      let hasRun = row.role.contains(.hasTaskRun) && row.taskRun >= 0
+      var role: EventRow.Role = hasRun ? .waitsForProcessing : []
       if row.finish != 0, row.stimulus != 0, let start = try state(row.start),
         CausalCause.statesOfRun.contains(start), try hook(row.hook) == .transition
       {

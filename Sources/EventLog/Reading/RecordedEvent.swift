@@ -43,7 +43,7 @@ extension RecordedEvent: CausalItem {
       else { return nil }
       return CausalCause(kind: .workerDone, key: keyNumber, number: stimulusNumber)
     }
-    guard let run = event.taskRunID, run > 0 else { return nil }
+    guard let run = event.taskRunID, run >= 0 else { return nil }
     return CausalCause(kind: .processing, key: keyNumber, number: run)
   }
 }

@@ -190,7 +190,7 @@ public final class LogWriter {
     let insert = try connection.prepare(
       """
       INSERT INTO source (run, kind, server_id, address, name, number) VALUES (?, ?, ?, ?, ?, ?)
-      RETURNING id
+      ON CONFLICT (run, server_id) DO NOTHING
       """)
     try insert.bind(1, run)
     try insert.bind(2, source.kind.rawValue)
@@ -198,8 +198,14 @@ public final class LogWriter {
     try insert.bind(4, source.address)
     try insert.bind(5, JSONWriter.text(source.name))
     try insert.bind(6, number.map(Int64.init))
-    try insert.step()
-    let id = insert.integer(0)
+    try insert.run()
+    guard connection.changes == 1 else {
+      // Ids are the host's affair. Two sources of one id are kept apart rather than refused.
+      var other = source
+      other.id += "#" + (number.map(String.init) ?? "again")
+      return try add(other, run: run, number: number)
+    }
+    let id = connection.lastInsertRowID
     runOfSource[id] = run
     return id
   }
