@@ -65,8 +65,23 @@ struct RecorderBenchmark {
       try bareSeconds(rows)
     }
     comparison.report(asSpeed: true)
+    let plain = try self.bytes(of: workload.events.filter { $0.event.args.isEmpty })
+    let full = try self.bytes(of: workload.events.filter { !$0.event.args.isEmpty })
     say("  bytes an event in the file: \(bytes / workload.events.count)")
+    say("    of those without args: \(plain), of finished tasks with theirs: \(full)")
     say()
+  }
+
+  /// What an event takes up in a log that holds nothing else.
+  private func bytes(of events: [(source: Int, event: Event)]) throws -> Int {
+    let folder = try TemporaryFolder()
+    let recorder = try Recorder(log: folder.log)
+    let channels = Workload.sources.map { recorder.channel(for: $0) }
+    for (source, event) in events { channels[source].record(event) }
+    recorder.close()
+    var status = stat()
+    stat(folder.log, &status)
+    return Int(status.st_size) / max(1, events.count)
   }
 
   /// From a spool that has everything in it to the closed file.
@@ -77,31 +92,36 @@ struct RecorderBenchmark {
       events: workload.events.count, rounds: rounds)
     let rows = ReadyRows(workload)
     try comparison.run {
-      try drainSeconds()
+      try drainSeconds(into: try TemporaryFolder())
     } _: {
       try bareSeconds(rows)
     }
     comparison.report(asSpeed: true)
   }
 
-  /// The same while one reader reads all events again and again, and another follows.
+  /// The same while one reader reads all events again and again, and another follows. Beside the
+  /// same readers on another log: what they take of processor and caches they take there as well.
   private func readers() throws {
     var comparison = Comparison(
-      "recorder, draining with a reader loop and a follower", against: "without readers",
-      events: workload.events.count, rounds: rounds)
-    let readers = Readers()
+      "recorder, draining with a reader loop and a follower",
+      against: "with the same readers on another log", events: workload.events.count,
+      rounds: rounds)
+    let another = try TemporaryFolder()
+    _ = try drainSeconds(into: another)
+    let (readers, others) = (Readers(), Readers())
     try comparison.run {
-      try drainSeconds(readers)
+      try drainSeconds(into: try TemporaryFolder(), readers)
     } _: {
-      try drainSeconds()
+      try drainSeconds(into: try TemporaryFolder(), others, of: another.log)
     }
     comparison.report(asSpeed: true)
     say("  \(readers.summary)")
     say()
   }
 
-  private func drainSeconds(_ readers: Readers? = nil) throws -> Double {
-    let folder = try TemporaryFolder()
+  private func drainSeconds(
+    into folder: TemporaryFolder, _ readers: Readers? = nil, of log: String? = nil
+  ) throws -> Double {
     let recorder = try Recorder(log: folder.log)
     let channels = Workload.sources.map { recorder.channel(for: $0) }
     // Holds the thread that writes off until everything lies in the spool.
@@ -110,7 +130,7 @@ struct RecorderBenchmark {
     for (source, event) in workload.events { channels[source].record(event) }
     try other.execute("ROLLBACK")
     guard let readers else { return seconds { recorder.close() } }
-    return readers.reading(folder.log) { seconds { recorder.close() } }
+    return readers.reading(log ?? folder.log) { seconds { recorder.close() } }
   }
 
   private func bareSeconds(_ rows: ReadyRows) throws -> Double {

@@ -148,9 +148,7 @@ enum LogFile {
     // In WAL mode a commit survives the death of the process; power loss may cost the last ones:
     // https://sqlite.org/pragma.html#pragma_synchronous
     try connection.execute("PRAGMA synchronous = NORMAL")
-    // Each checkpoint syncs the disk; one every 16 MiB, not every 4:
-    // https://sqlite.org/pragma.html#pragma_wal_autocheckpoint
-    try connection.execute("PRAGMA wal_autocheckpoint = 4000")
+    connection.checkpointEvery(pages: 4000)
     try migrate(connection, path)
     return connection
   }

@@ -16,6 +16,7 @@ public final class Connection {
   }
 
   let handle: OpaquePointer
+  private var checkpoints: Checkpoints?
 
   /// - Parameter busyTimeoutMilliseconds: how long to wait for another process's lock.
   /// - Throws: `SQLiteError`.
@@ -117,5 +118,44 @@ public final class Connection {
   public func checkpoint() throws(SQLiteError) {
     let code = sqlite3_wal_checkpoint_v2(handle, nil, SQLITE_CHECKPOINT_TRUNCATE, nil, nil)
     guard code == SQLITE_OK else { throw error(code) }
+  }
+
+  /// Moves the write-ahead log into the file whenever it has grown by so many pages.
+  ///
+  /// SQLite's own automatic checkpoints begin again at every commit as long as a reader keeps the
+  /// log from starting anew, and each of them syncs the disk:
+  /// https://sqlite.org/c3ref/wal_autocheckpoint.html
+  func checkpointEvery(pages: Int32) {
+    let checkpoints = Checkpoints(every: pages)
+    self.checkpoints = checkpoints
+    sqlite3_wal_hook(
+      handle,
+      { context, handle, _, pages in
+        guard let context, let handle else { return SQLITE_OK }
+        let checkpoints = Unmanaged<Checkpoints>.fromOpaque(context).takeUnretainedValue()
+        if checkpoints.isDue(pages) {
+          sqlite3_wal_checkpoint_v2(handle, nil, SQLITE_CHECKPOINT_PASSIVE, nil, nil)
+        }
+        return SQLITE_OK
+      }, Unmanaged.passUnretained(checkpoints).toOpaque())
+  }
+}
+
+/// When the write-ahead log is due to be moved into the file.
+private final class Checkpoints {
+  private let every: Int32
+  /// How long the log was at the last one.
+  private var last: Int32 = 0
+
+  init(every: Int32) {
+    self.every = every
+  }
+
+  func isDue(_ pages: Int32) -> Bool {
+    // It has started anew.
+    if pages < last { last = 0 }
+    guard pages - last >= every else { return false }
+    last = pages
+    return true
   }
 }
