@@ -69,6 +69,27 @@ import Testing
     #expect(reasons.contains { $0.contains("No space left") }, "\(reasons)")
   }
 
+  @Test(.enabled(if: SmallDisk.isAllowed, "needs the right to mount"))
+  func `on a read-only disk a log is read as it stands, and nothing is written`() throws {
+    let log = try TemporaryLog()
+    let victim = try Victim(log: log)
+    try victim.kill(afterEvents: 10_000)
+    let disk = try SmallDisk(megabytes: 200)
+    let path = disk.path + "/test.db"
+    for suffix in ["", "-wal", "-shm", ".spool"] {
+      try FileManager.default.copyItem(atPath: log.path + suffix, toPath: path + suffix)
+    }
+    try #require(system("mount -o remount,ro \(disk.path)") == 0)
+    // What lies in the spool is known to be there, and stays there.
+    #expect(try Recovery.orphans(log: path).count == 1)
+    #expect(throws: LogError.self) { try Recovery.recover(log: path) }
+    #expect(throws: LogError.self) { try Recorder(log: path) }
+    let reader = try LogReader(path: path)
+    let run = try #require(try reader.runs().first)
+    #expect(run.end == .died)
+    #expect(try Recovery.orphans(log: path).count == 1)
+  }
+
   @Test(.enabled(if: getuid() == 0, "needs another user"))
   func `a spool that becomes read-only costs what finds no room`() throws {
     let log = try TemporaryLog()

@@ -138,6 +138,10 @@ enum LogFile {
 
   private static func openReadWrite(_ path: String) throws -> Connection {
     let connection = try Connection(path: path, mode: .readWrite)
+    // Where it may not write, SQLite opens a file for reading without a word.
+    guard !connection.isReadOnly else {
+      throw LogError.cannotWrite(path: path, reason: "it is read-only")
+    }
     // Before anything is changed: a file that is not ours, or is newer, stays as it is.
     let identity = try identity(connection)
     guard identity.isLog || identity.isBlank else { throw LogError.notATasklog(path: path) }

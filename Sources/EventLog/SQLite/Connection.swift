@@ -107,6 +107,10 @@ public final class Connection {
     }
   }
 
+  /// Whether the file can only be read, whatever was asked for:
+  /// https://sqlite.org/c3ref/db_readonly.html
+  var isReadOnly: Bool { sqlite3_db_readonly(handle, nil) == 1 }
+
   /// How many rows the last statement inserted, changed or deleted.
   public var changes: Int32 { sqlite3_changes(handle) }
 
