@@ -207,6 +207,8 @@ def test_a_detached_recorder_leaves_nothing_behind(tmp_path: Path) -> None:
         client.register_plugin(package.Recorder(tmp_path / "run.db"))
         assert set(vars(scheduler)) > own
         workloads.maps(client)
+        # What the client lets go of reaches the scheduler a little later.
+        wait_for(lambda: not scheduler.tasks, "the end of all tasks")
 
         async def detach(dask_scheduler: object) -> None:
             await dask_scheduler.plugins["tasklog"].detach()  # type: ignore[attr-defined]
