@@ -91,7 +91,8 @@ class WorkerRecorder(WorkerPlugin):
         self._put("setup", snapshot={"worker": self._encoder.value(worker_facts(worker))})
         if self._state.tasks:
             found = [self._task_facts(ts) for ts in self._state.tasks.values()]
-            self._put("attach", snapshot={"attach": {"tasks": found}})
+            about = self._encoder.value(state_facts(self._state))
+            self._put("attach", snapshot={"attach": {"tasks": found, "state": about}})
         # What dead workers have left is looked for once there is an answer to expect.
         self._looks_for_orphans = True
 
@@ -244,17 +245,32 @@ class WorkerRecorder(WorkerPlugin):
         spool.put(content)
 
     def _task_facts(self, ts: Any) -> Any:
-        return self._encoder.value(
-            {
-                "key": ts.key,
-                "state": ts.state,
-                "priority": ts.priority,
-                "taskRunID": ts.run_id,
-                "nbytes": ts.nbytes,
-                "dependencies": [dependency.key for dependency in ts.dependencies],
-                "startStops": [dict(span) for span in ts.startstops],
-            }
-        )
+        facts = {
+            "key": ts.key,
+            "state": ts.state,
+            "priority": ts.priority,
+            "taskRunID": ts.run_id,
+            "nbytes": ts.nbytes,
+            "dependencies": [dependency.key for dependency in ts.dependencies],
+            "startStops": [dict(span) for span in ts.startstops],
+        }
+        optional = {
+            "waitingForData": [waiting.key for waiting in ts.waiting_for_data],
+            "waiters": [waiter.key for waiter in ts.waiters],
+            "whoHas": list(ts.who_has),
+            "typeName": None if ts.type is None else type_text(ts.type),
+            "previous": ts.previous,
+            "next": ts.next,
+            "comingFrom": ts.coming_from,
+            "resourceRestrictions": ts.resource_restrictions,
+            "annotations": ts.annotations,
+            "exception": ts.exception,
+            "traceback": ts.traceback,
+            "exceptionText": ts.exception_text,
+            "tracebackText": ts.traceback_text,
+        }
+        facts.update({name: value for name, value in optional.items() if value})
+        return self._encoder.value(facts)
 
     # Shipping
 
@@ -393,4 +409,24 @@ def worker_facts(worker: Any) -> dict[str, Any]:
         "nanny": worker.nanny,
         "localDirectory": worker.local_directory,
         "resources": dict(worker.state.total_resources),
+        "limits": {name: getattr(worker.state, name, None) for name in _LIMITS},
+    }
+
+
+#: What decides about the order in which a worker fetches data.
+_LIMITS = (
+    "transfer_incoming_count_limit",
+    "transfer_incoming_bytes_limit",
+    "transfer_message_bytes_limit",
+)
+#: What a worker's state counts, as a recorder finds it.
+_COUNTED = ("generation", "executed_count", "transition_counter", "transfer_incoming_bytes")
+
+
+def state_facts(state: Any) -> dict[str, Any]:
+    """What a recorder finds of a worker's state beside its tasks."""
+    return {
+        **{name: getattr(state, name, 0) for name in _COUNTED},
+        "inFlightWorkers": {a: list(keys) for a, keys in state.in_flight_workers.items()},
+        "availableResources": dict(state.available_resources),
     }
