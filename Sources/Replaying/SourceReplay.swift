@@ -8,19 +8,27 @@ final class SourceReplay {
     case worker(Worker, StateBuilder<WorkerState>, [any WorkerPlugin])
   }
 
+  let address: String
   private let target: Target
-  private let address: String
   /// The names of the plugins, and the place of each in the order of adding.
   private let names: [(name: String, index: Int)]
-  private var hasBegun = false
+  /// The places of those that still want to be called.
+  private var wanting: [Int]
+  private weak var watcher: (any CallWatcher)?
+  private(set) var hasBegun = false
+  /// Whether a plugin has said that it has seen enough.
+  private(set) var hasStopped = false
+  /// Whether events have come before the plugins were to be called.
+  private var hasPassed = false
 
   /// - Throws: what a plugin's initializer throws.
   init(
     _ info: SourceInfo, reader: LogReader,
-    factories: [(factory: PluginFactory, options: [String: String])]
+    factories: [(factory: PluginFactory, options: [String: String])], watcher: (any CallWatcher)?
   ) throws {
     let source = info.source
     address = source.address
+    self.watcher = watcher
     var names: [(String, Int)] = []
     let history = { try reader.events(of: info) }
     if source.kind == .scheduler {
@@ -51,9 +59,11 @@ final class SourceReplay {
       target = .worker(worker, builder, plugins)
     }
     self.names = names
+    wanting = Array(names.indices)
   }
 
-  var isIdle: Bool { names.isEmpty }
+  /// Whether there is nobody to call, now or ever.
+  var isIdle: Bool { wanting.isEmpty }
 
   var isScheduler: Bool {
     if case .scheduler = target { return true }
@@ -82,34 +92,41 @@ final class SourceReplay {
   /// Starts the plugins on a scheduler, sets them up on a worker.
   nonisolated(nonsending) func begin(_ failures: inout FailureList) async {
     hasBegun = true
-    switch target {
-    case .scheduler(let scheduler, _, let plugins):
-      for (place, plugin) in plugins.enumerated() {
-        do {
-          try await plugin.start(scheduler: scheduler)
-        } catch {
-          fail(place, "start", nil, error, &failures)
+    for place in wanting {
+      watcher?.willCall(names[place].name, on: worker, with: nil)
+      do {
+        switch target {
+        case .scheduler(let scheduler, _, let plugins):
+          try await plugins[place].start(scheduler: scheduler)
+        case .worker(let worker, _, let plugins): try await plugins[place].setup(worker: worker)
         }
-      }
-    case .worker(let worker, _, let plugins):
-      for (place, plugin) in plugins.enumerated() {
-        do {
-          try await plugin.setup(worker: worker)
-        } catch {
-          fail(place, "setup", nil, error, &failures)
-        }
+      } catch {
+        note(error, of: place, nil, &failures)
       }
     }
+    watcher?.haveCalled()
+  }
+
+  // MARK: - Events
+
+  /// Takes in an event that plugins are not called with.
+  ///
+  /// - Throws: `LogError` when the state that a plugin looked at could not be rebuilt.
+  func pass(_ recorded: RecordedEvent) throws {
+    hasPassed = true
+    advance(recorded)
+    finishEvent()
+    if let failure { throw failure }
   }
 
   /// Takes in the next event of the source, unless a hook has to be awaited for it.
   ///
   /// - Returns: whether it has been taken in; if not, `takeAwaiting` does it.
-  /// - Throws: `LogError` when the state that a plugin looked at could not be rebuilt.
+  /// - Throws: as `pass`.
   func take(_ recorded: RecordedEvent, _ failures: inout FailureList) throws -> Bool {
     switch recorded.event.hook {
     case .beforeClose, .close, .teardown: return false
-    default: if !isScheduler, !hasBegun { return false }
+    default: if !hasBegun { return false }
     }
     advance(recorded)
     call(recorded, &failures)
@@ -120,12 +137,14 @@ final class SourceReplay {
 
   /// Takes in an event for which hooks have to be awaited.
   ///
-  /// - Throws: as `take`.
+  /// - Throws: as `pass`.
   nonisolated(nonsending) func takeAwaiting(
     _ recorded: RecordedEvent, _ failures: inout FailureList
   ) async throws {
+    // A plugin is set up on a worker that says in its first event what it is.
+    if !hasBegun, isScheduler || hasPassed { await begin(&failures) }
     advance(recorded)
-    if !isScheduler, !hasBegun { await begin(&failures) }
+    if !hasBegun { await begin(&failures) }
     switch recorded.event.hook {
     case .beforeClose, .close, .teardown: await callAwaiting(recorded, &failures)
     default: call(recorded, &failures)
@@ -149,30 +168,26 @@ final class SourceReplay {
   }
 
   private func call(_ recorded: RecordedEvent, _ failures: inout FailureList) {
-    switch target {
-    case .scheduler(let scheduler, _, let plugins):
-      for place in plugins.indices {
-        do {
+    for place in wanting {
+      watcher?.willCall(names[place].name, on: worker, with: recorded)
+      do {
+        switch target {
+        case .scheduler(let scheduler, _, let plugins):
           try plugins[place].call(recorded.event, scheduler: scheduler)
-        } catch {
-          fail(place, recorded.event.hook.name, recorded.seq, error, &failures)
+        case .worker(_, _, let plugins): try plugins[place].call(recorded.event)
         }
-      }
-    case .worker(_, _, let plugins):
-      for place in plugins.indices {
-        do {
-          try plugins[place].call(recorded.event)
-        } catch {
-          fail(place, recorded.event.hook.name, recorded.seq, error, &failures)
-        }
+      } catch {
+        note(error, of: place, recorded, &failures)
       }
     }
+    watcher?.haveCalled()
   }
 
   private nonisolated(nonsending) func callAwaiting(
     _ recorded: RecordedEvent, _ failures: inout FailureList
   ) async {
-    for place in names.indices {
+    for place in wanting {
+      watcher?.willCall(names[place].name, on: worker, with: recorded)
       do {
         switch (target, recorded.event.hook) {
         case (.scheduler(_, _, let plugins), .beforeClose):
@@ -183,18 +198,26 @@ final class SourceReplay {
         default: break
         }
       } catch {
-        fail(place, recorded.event.hook.name, recorded.seq, error, &failures)
+        note(error, of: place, recorded, &failures)
       }
     }
+    watcher?.haveCalled()
   }
 
-  private func fail(
-    _ place: Int, _ hook: String, _ seq: Int64?, _ error: any Error,
-    _ failures: inout FailureList
+  private var worker: String? { isScheduler ? nil : address }
+
+  /// A hook has thrown.
+  private func note(
+    _ error: any Error, of place: Int, _ recorded: RecordedEvent?, _ failures: inout FailureList
   ) {
+    if error is PluginDone {
+      hasStopped = true
+      return wanting.removeAll { $0 == place }
+    }
     failures.append(
       .init(
-        plugin: names[place].name, worker: isScheduler ? nil : address, seq: seq, hook: hook,
-        error: String(describing: error)))
+        plugin: names[place].name, worker: worker, seq: recorded?.seq,
+        hook: recorded?.event.hook.name ?? (isScheduler ? "start" : "setup"),
+        event: recorded?.event.inWords, error: String(describing: error)))
   }
 }

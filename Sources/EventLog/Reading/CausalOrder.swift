@@ -45,7 +45,8 @@ protocol CausalItem {
 ///
 /// The order does not depend on the size of the pages.
 struct CausalOrder<Item: CausalItem> {
-  private let schedulers: Set<Int64>
+  /// More may come while a run goes on.
+  var schedulers: Set<Int64>
   /// Whether a cause lies behind this seq in the log.
   private let liesBehind: (CausalCause, Int64) throws -> Bool
   /// A source that is held up does not make memory grow beyond this many events.

@@ -5,26 +5,31 @@ public final class EventCursor {
   private static let pageSize = 4096
 
   /// The sources of the run by their number in the file.
-  public let sources: [Int64: SourceInfo]
+  public private(set) var sources: [Int64: SourceInfo]
 
   private let reader: LogReader
   private let connection: Connection
   private let decoder: EventDecoder
   private let select: Statement
-  private let lastSeq: Int64
+  /// How far the log is known to go.
+  private var lastSeq: Int64
+  /// Up to where events are given out; before `lastSeq` while causes of them may be on their way.
+  private var horizon: Int64
   private var position: Int64
   private var isAtEnd = false
+  /// Whether more may come than there is.
+  private var isFollowed: Bool
 
   private var causal: CausalOrder<EventRow>?
-  private let schedulers: Set<Int64>
+  private var schedulers: Set<Int64>
   /// What was asked last; events of one source often lie together.
   private var lastSource: Int64 = .min
   private var lastIsKnown = false
   private var lastIsScheduler = false
   private var lastIsWanted = true
   /// The sources whose events are given out; nothing for all.
-  private let wanted: Set<Int64>?
-  private let passesOver: Bool
+  private var wanted: Set<Int64>?
+  private var passesOver: Bool
   /// How many events of the run have been passed, unwanted ones included.
   public private(set) var count: Int64 = 0
   private var page: [EventRow] = []
@@ -33,7 +38,7 @@ public final class EventCursor {
 
   init(
     reader: LogReader, connection: Connection, run: RunInfo, sources: [SourceInfo],
-    order: EventOrder, wanted: Set<Int64>?, blobs: LogBlobs
+    order: EventOrder, wanted: Set<Int64>?, isFollowed: Bool, blobs: LogBlobs
   ) throws {
     self.wanted = wanted
     self.reader = reader
@@ -44,12 +49,14 @@ public final class EventCursor {
     schedulers = Set(sources.filter { $0.source.kind == .scheduler }.map(\.number))
     position = max(run.firstSeq ?? 1, .min + 1) - 1
     lastSeq = run.lastSeq ?? 0
+    horizon = isFollowed ? position : lastSeq
+    self.isFollowed = isFollowed
     select = try connection.prepare(
       "SELECT \(EventDecoder.columns) FROM event WHERE seq > ? ORDER BY seq")
     // Events of one source arrive in their order: where only one is wanted, there is nothing to put
     // right, and the others can be passed over unread.
-    passesOver = (wanted?.count ?? .max) <= 1
-    if order == .causal, !passesOver { causal = try makeCausalOrder(sources) }
+    passesOver = (wanted?.count ?? .max) <= 1 && !isFollowed
+    if order == .causal, !passesOver { causal = try makeCausalOrder() }
   }
 
   /// Events that pointed at something that is not in the file.
@@ -59,34 +66,10 @@ public final class EventCursor {
   /// cause came very late.
   public var forcedCount: Int { causal?.forcedCount ?? 0 }
 
-  private func makeCausalOrder(_ sources: [SourceInfo]) throws -> CausalOrder<EventRow> {
-    let workers = sources.filter { $0.source.kind == .worker }.map(\.number)
-    func list(_ numbers: [Int64]) -> String { numbers.map(String.init).joined(separator: ", ") }
-    // Exactly the events that `CausalOrder` takes for causes: what it waits for must come.
-    let states = CausalCause.statesOfRun.map { "'\($0.name)'" }.joined(separator: ", ")
-    let common = """
-      SELECT 1 FROM event WHERE key = ? AND seq > ? AND seq <= ?
-        AND hook = (SELECT id FROM text WHERE text = 'transition')
-      """
-    let done = try connection.prepare(
-      """
-      \(common) AND stimulus = ? AND finish IS NOT NULL AND source IN (\(list(workers)))
-        AND start IN (SELECT id FROM text WHERE text IN (\(states))) LIMIT 1
-      """)
-    let processing = try connection.prepare(
-      """
-      \(common) AND task_run = ? AND source IN (\(list(schedulers.sorted())))
-        AND finish = (SELECT id FROM text WHERE text = 'processing') LIMIT 1
-      """)
-    let lastSeq = lastSeq
-    return CausalOrder(schedulers: schedulers) { cause, seq in
-      let statement = cause.kind == .workerDone ? done : processing
-      defer { statement.reset() }
-      try statement.bind(1, cause.key)
-      try statement.bind(2, seq)
-      try statement.bind(3, lastSeq)
-      try statement.bind(4, cause.number)
-      return try statement.step()
+  private func makeCausalOrder() throws -> CausalOrder<EventRow> {
+    let lookAhead = try CauseLookAhead(connection)
+    return CausalOrder(schedulers: schedulers) { [unowned self] cause, seq in
+      try lookAhead.finds(cause, behind: seq, upTo: lastSeq, sources.values)
     }
   }
 
@@ -120,7 +103,7 @@ public final class EventCursor {
     var count = 0
     while try select.step() {
       let seq = select.integer(0)
-      if seq > lastSeq { break }
+      if seq > horizon { break }
       try reader.checkOrder(of: seq, after: position)
       position = seq
       let source = select.integer(1)
@@ -140,10 +123,40 @@ public final class EventCursor {
     self.position = position
     if causal != nil {
       try causal?.add(page, to: &ready)
-      if isAtEnd { try causal?.finish(&ready) }
+      if isAtEnd, !isFollowed { try causal?.finish(&ready) }
     } else {
       swap(&page, &ready)
     }
+  }
+
+  // MARK: - Following
+
+  /// Lets a cursor that is at its end go on with what has come since.
+  ///
+  /// - Parameters:
+  ///   - last: the number of the last event that is there.
+  ///   - horizon: the number of the last event to give out; causes are looked for behind it, too.
+  ///   - sources: those that are new.
+  ///   - isOver: nothing more will come.
+  public func goOn(
+    to last: Int64, givingUpTo horizon: Int64, sources new: [SourceInfo], isOver: Bool
+  ) {
+    lastSeq = max(lastSeq, last)
+    self.horizon = horizon
+    for info in new {
+      sources[info.number] = info
+      if info.source.kind == .scheduler { schedulers.insert(info.number) }
+    }
+    causal?.schedulers = schedulers
+    lastSource = .min
+    isFollowed = !isOver
+    isAtEnd = false
+  }
+
+  /// Gives out the events of these sources from now on.
+  public func want(_ sources: Set<Int64>) {
+    wanted = sources
+    lastSource = .min
   }
 
   private func look(at source: Int64) {

@@ -188,18 +188,19 @@ public final class LogReader {
 
   /// The events of a run.
   ///
-  /// - Parameter wanted: gives out the events of these sources only, by their number in the file. The
-  ///   others are passed over at less cost; they still count for the order.
+  /// - Parameters:
+  ///   - wanted: gives out the events of these sources only, by their number in the file. The
+  ///     others are passed over at less cost; they still count for the order.
+  ///   - isFollowed: gives out nothing before `goOn` says up to where.
   /// - Throws: `LogError`.
   public func events(
-    of run: RunInfo, order: EventOrder, wanted: Set<Int64>? = nil
+    of run: RunInfo, order: EventOrder, wanted: Set<Int64>? = nil, isFollowed: Bool = false
   ) throws -> EventCursor {
     let sources = try sources(of: run)
     return try translating {
       try EventCursor(
         reader: self, connection: connection, run: run, sources: sources, order: order,
-        wanted: wanted,
-        blobs: blobs)
+        wanted: wanted, isFollowed: isFollowed, blobs: blobs)
     }
   }
 

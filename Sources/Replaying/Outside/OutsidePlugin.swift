@@ -10,6 +10,10 @@ public protocol OutsidePlugin: AnyObject {
   /// own.
   var needsAll: Bool { get }
 
+  /// How many hooks have failed so far, as far as the program has told; looked at when the first
+  /// failure is to end the replay.
+  var failureCount: Int { get }
+
   /// Comes before the first event, with all the sources of the run that are known by then.
   ///
   /// - Throws: when the program cannot be started. Ends the replay.
@@ -36,6 +40,10 @@ public protocol OutsidePlugin: AnyObject {
   ///
   /// - Throws: when the program has failed.
   func finish() throws -> OutsideResult
+}
+
+extension OutsidePlugin {
+  public var failureCount: Int { 0 }
 }
 
 /// What a program outside had to say at its end.

@@ -95,11 +95,11 @@ public actor SchedulerServer: Driven {
   func beforeClose() async {
     drain()
     handle(.beforeClose, stimulusID("close"))
-    for (name, plugin) in host.plugins {
+    for (name, plugin) in host.wanting {
       do {
         try await plugin.beforeClose()
       } catch {
-        host.report(name, "beforeClose", error)
+        host.note(error, of: name, "beforeClose")
       }
     }
     await tearDownPreloads()
@@ -121,11 +121,11 @@ public actor SchedulerServer: Driven {
     awaitingIdle.removeAll()
     onDismissal = nil
     handle(.close, stimulusID("close"))
-    for (name, plugin) in host.plugins {
+    for (name, plugin) in host.wanting {
       do {
         try await plugin.close()
       } catch {
-        host.report(name, "close", error)
+        host.note(error, of: name, "close")
       }
     }
     specs.removeAll()
@@ -146,13 +146,14 @@ public actor SchedulerServer: Driven {
   func add(_ plugin: any SchedulerPlugin) async {
     let name = plugin.name
     guard host.admits(name: name, idempotent: plugin.idempotent) else { return }
+    var isDone = false
     do {
       try await plugin.start(scheduler: scheduler)
     } catch {
-      host.report(name, "start", error)
+      isDone = host.note(error, of: name, "start")
     }
     // Not before it has started: events go on while it does.
-    host.add(plugin, name: name, idempotent: plugin.idempotent)
+    host.add(plugin, name: name, idempotent: plugin.idempotent, isDone: isDone)
   }
 
   /// Removes a plugin by its name; false when there is none. Dask's `Scheduler.remove_plugin`.

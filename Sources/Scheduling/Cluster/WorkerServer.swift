@@ -79,11 +79,11 @@ actor WorkerServer: Driven {
   func close() async {
     guard !isClosed else { return }
     drain()
-    for (name, plugin) in host.plugins {
+    for (name, plugin) in host.wanting {
       do {
         try await plugin.teardown(worker: worker)
       } catch {
-        host.report(name, "teardown", error)
+        host.note(error, of: name, "teardown")
       }
     }
     drain()
@@ -108,13 +108,14 @@ actor WorkerServer: Driven {
     drain()
     guard !isClosed, host.admits(name: name, idempotent: plugin.idempotent) else { return }
     await removePlugin(name)
+    var isDone = false
     do {
       try await plugin.setup(worker: worker)
     } catch {
-      host.report(name, "setup", error)
+      isDone = host.note(error, of: name, "setup")
     }
     // Not before it is set up: events go on while it is.
-    host.add(plugin, name: name, idempotent: plugin.idempotent)
+    host.add(plugin, name: name, idempotent: plugin.idempotent, isDone: isDone)
   }
 
   func removePlugin(_ name: String) async {
@@ -123,7 +124,7 @@ actor WorkerServer: Driven {
     do {
       try await plugin.teardown(worker: worker)
     } catch {
-      host.report(name, "teardown", error)
+      host.note(error, of: name, "teardown")
     }
   }
 

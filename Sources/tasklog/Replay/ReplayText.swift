@@ -1,0 +1,63 @@
+import EventLog
+import Querying
+import Replaying
+
+/// What is said at the end of a replay.
+struct ReplayText {
+  let run: RunInfo
+  let result: Replayer.Result
+  /// The options that have left something out.
+  let part: String
+
+  /// - Parameter end: how the run has ended by now.
+  func write(end: RunEnd) {
+    ReportText.write(
+      result.reports.map {
+        ReportText.Entry(plugin: $0.plugin, worker: $0.worker, report: $0.report)
+      })
+    Console.print(summary)
+    for failure in result.failures.prefix(10) { Console.complain(Self.line(failure)) }
+    if result.failureCount > 10 {
+      Console.complain("plugins failed \(result.failureCount) times in all")
+    }
+    for notice in result.notices { Console.complain(notice) }
+    warn(result.missing, "missing in the log of run #\(run.number)")
+    warn(Int64(result.damaged), "damaged in the log of run #\(run.number), and read in part")
+    warn(Int64(result.outOfOrder), "replayed before what caused them")
+    switch end {
+    case .closed: break
+    case .died: Console.complain("run #\(run.number) died; what it did last may not be in the log")
+    case .running:
+      Console.complain(
+        "run #\(run.number) is still running; this is what was recorded so far")
+    }
+  }
+
+  private var summary: String {
+    var text = "\(Printable.count(result.events, "event")) of run #\(run.number) replayed"
+    if !part.isEmpty {
+      text +=
+        ", and plugins called with \(Printable.count(result.chosen, "event")) of them: "
+        + "this is a part (\(Printable.text(part)))"
+    }
+    switch result.end {
+    case .complete: break
+    case .done: text += "; no plugin wanted more"
+    case .failed: text += "; ended at the first failure"
+    case .cancelled: text += "; interrupted"
+    }
+    return text
+  }
+
+  private static func line(_ failure: Replayer.Failure) -> String {
+    let owner = failure.worker.map { "worker \($0)" } ?? "the scheduler"
+    let place = failure.seq.map { " (seq \($0))" } ?? ""
+    return "plugin '\(failure.plugin)' on \(owner) failed in "
+      + "\(failure.event ?? failure.hook)\(place): \(failure.error)"
+  }
+
+  private func warn(_ events: Int64, _ what: String) {
+    guard events > 0 else { return }
+    Console.complain("\(Printable.count(events, "event")) \(events == 1 ? "is" : "are") \(what)")
+  }
+}
