@@ -51,14 +51,14 @@ let package = Package(
     .target(
       name: "TaskLogKit",
       dependencies: [
-        "BuiltinPlugins", "ClusterService", "EventLog", "Recording", "Replaying", "Scheduling",
-        "TaskLogPlugin",
+        "BuiltinPlugins", "ClusterService", "EventLog", "PluginLoading", "Recording", "Replaying",
+        "Scheduling", "TaskLogPlugin",
       ]),
     .executableTarget(
       name: "tasklog",
       dependencies: [
-        "BuiltinPlugins", "EventLog", "Filters", "PluginLoading", "Querying", "Recording",
-        "Replaying", "Scheduling", "TaskLogPlugin",
+        "BuiltinPlugins", "CSupport", "EventLog", "Filters", "PluginLoading", "Querying",
+        "Recording", "Replaying", "Scheduling", "TaskLogPlugin",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       linkerSettings: exportsSymbols),

@@ -99,16 +99,27 @@ struct PluginCompiler: Sendable {
   }
 }
 
-/// FNV-1a of 128 bits (http://www.isthe.com/chongo/tech/comp/fnv/), for the names of cached files.
+/// A fingerprint of 128 bits for the names of cached files: FNV-1a
+/// (http://www.isthe.com/chongo/tech/comp/fnv/) by words of eight bytes.
 struct ContentHash {
   private var state: UInt128 = 0x6C62_272E_07BB_0142_62B8_2175_6295_C58D
 
   mutating func add(_ bytes: [UInt8]) {
-    for byte in bytes {
-      state = (state ^ UInt128(byte)) &* 0x0000_0000_0100_0000_0000_0000_0000_013B
+    bytes.withUnsafeBytes { bytes in
+      let whole = bytes.count & ~7
+      for place in stride(from: 0, to: whole, by: 8) {
+        mix(bytes.loadUnaligned(fromByteOffset: place, as: UInt64.self))
+      }
+      for place in whole..<bytes.count { mix(UInt64(bytes[place])) }
     }
     // So that what is added twice is not the same as both at once.
-    state = (state ^ UInt128(bytes.count)) &* 0x0000_0000_0100_0000_0000_0000_0000_013B
+    mix(UInt64(bytes.count))
+  }
+
+  private mutating func mix(_ word: UInt64) {
+    state = (state ^ UInt128(word)) &* 0x0000_0000_0100_0000_0000_0000_0000_013B
+    // A product carries only upwards.
+    state ^= state >> 64
   }
 
   var text: String {

@@ -21,8 +21,12 @@ public actor SchedulerServer: Driven {
   private nonisolated let inbox = Inbox<Message>()
   private let channel: (any EventChannel)?
   private var core: SchedulerCore!
-  private var host: PluginHost<any SchedulerPlugin>
-  private var scheduler: Scheduler!
+  var host: PluginHost<any SchedulerPlugin>
+  private(set) var scheduler: Scheduler!
+  /// What was run before everything else, and is told of the end.
+  var preloads: [any Preload] = []
+  /// Plugins that other plugins have added in a hook.
+  var added: [any SchedulerPlugin] = []
 
   /// What each known task does. Kept while the task can still be run again.
   private var specs: [Key: TaskSpec] = [:]
@@ -73,7 +77,7 @@ public actor SchedulerServer: Driven {
   // MARK: - Life
 
   func start(
-    _ plugins: sending [any SchedulerPlugin],
+    _ plugins: sending [any SchedulerPlugin], preloads: sending [any Plugin],
     onDismissal: @escaping @Sendable (WorkerServer) -> Void
   ) async {
     self.onDismissal = onDismissal
@@ -82,7 +86,9 @@ public actor SchedulerServer: Driven {
     }
     self.core = core
     scheduler = Scheduler(id: id, actions: PluginActions(self)) { core.state }
+    await setUp(preloads)
     for plugin in plugins { await add(plugin) }
+    await addAdded()
     handle(.start, stimulusID("start"))
   }
 
@@ -96,6 +102,7 @@ public actor SchedulerServer: Driven {
         host.note(error, of: name, "beforeClose")
       }
     }
+    await tearDownPreloads()
   }
 
   func close() async {
@@ -136,7 +143,7 @@ public actor SchedulerServer: Driven {
     await add(plugin)
   }
 
-  private func add(_ plugin: any SchedulerPlugin) async {
+  func add(_ plugin: any SchedulerPlugin) async {
     let name = plugin.name
     guard host.admits(name: name, idempotent: plugin.idempotent) else { return }
     var isDone = false
