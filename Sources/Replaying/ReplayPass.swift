@@ -59,7 +59,7 @@ final class ReplayPass {
     return Replayer.Result(
       events: cursor.count, chosen: options.isPartial ? chosen : cursor.count,
       reports: reports + said.reports, failures: failures.first,
-      failureCount: failures.count, notices: said.notices, end: end,
+      failureCount: failures.count, notices: said.notices, lines: said.lines, end: end,
       missing: try reader.missing(of: run), damaged: cursor.damagedCount,
       outOfOrder: cursor.forcedCount)
   }

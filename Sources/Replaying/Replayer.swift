@@ -56,6 +56,8 @@ public final class Replayer {
     public var failureCount: Int
     /// What else the user has to be told, a line each.
     public var notices: [String]
+    /// What the user has asked plugins outside for, a line each.
+    public var lines: [String]
     /// Why it has ended before the run did.
     public var end: End
     /// Events that the run is known to have had but the log has not.

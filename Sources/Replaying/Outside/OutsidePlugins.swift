@@ -50,6 +50,7 @@ struct OutsidePlugins {
       all.failures += said.failures
       all.failureCount += said.failureCount
       all.notices += said.notices
+      all.lines += said.lines
     }
     return all
   }

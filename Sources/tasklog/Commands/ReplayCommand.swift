@@ -24,6 +24,7 @@ struct ReplayCommand: AsyncParsableCommand {
       """)
 
   @OptionGroup var plugins: ReplayPluginOptions
+  @OptionGroup var python: ReplayPythonOptions
   @OptionGroup var part: ReplayPartOptions
   @OptionGroup var selection: RunOptions
 

@@ -34,4 +34,6 @@ enum ChosenPlugin {
   case swift(PluginFactory, options: [String: String])
   /// Runs in a program of its own, which is made anew for each run that is replayed.
   case outside(() throws -> any OutsidePlugin)
+  /// Runs with all others in Python in one program.
+  case python(PythonRequest.Plugin)
 }

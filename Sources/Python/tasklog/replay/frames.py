@@ -69,9 +69,12 @@ class Answers:
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
-        self._packer = msgpack.Packer(unicode_errors="surrogatepass")
+        # What is no text can be shown as it is written in Python.
+        self._packer = msgpack.Packer(unicode_errors="backslashreplace")
 
     def send(self, *frame: Any) -> None:
-        rest = memoryview(self._packer.pack(frame))
+        """Sends a frame, with its length before it in four bytes."""
+        body = self._packer.pack(frame)
+        rest = memoryview(len(body).to_bytes(4, "big") + body)
         while rest:
             rest = rest[os.write(self._descriptor, rest) :]

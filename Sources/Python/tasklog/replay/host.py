@@ -10,7 +10,7 @@ import sys
 from dataclasses import astuple
 from typing import Any
 
-from tasklog.decoding import Decoder
+from tasklog.decoding import Decoder, Opaque
 from tasklog.replay import frames, loading, results
 from tasklog.replay.calls import Failure
 from tasklog.replay.clock import Clock
@@ -46,6 +46,7 @@ class Host:
         self.is_done = False
         self._spare: dict[int, Any] = {}
         self._blobs: dict[str, bytes] = {}
+        self._older_blobs: dict[str, bytes] = {}
         self._keys: dict[str, Any] = {}
         self._fails_fast = False
         self._is_clock_bound = False
@@ -161,7 +162,10 @@ class Host:
         elif kind == frames.SOURCE:
             self.add(Source(*frame[1:]))
         elif kind == frames.BLOB:
-            self._blobs[frame[1]] = frame[2]
+            if frame[1] is None:
+                self._older_blobs, self._blobs = self._blobs, {}
+            else:
+                self._blobs[frame[1]] = frame[2]
         elif kind == frames.FLUSH:
             for replay in self.replays.values():
                 await replay.complete(may_continue=True)
@@ -193,7 +197,8 @@ class Host:
             self.forbidden[name] += 1
 
     def _blob(self, hash: str) -> Any:
-        return self._blobs[hash]
+        found = self._blobs.get(hash)
+        return self._older_blobs.get(hash, Opaque("blob")) if found is None else found
 
     def _send(self, *frame: Any) -> None:
         if self.answers is not None:
@@ -225,15 +230,22 @@ class Host:
         }
 
     def _collect(self) -> tuple[list, list]:
-        reports, attributes = [], []
-        for target in self.targets:
-            for worker, plugin in self._instances(target):
-                reports.append([target.given, worker, self._report(target, plugin)])
-                for given, attribute in self._wanted_results:
-                    if given == target.given:
-                        value = _look_up(plugin, attribute, given)
-                        attributes.append([given, attribute, worker, results.text(value)])
-        return reports, attributes
+        """The reports, and a line of JSON for each attribute that was asked for."""
+        found = {id(target): self._instances(target) for target in self.targets}
+        reports = [
+            [target.given, worker, self._report(target, plugin)]
+            for target in self.targets
+            for worker, plugin in found[id(target)]
+        ]
+        lines = []
+        for given, path in self._wanted_results:
+            target = next(target for target in self.targets if target.given == given)
+            values = [(w, _look_up(p, path, given)) for w, p in found[id(target)]]
+            if target.is_for_workers:
+                lines.append(results.text(dict(values)))
+            else:
+                lines.extend(results.text(value) for _, value in values)
+        return reports, lines
 
     def _instances(self, target: Target) -> list[tuple[str | None, Any]]:
         found = [
