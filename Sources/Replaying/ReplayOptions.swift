@@ -35,6 +35,9 @@ public struct ReplayOptions: Sendable, Equatable {
   /// Goes on with a run that is being recorded until it ends.
   public var follows = false
 
+  /// Compares what plugins report with what a recorder has noted of them live.
+  public var verifies = false
+
   public init() {}
 
   /// Whether plugins are called with a part of the events only, so that what they say is not what

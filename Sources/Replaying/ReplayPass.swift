@@ -59,7 +59,9 @@ final class ReplayPass {
     return Replayer.Result(
       events: cursor.count, chosen: options.isPartial ? chosen : cursor.count,
       reports: reports + said.reports, failures: failures.first,
-      failureCount: failures.count, notices: said.notices, lines: said.lines, end: end,
+      failureCount: failures.count,
+      verifications: ordered.flatMap(\.verifications) + said.verifications,
+      notices: said.notices, lines: said.lines, end: end,
       missing: try reader.missing(of: run), damaged: cursor.damagedCount,
       outOfOrder: cursor.forcedCount)
   }
@@ -68,7 +70,9 @@ final class ReplayPass {
   private nonisolated(nonsending) func join(_ info: SourceInfo) async throws {
     sourceCount += 1
     guard selection.chooses(info.source) else { return }
-    let replay = try SourceReplay(info, reader: reader, factories: factories, watcher: watcher)
+    let replay = try SourceReplay(
+      info, reader: reader, factories: factories, watcher: watcher,
+      verifies: options.verifies)
     replays[info.number] = replay
     // Where only a part is chosen, plugins start with it.
     if replay.isScheduler, options.from == nil { await replay.begin(&failures) }

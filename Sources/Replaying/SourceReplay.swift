@@ -15,6 +15,8 @@ final class SourceReplay {
   /// The places of those that still want to be called.
   private var wanting: [Int]
   private weak var watcher: (any CallWatcher)?
+  /// One for each plugin, when it is to be compared with what was noted of it.
+  private var verifiers: [Verifier] = []
   private(set) var hasBegun = false
   /// Whether a plugin has said that it has seen enough.
   private(set) var hasStopped = false
@@ -24,7 +26,8 @@ final class SourceReplay {
   /// - Throws: what a plugin's initializer throws.
   init(
     _ info: SourceInfo, reader: LogReader,
-    factories: [(factory: PluginFactory, options: [String: String])], watcher: (any CallWatcher)?
+    factories: [(factory: PluginFactory, options: [String: String])], watcher: (any CallWatcher)?,
+    verifies: Bool
   ) throws {
     let source = info.source
     address = source.address
@@ -60,6 +63,13 @@ final class SourceReplay {
     }
     self.names = names
     wanting = Array(names.indices)
+    if verifies {
+      verifiers = names.map { _, index in
+        Verifier(
+          plugin: String(describing: factories[index].factory.type),
+          worker: source.kind == .worker ? source.address : nil)
+      }
+    }
   }
 
   /// Whether there is nobody to call, now or ever.
@@ -81,11 +91,13 @@ final class SourceReplay {
   /// What a plugin has to say, by its place in the order of adding.
   func report(of index: Int) -> Replayer.Report? {
     guard let place = names.firstIndex(where: { $0.index == index }) else { return nil }
+    return .init(plugin: names[place].name, worker: worker, report: report(at: place))
+  }
+
+  private func report(at place: Int) -> Value {
     switch target {
-    case .scheduler(_, _, let plugins):
-      return .init(plugin: names[place].name, worker: nil, report: plugins[place].report())
-    case .worker(_, _, let plugins):
-      return .init(plugin: names[place].name, worker: address, report: plugins[place].report())
+    case .scheduler(_, _, let plugins): plugins[place].report()
+    case .worker(_, _, let plugins): plugins[place].report()
     }
   }
 
@@ -126,7 +138,7 @@ final class SourceReplay {
   func take(_ recorded: RecordedEvent, _ failures: inout FailureList) throws -> Bool {
     switch recorded.event.hook {
     case .beforeClose, .close, .teardown: return false
-    default: if !hasBegun { return false }
+    default: if !hasBegun || !verifiers.isEmpty { return false }
     }
     advance(recorded)
     call(recorded, &failures)
@@ -150,8 +162,12 @@ final class SourceReplay {
     default: call(recorded, &failures)
     }
     finishEvent()
+    for place in verifiers.indices { verifiers[place].take(recorded) { report(at: place) } }
     if let failure { throw failure }
   }
+
+  /// How what was noted of the plugins here compares.
+  var verifications: [Verification] { verifiers.compactMap(\.verification) }
 
   private func advance(_ recorded: RecordedEvent) {
     switch target {

@@ -35,6 +35,8 @@ struct ReplayCommand: AsyncParsableCommand {
     }
     let options = try part.options(now: Clock.now())
     let chosen = try plugins.chosen(log: selection.log.path, options)
+    let python = try self.python.request(
+      chosen.compactMap(\.python), timeoutSeconds: 60, options)
     let reader = try LogReader(path: selection.log.recoveredPath())
     let runs = try reader.runs(matching: selection.selector)
     if options.follows, runs.count > 1 {
@@ -47,22 +49,25 @@ struct ReplayCommand: AsyncParsableCommand {
         Console.print("run #\(info.number), \(info.id)")
         Console.print()
       }
-      failed = try await replay(info, reader, chosen, options) || failed
+      failed = try await replay(info, reader, chosen, python, options) || failed
     }
     if failed { throw ExitCode(Failure.runCode) }
   }
 
   /// True when a plugin has failed.
   private func replay(
-    _ info: RunInfo, _ reader: LogReader, _ chosen: [ChosenPlugin], _ options: ReplayOptions
+    _ info: RunInfo, _ reader: LogReader, _ chosen: [ChosenPlugin], _ python: PythonRequest?,
+    _ options: ReplayOptions
   ) async throws -> Bool {
     let replayer = Replayer(reader: reader, run: info, options: options)
     for plugin in chosen {
       switch plugin {
       case .swift(let factory, let options): replayer.add(factory, options: options)
       case .outside(let make): replayer.add(try make())
+      case .python: break
       }
     }
+    if let python { replayer.add(PythonPlugins(python)) }
     let extent = (info.lastSeq ?? 0) - (info.firstSeq ?? 0) + 1
     var bar = ProgressBar(total: options.follows ? nil : extent, noun: "events")
     let result: Replayer.Result
@@ -75,6 +80,12 @@ struct ReplayCommand: AsyncParsableCommand {
     bar.finish()
     let text = ReplayText(run: info, result: result, part: part.given)
     text.write(end: try reader.runs().first { $0.number == info.number }?.end ?? info.end)
-    return result.failureCount > 0
+    if options.verifies, result.verifications.isEmpty {
+      Console.complain(
+        "--verify: nothing was noted of these plugins in run #\(info.number); record it with "
+          + "Recorder(log:verify:)")
+      return true
+    }
+    return result.failureCount > 0 || result.verifications.contains { $0.differing > 0 }
   }
 }

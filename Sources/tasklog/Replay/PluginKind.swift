@@ -36,4 +36,9 @@ enum ChosenPlugin {
   case outside(() throws -> any OutsidePlugin)
   /// Runs with all others in Python in one program.
   case python(PythonRequest.Plugin)
+
+  var python: PythonRequest.Plugin? {
+    if case .python(let plugin) = self { return plugin }
+    return nil
+  }
 }

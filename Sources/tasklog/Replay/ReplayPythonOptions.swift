@@ -52,6 +52,7 @@ struct ReplayPythonOptions: ParsableArguments {
     }
     request.trustsPickles = trustPickles
     request.failsFast = options.failsFast
+    request.verifies = options.verifies
     request.timeoutSeconds = timeoutSeconds
     return request
   }
