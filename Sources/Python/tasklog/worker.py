@@ -154,6 +154,9 @@ class WorkerRecorder(WorkerPlugin):
                 facts["startStops"] = [dict(span) for span in ts.startstops]
         elif finish == "flight":
             facts["comingFrom"] = ts.coming_from
+        elif finish == "ready" and ts.startstops:
+            # What has been fetched for it.
+            facts["startStops"] = [dict(span) for span in ts.startstops]
         return facts
 
     def _args(self, args: tuple, kwargs: dict[str, Any]) -> list:

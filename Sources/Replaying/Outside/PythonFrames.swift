@@ -137,17 +137,22 @@ struct PythonFrames: ~Copyable {
 
   /// The hashes in all of `{"$blob":"…"}`.
   static func blobs(in text: String) -> [String] {
-    let mark: StaticString = #""$blob":""#
-    guard text.utf8.count > mark.utf8CodeUnitCount else { return [] }
+    let mark: StaticString = #"$blob":""#
+    let length = mark.utf8CodeUnitCount
+    guard text.utf8.count > length else { return [] }
     var text = text
     return text.withUTF8 { bytes in
       var found: [String] = []
       var rest = UnsafeRawBufferPointer(bytes)
-      while let base = rest.baseAddress,
-        let place = memmem(base, rest.count, mark.utf8Start, mark.utf8CodeUnitCount)
-      {
-        let start = UnsafeRawPointer(place) - base + mark.utf8CodeUnitCount
-        rest = UnsafeRawBufferPointer(rebasing: rest[start...])
+      while let base = rest.baseAddress, let place = memchr(base, 0x24, rest.count) {
+        rest = UnsafeRawBufferPointer(rebasing: rest[(UnsafeRawPointer(place) - base)...])
+        guard rest.count > length, let start = rest.baseAddress,
+          memcmp(start, mark.utf8Start, length) == 0
+        else {
+          rest = UnsafeRawBufferPointer(rebasing: rest[1...])
+          continue
+        }
+        rest = UnsafeRawBufferPointer(rebasing: rest[length...])
         guard let end = rest.firstIndex(of: UInt8(ascii: "\"")) else { break }
         found.append(String(decoding: rest[..<end], as: UTF8.self))
       }

@@ -208,6 +208,8 @@ class Host:
 
     async def finish(self) -> dict[str, Any]:
         for replay in self.replays.values():
+            if replay.is_chosen and not replay.has_begun:
+                await replay.begin()
             await replay.complete()
         if self.unfinished:
             _, waiting = await asyncio.wait(self.unfinished, timeout=_LAST_SECONDS)

@@ -133,7 +133,13 @@ class SchedulerStateHost(Tasks):
         self.scheduler._clear_task_state()
 
     def apply_addWorker(self, event: Event) -> None:
-        self.add_worker(event.snapshot["worker"], event.time)
+        facts, s = event.snapshot["worker"], self.scheduler
+        self.add_worker(facts, event.time)
+        told = facts.get("metrics", {}).get("bandwidth")
+        if told:
+            # Joining counts as a heartbeat.
+            share = 1 / len(s.workers)
+            s.bandwidth = s.bandwidth * (1 - share) + told["total"] * share
 
     def apply_removeWorker(self, event: Event) -> None:
         self.drop_worker(event.worker or "", event.time)

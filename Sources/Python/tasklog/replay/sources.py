@@ -47,6 +47,8 @@ class SourceReplay:
         self.source = source
         self.targets = targets
         self.has_begun = False
+        #: Whether plugins were to be called, and nothing has come yet to call them with.
+        self.is_chosen = False
         self.instances: list[tuple[Target, Any]] = []
         self.server: Any = None
         self.caller: Caller
@@ -64,7 +66,11 @@ class SourceReplay:
                     name = f"{name}-{id(plugin):x}"
                 server.plugins[name] = plugin
 
-    async def complete(self, may_continue: bool = False) -> None: ...
+    async def begin(self) -> None:
+        """Registers the plugins, and calls them as they are called first."""
+
+    async def complete(self, may_continue: bool = False) -> None:
+        """What has been taken in is complete, as far as is known."""
 
 
 class SchedulerReplay(SourceReplay):
@@ -108,19 +114,18 @@ class SchedulerReplay(SourceReplay):
         host, state = self.host, self.state
         host.present = event
         host.clock.now = event.time
-        is_first = event.hook == "attach"
-        if event.is_selected and not self.has_begun and not is_first:
+        # With what is found at its beginning a recording only says what was there before.
+        if event.hook == "attach":
+            self.is_chosen = self.is_chosen or event.is_selected
+        elif event.is_selected and not self.has_begun:
             await self._begin_at(event)
         if event.hook == "transition":
             self.take(event)
             return
         if state is not None:
             state.apply(event)
-        if event.is_selected:
-            if not self.has_begun:
-                await self._begin_at(event)
-            if event.hook not in MARKS:
-                await call_scheduler(self.caller, self.scheduler, event)
+        if event.is_selected and event.hook not in MARKS:
+            await call_scheduler(self.caller, self.scheduler, event)
         if state is not None:
             state.finish(event)
 

@@ -194,7 +194,7 @@ class WorkerStateHost:
                 state.nbytes += nbytes - (ts.nbytes or 0)
                 ts.nbytes = nbytes
             ts.type = type_of(facts.get("typeName"))
-        if event.finish in ("memory", "error"):
+        if event.finish in ("memory", "error") or "startStops" in facts:
             ts.startstops[:] = facts.get("startStops", [])
         if facts.get("state", event.finish) != ts.state:
             self.host.drift[f"worker: {ts.state} after {event.start} to {event.finish}"] += 1
