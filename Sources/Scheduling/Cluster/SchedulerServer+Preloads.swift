@@ -10,7 +10,7 @@ extension SchedulerServer {
         do {
           try await preload.setup(scheduler: scheduler)
         } catch {
-          host.report(preload.name, "setup", error)
+          host.note(error, of: preload.name, "setup")
         }
         await addAdded()
       }
@@ -25,7 +25,7 @@ extension SchedulerServer {
       do {
         try await preload.teardown(scheduler: scheduler)
       } catch {
-        host.report(preload.name, "teardown", error)
+        host.note(error, of: preload.name, "teardown")
       }
     }
   }
