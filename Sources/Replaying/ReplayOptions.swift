@@ -37,6 +37,9 @@ public struct ReplayOptions: Sendable, Equatable {
   /// Where what plugins have in themselves is saved for the next time; nowhere by default.
   public var checkpoints: CheckpointOptions?
 
+  /// Compares what plugins report with what a recorder has noted of them live.
+  public var verifies = false
+
   public init() {}
 
   /// Whether plugins are called with a part of the events only, so that what they say is not what

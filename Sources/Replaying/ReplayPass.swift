@@ -62,8 +62,9 @@ final class ReplayPass {
     return Replayer.Result(
       events: cursor.count, before: before, chosen: options.isPartial ? chosen : cursor.count,
       reports: reports + said.reports, failures: failures.first,
-      failureCount: failures.count, notices: said.notices + (keeper?.notices ?? []),
-      end: end,
+      failureCount: failures.count,
+      verifications: ordered.flatMap(\.verifications) + said.verifications,
+      notices: said.notices + (keeper?.notices ?? []), end: end,
       missing: try reader.missing(of: run), damaged: cursor.damagedCount,
       outOfOrder: cursor.forcedCount)
   }
@@ -101,7 +102,8 @@ final class ReplayPass {
     let states = Dictionary(checkpoint.sources.map { ($0.id, $0) }) { first, _ in first }
     for info in sources {
       sourceCount += 1
-      let replay = try SourceReplay(info, reader: reader, factories: factories, call: call)
+      let replay = try SourceReplay(
+        info, reader: reader, factories: factories, call: call, verifies: false)
       replays[info.number] = replay
       if let state = states[info.source.id] {
         do {
@@ -125,7 +127,8 @@ final class ReplayPass {
   private nonisolated(nonsending) func join(_ info: SourceInfo) async throws {
     sourceCount += 1
     guard selection.chooses(info.source) else { return }
-    let replay = try SourceReplay(info, reader: reader, factories: factories, call: call)
+    let replay = try SourceReplay(
+      info, reader: reader, factories: factories, call: call, verifies: options.verifies)
     replays[info.number] = replay
     // Where only a part is chosen, plugins start with it.
     if replay.isScheduler, options.from == nil { await replay.begin(&failures) }

@@ -56,6 +56,8 @@ public final class Replayer {
     public var failures: [Failure]
     /// How many hooks threw in all.
     public var failureCount: Int
+    /// How what was noted live compares, for each plugin that something was noted of.
+    public var verifications: [Verification]
     /// What else the user has to be told, a line each.
     public var notices: [String]
     /// Why it has ended before the run did.

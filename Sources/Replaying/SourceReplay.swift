@@ -17,6 +17,8 @@ final class SourceReplay {
   private let call: PresentCall
   /// What `call` knows each plugin by.
   private let labels: [UInt64]
+  /// One for each plugin, when it is to be compared with what was noted of it.
+  private var verifiers: [Verifier] = []
   private(set) var hasBegun = false
   /// Whether a plugin has said that it has seen enough.
   private(set) var hasStopped = false
@@ -26,7 +28,8 @@ final class SourceReplay {
   /// - Throws: what a plugin's initializer throws.
   init(
     _ info: SourceInfo, reader: LogReader,
-    factories: [(factory: PluginFactory, options: [String: String])], call: PresentCall
+    factories: [(factory: PluginFactory, options: [String: String])], call: PresentCall,
+    verifies: Bool
   ) throws {
     let source = info.source
     self.info = info
@@ -71,6 +74,13 @@ final class SourceReplay {
     self.names = names
     self.labels = labels
     wanting = Array(names.indices)
+    if verifies {
+      verifiers = names.map { _, index in
+        Verifier(
+          plugin: String(describing: factories[index].factory.type),
+          worker: source.kind == .worker ? source.address : nil)
+      }
+    }
   }
 
   /// Whether there is nobody to call, now or ever.
@@ -94,13 +104,15 @@ final class SourceReplay {
   /// What a plugin has to say, by its place in the order of adding.
   func report(of index: Int) -> Replayer.Report? {
     guard let place = names.firstIndex(where: { $0.index == index }) else { return nil }
+    return .init(plugin: names[place].name, worker: worker, report: report(at: place))
+  }
+
+  private func report(at place: Int) -> Value {
     call.begin(labels[place], .reporting)
     defer { call.end() }
-    switch target {
-    case .scheduler(_, _, let plugins):
-      return .init(plugin: names[place].name, worker: nil, report: plugins[place].report())
-    case .worker(_, _, let plugins):
-      return .init(plugin: names[place].name, worker: address, report: plugins[place].report())
+    return switch target {
+    case .scheduler(_, _, let plugins): plugins[place].report()
+    case .worker(_, _, let plugins): plugins[place].report()
     }
   }
 
@@ -199,7 +211,7 @@ final class SourceReplay {
   func take(_ recorded: RecordedEvent, _ failures: inout FailureList) throws -> Bool {
     switch recorded.event.hook {
     case .beforeClose, .close, .teardown: return false
-    default: if !hasBegun { return false }
+    default: if !hasBegun || !verifiers.isEmpty { return false }
     }
     advance(recorded)
     callPlugins(recorded, &failures)
@@ -223,8 +235,12 @@ final class SourceReplay {
     default: callPlugins(recorded, &failures)
     }
     finishEvent()
+    for place in verifiers.indices { verifiers[place].take(recorded) { report(at: place) } }
     if let failure { throw failure }
   }
+
+  /// How what was noted of the plugins here compares.
+  var verifications: [Verification] { verifiers.compactMap(\.verification) }
 
   private func advance(_ recorded: RecordedEvent) {
     switch target {

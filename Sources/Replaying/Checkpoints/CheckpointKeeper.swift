@@ -28,7 +28,7 @@ final class CheckpointKeeper {
     factories: [(factory: PluginFactory, options: [String: String])]
   ) {
     guard let checkpoints = options.checkpoints, checkpoints.every > 0, !options.isPartial,
-      !options.follows, options.speed == nil, !factories.isEmpty,
+      !options.follows, !options.verifies, options.speed == nil, !factories.isEmpty,
       factories.allSatisfy({ $0.factory.type is any Checkpointing.Type })
     else { return nil }
     store = CheckpointStore(

@@ -53,16 +53,19 @@ public struct OutsideResult: Sendable {
   public var failures: [Replayer.Failure]
   /// How many failed in all.
   public var failureCount: Int
+  /// How what was noted live compares, when the replay verifies.
+  public var verifications: [Verification]
   /// What else the user has to be told, a line each.
   public var notices: [String]
 
   public init(
     reports: [Replayer.Report] = [], failures: [Replayer.Failure] = [], failureCount: Int = 0,
-    notices: [String] = []
+    verifications: [Verification] = [], notices: [String] = []
   ) {
     self.reports = reports
     self.failures = failures
     self.failureCount = failureCount
+    self.verifications = verifications
     self.notices = notices
   }
 }

@@ -49,6 +49,7 @@ struct OutsidePlugins {
       all.reports += said.reports
       all.failures += said.failures
       all.failureCount += said.failureCount
+      all.verifications += said.verifications
       all.notices += said.notices
     }
     return all

@@ -40,6 +40,9 @@ struct PluginHost<P> {
     return plugins.remove(at: place).plugin
   }
 
+  /// Those whose reports are the user's.
+  var reporting: [(name: String, plugin: P)] { plugins.filter { !($0.plugin is any RecorderPart) } }
+
   /// Those that are still to be called.
   var wanting: [(name: String, plugin: P)] {
     done.names.isEmpty ? plugins : plugins.filter { !done.names.contains($0.name) }

@@ -20,6 +20,7 @@ public actor SchedulerServer: Driven {
 
   private nonisolated let inbox = Inbox<Message>()
   private let channel: (any EventChannel)?
+  private let recorder: (any RecordingPlugin)?
   private var core: SchedulerCore!
   var host: PluginHost<any SchedulerPlugin>
   private(set) var scheduler: Scheduler!
@@ -70,6 +71,7 @@ public actor SchedulerServer: Driven {
     self.timing = timing
     id = makeID("Scheduler")
     self.address = address
+    self.recorder = recorder
     channel = recorder?.channel(for: Source(kind: .scheduler, id: id, address: address))
     host = PluginHost(owner: "the scheduler", logger)
   }
@@ -86,6 +88,9 @@ public actor SchedulerServer: Driven {
     }
     self.core = core
     scheduler = Scheduler(id: id, actions: PluginActions(self)) { core.state }
+    if let channel {
+      for plugin in recorder?.schedulerPlugins(noting: channel) ?? [] { await add(plugin) }
+    }
     await setUp(preloads)
     for plugin in plugins { await add(plugin) }
     await addAdded()
@@ -177,7 +182,7 @@ public actor SchedulerServer: Driven {
   /// What each plugin has to say, in the order of registration.
   public func reports() -> [(name: String, report: Value)] {
     drain()
-    return host.plugins.map { ($0.name, $0.plugin.report()) }
+    return host.reporting.map { ($0.name, $0.plugin.report()) }
   }
 
   private func tell(_ event: Event) {

@@ -27,6 +27,7 @@ actor WorkerServer: Driven {
 
   private nonisolated let inbox = Inbox<Message>()
   private let channel: (any EventChannel)?
+  private let recorder: (any RecordingPlugin)?
   private weak let scheduler: SchedulerServer?
   /// What tasks that run here submit others with.
   private weak let client: Client?
@@ -55,6 +56,7 @@ actor WorkerServer: Driven {
     self.client = client
     self.peers = peers
     threads = try ThreadPool(count: nthreads)
+    self.recorder = recorder
     channel = recorder?.channel(
       for: Source(kind: .worker, id: facts.serverID, address: address, name: facts.name))
     self.logger = logger
@@ -67,18 +69,24 @@ actor WorkerServer: Driven {
 
   // MARK: - Life
 
-  func start() {
+  func start() async {
     let core = WorkerCore(facts: facts) { [unowned self] event in
       self.assumeIsolated { $0.tell(event) }
     }
     self.core = core
     worker = Worker(id: facts.serverID, address: facts.address, name: facts.name) { core.state }
     core.start(facts, time: Time.now())
+    guard let channel else { return }
+    for plugin in recorder?.workerPlugins(noting: channel) ?? [] {
+      await setUp(plugin, name: plugin.name)
+    }
   }
 
   func close() async {
     guard !isClosed else { return }
     drain()
+    // Before its plugins are torn down: what they are called with afterwards is told afterwards.
+    core.stop(time: Time.now())
     for (name, plugin) in host.wanting {
       do {
         try await plugin.teardown(worker: worker)
@@ -88,7 +96,6 @@ actor WorkerServer: Driven {
     }
     drain()
     isClosed = true
-    core.stop(time: Time.now())
     threads.close()
     held.removeAll()
     specs.removeAll()
@@ -108,6 +115,10 @@ actor WorkerServer: Driven {
     drain()
     guard !isClosed, host.admits(name: name, idempotent: plugin.idempotent) else { return }
     await removePlugin(name)
+    await setUp(plugin, name: name)
+  }
+
+  private func setUp(_ plugin: any WorkerPlugin, name: String) async {
     var isDone = false
     do {
       try await plugin.setup(worker: worker)
@@ -130,7 +141,7 @@ actor WorkerServer: Driven {
 
   func reports() -> [(name: String, report: Value)] {
     drain()
-    return host.plugins.map { ($0.name, $0.plugin.report()) }
+    return host.reporting.map { ($0.name, $0.plugin.report()) }
   }
 
   private func tell(_ event: Event) {

@@ -92,6 +92,12 @@ struct ReplayCommand: AsyncParsableCommand {
     bar.finish()
     let text = ReplayText(run: info, result: result, part: part.given)
     text.write(end: try reader.runs().first { $0.number == info.number }?.end ?? info.end)
-    return result.failureCount > 0
+    if options.verifies, result.verifications.isEmpty {
+      Console.complain(
+        "--verify: nothing was noted of these plugins in run #\(info.number); record it with "
+          + "Recorder(log:verify:)")
+      return true
+    }
+    return result.failureCount > 0 || result.verifications.contains { $0.differing > 0 }
   }
 }

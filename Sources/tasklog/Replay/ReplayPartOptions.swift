@@ -40,6 +40,11 @@ struct ReplayPartOptions: ParsableArguments {
   @Flag(help: "End at the first hook that fails.")
   var failFast = false
 
+  @Flag(
+    help: "Compare what plugins report with what a recorder has noted of them live; see the README."
+  )
+  var verify = false
+
   @Flag(name: .shortAndLong, help: "Go on with what is being recorded, until the run ends.")
   var follow = false
 
@@ -61,6 +66,12 @@ struct ReplayPartOptions: ParsableArguments {
     options.speed = try speed.flatMap(Self.speed)
     options.failsFast = failFast
     options.follows = follow
+    options.verifies = verify
+    if verify, from != nil || !key.isEmpty {
+      throw Failure.usage(
+        "--verify needs all that a plugin was called with; leave out "
+          + (from != nil ? "--from" : "--key"))
+    }
     return options
   }
 

@@ -16,6 +16,7 @@ struct ReplayText {
         ReportText.Entry(plugin: $0.plugin, worker: $0.worker, report: $0.report)
       })
     Console.print(summary)
+    for verification in result.verifications { tell(verification) }
     for failure in result.failures.prefix(10) { Console.complain(Self.line(failure)) }
     if result.failureCount > 10 {
       Console.complain("plugins failed \(result.failureCount) times in all")
@@ -50,6 +51,41 @@ struct ReplayText {
     case .cancelled: text += "; interrupted"
     }
     return text
+  }
+
+  private func tell(_ verification: Verification) {
+    let owner = verification.worker.map { "worker \($0)" } ?? "the scheduler"
+    let plugin = "'\(verification.plugin)' on \(owner)"
+    guard let first = verification.first else {
+      let count = Printable.count(verification.noted, "noted result")
+      return Console.print(
+        Printable.text(
+          "\(plugin): as it was live in \(verification.noted == 1 ? "the" : "all") \(count)"))
+    }
+    var line = "plugin \(plugin) is not what it was live: \(Self.whereabouts(first)); "
+    line +=
+      "\(first.place.isEmpty ? "it reported" : "\(first.place) was") \(Self.short(first.live))"
+    line += ", and now \(Self.short(first.replayed))"
+    if verification.noted > 1 {
+      line += " (\(verification.differing) of \(verification.noted) noted results differ)"
+    }
+    Console.complain(line)
+  }
+
+  private static func whereabouts(_ difference: Verification.Difference) -> String {
+    if difference.events == 1, let event = difference.lastEvent, let seq = difference.lastEventSeq {
+      return "they part in \(event) (seq \(seq))"
+    }
+    let end = "the one of seq \(difference.seq)"
+    guard let equal = difference.equalSeq else {
+      return "they part before the first noted result, \(end)"
+    }
+    return "they part between the noted result of seq \(equal) and \(end), "
+      + "in one of \(difference.events) events"
+  }
+
+  private static func short(_ json: String) -> String {
+    json.count <= 200 ? json : json.prefix(200) + "…"
   }
 
   private static func line(_ failure: Replayer.Failure) -> String {
