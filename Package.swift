@@ -65,10 +65,10 @@ let package = Package(
     .executableTarget(
       name: "tasklog-bench",
       dependencies: [
-        "BuiltinPlugins", "CSQLite", "EventLog", "Recording", "Replaying", "Scheduling",
-        "TaskLogPlugin", "TestSupport", "tasklog",
+        "BuiltinPlugins", "CSQLite", "EventLog", "PluginLoading", "Recording", "Replaying",
+        "Scheduling", "TaskLogPlugin", "TestSupport", "tasklog",
       ],
-      path: "Tests/Benchmarks", exclude: ["engine_dask.py"]),
+      path: "Tests/Benchmarks", exclude: ["engine_dask.py"], linkerSettings: exportsSymbols),
     .target(name: "TestSupport", dependencies: ["TaskLogPlugin"], path: "Tests/TestSupport"),
     .testTarget(
       name: "TaskLogPluginTests", dependencies: ["TaskLogPlugin", "TestSupport"],

@@ -19,7 +19,11 @@ struct PluginCompiler: Sendable {
     hash.add(try Files.read(modules + "/TaskLogPlugin.swiftmodule", saidAs: path))
     hash.add(Array(Files.identity(compiler).utf8))
     let key = hash.text
-    let folder = try cacheFolder(path)
+    let folder: String
+    switch CacheFolder.make("plugins", in: cache) {
+    case .success(let made): folder = made
+    case .failure(let failure): throw .cannotCache(path: path, reason: failure.reason)
+    }
     let library = "\(folder)/\(key).so"
     if access(library, R_OK) == 0 { return library }
     let unfinished = "\(library).\(getpid())"
@@ -62,30 +66,6 @@ struct PluginCompiler: Sendable {
     let path = getenv("PATH").map { String(cString: $0) } ?? ""
     return path.split(separator: ":").map { "\($0)/\(program)" }
       .first { access($0, X_OK) == 0 }
-  }
-
-  private func cacheFolder(_ path: String) throws(LoadingError) -> String {
-    func environment(_ name: String) -> String? {
-      getenv(name).map { String(cString: $0) }.flatMap { $0.isEmpty ? nil : $0 }
-    }
-    let base =
-      cache ?? environment("XDG_CACHE_HOME") ?? environment("HOME").map { $0 + "/.cache" }
-      ?? "/tmp/tasklog-\(getuid())"
-    var folder = ""
-    for part in (base + "/tasklog/plugins").split(separator: "/", omittingEmptySubsequences: false)
-    {
-      folder += part
-      if !folder.isEmpty, mkdir(folder, 0o700) != 0, errno != EEXIST {
-        throw .cannotCache(path: path, reason: "\(folder): \(String(cString: strerror(errno)))")
-      }
-      folder += "/"
-    }
-    // What lies there is loaded: nobody else may have put it there.
-    var status = stat()
-    guard stat(folder, &status) == 0, status.st_uid == getuid(), status.st_mode & 0o022 == 0 else {
-      throw .cannotCache(path: path, reason: "\(folder) is not this user's own")
-    }
-    return String(folder.dropLast())
   }
 
   private static func run(_ words: [String]) -> Int32 {

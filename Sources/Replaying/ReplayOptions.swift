@@ -34,6 +34,8 @@ public struct ReplayOptions: Sendable, Equatable {
   public var failsFast = false
   /// Goes on with a run that is being recorded until it ends.
   public var follows = false
+  /// Where what plugins have in themselves is saved for the next time; nowhere by default.
+  public var checkpoints: CheckpointOptions?
 
   /// Compares what plugins report with what a recorder has noted of them live.
   public var verifies = false

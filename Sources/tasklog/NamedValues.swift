@@ -23,7 +23,8 @@ struct NamedValues {
         name = String(name[name.index(after: colon)...])
       } else if owners.count > 1 {
         throw Failure.usage(
-          "\(option) \(text): there are several of \(ownerOption); write \(owners[0]):\(text)")
+          "\(option) \(text): there are several \(ownerOption.dropFirst(2))s; write \(owners[0]):\(text)"
+        )
       }
       values[owner, default: [:]][name] = String(text[text.index(after: equals)...])
     }

@@ -172,9 +172,25 @@ import Testing
     #expect(result.errors.contains("TASKLOG_MODULES"))
   }
 
-  @Test func `plugins lists what can be named`() throws {
+  @Test func `plugins lists what can be named, with its options`() throws {
     let result = try Command.run(["plugins"])
     #expect(result.code == 0)
-    #expect(result.lines.map { $0.prefix { $0 != " " } } == ["counter", "errors"])
+    let words = result.lines.map { $0.split(separator: " ").prefix(2).joined(separator: " ") }
+    #expect(
+      words == [
+        "counter counts", "--option prefix=<name>", "errors lists", "--option limit=<count>",
+      ])
+  }
+
+  @Test func `the options of a plugin that comes with tasklog do what is said of them`() throws {
+    let all = try replay(["--plugin", "counter"])
+    let some = try replay(["--plugin", "counter", "--option", "prefix=count"])
+    #expect(some.output.contains("counter: 6\n"), "\(some.output)")
+    #expect(all.output != some.output)
+    try expectFailure(
+      ["--plugin", "counter", "--option", "limit=1"], "plugin counter has no option 'limit'",
+      code: 64)
+    try expectFailure(
+      ["--plugin", "errors", "--option", "limit=x"], "option limit=x: expected a number", code: 64)
   }
 }

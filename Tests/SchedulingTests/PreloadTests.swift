@@ -56,6 +56,7 @@ private final class Everything: Preload, SchedulerPlugin, WorkerPlugin {
   func setup(scheduler: Scheduler) { note("preload", ledger) }
   func start(scheduler: Scheduler) { note("plugin", ledger) }
   func setup(worker: Worker) { note("on worker \(worker.name)", ledger) }
+  func transition(key: Key, start: State, finish: State, stimulusID: String, args: Args) {}
 }
 
 /// Adds a plugin in the middle of a run.

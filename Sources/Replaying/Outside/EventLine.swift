@@ -5,7 +5,7 @@ import TaskLogPlugin
 ///
 /// A line has every field, `null` where an event has none, in this order: `seq`, `run`, `source`
 /// (`scheduler` or `worker`), `server_id`, `source_seq`, `time_ns`, `hook`, `key`, `key_typed`,
-/// `start`, `finish`, `stimulus`, `worker`, `task_run`, `args`, `snapshot`, `selected`. They are
+/// `start`, `finish`, `stimulus`, `worker`, `task_run`, `args`, `snapshot`. They are
 /// called as the columns of the view `events` are; `worker` is the address of the worker that saw the
 /// event, else of the one that it is about. `args` and `snapshot` are the log's lossless JSON.
 struct EventLine {
@@ -35,7 +35,7 @@ struct EventLine {
     workers[info.number] = writer.output
   }
 
-  mutating func append(_ recorded: RecordedEvent, isSelected: Bool) {
+  mutating func append(_ recorded: RecordedEvent) {
     let event = recorded.event
     writer.removeAll()
     writer.raw("{\"seq\":")
@@ -65,7 +65,7 @@ struct EventLine {
     json(event.args.recorded)
     writer.raw(",\"snapshot\":")
     json(event.snapshot.recorded)
-    writer.raw(isSelected ? ",\"selected\":true}\n" : ",\"selected\":false}\n")
+    writer.raw("}\n")
     flush()
   }
 

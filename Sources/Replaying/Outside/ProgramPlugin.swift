@@ -60,7 +60,7 @@ public final class ProgramPlugin: OutsidePlugin {
 
   public func take(_ recorded: RecordedEvent, isSelected: Bool) throws -> Bool {
     if isEnough { return false }
-    lines.append(recorded, isSelected: isSelected)
+    lines.append(recorded)
     buffered = recorded.seq
     if lines.output.count >= Self.bufferSize { try flush() }
     return !isEnough
@@ -121,10 +121,9 @@ public enum ProgramError: Error, Sendable, Equatable, CustomStringConvertible {
     switch self {
     case .cannotStart(let plugin, let reason):
       "plugin '\(plugin)' cannot be started: \(reason)"
-    case .exited(let plugin, 127, nil):
-      "plugin '\(plugin)' ended with code 127 before an event: the shell has not found it"
     case .exited(let plugin, let code, let seq):
       "plugin '\(plugin)' ended with code \(code) \(Self.place(seq))"
+        + (code == 127 ? "; the shell has not found a program" : "")
     case .signalled(let plugin, let signal, let seq):
       "plugin '\(plugin)' was ended by signal \(signal) (\(String(cString: strsignal(signal)))) "
         + Self.place(seq)

@@ -23,37 +23,43 @@ struct ReplayPythonOptions: ParsableArguments {
       """)
   var trustPickles = false
 
-  /// The plugins in Python of one replay, all in one program.
+  /// The plugins with all those in Python as one, which is one program.
   ///
   /// - Throws: `Failure`.
-  func request(
-    _ plugins: [PythonRequest.Plugin], timeoutSeconds: Int, _ options: ReplayOptions
-  ) throws -> PythonRequest? {
+  func joined(
+    _ chosen: [ChosenPlugin], timeoutSeconds: Int, _ options: ReplayOptions
+  ) throws -> [ChosenPlugin] {
+    let plugins = chosen.compactMap(\.python)
     guard !plugins.isEmpty else {
       if let first = result.first {
         throw Failure.usage("--result \(first): it is for plugins in Python, and there is none")
       }
-      return nil
+      return chosen
     }
     var request = PythonRequest(python: try Interpreter.path(python), plugins: plugins)
-    request.results = try result.map { text in
-      if let colon = text.lastIndex(of: ":") {
-        let owner = String(text[..<colon])
-        guard plugins.contains(where: { $0.name == owner }) else {
-          throw Failure.usage("--result \(text): there is no --plugin \(owner) in Python")
-        }
-        return .init(plugin: owner, path: String(text[text.index(after: colon)...]))
-      }
-      guard plugins.count == 1 else {
-        throw Failure.usage(
-          "--result \(text): there are several plugins; write \(plugins[0].name):\(text)")
-      }
-      return .init(plugin: plugins[0].name, path: text)
-    }
+    request.results = try result.map { try wanted($0, of: plugins) }
     request.trustsPickles = trustPickles
     request.failsFast = options.failsFast
     request.verifies = options.verifies
     request.timeoutSeconds = timeoutSeconds
-    return request
+    let others = chosen.filter { $0.python == nil }
+    return others + [.outside { [request] in PythonPlugins(request) }]
+  }
+
+  private func wanted(
+    _ text: String, of plugins: [PythonRequest.Plugin]
+  ) throws -> PythonRequest.Wanted {
+    if let colon = text.lastIndex(of: ":") {
+      let owner = String(text[..<colon])
+      guard plugins.contains(where: { $0.name == owner }) else {
+        throw Failure.usage("--result \(text): there is no --plugin \(owner) in Python")
+      }
+      return .init(plugin: owner, path: String(text[text.index(after: colon)...]))
+    }
+    guard plugins.count == 1 else {
+      throw Failure.usage(
+        "--result \(text): there are several plugins; write \(plugins[0].name):\(text)")
+    }
+    return .init(plugin: plugins[0].name, path: text)
   }
 }

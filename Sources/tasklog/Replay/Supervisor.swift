@@ -1,6 +1,8 @@
 import CSupport
+import EventLog
 import Glibc
 import Replaying
+import TaskLogPlugin
 
 /// Runs a replay with plugins of the user's in a process of its own, and says which plugin it was, and
 /// in which event, when one of them traps, ends the program or never comes back.
@@ -31,10 +33,12 @@ enum Supervisor {
 
   /// Runs this program once more as the child.
   ///
-  /// - Parameter timeoutSeconds: how long a call of a plugin may take; 0 for ever.
+  /// - Parameters:
+  ///   - timeoutSeconds: how long a call of a plugin may take; 0 for ever.
+  ///   - log: the log that is replayed, to say what an event is.
   /// - Returns: the code to exit with.
   /// - Throws: `Failure`.
-  static func run(timeoutSeconds: Int) throws -> Int32 {
+  static func run(timeoutSeconds: Int, log: String) throws -> Int32 {
     var ends: [Int32] = [0, 0]
     let file = tl_memory_file(PresentCall.size)
     guard file >= 0, let present = PresentCall(descriptor: file), pipe(&ends) == 0 else {
@@ -49,27 +53,29 @@ enum Supervisor {
     case .exited(let code):
       guard let call = present.call else { return code }
       throw Failure.run(
-        "plugin '\(call.plugin)' ended the program with code \(code) \(place(call))")
-    case .signalled(let signal): throw ended(by: signal, present)
+        "\(call.plugin) ended the program with code \(code) \(place(call, log))")
+    case .signalled(let signal): throw ended(by: signal, present, log)
     case .hung(let call):
       throw Failure.run(
-        "plugin '\(call.plugin)' has not come back for \(timeoutSeconds) s \(place(call)); "
+        "\(call.plugin) has not come back for \(timeoutSeconds) s \(place(call, log)); "
           + "--timeout gives it more")
     }
   }
 
-  private static func ended(by signal: Int32, _ present: PresentCall) -> Failure {
+  private static func ended(by signal: Int32, _ present: PresentCall, _ log: String) -> Failure {
     // What a user or a terminal ends both with, and what ends whoever writes where nobody reads.
     if [SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE].contains(signal) { tl_end_by_signal(signal) }
     let name = "signal \(signal) (\(String(cString: strsignal(signal))))"
     guard let call = present.call else {
       return Failure.run("the replay was ended by \(name), not within a call of a plugin")
     }
-    return Failure.run("plugin '\(call.plugin)' was ended by \(name) \(place(call))")
+    return Failure.run("\(call.plugin) was ended by \(name) \(place(call, log))")
   }
 
-  private static func place(_ call: PresentCall.Call) -> String {
-    "in \(call.what)" + (call.seq.map { " at seq \($0)" } ?? "")
+  private static func place(_ call: PresentCall.Call, _ log: String) -> String {
+    guard let seq = call.seq else { return "in \(call.what)" }
+    let event = (try? LogReader(path: log).event(at: seq))?.event.inWords
+    return "in \(event ?? call.what) (seq \(seq))"
   }
 
   private static func cannotStart(_ code: Int32) -> Failure {
