@@ -10,8 +10,10 @@ from typing import Any, Callable, Iterator
 import pytest
 from distributed import Client, LocalCluster, wait
 
+import watched
 import workloads
 from clusters import CommandCluster, Recording, wait_for
+from replaying import Replay
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -183,3 +185,19 @@ RECORDINGS = [
 @pytest.fixture(params=RECORDINGS)
 def recording(request: pytest.FixtureRequest) -> Recording:
     return request.getfixturevalue(request.param)
+
+
+@pytest.fixture(scope="session")
+def watched_in_process(new_recording: Callable) -> watched.Watched:
+    return watched.in_process(new_recording("watched-in-process"))
+
+
+@pytest.fixture(scope="session")
+def watched_in_processes(new_recording: Callable) -> watched.Watched:
+    return watched.in_processes(new_recording("watched-in-processes"))
+
+
+@pytest.fixture(scope="session")
+def replay(tasklog: Callable) -> Callable[[Path | str], Replay]:
+    """`tasklog replay` on a log."""
+    return lambda log: Replay(tasklog.program, log)  # type: ignore[attr-defined]

@@ -48,9 +48,9 @@ def frames_of(path: Path | str, without: int | None = None) -> list[list]:
 
 
 def greeting(path: Path | str, plugins: list, **about: Any) -> dict[str, Any]:
-    engine, version, metadata = Log(path).rows(
-        "SELECT engine, engine_version, metadata FROM run"
-    )[0]
+    engine, version, metadata = Log(path).rows("SELECT engine, engine_version, metadata FROM run")[
+        0
+    ]
     return {
         "protocol": frames.PROTOCOL,
         "plugins": [list(plugin) for plugin in plugins],

@@ -14,7 +14,7 @@ from distributed import Client, LocalCluster, wait
 
 import watchers
 import workloads
-from clusters import HERE, Recording, wait_for
+from clusters import HERE, Recording
 
 
 @dataclass
@@ -106,6 +106,5 @@ def in_processes(recording: Recording) -> Watched:
 def thousands(client: Client) -> None:
     import dask.array as da
 
-    x = da.ones((1000, 1000), chunks=(25, 25))
+    x = da.ones((1000, 1000), chunks=(40, 40))
     assert ((x + x.T).sum(axis=0)).sum().compute() == 2_000_000
-    wait_for(lambda: not client.futures, "release of all futures")

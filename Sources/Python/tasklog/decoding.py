@@ -115,7 +115,8 @@ class Decoder:
             import pickle
 
             return pickle.loads(pickled)
-        self.stand_ins[name] += 1
+        if name not in _REFERENCES:
+            self.stand_ins[name] += 1
         return PythonObject(name, content["repr"], state, pickled)
 
 

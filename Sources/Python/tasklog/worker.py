@@ -21,6 +21,7 @@ from typing import Any
 from distributed.diagnostics.plugin import WorkerPlugin
 
 from tasklog.encoding import HOOKS, STATES, TRANSITION, Encoder
+from tasklog.noting import Notes, made
 from tasklog.spool import WorkerSpool, orphans
 
 logger = logging.getLogger("tasklog")
@@ -46,8 +47,13 @@ class WorkerRecorder(WorkerPlugin):
     async def setup(self, worker: Any) -> None:
         self._spool: WorkerSpool | None = None
         self._errors = 0
+        self._noted: list[Notes] = []
         try:
             self._begin(worker)
+            for plugin in made(self.options.get("verify", []), True):
+                self._noted.append(Notes(plugin, self.options["every"], self._note))
+            for notes in self._noted:
+                await notes.awaited("setup", worker=worker)
         except Exception as error:
             self._tell("this worker is not recorded", error)
             return
@@ -132,6 +138,8 @@ class WorkerRecorder(WorkerPlugin):
                 self._wake()
         except Exception as error:
             self._fail("transition", error)
+        for notes in self._noted:
+            notes.call("transition", key, start, finish, *args, **kwargs)
 
     def _facts(self, ts: Any, finish: str) -> dict[str, Any]:
         """What the transition changed about a task beyond its state."""
@@ -169,6 +177,9 @@ class WorkerRecorder(WorkerPlugin):
         try:
             self._harvest_new()
             self._put("teardown")
+            for notes in self._noted:
+                await notes.awaited("teardown", worker=worker)
+                notes.end()
             await asyncio.wait_for(self._ship_rest(), self.options["close_seconds"])
         except Exception as error:
             self._tell("the last events of this worker stay in its spool", error)
@@ -177,6 +188,9 @@ class WorkerRecorder(WorkerPlugin):
                 self._timer.cancel()
             spool, self._spool = self._spool, None
             spool.close()
+
+    def _note(self, args: dict[str, Any]) -> None:
+        self._put("report", args=args)
 
     # Stimuli
 

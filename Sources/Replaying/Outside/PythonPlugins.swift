@@ -90,7 +90,7 @@ public final class PythonPlugins: OutsidePlugin {
     switch kinds[recorded.source] == .scheduler ? ofScheduler : ofWorkers {
     case .nothing: return true
     case .hooks:
-      guard isSelected, recorded.event.hook.isCalled else { return true }
+      guard isSelected, recorded.event.hook.isCalled(verifies: request.verifies) else { return true }
     case .everything: break
     }
     frames.event(recorded, isSelected: isSelected)
@@ -183,9 +183,10 @@ public final class PythonPlugins: OutsidePlugin {
 }
 
 extension Hook {
-  /// Whether plugins are called with it; else it is a mark, or their beginning.
-  fileprivate var isCalled: Bool {
+  /// Whether plugins are called with it, or compared; else it is a mark, or their beginning.
+  fileprivate func isCalled(verifies: Bool) -> Bool {
     switch self {
+    case .report: verifies
     case .start, .attach, .detach, .stimulus, .clientDesiresKeys, .clientReleasesKeys, .addReplica,
       .removeReplica:
       false

@@ -16,6 +16,7 @@ struct PythonSummary {
       result.reports.append(
         .init(plugin: fields[0].string ?? "", worker: fields[1].string, report: report))
     }
+    result.verifications = rows("verifications").compactMap(verification)
     result.lines = about["results"]?.elements?.compactMap(\.string) ?? []
     result.notices = about["notices"]?.elements?.compactMap(\.string) ?? []
     let drift = counts("drift")
@@ -37,6 +38,20 @@ struct PythonSummary {
           + "rebuild, \(total(standIns)): \(words(standIns))")
     }
     return result
+  }
+
+  private func verification(_ fields: [Value]) -> Verification? {
+    guard fields.count == 5, let plugin = fields[0].string else { return nil }
+    var made = Verification(plugin: plugin, worker: fields[1].string)
+    made.noted = fields[2].int.map(Int.init) ?? 0
+    made.differing = fields[3].int.map(Int.init) ?? 0
+    if let first = fields[4].elements, first.count == 8, let seq = first[1].int {
+      made.first = .init(
+        equalSeq: first[0].int, seq: seq, events: first[2].int.map(Int.init) ?? 0,
+        lastEvent: first[3].string, lastEventSeq: first[4].int, place: first[5].string ?? "",
+        live: first[6].string ?? "", replayed: first[7].string ?? "")
+    }
+    return made
   }
 
   private func rows(_ name: String) -> [[Value]] {

@@ -1,4 +1,4 @@
-"""``python -m tasklog.replay``: events on standard input, answers on the descriptor that is named."""
+"""``python -m tasklog.replay 3``: events on standard input, answers on descriptor 3."""
 
 from __future__ import annotations
 

@@ -52,11 +52,14 @@ class Caller:
 
     def call(self, hook: str, *args: Any, **kwargs: Any) -> list[tuple[str, Any]]:
         """Calls a hook of all plugins, and gives what can be awaited, by plugin."""
-        host, awaitables = self._host, []
+        host = self._host
+        awaitables: list[tuple[str, Any]] = []
         for name, plugin in list(self.plugins.items()):
             function = getattr(plugin, hook, None)
             if function is None:
                 continue
+            host.call_count += 1
+            host.calling = name
             try:
                 answer = function(*args, **kwargs)
             except Exception as error:
@@ -64,6 +67,7 @@ class Caller:
             else:
                 if answer is not None and inspect.isawaitable(answer):
                     awaitables.append((name, answer))
+            host.calling = None
         return awaitables
 
     def transition(self, event: Event) -> None:
@@ -78,6 +82,8 @@ class Caller:
                 # The plugin is kept with it: its number may else become that of another one.
                 known = self._needs[id(plugin)] = plugin, needs_arguments(plugin)
             args, kwargs = event.arguments if known[1] else _NOTHING
+            host.call_count += 1
+            host.calling = name
             try:
                 if self.worker is None:
                     function(
@@ -88,6 +94,7 @@ class Caller:
                     function(event.key, event.start, event.finish, *args, **kwargs)
             except Exception as error:
                 self.fail(name, plugin, "transition", error)
+            host.calling = None
 
     async def awaited(self, hook: str, *args: Any, **kwargs: Any) -> None:
         """Calls a hook that Dask awaits before it goes on."""

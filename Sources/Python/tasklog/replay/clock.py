@@ -1,8 +1,9 @@
 """The clock that plugins read during a replay: it shows the time of the present event.
 
-Bound are `time.time`, `time.time_ns` and `distributed.metrics.time`, and every name in a module that
-stands for one of them. Not bound are clocks that measure (`time.monotonic`, `time.perf_counter`),
-timers of the event loop, and what C code asks the system for, as `datetime.datetime.now()` does.
+Bound are `time.time`, `time.time_ns` and `distributed.metrics.time`, and each name in a module
+that stands for one of them. Not bound are clocks that measure (`time.monotonic`,
+`time.perf_counter`), timers of the event loop, and what C code asks the system for, as
+`datetime.datetime.now()` does.
 """
 
 from __future__ import annotations

@@ -1,5 +1,4 @@
-"""An event of the run as the host gets it: what is costly to decode is decoded when it is asked for.
-"""
+"""An event of the run as the host gets it: what is costly to decode waits until it is asked for."""
 
 from __future__ import annotations
 
@@ -16,7 +15,7 @@ STATE_NAMES = list(STATES)
 MARKS = frozenset(
     {
         "attach", "detach", "stimulus", "clientDesiresKeys", "clientReleasesKeys", "addReplica",
-        "removeReplica", "start", "setup",
+        "removeReplica", "start", "setup", "report",
     }
 )  # fmt: skip
 

@@ -29,7 +29,8 @@ SCHEDULER = (
 #: Of `Worker`.
 WORKER = (
     "batched_send", "broadcast", "close", "close_gracefully", "execute", "gather", "gather_dep",
-    "get_data", "handle_stimulus", "heartbeat", "listen", "log_event", "plugin_add", "plugin_remove",
+    "get_data", "handle_stimulus", "heartbeat", "listen", "log_event", "plugin_add",
+    "plugin_remove",
     "retry_busy_worker_later", "run", "run_coroutine", "send_to_worker", "set_resources", "start",
     "start_unsafe", "trigger_profile", "update_data", "upload_file",
 )  # fmt: skip

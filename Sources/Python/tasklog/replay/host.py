@@ -6,6 +6,7 @@ import asyncio
 import collections
 import gc
 import json
+import logging
 import sys
 from dataclasses import astuple
 from typing import Any
@@ -18,6 +19,7 @@ from tasklog.replay.events import Event, Source
 from tasklog.replay.frames import Answers, Frames
 from tasklog.replay.loading import LoadingError, Target
 from tasklog.replay.sources import SchedulerReplay, SourceReplay, WorkerReplay
+from tasklog.replay.watching import watch
 
 #: Seconds for what a plugin has begun and not finished when there are no more events.
 _LAST_SECONDS = 10.0
@@ -44,6 +46,10 @@ class Host:
         self.replays: dict[int, SourceReplay] = {}
         self.targets: list[Target] = []
         self.is_done = False
+        #: Which plugin is being called, and how many calls there have been: for who watches.
+        self.calling: str | None = None
+        self.call_count = 0
+        self.verifies = False
         self._spare: dict[int, Any] = {}
         self._blobs: dict[str, bytes] = {}
         self._older_blobs: dict[str, bytes] = {}
@@ -69,6 +75,7 @@ class Host:
         self.is_dask = run["engine"] == "dask"
         self.has_stimuli = metadata.get("stimuli", True)
         self._fails_fast = about.get("failFast", False)
+        self.verifies = about.get("verify", False)
         self._wanted_results = [tuple(wanted) for wanted in about.get("results", ())]
         self.decoder = Decoder(blob=self._blob, unpickle=about.get("trustPickles", False))
         version = self._look_for_dask()
@@ -88,6 +95,8 @@ class Host:
             refuse_connections(self)
         for target in self._of_scheduler:
             self._check_results(target)
+        if about.get("timeout") and self.answers is not None:
+            watch(self, about["timeout"], self.answers)
         gc.freeze()
         gc.set_threshold(100_000, 20, 100)
         return {
@@ -96,6 +105,7 @@ class Host:
         }
 
     def _look_for_dask(self) -> str | None:
+        logging.getLogger("distributed.http.proxy").setLevel(logging.WARNING)
         try:
             import distributed
         except ImportError:
@@ -229,6 +239,12 @@ class Host:
             "forbidden": self.forbidden.most_common(),
             "standIns": self.decoder.stand_ins.most_common(),
             "notices": self.notices,
+            "verifications": [
+                verifier.row
+                for replay in self.replays.values()
+                for verifier in replay.verifiers
+                if verifier.row is not None
+            ],
         }
 
     def _collect(self) -> tuple[list, list]:

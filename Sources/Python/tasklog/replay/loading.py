@@ -114,7 +114,9 @@ def _file(given: str, path: str) -> Any:
     if folder not in sys.path:
         sys.path.insert(0, folder)
     name = os.path.splitext(os.path.basename(path))[0]
-    if name in sys.modules and getattr(sys.modules[name], "__file__", None) == os.path.abspath(path):
+    if name in sys.modules and getattr(sys.modules[name], "__file__", None) == os.path.abspath(
+        path
+    ):
         return sys.modules[name]
     if name in sys.modules:
         name = f"tasklog_plugin_{name}"

@@ -53,8 +53,12 @@ def _loads(code: Any, name: str) -> bool:
         if name in names and not instruction.opname.startswith(("STORE_FAST", "DELETE_FAST")):
             return True
         # `locals()`, `vars()`, `eval()`, `super()` without arguments looks at `self` alone.
-        if instruction.opname in ("LOAD_GLOBAL", "LOAD_NAME") and {"locals", "vars", "eval",
-                                                                   "exec"}.intersection(names):
+        if instruction.opname in ("LOAD_GLOBAL", "LOAD_NAME") and {
+            "locals",
+            "vars",
+            "eval",
+            "exec",
+        }.intersection(names):
             return True
     return False
 

@@ -14,6 +14,8 @@ from typing import Any
 
 from tasklog.encoding import type_name
 
+_SCALARS = (bool, int, float, str, bytes)
+_COLLECTIONS = (list, tuple, deque, set, frozenset, dict)
 #: Of a report that nobody has written, so many entries of a collection are shown.
 _SHOWN = 20
 _MAXIMUM_DEPTH = 60
@@ -116,6 +118,19 @@ def report(plugin: Any) -> Any:
     return shown
 
 
+def full(plugin: Any) -> Any:
+    """All of what a plugin is: its own words, or those of its attributes that are data."""
+    own = getattr(plugin, "tasklog_report", None)
+    if callable(own):
+        return plain(own())
+    return {
+        name: plain(value)
+        for name, value in attributes(plugin).items()
+        if not name.startswith("_")
+        and (value is None or isinstance(value, (*_SCALARS, *_COLLECTIONS)))
+    }
+
+
 def attributes(plugin: Any) -> dict[str, Any]:
     found = dict(getattr(plugin, "__dict__", {}))
     for kind in type(plugin).__mro__:
@@ -128,9 +143,9 @@ def attributes(plugin: Any) -> dict[str, Any]:
 
 def _short(value: Any) -> tuple[Any] | None:
     """A value as far as it fits into a report; nothing for what is no data."""
-    if value is None or isinstance(value, (bool, int, float, str)):
+    if value is None or isinstance(value, _SCALARS):
         return (plain(value),)
-    if isinstance(value, (list, tuple, deque, set, frozenset, dict)):
+    if isinstance(value, _COLLECTIONS):
         if len(value) > _SHOWN:
             return (f"{type(value).__name__} of {len(value)}",)
         made = plain(value)

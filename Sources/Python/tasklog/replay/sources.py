@@ -7,6 +7,7 @@ from typing import Any
 from tasklog.replay.calls import Caller, call_scheduler
 from tasklog.replay.events import MARKS, Event, Source
 from tasklog.replay.loading import Target
+from tasklog.replay.verifying import Verifier
 
 
 class NotRebuilt:
@@ -51,6 +52,7 @@ class SourceReplay:
         self.is_chosen = False
         self.instances: list[tuple[Target, Any]] = []
         self.server: Any = None
+        self.verifiers: list[Verifier] = []
         self.caller: Caller
 
     def _mount(self, server: Any) -> None:
@@ -60,11 +62,21 @@ class SourceReplay:
             plugin = self.host.instance(target, server)
             self.host.names[id(plugin)] = target.given
             self.instances.append((target, plugin))
+            if self.host.verifies:
+                self.verifiers.append(Verifier(plugin, self.caller.worker))
             if all(other is not plugin for other in server.plugins.values()):
                 name = name_of(plugin)
                 if name in server.plugins:
                     name = f"{name}-{id(plugin):x}"
                 server.plugins[name] = plugin
+
+    def verify(self, event: Event) -> None:
+        """Compares with what was noted live, or counts what comes before that."""
+        for verifier in self.verifiers:
+            if event.hook != "report":
+                verifier.take(event)
+            elif event.kwargs.get("plugin") == verifier.name:
+                verifier.compare(event)
 
     async def begin(self) -> None:
         """Registers the plugins, and calls them as they are called first."""
@@ -108,6 +120,8 @@ class SchedulerReplay(SourceReplay):
             self.caller.transition(event)
         if state is not None:
             state.finish(event)
+        if self.verifiers:
+            self.verify(event)
         return True
 
     async def take_awaiting(self, event: Event) -> None:
@@ -128,6 +142,8 @@ class SchedulerReplay(SourceReplay):
             await call_scheduler(self.caller, self.scheduler, event)
         if state is not None:
             state.finish(event)
+        if self.verifiers:
+            self.verify(event)
 
     async def _begin_at(self, event: Event) -> None:
         self.host.present = None
@@ -156,9 +172,7 @@ class WorkerReplay(SourceReplay):
             self.server = self.state.worker
         else:
             self.server = NotRebuilt("worker's state", host.why_not)
-        self.caller = Caller(
-            self.server.plugins, host, lambda: host.present, worker=source.address
-        )
+        self.caller = Caller(self.server.plugins, host, lambda: host.present, worker=source.address)
 
     async def begin(self) -> None:
         self.has_begun = True
@@ -170,7 +184,7 @@ class WorkerReplay(SourceReplay):
 
     def take(self, event: Event) -> bool:
         host = self.host
-        if self.server is None or event.hook in ("setup", "teardown"):
+        if self.server is None or event.hook in ("setup", "teardown", "report"):
             return False
         if event.is_selected and not self.has_begun:
             return False
@@ -180,6 +194,8 @@ class WorkerReplay(SourceReplay):
             self.state.take(event)
         elif event.is_selected and event.hook == "transition":
             self.caller.transition(event)
+        if self.verifiers:
+            self.verify(event)
         return True
 
     def _call(self, event: Event) -> None:
@@ -202,8 +218,11 @@ class WorkerReplay(SourceReplay):
         if event.hook == "teardown":
             if self.has_begun and event.is_selected:
                 await self.caller.awaited("teardown", worker=self.server)
-        elif event.hook != "setup":
+        elif event.hook not in ("setup", "report"):
             self.take(event)
+            return
+        if self.verifiers:
+            self.verify(event)
 
     async def complete(self, may_continue: bool = False) -> None:
         if self.state is not None:

@@ -1,9 +1,9 @@
 """The state of a worker: Dask's own state machine, given the recorded stimuli.
 
-A stimulus and the transitions that it set off are one group: it is complete with the next stimulus,
-and is executed then. Plugins are called from within, as they were live, with each transition that is
-also in the recording; what else comes, or does not come, is drift, and is set to what the recording
-says.
+A stimulus and the transitions that it set off are one group: it is complete with the next
+stimulus, and is executed then. Plugins are called from within, as they were live, with each
+transition that is also in the recording; what else comes, or does not come, is drift, and is set to
+what the recording says.
 """
 
 from __future__ import annotations
@@ -263,8 +263,12 @@ class WorkerStateHost:
         for facts in found["tasks"]:
             self._connect(state.tasks[facts["key"]], facts)
         about = found.get("state", {})
-        for name in ("generation", "executed_count", "transition_counter",
-                     "transfer_incoming_bytes"):
+        for name in (
+            "generation",
+            "executed_count",
+            "transition_counter",
+            "transfer_incoming_bytes",
+        ):
             if name in about:
                 setattr(state, name, about[name])
         state.in_flight_workers.update(
