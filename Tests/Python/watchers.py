@@ -377,7 +377,11 @@ class WorkerProbe(WorkerPlugin):
             row["task.type"] = ts.type.__name__ if ts.type else None
             for name in ("dependencies", "dependents", "waiting_for_data", "waiters"):
                 row[f"task.{name}"] = sorted(str(t.key) for t in getattr(ts, name))
-        self.seen.append(json.loads(json.dumps(row, default=str)))
+        self.seen.append(json.loads(json.dumps(row, default=_plain)))
+
+
+def _plain(value):
+    return sorted(value) if isinstance(value, set) else str(value)
 
 
 ON_WORKERS = {

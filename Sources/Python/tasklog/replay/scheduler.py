@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import sys
+import tempfile
 from typing import Any
 
 import dask
@@ -39,8 +41,11 @@ class NeverStarted(Scheduler):
             "distributed.scheduler.jupyter": False,
         }
         host.drives = True
-        with dask.config.set(quiet):
-            super().__init__(dashboard=False, host="127.0.0.1", extensions={}, validate=False)
+        # It makes itself a folder to work in, and needs none.
+        with tempfile.TemporaryDirectory(prefix="tasklog-") as folder:
+            with dask.config.set(dict(quiet, **{"temporary-directory": folder})):
+                super().__init__(dashboard=False, host="127.0.0.1", extensions={}, validate=False)
+        sys.path[:] = [path for path in sys.path if not path.startswith(folder)]
         host.drives = False
         self.status = Status.running
         self.rpc = Nobody(host, "Scheduler.rpc")
