@@ -31,10 +31,10 @@ def quieten() -> None:
 class NeverStarted(Scheduler):
     """Nothing leaves it, and it does nothing on its own."""
 
-    _host: Any = None
+    _replay_host: Any = None
 
     def __init__(self, host: Any) -> None:
-        self._host = host
+        self._replay_host = host
         quiet = {
             "distributed.scheduler.preload": [],
             "distributed.scheduler.worker-ttl": None,
