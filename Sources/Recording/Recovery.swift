@@ -18,6 +18,25 @@ public enum Recovery {
     public var missing: Int64
   }
 
+  /// What lies in the folder of a recorder beside the log, alive or dead.
+  public struct Undrained: Sendable {
+    public var run: String
+    public var bytes: Int64
+  }
+
+  /// The spools beside a log, in the order of their names.
+  public static func spools(log path: String) -> [Undrained] {
+    let parent = RecorderLock.parent(ofLog: path)
+    return SpoolFolder.names(parent).sorted().map { run in
+      let bytes = SpoolFolder.names("\(parent)/\(run)").reduce(Int64(0)) { sum, name in
+        var status = stat()
+        let isThere = lstat("\(parent)/\(run)/\(name)", &status) == 0
+        return isThere ? sum + Int64(status.st_size) : sum
+      }
+      return Undrained(run: run, bytes: bytes)
+    }
+  }
+
   /// Runs without an end whose recorder is dead.
   ///
   /// - Throws: `LogError`.

@@ -1,6 +1,6 @@
 import ArgumentParser
 import EventLog
-import Foundation
+import Glibc
 import Querying
 import Recording
 
@@ -14,7 +14,7 @@ struct LogOptions: ParsableArguments {
   var path: String { log ?? Self.defaultPath }
 
   static var defaultPath: String {
-    let fromEnvironment = ProcessInfo.processInfo.environment["TASKLOG_LOG"] ?? ""
+    let fromEnvironment = getenv("TASKLOG_LOG").map { String(cString: $0) } ?? ""
     return fromEnvironment.isEmpty ? "tasklog.db" : fromEnvironment
   }
 

@@ -8,23 +8,36 @@ struct OutcomeScan {
   private(set) var nbytes: Int64?
   private(set) var computeSeconds = 0.0
   private(set) var hasCompute = false
+  /// Whether there is an exception's text, or something in its place.
   private(set) var hasException = false
+  /// Seconds of the longest span of the action that was asked for.
+  private(set) var longest: Double?
   /// Where the worker's address lies in the text, without its quotes.
   private(set) var worker: Range<Int>?
 
+  /// Whose longest span is looked for.
+  enum Action: Sendable {
+    case none, any
+    /// Its name as it stands in JSON, without the quotes.
+    case named([UInt8])
+  }
+
   private let text: UnsafeBufferPointer<UInt8>
+  private let action: Action
   private var place = 0
 
   /// - Parameter text: followed by a byte that is no part of a number, as SQLite's text is by a NUL.
-  init(_ text: UnsafeBufferPointer<UInt8>) {
+  init(_ text: UnsafeBufferPointer<UInt8>, longestOf action: Action = .none) {
     self.text = text
+    self.action = action
     guard take("{") else { return }
     repeat {
       guard let name = string(), take(":") else { return }
       switch name {
       case _ where equals(name, "nbytes"): nbytes = integer()
       case _ where equals(name, "worker"): worker = string()
-      case _ where equals(name, "exception_text"): hasException = peek() == UInt8(ascii: "\"")
+      case _ where equals(name, "exception_text"):
+        hasException = peek().map { $0 != UInt8(ascii: "n") } ?? false
       case _ where equals(name, "startstops"): startStops()
       default: break
       }
@@ -56,23 +69,32 @@ struct OutcomeScan {
 
   private mutating func span() {
     guard take("{") else { return }
-    var isCompute = false
+    var name: Range<Int>?
     var (start, stop): (Double?, Double?)
     repeat {
-      guard let name = string(), take(":") else { return }
-      switch name {
-      case _ where equals(name, "action"):
-        if let action = string() { isCompute = equals(action, "compute") }
-      case _ where equals(name, "start"): start = number()
-      case _ where equals(name, "stop"): stop = number()
+      guard let field = string(), take(":") else { return }
+      switch field {
+      case _ where equals(field, "action"): name = string()
+      case _ where equals(field, "start"): start = number()
+      case _ where equals(field, "stop"): stop = number()
       default: break
       }
       skip()
     } while take(",")
     _ = take("}")
-    if isCompute, let start, let stop {
+    guard let name, let start, let stop else { return }
+    if equals(name, "compute") {
       computeSeconds += stop - start
       hasCompute = true
+    }
+    if isWanted(name) { longest = max(longest ?? -.infinity, stop - start) }
+  }
+
+  private func isWanted(_ name: Range<Int>) -> Bool {
+    switch action {
+    case .none: false
+    case .any: true
+    case .named(let wanted): text[name].elementsEqual(wanted)
     }
   }
 

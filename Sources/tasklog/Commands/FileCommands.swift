@@ -1,6 +1,6 @@
 import ArgumentParser
 import EventLog
-import Foundation
+import Glibc
 import Querying
 import Recording
 
@@ -87,19 +87,12 @@ struct InspectCommand: ParsableCommand {
       Verbs.inspection(reader, selected, spools: Self.spools(log.path, runs)), table: table)
   }
 
-  /// The folders in `NAME.spool`, by what lies in them.
   private static func spools(_ path: String, _ runs: [RunInfo]) -> [Verbs.Undrained] {
-    let folder = path + ".spool"
-    let manager = FileManager.default
-    return (try? manager.contentsOfDirectory(atPath: folder))?.sorted().map { name in
-      let files = (try? manager.contentsOfDirectory(atPath: folder + "/" + name)) ?? []
-      let bytes = files.reduce(Int64(0)) { sum, file in
-        let attributes = try? manager.attributesOfItem(atPath: "\(folder)/\(name)/\(file)")
-        return sum + ((attributes?[.size] as? NSNumber)?.int64Value ?? 0)
-      }
-      return Verbs.Undrained(
-        run: name, bytes: bytes, isLive: runs.contains { $0.id == name && $0.end == .running })
-    } ?? []
+    Recovery.spools(log: path).map { spool in
+      Verbs.Undrained(
+        run: spool.run, bytes: spool.bytes,
+        isLive: runs.contains { $0.id == spool.run && $0.end == .running })
+    }
   }
 }
 
@@ -142,11 +135,11 @@ struct MergeCommand: ParsableCommand {
     }
   }
 
+  /// By the file itself: one file may have many names.
   private static func isSame(_ a: String, _ b: String) -> Bool {
-    func resolved(_ path: String) -> String {
-      URL(fileURLWithPath: path).resolvingSymlinksInPath().path
-    }
-    return resolved(a) == resolved(b)
+    var (first, second) = (stat(), stat())
+    return stat(a, &first) == 0 && stat(b, &second) == 0 && first.st_dev == second.st_dev
+      && first.st_ino == second.st_ino
   }
 }
 
