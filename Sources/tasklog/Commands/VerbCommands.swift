@@ -108,7 +108,7 @@ struct SlowestCommand: ParsableCommand {
     if let limit, limit < 0 {
       throw Failure.usage("--limit \(limit): cannot be negative; 0 or more")
     }
-    try options.write { Verbs.slowest($0, $1, action: action, limit: limit ?? 10) }
+    try options.write { try Verbs.slowest($0, $1, action: action, limit: limit ?? 10) }
   }
 }
 
