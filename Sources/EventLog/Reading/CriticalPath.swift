@@ -47,7 +47,9 @@ private struct PathWalk {
     graphs = try GraphDependencies(reader, run)
   }
 
-  private static func id(_ text: String) -> String { "(SELECT id FROM text WHERE text = '\(text)')" }
+  private static func id(_ text: String) -> String {
+    "(SELECT id FROM text WHERE text = '\(text)')"
+  }
 
   // MARK: - The chain
 
@@ -138,7 +140,9 @@ private struct PathWalk {
     for seq in chain.reversed() {
       defer { select.reset() }
       try select.bind(1, seq)
-      guard try select.step(), let key = try reader.keys.element(select.integer(0)) else { continue }
+      guard try select.step(), let key = try reader.keys.element(select.integer(0)) else {
+        continue
+      }
       let task = Task(
         key: key.text, worker: select.value(1), seq: seq,
         ready: before ?? select.optionalInteger(3), sent: select.optionalInteger(4),

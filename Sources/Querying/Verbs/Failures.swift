@@ -19,7 +19,8 @@ extension Verbs {
           }
         }
       },
-      Report.Table("errors", title: "Tasks that failed on their own", columns: errorColumns) { give in
+      Report.Table("errors", title: "Tasks that failed on their own", columns: errorColumns) {
+        give in
         for (run, failures) in all {
           try failures.forEachError { error in
             try give([
