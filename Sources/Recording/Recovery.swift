@@ -41,7 +41,9 @@ public enum Recovery {
   ///
   /// - Throws: `LogError`.
   public static func orphans(log path: String) throws -> [RunInfo] {
-    try LogReader(path: path).runs().filter { run in
+    // Most logs have no recorder, dead or alive: then nobody has to open the log to learn it.
+    guard access(RecorderLock.parent(ofLog: path), F_OK) == 0 else { return [] }
+    return try LogReader(path: path).runs().filter { run in
       guard run.end == .died, let folder = RecorderLock.folder(log: path, run: run.id) else {
         return false
       }

@@ -8,7 +8,8 @@ import Recording
 struct LogOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
-      "The log. By default $TASKLOG_LOG, else tasklog.db.", valueName: "path"))
+      "The log. By default $TASKLOG_LOG, else tasklog.db.", valueName: "path"),
+    completion: .file())
   var log: String?
 
   var path: String { log ?? Self.defaultPath }
@@ -52,7 +53,7 @@ struct LogsOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
       "A log; given again, several at once. By default $TASKLOG_LOG, else tasklog.db.",
-      valueName: "path"))
+      valueName: "path"), completion: .file())
   var log: [String] = []
 
   /// The paths for reading; see `LogOptions.recoveredPath`.
@@ -63,11 +64,10 @@ struct LogsOptions: ParsableArguments {
 
   /// The one path for what asks only one log.
   func onePath() throws -> String {
-    let paths = try recoveredPaths()
-    guard paths.count == 1 else {
+    guard log.count <= 1 else {
       throw Failure.usage("SQL asks one log; 'tasklog merge' makes one of several")
     }
-    return paths[0]
+    return try recoveredPaths()[0]
   }
 }
 

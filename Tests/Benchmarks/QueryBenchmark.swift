@@ -28,6 +28,7 @@ struct QueryBenchmark {
     say("median of \(rounds) rounds; the shell sqlite3 is asked the same in turns")
     report("without the indexes of `tasklog index`", measured[0], measured[2])
     report("with them", measured[1], measured[3])
+    try FollowBenchmark(program: Self.program, rounds: rounds).run()
   }
 
   private func make(_ log: String, _ size: Int) throws {

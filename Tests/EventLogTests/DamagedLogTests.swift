@@ -55,7 +55,7 @@ import Testing
       for run in try reader.runs() {
         attempt { _ = try reader.totals(of: run) }
         attempt { _ = try reader.summary(of: run) }
-        attempt { try reader.whereabouts(in: run, at: .end).forEach { _ in } }
+        attempt { try reader.whereabouts(in: run, at: .end).forEachTask { _ in } }
         attempt { _ = try reader.criticalPath(of: run) }
         attempt { _ = try reader.eventKinds(of: run) }
         attempt { _ = try reader.eventsWithLongestSpans(in: [run], action: nil, limit: 5) }

@@ -177,7 +177,7 @@ import Testing
       }
       let sources = Dictionary(
         uniqueKeysWithValues: try reader.sources(of: run).map { ($0.number, $0.source.kind) })
-      try reader.whereabouts(in: run, at: .end).forEach { task in
+      try reader.whereabouts(in: run, at: .end).forEachTask { task in
         stays.append([
           number, text(sources[task.source]?.rawValue), .text(task.key), .text(task.state),
           .integer(task.since), .integer(task.seq),

@@ -45,6 +45,9 @@ public struct RunFailures {
     var isCause: Bool
     /// The failure that it came of: the last one before it of the same stimulus.
     var causeSeq: Int64?
+
+    /// Whether it failed with another.
+    var isAffected: Bool { isChange && !isCause }
   }
 
   private static let pageSize = 512
@@ -137,7 +140,7 @@ public struct RunFailures {
           "SELECT text FROM event JOIN key ON key.id = event.key WHERE seq = ?")
       )
     }
-    try pages({ $0.isChange && !$0.isCause }) { page in
+    try pages(\.isAffected) { page in
       var tasks: [AffectedTask] = []
       try reader.translating {
         defer { select.reset() }

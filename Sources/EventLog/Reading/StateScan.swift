@@ -56,7 +56,7 @@ public struct Whereabouts {
   /// Gives each of them, read from the log when they are asked for.
   ///
   /// - Throws: `LogError`, or what the body throws.
-  public func forEach(_ body: (TaskWhereabouts) throws -> Void) throws {
+  public func forEachTask(_ body: (TaskWhereabouts) throws -> Void) throws {
     var start = 0
     while start < found.count {
       let page = found[start..<min(start + Self.pageSize, found.count)]

@@ -32,7 +32,7 @@ extension Verbs {
       },
       Report.Table("tasks", title: "Tasks", columns: taskColumns) { give in
         for (run, sources, found) in all {
-          try found.forEach { try give(taskRow(run, $0, sources[$0.source])) }
+          try found.forEachTask { try give(taskRow(run, $0, sources[$0.source])) }
         }
       },
     ])
@@ -54,7 +54,7 @@ extension Verbs {
         "open", title: "What was unfinished", columns: taskColumns + [Column("seconds", rank: 3)]
       ) { give in
         for (run, sources, found, end) in all {
-          try found.forEach { task in
+          try found.forEachTask { task in
             try give(taskRow(run, task, sources[task.source]) + [seconds(end - task.since)])
           }
         }

@@ -26,7 +26,8 @@ struct DiffCommand: ParsableCommand {
   @OptionGroup var log: LogOptions
 
   @Option(
-    help: ArgumentHelp("The log of the second run, when it is another.", valueName: "path"))
+    help: ArgumentHelp("The log of the second run, when it is another.", valueName: "path"),
+    completion: .file())
   var log2: String?
 
   @OptionGroup var format: FormatOptions
@@ -107,10 +108,12 @@ struct MergeCommand: ParsableCommand {
         tasklog merge monday.db tuesday.db --into week.db
       """)
 
-  @Argument(help: ArgumentHelp("The logs to read.", valueName: "log"))
+  @Argument(help: ArgumentHelp("The logs to read.", valueName: "log"), completion: .file())
   var logs: [String]
 
-  @Option(help: ArgumentHelp("The log to write; made where there is none.", valueName: "path"))
+  @Option(
+    help: ArgumentHelp("The log to write; made where there is none.", valueName: "path"),
+    completion: .file())
   var into: String
 
   func run() throws {
