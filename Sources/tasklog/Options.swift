@@ -115,8 +115,22 @@ struct FormatOptions: ParsableArguments {
     try body(&writer, output.flush)
   }
 
-  /// Writes a report, or one table of it.
-  func write(_ report: Report, table: String? = nil) throws {
+  func write(_ report: Report) throws {
+    let output = BufferedOutput()
+    defer { output.flush() }
+    try report.write(chosen, to: output.write, terminal: Console.terminal)
+  }
+}
+
+/// How a report is written, and which of its tables.
+struct ReportOptions: ParsableArguments {
+  @OptionGroup var format: FormatOptions
+
+  @Option(
+    help: ArgumentHelp("Show only this table of several, as plain rows.", valueName: "name"))
+  var table: String?
+
+  func write(_ report: Report) throws {
     var report = report
     if let table {
       guard let found = report.tables.first(where: { $0.name == table }) else {
@@ -127,9 +141,7 @@ struct FormatOptions: ParsableArguments {
       }
       report = Report([found])
     }
-    let output = BufferedOutput()
-    defer { output.flush() }
-    try report.write(chosen, to: output.write, terminal: Console.terminal)
+    try format.write(report)
   }
 }
 

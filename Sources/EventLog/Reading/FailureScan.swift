@@ -1,7 +1,7 @@
 import TaskLogPlugin
 
 /// A task that failed on its own; a row of the view `errors`.
-public struct TaskError: Sendable {
+public struct FailedTask: Sendable {
   public var seq: Int64
   public var time: Int64
   public var key: String
@@ -93,7 +93,7 @@ public struct RunFailures {
   /// Gives each task that failed on its own, in the order of arrival.
   ///
   /// - Throws: `LogError`, or what the body throws.
-  public func forEachError(_ body: (TaskError) throws -> Void) throws {
+  public func forEachError(_ body: (FailedTask) throws -> Void) throws {
     let select = try reader.translating {
       try reader.connection.prepare(
         """
@@ -108,13 +108,13 @@ public struct RunFailures {
         """)
     }
     try pages(\.isCause) { page in
-      var errors: [TaskError] = []
+      var errors: [FailedTask] = []
       try reader.translating {
         defer { select.reset() }
         try select.bind(1, list(page))
         while try select.step() {
           errors.append(
-            TaskError(
+            FailedTask(
               seq: select.integer(0), time: select.integer(1), key: select.text(2),
               worker: select.value(3), exception: select.value(4), traceback: select.value(5),
               retries: select.integer(6), dependents: dependents[select.integer(0)] ?? 0))

@@ -1,3 +1,4 @@
+import CSQLite
 import Glibc
 
 /// Goes through a long range of numbers in parts: threads read parts ahead, each with a connection
@@ -46,7 +47,9 @@ struct PartedScan<Part: Sendable> {
     take: (Part) throws -> Void
   ) throws {
     let processors = max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN)))
-    let threads = threads ?? (count < 4 || processors == 1 ? 0 : min(processors, 8))
+    // https://sqlite.org/threadsafe.html: a library that was built for one thread only.
+    let canShare = sqlite3_threadsafe() != 0 && processors > 1
+    let threads = threads ?? (count < 4 || !canShare ? 0 : min(processors, 8))
     guard threads > 0 else {
       let select = try reader.connection.prepare(sql)
       for index in 0..<count { try take(try rows(select, index, read)) }

@@ -30,18 +30,14 @@ struct DiffCommand: ParsableCommand {
     completion: .file())
   var log2: String?
 
-  @OptionGroup var format: FormatOptions
-
-  @Option(
-    help: ArgumentHelp("Show only this table of several, as plain rows.", valueName: "name"))
-  var table: String?
+  @OptionGroup var report: ReportOptions
 
   func run() throws {
     let reader = try LogReader(path: log.recoveredPath())
     let other = try log2.map { try LogReader(path: LogOptions.recovered($0)) } ?? reader
-    let report = try Verbs.difference(
-      (reader, try Self.one(first, reader)), (other, try Self.one(second, other)))
-    try format.write(report, table: table)
+    try report.write(
+      Verbs.difference(
+        (reader, try Self.one(first, reader)), (other, try Self.one(second, other))))
   }
 
   private static func one(_ selector: String, _ reader: LogReader) throws -> RunInfo {
@@ -73,19 +69,15 @@ struct InspectCommand: ParsableCommand {
       "latest, all, #number, or the beginning of a run's id. By default all.", valueName: "run"))
   var selector: String?
 
-  @OptionGroup var format: FormatOptions
-
-  @Option(
-    help: ArgumentHelp("Show only this table of several, as plain rows.", valueName: "name"))
-  var table: String?
+  @OptionGroup var report: ReportOptions
 
   func run() throws {
     let reader = try LogReader(path: log.path)
     let runs = try reader.runs()
     let selected =
       selector == nil && runs.isEmpty ? [] : try reader.runs(matching: selector ?? "all")
-    try format.write(
-      Verbs.inspection(reader, selected, spools: Self.spools(log.path, runs)), table: table)
+    try report.write(
+      Verbs.inspection(reader, selected, spools: Self.spools(log.path, runs)))
   }
 
   private static func spools(_ path: String, _ runs: [RunInfo]) -> [Verbs.Undrained] {
