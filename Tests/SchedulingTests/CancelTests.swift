@@ -1,4 +1,3 @@
-import Synchronization
 import TaskLogPlugin
 import Testing
 
@@ -31,7 +30,7 @@ import Testing
 
   @Test func `a cancelled future fails, and its key can be submitted anew`() async throws {
     try await withCluster(workers: 1) { cluster in
-      let isOver = Mutex(false)
+      let isOver = Lock(false)
       let endless = cluster.client.submit("endless", key: "endless") { () -> Int in
         while !isOver.withLock({ $0 }) {}
         return 1

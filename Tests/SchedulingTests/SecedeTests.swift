@@ -1,4 +1,3 @@
-import Synchronization
 import Testing
 
 @testable import Scheduling
@@ -232,7 +231,7 @@ import Testing
 
 /// Counts across threads.
 final class Counter: Sendable {
-  private let count = Mutex(0)
+  private let count = Lock(0)
 
   var value: Int { count.withLock { $0 } }
 

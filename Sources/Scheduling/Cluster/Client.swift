@@ -1,4 +1,3 @@
-import Synchronization
 import TaskLogPlugin
 
 /// Submits tasks to a cluster and holds their futures: Dask's `Client`.
@@ -29,7 +28,7 @@ public final class Client: Sendable {
     var isClosed = false
   }
 
-  let state = Mutex(State())
+  let state = Lock(State())
   let scheduler: SchedulerServer
   let registry: WorkerPluginRegistry
   /// Tells the keys of this client from those of others.

@@ -1,4 +1,3 @@
-import Synchronization
 
 /// Messages on their way to an actor, in the order in which they were sent.
 ///
@@ -10,7 +9,7 @@ final class Inbox<Message: Sendable>: Sendable {
     var isAwake = false
   }
 
-  private let state = Mutex(State())
+  private let state = Lock(State())
 
   /// Puts a message in; true when the actor has to be woken.
   func put(_ message: Message) -> Bool {

@@ -1,4 +1,3 @@
-import Synchronization
 import TaskLogPlugin
 
 /// A task may throw this to be run anew, there or on another worker: Dask's `Reschedule`.
@@ -28,7 +27,7 @@ public final class TaskContext: Sendable {
   /// The threads of the worker, where the task has one of them.
   private let threads: ThreadPool?
   private let tellSeceded: @Sendable (_ computeSeconds: Double) -> Void
-  private let hasSeceded = Mutex(false)
+  private let hasSeceded = Lock(false)
 
   init(
     key: Key, worker: String, client: Client, start: Double, threads: ThreadPool?,

@@ -1,4 +1,3 @@
-import Synchronization
 import TaskLogPlugin
 import Testing
 
@@ -40,7 +39,7 @@ final class SharedRun: Sendable {
     var addresses: [String] = []
   }
 
-  let state = Mutex(State())
+  let state = Lock(State())
 
   func run(_ kind: String, _ key: String, _ inputs: [Int]) throws -> Int {
     state.withLock { $0.started[key, default: 0] += 1 }
