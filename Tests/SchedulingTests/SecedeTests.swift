@@ -222,7 +222,6 @@ import Testing
       try scheduler.finish("a", run: 1) == [
         "transition a processing>memory on=w run=1", "clientReleasesKeys",
         "transition a memory>forgotten", "fire-and-forget <- in memory a", "w <- free a",
-        "forgotten a",
       ])
     #expect(try scheduler.fail("b", run: 2).contains("transition b released>forgotten"))
     #expect(scheduler.core.state.tasks.isEmpty)

@@ -38,7 +38,7 @@ extension Client {
     annotations: KeyValuePairs<String, Value> = [:], fileID: String = #fileID, line: Int = #line,
     _ run: @escaping @Sendable ([Input]) async throws -> Output
   ) -> Future<Output> {
-    let keys = inputs.map(\.key)
+    let keys = inputs.map { $0.key }
     let type = OutcomeType<Output>()
     return submit(
       key ?? makeKey(name), keys,

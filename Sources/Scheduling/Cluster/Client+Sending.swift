@@ -34,11 +34,11 @@ struct SubmitOptions {
       } + own
   }
 
-  func task(_ key: Key, _ dependencies: [Key]) -> NewTask {
+  func task(_ key: Key, _ dependencies: [Key], _ spec: TaskSpec) -> NewTask {
     NewTask(
       key: key, dependencies: dependencies, userPriority: priority, retries: retries,
       annotations: annotations, workers: workers, allowOtherWorkers: allowOtherWorkers,
-      resources: resources)
+      resources: resources, runSpec: spec)
   }
 }
 
@@ -50,15 +50,13 @@ extension Client {
   ) -> [Future<Output>] {
     let group = "\(name)-\(token)\(nextNumber())"
     var tasks: [NewTask] = []
-    var specs: [TaskSpec] = []
     tasks.reserveCapacity(values.count)
-    specs.reserveCapacity(values.count)
     for (index, value) in values.enumerated() {
       let key = keys.flatMap { index < $0.count ? $0[index] : nil } ?? Key(group, index)
-      tasks.append(options.task(key, []))
-      specs.append(TaskSpec(inputs: [], run: run(value), location: location))
+      let spec = TaskSpec(inputs: [], run: run(value), location: location)
+      tasks.append(options.task(key, [], spec))
     }
-    return submit(tasks, specs).map { Future(key: $0, client: self) }
+    return submit(tasks).map { Future(key: $0, client: self) }
   }
 
   static func spec<Input: Sendable, Output: Sendable>(
@@ -87,34 +85,26 @@ extension Client {
     _ key: Key, _ inputs: [Key], _ options: SubmitOptions, _ location: String,
     _ run: TaskSpec.Run
   ) -> Future<Output> {
-    let task = options.task(key, Self.distinct(inputs))
     let spec = TaskSpec(inputs: inputs, run: run, location: location)
-    submit([task], [spec])
+    submit([options.task(key, Self.distinct(inputs), spec)])
     return Future(key: key, client: self)
   }
 
   @discardableResult
-  func submit(_ tasks: [NewTask], _ specs: [TaskSpec]) -> [Key] {
-    let keys = tasks.map(\.key)
+  func submit(_ tasks: [NewTask]) -> [Key] {
+    let keys = tasks.map { $0.key }
     let submittingTask = TaskContext.current?.key
     state.withLock { state in
       state.stimulusCount += 1
       let number = state.stimulusCount
       if state.entries.isEmpty { state.entries.reserveCapacity(keys.count) }
-      for key in keys {
-        if case .cancelled? = state.entries[key]?.status {
-          // It is wanted anew.
-          state.entries[key]?.status = .pending
-          state.entries[key]?.graph = number
-        }
-        state.entries[key, default: Entry(graph: number)].holders += 1
-      }
+      for key in keys { state.entries[key, default: Entry(graph: number)].hold(number) }
       guard !state.isClosed else { return }
       // Sent under the lock, so that no release of the same key can overtake it.
       scheduler.send(
         .graph(
           NewGraph(client: id, tasks: tasks, keys: keys, submittingTask: submittingTask),
-          number: number, specs: specs, stimulusID: "update-graph-\(token).\(number)"))
+          number: number, stimulusID: "update-graph-\(token).\(number)"))
     }
     return keys
   }

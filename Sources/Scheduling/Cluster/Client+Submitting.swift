@@ -51,7 +51,7 @@ extension Client {
     annotations: KeyValuePairs<String, Value> = [:], fileID: String = #fileID, line: Int = #line,
     _ run: @escaping @Sendable ([Input]) throws -> Output
   ) -> Future<Output> {
-    let keys = inputs.map(\.key)
+    let keys = inputs.map { $0.key }
     return submit(
       key ?? makeKey(name), keys,
       SubmitOptions(priority, retries, workers, allowOtherWorkers, resources, annotations),
@@ -89,20 +89,18 @@ extension Client {
   ) -> [Future<Output>] {
     let group = "\(name)-\(token)\(nextNumber())"
     var tasks: [NewTask] = []
-    var specs: [TaskSpec] = []
     tasks.reserveCapacity(groups.count)
-    specs.reserveCapacity(groups.count)
     let location = "\(fileID):\(line)"
     let type = OutcomeType<Output>()
     for (index, inputs) in groups.enumerated() {
-      let keys = inputs.map(\.key)
+      let keys = inputs.map { $0.key }
       tasks.append(
         NewTask(
           key: Key(group, index), dependencies: Self.distinct(keys), userPriority: priority,
-          retries: retries))
-      specs.append(
-        TaskSpec(inputs: keys, run: .sync(Self.spec(keys, type, run)), location: location))
+          retries: retries,
+          runSpec: TaskSpec(
+            inputs: keys, run: .sync(Self.spec(keys, type, run)), location: location)))
     }
-    return submit(tasks, specs).map { Future(key: $0, client: self) }
+    return submit(tasks).map { Future(key: $0, client: self) }
   }
 }

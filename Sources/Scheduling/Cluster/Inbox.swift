@@ -1,4 +1,3 @@
-
 /// Messages on their way to an actor, in the order in which they were sent.
 ///
 /// One wake-up serves any number of messages: whoever sends to an empty inbox wakes the actor, which

@@ -1,4 +1,3 @@
-
 /// How the workers of a cluster find each other by address.
 final class Peers: Sendable {
   private let workers = Lock<[String: WorkerServer]>([:])

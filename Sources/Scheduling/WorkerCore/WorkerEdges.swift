@@ -4,13 +4,13 @@ import TaskLogPlugin
 struct WorkerDecision {
   /// The state that the task will really be in.
   var finish: State
-  var facts: TaskFacts?
+  var snapshot: Snapshot
   var recommendations = Recommendations<WorkerTaskState>()
   var instructions: [WorkerInstruction] = []
 
-  init(_ finish: State, facts: TaskFacts? = nil) {
+  init(_ finish: State, _ snapshot: Snapshot = .none) {
     self.finish = finish
-    self.facts = facts
+    self.snapshot = snapshot
   }
 }
 
@@ -31,56 +31,56 @@ struct WorkerDecision {
 /// Three edges of Dask's table are not here: flight, missing and released → error are taken only when
 /// a result cannot be deserialized, and in one process none is serialized.
 extension WorkerCore {
-  typealias Edge = @Sendable (WorkerCore) -> (WorkerTaskState, Request) -> WorkerDecision
+  typealias Edge = @Sendable (WorkerCore, WorkerTaskState, Request) -> WorkerDecision
 
   static let edges = EdgeTable<Edge>([
-    (.released, .waiting, transitionToWaiting),
-    (.released, .fetch, transitionReleasedFetch),
-    (.released, .missing, transitionToMissing),
-    (.released, .memory, transitionToMemory),
-    (.released, .forgotten, transitionReleasedForgotten),
-    (.waiting, .ready, transitionWaitingReady),
-    (.waiting, .constrained, transitionWaitingConstrained),
-    (.waiting, .released, transitionToReleased),
-    (.ready, .executing, transitionToExecuting),
-    (.ready, .released, transitionToReleased),
-    (.constrained, .executing, transitionToExecuting),
-    (.constrained, .released, transitionToReleased),
-    (.executing, .memory, transitionToMemory),
-    (.executing, .error, transitionToError),
-    (.executing, .longRunning, transitionExecutingLongRunning),
-    (.executing, .rescheduled, transitionToRescheduled),
-    (.executing, .released, transitionToCancelled),
-    (.longRunning, .memory, transitionToMemory),
-    (.longRunning, .error, transitionToError),
-    (.longRunning, .rescheduled, transitionToRescheduled),
-    (.longRunning, .released, transitionToCancelled),
-    (.fetch, .flight, transitionFetchFlight),
-    (.fetch, .missing, transitionToMissing),
-    (.fetch, .released, transitionToReleased),
-    (.flight, .memory, transitionToMemory),
-    (.flight, .fetch, transitionFlightFetch),
-    (.flight, .missing, transitionToMissing),
-    (.flight, .released, transitionToCancelled),
-    (.missing, .fetch, transitionMissingFetch),
-    (.missing, .waiting, transitionToWaiting),
-    (.missing, .released, transitionToReleased),
-    (.memory, .released, transitionToReleased),
-    (.error, .released, transitionToReleased),
-    (.cancelled, .released, transitionCancelledReleased),
-    (.cancelled, .memory, transitionCancelledDone),
-    (.cancelled, .error, transitionCancelledDone),
-    (.cancelled, .missing, transitionCancelledDone),
-    (.cancelled, .rescheduled, transitionCancelledDone),
-    (.cancelled, .waiting, transitionCancelledWaiting),
-    (.cancelled, .fetch, transitionCancelledFetch),
-    (.cancelled, .longRunning, transitionUnwantedLongRunning),
-    (.resumed, .memory, transitionToMemory),
-    (.resumed, .fetch, transitionResumedFetch),
-    (.resumed, .error, transitionResumedError),
-    (.resumed, .rescheduled, transitionResumedRescheduled),
-    (.resumed, .longRunning, transitionUnwantedLongRunning),
-    (.resumed, .released, transitionToCancelled),
+    (.released, .waiting, { $0.transitionToWaiting($1, $2) }),
+    (.released, .fetch, { $0.transitionReleasedFetch($1, $2) }),
+    (.released, .missing, { $0.transitionToMissing($1, $2) }),
+    (.released, .memory, { $0.transitionToMemory($1, $2) }),
+    (.released, .forgotten, { $0.transitionReleasedForgotten($1, $2) }),
+    (.waiting, .ready, { $0.transitionWaitingReady($1, $2) }),
+    (.waiting, .constrained, { $0.transitionWaitingConstrained($1, $2) }),
+    (.waiting, .released, { $0.transitionToReleased($1, $2) }),
+    (.ready, .executing, { $0.transitionToExecuting($1, $2) }),
+    (.ready, .released, { $0.transitionToReleased($1, $2) }),
+    (.constrained, .executing, { $0.transitionToExecuting($1, $2) }),
+    (.constrained, .released, { $0.transitionToReleased($1, $2) }),
+    (.executing, .memory, { $0.transitionToMemory($1, $2) }),
+    (.executing, .error, { $0.transitionToError($1, $2) }),
+    (.executing, .longRunning, { $0.transitionExecutingLongRunning($1, $2) }),
+    (.executing, .rescheduled, { $0.transitionToRescheduled($1, $2) }),
+    (.executing, .released, { $0.transitionToCancelled($1, $2) }),
+    (.longRunning, .memory, { $0.transitionToMemory($1, $2) }),
+    (.longRunning, .error, { $0.transitionToError($1, $2) }),
+    (.longRunning, .rescheduled, { $0.transitionToRescheduled($1, $2) }),
+    (.longRunning, .released, { $0.transitionToCancelled($1, $2) }),
+    (.fetch, .flight, { $0.transitionFetchFlight($1, $2) }),
+    (.fetch, .missing, { $0.transitionToMissing($1, $2) }),
+    (.fetch, .released, { $0.transitionToReleased($1, $2) }),
+    (.flight, .memory, { $0.transitionToMemory($1, $2) }),
+    (.flight, .fetch, { $0.transitionFlightFetch($1, $2) }),
+    (.flight, .missing, { $0.transitionToMissing($1, $2) }),
+    (.flight, .released, { $0.transitionToCancelled($1, $2) }),
+    (.missing, .fetch, { $0.transitionMissingFetch($1, $2) }),
+    (.missing, .waiting, { $0.transitionToWaiting($1, $2) }),
+    (.missing, .released, { $0.transitionToReleased($1, $2) }),
+    (.memory, .released, { $0.transitionToReleased($1, $2) }),
+    (.error, .released, { $0.transitionToReleased($1, $2) }),
+    (.cancelled, .released, { $0.transitionCancelledReleased($1, $2) }),
+    (.cancelled, .memory, { $0.transitionCancelledDone($1, $2) }),
+    (.cancelled, .error, { $0.transitionCancelledDone($1, $2) }),
+    (.cancelled, .missing, { $0.transitionCancelledDone($1, $2) }),
+    (.cancelled, .rescheduled, { $0.transitionCancelledDone($1, $2) }),
+    (.cancelled, .waiting, { $0.transitionCancelledWaiting($1, $2) }),
+    (.cancelled, .fetch, { $0.transitionCancelledFetch($1, $2) }),
+    (.cancelled, .longRunning, { $0.transitionUnwantedLongRunning($1, $2) }),
+    (.resumed, .memory, { $0.transitionToMemory($1, $2) }),
+    (.resumed, .fetch, { $0.transitionResumedFetch($1, $2) }),
+    (.resumed, .error, { $0.transitionResumedError($1, $2) }),
+    (.resumed, .rescheduled, { $0.transitionResumedRescheduled($1, $2) }),
+    (.resumed, .longRunning, { $0.transitionUnwantedLongRunning($1, $2) }),
+    (.resumed, .released, { $0.transitionToCancelled($1, $2) }),
   ])
 
   // MARK: - To run
@@ -139,13 +139,13 @@ extension WorkerCore {
   func transitionUnwantedLongRunning(
     _ task: WorkerTaskState, _ request: Request
   ) -> WorkerDecision {
-    WorkerDecision(task.state, facts: TaskFacts(previous: .longRunning))
+    WorkerDecision(task.state, .task(TaskFacts(previous: .longRunning)))
   }
 
   // MARK: - To an end
 
   func transitionToMemory(_ task: WorkerTaskState, _ request: Request) -> WorkerDecision {
-    var decision = WorkerDecision(.memory, facts: request.facts)
+    var decision = WorkerDecision(.memory, request.snapshot)
     for dependent in task.dependents
     where dependent.state == .waiting && dependent.waitingForData.count == 1
       && dependent.waitingForData.contains(task)
@@ -156,7 +156,7 @@ extension WorkerCore {
   }
 
   func transitionToError(_ task: WorkerTaskState, _ request: Request) -> WorkerDecision {
-    WorkerDecision(.error, facts: request.facts)
+    WorkerDecision(.error, request.snapshot)
   }
 
   func transitionToRescheduled(_ task: WorkerTaskState, _ request: Request) -> WorkerDecision {
@@ -229,7 +229,7 @@ extension WorkerCore {
   }
 
   func transitionFetchFlight(_ task: WorkerTaskState, _ request: Request) -> WorkerDecision {
-    WorkerDecision(.flight, facts: request.facts)
+    WorkerDecision(.flight, request.snapshot)
   }
 
   // MARK: - Cancelled and resumed
