@@ -198,7 +198,7 @@ import Testing
     let scheduler = try HandDrivenScheduler()
     #expect(
       try scheduler.submit(["b": ["elsewhere"]], keys: ["b"]) == [
-        "c <- erred b by elsewhere: the scheduler does not know task 'elsewhere', which is needed",
+        "c <- erred b by elsewhere: the scheduler does not know task 'elsewhere', which is needed"
       ])
     #expect(scheduler.core.state.tasks.isEmpty)
   }

@@ -64,10 +64,8 @@ extension Client {
     _ run: @escaping @Sendable ([Input]) throws -> Output
   ) -> @Sendable ([any Sendable]) throws -> Outcome {
     { values in
-      var inputs: [Input] = []
-      inputs.reserveCapacity(values.count)
-      for place in keys.indices { inputs.append(try input(values, place, keys)) }
-      return Outcome(try run(inputs), type)
+      var inputs = Inputs(values, keys)
+      return Outcome(try run(try inputs.all()), type)
     }
   }
 
@@ -109,14 +107,42 @@ extension Client {
     return keys
   }
 
-  static func input<Value>(
-    _ values: [any Sendable], _ place: Int, _ keys: [Key]
-  ) throws -> Value {
+  static func keys<each Input>(_ inputs: repeat Future<each Input>) -> [Key] {
+    var keys: [Key] = []
+    for input in repeat each inputs { keys.append(input.key) }
+    return keys
+  }
+}
+
+/// The results that a task is run with, each taken out as what the task takes it for.
+struct Inputs {
+  private let values: [any Sendable]
+  private let keys: [Key]
+  private var place = 0
+
+  init(_ values: [any Sendable], _ keys: [Key]) {
+    self.values = values
+    self.keys = keys
+  }
+
+  /// - Throws: `ClusterError.wrongType`.
+  mutating func next<Value>(_: Future<Value>.Type) throws -> Value {
+    defer { place += 1 }
     guard place < values.count, let value = values[place] as? Value else {
       throw ClusterError.wrongType(
         key: keys[place], expected: String(describing: Value.self),
         found: place < values.count ? String(describing: type(of: values[place])) : "nothing")
     }
     return value
+  }
+
+  /// All of them.
+  ///
+  /// - Throws: `ClusterError.wrongType`.
+  mutating func all<Value: Sendable>() throws -> [Value] {
+    var all: [Value] = []
+    all.reserveCapacity(keys.count)
+    for _ in keys { all.append(try next(Future<Value>.self)) }
+    return all
   }
 }

@@ -23,21 +23,14 @@ extension Client {
     annotations: KeyValuePairs<String, Value> = [:], fileID: String = #fileID, line: Int = #line,
     _ run: @escaping @Sendable (repeat each Input) throws -> Output
   ) -> Future<Output> {
-    var keys: [Key] = []
-    for input in repeat each inputs { keys.append(input.key) }
-    let inputKeys = keys
-    let type = OutcomeType<Output>()
+    let (keys, type) = (Self.keys(repeat each inputs), OutcomeType<Output>())
     return submit(
-      key ?? makeKey(name), inputKeys,
+      key ?? makeKey(name), keys,
       SubmitOptions(priority, retries, workers, allowOtherWorkers, resources, annotations),
       "\(fileID):\(line)",
       .sync { values in
-        var place = 0
-        func next<Value>(_: Future<Value>.Type) throws -> Value {
-          defer { place += 1 }
-          return try Self.input(values, place, inputKeys)
-        }
-        return Outcome(try run(repeat try next(Future<each Input>.self)), type)
+        var inputs = Inputs(values, keys)
+        return Outcome(try run(repeat try inputs.next(Future<each Input>.self)), type)
       })
   }
 

@@ -25,8 +25,7 @@ struct SchedulerDecision {
 ///        │  └──────► erred, forgotten
 ///        └── waiting, processing, no-worker, queued, memory, erred
 ///
-/// One edge of Dask's table is not here: memory → erred is the fate of a lost actor, and there are no
-/// actors.
+/// Every edge of Dask's table is here but those in `edgesLeftOut`; a test compares the two tables.
 ///
 /// An edge reads the state as it is before the event and returns what it decides; it changes
 /// nothing.
@@ -55,6 +54,15 @@ extension SchedulerCore {
     (.memory, .forgotten, { $0.transitionMemoryForgotten($1, $2) }),
     (.erred, .released, { $0.transitionErredReleased($1, $2) }),
   ])
+
+  /// The edges of Dask's table that nothing can lead to here, and why.
+  static let edgesLeftOut: [(start: State, finish: State, reason: String)] = [
+    (
+      .memory, .erred,
+      "only `_transition_memory_released` recommends it, for a task that is an actor whose worker "
+        + "is lost (distributed/scheduler.py 2554); here no task is one"
+    )
+  ]
 
   // MARK: - From released
 

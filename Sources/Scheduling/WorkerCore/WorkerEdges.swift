@@ -28,8 +28,7 @@ struct WorkerDecision {
 /// What runs or is under way cannot be stopped: asked to release it, the task is `cancelled` until
 /// the end of it has been told. A task that is rescheduled is `released` at once.
 ///
-/// Three edges of Dask's table are not here: flight, missing and released → error are taken only when
-/// a result cannot be deserialized, and in one process none is serialized.
+/// Every edge of Dask's table is here but those in `edgesLeftOut`; a test compares the two tables.
 extension WorkerCore {
   typealias Edge = @Sendable (WorkerCore, WorkerTaskState, Request) -> WorkerDecision
 
@@ -83,6 +82,25 @@ extension WorkerCore {
     (.resumed, .released, { $0.transitionToCancelled($1, $2) }),
   ])
 
+  /// The edges of Dask's table that nothing can lead to here, and why.
+  static let edgesLeftOut: [(start: State, finish: State, reason: String)] = [
+    (
+      .flight, .error,
+      "only `_handle_gather_dep_failure` recommends it, when what was fetched cannot be "
+        + "deserialized (distributed/worker.py 2007); in one process nothing is serialized, and the "
+        + "handing over of a value cannot fail"
+    ),
+    (
+      .missing, .error,
+      "`error` is recommended only for what runs or is in flight "
+        + "(distributed/worker_state_machine.py 3020, 3158), which `missing` is not"
+    ),
+    (
+      .released, .error,
+      "as missing → error; what has no edge of its own to `error` would come by here, and nothing does"
+    ),
+  ]
+
   // MARK: - To run
 
   func transitionToWaiting(_ task: WorkerTaskState, _ request: Request) -> WorkerDecision {
@@ -125,7 +143,7 @@ extension WorkerCore {
     return decision
   }
 
-  private func longRunningMessage(
+  func longRunningMessage(
     _ task: WorkerTaskState, _ seconds: Double?, _ request: Request
   ) -> WorkerInstruction {
     .longRunning(
@@ -174,7 +192,7 @@ extension WorkerCore {
     return decision
   }
 
-  private func release(_ task: WorkerTaskState, _ decision: inout WorkerDecision) {
+  func release(_ task: WorkerTaskState, _ decision: inout WorkerDecision) {
     for dependency in task.dependencies where !replicasWanted.contains(dependency.key) {
       let others = dependency.waiters.count - (dependency.waiters.contains(task) ? 1 : 0)
       guard others == 0 else { continue }
@@ -215,7 +233,7 @@ extension WorkerCore {
   }
 
   /// Dask's `_transition_generic_fetch`.
-  private func fetch(_ task: WorkerTaskState) -> WorkerDecision {
+  func fetch(_ task: WorkerTaskState) -> WorkerDecision {
     guard !task.whoHas.contains(where: { $0 != task.comingFrom }) else {
       return WorkerDecision(.fetch)
     }
@@ -230,68 +248,5 @@ extension WorkerCore {
 
   func transitionFetchFlight(_ task: WorkerTaskState, _ request: Request) -> WorkerDecision {
     WorkerDecision(.flight, request.snapshot)
-  }
-
-  // MARK: - Cancelled and resumed
-
-  func transitionToCancelled(_ task: WorkerTaskState, _ request: Request) -> WorkerDecision {
-    WorkerDecision(.cancelled)
-  }
-
-  /// Released once more before its end has been told: it stays cancelled.
-  func transitionCancelledReleased(_ task: WorkerTaskState, _ request: Request) -> WorkerDecision {
-    WorkerDecision(.cancelled)
-  }
-
-  /// The end of a cancelled task has been told: now it is released, whatever came of it.
-  func transitionCancelledDone(_ task: WorkerTaskState, _ request: Request) -> WorkerDecision {
-    var decision = WorkerDecision(.released)
-    decision.instructions.append(.drop(task.key))
-    release(task, &decision)
-    return decision
-  }
-
-  /// Asked for again while the cancelled run (or transfer) is still under way.
-  func transitionCancelledWaiting(_ task: WorkerTaskState, _ request: Request) -> WorkerDecision {
-    switch task.previous {
-    case .executing: return WorkerDecision(.executing)
-    case .longRunning:
-      var decision = WorkerDecision(.longRunning)
-      decision.instructions.append(longRunningMessage(task, nil, request))
-      return decision
-    default: return WorkerDecision(.resumed)
-    }
-  }
-
-  /// Needed again while the cancelled transfer (or run) is still under way; its failure ends it.
-  func transitionCancelledFetch(_ task: WorkerTaskState, _ request: Request) -> WorkerDecision {
-    WorkerDecision(task.previous == .flight ? .flight : .resumed)
-  }
-
-  /// The transfer of a task that was to be run here has failed: it is run after all. While it is
-  /// under way a task to be fetched is back where it was, a task that runs is waited for.
-  func transitionResumedFetch(_ task: WorkerTaskState, _ request: Request) -> WorkerDecision {
-    guard !isUnderWay(task) else {
-      return WorkerDecision(task.previous == .flight ? .flight : .resumed)
-    }
-    var decision = WorkerDecision(.released)
-    decision.recommendations[task] = .waiting
-    return decision
-  }
-
-  /// The run of a task that was to be fetched has failed: it is fetched after all.
-  func transitionResumedError(_ task: WorkerTaskState, _ request: Request) -> WorkerDecision {
-    var decision = WorkerDecision(.released)
-    decision.recommendations[task] = .fetch
-    return decision
-  }
-
-  /// The run of a task that was to be fetched is given up: it is fetched after all.
-  func transitionResumedRescheduled(
-    _ task: WorkerTaskState, _ request: Request
-  ) -> WorkerDecision {
-    var decision = WorkerDecision(.rescheduled)
-    decision.recommendations[task] = .fetch
-    return decision
   }
 }
