@@ -4,10 +4,11 @@ import Glibc
 // tasklog-bench: the benchmarks.
 //
 //     swift run -c release tasklog-bench [--events COUNT] [--rounds COUNT] [--only NAME]
-//         [--tasks COUNT] [--largest COUNT] [--keep FOLDER]
+//         [--tasks COUNT] [--largest COUNT] [--workers COUNT] [--keep FOLDER]
 //
 // `--tasks` and `--largest` (tasks of the largest graph) are for the engine, which is set beside
-// Dask when TASKLOG_TEST_PYTHON names a Python that has `distributed`.
+// Dask when TASKLOG_TEST_PYTHON names a Python that has `distributed`. With `--workers` the engine
+// runs alone, for a profiler to look at.
 //
 // `--keep` names a folder where the logs of `query` stay, to be asked again another time.
 //
@@ -41,8 +42,11 @@ struct Benchmarks {
       let tasks = try argument("--tasks", default: 100_000)
       let largest = try argument("--largest", default: 100_000)
       let python = getenv("TASKLOG_TEST_PYTHON").map { String(cString: $0) }
-      try await EngineBenchmark(tasks: tasks, rounds: rounds, largest: largest, python: python)
-        .run()
+      let isAlone = CommandLine.arguments.contains("--workers")
+      let workers = isAlone ? try argument("--workers", default: 1) : nil
+      try await EngineBenchmark(
+        tasks: tasks, rounds: rounds, largest: largest, python: python, workers: workers
+      ).run()
     }
     if isWanted("query") {
       let folder = CommandLine.arguments.firstIndex(of: "--keep").flatMap {

@@ -1,18 +1,44 @@
 import TaskLogPlugin
 
-/// The plugins of one scheduler or worker, in the order of registration.
+/// Who is told of the events of one scheduler or worker: its recorder, then its plugins in the order
+/// of registration.
 ///
-/// One that throws is reported with its name, the event and the error, loudly, and does not disturb
-/// the others.
-struct PluginHost<P> {
-  private(set) var plugins: [(name: String, plugin: P)] = []
+/// A plugin that throws is reported with its name, the event and the error, loudly, and does not
+/// disturb the others.
+final class PluginHost<P> {
+  @exclusivity(unchecked) private(set) var plugins: [(name: String, plugin: P)] = []
   private let owner: String
   private let logger: ClusterLogger
+  private let channel: (any EventChannel)?
+  private let call: (P, Event) throws -> Void
 
-  /// - Parameter owner: what the plugins are on, for messages.
-  init(owner: String, _ logger: ClusterLogger) {
+  /// - Parameters:
+  ///   - owner: what the plugins are on, for messages.
+  ///   - call: calls the hook that an event is a call of.
+  init(
+    _ owner: String, _ logger: ClusterLogger, _ channel: (any EventChannel)?,
+    _ call: @escaping (P, Event) throws -> Void
+  ) {
     self.owner = owner
     self.logger = logger
+    self.channel = channel
+    self.call = call
+  }
+
+  func tell(_ event: Event) {
+    channel?.record(event)
+    for (name, plugin) in plugins {
+      do {
+        try call(plugin, event)
+      } catch {
+        report(name, Self.describe(event), error)
+      }
+    }
+  }
+
+  /// For the recorder alone.
+  func record(_ event: Event) {
+    channel?.record(event)
   }
 
   var isEmpty: Bool { plugins.isEmpty }
@@ -23,25 +49,15 @@ struct PluginHost<P> {
   }
 
   /// Registers a plugin in place of the one of that name, if any.
-  mutating func add(_ plugin: P, name: String, idempotent: Bool) {
+  func add(_ plugin: P, name: String, idempotent: Bool) {
     guard admits(name: name, idempotent: idempotent) else { return }
     plugins.removeAll { $0.name == name }
     plugins.append((name, plugin))
   }
 
-  mutating func remove(_ name: String) -> P? {
+  func remove(_ name: String) -> P? {
     guard let place = plugins.firstIndex(where: { $0.name == name }) else { return nil }
     return plugins.remove(at: place).plugin
-  }
-
-  func call(_ event: Event, _ body: (P) throws -> Void) {
-    for (name, plugin) in plugins {
-      do {
-        try body(plugin)
-      } catch {
-        report(name, Self.describe(event), error)
-      }
-    }
   }
 
   /// A hook that gives something back.
