@@ -176,7 +176,10 @@ def test_options_come_from_arguments_environment_and_config(monkeypatch, tmp_pat
 
 
 def test_redacted_arguments_are_not_in_the_log(tmp_path: Path) -> None:
-    recorder = package.Recorder(tmp_path / "run.db", redact="exception*,traceback*,message")
+    """On the scheduler and on workers, whose stimuli hold the annotations of a task."""
+    import dask
+
+    recorder = package.Recorder(tmp_path / "run.db", redact="exception*,traceback*,pass*")
     with (
         LocalCluster(n_workers=1, processes=False, dashboard_address=":0") as cluster,
         Client(cluster) as client,
@@ -184,7 +187,15 @@ def test_redacted_arguments_are_not_in_the_log(tmp_path: Path) -> None:
         client.register_plugin(recorder)
         failing = client.submit(workloads.fail, 3333)
         assert "not 3333" in str(failing.exception())
-    assert b"not 3333" not in (tmp_path / "run.db").read_bytes()
+        client.log_event("logins", {"user": {"name": "ada", "Password": "hunter2"}})
+        with dask.annotate(login={"name": "ada", "password": ["hunter2"]}):
+            assert client.submit(workloads.increment, 1).result() == 2
+    content = (tmp_path / "run.db").read_bytes()
+    assert b"not 3333" not in content and b"hunter2" not in content
+    for hook in ("updateGraph", "logEvent", "stimulus"):
+        like = "%ada%password%redacted%"
+        args = "SELECT count(*) FROM events WHERE hook = ? AND lower(args) LIKE ?"
+        assert Log(tmp_path / "run.db").one(args, hook, like) > 0
     assert Log(tmp_path / "run.db").one("SELECT count(*) FROM errors") == 1
 
 

@@ -11,13 +11,16 @@ final class EventInserter {
   private let findText: Statement
   private let insertKey: Statement
   private let findKey: Statement
-  private var texts = InternTable(limit: 64 << 20)
-  private var keys = InternTable(limit: 128 << 20)
+  // One thread at a time: the checks for exclusive access would only cost time.
+  @exclusivity(unchecked) private var texts = InternTable(limit: 64 << 20)
+  @exclusivity(unchecked) private var keys = InternTable(limit: 128 << 20)
   /// By their place among those that are known, 0 where the number is not.
-  private var hooks = [Int64](repeating: 0, count: Hook.known.count)
-  private var states = [Int64](repeating: 0, count: State.known.count)
-  private var args: JSONWriter
-  private var snapshot: JSONWriter
+  @exclusivity(unchecked) private var hooks = [Int64](repeating: 0, count: Hook.known.count)
+  @exclusivity(unchecked) private var states = [Int64](repeating: 0, count: State.known.count)
+  @exclusivity(unchecked) private var args: JSONWriter
+  @exclusivity(unchecked) private var snapshot: JSONWriter
+  /// What the parameters of `insert` hold from the event before: most of them need not be set again.
+  @exclusivity(unchecked) private var bound: [Int64?] = Array(repeating: nil, count: 14)
 
   /// - Throws: `SQLiteError`.
   init(_ connection: Connection) throws {
@@ -39,6 +42,7 @@ final class EventInserter {
     let insert = try connection.prepare("INSERT OR IGNORE INTO blob (hash, bytes) VALUES (?, ?)")
     return JSONWriter { bytes in
       guard bytes.count > 256 else { return nil }
+      let bytes = Array(bytes)
       let hash = SHA256.hash(bytes)
       try insert.bind(1, hash)
       try insert.bind(2, blob: bytes)
@@ -59,17 +63,17 @@ final class EventInserter {
   ///   table; `SQLiteError`.
   func insert(_ event: EncodedEvent, seq: Int64, source: Int64, sourceSeq: Int64) throws {
     var fields = event.fields
-    try insert.bind(1, seq)
-    try insert.bind(2, source)
-    try insert.bind(3, sourceSeq)
-    try insert.bind(4, event.time)
-    try insert.bind(5, hook(&fields))
-    try insert.bind(6, key(&fields))
-    try insert.bind(7, state(&fields))
-    try insert.bind(8, state(&fields))
-    try insert.bind(9, text(&fields))
-    try insert.bind(10, text(&fields))
-    try insert.bind(11, fields.takeNil() ? nil : fields.integer())
+    try set(1, seq)
+    try set(2, source)
+    try set(3, sourceSeq)
+    try set(4, event.time)
+    try set(5, hook(&fields))
+    try set(6, key(&fields))
+    try set(7, state(&fields))
+    try set(8, state(&fields))
+    try set(9, text(&fields))
+    try set(10, text(&fields))
+    try set(11, fields.takeNil() ? nil : fields.integer())
     args.removeAll()
     let hasArgs = try !fields.takeNil() && fields.writeArgs(to: &args)
     snapshot.removeAll()
@@ -78,11 +82,28 @@ final class EventInserter {
     try args.output.withUnsafeBytes { args in
       try snapshot.output.withUnsafeBytes { snapshot in
         // Both stay where they are until the row is in.
-        try insert.bind(12, unmovedText: hasArgs ? args : nil)
-        try insert.bind(13, unmovedText: hasSnapshot ? snapshot : nil)
+        try set(12, unmovedText: hasArgs ? args : nil)
+        try set(13, unmovedText: hasSnapshot ? snapshot : nil)
         try insert.run()
       }
     }
+  }
+
+  @inline(__always)
+  private func set(_ parameter: Int32, _ value: Int64?) throws(SQLiteError) {
+    guard bound[Int(parameter)] != value else { return }
+    try insert.bind(parameter, value)
+    bound[Int(parameter)] = value
+  }
+
+  /// Text, which is set for each event, or NULL.
+  @inline(__always)
+  private func set(
+    _ parameter: Int32, unmovedText text: UnsafeRawBufferPointer?
+  ) throws(SQLiteError) {
+    if text == nil, bound[Int(parameter)] == nil { return }
+    try insert.bind(parameter, unmovedText: text)
+    bound[Int(parameter)] = text == nil ? nil : 1
   }
 
   private func hook(_ fields: inout MessagePackReader) throws -> Int64 {
