@@ -19,7 +19,9 @@ SCRIPT = """
 from dask.distributed import Client, LocalCluster
 
 if __name__ == "__main__":
-    with LocalCluster(n_workers=1, dashboard_address=":0", processes={processes}) as cluster:
+    with LocalCluster(
+        n_workers=1, dashboard_address=":0", processes={processes}, scheduler_kwargs={scheduler}
+    ) as cluster:
         with Client(cluster) as client:
             print(sum(client.gather(client.map(abs, range(-10, 0)))))
 """
@@ -72,23 +74,38 @@ def test_preload_by_the_environment_of_the_scheduler_command(tmp_path: Path) -> 
 def test_preload_by_the_environment_of_a_script_that_knows_nothing(
     tmp_path: Path, processes: bool
 ) -> None:
+    run_script(
+        tmp_path,
+        processes,
+        DASK_DISTRIBUTED__SCHEDULER__PRELOAD="tasklog",
+        TASKLOG_LOG=str(tmp_path / "run.db"),
+    )
+
+
+def test_preload_of_the_scheduler_of_a_local_cluster(tmp_path: Path) -> None:
+    log = str(tmp_path / "run.db")
+    run_script(tmp_path, False, {"preload": ["tasklog"]}, TASKLOG_LOG=log)
+
+
+def run_script(
+    tmp_path: Path, processes: bool, scheduler: dict | None = None, **environment: str
+) -> None:
     script = tmp_path / "script.py"
-    script.write_text(SCRIPT.format(processes=processes))
-    environment = {
-        "DASK_DISTRIBUTED__SCHEDULER__PRELOAD": "tasklog",
-        "TASKLOG_LOG": str(tmp_path / "run.db"),
-        "PATH": "/usr/bin:/bin",
-        "HOME": str(tmp_path),
-    }
+    script.write_text(SCRIPT.format(processes=processes, scheduler=scheduler or {}))
     done = subprocess.run(
-        [sys.executable, script], env=environment, capture_output=True, text=True, timeout=120
+        [sys.executable, script],
+        env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), **environment},
+        capture_output=True,
+        text=True,
+        timeout=120,
     )
     assert (done.returncode, done.stdout) == (0, "55\n"), done.stderr
     assert_recorded(tmp_path / "run.db", 10)
     assert not (tmp_path / "run.db-wal").exists()
 
 
-def test_the_yaml_config_of_dask(tmp_path: Path) -> None:
+@pytest.mark.parametrize("where", ["commands", "a script"])
+def test_the_yaml_config_of_dask(tmp_path: Path, where: str) -> None:
     recording = bare(tmp_path)
     config = {
         "distributed": {"scheduler": {"preload": ["tasklog"]}},
@@ -97,8 +114,11 @@ def test_the_yaml_config_of_dask(tmp_path: Path) -> None:
     (tmp_path / "config").mkdir()
     (tmp_path / "config" / "dask.yaml").write_text(yaml.safe_dump(config))
     recording.environment["DASK_CONFIG"] = str(tmp_path / "config")
-    run_commands(recording, [])
-    assert_recorded(recording.log, 11)
+    if where == "commands":
+        run_commands(recording, [])
+        assert_recorded(recording.log, 11)
+    else:
+        run_script(tmp_path, False, **recording.environment)
     log = Log(recording.log)
     assert log.one("SELECT mode FROM run") == "hooks"
     assert log.rows("SELECT * FROM events WHERE hook = 'clientReleasesKeys'") == []

@@ -6,7 +6,6 @@ import TaskLogPlugin
 /// Belongs to one `LogWriter`; used inside its transactions.
 final class EventInserter {
   private let connection: Connection
-  private let insert: Statement
   private let insertText: Statement
   private let findText: Statement
   private let insertKey: Statement
@@ -17,15 +16,11 @@ final class EventInserter {
   /// By their place among those that are known, 0 where the number is not.
   @exclusivity(unchecked) private var hooks = [Int64](repeating: 0, count: Hook.known.count)
   @exclusivity(unchecked) private var states = [Int64](repeating: 0, count: State.known.count)
-  @exclusivity(unchecked) private var args: JSONWriter
-  @exclusivity(unchecked) private var snapshot: JSONWriter
-  /// What the parameters of `insert` hold from the event before: most of them need not be set again.
-  @exclusivity(unchecked) private var bound: [Int64?] = Array(repeating: nil, count: 14)
+  private let rows: PendingRows
 
   /// - Throws: `SQLiteError`.
   init(_ connection: Connection) throws {
     self.connection = connection
-    insert = try connection.prepare(LogWriter.insertEventSQL)
     insertText = try connection.prepare(
       "INSERT INTO text (text) VALUES (?) ON CONFLICT DO NOTHING")
     findText = try connection.prepare("SELECT id FROM text WHERE text = ?")
@@ -34,8 +29,7 @@ final class EventInserter {
       INSERT INTO key (text, typed, prefix, key_group) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING
       """)
     findKey = try connection.prepare("SELECT id FROM key WHERE text = ? AND typed = ?")
-    args = try Self.makeJSONWriter(connection)
-    snapshot = try Self.makeJSONWriter(connection)
+    rows = try PendingRows(connection, json: Self.makeJSONWriter(connection))
   }
 
   private static func makeJSONWriter(_ connection: Connection) throws -> JSONWriter {
@@ -51,59 +45,53 @@ final class EventInserter {
     }
   }
 
-  /// The numbers in memory may not be those in the file any more.
+  /// The numbers in memory may not be those in the file any more, and rows that wait belong to a
+  /// transaction that was rolled back.
   func forgetNumbers() {
+    rows.removeAll()
     texts.forgetAll()
     keys.forgetAll()
     for place in hooks.indices { hooks[place] = 0 }
     for place in states.indices { states[place] = 0 }
   }
 
+  /// Puts an event in, at the latest with the next `flush`.
+  ///
   /// - Throws: `MessagePackError` when the event cannot be read, and then nothing of it is in the
   ///   table; `SQLiteError`.
   func insert(_ event: EncodedEvent, seq: Int64, source: Int64, sourceSeq: Int64) throws {
-    var fields = event.fields
-    try set(1, seq)
-    try set(2, source)
-    try set(3, sourceSeq)
-    try set(4, event.time)
-    try set(5, hook(&fields))
-    try set(6, key(&fields))
-    try set(7, state(&fields))
-    try set(8, state(&fields))
-    try set(9, text(&fields))
-    try set(10, text(&fields))
-    try set(11, fields.takeNil() ? nil : fields.integer())
-    args.removeAll()
-    let hasArgs = try !fields.takeNil() && fields.writeArgs(to: &args)
-    snapshot.removeAll()
-    let hasSnapshot = try !fields.takeNil() && fields.arrayCount() == 1
-    if hasSnapshot { try fields.write(to: &snapshot) }
-    try args.output.withUnsafeBytes { args in
-      try snapshot.output.withUnsafeBytes { snapshot in
-        // Both stay where they are until the row is in.
-        try set(12, unmovedText: hasArgs ? args : nil)
-        try set(13, unmovedText: hasSnapshot ? snapshot : nil)
-        try insert.run()
-      }
+    let start = rows.json.output.count
+    do {
+      var fields = event.fields
+      rows.set(0, seq)
+      rows.set(1, source)
+      rows.set(2, sourceSeq)
+      rows.set(3, event.time)
+      rows.set(4, try hook(&fields))
+      rows.set(5, try key(&fields))
+      rows.set(6, try state(&fields))
+      rows.set(7, try state(&fields))
+      rows.set(8, try text(&fields))
+      rows.set(9, try text(&fields))
+      rows.set(10, try fields.takeNil() ? nil : fields.integer())
+      let hasArgs = try !fields.takeNil() && fields.writeArgs(to: &rows.json)
+      let middle = rows.json.output.count
+      let hasSnapshot = try !fields.takeNil() && fields.arrayCount() == 1
+      if hasSnapshot { try fields.write(to: &rows.json) }
+      try rows.add(
+        args: hasArgs ? start..<middle : nil,
+        snapshot: hasSnapshot ? middle..<rows.json.output.count : nil)
+    } catch let error as MessagePackError {
+      rows.json.truncate(to: start)
+      throw error
     }
   }
 
-  @inline(__always)
-  private func set(_ parameter: Int32, _ value: Int64?) throws(SQLiteError) {
-    guard bound[Int(parameter)] != value else { return }
-    try insert.bind(parameter, value)
-    bound[Int(parameter)] = value
-  }
-
-  /// Text, which is set for each event, or NULL.
-  @inline(__always)
-  private func set(
-    _ parameter: Int32, unmovedText text: UnsafeRawBufferPointer?
-  ) throws(SQLiteError) {
-    if text == nil, bound[Int(parameter)] == nil { return }
-    try insert.bind(parameter, unmovedText: text)
-    bound[Int(parameter)] = text == nil ? nil : 1
+  /// Puts in the rows of events that wait for others.
+  ///
+  /// - Throws: `SQLiteError`.
+  func flush() throws(SQLiteError) {
+    try rows.flush()
   }
 
   private func hook(_ fields: inout MessagePackReader) throws -> Int64 {
@@ -136,7 +124,13 @@ final class EventInserter {
 
   private func id(_ text: UnsafeRawBufferPointer) throws -> Int64 {
     try texts.id(text) { bytes in
-      try number(insertText, findText) { try $0.bind(1, String(decoding: bytes, as: UTF8.self)) }
+      try number(insertText, findText) { statement in
+        if bytes.isUTF8 {
+          try statement.bind(1, unmovedText: bytes)
+        } else {
+          try statement.bind(1, String(decoding: bytes, as: UTF8.self))
+        }
+      }
     }
   }
 

@@ -169,13 +169,18 @@ final class Spool: @unchecked Sendable {
 
   private func make(_ segments: inout Segments) throws(SpoolError) {
     let number = segments.lastMade + 1
+    let path = "\(folder)/\(number)"
     guard segments.mappings.count < maximumSegments else {
       segments.reasonForLoss = "spool limit reached"
-      throw SpoolError("\(folder)/\(number)", ENOBUFS)
+      throw SpoolError(path, ENOBUFS)
     }
     do throws(SpoolError) {
-      let mapping =
-        try reused(&segments, as: "\(folder)/\(number)") ?? makeMapping("\(folder)/\(number)")
+      let mapping: Mapping
+      if let spare = reused(&segments, as: path) {
+        mapping = spare
+      } else {
+        mapping = try makeMapping(path)
+      }
       tl_store_relaxed(mapping.word(at: 8), UInt64(number))
       tl_store_relaxed(mapping.word(at: 16), UInt64(segmentSize))
       tl_store_release(mapping.word(at: 0), SpoolLayout.magic)
