@@ -14,7 +14,7 @@ final class SourceReplay {
   private let names: [(name: String, index: Int)]
   /// The places of those that still want to be called.
   private var wanting: [Int]
-  private weak var watcher: (any CallWatcher)?
+  private let watcher: (any CallWatcher)?
   /// One for each plugin, when it is to be compared with what was noted of it.
   private var verifiers: [Verifier] = []
   private(set) var hasBegun = false
@@ -25,7 +25,7 @@ final class SourceReplay {
 
   /// - Throws: what a plugin's initializer throws.
   init(
-    _ info: SourceInfo, reader: LogReader,
+    _ info: SourceInfo, of run: RunInfo, reader: LogReader,
     factories: [(factory: PluginFactory, options: [String: String])], watcher: (any CallWatcher)?,
     verifies: Bool
   ) throws {
@@ -34,6 +34,7 @@ final class SourceReplay {
     self.watcher = watcher
     var names: [(String, Int)] = []
     let history = { try reader.events(of: info) }
+    let unknown = run.unknownFacts(of: source.kind, missing: try reader.missing(of: info))
     if source.kind == .scheduler {
       var plugins: [any SchedulerPlugin] = []
       for (index, (factory, options)) in factories.enumerated() {
@@ -42,7 +43,8 @@ final class SourceReplay {
         names.append((factory.name, index))
       }
       let builder = StateBuilder(
-        make: { SchedulerState() }, apply: { $0.apply($1) }, settle: { $0.settle() },
+        make: { SchedulerState(unknown: unknown) }, apply: { $0.apply($1) },
+        settle: { $0.settle() },
         history: history)
       let scheduler = Scheduler(id: source.id) { builder.look() }
       target = .scheduler(scheduler, builder, plugins)
@@ -54,7 +56,7 @@ final class SourceReplay {
         names.append((factory.name, index))
       }
       let builder = StateBuilder(
-        make: { WorkerState() }, apply: { $0.apply($1) }, settle: { $0.settle() },
+        make: { WorkerState(unknown: unknown) }, apply: { $0.apply($1) }, settle: { $0.settle() },
         history: history)
       let worker = Worker(id: source.id, address: source.address, name: source.name) {
         builder.look()
@@ -85,6 +87,22 @@ final class SourceReplay {
     switch target {
     case .scheduler(_, let builder, _): builder.failure
     case .worker(_, let builder, _): builder.failure
+    }
+  }
+
+  /// How many events did not fit the state; 0 when nobody looked at it.
+  var misfits: Int {
+    switch target {
+    case .scheduler(_, let builder, _): builder.state?.misfits ?? 0
+    case .worker(_, let builder, _): builder.state?.misfits ?? 0
+    }
+  }
+
+  /// What the state does not know; nothing when nobody looked at it.
+  var unknown: [UnknownFact] {
+    switch target {
+    case .scheduler(_, let builder, _): builder.state?.unknown ?? []
+    case .worker(_, let builder, _): builder.state?.unknown ?? []
     }
   }
 

@@ -64,9 +64,12 @@ struct ReplayCommand: AsyncParsableCommand {
     }
     let extent = (info.lastSeq ?? 0) - (info.firstSeq ?? 0) + 1
     var bar = ProgressBar(total: options.follows ? nil : extent, noun: "events")
+    // Of a run that goes on what was seen so far is wanted, of another nothing is.
+    if options.follows { Interrupt.watch() }
     let result: Replayer.Result
     do {
-      result = try await replayer.replay { bar.show($0) }
+      result = try await replayer.replay(
+        progress: { bar.show($0) }, isCancelled: { Interrupt.hasCome })
     } catch {
       bar.finish()
       throw error
