@@ -1,6 +1,7 @@
 import ArgumentParser
 import BuiltinPlugins
 import EventLog
+import Glibc
 import Querying
 import Recording
 import Replaying
@@ -90,6 +91,8 @@ struct ReplayCommand: AsyncParsableCommand {
       throw error
     }
     bar.finish()
+    // What plugins have printed comes before what they report.
+    fflush(nil)
     let text = ReplayText(run: info, result: result, part: part.given)
     text.write(end: try reader.runs().first { $0.number == info.number }?.end ?? info.end)
     if options.verifies, result.verifications.isEmpty {
