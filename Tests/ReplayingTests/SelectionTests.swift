@@ -46,7 +46,9 @@ import Testing
     var options = ReplayOptions()
     (options.from, options.to) = (.time(from), .time(to))
     let part = try await log.replay(options: options, (Calls.self, [:]))
-    let wanted = events.filter { (from...to).contains($0.event.time) && $0.event.hook == .transition }
+    let wanted = events.filter {
+      (from...to).contains($0.event.time) && $0.event.hook == .transition
+    }
     #expect(part.lines("Calls") == wanted.map(\.event.inWords))
     #expect(!wanted.isEmpty)
   }
@@ -85,7 +87,8 @@ import Testing
     #expect(workers.reports.count == live.workers.count)
   }
 
-  @Test func `a part that nothing lies in starts a plugin and calls it with nothing`() async throws {
+  @Test func `a part that nothing lies in starts a plugin and calls it with nothing`() async throws
+  {
     let log = try TemporaryLog()
     _ = try await log.record(tasks: 5)
     var options = ReplayOptions()

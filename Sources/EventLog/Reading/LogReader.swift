@@ -147,6 +147,16 @@ public final class LogReader {
     }
   }
 
+  /// Events of a source that are known to be missing.
+  ///
+  /// - Throws: `LogError`.
+  public func missing(of source: SourceInfo) throws -> Int64 {
+    try translating {
+      try connection.integer(
+        "SELECT coalesce(sum(count), 0) FROM gap WHERE source = \(source.number)") ?? 0
+    }
+  }
+
   /// The keys of a run. Where its events lie by themselves, the index on the key alone tells them.
   private func taskCount(of run: RunInfo) throws -> Int64 {
     guard let first = run.firstSeq, let last = run.lastSeq else { return 0 }
