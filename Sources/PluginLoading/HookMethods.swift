@@ -72,6 +72,7 @@ struct HookMethods {
     var hooks: [(name: String, parameters: String)] = []
     if type is any SchedulerPlugin.Type { hooks += Self.schedulerHooks }
     if type is any WorkerPlugin.Type { hooks += Self.workerHooks }
+    if type is any Preload.Type { hooks += Self.preloadHooks }
     for method in mine {
       guard let open = method.firstIndex(of: "(") else { continue }
       let named = hooks.filter { method[..<open] == $0.name }
@@ -114,6 +115,11 @@ struct HookMethods {
   static let workerHooks: [(name: String, parameters: String)] = [
     ("setup", "(worker: TaskLogPlugin.Worker)"), ("teardown", "(worker: TaskLogPlugin.Worker)"),
     ("transition", transition),
+  ]
+
+  static let preloadHooks: [(name: String, parameters: String)] = [
+    ("setup", "(scheduler: TaskLogPlugin.Scheduler)"),
+    ("teardown", "(scheduler: TaskLogPlugin.Scheduler)"),
   ]
 
   private static let transition =

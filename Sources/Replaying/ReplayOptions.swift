@@ -34,6 +34,8 @@ public struct ReplayOptions: Sendable, Equatable {
   public var failsFast = false
   /// Goes on with a run that is being recorded until it ends.
   public var follows = false
+  /// Where what plugins have in themselves is saved for the next time; nowhere by default.
+  public var checkpoints: CheckpointOptions?
 
   /// How long an event of a run that is followed waits in the log for its cause, before it is given
   /// out without: batches of Dask's workers come 30 to 300 ms late.

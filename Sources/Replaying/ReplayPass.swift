@@ -12,7 +12,8 @@ final class ReplayPass {
   private let run: RunInfo
   private let options: ReplayOptions
   private let factories: [(factory: PluginFactory, options: [String: String])]
-  private let watcher: (any CallWatcher)?
+  private let call: PresentCall
+  private let keeper: CheckpointKeeper?
   private var outside: OutsidePlugins
 
   /// By the number of the source in the file. Sources whose plugins are not to be called have none.
@@ -29,13 +30,16 @@ final class ReplayPass {
   init(
     reader: LogReader, run: RunInfo, options: ReplayOptions,
     factories: [(factory: PluginFactory, options: [String: String])],
-    outside: [any OutsidePlugin], watcher: (any CallWatcher)?, isCancelled: @escaping () -> Bool
+    outside: [any OutsidePlugin], call: PresentCall, isCancelled: @escaping () -> Bool
   ) throws {
     self.reader = reader
     self.run = run
     self.options = options
     self.factories = factories
-    self.watcher = watcher
+    self.call = call
+    keeper =
+      outside.isEmpty
+      ? CheckpointKeeper(options, reader: reader, run: run, factories: factories) : nil
     self.isCancelled = isCancelled
     self.outside = OutsidePlugins(outside)
     selection = Selection(options)
@@ -48,9 +52,8 @@ final class ReplayPass {
   ) async throws -> Replayer.Result {
     let sources = try reader.sources(of: run)
     try outside.begin(run, sources)
-    for info in sources { try await join(info) }
-    let cursor = try reader.events(
-      of: run, order: .causal, wanted: wanted, isFollowed: options.follows)
+    let cursor = try await cursor(sources)
+    let before = cursor.count
     let end = try await takeAll(cursor, progress)
     // They start also where nothing was chosen, as beside a scheduler that does nothing.
     for replay in ordered where replay.isScheduler && !replay.hasBegun && end == .complete {
@@ -61,14 +64,68 @@ final class ReplayPass {
     let said = try outside.finish()
     failures.append(said.failures, count: said.failureCount)
     return Replayer.Result(
-      events: cursor.count, chosen: options.isPartial ? chosen : cursor.count,
+      events: cursor.count, before: before, chosen: options.isPartial ? chosen : cursor.count,
       reports: reports + said.reports, failures: failures.first,
       failureCount: failures.count,
       verifications: ordered.flatMap(\.verifications) + said.verifications,
-      notices: said.notices, end: end, unknown: unknown,
+      notices: said.notices + (keeper?.notices ?? []), end: end, unknown: unknown,
       misfits: replays.values.reduce(0) { $0 + $1.misfits },
       missing: try reader.missing(of: run), damaged: cursor.damagedCount,
       outOfOrder: cursor.forcedCount)
+  }
+
+  /// Begins at the last checkpoint that is good, or at the beginning.
+  private nonisolated(nonsending) func cursor(_ sources: [SourceInfo]) async throws -> EventCursor {
+    if let keeper {
+      for position in try keeper.candidates() {
+        guard let checkpoint = try keeper.checkpoint(at: position, sources: sources) else {
+          continue
+        }
+        do {
+          if let cursor = try await cursor(sources, from: checkpoint) { return cursor }
+        } catch let error as RestoreFailure {
+          keeper.refuse(position, error.cause)
+        }
+        replays = [:]
+        failures = FailureList()
+        sourceCount = 0
+      }
+    }
+    for info in sources { try await join(info) }
+    return try reader.events(
+      of: run, order: .causal, wanted: wanted, isFollowed: options.follows)
+  }
+
+  /// A plugin could not take back what it has saved.
+  private struct RestoreFailure: Error {
+    var cause: any Error
+  }
+
+  private nonisolated(nonsending) func cursor(
+    _ sources: [SourceInfo], from checkpoint: Checkpoint
+  ) async throws -> EventCursor? {
+    let states = Dictionary(checkpoint.sources.map { ($0.id, $0) }) { first, _ in first }
+    for info in sources {
+      sourceCount += 1
+      let replay = try SourceReplay(
+        info, of: run, reader: reader, factories: factories, call: call, verifies: false)
+      replays[info.number] = replay
+      if let state = states[info.source.id] {
+        do {
+          try await replay.goOn(
+            behind: state.sourceSeq,
+            with: checkpoint.instances.filter { $0.source == state.id }, &failures)
+        } catch {
+          throw RestoreFailure(cause: error)
+        }
+      } else if replay.isScheduler {
+        await replay.begin(&failures)
+      }
+    }
+    let cursor = try reader.events(
+      of: run, order: .causal, wanted: wanted, goingOnFrom: checkpoint.place)
+    // The order of one source alone is another matter than that of several.
+    return cursor.isCausal == checkpoint.place.isCausal ? cursor : nil
   }
 
   /// A source has come.
@@ -76,7 +133,7 @@ final class ReplayPass {
     sourceCount += 1
     guard selection.chooses(info.source) else { return }
     let replay = try SourceReplay(
-      info, of: run, reader: reader, factories: factories, watcher: watcher,
+      info, of: run, reader: reader, factories: factories, call: call,
       verifies: options.verifies)
     replays[info.number] = replay
     // Where only a part is chosen, plugins start with it.
@@ -116,6 +173,7 @@ final class ReplayPass {
     var nextLook = Self.stride
     var source: Int64 = .min
     var replay: SourceReplay?
+    var savesNext = false
     while true {
       while let recorded = try cursor.nextEvent() {
         if cursor.count >= nextLook {
@@ -123,6 +181,7 @@ final class ReplayPass {
           progress?(cursor.count)
           if isCancelled() { return .cancelled }
           if selection.isOver(of: sourceCount), follower == nil { return .complete }
+          savesNext = savesNext || keeper?.isDue(cursor) ?? false
         }
         // Events of one source often lie together.
         if recorded.source != source {
@@ -130,8 +189,7 @@ final class ReplayPass {
           replay = replays[source]
         }
         if isPlain {
-          guard let replay else { continue }
-          if try !replay.take(recorded, &failures) {
+          if let replay, try !replay.take(recorded, &failures) {
             try await replay.takeAwaiting(recorded, &failures)
           }
         } else if try await !takeChosen(recorded, replay, progress, cursor) {
@@ -139,7 +197,12 @@ final class ReplayPass {
         }
         if replay?.isIdle ?? true, isDone { return .done }
         if options.failsFast, failures.count + outside.failureCount > 0 { return .failed }
+        if savesNext, let place = cursor.place {
+          savesNext = false
+          try save(place)
+        }
       }
+      if let keeper, keeper.isDueAtEnd(cursor), let place = cursor.place { try save(place) }
       try outside.flush()
       progress?(cursor.count)
       guard let news = try await follower?.next(cursor, isCancelled) else { return .complete }
@@ -171,6 +234,12 @@ final class ReplayPass {
     }
     try outside.take(recorded, isSelected: isChosen)
     return true
+  }
+
+  /// What has failed is not saved, and so is told again.
+  private func save(_ place: EventPlace) throws {
+    guard failures.count == 0 else { return }
+    try keeper?.save(place, ordered.filter { !$0.names.isEmpty })
   }
 
   /// Whether somebody wanted to be called, and nobody does any more.

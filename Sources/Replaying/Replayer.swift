@@ -45,6 +45,8 @@ public final class Replayer {
   public struct Result: Sendable {
     /// How many events of the run have been passed.
     public var events: Int64
+    /// How many of them were passed by an earlier replay, whose checkpoint this one began with.
+    public var before: Int64
     /// How many of them are in the chosen part.
     public var chosen: Int64
     /// By plugin in the order of adding, then by worker in the order of joining; plugins outside
@@ -84,8 +86,8 @@ public final class Replayer {
     case cancelled
   }
 
-  /// Told before each call of a Swift plugin.
-  public var watcher: (any CallWatcher)?
+  /// Shows which Swift plugin is being called with what; nobody need look at it.
+  public var call = PresentCall()
 
   private let reader: LogReader
   private let run: RunInfo
@@ -102,6 +104,11 @@ public final class Replayer {
   /// Adds a kind of Swift plugin: one of the scheduler's, or one for each worker.
   public func add(_ factory: PluginFactory, options: [String: String] = [:]) {
     factories.append((factory, options))
+  }
+
+  /// Adds a class of plugins, by the name that Swift has for it.
+  public func add(_ type: any Plugin.Type, options: [String: String] = [:]) {
+    add(PluginFactory(type), options: options)
   }
 
   /// Adds a plugin that lives in a program of its own.
@@ -122,7 +129,7 @@ public final class Replayer {
   ) async throws -> Result {
     let pass = try ReplayPass(
       reader: reader, run: run, options: options, factories: factories, outside: outside,
-      watcher: watcher, isCancelled: isCancelled)
+      call: call, isCancelled: isCancelled)
     return try await pass.replay(progress: progress)
   }
 }

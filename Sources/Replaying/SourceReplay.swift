@@ -8,13 +8,15 @@ final class SourceReplay {
     case worker(Worker, StateBuilder<WorkerState>, [any WorkerPlugin])
   }
 
-  let address: String
+  let info: SourceInfo
   private let target: Target
   /// The names of the plugins, and the place of each in the order of adding.
-  private let names: [(name: String, index: Int)]
+  let names: [(name: String, index: Int)]
   /// The places of those that still want to be called.
   private var wanting: [Int]
-  private let watcher: (any CallWatcher)?
+  private let call: PresentCall
+  /// What `call` knows each plugin by.
+  private let labels: [UInt64]
   /// One for each plugin, when it is to be compared with what was noted of it.
   private var verifiers: [Verifier] = []
   private(set) var hasBegun = false
@@ -26,21 +28,30 @@ final class SourceReplay {
   /// - Throws: what a plugin's initializer throws.
   init(
     _ info: SourceInfo, of run: RunInfo, reader: LogReader,
-    factories: [(factory: PluginFactory, options: [String: String])], watcher: (any CallWatcher)?,
+    factories: [(factory: PluginFactory, options: [String: String])], call: PresentCall,
     verifies: Bool
   ) throws {
     let source = info.source
-    address = source.address
-    self.watcher = watcher
+    self.info = info
+    self.call = call
     var names: [(String, Int)] = []
+    var labels: [UInt64] = []
+    let owner = source.kind == .scheduler ? "the scheduler" : "worker \(source.address)"
+    func made<P: Plugin>(_ type: P.Type, _ index: Int) throws -> P {
+      let label = call.label("plugin '\(factories[index].factory.name)' on \(owner)")
+      labels.append(label)
+      names.append((factories[index].factory.name, index))
+      call.begin(label, .initializing)
+      defer { call.end() }
+      return try type.init(options: factories[index].options)
+    }
     let history = { try reader.events(of: info) }
     let unknown = run.unknownFacts(of: source.kind, missing: try reader.missing(of: info))
     if source.kind == .scheduler {
       var plugins: [any SchedulerPlugin] = []
-      for (index, (factory, options)) in factories.enumerated() {
+      for (index, (factory, _)) in factories.enumerated() {
         guard let type = factory.type as? any SchedulerPlugin.Type else { continue }
-        plugins.append(try type.init(options: options))
-        names.append((factory.name, index))
+        plugins.append(try made(type, index))
       }
       let builder = StateBuilder(
         make: { SchedulerState(unknown: unknown) }, apply: { $0.apply($1) },
@@ -50,10 +61,9 @@ final class SourceReplay {
       target = .scheduler(scheduler, builder, plugins)
     } else {
       var plugins: [any WorkerPlugin] = []
-      for (index, (factory, options)) in factories.enumerated() {
+      for (index, (factory, _)) in factories.enumerated() {
         guard let type = factory.type as? any WorkerPlugin.Type else { continue }
-        plugins.append(try type.init(options: options))
-        names.append((factory.name, index))
+        plugins.append(try made(type, index))
       }
       let builder = StateBuilder(
         make: { WorkerState(unknown: unknown) }, apply: { $0.apply($1) }, settle: { $0.settle() },
@@ -64,6 +74,7 @@ final class SourceReplay {
       target = .worker(worker, builder, plugins)
     }
     self.names = names
+    self.labels = labels
     wanting = Array(names.indices)
     if verifies {
       verifiers = names.map { _, index in
@@ -90,6 +101,8 @@ final class SourceReplay {
     }
   }
 
+  private var address: String { info.source.address }
+
   /// How many events did not fit the state; 0 when nobody looked at it.
   var misfits: Int {
     switch target {
@@ -113,7 +126,9 @@ final class SourceReplay {
   }
 
   private func report(at place: Int) -> Value {
-    switch target {
+    call.begin(labels[place], .reporting)
+    defer { call.end() }
+    return switch target {
     case .scheduler(_, _, let plugins): plugins[place].report()
     case .worker(_, _, let plugins): plugins[place].report()
     }
@@ -123,7 +138,7 @@ final class SourceReplay {
   nonisolated(nonsending) func begin(_ failures: inout FailureList) async {
     hasBegun = true
     for place in wanting {
-      watcher?.willCall(names[place].name, on: worker, with: nil)
+      call.begin(labels[place], isScheduler ? .starting : .settingUp)
       do {
         switch target {
         case .scheduler(let scheduler, _, let plugins):
@@ -134,7 +149,65 @@ final class SourceReplay {
         note(error, of: place, nil, &failures)
       }
     }
-    watcher?.haveCalled()
+    call.end()
+  }
+
+  // MARK: - Checkpoints
+
+  private func plugin(_ place: Int) -> any Plugin {
+    switch target {
+    case .scheduler(_, _, let plugins): plugins[place]
+    case .worker(_, _, let plugins): plugins[place]
+    }
+  }
+
+  /// The last event that plugins were called with; nothing when there was none.
+  var present: Int64? {
+    let present =
+      switch target {
+      case .scheduler(_, let builder, _): builder.present
+      case .worker(_, let builder, _): builder.present
+      }
+    return hasBegun && present != 0 ? present : nil
+  }
+
+  /// What the plugins have in themselves.
+  ///
+  /// - Throws: what a plugin's `checkpoint()` throws.
+  func checkpoints() throws -> [Checkpoint.Instance] {
+    try names.indices.compactMap { place in
+      guard let plugin = plugin(place) as? any Checkpointing else { return nil }
+      call.begin(labels[place], .checkpointing)
+      defer { call.end() }
+      return Checkpoint.Instance(
+        source: info.source.id, plugin: names[place].index, isDone: !wanting.contains(place),
+        state: try plugin.checkpoint())
+    }
+  }
+
+  /// Begins behind an event that an earlier replay has ended with, with what the plugins had then.
+  ///
+  /// - Throws: what a plugin's `restore(_:)` throws.
+  nonisolated(nonsending) func goOn(
+    behind sourceSeq: Int64, with saved: [Checkpoint.Instance], _ failures: inout FailureList
+  ) async throws {
+    switch target {
+    case .scheduler(_, let builder, _): builder.goOn(behind: sourceSeq)
+    case .worker(_, let builder, _): builder.goOn(behind: sourceSeq)
+    }
+    if !hasBegun { await begin(&failures) }
+    for place in names.indices {
+      guard let plugin = plugin(place) as? any Checkpointing,
+        let instance = saved.first(where: { $0.plugin == names[place].index })
+      else { throw CheckpointError.unknown }
+      call.begin(labels[place], .restoring)
+      defer { call.end() }
+      try plugin.restore(instance.state)
+      if instance.isDone {
+        hasStopped = true
+        wanting.removeAll { $0 == place }
+      }
+    }
   }
 
   // MARK: - Events
@@ -159,7 +232,7 @@ final class SourceReplay {
     default: if !hasBegun || !verifiers.isEmpty { return false }
     }
     advance(recorded)
-    call(recorded, &failures)
+    callPlugins(recorded, &failures)
     finishEvent()
     if let failure { throw failure }
     return true
@@ -177,7 +250,7 @@ final class SourceReplay {
     if !hasBegun { await begin(&failures) }
     switch recorded.event.hook {
     case .beforeClose, .close, .teardown: await callAwaiting(recorded, &failures)
-    default: call(recorded, &failures)
+    default: callPlugins(recorded, &failures)
     }
     finishEvent()
     for place in verifiers.indices { verifiers[place].take(recorded) { report(at: place) } }
@@ -201,9 +274,9 @@ final class SourceReplay {
     }
   }
 
-  private func call(_ recorded: RecordedEvent, _ failures: inout FailureList) {
+  private func callPlugins(_ recorded: RecordedEvent, _ failures: inout FailureList) {
     for place in wanting {
-      watcher?.willCall(names[place].name, on: worker, with: recorded)
+      call.begin(labels[place], recorded.event.hook, seq: recorded.seq)
       do {
         switch target {
         case .scheduler(let scheduler, _, let plugins):
@@ -214,14 +287,14 @@ final class SourceReplay {
         note(error, of: place, recorded, &failures)
       }
     }
-    watcher?.haveCalled()
+    call.end()
   }
 
   private nonisolated(nonsending) func callAwaiting(
     _ recorded: RecordedEvent, _ failures: inout FailureList
   ) async {
     for place in wanting {
-      watcher?.willCall(names[place].name, on: worker, with: recorded)
+      call.begin(labels[place], recorded.event.hook, seq: recorded.seq)
       do {
         switch (target, recorded.event.hook) {
         case (.scheduler(_, _, let plugins), .beforeClose):
@@ -235,7 +308,7 @@ final class SourceReplay {
         note(error, of: place, recorded, &failures)
       }
     }
-    watcher?.haveCalled()
+    call.end()
   }
 
   private var worker: String? { isScheduler ? nil : address }

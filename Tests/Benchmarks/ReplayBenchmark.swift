@@ -21,6 +21,7 @@ struct ReplayBenchmark {
 
     if isWanted("replay") {
       try await compare("replay through counter", folder.log, Self.counter)
+      try await FileAndCheckpointBenchmark(workload: workload, rounds: rounds).run()
     }
     if isWanted("state") {
       let engine = try TemporaryFolder()

@@ -31,25 +31,11 @@ final class CauseLookAhead {
   private func prepare(
     _ sources: some Collection<SourceInfo>
   ) throws -> (Int, Statement, Statement) {
-    func list(_ kind: Source.Kind) -> String {
-      sources.filter { $0.source.kind == kind }.map(\.number).sorted().map(String.init)
-        .joined(separator: ", ")
-    }
-    let states = CausalCause.statesOfRun.map { "'\($0.name)'" }.joined(separator: ", ")
-    let common = """
-      SELECT 1 FROM event WHERE key = ? AND seq > ? AND seq <= ?
-        AND hook = (SELECT id FROM text WHERE text = 'transition')
-      """
+    let common = "SELECT 1 FROM event WHERE key = ? AND seq > ? AND seq <= ?"
     let done = try connection.prepare(
-      """
-      \(common) AND stimulus = ? AND finish IS NOT NULL AND source IN (\(list(.worker)))
-        AND start IN (SELECT id FROM text WHERE text IN (\(states))) LIMIT 1
-      """)
+      "\(common) AND stimulus = ? AND \(CauseSQL.isDone("event", sources)) LIMIT 1")
     let processing = try connection.prepare(
-      """
-      \(common) AND task_run = ? AND source IN (\(list(.scheduler)))
-        AND finish = (SELECT id FROM text WHERE text = 'processing') LIMIT 1
-      """)
+      "\(common) AND task_run = ? AND \(CauseSQL.isProcessing("event", sources)) LIMIT 1")
     return (sources.count, done, processing)
   }
 }

@@ -2,7 +2,8 @@ import TaskLogPlugin
 
 /// Goes through the events of one run, a page at a time, each page in a transaction of its own.
 public final class EventCursor {
-  private static let pageSize = 4096
+  /// How many events are read at a time.
+  private let pageSize: Int
 
   /// The sources of the run by their number in the file.
   public private(set) var sources: [Int64: SourceInfo]
@@ -35,19 +36,28 @@ public final class EventCursor {
   private var page: [EventRow] = []
   @exclusivity(unchecked) private var ready: [EventRow] = []
   @exclusivity(unchecked) private var next = 0
+  /// From where this one goes on.
+  private let beginning: EventPlace?
+  private var largestKey: Int64
+  private var waitingAtPageEnd: [Int64: Int64] = [:]
 
   init(
     reader: LogReader, connection: Connection, run: RunInfo, sources: [SourceInfo],
-    order: EventOrder, wanted: Set<Int64>?, isFollowed: Bool, blobs: LogBlobs
+    order: EventOrder, wanted: Set<Int64>?, isFollowed: Bool, blobs: LogBlobs,
+    goingOnFrom beginning: EventPlace? = nil, pageSize: Int = 4096
   ) throws {
+    self.pageSize = pageSize
     self.wanted = wanted
+    self.beginning = beginning
+    largestKey = beginning?.largestKey ?? 0
+    count = beginning?.count ?? 0
     self.reader = reader
     self.connection = connection
     decoder = EventDecoder(reader: reader, blobs: blobs)
     // A damaged index may give a row twice.
     self.sources = Dictionary(sources.map { ($0.number, $0) }) { first, _ in first }
     schedulers = Set(sources.filter { $0.source.kind == .scheduler }.map(\.number))
-    position = max(run.firstSeq ?? 1, .min + 1) - 1
+    position = beginning?.start ?? max(run.firstSeq ?? 1, .min + 1) - 1
     lastSeq = run.lastSeq ?? 0
     horizon = isFollowed ? position : lastSeq
     self.isFollowed = isFollowed
@@ -60,15 +70,35 @@ public final class EventCursor {
   }
 
   /// Events that pointed at something that is not in the file.
-  public var damagedCount: Int { decoder.damagedCount }
+  public var damagedCount: Int { decoder.damagedCount + (beginning?.damagedCount ?? 0) }
 
   /// How many events were given out before their cause; 0 unless the log contradicts itself or a
   /// cause came very late.
-  public var forcedCount: Int { causal?.forcedCount ?? 0 }
+  public var forcedCount: Int { (causal?.forcedCount ?? 0) + (beginning?.forcedCount ?? 0) }
+
+  /// Whether causes hold events up; not where the events of one source alone are wanted.
+  public var isCausal: Bool { causal != nil }
+
+  /// The last event that was read, by its number in the log.
+  public var lastPosition: Int64 { position }
+
+  /// Where another cursor can go on; nothing in the middle of a page.
+  public var place: EventPlace? {
+    // What was still held up at the end has been given out there for want of its cause.
+    guard next >= ready.count, !isAtEnd || waitingAtPageEnd.isEmpty else { return nil }
+    return EventPlace(
+      position: position, known: lastSeq, largestKey: largestKey, isCausal: isCausal,
+      waiting: waitingAtPageEnd, count: count, damagedCount: damagedCount,
+      forcedCount: forcedCount)
+  }
 
   private func makeCausalOrder() throws -> CausalOrder<EventRow> {
     let lookAhead = try CauseLookAhead(connection)
-    return CausalOrder(schedulers: schedulers) { [unowned self] cause, seq in
+    let lookBack = try beginning.map { try CauseLookBack(connection, $0, sources.values) }
+    return CausalOrder(
+      schedulers: schedulers,
+      numberBefore: lookBack.map { lookBack in { try lookBack.number($0, of: $1) } }
+    ) { [unowned self] cause, seq in
       try lookAhead.finds(cause, behind: seq, upTo: lastSeq, sources.values)
     }
   }
@@ -111,11 +141,14 @@ public final class EventCursor {
       if lastIsKnown, passesOver, !lastIsWanted {
         self.count += 1
       } else if lastIsKnown {
-        page.append(
-          try decoder.row(select, seq: seq, isScheduler: lastIsScheduler, isWanted: lastIsWanted))
+        var row = try decoder.row(
+          select, seq: seq, isScheduler: lastIsScheduler, isWanted: lastIsWanted)
+        if let beginning, beginning.isBehind(seq, of: source) { row.role.insert(.isGiven) }
+        page.append(row)
+        largestKey = max(largestKey, row.key)
       }
       count += 1
-      if count == Self.pageSize {
+      if count == pageSize {
         isAtEnd = false
         break
       }
@@ -123,6 +156,7 @@ public final class EventCursor {
     self.position = position
     if causal != nil {
       try causal?.add(page, to: &ready)
+      waitingAtPageEnd = causal?.firstWaiting ?? [:]
       if isAtEnd, !isFollowed { try causal?.finish(&ready) }
     } else {
       swap(&page, &ready)

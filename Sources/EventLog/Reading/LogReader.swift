@@ -202,15 +202,27 @@ public final class LogReader {
   ///   - wanted: gives out the events of these sources only, by their number in the file. The
   ///     others are passed over at less cost; they still count for the order.
   ///   - isFollowed: gives out nothing before `goOn` says up to where.
+  ///   - place: where another cursor of this log has come to, which has given out what lies before.
   /// - Throws: `LogError`.
   public func events(
-    of run: RunInfo, order: EventOrder, wanted: Set<Int64>? = nil, isFollowed: Bool = false
+    of run: RunInfo, order: EventOrder, wanted: Set<Int64>? = nil, isFollowed: Bool = false,
+    goingOnFrom place: EventPlace? = nil
+  ) throws -> EventCursor {
+    try events(
+      of: run, order: order, wanted: wanted, isFollowed: isFollowed, goingOnFrom: place,
+      pageSize: 4096)
+  }
+
+  func events(
+    of run: RunInfo, order: EventOrder, wanted: Set<Int64>? = nil, isFollowed: Bool = false,
+    goingOnFrom place: EventPlace? = nil, pageSize: Int
   ) throws -> EventCursor {
     let sources = try sources(of: run)
     return try translating {
       try EventCursor(
         reader: self, connection: connection, run: run, sources: sources, order: order,
-        wanted: wanted, isFollowed: isFollowed, blobs: blobs)
+        wanted: wanted, isFollowed: isFollowed, blobs: blobs, goingOnFrom: place,
+        pageSize: pageSize)
     }
   }
 

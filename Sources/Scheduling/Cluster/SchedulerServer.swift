@@ -22,8 +22,12 @@ public actor SchedulerServer: Driven {
   private let channel: (any EventChannel)?
   private let recorder: (any RecordingPlugin)?
   private var core: SchedulerCore!
-  private var host: PluginHost<any SchedulerPlugin>
-  private var scheduler: Scheduler!
+  var host: PluginHost<any SchedulerPlugin>
+  private(set) var scheduler: Scheduler!
+  /// What was run before everything else, and is told of the end.
+  var preloads: [any Preload] = []
+  /// Plugins that other plugins have added in a hook.
+  var added: [any SchedulerPlugin] = []
 
   /// What each known task does. Kept while the task can still be run again.
   private var specs: [Key: TaskSpec] = [:]
@@ -75,7 +79,7 @@ public actor SchedulerServer: Driven {
   // MARK: - Life
 
   func start(
-    _ plugins: sending [any SchedulerPlugin],
+    _ plugins: sending [any SchedulerPlugin], preloads: sending [any Plugin],
     onDismissal: @escaping @Sendable (WorkerServer) -> Void
   ) async {
     self.onDismissal = onDismissal
@@ -87,7 +91,9 @@ public actor SchedulerServer: Driven {
     if let channel {
       for plugin in recorder?.schedulerPlugins(noting: channel) ?? [] { await add(plugin) }
     }
+    await setUp(preloads)
     for plugin in plugins { await add(plugin) }
+    await addAdded()
     handle(.start, stimulusID("start"))
   }
 
@@ -101,6 +107,7 @@ public actor SchedulerServer: Driven {
         host.note(error, of: name, "beforeClose")
       }
     }
+    await tearDownPreloads()
   }
 
   func close() async {
@@ -141,7 +148,7 @@ public actor SchedulerServer: Driven {
     await add(plugin)
   }
 
-  private func add(_ plugin: any SchedulerPlugin) async {
+  func add(_ plugin: any SchedulerPlugin) async {
     let name = plugin.name
     guard host.admits(name: name, idempotent: plugin.idempotent) else { return }
     var isDone = false

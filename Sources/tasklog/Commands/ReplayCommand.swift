@@ -1,6 +1,7 @@
 import ArgumentParser
 import BuiltinPlugins
 import EventLog
+import Glibc
 import Querying
 import Recording
 import Replaying
@@ -15,16 +16,23 @@ struct ReplayCommand: AsyncParsableCommand {
     discussion: """
       A plugin ends in the state that it had live. It is named as 'tasklog plugins' lists it, or by a \
       file: source in Swift, which is compiled, or a library. Where a file has several plugins, \
-      file.swift:Type chooses one.
+      file.swift:Type chooses one. A plugin from a file runs in a process of its own.
+
+      Any program is a plugin, too: exec:'command args' reads each event as a line of JSON from its \
+      standard input.
+
+      Plugins that can save what they have counted begin a long run where the last replay of it ended.
 
       Examples:
         tasklog replay --plugin counter --plugin errors
         tasklog replay --plugin ./Counter.swift
+        tasklog replay --plugin exec:'wc -l'
         tasklog replay --plugin ./Counter.swift --from -5m --key 'inc-*'
       """)
 
   @OptionGroup var plugins: ReplayPluginOptions
   @OptionGroup var part: ReplayPartOptions
+  @OptionGroup var checkpoints: CheckpointArguments
   @OptionGroup var selection: RunOptions
 
   func run() async throws {
@@ -33,7 +41,14 @@ struct ReplayCommand: AsyncParsableCommand {
       throw Failure.usage("name a plugin with --plugin; there are \(known), and files")
     }
     let options = try part.options(now: Clock.now())
-    let chosen = try plugins.chosen(log: selection.log.path, options)
+    let watched = Supervisor.watched()
+    if plugins.nameFiles, watched == nil {
+      let code = try Supervisor.run(timeoutSeconds: plugins.timeoutSeconds, log: selection.log.path)
+      guard code == 0 else { throw ExitCode(code) }
+      return
+    }
+    let call = watched ?? PresentCall()
+    let chosen = try plugins.chosen(log: selection.log.path, options, call)
     let reader = try LogReader(path: selection.log.recoveredPath())
     let runs = try reader.runs(matching: selection.selector)
     if options.follows, runs.count > 1 {
@@ -46,23 +61,27 @@ struct ReplayCommand: AsyncParsableCommand {
         Console.print("run #\(info.number), \(info.id)")
         Console.print()
       }
-      failed = try await replay(info, reader, chosen, options) || failed
+      failed = try await replay(info, reader, chosen, options, call) || failed
     }
     if failed { throw ExitCode(Failure.runCode) }
   }
 
   /// True when a plugin has failed.
   private func replay(
-    _ info: RunInfo, _ reader: LogReader, _ chosen: [ChosenPlugin], _ options: ReplayOptions
+    _ info: RunInfo, _ reader: LogReader, _ chosen: [ChosenPlugin], _ options: ReplayOptions,
+    _ call: PresentCall
   ) async throws -> Bool {
+    let extent = (info.lastSeq ?? 0) - (info.firstSeq ?? 0) + 1
+    var options = options
+    options.checkpoints = checkpoints.options(events: extent) { Console.complain($0) }
     let replayer = Replayer(reader: reader, run: info, options: options)
+    replayer.call = call
     for plugin in chosen {
       switch plugin {
       case .swift(let factory, let options): replayer.add(factory, options: options)
       case .outside(let make): replayer.add(try make())
       }
     }
-    let extent = (info.lastSeq ?? 0) - (info.firstSeq ?? 0) + 1
     var bar = ProgressBar(total: options.follows ? nil : extent, noun: "events")
     // Of a run that goes on what was seen so far is wanted, of another nothing is.
     if options.follows { Interrupt.watch() }
@@ -75,6 +94,8 @@ struct ReplayCommand: AsyncParsableCommand {
       throw error
     }
     bar.finish()
+    // What plugins have printed comes before what they report.
+    fflush(nil)
     let text = ReplayText(run: info, result: result, part: part.given)
     text.write(end: try reader.runs().first { $0.number == info.number }?.end ?? info.end)
     if options.verifies, result.verifications.isEmpty {

@@ -5,7 +5,7 @@ import TaskLogPlugin
 /// What `--plugin` can name, tried in this order: what a text is not taken for by any of the first
 /// kinds is for the last one, which knows how to say what is wrong with it.
 enum PluginKinds {
-  static let all: [any PluginKind.Type] = [SwiftPluginKind.self]
+  static let all: [any PluginKind.Type] = [ProgramPluginKind.self, SwiftPluginKind.self]
 }
 
 /// One way in which `--plugin` names a plugin.
@@ -26,6 +26,10 @@ struct PluginRequest {
   var replay: ReplayOptions
   /// The log that is replayed.
   var log: String
+  /// How long one call may take; 0 for ever.
+  var timeoutSeconds: Int
+  /// Where it is shown that code of the plugin is being run.
+  var call: PresentCall
 }
 
 /// A plugin that was found.

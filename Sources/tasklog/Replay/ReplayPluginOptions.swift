@@ -1,5 +1,6 @@
 import ArgumentParser
 import BuiltinPlugins
+import PluginLoading
 import Replaying
 
 /// Which plugins, and what they are made with.
@@ -15,43 +16,43 @@ struct ReplayPluginOptions: ParsableArguments {
       valueName: "name=value"))
   var option: [String] = []
 
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp(
+      "How long one call of a plugin from a file, or of a program, may take; 0 for ever. "
+        + "By default 60.", valueName: "seconds"))
+  var timeout: Int?
+
+  var timeoutSeconds: Int { timeout ?? 60 }
+
+  /// Whether code is to be run that is not part of this program.
+  var nameFiles: Bool { plugin.contains(where: PluginLoader.namesFile) }
+
+  func validate() throws {
+    if let timeout, !(0...1_000_000).contains(timeout) {
+      throw ValidationError("--timeout \(timeout): must be from 0 to 1000000")
+    }
+  }
+
   /// The plugins in the order of naming.
   ///
   /// - Throws: `Failure`, or what is wrong with a plugin.
-  func chosen(log: String, _ replay: ReplayOptions) throws -> [ChosenPlugin] {
+  func chosen(
+    log: String, _ replay: ReplayOptions, _ call: PresentCall
+  ) throws -> [ChosenPlugin] {
     // As live, there is one plugin of a name.
     var names: [String] = []
     for name in plugin where !names.contains(name) { names.append(name) }
-    let options = try optionsByPlugin(names)
+    let options = try NamedValues(
+      option, option: "--option", owners: names, ownerOption: "--plugin")
     return try names.map { name in
-      let request = PluginRequest(options: options[name] ?? [:], replay: replay, log: log)
+      let request = PluginRequest(
+        options: options[name], replay: replay, log: log, timeoutSeconds: timeoutSeconds, call: call
+      )
       guard let kind = PluginKinds.all.first(where: { $0.isMeant(by: name) }) else {
         throw Failure.usage("--plugin \(name): there is no such plugin")
       }
       return try kind.plugin(name, request)
     }
-  }
-
-  private func optionsByPlugin(_ names: [String]) throws -> [String: [String: String]] {
-    var options: [String: [String: String]] = [:]
-    for text in option {
-      guard let equals = text.firstIndex(of: "=") else {
-        throw Failure.usage("--option \(text): expected name=value")
-      }
-      var name = String(text[..<equals])
-      var owner = names[0]
-      if let colon = name.lastIndex(of: ":") {
-        owner = String(name[..<colon])
-        guard names.contains(owner) else {
-          throw Failure.usage("--option \(text): there is no --plugin \(owner)")
-        }
-        name = String(name[name.index(after: colon)...])
-      } else if names.count > 1 {
-        throw Failure.usage(
-          "--option \(text): there are several plugins; write \(names[0]):\(text)")
-      }
-      options[owner, default: [:]][name] = String(text[text.index(after: equals)...])
-    }
-    return options
   }
 }

@@ -46,6 +46,9 @@ struct ReplayText {
 
   private var summary: String {
     var text = "\(Printable.count(result.events, "event")) of run #\(run.number) replayed"
+    if result.before > 0 {
+      text += ", \(result.before) of them in an earlier replay"
+    }
     if !part.isEmpty {
       text +=
         ", and plugins called with \(Printable.count(result.chosen, "event")) of them: "

@@ -8,6 +8,10 @@ enum SwiftPluginKind: PluginKind {
   static func isMeant(by text: String) -> Bool { true }
 
   static func plugin(_ text: String, _ request: PluginRequest) throws -> ChosenPlugin {
-    .swift(try loader.factory(for: text), options: request.options)
+    let found = try loader.find(text)
+    // What a library does while it is loaded is code of the plugin's, too; compiling it is not.
+    request.call.begin(request.call.label("plugin '\(text)'"), .loading)
+    defer { request.call.end() }
+    return .swift(try loader.factory(for: found), options: request.options)
   }
 }
