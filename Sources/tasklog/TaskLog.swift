@@ -3,6 +3,7 @@ import EventLog
 import Filters
 import PluginLoading
 import Recording
+import Replaying
 import TaskLogPlugin
 
 /// The command line.
@@ -129,6 +130,10 @@ extension LoadingError: ExplainedError {
     default: false
     }
   }
+}
+
+extension ProgramError: ExplainedError {
+  var isUsage: Bool { false }
 }
 
 extension PluginError: ExplainedError {
