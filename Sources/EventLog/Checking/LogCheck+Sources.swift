@@ -79,23 +79,26 @@ extension LogCheck {
     let select = try connection.prepare(
       "SELECT source_seq FROM event WHERE source = ? ORDER BY source_seq")
     try select.bind(1, id)
+    // The lowest number that neither an event nor a gap has accounted for.
     var next: Int64 = 1
     var place = 0
-    func passGaps(before number: Int64) {
-      while place < gaps.count, gaps[place].first <= next, next < number {
+    func account(to number: Int64) {
+      while place < gaps.count, gaps[place].first <= number {
+        if gaps[place].first > next { tellHole(from: next, to: gaps[place].first) }
         next = max(next, gaps[place].end)
         place += 1
       }
     }
+    func tellHole(from first: Int64, to end: Int64) {
+      list.add(
+        .holeInSource, run: run, count: end - first, at: "\(name), number \(first)",
+        "events of it are gone that no gap accounts for")
+    }
     while try select.step() {
       let number = select.integer(0)
-      passGaps(before: number)
+      account(to: number)
       if number > next {
-        list.add(
-          .holeInSource, run: run, count: number - next, at: "\(name), number \(next)",
-          "events of it are gone that no gap accounts for")
-        // Gaps that lie wholly within the hole are not counted twice.
-        while place < gaps.count, gaps[place].end <= number { place += 1 }
+        tellHole(from: next, to: number)
       } else if number < next {
         list.add(
           .wrongGap, run: run, at: "\(name), number \(number)",
@@ -103,12 +106,7 @@ extension LogCheck {
       }
       next = max(next, number + 1)
     }
-    passGaps(before: .max)
-    if place < gaps.count {
-      list.add(
-        .holeInSource, run: run, count: gaps[place].first - next, at: "\(name), number \(next)",
-        "events of it are gone that no gap accounts for")
-    }
+    account(to: .max)
   }
 
   private func gaps(of source: Int64, _ run: Int64, _ name: String) throws -> [Gap] {

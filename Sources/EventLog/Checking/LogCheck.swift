@@ -31,7 +31,7 @@ public final class LogCheck {
   /// - Throws: `LogError` when it is no log at all.
   public init(path: String) throws {
     self.path = path
-    connection = try LogFile.openForReading(path)
+    connection = try LogFile.openForChecking(path)
   }
 
   /// - Parameters:
@@ -42,11 +42,11 @@ public final class LogCheck {
   public func run(isQuick: Bool = false, show: @escaping (Int64) -> Void = { _ in }) throws
     -> Result
   {
-    let runs: [RunInfo]
+    var runs: [RunInfo] = []
+    look("runs") { runs = try LogReader(path: path).runs() }
     do {
-      runs = try LogReader(path: path).runs()
       try connection.execute("BEGIN")
-    } catch let error as SQLiteError {
+    } catch {
       throw LogFile.error(error, path, connection)
     }
     defer { try? connection.execute("ROLLBACK") }
@@ -73,7 +73,12 @@ public final class LogCheck {
     do {
       try body()
     } catch {
-      let reason = (error as? SQLiteError)?.message ?? String(describing: error)
+      let reason =
+        switch error {
+        case let error as SQLiteError: error.message
+        case LogError.damaged(_, let reason): reason
+        default: String(describing: error)
+        }
       list.add(
         .unreadable, subject: subject, at: subject,
         "cannot be read to its end: \(reason); 'tasklog recover --into NEW' saves what can be")
