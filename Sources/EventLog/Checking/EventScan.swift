@@ -168,15 +168,18 @@ struct EventScan {
   // MARK: - What it all adds up to
 
   /// A number is given out once, and in every transaction again from where the last one ended: only
-  /// pruning leaves numbers out.
+  /// pruning, and what was lost when a log was salvaged, leave numbers out.
   private func tell(_ holes: (first: Int64, count: Int64)) throws {
     guard holes.count > 0 else { return }
-    let pruned =
+    let told =
       try check.connection.integer(
-        "SELECT coalesce(sum(count), 0) FROM gap WHERE reason LIKE 'pruned%'") ?? 0
-    guard holes.count > pruned else { return }
+        """
+        SELECT coalesce(sum(count), 0) FROM gap
+        WHERE reason LIKE 'pruned%' OR reason = '\(LogSalvage.reason)'
+        """) ?? 0
+    guard holes.count > told else { return }
     check.list.add(
-      .holeInSeq, count: holes.count - pruned, at: "seq \(holes.first)",
+      .holeInSeq, count: holes.count - told, at: "seq \(holes.first)",
       "events are gone from the file that nothing accounts for")
   }
 
