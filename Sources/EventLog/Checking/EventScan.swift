@@ -136,8 +136,10 @@ struct EventScan {
         if !hasBlob(hash) { missing = hash }
         return []
       }
-      if case .dict = value {
-      } else {
+      switch value {
+      // What has nothing but positional args reads as a tagged value.
+      case .dict, .tagged: break
+      default:
         check.list.add(kind, run: run, at: "seq \(seq)", "not an object; shown as it stands")
       }
     } catch {
