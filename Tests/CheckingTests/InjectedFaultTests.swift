@@ -144,18 +144,16 @@ import Testing
     Fault("a file for everybody", .readableByOthers) { chmod($0.path, 0o644) },
     Fault("a page of zeroes", .damagedPage) { log in
       try log.damage { bytes in
-        let page = try log.rootPage(of: "event") - 1
-        for place in (page * 4096)..<((page + 1) * 4096) { bytes[place] = 0 }
+        for place in try log.rootPage(of: "event", in: bytes) { bytes[place] = 0 }
       }
     },
     Fault("a page of events cannot be read", .unreadable) { log in
       try log.damage { bytes in
-        let page = try log.rootPage(of: "event") - 1
-        for place in (page * 4096)..<((page + 1) * 4096) { bytes[place] = 0xFF }
+        for place in try log.rootPage(of: "event", in: bytes) { bytes[place] = 0xFF }
       }
     },
     Fault("a file that is cut", .damagedPage) { log in
-      try log.damage { $0.removeLast(3 * 4096) }
+      try log.damage { $0.removeLast(3 * 8192) }
     },
     Fault("a spool that was left behind", .undrainedSpool) { log in
       try log.makeSpool("01942f00-0000-7000-8000-000000000001")
@@ -215,10 +213,13 @@ final class CheckedLog {
     try Connection(path: path, mode: .readWrite).execute(sql)
   }
 
-  func rootPage(of table: String) throws -> Int {
+  /// The bytes of the page where a table begins.
+  func rootPage(of table: String, in bytes: [UInt8]) throws -> Range<Int> {
     let found = try Connection(path: path, mode: .readOnly)
       .integer("SELECT rootpage FROM sqlite_schema WHERE name = '\(table)'")
-    return Int(try #require(found))
+    let size = Int(bytes[16]) << 8 | Int(bytes[17])
+    let page = Int(try #require(found))
+    return (page - 1) * size..<page * size
   }
 
   func damage(_ change: (inout [UInt8]) throws -> Void) throws {

@@ -55,8 +55,8 @@ import Testing
       stimulusID: "stimulus-\(number / 3)", args: args)
   }
 
-  /// Of the log that is spoilt; read from its header.
-  private static let pageSize = 4096
+  /// As the header of the healthy log says.
+  private var pageSize: Int { Int(healthy[16]) << 8 | Int(healthy[17]) }
 
   // MARK: - Damage
 
@@ -66,11 +66,11 @@ import Testing
 
   private func damage(_ kind: Damage, _ random: inout SplitMix64) throws -> Set<Int> {
     var bytes = healthy
-    let pages = bytes.count / Self.pageSize
+    let pages = bytes.count / pageSize
     var spoilt: Set<Int> = []
     func spoil(_ page: Int, _ body: (inout [UInt8], Range<Int>) -> Void) {
       spoilt.insert(page)
-      body(&bytes, (page - 1) * Self.pageSize..<page * Self.pageSize)
+      body(&bytes, (page - 1) * pageSize..<page * pageSize)
     }
     switch kind {
     case .nothing: break
@@ -85,13 +85,13 @@ import Testing
     case .flippedBits:
       for _ in 0..<8 {
         spoil(2 + random.below(pages - 1)) { bytes, range in
-          bytes[range.lowerBound + random.below(Self.pageSize)] ^= 1 << UInt8(random.below(8))
+          bytes[range.lowerBound + random.below(pageSize)] ^= 1 << UInt8(random.below(8))
         }
       }
     case .cut:
       let left = pages - 1 - random.below(pages / 2)
       for page in left + 1...pages { spoilt.insert(page) }
-      bytes.removeLast((pages - left) * Self.pageSize)
+      bytes.removeLast((pages - left) * pageSize)
     case .header: spoil(1) { bytes, _ in for i in 0..<100 { bytes[i] = 0xAA } }
     case .schema: spoil(1) { bytes, range in for i in range.dropFirst(100) { bytes[i] = 0 } }
     }

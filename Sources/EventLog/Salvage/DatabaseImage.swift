@@ -26,14 +26,33 @@ final class DatabaseImage {
     wal = WriteAheadLog(path: path + "-wal")
     let named = header.count == 100 ? Int(header[16]) << 8 | Int(header[17]) : 0
     let size = named == 1 ? 65_536 : named
-    // Where the header is gone: what SQLite takes unless it is told otherwise, as our logs do.
-    let isPlausible = size >= 512 && size <= 65_536 && size & (size - 1) == 0
-    pageSize = wal?.pageSize ?? (isPlausible ? size : 4096)
+    let isPlausible = Self.sizes.contains(size)
+    pageSize =
+      wal?.pageSize ?? (isPlausible ? size : Self.guess(descriptor, Int(status.st_size)))
     let reserved = isPlausible ? Int(header[20]) : 0
     usableSize = pageSize - reserved >= 480 ? pageSize - reserved : pageSize
     // The last page may have been cut.
     let pagesInFile = (Int(status.st_size) + pageSize - 1) / pageSize
     pageCount = max(pagesInFile, wal?.lastPage ?? 0)
+  }
+
+  private static let sizes = (9...16).map { 1 << $0 }
+
+  /// The size of pages where the header is gone: the smallest at whose multiples pages of b-trees
+  /// begin as often as at any other's.
+  private static func guess(_ descriptor: Int32, _ length: Int) -> Int {
+    let shares = sizes.map { size in
+      let places = stride(from: size, to: min(length, 4_000 * size), by: size)
+      let pages = places.count { place in
+        let start = read(descriptor, at: place, count: 8)
+        guard start.count == 8, BTreePage.Kind(rawValue: start[0]) != nil else { return false }
+        // Of its cells there is one, and they begin behind the page's header.
+        return (start[3] > 0 || start[4] > 0) && Int(start[5]) << 8 | Int(start[6]) >= 8
+      }
+      return Double(pages) / Double(max(1, (length - 1) / size))
+    }
+    let best = shares.max() ?? 0
+    return zip(sizes, shares).first { $1 >= best * 0.8 }?.0 ?? 4096
   }
 
   deinit { close(descriptor) }
