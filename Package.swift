@@ -109,6 +109,10 @@ let package = Package(
       name: "ReplayingTests", dependencies: ["Replaying", "TaskLogKit"],
       linkerSettings: exportsSymbols),
     .testTarget(
+      name: "CheckingTests",
+      dependencies: ["EventLog", "TaskLogKit", "TaskLogPlugin", "TestSupport"],
+      linkerSettings: exportsSymbols),
+    .testTarget(
       name: "CommandTests",
       dependencies: [
         "EventLog", "Querying", "TaskLogPlugin", "TestSupport", "recording-victim", "tasklog",
