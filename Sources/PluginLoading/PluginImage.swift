@@ -15,7 +15,8 @@ struct PluginImage {
   init(path: String, saidAs name: String) throws(LoadingError) {
     self.path = name
     content = try Files.read(path, saidAs: name)
-    try Self.checkAPI(content, name)
+    // Source has been compiled against this very API.
+    if !name.hasSuffix(".swift") { try Self.checkAPI(content, name) }
     // Without a slash the system would search its own folders.
     let place = path.contains("/") ? path : "./" + path
     guard let handle = dlopen(place, RTLD_NOW | RTLD_LOCAL) else {

@@ -14,19 +14,19 @@ struct Follower {
 
   /// How often the log is looked at for something new. Well below what people notice.
   private static let pause = Duration.milliseconds(30)
-  /// How long an event waits for its cause: batches of Dask's workers come 30 to 300 ms late.
-  private static let patience = Duration.milliseconds(500)
 
   private let reader: LogReader
   private let run: Int64
+  private let patience: Duration
   private let clock = ContinuousClock()
   /// How far the log went at a moment, the oldest first.
   private var marks: [(moment: ContinuousClock.Instant, seq: Int64)] = []
   private var horizon: Int64 = 0
   private var isOver = false
 
-  init(reader: LogReader, run: RunInfo) {
+  init(reader: LogReader, run: RunInfo, patience: Duration) {
     self.reader = reader
+    self.patience = patience
     self.run = run.number
   }
 
@@ -34,7 +34,9 @@ struct Follower {
   ///
   /// - Returns: nothing when the run has ended and all of it has been given out.
   /// - Throws: `LogError`.
-  mutating nonisolated(nonsending) func next(_ cursor: EventCursor) async throws -> News? {
+  mutating nonisolated(nonsending) func next(
+    _ cursor: EventCursor, _ isCancelled: () -> Bool
+  ) async throws -> News? {
     while !isOver {
       // Whether it goes on is asked before the last look, so that nothing is left behind. Sources are
       // read after the events that they belong to.
@@ -50,6 +52,7 @@ struct Follower {
         cursor.goOn(to: last, givingUpTo: horizon, sources: sources, isOver: isOver)
         return News(sources: sources)
       }
+      if isCancelled() { return News(sources: [], isCancelled: true) }
       do {
         try await Task.sleep(for: Self.pause)
       } catch {
@@ -65,7 +68,7 @@ struct Follower {
     let now = clock.now
     if marks.last?.seq ?? 0 < last { marks.append((now, last)) }
     var reach: Int64 = 0
-    while let mark = marks.first, mark.moment.advanced(by: Self.patience) <= now {
+    while let mark = marks.first, mark.moment.advanced(by: patience) <= now {
       reach = mark.seq
       marks.removeFirst()
     }

@@ -37,6 +37,9 @@ public struct ReplayOptions: Sendable, Equatable {
   /// Where what plugins have in themselves is saved for the next time; nowhere by default.
   public var checkpoints: CheckpointOptions?
 
+  /// How long an event of a run that is followed waits in the log for its cause, before it is given
+  /// out without: batches of Dask's workers come 30 to 300 ms late.
+  var patience = Duration.milliseconds(500)
   /// Compares what plugins report with what a recorder has noted of them live.
   public var verifies = false
 

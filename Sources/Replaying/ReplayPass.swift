@@ -5,6 +5,8 @@ import TaskLogPlugin
 final class ReplayPass {
   /// How many events come between two looks at whether it is to go on.
   private static let stride: Int64 = 1 << 12
+  /// How often it is looked at while nothing is due.
+  private static let pause = Duration.milliseconds(100)
 
   private let reader: LogReader
   private let run: RunInfo
@@ -21,13 +23,14 @@ final class ReplayPass {
   private var chosen: Int64 = 0
   private var sourceCount = 0
   private var pacer: Pacer?
+  private let isCancelled: () -> Bool
   private let clock = ContinuousClock()
   private let started: ContinuousClock.Instant
 
   init(
     reader: LogReader, run: RunInfo, options: ReplayOptions,
     factories: [(factory: PluginFactory, options: [String: String])],
-    outside: [any OutsidePlugin], call: PresentCall
+    outside: [any OutsidePlugin], call: PresentCall, isCancelled: @escaping () -> Bool
   ) throws {
     self.reader = reader
     self.run = run
@@ -37,6 +40,7 @@ final class ReplayPass {
     keeper =
       outside.isEmpty
       ? CheckpointKeeper(options, reader: reader, run: run, factories: factories) : nil
+    self.isCancelled = isCancelled
     self.outside = OutsidePlugins(outside)
     selection = Selection(options)
     pacer = options.speed.map { Pacer(speed: $0) }
@@ -65,6 +69,8 @@ final class ReplayPass {
       failureCount: failures.count,
       verifications: ordered.flatMap(\.verifications) + said.verifications,
       notices: said.notices + (keeper?.notices ?? []), lines: said.lines, end: end,
+      unknown: unknown,
+      misfits: replays.values.reduce(0) { $0 + $1.misfits },
       missing: try reader.missing(of: run), damaged: cursor.damagedCount,
       outOfOrder: cursor.forcedCount)
   }
@@ -103,7 +109,7 @@ final class ReplayPass {
     for info in sources {
       sourceCount += 1
       let replay = try SourceReplay(
-        info, reader: reader, factories: factories, call: call, verifies: false)
+        info, of: run, reader: reader, factories: factories, call: call, verifies: false)
       replays[info.number] = replay
       if let state = states[info.source.id] {
         do {
@@ -128,7 +134,8 @@ final class ReplayPass {
     sourceCount += 1
     guard selection.chooses(info.source) else { return }
     let replay = try SourceReplay(
-      info, reader: reader, factories: factories, call: call, verifies: options.verifies)
+      info, of: run, reader: reader, factories: factories, call: call,
+      verifies: options.verifies)
     replays[info.number] = replay
     // Where only a part is chosen, plugins start with it.
     if replay.isScheduler, options.from == nil { await replay.begin(&failures) }
@@ -139,6 +146,12 @@ final class ReplayPass {
     if outside.wantsAll { return nil }
     // Plugins outside want what is chosen.
     return Set(replays.filter { !outside.isEmpty || !$0.value.isIdle }.keys)
+  }
+
+  /// What plugins looked at and could not see.
+  private var unknown: [UnknownFact] {
+    let all = Set(replays.values.flatMap(\.unknown))
+    return UnknownFact.allCases.filter(all.contains)
   }
 
   private var ordered: [SourceReplay] {
@@ -155,7 +168,8 @@ final class ReplayPass {
   private nonisolated(nonsending) func takeAll(
     _ cursor: EventCursor, _ progress: ((Int64) -> Void)?
   ) async throws -> Replayer.End {
-    var follower = options.follows ? Follower(reader: reader, run: run) : nil
+    var follower =
+      options.follows ? Follower(reader: reader, run: run, patience: options.patience) : nil
     let isPlain = selection.isEverything && outside.isEmpty && pacer == nil
     var nextLook = Self.stride
     var source: Int64 = .min
@@ -166,7 +180,7 @@ final class ReplayPass {
         if cursor.count >= nextLook {
           nextLook = cursor.count + Self.stride
           progress?(cursor.count)
-          if Task.isCancelled { return .cancelled }
+          if isCancelled() { return .cancelled }
           if selection.isOver(of: sourceCount), follower == nil { return .complete }
           savesNext = savesNext || keeper?.isDue(cursor) ?? false
         }
@@ -192,7 +206,7 @@ final class ReplayPass {
       if let keeper, keeper.isDueAtEnd(cursor), let place = cursor.place { try save(place) }
       try outside.flush()
       progress?(cursor.count)
-      guard let news = try await follower?.next(cursor) else { return .complete }
+      guard let news = try await follower?.next(cursor, isCancelled) else { return .complete }
       if news.isCancelled { return .cancelled }
       for info in news.sources {
         try outside.join(info)
@@ -252,11 +266,15 @@ final class ReplayPass {
     // What has been given so far must not wait for what comes.
     try outside.flush()
     progress?(cursor.count)
-    do {
-      try await Task.sleep(until: moment, clock: clock)
-    } catch {
-      return false
+    while true {
+      if isCancelled() { return false }
+      let left = clock.now.duration(to: moment)
+      guard left > .zero else { return true }
+      do {
+        try await Task.sleep(for: min(left, Self.pause))
+      } catch {
+        return false
+      }
     }
-    return true
   }
 }

@@ -64,6 +64,10 @@ public final class Replayer {
     public var lines: [String]
     /// Why it has ended before the run did.
     public var end: End
+    /// What plugins could not see in the states that they looked at, because the log does not tell.
+    public var unknown: [UnknownFact]
+    /// Events that did not fit the states that plugins looked at; 0 for a log that is whole.
+    public var misfits: Int
     /// Events that the run is known to have had but the log has not.
     public var missing: Int64
     /// Events that pointed at something that is not in the log.
@@ -116,16 +120,18 @@ public final class Replayer {
 
   /// Reads the run, all of it or up to where nobody wants more of it.
   ///
-  /// When the task that this runs in is cancelled, it ends as if the log did.
+  /// When it is cancelled, by default with the task that it runs in, it ends as if the log did.
   ///
-  /// - Parameter progress: called now and then with the number of events so far.
+  /// - Parameters:
+  ///   - progress: called now and then with the number of events so far.
+  ///   - isCancelled: asked now and then.
   /// - Throws: `LogError`, or what a plugin's initializer throws, or a plugin outside.
   public nonisolated(nonsending) func replay(
-    progress: ((Int64) -> Void)? = nil
+    progress: ((Int64) -> Void)? = nil, isCancelled: @escaping () -> Bool = { Task.isCancelled }
   ) async throws -> Result {
     let pass = try ReplayPass(
       reader: reader, run: run, options: options, factories: factories, outside: outside,
-      call: call)
+      call: call, isCancelled: isCancelled)
     return try await pass.replay(progress: progress)
   }
 }

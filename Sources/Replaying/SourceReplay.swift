@@ -27,7 +27,7 @@ final class SourceReplay {
 
   /// - Throws: what a plugin's initializer throws.
   init(
-    _ info: SourceInfo, reader: LogReader,
+    _ info: SourceInfo, of run: RunInfo, reader: LogReader,
     factories: [(factory: PluginFactory, options: [String: String])], call: PresentCall,
     verifies: Bool
   ) throws {
@@ -46,6 +46,7 @@ final class SourceReplay {
       return try type.init(options: factories[index].options)
     }
     let history = { try reader.events(of: info) }
+    let unknown = run.unknownFacts(of: source.kind, missing: try reader.missing(of: info))
     if source.kind == .scheduler {
       var plugins: [any SchedulerPlugin] = []
       for (index, (factory, _)) in factories.enumerated() {
@@ -53,7 +54,8 @@ final class SourceReplay {
         plugins.append(try made(type, index))
       }
       let builder = StateBuilder(
-        make: { SchedulerState() }, apply: { $0.apply($1) }, settle: { $0.settle() },
+        make: { SchedulerState(unknown: unknown) }, apply: { $0.apply($1) },
+        settle: { $0.settle() },
         history: history)
       let scheduler = Scheduler(id: source.id) { builder.look() }
       target = .scheduler(scheduler, builder, plugins)
@@ -64,7 +66,7 @@ final class SourceReplay {
         plugins.append(try made(type, index))
       }
       let builder = StateBuilder(
-        make: { WorkerState() }, apply: { $0.apply($1) }, settle: { $0.settle() },
+        make: { WorkerState(unknown: unknown) }, apply: { $0.apply($1) }, settle: { $0.settle() },
         history: history)
       let worker = Worker(id: source.id, address: source.address, name: source.name) {
         builder.look()
@@ -100,6 +102,22 @@ final class SourceReplay {
   }
 
   private var address: String { info.source.address }
+
+  /// How many events did not fit the state; 0 when nobody looked at it.
+  var misfits: Int {
+    switch target {
+    case .scheduler(_, let builder, _): builder.state?.misfits ?? 0
+    case .worker(_, let builder, _): builder.state?.misfits ?? 0
+    }
+  }
+
+  /// What the state does not know; nothing when nobody looked at it.
+  var unknown: [UnknownFact] {
+    switch target {
+    case .scheduler(_, let builder, _): builder.state?.unknown ?? []
+    case .worker(_, let builder, _): builder.state?.unknown ?? []
+    }
+  }
 
   /// What a plugin has to say, by its place in the order of adding.
   func report(of index: Int) -> Replayer.Report? {

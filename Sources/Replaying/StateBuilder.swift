@@ -11,7 +11,7 @@ final class StateBuilder<State> {
   private let settle: (State) -> Void
   private let history: () throws -> SourceCursor
   // Looked at for each event; one thread replays, and `apply` does not come back here.
-  @exclusivity(unchecked) private var state: State?
+  @exclusivity(unchecked) private(set) var state: State?
   /// The event that plugins are being called with, or the last one that they were called with.
   @exclusivity(unchecked) private(set) var present: Int64 = 0
   /// While plugins are being called the present event is applied but not settled.

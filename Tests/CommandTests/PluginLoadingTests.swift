@@ -103,7 +103,9 @@ import Testing
     try folder.write("Broken.swift", "import TaskLogPlugin\nfinal class A: SchedulerPlugin {")
     try expectFailure(["--plugin", "Broken.swift"], "Broken.swift: swiftc failed")
     try folder.write("Empty.swift", "import TaskLogPlugin\nstruct A {}")
-    try expectFailure(["--plugin", "Empty.swift"], "Empty.swift: ")
+    try expectFailure(
+      ["--plugin", "Empty.swift"],
+      "Empty.swift: has no plugin; write a class that conforms to SchedulerPlugin or WorkerPlugin")
     try folder.write(
       "Two.swift",
       "import TaskLogPlugin\nfinal class A: SchedulerPlugin {}\nfinal class B: WorkerPlugin {}")

@@ -24,25 +24,30 @@ import Testing
         SELECT seq, run, source, server_id, source_seq, time_ns, hook, key, key_typed, start, finish,
           stimulus, worker, task_run, args, snapshot FROM events ORDER BY seq"
       """)
-    func facts(_ line: String) throws -> NSDictionary {
-      try #require(
-        try JSONSerialization.jsonObject(with: Data(line.utf8)) as? NSDictionary, "\(line)")
-    }
-    var bySeq: [Int: NSDictionary] = [:]
+    var bySeq: [Int: String] = [:]
     for line in lines {
-      let facts = try facts(line)
-      bySeq[try #require(facts["seq"] as? Int)] = facts
+      let facts = try Self.facts(line)
+      bySeq[try #require(facts["seq"] as? Int)] = try Self.text(facts)
     }
     #expect(bySeq.count == views.lines.count)
     for line in views.lines {
-      let expected = NSMutableDictionary()
-      for (name, value) in try facts(line) { expected[name] = value }
+      var expected = try Self.facts(line)
       // SQL gives args as text, the line as what they are.
       for name in ["args", "snapshot"] {
-        if let text = expected[name] as? String { expected[name] = try facts(text) }
+        if let text = expected[name] as? String { expected[name] = try Self.facts(text) }
       }
-      #expect(bySeq[try #require(expected["seq"] as? Int)] == expected, "\(line)")
+      #expect(bySeq[try #require(expected["seq"] as? Int)] == (try Self.text(expected)))
     }
+  }
+
+  private static func facts(_ line: String) throws -> [String: Any] {
+    try #require(
+      try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any], "\(line)")
+  }
+
+  private static func text(_ facts: Any) throws -> String {
+    let data = try JSONSerialization.data(withJSONObject: facts, options: .sortedKeys)
+    return String(decoding: data, as: UTF8.self)
   }
 
   @Test func `what a program prints stands before what the others report`() throws {
@@ -101,10 +106,11 @@ import Testing
     let result = try replay("cat")
     #expect(result.errors.contains("2 args or snapshots are no JSON"), "\(result.errors)")
     for line in result.lines.dropLast() {
-      let facts = try JSONSerialization.jsonObject(with: Data(line.utf8)) as? NSDictionary
-      if facts?["seq"] as? Int == 3 { #expect(facts?["args"] as? NSDictionary == ["a": 1]) }
-      if facts?["seq"] as? Int == 4 {
-        #expect(facts?["args"] as? NSDictionary == ["$opaque": "unreadable"])
+      let facts = try Self.facts(line)
+      let args = try #require(facts["args"])
+      if facts["seq"] as? Int == 3 { #expect(try Self.text(args) == #"{"a":1}"#) }
+      if facts["seq"] as? Int == 4 {
+        #expect(try Self.text(args) == #"{"$opaque":"unreadable"}"#)
       }
     }
   }

@@ -2,6 +2,8 @@ import Synchronization
 import TaskLogKit
 import Testing
 
+@testable import Replaying
+
 /// A replay of a run that is still being recorded.
 @Suite struct FollowTests {
   @Test(.timeLimit(.minutes(2)))
@@ -11,7 +13,6 @@ import Testing
     let cluster = try await LocalCluster(workers: 1, recorder: recorder)
     let path = log.path
     let seen = Mutex<Int64>(0)
-    // swift-format-ignore
     let follower = Task {
       var options = ReplayOptions()
       options.follows = true
@@ -46,12 +47,12 @@ import Testing
   func `an effect waits for a cause that reaches the log after it`() async throws {
     let log = try TemporaryLog()
     let writer = try LogWriter(path: log.path)
-    let lock = try RecorderLock(log: log.path, run: RunID.make())
-    defer { _ = lock }
+    let id = RunID.make()
+    let lock = try RecorderLock(log: log.path, run: id)
     let (scheduler, worker, run) = try writer.transaction {
       let run = try writer.add(
         RunHeader(
-          id: lock.run, engine: "dask", engineVersion: "0", recorderVersion: "0", mode: "full",
+          id: id, engine: "dask", engineVersion: "0", recorderVersion: "0", mode: "full",
           started: 1))
       return (
         try writer.add(Source(kind: .scheduler, id: "S", address: "tcp://s"), run: run),
@@ -72,6 +73,8 @@ import Testing
     let follower = Task {
       var options = ReplayOptions()
       options.follows = true
+      // What comes late on a busy machine is waited for as well.
+      options.patience = .seconds(3600)
       let reader = try LogReader(path: path)
       let replayer = Replayer(
         reader: reader, run: try reader.runs(matching: "latest")[0], options: options)
@@ -83,7 +86,8 @@ import Testing
     try writer.transaction {
       try writer.append(step(.executing, .memory), source: worker, sourceSeq: 1)
     }
-    try writer.transaction { try writer.end(run, as: .closed, time: 2) }
+    try writer.transaction { try writer.end(run: run, .closed, at: 2) }
+    withExtendedLifetime(lock) {}
     let result = try await follower.value
     #expect(result.events == 3)
     #expect(

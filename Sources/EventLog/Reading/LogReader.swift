@@ -147,6 +147,16 @@ public final class LogReader {
     }
   }
 
+  /// Events of a source that are known to be missing.
+  ///
+  /// - Throws: `LogError`.
+  public func missing(of source: SourceInfo) throws -> Int64 {
+    try translating {
+      try connection.integer(
+        "SELECT coalesce(sum(count), 0) FROM gap WHERE source = \(source.number)") ?? 0
+    }
+  }
+
   /// The keys of a run. Where its events lie by themselves, the index on the key alone tells them.
   private func taskCount(of run: RunInfo) throws -> Int64 {
     guard let first = run.firstSeq, let last = run.lastSeq else { return 0 }
@@ -155,12 +165,28 @@ public final class LogReader {
       SELECT count(*) FROM run
       WHERE id != \(run.number) AND first_seq <= \(last) AND last_seq >= \(first)
       """)
-    let condition =
-      others == 0
-      ? "seq BETWEEN \(first) AND \(last)"
-      : "source IN (SELECT id FROM source WHERE run = \(run.number))"
-    return try connection.integer(
-      "SELECT count(DISTINCT key) FROM event WHERE key IS NOT NULL AND \(condition)") ?? 0
+    guard others == 0,
+      let lowest = try connection.integer("SELECT min(key) FROM event WHERE key IS NOT NULL"),
+      let highest = try connection.integer("SELECT max(key) FROM event WHERE key IS NOT NULL")
+    else {
+      return try connection.integer(
+        """
+        SELECT count(DISTINCT key) FROM event
+        WHERE key IS NOT NULL AND source IN (SELECT id FROM source WHERE run = \(run.number))
+        """) ?? 0
+    }
+    let scan = PartedScan<Int64>(
+      """
+      SELECT count(DISTINCT key) FROM event
+      WHERE key BETWEEN ? AND ? AND +seq BETWEEN \(first) AND \(last)
+      """, over: lowest...highest)
+    var count: Int64 = 0
+    try scan.run(self) { select, _ in
+      try select.step() ? select.integer(0) : 0
+    } take: {
+      count += $0
+    }
+    return count
   }
 
   /// The sources of a run, in the order in which they came.

@@ -1,6 +1,7 @@
 import ArgumentParser
 import BuiltinPlugins
 import EventLog
+import Glibc
 import Querying
 import Recording
 import Replaying
@@ -28,7 +29,7 @@ struct ReplayCommand: AsyncParsableCommand {
       Examples:
         tasklog replay --plugin counter --plugin errors
         tasklog replay --plugin ./Counter.swift
-        tasklog replay --plugin exec:'grep -c erred'
+        tasklog replay --plugin exec:'wc -l'
         tasklog replay --plugin ./Counter.swift --from -5m --key 'inc-*'
       """)
 
@@ -90,14 +91,19 @@ struct ReplayCommand: AsyncParsableCommand {
       }
     }
     var bar = ProgressBar(total: options.follows ? nil : extent, noun: "events")
+    // Of a run that goes on what was seen so far is wanted, of another nothing is.
+    if options.follows { Interrupt.watch() }
     let result: Replayer.Result
     do {
-      result = try await replayer.replay { bar.show($0) }
+      result = try await replayer.replay(
+        progress: { bar.show($0) }, isCancelled: { Interrupt.hasCome })
     } catch {
       bar.finish()
       throw error
     }
     bar.finish()
+    // What plugins have printed comes before what they report.
+    fflush(nil)
     let text = ReplayText(run: info, result: result, part: part.given)
     text.write(end: try reader.runs().first { $0.number == info.number }?.end ?? info.end)
     if options.verifies, result.verifications.isEmpty {

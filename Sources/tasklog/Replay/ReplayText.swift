@@ -26,6 +26,16 @@ struct ReplayText {
       Console.complain("plugins failed \(result.failureCount) times in all")
     }
     for notice in result.notices { Console.complain(notice) }
+    if !result.unknown.isEmpty {
+      Console.complain(
+        "plugins looked at a state of which the log of run #\(run.number) does not tell: "
+          + result.unknown.map(\.rawValue).joined(separator: ", "))
+    }
+    if result.misfits > 0 {
+      Console.complain(
+        "\(Printable.count(result.misfits, "event")) did not fit the state that was rebuilt; "
+          + "a plugin that looked at it may have seen something else than live")
+    }
     warn(result.missing, "missing in the log of run #\(run.number)")
     warn(Int64(result.damaged), "damaged in the log of run #\(run.number), and read in part")
     warn(Int64(result.outOfOrder), "replayed before what caused them")

@@ -49,7 +49,11 @@ enum Supervisor {
     tl_forward_signals(process)
     close(ends[1])
     var child = Child(process: process, present: present, pipe: ends[0])
-    switch child.wait(ticks: timeoutSeconds * 1000 / tickMilliseconds) {
+    let end = child.wait(ticks: timeoutSeconds * 1000 / tickMilliseconds)
+    if case .exited(let code) = end, present.call == nil { return code }
+    // A progress bar may stand where the line is to begin.
+    if isatty(STDERR_FILENO) == 1 { _ = "\r\u{1B}[K".withCString { write(STDERR_FILENO, $0, 4) } }
+    switch end {
     case .exited(let code):
       guard let call = present.call else { return code }
       throw Failure.run(
