@@ -23,7 +23,26 @@ struct HookMethods {
             String(cString: demangled))
         }, Unmanaged.passUnretained(names).toOpaque())
     }
-    methods = names.all.compactMap(Self.upToParameters)
+    methods = names.all.compactMap { Self.upToParameters(Self.withShortArrays($0)) }
+  }
+
+  /// Arrays as `[Key]`; an optimized image has `Swift.Array<Key>`.
+  private static func withShortArrays(_ name: String) -> String {
+    let long = "Swift.Array<"
+    var name = name
+    while let start = name.ranges(of: long).last {
+      var depth = 1
+      let end = name[start.upperBound...].firstIndex { character in
+        if character == "<" { depth += 1 }
+        if character == ">" { depth -= 1 }
+        return depth == 0
+      }
+      guard let end else { return name }
+      name =
+        name[..<start.lowerBound] + "[" + name[start.upperBound..<end] + "]"
+        + name[name.index(after: end)...]
+    }
+    return name
   }
 
   private final class Names {
