@@ -15,6 +15,7 @@ extension SchedulerState {
     if let before = workers[address] { totalThreads &-= before.nthreads }
     workers[address] = WorkerInfo(facts: facts)
     totalThreads &+= facts.nthreads
+    noteRunning()
   }
 
   /// The hook comes last; our engine has let the worker go with a mark before.
@@ -29,6 +30,7 @@ extension SchedulerState {
       return
     }
     totalThreads &-= worker.nthreads
+    noteRunning()
     for task in worker.hasWhat { task.whoHas.remove(worker) }
     worker.hasWhat.removeAll()
     worker.nbytes = 0
