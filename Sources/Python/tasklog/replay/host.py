@@ -227,6 +227,11 @@ class Host:
             if waiting:
                 self.notices.append(f"{len(waiting)} async hooks had not ended with the replay")
         self.clock.release()
+        if self.decoder.opaque:
+            counted = "; ".join(f"{why} ({n})" for why, n in self.decoder.opaque.most_common())
+            self.notices.append(
+                f"values that are not in the log, and were given as such: {counted}"
+            )
         reports, attributes = self._collect()
         sys.stdout.flush()
         sys.stderr.flush()
