@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import inspect
 import traceback
 from collections import defaultdict
@@ -173,6 +174,16 @@ class Caller:
 _NOTHING: tuple = ((), {})
 
 
+@functools.cache
+def _wants_dependencies() -> bool:
+    """Whether plugins of the installed version are given the dependencies of a graph."""
+    try:
+        from distributed.diagnostics.plugin import SchedulerPlugin
+    except ImportError:
+        return False
+    return "dependencies" in inspect.signature(SchedulerPlugin.update_graph).parameters
+
+
 _METHODS = {
     "logEvent": "log_event",
     "updateGraph": "update_graph",
@@ -201,6 +212,12 @@ async def call_scheduler(caller: Caller, scheduler: Any, event: Event) -> None:
         kwargs["annotations"] = defaultdict(dict, kwargs.get("annotations") or {})
         if event.stimulus is not None:
             kwargs["stimulus_id"] = event.stimulus
+        if _wants_dependencies() and "dependencies" not in kwargs:
+            graph = (event.snapshot or {}).get("graph", ())
+            kwargs["dependencies"] = {
+                facts.get("key", key): set(facts.get("dependencies", ()))
+                for key, facts in zip(kwargs["tasks"], graph)
+            }
         caller.call("update_graph", scheduler, **kwargs)
     elif hook == "addWorker":
         await caller.spawned("add_worker", scheduler=scheduler, worker=event.worker)
