@@ -67,13 +67,13 @@ def test_worker_plugins_end_as_they_did_live(recorded: Watched, replay: Callable
 def test_the_recordings_hold_what_is_hard_to_replay(
     watched_in_process: Watched, watched_in_processes: Watched
 ) -> None:
-    states = set()
+    states, topics = set(), set()
     for kept in (watched_in_process, watched_in_processes):
         calls = json.loads(kept.scheduler["Everything.calls"])
         states |= {(call[2], call[3]) for call in calls if call[0] == "transition"}
-        topics = {call[1] for call in calls if call[0] == "log_event"}
-        assert "stealing" in topics
+        topics |= {call[1] for call in calls if call[0] == "log_event"}
     assert {finish for _, finish in states} >= {"queued", "erred", "memory", "forgotten"}
+    assert "stealing" in topics
     restarted = [call for call in calls if call[0] == "restart"]
     assert len(restarted) == 1
     log = Log(watched_in_processes.log)
@@ -171,7 +171,9 @@ def test_a_log_that_was_recorded_from_the_middle_on_replays_exactly(
 ) -> None:
     lines = replay(attached.log).results(["Probe"], [("Probe", "rows")])
     assert int(lines[0]) > 100
-    lines = replay(attached.log).results(["WorkerProbe"], [("WorkerProbe", "worker.nthreads")])
+    lines = replay(attached.log).results(
+        ["WorkerProbe"], [("WorkerProbe", "worker.state.nthreads")]
+    )
     assert set(json.loads(lines[0]).values()) == {2}
 
 

@@ -168,7 +168,7 @@ class WorkerReplay(SourceReplay):
                 "nthreads": 1,
             }  # fmt: skip
             forced = host.is_forced or not host.is_dask or not host.has_stimuli
-            self.state = WorkerStateHost(host, about, self._call, forced)
+            self.state = WorkerStateHost(host, about, self._call, self.verify, forced)
             self.server = self.state.worker
         else:
             self.server = NotRebuilt("worker's state", host.why_not)
@@ -184,8 +184,14 @@ class WorkerReplay(SourceReplay):
 
     def take(self, event: Event) -> bool:
         host = self.host
-        if self.server is None or event.hook in ("setup", "teardown", "report"):
+        if self.server is None or event.hook in ("setup", "teardown"):
             return False
+        if event.hook == "report":
+            if self.state is not None:
+                self.state.take_noted(event)
+            else:
+                self.verify(event)
+            return True
         if event.is_selected and not self.has_begun:
             return False
         host.present = event
@@ -194,7 +200,7 @@ class WorkerReplay(SourceReplay):
             self.state.take(event)
         elif event.is_selected and event.hook == "transition":
             self.caller.transition(event)
-        if self.verifiers:
+        if self.verifiers and self.state is None:
             self.verify(event)
         return True
 
@@ -204,6 +210,8 @@ class WorkerReplay(SourceReplay):
             present, self.host.present = self.host.present, event
             self.caller.transition(event)
             self.host.present = present
+            if self.verifiers:
+                self.verify(event)
 
     async def take_awaiting(self, event: Event) -> None:
         host = self.host
@@ -218,7 +226,7 @@ class WorkerReplay(SourceReplay):
         if event.hook == "teardown":
             if self.has_begun and event.is_selected:
                 await self.caller.awaited("teardown", worker=self.server)
-        elif event.hook not in ("setup", "report"):
+        elif event.hook != "setup":
             self.take(event)
             return
         if self.verifiers:

@@ -36,15 +36,23 @@ class WorkerStateHost:
 
     call:
         Calls the plugins with a transition.
+    compare:
+        Is given what was noted of a plugin, when it has been called with all before that.
     """
 
     def __init__(
-        self, host: Any, facts: dict, call: Callable[[Event], None], only_forced: bool = False
+        self,
+        host: Any,
+        facts: dict,
+        call: Callable[[Event], None],
+        compare: Callable[[Event], None],
+        only_forced: bool = False,
     ) -> None:
         self.host = host
         self.worker = NeverStartedWorker(host, facts, self)
         self.only_forced = only_forced
         self._call = call
+        self._compare = compare
         self._stimulus: Event | None = None
         self._expected: deque[Event] = deque()
         #: Transitions that plugins have been called with before their events came: a run that is
@@ -91,10 +99,23 @@ class WorkerStateHost:
             return
         self._may_continue = may_continue
         self._guarded(self._execute, stimulus)
+        self._compare_noted()
         while self._expected:
             event = self._expected.popleft()
             self.host.drift[f"worker: {event.start} to {event.finish} did not come"] += 1
             self._force(event)
+            self._compare_noted()
+
+    def take_noted(self, event: Event) -> None:
+        """What a plugin was live after the transitions so far."""
+        if self._stimulus is None:
+            self._compare(event)
+        else:
+            self._expected.append(event)
+
+    def _compare_noted(self) -> None:
+        while self._expected and self._expected[0].hook == "report":
+            self._compare(self._expected.popleft())
 
     def _guarded(self, apply: Callable[[Event], None], event: Event) -> None:
         self.host.clock.now = event.time
@@ -150,6 +171,7 @@ class WorkerStateHost:
             self._expected.popleft()
             self._take_facts(event)
             self._call_plugins(event)
+            self._compare_noted()
             return
         if event is None and self._may_continue:
             self._ahead.append((key, start, finish))
