@@ -14,6 +14,8 @@ let package = Package(
     .library(name: "TaskLogPluginDyn", type: .dynamic, targets: ["TaskLogPlugin"]),
     .library(name: "TaskLogC", type: .dynamic, targets: ["TaskLogC"]),
     .executable(name: "tasklog", targets: ["tasklog"]),
+    // With a second target `swift package generate-manual` leaves it alone, instead of running it.
+    .executable(name: "tasklog-bench", targets: ["tasklog-bench", "TestSupport"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -105,6 +107,10 @@ let package = Package(
       linkerSettings: exportsSymbols),
     .testTarget(
       name: "ReplayingTests", dependencies: ["Replaying", "TaskLogKit"],
+      linkerSettings: exportsSymbols),
+    .testTarget(
+      name: "CheckingTests",
+      dependencies: ["EventLog", "TaskLogKit", "TaskLogPlugin", "TestSupport"],
       linkerSettings: exportsSymbols),
     .testTarget(
       name: "CommandTests",

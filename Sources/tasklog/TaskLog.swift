@@ -29,7 +29,8 @@ struct TaskLog: AsyncParsableCommand {
       CommandGroup(
         name: "Look after it",
         subcommands: [
-          RunsCommand.self, InspectCommand.self, MergeCommand.self, IndexCommand.self,
+          RunsCommand.self, InspectCommand.self, CheckCommand.self, MergeCommand.self,
+          IndexCommand.self,
           RecoverCommand.self, ImportCommand.self,
         ]),
       CommandGroup(name: "Try it", subcommands: [DemoCommand.self]),

@@ -1,6 +1,5 @@
 import Glibc
 import Logging
-import Synchronization
 import TaskLogPlugin
 
 /// A scheduler, workers and a client in this process: Dask's `LocalCluster(processes=False)`.
@@ -19,8 +18,8 @@ public final class LocalCluster: Sendable {
   private let resources: [Resource]
   private let logger: ClusterLogger
   /// Names of workers are given once; an address is never another worker's later.
-  private let born = Mutex(0)
-  private let closing = Mutex<Task<Void, Never>?>(nil)
+  private let born = Lock(0)
+  private let closing = Lock<Task<Void, Never>?>(nil)
 
   /// Starts a cluster.
   ///

@@ -13,6 +13,7 @@ extension SchedulerState {
       workers[facts.address] = worker
       totalThreads &+= facts.nthreads
     }
+    noteRunning()
     if case .dict(let entries)? = found["clients"] {
       for entry in entries { if let id = entry.key.string { _ = client(id) } }
     }

@@ -41,6 +41,7 @@ extension SchedulerState {
       return
     }
     if let status = status.flatMap(WorkerStatus.init) { worker.status = status }
+    noteRunning()
   }
 
   /// A task has left its thread to others.

@@ -4,37 +4,40 @@
 /// only applies them, and ends in the same state.
 public final class SchedulerState {
   /// Every task that is known, in the order of arrival.
-  public internal(set) var tasks = OrderedMap<Key, TaskState>()
+  @exclusivity(unchecked) public internal(set) var tasks = OrderedMap<Key, TaskState>()
   /// By address, in the order of joining.
-  public internal(set) var workers = OrderedMap<String, WorkerInfo>()
+  @exclusivity(unchecked) public internal(set) var workers = OrderedMap<String, WorkerInfo>()
+  /// The workers that get new tasks, in the order of joining.
+  @exclusivity(unchecked) public private(set) var running: [WorkerInfo] = []
   /// By client id.
-  public internal(set) var clients = OrderedMap<String, ClientInfo>()
-  public internal(set) var groups = OrderedMap<String, TaskGroup>()
-  public internal(set) var prefixes = OrderedMap<String, TaskPrefix>()
+  @exclusivity(unchecked) public internal(set) var clients = OrderedMap<String, ClientInfo>()
+  @exclusivity(unchecked) public internal(set) var groups = OrderedMap<String, TaskGroup>()
+  @exclusivity(unchecked) public internal(set) var prefixes = OrderedMap<String, TaskPrefix>()
   /// Tasks that no worker may run at present, in the order of arrival.
-  public internal(set) var unrunnable = OrderedSet<TaskState>()
+  @exclusivity(unchecked) public internal(set) var unrunnable = OrderedSet<TaskState>()
   /// Tasks that wait for a thread of a worker, in the order of arrival; the one with the lowest
   /// priority number goes first.
-  public internal(set) var queued = OrderedSet<TaskState>()
+  @exclusivity(unchecked) public internal(set) var queued = OrderedSet<TaskState>()
   /// Threads of all workers.
-  public internal(set) var totalThreads = 0
+  @exclusivity(unchecked) public internal(set) var totalThreads = 0
   /// How many transitions there have been.
-  public internal(set) var transitionCounter: Int64 = 0
+  @exclusivity(unchecked) public internal(set) var transitionCounter: Int64 = 0
   /// How many events did not fit the state they came upon. 0 for a whole log of our own engine.
-  public internal(set) var misfits = 0
+  @exclusivity(unchecked) public internal(set) var misfits = 0
   /// What this state does not know, because its log does not tell; nothing in a live one.
   public let unknown: [UnknownFact]
 
   /// Forgotten tasks that can be looked up until the plugins have been told.
-  private var leaving: [TaskState] = []
+  @exclusivity(unchecked) private var leaving: [TaskState] = []
   /// Workers that are gone, but of which plugins have not been told yet.
-  var departed: Set<String> = []
+  @exclusivity(unchecked) var departed: Set<String> = []
 
   /// The task that was found last: events of one come one after the other.
-  private var lastTask: TaskState?
+  @exclusivity(unchecked) private var lastTask: TaskState?
   /// The group of the task that was found last by a key with a number: the tasks of a `map` come one
   /// after the other, and need not be split each.
-  private var lastGroup: (name: String, prefix: TaskPrefix, group: TaskGroup)?
+  @exclusivity(unchecked) private var lastGroup:
+    (name: String, prefix: TaskPrefix, group: TaskGroup)?
 
   private let totals = StateTotals()
 
@@ -151,6 +154,11 @@ public final class SchedulerState {
     for (_, group) in groups { group.dependencies.removeAll() }
     groups.removeAll()
     prefixes.removeAll()
+  }
+
+  /// A worker has come or gone, or changed its status.
+  func noteRunning() {
+    running = workers.values.filter { $0.status == .running }
   }
 
   // MARK: - Graphs and clients

@@ -18,6 +18,7 @@ extension SchedulerState {
     if case .encoded = event.snapshot { worker.take(status: event.snapshot.value?["worker"]) }
     workers[address] = worker
     totalThreads &+= facts.nthreads
+    noteRunning()
   }
 
   /// The hook comes last; our engine has let the worker go with a mark before.
@@ -32,6 +33,7 @@ extension SchedulerState {
       return
     }
     totalThreads &-= worker.nthreads
+    noteRunning()
     for task in worker.hasWhat { task.whoHas.remove(worker) }
     worker.hasWhat.removeAll()
     worker.nbytes = 0

@@ -1,6 +1,7 @@
 /// The few facts about the task and the cluster at the moment of an event that a plugin could have
 /// looked up and that the args do not determine.
-public enum Snapshot: Sendable {
+public indirect enum Snapshot: Sendable {
+  // Indirect, since an event that has none, as most have, is to be small.
   case none
   /// The tasks that are new with a graph, in its order.
   case graph([GraphTask])

@@ -25,7 +25,9 @@ struct DemoCommand: AsyncParsableCommand {
         tasklog demo --preload ./Failures.swift --preload-argument limit=10
       """)
 
-  @Option(help: ArgumentHelp("By default the working folder.", valueName: "folder"))
+  @Option(
+    help: ArgumentHelp("By default the working folder.", valueName: "folder"),
+    completion: .directory)
   var input: String?
 
   @Option(
