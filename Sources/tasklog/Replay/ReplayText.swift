@@ -11,11 +11,15 @@ struct ReplayText {
 
   /// - Parameter end: how the run has ended by now.
   func write(end: RunEnd) {
-    ReportText.write(
-      result.reports.map {
-        ReportText.Entry(plugin: $0.plugin, worker: $0.worker, report: $0.report)
-      })
-    Console.print(summary)
+    if result.lines.isEmpty {
+      ReportText.write(
+        result.reports.map {
+          ReportText.Entry(plugin: $0.plugin, worker: $0.worker, report: $0.report)
+        })
+      Console.print(summary)
+    } else {
+      for line in result.lines { Console.print(Printable.text(line)) }
+    }
     for verification in result.verifications { tell(verification) }
     for failure in result.failures.prefix(10) { Console.complain(Self.line(failure)) }
     if result.failureCount > 10 {
