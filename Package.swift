@@ -14,6 +14,8 @@ let package = Package(
     .library(name: "TaskLogPluginDyn", type: .dynamic, targets: ["TaskLogPlugin"]),
     .library(name: "TaskLogC", type: .dynamic, targets: ["TaskLogC"]),
     .executable(name: "tasklog", targets: ["tasklog"]),
+    // With a second target `swift package generate-manual` leaves it alone, instead of running it.
+    .executable(name: "tasklog-bench", targets: ["tasklog-bench", "TestSupport"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),

@@ -27,7 +27,7 @@ public final class Recorder: RecordingPlugin {
     /// The spool is made of files of this size, in bytes.
     public var segmentSize = 4 << 20
     /// How long the writing thread waits when there is nothing to do, in microseconds.
-    public var pauseMicroseconds: UInt32 = 5_000
+    public var pauseMicroseconds: UInt32 = 10_000
     /// A loss of power costs at most what was recorded in so many seconds. So often a commit is
     /// `PRAGMA synchronous = FULL`, the others are `NORMAL`; with 0 each of them is `FULL`.
     public var syncSeconds: Double = 1

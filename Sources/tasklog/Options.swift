@@ -1,6 +1,6 @@
 import ArgumentParser
 import EventLog
-import Foundation
+import Glibc
 import Querying
 import Recording
 
@@ -8,13 +8,14 @@ import Recording
 struct LogOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
-      "The log. By default $TASKLOG_LOG, else tasklog.db.", valueName: "path"))
+      "The log. By default $TASKLOG_LOG, else tasklog.db.", valueName: "path"),
+    completion: .file())
   var log: String?
 
   var path: String { log ?? Self.defaultPath }
 
   static var defaultPath: String {
-    let fromEnvironment = ProcessInfo.processInfo.environment["TASKLOG_LOG"] ?? ""
+    let fromEnvironment = getenv("TASKLOG_LOG").map { String(cString: $0) } ?? ""
     return fromEnvironment.isEmpty ? "tasklog.db" : fromEnvironment
   }
 
@@ -52,7 +53,7 @@ struct LogsOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
       "A log; given again, several at once. By default $TASKLOG_LOG, else tasklog.db.",
-      valueName: "path"))
+      valueName: "path"), completion: .file())
   var log: [String] = []
 
   /// The paths for reading; see `LogOptions.recoveredPath`.
@@ -63,11 +64,10 @@ struct LogsOptions: ParsableArguments {
 
   /// The one path for what asks only one log.
   func onePath() throws -> String {
-    let paths = try recoveredPaths()
-    guard paths.count == 1 else {
+    guard log.count <= 1 else {
       throw Failure.usage("SQL asks one log; 'tasklog merge' makes one of several")
     }
-    return paths[0]
+    return try recoveredPaths()[0]
   }
 }
 
@@ -115,8 +115,22 @@ struct FormatOptions: ParsableArguments {
     try body(&writer, output.flush)
   }
 
-  /// Writes a report, or one table of it.
-  func write(_ report: Report, table: String? = nil) throws {
+  func write(_ report: Report) throws {
+    let output = BufferedOutput()
+    defer { output.flush() }
+    try report.write(chosen, to: output.write, terminal: Console.terminal)
+  }
+}
+
+/// How a report is written, and which of its tables.
+struct ReportOptions: ParsableArguments {
+  @OptionGroup var format: FormatOptions
+
+  @Option(
+    help: ArgumentHelp("Show only this table of several, as plain rows.", valueName: "name"))
+  var table: String?
+
+  func write(_ report: Report) throws {
     var report = report
     if let table {
       guard let found = report.tables.first(where: { $0.name == table }) else {
@@ -127,9 +141,7 @@ struct FormatOptions: ParsableArguments {
       }
       report = Report([found])
     }
-    let output = BufferedOutput()
-    defer { output.flush() }
-    try report.write(chosen, to: output.write, terminal: Console.terminal)
+    try format.write(report)
   }
 }
 

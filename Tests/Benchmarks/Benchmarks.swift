@@ -4,11 +4,13 @@ import Glibc
 // tasklog-bench: the benchmarks.
 //
 //     swift run -c release tasklog-bench [--events COUNT] [--rounds COUNT] [--only NAME]
-//         [--tasks COUNT] [--largest COUNT] [--workers COUNT]
+//         [--tasks COUNT] [--largest COUNT] [--workers COUNT] [--keep FOLDER]
 //
 // `--tasks` and `--largest` (tasks of the largest graph) are for the engine, which is set beside
 // Dask when TASKLOG_TEST_PYTHON names a Python that has `distributed`. With `--workers` the engine
 // runs alone, for a profiler to look at.
+//
+// `--keep` names a folder where the logs of `query` stay, to be asked again another time.
 //
 // Each figure stands beside a bare baseline that is measured in the same process, in turns with it,
 // round by round; what is printed are medians, and the ratio of the two. Machines are noisy: the
@@ -17,7 +19,17 @@ import Glibc
 
 @main
 struct Benchmarks {
+  private static let options: Set<String> = [
+    "--events", "--rounds", "--only", "--tasks", "--largest", "--keep", "--write-log",
+  ]
+
   static func main() async throws {
+    // Whoever mistypes an option does not want to wait for everything else.
+    for (place, option) in CommandLine.arguments.dropFirst().enumerated()
+    where place % 2 == 0 && !options.contains(option) {
+      say("tasklog-bench: \(option): no such option; there are \(options.sorted())")
+      exit(64)
+    }
     let count = try argument("--events", default: 1_000_000)
     let rounds = try argument("--rounds", default: 5)
     if let place = CommandLine.arguments.firstIndex(of: "--write-log"),
@@ -36,7 +48,12 @@ struct Benchmarks {
         tasks: tasks, rounds: rounds, largest: largest, python: python, workers: workers
       ).run()
     }
-    if isWanted("query") { try QueryBenchmark(events: count, rounds: rounds).run() }
+    if isWanted("query") {
+      let folder = CommandLine.arguments.firstIndex(of: "--keep").flatMap {
+        CommandLine.arguments.dropFirst($0 + 1).first
+      }
+      try QueryBenchmark(events: count, rounds: rounds, folder: folder).run()
+    }
     if isWanted("recorded-engine") {
       let tasks = try argument("--tasks", default: 100_000)
       try await EngineRecordingBenchmark(tasks: tasks, rounds: rounds).run()

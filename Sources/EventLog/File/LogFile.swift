@@ -147,12 +147,17 @@ enum LogFile {
     guard identity.isLog || identity.isBlank else { throw LogError.notATasklog(path: path) }
     try checkKnown(identity.version, path)
     // Must be said before the first table is made: https://sqlite.org/pragma.html#pragma_auto_vacuum
-    if identity.isBlank { try connection.execute("PRAGMA auto_vacuum = INCREMENTAL") }
+    // Pages of 8 KiB: fewer of them are written than of the default's 4, and few more bytes.
+    if identity.isBlank {
+      try connection.execute("PRAGMA page_size = 8192; PRAGMA auto_vacuum = INCREMENTAL")
+    }
     try connection.execute("PRAGMA journal_mode = WAL")
     // In WAL mode a commit survives the death of the process; power loss may cost the last ones:
     // https://sqlite.org/pragma.html#pragma_synchronous
     try connection.execute("PRAGMA synchronous = NORMAL")
-    connection.checkpointEvery(pages: 4000)
+    // What is written to stays in memory: the ends of the indexes, and the last pages of the tables.
+    try connection.execute("PRAGMA cache_size = -16384")
+    connection.checkpointEvery(pages: 2000)
     try migrate(connection, path)
     return connection
   }

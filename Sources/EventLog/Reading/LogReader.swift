@@ -155,12 +155,28 @@ public final class LogReader {
       SELECT count(*) FROM run
       WHERE id != \(run.number) AND first_seq <= \(last) AND last_seq >= \(first)
       """)
-    let condition =
-      others == 0
-      ? "seq BETWEEN \(first) AND \(last)"
-      : "source IN (SELECT id FROM source WHERE run = \(run.number))"
-    return try connection.integer(
-      "SELECT count(DISTINCT key) FROM event WHERE key IS NOT NULL AND \(condition)") ?? 0
+    guard others == 0,
+      let lowest = try connection.integer("SELECT min(key) FROM event WHERE key IS NOT NULL"),
+      let highest = try connection.integer("SELECT max(key) FROM event WHERE key IS NOT NULL")
+    else {
+      return try connection.integer(
+        """
+        SELECT count(DISTINCT key) FROM event
+        WHERE key IS NOT NULL AND source IN (SELECT id FROM source WHERE run = \(run.number))
+        """) ?? 0
+    }
+    let scan = PartedScan<Int64>(
+      """
+      SELECT count(DISTINCT key) FROM event
+      WHERE key BETWEEN ? AND ? AND +seq BETWEEN \(first) AND \(last)
+      """, over: lowest...highest)
+    var count: Int64 = 0
+    try scan.run(self) { select, _ in
+      try select.step() ? select.integer(0) : 0
+    } take: {
+      count += $0
+    }
+    return count
   }
 
   /// The sources of a run, in the order in which they came.

@@ -10,6 +10,10 @@ struct RecoverCommand: ParsableCommand {
       A recorder that is killed leaves its last events in its spool, a folder beside the log. They \
       are put into the log by the next recorder, by the commands that read, and by this one. \
       Recorders that live are left alone.
+
+      Examples:
+        tasklog recover
+        tasklog recover --log crashed.db
       """)
 
   @OptionGroup var log: LogOptions

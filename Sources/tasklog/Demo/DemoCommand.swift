@@ -19,7 +19,9 @@ struct DemoCommand: AsyncParsableCommand {
         tasklog demo --input /usr/share/doc --workers 4
       """)
 
-  @Option(help: ArgumentHelp("By default the working folder.", valueName: "folder"))
+  @Option(
+    help: ArgumentHelp("By default the working folder.", valueName: "folder"),
+    completion: .directory)
   var input: String?
 
   @Option(
