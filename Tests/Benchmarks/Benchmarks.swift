@@ -39,6 +39,11 @@ struct Benchmarks {
       return try QueryBenchmark(events: count, rounds: rounds)
         .write(CommandLine.arguments[place + 1])
     }
+    if let place = CommandLine.arguments.firstIndex(of: "--replay-peak"),
+      place + 2 < CommandLine.arguments.count, let looker = Int(CommandLine.arguments[place + 2])
+    {
+      return try await ReplayBenchmark.printPeak(CommandLine.arguments[place + 1], looker: looker)
+    }
     if isWanted("engine") {
       let tasks = try argument("--tasks", default: 100_000)
       let largest = try argument("--largest", default: 100_000)
@@ -59,6 +64,10 @@ struct Benchmarks {
       let tasks = try argument("--tasks", default: 100_000)
       try await EngineRecordingBenchmark(tasks: tasks, rounds: rounds).run()
     }
+    if isWanted("replay-memory") {
+      let tasks = try argument("--tasks", default: 100_000)
+      try await ReplayBenchmark(workload: Workload(events: 0), rounds: 1).runMemory(tasks: tasks)
+    }
     guard ["record", "replay", "state"].contains(where: isWanted) else { return }
     let workload = Workload(events: count)
     say("\(workload.events.count) events of \(workload.tasks) tasks, median of \(rounds) rounds")
@@ -70,7 +79,7 @@ struct Benchmarks {
   }
 
   /// Whether a group of benchmarks (`engine`, `recorded-engine`,
-  /// `record`, `replay`, `state`, `query`) is to be run: all are,
+  /// `record`, `replay`, `replay-memory`, `state`, `query`) is to be run: all are,
   /// unless one is named.
   private static func isWanted(_ name: String) -> Bool {
     guard let place = CommandLine.arguments.firstIndex(of: "--only") else { return true }

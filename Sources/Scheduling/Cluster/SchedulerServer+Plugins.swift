@@ -14,13 +14,14 @@ extension SchedulerServer {
   func add(_ plugin: any SchedulerPlugin) async {
     let name = plugin.name
     guard host.admits(name: name, idempotent: plugin.idempotent) else { return }
+    var isDone = false
     do {
       try await plugin.start(scheduler: scheduler)
     } catch {
-      host.report(name, "start", error)
+      isDone = host.note(error, of: name, "start")
     }
     // Not before it has started: events go on while it does.
-    host.add(plugin, name: name, idempotent: plugin.idempotent)
+    host.add(plugin, name: name, idempotent: plugin.idempotent, isDone: isDone)
   }
 
   /// Removes a plugin by its name; false when there is none. Dask's `Scheduler.remove_plugin`.
@@ -44,7 +45,7 @@ extension SchedulerServer {
   /// What each plugin has to say, in the order of registration.
   public func reports() -> [(name: String, report: Value)] {
     drain()
-    return host.plugins.map { ($0.name, $0.plugin.report()) }
+    return host.reporting.map { ($0.name, $0.plugin.report()) }
   }
 
   func knownWorkers() -> [WorkerInfo] {

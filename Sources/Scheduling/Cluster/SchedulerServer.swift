@@ -20,9 +20,14 @@ public actor SchedulerServer: Driven {
 
   private nonisolated let inbox = Inbox<Message>()
   private let channel: (any EventChannel)?
+  private let recorder: (any RecordingPlugin)?
   var core: SchedulerCore!
   var host: PluginHost<any SchedulerPlugin>!
   var scheduler: Scheduler!
+  /// What was run before everything else, and is told of the end.
+  var preloads: [any Preload] = []
+  /// Plugins that other plugins have added in a hook.
+  var added: [any SchedulerPlugin] = []
 
   var workers = OrderedMap<String, WorkerServer>()
   var clients = OrderedMap<String, Client>()
@@ -56,13 +61,14 @@ public actor SchedulerServer: Driven {
     self.timing = timing
     id = makeID("Scheduler")
     self.address = address
+    self.recorder = recorder
     channel = recorder?.channel(for: Source(kind: .scheduler, id: id, address: address))
   }
 
   // MARK: - Life
 
   func start(
-    _ plugins: sending [any SchedulerPlugin],
+    _ plugins: sending [any SchedulerPlugin], preloads: sending [any Plugin],
     onDismissal: @escaping @Sendable (WorkerServer) -> Void
   ) async {
     self.onDismissal = onDismissal
@@ -74,20 +80,26 @@ public actor SchedulerServer: Driven {
     core = SchedulerCore(options, state) { host.tell($0) }
     self.scheduler = scheduler
     self.host = host
+    if let channel {
+      for plugin in recorder?.schedulerPlugins(noting: channel) ?? [] { await add(plugin) }
+    }
+    await setUp(preloads)
     for plugin in plugins { await add(plugin) }
+    await addAdded()
     handle(.start, stimulusID("start"))
   }
 
   func beforeClose() async {
     drain()
     handle(.beforeClose, stimulusID("close"))
-    for (name, plugin) in host.plugins {
+    for (name, plugin) in host.wanting {
       do {
         try await plugin.beforeClose()
       } catch {
-        host.report(name, "beforeClose", error)
+        host.note(error, of: name, "beforeClose")
       }
     }
+    await tearDownPreloads()
   }
 
   func close() async {
@@ -106,11 +118,11 @@ public actor SchedulerServer: Driven {
     awaitingIdle.removeAll()
     onDismissal = nil
     handle(.close, stimulusID("close"))
-    for (name, plugin) in host.plugins {
+    for (name, plugin) in host.wanting {
       do {
         try await plugin.close()
       } catch {
-        host.report(name, "close", error)
+        host.note(error, of: name, "close")
       }
     }
     clients.removeAll()

@@ -26,6 +26,8 @@ actor WorkerServer: Driven {
   nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
 
   private nonisolated let inbox = Inbox<Message>()
+  private let channel: (any EventChannel)?
+  private let recorder: (any RecordingPlugin)?
   private weak let scheduler: SchedulerServer?
   /// What tasks that run here submit others with.
   weak let client: Client?
@@ -55,7 +57,8 @@ actor WorkerServer: Driven {
     self.client = client
     self.peers = peers
     threads = try ThreadPool(count: nthreads)
-    let channel = recorder?.channel(
+    self.recorder = recorder
+    channel = recorder?.channel(
       for: Source(kind: .worker, id: facts.serverID, address: address, name: facts.name))
     self.logger = logger
     host = PluginHost("worker \(address)", logger, channel) { try $0.call($1) }
@@ -68,27 +71,32 @@ actor WorkerServer: Driven {
 
   // MARK: - Life
 
-  func start() {
+  func start() async {
     let host = host
     let core = WorkerCore(facts: facts) { host.tell($0) }
     self.core = core
     worker = Worker(id: facts.serverID, address: facts.address, name: facts.name) { core.state }
     core.start(facts, time: Time.now())
+    guard let channel else { return }
+    for plugin in recorder?.workerPlugins(noting: channel) ?? [] {
+      await setUp(plugin, name: plugin.name)
+    }
   }
 
   func close() async {
     guard !isClosed else { return }
     drain()
-    for (name, plugin) in host.plugins {
+    // Before its plugins are torn down: what they are called with afterwards is told afterwards.
+    core.stop(time: Time.now())
+    for (name, plugin) in host.wanting {
       do {
         try await plugin.teardown(worker: worker)
       } catch {
-        host.report(name, "teardown", error)
+        host.note(error, of: name, "teardown")
       }
     }
     drain()
     isClosed = true
-    core.stop(time: Time.now())
     letGo()
   }
 
@@ -111,13 +119,18 @@ actor WorkerServer: Driven {
     drain()
     guard !isClosed, host.admits(name: name, idempotent: plugin.idempotent) else { return }
     await removePlugin(name)
+    await setUp(plugin, name: name)
+  }
+
+  private func setUp(_ plugin: any WorkerPlugin, name: String) async {
+    var isDone = false
     do {
       try await plugin.setup(worker: worker)
     } catch {
-      host.report(name, "setup", error)
+      isDone = host.note(error, of: name, "setup")
     }
     // Not before it is set up: events go on while it is.
-    host.add(plugin, name: name, idempotent: plugin.idempotent)
+    host.add(plugin, name: name, idempotent: plugin.idempotent, isDone: isDone)
   }
 
   func removePlugin(_ name: String) async {
@@ -126,13 +139,13 @@ actor WorkerServer: Driven {
     do {
       try await plugin.teardown(worker: worker)
     } catch {
-      host.report(name, "teardown", error)
+      host.note(error, of: name, "teardown")
     }
   }
 
   func reports() -> [(name: String, report: Value)] {
     drain()
-    return host.plugins.map { ($0.name, $0.plugin.report()) }
+    return host.reporting.map { ($0.name, $0.plugin.report()) }
   }
 
   // MARK: - Results

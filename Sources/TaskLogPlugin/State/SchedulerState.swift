@@ -24,6 +24,8 @@ public final class SchedulerState {
   @exclusivity(unchecked) public internal(set) var transitionCounter: Int64 = 0
   /// How many events did not fit the state they came upon. 0 for a whole log of our own engine.
   @exclusivity(unchecked) public internal(set) var misfits = 0
+  /// What this state does not know, because its log does not tell; nothing in a live one.
+  public let unknown: [UnknownFact]
 
   /// Forgotten tasks that can be looked up until the plugins have been told.
   @exclusivity(unchecked) private var leaving: [TaskState] = []
@@ -39,7 +41,9 @@ public final class SchedulerState {
 
   private let totals = StateTotals()
 
-  public init() {}
+  public init(unknown: [UnknownFact] = []) {
+    self.unknown = unknown
+  }
 
   /// How many tasks are in a state; those that are forgotten are counted from the start.
   public func taskCount(_ state: State) -> Int { totals[state] }
@@ -73,6 +77,7 @@ public final class SchedulerState {
     case .removeReplica: applyReplica(event, add: false)
     case .restart: forgetAll()
     case .attach: applyAttach(event)
+    case .logEvent: applyLogEvent(event)
     default: break
     }
   }
@@ -107,7 +112,7 @@ public final class SchedulerState {
     return task
   }
 
-  private func prefix(_ name: String) -> TaskPrefix {
+  func prefix(_ name: String) -> TaskPrefix {
     if let prefix = prefixes[name] { return prefix }
     let prefix = TaskPrefix(name: name, totals: totals)
     prefixes[name] = prefix
@@ -163,15 +168,11 @@ public final class SchedulerState {
       misfits += 1
       return
     }
-    for facts in graph {
+    for new in graph {
+      let facts = new.facts
       let task = task(facts.key)
-      task.priority = facts.priority
-      task.isPureData = false
-      task.annotations = facts.annotations
-      task.retries = facts.retries
-      task.workerRestrictions = facts.workerRestrictions
-      task.looseRestrictions = facts.looseRestrictions
-      task.resourceRestrictions = facts.resourceRestrictions
+      take(facts, task)
+      task.isPureData = new.value?["hasRunSpec"]?.bool == false
       for key in facts.dependencies {
         let dependency = self.task(key)
         task.dependencies.insert(dependency)
@@ -180,7 +181,23 @@ public final class SchedulerState {
         if let blame = dependency.exceptionBlame { task.exceptionBlame = blame }
       }
     }
+    for case let new in graph where new.isPresent {
+      if let value = new.value { fill(task(new.facts.key), value) }
+    }
+    for case let new in graph where new.isPresent {
+      if let value = new.value { linkPresent(value) }
+    }
     if let (id, keys) = event.args.clientAndKeys { desire(client(id), keys) }
+  }
+
+  /// What a task comes with.
+  func take(_ facts: GraphTask, _ task: TaskState) {
+    task.priority = facts.priority
+    task.annotations = facts.annotations
+    task.retries = facts.retries
+    task.workerRestrictions = facts.workerRestrictions
+    task.looseRestrictions = facts.looseRestrictions
+    task.resourceRestrictions = facts.resourceRestrictions
   }
 
   private func applyAddClient(_ event: Event) {

@@ -132,6 +132,14 @@ public final class TaskGroup {
     prefix.totals.counts.add(1, to: finish)
   }
 
+  /// Tasks that had been forgotten before a recorder was attached.
+  func addForgotten(_ difference: Int) {
+    guard difference > 0 else { return }
+    size &+= difference
+    counts.add(difference, to: .forgotten)
+    prefix.counts.add(difference, to: .forgotten)
+  }
+
   func add(_ span: StartStop) {
     let seconds = max(0, span.stop - span.start)
     allDurations[span.action] = (allDurations[span.action] ?? 0) + seconds
@@ -150,10 +158,10 @@ private struct StateCounts {
 
   mutating func add(_ difference: Int, to state: State) {
     guard let place = state.knownPlace else {
-      others[state, default: 0] += difference
+      others[state, default: 0] &+= difference
       return
     }
-    known[place] += difference
+    known[place] &+= difference
     seen |= 1 << UInt32(place)
   }
 

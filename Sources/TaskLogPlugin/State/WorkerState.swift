@@ -65,13 +65,16 @@ public final class WorkerState {
   @exclusivity(unchecked) public internal(set) var transitionCounter: Int64 = 0
   /// How many events did not fit the state they came upon. 0 for a whole log of our own engine.
   @exclusivity(unchecked) public internal(set) var misfits = 0
+  /// What this state does not know, because its log does not tell; nothing in a live one.
+  public let unknown: [UnknownFact]
 
   @exclusivity(unchecked) private var leaving: [WorkerTaskState] = []
   /// The task that was found last: events of one come one after the other.
   @exclusivity(unchecked) private var lastTask: WorkerTaskState?
 
-  public init(facts: WorkerFacts? = nil) {
+  public init(facts: WorkerFacts? = nil, unknown: [UnknownFact] = []) {
     self.facts = facts
+    self.unknown = unknown
   }
 
   deinit {

@@ -45,6 +45,10 @@ extension SchedulerState {
       return
     }
     if add {
+      // Data that a client has changed may have another size.
+      if let nbytes = event.args["nbytes"]?.int, nbytes >= 0, nbytes != task.nbytes {
+        set(nbytes: nbytes, of: task)
+      }
       addReplica(task, worker)
     } else {
       removeReplica(task, worker)

@@ -113,7 +113,7 @@ extension TaskFacts: Fielded {
       retries: value["retries"]?.int.flatMap(Int.init(exactly:)),
       suspicious: value["suspicious"]?.int.flatMap(Int.init(exactly:)),
       previous: value["previous"]?.string.map { State($0) },
-      state: value["state"]?.string.map { State($0) })
+      state: value["state"]?.string.map { State($0) }, counter: value["counter"]?.int)
   }
 
   package func write<Sink: FieldSink & ~Copyable>(to sink: inout Sink) {
@@ -128,5 +128,6 @@ extension TaskFacts: Fielded {
     if let suspicious { sink.field("suspicious", suspicious) }
     if let previous { sink.field("previous", .string(previous.name)) }
     if let state { sink.field("state", state.name) }
+    if let counter { sink.field("counter", counter) }
   }
 }
