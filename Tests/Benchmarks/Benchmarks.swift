@@ -20,7 +20,8 @@ import Glibc
 @main
 struct Benchmarks {
   private static let options: Set<String> = [
-    "--events", "--rounds", "--only", "--tasks", "--largest", "--keep", "--write-log",
+    "--events", "--rounds", "--only", "--tasks", "--largest", "--keep", "--workers",
+    "--write-log",
   ]
 
   static func main() async throws {
