@@ -61,6 +61,7 @@ static int prepare(PyObject *self, PyObject *args, PyObject *kwargs) {
     Py_XDECREF(*places[i]);
     *places[i] = parts[i];
   }
+  hold(s);
   return 0;
 }
 
@@ -73,6 +74,9 @@ static int visit_all(PyObject *self, visitproc visit, void *arg) {
   Py_VISIT(s->known);
   Py_VISIT(s->keys);
   Py_VISIT(s->spans);
+  Py_VISIT(s->workers_dict);
+  Py_VISIT(s->tasks);
+  Py_VISIT(s->log);
   return 0;
 }
 
@@ -84,6 +88,9 @@ static int clear_all(PyObject *self) {
   Py_CLEAR(s->known);
   Py_CLEAR(s->keys);
   Py_CLEAR(s->spans);
+  Py_CLEAR(s->workers_dict);
+  Py_CLEAR(s->tasks);
+  Py_CLEAR(s->log);
   return 0;
 }
 
@@ -98,6 +105,7 @@ static void destroy(PyObject *self) {
 static PyMethodDef scheduler_methods[] = {
     {"transition", (PyCFunction)(void (*)(void))transition, METH_VARARGS | METH_KEYWORDS,
      "Dask's hook."},
+    {"mark", (PyCFunction)(void (*)(void))mark, METH_FASTCALL, "Records a mark, or refuses to."},
     {"graph", (PyCFunction)(void (*)(void))graph, METH_FASTCALL, "Records a graph, or refuses to."},
     {NULL, NULL, 0, NULL}};
 
