@@ -26,6 +26,28 @@ enum LogFile {
     }
   }
 
+  /// Opens a log as far as it can be opened, to tell what is wrong with it. With `writable_schema`,
+  /// which changes nothing in a file that is open for reading, SQLite takes one that has been cut for
+  /// as long as it is: https://sqlite.org/pragma.html#pragma_writable_schema
+  ///
+  /// - Throws: `LogError`.
+  static func openForChecking(_ path: String) throws -> Connection {
+    do {
+      return try openForReading(path)
+    } catch LogError.damaged {
+      do {
+        let connection = try Connection(path: path, mode: .readOnly)
+        try connection.execute("PRAGMA writable_schema = ON")
+        guard try connection.integer("PRAGMA application_id") == applicationID else {
+          throw LogError.notATasklog(path: path)
+        }
+        return connection
+      } catch let error as SQLiteError {
+        throw LogError(error, path: path)
+      }
+    }
+  }
+
   private static func checkReadable(_ path: String) throws {
     var status = stat()
     guard stat(path, &status) == 0 else {

@@ -33,7 +33,7 @@ HOOKS = {
             "start", "beforeClose", "close", "restart", "updateGraph", "addWorker",
             "removeWorker", "addClient", "removeClient", "validWorkersDownscaling", "logEvent",
             "setup", "teardown", "transition", "attach", "detach", "stimulus",
-            "clientDesiresKeys", "clientReleasesKeys", "addReplica", "removeReplica",
+            "clientDesiresKeys", "clientReleasesKeys", "addReplica", "removeReplica", "report",
         ]
     )
 }  # fmt: skip
