@@ -40,7 +40,7 @@ class Hooks(SchedulerPlugin):
         try:
             mark = self._seen.mark
             if mark is not None and args is not None and run is None and snapshot is None:
-                if mark(HOOKS[hook], time.time(), key, stimulus, worker, args):
+                if mark(HOOKS.get(hook, hook), time.time(), key, stimulus, worker, args):
                     return
             fields = [
                 time.time(), HOOKS.get(hook, hook), key, None, None, stimulus, worker, run,
