@@ -91,7 +91,7 @@ def commands(new_recording: Callable) -> Recording:
 
 @pytest.fixture(scope="session")
 def killed_worker(new_recording: Callable) -> Recording:
-    """A worker that is killed with SIGKILL and comes back, tasks that kill their workers, a restart."""
+    """Workers that are killed with SIGKILL and come back, tasks that kill them, a restart."""
     recording = new_recording("killed-worker")
     with CommandCluster(recording) as cluster:
         for name in ("one", "two"):

@@ -1,5 +1,5 @@
-/* The recorder's eye on one scheduler: `Hooks.update_graph`, for graphs whose tasks are all as most are:
- * new, or known from a graph before.
+/* The recorder's eye on one scheduler: `Hooks.update_graph`, for graphs whose tasks are all as most
+ * are: new, or known from a graph before.
  */
 #include "_scheduler.h"
 
@@ -78,7 +78,8 @@ static int run_spec(Buffer *b, PyObject *ts, int *count) {
 /* The state of a task that is known, when it is not what the tasks of a graph begin with. */
 static int known_state(Buffer *b, PyObject *ts, int *count) {
   PyObject *name = PyObject_GetAttr(ts, n_state);
-  int done = name && (is_text(name, n_released) || (field(b, "state", count) && encode(b, name, 0)));
+  int done = name &&
+             (is_text(name, n_released) || (field(b, "state", count) && encode(b, name, 0)));
   Py_XDECREF(name);
   return done && field(b, "known", count) && encode(b, Py_True, 0);
 }
@@ -116,7 +117,8 @@ static int encode_graph(
   b->longest = s->longest;
   PyObject *iterator = hold(s) ? PyObject_GetIter(keys) : NULL, *key;
   int done = iterator && head(b, 10, 0x90, 16, 0, 0xDC) && encode(b, at, 0);
-  done = done && small(b, s->graph_hook) && nil(b) && nil(b) && nil(b) && encode(b, stimulus, 0) && nil(b) && nil(b) &&
+  done = done && small(b, s->graph_hook) && nil(b) && nil(b) && nil(b) &&
+         encode(b, stimulus, 0) && nil(b) && nil(b) &&
          head(b, 2, 0x90, 16, 0, 0xDC) && head(b, 0, 0x90, 16, 0, 0xDC) &&
          mapping(b, args, NULL, 1) && head(b, 1, 0x90, 16, 0, 0xDC) &&
          head(b, 1, 0x80, 16, 0, 0xDE) && word(b, "graph") &&

@@ -1,7 +1,7 @@
 /* The fast way of an event from Python's objects into the recorder: one call encodes and puts it.
  *
- * `put` does that with the fields of any event. `Scheduler` is the recorder's eye on one scheduler: it
- * does in C what hooks that are called for every task do in Python. Whatever they do not know is
+ * `put` does that with the fields of any event. `Scheduler` is the recorder's eye on one scheduler:
+ * it does in C what hooks that are called for every task do in Python. Whatever they do not know is
  * refused, and goes the way through Python.
  *
  * Python's stable interface, from 3.10 on.
@@ -15,7 +15,8 @@ enum { REFUSED = -100 };
 static PyObject *put(PyObject *self, PyObject *const *arguments, Py_ssize_t count) {
   (void)self;
   if (count != 5 || !put_function) {
-    PyErr_SetString(PyExc_TypeError, "put(recorder, source, event, longest, patterns) after bind()");
+    PyErr_SetString(
+        PyExc_TypeError, "put(recorder, source, event, longest, patterns) after bind()");
     return NULL;
   }
   long long recorder = PyLong_AsLongLong(arguments[0]);
@@ -115,9 +116,14 @@ static PyMemberDef scheduler_members[] = {
     {NULL, 0, 0, 0, NULL}};
 
 static PyType_Slot scheduler_slots[] = {
-    {Py_tp_init, prepare},          {Py_tp_dealloc, destroy},         {Py_tp_traverse, visit_all},
-    {Py_tp_clear, clear_all},       {Py_tp_methods, scheduler_methods}, {Py_tp_members, scheduler_members},
-    {Py_tp_new, PyType_GenericNew}, {0, NULL}};
+    {Py_tp_new, PyType_GenericNew},
+    {Py_tp_init, prepare},
+    {Py_tp_dealloc, destroy},
+    {Py_tp_traverse, visit_all},
+    {Py_tp_clear, clear_all},
+    {Py_tp_methods, scheduler_methods},
+    {Py_tp_members, scheduler_members},
+    {0, NULL}};
 
 static PyType_Spec scheduler_spec = {
     "tasklog._native.Scheduler", sizeof(Scheduler), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,

@@ -1,5 +1,5 @@
-/* The recorder's eye on one scheduler: `Hooks.transition`, as long as everything about the task is as it
- * nearly always is. What is not is refused before anything is put or changed.
+/* The recorder's eye on one scheduler: `Hooks.transition`, as long as everything about the task is
+ * as it nearly always is. What is not is refused before anything is put or changed.
  */
 #include "_encode.h"
 
@@ -8,8 +8,8 @@
 static int64_t (*put_function)(int64_t, int32_t, const void *, size_t);
 
 /* Kept from one event to the next; the interpreter's lock is held all the time. While an event is
- * being encoded, the collector of garbage may call somebody who records another one: `is_busy` sends
- * that one the way through Python. */
+ * being encoded, the collector of garbage may call somebody who records another one: `is_busy`
+ * sends that one the way through Python. */
 static Buffer buffer;
 static int is_busy;
 
@@ -23,12 +23,12 @@ static int64_t put_buffer(long long recorder, long source) {
 }
 
 /* Names, made once. */
-#define NAMES(X)                                                                                     \
-  X(stimulus_id) X(tasks) X(workers) X(transition_log) X(transition_counter) X(timestamp)            \
-  X(recommendations) X(suspicious) X(annotations) X(_queueable) X(dependencies) X(dependents)        \
-  X(processing_on) X(address) X(run_id) X(group) X(name) X(span_id) X(worker) X(key) X(priority)     \
-  X(retries) X(worker_restrictions) X(loose_restrictions) X(host_restrictions)                       \
-  X(resource_restrictions) X(actor) X(run_spec) X(data_producer) X(exception_blame)                  \
+#define NAMES(X)                                                                               \
+  X(stimulus_id) X(tasks) X(workers) X(transition_log) X(transition_counter) X(timestamp)      \
+  X(recommendations) X(suspicious) X(annotations) X(_queueable) X(dependencies) X(dependents)  \
+  X(processing_on) X(address) X(run_id) X(group) X(name) X(span_id) X(worker) X(key)           \
+  X(priority) X(retries) X(worker_restrictions) X(loose_restrictions) X(host_restrictions)     \
+  X(resource_restrictions) X(actor) X(run_spec) X(data_producer) X(exception_blame)            \
   X(has_lost_dependencies) X(state) X(nbytes) X(processing) X(forgotten) X(released)
 #define DECLARE(name) static PyObject *n_##name;
 NAMES(DECLARE)
@@ -138,8 +138,8 @@ static int encode_transition(
   b->count = 0;
   b->longest = s->longest;
   if (!stimulus || !head(b, 10, 0x90, 16, 0, 0xDC) || !attribute(b, last, n_timestamp)) return 0;
-  if (!small(b, s->transition_hook) || !encode(b, key, 0) || !state(b, s->states, start) || !state(b, s->states, finish) ||
-      !encode(b, stimulus, 0) || !where(b, ts, finish, kwargs))
+  if (!small(b, s->transition_hook) || !encode(b, key, 0) || !state(b, s->states, start) ||
+      !state(b, s->states, finish) || !encode(b, stimulus, 0) || !where(b, ts, finish, kwargs))
     return 0;
   if (PyDict_Size(kwargs) == 1) {
     if (!nil(b)) return 0;
@@ -167,7 +167,8 @@ static void forget(Scheduler *s, PyObject *ts, PyObject *key) {
   PyErr_Clear();
 }
 
-/* Takes hold of the scheduler's collections; where they are of other types, everything is refused. */
+/* Takes hold of the scheduler's collections; where they are of other types, everything is
+ * refused. */
 static int hold(Scheduler *s) {
   PyObject *workers = PyObject_GetAttr(s->scheduler, n_workers);
   PyObject *tasks = PyObject_GetAttr(s->scheduler, n_tasks);
@@ -187,7 +188,8 @@ static int hold(Scheduler *s) {
   return done;
 }
 
-/* The transition of a task that is as tasks are; 0 when it is not, and then nothing has been done. */
+/* The transition of a task that is as tasks are; 0 when it is not, and then nothing has been
+ * done. */
 static int put_transition(Scheduler *s, PyObject *args, PyObject *kwargs) {
   if (is_busy || !put_function || PyTuple_Size(args) != 3 || !kwargs) return 0;
   is_busy = 1;
@@ -225,8 +227,8 @@ static int encode_mark(Scheduler *s, PyObject *const *fields) {
          head(b, 0, 0x90, 16, 0, 0xDC) && mapping(b, fields[5], NULL, 1) && nil(b);
 }
 
-/* mark(hook, time, key, stimulus, worker, args): a call of another hook, or a mark; false when there is
- * more to it. */
+/* mark(hook, time, key, stimulus, worker, args): a call of another hook, or a mark; false when there
+ * is more to it. */
 static PyObject *mark(PyObject *self, PyObject *const *fields, Py_ssize_t count) {
   Scheduler *s = (Scheduler *)self;
   if (count != 6 || !PyDict_Check(fields[5]) || !put_function) {
