@@ -227,8 +227,8 @@ static int encode_mark(Scheduler *s, PyObject *const *fields) {
          head(b, 0, 0x90, 16, 0, 0xDC) && mapping(b, fields[5], NULL, 1) && nil(b);
 }
 
-/* mark(hook, time, key, stimulus, worker, args): a call of another hook, or a mark; false when there
- * is more to it. */
+/* mark(hook, time, key, stimulus, worker, args): a call of another hook, or a mark; false when
+ * there is more to it. */
 static PyObject *mark(PyObject *self, PyObject *const *fields, Py_ssize_t count) {
   Scheduler *s = (Scheduler *)self;
   if (count != 6 || !PyDict_Check(fields[5]) || !put_function) {
