@@ -89,6 +89,14 @@ import Testing
     #expect(line.contains(message), "\(result.errors)")
   }
 
+  @Test func `a program that fails does not disturb the others`() throws {
+    let result = try folder.replay(["--plugin", "exec:exit 3", "--plugin", "counter"])
+    #expect(result.code == 1)
+    let alone = try folder.replay(["--plugin", "counter"])
+    #expect(result.output == alone.output)
+    #expect(result.errors.hasPrefix("tasklog: plugin 'exec:exit 3' ended with code 3 after "))
+  }
+
   @Test func `a program that does not go on is ended after its time`() throws {
     let result = try replay("exec sleep 600", ["--timeout", "1"])
     #expect(result.code == 1)

@@ -10,8 +10,10 @@ from typing import Any, Callable, Iterator
 import pytest
 from distributed import Client, LocalCluster, wait
 
+import watched
 import workloads
 from clusters import CommandCluster, Recording, scaling_cluster, wait_for
+from replaying import Replay
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -205,3 +207,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     first = "test_the_older_version_is_tested_beside_this_one"
     last = "test_the_same_holds_for_an_older_version"
     items.sort(key=lambda item: (item.name != first) + (item.name == last))
+
+
+@pytest.fixture(scope="session")
+def watched_in_process(new_recording: Callable) -> watched.Watched:
+    return watched.in_process(new_recording("watched-in-process"))
+
+
+@pytest.fixture(scope="session")
+def watched_in_processes(new_recording: Callable) -> watched.Watched:
+    return watched.in_processes(new_recording("watched-in-processes"))
+
+
+@pytest.fixture(scope="session")
+def replay(tasklog: Callable) -> Callable[[Path | str], Replay]:
+    """`tasklog replay` on a log."""
+    return lambda log: Replay(tasklog.program, log)  # type: ignore[attr-defined]

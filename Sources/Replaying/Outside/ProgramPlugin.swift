@@ -22,7 +22,8 @@ public final class ProgramPlugin: OutsidePlugin {
   /// The last event whose line has been handed over, and the last that lies in the buffer.
   private var sent: Int64?
   private var buffered: Int64?
-  private var isEnough = false
+  private var isOver = false
+  private var failure: ProgramError?
 
   /// - Parameters:
   ///   - command: a line for `/bin/sh`.
@@ -58,31 +59,36 @@ public final class ProgramPlugin: OutsidePlugin {
 
   public func join(_ source: SourceInfo) throws { lines.join(source) }
 
-  public func take(_ recorded: RecordedEvent, isSelected: Bool) throws -> Bool {
-    if isEnough { return false }
+  /// What has gone wrong with the program, if anything, does not disturb other plugins: it wants no
+  /// more, and is told of at the end.
+  public func take(_ recorded: RecordedEvent, isSelected: Bool) -> Bool {
+    if isOver { return false }
     lines.append(recorded)
     buffered = recorded.seq
-    if lines.output.count >= Self.bufferSize { try flush() }
-    return !isEnough
+    if lines.output.count >= Self.bufferSize { flush() }
+    return !isOver
   }
 
-  public func flush() throws {
-    guard !isEnough, let child, !lines.output.isEmpty else { return }
+  public func flush() {
+    guard !isOver, let child, !lines.output.isEmpty else { return }
     switch child.write(lines.output, timeoutSeconds: timeoutSeconds) {
     case .written: sent = buffered
-    case .closed: try end(child)
-    case .timedOut: throw hung(child, after: sent)
+    case .closed: end(child)
+    case .timedOut: isHung(child, after: sent)
     }
     lines.removeAll()
   }
 
-  public func finish() throws -> OutsideResult {
-    try flush()
-    if let child, !isEnough {
+  public var failureCount: Int { failure == nil ? 0 : 1 }
+
+  public func finish() -> OutsideResult {
+    flush()
+    if let child, !isOver {
       child.closeInput()
-      try end(child)
+      end(child)
     }
-    var result = OutsideResult()
+    var result = OutsideResult(failureCount: failureCount)
+    if let failure { result.notices.append(failure.description) }
     if lines.unreadableCount > 0 {
       result.notices.append(
         "plugin '\(name)': \(lines.unreadableCount) args or snapshots are no JSON and were given as "
@@ -92,21 +98,20 @@ public final class ProgramPlugin: OutsidePlugin {
   }
 
   /// The program has closed its input, or has been given everything: its code says what came of it.
-  private func end(_ child: ChildProgram) throws {
-    isEnough = true
+  private func end(_ child: ChildProgram) {
+    isOver = true
     switch child.wait(timeoutSeconds: timeoutSeconds) {
     case .exited(0): break
-    case .exited(let code): throw ProgramError.exited(plugin: name, code: code, seq: buffered)
-    case .signalled(let signal):
-      throw ProgramError.signalled(plugin: name, signal: signal, seq: buffered)
-    case .timedOut: throw hung(child, after: buffered)
+    case .exited(let code): failure = .exited(plugin: name, code: code, seq: buffered)
+    case .signalled(let signal): failure = .signalled(plugin: name, signal: signal, seq: buffered)
+    case .timedOut: isHung(child, after: buffered)
     }
   }
 
-  private func hung(_ child: ChildProgram, after seq: Int64?) -> ProgramError {
-    isEnough = true
+  private func isHung(_ child: ChildProgram, after seq: Int64?) {
+    isOver = true
     child.stop()
-    return .hung(plugin: name, seconds: timeoutSeconds ?? 0, seq: seq)
+    failure = .hung(plugin: name, seconds: timeoutSeconds ?? 0, seq: seq)
   }
 }
 

@@ -31,6 +31,7 @@ struct ReplayCommand: AsyncParsableCommand {
       """)
 
   @OptionGroup var plugins: ReplayPluginOptions
+  @OptionGroup var python: ReplayPythonOptions
   @OptionGroup var part: ReplayPartOptions
   @OptionGroup var checkpoints: CheckpointArguments
   @OptionGroup var selection: RunOptions
@@ -48,7 +49,10 @@ struct ReplayCommand: AsyncParsableCommand {
       return
     }
     let call = watched ?? PresentCall()
-    let chosen = try plugins.chosen(log: selection.log.path, options, call)
+    let chosen = try python.joined(
+      plugins.chosen(log: selection.log.path, options, call),
+      timeoutSeconds: plugins.timeoutSeconds,
+      options)
     let reader = try LogReader(path: selection.log.recoveredPath())
     let runs = try reader.runs(matching: selection.selector)
     if options.follows, runs.count > 1 {
@@ -80,6 +84,7 @@ struct ReplayCommand: AsyncParsableCommand {
       switch plugin {
       case .swift(let factory, let options): replayer.add(factory, options: options)
       case .outside(let make): replayer.add(try make())
+      case .python: break
       }
     }
     var bar = ProgressBar(total: options.follows ? nil : extent, noun: "events")
