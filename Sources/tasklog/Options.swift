@@ -56,11 +56,10 @@ struct LogsOptions: ParsableArguments {
       valueName: "path"), completion: .file())
   var log: [String] = []
 
+  var paths: [String] { log.isEmpty ? [LogOptions.defaultPath] : log }
+
   /// The paths for reading; see `LogOptions.recoveredPath`.
-  func recoveredPaths() throws -> [String] {
-    let paths = log.isEmpty ? [LogOptions.defaultPath] : log
-    return try paths.map(LogOptions.recovered)
-  }
+  func recoveredPaths() throws -> [String] { try paths.map(LogOptions.recovered) }
 
   /// The one path for what asks only one log.
   func onePath() throws -> String {
@@ -96,6 +95,9 @@ struct FormatOptions: ParsableArguments {
     help: ArgumentHelp(
       "By default table on a terminal, jsonl elsewhere.", valueName: "format"))
   var format: RowFormat?
+
+  /// Whether people are to read it.
+  var isTable: Bool { chosen == .table }
 
   private var chosen: RowFormat { format ?? (Console.isTerminal ? .table : .jsonl) }
 

@@ -6,7 +6,7 @@ import Testing
   /// `TASKLOG_WRITE_HELP=1 swift test --filter HelpTests` writes them anew.
   @Test(arguments: [
     "tasklog", "query", "summary", "story", "errors", "slowest", "critical-path", "open",
-    "workers", "state", "diff", "replay", "plugins", "runs", "inspect", "merge", "index",
+    "workers", "state", "diff", "replay", "plugins", "runs", "inspect", "check", "merge", "index",
     "recover", "import", "demo",
   ])
   func `help reads as it was written down`(command: String) throws {
@@ -43,7 +43,7 @@ import Testing
   /// What `import` takes only a killed worker leaves behind; the demo has tests of its own.
   @Test(arguments: [
     "query", "summary", "story", "errors", "slowest", "critical-path", "open", "workers", "state",
-    "diff", "replay", "runs", "inspect", "merge", "index", "recover",
+    "diff", "replay", "runs", "inspect", "check", "merge", "index", "recover",
   ])
   func `the examples in the help work`(command: String) throws {
     let help = try Command.run([command, "--help"]).output

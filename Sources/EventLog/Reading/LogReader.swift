@@ -147,6 +147,16 @@ public final class LogReader {
     }
   }
 
+  /// Events of a source that are known to be missing.
+  ///
+  /// - Throws: `LogError`.
+  public func missing(of source: SourceInfo) throws -> Int64 {
+    try translating {
+      try connection.integer(
+        "SELECT coalesce(sum(count), 0) FROM gap WHERE source = \(source.number)") ?? 0
+    }
+  }
+
   /// The keys of a run. Where its events lie by themselves, the index on the key alone tells them.
   private func taskCount(of run: RunInfo) throws -> Int64 {
     guard let first = run.firstSeq, let last = run.lastSeq else { return 0 }
@@ -204,18 +214,31 @@ public final class LogReader {
 
   /// The events of a run.
   ///
-  /// - Parameter wanted: gives out the events of these sources only, by their number in the file. The
-  ///   others are passed over at less cost; they still count for the order.
+  /// - Parameters:
+  ///   - wanted: gives out the events of these sources only, by their number in the file. The
+  ///     others are passed over at less cost; they still count for the order.
+  ///   - isFollowed: gives out nothing before `goOn` says up to where.
+  ///   - place: where another cursor of this log has come to, which has given out what lies before.
   /// - Throws: `LogError`.
   public func events(
-    of run: RunInfo, order: EventOrder, wanted: Set<Int64>? = nil
+    of run: RunInfo, order: EventOrder, wanted: Set<Int64>? = nil, isFollowed: Bool = false,
+    goingOnFrom place: EventPlace? = nil
+  ) throws -> EventCursor {
+    try events(
+      of: run, order: order, wanted: wanted, isFollowed: isFollowed, goingOnFrom: place,
+      pageSize: 4096)
+  }
+
+  func events(
+    of run: RunInfo, order: EventOrder, wanted: Set<Int64>? = nil, isFollowed: Bool = false,
+    goingOnFrom place: EventPlace? = nil, pageSize: Int
   ) throws -> EventCursor {
     let sources = try sources(of: run)
     return try translating {
       try EventCursor(
         reader: self, connection: connection, run: run, sources: sources, order: order,
-        wanted: wanted,
-        blobs: blobs)
+        wanted: wanted, isFollowed: isFollowed, blobs: blobs, goingOnFrom: place,
+        pageSize: pageSize)
     }
   }
 

@@ -9,13 +9,14 @@ import os
 import platform
 import socket
 import weakref
+from types import SimpleNamespace
 from typing import Any, Callable
 
 import cloudpickle
 from distributed.scheduler import TaskState
 
 from tasklog import deep, encoding, facts, spool, worker
-from tasklog.encoding import Encoder
+from tasklog.encoding import HOOKS, STATES, Encoder
 from tasklog.hooks import Hooks
 from tasklog.library import LibraryError, NativeRecorder
 from tasklog.options import Options
@@ -83,6 +84,7 @@ class Recorder(Hooks):
             self._begin(scheduler, options, native)
         except Exception as error:
             self._native = None
+            vars(self).pop("transition", None)
             native.close()
             logger.warning("tasklog: nothing is recorded: %r", error)
             return False
@@ -107,13 +109,13 @@ class Recorder(Hooks):
         self._known: set = set(scheduler.tasks)
         self._spans: dict[str, Any] = {}
         self._addresses = set(scheduler.workers)
-        self._worker_count = len(self._addresses)
-        self._counter = scheduler.transition_counter
         self._longest = options.max_value_bytes
-        self._redacts = bool(options.redact)
         self._has_queueable = hasattr(TaskState, "_queueable")
         self._native = native
-        found = facts.cluster(scheduler)
+        self._seen = self._watch(scheduler, native)
+        self._seen.workers = len(self._addresses)
+        self._seen.counter = scheduler.transition_counter
+        found = facts.cluster(scheduler, self._encoder.argument)
         about = {
             "id": scheduler.id,
             "address": scheduler.address,
@@ -133,6 +135,19 @@ class Recorder(Hooks):
         scheduler.handlers["tasklog_records"] = self._take_records
         self._wrap_close(scheduler)
         _open_recorders.add(self)
+
+    def _watch(self, scheduler: Any, native: NativeRecorder) -> Any:
+        """What has been seen of the scheduler; in C, it also records what comes with every task."""
+        if native.scheduler is None or self._encoder.patterns:
+            return SimpleNamespace(transition=None, graph=None)
+        # A number that does not fit into one byte would need another encoding.
+        hooks = HOOKS["transition"], HOOKS["updateGraph"]
+        seen = native.scheduler(
+            native.handle, self._source, self._longest, scheduler, super().transition, STATES,
+            self._known, self._encoder._keys, self._spans, *hooks,
+        )  # fmt: skip
+        self.transition = seen.transition  # type: ignore[method-assign]
+        return seen
 
     async def detach(self) -> None:
         """Ends the recording of a scheduler that goes on."""
@@ -171,6 +186,7 @@ class Recorder(Hooks):
     def finish(self) -> None:
         """Writes out what is left and ends the run in the log."""
         native, self._native = self._native, None
+        vars(self).pop("transition", None)
         if native is not None:
             native.close()
         _open_recorders.discard(self)

@@ -59,7 +59,8 @@ struct SpoolFolder {
 
   /// Removes the files of a spool; the lock goes with its holder.
   static func removeFiles(_ folder: String) {
-    for name in names(folder) where UInt32(name) != nil || name.hasPrefix("control") {
+    for name in names(folder)
+    where UInt32(name) != nil || name.hasPrefix("control") || name.hasPrefix("spare.") {
       unlink("\(folder)/\(name)")
     }
   }

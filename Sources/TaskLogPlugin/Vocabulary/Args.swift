@@ -31,15 +31,15 @@ public struct Args: Sendable {
     }
   }
 
-  package enum Storage: Sendable {
+  package indirect enum Storage: Sendable {
     case empty
     case content(Content)
     case encoded(EncodedJSON)
     // What our own engine has to say; see `ArgsFacts.swift`.
-    indirect case run(RunFacts)
-    indirect case compute(ComputeFacts)
-    indirect case graph(GraphFacts)
-    indirect case keys(ClientKeys)
+    case run(RunFacts)
+    case compute(ComputeFacts)
+    case graph(GraphFacts)
+    case keys(ClientKeys)
   }
 
   package let storage: Storage
