@@ -68,8 +68,8 @@ final class ReplayPass {
       reports: reports + said.reports, failures: failures.first,
       failureCount: failures.count,
       verifications: ordered.flatMap(\.verifications) + said.verifications,
-      notices: said.notices + (keeper?.notices ?? []), end: end, unknown: unknown,
-      misfits: replays.values.reduce(0) { $0 + $1.misfits },
+      notices: said.notices + (keeper?.notices ?? []), lines: said.lines, end: end,
+      unknown: unknown, misfits: replays.values.reduce(0) { $0 + $1.misfits },
       missing: try reader.missing(of: run), damaged: cursor.damagedCount,
       outOfOrder: cursor.forcedCount)
   }

@@ -60,6 +60,8 @@ public final class Replayer {
     public var verifications: [Verification]
     /// What else the user has to be told, a line each.
     public var notices: [String]
+    /// What the user has asked plugins outside for, a line each.
+    public var lines: [String]
     /// Why it has ended before the run did.
     public var end: End
     /// What plugins could not see in the states that they looked at, because the log does not tell.

@@ -133,6 +133,10 @@ extension LoadingError: ExplainedError {
   }
 }
 
+extension PythonError: ExplainedError {
+  var isUsage: Bool { false }
+}
+
 extension ProgramError: ExplainedError {
   var isUsage: Bool { false }
 }

@@ -19,17 +19,7 @@ import Glibc
 
 @main
 struct Benchmarks {
-  private static let options: Set<String> = [
-    "--events", "--rounds", "--only", "--tasks", "--largest", "--keep", "--write-log",
-  ]
-
   static func main() async throws {
-    // Whoever mistypes an option does not want to wait for everything else.
-    for (place, option) in CommandLine.arguments.dropFirst().enumerated()
-    where place % 2 == 0 && !options.contains(option) {
-      say("tasklog-bench: \(option): no such option; there are \(options.sorted())")
-      exit(64)
-    }
     let count = try argument("--events", default: 1_000_000)
     let rounds = try argument("--rounds", default: 5)
     if let place = CommandLine.arguments.firstIndex(of: "--write-log"),

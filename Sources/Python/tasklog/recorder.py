@@ -10,16 +10,18 @@ import platform
 import socket
 import weakref
 from types import SimpleNamespace
-from typing import Any, Callable
+from typing import Any, Callable, Sequence
 
 import cloudpickle
 from distributed.scheduler import TaskState
 
-from tasklog import deep, encoding, facts, spool, worker
+from tasklog import deep, encoding, facts, noting, spool, worker
 from tasklog.encoding import HOOKS, STATES, Encoder
 from tasklog.hooks import Hooks
 from tasklog.library import LibraryError, NativeRecorder
+from tasklog.noting import Notes, NotingPlugin, is_for_workers, made
 from tasklog.options import Options
+from tasklog.replay import results
 
 logger = logging.getLogger("tasklog")
 
@@ -31,6 +33,11 @@ class Recorder(Hooks):
 
     log:
         The log file, as the scheduler's machine and working folder see it.
+    verify:
+        Classes of plugins of which an instance runs next to the recorder, on the scheduler or on
+        each worker; what it is, is noted in the log for ``tasklog replay --verify`` to compare.
+    every:
+        After how many calls it is noted, beside the end; 0 for the end only.
     options:
         See `tasklog.options.Options`.
 
@@ -41,12 +48,21 @@ class Recorder(Hooks):
     name = "tasklog"
     idempotent = True
 
-    def __init__(self, log: str | os.PathLike | None = None, **options: Any) -> None:
+    def __init__(
+        self,
+        log: str | os.PathLike | None = None,
+        verify: Sequence[type] = (),
+        every: int = 1000,
+        **options: Any,
+    ) -> None:
         self._given = dict(options, log=log)
+        self._verified = list(verify)
+        self._every = every
+        self._noting: list[NotingPlugin] = []
         self._native: NativeRecorder | None = None
 
     def __reduce__(self) -> Any:
-        given = dict(self._given)
+        given = dict(self._given, verify=self._verified, every=self._every)
         return _remake, (given,)
 
     @property
@@ -59,6 +75,8 @@ class Recorder(Hooks):
     async def start(self, scheduler: Any) -> None:
         await self.attach(scheduler)
         self._emit("start")
+        for plugin in self._noting:
+            await plugin.start(scheduler)
 
     async def attach(self, scheduler: Any) -> bool:
         """Begins to record, also in the middle of a run; false when that is not possible."""
@@ -128,8 +146,13 @@ class Recorder(Hooks):
         missing = deep.install(self, scheduler) if options.deep else None
         self._emit("attach", args=dict(about, missing=missing), snapshot={"attach": found})
         # First, so that a cause comes before what other plugins make of it.
+        self._noting = [
+            NotingPlugin(Notes(plugin, self._every, self._note))
+            for plugin in made(self._verified, False, scheduler)
+        ]
         scheduler.plugins = {
             self.name: self,
+            **{plugin.name: plugin for plugin in self._noting},
             **{name: p for name, p in scheduler.plugins.items() if name != self.name},
         }
         scheduler.handlers["tasklog_records"] = self._take_records
@@ -139,7 +162,7 @@ class Recorder(Hooks):
     def _watch(self, scheduler: Any, native: NativeRecorder) -> Any:
         """What has been seen of the scheduler; in C, it also records what comes with every task."""
         if native.scheduler is None or self._encoder.patterns:
-            return SimpleNamespace(transition=None, graph=None)
+            return SimpleNamespace(mark=None, graph=None)
         # A number that does not fit into one byte would need another encoding.
         hooks = HOOKS["transition"], HOOKS["updateGraph"]
         seen = native.scheduler(
@@ -159,12 +182,16 @@ class Recorder(Hooks):
                 await scheduler.unregister_worker_plugin(None, name=worker.WorkerRecorder.name)
             except Exception as error:
                 logger.warning("tasklog: workers may still be recorded: %r", error)
+        self._end_noting()
         self._emit("detach")
         for undo in self._undo:
             undo()
         scheduler.handlers.pop("tasklog_records", None)
+        own = [self, *self._noting]
         scheduler.plugins = {
-            name: plugin for name, plugin in scheduler.plugins.items() if plugin is not self
+            name: plugin
+            for name, plugin in scheduler.plugins.items()
+            if all(plugin is not one for one in own)
         }
         await asyncio.get_running_loop().run_in_executor(None, self.finish)
 
@@ -177,11 +204,19 @@ class Recorder(Hooks):
                 return await close(*args, **kwargs)
             finally:
                 if self._native is not None:
+                    self._end_noting()
                     loop = asyncio.get_running_loop()
                     await loop.run_in_executor(None, self.finish)
 
         scheduler.close = close_and_finish
         self._undo.append(lambda: deep.restore(scheduler, "close", close_and_finish))
+
+    def _note(self, args: dict[str, Any]) -> None:
+        self._emit("report", args)
+
+    def _end_noting(self) -> None:
+        for plugin in self._noting:
+            plugin.notes.end()
 
     def finish(self) -> None:
         """Writes out what is left and ends the run in the log."""
@@ -210,10 +245,12 @@ class Recorder(Hooks):
                     "worker_spool_limit": options.worker_spool_limit,
                     "stimuli": options.stimuli,
                     "close_seconds": options.close_seconds,
+                    "verify": [kind for kind in self._verified if is_for_workers(kind)],
+                    "every": self._every,
                 },
             )
             # Workers need not have this package: they get it by value.
-            for module in (encoding, spool, worker):
+            for module in (encoding, spool, worker, noting, results):
                 cloudpickle.register_pickle_by_value(module)
             sent = cloudpickle.dumps(part)
             await asyncio.wait_for(
@@ -262,6 +299,8 @@ def _open(scheduler: Any, options: Options) -> NativeRecorder:
         "mode": "full" if options.deep else "hooks",
         "sync_seconds": options.sync_seconds,
         "close_seconds": options.close_seconds,
+        # Of this size they are ready ahead of what a scheduler records, and little lies idle.
+        "segment_size": 1 << 20,
         "metadata": {
             "host": socket.gethostname(),
             "pid": os.getpid(),

@@ -57,6 +57,8 @@ public struct OutsideResult: Sendable {
   public var verifications: [Verification]
   /// What else the user has to be told, a line each.
   public var notices: [String]
+  /// What the user has asked for, a line each.
+  public var lines: [String] = []
 
   public init(
     reports: [Replayer.Report] = [], failures: [Replayer.Failure] = [], failureCount: Int = 0,

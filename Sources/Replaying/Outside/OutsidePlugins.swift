@@ -51,6 +51,7 @@ struct OutsidePlugins {
       all.failureCount += said.failureCount
       all.verifications += said.verifications
       all.notices += said.notices
+      all.lines += said.lines
     }
     return all
   }

@@ -18,6 +18,9 @@ struct ReplayCommand: AsyncParsableCommand {
       file: source in Swift, which is compiled, or a library. Where a file has several plugins, \
       file.swift:Type chooses one. A plugin from a file runs in a process of its own.
 
+      A SchedulerPlugin or WorkerPlugin of Dask is named as module:Class or file.py:Class. It is run as \
+      it is, in the Python that --python names, over Dask's own state as it was.
+
       Any program is a plugin, too: exec:'command args' reads each event as a line of JSON from its \
       standard input.
 
@@ -31,6 +34,7 @@ struct ReplayCommand: AsyncParsableCommand {
       """)
 
   @OptionGroup var plugins: ReplayPluginOptions
+  @OptionGroup var python: ReplayPythonOptions
   @OptionGroup var part: ReplayPartOptions
   @OptionGroup var checkpoints: CheckpointArguments
   @OptionGroup var selection: RunOptions
@@ -48,7 +52,10 @@ struct ReplayCommand: AsyncParsableCommand {
       return
     }
     let call = watched ?? PresentCall()
-    let chosen = try plugins.chosen(log: selection.log.path, options, call)
+    let chosen = try python.joined(
+      plugins.chosen(log: selection.log.path, options, call),
+      timeoutSeconds: plugins.timeoutSeconds,
+      options)
     let reader = try LogReader(path: selection.log.recoveredPath())
     let runs = try reader.runs(matching: selection.selector)
     if options.follows, runs.count > 1 {
@@ -80,6 +87,7 @@ struct ReplayCommand: AsyncParsableCommand {
       switch plugin {
       case .swift(let factory, let options): replayer.add(factory, options: options)
       case .outside(let make): replayer.add(try make())
+      case .python: break
       }
     }
     var bar = ProgressBar(total: options.follows ? nil : extent, noun: "events")

@@ -5,7 +5,9 @@ import TaskLogPlugin
 /// What `--plugin` can name, tried in this order: what a text is not taken for by any of the first
 /// kinds is for the last one, which knows how to say what is wrong with it.
 enum PluginKinds {
-  static let all: [any PluginKind.Type] = [ProgramPluginKind.self, SwiftPluginKind.self]
+  static let all: [any PluginKind.Type] = [
+    ProgramPluginKind.self, PythonPluginKind.self, SwiftPluginKind.self,
+  ]
 }
 
 /// One way in which `--plugin` names a plugin.
@@ -38,4 +40,11 @@ enum ChosenPlugin {
   case swift(PluginFactory, options: [String: String])
   /// Runs in a program of its own, which is made anew for each run that is replayed.
   case outside(() throws -> any OutsidePlugin)
+  /// Runs with all others in Python in one program.
+  case python(PythonRequest.Plugin)
+
+  var python: PythonRequest.Plugin? {
+    if case .python(let plugin) = self { return plugin }
+    return nil
+  }
 }
