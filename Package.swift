@@ -46,6 +46,11 @@ let package = Package(
       name: "TaskLogC", dependencies: ["CSupport", "EventLog", "Recording", "TaskLogPlugin"],
       exclude: ["tasklog.h"]),
     .target(name: "Querying", dependencies: ["EventLog", "Filters", "TaskLogPlugin"]),
+    .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+    .target(name: "CReportPage", exclude: ["Page"]),
+    .target(
+      name: "Reporting",
+      dependencies: ["CReportPage", "CZlib", "EventLog", "Querying", "TaskLogPlugin"]),
     .target(name: "Replaying", dependencies: ["EventLog", "TaskLogPlugin"]),
     .target(name: "BuiltinPlugins", dependencies: ["TaskLogPlugin"]),
     .target(
@@ -58,7 +63,7 @@ let package = Package(
       name: "tasklog",
       dependencies: [
         "BuiltinPlugins", "EventLog", "Filters", "PluginLoading", "Querying", "Recording",
-        "Replaying", "Scheduling", "TaskLogPlugin",
+        "Replaying", "Reporting", "Scheduling", "TaskLogPlugin",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       linkerSettings: exportsSymbols),
