@@ -25,6 +25,7 @@ struct TaskLog: AsyncParsableCommand {
           StateCommand.self, DiffCommand.self,
         ]),
       CommandGroup(name: "Replay it", subcommands: [ReplayCommand.self, PluginsCommand.self]),
+      CommandGroup(name: "Hand it on", subcommands: [ExportCommand.self]),
       CommandGroup(
         name: "Look after it",
         subcommands: [

@@ -236,3 +236,8 @@ final class LogBlobs: BlobSource {
     }
   }
 }
+
+extension LogReader {
+  /// Interned bytes, by the hash that stands in their place; nothing when there are none.
+  public func blob(hash: String) -> [UInt8]? { blobs.blob(hash: hash) }
+}

@@ -1,5 +1,5 @@
 /// Base64 as of RFC 4648, with padding: how bytes stand in the log's JSON.
-enum Base64 {
+package enum Base64 {
   private static let alphabet = Array(
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
 
@@ -9,7 +9,7 @@ enum Base64 {
     return table
   }()
 
-  static func append(_ bytes: some Collection<UInt8>, to output: inout [UInt8]) {
+  package static func append(_ bytes: some Collection<UInt8>, to output: inout [UInt8]) {
     output.reserveCapacity(output.count + (bytes.count + 2) / 3 * 4)
     var bits: UInt32 = 0
     var count = 0
