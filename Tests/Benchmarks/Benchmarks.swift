@@ -32,6 +32,22 @@ struct Benchmarks {
       try await EngineBenchmark(tasks: tasks, rounds: rounds, largest: largest, python: python)
         .run()
     }
+    if let place = CommandLine.arguments.firstIndex(of: "--scan-log"),
+      place + 1 < CommandLine.arguments.count
+    {
+      _ = try BareSQLite.scan(CommandLine.arguments[place + 1])
+      return
+    }
+    if let place = CommandLine.arguments.firstIndex(of: "--write-run"),
+      place + 1 < CommandLine.arguments.count
+    {
+      let tasks = try argument("--tasks", default: 1_000_000)
+      return try ExportBenchmark(tasks: tasks, rounds: rounds)
+        .write(CommandLine.arguments[place + 1])
+    }
+    if isWanted("export") {
+      try ExportBenchmark(tasks: try argument("--tasks", default: 1_000_000), rounds: rounds).run()
+    }
     if isWanted("query") { try QueryBenchmark(events: count, rounds: rounds).run() }
     if isWanted("recorded-engine") {
       let tasks = try argument("--tasks", default: 100_000)
@@ -48,7 +64,7 @@ struct Benchmarks {
   }
 
   /// Whether a group of benchmarks (`engine`, `recorded-engine`,
-  /// `record`, `replay`, `state`, `query`) is to be run: all are,
+  /// `record`, `replay`, `state`, `query`, `export`) is to be run: all are,
   /// unless one is named.
   private static func isWanted(_ name: String) -> Bool {
     guard let place = CommandLine.arguments.firstIndex(of: "--only") else { return true }

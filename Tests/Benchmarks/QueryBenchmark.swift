@@ -16,11 +16,12 @@ struct QueryBenchmark {
     ])
     say(
       "\(events) events written in \(rounded(writing.seconds, 10)) s, "
-        + "\(size(folder.log) >> 20) MiB")
-    _ = try Process.run([Self.program, "index", "--drop", "--log", folder.log])
+        + "\(Process.size(folder.log) >> 20) MiB")
+    _ = try Process.run([Process.tasklog, "index", "--drop", "--log", folder.log])
     try measure(folder.log, "without the indexes of `tasklog index`")
-    let index = try Process.run([Self.program, "index", "--log", folder.log])
-    say("tasklog index: \(rounded(index.seconds, 10)) s, then \(size(folder.log) >> 20) MiB")
+    let index = try Process.run([Process.tasklog, "index", "--log", folder.log])
+    say(
+      "tasklog index: \(rounded(index.seconds, 10)) s, then \(Process.size(folder.log) >> 20) MiB")
     try measure(folder.log, "with them")
   }
 
@@ -49,7 +50,7 @@ struct QueryBenchmark {
         ["state", "--at", "\(events / 2)", "--table", "states", "--log", log]
       ),
     ] {
-      try report(name, [Self.program] + arguments)
+      try report(name, [Process.tasklog] + arguments)
     }
     guard (try? Process.run(["sqlite3", "--version"])) != nil else { return }
     try report("sqlite3: the same as --finish erred", ["sqlite3", "-readonly", "-csv", log, same])
@@ -79,16 +80,6 @@ struct QueryBenchmark {
     let rate = time > 0.3 ? ", \(rounded(Double(events) / time / 1e6, 100)) M events/s" : ""
     let name = name + String(repeating: " ", count: max(0, 36 - name.count))
     say("  \(name) \(time) s, \(rounded(Double(memory) / 1_048_576, 10)) MiB\(rate)")
-  }
-
-  private static let program: String = {
-    let own = CommandLine.arguments[0]
-    return (own.lastIndex(of: "/").map { String(own[...$0]) } ?? "./") + "tasklog"
-  }()
-
-  private func size(_ path: String) -> Int {
-    var status = stat()
-    return stat(path, &status) == 0 ? Int(status.st_size) : 0
   }
 
   // MARK: - The log
@@ -129,35 +120,5 @@ struct QueryBenchmark {
     }
     try writer.transaction { try writer.end(run: 1, .closed, at: 1_760_000_000_000_000_000) }
     writer.close()
-  }
-}
-
-/// A process with what it took.
-private enum Process {
-  struct Result {
-    var seconds: Double
-    /// The most memory that it had.
-    var bytes: Int
-  }
-
-  /// Runs a program to its end; its output goes nowhere.
-  static func run(_ arguments: [String]) throws -> Result {
-    var actions = posix_spawn_file_actions_t()
-    posix_spawn_file_actions_init(&actions)
-    defer { posix_spawn_file_actions_destroy(&actions) }
-    posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0)
-    var words: [UnsafeMutablePointer<CChar>?] = arguments.map { strdup($0) } + [nil]
-    defer { for word in words { free(word) } }
-    var child = pid_t()
-    let start = ContinuousClock.now
-    let code = posix_spawnp(&child, arguments[0], &actions, nil, &words, environ)
-    guard code == 0 else { throw BenchmarkError.noProgram(arguments[0], code) }
-    var status: Int32 = 0
-    var usage = rusage()
-    guard wait4(child, &status, 0, &usage) == child, status == 0 else {
-      throw BenchmarkError.noProgram(arguments.joined(separator: " "), status)
-    }
-    return Result(
-      seconds: (ContinuousClock.now - start) / .seconds(1), bytes: Int(usage.ru_maxrss) * 1024)
   }
 }

@@ -41,7 +41,9 @@ struct ExportCommand: ParsableCommand {
   var rectangles = false
 
   func run() throws {
-    guard !rectangles || to == .dask else { throw Failure.usage("--rectangles goes with --to dask") }
+    guard !rectangles || to == .dask else {
+      throw Failure.usage("--rectangles goes with --to dask")
+    }
     let isFile = output.map { $0 != "-" } ?? false
     guard to != .perfetto || isFile || !Console.isTerminal else {
       throw Failure.usage("--to perfetto is binary; name a file with -o")
@@ -82,7 +84,8 @@ struct ExportCommand: ParsableCommand {
   /// What was written, and everything that is not in it.
   private func tell(_ tally: ExportTally, isFile: Bool) {
     if isFile, let output {
-      Console.tell("\(output): \(Self.summary(tally.written)) of \(Self.count(tally.events, "event"))")
+      let events = Self.count(tally.events, "event")
+      Console.tell("\(output): \(Self.summary(tally.written)) of \(events)")
     }
     if tally.skipped > 0 {
       Console.complain(

@@ -6,7 +6,7 @@ import TaskLogPlugin
 /// rectangles that it draws of them.
 ///
 /// A record is what the scheduler's plugins were called with when a task came to its end, as plain
-/// JSON: tuples and sets are lists, bytes are base64, a key is its text. `rectangles(records)` of
+/// JSON: tuples and sets are lists, bytes are base64, a key is its text or number. `rectangles(records)` of
 /// `distributed.diagnostics.task_stream` draws them.
 struct TaskStreamExport {
   private let sink: ByteSink
@@ -59,7 +59,10 @@ struct TaskStreamExport {
 
   private mutating func addRecord(_ key: Key, _ event: Event, _ reader: LogReader) {
     sink.write("{\"key\":")
-    sink.bytes.json(key.text)
+    switch key.typed.isEmpty ? .null : key.value {
+    case .int, .double: sink.bytes.json(plain: key.value)
+    default: sink.bytes.json(key.text)
+    }
     if let stimulus = event.stimulusID {
       sink.write(",\"stimulus_id\":")
       sink.bytes.json(stimulus)

@@ -4,10 +4,20 @@ import TaskLogPlugin
 
 /// A fact about an event, as a column.
 enum ExportColumn: String, CaseIterable {
-  case log, run, runID = "run_id", seq, time, timeNanoseconds = "time_ns", source
-  case serverID = "server_id", sourceSeq = "source_seq", hook, key, keyTyped = "key_typed"
-  case prefix, group = "key_group", start, finish, stimulus, worker, taskRun = "task_run", args
-  case snapshot
+  case log, run
+  case runID = "run_id"
+  case seq, time
+  case timeNanoseconds = "time_ns"
+  case source
+  case serverID = "server_id"
+  case sourceSeq = "source_seq"
+  case hook, key
+  case keyTyped = "key_typed"
+  case prefix
+  case group = "key_group"
+  case start, finish, stimulus, worker
+  case taskRun = "task_run"
+  case args, snapshot
 
   /// - Parameter withLog: there are several logs.
   static func all(withLog: Bool) -> [ExportColumn] {
@@ -29,7 +39,8 @@ struct EventRowsExport {
     self.columns = columns
     self.asCSV = asCSV
     sources = Dictionary(
-      try part.reader.sources(of: run).map { ($0.number, $0.source) }) { first, _ in first }
+      try part.reader.sources(of: run).map { ($0.number, $0.source) }
+    ) { first, _ in first }
   }
 
   static func header(_ columns: [ExportColumn], _ sink: ByteSink) {

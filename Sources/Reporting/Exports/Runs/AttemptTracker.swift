@@ -5,8 +5,9 @@ import TaskLogPlugin
 ///
 /// What the scheduler does opens and closes an attempt; what the worker tells of the same key in
 /// between is joined to it. A task that is taken back while its worker still runs it stays open until
-/// the worker has ended it or is gone. Memory goes with the tasks that are under way, and four bytes
-/// for each key.
+/// the worker has ended it or is gone; and one that was taken back before its worker has told of it
+/// waits for that, since what a killed worker has seen may come late. Memory goes with the tasks that
+/// are under way, and four bytes for each key.
 struct AttemptTracker {
   /// Attempts that have come to an end, for the caller to take.
   var ended: [Attempt] = []
@@ -21,6 +22,13 @@ struct AttemptTracker {
   private let schedulers: Set<Int64>
 
   private struct Place: Hashable { var worker: String, key: Int64 }
+  private struct RunOfTask: Hashable { var key, run: Int64 }
+
+  /// What was taken back before its worker has told of it, in the order in which that happened.
+  private var takenBack: [RunOfTask: Attempt] = [:]
+  private var takenBackOrder: [RunOfTask] = []
+  /// Beyond so many the oldest no longer waits.
+  private static let mostTakenBack = 1 << 16
 
   init(sources: [SourceInfo]) {
     schedulers = Set(sources.filter { $0.source.kind == .scheduler }.map(\.number))
@@ -57,8 +65,8 @@ struct AttemptTracker {
         attempt.stopped = gone
       }
     }
-    let left = Array(open.values) + Array(atWorker.values)
-    (open, atWorker) = ([:], [:])
+    let left = Array(open.values) + Array(atWorker.values) + Array(takenBack.values)
+    (open, atWorker, takenBack) = ([:], [:], [:])
     ended += left.sorted { Self.order($0) < Self.order($1) }
   }
 
@@ -85,6 +93,15 @@ struct AttemptTracker {
     attempt.stimulusID = recorded.event.stimulusID
     attempt.sent = time
     open[recorded.keyNumber] = attempt
+    // A task that was taken back and comes again while its worker still runs it, is not run twice.
+    if let worker = attempt.worker,
+      let before = atWorker.removeValue(
+        forKey: Place(worker: worker, key: recorded.keyNumber))
+    {
+      attempt.started = before.started
+      before.started = nil
+      if before.number > 0 { ended.append(before) }
+    }
   }
 
   private mutating func next(_ key: Key, _ number: Int64) -> Attempt {
@@ -121,9 +138,21 @@ struct AttemptTracker {
     {
       let place = Place(worker: worker, key: attempt.keyNumber)
       if let older = atWorker.updateValue(attempt, forKey: place) { ended.append(older) }
+    } else if attempt.started == nil, case .other = attempt.outcome, let run = attempt.taskRunID {
+      wait(attempt, RunOfTask(key: attempt.keyNumber, run: run))
     } else {
       ended.append(attempt)
     }
+  }
+
+  private mutating func wait(_ attempt: Attempt, _ place: RunOfTask) {
+    if let older = takenBack.updateValue(attempt, forKey: place) { ended.append(older) }
+    takenBackOrder.append(place)
+    guard takenBackOrder.count > Self.mostTakenBack else { return }
+    for place in takenBackOrder.prefix(Self.mostTakenBack / 2) {
+      if let attempt = takenBack.removeValue(forKey: place) { ended.append(attempt) }
+    }
+    takenBackOrder.removeFirst(Self.mostTakenBack / 2)
   }
 
   // MARK: - Workers
@@ -131,18 +160,24 @@ struct AttemptTracker {
   private mutating func starts(
     _ key: Key, _ recorded: RecordedEvent, _ worker: String, _ time: Int64
   ) {
-    if let attempt = open[recorded.keyNumber], attempt.worker.map({ $0 == worker }) ?? true,
-      attempt.started == nil
+    let run = recorded.event.taskRunID
+    let known = run.flatMap {
+      takenBack.removeValue(forKey: RunOfTask(key: recorded.keyNumber, run: $0))
+    }
+    if known == nil, let attempt = open[recorded.keyNumber],
+      attempt.started == nil || attempt.worker == worker
     {
+      // Dask moves a task that another worker steals without a word to plugins.
+      attempt.worker = worker
       attempt.started = time
       return
     }
     let place = Place(worker: worker, key: recorded.keyNumber)
     if let older = atWorker.removeValue(forKey: place) { ended.append(older) }
-    let attempt = Attempt(key: key, keyNumber: recorded.keyNumber, number: 0)
+    let attempt = known ?? Attempt(key: key, keyNumber: recorded.keyNumber, number: 0)
     attempt.worker = worker
     attempt.started = time
-    attempt.taskRunID = recorded.event.taskRunID
+    attempt.taskRunID = run
     atWorker[place] = attempt
   }
 

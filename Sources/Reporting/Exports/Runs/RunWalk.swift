@@ -62,14 +62,15 @@ struct ClockOffsets {
 
   /// The time of an event by the scheduler's clock.
   mutating func time(of recorded: RecordedEvent) -> Int64 {
-    guard workers.contains(recorded.source) else { return recorded.event.time }
-    if recorded.event.hook == .stimulus, recorded.event.args.json.hasPrefix(#"{"op":"clock-offset""#),
-      let seconds = recorded.event.args["scheduler_delay"]?.number
+    let event = recorded.event
+    guard workers.contains(recorded.source) else { return event.time }
+    if event.hook == .stimulus, event.args.json.hasPrefix(#"{"op":"clock-offset""#),
+      let seconds = event.args["scheduler_delay"]?.number
     {
       offsets[recorded.source] = WorkSpan.nanoseconds(seconds)
     }
-    guard !offsets.isEmpty, let offset = offsets[recorded.source] else { return recorded.event.time }
-    let (time, overflows) = recorded.event.time.addingReportingOverflow(offset)
-    return overflows ? recorded.event.time : time
+    guard !offsets.isEmpty, let offset = offsets[recorded.source] else { return event.time }
+    let (time, overflows) = event.time.addingReportingOverflow(offset)
+    return overflows ? event.time : time
   }
 }

@@ -51,7 +51,8 @@ struct TraceBuilder<Writer: TraceWriter>: RunVisitor {
 
   private mutating func drawGaps() throws {
     let addresses = Dictionary(
-      walk.sources.map { ($0.number, $0.source.address) }) { first, _ in first }
+      walk.sources.map { ($0.number, $0.source.address) }
+    ) { first, _ in first }
     for gap in try walk.reader.gaps(of: walk.run) {
       let track = processes.track(
         .gaps, "gaps", of: addresses[gap.source] ?? scheduler, &writer)
