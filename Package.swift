@@ -109,6 +109,10 @@ let package = Package(
       name: "QueryingTests", dependencies: ["EventLog", "Filters", "Querying", "TaskLogPlugin"],
       linkerSettings: exportsSymbols),
     .testTarget(
+      name: "ReportingTests",
+      dependencies: ["EventLog", "Reporting", "TaskLogPlugin", "TestSupport"],
+      linkerSettings: exportsSymbols),
+    .testTarget(
       name: "ReplayingTests", dependencies: ["Replaying", "TaskLogKit"],
       linkerSettings: exportsSymbols),
     .testTarget(

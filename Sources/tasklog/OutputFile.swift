@@ -54,6 +54,9 @@ final class OutputFile {
     .run("\(path): cannot be written: \(String(cString: strerror(errno)))")
   }
 
+  /// Whether what is written will be a file, and neither a device nor the standard output.
+  var isReplaced: Bool { temporary != nil }
+
   /// Writes all of it; ends the program quietly when nobody reads the standard output any more.
   ///
   /// - Throws: `Failure`.

@@ -7,7 +7,7 @@ import Testing
   @Test(arguments: [
     "tasklog", "query", "summary", "story", "errors", "slowest", "critical-path", "open",
     "workers", "state", "diff", "replay", "runs", "inspect", "merge", "index", "recover",
-    "import", "demo",
+    "import", "demo", "export",
   ])
   func `help reads as it was written down`(command: String) throws {
     let arguments = command == "tasklog" ? ["--help"] : [command, "--help"]
@@ -40,7 +40,7 @@ import Testing
     #expect(result.output.contains(/^\d+\.\d+\.\d+\n$/))
   }
 
-  @Test(arguments: ["query", "replay"])
+  @Test(arguments: ["query", "replay", "export"])
   func `the examples in the help work`(command: String) throws {
     let help = try Command.run([command, "--help"]).output
     let folder = try TemporaryFolder()
@@ -66,7 +66,8 @@ import Testing
     #expect(script.errors == "")
     for word in [
       "query", "summary", "story", "errors", "slowest", "critical-path", "open", "workers",
-      "state", "diff", "inspect", "merge", "index", "after-cursor", "group-by",
+      "state", "diff", "inspect", "merge", "index", "after-cursor", "group-by", "export",
+      "rectangles",
     ] {
       #expect(script.output.contains(word), "\(word)")
     }

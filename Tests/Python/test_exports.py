@@ -220,7 +220,7 @@ def test_perfetto_draws_an_arrow_for_each_dependency(pictured: Recording, export
     arrows = {(begin[flow], end[flow]) for flow in begin.keys() & end.keys()}
     edges = {(shown(str(a)), shown(str(b))) for a, b in told.edges if a in told.in_memory}
     assert arrows == {(a, b) for a, b in edges if b in ran}
-    assert len(arrows) > 30 or pictured.folder.name.startswith(("hostile", "killed-scheduler"))
+    assert len(arrows) >= 10 or pictured.folder.name.startswith(("hostile", "killed-scheduler"))
 
 
 def test_perfetto_counts_tasks_by_state_and_by_worker(pictured: Recording, export) -> None:

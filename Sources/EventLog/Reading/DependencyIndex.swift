@@ -48,28 +48,27 @@ public struct DependencyIndex: Sendable {
   /// - Parameter edges: a task and one that it needs.
   init(_ edges: inout [(UInt64, UInt64)]) {
     edges.sort { $0 < $1 }
-    edges = Self.unique(edges)
-    hashes = Self.unique((edges.map(\.0) + edges.map(\.1)).sorted { $0 < $1 })
+    Self.removeRepeats(&edges, ==)
+    hashes.reserveCapacity(edges.count * 2)
+    for edge in edges { hashes += [edge.0, edge.1] }
+    hashes.sort()
+    Self.removeRepeats(&hashes, ==)
     needed = Neighbours(edges, hashes, count: hashes.count)
     for place in edges.indices { edges[place] = (edges[place].1, edges[place].0) }
     edges.sort { $0 < $1 }
     needing = Neighbours(edges, hashes, count: hashes.count)
   }
 
-  private static func unique(_ sorted: [(UInt64, UInt64)]) -> [(UInt64, UInt64)] {
-    var result: [(UInt64, UInt64)] = []
-    result.reserveCapacity(sorted.count)
-    for element in sorted {
-      if let last = result.last, last == element { continue }
-      result.append(element)
+  /// In place, so that no more memory is needed. Equal elements lie together.
+  private static func removeRepeats<Element>(
+    _ elements: inout [Element], _ areEqual: (Element, Element) -> Bool
+  ) {
+    var end = 0
+    for place in elements.indices where end == 0 || !areEqual(elements[end - 1], elements[place]) {
+      elements[end] = elements[place]
+      end += 1
     }
-    return result
-  }
-
-  private static func unique(_ sorted: [UInt64]) -> [UInt64] {
-    var result: [UInt64] = []
-    for element in sorted where result.last != element { result.append(element) }
-    return result
+    elements.removeLast(elements.count - end)
   }
 
   private static func place(of hash: UInt64, in hashes: [UInt64]) -> Int? {

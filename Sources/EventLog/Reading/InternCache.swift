@@ -6,8 +6,8 @@
 /// something is not in it.
 final class InternCache<Element> {
   private static var blockSize: Int64 { 1024 }
-  private static var maximumBlocks: Int { 2048 }
 
+  private let maximumBlocks: Int
   private let load: (Int64, Int64, (Int64, Element) -> Void) throws -> Void
   private var blocks: [Int64: [Element?]] = [:]
   private var order: [Int64] = []
@@ -16,8 +16,11 @@ final class InternCache<Element> {
   @exclusivity(unchecked) private var currentNumber: Int64 = -1
   @exclusivity(unchecked) private var current: [Element?] = []
 
-  /// - Parameter load: gives each row from a number on, below another.
-  init(load: @escaping (Int64, Int64, (Int64, Element) -> Void) throws -> Void) {
+  /// - Parameters:
+  ///   - kept: about so many rows are kept.
+  ///   - load: gives each row from a number on, below another.
+  init(kept: Int = 1 << 21, load: @escaping (Int64, Int64, (Int64, Element) -> Void) throws -> Void) {
+    maximumBlocks = max(1, kept / Int(Self.blockSize))
     self.load = load
   }
 
@@ -48,7 +51,7 @@ final class InternCache<Element> {
   }
 
   private func makeRoom(for number: Int64) {
-    if order.count < Self.maximumBlocks {
+    if order.count < maximumBlocks {
       order.append(number)
     } else {
       blocks[order[oldest]] = nil

@@ -36,6 +36,9 @@ public struct Export {
     }
   }
 
+  /// How many keys a reader should keep for an export: those of the tasks that are under way.
+  public static let keptKeys = 1 << 18
+
   public var format: ExportFormat
   public var parts: [Part]
   /// With `dask`: the rectangles that are drawn of the records, instead of the records.
@@ -65,11 +68,11 @@ public struct Export {
       try draw(&writer, &tally, progress)
       try writer.finish()
     case .jsonl, .csv:
-      let columns = ExportColumn.all(withLog: parts.count > 1)
-      if format == .csv { EventRowsExport.header(columns, sink) }
+      if format == .csv { sink.write(EventRowsExport.header(withLog: parts.count > 1)) }
       for (part, run) in runs {
-        try EventRowsExport(part: part, run: run, columns: columns, asCSV: format == .csv)
-          .write(sink, &tally, progress)
+        var rows = try EventRowsExport(
+          part.reader, run, log: parts.count > 1 ? part.name : nil, asCSV: format == .csv)
+        try rows.write(to: sink, &tally, progress)
       }
       try sink.flush()
     case .otlpJSON:

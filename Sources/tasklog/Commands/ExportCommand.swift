@@ -49,7 +49,7 @@ struct ExportCommand: ParsableCommand {
       throw Failure.usage("--to perfetto is binary; name a file with -o")
     }
     let parts = try logs.recoveredPaths().map { path in
-      let reader = try LogReader(path: path)
+      let reader = try LogReader(path: path, keptKeys: Export.keptKeys)
       return Export.Part(
         name: path, reader: reader, runs: try reader.runs(matching: selection.selector))
     }
@@ -74,7 +74,7 @@ struct ExportCommand: ParsableCommand {
     }
     try file.finish()
     bar.finish()
-    tell(tally, isFile: isFile)
+    tell(tally, isFile: file.isReplaced)
   }
 
   private static func isSame(_ a: String, _ b: String) -> Bool {
@@ -85,7 +85,7 @@ struct ExportCommand: ParsableCommand {
   private func tell(_ tally: ExportTally, isFile: Bool) {
     if isFile, let output {
       let events = Self.count(tally.events, "event")
-      Console.tell("\(output): \(Self.summary(tally.written)) of \(events)")
+      Console.print("\(Printable.text(output)): \(Self.summary(tally.written)) of \(events)")
     }
     if tally.skipped > 0 {
       Console.complain(

@@ -81,7 +81,7 @@ struct SpanExport: RunVisitor {
 
   // MARK: - Graphs
 
-  mutating func visit(_ recorded: RecordedEvent, time: Int64) throws {
+  mutating func visit(_ recorded: RecordedEvent, time: Int64, facts: RunArgs?) throws {
     guard schedulers.contains(recorded.source) else { return }
     let event = recorded.event
     if event.hook == .updateGraph {

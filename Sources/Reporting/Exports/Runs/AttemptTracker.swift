@@ -35,15 +35,17 @@ struct AttemptTracker {
     addresses = Dictionary(sources.map { ($0.number, $0.source.address) }) { first, _ in first }
   }
 
-  /// - Parameter time: of the event, by the scheduler's clock.
-  mutating func take(_ recorded: RecordedEvent, time: Int64) {
+  /// - Parameters:
+  ///   - time: of the event, by the scheduler's clock.
+  ///   - facts: what the end of a task tells of its run.
+  mutating func take(_ recorded: RecordedEvent, time: Int64, facts: RunArgs?) {
     let event = recorded.event
     if event.hook == .removeWorker, let worker = event.worker { lose(worker, at: time) }
     guard event.hook == .transition, let key = event.key, let start = event.start,
       let finish = event.finish, start != finish
     else { return }
     if schedulers.contains(recorded.source) {
-      if start == .processing { close(key, recorded, to: finish, time) }
+      if start == .processing { close(key, recorded, to: finish, time, facts) }
       if finish == .processing { begin(key, recorded, time) }
     } else if let worker = addresses[recorded.source] {
       let isRunning = Self.isRunning(start)
@@ -110,14 +112,14 @@ struct AttemptTracker {
   }
 
   private mutating func close(
-    _ key: Key, _ recorded: RecordedEvent, to finish: State, _ time: Int64
+    _ key: Key, _ recorded: RecordedEvent, to finish: State, _ time: Int64, _ facts: RunArgs?
   ) {
     let isEnd = finish == .memory || finish == .erred
     // Where the beginning is missing, an end that tells of work is an attempt all the same.
     let known = open.removeValue(forKey: recorded.keyNumber)
     guard let attempt = known ?? (isEnd ? next(key, recorded.keyNumber) : nil) else { return }
     if isEnd {
-      attempt.facts = RunArgs(recorded.event.args.json)
+      attempt.facts = facts ?? RunArgs()
       attempt.worker = attempt.facts.worker ?? recorded.event.worker ?? attempt.worker
       attempt.taskRunID = attempt.taskRunID ?? recorded.event.taskRunID
     }

@@ -5,8 +5,10 @@ import TaskLogPlugin
 protocol RunVisitor {
   /// Comes for each event, in causal order.
   ///
-  /// - Parameter time: by the scheduler's clock, as far as the log tells how workers' clocks differ.
-  mutating func visit(_ recorded: RecordedEvent, time: Int64) throws
+  /// - Parameters:
+  ///   - time: by the scheduler's clock, as far as the log tells how workers' clocks differ.
+  ///   - facts: what the end of a task tells of its run.
+  mutating func visit(_ recorded: RecordedEvent, time: Int64, facts: RunArgs?) throws
   /// Comes for each attempt at its end, and for those without one at the end of the run.
   mutating func visit(_ attempt: Attempt) throws
 }
@@ -34,8 +36,9 @@ struct RunWalk {
       count += 1
       if count & 4095 == 0 { progress(tally.events + count) }
       let time = clocks.time(of: recorded)
-      try visitor.visit(recorded, time: time)
-      tracker.take(recorded, time: time)
+      let facts = facts(of: recorded)
+      try visitor.visit(recorded, time: time, facts: facts)
+      tracker.take(recorded, time: time, facts: facts)
       if !tracker.ended.isEmpty { try give(&tracker, to: &visitor) }
     }
     tracker.finish()
@@ -43,6 +46,13 @@ struct RunWalk {
     tally.events += count
     tally.damaged += cursor.damagedCount
     tally.outOfOrder += cursor.forcedCount
+  }
+
+  private func facts(of recorded: RecordedEvent) -> RunArgs? {
+    guard recorded.event.hook == .transition, !recorded.event.args.isAbsent,
+      recorded.event.finish == .memory || recorded.event.finish == .erred
+    else { return nil }
+    return RunArgs(recorded.event.args.json)
   }
 
   private func give(_ tracker: inout AttemptTracker, to visitor: inout some RunVisitor) throws {

@@ -39,8 +39,8 @@ struct RunCounters {
   }
 
   mutating func take(
-    _ recorded: RecordedEvent, _ time: Int64, _ processes: inout TraceProcesses,
-    _ writer: inout some TraceWriter
+    _ recorded: RecordedEvent, _ time: Int64, _ facts: RunArgs?,
+    _ processes: inout TraceProcesses, _ writer: inout some TraceWriter
   ) {
     let event = recorded.event
     switch event.hook {
@@ -55,8 +55,7 @@ struct RunCounters {
         add(1, to: \.occupancy, worker, time, &processes, &writer)
       }
       if finish == .memory {
-        let facts = RunArgs(event.args.json)
-        if let worker = facts.worker ?? event.worker, let nbytes = facts.nbytes {
+        if let worker = facts?.worker ?? event.worker, let nbytes = facts?.nbytes {
           drop(recorded.keyNumber, time, &processes, &writer)
           held[recorded.keyNumber] = Held(nbytes: nbytes, workers: [worker])
           add(nbytes, to: \.bytes, worker, time, &processes, &writer)

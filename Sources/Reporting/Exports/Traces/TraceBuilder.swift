@@ -65,13 +65,13 @@ struct TraceBuilder<Writer: TraceWriter>: RunVisitor {
 
   // MARK: - Events
 
-  mutating func visit(_ recorded: RecordedEvent, time: Int64) throws {
+  mutating func visit(_ recorded: RecordedEvent, time: Int64, facts: RunArgs?) throws {
     guard schedulers.contains(recorded.source) else { return }
     let event = recorded.event
-    counters.take(recorded, time, &processes, &writer)
+    counters.take(recorded, time, facts, &processes, &writer)
     switch event.hook {
     case .transition where event.finish == .erred && event.start != .erred:
-      drawFailure(recorded, time)
+      drawFailure(recorded, time, facts ?? RunArgs())
     case .updateGraph:
       let track = processes.track(.graphs, "graphs", of: scheduler, &writer)
       writer.instant(
@@ -115,9 +115,10 @@ struct TraceBuilder<Writer: TraceWriter>: RunVisitor {
     figures.lives += 1
   }
 
-  private mutating func drawFailure(_ recorded: RecordedEvent, _ time: Int64) {
+  private mutating func drawFailure(
+    _ recorded: RecordedEvent, _ time: Int64, _ facts: RunArgs
+  ) {
     guard let key = recorded.event.key else { return }
-    let facts = RunArgs(recorded.event.args.json)
     let track = processes.track(.failures, "failures", of: scheduler, &writer)
     var details = [TraceDetail.text(.key, key.text)]
     if let worker = facts.worker { details.append(.text(.worker, worker)) }
