@@ -7,10 +7,12 @@ static const unsigned char page_html[] = {
 #embed "Page/page.html"
 };
 
-#define ASSET(file, bytes) {file, bytes, sizeof bytes}
+#define FILE(name, bytes) {name, bytes, sizeof bytes}
 
-const struct tl_page_asset tl_page_assets[] = {
-    ASSET("page.html", page_html),
+static const struct tl_page_file files[] = {
+    FILE("page.html", page_html),
 };
 
-const size_t tl_page_asset_count = sizeof tl_page_assets / sizeof *tl_page_assets;
+struct tl_page_file tl_page_asset(size_t place) { return files[place]; }
+
+size_t tl_page_asset_count(void) { return sizeof files / sizeof *files; }

@@ -3,6 +3,7 @@ import EventLog
 import Filters
 import PluginLoading
 import Recording
+import Reporting
 import TaskLogPlugin
 
 /// The command line.
@@ -24,6 +25,7 @@ struct TaskLog: AsyncParsableCommand {
           SlowestCommand.self, CriticalPathCommand.self, OpenCommand.self, WorkersCommand.self,
           StateCommand.self, DiffCommand.self,
         ]),
+      CommandGroup(name: "See it", subcommands: [ReportCommand.self]),
       CommandGroup(name: "Replay it", subcommands: [ReplayCommand.self, PluginsCommand.self]),
       CommandGroup(name: "Hand it on", subcommands: [ExportCommand.self]),
       CommandGroup(
@@ -108,6 +110,10 @@ protocol ExplainedError: Error, CustomStringConvertible {
 }
 
 extension LogError: ExplainedError {
+  var isUsage: Bool { false }
+}
+
+extension ReportingError: ExplainedError {
   var isUsage: Bool { false }
 }
 

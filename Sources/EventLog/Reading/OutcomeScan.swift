@@ -1,153 +1,93 @@
 import Glibc
 
 /// What the args of a task that has come to an end tell, read without decoding all of them: size,
-/// worker and seconds computed.
+/// worker and seconds computed, and on request each span of work.
 ///
 /// A scan over text in UTF-8 that skips what it is not asked for; where it is no JSON it stops.
-struct OutcomeScan {
-  private(set) var nbytes: Int64?
+package struct OutcomeScan {
+  /// What was done for the task, from when to when in seconds since 1970 UTC.
+  package struct Span {
+    /// Where its kind lies in the text, without its quotes.
+    package var action: Range<Int>
+    package var start: Double
+    package var stop: Double
+    /// Where the address of the worker that data came from lies in the text, without its quotes.
+    package var source: Range<Int>?
+  }
+
+  package private(set) var nbytes: Int64?
   private(set) var computeSeconds = 0.0
   private(set) var hasCompute = false
-  private(set) var hasException = false
+  package private(set) var hasException = false
   /// Where the worker's address lies in the text, without its quotes.
-  private(set) var worker: Range<Int>?
+  package private(set) var worker: Range<Int>?
+  /// Where the name of the result's type lies in the text, without its quotes.
+  package private(set) var typename: Range<Int>?
+  package private(set) var thread: Int64?
+  /// Only when they were asked for.
+  package private(set) var spans: [Span] = []
 
-  private let text: UnsafeBufferPointer<UInt8>
-  private var place = 0
+  private let keepsSpans: Bool
+  private var scan: JSONScan
 
   /// - Parameter text: followed by a byte that is no part of a number, as SQLite's text is by a NUL.
-  init(_ text: UnsafeBufferPointer<UInt8>) {
-    self.text = text
-    guard take("{") else { return }
+  package init(_ text: UnsafeBufferPointer<UInt8>, keepsSpans: Bool = false) {
+    self.keepsSpans = keepsSpans
+    scan = JSONScan(text)
+    guard scan.take("{") else { return }
     repeat {
-      guard let name = string(), take(":") else { return }
+      guard let name = scan.string(), scan.take(":") else { return }
       switch name {
-      case _ where equals(name, "nbytes"): nbytes = integer()
-      case _ where equals(name, "worker"): worker = string()
-      case _ where equals(name, "exception_text"): hasException = peek() == UInt8(ascii: "\"")
-      case _ where equals(name, "startstops"): startStops()
+      case _ where scan.equals(name, "nbytes"): nbytes = scan.integer()
+      case _ where scan.equals(name, "worker"): worker = scan.string()
+      case _ where scan.equals(name, "exception_text"):
+        hasException = scan.peek() == UInt8(ascii: "\"")
+      case _ where scan.equals(name, "startstops"): startStops()
+      case _ where keepsSpans && scan.equals(name, "thread"): thread = scan.integer()
+      case _ where keepsSpans && scan.equals(name, "typename"): typename = scan.string()
       default: break
       }
-      skip()
-    } while take(",")
+      scan.skip()
+    } while scan.take(",")
   }
 
   // MARK: - Spans
 
   private mutating func startStops() {
-    let before = place
-    if take("{") {
-      guard let name = string(), equals(name, "$tuple"), take(":") else {
-        place = before
-        return
-      }
-    }
-    guard take("[") else {
-      place = before
-      return
-    }
-    while peek() == UInt8(ascii: "{") {
-      span()
-      guard take(",") else { break }
-    }
+    let before = scan.place
     // The rest is skipped from where the value began.
-    place = before
+    defer { scan.place = before }
+    if scan.take("{") {
+      guard let name = scan.string(), scan.equals(name, "$tuple"), scan.take(":") else { return }
+    }
+    guard scan.take("[") else { return }
+    while scan.peek() == UInt8(ascii: "{") {
+      span()
+      guard scan.take(",") else { break }
+    }
   }
 
   private mutating func span() {
-    guard take("{") else { return }
-    var isCompute = false
+    guard scan.take("{") else { return }
+    var (action, source): (Range<Int>?, Range<Int>?)
     var (start, stop): (Double?, Double?)
     repeat {
-      guard let name = string(), take(":") else { return }
+      guard let name = scan.string(), scan.take(":") else { return }
       switch name {
-      case _ where equals(name, "action"):
-        if let action = string() { isCompute = equals(action, "compute") }
-      case _ where equals(name, "start"): start = number()
-      case _ where equals(name, "stop"): stop = number()
+      case _ where scan.equals(name, "action"): action = scan.string()
+      case _ where scan.equals(name, "start"): start = scan.number()
+      case _ where scan.equals(name, "stop"): stop = scan.number()
+      case _ where keepsSpans && scan.equals(name, "source"): source = scan.string()
       default: break
       }
-      skip()
-    } while take(",")
-    _ = take("}")
-    if isCompute, let start, let stop {
+      scan.skip()
+    } while scan.take(",")
+    _ = scan.take("}")
+    guard let action, let start, let stop else { return }
+    if scan.equals(action, "compute") {
       computeSeconds += stop - start
       hasCompute = true
     }
-  }
-
-  // MARK: - JSON
-
-  private func peek() -> UInt8? { place < text.count ? text[place] : nil }
-
-  private mutating func skipSpaces() {
-    while let byte = peek(), byte == 0x20 || (0x09...0x0D).contains(byte) { place += 1 }
-  }
-
-  private mutating func take(_ character: Unicode.Scalar) -> Bool {
-    skipSpaces()
-    guard peek() == UInt8(character.value) else { return false }
-    place += 1
-    skipSpaces()
-    return true
-  }
-
-  /// The content of a string, with its escapes as they stand.
-  private mutating func string() -> Range<Int>? {
-    guard peek() == UInt8(ascii: "\"") else { return nil }
-    place += 1
-    let start = place
-    while let byte = peek(), byte != UInt8(ascii: "\"") {
-      place += byte == UInt8(ascii: "\\") ? 2 : 1
-    }
-    guard place < text.count else { return nil }
-    place += 1
-    return start..<place - 1
-  }
-
-  private func equals(_ range: Range<Int>, _ name: StaticString) -> Bool {
-    guard range.count == name.utf8CodeUnitCount, let base = text.baseAddress else { return false }
-    return memcmp(base + range.lowerBound, name.utf8Start, range.count) == 0
-  }
-
-  private func number() -> Double? {
-    guard let byte = peek(), byte == UInt8(ascii: "-") || (0x30...0x39).contains(byte),
-      let base = text.baseAddress
-    else { return nil }
-    return (base + place).withMemoryRebound(to: CChar.self, capacity: text.count - place) {
-      strtod($0, nil)
-    }
-  }
-
-  private func integer() -> Int64? {
-    var value: Int64 = 0
-    var index = place
-    while index < text.count, (0x30...0x39).contains(text[index]) {
-      let (product, hasOverflowed) = value.multipliedReportingOverflow(by: 10)
-      let (sum, overflows) = product.addingReportingOverflow(Int64(text[index] - 0x30))
-      if hasOverflowed || overflows { return nil }
-      value = sum
-      index += 1
-    }
-    return index > place ? value : nil
-  }
-
-  /// Goes behind the value at hand, or what is left of it.
-  private mutating func skip() {
-    var depth = 0
-    while let byte = peek() {
-      switch byte {
-      case UInt8(ascii: "\""):
-        if string() == nil { place = text.count }
-        continue
-      case UInt8(ascii: "{"), UInt8(ascii: "["): depth += 1
-      case UInt8(ascii: "}"), UInt8(ascii: "]"):
-        if depth == 0 { return }
-        depth -= 1
-      case UInt8(ascii: ",") where depth == 0: return
-      default: break
-      }
-      place += 1
-    }
+    if keepsSpans { spans.append(Span(action: action, start: start, stop: stop, source: source)) }
   }
 }

@@ -36,6 +36,13 @@ package enum Base64 {
     }
   }
 
+  /// The text of a piece of bytes.
+  package static func encode(_ bytes: ArraySlice<UInt8>) -> [UInt8] {
+    var output: [UInt8] = []
+    append(bytes, to: &output)
+    return output
+  }
+
   /// The bytes, or nothing when the text is not canonical base64.
   static func decode(_ text: String) -> [UInt8]? {
     let letters = Array(text.utf8)

@@ -1,0 +1,85 @@
+import Glibc
+
+/// Goes over JSON in UTF-8 without decoding it; where it is no JSON it stops.
+struct JSONScan {
+  let text: UnsafeBufferPointer<UInt8>
+  var place = 0
+
+  /// - Parameter text: followed by a byte that is no part of a number, as SQLite's text is by a NUL.
+  init(_ text: UnsafeBufferPointer<UInt8>) {
+    self.text = text
+  }
+
+  func peek() -> UInt8? { place < text.count ? text[place] : nil }
+
+  mutating func skipSpaces() {
+    while let byte = peek(), byte == 0x20 || (0x09...0x0D).contains(byte) { place += 1 }
+  }
+
+  mutating func take(_ character: Unicode.Scalar) -> Bool {
+    skipSpaces()
+    guard peek() == UInt8(character.value) else { return false }
+    place += 1
+    skipSpaces()
+    return true
+  }
+
+  /// The content of a string, with its escapes as they stand.
+  mutating func string() -> Range<Int>? {
+    guard peek() == UInt8(ascii: "\"") else { return nil }
+    place += 1
+    let start = place
+    while let byte = peek(), byte != UInt8(ascii: "\"") {
+      place += byte == UInt8(ascii: "\\") ? 2 : 1
+    }
+    guard place < text.count else { return nil }
+    place += 1
+    return start..<place - 1
+  }
+
+  func equals(_ range: Range<Int>, _ name: StaticString) -> Bool {
+    guard range.count == name.utf8CodeUnitCount, let base = text.baseAddress else { return false }
+    return memcmp(base + range.lowerBound, name.utf8Start, range.count) == 0
+  }
+
+  func number() -> Double? {
+    guard let byte = peek(), byte == UInt8(ascii: "-") || (0x30...0x39).contains(byte),
+      let base = text.baseAddress
+    else { return nil }
+    return (base + place).withMemoryRebound(to: CChar.self, capacity: text.count - place) {
+      strtod($0, nil)
+    }
+  }
+
+  func integer() -> Int64? {
+    var value: Int64 = 0
+    var index = place
+    while index < text.count, (0x30...0x39).contains(text[index]) {
+      let (product, hasOverflowed) = value.multipliedReportingOverflow(by: 10)
+      let (sum, overflows) = product.addingReportingOverflow(Int64(text[index] - 0x30))
+      if hasOverflowed || overflows { return nil }
+      value = sum
+      index += 1
+    }
+    return index > place ? value : nil
+  }
+
+  /// Goes behind the value at hand, or what is left of it.
+  mutating func skip() {
+    var depth = 0
+    while let byte = peek() {
+      switch byte {
+      case UInt8(ascii: "\""):
+        if string() == nil { place = text.count }
+        continue
+      case UInt8(ascii: "{"), UInt8(ascii: "["): depth += 1
+      case UInt8(ascii: "}"), UInt8(ascii: "]"):
+        if depth == 0 { return }
+        depth -= 1
+      case UInt8(ascii: ",") where depth == 0: return
+      default: break
+      }
+      place += 1
+    }
+  }
+}
