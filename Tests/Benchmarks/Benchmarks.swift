@@ -25,13 +25,6 @@ struct Benchmarks {
       return try QueryBenchmark(events: count, rounds: rounds)
         .write(CommandLine.arguments[place + 1])
     }
-    if isWanted("engine") {
-      let tasks = try argument("--tasks", default: 100_000)
-      let largest = try argument("--largest", default: 100_000)
-      let python = getenv("TASKLOG_TEST_PYTHON").map { String(cString: $0) }
-      try await EngineBenchmark(tasks: tasks, rounds: rounds, largest: largest, python: python)
-        .run()
-    }
     if let place = CommandLine.arguments.firstIndex(of: "--scan-log"),
       place + 1 < CommandLine.arguments.count
     {
@@ -44,6 +37,13 @@ struct Benchmarks {
       let tasks = try argument("--tasks", default: 1_000_000)
       return try ExportBenchmark(tasks: tasks, rounds: rounds)
         .write(CommandLine.arguments[place + 1])
+    }
+    if isWanted("engine") {
+      let tasks = try argument("--tasks", default: 100_000)
+      let largest = try argument("--largest", default: 100_000)
+      let python = getenv("TASKLOG_TEST_PYTHON").map { String(cString: $0) }
+      try await EngineBenchmark(tasks: tasks, rounds: rounds, largest: largest, python: python)
+        .run()
     }
     if isWanted("export") {
       try ExportBenchmark(tasks: try argument("--tasks", default: 1_000_000), rounds: rounds).run()
