@@ -174,3 +174,16 @@ struct ExportBenchmark {
     try give(0, event)
   }
 }
+
+extension Process {
+  /// The `tasklog` that lies beside this program.
+  fileprivate static let tasklog: String = {
+    let own = CommandLine.arguments[0]
+    return (own.lastIndex(of: "/").map { String(own[...$0]) } ?? "./") + "tasklog"
+  }()
+
+  fileprivate static func size(_ path: String) -> Int {
+    var status = stat()
+    return stat(path, &status) == 0 ? Int(status.st_size) : 0
+  }
+}

@@ -1,4 +1,3 @@
-import Synchronization
 import TaskLogPlugin
 import Testing
 
@@ -6,10 +5,10 @@ import Testing
 
 /// Lets a number of tasks pass once all of them have come.
 private final class Barrier: Sendable {
-  private let missing: Mutex<Int>
+  private let missing: Lock<Int>
 
   init(_ count: Int) {
-    missing = Mutex(count)
+    missing = Lock(count)
   }
 
   /// - Throws: `Broken` when the others do not come.
@@ -77,7 +76,7 @@ private final class Looker: SchedulerPlugin {
 
   @Test func `a task is tried again as often as it was said`() async throws {
     try await withCluster { cluster in
-      let left = Mutex(2)
+      let left = Lock(2)
       let flaky = cluster.client.submit("flaky", retries: 2) { () throws -> String in
         let fails = left.withLock { left in
           left -= 1
@@ -158,7 +157,7 @@ private final class Looker: SchedulerPlugin {
 
   @Test func `closing fails what is pending and does not wait for what runs`() async throws {
     let cluster = try await LocalCluster(workers: 1)
-    let isOver = Mutex(false)
+    let isOver = Lock(false)
     let endless = cluster.client.submit("endless") { () -> Int in
       while !isOver.withLock({ $0 }) {}
       return 1

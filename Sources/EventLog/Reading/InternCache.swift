@@ -19,7 +19,8 @@ final class InternCache<Element> {
   /// - Parameters:
   ///   - kept: about so many rows are kept.
   ///   - load: gives each row from a number on, below another.
-  init(kept: Int = 1 << 21, load: @escaping (Int64, Int64, (Int64, Element) -> Void) throws -> Void) {
+  init(kept: Int = 1 << 21, load: @escaping (Int64, Int64, (Int64, Element) -> Void) throws -> Void)
+  {
     maximumBlocks = max(1, kept / Int(Self.blockSize))
     self.load = load
   }

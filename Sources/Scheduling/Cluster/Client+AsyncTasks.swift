@@ -12,21 +12,14 @@ extension Client {
     annotations: KeyValuePairs<String, Value> = [:], fileID: String = #fileID, line: Int = #line,
     _ run: @escaping @Sendable (repeat each Input) async throws -> Output
   ) -> Future<Output> {
-    var keys: [Key] = []
-    for input in repeat each inputs { keys.append(input.key) }
-    let inputKeys = keys
-    let type = OutcomeType<Output>()
+    let (keys, type) = (Self.keys(repeat each inputs), OutcomeType<Output>())
     return submit(
-      key ?? makeKey(name), inputKeys,
+      key ?? makeKey(name), keys,
       SubmitOptions(priority, retries, workers, allowOtherWorkers, resources, annotations),
       "\(fileID):\(line)",
       .async { values in
-        var place = 0
-        func next<Value>(_: Future<Value>.Type) throws -> Value {
-          defer { place += 1 }
-          return try Self.input(values, place, inputKeys)
-        }
-        return Outcome(try await run(repeat try next(Future<each Input>.self)), type)
+        var inputs = Inputs(values, keys)
+        return Outcome(try await run(repeat try inputs.next(Future<each Input>.self)), type)
       })
   }
 
@@ -38,16 +31,15 @@ extension Client {
     annotations: KeyValuePairs<String, Value> = [:], fileID: String = #fileID, line: Int = #line,
     _ run: @escaping @Sendable ([Input]) async throws -> Output
   ) -> Future<Output> {
-    let keys = inputs.map(\.key)
+    let keys = inputs.map { $0.key }
     let type = OutcomeType<Output>()
     return submit(
       key ?? makeKey(name), keys,
       SubmitOptions(priority, retries, workers, allowOtherWorkers, resources, annotations),
       "\(fileID):\(line)",
       .async { values in
-        var inputs: [Input] = []
-        for place in keys.indices { inputs.append(try Self.input(values, place, keys)) }
-        return Outcome(try await run(inputs), type)
+        var inputs = Inputs(values, keys)
+        return Outcome(try await run(try inputs.all()), type)
       })
   }
 

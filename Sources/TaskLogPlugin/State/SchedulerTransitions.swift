@@ -13,7 +13,8 @@ extension SchedulerState {
     if task.state != start { misfits += 1 }
     if case .task(let facts) = event.snapshot.decoded {
       if let retries = facts.retries { task.retries = retries }
-      if let suspicious = facts.suspicious { task.suspicious = suspicious }
+      if let suspicious = facts.suspicious { suspect(task, suspicious) }
+      if let counter = facts.counter { transitionCounter = counter }
     }
     guard start != finish else { return }
 

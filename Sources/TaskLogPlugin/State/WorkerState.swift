@@ -4,39 +4,42 @@
 public final class WorkerTaskState {
   public let key: Key
   /// Never `.forgotten` in `worker.tasks` but during that task's last transition.
-  public internal(set) var state: State = .released
+  @exclusivity(unchecked) public internal(set) var state: State = .released
   /// The state before `cancelled` or `resumed`.
-  public internal(set) var previous: State?
+  @exclusivity(unchecked) public internal(set) var previous: State?
   /// Lower runs first.
-  public internal(set) var priority: Priority?
+  @exclusivity(unchecked) public internal(set) var priority: Priority?
   /// Which run of the task the scheduler has asked for last; 0 when it never was to run here.
-  public internal(set) var taskRunID: Int64 = 0
+  @exclusivity(unchecked) public internal(set) var taskRunID: Int64 = 0
   /// Annotations of this task by name, in their order.
-  public internal(set) var annotations: [Value.Entry] = []
+  @exclusivity(unchecked) public internal(set) var annotations: [Value.Entry] = []
   /// What it takes up of the worker's resources while it runs.
-  public internal(set) var resourceRestrictions: [Resource] = []
+  @exclusivity(unchecked) public internal(set) var resourceRestrictions: [Resource] = []
 
   /// The tasks whose results this one needs.
-  public internal(set) var dependencies = OrderedSet<WorkerTaskState>()
+  @exclusivity(unchecked) public internal(set) var dependencies = OrderedSet<WorkerTaskState>()
   /// The tasks on this worker that need this one.
-  public internal(set) var dependents = OrderedSet<WorkerTaskState>()
+  @exclusivity(unchecked) public internal(set) var dependents = OrderedSet<WorkerTaskState>()
   /// The dependencies that are not in memory here.
-  public internal(set) var waitingForData = OrderedSet<WorkerTaskState>()
+  @exclusivity(unchecked) public internal(set) var waitingForData = OrderedSet<WorkerTaskState>()
   /// The dependents that wait for this one.
-  public internal(set) var waiters = OrderedSet<WorkerTaskState>()
+  @exclusivity(unchecked) public internal(set) var waiters = OrderedSet<WorkerTaskState>()
   /// Addresses of the workers that hold the result, as far as this worker has been told.
-  public internal(set) var whoHas: [String] = []
+  @exclusivity(unchecked) public internal(set) var whoHas: [String] = []
   /// The worker that the result is being fetched from. Set while `flight`.
-  public internal(set) var comingFrom: String?
+  @exclusivity(unchecked) public internal(set) var comingFrom: String?
 
   /// Size of the result in bytes; nothing while unknown.
-  public internal(set) var nbytes: Int64?
-  public internal(set) var typeName: String?
+  @exclusivity(unchecked) public internal(set) var nbytes: Int64?
+  @exclusivity(unchecked) public internal(set) var typeName: String?
   /// What was done for it here: computing, and transfers of what it needs.
-  public internal(set) var startStops: [StartStop] = []
+  @exclusivity(unchecked) public internal(set) var startStops: [StartStop] = []
   /// What the exception says of itself. Set while `error`.
-  public internal(set) var exceptionText: String?
-  public internal(set) var tracebackText: String?
+  @exclusivity(unchecked) public internal(set) var exceptionText: String?
+  @exclusivity(unchecked) public internal(set) var tracebackText: String?
+  /// What it does, for the live engine alone, which keeps it here; nothing in a replay. Dask's
+  /// `run_spec`.
+  @exclusivity(unchecked) package var runSpec: (any AnyObject & Sendable)?
 
   init(key: Key) {
     self.key = key
@@ -55,20 +58,23 @@ public final class WorkerTaskState {
 /// State changes only in `apply(_:)`, live and in a replay.
 public final class WorkerState {
   /// Every task that is known here, in the order of arrival.
-  public internal(set) var tasks = OrderedMap<Key, WorkerTaskState>()
+  @exclusivity(unchecked) public internal(set) var tasks = OrderedMap<Key, WorkerTaskState>()
   /// What the worker told of itself when it joined; nothing before its first event.
-  public internal(set) var facts: WorkerFacts?
+  @exclusivity(unchecked) public internal(set) var facts: WorkerFacts?
   /// How many transitions there have been.
-  public internal(set) var transitionCounter: Int64 = 0
+  @exclusivity(unchecked) public internal(set) var transitionCounter: Int64 = 0
   /// How many events did not fit the state they came upon. 0 for a whole log of our own engine.
-  public internal(set) var misfits = 0
+  @exclusivity(unchecked) public internal(set) var misfits = 0
+  /// What this state does not know, because its log does not tell; nothing in a live one.
+  public let unknown: [UnknownFact]
 
-  private var leaving: [WorkerTaskState] = []
+  @exclusivity(unchecked) private var leaving: [WorkerTaskState] = []
   /// The task that was found last: events of one come one after the other.
-  private var lastTask: WorkerTaskState?
+  @exclusivity(unchecked) private var lastTask: WorkerTaskState?
 
-  public init(facts: WorkerFacts? = nil) {
+  public init(facts: WorkerFacts? = nil, unknown: [UnknownFact] = []) {
     self.facts = facts
+    self.unknown = unknown
   }
 
   deinit {
