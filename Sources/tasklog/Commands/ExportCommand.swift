@@ -9,9 +9,9 @@ struct ExportCommand: ParsableCommand {
     usage: "tasklog export --to <format> [-o <file>] [--log <path>] ... [--run <run>]",
     discussion: """
       Formats:
-        perfetto   tracks of workers and threads, dependencies, counters: https://ui.perfetto.dev
+        perfetto   tracks, dependencies and counters, for https://ui.perfetto.dev
         chrome     the same as JSON, for about:tracing and other viewers
-        otlp-json  OpenTelemetry spans, one for each attempt of a task, some hundred to a line
+        otlp-json  spans of OpenTelemetry, one for each attempt of a task
         dask       the records of Dask's task stream, as get_task_stream gives them
         jsonl      each event with all its facts, one to a line
         csv        the same as CSV
@@ -24,9 +24,7 @@ struct ExportCommand: ParsableCommand {
         tasklog export --to dask --rectangles -o stream.jsonl
       """)
 
-  @Option(
-    help: ArgumentHelp(
-      "\(ExportFormat.allCases.map(\.rawValue).joined(separator: ", ")).", valueName: "format"))
+  @Option(help: ArgumentHelp("The format.", valueName: "format"))
   var to: ExportFormat
 
   @Option(
