@@ -13,7 +13,7 @@ public final class LogReader {
   /// - Parameter keptKeys: about so many keys are kept in memory; less is slower where events that
   ///   are far apart in the log have the same key.
   /// - Throws: `LogError`.
-  public init(path: String, keptKeys: Int = 1 << 21) throws {
+  public init(path: String, keptKeys: Int = 1 << 17) throws {
     self.path = path
     let connection = try LogFile.openForReading(path)
     self.connection = connection
