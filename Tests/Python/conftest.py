@@ -93,7 +93,7 @@ def commands(new_recording: Callable) -> Recording:
 
 @pytest.fixture(scope="session")
 def killed_worker(new_recording: Callable) -> Recording:
-    """A worker that is killed with SIGKILL and comes back, and tasks that kill their workers."""
+    """Workers that are killed with SIGKILL and come back, tasks that kill them, a restart."""
     recording = new_recording("killed-worker")
     with CommandCluster(recording) as cluster:
         for name in ("one", "two"):
@@ -107,7 +107,9 @@ def killed_worker(new_recording: Callable) -> Recording:
             wait([deadly], timeout=120)
             assert deadly.status == "error"
             client.wait_for_workers(2, timeout=60)
-            del deadly, held
+            del deadly
+            client.restart()
+            del held
             workloads.maps(client)
     return recording
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import socket
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import Any, Callable
@@ -127,10 +129,21 @@ def test_without_one_event_comparisons_fail_and_drift_appears(
         if name not in ("GroupTiming", "Failing")
         for path in paths
     ]
-    made = feeding.frames_of(watched_in_process.log, without=victim)
-    host = feeding.feed(watched_in_process.log, plugins, made, results=wanted)
-    assert sum(host.drift.values()) > 0
-    lines = host.kept.answers[-1][1]["results"]  # type: ignore[attr-defined]
+    about = {"log": str(watched_in_process.log), "without": victim}
+    done = subprocess.run(
+        [
+            sys.executable,
+            feeding.__file__,
+            json.dumps(about | {"plugins": plugins, "results": wanted}),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert sum(told["drift"].values()) > 0
+    lines = told["results"]
     different = [
         f"{given.rpartition(':')[2]}.{path}"
         for (given, path), line in zip(wanted, lines)

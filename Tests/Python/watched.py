@@ -106,5 +106,5 @@ def in_processes(recording: Recording) -> Watched:
 def thousands(client: Client) -> None:
     import dask.array as da
 
-    x = da.ones((1000, 1000), chunks=(40, 40))
+    x = da.ones((1000, 1000), chunks=(32, 32))
     assert ((x + x.T).sum(axis=0)).sum().compute() == 2_000_000

@@ -11,17 +11,18 @@ import json
 import os
 from typing import Any
 
+import probe
+from distributed.diagnostics import progress_stream
 from distributed.diagnostics.eventstream import EventStream
 from distributed.diagnostics.graph_layout import GraphLayout
 from distributed.diagnostics.plugin import SchedulerPlugin, WorkerPlugin
 from distributed.diagnostics.progress import AllProgress, GroupTiming, MultiProgress, Progress
-from distributed.diagnostics.progress_stream import _counts as counts
 from distributed.diagnostics.task_stream import TaskStreamPlugin
 from distributed.diagnostics.websocket import WebsocketPlugin
 from distributed.scheduler import CollectTaskMetaDataPlugin, Scheduler
 from distributed.worker import Worker
 
-import probe
+_counts = getattr(progress_stream, "_counts", None) or progress_stream.counts
 
 
 class Counter(SchedulerPlugin):
@@ -225,7 +226,7 @@ class Stream(AllProgress):
 
     @property
     def counted(self):
-        return counts(self.scheduler, self)
+        return _counts(self.scheduler, self)
 
 
 class Probe(SchedulerPlugin):

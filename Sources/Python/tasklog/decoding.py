@@ -59,6 +59,8 @@ class Decoder:
         self.unpickle = unpickle
         #: How many objects of which type were not rebuilt.
         self.stand_ins: collections.Counter = collections.Counter()
+        #: How many values were not kept, by the reason.
+        self.opaque: collections.Counter = collections.Counter()
         self._scan = json.JSONDecoder(object_hook=self._object).scan_once
 
     def args(self, text: str | None) -> tuple[tuple, dict[str, Any]]:
@@ -96,7 +98,9 @@ class Decoder:
             return _serialized(content)
         if name == "$python":
             return self._python(content)
-        return Opaque(content if name == "$opaque" else f"{name}: unknown")
+        reason = str(content) if name == "$opaque" else f"{name}: unknown"
+        self.opaque[reason] += 1
+        return Opaque(reason)
 
     def _python(self, content: dict) -> Any:
         name, state, pickled = content["type"], content.get("state"), content.get("pickle")

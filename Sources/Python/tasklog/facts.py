@@ -138,7 +138,7 @@ def cluster(scheduler: Any, argument: Callable[[str, Any], Any]) -> dict[str, An
                 argument("traceback_text", e.traceback_text),
             ]
             for e in s.erred_tasks
-        ],  # fmt: skip
+        ],
         "unknownDurations": {k: keys(v) for k, v in getattr(s, "unknown_durations", {}).items()},
     }
 

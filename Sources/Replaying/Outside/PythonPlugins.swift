@@ -33,7 +33,7 @@ public final class PythonPlugins: OutsidePlugin {
     """
 
   private enum Answer: Int64 {
-    case ready, refused, failure, enough, done
+    case ready, refused, failure, done
   }
 
   /// What the host wants of the events of a kind of source.
@@ -49,7 +49,6 @@ public final class PythonPlugins: OutsidePlugin {
   private var ofScheduler = Need.everything
   private var ofWorkers = Need.everything
   private var buffered: Int64?
-  private var isEnough = false
   private var isReady = false
   private var result: OutsideResult?
   private var failures: [Replayer.Failure] = []
@@ -86,7 +85,6 @@ public final class PythonPlugins: OutsidePlugin {
   }
 
   public func take(_ recorded: RecordedEvent, isSelected: Bool) throws -> Bool {
-    if isEnough { return false }
     switch kinds[recorded.source] == .scheduler ? ofScheduler : ofWorkers {
     case .nothing: return true
     case .hooks:
@@ -98,11 +96,10 @@ public final class PythonPlugins: OutsidePlugin {
     frames.event(recorded, isSelected: isSelected)
     buffered = recorded.seq
     if frames.count >= Self.bufferSize { try send() }
-    return !isEnough
+    return true
   }
 
   public func flush() throws {
-    guard !isEnough else { return }
     frames.flush()
     try send()
   }
@@ -164,8 +161,9 @@ public final class PythonPlugins: OutsidePlugin {
   }
 
   private func take(_ fields: [Value]) throws(PythonError) {
-    guard let kind = fields.first?.int.flatMap(Answer.init), fields.count > 1 || kind == .enough
-    else { throw .garbled(python: request.python) }
+    guard let kind = fields.first?.int.flatMap(Answer.init), fields.count > 1 else {
+      throw .garbled(python: request.python)
+    }
     switch kind {
     case .ready:
       isReady = true
@@ -178,7 +176,6 @@ public final class PythonPlugins: OutsidePlugin {
         .init(
           plugin: fields[1].string ?? "", worker: fields[2].string, seq: fields[3].int,
           hook: fields[4].string ?? "", event: fields[5].string, error: fields[6].string ?? ""))
-    case .enough: isEnough = true
     case .done: result = PythonSummary(fields[1]).result(failures)
     }
   }

@@ -18,6 +18,9 @@ struct ReplayCommand: AsyncParsableCommand {
       file: source in Swift, which is compiled, or a library. Where a file has several plugins, \
       file.swift:Type chooses one. A plugin from a file runs in a process of its own.
 
+      A SchedulerPlugin or WorkerPlugin of Dask is named as module:Class or file.py:Class. It is run as \
+      it is, in the Python that --python names, over Dask's own state as it was.
+
       Any program is a plugin, too: exec:'command args' reads each event as a line of JSON from its \
       standard input.
 

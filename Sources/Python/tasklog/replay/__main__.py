@@ -51,4 +51,6 @@ def _survive_the_first_interrupt() -> None:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 2 or not sys.argv[1].isdigit():
+        sys.exit("tasklog.replay is started by 'tasklog replay --plugin module:Class'")
     main(int(sys.argv[1]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import inspect
 import traceback
 from collections import defaultdict
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Callable
 
 from tasklog.replay.events import Event
-from tasklog.replay.needs import needs_arguments
+from tasklog.replay.needs import function_of, needs_arguments
 
 #: So many failures are told in full.
 MAXIMUM_FAILURES = 100
@@ -49,17 +50,36 @@ class Caller:
         self._host = host
         self._present = present
         self._needs: dict[int, tuple[Any, bool]] = {}
+        self._overridden: dict[tuple[type, str], bool] = {}
+
+    def hook(self, plugin: Any, hook: str) -> Any:
+        """A hook of a plugin; nothing when it has none but that of Dask's base class, which does
+        nothing."""
+        known = plugin if hook in getattr(plugin, "__dict__", ()) else type(plugin)
+        if known is not plugin:
+            try:
+                is_there = self._overridden[known, hook]
+            except KeyError:
+                is_there = function_of(known, hook) is not None
+                self._overridden[known, hook] = is_there
+            if not is_there:
+                return None
+        return getattr(plugin, hook, None)
+
+    def has(self, hook: str) -> bool:
+        """Whether a plugin is to be called with a hook."""
+        return any(self.hook(plugin, hook) is not None for plugin in self.plugins.values())
 
     def call(self, hook: str, *args: Any, **kwargs: Any) -> list[tuple[str, Any]]:
         """Calls a hook of all plugins, and gives what can be awaited, by plugin."""
         host = self._host
         awaitables: list[tuple[str, Any]] = []
         for name, plugin in list(self.plugins.items()):
-            function = getattr(plugin, hook, None)
+            function = self.hook(plugin, hook)
             if function is None:
                 continue
             host.call_count += 1
-            host.calling = name
+            host.calling = plugin
             try:
                 answer = function(*args, **kwargs)
             except Exception as error:
@@ -83,7 +103,7 @@ class Caller:
                 known = self._needs[id(plugin)] = plugin, needs_arguments(plugin)
             args, kwargs = event.arguments if known[1] else _NOTHING
             host.call_count += 1
-            host.calling = name
+            host.calling = plugin
             try:
                 if self.worker is None:
                     function(
@@ -123,7 +143,7 @@ class Caller:
     def chained(self, hook: str, scheduler: Any, workers: list) -> None:
         """Calls a hook whose answer is what the next plugin is called with."""
         for name, plugin in list(self.plugins.items()):
-            function = getattr(plugin, hook, None)
+            function = self.hook(plugin, hook)
             if function is None:
                 continue
             try:
@@ -154,9 +174,35 @@ class Caller:
 _NOTHING: tuple = ((), {})
 
 
+@functools.cache
+def _wants_dependencies() -> bool:
+    """Whether plugins of the installed version are given the dependencies of a graph."""
+    try:
+        from distributed.diagnostics.plugin import SchedulerPlugin
+    except ImportError:
+        return False
+    return "dependencies" in inspect.signature(SchedulerPlugin.update_graph).parameters
+
+
+_METHODS = {
+    "logEvent": "log_event",
+    "updateGraph": "update_graph",
+    "addWorker": "add_worker",
+    "removeWorker": "remove_worker",
+    "addClient": "add_client",
+    "removeClient": "remove_client",
+    "restart": "restart",
+    "validWorkersDownscaling": "valid_workers_downscaling",
+    "beforeClose": "before_close",
+    "close": "close",
+}
+
+
 async def call_scheduler(caller: Caller, scheduler: Any, event: Event) -> None:
     """Calls the plugins of a scheduler with one of its events, other than a transition."""
     hook = event.hook
+    if not caller.has(_METHODS.get(hook, "")):
+        return
     if hook == "logEvent":
         kwargs = event.kwargs
         caller.call("log_event", kwargs["topic"], kwargs["message"])
@@ -166,6 +212,12 @@ async def call_scheduler(caller: Caller, scheduler: Any, event: Event) -> None:
         kwargs["annotations"] = defaultdict(dict, kwargs.get("annotations") or {})
         if event.stimulus is not None:
             kwargs["stimulus_id"] = event.stimulus
+        if _wants_dependencies() and "dependencies" not in kwargs:
+            graph = (event.snapshot or {}).get("graph", ())
+            kwargs["dependencies"] = {
+                facts.get("key", key): set(facts.get("dependencies", ()))
+                for key, facts in zip(kwargs["tasks"], graph)
+            }
         caller.call("update_graph", scheduler, **kwargs)
     elif hook == "addWorker":
         await caller.spawned("add_worker", scheduler=scheduler, worker=event.worker)

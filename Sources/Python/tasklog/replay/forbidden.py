@@ -52,7 +52,7 @@ def _counting(name: str, original: Any) -> Callable:
         answer = {}
 
     def call(self: Any, *args: Any, **kwargs: Any) -> Any:
-        self._host.forbid(name)
+        self._replay_host.forbid(name)
         return _done(answer) if is_async else answer
 
     return call

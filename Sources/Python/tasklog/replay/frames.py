@@ -10,7 +10,7 @@ Each frame is a MessagePack array that begins with what it is. The command sends
 - ``[FINISH]``: there will be no more events.
 
 The host answers ``[READY, about]`` to the greeting, or ``[ERROR, text]``; then ``[FAILURE, …]`` for
-hooks that failed, ``[ENOUGH]`` when it wants no more, and ``[DONE, about]`` to the end.
+hooks that failed, and ``[DONE, about]`` to the end.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import Any, AsyncIterator
 import msgpack
 
 HELLO, SOURCE, EVENT, BLOB, FLUSH, FINISH = range(6)
-READY, ERROR, FAILURE, ENOUGH, DONE = range(5)
+READY, ERROR, FAILURE, DONE = range(4)
 
 #: The version of what goes over the pipes; the command has the same number.
 PROTOCOL = 1

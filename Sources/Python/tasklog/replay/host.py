@@ -47,7 +47,7 @@ class Host:
         self.targets: list[Target] = []
         self.is_done = False
         #: Which plugin is being called, and how many calls there have been: for who watches.
-        self.calling: str | None = None
+        self.calling: Any = None
         self.call_count = 0
         self.verifies = False
         self._spare: dict[int, Any] = {}
@@ -197,9 +197,8 @@ class Host:
         """A hook has failed."""
         self.failures.append(failure)
         self._send(frames.FAILURE, *astuple(failure))
-        if self._fails_fast and not self.is_done:
-            self.is_done = True
-            self._send(frames.ENOUGH)
+        # The command ends with the first failure that it hears of.
+        self.is_done = self._fails_fast
 
     def forbid(self, name: str) -> None:
         """Something has been called that acts on a cluster."""
@@ -228,6 +227,11 @@ class Host:
             if waiting:
                 self.notices.append(f"{len(waiting)} async hooks had not ended with the replay")
         self.clock.release()
+        if self.decoder.opaque:
+            counted = "; ".join(f"{why} ({n})" for why, n in self.decoder.opaque.most_common())
+            self.notices.append(
+                f"values that are not in the log, and were given as such: {counted}"
+            )
         reports, attributes = self._collect()
         sys.stdout.flush()
         sys.stderr.flush()

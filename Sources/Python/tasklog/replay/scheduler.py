@@ -31,10 +31,10 @@ def quieten() -> None:
 class NeverStarted(Scheduler):
     """Nothing leaves it, and it does nothing on its own."""
 
-    _host: Any = None
+    _replay_host: Any = None
 
     def __init__(self, host: Any) -> None:
-        self._host = host
+        self._replay_host = host
         quiet = {
             "distributed.scheduler.preload": [],
             "distributed.scheduler.worker-ttl": None,
@@ -45,6 +45,9 @@ class NeverStarted(Scheduler):
         with tempfile.TemporaryDirectory(prefix="tasklog-") as folder:
             with dask.config.set(dict(quiet, **{"temporary-directory": folder})):
                 super().__init__(dashboard=False, host="127.0.0.1", extensions={}, validate=False)
+            if getattr(self, "_workdir", None) is not None:
+                self._workdir.release()
+                self._workdir = None
         sys.path[:] = [path for path in sys.path if not path.startswith(folder)]
         host.drives = False
         self.status = Status.running

@@ -27,10 +27,10 @@ def watch(host: Any, seconds: float, answers: frames.Answers) -> None:
                 break
         event = host.present
         place = "" if event is None else f" in {event.in_words()} (seq {event.seq})"
+        name = host.names.get(id(host.calling), type(host.calling).__name__)
         answers.send(
             frames.ERROR,
-            f"plugin {host.calling!r} has not come back for {seconds} s{place}; --timeout gives it "
-            "more",
+            f"plugin '{name}' has not come back for {seconds} s{place}; --timeout gives it more",
         )
         os._exit(1)
 

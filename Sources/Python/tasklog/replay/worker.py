@@ -86,13 +86,13 @@ class ReplayedWorkerState(WorkerState):
 class NeverStartedWorker(Worker):
     """What a plugin is set up on. It has the attributes that do not need a running server."""
 
-    _host: Any
+    _replay_host: Any
 
     def __init__(self, host: Any, facts: dict, owner: Any) -> None:
         machine.get_address_host = host_of  # type: ignore[attr-defined]
         address = facts["address"]
         HOSTS.setdefault(address, facts.get("host") or "")
-        self._host = host
+        self._replay_host = host
         self.plugins = {}
         limits = {k: v for k, v in facts.get("limits", {}).items() if v is not None}
         self.state = ReplayedWorkerState(
