@@ -144,14 +144,17 @@ struct PageScan {
 
   private mutating func graph(_ row: EventRow, _ cursor: EventCursor) {
     var needs: [UnsafeBufferPointer<UInt8>] = []
-    cursor.withSnapshot(of: row) { text in
-      var scan = GraphScan(text)
-      while let key = scan.next(&needs) {
-        let task = tasks.task(ofIdentity: TaskTable.identity(key))
-        for need in needs {
-          tasks.addEdge(task, needs: tasks.task(ofIdentity: TaskTable.identity(need)))
+    cursor.withSnapshot(of: row) { snapshot in
+      func take(_ args: UnsafeBufferPointer<UInt8>) {
+        var scan = GraphScan(snapshot, args: args)
+        while let key = scan.next(&needs) {
+          let task = tasks.task(ofIdentity: TaskTable.identity(key))
+          for need in needs {
+            tasks.addEdge(task, needs: tasks.task(ofIdentity: TaskTable.identity(need)))
+          }
         }
       }
+      if cursor.withArgs(of: row, take) == nil { take(UnsafeBufferPointer(start: nil, count: 0)) }
     }
   }
 
