@@ -123,15 +123,15 @@ const inspector = {
       return make("tr", { class: event.isScheduler ? "scheduler" : "worker" },
         make("td", { class: "number", title: clock(side, event.time, 6) }, seconds(event.time - side.first)),
         make("td", { class: "number soft" }, after),
-        make("td", {}, event.isScheduler ? "scheduler" : "worker"),
-        make("td", {}, what), make("td", { class: "soft" }, worker));
+        make("td", {}, event.isScheduler ? "scheduler" : worker),
+        make("td", {}, what, event.isScheduler && worker ? make("span", { class: "soft" }, ` on ${worker}`) : null));
     });
     const notes = [];
     if (side.detail.omittedEvents) notes.push(make("p", { class: "soft" }, detailNotes(side).at(-1)));
     if (events.length > 2000) notes.push(make("p", { class: "soft" }, `and ${whole(events.length - 2000)} more events`));
     return make("section", {}, make("h3", {}, "Story"),
       make("div", { class: "tablebox" }, make("table", { class: "story" }, make("caption", { class: "hidden" }, "Events about this task, cause before effect"),
-        make("thead", {}, make("tr", {}, ...["at", "after", "seen by", "what", "worker"].map((name, i) => make("th", { scope: "col", class: i < 2 ? "number" : undefined }, name)))),
+        make("thead", {}, make("tr", {}, ...["at", "after", "seen by", "what"].map((name, i) => make("th", { scope: "col", class: i < 2 ? "number" : undefined }, name)))),
         make("tbody", {}, ...rows))), ...notes);
   },
 };

@@ -4,11 +4,11 @@ const page = JSON.parse(byID("document").textContent);
 
 function tiles(sides) {
   const tile = (name, of, note, isBad = () => false) => {
-    const values = sides.map((side) => make("strong", { class: isBad(side) ? "bad" : undefined }, of(side)));
-    const notes = sides.map((side) => note(side)).filter(Boolean);
-    return make("div", { class: "tile" }, make("span", {}, name),
-      make("div", { class: "values" }, ...values.flatMap((value, place) => (sides.length > 1 ? [make("b", { class: "letter" }, sides[place].letter), value] : [value]))),
-      make("small", {}, [...new Set(notes)].join(" · ")));
+    const lines = sides.map((side) => make("div", { class: "value" },
+      ...(sides.length > 1 ? [make("b", { class: "letter" }, side.letter)] : []),
+      make("strong", { class: isBad(side) ? "bad" : undefined }, of(side)),
+      make("small", {}, note(side))));
+    return make("div", { class: sides.length > 1 ? "tile both" : "tile" }, make("span", {}, name), ...lines);
   };
   const ends = { closed: "", died: "died", running: "still running" };
   const shown = [

@@ -116,7 +116,7 @@ class StreamTrack {
       if (!this.isVisible(lane)) continue;
       const worker = this.side.workers[lane.worker];
       const joined = worker.joined === null ? -Infinity : (worker.joined - part.from) / pixelTime;
-      const left = worker.left === null ? Infinity : (worker.left - part.from) / pixelTime;
+      const left = ((worker.left ?? this.side.last) - part.from) / pixelTime;
       const background = (x) => (x + 1 >= joined && x <= left ? alive : gone);
       const top = Math.round((lane.y - this.element.scrollTop) * ratio);
       const bottom = Math.round((lane.y + this.laneHeight - this.element.scrollTop - (this.laneHeight > 5 ? 1 : 0)) * ratio);
