@@ -1,6 +1,6 @@
 // Puts the page together: first what can be seen, then what can be asked.
 
-const page = JSON.parse(byID("document").textContent);
+const page = JSON.parse(byID("about").textContent);
 
 function tiles(sides) {
   const tile = (name, of, note, isBad = () => false) => {
@@ -41,7 +41,8 @@ async function start() {
   theme.set("auto");
   byID("theme").addEventListener("click", () => theme.next());
   byID("help-button").addEventListener("click", () => byID("help").showModal());
-  const sides = page.sides.map(({ name, data }, place) => new Side(place, name, data));
+  const sides = page.names.map((name, place) =>
+    new Side(place, plain(name), JSON.parse(byID(`document-${place}`).textContent)));
   titles(sides);
   byID("notices").replaceChildren(...sides.flatMap(detailNotes).map((text) => make("p", { class: "notice" }, text)));
   for (const side of sides) {

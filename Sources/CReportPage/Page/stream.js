@@ -40,6 +40,8 @@ class StreamTrack {
   layout(most) {
     const count = Math.max(1, this.side.lanes.length);
     const groups = new Set(this.side.lanes.map((lane) => lane.worker)).size;
+    // Many lanes may take more of the page before they have to be scrolled.
+    most = Math.max(most, Math.min(most * 1.5, count * 4 + groups + 8));
     for (const gap of [7, 4, 2, 1]) {
       this.gap = gap;
       this.laneHeight = Math.min(26, Math.floor((most - 8 - (groups - 1) * gap) / count));
