@@ -14,6 +14,8 @@ let package = Package(
     .library(name: "TaskLogPluginDyn", type: .dynamic, targets: ["TaskLogPlugin"]),
     .library(name: "TaskLogC", type: .dynamic, targets: ["TaskLogC"]),
     .executable(name: "tasklog", targets: ["tasklog"]),
+    // With a second target `swift package generate-manual` leaves it alone, instead of running it.
+    .executable(name: "tasklog-bench", targets: ["tasklog-bench", "TestSupport"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -56,24 +58,24 @@ let package = Package(
     .target(
       name: "TaskLogKit",
       dependencies: [
-        "BuiltinPlugins", "ClusterService", "EventLog", "Recording", "Replaying", "Scheduling",
-        "TaskLogPlugin",
+        "BuiltinPlugins", "ClusterService", "EventLog", "PluginLoading", "Recording", "Replaying",
+        "Scheduling", "TaskLogPlugin",
       ]),
     .executableTarget(
       name: "tasklog",
       dependencies: [
-        "BuiltinPlugins", "EventLog", "Filters", "PluginLoading", "Querying", "Recording",
-        "Replaying", "Reporting", "Scheduling", "TaskLogPlugin",
+        "BuiltinPlugins", "CSupport", "EventLog", "Filters", "PluginLoading", "Querying",
+        "Recording", "Replaying", "Reporting", "Scheduling", "TaskLogPlugin",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       linkerSettings: exportsSymbols),
     .executableTarget(
       name: "tasklog-bench",
       dependencies: [
-        "BuiltinPlugins", "CSQLite", "EventLog", "Recording", "Replaying", "Scheduling",
-        "TaskLogPlugin", "TestSupport", "tasklog",
+        "BuiltinPlugins", "CSQLite", "EventLog", "PluginLoading", "Recording", "Replaying",
+        "Scheduling", "TaskLogPlugin", "TestSupport", "tasklog",
       ],
-      path: "Tests/Benchmarks", exclude: ["engine_dask.py"]),
+      path: "Tests/Benchmarks", exclude: ["engine_dask.py"], linkerSettings: exportsSymbols),
     .target(name: "TestSupport", dependencies: ["TaskLogPlugin"], path: "Tests/TestSupport"),
     .testTarget(
       name: "TaskLogPluginTests", dependencies: ["TaskLogPlugin", "TestSupport"],
@@ -109,7 +111,15 @@ let package = Package(
       name: "QueryingTests", dependencies: ["EventLog", "Filters", "Querying", "TaskLogPlugin"],
       linkerSettings: exportsSymbols),
     .testTarget(
+      name: "ReportingTests",
+      dependencies: ["EventLog", "Reporting", "TaskLogPlugin", "TestSupport"],
+      linkerSettings: exportsSymbols),
+    .testTarget(
       name: "ReplayingTests", dependencies: ["Replaying", "TaskLogKit"],
+      linkerSettings: exportsSymbols),
+    .testTarget(
+      name: "CheckingTests",
+      dependencies: ["EventLog", "TaskLogKit", "TaskLogPlugin", "TestSupport"],
       linkerSettings: exportsSymbols),
     .testTarget(
       name: "CommandTests",

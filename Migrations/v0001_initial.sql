@@ -323,7 +323,7 @@ SELECT
       (SELECT text FROM key WHERE typed = failed.cause AND typed != ''), failed.cause_text)
     ELSE (SELECT key.text FROM event JOIN key ON key.id = event.key WHERE seq = failed.cause_seq)
   END AS blamed,
-  failed.cause_seq,
+  CASE WHEN failed.is_cause THEN failed.seq ELSE failed.cause_seq END AS cause_seq,
   failed.time AS time_ns
 FROM (
   SELECT *, max(CASE WHEN is_cause AND (stimulus IS NOT NULL) THEN seq END) OVER (
@@ -473,15 +473,38 @@ ORDER BY life.run, coalesce(facts.joined_ns, life.first_seen, ends.time + 1), li
 -- Each task with what it needs, as graphs were submitted.
 CREATE VIEW dependencies AS
 WITH
-  edge AS MATERIALIZED (
-    SELECT source.run, task.value -> '$.key' AS task, dependency.value AS text,
-      CASE WHEN dependency.type IN ('object', 'array') THEN dependency.value
-        ELSE json_quote(dependency.value) END AS dependency
+  submitted AS MATERIALIZED (
+    SELECT event.seq, source.run, event.args, event.snapshot
     FROM event
     JOIN source ON source.id = event.source
-    JOIN json_each(event.snapshot, '$.graph') AS task
-    JOIN json_each(task.value, '$.dependencies') AS dependency
     WHERE event.hook = (SELECT id FROM text WHERE text = 'updateGraph')
+  ),
+  graph AS MATERIALIZED (
+    SELECT submitted.seq, submitted.run, task.key AS place, task.value -> '$.key' AS task,
+      task.value -> '$.dependencies' AS dependencies
+    FROM submitted JOIN json_each(submitted.snapshot, '$.graph') AS task
+    WHERE task.type = 'object'
+  ),
+  -- Dask's graphs have the keys of their tasks in the args only.
+  elsewhere AS MATERIALIZED (
+    SELECT submitted.seq, task.key AS place,
+      CASE WHEN task.type IN ('object', 'array') THEN task.value ELSE json_quote(task.value) END
+        AS task
+    FROM submitted
+    JOIN json_each(CASE
+      WHEN json_type(submitted.args, '$.tasks') = 'array' THEN submitted.args -> '$.tasks'
+      WHEN json_type(submitted.args, '$.tasks."$tuple"') = 'array'
+        THEN submitted.args -> '$.tasks."$tuple"'
+      END) AS task
+    WHERE EXISTS (SELECT 1 FROM graph WHERE graph.seq = submitted.seq AND graph.task IS NULL)
+  ),
+  edge AS MATERIALIZED (
+    SELECT graph.run, coalesce(graph.task, elsewhere.task) AS task, dependency.value AS text,
+      CASE WHEN dependency.type IN ('object', 'array') THEN dependency.value
+        ELSE json_quote(dependency.value) END AS dependency
+    FROM graph
+    LEFT JOIN elsewhere ON elsewhere.seq = graph.seq AND elsewhere.place = graph.place
+    JOIN json_each(graph.dependencies) AS dependency
   ),
   -- Every key that is in a graph, by its JSON.
   named AS MATERIALIZED (
@@ -565,12 +588,15 @@ WITH RECURSIVE
   ),
   -- The clocks of workers are their own: what they tell is kept between what the scheduler saw.
   span AS MATERIALIZED (
-    SELECT run, place, key, seq, worker, ready, max(sent, ready) AS sent, done,
+    SELECT run, place, key, seq, worker, ready, sent, done,
       min(max(coalesce(started, sent), sent), done) AS started,
       min(max(coalesce(stopped, done), coalesce(started, sent), sent), done) AS stopped,
       min(max(coalesce(fetched_from, sent), sent), coalesce(started, done), done) AS fetched_from,
       min(max(coalesce(fetched_to, sent), sent), coalesce(started, done), done) AS fetched_to
-    FROM task
+    FROM (
+      SELECT run, place, key, seq, worker, ready, max(sent, ready) AS sent, done, started, stopped,
+        fetched_from, fetched_to
+      FROM task)
   ),
   piece AS (
     SELECT run, place, 1 AS part, 'wait' AS piece, key, NULL AS worker, ready AS start_ns,
@@ -668,8 +694,8 @@ SELECT
   source.kind AS source,
   (SELECT text FROM text WHERE id = event.hook) AS hook,
   count(*) AS events,
-  coalesce(sum(length(event.args)), 0) AS args_bytes,
-  coalesce(sum(length(event.snapshot)), 0) AS snapshot_bytes
+  coalesce(sum(length(CAST(event.args AS BLOB))), 0) AS args_bytes,
+  coalesce(sum(length(CAST(event.snapshot AS BLOB))), 0) AS snapshot_bytes
 FROM event
 JOIN source ON source.id = event.source
 GROUP BY source.run, source.kind, event.hook

@@ -10,9 +10,12 @@ public enum BuiltinPlugins {
   /// Every plugin that can be named on the command line.
   public static let all: [PluginFactory] = [
     PluginFactory(
-      name: "counter", summary: "counts the tasks that were run to memory", type: Counter.self),
+      name: "counter", summary: "counts the tasks that were run to memory",
+      options: [.init("prefix", value: "name", summary: "counts only the tasks of this prefix")],
+      type: Counter.self),
     PluginFactory(
       name: "errors", summary: "lists the tasks that failed, worker by worker",
+      options: [.init("limit", value: "count", summary: "lists so many of each worker")],
       type: ErrorLogger.self),
   ]
 }

@@ -15,6 +15,9 @@ static const unsigned char theme_js[] = {
 static const unsigned char data_js[] = {
 #embed "Page/data.js"
 };
+static const unsigned char rows_js[] = {
+#embed "Page/rows.js"
+};
 static const unsigned char side_js[] = {
 #embed "Page/side.js"
 };
@@ -35,6 +38,9 @@ static const unsigned char charts_js[] = {
 };
 static const unsigned char stream_js[] = {
 #embed "Page/stream.js"
+};
+static const unsigned char marks_js[] = {
+#embed "Page/marks.js"
 };
 static const unsigned char timeline_js[] = {
 #embed "Page/timeline.js"
@@ -65,6 +71,7 @@ static const struct tl_page_file files[] = {
     FILE("page.css", page_css),
     FILE("theme.js", theme_js),
     FILE("data.js", data_js),
+    FILE("rows.js", rows_js),
     FILE("side.js", side_js),
     FILE("stories.js", stories_js),
     FILE("figures.js", figures_js),
@@ -72,6 +79,7 @@ static const struct tl_page_file files[] = {
     FILE("raster.js", raster_js),
     FILE("charts.js", charts_js),
     FILE("stream.js", stream_js),
+    FILE("marks.js", marks_js),
     FILE("timeline.js", timeline_js),
     FILE("pointer.js", pointer_js),
     FILE("tables.js", tables_js),

@@ -2,6 +2,11 @@
 #include "csupport.h"
 
 #include <pthread.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 uint64_t tl_fork_generation = 0;
 
@@ -12,3 +17,45 @@ __attribute__((constructor)) static void watch_forks(void) {
 }
 
 void tl_name_thread(const char *name) { pthread_setname_np(pthread_self(), name); }
+
+int32_t tl_memory_file(size_t size) {
+  int file = memfd_create("tasklog", MFD_CLOEXEC);
+  if (file >= 0 && ftruncate(file, (off_t)size) != 0) {
+    close(file);
+    return -1;
+  }
+  return file;
+}
+
+static pid_t forwarded_to;
+
+static void forward(int signal, siginfo_t *info, void *context) {
+  (void)context;
+  // The kernel sends what a terminal sends to all processes of the group.
+  if (info->si_code <= 0) kill(forwarded_to, signal);
+}
+
+static const int ends[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
+
+void tl_forward_signals(int32_t process) {
+  forwarded_to = process;
+  struct sigaction action = {.sa_sigaction = forward, .sa_flags = SA_SIGINFO | SA_RESTART};
+  for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) sigaction(ends[i], &action, NULL);
+}
+
+void tl_end_by_signal(int32_t number) {
+  // The core, if any, is that of the process that was ended first.
+  struct rlimit none = {0, 0};
+  setrlimit(RLIMIT_CORE, &none);
+  signal(number, SIG_DFL);
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, number);
+  pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+  kill(getpid(), number);
+}
+
+void tl_end_with_parent(int32_t parent) {
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (getppid() != parent) _exit(1);
+}

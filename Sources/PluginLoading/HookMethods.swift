@@ -23,7 +23,26 @@ struct HookMethods {
             String(cString: demangled))
         }, Unmanaged.passUnretained(names).toOpaque())
     }
-    methods = names.all.compactMap(Self.upToParameters)
+    methods = names.all.compactMap { Self.upToParameters(Self.withShortArrays($0)) }
+  }
+
+  /// Arrays as `[Key]`; an optimized image has `Swift.Array<Key>`.
+  private static func withShortArrays(_ name: String) -> String {
+    let long = "Swift.Array<"
+    var name = name
+    while let start = name.ranges(of: long).last {
+      var depth = 1
+      let end = name[start.upperBound...].firstIndex { character in
+        if character == "<" { depth += 1 }
+        if character == ">" { depth -= 1 }
+        return depth == 0
+      }
+      guard let end else { return name }
+      name =
+        name[..<start.lowerBound] + "[" + name[start.upperBound..<end] + "]"
+        + name[name.index(after: end)...]
+    }
+    return name
   }
 
   private final class Names {
@@ -53,6 +72,7 @@ struct HookMethods {
     var hooks: [(name: String, parameters: String)] = []
     if type is any SchedulerPlugin.Type { hooks += Self.schedulerHooks }
     if type is any WorkerPlugin.Type { hooks += Self.workerHooks }
+    if type is any Preload.Type { hooks += Self.preloadHooks }
     for method in mine {
       guard let open = method.firstIndex(of: "(") else { continue }
       let named = hooks.filter { method[..<open] == $0.name }
@@ -95,6 +115,11 @@ struct HookMethods {
   static let workerHooks: [(name: String, parameters: String)] = [
     ("setup", "(worker: TaskLogPlugin.Worker)"), ("teardown", "(worker: TaskLogPlugin.Worker)"),
     ("transition", transition),
+  ]
+
+  static let preloadHooks: [(name: String, parameters: String)] = [
+    ("setup", "(scheduler: TaskLogPlugin.Scheduler)"),
+    ("teardown", "(scheduler: TaskLogPlugin.Scheduler)"),
   ]
 
   private static let transition =

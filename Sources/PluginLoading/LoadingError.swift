@@ -1,6 +1,6 @@
 /// What can be wrong with a plugin that is named. Every wording names the file and the way out.
 public enum LoadingError: Error, Sendable, Equatable {
-  case unknown(name: String, known: [String])
+  case unknown(option: String, name: String, known: [String])
   case missing(path: String)
   case unreadable(path: String, reason: String)
   case noCompiler(path: String)
@@ -12,6 +12,7 @@ public enum LoadingError: Error, Sendable, Equatable {
   case noAPI(path: String)
   case ownCopy(path: String)
   case noPlugin(path: String)
+  case noPreload(path: String)
   case several(path: String, types: [String])
   case noSuchType(path: String, type: String, types: [String])
   case noHook(path: String, type: String, method: String, hook: String)
@@ -20,9 +21,9 @@ public enum LoadingError: Error, Sendable, Equatable {
 extension LoadingError: CustomStringConvertible {
   public var description: String {
     switch self {
-    case .unknown(let name, let known):
-      "--plugin \(name): there is no such plugin; there are \(known.joined(separator: ", ")), "
-        + "and files that end in .swift or .so"
+    case .unknown(let option, let name, let known):
+      "\(option) \(name): there is no such plugin; there are \(known.joined(separator: ", ")), "
+        + (option == "--plugin" ? "exec:'command', " : "") + "and files that end in .swift or .so"
     case .missing(let path): "\(path): there is no such file; name a plugin's source or library"
     case .unreadable(let path, let reason): "\(path): cannot be read: \(reason)"
     case .noCompiler(let path):
@@ -44,6 +45,9 @@ extension LoadingError: CustomStringConvertible {
         + "TaskLogKit"
     case .noPlugin(let path):
       "\(path): has no plugin; write a class that conforms to SchedulerPlugin or WorkerPlugin"
+    case .noPreload(let path):
+      "\(path): has nothing to preload; write a class that conforms to Preload, SchedulerPlugin or "
+        + "WorkerPlugin"
     case .several(let path, let types):
       "\(path): has \(types.count) plugins; choose one with \(path):\(types[0]) "
         + "(\(types.joined(separator: ", ")))"

@@ -19,7 +19,11 @@ struct PluginCompiler: Sendable {
     hash.add(try Files.read(modules + "/TaskLogPlugin.swiftmodule", saidAs: path))
     hash.add(Array(Files.identity(compiler).utf8))
     let key = hash.text
-    let folder = try cacheFolder(path)
+    let folder: String
+    switch CacheFolder.make("plugins", in: cache) {
+    case .success(let made): folder = made
+    case .failure(let failure): throw .cannotCache(path: path, reason: failure.reason)
+    }
     let library = "\(folder)/\(key).so"
     if access(library, R_OK) == 0 { return library }
     let unfinished = "\(library).\(getpid())"
@@ -64,30 +68,6 @@ struct PluginCompiler: Sendable {
       .first { access($0, X_OK) == 0 }
   }
 
-  private func cacheFolder(_ path: String) throws(LoadingError) -> String {
-    func environment(_ name: String) -> String? {
-      getenv(name).map { String(cString: $0) }.flatMap { $0.isEmpty ? nil : $0 }
-    }
-    let base =
-      cache ?? environment("XDG_CACHE_HOME") ?? environment("HOME").map { $0 + "/.cache" }
-      ?? "/tmp/tasklog-\(getuid())"
-    var folder = ""
-    for part in (base + "/tasklog/plugins").split(separator: "/", omittingEmptySubsequences: false)
-    {
-      folder += part
-      if !folder.isEmpty, mkdir(folder, 0o700) != 0, errno != EEXIST {
-        throw .cannotCache(path: path, reason: "\(folder): \(String(cString: strerror(errno)))")
-      }
-      folder += "/"
-    }
-    // What lies there is loaded: nobody else may have put it there.
-    var status = stat()
-    guard stat(folder, &status) == 0, status.st_uid == getuid(), status.st_mode & 0o022 == 0 else {
-      throw .cannotCache(path: path, reason: "\(folder) is not this user's own")
-    }
-    return String(folder.dropLast())
-  }
-
   private static func run(_ words: [String]) -> Int32 {
     var arguments: [UnsafeMutablePointer<CChar>?] = words.map { strdup($0) } + [nil]
     defer { for argument in arguments { free(argument) } }
@@ -99,16 +79,27 @@ struct PluginCompiler: Sendable {
   }
 }
 
-/// FNV-1a of 128 bits (http://www.isthe.com/chongo/tech/comp/fnv/), for the names of cached files.
+/// A fingerprint of 128 bits for the names of cached files: FNV-1a
+/// (http://www.isthe.com/chongo/tech/comp/fnv/) by words of eight bytes.
 struct ContentHash {
   private var state: UInt128 = 0x6C62_272E_07BB_0142_62B8_2175_6295_C58D
 
   mutating func add(_ bytes: [UInt8]) {
-    for byte in bytes {
-      state = (state ^ UInt128(byte)) &* 0x0000_0000_0100_0000_0000_0000_0000_013B
+    bytes.withUnsafeBytes { bytes in
+      let whole = bytes.count & ~7
+      for place in stride(from: 0, to: whole, by: 8) {
+        mix(bytes.loadUnaligned(fromByteOffset: place, as: UInt64.self))
+      }
+      for place in whole..<bytes.count { mix(UInt64(bytes[place])) }
     }
     // So that what is added twice is not the same as both at once.
-    state = (state ^ UInt128(bytes.count)) &* 0x0000_0000_0100_0000_0000_0000_0000_013B
+    mix(UInt64(bytes.count))
+  }
+
+  private mutating func mix(_ word: UInt64) {
+    state = (state ^ UInt128(word)) &* 0x0000_0000_0100_0000_0000_0000_0000_013B
+    // A product carries only upwards.
+    state ^= state >> 64
   }
 
   var text: String {

@@ -15,7 +15,8 @@ struct PluginImage {
   init(path: String, saidAs name: String) throws(LoadingError) {
     self.path = name
     content = try Files.read(path, saidAs: name)
-    try Self.checkAPI(content, name)
+    // Source has been compiled against this very API.
+    if !name.hasSuffix(".swift") { try Self.checkAPI(content, name) }
     // Without a slash the system would search its own folders.
     let place = path.contains("/") ? path : "./" + path
     guard let handle = dlopen(place, RTLD_NOW | RTLD_LOCAL) else {
@@ -52,10 +53,20 @@ struct PluginImage {
 
   private final class Mark: Plugin {}
 
-  /// The classes in it that are plugins, in the order in which the file has them.
+  /// Differs where the code does.
+  var contentHash: String {
+    var hash = ContentHash()
+    hash.add(content)
+    return hash.text
+  }
+
+  /// The classes in it that are plugins or are preloaded, in the order in which the file has them.
   ///
-  /// - Throws: `LoadingError`, also when a method only looks like a hook.
-  func plugins() throws(LoadingError) -> [any Plugin.Type] {
+  /// - Parameter isWanted: which of them are given.
+  /// - Throws: `LoadingError` when a method of one that is wanted only looks like a hook.
+  func plugins(
+    _ isWanted: (any Plugin.Type) -> Bool
+  ) throws(LoadingError) -> [any Plugin.Type] {
     final class Found {
       var types: [any Plugin.Type] = []
     }
@@ -68,17 +79,19 @@ struct PluginImage {
         // What the C side gives is the metadata of a class.
         let type = unsafeBitCast(metadata, to: Any.Type.self)
         guard let plugin = type as? any Plugin.Type,
-          type is any SchedulerPlugin.Type || type is any WorkerPlugin.Type,
+          type is any SchedulerPlugin.Type || type is any WorkerPlugin.Type
+            || type is any Preload.Type,
           !found.types.contains(where: { $0 == plugin })
         else { return }
         found.types.append(plugin)
       }, Unmanaged.passUnretained(found).toOpaque())
-    guard !found.types.isEmpty else { throw .noPlugin(path: path) }
+    let wanted = found.types.filter(isWanted)
+    guard !wanted.isEmpty else { return [] }
     let methods = HookMethods(of: content)
-    for type in found.types {
+    for type in wanted {
       guard let (method, hook) = methods.misnamed(in: type) else { continue }
       throw .noHook(path: path, type: String(describing: type), method: method, hook: hook)
     }
-    return found.types
+    return wanted
   }
 }

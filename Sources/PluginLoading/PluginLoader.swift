@@ -13,21 +13,72 @@ public struct PluginLoader: Sendable {
     compiler = PluginCompiler(cache: cache)
   }
 
-  /// The plugin that a user means: a name, `file.swift`, `lib.so`, or one of the two with `:Type`.
+  /// Whether a text names a file, whose code is not part of this program.
+  public static func namesFile(_ text: String) -> Bool { file(in: text) != nil }
+
+  /// What a user means: a name, `file.swift`, `lib.so`, or one of the two with `:Type`. A file of
+  /// Swift is compiled; nothing of it is run yet.
   ///
+  /// - Parameter option: the option that it was named with, for errors.
   /// - Throws: `LoadingError`.
-  public func factory(for text: String) throws(LoadingError) -> PluginFactory {
-    if let factory = builtIn.first(where: { $0.name == text }) { return factory }
+  public func find(_ text: String, option: String = "--plugin") throws(LoadingError) -> FoundPlugin
+  {
+    if let factory = builtIn.first(where: { $0.name == text }) { return .builtIn(factory) }
     guard let (path, type) = Self.file(in: text) else {
-      throw .unknown(name: text, known: builtIn.map(\.name))
+      throw .unknown(option: option, name: text, known: builtIn.map(\.name))
     }
     let isSource = path.hasSuffix(".swift")
     guard access(path, F_OK) == 0 else { throw .missing(path: path) }
     let library = isSource ? try compiler.library(for: path) : path
-    let found = try PluginImage(path: library, saidAs: path).plugins()
-    let chosen = try Self.choose(found, type, path)
-    return PluginFactory(
-      name: String(describing: chosen), summary: "from \(path)", type: chosen)
+    return .file(path: path, library: library, type: type)
+  }
+
+  /// The plugin that a user means.
+  ///
+  /// - Throws: `LoadingError`.
+  public func factory(for text: String) throws(LoadingError) -> PluginFactory {
+    try factory(for: find(text))
+  }
+
+  /// The plugin that was found: its file is loaded, which runs code of it.
+  ///
+  /// - Throws: `LoadingError`.
+  public func factory(for found: FoundPlugin) throws(LoadingError) -> PluginFactory {
+    switch found {
+    case .builtIn(let factory): return factory
+    case .file(let path, let library, let type):
+      let image = try PluginImage(path: library, saidAs: path)
+      let types = try image.plugins { type in
+        type is any SchedulerPlugin.Type || type is any WorkerPlugin.Type
+      }
+      guard !types.isEmpty else { throw .noPlugin(path: path) }
+      return Self.factory(try Self.choose(types, type, path), path, image)
+    }
+  }
+
+  /// What a user means to preload: the same, or a file with a `Preload`. Where a file has one it
+  /// decides what becomes of the plugins beside it.
+  ///
+  /// - Throws: `LoadingError`.
+  public func preload(for text: String) throws(LoadingError) -> PluginFactory {
+    switch try find(text, option: "--preload") {
+    case .builtIn(let factory): return factory
+    case .file(let path, let library, let type):
+      let image = try PluginImage(path: library, saidAs: path)
+      let types = try image.plugins { _ in true }
+      guard !types.isEmpty else { throw .noPreload(path: path) }
+      let preloads = types.filter { $0 is any Preload.Type }
+      let wanted = type == nil && !preloads.isEmpty ? preloads : types
+      return Self.factory(try Self.choose(wanted, type, path), path, image)
+    }
+  }
+
+  private static func factory(
+    _ type: any Plugin.Type, _ path: String, _ image: PluginImage
+  ) -> PluginFactory {
+    PluginFactory(
+      name: String(describing: type), summary: "from \(path)", type: type,
+      content: image.contentHash)
   }
 
   /// A path and the type behind it; nothing when the text names no file.
@@ -54,4 +105,11 @@ public struct PluginLoader: Sendable {
     guard types.count == 1 else { throw .several(path: path, types: names) }
     return types[0]
   }
+}
+
+/// What a text names, before anything of it is run.
+public enum FoundPlugin: Sendable {
+  case builtIn(PluginFactory)
+  /// A library, and the file that was named; they differ for source.
+  case file(path: String, library: String, type: String?)
 }

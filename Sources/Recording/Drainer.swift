@@ -15,6 +15,9 @@ final class Drainer: @unchecked Sendable {
     var pauseMicroseconds: UInt32
     /// Few events wait so long for more to come, in nanoseconds: each commit writes whole pages.
     var lingerNanoseconds: Int64 = 50_000_000
+    /// The same as long as events come in their thousands: then a page that is written more seldom
+    /// holds more of them.
+    var busyLingerNanoseconds: Int64 = 300_000_000
     /// How often what has been written is made sure of on the disk.
     var syncNanoseconds: Int64
     /// How long a producer may sleep between taking space and filling it.
@@ -29,11 +32,13 @@ final class Drainer: @unchecked Sendable {
   /// So long may a transaction take before it is committed: other writers want their turn.
   private static let transactionNanoseconds: Int64 = 100_000_000
   /// So many bytes in the spool are worth a commit of their own.
-  private static let worthwhileBytes = 256 << 10
+  private static let worthwhileBytes = 1 << 20
+  /// A commit of so many bytes says that events come in their thousands.
+  private static let busyBytes = 32 << 10
   /// The write-ahead log starts anew when it has grown to this many bytes.
   private static let walLimit = 64 << 20
 
-  // Only `thread`, `stopping`, `outcome` and `committed` are shared between threads; everything else
+  // Only `thread`, `stopping`, `outcome`, `committed` and `wanted` are shared between threads; everything else
   // belongs to the thread that writes, from its start to its end.
   private let path: String
   private let header: RunHeader
@@ -43,12 +48,15 @@ final class Drainer: @unchecked Sendable {
   private let outcome = Mutex<String?>(nil)
   /// Up to where the spool is in the log.
   private let committed = Atomic<UInt64>(SpoolPosition.start.word)
+  /// Up to where somebody waits for it to be.
+  private let wanted = Atomic<UInt64>(0)
   private var thread = pthread_t()
 
   private var writer: LogWriter?
   private var run: Int64
   /// Since when records lie in the spool, nothing when there are none.
   private var waitingSince: Int64?
+  private var isBusy = false
   /// Held until the run's end is in the log.
   private var lock: RecorderLock?
   private var reader: SpoolReader
@@ -100,6 +108,7 @@ final class Drainer: @unchecked Sendable {
   /// Waits until everything that lies in the spool now is in the log.
   func flush(timeoutSeconds: Double) -> Bool {
     let end = spool.end.word
+    wanted.max(end, ordering: .relaxed)
     let deadline = Self.now() + Int64(max(0, min(timeoutSeconds, 1e6)) * 1e9)
     while committed.load(ordering: .acquiring) < end {
       guard Self.now() < deadline, !stopping.load(ordering: .acquiring) else { return false }
@@ -138,7 +147,9 @@ final class Drainer: @unchecked Sendable {
       waitingSince = nil
       return false
     }
-    if reader.position.distance(to: end, segmentSize: spool.segmentSize) > Self.worthwhileBytes {
+    if waitingBytes(before: end) > Self.worthwhileBytes
+      || committed.load(ordering: .relaxed) < wanted.load(ordering: .relaxed)
+    {
       return true
     }
     let now = Self.now()
@@ -146,7 +157,12 @@ final class Drainer: @unchecked Sendable {
       waitingSince = now
       return false
     }
-    return now - since >= settings.lingerNanoseconds
+    return now - since
+      >= (isBusy ? settings.busyLingerNanoseconds : settings.lingerNanoseconds)
+  }
+
+  private func waitingBytes(before end: SpoolPosition) -> Int {
+    reader.position.distance(to: end, segmentSize: spool.segmentSize)
   }
 
   /// Puts a batch of records into the log; false when there was nothing, or it could not be done.
@@ -160,6 +176,7 @@ final class Drainer: @unchecked Sendable {
       return false
     }
     let begin = Self.now()
+    isBusy = waitingBytes(before: end) > Self.busyBytes
     var drain = drain
     let alwaysSynced = settings.syncNanoseconds == 0
     do {

@@ -27,7 +27,7 @@ public final class Recorder: RecordingPlugin {
     /// The spool is made of files of this size, in bytes.
     public var segmentSize = 4 << 20
     /// How long the writing thread waits when there is nothing to do, in microseconds.
-    public var pauseMicroseconds: UInt32 = 5_000
+    public var pauseMicroseconds: UInt32 = 10_000
     /// A loss of power costs at most what was recorded in so many seconds. So often a commit is
     /// `PRAGMA synchronous = FULL`, the others are `NORMAL`; with 0 each of them is `FULL`.
     public var syncSeconds: Double = 1
@@ -60,6 +60,8 @@ public final class Recorder: RecordingPlugin {
   private let problem: @Sendable (String) -> Void
   private let waits: Bool
   private let redaction: Redaction?
+  private let verified: [any Plugin.Type]
+  private let every: Int
   /// Nothing when recording is disabled.
   private let spool: Spool?
   private let drainer: Drainer?
@@ -71,9 +73,17 @@ public final class Recorder: RecordingPlugin {
   /// Opens a log (makes it where there is none), recovers what dead recorders have left in it,
   /// begins a run and starts the thread that writes.
   ///
+  /// - Parameters:
+  ///   - verify: plugins of which an instance is called with the run, and what it reports is noted
+  ///     in the log, for `tasklog replay --verify` to compare.
+  ///   - every: after how many calls on each source it is noted, beside the end; 0 for the end only.
   /// - Throws: `LogError` when there is no way to write the log. A host that wants to run without
   ///   being recorded then goes on without a recorder.
-  public init(log: String, options: Options = Options()) throws {
+  public init(
+    log: String, options: Options = Options(), verify: [any Plugin.Type] = [], every: Int = 1000
+  ) throws {
+    verified = Self.isDisabled ? [] : verify
+    self.every = max(0, every)
     var log = log
     if !Self.isDisabled, let network = LogPlace.networkFileSystem(of: log) {
       let standIn = try LogPlace.standIn(for: log)
@@ -146,6 +156,20 @@ public final class Recorder: RecordingPlugin {
   public func channel(for source: Source) -> any EventChannel {
     guard let channel = spoolChannel(for: source) else { return DisabledChannel() }
     return channel
+  }
+
+  public func schedulerPlugins(noting channel: any EventChannel) -> [any SchedulerPlugin] {
+    func noting<Noted: SchedulerPlugin>(_ type: Noted.Type) -> any SchedulerPlugin {
+      NotingSchedulerPlugin(type, ReportNotes(channel, every: every))
+    }
+    return verified.compactMap { type in (type as? any SchedulerPlugin.Type).map { noting($0) } }
+  }
+
+  public func workerPlugins(noting channel: any EventChannel) -> [any WorkerPlugin] {
+    func noting<Noted: WorkerPlugin>(_ type: Noted.Type) -> any WorkerPlugin {
+      NotingWorkerPlugin(type, ReportNotes(channel, every: every))
+    }
+    return verified.compactMap { type in (type as? any WorkerPlugin.Type).map { noting($0) } }
   }
 
   /// Nothing when recording is disabled.

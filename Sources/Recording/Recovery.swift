@@ -18,11 +18,32 @@ public enum Recovery {
     public var missing: Int64
   }
 
+  /// What lies in the folder of a recorder beside the log, alive or dead.
+  public struct Undrained: Sendable {
+    public var run: String
+    public var bytes: Int64
+  }
+
+  /// The spools beside a log, in the order of their names.
+  public static func spools(log path: String) -> [Undrained] {
+    let parent = RecorderLock.parent(ofLog: path)
+    return SpoolFolder.names(parent).sorted().map { run in
+      let bytes = SpoolFolder.names("\(parent)/\(run)").reduce(Int64(0)) { sum, name in
+        var status = stat()
+        let isThere = lstat("\(parent)/\(run)/\(name)", &status) == 0
+        return isThere ? sum + Int64(status.st_size) : sum
+      }
+      return Undrained(run: run, bytes: bytes)
+    }
+  }
+
   /// Runs without an end whose recorder is dead.
   ///
   /// - Throws: `LogError`.
   public static func orphans(log path: String) throws -> [RunInfo] {
-    try LogReader(path: path).runs().filter { run in
+    // Most logs have no recorder, dead or alive: then nobody has to open the log to learn it.
+    guard access(RecorderLock.parent(ofLog: path), F_OK) == 0 else { return [] }
+    return try LogReader(path: path).runs().filter { run in
       guard run.end == .died, let folder = RecorderLock.folder(log: path, run: run.id) else {
         return false
       }

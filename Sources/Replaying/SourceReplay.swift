@@ -8,42 +8,65 @@ final class SourceReplay {
     case worker(Worker, StateBuilder<WorkerState>, [any WorkerPlugin])
   }
 
+  let info: SourceInfo
   private let target: Target
-  private let address: String
   /// The names of the plugins, and the place of each in the order of adding.
-  private let names: [(name: String, index: Int)]
-  private var hasBegun = false
+  let names: [(name: String, index: Int)]
+  /// The places of those that still want to be called.
+  private var wanting: [Int]
+  private let call: PresentCall
+  /// What `call` knows each plugin by.
+  private let labels: [UInt64]
+  /// One for each plugin, when it is to be compared with what was noted of it.
+  private var verifiers: [Verifier] = []
+  private(set) var hasBegun = false
+  /// Whether a plugin has said that it has seen enough.
+  private(set) var hasStopped = false
+  /// Whether events have come before the plugins were to be called.
+  private var hasPassed = false
 
   /// - Throws: what a plugin's initializer throws.
   init(
-    _ info: SourceInfo, reader: LogReader,
-    factories: [(factory: PluginFactory, options: [String: String])]
+    _ info: SourceInfo, of run: RunInfo, reader: LogReader,
+    factories: [(factory: PluginFactory, options: [String: String])], call: PresentCall,
+    verifies: Bool
   ) throws {
     let source = info.source
-    address = source.address
+    self.info = info
+    self.call = call
     var names: [(String, Int)] = []
+    var labels: [UInt64] = []
+    let owner = source.kind == .scheduler ? "the scheduler" : "worker \(source.address)"
+    func made<P: Plugin>(_ type: P.Type, _ index: Int) throws -> P {
+      let label = call.label("plugin '\(factories[index].factory.name)' on \(owner)")
+      labels.append(label)
+      names.append((factories[index].factory.name, index))
+      call.begin(label, .initializing)
+      defer { call.end() }
+      return try type.init(options: factories[index].options)
+    }
     let history = { try reader.events(of: info) }
+    let unknown = run.unknownFacts(of: source.kind, missing: try reader.missing(of: info))
     if source.kind == .scheduler {
       var plugins: [any SchedulerPlugin] = []
-      for (index, (factory, options)) in factories.enumerated() {
+      for (index, (factory, _)) in factories.enumerated() {
         guard let type = factory.type as? any SchedulerPlugin.Type else { continue }
-        plugins.append(try type.init(options: options))
-        names.append((factory.name, index))
+        plugins.append(try made(type, index))
       }
       let builder = StateBuilder(
-        make: { SchedulerState() }, apply: { $0.apply($1) }, settle: { $0.settle() },
+        make: { SchedulerState(unknown: unknown) }, apply: { $0.apply($1) },
+        settle: { $0.settle() },
         history: history)
       let scheduler = Scheduler(id: source.id) { builder.look() }
       target = .scheduler(scheduler, builder, plugins)
     } else {
       var plugins: [any WorkerPlugin] = []
-      for (index, (factory, options)) in factories.enumerated() {
+      for (index, (factory, _)) in factories.enumerated() {
         guard let type = factory.type as? any WorkerPlugin.Type else { continue }
-        plugins.append(try type.init(options: options))
-        names.append((factory.name, index))
+        plugins.append(try made(type, index))
       }
       let builder = StateBuilder(
-        make: { WorkerState() }, apply: { $0.apply($1) }, settle: { $0.settle() },
+        make: { WorkerState(unknown: unknown) }, apply: { $0.apply($1) }, settle: { $0.settle() },
         history: history)
       let worker = Worker(id: source.id, address: source.address, name: source.name) {
         builder.look()
@@ -51,9 +74,19 @@ final class SourceReplay {
       target = .worker(worker, builder, plugins)
     }
     self.names = names
+    self.labels = labels
+    wanting = Array(names.indices)
+    if verifies {
+      verifiers = names.map { _, index in
+        Verifier(
+          plugin: String(describing: factories[index].factory.type),
+          worker: source.kind == .worker ? source.address : nil)
+      }
+    }
   }
 
-  var isIdle: Bool { names.isEmpty }
+  /// Whether there is nobody to call, now or ever.
+  var isIdle: Bool { wanting.isEmpty }
 
   var isScheduler: Bool {
     if case .scheduler = target { return true }
@@ -68,51 +101,138 @@ final class SourceReplay {
     }
   }
 
+  private var address: String { info.source.address }
+
+  /// How many events did not fit the state; 0 when nobody looked at it.
+  var misfits: Int {
+    switch target {
+    case .scheduler(_, let builder, _): builder.state?.misfits ?? 0
+    case .worker(_, let builder, _): builder.state?.misfits ?? 0
+    }
+  }
+
+  /// What the state does not know; nothing when nobody looked at it.
+  var unknown: [UnknownFact] {
+    switch target {
+    case .scheduler(_, let builder, _): builder.state?.unknown ?? []
+    case .worker(_, let builder, _): builder.state?.unknown ?? []
+    }
+  }
+
   /// What a plugin has to say, by its place in the order of adding.
   func report(of index: Int) -> Replayer.Report? {
     guard let place = names.firstIndex(where: { $0.index == index }) else { return nil }
-    switch target {
-    case .scheduler(_, _, let plugins):
-      return .init(plugin: names[place].name, worker: nil, report: plugins[place].report())
-    case .worker(_, _, let plugins):
-      return .init(plugin: names[place].name, worker: address, report: plugins[place].report())
+    return .init(plugin: names[place].name, worker: worker, report: report(at: place))
+  }
+
+  private func report(at place: Int) -> Value {
+    call.begin(labels[place], .reporting)
+    defer { call.end() }
+    return switch target {
+    case .scheduler(_, _, let plugins): plugins[place].report()
+    case .worker(_, _, let plugins): plugins[place].report()
     }
   }
 
   /// Starts the plugins on a scheduler, sets them up on a worker.
   nonisolated(nonsending) func begin(_ failures: inout FailureList) async {
     hasBegun = true
-    switch target {
-    case .scheduler(let scheduler, _, let plugins):
-      for (place, plugin) in plugins.enumerated() {
-        do {
-          try await plugin.start(scheduler: scheduler)
-        } catch {
-          fail(place, "start", nil, error, &failures)
+    for place in wanting {
+      call.begin(labels[place], isScheduler ? .starting : .settingUp)
+      do {
+        switch target {
+        case .scheduler(let scheduler, _, let plugins):
+          try await plugins[place].start(scheduler: scheduler)
+        case .worker(let worker, _, let plugins): try await plugins[place].setup(worker: worker)
         }
-      }
-    case .worker(let worker, _, let plugins):
-      for (place, plugin) in plugins.enumerated() {
-        do {
-          try await plugin.setup(worker: worker)
-        } catch {
-          fail(place, "setup", nil, error, &failures)
-        }
+      } catch {
+        note(error, of: place, nil, &failures)
       }
     }
+    call.end()
+  }
+
+  // MARK: - Checkpoints
+
+  private func plugin(_ place: Int) -> any Plugin {
+    switch target {
+    case .scheduler(_, _, let plugins): plugins[place]
+    case .worker(_, _, let plugins): plugins[place]
+    }
+  }
+
+  /// The last event that plugins were called with; nothing when there was none.
+  var present: Int64? {
+    let present =
+      switch target {
+      case .scheduler(_, let builder, _): builder.present
+      case .worker(_, let builder, _): builder.present
+      }
+    return hasBegun && present != 0 ? present : nil
+  }
+
+  /// What the plugins have in themselves.
+  ///
+  /// - Throws: what a plugin's `checkpoint()` throws.
+  func checkpoints() throws -> [Checkpoint.Instance] {
+    try names.indices.compactMap { place in
+      guard let plugin = plugin(place) as? any Checkpointing else { return nil }
+      call.begin(labels[place], .checkpointing)
+      defer { call.end() }
+      return Checkpoint.Instance(
+        source: info.source.id, plugin: names[place].index, isDone: !wanting.contains(place),
+        state: try plugin.checkpoint())
+    }
+  }
+
+  /// Begins behind an event that an earlier replay has ended with, with what the plugins had then.
+  ///
+  /// - Throws: what a plugin's `restore(_:)` throws.
+  nonisolated(nonsending) func goOn(
+    behind sourceSeq: Int64, with saved: [Checkpoint.Instance], _ failures: inout FailureList
+  ) async throws {
+    switch target {
+    case .scheduler(_, let builder, _): builder.goOn(behind: sourceSeq)
+    case .worker(_, let builder, _): builder.goOn(behind: sourceSeq)
+    }
+    if !hasBegun { await begin(&failures) }
+    for place in names.indices {
+      guard let plugin = plugin(place) as? any Checkpointing,
+        let instance = saved.first(where: { $0.plugin == names[place].index })
+      else { throw CheckpointError.unknown }
+      call.begin(labels[place], .restoring)
+      defer { call.end() }
+      try plugin.restore(instance.state)
+      if instance.isDone {
+        hasStopped = true
+        wanting.removeAll { $0 == place }
+      }
+    }
+  }
+
+  // MARK: - Events
+
+  /// Takes in an event that plugins are not called with.
+  ///
+  /// - Throws: `LogError` when the state that a plugin looked at could not be rebuilt.
+  func pass(_ recorded: RecordedEvent) throws {
+    hasPassed = true
+    advance(recorded)
+    finishEvent()
+    if let failure { throw failure }
   }
 
   /// Takes in the next event of the source, unless a hook has to be awaited for it.
   ///
   /// - Returns: whether it has been taken in; if not, `takeAwaiting` does it.
-  /// - Throws: `LogError` when the state that a plugin looked at could not be rebuilt.
+  /// - Throws: as `pass`.
   func take(_ recorded: RecordedEvent, _ failures: inout FailureList) throws -> Bool {
     switch recorded.event.hook {
     case .beforeClose, .close, .teardown: return false
-    default: if !isScheduler, !hasBegun { return false }
+    default: if !hasBegun || !verifiers.isEmpty { return false }
     }
     advance(recorded)
-    call(recorded, &failures)
+    callPlugins(recorded, &failures)
     finishEvent()
     if let failure { throw failure }
     return true
@@ -120,19 +240,25 @@ final class SourceReplay {
 
   /// Takes in an event for which hooks have to be awaited.
   ///
-  /// - Throws: as `take`.
+  /// - Throws: as `pass`.
   nonisolated(nonsending) func takeAwaiting(
     _ recorded: RecordedEvent, _ failures: inout FailureList
   ) async throws {
+    // A plugin is set up on a worker that says in its first event what it is.
+    if !hasBegun, isScheduler || hasPassed { await begin(&failures) }
     advance(recorded)
-    if !isScheduler, !hasBegun { await begin(&failures) }
+    if !hasBegun { await begin(&failures) }
     switch recorded.event.hook {
     case .beforeClose, .close, .teardown: await callAwaiting(recorded, &failures)
-    default: call(recorded, &failures)
+    default: callPlugins(recorded, &failures)
     }
     finishEvent()
+    for place in verifiers.indices { verifiers[place].take(recorded) { report(at: place) } }
     if let failure { throw failure }
   }
+
+  /// How what was noted of the plugins here compares.
+  var verifications: [Verification] { verifiers.compactMap(\.verification) }
 
   private func advance(_ recorded: RecordedEvent) {
     switch target {
@@ -148,31 +274,27 @@ final class SourceReplay {
     }
   }
 
-  private func call(_ recorded: RecordedEvent, _ failures: inout FailureList) {
-    switch target {
-    case .scheduler(let scheduler, _, let plugins):
-      for place in plugins.indices {
-        do {
+  private func callPlugins(_ recorded: RecordedEvent, _ failures: inout FailureList) {
+    for place in wanting {
+      call.begin(labels[place], recorded.event.hook, seq: recorded.seq)
+      do {
+        switch target {
+        case .scheduler(let scheduler, _, let plugins):
           try plugins[place].call(recorded.event, scheduler: scheduler)
-        } catch {
-          fail(place, recorded.event.hook.name, recorded.seq, error, &failures)
+        case .worker(_, _, let plugins): try plugins[place].call(recorded.event)
         }
-      }
-    case .worker(_, _, let plugins):
-      for place in plugins.indices {
-        do {
-          try plugins[place].call(recorded.event)
-        } catch {
-          fail(place, recorded.event.hook.name, recorded.seq, error, &failures)
-        }
+      } catch {
+        note(error, of: place, recorded, &failures)
       }
     }
+    call.end()
   }
 
   private nonisolated(nonsending) func callAwaiting(
     _ recorded: RecordedEvent, _ failures: inout FailureList
   ) async {
-    for place in names.indices {
+    for place in wanting {
+      call.begin(labels[place], recorded.event.hook, seq: recorded.seq)
       do {
         switch (target, recorded.event.hook) {
         case (.scheduler(_, _, let plugins), .beforeClose):
@@ -183,18 +305,26 @@ final class SourceReplay {
         default: break
         }
       } catch {
-        fail(place, recorded.event.hook.name, recorded.seq, error, &failures)
+        note(error, of: place, recorded, &failures)
       }
     }
+    call.end()
   }
 
-  private func fail(
-    _ place: Int, _ hook: String, _ seq: Int64?, _ error: any Error,
-    _ failures: inout FailureList
+  private var worker: String? { isScheduler ? nil : address }
+
+  /// A hook has thrown.
+  private func note(
+    _ error: any Error, of place: Int, _ recorded: RecordedEvent?, _ failures: inout FailureList
   ) {
+    if error is PluginDone {
+      hasStopped = true
+      return wanting.removeAll { $0 == place }
+    }
     failures.append(
       .init(
-        plugin: names[place].name, worker: isScheduler ? nil : address, seq: seq, hook: hook,
-        error: String(describing: error)))
+        plugin: names[place].name, worker: worker, seq: recorded?.seq,
+        hook: recorded?.event.hook.name ?? (isScheduler ? "start" : "setup"),
+        event: recorded?.event.inWords, error: String(describing: error)))
   }
 }

@@ -11,9 +11,9 @@ final class StateBuilder<State> {
   private let settle: (State) -> Void
   private let history: () throws -> SourceCursor
   // Looked at for each event; one thread replays, and `apply` does not come back here.
-  @exclusivity(unchecked) private var state: State?
+  @exclusivity(unchecked) private(set) var state: State?
   /// The event that plugins are being called with, or the last one that they were called with.
-  @exclusivity(unchecked) private var present: Int64 = 0
+  @exclusivity(unchecked) private(set) var present: Int64 = 0
   /// While plugins are being called the present event is applied but not settled.
   private var isSettled = true
   /// Why the state could not be built.
@@ -40,6 +40,12 @@ final class StateBuilder<State> {
   func finishEvent() {
     isSettled = true
     if let state { settle(state) }
+  }
+
+  /// Plugins were called up to this event, by an earlier replay.
+  func goOn(behind sourceSeq: Int64) {
+    present = sourceSeq
+    isSettled = true
   }
 
   /// The state as of the present event.

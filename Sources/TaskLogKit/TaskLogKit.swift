@@ -14,6 +14,7 @@
 @_exported import BuiltinPlugins
 @_exported import ClusterService
 @_exported import EventLog
+@_exported import PluginLoading
 @_exported import Recording
 @_exported import Replaying
 @_exported import Scheduling

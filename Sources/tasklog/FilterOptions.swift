@@ -4,6 +4,8 @@ import Filters
 import Querying
 import TaskLogPlugin
 
+private let states = CompletionKind.list(State.known.map(\.name))
+
 /// Which events.
 struct FilterOptions: ParsableArguments {
   @Option(
@@ -21,13 +23,14 @@ struct FilterOptions: ParsableArguments {
     help: ArgumentHelp("A group of keys, or a pattern.", valueName: "glob"))
   var group: [String] = []
 
-  @Option(help: ArgumentHelp("The state before or after.", valueName: "state"))
+  @Option(
+    help: ArgumentHelp("The state before or after.", valueName: "state"), completion: states)
   var state: [String] = []
 
-  @Option(help: ArgumentHelp("The state before.", valueName: "state"))
+  @Option(help: ArgumentHelp("The state before.", valueName: "state"), completion: states)
   var start: [String] = []
 
-  @Option(help: ArgumentHelp("The state after.", valueName: "state"))
+  @Option(help: ArgumentHelp("The state after.", valueName: "state"), completion: states)
   var finish: [String] = []
 
   @Option(
@@ -36,13 +39,15 @@ struct FilterOptions: ParsableArguments {
       valueName: "worker"))
   var worker: [String] = []
 
-  @Option(help: ArgumentHelp("Who saw it: scheduler or worker.", valueName: "kind"))
+  @Option(
+    help: ArgumentHelp("Who saw it: scheduler or worker.", valueName: "kind"),
+    completion: .list(["scheduler", "worker"]))
   var source: [Source.Kind] = []
 
   @Option(
     help: ArgumentHelp(
       "A hook or mark such as transition or addWorker (add_worker means it, too), or '*'.",
-      valueName: "hook"))
+      valueName: "hook"), completion: .list(Hook.known.map(\.name)))
   var hook: [String] = []
 
   @Option(

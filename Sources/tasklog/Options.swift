@@ -1,6 +1,6 @@
 import ArgumentParser
 import EventLog
-import Foundation
+import Glibc
 import Querying
 import Recording
 
@@ -8,13 +8,14 @@ import Recording
 struct LogOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
-      "The log. By default $TASKLOG_LOG, else tasklog.db.", valueName: "path"))
+      "The log. By default $TASKLOG_LOG, else tasklog.db.", valueName: "path"),
+    completion: .file())
   var log: String?
 
   var path: String { log ?? Self.defaultPath }
 
   static var defaultPath: String {
-    let fromEnvironment = ProcessInfo.processInfo.environment["TASKLOG_LOG"] ?? ""
+    let fromEnvironment = getenv("TASKLOG_LOG").map { String(cString: $0) } ?? ""
     return fromEnvironment.isEmpty ? "tasklog.db" : fromEnvironment
   }
 
@@ -52,22 +53,20 @@ struct LogsOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
       "A log; given again, several at once. By default $TASKLOG_LOG, else tasklog.db.",
-      valueName: "path"))
+      valueName: "path"), completion: .file())
   var log: [String] = []
 
+  var paths: [String] { log.isEmpty ? [LogOptions.defaultPath] : log }
+
   /// The paths for reading; see `LogOptions.recoveredPath`.
-  func recoveredPaths() throws -> [String] {
-    let paths = log.isEmpty ? [LogOptions.defaultPath] : log
-    return try paths.map(LogOptions.recovered)
-  }
+  func recoveredPaths() throws -> [String] { try paths.map(LogOptions.recovered) }
 
   /// The one path for what asks only one log.
   func onePath() throws -> String {
-    let paths = try recoveredPaths()
-    guard paths.count == 1 else {
+    guard log.count <= 1 else {
       throw Failure.usage("SQL asks one log; 'tasklog merge' makes one of several")
     }
-    return paths[0]
+    return try recoveredPaths()[0]
   }
 }
 
@@ -97,6 +96,9 @@ struct FormatOptions: ParsableArguments {
       "By default table on a terminal, jsonl elsewhere.", valueName: "format"))
   var format: RowFormat?
 
+  /// Whether people are to read it.
+  var isTable: Bool { chosen == .table }
+
   private var chosen: RowFormat { format ?? (Console.isTerminal ? .table : .jsonl) }
 
   /// Runs a body with a writer of the format, and writes out what it has buffered.
@@ -115,8 +117,22 @@ struct FormatOptions: ParsableArguments {
     try body(&writer, output.flush)
   }
 
-  /// Writes a report, or one table of it.
-  func write(_ report: Report, table: String? = nil) throws {
+  func write(_ report: Report) throws {
+    let output = BufferedOutput()
+    defer { output.flush() }
+    try report.write(chosen, to: output.write, terminal: Console.terminal)
+  }
+}
+
+/// How a report is written, and which of its tables.
+struct ReportOptions: ParsableArguments {
+  @OptionGroup var format: FormatOptions
+
+  @Option(
+    help: ArgumentHelp("Show only this table of several, as plain rows.", valueName: "name"))
+  var table: String?
+
+  func write(_ report: Report) throws {
     var report = report
     if let table {
       guard let found = report.tables.first(where: { $0.name == table }) else {
@@ -127,9 +143,7 @@ struct FormatOptions: ParsableArguments {
       }
       report = Report([found])
     }
-    let output = BufferedOutput()
-    defer { output.flush() }
-    try report.write(chosen, to: output.write, terminal: Console.terminal)
+    try format.write(report)
   }
 }
 

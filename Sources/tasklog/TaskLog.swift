@@ -3,6 +3,7 @@ import EventLog
 import Filters
 import PluginLoading
 import Recording
+import Replaying
 import Reporting
 import TaskLogPlugin
 
@@ -30,7 +31,8 @@ struct TaskLog: AsyncParsableCommand {
       CommandGroup(
         name: "Look after it",
         subcommands: [
-          RunsCommand.self, InspectCommand.self, MergeCommand.self, IndexCommand.self,
+          RunsCommand.self, InspectCommand.self, CheckCommand.self, MergeCommand.self,
+          IndexCommand.self,
           RecoverCommand.self, ImportCommand.self,
         ]),
       CommandGroup(name: "Try it", subcommands: [DemoCommand.self]),
@@ -135,6 +137,14 @@ extension LoadingError: ExplainedError {
     default: false
     }
   }
+}
+
+extension PythonError: ExplainedError {
+  var isUsage: Bool { false }
+}
+
+extension ProgramError: ExplainedError {
+  var isUsage: Bool { false }
 }
 
 extension PluginError: ExplainedError {

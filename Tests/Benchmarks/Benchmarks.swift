@@ -4,10 +4,13 @@ import Glibc
 // tasklog-bench: the benchmarks.
 //
 //     swift run -c release tasklog-bench [--events COUNT] [--rounds COUNT] [--only NAME]
-//         [--tasks COUNT] [--largest COUNT]
+//         [--tasks COUNT] [--largest COUNT] [--workers COUNT] [--keep FOLDER]
 //
 // `--tasks` and `--largest` (tasks of the largest graph) are for the engine, which is set beside
-// Dask when TASKLOG_TEST_PYTHON names a Python that has `distributed`.
+// Dask when TASKLOG_TEST_PYTHON names a Python that has `distributed`. With `--workers` the engine
+// runs alone, for a profiler to look at.
+//
+// `--keep` names a folder where the logs of `query` stay, to be asked again another time.
 //
 // `--write-report-log PATH` only writes a log of so many tasks, which `Tests/Browser/benchmark.py`
 // makes report pages of.
@@ -35,17 +38,34 @@ struct Benchmarks {
       var workload = ReportWorkload(tasks: tasks)
       return try workload.write(CommandLine.arguments[place + 1])
     }
+    if let place = CommandLine.arguments.firstIndex(of: "--replay-peak"),
+      place + 2 < CommandLine.arguments.count, let looker = Int(CommandLine.arguments[place + 2])
+    {
+      return try await ReplayBenchmark.printPeak(CommandLine.arguments[place + 1], looker: looker)
+    }
     if isWanted("engine") {
       let tasks = try argument("--tasks", default: 100_000)
       let largest = try argument("--largest", default: 100_000)
       let python = getenv("TASKLOG_TEST_PYTHON").map { String(cString: $0) }
-      try await EngineBenchmark(tasks: tasks, rounds: rounds, largest: largest, python: python)
-        .run()
+      let isAlone = CommandLine.arguments.contains("--workers")
+      let workers = isAlone ? try argument("--workers", default: 1) : nil
+      try await EngineBenchmark(
+        tasks: tasks, rounds: rounds, largest: largest, python: python, workers: workers
+      ).run()
     }
-    if isWanted("query") { try QueryBenchmark(events: count, rounds: rounds).run() }
+    if isWanted("query") {
+      let folder = CommandLine.arguments.firstIndex(of: "--keep").flatMap {
+        CommandLine.arguments.dropFirst($0 + 1).first
+      }
+      try QueryBenchmark(events: count, rounds: rounds, folder: folder).run()
+    }
     if isWanted("recorded-engine") {
       let tasks = try argument("--tasks", default: 100_000)
       try await EngineRecordingBenchmark(tasks: tasks, rounds: rounds).run()
+    }
+    if isWanted("replay-memory") {
+      let tasks = try argument("--tasks", default: 100_000)
+      try await ReplayBenchmark(workload: Workload(events: 0), rounds: 1).runMemory(tasks: tasks)
     }
     guard ["record", "replay", "state"].contains(where: isWanted) else { return }
     let workload = Workload(events: count)
@@ -58,7 +78,7 @@ struct Benchmarks {
   }
 
   /// Whether a group of benchmarks (`engine`, `recorded-engine`,
-  /// `record`, `replay`, `state`, `query`) is to be run: all are,
+  /// `record`, `replay`, `replay-memory`, `state`, `query`) is to be run: all are,
   /// unless one is named.
   private static func isWanted(_ name: String) -> Bool {
     guard let place = CommandLine.arguments.firstIndex(of: "--only") else { return true }

@@ -13,6 +13,8 @@ struct EngineBenchmark {
   var largest: Int
   /// A Python that has `distributed`.
   var python: String?
+  /// Nothing but the engine with so many workers: for a profiler to look at.
+  var workers: Int?
 
   private static let branches = 8
 
@@ -20,6 +22,7 @@ struct EngineBenchmark {
     let total = Self.total(tasks)
     say("engine: map of \(tasks) tasks and a tree of sums, \(total) tasks, median of \(rounds)")
     say()
+    if let workers { return try await alone(workers: workers) }
     try await memory()
     for workers in [1, 2, 4] { try await speed(workers: workers) }
     try await growth()
@@ -27,6 +30,18 @@ struct EngineBenchmark {
   }
 
   // MARK: - What is measured
+
+  private func alone(workers: Int) async throws {
+    for _ in 0..<rounds {
+      let before = processorSeconds()
+      let seconds = try await Self.engineSeconds(tasks, workers: workers)
+      let total = Double(Self.total(tasks))
+      let (cost, work) = (seconds * 1e9 / total, (processorSeconds() - before) * 1e9 / total)
+      say(
+        "engine, \(workers) workers: \(rounded(cost, 10)) ns/task, \(Int(total / seconds)) tasks/s; "
+          + "\(rounded(work, 10)) ns/task of processors, with the start and end of the cluster")
+    }
+  }
 
   /// Before anything else, while no memory of earlier rounds is there to be used again.
   private func memory() async throws {

@@ -161,3 +161,10 @@ enum BenchmarkError: Error {
   case noProgram(String, Int32)
   case sqlite(Int32, String)
 }
+
+/// Seconds that processors have spent on this process.
+func processorSeconds() -> Double {
+  var time = timespec()
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time)
+  return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
+}

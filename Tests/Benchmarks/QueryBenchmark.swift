@@ -3,57 +3,86 @@ import Glibc
 import TaskLogPlugin
 
 /// What asking a large log costs: whole processes of the `tasklog` that lies beside this program, by
-/// the clock, with the most memory that each had.
+/// the clock, with the most memory that each had; on a tenth of the events first, to show how cost
+/// grows.
 struct QueryBenchmark {
   var events: Int
   var rounds: Int
+  /// Where logs are kept from one time to the next; nothing for nowhere.
+  var folder: String?
 
   func run() throws {
-    let folder = try TemporaryFolder()
-    // By a process of its own: what a child is said to have had is at least what its parent has.
-    let writing = try Process.run([
-      CommandLine.arguments[0], "--events", "\(events)", "--write-log", folder.log,
-    ])
-    say(
-      "\(events) events written in \(rounded(writing.seconds, 10)) s, "
-        + "\(size(folder.log) >> 20) MiB")
-    _ = try Process.run([Self.program, "index", "--drop", "--log", folder.log])
-    try measure(folder.log, "without the indexes of `tasklog index`")
-    let index = try Process.run([Self.program, "index", "--log", folder.log])
-    say("tasklog index: \(rounded(index.seconds, 10)) s, then \(size(folder.log) >> 20) MiB")
-    try measure(folder.log, "with them")
+    let temporary = try TemporaryFolder()
+    let folder = folder ?? temporary.path
+    var measured: [[Figure]] = []
+    for size in [max(10, events / 10), events] {
+      let log = "\(folder)/query-\(size).db"
+      defer { if self.folder == nil { unlink(log) } }
+      try make(log, size)
+      measured.append(try measure(log, size))
+      let index = try Process.run([Self.program, "index", "--log", log])
+      say("tasklog index: \(rounded(index.seconds, 10)) s, then \(Self.size(log) >> 20) MiB")
+      measured.append(try measure(log, size, isIndexed: true))
+    }
+    say()
+    say("median of \(rounds) rounds; the shell sqlite3 is asked the same in turns")
+    report("without the indexes of `tasklog index`", measured[0], measured[2])
+    report("with them", measured[1], measured[3])
+    try FollowBenchmark(program: Self.program, rounds: rounds).run()
   }
 
-  private func measure(_ log: String, _ title: String) throws {
-    say()
-    say("\(title), median of \(rounds) rounds; seconds and MiB at most")
-    let sql = """
-      SELECT seq, time, run, source, worker, key, start, finish, stimulus, args
-      FROM transitions WHERE finish IN ('error', 'erred') ORDER BY seq
-      """
-    let same = Self.sameSQL
-    for (name, arguments) in [
-      ("tasklog --version", ["--version"]),
-      ("story KEY", ["story", Self.key(events / 20).text, "--log", log]),
-      ("query --key KEY", ["query", "--key", Self.key(events / 20).text, "--log", log]),
-      ("summary", ["summary", "--log", log, "--format", "csv"]),
-      ("query --finish erred", ["query", "--finish", "erred", "--format", "csv", "--log", log]),
-      ("query --count", ["query", "--count", "--log", log]),
-      (
-        "query --stimulus NAME",
-        ["query", "--stimulus", "client-releases-keys-5f3c9a1e.7", "--log", log]
-      ),
-      ("slowest", ["slowest", "--log", log]),
-      (
-        "state --at (the middle)",
-        ["state", "--at", "\(events / 2)", "--table", "states", "--log", log]
-      ),
-    ] {
-      try report(name, [Self.program] + arguments)
+  private func make(_ log: String, _ size: Int) throws {
+    if Self.size(log) == 0 {
+      // By a process of its own: what a child is said to have had is at least what its parent has.
+      let writing = try Process.run([
+        CommandLine.arguments[0], "--events", "\(size)", "--write-log", log,
+      ])
+      say("\(size) events written in \(rounded(writing.seconds, 10)) s")
     }
-    guard (try? Process.run(["sqlite3", "--version"])) != nil else { return }
-    try report("sqlite3: the same as --finish erred", ["sqlite3", "-readonly", "-csv", log, same])
-    try report("sqlite3: on the view transitions", ["sqlite3", "-readonly", "-csv", log, sql])
+    _ = try Process.run([Self.program, "index", "--drop", "--log", log])
+    say("\(size) events: \(Self.size(log) >> 20) MiB")
+  }
+
+  // MARK: - Questions
+
+  private struct Question {
+    var name: String
+    var arguments: [String]
+    /// The same in SQL, for the shell `sqlite3`.
+    var sql: String?
+  }
+
+  private func questions(_ size: Int) -> [Question] {
+    let key = Self.key(size / 20).text
+    return [
+      Question(name: "tasklog --version", arguments: ["--version"]),
+      Question(name: "story KEY", arguments: ["story", key]),
+      Question(name: "query --key KEY", arguments: ["query", "--key", key]),
+      Question(
+        name: "query --finish erred", arguments: ["query", "--finish", "erred", "--format", "csv"],
+        sql: Self.sameSQL),
+      Question(
+        name: "query --count", arguments: ["query", "--count"],
+        sql: """
+          SELECT count(*) FROM event WHERE source IN (SELECT id FROM source WHERE run IN (1))
+            AND hook IN (SELECT id FROM text WHERE text = 'transition')
+          """),
+      Question(
+        name: "query --stimulus NAME",
+        arguments: ["query", "--stimulus", "client-releases-keys-5f3c9a1e.7"]),
+      Question(name: "summary", arguments: ["summary", "--format", "csv"]),
+      Question(name: "workers", arguments: ["workers"]),
+      Question(name: "errors", arguments: ["errors"]),
+      Question(name: "slowest", arguments: ["slowest"]),
+      Question(name: "critical-path", arguments: ["critical-path", "--format", "csv"]),
+      Question(name: "open", arguments: ["open"]),
+      Question(
+        name: "state --at (the middle)",
+        arguments: ["state", "--at", "\(size / 2)", "--table", "states"]),
+      Question(name: "inspect", arguments: ["inspect"]),
+      Question(name: "runs", arguments: ["runs"]),
+      Question(name: "diff latest latest", arguments: ["diff", "latest", "latest"]),
+    ]
   }
 
   /// What `query --finish erred` asks, as one statement.
@@ -66,19 +95,62 @@ struct QueryBenchmark {
     ORDER BY seq
     """
 
-  private func report(_ name: String, _ arguments: [String]) throws {
-    var seconds: [Double] = []
-    var memory = 0
-    // One uncounted round fills the system's cache.
-    for round in 0...rounds {
-      let result = try Process.run(arguments)
-      if round > 0 { seconds.append(result.seconds) }
-      memory = max(memory, result.bytes)
+  /// What one question took on one log.
+  private struct Figure {
+    var name: String
+    var seconds: Double
+    var bytes: Int
+    var events: Int
+    /// How many times as long as the baseline.
+    var ratio: Double?
+  }
+
+  private func measure(_ log: String, _ size: Int, isIndexed: Bool = false) throws -> [Figure] {
+    let hasShell = (try? Process.run(["sqlite3", "--version"])) != nil
+    // Only these are asked of an indexed log; the others go through all events anyhow.
+    let wanted = ["query --finish erred", "query --stimulus NAME", "errors"]
+    return try questions(size).filter { !isIndexed || wanted.contains($0.name) }.map { question in
+      var (own, shell): ([Double], [Double]) = ([], [])
+      var memory = 0
+      let arguments =
+        [Self.program] + question.arguments
+        + (question.name.hasSuffix("version") ? [] : ["--log", log])
+      // One uncounted round fills the system's cache.
+      for round in 0...rounds {
+        let result = try Process.run(arguments)
+        if round > 0 { own.append(result.seconds) }
+        memory = max(memory, result.bytes)
+        if let sql = question.sql, hasShell {
+          let result = try Process.run(["sqlite3", "-readonly", "-csv", log, sql])
+          if round > 0 { shell.append(result.seconds) }
+        }
+      }
+      return Figure(
+        name: question.name, seconds: median(own), bytes: memory, events: size,
+        ratio: shell.isEmpty ? nil : median(zip(own, shell).map { $0 / $1 }))
     }
-    let time = rounded(median(seconds), 10_000)
-    let rate = time > 0.3 ? ", \(rounded(Double(events) / time / 1e6, 100)) M events/s" : ""
-    let name = name + String(repeating: " ", count: max(0, 36 - name.count))
-    say("  \(name) \(time) s, \(rounded(Double(memory) / 1_048_576, 10)) MiB\(rate)")
+  }
+
+  private func report(_ title: String, _ small: [Figure], _ large: [Figure]) {
+    say()
+    say(title)
+    func column(_ text: String, _ width: Int = 12) -> String {
+      String(repeating: " ", count: max(1, width - text.count)) + text
+    }
+    func name(_ text: String) -> String {
+      text + String(repeating: " ", count: max(1, 26 - text.count))
+    }
+    say(
+      name("") + column("\(small.first?.events ?? 0)") + column("\(large.first?.events ?? 0)")
+        + column("memory") + column("memory") + "   million events/s, times as long as sqlite3")
+    for (a, b) in zip(small, large) {
+      let rate = b.seconds > 0.2 ? "   \(rounded(Double(b.events) / b.seconds / 1e6, 100)) M/s" : ""
+      let ratio = b.ratio.map { "   \(rounded($0, 100)) of sqlite3" } ?? ""
+      say(
+        name(b.name) + column("\(rounded(a.seconds * 1000, 10)) ms")
+          + column("\(rounded(b.seconds * 1000, 10)) ms") + column("\(a.bytes >> 20) MiB")
+          + column("\(b.bytes >> 20) MiB") + rate + ratio)
+    }
   }
 
   private static let program: String = {
@@ -86,7 +158,7 @@ struct QueryBenchmark {
     return (own.lastIndex(of: "/").map { String(own[...$0]) } ?? "./") + "tasklog"
   }()
 
-  private func size(_ path: String) -> Int {
+  private static func size(_ path: String) -> Int {
     var status = stat()
     return stat(path, &status) == 0 ? Int(status.st_size) : 0
   }
@@ -95,7 +167,8 @@ struct QueryBenchmark {
 
   private static func key(_ task: Int) -> Key { Key("work-5f3c9a1e", task) }
 
-  /// The same events as `Workload`, with a task in a thousand that errs, written as they are made.
+  /// The same events as `Workload`, with a task in a thousand that errs, in graphs of ten thousand
+  /// tasks, each of which needs the one that ended last before it began; written as they are made.
   func write(_ path: String) throws {
     let writer = try LogWriter(path: path)
     let sources = try writer.transaction {
@@ -110,6 +183,9 @@ struct QueryBenchmark {
     for start in stride(from: 0, to: events, by: part) {
       let workload = Workload(events: min(part, events - start), firstTask: start / 10)
       try writer.transaction {
+        numbers[0] += 1
+        try writer.append(
+          Self.graph(start / 10, workload.tasks), source: sources[0], sourceSeq: numbers[0])
         for (source, event) in workload.events {
           var event = event
           // A task in a thousand fails, at its worker and at the scheduler.
@@ -129,6 +205,20 @@ struct QueryBenchmark {
     }
     try writer.transaction { try writer.end(run: 1, .closed, at: 1_760_000_000_000_000_000) }
     writer.close()
+  }
+}
+
+extension QueryBenchmark {
+  private static func graph(_ first: Int, _ count: Int) -> Event {
+    let tasks = (first..<first + count).map { task in
+      GraphTask(key: key(task), dependencies: task > 1_000 ? [key(task - 1_001)] : [])
+    }
+    return Event(
+      .updateGraph, time: 1_750_000_000_000_000_000 + Int64(first) * 10_000,
+      stimulusID: "update-graph-5f3c9a1e.1",
+      args: Args(named: [
+        .init("client", "Client-5f3c9a1e"), .init("tasks", .list(tasks.map(\.key.value))),
+      ]), snapshot: .graph(tasks))
   }
 }
 

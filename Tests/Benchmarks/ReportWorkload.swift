@@ -35,7 +35,8 @@ struct ReportWorkload {
       let all =
         [Source(kind: .scheduler, id: "Scheduler-bench", address: "tcp://10.0.0.1:8786")]
         + (0..<Self.workers).map {
-          Source(kind: .worker, id: "Worker-\($0)", address: Self.address($0), name: .int(Int64($0)))
+          Source(
+            kind: .worker, id: "Worker-\($0)", address: Self.address($0), name: .int(Int64($0)))
         }
       return try all.map { try writer.add($0, run: run) }
     }

@@ -103,7 +103,9 @@ import Testing
     try folder.write("Broken.swift", "import TaskLogPlugin\nfinal class A: SchedulerPlugin {")
     try expectFailure(["--plugin", "Broken.swift"], "Broken.swift: swiftc failed")
     try folder.write("Empty.swift", "import TaskLogPlugin\nstruct A {}")
-    try expectFailure(["--plugin", "Empty.swift"], "Empty.swift: ")
+    try expectFailure(
+      ["--plugin", "Empty.swift"],
+      "Empty.swift: has no plugin; write a class that conforms to SchedulerPlugin or WorkerPlugin")
     try folder.write(
       "Two.swift",
       "import TaskLogPlugin\nfinal class A: SchedulerPlugin {}\nfinal class B: WorkerPlugin {}")
@@ -172,9 +174,25 @@ import Testing
     #expect(result.errors.contains("TASKLOG_MODULES"))
   }
 
-  @Test func `plugins lists what can be named`() throws {
+  @Test func `plugins lists what can be named, with its options`() throws {
     let result = try Command.run(["plugins"])
     #expect(result.code == 0)
-    #expect(result.lines.map { $0.prefix { $0 != " " } } == ["counter", "errors"])
+    let words = result.lines.map { $0.split(separator: " ").prefix(2).joined(separator: " ") }
+    #expect(
+      words == [
+        "counter counts", "--option prefix=<name>", "errors lists", "--option limit=<count>",
+      ])
+  }
+
+  @Test func `the options of a plugin that comes with tasklog do what is said of them`() throws {
+    let all = try replay(["--plugin", "counter"])
+    let some = try replay(["--plugin", "counter", "--option", "prefix=count"])
+    #expect(some.output.contains("counter: 6\n"), "\(some.output)")
+    #expect(all.output != some.output)
+    try expectFailure(
+      ["--plugin", "counter", "--option", "limit=1"], "plugin counter has no option 'limit'",
+      code: 64)
+    try expectFailure(
+      ["--plugin", "errors", "--option", "limit=x"], "option limit=x: expected a number", code: 64)
   }
 }

@@ -8,7 +8,7 @@ import Testing
 @Suite struct CausalOrderPropertyTests {
   /// What happened, in the order of happening: tasks are dispatched, run, and end, some of them
   /// several times, on several workers.
-  private static func history(_ random: inout SplitMix64) -> [RecordedEvent] {
+  static func history(_ random: inout SplitMix64) -> [RecordedEvent] {
     let workers = 1 + random.below(4)
     var stimulus: Int64 = 0
     var runs: [Int64: Int64] = [:]
@@ -60,7 +60,7 @@ import Testing
   }
 
   /// Keeps the order of each source and mixes the sources, in batches.
-  private static func shuffle(
+  static func shuffle(
     _ history: [RecordedEvent], _ random: inout SplitMix64
   ) -> [RecordedEvent] {
     var queues: [Int64: ArraySlice<RecordedEvent>] = [:]

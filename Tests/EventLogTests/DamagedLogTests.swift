@@ -54,6 +54,16 @@ import Testing
       let reader = try LogReader(path: path)
       for run in try reader.runs() {
         attempt { _ = try reader.totals(of: run) }
+        attempt { _ = try reader.summary(of: run) }
+        attempt { try reader.whereabouts(in: run, at: .end).forEachTask { _ in } }
+        attempt { _ = try reader.criticalPath(of: run) }
+        attempt { _ = try reader.eventKinds(of: run) }
+        attempt { _ = try reader.eventsWithLongestSpans(in: [run], action: nil, limit: 5) }
+        attempt {
+          let failures = try reader.failures(of: run)
+          _ = try failures.causes()
+          try failures.forEachAffected { _ in }
+        }
         for order in [EventOrder.arrival, .causal] {
           attempt {
             for recorded in try reader.all(run, order: order) {

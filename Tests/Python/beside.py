@@ -171,6 +171,19 @@ class BesideWorker(WorkerPlugin):
         )
 
 
+class LookWorker(WorkerPlugin):
+    """Keeps what can be looked up in a worker's state at each of its transitions."""
+
+    name = "look-worker"
+
+    def setup(self, worker: Any) -> None:
+        self.state = worker.state
+        self.rows = Rows(f"look-{worker.id}")
+
+    def transition(self, key: Any, start: str, finish: str, *args: Any, **kwargs: Any) -> None:
+        self.rows.add(key, start, finish, probe.look_worker(self.state, key))
+
+
 def attach(dask_scheduler: Any) -> None:
     """Adds the plugin to a scheduler, behind the recorder."""
     dask_scheduler.add_plugin(Beside(dask_scheduler))
@@ -181,3 +194,4 @@ async def dask_setup(server: Any) -> None:
         attach(server)
     else:
         await server.plugin_add(BesideWorker())
+        await server.plugin_add(LookWorker())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import os
@@ -13,6 +14,9 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Callable, Iterator
+
+from distributed import SpecCluster
+from distributed.deploy.spec import ProcessInterface
 
 HERE = Path(__file__).resolve().parent
 DEADLINE = 60.0
@@ -159,3 +163,51 @@ class CommandCluster:
 
     def __exit__(self, *_: Any) -> None:
         self.close()
+
+
+class SchedulerCommand(ProcessInterface):
+    """`dask scheduler` as the scheduler of a cluster that scales."""
+
+    def __init__(self, recording: Recording) -> None:
+        super().__init__()
+        self.recording = recording
+
+    async def start(self) -> None:
+        self.cluster = await asyncio.to_thread(CommandCluster, self.recording)
+        self.address = self.cluster.address
+        await super().start()
+
+    async def close(self) -> None:
+        await asyncio.to_thread(self.cluster.close)
+        await super().close()
+
+
+class WorkerCommand(ProcessInterface):
+    """`dask worker` as a worker of a cluster that scales."""
+
+    def __init__(self, scheduler: str, recording: Recording, name: Any) -> None:
+        super().__init__()
+        self.scheduler, self.recording, self.name = scheduler, recording, name
+
+    async def start(self) -> None:
+        folder = self.recording.folder
+        arguments = ["--no-dashboard", "--no-nanny", "--nthreads", "1", "--name", str(self.name)]
+        self.process = Process(
+            [*DASK_WORKER, self.scheduler, *arguments, "--local-directory", str(folder)],
+            self.recording.environment,
+            folder,
+        )
+        await super().start()
+
+    async def close(self) -> None:
+        await asyncio.to_thread(self.process.stop)
+        await super().close()
+
+
+def scaling_cluster(recording: Recording) -> SpecCluster:
+    """`dask scheduler`, and as many `dask worker`s as it is told."""
+    options = {"recording": recording}
+    return SpecCluster(
+        scheduler={"cls": SchedulerCommand, "options": options},
+        worker={"cls": WorkerCommand, "options": options},
+    )

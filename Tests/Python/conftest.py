@@ -10,8 +10,10 @@ from typing import Any, Callable, Iterator
 import pytest
 from distributed import Client, LocalCluster, wait
 
+import watched
 import workloads
-from clusters import CommandCluster, Recording, wait_for
+from clusters import CommandCluster, Recording, scaling_cluster, wait_for
+from replaying import Replay
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -91,7 +93,7 @@ def commands(new_recording: Callable) -> Recording:
 
 @pytest.fixture(scope="session")
 def killed_worker(new_recording: Callable) -> Recording:
-    """A worker that is killed with SIGKILL and comes back, and tasks that kill their workers."""
+    """Workers that are killed with SIGKILL and come back, tasks that kill them, a restart."""
     recording = new_recording("killed-worker")
     with CommandCluster(recording) as cluster:
         for name in ("one", "two"):
@@ -105,7 +107,9 @@ def killed_worker(new_recording: Callable) -> Recording:
             wait([deadly], timeout=120)
             assert deadly.status == "error"
             client.wait_for_workers(2, timeout=60)
-            del deadly, held
+            del deadly
+            client.restart()
+            del held
             workloads.maps(client)
     return recording
 
@@ -120,13 +124,26 @@ def adaptive(new_recording: Callable) -> Recording:
             n_workers=0, threads_per_worker=1, processes=False, dashboard_address=":0"
         ) as cluster,
     ):
-        cluster.adapt(minimum=0, maximum=3, interval="50ms", wait_count=2)
-        with Client(cluster) as client:
-            futures = client.map(workloads.slow, [0.05] * 30, range(30), pure=False)
-            client.gather(futures)
-            del futures
-            wait_for(lambda: not cluster.scheduler.workers, "end of the workers")
+        _scale(cluster, maximum=3)
     return recording
+
+
+@pytest.fixture(scope="session")
+def adaptive_commands(new_recording: Callable) -> Recording:
+    """The same of `dask scheduler` and `dask worker`s that come and go."""
+    recording = new_recording("adaptive-commands")
+    with scaling_cluster(recording) as cluster:
+        _scale(cluster, maximum=2)
+    return recording
+
+
+def _scale(cluster: Any, maximum: int) -> None:
+    cluster.adapt(minimum=0, maximum=maximum, interval="50ms", wait_count=2)
+    with Client(cluster) as client:
+        futures = client.map(workloads.slow, [0.05] * 30, range(30), pure=False)
+        client.gather(futures)
+        del futures
+        wait_for(lambda: not workloads.workers_of(client), "end of the workers")
 
 
 @pytest.fixture(scope="session")
@@ -175,11 +192,34 @@ def killed_scheduler(new_recording: Callable) -> Iterator[Recording]:
 
 
 RECORDINGS = [
-    "in_process", "in_processes", "commands", "killed_worker", "adaptive", "attached",
-    "killed_scheduler",
+    "in_process", "in_processes", "commands", "killed_worker", "adaptive", "adaptive_commands",
+    "attached", "killed_scheduler",
 ]  # fmt: skip
 
 
 @pytest.fixture(params=RECORDINGS)
 def recording(request: pytest.FixtureRequest) -> Recording:
     return request.getfixturevalue(request.param)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The tests of the older version are begun first and looked at last."""
+    first = "test_the_older_version_is_tested_beside_this_one"
+    last = "test_the_same_holds_for_an_older_version"
+    items.sort(key=lambda item: (item.name != first) + (item.name == last))
+
+
+@pytest.fixture(scope="session")
+def watched_in_process(new_recording: Callable) -> watched.Watched:
+    return watched.in_process(new_recording("watched-in-process"))
+
+
+@pytest.fixture(scope="session")
+def watched_in_processes(new_recording: Callable) -> watched.Watched:
+    return watched.in_processes(new_recording("watched-in-processes"))
+
+
+@pytest.fixture(scope="session")
+def replay(tasklog: Callable) -> Callable[[Path | str], Replay]:
+    """`tasklog replay` on a log."""
+    return lambda log: Replay(tasklog.program, log)  # type: ignore[attr-defined]

@@ -68,7 +68,7 @@ def through(
         if fast:
             fields = [1, 13, key, 0, 1, None, None, None, [[], {"value": value}], None]
             assert recorder.put_event is not None
-            answer = recorder.put_event(recorder.handle, source, fields, longest)
+            answer = recorder.put_event(recorder.handle, source, fields, longest, encoder.patterns)
             if answer != REFUSED:
                 assert answer > 0
                 continue
@@ -177,7 +177,7 @@ def test_the_fast_way_takes_what_is_plain_and_nothing_else(tmp_path: Path) -> No
 
     def put(value: Any) -> int:
         fields = [1, 13, "key", 0, 1, None, None, None, [[], {"value": value}], None]
-        return recorder.put_event(recorder.handle, source, fields, 100)
+        return recorder.put_event(recorder.handle, source, fields, 100, ())
 
     assert put([None, True, 1, 1.5, "x", b"y", bytearray(b"z"), (1, {2}), {3: [4]}]) == 1
     for odd in (
@@ -232,6 +232,61 @@ def test_what_cannot_be_kept_is_marked(tmp_path: Path, fast: bool) -> None:
     while isinstance(inner, list):
         (inner,) = inner
     assert inner == Opaque("too deep")
+
+
+HIDDEN = Opaque("redacted")
+
+
+@pytest.mark.parametrize("fast", [False, True])
+def test_values_are_redacted_by_name_at_any_depth(tmp_path: Path, fast: bool) -> None:
+    """As `RedactionTests` of the Swift side has it."""
+    values: list[Any] = [
+        {"token": "hunter2", 1: "kept"},
+        {"Password": "hunter2", "pass": "kept", "config": [{"api_key": "hunter2", "port": 80}]},
+        ({"my key": "hunter2", ("token",): "kept"}, {"x": ({"TOKEN": {"a": "hunter2"}},)}),
+        {"schl\u00fcssel-key": "hunter2", "token": {"token": "hunter2"}, "keyed": "kept"},
+        [{"\udc80key": "hunter2"}],
+    ]
+    found = through(tmp_path, values, redact=("pass?*", "*KEY", "token"), fast=fast)
+    assert found == [
+        {"token": HIDDEN, 1: "kept"},
+        {"Password": HIDDEN, "pass": "kept", "config": [{"api_key": HIDDEN, "port": 80}]},
+        ({"my key": HIDDEN, ("token",): "kept"}, {"x": ({"TOKEN": HIDDEN},)}),
+        {"schl\u00fcssel-key": HIDDEN, "token": HIDDEN, "keyed": "kept"},
+        [{"\udc80key": HIDDEN}],
+    ]
+    assert b"hunter2" not in (tmp_path / "run.db").read_bytes()
+
+
+@pytest.mark.parametrize("fast", [False, True])
+@pytest.mark.parametrize(
+    ("name", "pattern", "is_match"),
+    [
+        ("a", "*", True), ("", "*", True), ("abc", "a*c", True), ("abcbc", "a*bc", True),
+        ("abc", "a?c", True), ("ac", "a?c", False), ("abc", "*b", False), ("aab", "*ab", True),
+        ("API_KEY", "api_*", True), ("a.c", "a.c", True), ("abc", "a.c", False),
+        ("a[b", "a[*", True), ("a\nb", "a*b", True),
+    ],
+)  # fmt: skip
+def test_patterns_match_as_those_of_the_swift_side(
+    tmp_path: Path, name: str, pattern: str, is_match: bool, fast: bool
+) -> None:
+    # Below the argument `value`, which `*` matches, too.
+    (found,) = through(tmp_path, [{name: 1}], redact=(pattern,), fast=fast)
+    assert (found == HIDDEN or found[name] == HIDDEN) == is_match
+
+
+@pytest.mark.parametrize("fast", [False, True])
+def test_the_text_and_the_pickle_of_what_holds_redacted_values_is_not_kept(
+    tmp_path: Path, fast: bool
+) -> None:
+    secret = Odd("hunter2")  # type: ignore[arg-type]
+    values = [collections.OrderedDict(x="hunter2", y=1), [secret], Odd(3), {"y": range(3)}]
+    found = through(tmp_path, values, redact=("x",), pickle=True, fast=fast)
+    assert found[0] == collections.OrderedDict(x=HIDDEN, y=1)
+    assert (found[1][0].repr, found[1][0].pickle) == (HIDDEN, None)
+    assert found[3] == {"y": range(3)}
+    assert b"hunter2" not in (tmp_path / "run.db").read_bytes()
 
 
 def test_what_is_redacted_is_marked(tmp_path: Path) -> None:

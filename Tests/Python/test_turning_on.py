@@ -19,7 +19,9 @@ SCRIPT = """
 from dask.distributed import Client, LocalCluster
 
 if __name__ == "__main__":
-    with LocalCluster(n_workers=1, dashboard_address=":0", processes={processes}) as cluster:
+    with LocalCluster(
+        n_workers=1, dashboard_address=":0", processes={processes}, scheduler_kwargs={scheduler}
+    ) as cluster:
         with Client(cluster) as client:
             print(sum(client.gather(client.map(abs, range(-10, 0)))))
 """
@@ -72,23 +74,38 @@ def test_preload_by_the_environment_of_the_scheduler_command(tmp_path: Path) -> 
 def test_preload_by_the_environment_of_a_script_that_knows_nothing(
     tmp_path: Path, processes: bool
 ) -> None:
+    run_script(
+        tmp_path,
+        processes,
+        DASK_DISTRIBUTED__SCHEDULER__PRELOAD="tasklog",
+        TASKLOG_LOG=str(tmp_path / "run.db"),
+    )
+
+
+def test_preload_of_the_scheduler_of_a_local_cluster(tmp_path: Path) -> None:
+    log = str(tmp_path / "run.db")
+    run_script(tmp_path, False, {"preload": ["tasklog"]}, TASKLOG_LOG=log)
+
+
+def run_script(
+    tmp_path: Path, processes: bool, scheduler: dict | None = None, **environment: str
+) -> None:
     script = tmp_path / "script.py"
-    script.write_text(SCRIPT.format(processes=processes))
-    environment = {
-        "DASK_DISTRIBUTED__SCHEDULER__PRELOAD": "tasklog",
-        "TASKLOG_LOG": str(tmp_path / "run.db"),
-        "PATH": "/usr/bin:/bin",
-        "HOME": str(tmp_path),
-    }
+    script.write_text(SCRIPT.format(processes=processes, scheduler=scheduler or {}))
     done = subprocess.run(
-        [sys.executable, script], env=environment, capture_output=True, text=True, timeout=120
+        [sys.executable, script],
+        env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), **environment},
+        capture_output=True,
+        text=True,
+        timeout=120,
     )
     assert (done.returncode, done.stdout) == (0, "55\n"), done.stderr
     assert_recorded(tmp_path / "run.db", 10)
     assert not (tmp_path / "run.db-wal").exists()
 
 
-def test_the_yaml_config_of_dask(tmp_path: Path) -> None:
+@pytest.mark.parametrize("where", ["commands", "a script"])
+def test_the_yaml_config_of_dask(tmp_path: Path, where: str) -> None:
     recording = bare(tmp_path)
     config = {
         "distributed": {"scheduler": {"preload": ["tasklog"]}},
@@ -97,8 +114,11 @@ def test_the_yaml_config_of_dask(tmp_path: Path) -> None:
     (tmp_path / "config").mkdir()
     (tmp_path / "config" / "dask.yaml").write_text(yaml.safe_dump(config))
     recording.environment["DASK_CONFIG"] = str(tmp_path / "config")
-    run_commands(recording, [])
-    assert_recorded(recording.log, 11)
+    if where == "commands":
+        run_commands(recording, [])
+        assert_recorded(recording.log, 11)
+    else:
+        run_script(tmp_path, False, **recording.environment)
     log = Log(recording.log)
     assert log.one("SELECT mode FROM run") == "hooks"
     assert log.rows("SELECT * FROM events WHERE hook = 'clientReleasesKeys'") == []
@@ -176,7 +196,10 @@ def test_options_come_from_arguments_environment_and_config(monkeypatch, tmp_pat
 
 
 def test_redacted_arguments_are_not_in_the_log(tmp_path: Path) -> None:
-    recorder = package.Recorder(tmp_path / "run.db", redact="exception*,traceback*,message")
+    """On the scheduler and on workers, whose stimuli hold the annotations of a task."""
+    import dask
+
+    recorder = package.Recorder(tmp_path / "run.db", redact="exception*,traceback*,pass*")
     with (
         LocalCluster(n_workers=1, processes=False, dashboard_address=":0") as cluster,
         Client(cluster) as client,
@@ -184,7 +207,15 @@ def test_redacted_arguments_are_not_in_the_log(tmp_path: Path) -> None:
         client.register_plugin(recorder)
         failing = client.submit(workloads.fail, 3333)
         assert "not 3333" in str(failing.exception())
-    assert b"not 3333" not in (tmp_path / "run.db").read_bytes()
+        client.log_event("logins", {"user": {"name": "ada", "Password": "hunter2"}})
+        with dask.annotate(login={"name": "ada", "password": ["hunter2"]}):
+            assert client.submit(workloads.increment, 1).result() == 2
+    content = (tmp_path / "run.db").read_bytes()
+    assert b"not 3333" not in content and b"hunter2" not in content
+    for hook in ("updateGraph", "logEvent", "stimulus"):
+        like = "%ada%password%redacted%"
+        args = "SELECT count(*) FROM events WHERE hook = ? AND lower(args) LIKE ?"
+        assert Log(tmp_path / "run.db").one(args, hook, like) > 0
     assert Log(tmp_path / "run.db").one("SELECT count(*) FROM errors") == 1
 
 

@@ -9,6 +9,8 @@ final class Notes: Sendable {
     lines.withLock { $0[owner, default: []].append(line) }
   }
 
+  var all: [String: [String]] { lines.withLock { $0 } }
+
   func of(_ owner: String) -> [String] {
     lines.withLock { $0[owner] ?? [] }
   }

@@ -76,13 +76,15 @@ extension TemporaryLog {
 
   /// Replays a run through plugins.
   func replay(
-    run: String = "latest", _ plugins: (any Plugin.Type, [String: String])...
+    run: String = "latest", options: ReplayOptions = ReplayOptions(),
+    outside: [any OutsidePlugin] = [], _ plugins: (any Plugin.Type, [String: String])...
   ) async throws -> Replayer.Result {
     let reader = try LogReader(path: path)
     guard let info = try reader.runs(matching: run).first else {
       throw LogError.noRuns(path: path)
     }
-    let replayer = Replayer(reader: reader, run: info)
+    let replayer = Replayer(reader: reader, run: info, options: options)
+    for plugin in outside { replayer.add(plugin) }
     for (type, options) in plugins {
       replayer.add(
         PluginFactory(name: String(describing: type), summary: "", type: type), options: options)

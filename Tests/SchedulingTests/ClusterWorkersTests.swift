@@ -1,4 +1,3 @@
-import Synchronization
 import TaskLogPlugin
 import Testing
 
@@ -20,7 +19,7 @@ import Testing
 
   @Test func `what a killed worker held is computed again`() async throws {
     try await withCluster(workers: 2) { cluster in
-      let runs = Mutex(0)
+      let runs = Lock(0)
       let futures = cluster.client.map("square", Array(0..<40)) { number in
         runs.withLock { $0 += 1 }
         return number * number
@@ -35,7 +34,7 @@ import Testing
 
   @Test func `a task that kills its workers errs in the end`() async throws {
     try await withCluster(workers: 2, allowedFailures: 1) { cluster in
-      let isOver = Mutex(false)
+      let isOver = Lock(false)
       let future = cluster.client.submit("deadly") { () -> Int in
         while !isOver.withLock({ $0 }) {}
         return 1
@@ -57,7 +56,7 @@ import Testing
 
   @Test func `results of a retired worker are moved, not computed again`() async throws {
     try await withCluster(workers: 2) { cluster in
-      let runs = Mutex(0)
+      let runs = Lock(0)
       let futures = cluster.client.map("square", Array(0..<40)) { number in
         runs.withLock { $0 += 1 }
         return number * number

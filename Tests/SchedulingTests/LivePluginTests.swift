@@ -1,4 +1,3 @@
-import Synchronization
 import TaskLogPlugin
 import Testing
 
@@ -56,7 +55,7 @@ private class Noter: SchedulerPlugin {
 }
 
 private final class Ledger: Sendable {
-  let calls = Mutex<[String]>([])
+  let calls = Lock<[String]>([])
 }
 
 /// Copies its notes to a ledger when it is closed.
@@ -126,8 +125,8 @@ private final class Memory: RecordingPlugin {
     }
   }
 
-  let entries = Mutex<[Entry]>([])
-  let finished = Mutex(0)
+  let entries = Lock<[Entry]>([])
+  let finished = Lock(0)
 
   func channel(for source: Source) -> any EventChannel { Channel(source, self) }
   func finish() async { finished.withLock { $0 += 1 } }

@@ -1,4 +1,3 @@
-import Synchronization
 import TaskLogPlugin
 import Testing
 
@@ -6,10 +5,10 @@ import Testing
 
 /// Lets a number of tasks pass once all of them have come.
 private final class Barrier: Sendable {
-  private let missing: Mutex<Int>
+  private let missing: Lock<Int>
 
   init(_ count: Int) {
-    missing = Mutex(count)
+    missing = Lock(count)
   }
 
   /// - Throws: `Broken` when the others do not come.
@@ -47,6 +46,25 @@ private final class Looker: SchedulerPlugin {
     }
   }
 
+  @Test func `a map over groups of futures takes keys and annotations, also when it is async`()
+    async throws
+  {
+    try await withCluster(workers: 2) { cluster in
+      let numbers = cluster.client.map("number", [1, 2, 3]) { $0 }
+      let groups = [[numbers[0], numbers[1]], [numbers[2]]]
+      let sums = cluster.client.map(
+        "sum", all: groups, keys: ["s-0", "s-1"], annotations: ["kind": "sum"]
+      ) { $0.reduce(0, +) }
+      let later = cluster.client.map("later", all: groups) { values in
+        await Task.yield()
+        return values.count
+      }
+      expect(try await cluster.client.gather(sums), is: [3, 3])
+      expect(try await cluster.client.gather(later), is: [2, 1])
+      #expect(sums.map(\.key) == ["s-0", "s-1"])
+    }
+  }
+
   @Test func `gather keeps the order of the futures`() async throws {
     try await withCluster { cluster in
       let squares = cluster.client.map("square", Array(0..<200)) { $0 * $0 }
@@ -77,7 +95,7 @@ private final class Looker: SchedulerPlugin {
 
   @Test func `a task is tried again as often as it was said`() async throws {
     try await withCluster { cluster in
-      let left = Mutex(2)
+      let left = Lock(2)
       let flaky = cluster.client.submit("flaky", retries: 2) { () throws -> String in
         let fails = left.withLock { left in
           left -= 1
@@ -158,7 +176,7 @@ private final class Looker: SchedulerPlugin {
 
   @Test func `closing fails what is pending and does not wait for what runs`() async throws {
     let cluster = try await LocalCluster(workers: 1)
-    let isOver = Mutex(false)
+    let isOver = Lock(false)
     let endless = cluster.client.submit("endless") { () -> Int in
       while !isOver.withLock({ $0 }) {}
       return 1

@@ -104,8 +104,8 @@ import Testing
       try scheduler.tell(.restart) == [
         "clientReleasesKeys", "transition b processing>released on=w",
         "transition b released>forgotten", "transition a memory>forgotten", "restart",
-        "stimulus remove-worker on=w", "removeWorker on=w", "w <- free b", "forgotten b",
-        "w <- free a", "forgotten a", "w retired",
+        "stimulus remove-worker on=w", "removeWorker on=w", "w <- free b",
+        "w <- free a", "w retired",
       ])
     #expect(scheduler.core.state.prefixes.isEmpty)
     #expect(scheduler.core.state.clients.keys == ["c"])

@@ -1,4 +1,3 @@
-import Synchronization
 import Testing
 
 @testable import Scheduling
@@ -90,7 +89,7 @@ import Testing
   }
 
   @Test func `no more tasks run at a time than a cluster's resources allow`() async throws {
-    let running = Mutex((now: 0, most: 0))
+    let running = Lock((now: 0, most: 0))
     let cluster = try await LocalCluster(
       workers: 1, threadsPerWorker: 4, resources: ["GPU": 1])
     let futures = cluster.client.map("use", Array(0..<20), resources: ["GPU": 1]) { number in

@@ -23,7 +23,6 @@ import Testing
     #expect(
       try scheduler.release("x") == [
         "clientReleasesKeys", "transition x memory>forgotten", "v <- free x", "w <- free x",
-        "forgotten x",
       ])
   }
 

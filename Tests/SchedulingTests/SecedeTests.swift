@@ -1,4 +1,3 @@
-import Synchronization
 import Testing
 
 @testable import Scheduling
@@ -223,7 +222,6 @@ import Testing
       try scheduler.finish("a", run: 1) == [
         "transition a processing>memory on=w run=1", "clientReleasesKeys",
         "transition a memory>forgotten", "fire-and-forget <- in memory a", "w <- free a",
-        "forgotten a",
       ])
     #expect(try scheduler.fail("b", run: 2).contains("transition b released>forgotten"))
     #expect(scheduler.core.state.tasks.isEmpty)
@@ -232,7 +230,7 @@ import Testing
 
 /// Counts across threads.
 final class Counter: Sendable {
-  private let count = Mutex(0)
+  private let count = Lock(0)
 
   var value: Int { count.withLock { $0 } }
 

@@ -1,4 +1,3 @@
-import Synchronization
 import Testing
 
 @testable import Scheduling
@@ -7,8 +6,8 @@ import Testing
 /// Notes its life in a ledger that all instances share.
 private final class Lifer: WorkerPlugin {
   final class Ledger: Sendable {
-    let lines = Mutex<[String]>([])
-    let made = Mutex(0)
+    let lines = Lock<[String]>([])
+    let made = Lock(0)
     func note(_ line: String) { lines.withLock { $0.append(line) } }
   }
 
@@ -48,7 +47,7 @@ private final class Keeper: SchedulerPlugin {
 /// Keeps all events of the scheduler.
 private final class Events: RecordingPlugin {
   final class Channel: EventChannel {
-    let events = Mutex<[Event]>([])
+    let events = Lock<[Event]>([])
     func record(_ event: Event) { events.withLock { $0.append(event) } }
   }
 

@@ -26,6 +26,7 @@ import Testing
       for _ in 0..<2 {
         var writer = JSONWriter { bytes in
           guard bytes.count > 8 else { return nil }
+          let bytes = Array(bytes)
           let hash = "h\(bytes.hashValue)"
           store[hash] = bytes
           return hash

@@ -134,7 +134,8 @@ private final class Failing: SchedulerPlugin {
     let witness = Witness()
     let hooks: [Hook] = [
       .start, .beforeClose, .close, .setup, .teardown, .attach, .detach, .stimulus,
-      .clientDesiresKeys, .clientReleasesKeys, .addReplica, .removeReplica, .other("transition2"),
+      .clientDesiresKeys, .clientReleasesKeys, .addReplica, .removeReplica, .report,
+      .other("transition2"),
     ]
     for hook in hooks {
       try witness.call(

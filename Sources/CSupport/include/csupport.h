@@ -38,4 +38,18 @@ uint32_t tl_crc32c(uint32_t seed, const void *_Nonnull bytes, size_t count);
 /// The same without the processor's help, for processors that have none, and for tests.
 uint32_t tl_crc32c_portable(uint32_t seed, const void *_Nonnull bytes, size_t count);
 
+/// A file of zeros that only its descriptor leads to, closed on exec; -1 when there is none.
+int32_t tl_memory_file(size_t size);
+
+/// Passes on to a process what asks this one to end, unless a terminal has asked both.
+void tl_forward_signals(int32_t process);
+
+/// Ends this process by a signal, as if nothing had handled it.
+void tl_end_by_signal(int32_t number);
+
+/// Has this process killed when the thread that made it ends.
+///
+/// - Parameter parent: the process that made it; when that is gone by now, ends at once.
+void tl_end_with_parent(int32_t parent);
+
 #endif

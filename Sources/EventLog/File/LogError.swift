@@ -12,6 +12,7 @@ public enum LogError: Error, Sendable {
   case tooNew(path: String, version: Int64, known: Int32)
   case locked(path: String)
   case damaged(path: String, reason: String)
+  case nothingFound(path: String)
   case cannotWrite(path: String, reason: String)
   case noRuns(path: String)
   case unknownRun(path: String, run: String)
@@ -37,6 +38,7 @@ extension LogError: CustomStringConvertible {
         + "use a newer tasklog"
     case .locked(let path): "\(path): another process keeps it locked; try again"
     case .damaged(let path, let reason): "\(path): is damaged: \(reason)"
+    case .nothingFound(let path): "\(path): nothing of a tasklog log can be found in it"
     case .cannotWrite(let path, let reason): "\(path): cannot be written: \(reason)"
     case .noRuns(let path): "\(path): holds no runs yet"
     case .unknownRun(let path, let run):

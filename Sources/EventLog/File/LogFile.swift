@@ -26,6 +26,28 @@ enum LogFile {
     }
   }
 
+  /// Opens a log as far as it can be opened, to tell what is wrong with it. With `writable_schema`,
+  /// which changes nothing in a file that is open for reading, SQLite takes one that has been cut for
+  /// as long as it is: https://sqlite.org/pragma.html#pragma_writable_schema
+  ///
+  /// - Throws: `LogError`.
+  static func openForChecking(_ path: String) throws -> Connection {
+    do {
+      return try openForReading(path)
+    } catch LogError.damaged {
+      do {
+        let connection = try Connection(path: path, mode: .readOnly)
+        try connection.execute("PRAGMA writable_schema = ON")
+        guard try connection.integer("PRAGMA application_id") == applicationID else {
+          throw LogError.notATasklog(path: path)
+        }
+        return connection
+      } catch let error as SQLiteError {
+        throw LogError(error, path: path)
+      }
+    }
+  }
+
   private static func checkReadable(_ path: String) throws {
     var status = stat()
     guard stat(path, &status) == 0 else {
@@ -147,12 +169,17 @@ enum LogFile {
     guard identity.isLog || identity.isBlank else { throw LogError.notATasklog(path: path) }
     try checkKnown(identity.version, path)
     // Must be said before the first table is made: https://sqlite.org/pragma.html#pragma_auto_vacuum
-    if identity.isBlank { try connection.execute("PRAGMA auto_vacuum = INCREMENTAL") }
+    // Pages of 8 KiB: fewer of them are written than of the default's 4, and few more bytes.
+    if identity.isBlank {
+      try connection.execute("PRAGMA page_size = 8192; PRAGMA auto_vacuum = INCREMENTAL")
+    }
     try connection.execute("PRAGMA journal_mode = WAL")
     // In WAL mode a commit survives the death of the process; power loss may cost the last ones:
     // https://sqlite.org/pragma.html#pragma_synchronous
     try connection.execute("PRAGMA synchronous = NORMAL")
-    connection.checkpointEvery(pages: 4000)
+    // What is written to stays in memory: the ends of the indexes, and the last pages of the tables.
+    try connection.execute("PRAGMA cache_size = -16384")
+    connection.checkpointEvery(pages: 2000)
     try migrate(connection, path)
     return connection
   }

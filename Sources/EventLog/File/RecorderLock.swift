@@ -9,7 +9,8 @@ public final class RecorderLock {
   private let folder: String
   private let parent: String
 
-  static func parent(ofLog path: String) -> String { path + ".spool" }
+  /// The folder of all recorders' folders.
+  public static func parent(ofLog path: String) -> String { path + ".spool" }
 
   private static func file(log path: String, run: String) -> String {
     parent(ofLog: path) + "/" + run + "/lock"

@@ -213,7 +213,7 @@ public struct MessagePackReader {
     return values
   }
 
-  private mutating func binary() throws(MessagePackError) -> UnsafeRawBufferPointer {
+  mutating func binary() throws(MessagePackError) -> UnsafeRawBufferPointer {
     switch try byte() {
     case 0xC4: return try run(Int(try byte()))
     case 0xC5: return try run(Int(try number(UInt16.self)))

@@ -300,6 +300,7 @@ extension Hook {
     case .clientReleasesKeys: 18
     case .addReplica: 19
     case .removeReplica: 20
+    case .report: 21
     case .other: nil
     }
   }

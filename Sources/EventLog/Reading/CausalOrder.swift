@@ -25,6 +25,12 @@ protocol CausalItem {
   func given(schedulers: Set<Int64>) -> CausalCause?
   /// What this one may have to wait for.
   func cause(schedulers: Set<Int64>) -> CausalCause?
+  /// Whether it has been given out before, by a cursor that this one goes on from.
+  var isGiven: Bool { get }
+}
+
+extension CausalItem {
+  var isGiven: Bool { false }
 }
 
 /// Puts the events of a run into causal order.
@@ -45,9 +51,12 @@ protocol CausalItem {
 ///
 /// The order does not depend on the size of the pages.
 struct CausalOrder<Item: CausalItem> {
-  private let schedulers: Set<Int64>
+  /// More may come while a run goes on.
+  var schedulers: Set<Int64>
   /// Whether a cause lies behind this seq in the log.
   private let liesBehind: (CausalCause, Int64) throws -> Bool
+  /// The number of the last cause of a key that was given out before this order began; 0 for none.
+  private let numberBefore: ((CausalCause.Kind, Int64) throws -> Int64)?
   /// A source that is held up does not make memory grow beyond this many events.
   private let maximumWaiting: Int
 
@@ -76,9 +85,11 @@ struct CausalOrder<Item: CausalItem> {
 
   init(
     schedulers: Set<Int64>, maximumWaiting: Int = 1 << 20,
+    numberBefore: ((CausalCause.Kind, Int64) throws -> Int64)? = nil,
     liesBehind: @escaping (CausalCause, Int64) throws -> Bool
   ) {
     self.schedulers = schedulers
+    self.numberBefore = numberBefore
     self.maximumWaiting = maximumWaiting
     self.liesBehind = liesBehind
   }
@@ -93,7 +104,9 @@ struct CausalOrder<Item: CausalItem> {
     defer { self.page = [] }
     for recorded in page {
       position = recorded.seq
-      if waitingCount > 0, waiting[recorded.source] != nil {
+      if recorded.isGiven {
+        if let cause = recorded.given(schedulers: schedulers) { note(cause) }
+      } else if waitingCount > 0, waiting[recorded.source] != nil {
         waiting[recorded.source]?.append(recorded)
         try hasQueued(recorded, &output)
       } else if let cause = try causeToWaitFor(recorded) {
@@ -115,6 +128,9 @@ struct CausalOrder<Item: CausalItem> {
 
   /// Whether events have been taken that have not been given out.
   var isWaiting: Bool { waitingCount > 0 }
+
+  /// The first event of each source that is held up.
+  var firstWaiting: [Int64: Int64] { waiting.compactMapValues { $0.first?.seq } }
 
   // MARK: - Waiting
 
@@ -220,13 +236,18 @@ struct CausalOrder<Item: CausalItem> {
   ) -> [Int64] {
     output.append(recorded)
     guard let cause = recorded.given(schedulers: schedulers) else { return [] }
+    note(cause)
+    guard !heldUp.isEmpty, let sources = heldUp.removeValue(forKey: cause) else { return [] }
+    for source in sources { waiting[source]?.cause = nil }
+    return sources.sorted { (waiting[$0]?.first?.seq ?? 0) < (waiting[$1]?.first?.seq ?? 0) }
+  }
+
+  /// Remembers that a cause has been given out.
+  private mutating func note(_ cause: CausalCause) {
     switch cause.kind {
     case .workerDone: doneByKey[cause.key] = cause.number
     case .processing: runByKey[cause.key] = max(runByKey[cause.key], cause.number)
     }
-    guard !heldUp.isEmpty, let sources = heldUp.removeValue(forKey: cause) else { return [] }
-    for source in sources { waiting[source]?.cause = nil }
-    return sources.sorted { (waiting[$0]?.first?.seq ?? 0) < (waiting[$1]?.first?.seq ?? 0) }
   }
 
   /// Gives out the waiting events of a source up to the next that has to wait. Its first one waits
@@ -253,6 +274,7 @@ struct CausalOrder<Item: CausalItem> {
   /// The cause of an event that is still to come.
   private mutating func causeToWaitFor(_ recorded: Item) throws -> CausalCause? {
     guard let cause = recorded.cause(schedulers: schedulers) else { return nil }
+    if let numberBefore { try recall(cause, numberBefore) }
     switch cause.kind {
     case .workerDone:
       if doneByKey[cause.key] == cause.number { return nil }
@@ -260,6 +282,20 @@ struct CausalOrder<Item: CausalItem> {
       if runByKey[cause.key] >= cause.number { return nil }
     }
     return try isToCome(cause) ? cause : nil
+  }
+
+  /// What was given out for a key before this order began is looked up when it is first asked for.
+  private mutating func recall(
+    _ cause: CausalCause, _ numberBefore: (CausalCause.Kind, Int64) throws -> Int64
+  ) throws {
+    switch cause.kind {
+    case .workerDone:
+      if doneByKey[cause.key] == 0 {
+        doneByKey[cause.key] = try numberBefore(cause.kind, cause.key)
+      }
+    case .processing:
+      if runByKey[cause.key] == 0 { runByKey[cause.key] = try numberBefore(cause.kind, cause.key) }
+    }
   }
 
   /// Whether a cause waits, or has not been reached yet. One that was reached and does not wait has
@@ -273,7 +309,7 @@ struct CausalOrder<Item: CausalItem> {
   private mutating func causesInPage() -> [CausalCause: Int64] {
     if let inPage { return inPage }
     var causes: [CausalCause: Int64] = [:]
-    for recorded in page {
+    for recorded in page where !recorded.isGiven {
       if let cause = recorded.given(schedulers: schedulers) { causes[cause] = recorded.seq }
     }
     inPage = causes

@@ -2,91 +2,104 @@ import TaskLogPlugin
 
 /// Goes through the events of one run, a page at a time, each page in a transaction of its own.
 public final class EventCursor {
-  private static let pageSize = 4096
+  /// How many events are read at a time.
+  private let pageSize: Int
 
   /// The sources of the run by their number in the file.
-  public let sources: [Int64: SourceInfo]
+  public private(set) var sources: [Int64: SourceInfo]
 
   private let reader: LogReader
   private let connection: Connection
   private let decoder: EventDecoder
   private let select: Statement
-  private let lastSeq: Int64
+  /// How far the log is known to go.
+  private var lastSeq: Int64
+  /// Up to where events are given out; before `lastSeq` while causes of them may be on their way.
+  private var horizon: Int64
   private var position: Int64
   private var isAtEnd = false
+  /// Whether more may come than there is.
+  private var isFollowed: Bool
 
   private var causal: CausalOrder<EventRow>?
-  private let schedulers: Set<Int64>
+  private var schedulers: Set<Int64>
   /// What was asked last; events of one source often lie together.
   private var lastSource: Int64 = .min
   private var lastIsKnown = false
   private var lastIsScheduler = false
   private var lastIsWanted = true
   /// The sources whose events are given out; nothing for all.
-  private let wanted: Set<Int64>?
-  private let passesOver: Bool
+  private var wanted: Set<Int64>?
+  private var passesOver: Bool
   /// How many events of the run have been passed, unwanted ones included.
   public private(set) var count: Int64 = 0
   private var page: [EventRow] = []
   @exclusivity(unchecked) private var ready: [EventRow] = []
   @exclusivity(unchecked) private var next = 0
+  /// From where this one goes on.
+  private let beginning: EventPlace?
+  private var largestKey: Int64
+  private var waitingAtPageEnd: [Int64: Int64] = [:]
 
   init(
     reader: LogReader, connection: Connection, run: RunInfo, sources: [SourceInfo],
-    order: EventOrder, wanted: Set<Int64>?, blobs: LogBlobs
+    order: EventOrder, wanted: Set<Int64>?, isFollowed: Bool, blobs: LogBlobs,
+    goingOnFrom beginning: EventPlace? = nil, pageSize: Int = 4096
   ) throws {
+    self.pageSize = pageSize
     self.wanted = wanted
+    self.beginning = beginning
+    largestKey = beginning?.largestKey ?? 0
+    count = beginning?.count ?? 0
     self.reader = reader
     self.connection = connection
     decoder = EventDecoder(reader: reader, blobs: blobs)
     // A damaged index may give a row twice.
     self.sources = Dictionary(sources.map { ($0.number, $0) }) { first, _ in first }
     schedulers = Set(sources.filter { $0.source.kind == .scheduler }.map(\.number))
-    position = max(run.firstSeq ?? 1, .min + 1) - 1
+    position = beginning?.start ?? max(run.firstSeq ?? 1, .min + 1) - 1
     lastSeq = run.lastSeq ?? 0
+    horizon = isFollowed ? position : lastSeq
+    self.isFollowed = isFollowed
     select = try connection.prepare(
       "SELECT \(EventDecoder.columns) FROM event WHERE seq > ? ORDER BY seq")
     // Events of one source arrive in their order: where only one is wanted, there is nothing to put
     // right, and the others can be passed over unread.
-    passesOver = (wanted?.count ?? .max) <= 1
-    if order == .causal, !passesOver { causal = try makeCausalOrder(sources) }
+    passesOver = (wanted?.count ?? .max) <= 1 && !isFollowed
+    if order == .causal, !passesOver { causal = try makeCausalOrder() }
   }
 
   /// Events that pointed at something that is not in the file.
-  public var damagedCount: Int { decoder.damagedCount }
+  public var damagedCount: Int { decoder.damagedCount + (beginning?.damagedCount ?? 0) }
 
   /// How many events were given out before their cause; 0 unless the log contradicts itself or a
   /// cause came very late.
-  public var forcedCount: Int { causal?.forcedCount ?? 0 }
+  public var forcedCount: Int { (causal?.forcedCount ?? 0) + (beginning?.forcedCount ?? 0) }
 
-  private func makeCausalOrder(_ sources: [SourceInfo]) throws -> CausalOrder<EventRow> {
-    let workers = sources.filter { $0.source.kind == .worker }.map(\.number)
-    func list(_ numbers: [Int64]) -> String { numbers.map(String.init).joined(separator: ", ") }
-    // Exactly the events that `CausalOrder` takes for causes: what it waits for must come.
-    let states = CausalCause.statesOfRun.map { "'\($0.name)'" }.joined(separator: ", ")
-    let common = """
-      SELECT 1 FROM event WHERE key = ? AND seq > ? AND seq <= ?
-        AND hook = (SELECT id FROM text WHERE text = 'transition')
-      """
-    let done = try connection.prepare(
-      """
-      \(common) AND stimulus = ? AND finish IS NOT NULL AND source IN (\(list(workers)))
-        AND start IN (SELECT id FROM text WHERE text IN (\(states))) LIMIT 1
-      """)
-    let processing = try connection.prepare(
-      """
-      \(common) AND task_run = ? AND source IN (\(list(schedulers.sorted())))
-        AND finish = (SELECT id FROM text WHERE text = 'processing') LIMIT 1
-      """)
-    let lastSeq = lastSeq
-    return CausalOrder(schedulers: schedulers) { cause, seq in
-      let statement = cause.kind == .workerDone ? done : processing
-      defer { statement.reset() }
-      try statement.bind(1, cause.key)
-      try statement.bind(2, seq)
-      try statement.bind(3, lastSeq)
-      try statement.bind(4, cause.number)
-      return try statement.step()
+  /// Whether causes hold events up; not where the events of one source alone are wanted.
+  public var isCausal: Bool { causal != nil }
+
+  /// The last event that was read, by its number in the log.
+  public var lastPosition: Int64 { position }
+
+  /// Where another cursor can go on; nothing in the middle of a page.
+  public var place: EventPlace? {
+    // What was still held up at the end has been given out there for want of its cause.
+    guard next >= ready.count, !isAtEnd || waitingAtPageEnd.isEmpty else { return nil }
+    return EventPlace(
+      position: position, known: lastSeq, largestKey: largestKey, isCausal: isCausal,
+      waiting: waitingAtPageEnd, count: count, damagedCount: damagedCount,
+      forcedCount: forcedCount)
+  }
+
+  private func makeCausalOrder() throws -> CausalOrder<EventRow> {
+    let lookAhead = try CauseLookAhead(connection)
+    let lookBack = try beginning.map { try CauseLookBack(connection, $0, sources.values) }
+    return CausalOrder(
+      schedulers: schedulers,
+      numberBefore: lookBack.map { lookBack in { try lookBack.number($0, of: $1) } }
+    ) { [unowned self] cause, seq in
+      try lookAhead.finds(cause, behind: seq, upTo: lastSeq, sources.values)
     }
   }
 
@@ -155,7 +168,7 @@ public final class EventCursor {
     var count = 0
     while try select.step() {
       let seq = select.integer(0)
-      if seq > lastSeq { break }
+      if seq > horizon { break }
       try reader.checkOrder(of: seq, after: position)
       position = seq
       let source = select.integer(1)
@@ -163,11 +176,14 @@ public final class EventCursor {
       if lastIsKnown, passesOver, !lastIsWanted {
         self.count += 1
       } else if lastIsKnown {
-        page.append(
-          try decoder.row(select, seq: seq, isScheduler: lastIsScheduler, isWanted: lastIsWanted))
+        var row = try decoder.row(
+          select, seq: seq, isScheduler: lastIsScheduler, isWanted: lastIsWanted)
+        if let beginning, beginning.isBehind(seq, of: source) { row.role.insert(.isGiven) }
+        page.append(row)
+        largestKey = max(largestKey, row.key)
       }
       count += 1
-      if count == Self.pageSize {
+      if count == pageSize {
         isAtEnd = false
         break
       }
@@ -175,10 +191,41 @@ public final class EventCursor {
     self.position = position
     if causal != nil {
       try causal?.add(page, to: &ready)
-      if isAtEnd { try causal?.finish(&ready) }
+      waitingAtPageEnd = causal?.firstWaiting ?? [:]
+      if isAtEnd, !isFollowed { try causal?.finish(&ready) }
     } else {
       swap(&page, &ready)
     }
+  }
+
+  // MARK: - Following
+
+  /// Lets a cursor that is at its end go on with what has come since.
+  ///
+  /// - Parameters:
+  ///   - last: the number of the last event that is there.
+  ///   - horizon: the number of the last event to give out; causes are looked for behind it, too.
+  ///   - sources: those that are new.
+  ///   - isOver: nothing more will come.
+  public func goOn(
+    to last: Int64, givingUpTo horizon: Int64, sources new: [SourceInfo], isOver: Bool
+  ) {
+    lastSeq = max(lastSeq, last)
+    self.horizon = horizon
+    for info in new {
+      sources[info.number] = info
+      if info.source.kind == .scheduler { schedulers.insert(info.number) }
+    }
+    causal?.schedulers = schedulers
+    lastSource = .min
+    isFollowed = !isOver
+    isAtEnd = false
+  }
+
+  /// Gives out the events of these sources from now on.
+  public func want(_ sources: Set<Int64>) {
+    wanted = sources
+    lastSource = .min
   }
 
   private func look(at source: Int64) {

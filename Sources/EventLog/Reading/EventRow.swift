@@ -15,6 +15,8 @@ package struct EventRow: CausalItem {
     static let hasTaskRun = Role(rawValue: 16)
     /// Nobody wants the event; the row is only here for the order.
     static let isUnwanted = Role(rawValue: 32)
+    /// It was given out by a cursor that this one goes on from.
+    static let isGiven = Role(rawValue: 64)
   }
 
   package var seq: Int64
@@ -32,6 +34,8 @@ package struct EventRow: CausalItem {
   var args: TextPlace
   var snapshot: TextPlace
   var role: Role
+
+  var isGiven: Bool { role.contains(.isGiven) }
 
   func given(schedulers: Set<Int64>) -> CausalCause? {
     if role.contains(.givesProcessing) {

@@ -32,10 +32,10 @@ package struct GraphScan {
           return nil
         }
         if tasks.equals(name, "key") {
-          key = tasks.value()
+          key = tasks.bytes()
         } else if tasks.equals(name, "dependencies"), tasks.take("[") {
           while let byte = tasks.peek(), byte != UInt8(ascii: "]") {
-            dependencies.append(tasks.value())
+            dependencies.append(tasks.bytes())
             guard tasks.take(",") else { break }
           }
           _ = tasks.take("]")
@@ -45,7 +45,7 @@ package struct GraphScan {
       } while tasks.take(",")
     }
     isAtEnd = !(tasks.take("}") && tasks.take(","))
-    let name = names.value()
+    let name = names.bytes()
     _ = names.take(",")
     return key ?? (name.isEmpty ? nil : name)
   }
@@ -68,9 +68,8 @@ extension JSONScan {
   }
 
   /// The value at hand, as it stands.
-  fileprivate mutating func value() -> UnsafeBufferPointer<UInt8> {
-    let start = place
-    skip()
-    return UnsafeBufferPointer(rebasing: text[start..<place])
+  fileprivate mutating func bytes() -> UnsafeBufferPointer<UInt8> {
+    let place = value()
+    return UnsafeBufferPointer(rebasing: text[place])
   }
 }

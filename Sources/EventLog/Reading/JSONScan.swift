@@ -1,21 +1,27 @@
 import Glibc
 
-/// Goes over JSON in UTF-8 without decoding it; where it is no JSON it stops.
+/// Looks through JSON in UTF-8 for what is wanted and skips the rest, without decoding it; where it
+/// is no JSON it stops.
 struct JSONScan {
   let text: UnsafeBufferPointer<UInt8>
-  var place = 0
+  private(set) var place: Int
 
   /// - Parameter text: followed by a byte that is no part of a number, as SQLite's text is by a NUL.
-  init(_ text: UnsafeBufferPointer<UInt8>) {
+  init(_ text: UnsafeBufferPointer<UInt8>, from place: Int = 0) {
     self.text = text
+    self.place = place
   }
+
+  /// Goes back to where it was.
+  mutating func goBack(to place: Int) { self.place = place }
 
   func peek() -> UInt8? { place < text.count ? text[place] : nil }
 
-  mutating func skipSpaces() {
+  private mutating func skipSpaces() {
     while let byte = peek(), byte == 0x20 || (0x09...0x0D).contains(byte) { place += 1 }
   }
 
+  /// Whether this character comes next; then it goes behind it.
   mutating func take(_ character: Unicode.Scalar) -> Bool {
     skipSpaces()
     guard peek() == UInt8(character.value) else { return false }
@@ -32,7 +38,10 @@ struct JSONScan {
     while let byte = peek(), byte != UInt8(ascii: "\"") {
       place += byte == UInt8(ascii: "\\") ? 2 : 1
     }
-    guard place < text.count else { return nil }
+    guard place < text.count else {
+      place = text.count
+      return nil
+    }
     place += 1
     return start..<place - 1
   }
@@ -70,7 +79,7 @@ struct JSONScan {
     while let byte = peek() {
       switch byte {
       case UInt8(ascii: "\""):
-        if string() == nil { place = text.count }
+        _ = string()
         continue
       case UInt8(ascii: "{"), UInt8(ascii: "["): depth += 1
       case UInt8(ascii: "}"), UInt8(ascii: "]"):
@@ -81,5 +90,39 @@ struct JSONScan {
       }
       place += 1
     }
+  }
+
+  /// Where the value at hand stands; goes behind it.
+  mutating func value() -> Range<Int> {
+    skipSpaces()
+    let start = place
+    skip()
+    var end = place
+    while end > start, text[end - 1] == 0x20 || (0x09...0x0D).contains(text[end - 1]) { end -= 1 }
+    return start..<end
+  }
+
+  /// Goes through the members of an object; the body gets each name and may read the value.
+  ///
+  /// - Returns: whether it is an object.
+  @discardableResult
+  mutating func members(_ body: (Range<Int>, inout JSONScan) -> Void) -> Bool {
+    guard take("{") else { return false }
+    repeat {
+      guard let name = string(), take(":") else { break }
+      body(name, &self)
+      skip()
+    } while take(",")
+    _ = take("}")
+    return true
+  }
+
+  /// Goes through the elements of a list; the body gets each and must go behind it.
+  mutating func elements(_ body: (inout JSONScan) -> Void) {
+    guard take("["), peek() != UInt8(ascii: "]") else { return }
+    repeat {
+      body(&self)
+    } while take(",")
+    _ = take("]")
   }
 }

@@ -147,6 +147,16 @@ public final class LogReader {
     }
   }
 
+  /// Events of a source that are known to be missing.
+  ///
+  /// - Throws: `LogError`.
+  public func missing(of source: SourceInfo) throws -> Int64 {
+    try translating {
+      try connection.integer(
+        "SELECT coalesce(sum(count), 0) FROM gap WHERE source = \(source.number)") ?? 0
+    }
+  }
+
   /// The keys of a run. Where its events lie by themselves, the index on the key alone tells them.
   private func taskCount(of run: RunInfo) throws -> Int64 {
     guard let first = run.firstSeq, let last = run.lastSeq else { return 0 }
@@ -155,12 +165,28 @@ public final class LogReader {
       SELECT count(*) FROM run
       WHERE id != \(run.number) AND first_seq <= \(last) AND last_seq >= \(first)
       """)
-    let condition =
-      others == 0
-      ? "seq BETWEEN \(first) AND \(last)"
-      : "source IN (SELECT id FROM source WHERE run = \(run.number))"
-    return try connection.integer(
-      "SELECT count(DISTINCT key) FROM event WHERE key IS NOT NULL AND \(condition)") ?? 0
+    guard others == 0,
+      let lowest = try connection.integer("SELECT min(key) FROM event WHERE key IS NOT NULL"),
+      let highest = try connection.integer("SELECT max(key) FROM event WHERE key IS NOT NULL")
+    else {
+      return try connection.integer(
+        """
+        SELECT count(DISTINCT key) FROM event
+        WHERE key IS NOT NULL AND source IN (SELECT id FROM source WHERE run = \(run.number))
+        """) ?? 0
+    }
+    let scan = PartedScan<Int64>(
+      """
+      SELECT count(DISTINCT key) FROM event
+      WHERE key BETWEEN ? AND ? AND +seq BETWEEN \(first) AND \(last)
+      """, over: lowest...highest)
+    var count: Int64 = 0
+    try scan.run(self) { select, _ in
+      try select.step() ? select.integer(0) : 0
+    } take: {
+      count += $0
+    }
+    return count
   }
 
   /// The sources of a run, in the order in which they came.
@@ -188,18 +214,31 @@ public final class LogReader {
 
   /// The events of a run.
   ///
-  /// - Parameter wanted: gives out the events of these sources only, by their number in the file. The
-  ///   others are passed over at less cost; they still count for the order.
+  /// - Parameters:
+  ///   - wanted: gives out the events of these sources only, by their number in the file. The
+  ///     others are passed over at less cost; they still count for the order.
+  ///   - isFollowed: gives out nothing before `goOn` says up to where.
+  ///   - place: where another cursor of this log has come to, which has given out what lies before.
   /// - Throws: `LogError`.
   public func events(
-    of run: RunInfo, order: EventOrder, wanted: Set<Int64>? = nil
+    of run: RunInfo, order: EventOrder, wanted: Set<Int64>? = nil, isFollowed: Bool = false,
+    goingOnFrom place: EventPlace? = nil
+  ) throws -> EventCursor {
+    try events(
+      of: run, order: order, wanted: wanted, isFollowed: isFollowed, goingOnFrom: place,
+      pageSize: 4096)
+  }
+
+  func events(
+    of run: RunInfo, order: EventOrder, wanted: Set<Int64>? = nil, isFollowed: Bool = false,
+    goingOnFrom place: EventPlace? = nil, pageSize: Int
   ) throws -> EventCursor {
     let sources = try sources(of: run)
     return try translating {
       try EventCursor(
         reader: self, connection: connection, run: run, sources: sources, order: order,
-        wanted: wanted,
-        blobs: blobs)
+        wanted: wanted, isFollowed: isFollowed, blobs: blobs, goingOnFrom: place,
+        pageSize: pageSize)
     }
   }
 

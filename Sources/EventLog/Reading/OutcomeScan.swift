@@ -1,38 +1,29 @@
-import Glibc
-
 /// What the args of a task that has come to an end tell, read without decoding all of them: size,
-/// worker and seconds computed, and on request each span of work.
-///
-/// A scan over text in UTF-8 that skips what it is not asked for; where it is no JSON it stops.
-package struct OutcomeScan {
-  /// What was done for the task, from when to when in seconds since 1970 UTC.
-  package struct Span {
-    /// Where its kind lies in the text, without its quotes.
-    package var action: Range<Int>
-    package var start: Double
-    package var stop: Double
-    /// Where the address of the worker that data came from lies in the text, without its quotes.
-    package var source: Range<Int>?
-  }
-
-  package private(set) var nbytes: Int64?
+/// worker and seconds computed.
+struct OutcomeScan {
+  private(set) var nbytes: Int64?
   private(set) var computeSeconds = 0.0
   private(set) var hasCompute = false
-  package private(set) var hasException = false
+  /// Whether there is an exception's text, or something in its place.
+  private(set) var hasException = false
+  /// Seconds of the longest span of the action that was asked for.
+  private(set) var longest: Double?
   /// Where the worker's address lies in the text, without its quotes.
-  package private(set) var worker: Range<Int>?
-  /// Where the name of the result's type lies in the text, without its quotes.
-  package private(set) var typename: Range<Int>?
-  package private(set) var thread: Int64?
-  /// Only when they were asked for.
-  package private(set) var spans: [Span] = []
+  private(set) var worker: Range<Int>?
 
-  private let keepsSpans: Bool
+  /// Whose longest span is looked for.
+  enum Action: Sendable {
+    case none, any
+    /// Its name as it stands in JSON, without the quotes.
+    case named([UInt8])
+  }
+
+  private let action: Action
   private var scan: JSONScan
 
   /// - Parameter text: followed by a byte that is no part of a number, as SQLite's text is by a NUL.
-  package init(_ text: UnsafeBufferPointer<UInt8>, keepsSpans: Bool = false) {
-    self.keepsSpans = keepsSpans
+  init(_ text: UnsafeBufferPointer<UInt8>, longestOf action: Action = .none) {
+    self.action = action
     scan = JSONScan(text)
     guard scan.take("{") else { return }
     repeat {
@@ -41,53 +32,58 @@ package struct OutcomeScan {
       case _ where scan.equals(name, "nbytes"): nbytes = scan.integer()
       case _ where scan.equals(name, "worker"): worker = scan.string()
       case _ where scan.equals(name, "exception_text"):
-        hasException = scan.peek() == UInt8(ascii: "\"")
+        hasException = scan.peek().map { $0 != UInt8(ascii: "n") } ?? false
       case _ where scan.equals(name, "startstops"): startStops()
-      case _ where keepsSpans && scan.equals(name, "thread"): thread = scan.integer()
-      case _ where keepsSpans && scan.equals(name, "typename"): typename = scan.string()
       default: break
       }
       scan.skip()
     } while scan.take(",")
   }
 
-  // MARK: - Spans
-
   private mutating func startStops() {
     let before = scan.place
-    // The rest is skipped from where the value began.
-    defer { scan.place = before }
     if scan.take("{") {
-      guard let name = scan.string(), scan.equals(name, "$tuple"), scan.take(":") else { return }
+      guard let name = scan.string(), scan.equals(name, "$tuple"), scan.take(":") else {
+        return scan.goBack(to: before)
+      }
     }
-    guard scan.take("[") else { return }
+    guard scan.take("[") else { return scan.goBack(to: before) }
     while scan.peek() == UInt8(ascii: "{") {
       span()
       guard scan.take(",") else { break }
     }
+    // The rest is skipped from where the value began.
+    scan.goBack(to: before)
   }
 
   private mutating func span() {
     guard scan.take("{") else { return }
-    var (action, source): (Range<Int>?, Range<Int>?)
+    var name: Range<Int>?
     var (start, stop): (Double?, Double?)
     repeat {
-      guard let name = scan.string(), scan.take(":") else { return }
-      switch name {
-      case _ where scan.equals(name, "action"): action = scan.string()
-      case _ where scan.equals(name, "start"): start = scan.number()
-      case _ where scan.equals(name, "stop"): stop = scan.number()
-      case _ where keepsSpans && scan.equals(name, "source"): source = scan.string()
+      guard let field = scan.string(), scan.take(":") else { return }
+      switch field {
+      case _ where scan.equals(field, "action"): name = scan.string()
+      case _ where scan.equals(field, "start"): start = scan.number()
+      case _ where scan.equals(field, "stop"): stop = scan.number()
       default: break
       }
       scan.skip()
     } while scan.take(",")
     _ = scan.take("}")
-    guard let action, let start, let stop else { return }
-    if scan.equals(action, "compute") {
+    guard let name, let start, let stop else { return }
+    if scan.equals(name, "compute") {
       computeSeconds += stop - start
       hasCompute = true
     }
-    if keepsSpans { spans.append(Span(action: action, start: start, stop: stop, source: source)) }
+    if isWanted(name) { longest = max(longest ?? -.infinity, stop - start) }
+  }
+
+  private func isWanted(_ name: Range<Int>) -> Bool {
+    switch action {
+    case .none: false
+    case .any: true
+    case .named(let wanted): scan.text[name].elementsEqual(wanted)
+    }
   }
 }

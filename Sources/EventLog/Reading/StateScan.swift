@@ -23,20 +23,88 @@ public enum Moment: Sendable {
   case end
 }
 
-extension LogReader {
-  /// What was where at a moment, what came there first first. Tasks that were forgotten are nowhere.
+/// What was where at a moment, what came there first first.
+public struct Whereabouts {
+  struct Found {
+    var seq: Int64
+    var source: Int64
+    var state: Int64
+  }
+
+  private static let pageSize = 1024
+  private let reader: LogReader
+  private let found: [Found]
+
+  init(_ reader: LogReader, _ found: [Found]) {
+    self.reader = reader
+    self.found = found
+  }
+
+  /// How many tasks were in each state, at each source.
   ///
   /// - Throws: `LogError`.
-  public func whereabouts(in run: RunInfo, at moment: Moment) throws -> [TaskWhereabouts] {
+  public func counts() throws -> [(source: Int64, state: String, count: Int64)] {
+    struct Place: Hashable { var source, state: Int64 }
+    var counts: [Place: Int64] = [:]
+    for task in found { counts[Place(source: task.source, state: task.state), default: 0] += 1 }
+    return try reader.translating {
+      try counts.map { ($0.key.source, try reader.texts.element($0.key.state) ?? "", $0.value) }
+        .sorted { ($0.0, $0.1) < ($1.0, $1.1) }
+    }
+  }
+
+  /// Gives each of them, read from the log when they are asked for.
+  ///
+  /// - Throws: `LogError`, or what the body throws.
+  public func forEachTask(_ body: (TaskWhereabouts) throws -> Void) throws {
+    var start = 0
+    while start < found.count {
+      let page = found[start..<min(start + Self.pageSize, found.count)]
+      for task in try reader.translating({ try tasks(page) }) { try body(task) }
+      start = page.endIndex
+    }
+  }
+
+  private func tasks(_ page: ArraySlice<Found>) throws -> [TaskWhereabouts] {
+    let select = try reader.connection.prepare(
+      "SELECT key, worker, time FROM event WHERE seq = ?")
+    return try page.map { found in
+      defer { select.reset() }
+      try select.bind(1, found.seq)
+      // It was there a moment ago.
+      let isThere = try select.step()
+      let worker = isThere ? select.integer(1) : 0
+      return TaskWhereabouts(
+        source: found.source,
+        key: isThere ? try reader.keys.element(select.integer(0))?.text ?? "" : "",
+        state: try reader.texts.element(found.state) ?? "",
+        worker: worker == 0 ? nil : try reader.texts.element(worker),
+        since: isThere ? select.integer(2) : 0, seq: found.seq)
+    }
+  }
+}
+
+extension LogReader {
+  /// What was where at a moment. Tasks that were forgotten are nowhere.
+  ///
+  /// - Parameter states: which states are of interest; nothing for all. What is in another state
+  ///   takes no memory.
+  /// - Throws: `LogError`.
+  public func whereabouts(
+    in run: RunInfo, at moment: Moment, states isWanted: ((String) -> Bool)? = nil
+  ) throws -> Whereabouts {
     try translating {
-      var (lastSeq, lastTime) = (run.lastSeq ?? 0, Int64.max)
+      guard var range = try range(of: run) else { return Whereabouts(self, []) }
+      var lastTime = Int64.max
       switch moment {
-      case .seq(let seq): lastSeq = min(lastSeq, seq)
+      case .seq(let seq):
+        guard seq >= range.lowerBound else { return Whereabouts(self, []) }
+        range = range.lowerBound...min(range.upperBound, seq)
       case .time(let time): lastTime = time
       case .end: break
       }
-      let sources = Set(try sources(of: run).map(\.number))
-      return try found(sources, from: run.firstSeq ?? 1, to: lastSeq, until: lastTime)
+      let sources = SourcePlaces(try sources(of: run))
+      return Whereabouts(self, try found(sources, in: range, until: lastTime, isWanted))
     }
   }
 
@@ -50,49 +118,52 @@ extension LogReader {
     }
   }
 
+  private struct Step {
+    var seq, source, key, state: Int64
+  }
+
   private func found(
-    _ sources: Set<Int64>, from first: Int64, to last: Int64, until lastTime: Int64
-  ) throws -> [TaskWhereabouts] {
+    _ sources: SourcePlaces, in range: ClosedRange<Int64>, until lastTime: Int64,
+    _ isWanted: ((String) -> Bool)?
+  ) throws -> [Whereabouts.Found] {
     struct Place: Hashable { var source, key: Int64 }
-    struct Found { var seq, time, state, worker: Int64 }
-    let texts = try KnownTexts(self)
-    let select = try connection.prepare(
+    struct Stay { var seq, state: Int64 }
+    let transition = try KnownTexts(self).transition
+    let path = path
+    // States that are asked about once each.
+    var keeps: [Int64: Bool] = [:]
+    func isKept(_ state: Int64) throws -> Bool {
+      if let known = keeps[state] { return known }
+      let name = try texts.element(state) ?? ""
+      let isKept = name != "forgotten" && isWanted?(name) ?? true
+      keeps[state] = isKept
+      return isKept
+    }
+    let scan = PartedScan<ContiguousArray<Step>>(
       """
-      SELECT seq, source, time, hook, key, start, finish, worker FROM event
-      WHERE seq > ? AND seq <= ? ORDER BY seq
-      """)
-    var places: [Place: Found] = [:]
-    var position = first - 1
-    while position < last {
-      try select.bind(1, position)
-      try select.bind(2, last)
-      var count = 0
-      // Short transactions, so that the write-ahead log can be checkpointed.
-      while count < 1 << 16, try select.step() {
-        count += 1
-        let seq = select.integer(0)
-        try checkOrder(of: seq, after: position)
-        position = seq
+      SELECT seq, source, time, hook, key, start, finish FROM event
+      WHERE seq BETWEEN ? AND ? ORDER BY seq
+      """, over: range)
+    var stays: [Place: Stay] = [:]
+    try scan.run(self) { select, range in
+      var steps: ContiguousArray<Step> = []
+      steps.reserveCapacity(Int(PartedScan<ContiguousArray<Step>>.usualSize))
+      try select.forEachRow(in: range, path) { seq in
         let (source, finish) = (select.integer(1), select.integer(6))
-        guard select.integer(3) == texts.transition, select.integer(2) <= lastTime,
-          sources.contains(source), finish != 0, finish != select.integer(5)
-        else { continue }
-        let place = Place(source: source, key: select.integer(4))
-        places[place] =
-          finish == texts.forgotten
-          ? nil
-          : Found(
-            seq: seq, time: select.integer(2), state: finish, worker: select.integer(7))
+        guard select.integer(3) == transition, select.integer(2) <= lastTime,
+          sources.place(source) != nil, finish != 0, finish != select.integer(5)
+        else { return }
+        steps.append(Step(seq: seq, source: source, key: select.integer(4), state: finish))
       }
-      select.reset()
-      if count < 1 << 16 { break }
+      return steps
+    } take: { steps in
+      for step in steps {
+        let place = Place(source: step.source, key: step.key)
+        stays[place] =
+          try isKept(step.state) ? Stay(seq: step.seq, state: step.state) : nil
+      }
     }
-    return try places.sorted { $0.value.seq < $1.value.seq }.map { place, found in
-      TaskWhereabouts(
-        source: place.source, key: try keys.element(place.key)?.text ?? "",
-        state: try self.texts.element(found.state) ?? "",
-        worker: found.worker == 0 ? nil : try self.texts.element(found.worker),
-        since: found.time, seq: found.seq)
-    }
+    return stays.map { .init(seq: $1.seq, source: $0.source, state: $1.state) }
+      .sorted { $0.seq < $1.seq }
   }
 }

@@ -32,6 +32,7 @@ struct KnownTexts {
   }
 
   func hookOfWorker(_ number: Int64) -> Hook? { hooks[number] }
+  var hooksOfWorkers: Set<Int64> { Set(hooks.keys) }
 
   mutating func place(ofState number: Int64) -> Int {
     if number >= 0, number < 1024, small[Int(number)] >= 0 { return small[Int(number)] }
@@ -49,8 +50,8 @@ struct KnownTexts {
 struct KeySlots {
   struct Slot {
     var scheduler: Stay?
-    /// The worker that had it last, by its source; 0 for none.
-    var source: Int64 = 0
+    /// The worker that had it last, by the place of its source; below 0 for none.
+    var source: Int32 = -1
     var atWorker: Stay?
     /// The worker that it was given to last.
     var worker: Int64 = 0

@@ -4,16 +4,15 @@ import TaskLogPlugin
 struct WorkerScan {
   private struct Figures {
     var row: RunSummary.Worker
-    /// The address in UTF-8.
-    var bytes: [UInt8]
     var firstSeen = Int64.max
     var given: Int64 = 0
     var isSource = false
+    /// Whether it is a worker of this run; args may name any.
+    var isKnown = false
   }
 
   private var figures: [Figures] = []
   private var byAddress: [String: Int] = [:]
-  private var byText: [Int64: Int] = [:]
   /// By the place of each source: the worker that it is, and the time of its last event.
   private var workerAt: [Int?] = []
   private var lastTimes: [Int64] = []
@@ -33,14 +32,16 @@ struct WorkerScan {
       let place = place(source.source.address)
       figures[place].row.name = JSONWriter.text(source.source.name)
       figures[place].isSource = true
+      figures[place].isKnown = true
       workerAt.append(place)
     }
   }
 
-  private mutating func place(_ address: String) -> Int {
+  /// The place of the worker at an address.
+  mutating func place(_ address: String) -> Int {
     if let place = byAddress[address] { return place }
     byAddress[address] = figures.count
-    figures.append(Figures(row: RunSummary.Worker(address: address), bytes: Array(address.utf8)))
+    figures.append(Figures(row: RunSummary.Worker(address: address)))
     return figures.count - 1
   }
 
@@ -65,20 +66,6 @@ struct WorkerScan {
     if end == .min { end = 0 }
   }
 
-  /// The place of the worker that args name.
-  ///
-  /// - Parameter number: that of the worker the event is about; nearly always the same.
-  mutating func place(
-    of outcome: OutcomeScan, number: Int64, in text: UnsafeBufferPointer<UInt8>
-  ) -> Int? {
-    guard let range = outcome.worker else { return nil }
-    let name = UnsafeBufferPointer(rebasing: text[range])
-    if let known = byText[number], figures[known].bytes.elementsEqual(name) { return known }
-    guard let place = byAddress[String(decoding: name, as: UTF8.self)] else { return nil }
-    if number != 0 { byText[number] = place }
-    return place
-  }
-
   mutating func addBusy(_ place: Int?, _ seconds: Double) {
     if let place { figures[place].row.busySeconds += seconds }
   }
@@ -87,7 +74,7 @@ struct WorkerScan {
     guard let place else { return }
     if hasSucceeded {
       figures[place].row.tasks += 1
-      figures[place].row.nbytes += nbytes
+      figures[place].row.nbytes &+= nbytes
     } else {
       figures[place].row.failed += 1
     }
@@ -95,7 +82,7 @@ struct WorkerScan {
 
   /// The worker with this number was to do a task for so long.
   mutating func addGiven(_ worker: Int64, _ nanoseconds: Int64) {
-    if worker != 0 { given[worker, default: 0] += nanoseconds }
+    if worker != 0 { given[worker, default: 0] &+= nanoseconds }
   }
 
   private var given: [Int64: Int64] = [:]
@@ -110,6 +97,7 @@ struct WorkerScan {
       guard let address = try reader.texts.element(number) else { return }
       place = self.place(address)
     }
+    figures[place].isKnown = true
     switch hook {
     case .addWorker: figures[place].row.joined = min(time, figures[place].row.joined ?? .max)
     case .removeWorker: figures[place].row.left = max(time, figures[place].row.left ?? .min)
@@ -128,25 +116,25 @@ struct WorkerScan {
     var figures = figures
     for (worker, nanoseconds) in given {
       if let address = try reader.texts.element(worker), let place = byAddress[address] {
-        figures[place].given += nanoseconds
+        figures[place].given &+= nanoseconds
       }
     }
-    let rows = figures.map { figures -> (Int64, RunSummary.Worker) in
+    let rows = figures.filter(\.isKnown).map { figures -> (Int64, RunSummary.Worker) in
       var row = figures.row
       let start = row.joined ?? (figures.firstSeen == .max ? nil : figures.firstSeen)
       if let start, (row.left ?? end) != start {
-        let life = Double((row.left ?? end) - start)
+        let life = Double((row.left ?? end) &- start)
         row.share = row.busySeconds * 1e9 / Double(max(row.nthreads ?? 1, 1)) / life
         row.occupancy = Double(figures.given) / life
       }
-      return (start ?? end + 1, row)
+      return (start ?? end &+ 1, row)
     }
     return rows.sorted { ($0.0, $0.1.address) < ($1.0, $1.1.address) }.map(\.1)
   }
 }
 
 /// Where each source of a run stands among them.
-struct SourcePlaces {
+struct SourcePlaces: Sendable {
   private var small: [Int32] = []
   private var others: [Int64: Int] = [:]
 

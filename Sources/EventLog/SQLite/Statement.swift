@@ -192,6 +192,11 @@ public final class Statement {
     return body(UnsafeBufferPointer(start: start, count: count))
   }
 
+  /// How many bytes a column of text or bytes has; 0 for NULL.
+  func byteCount(_ column: Int32) -> Int64 {
+    isNull(column) ? 0 : Int64(sqlite3_column_bytes(handle, column))
+  }
+
   public func bytes(_ column: Int32) -> [UInt8] {
     guard let start = sqlite3_column_blob(handle, column) else { return [] }
     let count = Int(sqlite3_column_bytes(handle, column))

@@ -6,23 +6,21 @@ import TaskLogPlugin
 /// Belongs to one `LogWriter`; used inside its transactions.
 final class EventInserter {
   private let connection: Connection
-  private let insert: Statement
   private let insertText: Statement
   private let findText: Statement
   private let insertKey: Statement
   private let findKey: Statement
-  private var texts = InternTable(limit: 64 << 20)
-  private var keys = InternTable(limit: 128 << 20)
+  // One thread at a time: the checks for exclusive access would only cost time.
+  @exclusivity(unchecked) private var texts = InternTable(limit: 64 << 20)
+  @exclusivity(unchecked) private var keys = InternTable(limit: 128 << 20)
   /// By their place among those that are known, 0 where the number is not.
-  private var hooks = [Int64](repeating: 0, count: Hook.known.count)
-  private var states = [Int64](repeating: 0, count: State.known.count)
-  private var args: JSONWriter
-  private var snapshot: JSONWriter
+  @exclusivity(unchecked) private var hooks = [Int64](repeating: 0, count: Hook.known.count)
+  @exclusivity(unchecked) private var states = [Int64](repeating: 0, count: State.known.count)
+  private let rows: PendingRows
 
   /// - Throws: `SQLiteError`.
   init(_ connection: Connection) throws {
     self.connection = connection
-    insert = try connection.prepare(LogWriter.insertEventSQL)
     insertText = try connection.prepare(
       "INSERT INTO text (text) VALUES (?) ON CONFLICT DO NOTHING")
     findText = try connection.prepare("SELECT id FROM text WHERE text = ?")
@@ -31,14 +29,14 @@ final class EventInserter {
       INSERT INTO key (text, typed, prefix, key_group) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING
       """)
     findKey = try connection.prepare("SELECT id FROM key WHERE text = ? AND typed = ?")
-    args = try Self.makeJSONWriter(connection)
-    snapshot = try Self.makeJSONWriter(connection)
+    rows = try PendingRows(connection, json: Self.makeJSONWriter(connection))
   }
 
   private static func makeJSONWriter(_ connection: Connection) throws -> JSONWriter {
     let insert = try connection.prepare("INSERT OR IGNORE INTO blob (hash, bytes) VALUES (?, ?)")
     return JSONWriter { bytes in
       guard bytes.count > 256 else { return nil }
+      let bytes = Array(bytes)
       let hash = SHA256.hash(bytes)
       try insert.bind(1, hash)
       try insert.bind(2, blob: bytes)
@@ -47,42 +45,53 @@ final class EventInserter {
     }
   }
 
-  /// The numbers in memory may not be those in the file any more.
+  /// The numbers in memory may not be those in the file any more, and rows that wait belong to a
+  /// transaction that was rolled back.
   func forgetNumbers() {
+    rows.removeAll()
     texts.forgetAll()
     keys.forgetAll()
     for place in hooks.indices { hooks[place] = 0 }
     for place in states.indices { states[place] = 0 }
   }
 
+  /// Puts an event in, at the latest with the next `flush`.
+  ///
   /// - Throws: `MessagePackError` when the event cannot be read, and then nothing of it is in the
   ///   table; `SQLiteError`.
   func insert(_ event: EncodedEvent, seq: Int64, source: Int64, sourceSeq: Int64) throws {
-    var fields = event.fields
-    try insert.bind(1, seq)
-    try insert.bind(2, source)
-    try insert.bind(3, sourceSeq)
-    try insert.bind(4, event.time)
-    try insert.bind(5, hook(&fields))
-    try insert.bind(6, key(&fields))
-    try insert.bind(7, state(&fields))
-    try insert.bind(8, state(&fields))
-    try insert.bind(9, text(&fields))
-    try insert.bind(10, text(&fields))
-    try insert.bind(11, fields.takeNil() ? nil : fields.integer())
-    args.removeAll()
-    let hasArgs = try !fields.takeNil() && fields.writeArgs(to: &args)
-    snapshot.removeAll()
-    let hasSnapshot = try !fields.takeNil() && fields.arrayCount() == 1
-    if hasSnapshot { try fields.write(to: &snapshot) }
-    try args.output.withUnsafeBytes { args in
-      try snapshot.output.withUnsafeBytes { snapshot in
-        // Both stay where they are until the row is in.
-        try insert.bind(12, unmovedText: hasArgs ? args : nil)
-        try insert.bind(13, unmovedText: hasSnapshot ? snapshot : nil)
-        try insert.run()
-      }
+    let start = rows.json.output.count
+    do {
+      var fields = event.fields
+      rows.set(0, seq)
+      rows.set(1, source)
+      rows.set(2, sourceSeq)
+      rows.set(3, event.time)
+      rows.set(4, try hook(&fields))
+      rows.set(5, try key(&fields))
+      rows.set(6, try state(&fields))
+      rows.set(7, try state(&fields))
+      rows.set(8, try text(&fields))
+      rows.set(9, try text(&fields))
+      rows.set(10, try fields.takeNil() ? nil : fields.integer())
+      let hasArgs = try !fields.takeNil() && fields.writeArgs(to: &rows.json)
+      let middle = rows.json.output.count
+      let hasSnapshot = try !fields.takeNil() && fields.arrayCount() == 1
+      if hasSnapshot { try fields.write(to: &rows.json) }
+      try rows.add(
+        args: hasArgs ? start..<middle : nil,
+        snapshot: hasSnapshot ? middle..<rows.json.output.count : nil)
+    } catch let error as MessagePackError {
+      rows.json.truncate(to: start)
+      throw error
     }
+  }
+
+  /// Puts in the rows of events that wait for others.
+  ///
+  /// - Throws: `SQLiteError`.
+  func flush() throws(SQLiteError) {
+    try rows.flush()
   }
 
   private func hook(_ fields: inout MessagePackReader) throws -> Int64 {
@@ -115,7 +124,13 @@ final class EventInserter {
 
   private func id(_ text: UnsafeRawBufferPointer) throws -> Int64 {
     try texts.id(text) { bytes in
-      try number(insertText, findText) { try $0.bind(1, String(decoding: bytes, as: UTF8.self)) }
+      try number(insertText, findText) { statement in
+        if bytes.isUTF8 {
+          try statement.bind(1, unmovedText: bytes)
+        } else {
+          try statement.bind(1, String(decoding: bytes, as: UTF8.self))
+        }
+      }
     }
   }
 

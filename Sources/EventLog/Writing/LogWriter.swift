@@ -107,6 +107,7 @@ public final class LogWriter {
         extents.removeAll(keepingCapacity: true)
         extent = Extent(run: 0)
         let result = try body()
+        try inserter.flush()
         changeExtent(to: 0)
         if nextSeq != before { try setMeta("next_seq", nextSeq) }
         for (run, extent) in extents {
@@ -218,7 +219,7 @@ public final class LogWriter {
     try append(encoded, source: source, sourceSeq: sourceSeq)
   }
 
-  /// Puts in an event as it lies in a spool; inside a transaction.
+  /// Puts in an event as it lies in a spool; inside a transaction, and at the latest at its end.
   ///
   /// - Throws: `MessagePackError` when the event cannot be read; nothing of it is in the log then.
   ///   `SQLiteError`.

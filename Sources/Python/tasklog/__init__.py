@@ -7,14 +7,26 @@ Turned on with ``dask scheduler --preload tasklog``, with
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tasklog.recorder import Recorder
+if TYPE_CHECKING:
+    from tasklog.recorder import Recorder
 
 __all__ = ["Recorder", "dask_setup"]
 __version__ = "0.1.0"
 
 
+def __getattr__(name: str) -> Any:
+    # A replay needs neither the recorder nor, for some plugins, Dask.
+    if name == "Recorder":
+        from tasklog.recorder import Recorder
+
+        return Recorder
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
 async def dask_setup(scheduler: Any) -> None:
     """Called by Dask for a preload."""
+    from tasklog.recorder import Recorder
+
     await Recorder().attach(scheduler)

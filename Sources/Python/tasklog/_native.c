@@ -1,221 +1,37 @@
 /* The fast way of an event from Python's objects into the recorder: one call encodes and puts it.
  *
- * Only what it knows is encoded, by exact type: None, bool, int of 64 bits, float, str, bytes,
- * bytearray, list, tuple, set, frozenset, dict, and what Python has packed already. Anything else, and
- * what is too long or nested too deeply, is refused before anything is put, and goes the way through
- * Python. No code of anybody else's is called, so nothing changes while it is being encoded.
+ * `put` does that with the fields of any event. `Scheduler` is the recorder's eye on one scheduler:
+ * it does in C what hooks that are called for every task do in Python. Whatever they do not know is
+ * refused, and goes the way through Python.
  *
  * Python's stable interface, from 3.10 on.
  */
-#define PY_SSIZE_T_CLEAN
-#include <Python.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
+#include "_graph.h"
 
-enum { TUPLE = 1, SET = 2, FROZENSET = 3, BYTEARRAY = 4 };
-enum { MAXIMUM_DEPTH = 90, REFUSED = -100 };
+#include <structmember.h>
 
-typedef struct {
-  uint8_t *base;
-  size_t count, capacity;
-  Py_ssize_t longest;
-} Buffer;
-
-static int64_t (*put_function)(int64_t, int32_t, const void *, size_t);
-/* What has been packed already: a tuple of a code and bytes. */
-static PyObject *packed_type;
-
-static int reserve(Buffer *b, size_t more) {
-  if (b->capacity - b->count >= more) return 1;
-  size_t larger = b->capacity * 2 > b->count + more ? b->capacity * 2 : b->count + more;
-  uint8_t *moved = realloc(b->base, larger);
-  if (!moved) return 0;
-  b->base = moved;
-  b->capacity = larger;
-  return 1;
-}
-
-/* A type byte and a number in the network's order. */
-static void number(Buffer *b, uint8_t type, uint64_t value, int size) {
-  b->base[b->count++] = type;
-  for (int shift = (size - 1) * 8; shift >= 0; shift -= 8)
-    b->base[b->count++] = (uint8_t)(value >> shift);
-}
-
-static int head(Buffer *b, size_t n, uint8_t small, size_t limit, uint8_t one, uint8_t two) {
-  if (n > UINT32_MAX || !reserve(b, 8)) return 0;
-  if (n < limit) b->base[b->count++] = (uint8_t)(small | n);
-  else if (one && n < 0x100) number(b, one, n, 1);
-  else if (n < 0x10000) number(b, two, n, 2);
-  else number(b, two + 1, n, 4);
-  return 1;
-}
-
-static int raw(Buffer *b, const void *bytes, size_t n) {
-  if (!reserve(b, n)) return 0;
-  memcpy(b->base + b->count, bytes, n);
-  b->count += n;
-  return 1;
-}
-
-static int integer(Buffer *b, PyObject *o) {
-  int overflow = 0;
-  long long v = PyLong_AsLongLongAndOverflow(o, &overflow);
-  if (overflow || !reserve(b, 9)) return 0;
-  if (v >= -32 && v < 128) b->base[b->count++] = (uint8_t)v;
-  else if (v < 0 || v > UINT32_MAX) number(b, 0xD3, (uint64_t)v, 8);
-  else if (v < 0x100) number(b, 0xCC, (uint64_t)v, 1);
-  else if (v < 0x10000) number(b, 0xCD, (uint64_t)v, 2);
-  else number(b, 0xCE, (uint64_t)v, 4);
-  return 1;
-}
-
-static int text(Buffer *b, PyObject *o) {
-  Py_ssize_t n;
-  const char *bytes = PyUnicode_AsUTF8AndSize(o, &n);
-  if (bytes)
-    return n <= b->longest && head(b, (size_t)n, 0xA0, 32, 0xD9, 0xDA) && raw(b, bytes, (size_t)n);
-  /* Lone surrogates. */
-  PyErr_Clear();
-  PyObject *encoded = PyUnicode_AsEncodedString(o, "utf-8", "surrogatepass");
-  if (!encoded) return 0;
-  char *content;
-  int done = PyBytes_AsStringAndSize(encoded, &content, &n) == 0 && n <= b->longest &&
-             head(b, (size_t)n, 0xA0, 32, 0xD9, 0xDA) && raw(b, content, (size_t)n);
-  Py_DECREF(encoded);
-  return done;
-}
-
-static int encode(Buffer *b, PyObject *o, int depth);
-
-static size_t begin(Buffer *b, uint8_t code) {
-  if (!reserve(b, 6)) return 0;
-  number(b, 0xC9, 0, 4);
-  b->base[b->count++] = code;
-  return b->count;
-}
-
-static int end(Buffer *b, size_t start) {
-  size_t n = b->count - start;
-  if (n > UINT32_MAX) return 0;
-  for (int i = 0; i < 4; i++) b->base[start - 5 + i] = (uint8_t)(n >> (24 - 8 * i));
-  return 1;
-}
-
-static int sequence(Buffer *b, PyObject *o, int depth) {
-  Py_ssize_t n = PyTuple_Size(o);
-  if (!head(b, (size_t)n, 0x90, 16, 0, 0xDC)) return 0;
-  for (Py_ssize_t i = 0; i < n; i++)
-    if (!encode(b, PyTuple_GetItem(o, i), depth)) return 0;
-  return 1;
-}
-
-static int any_set(Buffer *b, PyObject *o, uint8_t code, int depth) {
-  size_t start = begin(b, code);
-  Py_ssize_t n = PySet_Size(o), seen = 0;
-  if (!start || !head(b, (size_t)n, 0x90, 16, 0, 0xDC)) return 0;
-  PyObject *iterator = PyObject_GetIter(o), *item;
-  if (!iterator) return 0;
-  int done = 1;
-  while (done && (item = PyIter_Next(iterator))) {
-    done = encode(b, item, depth);
-    seen++;
-    Py_DECREF(item);
-  }
-  Py_DECREF(iterator);
-  return done && seen == n && end(b, start);
-}
-
-static int mapping(Buffer *b, PyObject *o, int depth) {
-  Py_ssize_t place = 0;
-  PyObject *key, *value;
-  if (!head(b, (size_t)PyDict_Size(o), 0x80, 16, 0, 0xDE)) return 0;
-  while (PyDict_Next(o, &place, &key, &value))
-    if (!encode(b, key, depth) || !encode(b, value, depth)) return 0;
-  return 1;
-}
-
-static int packed(Buffer *b, PyObject *o) {
-  long code = PyLong_AsLong(PyTuple_GetItem(o, 0));
-  char *bytes;
-  Py_ssize_t n;
-  if (PyBytes_AsStringAndSize(PyTuple_GetItem(o, 1), &bytes, &n) < 0) return 0;
-  size_t start = begin(b, (uint8_t)code);
-  return start && raw(b, bytes, (size_t)n) && end(b, start);
-}
-
-/* 0 when it is refused. */
-static int encode(Buffer *b, PyObject *o, int depth) {
-  PyTypeObject *type = Py_TYPE(o);
-  if (type == &PyUnicode_Type) return text(b, o);
-  if (type == &PyLong_Type) return integer(b, o);
-  if (o == Py_None || o == Py_True || o == Py_False) {
-    if (!reserve(b, 1)) return 0;
-    b->base[b->count++] = o == Py_None ? 0xC0 : o == Py_True ? 0xC3 : 0xC2;
-    return 1;
-  }
-  if (type == &PyFloat_Type) {
-    double value = PyFloat_AsDouble(o);
-    uint64_t bits;
-    memcpy(&bits, &value, 8);
-    if (!reserve(b, 9)) return 0;
-    number(b, 0xCB, bits, 8);
-    return 1;
-  }
-  if (type == &PyBytes_Type) {
-    char *bytes;
-    Py_ssize_t n;
-    return PyBytes_AsStringAndSize(o, &bytes, &n) == 0 && n <= b->longest &&
-           head(b, (size_t)n, 0, 0, 0xC4, 0xC5) && raw(b, bytes, (size_t)n);
-  }
-  if ((PyObject *)type == packed_type) return packed(b, o);
-  if (depth >= MAXIMUM_DEPTH) return 0;
-  depth++;
-  if (type == &PyDict_Type) return mapping(b, o, depth);
-  if (type == &PyList_Type) {
-    Py_ssize_t n = PyList_Size(o);
-    if (!head(b, (size_t)n, 0x90, 16, 0, 0xDC)) return 0;
-    for (Py_ssize_t i = 0; i < n; i++)
-      if (!encode(b, PyList_GetItem(o, i), depth)) return 0;
-    return 1;
-  }
-  if (type == &PyTuple_Type) {
-    size_t start = begin(b, TUPLE);
-    return start && sequence(b, o, depth) && end(b, start);
-  }
-  if (type == &PySet_Type) return any_set(b, o, SET, depth);
-  if (type == &PyFrozenSet_Type) return any_set(b, o, FROZENSET, depth);
-  if (type == &PyByteArray_Type && PyByteArray_Size(o) <= b->longest) {
-    size_t start = begin(b, BYTEARRAY);
-    return start && raw(b, PyByteArray_AsString(o), (size_t)PyByteArray_Size(o)) && end(b, start);
-  }
-  return 0;
-}
-
-/* Kept from one event to the next; the interpreter's lock is held all the time. */
-static Buffer buffer;
+enum { REFUSED = -100 };
 
 static PyObject *put(PyObject *self, PyObject *const *arguments, Py_ssize_t count) {
   (void)self;
-  if (count != 4 || !put_function) {
-    PyErr_SetString(PyExc_TypeError, "put(recorder, source, event, longest) after bind()");
+  if (count != 5 || !put_function) {
+    PyErr_SetString(
+        PyExc_TypeError, "put(recorder, source, event, longest, patterns) after bind()");
     return NULL;
   }
   long long recorder = PyLong_AsLongLong(arguments[0]);
   long source = PyLong_AsLong(arguments[1]);
   buffer.longest = PyLong_AsSsize_t(arguments[3]);
   if (PyErr_Occurred()) return NULL;
+  if (is_busy) return PyLong_FromLong(REFUSED);
+  is_busy = 1;
+  buffer.patterns = PyTuple_Check(arguments[4]) && PyTuple_Size(arguments[4]) ? arguments[4] : NULL;
   buffer.count = 0;
-  if (!encode(&buffer, arguments[2], 0)) {
-    PyErr_Clear();
-    return PyLong_FromLong(REFUSED);
-  }
-  int64_t answer = put_function(recorder, (int32_t)source, buffer.base, buffer.count);
-  if (buffer.capacity > 16 << 20) {
-    free(buffer.base);
-    memset(&buffer, 0, sizeof buffer);
-  }
+  int done = encode(&buffer, arguments[2], 0);
+  buffer.patterns = NULL;
+  PyErr_Clear();
+  int64_t answer = done ? put_buffer(recorder, source) : REFUSED;
+  is_busy = 0;
   return PyLong_FromLongLong(answer);
 }
 
@@ -231,6 +47,88 @@ static PyObject *bind(PyObject *self, PyObject *arguments) {
   Py_RETURN_NONE;
 }
 
+static int prepare(PyObject *self, PyObject *args, PyObject *kwargs) {
+  Scheduler *s = (Scheduler *)self;
+  (void)kwargs;
+  PyObject *parts[6];
+  if (!PyArg_ParseTuple(
+          args, "LlnOOO!O!O!O!ii", &s->recorder, &s->source, &s->longest, &parts[0], &parts[1],
+          &PyDict_Type, &parts[2], &PySet_Type, &parts[3], &PyDict_Type, &parts[4], &PyDict_Type,
+          &parts[5], &s->transition_hook, &s->graph_hook))
+    return -1;
+  PyObject **places[6] = {&s->scheduler, &s->slow, &s->states, &s->known, &s->keys, &s->spans};
+  for (int i = 0; i < 6; i++) {
+    Py_INCREF(parts[i]);
+    Py_XDECREF(*places[i]);
+    *places[i] = parts[i];
+  }
+  hold(s);
+  return 0;
+}
+
+static int visit_all(PyObject *self, visitproc visit, void *arg) {
+  Scheduler *s = (Scheduler *)self;
+  Py_VISIT(Py_TYPE(self));
+  Py_VISIT(s->scheduler);
+  Py_VISIT(s->slow);
+  Py_VISIT(s->states);
+  Py_VISIT(s->known);
+  Py_VISIT(s->keys);
+  Py_VISIT(s->spans);
+  Py_VISIT(s->workers_dict);
+  Py_VISIT(s->tasks);
+  Py_VISIT(s->log);
+  return 0;
+}
+
+static int clear_all(PyObject *self) {
+  Scheduler *s = (Scheduler *)self;
+  Py_CLEAR(s->scheduler);
+  Py_CLEAR(s->slow);
+  Py_CLEAR(s->states);
+  Py_CLEAR(s->known);
+  Py_CLEAR(s->keys);
+  Py_CLEAR(s->spans);
+  Py_CLEAR(s->workers_dict);
+  Py_CLEAR(s->tasks);
+  Py_CLEAR(s->log);
+  return 0;
+}
+
+static void destroy(PyObject *self) {
+  PyTypeObject *type = Py_TYPE(self);
+  PyObject_GC_UnTrack(self);
+  clear_all(self);
+  ((freefunc)PyType_GetSlot(type, Py_tp_free))(self);
+  Py_DECREF(type);
+}
+
+static PyMethodDef scheduler_methods[] = {
+    {"transition", (PyCFunction)(void (*)(void))transition, METH_VARARGS | METH_KEYWORDS,
+     "Dask's hook."},
+    {"mark", (PyCFunction)(void (*)(void))mark, METH_FASTCALL, "Records a mark, or refuses to."},
+    {"graph", (PyCFunction)(void (*)(void))graph, METH_FASTCALL, "Records a graph, or refuses to."},
+    {NULL, NULL, 0, NULL}};
+
+static PyMemberDef scheduler_members[] = {
+    {"counter", T_LONGLONG, offsetof(Scheduler, counter), 0, "Transitions so far."},
+    {"workers", T_PYSSIZET, offsetof(Scheduler, workers), 0, "Workers there are."},
+    {NULL, 0, 0, 0, NULL}};
+
+static PyType_Slot scheduler_slots[] = {
+    {Py_tp_new, PyType_GenericNew},
+    {Py_tp_init, prepare},
+    {Py_tp_dealloc, destroy},
+    {Py_tp_traverse, visit_all},
+    {Py_tp_clear, clear_all},
+    {Py_tp_methods, scheduler_methods},
+    {Py_tp_members, scheduler_members},
+    {0, NULL}};
+
+static PyType_Spec scheduler_spec = {
+    "tasklog._native.Scheduler", sizeof(Scheduler), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
+    scheduler_slots};
+
 static PyMethodDef methods[] = {
     {"put", (PyCFunction)(void (*)(void))put, METH_FASTCALL, "Encodes an event and puts it."},
     {"bind", bind, METH_VARARGS, "The address of tasklog_put, and the type of what is packed."},
@@ -239,4 +137,14 @@ static PyMethodDef methods[] = {
 static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "_native", NULL, -1, methods,
                                     NULL, NULL, NULL, NULL};
 
-PyMODINIT_FUNC PyInit__native(void) { return PyModule_Create(&module); }
+PyMODINIT_FUNC PyInit__native(void) {
+#define MAKE(name) if (!(n_##name = PyUnicode_InternFromString(#name))) return NULL;
+  NAMES(MAKE)
+  PyObject *made = PyModule_Create(&module), *type = made ? PyType_FromSpec(&scheduler_spec) : NULL;
+  if (!type || PyModule_AddObject(made, "Scheduler", type) < 0) {
+    Py_XDECREF(type);
+    Py_XDECREF(made);
+    return NULL;
+  }
+  return made;
+}

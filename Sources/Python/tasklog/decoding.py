@@ -57,69 +57,50 @@ class Decoder:
         self.blob = blob
         self.reference = reference
         self.unpickle = unpickle
+        #: How many objects of which type were not rebuilt.
+        self.stand_ins: collections.Counter = collections.Counter()
+        #: How many values were not kept, by the reason.
+        self.opaque: collections.Counter = collections.Counter()
+        self._scan = json.JSONDecoder(object_hook=self._object).scan_once
 
     def args(self, text: str | None) -> tuple[tuple, dict[str, Any]]:
         """The positional and the named arguments."""
         if text is None:
             return (), {}
-        loaded = json.loads(text)
-        positional: list = []
-        named: dict[str, Any] = {}
-        for name, value in loaded.items():
-            if name == "$args":
-                positional = [self.value(item) for item in value]
-            elif name == "$kwargs":
-                named.update({key: self.value(item) for key, item in value.items()})
-            else:
-                named[name] = self.value(value)
+        named = self.loads(text)
+        positional = named.pop("$args", ())
+        if "$kwargs" in named:
+            named.update(named.pop("$kwargs"))
         return tuple(positional), named
 
     def loads(self, text: str) -> Any:
-        return self.value(json.loads(text))
+        if '"$' in text:
+            return self._scan(text, 0)[0]
+        return _SCAN(text, 0)[0]
 
-    def key(self, text: str, typed: str) -> Any:
+    def key(self, text: str, typed: str | None) -> Any:
         """A key of its two columns."""
         return self.loads(typed) if typed else text
 
-    def value(self, value: Any) -> Any:
-        if isinstance(value, list):
-            return [self.value(item) for item in value]
-        if not isinstance(value, dict):
+    def _object(self, value: dict) -> Any:
+        """An object whose content is decoded already; a tagged value has one name."""
+        if len(value) != 1:
             return value
-        if len(value) == 1:
-            ((name, content),) = value.items()
-            if name.startswith("$"):
-                return self._tagged(name, content)
-        return {key: self.value(item) for key, item in value.items()}
-
-    def _tagged(self, name: str, content: Any) -> Any:
-        plain = _PLAIN.get(name)
-        if plain is not None:
-            return plain(content)
+        ((name, content),) = value.items()
+        if not name.startswith("$") or name in _ARGUMENTS:
+            return value
+        decode = _PLAIN.get(name)
+        if decode is not None:
+            return decode(content)
         if name == "$blob":
             return self.blob(content) if self.blob else Opaque("blob")
-        if name == "$bytearray":
-            return bytearray(
-                self.value(content) if isinstance(content, dict) else base64.b64decode(content)
-            )
-        if name in _SEQUENCES:
-            return _SEQUENCES[name](self.value(item) for item in content)
-        if name == "$map":
-            return {self.value(key): self.value(item) for key, item in content}
         if name == "$serialized":
-            return self._serialized(self.value(content))
+            return _serialized(content)
         if name == "$python":
-            return self._python(self.value(content))
-        if name == "$opaque":
-            return Opaque(self.value(content))
-        return Opaque(f"{name}: unknown")
-
-    def _serialized(self, content: Any) -> Any:
-        from distributed.protocol.serialize import Serialize, Serialized
-
-        if "data" in content:
-            return Serialize(content["data"])
-        return Serialized(content["header"], content["frames"])
+            return self._python(content)
+        reason = str(content) if name == "$opaque" else f"{name}: unknown"
+        self.opaque[reason] += 1
+        return Opaque(reason)
 
     def _python(self, content: dict) -> Any:
         name, state, pickled = content["type"], content.get("state"), content.get("pickle")
@@ -127,15 +108,45 @@ class Decoder:
             return self.reference(name, state)
         if "state" in content:
             rebuild = _REBUILD.get(name)
+            if rebuild is None and name.startswith("numpy."):
+                rebuild = _numpy
             if rebuild is not None:
-                return rebuild(state)
-            if name.startswith("numpy."):
-                return _numpy(state)
+                try:
+                    return rebuild(state)
+                except ImportError:
+                    pass
         if pickled is not None and self.unpickle:
             import pickle
 
             return pickle.loads(pickled)
+        if name not in _REFERENCES:
+            self.stand_ins[name] += 1
         return PythonObject(name, content["repr"], state, pickled)
+
+
+_SCAN = json.JSONDecoder().scan_once
+
+#: What the arguments of a call are kept under; not a tag.
+_ARGUMENTS = {"$args", "$kwargs"}
+
+
+@dataclass
+class SerializedData:
+    """Dask's `Serialize` or `Serialized`, where Dask is not installed."""
+
+    header: Any = None
+    frames: Any = None
+    data: Any = None
+
+
+def _serialized(content: dict) -> Any:
+    try:
+        from distributed.protocol.serialize import Serialize, Serialized
+    except ImportError:
+        return SerializedData(**content)
+    if "data" in content:
+        return Serialize(content["data"])
+    return Serialized(content["header"], content["frames"])
 
 
 def _numpy(state: list) -> Any:
@@ -157,12 +168,13 @@ _PLAIN: dict[str, Callable[[Any], Any]] = {
     "$wtf8": lambda content: base64.b64decode(content).decode("utf-8", "surrogatepass"),
     "$float": float,
     "$int": int,
-}
-
-_SEQUENCES: dict[str, Callable[[Any], Any]] = {
     "$tuple": tuple,
     "$set": set,
     "$frozenset": frozenset,
+    "$map": dict,
+    "$bytearray": lambda content: bytearray(
+        base64.b64decode(content) if isinstance(content, str) else content
+    ),
 }
 
 _REFERENCES = {

@@ -69,9 +69,6 @@ def _replicas(recorder: Any, scheduler: Any) -> None:
     _needs(remove, "ts", "ws")
 
     def tell_added(ts: Any, ws: Any) -> None:
-        # The first replica of a result comes with the transition to memory.
-        if ts.state != "memory":
-            return
         if ts.key not in recorder._known:
             recorder._announce(ts)
         recorder._emit("addReplica", {"nbytes": ts.nbytes}, key=ts.key, worker=ws.address)
@@ -80,7 +77,9 @@ def _replicas(recorder: Any, scheduler: Any) -> None:
         recorder._emit("removeReplica", key=ts.key, worker=ws.address)
 
     def add_replica(ts: Any, ws: Any) -> Any:
-        _guard(recorder, "addReplica", tell_added, ts, ws)
+        # The first replica of a result comes with the transition to memory.
+        if ts.state == "memory":
+            _guard(recorder, "addReplica", tell_added, ts, ws)
         return add(ts, ws)
 
     def remove_replica(ts: Any, ws: Any) -> Any:

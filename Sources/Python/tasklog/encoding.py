@@ -17,7 +17,7 @@ from __future__ import annotations
 import collections
 import datetime
 import decimal
-import fnmatch
+import re
 import uuid
 from typing import Any, Callable
 
@@ -33,7 +33,7 @@ HOOKS = {
             "start", "beforeClose", "close", "restart", "updateGraph", "addWorker",
             "removeWorker", "addClient", "removeClient", "validWorkersDownscaling", "logEvent",
             "setup", "teardown", "transition", "attach", "detach", "stimulus",
-            "clientDesiresKeys", "clientReleasesKeys", "addReplica", "removeReplica",
+            "clientDesiresKeys", "clientReleasesKeys", "addReplica", "removeReplica", "report",
         ]
     )
 }  # fmt: skip
@@ -73,7 +73,11 @@ class Encoder:
     ) -> None:
         self.max_value_bytes = max_value_bytes
         self.pickle = pickle
-        self.redact = redact
+        #: Names whose values are not kept, as bytes in lower case.
+        self.patterns = tuple(name.encode("utf-8", "surrogatepass").lower() for name in redact)
+        self._hidden = _matcher(self.patterns)
+        self._hides: dict[str, bool] = {}
+        self._hidden_count = 0
         self._packers: list[msgpack.Packer] = []
         self._depth = 0
         self._budget = 0
@@ -141,9 +145,19 @@ class Encoder:
         return {name: self.argument(name, value) for name, value in args.items()}
 
     def argument(self, name: str, value: Any) -> Any:
-        if self.redact and any(fnmatch.fnmatchcase(name, pattern) for pattern in self.redact):
-            return self.opaque("redacted")
-        return self.value(value)
+        return _REDACTED if self.hides(name) else self.value(value)
+
+    def hides(self, name: Any) -> bool:
+        """Whether what has this name, an argument or an item of a dict, is not to be kept."""
+        if self._hidden is None or type(name) is not str:
+            return False
+        hides = self._hides.get(name)
+        if hides is None:
+            if len(self._hides) > 10_000:
+                self._hides.clear()
+            hides = self._hides[name] = self._hidden(name)
+        self._hidden_count += hides
+        return hides
 
     def value(self, value: Any) -> Any:
         """Anything, prepared for packing: the packer packs the answer as it is."""
@@ -185,9 +199,15 @@ class Encoder:
     def _container(self, value: Any, kind: type, depth: int) -> Any:
         if kind is dict:
             prepare = self._prepare
-            return _Pairs.of(
-                [(prepare(key, depth), prepare(item, depth)) for key, item in value.items()], self
-            )
+            items = value.items()
+            if self._hidden is None:
+                pairs = [(prepare(key, depth), prepare(item, depth)) for key, item in items]
+            else:
+                pairs = [
+                    (prepare(k, depth), _REDACTED if self.hides(k) else prepare(item, depth))
+                    for k, item in items
+                ]
+            return _Pairs.of(pairs, self)
         items = [self._prepare(item, depth) for item in value]
         if kind is list:
             return items
@@ -234,10 +254,15 @@ class Encoder:
 
     def _python(self, value: Any, kind: type, depth: int) -> Packed:
         described: dict[str, Any] = {"type": type_name(kind), "repr": safe_repr(value)}
-        state = plain_state(value, kind)
+        state, hidden_before = plain_state(value, kind), self._hidden_count
         if state is not None:
             described["state"] = self._prepare(state[0], depth)
-        elif self.pickle:
+        if self._hidden is not None and (
+            self._hidden_count > hidden_before or self._has_hidden(value)
+        ):
+            # Its text, or its pickle, would tell what is not to be kept.
+            described["repr"] = _REDACTED
+        elif state is None and self.pickle:
             import cloudpickle
 
             try:
@@ -245,6 +270,11 @@ class Encoder:
             except Exception:
                 pass
         return self._tagged("$python", described)
+
+    def _has_hidden(self, value: Any) -> bool:
+        """Whether an object has an attribute that is not to be kept."""
+        names = [*getattr(value, "__dict__", ()), *getattr(type(value), "__slots__", ())]
+        return any(self.hides(name) for name in names)
 
 
 class _Pairs:
@@ -262,6 +292,22 @@ class _Pairs:
         return encoder._tagged("$map", [[key, value] for key, value in pairs])
 
 
+def _matcher(patterns: tuple[bytes, ...]) -> Callable[[str], bool] | None:
+    """Matches names as `Redaction` of the Swift side does: by their bytes, with ``*`` for any and
+    ``?`` for one of them; capital letters do not matter."""
+    if not patterns:
+        return None
+    wild = {b"*": b".*", b"?": b"."}
+    parts = [
+        b"".join(wild.get(part) or re.escape(part) for part in re.split(rb"([*?])", pattern))
+        for pattern in patterns
+    ]
+    match = re.compile(b"|".join(b"(?:" + part + b")" for part in parts), re.DOTALL).fullmatch
+    return lambda name: match(name.encode("utf-8", "surrogatepass").lower()) is not None
+
+
+#: A value that was not kept, packed.
+_REDACTED = Packed(TAGGED, msgpack.packb(["$opaque", "redacted"]))
 _REMEMBERED = {str, int}
 _CONTAINERS: dict[type, int] = {list: 0, dict: 0, tuple: TUPLE, set: SET, frozenset: FROZENSET}
 

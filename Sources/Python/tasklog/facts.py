@@ -6,7 +6,7 @@ The names are those of the Swift side (`Facts.swift`) where it has the fact.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Callable
 
 
 def keys(tasks: Any) -> list:
@@ -105,8 +105,12 @@ def worker(ws: Any) -> dict[str, Any]:
     }
 
 
-def cluster(scheduler: Any) -> dict[str, Any]:
-    """Everything that a recorder finds when it is attached."""
+def cluster(scheduler: Any, argument: Callable[[str, Any], Any]) -> dict[str, Any]:
+    """Everything that a recorder finds when it is attached.
+
+    argument:
+        Prepares a value by its name, where its name does not stand beside it.
+    """
     s = scheduler
     return {
         "workers": [
@@ -126,7 +130,13 @@ def cluster(scheduler: Any) -> dict[str, Any]:
         "prefixes": {name: prefix(tp) for name, tp in s.task_prefixes.items()},
         "groups": {name: group(tg) for name, tg in s.task_groups.items()},
         "erredTasks": [
-            [e.key, e.timestamp, e.erred_on, e.exception_text, e.traceback_text]
+            [
+                e.key,
+                e.timestamp,
+                e.erred_on,
+                argument("exception_text", e.exception_text),
+                argument("traceback_text", e.traceback_text),
+            ]
             for e in s.erred_tasks
         ],
         "unknownDurations": {k: keys(v) for k, v in getattr(s, "unknown_durations", {}).items()},

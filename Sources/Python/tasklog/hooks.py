@@ -38,22 +38,24 @@ class Hooks(SchedulerPlugin):
         if self._native is None:
             return
         try:
+            mark = self._seen.mark
+            if mark is not None and args is not None and run is None and snapshot is None:
+                if mark(HOOKS.get(hook, hook), time.time(), key, stimulus, worker, args):
+                    return
             fields = [
                 time.time(), HOOKS.get(hook, hook), key, None, None, stimulus, worker, run,
-                None if args is None else [[], self._redacted(args)],
+                None if args is None else [[], args],
                 None if snapshot is None else [snapshot],
             ]  # fmt: skip
             self._write(fields)
         except Exception as error:
             self._fail(hook, error)
 
-    def _redacted(self, args: dict[str, Any]) -> dict[str, Any]:
-        return self._encoder.named(args) if self._redacts else args
-
     def _write(self, fields: list) -> None:
         """Puts an event into the spool; it is there when this returns."""
         if self._put_event is not None:
-            answer = self._put_event(self._handle, self._source, fields, self._longest)
+            patterns = self._encoder.patterns
+            answer = self._put_event(self._handle, self._source, fields, self._longest, patterns)
             if answer > 0:
                 return
             if answer != REFUSED:
@@ -68,8 +70,7 @@ class Hooks(SchedulerPlugin):
         key = None if fields[2] is None else encoder.key(fields[2])
         if args is not None:
             positional, named = args
-            named = {name: encoder.value(value) for name, value in named.items()}
-            args = [[encoder.value(value) for value in positional], named]
+            args = [[encoder.value(value) for value in positional], encoder.named(named)]
         if snapshot is not None:
             snapshot = [encoder.value(snapshot[0])]
         return [*fields[:2], key, *fields[3:8], args, snapshot]
@@ -98,11 +99,13 @@ class Hooks(SchedulerPlugin):
     def transition(
         self, key: Any, start: str, finish: str, *args: Any, stimulus_id: str, **kwargs: Any
     ) -> None:
+        """Where there is a library for it, this is done in C as long as nothing is unusual: see
+        `Scheduler` in ``_scheduler.h``."""
         if self._native is None:
             return
         try:
             scheduler = self._scheduler
-            if len(scheduler.workers) != self._worker_count:
+            if len(scheduler.workers) != self._seen.workers:
                 self._notice_departed(expected=False)
             ts = scheduler.tasks[key]
             if key not in self._known:
@@ -125,31 +128,28 @@ class Hooks(SchedulerPlugin):
                 at = time.time()
             counter = scheduler.transition_counter
             if (
-                counter != self._counter + 1
+                counter != self._seen.counter + 1
                 or ts.suspicious
                 or ts.annotations
                 or finish == "forgotten"
                 or (self._has_queueable and not ts._queueable)
             ):
                 told = self._rare_facts(ts, finish, counter, told)
-            self._counter = counter
+            self._seen.counter = counter
             fields = [
                 at, TRANSITION, key, STATES.get(start, start), STATES.get(finish, finish),
                 stimulus_id, worker, run,
-                [args and list(args) or [], self._redacted(kwargs)] if kwargs or args else None,
+                [list(args), kwargs] if kwargs or args else None,
                 [{"task": told}] if told else None,
             ]  # fmt: skip
-            # The rest is for what the fast way cannot do.
-            put = self._put_event
-            if put is None or put(self._handle, self._source, fields, self._longest) <= 0:
-                self._write(fields)
+            self._write(fields)
         except Exception as error:
             self._fail("transition", error)
 
     def _rare_facts(self, ts: Any, finish: str, counter: int, told: dict | None) -> dict | None:
         """What is at its default for nearly every transition."""
         told = {} if told is None else told
-        if counter != self._counter + 1:
+        if counter != self._seen.counter + 1:
             told["counter"] = counter
         if ts.suspicious:
             told["suspicious"] = ts.suspicious
@@ -185,7 +185,7 @@ class Hooks(SchedulerPlugin):
                 stimulus=stimulus,
                 worker=address,
             )
-        self._addresses, self._worker_count = present, len(present)
+        self._addresses, self._seen.workers = present, len(present)
 
     # The other hooks
 
@@ -210,14 +210,18 @@ class Hooks(SchedulerPlugin):
         if self._native is None:
             return
         try:
-            graph = [self._graph_task(scheduler.tasks[key], priority.get(key)) for key in tasks]
             # Always a `defaultdict(dict)`; as a plain one everybody can read it.
             plain = {name: dict(values) for name, values in annotations.items()}
+            args = dict(
+                client=client, tasks=tasks, keys=keys, annotations=plain, priority=priority,
+                **kwargs,
+            )  # fmt: skip
+            put = self._seen.graph
+            if put is not None and put(time.time(), stimulus_id, args, tasks, priority):
+                return
+            graph = [self._graph_task(scheduler.tasks[key], priority.get(key)) for key in tasks]
         except Exception as error:
             return self._fail("updateGraph", error)
-        args = dict(
-            client=client, tasks=tasks, keys=keys, annotations=plain, priority=priority, **kwargs
-        )
         self._emit("updateGraph", args, stimulus=stimulus_id, snapshot={"graph": graph})
 
     def _graph_task(self, ts: Any, priority: Any) -> dict[str, Any]:
@@ -237,13 +241,10 @@ class Hooks(SchedulerPlugin):
         del described["key"]
         if ts.priority is not None and ts.priority is priority:
             del described["priority"]
-        if described.get("annotations") and self._redacts:
-            annotations = self._encoder.argument("annotations", described["annotations"])
-            described["annotations"] = annotations
         return described
 
     def restart(self, scheduler: Any) -> None:
-        self._spans = {}
+        self._spans.clear()
         self._emit("restart")
 
     def add_worker(self, scheduler: Any, worker: str) -> None:
@@ -251,7 +252,7 @@ class Hooks(SchedulerPlugin):
             return
         try:
             self._addresses = set(scheduler.workers)
-            self._worker_count = len(self._addresses)
+            self._seen.workers = len(self._addresses)
             described = facts.worker(scheduler.workers[worker])
         except Exception as error:
             return self._fail("addWorker", error)

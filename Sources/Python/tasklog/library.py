@@ -83,7 +83,7 @@ def _text(value: str) -> bytes:
 REFUSED = -100
 
 
-def _bind(library: ctypes.PyDLL) -> Callable[[int, int, list, int], int] | None:
+def _bind(library: ctypes.PyDLL) -> Any:
     """The fast way into a library, when there is one for this Python: encodes and puts at once."""
     try:
         from tasklog import _native  # type: ignore[attr-defined]
@@ -91,7 +91,7 @@ def _bind(library: ctypes.PyDLL) -> Callable[[int, int, list, int], int] | None:
         return None
     address = ctypes.cast(library.tasklog_put, ctypes.c_void_p).value
     _native.bind(address, Packed)
-    return _native.put
+    return _native
 
 
 class NativeRecorder:
@@ -103,7 +103,9 @@ class NativeRecorder:
         self._waiting = ctypes.CDLL(self._library._name)
         _declare(self._waiting)
         self.put = self._library.tasklog_put
-        self.put_event = _bind(self._library)
+        fast = _bind(self._library)
+        self.put_event: Callable[..., int] | None = fast and fast.put
+        self.scheduler: Callable[..., Any] | None = fast and fast.Scheduler
         encoded = json.dumps(options, allow_nan=False).encode()
         self.handle = self._waiting.tasklog_open(os.fsencode(log), encoded)
         if self.handle <= 0:

@@ -76,7 +76,7 @@ class Options:
     #: Text and bytes longer than this are not kept.
     max_value_bytes: int = _option(1 << 20, _bytes)
     #: How long a worker collects events before it ships them. They are in its spool at once.
-    worker_interval: float = _option(0.2, _seconds)
+    worker_interval: float = _option(0.5, _seconds)
     #: Where workers keep what has not been shipped; by default a folder of the user's in the
     #: system's folder for temporary files.
     worker_spool: str | None = _option(None, _path)

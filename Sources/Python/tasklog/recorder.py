@@ -9,16 +9,19 @@ import os
 import platform
 import socket
 import weakref
-from typing import Any, Callable
+from types import SimpleNamespace
+from typing import Any, Callable, Sequence
 
 import cloudpickle
 from distributed.scheduler import TaskState
 
-from tasklog import deep, encoding, facts, spool, worker
-from tasklog.encoding import Encoder
+from tasklog import deep, encoding, facts, noting, spool, worker
+from tasklog.encoding import HOOKS, STATES, Encoder
 from tasklog.hooks import Hooks
 from tasklog.library import LibraryError, NativeRecorder
+from tasklog.noting import Notes, NotingPlugin, is_for_workers, made
 from tasklog.options import Options
+from tasklog.replay import results
 
 logger = logging.getLogger("tasklog")
 
@@ -30,6 +33,11 @@ class Recorder(Hooks):
 
     log:
         The log file, as the scheduler's machine and working folder see it.
+    verify:
+        Classes of plugins of which an instance runs next to the recorder, on the scheduler or on
+        each worker; what it is, is noted in the log for ``tasklog replay --verify`` to compare.
+    every:
+        After how many calls it is noted, beside the end; 0 for the end only.
     options:
         See `tasklog.options.Options`.
 
@@ -40,12 +48,21 @@ class Recorder(Hooks):
     name = "tasklog"
     idempotent = True
 
-    def __init__(self, log: str | os.PathLike | None = None, **options: Any) -> None:
+    def __init__(
+        self,
+        log: str | os.PathLike | None = None,
+        verify: Sequence[type] = (),
+        every: int = 1000,
+        **options: Any,
+    ) -> None:
         self._given = dict(options, log=log)
+        self._verified = list(verify)
+        self._every = every
+        self._noting: list[NotingPlugin] = []
         self._native: NativeRecorder | None = None
 
     def __reduce__(self) -> Any:
-        given = dict(self._given)
+        given = dict(self._given, verify=self._verified, every=self._every)
         return _remake, (given,)
 
     @property
@@ -58,6 +75,8 @@ class Recorder(Hooks):
     async def start(self, scheduler: Any) -> None:
         await self.attach(scheduler)
         self._emit("start")
+        for plugin in self._noting:
+            await plugin.start(scheduler)
 
     async def attach(self, scheduler: Any) -> bool:
         """Begins to record, also in the middle of a run; false when that is not possible."""
@@ -83,6 +102,7 @@ class Recorder(Hooks):
             self._begin(scheduler, options, native)
         except Exception as error:
             self._native = None
+            vars(self).pop("transition", None)
             native.close()
             logger.warning("tasklog: nothing is recorded: %r", error)
             return False
@@ -107,13 +127,13 @@ class Recorder(Hooks):
         self._known: set = set(scheduler.tasks)
         self._spans: dict[str, Any] = {}
         self._addresses = set(scheduler.workers)
-        self._worker_count = len(self._addresses)
-        self._counter = scheduler.transition_counter
         self._longest = options.max_value_bytes
-        self._redacts = bool(options.redact)
         self._has_queueable = hasattr(TaskState, "_queueable")
         self._native = native
-        found = facts.cluster(scheduler)
+        self._seen = self._watch(scheduler, native)
+        self._seen.workers = len(self._addresses)
+        self._seen.counter = scheduler.transition_counter
+        found = facts.cluster(scheduler, self._encoder.argument)
         about = {
             "id": scheduler.id,
             "address": scheduler.address,
@@ -126,13 +146,31 @@ class Recorder(Hooks):
         missing = deep.install(self, scheduler) if options.deep else None
         self._emit("attach", args=dict(about, missing=missing), snapshot={"attach": found})
         # First, so that a cause comes before what other plugins make of it.
+        self._noting = [
+            NotingPlugin(Notes(plugin, self._every, self._note))
+            for plugin in made(self._verified, False, scheduler)
+        ]
         scheduler.plugins = {
             self.name: self,
+            **{plugin.name: plugin for plugin in self._noting},
             **{name: p for name, p in scheduler.plugins.items() if name != self.name},
         }
         scheduler.handlers["tasklog_records"] = self._take_records
         self._wrap_close(scheduler)
         _open_recorders.add(self)
+
+    def _watch(self, scheduler: Any, native: NativeRecorder) -> Any:
+        """What has been seen of the scheduler; in C, it also records what comes with every task."""
+        if native.scheduler is None or self._encoder.patterns:
+            return SimpleNamespace(mark=None, graph=None)
+        # A number that does not fit into one byte would need another encoding.
+        hooks = HOOKS["transition"], HOOKS["updateGraph"]
+        seen = native.scheduler(
+            native.handle, self._source, self._longest, scheduler, super().transition, STATES,
+            self._known, self._encoder._keys, self._spans, *hooks,
+        )  # fmt: skip
+        self.transition = seen.transition  # type: ignore[method-assign]
+        return seen
 
     async def detach(self) -> None:
         """Ends the recording of a scheduler that goes on."""
@@ -144,12 +182,16 @@ class Recorder(Hooks):
                 await scheduler.unregister_worker_plugin(None, name=worker.WorkerRecorder.name)
             except Exception as error:
                 logger.warning("tasklog: workers may still be recorded: %r", error)
+        self._end_noting()
         self._emit("detach")
         for undo in self._undo:
             undo()
         scheduler.handlers.pop("tasklog_records", None)
+        own = [self, *self._noting]
         scheduler.plugins = {
-            name: plugin for name, plugin in scheduler.plugins.items() if plugin is not self
+            name: plugin
+            for name, plugin in scheduler.plugins.items()
+            if all(plugin is not one for one in own)
         }
         await asyncio.get_running_loop().run_in_executor(None, self.finish)
 
@@ -162,15 +204,24 @@ class Recorder(Hooks):
                 return await close(*args, **kwargs)
             finally:
                 if self._native is not None:
+                    self._end_noting()
                     loop = asyncio.get_running_loop()
                     await loop.run_in_executor(None, self.finish)
 
         scheduler.close = close_and_finish
         self._undo.append(lambda: deep.restore(scheduler, "close", close_and_finish))
 
+    def _note(self, args: dict[str, Any]) -> None:
+        self._emit("report", args)
+
+    def _end_noting(self) -> None:
+        for plugin in self._noting:
+            plugin.notes.end()
+
     def finish(self) -> None:
         """Writes out what is left and ends the run in the log."""
         native, self._native = self._native, None
+        vars(self).pop("transition", None)
         if native is not None:
             native.close()
         _open_recorders.discard(self)
@@ -194,10 +245,12 @@ class Recorder(Hooks):
                     "worker_spool_limit": options.worker_spool_limit,
                     "stimuli": options.stimuli,
                     "close_seconds": options.close_seconds,
+                    "verify": [kind for kind in self._verified if is_for_workers(kind)],
+                    "every": self._every,
                 },
             )
             # Workers need not have this package: they get it by value.
-            for module in (encoding, spool, worker):
+            for module in (encoding, spool, worker, noting, results):
                 cloudpickle.register_pickle_by_value(module)
             sent = cloudpickle.dumps(part)
             await asyncio.wait_for(
@@ -246,6 +299,8 @@ def _open(scheduler: Any, options: Options) -> NativeRecorder:
         "mode": "full" if options.deep else "hooks",
         "sync_seconds": options.sync_seconds,
         "close_seconds": options.close_seconds,
+        # Of this size they are ready ahead of what a scheduler records, and little lies idle.
+        "segment_size": 1 << 20,
         "metadata": {
             "host": socket.gethostname(),
             "pid": os.getpid(),

@@ -21,14 +21,15 @@ from typing import Any
 from distributed.diagnostics.plugin import WorkerPlugin
 
 from tasklog.encoding import HOOKS, STATES, TRANSITION, Encoder
+from tasklog.noting import Notes, made
 from tasklog.spool import WorkerSpool, orphans
 
 logger = logging.getLogger("tasklog")
 
 #: What of a stimulus is in fields of its own, or is the payload itself.
 _NOT_ARGS = {"stimulus_id", "handled", "key", "run_id", "run_spec", "value", "data"}
-#: A batch smaller than this waits for company.
-_SMALL_BATCH = 1 << 16
+#: A batch smaller than this waits for company: a batch costs the scheduler as much as three tasks.
+_SMALL_BATCH = 1 << 19
 #: Seconds between two samples of the clock's offset that differ little.
 _OFFSET_SECONDS = 10.0
 
@@ -46,8 +47,13 @@ class WorkerRecorder(WorkerPlugin):
     async def setup(self, worker: Any) -> None:
         self._spool: WorkerSpool | None = None
         self._errors = 0
+        self._noted: list[Notes] = []
         try:
             self._begin(worker)
+            for plugin in made(self.options.get("verify", []), True):
+                self._noted.append(Notes(plugin, self.options["every"], self._note))
+            for notes in self._noted:
+                await notes.awaited("setup", worker=worker)
         except Exception as error:
             self._tell("this worker is not recorded", error)
             return
@@ -91,7 +97,8 @@ class WorkerRecorder(WorkerPlugin):
         self._put("setup", snapshot={"worker": self._encoder.value(worker_facts(worker))})
         if self._state.tasks:
             found = [self._task_facts(ts) for ts in self._state.tasks.values()]
-            self._put("attach", snapshot={"attach": {"tasks": found}})
+            about = self._encoder.value(state_facts(self._state))
+            self._put("attach", snapshot={"attach": {"tasks": found, "state": about}})
         # What dead workers have left is looked for once there is an answer to expect.
         self._looks_for_orphans = True
 
@@ -121,7 +128,7 @@ class WorkerRecorder(WorkerPlugin):
                     spool.next_sequence, time.time(), TRANSITION, encoder.key(key),
                     STATES.get(start, start), STATES.get(finish, finish), stimulus, None, run,
                     self._args(args, kwargs) if args or kwargs else None,
-                    [{"task": facts}] if facts else None,
+                    self._snapshot({"task": facts}) if facts else None,
                 ]
             )  # fmt: skip
             spool.put(content)
@@ -131,6 +138,8 @@ class WorkerRecorder(WorkerPlugin):
                 self._wake()
         except Exception as error:
             self._fail("transition", error)
+        for notes in self._noted:
+            notes.call("transition", key, start, finish, *args, **kwargs)
 
     def _facts(self, ts: Any, finish: str) -> dict[str, Any]:
         """What the transition changed about a task beyond its state."""
@@ -153,7 +162,14 @@ class WorkerRecorder(WorkerPlugin):
                 facts["startStops"] = [dict(span) for span in ts.startstops]
         elif finish == "flight":
             facts["comingFrom"] = ts.coming_from
+        elif finish == "ready" and ts.startstops:
+            # What has been fetched for it.
+            facts["startStops"] = [dict(span) for span in ts.startstops]
         return facts
+
+    def _snapshot(self, facts: dict[str, Any]) -> list:
+        """What is prepared already is left as it is; names are looked at where some are hidden."""
+        return [self._encoder.value(facts) if self._encoder.patterns else facts]
 
     def _args(self, args: tuple, kwargs: dict[str, Any]) -> list:
         encoder = self._encoder
@@ -165,6 +181,9 @@ class WorkerRecorder(WorkerPlugin):
         try:
             self._harvest_new()
             self._put("teardown")
+            for notes in self._noted:
+                await notes.awaited("teardown", worker=worker)
+                notes.end()
             await asyncio.wait_for(self._ship_rest(), self.options["close_seconds"])
         except Exception as error:
             self._tell("the last events of this worker stay in its spool", error)
@@ -173,6 +192,9 @@ class WorkerRecorder(WorkerPlugin):
                 self._timer.cancel()
             spool, self._spool = self._spool, None
             spool.close()
+
+    def _note(self, args: dict[str, Any]) -> None:
+        self._put("report", args=args)
 
     # Stimuli
 
@@ -238,23 +260,38 @@ class WorkerRecorder(WorkerPlugin):
                 spool.next_sequence, at or time.time(), HOOKS[hook],
                 None if key is None else encoder.key(key), None, None, stimulus, None, run,
                 None if args is None else [[], encoder.named(args)],
-                None if snapshot is None else [snapshot],
+                None if snapshot is None else self._snapshot(snapshot),
             ]
         )  # fmt: skip
         spool.put(content)
 
     def _task_facts(self, ts: Any) -> Any:
-        return self._encoder.value(
-            {
-                "key": ts.key,
-                "state": ts.state,
-                "priority": ts.priority,
-                "taskRunID": ts.run_id,
-                "nbytes": ts.nbytes,
-                "dependencies": [dependency.key for dependency in ts.dependencies],
-                "startStops": [dict(span) for span in ts.startstops],
-            }
-        )
+        facts = {
+            "key": ts.key,
+            "state": ts.state,
+            "priority": ts.priority,
+            "taskRunID": ts.run_id,
+            "nbytes": ts.nbytes,
+            "dependencies": [dependency.key for dependency in ts.dependencies],
+            "startStops": [dict(span) for span in ts.startstops],
+        }
+        optional = {
+            "waitingForData": [waiting.key for waiting in ts.waiting_for_data],
+            "waiters": [waiter.key for waiter in ts.waiters],
+            "whoHas": list(ts.who_has),
+            "typeName": None if ts.type is None else type_text(ts.type),
+            "previous": ts.previous,
+            "next": ts.next,
+            "comingFrom": ts.coming_from,
+            "resourceRestrictions": ts.resource_restrictions,
+            "annotations": ts.annotations,
+            "exception": ts.exception,
+            "traceback": ts.traceback,
+            "exceptionText": ts.exception_text,
+            "tracebackText": ts.traceback_text,
+        }
+        facts.update({name: value for name, value in optional.items() if value})
+        return self._encoder.value(facts)
 
     # Shipping
 
@@ -393,4 +430,24 @@ def worker_facts(worker: Any) -> dict[str, Any]:
         "nanny": worker.nanny,
         "localDirectory": worker.local_directory,
         "resources": dict(worker.state.total_resources),
+        "limits": {name: getattr(worker.state, name, None) for name in _LIMITS},
+    }
+
+
+#: What decides about the order in which a worker fetches data.
+_LIMITS = (
+    "transfer_incoming_count_limit",
+    "transfer_incoming_bytes_limit",
+    "transfer_message_bytes_limit",
+)
+#: What a worker's state counts, as a recorder finds it.
+_COUNTED = ("generation", "executed_count", "transition_counter", "transfer_incoming_bytes")
+
+
+def state_facts(state: Any) -> dict[str, Any]:
+    """What a recorder finds of a worker's state beside its tasks."""
+    return {
+        **{name: getattr(state, name, 0) for name in _COUNTED},
+        "inFlightWorkers": {a: list(keys) for a, keys in state.in_flight_workers.items()},
+        "availableResources": dict(state.available_resources),
     }

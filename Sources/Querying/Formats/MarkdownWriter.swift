@@ -1,26 +1,14 @@
-import EventLog
-
 /// Writes rows as a table of GitHub's Markdown, to be pasted into an issue.
-struct MarkdownWriter: RowWriter {
-  private let output: TextOutput
-
-  init(output: @escaping TextOutput) {
-    self.output = output
-  }
+struct MarkdownWriter: LineWriter {
+  let output: TextOutput
 
   mutating func start(_ columns: [Column]) {
-    line(columns.map { Self.text($0.name) })
-    line(columns.map { _ in "---" })
+    output(line(columns.map(\.name)))
+    output(Array("|\(String(repeating: " --- |", count: columns.count))\n".utf8))
   }
 
-  mutating func row(_ values: [SQLiteValue]) {
-    line(values.map { Self.text($0.plainText) })
-  }
-
-  mutating func finish() {}
-
-  private func line(_ cells: [String]) {
-    output(Array("| \(cells.joined(separator: " | ")) |\n".utf8))
+  func line(_ fields: [String]) -> [UInt8] {
+    Array("| \(fields.map(Self.text).joined(separator: " | ")) |\n".utf8)
   }
 
   /// What Markdown or HTML would take for markup stands for itself.

@@ -6,7 +6,7 @@ public enum Printable {
   ///
   /// - Parameter kept: what the format that is written has its own way to say.
   public static func text(_ text: String, keeping kept: Set<Unicode.Scalar> = []) -> String {
-    guard text.unicodeScalars.contains(where: isControl) else { return text }
+    guard !isPlain(text), text.unicodeScalars.contains(where: isControl) else { return text }
     var escaped = ""
     for scalar in text.unicodeScalars {
       switch scalar {
@@ -19,6 +19,11 @@ public enum Printable {
       }
     }
     return escaped
+  }
+
+  /// Whether it is of printable ASCII alone, which nearly all text in a log is.
+  static func isPlain(_ text: String) -> Bool {
+    text.utf8.allSatisfy { $0 >= 0x20 && $0 < 0x7F }
   }
 
   static func isControl(_ scalar: Unicode.Scalar) -> Bool {

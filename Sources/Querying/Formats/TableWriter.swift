@@ -126,10 +126,15 @@ struct TableWriter: RowWriter {
     return cells
   }
 
-  /// Microseconds are enough for people.
+  /// Microseconds are enough for people, and an exponent is too much.
   private static func short(_ number: Double) -> String {
-    guard number.magnitude >= 1e-4, number.magnitude < 1e12 else { return number.description }
-    return ((number * 1e6).rounded() / 1e6).description
+    let millionths = (number.magnitude * 1e6).rounded()
+    guard number.magnitude < 1e12, millionths >= 1 || number == 0 else { return number.description }
+    guard number.magnitude < 1e-4 else { return ((number * 1e6).rounded() / 1e6).description }
+    var digits = String(Int(millionths))
+    digits = String(repeating: "0", count: 6 - digits.count) + digits
+    while digits.hasSuffix("0"), digits.count > 1 { digits.removeLast() }
+    return (number < 0 ? "-0." : "0.") + digits
   }
 
   // MARK: - Lines

@@ -10,7 +10,7 @@ extension Verbs {
   ) throws -> Report {
     let one = try first.reader.summary(of: first.run)
     let two = try second.reader.summary(of: second.run)
-    let places = try firstDifference(first, second)
+    let difference = try FirstDifference(first, second)
     return Report([
       Report.Table(
         "prefixes", title: "Tasks by prefix", columns: prefixColumns, rows: prefixRows(one, two)),
@@ -18,7 +18,8 @@ extension Verbs {
         "states", title: "Seconds in each state", columns: stateColumns,
         rows: stateRows(one, two)),
       Report.Table(
-        "first_difference", title: "The first difference", columns: eventColumns, rows: places),
+        "first_difference", title: "The first difference", columns: eventColumns,
+        rows: difference.map(eventRows) ?? []),
     ])
   }
 
@@ -84,56 +85,15 @@ extension Verbs {
     Column("hook"), key, Column("start", .state), Column("finish", .state),
   ]
 
-  /// The first event that is another, of both sides; where one has ended before, only the other's.
-  private static func firstDifference(
-    _ first: (reader: LogReader, run: RunInfo), _ second: (reader: LogReader, run: RunInfo)
-  ) throws -> [[SQLiteValue]] {
-    let one = try SchedulerStream(first.reader, first.run)
-    let two = try SchedulerStream(second.reader, second.run)
-    var number: Int64 = 0
-    while true {
-      number += 1
-      let (a, b) = (try one.next(), try two.next())
-      guard let a, let b else {
-        return [(1, a), (2, b)].compactMap { side, event in event.map { row(side, number, $0) } }
+  /// The event of both sides; where one has ended before, only the other's.
+  private static func eventRows(_ difference: FirstDifference) -> [[SQLiteValue]] {
+    [(1, difference.first), (2, difference.second)].compactMap { side, step in
+      step.map { step in
+        [
+          .integer(side), .integer(difference.number), .integer(step.seq), time(step.time),
+          .text(step.hook), text(step.key), text(step.start), text(step.finish),
+        ]
       }
-      guard isSame(a, b) else { return [row(1, number, a), row(2, number, b)] }
     }
-  }
-
-  private static func isSame(_ a: RecordedEvent, _ b: RecordedEvent) -> Bool {
-    a.event.hook == b.event.hook && a.event.key == b.event.key && a.event.start == b.event.start
-      && a.event.finish == b.event.finish
-  }
-
-  private static func row(_ side: Int64, _ number: Int64, _ recorded: RecordedEvent)
-    -> [SQLiteValue]
-  {
-    let event = recorded.event
-    return [
-      .integer(side), .integer(number), .integer(recorded.seq), time(event.time),
-      .text(event.hook.name), text(event.key?.text), text(event.start?.name),
-      text(event.finish?.name),
-    ]
-  }
-}
-
-/// The events of a run's scheduler, one after the other.
-private final class SchedulerStream {
-  private let cursors: [SourceCursor]
-  private var current = 0
-
-  init(_ reader: LogReader, _ run: RunInfo) throws {
-    cursors = try reader.sources(of: run).filter { $0.source.kind == .scheduler }.map {
-      try reader.events(of: $0)
-    }
-  }
-
-  func next() throws -> RecordedEvent? {
-    while current < cursors.count {
-      if let event = try cursors[current].nextEvent() { return event }
-      current += 1
-    }
-    return nil
   }
 }

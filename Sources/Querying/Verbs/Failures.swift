@@ -1,64 +1,122 @@
 import EventLog
 
 extension Verbs {
-  /// What went wrong: by cause, each task that failed on its own, and those that failed with them.
-  public static func errors(_ reader: LogReader, _ runs: [RunInfo]) -> Report {
-    Report([
-      view(
-        "causes", title: "Causes", of: "error_causes",
-        [
-          run, Column("exception", leastWidth: 30), Column("tasks"), Column("dependents"),
-          Column("workers", rank: 2), Column("first_key", rank: 1, leastWidth: 18),
-          Column("first_seq", rank: 3), Column("first_traceback", rank: 5, leastWidth: 20),
-        ], path: reader.path, runs: runs),
-      view(
-        "errors", title: "Tasks that failed on their own", of: "errors",
-        [
-          run, Column("seq", rank: 4), Column("time", .time, rank: 3), key,
-          Column("worker", .address, rank: 1), Column("retries"), Column("dependents"),
-          Column("exception", rank: 2, leastWidth: 20),
-          Column("traceback", rank: 6, leastWidth: 20),
-        ], path: reader.path, runs: runs, order: "run, seq"),
-      view(
-        "affected", title: "Tasks that failed with them", of: "failures",
-        [
-          run, Column("seq", rank: 4), Column("time", .time, rank: 3), key,
-          Column("blamed", leastWidth: 18), Column("cause_seq", rank: 5),
-        ], path: reader.path, runs: runs, condition: "(blamed IS NOT key OR cause_seq IS NOT seq)",
-        order: "run, seq"),
+  /// What went wrong: by cause, each task that failed on its own, and those that failed with them: the
+  /// views `error_causes`, `errors` and `failures`, of one pass over the events.
+  ///
+  /// - Throws: `LogError`.
+  public static func errors(_ reader: LogReader, _ runs: [RunInfo]) throws -> Report {
+    let all = try runs.map { ($0.number, try reader.failures(of: $0)) }
+    return Report([
+      Report.Table("causes", title: "Causes", columns: causeColumns) { give in
+        for (run, failures) in all {
+          for cause in try failures.causes() {
+            try give([
+              .integer(run), cause.exception, .integer(cause.tasks), .integer(cause.dependents),
+              .integer(cause.workers), .text(cause.firstKey), .integer(cause.firstSeq),
+              cause.firstTraceback,
+            ])
+          }
+        }
+      },
+      Report.Table("errors", title: "Tasks that failed on their own", columns: errorColumns) {
+        give in
+        for (run, failures) in all {
+          try failures.forEachError { error in
+            try give([
+              .integer(run), .integer(error.seq), time(error.time), .text(error.key), error.worker,
+              .integer(error.retries), .integer(error.dependents), error.exception,
+              error.traceback,
+            ])
+          }
+        }
+      },
+      Report.Table(
+        "affected", title: "Tasks that failed with them", columns: affectedColumns
+      ) { give in
+        for (run, failures) in all {
+          try failures.forEachAffected { task in
+            try give([
+              .integer(run), .integer(task.seq), time(task.time), .text(task.key),
+              text(task.blamed), task.causeSeq.map(SQLiteValue.integer) ?? .null,
+            ])
+          }
+        }
+      },
     ])
   }
 
-  /// The longest spans of work.
+  private static let causeColumns: [Column] = [
+    run, Column("exception", leastWidth: 30), Column("tasks"), Column("dependents"),
+    Column("workers", rank: 2), Column("first_key", rank: 1, leastWidth: 18),
+    Column("first_seq", rank: 3), Column("first_traceback", rank: 5, leastWidth: 20),
+  ]
+
+  private static let errorColumns: [Column] = [
+    run, Column("seq", rank: 4), Column("time", .time, rank: 3), key,
+    Column("worker", .address, rank: 1), Column("retries"), Column("dependents"),
+    Column("exception", rank: 2, leastWidth: 20), Column("traceback", rank: 6, leastWidth: 20),
+  ]
+
+  private static let affectedColumns: [Column] = [
+    run, Column("seq", rank: 4), Column("time", .time, rank: 3), key,
+    Column("blamed", leastWidth: 18), Column("cause_seq", rank: 5),
+  ]
+
+  /// With more spans than this, sorting all of them is no dearer than looking for the longest.
+  private static let mostSpansLookedFor = 10_000
+
+  /// The longest spans of work, as the view `slowest` has them.
   ///
   /// - Parameter action: of this kind only, such as compute or transfer; nothing for all.
+  /// - Throws: `LogError`.
   public static func slowest(
     _ reader: LogReader, _ runs: [RunInfo], action: String?, limit: Int
-  ) -> Report {
-    Report([
+  ) throws -> Report {
+    var condition = action == nil ? "TRUE" : "action = :action"
+    if limit <= mostSpansLookedFor {
+      let events = try reader.eventsWithLongestSpans(in: runs, action: action, limit: limit)
+      condition += " AND seq IN (\(events.map(String.init).joined(separator: ", ")))"
+    }
+    return Report([
       view(
         "slowest", title: "The longest spans of work", of: "slowest",
         [
           run, Column("seconds"), Column("action"), key, Column("prefix", rank: 4, leastWidth: 12),
           Column("worker", .address, rank: 1), Column("seq", rank: 5), Column("start", rank: 6),
           Column("stop", rank: 7),
-        ], path: reader.path, runs: runs,
-        condition: action == nil ? "TRUE" : "action = :action", limit: limit,
+        ], path: reader.path, runs: runs, condition: condition, limit: limit,
         parameters: action.map { [("action", .text($0))] } ?? [])
     ])
   }
 
-  /// The chain of tasks and waits that set the length of the run.
-  public static func criticalPath(_ reader: LogReader, _ runs: [RunInfo]) -> Report {
-    Report([
-      view(
-        "critical_path", title: "What set the length of the run", of: "critical_path",
-        [
-          run, Column("step", rank: 2), key, Column("piece", leastWidth: 8),
-          Column("worker", .address, rank: 1), Column("seconds"), Column("share"),
-          Column("started", .time, rank: 3), Column("stopped", .time, rank: 4),
-          Column("seq", rank: 5),
-        ], path: reader.path, runs: runs, order: "run, step")
+  /// The chain of tasks and waits that set the length of the run: the view `critical_path`, found by
+  /// going back from its end.
+  ///
+  /// - Throws: `LogError`.
+  public static func criticalPath(_ reader: LogReader, _ runs: [RunInfo]) throws -> Report {
+    let all = try runs.map { ($0.number, try reader.criticalPath(of: $0)) }
+    return Report([
+      Report.Table(
+        "critical_path", title: "What set the length of the run", columns: pathColumns
+      ) { give in
+        for (run, pieces) in all {
+          for (index, piece) in pieces.enumerated() {
+            try give([
+              .integer(run), .integer(Int64(index + 1)), .text(piece.key),
+              .text(piece.kind.rawValue), piece.worker,
+              piece.start.flatMap { start in piece.stop.map { seconds($0 &- start) } } ?? .null,
+              piece.share, time(piece.start), time(piece.stop), .integer(piece.seq),
+            ])
+          }
+        }
+      }
     ])
   }
+
+  private static let pathColumns: [Column] = [
+    run, Column("step", rank: 2), key, Column("piece", leastWidth: 8),
+    Column("worker", .address, rank: 1), Column("seconds"), Column("share"),
+    Column("started", .time, rank: 3), Column("stopped", .time, rank: 4), Column("seq", rank: 5),
+  ]
 }

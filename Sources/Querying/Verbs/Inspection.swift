@@ -35,12 +35,22 @@ extension Verbs {
         "file", title: "File", columns: [Column("fact"), Column("value")],
         rows: facts.map { [.text($0.name), $0.value] }),
       Report.Table("runs", title: "Runs", columns: runColumns, rows: runRows),
-      view(
-        "kinds", title: "Kinds of events", of: "event_kinds",
-        [
+      Report.Table(
+        "kinds", title: "Kinds of events",
+        columns: [
           run, Column("source", leastWidth: 9), Column("hook"), Column("events"),
           Column("args_bytes"), Column("snapshot_bytes", rank: 1),
-        ], path: reader.path, runs: runs),
+        ]
+      ) { give in
+        for run in runs {
+          for kind in try reader.eventKinds(of: run) {
+            try give([
+              .integer(run.number), .text(kind.source.rawValue), .text(kind.hook),
+              .integer(kind.events), .integer(kind.argsBytes), .integer(kind.snapshotBytes),
+            ])
+          }
+        }
+      },
       view(
         "gaps", title: "Gaps", of: "gaps",
         [

@@ -8,13 +8,8 @@ extension Verbs {
   public static func state(
     _ reader: LogReader, _ runs: [RunInfo], at moment: Moment
   ) throws -> Report {
-    let all = try runs.map { ($0, try reader.whereabouts(in: $0, at: moment)) }
-    var counts: [[SQLiteValue]] = []
-    var tasks: [[SQLiteValue]] = []
-    for (run, found) in all {
-      let sources = try sources(reader, run)
-      counts += countRows(run, found, sources)
-      tasks += found.map { taskRow(run, $0, sources[$0.source]) }
+    let all = try runs.map { run in
+      (run, try sources(reader, run), try reader.whereabouts(in: run, at: moment))
     }
     return Report([
       Report.Table(
@@ -22,8 +17,24 @@ extension Verbs {
         columns: [
           Verbs.run, Column("source"), Column("worker", .address), Column("state", .state),
           Column("tasks"),
-        ], rows: counts),
-      Report.Table("tasks", title: "Tasks", columns: taskColumns, rows: tasks),
+        ]
+      ) { give in
+        for (run, sources, found) in all {
+          for (source, state, count) in try found.counts() {
+            let source = sources[source]
+            try give([
+              .integer(run.number), text(source?.kind.rawValue),
+              source?.kind == .worker ? text(source?.address) : .null, .text(state),
+              .integer(count),
+            ])
+          }
+        }
+      },
+      Report.Table("tasks", title: "Tasks", columns: taskColumns) { give in
+        for (run, sources, found) in all {
+          try found.forEachTask { try give(taskRow(run, $0, sources[$0.source])) }
+        }
+      },
     ])
   }
 
@@ -31,18 +42,23 @@ extension Verbs {
   ///
   /// - Throws: `LogError`.
   public static func open(_ reader: LogReader, _ runs: [RunInfo]) throws -> Report {
-    var rows: [[SQLiteValue]] = []
-    for run in runs {
-      let sources = try sources(reader, run)
-      let end = try reader.timeOfLastEvent(in: run) ?? 0
-      rows += try reader.whereabouts(in: run, at: .end).filter { isOpen($0.state) }.map {
-        taskRow(run, $0, sources[$0.source]) + [seconds(end - $0.since)]
-      }
+    let all = try runs.map { run in
+      (
+        run, try sources(reader, run),
+        try reader.whereabouts(in: run, at: .end, states: isOpen),
+        try reader.timeOfLastEvent(in: run) ?? 0
+      )
     }
     return Report([
       Report.Table(
-        "open", title: "What was unfinished", columns: taskColumns + [Column("seconds", rank: 3)],
-        rows: rows)
+        "open", title: "What was unfinished", columns: taskColumns + [Column("seconds", rank: 3)]
+      ) { give in
+        for (run, sources, found, end) in all {
+          try found.forEachTask { task in
+            try give(taskRow(run, task, sources[task.source]) + [seconds(end &- task.since)])
+          }
+        }
+      }
     ])
   }
 
@@ -70,25 +86,5 @@ extension Verbs {
       text(source?.kind == .worker ? source?.address : task.worker), .text(task.key),
       .text(task.state), time(task.since), .integer(task.seq),
     ]
-  }
-
-  private static func countRows(
-    _ run: RunInfo, _ found: [TaskWhereabouts], _ sources: [Int64: Source]
-  ) -> [[SQLiteValue]] {
-    struct Place: Hashable {
-      var source: Int64
-      var state: String
-    }
-    var counts: [Place: Int64] = [:]
-    for task in found { counts[Place(source: task.source, state: task.state), default: 0] += 1 }
-    return counts.sorted { ($0.key.source, $0.key.state) < ($1.key.source, $1.key.state) }.map {
-      place, count in
-      let source = sources[place.source]
-      return [
-        .integer(run.number), text(source?.kind.rawValue),
-        source?.kind == .worker ? text(source?.address) : .null, .text(place.state),
-        .integer(count),
-      ]
-    }
   }
 }

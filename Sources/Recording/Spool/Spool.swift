@@ -11,6 +11,8 @@ import Synchronization
 final class Spool: @unchecked Sendable {
   /// Segments that can exist at a time; a segment's place in the ring is its number modulo this.
   private static let ringSize = 8192
+  /// So many segments are kept for later.
+  private static let mostSpare = 4
 
   let folder: String
   let segmentSize: Int
@@ -25,6 +27,8 @@ final class Spool: @unchecked Sendable {
     // Only touched under the lock that holds this.
     var mappings: [UInt32: Mapping] = [:]
     var lastMade: UInt32 = 0
+    /// Segments that are not needed any more, to be used again: their files are `spare.N`.
+    var spare: [(path: String, mapping: Mapping)] = []
     var reasonForLoss = "spool limit reached"
   }
 
@@ -52,6 +56,7 @@ final class Spool: @unchecked Sendable {
   deinit {
     segments.withLock { segments in
       for mapping in segments.mappings.values { mapping.unmap() }
+      for spare in segments.spare { spare.mapping.unmap() }
     }
     ring.deallocate()
   }
@@ -164,12 +169,18 @@ final class Spool: @unchecked Sendable {
 
   private func make(_ segments: inout Segments) throws(SpoolError) {
     let number = segments.lastMade + 1
+    let path = "\(folder)/\(number)"
     guard segments.mappings.count < maximumSegments else {
       segments.reasonForLoss = "spool limit reached"
-      throw SpoolError("\(folder)/\(number)", ENOBUFS)
+      throw SpoolError(path, ENOBUFS)
     }
     do throws(SpoolError) {
-      let mapping = try makeMapping("\(folder)/\(number)")
+      let mapping: Mapping
+      if let spare = reused(&segments, as: path) {
+        mapping = spare
+      } else {
+        mapping = try makeMapping(path)
+      }
       tl_store_relaxed(mapping.word(at: 8), UInt64(number))
       tl_store_relaxed(mapping.word(at: 16), UInt64(segmentSize))
       tl_store_release(mapping.word(at: 0), SpoolLayout.magic)
@@ -181,6 +192,29 @@ final class Spool: @unchecked Sendable {
       segments.reasonForLoss = "\(error)"
       throw error
     }
+  }
+
+  /// A segment that is not needed any more, as a fresh one: its pages are there already, and need not
+  /// be made by the kernel. It gets its name only when it is all zeros.
+  private func reused(_ segments: inout Segments, as path: String) -> Mapping? {
+    while let spare = segments.spare.popLast() {
+      memset(spare.mapping.base, 0, spare.mapping.size)
+      if rename(spare.path, path) == 0 { return spare.mapping }
+      // Somebody has removed it.
+      spare.mapping.unmap()
+    }
+    return nil
+  }
+
+  /// Keeps a segment for later, when there are few of those; false when it is to go.
+  private func keep(_ number: UInt32, _ mapping: Mapping, _ segments: inout Segments) -> Bool {
+    guard segments.spare.count < Self.mostSpare,
+      segments.mappings.count + segments.spare.count < maximumSegments
+    else { return false }
+    let path = "\(folder)/spare.\(number)"
+    guard rename("\(folder)/\(number)", path) == 0 else { return false }
+    segments.spare.append((path, mapping))
+    return true
   }
 
   private func makeMapping(_ path: String) throws(SpoolError) -> Mapping {
@@ -213,10 +247,14 @@ final class Spool: @unchecked Sendable {
   func remove(before position: SpoolPosition, keepMapped: Set<UInt32>) {
     segments.withLock { segments in
       for (number, mapping) in segments.mappings where number < position.segment {
-        unlink("\(folder)/\(number)")
-        if keepMapped.contains(number) { continue }
+        guard !keepMapped.contains(number) else {
+          unlink("\(folder)/\(number)")
+          continue
+        }
         tl_store_release(ring + Int(number) % Self.ringSize, 0)
         segments.mappings[number] = nil
+        if keep(number, mapping, &segments) { continue }
+        unlink("\(folder)/\(number)")
         mapping.unmap()
       }
     }
@@ -226,6 +264,7 @@ final class Spool: @unchecked Sendable {
   func removeAll() {
     segments.withLock { segments in
       for number in segments.mappings.keys { unlink("\(folder)/\(number)") }
+      for spare in segments.spare { unlink(spare.path) }
     }
     controls.withLock { controls in
       for number in controls.indices { unlink(Self.control(folder, number)) }

@@ -43,22 +43,24 @@ struct SpoolFolder {
   /// How far each source had come.
   var lastSourceSeqs: [(source: Int, last: Int64)] { ControlFile.lastSourceSeqs(controls) }
 
-  private static func names(_ folder: String) -> [String] {
+  /// What lies in a folder.
+  static func names(_ folder: String) -> [String] {
     guard let stream = opendir(folder) else { return [] }
     defer { closedir(stream) }
     var names: [String] = []
     while let entry = readdir(stream) {
-      names.append(
-        withUnsafePointer(to: &entry.pointee.d_name) { pointer in
-          pointer.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-        })
+      let name = withUnsafePointer(to: &entry.pointee.d_name) { pointer in
+        pointer.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+      }
+      if name != ".", name != ".." { names.append(name) }
     }
     return names
   }
 
   /// Removes the files of a spool; the lock goes with its holder.
   static func removeFiles(_ folder: String) {
-    for name in names(folder) where UInt32(name) != nil || name.hasPrefix("control") {
+    for name in names(folder)
+    where UInt32(name) != nil || name.hasPrefix("control") || name.hasPrefix("spare.") {
       unlink("\(folder)/\(name)")
     }
   }

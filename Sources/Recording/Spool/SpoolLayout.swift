@@ -9,6 +9,7 @@ import Glibc
 //     control     64 bytes for each source: the number of its last event whose hook has returned
 //     control.1…  the same for the sources from 4,096 on
 //     1, 2, 3, …  segments, all of one size, mapped into memory
+//     spare.N     a segment that has been drained, to be used again
 //
 // A segment is a header of 64 bytes (magic, version, its number, its size) and then records, each at
 // a multiple of 8: a word, and the content (`SpoolRecord`, MessagePack) padded with zeros. The word
@@ -20,7 +21,7 @@ import Glibc
 // the content, and stores the word last, with release order. It waits for no other producer. The one
 // that finds the segment full moves the cursor to the next one, which has been made ready ahead:
 // allocated on the disk (`posix_fallocate`: a full disk is an error here and not a SIGBUS later) and
-// faulted in.
+// faulted in; or one that is spare, filled with zeros before it gets its name.
 //
 // The crash argument. The pages belong to the kernel: what was stored survives the death of the
 // process by any signal. A record counts when its word is not zero and its CRC fits. The word is

@@ -10,6 +10,10 @@ public protocol OutsidePlugin: AnyObject {
   /// own.
   var needsAll: Bool { get }
 
+  /// How many hooks have failed so far, as far as the program has told; looked at when the first
+  /// failure is to end the replay.
+  var failureCount: Int { get }
+
   /// Comes before the first event, with all the sources of the run that are known by then.
   ///
   /// - Throws: when the program cannot be started. Ends the replay.
@@ -38,6 +42,10 @@ public protocol OutsidePlugin: AnyObject {
   func finish() throws -> OutsideResult
 }
 
+extension OutsidePlugin {
+  public var failureCount: Int { 0 }
+}
+
 /// What a program outside had to say at its end.
 public struct OutsideResult: Sendable {
   public var reports: [Replayer.Report]
@@ -45,16 +53,21 @@ public struct OutsideResult: Sendable {
   public var failures: [Replayer.Failure]
   /// How many failed in all.
   public var failureCount: Int
+  /// How what was noted live compares, when the replay verifies.
+  public var verifications: [Verification]
   /// What else the user has to be told, a line each.
   public var notices: [String]
+  /// What the user has asked for, a line each.
+  public var lines: [String] = []
 
   public init(
     reports: [Replayer.Report] = [], failures: [Replayer.Failure] = [], failureCount: Int = 0,
-    notices: [String] = []
+    verifications: [Verification] = [], notices: [String] = []
   ) {
     self.reports = reports
     self.failures = failures
     self.failureCount = failureCount
+    self.verifications = verifications
     self.notices = notices
   }
 }

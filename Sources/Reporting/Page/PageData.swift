@@ -30,7 +30,7 @@ struct PageData {
     self.scan = scan
     self.scan.lanes.sort()
     fixed = [edges(), series()] + spans() + taskColumns()
-    fixed.forEach { $0.finish() }
+    for column in fixed { column.finish() }
   }
 
   /// Tasks that have events, and spans of work.
@@ -52,7 +52,7 @@ struct PageData {
       stories = try makeStories(detail)
     }
     columns = fixed + [keys] + (stories ?? [])
-    columns.forEach { $0.finish() }
+    for column in columns { column.finish() }
     document = JSONWriter.text(try document(scan, detail)).replacing("<", with: "\\u003c")
   }
 
@@ -155,7 +155,7 @@ struct PageData {
     let events = PageColumn("events")
     let kind = PageColumn("kind")
     let step = PageColumn("step")
-    let where_ = PageColumn("where")
+    let place = PageColumn("where")
     let stimulus = try scan.reader.number(ofText: Hook.stimulus.name) ?? -1
     let isKept = scan.kinds.map { kind in
       switch detail {
@@ -188,7 +188,7 @@ struct PageData {
         kind.number(head & ~3 | (head & 3 == 0 ? 0 : isElsewhere ? 2 : 1))
         step.signed(time - written)
         if isElsewhere {
-          where_.number(worker)
+          place.number(worker)
           writtenWorker = worker
         }
         written = time
@@ -196,6 +196,6 @@ struct PageData {
       }
       events.number(count)
     }
-    return [first, events, kind, step, where_]
+    return [first, events, kind, step, place]
   }
 }

@@ -12,21 +12,14 @@ extension Client {
     annotations: KeyValuePairs<String, Value> = [:], fileID: String = #fileID, line: Int = #line,
     _ run: @escaping @Sendable (repeat each Input) async throws -> Output
   ) -> Future<Output> {
-    var keys: [Key] = []
-    for input in repeat each inputs { keys.append(input.key) }
-    let inputKeys = keys
-    let type = OutcomeType<Output>()
+    let (keys, type) = (Self.keys(repeat each inputs), OutcomeType<Output>())
     return submit(
-      key ?? makeKey(name), inputKeys,
+      key ?? makeKey(name), keys,
       SubmitOptions(priority, retries, workers, allowOtherWorkers, resources, annotations),
       "\(fileID):\(line)",
       .async { values in
-        var place = 0
-        func next<Value>(_: Future<Value>.Type) throws -> Value {
-          defer { place += 1 }
-          return try Self.input(values, place, inputKeys)
-        }
-        return Outcome(try await run(repeat try next(Future<each Input>.self)), type)
+        var inputs = Inputs(values, keys)
+        return Outcome(try await run(repeat try inputs.next(Future<each Input>.self)), type)
       })
   }
 
@@ -38,17 +31,13 @@ extension Client {
     annotations: KeyValuePairs<String, Value> = [:], fileID: String = #fileID, line: Int = #line,
     _ run: @escaping @Sendable ([Input]) async throws -> Output
   ) -> Future<Output> {
-    let keys = inputs.map(\.key)
+    let keys = inputs.map { $0.key }
     let type = OutcomeType<Output>()
     return submit(
       key ?? makeKey(name), keys,
       SubmitOptions(priority, retries, workers, allowOtherWorkers, resources, annotations),
       "\(fileID):\(line)",
-      .async { values in
-        var inputs: [Input] = []
-        for place in keys.indices { inputs.append(try Self.input(values, place, keys)) }
-        return Outcome(try await run(inputs), type)
-      })
+      Self.asyncSpec(keys, type, run))
   }
 
   /// Submits an async task for each value, all in one graph.
@@ -63,7 +52,25 @@ extension Client {
       priority, retries, workers, allowOtherWorkers, resources, annotations)
     let type = OutcomeType<Output>()
     return map(name, values, keys, options, "\(fileID):\(line)") { value in
-      .async { _ in Outcome(try await run(value), type) }
+      ([], .async { _ in Outcome(try await run(value), type) })
+    }
+  }
+
+  /// Submits an async task for each group of futures, all in one graph; its parameter is an array of
+  /// their results.
+  public func map<Input: Sendable, Output: Sendable>(
+    _ name: String, all groups: [[Future<Input>]], keys: [Key]? = nil, priority: Double = 0,
+    retries: Int = 0, workers: [String] = [], allowOtherWorkers: Bool = false,
+    resources: KeyValuePairs<String, Double> = [:],
+    annotations: KeyValuePairs<String, Value> = [:], fileID: String = #fileID, line: Int = #line,
+    _ run: @escaping @Sendable ([Input]) async throws -> Output
+  ) -> [Future<Output>] {
+    let options = SubmitOptions(
+      priority, retries, workers, allowOtherWorkers, resources, annotations)
+    let type = OutcomeType<Output>()
+    return map(name, groups, keys, options, "\(fileID):\(line)") { group in
+      let keys = group.map { $0.key }
+      return (keys, Self.asyncSpec(keys, type, run))
     }
   }
 }

@@ -5,12 +5,11 @@ extension Client {
   /// A future is held no more.
   func release(_ key: Key) {
     state.withLock { state in
-      guard var entry = state.entries[key] else { return }
-      entry.holders -= 1
-      guard entry.holders == 0 else {
-        state.entries[key] = entry
-        return
+      let left = state.entries.change(key) { entry in
+        entry.holders -= 1
+        return entry.holders
       }
+      guard left == 0 else { return }
       state.entries[key] = nil
       guard !state.isClosed else { return }
       say(.clientReleasesKeys(client: id, keys: [key]), "client-releases-keys", &state)

@@ -83,7 +83,7 @@ extension Client {
   }
 
   func lost(_ key: Key) {
-    state.withLock { $0.entries[key]?.status = .pending }
+    state.withLock { _ = $0.entries.change(key) { $0.status = .pending } }
   }
 
   /// The scheduler has been restarted: what this client holds has come to nothing.
@@ -112,14 +112,14 @@ extension Client {
     _ key: Key, _ status: Status, _ result: Result<Void, any Error>, _ graph: Int
   ) {
     let waiting = state.withLock { state in
-      guard let place = state.entries.index(forKey: key),
-        state.entries.values[place].graph <= graph
-      else { return [CheckedContinuation<Void, any Error>]() }
-      state.entries.values[place].status = status
-      let waiting = state.entries.values[place].waiting
-      if !waiting.isEmpty { state.entries.values[place].waiting = [] }
-      return waiting
+      state.entries.change(key) { entry in
+        guard entry.graph <= graph else { return [CheckedContinuation<Void, any Error>]() }
+        entry.status = status
+        let waiting = entry.waiting
+        if !waiting.isEmpty { entry.waiting = [] }
+        return waiting
+      }
     }
-    for continuation in waiting { continuation.resume(with: result) }
+    for continuation in waiting ?? [] { continuation.resume(with: result) }
   }
 }

@@ -34,42 +34,53 @@ struct SubmitOptions {
       } + own
   }
 
-  func task(_ key: Key, _ dependencies: [Key]) -> NewTask {
+  func task(_ key: Key, _ dependencies: [Key], _ spec: TaskSpec) -> NewTask {
     NewTask(
       key: key, dependencies: dependencies, userPriority: priority, retries: retries,
       annotations: annotations, workers: workers, allowOtherWorkers: allowOtherWorkers,
-      resources: resources)
+      resources: resources, runSpec: spec)
   }
 }
 
 /// How tasks get from a client to the scheduler.
 extension Client {
-  func map<Input: Sendable, Output: Sendable>(
-    _ name: String, _ values: [Input], _ keys: [Key]?, _ options: SubmitOptions,
-    _ location: String, _ run: (Input) -> TaskSpec.Run
+  /// Submits a task for each item, all in one graph.
+  ///
+  /// - Parameter spec: what the task of an item needs, and what it does.
+  func map<Item, Output: Sendable>(
+    _ name: String, _ items: [Item], _ keys: [Key]?, _ options: SubmitOptions,
+    _ location: String, _ spec: (Item) -> (inputs: [Key], run: TaskSpec.Run)
   ) -> [Future<Output>] {
     let group = "\(name)-\(token)\(nextNumber())"
     var tasks: [NewTask] = []
-    var specs: [TaskSpec] = []
-    tasks.reserveCapacity(values.count)
-    specs.reserveCapacity(values.count)
-    for (index, value) in values.enumerated() {
+    tasks.reserveCapacity(items.count)
+    for (index, item) in items.enumerated() {
       let key = keys.flatMap { index < $0.count ? $0[index] : nil } ?? Key(group, index)
-      tasks.append(options.task(key, []))
-      specs.append(TaskSpec(inputs: [], run: run(value), location: location))
+      let (inputs, run) = spec(item)
+      tasks.append(
+        options.task(
+          key, Self.distinct(inputs), TaskSpec(inputs: inputs, run: run, location: location)))
     }
-    return submit(tasks, specs).map { Future(key: $0, client: self) }
+    return submit(tasks).map { Future(key: $0, client: self) }
   }
 
   static func spec<Input: Sendable, Output: Sendable>(
     _ keys: [Key], _ type: OutcomeType<Output>,
     _ run: @escaping @Sendable ([Input]) throws -> Output
-  ) -> @Sendable ([any Sendable]) throws -> Outcome {
-    { values in
-      var inputs: [Input] = []
-      inputs.reserveCapacity(values.count)
-      for place in keys.indices { inputs.append(try input(values, place, keys)) }
-      return Outcome(try run(inputs), type)
+  ) -> TaskSpec.Run {
+    .sync { values in
+      var inputs = Inputs(values, keys)
+      return Outcome(try run(try inputs.all()), type)
+    }
+  }
+
+  static func asyncSpec<Input: Sendable, Output: Sendable>(
+    _ keys: [Key], _ type: OutcomeType<Output>,
+    _ run: @escaping @Sendable ([Input]) async throws -> Output
+  ) -> TaskSpec.Run {
+    .async { values in
+      var inputs = Inputs(values, keys)
+      return Outcome(try await run(try inputs.all()), type)
     }
   }
 
@@ -87,46 +98,66 @@ extension Client {
     _ key: Key, _ inputs: [Key], _ options: SubmitOptions, _ location: String,
     _ run: TaskSpec.Run
   ) -> Future<Output> {
-    let task = options.task(key, Self.distinct(inputs))
     let spec = TaskSpec(inputs: inputs, run: run, location: location)
-    submit([task], [spec])
+    submit([options.task(key, Self.distinct(inputs), spec)])
     return Future(key: key, client: self)
   }
 
   @discardableResult
-  func submit(_ tasks: [NewTask], _ specs: [TaskSpec]) -> [Key] {
-    let keys = tasks.map(\.key)
+  func submit(_ tasks: [NewTask]) -> [Key] {
+    let keys = tasks.map { $0.key }
     let submittingTask = TaskContext.current?.key
     state.withLock { state in
       state.stimulusCount += 1
       let number = state.stimulusCount
       if state.entries.isEmpty { state.entries.reserveCapacity(keys.count) }
-      for key in keys {
-        if case .cancelled? = state.entries[key]?.status {
-          // It is wanted anew.
-          state.entries[key]?.status = .pending
-          state.entries[key]?.graph = number
-        }
-        state.entries[key, default: Entry(graph: number)].holders += 1
-      }
+      for key in keys { state.entries[key, default: Entry(graph: number)].hold(number) }
       guard !state.isClosed else { return }
       // Sent under the lock, so that no release of the same key can overtake it.
       scheduler.send(
         .graph(
           NewGraph(client: id, tasks: tasks, keys: keys, submittingTask: submittingTask),
-          number: number, specs: specs, stimulusID: "update-graph-\(token).\(number)"))
+          number: number, stimulusID: "update-graph-\(token).\(number)"))
     }
     return keys
   }
 
-  static func input<Value>(
-    _ values: [any Sendable], _ place: Int, _ keys: [Key]
-  ) throws -> Value {
+  static func keys<each Input>(_ inputs: repeat Future<each Input>) -> [Key] {
+    var keys: [Key] = []
+    for input in repeat each inputs { keys.append(input.key) }
+    return keys
+  }
+}
+
+/// The results that a task is run with, each taken out as what the task takes it for.
+struct Inputs {
+  private let values: [any Sendable]
+  private let keys: [Key]
+  private var place = 0
+
+  init(_ values: [any Sendable], _ keys: [Key]) {
+    self.values = values
+    self.keys = keys
+  }
+
+  /// - Throws: `ClusterError.wrongType`.
+  mutating func next<Value>(_: Future<Value>.Type) throws -> Value {
+    defer { place += 1 }
     guard place < values.count, let value = values[place] as? Value else {
       throw ClusterError.wrongType(
         key: keys[place], expected: String(describing: Value.self),
         found: place < values.count ? String(describing: type(of: values[place])) : "nothing")
     }
     return value
+  }
+
+  /// All of them.
+  ///
+  /// - Throws: `ClusterError.wrongType`.
+  mutating func all<Value: Sendable>() throws -> [Value] {
+    var all: [Value] = []
+    all.reserveCapacity(keys.count)
+    for _ in keys { all.append(try next(Future<Value>.self)) }
+    return all
   }
 }

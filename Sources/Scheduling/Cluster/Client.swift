@@ -1,4 +1,3 @@
-import Synchronization
 import TaskLogPlugin
 
 /// Submits tasks to a cluster and holds their futures: Dask's `Client`.
@@ -8,7 +7,7 @@ public final class Client: Sendable {
   enum Status {
     case pending
     case finished
-    case erred(TaskError)
+    indirect case erred(TaskError)
     case cancelled
   }
 
@@ -20,16 +19,26 @@ public final class Client: Sendable {
     /// Futures of this key that are held.
     var holders = 0
     var waiting: [CheckedContinuation<Void, any Error>] = []
+
+    /// One more future is held, since the graph of this number.
+    mutating func hold(_ graph: Int) {
+      if case .cancelled = status {
+        // It is wanted anew.
+        status = .pending
+        self.graph = graph
+      }
+      holders += 1
+    }
   }
 
   struct State {
-    var entries: [Key: Entry] = [:]
+    var entries = OrderedMap<Key, Entry>()
     var taskCount = 0
     var stimulusCount = 0
     var isClosed = false
   }
 
-  let state = Mutex(State())
+  let state = Lock(State())
   let scheduler: SchedulerServer
   let registry: WorkerPluginRegistry
   /// Tells the keys of this client from those of others.
@@ -88,10 +97,8 @@ public final class Client: Sendable {
     await scheduler.remove(self)
     let waiting = state.withLock { state in
       var waiting: [(Key, CheckedContinuation<Void, any Error>)] = []
-      for (key, entry) in state.entries {
-        waiting += entry.waiting.map { (key, $0) }
-        state.entries[key]?.waiting = []
-      }
+      for (key, entry) in state.entries { waiting += entry.waiting.map { (key, $0) } }
+      for (key, _) in waiting { state.entries[key]?.waiting = [] }
       return waiting
     }
     for (key, continuation) in waiting {

@@ -1,5 +1,3 @@
-import Synchronization
-
 /// Messages on their way to an actor, in the order in which they were sent.
 ///
 /// One wake-up serves any number of messages: whoever sends to an empty inbox wakes the actor, which
@@ -10,7 +8,7 @@ final class Inbox<Message: Sendable>: Sendable {
     var isAwake = false
   }
 
-  private let state = Mutex(State())
+  private let state = Lock(State())
 
   /// Puts a message in; true when the actor has to be woken.
   func put(_ message: Message) -> Bool {

@@ -1,6 +1,5 @@
 import Glibc
 import Logging
-import Synchronization
 import TaskLogPlugin
 
 /// A scheduler, workers and a client in this process: Dask's `LocalCluster(processes=False)`.
@@ -19,8 +18,8 @@ public final class LocalCluster: Sendable {
   private let resources: [Resource]
   private let logger: ClusterLogger
   /// Names of workers are given once; an address is never another worker's later.
-  private let born = Mutex(0)
-  private let closing = Mutex<Task<Void, Never>?>(nil)
+  private let born = Lock(0)
+  private let closing = Lock<Task<Void, Never>?>(nil)
 
   /// Starts a cluster.
   ///
@@ -39,15 +38,19 @@ public final class LocalCluster: Sendable {
   ///   - logger: is told when workers come and go, and of errors of plugins; by default errors go to
   ///     the standard error.
   ///   - recorder: records the scheduler and all workers.
+  ///   - preloads: run before everything else, in their order: Dask's preloads.
   ///   - plugins: scheduler plugins that are there from the start.
-  /// - Throws: `ClusterError.noThread`.
+  /// - Throws: `ClusterError.noThread`, or what the initializer of something preloaded throws.
   public init(
     workers: Int? = nil, threadsPerWorker: Int = 1, allowedFailures: Int = 3,
     workerSaturation: Double = 1.1, workStealing: Bool = true,
     stealingInterval: Duration = .milliseconds(100), noWorkersTimeout: Duration? = nil,
     resources: KeyValuePairs<String, Double> = [:], logger: Logger? = nil,
-    recorder: (any RecordingPlugin)? = nil, plugins: sending [any SchedulerPlugin] = []
+    recorder: (any RecordingPlugin)? = nil, preloads: [Preloading] = [],
+    plugins: sending [any SchedulerPlugin] = []
   ) async throws {
+    var preloaded: [any Plugin] = []
+    for preload in preloads { preloaded.append(try preload.type.init(options: preload.options)) }
     let count = max(1, workers ?? Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))))
     let scheduler = SchedulerServer(
       address: "inproc://localhost/\(getpid())",
@@ -64,12 +67,16 @@ public final class LocalCluster: Sendable {
     self.threadsPerWorker = max(1, threadsPerWorker)
     self.logger = ClusterLogger(logger: logger)
     self.resources = resources.map { Resource($0.key, $0.value) }
-    let registry = WorkerPluginRegistry()
+    let registry = WorkerPluginRegistry(ClusterLogger(logger: logger))
     self.registry = registry
     client = Client(scheduler: scheduler, registry: registry)
-    await scheduler.start(plugins) { worker in
+    await scheduler.start(plugins, preloads: preloaded) { worker in
       _ = peers.remove(worker.facts.address)
       Task { await registry.close(worker) }
+    }
+    for preload in preloads {
+      guard let type = preload.type as? any WorkerPlugin.Type else { continue }
+      await registry.register(nil) { try type.init(options: preload.options) }
     }
     for _ in 0..<count { try await addWorker() }
     await scheduler.add(client)

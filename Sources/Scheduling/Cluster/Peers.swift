@@ -1,8 +1,6 @@
-import Synchronization
-
 /// How the workers of a cluster find each other by address.
 final class Peers: Sendable {
-  private let workers = Mutex<[String: WorkerServer]>([:])
+  private let workers = Lock<[String: WorkerServer]>([:])
 
   subscript(address: String) -> WorkerServer? {
     workers.withLock { $0[address] }

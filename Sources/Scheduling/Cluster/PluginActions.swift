@@ -8,6 +8,12 @@ final class PluginActions: SchedulerActions {
     self.server = server
   }
 
+  func add(_ plugin: any SchedulerPlugin) {
+    // Hooks are called in the isolation of the scheduler, and this by hooks.
+    nonisolated(unsafe) let plugin = plugin
+    server?.assumeIsolated { $0.addLater(plugin) }
+  }
+
   func logEvent(topic: String, message: Value) {
     tell(.logEvent(topic: topic, message: message), "log-event")
   }

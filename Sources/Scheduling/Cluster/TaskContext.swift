@@ -28,7 +28,7 @@ public final class TaskContext: Sendable {
   /// The threads of the worker, where the task has one of them.
   private let threads: ThreadPool?
   private let tellSeceded: @Sendable (_ computeSeconds: Double) -> Void
-  private let hasSeceded = Mutex(false)
+  private let hasSeceded = Atomic(false)
 
   init(
     key: Key, worker: String, client: Client, start: Double, threads: ThreadPool?,
@@ -45,11 +45,7 @@ public final class TaskContext: Sendable {
   /// Leaves the task's place among the running tasks to another one, and goes on: Dask's `secede`. A
   /// task that waits for others should, or they may never get a place.
   public func secede() {
-    let isFirst = hasSeceded.withLock { hasSeceded in
-      defer { hasSeceded = true }
-      return !hasSeceded
-    }
-    guard isFirst else { return }
+    guard !hasSeceded.exchange(true, ordering: .acquiringAndReleasing) else { return }
     threads?.secede()
     tellSeceded(Time.seconds() - start)
   }
@@ -57,11 +53,7 @@ public final class TaskContext: Sendable {
   /// Waits until a thread of the worker is free, and takes its place: Dask's `rejoin`. To the
   /// scheduler the task stays long-running. An async task has no thread and goes on at once.
   public func rejoin() {
-    let mustWait = hasSeceded.withLock { hasSeceded in
-      defer { hasSeceded = false }
-      return hasSeceded
-    }
-    if mustWait { threads?.rejoin() }
+    if hasSeceded.exchange(false, ordering: .acquiringAndReleasing) { threads?.rejoin() }
   }
 
   /// Waits for a future from within a task that is not async; its thread is blocked meanwhile, so
@@ -81,5 +73,5 @@ public final class TaskContext: Sendable {
   }
 
   /// Whether the thread that has run the task is still one of the worker's.
-  var hasThread: Bool { hasSeceded.withLock { !$0 } }
+  var hasThread: Bool { !hasSeceded.load(ordering: .acquiring) }
 }

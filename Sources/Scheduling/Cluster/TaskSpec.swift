@@ -1,13 +1,18 @@
 import TaskLogPlugin
 
-/// What a task does: Dask's `run_spec`. Travels beside the messages of the cores, which only know
-/// keys.
-struct TaskSpec: Sendable {
+/// What a task does: Dask's `run_spec`. The cores pass it on without looking into it.
+final class TaskSpec: Sendable {
   /// The results that it needs, in the order of its parameters.
-  var inputs: [Key]
-  var run: Run
+  let inputs: [Key]
+  let run: Run
   /// Where it was submitted.
-  var location: String
+  let location: String
+
+  init(inputs: [Key], run: Run, location: String) {
+    self.inputs = inputs
+    self.run = run
+    self.location = location
+  }
 
   enum Run: Sendable {
     /// On a thread of the worker.

@@ -19,7 +19,7 @@ final class TurnExecutor: SerialExecutor {
     var isCalled = false
   }
 
-  private let state = Mutex(State())
+  private let state = Lock(State())
   /// The thread that has the turn, 0 when none has. Each thread only asks whether it is itself.
   private let owner = Atomic<UInt>(0)
 

@@ -5,23 +5,47 @@ actor WorkerPluginRegistry {
   private var workers: [WorkerServer] = []
   /// What the plugins of workers had to say that are gone.
   private var last: [(name: String, worker: String, report: Value)] = []
-  private var plugins = OrderedMap<String, @Sendable () -> any WorkerPlugin>()
+  private var plugins = OrderedMap<String, @Sendable () throws -> any WorkerPlugin>()
+  private let logger: ClusterLogger
+
+  init(_ logger: ClusterLogger) {
+    self.logger = logger
+  }
 
   func add(_ worker: WorkerServer) async {
     workers.append(worker)
-    for (name, make) in plugins { await worker.add(make(), name: name) }
+    for (name, make) in plugins { await add(name, to: worker, make) }
   }
 
-  func register(_ name: String?, _ make: @escaping @Sendable () -> any WorkerPlugin) async {
+  func register(_ name: String?, _ make: @escaping @Sendable () throws -> any WorkerPlugin) async {
     // Only an instance knows its name; it goes to the first worker.
-    let first = make()
+    let first: any WorkerPlugin
+    do {
+      first = try make()
+    } catch {
+      return logger.error("plugin '\(name ?? "")' cannot be made: \(error)")
+    }
     let name = name ?? first.name
     if first.idempotent, plugins.contains(name) { return }
     plugins[name] = make
     guard let worker = workers.first else { return }
     let others = workers.dropFirst()
     await worker.add(first, name: name)
-    for worker in others { await worker.add(make(), name: name) }
+    for worker in others { await add(name, to: worker, make) }
+  }
+
+  /// One whose instance cannot be made is told as one that throws.
+  private func add(
+    _ name: String, to worker: WorkerServer, _ make: @Sendable () throws -> any WorkerPlugin
+  ) async {
+    let plugin: any WorkerPlugin
+    do {
+      plugin = try make()
+    } catch {
+      return logger.error(
+        "plugin '\(name)' cannot be made for worker \(worker.facts.address): \(error)")
+    }
+    await worker.add(plugin, name: name)
   }
 
   /// - Throws: `ClusterError.unknownPlugin`.

@@ -6,8 +6,8 @@ import TaskLogPlugin
 actor WorkerServer: Driven {
   nonisolated let facts: WorkerFacts
 
-  enum Message: Sendable {
-    case stimulus(WorkerStimulus, spec: TaskSpec?, stimulusID: String)
+  indirect enum Message: Sendable {
+    case stimulus(WorkerStimulus, stimulusID: String)
     case executed(ExecuteSuccess, value: any Sendable)
     case failed(ExecuteFailure)
     case rescheduled(Key)
@@ -27,18 +27,20 @@ actor WorkerServer: Driven {
 
   private nonisolated let inbox = Inbox<Message>()
   private let channel: (any EventChannel)?
+  private let recorder: (any RecordingPlugin)?
   private weak let scheduler: SchedulerServer?
   /// What tasks that run here submit others with.
-  private weak let client: Client?
+  weak let client: Client?
   private let peers: Peers
-  private let logger: ClusterLogger
-  private let threads: ThreadPool
-  private var core: WorkerCore!
-  private var host: PluginHost<any WorkerPlugin>
+  let logger: ClusterLogger
+  let threads: ThreadPool
+  var core: WorkerCore!
+  private let host: PluginHost<any WorkerPlugin>
   private var worker: Worker!
-  private var held: [Key: Held] = [:]
-  private var specs: [Key: TaskSpec] = [:]
+  var held = OrderedMap<Key, Held>()
   private var stimulusCount = 0
+  /// Tells stimuli of this worker from those of others.
+  private let idSuffix: String
   /// What comes in from now on is news of the past.
   private var isClosed = false
 
@@ -55,10 +57,12 @@ actor WorkerServer: Driven {
     self.client = client
     self.peers = peers
     threads = try ThreadPool(count: nthreads)
+    self.recorder = recorder
     channel = recorder?.channel(
       for: Source(kind: .worker, id: facts.serverID, address: address, name: facts.name))
     self.logger = logger
-    host = PluginHost(owner: "worker \(address)", logger)
+    host = PluginHost("worker \(address)", logger, channel) { try $0.call($1) }
+    idSuffix = "-w\(facts.name)."
   }
 
   deinit {
@@ -67,39 +71,46 @@ actor WorkerServer: Driven {
 
   // MARK: - Life
 
-  func start() {
-    let core = WorkerCore(facts: facts) { [unowned self] event in
-      self.assumeIsolated { $0.tell(event) }
-    }
+  func start() async {
+    let host = host
+    let core = WorkerCore(facts: facts) { host.tell($0) }
     self.core = core
     worker = Worker(id: facts.serverID, address: facts.address, name: facts.name) { core.state }
     core.start(facts, time: Time.now())
+    guard let channel else { return }
+    for plugin in recorder?.workerPlugins(noting: channel) ?? [] {
+      await setUp(plugin, name: plugin.name)
+    }
   }
 
   func close() async {
     guard !isClosed else { return }
     drain()
-    for (name, plugin) in host.plugins {
+    // Before its plugins are torn down: what they are called with afterwards is told afterwards.
+    core.stop(time: Time.now())
+    for (name, plugin) in host.wanting {
       do {
         try await plugin.teardown(worker: worker)
       } catch {
-        host.report(name, "teardown", error)
+        host.note(error, of: name, "teardown")
       }
     }
     drain()
     isClosed = true
-    core.stop(time: Time.now())
-    threads.close()
-    held.removeAll()
-    specs.removeAll()
+    letGo()
   }
 
   /// The worker dies: nothing is said to anybody, not even to its plugins.
   func die() {
     isClosed = true
+    letGo()
+  }
+
+  /// Ends the threads, and lets go of results and of what tasks do, which may hold the cluster.
+  private func letGo() {
     threads.close()
     held.removeAll()
-    specs.removeAll()
+    for (_, task) in core.state.tasks { task.runSpec = nil }
   }
 
   // MARK: - Plugins
@@ -108,13 +119,18 @@ actor WorkerServer: Driven {
     drain()
     guard !isClosed, host.admits(name: name, idempotent: plugin.idempotent) else { return }
     await removePlugin(name)
+    await setUp(plugin, name: name)
+  }
+
+  private func setUp(_ plugin: any WorkerPlugin, name: String) async {
+    var isDone = false
     do {
       try await plugin.setup(worker: worker)
     } catch {
-      host.report(name, "setup", error)
+      isDone = host.note(error, of: name, "setup")
     }
     // Not before it is set up: events go on while it is.
-    host.add(plugin, name: name, idempotent: plugin.idempotent)
+    host.add(plugin, name: name, idempotent: plugin.idempotent, isDone: isDone)
   }
 
   func removePlugin(_ name: String) async {
@@ -123,21 +139,13 @@ actor WorkerServer: Driven {
     do {
       try await plugin.teardown(worker: worker)
     } catch {
-      host.report(name, "teardown", error)
+      host.note(error, of: name, "teardown")
     }
   }
 
   func reports() -> [(name: String, report: Value)] {
     drain()
-    return host.plugins.map { ($0.name, $0.plugin.report()) }
-  }
-
-  private func tell(_ event: Event) {
-    channel?.record(event)
-    // Tasks that were never run leave no result to be dropped.
-    if event.finish == .forgotten, let key = event.key { specs[key] = nil }
-    guard !host.isEmpty else { return }
-    host.call(event) { try $0.call(event) }
+    return host.reporting.map { ($0.name, $0.plugin.report()) }
   }
 
   // MARK: - Results
@@ -193,8 +201,7 @@ actor WorkerServer: Driven {
     guard !isClosed else { return !messages.isEmpty }
     for message in messages {
       switch message {
-      case .stimulus(let stimulus, let spec, let stimulusID):
-        if let spec, case .computeTask(let message) = stimulus { specs[message.key] = spec }
+      case .stimulus(let stimulus, let stimulusID):
         handle(stimulus, stimulusID)
       case .executed(let success, let value):
         held[success.key] = Held(value: value, nbytes: success.nbytes)
@@ -234,13 +241,10 @@ actor WorkerServer: Driven {
         let values = await peer?.values(keys) ?? []
         self?.send(.gathered(worker: worker, values: values, start: start, stop: Time.seconds()))
       }
-    case .drop(let key):
-      held[key] = nil
-      specs[key] = nil
+    case .drop(let key): held[key] = nil
     case .taskFinished(let message, let stimulusID):
       scheduler?.send(.stimulus(.taskFinished(message), stimulusID: stimulusID))
     case .taskErred(let message, let stimulusID):
-      specs[message.key] = nil
       scheduler?.send(.stimulus(.taskErred(message), stimulusID: stimulusID))
     case .addKeys(let keys, let stimulusID):
       scheduler?.send(
@@ -260,84 +264,8 @@ actor WorkerServer: Driven {
     }
   }
 
-  private func execute(_ key: Key, _ taskRunID: Int64) {
-    guard let spec = specs[key] else {
-      logger.error("engine fault, please report it: no run spec for '\(key)'")
-      return
-    }
-    var inputs: [any Sendable] = []
-    for input in spec.inputs {
-      guard let value = held[input]?.value else {
-        logger.error("engine fault, please report it: '\(key)' runs without its input '\(input)'")
-        break
-      }
-      inputs.append(value)
-    }
-    let values = inputs
-    switch spec.run {
-    case .sync(let run):
-      threads.run { [weak self, threads] in
-        guard let self, let context = self.context(key, threads) else { return true }
-        let thread = ThreadPool.currentThread
-        let end = TaskContext.$current.withValue(context) {
-          Self.end(of: key, taskRunID, spec, thread) { try run(values) }
-        }
-        Driver.drive { self.send(end) }
-        return context.hasThread
-      }
-    case .async(let run):
-      Task { [weak self] in
-        guard let self, let context = self.context(key, nil) else { return }
-        let start = Time.seconds()
-        let result: Result<Outcome, any Error>
-        do {
-          let outcome = try await TaskContext.$current.withValue(context) {
-            try await run(values)
-          }
-          result = .success(outcome)
-        } catch {
-          result = .failure(error)
-        }
-        self.send(Self.end(of: key, taskRunID, spec, 0, since: start) { try result.get() })
-      }
-    }
-  }
-
-  private nonisolated func context(_ key: Key, _ threads: ThreadPool?) -> TaskContext? {
-    guard let client else { return nil }
-    return TaskContext(
-      key: key, worker: facts.address, client: client, start: Time.seconds(), threads: threads
-    ) { [weak self] seconds in
-      self?.send(.seceded(key, computeSeconds: seconds))
-    }
-  }
-
-  /// What has come of a run.
-  private static func end(
-    of key: Key, _ taskRunID: Int64, _ spec: TaskSpec, _ thread: Int64,
-    since start: Double = Time.seconds(), _ run: () throws -> Outcome
-  ) -> Message {
-    do {
-      let outcome = try run()
-      return .executed(
-        ExecuteSuccess(
-          key: key, taskRunID: taskRunID, nbytes: outcome.nbytes, type: outcome.type,
-          typeName: outcome.typeName, thread: thread, start: start, stop: Time.seconds()),
-        value: outcome.value)
-    } catch is Reschedule {
-      return .rescheduled(key)
-    } catch {
-      return .failed(
-        ExecuteFailure(
-          key: key, taskRunID: taskRunID, exceptionType: String(describing: type(of: error)),
-          exceptionText: String(describing: error),
-          tracebackText: "task '\(key)', submitted at \(spec.location)", thread: thread,
-          start: start, stop: Time.seconds()))
-    }
-  }
-
   private func stimulusID(_ name: String) -> String {
     stimulusCount += 1
-    return "\(name)-w\(facts.name).\(stimulusCount)"
+    return name + idSuffix + String(stimulusCount)
   }
 }

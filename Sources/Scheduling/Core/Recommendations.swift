@@ -9,14 +9,14 @@ struct Recommendations<Task: AnyObject> {
 
   /// Mostly there is one, which takes no memory of its own.
   private var first: Entry?
-  private var others = OrderedMap<ObjectIdentifier, Entry>()
+  private var others = OrderedMap<Identity, Entry>()
 
   var isEmpty: Bool { first == nil && others.isEmpty }
 
   subscript(task: Task) -> State? {
     get {
       if let first, first.task === task { return first.state }
-      return others.isEmpty ? nil : others[ObjectIdentifier(task)]?.state
+      return others.isEmpty ? nil : others[Identity(task)]?.state
     }
     set {
       if let entry = first, entry.task === task {
@@ -24,7 +24,7 @@ struct Recommendations<Task: AnyObject> {
       } else if first == nil, others.isEmpty {
         first = newValue.map { (task, $0) }
       } else {
-        others[ObjectIdentifier(task)] = newValue.map { (task, $0) }
+        others[Identity(task)] = newValue.map { (task, $0) }
       }
     }
   }

@@ -8,7 +8,7 @@ struct Request {
   /// Facts that the core cannot know, under Dask's names; they go to the plugins as they are.
   var args: Args = .none
   /// Facts that plugins look up rather than are told.
-  var facts: TaskFacts?
+  var snapshot: Snapshot = .none
   /// How long a task has run that secedes.
   var seconds: Double?
 }

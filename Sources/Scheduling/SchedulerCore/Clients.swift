@@ -24,14 +24,16 @@ extension SchedulerCore {
       Event(
         .clientDesiresKeys, time: request.time, stimulusID: request.stimulusID,
         args: .keys(wanted, of: client)))
-    for key in wanted { report(key, to: client) }
+    for key in wanted { if let task = state.tasks[key] { report(task, to: client) } }
   }
 
   /// Dask's `report_on_key`: a future of a task that is done already must be told so.
-  func report(_ key: Key, to client: String) {
-    guard let task = state.tasks[key] else { return }
-    if task.state == .memory { instruct(.keyInMemory(client: client, key: key)) }
-    if task.state == .erred { instruct(erredMessage(client, task, task.exceptionBlame ?? task)) }
+  func report(_ task: TaskState, to client: String) {
+    switch task.state {
+    case .memory: instruct(.keyInMemory(client: client, key: task.key))
+    case .erred: instruct(erredMessage(client, task, task.exceptionBlame ?? task))
+    default: break
+    }
   }
 
   func addClient(_ client: String, _ request: Request) {

@@ -6,7 +6,7 @@ extension SchedulerCore {
   func updateGraph(_ new: NewGraph, _ request: Request) throws(EngineFault) {
     let (client, tasks, keys) = (new.client, new.tasks, new.keys)
     if let lost = lostKey(tasks, keys) {
-      refuse(client, tasks, keys, lost)
+      refuse(client, keys, lost)
       return noteGraph(client, "cancelled", request)
     }
     let graph = graphTasks(new)
@@ -14,19 +14,26 @@ extension SchedulerCore {
       Event(
         .updateGraph, time: request.time, stimulusID: request.stimulusID,
         args: graphArgs(client, tasks, keys, graph), snapshot: .graph(graph)))
+    let isPlain = Self.isPlain(tasks, keys)
+    let wanted = keys.map { state.tasks[$0] }
+    for (place, new) in tasks.enumerated() {
+      guard let task = isPlain ? wanted[place] : state.tasks[new.key] else { continue }
+      if task.runSpec == nil { task.runSpec = new.runSpec }
+    }
 
     // What these need follows from them. A task that was known and is released counts as new.
     var recommendations = Recommendations<TaskState>()
-    for task in byPriority(keys.compactMap { state.tasks[$0] }) where task.state == .released {
-      recommendations[task] = .waiting
-    }
-    for facts in graph {
+    let new = wanted.compactMap { $0?.state == .released ? $0 : nil }
+    for task in byPriority(new) { recommendations[task] = .waiting }
+    for facts in graph where !facts.dependencies.isEmpty {
       if let task = state.tasks[facts.key], task.exceptionBlame != nil {
         recommendations[task] = .erred
       }
     }
     // A future of a task that is done already must be told so.
-    for key in keys { report(key, to: client) }
+    for task in wanted {
+      if let task { report(task, to: client) }
+    }
     try transitions(recommendations, request)
     noteGraph(
       client, "OK", request,
@@ -83,9 +90,6 @@ extension SchedulerCore {
   /// A task that is needed and that nobody knows: it was forgotten, or belongs to another cluster.
   /// Dask's `_find_lost_dependencies`.
   private func lostKey(_ tasks: [NewTask], _ keys: [Key]) -> Key? {
-    // Mostly what is wanted are the tasks themselves.
-    let isPlain =
-      tasks.count == keys.count && zip(tasks, keys).allSatisfy { $0.key == $1 }
     var own: Set<Key>?
     func isLost(_ key: Key) -> Bool {
       guard !state.tasks.contains(key) else { return false }
@@ -93,23 +97,27 @@ extension SchedulerCore {
       own = known
       return !known.contains(key)
     }
-    for task in tasks {
+    for task in tasks where !task.dependencies.isEmpty {
       for key in task.dependencies where isLost(key) { return key }
     }
-    return isPlain ? nil : keys.first(where: isLost)
+    return Self.isPlain(tasks, keys) ? nil : keys.first(where: isLost)
+  }
+
+  /// Mostly what is wanted are the tasks themselves.
+  private static func isPlain(_ tasks: [NewTask], _ keys: [Key]) -> Bool {
+    guard tasks.count == keys.count else { return false }
+    for place in tasks.indices where tasks[place].key != keys[place] { return false }
+    return true
   }
 
   /// Takes none of the tasks; the client is told.
-  private func refuse(_ client: String, _ tasks: [NewTask], _ keys: [Key], _ lost: Key) {
+  private func refuse(_ client: String, _ keys: [Key], _ lost: Key) {
     for key in keys {
       instruct(
         .taskErred(
           client: client, key: key, blame: lost,
           exceptionText: "the scheduler does not know task '\(lost)', which is needed",
           tracebackText: ""))
-    }
-    for task in tasks where !state.tasks.contains(task.key) {
-      instruct(.forgotten(key: task.key))
     }
   }
 
@@ -129,7 +137,7 @@ extension SchedulerCore {
         annotations[annotation.key, default: []].append(.init(facts.key.value, annotation.value))
       }
     }
-    var touched = tasks.map(\.key)
+    var touched = tasks.map { $0.key }
     var known: [GraphTask] = []
     if graph.count < tasks.count || tasks.contains(where: { !$0.dependencies.isEmpty }) {
       let new = Set(graph.map(\.key))

@@ -29,7 +29,7 @@ extension SchedulerCore {
   func decideWorkerForRootish() -> WorkerInfo? {
     var best: WorkerInfo?
     var least = Double.infinity
-    for (_, worker) in state.workers where worker.status == .running && slots(worker) > 0 {
+    for worker in state.running where slots(worker) > 0 {
       let load = Double(worker.processing.count) / Double(max(worker.nthreads, 1))
       if load < least { (best, least) = (worker, load) }
     }
@@ -41,9 +41,7 @@ extension SchedulerCore {
   func fillSlots(_ request: Request) throws(EngineFault) {
     guard !state.queued.isEmpty else { return }
     var open = 0
-    for (_, worker) in state.workers where worker.status == .running {
-      open += max(slots(worker), 0)
-    }
+    for worker in state.running { open += max(slots(worker), 0) }
     while open > 0, let task = queue.first {
       guard task.state == .queued else {
         _ = queue.popFirst()

@@ -5,6 +5,9 @@ import TaskLogPlugin
 /// Modelled on Dask's `SchedulerState` (distributed/scheduler.py): each edge of the chart in
 /// `SchedulerEdges.swift` decides one transition and recommends others, which are worked off until
 /// none is left. Every change of the state is an event that has been applied.
+///
+/// What varies is not checked for exclusivity at run time, as in the state: one thread at a time is
+/// here, and no edge calls back into another.
 final class SchedulerCore {
   /// What can be set about a scheduler.
   struct Options: Sendable {
@@ -18,34 +21,40 @@ final class SchedulerCore {
   }
 
   let options: Options
-  let state = SchedulerState()
+  let state: SchedulerState
   /// Called after each event has been applied, while a forgotten task can still be looked up.
   private let onEvent: (Event) -> Void
   /// Called with each edge that is taken, so that a test can tell which ones none has taken.
-  var onEdge: ((_ start: State, _ finish: State) -> Void)?
-  private var instructions: [SchedulerInstruction] = []
+  @exclusivity(unchecked) var onEdge: ((_ start: State, _ finish: State) -> Void)?
+  @exclusivity(unchecked) private var instructions: [SchedulerInstruction] = []
 
   /// Counted up with each graph, so that older graphs run first.
-  var generation = 0
+  @exclusivity(unchecked) var generation = 0
   /// Lets workers without work take turns.
-  var turn = 0
+  @exclusivity(unchecked) var turn = 0
   /// Counts the runs of all tasks. An id that comes twice for a key, before and after it was
   /// forgotten, would let old news pass for new.
-  var runCount: Int64 = 0
+  @exclusivity(unchecked) var runCount: Int64 = 0
   /// The queued tasks by priority; an entry is good while its task is `queued`.
-  var queue = Heap<Priority, TaskState>()
+  @exclusivity(unchecked) var queue = Heap<Priority, TaskState>()
   /// The workers that are being retired, and which of their results were asked to be taken over by
   /// whom.
-  var retiring = OrderedMap<String, [Key: String]>()
+  @exclusivity(unchecked) var retiring = OrderedMap<String, [Key: String]>()
   /// Tasks that were asked for in the name of a thief.
-  var inFlight = OrderedMap<ObjectIdentifier, Steal>()
+  @exclusivity(unchecked) var inFlight = OrderedMap<ObjectIdentifier, Steal>()
   /// Counts the requests to steal.
-  var stealCount = 0
-  /// Since when tasks are in `no-worker`, or queued without any worker, in nanoseconds since 1970.
-  var unrunnableSince: [ObjectIdentifier: Int64] = [:]
+  @exclusivity(unchecked) var stealCount = 0
+  /// Since when tasks are in `no-worker`, in nanoseconds since 1970.
+  @exclusivity(unchecked) var unrunnableSince: [ObjectIdentifier: Int64] = [:]
+  /// Since when tasks wait without any worker that runs, in nanoseconds since 1970.
+  @exclusivity(unchecked) var noWorkersSince: Int64?
 
-  init(_ options: Options = Options(), onEvent: @escaping (Event) -> Void) {
+  init(
+    _ options: Options = Options(), _ state: SchedulerState = SchedulerState(),
+    onEvent: @escaping (Event) -> Void
+  ) {
     self.options = options
+    self.state = state
     self.onEvent = onEvent
   }
 
@@ -55,10 +64,11 @@ final class SchedulerCore {
   func handle(
     _ stimulus: SchedulerStimulus, stimulusID: String, time: Int64
   ) throws(EngineFault) -> [SchedulerInstruction] {
-    instructions.removeAll(keepingCapacity: true)
+    instructions = []
     let request = Request(stimulusID: stimulusID, time: time)
     try take(stimulus, request)
     try fillSlots(request)
+    noteWorkers(request)
     if !retiring.isEmpty { try goOnRetiring(request) }
     return instructions
   }
@@ -97,6 +107,8 @@ final class SchedulerCore {
 
   // MARK: - Events and transitions
 
+  // Inlined, it would copy the event for the closure.
+  @inline(never)
   func emit(_ event: Event) {
     state.apply(event)
     onEvent(event)
@@ -145,7 +157,7 @@ final class SchedulerCore {
   ) -> Recommendations<TaskState> {
     let start = task.state
     onEdge?(start, finish)
-    let decision = edge(self)(task, request)
+    let decision = edge(self, task, request)
     emit(
       Event(
         .transition, time: request.time, key: task.key, start: start,
@@ -165,9 +177,7 @@ final class SchedulerCore {
     if start == .processing, !inFlight.isEmpty { inFlight[ObjectIdentifier(task)] = nil }
     if !unrunnableSince.isEmpty { unrunnableSince[ObjectIdentifier(task)] = nil }
     switch task.state {
-    case .queued:
-      queue.insert(task, priority: task.priority ?? Priority([]))
-      unrunnableSince[ObjectIdentifier(task)] = request.time
+    case .queued: queue.insert(task, priority: task.priority ?? Priority([]))
     case .noWorker: unrunnableSince[ObjectIdentifier(task)] = request.time
     case .memory, .erred:
       guard !task.whoWants.isEmpty, let nobody = state.clients[Self.fireAndForget],

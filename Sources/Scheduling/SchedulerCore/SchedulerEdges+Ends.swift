@@ -51,7 +51,7 @@ extension SchedulerCore {
 
   func transitionProcessingReleased(_ task: TaskState, _ request: Request) -> SchedulerDecision {
     var decision = released(task)
-    if let facts = request.facts { decision.snapshot = .task(facts) }
+    decision.snapshot = request.snapshot
     if let worker = task.processingOn, state.workers.contains(worker.address) {
       decision.worker = worker.address
       decision.instructions.append(

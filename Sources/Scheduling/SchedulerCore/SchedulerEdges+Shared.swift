@@ -21,7 +21,8 @@ extension SchedulerCore {
     let message = ComputeTask(
       key: task.key, taskRunID: runID, priority: task.priority ?? Priority([]),
       whoHas: task.dependencies.map { ($0.key, $0.whoHas.map(\.address)) },
-      annotations: task.annotations, resourceRestrictions: task.resourceRestrictions)
+      annotations: task.annotations, resourceRestrictions: task.resourceRestrictions,
+      runSpec: task.runSpec)
     return .toWorker(
       address: worker.address, .computeTask(message), stimulusID: request.stimulusID)
   }
@@ -53,7 +54,6 @@ extension SchedulerCore {
     }
     freeReplicas(of: task, request, &decision)
     if !task.whoWants.isEmpty { decision.instructions.append(.cancelled([task.key])) }
-    decision.instructions.append(.forgotten(key: task.key))
     return decision
   }
 

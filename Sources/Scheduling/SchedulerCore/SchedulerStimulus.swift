@@ -1,7 +1,7 @@
 import TaskLogPlugin
 
 /// What reaches the scheduler from outside.
-enum SchedulerStimulus: Sendable {
+indirect enum SchedulerStimulus: Sendable {
   case start
   case beforeClose
   case close
@@ -65,6 +65,8 @@ struct NewTask: Sendable {
   var allowOtherWorkers = false
   /// What a worker must have for it to run there.
   var resources: [Resource] = []
+  /// What it does.
+  var runSpec: (any AnyObject & Sendable)?
 }
 
 /// A worker has run a task: Dask's `TaskFinishedMsg`.
@@ -112,7 +114,7 @@ struct TaskErred: Sendable {
 }
 
 /// What the scheduler wants to be done.
-enum SchedulerInstruction: Sendable {
+indirect enum SchedulerInstruction: Sendable {
   case toWorker(address: String, WorkerStimulus, stimulusID: String)
   case keyInMemory(client: String, key: Key)
   /// The key of the task that failed on its own is `blame`.
@@ -124,6 +126,4 @@ enum SchedulerInstruction: Sendable {
   /// The retiring of a worker has come to its end: it is out, or it has to stay because nobody can
   /// take over its results.
   case retired(address: String, succeeded: Bool)
-  /// The task is no more: whatever is kept under its key can go.
-  case forgotten(key: Key)
 }

@@ -35,9 +35,9 @@ extension SchedulerCore {
 
   /// Whether a balance could come to anything: somebody is idle, and somebody has too much.
   var mayBalance: Bool {
-    guard options.workStealing, state.workers.count > 1 else { return false }
+    guard options.workStealing, state.running.count > 1 else { return false }
     var (isIdle, isLoaded) = (false, false)
-    for (_, worker) in state.workers where worker.status == .running {
+    for worker in state.running {
       let count = worker.processing.count
       if count < worker.nthreads { isIdle = true }
       if count > worker.nthreads { isLoaded = true }

@@ -2,21 +2,47 @@ import TaskLogPlugin
 
 /// Tasks that no worker can run.
 extension SchedulerCore {
+  /// Dask's `_refresh_no_workers_since`.
+  func noteWorkers(_ request: Request) {
+    guard state.running.isEmpty, !state.queued.isEmpty || !state.unrunnable.isEmpty else {
+      noWorkersSince = nil
+      return
+    }
+    if noWorkersSince == nil { noWorkersSince = request.time }
+  }
+
   /// Dask's `_check_no_workers`.
   func failUnrunnable(after nanoseconds: Int64, _ request: Request) throws(EngineFault) {
-    func isOverdue(_ task: TaskState) -> Bool {
+    noteWorkers(request)
+    var affected: [Key] = []
+    for task in state.unrunnable where task.state == .noWorker {
       let since = unrunnableSince[ObjectIdentifier(task)] ?? request.time
-      return request.time - since >= nanoseconds
+      guard request.time - since >= nanoseconds else { continue }
+      affected.append(task.key)
+      if let noWorkersSince, noWorkersSince < since {
+        try failWithoutWorkers(task, request)
+      } else {
+        try fail(
+          task, "NoValidWorkerError",
+          "no worker meets the restrictions of task '\(task.key)'", request)
+      }
     }
-    for task in state.unrunnable where task.state == .noWorker && isOverdue(task) {
-      try fail(
-        task, "NoValidWorkerError",
-        "no worker meets the restrictions of task '\(task.key)'", request)
+    if let noWorkersSince, request.time - noWorkersSince >= nanoseconds {
+      for task in state.queued where task.state == .queued {
+        affected.append(task.key)
+        try failWithoutWorkers(task, request)
+      }
     }
-    guard state.workers.isEmpty else { return }
-    for task in state.queued where task.state == .queued && isOverdue(task) {
-      try fail(task, "NoWorkerError", "there is no worker for task '\(task.key)'", request)
-    }
+    guard !affected.isEmpty else { return }
+    logEvent(
+      ["scheduler"],
+      .object([
+        "action": "no-workers-timeout-exceeded", "keys": .set(affected.map(\.value)),
+      ]), request)
+  }
+
+  private func failWithoutWorkers(_ task: TaskState, _ request: Request) throws(EngineFault) {
+    try fail(task, "NoWorkerError", "there is no worker for task '\(task.key)'", request)
   }
 
   private func fail(

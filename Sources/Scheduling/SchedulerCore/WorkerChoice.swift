@@ -17,7 +17,7 @@ extension SchedulerCore {
   func decideWorker(_ task: TaskState) -> WorkerInfo? {
     var workers = validWorkers(task)
     if workers.isEmpty, task.looseRestrictions {
-      workers = state.workers.values.filter { isRunning($0, with: task.resourceRestrictions) }
+      workers = state.running.filter { $0.supplies(task.resourceRestrictions) }
     }
     guard !workers.isEmpty else { return nil }
     if task.dependencies.isEmpty { return leastOccupied(workers) }
@@ -45,11 +45,11 @@ extension SchedulerCore {
 
   /// The running workers that a task may go to: Dask's `valid_workers`.
   func validWorkers(_ task: TaskState) -> [WorkerInfo] {
-    var workers =
-      task.workerRestrictions.isEmpty
-      ? state.workers.values
-      : task.workerRestrictions.compactMap { state.workers[$0] }
-    if !retiring.isEmpty { workers = workers.filter { $0.status == .running } }
+    var workers = state.running
+    if !task.workerRestrictions.isEmpty {
+      workers = task.workerRestrictions.compactMap { state.workers[$0] }
+        .filter { $0.status == .running }
+    }
     if !task.resourceRestrictions.isEmpty {
       workers = workers.filter { $0.supplies(task.resourceRestrictions) }
     }

@@ -28,7 +28,7 @@ extension SchedulerCore {
     }
     if task.retries > 0 {
       var told = request
-      told.facts = TaskFacts(retries: task.retries - 1)
+      told.snapshot = .task(TaskFacts(retries: task.retries - 1))
       try transitions(try transition(task, .waiting, told), request)
     } else {
       var told = request

@@ -19,6 +19,7 @@ extension WorkerCore {
         taskRunID: message.taskRunID, args: message.args))
     var recommendations = Recs()
     guard let task = state.tasks[message.key] else { return recommendations }
+    task.runSpec = message.runSpec
     switch task.state {
     case .waiting, .ready, .constrained, .executing, .longRunning: break
     case .memory: instruct(.taskFinished(finishedMessage(task), stimulusID: request.stimulusID))
@@ -57,8 +58,9 @@ extension WorkerCore {
     var recommendations = executeDone(task)
     let span = StartStop(action: "compute", start: message.start, stop: message.stop)
     var told = request
-    told.facts = TaskFacts(
-      nbytes: message.nbytes, typeName: message.typeName, startStops: [span])
+    told.snapshot = .task(
+      TaskFacts(
+        nbytes: message.nbytes, typeName: message.typeName, startStops: [span]))
     let finished = TaskFinished(
       key: task.key, worker: address, taskRunID: message.taskRunID, nbytes: message.nbytes,
       type: message.type, typeName: message.typeName, thread: message.thread,
@@ -79,9 +81,10 @@ extension WorkerCore {
     var recommendations = executeDone(task)
     let span = StartStop(action: "compute", start: message.start, stop: message.stop)
     var told = request
-    told.facts = TaskFacts(
-      exceptionText: message.exceptionText, tracebackText: message.tracebackText,
-      startStops: [span])
+    told.snapshot = .task(
+      TaskFacts(
+        exceptionText: message.exceptionText, tracebackText: message.tracebackText,
+        startStops: [span]))
     let erred = TaskErred(
       key: task.key, worker: address, taskRunID: message.taskRunID,
       exceptionType: message.exceptionType, exceptionText: message.exceptionText,

@@ -31,7 +31,7 @@ extension WorkerCore {
       let keys = tasks.map(\.key)
       inFlight[worker] = keys
       var told = request
-      told.facts = TaskFacts(comingFrom: worker)
+      told.snapshot = .task(TaskFacts(comingFrom: worker))
       for task in tasks { _ = try transition(task, .flight, told) }
       instruct(.gather(worker: worker, keys: keys))
     }
@@ -74,7 +74,7 @@ extension WorkerCore {
         facts.startStops = [transfer]
         span = nil
       }
-      told.facts = facts
+      told.snapshot = .task(facts)
       let before = task.state
       try transitions(try transition(task, .memory, told), request)
       if before == .flight { added.append(key) }
@@ -174,7 +174,7 @@ extension WorkerCore {
     for one in data {
       guard let task = state.tasks[one.key], accepts(one.key) else { continue }
       var told = request
-      told.facts = TaskFacts(nbytes: one.nbytes, typeName: one.typeName)
+      told.snapshot = .task(TaskFacts(nbytes: one.nbytes, typeName: one.typeName))
       recommendations.update(try transition(task, .memory, told))
     }
     return recommendations

@@ -11,35 +11,35 @@ final class WorkerCore {
   let nthreads: Int
   private let onEvent: (Event) -> Void
   /// Called with each edge that is taken, so that a test can tell which ones none has taken.
-  var onEdge: ((_ start: State, _ finish: State) -> Void)?
-  private var instructions: [WorkerInstruction] = []
+  @exclusivity(unchecked) var onEdge: ((_ start: State, _ finish: State) -> Void)?
+  @exclusivity(unchecked) private var instructions: [WorkerInstruction] = []
 
   /// Tasks that can run; an entry is good while its task is `ready`.
-  var ready = Heap<Priority, WorkerTaskState>()
+  @exclusivity(unchecked) var ready = Heap<Priority, WorkerTaskState>()
   /// Tasks that can run once there is enough of what they take up; an entry is good while its task
   /// is `constrained`.
-  var constrained = Heap<Priority, WorkerTaskState>()
+  @exclusivity(unchecked) var constrained = Heap<Priority, WorkerTaskState>()
   /// What running tasks have left of each resource.
-  var availableResources: [String: Double]
+  @exclusivity(unchecked) var availableResources: [String: Double]
   /// Tasks that take up a thread, cancelled ones included.
-  var executing: Set<Key> = []
+  @exclusivity(unchecked) var executing: Set<Key> = []
   /// Tasks that run and have left their thread to others, cancelled ones included.
-  var longRunning: Set<Key> = []
+  @exclusivity(unchecked) var longRunning: Set<Key> = []
   /// Tasks to be fetched, in the order of asking.
-  var toFetch = OrderedSet<WorkerTaskState>()
+  @exclusivity(unchecked) var toFetch = OrderedSet<WorkerTaskState>()
   /// Tasks to be fetched of which nobody who holds them can be asked at present, in that order.
-  var heldUp = OrderedSet<WorkerTaskState>()
+  @exclusivity(unchecked) var heldUp = OrderedSet<WorkerTaskState>()
   /// Somebody can be asked again, or others hold what is held up.
-  var isHeldUpOver = false
+  @exclusivity(unchecked) var isHeldUpOver = false
   /// Tasks to be fetched of which no holder is known, since the stimulus came in.
-  var missing: [WorkerTaskState] = []
+  @exclusivity(unchecked) var missing: [WorkerTaskState] = []
   /// What the scheduler wants to be kept here though nothing here needs it.
-  var replicasWanted: Set<Key> = []
+  @exclusivity(unchecked) var replicasWanted: Set<Key> = []
   /// What is being fetched, by the worker that it comes from. One request a worker at a time.
-  var inFlight: [String: [Key]] = [:]
+  @exclusivity(unchecked) var inFlight: [String: [Key]] = [:]
   /// Counted down, so that of equal tasks the one that came last has the lowest number; Dask's
   /// `generation`.
-  var generation = 0
+  @exclusivity(unchecked) var generation = 0
 
   init(facts: WorkerFacts, onEvent: @escaping (Event) -> Void) {
     state = WorkerState()
@@ -66,7 +66,7 @@ final class WorkerCore {
   func handle(
     _ stimulus: WorkerStimulus, stimulusID: String, time: Int64
   ) throws(EngineFault) -> [WorkerInstruction] {
-    instructions.removeAll(keepingCapacity: true)
+    instructions = []
     let request = Request(stimulusID: stimulusID, time: time)
     try transitions(try take(stimulus, request), request)
     try fetchWhatIsNeeded(request)
@@ -97,6 +97,8 @@ final class WorkerCore {
 
   // MARK: - Events and transitions
 
+  // Inlined, it would copy the event for the closure.
+  @inline(never)
   func emit(_ event: Event) {
     state.apply(event)
     onEvent(event)
@@ -143,13 +145,13 @@ final class WorkerCore {
     _ edge: Edge, to finish: State, _ task: WorkerTaskState, _ request: Request
   ) -> Recommendations<WorkerTaskState> {
     onEdge?(task.state, finish)
-    let decision = edge(self)(task, request)
+    let decision = edge(self, task, request)
     emit(
       Event(
         .transition, time: request.time, key: task.key, start: task.state,
         finish: decision.finish, stimulusID: request.stimulusID,
         taskRunID: task.taskRunID == 0 ? nil : task.taskRunID, args: request.args,
-        snapshot: decision.facts.map(Snapshot.task) ?? .none))
+        snapshot: decision.snapshot))
     instructions += decision.instructions
     var recommendations = decision.recommendations
     follow(task, &recommendations)

@@ -4,13 +4,13 @@ import TaskLogPlugin
 struct WorkerDecision {
   /// The state that the task will really be in.
   var finish: State
-  var facts: TaskFacts?
+  var snapshot: Snapshot
   var recommendations = Recommendations<WorkerTaskState>()
   var instructions: [WorkerInstruction] = []
 
-  init(_ finish: State, facts: TaskFacts? = nil) {
+  init(_ finish: State, _ snapshot: Snapshot = .none) {
     self.finish = finish
-    self.facts = facts
+    self.snapshot = snapshot
   }
 }
 
@@ -28,60 +28,78 @@ struct WorkerDecision {
 /// What runs or is under way cannot be stopped: asked to release it, the task is `cancelled` until
 /// the end of it has been told. A task that is rescheduled is `released` at once.
 ///
-/// Three edges of Dask's table are not here: flight, missing and released → error are taken only when
-/// a result cannot be deserialized, and in one process none is serialized.
+/// Every edge of Dask's table is here but those in `edgesLeftOut`; a test compares the two tables.
 extension WorkerCore {
-  typealias Edge = @Sendable (WorkerCore) -> (WorkerTaskState, Request) -> WorkerDecision
+  typealias Edge = @Sendable (WorkerCore, WorkerTaskState, Request) -> WorkerDecision
 
   static let edges = EdgeTable<Edge>([
-    (.released, .waiting, transitionToWaiting),
-    (.released, .fetch, transitionReleasedFetch),
-    (.released, .missing, transitionToMissing),
-    (.released, .memory, transitionToMemory),
-    (.released, .forgotten, transitionReleasedForgotten),
-    (.waiting, .ready, transitionWaitingReady),
-    (.waiting, .constrained, transitionWaitingConstrained),
-    (.waiting, .released, transitionToReleased),
-    (.ready, .executing, transitionToExecuting),
-    (.ready, .released, transitionToReleased),
-    (.constrained, .executing, transitionToExecuting),
-    (.constrained, .released, transitionToReleased),
-    (.executing, .memory, transitionToMemory),
-    (.executing, .error, transitionToError),
-    (.executing, .longRunning, transitionExecutingLongRunning),
-    (.executing, .rescheduled, transitionToRescheduled),
-    (.executing, .released, transitionToCancelled),
-    (.longRunning, .memory, transitionToMemory),
-    (.longRunning, .error, transitionToError),
-    (.longRunning, .rescheduled, transitionToRescheduled),
-    (.longRunning, .released, transitionToCancelled),
-    (.fetch, .flight, transitionFetchFlight),
-    (.fetch, .missing, transitionToMissing),
-    (.fetch, .released, transitionToReleased),
-    (.flight, .memory, transitionToMemory),
-    (.flight, .fetch, transitionFlightFetch),
-    (.flight, .missing, transitionToMissing),
-    (.flight, .released, transitionToCancelled),
-    (.missing, .fetch, transitionMissingFetch),
-    (.missing, .waiting, transitionToWaiting),
-    (.missing, .released, transitionToReleased),
-    (.memory, .released, transitionToReleased),
-    (.error, .released, transitionToReleased),
-    (.cancelled, .released, transitionCancelledReleased),
-    (.cancelled, .memory, transitionCancelledDone),
-    (.cancelled, .error, transitionCancelledDone),
-    (.cancelled, .missing, transitionCancelledDone),
-    (.cancelled, .rescheduled, transitionCancelledDone),
-    (.cancelled, .waiting, transitionCancelledWaiting),
-    (.cancelled, .fetch, transitionCancelledFetch),
-    (.cancelled, .longRunning, transitionUnwantedLongRunning),
-    (.resumed, .memory, transitionToMemory),
-    (.resumed, .fetch, transitionResumedFetch),
-    (.resumed, .error, transitionResumedError),
-    (.resumed, .rescheduled, transitionResumedRescheduled),
-    (.resumed, .longRunning, transitionUnwantedLongRunning),
-    (.resumed, .released, transitionToCancelled),
+    (.released, .waiting, { $0.transitionToWaiting($1, $2) }),
+    (.released, .fetch, { $0.transitionReleasedFetch($1, $2) }),
+    (.released, .missing, { $0.transitionToMissing($1, $2) }),
+    (.released, .memory, { $0.transitionToMemory($1, $2) }),
+    (.released, .forgotten, { $0.transitionReleasedForgotten($1, $2) }),
+    (.waiting, .ready, { $0.transitionWaitingReady($1, $2) }),
+    (.waiting, .constrained, { $0.transitionWaitingConstrained($1, $2) }),
+    (.waiting, .released, { $0.transitionToReleased($1, $2) }),
+    (.ready, .executing, { $0.transitionToExecuting($1, $2) }),
+    (.ready, .released, { $0.transitionToReleased($1, $2) }),
+    (.constrained, .executing, { $0.transitionToExecuting($1, $2) }),
+    (.constrained, .released, { $0.transitionToReleased($1, $2) }),
+    (.executing, .memory, { $0.transitionToMemory($1, $2) }),
+    (.executing, .error, { $0.transitionToError($1, $2) }),
+    (.executing, .longRunning, { $0.transitionExecutingLongRunning($1, $2) }),
+    (.executing, .rescheduled, { $0.transitionToRescheduled($1, $2) }),
+    (.executing, .released, { $0.transitionToCancelled($1, $2) }),
+    (.longRunning, .memory, { $0.transitionToMemory($1, $2) }),
+    (.longRunning, .error, { $0.transitionToError($1, $2) }),
+    (.longRunning, .rescheduled, { $0.transitionToRescheduled($1, $2) }),
+    (.longRunning, .released, { $0.transitionToCancelled($1, $2) }),
+    (.fetch, .flight, { $0.transitionFetchFlight($1, $2) }),
+    (.fetch, .missing, { $0.transitionToMissing($1, $2) }),
+    (.fetch, .released, { $0.transitionToReleased($1, $2) }),
+    (.flight, .memory, { $0.transitionToMemory($1, $2) }),
+    (.flight, .fetch, { $0.transitionFlightFetch($1, $2) }),
+    (.flight, .missing, { $0.transitionToMissing($1, $2) }),
+    (.flight, .released, { $0.transitionToCancelled($1, $2) }),
+    (.missing, .fetch, { $0.transitionMissingFetch($1, $2) }),
+    (.missing, .waiting, { $0.transitionToWaiting($1, $2) }),
+    (.missing, .released, { $0.transitionToReleased($1, $2) }),
+    (.memory, .released, { $0.transitionToReleased($1, $2) }),
+    (.error, .released, { $0.transitionToReleased($1, $2) }),
+    (.cancelled, .released, { $0.transitionCancelledReleased($1, $2) }),
+    (.cancelled, .memory, { $0.transitionCancelledDone($1, $2) }),
+    (.cancelled, .error, { $0.transitionCancelledDone($1, $2) }),
+    (.cancelled, .missing, { $0.transitionCancelledDone($1, $2) }),
+    (.cancelled, .rescheduled, { $0.transitionCancelledDone($1, $2) }),
+    (.cancelled, .waiting, { $0.transitionCancelledWaiting($1, $2) }),
+    (.cancelled, .fetch, { $0.transitionCancelledFetch($1, $2) }),
+    (.cancelled, .longRunning, { $0.transitionUnwantedLongRunning($1, $2) }),
+    (.resumed, .memory, { $0.transitionToMemory($1, $2) }),
+    (.resumed, .fetch, { $0.transitionResumedFetch($1, $2) }),
+    (.resumed, .error, { $0.transitionResumedError($1, $2) }),
+    (.resumed, .rescheduled, { $0.transitionResumedRescheduled($1, $2) }),
+    (.resumed, .longRunning, { $0.transitionUnwantedLongRunning($1, $2) }),
+    (.resumed, .released, { $0.transitionToCancelled($1, $2) }),
   ])
+
+  /// The edges of Dask's table that nothing can lead to here, and why.
+  static let edgesLeftOut: [(start: State, finish: State, reason: String)] = [
+    (
+      .flight, .error,
+      "only `_handle_gather_dep_failure` recommends it, when what was fetched cannot be "
+        + "deserialized (distributed/worker.py 2007); in one process nothing is serialized, and the "
+        + "handing over of a value cannot fail"
+    ),
+    (
+      .missing, .error,
+      "`error` is recommended only for what runs or is in flight "
+        + "(distributed/worker_state_machine.py 3020, 3158), which `missing` is not"
+    ),
+    (
+      .released, .error,
+      "as missing → error; what has no edge of its own to `error` would come by here, and nothing does"
+    ),
+  ]
 
   // MARK: - To run
 
@@ -125,7 +143,7 @@ extension WorkerCore {
     return decision
   }
 
-  private func longRunningMessage(
+  func longRunningMessage(
     _ task: WorkerTaskState, _ seconds: Double?, _ request: Request
   ) -> WorkerInstruction {
     .longRunning(
@@ -139,13 +157,13 @@ extension WorkerCore {
   func transitionUnwantedLongRunning(
     _ task: WorkerTaskState, _ request: Request
   ) -> WorkerDecision {
-    WorkerDecision(task.state, facts: TaskFacts(previous: .longRunning))
+    WorkerDecision(task.state, .task(TaskFacts(previous: .longRunning)))
   }
 
   // MARK: - To an end
 
   func transitionToMemory(_ task: WorkerTaskState, _ request: Request) -> WorkerDecision {
-    var decision = WorkerDecision(.memory, facts: request.facts)
+    var decision = WorkerDecision(.memory, request.snapshot)
     for dependent in task.dependents
     where dependent.state == .waiting && dependent.waitingForData.count == 1
       && dependent.waitingForData.contains(task)
@@ -156,7 +174,7 @@ extension WorkerCore {
   }
 
   func transitionToError(_ task: WorkerTaskState, _ request: Request) -> WorkerDecision {
-    WorkerDecision(.error, facts: request.facts)
+    WorkerDecision(.error, request.snapshot)
   }
 
   func transitionToRescheduled(_ task: WorkerTaskState, _ request: Request) -> WorkerDecision {
@@ -174,7 +192,7 @@ extension WorkerCore {
     return decision
   }
 
-  private func release(_ task: WorkerTaskState, _ decision: inout WorkerDecision) {
+  func release(_ task: WorkerTaskState, _ decision: inout WorkerDecision) {
     for dependency in task.dependencies where !replicasWanted.contains(dependency.key) {
       let others = dependency.waiters.count - (dependency.waiters.contains(task) ? 1 : 0)
       guard others == 0 else { continue }
@@ -215,7 +233,7 @@ extension WorkerCore {
   }
 
   /// Dask's `_transition_generic_fetch`.
-  private func fetch(_ task: WorkerTaskState) -> WorkerDecision {
+  func fetch(_ task: WorkerTaskState) -> WorkerDecision {
     guard !task.whoHas.contains(where: { $0 != task.comingFrom }) else {
       return WorkerDecision(.fetch)
     }
@@ -229,69 +247,6 @@ extension WorkerCore {
   }
 
   func transitionFetchFlight(_ task: WorkerTaskState, _ request: Request) -> WorkerDecision {
-    WorkerDecision(.flight, facts: request.facts)
-  }
-
-  // MARK: - Cancelled and resumed
-
-  func transitionToCancelled(_ task: WorkerTaskState, _ request: Request) -> WorkerDecision {
-    WorkerDecision(.cancelled)
-  }
-
-  /// Released once more before its end has been told: it stays cancelled.
-  func transitionCancelledReleased(_ task: WorkerTaskState, _ request: Request) -> WorkerDecision {
-    WorkerDecision(.cancelled)
-  }
-
-  /// The end of a cancelled task has been told: now it is released, whatever came of it.
-  func transitionCancelledDone(_ task: WorkerTaskState, _ request: Request) -> WorkerDecision {
-    var decision = WorkerDecision(.released)
-    decision.instructions.append(.drop(task.key))
-    release(task, &decision)
-    return decision
-  }
-
-  /// Asked for again while the cancelled run (or transfer) is still under way.
-  func transitionCancelledWaiting(_ task: WorkerTaskState, _ request: Request) -> WorkerDecision {
-    switch task.previous {
-    case .executing: return WorkerDecision(.executing)
-    case .longRunning:
-      var decision = WorkerDecision(.longRunning)
-      decision.instructions.append(longRunningMessage(task, nil, request))
-      return decision
-    default: return WorkerDecision(.resumed)
-    }
-  }
-
-  /// Needed again while the cancelled transfer (or run) is still under way; its failure ends it.
-  func transitionCancelledFetch(_ task: WorkerTaskState, _ request: Request) -> WorkerDecision {
-    WorkerDecision(task.previous == .flight ? .flight : .resumed)
-  }
-
-  /// The transfer of a task that was to be run here has failed: it is run after all. While it is
-  /// under way a task to be fetched is back where it was, a task that runs is waited for.
-  func transitionResumedFetch(_ task: WorkerTaskState, _ request: Request) -> WorkerDecision {
-    guard !isUnderWay(task) else {
-      return WorkerDecision(task.previous == .flight ? .flight : .resumed)
-    }
-    var decision = WorkerDecision(.released)
-    decision.recommendations[task] = .waiting
-    return decision
-  }
-
-  /// The run of a task that was to be fetched has failed: it is fetched after all.
-  func transitionResumedError(_ task: WorkerTaskState, _ request: Request) -> WorkerDecision {
-    var decision = WorkerDecision(.released)
-    decision.recommendations[task] = .fetch
-    return decision
-  }
-
-  /// The run of a task that was to be fetched is given up: it is fetched after all.
-  func transitionResumedRescheduled(
-    _ task: WorkerTaskState, _ request: Request
-  ) -> WorkerDecision {
-    var decision = WorkerDecision(.rescheduled)
-    decision.recommendations[task] = .fetch
-    return decision
+    WorkerDecision(.flight, request.snapshot)
   }
 }

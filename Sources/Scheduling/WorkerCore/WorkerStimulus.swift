@@ -1,7 +1,7 @@
 import TaskLogPlugin
 
 /// What reaches a worker from outside: Dask's `StateMachineEvent`.
-enum WorkerStimulus: Sendable {
+indirect enum WorkerStimulus: Sendable {
   /// The scheduler asks for a task to be run here.
   case computeTask(ComputeTask)
   /// The scheduler needs these no more.
@@ -52,6 +52,8 @@ struct ComputeTask: Sendable {
   var whoHas: [(Key, [String])]
   var annotations: [Value.Entry]
   var resourceRestrictions: [Resource] = []
+  /// What it does.
+  var runSpec: (any AnyObject & Sendable)?
 
   var args: Args {
     .compute(
@@ -86,7 +88,7 @@ struct ExecuteFailure: Sendable {
 }
 
 /// What a worker wants to be done: Dask's `Instruction`.
-enum WorkerInstruction: Sendable {
+indirect enum WorkerInstruction: Sendable {
   case execute(Key, taskRunID: Int64)
   /// Fetch results from another worker.
   case gather(worker: String, keys: [Key])

@@ -8,10 +8,9 @@ public struct OrderedMap<Key: Hashable, Value> {
   @usableFromInline typealias Entry = (key: Key, value: Value)
 
   @usableFromInline internal var entries: [Entry?] = []
-  /// The place of each key. Empty while `isIndexed` is false.
-  @usableFromInline internal var index: [Key: Int] = [:]
-  /// Never goes back to false but when all is removed.
-  @usableFromInline internal var isIndexed = false
+  /// The place of each key; nothing while there are few. Goes back to nothing only when all is
+  /// removed.
+  @usableFromInline internal var index: PlaceTable?
   /// No entry lies before this place.
   @usableFromInline internal var head = 0
   public var count: Int { @inlinable get { filled } }
@@ -24,8 +23,8 @@ public struct OrderedMap<Key: Hashable, Value> {
   public init() {}
 
   public var isEmpty: Bool { @inlinable get { count == 0 } }
-  public var keys: [Key] { @inlinable get { map(\.key) } }
-  public var values: [Value] { @inlinable get { map(\.value) } }
+  public var keys: [Key] { @inlinable get { map { $0.key } } }
+  public var values: [Value] { @inlinable get { map { $0.value } } }
 
   /// The value of a key; setting nothing removes it, setting a new key puts it last.
   @inlinable
@@ -39,10 +38,11 @@ public struct OrderedMap<Key: Hashable, Value> {
         removeValue(forKey: key)
         return
       }
-      if let place = place(of: key) {
+      let hash = hash(key)
+      if let place = place(of: key, hash) {
         entries[place] = (key, newValue)
       } else {
-        append(key, newValue)
+        append(key, newValue, hash)
       }
     }
   }
@@ -52,8 +52,13 @@ public struct OrderedMap<Key: Hashable, Value> {
   public subscript(key: Key, default value: @autoclosure () -> Value) -> Value {
     get { self[key] ?? value() }
     _modify {
-      if !contains(key) { append(key, value()) }
-      let place = place(of: key) ?? 0
+      let hash = hash(key)
+      var place = entries.count
+      if let known = self.place(of: key, hash) {
+        place = known
+      } else {
+        append(key, value(), hash)
+      }
       // Taken out meanwhile, so that whoever changes it is its only owner.
       var taken = entries[place]?.value ?? value()
       entries[place] = nil
@@ -62,12 +67,36 @@ public struct OrderedMap<Key: Hashable, Value> {
     }
   }
 
+  /// Changes the value of a key where it lies; nothing when there is none.
+  @inlinable
+  package mutating func change<Result>(
+    _ key: Key, _ body: (inout Value) -> Result
+  ) -> Result? {
+    guard let place = place(of: key), var taken = entries[place]?.value else { return nil }
+    // Taken out meanwhile, so that whoever changes it is its only owner.
+    entries[place] = nil
+    let result = body(&taken)
+    entries[place] = (key, taken)
+    return result
+  }
+
   @inlinable
   public func contains(_ key: Key) -> Bool { place(of: key) != nil }
 
+  /// The hash of a key where one is needed.
   @inlinable
-  internal func place(of key: Key) -> Int? {
-    if isIndexed { return index[key] }
+  internal func hash(_ key: Key) -> UInt32 {
+    index == nil ? 0 : PlaceTable.hash(key)
+  }
+
+  @inlinable
+  internal func place(of key: Key) -> Int? { place(of: key, hash(key)) }
+
+  @inlinable
+  internal func place(of key: Key, _ hash: UInt32) -> Int? {
+    if let index {
+      return index.place(hash) { place in entries[place]?.key == key }
+    }
     var place = head
     while place < entries.count {
       if let entry = entries[place], entry.key == key { return place }
@@ -77,12 +106,12 @@ public struct OrderedMap<Key: Hashable, Value> {
   }
 
   @inlinable
-  internal mutating func append(_ key: Key, _ value: Value) {
-    if isIndexed {
-      index[key] = entries.count
+  internal mutating func append(_ key: Key, _ value: Value, _ hash: UInt32) {
+    if index != nil {
+      index?.insert(hash, entries.count)
     } else if entries.count == Self.searched {
       makeIndex()
-      index[key] = entries.count
+      index?.insert(PlaceTable.hash(key), entries.count)
     }
     entries.append((key, value))
     filled += 1
@@ -90,18 +119,30 @@ public struct OrderedMap<Key: Hashable, Value> {
 
   @inlinable
   internal mutating func makeIndex() {
-    isIndexed = true
+    var table = PlaceTable(capacity: entries.count)
     for (place, entry) in entries.enumerated() {
-      if let entry { index[entry.key] = place }
+      if let entry { table.insert(PlaceTable.hash(entry.key), place) }
+    }
+    index = table
+  }
+
+  /// Makes room for so many entries in all.
+  @inlinable
+  public mutating func reserveCapacity(_ count: Int) {
+    entries.reserveCapacity(count)
+    guard count > Self.searched, index == nil || isEmpty else { return }
+    index = PlaceTable(capacity: count)
+    for (place, entry) in entries.enumerated() {
+      if let entry { index?.insert(PlaceTable.hash(entry.key), place) }
     }
   }
 
   @inlinable
   @discardableResult
   public mutating func removeValue(forKey key: Key) -> Value? {
-    guard let place = isIndexed ? index.removeValue(forKey: key) : place(of: key) else {
-      return nil
-    }
+    let hash = hash(key)
+    guard let place = place(of: key, hash) else { return nil }
+    index?.remove(hash, place)
     let value = entries[place]?.value
     filled -= 1
     if place == entries.count - 1 {
@@ -133,7 +174,7 @@ public struct OrderedMap<Key: Hashable, Value> {
     while let last = entries.popLast() {
       head = Swift.min(head, entries.count)
       guard let last else { continue }
-      if isIndexed { index[last.key] = nil }
+      index?.remove(PlaceTable.hash(last.key), entries.count)
       filled -= 1
       return last
     }
@@ -148,6 +189,7 @@ public struct OrderedMap<Key: Hashable, Value> {
       head = 0
       return
     }
+    let isIndexed = index != nil
     guard entries.count >= (isIndexed ? 32 : Self.searched), count * 2 < entries.count else {
       return
     }

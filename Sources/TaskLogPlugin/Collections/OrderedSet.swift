@@ -8,26 +8,18 @@ public struct OrderedSet<Element: AnyObject> {
     case none
     case one(Element)
     case few([Element])
-    case many(OrderedMap<Identity, Element>)
+    case many(Many)
   }
 
-  /// Where an object lies. Hashes cheaper than `ObjectIdentifier`, which is mixed as text is.
-  @usableFromInline internal struct Identity: Hashable {
-    @usableFromInline internal let bits: UInt
+  /// Many elements, out of the way of those sets that have few.
+  @usableFromInline internal final class Many {
+    @exclusivity(unchecked)
+    @usableFromInline internal var map: OrderedMap<Identity, Element>
 
     @inlinable
-    internal init(_ element: Element) {
-      bits = UInt(bitPattern: ObjectIdentifier(element))
+    internal init(_ map: OrderedMap<Identity, Element>) {
+      self.map = map
     }
-
-    @inlinable
-    internal static func == (a: Identity, b: Identity) -> Bool { a.bits == b.bits }
-
-    @inlinable
-    internal func hash(into hasher: inout Hasher) { hasher.combine(bits) }
-
-    @inlinable
-    internal func _rawHashValue(seed: Int) -> Int { mixedHash(Int(bitPattern: bits), seed: seed) }
   }
 
   @inlinable internal static var limit: Int { 12 }
@@ -42,7 +34,7 @@ public struct OrderedSet<Element: AnyObject> {
       case .none: 0
       case .one: 1
       case .few(let elements): elements.count
-      case .many(let map): map.count
+      case .many(let many): many.map.count
       }
     }
   }
@@ -55,7 +47,7 @@ public struct OrderedSet<Element: AnyObject> {
       case .none: nil
       case .one(let element): element
       case .few(let elements): elements.first
-      case .many(let map): map.first?.value
+      case .many(let many): many.map.first?.value
       }
     }
   }
@@ -68,7 +60,7 @@ public struct OrderedSet<Element: AnyObject> {
     case .few(let elements):
       for other in elements where other === element { return true }
       return false
-    case .many(let map): return map.contains(Identity(element))
+    case .many(let many): return many.map.contains(Identity(element))
     }
   }
 
@@ -88,12 +80,13 @@ public struct OrderedSet<Element: AnyObject> {
       } else {
         var map = OrderedMap<Identity, Element>()
         for element in elements { map[Identity(element)] = element }
-        storage = .many(map)
+        storage = .many(Many(map))
       }
-    case .many(var map):
+    case .many(var many):
       storage = .none
-      map[Identity(element)] = element
-      storage = .many(map)
+      if !isKnownUniquelyReferenced(&many) { many = Many(many.map) }
+      many.map[Identity(element)] = element
+      storage = .many(many)
     }
   }
 
@@ -108,10 +101,11 @@ public struct OrderedSet<Element: AnyObject> {
       storage = .none
       elements.remove(at: place)
       if !elements.isEmpty { storage = .few(elements) }
-    case .many(var map):
+    case .many(var many):
       storage = .none
-      map.removeValue(forKey: Identity(element))
-      storage = .many(map)
+      if !isKnownUniquelyReferenced(&many) { many = Many(many.map) }
+      many.map.removeValue(forKey: Identity(element))
+      storage = .many(many)
     }
   }
 
@@ -119,6 +113,26 @@ public struct OrderedSet<Element: AnyObject> {
   public mutating func removeAll() {
     storage = .none
   }
+}
+
+/// Where an object lies. Hashes cheaper than `ObjectIdentifier`, which is mixed as text is.
+@usableFromInline
+package struct Identity: Hashable {
+  @usableFromInline internal let bits: UInt
+
+  @inlinable
+  package init(_ object: AnyObject) {
+    bits = UInt(bitPattern: ObjectIdentifier(object))
+  }
+
+  @inlinable
+  package static func == (a: Identity, b: Identity) -> Bool { a.bits == b.bits }
+
+  @inlinable
+  package func hash(into hasher: inout Hasher) { hasher.combine(bits) }
+
+  @inlinable
+  package func _rawHashValue(seed: Int) -> Int { mixedHash(Int(bitPattern: bits), seed: seed) }
 }
 
 /// A hash of something that is well spread already, or must only be spread well enough for the table
@@ -140,7 +154,7 @@ extension OrderedSet: Sequence {
     @inlinable
     internal init(_ storage: Storage) {
       self.storage = storage
-      if case .many(let map) = storage { place = map.head } else { place = 0 }
+      if case .many(let many) = storage { place = many.map.head } else { place = 0 }
     }
 
     @inlinable
@@ -155,10 +169,10 @@ extension OrderedSet: Sequence {
         guard place < elements.count else { return nil }
         place += 1
         return elements[place - 1]
-      case .many(let map):
-        while place < map.entries.count {
+      case .many(let many):
+        while place < many.map.entries.count {
           place += 1
-          if let entry = map.entries[place - 1] { return entry.value }
+          if let entry = many.map.entries[place - 1] { return entry.value }
         }
         return nil
       }

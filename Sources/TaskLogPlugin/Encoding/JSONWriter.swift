@@ -13,11 +13,11 @@ public struct JSONWriter {
   /// How many values were not written whole.
   public private(set) var opaqueCount = 0
   /// Stores bytes elsewhere and gives back their hash, or leaves them in place.
-  private let intern: (([UInt8]) throws -> String?)?
+  private let intern: ((UnsafeRawBufferPointer) throws -> String?)?
 
   /// - Parameter intern: asked for each run of bytes; a hash that it returns is written as
   ///   `{"$blob": hash}` in their place.
-  public init(intern: (([UInt8]) throws -> String?)? = nil) {
+  public init(intern: ((UnsafeRawBufferPointer) throws -> String?)? = nil) {
     self.intern = intern
   }
 
@@ -95,14 +95,9 @@ public struct JSONWriter {
     case .double(let value): write(double: value)
     case .string(let text): write(string: text)
     case .wtf8(let bytes): tag("$wtf8") { $0.write(base64: bytes) }
-    case .bytes(let bytes):
-      if let hash = try intern?(bytes) {
-        tag("$blob") { $0.write(string: hash) }
-      } else {
-        tag("$bytes") { $0.write(base64: bytes) }
-      }
+    case .bytes(let bytes): try bytes.withUnsafeBytes { try write(bytes: $0) }
     case .bytearray(let bytes):
-      if let hash = try intern?(bytes) {
+      if let hash = try bytes.withUnsafeBytes({ try intern?($0) }) {
         tag("$bytearray") { $0.tag("$blob") { $0.write(string: hash) } }
       } else {
         tag("$bytearray") { $0.write(base64: bytes) }
@@ -205,6 +200,15 @@ public struct JSONWriter {
     if value == -.infinity { return "-inf" }
     if value.bitPattern == Double.nan.bitPattern { return "nan" }
     return "nan:" + String(value.bitPattern, radix: 16)
+  }
+
+  /// - Throws: what the interning function throws.
+  package mutating func write(bytes: UnsafeRawBufferPointer) throws {
+    if let hash = try intern?(bytes) {
+      tag("$blob") { $0.write(string: hash) }
+    } else {
+      tag("$bytes") { $0.write(base64: bytes) }
+    }
   }
 
   package mutating func write(base64 bytes: some Collection<UInt8>) {

@@ -1,15 +1,43 @@
 /// A kind of plugin that can be made by name: built in, or found in a loaded file.
 public struct PluginFactory: Sendable {
+  /// What can be set with `--option name=value`.
+  public struct Option: Sendable {
+    public var name: String
+    /// What the value is, in a word or two.
+    public var value: String
+    /// What it does, in one line.
+    public var summary: String
+
+    public init(_ name: String, value: String, summary: String) {
+      self.name = name
+      self.value = value
+      self.summary = summary
+    }
+  }
+
   /// What it is called on the command line.
   public var name: String
   /// One line on what it does.
   public var summary: String
+  public var options: [Option]
   /// A class that is a `SchedulerPlugin` or a `WorkerPlugin`.
   public var type: any Plugin.Type
+  /// Differs where the code does; empty for code that is part of the program.
+  public var content: String
 
-  public init(name: String, summary: String, type: any Plugin.Type) {
+  public init(
+    name: String, summary: String, options: [Option] = [], type: any Plugin.Type,
+    content: String = ""
+  ) {
     self.name = name
     self.summary = summary
+    self.options = options
     self.type = type
+    self.content = content
+  }
+
+  /// A class of the program's own, under the name that Swift has for it.
+  public init(_ type: any Plugin.Type) {
+    self.init(name: String(describing: type), summary: "", type: type)
   }
 }

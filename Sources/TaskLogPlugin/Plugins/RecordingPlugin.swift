@@ -24,9 +24,22 @@ public struct Source: Sendable, Hashable {
 public protocol RecordingPlugin: Sendable {
   /// Where the events of one source go. Called once for each source, before its first event.
   func channel(for source: Source) -> any EventChannel
+  /// Plugins that the recorder wants to be called on the scheduler, before any others, to note what
+  /// they report; see `RecorderPart`.
+  func schedulerPlugins(noting channel: any EventChannel) -> [any SchedulerPlugin]
+  /// The same for a worker.
+  func workerPlugins(noting channel: any EventChannel) -> [any WorkerPlugin]
   /// No source will send anything any more: writes out what is left.
   func finish() async
 }
+
+extension RecordingPlugin {
+  public func schedulerPlugins(noting channel: any EventChannel) -> [any SchedulerPlugin] { [] }
+  public func workerPlugins(noting channel: any EventChannel) -> [any WorkerPlugin] { [] }
+}
+
+/// A plugin that belongs to a recorder: it is not listed among the reports of a run.
+public protocol RecorderPart: Plugin {}
 
 /// Takes in the events of one source, one after the other, from one thread at a time.
 public protocol EventChannel: AnyObject, Sendable {

@@ -28,6 +28,12 @@ public final class Scheduler {
   public var groups: OrderedMap<String, TaskGroup> { look().groups }
   public var prefixes: OrderedMap<String, TaskPrefix> { look().prefixes }
 
+  /// Adds a plugin once the present hook has returned; its `start` is awaited. Dask's
+  /// `scheduler.add_plugin`. Does nothing in a replay.
+  public func addPlugin(_ plugin: any SchedulerPlugin) {
+    actions?.add(plugin)
+  }
+
   /// Notes something under a topic; plugins are told by `logEvent`. Does nothing in a replay.
   public func logEvent(topic: String, message: Value) {
     actions?.logEvent(topic: topic, message: message)
@@ -54,6 +60,7 @@ public final class Scheduler {
 
 /// What a plugin may do to a live scheduler. Carried out after the present event.
 public protocol SchedulerActions: AnyObject {
+  func add(_ plugin: any SchedulerPlugin)
   func logEvent(topic: String, message: Value)
   func release(keys: [Key], client: String)
   func cancel(keys: [Key], client: String, force: Bool)

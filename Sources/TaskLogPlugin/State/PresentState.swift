@@ -8,16 +8,28 @@ extension SchedulerState {
         misfits += 1
         continue
       }
-      workers[facts.address] = WorkerInfo(facts: facts)
+      let worker = WorkerInfo(facts: facts)
+      worker.take(status: value)
+      workers[facts.address] = worker
       totalThreads &+= facts.nthreads
     }
+    noteRunning()
     if case .dict(let entries)? = found["clients"] {
       for entry in entries { if let id = entry.key.string { _ = client(id) } }
     }
     let tasks = found["tasks"]?.elements ?? []
     for facts in tasks { takePresent(facts) }
     for facts in tasks { linkPresent(facts) }
+    for value in found["workers"]?.elements ?? [] { takePresentWorker(value) }
+    takeTotals(found)
     transitionCounter = event.args["transitionCounter"]?.int ?? transitionCounter
+  }
+
+  private func takePresentWorker(_ value: Value) {
+    guard let worker = workers[value["address"]?.string ?? ""] else { return }
+    for key in (value["longRunning"]?.elements ?? []).lazy.compactMap(Key.init) {
+      if let task = tasks[key] { worker.longRunning.insert(task) }
+    }
   }
 
   /// A task that is under way already.
@@ -27,12 +39,14 @@ extension SchedulerState {
       return
     }
     let task = task(facts.key)
-    task.priority = facts.priority
-    task.annotations = facts.annotations
-    task.retries = facts.retries
-    task.workerRestrictions = facts.workerRestrictions
-    task.looseRestrictions = facts.looseRestrictions
-    task.resourceRestrictions = facts.resourceRestrictions
+    take(facts, task)
+    fill(task, value)
+  }
+
+  /// What a task is beside what it came with.
+  func fill(_ task: TaskState, _ value: Value) {
+    if value["hasRunSpec"]?.bool == false { task.isPureData = true }
+    if value["hasLostDependencies"]?.bool == true { task.hasLostDependencies = true }
     task.state = value["state"]?.string.map(State.init) ?? task.state
     task.nbytes = value["nbytes"]?.int
     task.group.nbytesTotal &+= task.nbytes ?? 0
@@ -62,7 +76,7 @@ extension SchedulerState {
   }
 
   /// What it has to do with other tasks, once they are all there.
-  private func linkPresent(_ value: Value) {
+  func linkPresent(_ value: Value) {
     guard let facts = GraphTask(value) else { return }
     let task = task(facts.key)
     for key in facts.dependencies {
@@ -81,10 +95,10 @@ extension SchedulerState {
 
   /// The tasks that a graph brings. A Dask recorder does not repeat what stands in the args: the key,
   /// in `tasks` at the same place, and the priority, in `priority`.
-  func graph(of event: Event) -> [GraphTask]? {
+  func graph(of event: Event) -> [GraphEntry]? {
     let value: Value
     switch event.snapshot.decoded {
-    case .graph(let graph): return graph
+    case .graph(let graph): return graph.map { GraphEntry(facts: $0) }
     case .other(let other): value = other
     default: return nil
     }
@@ -96,14 +110,28 @@ extension SchedulerState {
     if case .dict(let entries)? = args["priority"] {
       for entry in entries { priorities[entry.key] = entry.value }
     }
-    var graph: [GraphTask] = []
+    var graph: [GraphEntry] = []
     for (key, facts) in zip(keys, facts) {
       guard case .dict(let entries) = facts else { return nil }
-      guard var task = GraphTask(.dict([.init("key", key)] + entries)) else { return nil }
+      let value = Value.dict([.init("key", key)] + entries)
+      guard var task = GraphTask(value) else { return nil }
       if task.priority == nil { task.priority = priorities[key].flatMap(Priority.init) }
-      graph.append(task)
+      graph.append(GraphEntry(facts: task, value: value))
     }
     return graph
+  }
+}
+
+/// A task of a graph, as an event tells it.
+struct GraphEntry {
+  var facts: GraphTask
+  /// What a Dask recorder tells of it.
+  var value: Value?
+
+  /// Whether it is under way already, and not known.
+  var isPresent: Bool {
+    guard let state = value?["state"]?.string, state != "released" else { return false }
+    return value?["known"]?.bool != true
   }
 }
 

@@ -7,9 +7,10 @@ extension SchedulerState {
     case "worker-status-change": changeStatus(event, args["status"]?.string)
     case "long-running": makeLongRunning(event)
     case "move-task": moveTask(event)
+    case "set-restrictions": setRestrictions(event, args)
     case "update-data":
       // A recorder of Dask tells it as the tasks that are there afterwards.
-      let present = event.snapshot.decoded.value?["graph"]?.elements
+      let present = event.snapshot.value?["graph"]?.elements
       if let present {
         for facts in present { takePresent(facts) }
       } else {
@@ -25,10 +26,13 @@ extension SchedulerState {
     removeWorker(event.worker)
     if let address = event.worker { departed.insert(address) }
     guard let worker, !isExpected else { return }
-    for task in worker.processing {
-      task.suspicious += 1
-      task.prefix.suspicious += 1
-    }
+    for task in worker.processing { suspect(task, task.suspicious + 1) }
+  }
+
+  /// A worker has died while it had the task, so many times by now.
+  func suspect(_ task: TaskState, _ count: Int) {
+    if count > task.suspicious { task.prefix.suspicious &+= count &- task.suspicious }
+    task.suspicious = count
   }
 
   private func changeStatus(_ event: Event, _ status: String?) {
@@ -37,6 +41,7 @@ extension SchedulerState {
       return
     }
     if let status = status.flatMap(WorkerStatus.init) { worker.status = status }
+    noteRunning()
   }
 
   /// A task has left its thread to others.
@@ -58,10 +63,49 @@ extension SchedulerState {
       misfits += 1
       return
     }
+    move(task, from: victim, to: thief, event)
+  }
+
+  private func move(
+    _ task: TaskState, from victim: WorkerInfo, to thief: WorkerInfo, _ event: Event
+  ) {
     victim.giveUp(task)
     task.processingOn = thief
     task.taskRunID = event.taskRunID ?? task.taskRunID &+ 1
     thief.take(task)
+  }
+
+  /// What Dask tells nobody but in its own log: a task that has been stolen, and the tasks that a
+  /// worker had which has died.
+  func applyLogEvent(_ event: Event) {
+    if case .none = event.snapshot {
+    } else if let told = event.snapshot.value?["suspicious"]?.elements {
+      for pair in told {
+        guard let pair = pair.elements, pair.count == 2,
+          let task = Key(pair[0]).flatMap({ tasks[$0] }),
+          let count = pair[1].int.flatMap(Int.init(exactly:)), count > task.suspicious
+        else { continue }
+        suspect(task, count)
+      }
+    }
+    // Our own engine has a mark for it.
+    guard let key = event.key, let task = tasks[key], event.args["topic"]?.string == "stealing",
+      case .tuple(let message)? = event.args["message"], message.count >= 5,
+      message[0].string == "confirm", let victim = workers[message[3].string ?? ""],
+      let thief = workers[message[4].string ?? ""], task.processingOn === victim
+    else { return }
+    move(task, from: victim, to: thief, event)
+  }
+
+  /// Dask's `set_restrictions`.
+  private func setRestrictions(_ event: Event, _ args: Args.Content) {
+    guard let task = event.key.flatMap({ tasks[$0] }) else {
+      misfits += 1
+      return
+    }
+    task.workerRestrictions = (args["workerRestrictions"]?.elements ?? []).compactMap(\.string)
+    task.looseRestrictions = args["looseRestrictions"]?.bool ?? false
+    if case .dict(let entries)? = args["annotations"] { task.annotations = entries }
   }
 
   /// Data has entered from outside: Dask's `update_data`.

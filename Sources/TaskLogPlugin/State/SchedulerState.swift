@@ -4,39 +4,46 @@
 /// only applies them, and ends in the same state.
 public final class SchedulerState {
   /// Every task that is known, in the order of arrival.
-  public internal(set) var tasks = OrderedMap<Key, TaskState>()
+  @exclusivity(unchecked) public internal(set) var tasks = OrderedMap<Key, TaskState>()
   /// By address, in the order of joining.
-  public internal(set) var workers = OrderedMap<String, WorkerInfo>()
+  @exclusivity(unchecked) public internal(set) var workers = OrderedMap<String, WorkerInfo>()
+  /// The workers that get new tasks, in the order of joining.
+  @exclusivity(unchecked) public private(set) var running: [WorkerInfo] = []
   /// By client id.
-  public internal(set) var clients = OrderedMap<String, ClientInfo>()
-  public internal(set) var groups = OrderedMap<String, TaskGroup>()
-  public internal(set) var prefixes = OrderedMap<String, TaskPrefix>()
+  @exclusivity(unchecked) public internal(set) var clients = OrderedMap<String, ClientInfo>()
+  @exclusivity(unchecked) public internal(set) var groups = OrderedMap<String, TaskGroup>()
+  @exclusivity(unchecked) public internal(set) var prefixes = OrderedMap<String, TaskPrefix>()
   /// Tasks that no worker may run at present, in the order of arrival.
-  public internal(set) var unrunnable = OrderedSet<TaskState>()
+  @exclusivity(unchecked) public internal(set) var unrunnable = OrderedSet<TaskState>()
   /// Tasks that wait for a thread of a worker, in the order of arrival; the one with the lowest
   /// priority number goes first.
-  public internal(set) var queued = OrderedSet<TaskState>()
+  @exclusivity(unchecked) public internal(set) var queued = OrderedSet<TaskState>()
   /// Threads of all workers.
-  public internal(set) var totalThreads = 0
+  @exclusivity(unchecked) public internal(set) var totalThreads = 0
   /// How many transitions there have been.
-  public internal(set) var transitionCounter: Int64 = 0
+  @exclusivity(unchecked) public internal(set) var transitionCounter: Int64 = 0
   /// How many events did not fit the state they came upon. 0 for a whole log of our own engine.
-  public internal(set) var misfits = 0
+  @exclusivity(unchecked) public internal(set) var misfits = 0
+  /// What this state does not know, because its log does not tell; nothing in a live one.
+  public let unknown: [UnknownFact]
 
   /// Forgotten tasks that can be looked up until the plugins have been told.
-  private var leaving: [TaskState] = []
+  @exclusivity(unchecked) private var leaving: [TaskState] = []
   /// Workers that are gone, but of which plugins have not been told yet.
-  var departed: Set<String> = []
+  @exclusivity(unchecked) var departed: Set<String> = []
 
   /// The task that was found last: events of one come one after the other.
-  private var lastTask: TaskState?
+  @exclusivity(unchecked) private var lastTask: TaskState?
   /// The group of the task that was found last by a key with a number: the tasks of a `map` come one
   /// after the other, and need not be split each.
-  private var lastGroup: (name: String, prefix: TaskPrefix, group: TaskGroup)?
+  @exclusivity(unchecked) private var lastGroup:
+    (name: String, prefix: TaskPrefix, group: TaskGroup)?
 
   private let totals = StateTotals()
 
-  public init() {}
+  public init(unknown: [UnknownFact] = []) {
+    self.unknown = unknown
+  }
 
   /// How many tasks are in a state; those that are forgotten are counted from the start.
   public func taskCount(_ state: State) -> Int { totals[state] }
@@ -70,6 +77,7 @@ public final class SchedulerState {
     case .removeReplica: applyReplica(event, add: false)
     case .restart: forgetAll()
     case .attach: applyAttach(event)
+    case .logEvent: applyLogEvent(event)
     default: break
     }
   }
@@ -104,7 +112,7 @@ public final class SchedulerState {
     return task
   }
 
-  private func prefix(_ name: String) -> TaskPrefix {
+  func prefix(_ name: String) -> TaskPrefix {
     if let prefix = prefixes[name] { return prefix }
     let prefix = TaskPrefix(name: name, totals: totals)
     prefixes[name] = prefix
@@ -148,6 +156,11 @@ public final class SchedulerState {
     prefixes.removeAll()
   }
 
+  /// A worker has come or gone, or changed its status.
+  func noteRunning() {
+    running = workers.values.filter { $0.status == .running }
+  }
+
   // MARK: - Graphs and clients
 
   private func applyUpdateGraph(_ event: Event) {
@@ -155,15 +168,11 @@ public final class SchedulerState {
       misfits += 1
       return
     }
-    for facts in graph {
+    for new in graph {
+      let facts = new.facts
       let task = task(facts.key)
-      task.priority = facts.priority
-      task.isPureData = false
-      task.annotations = facts.annotations
-      task.retries = facts.retries
-      task.workerRestrictions = facts.workerRestrictions
-      task.looseRestrictions = facts.looseRestrictions
-      task.resourceRestrictions = facts.resourceRestrictions
+      take(facts, task)
+      task.isPureData = new.value?["hasRunSpec"]?.bool == false
       for key in facts.dependencies {
         let dependency = self.task(key)
         task.dependencies.insert(dependency)
@@ -172,7 +181,23 @@ public final class SchedulerState {
         if let blame = dependency.exceptionBlame { task.exceptionBlame = blame }
       }
     }
+    for case let new in graph where new.isPresent {
+      if let value = new.value { fill(task(new.facts.key), value) }
+    }
+    for case let new in graph where new.isPresent {
+      if let value = new.value { linkPresent(value) }
+    }
     if let (id, keys) = event.args.clientAndKeys { desire(client(id), keys) }
+  }
+
+  /// What a task comes with.
+  func take(_ facts: GraphTask, _ task: TaskState) {
+    task.priority = facts.priority
+    task.annotations = facts.annotations
+    task.retries = facts.retries
+    task.workerRestrictions = facts.workerRestrictions
+    task.looseRestrictions = facts.looseRestrictions
+    task.resourceRestrictions = facts.resourceRestrictions
   }
 
   private func applyAddClient(_ event: Event) {

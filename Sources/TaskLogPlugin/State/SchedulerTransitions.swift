@@ -13,7 +13,8 @@ extension SchedulerState {
     if task.state != start { misfits += 1 }
     if case .task(let facts) = event.snapshot.decoded {
       if let retries = facts.retries { task.retries = retries }
-      if let suspicious = facts.suspicious { task.suspicious = suspicious }
+      if let suspicious = facts.suspicious { suspect(task, suspicious) }
+      if let counter = facts.counter { transitionCounter = counter }
     }
     guard start != finish else { return }
 
@@ -159,9 +160,9 @@ extension SchedulerState {
   }
 
   /// erred → released
+  ///
+  /// As in Dask the texts stay until it fails again.
   private func releaseErred(_ task: TaskState) {
-    task.exceptionText = nil
-    task.tracebackText = nil
     task.exceptionBlame = nil
     task.erredOn = []
   }
@@ -184,8 +185,6 @@ extension SchedulerState {
     task.whoWants.removeAll()
     task.processingOn = nil
     task.exceptionBlame = nil
-    task.exceptionText = nil
-    task.tracebackText = nil
     keepUntilSettled(task)
   }
 }

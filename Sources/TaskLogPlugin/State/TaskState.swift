@@ -1,64 +1,70 @@
 /// A task as the scheduler knows it: Dask's `scheduler.TaskState`.
 ///
-/// Only `SchedulerState.apply(_:)` changes it.
+/// Only `SchedulerState.apply(_:)` changes it, one event after the other and in one isolation. That
+/// is why no access to what varies in the states is checked for exclusivity at run time; it would
+/// take a tenth of what a transition costs.
 public final class TaskState {
   public let key: Key
   public let prefix: TaskPrefix
   public let group: TaskGroup
 
   /// Never `.forgotten` in `scheduler.tasks` but during that task's last transition.
-  public internal(set) var state: State = .released {
+  @exclusivity(unchecked) public internal(set) var state: State = .released {
     didSet { group.moved(from: oldValue, to: state) }
   }
   /// Lower runs first.
-  public internal(set) var priority: Priority?
+  @exclusivity(unchecked) public internal(set) var priority: Priority?
   /// Annotations of this task by name, in their order.
-  public internal(set) var annotations: [Value.Entry] = []
+  @exclusivity(unchecked) public internal(set) var annotations: [Value.Entry] = []
   /// Addresses of the workers that may run it; empty when all may.
-  public internal(set) var workerRestrictions: [String] = []
+  @exclusivity(unchecked) public internal(set) var workerRestrictions: [String] = []
   /// Others may run it as well when none of these is there.
-  public internal(set) var looseRestrictions = false
+  @exclusivity(unchecked) public internal(set) var looseRestrictions = false
   /// What a worker must have for it to run there.
-  public internal(set) var resourceRestrictions: [Resource] = []
+  @exclusivity(unchecked) public internal(set) var resourceRestrictions: [Resource] = []
   /// It was scattered, and cannot be computed again when it is lost: Dask's task without a
   /// `run_spec`.
-  public internal(set) var isPureData = false
+  @exclusivity(unchecked) public internal(set) var isPureData = false
 
   /// The tasks that this one needs. Never changes while the task is known, but for lost ones.
-  public internal(set) var dependencies = OrderedSet<TaskState>()
+  @exclusivity(unchecked) public internal(set) var dependencies = OrderedSet<TaskState>()
   /// The tasks that need this one.
-  public internal(set) var dependents = OrderedSet<TaskState>()
+  @exclusivity(unchecked) public internal(set) var dependents = OrderedSet<TaskState>()
   /// The dependencies whose results are not in memory. Empty unless `waiting`.
-  public internal(set) var waitingOn = OrderedSet<TaskState>()
+  @exclusivity(unchecked) public internal(set) var waitingOn = OrderedSet<TaskState>()
   /// The dependents that have still to run.
-  public internal(set) var waiters = OrderedSet<TaskState>()
+  @exclusivity(unchecked) public internal(set) var waiters = OrderedSet<TaskState>()
   /// A dependency was forgotten: this task can never run again.
-  public internal(set) var hasLostDependencies = false
+  @exclusivity(unchecked) public internal(set) var hasLostDependencies = false
 
   /// The clients that hold a future of it.
-  public internal(set) var whoWants = OrderedSet<ClientInfo>()
+  @exclusivity(unchecked) public internal(set) var whoWants = OrderedSet<ClientInfo>()
   /// The workers that hold its result. Not empty exactly when `memory`.
-  public internal(set) var whoHas = OrderedSet<WorkerInfo>()
+  @exclusivity(unchecked) public internal(set) var whoHas = OrderedSet<WorkerInfo>()
   /// The worker that is to run it. Set exactly when `processing`.
-  public internal(set) var processingOn: WorkerInfo?
+  @exclusivity(unchecked) public internal(set) var processingOn: WorkerInfo?
   /// Told anew each time that the task is sent to a worker, and never twice by one scheduler;
   /// Dask's `run_id`. 0 before the first.
-  public internal(set) var taskRunID: Int64 = 0
+  @exclusivity(unchecked) public internal(set) var taskRunID: Int64 = 0
 
   /// Size of the result in bytes; nothing while unknown.
-  public internal(set) var nbytes: Int64?
-  public internal(set) var typeName: String?
-  /// What the exception says of itself. Set on the task that failed, not on its dependents.
-  public internal(set) var exceptionText: String?
-  public internal(set) var tracebackText: String?
+  @exclusivity(unchecked) public internal(set) var nbytes: Int64?
+  @exclusivity(unchecked) public internal(set) var typeName: String?
+  /// What the exception says of itself. Set on the task that failed, not on its dependents; stays
+  /// when the task is tried again.
+  @exclusivity(unchecked) public internal(set) var exceptionText: String?
+  @exclusivity(unchecked) public internal(set) var tracebackText: String?
   /// The task whose failure made this one err, itself when it failed on its own.
-  public internal(set) var exceptionBlame: TaskState?
+  @exclusivity(unchecked) public internal(set) var exceptionBlame: TaskState?
   /// The workers on which it failed, by address.
-  public internal(set) var erredOn: [String] = []
+  @exclusivity(unchecked) public internal(set) var erredOn: [String] = []
   /// How often the task may still fail before it errs.
-  public internal(set) var retries = 0
+  @exclusivity(unchecked) public internal(set) var retries = 0
   /// How often a worker died while it had this task.
-  public internal(set) var suspicious = 0
+  @exclusivity(unchecked) public internal(set) var suspicious = 0
+  /// What it does, for the live engine alone, which keeps it here; nothing in a replay. Dask's
+  /// `run_spec`.
+  @exclusivity(unchecked) package var runSpec: (any AnyObject & Sendable)?
 
   /// The task whose failure keeps this one from running, when a dependency has erred.
   public var blameOfDependencies: TaskState? {
@@ -94,11 +100,11 @@ public final class TaskGroup {
   public let prefix: TaskPrefix
   /// How many tasks of the group are in each state, forgotten ones included.
   public var states: [State: Int] { counts.byState }
-  private var counts = StateCounts()
+  @exclusivity(unchecked) private var counts = StateCounts()
   /// Seconds spent by action (`compute`, `transfer`, …).
-  public internal(set) var allDurations = OrderedMap<String, Double>()
+  @exclusivity(unchecked) public internal(set) var allDurations = OrderedMap<String, Double>()
   /// Bytes of all results that the group ever had.
-  public internal(set) var nbytesTotal: Int64 = 0
+  @exclusivity(unchecked) public internal(set) var nbytesTotal: Int64 = 0
 
   init(name: String, prefix: TaskPrefix) {
     self.name = name
@@ -106,11 +112,11 @@ public final class TaskGroup {
   }
 
   /// Tasks of the group that are not forgotten.
-  public private(set) var count = 0
+  @exclusivity(unchecked) public private(set) var count = 0
   /// Tasks that the group ever had, forgotten ones included: Dask's `len(group)`.
-  public private(set) var size = 0
+  @exclusivity(unchecked) public private(set) var size = 0
   /// The groups that tasks of this one need, which may be itself.
-  public internal(set) var dependencies = OrderedSet<TaskGroup>()
+  @exclusivity(unchecked) public internal(set) var dependencies = OrderedSet<TaskGroup>()
 
   func moved(from start: State?, to finish: State) {
     if let start {
@@ -127,6 +133,14 @@ public final class TaskGroup {
     prefix.totals.counts.add(1, to: finish)
   }
 
+  /// Tasks that had been forgotten before a recorder was attached.
+  func addForgotten(_ difference: Int) {
+    guard difference > 0 else { return }
+    size &+= difference
+    counts.add(difference, to: .forgotten)
+    prefix.counts.add(difference, to: .forgotten)
+  }
+
   func add(_ span: StartStop) {
     let seconds = max(0, span.stop - span.start)
     allDurations[span.action] = (allDurations[span.action] ?? 0) + seconds
@@ -138,17 +152,17 @@ public final class TaskGroup {
 /// How many tasks are in each state, of the states that any has been in.
 private struct StateCounts {
   /// By the place among the known states.
-  private var known = [Int](repeating: 0, count: State.known.count)
+  private var known = InlineArray<19, Int>(repeating: 0)
   /// A bit for each known state that any task has been in.
   private var seen: UInt32 = 0
   private var others: [State: Int] = [:]
 
   mutating func add(_ difference: Int, to state: State) {
     guard let place = state.knownPlace else {
-      others[state, default: 0] += difference
+      others[state, default: 0] &+= difference
       return
     }
-    known[place] += difference
+    known[place] &+= difference
     seen |= 1 << UInt32(place)
   }
 
@@ -167,7 +181,7 @@ private struct StateCounts {
 
 /// How many tasks of a scheduler are in each state.
 final class StateTotals {
-  fileprivate var counts = StateCounts()
+  @exclusivity(unchecked) fileprivate var counts = StateCounts()
 
   subscript(state: State) -> Int { counts[state] }
 }
@@ -177,13 +191,13 @@ public final class TaskPrefix {
   public let name: String
   /// How many tasks with the prefix are in each state, forgotten ones included.
   public var states: [State: Int] { counts.byState }
-  fileprivate var counts = StateCounts()
+  @exclusivity(unchecked) fileprivate var counts = StateCounts()
   /// Seconds spent by action.
-  public internal(set) var allDurations = OrderedMap<String, Double>()
+  @exclusivity(unchecked) public internal(set) var allDurations = OrderedMap<String, Double>()
   /// How many spans of computing `allDurations` adds up.
-  public internal(set) var computeCount = 0
+  @exclusivity(unchecked) public internal(set) var computeCount = 0
   /// How often a worker died while it had a task with the prefix.
-  public internal(set) var suspicious = 0
+  @exclusivity(unchecked) public internal(set) var suspicious = 0
 
   fileprivate let totals: StateTotals
 
@@ -204,6 +218,11 @@ public enum WorkerStatus: String, Sendable {
   case running
   /// It gets no new tasks, and its results are being moved to others.
   case closingGracefully = "closing_gracefully"
+  // Of Dask's workers only.
+  /// It has little memory left, and gets no new tasks.
+  case paused
+  case starting = "init"
+  case closing
 }
 
 /// A worker as the scheduler knows it: Dask's `scheduler.WorkerState`.
@@ -213,21 +232,26 @@ public final class WorkerInfo {
   public var nthreads: Int { facts.nthreads }
 
   /// The tasks that it is to run or runs.
-  public internal(set) var processing = OrderedSet<TaskState>()
+  @exclusivity(unchecked) public internal(set) var processing = OrderedSet<TaskState>()
   /// The tasks whose results it holds.
-  public internal(set) var hasWhat = OrderedSet<TaskState>()
+  @exclusivity(unchecked) public internal(set) var hasWhat = OrderedSet<TaskState>()
   /// Bytes of these results.
-  public internal(set) var nbytes: Int64 = 0
-  public internal(set) var status = WorkerStatus.running
+  @exclusivity(unchecked) public internal(set) var nbytes: Int64 = 0
+  @exclusivity(unchecked) public internal(set) var status = WorkerStatus.running
   /// The tasks that have left their thread to others, and go on: Dask's `long_running`. All of them
   /// are `processing` too.
-  public internal(set) var longRunning = OrderedSet<TaskState>()
+  @exclusivity(unchecked) public internal(set) var longRunning = OrderedSet<TaskState>()
   /// What the tasks that it is to run take up of its resources, by name.
-  public internal(set) var usedResources = OrderedMap<String, Double>()
+  @exclusivity(unchecked) public internal(set) var usedResources = OrderedMap<String, Double>()
 
   init(facts: WorkerFacts) {
     self.facts = facts
     for resource in facts.resources { usedResources[resource.name] = 0 }
+  }
+
+  /// What Dask tells of it as it joins, or when a recorder finds it.
+  func take(status value: Value?) {
+    if let status = value?["status"]?.string.flatMap(WorkerStatus.init) { self.status = status }
   }
 
   /// Whether it has enough of each for a task, were it to run no other.
@@ -257,7 +281,7 @@ public final class WorkerInfo {
 public final class ClientInfo {
   public let id: String
   /// The tasks that it holds futures of.
-  public internal(set) var wantsWhat = OrderedSet<TaskState>()
+  @exclusivity(unchecked) public internal(set) var wantsWhat = OrderedSet<TaskState>()
 
   init(id: String) {
     self.id = id

@@ -4,39 +4,42 @@
 public final class WorkerTaskState {
   public let key: Key
   /// Never `.forgotten` in `worker.tasks` but during that task's last transition.
-  public internal(set) var state: State = .released
+  @exclusivity(unchecked) public internal(set) var state: State = .released
   /// The state before `cancelled` or `resumed`.
-  public internal(set) var previous: State?
+  @exclusivity(unchecked) public internal(set) var previous: State?
   /// Lower runs first.
-  public internal(set) var priority: Priority?
+  @exclusivity(unchecked) public internal(set) var priority: Priority?
   /// Which run of the task the scheduler has asked for last; 0 when it never was to run here.
-  public internal(set) var taskRunID: Int64 = 0
+  @exclusivity(unchecked) public internal(set) var taskRunID: Int64 = 0
   /// Annotations of this task by name, in their order.
-  public internal(set) var annotations: [Value.Entry] = []
+  @exclusivity(unchecked) public internal(set) var annotations: [Value.Entry] = []
   /// What it takes up of the worker's resources while it runs.
-  public internal(set) var resourceRestrictions: [Resource] = []
+  @exclusivity(unchecked) public internal(set) var resourceRestrictions: [Resource] = []
 
   /// The tasks whose results this one needs.
-  public internal(set) var dependencies = OrderedSet<WorkerTaskState>()
+  @exclusivity(unchecked) public internal(set) var dependencies = OrderedSet<WorkerTaskState>()
   /// The tasks on this worker that need this one.
-  public internal(set) var dependents = OrderedSet<WorkerTaskState>()
+  @exclusivity(unchecked) public internal(set) var dependents = OrderedSet<WorkerTaskState>()
   /// The dependencies that are not in memory here.
-  public internal(set) var waitingForData = OrderedSet<WorkerTaskState>()
+  @exclusivity(unchecked) public internal(set) var waitingForData = OrderedSet<WorkerTaskState>()
   /// The dependents that wait for this one.
-  public internal(set) var waiters = OrderedSet<WorkerTaskState>()
+  @exclusivity(unchecked) public internal(set) var waiters = OrderedSet<WorkerTaskState>()
   /// Addresses of the workers that hold the result, as far as this worker has been told.
-  public internal(set) var whoHas: [String] = []
+  @exclusivity(unchecked) public internal(set) var whoHas: [String] = []
   /// The worker that the result is being fetched from. Set while `flight`.
-  public internal(set) var comingFrom: String?
+  @exclusivity(unchecked) public internal(set) var comingFrom: String?
 
   /// Size of the result in bytes; nothing while unknown.
-  public internal(set) var nbytes: Int64?
-  public internal(set) var typeName: String?
-  /// What was done for it here: computing, and transfers of what it needs.
-  public internal(set) var startStops: [StartStop] = []
+  @exclusivity(unchecked) public internal(set) var nbytes: Int64?
+  @exclusivity(unchecked) public internal(set) var typeName: String?
+  /// What was done for it here, in all of its runs: computing, and transfers of what it needs.
+  @exclusivity(unchecked) public internal(set) var startStops: [StartStop] = []
   /// What the exception says of itself. Set while `error`.
-  public internal(set) var exceptionText: String?
-  public internal(set) var tracebackText: String?
+  @exclusivity(unchecked) public internal(set) var exceptionText: String?
+  @exclusivity(unchecked) public internal(set) var tracebackText: String?
+  /// What it does, for the live engine alone, which keeps it here; nothing in a replay. Dask's
+  /// `run_spec`.
+  @exclusivity(unchecked) package var runSpec: (any AnyObject & Sendable)?
 
   init(key: Key) {
     self.key = key
@@ -55,20 +58,23 @@ public final class WorkerTaskState {
 /// State changes only in `apply(_:)`, live and in a replay.
 public final class WorkerState {
   /// Every task that is known here, in the order of arrival.
-  public internal(set) var tasks = OrderedMap<Key, WorkerTaskState>()
+  @exclusivity(unchecked) public internal(set) var tasks = OrderedMap<Key, WorkerTaskState>()
   /// What the worker told of itself when it joined; nothing before its first event.
-  public internal(set) var facts: WorkerFacts?
+  @exclusivity(unchecked) public internal(set) var facts: WorkerFacts?
   /// How many transitions there have been.
-  public internal(set) var transitionCounter: Int64 = 0
+  @exclusivity(unchecked) public internal(set) var transitionCounter: Int64 = 0
   /// How many events did not fit the state they came upon. 0 for a whole log of our own engine.
-  public internal(set) var misfits = 0
+  @exclusivity(unchecked) public internal(set) var misfits = 0
+  /// What this state does not know, because its log does not tell; nothing in a live one.
+  public let unknown: [UnknownFact]
 
-  private var leaving: [WorkerTaskState] = []
+  @exclusivity(unchecked) private var leaving: [WorkerTaskState] = []
   /// The task that was found last: events of one come one after the other.
-  private var lastTask: WorkerTaskState?
+  @exclusivity(unchecked) private var lastTask: WorkerTaskState?
 
-  public init(facts: WorkerFacts? = nil) {
+  public init(facts: WorkerFacts? = nil, unknown: [UnknownFact] = []) {
     self.facts = facts
+    self.unknown = unknown
   }
 
   deinit {
@@ -82,6 +88,7 @@ public final class WorkerState {
     switch event.hook {
     case .setup, .attach:
       if case .worker(let facts) = event.snapshot.decoded { self.facts = facts }
+      if event.hook == .attach { applyAttach(event) }
     case .stimulus: applyStimulus(event)
     case .transition: applyTransition(event)
     default: break
@@ -99,7 +106,7 @@ public final class WorkerState {
     leaving.removeAll(keepingCapacity: true)
   }
 
-  private func task(_ key: Key) -> WorkerTaskState {
+  func task(_ key: Key) -> WorkerTaskState {
     if let last = lastTask, last.key.isCopy(of: key) { return last }
     if let task = tasks[key] {
       lastTask = task
@@ -121,6 +128,7 @@ public final class WorkerState {
     case "compute-task":
       var annotations: [Value.Entry]?
       if case .dict(let entries)? = args["annotations"] { annotations = entries }
+      defer { takeSizes(args) }
       computeTask(
         event,
         ComputeFacts(
@@ -159,7 +167,19 @@ public final class WorkerState {
       let task = task(key)
       if task.priority == nil { task.priority = Priority([1]) }
     }
+    takeSizes(args)
     updateWhoHas(Self.whoHas(args))
+  }
+
+  /// Dask tells the size of what is to be fetched.
+  private func takeSizes(_ args: Args.Content) {
+    guard case .dict(let sizes)? = args["nbytes"] else { return }
+    for entry in sizes {
+      guard let task = Key(entry.key).flatMap({ tasks[$0] }), task.state != .memory else {
+        continue
+      }
+      task.nbytes = entry.value.int
+    }
   }
 
   private func computeTask(_ event: Event, _ told: ComputeFacts) {
@@ -247,10 +267,15 @@ public final class WorkerState {
     if let previous = facts.previous { task.previous = previous }
     // A transfer is booked on the task that it was made for, as Dask does.
     let booked = facts.cause.flatMap { tasks[$0] } ?? task
-    booked.startStops += facts.startStops
+    if facts.startStops.starts(with: booked.startStops) {
+      // Dask tells all that there are.
+      booked.startStops = facts.startStops
+    } else {
+      booked.startStops += facts.startStops
+    }
   }
 
-  private func wait(_ task: WorkerTaskState) {
+  func wait(_ task: WorkerTaskState) {
     task.waitingForData.removeAll()
     for dependency in task.dependencies where dependency.state != .memory {
       task.waitingForData.insert(dependency)
@@ -267,9 +292,7 @@ public final class WorkerState {
     task.typeName = nil
     task.previous = nil
     task.comingFrom = nil
-    task.exceptionText = nil
     task.tracebackText = nil
-    task.startStops = []
   }
 
   private func forget(_ task: WorkerTaskState) {

@@ -13,8 +13,12 @@ extension SchedulerState {
       facts = WorkerFacts(address: address, name: .null, serverID: "", nthreads: 0)
     }
     if let before = workers[address] { totalThreads &-= before.nthreads }
-    workers[address] = WorkerInfo(facts: facts)
+    let worker = WorkerInfo(facts: facts)
+    // Our own engine does not say that a worker is as all are.
+    if case .encoded = event.snapshot { worker.take(status: event.snapshot.value?["worker"]) }
+    workers[address] = worker
     totalThreads &+= facts.nthreads
+    noteRunning()
   }
 
   /// The hook comes last; our engine has let the worker go with a mark before.
@@ -29,6 +33,7 @@ extension SchedulerState {
       return
     }
     totalThreads &-= worker.nthreads
+    noteRunning()
     for task in worker.hasWhat { task.whoHas.remove(worker) }
     worker.hasWhat.removeAll()
     worker.nbytes = 0
@@ -43,6 +48,10 @@ extension SchedulerState {
       return
     }
     if add {
+      // Data that a client has changed may have another size.
+      if let nbytes = event.args["nbytes"]?.int, nbytes >= 0, nbytes != task.nbytes {
+        set(nbytes: nbytes, of: task)
+      }
       addReplica(task, worker)
     } else {
       removeReplica(task, worker)

@@ -31,15 +31,15 @@ public struct Args: Sendable {
     }
   }
 
-  package enum Storage: Sendable {
+  package indirect enum Storage: Sendable {
     case empty
     case content(Content)
     case encoded(EncodedJSON)
     // What our own engine has to say; see `ArgsFacts.swift`.
-    indirect case run(RunFacts)
-    indirect case compute(ComputeFacts)
-    indirect case graph(GraphFacts)
-    indirect case keys(ClientKeys)
+    case run(RunFacts)
+    case compute(ComputeFacts)
+    case graph(GraphFacts)
+    case keys(ClientKeys)
   }
 
   package let storage: Storage
@@ -95,6 +95,12 @@ public struct Args: Sendable {
     return content[name]
   }
 
+  /// The args as they stand in a log; nothing where they do not come out of one.
+  package var encoded: EncodedJSON? {
+    if case .encoded(let json) = storage { return json }
+    return nil
+  }
+
   /// The JSON of the log.
   public var json: String {
     if case .encoded(let json) = storage { return json.text }
@@ -144,6 +150,9 @@ public struct EncodedJSON: Sendable {
     self.text = text
     self.blobs = blobs
   }
+
+  /// The interned bytes that the text names; nothing when they cannot be had.
+  package func blob(hash: String) -> [UInt8]? { blobs?.blob(hash: hash) }
 
   /// - Throws: `JSONError`.
   public func value() throws(JSONError) -> Value {

@@ -146,12 +146,14 @@ public struct TaskFacts: Sendable, Hashable {
   public var previous: State?
   /// The state that a worker's task is really in, where the hook was called with another.
   public var state: State?
+  /// How many transitions there have been, where some of them were told to nobody.
+  public var counter: Int64?
 
   public init(
     nbytes: Int64? = nil, typeName: String? = nil, exceptionText: String? = nil,
     tracebackText: String? = nil, startStops: [StartStop] = [], comingFrom: String? = nil,
     cause: Key? = nil, retries: Int? = nil, suspicious: Int? = nil, previous: State? = nil,
-    state: State? = nil
+    state: State? = nil, counter: Int64? = nil
   ) {
     self.nbytes = nbytes
     self.typeName = typeName
@@ -164,5 +166,6 @@ public struct TaskFacts: Sendable, Hashable {
     self.suspicious = suspicious
     self.previous = previous
     self.state = state
+    self.counter = counter
   }
 }

@@ -15,6 +15,8 @@ public enum Hook: Sendable, Hashable {
   case attach, detach
   // Marks: what reached a source from outside, and changes of state that no hook tells.
   case stimulus, clientDesiresKeys, clientReleasesKeys, addReplica, removeReplica
+  // Mark: what a plugin reported live, for a replay to be compared with.
+  case report
   /// A hook that this version does not know: kept and shown, never dropped.
   case other(String)
 
@@ -23,6 +25,7 @@ public enum Hook: Sendable, Hashable {
     .start, .beforeClose, .close, .restart, .updateGraph, .addWorker, .removeWorker, .addClient,
     .removeClient, .validWorkersDownscaling, .logEvent, .setup, .teardown, .transition, .attach,
     .detach, .stimulus, .clientDesiresKeys, .clientReleasesKeys, .addReplica, .removeReplica,
+    .report,
   ]
 
   /// The name in a log.

@@ -7,7 +7,7 @@
 /// it are escaped as `\u0000` and `\udc80`.
 public struct Key: Sendable, Hashable {
   /// One allocation per key, however often it is copied; the hash is computed once.
-  private final class Storage: Sendable {
+  @usableFromInline internal final class Storage: Sendable {
     let text: String
     let form: Form
     /// Of the text alone: keys that differ only in their type are rare.
@@ -32,7 +32,7 @@ public struct Key: Sendable, Hashable {
     case numbered(String, Int)
   }
 
-  private let storage: Storage
+  @usableFromInline internal let storage: Storage
 
   package var form: Form { storage.form }
 
@@ -117,8 +117,14 @@ public struct Key: Sendable, Hashable {
   /// Whether it is a copy of the other, which is cheaper to tell than whether both are equal.
   func isCopy(of other: Key) -> Bool { storage === other.storage }
 
+  @inlinable
   public static func == (a: Key, b: Key) -> Bool {
-    if a.storage === b.storage { return true }
+    a.storage === b.storage || a.isEqual(to: b)
+  }
+
+  @usableFromInline
+  internal func isEqual(to other: Key) -> Bool {
+    let (a, b) = (self, other)
     guard a.storage.hash == b.storage.hash, a.text.sameBytes(as: b.text) else { return false }
     switch (a.storage.form, b.storage.form) {
     case (.plain, .plain): return true

@@ -1,6 +1,7 @@
 /// The few facts about the task and the cluster at the moment of an event that a plugin could have
 /// looked up and that the args do not determine.
-public enum Snapshot: Sendable {
+public indirect enum Snapshot: Sendable {
+  // Indirect, since an event that has none, as most have, is to be small.
   case none
   /// The tasks that are new with a graph, in its order.
   case graph([GraphTask])
@@ -112,7 +113,7 @@ extension TaskFacts: Fielded {
       retries: value["retries"]?.int.flatMap(Int.init(exactly:)),
       suspicious: value["suspicious"]?.int.flatMap(Int.init(exactly:)),
       previous: value["previous"]?.string.map { State($0) },
-      state: value["state"]?.string.map { State($0) })
+      state: value["state"]?.string.map { State($0) }, counter: value["counter"]?.int)
   }
 
   package func write<Sink: FieldSink & ~Copyable>(to sink: inout Sink) {
@@ -127,5 +128,6 @@ extension TaskFacts: Fielded {
     if let suspicious { sink.field("suspicious", suspicious) }
     if let previous { sink.field("previous", .string(previous.name)) }
     if let state { sink.field("state", state.name) }
+    if let counter { sink.field("counter", counter) }
   }
 }

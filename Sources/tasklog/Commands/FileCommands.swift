@@ -1,6 +1,6 @@
 import ArgumentParser
 import EventLog
-import Foundation
+import Glibc
 import Querying
 import Recording
 
@@ -26,21 +26,18 @@ struct DiffCommand: ParsableCommand {
   @OptionGroup var log: LogOptions
 
   @Option(
-    help: ArgumentHelp("The log of the second run, when it is another.", valueName: "path"))
+    help: ArgumentHelp("The log of the second run, when it is another.", valueName: "path"),
+    completion: .file())
   var log2: String?
 
-  @OptionGroup var format: FormatOptions
-
-  @Option(
-    help: ArgumentHelp("Show only this table of several, as plain rows.", valueName: "name"))
-  var table: String?
+  @OptionGroup var report: ReportOptions
 
   func run() throws {
     let reader = try LogReader(path: log.recoveredPath())
     let other = try log2.map { try LogReader(path: LogOptions.recovered($0)) } ?? reader
-    let report = try Verbs.difference(
-      (reader, try Self.one(first, reader)), (other, try Self.one(second, other)))
-    try format.write(report, table: table)
+    try report.write(
+      Verbs.difference(
+        (reader, try Self.one(first, reader)), (other, try Self.one(second, other))))
   }
 
   private static func one(_ selector: String, _ reader: LogReader) throws -> RunInfo {
@@ -72,34 +69,23 @@ struct InspectCommand: ParsableCommand {
       "latest, all, #number, or the beginning of a run's id. By default all.", valueName: "run"))
   var selector: String?
 
-  @OptionGroup var format: FormatOptions
-
-  @Option(
-    help: ArgumentHelp("Show only this table of several, as plain rows.", valueName: "name"))
-  var table: String?
+  @OptionGroup var report: ReportOptions
 
   func run() throws {
     let reader = try LogReader(path: log.path)
     let runs = try reader.runs()
     let selected =
       selector == nil && runs.isEmpty ? [] : try reader.runs(matching: selector ?? "all")
-    try format.write(
-      Verbs.inspection(reader, selected, spools: Self.spools(log.path, runs)), table: table)
+    try report.write(
+      Verbs.inspection(reader, selected, spools: Self.spools(log.path, runs)))
   }
 
-  /// The folders in `NAME.spool`, by what lies in them.
   private static func spools(_ path: String, _ runs: [RunInfo]) -> [Verbs.Undrained] {
-    let folder = path + ".spool"
-    let manager = FileManager.default
-    return (try? manager.contentsOfDirectory(atPath: folder))?.sorted().map { name in
-      let files = (try? manager.contentsOfDirectory(atPath: folder + "/" + name)) ?? []
-      let bytes = files.reduce(Int64(0)) { sum, file in
-        let attributes = try? manager.attributesOfItem(atPath: "\(folder)/\(name)/\(file)")
-        return sum + ((attributes?[.size] as? NSNumber)?.int64Value ?? 0)
-      }
-      return Verbs.Undrained(
-        run: name, bytes: bytes, isLive: runs.contains { $0.id == name && $0.end == .running })
-    } ?? []
+    Recovery.spools(log: path).map { spool in
+      Verbs.Undrained(
+        run: spool.run, bytes: spool.bytes,
+        isLive: runs.contains { $0.id == spool.run && $0.end == .running })
+    }
   }
 }
 
@@ -114,10 +100,12 @@ struct MergeCommand: ParsableCommand {
         tasklog merge monday.db tuesday.db --into week.db
       """)
 
-  @Argument(help: ArgumentHelp("The logs to read.", valueName: "log"))
+  @Argument(help: ArgumentHelp("The logs to read.", valueName: "log"), completion: .file())
   var logs: [String]
 
-  @Option(help: ArgumentHelp("The log to write; made where there is none.", valueName: "path"))
+  @Option(
+    help: ArgumentHelp("The log to write; made where there is none.", valueName: "path"),
+    completion: .file())
   var into: String
 
   func run() throws {
@@ -142,11 +130,11 @@ struct MergeCommand: ParsableCommand {
     }
   }
 
+  /// By the file itself: one file may have many names.
   private static func isSame(_ a: String, _ b: String) -> Bool {
-    func resolved(_ path: String) -> String {
-      URL(fileURLWithPath: path).resolvingSymlinksInPath().path
-    }
-    return resolved(a) == resolved(b)
+    var (first, second) = (stat(), stat())
+    return stat(a, &first) == 0 && stat(b, &second) == 0 && first.st_dev == second.st_dev
+      && first.st_ino == second.st_ino
   }
 }
 

@@ -11,6 +11,10 @@ struct ImportCommand: ParsableCommand {
       recorder has them. When it is killed, the next worker on that host ships the rest. When none \
       comes, copy the spool from there and import it. The files stay as they are; importing them \
       twice does no harm.
+
+      Examples:
+        tasklog import /tmp/tasklog-1000
+        tasklog import worker-3/spool worker-4/spool --log dask.db
       """)
 
   @OptionGroup var log: LogOptions

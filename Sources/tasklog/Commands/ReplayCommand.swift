@@ -1,8 +1,9 @@
 import ArgumentParser
 import BuiltinPlugins
 import EventLog
-import PluginLoading
+import Glibc
 import Querying
+import Recording
 import Replaying
 import TaskLogPlugin
 
@@ -15,40 +16,51 @@ struct ReplayCommand: AsyncParsableCommand {
     discussion: """
       A plugin ends in the state that it had live. It is named as 'tasklog plugins' lists it, or by a \
       file: source in Swift, which is compiled, or a library. Where a file has several plugins, \
-      file.swift:Type chooses one.
+      file.swift:Type chooses one. A plugin from a file runs in a process of its own.
+
+      A SchedulerPlugin or WorkerPlugin of Dask is named as module:Class or file.py:Class. It is run as \
+      it is, in the Python that --python names, over Dask's own state as it was.
+
+      Any program is a plugin, too: exec:'command args' reads each event as a line of JSON from its \
+      standard input.
+
+      Plugins that can save what they have counted begin a long run where the last replay of it ended.
 
       Examples:
         tasklog replay --plugin counter --plugin errors
         tasklog replay --plugin ./Counter.swift
+        tasklog replay --plugin exec:'wc -l'
+        tasklog replay --plugin ./Counter.swift --from -5m --key 'inc-*'
       """)
 
-  @Option(
-    help: ArgumentHelp(
-      "A plugin, or a file with one; can be given several times.", valueName: "name"))
-  var plugin: [String] = []
-
-  @Option(
-    help: ArgumentHelp(
-      "What the plugin is made with; with several plugins <plugin>:<name>=<value>.",
-      valueName: "name=value"))
-  var option: [String] = []
-
+  @OptionGroup var plugins: ReplayPluginOptions
+  @OptionGroup var python: ReplayPythonOptions
+  @OptionGroup var part: ReplayPartOptions
+  @OptionGroup var checkpoints: CheckpointArguments
   @OptionGroup var selection: RunOptions
 
-  /// A plugin and the options that are meant for it.
-  private struct Chosen {
-    var factory: PluginFactory
-    var options: [String: String] = [:]
-  }
-
   func run() async throws {
-    guard !plugin.isEmpty else {
+    guard !plugins.plugin.isEmpty else {
       let known = BuiltinPlugins.all.map(\.name).joined(separator: ", ")
       throw Failure.usage("name a plugin with --plugin; there are \(known), and files")
     }
-    let chosen = try self.chosen()
+    let options = try part.options(now: Clock.now())
+    let watched = Supervisor.watched()
+    if plugins.nameFiles, watched == nil {
+      let code = try Supervisor.run(timeoutSeconds: plugins.timeoutSeconds, log: selection.log.path)
+      guard code == 0 else { throw ExitCode(code) }
+      return
+    }
+    let call = watched ?? PresentCall()
+    let chosen = try python.joined(
+      plugins.chosen(log: selection.log.path, options, call),
+      timeoutSeconds: plugins.timeoutSeconds,
+      options)
     let reader = try LogReader(path: selection.log.recoveredPath())
     let runs = try reader.runs(matching: selection.selector)
+    if options.follows, runs.count > 1 {
+      throw Failure.usage("--follow goes on with one run; choose it with --run")
+    }
     var failed = false
     for (place, info) in runs.enumerated() {
       if place > 0 { Console.print() }
@@ -56,89 +68,50 @@ struct ReplayCommand: AsyncParsableCommand {
         Console.print("run #\(info.number), \(info.id)")
         Console.print()
       }
-      failed = try await replay(info, reader, chosen) || failed
+      failed = try await replay(info, reader, chosen, options, call) || failed
     }
     if failed { throw ExitCode(Failure.runCode) }
   }
 
-  private func chosen() throws -> [Chosen] {
-    // As live, there is one plugin of a name.
-    var names: [String] = []
-    for name in plugin where !names.contains(name) { names.append(name) }
-    let loader = PluginLoader(builtIn: BuiltinPlugins.all)
-    var chosen = try names.map { Chosen(factory: try loader.factory(for: $0)) }
-    for text in option {
-      guard let equals = text.firstIndex(of: "=") else {
-        throw Failure.usage("--option \(text): expected name=value")
-      }
-      var name = String(text[..<equals])
-      var place = 0
-      if let colon = name.lastIndex(of: ":") {
-        let owner = name[..<colon]
-        guard let found = names.firstIndex(where: { $0 == owner }) else {
-          throw Failure.usage("--option \(text): there is no --plugin \(owner)")
-        }
-        place = found
-        name = String(name[name.index(after: colon)...])
-      } else if chosen.count > 1 {
-        throw Failure.usage(
-          "--option \(text): there are several plugins; write \(names[0]):\(text)")
-      }
-      chosen[place].options[name] = String(text[text.index(after: equals)...])
-    }
-    return chosen
-  }
-
   /// True when a plugin has failed.
   private func replay(
-    _ info: RunInfo, _ reader: LogReader, _ chosen: [Chosen]
+    _ info: RunInfo, _ reader: LogReader, _ chosen: [ChosenPlugin], _ options: ReplayOptions,
+    _ call: PresentCall
   ) async throws -> Bool {
-    let replayer = Replayer(reader: reader, run: info)
-    for plugin in chosen { replayer.add(plugin.factory, options: plugin.options) }
     let extent = (info.lastSeq ?? 0) - (info.firstSeq ?? 0) + 1
-    var bar = ProgressBar(total: extent, noun: "events")
+    var options = options
+    options.checkpoints = checkpoints.options(events: extent) { Console.complain($0) }
+    let replayer = Replayer(reader: reader, run: info, options: options)
+    replayer.call = call
+    for plugin in chosen {
+      switch plugin {
+      case .swift(let factory, let options): replayer.add(factory, options: options)
+      case .outside(let make): replayer.add(try make())
+      case .python: break
+      }
+    }
+    var bar = ProgressBar(total: options.follows ? nil : extent, noun: "events")
+    // Of a run that goes on what was seen so far is wanted, of another nothing is.
+    if options.follows { Interrupt.watch() }
     let result: Replayer.Result
     do {
-      result = try await replayer.replay { bar.show($0) }
+      result = try await replayer.replay(
+        progress: { bar.show($0) }, isCancelled: { Interrupt.hasCome })
     } catch {
       bar.finish()
       throw error
     }
     bar.finish()
-    ReportText.write(
-      result.reports.map {
-        ReportText.Entry(plugin: $0.plugin, worker: $0.worker, report: $0.report)
-      })
-    Console.print("\(Printable.count(result.events, "event")) of run #\(info.number) replayed")
-    warn(info, result)
-    return result.failureCount > 0
-  }
-
-  private func warn(_ info: RunInfo, _ result: Replayer.Result) {
-    for failure in result.failures.prefix(10) {
-      let owner = failure.worker.map { "worker \($0)" } ?? "the scheduler"
-      let place = failure.seq.map { " at seq \($0)" } ?? ""
+    // What plugins have printed comes before what they report.
+    fflush(nil)
+    let text = ReplayText(run: info, result: result, part: part.given)
+    text.write(end: try reader.runs().first { $0.number == info.number }?.end ?? info.end)
+    if options.verifies, result.verifications.isEmpty {
       Console.complain(
-        "plugin '\(failure.plugin)' on \(owner) failed in \(failure.hook)\(place): "
-          + failure.error)
+        "--verify: nothing was noted of these plugins in run #\(info.number); record it with "
+          + "Recorder(log:verify:)")
+      return true
     }
-    if result.failureCount > 10 {
-      Console.complain("plugins failed \(result.failureCount) times in all")
-    }
-    warn(result.missing, "missing in the log of run #\(info.number)")
-    warn(Int64(result.damaged), "damaged in the log of run #\(info.number), and read in part")
-    warn(Int64(result.outOfOrder), "replayed before what caused them")
-    switch info.end {
-    case .closed: break
-    case .died: Console.complain("run #\(info.number) died; what it did last may not be in the log")
-    case .running:
-      Console.complain(
-        "run #\(info.number) is still running; this is what was recorded so far")
-    }
-  }
-
-  private func warn(_ events: Int64, _ what: String) {
-    guard events > 0 else { return }
-    Console.complain("\(Printable.count(events, "event")) \(events == 1 ? "is" : "are") \(what)")
+    return result.failureCount > 0 || result.verifications.contains { $0.differing > 0 }
   }
 }

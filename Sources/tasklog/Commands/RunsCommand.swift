@@ -9,6 +9,10 @@ struct RunsCommand: ParsableCommand {
     discussion: """
       A run is closed (its recorder said so), died (its recorder is gone without a word), or still \
       running. Missing events are those that the log knows to have lost.
+
+      Examples:
+        tasklog runs
+        tasklog runs --format csv
       """)
 
   @OptionGroup var log: LogOptions

@@ -6,17 +6,12 @@ import Querying
 /// What all verbs take.
 struct VerbOptions: ParsableArguments {
   @OptionGroup var selection: RunOptions
-  @OptionGroup var format: FormatOptions
-
-  @Option(
-    help: ArgumentHelp("Show only this table of several, as plain rows.", valueName: "name"))
-  var table: String?
+  @OptionGroup var report: ReportOptions
 
   /// Asks a verb and writes its answer.
   func write(_ ask: (LogReader, [RunInfo]) throws -> Report) throws {
     let reader = try LogReader(path: selection.log.recoveredPath())
-    try format.write(
-      try ask(reader, reader.runs(matching: selection.selector)), table: table)
+    try report.write(try ask(reader, reader.runs(matching: selection.selector)))
   }
 }
 
@@ -108,7 +103,7 @@ struct SlowestCommand: ParsableCommand {
     if let limit, limit < 0 {
       throw Failure.usage("--limit \(limit): cannot be negative; 0 or more")
     }
-    try options.write { Verbs.slowest($0, $1, action: action, limit: limit ?? 10) }
+    try options.write { try Verbs.slowest($0, $1, action: action, limit: limit ?? 10) }
   }
 }
 

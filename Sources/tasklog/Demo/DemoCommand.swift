@@ -1,6 +1,7 @@
 import ArgumentParser
 import BuiltinPlugins
 import EventLog
+import PluginLoading
 import Querying
 import Recording
 import Scheduling
@@ -15,17 +16,35 @@ struct DemoCommand: AsyncParsableCommand {
       task; the job carries on with the rest. Hidden files and folders, links, and the log with its \
       companions are skipped.
 
-      Example:
+      What is preloaded is a file of Swift, or a library, with a class that is a Preload, a \
+      SchedulerPlugin or a WorkerPlugin; file.swift:Type chooses one. It is there before the first \
+      worker.
+
+      Examples:
         tasklog demo --input /usr/share/doc --workers 4
+        tasklog demo --preload ./Failures.swift --preload-argument limit=10
       """)
 
-  @Option(help: ArgumentHelp("By default the working folder.", valueName: "folder"))
+  @Option(
+    help: ArgumentHelp("By default the working folder.", valueName: "folder"),
+    completion: .directory)
   var input: String?
 
   @Option(
     parsing: .unconditional,
     help: ArgumentHelp("By default one worker a processor.", valueName: "count"))
   var workers: Int?
+
+  @Option(
+    help: ArgumentHelp(
+      "Code to run in the cluster; can be given several times.", valueName: "file"))
+  var preload: [String] = []
+
+  @Option(
+    help: ArgumentHelp(
+      "What it is made with; with several of them <file>:<name>=<value>.",
+      valueName: "name=value"))
+  var preloadArgument: [String] = []
 
   @OptionGroup var log: LogOptions
 
@@ -38,9 +57,16 @@ struct DemoCommand: AsyncParsableCommand {
     guard !files.isEmpty else {
       throw Failure.run("\(folder): holds no files to count; name another folder with --input")
     }
+    let preloads = try self.preloads()
     let recorder = try Recorder(log: log.path)
-    let cluster = try await LocalCluster(
-      workers: workers, recorder: recorder, plugins: [Counter()])
+    let cluster: LocalCluster
+    do {
+      cluster = try await LocalCluster(
+        workers: workers, recorder: recorder, preloads: preloads, plugins: [Counter()])
+    } catch {
+      await recorder.finish()
+      throw Failure.run("the cluster could not be started: \(error)")
+    }
     await cluster.client.registerPlugin { ErrorLogger() }
 
     let count: WordCount.Result
@@ -58,6 +84,20 @@ struct DemoCommand: AsyncParsableCommand {
     Console.print()
     ReportText.write(reports)
     try printRecorded(recorder)
+  }
+
+  private func preloads() throws -> [Preloading] {
+    var names: [String] = []
+    for name in preload where !names.contains(name) { names.append(name) }
+    guard !names.isEmpty || preloadArgument.isEmpty else {
+      throw Failure.usage("--preload-argument \(preloadArgument[0]): there is no --preload")
+    }
+    let arguments = try NamedValues(
+      preloadArgument, option: "--preload-argument", owners: names, ownerOption: "--preload")
+    let loader = PluginLoader(builtIn: BuiltinPlugins.all)
+    return try names.map { name in
+      Preloading(try loader.preload(for: name).type, options: arguments[name])
+    }
   }
 
   private func reports(_ cluster: LocalCluster) async -> [ReportText.Entry] {

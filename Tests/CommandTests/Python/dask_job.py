@@ -2,6 +2,7 @@
 
 import os
 import sys
+import time
 
 sys.path.insert(0, sys.argv[1] + "/Python")
 log = sys.argv[2]
@@ -22,6 +23,11 @@ def broken(x):
     raise ValueError(f"cannot take {x}")
 
 
+def slowly(x, seconds):
+    time.sleep(seconds)
+    return x + 1
+
+
 def second_time(marker):
     if not os.path.exists(marker):
         open(marker, "w").close()
@@ -38,3 +44,7 @@ with LocalCluster(
         failed = client.submit(total, [client.submit(broken, 1)])
         assert isinstance(failed.exception(), ValueError)
         assert client.submit(second_time, log + ".marker", retries=2).result() == 1
+        # The last to end, and what set the length of the run: three in a row.
+        slow = client.submit(slowly, 0, 0.5, key="first-1")
+        slow = client.submit(slowly, slow, 0.2, key=("middle", 1))
+        assert client.submit(slowly, slow, 0.1, key="last-1").result() == 3

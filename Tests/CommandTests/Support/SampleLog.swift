@@ -140,13 +140,26 @@ struct SampleLog {
         .updateGraph, time: time(moment), stimulusID: stimulus,
         args: Args(named: [
           .init("client", "Client-1"), .init("tasks", .list(tasks.map(\.key.value))),
-        ]), snapshot: .graph(tasks)))
+        ]), snapshot: isDask ? Self.daskGraph(tasks) : .graph(tasks)))
     for task in tasks {
       try scheduler(
         Event(
           .transition, time: time(moment), key: task.key, start: .released, finish: .waiting,
           stimulusID: stimulus))
     }
+  }
+
+  /// As Dask's recorder tells it: keys are in the args.
+  private static func daskGraph(_ tasks: [GraphTask]) -> Snapshot {
+    .other(
+      .object([
+        "graph": .list(
+          tasks.map { task in
+            .object(
+              task.dependencies.isEmpty
+                ? [:] : ["dependencies": .list(task.dependencies.map(\.value))])
+          })
+      ]))
   }
 
   private mutating func send(_ key: Key, _ worker: Int, at moment: Int, _ stimulus: String) throws {

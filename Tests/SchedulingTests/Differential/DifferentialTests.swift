@@ -42,7 +42,7 @@ struct DifferentialTests {
     let file = Self.folder.appendingPathComponent("graphs.json")
     let graphs = try #require(
       try JSONReader.value(String(contentsOf: file, encoding: .utf8)).elements)
-    let theirs = try Self.runDask(file)
+    let theirs = try Self.dask([file.path])
     for graph in graphs {
       let name = try #require(graph["name"]?.string)
       let dask = try #require(theirs[name].map(Self.read))
@@ -55,10 +55,28 @@ struct DifferentialTests {
     print("compared with Dask: \(graphs.count) graphs")
   }
 
-  private static func runDask(_ file: URL) throws -> Value {
+  @Test func `the tables have the edges of Dask's, but for those that nothing leads to`() throws {
+    let tables = try Self.dask(["--tables"])
+    func compare(
+      _ name: String, _ edges: [(start: State, finish: State)],
+      _ leftOut: [(start: State, finish: State, reason: String)]
+    ) {
+      let theirs = (tables[name]?.elements ?? []).map { edge in
+        (edge.elements ?? []).compactMap(\.string).joined(separator: " → ")
+      }
+      let ours = edges.map { "\($0.start) → \($0.finish)" }
+      let others = leftOut.map { "\($0.start) → \($0.finish)" }
+      #expect(!theirs.isEmpty)
+      #expect(Set(theirs) == Set(ours + others), "\(name)")
+    }
+    compare("scheduler", SchedulerCore.edges.edges, SchedulerCore.edgesLeftOut)
+    compare("worker", WorkerCore.edges.edges, WorkerCore.edgesLeftOut)
+  }
+
+  private static func dask(_ arguments: [String]) throws -> Value {
     let process = Process()
     process.executableURL = URL(fileURLWithPath: python ?? "")
-    process.arguments = [folder.appendingPathComponent("dask_side.py").path, file.path]
+    process.arguments = [folder.appendingPathComponent("dask_side.py").path] + arguments
     let output = Pipe()
     process.standardOutput = output
     try process.run()

@@ -1,4 +1,3 @@
-import Synchronization
 import TaskLogPlugin
 import Testing
 
@@ -40,7 +39,7 @@ final class SharedRun: Sendable {
     var addresses: [String] = []
   }
 
-  let state = Mutex(State())
+  let state = Lock(State())
 
   func run(_ kind: String, _ key: String, _ inputs: [Int]) throws -> Int {
     state.withLock { $0.started[key, default: 0] += 1 }
@@ -180,7 +179,8 @@ final class OurSide {
   private init(_ graph: Value) async throws {
     cluster = try await LocalCluster(
       workers: 1, threadsPerWorker: Int(graph["threads"]?.int ?? 1),
-      allowedFailures: Int(graph["allowedFailures"]?.int ?? 3), workStealing: false,
+      allowedFailures: Int(graph["allowedFailures"]?.int ?? 3),
+      workStealing: graph["stealing"]?.bool ?? false,
       resources: Self.resources(graph) ?? [:])
     let run = run
     await cluster.client.registerPlugin { WorkerProbe(run) }
@@ -232,7 +232,8 @@ final class OurSide {
     case "scatter":
       futures += try await zip(
         keys,
-        cluster.client.scatter(keys.map { _ in 1 }, keys: keys.map { Key($0) })
+        cluster.client.scatter(
+          keys.map { _ in 1 }, keys: keys.map { Key($0) }, workers: addresses(step))
       ).map { ($0, $1) }
     case "forget":
       for key in keys {
@@ -271,19 +272,23 @@ final class OurSide {
     let inputs = (step["inputs"]?.elements ?? []).compactMap { input in
       futures.first { $0.key == input.string }?.future
     }
-    let workers = (step["workers"]?.elements ?? []).compactMap(\.int).map { number in
+    let future: Future<Int> = cluster.client.submit(
+      key, all: inputs, key: Key(key), priority: step["priority"]?.number ?? 0,
+      retries: Int(step["retries"]?.int ?? 0), workers: addresses(step),
+      allowOtherWorkers: step["allowOthers"]?.bool ?? false,
+      resources: Self.resources(step) ?? [:]
+    ) { try run.run(kind, key, $0) }
+    futures.append((key, future))
+  }
+
+  /// The addresses of the workers that a step names by their numbers.
+  private func addresses(_ step: Value) -> [String] {
+    (step["workers"]?.elements ?? []).compactMap(\.int).map { number in
       run.state.withLock { state in
         state.addresses.indices.contains(Int(number))
           ? state.addresses[Int(number)] : "inproc://localhost/0/\(number)"
       }
     }
-    let future: Future<Int> = cluster.client.submit(
-      key, all: inputs, key: Key(key), priority: step["priority"]?.number ?? 0,
-      retries: Int(step["retries"]?.int ?? 0), workers: workers,
-      allowOtherWorkers: step["allowOthers"]?.bool ?? false,
-      resources: Self.resources(step) ?? [:]
-    ) { try run.run(kind, key, $0) }
-    futures.append((key, future))
   }
 
   private func holds(_ step: Value) async -> Bool {

@@ -1,6 +1,7 @@
 """Runs the graphs of graphs.json on a real Dask and prints, as JSON, every transition of them.
 
     python dask_side.py graphs.json [NAME...] > transitions.json
+    python dask_side.py --tables > edges.json
 
 The steps of a graph are the methods of `Side`; the Swift test runs the same file on our engine.
 """
@@ -106,6 +107,7 @@ class Side:
         self.futures, self.workers, self.frozen, self.born = {}, {}, {}, 0
         self.probe = SchedulerProbe()
         threads = graph.get("threads", 1)
+        dask.config.set({"distributed.scheduler.work-stealing": graph.get("stealing", False)})
         async with Scheduler(protocol="inproc://", dashboard=False, dashboard_address=":0") as self.scheduler:
             self.scheduler.allowed_failures = graph.get("allowedFailures", 3)
             for _ in range(graph.get("workers", 1)):
@@ -152,8 +154,9 @@ class Side:
         self.futures.update(zip(keys, futures))
 
     async def scatter(self, step):
-        keys = step["keys"]
-        self.futures.update(await self.client.scatter({key: 1 for key in keys}))
+        workers = [self.workers[name].address for name in step.get("workers", self.workers)]
+        data = {key: 1 for key in step["keys"]}
+        self.futures.update(await self.client.scatter(data, workers=workers))
 
     async def release(self, step):
         for key in step["keys"]:
@@ -237,7 +240,6 @@ def run_graphs(file, names):
     # Only what the graphs ask for is to happen.
     logging.disable(logging.CRITICAL)
     dask.config.set({
-        "distributed.scheduler.work-stealing": False,
         "distributed.scheduler.active-memory-manager.start": False,
         "distributed.worker.memory.target": False, "distributed.worker.memory.spill": False,
         "distributed.worker.memory.pause": False, "distributed.worker.memory.terminate": False,
@@ -277,7 +279,13 @@ if __name__ == "__main__":
     sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
     import dask_side
 
-    if sys.argv[1] == "--run":
+    if sys.argv[1] == "--tables":
+        from distributed.scheduler import SchedulerState
+        from distributed.worker_state_machine import WorkerState
+
+        print(json.dumps({"scheduler": list(SchedulerState._TRANSITIONS_TABLE),
+                          "worker": list(WorkerState._TRANSITIONS_TABLE)}))
+    elif sys.argv[1] == "--run":
         dask_side.run_graphs(sys.argv[2], sys.argv[3:])
     else:
         dask_side.main()

@@ -1,13 +1,12 @@
 import Glibc
-import Synchronization
 
 @testable import Scheduling
 @testable import TaskLogPlugin
 
 /// Which edges of the two tables the tests of this run have taken. Told when the process ends.
 enum EdgeCoverage {
-  private static let taken = Mutex<Set<String>>([])
-  private static let isRegistered = Mutex(false)
+  private static let taken = Lock<Set<String>>([])
+  private static let isRegistered = Lock(false)
 
   /// Every edge of both tables, in the order of the charts.
   static let all =

@@ -49,7 +49,7 @@ struct Invariants {
         "'\(steal.task.key)' is not with \(steal.victim), which it is to be stolen from")
     }
     check.check(
-      core.unrunnableSince.count == core.state.unrunnable.count + core.state.queued.count,
+      core.unrunnableSince.count == core.state.unrunnable.count,
       "unrunnableSince has others than these")
     return check.violations
   }

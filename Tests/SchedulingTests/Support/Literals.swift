@@ -22,7 +22,6 @@ enum Literal {
     case .lostData(let client, let key): "\(client) <- lost \(key)"
     case .cancelled(let keys): "cancelled \(list(keys))"
     case .retired(let address, let succeeded): "\(address) \(succeeded ? "retired" : "stays")"
-    case .forgotten(let key): "forgotten \(key)"
     }
   }
 

@@ -59,7 +59,6 @@ extension Simulation {
     case .lostData(_, let key): futures[key]?.status = .pending
     case .cancelled(let keys): for key in keys { settle(key, .cancelled) }
     case .retired(let address, let succeeded): if succeeded { try dismiss(address) }
-    case .forgotten: break
     }
   }
 

@@ -1,0 +1,133 @@
+/// Something that a check of a log has found.
+public struct Finding: Sendable {
+  /// What it means for those who rely on the log.
+  public enum Severity: String, Sendable {
+    /// The log contradicts itself or is damaged: what it says cannot be relied on everywhere.
+    case error
+    /// Something is missing, and the log says so; or it waits to be put in.
+    case warning
+    /// Worth knowing.
+    case info
+  }
+
+  /// What was found. The raw value is its name in outputs and stays as it is.
+  public enum Kind: String, Sendable, CaseIterable {
+    // The file.
+    case damagedPage = "damaged-page"
+    case unreadable = "unreadable"
+    case missingObject = "missing-object"
+    case changedObject = "changed-object"
+    case brokenView = "broken-view"
+    case newerVersion = "newer-version"
+    case readableByOthers = "readable-by-others"
+    // What rows point at.
+    case unknownReference = "unknown-reference"
+    case missingBlob = "missing-blob"
+    case wrongBlob = "wrong-blob"
+    // What rows say.
+    case unreadableKey = "unreadable-key"
+    case unreadableArgs = "unreadable-args"
+    case unreadableSnapshot = "unreadable-snapshot"
+    case incompleteTransition = "incomplete-transition"
+    case wrongTime = "wrong-time"
+    case unknownHook = "unknown-hook"
+    case unknownState = "unknown-state"
+    // Numbers.
+    case wrongNextSeq = "wrong-next-seq"
+    case holeInSeq = "hole-in-seq"
+    case holeInSource = "hole-in-source"
+    case wrongGap = "wrong-gap"
+    case knownGap = "known-gap"
+    case wrongTotals = "wrong-totals"
+    // What happened.
+    case impossibleTransition = "impossible-transition"
+    case brokenChain = "broken-chain"
+    case wrongEnd = "wrong-end"
+    case diedUnnoticed = "died-unnoticed"
+    case noScheduler = "no-scheduler"
+    // Beside the file.
+    case undrainedSpool = "undrained-spool"
+    case strangeSpool = "strange-spool"
+
+    public var severity: Severity {
+      switch self {
+      case .readableByOthers, .unknownHook, .unknownState: .info
+      case .newerVersion, .wrongTime, .knownGap, .diedUnnoticed, .noScheduler, .undrainedSpool,
+        .strangeSpool, .changedObject:
+        .warning
+      default: .error
+      }
+    }
+  }
+
+  public var kind: Kind
+  /// The number of the run in the file, where it is about one.
+  public var run: Int64?
+  /// How often it was found.
+  public var count: Int64
+  /// Where it was found first: an event, a source, a table.
+  public var place: String
+  /// What is wrong there, and what to do about it.
+  public var detail: String
+
+  public init(
+    _ kind: Kind, run: Int64? = nil, count: Int64 = 1, place: String, detail: String
+  ) {
+    self.kind = kind
+    self.run = run
+    self.count = count
+    self.place = place
+    self.detail = detail
+  }
+
+  public var severity: Severity { kind.severity }
+}
+
+/// Findings, those of one kind in one run taken together: a fault in each of a million rows is one
+/// line.
+struct FindingList {
+  private struct Place: Hashable {
+    var kind: Finding.Kind
+    var run: Int64?
+    /// Keeps apart what is told one by one.
+    var subject: String
+  }
+
+  private var places: [Place: Int] = [:]
+  private(set) var findings: [Finding] = []
+
+  /// - Parameter subject: what it is about, where findings of one kind are to be told apart.
+  mutating func add(
+    _ kind: Finding.Kind, run: Int64? = nil, count: Int64 = 1, subject: String = "",
+    at place: @autoclosure () -> String, _ detail: @autoclosure () -> String
+  ) {
+    let key = Place(kind: kind, run: run, subject: subject)
+    if let index = places[key] {
+      findings[index].count += count
+    } else {
+      places[key] = findings.count
+      findings.append(
+        Finding(kind, run: run, count: count, place: place(), detail: detail()))
+    }
+  }
+
+  /// The worst first, then in the order of `Finding.Kind`, then by run.
+  var sorted: [Finding] {
+    let order = Dictionary(
+      uniqueKeysWithValues: Finding.Kind.allCases.enumerated().map { ($1, $0) })
+    func rank(_ finding: Finding) -> (Int, Int, Int64) {
+      let severity =
+        switch finding.severity {
+        case .error: 0
+        case .warning: 1
+        case .info: 2
+        }
+      return (severity, order[finding.kind] ?? 0, finding.run ?? 0)
+    }
+    // Stable: what was found first comes first among equals.
+    return findings.enumerated().sorted {
+      let (a, b) = (rank($0.element), rank($1.element))
+      return a == b ? $0.offset < $1.offset : a < b
+    }.map(\.element)
+  }
+}

@@ -1,0 +1,61 @@
+import TaskLogPlugin
+
+/// Which changes of state can happen at all.
+///
+/// Dask's `Scheduler._TRANSITIONS_TABLE` and `WorkerState._TRANSITIONS_TABLE` of distributed 2024.8
+/// to 2026.8, and what comes of them: an edge of the scheduler may end in another state than the one
+/// it was taken for (`waiting→processing` in no-worker, queued or erred, `released→waiting` in
+/// released), and a worker of our engine tells the state that a task is really in, where Dask's tells
+/// the one that was asked for (`executing→released` is executing→cancelled as long as the thread
+/// runs). A transition without an edge runs through released and is two events.
+enum LegalEdges {
+  private static let scheduler = table([
+    "released": "waiting erred forgotten",
+    "waiting": "processing no-worker queued memory released erred",
+    "no-worker": "processing released erred",
+    "queued": "processing released erred",
+    "processing": "memory erred released",
+    "memory": "released forgotten erred",
+    "erred": "released",
+  ])
+
+  private static let worker = table([
+    "released": "waiting fetch missing memory error forgotten",
+    "waiting": "ready constrained released",
+    "ready": "executing released",
+    "constrained": "executing released",
+    "executing": "memory error long-running rescheduled released cancelled",
+    "long-running": "memory error rescheduled released cancelled",
+    "fetch": "flight missing released",
+    "flight": "memory fetch missing error released cancelled",
+    "missing": "fetch waiting error released",
+    "memory": "released",
+    "error": "released",
+    "rescheduled": "released",
+    "cancelled":
+      "released memory error missing rescheduled waiting fetch long-running executing flight resumed",
+    "resumed":
+      "memory fetch error released rescheduled long-running missing waiting executing flight cancelled",
+  ])
+
+  private static func table(_ chart: [String: String]) -> [[Bool]] {
+    let count = State.known.count
+    var table = [[Bool]](repeating: Array(repeating: false, count: count), count: count)
+    for (start, finishes) in chart {
+      for finish in finishes.split(separator: " ") {
+        guard let row = State(start).knownPlace, let column = State(String(finish)).knownPlace
+        else { continue }
+        table[row][column] = true
+      }
+    }
+    return table
+  }
+
+  /// Whether a task can have changed so; a state that this version does not know can be anything.
+  static func has(_ start: State, _ finish: State, isScheduler: Bool) -> Bool {
+    // Nothing came of it.
+    if start == finish { return true }
+    guard let row = start.knownPlace, let column = finish.knownPlace else { return true }
+    return (isScheduler ? scheduler : worker)[row][column]
+  }
+}

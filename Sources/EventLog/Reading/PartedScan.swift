@@ -1,0 +1,227 @@
+import CSQLite
+import Glibc
+
+/// Goes through a long range of numbers in parts: threads read parts ahead, each with a connection
+/// of its own, and the caller takes them in their order.
+///
+/// What is read of each row is left to `read`, which runs on several threads at once; what must be
+/// done in order, or keeps something from row to row, belongs into `take`, which runs on the caller's
+/// thread. Each part is a transaction of its own, so that the write-ahead log can be checkpointed,
+/// and only a few of them are in memory at a time.
+struct PartedScan<Part: Sendable> {
+  /// Numbers of one part: some hundreds of kilobytes of rows, which stay in the processor's cache.
+  static var usualSize: Int64 { 1 << 14 }
+
+  /// A SELECT over rows whose numbers lie between its two parameters, both included.
+  let sql: String
+  private let range: ClosedRange<Int64>
+  private let partSize: Int64
+
+  /// - Parameter partSize: grows where there would be too many parts. Only a log of more than a
+  ///   thousand million events, or a damaged one, has numbers that lie so far apart.
+  init(_ sql: String, over range: ClosedRange<Int64>, partSize: Int64 = usualSize) {
+    self.sql = sql
+    self.range = range
+    let width = UInt64(bitPattern: range.upperBound &- range.lowerBound)
+    self.partSize = max(partSize, Int64(width >> 16) + 1)
+  }
+
+  private var count: Int {
+    Int(UInt64(bitPattern: range.upperBound &- range.lowerBound) / UInt64(partSize)) + 1
+  }
+
+  private func part(_ index: Int) -> ClosedRange<Int64> {
+    let first = range.lowerBound &+ Int64(index) &* partSize
+    let isLast = index == count - 1
+    return first...(isLast ? range.upperBound : first &+ (partSize - 1))
+  }
+
+  /// - Parameters:
+  ///   - threads: how many read; nothing for one a processor, and none for a short range.
+  ///   - read: makes a part of the rows of a statement that is ready to be stepped through.
+  ///   - take: gets the parts in their order.
+  /// - Throws: what either throws, `SQLiteError`, `LogError`.
+  func run(
+    _ reader: LogReader, threads: Int? = nil,
+    read: @escaping @Sendable (Statement, ClosedRange<Int64>) throws -> Part,
+    take: (Part) throws -> Void
+  ) throws {
+    let processors = max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN)))
+    // https://sqlite.org/threadsafe.html: a library that was built for one thread only.
+    let canShare = sqlite3_threadsafe() != 0 && processors > 1
+    let threads = threads ?? (count < 4 || !canShare ? 0 : min(processors, 8))
+    guard threads > 0 else {
+      let select = try reader.connection.prepare(sql)
+      for index in 0..<count { try take(try rows(select, index, read)) }
+      return
+    }
+    let queue = PartQueue<Part>(count: count, ahead: threads + 2)
+    let path = reader.path
+    let started = (0..<threads).compactMap { _ in
+      ScanThread.start {
+        do {
+          let connection = try LogFile.openForReading(path)
+          let select = try connection.prepare(sql)
+          while let index = queue.next() {
+            queue.put(Result { try rows(select, index, read) }, at: index)
+          }
+        } catch {
+          // Whoever waits for the next part learns it.
+          if let index = queue.next() { queue.put(.failure(error), at: index) }
+        }
+      }
+    }
+    defer {
+      queue.close()
+      for thread in started { pthread_join(thread, nil) }
+    }
+    guard !started.isEmpty else {
+      // No threads are to be had: it goes without.
+      return try run(reader, threads: 0, read: read, take: take)
+    }
+    for index in 0..<count { try take(try queue.take(index).get()) }
+  }
+
+  private func rows(
+    _ select: Statement, _ index: Int, _ read: (Statement, ClosedRange<Int64>) throws -> Part
+  ) throws -> Part {
+    defer { select.reset() }
+    let part = part(index)
+    try select.bind(1, part.lowerBound)
+    try select.bind(2, part.upperBound)
+    return try read(select, part)
+  }
+}
+
+/// Parts on their way from the threads that read them to the one that takes them.
+///
+/// The lock guards all that varies. Readers are at most `ahead` parts before the taker.
+private final class PartQueue<Part: Sendable>: @unchecked Sendable {
+  private let count: Int
+  private let ahead: Int
+  private let lock = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
+  private let isPut = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
+  private let hasRoom = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
+  private var parts: [Int: Result<Part, any Error>] = [:]
+  private var nextToRead = 0
+  private var taken = 0
+  private var isClosed = false
+
+  init(count: Int, ahead: Int) {
+    self.count = count
+    self.ahead = ahead
+    pthread_mutex_init(lock, nil)
+    pthread_cond_init(isPut, nil)
+    pthread_cond_init(hasRoom, nil)
+  }
+
+  deinit {
+    pthread_mutex_destroy(lock)
+    pthread_cond_destroy(isPut)
+    pthread_cond_destroy(hasRoom)
+    lock.deallocate()
+    isPut.deallocate()
+    hasRoom.deallocate()
+  }
+
+  /// The part that the calling thread is to read; nothing when there is nothing left to do.
+  func next() -> Int? {
+    pthread_mutex_lock(lock)
+    defer { pthread_mutex_unlock(lock) }
+    while !isClosed, nextToRead < count, nextToRead >= taken + ahead {
+      pthread_cond_wait(hasRoom, lock)
+    }
+    guard !isClosed, nextToRead < count else { return nil }
+    nextToRead += 1
+    return nextToRead - 1
+  }
+
+  func put(_ part: Result<Part, any Error>, at index: Int) {
+    pthread_mutex_lock(lock)
+    parts[index] = part
+    pthread_mutex_unlock(lock)
+    pthread_cond_signal(isPut)
+  }
+
+  /// Waits for a part, which are taken one after the other.
+  func take(_ index: Int) -> Result<Part, any Error> {
+    pthread_mutex_lock(lock)
+    defer { pthread_mutex_unlock(lock) }
+    while true {
+      if let part = parts.removeValue(forKey: index) {
+        taken = index + 1
+        pthread_cond_broadcast(hasRoom)
+        return part
+      }
+      pthread_cond_wait(isPut, lock)
+    }
+  }
+
+  /// Nobody takes any more.
+  func close() {
+    pthread_mutex_lock(lock)
+    isClosed = true
+    pthread_mutex_unlock(lock)
+    pthread_cond_broadcast(hasRoom)
+  }
+}
+
+/// A thread that runs a body.
+private final class ScanThread {
+  private let body: @Sendable () -> Void
+
+  private init(_ body: @escaping @Sendable () -> Void) {
+    self.body = body
+  }
+
+  /// Nothing when there is no thread to be had.
+  static func start(_ body: @escaping @Sendable () -> Void) -> pthread_t? {
+    var thread = pthread_t()
+    // Balanced by the release at the end of the thread.
+    let this = Unmanaged.passRetained(ScanThread(body))
+    let code = pthread_create(
+      &thread, nil,
+      { argument in
+        guard let argument else { return nil }
+        Unmanaged<ScanThread>.fromOpaque(argument).takeRetainedValue().body()
+        return nil
+      }, this.toOpaque())
+    guard code == 0 else {
+      this.release()
+      return nil
+    }
+    return thread
+  }
+}
+
+extension Statement {
+  /// Steps through rows that come by a number of theirs, which is column 0.
+  ///
+  /// - Throws: `LogError.damaged` when one is not in the range or behind the one before.
+  func forEachRow(
+    in range: ClosedRange<Int64>, _ path: String, _ body: (_ number: Int64) throws -> Void
+  ) throws {
+    var last: Int64?
+    while try step() {
+      let number = integer(0)
+      guard range.contains(number), last.map({ number > $0 }) ?? true else {
+        throw LogError.damaged(path: path, reason: "its events are out of order")
+      }
+      last = number
+      try body(number)
+    }
+  }
+}
+
+extension LogReader {
+  /// The numbers between which the events of a run lie; nothing when there are none.
+  func range(of run: RunInfo) throws -> ClosedRange<Int64>? {
+    guard let first = run.firstSeq, let last = run.lastSeq,
+      let lowest = try connection.integer("SELECT min(seq) FROM event"),
+      let highest = try connection.integer("SELECT max(seq) FROM event")
+    else { return nil }
+    // What a damaged log says of its runs may be anything.
+    let (low, high) = (max(first, lowest), min(last, highest))
+    return low <= high ? low...high : nil
+  }
+}

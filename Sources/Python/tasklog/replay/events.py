@@ -1,0 +1,101 @@
+"""An event of the run as the host gets it: what is costly to decode waits until it is asked for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tasklog.decoding import Decoder
+from tasklog.encoding import HOOKS, STATES
+
+HOOK_NAMES = list(HOOKS)
+STATE_NAMES = list(STATES)
+
+#: What the recorder writes down beside the calls of hooks: it changes the state, and no plugin is
+#: called with it.
+MARKS = frozenset(
+    {
+        "attach", "detach", "stimulus", "clientDesiresKeys", "clientReleasesKeys", "addReplica",
+        "removeReplica", "start", "setup", "report",
+    }
+)  # fmt: skip
+
+
+class Event:
+    """One call of one hook, or a mark."""
+
+    __slots__ = (
+        "seq", "source", "number", "nanoseconds", "hook", "key", "start", "finish", "stimulus",
+        "worker", "run", "is_selected", "_args", "_snapshot", "_decoder",
+    )  # fmt: skip
+
+    seq: int
+    #: The source's number in the log, and the event's number within the source.
+    source: int
+    number: int
+    nanoseconds: int
+    hook: str
+    key: Any
+    start: str | None
+    finish: str | None
+    stimulus: str | None
+    worker: str | None
+    run: int | None
+    #: Whether plugins are called with it; else it only changes the state.
+    is_selected: bool
+
+    def __init__(self, fields: list, decoder: Decoder, keys: dict[str, Any]) -> None:
+        (
+            _, self.is_selected, self.seq, self.source, self.number, self.nanoseconds, hook, key,
+            typed, start, finish, self.stimulus, self.worker, self.run, self._args, self._snapshot,
+        ) = fields  # fmt: skip
+        self.hook = HOOK_NAMES[hook] if type(hook) is int else hook
+        self.start = STATE_NAMES[start] if type(start) is int else start
+        self.finish = STATE_NAMES[finish] if type(finish) is int else finish
+        self._decoder = decoder
+        if typed:
+            key = keys.get(typed)
+            if key is None:
+                if len(keys) > 200_000:
+                    keys.clear()
+                key = keys[typed] = decoder.loads(typed)
+        self.key = key
+
+    @property
+    def time(self) -> float:
+        """Seconds since 1970, by the clock of the source."""
+        return self.nanoseconds / 10**9
+
+    @property
+    def arguments(self) -> tuple[tuple, dict[str, Any]]:
+        """Beyond the fixed parameters of the hook: the positional and the named ones."""
+        arguments = self._args
+        if type(arguments) is not tuple:
+            arguments = self._args = self._decoder.args(arguments)
+        return arguments
+
+    @property
+    def kwargs(self) -> dict[str, Any]:
+        return self.arguments[1]
+
+    @property
+    def snapshot(self) -> Any:
+        snapshot = self._snapshot
+        if type(snapshot) is str:
+            snapshot = self._snapshot = self._decoder.loads(snapshot)
+        return snapshot
+
+    def in_words(self) -> str:
+        if self.hook == "transition":
+            return f"transition of {self.key!r} from {self.start} to {self.finish}"
+        return self.hook if self.key is None else f"{self.hook} of {self.key!r}"
+
+
+class Source:
+    """Who saw events: the scheduler or a worker."""
+
+    def __init__(self, number: int, kind: str, server: str, address: str, name: Any) -> None:
+        self.number = number
+        self.kind = kind
+        self.id = server
+        self.address = address
+        self.name = name

@@ -1,0 +1,305 @@
+"""The host: takes frames in, gives events to the plugins, and says in the end what came of it."""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+import gc
+import json
+import logging
+import sys
+from dataclasses import astuple
+from typing import Any
+
+from tasklog.decoding import Decoder, Opaque
+from tasklog.replay import frames, loading, results
+from tasklog.replay.calls import Failure
+from tasklog.replay.clock import Clock
+from tasklog.replay.events import Event, Source
+from tasklog.replay.frames import Answers, Frames
+from tasklog.replay.loading import LoadingError, Target
+from tasklog.replay.sources import SchedulerReplay, SourceReplay, WorkerReplay
+from tasklog.replay.watching import watch
+
+#: Seconds for what a plugin has begun and not finished when there are no more events.
+_LAST_SECONDS = 10.0
+
+
+class Host:
+    """Replays one run through Python plugins."""
+
+    def __init__(self, answers: Answers | None = None) -> None:
+        self.answers = answers
+        self.clock = Clock()
+        self.present: Event | None = None
+        #: Whether the host is changing state itself, so that nothing that is called is a plugin's
+        #: doing.
+        self.drives = False
+        self.drift: collections.Counter = collections.Counter()
+        self.forbidden: collections.Counter = collections.Counter()
+        self.failures: list[Failure] = []
+        self.failure_count = 0
+        self.unfinished: set[asyncio.Task] = set()
+        #: By which plugins are named to the user.
+        self.names: dict[int, str] = {}
+        self.notices: list[str] = []
+        self.replays: dict[int, SourceReplay] = {}
+        self.targets: list[Target] = []
+        self.is_done = False
+        #: Which plugin is being called, and how many calls there have been: for who watches.
+        self.calling: Any = None
+        self.call_count = 0
+        self.verifies = False
+        self._spare: dict[int, Any] = {}
+        self._blobs: dict[str, bytes] = {}
+        self._older_blobs: dict[str, bytes] = {}
+        self._keys: dict[str, Any] = {}
+        self._fails_fast = False
+        self._is_clock_bound = False
+        self._wanted_results: list[tuple[str, str]] = []
+
+    # The greeting
+
+    def greet(self, about: dict[str, Any]) -> dict[str, Any]:
+        """Loads the plugins, and says what they need.
+
+        Raises `LoadingError`.
+        """
+        if about["protocol"] != frames.PROTOCOL:
+            raise LoadingError(
+                f"the tasklog package of {sys.executable} is of another version than this command; "
+                "install both from the same source"
+            )
+        run = about["run"]
+        metadata = json.loads(run.get("metadata") or "{}")
+        self.is_dask = run["engine"] == "dask"
+        self.has_stimuli = metadata.get("stimuli", True)
+        self._fails_fast = about.get("failFast", False)
+        self.verifies = about.get("verify", False)
+        self._wanted_results = [tuple(wanted) for wanted in about.get("results", ())]
+        self.decoder = Decoder(blob=self._blob, unpickle=about.get("trustPickles", False))
+        version = self._look_for_dask()
+        for given, options in about["plugins"]:
+            target = loading.load(given, options)
+            self.targets.append(target)
+            if not target.takes_scheduler:
+                plugin = self._spare[id(target)] = target.make(None)
+                if target.kind == "unknown":
+                    loading.settle(target, plugin)
+        self._decide(run, version)
+        if self.rebuilds or self.rebuilds_workers:
+            from tasklog.replay.forbidden import refuse_connections
+            from tasklog.replay.scheduler import quieten
+
+            quieten()
+            refuse_connections(self)
+        for target in self._of_scheduler:
+            self._check_results(target)
+        if about.get("timeout") and self.answers is not None:
+            watch(self, about["timeout"], self.answers)
+        gc.freeze()
+        gc.set_threshold(100_000, 20, 100)
+        return {
+            "scheduler": _need(self._of_scheduler, self.rebuilds),
+            "workers": _need(self._of_workers, self.rebuilds_workers),
+        }
+
+    def _look_for_dask(self) -> str | None:
+        logging.getLogger("distributed.http.proxy").setLevel(logging.WARNING)
+        try:
+            import distributed
+        except ImportError:
+            return None
+        return distributed.__version__
+
+    def _decide(self, run: dict, version: str | None) -> None:
+        """What has to be rebuilt, and how."""
+        self._of_scheduler = [t for t in self.targets if not t.is_for_workers]
+        self._of_workers = [t for t in self.targets if t.is_for_workers]
+        self.rebuilds = any(t.needs_state for t in self._of_scheduler) and version is not None
+        self.rebuilds_workers = any(t.needs_state for t in self._of_workers) and version is not None
+        self.why_not = "the plugins do not look at it"
+        self.is_forced = False
+        needing = [t.given for t in self.targets if t.needs_state]
+        if needing and version is None:
+            self.why_not = f"distributed is not installed in {sys.executable}"
+            self.notices.append(
+                f"{', '.join(needing)}: distributed is not installed in {sys.executable}, so there "
+                "is no state to look at; install it, or choose another Python with --python"
+            )
+        elif needing and self.is_dask and version != run["engineVersion"]:
+            self.is_forced = True
+            self.notices.append(
+                f"recorded with distributed {run['engineVersion']}, replayed with {version}: the "
+                "state is set from the recorded facts, and what follows from them only in Dask's "
+                f"own functions can differ; pip install distributed=={run['engineVersion']}"
+            )
+
+    def _check_results(self, target: Target) -> None:
+        plugin = self._spare.get(id(target))
+        for given, attribute in self._wanted_results:
+            if given == target.given and plugin is not None and not target.needs_state:
+                _look_up(plugin, attribute, given)
+
+    def instance(self, target: Target, server: Any) -> Any:
+        """The next instance of a plugin; the first one is made before anything is replayed."""
+        plugin = self._spare.pop(id(target), None)
+        return target.make(server) if plugin is None else plugin
+
+    def bind_clock(self) -> None:
+        if not self._is_clock_bound:
+            self._is_clock_bound = True
+            self.clock.bind()
+
+    # While it runs
+
+    async def run(self, events: Frames) -> None:
+        async for chunk in events.chunks():
+            for frame in chunk:
+                if frame[0] == frames.EVENT:
+                    event = Event(frame, self.decoder, self._keys)
+                    replay = self.replays.get(event.source)
+                    if replay is not None and not self.is_done and not replay.take(event):
+                        await replay.take_awaiting(event)
+                elif not await self._take(frame):
+                    return
+
+    async def _take(self, frame: list) -> bool:
+        """A frame other than an event; false after the last one."""
+        kind = frame[0]
+        if kind == frames.HELLO:
+            self._send(frames.READY, self.greet(frame[1]))
+        elif kind == frames.SOURCE:
+            self.add(Source(*frame[1:]))
+        elif kind == frames.BLOB:
+            if frame[1] is None:
+                self._older_blobs, self._blobs = self._blobs, {}
+            else:
+                self._blobs[frame[1]] = frame[2]
+        elif kind == frames.FLUSH:
+            for replay in self.replays.values():
+                await replay.complete(may_continue=True)
+            sys.stdout.flush()
+        elif kind == frames.FINISH:
+            self._send(frames.DONE, await self.finish())
+            return False
+        return True
+
+    def add(self, source: Source) -> None:
+        """A source, before its first event."""
+        if source.kind == "scheduler":
+            if self._of_scheduler:
+                self.replays[source.number] = SchedulerReplay(self, source, self._of_scheduler)
+        elif self._of_workers:
+            self.replays[source.number] = WorkerReplay(self, source, self._of_workers)
+
+    def fail(self, failure: Failure) -> None:
+        """A hook has failed."""
+        self.failures.append(failure)
+        self._send(frames.FAILURE, *astuple(failure))
+        # The command ends with the first failure that it hears of.
+        self.is_done = self._fails_fast
+
+    def forbid(self, name: str) -> None:
+        """Something has been called that acts on a cluster."""
+        if not self.drives:
+            self.forbidden[name] += 1
+
+    def _blob(self, hash: str) -> Any:
+        found = self._blobs.get(hash)
+        return self._older_blobs.get(hash, Opaque("blob")) if found is None else found
+
+    def _send(self, *frame: Any) -> None:
+        if self.answers is not None:
+            self.answers.send(*frame)
+
+    # The end
+
+    async def finish(self) -> dict[str, Any]:
+        for replay in self.replays.values():
+            if replay.is_chosen and not replay.has_begun:
+                await replay.begin()
+            await replay.complete()
+        if self.unfinished:
+            _, waiting = await asyncio.wait(self.unfinished, timeout=_LAST_SECONDS)
+            for task in waiting:
+                task.cancel()
+            if waiting:
+                self.notices.append(f"{len(waiting)} async hooks had not ended with the replay")
+        self.clock.release()
+        if self.decoder.opaque:
+            counted = "; ".join(f"{why} ({n})" for why, n in self.decoder.opaque.most_common())
+            self.notices.append(
+                f"values that are not in the log, and were given as such: {counted}"
+            )
+        reports, attributes = self._collect()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        return {
+            "reports": reports,
+            "results": attributes,
+            "failureCount": self.failure_count,
+            "drift": self.drift.most_common(),
+            "forbidden": self.forbidden.most_common(),
+            "standIns": self.decoder.stand_ins.most_common(),
+            "notices": self.notices,
+            "verifications": [
+                verifier.row
+                for replay in self.replays.values()
+                for verifier in replay.verifiers
+                if verifier.row is not None
+            ],
+        }
+
+    def _collect(self) -> tuple[list, list]:
+        """The reports, and a line of JSON for each attribute that was asked for."""
+        found = {id(target): self._instances(target) for target in self.targets}
+        reports = [
+            [target.given, worker, self._report(target, plugin)]
+            for target in self.targets
+            for worker, plugin in found[id(target)]
+        ]
+        lines = []
+        for given, path in self._wanted_results:
+            target = next(target for target in self.targets if target.given == given)
+            values = [(w, _look_up(p, path, given)) for w, p in found[id(target)]]
+            if target.is_for_workers:
+                lines.append(results.text(dict(values)))
+            else:
+                lines.extend(results.text(value) for _, value in values)
+        return reports, lines
+
+    def _instances(self, target: Target) -> list[tuple[str | None, Any]]:
+        found = [
+            (replay.source.address if target.is_for_workers else None, plugin)
+            for replay in self.replays.values()
+            for mounted, plugin in replay.instances
+            if mounted is target
+        ]
+        if not found and not target.is_for_workers and id(target) in self._spare:
+            # It was never called.
+            found.append((None, self._spare[id(target)]))
+        return found
+
+    def _report(self, target: Target, plugin: Any) -> str:
+        try:
+            return results.text(results.report(plugin))
+        except Exception as error:
+            self.notices.append(f"{target.given}: no report: {type(error).__name__}: {error}")
+            return "{}"
+
+
+def _need(targets: list[Target], rebuilds: bool) -> str:
+    if not targets:
+        return "nothing"
+    return "everything" if rebuilds else "hooks"
+
+
+def _look_up(plugin: Any, path: str, given: str) -> Any:
+    value = plugin
+    for name in path.split("."):
+        if not hasattr(value, name):
+            known = ", ".join(n for n in results.attributes(plugin) if not n.startswith("_"))
+            raise LoadingError(f"--result {path}: {given} has no {name}; it has {known or 'none'}")
+        value = getattr(value, name)
+    return value

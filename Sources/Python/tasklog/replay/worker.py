@@ -1,0 +1,154 @@
+"""A `Worker` that is never started, with a real `WorkerState`."""
+
+from __future__ import annotations
+
+import builtins
+import sys
+import types
+from collections import deque
+from typing import Any
+
+import distributed.worker_state_machine as machine
+from dask.sizeof import sizeof
+from distributed.core import Status
+from distributed.worker import Worker
+from distributed.worker_state_machine import WorkerState
+
+from tasklog.replay.forbidden import WORKER, Nobody, forbid
+from tasklog.replay.scheduler import HOSTS, host_of
+
+
+class NotRecorded:
+    """Stands in for the value of a task."""
+
+    def __init__(self, nbytes: int | None, type_name: str | None) -> None:
+        self.nbytes = nbytes
+        self.type_name = type_name
+
+    def __repr__(self) -> str:
+        return f"<a {self.type_name or 'value'} that is not recorded>"
+
+
+@sizeof.register(NotRecorded)
+def _size(value: NotRecorded) -> int:
+    return value.nbytes or 0
+
+
+class ReplayedWorkerState(WorkerState):
+    """Takes its tasks in the order in which they were taken live, which depends on hashes, and
+    lets the host call the plugins."""
+
+    _owner: Any
+
+    def _transitions(self, recommendations: Any, *, stimulus_id: str) -> Any:
+        instructions: list = []
+        initial: dict = {}
+        owner = self._owner
+
+        def process(recommendations: Any) -> None:
+            while recommendations:
+                ts = self.tasks.get(owner.next_key)
+                if ts is not None and ts in recommendations:
+                    finish = recommendations.pop(ts)
+                else:
+                    ts, finish = recommendations.popitem()
+                initial.setdefault(ts, ts.state)
+                more, instructed = self._transition(ts, finish, stimulus_id=stimulus_id)
+                recommendations.update(more)
+                instructions.extend(instructed)
+
+        process(recommendations.copy())
+        more, instructed = self._ensure_communicating(stimulus_id=stimulus_id)
+        instructions.extend(instructed)
+        process(more)
+        if hasattr(self.task_counter, "transitions"):
+            self.task_counter.transitions(initial)
+        return instructions
+
+    def _notify_plugins(self, method_name: str, *args: Any, **kwargs: Any) -> None:
+        self._owner.has_transitioned(*args)
+
+    def _get_task_finished_msg(self, ts: Any, run_id: int, stimulus_id: str) -> Any:
+        # Nobody gets it, and the type that it would pickle may be a stand-in.
+        return machine.TaskFinishedMsg(
+            key=ts.key,
+            run_id=run_id,
+            nbytes=ts.nbytes or 0,
+            type=b"",
+            typename="",
+            metadata=ts.metadata,
+            thread=None,
+            startstops=ts.startstops,
+            stimulus_id=stimulus_id,
+        )
+
+
+class NeverStartedWorker(Worker):
+    """What a plugin is set up on. It has the attributes that do not need a running server."""
+
+    _replay_host: Any
+
+    def __init__(self, host: Any, facts: dict, owner: Any) -> None:
+        machine.get_address_host = host_of  # type: ignore[attr-defined]
+        address = facts["address"]
+        HOSTS.setdefault(address, facts.get("host") or "")
+        self._replay_host = host
+        self.plugins = {}
+        limits = {k: v for k, v in facts.get("limits", {}).items() if v is not None}
+        self.state = ReplayedWorkerState(
+            nthreads=facts["nthreads"],
+            address=address,
+            plugins=self.plugins,
+            resources=facts.get("resources", {}),
+            validate=False,
+            **limits,
+        )
+        self.state._owner = owner
+        self.id = facts["serverID"]
+        self.name = facts["name"]
+        self.nanny = facts.get("nanny")
+        self.contact_address = self._address = address
+        self.ip = facts.get("host", "")
+        self.local_directory = facts.get("localDirectory", "")
+        self.memory_manager = types.SimpleNamespace(
+            memory_limit=facts.get("memoryLimit") or None, data=self.state.data
+        )
+        self._status = Status.running
+        self.scheduler = Nobody(host, "Worker.scheduler")
+        self.rpc = Nobody(host, "Worker.rpc")
+        self.batched_stream = Nobody(host, "Worker.batched_stream")
+        self.scheduler_delay = 0.0
+        self._client = None
+        for name in _EMPTY_DICTS:
+            setattr(self, name, {})
+        for name in ("transfer_incoming_log", "transfer_outgoing_log"):
+            setattr(self, name, deque())
+
+
+_EMPTY_DICTS = (
+    "active_threads", "bandwidth_types", "bandwidth_workers", "executors", "extensions", "metrics",
+    "periodic_callbacks", "service_specs", "services", "startup_information", "stream_comms",
+    "threads",
+)  # fmt: skip
+
+forbid(NeverStartedWorker, WORKER, "Worker")
+
+
+def type_of(text: str | None) -> Any:
+    """The type with a recorded name, where it is at hand: nothing is imported for it. Else one of
+    that name."""
+    if text is None:
+        return None
+    where, _, name = text.rpartition(".")
+    module: Any = sys.modules.get(where) if where else builtins
+    found = getattr(module, name, None)
+    if isinstance(found, type):
+        return found
+    if text == "NoneType":
+        return type(None)
+    if text not in _MADE:
+        _MADE[text] = type(name, (), {"__module__": where or "builtins"})
+    return _MADE[text]
+
+
+_MADE: dict[str, type] = {}

@@ -1,0 +1,118 @@
+import EventLog
+import Glibc
+import TaskLogPlugin
+
+/// The checkpoints of one run and one set of plugins, as files in a cache.
+///
+/// A file is one line with the hash of what follows, and the checkpoint as JSON. It is named by the
+/// run, the plugins and the number of the event, and written whole before it gets its name. One that
+/// cannot be used is passed over: a cache may always be deleted.
+struct CheckpointStore {
+  /// Of each run and set of plugins so many are kept.
+  private static let kept = 3
+  /// Of all together.
+  private static let keptInAll = 300
+
+  private let folder: String
+  private let stem: String
+
+  /// - Parameters:
+  ///   - folder: is there, and nobody else's.
+  ///   - plugins: differs where their code or their options do.
+  init(folder: String, run: RunInfo, plugins: String) {
+    self.folder = folder
+    // A log from a stranger may say anything where its run's id should be.
+    stem = SHA256.hash(Array("\(run.id)\n\(plugins)".utf8)).prefix(32) + "-"
+  }
+
+  /// The numbers of the events behind which there are checkpoints, the last first.
+  func positions() -> [Int64] {
+    names(beginningWith: stem).compactMap { Int64($0.dropFirst(stem.utf8.count)) }.sorted(by: >)
+  }
+
+  func path(_ position: Int64) -> String { "\(folder)/\(stem)\(position)" }
+
+  /// Nothing when it is damaged or of another version.
+  func read(_ position: Int64) -> Checkpoint? {
+    guard let content = Self.read(path(position)), let end = content.firstIndex(of: 0x0A) else {
+      return nil
+    }
+    let body = Array(content[(end + 1)...])
+    guard String(decoding: content[..<end], as: UTF8.self) == SHA256.hash(body),
+      let value = try? JSONReader.value(String(decoding: body, as: UTF8.self)),
+      let checkpoint = Checkpoint(value), checkpoint.place.position == position
+    else { return nil }
+    return checkpoint
+  }
+
+  /// - Returns: what has gone wrong, if anything.
+  func write(_ checkpoint: Checkpoint) -> String? {
+    let body = Array(JSONWriter.text(checkpoint.value).utf8)
+    let content = Array(SHA256.hash(body).utf8) + [0x0A] + body
+    let path = path(checkpoint.place.position)
+    let unfinished = "\(path).\(getpid())"
+    defer { unlink(unfinished) }
+    let descriptor = open(unfinished, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0o600)
+    guard descriptor >= 0 else { return Self.reason() }
+    defer { close(descriptor) }
+    var written = 0
+    while written < content.count {
+      let count = content[written...].withUnsafeBytes {
+        Glibc.write(descriptor, $0.baseAddress, $0.count)
+      }
+      if count <= 0, errno != EINTR { return Self.reason() }
+      written += max(0, count)
+    }
+    guard rename(unfinished, path) == 0 else { return Self.reason() }
+    removeOld()
+    return nil
+  }
+
+  func remove(_ position: Int64) { unlink(path(position)) }
+
+  private func removeOld() {
+    for position in positions().dropFirst(Self.kept) { remove(position) }
+    let all = names(beginningWith: "")
+    guard all.count > Self.keptInAll else { return }
+    let byAge = all.map { name -> (name: String, time: Int) in
+      var status = stat()
+      stat("\(folder)/\(name)", &status)
+      return (name, status.st_mtim.tv_sec)
+    }.sorted { $0.time < $1.time }
+    for (name, _) in byAge.prefix(all.count - Self.keptInAll) { unlink("\(folder)/\(name)") }
+  }
+
+  private func names(beginningWith start: String) -> [String] {
+    guard let directory = opendir(folder) else { return [] }
+    defer { closedir(directory) }
+    var names: [String] = []
+    while let entry = readdir(directory) {
+      let name = withUnsafePointer(to: &entry.pointee.d_name) {
+        $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+      }
+      if name.hasPrefix(start), !name.hasPrefix(".") { names.append(name) }
+    }
+    return names
+  }
+
+  private static func read(_ path: String) -> [UInt8]? {
+    let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
+    guard descriptor >= 0 else { return nil }
+    defer { close(descriptor) }
+    var status = stat()
+    guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else { return nil }
+    var content = [UInt8](repeating: 0, count: Int(status.st_size))
+    var count = 0
+    while count < content.count {
+      let more = content.withUnsafeMutableBytes {
+        Glibc.read(descriptor, $0.baseAddress?.advanced(by: count), $0.count - count)
+      }
+      if more < 0, errno == EINTR { continue }
+      if more <= 0 { return nil }
+      count += more
+    }
+    return content
+  }
+
+  private static func reason() -> String { String(cString: strerror(errno)) }
+}

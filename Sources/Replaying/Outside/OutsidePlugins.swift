@@ -1,0 +1,58 @@
+import EventLog
+
+/// The plugins of one replay that live in programs of their own.
+struct OutsidePlugins {
+  private let plugins: [any OutsidePlugin]
+  private var wanting: [any OutsidePlugin]
+
+  init(_ plugins: [any OutsidePlugin]) {
+    self.plugins = plugins
+    wanting = plugins
+  }
+
+  var isEmpty: Bool { plugins.isEmpty }
+  var isDone: Bool { wanting.isEmpty }
+  /// Whether one has said that it has seen enough.
+  var hasStopped: Bool { wanting.count < plugins.count }
+  /// Whether one of them has to be given what is not chosen, too.
+  var wantsAll: Bool { plugins.contains(where: \.needsAll) }
+  /// How many hooks have failed so far, as far as the programs have told.
+  var failureCount: Int { plugins.reduce(0) { $0 + $1.failureCount } }
+
+  func begin(_ run: RunInfo, _ sources: [SourceInfo]) throws {
+    for plugin in plugins { try plugin.begin(run, sources: sources) }
+  }
+
+  func join(_ source: SourceInfo) throws {
+    for plugin in wanting { try plugin.join(source) }
+  }
+
+  mutating func take(_ recorded: RecordedEvent, isSelected: Bool) throws {
+    var haveEnough: [any OutsidePlugin] = []
+    for plugin in wanting where isSelected || plugin.needsAll {
+      if try !plugin.take(recorded, isSelected: isSelected) { haveEnough.append(plugin) }
+    }
+    if !haveEnough.isEmpty {
+      wanting.removeAll { plugin in haveEnough.contains { $0 === plugin } }
+    }
+  }
+
+  func flush() throws {
+    for plugin in wanting { try plugin.flush() }
+  }
+
+  /// What all of them had to say.
+  func finish() throws -> OutsideResult {
+    var all = OutsideResult()
+    for plugin in plugins {
+      let said = try plugin.finish()
+      all.reports += said.reports
+      all.failures += said.failures
+      all.failureCount += said.failureCount
+      all.verifications += said.verifications
+      all.notices += said.notices
+      all.lines += said.lines
+    }
+    return all
+  }
+}

@@ -1,0 +1,195 @@
+import EventLog
+import Glibc
+import TaskLogPlugin
+
+/// All plugins in Python of one replay, in one program: the host in the `tasklog` package, which
+/// rebuilds Dask's own state and calls them as Dask would.
+public final class PythonPlugins: OutsidePlugin {
+  private static let bufferSize = 1 << 16
+  /// Sets the host up, or says in its own words why there is none.
+  private static let bootstrap = """
+    import os, sys
+    def refuse(text):
+        text = text.encode()
+        body = b"\\x92\\x01\\xdb" + len(text).to_bytes(4, "big") + text
+        os.write(3, len(body).to_bytes(4, "big") + body)
+        os._exit(1)
+    try:
+        from tasklog.replay.__main__ import main
+        import msgpack
+    except ModuleNotFoundError as error:
+        if error.name == "tasklog":
+            refuse(f"there is no tasklog package in {sys.executable}: install it with "
+                   f"'{sys.executable} -m pip install ./Sources/Python' in a checkout, or choose "
+                   "another Python with --python")
+        if error.name == "msgpack":
+            refuse(f"{sys.executable} has no msgpack, which replaying needs: install it with "
+                   f"'{sys.executable} -m pip install msgpack', or choose another Python with "
+                   "--python")
+        refuse(f"the tasklog package in {sys.executable} does not import ({error}): install it "
+               f"again with '{sys.executable} -m pip install ./Sources/Python' in a checkout, or "
+               "choose another Python with --python")
+    main(3)
+    """
+
+  private enum Answer: Int64 {
+    case ready, refused, failure, done
+  }
+
+  /// What the host wants of the events of a kind of source.
+  private enum Need: String {
+    case nothing, hooks, everything
+  }
+
+  public let name = "python"
+  private let request: PythonRequest
+  private var frames = PythonFrames()
+  private var child: ChildProgram?
+  private var kinds: [Int64: Source.Kind] = [:]
+  private var ofScheduler = Need.everything
+  private var ofWorkers = Need.everything
+  private var buffered: Int64?
+  private var isReady = false
+  private var result: OutsideResult?
+  private var failures: [Replayer.Failure] = []
+
+  public init(_ request: PythonRequest) {
+    self.request = request
+  }
+
+  deinit { child?.stop() }
+
+  public var needsAll: Bool { ofScheduler == .everything || ofWorkers == .everything }
+
+  public var failureCount: Int { failures.count }
+
+  public func begin(_ run: RunInfo, sources: [SourceInfo]) throws {
+    var environment: [String: String] = [:]
+    // The same order of sets each time.
+    if getenv("PYTHONHASHSEED") == nil { environment["PYTHONHASHSEED"] = "0" }
+    do {
+      child = try ChildProgram(
+        words: [request.python, "-c", Self.bootstrap], environment: environment, answers: true)
+    } catch {
+      throw PythonError.cannotStart(python: request.python, reason: error.reason)
+    }
+    frames.hello(request, run: run)
+    for source in sources { try join(source) }
+    try send()
+    while !isReady { try waitForAnswer() }
+  }
+
+  public func join(_ source: SourceInfo) throws {
+    kinds[source.number] = source.source.kind
+    frames.source(source)
+  }
+
+  public func take(_ recorded: RecordedEvent, isSelected: Bool) throws -> Bool {
+    switch kinds[recorded.source] == .scheduler ? ofScheduler : ofWorkers {
+    case .nothing: return true
+    case .hooks:
+      guard isSelected, recorded.event.hook.isCalled(verifies: request.verifies) else {
+        return true
+      }
+    case .everything: break
+    }
+    frames.event(recorded, isSelected: isSelected)
+    buffered = recorded.seq
+    if frames.count >= Self.bufferSize { try send() }
+    return true
+  }
+
+  public func flush() throws {
+    frames.flush()
+    try send()
+  }
+
+  public func finish() throws -> OutsideResult {
+    frames.finish()
+    try send()
+    while result == nil { try waitForAnswer() }
+    child?.closeInput()
+    _ = child?.wait(timeoutSeconds: nil)
+    return result ?? OutsideResult()
+  }
+
+  // MARK: - To the host and back
+
+  private func send() throws {
+    guard let child else { return }
+    if frames.count > 0, case .closed = child.write(frames.bytes, timeoutSeconds: nil) {
+      // Whatever there is to say has been said.
+      while child.waitForAnswer() {}
+      try takeAnswers()
+      throw ended(child)
+    }
+    frames.removeAll()
+    child.receive()
+    try takeAnswers()
+  }
+
+  private func waitForAnswer() throws {
+    guard let child else { return }
+    let isOpen = child.waitForAnswer()
+    try takeAnswers()
+    if !isOpen, result == nil { throw ended(child) }
+  }
+
+  private func ended(_ child: ChildProgram) -> PythonError {
+    switch child.wait(timeoutSeconds: nil) {
+    case .exited(let code): .exited(python: request.python, code: code, seq: buffered)
+    case .signalled(let signal):
+      .signalled(python: request.python, signal: signal, seq: buffered)
+    case .timedOut: .garbled(python: request.python)
+    }
+  }
+
+  /// Each answer has its length before it, in four bytes.
+  private func takeAnswers() throws {
+    guard let child else { return }
+    while child.answers.count >= 4 {
+      let count = child.answers[..<4].reduce(0) { $0 << 8 | Int($1) }
+      guard child.answers.count >= 4 + count else { return }
+      let answer = Array(child.answers[4..<4 + count])
+      child.removeAnswers(4 + count)
+      let value = answer.withUnsafeBytes { bytes in
+        var reader = MessagePackReader(bytes)
+        return try? reader.value()
+      }
+      try take(value?.elements ?? [])
+    }
+  }
+
+  private func take(_ fields: [Value]) throws(PythonError) {
+    guard let kind = fields.first?.int.flatMap(Answer.init), fields.count > 1 else {
+      throw .garbled(python: request.python)
+    }
+    switch kind {
+    case .ready:
+      isReady = true
+      ofScheduler = fields[1]["scheduler"]?.string.flatMap(Need.init) ?? .everything
+      ofWorkers = fields[1]["workers"]?.string.flatMap(Need.init) ?? .everything
+    case .refused: throw .refused(fields[1].string ?? "")
+    case .failure:
+      guard fields.count > 6 else { throw .garbled(python: request.python) }
+      failures.append(
+        .init(
+          plugin: fields[1].string ?? "", worker: fields[2].string, seq: fields[3].int,
+          hook: fields[4].string ?? "", event: fields[5].string, error: fields[6].string ?? ""))
+    case .done: result = PythonSummary(fields[1]).result(failures)
+    }
+  }
+}
+
+extension Hook {
+  /// Whether plugins are called with it, or compared; else it is a mark, or their beginning.
+  fileprivate func isCalled(verifies: Bool) -> Bool {
+    switch self {
+    case .report: verifies
+    case .start, .attach, .detach, .stimulus, .clientDesiresKeys, .clientReleasesKeys, .addReplica,
+      .removeReplica:
+      false
+    default: true
+    }
+  }
+}

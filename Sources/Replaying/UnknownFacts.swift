@@ -1,0 +1,20 @@
+import EventLog
+import TaskLogPlugin
+
+extension RunInfo {
+  /// What a state that is rebuilt of this run's events cannot know.
+  ///
+  /// - Parameter missing: how many events of the source are known to be missing.
+  func unknownFacts(of kind: Source.Kind, missing: Int64) -> [UnknownFact] {
+    var unknown: [UnknownFact] = []
+    switch kind {
+    case .scheduler:
+      if mode == "hooks" { unknown += [.replicas, .wants, .longRunning, .restrictions] }
+    case .worker:
+      if engine == "dask" { unknown.append(.spans) }
+      if metadata["stimuli"]?.bool == false { unknown.append(.requests) }
+    }
+    if missing > 0 { unknown.append(.missingEvents) }
+    return unknown
+  }
+}

@@ -1,0 +1,42 @@
+import TaskLogPlugin
+
+/// What is run before everything else, and plugins that plugins add.
+extension SchedulerServer {
+  /// Sets preloads up, and adds what of them are plugins, each in its turn.
+  func setUp(_ preloads: [any Plugin]) async {
+    for one in preloads {
+      if let preload = one as? any Preload {
+        self.preloads.append(preload)
+        do {
+          try await preload.setup(scheduler: scheduler)
+        } catch {
+          host.note(error, of: preload.name, "setup")
+        }
+        await addAdded()
+      }
+      if let plugin = one as? any SchedulerPlugin { await add(plugin) }
+    }
+  }
+
+  func tearDownPreloads() async {
+    let preloads = preloads
+    self.preloads = []
+    for preload in preloads {
+      do {
+        try await preload.teardown(scheduler: scheduler)
+      } catch {
+        host.note(error, of: preload.name, "teardown")
+      }
+    }
+  }
+
+  /// A hook adds a plugin: it is started when the hook has returned.
+  func addLater(_ plugin: any SchedulerPlugin) {
+    added.append(plugin)
+    Task { await self.addAdded() }
+  }
+
+  func addAdded() async {
+    while !added.isEmpty { await add(added.removeFirst()) }
+  }
+}

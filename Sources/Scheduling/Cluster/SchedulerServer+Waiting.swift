@@ -1,0 +1,62 @@
+import TaskLogPlugin
+
+/// Those who wait for the scheduler to have nothing to do, and what it does after some time.
+extension SchedulerServer {
+  /// Waits until no task is to be run any more, or the scheduler is closed. Tasks that no worker can
+  /// run are not waited for.
+  public func idle() async {
+    drain()
+    guard !isIdle, !isClosed else { return }
+    await withCheckedContinuation { awaitingIdle.append($0) }
+  }
+
+  private var isIdle: Bool {
+    let state = core.state
+    return state.taskCount(.processing) == 0 && (state.queued.isEmpty || state.workers.isEmpty)
+  }
+
+  func wakeIdle() {
+    guard !awaitingIdle.isEmpty, isIdle else { return }
+    for one in awaitingIdle { one.resume() }
+    awaitingIdle.removeAll()
+  }
+
+  // MARK: - Timers
+
+  /// What is done after some time.
+  struct Timing: Sendable {
+    /// How long after tasks have become unequally spread idle workers take some from others.
+    var stealing = Duration.milliseconds(100)
+    /// How long tasks wait for a worker that may run them before they err; for ever by default.
+    var noWorkers: Duration?
+  }
+
+  /// Sees to it that what is to be done after some time will be.
+  func armTimers() {
+    if core.mayBalance { arm("stealing", timing.stealing, .balance) }
+    if let limit = timing.noWorkers,
+      !core.unrunnableSince.isEmpty || core.noWorkersSince != nil
+    {
+      let (seconds, attoseconds) = limit.components
+      arm(
+        "no-workers", limit,
+        .noWorkersTimeout(nanoseconds: seconds * 1_000_000_000 + attoseconds / 1_000_000_000))
+    }
+  }
+
+  private func arm(_ name: String, _ delay: Duration, _ stimulus: SchedulerStimulus) {
+    guard armed.insert(name).inserted else { return }
+    Task { [weak self] in
+      try? await Task.sleep(for: delay)
+      await self?.fire(name, stimulus)
+    }
+  }
+
+  private func fire(_ name: String, _ stimulus: SchedulerStimulus) {
+    armed.remove(name)
+    drain()
+    guard !isClosed else { return }
+    handle(stimulus, stimulusID(name))
+    armTimers()
+  }
+}

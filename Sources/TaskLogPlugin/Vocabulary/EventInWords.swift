@@ -1,0 +1,14 @@
+extension Event {
+  /// What it is a call of and what it is about, for messages: "transition of 'a' from waiting to
+  /// processing".
+  public var inWords: String {
+    var words = hook.name
+    if let key { words += " of '\(key)'" }
+    if let start, let finish {
+      words += " from \(start) to \(finish)"
+    } else if let worker {
+      words += key == nil ? " of \(worker)" : " on \(worker)"
+    }
+    return words
+  }
+}

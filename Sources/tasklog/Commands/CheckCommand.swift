@@ -1,0 +1,81 @@
+import ArgumentParser
+import EventLog
+import Querying
+
+struct CheckCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "check",
+    abstract: "Look for whatever is wrong with a log.",
+    discussion: """
+      The file itself, its views, what rows point at, args, holes in the numbers of events, changes \
+      of state that cannot be, ends of runs, spools beside it. An error is what the log does not tell \
+      of itself; a warning is a loss that it does tell, or what waits to be put in. The exit code is \
+      1 when there are errors, with --strict also when there are warnings. Nothing is changed.
+
+      Examples:
+        tasklog check
+        tasklog check --quick --strict --format jsonl
+      """)
+
+  @OptionGroup var logs: LogsOptions
+
+  @Flag(help: "Leave out what takes long: the contents of args and blobs, and of indexes.")
+  var quick = false
+
+  @Flag(help: "Fail for warnings, too.")
+  var strict = false
+
+  @OptionGroup var format: FormatOptions
+
+  func run() throws {
+    var failed = false
+    var rows: [[SQLiteValue]] = []
+    var summaries: [String] = []
+    // As they are: what is in spools stays there, and is told.
+    for path in logs.paths {
+      let result = try check(path)
+      failed = failed || result.hasErrors || (strict && result.hasWarnings)
+      rows += result.findings.map { Self.row($0, path) }
+      summaries.append(Self.summary(result, path))
+    }
+    let columns = [
+      Column("severity", .state), Column("finding", leastWidth: 20), Column("log", rank: 2),
+      Column("run"), Column("count"), Column("place", leastWidth: 18),
+      Column("detail", leastWidth: 30),
+    ]
+    if !rows.isEmpty || !format.isTable {
+      try format.write(
+        Report([Report.Table("findings", title: "Findings", columns: columns, rows: rows)]))
+    }
+    if format.isTable { for summary in summaries { Console.print(summary) } }
+    if failed { throw ExitCode(Failure.runCode) }
+  }
+
+  private func check(_ path: String) throws -> LogCheck.Result {
+    let check = try LogCheck(path: path)
+    let total = try LogReader(path: path).lastSeq()
+    var bar = ProgressBar(total: total, noun: "events")
+    defer { bar.finish() }
+    return try check.run(isQuick: quick) { bar.show($0) }
+  }
+
+  private static func row(_ finding: Finding, _ path: String) -> [SQLiteValue] {
+    [
+      .text(finding.severity.rawValue), .text(finding.kind.rawValue), .text(path),
+      finding.run.map { .integer($0) } ?? .null, .integer(finding.count), .text(finding.place),
+      .text(finding.detail),
+    ]
+  }
+
+  private static func summary(_ result: LogCheck.Result, _ path: String) -> String {
+    let read =
+      "\(Printable.count(result.events, "event")) of \(Printable.count(result.runs, "run"))"
+    guard !result.findings.isEmpty else { return "\(path): \(read), nothing wrong" }
+    let counts = [(Finding.Severity.error, "error"), (.warning, "warning"), (.info, "note")]
+      .compactMap { severity, name in
+        let count = result.findings.count { $0.severity == severity }
+        return count > 0 ? Printable.count(count, name) : nil
+      }
+    return "\(path): \(read), \(counts.joined(separator: ", "))"
+  }
+}

@@ -1,0 +1,20 @@
+import Replaying
+
+/// Any program that reads lines of JSON: `exec:` and a line for the shell.
+enum ProgramPluginKind: PluginKind {
+  private static let start = "exec:"
+
+  static func isMeant(by text: String) -> Bool { text.hasPrefix(start) }
+
+  static func plugin(_ text: String, _ request: PluginRequest) throws -> ChosenPlugin {
+    let command = String(text.dropFirst(start.count))
+    guard command.contains(where: { !$0.isWhitespace }) else {
+      throw Failure.usage("--plugin \(text): name a program behind it, as in exec:'jq .key'")
+    }
+    return .outside {
+      ProgramPlugin(
+        command: command, name: text, options: request.options,
+        timeoutSeconds: request.timeoutSeconds == 0 ? nil : request.timeoutSeconds)
+    }
+  }
+}

@@ -1,0 +1,59 @@
+import Glibc
+import Replaying
+
+/// Plugins in Python: `module:Class`, `file.py:Class`, `file.py`.
+enum PythonPluginKind: PluginKind {
+  static func isMeant(by text: String) -> Bool {
+    if text.hasSuffix(".py") || text.contains(".py:") { return true }
+    guard let colon = text.lastIndex(of: ":") else { return false }
+    let module = text[..<colon].split(separator: ".", omittingEmptySubsequences: false)
+    let names = text[text.index(after: colon)...].split(
+      separator: ".", omittingEmptySubsequences: false)
+    // `file.swift:Type` and `lib.so:Type` are Swift's.
+    if let last = module.last, module.count > 1, ["swift", "so", "dylib"].contains(last) {
+      return false
+    }
+    return (module + names).allSatisfy(isIdentifier)
+  }
+
+  static func plugin(_ text: String, _ request: PluginRequest) throws -> ChosenPlugin {
+    .python(.init(name: text, options: request.options))
+  }
+
+  private static func isIdentifier(_ word: Substring) -> Bool {
+    guard let first = word.first, first.isLetter || first == "_" else { return false }
+    return word.allSatisfy { $0.isLetter || $0.isNumber || $0 == "_" }
+  }
+}
+
+/// Where Python is.
+enum Interpreter {
+  /// - Parameter named: as the user has named it; else the one of the virtual environment, else
+  ///   `python3`.
+  /// - Throws: `Failure`.
+  static func path(_ named: String?) throws -> String {
+    if let named {
+      guard let path = find(named) else {
+        throw Failure.usage("--python \(named): there is no such program")
+      }
+      return path
+    }
+    if let folder = getenv("VIRTUAL_ENV").map({ String(cString: $0) }), !folder.isEmpty {
+      let path = folder + "/bin/python"
+      if access(path, X_OK) == 0 { return path }
+    }
+    guard let path = find("python3") else {
+      throw Failure.run(
+        "there is no python3 on PATH, and plugins in Python need one: install it, activate a "
+          + "virtual environment, or name one with --python")
+    }
+    return path
+  }
+
+  private static func find(_ name: String) -> String? {
+    if name.contains("/") { return access(name, X_OK) == 0 ? name : nil }
+    let folders = getenv("PATH").map { String(cString: $0) } ?? ""
+    return folders.split(separator: ":").lazy.map { "\($0)/\(name)" }
+      .first { access($0, X_OK) == 0 }
+  }
+}

@@ -1,0 +1,48 @@
+import Foundation
+import TaskLogKit
+import TestSupport
+import Testing
+
+/// What real recorders write is never wrong.
+@Suite struct CleanLogTests {
+  private struct Wrong: Error {}
+
+  @Test func `a hundred recorded runs have nothing wrong with them`() async throws {
+    let folder = FileManager.default.temporaryDirectory
+      .appendingPathComponent("tasklog-clean-\(UUID().uuidString)")
+    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    defer { try? FileManager.default.removeItem(at: folder) }
+    for number in 0..<100 {
+      let path = folder.appendingPathComponent("\(number).db").path
+      var random = Randomness.generator(UInt64(number) &+ 7_000)
+      try await Self.record(path, &random)
+      let result = try LogCheck(path: path).run()
+      #expect(result.findings.map { "\($0)" } == [], "log \(number)")
+      #expect(result.events > 10)
+    }
+  }
+
+  /// A job with failures, retries, transfers, released results, a worker that dies and a restart, as
+  /// chance has it.
+  private static func record(_ path: String, _ random: inout SplitMix64) async throws {
+    let cluster = try await LocalCluster(
+      workers: 1 + random.below(3), threadsPerWorker: 1 + random.below(2), allowedFailures: 1,
+      recorder: Recorder(log: path))
+    let client = cluster.client
+    let wrong = 2 + random.below(6)
+    let numbers = client.map("load", Array(0..<(1 + random.below(12)))) { number in
+      if number % wrong == 1 { throw Wrong() }
+      return number
+    }
+    let sums = numbers.map { number in client.submit("twice", number) { $0 * 2 } }
+    if random.once(in: 2), let address = await cluster.scheduler.workerAddresses().first {
+      try await cluster.addWorker()
+      try await cluster.killWorker(address)
+    }
+    for sum in sums where random.once(in: 2) { _ = try? await sum.result() }
+    if random.once(in: 3) { client.cancel(numbers) }
+    if random.once(in: 4) { try await cluster.restart() }
+    if random.once(in: 2) { _ = try? await client.submit("last") { 1 }.result() }
+    await cluster.close()
+  }
+}

@@ -1,0 +1,236 @@
+import EventLog
+import Foundation
+import TaskLogPlugin
+import Testing
+
+/// Faults that are put into a healthy log, one at a time, and what a check calls them.
+@Suite struct InjectedFaultTests {
+  struct Fault: CustomTestStringConvertible, Sendable {
+    var name: String
+    var kind: Finding.Kind
+    var inject: @Sendable (CheckedLog) throws -> Void
+
+    init(
+      _ name: String, _ kind: Finding.Kind,
+      _ inject: @escaping @Sendable (CheckedLog) throws -> Void
+    ) {
+      self.name = name
+      self.kind = kind
+      self.inject = inject
+    }
+
+    init(_ name: String, _ kind: Finding.Kind, sql: String) {
+      self.init(name, kind) { try $0.execute(sql) }
+    }
+
+    var testDescription: String { name }
+  }
+
+  private static let transition = "(SELECT id FROM text WHERE text = 'transition')"
+
+  static let faults: [Fault] = [
+    Fault("an event is gone", .holeInSource, sql: "DELETE FROM event WHERE seq = 20"),
+    Fault(
+      "numbers of the file are gone", .holeInSeq,
+      sql: "UPDATE event SET seq = seq + 100 WHERE seq = (SELECT max(seq) FROM event)"),
+    Fault(
+      "a gap counts an event that is there", .wrongGap,
+      sql: "INSERT INTO gap (source, source_seq, count, time, reason) VALUES (1, 3, 1, 1, 'lost')"),
+    Fault(
+      "a gap of no events", .wrongGap,
+      sql: "INSERT INTO gap (source, source_seq, count, time, reason) VALUES (6, 20, 0, 1, 'lost')"
+    ),
+    Fault(
+      "two gaps count the same", .wrongGap,
+      sql: "INSERT INTO gap (source, source_seq, count, time, reason) VALUES (6, 9, 1, 1, 'lost')"),
+    Fault(
+      "a gap beyond a hole", .holeInSource,
+      sql: "INSERT INTO gap (source, source_seq, count, time, reason) VALUES (6, 20, 2, 1, 'lost')"
+    ),
+    Fault(
+      "the next number is in use", .wrongNextSeq,
+      sql: "UPDATE meta SET value = 3 WHERE name = 'next_seq'"),
+    Fault("there is no next number", .wrongNextSeq, sql: "DELETE FROM meta"),
+    Fault(
+      "args are cut", .unreadableArgs,
+      sql: "UPDATE event SET args = substr(args, 1, 7) WHERE seq = 17 OR length(args) > 20"),
+    Fault(
+      "args are no object", .unreadableArgs, sql: "UPDATE event SET args = '[1]' WHERE seq = 9"),
+    Fault(
+      "a snapshot is cut", .unreadableSnapshot,
+      sql: "UPDATE event SET snapshot = '{' WHERE snapshot IS NOT NULL"),
+    Fault("bytes are gone", .missingBlob, sql: "DELETE FROM blob"),
+    Fault("bytes are others", .wrongBlob, sql: "UPDATE blob SET bytes = x'00'"),
+    Fault(
+      "a key is gone", .unknownReference, sql: "DELETE FROM key WHERE text = 'load-1'"),
+    Fault(
+      "a text is gone", .unknownReference, sql: "DELETE FROM text WHERE text = 'waiting'"),
+    Fault(
+      "a hook is gone", .unknownReference, sql: "DELETE FROM text WHERE text = 'addWorker'"),
+    Fault(
+      "a prefix is gone", .unknownReference, sql: "DELETE FROM text WHERE text = 'load'"),
+    Fault("a source is gone", .unknownReference, sql: "DELETE FROM source WHERE id = 2"),
+    Fault("a run is gone", .unknownReference, sql: "DELETE FROM run WHERE id = 1"),
+    Fault(
+      "a gap of nobody", .unknownReference,
+      sql: "INSERT INTO gap (source, source_seq, count, time, reason) VALUES (99, 1, 1, 1, 'lost')"
+    ),
+    Fault(
+      "a key cannot be decoded", .unreadableKey,
+      sql: "UPDATE key SET typed = '{\"' WHERE typed != ''"),
+    Fault(
+      "a change that cannot be", .impossibleTransition,
+      sql: """
+        UPDATE event SET finish = (SELECT id FROM text WHERE text = 'waiting')
+        WHERE start = (SELECT id FROM text WHERE text = 'processing')
+          AND finish = (SELECT id FROM text WHERE text = 'memory') AND source = 1
+        """),
+    Fault(
+      "a change from where the task was not", .brokenChain,
+      sql: """
+        UPDATE event SET start = (SELECT id FROM text WHERE text = 'waiting')
+        WHERE start = (SELECT id FROM text WHERE text = 'processing')
+          AND finish = (SELECT id FROM text WHERE text = 'memory') AND source = 1
+        """),
+    Fault(
+      "a change of nothing", .incompleteTransition,
+      sql: "UPDATE event SET key = NULL WHERE hook = \(transition) AND source = 2"),
+    Fault(
+      "a change to nothing", .incompleteTransition,
+      sql: "UPDATE event SET finish = NULL WHERE hook = \(transition) AND source = 2"),
+    Fault(
+      "a time before 1970", .wrongTime, sql: "UPDATE event SET time = -1 WHERE seq = 10"),
+    Fault(
+      "a run that ends before it starts", .wrongTime,
+      sql: "UPDATE run SET ended = started - 1 WHERE id = 1"),
+    Fault(
+      "an end without a time", .wrongEnd, sql: "UPDATE run SET ended = NULL WHERE id = 1"),
+    Fault("a time without an end", .wrongEnd, sql: "UPDATE run SET end = NULL WHERE id = 1"),
+    Fault(
+      "a death that nobody has noticed", .diedUnnoticed,
+      sql: "UPDATE run SET end = NULL, ended = NULL WHERE id = 1"),
+    Fault(
+      "a run that has other events than it says", .wrongTotals,
+      sql: "UPDATE run SET events = events + 1 WHERE id = 2"),
+    Fault(
+      "a run whose events lie elsewhere", .wrongTotals,
+      sql: "UPDATE run SET last_seq = last_seq - 1 WHERE id = 1"),
+    Fault(
+      "a run of workers alone", .noScheduler,
+      sql: "UPDATE source SET kind = 'worker' WHERE id = 4"),
+    Fault("a gap that is told", .knownGap, sql: "SELECT 1"),
+    Fault("a view is gone", .missingObject, sql: "DROP VIEW stories"),
+    Fault("an index is gone", .missingObject, sql: "DROP INDEX event_key"),
+    Fault(
+      "a view is another", .changedObject,
+      sql: "DROP VIEW gaps; CREATE VIEW gaps AS SELECT 1 AS run"),
+    Fault(
+      "a view cannot be asked", .brokenView,
+      sql: "DROP VIEW gaps; CREATE VIEW gaps AS SELECT * FROM nowhere"),
+    Fault(
+      "an index does not agree with its table", .damagedPage,
+      sql: """
+        PRAGMA writable_schema = ON;
+        UPDATE sqlite_schema SET sql = 'CREATE INDEX event_key ON event (finish)'
+          WHERE name = 'event_key';
+        """),
+    Fault(
+      "a hook from the future", .unknownHook,
+      sql: "UPDATE text SET text = 'transmogrify' WHERE text = 'start'"),
+    Fault(
+      "a state from the future", .unknownState,
+      sql: "UPDATE text SET text = 'paused' WHERE text = 'queued' OR text = 'executing'"),
+    Fault("a file from the future", .newerVersion, sql: "PRAGMA user_version = 99"),
+    Fault("a file for everybody", .readableByOthers) { chmod($0.path, 0o644) },
+    Fault("a page of zeroes", .damagedPage) { log in
+      try log.damage { bytes in
+        for place in try log.rootPage(of: "event", in: bytes) { bytes[place] = 0 }
+      }
+    },
+    Fault("a page of events cannot be read", .unreadable) { log in
+      try log.damage { bytes in
+        for place in try log.rootPage(of: "event", in: bytes) { bytes[place] = 0xFF }
+      }
+    },
+    Fault("a file that is cut", .damagedPage) { log in
+      try log.damage { $0.removeLast(3 * 8192) }
+    },
+    Fault("a spool that was left behind", .undrainedSpool) { log in
+      try log.makeSpool("01942f00-0000-7000-8000-000000000001")
+    },
+    Fault("a spool of another log", .strangeSpool) { log in
+      try log.makeSpool("01942f00-0000-7000-8000-00000000000f")
+    },
+  ]
+
+  @Test(arguments: faults) func `a fault is found, and named`(_ fault: Fault) throws {
+    let log = try CheckedLog()
+    try fault.inject(log)
+    let findings = try LogCheck(path: log.path).run().findings
+    #expect(findings.contains { $0.kind == fault.kind }, "found: \(findings)")
+  }
+
+  @Test func `a healthy log has nothing but the gap that it tells of`() throws {
+    let log = try CheckedLog()
+    let findings = try LogCheck(path: log.path).run().findings
+    #expect(findings.map(\.kind) == [.knownGap])
+  }
+
+  @Test func `every kind of finding is injected`() {
+    let injected = Set(Self.faults.map(\.kind))
+    #expect(Finding.Kind.allCases.filter { !injected.contains($0) } == [])
+  }
+}
+
+/// A copy of the committed sample log, with binary that is kept once, to be spoilt.
+final class CheckedLog {
+  let path: String
+  private let folder: URL
+
+  init() throws {
+    folder = FileManager.default.temporaryDirectory
+      .appendingPathComponent("tasklog-check-\(UUID().uuidString)")
+    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    let sample = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+      .deletingLastPathComponent().appendingPathComponent("CommandTests/Logs/sample.db")
+    path = folder.appendingPathComponent("test.db").path
+    try FileManager.default.copyItem(atPath: sample.path, toPath: path)
+    chmod(path, 0o600)
+    let writer = try LogWriter(path: path)
+    try writer.transaction {
+      try writer.append(
+        Event(
+          .logEvent, time: 1_769_860_860_000_000_000,
+          args: Args(named: [.init("data", .bytes(Array(repeating: 7, count: 300)))])),
+        source: 4, sourceSeq: 13)
+    }
+    writer.close()
+  }
+
+  deinit { try? FileManager.default.removeItem(at: folder) }
+
+  func execute(_ sql: String) throws {
+    try Connection(path: path, mode: .readWrite).execute(sql)
+  }
+
+  /// The bytes of the page where a table begins.
+  func rootPage(of table: String, in bytes: [UInt8]) throws -> Range<Int> {
+    let found = try Connection(path: path, mode: .readOnly)
+      .integer("SELECT rootpage FROM sqlite_schema WHERE name = '\(table)'")
+    let size = Int(bytes[16]) << 8 | Int(bytes[17])
+    let page = Int(try #require(found))
+    return (page - 1) * size..<page * size
+  }
+
+  func damage(_ change: (inout [UInt8]) throws -> Void) throws {
+    var bytes = Array(try Data(contentsOf: URL(fileURLWithPath: path)))
+    try change(&bytes)
+    try Data(bytes).write(to: URL(fileURLWithPath: path))
+  }
+
+  func makeSpool(_ run: String) throws {
+    let spool = path + ".spool/" + run
+    try FileManager.default.createDirectory(atPath: spool, withIntermediateDirectories: true)
+    try Data().write(to: URL(fileURLWithPath: spool + "/lock"))
+  }
+}

@@ -1,0 +1,232 @@
+import Foundation
+import TaskLogPlugin
+import TestSupport
+import Testing
+
+@testable import EventLog
+
+/// Damaged logs, and what is saved of them.
+///
+/// `TASKLOG_TEST_SQLITE` names a `sqlite3` whose `.recover` works (Debian's does not: it has no
+/// `sqlite_dbpage`); where it is given, whatever that saves must be saved here, too.
+@Suite struct SalvageTests {
+  private let folder: TemporaryLogFolder
+  private let healthy: [UInt8]
+  private var path: String { folder.file("damaged.db") }
+  private var saved: String { folder.file("saved.db") }
+
+  init() throws {
+    folder = try TemporaryLogFolder()
+    let path = folder.file("healthy.db")
+    var random = Randomness.generator(811)
+    let writer = try LogWriter(path: path)
+    try writer.transaction {
+      for number in 0..<2 { try Self.fill(writer, number, &random) }
+    }
+    writer.close()
+    healthy = Array(try Data(contentsOf: URL(fileURLWithPath: path)))
+  }
+
+  private static func fill(
+    _ writer: LogWriter, _ number: Int, _ random: inout SplitMix64
+  ) throws {
+    let run = try writer.add(
+      RunHeader(
+        id: RunID.make(), engine: "tasklog", engineVersion: "1", recorderVersion: "1",
+        mode: "full", started: 1_000))
+    let source = try writer.add(
+      Source(kind: .scheduler, id: "Scheduler-\(number)", address: "inproc://\(number)"), run: run)
+    for seq in 1...900 {
+      try writer.append(Self.event(seq, &random), source: source, sourceSeq: Int64(seq))
+    }
+    try writer.end(run: run, .closed, at: 5_000)
+  }
+
+  private static func event(_ number: Int, _ random: inout SplitMix64) -> Event {
+    // One in a few has binary that is kept once, or goes on on other pages.
+    let args =
+      random.once(in: 9)
+      ? Args(named: [.init("data", .bytes((0..<400).map { _ in UInt8(random.below(256)) }))])
+      : random.once(in: 20)
+        ? Args(named: [.init("text", .string(String(repeating: "long ", count: 1_500)))])
+        : random.args()
+    return Event(
+      .logEvent, time: Int64(number), key: Key("key-\(random.below(50))", number % 7),
+      stimulusID: "stimulus-\(number / 3)", args: args)
+  }
+
+  /// As the header of the healthy log says.
+  private var pageSize: Int { Int(healthy[16]) << 8 | Int(healthy[17]) }
+
+  // MARK: - Damage
+
+  enum Damage: CaseIterable {
+    case nothing, zeroedPage, randomPage, flippedBits, cut, header, schema, manyPages
+  }
+
+  private func damage(_ kind: Damage, _ random: inout SplitMix64) throws -> Set<Int> {
+    var bytes = healthy
+    let pages = bytes.count / pageSize
+    var spoilt: Set<Int> = []
+    func spoil(_ page: Int, _ body: (inout [UInt8], Range<Int>) -> Void) {
+      spoilt.insert(page)
+      body(&bytes, (page - 1) * pageSize..<page * pageSize)
+    }
+    switch kind {
+    case .nothing: break
+    case .zeroedPage:
+      spoil(2 + random.below(pages - 1)) { bytes, range in for i in range { bytes[i] = 0 } }
+    case .randomPage, .manyPages:
+      for _ in 0..<(kind == .randomPage ? 1 : 12) {
+        spoil(2 + random.below(pages - 1)) { bytes, range in
+          for i in range { bytes[i] = UInt8(truncatingIfNeeded: random.next()) }
+        }
+      }
+    case .flippedBits:
+      for _ in 0..<8 {
+        spoil(2 + random.below(pages - 1)) { bytes, range in
+          bytes[range.lowerBound + random.below(pageSize)] ^= 1 << UInt8(random.below(8))
+        }
+      }
+    case .cut:
+      let left = pages - 1 - random.below(pages / 2)
+      for page in left + 1...pages { spoilt.insert(page) }
+      bytes.removeLast((pages - left) * pageSize)
+    case .header: spoil(1) { bytes, _ in for i in 0..<100 { bytes[i] = 0xAA } }
+    case .schema: spoil(1) { bytes, range in for i in range.dropFirst(100) { bytes[i] = 0 } }
+    }
+    try Data(bytes).write(to: URL(fileURLWithPath: path))
+    return spoilt
+  }
+
+  /// The numbers of the events on pages that were left alone. An event may go on elsewhere.
+  private func untouched(_ spoilt: Set<Int>) throws -> Set<Int64> {
+    let whole = folder.file("whole.db")
+    try Data(healthy).write(to: URL(fileURLWithPath: whole))
+    let image = try DatabaseImage(path: whole)
+    var events: Set<Int64> = []
+    for number in 2...image.pageCount where !spoilt.contains(number) {
+      guard let page = BTreePage(number, in: image), page.kind == .leafTable else { continue }
+      _ = page.rows { if SalvagedTable.event.fits($0) { events.insert($0.rowID) } }
+    }
+    return events
+  }
+
+  private static func rows(_ path: String, where condition: String = "TRUE") throws -> [Int64:
+    String]
+  {
+    let select = try Connection(path: path, mode: .readOnly).prepare(
+      """
+      SELECT seq, quote(source) || quote(source_seq) || quote(time) || quote(args) || quote(snapshot)
+      FROM event WHERE \(condition)
+      """)
+    var rows: [Int64: String] = [:]
+    while try select.step() { rows[select.integer(0)] = select.text(1) }
+    return rows
+  }
+
+  // MARK: - Tests
+
+  @Test(arguments: Damage.allCases)
+  func `what damage has left is saved, and the rest is a gap`(_ kind: Damage) throws {
+    let original = try Self.rows(folder.file("healthy.db"))
+    var random = Randomness.generator(UInt64(kind.hashValue & 0xFF) &+ 13)
+    for round in 0..<Randomness.setting("TASKLOG_TEST_SALVAGES", default: 6) {
+      try? FileManager.default.removeItem(atPath: saved)
+      let spoilt = try damage(kind, &random)
+      let result = try LogSalvage.salvage(path, into: saved)
+      let rows = try Self.rows(saved)
+      let note = "\(kind), round \(round)"
+      #expect(result.events == Int64(rows.count), "\(note)")
+      // Those that went on on another page may have lost what lay there.
+      let continued = try Self.rows(
+        folder.file("healthy.db"), where: "length(args) + coalesce(length(snapshot), 0) > 400")
+      let others = rows.filter { original[$0.key] != $0.value && continued[$0.key] == nil }.count
+      // Bits may have flipped within a row, which then is another.
+      #expect(others <= (kind == .flippedBits ? 8 : 0), "\(note): \(others) are other rows")
+      let lost = try untouched(spoilt).filter { rows[$0] == nil }
+      #expect(lost.filter { continued[$0] == nil } == [], "\(note)")
+      let contents: Set<Finding.Kind> = [.missingBlob, .unreadableArgs, .unreadableSnapshot]
+      let findings = try LogCheck(path: saved).run().findings
+        .filter { $0.severity == .error && !contents.contains($0.kind) }
+      if kind != .flippedBits { #expect(findings.map { "\($0)" } == [], "\(note)") }
+      if let shell = ProcessInfo.processInfo.environment["TASKLOG_TEST_SQLITE"] {
+        try compare(shell, rows, note)
+      }
+    }
+  }
+
+  /// Whatever SQLite's own shell saves is saved.
+  private func compare(_ shell: String, _ rows: [Int64: String], _ note: String) throws {
+    let other = folder.file("other.db")
+    try? FileManager.default.removeItem(atPath: other)
+    let process = Process()
+    process.executableURL = URL(fileURLWithPath: "/bin/sh")
+    process.arguments = [
+      "-c", #""$0" "$1" .recover 2>/dev/null | "$0" "$2" 2>/dev/null"#, shell, path, other,
+    ]
+    try process.run()
+    process.waitUntilExit()
+    let known = Set(rows.values)
+    var theirs = (try? Self.rows(other)).map { Array($0.values) } ?? []
+    let connection = try Connection(path: other, mode: .readOnly)
+    if let select = try? connection.prepare(
+      """
+      SELECT quote(c1) || quote(c2) || quote(c3) || quote(c11) || quote(c12) FROM lost_and_found
+      WHERE nfield = 13 AND typeof(c1) = 'integer'
+      """)
+    {
+      while try select.step() { theirs.append(select.text(0)) }
+    }
+    #expect(theirs.filter { !known.contains($0) } == [], "\(note)")
+  }
+
+  @Test func `what is in a write-ahead log is saved as well`() throws {
+    let writer = try LogWriter(path: path)
+    try writer.transaction { try Self.fillRest(writer) }
+    // The writer is still there, and so is its write-ahead log.
+    let result = try LogSalvage.salvage(path, into: saved)
+    #expect(result.events == 50)
+    withExtendedLifetime(writer) {}
+  }
+
+  private static func fillRest(_ writer: LogWriter) throws {
+    var random = Randomness.generator(3)
+    let run = try writer.add(
+      RunHeader(
+        id: RunID.make(), engine: "tasklog", engineVersion: "1", recorderVersion: "1",
+        mode: "full", started: 1_000))
+    let source = try writer.add(
+      Source(kind: .scheduler, id: "Scheduler", address: "inproc://"), run: run)
+    for seq in 1...50 {
+      try writer.append(event(seq, &random), source: source, sourceSeq: Int64(seq))
+    }
+  }
+
+  @Test func `nothing is left behind where there is nothing to be saved`() throws {
+    try Data(Array(repeating: 0x41, count: 9_000)).write(to: URL(fileURLWithPath: path))
+    #expect(throws: LogError.self) { try LogSalvage.salvage(path, into: saved) }
+    #expect(!FileManager.default.fileExists(atPath: saved))
+  }
+
+  @Test func `an existing file is not written over`() throws {
+    let taken = folder.file("healthy.db")
+    #expect(throws: LogError.self) { try LogSalvage.salvage(taken, into: taken) }
+    #expect(try Self.rows(taken).count == 1_800)
+  }
+}
+
+/// A folder that goes away with its owner.
+final class TemporaryLogFolder: Sendable {
+  private let url: URL
+
+  init() throws {
+    url = FileManager.default.temporaryDirectory
+      .appendingPathComponent("tasklog-salvage-\(UUID().uuidString)")
+    try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
+  }
+
+  deinit { try? FileManager.default.removeItem(at: url) }
+
+  func file(_ name: String) -> String { url.appendingPathComponent(name).path }
+}

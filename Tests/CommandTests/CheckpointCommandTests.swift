@@ -1,0 +1,79 @@
+import Foundation
+import Testing
+
+/// `tasklog replay` of a run that was replayed before.
+@Suite struct CheckpointCommandTests {
+  private let folder: PluginFolder
+
+  init() throws { folder = try PluginFolder() }
+
+  private func events(_ result: Command.Result) throws -> (all: Int, before: Int) {
+    let line = try #require(result.lines.last, "\(result.errors)")
+    let match = try #require(
+      line.wholeMatch(
+        of: /(\d+) events of run #1 replayed(?:, (\d+) of them in an earlier replay)?/))
+    return (Int(match.1) ?? 0, match.2.flatMap { Int($0) } ?? 0)
+  }
+
+  @Test func `a second replay begins where the first has ended, unless it is told not to`() throws {
+    let plugins = ["--plugin", "counter", "--plugin", "errors", "--checkpoint-every", "20"]
+    let first = try folder.replay(plugins)
+    #expect(try events(first).before == 0)
+    let second = try folder.replay(plugins)
+    #expect(second.errors == "")
+    #expect(try events(second) == (try events(first).all, try events(first).all))
+    #expect(second.lines.dropLast() == first.lines.dropLast())
+    #expect(try folder.replay(plugins + ["--no-checkpoint"]).output == first.output)
+    let cache = folder("cache/tasklog/checkpoints")
+    let attributes = try FileManager.default.attributesOfItem(atPath: cache)
+    #expect(attributes[.posixPermissions] as? Int == 0o700)
+    #expect(try FileManager.default.contentsOfDirectory(atPath: cache).count == 1)
+  }
+
+  @Test func `a short run is replayed whole, and nothing is kept of it`() throws {
+    #expect(try folder.replay(["--plugin", "counter"]).code == 0)
+    #expect(!FileManager.default.fileExists(atPath: folder("cache")))
+  }
+
+  @Test func `a plugin of a file is resumed while its code is the same`() throws {
+    func write(_ step: Int) throws {
+      try folder.write(
+        "Steps.swift",
+        """
+        import TaskLogPlugin
+        final class Steps: SchedulerPlugin, Checkpointing {
+          var steps = 0
+          func transition(
+            key: Key, start: State, finish: State, stimulusID: String, args: Args
+          ) { steps += \(step) }
+          func checkpoint() -> Value { .int(Int64(steps)) }
+          func restore(_ checkpoint: Value) throws {
+            guard let number = checkpoint.int else { throw CheckpointError.unknown }
+            steps = Int(number)
+          }
+        }
+        """)
+    }
+    let plugin = ["--plugin", "Steps.swift", "--checkpoint-every", "20"]
+    try write(1)
+    let first = try folder.replay(plugin)
+    let second = try folder.replay(plugin)
+    #expect(try events(second).before == (try events(first).all))
+    #expect(second.lines.dropLast() == first.lines.dropLast())
+    try write(2)
+    let other = try folder.replay(plugin)
+    #expect(try events(other).before == 0)
+    #expect(other.lines[1] != first.lines[1])
+  }
+
+  @Test func `a cache that cannot be used is told, and the replay goes on`() throws {
+    let result = try folder.replay(
+      ["--plugin", "counter", "--checkpoint-every", "20"],
+      environment: ["XDG_CACHE_HOME": "/dev/null"])
+    #expect(result.code == 0)
+    #expect(result.errors.hasPrefix("tasklog: no checkpoints are kept: /dev/null/tasklog: "))
+    let wrong = try folder.replay(["--plugin", "counter", "--checkpoint-every", "0"])
+    #expect(wrong.code == 64)
+    #expect(wrong.errors.contains("--checkpoint-every 0: must be 1 or more"), "\(wrong.errors)")
+  }
+}

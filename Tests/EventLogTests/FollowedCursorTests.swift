@@ -1,0 +1,106 @@
+import Testing
+
+@testable import EventLog
+@testable import TaskLogPlugin
+
+/// A cursor that goes on with a log that grows.
+@Suite struct FollowedCursorTests {
+  private let folder = try! TemporaryFolder()
+
+  private static func step(_ start: State, _ finish: State, run: Int64? = nil) -> Event {
+    Event(
+      .transition, time: 1, key: "a", start: start, finish: finish, stimulusID: "done",
+      taskRunID: run)
+  }
+
+  @Test func `nothing is given out before it is allowed, and a cause beyond is waited for`() throws
+  {
+    let log = try GrowingLog(folder.file("log.db"))
+    try log.add(Self.step(.waiting, .processing, run: 1), from: log.scheduler)
+    try log.add(Self.step(.processing, .memory), from: log.scheduler)
+    let cursor = try log.reader.events(of: log.run(), order: .causal, isFollowed: true)
+    #expect(try words(cursor) == [])
+    cursor.goOn(to: 2, givingUpTo: 1, sources: [], isOver: false)
+    #expect(try words(cursor) == ["waiting processing"])
+    // The worker's batch comes, with a source that was not known.
+    let worker = try log.addWorker()
+    try log.add(Self.step(.executing, .memory, run: 1), from: worker)
+    let sources = try log.reader.sources(of: log.run()).filter { $0.number == worker }
+    cursor.goOn(to: 3, givingUpTo: 2, sources: sources, isOver: false)
+    #expect(try words(cursor) == [])
+    cursor.goOn(to: 3, givingUpTo: 3, sources: [], isOver: false)
+    #expect(try words(cursor) == ["executing memory", "processing memory"])
+    #expect(cursor.forcedCount == 0)
+    #expect(cursor.count == 3)
+  }
+
+  @Test func `at the end everything is given out`() throws {
+    let log = try GrowingLog(folder.file("log.db"))
+    try log.add(Self.step(.waiting, .processing, run: 1), from: log.scheduler)
+    let cursor = try log.reader.events(of: log.run(), order: .causal, isFollowed: true)
+    cursor.goOn(to: 1, givingUpTo: 1, sources: [], isOver: true)
+    #expect(try words(cursor) == ["waiting processing"])
+    #expect(try words(cursor) == [])
+  }
+
+  @Test func `sources can be asked for later`() throws {
+    let log = try GrowingLog(folder.file("log.db"))
+    let cursor = try log.reader.events(
+      of: log.run(), order: .causal, wanted: [log.scheduler], isFollowed: true)
+    let worker = try log.addWorker()
+    for _ in 0..<2 { try log.add(Self.step(.ready, .executing), from: worker) }
+    let sources = try log.reader.sources(of: log.run()).filter { $0.number == worker }
+    cursor.goOn(to: 1, givingUpTo: 1, sources: sources, isOver: false)
+    #expect(try words(cursor) == [])
+    cursor.want([log.scheduler, worker])
+    cursor.goOn(to: 2, givingUpTo: 2, sources: [], isOver: true)
+    #expect(try words(cursor) == ["ready executing"])
+  }
+
+  private func words(_ cursor: EventCursor) throws -> [String] {
+    var words: [String] = []
+    while let event = try cursor.nextEvent()?.event {
+      words.append("\(event.start?.name ?? "") \(event.finish?.name ?? "")")
+    }
+    return words
+  }
+}
+
+/// A log of one run that events are added to while it is read.
+private final class GrowingLog {
+  let reader: LogReader
+  let scheduler: Int64
+  private let writer: LogWriter
+  private let number: Int64
+  private var numbers: [Int64: Int64] = [:]
+
+  init(_ path: String) throws {
+    let writer = try LogWriter(path: path)
+    self.writer = writer
+    (number, scheduler) = try writer.transaction {
+      let run = try writer.add(
+        RunHeader(
+          id: RunID.make(), engine: "dask", engineVersion: "0", recorderVersion: "0", mode: "full",
+          started: 1))
+      return (run, try writer.add(Source(kind: .scheduler, id: "S", address: "tcp://s"), run: run))
+    }
+    reader = try LogReader(path: path)
+  }
+
+  func addWorker() throws -> Int64 {
+    try writer.transaction {
+      try writer.add(Source(kind: .worker, id: "W", address: "tcp://w"), run: number)
+    }
+  }
+
+  func add(_ event: Event, from source: Int64) throws {
+    numbers[source, default: 0] += 1
+    try writer.transaction {
+      try writer.append(event, source: source, sourceSeq: numbers[source] ?? 0)
+    }
+  }
+
+  func run() throws -> RunInfo {
+    try #require(try reader.runs().first)
+  }
+}

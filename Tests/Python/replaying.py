@@ -1,0 +1,41 @@
+"""The command that replays."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from clusters import HERE
+
+WATCHERS = str(HERE / "watchers.py")
+
+
+class Replay:
+    """`tasklog replay` on a log."""
+
+    def __init__(self, program: Path, log: Path | str) -> None:
+        self.program = program
+        self.log = log
+
+    def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess:
+        command = [self.program, "replay", "--log", self.log]
+        if "--python" not in arguments:
+            command += ["--python", sys.executable]
+        return subprocess.run(
+            [*command, *arguments],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            env={**os.environ, "PYTHONPATH": str(HERE), **environment},
+        )
+
+    def results(self, plugins: list[str], wanted: list[tuple[str, str]], *more: str) -> list[str]:
+        """The attributes of plugins of `watchers`, a line of JSON each."""
+        arguments = [f"--plugin={WATCHERS}:{name}" for name in plugins]
+        arguments += [f"--result={WATCHERS}:{name}:{path}" for name, path in wanted]
+        done = self.run(*arguments, *more)
+        assert "drift" not in done.stderr, done.stderr
+        assert "forbidden" not in done.stderr, done.stderr
+        return done.stdout.splitlines()

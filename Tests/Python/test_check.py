@@ -1,0 +1,16 @@
+"""What is recorded of real clusters has nothing wrong with it."""
+
+from __future__ import annotations
+
+import json
+from typing import Callable
+
+from clusters import Recording
+
+
+def test_a_check_of_every_recording_finds_no_error(
+    recording: Recording, tasklog: Callable[..., str]
+) -> None:
+    printed = tasklog(recording.log, "check", "--format", "jsonl")
+    findings = [json.loads(line) for line in printed.splitlines() if line.startswith("{")]
+    assert [f for f in findings if f["severity"] == "error"] == []

@@ -1,0 +1,123 @@
+import Synchronization
+import TaskLogKit
+import Testing
+
+@testable import Replaying
+
+/// A replay of a run that is still being recorded.
+@Suite struct FollowTests {
+  @Test(.timeLimit(.minutes(2)))
+  func `a live run is followed to its end, workers that join included`() async throws {
+    let log = try TemporaryLog()
+    let recorder = try Recorder(log: log.path)
+    let cluster = try await LocalCluster(workers: 1, recorder: recorder)
+    let path = log.path
+    let seen = Mutex<Int64>(0)
+    let follower = Task {
+      var options = ReplayOptions()
+      options.follows = true
+      let reader = try LogReader(path: path)
+      let replayer = Replayer(
+        reader: reader, run: try reader.runs(matching: "latest")[0], options: options)
+      for type in [SchedulerProbe.self, WorkerProbe.self] as [any Plugin.Type] {
+        replayer.add(PluginFactory(name: String(describing: type), summary: "", type: type))
+      }
+      return try await replayer.replay { count in seen.withLock { $0 = count } }
+    }
+    let first = cluster.client.map("first", Array(0..<20)) { $0 * 2 }
+    for future in first { _ = try await future.result() }
+    #expect(recorder.flush(timeoutSeconds: 30))
+    // It goes on while the run does.
+    while seen.withLock({ $0 }) < 50 { try await Task.sleep(for: .milliseconds(5)) }
+    try await cluster.addWorker()
+    let second = cluster.client.map("second", Array(0..<20)) { $0 * 3 }
+    for future in second { _ = try await future.result() }
+    await cluster.close()
+
+    let followed = try await follower.value
+    let replayed = try await log.replay((SchedulerProbe.self, [:]), (WorkerProbe.self, [:]))
+    #expect(followed.end == .complete)
+    #expect(followed.events == replayed.events)
+    #expect(followed.reports.map(\.worker) == replayed.reports.map(\.worker))
+    #expect(followed.reports.map(\.report) == replayed.reports.map(\.report))
+    #expect(replayed.reports.count == 3)
+  }
+
+  @Test(.timeLimit(.minutes(2)))
+  func `an effect waits for a cause that reaches the log after it`() async throws {
+    let log = try TemporaryLog()
+    let writer = try LogWriter(path: log.path)
+    let id = RunID.make()
+    let lock = try RecorderLock(log: log.path, run: id)
+    let (scheduler, worker, run) = try writer.transaction {
+      let run = try writer.add(
+        RunHeader(
+          id: id, engine: "dask", engineVersion: "0", recorderVersion: "0", mode: "full",
+          started: 1))
+      return (
+        try writer.add(Source(kind: .scheduler, id: "S", address: "tcp://s"), run: run),
+        try writer.add(Source(kind: .worker, id: "W", address: "tcp://w"), run: run), run
+      )
+    }
+    func step(_ start: State, _ finish: State) -> Event {
+      Event(
+        .transition, time: 1, key: "a", start: start, finish: finish, stimulusID: "done",
+        taskRunID: finish == .processing || start == .executing ? 1 : nil)
+    }
+    try writer.transaction {
+      try writer.append(step(.waiting, .processing), source: scheduler, sourceSeq: 1)
+      try writer.append(step(.processing, .memory), source: scheduler, sourceSeq: 2)
+    }
+    let order = Order()
+    let path = log.path
+    let follower = Task {
+      var options = ReplayOptions()
+      options.follows = true
+      // What comes late on a busy machine is waited for as well.
+      options.patience = .seconds(3600)
+      let reader = try LogReader(path: path)
+      let replayer = Replayer(
+        reader: reader, run: try reader.runs(matching: "latest")[0], options: options)
+      replayer.add(OrderedOutside(order))
+      return try await replayer.replay()
+    }
+    // The batch of the worker comes once the follower has seen the others.
+    while !order.hasBegun.withLock({ $0 }) { try await Task.sleep(for: .milliseconds(2)) }
+    try writer.transaction {
+      try writer.append(step(.executing, .memory), source: worker, sourceSeq: 1)
+    }
+    try writer.transaction { try writer.end(run: run, .closed, at: 2) }
+    withExtendedLifetime(lock) {}
+    let result = try await follower.value
+    #expect(result.events == 3)
+    #expect(
+      order.lines.withLock { $0 } == [
+        "transition of 'a' from waiting to processing",
+        "transition of 'a' from executing to memory",
+        "transition of 'a' from processing to memory",
+      ])
+  }
+}
+
+final class Order: Sendable {
+  let lines = Mutex<[String]>([])
+  let hasBegun = Mutex(false)
+}
+
+/// Stands for a program of its own; notes the order of all events.
+private final class OrderedOutside: OutsidePlugin {
+  let name = "ordered"
+  let needsAll = true
+  private let order: Order
+
+  init(_ order: Order) { self.order = order }
+
+  func begin(_ run: RunInfo, sources: [SourceInfo]) { order.hasBegun.withLock { $0 = true } }
+  func join(_ source: SourceInfo) {}
+  func take(_ recorded: RecordedEvent, isSelected: Bool) -> Bool {
+    order.lines.withLock { $0.append(recorded.event.inWords) }
+    return true
+  }
+  func flush() {}
+  func finish() -> OutsideResult { OutsideResult() }
+}
