@@ -38,6 +38,19 @@ struct Benchmarks {
       var workload = ReportWorkload(tasks: tasks)
       return try workload.write(CommandLine.arguments[place + 1])
     }
+    if let place = CommandLine.arguments.firstIndex(of: "--scan-log"),
+      place + 1 < CommandLine.arguments.count
+    {
+      _ = try BareSQLite.scan(CommandLine.arguments[place + 1])
+      return
+    }
+    if let place = CommandLine.arguments.firstIndex(of: "--write-run"),
+      place + 1 < CommandLine.arguments.count
+    {
+      let tasks = try argument("--tasks", default: 1_000_000)
+      return try ExportBenchmark(tasks: tasks, rounds: rounds)
+        .write(CommandLine.arguments[place + 1])
+    }
     if let place = CommandLine.arguments.firstIndex(of: "--replay-peak"),
       place + 2 < CommandLine.arguments.count, let looker = Int(CommandLine.arguments[place + 2])
     {
@@ -59,6 +72,9 @@ struct Benchmarks {
       }
       try QueryBenchmark(events: count, rounds: rounds, folder: folder).run()
     }
+    if isWanted("export") {
+      try ExportBenchmark(tasks: try argument("--tasks", default: 1_000_000), rounds: rounds).run()
+    }
     if isWanted("recorded-engine") {
       let tasks = try argument("--tasks", default: 100_000)
       try await EngineRecordingBenchmark(tasks: tasks, rounds: rounds).run()
@@ -78,7 +94,7 @@ struct Benchmarks {
   }
 
   /// Whether a group of benchmarks (`engine`, `recorded-engine`,
-  /// `record`, `replay`, `replay-memory`, `state`, `query`) is to be run: all are,
+  /// `record`, `replay`, `replay-memory`, `state`, `query`, `export`) is to be run: all are,
   /// unless one is named.
   private static func isWanted(_ name: String) -> Bool {
     guard let place = CommandLine.arguments.firstIndex(of: "--only") else { return true }

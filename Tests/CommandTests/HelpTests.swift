@@ -7,8 +7,7 @@ import Testing
   @Test(arguments: [
     "tasklog", "query", "summary", "story", "errors", "slowest", "critical-path", "open",
     "workers", "state", "diff", "report", "replay", "plugins", "runs", "inspect", "check", "merge",
-    "index",
-    "recover", "import", "demo",
+    "index", "recover", "import", "demo", "export",
   ])
   func `help reads as it was written down`(command: String) throws {
     let arguments = command == "tasklog" ? ["--help"] : [command, "--help"]
@@ -45,6 +44,7 @@ import Testing
   @Test(arguments: [
     "query", "summary", "story", "errors", "slowest", "critical-path", "open", "workers", "state",
     "diff", "replay", "runs", "inspect", "check", "merge", "index", "recover",
+    "export",
   ])
   func `the examples in the help work`(command: String) throws {
     let help = try Command.run([command, "--help"]).output
@@ -75,7 +75,8 @@ import Testing
     #expect(script.errors == "")
     for word in [
       "query", "summary", "story", "errors", "slowest", "critical-path", "open", "workers",
-      "state", "diff", "inspect", "merge", "index", "after-cursor", "group-by",
+      "state", "diff", "inspect", "merge", "index", "after-cursor", "group-by", "export",
+      "rectangles",
     ] {
       #expect(script.output.contains(word), "\(word)")
     }

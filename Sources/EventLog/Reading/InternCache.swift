@@ -8,10 +8,10 @@
 /// in it.
 final class InternCache<Element> {
   private static var blockSize: Int64 { 1024 }
-  private static var maximumBlocks: Int { 128 }
   /// With fewer look-ups than this since the last block was fetched, the next block is not worth it.
   private static var worthwhile: Int { 64 }
 
+  private let maximumBlocks: Int
   private let load: (Int64, Int64, (Int64, Element) -> Void) throws -> Void
   private var blocks: [Int64: [Element?]] = [:]
   private var order: [Int64] = []
@@ -21,8 +21,12 @@ final class InternCache<Element> {
   @exclusivity(unchecked) private var current: [Element?] = []
   @exclusivity(unchecked) private var lookups = 0
 
-  /// - Parameter load: gives each row from a number on, below another.
-  init(load: @escaping (Int64, Int64, (Int64, Element) -> Void) throws -> Void) {
+  /// - Parameters:
+  ///   - kept: about so many rows are kept.
+  ///   - load: gives each row from a number on, below another.
+  init(kept: Int = 1 << 17, load: @escaping (Int64, Int64, (Int64, Element) -> Void) throws -> Void)
+  {
+    maximumBlocks = max(1, kept / Int(Self.blockSize))
     self.load = load
   }
 
@@ -34,7 +38,7 @@ final class InternCache<Element> {
     if number != currentNumber {
       if let block = blocks[number] {
         current = block
-      } else if order.count == Self.maximumBlocks, lookups < Self.worthwhile {
+      } else if order.count == maximumBlocks, lookups < Self.worthwhile {
         return try fetchOne(id)
       } else {
         current = try fetch(number)
@@ -67,7 +71,7 @@ final class InternCache<Element> {
   }
 
   private func makeRoom(for number: Int64) {
-    if order.count < Self.maximumBlocks {
+    if order.count < maximumBlocks {
       order.append(number)
     } else {
       blocks[order[oldest]] = nil

@@ -10,8 +10,8 @@ extension PageScan {
     _ task: Int, _ row: EventRow, _ cursor: EventCursor, _ about: Int?, hasFailed: Bool
   ) throws -> Int? {
     let reader = reader
-    let found = cursor.withArgs(of: row) { text -> (WorkScan, [UInt8]) in
-      let scan = WorkScan(text)
+    let found = cursor.withArgs(of: row) { text -> (OutcomeScan, [UInt8]) in
+      let scan = OutcomeScan(text, keepsSpans: true)
       // The text moves with the next row, and the names in it are looked up below.
       return (scan, scan.spans.isEmpty && scan.nbytes == nil ? [] : Array(text))
     }

@@ -181,7 +181,7 @@ struct PageScan {
         try atScheduler(task, row, cursor, about, time)
       }
     } else if row.hook == hooks.addReplica, let about {
-      let told = cursor.withArgs(of: row) { WorkScan($0).nbytes }
+      let told = cursor.withArgs(of: row) { OutcomeScan($0).nbytes }
       hold(task, Int32(about), time, nbytes: told.flatMap { $0 })
     } else if row.hook == hooks.removeReplica, let about {
       release(task, Int32(about), time)

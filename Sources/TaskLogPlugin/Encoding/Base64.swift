@@ -9,7 +9,7 @@ package enum Base64 {
     return table
   }()
 
-  static func append(_ bytes: some Collection<UInt8>, to output: inout [UInt8]) {
+  package static func append(_ bytes: some Collection<UInt8>, to output: inout [UInt8]) {
     output.reserveCapacity(output.count + (bytes.count + 2) / 3 * 4)
     var bits: UInt32 = 0
     var count = 0
