@@ -12,6 +12,9 @@ import Glibc
 //
 // `--keep` names a folder where the logs of `query` stay, to be asked again another time.
 //
+// `--write-report-log PATH` only writes a log of so many tasks, which `Tests/Browser/benchmark.py`
+// makes report pages of.
+//
 // Each figure stands beside a bare baseline that is measured in the same process, in turns with it,
 // round by round; what is printed are medians, and the ratio of the two. Machines are noisy: the
 // ratio decides.
@@ -27,6 +30,13 @@ struct Benchmarks {
     {
       return try QueryBenchmark(events: count, rounds: rounds)
         .write(CommandLine.arguments[place + 1])
+    }
+    if let place = CommandLine.arguments.firstIndex(of: "--write-report-log"),
+      place + 1 < CommandLine.arguments.count
+    {
+      let tasks = try argument("--tasks", default: 1_000_000)
+      var workload = ReportWorkload(tasks: tasks)
+      return try workload.write(CommandLine.arguments[place + 1])
     }
     if let place = CommandLine.arguments.firstIndex(of: "--scan-log"),
       place + 1 < CommandLine.arguments.count

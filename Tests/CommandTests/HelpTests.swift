@@ -6,8 +6,8 @@ import Testing
   /// `TASKLOG_WRITE_HELP=1 swift test --filter HelpTests` writes them anew.
   @Test(arguments: [
     "tasklog", "query", "summary", "story", "errors", "slowest", "critical-path", "open",
-    "workers", "state", "diff", "replay", "plugins", "runs", "inspect", "check", "merge", "index",
-    "recover", "import", "demo", "export",
+    "workers", "state", "diff", "report", "replay", "plugins", "runs", "inspect", "check", "merge",
+    "index", "recover", "import", "demo", "export",
   ])
   func `help reads as it was written down`(command: String) throws {
     let arguments = command == "tasklog" ? ["--help"] : [command, "--help"]

@@ -15,38 +15,45 @@ struct PageData {
   }
 
   private(set) var columns: [PageColumn] = []
-  private(set) var meta: Value = .null
+  /// Nothing in it can end the element that it stands in: it holds no `<`.
+  private(set) var document = ""
   /// Hashes that were shortened, and events that are in no story.
   private(set) var shortenedKeys = 0
   private(set) var omittedEvents = 0
 
   private var scan: PageScan
   private var fixed: [PageColumn] = []
+  private var stories: [PageColumn]?
 
   /// - Throws: `LogError`.
   init(_ scan: consuming PageScan) throws {
     self.scan = scan
     self.scan.lanes.sort()
     fixed = [edges(), series()] + spans() + taskColumns()
-    fixed.forEach { $0.finish() }
+    for column in fixed { column.finish() }
   }
 
   /// Tasks that have events, and spans of work.
   var taskCount: Int { scan.tasks.slots.count { $0.events > 0 } }
   var spanCount: Int { scan.lanes.count }
 
-  /// The bytes of all columns as they stand in the page.
-  var size: Int { columns.reduce(0) { $0 + ($1.compressed.count + 2) / 3 * 4 } }
+  /// The bytes of all of it as it stands in the page.
+  var size: Int {
+    columns.reduce(document.utf8.count) { $0 + ($1.compressed.count + 2) / 3 * 4 }
+  }
 
   /// Makes the columns that depend on it.
   ///
   /// - Throws: `LogError`.
   mutating func make(_ detail: Detail) throws {
     let keys = try keys(isShort: detail != .all)
-    let stories = try stories(detail)
-    columns = fixed + [keys] + stories
-    columns.forEach { $0.finish() }
-    meta = try document(scan, detail)
+    // Shorter keys leave the stories as they are.
+    if stories == nil || detail.rawValue > Detail.shortKeys.rawValue {
+      stories = try makeStories(detail)
+    }
+    columns = fixed + [keys] + (stories ?? [])
+    for column in columns { column.finish() }
+    document = JSONWriter.text(try document(scan, detail)).replacing("<", with: "\\u003c")
   }
 
   // MARK: - Tasks
@@ -143,12 +150,12 @@ struct PageData {
 
   // MARK: - Stories
 
-  private mutating func stories(_ detail: Detail) throws -> [PageColumn] {
+  private mutating func makeStories(_ detail: Detail) throws -> [PageColumn] {
     let first = PageColumn("first")
     let events = PageColumn("events")
     let kind = PageColumn("kind")
     let step = PageColumn("step")
-    let where_ = PageColumn("where")
+    let place = PageColumn("where")
     let stimulus = try scan.reader.number(ofText: Hook.stimulus.name) ?? -1
     let isKept = scan.kinds.map { kind in
       switch detail {
@@ -181,7 +188,7 @@ struct PageData {
         kind.number(head & ~3 | (head & 3 == 0 ? 0 : isElsewhere ? 2 : 1))
         step.signed(time - written)
         if isElsewhere {
-          where_.number(worker)
+          place.number(worker)
           writtenWorker = worker
         }
         written = time
@@ -189,6 +196,6 @@ struct PageData {
       }
       events.number(count)
     }
-    return [first, events, kind, step, where_]
+    return [first, events, kind, step, place]
   }
 }

@@ -17,7 +17,7 @@ extension PageScan {
     }
     guard let (scan, text) = found else { return nil }
     func name(_ range: Range<Int>) -> String { Self.unescaped(text[range]) }
-    if let nbytes = scan.nbytes { tasks[task].nbytes = nbytes }
+    if scan.nbytes != nil || hasFailed { tasks[task].nbytes = scan.nbytes ?? 0 }
     if let range = scan.typename, !text.isEmpty {
       tasks[task].typename = Int32(typenames.place(name(range)) + 1)
     }
@@ -52,14 +52,16 @@ extension PageScan {
 
   // MARK: - Results
 
-  mutating func hold(_ task: Int, _ worker: Int32, _ time: Int64) {
+  /// - Parameter nbytes: the size, where the event tells it; else that of the last outcome.
+  mutating func hold(_ task: Int, _ worker: Int32, _ time: Int64, nbytes: Int64? = nil) {
     if tasks[task].holder == worker || otherHolders[task]?.contains(worker) == true { return }
     if tasks[task].holder < 0 {
       tasks[task].holder = worker
+      tasks[task].held = nbytes ?? tasks[task].nbytes
     } else {
       otherHolders[task, default: []].append(worker)
     }
-    workers.change(worker, time, bytes: tasks[task].nbytes)
+    workers.change(worker, time, bytes: tasks[task].held)
   }
 
   mutating func release(_ task: Int, _ worker: Int32, _ time: Int64) {
@@ -71,7 +73,7 @@ extension PageScan {
       return
     }
     if otherHolders[task]?.isEmpty == true { otherHolders[task] = nil }
-    workers.change(worker, time, bytes: -tasks[task].nbytes)
+    workers.change(worker, time, bytes: -tasks[task].held)
   }
 
   mutating func releaseAll(_ task: Int, _ time: Int64) {

@@ -35,8 +35,8 @@ struct PageScan {
   var states: StepSeries
   var stateCounts = [Int64](repeating: 0, count: PageStates.names.count - 1)
 
-  private var kindPlaces: [Kind: Int] = [:]
-  private var lastKind: (kind: Kind, place: Int)?
+  var kindPlaces: [Kind: Int] = [:]
+  var lastKind: (kind: Kind, place: Int)?
   /// Workers that hold a result beside the first one.
   var otherHolders: [Int: [Int32]] = [:]
   private var prefixPages: [Int64: [Int64]] = [:]
@@ -144,14 +144,17 @@ struct PageScan {
 
   private mutating func graph(_ row: EventRow, _ cursor: EventCursor) {
     var needs: [UnsafeBufferPointer<UInt8>] = []
-    cursor.withSnapshot(of: row) { text in
-      var scan = GraphScan(text)
-      while let key = scan.next(&needs) {
-        let task = tasks.task(ofIdentity: TaskTable.identity(key))
-        for need in needs {
-          tasks.addEdge(task, needs: tasks.task(ofIdentity: TaskTable.identity(need)))
+    cursor.withSnapshot(of: row) { snapshot in
+      func take(_ args: UnsafeBufferPointer<UInt8>) {
+        var scan = GraphScan(snapshot, args: args)
+        while let key = scan.next(&needs) {
+          let task = tasks.task(ofIdentity: TaskTable.identity(key))
+          for need in needs {
+            tasks.addEdge(task, needs: tasks.task(ofIdentity: TaskTable.identity(need)))
+          }
         }
       }
+      if cursor.withArgs(of: row, take) == nil { take(UnsafeBufferPointer(start: nil, count: 0)) }
     }
   }
 
@@ -178,7 +181,8 @@ struct PageScan {
         try atScheduler(task, row, cursor, about, time)
       }
     } else if row.hook == hooks.addReplica, let about {
-      hold(task, Int32(about), time)
+      let told = cursor.withArgs(of: row) { OutcomeScan($0).nbytes }
+      hold(task, Int32(about), time, nbytes: told.flatMap { $0 })
     } else if row.hook == hooks.removeReplica, let about {
       release(task, Int32(about), time)
     }
@@ -198,45 +202,6 @@ struct PageScan {
     let number = prefixPages[page]?[Int(key & 1023)] ?? 0
     let reader = reader
     return try prefixes.place(ofText: number) { try reader.text($0) }
-  }
-
-  // MARK: - Stories
-
-  private mutating func tell(
-    _ task: Int, _ row: EventRow, isScheduler: Bool, _ worker: Int?, _ time: Int64
-  ) {
-    let kind = place(
-      of: Kind(isScheduler: isScheduler, hook: row.hook, start: row.start, finish: row.finish))
-    // An event of the scheduler that names no worker leaves the story where it is.
-    let isElsewhere = worker.map { Int32($0) != tasks[task].storyWorker } ?? false
-    // Which of the two a worker is in, only the bit that is not there tells: 0 nothing, 1 same.
-    let head = UInt64(kind) << 2 | (worker == nil ? 0 : isElsewhere ? 2 : 1)
-    var story = tasks[task].story
-    arena.append(number: head, to: &story)
-    if tasks[task].events == 0 {
-      tasks[task].first = time
-      tasks[task].last = time
-    }
-    let step = time - tasks[task].last
-    arena.append(number: UInt64(bitPattern: (step << 1) ^ (step >> 63)), to: &story)
-    if isElsewhere, let worker {
-      arena.append(number: UInt64(worker), to: &story)
-      tasks[task].storyWorker = Int32(worker)
-    }
-    tasks[task].story = story
-    tasks[task].last = time
-    tasks[task].events += 1
-  }
-
-  private mutating func place(of kind: Kind) -> Int {
-    if let lastKind, lastKind.kind == kind { return lastKind.place }
-    let place = kindPlaces[kind] ?? kinds.count
-    if place == kinds.count {
-      kinds.append(kind)
-      kindPlaces[kind] = place
-    }
-    lastKind = (kind, place)
-    return place
   }
 
   // MARK: - States

@@ -69,6 +69,14 @@ public enum ReportPage {
     return result
   }
 
+  private static func write(
+    _ text: String, _ type: String, _ id: String, to file: AtomicFile
+  ) throws {
+    try file.write("<script type=\"\(type)\" id=\"\(id)\">")
+    try file.write(text)
+    try file.write("</script>\n")
+  }
+
   // MARK: - The file
 
   private struct Asset: @unchecked Sendable {
@@ -121,18 +129,13 @@ public enum ReportPage {
   private static func write(
     _ data: [PageData], _ names: [String], _ version: String, to file: AtomicFile
   ) throws {
-    let document = Value.object([
-      "version": .string(version),
-      "sides": .list(
-        zip(data, names).map { side, name in
-          .object(["name": .string(name), "data": side.meta])
-        }),
+    let about = Value.object([
+      "version": .string(version), "names": .list(names.map(Value.string)),
     ])
-    try file.write("<script type=\"application/json\" id=\"document\">")
-    // Nothing that a log says can end the element: there is no "<" in it.
-    try file.write(JSONWriter.text(document).replacing("<", with: "\\u003c"))
-    try file.write("</script>\n")
+    try write(
+      JSONWriter.text(about).replacing("<", with: "\\u003c"), "application/json", "about", to: file)
     for (place, side) in data.enumerated() {
+      try write(side.document, "application/json", "document-\(place)", to: file)
       for column in side.columns {
         try file.write("<script type=\"text/plain\" id=\"\(column.name)-\(place)\">")
         var start = 0

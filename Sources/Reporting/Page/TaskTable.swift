@@ -8,7 +8,10 @@ struct TaskTable {
     /// Times of the story's first and last event, in microseconds.
     var first: Int64 = 0
     var last: Int64 = 0
+    /// What its last outcome told.
     var nbytes: Int64 = 0
+    /// What each of its holders was said to hold.
+    var held: Int64 = 0
     /// Since when a worker runs it, where no end is known.
     var executingSince: Int64 = 0
     var story = StoryArena.Place()

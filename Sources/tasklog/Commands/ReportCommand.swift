@@ -13,7 +13,8 @@ struct ReportCommand: ParsableCommand {
       Task stream, tasks by state, workers, prefixes, errors with tracebacks, slowest tasks, \
       critical path, and the story of each key. The page needs no network: open it from disk, send \
       it, keep it. With several logs their runs are shown as one; halves of one run that were \
-      recorded apart come together.
+      recorded apart come together. A page that would be larger than --limit shortens the hashes in \
+      keys, and then the stories; it says so.
 
       Examples:
         tasklog report -o report.html
@@ -37,7 +38,13 @@ struct ReportCommand: ParsableCommand {
     help: ArgumentHelp("The log of the second run, when it is another.", valueName: "path"))
   var log2: String?
 
+  @Option(
+    help: ArgumentHelp(
+      "How large the page may be before it holds less. By default 60.", valueName: "megabytes"))
+  var limit: Int?
+
   func run() throws {
+    if let limit, limit < 1 { throw Failure.usage("--limit \(limit): 1 or more megabytes") }
     if log2 != nil, compare == nil {
       throw Failure.usage("--log2: goes with --compare; say which run of it is the second one")
     }
@@ -56,7 +63,10 @@ struct ReportCommand: ParsableCommand {
     let result: ReportPage.Result
     do {
       defer { bar.finish() }
-      result = try ReportPage.write(sides, to: output, version: taskLogVersion) { bar.show($0) }
+      result = try ReportPage.write(
+        sides, to: output, version: taskLogVersion,
+        limit: limit.map { $0 * 1_000_000 } ?? ReportPage.sizeLimit
+      ) { bar.show($0) }
     }
     tell(result)
   }
