@@ -48,6 +48,11 @@ let package = Package(
       name: "TaskLogC", dependencies: ["CSupport", "EventLog", "Recording", "TaskLogPlugin"],
       exclude: ["tasklog.h"]),
     .target(name: "Querying", dependencies: ["EventLog", "Filters", "TaskLogPlugin"]),
+    .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+    .target(name: "CReportPage", exclude: ["Page"]),
+    .target(
+      name: "Reporting",
+      dependencies: ["CReportPage", "CZlib", "EventLog", "Querying", "TaskLogPlugin"]),
     .target(name: "Replaying", dependencies: ["EventLog", "TaskLogPlugin"]),
     .target(name: "BuiltinPlugins", dependencies: ["TaskLogPlugin"]),
     .target(
@@ -60,7 +65,7 @@ let package = Package(
       name: "tasklog",
       dependencies: [
         "BuiltinPlugins", "CSupport", "EventLog", "Filters", "PluginLoading", "Querying",
-        "Recording", "Replaying", "Scheduling", "TaskLogPlugin",
+        "Recording", "Replaying", "Reporting", "Scheduling", "TaskLogPlugin",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       linkerSettings: exportsSymbols),
@@ -104,6 +109,10 @@ let package = Package(
       linkerSettings: exportsSymbols),
     .testTarget(
       name: "QueryingTests", dependencies: ["EventLog", "Filters", "Querying", "TaskLogPlugin"],
+      linkerSettings: exportsSymbols),
+    .testTarget(
+      name: "ReportingTests",
+      dependencies: ["EventLog", "Reporting", "TaskLogPlugin", "TestSupport"],
       linkerSettings: exportsSymbols),
     .testTarget(
       name: "ReplayingTests", dependencies: ["Replaying", "TaskLogKit"],

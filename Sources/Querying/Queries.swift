@@ -39,7 +39,7 @@ public enum Queries {
     writer.start(runColumns)
     for run in try reader.runs() {
       let totals = try reader.totals(of: run)
-      let seconds = run.ended.map { Double($0 - run.started) / 1e9 }
+      let seconds = run.ended.map { Double($0 &- run.started) / 1e9 }
       writer.row([
         .integer(run.number), .text(run.id), .text("\(run.engine) \(run.engineVersion)"),
         .text(Timestamp.iso(run.started)),

@@ -3,7 +3,8 @@ public enum Timestamp {
   /// ISO 8601 in UTC with microseconds.
   public static func iso(_ nanoseconds: Int64) -> String {
     let days = floorDivide(nanoseconds, 86_400_000_000_000)
-    let rest = nanoseconds - days * 86_400_000_000_000
+    let remainder = nanoseconds % 86_400_000_000_000
+    let rest = remainder < 0 ? remainder + 86_400_000_000_000 : remainder
     let (year, month, day) = date(days)
     let seconds = rest / 1_000_000_000
     return "\(pad(year, 4))-\(pad(month, 2))-\(pad(day, 2))T\(pad(seconds / 3600, 2)):"
@@ -12,7 +13,7 @@ public enum Timestamp {
   }
 
   private static func floorDivide(_ a: Int64, _ b: Int64) -> Int64 {
-    a >= 0 ? a / b : -((-a + b - 1) / b)
+    a % b < 0 ? a / b - 1 : a / b
   }
 
   private static func pad(_ number: Int64, _ width: Int) -> String {

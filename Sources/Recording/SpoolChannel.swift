@@ -64,16 +64,17 @@ final class SpoolChannel: EventChannel, @unchecked Sendable {
   /// - Returns: the number of the last event that has been taken in or counted as missing; nothing
   ///   when the recorder takes nothing in any more.
   func record(
-    encoded fields: UnsafeRawBufferPointer, sourceSeq given: Int64? = nil, time: Int64
+    encoded fields: UnsafeRawBufferPointer, sourceSeq given: Int64? = nil,
+    time: @autoclosure () -> Int64
   ) -> Int64? {
     guard generation == tl_generation(), isOpen.value else { return nil }
     if let given {
       // What the source sends once more is in the spool already.
       guard given > sourceSeq, given < 1 << 48 else { return sourceSeq }
-      if given > sourceSeq + 1 { recordGap(given - sourceSeq - 1, "lost on the way", time: time) }
+      if given > sourceSeq + 1 { recordGap(given - sourceSeq - 1, "lost on the way", time: time()) }
     }
     sourceSeq += 1
-    if !isRegistered || missing != nil { catchUp(time) }
+    if !isRegistered || missing != nil { catchUp(time()) }
     scratch.removeAll()
     scratch.writeEvent(encoded: fields, number: number, sourceSeq: sourceSeq)
     if missing != nil || !putScratch() { lose(1) }

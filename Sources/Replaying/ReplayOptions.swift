@@ -38,8 +38,8 @@ public struct ReplayOptions: Sendable, Equatable {
   public var checkpoints: CheckpointOptions?
 
   /// How long an event of a run that is followed waits in the log for its cause, before it is given
-  /// out without: batches of Dask's workers come 30 to 300 ms late.
-  var patience = Duration.milliseconds(500)
+  /// out without: batches of Dask's workers come up to 800 ms late.
+  var patience = Duration.milliseconds(1000)
   /// Compares what plugins report with what a recorder has noted of them live.
   public var verifies = false
 

@@ -69,8 +69,7 @@ final class ReplayPass {
       failureCount: failures.count,
       verifications: ordered.flatMap(\.verifications) + said.verifications,
       notices: said.notices + (keeper?.notices ?? []), lines: said.lines, end: end,
-      unknown: unknown,
-      misfits: replays.values.reduce(0) { $0 + $1.misfits },
+      unknown: unknown, misfits: replays.values.reduce(0) { $0 + $1.misfits },
       missing: try reader.missing(of: run), damaged: cursor.damagedCount,
       outOfOrder: cursor.forcedCount)
   }

@@ -11,6 +11,7 @@ extension RunInfo {
     case .scheduler:
       if mode == "hooks" { unknown += [.replicas, .wants, .longRunning, .restrictions] }
     case .worker:
+      if engine == "dask" { unknown.append(.spans) }
       if metadata["stimuli"]?.bool == false { unknown.append(.requests) }
     }
     if missing > 0 { unknown.append(.missingEvents) }

@@ -52,8 +52,16 @@ final class Recorders: Sendable {
     var last: Int64 = 0
   }
 
+  /// The channel that was used last: most events come from one source after the other.
+  private struct Recent {
+    var recorder: Int64 = 0
+    var source: Int32 = 0
+    var channel: EncodedChannel?
+  }
+
   private let generation: UInt64
   private let table = Mutex(Table())
+  private let recent = Mutex(Recent())
   private let error = Mutex("")
 
   private init(generation: UInt64) {
@@ -96,8 +104,20 @@ final class Recorders: Sendable {
     table.withLock { $0.open[number] }
   }
 
+  /// Where the events of a source go.
+  func channel(_ number: Int64, _ source: Int32) -> EncodedChannel? {
+    recent.withLock { recent in
+      if recent.recorder == number, recent.source == source { return recent.channel }
+      guard let channel = self[number]?[source] else { return nil }
+      recent = Recent(recorder: number, source: source, channel: channel)
+      return channel
+    }
+  }
+
   func remove(_ number: Int64) -> OpenRecorder? {
-    table.withLock { $0.open.removeValue(forKey: number) }
+    let removed = table.withLock { $0.open.removeValue(forKey: number) }
+    recent.withLock { if $0.recorder == number { $0 = Recent() } }
+    return removed
   }
 
   /// Why the last call that failed did.

@@ -111,7 +111,7 @@ private func put(
   _ recorder: Int64, _ source: Int32, _ start: UnsafeRawPointer?, _ length: Int,
   _ body: (EncodedChannel, UnsafeRawBufferPointer) -> Int64
 ) -> Int64 {
-  guard let channel = Recorders.current[recorder]?[source] else {
+  guard let channel = Recorders.current.channel(recorder, source) else {
     return Int64(Recorders.fail(Answer.badHandle, "no such recorder or source"))
   }
   guard let start, length > 0, length < 1 << 31 else {

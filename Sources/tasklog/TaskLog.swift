@@ -4,6 +4,7 @@ import Filters
 import PluginLoading
 import Recording
 import Replaying
+import Reporting
 import TaskLogPlugin
 
 /// The command line.
@@ -25,7 +26,9 @@ struct TaskLog: AsyncParsableCommand {
           SlowestCommand.self, CriticalPathCommand.self, OpenCommand.self, WorkersCommand.self,
           StateCommand.self, DiffCommand.self,
         ]),
+      CommandGroup(name: "See it", subcommands: [ReportCommand.self]),
       CommandGroup(name: "Replay it", subcommands: [ReplayCommand.self, PluginsCommand.self]),
+      CommandGroup(name: "Hand it on", subcommands: [ExportCommand.self]),
       CommandGroup(
         name: "Look after it",
         subcommands: [
@@ -109,6 +112,10 @@ protocol ExplainedError: Error, CustomStringConvertible {
 }
 
 extension LogError: ExplainedError {
+  var isUsage: Bool { false }
+}
+
+extension ReportingError: ExplainedError {
   var isUsage: Bool { false }
 }
 

@@ -34,6 +34,30 @@ final class BareSQLite {
     }
     return statement
   }
+
+  /// Steps through every row and takes every column as what it is.
+  static func scan(_ path: String) throws -> Int {
+    let database = try BareSQLite(path: path)
+    let statement = try database.prepare(
+      """
+      SELECT seq, source, source_seq, time, hook, key, start, finish, stimulus, worker, task_run,
+        args, snapshot FROM event ORDER BY seq
+      """)
+    defer { sqlite3_finalize(statement) }
+    var count = 0
+    var sum: Int64 = 0
+    while sqlite3_step(statement) == SQLITE_ROW {
+      count += 1
+      for column in 0..<Int32(11) { sum &+= sqlite3_column_int64(statement, column) }
+      for column in 11..<Int32(13) {
+        if let text = sqlite3_column_text(statement, column) {
+          sum &+= Int64(text.pointee) &+ Int64(sqlite3_column_bytes(statement, column))
+        }
+      }
+    }
+    precondition(sum != 0)
+    return count
+  }
 }
 
 /// Rows as they are put into the tables, ready in memory: numbers and text that only have to be

@@ -12,6 +12,9 @@ import Glibc
 //
 // `--keep` names a folder where the logs of `query` stay, to be asked again another time.
 //
+// `--write-report-log PATH` only writes a log of so many tasks, which `Tests/Browser/benchmark.py`
+// makes report pages of.
+//
 // Each figure stands beside a bare baseline that is measured in the same process, in turns with it,
 // round by round; what is printed are medians, and the ratio of the two. Machines are noisy: the
 // ratio decides.
@@ -19,23 +22,33 @@ import Glibc
 
 @main
 struct Benchmarks {
-  private static let options: Set<String> = [
-    "--events", "--rounds", "--only", "--tasks", "--largest", "--keep", "--write-log",
-  ]
-
   static func main() async throws {
-    // Whoever mistypes an option does not want to wait for everything else.
-    for (place, option) in CommandLine.arguments.dropFirst().enumerated()
-    where place % 2 == 0 && !options.contains(option) {
-      say("tasklog-bench: \(option): no such option; there are \(options.sorted())")
-      exit(64)
-    }
     let count = try argument("--events", default: 1_000_000)
     let rounds = try argument("--rounds", default: 5)
     if let place = CommandLine.arguments.firstIndex(of: "--write-log"),
       place + 1 < CommandLine.arguments.count
     {
       return try QueryBenchmark(events: count, rounds: rounds)
+        .write(CommandLine.arguments[place + 1])
+    }
+    if let place = CommandLine.arguments.firstIndex(of: "--write-report-log"),
+      place + 1 < CommandLine.arguments.count
+    {
+      let tasks = try argument("--tasks", default: 1_000_000)
+      var workload = ReportWorkload(tasks: tasks)
+      return try workload.write(CommandLine.arguments[place + 1])
+    }
+    if let place = CommandLine.arguments.firstIndex(of: "--scan-log"),
+      place + 1 < CommandLine.arguments.count
+    {
+      _ = try BareSQLite.scan(CommandLine.arguments[place + 1])
+      return
+    }
+    if let place = CommandLine.arguments.firstIndex(of: "--write-run"),
+      place + 1 < CommandLine.arguments.count
+    {
+      let tasks = try argument("--tasks", default: 1_000_000)
+      return try ExportBenchmark(tasks: tasks, rounds: rounds)
         .write(CommandLine.arguments[place + 1])
     }
     if let place = CommandLine.arguments.firstIndex(of: "--replay-peak"),
@@ -59,6 +72,9 @@ struct Benchmarks {
       }
       try QueryBenchmark(events: count, rounds: rounds, folder: folder).run()
     }
+    if isWanted("export") {
+      try ExportBenchmark(tasks: try argument("--tasks", default: 1_000_000), rounds: rounds).run()
+    }
     if isWanted("recorded-engine") {
       let tasks = try argument("--tasks", default: 100_000)
       try await EngineRecordingBenchmark(tasks: tasks, rounds: rounds).run()
@@ -78,7 +94,7 @@ struct Benchmarks {
   }
 
   /// Whether a group of benchmarks (`engine`, `recorded-engine`,
-  /// `record`, `replay`, `replay-memory`, `state`, `query`) is to be run: all are,
+  /// `record`, `replay`, `replay-memory`, `state`, `query`, `export`) is to be run: all are,
   /// unless one is named.
   private static func isWanted(_ name: String) -> Bool {
     guard let place = CommandLine.arguments.firstIndex(of: "--only") else { return true }

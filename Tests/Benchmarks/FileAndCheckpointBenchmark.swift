@@ -116,7 +116,7 @@ struct FileAndCheckpointBenchmark {
       try database.execute("DELETE FROM event WHERE seq > \(events)")
       try database.execute("UPDATE run SET last_seq = \(events), events = \(events)")
     }
-    let options = CheckpointOptions(folder: cache)
+    let options = CheckpointOptions(folder: cache, every: Int64(max(1, events / 4)))
     let first = try await replay(short, factories, checkpoints: options)
     precondition(first.result.before == 0)
     let saved = try listing(cache)

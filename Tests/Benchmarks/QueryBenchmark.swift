@@ -223,7 +223,7 @@ extension QueryBenchmark {
 }
 
 /// A process with what it took.
-private enum Process {
+enum Process {
   struct Result {
     var seconds: Double
     /// The most memory that it had.

@@ -1,5 +1,4 @@
 import BuiltinPlugins
-import CSQLite
 import EventLog
 import Glibc
 import Recording
@@ -58,7 +57,7 @@ struct ReplayBenchmark {
       return (ContinuousClock.now - start) / .seconds(1)
     } _: {
       let start = ContinuousClock.now
-      let scanned = try scan(log)
+      let scanned = try BareSQLite.scan(log)
       precondition(scanned == count)
       return (ContinuousClock.now - start) / .seconds(1)
     }
@@ -106,30 +105,6 @@ struct ReplayBenchmark {
         decoding: line.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
       if text.hasPrefix("VmHWM:") { say(String(text.filter(\.isNumber))) }
     }
-  }
-
-  /// Steps through every row and takes every column as what it is.
-  private func scan(_ path: String) throws -> Int {
-    let database = try BareSQLite(path: path)
-    let statement = try database.prepare(
-      """
-      SELECT seq, source, source_seq, time, hook, key, start, finish, stimulus, worker, task_run,
-        args, snapshot FROM event ORDER BY seq
-      """)
-    defer { sqlite3_finalize(statement) }
-    var count = 0
-    var sum: Int64 = 0
-    while sqlite3_step(statement) == SQLITE_ROW {
-      count += 1
-      for column in 0..<Int32(11) { sum &+= sqlite3_column_int64(statement, column) }
-      for column in 11..<Int32(13) {
-        if let text = sqlite3_column_text(statement, column) {
-          sum &+= Int64(text.pointee) &+ Int64(sqlite3_column_bytes(statement, column))
-        }
-      }
-    }
-    precondition(sum != 0)
-    return count
   }
 }
 

@@ -130,7 +130,7 @@ import Testing
     try expect(
       ["replay", "--plugin", "counter", "--plugin", "nope"], 64,
       "--plugin nope: there is no such plugin; there are counter, errors, "
-        + "and files that end in .swift or .so", in: folder)
+        + "exec:'command', and files that end in .swift or .so", in: folder)
   }
 
   @Test func `SQL only reads`() throws {

@@ -61,6 +61,14 @@ struct TerminalTests {
     #expect(!result.output.contains("\u{1B}"))
   }
 
+  @Test func `what is binary does not go to a terminal`() throws {
+    let result = try Command.shell(
+      "script -qec 'tasklog export --to perfetto' /dev/null",
+      environment: ["TASKLOG_LOG": try RecordedDemo.log])
+    #expect(
+      result.output == "tasklog: --to perfetto is binary; name a file with -o\r\n")
+  }
+
   @Test func `on a terminal a table comes without being asked for, json when asked`() throws {
     #expect(try lines("runs", columns: 80)[0].hasPrefix("run  started"))
     #expect(try lines("runs --format jsonl", columns: 80)[0].hasPrefix(#"{"run":1,"#))

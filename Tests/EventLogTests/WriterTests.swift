@@ -83,6 +83,41 @@ import Testing
     #expect(read.map(\.seq) == [1, 2])
   }
 
+  @Test(arguments: [0, 1, 31, 32, 33, 64, 100])
+  func
+    `events are put in whatever their number, and one that cannot be read takes no other with it`(
+      count: Int
+    ) throws
+  {
+    let log = try LogUnderTest(path)
+    let events = (0..<count).map { number in
+      var event = Event(.logEvent, time: Int64(number))
+      if number % 4 > 0 { event.key = Key("k-\(number % 9)") }
+      if number % 3 > 0 { event.args = Args(named: [.init("n", .int(Int64(number)))]) }
+      if number % 5 > 0 { event.snapshot = .other(.string("s-\(number)")) }
+      if number % 7 > 0 { event.worker = "w-\(number % 2)" }
+      return event
+    }
+    // It ends in the middle of its args.
+    let damaged: [UInt8] = [
+      1, 13, 0xC0, 0xC0, 0xC0, 0xC0, 0xC0, 0xC0, 0x92, 0x90, 0x81, 0xA1, 0x78, 0xC1,
+    ]
+    try log.writer.transaction {
+      for (number, event) in events.enumerated() {
+        try damaged.withUnsafeBytes { bytes in
+          let encoded = try EncodedEvent(fields: bytes)
+          #expect(throws: MessagePackError.self) {
+            try log.writer.append(encoded, source: log.scheduler, sourceSeq: 1000)
+          }
+        }
+        try log.writer.append(event, source: log.scheduler, sourceSeq: Int64(number + 1))
+      }
+    }
+    let read = try LogReader(path: path).all()
+    #expect(read.map(\.event) == events)
+    #expect(read.map(\.sourceSeq) == events.indices.map { Int64($0 + 1) })
+  }
+
   @Test func `a number is never given out twice, even after the newest rows are deleted`() throws {
     let log = try LogUnderTest(path)
     try log.append((0..<5).map { Event(.start, time: $0) })

@@ -3,9 +3,9 @@
     python Tests/Python/benchmark.py
 
 One `dask scheduler` and two `dask worker`s run the same tasks round after round; from round to
-round another plugin is attached to the scheduler, in turns: none, one that does nothing, tasklog, the
-RabbitMQ plugin of Dask's documentation (its code, publishing to a local sink that takes in all and
-answers nothing), and one that inserts a row into SQLite and commits. Told are the medians with the
+round another plugin is attached to the scheduler, in turns: none, one that does nothing, tasklog,
+the RabbitMQ plugin of Dask's documentation (its code, publishing to a local sink that takes in all
+and answers nothing), and one that inserts a row into SQLite and commits. Told are the medians with the
 interval that holds the middle half of the rounds, in microseconds of CPU per transition at the
 scheduler: of the thread that runs the event loop, and of the whole process.
 

@@ -13,6 +13,7 @@ import pickle
 from typing import Any
 
 from distributed.diagnostics.plugin import SchedulerPlugin, WorkerPlugin
+from distributed.diagnostics.task_stream import TaskStreamPlugin
 
 import probe
 
@@ -139,6 +140,27 @@ class Beside(SchedulerPlugin):
         self.row("logEvent", None, (topic, msg), {})
 
 
+class Stream(TaskStreamPlugin):
+    """Dask's own task stream: keeps its records, and at the end its rectangles."""
+
+    name = "task-stream-beside"
+
+    def __init__(self, scheduler: Any) -> None:
+        super().__init__(scheduler, maxlen=10**6)
+        self.rows = Rows(f"stream-{scheduler.id}")
+
+    def transition(self, key: Any, start: str, finish: str, *args: Any, **kwargs: Any) -> None:
+        before = self.index
+        super().transition(key, start, finish, *args, **kwargs)
+        if self.index > before:
+            left_out = ("exception", "traceback")
+            record = {n: v for n, v in self.buffer[-1].items() if n not in left_out}
+            self.rows.add("record", record)
+
+    async def close(self) -> None:
+        self.rows.add("rectangles", self.rectangles(0))
+
+
 class BesideWorker(WorkerPlugin):
     """Keeps every transition of a worker, and the task as it is then."""
 
@@ -171,9 +193,23 @@ class BesideWorker(WorkerPlugin):
         )
 
 
+class LookWorker(WorkerPlugin):
+    """Keeps what can be looked up in a worker's state at each of its transitions."""
+
+    name = "look-worker"
+
+    def setup(self, worker: Any) -> None:
+        self.state = worker.state
+        self.rows = Rows(f"look-{worker.id}")
+
+    def transition(self, key: Any, start: str, finish: str, *args: Any, **kwargs: Any) -> None:
+        self.rows.add(key, start, finish, probe.look_worker(self.state, key))
+
+
 def attach(dask_scheduler: Any) -> None:
-    """Adds the plugin to a scheduler, behind the recorder."""
+    """Adds the plugins to a scheduler, behind the recorder."""
     dask_scheduler.add_plugin(Beside(dask_scheduler))
+    dask_scheduler.add_plugin(Stream(dask_scheduler))
 
 
 async def dask_setup(server: Any) -> None:
@@ -181,3 +217,4 @@ async def dask_setup(server: Any) -> None:
         attach(server)
     else:
         await server.plugin_add(BesideWorker())
+        await server.plugin_add(LookWorker())

@@ -93,7 +93,7 @@ def commands(new_recording: Callable) -> Recording:
 
 @pytest.fixture(scope="session")
 def killed_worker(new_recording: Callable) -> Recording:
-    """A worker that is killed with SIGKILL and comes back, and tasks that kill their workers."""
+    """Workers that are killed with SIGKILL and come back, tasks that kill them, a restart."""
     recording = new_recording("killed-worker")
     with CommandCluster(recording) as cluster:
         for name in ("one", "two"):
@@ -107,7 +107,9 @@ def killed_worker(new_recording: Callable) -> Recording:
             wait([deadly], timeout=120)
             assert deadly.status == "error"
             client.wait_for_workers(2, timeout=60)
-            del deadly, held
+            del deadly
+            client.restart()
+            del held
             workloads.maps(client)
     return recording
 
@@ -200,6 +202,13 @@ def recording(request: pytest.FixtureRequest) -> Recording:
     return request.getfixturevalue(request.param)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The tests of the older version are begun first and looked at last."""
+    first = "test_the_older_version_is_tested_beside_this_one"
+    last = "test_the_same_holds_for_an_older_version"
+    items.sort(key=lambda item: (item.name != first) + (item.name == last))
+
+
 @pytest.fixture(scope="session")
 def watched_in_process(new_recording: Callable) -> watched.Watched:
     return watched.in_process(new_recording("watched-in-process"))
@@ -214,10 +223,3 @@ def watched_in_processes(new_recording: Callable) -> watched.Watched:
 def replay(tasklog: Callable) -> Callable[[Path | str], Replay]:
     """`tasklog replay` on a log."""
     return lambda log: Replay(tasklog.program, log)  # type: ignore[attr-defined]
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The tests of the older version are begun first and looked at last."""
-    first = "test_the_older_version_is_tested_beside_this_one"
-    last = "test_the_same_holds_for_an_older_version"
-    items.sort(key=lambda item: (item.name != first) + (item.name == last))

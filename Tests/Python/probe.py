@@ -98,3 +98,21 @@ def _task(ts: Any, told: dict[str, Any]) -> None:
     _fields(ts.group, GROUP, "group", told)
     told["prefix.name"], told["group.name"] = ts.prefix.name, ts.group.name
     told["group.dependencies"] = sorted(group.name for group in ts.group.dependencies)
+
+
+def look_worker(state: Any, key: Any) -> dict[str, Any]:
+    """The same for a worker's task."""
+    told: dict[str, Any] = {"tasks": sorted(repr(k) for k in state.tasks)}
+    ts = state.tasks.get(key)
+    if ts is None:
+        return told
+    for name in ("state", "previous", "priority", "nbytes", "coming_from", "exception_text"):
+        told[name] = plain(getattr(ts, name))
+    told["run_id"] = max(0, ts.run_id)
+    told["annotations"] = plain(ts.annotations)
+    told["resource_restrictions"] = plain(ts.resource_restrictions)
+    for name in ("dependencies", "dependents", "waiting_for_data", "waiters"):
+        told[name] = _keys(getattr(ts, name))
+    told["who_has"] = sorted(ts.who_has)
+    told["startstops"] = [dict(span) for span in ts.startstops]
+    return told

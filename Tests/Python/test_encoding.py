@@ -68,9 +68,7 @@ def through(
         if fast:
             fields = [1, 13, key, 0, 1, None, None, None, [[], {"value": value}], None]
             assert recorder.put_event is not None
-            answer = recorder.put_event(
-                recorder.handle, source, fields, longest, encoder.patterns
-            )
+            answer = recorder.put_event(recorder.handle, source, fields, longest, encoder.patterns)
             if answer != REFUSED:
                 assert answer > 0
                 continue

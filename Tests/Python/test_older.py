@@ -1,6 +1,6 @@
 """An older version of Dask is recorded as well as the newest.
 
-Its tests run beside those of the newest, from the beginning: both wait for processes most of the time.
+Its tests run beside those of the newest, from the beginning: both mostly wait for processes.
 """
 
 from __future__ import annotations

@@ -67,6 +67,9 @@ def same(name: str, live: Any, found: Any) -> bool:
     # Python tells nothing in several ways.
     if not live and not found and live not in (0, False) and found not in (0, False):
         return True
+    if name == "task.run_id":
+        # 0 before the first run, and Dask counts from 0.
+        return (live or 0) == found
     if field == "states":
         # A group that is gone takes its forgotten tasks from Dask's prefix.
         left = {"forgotten"} if name.startswith("prefix") else set()
@@ -127,6 +130,52 @@ def test_a_swift_plugin_sees_what_a_python_plugin_saw_live(
     assert compared > 1000
     assert len(found) >= len(live) - 1
     assert {name: (len(rows), rows[:2]) for name, rows in different.items()} == {}
+
+
+#: What is compared of a worker's task, under the names of `probe.look_worker`.
+WORKER_TASK = [
+    "tasks", "state", "previous", "priority", "nbytes", "coming_from", "exception_text", "run_id",
+    "annotations", "resource_restrictions", "dependencies", "dependents", "waiting_for_data",
+    "waiters", "who_has", "startstops",
+]  # fmt: skip
+WORKER_KEYS = {"tasks", "dependencies", "dependents", "waiting_for_data", "waiters"}
+
+
+def test_a_swift_plugin_sees_of_workers_what_a_python_plugin_saw_live(
+    recording: Recording, tasklog: Callable, tmp_path: Path
+) -> None:
+    printed = tasklog(
+        recording.log, "replay", "--plugin", HERE / "WorkerProbe.swift", "--option", f"out={tmp_path}"
+    )
+    log = Log(recording.log)
+    different: dict[str, list] = {}
+    compared = 0
+    for server in log.servers("worker"):
+        live = beside.read(recording.folder / f"look-{server}")
+        found = [log.decoder.loads(line) for line in (tmp_path / server).read_text().splitlines()]
+        if "attached" in recording.folder.name:
+            # The recorder came later; what it found is not all that could be looked up.
+            live = live[len(live) - len(found) :]
+        for number, (ours, (key, start, finish, theirs)) in enumerate(zip(found, live)):
+            assert (ours["key"], ours["start"], ours["finish"]) == (key, start, finish), number
+            for name in theirs.keys() & set(WORKER_TASK):
+                mine = ours.get(name)
+                if name in WORKER_KEYS:
+                    # Swift lets a task go when its plugins have been told, Dask before.
+                    gone = key if name == "tasks" and finish == "forgotten" else None
+                    mine = sorted(repr(k) for k in mine or () if k != gone)
+                if name == "priority" and theirs[name]:
+                    # Dask's worker adds a number of its own.
+                    theirs[name] = theirs[name][: len(mine)]
+                if name == "startstops" and finish not in ("memory", "released", "forgotten"):
+                    # Told when it is done: `UnknownFact.spans`.
+                    continue
+                compared += 1
+                if not same(name, theirs[name], plain(mine) if name != "startstops" else mine):
+                    where = (number, key, start, finish, theirs[name], mine)
+                    different.setdefault(name, []).append(where)
+    assert compared > 500 or "killed-scheduler" in recording.folder.name
+    assert {name: (len(rows), rows[:3]) for name, rows in different.items()} == {}, printed
 
 
 def test_the_documented_counter_gives_the_live_count(

@@ -46,6 +46,25 @@ private final class Looker: SchedulerPlugin {
     }
   }
 
+  @Test func `a map over groups of futures takes keys and annotations, also when it is async`()
+    async throws
+  {
+    try await withCluster(workers: 2) { cluster in
+      let numbers = cluster.client.map("number", [1, 2, 3]) { $0 }
+      let groups = [[numbers[0], numbers[1]], [numbers[2]]]
+      let sums = cluster.client.map(
+        "sum", all: groups, keys: ["s-0", "s-1"], annotations: ["kind": "sum"]
+      ) { $0.reduce(0, +) }
+      let later = cluster.client.map("later", all: groups) { values in
+        await Task.yield()
+        return values.count
+      }
+      expect(try await cluster.client.gather(sums), is: [3, 3])
+      expect(try await cluster.client.gather(later), is: [2, 1])
+      #expect(sums.map(\.key) == ["s-0", "s-1"])
+    }
+  }
+
   @Test func `gather keeps the order of the futures`() async throws {
     try await withCluster { cluster in
       let squares = cluster.client.map("square", Array(0..<200)) { $0 * $0 }

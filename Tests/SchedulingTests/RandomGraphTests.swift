@@ -20,7 +20,7 @@ import Testing
     `random graphs end as when run serially, a replay agrees at every event, every edge is taken`()
   {
     let first = Self.setting("TASKLOG_TEST_SEED", 1)
-    let count = Self.setting("TASKLOG_TEST_COUNT", 300)
+    let count = Self.setting("TASKLOG_TEST_COUNT", 2000)
     var edges: Set<String> = []
     var failed = 0
     for seed in first..<(first + count) where failed < 3 {

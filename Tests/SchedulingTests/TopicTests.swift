@@ -81,4 +81,14 @@ import Testing
     #expect(
       scheduler.notes.last == #"all: {"action":"restart-workers","workers":null,"client":null}"#)
   }
+
+  @Test func `tasks that have waited for a worker too long are noted`() throws {
+    let scheduler = try HandDrivenScheduler(workers: [])
+    try scheduler.submit(["a": []], keys: ["a"])
+    try scheduler.tell(.noWorkersTimeout(nanoseconds: 1))
+    #expect(
+      scheduler.notes == [
+        #"scheduler: {"action":"no-workers-timeout-exceeded","keys":{"$set":["a"]}}"#
+      ])
+  }
 }

@@ -18,6 +18,13 @@ private struct Model {
   }
 }
 
+/// A key that has its hash in common with a third of the others.
+private struct Clashing: Hashable {
+  var number: Int
+
+  func hash(into hasher: inout Hasher) { hasher.combine(number % 3) }
+}
+
 @Suite struct OrderedMapTests {
   @Test func `random operations leave what they leave in a simple model`() {
     var random = Randomness.generator(30)
@@ -58,6 +65,40 @@ private struct Model {
         }
       }
     }
+  }
+
+  @Test func `keys of one hash are told apart, whichever of them are removed`() {
+    var random = Randomness.generator(31)
+    var (map, model) = (OrderedMap<Clashing, Int>(), Model())
+    for step in 0..<Randomness.count {
+      let key = random.below(60)
+      let value = random.once(in: 2) ? step : nil
+      map[Clashing(number: key)] = value
+      model.set(key, value)
+      #expect(map.map(\.key.number) == model.entries.map(\.key))
+      let sought = random.below(60)
+      #expect(
+        map[Clashing(number: sought)] == model.entries.first { $0.key == sought }?.value)
+    }
+  }
+
+  @Test func `a value is changed where it lies, and room may be made at any time`() {
+    var map = OrderedMap<Int, [Int]>()
+    #expect(map.change(1) { $0.append(1) } == nil)
+    for key in 0..<40 {
+      if key == 5 || key == 20 { map.reserveCapacity(1000) }
+      map[key] = [key]
+    }
+    map[3] = nil
+    for key in 0..<40 {
+      let count = map.change(key) { values in
+        values.append(0)
+        return values.count
+      }
+      #expect(count == (key == 3 ? nil : 2))
+    }
+    #expect(map.keys == Array(0..<40).filter { $0 != 3 })
+    #expect(map[39] == [39, 0])
   }
 
   @Test func `a key that is set again keeps its place`() {

@@ -92,7 +92,7 @@ private func compute(run: Int64) -> Event {
       ),
       (
         move("b", .memory, .released), "memory neededBy=b whoHas=v nbytes=28 type=int",
-        "released run=7 needs=a"
+        "released run=7 needs=a did=transfer,compute"
       ),
       (move("b", .released, .forgotten), "memory whoHas=v nbytes=28 type=int", "none"),
       (move("a", .memory, .released), "released", "none"),
@@ -128,14 +128,16 @@ private func compute(run: Int64) -> Event {
     #expect(state.tasks["a"] == nil)
   }
 
-  @Test func `an error is kept until the task is released`() {
+  @Test func `what an exception says is kept until the task is asked for again`() {
     let state = WorkerState()
     let facts = TaskFacts(exceptionText: "ZeroDivision", tracebackText: "line 1")
     state.apply(move("b", .released, .executing))
     state.apply(move("b", .executing, .error, facts))
     #expect(line(state.tasks["b"]) == "error exception=ZeroDivision traceback=line 1")
     state.apply(move("b", .error, .released))
-    #expect(line(state.tasks["b"]) == "released")
+    #expect(line(state.tasks["b"]) == "released exception=ZeroDivision")
+    state.apply(compute(run: 2))
+    #expect(line(state.tasks["b"]) == "released run=2 needs=a")
   }
 
   @Test(arguments: [State.executing, .longRunning, .flight])

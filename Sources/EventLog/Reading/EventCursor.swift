@@ -108,17 +108,52 @@ public final class EventCursor {
   /// - Throws: `LogError`.
   public func nextEvent() throws -> RecordedEvent? {
     try reader.translating {
-      while true {
-        while next < ready.count {
-          next += 1
-          count += 1
-          if ready[next - 1].role.contains(.isUnwanted) { continue }
-          if let event = try decoder.event(ready[next - 1]) { return event }
-        }
-        if isAtEnd { return nil }
-        try readPage()
+      while let row = try nextUntranslated() {
+        if let event = try decoder.event(row) { return event }
       }
+      return nil
     }
+  }
+
+  /// The next event as the numbers that stand for it in the file; what a pass over all events needs
+  /// of most of them.
+  ///
+  /// - Throws: `LogError`.
+  package func nextRow() throws -> EventRow? {
+    try reader.translating { try nextUntranslated() }
+  }
+
+  private func nextUntranslated() throws -> EventRow? {
+    while true {
+      while next < ready.count {
+        next += 1
+        count += 1
+        if !ready[next - 1].role.contains(.isUnwanted) { return ready[next - 1] }
+      }
+      if isAtEnd { return nil }
+      try readPage()
+    }
+  }
+
+  /// What an event says in full; only of the row that was given out last.
+  ///
+  /// - Throws: `LogError`.
+  package func event(of row: EventRow) throws -> RecordedEvent? {
+    try reader.translating { try decoder.event(row) }
+  }
+
+  /// The args of the row that was given out last, in JSON; nothing without.
+  package func withArgs<Result>(
+    of row: EventRow, _ body: (UnsafeBufferPointer<UInt8>) throws -> Result
+  ) rethrows -> Result? {
+    try decoder.withArgs(row, body)
+  }
+
+  /// The snapshot of the row that was given out last, in JSON; nothing without.
+  package func withSnapshot<Result>(
+    of row: EventRow, _ body: (UnsafeBufferPointer<UInt8>) throws -> Result
+  ) rethrows -> Result? {
+    try decoder.withSnapshot(row, body)
   }
 
   private func readPage() throws {

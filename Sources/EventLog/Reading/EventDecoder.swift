@@ -99,6 +99,20 @@ final class EventDecoder {
           ?? .none))
   }
 
+  /// The args of a row in JSON, in memory that is valid until the call returns; nothing without.
+  func withArgs<Result>(
+    _ row: EventRow, _ body: (UnsafeBufferPointer<UInt8>) throws -> Result
+  ) rethrows -> Result? {
+    try texts.withBytes(row.args, body)
+  }
+
+  /// The snapshot of a row, likewise.
+  func withSnapshot<Result>(
+    _ row: EventRow, _ body: (UnsafeBufferPointer<UInt8>) throws -> Result
+  ) rethrows -> Result? {
+    try texts.withBytes(row.snapshot, body)
+  }
+
   /// What a number stands for; 0 (NULL) for nothing.
   private func interned<Element>(
     _ number: Int64, _ cache: InternCache<Element>

@@ -2,7 +2,7 @@ import TaskLogPlugin
 
 /// A row of the table `event` as numbers: nothing in it is counted, so that pages of rows are cheap
 /// to fill, to order and to throw away. `EventDecoder` makes the event of it.
-struct EventRow: CausalItem {
+package struct EventRow: CausalItem {
   /// What the row is to `CausalOrder`.
   struct Role: OptionSet {
     var rawValue: UInt8
@@ -19,18 +19,18 @@ struct EventRow: CausalItem {
     static let isGiven = Role(rawValue: 64)
   }
 
-  var seq: Int64
-  var source: Int64
-  var sourceSeq: Int64
-  var time: Int64
-  var hook: Int64
+  package var seq: Int64
+  package var source: Int64
+  package var sourceSeq: Int64
+  package var time: Int64
+  package var hook: Int64
   /// Numbers of rows; 0 where there is none.
-  var key: Int64
-  var start: Int64
-  var finish: Int64
-  var stimulus: Int64
-  var worker: Int64
-  var taskRun: Int64
+  package var key: Int64
+  package var start: Int64
+  package var finish: Int64
+  package var stimulus: Int64
+  package var worker: Int64
+  package var taskRun: Int64
   var args: TextPlace
   var snapshot: TextPlace
   var role: Role
@@ -86,6 +86,7 @@ struct TextStore {
     page &+= 1
   }
 
+  /// Keeps a NUL behind each text, so that a scan of numbers ends there.
   mutating func append(_ bytes: UnsafeBufferPointer<UInt8>) -> TextPlace {
     let start = current.count
     // A page of such rows is beyond what SQLite's limits allow.
@@ -93,17 +94,26 @@ struct TextStore {
       return .null
     }
     current.append(contentsOf: bytes)
+    current.append(0)
     return TextPlace(page: page, start: place, count: count)
   }
 
   func text(_ place: TextPlace) -> String? {
+    withBytes(place) { String(decoding: $0, as: UTF8.self) }
+  }
+
+  func withBytes<Result>(
+    _ place: TextPlace, _ body: (UnsafeBufferPointer<UInt8>) throws -> Result
+  ) rethrows -> Result? {
     guard place.count >= 0 else { return nil }
     let range = Int(place.start)..<Int(place.start) + Int(place.count)
-    func text(_ bytes: [UInt8]) -> String {
-      bytes.withUnsafeBufferPointer {
-        String(decoding: UnsafeBufferPointer(rebasing: $0[range]), as: UTF8.self)
+    func give(_ bytes: [UInt8]) throws -> Result {
+      try bytes.withUnsafeBufferPointer {
+        try body(UnsafeBufferPointer(rebasing: $0[range]))
       }
     }
-    return place.page == page ? text(current) : pages[place.page].map(text)
+    if place.page == page { return try give(current) }
+    guard let older = pages[place.page] else { return nil }
+    return try give(older)
   }
 }

@@ -180,10 +180,11 @@ public struct RunFailures {
   /// - Throws: `LogError`.
   public func causes() throws -> [ErrorCause] {
     var causes: [ErrorCause] = []
-    var workers: [Set<String>] = []
-    var places: [String: Int] = [:]
+    // By bytes, as SQL compares them.
+    var workers: [Set<[UInt8]>] = []
+    var places: [[UInt8]: Int] = [:]
     try forEachError { error in
-      let name = "\(error.exception)"
+      let name = Array("\(error.exception)".utf8)
       let place = places[name] ?? causes.count
       if place == causes.count {
         places[name] = place
@@ -193,7 +194,7 @@ public struct RunFailures {
       }
       causes[place].tasks += 1
       causes[place].dependents += error.dependents
-      if error.worker != .null { workers[place].insert("\(error.worker)") }
+      if error.worker != .null { workers[place].insert(Array("\(error.worker)".utf8)) }
     }
     return try reader.translating {
       let select = try reader.connection.prepare(

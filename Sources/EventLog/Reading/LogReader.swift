@@ -10,8 +10,10 @@ public final class LogReader {
   let keys: InternCache<Key>
   let texts: InternCache<String>
 
+  /// - Parameter keptKeys: about so many keys are kept in memory; less is slower where events that
+  ///   are far apart in the log have the same key.
   /// - Throws: `LogError`.
-  public init(path: String) throws {
+  public init(path: String, keptKeys: Int = 1 << 17) throws {
     self.path = path
     let connection = try LogFile.openForReading(path)
     self.connection = connection
@@ -20,7 +22,7 @@ public final class LogReader {
     do {
       let selectKeys = try connection.prepare(
         "SELECT id, text, typed FROM key WHERE id >= ? AND id < ?")
-      keys = InternCache { first, end, give in
+      keys = InternCache(kept: keptKeys) { first, end, give in
         defer { selectKeys.reset() }
         try selectKeys.bind(1, first)
         try selectKeys.bind(2, end)
@@ -274,4 +276,9 @@ final class LogBlobs: BlobSource {
       return select.bytes(0)
     }
   }
+}
+
+extension LogReader {
+  /// Interned bytes, by the hash that stands in their place; nothing when there are none.
+  public func blob(hash: String) -> [UInt8]? { blobs.blob(hash: hash) }
 }

@@ -1,15 +1,30 @@
 /// What the args of a task that has come to an end tell, read without decoding all of them: size,
-/// worker and seconds computed.
-struct OutcomeScan {
-  private(set) var nbytes: Int64?
+/// worker and seconds computed, and on request each span of work.
+package struct OutcomeScan {
+  /// What was done for the task, from when to when in seconds since 1970 UTC.
+  package struct Span {
+    /// Where its kind lies in the text, without its quotes.
+    package var action: Range<Int>
+    package var start: Double
+    package var stop: Double
+    /// Where the address of the worker that data came from lies in the text, without its quotes.
+    package var source: Range<Int>?
+  }
+
+  package private(set) var nbytes: Int64?
   private(set) var computeSeconds = 0.0
   private(set) var hasCompute = false
   /// Whether there is an exception's text, or something in its place.
-  private(set) var hasException = false
+  package private(set) var hasException = false
   /// Seconds of the longest span of the action that was asked for.
   private(set) var longest: Double?
   /// Where the worker's address lies in the text, without its quotes.
-  private(set) var worker: Range<Int>?
+  package private(set) var worker: Range<Int>?
+  /// Where the name of the result's type lies in the text, without its quotes.
+  package private(set) var typename: Range<Int>?
+  package private(set) var thread: Int64?
+  /// Only when they were asked for.
+  package private(set) var spans: [Span] = []
 
   /// Whose longest span is looked for.
   enum Action: Sendable {
@@ -19,11 +34,20 @@ struct OutcomeScan {
   }
 
   private let action: Action
+  private let keepsSpans: Bool
   private var scan: JSONScan
 
   /// - Parameter text: followed by a byte that is no part of a number, as SQLite's text is by a NUL.
-  init(_ text: UnsafeBufferPointer<UInt8>, longestOf action: Action = .none) {
+  package init(_ text: UnsafeBufferPointer<UInt8>, keepsSpans: Bool = false) {
+    self.init(text, longestOf: .none, keepsSpans: keepsSpans)
+  }
+
+  /// - Parameter text: as above.
+  init(
+    _ text: UnsafeBufferPointer<UInt8>, longestOf action: Action, keepsSpans: Bool = false
+  ) {
     self.action = action
+    self.keepsSpans = keepsSpans
     scan = JSONScan(text)
     guard scan.take("{") else { return }
     repeat {
@@ -34,6 +58,8 @@ struct OutcomeScan {
       case _ where scan.equals(name, "exception_text"):
         hasException = scan.peek().map { $0 != UInt8(ascii: "n") } ?? false
       case _ where scan.equals(name, "startstops"): startStops()
+      case _ where keepsSpans && scan.equals(name, "thread"): thread = scan.integer()
+      case _ where keepsSpans && scan.equals(name, "typename"): typename = scan.string()
       default: break
       }
       scan.skip()
@@ -58,7 +84,7 @@ struct OutcomeScan {
 
   private mutating func span() {
     guard scan.take("{") else { return }
-    var name: Range<Int>?
+    var (name, source): (Range<Int>?, Range<Int>?)
     var (start, stop): (Double?, Double?)
     repeat {
       guard let field = scan.string(), scan.take(":") else { return }
@@ -66,6 +92,7 @@ struct OutcomeScan {
       case _ where scan.equals(field, "action"): name = scan.string()
       case _ where scan.equals(field, "start"): start = scan.number()
       case _ where scan.equals(field, "stop"): stop = scan.number()
+      case _ where keepsSpans && scan.equals(field, "source"): source = scan.string()
       default: break
       }
       scan.skip()
@@ -76,6 +103,7 @@ struct OutcomeScan {
       computeSeconds += stop - start
       hasCompute = true
     }
+    if keepsSpans { spans.append(Span(action: name, start: start, stop: stop, source: source)) }
     if isWanted(name) { longest = max(longest ?? -.infinity, stop - start) }
   }
 

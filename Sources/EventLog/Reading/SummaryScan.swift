@@ -152,19 +152,19 @@ struct SummaryScan {
     workers.addOutcome(worker, hasSucceeded: finish == texts.memory, nbytes: nbytes ?? 0)
     // The view takes the size that the last outcome tells, of whatever kind it was.
     let last = outcome?.nbytes ?? 0
-    prefixes.rows[prefix].figures.nbytes += last - keys[place].nbytes
+    prefixes.rows[prefix].figures.nbytes &+= last &- keys[place].nbytes
     keys[place].nbytes = last
   }
 
   /// The time that a task was at the worker it was given to.
   private mutating func endOfProcessing(_ slot: KeySlots.Slot, _ time: Int64) {
     guard let stay = slot.scheduler, texts.states[stay.state] == texts.processing else { return }
-    workers.addGiven(slot.worker, time - stay.time)
+    workers.addGiven(slot.worker, time &- stay.time)
   }
 
   private mutating func end(_ stay: Stay?, _ prefix: Int, kind: Int, _ time: Int64) {
     guard let stay else { return }
-    prefixes.rows[prefix].add(kind, stay.state, time - stay.time)
+    prefixes.rows[prefix].add(kind, stay.state, time &- stay.time)
   }
 
   private mutating func begin(

@@ -74,7 +74,7 @@ struct WorkerScan {
     guard let place else { return }
     if hasSucceeded {
       figures[place].row.tasks += 1
-      figures[place].row.nbytes += nbytes
+      figures[place].row.nbytes &+= nbytes
     } else {
       figures[place].row.failed += 1
     }
@@ -82,7 +82,7 @@ struct WorkerScan {
 
   /// The worker with this number was to do a task for so long.
   mutating func addGiven(_ worker: Int64, _ nanoseconds: Int64) {
-    if worker != 0 { given[worker, default: 0] += nanoseconds }
+    if worker != 0 { given[worker, default: 0] &+= nanoseconds }
   }
 
   private var given: [Int64: Int64] = [:]
@@ -116,18 +116,18 @@ struct WorkerScan {
     var figures = figures
     for (worker, nanoseconds) in given {
       if let address = try reader.texts.element(worker), let place = byAddress[address] {
-        figures[place].given += nanoseconds
+        figures[place].given &+= nanoseconds
       }
     }
     let rows = figures.filter(\.isKnown).map { figures -> (Int64, RunSummary.Worker) in
       var row = figures.row
       let start = row.joined ?? (figures.firstSeen == .max ? nil : figures.firstSeen)
       if let start, (row.left ?? end) != start {
-        let life = Double((row.left ?? end) - start)
+        let life = Double((row.left ?? end) &- start)
         row.share = row.busySeconds * 1e9 / Double(max(row.nthreads ?? 1, 1)) / life
         row.occupancy = Double(figures.given) / life
       }
-      return (start ?? end + 1, row)
+      return (start ?? end &+ 1, row)
     }
     return rows.sorted { ($0.0, $0.1.address) < ($1.0, $1.1.address) }.map(\.1)
   }

@@ -1,9 +1,9 @@
 /* From Python's objects to MessagePack: what `encoding.py` does, for what is of a known type.
  *
  * Only what it knows is encoded, by exact type: None, bool, int of 64 bits, float, str, bytes,
- * bytearray, list, tuple, set, frozenset, dict, and what Python has packed already. Anything else, and
- * what is too long or nested too deeply, is refused. No code of anybody else's is called, so nothing
- * changes while it is being encoded.
+ * bytearray, list, tuple, set, frozenset, dict, and what Python has packed already. Anything else,
+ * and what is too long or nested too deeply, is refused. No code of anybody else's is called, so
+ * nothing changes while it is being encoded.
  */
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
@@ -148,8 +148,8 @@ static int any_set(Buffer *b, PyObject *o, uint8_t code, int depth) {
 
 static char lower(char c) { return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c; }
 
-/* As `Redaction` of the Swift side: `*` is any bytes and `?` one; on a mismatch behind a `*` it goes
- * back to it and lets it take one more byte. The pattern is in lower case. */
+/* As `Redaction` of the Swift side: `*` is any bytes and `?` one; on a mismatch behind a `*` it
+ * goes back to it and lets it take one more byte. The pattern is in lower case. */
 static int matches(const char *name, Py_ssize_t n, const char *pattern, Py_ssize_t m) {
   Py_ssize_t place = 0, part = 0, star_part = -1, star_place = 0;
   while (place < n) {

@@ -1,5 +1,5 @@
-/* The recorder's eye on one scheduler: `Hooks.update_graph`, for graphs whose tasks are all new and as
- * most are.
+/* The recorder's eye on one scheduler: `Hooks.update_graph`, for graphs whose tasks are all as most
+ * are: new, or known from a graph before.
  */
 #include "_scheduler.h"
 
@@ -43,13 +43,14 @@ static int span(Buffer *b, PyObject *ts, PyObject *spans, int *count) {
 }
 
 /* Whether a task is as most are that come with a graph; see `facts.graph_task`. */
-static int is_fresh(PyObject *ts) {
+static int is_usual(PyObject *ts, int is_known) {
   if (is_true(ts, n_retries) || is_true(ts, n_worker_restrictions) ||
       is_true(ts, n_loose_restrictions) || is_true(ts, n_host_restrictions) ||
       is_true(ts, n_resource_restrictions) || is_true(ts, n_actor) ||
       is_true(ts, n_exception_blame) || is_true(ts, n_has_lost_dependencies) ||
       is_queueable(ts) != 1)
     return 0;
+  if (is_known) return 1;
   PyObject *name = PyObject_GetAttr(ts, n_state), *nbytes = PyObject_GetAttr(ts, n_nbytes);
   int answer = name && nbytes && is_text(name, n_released) && PyLong_Check(nbytes) &&
                PyLong_AsLongLong(nbytes) < 0;
@@ -74,10 +75,22 @@ static int run_spec(Buffer *b, PyObject *ts, int *count) {
   return done;
 }
 
-static int describe(Buffer *b, PyObject *ts, PyObject *priority, PyObject *spans) {
+/* The state of a task that is known, when it is not what the tasks of a graph begin with. */
+static int known_state(Buffer *b, PyObject *ts, int *count) {
+  PyObject *name = PyObject_GetAttr(ts, n_state);
+  int done = name &&
+             (is_text(name, n_released) || (field(b, "state", count) && encode(b, name, 0)));
+  Py_XDECREF(name);
+  return done && field(b, "known", count) && encode(b, Py_True, 0);
+}
+
+static int describe(
+    Buffer *b, PyObject *ts, int is_known, PyObject *priority, PyObject *spans) {
   size_t start = b->count;
   int count = 0, done = 1;
-  if (!is_fresh(ts) || !head(b, 0, 0x80, 16, 0, 0xDE) || !dependencies(b, ts, &count)) return 0;
+  if (is_known < 0 || !is_usual(ts, is_known) || !head(b, 0, 0x80, 16, 0, 0xDE) ||
+      !dependencies(b, ts, &count))
+    return 0;
   PyObject *own = PyObject_GetAttr(ts, n_priority);
   PyObject *annotations = PyObject_GetAttr(ts, n_annotations);
   if (!own || !annotations) done = 0;
@@ -90,7 +103,8 @@ static int describe(Buffer *b, PyObject *ts, PyObject *priority, PyObject *spans
     done = field(b, "annotations", &count) && encode(b, annotations, 0);
   Py_XDECREF(own);
   Py_XDECREF(annotations);
-  done = done && run_spec(b, ts, &count) && span(b, ts, spans, &count) && count < 16;
+  done = done && run_spec(b, ts, &count) && span(b, ts, spans, &count) &&
+         (!is_known || known_state(b, ts, &count)) && count < 16;
   if (done) b->base[start] = (uint8_t)(0x80 | count);
   return done;
 }
@@ -101,26 +115,25 @@ static int encode_graph(
   Buffer *b = &buffer;
   b->count = 0;
   b->longest = s->longest;
-  PyObject *tasks = PyObject_GetAttr(s->scheduler, n_tasks);
-  PyObject *iterator = tasks && PyDict_Check(tasks) ? PyObject_GetIter(keys) : NULL, *key;
+  PyObject *iterator = hold(s) ? PyObject_GetIter(keys) : NULL, *key;
   int done = iterator && head(b, 10, 0x90, 16, 0, 0xDC) && encode(b, at, 0);
-  done = done && small(b, s->graph_hook) && nil(b) && nil(b) && nil(b) && encode(b, stimulus, 0) && nil(b) && nil(b) &&
+  done = done && small(b, s->graph_hook) && nil(b) && nil(b) && nil(b) &&
+         encode(b, stimulus, 0) && nil(b) && nil(b) &&
          head(b, 2, 0x90, 16, 0, 0xDC) && head(b, 0, 0x90, 16, 0, 0xDC) &&
          mapping(b, args, NULL, 1) && head(b, 1, 0x90, 16, 0, 0xDC) &&
          head(b, 1, 0x80, 16, 0, 0xDE) && word(b, "graph") &&
          head(b, (size_t)PyObject_Size(keys), 0x90, 16, 0, 0xDC);
   while (done && (key = PyIter_Next(iterator))) {
-    PyObject *ts = PyDict_GetItemWithError(tasks, key);
-    done = ts && PySet_Contains(s->known, key) == 0 &&
-           describe(b, ts, PyDict_GetItemWithError(priority, key), spans);
+    PyObject *ts = PyDict_GetItemWithError(s->tasks, key);
+    done = ts && describe(b, ts, PySet_Contains(s->known, key),
+                          PyDict_GetItemWithError(priority, key), spans);
     Py_DECREF(key);
   }
   Py_XDECREF(iterator);
-  Py_XDECREF(tasks);
   return done && !PyErr_Occurred();
 }
 
-/* graph(time, stimulus, args, keys, priority): a graph of tasks that are all new and as most are; false
+/* graph(time, stimulus, args, keys, priority): a graph of tasks that are all as most are; false
  * when they are not, and then nothing has been done. */
 static PyObject *graph(PyObject *self, PyObject *const *arguments, Py_ssize_t count) {
   Scheduler *s = (Scheduler *)self;

@@ -1,7 +1,7 @@
 /* The fast way of an event from Python's objects into the recorder: one call encodes and puts it.
  *
- * `put` does that with the fields of any event. `Scheduler` is the recorder's eye on one scheduler: it
- * does in C what hooks that are called for every task do in Python. Whatever they do not know is
+ * `put` does that with the fields of any event. `Scheduler` is the recorder's eye on one scheduler:
+ * it does in C what hooks that are called for every task do in Python. Whatever they do not know is
  * refused, and goes the way through Python.
  *
  * Python's stable interface, from 3.10 on.
@@ -15,7 +15,8 @@ enum { REFUSED = -100 };
 static PyObject *put(PyObject *self, PyObject *const *arguments, Py_ssize_t count) {
   (void)self;
   if (count != 5 || !put_function) {
-    PyErr_SetString(PyExc_TypeError, "put(recorder, source, event, longest, patterns) after bind()");
+    PyErr_SetString(
+        PyExc_TypeError, "put(recorder, source, event, longest, patterns) after bind()");
     return NULL;
   }
   long long recorder = PyLong_AsLongLong(arguments[0]);
@@ -61,6 +62,7 @@ static int prepare(PyObject *self, PyObject *args, PyObject *kwargs) {
     Py_XDECREF(*places[i]);
     *places[i] = parts[i];
   }
+  hold(s);
   return 0;
 }
 
@@ -73,6 +75,9 @@ static int visit_all(PyObject *self, visitproc visit, void *arg) {
   Py_VISIT(s->known);
   Py_VISIT(s->keys);
   Py_VISIT(s->spans);
+  Py_VISIT(s->workers_dict);
+  Py_VISIT(s->tasks);
+  Py_VISIT(s->log);
   return 0;
 }
 
@@ -84,6 +89,9 @@ static int clear_all(PyObject *self) {
   Py_CLEAR(s->known);
   Py_CLEAR(s->keys);
   Py_CLEAR(s->spans);
+  Py_CLEAR(s->workers_dict);
+  Py_CLEAR(s->tasks);
+  Py_CLEAR(s->log);
   return 0;
 }
 
@@ -98,6 +106,7 @@ static void destroy(PyObject *self) {
 static PyMethodDef scheduler_methods[] = {
     {"transition", (PyCFunction)(void (*)(void))transition, METH_VARARGS | METH_KEYWORDS,
      "Dask's hook."},
+    {"mark", (PyCFunction)(void (*)(void))mark, METH_FASTCALL, "Records a mark, or refuses to."},
     {"graph", (PyCFunction)(void (*)(void))graph, METH_FASTCALL, "Records a graph, or refuses to."},
     {NULL, NULL, 0, NULL}};
 
@@ -107,9 +116,14 @@ static PyMemberDef scheduler_members[] = {
     {NULL, 0, 0, 0, NULL}};
 
 static PyType_Slot scheduler_slots[] = {
-    {Py_tp_init, prepare},          {Py_tp_dealloc, destroy},         {Py_tp_traverse, visit_all},
-    {Py_tp_clear, clear_all},       {Py_tp_methods, scheduler_methods}, {Py_tp_members, scheduler_members},
-    {Py_tp_new, PyType_GenericNew}, {0, NULL}};
+    {Py_tp_new, PyType_GenericNew},
+    {Py_tp_init, prepare},
+    {Py_tp_dealloc, destroy},
+    {Py_tp_traverse, visit_all},
+    {Py_tp_clear, clear_all},
+    {Py_tp_methods, scheduler_methods},
+    {Py_tp_members, scheduler_members},
+    {0, NULL}};
 
 static PyType_Spec scheduler_spec = {
     "tasklog._native.Scheduler", sizeof(Scheduler), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,

@@ -1,5 +1,5 @@
-/* The recorder's eye on one scheduler: `Hooks.transition`, as long as everything about the task is as it
- * nearly always is. What is not is refused before anything is put or changed.
+/* The recorder's eye on one scheduler: `Hooks.transition`, as long as everything about the task is
+ * as it nearly always is. What is not is refused before anything is put or changed.
  */
 #include "_encode.h"
 
@@ -8,8 +8,8 @@
 static int64_t (*put_function)(int64_t, int32_t, const void *, size_t);
 
 /* Kept from one event to the next; the interpreter's lock is held all the time. While an event is
- * being encoded, the collector of garbage may call somebody who records another one: `is_busy` sends
- * that one the way through Python. */
+ * being encoded, the collector of garbage may call somebody who records another one: `is_busy`
+ * sends that one the way through Python. */
 static Buffer buffer;
 static int is_busy;
 
@@ -23,12 +23,12 @@ static int64_t put_buffer(long long recorder, long source) {
 }
 
 /* Names, made once. */
-#define NAMES(X)                                                                                     \
-  X(stimulus_id) X(tasks) X(workers) X(transition_log) X(transition_counter) X(timestamp)            \
-  X(recommendations) X(suspicious) X(annotations) X(_queueable) X(dependencies) X(dependents)        \
-  X(processing_on) X(address) X(run_id) X(group) X(name) X(span_id) X(worker) X(key) X(priority)     \
-  X(retries) X(worker_restrictions) X(loose_restrictions) X(host_restrictions)                       \
-  X(resource_restrictions) X(actor) X(run_spec) X(data_producer) X(exception_blame)                  \
+#define NAMES(X)                                                                               \
+  X(stimulus_id) X(tasks) X(workers) X(transition_log) X(transition_counter) X(timestamp)      \
+  X(recommendations) X(suspicious) X(annotations) X(_queueable) X(dependencies) X(dependents)  \
+  X(processing_on) X(address) X(run_id) X(group) X(name) X(span_id) X(worker) X(key)           \
+  X(priority) X(retries) X(worker_restrictions) X(loose_restrictions) X(host_restrictions)     \
+  X(resource_restrictions) X(actor) X(run_spec) X(data_producer) X(exception_blame)            \
   X(has_lost_dependencies) X(state) X(nbytes) X(processing) X(forgotten) X(released)
 #define DECLARE(name) static PyObject *n_##name;
 NAMES(DECLARE)
@@ -41,6 +41,8 @@ typedef struct {
   /* The scheduler, what is called where this refuses, the numbers of states, and what the recorder
    * keeps: keys of tasks that it has announced, packed keys, spans of groups. */
   PyObject *scheduler, *slow, *states, *known, *keys, *spans;
+  /* The scheduler's own, which stay the same as long as it lives; `graph` makes sure of that. */
+  PyObject *workers_dict, *tasks, *log;
   int transition_hook, graph_hook;
   /* How many transitions there were, and how many workers there are, as far as was recorded. */
   long long counter;
@@ -136,8 +138,8 @@ static int encode_transition(
   b->count = 0;
   b->longest = s->longest;
   if (!stimulus || !head(b, 10, 0x90, 16, 0, 0xDC) || !attribute(b, last, n_timestamp)) return 0;
-  if (!small(b, s->transition_hook) || !encode(b, key, 0) || !state(b, s->states, start) || !state(b, s->states, finish) ||
-      !encode(b, stimulus, 0) || !where(b, ts, finish, kwargs))
+  if (!small(b, s->transition_hook) || !encode(b, key, 0) || !state(b, s->states, start) ||
+      !state(b, s->states, finish) || !encode(b, stimulus, 0) || !where(b, ts, finish, kwargs))
     return 0;
   if (PyDict_Size(kwargs) == 1) {
     if (!nil(b)) return 0;
@@ -165,38 +167,80 @@ static void forget(Scheduler *s, PyObject *ts, PyObject *key) {
   PyErr_Clear();
 }
 
-/* The transition of a task that is as tasks are; 0 when it is not, and then nothing has been done. */
+/* Takes hold of the scheduler's collections; where they are of other types, everything is
+ * refused. */
+static int hold(Scheduler *s) {
+  PyObject *workers = PyObject_GetAttr(s->scheduler, n_workers);
+  PyObject *tasks = PyObject_GetAttr(s->scheduler, n_tasks);
+  PyObject *log = PyObject_GetAttr(s->scheduler, n_transition_log);
+  int done = workers && PyDict_Check(workers) && tasks && Py_TYPE(tasks) == &PyDict_Type && log;
+  if (!done) {
+    Py_CLEAR(workers);
+    Py_CLEAR(tasks);
+    Py_CLEAR(log);
+    PyErr_Clear();
+  }
+  PyObject *before[3] = {s->workers_dict, s->tasks, s->log};
+  s->workers_dict = workers;
+  s->tasks = tasks;
+  s->log = log;
+  for (int i = 0; i < 3; i++) Py_XDECREF(before[i]);
+  return done;
+}
+
+/* The transition of a task that is as tasks are; 0 when it is not, and then nothing has been
+ * done. */
 static int put_transition(Scheduler *s, PyObject *args, PyObject *kwargs) {
   if (is_busy || !put_function || PyTuple_Size(args) != 3 || !kwargs) return 0;
   is_busy = 1;
   PyObject *key = PyTuple_GetItem(args, 0), *finish = PyTuple_GetItem(args, 2);
-  PyObject *workers = PyObject_GetAttr(s->scheduler, n_workers);
-  PyObject *tasks = PyObject_GetAttr(s->scheduler, n_tasks);
-  PyObject *log = PyObject_GetAttr(s->scheduler, n_transition_log);
   PyObject *counter = PyObject_GetAttr(s->scheduler, n_transition_counter);
   PyObject *ts = NULL, *last = NULL;
   int done = 0;
-  if (!workers || !tasks || !log || !counter || PyObject_Size(workers) != s->workers) goto end;
-  if (PyLong_AsLongLong(counter) != s->counter + 1 || PyObject_Size(log) <= 0) goto end;
-  ts = Py_TYPE(tasks) == &PyDict_Type ? PyDict_GetItemWithError(tasks, key) : NULL;
+  if (!counter || !s->tasks || PyDict_Size(s->workers_dict) != s->workers) goto end;
+  if (PyLong_AsLongLong(counter) != s->counter + 1 || PyObject_Size(s->log) <= 0) goto end;
+  ts = PyDict_GetItemWithError(s->tasks, key);
   Py_XINCREF(ts);
   if (!ts || PySet_Contains(s->known, key) != 1 || !is_plain(ts, finish)) goto end;
-  last = PySequence_GetItem(log, -1);
+  last = PySequence_GetItem(s->log, -1);
   if (!last || !encode_transition(s, ts, last, key, args, kwargs) || PyErr_Occurred()) goto end;
   if (put_buffer(s->recorder, s->source) <= 0) goto end;
   done = 1;
   s->counter++;
   if (is_text(finish, n_forgotten)) forget(s, ts, key);
 end:
-  Py_XDECREF(workers);
-  Py_XDECREF(tasks);
-  Py_XDECREF(log);
   Py_XDECREF(counter);
   Py_XDECREF(ts);
   Py_XDECREF(last);
   PyErr_Clear();
   is_busy = 0;
   return done;
+}
+
+static int encode_mark(Scheduler *s, PyObject *const *fields) {
+  Buffer *b = &buffer;
+  b->count = 0;
+  b->longest = s->longest;
+  return head(b, 10, 0x90, 16, 0, 0xDC) && encode(b, fields[1], 0) && encode(b, fields[0], 0) &&
+         encode(b, fields[2], 0) && nil(b) && nil(b) && encode(b, fields[3], 0) &&
+         encode(b, fields[4], 0) && nil(b) && head(b, 2, 0x90, 16, 0, 0xDC) &&
+         head(b, 0, 0x90, 16, 0, 0xDC) && mapping(b, fields[5], NULL, 1) && nil(b);
+}
+
+/* mark(hook, time, key, stimulus, worker, args): a call of another hook, or a mark; false when
+ * there is more to it. */
+static PyObject *mark(PyObject *self, PyObject *const *fields, Py_ssize_t count) {
+  Scheduler *s = (Scheduler *)self;
+  if (count != 6 || !PyDict_Check(fields[5]) || !put_function) {
+    PyErr_SetString(PyExc_TypeError, "mark(hook, time, key, stimulus, worker, args) after bind()");
+    return NULL;
+  }
+  if (is_busy) Py_RETURN_FALSE;
+  is_busy = 1;
+  int done = encode_mark(s, fields) && put_buffer(s->recorder, s->source) > 0;
+  is_busy = 0;
+  PyErr_Clear();
+  return PyBool_FromLong(done);
 }
 
 static PyObject *transition(PyObject *self, PyObject *args, PyObject *kwargs) {

@@ -293,8 +293,8 @@ class _Pairs:
 
 
 def _matcher(patterns: tuple[bytes, ...]) -> Callable[[str], bool] | None:
-    """Matches names as `Redaction` of the Swift side does: by their bytes, with ``*`` for any of them
-    and ``?`` for one; capital letters do not matter."""
+    """Matches names as `Redaction` of the Swift side does: by their bytes, with ``*`` for any and
+    ``?`` for one of them; capital letters do not matter."""
     if not patterns:
         return None
     wild = {b"*": b".*", b"?": b"."}

@@ -131,11 +131,14 @@ def cluster(scheduler: Any, argument: Callable[[str, Any], Any]) -> dict[str, An
         "groups": {name: group(tg) for name, tg in s.task_groups.items()},
         "erredTasks": [
             [
-                e.key, e.timestamp, e.erred_on, argument("exception_text", e.exception_text),
+                e.key,
+                e.timestamp,
+                e.erred_on,
+                argument("exception_text", e.exception_text),
                 argument("traceback_text", e.traceback_text),
             ]
             for e in s.erred_tasks
-        ],  # fmt: skip
+        ],
         "unknownDurations": {k: keys(v) for k, v in getattr(s, "unknown_durations", {}).items()},
     }
 

@@ -38,6 +38,10 @@ class Hooks(SchedulerPlugin):
         if self._native is None:
             return
         try:
+            mark = self._seen.mark
+            if mark is not None and args is not None and run is None and snapshot is None:
+                if mark(HOOKS.get(hook, hook), time.time(), key, stimulus, worker, args):
+                    return
             fields = [
                 time.time(), HOOKS.get(hook, hook), key, None, None, stimulus, worker, run,
                 None if args is None else [[], args],

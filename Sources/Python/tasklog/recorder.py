@@ -162,7 +162,7 @@ class Recorder(Hooks):
     def _watch(self, scheduler: Any, native: NativeRecorder) -> Any:
         """What has been seen of the scheduler; in C, it also records what comes with every task."""
         if native.scheduler is None or self._encoder.patterns:
-            return SimpleNamespace(transition=None, graph=None)
+            return SimpleNamespace(mark=None, graph=None)
         # A number that does not fit into one byte would need another encoding.
         hooks = HOOKS["transition"], HOOKS["updateGraph"]
         seen = native.scheduler(
@@ -299,6 +299,8 @@ def _open(scheduler: Any, options: Options) -> NativeRecorder:
         "mode": "full" if options.deep else "hooks",
         "sync_seconds": options.sync_seconds,
         "close_seconds": options.close_seconds,
+        # Of this size they are ready ahead of what a scheduler records, and little lies idle.
+        "segment_size": 1 << 20,
         "metadata": {
             "host": socket.gethostname(),
             "pid": os.getpid(),

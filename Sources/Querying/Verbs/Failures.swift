@@ -105,7 +105,7 @@ extension Verbs {
             try give([
               .integer(run), .integer(Int64(index + 1)), .text(piece.key),
               .text(piece.kind.rawValue), piece.worker,
-              piece.start.flatMap { start in piece.stop.map { seconds($0 - start) } } ?? .null,
+              piece.start.flatMap { start in piece.stop.map { seconds($0 &- start) } } ?? .null,
               piece.share, time(piece.start), time(piece.stop), .integer(piece.seq),
             ])
           }

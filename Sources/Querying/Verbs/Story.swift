@@ -20,7 +20,7 @@ extension Verbs {
           let (event, source) = (recorded.event, sources[recorded.source])
           rows.append([
             .integer(run.number), .integer(recorded.seq), time(event.time),
-            before.map { seconds(event.time - $0) } ?? .null, text(source?.kind.rawValue),
+            before.map { seconds(event.time &- $0) } ?? .null, text(source?.kind.rawValue),
             text(source?.kind == .worker ? source?.address : event.worker),
             .text(event.hook.name), text(event.key?.text), text(event.start?.name),
             text(event.finish?.name), text(event.stimulusID),

@@ -55,7 +55,7 @@ extension Verbs {
       ) { give in
         for (run, sources, found, end) in all {
           try found.forEachTask { task in
-            try give(taskRow(run, task, sources[task.source]) + [seconds(end - task.since)])
+            try give(taskRow(run, task, sources[task.source]) + [seconds(end &- task.since)])
           }
         }
       }

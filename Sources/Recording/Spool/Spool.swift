@@ -12,7 +12,7 @@ final class Spool: @unchecked Sendable {
   /// Segments that can exist at a time; a segment's place in the ring is its number modulo this.
   private static let ringSize = 8192
   /// So many segments are kept for later.
-  private static let mostSpare = 2
+  private static let mostSpare = 4
 
   let folder: String
   let segmentSize: Int

@@ -37,10 +37,7 @@ extension Client {
       key ?? makeKey(name), keys,
       SubmitOptions(priority, retries, workers, allowOtherWorkers, resources, annotations),
       "\(fileID):\(line)",
-      .async { values in
-        var inputs = Inputs(values, keys)
-        return Outcome(try await run(try inputs.all()), type)
-      })
+      Self.asyncSpec(keys, type, run))
   }
 
   /// Submits an async task for each value, all in one graph.
@@ -55,7 +52,25 @@ extension Client {
       priority, retries, workers, allowOtherWorkers, resources, annotations)
     let type = OutcomeType<Output>()
     return map(name, values, keys, options, "\(fileID):\(line)") { value in
-      .async { _ in Outcome(try await run(value), type) }
+      ([], .async { _ in Outcome(try await run(value), type) })
+    }
+  }
+
+  /// Submits an async task for each group of futures, all in one graph; its parameter is an array of
+  /// their results.
+  public func map<Input: Sendable, Output: Sendable>(
+    _ name: String, all groups: [[Future<Input>]], keys: [Key]? = nil, priority: Double = 0,
+    retries: Int = 0, workers: [String] = [], allowOtherWorkers: Bool = false,
+    resources: KeyValuePairs<String, Double> = [:],
+    annotations: KeyValuePairs<String, Value> = [:], fileID: String = #fileID, line: Int = #line,
+    _ run: @escaping @Sendable ([Input]) async throws -> Output
+  ) -> [Future<Output>] {
+    let options = SubmitOptions(
+      priority, retries, workers, allowOtherWorkers, resources, annotations)
+    let type = OutcomeType<Output>()
+    return map(name, groups, keys, options, "\(fileID):\(line)") { group in
+      let keys = group.map { $0.key }
+      return (keys, Self.asyncSpec(keys, type, run))
     }
   }
 }

@@ -44,17 +44,22 @@ struct SubmitOptions {
 
 /// How tasks get from a client to the scheduler.
 extension Client {
-  func map<Input: Sendable, Output: Sendable>(
-    _ name: String, _ values: [Input], _ keys: [Key]?, _ options: SubmitOptions,
-    _ location: String, _ run: (Input) -> TaskSpec.Run
+  /// Submits a task for each item, all in one graph.
+  ///
+  /// - Parameter spec: what the task of an item needs, and what it does.
+  func map<Item, Output: Sendable>(
+    _ name: String, _ items: [Item], _ keys: [Key]?, _ options: SubmitOptions,
+    _ location: String, _ spec: (Item) -> (inputs: [Key], run: TaskSpec.Run)
   ) -> [Future<Output>] {
     let group = "\(name)-\(token)\(nextNumber())"
     var tasks: [NewTask] = []
-    tasks.reserveCapacity(values.count)
-    for (index, value) in values.enumerated() {
+    tasks.reserveCapacity(items.count)
+    for (index, item) in items.enumerated() {
       let key = keys.flatMap { index < $0.count ? $0[index] : nil } ?? Key(group, index)
-      let spec = TaskSpec(inputs: [], run: run(value), location: location)
-      tasks.append(options.task(key, [], spec))
+      let (inputs, run) = spec(item)
+      tasks.append(
+        options.task(
+          key, Self.distinct(inputs), TaskSpec(inputs: inputs, run: run, location: location)))
     }
     return submit(tasks).map { Future(key: $0, client: self) }
   }
@@ -62,10 +67,20 @@ extension Client {
   static func spec<Input: Sendable, Output: Sendable>(
     _ keys: [Key], _ type: OutcomeType<Output>,
     _ run: @escaping @Sendable ([Input]) throws -> Output
-  ) -> @Sendable ([any Sendable]) throws -> Outcome {
-    { values in
+  ) -> TaskSpec.Run {
+    .sync { values in
       var inputs = Inputs(values, keys)
       return Outcome(try run(try inputs.all()), type)
+    }
+  }
+
+  static func asyncSpec<Input: Sendable, Output: Sendable>(
+    _ keys: [Key], _ type: OutcomeType<Output>,
+    _ run: @escaping @Sendable ([Input]) async throws -> Output
+  ) -> TaskSpec.Run {
+    .async { values in
+      var inputs = Inputs(values, keys)
+      return Outcome(try await run(try inputs.all()), type)
     }
   }
 

@@ -48,7 +48,7 @@ extension Client {
     return submit(
       key ?? makeKey(name), keys,
       SubmitOptions(priority, retries, workers, allowOtherWorkers, resources, annotations),
-      "\(fileID):\(line)", .sync(Self.spec(keys, OutcomeType(), run)))
+      "\(fileID):\(line)", Self.spec(keys, OutcomeType(), run))
   }
 
   /// Submits a task for each value, all in one graph.
@@ -67,7 +67,7 @@ extension Client {
       priority, retries, workers, allowOtherWorkers, resources, annotations)
     let type = OutcomeType<Output>()
     return map(name, values, keys, options, "\(fileID):\(line)") { value in
-      .sync { _ in Outcome(try run(value), type) }
+      ([], .sync { _ in Outcome(try run(value), type) })
     }
   }
 
@@ -76,24 +76,18 @@ extension Client {
   ///
   ///     let sums = client.map("sum", all: groups) { $0.reduce(0, +) }
   public func map<Input: Sendable, Output: Sendable>(
-    _ name: String, all groups: [[Future<Input>]], priority: Double = 0, retries: Int = 0,
-    fileID: String = #fileID, line: Int = #line,
+    _ name: String, all groups: [[Future<Input>]], keys: [Key]? = nil, priority: Double = 0,
+    retries: Int = 0, workers: [String] = [], allowOtherWorkers: Bool = false,
+    resources: KeyValuePairs<String, Double> = [:],
+    annotations: KeyValuePairs<String, Value> = [:], fileID: String = #fileID, line: Int = #line,
     _ run: @escaping @Sendable ([Input]) throws -> Output
   ) -> [Future<Output>] {
-    let group = "\(name)-\(token)\(nextNumber())"
-    var tasks: [NewTask] = []
-    tasks.reserveCapacity(groups.count)
-    let location = "\(fileID):\(line)"
+    let options = SubmitOptions(
+      priority, retries, workers, allowOtherWorkers, resources, annotations)
     let type = OutcomeType<Output>()
-    for (index, inputs) in groups.enumerated() {
-      let keys = inputs.map { $0.key }
-      tasks.append(
-        NewTask(
-          key: Key(group, index), dependencies: Self.distinct(keys), userPriority: priority,
-          retries: retries,
-          runSpec: TaskSpec(
-            inputs: keys, run: .sync(Self.spec(keys, type, run)), location: location)))
+    return map(name, groups, keys, options, "\(fileID):\(line)") { group in
+      let keys = group.map { $0.key }
+      return (keys, Self.spec(keys, type, run))
     }
-    return submit(tasks).map { Future(key: $0, client: self) }
   }
 }

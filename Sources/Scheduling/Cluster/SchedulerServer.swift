@@ -126,6 +126,8 @@ public actor SchedulerServer: Driven {
       }
     }
     clients.removeAll()
+    // What tasks do may hold the cluster.
+    for (_, task) in core.state.tasks { task.runSpec = nil }
   }
 
   // MARK: - Messages

@@ -97,15 +97,20 @@ actor WorkerServer: Driven {
     }
     drain()
     isClosed = true
-    threads.close()
-    held.removeAll()
+    letGo()
   }
 
   /// The worker dies: nothing is said to anybody, not even to its plugins.
   func die() {
     isClosed = true
+    letGo()
+  }
+
+  /// Ends the threads, and lets go of results and of what tasks do, which may hold the cluster.
+  private func letGo() {
     threads.close()
     held.removeAll()
+    for (_, task) in core.state.tasks { task.runSpec = nil }
   }
 
   // MARK: - Plugins

@@ -1,5 +1,5 @@
 /// Base64 as of RFC 4648, with padding: how bytes stand in the log's JSON.
-enum Base64 {
+package enum Base64 {
   private static let alphabet = Array(
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
 
@@ -9,7 +9,7 @@ enum Base64 {
     return table
   }()
 
-  static func append(_ bytes: some Collection<UInt8>, to output: inout [UInt8]) {
+  package static func append(_ bytes: some Collection<UInt8>, to output: inout [UInt8]) {
     output.reserveCapacity(output.count + (bytes.count + 2) / 3 * 4)
     var bits: UInt32 = 0
     var count = 0
@@ -34,6 +34,13 @@ enum Base64 {
       ]
     default: break
     }
+  }
+
+  /// The text of a piece of bytes.
+  package static func encode(_ bytes: ArraySlice<UInt8>) -> [UInt8] {
+    var output: [UInt8] = []
+    append(bytes, to: &output)
+    return output
   }
 
   /// The bytes, or nothing when the text is not canonical base64.

@@ -8,7 +8,9 @@ extension SchedulerState {
         misfits += 1
         continue
       }
-      workers[facts.address] = WorkerInfo(facts: facts)
+      let worker = WorkerInfo(facts: facts)
+      worker.take(status: value)
+      workers[facts.address] = worker
       totalThreads &+= facts.nthreads
     }
     noteRunning()

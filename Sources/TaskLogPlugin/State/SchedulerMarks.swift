@@ -10,7 +10,7 @@ extension SchedulerState {
     case "set-restrictions": setRestrictions(event, args)
     case "update-data":
       // A recorder of Dask tells it as the tasks that are there afterwards.
-      let present = event.snapshot.decoded.value?["graph"]?.elements
+      let present = event.snapshot.value?["graph"]?.elements
       if let present {
         for facts in present { takePresent(facts) }
       } else {

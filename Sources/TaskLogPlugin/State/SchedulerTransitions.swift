@@ -160,9 +160,9 @@ extension SchedulerState {
   }
 
   /// erred → released
+  ///
+  /// As in Dask the texts stay until it fails again.
   private func releaseErred(_ task: TaskState) {
-    task.exceptionText = nil
-    task.tracebackText = nil
     task.exceptionBlame = nil
     task.erredOn = []
   }
@@ -185,8 +185,6 @@ extension SchedulerState {
     task.whoWants.removeAll()
     task.processingOn = nil
     task.exceptionBlame = nil
-    task.exceptionText = nil
-    task.tracebackText = nil
     keepUntilSettled(task)
   }
 }

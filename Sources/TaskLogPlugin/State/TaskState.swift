@@ -50,7 +50,8 @@ public final class TaskState {
   /// Size of the result in bytes; nothing while unknown.
   @exclusivity(unchecked) public internal(set) var nbytes: Int64?
   @exclusivity(unchecked) public internal(set) var typeName: String?
-  /// What the exception says of itself. Set on the task that failed, not on its dependents.
+  /// What the exception says of itself. Set on the task that failed, not on its dependents; stays
+  /// when the task is tried again.
   @exclusivity(unchecked) public internal(set) var exceptionText: String?
   @exclusivity(unchecked) public internal(set) var tracebackText: String?
   /// The task whose failure made this one err, itself when it failed on its own.
@@ -217,6 +218,11 @@ public enum WorkerStatus: String, Sendable {
   case running
   /// It gets no new tasks, and its results are being moved to others.
   case closingGracefully = "closing_gracefully"
+  // Of Dask's workers only.
+  /// It has little memory left, and gets no new tasks.
+  case paused
+  case starting = "init"
+  case closing
 }
 
 /// A worker as the scheduler knows it: Dask's `scheduler.WorkerState`.
@@ -241,6 +247,11 @@ public final class WorkerInfo {
   init(facts: WorkerFacts) {
     self.facts = facts
     for resource in facts.resources { usedResources[resource.name] = 0 }
+  }
+
+  /// What Dask tells of it as it joins, or when a recorder finds it.
+  func take(status value: Value?) {
+    if let status = value?["status"]?.string.flatMap(WorkerStatus.init) { self.status = status }
   }
 
   /// Whether it has enough of each for a task, were it to run no other.

@@ -20,6 +20,10 @@ public enum UnknownFact: String, Sendable, CaseIterable {
   /// `whoHas`, `priority`, `annotations`, `resourceRestrictions`.
   case requests
 
+  // Any worker of Dask.
+  /// What was done for a task that is not done yet: `startStops` are told when it is.
+  case spans
+
   // Any source.
   /// Events are missing in the log: any field may be wrong from there on.
   case missingEvents

@@ -32,7 +32,7 @@ public final class WorkerTaskState {
   /// Size of the result in bytes; nothing while unknown.
   @exclusivity(unchecked) public internal(set) var nbytes: Int64?
   @exclusivity(unchecked) public internal(set) var typeName: String?
-  /// What was done for it here: computing, and transfers of what it needs.
+  /// What was done for it here, in all of its runs: computing, and transfers of what it needs.
   @exclusivity(unchecked) public internal(set) var startStops: [StartStop] = []
   /// What the exception says of itself. Set while `error`.
   @exclusivity(unchecked) public internal(set) var exceptionText: String?
@@ -88,6 +88,7 @@ public final class WorkerState {
     switch event.hook {
     case .setup, .attach:
       if case .worker(let facts) = event.snapshot.decoded { self.facts = facts }
+      if event.hook == .attach { applyAttach(event) }
     case .stimulus: applyStimulus(event)
     case .transition: applyTransition(event)
     default: break
@@ -105,7 +106,7 @@ public final class WorkerState {
     leaving.removeAll(keepingCapacity: true)
   }
 
-  private func task(_ key: Key) -> WorkerTaskState {
+  func task(_ key: Key) -> WorkerTaskState {
     if let last = lastTask, last.key.isCopy(of: key) { return last }
     if let task = tasks[key] {
       lastTask = task
@@ -127,6 +128,7 @@ public final class WorkerState {
     case "compute-task":
       var annotations: [Value.Entry]?
       if case .dict(let entries)? = args["annotations"] { annotations = entries }
+      defer { takeSizes(args) }
       computeTask(
         event,
         ComputeFacts(
@@ -165,7 +167,19 @@ public final class WorkerState {
       let task = task(key)
       if task.priority == nil { task.priority = Priority([1]) }
     }
+    takeSizes(args)
     updateWhoHas(Self.whoHas(args))
+  }
+
+  /// Dask tells the size of what is to be fetched.
+  private func takeSizes(_ args: Args.Content) {
+    guard case .dict(let sizes)? = args["nbytes"] else { return }
+    for entry in sizes {
+      guard let task = Key(entry.key).flatMap({ tasks[$0] }), task.state != .memory else {
+        continue
+      }
+      task.nbytes = entry.value.int
+    }
   }
 
   private func computeTask(_ event: Event, _ told: ComputeFacts) {
@@ -253,10 +267,15 @@ public final class WorkerState {
     if let previous = facts.previous { task.previous = previous }
     // A transfer is booked on the task that it was made for, as Dask does.
     let booked = facts.cause.flatMap { tasks[$0] } ?? task
-    booked.startStops += facts.startStops
+    if facts.startStops.starts(with: booked.startStops) {
+      // Dask tells all that there are.
+      booked.startStops = facts.startStops
+    } else {
+      booked.startStops += facts.startStops
+    }
   }
 
-  private func wait(_ task: WorkerTaskState) {
+  func wait(_ task: WorkerTaskState) {
     task.waitingForData.removeAll()
     for dependency in task.dependencies where dependency.state != .memory {
       task.waitingForData.insert(dependency)
@@ -273,9 +292,7 @@ public final class WorkerState {
     task.typeName = nil
     task.previous = nil
     task.comingFrom = nil
-    task.exceptionText = nil
     task.tracebackText = nil
-    task.startStops = []
   }
 
   private func forget(_ task: WorkerTaskState) {

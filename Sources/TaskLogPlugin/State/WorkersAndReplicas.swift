@@ -13,7 +13,10 @@ extension SchedulerState {
       facts = WorkerFacts(address: address, name: .null, serverID: "", nthreads: 0)
     }
     if let before = workers[address] { totalThreads &-= before.nthreads }
-    workers[address] = WorkerInfo(facts: facts)
+    let worker = WorkerInfo(facts: facts)
+    // Our own engine does not say that a worker is as all are.
+    if case .encoded = event.snapshot { worker.take(status: event.snapshot.value?["worker"]) }
+    workers[address] = worker
     totalThreads &+= facts.nthreads
     noteRunning()
   }

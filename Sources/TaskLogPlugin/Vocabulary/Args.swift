@@ -76,6 +76,12 @@ public struct Args: Sendable {
     }
   }
 
+  /// Whether a log has nothing in their place.
+  package var isAbsent: Bool {
+    if case .empty = storage { return true }
+    return false
+  }
+
   /// The args, decoded. What cannot be read is one argument `$unreadable`.
   public var content: Content {
     switch storage {

@@ -17,6 +17,7 @@ public enum State: Sendable, Hashable {
   ]
 
   /// The place among `known`, nothing for a state that has no name of its own.
+  @inlinable
   public var knownPlace: Int? {
     switch self {
     case .released: 0
@@ -77,6 +78,8 @@ public enum State: Sendable, Hashable {
 }
 
 extension State {
+  // Plugins compare states at each event.
+  @inlinable
   public static func == (a: State, b: State) -> Bool {
     if case .other(let a) = a, case .other(let b) = b { return a == b }
     return a.knownPlace == b.knownPlace

@@ -1,0 +1,244 @@
+// One side of the page: what happened in a run, or in several that are shown as one.
+
+class Side {
+  constructor(number, name, data) {
+    Object.assign(this, data);
+    this.number = number;
+    this.name = name;
+    this.count = data.taskCount;
+    this.letter = "AB"[number];
+    this.length = Math.max(1, data.last - data.first);
+    this.prefixes = this.prefixes.map(plain);
+    this.types = this.types.map(plain);
+    this.failures.texts = this.failures.texts.map((text) => plain(text, true));
+    for (const worker of this.workers) {
+      worker.name = plain(worker.name);
+      worker.address = plain(worker.address);
+      worker.label = /^\d+$/.test(worker.name) ? `worker ${worker.name}` : worker.name || worker.address;
+      worker.lanes = [];
+    }
+  }
+
+  // What has to be there before anything can be drawn.
+  async readSpans() {
+    const [prefix, gap, duration, task, what, source] = await Promise.all(
+      ["prefix", "gap", "duration", "task", "what", "source"].map((name) =>
+        column(this.number, name)));
+    this.prefix = new Numbers(prefix).fill(new Uint32Array(this.count));
+    const read = [gap, duration, task, what, source].map((bytes) => new Numbers(bytes));
+    for (const lane of this.lanes) {
+      this.readLane(lane, ...read);
+      this.workers[lane.worker].lanes.push(lane);
+    }
+    this.orderLanes();
+  }
+
+  /** Workers in the order of their names, one that has come again behind the one before. */
+  orderLanes() {
+    const natural = new Intl.Collator("en", { numeric: true });
+    const order = this.workers.map((_, place) => place).sort((a, b) => {
+      const [one, other] = [this.workers[a], this.workers[b]];
+      return natural.compare(one.label, other.label) || (one.joined ?? 0) - (other.joined ?? 0) || a - b;
+    });
+    this.orderedWorkers = order.map((place) => this.workers[place]);
+    this.lanes = this.orderedWorkers.flatMap((worker) => worker.lanes);
+    this.lanes.forEach((lane, place) => (lane.place = place));
+  }
+
+  readLane(lane, gap, duration, task, what, source) {
+    const count = lane.count;
+    const all = new Row(count);
+    all.source = new Int32Array(count);
+    let stop = 0;
+    let last = 0;
+    let computing = 0;
+    for (let i = 0; i < count; i++) {
+      all.start[i] = stop + gap.signed();
+      all.stop[i] = stop = all.start[i] + duration.next();
+      all.task[i] = last += task.signed();
+      all.what[i] = what.next();
+      if (all.what[i] >> 2) all.source[i] = source.next() - 1;
+      else computing++;
+    }
+    lane.compute = new Row(computing);
+    lane.others = new Row(count - computing);
+    lane.others.source = new Int32Array(count - computing);
+    let c = 0;
+    let o = 0;
+    for (let i = 0; i < count; i++) {
+      const isOther = all.what[i] >> 2;
+      const row = isOther ? lane.others : lane.compute;
+      const at = isOther ? o++ : c++;
+      row.start[at] = all.start[i];
+      row.stop[at] = all.stop[i];
+      row.task[at] = all.task[i];
+      row.what[at] = all.what[i];
+      if (isOther) row.source[at] = all.source[i];
+    }
+    lane.compute.finish();
+    lane.others.finish();
+  }
+
+  async readSeries() {
+    const read = new Numbers(await column(this.number, "series"));
+    const points = (count, width) => {
+      const times = read.sums(new Float64Array(count));
+      const values = [];
+      for (let i = 0; i < width; i++) values.push(read.sums(new Float64Array(count)));
+      return { times, values };
+    };
+    this.stateSeries = points(this.statePoints, this.states.length - 1);
+    for (const worker of this.workers) worker.series = points(worker.points, 2);
+  }
+
+  // All the rest, while the first picture is there already.
+  async readTasks() {
+    const names = ["nbytes", "type", "state", "sent", "run", "needs", "first", "events"];
+    const [nbytes, type, state, sent, run, needs, first, events] = await Promise.all(
+      names.map((name) => column(this.number, name)));
+    const n = this.count;
+    this.nbytes = new Numbers(nbytes).fill(new Float64Array(n));
+    this.type = new Numbers(type).fill(new Uint32Array(n));
+    this.state = state;
+    this.sent = new Numbers(sent).fill(new Uint32Array(n));
+    this.run = new Numbers(run).fill(new Uint32Array(n));
+    this.firstTime = new Numbers(first).sums(new Float64Array(n));
+    this.events = new Numbers(events).fill(new Uint32Array(n));
+    this.readNeeds(new Numbers(needs));
+    await this.readKeys();
+  }
+
+  readNeeds(read) {
+    this.needStart = new Uint32Array(this.count + 1);
+    const needs = new Int32Array(this.edgeCount);
+    let at = 0;
+    for (let task = 0; task < this.count; task++) {
+      this.needStart[task] = at;
+      let last = task;
+      for (let left = read.next(); left > 0; left--) needs[at++] = last -= read.signed();
+    }
+    this.needStart[this.count] = at;
+    this.needs = needs.subarray(0, at);
+  }
+
+  async readKeys() {
+    const bytes = await column(this.number, "key");
+    this.keys = new TextDecoder().decode(bytes);
+    this.keyStart = new Uint32Array(this.count + 1);
+    let at = 0;
+    for (let task = 0; task < this.count; task++) {
+      this.keyStart[task] = at;
+      at = this.keys.indexOf("\0", at) + 1;
+    }
+    this.keyStart[this.count] = at;
+    // Letters of ASCII alone, so that places stay the same.
+    for (let i = 0; i < bytes.length; i++) {
+      if (bytes[i] > 64 && bytes[i] < 91) bytes[i] += 32;
+    }
+    this.lowerKeys = new TextDecoder().decode(bytes);
+  }
+
+  async readStories() {
+    const names = ["kind", "step", "where"];
+    [this.storyKinds, this.storySteps, this.storyWheres] = await Promise.all(
+      names.map((name) => column(this.number, name)));
+    this.indexStories();
+  }
+
+  // MARK: Questions
+
+  key(task) {
+    if (!this.keys) return "…";
+    return plain(this.keys.slice(this.keyStart[task], this.keyStart[task + 1] - 1)) || "(no events)";
+  }
+
+  prefixName(task) {
+    return this.prefixes[this.prefix[task]] ?? "";
+  }
+
+  stateName(task) {
+    const state = this.state[task];
+    return this.states[state] ?? "not known";
+  }
+
+  needsOf(task) {
+    return this.needs.subarray(this.needStart[task], this.needStart[task + 1]);
+  }
+
+  /** Tasks that need another one. */
+  dependentsOf(task) {
+    if (!this.dependentStart) {
+      const start = (this.dependentStart = new Uint32Array(this.count + 1));
+      for (const need of this.needs) start[need + 1]++;
+      for (let i = 0; i < this.count; i++) start[i + 1] += start[i];
+      const next = start.slice();
+      this.dependents = new Int32Array(this.needs.length);
+      for (let i = 0; i < this.count; i++) {
+        for (const need of this.needsOf(i)) this.dependents[next[need]++] = i;
+      }
+    }
+    return this.dependents.subarray(this.dependentStart[task], this.dependentStart[task + 1]);
+  }
+
+  /** Every span of a task, computing and other. */
+  spansOf(task) {
+    if (!this.spansByTask) this.indexSpans();
+    const found = [];
+    for (let i = this.spanStart[task]; i < this.spanStart[task + 1]; i++) {
+      const lane = this.lanes[this.spanLane[i]];
+      const isOther = this.spansByTask[i] < 0;
+      const at = isOther ? ~this.spansByTask[i] : this.spansByTask[i];
+      found.push(this.span(lane, isOther ? lane.others : lane.compute, at));
+    }
+    return found.sort((a, b) => a.start - b.start);
+  }
+
+  span(lane, row, at) {
+    return {
+      lane, row, at, start: row.start[at], stop: row.stop[at], task: row.task[at],
+      action: this.actions[row.what[at] >> 2], outcome: row.what[at] & 3,
+      source: row.source ? row.source[at] : -1,
+    };
+  }
+
+  indexSpans() {
+    const start = (this.spanStart = new Uint32Array(this.count + 1));
+    const rows = (visit) => {
+      for (const lane of this.lanes) {
+        for (let i = 0; i < lane.compute.count; i++) visit(lane, lane.compute.task[i], i);
+        for (let i = 0; i < lane.others.count; i++) visit(lane, lane.others.task[i], ~i);
+      }
+    };
+    rows((lane, task) => start[task + 1]++);
+    for (let i = 0; i < this.count; i++) start[i + 1] += start[i];
+    const next = start.slice();
+    this.spansByTask = new Int32Array(this.spanCount);
+    this.spanLane = new Uint32Array(this.spanCount);
+    rows((lane, task, at) => {
+      this.spansByTask[next[task]] = at;
+      this.spanLane[next[task]++] = lane.place;
+    });
+  }
+
+  /** Keys with a text in them, at most so many, and how many there are in all. */
+  find(text, limit) {
+    let query = text;
+    const { shortenedKeys, hashLength, keptLength } = this.detail;
+    if (shortenedKeys) {
+      const hash = new RegExp(`[0-9a-f]{${hashLength},}`, "g");
+      query = query.replace(hash, (digits) => digits.slice(0, keptLength) + "…");
+    }
+    const isLower = query === query.toLowerCase();
+    const text_ = isLower ? this.lowerKeys : this.keys;
+    const found = [];
+    let count = 0;
+    for (let at = text_.indexOf(query); at >= 0 && count < 100000;) {
+      // The last key that begins at this place or before.
+      const task = lowerBound(this.keyStart, at + 1) - 1;
+      count++;
+      if (found.length < limit) found.push(task);
+      at = text_.indexOf(query, this.keyStart[task + 1]);
+    }
+    return { found, count };
+  }
+}

@@ -1,0 +1,153 @@
+// Colours, and numbers as people read them.
+
+/** For prefixes, in the order of the time that each took; red and orange mean something else. */
+const PALETTE = [
+  "#4e79a7", "#59a386", "#b07aa1", "#d9b93b", "#76b7c2", "#8a6bbf", "#9c755f", "#7fae4f",
+  "#d48fb0", "#3f8fbf", "#a8a15a", "#6f7fd0",
+];
+const REST = "#8c939c";
+const FAILED_COLOUR = "#d13438";
+const ACTIONS = { transfer: "#e8853d", "disk-read": "#b5651d", "disk-write": "#b5651d", deserialize: "#9aa0a6" };
+const STATES = {
+  processing: "#4e79a7", memory: "#59a386", waiting: "#c9b458", queued: "#9d8ec7",
+  "no-worker": "#e8853d", erred: FAILED_COLOUR, released: "#a9b0b8",
+};
+/** From the bottom of the chart to its top. */
+const STATE_ORDER = ["processing", "memory", "waiting", "queued", "no-worker", "erred", "released"];
+
+function rgb(colour) {
+  const value = parseInt(colour.slice(1), 16);
+  return [value >> 16, (value >> 8) & 255, value & 255];
+}
+
+/** A pixel as it lies in memory. */
+/** What can be read on a colour. */
+function ink(colour) {
+  const [r, g, b] = rgb(colour);
+  return r * 0.299 + g * 0.587 + b * 0.114 > 150 ? "#1b1a17" : "#ffffff";
+}
+
+function pixel([r, g, b]) {
+  return (255 << 24) | (b << 16) | (g << 8) | r;
+}
+
+function mix(a, b, share) {
+  return a.map((value, i) => Math.round(value + (b[i] - value) * share));
+}
+
+const theme = {
+  choice: "auto",
+  /** What the style sheet says, for what is drawn. */
+  read() {
+    const style = getComputedStyle(document.documentElement);
+    const colour = (name) => style.getPropertyValue(`--${name}`).trim();
+    for (const name of ["surface", "lane", "gone", "line", "text", "muted", "accent", "gap", "soft"]) {
+      this[name] = colour(name);
+    }
+    this.isDark = colour("scheme") === "dark";
+    this.font = `11px ${style.fontFamily}`;
+  },
+  next() {
+    const choices = ["auto", "light", "dark"];
+    this.set(choices[(choices.indexOf(this.choice) + 1) % 3]);
+  },
+  set(choice) {
+    this.choice = choice;
+    if (choice === "auto") delete document.documentElement.dataset.theme;
+    else document.documentElement.dataset.theme = choice;
+    const button = document.getElementById("theme");
+    button.textContent = { auto: "◐", light: "☀", dark: "☾" }[choice];
+    button.setAttribute("aria-label", `Colours: ${choice === "auto" ? "as the system" : choice}`);
+    button.title = button.getAttribute("aria-label");
+    this.read();
+    this.changed?.();
+  },
+};
+
+// MARK: Numbers
+
+/** A time span in microseconds, with the unit that suits it. */
+function duration(microseconds) {
+  const size = Math.abs(microseconds);
+  const sign = microseconds < 0 ? "−" : "";
+  const short = (value) =>
+    value >= 100 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value.toFixed(2);
+  if (size < 1000) return `${sign}${Math.round(size)} µs`;
+  if (size < 1e6) return `${sign}${short(size / 1e3)} ms`;
+  if (size < 60e6) return `${sign}${short(size / 1e6)} s`;
+  const seconds = Math.round(size / 1e6);
+  if (seconds < 3600) return `${sign}${Math.floor(seconds / 60)} min ${seconds % 60} s`;
+  const minutes = Math.floor(seconds / 60);
+  return `${sign}${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+}
+
+function bytes(count) {
+  const units = ["B", "kB", "MB", "GB", "TB"];
+  let unit = 0;
+  while (count >= 1000 && unit < 4) {
+    count /= 1000;
+    unit++;
+  }
+  return `${unit === 0 || count >= 100 ? Math.round(count) : count.toFixed(1)} ${units[unit]}`;
+}
+
+const whole = (number) => Math.round(number).toLocaleString("en");
+const plural = (count, noun) => `${whole(count)} ${noun}${count === 1 ? "" : "s"}`;
+const percent = (share) => `${(share * 100).toFixed(share < 0.1 ? 1 : 0)} %`;
+
+/** A moment by the clock. */
+function clock(side, time, digits = 3) {
+  const text = new Date((side.origin + time) / 1000).toISOString();
+  const micro = String(Math.floor((((side.origin + time) % 1e6) + 1e6) % 1e6)).padStart(6, "0");
+  return `${text.slice(11, 19)}.${micro.slice(0, digits)}`;
+}
+
+/** Even steps for an axis. */
+function steps(length, most) {
+  const units = [1, 2, 5];
+  for (let scale = 1; scale < 1e7; scale *= 10) {
+    for (const unit of units) if (length / (unit * scale) <= most) return unit * scale;
+  }
+  for (const seconds of [10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400]) {
+    if (length / (seconds * 1e6) <= most) return seconds * 1e6;
+  }
+  return 86400e6 * Math.ceil(length / 86400e6 / most);
+}
+
+/** A time on the axis, no finer than its steps. */
+function tick(time, step) {
+  if (time === 0) return "0";
+  if (step >= 60e6) {
+    const minutes = Math.round(time / 60e6);
+    return Math.abs(minutes) >= 60 ? `${Math.floor(minutes / 60)}:${String(minutes % 60).padStart(2, "0")} h` : `${minutes} min`;
+  }
+  if (step >= 1e4 || time >= 1e6) {
+    const digits = Math.max(0, Math.ceil(6 - Math.log10(step) - 1e-9));
+    return `${(time / 1e6).toFixed(Math.min(6, digits))} s`;
+  }
+  if (step >= 10) return `${(time / 1e3).toFixed(Math.max(0, Math.ceil(3 - Math.log10(step) - 1e-9)))} ms`;
+  return `${Math.round(time)} µs`;
+}
+
+// MARK: Elements
+
+/** Text with what could turn or hide its letters made visible. */
+function plain(text, isLong = false) {
+  const hidden = isLong
+    ? /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/g
+    : /[\u0000-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/g;
+  return text.replace(hidden, (letter) => `\\u${letter.charCodeAt(0).toString(16).padStart(4, "0")}`);
+}
+
+/** An element with attributes, and text or other elements in it. Text is never read as HTML. */
+function make(tag, attributes = {}, ...content) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+    else if (value !== undefined && value !== false) element.setAttribute(name, value === true ? "" : value);
+  }
+  element.append(...content.filter((part) => part !== undefined && part !== null));
+  return element;
+}
+
+const byID = (id) => document.getElementById(id);

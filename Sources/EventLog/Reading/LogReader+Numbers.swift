@@ -1,0 +1,94 @@
+import TaskLogPlugin
+
+/// What the numbers of rows stand for, for a pass over all events.
+extension LogReader {
+  /// The text with a number; nothing when there is none.
+  ///
+  /// - Throws: `LogError`.
+  package func text(_ number: Int64) throws -> String? {
+    try translating { number == 0 ? nil : try texts.element(number) }
+  }
+
+  /// The key with a number; nothing when there is none.
+  ///
+  /// - Throws: `LogError`.
+  package func key(_ number: Int64) throws -> Key? {
+    try translating { number == 0 ? nil : try keys.element(number) }
+  }
+
+  /// The number of a text; nothing when it is not in the file.
+  ///
+  /// - Throws: `LogError`.
+  package func number(ofText text: String) throws -> Int64? {
+    try translating {
+      let find = try connection.prepare("SELECT id FROM text WHERE text = ?")
+      try find.bind(1, text)
+      return try find.step() ? find.integer(0) : nil
+    }
+  }
+
+  /// How many events of a run are in the file.
+  ///
+  /// - Throws: `LogError`.
+  public func eventCount(of run: RunInfo) throws -> Int64 {
+    try translating {
+      try connection.integer("SELECT events FROM run WHERE id = \(run.number)") ?? 0
+    }
+  }
+
+  /// Gives the prefix of each key that has a number in a range, as the number of a text.
+  ///
+  /// - Throws: `LogError`.
+  package func prefixes(
+    ofKeys range: Range<Int64>, give: (_ key: Int64, _ prefix: Int64) -> Void
+  ) throws {
+    try translating {
+      let select = try connection.prepare("SELECT id, prefix FROM key WHERE id >= ? AND id < ?")
+      try select.bind(1, range.lowerBound)
+      try select.bind(2, range.upperBound)
+      while try select.step() { give(select.integer(0), select.integer(1)) }
+    }
+  }
+}
+
+/// A known hole in a log.
+public struct Gap: Sendable {
+  /// The number of its source in the file.
+  public var source: Int64
+  public var count: Int64
+  public var reason: String
+  /// When it was found, in nanoseconds since 1970 UTC.
+  public var time: Int64
+  /// The times of the source's events just before and behind it, where there are any.
+  public var before: Int64?
+  public var after: Int64?
+}
+
+extension LogReader {
+  /// The known holes of a run.
+  ///
+  /// - Throws: `LogError`.
+  public func gaps(of run: RunInfo) throws -> [Gap] {
+    try translating {
+      let select = try connection.prepare(
+        """
+        SELECT gap.source, gap.count, gap.reason, gap.time,
+          (SELECT event.time FROM event WHERE event.source = gap.source
+            AND event.source_seq < gap.source_seq ORDER BY event.source_seq DESC LIMIT 1),
+          (SELECT event.time FROM event WHERE event.source = gap.source
+            AND event.source_seq >= gap.source_seq ORDER BY event.source_seq LIMIT 1)
+        FROM gap JOIN source ON source.id = gap.source WHERE source.run = ? ORDER BY gap.id
+        """)
+      try select.bind(1, run.number)
+      var gaps: [Gap] = []
+      while try select.step() {
+        gaps.append(
+          Gap(
+            source: select.integer(0), count: select.integer(1), reason: select.text(2),
+            time: select.integer(3), before: select.optionalInteger(4),
+            after: select.optionalInteger(5)))
+      }
+      return gaps
+    }
+  }
+}

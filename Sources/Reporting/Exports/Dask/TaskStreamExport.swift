@@ -1,0 +1,235 @@
+import EventLog
+import Glibc
+import TaskLogPlugin
+
+/// Writes what Dask's `TaskStreamPlugin` would have kept of a run: `get_task_stream`'s records, or the
+/// rectangles that it draws of them.
+///
+/// A record is what the scheduler's plugins were called with when a task came to its end, as plain
+/// JSON: tuples and sets are lists, bytes are base64, a key is its text or number. `rectangles(records)` of
+/// `distributed.diagnostics.task_stream` draws them.
+struct TaskStreamExport {
+  private let sink: ByteSink
+  private let asRectangles: Bool
+  private var colors: [String: String] = [:]
+  /// The row of each thread of each worker, in the order in which they come.
+  private var rows: [String: Int] = [:]
+  /// Interned bytes that were looked up: pickled types, mostly, of which there are few.
+  private var blobs: [String: [UInt8]] = [:]
+
+  init(_ sink: ByteSink, asRectangles: Bool) {
+    self.sink = sink
+    self.asRectangles = asRectangles
+  }
+
+  mutating func write(
+    _ reader: LogReader, _ run: RunInfo, _ tally: inout ExportTally, _ progress: (Int64) -> Void
+  ) throws {
+    let schedulers = try reader.sources(of: run).filter { $0.source.kind == .scheduler }
+    let cursor = try reader.events(
+      of: run, order: .arrival, wanted: Set(schedulers.map(\.number)))
+    var given: Int64 = 0
+    while let recorded = try cursor.nextEvent() {
+      given += 1
+      if given & 4095 == 0 { progress(tally.events + cursor.count) }
+      let event = recorded.event
+      guard event.hook == .transition, event.start == .processing, let key = event.key,
+        event.finish == .memory || event.finish == .erred
+      else { continue }
+      let facts = RunArgs(event.args.json)
+      guard !facts.spans.isEmpty else {
+        // The plugin has nothing to draw either, and says so with an error.
+        tally.skipped += 1
+        tally.skippedBecause = "tell of no work, and Dask's task stream leaves them out, too"
+        continue
+      }
+      if asRectangles {
+        addRectangles(key, event, facts, &tally)
+      } else {
+        addRecord(key, event, reader)
+        tally.written.rows += 1
+      }
+      try sink.flushIfLarge()
+    }
+    tally.events += cursor.count
+    tally.damaged += cursor.damagedCount
+  }
+
+  // MARK: - Records
+
+  private mutating func addRecord(_ key: Key, _ event: Event, _ reader: LogReader) {
+    sink.write("{\"key\":")
+    switch key.typed.isEmpty ? .null : key.value {
+    case .int, .double: sink.bytes.json(plain: key.value)
+    default: sink.bytes.json(key.text)
+    }
+    if let stimulus = event.stimulusID {
+      sink.write(",\"stimulus_id\":")
+      sink.bytes.json(stimulus)
+    }
+    var found = blobs
+    let args = try? JSONReader.value(event.args.json) { hash in
+      if let bytes = found[hash] { return bytes }
+      let bytes = reader.blob(hash: hash)
+      if found.count < 1024 { found[hash] = bytes }
+      return bytes
+    }
+    blobs = found
+    if case .dict(let entries)? = args {
+      for entry in entries {
+        guard case .string(let name) = entry.key, name != "key", name != "$args" else { continue }
+        sink.write(",")
+        sink.bytes.json(name)
+        sink.write(":")
+        sink.bytes.json(plain: entry.value)
+      }
+    }
+    sink.write("}\n")
+  }
+
+  // MARK: - Rectangles
+
+  private static let looks: [String: (prefix: String, color: String?, alpha: String)] = [
+    "compute": ("", nil, "1"),
+    "transfer": ("transfer-", "red", "0.4"),
+    "deserialize": ("deserialize-", "gray", "0.4"),
+    "disk-write": ("disk-write-", "orange", "0.4"),
+    "disk-read": ("disk-read-", "orange", "0.4"),
+  ]
+
+  private mutating func addRectangles(
+    _ key: Key, _ event: Event, _ facts: RunArgs, _ tally: inout ExportTally
+  ) {
+    guard let worker = facts.worker, let thread = facts.thread else {
+      tally.skipped += 1
+      tally.skippedBecause = "name no thread, and Dask's task stream leaves them out, too"
+      return
+    }
+    let workerThread = "\(worker)-\(thread)"
+    let row = rows[workerThread] ?? rows.count
+    rows[workerThread] = row
+    let name = key.prefix
+    for span in Self.spans(event.args.json) {
+      guard let look = Self.looks[span.action] else {
+        tally.skipped += 1
+        tally.skippedBecause = "are of a kind that Dask's task stream cannot draw"
+        continue
+      }
+      let isOK = event.finish == .memory
+      let color = look.color ?? (isOK ? color(of: name) : "black")
+      sink.write("{\"start\":")
+      sink.write(((span.start + span.stop) / 2 * 1000).description)
+      sink.write(",\"duration\":")
+      sink.write((1000 * (span.stop - span.start)).description)
+      sink.write(",\"duration_text\":")
+      sink.bytes.json(Self.text(span.stop - span.start))
+      for (field, text) in [
+        (",\"key\":" as StaticString, key.text), (",\"name\":", look.prefix + name),
+        (",\"color\":", color),
+      ] {
+        sink.write(field)
+        sink.bytes.json(text)
+      }
+      sink.write(",\"alpha\":\(look.alpha),\"worker\":")
+      sink.bytes.json(worker)
+      sink.write(",\"worker_thread\":")
+      sink.bytes.json(workerThread)
+      sink.write(",\"y\":\((Double(row) / 2).description)}\n")
+      tally.written.rows += 1
+    }
+  }
+
+  /// The spans in seconds as they were told: a rectangle is computed of these as Dask computes it.
+  private static func spans(_ args: String) -> [StartStop] {
+    guard let value = try? JSONReader.value(args) else { return [] }
+    return value["startstops"]?.elements?.compactMap(StartStop.init) ?? []
+  }
+
+  /// `distributed.utils.palette`: viridis in 18 steps.
+  private static let palette = [
+    "#440154", "#471669", "#472A79", "#433C84", "#3C4D8A", "#355D8C", "#2E6C8E", "#287A8E",
+    "#23898D", "#1E978A", "#20A585", "#2EB27C", "#45BF6F", "#64CB5D", "#88D547", "#AFDC2E",
+    "#D7E219", "#FDE724",
+  ]
+
+  /// `distributed.utils.color_of`.
+  private mutating func color(of name: String) -> String {
+    if let color = colors[name] { return color }
+    let color = Self.palette[Int(MD5.start(of: name)) % Self.palette.count]
+    if colors.count < 1 << 14 { colors[name] = color }
+    return color
+  }
+
+  /// `dask.utils.format_time`.
+  static func text(_ seconds: Double) -> String {
+    switch seconds {
+    case _ where seconds > 172_800:
+      let days = (seconds / 86_400).rounded(.towardZero)
+      return "\(whole(days))d \(whole((seconds - days * 86_400) / 3600))hr"
+    case _ where seconds > 7200:
+      let hours = (seconds / 3600).rounded(.towardZero)
+      return "\(whole(hours))hr \(whole((seconds - hours * 3600) / 60))m"
+    case _ where seconds > 600:
+      let minutes = (seconds / 60).rounded(.towardZero)
+      return "\(whole(minutes))m \(whole(seconds - minutes * 60))s"
+    case _ where seconds >= 1: return "\(fixed(seconds)) s"
+    case _ where seconds >= 1e-3: return "\(fixed(seconds * 1e3)) ms"
+    default: return "\(fixed(seconds * 1e6)) us"
+    }
+  }
+
+  private static func whole(_ number: Double) -> Int64 {
+    Int64(exactly: number.rounded(.towardZero)) ?? 0
+  }
+
+  /// Two digits behind the point, as C rounds them.
+  private static func fixed(_ number: Double) -> String {
+    withUnsafeTemporaryAllocation(of: CChar.self, capacity: 64) { text in
+      let count = withVaList([number]) { vsnprintf(text.baseAddress, text.count, "%.2f", $0) }
+      guard count > 0, count < text.count else { return number.description }
+      return String(decoding: text[..<Int(count)].map(UInt8.init(bitPattern:)), as: UTF8.self)
+    }
+  }
+}
+
+extension [UInt8] {
+  /// A value as plain JSON, for programs that know nothing of the log's types.
+  mutating func json(plain value: Value) {
+    switch value {
+    case .null: raw("null")
+    case .bool(let value): raw(value ? "true" : "false")
+    case .int(let number): json(number)
+    case .bigInt(let digits): append(contentsOf: digits.utf8)
+    case .double(let number) where number.isFinite: append(contentsOf: number.description.utf8)
+    case .double: raw("null")
+    case .string(let text): json(text)
+    case .wtf8(let bytes): json(String(decoding: bytes, as: UTF8.self))
+    case .bytes(let bytes), .bytearray(let bytes):
+      append(0x22)
+      Base64.append(bytes, to: &self)
+      append(0x22)
+    case .list(let values), .tuple(let values), .set(let values), .frozenset(let values):
+      append(0x5B)
+      for (index, value) in values.enumerated() {
+        if index > 0 { append(0x2C) }
+        json(plain: value)
+      }
+      append(0x5D)
+    case .dict(let entries):
+      append(0x7B)
+      for (index, entry) in entries.enumerated() {
+        if index > 0 { append(0x2C) }
+        json(Key(entry.key)?.text ?? JSONWriter.text(entry.key))
+        append(0x3A)
+        json(plain: entry.value)
+      }
+      append(0x7D)
+    case .tagged(let name, let value):
+      append(0x7B)
+      json(name)
+      append(0x3A)
+      json(plain: value)
+      append(0x7D)
+    }
+  }
+}

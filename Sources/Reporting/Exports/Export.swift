@@ -1,0 +1,157 @@
+import EventLog
+import TaskLogPlugin
+
+/// Formats of other tools that runs can be written in.
+public enum ExportFormat: String, Sendable, CaseIterable {
+  /// TrackEvents of Perfetto, as protocol buffers.
+  case perfetto
+  /// The JSON of Chrome's `about:tracing`.
+  case chrome
+  /// Each event with all its facts, as a JSON object on a line of its own.
+  case jsonl
+  /// Each event with all its facts, as CSV.
+  case csv
+  /// Spans of OpenTelemetry as OTLP JSON, several to a line.
+  case otlpJSON = "otlp-json"
+  /// The records of Dask's task stream, as JSON objects on lines of their own.
+  case dask
+}
+
+/// Runs, written in the format of another tool.
+///
+/// The log is gone through once, in short transactions; what is written is given on in pieces. The
+/// same log gives the same bytes. Memory goes with the tasks that are under way at a time and, by a
+/// few bytes for each, with keys; the pictures and spans need the dependencies of all tasks, too.
+public struct Export {
+  /// A log and the runs of it that are wanted.
+  public struct Part {
+    public var name: String
+    public var reader: LogReader
+    public var runs: [RunInfo]
+
+    public init(name: String, reader: LogReader, runs: [RunInfo]) {
+      self.name = name
+      self.reader = reader
+      self.runs = runs
+    }
+  }
+
+  /// How many keys a reader should keep for an export: those of the tasks that are under way.
+  public static let keptKeys = 1 << 18
+
+  public var format: ExportFormat
+  public var parts: [Part]
+  /// With `dask`: the rectangles that are drawn of the records, instead of the records.
+  public var asRectangles = false
+
+  public init(_ format: ExportFormat, _ parts: [Part]) {
+    self.format = format
+    self.parts = parts
+  }
+
+  /// - Parameters:
+  ///   - output: takes what is written, piece by piece.
+  ///   - progress: told how many events have been looked at.
+  /// - Throws: `LogError`, and what the output throws.
+  public func write(
+    to output: @escaping ([UInt8]) throws -> Void, progress: (Int64) -> Void = { _ in }
+  ) throws -> ExportTally {
+    var tally = ExportTally()
+    let sink = ByteSink(output)
+    switch format {
+    case .perfetto:
+      var writer = PerfettoWriter(sink, time: start)
+      try draw(&writer, &tally, progress)
+      try writer.finish()
+    case .chrome:
+      var writer = ChromeWriter(sink, base: start - 86_400_000_000_000)
+      try draw(&writer, &tally, progress)
+      try writer.finish()
+    case .jsonl, .csv:
+      if format == .csv { sink.write(EventRowsExport.header(withLog: parts.count > 1)) }
+      for (part, run) in runs {
+        var rows = try EventRowsExport(
+          part.reader, run, log: parts.count > 1 ? part.name : nil, asCSV: format == .csv)
+        try rows.write(to: sink, &tally, progress)
+      }
+      try sink.flush()
+    case .otlpJSON:
+      for (part, run) in runs {
+        var spans = try SpanExport(part.reader, run, sink)
+        try spans.write(&tally, progress)
+      }
+      try sink.flush()
+    case .dask:
+      var stream = TaskStreamExport(sink, asRectangles: asRectangles)
+      for (part, run) in runs { try stream.write(part.reader, run, &tally, progress) }
+      try sink.flush()
+    }
+    for (part, run) in runs {
+      tally.missing += try part.reader.missing(of: run)
+      if run.end != .closed { tally.unclosed.append((part.name, run)) }
+    }
+    return tally
+  }
+
+  private var runs: [(Part, RunInfo)] { parts.flatMap { part in part.runs.map { (part, $0) } } }
+
+  private var start: Int64 { runs.map(\.1.started).min() ?? 0 }
+
+  private func draw<Writer: TraceWriter>(
+    _ writer: inout Writer, _ tally: inout ExportTally, _ progress: (Int64) -> Void
+  ) throws {
+    var last: Int32 = 0
+    for (part, run) in runs {
+      let name = parts.count > 1 ? "\(part.name) #\(run.number) " : "#\(run.number) "
+      var builder = TraceBuilder(
+        writer, walk: try RunWalk(part.reader, run),
+        dependencies: try part.reader.dependencies(of: run), name: runs.count > 1 ? name : "",
+        after: last)
+      try builder.draw(&tally, progress: progress)
+      (writer, last) = (builder.writer, builder.processes.last)
+    }
+  }
+}
+
+/// What an export has read and written.
+public struct ExportTally {
+  /// Events that were looked at.
+  public internal(set) var events: Int64 = 0
+  public internal(set) var written = TraceFigures()
+  /// Events that are known to be missing from the log.
+  public internal(set) var missing: Int64 = 0
+  /// Events that pointed at something that is not in the file.
+  public internal(set) var damaged = 0
+  /// Events that came before what caused them.
+  public internal(set) var outOfOrder = 0
+  /// Ends of tasks of which the format has nothing to show.
+  public internal(set) var skipped = 0
+  /// Why they were skipped.
+  public internal(set) var skippedBecause = ""
+  /// Runs that died or are still going on.
+  public internal(set) var unclosed: [(log: String, run: RunInfo)] = []
+}
+
+/// What was drawn or written.
+public struct TraceFigures {
+  public internal(set) var slices = 0
+  public internal(set) var openSlices = 0
+  public internal(set) var failedSlices = 0
+  public internal(set) var flows = 0
+  public internal(set) var failures = 0
+  public internal(set) var gaps = 0
+  public internal(set) var graphs = 0
+  public internal(set) var lives = 0
+  public internal(set) var spans = 0
+  public internal(set) var links = 0
+  public internal(set) var rows = 0
+
+  mutating func add(_ other: TraceFigures) {
+    for field: WritableKeyPath<TraceFigures, Int> in [
+      \.slices, \.openSlices, \.failedSlices, \.flows, \.failures, \.gaps, \.graphs, \.lives,
+      \.spans, \.links, \.rows,
+    ] {
+      self[keyPath: field] += other[keyPath: field]
+    }
+  }
+}

@@ -1,0 +1,205 @@
+import EventLog
+import TaskLogPlugin
+
+/// Writes a run as spans of OpenTelemetry: one for the run, one for each graph that was submitted,
+/// one for each attempt of a task.
+///
+/// A file of OTLP JSON as OpenTelemetry's file exporter has it: on each line a complete
+/// `TracesData`, here of up to 512 spans, grouped by the scheduler or worker that they belong to. All
+/// ids are hashes of what they stand for (run, key, attempt), so that the same run gives the same
+/// ids wherever it is exported, and several exports of it come together.
+///
+/// The run's span is the parent of the graphs', theirs of the attempts of tasks that came with them.
+/// An attempt is linked to the attempts that made what it needs. It begins when the task was given
+/// to its worker, and ends when the scheduler knew of its end.
+struct SpanExport: RunVisitor {
+  private static let spansPerLine = 512
+
+  private let walk: RunWalk
+  private let sink: ByteSink
+  private let dependencies: DependencyIndex
+  private let ids: SpanIDs
+  private let scheduler: Int
+  private let schedulers: Set<Int64>
+  /// By address; where nothing is known of a worker, its spans are the scheduler's.
+  private var resources: [String: Int] = [:]
+  private var batch: SpanBatch
+  /// The end of what has none.
+  private let end: Int64
+
+  /// The spans of graphs by the number of their stimulus, and which of them each key came with.
+  private var graphs: [Int64: Int32] = [:]
+  private var graphIDs: [UInt64] = []
+  private var graphOf = NumbersByKey<Int32>()
+  /// The attempt that each task with dependencies came to its result by; 0 for none.
+  private var attemptOf: [Int32]
+  private var figures = TraceFigures()
+
+  init(_ reader: LogReader, _ run: RunInfo, _ sink: ByteSink) throws {
+    self.sink = sink
+    walk = try RunWalk(reader, run)
+    dependencies = try reader.dependencies(of: run)
+    ids = SpanIDs(run: run.id)
+    attemptOf = [Int32](repeating: 0, count: dependencies.count)
+    schedulers = Set(walk.sources.filter { $0.source.kind == .scheduler }.map(\.number))
+    end = try run.ended ?? reader.timeOfLastEvent(in: run) ?? run.started
+    batch = SpanBatch(ids: ids)
+    var place = 0
+    let sources = walk.sources.map(\.source)
+    for source in sources.filter({ $0.kind == .scheduler }) + sources.filter({ $0.kind == .worker })
+    {
+      let resource = batch.addResource(SpanResource(run, source))
+      resources[source.address] = resource
+      if source.kind == .scheduler { place = resource }
+    }
+    if sources.isEmpty { place = batch.addResource(SpanResource(run, nil)) }
+    scheduler = place
+  }
+
+  mutating func write(_ tally: inout ExportTally, _ progress: (Int64) -> Void) throws {
+    addRun()
+    try walk.go(&self, &tally, progress: progress)
+    try batch.write(to: sink)
+    tally.written.add(figures)
+  }
+
+  private mutating func addRun() {
+    let run = walk.run
+    var attributes = SpanAttributes()
+    attributes.text("tasklog.run.id", run.id)
+    attributes.text("tasklog.run.end", run.end.rawValue)
+    var span = Span(id: ids.run, parent: nil, name: "run", kind: .internal, start: run.started)
+    span.end = end
+    span.attributes = attributes
+    if run.end == .died {
+      span.hasFailed = true
+      span.message = "the run died; what it did last may not be in the log"
+    }
+    batch.add(span, to: scheduler)
+    figures.spans += 1
+  }
+
+  // MARK: - Graphs
+
+  mutating func visit(_ recorded: RecordedEvent, time: Int64, facts: RunArgs?) throws {
+    guard schedulers.contains(recorded.source) else { return }
+    let event = recorded.event
+    if event.hook == .updateGraph {
+      addGraph(recorded, time)
+    } else if event.hook == .transition, !graphs.isEmpty, event.start == .released,
+      let graph = graphs[recorded.stimulusNumber], graphOf[recorded.keyNumber] == 0
+    {
+      graphOf[recorded.keyNumber] = graph
+    }
+    try batch.write(to: sink, ifMoreThan: Self.spansPerLine)
+  }
+
+  private mutating func addGraph(_ recorded: RecordedEvent, _ time: Int64) {
+    let id = ids.graph(recorded.sourceSeq)
+    graphIDs.append(id)
+    if recorded.stimulusNumber != 0 {
+      graphs[recorded.stimulusNumber] = Int32(truncatingIfNeeded: graphIDs.count)
+    }
+    var span = Span(id: id, parent: ids.run, name: "update-graph", kind: .producer, start: time)
+    span.end = time
+    if let stimulus = recorded.event.stimulusID {
+      span.attributes.text("tasklog.stimulus_id", stimulus)
+    }
+    batch.add(span, to: scheduler)
+    figures.spans += 1
+    figures.graphs += 1
+  }
+
+  // MARK: - Attempts
+
+  mutating func visit(_ attempt: Attempt) throws {
+    // What a worker ran on its own account is no attempt of the scheduler's.
+    guard attempt.number > 0 else { return }
+    let graph = graphOf[attempt.keyNumber]
+    let hash = DependencyIndex.hash(of: attempt.key)
+    var span = Span(
+      id: ids.attempt(hash, attempt.number),
+      parent: graph > 0 ? graphIDs[Int(graph) - 1] : ids.run, name: attempt.key.prefix,
+      kind: .consumer, start: start(of: attempt))
+    span.end = max(span.start, attempt.ended ?? attempt.stopped ?? end)
+    span.attributes = attributes(of: attempt)
+    for work in attempt.spans { add(work, to: &span) }
+    addOutcome(of: attempt, to: &span)
+    if let task = dependencies.task(hash: hash) {
+      for dependency in dependencies.dependencies(of: task) {
+        let made = attemptOf[Int(dependency)]
+        if made > 0 {
+          span.links.append(ids.attempt(dependencies.hash(of: Int(dependency)), made))
+        }
+      }
+      if attempt.outcome == .memory { attemptOf[task] = attempt.number }
+      figures.links += span.links.count
+    }
+    batch.add(span, to: attempt.worker.flatMap { resources[$0] } ?? scheduler)
+    figures.spans += 1
+    try batch.write(to: sink, ifMoreThan: Self.spansPerLine)
+  }
+
+  private func start(of attempt: Attempt) -> Int64 {
+    attempt.sent ?? attempt.started ?? attempt.spans.map(\.start).min() ?? attempt.ended ?? end
+  }
+
+  private func attributes(of attempt: Attempt) -> SpanAttributes {
+    var attributes = SpanAttributes()
+    attributes.text("tasklog.key", attempt.key.text)
+    attributes.number("tasklog.attempt", Int64(attempt.number))
+    if let run = attempt.taskRunID { attributes.number("tasklog.task_run_id", run) }
+    if let worker = attempt.worker { attributes.text("tasklog.worker", worker) }
+    if let thread = attempt.facts.thread { attributes.number("thread.id", thread) }
+    if let stimulus = attempt.stimulusID { attributes.text("tasklog.stimulus_id", stimulus) }
+    if let nbytes = attempt.facts.nbytes { attributes.number("tasklog.nbytes", nbytes) }
+    if let type = attempt.facts.typeName { attributes.text("tasklog.typename", type) }
+    switch attempt.outcome {
+    case .memory: attributes.text("tasklog.outcome", "memory")
+    case .erred: attributes.text("tasklog.outcome", "erred")
+    case .other(let state): attributes.text("tasklog.outcome", state.name)
+    case .unfinished: attributes.text("tasklog.outcome", "unfinished")
+    }
+    return attributes
+  }
+
+  private func add(_ work: WorkSpan, to span: inout Span) {
+    var attributes = SpanAttributes()
+    if let stop = work.stop { attributes.number("tasklog.duration_ns", stop - work.start) }
+    if let source = work.source { attributes.text("tasklog.source", source) }
+    span.events.append(Span.Event(name: work.action, time: work.start, attributes: attributes))
+  }
+
+  private func addOutcome(of attempt: Attempt, to span: inout Span) {
+    if let exception = attempt.exception {
+      var attributes = SpanAttributes()
+      if let type = Self.type(exception.text) { attributes.text("exception.type", type) }
+      attributes.text("exception.message", exception.text)
+      if let traceback = exception.traceback {
+        attributes.text("exception.stacktrace", traceback)
+      }
+      span.events.append(
+        Span.Event(name: "exception", time: span.end, attributes: attributes))
+    }
+    switch attempt.outcome {
+    case .memory: span.isOK = true
+    case .erred:
+      span.hasFailed = true
+      span.message = attempt.exception?.text ?? "the task has erred"
+    case .other:
+      span.hasFailed = attempt.exception != nil
+      span.message = attempt.exception?.text ?? ""
+    case .unfinished: break
+    }
+  }
+
+  /// The type that Python's `repr` of an exception begins with.
+  private static func type(_ text: String) -> String? {
+    guard let parenthesis = text.utf8.firstIndex(of: UInt8(ascii: "(")) else { return nil }
+    let name = text[..<parenthesis]
+    let isName = name.unicodeScalars.allSatisfy {
+      $0.properties.isAlphabetic || $0 == "_" || $0 == "." || ("0"..."9").contains($0)
+    }
+    return isName && !name.isEmpty ? String(name) : nil
+  }
+}

@@ -1,0 +1,32 @@
+import EventLog
+import TaskLogPlugin
+
+/// The ids of a run's spans: hashes of what they stand for, never 0.
+struct SpanIDs {
+  private let hash: UInt64
+  /// In hexadecimal.
+  let trace: String
+  let run: UInt64
+
+  init(run id: String) {
+    hash = DependencyIndex.hash(of: Key(id))
+    run = Self.id(hash &+ 1)
+    trace = Self.hexadecimal(Self.id(hash &+ 2)) + Self.hexadecimal(Self.id(hash &+ 3))
+  }
+
+  func graph(_ sourceSeq: Int64) -> UInt64 {
+    Self.id(Self.id(hash &+ 4) &+ UInt64(bitPattern: sourceSeq))
+  }
+
+  /// - Parameter key: the hash of the key.
+  func attempt(_ key: UInt64, _ number: Int32) -> UInt64 {
+    Self.id(key ^ Self.id(hash &+ 5) &+ UInt64(bitPattern: Int64(number)))
+  }
+
+  private static func id(_ number: UInt64) -> UInt64 { max(1, DependencyIndex.mixed(number)) }
+
+  static func hexadecimal(_ number: UInt64) -> String {
+    let digits = String(number, radix: 16)
+    return String(repeating: "0", count: 16 - digits.count) + digits
+  }
+}

@@ -1,0 +1,113 @@
+import EventLog
+import Querying
+import TaskLogPlugin
+
+/// Writes each event of a run in the order of arrival, with all its facts.
+///
+/// What repeats from event to event (sources, keys with their prefix and group, the second of a
+/// time) is kept as it was written, so that most of a row is copied.
+struct EventRowsExport {
+  private let reader: LogReader
+  private let run: RunInfo
+  private let sources: [Int64: Source]
+  private var row: RowText
+  /// What stands of each source and key in a row.
+  private var sourceTexts: [Int64: [UInt8]] = [:]
+  private var keyTexts: [Int64: [UInt8]] = [:]
+  private var beginning: [UInt8] = []
+
+  /// So many keys are remembered: tasks that are under way at a time, mostly.
+  private static let mostKeys = 1 << 15
+
+  /// - Parameter log: the name of the log, where there are several.
+  init(_ reader: LogReader, _ run: RunInfo, log: String?, asCSV: Bool) throws {
+    self.reader = reader
+    self.run = run
+    sources = Dictionary(
+      try reader.sources(of: run).map { ($0.number, $0.source) }
+    ) { first, _ in first }
+    row = RowText(asCSV: asCSV)
+    if let log { row.text("log", log) }
+    row.number("run", run.number)
+    row.text("run_id", run.id)
+    beginning = row.take()
+  }
+
+  /// The first line of CSV.
+  ///
+  /// - Parameter withLog: there are several logs.
+  static func header(withLog: Bool) -> String {
+    (withLog ? "log," : "")
+      + "run,run_id,seq,time,time_ns,source,server_id,source_seq,hook,key,key_typed,prefix,"
+      + "key_group,start,finish,stimulus,worker,task_run,args,snapshot\r\n"
+  }
+
+  mutating func write(
+    to sink: ByteSink, _ tally: inout ExportTally, _ progress: (Int64) -> Void
+  ) throws {
+    let cursor = try reader.events(of: run, order: .arrival)
+    var count: Int64 = 0
+    while let recorded = try cursor.nextEvent() {
+      count += 1
+      if count & 4095 == 0 { progress(tally.events + count) }
+      write(recorded)
+      sink.bytes += row.bytes
+      row.bytes.removeAll(keepingCapacity: true)
+      try sink.flushIfLarge()
+    }
+    tally.events += count
+    tally.written.rows += Int(count)
+    tally.damaged += cursor.damagedCount
+  }
+
+  private mutating func write(_ recorded: RecordedEvent) {
+    let event = recorded.event
+    row.bytes += beginning
+    row.number("seq", recorded.seq)
+    row.time("time", event.time)
+    row.number("time_ns", event.time)
+    writeSource(recorded.source)
+    row.number("source_seq", recorded.sourceSeq)
+    row.text("hook", event.hook.name)
+    writeKey(event.key, recorded.keyNumber)
+    row.text("start", event.start?.name)
+    row.text("finish", event.finish?.name)
+    row.text("stimulus", event.stimulusID)
+    // What a worker saw is about itself.
+    let own = sources[recorded.source].flatMap { $0.kind == .worker ? $0.address : nil }
+    row.text("worker", own ?? event.worker)
+    row.number("task_run", event.taskRunID)
+    row.json("args", event.args.isAbsent ? nil : event.args.json)
+    switch event.snapshot {
+    case .none: row.json("snapshot", nil)
+    case .encoded(let json): row.json("snapshot", json.text)
+    case let other: row.json("snapshot", other.value.map { JSONWriter.text($0) })
+    }
+    row.end()
+  }
+
+  private mutating func writeSource(_ number: Int64) {
+    if let text = sourceTexts[number] {
+      row.bytes += text
+      return
+    }
+    let start = row.bytes.count
+    row.text("source", sources[number]?.kind.rawValue)
+    row.text("server_id", sources[number]?.id)
+    sourceTexts[number] = Array(row.bytes[start...])
+  }
+
+  private mutating func writeKey(_ key: Key?, _ number: Int64) {
+    if let text = keyTexts[number] {
+      row.bytes += text
+      return
+    }
+    if keyTexts.count >= Self.mostKeys { keyTexts.removeAll(keepingCapacity: true) }
+    let start = row.bytes.count
+    row.text("key", key?.text)
+    row.text("key_typed", key.flatMap { $0.typed.isEmpty ? nil : $0.typed })
+    row.text("prefix", key?.prefix)
+    row.text("key_group", key?.group)
+    keyTexts[number] = Array(row.bytes[start...])
+  }
+}

@@ -1,0 +1,66 @@
+/// Writes messages of protocol buffers: https://protobuf.dev/programming-guides/encoding
+///
+/// Four functions are all that a trace needs; a library would bring a generated copy of its schema.
+struct Protobuf {
+  var bytes: [UInt8] = []
+
+  mutating func number(_ field: UInt32, _ value: UInt64) {
+    varint(UInt64(field) << 3)
+    varint(value)
+  }
+
+  /// An `int64`: a negative one takes ten bytes.
+  mutating func integer(_ field: UInt32, _ value: Int64) {
+    number(field, UInt64(bitPattern: value))
+  }
+
+  mutating func fixed(_ field: UInt32, _ value: UInt64) {
+    varint(UInt64(field) << 3 | 1)
+    withUnsafeBytes(of: value.littleEndian) { bytes.append(contentsOf: $0) }
+  }
+
+  mutating func text(_ field: UInt32, _ text: String) {
+    var text = text
+    text.withUTF8 { utf8 in
+      varint(UInt64(field) << 3 | 2)
+      varint(UInt64(utf8.count))
+      bytes.append(contentsOf: utf8)
+    }
+  }
+
+  mutating func text(_ field: UInt32, _ text: StaticString) {
+    text.withUTF8Buffer { utf8 in
+      varint(UInt64(field) << 3 | 2)
+      varint(UInt64(utf8.count))
+      bytes.append(contentsOf: utf8)
+    }
+  }
+
+  mutating func message(_ field: UInt32, _ body: (inout Protobuf) -> Void) {
+    varint(UInt64(field) << 3 | 2)
+    let place = bytes.count
+    // Most are short: their length takes one byte, and the others are moved on.
+    bytes.append(0)
+    body(&self)
+    let count = UInt64(bytes.count - place - 1)
+    bytes[place] = UInt8(truncatingIfNeeded: count < 0x80 ? count : count & 0x7F | 0x80)
+    guard count >= 0x80 else { return }
+    var rest: [UInt8] = []
+    var left = count >> 7
+    while left >= 0x80 {
+      rest.append(UInt8(truncatingIfNeeded: left & 0x7F | 0x80))
+      left >>= 7
+    }
+    rest.append(UInt8(truncatingIfNeeded: left))
+    bytes.insert(contentsOf: rest, at: place + 1)
+  }
+
+  private mutating func varint(_ value: UInt64) {
+    var value = value
+    while value >= 0x80 {
+      bytes.append(UInt8(truncatingIfNeeded: value & 0x7F | 0x80))
+      value >>= 7
+    }
+    bytes.append(UInt8(truncatingIfNeeded: value))
+  }
+}

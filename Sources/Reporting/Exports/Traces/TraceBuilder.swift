@@ -1,0 +1,209 @@
+import EventLog
+import TaskLogPlugin
+
+/// Draws a run: slices for work, arrows for dependencies, counters, and marks for failures, gaps,
+/// graphs and the lives of workers.
+struct TraceBuilder<Writer: TraceWriter>: RunVisitor {
+  var writer: Writer
+  /// Slices, arrows and so on that were drawn.
+  private(set) var figures = TraceFigures()
+
+  private let walk: RunWalk
+  private let scheduler: String
+  private let dependencies: DependencyIndex
+  private let runHash: UInt64
+  private let schedulers: Set<Int64>
+  private(set) var processes: TraceProcesses
+  private var counters: RunCounters
+  /// The number of each key among the tasks with dependencies, plus one; -1 for none.
+  private var taskOf = NumbersByKey<Int32>()
+  /// Which tasks have a slice that arrows begin at, or end at: only the first one has.
+  private var isGiven: [Bool]
+  private var isTaken: [Bool]
+  /// Workers that have joined and not left, with when.
+  private var joined: [(address: String, since: Int64, threads: Int64?)] = []
+
+  init(
+    _ writer: Writer, walk: RunWalk, dependencies: DependencyIndex, name: String, after: Int32
+  ) {
+    self.writer = writer
+    self.walk = walk
+    self.dependencies = dependencies
+    scheduler =
+      walk.sources.first { $0.source.kind == .scheduler }?.source.address ?? "no scheduler"
+    schedulers = Set(walk.sources.filter { $0.source.kind == .scheduler }.map(\.number))
+    runHash = DependencyIndex.hash(of: Key(walk.run.id))
+    processes = TraceProcesses(prefix: name, after: after, sources: walk.sources)
+    counters = RunCounters(walk, scheduler: scheduler)
+    isGiven = [Bool](repeating: false, count: dependencies.count)
+    isTaken = isGiven
+  }
+
+  /// Draws all of it.
+  mutating func draw(_ tally: inout ExportTally, progress: (Int64) -> Void) throws {
+    for source in walk.sources { _ = processes.process(source.source.address, &writer) }
+    try drawGaps()
+    try walk.go(&self, &tally, progress: progress)
+    for worker in joined { drawLife(worker, until: nil) }
+    counters.finish(&writer)
+    tally.written.add(figures)
+  }
+
+  private mutating func drawGaps() throws {
+    let addresses = Dictionary(
+      walk.sources.map { ($0.number, $0.source.address) }
+    ) { first, _ in first }
+    for gap in try walk.reader.gaps(of: walk.run) {
+      let track = processes.track(
+        .gaps, "gaps", of: addresses[gap.source] ?? scheduler, &writer)
+      writer.instant(
+        "gap", at: gap.time, category: "gap",
+        [.number(.count, gap.count), .text(.reason, gap.reason)], on: track)
+      figures.gaps += 1
+    }
+  }
+
+  // MARK: - Events
+
+  mutating func visit(_ recorded: RecordedEvent, time: Int64, facts: RunArgs?) throws {
+    guard schedulers.contains(recorded.source) else { return }
+    let event = recorded.event
+    counters.take(recorded, time, facts, &processes, &writer)
+    switch event.hook {
+    case .transition where event.finish == .erred && event.start != .erred:
+      drawFailure(recorded, time, facts ?? RunArgs())
+    case .updateGraph:
+      let track = processes.track(.graphs, "graphs", of: scheduler, &writer)
+      writer.instant(
+        "update-graph", at: time, category: "graph",
+        event.stimulusID.map { [.text(.stimulus, $0)] } ?? [], on: track)
+      figures.graphs += 1
+    case .addWorker: join(event, time)
+    case .removeWorker:
+      if let place = joined.firstIndex(where: { $0.address == event.worker }) {
+        drawLife(joined.remove(at: place), until: time)
+      }
+    default: break
+    }
+    try writer.flushIfLarge()
+  }
+
+  private mutating func join(_ event: Event, _ time: Int64) {
+    guard let address = event.worker else { return }
+    var (name, threads): (Value, Int64?) = (.null, nil)
+    if case .worker(let facts) = event.snapshot.decoded {
+      (name, threads) = (facts.name, Int64(facts.nthreads))
+    }
+    _ = processes.process(address, name: name, &writer)
+    // One that joins again without having left was lost in a gap.
+    if let place = joined.firstIndex(where: { $0.address == address }) {
+      drawLife(joined.remove(at: place), until: time)
+    }
+    joined.append((address, time, threads))
+  }
+
+  private mutating func drawLife(
+    _ worker: (address: String, since: Int64, threads: Int64?), until time: Int64?
+  ) {
+    let track = processes.track(.life, "life", of: worker.address, &writer)
+    var slice = TraceSlice(
+      name: "worker", category: "worker", start: worker.since,
+      stop: time.map { max($0, worker.since) })
+    slice.details = [.text(.address, worker.address)]
+    if let threads = worker.threads { slice.details.append(.number(.threads, threads)) }
+    writer.slice(slice, on: track)
+    figures.lives += 1
+  }
+
+  private mutating func drawFailure(
+    _ recorded: RecordedEvent, _ time: Int64, _ facts: RunArgs
+  ) {
+    guard let key = recorded.event.key else { return }
+    let track = processes.track(.failures, "failures", of: scheduler, &writer)
+    var details = [TraceDetail.text(.key, key.text)]
+    if let worker = facts.worker { details.append(.text(.worker, worker)) }
+    if let exception = facts.exception { details.append(.text(.exception, exception)) }
+    if let traceback = facts.traceback { details.append(.text(.traceback, traceback)) }
+    writer.instant(key.prefix, at: time, category: "failure", details, on: track)
+    figures.failures += 1
+  }
+
+  // MARK: - Attempts
+
+  mutating func visit(_ attempt: Attempt) throws {
+    let worker = attempt.worker ?? scheduler
+    let spans = attempt.spans
+    guard !spans.isEmpty else { return }
+    let prefix = attempt.key.prefix
+    let hasFailed = attempt.outcome == .erred || attempt.exception != nil
+    // Arrows go to and from the last span of computing.
+    let main = spans.lastIndex { $0.action == "compute" }
+    for (place, span) in spans.enumerated() {
+      let isMain = place == main
+      var slice = TraceSlice(
+        name: span.action == "compute" ? prefix : "\(span.action)-\(prefix)",
+        category: hasFailed && isMain ? "\(span.action),failed" : span.action,
+        hasFailed: hasFailed && isMain, start: span.start, stop: span.stop)
+      slice.details = details(attempt, span, isMain: isMain)
+      if isMain { addFlows(attempt, to: &slice) }
+      let track = processes.track(
+        for: span, thread: attempt.facts.thread, of: worker, &writer)
+      writer.slice(slice, on: track)
+      figures.slices += 1
+      if span.stop == nil { figures.openSlices += 1 }
+      if slice.hasFailed { figures.failedSlices += 1 }
+    }
+    try writer.flushIfLarge()
+  }
+
+  private func details(_ attempt: Attempt, _ span: WorkSpan, isMain: Bool) -> [TraceDetail] {
+    var details = [TraceDetail.text(.key, attempt.key.text)]
+    if let source = span.source { details.append(.text(.from, source)) }
+    guard isMain else { return details }
+    if attempt.number != 1 { details.append(.number(.attempt, attempt.number)) }
+    switch attempt.outcome {
+    case .memory: break
+    case .erred: details.append(.text(.outcome, "erred"))
+    case .other(let state): details.append(.text(.outcome, state.name))
+    case .unfinished: details.append(.text(.outcome, "unfinished"))
+    }
+    if let nbytes = attempt.facts.nbytes { details.append(.number(.bytes, nbytes)) }
+    if let type = attempt.facts.typeName { details.append(.text(.type, type)) }
+    if let exception = attempt.exception { details.append(.text(.exception, exception.text)) }
+    return details
+  }
+
+  // MARK: - Dependencies
+
+  private mutating func task(_ attempt: Attempt) -> Int? {
+    switch taskOf[attempt.keyNumber] {
+    case 0:
+      let task = dependencies.task(hash: DependencyIndex.hash(of: attempt.key))
+      taskOf[attempt.keyNumber] = task.map { Int32(truncatingIfNeeded: $0 + 1) } ?? -1
+      return task
+    case let place where place > 0: return Int(place - 1)
+    default: return nil
+    }
+  }
+
+  /// Arrows begin at the first result of a task, and end at the first time that it ran.
+  private mutating func addFlows(_ attempt: Attempt, to slice: inout TraceSlice) {
+    guard attempt.number > 0, let task = task(attempt) else { return }
+    if !isTaken[task] {
+      isTaken[task] = true
+      slice.flowsTo = dependencies.dependencies(of: task).map { flow(from: Int($0), to: task) }
+      for dependency in dependencies.dependencies(of: task) where isGiven[Int(dependency)] {
+        figures.flows += 1
+      }
+    }
+    if attempt.outcome == .memory, !isGiven[task] {
+      isGiven[task] = true
+      slice.flowsFrom = dependencies.dependents(of: task).map { flow(from: task, to: Int($0)) }
+    }
+  }
+
+  private func flow(from task: Int, to other: Int) -> UInt64 {
+    let edge = dependencies.hash(of: task) &* 3 ^ dependencies.hash(of: other) ^ runHash
+    return max(1, DependencyIndex.mixed(edge))
+  }
+}

@@ -1,0 +1,107 @@
+import EventLog
+import TaskLogPlugin
+
+/// The part of the page's data that is a document: names, workers, failures, gaps, and what is not
+/// in the page.
+extension PageData {
+  func document(_ scan: PageScan, _ detail: Detail) throws -> Value {
+    let reader = scan.reader
+    func texts(_ names: [String]) -> Value { .list(names.map(Value.string)) }
+    func optional(_ number: Int64?) -> Value { number.map(Value.int) ?? .null }
+    func optional(_ place: Int?) -> Value { place.map { .int(Int64($0)) } ?? .null }
+    let hasTime = scan.firstTime <= scan.lastTime
+    let spanCount = scan.lanes.count
+    return .object([
+      "runs": .list(
+        scan.runs.map { run, events in
+          .object([
+            "number": .int(run.number), "id": .string(run.id), "engine": .string(run.engine),
+            "engineVersion": .string(run.engineVersion), "mode": .string(run.mode),
+            "started": .int(scan.microseconds(run.started)),
+            "ended": optional(run.ended.map(scan.microseconds)),
+            "end": .string(run.end.rawValue), "events": .int(events),
+          ])
+        }),
+      // In microseconds since 1970 UTC, which a browser's numbers hold exactly.
+      "origin": .int(scan.origin / 1000),
+      "first": .int(hasTime ? scan.firstTime : 0), "last": .int(hasTime ? scan.lastTime : 0),
+      "taskCount": .int(Int64(scan.tasks.slots.count)),
+      "edgeCount": .int(Int64(scan.tasks.edges.needs.count)),
+      "spanCount": .int(Int64(spanCount)),
+      "states": texts(PageStates.names),
+      "actions": texts(scan.lanes.actions), "prefixes": texts(scan.prefixes.names),
+      "types": texts(scan.typenames.names),
+      "kinds": .list(
+        try scan.kinds.map { kind in
+          .list([
+            .int(kind.isScheduler ? 0 : 1), .string(try reader.text(kind.hook) ?? ""),
+            .string(try reader.text(kind.start) ?? ""),
+            .string(try reader.text(kind.finish) ?? ""),
+          ])
+        }),
+      "workers": .list(
+        scan.workers.rows.map { row in
+          .object([
+            "run": .int(Int64(row.run)), "address": .string(row.address),
+            "name": .string(Self.name(row.name)), "joined": optional(row.joined),
+            "left": optional(row.left), "lastSeen": optional(row.lastSeen),
+            "nthreads": optional(row.nthreads), "points": .int(Int64(row.series.times.count)),
+            "resolution": .int(row.series.resolution),
+          ])
+        }),
+      "lanes": .list(
+        scan.lanes.lanes.map { lane in
+          .object([
+            "worker": .int(Int64(lane.worker)), "known": .bool(lane.thread != nil),
+            "count": .int(Int64(lane.spans.count)),
+          ])
+        }),
+      "statePoints": .int(Int64(scan.states.times.count)),
+      "stateResolution": .int(scan.states.resolution),
+      "gaps": .list(
+        scan.gaps.map { worker, gap in
+          .object([
+            "worker": optional(worker), "count": .int(gap.count), "reason": .string(gap.reason),
+            "time": .int(scan.microseconds(gap.time)),
+            "before": optional(gap.before.map(scan.microseconds)),
+            "after": optional(gap.after.map(scan.microseconds)),
+          ])
+        }),
+      "failures": failures(scan.failures),
+      "detail": .object([
+        "shortenedKeys": .int(Int64(shortenedKeys)), "omittedEvents": .int(Int64(omittedEvents)),
+        "omits": .string(detail == .withoutStimuli ? "stimuli" : "workers"),
+        "hashLength": .int(Int64(ShortKey.hashLength)),
+        "keptLength": .int(Int64(ShortKey.keptLength)),
+      ]),
+    ])
+  }
+
+  private func failures(_ table: FailureTable) -> Value {
+    func optional(_ place: Int?) -> Value { place.map { .int(Int64($0)) } ?? .int(-1) }
+    return .object([
+      "count": .int(Int64(table.count)), "affectedCount": .int(Int64(table.affectedCount)),
+      "omittedTexts": .int(Int64(table.omittedTexts)),
+      "texts": .list(table.texts.names.map(Value.string)),
+      // Task, time, worker, exception, traceback, retries, dependents.
+      "rows": .list(
+        table.failures.map {
+          .list([
+            .int(Int64($0.task)), .int($0.time), optional($0.worker), optional($0.exception),
+            optional($0.traceback), .int(Int64($0.retries)), .int(Int64($0.dependents)),
+          ])
+        }),
+      "affected": .list(
+        table.affected.map { .list([.int(Int64($0.task)), .int(Int64($0.failure))]) }),
+    ])
+  }
+
+  /// What people call a worker: Dask's names are text or numbers.
+  private static func name(_ name: Value) -> String {
+    switch name {
+    case .null: ""
+    case .string(let text): text
+    default: JSONWriter.text(name)
+    }
+  }
+}

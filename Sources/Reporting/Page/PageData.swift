@@ -1,0 +1,201 @@
+import EventLog
+import TaskLogPlugin
+
+/// What the page shows of one side: a document in JSON, and columns of numbers.
+struct PageData {
+  /// How much of the log the page holds; each step is taken only when the one before is too large.
+  enum Detail: Int, CaseIterable {
+    case all
+    /// Hashes in keys are shortened.
+    case shortKeys
+    /// Stories are without what only set events off at workers, too.
+    case withoutStimuli
+    /// Stories are those of the scheduler alone, too.
+    case schedulerOnly
+  }
+
+  private(set) var columns: [PageColumn] = []
+  /// Nothing in it can end the element that it stands in: it holds no `<`.
+  private(set) var document = ""
+  /// Hashes that were shortened, and events that are in no story.
+  private(set) var shortenedKeys = 0
+  private(set) var omittedEvents = 0
+
+  private var scan: PageScan
+  private var fixed: [PageColumn] = []
+  private var stories: [PageColumn]?
+
+  /// - Throws: `LogError`.
+  init(_ scan: consuming PageScan) throws {
+    self.scan = scan
+    self.scan.lanes.sort()
+    fixed = [edges(), series()] + spans() + taskColumns()
+    for column in fixed { column.finish() }
+  }
+
+  /// Tasks that have events, and spans of work.
+  var taskCount: Int { scan.tasks.slots.count { $0.events > 0 } }
+  var spanCount: Int { scan.lanes.count }
+
+  /// The bytes of all of it as it stands in the page.
+  var size: Int {
+    columns.reduce(document.utf8.count) { $0 + ($1.compressed.count + 2) / 3 * 4 }
+  }
+
+  /// Makes the columns that depend on it.
+  ///
+  /// - Throws: `LogError`.
+  mutating func make(_ detail: Detail) throws {
+    let keys = try keys(isShort: detail != .all)
+    // Shorter keys leave the stories as they are.
+    if stories == nil || detail.rawValue > Detail.shortKeys.rawValue {
+      stories = try makeStories(detail)
+    }
+    columns = fixed + [keys] + (stories ?? [])
+    for column in columns { column.finish() }
+    document = JSONWriter.text(try document(scan, detail)).replacing("<", with: "\\u003c")
+  }
+
+  // MARK: - Tasks
+
+  private mutating func keys(isShort: Bool) throws -> PageColumn {
+    let column = PageColumn("key")
+    shortenedKeys = 0
+    for slot in scan.tasks.slots {
+      var text = try scan.reader.key(slot.key)?.text ?? ""
+      if isShort, let short = ShortKey.text(text) {
+        text = short
+        shortenedKeys += 1
+      }
+      text.withUTF8 { column.bytes($0) }
+      column.byte(0)
+    }
+    return column
+  }
+
+  private func taskColumns() -> [PageColumn] {
+    let prefix = PageColumn("prefix")
+    let bytes = PageColumn("nbytes")
+    let type = PageColumn("type")
+    let state = PageColumn("state")
+    let sent = PageColumn("sent")
+    let run = PageColumn("run")
+    for slot in scan.tasks.slots {
+      prefix.number(slot.prefix)
+      bytes.number(max(0, slot.nbytes))
+      type.number(slot.typename)
+      state.byte(slot.isAtScheduler ? slot.state : 254)
+      sent.number(slot.sent)
+      run.number(slot.run)
+    }
+    return [prefix, bytes, type, state, sent, run]
+  }
+
+  private func edges() -> PageColumn {
+    let column = PageColumn("needs")
+    let (tasks, needs) = scan.tasks.edges
+    // By task, as they came: a counting sort.
+    var starts = [Int32](repeating: 0, count: scan.tasks.slots.count + 1)
+    for task in tasks { starts[Int(task) + 1] += 1 }
+    for place in 1..<max(1, starts.count) { starts[place] += starts[place - 1] }
+    var sorted = [Int32](repeating: 0, count: needs.count)
+    var next = starts
+    for (task, need) in zip(tasks, needs) {
+      sorted[Int(next[Int(task)])] = need
+      next[Int(task)] += 1
+    }
+    for task in scan.tasks.slots.indices {
+      // A graph that was sent again names the same ones again.
+      let own = Set(sorted[Int(starts[task])..<Int(starts[task + 1])]).sorted()
+      column.number(own.count)
+      var before = Int64(task)
+      for need in own {
+        column.signed(before - Int64(need))
+        before = Int64(need)
+      }
+    }
+    return column
+  }
+
+  // MARK: - Spans and series
+
+  private func spans() -> [PageColumn] {
+    let gap = PageColumn("gap")
+    let duration = PageColumn("duration")
+    let task = PageColumn("task")
+    let what = PageColumn("what")
+    let source = PageColumn("source")
+    for lane in scan.lanes.lanes {
+      var stop: Int64 = 0
+      var before: Int64 = 0
+      for span in lane.spans {
+        gap.signed(span.start - stop)
+        duration.number(span.duration)
+        task.signed(Int64(span.task) - before)
+        what.number(span.what)
+        if span.what >> 2 != 0 { source.number(span.source + 1) }
+        stop = span.start + span.duration
+        before = Int64(span.task)
+      }
+    }
+    return [gap, duration, task, what, source]
+  }
+
+  private func series() -> PageColumn {
+    let column = PageColumn("series")
+    scan.states.write(to: column)
+    for worker in scan.workers.rows { worker.series.write(to: column) }
+    return column
+  }
+
+  // MARK: - Stories
+
+  private mutating func makeStories(_ detail: Detail) throws -> [PageColumn] {
+    let first = PageColumn("first")
+    let events = PageColumn("events")
+    let kind = PageColumn("kind")
+    let step = PageColumn("step")
+    let place = PageColumn("where")
+    let stimulus = try scan.reader.number(ofText: Hook.stimulus.name) ?? -1
+    let isKept = scan.kinds.map { kind in
+      switch detail {
+      case .all, .shortKeys: true
+      case .withoutStimuli: kind.isScheduler || kind.hook != stimulus
+      case .schedulerOnly: kind.isScheduler
+      }
+    }
+    omittedEvents = 0
+    var before: Int64 = 0
+    for slot in scan.tasks.slots {
+      var reader = StoryArena.Reader(slot.story)
+      var time = slot.first
+      var written = slot.first
+      var worker: UInt64 = .max
+      var writtenWorker: UInt64 = .max
+      var count = 0
+      first.signed(slot.first - before)
+      before = slot.first
+      for _ in 0..<slot.events {
+        let head = reader.number(scan.arena)
+        let zigzag = reader.number(scan.arena)
+        time += Int64(bitPattern: zigzag >> 1) ^ -Int64(bitPattern: zigzag & 1)
+        if head & 3 == 2 { worker = reader.number(scan.arena) }
+        guard isKept[Int(head >> 2)] else {
+          omittedEvents += 1
+          continue
+        }
+        let isElsewhere = head & 3 != 0 && worker != writtenWorker
+        kind.number(head & ~3 | (head & 3 == 0 ? 0 : isElsewhere ? 2 : 1))
+        step.signed(time - written)
+        if isElsewhere {
+          place.number(worker)
+          writtenWorker = worker
+        }
+        written = time
+        count += 1
+      }
+      events.number(count)
+    }
+    return [first, events, kind, step, place]
+  }
+}

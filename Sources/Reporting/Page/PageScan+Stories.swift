@@ -1,0 +1,41 @@
+import EventLog
+
+/// How stories grow: what happened, how long after the event before, and at which worker.
+extension PageScan {
+  mutating func tell(
+    _ task: Int, _ row: EventRow, isScheduler: Bool, _ worker: Int?, _ time: Int64
+  ) {
+    let kind = place(
+      of: Kind(isScheduler: isScheduler, hook: row.hook, start: row.start, finish: row.finish))
+    // An event of the scheduler that names no worker leaves the story where it is.
+    let isElsewhere = worker.map { Int32($0) != tasks[task].storyWorker } ?? false
+    // Which of the two a worker is in, only the bit that is not there tells: 0 nothing, 1 same.
+    let head = UInt64(kind) << 2 | (worker == nil ? 0 : isElsewhere ? 2 : 1)
+    var story = tasks[task].story
+    arena.append(number: head, to: &story)
+    if tasks[task].events == 0 {
+      tasks[task].first = time
+      tasks[task].last = time
+    }
+    let step = time - tasks[task].last
+    arena.append(number: UInt64(bitPattern: (step << 1) ^ (step >> 63)), to: &story)
+    if isElsewhere, let worker {
+      arena.append(number: UInt64(worker), to: &story)
+      tasks[task].storyWorker = Int32(worker)
+    }
+    tasks[task].story = story
+    tasks[task].last = time
+    tasks[task].events += 1
+  }
+
+  mutating func place(of kind: Kind) -> Int {
+    if let lastKind, lastKind.kind == kind { return lastKind.place }
+    let place = kindPlaces[kind] ?? kinds.count
+    if place == kinds.count {
+      kinds.append(kind)
+      kindPlaces[kind] = place
+    }
+    lastKind = (kind, place)
+    return place
+  }
+}

@@ -1,0 +1,100 @@
+import EventLog
+import TaskLogPlugin
+
+/// What came of tasks: spans of work, results and who holds them, failures.
+extension PageScan {
+  /// Takes what the args tell of work; most transitions have none.
+  ///
+  /// - Returns: the worker that they name.
+  mutating func outcome(
+    _ task: Int, _ row: EventRow, _ cursor: EventCursor, _ about: Int?, hasFailed: Bool
+  ) throws -> Int? {
+    let reader = reader
+    let found = cursor.withArgs(of: row) { text -> (OutcomeScan, [UInt8]) in
+      let scan = OutcomeScan(text, keepsSpans: true)
+      // The text moves with the next row, and the names in it are looked up below.
+      return (scan, scan.spans.isEmpty && scan.nbytes == nil ? [] : Array(text))
+    }
+    guard let (scan, text) = found else { return nil }
+    func name(_ range: Range<Int>) -> String { Self.unescaped(text[range]) }
+    if scan.nbytes != nil || hasFailed { tasks[task].nbytes = scan.nbytes ?? 0 }
+    if let range = scan.typename, !text.isEmpty {
+      tasks[task].typename = Int32(typenames.place(name(range)) + 1)
+    }
+    var worker = try workers.place(ofText: row.worker, load: { try reader.text($0) })
+    if worker == nil, let range = scan.worker, !text.isEmpty { worker = workers.place(name(range)) }
+    guard let worker = worker ?? about else { return nil }
+    // The end that its worker has not told is known after all; another's is not.
+    if tasks[task].executingOn == Int32(worker) { tasks[task].executingOn = -1 }
+    endExecuting(task, microseconds(row.time))
+    for span in scan.spans {
+      let isCompute = text[span.action].elementsEqual("compute".utf8)
+      let action = isCompute ? 0 : lanes.action(name(span.action))
+      let source = span.source.map { Int32(workers.place(name($0))) } ?? -1
+      let (start, stop) = (microseconds(span.start), microseconds(span.stop))
+      firstTime = min(firstTime, start)
+      lastTime = max(lastTime, stop)
+      lanes.add(
+        LaneTable.Span(
+          start: start, stop: stop, task: task, action: action,
+          outcome: hasFailed && isCompute ? .failed : .done, source: source),
+        worker: worker, thread: scan.thread)
+    }
+    return worker
+  }
+
+  /// The content of a string in JSON.
+  static func unescaped(_ bytes: ArraySlice<UInt8>) -> String {
+    let text = String(decoding: bytes, as: UTF8.self)
+    guard bytes.contains(UInt8(ascii: "\\")) else { return text }
+    return (try? JSONReader.value("\"\(text)\""))?.string ?? text
+  }
+
+  // MARK: - Results
+
+  /// - Parameter nbytes: the size, where the event tells it; else that of the last outcome.
+  mutating func hold(_ task: Int, _ worker: Int32, _ time: Int64, nbytes: Int64? = nil) {
+    if tasks[task].holder == worker || otherHolders[task]?.contains(worker) == true { return }
+    if tasks[task].holder < 0 {
+      tasks[task].holder = worker
+      tasks[task].held = nbytes ?? tasks[task].nbytes
+    } else {
+      otherHolders[task, default: []].append(worker)
+    }
+    workers.change(worker, time, bytes: tasks[task].held)
+  }
+
+  mutating func release(_ task: Int, _ worker: Int32, _ time: Int64) {
+    if tasks[task].holder == worker {
+      tasks[task].holder = otherHolders[task]?.popLast() ?? -1
+    } else if let place = otherHolders[task]?.firstIndex(of: worker) {
+      otherHolders[task]?.remove(at: place)
+    } else {
+      return
+    }
+    if otherHolders[task]?.isEmpty == true { otherHolders[task] = nil }
+    workers.change(worker, time, bytes: -tasks[task].held)
+  }
+
+  mutating func releaseAll(_ task: Int, _ time: Int64) {
+    while tasks[task].holder >= 0 { release(task, tasks[task].holder, time) }
+  }
+
+  // MARK: - Failures
+
+  mutating func fails(
+    _ task: Int, _ row: EventRow, _ cursor: EventCursor, _ worker: Int?, _ time: Int64,
+    start: UInt8
+  ) throws {
+    let args = try cursor.event(of: row)?.event.args
+    let exception = args?["exception_text"]?.string
+    guard start == PageStates.processing || exception != nil else {
+      failures.addAffected(task, stimulus: row.stimulus)
+      return
+    }
+    failures.add(
+      FailureTable.Failure(
+        task: task, time: time, worker: worker, retries: max(0, Int(tasks[task].sent) - 1)),
+      exception: exception, traceback: args?["traceback_text"]?.string, stimulus: row.stimulus)
+  }
+}

@@ -1,0 +1,281 @@
+import EventLog
+import TaskLogPlugin
+
+/// Gathers what the page shows of some runs of one log, in one pass over the events of each, cause
+/// before effect.
+///
+/// A slot for each task keeps where it is, so that every event closes something and opens something
+/// else; the story of each task grows in an arena beside. Memory grows with tasks and spans of work,
+/// a few dozen bytes for each, and not with events.
+struct PageScan {
+  /// What stories say of an event beside its time and its worker.
+  struct Kind: Hashable {
+    var isScheduler: Bool
+    var hook: Int64
+    var start: Int64
+    var finish: Int64
+  }
+
+  let reader: LogReader
+  var tasks = TaskTable()
+  var arena = StoryArena()
+  var lanes = LaneTable()
+  var workers = WorkerTable()
+  var failures = FailureTable()
+  var prefixes = NameTable()
+  var typenames = NameTable()
+  var kinds: [Kind] = []
+  var gaps: [(worker: Int?, gap: Gap)] = []
+  var runs: [(run: RunInfo, events: Int64)] = []
+  /// Where time begins, in nanoseconds since 1970 UTC.
+  let origin: Int64
+  /// Of all events, in microseconds.
+  var firstTime = Int64.max
+  var lastTime = Int64.min
+  var states: StepSeries
+  var stateCounts = [Int64](repeating: 0, count: PageStates.names.count - 1)
+
+  var kindPlaces: [Kind: Int] = [:]
+  var lastKind: (kind: Kind, place: Int)?
+  /// Workers that hold a result beside the first one.
+  var otherHolders: [Int: [Int32]] = [:]
+  private var prefixPages: [Int64: [Int64]] = [:]
+  let hooks: Hooks
+  private let stateOf: [Int64: UInt8]
+  private let executing: Set<Int64>
+
+  /// The numbers of the hooks that mean something here.
+  struct Hooks {
+    var transition, updateGraph, addWorker, removeWorker, setup, addReplica, removeReplica: Int64
+
+    init(_ reader: LogReader) throws {
+      func number(_ hook: Hook) throws -> Int64 { try reader.number(ofText: hook.name) ?? -1 }
+      transition = try number(.transition)
+      updateGraph = try number(.updateGraph)
+      addWorker = try number(.addWorker)
+      removeWorker = try number(.removeWorker)
+      setup = try number(.setup)
+      addReplica = try number(.addReplica)
+      removeReplica = try number(.removeReplica)
+    }
+  }
+
+  init(_ reader: LogReader, _ runs: [RunInfo]) throws {
+    self.reader = reader
+    origin = runs.map(\.started).min() ?? 0
+    states = StepSeries(width: PageStates.names.count - 1, limit: 32_768)
+    hooks = try Hooks(reader)
+    var stateOf: [Int64: UInt8] = [:]
+    for (place, name) in PageStates.names.enumerated() {
+      if let number = try reader.number(ofText: name) { stateOf[number] = UInt8(place) }
+    }
+    self.stateOf = stateOf
+    executing = Set(
+      try [State.executing, .longRunning].compactMap { try reader.number(ofText: $0.name) })
+  }
+
+  func microseconds(_ time: Int64) -> Int64 { (time &- origin) / 1000 }
+
+  func microseconds(_ seconds: Double) -> Int64 {
+    let value = (seconds - Double(origin) / 1e9) * 1e6
+    return Int64(exactly: value.rounded()) ?? 0
+  }
+
+  // MARK: - The pass
+
+  /// - Parameter show: called with how many events have been read.
+  /// - Throws: `LogError`.
+  mutating func scan(_ run: RunInfo, show: (Int64) -> Void) throws {
+    tasks.beginRun()
+    workers.beginRun()
+    failures.beginRun()
+    prefixPages = [:]
+    let sources = try reader.sources(of: run)
+    var workerOf: [Int64: Int] = [:]
+    for source in sources where source.source.kind == .worker {
+      let place = workers.place(source.source.address)
+      if source.source.name != .null { workers[place].name = source.source.name }
+      workerOf[source.number] = place
+    }
+    let firstTask = tasks.slots.count
+    let cursor = try reader.events(of: run, order: .causal)
+    var count: Int64 = 0
+    while let row = try cursor.nextRow() {
+      count += 1
+      if count & 0xFFFF == 0 { show(count) }
+      let time = microseconds(row.time)
+      firstTime = min(firstTime, time)
+      lastTime = max(lastTime, time)
+      let worker = workerOf[row.source]
+      if let worker { workers[worker].lastSeen = max(time, workers[worker].lastSeen ?? time) }
+      if row.key == 0 {
+        try withoutKey(row, cursor, worker, time)
+      } else {
+        try withKey(row, cursor, worker, time)
+      }
+    }
+    runs.append((run, count))
+    try endRun(run, from: firstTask, workerOf)
+  }
+
+  private mutating func withoutKey(
+    _ row: EventRow, _ cursor: EventCursor, _ worker: Int?, _ time: Int64
+  ) throws {
+    switch row.hook {
+    case hooks.updateGraph: graph(row, cursor)
+    case hooks.addWorker, hooks.removeWorker, hooks.setup:
+      guard
+        let place = try worker
+          ?? workers.place(ofText: row.worker, load: { try reader.text($0) })
+      else { return }
+      if row.hook == hooks.removeWorker {
+        workers.leaves(place, time)
+      } else {
+        let facts = try cursor.event(of: row)?.event.snapshot.value?["worker"]
+        if row.hook == hooks.addWorker {
+          workers.joins(place, time, facts)
+        } else if let nthreads = facts?["nthreads"]?.int {
+          workers[place].nthreads = nthreads
+        }
+      }
+    default: break
+    }
+  }
+
+  private mutating func graph(_ row: EventRow, _ cursor: EventCursor) {
+    var needs: [UnsafeBufferPointer<UInt8>] = []
+    cursor.withSnapshot(of: row) { snapshot in
+      func take(_ args: UnsafeBufferPointer<UInt8>) {
+        var scan = GraphScan(snapshot, args: args)
+        while let key = scan.next(&needs) {
+          let task = tasks.task(ofIdentity: TaskTable.identity(key))
+          for need in needs {
+            tasks.addEdge(task, needs: tasks.task(ofIdentity: TaskTable.identity(need)))
+          }
+        }
+      }
+      if cursor.withArgs(of: row, take) == nil { take(UnsafeBufferPointer(start: nil, count: 0)) }
+    }
+  }
+
+  private mutating func withKey(
+    _ row: EventRow, _ cursor: EventCursor, _ worker: Int?, _ time: Int64
+  ) throws {
+    let reader = reader
+    let known = tasks.slots.count
+    let task = try tasks.task(ofKey: row.key) {
+      guard let key = try reader.key(row.key) else { return UInt64(bitPattern: row.key) }
+      var json = key.typed.isEmpty ? JSONWriter.text(.string(key.text)) : key.typed
+      return json.withUTF8(TaskTable.identity)
+    }
+    if tasks.slots.count > known || tasks[task].events == 0 {
+      tasks[task].prefix = Int32(try prefix(ofKey: row.key))
+    }
+    let about =
+      try worker ?? workers.place(ofText: row.worker, load: { try reader.text($0) })
+    tell(task, row, isScheduler: worker == nil, about, time)
+    if row.hook == hooks.transition {
+      if let worker {
+        atWorker(task, row, worker, time)
+      } else {
+        try atScheduler(task, row, cursor, about, time)
+      }
+    } else if row.hook == hooks.addReplica, let about {
+      let told = cursor.withArgs(of: row) { OutcomeScan($0).nbytes }
+      hold(task, Int32(about), time, nbytes: told.flatMap { $0 })
+    } else if row.hook == hooks.removeReplica, let about {
+      release(task, Int32(about), time)
+    }
+  }
+
+  private mutating func prefix(ofKey key: Int64) throws -> Int {
+    let page = key >> 10
+    if prefixPages[page] == nil {
+      // Keys come in the order of their numbers, nearly: older pages are hardly asked for again.
+      if prefixPages.count > 64 { prefixPages = [:] }
+      var numbers = [Int64](repeating: 0, count: 1024)
+      try reader.prefixes(ofKeys: page << 10..<(page + 1) << 10) { key, prefix in
+        numbers[Int(key & 1023)] = prefix
+      }
+      prefixPages[page] = numbers
+    }
+    let number = prefixPages[page]?[Int(key & 1023)] ?? 0
+    let reader = reader
+    return try prefixes.place(ofText: number) { try reader.text($0) }
+  }
+
+  // MARK: - States
+
+  private mutating func atWorker(_ task: Int, _ row: EventRow, _ worker: Int, _ time: Int64) {
+    guard row.start != row.finish else { return }
+    if executing.contains(row.finish) {
+      if !executing.contains(row.start) || tasks[task].executingOn != Int32(worker) {
+        endExecuting(task, time)
+        tasks[task].executingOn = Int32(worker)
+        tasks[task].executingSince = time
+      }
+    } else if tasks[task].executingOn == Int32(worker) {
+      tasks[task].executingOn = -1
+    }
+  }
+
+  /// A task that runs elsewhere, or is over, while a worker had it: that one has not told its end.
+  mutating func endExecuting(_ task: Int, _ time: Int64) {
+    let worker = Int(tasks[task].executingOn)
+    guard worker >= 0 else { return }
+    tasks[task].executingOn = -1
+    let start = tasks[task].executingSince
+    let stop = max(start, min(time, workers[worker].left ?? time))
+    lanes.add(
+      LaneTable.Span(start: start, stop: stop, task: task, action: 0, outcome: .open),
+      worker: worker, thread: nil)
+  }
+
+  private mutating func atScheduler(
+    _ task: Int, _ row: EventRow, _ cursor: EventCursor, _ about: Int?, _ time: Int64
+  ) throws {
+    tasks[task].isAtScheduler = true
+    let finish = stateOf[row.finish] ?? PageStates.none
+    let start = stateOf[row.start] ?? PageStates.none
+    let worker = try outcome(task, row, cursor, about, hasFailed: finish == PageStates.erred)
+    guard row.start != row.finish, row.finish != 0 else { return }
+    let before = tasks[task].state
+    tasks[task].state = finish
+    count(before, -1)
+    count(finish, 1)
+    states.add(time, stateCounts)
+    if before == PageStates.processing {
+      workers.change(tasks[task].processingOn, time, tasks: -1)
+      tasks[task].processingOn = -1
+    }
+    if before == PageStates.memory { releaseAll(task, time) }
+    switch finish {
+    case PageStates.processing:
+      tasks[task].sent += 1
+      tasks[task].processingOn = Int32(about ?? -1)
+      workers.change(tasks[task].processingOn, time, tasks: 1)
+    case PageStates.memory:
+      if let worker = worker ?? about { hold(task, Int32(worker), time) }
+    case PageStates.erred:
+      try fails(task, row, cursor, worker ?? about, time, start: start)
+    default: break
+    }
+  }
+
+  private mutating func count(_ state: UInt8, _ change: Int64) {
+    if Int(state) < stateCounts.count { stateCounts[Int(state)] += change }
+  }
+
+  private mutating func endRun(
+    _ run: RunInfo, from first: Int, _ workerOf: [Int64: Int]
+  ) throws {
+    for task in first..<tasks.slots.count where tasks[task].executingOn >= 0 {
+      let worker = Int(tasks[task].executingOn)
+      endExecuting(task, workers[worker].left ?? lastTime)
+    }
+    // What is left over at the end of one run is not there in the next.
+    for state in stateCounts.indices { stateCounts[state] = 0 }
+    otherHolders = [:]
+    gaps += try reader.gaps(of: run).map { (workerOf[$0.source], $0) }
+  }
+}

@@ -1,0 +1,152 @@
+import CReportPage
+import EventLog
+import TaskLogPlugin
+
+/// Writes one HTML file that shows what happened in a run: it needs no network, and holds its data.
+public enum ReportPage {
+  /// A page is to stay one that can be mailed and opened: above this it holds less, and says so.
+  public static let sizeLimit = 60_000_000
+
+  /// The runs that are shown together, as one.
+  public struct Side {
+    public var reader: LogReader
+    public var runs: [RunInfo]
+    /// What it is called in the page.
+    public var name: String
+
+    public init(reader: LogReader, runs: [RunInfo], name: String) {
+      self.reader = reader
+      self.runs = runs
+      self.name = name
+    }
+  }
+
+  /// What was written.
+  public struct Result: Sendable {
+    public var bytes = 0
+    public var tasks = 0
+    public var spans = 0
+    public var shortenedKeys = 0
+    public var omittedEvents = 0
+  }
+
+  /// - Parameters:
+  ///   - sides: one, or two that are shown side by side.
+  ///   - version: of the program, to be shown.
+  ///   - limit: how large the page may become before it holds less.
+  ///   - show: called with how many events have been read.
+  /// - Throws: `LogError`, `ReportingError`.
+  public static func write(
+    _ sides: [Side], to path: String, version: String, limit: Int = sizeLimit,
+    show: (Int64) -> Void = { _ in }
+  ) throws -> Result {
+    // Made first, so that nobody waits for a page that has no place.
+    let file = try AtomicFile(path: path)
+    var before: Int64 = 0
+    var data: [PageData] = []
+    for side in sides {
+      var scan = try PageScan(side.reader, side.runs)
+      for run in side.runs {
+        try scan.scan(run) { show(before + $0) }
+        before += scan.runs.last?.events ?? 0
+        show(before)
+      }
+      data.append(try PageData(scan))
+    }
+    for detail in PageData.Detail.allCases {
+      for side in data.indices { try data[side].make(detail) }
+      if data.reduce(0, { $0 + $1.size }) + assetSize < limit { break }
+    }
+    try write(data, names: sides.map(\.name), version: version, to: file)
+    try file.commit()
+    var result = Result(bytes: file.count)
+    for side in data {
+      result.tasks += side.taskCount
+      result.spans += side.spanCount
+      result.shortenedKeys += side.shortenedKeys
+      result.omittedEvents += side.omittedEvents
+    }
+    return result
+  }
+
+  private static func write(
+    _ text: String, _ type: String, _ id: String, to file: AtomicFile
+  ) throws {
+    try file.write("<script type=\"\(type)\" id=\"\(id)\">")
+    try file.write(text)
+    try file.write("</script>\n")
+  }
+
+  // MARK: - The file
+
+  private struct Asset: @unchecked Sendable {
+    var name: String
+    /// Constant for as long as the program runs.
+    var bytes: UnsafeBufferPointer<UInt8>
+  }
+
+  private static let assets: [Asset] = {
+    (0..<tl_page_asset_count()).map { place in
+      let asset = tl_page_asset(place)
+      return Asset(
+        name: String(cString: asset.name),
+        bytes: UnsafeBufferPointer(start: asset.bytes, count: asset.count))
+    }
+  }()
+
+  private static let assetSize = assets.reduce(0) { $0 + $1.bytes.count }
+
+  /// The frame is a page with places for the rest: `<!-- style -->`, `<!-- data -->`,
+  /// `<!-- script -->`.
+  private static func write(
+    _ data: [PageData], names: [String], version: String, to file: AtomicFile
+  ) throws {
+    let frame = String(decoding: assets[0].bytes, as: UTF8.self)
+    for (number, piece) in frame.split(separator: "<!-- ").enumerated() {
+      if number == 0 {
+        try file.write(String(piece))
+        continue
+      }
+      let parts = piece.split(separator: " -->", maxSplits: 1)
+      switch parts[0] {
+      case "style": try write(".css", "style", to: file)
+      case "script": try write(".js", "script", to: file)
+      case "data": try write(data, names, version, to: file)
+      default: break
+      }
+      if parts.count > 1 { try file.write(String(parts[1])) }
+    }
+  }
+
+  private static func write(_ kind: String, _ tag: String, to file: AtomicFile) throws {
+    try file.write("<\(tag)>\n")
+    if tag == "script" { try file.write("\"use strict\";\n(() => {\n") }
+    for asset in assets where asset.name.hasSuffix(kind) { try file.write(asset.bytes) }
+    if tag == "script" { try file.write("})();\n") }
+    try file.write("</\(tag)>\n")
+  }
+
+  private static func write(
+    _ data: [PageData], _ names: [String], _ version: String, to file: AtomicFile
+  ) throws {
+    let about = Value.object([
+      "version": .string(version), "names": .list(names.map(Value.string)),
+    ])
+    try write(
+      JSONWriter.text(about).replacing("<", with: "\\u003c"), "application/json", "about", to: file)
+    for (place, side) in data.enumerated() {
+      try write(side.document, "application/json", "document-\(place)", to: file)
+      for column in side.columns {
+        try file.write("<script type=\"text/plain\" id=\"\(column.name)-\(place)\">")
+        var start = 0
+        while start < column.compressed.count {
+          // A multiple of three, so that only the last piece is padded.
+          let end = min(column.compressed.count, start + 3 << 15)
+          try file.write(Base64.encode(column.compressed[start..<end]))
+          start = end
+        }
+        try file.write("</script>\n")
+      }
+    }
+  }
+}

@@ -1,0 +1,124 @@
+import ArgumentParser
+import EventLog
+import Querying
+import Reporting
+
+struct ExportCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "export", abstract: "Write a run in the format of another tool.",
+    usage: "tasklog export --to <format> [-o <file>] [--log <path>] ... [--run <run>]",
+    discussion: """
+      Formats:
+        perfetto   tracks, dependencies and counters, for https://ui.perfetto.dev
+        chrome     the same as JSON, for about:tracing and other viewers
+        otlp-json  spans of OpenTelemetry, one for each attempt of a task
+        dask       the records of Dask's task stream, as get_task_stream gives them
+        jsonl      each event with all its facts, one to a line
+        csv        the same as CSV
+
+      A file is written beside its place and renamed, so that it is there whole or not at all.
+
+      Examples:
+        tasklog export --to perfetto -o run.pftrace
+        tasklog export --to csv --run all
+        tasklog export --to dask --rectangles -o stream.jsonl
+      """)
+
+  @Option(help: ArgumentHelp("The format.", valueName: "format"))
+  var to: ExportFormat
+
+  @Option(
+    name: .shortAndLong,
+    help: ArgumentHelp("The file; - is the standard output, as without it.", valueName: "file"))
+  var output: String?
+
+  @OptionGroup var logs: LogsOptions
+  @OptionGroup var selection: RunOption
+
+  @Flag(help: "With dask: the rectangles that its task stream draws of the records.")
+  var rectangles = false
+
+  func run() throws {
+    guard !rectangles || to == .dask else {
+      throw Failure.usage("--rectangles goes with --to dask")
+    }
+    let isFile = output.map { $0 != "-" } ?? false
+    guard to != .perfetto || isFile || !Console.isTerminal else {
+      throw Failure.usage("--to perfetto is binary; name a file with -o")
+    }
+    let parts = try logs.recoveredPaths().map { path in
+      let reader = try LogReader(path: path, keptKeys: Export.keptKeys)
+      return Export.Part(
+        name: path, reader: reader, runs: try reader.runs(matching: selection.selector))
+    }
+    for part in parts {
+      if let path = output, isFile, Self.isSame(path, part.name) {
+        throw Failure.usage("-o \(path): is the log itself; name another file")
+      }
+    }
+    let extent = parts.flatMap(\.runs).reduce(Int64(0)) {
+      $0 + ($1.lastSeq ?? 0) - ($1.firstSeq ?? 0) + 1
+    }
+    var export = Export(to, parts)
+    export.asRectangles = rectangles
+    let file = try OutputFile(output)
+    var bar = ProgressBar(total: extent, noun: "events")
+    let tally: ExportTally
+    do {
+      tally = try export.write(to: file.write) { bar.show($0) }
+    } catch {
+      bar.finish()
+      throw error
+    }
+    try file.finish()
+    bar.finish()
+    tell(tally, isFile: file.isReplaced)
+  }
+
+  private static func isSame(_ a: String, _ b: String) -> Bool {
+    FileIdentity(a).map { $0 == FileIdentity(b) } ?? false
+  }
+
+  /// What was written, and everything that is not in it.
+  private func tell(_ tally: ExportTally, isFile: Bool) {
+    if isFile, let output {
+      let events = Self.count(tally.events, "event")
+      Console.print("\(Printable.text(output)): \(Self.summary(tally.written)) of \(events)")
+    }
+    if tally.skipped > 0 {
+      Console.complain(
+        "\(Self.count(tally.skipped, "end")) of tasks \(tally.skippedBecause)")
+    }
+    warn(tally.missing, "missing in the log")
+    warn(Int64(tally.damaged), "damaged in the log, and written in part or not at all")
+    warn(Int64(tally.outOfOrder), "read before what caused them")
+    for (log, run) in tally.unclosed {
+      let place = tally.unclosed.count > 1 ? " of \(log)" : ""
+      Console.complain(
+        run.end == .died
+          ? "run #\(run.number)\(place) died; what it did last may not be in the log"
+          : "run #\(run.number)\(place) is still running; this is what was recorded so far")
+    }
+  }
+
+  private static func count(_ number: some BinaryInteger, _ noun: String) -> String {
+    Printable.count(number, noun)
+  }
+
+  private static func summary(_ figures: TraceFigures) -> String {
+    let parts = [
+      (figures.slices, "slice"), (figures.flows, "dependency arrow"), (figures.failures, "failure"),
+      (figures.gaps, "gap"), (figures.spans, "span"), (figures.links, "link"),
+      (figures.rows, "row"),
+    ].filter { $0.0 > 0 }
+    return parts.isEmpty
+      ? "nothing" : parts.map { count($0.0, $0.1) }.joined(separator: ", ")
+  }
+
+  private func warn(_ events: Int64, _ what: String) {
+    guard events > 0 else { return }
+    Console.complain("\(Self.count(events, "event")) \(events == 1 ? "is" : "are") \(what)")
+  }
+}
+
+extension ExportFormat: ExpressibleByArgument {}

@@ -1,0 +1,151 @@
+import ArgumentParser
+import EventLog
+import Foundation
+import Querying
+import Recording
+import Reporting
+
+struct ReportCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "report",
+    abstract: "Write one HTML page that shows what happened in a run.",
+    discussion: """
+      Task stream, tasks by state, workers, prefixes, errors with tracebacks, slowest tasks, \
+      critical path, and the story of each key. The page needs no network: open it from disk, send \
+      it, keep it. With several logs their runs are shown as one; halves of one run that were \
+      recorded apart come together. A page that would be larger than --limit shortens the hashes in \
+      keys, and then the stories; it says so.
+
+      Examples:
+        tasklog report -o report.html
+        tasklog report --run "#1" --compare latest -o both.html
+      """)
+
+  @Option(
+    name: [.customShort("o"), .customLong("output")],
+    help: ArgumentHelp("The file to write.", valueName: "path"))
+  var output: String = "report.html"
+
+  @OptionGroup var logs: LogsOptions
+  @OptionGroup var selection: RunOption
+
+  @Option(
+    help: ArgumentHelp("A second run, shown beside the first, as --run takes it.", valueName: "run")
+  )
+  var compare: String?
+
+  @Option(
+    help: ArgumentHelp("The log of the second run, when it is another.", valueName: "path"))
+  var log2: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "How large the page may be before it holds less. By default 60.", valueName: "megabytes"))
+  var limit: Int?
+
+  func run() throws {
+    if let limit, limit < 1 { throw Failure.usage("--limit \(limit): 1 or more megabytes") }
+    if log2 != nil, compare == nil {
+      throw Failure.usage("--log2: goes with --compare; say which run of it is the second one")
+    }
+    let paths = try logs.recoveredPaths()
+    let scratch = try ScratchFolder()
+    defer { scratch.remove() }
+    var sides = [try side(paths, selector: selection.selector, scratch)]
+    if let compare {
+      let others = try log2.map { [try LogOptions.recovered($0)] } ?? paths
+      sides.append(try side(others, selector: compare, scratch))
+    }
+    let events = try sides.reduce(Int64(0)) { sum, side in
+      try side.runs.reduce(sum) { try $0 + side.reader.eventCount(of: $1) }
+    }
+    var bar = ProgressBar(total: events, noun: "events")
+    let result: ReportPage.Result
+    do {
+      defer { bar.finish() }
+      result = try ReportPage.write(
+        sides, to: output, version: taskLogVersion,
+        limit: limit.map { $0 * 1_000_000 } ?? ReportPage.sizeLimit
+      ) { bar.show($0) }
+    }
+    tell(result)
+  }
+
+  private func tell(_ result: ReportPage.Result) {
+    Console.print(
+      "\(output): \(Printable.count(result.tasks, "task")), "
+        + "\(Printable.count(result.spans, "span")) of work, \(Self.size(result.bytes))")
+    if result.shortenedKeys > 0 {
+      Console.print(
+        "  hashes in \(Printable.count(result.shortenedKeys, "key")) are shortened in it")
+    }
+    if result.omittedEvents > 0 {
+      Console.print(
+        "  its stories are without \(Printable.count(result.omittedEvents, "event")) of workers; "
+          + "'tasklog story' has them")
+    }
+  }
+
+  private static func size(_ bytes: Int) -> String {
+    bytes < 1_000_000
+      ? "\((bytes + 999) / 1000) kB" : "\(Double((bytes + 99_999) / 100_000) / 10) MB"
+  }
+
+  /// The runs of one log as they are, of several put into one.
+  private func side(
+    _ paths: [String], selector: String, _ scratch: ScratchFolder
+  ) throws -> ReportPage.Side {
+    let readers = try paths.map { try LogReader(path: $0) }
+    let runs = try readers.map { try $0.runs(matching: selector) }
+    guard readers.count > 1 else {
+      return ReportPage.Side(reader: readers[0], runs: runs[0], name: Self.name(paths[0]))
+    }
+    let path = scratch.path("merged-\(scratch.count).db")
+    let merge = try LogMerge(into: path)
+    do {
+      defer { merge.close() }
+      for reader in readers {
+        let events = try reader.runs().reduce(Int64(0)) { try $0 + reader.eventCount(of: $1) }
+        var bar = ProgressBar(total: events, noun: "events")
+        defer { bar.finish() }
+        _ = try merge.add(reader) { bar.show($0) }
+      }
+    }
+    let wanted = Set(runs.joined().map(\.id))
+    let merged = try LogReader(path: path)
+    return ReportPage.Side(
+      reader: merged, runs: try merged.runs().filter { wanted.contains($0.id) },
+      name: paths.map(Self.name).joined(separator: " + "))
+  }
+
+  private static func name(_ path: String) -> String {
+    URL(fileURLWithPath: path).lastPathComponent
+  }
+}
+
+/// A folder for what is needed only while a command runs.
+final class ScratchFolder {
+  private let url: URL
+  private var isMade = false
+  private(set) var count = 0
+
+  init() throws {
+    url = FileManager.default.temporaryDirectory
+      .appendingPathComponent("tasklog-\(UUID().uuidString)")
+  }
+
+  /// A place in it; the folder itself is made with the first one.
+  func path(_ name: String) -> String {
+    count += 1
+    if !isMade {
+      isMade = true
+      try? FileManager.default.createDirectory(
+        at: url, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+    }
+    return url.appendingPathComponent(name).path
+  }
+
+  func remove() {
+    if isMade { try? FileManager.default.removeItem(at: url) }
+  }
+}

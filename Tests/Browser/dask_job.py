@@ -1,0 +1,52 @@
+"""A small job on a real Dask cluster whose keys and errors are hostile, recorded into a log.
+
+Usage: dask_job.py LOG
+"""
+
+import os
+import sys
+import time
+
+import tasklog
+from distributed import Client, LocalCluster, wait
+
+HOSTILE = [
+    "<script>alert(1)</script>",
+    "</script><script>alert(2)</script>",
+    "<img src=x onerror=alert(3)>",
+    "'\"&amp;<b>bold</b> é 漢字",
+    "back\u202ewards\u200b",
+    "line\nbreak\ttab",
+    "__proto__",
+    "<!-- style -->",
+]
+
+
+def increment(x):
+    time.sleep(0.002)
+    return x + 1
+
+
+def total(xs):
+    return sum(xs)
+
+
+def broken(x):
+    raise ValueError(f"</pre><script>alert('{x}')</script>")
+
+
+def die():
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    options = {"n_workers": 2, "threads_per_worker": 2, "dashboard_address": ":0"}
+    with LocalCluster(processes=True, **options) as cluster, Client(cluster) as client:
+        client.register_plugin(tasklog.Recorder(sys.argv[1]))
+        numbers = client.map(increment, range(120))
+        assert client.submit(total, numbers).result() == 7260
+        failed = client.submit(broken, 1, key="broken-1")
+        wait([failed, client.submit(total, [failed], key="needs-broken")])
+        wait([client.submit(increment, i, key=key) for i, key in enumerate(HOSTILE)])
+        wait(client.submit(die, key="die-1"))
+        assert client.submit(total, client.map(increment, range(20, 40))).result() == 610

@@ -1,0 +1,149 @@
+"""What the page says is what the log and the other verbs say."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import pytest
+
+STORIES = """(() => { const side = tasklogReport.sides[0];
+  return [...Array(side.count).keys()].filter((t) => side.events[t]).map((task) =>
+    [side.keys.slice(side.keyStart[task], side.keyStart[task + 1] - 1), side.story(task).map((e) => [
+      Math.round(side.origin + e.time), e.isScheduler ? "scheduler" : "worker",
+      e.worker >= 0 ? side.workers[e.worker].address : null, e.hook, e.start || null, e.finish || null])]);
+})()"""
+
+
+def microseconds(time: str) -> int:
+    moment = datetime.fromisoformat(time)
+    return round(moment.timestamp()) * 1_000_000 + moment.microsecond - (
+        1_000_000 if round(moment.timestamp()) > moment.timestamp() else 0
+    )
+
+
+@pytest.mark.parametrize(("name", "run"), [("sample", "#1"), ("sample", "#2"), ("dask", "#1")])
+def test_stories_are_those_of_tasklog_story(name, run, report, verb):
+    page = report(name, "--run", run)
+    stories = page.run(STORIES)
+    assert len(stories) > 2
+    for key, events in stories[:25] + stories[-25:]:
+        told = verb(name, "story", key, "--run", run)
+        assert [event[1:] for event in events] == [
+            [e["source"], e["worker"], e["hook"], e["start"], e["finish"]] for e in told
+        ]
+        for event, other in zip(events, told):
+            assert abs(event[0] - microseconds(other["time"])) <= 1
+
+
+@pytest.mark.parametrize(("name", "run"), [("sample", "#1"), ("engine", "#1"), ("dask", "#1")])
+def test_prefixes_are_those_of_tasklog_summary(name, run, report, verb):
+    page = report(name, "--run", run)
+    ours = page.run(
+        "tasklogReport.sides[0].prefixFigures().map((r) =>"
+        " [r.name, r.tasks, r.failed, r.retried, r.nbytes, r.compute])"
+    )
+    theirs = verb(name, "summary", "--table", "prefixes", "--run", run)
+    assert len(ours) == len(theirs)
+    for row in theirs:
+        ours_ = next(each for each in ours if _same(each[0], row["prefix"]))
+        assert ours_[1:5] == [row["tasks"], row["failed"], row["retried"], row["nbytes"]]
+        # Each span is rounded to microseconds.
+        assert ours_[5] / 1e6 == pytest.approx(row["compute"], abs=1e-6 * max(1, row["tasks"]))
+
+
+def _same(shown: str, name: str) -> bool:
+    """Whether a prefix is shown for a name: with letters that could hide others made visible."""
+    hidden = "\n\t\u202e\u200b\x1b"
+    return shown == "".join(f"\\u{ord(c):04x}" if c in hidden else c for c in name or "")
+
+
+@pytest.mark.parametrize(("name", "run"), [("sample", "#1"), ("sample", "#2"), ("engine", "#1")])
+def test_the_critical_path_is_that_of_tasklog_critical_path(name, run, report, verb):
+    page = report(name, "--run", run)
+    ours = page.run(
+        "tasklogReport.sides[0].criticalPath().flatMap((s) =>"
+        " s.pieces.map(([p, from, to]) => [tasklogReport.sides[0].key(s.task), p, to - from]))"
+    )
+    theirs = [row for row in verb(name, "critical-path", "--run", run)]
+    assert [each[:2] for each in ours if each[2] > 2 or each[1] == "compute"] == [
+        [row["key"], row["piece"]]
+        for row in theirs
+        if row["seconds"] > 2e-6 or row["piece"] == "compute"
+    ]
+    for row in theirs:
+        piece = [each[2] for each in ours if each[:2] == [row["key"], row["piece"]]]
+        assert any(abs(each / 1e6 - row["seconds"]) < 5e-6 for each in piece) or row["seconds"] < 3e-6
+
+
+def test_dependencies_of_a_dask_graph_are_known(report):
+    page = report("dask")
+    needs = page.run(
+        "(() => { const s = tasklogReport.sides[0]; const t = s.find('needs-broken', 1).found[0];"
+        " return [...s.needsOf(t)].map((n) => s.key(n)); })()"
+    )
+    assert needs == ["broken-1"]
+
+
+@pytest.mark.parametrize("name", ["engine", "dask"])
+def test_the_curve_of_states_ends_and_peaks_as_the_log_says(name, report, rows):
+    page = report(name)
+    ours = page.run(
+        """(() => { const s = tasklogReport.sides[0]; const { values } = s.stateSeries;
+          return Object.fromEntries(s.states.slice(0, 7).map((state, i) =>
+            [state, [Math.max(...values[i]), values[i].at(-1)]])); })()"""
+    )
+    counts: dict[str, list[int]] = {}
+    state_of: dict[str, str] = {}
+    now: dict[str, int] = {}
+    for key, typed, start, finish in rows(
+        name,
+        "SELECT key, key_typed, start, finish FROM events WHERE hook = 'transition'"
+        " AND source = 'scheduler' AND start IS NOT finish ORDER BY source_seq",
+    ):
+        before = state_of.get((key, typed))
+        if before:
+            now[before] -= 1
+        state_of[key, typed] = finish
+        now[finish] = now.get(finish, 0) + 1
+        counts.setdefault(finish, [0, 0])
+        counts[finish][0] = max(counts[finish][0], now[finish])
+    for state, (most, last) in ours.items():
+        # Points of the same microsecond are one.
+        assert most <= counts.get(state, [0, 0])[0]
+        assert last == now.get(state, 0)
+    assert ours["memory"][0] == counts["memory"][0]
+
+
+def test_a_page_that_would_be_too_large_shortens_hashes_and_says_so(report, tasklog, tmp_path):
+    # No log in the tests is that large; what a smaller limit does is the same.
+    page = report("dask", "--limit", "1")
+    assert page.run("tasklogReport.sides[0].detail.shortenedKeys") == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["-o", "no/such/folder/report.html"], 1, "its folder does not exist"),
+        (["-o", "."], 1, "is a folder"),
+        (["--log2", "other.db"], 64, "--compare"),
+        (["--limit", "0"], 64, "--limit 0"),
+        (["--run", "nothing"], 1, "no run 'nothing'"),
+        (["--log", "no-such.db"], 1, "no such log"),
+    ],
+)
+def test_what_is_wrong_is_told_in_one_line(arguments, code, said, tasklog, logs, tmp_path):
+    output = [] if "-o" in arguments else ["-o", tmp_path / "report.html"]
+    told = tasklog("report", "--log", logs["sample"], *output, *arguments, code=code)
+    assert said in told
+    assert told.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_page_is_there_whole_or_not_at_all(tasklog, logs, tmp_path):
+    path = tmp_path / "report.html"
+    path.write_text("before")
+    tasklog("report", "--log", logs["sample"], "--run", "nothing", "-o", path, code=1)
+    assert path.read_text() == "before"
+    tasklog("report", "--log", logs["sample"], "-o", path)
+    assert path.read_text().startswith("<!doctype html>")
+    assert [each.name for each in tmp_path.iterdir()] == ["report.html"]

@@ -1,0 +1,137 @@
+import Foundation
+import Testing
+
+/// `tasklog replay` of a part of a run, by its times, to its end.
+@Suite struct ReplayPartTests {
+  private let folder: PluginFolder
+
+  init() throws { folder = try PluginFolder() }
+
+  @Test func `what was left out is said, with the options that did it`() throws {
+    let whole = try folder.replay(["--plugin", "counter"])
+    #expect(whole.output.contains("counter: 8\n"))
+    #expect(!whole.output.contains("part"))
+    let part = try folder.replay([
+      "--plugin", "counter", "--from", "20", "--to", "seq:60", "--key", "('count', *)",
+      "--source", "scheduler",
+    ])
+    #expect(part.code == 0)
+    #expect(
+      part.output.contains(
+        /\d+ events of run #1 replayed, and plugins called with \d+ events of them: this is a part \(--from 20 --to seq:60 --source scheduler --key \('count', \*\)\)/
+      ), "\(part.output)")
+  }
+
+  @Test func `a part that ends before the run and one that begins there make up the whole`()
+    throws
+  {
+    func count(_ arguments: [String]) throws -> Int {
+      let result = try folder.replay(["--plugin", "counter"] + arguments)
+      #expect(result.code == 0, "\(result.errors)")
+      let text = try #require(result.output.firstMatch(of: /counter: (\d+)/)?.1)
+      return try #require(Int(text))
+    }
+    #expect(try count(["--to", "60"]) + count(["--from", "61"]) == 8)
+    #expect(try count(["--from", "-1d"]) == 8)
+    #expect(try count(["--to", "2020-01-01"]) == 0)
+  }
+
+  @Test func `wrong options are refused in a line that says what to write`() throws {
+    for (arguments, message) in [
+      (
+        ["--from", "soon"],
+        "--from soon: no time; write 2026-01-31T12:00:00, 2026-01-31, -10m (s, m, h, d), or seq:100"
+      ),
+      (["--from", "9", "--to", "3"], "--from 9 lies behind --to 3"),
+      (["--speed", "fast"], "--speed fast: no speed; write 1x, 10x, 0.5x or max"),
+      (["--speed", "0x"], "--speed 0x: no speed; write 1x, 10x, 0.5x or max"),
+      (
+        ["--verify", "--key", "a"],
+        "--verify needs all that a plugin was called with; leave out --key"
+      ),
+      (["--follow", "--run", "all"], nil),
+    ] as [([String], String?)] {
+      let result = try folder.replay(["--plugin", "counter"] + arguments)
+      guard let message else {
+        // One run is as good as all.
+        #expect(result.code == 0)
+        continue
+      }
+      #expect(result.code == 64)
+      #expect(result.errors == "tasklog: \(message)\n")
+      #expect(result.output.isEmpty)
+    }
+  }
+
+  @Test func `a run that has ended is followed to its end at once`() throws {
+    let result = try folder.replay(["--plugin", "counter", "--follow"])
+    #expect(result.code == 0)
+    #expect(result.output.contains("counter: 8\n"))
+  }
+
+  @Test func `recorded times can be gone by`() throws {
+    let result = try folder.replay(["--plugin", "counter", "--speed", "1000x"])
+    #expect(result.output.contains("counter: 8\n"))
+  }
+
+  @Test func `without notes there is nothing to verify, and it says how to make some`() throws {
+    let result = try folder.replay(["--plugin", "counter", "--verify"])
+    #expect(result.code == 1)
+    #expect(
+      result.errors
+        == "tasklog: --verify: nothing was noted of these plugins in run #1; record it with "
+        + "Recorder(log:verify:)\n")
+  }
+
+  @Test func `a failing plugin is named with the event, and fail-fast ends there`() throws {
+    try folder.write(
+      "Picky.swift",
+      """
+      import TaskLogPlugin
+
+      struct Odd: Error, CustomStringConvertible { var description: String { "how odd" } }
+
+      final class Picky: SchedulerPlugin {
+        var calls = 0
+        func transition(
+          key: Key, start: State, finish: State, stimulusID: String, args: Args
+        ) throws {
+          calls += 1
+          if finish == .memory { throw Odd() }
+        }
+      }
+      """)
+    let all = try folder.replay(["--plugin", "Picky.swift", "--plugin", "counter"])
+    #expect(all.code == 1)
+    #expect(all.output.contains("counter: 8\n"))
+    let line =
+      /tasklog: plugin 'Picky' on the scheduler failed in transition of '.+' from processing to memory \(seq \d+\): how odd/
+    #expect(all.errors.split(separator: "\n").filter { $0.wholeMatch(of: line) != nil }.count > 5)
+    let first = try folder.replay(["--plugin", "Picky.swift", "--fail-fast"])
+    #expect(first.code == 1)
+    #expect(first.errors.split(separator: "\n").count == 1)
+    #expect(first.output.contains("; ended at the first failure"))
+  }
+
+  @Test func `a plugin that has seen enough ends the replay`() throws {
+    try folder.write(
+      "Enough.swift",
+      """
+      import TaskLogPlugin
+
+      final class Enough: SchedulerPlugin {
+        var calls = 0
+        func transition(
+          key: Key, start: State, finish: State, stimulusID: String, args: Args
+        ) throws {
+          calls += 1
+          if calls == 3 { throw PluginDone() }
+        }
+      }
+      """)
+    let result = try folder.replay(["--plugin", "Enough.swift"])
+    #expect(result.code == 0, "\(result.errors)")
+    #expect(result.output.contains("calls: 3\n"))
+    #expect(result.output.contains("; no plugin wanted more"))
+  }
+}

@@ -1,0 +1,53 @@
+import Testing
+
+@testable import Recording
+
+@Suite struct SpoolTests {
+  /// Takes out what the producers have put in.
+  private func drain(_ reader: inout SpoolReader, before end: SpoolPosition) -> [UInt64] {
+    var numbers: [UInt64] = []
+    while case .record(let content, _) = reader.next(before: end) {
+      numbers.append(content.loadUnaligned(as: UInt64.self))
+    }
+    return numbers
+  }
+
+  @Test func `segments that have been drained are used again, and show nothing of what they held`()
+    throws
+  {
+    let log = try TemporaryLog()
+    let spool = try Spool(folder: log.folder.path, segmentSize: 4096, limit: 1 << 20)
+    var reader = SpoolReader(from: .start) { spool.mapping(of: $0) }
+    var read: [UInt64] = []
+    for number in 0..<5000 as Range<UInt64> {
+      // Of different lengths, so that records do not lie where others have lain.
+      let content = [number] + Array(repeating: .max, count: Int(number % 7))
+      #expect(content.withUnsafeBytes { spool.put($0) })
+      guard number % 300 == 299 else { continue }
+      read += drain(&reader, before: spool.end)
+      spool.remove(before: reader.position, keepMapped: reader.unfinished)
+      #expect(try log.names.contains { $0.hasPrefix("spare.") })
+      spool.prepare()
+    }
+    // Who finds it after the death of its process reads what had not been drained, and no more.
+    let left = SpoolFolder(log.folder.path)
+    var late = SpoolReader(from: reader.position) { left.mappings[$0] }
+    var rest: [UInt64] = []
+    while true {
+      switch late.next(before: left.end) {
+      case .record(let content, _):
+        rest.append(content.loadUnaligned(as: UInt64.self))
+        continue
+      case .hole:
+        late.skip(to: left.end)
+        continue
+      case .end: break
+      }
+      break
+    }
+    #expect(read + rest == Array(0..<5000))
+    left.unmap()
+    spool.removeAll()
+    #expect(try log.names == [])
+  }
+}

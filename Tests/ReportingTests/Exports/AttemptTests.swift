@@ -1,0 +1,190 @@
+import TaskLogPlugin
+import Testing
+
+@testable import EventLog
+@testable import Reporting
+
+@Suite struct AttemptTests {
+  private static let key: Key = "x-1"
+
+  /// Events of a scheduler (source 1) and the workers a and b (sources 2 and 3).
+  private struct Tale {
+    static let sources = [
+      SourceInfo(number: 1, run: 1, source: Source(kind: .scheduler, id: "S", address: "s")),
+      SourceInfo(number: 2, run: 1, source: Source(kind: .worker, id: "A", address: "a")),
+      SourceInfo(number: 3, run: 1, source: Source(kind: .worker, id: "B", address: "b")),
+    ]
+    var tracker = AttemptTracker(sources: sources)
+    var seq: Int64 = 0
+
+    mutating func take(_ source: Int64, _ event: Event) {
+      seq += 1
+      let recorded = RecordedEvent(
+        seq: seq, source: source, sourceSeq: seq, keyNumber: event.key == nil ? 0 : 7,
+        stimulusNumber: 0, event: event)
+      tracker.take(
+        recorded, time: event.time,
+        facts: event.args.isAbsent ? nil : RunArgs(event.args.json))
+    }
+
+    mutating func move(
+      _ source: Int64, _ start: State, _ finish: State, at time: Int64, worker: String? = nil,
+      run: Int64? = nil, args: Args = .none, snapshot: Snapshot = .none
+    ) {
+      take(
+        source,
+        Event(
+          .transition, time: time, key: key, start: start, finish: finish, worker: worker,
+          taskRunID: run, args: args, snapshot: snapshot))
+    }
+
+    mutating func end() -> [Attempt] {
+      tracker.finish()
+      return tracker.ended
+    }
+  }
+
+  private func done(_ worker: String, from start: Double, to stop: Double) -> Args {
+    Args(named: [
+      .init("worker", .string(worker)), .init("nbytes", 8), .init("thread", 5),
+      .init(
+        "startstops",
+        .list([StartStop(action: "compute", start: start, stop: stop).value])),
+    ])
+  }
+
+  @Test func `a task that is done is one attempt with what the scheduler was told`() throws {
+    var tale = Tale()
+    tale.move(1, .waiting, .processing, at: 1, worker: "a", run: 4)
+    tale.move(2, .ready, .executing, at: 2, run: 4)
+    tale.move(2, .executing, .memory, at: 8, run: 4)
+    tale.move(1, .processing, .memory, at: 9, args: done("a", from: 3e-9, to: 7e-9))
+    let attempts = tale.end()
+    try #require(attempts.count == 1)
+    #expect(attempts[0].number == 1)
+    #expect(attempts[0].outcome == .memory)
+    #expect(attempts[0].taskRunID == 4)
+    #expect(attempts[0].facts.thread == 5)
+    #expect([attempts[0].sent, attempts[0].started, attempts[0].ended] == [1, 2, 9])
+    #expect(attempts[0].spans == [WorkSpan(action: "compute", start: 3, stop: 7)])
+  }
+
+  @Test func `what a worker tells after its task was taken back belongs to that attempt`() throws {
+    var tale = Tale()
+    tale.move(1, .waiting, .processing, at: 1, worker: "a", run: 4)
+    tale.move(1, .processing, .released, at: 5)
+    tale.move(1, .waiting, .processing, at: 6, worker: "a", run: 5)
+    tale.move(2, .ready, .executing, at: 2, run: 4)
+    tale.move(
+      2, .executing, .error, at: 4, run: 4,
+      snapshot: .task(TaskFacts(exceptionText: "ValueError('x')")))
+    tale.move(2, .ready, .executing, at: 7, run: 5)
+    tale.move(2, .executing, .memory, at: 8, run: 5)
+    tale.move(1, .processing, .memory, at: 9, args: done("a", from: 7e-9, to: 8e-9))
+    let attempts = tale.end()
+    #expect(attempts.map(\.number) == [1, 2])
+    #expect(attempts.map(\.outcome) == [.other(.released), .memory])
+    #expect(attempts[0].exception?.text == "ValueError('x')")
+    #expect(attempts[0].spans == [WorkSpan(action: "compute", start: 2, stop: 4)])
+  }
+
+  @Test func `what a worker ran when it was lost ends with it`() {
+    var tale = Tale()
+    tale.move(1, .waiting, .processing, at: 1, worker: "a", run: 4)
+    tale.move(2, .ready, .executing, at: 2, run: 4)
+    tale.move(1, .processing, .released, at: 5)
+    tale.take(1, Event(.removeWorker, time: 6, worker: "a"))
+    #expect(tale.tracker.ended.map(\.stopped) == [6])
+    #expect(tale.end().map(\.outcome) == [.other(.released)])
+  }
+
+  @Test func `what is shipped after its worker was lost ended with it, too`() {
+    var tale = Tale()
+    tale.move(1, .waiting, .processing, at: 1, worker: "a", run: 4)
+    tale.move(1, .processing, .released, at: 5)
+    tale.take(1, Event(.removeWorker, time: 6, worker: "a"))
+    tale.move(2, .ready, .executing, at: 2, run: 4)
+    let attempts = tale.end()
+    #expect(attempts.map(\.number) == [1])
+    #expect(attempts[0].spans == [WorkSpan(action: "compute", start: 2, stop: 6)])
+  }
+
+  @Test func `what runs at the end of the log is unfinished`() {
+    var tale = Tale()
+    tale.move(1, .waiting, .processing, at: 1, worker: "a", run: 4)
+    tale.move(2, .ready, .executing, at: 2, run: 4)
+    #expect(tale.tracker.ended.isEmpty)
+    let attempts = tale.end()
+    #expect(attempts.map(\.outcome) == [.unfinished])
+    #expect(attempts[0].spans == [WorkSpan(action: "compute", start: 2, stop: nil)])
+  }
+
+  @Test func `a task that another worker has stolen is that worker's`() {
+    var tale = Tale()
+    tale.move(1, .waiting, .processing, at: 1, worker: "a", run: 4)
+    tale.move(3, .ready, .executing, at: 2, run: 6)
+    let attempts = tale.end()
+    #expect(attempts.map(\.worker) == ["b"])
+  }
+
+  @Test func `a task that is wanted again while it still runs is not drawn twice`() {
+    var tale = Tale()
+    tale.move(1, .waiting, .processing, at: 1, worker: "a", run: 4)
+    tale.move(2, .ready, .executing, at: 2, run: 4)
+    tale.move(1, .processing, .released, at: 3)
+    tale.move(2, .executing, .released, at: 3, snapshot: .task(TaskFacts(state: .cancelled)))
+    tale.move(1, .waiting, .processing, at: 4, worker: "a", run: 5)
+    tale.move(2, .cancelled, .executing, at: 5, run: 5)
+    tale.move(2, .executing, .memory, at: 8, run: 5)
+    tale.move(1, .processing, .memory, at: 9, args: done("a", from: 2e-9, to: 8e-9))
+    let attempts = tale.end()
+    #expect(attempts.map(\.outcome) == [.other(.released), .memory])
+    #expect(attempts.map(\.spans.count) == [0, 1])
+  }
+
+  @Test func `an end whose beginning is missing is an attempt`() {
+    var tale = Tale()
+    tale.move(1, .processing, .memory, at: 9, args: done("a", from: 2e-9, to: 8e-9))
+    #expect(tale.end().map(\.number) == [1])
+  }
+
+  @Test func `a worker whose clock is behind is told by the scheduler's`() {
+    var clocks = ClockOffsets(sources: Tale.sources)
+    func recorded(_ source: Int64, _ event: Event) -> RecordedEvent {
+      RecordedEvent(
+        seq: 1, source: source, sourceSeq: 1, keyNumber: 0, stimulusNumber: 0, event: event)
+    }
+    let move = Event(.transition, time: 100)
+    #expect(clocks.time(of: recorded(2, move)) == 100)
+    let told = Event(
+      .stimulus, time: 100,
+      args: Args(named: [.init("op", "clock-offset"), .init("scheduler_delay", 2.5)]))
+    #expect(clocks.time(of: recorded(2, told)) == 2_500_000_100)
+    #expect(clocks.time(of: recorded(2, move)) == 2_500_000_100)
+    #expect(clocks.time(of: recorded(3, move)) == 100)
+    #expect(clocks.time(of: recorded(1, move)) == 100)
+  }
+}
+
+@Suite struct DependencyIndexTests {
+  @Test func `tasks know what they need and what needs them`() throws {
+    let hash = { (text: String) in DependencyIndex.hash(of: Key(text)) }
+    var edges = [("c", "a"), ("c", "b"), ("b", "a"), ("c", "a")].map { (hash($0.0), hash($0.1)) }
+    let index = DependencyIndex(&edges)
+    #expect(index.count == 3 && index.edgeCount == 3)
+    func names(_ tasks: ArraySlice<Int32>) -> Set<String> {
+      Set(
+        tasks.map { task in ["a", "b", "c"].first { hash($0) == index.hash(of: Int(task)) } ?? "" })
+    }
+    let (a, b, c) = try (
+      #require(index.task(hash: hash("a"))), #require(index.task(hash: hash("b"))),
+      #require(index.task(hash: hash("c")))
+    )
+    #expect(names(index.dependencies(of: c)) == ["a", "b"])
+    #expect(names(index.dependencies(of: b)) == ["a"])
+    #expect(index.dependencies(of: a).isEmpty)
+    #expect(names(index.dependents(of: a)) == ["b", "c"])
+    #expect(index.dependents(of: c).isEmpty)
+    #expect(index.task(hash: hash("d")) == nil)
+  }
+}

@@ -1,0 +1,164 @@
+import Testing
+
+@testable import EventLog
+@testable import Reporting
+
+/// What the report page is put together from.
+@Suite struct PagePartsTests {
+  @Test(arguments: [
+    ("inc-37bf9a18864fee47e9014e079c0c4e95", "inc-37bf9a18…"),
+    ("('x-37bf9a18864fee47e9014e079c0c4e95', 1, 2)", "('x-37bf9a18…', 1, 2)"),
+    ("3f786850e387550f-sum-89e6c98d92887913cadf06b2adb97f26cde4849b", "3f786850…-sum-89e6c98d…"),
+  ])
+  func `a hash in a key is shortened`(key: String, short: String) {
+    #expect(ShortKey.text(key) == short)
+  }
+
+  @Test(arguments: ["sum", "inc-2a3d", "deadbeef-0123456", "", "é-漢字"])
+  func `a key without a hash stays as it is`(key: String) {
+    #expect(ShortKey.text(key) == nil)
+  }
+
+  @Test func `stories grow side by side and are read back each by itself`() {
+    var arena = StoryArena()
+    var places = [StoryArena.Place](repeating: StoryArena.Place(), count: 7)
+    let numbers: [UInt64] = [0, 1, 127, 128, 16_383, 16_384, 1 << 40, .max]
+    for round in 0..<30 {
+      for story in places.indices {
+        arena.append(number: numbers[(round + story) % numbers.count], to: &places[story])
+      }
+    }
+    for story in places.indices {
+      var reader = StoryArena.Reader(places[story])
+      for round in 0..<30 {
+        #expect(reader.number(arena) == numbers[(round + story) % numbers.count])
+      }
+    }
+  }
+
+  @Test func `a curve is exact as long as its points fit`() {
+    var series = StepSeries(width: 2, limit: 100)
+    for time in 0..<100 { series.add(Int64(time * 10), [Int64(time), Int64(-time)]) }
+    #expect(series.resolution == 1)
+    #expect(series.times == (0..<100).map { Int64($0 * 10) })
+    #expect(series.values.count == 200)
+    #expect(series.values[7 * 2] == 7)
+  }
+
+  @Test func `a long curve keeps its last figures in ever wider moments`() {
+    var series = StepSeries(width: 1, limit: 100)
+    for time in 0..<100_000 { series.add(Int64(time), [Int64(time)]) }
+    #expect(series.times.count <= 100)
+    #expect(series.times.count > 40)
+    #expect(series.resolution > 500)
+    #expect(series.values.last == 99_999)
+    #expect(series.times == series.times.sorted())
+  }
+
+  @Test func `what comes late into a curve counts where time has got to`() {
+    var series = StepSeries(width: 1, limit: 100)
+    series.add(10, [1])
+    series.add(4, [2])
+    #expect(series.times == [10])
+    #expect(series.values == [2])
+  }
+
+  @Test func `a column is smaller than what went in`() {
+    let column = PageColumn("test")
+    for number in 0..<100_000 { column.number(number % 50) }
+    column.finish()
+    #expect(column.rawCount == 100_000)
+    #expect(column.compressed.count < 2_000)
+    // The head of zlib's format: deflate, and a checksum of the head itself.
+    #expect(column.compressed[0] & 0x0F == 8)
+    #expect((Int(column.compressed[0]) << 8 | Int(column.compressed[1])) % 31 == 0)
+  }
+
+  @Test func `lanes are in the order of workers and their spans in that of time`() {
+    var lanes = LaneTable()
+    func add(_ start: Int64, worker: Int, thread: Int64?) {
+      lanes.add(
+        LaneTable.Span(start: start, stop: start + 5, task: 0, action: 0, outcome: .done),
+        worker: worker, thread: thread)
+    }
+    add(30, worker: 1, thread: 7)
+    add(20, worker: 0, thread: nil)
+    add(10, worker: 1, thread: 7)
+    add(15, worker: 0, thread: 9)
+    lanes.sort()
+    #expect(lanes.lanes.map(\.worker) == [0, 0, 1])
+    #expect(lanes.lanes.map(\.thread) == [9, nil, 7])
+    #expect(lanes.lanes[2].spans.map(\.start) == [10, 30])
+    #expect(lanes.count == 4)
+  }
+}
+
+/// What is read of args and snapshots without decoding them.
+@Suite struct PageScansTests {
+  private func withBytes<Result>(
+    _ text: String, _ body: (UnsafeBufferPointer<UInt8>) -> Result
+  ) -> Result {
+    // A NUL behind, as in a log.
+    let bytes = Array(text.utf8) + [0]
+    return bytes.withUnsafeBufferPointer { body(UnsafeBufferPointer(rebasing: $0.dropLast())) }
+  }
+
+  private func graph(_ snapshot: String, _ args: String = "") -> [[String]] {
+    withBytes(snapshot) { snapshot in
+      withBytes(args) { args in
+        var scan = GraphScan(snapshot, args: args)
+        var needs: [UnsafeBufferPointer<UInt8>] = []
+        var tasks: [[String]] = []
+        while let key = scan.next(&needs) {
+          tasks.append(([key] + needs).map { String(decoding: $0, as: UTF8.self) })
+        }
+        return tasks
+      }
+    }
+  }
+
+  @Test func `tasks of a graph name themselves and what they need`() {
+    let snapshot = """
+      {"graph":[{"key":"a"},{"key":{"$tuple":["b",1]},"priority":[1,2],"dependencies":["a",3]},
+      {"dependencies":[],"key":"c,]}"}]}
+      """
+    #expect(
+      graph(snapshot) == [["\"a\""], ["{\"$tuple\":[\"b\",1]}", "\"a\"", "3"], ["\"c,]}\""]])
+  }
+
+  @Test func `tasks of a graph that do not name themselves are named by the args`() {
+    let args = #"{"client":"c","tasks":["a",{"$tuple":["b",1]},"c"],"x":1}"#
+    let snapshot = #"{"graph":[{},{"dependencies":["a"],"span":"s"},{"dependencies":[]}]}"#
+    #expect(graph(snapshot, args) == [["\"a\""], ["{\"$tuple\":[\"b\",1]}", "\"a\""], ["\"c\""]])
+  }
+
+  @Test(arguments: ["", "{}", "null", #"{"graph":[]}"#, #"{"graph":3}"#, #"{"graph":[{"#, "[1"])
+  func `what is no graph has no tasks`(snapshot: String) {
+    #expect(graph(snapshot) == [])
+  }
+
+  @Test func `spans of work are found in lists and tuples`() {
+    for (open, close) in [("[", "]"), (#"{"$tuple":["#, "]}")] {
+      let args = """
+        {"worker":"tcp://w","nbytes":12,"thread":7,"startstops":\(open)\
+        {"action":"transfer","start":1.5,"stop":2.5,"source":"tcp://v"},\
+        {"action":"compute","start":3,"stop":4}\(close),"typename":"int"}
+        """
+      withBytes(args) { text in
+        let scan = OutcomeScan(text, keepsSpans: true)
+        func name(_ range: Range<Int>?) -> String? {
+          range.map { String(decoding: text[$0], as: UTF8.self) }
+        }
+        #expect(scan.nbytes == 12)
+        #expect(scan.thread == 7)
+        #expect(name(scan.worker) == "tcp://w")
+        #expect(name(scan.typename) == "int")
+        #expect(scan.spans.map(\.start) == [1.5, 3])
+        #expect(scan.spans.map(\.stop) == [2.5, 4])
+        #expect(name(scan.spans.first?.action) == "transfer")
+        #expect(name(scan.spans.first?.source) == "tcp://v")
+        #expect(scan.spans.last?.source == nil)
+      }
+    }
+  }
+}
