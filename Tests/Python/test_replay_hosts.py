@@ -139,7 +139,8 @@ def test_a_run_is_followed_through_plugins_while_it_is_recorded(
     assert "drift" not in errors, errors
     afterwards = replay(recording.log).run(*plugins, *wanted)
     assert output == afterwards.stdout
-    assert int(output.splitlines()[0]) > 100
+    # Tasks whose results are still there are not run again.
+    assert int(output.splitlines()[0]) >= 61
 
 
 def test_a_log_of_our_own_engine_shows_its_state_to_plugins_of_dask(
