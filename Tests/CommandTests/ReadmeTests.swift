@@ -28,7 +28,10 @@ import Testing
     try FileManager.default.createSymbolicLink(
       at: folder.url.appendingPathComponent("Sources"),
       withDestinationURL: Self.root.appendingPathComponent("Sources"))
-    let lines = try Self.lines().filter { !Self.elsewhere.contains($0) }
+    // A Dask log takes a cluster to record: what is asked of one is not run here.
+    let lines = try Self.lines().filter {
+      !Self.elsewhere.contains($0) && !$0.contains("--log dask.db")
+    }
     #expect(lines.count >= 18)
     let path = Command.program.deletingLastPathComponent().path
     for line in lines {
