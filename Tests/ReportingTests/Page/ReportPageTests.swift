@@ -1,0 +1,42 @@
+import EventLog
+import Foundation
+import Reporting
+import Testing
+
+/// What a page holds when it would be too large.
+@Suite struct ReportPageTests {
+  private func write(limit: Int) throws -> (result: ReportPage.Result, page: String) {
+    let log = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+      .appendingPathComponent("../../CommandTests/Logs/sample.db").standardizedFileURL.path
+    let reader = try LogReader(path: log)
+    let path = FileManager.default.temporaryDirectory
+      .appendingPathComponent("tasklog-page-\(UUID().uuidString).html").path
+    defer { try? FileManager.default.removeItem(atPath: path) }
+    let side = ReportPage.Side(
+      reader: reader, runs: try reader.runs(matching: "#1"), name: "</script><b>")
+    let result = try ReportPage.write([side], to: path, version: "0", limit: limit)
+    return (result, try String(contentsOfFile: path, encoding: .utf8))
+  }
+
+  @Test func `a page with room for all events leaves none out`() throws {
+    let (result, page) = try write(limit: ReportPage.sizeLimit)
+    #expect(result.tasks == 7)
+    #expect(result.spans == 7)
+    #expect(result.omittedEvents == 0)
+    #expect(result.bytes == page.utf8.count)
+  }
+
+  @Test func `a page that would be too large leaves out the events of workers and says so`() throws
+  {
+    let (result, page) = try write(limit: 1)
+    #expect(result.omittedEvents == 28)
+    #expect(page.contains("\"omittedEvents\":28"))
+    #expect(page.contains("\"omits\":\"workers\""))
+  }
+
+  @Test func `no name can end the element that it stands in`() throws {
+    let (_, page) = try write(limit: ReportPage.sizeLimit)
+    #expect(!page.contains("</script><b>"))
+    #expect(page.contains("\\u003c/script>\\u003cb>"))
+  }
+}
