@@ -16,7 +16,7 @@ import Testing
 
   /// What needs a whole build of its own: `Tests/run` does these.
   private static let elsewhere = [
-    "apt-get update && apt-get install -y libsqlite3-dev && swift run -c release tasklog demo "
+    "apt-get update && apt-get install -y libsqlite3-dev zlib1g-dev && swift run -c release tasklog demo "
       + "&& swift run -c release tasklog query --limit 10 "
       + "&& swift run -c release tasklog replay --plugin counter --plugin errors",
     "Tests/run", "swift run -c release tasklog-bench", "swift package generate-manual",

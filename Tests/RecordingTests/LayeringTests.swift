@@ -38,7 +38,7 @@ import Testing
     let system = module == "TaskLogPlugin" ? [] : Self.system
     for file in files {
       let text = try String(contentsOf: file, encoding: .utf8)
-      for match in text.matches(of: /(?m)^\s*(?:@\w+ )?import (?:\w+ )?(\w+)/) {
+      for match in text.matches(of: /(?m)^(?:@\w+ )?import (?:\w+ )?(\w+)/) {
         let name = String(match.1)
         #expect(
           Self.allowed[module]?.contains(name) == true || system.contains(name),

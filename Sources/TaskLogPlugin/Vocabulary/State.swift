@@ -17,7 +17,6 @@ public enum State: Sendable, Hashable {
   ]
 
   /// The place among `known`, nothing for a state that has no name of its own.
-  @inlinable
   public var knownPlace: Int? {
     switch self {
     case .released: 0
@@ -78,8 +77,6 @@ public enum State: Sendable, Hashable {
 }
 
 extension State {
-  // Plugins compare states at each event.
-  @inlinable
   public static func == (a: State, b: State) -> Bool {
     if case .other(let a) = a, case .other(let b) = b { return a == b }
     return a.knownPlace == b.knownPlace
