@@ -22,7 +22,37 @@ import Glibc
 
 @main
 struct Benchmarks {
+  /// How many words stand behind each option.
+  private static let options = [
+    "--events": 1, "--rounds": 1, "--only": 1, "--tasks": 1, "--largest": 1, "--workers": 1,
+    "--keep": 1, "--write-log": 1, "--write-report-log": 1, "--write-run": 1, "--scan-log": 1,
+    "--replay-peak": 2,
+  ]
+  private static let groups = [
+    "engine", "recorded-engine", "record", "replay", "replay-memory", "state", "query", "export",
+  ]
+
+  /// Whoever mistypes an option does not want to wait for everything else.
+  private static func checkArguments() {
+    var words = CommandLine.arguments.dropFirst()
+    while let option = words.popFirst() {
+      guard let count = options[option], words.count >= count else {
+        refuse("\(option): there are \(options.keys.sorted().joined(separator: ", "))")
+      }
+      if option == "--only", let name = words.first, !groups.contains(name) {
+        refuse("--only \(name): there are \(groups.joined(separator: ", "))")
+      }
+      words = words.dropFirst(count)
+    }
+  }
+
+  private static func refuse(_ message: String) -> Never {
+    say("tasklog-bench: \(message)")
+    exit(64)
+  }
+
   static func main() async throws {
+    checkArguments()
     let count = try argument("--events", default: 1_000_000)
     let rounds = try argument("--rounds", default: 5)
     if let place = CommandLine.arguments.firstIndex(of: "--write-log"),
@@ -93,9 +123,7 @@ struct Benchmarks {
     }
   }
 
-  /// Whether a group of benchmarks (`engine`, `recorded-engine`,
-  /// `record`, `replay`, `replay-memory`, `state`, `query`, `export`) is to be run: all are,
-  /// unless one is named.
+  /// Whether a group of benchmarks is to be run: all are, unless one is named.
   private static func isWanted(_ name: String) -> Bool {
     guard let place = CommandLine.arguments.firstIndex(of: "--only") else { return true }
     return CommandLine.arguments[place...].dropFirst().first == name
@@ -106,8 +134,7 @@ struct Benchmarks {
     guard place + 1 < CommandLine.arguments.count,
       let number = Int(CommandLine.arguments[place + 1]), number > 0
     else {
-      say("tasklog-bench: \(name) takes a number above 0")
-      exit(64)
+      refuse("\(name) takes a number above 0")
     }
     return number
   }

@@ -59,9 +59,7 @@ def high(values: list[float], share: float) -> float:
 
 
 def first_paint(page: Page) -> float:
-    return page.run(
-        "performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? NaN"
-    )
+    return page.run("performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? NaN")
 
 
 def writing(tasklog: Path, log: Path, report: Path, rounds: int) -> None:

@@ -69,7 +69,9 @@ def test_the_critical_path_is_that_of_tasklog_critical_path(name, run, report, v
     ]
     for row in theirs:
         piece = [each[2] for each in ours if each[:2] == [row["key"], row["piece"]]]
-        assert any(abs(each / 1e6 - row["seconds"]) < 5e-6 for each in piece) or row["seconds"] < 3e-6
+        assert (
+            any(abs(each / 1e6 - row["seconds"]) < 5e-6 for each in piece) or row["seconds"] < 3e-6
+        )
 
 
 def test_dependencies_of_a_dask_graph_are_known(report):

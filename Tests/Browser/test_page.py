@@ -59,17 +59,16 @@ def test_as_many_spans_are_drawn_as_the_log_holds(name, report, rows):
     )
     assert drawn["computing"] - open_ == spans["compute"]
     assert drawn["others"] == sum(spans.values()) - spans["compute"]
-    assert page.run("tasklogReport.sides[0].totals().tasks") == rows(
-        name, "SELECT count(*) FROM tasks"
-    )[0][0]
+    assert (
+        page.run("tasklogReport.sides[0].totals().tasks")
+        == rows(name, "SELECT count(*) FROM tasks")[0][0]
+    )
 
 
 def test_a_task_whose_worker_died_is_drawn_with_an_open_end(report):
     page = report("dask")
     task = page.run("tasklogReport.sides[0].find('die-1', 1).found[0]")
-    spans = page.run(
-        f"tasklogReport.sides[0].spansOf({task}).map((s) => [s.action, s.outcome])"
-    )
+    spans = page.run(f"tasklogReport.sides[0].spansOf({task}).map((s) => [s.action, s.outcome])")
     assert ["compute", 2] in spans
 
 
@@ -148,15 +147,19 @@ def test_buttons_zoom_and_show_the_whole_run(report):
 def test_zooming_in_shows_fewer_spans_and_their_names(report):
     page = report("engine")
     all_ = page.run("tasklogReport.timeline.streams[0].drawn.spans")
-    page.run("(() => { const t = tasklogReport; const s = t.sides[0];"
-             " t.timeline.select(s, s.lanes[0].compute.task[5], {zoom: true}); })()")
+    page.run(
+        "(() => { const t = tasklogReport; const s = t.sides[0];"
+        " t.timeline.select(s, s.lanes[0].compute.task[5], {zoom: true}); })()"
+    )
     still(page)
     assert 0 < page.run("tasklogReport.timeline.streams[0].drawn.spans") < all_ / 3
 
 
 def test_a_prefix_can_be_seen_alone(report):
     page = report("engine")
-    page.run("[...document.querySelectorAll('.chip')].find((c) => /merge/.test(c.textContent)).click()")
+    page.run(
+        "[...document.querySelectorAll('.chip')].find((c) => /merge/.test(c.textContent)).click()"
+    )
     page.settle()
     assert page.run("tasklogReport.timeline.alone") == "merge"
     assert page.run("document.querySelectorAll('.chip[aria-pressed=true]').length") == 1
@@ -167,8 +170,10 @@ def test_a_prefix_can_be_seen_alone(report):
 
 def test_pointing_at_a_task_tells_its_key_and_a_click_its_story(report):
     page = report("engine")
-    page.run("(() => { const t = tasklogReport; const s = t.sides[0]; const c = s.lanes[0].compute;"
-             " t.timeline.view.set(c.start[3] - s.first - 100, c.stop[3] - s.first + 100); })()")
+    page.run(
+        "(() => { const t = tasklogReport; const s = t.sides[0]; const c = s.lanes[0].compute;"
+        " t.timeline.view.set(c.start[3] - s.first - 100, c.stop[3] - s.first + 100); })()"
+    )
     still(page)
     key = page.run("tasklogReport.sides[0].key(tasklogReport.sides[0].lanes[0].compute.task[3])")
     box = page.box(STREAM)
@@ -237,11 +242,14 @@ def shown(key: str) -> str:
 
 def test_hostile_keys_are_text_everywhere(report):
     page = report("dask")
-    keys = page.run("[...Array(tasklogReport.sides[0].count).keys()]"
-                    ".map((t) => tasklogReport.sides[0].key(t))")
+    keys = page.run(
+        "[...Array(tasklogReport.sides[0].count).keys()].map((t) => tasklogReport.sides[0].key(t))"
+    )
     for key in HOSTILE:
         assert shown(key) in keys
-        page.run(f"tasklogReport.search.input.value = {json.dumps(key)}; tasklogReport.search.find()")
+        page.run(
+            f"tasklogReport.search.input.value = {json.dumps(key)}; tasklogReport.search.find()"
+        )
         page.run("tasklogReport.search.go()")
         still(page)
         assert page.run("document.querySelector('#inspector h2').textContent") == shown(key)
@@ -323,7 +331,9 @@ def test_the_page_can_be_used_by_keys_alone(report):
     page.run("document.getElementById('tab-prefixes').focus()")
     page.key("ArrowRight")
     assert page.run("document.activeElement.id") == "tab-slowest"
-    assert page.run("document.getElementById('tab-slowest').getAttribute('aria-selected')") == "true"
+    assert (
+        page.run("document.getElementById('tab-slowest').getAttribute('aria-selected')") == "true"
+    )
 
 
 def test_everything_that_can_be_worked_has_a_name(report):

@@ -18,7 +18,10 @@ failures = []
 def ask(run, *verb):
     answer = subprocess.run(
         [tasklog, *verb, "--log", log, "--run", f"#{run}", "--format", "json"],
-        check=True, stdout=subprocess.PIPE, text=True)
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     return json.loads(answer.stdout)
 
 
@@ -31,7 +34,8 @@ def same(a, b):
 def compare(what, ours, theirs, columns):
     theirs = [{name: row[name] for name in columns} for row in theirs]
     if len(ours) != len(theirs) or not all(
-            same(a[name], b[name]) for a, b in zip(ours, theirs) for name in columns):
+        same(a[name], b[name]) for a, b in zip(ours, theirs) for name in columns
+    ):
         failures.append(what)
         print(f"{what}: computed here, then what tasklog says")
         for row in ours:
@@ -58,8 +62,11 @@ class Task:
 
 def identity(key):
     """What a key in JSON is in the columns key_typed (if any) and key."""
-    return ("", key) if isinstance(key, str) and "\0" not in key else (
-        json.dumps(key, separators=(",", ":"), ensure_ascii=False), None)
+    return (
+        ("", key)
+        if isinstance(key, str) and "\0" not in key
+        else (json.dumps(key, separators=(",", ":"), ensure_ascii=False), None)
+    )
 
 
 def name(row):
@@ -90,7 +97,8 @@ for run in sorted({row["run"] for row in rows}):
             elif row["hook"] == "removeWorker":
                 worker["left"] = row["time_ns"]
             worker["nthreads"] = max(
-                worker["nthreads"], snapshot.get("worker", {}).get("nthreads", 0))
+                worker["nthreads"], snapshot.get("worker", {}).get("nthreads", 0)
+            )
         if row["hook"] == "updateGraph":
             # Dask's graphs have the keys in the args.
             names = args.get("tasks", [])
@@ -98,7 +106,8 @@ for run in sorted({row["run"] for row in rows}):
             for place, entry in enumerate(snapshot.get("graph", [])):
                 task = entry["key"] if "key" in entry else names[place]
                 tasks[identity(task)].dependencies += [
-                    identity(key) for key in entry.get("dependencies", [])]
+                    identity(key) for key in entry.get("dependencies", [])
+                ]
         if row["hook"] != "transition":
             continue
         key, start, finish = name(row), row["start"], row["finish"]
@@ -133,44 +142,76 @@ for run in sorted({row["run"] for row in rows}):
         if finish == "erred":
             if start == "processing" or args.get("exception_text") is not None:
                 error = {
-                    "seq": row["seq"], "key": row["key"], "worker": args.get("worker"),
-                    "exception": args.get("exception_text"), "retries": task.sent - 1,
-                    "traceback": args.get("traceback_text"), "dependents": 0}
+                    "seq": row["seq"],
+                    "key": row["key"],
+                    "worker": args.get("worker"),
+                    "exception": args.get("exception_text"),
+                    "retries": task.sent - 1,
+                    "traceback": args.get("traceback_text"),
+                    "dependents": 0,
+                }
                 errors.append(error)
                 by_stimulus[row["stimulus"]] = error
             else:
                 cause = by_stimulus.get(row["stimulus"])
                 if cause:
                     cause["dependents"] += 1
-                affected.append({
-                    "seq": row["seq"], "key": row["key"],
-                    "blamed": cause["key"] if cause else None})
+                affected.append(
+                    {
+                        "seq": row["seq"],
+                        "key": row["key"],
+                        "blamed": cause["key"] if cause else None,
+                    }
+                )
 
     seen = [key for key in tasks if tasks[key].first_time is not None]
     prefixes = []
     for prefix in sorted({prefix_of[key] for key in seen}, key=lambda p: p.encode()):
         own = [tasks[key] for key in seen if prefix_of[key] == prefix]
-        prefixes.append({
-            "prefix": prefix, "tasks": len(own), "done": sum(t.done > 0 for t in own),
-            "failed": sum(t.failed > 0 for t in own), "retried": sum(t.sent > 1 for t in own),
-            "nbytes": sum(t.nbytes for t in own), "compute": compute[prefix]})
+        prefixes.append(
+            {
+                "prefix": prefix,
+                "tasks": len(own),
+                "done": sum(t.done > 0 for t in own),
+                "failed": sum(t.failed > 0 for t in own),
+                "retried": sum(t.sent > 1 for t in own),
+                "nbytes": sum(t.nbytes for t in own),
+                "compute": compute[prefix],
+            }
+        )
     states = []
     for (prefix, source, state), taken in sorted(stays.items()):
         taken.sort()
         rank = lambda percent: taken[math.ceil(len(taken) * percent / 100) - 1] / 1e9
-        states.append({
-            "prefix": prefix, "source": source, "state": state, "count": len(taken),
-            "seconds": sum(taken) / 1e9, "p50": rank(50), "p95": rank(95), "max": rank(100)})
+        states.append(
+            {
+                "prefix": prefix,
+                "source": source,
+                "state": state,
+                "count": len(taken),
+                "seconds": sum(taken) / 1e9,
+                "p50": rank(50),
+                "p95": rank(95),
+                "max": rank(100),
+            }
+        )
     end = max(last_time.values())
     shares = []
     for address, worker in sorted(
-            workers.items(), key=lambda w: (w[1]["joined"] or w[1]["seen"], w[0])):
+        workers.items(), key=lambda w: (w[1]["joined"] or w[1]["seen"], w[0])
+    ):
         # A recorder that was attached in the middle has not seen them join.
         life = ((worker["left"] or end) - (worker["joined"] or worker["seen"])) / 1e9
-        shares.append({
-            "worker": address, "tasks": worker["tasks"], "failed": worker["failed"],
-            "nbytes": worker["nbytes"], "busy": float(worker["busy"]),
-            "share": round(worker["busy"] / max(worker["nthreads"], 1) / life, 4)})
+        shares.append(
+            {
+                "worker": address,
+                "tasks": worker["tasks"],
+                "failed": worker["failed"],
+                "nbytes": worker["nbytes"],
+                "busy": float(worker["busy"]),
+                "share": round(worker["busy"] / max(worker["nthreads"], 1) / life, 4),
+            }
+        )
 
     summary = ask(run, "summary")
     compare(f"run {run}: prefixes", prefixes, summary["prefixes"], list(prefixes[0]))
@@ -184,15 +225,23 @@ for run in sorted({row["run"] for row in rows}):
     causes = defaultdict(list)
     for error in errors:
         causes[error["exception"]].append(error)
-    grouped = [{
-        "exception": exception, "tasks": len(found),
-        "dependents": sum(e["dependents"] for e in found),
-        "workers": len({e["worker"] for e in found if e["worker"]}),
-        "first_key": found[0]["key"]} for exception, found in causes.items()]
+    grouped = [
+        {
+            "exception": exception,
+            "tasks": len(found),
+            "dependents": sum(e["dependents"] for e in found),
+            "workers": len({e["worker"] for e in found if e["worker"]}),
+            "first_key": found[0]["key"],
+        }
+        for exception, found in causes.items()
+    ]
     grouped.sort(key=lambda cause: -cause["tasks"])
     compare(
-        f"run {run}: causes", grouped, told["causes"],
-        ["exception", "tasks", "dependents", "workers", "first_key"])
+        f"run {run}: causes",
+        grouped,
+        told["causes"],
+        ["exception", "tasks", "dependents", "workers", "first_key"],
+    )
 
     # The chain: from the last outcome back over the dependency that came last before it was sent.
     chain = []
@@ -201,17 +250,24 @@ for run in sorted({row["run"] for row in rows}):
         chain.insert(0, outcome)
         (seq, _, _, _, (sent_seq, _)), key = outcome
         before = [
-            (o, dependency) for dependency in tasks[key].dependencies
-            for o in tasks[dependency].outcomes if o[2] == "memory" and o[0] < sent_seq]
+            (o, dependency)
+            for dependency in tasks[key].dependencies
+            for o in tasks[dependency].outcomes
+            if o[2] == "memory" and o[0] < sent_seq
+        ]
         outcome = max(before, key=lambda o: o[0][0]) if before else None
     path, previous = [], None
     for (seq, done, _, args, (_, sent)), key in chain:
         ready = previous if previous is not None else tasks[key].first_time
         sent = max(sent, ready)
         nanoseconds = lambda found: (
-            [round(min(s for s, _ in found) * 1e6) * 1000,
-             round(max(s for _, s in found) * 1e6) * 1000]
-            if found else None)
+            [
+                round(min(s for s, _ in found) * 1e6) * 1000,
+                round(max(s for _, s in found) * 1e6) * 1000,
+            ]
+            if found
+            else None
+        )
         computed = nanoseconds(spans(args, "compute")) or [sent, done]
         fetched = nanoseconds(spans(args, "transfer"))
         begun = min(max(computed[0], sent), done)
@@ -225,12 +281,15 @@ for run in sorted({row["run"] for row in rows}):
         pieces += [("compute", begun, ended), ("report", ended, done)]
         path += [
             {"key": text_of[key], "piece": piece, "seconds": (stop - start) / 1e9}
-            for piece, start, stop in pieces if stop > start or piece == "compute"]
+            for piece, start, stop in pieces
+            if stop > start or piece == "compute"
+        ]
         previous = done
     told = ask(run, "critical-path")
     compare(f"run {run}: critical path", path, told, ["key", "piece", "seconds"])
     print(
         f"run {run}: {len(prefixes)} prefixes, {len(states)} states, {len(shares)} workers, "
-        f"{len(errors)} errors, {len(affected)} affected, {len(path)} pieces of the path")
+        f"{len(errors)} errors, {len(affected)} affected, {len(path)} pieces of the path"
+    )
 
 sys.exit(1 if failures else 0)

@@ -10,10 +10,12 @@ from datasette.app import Datasette
 log = sys.argv[1]
 connection = sqlite3.connect(f"file:{log}?mode=ro", uri=True)
 views = [
-    name for (name,) in connection.execute(
-        "SELECT name FROM sqlite_schema WHERE type = 'view' ORDER BY name")]
-counts = {
-    view: connection.execute(f"SELECT count(*) FROM {view}").fetchone()[0] for view in views}
+    name
+    for (name,) in connection.execute(
+        "SELECT name FROM sqlite_schema WHERE type = 'view' ORDER BY name"
+    )
+]
+counts = {view: connection.execute(f"SELECT count(*) FROM {view}").fetchone()[0] for view in views}
 
 
 async def datasette():

@@ -36,7 +36,8 @@ def second_time(marker):
 
 
 with LocalCluster(
-        n_workers=2, threads_per_worker=2, processes=False, dashboard_address=None) as cluster:
+    n_workers=2, threads_per_worker=2, processes=False, dashboard_address=None
+) as cluster:
     with Client(cluster) as client:
         client.register_plugin(tasklog.Recorder(log))
         numbers = client.map(increment, range(20))

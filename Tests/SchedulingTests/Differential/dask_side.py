@@ -71,8 +71,15 @@ class SchedulerProbe(SchedulerPlugin):
         self.events.append([key, start, finish, sorted(kwargs), values])
 
     def update_graph(self, scheduler, *, client, keys, tasks, annotations, priority, **kwargs):
-        self.hooks.append(["updateGraph", sorted(keys), sorted(tasks), sorted(annotations),
-                           sorted(key for key, value in priority.items() if value)])
+        self.hooks.append(
+            [
+                "updateGraph",
+                sorted(keys),
+                sorted(tasks),
+                sorted(annotations),
+                sorted(key for key, value in priority.items() if value),
+            ]
+        )
 
     def add_worker(self, scheduler, worker):
         self.hooks.append(["addWorker", worker])
@@ -108,7 +115,9 @@ class Side:
         self.probe = SchedulerProbe()
         threads = graph.get("threads", 1)
         dask.config.set({"distributed.scheduler.work-stealing": graph.get("stealing", False)})
-        async with Scheduler(protocol="inproc://", dashboard=False, dashboard_address=":0") as self.scheduler:
+        async with Scheduler(
+            protocol="inproc://", dashboard=False, dashboard_address=":0"
+        ) as self.scheduler:
             self.scheduler.allowed_failures = graph.get("allowedFailures", 3)
             for _ in range(graph.get("workers", 1)):
                 await self.add_worker({"threads": threads, "resources": graph.get("resources")})
@@ -121,22 +130,30 @@ class Side:
                 self.scheduler.remove_plugin("probe")
             for worker in self.workers.values():
                 await worker.close()
-        events = {name: self.frozen.get(name, events)
-                  for name, events in Run.worker_events.items()}
+        events = {name: self.frozen.get(name, events) for name, events in Run.worker_events.items()}
         for event in self.probe.events:
             if "worker" in event[4]:
                 event[4]["worker"] = Run.addresses[event[4]["worker"]]
         for hook in self.probe.hooks:
-            hook[1:] = [Run.addresses.get(part, part) if isinstance(part, str) else part
-                        for part in hook[1:]]
-        return {"scheduler": self.probe.events, "hooks": self.probe.hooks,
-                "workers": [events[name] for name in sorted(events)]}
+            hook[1:] = [
+                Run.addresses.get(part, part) if isinstance(part, str) else part
+                for part in hook[1:]
+            ]
+        return {
+            "scheduler": self.probe.events,
+            "hooks": self.probe.hooks,
+            "workers": [events[name] for name in sorted(events)],
+        }
 
     async def submit(self, step):
         options = {}
         if "workers" in step:
-            options["workers"] = [self.workers[name].address if name in self.workers else
-                                  f"inproc://localhost/0/{name}" for name in step["workers"]]
+            options["workers"] = [
+                self.workers[name].address
+                if name in self.workers
+                else f"inproc://localhost/0/{name}"
+                for name in step["workers"]
+            ]
             options["allow_other_workers"] = step.get("allowOthers", False)
         for name in ("retries", "priority", "resources"):
             if name in step:
@@ -144,13 +161,20 @@ class Side:
         inputs = [self.futures[key] for key in step.get("inputs", [])]
         with dask.annotate(**step.get("annotations", {})):
             self.futures[step["key"]] = self.client.submit(
-                task, step.get("kind", "ok"), step["key"], *inputs, key=step["key"], pure=False,
-                **options)
+                task,
+                step.get("kind", "ok"),
+                step["key"],
+                *inputs,
+                key=step["key"],
+                pure=False,
+                **options,
+            )
 
     async def map(self, step):
         keys = step["keys"]
-        futures = self.client.map(task, [step.get("kind", "ok")] * len(keys), keys, key=keys,
-                                  pure=False)
+        futures = self.client.map(
+            task, [step.get("kind", "ok")] * len(keys), keys, key=keys, pure=False
+        )
         self.futures.update(zip(keys, futures))
 
     async def scatter(self, step):
@@ -181,8 +205,13 @@ class Side:
         name = self.born
         self.born += 1
         Run.worker_events[name] = []
-        worker = Worker(self.scheduler.address, nthreads=step.get("threads", 1), name=name,
-                        resources=step.get("resources"), dashboard=False)
+        worker = Worker(
+            self.scheduler.address,
+            nthreads=step.get("threads", 1),
+            name=name,
+            resources=step.get("resources"),
+            dashboard=False,
+        )
         self.workers[name] = worker
         await worker
         Run.addresses[worker.address] = name
@@ -190,8 +219,9 @@ class Side:
     async def kill(self, step):
         name = step["worker"]
         self.frozen[name] = list(Run.worker_events[name])
-        await self.scheduler.remove_worker(self.workers.pop(name).address, stimulus_id="kill",
-                                           expected=False, close=True)
+        await self.scheduler.remove_worker(
+            self.workers.pop(name).address, stimulus_id="kill", expected=False, close=True
+        )
 
     async def retire(self, step):
         name = step["worker"]
@@ -212,11 +242,12 @@ class Side:
     async def until(self, step):
         def holds():
             tasks = self.scheduler.tasks
-            states = {key: tasks[key].state if key in tasks else "gone"
-                      for key in step.get("states", {})}
+            states = {
+                key: tasks[key].state if key in tasks else "gone" for key in step.get("states", {})
+            }
             return states == step.get("states", {}) and all(
-                Run.started.count(key) >= count
-                for key, count in step.get("started", {}).items())
+                Run.started.count(key) >= count for key, count in step.get("started", {}).items()
+            )
 
         await self.wait(holds, step)
 
@@ -224,8 +255,13 @@ class Side:
         for gate in Run.gates.values():
             gate.set()
         await self.release({"keys": list(self.futures)})
-        await self.wait(lambda: not self.scheduler.tasks and not any(
-            worker.state.tasks for worker in self.workers.values()), "end")
+        await self.wait(
+            lambda: (
+                not self.scheduler.tasks
+                and not any(worker.state.tasks for worker in self.workers.values())
+            ),
+            "end",
+        )
 
     async def wait(self, holds, what):
         for _ in range(DEADLINE_SECONDS * 1000):
@@ -239,11 +275,15 @@ def run_graphs(file, names):
     """Runs the named graphs and prints a line of JSON for each as it is done."""
     # Only what the graphs ask for is to happen.
     logging.disable(logging.CRITICAL)
-    dask.config.set({
-        "distributed.scheduler.active-memory-manager.start": False,
-        "distributed.worker.memory.target": False, "distributed.worker.memory.spill": False,
-        "distributed.worker.memory.pause": False, "distributed.worker.memory.terminate": False,
-    })
+    dask.config.set(
+        {
+            "distributed.scheduler.active-memory-manager.start": False,
+            "distributed.worker.memory.target": False,
+            "distributed.worker.memory.spill": False,
+            "distributed.worker.memory.pause": False,
+            "distributed.worker.memory.terminate": False,
+        }
+    )
     with open(file) as text:
         graphs = {graph["name"]: graph for graph in json.load(text)}
     for name in names:
@@ -265,7 +305,8 @@ def main():
         if tries[left[0]] > 3:
             sys.exit(f"graph '{left[0]}' failed three times")
         child = subprocess.run(
-            [sys.executable, __file__, "--run", sys.argv[1], *left], stdout=subprocess.PIPE)
+            [sys.executable, __file__, "--run", sys.argv[1], *left], stdout=subprocess.PIPE
+        )
         for line in child.stdout.splitlines():
             name, result = json.loads(line)
             results[name] = result
@@ -283,8 +324,14 @@ if __name__ == "__main__":
         from distributed.scheduler import SchedulerState
         from distributed.worker_state_machine import WorkerState
 
-        print(json.dumps({"scheduler": list(SchedulerState._TRANSITIONS_TABLE),
-                          "worker": list(WorkerState._TRANSITIONS_TABLE)}))
+        print(
+            json.dumps(
+                {
+                    "scheduler": list(SchedulerState._TRANSITIONS_TABLE),
+                    "worker": list(WorkerState._TRANSITIONS_TABLE),
+                }
+            )
+        )
     elif sys.argv[1] == "--run":
         dask_side.run_graphs(sys.argv[2], sys.argv[3:])
     else:
