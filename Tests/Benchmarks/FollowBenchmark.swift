@@ -78,7 +78,8 @@ private struct Follower {
   }
 
   func end() {
-    kill(child, SIGTERM)
+    // Not SIGTERM: threads of Dispatch block it, and their children inherit that.
+    kill(child, SIGKILL)
     var status: Int32 = 0
     waitpid(child, &status, 0)
     close(output)
