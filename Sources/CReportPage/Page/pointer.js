@@ -157,8 +157,11 @@ class Hands {
     const gap = this.gapAt(track, place);
     this.host.classList.toggle("pointing", Boolean(span));
     if (gap && (!span || place.time + track.side.first < span.start)) tip.show(event, gapTip(track.side, gap));
-    else if (span) tip.show(event, spanTip(track.side, span, this.timeline));
-    else tip.hide();
+    else if (span) {
+      const said = spanTip(track.side, span, this.timeline);
+      if (gap) said.rows.push(["gap", `${plural(gap.count, "event")} missing: ${gap.reason}`]);
+      tip.show(event, said);
+    } else tip.hide();
   }
 
   gapAt(track, { y, time }) {

@@ -88,6 +88,7 @@ class Search {
   }
 
   go() {
+    if (this.chosen < 0) return;
     const [side, task] = this.matches[this.chosen];
     this.close();
     this.timeline.select(side, task, { zoom: true });

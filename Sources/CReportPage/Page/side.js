@@ -223,6 +223,10 @@ class Side {
   /** Keys with a text in them, at most so many, and how many there are in all. */
   find(text, limit) {
     let query = text;
+    // Letters that could hide others are shown as \u202e, and so may be typed or copied.
+    if (text.includes("\\u") && !this.keys.includes(text)) {
+      query = text.replace(/\\u([0-9a-f]{4})/gi, (_, digits) => String.fromCharCode(parseInt(digits, 16)));
+    }
     const { shortenedKeys, hashLength, keptLength } = this.detail;
     if (shortenedKeys) {
       const hash = new RegExp(`[0-9a-f]{${hashLength},}`, "g");
