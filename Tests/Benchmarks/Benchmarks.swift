@@ -51,8 +51,17 @@ struct Benchmarks {
     exit(64)
   }
 
-  static func main() async throws {
+  static func main() async {
     checkArguments()
+    do {
+      try await run()
+    } catch {
+      say("tasklog-bench: \(error)")
+      exit(1)
+    }
+  }
+
+  private static func run() async throws {
     let count = try argument("--events", default: 1_000_000)
     let rounds = try argument("--rounds", default: 5)
     if let place = CommandLine.arguments.firstIndex(of: "--write-log"),
