@@ -277,7 +277,7 @@ extension State {
 
 extension Hook {
   /// The place in `known`.
-  var place: Int? {
+  package var place: Int? {
     switch self {
     case .start: 0
     case .beforeClose: 1

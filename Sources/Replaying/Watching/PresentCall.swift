@@ -1,3 +1,4 @@
+import EventLog
 import Glibc
 import TaskLogPlugin
 
@@ -146,23 +147,5 @@ public final class PresentCall {
 
 extension Hook {
   /// The place among the known ones; one behind them for all others.
-  fileprivate var word: UInt64 {
-    switch self {
-    case .start: 0
-    case .beforeClose: 1
-    case .close: 2
-    case .restart: 3
-    case .updateGraph: 4
-    case .addWorker: 5
-    case .removeWorker: 6
-    case .addClient: 7
-    case .removeClient: 8
-    case .validWorkersDownscaling: 9
-    case .logEvent: 10
-    case .setup: 11
-    case .teardown: 12
-    case .transition: 13
-    default: UInt64(Hook.known.count)
-    }
-  }
+  fileprivate var word: UInt64 { UInt64(place ?? Hook.known.count) }
 }
