@@ -24,6 +24,8 @@ final class Drainer: @unchecked Sendable {
     var patienceNanoseconds: Int64 = 1_000_000_000
     /// How long the end of a recording may take when the log cannot be written.
     var closeNanoseconds: Int64
+    /// When a run goes on in another file; nothing for never.
+    var rotation: Rotation?
     var problem: @Sendable (String) -> Void
   }
 
@@ -40,30 +42,34 @@ final class Drainer: @unchecked Sendable {
 
   // Only `thread`, `stopping`, `outcome`, `committed` and `wanted` are shared between threads; everything else
   // belongs to the thread that writes, from its start to its end.
-  private let path: String
-  private let header: RunHeader
-  private let spool: Spool
-  private let settings: Settings
+  var path: String
+  let header: RunHeader
+  let spool: Spool
+  let settings: Settings
   private let stopping = Atomic(false)
   private let outcome = Mutex<String?>(nil)
+  private let exclusions = Mutex<[Exclusions?]>([])
   /// Up to where the spool is in the log.
   private let committed = Atomic<UInt64>(SpoolPosition.start.word)
   /// Up to where somebody waits for it to be.
   private let wanted = Atomic<UInt64>(0)
   private var thread = pthread_t()
 
-  private var writer: LogWriter?
-  private var run: Int64
+  var writer: LogWriter?
+  var run: Int64
   /// Since when records lie in the spool, nothing when there are none.
   private var waitingSince: Int64?
   private var isBusy = false
   /// Held until the run's end is in the log.
-  private var lock: RecorderLock?
-  private var reader: SpoolReader
-  private var drain: SpoolDrain
+  var lock: RecorderLock?
+  var reader: SpoolReader
+  var drain: SpoolDrain
   private var hole: (position: SpoolPosition, since: Int64)?
   private var lastSync: Int64
   private var isSynced = true
+  /// Which file of the run is written, and since when.
+  var part = 1
+  var partBegan: Int64
   private var hasToldProblem = false
 
   init(
@@ -80,9 +86,10 @@ final class Drainer: @unchecked Sendable {
     reader = SpoolReader(from: .start) { spool.mapping(of: $0) }
     drain = SpoolDrain(run: run)
     lastSync = Self.now()
+    partBegan = lastSync
   }
 
-  private static func now() -> Int64 {
+  static func now() -> Int64 {
     var time = timespec()
     clock_gettime(CLOCK_MONOTONIC, &time)
     return Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)
@@ -120,7 +127,10 @@ final class Drainer: @unchecked Sendable {
   /// Writes out what is left, notes that the run is over, and waits until that is done.
   ///
   /// - Returns: why something could not be written, nothing when all of it was.
-  func finish() -> String? {
+  ///
+  /// - Parameter exclusions: by source, what a filter has left out last.
+  func finish(noting exclusions: [Exclusions?]) -> String? {
+    self.exclusions.withLock { $0 = exclusions }
     stopping.store(true, ordering: .releasing)
     pthread_join(thread, nil)
     return outcome.withLock { $0 }
@@ -235,6 +245,7 @@ final class Drainer: @unchecked Sendable {
   /// Makes sure on the disk of what has been written, and removes what the spool held of it.
   private func syncWhenDue() {
     guard Self.now() - lastSync > settings.syncNanoseconds else { return }
+    defer { rotateWhenDue() }
     lastSync = Self.now()
     checkLog()
     guard !isSynced, let writer else { return }
@@ -291,6 +302,11 @@ final class Drainer: @unchecked Sendable {
 
   // MARK: - The end
 
+  /// What was left out since sources have last noted it. Taken once: closing may be tried again.
+  private lazy var lastMarks: [Event?] = exclusions.withLock {
+    $0.map { $0?.takeMark(at: Clock.now()) }
+  }
+
   /// Writes out the rest and notes the end of the run. What cannot be written stays in the spool,
   /// and whoever opens the log next finds it there.
   private func end() {
@@ -316,10 +332,14 @@ final class Drainer: @unchecked Sendable {
 
   private func close(_ writer: LogWriter) -> Bool {
     var drain = drain
+    let marks = lastMarks
     do {
       try writer.transaction(synced: true) {
         for (number, last) in spool.lastSourceSeqs {
           try drain.fill(number, through: last, spool.reasonForLoss, Clock.now(), writer)
+        }
+        for (number, event) in marks.enumerated() {
+          if let event { try drain.append(event, to: number, writer) }
         }
         try writer.setSpoolPosition(run: run, nil)
         try writer.end(run: run, .closed, at: Clock.now())
@@ -332,7 +352,7 @@ final class Drainer: @unchecked Sendable {
   }
 
   /// Tells a problem once, until writing has worked again.
-  private func tell(_ error: any Error) {
+  func tell(_ error: any Error) {
     guard !hasToldProblem else { return }
     hasToldProblem = true
     settings.problem("tasklog: cannot write \(path), will try again: \(error)")

@@ -31,8 +31,10 @@ struct SpoolDrain {
   }
 
   /// Begins anew in a log that knows nothing of the run: all sources, and for each a gap for what
-  /// was in the log that is gone.
-  func again(run: Int64, into writer: LogWriter) throws -> SpoolDrain {
+  /// was in the log before.
+  func again(
+    run: Int64, into writer: LogWriter, reason: String = "log deleted or moved"
+  ) throws -> SpoolDrain {
     var fresh = SpoolDrain(run: run, sources: [:], of: self)
     for (number, old) in sources.enumerated() {
       guard let old else { continue }
@@ -41,7 +43,7 @@ struct SpoolDrain {
         fresh.set(.init(id: id, lastSourceSeq: 0), number)
       }
       try fresh.fill(
-        number, through: old.lastSourceSeq, "log deleted or moved", Clock.now(), writer)
+        number, through: old.lastSourceSeq, reason, Clock.now(), writer)
     }
     return fresh
   }
@@ -57,6 +59,9 @@ struct SpoolDrain {
     while sources.count <= number { sources.append(nil) }
     sources[number] = source
   }
+
+  /// Whether no record is there in part.
+  var isWhole: Bool { parts.isEmpty }
 
   /// Everything before this position is in the log as a whole.
   func position(readTo position: SpoolPosition) -> SpoolPosition {
@@ -135,6 +140,14 @@ struct SpoolDrain {
       source: source.id, sourceSeq: source.lastSourceSeq + 1, count: last - source.lastSourceSeq,
       time: time, reason: reason)
     sources[number]?.lastSourceSeq = last
+  }
+
+  /// Puts in an event behind the last of its source, which is done.
+  mutating func append(_ event: Event, to number: Int, _ writer: LogWriter) throws {
+    guard let source = self[number] else { return }
+    let sourceSeq = source.lastSourceSeq + 1
+    try writer.append(event, source: source.id, sourceSeq: sourceSeq)
+    sources[number]?.lastSourceSeq = sourceSeq
   }
 
   /// A source whose registration is lost.

@@ -1,0 +1,53 @@
+import CSupport
+import EventLog
+import Glibc
+import TaskLogPlugin
+
+/// One file after the other; called by the thread that writes, between two transactions.
+extension Drainer {
+  func rotateWhenDue() {
+    guard let rotation = settings.rotation, let writer, drain.isWhole,
+      rotation.isDue(path, nanoseconds: Self.now() - partBegan)
+    else { return }
+    do {
+      try rotate(rotation, writer)
+    } catch {
+      tell(error)
+    }
+  }
+
+  /// Goes on in the next file.
+  ///
+  /// Killed on the way, nothing is lost and nothing is there twice: until the spool's folder moves it
+  /// is found from both files, and the one that is recovered first takes what is in it. The recovery
+  /// of the new file ends the run in the one before.
+  private func rotate(_ rotation: Rotation, _ before: LogWriter) throws {
+    guard let lock else { return }
+    let next = rotation.path(run: header.id, part: part + 1)
+    // Of an attempt that failed.
+    lock.withdraw(fromLog: next, run: header.id)
+    if access(next, F_OK) == 0 { _ = try LogRemoval.remove(next) }
+    let fresh = try LogWriter(path: next)
+    try lock.announce(toLog: next, run: header.id)
+    var header = header
+    header.metadata = header.metadata.adding(RunFiles.continues, path.lastComponent)
+    let (freshRun, freshDrain) = try fresh.transaction(synced: true) {
+      let number = try fresh.add(header)
+      let again = try drain.again(
+        run: number, into: fresh, reason: RunFiles.gapReason(path.lastComponent))
+      let position = drain.position(readTo: reader.position)
+      try fresh.setSpoolPosition(run: number, Int64(bitPattern: position.word))
+      return (number, again)
+    }
+    try spool.move {
+      try lock.move(toLog: next, run: header.id) { tl_exchange_names($0, $1) == 0 }
+      return lock.path
+    }
+    let runBefore = run
+    (writer, run, drain, path) = (fresh, freshRun, freshDrain, next)
+    part += 1
+    partBegan = Self.now()
+    try before.endFile(run: runBefore, goesOnIn: next.lastComponent, at: Clock.now())
+    before.close()
+  }
+}
