@@ -16,6 +16,7 @@ final class ReplayPass {
   private let keeper: CheckpointKeeper?
   private var outside: OutsidePlugins
 
+  private var sources: [SourceInfo] = []
   /// By the number of the source in the file. Sources whose plugins are not to be called have none.
   private var replays: [Int64: SourceReplay] = [:]
   private var selection: Selection
@@ -50,9 +51,9 @@ final class ReplayPass {
   nonisolated(nonsending) func replay(
     progress: ((Int64) -> Void)?
   ) async throws -> Replayer.Result {
-    let sources = try reader.sources(of: run)
+    sources = try reader.sources(of: run)
     try outside.begin(run, sources)
-    let cursor = try await cursor(sources)
+    let cursor = try await cursor()
     let before = cursor.count
     let end = try await takeAll(cursor, progress)
     // They start also where nothing was chosen, as beside a scheduler that does nothing.
@@ -75,14 +76,14 @@ final class ReplayPass {
   }
 
   /// Begins at the last checkpoint that is good, or at the beginning.
-  private nonisolated(nonsending) func cursor(_ sources: [SourceInfo]) async throws -> EventCursor {
+  private nonisolated(nonsending) func cursor() async throws -> EventCursor {
     if let keeper {
       for position in try keeper.candidates() {
         guard let checkpoint = try keeper.checkpoint(at: position, sources: sources) else {
           continue
         }
         do {
-          if let cursor = try await cursor(sources, from: checkpoint) { return cursor }
+          if let cursor = try await cursor(from: checkpoint) { return cursor }
         } catch let error as RestoreFailure {
           keeper.refuse(position, error.cause)
         }
@@ -102,7 +103,7 @@ final class ReplayPass {
   }
 
   private nonisolated(nonsending) func cursor(
-    _ sources: [SourceInfo], from checkpoint: Checkpoint
+    from checkpoint: Checkpoint
   ) async throws -> EventCursor? {
     let states = Dictionary(checkpoint.sources.map { ($0.id, $0) }) { first, _ in first }
     for info in sources {
@@ -141,10 +142,12 @@ final class ReplayPass {
   }
 
   /// Where no plugin is, nothing has to be looked up.
-  private var wanted: Set<Int64>? {
-    if outside.wantsAll { return nil }
-    // Plugins outside want what is chosen.
-    return Set(replays.filter { !outside.isEmpty || !$0.value.isIdle }.keys)
+  private var wanted: Set<Int64> {
+    let wanted = sources.filter { info in
+      let replay = replays[info.number]
+      return replay?.isIdle == false || outside.wants(info, isChosen: replay != nil)
+    }
+    return Set(wanted.map(\.number))
   }
 
   /// What plugins looked at and could not see.
@@ -209,9 +212,10 @@ final class ReplayPass {
       if news.isCancelled { return .cancelled }
       for info in news.sources {
         try outside.join(info)
+        sources.append(info)
         try await join(info)
       }
-      if let wanted { cursor.want(wanted) }
+      cursor.want(wanted)
     }
   }
 
