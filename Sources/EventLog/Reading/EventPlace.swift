@@ -205,7 +205,10 @@ extension LogReader {
       try select.bind(1, seq)
       guard try select.step() else { return nil }
       let decoder = EventDecoder(reader: self, blobs: blobs)
-      return try decoder.event(decoder.row(select, seq: seq, isScheduler: false))
+      var page = EventPage()
+      page.append(select, seq: seq, source: select.integer(1), isWanted: true)
+      decoder.take(&page, keepingOlder: false)
+      return try decoder.event(page.rows[0])
     }
   }
 }
