@@ -66,14 +66,14 @@ final class CauseLookBack {
       """)
   }
 
-  /// The number of the last cause of this kind for this key; 0 when there was none.
-  func number(_ kind: CausalCause.Kind, of key: Int64) throws -> Int64 {
-    guard key <= place.largestKey else { return 0 }
+  /// The number of the last cause of this kind for this key; nothing when there was none.
+  func number(_ kind: CausalCause.Kind, of key: Int64) throws -> Int64? {
+    guard key <= place.largestKey else { return nil }
     let statement = kind == .workerDone ? done : processing
     defer { statement.reset() }
     try statement.bind(1, key)
     try statement.bind(2, place.start)
-    return try statement.step() ? statement.integer(0) : 0
+    return try statement.step() ? statement.optionalInteger(0) : nil
   }
 }
 
