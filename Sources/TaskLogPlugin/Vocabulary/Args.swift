@@ -162,8 +162,12 @@ public struct EncodedJSON: Sendable {
 
   /// - Throws: `JSONError`.
   public func value() throws(JSONError) -> Value {
-    guard let blobs else { return try JSONReader.value(text) }
-    return try JSONReader.value(text) { blobs.blob(hash: $0) }
+    var text = text
+    let result: Result<Value, JSONError> = text.withUTF8 { bytes in
+      var reader = JSONReader(bytes, blobs: blobs)
+      return Result { () throws(JSONError) in try reader.document() }
+    }
+    return try result.get()
   }
 }
 

@@ -42,7 +42,9 @@ struct ReplayCommand: AsyncParsableCommand {
   func run() async throws {
     guard !plugins.plugin.isEmpty else {
       let known = BuiltinPlugins.all.map(\.name).joined(separator: ", ")
-      throw Failure.usage("name a plugin with --plugin; there are \(known), and files")
+      throw Failure.usage(
+        "name a plugin with --plugin; there are \(known), exec:'command', module:Class and file.py:Class of "
+          + "Dask, and files that end in .swift or .so")
     }
     let options = try part.options(now: Clock.now())
     let watched = Supervisor.watched()
