@@ -114,7 +114,16 @@ public struct Args: Sendable {
   }
 
   private static func decode(_ json: EncodedJSON) -> Content {
-    guard let value = try? json.value(), case .dict(let entries) = value.asPlainDictionary else {
+    (try? json.value()).map(decode) ?? decode(.null)
+  }
+
+  /// Args as the value that their JSON is read as.
+  package init(recorded value: Value) {
+    self.init(Self.decode(value))
+  }
+
+  private static func decode(_ value: Value) -> Content {
+    guard case .dict(let entries) = value.asPlainDictionary else {
       return Content(named: [Argument("$unreadable", .opaque("unreadable"))])
     }
     var content = Content()
