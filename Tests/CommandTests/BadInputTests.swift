@@ -126,8 +126,8 @@ import Testing
     let folder = try makeFolder()
     try expect(
       ["replay"], 64,
-      "name a plugin with --plugin; there are counter, errors, exec:'command', module:Class and "
-        + "file.py:Class of Dask, and files that end in .swift or .so", in: folder)
+      "name a plugin with --plugin; there are counter, errors, rabbitmq, exec:'command', "
+        + "module:Class and file.py:Class of Dask, and files that end in .swift or .so", in: folder)
     try expect(
       ["replay", "--plugin", "counter", "--plugin", "nope"], 64,
       "--plugin nope: there is no such plugin; there are counter, errors, "
