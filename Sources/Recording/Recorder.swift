@@ -65,7 +65,7 @@ public final class Recorder: RecordingPlugin {
   /// The id of the run that is recorded.
   public let runID = RunID.make()
   /// Where it is recorded, at first: not always where it was asked for, see `LogPlace`. `{run}` in the
-  /// name is the run's id: see `LogTemplate`.
+  /// name is the run's id, see `LogTemplate`. Of a recorder that publishes, the folder of its spool.
   public let log: String
   private let problem: @Sendable (String) -> Void
   private let waits: Bool
@@ -75,7 +75,7 @@ public final class Recorder: RecordingPlugin {
   private let every: Int
   /// Nothing when recording is disabled.
   private let spool: Spool?
-  private let drainer: Drainer?
+  private let taker: (any SpoolTaker)?
   private let channels = Mutex(Channels())
   private let isOpen = OpenFlag()
   private let isFinished = Mutex(false)
@@ -88,8 +88,8 @@ public final class Recorder: RecordingPlugin {
   ///   - verify: plugins of which an instance is called with the run, and what it reports is noted
   ///     in the log, for `tasklog replay --verify` to compare.
   ///   - every: after how many calls on each source it is noted, beside the end; 0 for the end only.
-  /// - Throws: `RecordingError` when an option cannot be; `LogError` when there is no way to write the log. A host that wants to run without
-  ///   being recorded then goes on without a recorder.
+  /// - Throws: `RecordingError` when an option cannot be; `LogError` when there is no way to write the
+  ///   log. A host that wants to run without being recorded then goes on without a recorder.
   public init(
     log: String, options: Options = Options(), verify: [any Plugin.Type] = [], every: Int = 1000
   ) throws {
@@ -115,7 +115,7 @@ public final class Recorder: RecordingPlugin {
     try options.filter.check()
     guard !Self.isDisabled else {
       spool = nil
-      drainer = nil
+      taker = nil
       return
     }
     if isTemplate {
@@ -129,10 +129,7 @@ public final class Recorder: RecordingPlugin {
         options.problem(
           "tasklog: recovered \(recovered.events) events of run \(recovered.run), which died")
       }
-      let header = RunHeader(
-        id: runID, engine: options.engine, engineVersion: options.engineVersion,
-        recorderVersion: taskLogVersion, mode: options.mode, started: Clock.now(),
-        metadata: options.metadataWithLimits)
+      let header = options.header(run: runID)
       let run = try writer.transaction { try writer.add(header) }
       let spool = try Spool(
         folder: lock.path, segmentSize: max(4096, options.segmentSize),
@@ -146,11 +143,48 @@ public final class Recorder: RecordingPlugin {
           closeNanoseconds: Int64(options.closeSeconds * 1e9),
           rotation: options.rotation(template), problem: options.problem))
       try drainer.start()
-      self.drainer = drainer
+      taker = drainer
     } catch let error as SQLiteError {
       throw LogError.cannotWrite(path: log, reason: error.message)
     } catch let error as SpoolError {
       throw LogError.cannotWrite(path: log, reason: error.description)
+    }
+  }
+
+  /// Publishes instead of recording into a log: what is recorded lies in a spool until a broker has
+  /// confirmed it. There need be no broker for the host to go on, now or later.
+  ///
+  /// - Throws: `RecordingError` when an option cannot be; `LogError` when there is no way to write the
+  ///   spool.
+  public init(publishing: Publishing, options: Options = Options()) throws {
+    verified = []
+    every = 0
+    log = publishing.spool
+    problem = options.problem
+    waits = options.overflow == .wait
+    redaction = Redaction(options.redactedArgs)
+    self.options = options
+    try options.filter.check()
+    guard !Self.isDisabled else {
+      spool = nil
+      taker = nil
+      return
+    }
+    let lock = try RecorderLock(in: publishing.spool, run: runID)
+    do {
+      let spool = try Spool(
+        folder: lock.path, segmentSize: max(4096, options.segmentSize),
+        limit: options.spoolLimit ?? Self.defaultLimit(publishing.spool))
+      self.spool = spool
+      let publisher = try Publisher(
+        publishing: publishing, header: options.header(run: runID), spool: spool, lock: lock,
+        settings: .init(
+          pauseMilliseconds: max(1, Int(options.pauseMicroseconds / 1000)),
+          closeNanoseconds: Int64(options.closeSeconds * 1e9), problem: options.problem))
+      try publisher.start()
+      taker = publisher
+    } catch let error as SpoolError {
+      throw LogError.cannotWrite(path: publishing.spool, reason: error.description)
     }
   }
 
@@ -210,8 +244,8 @@ public final class Recorder: RecordingPlugin {
   ///
   /// - Returns: whether it is, within the time.
   public func flush(timeoutSeconds: Double) -> Bool {
-    guard let drainer, generation == tl_generation() else { return false }
-    return drainer.flush(timeoutSeconds: timeoutSeconds)
+    guard let taker, generation == tl_generation() else { return false }
+    return taker.flush(timeoutSeconds: timeoutSeconds)
   }
 
   /// Writes out what is left and ends the run in the log. Blocks until that is done.
@@ -229,8 +263,17 @@ public final class Recorder: RecordingPlugin {
     guard isFirst, generation == tl_generation() else { return }
     isOpen.close()
     let exclusions = channels.withLock { $0.all.map(\.exclusions) }
-    guard let message = drainer?.finish(noting: exclusions) else { return }
+    guard let message = taker?.finish(noting: exclusions) else { return }
     problem("tasklog: \(message)")
+  }
+}
+
+extension Recorder.Options {
+  /// What is known of a run that begins now.
+  fileprivate func header(run: String) -> RunHeader {
+    RunHeader(
+      id: run, engine: engine, engineVersion: engineVersion, recorderVersion: taskLogVersion,
+      mode: mode, started: Clock.now(), metadata: metadataWithLimits)
   }
 }
 

@@ -16,10 +16,12 @@ final class ReplayPass {
   private let keeper: CheckpointKeeper?
   private var outside: OutsidePlugins
 
+  private var sources: [SourceInfo] = []
   /// By the number of the source in the file. Sources whose plugins are not to be called have none.
   private var replays: [Int64: SourceReplay] = [:]
   private var selection: Selection
-  private var failures = FailureList()
+  // Nothing that is called for an event comes back here.
+  @exclusivity(unchecked) private var failures = FailureList()
   private var chosen: Int64 = 0
   private var sourceCount = 0
   private var pacer: Pacer?
@@ -50,9 +52,9 @@ final class ReplayPass {
   nonisolated(nonsending) func replay(
     progress: ((Int64) -> Void)?
   ) async throws -> Replayer.Result {
-    let sources = try reader.sources(of: run)
+    sources = try reader.sources(of: run)
     try outside.begin(run, sources)
-    let cursor = try await cursor(sources)
+    let cursor = try await cursor()
     let before = cursor.count
     let end = try await takeAll(cursor, progress)
     // They start also where nothing was chosen, as beside a scheduler that does nothing.
@@ -77,14 +79,14 @@ final class ReplayPass {
   }
 
   /// Begins at the last checkpoint that is good, or at the beginning.
-  private nonisolated(nonsending) func cursor(_ sources: [SourceInfo]) async throws -> EventCursor {
+  private nonisolated(nonsending) func cursor() async throws -> EventCursor {
     if let keeper {
       for position in try keeper.candidates() {
         guard let checkpoint = try keeper.checkpoint(at: position, sources: sources) else {
           continue
         }
         do {
-          if let cursor = try await cursor(sources, from: checkpoint) { return cursor }
+          if let cursor = try await cursor(from: checkpoint) { return cursor }
         } catch let error as RestoreFailure {
           keeper.refuse(position, error.cause)
         }
@@ -95,7 +97,7 @@ final class ReplayPass {
     }
     for info in sources { try await join(info) }
     return try reader.events(
-      of: run, order: .causal, wanted: wanted, isFollowed: options.follows)
+      of: run, order: .causal, wanted: wanted, isFollowed: options.follows, readsAhead: true)
   }
 
   /// A plugin could not take back what it has saved.
@@ -104,7 +106,7 @@ final class ReplayPass {
   }
 
   private nonisolated(nonsending) func cursor(
-    _ sources: [SourceInfo], from checkpoint: Checkpoint
+    from checkpoint: Checkpoint
   ) async throws -> EventCursor? {
     let states = Dictionary(checkpoint.sources.map { ($0.id, $0) }) { first, _ in first }
     for info in sources {
@@ -125,7 +127,7 @@ final class ReplayPass {
       }
     }
     let cursor = try reader.events(
-      of: run, order: .causal, wanted: wanted, goingOnFrom: checkpoint.place)
+      of: run, order: .causal, wanted: wanted, goingOnFrom: checkpoint.place, readsAhead: true)
     // The order of one source alone is another matter than that of several.
     return cursor.isCausal == checkpoint.place.isCausal ? cursor : nil
   }
@@ -143,10 +145,12 @@ final class ReplayPass {
   }
 
   /// Where no plugin is, nothing has to be looked up.
-  private var wanted: Set<Int64>? {
-    if outside.wantsAll { return nil }
-    // Plugins outside want what is chosen.
-    return Set(replays.filter { !outside.isEmpty || !$0.value.isIdle }.keys)
+  private var wanted: Set<Int64> {
+    let wanted = sources.filter { info in
+      let replay = replays[info.number]
+      return replay?.isIdle == false || outside.wants(info, isChosen: replay != nil)
+    }
+    return Set(wanted.map(\.number))
   }
 
   /// What plugins looked at and could not see.
@@ -211,9 +215,10 @@ final class ReplayPass {
       if news.isCancelled { return .cancelled }
       for info in news.sources {
         try outside.join(info)
+        sources.append(info)
         try await join(info)
       }
-      if let wanted { cursor.want(wanted) }
+      cursor.want(wanted)
     }
   }
 

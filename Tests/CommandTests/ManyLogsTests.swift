@@ -175,13 +175,13 @@ import Testing
     func indexes() throws -> String? {
       try csv(["inspect", "--log", folder("a.db"), "--table", "file"]).last
     }
-    #expect(try indexes() == "indexes,finish key stimulus")
+    #expect(try indexes() == "indexes,failure key")
     let before = try answers()
     #expect(try Command.run(["index", "--drop", "--log", folder("a.db")]).code == 0)
     #expect(try indexes() == "indexes,key")
     #expect(try answers() == before)
     let index = try Command.run(["index", "--log", folder("a.db")])
     #expect(index.code == 0 && index.output == "" && index.errors == "")
-    #expect(try indexes() == "indexes,finish key stimulus")
+    #expect(try indexes() == "indexes,failure finish key stimulus")
   }
 }

@@ -211,8 +211,9 @@ import Testing
     }
     var found = 0
     for round in 0..<Randomness.count / 4 {
-      // The same with the indexes that are there when a run has ended.
-      if round == Randomness.count / 8 { try logs[0].writer.buildIndexes() }
+      // The same with the indexes that are there when a run has ended, and with all of them.
+      if round == Randomness.count / 12 { logs[0].writer.buildIndexesOfSmallLog() }
+      if round == Randomness.count / 6 { try logs[0].writer.buildIndexes() }
       let filter = Self.filter(&random)
       let expected = recorded.filter { Self.matches($0, filter, workers) }.map(\.seq)
       #expect(
@@ -329,7 +330,7 @@ import Testing
     for names in [["x"], ["x*"], ["x", "y*"]] {
       var filter = EventFilter()
       filter.keys = names
-      let sql = FilterSQL(filter, indexes: ["key", "finish"])
+      let sql = FilterSQL(filter, indexes: ["key": "", "finish": ""])
       let (condition, parameters) = (sql.condition, sql.parameters)
       let connection = try LogFile.openForReading(path)
       let statement = try connection.prepare(

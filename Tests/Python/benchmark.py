@@ -238,7 +238,8 @@ def time_of_hook(rounds: int = 7) -> float:
 
 
 def bytes_per_task(client: Client, folder: str, tasks: int) -> None:
-    """The size of a log of nothing but a round, with and without what reached the workers."""
+    """The size of a log of nothing but a round, with and without what reached the workers; of
+    enough tasks that the pages of an empty log (180 kB) do not count."""
 
     async def record(dask_scheduler: Any, path: str, stimuli: bool) -> None:
         from tasklog import Recorder
@@ -256,7 +257,7 @@ def bytes_per_task(client: Client, folder: str, tasks: int) -> None:
             round_of(client, tasks, is_summed)
             client.run_on_scheduler(record, path="", stimuli=stimuli)
             sizes.append(os.path.getsize(path) / tasks)
-        print(f"bytes of the log per task {what}, with workers: {sizes[0]:.0f}")
+        print(f"bytes of the log per task {what} ({tasks} tasks), with workers: {sizes[0]:.0f}")
         print(f"  and of the stimuli of workers: {sizes[1] - sizes[0]:.0f}")
 
 
@@ -295,7 +296,7 @@ def main() -> None:
                             loop[variant].append(thread / count * 1e6)
                             process[variant].append(whole / count * 1e6)
                 client.run_on_scheduler(attach, variant="none", folder=folder, port=0)
-                bytes_per_task(client, folder, arguments.tasks)
+                bytes_per_task(client, folder, 5 * arguments.tasks)
         print(f"CPU per transition in µs, median and middle half of {arguments.rounds} rounds")
         print(f"{'':10}{'event loop':>28}{'whole process':>28}")
         for variant in variants:

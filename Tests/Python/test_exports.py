@@ -278,9 +278,7 @@ def test_perfetto_marks_gaps_and_tells_runs_apart(export) -> None:
     ]
     assert gap == ("#2 worker 1", {"count": 3, "reason": "spool limit reached"})
     # The second run died while it ran a task: that slice has no end.
-    (unended,) = [
-        details(event) for _, stop, event, track in picture.work() if stop is None
-    ]
+    (unended,) = [details(event) for _, stop, event, track in picture.work() if stop is None]
     assert unended["key"] == "('sum', 0)" and unended["outcome"] == "unfinished"
     failed = [event for _, _, event, _ in picture.work() if "failed" in event.categories[0]]
     assert len(failed) == 1
@@ -394,9 +392,7 @@ def test_opentelemetry_has_a_span_for_each_attempt(pictured: Recording, export) 
         for _, span in spans
         if span.kind == Span.SPAN_KIND_CONSUMER
     )
-    assert outcomes == Counter(
-        {name or "unfinished": count for name, count in finished.items()}
-    )
+    assert outcomes == Counter({name or "unfinished": count for name, count in finished.items()})
 
 
 def test_opentelemetry_links_to_what_was_needed_and_tells_exceptions(

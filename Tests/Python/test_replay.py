@@ -166,6 +166,58 @@ def test_a_part_of_a_run_calls_plugins_with_the_state_as_it_was(
     assert part == live[len(live) - len(part) :]
 
 
+def test_the_end_of_a_part_is_the_last_that_plugins_are_called_with(
+    watched_in_process: Watched, replay: Callable
+) -> None:
+    live = json.loads(watched_in_process.scheduler["MyPlugin.seen"])
+    log = Log(watched_in_process.log)
+    last = log.one("SELECT max(seq) FROM event")
+    (line,) = replay(watched_in_process.log).results(
+        ["MyPlugin"],
+        [("MyPlugin", "seen")],
+        "--from",
+        str(last // 4),
+        "--to",
+        str(last // 2),
+    )
+    part = json.loads(line)
+    count = """
+        SELECT count(*) FROM event JOIN source ON source.id = source
+        WHERE kind = 'scheduler' AND hook = (SELECT id FROM text WHERE text = 'transition')
+          AND seq < {}
+    """
+    first, end = log.one(count.format(last // 4)), log.one(count.format(last // 2 + 1))
+    assert 10 < end - first < len(live)
+    assert part == live[first:end]
+
+
+def test_events_of_one_key_and_of_one_source_are_chosen(
+    watched_in_process: Watched, replay: Callable
+) -> None:
+    live = json.loads(watched_in_process.scheduler["MyPlugin.seen"])
+    wanted = [("MyPlugin", "seen")]
+    replayed = replay(watched_in_process.log)
+    key = live[len(live) // 2][0]
+    (line,) = replayed.results(["MyPlugin"], wanted, "--key", key)
+    assert json.loads(line) == [row for row in live if row[0] == key]
+    # Nothing but workers: a plugin on the scheduler is not called.
+    (line,) = replayed.results(["Counter"], [("Counter", "counter")], "--source", "worker")
+    assert line == "0"
+    chosen = min(watched_in_process.workers)
+    (line,) = replayed.results(["Notified"], [("Notified", "observed")], "--source", chosen)
+    observed = json.loads(watched_in_process.workers[chosen]["Notified.observed"])
+    assert json.loads(line) == {chosen: observed}
+
+
+def test_the_recorded_speed_changes_nothing_but_the_time(
+    watched_in_process: Watched, replay: Callable
+) -> None:
+    (line,) = replay(watched_in_process.log).results(
+        ["MyPlugin"], [("MyPlugin", "seen")], "--speed", "20x"
+    )
+    assert line == watched_in_process.scheduler["MyPlugin.seen"]
+
+
 def test_a_log_that_was_recorded_from_the_middle_on_replays_exactly(
     attached: Any, replay: Callable
 ) -> None:

@@ -145,7 +145,12 @@ def test_a_swift_plugin_sees_of_workers_what_a_python_plugin_saw_live(
     recording: Recording, tasklog: Callable, tmp_path: Path
 ) -> None:
     printed = tasklog(
-        recording.log, "replay", "--plugin", HERE / "WorkerProbe.swift", "--option", f"out={tmp_path}"
+        recording.log,
+        "replay",
+        "--plugin",
+        HERE / "WorkerProbe.swift",
+        "--option",
+        f"out={tmp_path}",
     )
     log = Log(recording.log)
     different: dict[str, list] = {}

@@ -83,12 +83,11 @@ import Testing
   }
 
   @Test func `nothing is lost when the process is killed, whatever file it is in`() throws {
-    setenv("TASKLOG_VICTIM_ROTATES", "200000", 1)
-    defer { unsetenv("TASKLOG_VICTIM_ROTATES") }
     var moments = Randomness.generator()
     for round in 0..<Randomness.setting("TASKLOG_TEST_ROTATED_KILLS", default: 5) {
       let log = try TemporaryLog()
-      let victim = try Victim(log: log, name: "logs/{run}.db")
+      let victim = try Victim(
+        log: log, launcher: ["env", "TASKLOG_VICTIM_ROTATES=200000"], name: "logs/{run}.db")
       try victim.kill(afterEvents: .random(in: 20_000...120_000, using: &moments))
       for file in LogTemplate.files(Self.template(log)) {
         try Recovery.recover(log: file.path)

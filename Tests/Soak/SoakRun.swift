@@ -159,7 +159,7 @@ final class SoakRun: Sendable {
         while let end = rest.firstIndex(of: UInt8(ascii: "\n")) {
           let line = String(decoding: rest[..<end], as: UTF8.self)
           rest.removeSubrange(...end)
-          guard let seq = Int64(line) else { continue }
+          guard let seq = Int64(line.filter(\.isNumber)) else { continue }
           if seq <= last { complain("the follower of \(file.path) went from \(last) to \(seq)") }
           last = seq
           followed.add(1, ordering: .relaxed)
@@ -197,7 +197,8 @@ final class SoakRun: Sendable {
       .resolvingSymlinksInPath().deletingLastPathComponent().appendingPathComponent("tasklog")
     process.arguments = arguments
     process.standardOutput = output
-    if let errors { process.standardError = errors }
+    // A follower says at its end that the run goes on in another file.
+    process.standardError = errors ?? FileHandle.nullDevice as Any
     return process
   }
 

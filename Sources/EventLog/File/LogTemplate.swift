@@ -53,7 +53,14 @@ public enum LogTemplate {
 
   /// The last log of the newest run; any other path is what it is.
   public static func newest(_ path: String) -> String {
-    isTemplate(path) ? files(path).last?.path ?? path : path
+    guard isTemplate(path) else { return path }
+    let files = files(path)
+    // One that is just being made holds nothing yet.
+    let last = files.last { file in
+      var status = stat()
+      return stat(file.path, &status) == 0 && status.st_size > 0
+    }
+    return (last ?? files.last)?.path ?? path
   }
 
   /// All logs that a path stands for.

@@ -38,8 +38,9 @@ public struct PruneRules: Sendable {
 
   /// What is in logs.
   ///
+  /// - Parameter withEmpty: also runs of which nothing is left, where each has a file of its own.
   /// - Throws: `LogError`.
-  public static func candidates(_ paths: [String]) throws -> [Candidate] {
+  public static func candidates(_ paths: [String], withEmpty: Bool) throws -> [Candidate] {
     var candidates: [Candidate] = []
     for path in paths {
       let reader = try LogReader(path: path)
@@ -47,7 +48,8 @@ public struct PruneRules: Sendable {
       let events = try runs.map { try reader.eventCount(of: $0) }
       let total = max(1, events.reduce(0, +))
       let bytes = Double(LogPruning.bytes(of: path))
-      for (run, events) in zip(runs, events) where events > 0 || run.end == .running {
+      for (run, events) in zip(runs, events)
+      where events > 0 || withEmpty || run.end == .running {
         candidates.append(
           Candidate(
             path: path, run: run, events: events,

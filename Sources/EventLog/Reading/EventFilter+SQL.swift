@@ -11,13 +11,16 @@ struct FilterSQL {
   /// The column whose index finds the events; without one they are found by going through all.
   let leader: String?
 
-  /// - Parameter indexes: the columns of `event` that have an index of their own.
-  init(_ filter: EventFilter, indexes: Set<String>) {
+  /// - Parameter indexes: `LogReader.eventIndexes`.
+  init(_ filter: EventFilter, indexes: [String: String]) {
+    let isOfFailures = filter.finishes.allSatisfy { $0 == "erred" || $0 == "error" }
     let wanted = [
       ("key", !filter.keys.isEmpty), ("stimulus", !filter.stimuli.isEmpty),
-      ("finish", !filter.finishes.isEmpty),
+      ("finish", !filter.finishes.isEmpty), ("failure", !filter.finishes.isEmpty && isOfFailures),
     ]
-    leader = wanted.first { $0.1 && indexes.contains($0.0) }?.0
+    leader = wanted.first { $0.1 && indexes[$0.0] != nil }?.0
+    // SQLite takes a partial index where its condition stands word for word.
+    if leader == "failure", let failed = indexes["failure"] { add([("event.\(failed)", [])]) }
     addRuns(filter.runs)
     addKeys(filter)
     if !filter.states.isEmpty {

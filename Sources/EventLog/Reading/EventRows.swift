@@ -32,7 +32,7 @@ public final class EventRows {
     self.isReversed = isReversed
     remaining = limit ?? .max
     position = isReversed ? .max : after
-    let sql = FilterSQL(filter, indexes: try reader.indexedColumns())
+    let sql = FilterSQL(filter, indexes: try reader.eventIndexes())
     parameters = sql.parameters
     // What an index finds is not in the order of arrival: all of it is found and sorted at once.
     findsAllAtOnce = sql.leader != nil

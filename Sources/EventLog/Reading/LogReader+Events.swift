@@ -25,7 +25,7 @@ extension LogReader {
   /// - Throws: `LogError`.
   public func count(matching filter: EventFilter, after: Int64 = 0) throws -> Int64 {
     try translating {
-      let sql = FilterSQL(filter, indexes: try indexedColumns())
+      let sql = FilterSQL(filter, indexes: try eventIndexes())
       let select = try connection.prepare(
         "SELECT count(*) FROM event WHERE \(sql.condition) AND event.seq > ?")
       try bind(sql.parameters + [.integer(after)], to: select)
@@ -43,7 +43,7 @@ extension LogReader {
     let groups = columns.compactMap(\.group)
     guard groups.count == columns.count, !groups.isEmpty else { return }
     try translating {
-      let sql = FilterSQL(filter, indexes: try indexedColumns())
+      let sql = FilterSQL(filter, indexes: try eventIndexes())
       let select = try connection.prepare(
         """
         SELECT \(groups.map(\.shown).joined(separator: ", ")), count(*) AS count
@@ -68,16 +68,19 @@ extension LogReader {
     try connection.integer("SELECT max(seq) FROM event") ?? 0
   }
 
-  /// The columns of `event` that have an index of their own.
-  func indexedColumns() throws -> Set<String> {
+  /// The indexes of `event` by what is in them, each with the condition for it to be of use:
+  /// nothing for those that hold every event.
+  func eventIndexes() throws -> [String: String] {
     let select = try connection.prepare(
-      "SELECT name FROM sqlite_schema WHERE type = 'index' AND tbl_name = 'event'")
-    var columns: Set<String> = []
+      "SELECT name, sql FROM sqlite_schema WHERE type = 'index' AND tbl_name = 'event'")
+    var indexes: [String: String] = [:]
     while try select.step() {
-      let name = select.text(0)
-      if name.hasPrefix("event_") { columns.insert(String(name.dropFirst(6))) }
+      let (name, sql) = (select.text(0), select.text(1))
+      guard name.hasPrefix("event_") else { continue }
+      let condition = sql.firstRange(of: " WHERE ").map { String(sql[$0.upperBound...]) }
+      indexes[String(name.dropFirst(6))] = condition ?? ""
     }
-    return columns
+    return indexes
   }
 
   private func bind(_ parameters: [SQLiteValue], to statement: Statement) throws {

@@ -16,7 +16,7 @@ extension LogReader {
       let pageSize = try connection.integer("PRAGMA page_size") ?? 0
       let pages = try connection.integer("PRAGMA page_count") ?? 0
       let free = try connection.integer("PRAGMA freelist_count") ?? 0
-      let indexes = try indexedColumns().subtracting(["identity"]).sorted()
+      let indexes = try eventIndexes().keys.filter { $0 != "identity" }.sorted()
       return [
         FileFact(name: "format", value: try number("PRAGMA user_version")),
         FileFact(name: "bytes", value: .integer(pages * pageSize)),

@@ -6,11 +6,8 @@ extension LogWriter {
   /// for longer than about a second.
   public static let eventsIndexedAtEnd: Int64 = 1_000_000
 
-  /// `EventFilter` knows them by the name of their column. Partial, because most events have both.
-  private static let indexes = [
-    ("event_stimulus", "event (stimulus)"), ("event_finish", "event (finish)"),
-    ("key_typed", "key (typed) WHERE typed != ''"),
-  ]
+  /// Every one, by its name; `FilterSQL` knows them by what comes after `event_`.
+  private static let names = ["event_stimulus", "event_finish", "event_failure", "key_typed"]
 
   /// Builds the indexes that are not there, and tells SQLite how selective each is:
   /// https://sqlite.org/lang_analyze.html
@@ -18,11 +15,26 @@ extension LogWriter {
   /// - Throws: `LogError`.
   public func buildIndexes() throws {
     try changing {
-      for (name, columns) in Self.indexes {
-        try connection.execute("CREATE INDEX IF NOT EXISTS \(name) ON \(columns)")
+      try buildSmallIndexes()
+      for column in ["stimulus", "finish"] {
+        try connection.execute("CREATE INDEX IF NOT EXISTS event_\(column) ON event (\(column))")
       }
       try connection.execute("PRAGMA analysis_limit = 1000; ANALYZE")
     }
+  }
+
+  /// Those that hold few rows: every event is in the other two, and they are a ninth of a log.
+  private func buildSmallIndexes() throws {
+    try connection.execute(
+      "CREATE INDEX IF NOT EXISTS key_typed ON key (typed) WHERE typed != ''")
+    // The condition of a partial index may hold numbers only.
+    try connection.execute("INSERT OR IGNORE INTO text (text) VALUES ('erred'), ('error')")
+    let numbers = try ["erred", "error"].map {
+      try connection.integer("SELECT id FROM text WHERE text = '\($0)'") ?? 0
+    }
+    let list = numbers.map(String.init).joined(separator: ", ")
+    try connection.execute(
+      "CREATE INDEX IF NOT EXISTS event_failure ON event (finish) WHERE finish IN (\(list))")
   }
 
   /// Takes the indexes away again.
@@ -30,7 +42,7 @@ extension LogWriter {
   /// - Throws: `LogError`.
   public func dropIndexes() throws {
     try changing {
-      for (name, _) in Self.indexes {
+      for name in Self.names {
         try connection.execute("DROP INDEX IF EXISTS \(name)")
       }
     }
@@ -45,7 +57,10 @@ extension LogWriter {
     // They only save time; a log that others write to at this moment is as good without.
     sqlite3_busy_timeout(connection.handle, 0)
     defer { sqlite3_busy_timeout(connection.handle, 5_000) }
-    try? buildIndexes()
+    try? changing {
+      try buildSmallIndexes()
+      try connection.execute("PRAGMA analysis_limit = 1000; ANALYZE")
+    }
   }
 
   private func changing(_ body: () throws -> Void) throws {

@@ -75,15 +75,6 @@ static int run_spec(Buffer *b, PyObject *ts, int *count) {
   return done;
 }
 
-/* The state of a task that is known, when it is not what the tasks of a graph begin with. */
-static int known_state(Buffer *b, PyObject *ts, int *count) {
-  PyObject *name = PyObject_GetAttr(ts, n_state);
-  int done = name &&
-             (is_text(name, n_released) || (field(b, "state", count) && encode(b, name, 0)));
-  Py_XDECREF(name);
-  return done && field(b, "known", count) && encode(b, Py_True, 0);
-}
-
 static int describe(
     Buffer *b, PyObject *ts, int is_known, PyObject *priority, PyObject *spans) {
   size_t start = b->count;
@@ -104,7 +95,7 @@ static int describe(
   Py_XDECREF(own);
   Py_XDECREF(annotations);
   done = done && run_spec(b, ts, &count) && span(b, ts, spans, &count) &&
-         (!is_known || known_state(b, ts, &count)) && count < 16;
+         (!is_known || (field(b, "known", &count) && encode(b, Py_True, 0))) && count < 16;
   if (done) b->base[start] = (uint8_t)(0x80 | count);
   return done;
 }

@@ -13,6 +13,12 @@ def keys(tasks: Any) -> list:
     return [task.key for task in tasks]
 
 
+def order(keys: list) -> list[int]:
+    """The order of keys that are known: the place of each among all of them, sorted."""
+    place = {key: number for number, key in enumerate(sorted(keys, key=repr))}
+    return [place[key] for key in keys]
+
+
 def graph_task(ts: Any, span: bool) -> dict[str, Any]:
     """A task as it enters the scheduler.
 

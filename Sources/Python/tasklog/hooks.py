@@ -158,11 +158,11 @@ class Hooks(SchedulerPlugin):
         if self._has_queueable and not ts._queueable:
             told["queueable"] = False
         if finish == "forgotten":
-            # The order that a plugin sees them in.
-            if len(ts.dependencies) > 1:
-                told["dependencies"] = facts.keys(ts.dependencies)
-            if len(ts.dependents) > 1:
-                told["dependents"] = facts.keys(ts.dependents)
+            # A plugin sees them in the order of a copy of the set; which they are is known.
+            for name in ("dependencies", "dependents"):
+                tasks = getattr(ts, name)
+                if len(tasks) > 1:
+                    told[name] = facts.order(facts.keys(tasks))
             self._known.discard(ts.key)
             self._encoder.forget(ts.key)
             # A group that comes again is a new one.
@@ -233,6 +233,8 @@ class Hooks(SchedulerPlugin):
             self._spans[ts.group.name] = span
         described = facts.graph_task(ts, is_new)
         if ts.key in self._known:
+            # Its state is known, too.
+            described.pop("state", None)
             described["known"] = True
         else:
             self._known.add(ts.key)

@@ -1,3 +1,4 @@
+import EventLog
 import Synchronization
 import TaskLogPlugin
 
@@ -43,5 +44,32 @@ final class Exclusions: Sendable {
         .init("events", .int(hooks.reduce(0) { $0 + $1.1 })),
         .init("hooks", .dict(hooks.map { .init(.string($0.0), .int($0.1)) })),
       ]))
+  }
+}
+
+/// The mark that notes what a source has left out last, when nobody records for it any more.
+struct LastMark: Sendable {
+  /// The number of the source.
+  var source: Int
+  var event: Event
+
+  /// The mark as it lies in a spool, with the number behind the last of its source.
+  ///
+  /// - Parameter lasts: the numbers of the last events of sources; it is its source's last then.
+  func record(behind lasts: inout [(source: Int, last: Int64)]) -> [UInt8] {
+    let place = lasts.firstIndex { $0.source == source } ?? lasts.count
+    if place == lasts.count { lasts.append((source, 0)) }
+    lasts[place].last += 1
+    var writer = MessagePackWriter()
+    writer.write(event, number: source, sourceSeq: lasts[place].last)
+    return Array(writer.bytes)
+  }
+}
+
+extension [Exclusions?] {
+  func takeMarks() -> [LastMark] {
+    enumerated().compactMap { number, exclusions in
+      exclusions?.takeMark(at: Clock.now()).map { LastMark(source: number, event: $0) }
+    }
   }
 }

@@ -10,6 +10,9 @@ public protocol OutsidePlugin: AnyObject {
   /// own.
   var needsAll: Bool { get }
 
+  /// Whether the events of a source, once it has begun, mean anything to it.
+  func wants(_ source: SourceInfo) -> Bool
+
   /// How many hooks have failed so far, as far as the program has told; looked at when the first
   /// failure is to end the replay.
   var failureCount: Int { get }
@@ -43,6 +46,7 @@ public protocol OutsidePlugin: AnyObject {
 }
 
 extension OutsidePlugin {
+  public func wants(_ source: SourceInfo) -> Bool { true }
   public var failureCount: Int { 0 }
 }
 

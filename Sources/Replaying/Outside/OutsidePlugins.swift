@@ -14,8 +14,10 @@ struct OutsidePlugins {
   var isDone: Bool { wanting.isEmpty }
   /// Whether one has said that it has seen enough.
   var hasStopped: Bool { wanting.count < plugins.count }
-  /// Whether one of them has to be given what is not chosen, too.
-  var wantsAll: Bool { plugins.contains(where: \.needsAll) }
+  /// Whether one of them wants the events of a source, of which none or some are chosen.
+  func wants(_ source: SourceInfo, isChosen: Bool) -> Bool {
+    plugins.contains { $0.wants(source) && (isChosen || $0.needsAll) }
+  }
   /// How many hooks have failed so far, as far as the programs have told.
   var failureCount: Int { plugins.reduce(0) { $0 + $1.failureCount } }
 

@@ -76,11 +76,11 @@ struct PythonFrames: ~Copyable {
 
   // MARK: - Events
 
-  mutating func event(_ recorded: RecordedEvent, isSelected: Bool) {
+  mutating func event(_ recorded: RecordedEvent, isSelected: Bool, hasSnapshot: Bool) {
     let event = recorded.event
     let args = event.args.encoded
     var snapshot: EncodedJSON?
-    if case .encoded(let json) = event.snapshot { snapshot = json }
+    if hasSnapshot, case .encoded(let json) = event.snapshot { snapshot = json }
     if let args { sendBlobs(of: args) }
     if let snapshot { sendBlobs(of: snapshot) }
     begin(.event, 15)

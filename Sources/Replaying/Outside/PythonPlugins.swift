@@ -61,6 +61,14 @@ public final class PythonPlugins: OutsidePlugin {
 
   public var needsAll: Bool { ofScheduler == .everything || ofWorkers == .everything }
 
+  public func wants(_ source: SourceInfo) -> Bool {
+    need(of: source.source.kind) != .nothing
+  }
+
+  private func need(of kind: Source.Kind?) -> Need {
+    kind == .scheduler ? ofScheduler : ofWorkers
+  }
+
   public var failureCount: Int { failures.count }
 
   public func begin(_ run: RunInfo, sources: [SourceInfo]) throws {
@@ -85,15 +93,19 @@ public final class PythonPlugins: OutsidePlugin {
   }
 
   public func take(_ recorded: RecordedEvent, isSelected: Bool) throws -> Bool {
-    switch kinds[recorded.source] == .scheduler ? ofScheduler : ofWorkers {
+    var rebuilds = false
+    switch need(of: kinds[recorded.source]) {
     case .nothing: return true
     case .hooks:
       guard isSelected, recorded.event.hook.isCalled(verifies: request.verifies) else {
         return true
       }
-    case .everything: break
+    case .everything: rebuilds = true
     }
-    frames.event(recorded, isSelected: isSelected)
+    // No hook is called with what a transition has beside its args.
+    frames.event(
+      recorded, isSelected: isSelected,
+      hasSnapshot: rebuilds || recorded.event.hook != .transition)
     buffered = recorded.seq
     if frames.count >= Self.bufferSize { try send() }
     return true

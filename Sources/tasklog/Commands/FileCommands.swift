@@ -144,9 +144,9 @@ struct IndexCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "index", abstract: "Build the indexes that make a large log faster to ask.",
     discussion: """
-      On states and stimuli; the one on keys is always there. A recorder builds them when a run ends, \
-      as long as the log is small enough for that to take no time worth mentioning. They cost about \
-      a seventh of the size of the log.
+      On states and stimuli, about a ninth of the size of the log. The one on keys is always there, \
+      and a recorder builds that on failures when a run ends, as long as the log is small enough \
+      for that to take no time worth mentioning.
 
       Examples:
         tasklog index

@@ -52,15 +52,19 @@ struct PruneCommand: ParsableCommand {
     if !dryRun { for path in paths { _ = try LogOptions.recovered(path) } }
     var done: [Pruned] = []
     if dryRun {
-      done = rules.choose(try PruneRules.candidates(paths), bytes: bytes(paths)).map(Pruned.init)
+      done = rules.choose(
+        try PruneRules.candidates(paths, withEmpty: isTemplate), bytes: bytes(paths)
+      ).map(Pruned.init)
     } else {
       try finishLast(paths)
       // By how much a log shrinks is only known afterwards: so once more as long as it is too large.
       while true {
         let known = Set(done.map(\.name))
         let present = paths.filter(Self.isThere)
-        let chosen = rules.choose(try PruneRules.candidates(present), bytes: bytes(present))
-          .map(Pruned.init).filter { !known.contains($0.name) }
+        let chosen = rules.choose(
+          try PruneRules.candidates(present, withEmpty: isTemplate), bytes: bytes(present)
+        )
+        .map(Pruned.init).filter { !known.contains($0.name) }
         guard !chosen.isEmpty else { break }
         done += try prune(chosen)
       }
@@ -133,14 +137,18 @@ struct PruneCommand: ParsableCommand {
     for one in chosen where !paths.contains(one.candidate.path) { paths.append(one.candidate.path) }
     for path in paths {
       let mine = chosen.filter { $0.candidate.path == path }
-      if LogTemplate.isTemplate(log.given), !keepFailures, try isAll(mine, path) {
+      if isTemplate, !keepFailures, try isAll(mine, path) {
         if try LogRemoval.remove(path) { done += mine }
         continue
       }
       done += try prune(mine, in: path)
+      // No task had failed.
+      if isTemplate, try isAll([], path) { _ = try LogRemoval.remove(path) }
     }
     return done
   }
+
+  private var isTemplate: Bool { LogTemplate.isTemplate(log.given) }
 
   private func isAll(_ chosen: [Pruned], _ path: String) throws -> Bool {
     let ids = Set(chosen.map(\.candidate.run.id))

@@ -268,12 +268,15 @@ class SchedulerStateHost(Tasks):
             ts.dependents, ts.dependencies = dependents, dependencies
             s.tasks[key] = ts
 
-    def _ordered(self, keys: list | None, tasks: Any) -> OrderedSet:
-        """The neighbours of a task, in the recorded order."""
-        known = self.scheduler.tasks
-        ordered = OrderedSet(known[key] for key in keys or () if known.get(key) in tasks)
-        ordered.update(tasks)
-        return ordered
+    def _ordered(self, order: list[int] | None, tasks: Any) -> OrderedSet:
+        """The neighbours of a task, in the recorded order (`facts.order`)."""
+        if not order:
+            return OrderedSet(tasks)
+        if len(order) != len(tasks):
+            self.host.drift["other neighbours of a task that is forgotten"] += 1
+            return OrderedSet(tasks)
+        placed = sorted(tasks, key=lambda ts: repr(ts.key))
+        return OrderedSet(placed[place] for place in order)
 
     def _execute(self, ts: Any, event: Event) -> dict | None:
         """Executes a transition, and gives what it recommends; nothing when it was forced."""
