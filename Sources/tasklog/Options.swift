@@ -18,6 +18,12 @@ struct LogOptions: ParsableArguments {
   /// Of many logs the last of the newest run.
   var path: String { LogTemplate.newest(given) }
 
+  /// For what writes the runs of many into one log.
+  func refuseTemplate() throws {
+    guard LogTemplate.isTemplate(given) else { return }
+    throw Failure.usage("\(given): runs of many go into one log here; name one without {run}")
+  }
+
   static var defaultPath: String {
     let fromEnvironment = getenv("TASKLOG_LOG").map { String(cString: $0) } ?? ""
     return fromEnvironment.isEmpty ? "tasklog.db" : fromEnvironment

@@ -243,6 +243,24 @@ import Testing
     #expect(result.errors == "tasklog: \(message)\n")
   }
 
+  @Test(arguments: [
+    (
+      ["merge", "a.db", "--into", "{run}.db"],
+      "--into {run}.db: one log comes out of it; name it without {run}"
+    ),
+    (
+      ["record", "--from", "amqp://localhost", "--log", "{run}.db"],
+      "{run}.db: runs of many go into one log here; name one without {run}"
+    ),
+  ])
+  func `what writes one log takes no name for many`(arguments: [String], message: String) throws {
+    let folder = try TemporaryFolder()
+    let result = try Command.run(arguments, folder: folder.url)
+    #expect(result.code == 64)
+    #expect(result.errors == "tasklog: \(message)\n")
+    #expect(folder.names == [])
+  }
+
   @Test func `what is no log is not made one`() throws {
     let folder = try TemporaryFolder()
     try folder.write("text.db", "no log")

@@ -10,16 +10,28 @@ from typing import Any, Callable, Iterator
 
 import dask
 import pytest
-from distributed import Client, LocalCluster
-
 import tasklog as package
 import workloads
 from clusters import wait_for
+from distributed import Client, LocalCluster
 from log import Log
+from replaying import Replay
 from tasklog.decoding import Opaque
 from tasklog.encoding import HOOKS
 from tasklog.filtering import Filter
 from tasklog.options import Options
+
+LOOKER = """
+from distributed.diagnostics.plugin import SchedulerPlugin
+
+
+class Looker(SchedulerPlugin):
+    async def start(self, scheduler):
+        self.scheduler, self.seen = scheduler, 0
+
+    def transition(self, key, start, finish, *args, **kwargs):
+        self.seen += len(self.scheduler.tasks)
+"""
 
 
 def record(log: Path, processes: bool = False, **options: Any) -> None:
@@ -98,6 +110,11 @@ def test_keys_are_left_out_and_counted(tmp_path: Path, tasklog: Callable[..., st
     assert_no_loss(log, tasklog)
     told = tasklog(log, "replay", "--plugin", "counter")
     assert "recorded with a filter (excludeKeys square*)" in told
+    # A plugin that looks at the state of Dask's own scheduler, rebuilt without those tasks.
+    (tmp_path / "looker.py").write_text(LOOKER)
+    replayed = Replay(tasklog.program, log).run(f"--plugin={tmp_path / 'looker.py'}:Looker")
+    assert replayed.returncode == 0, replayed.stderr
+    assert "recorded with a filter (excludeKeys square*)" in replayed.stderr
     assert "recorded with a filter" in tasklog(log, "query", "--limit", "1")
 
 
@@ -211,6 +228,39 @@ def test_a_filter_of_a_worker(rules: dict, hook: str, key: Any, is_in: bool) -> 
     made = Filter.of({**everything, **rules}, ["worker", "tcp://w"])
     assert made is not None and hook in HOOKS
     assert made.admits(hook, key) == is_in
+
+
+# Pruning
+
+
+def test_stories_of_failed_tasks_can_be_kept(tmp_path: Path, tasklog: Callable[..., str]) -> None:
+    log = tmp_path / "run.db"
+    for _ in range(2):
+        with (
+            LocalCluster(n_workers=1, processes=False, dashboard_address=":0") as cluster,
+            Client(cluster) as client,
+        ):
+            client.register_plugin(package.Recorder(log, worker_spool=tmp_path / "spool"))
+            good = client.map(workloads.increment, range(200), key="good")
+            needed = client.submit(workloads.increment, 3332, key="needed")
+            failing = client.submit(workloads.fail, needed, key="failing")
+            harmed = client.submit(workloads.increment, failing, key="harmed")
+            assert sum(client.gather(good)) == sum(range(1, 201))
+            assert harmed.exception() is not None
+    before, size = Log(log).one("SELECT count(*) FROM event"), log.stat().st_size
+    tasklog(log, "prune", "--keep-runs", "1", "--keep-failures")
+    found = Log(log)
+    kept = found.rows("SELECT DISTINCT key FROM events WHERE run = 1 AND key IS NOT NULL")
+    assert {key for (key,) in kept} == {"needed", "failing", "harmed"}
+    assert found.one("SELECT sum(count) FROM gaps WHERE reason = 'pruned' AND run = 1") > 1000
+    assert found.one("SELECT count(*) FROM events WHERE run = 2") > before / 3
+    assert log.stat().st_size < size * 0.8
+    errors = tasklog(log, "errors", "--run", "#1", "--table", "errors", "--format", "jsonl")
+    assert '"failing"' in errors and "were pruned; answers are of what is left" in errors
+    tasklog(log, "check", "--strict")
+    tasklog(log, "prune", "--older-than", "0s")
+    assert Log(log).one("SELECT count(*) FROM event") == 0
+    tasklog(log, "check", "--strict")
 
 
 # One file after the other

@@ -41,7 +41,9 @@ public final class LogPruning {
     _ run: RunInfo, keepingFailures: Bool, show: (Int64) -> Void = { _ in }
   ) throws -> Int64 {
     try translating {
-      guard run.end != .running, !RecorderLock.isHeld(log: path, run: run.id) else { return 0 }
+      guard run.end != .running, !RecorderLock.isHeld(log: path, run: run.id),
+        !hasSpool(run)
+      else { return 0 }
       try writer.transaction { try writer.endAsDied(run: run.number) }
       let kept = keepingFailures ? try KeptStories(path, run, writer) : nil
       guard let first = run.firstSeq, let last = run.lastSeq else { return 0 }
@@ -81,6 +83,11 @@ public final class LogPruning {
       try writer.transaction { try fitExtent(of: run, sources) }
       return removed
     }
+  }
+
+  /// Whether events of a run wait beside the log to be recovered: first they have to be in it.
+  private func hasSpool(_ run: RunInfo) -> Bool {
+    RecorderLock.folder(log: path, run: run.id).map { access($0, F_OK) == 0 } ?? false
   }
 
   private struct Row {

@@ -291,7 +291,9 @@ class WorkerRecorder(WorkerPlugin):
             [
                 spool.next_sequence, at or time.time(), HOOKS[hook],
                 None if key is None else encoder.key(key), None, None, stimulus, None, run,
-                None if args is None else [[], encoder.named(args)],
+                # What tells how much was left out is told as it is.
+                None if args is None
+                else [[], args if hook == "excluded" else encoder.named(args)],
                 None if snapshot is None else self._snapshot(snapshot),
             ]
         )  # fmt: skip

@@ -58,6 +58,10 @@ final class SourceLimits: @unchecked Sendable {
   func write(
     _ event: borrowing Event, number: Int, sourceSeq: Int64, to out: inout MessagePackWriter
   ) {
+    // What tells how much was left out is told as it is.
+    guard event.hook != .excluded else {
+      return out.write(event, number: number, sourceSeq: sourceSeq)
+    }
     guard let redaction else { return writeCapped(event, number, sourceSeq, &out) }
     writeCapped(redaction.redacted(event), number, sourceSeq, &out)
   }
@@ -78,7 +82,8 @@ final class SourceLimits: @unchecked Sendable {
     _ fields: UnsafeRawBufferPointer, number: Int, sourceSeq: Int64, in out: inout MessagePackWriter
   ) {
     guard let cap, fields.count > cap.bytes,
-      var event = try? EncodedEvent(fields: fields).decoded(), let args = cap.capped(event.args)
+      var event = try? EncodedEvent(fields: fields).decoded(), event.hook != .excluded,
+      let args = cap.capped(event.args)
     else { return }
     event.args = args
     out.removeAll()

@@ -110,6 +110,9 @@ struct MergeCommand: ParsableCommand {
   var into: String
 
   func run() throws {
+    guard !LogTemplate.isTemplate(into) else {
+      throw Failure.usage("--into \(into): one log comes out of it; name it without {run}")
+    }
     let logs = logs.flatMap(LogTemplate.all)
     for path in logs {
       guard !Self.isSame(path, into) else {

@@ -59,6 +59,7 @@ struct RecordCommand: ParsableCommand {
   }
 
   func run() throws {
+    try log.refuseTemplate()
     var settings = QueueConsumer.Settings(queue: queue ?? Publishing.defaultQueue)
     settings.isPassive = passive
     if let prefetch { settings.prefetch = prefetch }
