@@ -61,18 +61,18 @@ struct ExportCommand: ParsableCommand {
     }
     var export = Export(to, parts)
     export.asRectangles = rectangles
-    let file = try OutputFile(output)
     var bar = ProgressBar(total: extent, noun: "events")
+    let file = isFile ? try output.map { try OutputFile(path: $0) } : nil
     let tally: ExportTally
     do {
-      tally = try export.write(to: file.write) { bar.show($0) }
+      tally = try export.write(to: { try file?.write($0) ?? Console.write($0) }) { bar.show($0) }
     } catch {
       bar.finish()
       throw error
     }
-    try file.finish()
+    try file?.finish()
     bar.finish()
-    tell(tally, isFile: file.isReplaced)
+    tell(tally, isFile: file?.isReplaced ?? false)
   }
 
   private static func isSame(_ a: String, _ b: String) -> Bool {
