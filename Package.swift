@@ -111,6 +111,10 @@ let package = Package(
     .executableTarget(
       name: "recording-victim",
       dependencies: ["CSupport", "EventLog", "Recording", "TaskLogPlugin"], path: "Tests/Victim"),
+    .executableTarget(
+      name: "tasklog-soak",
+      dependencies: ["EventLog", "Recording", "TaskLogPlugin", "tasklog"], path: "Tests/Soak",
+      linkerSettings: exportsSymbols),
     .target(name: "ProbeSupport", path: "Tests/ProbeSupport"),
     .executableTarget(
       name: "recording-probe", dependencies: ["ProbeSupport", "Recording", "TaskLogPlugin"],

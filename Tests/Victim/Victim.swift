@@ -10,7 +10,8 @@ import TaskLogPlugin
 //     recording-victim LOG COUNTERS THREADS [SEGMENT-SIZE SPOOL-LIMIT]
 //
 // Each thread is a source of its own. After each call that has returned it writes the number of its
-// calls into the file COUNTERS, a word for each thread, which survives its death as the spool does.
+// calls into the file COUNTERS, a word for each thread, which survives its death as the spool does. With TASKLOG_VICTIM_ROTATES a file of the log has about so
+// many bytes.
 //===----------------------------------------------------------------------===//
 
 private func die(_ message: String) -> Never {
@@ -69,6 +70,7 @@ enum Victim {
       options.segmentSize = size
       options.spoolLimit = limit
     }
+    options.rotateBytes = getenv("TASKLOG_VICTIM_ROTATES").flatMap { Int64(String(cString: $0)) }
     let recorder = try Recorder(log: arguments[1], options: options)
     for number in 0..<threads {
       let source = Source(
