@@ -81,7 +81,7 @@ let package = Package(
       name: "TaskLogPluginTests", dependencies: ["TaskLogPlugin", "TestSupport"],
       linkerSettings: exportsSymbols),
     .testTarget(
-      name: "EventLogTests", dependencies: ["EventLog", "TestSupport"],
+      name: "EventLogTests", dependencies: ["EventLog", "Migrations", "TestSupport"],
       linkerSettings: exportsSymbols),
     .testTarget(
       name: "SchedulingTests",
@@ -96,7 +96,8 @@ let package = Package(
       linkerSettings: exportsSymbols),
     .executableTarget(
       name: "recording-victim",
-      dependencies: ["CSupport", "EventLog", "Recording", "TaskLogPlugin"], path: "Tests/Victim"),
+      dependencies: ["CSupport", "EventLog", "Migrations", "Recording", "TaskLogPlugin"],
+      path: "Tests/Victim"),
     .target(name: "ProbeSupport", path: "Tests/ProbeSupport"),
     .executableTarget(
       name: "recording-probe", dependencies: ["ProbeSupport", "Recording", "TaskLogPlugin"],
@@ -104,7 +105,8 @@ let package = Package(
     .testTarget(
       name: "RecordingTests",
       dependencies: [
-        "CSupport", "EventLog", "Recording", "TaskLogKit", "TestSupport", "recording-victim",
+        "CSupport", "EventLog", "Migrations", "Recording", "TaskLogKit", "TestSupport",
+        "recording-victim",
       ],
       linkerSettings: exportsSymbols),
     .testTarget(
@@ -126,7 +128,7 @@ let package = Package(
       dependencies: [
         "EventLog", "Querying", "TaskLogPlugin", "TestSupport", "recording-victim", "tasklog",
       ],
-      exclude: ["Help", "Logs", "Outputs", "Python"],
+      exclude: ["Frozen", "Help", "Logs", "Outputs", "Python"],
       linkerSettings: exportsSymbols),
   ],
   swiftLanguageModes: [.v6]

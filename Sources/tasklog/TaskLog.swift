@@ -34,7 +34,7 @@ struct TaskLog: AsyncParsableCommand {
         subcommands: [
           RunsCommand.self, InspectCommand.self, CheckCommand.self, MergeCommand.self,
           IndexCommand.self,
-          RecoverCommand.self, ImportCommand.self,
+          RecoverCommand.self, MigrateCommand.self, ImportCommand.self,
         ]),
       CommandGroup(name: "Try it", subcommands: [DemoCommand.self]),
     ])
