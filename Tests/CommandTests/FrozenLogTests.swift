@@ -14,10 +14,15 @@ import Testing
     .appendingPathComponent("Frozen")
 
   /// The SHA-256 of each frozen log.
-  static let logs: [String: String] = [:]
+  static let logs: [String: String] = [
+    "v1-demo": "2fd35b7d892b39478627b4d672c76d83eabf359eaa05c31bb555e0f49bee55cf",
+    "v1-dask": "c376c102f914d5b4e9b5e56e0354e8530970170bc2afd0a3cf963548dded9981",
+    "v1-future": "6c6dad854e396195d101792118dd741f635c141141ec55683ae06c9531631670",
+    "v1-later": "f3b2256ae191d035f8260a0ab97abb5d4081625742ff2b8dc4b3678eb27d84a2",
+  ]
 
   static let names = logs.keys.sorted()
-  private static let isLater = { (name: String) in name.hasSuffix("later") }
+  private static func isLater(_ name: String) -> Bool { name.hasSuffix("later") }
 
   private static func path(_ name: String) -> String {
     folder.appendingPathComponent(name + ".db").path
@@ -81,7 +86,11 @@ import Testing
   func `the SQL of a released version is not changed any more`(name: String) throws {
     let folder = try TemporaryFolder()
     LogWriter.makeEmpty(folder("new.db"))
-    let sql = "SELECT type, name, sql FROM sqlite_schema WHERE type != 'index' ORDER BY name"
+    // Indexes, and what SQLite has counted of them, come and go.
+    let sql = """
+      SELECT type, name, sql FROM sqlite_schema WHERE type != 'index' AND name NOT LIKE 'sqlite%'
+      ORDER BY name
+      """
     let frozen = try Command.run(["query", sql, "--log", Self.path(name)])
     let now = try Command.run(["query", sql, "--log", folder("new.db")])
     #expect(frozen.code == 0 && frozen.output == now.output)
@@ -157,6 +166,7 @@ import Testing
   @Test(arguments: names.filter(isLater))
   func `a log of a later version is read, and not written to`(name: String) throws {
     let folder = try Self.copy(name)
+    try folder.write("a.txt", "one two")
     for line in ["demo --input .", "index", "recover", "migrate"] {
       let result = try Command.shell(
         "tasklog \(line)", environment: ["TASKLOG_LOG": "log.db"], folder: folder.url)

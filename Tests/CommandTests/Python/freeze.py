@@ -3,12 +3,14 @@
 Usage: freeze.py PROGRAM LIBRARY
 
 PROGRAM is a release build of tasklog, LIBRARY its libTaskLogC.so; the Python that runs this needs
-`distributed`. What is frozen already is never made again: other programs have written such files, and
+`distributed`, and lies in a folder that says nothing of its owner (`/opt/dask`), as pickles keep its
+name. What is frozen already is never made again: other programs have written such files, and
 no later change of ours may make them unreadable.
 """
 
 import hashlib
 import os
+import platform
 import socket
 import sqlite3
 import subprocess
@@ -79,6 +81,7 @@ def anonymous(log: Path, folder: Path) -> None:
     )
     names = [(place, "/home/alice") for place in places if place != "/"]
     names.append((socket.gethostname(), "alices-machine"))
+    names.append((platform.release(), "6.1.0"))
     with sqlite3.connect(log) as connection:
         for table, column in [
             ("event", "args"), ("event", "snapshot"), ("run", "metadata"), ("text", "text"),
