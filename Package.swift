@@ -17,6 +17,11 @@ let package = Package(
     // With a second target `swift package generate-manual` leaves it alone, instead of running it.
     .executable(name: "tasklog-bench", targets: ["tasklog-bench", "TestSupport"]),
   ],
+  traits: [
+    .trait(
+      name: "RabbitMQ",
+      description: "Publishing to RabbitMQ and recording from it; needs librabbitmq-dev.")
+  ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
     .package(url: "https://github.com/apple/swift-log", from: "1.6.0"),
@@ -44,8 +49,17 @@ let package = Package(
     .target(name: "CImages"),
     .target(name: "PluginLoading", dependencies: ["CImages", "TaskLogPlugin"]),
     .target(name: "Recording", dependencies: ["CSupport", "EventLog", "TaskLogPlugin"]),
+    .systemLibrary(
+      name: "CRabbitMQ", pkgConfig: "librabbitmq", providers: [.apt(["librabbitmq-dev"])]),
     .target(
-      name: "TaskLogC", dependencies: ["CSupport", "EventLog", "Recording", "TaskLogPlugin"],
+      name: "AMQP",
+      dependencies: [
+        "CSupport", "EventLog", "Recording", "TaskLogPlugin",
+        .target(name: "CRabbitMQ", condition: .when(traits: ["RabbitMQ"])),
+      ]),
+    .target(
+      name: "TaskLogC",
+      dependencies: ["AMQP", "CSupport", "EventLog", "Recording", "TaskLogPlugin"],
       exclude: ["tasklog.h"]),
     .target(name: "Querying", dependencies: ["EventLog", "Filters", "TaskLogPlugin"]),
     .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
@@ -58,13 +72,13 @@ let package = Package(
     .target(
       name: "TaskLogKit",
       dependencies: [
-        "BuiltinPlugins", "ClusterService", "EventLog", "PluginLoading", "Recording", "Replaying",
-        "Scheduling", "TaskLogPlugin",
+        "AMQP", "BuiltinPlugins", "ClusterService", "EventLog", "PluginLoading", "Recording",
+        "Replaying", "Scheduling", "TaskLogPlugin",
       ]),
     .executableTarget(
       name: "tasklog",
       dependencies: [
-        "BuiltinPlugins", "CSupport", "EventLog", "Filters", "PluginLoading", "Querying",
+        "AMQP", "BuiltinPlugins", "CSupport", "EventLog", "Filters", "PluginLoading", "Querying",
         "Recording", "Replaying", "Reporting", "Scheduling", "TaskLogPlugin",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
@@ -123,6 +137,9 @@ let package = Package(
       name: "CheckingTests",
       dependencies: ["EventLog", "TaskLogKit", "TaskLogPlugin", "TestSupport"],
       linkerSettings: exportsSymbols),
+    .testTarget(
+      name: "AMQPTests", dependencies: ["AMQP", "TaskLogKit", "TestSupport", "tasklog"],
+      exclude: ["documented.py"], linkerSettings: exportsSymbols),
     .testTarget(
       name: "CommandTests",
       dependencies: [

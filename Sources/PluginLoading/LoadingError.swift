@@ -23,7 +23,8 @@ extension LoadingError: CustomStringConvertible {
     switch self {
     case .unknown(let option, let name, let known):
       "\(option) \(name): there is no such plugin; there are \(known.joined(separator: ", ")), "
-        + (option == "--plugin" ? "exec:'command', " : "") + "and files that end in .swift or .so"
+        + (option == "--plugin" ? "exec:'command', module:Class and file.py:Class of Dask, " : "")
+        + "and files that end in .swift or .so"
     case .missing(let path): "\(path): there is no such file; name a plugin's source or library"
     case .unreadable(let path, let reason): "\(path): cannot be read: \(reason)"
     case .noCompiler(let path):

@@ -1,7 +1,5 @@
-import CSupport
 import EventLog
 import Glibc
-import Synchronization
 import TaskLogPlugin
 
 /// The thread that writes: takes what lies in the spool and puts it into the log, with the position
@@ -9,7 +7,7 @@ import TaskLogPlugin
 ///
 /// A plain thread, so that it works inside any host. When the log cannot be written (a full disk,
 /// another process's lock), everything stays in the spool and is tried again.
-final class Drainer: @unchecked Sendable {
+final class Drainer: SpoolTaker, @unchecked Sendable {
   struct Settings: Sendable {
     /// How long the thread waits when there is nothing to do, in microseconds.
     var pauseMicroseconds: UInt32
@@ -27,8 +25,6 @@ final class Drainer: @unchecked Sendable {
     var problem: @Sendable (String) -> Void
   }
 
-  /// What tools such as `top -H` show; at most 15 bytes.
-  static let threadName = "tasklog-drain"
   /// So long may a transaction take before it is committed: other writers want their turn.
   private static let transactionNanoseconds: Int64 = 100_000_000
   /// So many bytes in the spool are worth a commit of their own.
@@ -38,19 +34,13 @@ final class Drainer: @unchecked Sendable {
   /// The write-ahead log starts anew when it has grown to this many bytes.
   private static let walLimit = 64 << 20
 
-  // Only `thread`, `stopping`, `outcome`, `committed` and `wanted` are shared between threads; everything else
-  // belongs to the thread that writes, from its start to its end.
+  // Only `thread` is shared between threads; everything else belongs to the thread that writes, from
+  // its start to its end.
   private let path: String
   private let header: RunHeader
   private let spool: Spool
   private let settings: Settings
-  private let stopping = Atomic(false)
-  private let outcome = Mutex<String?>(nil)
-  /// Up to where the spool is in the log.
-  private let committed = Atomic<UInt64>(SpoolPosition.start.word)
-  /// Up to where somebody waits for it to be.
-  private let wanted = Atomic<UInt64>(0)
-  private var thread = pthread_t()
+  private let thread = SpoolThread()
 
   private var writer: LogWriter?
   private var run: Int64
@@ -59,9 +49,8 @@ final class Drainer: @unchecked Sendable {
   private var isBusy = false
   /// Held until the run's end is in the log.
   private var lock: RecorderLock?
-  private var reader: SpoolReader
+  private var tail: SpoolTail
   private var drain: SpoolDrain
-  private var hole: (position: SpoolPosition, since: Int64)?
   private var lastSync: Int64
   private var isSynced = true
   private var hasToldProblem = false
@@ -77,60 +66,31 @@ final class Drainer: @unchecked Sendable {
     self.spool = spool
     self.lock = lock
     self.settings = settings
-    reader = SpoolReader(from: .start) { spool.mapping(of: $0) }
+    tail = SpoolTail(
+      SpoolReader(from: .start) { spool.mapping(of: $0) },
+      patienceNanoseconds: settings.patienceNanoseconds)
     drain = SpoolDrain(run: run)
-    lastSync = Self.now()
-  }
-
-  private static func now() -> Int64 {
-    var time = timespec()
-    clock_gettime(CLOCK_MONOTONIC, &time)
-    return Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)
+    lastSync = SpoolThread.now()
   }
 
   /// - Throws: `LogError.cannotWrite` when there is no thread to be had.
   func start() throws {
-    // Balanced by the release at the end of the thread.
-    let this = Unmanaged.passRetained(self)
-    let code = pthread_create(
-      &thread, nil,
-      { argument in
-        guard let argument else { return nil }
-        Unmanaged<Drainer>.fromOpaque(argument).takeRetainedValue().work()
-        return nil
-      }, this.toOpaque())
+    let code = thread.start { self.work() }
     guard code == 0 else {
-      this.release()
       throw LogError.cannotWrite(path: path, reason: String(cString: strerror(code)))
     }
   }
 
-  /// Waits until everything that lies in the spool now is in the log.
   func flush(timeoutSeconds: Double) -> Bool {
-    let end = spool.end.word
-    wanted.max(end, ordering: .relaxed)
-    let deadline = Self.now() + Int64(max(0, min(timeoutSeconds, 1e6)) * 1e9)
-    while committed.load(ordering: .acquiring) < end {
-      guard Self.now() < deadline, !stopping.load(ordering: .acquiring) else { return false }
-      usleep(1000)
-    }
-    return true
+    thread.flush(to: spool.end, timeoutSeconds: timeoutSeconds)
   }
 
-  /// Writes out what is left, notes that the run is over, and waits until that is done.
-  ///
-  /// - Returns: why something could not be written, nothing when all of it was.
-  func finish() -> String? {
-    stopping.store(true, ordering: .releasing)
-    pthread_join(thread, nil)
-    return outcome.withLock { $0 }
-  }
+  func finish() -> String? { thread.finish() }
 
   // MARK: - The thread
 
   private func work() {
-    tl_name_thread(Self.threadName)
-    while !stopping.load(ordering: .acquiring) {
+    while !thread.isStopping {
       spool.prepare()
       if !isWorthwhile || !takeSome() { usleep(settings.pauseMicroseconds) }
       syncWhenDue()
@@ -143,16 +103,12 @@ final class Drainer: @unchecked Sendable {
   /// Whether there is enough in the spool for a commit, or it has been there long enough.
   private var isWorthwhile: Bool {
     let end = spool.end
-    guard reader.position < end else {
+    guard tail.position < end else {
       waitingSince = nil
       return false
     }
-    if waitingBytes(before: end) > Self.worthwhileBytes
-      || committed.load(ordering: .relaxed) < wanted.load(ordering: .relaxed)
-    {
-      return true
-    }
-    let now = Self.now()
+    if waitingBytes(before: end) > Self.worthwhileBytes || thread.isWaitedFor { return true }
+    let now = SpoolThread.now()
     guard let since = waitingSince else {
       waitingSince = now
       return false
@@ -162,20 +118,20 @@ final class Drainer: @unchecked Sendable {
   }
 
   private func waitingBytes(before end: SpoolPosition) -> Int {
-    reader.position.distance(to: end, segmentSize: spool.segmentSize)
+    tail.position.distance(to: end, segmentSize: spool.segmentSize)
   }
 
   /// Puts a batch of records into the log; false when there was nothing, or it could not be done.
   private func takeSome() -> Bool {
     guard let writer = writer ?? reopened() else { return false }
     let end = spool.end
-    var reader = reader
-    guard let first = nextRecord(&reader, before: end) else {
-      self.reader = reader
-      committed.store(reader.position.word, ordering: .releasing)
+    var tail = tail
+    guard let first = tail.next(before: end) else {
+      self.tail = tail
+      thread.note(tail.position)
       return false
     }
-    let begin = Self.now()
+    let begin = SpoolThread.now()
     isBusy = waitingBytes(before: end) > Self.busyBytes
     var drain = drain
     let alwaysSynced = settings.syncNanoseconds == 0
@@ -186,12 +142,12 @@ final class Drainer: @unchecked Sendable {
           try drain.take(record.content, at: record.position, into: writer)
           if count & 255 == 0 {
             spool.prepare()
-            if Self.now() - begin > Self.transactionNanoseconds { break }
+            if SpoolThread.now() - begin > Self.transactionNanoseconds { break }
           }
-          guard let next = nextRecord(&reader, before: end) else { break }
+          guard let next = tail.next(before: end) else { break }
           record = next
         }
-        let position = drain.position(readTo: reader.position)
+        let position = drain.position(readTo: tail.position)
         try writer.setSpoolPosition(run: run, Int64(bitPattern: position.word))
       }
     } catch {
@@ -200,51 +156,30 @@ final class Drainer: @unchecked Sendable {
       checkLog()
       return false
     }
-    self.reader = reader
+    self.tail = tail
     self.drain = drain
     waitingSince = nil
     isSynced = false
     hasToldProblem = false
-    committed.store(reader.position.word, ordering: .releasing)
+    thread.note(tail.position)
     // Others that write ask for the lock every few milliseconds: without a pause they never get it.
-    if Self.now() - begin > Self.transactionNanoseconds / 5 { usleep(2_000) }
+    if SpoolThread.now() - begin > Self.transactionNanoseconds / 5 { usleep(2_000) }
     return true
-  }
-
-  private func nextRecord(
-    _ reader: inout SpoolReader, before end: SpoolPosition
-  ) -> (content: UnsafeRawBufferPointer, position: SpoolPosition)? {
-    while true {
-      switch reader.next(before: end) {
-      case .record(let content, let position):
-        hole = nil
-        return (content, position)
-      case .end: return nil
-      case .hole:
-        guard let seen = hole, seen.position == reader.position else {
-          hole = (reader.position, Self.now())
-          return nil
-        }
-        guard Self.now() - seen.since > settings.patienceNanoseconds else { return nil }
-        // The producer sleeps: the others go on. If it wakes up, its event counts as missing.
-        reader.skip(to: end)
-      }
-    }
   }
 
   /// Makes sure on the disk of what has been written, and removes what the spool held of it.
   private func syncWhenDue() {
-    guard Self.now() - lastSync > settings.syncNanoseconds else { return }
-    lastSync = Self.now()
+    guard SpoolThread.now() - lastSync > settings.syncNanoseconds else { return }
+    lastSync = SpoolThread.now()
     checkLog()
     guard !isSynced, let writer else { return }
-    let position = drain.position(readTo: reader.position)
+    let position = drain.position(readTo: tail.position)
     do {
       try writer.transaction(synced: true) {
         try writer.setSpoolPosition(run: run, Int64(bitPattern: position.word))
       }
       isSynced = true
-      spool.remove(before: position, keepMapped: reader.unfinished)
+      spool.remove(before: position, keepMapped: tail.reader.unfinished)
     } catch {
       tell(error)
     }
@@ -294,24 +229,22 @@ final class Drainer: @unchecked Sendable {
   /// Writes out the rest and notes the end of the run. What cannot be written stays in the spool,
   /// and whoever opens the log next finds it there.
   private func end() {
-    let deadline = Self.now() + settings.closeNanoseconds
+    let deadline = SpoolThread.now() + settings.closeNanoseconds
     checkLog()
     while true {
       while takeSome() {}
-      if reader.position >= spool.end, let writer, close(writer) {
+      if tail.position >= spool.end, let writer, close(writer) {
         spool.removeAll()
         writer.close()
         return
       }
-      if Self.now() > deadline { break }
+      if SpoolThread.now() > deadline { break }
       usleep(1000)
     }
     lock?.leaveFolder()
-    outcome.withLock {
-      $0 =
-        "\(path): cannot be written; the end of the run stays in \(spool.folder), and "
-        + "'tasklog recover' puts it into the log"
-    }
+    thread.leave(
+      "\(path): cannot be written; the end of the run stays in \(spool.folder), and "
+        + "'tasklog recover' puts it into the log")
   }
 
   private func close(_ writer: LogWriter) -> Bool {

@@ -55,7 +55,8 @@ public final class Recorder: RecordingPlugin {
 
   /// The id of the run that is recorded.
   public let runID = RunID.make()
-  /// Where it is recorded: not always where it was asked for, see `LogPlace`.
+  /// Where it is recorded: not always where it was asked for, see `LogPlace`. Of a recorder that
+  /// publishes, the folder of its spool.
   public let log: String
   private let problem: @Sendable (String) -> Void
   private let waits: Bool
@@ -64,7 +65,7 @@ public final class Recorder: RecordingPlugin {
   private let every: Int
   /// Nothing when recording is disabled.
   private let spool: Spool?
-  private let drainer: Drainer?
+  private let taker: (any SpoolTaker)?
   private let channels = Mutex(Channels())
   private let isOpen = OpenFlag()
   private let isFinished = Mutex(false)
@@ -98,7 +99,7 @@ public final class Recorder: RecordingPlugin {
     redaction = Redaction(options.redactedArgs)
     guard !Self.isDisabled else {
       spool = nil
-      drainer = nil
+      taker = nil
       return
     }
     let writer = try LogWriter(path: log)
@@ -108,10 +109,7 @@ public final class Recorder: RecordingPlugin {
         options.problem(
           "tasklog: recovered \(recovered.events) events of run \(recovered.run), which died")
       }
-      let header = RunHeader(
-        id: runID, engine: options.engine, engineVersion: options.engineVersion,
-        recorderVersion: taskLogVersion, mode: options.mode, started: Clock.now(),
-        metadata: options.metadata)
+      let header = options.header(run: runID)
       let run = try writer.transaction { try writer.add(header) }
       let spool = try Spool(
         folder: lock.path, segmentSize: max(4096, options.segmentSize),
@@ -124,11 +122,45 @@ public final class Recorder: RecordingPlugin {
           syncNanoseconds: Int64(options.syncSeconds * 1e9),
           closeNanoseconds: Int64(options.closeSeconds * 1e9), problem: options.problem))
       try drainer.start()
-      self.drainer = drainer
+      taker = drainer
     } catch let error as SQLiteError {
       throw LogError.cannotWrite(path: log, reason: error.message)
     } catch let error as SpoolError {
       throw LogError.cannotWrite(path: log, reason: error.description)
+    }
+  }
+
+  /// Publishes instead of recording into a log: what is recorded lies in a spool until a broker has
+  /// confirmed it. There need be no broker for the host to go on, now or later.
+  ///
+  /// - Throws: `LogError` when there is no way to write the spool.
+  public init(publishing: Publishing, options: Options = Options()) throws {
+    verified = []
+    every = 0
+    log = publishing.spool
+    problem = options.problem
+    waits = options.overflow == .wait
+    redaction = Redaction(options.redactedArgs)
+    guard !Self.isDisabled else {
+      spool = nil
+      taker = nil
+      return
+    }
+    let lock = try RecorderLock(in: publishing.spool, run: runID)
+    do {
+      let spool = try Spool(
+        folder: lock.path, segmentSize: max(4096, options.segmentSize),
+        limit: options.spoolLimit ?? Self.defaultLimit(publishing.spool))
+      self.spool = spool
+      let publisher = try Publisher(
+        publishing: publishing, header: options.header(run: runID), spool: spool, lock: lock,
+        settings: .init(
+          pauseMilliseconds: max(1, Int(options.pauseMicroseconds / 1000)),
+          closeNanoseconds: Int64(options.closeSeconds * 1e9), problem: options.problem))
+      try publisher.start()
+      taker = publisher
+    } catch let error as SpoolError {
+      throw LogError.cannotWrite(path: publishing.spool, reason: error.description)
     }
   }
 
@@ -188,8 +220,8 @@ public final class Recorder: RecordingPlugin {
   ///
   /// - Returns: whether it is, within the time.
   public func flush(timeoutSeconds: Double) -> Bool {
-    guard let drainer, generation == tl_generation() else { return false }
-    return drainer.flush(timeoutSeconds: timeoutSeconds)
+    guard let taker, generation == tl_generation() else { return false }
+    return taker.flush(timeoutSeconds: timeoutSeconds)
   }
 
   /// Writes out what is left and ends the run in the log. Blocks until that is done.
@@ -206,8 +238,17 @@ public final class Recorder: RecordingPlugin {
     // In the child of a fork there is no thread that writes; the recording is the parent's.
     guard isFirst, generation == tl_generation() else { return }
     isOpen.close()
-    guard let message = drainer?.finish() else { return }
+    guard let message = taker?.finish() else { return }
     problem("tasklog: \(message)")
+  }
+}
+
+extension Recorder.Options {
+  /// What is known of a run that begins now.
+  fileprivate func header(run: String) -> RunHeader {
+    RunHeader(
+      id: run, engine: engine, engineVersion: engineVersion, recorderVersion: taskLogVersion,
+      mode: mode, started: Clock.now(), metadata: metadata)
   }
 }
 

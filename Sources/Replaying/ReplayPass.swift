@@ -20,7 +20,8 @@ final class ReplayPass {
   /// By the number of the source in the file. Sources whose plugins are not to be called have none.
   private var replays: [Int64: SourceReplay] = [:]
   private var selection: Selection
-  private var failures = FailureList()
+  // Nothing that is called for an event comes back here.
+  @exclusivity(unchecked) private var failures = FailureList()
   private var chosen: Int64 = 0
   private var sourceCount = 0
   private var pacer: Pacer?
@@ -94,7 +95,7 @@ final class ReplayPass {
     }
     for info in sources { try await join(info) }
     return try reader.events(
-      of: run, order: .causal, wanted: wanted, isFollowed: options.follows)
+      of: run, order: .causal, wanted: wanted, isFollowed: options.follows, readsAhead: true)
   }
 
   /// A plugin could not take back what it has saved.
@@ -124,7 +125,7 @@ final class ReplayPass {
       }
     }
     let cursor = try reader.events(
-      of: run, order: .causal, wanted: wanted, goingOnFrom: checkpoint.place)
+      of: run, order: .causal, wanted: wanted, goingOnFrom: checkpoint.place, readsAhead: true)
     // The order of one source alone is another matter than that of several.
     return cursor.isCausal == checkpoint.place.isCausal ? cursor : nil
   }

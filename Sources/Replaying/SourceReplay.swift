@@ -3,23 +3,19 @@ import TaskLogPlugin
 
 /// The plugins on one source, the scheduler or a worker, and the state that they see.
 final class SourceReplay {
-  private enum Target {
-    case scheduler(Scheduler, StateBuilder<SchedulerState>, [any SchedulerPlugin])
-    case worker(Worker, StateBuilder<WorkerState>, [any WorkerPlugin])
-  }
-
   let info: SourceInfo
-  private let target: Target
+  let isScheduler: Bool
+  private let target: any ReplayTarget
   /// The names of the plugins, and the place of each in the order of adding.
   let names: [(name: String, index: Int)]
-  /// The places of those that still want to be called.
-  private var wanting: [Int]
+  /// The places of those that still want to be called. Nothing that is called changes it meanwhile.
+  @exclusivity(unchecked) private var wanting: [Int]
   private let call: PresentCall
   /// What `call` knows each plugin by.
   private let labels: [UInt64]
   /// One for each plugin, when it is to be compared with what was noted of it.
-  private var verifiers: [Verifier] = []
-  private(set) var hasBegun = false
+  @exclusivity(unchecked) private var verifiers: [Verifier] = []
+  @exclusivity(unchecked) private(set) var hasBegun = false
   /// Whether a plugin has said that it has seen enough.
   private(set) var hasStopped = false
   /// Whether events have come before the plugins were to be called.
@@ -47,31 +43,22 @@ final class SourceReplay {
     }
     let history = { try reader.events(of: info) }
     let unknown = run.unknownFacts(of: source.kind, missing: try reader.missing(of: info))
-    if source.kind == .scheduler {
+    isScheduler = source.kind == .scheduler
+    if isScheduler {
       var plugins: [any SchedulerPlugin] = []
       for (index, (factory, _)) in factories.enumerated() {
         guard let type = factory.type as? any SchedulerPlugin.Type else { continue }
         plugins.append(try made(type, index))
       }
-      let builder = StateBuilder(
-        make: { SchedulerState(unknown: unknown) }, apply: { $0.apply($1) },
-        settle: { $0.settle() },
-        history: history)
-      let scheduler = Scheduler(id: source.id) { builder.look() }
-      target = .scheduler(scheduler, builder, plugins)
+      target = SchedulerTarget(
+        id: source.id, unknown: unknown, history: history, plugins: plugins)
     } else {
       var plugins: [any WorkerPlugin] = []
       for (index, (factory, _)) in factories.enumerated() {
         guard let type = factory.type as? any WorkerPlugin.Type else { continue }
         plugins.append(try made(type, index))
       }
-      let builder = StateBuilder(
-        make: { WorkerState(unknown: unknown) }, apply: { $0.apply($1) }, settle: { $0.settle() },
-        history: history)
-      let worker = Worker(id: source.id, address: source.address, name: source.name) {
-        builder.look()
-      }
-      target = .worker(worker, builder, plugins)
+      target = WorkerTarget(source, unknown: unknown, history: history, plugins: plugins)
     }
     self.names = names
     self.labels = labels
@@ -88,36 +75,16 @@ final class SourceReplay {
   /// Whether there is nobody to call, now or ever.
   var isIdle: Bool { wanting.isEmpty }
 
-  var isScheduler: Bool {
-    if case .scheduler = target { return true }
-    return false
-  }
-
   /// Why the state that a plugin looked at could not be rebuilt.
-  var failure: (any Error)? {
-    switch target {
-    case .scheduler(_, let builder, _): builder.failure
-    case .worker(_, let builder, _): builder.failure
-    }
-  }
+  var failure: (any Error)? { target.failure }
 
   private var address: String { info.source.address }
 
   /// How many events did not fit the state; 0 when nobody looked at it.
-  var misfits: Int {
-    switch target {
-    case .scheduler(_, let builder, _): builder.state?.misfits ?? 0
-    case .worker(_, let builder, _): builder.state?.misfits ?? 0
-    }
-  }
+  var misfits: Int { target.misfits }
 
   /// What the state does not know; nothing when nobody looked at it.
-  var unknown: [UnknownFact] {
-    switch target {
-    case .scheduler(_, let builder, _): builder.state?.unknown ?? []
-    case .worker(_, let builder, _): builder.state?.unknown ?? []
-    }
-  }
+  var unknown: [UnknownFact] { target.unknown }
 
   /// What a plugin has to say, by its place in the order of adding.
   func report(of index: Int) -> Replayer.Report? {
@@ -128,10 +95,7 @@ final class SourceReplay {
   private func report(at place: Int) -> Value {
     call.begin(labels[place], .reporting)
     defer { call.end() }
-    return switch target {
-    case .scheduler(_, _, let plugins): plugins[place].report()
-    case .worker(_, _, let plugins): plugins[place].report()
-    }
+    return target.plugins[place].report()
   }
 
   /// Starts the plugins on a scheduler, sets them up on a worker.
@@ -140,11 +104,7 @@ final class SourceReplay {
     for place in wanting {
       call.begin(labels[place], isScheduler ? .starting : .settingUp)
       do {
-        switch target {
-        case .scheduler(let scheduler, _, let plugins):
-          try await plugins[place].start(scheduler: scheduler)
-        case .worker(let worker, _, let plugins): try await plugins[place].setup(worker: worker)
-        }
+        try await target.begin(place)
       } catch {
         note(error, of: place, nil, &failures)
       }
@@ -154,20 +114,9 @@ final class SourceReplay {
 
   // MARK: - Checkpoints
 
-  private func plugin(_ place: Int) -> any Plugin {
-    switch target {
-    case .scheduler(_, _, let plugins): plugins[place]
-    case .worker(_, _, let plugins): plugins[place]
-    }
-  }
-
   /// The last event that plugins were called with; nothing when there was none.
   var present: Int64? {
-    let present =
-      switch target {
-      case .scheduler(_, let builder, _): builder.present
-      case .worker(_, let builder, _): builder.present
-      }
+    let present = target.present
     return hasBegun && present != 0 ? present : nil
   }
 
@@ -176,7 +125,7 @@ final class SourceReplay {
   /// - Throws: what a plugin's `checkpoint()` throws.
   func checkpoints() throws -> [Checkpoint.Instance] {
     try names.indices.compactMap { place in
-      guard let plugin = plugin(place) as? any Checkpointing else { return nil }
+      guard let plugin = target.plugins[place] as? any Checkpointing else { return nil }
       call.begin(labels[place], .checkpointing)
       defer { call.end() }
       return Checkpoint.Instance(
@@ -191,13 +140,10 @@ final class SourceReplay {
   nonisolated(nonsending) func goOn(
     behind sourceSeq: Int64, with saved: [Checkpoint.Instance], _ failures: inout FailureList
   ) async throws {
-    switch target {
-    case .scheduler(_, let builder, _): builder.goOn(behind: sourceSeq)
-    case .worker(_, let builder, _): builder.goOn(behind: sourceSeq)
-    }
+    target.goOn(behind: sourceSeq)
     if !hasBegun { await begin(&failures) }
     for place in names.indices {
-      guard let plugin = plugin(place) as? any Checkpointing,
+      guard let plugin = target.plugins[place] as? any Checkpointing,
         let instance = saved.first(where: { $0.plugin == names[place].index })
       else { throw CheckpointError.unknown }
       call.begin(labels[place], .restoring)
@@ -217,9 +163,9 @@ final class SourceReplay {
   /// - Throws: `LogError` when the state that a plugin looked at could not be rebuilt.
   func pass(_ recorded: RecordedEvent) throws {
     hasPassed = true
-    advance(recorded)
-    finishEvent()
-    if let failure { throw failure }
+    target.advance(recorded)
+    target.finishEvent()
+    if let failure = target.failure { throw failure }
   }
 
   /// Takes in the next event of the source, unless a hook has to be awaited for it.
@@ -231,10 +177,10 @@ final class SourceReplay {
     case .beforeClose, .close, .teardown: return false
     default: if !hasBegun || !verifiers.isEmpty { return false }
     }
-    advance(recorded)
+    target.advance(recorded)
     callPlugins(recorded, &failures)
-    finishEvent()
-    if let failure { throw failure }
+    target.finishEvent()
+    if let failure = target.failure { throw failure }
     return true
   }
 
@@ -246,43 +192,25 @@ final class SourceReplay {
   ) async throws {
     // A plugin is set up on a worker that says in its first event what it is.
     if !hasBegun, isScheduler || hasPassed { await begin(&failures) }
-    advance(recorded)
+    target.advance(recorded)
     if !hasBegun { await begin(&failures) }
     switch recorded.event.hook {
     case .beforeClose, .close, .teardown: await callAwaiting(recorded, &failures)
     default: callPlugins(recorded, &failures)
     }
-    finishEvent()
+    target.finishEvent()
     for place in verifiers.indices { verifiers[place].take(recorded) { report(at: place) } }
-    if let failure { throw failure }
+    if let failure = target.failure { throw failure }
   }
 
   /// How what was noted of the plugins here compares.
   var verifications: [Verification] { verifiers.compactMap(\.verification) }
 
-  private func advance(_ recorded: RecordedEvent) {
-    switch target {
-    case .scheduler(_, let builder, _): builder.advance(recorded)
-    case .worker(_, let builder, _): builder.advance(recorded)
-    }
-  }
-
-  private func finishEvent() {
-    switch target {
-    case .scheduler(_, let builder, _): builder.finishEvent()
-    case .worker(_, let builder, _): builder.finishEvent()
-    }
-  }
-
   private func callPlugins(_ recorded: RecordedEvent, _ failures: inout FailureList) {
     for place in wanting {
       call.begin(labels[place], recorded.event.hook, seq: recorded.seq)
       do {
-        switch target {
-        case .scheduler(let scheduler, _, let plugins):
-          try plugins[place].call(recorded.event, scheduler: scheduler)
-        case .worker(_, _, let plugins): try plugins[place].call(recorded.event)
-        }
+        try target.call(place, recorded.event)
       } catch {
         note(error, of: place, recorded, &failures)
       }
@@ -296,14 +224,7 @@ final class SourceReplay {
     for place in wanting {
       call.begin(labels[place], recorded.event.hook, seq: recorded.seq)
       do {
-        switch (target, recorded.event.hook) {
-        case (.scheduler(_, _, let plugins), .beforeClose):
-          try await plugins[place].beforeClose()
-        case (.scheduler(_, _, let plugins), .close): try await plugins[place].close()
-        case (.worker(let worker, _, let plugins), .teardown):
-          try await plugins[place].teardown(worker: worker)
-        default: break
-        }
+        try await target.callAwaiting(place, recorded.event.hook)
       } catch {
         note(error, of: place, recorded, &failures)
       }

@@ -11,6 +11,7 @@
 //     await cluster.close()
 //===----------------------------------------------------------------------===//
 
+@_exported import AMQP
 @_exported import BuiltinPlugins
 @_exported import ClusterService
 @_exported import EventLog

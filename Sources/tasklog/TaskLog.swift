@@ -29,6 +29,7 @@ struct TaskLog: AsyncParsableCommand {
       CommandGroup(name: "See it", subcommands: [ReportCommand.self]),
       CommandGroup(name: "Replay it", subcommands: [ReplayCommand.self, PluginsCommand.self]),
       CommandGroup(name: "Hand it on", subcommands: [ExportCommand.self]),
+      CommandGroup(name: "Record from elsewhere", subcommands: [RecordCommand.self]),
       CommandGroup(
         name: "Look after it",
         subcommands: [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import itertools
 import json
 import shutil
@@ -22,7 +23,8 @@ class Page:
     """One tab: what it logs, what it asks the network for, and what it shows."""
 
     def __init__(self, url: str) -> None:
-        self.socket = connect(url, max_size=None)
+        self.exits = contextlib.ExitStack()
+        self.socket = self.exits.enter_context(connect(url, max_size=None))
         self.numbers = itertools.count(1)
         self.problems: list[str] = []
         self.requests: list[str] = []
@@ -142,7 +144,7 @@ class Page:
         self.run("new Promise((go) => requestAnimationFrame(() => requestAnimationFrame(go)))")
 
     def close(self) -> None:
-        self.socket.close()
+        self.exits.close()
 
 
 class Chromium:

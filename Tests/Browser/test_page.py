@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import sqlite3
 from pathlib import Path
 from typing import Callable
 
@@ -184,6 +186,31 @@ def test_pointing_at_a_task_tells_its_key_and_a_click_its_story(report):
     page.click(x, y)
     page.settle()
     assert page.run("document.querySelector('#inspector h2').textContent") == key
+
+
+def test_a_gap_behind_the_last_event_is_in_view(tasklog, logs, tmp_path, tab):
+    log, path = tmp_path / "late.db", tmp_path / "late.html"
+    shutil.copy(logs["sample"], log)
+    with sqlite3.connect(log) as connection:
+        connection.execute(
+            """
+            INSERT INTO gap (source, source_seq, count, time, reason)
+            SELECT source.id, 1000, 7, (SELECT max(time) FROM event) + 3600000000000, 'host lost'
+            FROM source JOIN run ON run.id = source.run WHERE kind = 'worker'
+            ORDER BY run DESC LIMIT 1
+            """
+        )
+    connection.close()
+    tasklog("report", "--log", log, "-o", path, "--run", "latest")
+    tab.open(path)
+    tab.wait("window.tasklogReport")
+    x, width, count = tab.run(
+        """(() => { const { timeline, sides } = tasklogReport; const stream = timeline.streams[0];
+          const gap = sides[0].gaps.find((gap) => gap.reason === "host lost");
+          return [stream.x(gap.after ?? gap.time), timeline.width, gap.count]; })()"""
+    )
+    assert count == 7
+    assert 0 < x <= width
 
 
 def test_a_gap_in_the_log_is_marked_and_told(report):

@@ -125,12 +125,14 @@ import Testing
   @Test func `plugins are named, and known`() throws {
     let folder = try makeFolder()
     try expect(
-      ["replay"], 64, "name a plugin with --plugin; there are counter, errors, and files",
-      in: folder)
+      ["replay"], 64,
+      "name a plugin with --plugin; there are counter, errors, rabbitmq, exec:'command', "
+        + "module:Class and file.py:Class of Dask, and files that end in .swift or .so", in: folder)
     try expect(
       ["replay", "--plugin", "counter", "--plugin", "nope"], 64,
       "--plugin nope: there is no such plugin; there are counter, errors, "
-        + "exec:'command', and files that end in .swift or .so", in: folder)
+        + "exec:'command', module:Class and file.py:Class of Dask, and files that end in .swift or .so",
+      in: folder)
   }
 
   @Test func `SQL only reads`() throws {

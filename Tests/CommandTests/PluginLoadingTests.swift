@@ -181,6 +181,8 @@ import Testing
     #expect(
       words == [
         "counter counts", "--option prefix=<name>", "errors lists", "--option limit=<count>",
+        "rabbitmq publishes", "--option url=<url>", "--option queue=<name>",
+        "--option payload=<kind>", "--option batch=<count>", "--option passive=<yes|no>",
       ])
   }
 

@@ -81,6 +81,33 @@ import Testing
       ], [0, 3, 4, 1, 2, 5])
   }
 
+  @Test func `the first run of Dask's, whose number is 0, follows its dispatch too`() throws {
+    try expect(
+      [
+        Self.execute(1, 1, run: 0), Self.done(1, 1, 7, run: 0), Self.dispatch(1, run: 0),
+        Self.memory(1, 7, run: 0),
+      ], [2, 0, 1, 3])
+  }
+
+  @Test func `an effect that was given out before its cause came is counted`() throws {
+    for (effect, cause) in [
+      (Self.memory(1, 7), Self.done(1, 1, 7, run: -1)),
+      (Self.execute(1, 1, run: 0), Self.dispatch(1, run: 0)),
+      (Self.execute(1, 1, run: 3), Self.dispatch(1, run: 3)),
+    ] {
+      // Nothing is known to lie behind a page, as in a run that goes on.
+      var order = CausalOrder<RecordedEvent>(schedulers: [0]) { _, _ in false }
+      var output: [RecordedEvent] = []
+      for (seq, event) in [effect, Self.other(2), cause, cause].enumerated() {
+        var event = event
+        event.seq = Int64(seq + 1)
+        try order.add([event], to: &output)
+        #expect(output.count == seq + 1)
+        #expect(order.forcedCount == (seq < 2 ? 0 : 1))
+      }
+    }
+  }
+
   @Test func `a task that fails is put in order as one that succeeds`() throws {
     try expect(
       [

@@ -45,57 +45,100 @@ import Testing
 
   @Test(.timeLimit(.minutes(2)))
   func `an effect waits for a cause that reaches the log after it`() async throws {
-    let log = try TemporaryLog()
-    let writer = try LogWriter(path: log.path)
-    let id = RunID.make()
-    let lock = try RecorderLock(log: log.path, run: id)
-    let (scheduler, worker, run) = try writer.transaction {
-      let run = try writer.add(
-        RunHeader(
-          id: id, engine: "dask", engineVersion: "0", recorderVersion: "0", mode: "full",
-          started: 1))
-      return (
-        try writer.add(Source(kind: .scheduler, id: "S", address: "tcp://s"), run: run),
-        try writer.add(Source(kind: .worker, id: "W", address: "tcp://w"), run: run), run
-      )
-    }
-    func step(_ start: State, _ finish: State) -> Event {
-      Event(
-        .transition, time: 1, key: "a", start: start, finish: finish, stimulusID: "done",
-        taskRunID: finish == .processing || start == .executing ? 1 : nil)
-    }
-    try writer.transaction {
-      try writer.append(step(.waiting, .processing), source: scheduler, sourceSeq: 1)
-      try writer.append(step(.processing, .memory), source: scheduler, sourceSeq: 2)
-    }
+    let log = try LateLog()
     let order = Order()
-    let path = log.path
-    let follower = Task {
-      var options = ReplayOptions()
-      options.follows = true
-      // What comes late on a busy machine is waited for as well.
-      options.patience = .seconds(3600)
-      let reader = try LogReader(path: path)
-      let replayer = Replayer(
-        reader: reader, run: try reader.runs(matching: "latest")[0], options: options)
-      replayer.add(OrderedOutside(order))
-      return try await replayer.replay()
-    }
+    // What comes late on a busy machine is waited for as well.
+    let follower = log.follow(order, patience: .seconds(3600))
     // The batch of the worker comes once the follower has seen the others.
     while !order.hasBegun.withLock({ $0 }) { try await Task.sleep(for: .milliseconds(2)) }
-    try writer.transaction {
-      try writer.append(step(.executing, .memory), source: worker, sourceSeq: 1)
-    }
-    try writer.transaction { try writer.end(run: run, .closed, at: 2) }
-    withExtendedLifetime(lock) {}
+    try log.end()
     let result = try await follower.value
     #expect(result.events == 3)
+    #expect(result.outOfOrder == 0)
     #expect(
       order.lines.withLock { $0 } == [
         "transition of 'a' from waiting to processing",
         "transition of 'a' from executing to memory",
         "transition of 'a' from processing to memory",
       ])
+  }
+
+  @Test(.timeLimit(.minutes(2)))
+  func `an effect whose cause comes later than it is waited for is counted`() async throws {
+    let log = try LateLog()
+    let order = Order()
+    let follower = log.follow(order, patience: .zero)
+    while order.lines.withLock({ $0.count }) < 2 { try await Task.sleep(for: .milliseconds(2)) }
+    try log.end()
+    let result = try await follower.value
+    #expect(result.events == 3)
+    #expect(result.outOfOrder == 1)
+    #expect(
+      order.lines.withLock { $0 }.last == "transition of 'a' from executing to memory")
+  }
+}
+
+/// A run that goes on, in which the scheduler has told of a task's end and the worker has not.
+private final class LateLog {
+  private let log: TemporaryLog
+  private let writer: LogWriter
+  private let lock: RecorderLock
+  private let run: Int64
+  private let worker: Int64
+
+  init() throws {
+    log = try TemporaryLog()
+    writer = try LogWriter(path: log.path)
+    let id = RunID.make()
+    lock = try RecorderLock(log: log.path, run: id)
+    let writer = writer
+    let (run, scheduler, worker) = try writer.transaction {
+      let run = try writer.add(
+        RunHeader(
+          id: id, engine: "dask", engineVersion: "0", recorderVersion: "0", mode: "full",
+          started: 1))
+      return (
+        run, try writer.add(Source(kind: .scheduler, id: "S", address: "tcp://s"), run: run),
+        try writer.add(Source(kind: .worker, id: "W", address: "tcp://w"), run: run)
+      )
+    }
+    try writer.transaction {
+      try writer.append(
+        Self.step(.waiting, .processing, run: 1), source: scheduler, sourceSeq: 1)
+      try writer.append(Self.step(.processing, .memory), source: scheduler, sourceSeq: 2)
+    }
+    self.run = run
+    self.worker = worker
+  }
+
+  private static func step(_ start: State, _ finish: State, run: Int64? = nil) -> Event {
+    Event(
+      .transition, time: 1, key: "a", start: start, finish: finish, stimulusID: "done",
+      taskRunID: run)
+  }
+
+  func follow(_ order: Order, patience: Duration) -> Task<Replayer.Result, any Error> {
+    let path = log.path
+    return Task {
+      var options = ReplayOptions()
+      options.follows = true
+      options.patience = patience
+      let reader = try LogReader(path: path)
+      let replayer = Replayer(
+        reader: reader, run: try reader.runs(matching: "latest")[0], options: options)
+      replayer.add(OrderedOutside(order))
+      return try await replayer.replay()
+    }
+  }
+
+  /// The worker's batch comes, and the run ends.
+  func end() throws {
+    try writer.transaction {
+      try writer.append(
+        Self.step(.executing, .memory, run: 1), source: worker, sourceSeq: 1)
+    }
+    try writer.transaction { try writer.end(run: run, .closed, at: 2) }
+    withExtendedLifetime(lock) {}
   }
 }
 

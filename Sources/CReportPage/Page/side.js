@@ -10,6 +10,12 @@ class Side {
     this.length = Math.max(1, data.last - data.first);
     this.prefixes = this.prefixes.map(plain);
     this.types = this.types.map(plain);
+    for (const gap of this.gaps) {
+      // What is missing can be noticed long after the last event that is there.
+      for (const end of ["time", "before", "after"]) {
+        if (gap[end] !== null) gap[end] = Math.min(Math.max(gap[end], data.first), data.last);
+      }
+    }
     this.failures.texts = this.failures.texts.map((text) => plain(text, true));
     for (const worker of this.workers) {
       worker.name = plain(worker.name);

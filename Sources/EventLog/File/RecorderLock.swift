@@ -19,13 +19,20 @@ public final class RecorderLock {
   /// Makes the folder of a run's recorder and takes its lock.
   ///
   /// - Throws: `LogError.cannotWrite`.
-  public init(log path: String, run: String) throws {
+  public convenience init(log path: String, run: String) throws {
+    try self.init(in: Self.parent(ofLog: path), run: run)
+  }
+
+  /// The same in a folder of recorders that have no log.
+  ///
+  /// - Throws: `LogError.cannotWrite`.
+  public init(in parent: String, run: String) throws {
     guard Self.isSafe(run) else {
-      throw LogError.cannotWrite(path: path, reason: "'\(run)' cannot be the id of a run")
+      throw LogError.cannotWrite(path: parent, reason: "'\(run)' cannot be the id of a run")
     }
-    parent = Self.parent(ofLog: path)
+    self.parent = parent
     folder = parent + "/" + run
-    let file = Self.file(log: path, run: run)
+    let file = folder + "/lock"
     var opened: Int32 = -1
     // A recorder that closes may take the parent folder away between two of these steps.
     for _ in 0..<100 where opened < 0 {
@@ -44,11 +51,16 @@ public final class RecorderLock {
 
   /// Takes the lock that a dead recorder has left behind; nothing when a living one holds it, or
   /// there is none.
-  public init?(takingOver run: String, log path: String) {
+  public convenience init?(takingOver run: String, log path: String) {
+    self.init(takingOver: run, in: Self.parent(ofLog: path))
+  }
+
+  /// The same in a folder of recorders that have no log.
+  public init?(takingOver run: String, in parent: String) {
     guard Self.isSafe(run) else { return nil }
-    parent = Self.parent(ofLog: path)
+    self.parent = parent
     folder = parent + "/" + run
-    descriptor = open(Self.file(log: path, run: run), O_RDWR | O_CLOEXEC | O_NOFOLLOW)
+    descriptor = open(folder + "/lock", O_RDWR | O_CLOEXEC | O_NOFOLLOW)
     guard descriptor >= 0 else { return nil }
     guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
       close(descriptor)
@@ -77,6 +89,11 @@ public final class RecorderLock {
   /// it.
   public func leaveFolder() {
     leavesFolder = true
+  }
+
+  /// Takes the folder away after all when the lock is let go of.
+  public func removeFolder() {
+    leavesFolder = false
   }
 
   private var leavesFolder = false

@@ -55,8 +55,8 @@ struct CausalOrder<Item: CausalItem> {
   var schedulers: Set<Int64>
   /// Whether a cause lies behind this seq in the log.
   private let liesBehind: (CausalCause, Int64) throws -> Bool
-  /// The number of the last cause of a key that was given out before this order began; 0 for none.
-  private let numberBefore: ((CausalCause.Kind, Int64) throws -> Int64)?
+  /// The number of the last cause of a key that was given out before this order began.
+  private let numberBefore: ((CausalCause.Kind, Int64) throws -> Int64?)?
   /// A source that is held up does not make memory grow beyond this many events.
   private let maximumWaiting: Int
 
@@ -69,7 +69,12 @@ struct CausalOrder<Item: CausalItem> {
   private var inPage: [CausalCause: Int64]?
 
   private var doneByKey = NumberByKey()
+  /// One more than the run: Dask's first is 0.
   private var runByKey = NumberByKey()
+  /// The causes that were missing when their effects were given out, likewise. In a run that goes on
+  /// they may still come.
+  private var missingDone = NumberByKey()
+  private var missingRun = NumberByKey()
 
   /// Events of each source that is held up.
   private var waiting: [Int64: Queue] = [:]
@@ -79,13 +84,13 @@ struct CausalOrder<Item: CausalItem> {
   /// The sources that each cause holds up.
   private var heldUp: [CausalCause: [Int64]] = [:]
 
-  /// How many events were given out before their cause: because too many had to wait, or because
-  /// causes contradict each other.
+  /// How many events were given out before their cause: because too many had to wait, because causes
+  /// contradict each other, or because a cause came when nobody waited for it any more.
   private(set) var forcedCount = 0
 
   init(
     schedulers: Set<Int64>, maximumWaiting: Int = 1 << 20,
-    numberBefore: ((CausalCause.Kind, Int64) throws -> Int64)? = nil,
+    numberBefore: ((CausalCause.Kind, Int64) throws -> Int64?)? = nil,
     liesBehind: @escaping (CausalCause, Int64) throws -> Bool
   ) {
     self.schedulers = schedulers
@@ -237,6 +242,7 @@ struct CausalOrder<Item: CausalItem> {
     output.append(recorded)
     guard let cause = recorded.given(schedulers: schedulers) else { return [] }
     note(cause)
+    if isLate(cause) { forcedCount += 1 }
     guard !heldUp.isEmpty, let sources = heldUp.removeValue(forKey: cause) else { return [] }
     for source in sources { waiting[source]?.cause = nil }
     return sources.sorted { (waiting[$0]?.first?.seq ?? 0) < (waiting[$1]?.first?.seq ?? 0) }
@@ -246,7 +252,31 @@ struct CausalOrder<Item: CausalItem> {
   private mutating func note(_ cause: CausalCause) {
     switch cause.kind {
     case .workerDone: doneByKey[cause.key] = cause.number
-    case .processing: runByKey[cause.key] = max(runByKey[cause.key], cause.number)
+    case .processing:
+      runByKey[cause.key] = max(runByKey[cause.key], Self.behind(cause.number))
+    }
+  }
+
+  /// The next number; only a damaged log comes to the last.
+  private static func behind(_ run: Int64) -> Int64 { run == .max ? run : run + 1 }
+
+  /// Whether an effect has been given out before this cause of it.
+  private mutating func isLate(_ cause: CausalCause) -> Bool {
+    switch cause.kind {
+    case .workerDone:
+      guard missingDone[cause.key] == cause.number else { return false }
+      missingDone[cause.key] = 0
+    case .processing:
+      guard missingRun[cause.key] == Self.behind(cause.number) else { return false }
+      missingRun[cause.key] = 0
+    }
+    return true
+  }
+
+  private mutating func noteMissing(_ cause: CausalCause) {
+    switch cause.kind {
+    case .workerDone: missingDone[cause.key] = cause.number
+    case .processing: missingRun[cause.key] = Self.behind(cause.number)
     }
   }
 
@@ -279,22 +309,26 @@ struct CausalOrder<Item: CausalItem> {
     case .workerDone:
       if doneByKey[cause.key] == cause.number { return nil }
     case .processing:
-      if runByKey[cause.key] >= cause.number { return nil }
+      if runByKey[cause.key] >= Self.behind(cause.number) { return nil }
     }
-    return try isToCome(cause) ? cause : nil
+    if try isToCome(cause) { return cause }
+    noteMissing(cause)
+    return nil
   }
 
   /// What was given out for a key before this order began is looked up when it is first asked for.
   private mutating func recall(
-    _ cause: CausalCause, _ numberBefore: (CausalCause.Kind, Int64) throws -> Int64
+    _ cause: CausalCause, _ numberBefore: (CausalCause.Kind, Int64) throws -> Int64?
   ) throws {
     switch cause.kind {
     case .workerDone:
       if doneByKey[cause.key] == 0 {
-        doneByKey[cause.key] = try numberBefore(cause.kind, cause.key)
+        doneByKey[cause.key] = try numberBefore(cause.kind, cause.key) ?? 0
       }
     case .processing:
-      if runByKey[cause.key] == 0 { runByKey[cause.key] = try numberBefore(cause.kind, cause.key) }
+      if runByKey[cause.key] == 0 {
+        runByKey[cause.key] = try numberBefore(cause.kind, cause.key).map { Self.behind($0) } ?? 0
+      }
     }
   }
 

@@ -2,20 +2,18 @@ import TaskLogPlugin
 
 /// Goes through the events of one run, a page at a time, each page in a transaction of its own.
 public final class EventCursor {
-  /// How many events are read at a time.
-  private let pageSize: Int
-
   /// The sources of the run by their number in the file.
   public private(set) var sources: [Int64: SourceInfo]
 
   private let reader: LogReader
   private let connection: Connection
   private let decoder: EventDecoder
-  private let select: Statement
+  private let pages: PageReader
+  /// Reads on meanwhile, where much is to come.
+  private var ahead: PagesAhead?
+  private var mayReadAhead: Bool
   /// How far the log is known to go.
   private var lastSeq: Int64
-  /// Up to where events are given out; before `lastSeq` while causes of them may be on their way.
-  private var horizon: Int64
   private var position: Int64
   private var isAtEnd = false
   /// Whether more may come than there is.
@@ -23,17 +21,10 @@ public final class EventCursor {
 
   private var causal: CausalOrder<EventRow>?
   private var schedulers: Set<Int64>
-  /// What was asked last; events of one source often lie together.
-  private var lastSource: Int64 = .min
-  private var lastIsKnown = false
-  private var lastIsScheduler = false
-  private var lastIsWanted = true
-  /// The sources whose events are given out; nothing for all.
-  private var wanted: Set<Int64>?
-  private var passesOver: Bool
   /// How many events of the run have been passed, unwanted ones included.
-  public private(set) var count: Int64 = 0
-  private var page: [EventRow] = []
+  @exclusivity(unchecked) public private(set) var count: Int64 = 0
+  private var page = EventPage()
+  // One thread reads, and nothing here calls back.
   @exclusivity(unchecked) private var ready: [EventRow] = []
   @exclusivity(unchecked) private var next = 0
   /// From where this one goes on.
@@ -44,10 +35,8 @@ public final class EventCursor {
   init(
     reader: LogReader, connection: Connection, run: RunInfo, sources: [SourceInfo],
     order: EventOrder, wanted: Set<Int64>?, isFollowed: Bool, blobs: LogBlobs,
-    goingOnFrom beginning: EventPlace? = nil, pageSize: Int = 4096
+    goingOnFrom beginning: EventPlace? = nil, readsAhead: Bool = false, pageSize: Int = 4096
   ) throws {
-    self.pageSize = pageSize
-    self.wanted = wanted
     self.beginning = beginning
     largestKey = beginning?.largestKey ?? 0
     count = beginning?.count ?? 0
@@ -59,14 +48,22 @@ public final class EventCursor {
     schedulers = Set(sources.filter { $0.source.kind == .scheduler }.map(\.number))
     position = beginning?.start ?? max(run.firstSeq ?? 1, .min + 1) - 1
     lastSeq = run.lastSeq ?? 0
-    horizon = isFollowed ? position : lastSeq
     self.isFollowed = isFollowed
-    select = try connection.prepare(
-      "SELECT \(EventDecoder.columns) FROM event WHERE seq > ? ORDER BY seq")
+    mayReadAhead = readsAhead && !isFollowed
     // Events of one source arrive in their order: where only one is wanted, there is nothing to put
     // right, and the others can be passed over unread.
-    passesOver = (wanted?.count ?? .max) <= 1 && !isFollowed
+    let passesOver = (wanted?.count ?? .max) <= 1 && !isFollowed
+    // Before the log's end while causes of what is given out may be on their way.
+    pages = try PageReader(
+      connection, path: reader.path,
+      PageReader.Choice(
+        known: Set(sources.map(\.number)), wanted: wanted, passesOver: passesOver,
+        horizon: isFollowed ? position : lastSeq, pageSize: pageSize))
     if order == .causal, !passesOver { causal = try makeCausalOrder() }
+  }
+
+  deinit {
+    ahead?.close()
   }
 
   /// Events that pointed at something that is not in the file.
@@ -158,43 +155,42 @@ public final class EventCursor {
 
   private func readPage() throws {
     next = 0
-    decoder.beginPage(keepingOlder: causal?.isWaiting ?? false)
     ready.removeAll(keepingCapacity: true)
-    page.removeAll(keepingCapacity: true)
-    defer { select.reset() }
-    try select.bind(1, position)
-    isAtEnd = true
-    var position = position
-    var count = 0
-    while try select.step() {
-      let seq = select.integer(0)
-      if seq > horizon { break }
-      try reader.checkOrder(of: seq, after: position)
-      position = seq
-      let source = select.integer(1)
-      if source != lastSource { look(at: source) }
-      if lastIsKnown, passesOver, !lastIsWanted {
-        self.count += 1
-      } else if lastIsKnown {
-        var row = try decoder.row(
-          select, seq: seq, isScheduler: lastIsScheduler, isWanted: lastIsWanted)
-        if let beginning, beginning.isBehind(seq, of: source) { row.role.insert(.isGiven) }
-        page.append(row)
-        largestKey = max(largestKey, row.key)
-      }
-      count += 1
-      if count == pageSize {
-        isAtEnd = false
-        break
+    if let ahead {
+      // Nobody else may hold it, or it would be copied to be filled again.
+      var old = EventPage()
+      swap(&old, &page)
+      page = try ahead.next(for: consume old)
+    } else {
+      try pages.read(after: position, page.number &+ 1, into: &page)
+      if mayReadAhead, !page.isLast {
+        mayReadAhead = false
+        ahead = .start(
+          reader.path, pages.choice, after: page.position, number: page.number &+ 1)
       }
     }
-    self.position = position
+    isAtEnd = page.isLast
+    position = page.position
+    count += page.passedOver
+    largestKey = max(largestKey, page.largestKey)
+    decoder.take(&page, keepingOlder: causal?.isWaiting ?? false)
     if causal != nil {
-      try causal?.add(page, to: &ready)
+      try decoder.findRoles(of: &page) { schedulers.contains($0) }
+      if beginning != nil { markGiven() }
+      try causal?.add(page.rows, to: &ready)
       waitingAtPageEnd = causal?.firstWaiting ?? [:]
       if isAtEnd, !isFollowed { try causal?.finish(&ready) }
     } else {
-      swap(&page, &ready)
+      swap(&page.rows, &ready)
+    }
+  }
+
+  private func markGiven() {
+    guard let beginning else { return }
+    for place in page.rows.indices {
+      let row = page.rows[place]
+      if row.seq > beginning.position { return }
+      if beginning.isBehind(row.seq, of: row.source) { page.rows[place].role.insert(.isGiven) }
     }
   }
 
@@ -211,28 +207,20 @@ public final class EventCursor {
     to last: Int64, givingUpTo horizon: Int64, sources new: [SourceInfo], isOver: Bool
   ) {
     lastSeq = max(lastSeq, last)
-    self.horizon = horizon
+    pages.choice.horizon = horizon
     for info in new {
       sources[info.number] = info
       if info.source.kind == .scheduler { schedulers.insert(info.number) }
+      pages.choice.known.insert(info.number)
     }
     causal?.schedulers = schedulers
-    lastSource = .min
     isFollowed = !isOver
     isAtEnd = false
   }
 
   /// Gives out the events of these sources from now on.
   public func want(_ sources: Set<Int64>) {
-    wanted = sources
-    lastSource = .min
-  }
-
-  private func look(at source: Int64) {
-    lastSource = source
-    lastIsKnown = sources[source] != nil
-    lastIsScheduler = schedulers.contains(source)
-    lastIsWanted = wanted?.contains(source) ?? true
+    pages.choice.wanted = sources
   }
 }
 
@@ -245,7 +233,7 @@ public final class SourceCursor {
   private let select: Statement
   private let source: Int64
   private var position = Int64.min
-  private var page: [RecordedEvent] = []
+  private var page = EventPage()
   private var next = 0
   private var isAtEnd = false
 
@@ -267,34 +255,34 @@ public final class SourceCursor {
   ///
   /// - Throws: `LogError`.
   public func nextEvent() throws -> RecordedEvent? {
-    while next >= page.count {
-      if isAtEnd { return nil }
-      try reader.translating { try readPage() }
+    try reader.translating {
+      while true {
+        while next < page.rows.count {
+          next += 1
+          if let event = try decoder.event(page.rows[next - 1]) { return event }
+        }
+        if isAtEnd { return nil }
+        try readPage()
+      }
     }
-    defer { next += 1 }
-    return page[next]
   }
 
   private func readPage() throws {
     next = 0
-    page.removeAll(keepingCapacity: true)
-    decoder.beginPage(keepingOlder: false)
+    page.rows.removeAll(keepingCapacity: true)
+    page.text.removeAll(keepingCapacity: true)
+    page.number &+= 1
     defer { select.reset() }
     try select.bind(1, source)
     try select.bind(2, position)
     try select.bind(3, Self.pageSize)
-    var count: Int64 = 0
     while try select.step() {
-      count += 1
       let sourceSeq = select.integer(2)
       try reader.checkOrder(of: sourceSeq, after: position)
       position = sourceSeq
-      if let recorded = try decoder.event(
-        decoder.row(select, seq: select.integer(0), isScheduler: false))
-      {
-        page.append(recorded)
-      }
+      page.append(select, seq: select.integer(0), source: source, isWanted: true)
     }
-    isAtEnd = count < Self.pageSize
+    isAtEnd = page.rows.count < Self.pageSize
+    decoder.take(&page, keepingOlder: false)
   }
 }

@@ -25,35 +25,19 @@ final class EventDecoder {
     self.blobs = blobs
   }
 
-  /// Begins a page of rows.
+  /// Takes the text of a page whose rows are to be made events of.
   ///
   /// - Parameter keepingOlder: rows of earlier pages have still to be made events of.
-  func beginPage(keepingOlder: Bool) {
-    texts.beginPage(keepingOlder: keepingOlder)
+  func take(_ page: inout EventPage, keepingOlder: Bool) {
+    texts.take(&page, keepingOlder: keepingOlder)
   }
 
-  /// The numbers of a row that was selected with `columns`.
-  ///
-  /// - Parameter isWanted: whether an event will be made of it; else only what the order needs is
-  ///   taken.
-  func row(
-    _ row: Statement, seq: Int64, isScheduler: Bool, isWanted: Bool = true
-  ) throws -> EventRow {
-    var taken = EventRow(
-      seq: seq, source: row.integer(1), sourceSeq: 0, time: 0, hook: row.integer(4),
-      key: row.integer(5), start: row.integer(6), finish: row.integer(7),
-      stimulus: row.integer(8), worker: 0, taskRun: row.integer(10), args: .null,
-      snapshot: .null, role: isWanted ? [] : .isUnwanted)
-    if isWanted {
-      taken.sourceSeq = row.integer(2)
-      taken.time = row.integer(3)
-      taken.worker = row.integer(9)
-      if let args = row.withText(11, { texts.append($0) }) { taken.args = args }
-      if let snapshot = row.withText(12, { texts.append($0) }) { taken.snapshot = snapshot }
+  /// Says what rows are to the order.
+  func findRoles(of page: inout EventPage, isScheduler: (Int64) -> Bool) throws {
+    for place in page.rows.indices {
+      let role = try role(page.rows[place], isScheduler: isScheduler(page.rows[place].source))
+      page.rows[place].role.formUnion(role)
     }
-    if taken.taskRun != 0 || !row.isNull(10) { taken.role.insert(.hasTaskRun) }
-    taken.role.formUnion(try role(taken, isScheduler: isScheduler))
-    return taken
   }
 
   /// As `RecordedEvent` says of events.

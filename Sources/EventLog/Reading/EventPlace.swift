@@ -66,14 +66,14 @@ final class CauseLookBack {
       """)
   }
 
-  /// The number of the last cause of this kind for this key; 0 when there was none.
-  func number(_ kind: CausalCause.Kind, of key: Int64) throws -> Int64 {
-    guard key <= place.largestKey else { return 0 }
+  /// The number of the last cause of this kind for this key; nothing when there was none.
+  func number(_ kind: CausalCause.Kind, of key: Int64) throws -> Int64? {
+    guard key <= place.largestKey else { return nil }
     let statement = kind == .workerDone ? done : processing
     defer { statement.reset() }
     try statement.bind(1, key)
     try statement.bind(2, place.start)
-    return try statement.step() ? statement.integer(0) : 0
+    return try statement.step() ? statement.optionalInteger(0) : nil
   }
 }
 
@@ -205,7 +205,10 @@ extension LogReader {
       try select.bind(1, seq)
       guard try select.step() else { return nil }
       let decoder = EventDecoder(reader: self, blobs: blobs)
-      return try decoder.event(decoder.row(select, seq: seq, isScheduler: false))
+      var page = EventPage()
+      page.append(select, seq: seq, source: select.integer(1), isWanted: true)
+      decoder.take(&page, keepingOlder: false)
+      return try decoder.event(page.rows[0])
     }
   }
 }

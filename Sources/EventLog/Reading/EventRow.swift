@@ -70,32 +70,23 @@ struct TextPlace {
 
 /// The text of the rows that have been read and not given out, page by page.
 struct TextStore {
-  private var pages: [Int32: [UInt8]] = [:]
+  /// What waits of pages before the present one.
+  private var older: [Int32: [UInt8]] = [:]
   private var current: [UInt8] = []
-  private(set) var page: Int32 = 0
+  private var number: Int32 = 0
 
-  /// Begins a page; those before it can go when nothing waits.
-  mutating func beginPage(keepingOlder: Bool) {
+  /// Takes the text of a page, and gives back that of the one before for its memory to be used again.
+  ///
+  /// - Parameter keepingOlder: rows of earlier pages have still to be made events of.
+  mutating func take(_ page: inout EventPage, keepingOlder: Bool) {
     if keepingOlder {
-      pages[page] = current
+      older[number] = current
       current = []
-    } else {
-      pages.removeAll(keepingCapacity: true)
-      current.removeAll(keepingCapacity: true)
+    } else if !older.isEmpty {
+      older.removeAll(keepingCapacity: true)
     }
-    page &+= 1
-  }
-
-  /// Keeps a NUL behind each text, so that a scan of numbers ends there.
-  mutating func append(_ bytes: UnsafeBufferPointer<UInt8>) -> TextPlace {
-    let start = current.count
-    // A page of such rows is beyond what SQLite's limits allow.
-    guard let place = Int32(exactly: start), let count = Int32(exactly: bytes.count) else {
-      return .null
-    }
-    current.append(contentsOf: bytes)
-    current.append(0)
-    return TextPlace(page: page, start: place, count: count)
+    number = page.number
+    swap(&current, &page.text)
   }
 
   func text(_ place: TextPlace) -> String? {
@@ -112,8 +103,8 @@ struct TextStore {
         try body(UnsafeBufferPointer(rebasing: $0[range]))
       }
     }
-    if place.page == page { return try give(current) }
-    guard let older = pages[place.page] else { return nil }
-    return try give(older)
+    if place.page == number { return try give(current) }
+    guard let text = older[place.page] else { return nil }
+    return try give(text)
   }
 }

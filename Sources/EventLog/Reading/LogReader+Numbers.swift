@@ -55,6 +55,8 @@ extension LogReader {
 public struct Gap: Sendable {
   /// The number of its source in the file.
   public var source: Int64
+  /// The number of the first event that is missing.
+  public var sourceSeq: Int64
   public var count: Int64
   public var reason: String
   /// When it was found, in nanoseconds since 1970 UTC.
@@ -72,7 +74,7 @@ extension LogReader {
     try translating {
       let select = try connection.prepare(
         """
-        SELECT gap.source, gap.count, gap.reason, gap.time,
+        SELECT gap.source, gap.source_seq, gap.count, gap.reason, gap.time,
           (SELECT event.time FROM event WHERE event.source = gap.source
             AND event.source_seq < gap.source_seq ORDER BY event.source_seq DESC LIMIT 1),
           (SELECT event.time FROM event WHERE event.source = gap.source
@@ -84,11 +86,26 @@ extension LogReader {
       while try select.step() {
         gaps.append(
           Gap(
-            source: select.integer(0), count: select.integer(1), reason: select.text(2),
-            time: select.integer(3), before: select.optionalInteger(4),
-            after: select.optionalInteger(5)))
+            source: select.integer(0), sourceSeq: select.integer(1), count: select.integer(2),
+            reason: select.text(3), time: select.integer(4), before: select.optionalInteger(5),
+            after: select.optionalInteger(6)))
       }
       return gaps
+    }
+  }
+
+  /// The number of the last event of a source that is in the file or known to be missing; 0 when there
+  /// is none.
+  ///
+  /// - Throws: `LogError`.
+  public func lastSourceSeq(of source: SourceInfo) throws -> Int64 {
+    try translating {
+      try connection.integer(
+        """
+        SELECT max(
+          coalesce((SELECT max(source_seq) FROM event WHERE source = \(source.number)), 0),
+          coalesce((SELECT max(source_seq + count - 1) FROM gap WHERE source = \(source.number)), 0))
+        """) ?? 0
     }
   }
 }

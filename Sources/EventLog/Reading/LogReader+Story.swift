@@ -42,21 +42,20 @@ extension LogReader {
       }
     return try translating {
       let decoder = EventDecoder(reader: self, blobs: blobs)
-      decoder.beginPage(keepingOlder: false)
       let select = try connection.prepare(
         "SELECT \(EventDecoder.columns) FROM event WHERE \(column) = ? ORDER BY seq")
       try select.bind(1, number)
-      var rows: [EventRow] = []
+      var page = EventPage()
       while try select.step() {
         let source = select.integer(1)
         guard known.contains(source) else { continue }
-        rows.append(
-          try decoder.row(
-            select, seq: select.integer(0), isScheduler: schedulers.contains(source)))
+        page.append(select, seq: select.integer(0), source: source, isWanted: true)
       }
+      try decoder.findRoles(of: &page) { schedulers.contains($0) }
+      decoder.take(&page, keepingOlder: false)
       var ordered: [EventRow] = []
       var order = CausalOrder<EventRow>(schedulers: schedulers) { _, _ in false }
-      try order.add(rows, to: &ordered)
+      try order.add(page.rows, to: &ordered)
       try order.finish(&ordered)
       return try ordered.compactMap { try decoder.event($0) }
     }

@@ -26,9 +26,17 @@ public final class LogReader {
         defer { selectKeys.reset() }
         try selectKeys.bind(1, first)
         try selectKeys.bind(2, end)
+        // Keys of one `map` lie together, and share a name.
+        var last: Key?
         while try selectKeys.step() {
+          let key =
+            selectKeys.withText(2) { typed in
+              selectKeys.withText(1) { Key(text: $0, typed: typed, after: last) } ?? nil
+            } ?? nil
+          last = key
           give(
-            selectKeys.integer(0), Key(text: selectKeys.text(1), typed: selectKeys.text(2)))
+            selectKeys.integer(0),
+            key ?? Key(text: selectKeys.text(1), typed: selectKeys.text(2)))
         }
       }
       let selectTexts = try connection.prepare("SELECT id, text FROM text WHERE id >= ? AND id < ?")
@@ -46,6 +54,10 @@ public final class LogReader {
   /// Rows come in the order that was asked for, unless the file is damaged; then going on from the
   /// last one would never end.
   func checkOrder(of number: Int64, after last: Int64) throws {
+    try Self.checkOrder(of: number, after: last, path)
+  }
+
+  static func checkOrder(of number: Int64, after last: Int64, _ path: String) throws {
     guard number > last else {
       throw LogError.damaged(path: path, reason: "its events are out of order")
     }
@@ -221,26 +233,27 @@ public final class LogReader {
   ///     others are passed over at less cost; they still count for the order.
   ///   - isFollowed: gives out nothing before `goOn` says up to where.
   ///   - place: where another cursor of this log has come to, which has given out what lies before.
+  ///   - readsAhead: a thread reads ahead, for whoever wants all of them and has much to do with each.
   /// - Throws: `LogError`.
   public func events(
     of run: RunInfo, order: EventOrder, wanted: Set<Int64>? = nil, isFollowed: Bool = false,
-    goingOnFrom place: EventPlace? = nil
+    goingOnFrom place: EventPlace? = nil, readsAhead: Bool = false
   ) throws -> EventCursor {
     try events(
       of: run, order: order, wanted: wanted, isFollowed: isFollowed, goingOnFrom: place,
-      pageSize: 4096)
+      readsAhead: readsAhead, pageSize: 4096)
   }
 
   func events(
     of run: RunInfo, order: EventOrder, wanted: Set<Int64>? = nil, isFollowed: Bool = false,
-    goingOnFrom place: EventPlace? = nil, pageSize: Int
+    goingOnFrom place: EventPlace? = nil, readsAhead: Bool = false, pageSize: Int
   ) throws -> EventCursor {
     let sources = try sources(of: run)
     return try translating {
       try EventCursor(
         reader: self, connection: connection, run: run, sources: sources, order: order,
         wanted: wanted, isFollowed: isFollowed, blobs: blobs, goingOnFrom: place,
-        pageSize: pageSize)
+        readsAhead: readsAhead, pageSize: pageSize)
     }
   }
 

@@ -167,7 +167,7 @@ private final class PartQueue<Part: Sendable>: @unchecked Sendable {
 }
 
 /// A thread that runs a body.
-private final class ScanThread {
+final class ScanThread: Sendable {
   private let body: @Sendable () -> Void
 
   private init(_ body: @escaping @Sendable () -> Void) {

@@ -235,6 +235,9 @@ public final class LogWriter {
     nextSeq += 1
   }
 
+  /// Puts in the rows that wait for others, so that what asks the file within a transaction sees them.
+  func flushRows() throws { try inserter.flush() }
+
   /// What a transaction has added to a run.
   private struct Extent {
     var run: Int64

@@ -1,6 +1,16 @@
 import EventLog
 import TaskLogPlugin
 
+/// Where the records of a spool go: a log, or messages.
+protocol SpoolSink {
+  /// Takes in a source by its number within the spool; gives the one that it has here.
+  func add(_ source: Source, run: Int64, number: Int?) throws -> Int64
+  func append(_ event: EncodedEvent, source: Int64, sourceSeq: Int64) throws
+  func addGap(source: Int64, sourceSeq: Int64, count: Int64, time: Int64, reason: String) throws
+}
+
+extension LogWriter: SpoolSink {}
+
 /// Puts the records of one spool into the log, live or after the death of its process.
 ///
 /// Every source numbers its events. One whose number is not above the last is in the log already
@@ -46,6 +56,20 @@ struct SpoolDrain {
     return fresh
   }
 
+  /// Stands for the number of a source's last event where nobody knows it: what comes is taken in, and
+  /// nothing before it counts as missing.
+  static let unknownSeq: Int64 = -1
+
+  /// How far each source has come, by its number within the spool.
+  var lastSourceSeqs: [(source: Int, last: Int64)] {
+    sources.enumerated().compactMap { number, source in
+      source.flatMap { $0.lastSourceSeq > 0 ? (number, $0.lastSourceSeq) : nil }
+    }
+  }
+
+  /// The sources that have been registered, by their number within the spool.
+  var registeredSources: [Int: Source] { registered }
+
   /// No recorder has more sources than this; a higher number is damage.
   private static let maximumSources = 1 << 20
 
@@ -65,7 +89,7 @@ struct SpoolDrain {
 
   /// Takes in a record; inside a transaction.
   mutating func take(
-    _ content: UnsafeRawBufferPointer, at position: SpoolPosition, into writer: LogWriter
+    _ content: UnsafeRawBufferPointer, at position: SpoolPosition, into writer: some SpoolSink
   ) throws {
     do {
       try put(SpoolRecord(content), at: position, into: writer)
@@ -76,7 +100,7 @@ struct SpoolDrain {
   }
 
   private mutating func put(
-    _ record: SpoolRecord, at position: SpoolPosition, into writer: LogWriter
+    _ record: SpoolRecord, at position: SpoolPosition, into writer: some SpoolSink
   ) throws {
     guard record.number < Self.maximumSources else {
       unreadableCount += 1
@@ -105,7 +129,7 @@ struct SpoolDrain {
 
   private mutating func put(
     part bytes: [UInt8], _ index: Int, _ count: Int, _ number: Int, at position: SpoolPosition,
-    into writer: LogWriter
+    into writer: some SpoolSink
   ) throws {
     if index == 0 { parts[number] = (position, []) }
     parts[number]?.bytes += bytes
@@ -115,11 +139,13 @@ struct SpoolDrain {
 
   /// Comes to an event's number and gives its source, nothing when it is in the log already.
   private mutating func reach(
-    _ number: Int, _ sourceSeq: Int64, _ time: Int64, _ writer: LogWriter
+    _ number: Int, _ sourceSeq: Int64, _ time: Int64, _ writer: some SpoolSink
   ) throws -> LogWriter.SourceProgress? {
     if self[number] == nil { try addUnknown(number, writer) }
     guard let source = self[number], sourceSeq > source.lastSourceSeq else { return nil }
-    if sourceSeq > source.lastSourceSeq + 1 {
+    if source.lastSourceSeq == Self.unknownSeq {
+      sources[number]?.lastSourceSeq = sourceSeq - 1
+    } else if sourceSeq > source.lastSourceSeq + 1 {
       try fill(number, through: sourceSeq - 1, "lost in the spool", time, writer)
     }
     return source
@@ -127,10 +153,12 @@ struct SpoolDrain {
 
   /// Writes down that the events of a source up to a number are missing, as far as they are.
   mutating func fill(
-    _ number: Int, through last: Int64, _ reason: String, _ time: Int64, _ writer: LogWriter
+    _ number: Int, through last: Int64, _ reason: String, _ time: Int64, _ writer: some SpoolSink
   ) throws {
     if last > 0, self[number] == nil { try addUnknown(number, writer) }
-    guard let source = self[number], last > source.lastSourceSeq else { return }
+    guard let source = self[number], last > source.lastSourceSeq,
+      source.lastSourceSeq != Self.unknownSeq
+    else { return }
     try writer.addGap(
       source: source.id, sourceSeq: source.lastSourceSeq + 1, count: last - source.lastSourceSeq,
       time: time, reason: reason)
@@ -138,7 +166,7 @@ struct SpoolDrain {
   }
 
   /// A source whose registration is lost.
-  private mutating func addUnknown(_ number: Int, _ writer: LogWriter) throws {
+  private mutating func addUnknown(_ number: Int, _ writer: some SpoolSink) throws {
     let source = Source(
       kind: number == 0 ? .scheduler : .worker, id: "unknown-\(number)", address: "unknown")
     let id = try writer.add(source, run: run, number: number)

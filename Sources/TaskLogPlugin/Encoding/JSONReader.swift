@@ -14,13 +14,18 @@ public struct JSONReader {
   /// Deeper nesting than this is an error. `JSONWriter` never comes near it.
   public static let maximumDepth = 512
 
-  private let bytes: UnsafeBufferPointer<UInt8>
-  private var position = 0
+  let bytes: UnsafeBufferPointer<UInt8>
+  var position = 0
   private let blob: ((String) -> [UInt8]?)?
+  private let blobs: (any BlobSource)?
 
-  private init(_ bytes: UnsafeBufferPointer<UInt8>, blob: ((String) -> [UInt8]?)?) {
+  init(
+    _ bytes: UnsafeBufferPointer<UInt8>, blob: ((String) -> [UInt8]?)? = nil,
+    blobs: (any BlobSource)? = nil
+  ) {
     self.bytes = bytes
     self.blob = blob
+    self.blobs = blobs
   }
 
   /// The value of a JSON text.
@@ -41,18 +46,18 @@ public struct JSONReader {
     return try result.get()
   }
 
-  private mutating func document() throws(JSONError) -> Value {
+  mutating func document() throws(JSONError) -> Value {
     let value = try value(depth: 0)
     skipSpace()
     guard position == bytes.count else { throw error("text after the value") }
     return value
   }
 
-  private func error(_ reason: String) -> JSONError {
+  func error(_ reason: String) -> JSONError {
     JSONError(offset: position, reason: reason)
   }
 
-  private mutating func skipSpace() {
+  mutating func skipSpace() {
     while position < bytes.count {
       switch bytes[position] {
       case 0x20, 0x0A, 0x0D, 0x09: position += 1
@@ -61,13 +66,13 @@ public struct JSONReader {
     }
   }
 
-  private mutating func peek() throws(JSONError) -> UInt8 {
+  mutating func peek() throws(JSONError) -> UInt8 {
     skipSpace()
     guard position < bytes.count else { throw error("the text ends too early") }
     return bytes[position]
   }
 
-  private mutating func value(depth: Int) throws(JSONError) -> Value {
+  mutating func value(depth: Int) throws(JSONError) -> Value {
     guard depth < Self.maximumDepth else { throw error("nested too deeply") }
     switch try peek() {
     case UInt8(ascii: "{"): return try object(depth: depth)
@@ -86,7 +91,7 @@ public struct JSONReader {
     }
   }
 
-  private mutating func expect(_ word: StaticString) throws(JSONError) {
+  mutating func expect(_ word: StaticString) throws(JSONError) {
     let matches = word.withUTF8Buffer { word in
       position + word.count <= bytes.count
         && bytes[position..<position + word.count].elementsEqual(word)
@@ -155,7 +160,8 @@ public struct JSONReader {
     case ("$wtf8", .string(let text)): Base64.decode(text).map(Value.wtf8)
     case ("$bytearray", .string(let text)): Base64.decode(text).map(Value.bytearray)
     case ("$bytearray", .bytes(let bytes)): .bytearray(bytes)
-    case ("$blob", .string(let hash)): blob?(hash).map(Value.bytes)
+    case ("$blob", .string(let hash)):
+      (blobs.map { $0.blob(hash: hash) } ?? blob?(hash)).map(Value.bytes)
     case ("$int", .string(let digits)): Value(digits: digits)
     case ("$float", .string(let text)): Self.nonFinite(text).map(Value.double)
     case ("$map", .list(let pairs)): Self.map(pairs)
@@ -184,25 +190,42 @@ public struct JSONReader {
     return entries.count == pairs.count ? .dict(entries) : nil
   }
 
-  private mutating func number() throws(JSONError) -> Value {
+  mutating func number() throws(JSONError) -> Value {
     let start = position
     var isInteger = true
-    _ = skip(UInt8(ascii: "-"))
+    let isNegative = skip(UInt8(ascii: "-"))
     let first = position
-    guard skipDigits() > 0 else { throw error("expected a value") }
+    // The digits as a number, as long as there are not too many of them.
+    var digits: UInt64 = 0
+    guard skipDigits(&digits) > 0 else { throw error("expected a value") }
     guard position == first + 1 || bytes[first] != UInt8(ascii: "0") else {
       throw error("a number begins with 0")
     }
+    var isShort = position - first <= 19
+    var decimals = 0
     if skip(UInt8(ascii: ".")) {
       isInteger = false
-      guard skipDigits() > 0 else { throw error("expected digits") }
+      decimals = skipDigits(&digits)
+      guard decimals > 0 else { throw error("expected digits") }
+      isShort = position - first <= 20
     }
     if skip(UInt8(ascii: "e")) || skip(UInt8(ascii: "E")) {
       isInteger = false
+      isShort = false
       _ = skip(UInt8(ascii: "+")) || skip(UInt8(ascii: "-"))
-      guard skipDigits() > 0 else { throw error("expected digits") }
+      guard skipDigits(&digits) > 0 else { throw error("expected digits") }
     }
-    let text = String(decoding: bytes[start..<position], as: UTF8.self)
+    if isShort {
+      if !isInteger {
+        let value = Decimals.double(digits, decimals: decimals)
+        return .double(isNegative ? -value : value)
+      }
+      if digits <= UInt64(Int64.max) {
+        return .int(isNegative ? -Int64(digits) : Int64(digits))
+      }
+    }
+    let text = String(
+      decoding: UnsafeBufferPointer(rebasing: bytes[start..<position]), as: UTF8.self)
     if isInteger {
       if let value = Int64(text) { return .int(value) }
       if let value = Value(digits: text) { return value }
@@ -213,20 +236,23 @@ public struct JSONReader {
     throw error("a number that is too large")
   }
 
-  private mutating func skip(_ byte: UInt8) -> Bool {
+  mutating func skip(_ byte: UInt8) -> Bool {
     guard position < bytes.count, bytes[position] == byte else { return false }
     position += 1
     return true
   }
 
-  /// How many digits were skipped.
-  private mutating func skipDigits() -> Int {
+  /// How many digits were skipped, which are put behind those of a number.
+  private mutating func skipDigits(_ number: inout UInt64) -> Int {
     let start = position
-    while position < bytes.count, (0x30...0x39).contains(bytes[position]) { position += 1 }
+    while position < bytes.count, (0x30...0x39).contains(bytes[position]) {
+      number = number &* 10 &+ UInt64(bytes[position] &- 0x30)
+      position += 1
+    }
     return position - start
   }
 
-  private mutating func string() throws(JSONError) -> String {
+  mutating func string() throws(JSONError) -> String {
     position += 1
     let start = position
     while position < bytes.count, bytes[position] != 0x22, bytes[position] != 0x5C,
@@ -237,7 +263,8 @@ public struct JSONReader {
     guard position < bytes.count else { throw error("a string does not end") }
     if bytes[position] == 0x22 {
       defer { position += 1 }
-      return String(decoding: bytes[start..<position], as: UTF8.self)
+      return String(
+        decoding: UnsafeBufferPointer(rebasing: bytes[start..<position]), as: UTF8.self)
     }
     var decoded = Array(bytes[start..<position])
     while position < bytes.count {

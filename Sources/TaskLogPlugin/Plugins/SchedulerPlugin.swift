@@ -130,23 +130,12 @@ extension SchedulerPlugin {
   }
 
   private func callUpdateGraph(_ event: Event, _ scheduler: Scheduler) throws {
-    var args = event.args.content
-    func keys(_ name: String) -> [Key] {
-      (args[name]?.elements ?? []).compactMap(Key.init)
-    }
-    var priorities = OrderedMap<Key, Priority>()
-    if case .dict(let entries)? = args["priority"] {
-      for entry in entries {
-        if let key = Key(entry.key) { priorities[key] = Priority(entry.value) }
-      }
-    }
-    let fixed = ["client", "keys", "tasks", "annotations", "priority"]
-    let (client, annotations) = (args["client"], args["annotations"])
-    let (wanted, tasks) = (keys("keys"), keys("tasks"))
-    args.named.removeAll { fixed.contains($0.name) }
+    let call =
+      event.args.encoded.flatMap { UpdateGraphCall(quickly: $0) }
+      ?? UpdateGraphCall(event.args.content)
     try updateGraph(
-      scheduler: scheduler, client: client?.string ?? "", keys: wanted, tasks: tasks,
-      annotations: annotations ?? .dict([]), priority: priorities,
-      stimulusID: event.stimulusID ?? "", args: Args(args))
+      scheduler: scheduler, client: call.client ?? "", keys: call.keys, tasks: call.tasks,
+      annotations: call.annotations ?? .dict([]), priority: call.priority,
+      stimulusID: event.stimulusID ?? "", args: Args(call.rest))
   }
 }

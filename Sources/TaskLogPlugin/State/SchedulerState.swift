@@ -39,6 +39,9 @@ public final class SchedulerState {
   @exclusivity(unchecked) private var lastGroup:
     (name: String, prefix: TaskPrefix, group: TaskGroup)?
 
+  /// The type of the last result: those of a `map` are alike, and need not be kept once each.
+  @exclusivity(unchecked) var lastTypeName: String?
+
   private let totals = StateTotals()
 
   public init(unknown: [UnknownFact] = []) {

@@ -82,13 +82,15 @@ extension SchedulerState {
       task.typeName = facts.typeName
       address = facts.worker
     } else {
-      let args = event.args.content
-      for span in (args["startstops"]?.elements ?? []).lazy.compactMap(StartStop.init) {
-        task.group.add(span)
-      }
-      set(nbytes: args["nbytes"]?.int, of: task)
-      task.typeName = args["typename"]?.string
-      address = args["worker"]?.string
+      let facts =
+        event.args.encoded.flatMap {
+          StoredFacts(quickly: $0, worker: event.worker, typeName: lastTypeName)
+        } ?? StoredFacts(event.args.content)
+      for span in facts.startStops { task.group.add(span) }
+      set(nbytes: facts.nbytes, of: task)
+      task.typeName = facts.typeName
+      lastTypeName = facts.typeName
+      address = facts.worker
     }
     if let worker = workers[address ?? ""] {
       addReplica(task, worker)

@@ -123,19 +123,13 @@ public final class WorkerState {
   /// gone.
   private func applyStimulus(_ event: Event) {
     if case .compute(let facts) = event.args.storage { return computeTask(event, facts) }
+    if let told = event.args.encoded.flatMap({ ComputeStimulus(quickly: $0) }) {
+      return computeTask(event, told)
+    }
     let args = event.args.content
     switch args["op"]?.string {
-    case "compute-task":
-      var annotations: [Value.Entry]?
-      if case .dict(let entries)? = args["annotations"] { annotations = entries }
-      defer { takeSizes(args) }
-      computeTask(
-        event,
-        ComputeFacts(
-          priority: args["priority"].flatMap(Priority.init),
-          whoHas: Self.whoHas(args), annotations: annotations,
-          resourceRestrictions: Resource.list(args["resource_restrictions"])))
-    case "refresh-who-has": updateWhoHas(Self.whoHas(args))
+    case "compute-task": computeTask(event, ComputeStimulus(args))
+    case "refresh-who-has": updateWhoHas(ComputeStimulus.whoHas(args))
     case "acquire-replicas": acquireReplicas(args)
     case "update-data":
       for key in (args["keys"]?.elements ?? []).lazy.compactMap(Key.init) { _ = task(key) }
@@ -143,13 +137,6 @@ public final class WorkerState {
       let address = args["worker"]?.string
       for (_, task) in tasks { task.whoHas.removeAll { $0 == address } }
     default: break
-    }
-  }
-
-  private static func whoHas(_ args: Args.Content) -> [(Key, [String])] {
-    guard case .dict(let holders)? = args["who_has"] else { return [] }
-    return holders.compactMap { entry in
-      Key(entry.key).map { ($0, (entry.value.elements ?? []).compactMap(\.string)) }
     }
   }
 
@@ -167,19 +154,21 @@ public final class WorkerState {
       let task = task(key)
       if task.priority == nil { task.priority = Priority([1]) }
     }
-    takeSizes(args)
-    updateWhoHas(Self.whoHas(args))
+    take(sizes: ComputeStimulus.sizes(args))
+    updateWhoHas(ComputeStimulus.whoHas(args))
   }
 
   /// Dask tells the size of what is to be fetched.
-  private func takeSizes(_ args: Args.Content) {
-    guard case .dict(let sizes)? = args["nbytes"] else { return }
-    for entry in sizes {
-      guard let task = Key(entry.key).flatMap({ tasks[$0] }), task.state != .memory else {
-        continue
-      }
-      task.nbytes = entry.value.int
+  private func take(sizes: [(key: Key, nbytes: Int64?)]) {
+    for (key, nbytes) in sizes {
+      guard let task = tasks[key], task.state != .memory else { continue }
+      task.nbytes = nbytes
     }
+  }
+
+  private func computeTask(_ event: Event, _ told: ComputeStimulus) {
+    computeTask(event, told.facts)
+    take(sizes: told.sizes)
   }
 
   private func computeTask(_ event: Event, _ told: ComputeFacts) {

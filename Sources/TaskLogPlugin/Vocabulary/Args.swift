@@ -114,7 +114,16 @@ public struct Args: Sendable {
   }
 
   private static func decode(_ json: EncodedJSON) -> Content {
-    guard let value = try? json.value(), case .dict(let entries) = value.asPlainDictionary else {
+    (try? json.value()).map(decode) ?? decode(.null)
+  }
+
+  /// Args as the value that their JSON is read as.
+  package init(recorded value: Value) {
+    self.init(Self.decode(value))
+  }
+
+  private static func decode(_ value: Value) -> Content {
+    guard case .dict(let entries) = value.asPlainDictionary else {
       return Content(named: [Argument("$unreadable", .opaque("unreadable"))])
     }
     var content = Content()
@@ -162,8 +171,12 @@ public struct EncodedJSON: Sendable {
 
   /// - Throws: `JSONError`.
   public func value() throws(JSONError) -> Value {
-    guard let blobs else { return try JSONReader.value(text) }
-    return try JSONReader.value(text) { blobs.blob(hash: $0) }
+    var text = text
+    let result: Result<Value, JSONError> = text.withUTF8 { bytes in
+      var reader = JSONReader(bytes, blobs: blobs)
+      return Result { () throws(JSONError) in try reader.document() }
+    }
+    return try result.get()
   }
 }
 

@@ -142,6 +142,9 @@ extension Args {
     switch storage {
     case .keys(let facts): return (facts.client, facts.keys)
     case .graph(let facts): return (facts.client, facts.keys)
+    case .encoded(let json):
+      if let facts = ClientKeys(quickly: json) { return (facts.client, facts.keys) }
+      fallthrough
     default:
       let content = content
       guard let client = content["client"]?.string else { return nil }

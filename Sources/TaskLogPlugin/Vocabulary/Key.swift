@@ -76,8 +76,7 @@ public struct Key: Sendable, Hashable {
 
   /// A tuple key such as Dask's collections use: `Key("sum-1f2e", 0)` is `('sum-1f2e', 0)`.
   public init(_ name: String, _ index: Int) {
-    let isPlain = name.utf8.allSatisfy { (0x20..<0x7F).contains($0) && $0 != 0x27 && $0 != 0x5C }
-    guard isPlain else {
+    guard name.utf8.allSatisfy(NumberedKey.isPlain) else {
       self.init(displaying: .tuple([.string(name), .int(Int64(index))]))
       return
     }
@@ -87,6 +86,32 @@ public struct Key: Sendable, Hashable {
   /// A tuple key with two texts: `Key("count", "a.txt")` is `('count', 'a.txt')`.
   public init(_ name: String, _ part: String) {
     self.init(displaying: .tuple([.string(name), .string(part)]))
+  }
+
+  /// A key as a log keeps it, when it is a tuple of a text and a number, as nearly all are that are
+  /// not text; nothing for any other. Such a one takes one allocation less, and nothing has to be read
+  /// of it to tell its group.
+  ///
+  /// - Parameter last: shares its name, where that is the same.
+  package init?(
+    text: UnsafeBufferPointer<UInt8>, typed: UnsafeBufferPointer<UInt8>, after last: Key?
+  ) {
+    var place = 0
+    guard let (name, index) = NumberedKey.scan(typed, &place), place == typed.count,
+      NumberedKey.isText(text, name, typed)
+    else { return nil }
+    self.init(
+      Storage(
+        text: String(decoding: text, as: UTF8.self),
+        form: .numbered(NumberedKey.text(of: name, in: typed, like: last?.numberedName), index)))
+  }
+
+  /// The key of a tuple as it stands in JSON, likewise.
+  ///
+  /// - Parameter place: where it begins, and afterwards where it ends.
+  init?(tuple json: UnsafeBufferPointer<UInt8>, at place: inout Int, after last: Key?) {
+    guard let (name, index) = NumberedKey.scan(json, &place) else { return nil }
+    self.init(NumberedKey.text(of: name, in: json, like: last?.numberedName), index)
   }
 
   private init(displaying value: Value) {

@@ -16,6 +16,7 @@ public indirect enum Snapshot: Sendable {
   /// The snapshot with its facts read.
   public var decoded: Snapshot {
     guard case .encoded(let json) = self else { return self }
+    if let facts = Snapshot(quickly: json) { return facts }
     guard let value = try? json.value() else { return .other(.opaque("unreadable")) }
     return Snapshot(value)
   }

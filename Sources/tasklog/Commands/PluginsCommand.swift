@@ -12,15 +12,18 @@ struct PluginsCommand: ParsableCommand {
       """)
 
   func run() {
-    let options = BuiltinPlugins.all.flatMap { $0.options.map(Self.title) }
-    let titles = BuiltinPlugins.all.map(\.name) + options
+    let plugins =
+      BuiltinPlugins.all.map { ($0.name, $0.summary, $0.options) } + [
+        (RabbitMQPluginKind.name, RabbitMQPluginKind.summary, RabbitMQPluginKind.options)
+      ]
+    let titles = plugins.flatMap { name, _, options in [name] + options.map(Self.title) }
     let width = (titles.map(\.count).max() ?? 0) + 2
     func line(_ title: String, _ summary: String) {
       Console.print(title + String(repeating: " ", count: width - title.count) + summary)
     }
-    for plugin in BuiltinPlugins.all {
-      line(plugin.name, plugin.summary)
-      for option in plugin.options { line(Self.title(option), option.summary) }
+    for (name, summary, options) in plugins {
+      line(name, summary)
+      for option in options { line(Self.title(option), option.summary) }
     }
   }
 

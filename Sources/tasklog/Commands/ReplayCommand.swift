@@ -41,8 +41,11 @@ struct ReplayCommand: AsyncParsableCommand {
 
   func run() async throws {
     guard !plugins.plugin.isEmpty else {
-      let known = BuiltinPlugins.all.map(\.name).joined(separator: ", ")
-      throw Failure.usage("name a plugin with --plugin; there are \(known), and files")
+      let known = (BuiltinPlugins.all.map(\.name) + [RabbitMQPluginKind.name])
+        .joined(separator: ", ")
+      throw Failure.usage(
+        "name a plugin with --plugin; there are \(known), exec:'command', module:Class and "
+          + "file.py:Class of Dask, and files that end in .swift or .so")
     }
     let options = try part.options(now: Clock.now())
     let watched = Supervisor.watched()
@@ -92,7 +95,7 @@ struct ReplayCommand: AsyncParsableCommand {
     }
     var bar = ProgressBar(total: options.follows ? nil : extent, noun: "events")
     // Of a run that goes on what was seen so far is wanted, of another nothing is.
-    if options.follows { Interrupt.watch() }
+    if options.follows { Interrupt.watch(SIGINT) }
     let result: Replayer.Result
     do {
       result = try await replayer.replay(

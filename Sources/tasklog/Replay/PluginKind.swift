@@ -6,7 +6,7 @@ import TaskLogPlugin
 /// kinds is for the last one, which knows how to say what is wrong with it.
 enum PluginKinds {
   static let all: [any PluginKind.Type] = [
-    ProgramPluginKind.self, PythonPluginKind.self, SwiftPluginKind.self,
+    ProgramPluginKind.self, RabbitMQPluginKind.self, PythonPluginKind.self, SwiftPluginKind.self,
   ]
 }
 

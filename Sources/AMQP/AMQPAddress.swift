@@ -1,0 +1,147 @@
+import Glibc
+
+/// Where a broker is, and who we are to it: `amqp://user:password@host:port/vhost?heartbeat=30`.
+///
+/// Follows RabbitMQ's URI specification (https://www.rabbitmq.com/docs/uri-spec), with three of its
+/// query parameters (https://www.rabbitmq.com/docs/uri-query-parameters): `heartbeat` in seconds,
+/// `connection_timeout` in milliseconds, `cacertfile`. A user and password that are not in the address
+/// come from `TASKLOG_AMQP_USER` and `TASKLOG_AMQP_PASSWORD`, else they are `guest`.
+public struct AMQPAddress: Sendable, Equatable {
+  public var isEncrypted: Bool
+  public var host: String
+  public var port: Int32
+  public var vhost: String
+  public var user: String
+  var password: String
+  public var heartbeatSeconds: Int32 = 30
+  public var timeoutMilliseconds: Int = 10_000
+  /// A file of certificates that are trusted; nothing for the system's.
+  public var authorities: String?
+
+  /// - Throws: `AMQPError.badAddress`.
+  public init(_ text: String) throws(AMQPError) {
+    try self.init(text) { name in getenv(name).map { String(cString: $0) } }
+  }
+
+  /// - Parameter environment: the value of a variable.
+  /// - Throws: `AMQPError.badAddress`.
+  public init(_ text: String, environment: (String) -> String?) throws(AMQPError) {
+    let shown = Self.withoutPassword(text)
+    func bad(_ reason: String) -> AMQPError { .badAddress(shown, reason: reason) }
+    func decoded(_ part: some StringProtocol) throws(AMQPError) -> String {
+      guard let text = Self.decoded(part) else { throw bad("has a wrong %-escape in it") }
+      return text
+    }
+    let rest: Substring
+    if text.hasPrefix("amqp://") {
+      isEncrypted = false
+      rest = text.dropFirst("amqp://".count)
+    } else if text.hasPrefix("amqps://") {
+      isEncrypted = true
+      rest = text.dropFirst("amqps://".count)
+    } else {
+      throw bad("is no address of a broker")
+    }
+    let query = rest.firstIndex(of: "?").map { rest[$0...].dropFirst() }
+    let front = rest.prefix { $0 != "?" }
+    let authority = front.prefix { $0 != "/" }
+    let path = front.dropFirst(authority.count).dropFirst()
+    vhost = path.isEmpty ? "/" : try decoded(path)
+    let at = authority.lastIndex(of: "@")
+    let place = at.map { authority[$0...].dropFirst() } ?? authority
+    user = environment("TASKLOG_AMQP_USER") ?? "guest"
+    password = environment("TASKLOG_AMQP_PASSWORD") ?? "guest"
+    if let at {
+      let parts = authority[..<at].split(
+        separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
+      if let name = parts.first, !name.isEmpty { user = try decoded(name) }
+      if parts.count == 2 { password = try decoded(parts[1]) }
+    }
+    let (host, port) = Self.split(place)
+    self.host = try decoded(host)
+    guard !self.host.isEmpty, !self.host.utf8.contains(0) else { throw bad("names no host") }
+    if let port {
+      guard let number = Int32(port), (1...65_535).contains(number) else {
+        throw bad("'\(port)' is no port")
+      }
+      self.port = number
+    } else {
+      self.port = isEncrypted ? 5671 : 5672
+    }
+    for parameter in (query ?? "").split(separator: "&") {
+      let parts = parameter.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+      let value = parts.count == 2 ? try decoded(parts[1]) : ""
+      switch parts[0] {
+      case "heartbeat":
+        guard let seconds = Int32(value), (0...3600).contains(seconds) else {
+          throw bad("heartbeat is a number of seconds from 0 to 3600")
+        }
+        heartbeatSeconds = seconds
+      case "connection_timeout":
+        guard let milliseconds = Int(value), (1...600_000).contains(milliseconds) else {
+          throw bad("connection_timeout is a number of milliseconds from 1 to 600000")
+        }
+        timeoutMilliseconds = milliseconds
+      case "cacertfile": authorities = value
+      default: throw bad("there is no parameter '\(parts[0])'")
+      }
+    }
+    if authorities == nil { authorities = environment("SSL_CERT_FILE") }
+  }
+
+  /// A host and its port; `[::1]` is in brackets.
+  private static func split(_ place: Substring) -> (host: Substring, port: Substring?) {
+    if place.first == "[", let end = place.firstIndex(of: "]") {
+      let behind = place[end...].dropFirst()
+      return (place[..<end].dropFirst(), behind.first == ":" ? behind.dropFirst() : nil)
+    }
+    guard let colon = place.lastIndex(of: ":") else { return (place, nil) }
+    return (place[..<colon], place[colon...].dropFirst())
+  }
+
+  private static func decoded(_ text: some StringProtocol) -> String? {
+    var bytes: [UInt8] = []
+    var rest = Array(text.utf8)[...]
+    while let byte = rest.popFirst() {
+      guard byte == UInt8(ascii: "%") else {
+        bytes.append(byte)
+        continue
+      }
+      guard rest.count >= 2,
+        let value = UInt8(String(decoding: rest.prefix(2), as: UTF8.self), radix: 16)
+      else { return nil }
+      rest = rest.dropFirst(2)
+      bytes.append(value)
+    }
+    return String(validating: bytes, as: UTF8.self)
+  }
+
+  /// What may be shown of a text that was meant as an address, whatever is wrong with it.
+  static func withoutPassword(_ text: String) -> String {
+    guard let at = text.lastIndex(of: "@") else { return text }
+    let start = text.range(of: "://")?.upperBound ?? text.startIndex
+    guard start <= at else { return text }
+    return text[..<start] + "…" + text[at...]
+  }
+}
+
+extension AMQPAddress: CustomStringConvertible {
+  /// Without who we are.
+  public var description: String {
+    let scheme = isEncrypted ? "amqps" : "amqp"
+    let name = host.contains(":") ? "[\(host)]" : host
+    return "\(scheme)://\(name):\(port)" + (vhost == "/" ? "" : "/\(vhost)")
+  }
+}
+
+extension StringProtocol {
+  /// Foundation has one of these; nothing here may link it.
+  fileprivate func range(of text: String) -> Range<Index>? {
+    var start = startIndex
+    while start < endIndex {
+      if self[start...].hasPrefix(text) { return start..<index(start, offsetBy: text.count) }
+      start = index(after: start)
+    }
+    return nil
+  }
+}

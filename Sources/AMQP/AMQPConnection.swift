@@ -1,0 +1,223 @@
+#if RabbitMQ
+  import CRabbitMQ
+  import Glibc
+
+  /// One connection to a broker with one channel; belongs to one thread. After an error it is of no
+  /// use any more.
+  ///
+  /// Heartbeats are served within the calls that wait, which therefore have to come every few seconds.
+  ///
+  /// Invariant of the unsafe parts: `state` is valid from `init` to `deinit`, and what a frame points
+  /// at is good until the buffers are released, which happens only between two frames.
+  final class AMQPConnection {
+    /// The only channel.
+    static let channel: amqp_channel_t = 1
+    /// Larger frames need fewer headers; what brokers offer by default.
+    private static let frameSize: Int32 = 131_072
+    /// Where systems keep the certificates that they trust.
+    private static let systemAuthorities = [
+      "/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt",
+      "/etc/ssl/cert.pem",
+    ]
+
+    let address: AMQPAddress
+    let state: amqp_connection_state_t
+
+    /// Connects, logs in and opens the channel.
+    ///
+    /// - Throws: `AMQPError`.
+    init(_ address: AMQPAddress) throws(AMQPError) {
+      self.address = address
+      guard let state = amqp_new_connection() else { throw AMQPError.noMemory }
+      self.state = state
+      let socket = try openSocket()
+      var timeout = timeval(milliseconds: address.timeoutMilliseconds)
+      let code = amqp_socket_open_noblock(socket, address.host, address.port, &timeout)
+      guard code == AMQP_STATUS_OK.rawValue else {
+        let reason = String(cString: amqp_error_string2(code))
+        throw Self.isAboutTrust(code)
+          ? AMQPError.insecure(address, reason: reason)
+          : AMQPError.unreachable(address, reason: reason)
+      }
+      boundSending()
+      amqp_set_handshake_timeout(state, &timeout)
+      amqp_set_rpc_timeout(state, &timeout)
+      let reply = tl_amqp_login(
+        state, address.vhost, Self.frameSize, address.heartbeatSeconds, address.user,
+        address.password)
+      if let problem = Problem(reply) {
+        throw problem.isFromBroker
+          ? AMQPError.refused(address, reason: problem.text)
+          : AMQPError.unreachable(address, reason: problem.text)
+      }
+      amqp_channel_open(state, Self.channel)
+      try check()
+    }
+
+    deinit {
+      amqp_destroy_connection(state)
+    }
+
+    private func openSocket() throws(AMQPError) -> OpaquePointer {
+      guard address.isEncrypted else {
+        guard let socket = amqp_tcp_socket_new(state) else { throw AMQPError.noMemory }
+        return socket
+      }
+      guard let socket = amqp_ssl_socket_new(state) else { throw AMQPError.noMemory }
+      amqp_ssl_socket_set_verify_peer(socket, 1)
+      amqp_ssl_socket_set_verify_hostname(socket, 1)
+      amqp_ssl_socket_set_ssl_versions(socket, AMQP_TLSv1_2, AMQP_TLSvLATEST)
+      let authorities: String =
+        address.authorities ?? Self.systemAuthorities.first { access($0, R_OK) == 0 } ?? ""
+      guard amqp_ssl_socket_set_cacert(socket, authorities) == AMQP_STATUS_OK.rawValue else {
+        throw AMQPError.insecure(address, reason: "'\(authorities)' holds no certificates")
+      }
+      return socket
+    }
+
+    private static func isAboutTrust(_ code: Int32) -> Bool {
+      [
+        AMQP_STATUS_SSL_PEER_VERIFY_FAILED.rawValue,
+        AMQP_STATUS_SSL_HOSTNAME_VERIFY_FAILED.rawValue,
+        AMQP_STATUS_SSL_CONNECTION_FAILED.rawValue, AMQP_STATUS_SSL_ERROR.rawValue,
+      ].contains(code)
+    }
+
+    /// Sending to a broker that hangs must end some time, which the library does not see to: with this
+    /// the kernel gives up on data that nobody takes (`tcp(7)`, TCP_USER_TIMEOUT).
+    private func boundSending() {
+      var milliseconds = UInt32(max(2 * Int(address.heartbeatSeconds) * 1000, 10_000))
+      setsockopt(
+        amqp_get_sockfd(state), Int32(IPPROTO_TCP), TCP_USER_TIMEOUT, &milliseconds,
+        socklen_t(MemoryLayout<UInt32>.size))
+    }
+
+    // MARK: - Requests
+
+    /// Makes a durable queue where there is none.
+    ///
+    /// - Parameter isPassive: makes none.
+    /// - Returns: how many messages wait in it.
+    /// - Throws: `AMQPError`.
+    @discardableResult
+    func declare(queue: String, isPassive: Bool) throws(AMQPError) -> Int {
+      let (answer, reply) = withBytes(of: queue) { name in
+        let answer = amqp_queue_declare(
+          state, Self.channel, name, isPassive ? 1 : 0, 1, 0, 0, amqp_empty_table)
+        return (answer, Problem(amqp_get_rpc_reply(state)))
+      }
+      guard let reply else { return Int(answer?.pointee.message_count ?? 0) }
+      if reply.code == Problem.notFound { throw AMQPError.noQueue(address, queue: queue) }
+      throw AMQPError.gone(address, reason: reply.text)
+    }
+
+    /// What the last request came to.
+    ///
+    /// - Throws: `AMQPError.gone`.
+    func check() throws(AMQPError) {
+      guard let problem = Problem(amqp_get_rpc_reply(state)) else { return }
+      throw AMQPError.gone(address, reason: problem.text)
+    }
+
+    /// - Throws: `AMQPError.gone`.
+    func check(_ code: Int32) throws(AMQPError) {
+      guard code != AMQP_STATUS_OK.rawValue else { return }
+      throw AMQPError.gone(address, reason: String(cString: amqp_error_string2(code)))
+    }
+
+    func withBytes<Result>(of text: String, _ body: (amqp_bytes_t) -> Result) -> Result {
+      var text = text
+      return text.withUTF8 { body(amqp_bytes_t(UnsafeRawBufferPointer($0))) }
+    }
+
+    /// The next frame; nothing when none has come in time.
+    ///
+    /// - Throws: `AMQPError.gone`.
+    func frame(waitingMilliseconds: Int) throws(AMQPError) -> amqp_frame_t? {
+      amqp_maybe_release_buffers(state)
+      var frame = amqp_frame_t()
+      var timeout = timeval(milliseconds: waitingMilliseconds)
+      let code = amqp_simple_wait_frame_noblock(state, &frame, &timeout)
+      if code == AMQP_STATUS_TIMEOUT.rawValue { return nil }
+      try check(code)
+      return frame
+    }
+
+    /// - Throws: `AMQPError.gone` when a frame says that connection or channel are closed.
+    func checkIsOpen(_ method: amqp_method_t) throws(AMQPError) {
+      guard let problem = Problem(closing: method) else { return }
+      throw AMQPError.gone(address, reason: problem.text)
+    }
+
+    /// Says goodbye, if the broker listens.
+    func close() {
+      var timeout = timeval(milliseconds: min(address.timeoutMilliseconds, 2000))
+      amqp_set_rpc_timeout(state, &timeout)
+      amqp_connection_close(state, AMQP_REPLY_SUCCESS)
+    }
+  }
+
+  /// Why a request came to nothing.
+  struct Problem {
+    static let notFound: UInt16 = 404
+
+    var text: String
+    var code: UInt16 = 0
+    /// The broker has said so.
+    var isFromBroker = false
+
+    /// Nothing when all is well.
+    init?(_ reply: amqp_rpc_reply_t) {
+      switch reply.reply_type {
+      case AMQP_RESPONSE_NORMAL: return nil
+      case AMQP_RESPONSE_LIBRARY_EXCEPTION:
+        text = String(cString: amqp_error_string2(reply.library_error))
+      case AMQP_RESPONSE_SERVER_EXCEPTION:
+        guard let problem = Problem(closing: reply.reply) else {
+          text = "an answer that was not expected"
+          return
+        }
+        self = problem
+      default: text = "no answer"
+      }
+    }
+
+    /// Nothing for a method that closes nothing.
+    init?(closing method: amqp_method_t) {
+      guard let decoded = method.decoded else { return nil }
+      switch method.id {
+      case amqp_method_number_t(AMQP_CONNECTION_CLOSE_METHOD):
+        let close = decoded.assumingMemoryBound(to: amqp_connection_close_t.self).pointee
+        text = String(close.reply_text)
+        code = close.reply_code
+      case amqp_method_number_t(AMQP_CHANNEL_CLOSE_METHOD):
+        let close = decoded.assumingMemoryBound(to: amqp_channel_close_t.self).pointee
+        text = String(close.reply_text)
+        code = close.reply_code
+      default: return nil
+      }
+      if text.hasSuffix(".") { text.removeLast() }
+      isFromBroker = true
+    }
+  }
+
+  extension amqp_bytes_t {
+    /// Good only as long as the bytes.
+    init(_ bytes: UnsafeRawBufferPointer) {
+      self.init(len: bytes.count, bytes: UnsafeMutableRawPointer(mutating: bytes.baseAddress))
+    }
+  }
+
+  extension String {
+    init(_ bytes: amqp_bytes_t) {
+      self.init(
+        decoding: UnsafeRawBufferPointer(start: bytes.bytes, count: bytes.len), as: UTF8.self)
+    }
+  }
+
+  extension timeval {
+    init(milliseconds: Int) {
+      self.init(tv_sec: milliseconds / 1000, tv_usec: milliseconds % 1000 * 1000)
+    }
+  }
+#endif

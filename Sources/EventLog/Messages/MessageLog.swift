@@ -1,0 +1,304 @@
+import TaskLogPlugin
+
+/// Records messages that came out of a queue into a log.
+///
+/// Whole events go to their run and source, once: one that is there already is passed over, in
+/// whatever order and however often messages come. Other recorders may take messages out of the same
+/// queue, so such a run is marked as partial until all of it is there. Transitions as in Dask's
+/// documentation have no identity; they are the events of a run of this recorder's own, those that
+/// the queue has given out before with `redelivered` among their args. What cannot be understood is
+/// kept there, too, as an event `malformed` with its bytes.
+///
+/// Once `take` has returned, all of it is on the disk.
+public final class MessageLog {
+  /// The hook of what could not be understood.
+  public static let malformedHook = Hook("malformed")
+
+  public let path: String
+  public private(set) var counts = DeliveryCounts()
+  private let writer: LogWriter
+  private let recorderVersion: String
+  /// Where the messages come from, without a password.
+  private let origin: String
+  private let isThere: Statement
+  private let gapIsThere: Statement
+  private let dataVersion: Statement
+
+  /// What is known of a run that messages are about.
+  private struct Run {
+    var number: Int64
+    var isPartial: Bool
+    /// Whether it is known how far its sources come.
+    var hasEnd: Bool
+    var sources: [String: KnownSource] = [:]
+  }
+
+  private struct KnownSource {
+    var number: Int64
+    /// What this recorder has put in.
+    var seqs = NumberRanges()
+    /// Whether there may be more of it in the log.
+    var isOlder: Bool
+  }
+
+  private var runs: [String: Run] = [:]
+  /// Held as long as more is to come, so that these runs do not count as dead.
+  private var locks: [String: RecorderLock] = [:]
+  /// Runs that are over, and may be complete.
+  private var ended: Set<String> = []
+  /// The source of what has no identity, and how many events it has.
+  private var own: (run: String, source: Int64, count: Int64)?
+  /// As SQLite counts the commits of others: https://sqlite.org/pragma.html#pragma_data_version
+  private var seenVersion: Int64?
+  private var isShared = false
+
+  /// - Throws: `LogError`.
+  public init(path: String, origin: String, recorderVersion: String) throws {
+    self.path = path
+    self.origin = origin
+    self.recorderVersion = recorderVersion
+    writer = try LogWriter(path: path)
+    do {
+      isThere = try writer.connection.prepare(
+        "SELECT 1 FROM event WHERE source = ? AND source_seq = ?")
+      gapIsThere = try writer.connection.prepare(
+        "SELECT 1 FROM gap WHERE source = ? AND source_seq = ? AND count = ? AND reason = ?")
+      dataVersion = try writer.connection.prepare("PRAGMA data_version")
+    } catch {
+      throw LogError(error, path: path)
+    }
+  }
+
+  /// Whether the file is still where it was.
+  public var isInPlace: Bool { writer.isInPlace }
+
+  // MARK: - Messages
+
+  /// Records messages in one transaction; after an error none of them.
+  ///
+  /// - Throws: `LogError`.
+  public func take(_ deliveries: [Delivery]) throws {
+    // What can be done before anybody is locked out.
+    let messages = deliveries.map { delivery in
+      delivery.body.withUnsafeBytes { body in
+        Result { () throws(MessageError) in try QueueMessage(body) }
+      }
+    }
+    var counts = DeliveryCounts()
+    do {
+      try writer.transaction(synced: true) {
+        try noticeOthers()
+        for (delivery, message) in zip(deliveries, messages) {
+          try put(delivery, message, &counts)
+        }
+        for id in ended { try completeIfAllThere(id) }
+      }
+    } catch {
+      // What was put in or looked up in this transaction is not there.
+      runs.removeAll()
+      own = nil
+      ended.removeAll()
+      throw error as? LogError ?? LogError.cannotWrite(path: path, reason: Self.reason(error))
+    }
+    guard writer.isInPlace else {
+      throw LogError.cannotWrite(path: path, reason: "it was deleted or moved")
+    }
+    ended.removeAll()
+    for id in locks.keys where runs[id]?.isPartial == false { locks[id] = nil }
+    self.counts += counts
+  }
+
+  private static func reason(_ error: any Error) -> String {
+    (error as? SQLiteError)?.message ?? "\(error)"
+  }
+
+  private func put(
+    _ delivery: Delivery, _ message: Result<QueueMessage, MessageError>,
+    _ counts: inout DeliveryCounts
+  ) throws {
+    counts.messages += 1
+    if delivery.isRedelivered { counts.redelivered += 1 }
+    switch message {
+    case .success(.events(let message)):
+      do {
+        try put(message, &counts)
+      } catch let error as MessagePackError {
+        try keep(delivery, MessageError("\(error)"), &counts)
+      }
+    case .success(.transition(let transition)):
+      var args = transition.args.content
+      if delivery.isRedelivered { args.named.append(.init("redelivered", .bool(true))) }
+      try putOwn(
+        Event(
+          .transition, time: Clock.now(), key: transition.key, start: transition.start,
+          finish: transition.finish, args: Args(args)))
+      counts.events += 1
+    case .failure(let error): try keep(delivery, error, &counts)
+    }
+  }
+
+  /// Keeps what could not be understood.
+  private func keep(
+    _ delivery: Delivery, _ error: MessageError, _ counts: inout DeliveryCounts
+  ) throws {
+    counts.malformed += 1
+    try putOwn(
+      Event(
+        Self.malformedHook, time: Clock.now(),
+        args: Args(named: [
+          .init("reason", .string(error.description)), .init("bytes", .bytes(delivery.body)),
+          .init("redelivered", .bool(delivery.isRedelivered)),
+        ])))
+  }
+
+  // MARK: - Whole events
+
+  private func put(_ message: EventMessage, _ counts: inout DeliveryCounts) throws {
+    let id = message.run.id
+    try meet(message.run)
+    for item in message.events {
+      let source = message.sources[item.source]
+      var known = try meet(source, id)
+      if try known.seqs.contains(item.sourceSeq) || isThere(item.sourceSeq, known) {
+        counts.known += 1
+        continue
+      }
+      try writer.append(item.event, source: known.number, sourceSeq: item.sourceSeq)
+      known.seqs.insert(item.sourceSeq)
+      runs[id]?.sources[source.id] = known
+      counts.events += 1
+    }
+    for gap in message.gaps {
+      let known = try meet(message.sources[gap.source], id)
+      defer { gapIsThere.reset() }
+      try gapIsThere.bind(1, known.number)
+      try gapIsThere.bind(2, gap.sourceSeq)
+      try gapIsThere.bind(3, gap.count)
+      try gapIsThere.bind(4, gap.reason)
+      guard try !gapIsThere.step() else { continue }
+      try writer.addGap(
+        source: known.number, sourceSeq: gap.sourceSeq, count: gap.count, time: gap.time,
+        reason: gap.reason)
+    }
+    if let end = message.end {
+      for last in end.lastSourceSeqs { _ = try meet(message.sources[last.source], id) }
+      try note(end, of: message, id)
+    }
+    if let run = runs[id], run.isPartial, run.hasEnd { ended.insert(id) }
+  }
+
+  private func isThere(_ sourceSeq: Int64, _ source: KnownSource) throws -> Bool {
+    guard source.isOlder || isShared else { return false }
+    defer { isThere.reset() }
+    try isThere.bind(1, source.number)
+    try isThere.bind(2, sourceSeq)
+    return try isThere.step()
+  }
+
+  /// Whether somebody else writes into this log.
+  private func noticeOthers() throws {
+    defer { dataVersion.reset() }
+    _ = try dataVersion.step()
+    let version = dataVersion.integer(0)
+    if let seenVersion, seenVersion != version { isShared = true }
+    seenVersion = version
+  }
+
+  private func meet(_ header: RunHeader) throws {
+    guard runs[header.id] == nil else { return }
+    if let known = try writer.run(id: header.id) {
+      runs[header.id] = Run(
+        number: known.number, isPartial: try writer.isPartial(run: known.number),
+        hasEnd: try writer.expectedLasts(run: known.number) != nil)
+    } else {
+      var header = header
+      header.metadata = PartialRun.marked(header.metadata)
+      runs[header.id] = Run(
+        number: try writer.add(header), isPartial: true, hasEnd: false)
+    }
+    try hold(header.id)
+  }
+
+  private func hold(_ run: String) throws {
+    guard locks[run] == nil, !RecorderLock.isHeld(log: path, run: run) else { return }
+    locks[run] = try RecorderLock(log: path, run: run)
+  }
+
+  private func meet(_ source: Source, _ id: String) throws -> KnownSource {
+    if let known = runs[id]?.sources[source.id] { return known }
+    let run = runs[id]?.number ?? 0
+    let known: KnownSource
+    if let older = try writer.source(ofRun: run, serverID: source.id) {
+      known = KnownSource(number: older.id, isOlder: true)
+    } else {
+      known = KnownSource(number: try writer.add(source, run: run), isOlder: false)
+    }
+    runs[id]?.sources[source.id] = known
+    return known
+  }
+
+  private func note(_ end: EventMessage.End, of message: EventMessage, _ id: String) throws {
+    guard let run = runs[id] else { return }
+    try writer.end(run: run.number, end.end, at: end.time)
+    guard run.isPartial, !end.lastSourceSeqs.isEmpty else { return }
+    try writer.expect(
+      end.lastSourceSeqs.map { (message.sources[$0.source].id, $0.sourceSeq) }, run: run.number)
+    runs[id]?.hasEnd = true
+  }
+
+  private func completeIfAllThere(_ id: String) throws {
+    guard let run = runs[id], let lasts = try writer.expectedLasts(run: run.number) else { return }
+    try writer.flushRows()
+    for (serverID, last) in lasts {
+      guard let source = try writer.source(ofRun: run.number, serverID: serverID),
+        try writer.coverage(ofSource: source.id).holes(through: last).isEmpty
+      else { return }
+    }
+    try writer.unmarkPartial(run: run.number)
+    runs[id]?.isPartial = false
+  }
+
+  // MARK: - Events without identity
+
+  private func putOwn(_ event: Event) throws {
+    var own = try own ?? begun()
+    own.count += 1
+    try writer.append(event, source: own.source, sourceSeq: own.count)
+    self.own = own
+  }
+
+  /// Begins the run of what has no identity, or goes on with it.
+  private func begun() throws -> (run: String, source: Int64, count: Int64) {
+    let id = ownRun
+    let source = Source(kind: .scheduler, id: "queue", address: origin)
+    if let known = try writer.run(id: id),
+      let progress = try writer.source(ofRun: known.number, serverID: source.id)
+    {
+      return (id, progress.id, progress.lastSourceSeq)
+    }
+    let run = try writer.add(
+      RunHeader(
+        id: id, engine: "unknown", engineVersion: "unknown", recorderVersion: recorderVersion,
+        mode: "transitions", started: Clock.now(),
+        metadata: .object(["from": .string(origin)])))
+    try hold(id)
+    return (id, try writer.add(source, run: run), 0)
+  }
+
+  private let ownRun = RunID.make()
+
+  // MARK: - The end
+
+  /// Ends the run of this recorder's own. Runs of others go on elsewhere, or have ended.
+  public func close() {
+    if own != nil {
+      try? writer.transaction(synced: true) {
+        if let run = try writer.run(id: ownRun) {
+          try writer.end(run: run.number, .closed, at: Clock.now())
+        }
+      }
+    }
+    locks.removeAll()
+    writer.close()
+  }
+}

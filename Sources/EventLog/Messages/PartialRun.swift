@@ -1,0 +1,108 @@
+import TaskLogPlugin
+
+/// A run of which other logs may hold the rest: its events came out of a queue that others take
+/// messages out of, too.
+///
+/// Its metadata say so: `partial` is true, and once the end of the run is known, `last_seqs` is the
+/// number of the last event of each source by its id. A hole is a gap only when no log has what is
+/// missing, which is judged when logs are put together.
+enum PartialRun {
+  static let mark = "partial"
+  static let lasts = "last_seqs"
+
+  static func marked(_ metadata: Value) -> Value {
+    guard case .dict(let entries) = metadata else {
+      return .object([mark: .bool(true), "metadata": metadata])
+    }
+    return .dict(
+      entries.filter { $0.key.string != mark && $0.key.string != lasts }
+        + [.init(.string(mark), .bool(true))])
+  }
+
+  static func isMarked(_ metadata: Value) -> Bool { metadata[mark]?.bool == true }
+}
+
+extension RunInfo {
+  /// Whether other logs may hold more of the run, see `PartialRun`.
+  public var isPartial: Bool { PartialRun.isMarked(metadata) }
+}
+
+extension LogWriter {
+  private func metadata(ofRun run: Int64) throws -> Value {
+    let select = try connection.prepare("SELECT metadata FROM run WHERE id = ?")
+    try select.bind(1, run)
+    guard try select.step() else { return .null }
+    return (try? JSONReader.value(select.text(0))) ?? .opaque("unreadable")
+  }
+
+  private func setMetadata(_ metadata: Value, run: Int64) throws {
+    let update = try connection.prepare("UPDATE run SET metadata = ? WHERE id = ?")
+    try update.bind(1, JSONWriter.text(metadata))
+    try update.bind(2, run)
+    try update.run()
+  }
+
+  func isPartial(run: Int64) throws -> Bool { PartialRun.isMarked(try metadata(ofRun: run)) }
+
+  /// Notes how far each source has come at the end of a run.
+  func expect(_ lasts: [(id: String, last: Int64)], run: Int64) throws {
+    let metadata = PartialRun.marked(try metadata(ofRun: run))
+    guard case .dict(let entries) = metadata else { return }
+    let value = Value.dict(lasts.map { .init(.string($0.id), .int($0.last)) })
+    try setMetadata(.dict(entries + [.init(.string(PartialRun.lasts), value)]), run: run)
+  }
+
+  /// How far each source of a partial run has come at its end, by its id; nothing when the end is not
+  /// known, or the run is whole.
+  func expectedLasts(run: Int64) throws -> [(id: String, last: Int64)]? {
+    let metadata = try metadata(ofRun: run)
+    guard PartialRun.isMarked(metadata) else { return nil }
+    return PartialRun.expectedLasts(metadata)
+  }
+
+  /// Nothing is missing any more, or it is written down.
+  func unmarkPartial(run: Int64) throws {
+    guard case .dict(let entries) = try metadata(ofRun: run) else { return }
+    let rest = entries.filter {
+      $0.key.string != PartialRun.mark && $0.key.string != PartialRun.lasts
+    }
+    try setMetadata(.dict(rest), run: run)
+  }
+
+  /// The numbers of a source's events that are in the log, or known to be missing.
+  func coverage(ofSource source: Int64) throws -> NumberRanges {
+    var ranges = try eventRanges(ofSource: source)
+    let gaps = try connection.prepare("SELECT source_seq, count FROM gap WHERE source = ?")
+    try gaps.bind(1, source)
+    while try gaps.step() {
+      guard gaps.integer(1) > 0 else { continue }
+      ranges.insert(gaps.integer(0)...gaps.integer(0) + gaps.integer(1) - 1)
+    }
+    return ranges
+  }
+
+  /// The numbers of a source's events that are in the log.
+  func eventRanges(ofSource source: Int64) throws -> NumberRanges {
+    var ranges = NumberRanges()
+    let events = try connection.prepare(
+      """
+      SELECT min(source_seq), max(source_seq) FROM (
+        SELECT source_seq, source_seq - row_number() OVER (ORDER BY source_seq) AS island
+        FROM event WHERE source = ?)
+      GROUP BY island ORDER BY 1
+      """)
+    try events.bind(1, source)
+    while try events.step() { ranges.insert(events.integer(0)...events.integer(1)) }
+    return ranges
+  }
+}
+
+extension PartialRun {
+  static func expectedLasts(_ metadata: Value) -> [(id: String, last: Int64)]? {
+    guard case .dict(let entries)? = metadata[lasts] else { return nil }
+    return entries.compactMap { entry in
+      guard let id = entry.key.string, let last = entry.value.int else { return nil }
+      return (id, last)
+    }
+  }
+}

@@ -1,0 +1,62 @@
+import EventLog
+import Glibc
+import TaskLogPlugin
+
+/// What a publisher has left in its folder that died, or had no broker at its end.
+struct LeftPublisher {
+  let run: String
+  private let lock: RecorderLock
+  private let state: PublisherState
+  private let publishing: Publishing
+
+  /// Those in a spool folder whose locks can be had; they are held as long as this lives.
+  static func all(in spool: String, _ publishing: Publishing) -> [LeftPublisher] {
+    SpoolFolder.names(spool).sorted().compactMap { run in
+      guard let lock = RecorderLock(takingOver: run, in: spool) else { return nil }
+      lock.leaveFolder()
+      guard let state = PublisherState(folder: lock.path) else { return nil }
+      return LeftPublisher(run: run, lock: lock, state: state, publishing: publishing)
+    }
+  }
+
+  /// Sends everything that was not confirmed, and that the run has died, and removes the folder once
+  /// all of it is confirmed.
+  ///
+  /// - Parameter goesOn: asked now and then.
+  /// - Returns: false when it was not to go on.
+  /// - Throws: when the connection is gone. What is left stays.
+  func publish(_ connection: any MessageConnection, while goesOn: () -> Bool) throws -> Bool {
+    let folder = SpoolFolder(lock.path)
+    defer { folder.unmap() }
+    var stream = MessageStream(state, publishing)
+    var reader = SpoolReader(from: max(state.position, folder.first)) { folder.mappings[$0] }
+    var hasEnded = false
+    while !hasEnded || !stream.isDone {
+      guard goesOn() else { return false }
+      while stream.window.hasRoom, !hasEnded {
+        switch reader.next(before: folder.end) {
+        case .record(let content, let position):
+          try stream.take(content, at: position, readTo: reader.position)
+        // Nobody will fill it any more.
+        case .hole: reader.skip(to: folder.end)
+        case .end:
+          hasEnded = true
+          let lasts = folder.lastSourceSeqs
+          for (number, last) in lasts {
+            try stream.fill(number, through: last, "lost when the process died")
+          }
+          stream.end(.died, lastSourceSeqs: lasts)
+        }
+      }
+      try stream.sendAll(connection)
+      for confirm in try connection.confirms(waitingMilliseconds: stream.window.hasRoom ? 10 : 100)
+      {
+        stream.take(confirm)
+      }
+    }
+    SpoolFolder.removeFiles(lock.path)
+    PublisherState.remove(from: lock.path)
+    lock.removeFolder()
+    return true
+  }
+}

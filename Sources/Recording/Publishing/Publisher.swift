@@ -1,0 +1,232 @@
+import EventLog
+import Glibc
+import TaskLogPlugin
+
+/// The thread that publishes: takes what lies in the spool and sends it to a broker. A record stays in
+/// the spool until the broker has confirmed it.
+///
+/// A broker that is not there, or hangs, holds up nobody but this thread: events gather in the spool
+/// up to its limit, and are sent once there is a broker again.
+final class Publisher: SpoolTaker, @unchecked Sendable {
+  struct Settings: Sendable {
+    /// How long the thread waits when there is nothing to do.
+    var pauseMilliseconds: Int
+    /// So long does an event wait for others to go with it.
+    var lingerNanoseconds: Int64 = 20_000_000
+    /// How often it is noted how far it has come.
+    var saveNanoseconds: Int64 = 1_000_000_000
+    var patienceNanoseconds: Int64 = 1_000_000_000
+    /// How long the end of a recording may take when there is no broker.
+    var closeNanoseconds: Int64
+    /// Between two attempts to connect: doubled with each, up to the second.
+    var firstBackoffNanoseconds: Int64 = 100_000_000
+    var lastBackoffNanoseconds: Int64 = 5_000_000_000
+    var problem: @Sendable (String) -> Void
+  }
+
+  private let thread = SpoolThread()
+
+  // All of these belong to the thread that publishes, from its start to its end.
+  private let publishing: Publishing
+  private let spool: Spool
+  private let settings: Settings
+  private var lock: RecorderLock?
+  private var stream: MessageStream
+  private var tail: SpoolTail
+  private var connection: (any MessageConnection)?
+  private var connectedAt: Int64 = 0
+  private var nextAttempt: Int64 = 0
+  private var backoff: Int64
+  private var lastSave: Int64
+  private var hasToldProblem = false
+  private var hasLookedForDead = false
+
+  init(
+    publishing: Publishing, header: RunHeader, spool: Spool, lock: RecorderLock, settings: Settings
+  ) throws {
+    self.publishing = publishing
+    self.spool = spool
+    self.lock = lock
+    self.settings = settings
+    let state = PublisherState(
+      run: header, payload: publishing.payload, destination: publishing.destination)
+    try state.save(in: spool.folder)
+    stream = MessageStream(state, publishing)
+    tail = SpoolTail(
+      SpoolReader(from: .start) { spool.mapping(of: $0) },
+      patienceNanoseconds: settings.patienceNanoseconds)
+    backoff = settings.firstBackoffNanoseconds
+    lastSave = SpoolThread.now()
+  }
+
+  /// - Throws: `LogError.cannotWrite` when there is no thread to be had.
+  func start() throws {
+    let code = thread.start { self.work() }
+    guard code == 0 else {
+      throw LogError.cannotWrite(path: spool.folder, reason: String(cString: strerror(code)))
+    }
+  }
+
+  func flush(timeoutSeconds: Double) -> Bool {
+    thread.flush(to: spool.end, timeoutSeconds: timeoutSeconds)
+  }
+
+  func finish() -> String? { thread.finish() }
+
+  // MARK: - The thread
+
+  private func work() {
+    while !thread.isStopping {
+      spool.prepare()
+      step()
+    }
+    end()
+    connection?.close()
+    connection = nil
+    lock = nil
+  }
+
+  /// Sends what there is room for, and hears what the broker says.
+  private func step() {
+    guard let connection = connection ?? connected() else {
+      usleep(UInt32(settings.pauseMilliseconds) * 1000)
+      return
+    }
+    do {
+      let isMore = try fill()
+      stream.linger(thread.isWaitedFor ? 0 : settings.lingerNanoseconds, now: SpoolThread.now())
+      try stream.sendAll(connection)
+      let isFull = !stream.window.hasRoom
+      let confirms = try connection.confirms(
+        waitingMilliseconds: isMore && !isFull ? 0 : settings.pauseMilliseconds)
+      for confirm in confirms { stream.take(confirm) }
+      // One that is thrown out again at once is no connection that works.
+      if !confirms.isEmpty || SpoolThread.now() - connectedAt > settings.lastBackoffNanoseconds {
+        backoff = settings.firstBackoffNanoseconds
+        hasToldProblem = false
+      }
+      thread.note(stream.confirmed)
+      saveWhenDue()
+    } catch {
+      lose(connection, error)
+    }
+  }
+
+  /// Takes records as long as there is room; whether there are more.
+  private func fill() throws -> Bool {
+    let end = spool.end
+    var count = 0
+    while stream.window.hasRoom {
+      guard let record = tail.next(before: end) else { return false }
+      try stream.take(record.content, at: record.position, readTo: tail.position)
+      count += 1
+      if count & 255 == 0 {
+        spool.prepare()
+        // What the broker has to say must not wait for ever.
+        if count >= 4096 { return true }
+      }
+    }
+    return true
+  }
+
+  /// Notes how far it has come, and removes what is needed no more.
+  private func saveWhenDue() {
+    guard SpoolThread.now() - lastSave > settings.saveNanoseconds else { return }
+    lastSave = SpoolThread.now()
+    save()
+  }
+
+  private func save() {
+    guard stream.confirmed != stream.state.position else { return }
+    do {
+      try stream.save(in: spool.folder)
+      spool.remove(before: stream.state.position, keepMapped: tail.reader.unfinished)
+    } catch {
+      tell("cannot note how far it has come: \(error)")
+    }
+  }
+
+  // MARK: - The connection
+
+  private func connected() -> (any MessageConnection)? {
+    guard SpoolThread.now() >= nextAttempt else { return nil }
+    do {
+      if !hasLookedForDead { try publishWhatDeadOnesLeft() }
+      let fresh = try publishing.connect()
+      connection = fresh
+      connectedAt = SpoolThread.now()
+      stream.reconnect()
+      return fresh
+    } catch {
+      wait(error)
+      return nil
+    }
+  }
+
+  private func lose(_ connection: any MessageConnection, _ error: any Error) {
+    self.connection = nil
+    wait(error)
+  }
+
+  private func wait(_ error: any Error) {
+    nextAttempt = SpoolThread.now() + backoff
+    backoff = min(backoff * 2, settings.lastBackoffNanoseconds)
+    tell("\(error); events wait in \(spool.folder)")
+  }
+
+  /// Tells a problem once, until it works again.
+  private func tell(_ message: String) {
+    guard !hasToldProblem else { return }
+    hasToldProblem = true
+    settings.problem(
+      "tasklog: cannot publish to \(publishing.destination), will try again: \(message)")
+  }
+
+  /// Before anything of its own, publishes what others have left in this spool folder.
+  private func publishWhatDeadOnesLeft() throws {
+    for left in LeftPublisher.all(in: publishing.spool, publishing) {
+      let connection = try publishing.connect()
+      defer { connection.close() }
+      let isDone = try left.publish(connection) {
+        spool.prepare()
+        return !thread.isStopping
+      }
+      guard isDone else { return }
+      settings.problem(
+        "tasklog: published what run \(left.run), which died, had left in \(publishing.spool)")
+    }
+    hasLookedForDead = true
+  }
+
+  // MARK: - The end
+
+  private func end() {
+    let deadline = SpoolThread.now() + settings.closeNanoseconds
+    var hasEnded = false
+    while SpoolThread.now() < deadline {
+      if !hasEnded, tail.position >= spool.end {
+        hasEnded = true
+        do {
+          let lasts = spool.lastSourceSeqs
+          for (number, last) in lasts {
+            try stream.fill(number, through: last, spool.reasonForLoss)
+          }
+          stream.end(.closed, lastSourceSeqs: lasts)
+        } catch {
+          tell("\(error)")
+        }
+      }
+      step()
+      if hasEnded, stream.isDone {
+        spool.removeAll()
+        PublisherState.remove(from: spool.folder)
+        return
+      }
+    }
+    save()
+    lock?.leaveFolder()
+    thread.leave(
+      "\(publishing.destination): not everything was confirmed in time; the rest stays in "
+        + "\(spool.folder), and the next publisher with this spool sends it")
+  }
+}

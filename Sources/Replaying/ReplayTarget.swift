@@ -1,0 +1,116 @@
+import EventLog
+import TaskLogPlugin
+
+/// What plugins are on, a scheduler or a worker: the state that they see and the hooks that they have.
+protocol ReplayTarget: AnyObject {
+  var plugins: [any Plugin] { get }
+
+  /// The event that plugins are being called with, or the last one that they were called with.
+  var present: Int64 { get }
+  /// Why the state that a plugin looked at could not be rebuilt.
+  var failure: (any Error)? { get }
+  /// How many events did not fit the state; 0 when nobody looked at it.
+  var misfits: Int { get }
+  /// What the state does not know; nothing when nobody looked at it.
+  var unknown: [UnknownFact] { get }
+
+  /// Plugins were called up to this event, by an earlier replay.
+  func goOn(behind sourceSeq: Int64)
+  /// The next event of the source has come.
+  func advance(_ recorded: RecordedEvent)
+  /// Plugins have been called.
+  func finishEvent()
+
+  /// Calls the plugin at a place with the hook by which it starts.
+  nonisolated(nonsending) func begin(_ place: Int) async throws
+  /// Calls it with an event.
+  func call(_ place: Int, _ event: Event) throws
+  /// Calls it with an event whose hook has to be awaited.
+  nonisolated(nonsending) func callAwaiting(_ place: Int, _ hook: Hook) async throws
+}
+
+/// A scheduler and the plugins on it.
+final class SchedulerTarget: ReplayTarget {
+  private let scheduler: Scheduler
+  private let builder: StateBuilder<SchedulerState>
+  private let own: [any SchedulerPlugin]
+
+  init(
+    id: String, unknown: [UnknownFact], history: @escaping () throws -> SourceCursor,
+    plugins: [any SchedulerPlugin]
+  ) {
+    let builder = StateBuilder(
+      make: { SchedulerState(unknown: unknown) }, apply: { $0.apply($1) },
+      settle: { $0.settle() }, history: history)
+    scheduler = Scheduler(id: id) { builder.look() }
+    self.builder = builder
+    own = plugins
+  }
+
+  var plugins: [any Plugin] { own }
+  var present: Int64 { builder.present }
+  var failure: (any Error)? { builder.failure }
+  var misfits: Int { builder.state?.misfits ?? 0 }
+  var unknown: [UnknownFact] { builder.state?.unknown ?? [] }
+
+  func goOn(behind sourceSeq: Int64) { builder.goOn(behind: sourceSeq) }
+  func advance(_ recorded: RecordedEvent) { builder.advance(recorded) }
+  func finishEvent() { builder.finishEvent() }
+
+  nonisolated(nonsending) func begin(_ place: Int) async throws {
+    try await own[place].start(scheduler: scheduler)
+  }
+
+  func call(_ place: Int, _ event: Event) throws {
+    try own[place].call(event, scheduler: scheduler)
+  }
+
+  nonisolated(nonsending) func callAwaiting(_ place: Int, _ hook: Hook) async throws {
+    switch hook {
+    case .beforeClose: try await own[place].beforeClose()
+    case .close: try await own[place].close()
+    default: break
+    }
+  }
+}
+
+/// One worker and the plugins on it.
+final class WorkerTarget: ReplayTarget {
+  private let worker: Worker
+  private let builder: StateBuilder<WorkerState>
+  private let own: [any WorkerPlugin]
+
+  init(
+    _ source: Source, unknown: [UnknownFact], history: @escaping () throws -> SourceCursor,
+    plugins: [any WorkerPlugin]
+  ) {
+    let builder = StateBuilder(
+      make: { WorkerState(unknown: unknown) }, apply: { $0.apply($1) },
+      settle: { $0.settle() }, history: history)
+    worker = Worker(id: source.id, address: source.address, name: source.name) { builder.look() }
+    self.builder = builder
+    own = plugins
+  }
+
+  var plugins: [any Plugin] { own }
+  var present: Int64 { builder.present }
+  var failure: (any Error)? { builder.failure }
+  var misfits: Int { builder.state?.misfits ?? 0 }
+  var unknown: [UnknownFact] { builder.state?.unknown ?? [] }
+
+  func goOn(behind sourceSeq: Int64) { builder.goOn(behind: sourceSeq) }
+  func advance(_ recorded: RecordedEvent) { builder.advance(recorded) }
+  func finishEvent() { builder.finishEvent() }
+
+  nonisolated(nonsending) func begin(_ place: Int) async throws {
+    try await own[place].setup(worker: worker)
+  }
+
+  func call(_ place: Int, _ event: Event) throws {
+    try own[place].call(event)
+  }
+
+  nonisolated(nonsending) func callAwaiting(_ place: Int, _ hook: Hook) async throws {
+    if hook == .teardown { try await own[place].teardown(worker: worker) }
+  }
+}

@@ -1,0 +1,316 @@
+/// Reading what is known beforehand: field by field, without a value in between.
+///
+/// A replay reads the args and the snapshot of every event, and most of what it takes to make values
+/// of them goes into things that are thrown away again. What is not as our own writers write it, and
+/// what only a value can tell, throws: whoever reads so reads it once more, as a value. So this is
+/// only a faster way to the one meaning of each text. (An object that has two fields of one name, as
+/// nobody writes it, is taken by the last here, and by the first there.)
+extension JSONReader {
+  /// A name of a field, as it stands in the text.
+  struct Name {
+    fileprivate let bytes: UnsafeBufferPointer<UInt8>
+
+    static func ~= (text: StaticString, name: Name) -> Bool {
+      guard text.utf8CodeUnitCount == name.bytes.count else { return false }
+      let start = text.utf8Start
+      for place in 0..<name.bytes.count where start[place] != name.bytes[place] { return false }
+      return true
+    }
+
+    var text: String { String(decoding: bytes, as: UTF8.self) }
+  }
+
+  /// What a body makes of a text; nothing when it has to be read as a value.
+  static func read<Result>(
+    _ json: EncodedJSON, _ body: (inout JSONReader) throws(JSONError) -> Result
+  ) -> Result? {
+    var text = json.text
+    return text.withUTF8 { bytes in
+      var reader = JSONReader(bytes, blobs: json.blobs)
+      guard let result = try? body(&reader) else { return nil }
+      reader.skipSpace()
+      return reader.position == bytes.count ? result : nil
+    }
+  }
+
+  func unusual() -> JSONError { error("has to be read as a value") }
+
+  /// The fields of an object in their order; the body has to read or skip each.
+  mutating func fields(
+    _ body: (inout JSONReader, Name) throws(JSONError) -> Void
+  ) throws(JSONError) {
+    guard try peek() == UInt8(ascii: "{") else { throw unusual() }
+    position += 1
+    if try peek() == UInt8(ascii: "}") {
+      position += 1
+      return
+    }
+    while true {
+      guard try peek() == UInt8(ascii: "\"") else { throw unusual() }
+      position += 1
+      let start = position
+      while position < bytes.count, bytes[position] != 0x22, bytes[position] != 0x5C,
+        bytes[position] >= 0x20
+      {
+        position += 1
+      }
+      // A name with `$` may give the object another meaning.
+      guard position < bytes.count, bytes[position] == 0x22, position > start,
+        bytes[start] != UInt8(ascii: "$")
+      else { throw unusual() }
+      let name = Name(bytes: UnsafeBufferPointer(rebasing: bytes[start..<position]))
+      position += 1
+      guard try peek() == UInt8(ascii: ":") else { throw unusual() }
+      position += 1
+      try body(&self, name)
+      switch try peek() {
+      case UInt8(ascii: ","): position += 1
+      case UInt8(ascii: "}"):
+        position += 1
+        return
+      default: throw unusual()
+      }
+    }
+  }
+
+  /// The elements of a list, tuple or set; the body has to read or skip each.
+  mutating func elements(
+    _ body: (inout JSONReader) throws(JSONError) -> Void
+  ) throws(JSONError) {
+    var isTagged = try skip(tag: "$tuple")
+    if !isTagged { isTagged = try skip(tag: "$set") }
+    if !isTagged { isTagged = try skip(tag: "$frozenset") }
+    try list(body)
+    if isTagged { try endTag() }
+  }
+
+  /// The keys and values of a dictionary whose keys are mostly keys of tasks; the body has to read
+  /// the value.
+  mutating func entries(
+    _ body: (inout JSONReader, Key) throws(JSONError) -> Void
+  ) throws(JSONError) {
+    var last: Key?
+    guard try skip(tag: "$map") else {
+      return try fields { (reader, name) throws(JSONError) in try body(&reader, Key(name.text)) }
+    }
+    try list { reader throws(JSONError) in
+      guard try reader.peek() == UInt8(ascii: "[") else { throw reader.unusual() }
+      reader.position += 1
+      guard let key = try reader.key(after: last) else { throw reader.unusual() }
+      last = key
+      guard try reader.peek() == UInt8(ascii: ",") else { throw reader.unusual() }
+      reader.position += 1
+      try body(&reader, key)
+      guard try reader.peek() == UInt8(ascii: "]") else { throw reader.unusual() }
+      reader.position += 1
+    }
+    try endTag()
+  }
+
+  private mutating func list(
+    _ body: (inout JSONReader) throws(JSONError) -> Void
+  ) throws(JSONError) {
+    guard try peek() == UInt8(ascii: "[") else { throw unusual() }
+    position += 1
+    if try peek() == UInt8(ascii: "]") {
+      position += 1
+      return
+    }
+    while true {
+      try body(&self)
+      switch try peek() {
+      case UInt8(ascii: ","): position += 1
+      case UInt8(ascii: "]"):
+        position += 1
+        return
+      default: throw unusual()
+      }
+    }
+  }
+
+  /// Skips the beginning of `{"$tag":…}`, exactly as it is written.
+  private mutating func skip(tag: StaticString) throws(JSONError) -> Bool {
+    guard try peek() == UInt8(ascii: "{") else { return false }
+    let (start, count) = (position + 2, tag.utf8CodeUnitCount)
+    guard start + count + 1 < bytes.count, bytes[start - 1] == 0x22,
+      bytes[start + count] == 0x22, bytes[start + count + 1] == UInt8(ascii: ":")
+    else { return false }
+    for place in 0..<count where bytes[start + place] != tag.utf8Start[place] { return false }
+    position = start + count + 2
+    return true
+  }
+
+  private mutating func endTag() throws(JSONError) {
+    guard try peek() == UInt8(ascii: "}") else { throw unusual() }
+    position += 1
+  }
+
+  // MARK: - Values
+
+  /// Any value, as a value.
+  mutating func anyValue() throws(JSONError) -> Value { try value(depth: 1) }
+
+  /// The text here; nothing when it is none.
+  ///
+  /// - Parameter known: is given where it is the same.
+  mutating func text(like known: String? = nil) throws(JSONError) -> String? {
+    guard try peek() == UInt8(ascii: "\"") else {
+      try skipValue()
+      return nil
+    }
+    if let known {
+      let end = position + 1 + known.utf8.count
+      if end < bytes.count, bytes[end] == 0x22,
+        known.hasBytes(UnsafeBufferPointer(rebasing: bytes[(position + 1)..<end])),
+        !known.utf8.contains(0x5C)
+      {
+        position = end + 1
+        return known
+      }
+    }
+    return try string()
+  }
+
+  /// The texts of a list; what is none is left out.
+  mutating func texts(like known: String? = nil) throws(JSONError) -> [String] {
+    var texts: [String] = []
+    try elements { reader throws(JSONError) in
+      if let text = try reader.text(like: texts.last ?? known) { texts.append(text) }
+    }
+    return texts
+  }
+
+  /// The integer of up to 64 bits here; nothing when it is none.
+  mutating func integer() throws(JSONError) -> Int64? { try numeric()?.int }
+
+  /// The number here; nothing when it is none.
+  mutating func double() throws(JSONError) -> Double? { try numeric()?.number }
+
+  private mutating func numeric() throws(JSONError) -> Value? {
+    switch try peek() {
+    case UInt8(ascii: "-"), 0x30...0x39: return try number()
+    // Some numbers are written as objects.
+    case UInt8(ascii: "{"): return try anyValue()
+    default:
+      try skipValue()
+      return nil
+    }
+  }
+
+  /// The key of a task here; nothing when it is none.
+  ///
+  /// - Parameter last: shares its name, where that is the same.
+  mutating func key(after last: Key? = nil) throws(JSONError) -> Key? {
+    if try peek() == UInt8(ascii: "{"), let key = Key(tuple: bytes, at: &position, after: last) {
+      return key
+    }
+    return Key(try anyValue())
+  }
+
+  /// The keys of a list, tuple or set; what is none is left out.
+  mutating func keys() throws(JSONError) -> [Key] {
+    var keys: [Key] = []
+    try elements { reader throws(JSONError) in
+      if let key = try reader.key(after: keys.last) { keys.append(key) }
+    }
+    return keys
+  }
+
+  /// The priority here; nothing when it is none.
+  mutating func priority() throws(JSONError) -> Priority? {
+    let start = position
+    var priority = Priority([])
+    var isWhole = true
+    try elements { reader throws(JSONError) in
+      guard let number = try reader.double() else {
+        isWhole = false
+        return
+      }
+      priority = priority.appending(number)
+    }
+    if isWhole { return priority }
+    position = start
+    return Priority(try anyValue())
+  }
+
+  mutating func startStops() throws(JSONError) -> [StartStop] {
+    var spans: [StartStop] = []
+    try elements { reader throws(JSONError) in
+      var (action, source): (String?, String?)
+      var (start, stop): (Double?, Double?)
+      try reader.fields { (reader, name) throws(JSONError) in
+        switch name {
+        case "action": action = try reader.text()
+        case "start": start = try reader.double()
+        case "stop": stop = try reader.double()
+        case "source": source = try reader.text()
+        default: try reader.skipValue()
+        }
+      }
+      if let action, let start, let stop {
+        spans.append(StartStop(action: action, start: start, stop: stop, source: source))
+      }
+    }
+    return spans
+  }
+
+  /// Passes over a value, which has to be one.
+  mutating func skipValue(depth: Int = 1) throws(JSONError) {
+    guard depth < Self.maximumDepth else { throw error("nested too deeply") }
+    switch try peek() {
+    case UInt8(ascii: "{"):
+      position += 1
+      if try peek() == UInt8(ascii: "}") {
+        position += 1
+        return
+      }
+      while true {
+        try skipString()
+        guard try peek() == UInt8(ascii: ":") else { throw unusual() }
+        position += 1
+        try skipValue(depth: depth + 1)
+        let next = try peek()
+        position += 1
+        if next == UInt8(ascii: "}") { return }
+        guard next == UInt8(ascii: ",") else { throw unusual() }
+      }
+    case UInt8(ascii: "["):
+      position += 1
+      if try peek() == UInt8(ascii: "]") {
+        position += 1
+        return
+      }
+      while true {
+        try skipValue(depth: depth + 1)
+        let next = try peek()
+        position += 1
+        if next == UInt8(ascii: "]") { return }
+        guard next == UInt8(ascii: ",") else { throw unusual() }
+      }
+    case UInt8(ascii: "\""): try skipString()
+    case UInt8(ascii: "t"): try expect("true")
+    case UInt8(ascii: "f"): try expect("false")
+    case UInt8(ascii: "n"): try expect("null")
+    default: _ = try number()
+    }
+  }
+
+  private mutating func skipString() throws(JSONError) {
+    guard try peek() == UInt8(ascii: "\"") else { throw unusual() }
+    let start = position
+    position += 1
+    while position < bytes.count, bytes[position] != 0x22, bytes[position] != 0x5C,
+      bytes[position] >= 0x20
+    {
+      position += 1
+    }
+    guard position < bytes.count else { throw unusual() }
+    if bytes[position] == 0x22 {
+      position += 1
+    } else {
+      // What is escaped in it has to be right.
+      position = start
+      _ = try string()
+    }
+  }
+}

@@ -1,0 +1,102 @@
+import AMQP
+import ArgumentParser
+import EventLog
+import Glibc
+import Querying
+import Recording
+
+struct RecordCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "record",
+    abstract: "Record from a queue of RabbitMQ into a log.",
+    discussion: """
+      Takes in whole events, as RabbitMQPlugin and the Python recorder with publish= send them, each \
+      of them once however often it is delivered, and the key, start and finish of the plugin in \
+      Dask's documentation, into a run of their own. A message leaves the queue when it is on the \
+      disk. One that is neither is kept with its bytes, as an event 'malformed'.
+
+      Several recorders can share a queue; each log is then partial, and commands that are given all \
+      of them see the whole run. Ctrl-C and SIGTERM end the recording; nothing is lost by it.
+
+      The user and password come from the address, or from TASKLOG_AMQP_USER and \
+      TASKLOG_AMQP_PASSWORD. amqps:// verifies the broker's certificate.
+
+      Examples:
+        tasklog record --from amqp://broker --log dask.db
+        tasklog record --from amqps://broker/production --queue dask_task_status
+      """)
+
+  @Option(
+    name: .customLong("from"),
+    help: ArgumentHelp("The broker, as amqp://user:password@host:5672/vhost.", valueName: "url"))
+  var origin: String
+
+  @Option(
+    help: ArgumentHelp("The queue. By default \(Publishing.defaultQueue).", valueName: "name"))
+  var queue: String?
+
+  @Flag(help: "Do not make the queue where there is none.")
+  var passive = false
+
+  @Option(
+    help: ArgumentHelp(
+      "How many messages may be on their way to the log at a time. By default 1000.",
+      valueName: "count"))
+  var prefetch: UInt16?
+
+  @Option(
+    help: ArgumentHelp(
+      "End when no message has come for so long. By default it goes on.", valueName: "seconds"))
+  var idle: Double?
+
+  @OptionGroup var log: LogOptions
+
+  func validate() throws {
+    if let prefetch, prefetch == 0 { throw ValidationError("--prefetch 0: must be at least 1") }
+    if let idle, !(0...1_000_000).contains(idle) {
+      throw ValidationError("--idle \(idle): must be from 0 to 1000000")
+    }
+  }
+
+  func run() throws {
+    var settings = QueueConsumer.Settings(queue: queue ?? Publishing.defaultQueue)
+    settings.isPassive = passive
+    if let prefetch { settings.prefetch = prefetch }
+    settings.idleMilliseconds = idle.map { Int($0 * 1000) }
+    let consumer = try QueueConsumer(origin, settings)
+    try refuseNetwork()
+    Interrupt.watch(SIGINT, SIGTERM)
+    var bar = ProgressBar(total: nil, noun: "events")
+    defer { bar.finish() }
+    let counts = try consumer.run(
+      into: {
+        try MessageLog(
+          path: log.path, origin: consumer.origin, recorderVersion: taskLogVersion)
+      }, progress: { bar.show($0.events) },
+      problem: { message in
+        bar.finish()
+        Console.complain(message)
+      }, isStopped: { Interrupt.hasCome })
+    bar.finish()
+    tell(counts)
+  }
+
+  private func refuseNetwork() throws {
+    guard let network = LogPlace.networkFileSystem(of: log.path) else { return }
+    throw Failure.run(
+      "\(log.path): is on a network file system (\(network)), where a log is not safe; name another "
+        + "with --log")
+  }
+
+  private func tell(_ counts: DeliveryCounts) {
+    var text =
+      "\(Printable.count(counts.messages, "message")), \(Printable.count(counts.events, "event")) "
+      + "recorded"
+    if counts.known > 0 { text += ", \(counts.known) were there already" }
+    if counts.redelivered > 0 { text += ", \(counts.redelivered) messages redelivered" }
+    if counts.malformed > 0 { text += ", \(counts.malformed) malformed and kept" }
+    Console.print(text)
+  }
+}
+
+extension AMQPError: ExplainedError {}

@@ -1,0 +1,126 @@
+import AMQP
+import EventLog
+import Recording
+import Replaying
+import TaskLogPlugin
+
+/// `rabbitmq`: publishes a run that is replayed.
+enum RabbitMQPluginKind: PluginKind {
+  static let name = "rabbitmq"
+  static let summary = "publishes the events to a queue of RabbitMQ"
+  static let options: [PluginFactory.Option] = [
+    .init("url", value: "url", summary: "the broker, as amqp://user:password@host:5672/vhost"),
+    .init("queue", value: "name", summary: "by default \(Publishing.defaultQueue)"),
+    .init(
+      "payload", value: "kind",
+      summary: "events: all that the log holds; transitions: as in Dask's documentation"),
+    .init("batch", value: "count", summary: "so many events to a message; by default 1"),
+    .init("passive", value: "yes|no", summary: "yes: the queue has to be there"),
+  ]
+
+  static func isMeant(by text: String) -> Bool { text == name }
+
+  static func plugin(_ text: String, _ request: PluginRequest) throws -> ChosenPlugin {
+    let publishing = try publishing(request.options)
+    return .outside { ReplayedPublisher(publishing, log: request.log) }
+  }
+
+  private static func publishing(_ options: [String: String]) throws -> Publishing {
+    for name in options.keys.sorted() where !Self.options.contains(where: { $0.name == name }) {
+      throw PluginError.unknownOption(name, plugin: Self.name)
+    }
+    guard let url = options["url"] else {
+      throw Failure.usage("--plugin rabbitmq: name the broker with --option url=amqp://host")
+    }
+    var batch = 1
+    if let text = options["batch"] {
+      guard let number = Int(text), (1...100_000).contains(number) else {
+        throw PluginError.badOption("batch", value: text, expected: "a number from 1 to 100000")
+      }
+      batch = number
+    }
+    let payload: Publishing.Payload
+    switch options["payload"] ?? "events" {
+    case "events": payload = .events(batch: batch)
+    case "transitions": payload = .transitions
+    case let other:
+      throw PluginError.badOption("payload", value: other, expected: "events or transitions")
+    }
+    let passive = options["passive"] ?? "no"
+    guard passive == "yes" || passive == "no" else {
+      throw PluginError.badOption("passive", value: passive, expected: "yes or no")
+    }
+    return try Publishing(
+      to: url, queue: options["queue"] ?? Publishing.defaultQueue, isPassive: passive == "yes",
+      payload: payload)
+  }
+}
+
+/// Publishes the events of a log: nothing is lost with the process, so that they need no spool.
+final class ReplayedPublisher: OutsidePlugin {
+  let name = RabbitMQPluginKind.name
+  let needsAll = false
+  private let publishing: Publishing
+  private let log: String
+  private var sender: MessageSender?
+  private var run: RunInfo?
+  private var sources: [SourceInfo] = []
+
+  init(_ publishing: Publishing, log: String) {
+    self.publishing = publishing
+    self.log = log
+  }
+
+  func begin(_ run: RunInfo, sources: [SourceInfo]) throws {
+    self.run = run
+    let header = RunHeader(
+      id: run.id, engine: run.engine, engineVersion: run.engineVersion,
+      recorderVersion: run.recorderVersion, mode: run.mode, started: run.started,
+      metadata: run.metadata)
+    let sender = try MessageSender(publishing, run: header)
+    self.sender = sender
+    for source in sources { try join(source) }
+  }
+
+  func join(_ source: SourceInfo) throws {
+    sources.append(source)
+    sender?.add(source.source, number: Int(source.number))
+  }
+
+  func take(_ recorded: RecordedEvent, isSelected: Bool) throws -> Bool {
+    guard isSelected else { return true }
+    try sender?.send(
+      recorded.event, source: Int(recorded.source), sourceSeq: recorded.sourceSeq)
+    return true
+  }
+
+  func flush() throws { try sender?.flush() }
+
+  func finish() throws -> OutsideResult {
+    guard let sender, let run else { return OutsideResult() }
+    let reader = try LogReader(path: log)
+    for gap in try reader.gaps(of: run) {
+      sender.sendGap(
+        source: Int(gap.source), sourceSeq: gap.sourceSeq, count: gap.count, time: gap.time,
+        reason: gap.reason)
+    }
+    let now = try reader.runs().first { $0.id == run.id } ?? run
+    if now.end != .running {
+      // Of a part of a run nobody can say where it ends.
+      let isWhole = try !now.isPartial && reader.eventCount(of: now) == sender.eventCount
+      let lasts = try sources.map { (Int($0.number), try reader.lastSourceSeq(of: $0)) }
+      sender.end(
+        now.end, at: now.ended ?? now.started,
+        lastSourceSeqs: isWhole ? lasts.filter { $0.1 > 0 } : [])
+    }
+    try sender.close()
+    let report = Value.object([
+      "events": .int(sender.eventCount), "messages": .int(sender.messageCount),
+    ])
+    return OutsideResult(reports: [Replayer.Report(plugin: name, worker: nil, report: report)])
+  }
+}
+
+extension PublishingError: ExplainedError {
+  var isUsage: Bool { false }
+}

@@ -1,0 +1,173 @@
+#if RabbitMQ
+  import AMQP
+  import Foundation
+  import TaskLogKit
+  import TestSupport
+  import Testing
+
+  @testable import AMQP
+
+  /// A folder of a test's own, removed with it.
+  final class Folder: Sendable {
+    let url: URL
+
+    init() throws {
+      url = FileManager.default.temporaryDirectory
+        .appendingPathComponent("tasklog-test-\(UUID().uuidString)")
+      try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
+    }
+
+    deinit { try? FileManager.default.removeItem(at: url) }
+
+    func path(_ name: String) -> String { url.appendingPathComponent(name).path }
+  }
+
+  /// The broker that tests share which do not hurt it; each has a queue of its own.
+  enum SharedBroker {
+    private static let started: Result<Broker, any Error> = Result {
+      let broker = try Broker()
+      // Nothing else comes at the end of all tests.
+      atexit { SharedBroker.end() }
+      return broker
+    }
+
+    private static func end() {
+      if case .success(let broker) = started { broker.end() }
+    }
+
+    static func get() throws -> Broker { try started.get() }
+  }
+
+  /// What a test publishes into and consumes from.
+  struct Queue {
+    let broker: Broker
+    let name = "test-\(UUID().uuidString)"
+    let folder: Folder
+
+    init(on broker: Broker? = nil) throws {
+      self.broker = try broker ?? SharedBroker.get()
+      folder = try Folder()
+    }
+
+    var spool: String { folder.path("publish.spool") }
+
+    func plugin(
+      batch: Int = 1, options: Recorder.Options = Recorder.Options()
+    ) throws -> RabbitMQPlugin {
+      try RabbitMQPlugin(
+        url: broker.url, queue: name, payload: .events(batch: batch), spool: spool,
+        options: options)
+    }
+
+    /// Puts plain bytes into the queue.
+    func publish(_ bodies: [String]) throws {
+      let connection = try PublishingConnection(
+        try AMQPAddress(broker.url), queue: name, isPassive: false)
+      for body in bodies { try connection.send(Array(body.utf8)) }
+      var confirmed: UInt64 = 0
+      let isDone = try waits {
+        for confirm in try connection.confirms(waitingMilliseconds: 100) {
+          confirmed = max(confirmed, confirm.number)
+        }
+        return confirmed == bodies.count
+      }
+      #expect(isDone)
+      connection.close()
+    }
+
+    /// How many messages wait in the queue.
+    func count() throws -> Int {
+      let connection = try AMQPConnection(AMQPAddress(broker.url))
+      defer { connection.close() }
+      return try connection.declare(queue: name, isPassive: false)
+    }
+
+    /// Records what is in the queue, until no more comes.
+    @discardableResult
+    func record(
+      into log: String = "consumed.db", idleMilliseconds: Int = 300, prefetch: UInt16 = 1000
+    ) throws -> DeliveryCounts {
+      var settings = QueueConsumer.Settings(queue: name)
+      settings.idleMilliseconds = idleMilliseconds
+      settings.prefetch = prefetch
+      let consumer = try QueueConsumer(broker.url, settings)
+      return try consumer.run(
+        into: {
+          try MessageLog(
+            path: folder.path(log), origin: consumer.origin, recorderVersion: taskLogVersion)
+        }, progress: { _ in }, problem: { Issue.record("\($0)") }, isStopped: { false })
+    }
+
+    /// A `tasklog record` of its own, as a user starts it.
+    func recorder(
+      into log: String = "consumed.db", _ arguments: [String] = []
+    ) throws -> Child {
+      try Child(
+        [Self.program, "record", "--from", broker.url, "--queue", name, "--log", folder.path(log)]
+          + arguments, output: folder.path("output"))
+    }
+
+    static var program: String {
+      URL(fileURLWithPath: CommandLine.arguments[0]).resolvingSymlinksInPath()
+        .deletingLastPathComponent().appendingPathComponent("tasklog").path
+    }
+
+    func log(_ name: String = "consumed.db") throws -> LogReader {
+      try LogReader(path: folder.path(name))
+    }
+  }
+
+  /// An event as it is compared: by its identity, and everything in it.
+  struct Recorded: Equatable, CustomStringConvertible {
+    var source: Source
+    var sourceSeq: Int64
+    var event: Event
+
+    var description: String { "\(source.kind) \(source.id) \(sourceSeq): \(event)" }
+  }
+
+  extension LogReader {
+    /// All events of the newest run, in the order of their identity.
+    func recorded() throws -> [Recorded] {
+      let run = try #require(try runs().last)
+      return try sources(of: run).sorted { $0.source.id < $1.source.id }.flatMap { info in
+        var events: [Recorded] = []
+        let cursor = try self.events(of: info)
+        while let event = try cursor.nextEvent() {
+          events.append(
+            Recorded(source: info.source, sourceSeq: event.sourceSeq, event: event.event))
+        }
+        return events
+      }
+    }
+  }
+
+  /// Records one run into two places.
+  final class Tee: RecordingPlugin {
+    private let all: [any RecordingPlugin]
+
+    init(_ all: any RecordingPlugin...) { self.all = all }
+
+    func channel(for source: Source) -> any EventChannel {
+      Channel(all.map { $0.channel(for: source) })
+    }
+
+    func finish() async { for plugin in all { await plugin.finish() } }
+
+    private final class Channel: EventChannel {
+      private let all: [any EventChannel]
+      init(_ all: [any EventChannel]) { self.all = all }
+      func record(_ event: Event) { for channel in all { channel.record(event) } }
+    }
+  }
+
+  /// Events whose content tells their number.
+  func transition(_ number: Int) -> Event {
+    Event(
+      .transition, time: Int64(number), key: Key("task-\(number)"), start: .processing,
+      finish: .memory, stimulusID: "stimulus-\(number / 10)",
+      args: Args(named: [
+        .init("nbytes", .int(Int64(number))), .init("typename", .string("builtins.int")),
+      ]))
+  }
+#endif
