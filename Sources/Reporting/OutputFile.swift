@@ -39,10 +39,15 @@ public final class OutputFile {
     }
     let temporary = "\(target).\(getpid()).part"
     unlink(temporary)
-    descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
-    guard descriptor >= 0 else { throw ReportingError.cannotWrite(path: path, errno: errno) }
-    self.temporary = temporary
+    // Before there is a file: a signal may come at any moment.
     Unfinished.begin(temporary)
+    descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
+    guard descriptor >= 0 else {
+      let error = errno
+      Unfinished.end(temporary)
+      throw ReportingError.cannotWrite(path: path, errno: error)
+    }
+    self.temporary = temporary
   }
 
   deinit {

@@ -36,7 +36,9 @@ ours, theirs = os.pipe() if mode == "pipe" else pty.openpty()
 
 def at_the_terminal() -> None:
     """As if somebody had typed the command there."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # a shell that starts us may have had it ignored
+    # Whoever has started us may have had it ignored, or blocked.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
     if mode != "pipe":
         fcntl.ioctl(2, termios.TIOCSCTTY, 0)
 
@@ -56,7 +58,7 @@ reader.start()
 unfinished = False
 deadline = time.monotonic() + 120
 while mode == "interrupt" and process.poll() is None and time.monotonic() < deadline:
-    if any(os.path.getsize(path) > 0 for path in glob.glob("*.part")):
+    if glob.glob("*.part"):
         unfinished = True
         os.write(ours, b"\x03")
         break
