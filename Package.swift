@@ -95,7 +95,7 @@ let package = Package(
       name: "TaskLogPluginTests", dependencies: ["TaskLogPlugin", "TestSupport"],
       linkerSettings: exportsSymbols),
     .testTarget(
-      name: "EventLogTests", dependencies: ["EventLog", "TestSupport"],
+      name: "EventLogTests", dependencies: ["EventLog", "Migrations", "TestSupport"],
       linkerSettings: exportsSymbols),
     .testTarget(
       name: "SchedulingTests",
@@ -110,7 +110,8 @@ let package = Package(
       linkerSettings: exportsSymbols),
     .executableTarget(
       name: "recording-victim",
-      dependencies: ["CSupport", "EventLog", "Recording", "TaskLogPlugin"], path: "Tests/Victim"),
+      dependencies: ["CSupport", "EventLog", "Migrations", "Recording", "TaskLogPlugin"],
+      path: "Tests/Victim"),
     .executableTarget(
       name: "tasklog-soak",
       dependencies: ["EventLog", "Recording", "TaskLogPlugin", "tasklog"], path: "Tests/Soak",
@@ -122,7 +123,8 @@ let package = Package(
     .testTarget(
       name: "RecordingTests",
       dependencies: [
-        "CSupport", "EventLog", "Recording", "TaskLogKit", "TestSupport", "recording-victim",
+        "CSupport", "EventLog", "Migrations", "Recording", "TaskLogKit", "TestSupport",
+        "recording-victim",
       ],
       linkerSettings: exportsSymbols),
     .testTarget(
@@ -147,7 +149,7 @@ let package = Package(
       dependencies: [
         "EventLog", "Querying", "TaskLogPlugin", "TestSupport", "recording-victim", "tasklog",
       ],
-      exclude: ["Help", "Logs", "Outputs", "Python"],
+      exclude: ["Frozen", "Help", "Logs", "Outputs", "Python"],
       linkerSettings: exportsSymbols),
   ],
   swiftLanguageModes: [.v6]

@@ -99,19 +99,21 @@ def test_dependencies_of_a_dask_graph_are_known(report):
 
 
 @pytest.mark.parametrize("name", ["engine", "dask"])
-def test_the_curve_of_states_ends_and_peaks_as_the_log_says(name, report, rows):
+def test_the_curve_of_states_is_that_of_the_log_at_every_moment(name, report, rows):
     page = report(name)
     ours = page.run(
-        """(() => { const s = tasklogReport.sides[0]; const { values } = s.stateSeries;
-          return Object.fromEntries(s.states.slice(0, 7).map((state, i) =>
-            [state, [Math.max(...values[i]), values[i].at(-1)]])); })()"""
+        """(() => { const s = tasklogReport.sides[0]; const { times, values } = s.stateSeries;
+          return { times: [...times], values: Object.fromEntries(
+            s.states.slice(0, values.length).map((state, i) => [state, [...values[i]]])) }; })()"""
     )
-    counts: dict[str, list[int]] = {}
-    state_of: dict[str, str] = {}
+    [(origin,)] = rows(name, "SELECT started FROM runs")
+    moments: list[int] = []
+    counts: list[dict[str, int]] = []
+    state_of: dict[tuple, str] = {}
     now: dict[str, int] = {}
-    for key, typed, start, finish in rows(
+    for key, typed, finish, time in rows(
         name,
-        "SELECT key, key_typed, start, finish FROM events WHERE hook = 'transition'"
+        "SELECT key, key_typed, finish, time_ns FROM events WHERE hook = 'transition'"
         " AND source = 'scheduler' AND start IS NOT finish ORDER BY source_seq",
     ):
         before = state_of.get((key, typed))
@@ -119,14 +121,18 @@ def test_the_curve_of_states_ends_and_peaks_as_the_log_says(name, report, rows):
             now[before] -= 1
         state_of[key, typed] = finish
         now[finish] = now.get(finish, 0) + 1
-        counts.setdefault(finish, [0, 0])
-        counts[finish][0] = max(counts[finish][0], now[finish])
-    for state, (most, last) in ours.items():
-        # Points of the same microsecond are one.
-        assert most <= counts.get(state, [0, 0])[0]
-        assert last == now.get(state, 0)
-    # A peak that lasted for less than that can be passed over.
-    assert ours["memory"][0] >= counts["memory"][0] - 2
+        # What is within one microsecond is one point, of which the last figures stand; time never
+        # goes back.
+        moment = max((time - origin) // 1000, moments[-1] if moments else 0)
+        if moments and moments[-1] == moment:
+            counts[-1] = dict(now)
+        else:
+            moments.append(moment)
+            counts.append(dict(now))
+    assert len(moments) > 10
+    assert ours["times"] == moments
+    for state, values in ours["values"].items():
+        assert values == [each.get(state, 0) for each in counts], state
 
 
 def test_a_page_below_its_limit_holds_everything_and_has_nothing_to_say(report):

@@ -7,7 +7,7 @@ import Testing
   @Test(arguments: [
     "tasklog", "query", "summary", "story", "errors", "slowest", "critical-path", "open",
     "workers", "state", "diff", "report", "replay", "plugins", "runs", "inspect", "check", "merge",
-    "index", "recover", "import", "prune", "demo", "export",
+    "index", "recover", "migrate", "import", "prune", "demo", "export",
   ])
   func `help reads as it was written down`(command: String) throws {
     let arguments = command == "tasklog" ? ["--help"] : [command, "--help"]
@@ -43,7 +43,7 @@ import Testing
   /// What `import` takes only a killed worker leaves behind; the demo has tests of its own.
   @Test(arguments: [
     "query", "summary", "story", "errors", "slowest", "critical-path", "open", "workers", "state",
-    "diff", "replay", "runs", "inspect", "check", "merge", "index", "recover", "prune",
+    "diff", "replay", "runs", "inspect", "check", "merge", "index", "recover", "migrate", "prune",
     "export",
   ])
   func `the examples in the help work`(command: String) throws {

@@ -21,6 +21,8 @@ import Testing
       + "&& swift run -c release tasklog replay --plugin counter --plugin errors",
     "Tests/run", "swift run -c release tasklog-bench", "swift package generate-manual",
     "man ./.build/plugins/GenerateManual/outputs/tasklog/tasklog.1",
+    "Sources/install --prefix \"$HOME/.local\" --wheel",
+    "\"$HOME/.local/lib/tasklog/uninstall\"", "Sources/document",
   ]
 
   @Test func `every example in the README works`() throws {

@@ -1,6 +1,7 @@
 import CSupport
 import EventLog
 import Glibc
+import Migrations
 import Recording
 import TaskLogPlugin
 
@@ -8,6 +9,9 @@ import TaskLogPlugin
 // A process that records until it is killed: the subject of the kill tests.
 //
 //     recording-victim LOG COUNTERS THREADS [SEGMENT-SIZE SPOOL-LIMIT]
+//     recording-victim migrate LOG SQL-FILE
+//
+// The second one brings a log to a version that nobody has released, with the SQL of the file.
 //
 // Each thread is a source of its own. After each call that has returned it writes the number of its
 // calls into the file COUNTERS, a word for each thread, which survives its death as the spool does. With TASKLOG_VICTIM_ROTATES a file of the log has about so
@@ -58,6 +62,9 @@ private func start(_ job: Job) {
 enum Victim {
   static func main() throws {
     let arguments = CommandLine.arguments
+    if arguments.count == 4, arguments[1] == "migrate" {
+      return try migrate(arguments[2], through: arguments[3])
+    }
     let parent = getppid()
     guard arguments.count >= 4, let threads = Int(arguments[3]) else { die("wrong arguments") }
     let descriptor = open(arguments[2], O_RDWR)
@@ -82,5 +89,14 @@ enum Victim {
     // Whoever started it may be killed as well; it must not fill the disk for ever.
     while getppid() == parent { sleep(1) }
     exit(1)
+  }
+
+  private static func migrate(_ log: String, through file: String) throws {
+    let descriptor = open(file, O_RDONLY)
+    var sql = [UInt8](repeating: 0, count: 1 << 16)
+    let count = read(descriptor, &sql, sql.count)
+    guard count > 0 else { die("no migration") }
+    let next = (version: Int32(Migrations.all.count + 1), sql: Array(sql[..<count]))
+    try LogMigration.migrate(log, through: Migrations.all + [next])
   }
 }

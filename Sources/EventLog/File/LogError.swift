@@ -10,6 +10,9 @@ public enum LogError: Error, Sendable {
   case empty(path: String)
   case notATasklog(path: String)
   case tooNew(path: String, version: Int64, known: Int32)
+  /// A recorder that lives writes the older format.
+  case recordedInOlderFormat(path: String, version: Int64, run: Int64)
+  case notMigrated(path: String, from: Int64, to: Int32, reason: String)
   case locked(path: String)
   case damaged(path: String, reason: String)
   case nothingFound(path: String)
@@ -36,6 +39,12 @@ extension LogError: CustomStringConvertible {
     case .tooNew(let path, let version, let known):
       "\(path): is of format version \(version), this tasklog knows up to \(known); "
         + "use a newer tasklog"
+    case .recordedInOlderFormat(let path, let version, let run):
+      "\(path): is of format version \(version) and run #\(run) is still recorded into it; "
+        + "'tasklog migrate' brings it up to date when that has ended"
+    case .notMigrated(let path, let from, let to, let reason):
+      "\(path): cannot be brought to format version \(to): \(reason); it stays as it is, "
+        + "of version \(from)"
     case .locked(let path): "\(path): another process keeps it locked; try again"
     case .damaged(let path, let reason): "\(path): is damaged: \(reason)"
     case .nothingFound(let path): "\(path): nothing of a tasklog log can be found in it"

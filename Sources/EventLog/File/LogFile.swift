@@ -133,10 +133,12 @@ enum LogFile {
   /// Opens a log for writing; makes it where there is none and brings an older one up to date.
   ///
   /// - Throws: `LogError`.
-  static func openForWriting(_ path: String) throws -> Connection {
+  static func openForWriting(
+    _ path: String, through chain: LogMigration.Chain = Migrations.all
+  ) throws -> Connection {
     try create(path)
     do {
-      return try whileBusy { try openReadWrite(path) }
+      return try whileBusy { try openReadWrite(path, chain) }
     } catch let error as SQLiteError {
       throw error.isBusy || error.isNotADatabase || error.isCorrupt
         ? LogError(error, path: path)
@@ -158,7 +160,9 @@ enum LogFile {
     }
   }
 
-  private static func openReadWrite(_ path: String) throws -> Connection {
+  private static func openReadWrite(
+    _ path: String, _ chain: LogMigration.Chain
+  ) throws -> Connection {
     let connection = try Connection(path: path, mode: .readWrite)
     // Where it may not write, SQLite opens a file for reading without a word.
     guard !connection.isReadOnly else {
@@ -167,7 +171,7 @@ enum LogFile {
     // Before anything is changed: a file that is not ours, or is newer, stays as it is.
     let identity = try identity(connection)
     guard identity.isLog || identity.isBlank else { throw LogError.notATasklog(path: path) }
-    try checkKnown(identity.version, path)
+    try LogMigration.checkKnown(identity.version, path, chain)
     // Must be said before the first table is made: https://sqlite.org/pragma.html#pragma_auto_vacuum
     // Pages of 8 KiB: fewer of them are written than of the default's 4, and few more bytes.
     if identity.isBlank {
@@ -180,7 +184,7 @@ enum LogFile {
     // What is written to stays in memory: the ends of the indexes, and the last pages of the tables.
     try connection.execute("PRAGMA cache_size = -16384")
     connection.checkpointEvery(pages: 2000)
-    try migrate(connection, path)
+    try LogMigration.run(chain, on: connection, path)
     return connection
   }
 
@@ -199,25 +203,10 @@ enum LogFile {
     close(descriptor)
   }
 
-  private static func migrate(_ connection: Connection, _ path: String) throws {
-    func version() throws -> Int64 { try connection.integer("PRAGMA user_version") ?? 0 }
-    let found = try version()
-    for migration in Migrations.all where migration.version > found {
-      try connection.transaction {
-        // Another recorder may have been faster.
-        let version = try version()
-        try checkKnown(version, path)
-        guard version < migration.version else { return }
-        try connection.execute(String(decoding: migration.sql, as: UTF8.self))
-        try connection.execute(
-          "PRAGMA application_id = \(applicationID); PRAGMA user_version = \(migration.version)")
-      }
-    }
-  }
-
-  private static func checkKnown(_ version: Int64, _ path: String) throws {
-    guard version <= newestVersion else {
-      throw LogError.tooNew(path: path, version: version, known: newestVersion)
-    }
+  /// Moves the write-ahead log into the file, and leaves the one file when nobody else has it open.
+  static func leaveOneFile(_ connection: Connection) {
+    try? connection.checkpoint()
+    sqlite3_busy_timeout(connection.handle, 0)
+    try? connection.execute("PRAGMA journal_mode = DELETE")
   }
 }

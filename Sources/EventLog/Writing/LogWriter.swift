@@ -291,8 +291,6 @@ public final class LogWriter {
   /// - Parameter isIndexing: whether a small log gets the indexes that those who ask it like to have.
   public func close(isIndexing: Bool = true) {
     if isIndexing { buildIndexesOfSmallLog() }
-    try? connection.checkpoint()
-    sqlite3_busy_timeout(connection.handle, 0)
-    try? connection.execute("PRAGMA journal_mode = DELETE")
+    LogFile.leaveOneFile(connection)
   }
 }

@@ -41,7 +41,7 @@ public enum ReportPage {
     show: (Int64) -> Void = { _ in }
   ) throws -> Result {
     // Made first, so that nobody waits for a page that has no place.
-    let file = try AtomicFile(path: path)
+    let file = try OutputFile(path: path)
     var before: Int64 = 0
     var data: [PageData] = []
     for side in sides {
@@ -70,7 +70,7 @@ public enum ReportPage {
   }
 
   private static func write(
-    _ text: String, _ type: String, _ id: String, to file: AtomicFile
+    _ text: String, _ type: String, _ id: String, to file: OutputFile
   ) throws {
     try file.write("<script type=\"\(type)\" id=\"\(id)\">")
     try file.write(text)
@@ -99,7 +99,7 @@ public enum ReportPage {
   /// The frame is a page with places for the rest: `<!-- style -->`, `<!-- data -->`,
   /// `<!-- script -->`.
   private static func write(
-    _ data: [PageData], names: [String], version: String, to file: AtomicFile
+    _ data: [PageData], names: [String], version: String, to file: OutputFile
   ) throws {
     let frame = String(decoding: assets[0].bytes, as: UTF8.self)
     for (number, piece) in frame.split(separator: "<!-- ").enumerated() {
@@ -118,7 +118,7 @@ public enum ReportPage {
     }
   }
 
-  private static func write(_ kind: String, _ tag: String, to file: AtomicFile) throws {
+  private static func write(_ kind: String, _ tag: String, to file: OutputFile) throws {
     try file.write("<\(tag)>\n")
     if tag == "script" { try file.write("\"use strict\";\n(() => {\n") }
     for asset in assets where asset.name.hasSuffix(kind) { try file.write(asset.bytes) }
@@ -127,7 +127,7 @@ public enum ReportPage {
   }
 
   private static func write(
-    _ data: [PageData], _ names: [String], _ version: String, to file: AtomicFile
+    _ data: [PageData], _ names: [String], _ version: String, to file: OutputFile
   ) throws {
     let about = Value.object([
       "version": .string(version), "names": .list(names.map(Value.string)),

@@ -30,8 +30,10 @@ public struct JSONReader {
 
   /// The value of a JSON text.
   ///
-  /// - Parameter blob: finds interned bytes by their hash; without it `{"$blob": hash}` is read as
-  ///   a tagged value.
+  /// - Parameters:
+  ///   - text: the JSON, of one value.
+  ///   - blob: finds interned bytes by their hash; without it `{"$blob": hash}` is read as a tagged
+  ///     value.
   /// - Throws: `JSONError`.
   public static func value(
     _ text: String, blob: ((String) -> [UInt8]?)? = nil

@@ -8,8 +8,9 @@ public final class Scheduler {
   private let actions: (any SchedulerActions)?
 
   /// - Parameters:
-  ///   - look: gives the state as of the present event.
+  ///   - id: the scheduler's source id.
   ///   - actions: what plugins may do to the scheduler; nothing in a replay.
+  ///   - look: gives the state as of the present event.
   public init(
     id: String, actions: (any SchedulerActions)? = nil, look: @escaping () -> SchedulerState
   ) {
@@ -76,7 +77,11 @@ public final class Worker {
   public let name: Value
   private let look: () -> WorkerState
 
-  /// - Parameter look: gives the state as of the present event.
+  /// - Parameters:
+  ///   - id: the worker's source id.
+  ///   - address: where it is reached.
+  ///   - name: the name that it was given.
+  ///   - look: gives the state as of the present event.
   public init(id: String, address: String, name: Value, look: @escaping () -> WorkerState) {
     self.id = id
     self.address = address

@@ -29,10 +29,13 @@ public protocol SchedulerPlugin: Plugin {
   /// New tasks enter the scheduler.
   ///
   /// - Parameters:
+  ///   - scheduler: the one that the plugin was added to.
+  ///   - client: the id of the client that sent the graph.
   ///   - keys: what the client wants to hold.
   ///   - tasks: every key of the graph.
   ///   - annotations: `{annotation: {key: value}}`.
   ///   - priority: the priority of each task as assigned.
+  ///   - stimulusID: the outside event that this belongs to.
   ///   - args: what else the hook was called with.
   func updateGraph(
     scheduler: Scheduler, client: String, keys: [Key], tasks: [Key], annotations: Value,
@@ -44,7 +47,10 @@ public protocol SchedulerPlugin: Plugin {
   /// A task has changed its state.
   ///
   /// - Parameters:
+  ///   - key: the task.
+  ///   - start: the state that it was in.
   ///   - finish: the state that it is really in now.
+  ///   - stimulusID: the outside event that set it off.
   ///   - args: what the transition carried: the worker, `nbytes`, `typename`, `startstops`,
   ///     `exception_text` and so on, under Dask's names.
   func transition(

@@ -52,7 +52,7 @@ struct ExportCommand: ParsableCommand {
         name: path, reader: reader, runs: try reader.runs(matching: selection.selector))
     }
     for part in parts {
-      if let path = output, isFile, Self.isSame(path, part.name) {
+      if let path = output, isFile, FileIdentity.isSame(path, part.name) {
         throw Failure.usage("-o \(path): is the log itself; name another file")
       }
     }
@@ -61,22 +61,18 @@ struct ExportCommand: ParsableCommand {
     }
     var export = Export(to, parts)
     export.asRectangles = rectangles
-    let file = try OutputFile(output)
+    let file = try isFile ? output.map(OutputFile.init(path:)) : nil
+    let write = { (bytes: [UInt8]) in
+      if let file { try file.write(bytes) } else { Console.write(bytes) }
+    }
     var bar = ProgressBar(total: extent, noun: "events")
     let tally: ExportTally
     do {
-      tally = try export.write(to: file.write) { bar.show($0) }
-    } catch {
-      bar.finish()
-      throw error
+      defer { bar.finish() }
+      tally = try export.write(to: write) { bar.show($0) }
+      try file?.commit()
     }
-    try file.finish()
-    bar.finish()
-    tell(tally, isFile: file.isReplaced)
-  }
-
-  private static func isSame(_ a: String, _ b: String) -> Bool {
-    FileIdentity(a).map { $0 == FileIdentity(b) } ?? false
+    tell(tally, isFile: file?.isReplaced ?? false)
   }
 
   /// What was written, and everything that is not in it.

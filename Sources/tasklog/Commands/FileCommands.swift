@@ -115,7 +115,7 @@ struct MergeCommand: ParsableCommand {
     }
     let logs = logs.flatMap(LogTemplate.all)
     for path in logs {
-      guard !Self.isSame(path, into) else {
+      guard !FileIdentity.isSame(path, into) else {
         throw Failure.usage("--into \(into): is one of the logs that are read; name another")
       }
     }
@@ -133,13 +133,6 @@ struct MergeCommand: ParsableCommand {
         "\(reader.path): \(Printable.count(result.runs, "run")), "
           + "\(Printable.count(result.added, "event")) added\(known)")
     }
-  }
-
-  /// By the file itself: one file may have many names.
-  private static func isSame(_ a: String, _ b: String) -> Bool {
-    var (first, second) = (stat(), stat())
-    return stat(a, &first) == 0 && stat(b, &second) == 0 && first.st_dev == second.st_dev
-      && first.st_ino == second.st_ino
   }
 }
 

@@ -48,6 +48,9 @@ struct ReportCommand: ParsableCommand {
     if log2 != nil, compare == nil {
       throw Failure.usage("--log2: goes with --compare; say which run of it is the second one")
     }
+    for path in logs.paths + (log2.map { [$0] } ?? []) where FileIdentity.isSame(path, output) {
+      throw Failure.usage("-o \(output): is the log itself; name another file")
+    }
     let paths = try logs.recoveredPaths()
     let scratch = try ScratchFolder()
     defer { scratch.remove() }
