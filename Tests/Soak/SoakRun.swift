@@ -76,6 +76,8 @@ final class SoakRun: Sendable {
   private func record(_ source: Source) {
     let channel = recorder.channel(for: source)
     let pause = UInt64(2_000_000_000 / rate)
+    // What is kept of them takes the same memory however long it goes on.
+    let stride = max(8, seconds / 8)
     var next = DispatchTime.now().uptimeNanoseconds
     var latencies: [Int64] = []
     var current = 0
@@ -85,12 +87,12 @@ final class SoakRun: Sendable {
       let start = DispatchTime.now().uptimeNanoseconds
       channel.record(event)
       let end = DispatchTime.now().uptimeNanoseconds
-      if count % 8 == 0 { latencies.append(Int64(end - start)) }
+      if count % stride == 0 { latencies.append(Int64(end - start)) }
       count += 1
       if event.hook != .restart { recorded.add(1, ordering: .relaxed) }
       if span != current || latencies.count >= 4096 {
         let (place, batch) = (current, latencies)
-        seen.withLock { $0[place].latencies += batch.suffix(200_000) }
+        seen.withLock { $0[place].latencies += batch }
         latencies.removeAll(keepingCapacity: true)
         current = span
       }
