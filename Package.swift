@@ -112,6 +112,10 @@ let package = Package(
       name: "recording-victim",
       dependencies: ["CSupport", "EventLog", "Migrations", "Recording", "TaskLogPlugin"],
       path: "Tests/Victim"),
+    .executableTarget(
+      name: "tasklog-soak",
+      dependencies: ["EventLog", "Recording", "TaskLogPlugin", "tasklog"], path: "Tests/Soak",
+      linkerSettings: exportsSymbols),
     .target(name: "ProbeSupport", path: "Tests/ProbeSupport"),
     .executableTarget(
       name: "recording-probe", dependencies: ["ProbeSupport", "Recording", "TaskLogPlugin"],

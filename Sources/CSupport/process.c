@@ -1,8 +1,10 @@
 #define _GNU_SOURCE
 #include "csupport.h"
 
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -14,6 +16,10 @@ static void count_fork(void) { __atomic_add_fetch(&tl_fork_generation, 1, __ATOM
 
 __attribute__((constructor)) static void watch_forks(void) {
   pthread_atfork(NULL, NULL, count_fork);
+}
+
+int32_t tl_exchange_names(const char *a, const char *b) {
+  return renameat2(AT_FDCWD, a, AT_FDCWD, b, RENAME_EXCHANGE);
 }
 
 void tl_name_thread(const char *name) { pthread_setname_np(pthread_self(), name); }

@@ -1,5 +1,6 @@
 import EventLog
 import Glibc
+import Synchronization
 import TaskLogPlugin
 
 /// The thread that writes: takes what lies in the spool and puts it into the log, with the position
@@ -22,6 +23,8 @@ final class Drainer: SpoolTaker, @unchecked Sendable {
     var patienceNanoseconds: Int64 = 1_000_000_000
     /// How long the end of a recording may take when the log cannot be written.
     var closeNanoseconds: Int64
+    /// When a run goes on in another file; nothing for never.
+    var rotation: Rotation?
     var problem: @Sendable (String) -> Void
   }
 
@@ -34,25 +37,29 @@ final class Drainer: SpoolTaker, @unchecked Sendable {
   /// The write-ahead log starts anew when it has grown to this many bytes.
   private static let walLimit = 64 << 20
 
-  // Only `thread` is shared between threads; everything else belongs to the thread that writes, from
+  // Only `thread` and `exclusions` are shared between threads; everything else belongs to the thread that writes, from
   // its start to its end.
-  private let path: String
-  private let header: RunHeader
-  private let spool: Spool
-  private let settings: Settings
+  var path: String
+  let header: RunHeader
+  let spool: Spool
+  let settings: Settings
   private let thread = SpoolThread()
+  private let exclusions = Mutex<[Exclusions?]>([])
 
-  private var writer: LogWriter?
-  private var run: Int64
+  var writer: LogWriter?
+  var run: Int64
   /// Since when records lie in the spool, nothing when there are none.
   private var waitingSince: Int64?
   private var isBusy = false
   /// Held until the run's end is in the log.
-  private var lock: RecorderLock?
-  private var tail: SpoolTail
-  private var drain: SpoolDrain
+  var lock: RecorderLock?
+  var tail: SpoolTail
+  var drain: SpoolDrain
   private var lastSync: Int64
   private var isSynced = true
+  /// Which file of the run is written, and since when.
+  var part = 1
+  var partBegan: Int64
   private var hasToldProblem = false
 
   init(
@@ -71,6 +78,7 @@ final class Drainer: SpoolTaker, @unchecked Sendable {
       patienceNanoseconds: settings.patienceNanoseconds)
     drain = SpoolDrain(run: run)
     lastSync = SpoolThread.now()
+    partBegan = lastSync
   }
 
   /// - Throws: `LogError.cannotWrite` when there is no thread to be had.
@@ -85,7 +93,10 @@ final class Drainer: SpoolTaker, @unchecked Sendable {
     thread.flush(to: spool.end, timeoutSeconds: timeoutSeconds)
   }
 
-  func finish() -> String? { thread.finish() }
+  func finish(noting exclusions: [Exclusions?]) -> String? {
+    self.exclusions.withLock { $0 = exclusions }
+    return thread.finish()
+  }
 
   // MARK: - The thread
 
@@ -170,6 +181,7 @@ final class Drainer: SpoolTaker, @unchecked Sendable {
   /// Makes sure on the disk of what has been written, and removes what the spool held of it.
   private func syncWhenDue() {
     guard SpoolThread.now() - lastSync > settings.syncNanoseconds else { return }
+    defer { rotateWhenDue() }
     lastSync = SpoolThread.now()
     checkLog()
     guard !isSynced, let writer else { return }
@@ -226,6 +238,9 @@ final class Drainer: SpoolTaker, @unchecked Sendable {
 
   // MARK: - The end
 
+  /// What was left out since sources have last noted it. Taken once: closing may be tried again.
+  private lazy var lastMarks = exclusions.withLock { $0 }.takeMarks()
+
   /// Writes out the rest and notes the end of the run. What cannot be written stays in the spool,
   /// and whoever opens the log next finds it there.
   private func end() {
@@ -249,10 +264,16 @@ final class Drainer: SpoolTaker, @unchecked Sendable {
 
   private func close(_ writer: LogWriter) -> Bool {
     var drain = drain
+    let marks = lastMarks
     do {
       try writer.transaction(synced: true) {
-        for (number, last) in spool.lastSourceSeqs {
+        var lasts = spool.lastSourceSeqs
+        for (number, last) in lasts {
           try drain.fill(number, through: last, spool.reasonForLoss, Clock.now(), writer)
+        }
+        for mark in marks {
+          let record = mark.record(behind: &lasts)
+          try record.withUnsafeBytes { try drain.take($0, at: tail.position, into: writer) }
         }
         try writer.setSpoolPosition(run: run, nil)
         try writer.end(run: run, .closed, at: Clock.now())
@@ -265,7 +286,7 @@ final class Drainer: SpoolTaker, @unchecked Sendable {
   }
 
   /// Tells a problem once, until writing has worked again.
-  private func tell(_ error: any Error) {
+  func tell(_ error: any Error) {
     guard !hasToldProblem else { return }
     hasToldProblem = true
     settings.problem("tasklog: cannot write \(path), will try again: \(error)")

@@ -33,10 +33,19 @@ public final class Recorder: RecordingPlugin {
     public var syncSeconds: Double = 1
     /// How long the end of a recording may take when the log cannot be written.
     public var closeSeconds: Double = 10
+    /// A run goes on in another file when that which it is in has so many bytes, or is so old. The log
+    /// then has `{run}` in its name, as `logs/{run}.db`: the second file is `logs/ID.2.db`.
+    public var rotateBytes: Int64?
+    public var rotateSeconds: Double?
     /// Names of args whose values are not to be kept, with `*` and `?`, also at any depth within
     /// dictionaries; capital letters do not matter. They are replaced before anything reaches the
     /// disk. The text of an exception is covered only by its own names (`exceptionText`, …).
     public var redactedArgs: [String] = []
+    /// The args of one event are at most so many bytes; by default as many as they are. Of what is
+    /// longer the head is kept, with its true length.
+    public var maximumArgsBytes: Int?
+    /// Which events are recorded; by default all.
+    public var filter = Filter()
     /// The engine that is recorded.
     public var engine = "tasklog"
     public var engineVersion = taskLogVersion
@@ -55,12 +64,13 @@ public final class Recorder: RecordingPlugin {
 
   /// The id of the run that is recorded.
   public let runID = RunID.make()
-  /// Where it is recorded: not always where it was asked for, see `LogPlace`. Of a recorder that
-  /// publishes, the folder of its spool.
+  /// Where it is recorded, at first: not always where it was asked for, see `LogPlace`. `{run}` in the
+  /// name is the run's id, see `LogTemplate`. Of a recorder that publishes, the folder of its spool.
   public let log: String
   private let problem: @Sendable (String) -> Void
   private let waits: Bool
   private let redaction: Redaction?
+  private let options: Options
   private let verified: [any Plugin.Type]
   private let every: Int
   /// Nothing when recording is disabled.
@@ -78,14 +88,16 @@ public final class Recorder: RecordingPlugin {
   ///   - verify: plugins of which an instance is called with the run, and what it reports is noted
   ///     in the log, for `tasklog replay --verify` to compare.
   ///   - every: after how many calls on each source it is noted, beside the end; 0 for the end only.
-  /// - Throws: `LogError` when there is no way to write the log. A host that wants to run without
-  ///   being recorded then goes on without a recorder.
+  /// - Throws: `RecordingError` when an option cannot be; `LogError` when there is no way to write the
+  ///   log. A host that wants to run without being recorded then goes on without a recorder.
   public init(
     log: String, options: Options = Options(), verify: [any Plugin.Type] = [], every: Int = 1000
   ) throws {
     verified = Self.isDisabled ? [] : verify
     self.every = max(0, every)
     var log = log
+    let isTemplate = LogTemplate.isTemplate(log)
+    try options.checkRotation(log)
     if !Self.isDisabled, let network = LogPlace.networkFileSystem(of: log) {
       let standIn = try LogPlace.standIn(for: log)
       options.problem(
@@ -93,14 +105,22 @@ public final class Recorder: RecordingPlugin {
           + "it is recorded into \(standIn)")
       log = standIn
     }
+    let template = log
+    log = LogTemplate.path(template, run: runID)
     self.log = log
     problem = options.problem
     waits = options.overflow == .wait
     redaction = Redaction(options.redactedArgs)
+    self.options = options
+    try options.filter.check()
     guard !Self.isDisabled else {
       spool = nil
       taker = nil
       return
+    }
+    if isTemplate {
+      LogTemplate.makeFolder(template)
+      Recovery.recoverAll(template, options.problem)
     }
     let writer = try LogWriter(path: log)
     let lock = try RecorderLock(log: log, run: runID)
@@ -120,7 +140,8 @@ public final class Recorder: RecordingPlugin {
         settings: .init(
           pauseMicroseconds: options.pauseMicroseconds,
           syncNanoseconds: Int64(options.syncSeconds * 1e9),
-          closeNanoseconds: Int64(options.closeSeconds * 1e9), problem: options.problem))
+          closeNanoseconds: Int64(options.closeSeconds * 1e9),
+          rotation: options.rotation(template), problem: options.problem))
       try drainer.start()
       taker = drainer
     } catch let error as SQLiteError {
@@ -133,7 +154,8 @@ public final class Recorder: RecordingPlugin {
   /// Publishes instead of recording into a log: what is recorded lies in a spool until a broker has
   /// confirmed it. There need be no broker for the host to go on, now or later.
   ///
-  /// - Throws: `LogError` when there is no way to write the spool.
+  /// - Throws: `RecordingError` when an option cannot be; `LogError` when there is no way to write the
+  ///   spool.
   public init(publishing: Publishing, options: Options = Options()) throws {
     verified = []
     every = 0
@@ -141,6 +163,8 @@ public final class Recorder: RecordingPlugin {
     problem = options.problem
     waits = options.overflow == .wait
     redaction = Redaction(options.redactedArgs)
+    self.options = options
+    try options.filter.check()
     guard !Self.isDisabled else {
       spool = nil
       taker = nil
@@ -210,7 +234,7 @@ public final class Recorder: RecordingPlugin {
     return channels.withLock { channels in
       let channel = SpoolChannel(
         number: channels.all.count, source: source, spool: spool, waits: waits,
-        redaction: redaction, isOpen: isOpen)
+        limits: SourceLimits(options, redaction: redaction, source), isOpen: isOpen)
       channels.all.append(channel)
       return channel
     }
@@ -238,7 +262,8 @@ public final class Recorder: RecordingPlugin {
     // In the child of a fork there is no thread that writes; the recording is the parent's.
     guard isFirst, generation == tl_generation() else { return }
     isOpen.close()
-    guard let message = taker?.finish() else { return }
+    let exclusions = channels.withLock { $0.all.map(\.exclusions) }
+    guard let message = taker?.finish(noting: exclusions) else { return }
     problem("tasklog: \(message)")
   }
 }
@@ -248,7 +273,7 @@ extension Recorder.Options {
   fileprivate func header(run: String) -> RunHeader {
     RunHeader(
       id: run, engine: engine, engineVersion: engineVersion, recorderVersion: taskLogVersion,
-      mode: mode, started: Clock.now(), metadata: metadata)
+      mode: mode, started: Clock.now(), metadata: metadataWithLimits)
   }
 }
 

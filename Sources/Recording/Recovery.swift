@@ -86,6 +86,7 @@ public enum Recovery {
       try writer.openRuns().contains(where: { $0.id == run.id })
     else { return nil }
     let recovered = try drain(current, folder, writer)
+    endFileBefore(writer, current)
     SpoolFolder.removeFiles(folder)
     return recovered
   }

@@ -13,7 +13,7 @@ final class SpoolChannel: EventChannel, @unchecked Sendable {
   private let spool: Spool
   private let slot: UnsafeMutablePointer<UInt64>?
   private let waits: Bool
-  private let redaction: Redaction?
+  private let limits: SourceLimits?
   private let isOpen: OpenFlag
   private let generation = tl_generation()
 
@@ -32,12 +32,12 @@ final class SpoolChannel: EventChannel, @unchecked Sendable {
 
   /// - Parameters:
   ///   - waits: when there is no room, waits for it rather than dropping the event.
-  ///   - redaction: which args are not to be kept.
+  ///   - limits: what is not to be kept.
   ///   - isOpen: whether the recorder still takes events in.
   init(
-    number: Int, source: Source, spool: Spool, waits: Bool, redaction: Redaction?, isOpen: OpenFlag
+    number: Int, source: Source, spool: Spool, waits: Bool, limits: SourceLimits?, isOpen: OpenFlag
   ) {
-    self.redaction = redaction
+    self.limits = limits
     self.number = number
     self.source = source
     self.spool = spool
@@ -50,6 +50,16 @@ final class SpoolChannel: EventChannel, @unchecked Sendable {
   func record(_ event: Event) {
     // In the child of a fork the spool is still the parent's.
     guard generation == tl_generation(), isOpen.value else { return ForkGuard.tellOnce() }
+    if let limits {
+      let isAdmitted = limits.admits(event)
+      if let mark = limits.dueMark() { take(mark) }
+      guard isAdmitted else { return }
+    }
+    take(event)
+  }
+
+  @inline(__always)
+  private func take(_ event: borrowing Event) {
     sourceSeq += 1
     if !isRegistered || missing != nil { catchUp(event.time) }
     if missing != nil || !put(event) { lose(1) }
@@ -71,12 +81,18 @@ final class SpoolChannel: EventChannel, @unchecked Sendable {
     if let given {
       // What the source sends once more is in the spool already.
       guard given > sourceSeq, given < 1 << 48 else { return sourceSeq }
+      // A source that numbers its events has left out itself what was not wanted.
       if given > sourceSeq + 1 { recordGap(given - sourceSeq - 1, "lost on the way", time: time()) }
+    } else if let limits {
+      let isAdmitted = limits.admits(encoded: fields)
+      if let mark = limits.dueMark() { take(mark) }
+      guard isAdmitted else { return sourceSeq }
     }
     sourceSeq += 1
     if !isRegistered || missing != nil { catchUp(time()) }
     scratch.removeAll()
     scratch.writeEvent(encoded: fields, number: number, sourceSeq: sourceSeq)
+    limits?.capEncoded(fields, number: number, sourceSeq: sourceSeq, in: &scratch)
     if missing != nil || !putScratch() { lose(1) }
     if let slot { tl_store_release(slot, UInt64(bitPattern: sourceSeq)) }
     return sourceSeq
@@ -95,6 +111,9 @@ final class SpoolChannel: EventChannel, @unchecked Sendable {
     if let slot { tl_store_release(slot, UInt64(bitPattern: sourceSeq)) }
   }
 
+  /// What a filter has left out and nothing has noted yet; for when the source is done.
+  var exclusions: Exclusions? { limits?.exclusions }
+
   /// Whether events are taken in.
   var isTaking: Bool { generation == tl_generation() && isOpen.value }
 
@@ -103,8 +122,8 @@ final class SpoolChannel: EventChannel, @unchecked Sendable {
 
   private func put(_ event: borrowing Event) -> Bool {
     scratch.removeAll()
-    if let redaction {
-      scratch.write(redaction.redacted(event), number: number, sourceSeq: sourceSeq)
+    if let limits {
+      limits.write(event, number: number, sourceSeq: sourceSeq, to: &scratch)
     } else {
       scratch.write(event, number: number, sourceSeq: sourceSeq)
     }

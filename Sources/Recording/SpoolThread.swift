@@ -86,6 +86,7 @@ protocol SpoolTaker: Sendable {
   func flush(timeoutSeconds: Double) -> Bool
   /// Takes care of what is left, and waits until that is done.
   ///
+  /// - Parameter exclusions: by the number of the source, what a filter has left out last.
   /// - Returns: why something could not be done, nothing when all of it was.
-  func finish() -> String?
+  func finish(noting exclusions: [Exclusions?]) -> String?
 }

@@ -72,7 +72,9 @@ final class ReplayPass {
       verifications: ordered.flatMap(\.verifications) + said.verifications,
       notices: said.notices + (keeper?.notices ?? []), lines: said.lines, end: end,
       unknown: unknown, misfits: replays.values.reduce(0) { $0 + $1.misfits },
-      missing: try reader.missing(of: run), damaged: cursor.damagedCount,
+      missing: try reader.missing(of: run), pruned: try reader.pruned(of: run),
+      excluded: try reader.excluded(of: run).reduce(0) { $0 + $1.events },
+      damaged: cursor.damagedCount,
       outOfOrder: cursor.forcedCount)
   }
 

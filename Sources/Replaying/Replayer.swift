@@ -70,6 +70,10 @@ public final class Replayer {
     public var misfits: Int
     /// Events that the run is known to have had but the log has not.
     public var missing: Int64
+    /// Those of them that were taken out of the log to make room.
+    public var pruned: Int64
+    /// Events that a filter of the recorder has left out.
+    public var excluded: Int64
     /// Events that pointed at something that is not in the log.
     public var damaged: Int
     /// Events that had to come before their cause, because the log contradicts itself.

@@ -15,6 +15,7 @@ extension RunInfo {
       if metadata["stimuli"]?.bool == false { unknown.append(.requests) }
     }
     if missing > 0 { unknown.append(.missingEvents) }
+    if limits.isFiltered { unknown.append(.excludedEvents) }
     return unknown
   }
 }

@@ -35,6 +35,16 @@ enum OptionsReader {
       options.spoolLimit = Int(try number(name, value, 65_536...17_592_186_044_416))
     case "segment_size": options.segmentSize = Int(try number(name, value, 4096...1_073_741_824))
     case "sync_seconds": options.syncSeconds = try number(name, value, 0...86_400)
+    case "max_args_bytes":
+      options.maximumArgsBytes = Int(try number(name, value, 0...17_592_186_044_416))
+    case "rotate_bytes": options.rotateBytes = Int64(try number(name, value, 0...1e18))
+    case "rotate_seconds": options.rotateSeconds = try number(name, value, 0...1e9)
+    case "include_hooks": options.filter.includeHooks = try texts(name, value)
+    case "exclude_hooks": options.filter.excludeHooks = try texts(name, value)
+    case "include_keys": options.filter.includeKeys = try texts(name, value)
+    case "exclude_keys": options.filter.excludeKeys = try texts(name, value)
+    case "include_sources": options.filter.includeSources = try texts(name, value)
+    case "exclude_sources": options.filter.excludeSources = try texts(name, value)
     case "close_seconds": options.closeSeconds = try number(name, value, 0...86_400)
     default: throw OptionsError(description: "there is no option '\(name)'")
     }
@@ -45,6 +55,14 @@ enum OptionsReader {
       throw OptionsError(description: "the option '\(name)' has to be text")
     }
     return text
+  }
+
+  private static func texts(_ name: String, _ value: Value) throws(OptionsError) -> [String] {
+    let texts = value.elements?.compactMap(\.string)
+    guard let texts, texts.count == value.elements?.count else {
+      throw OptionsError(description: "the option '\(name)' has to be a list of texts")
+    }
+    return texts
   }
 
   private static func number(

@@ -43,6 +43,8 @@ public func tasklogOpen(_ log: UnsafePointer<CChar>?, _ options: UnsafePointer<C
     return Recorders.current.add(OpenRecorder(recorder))
   } catch let error as OptionsError {
     return Int64(Recorders.fail(Answer.badArgument, error.description))
+  } catch let error as RecordingError {
+    return Int64(Recorders.fail(Answer.badArgument, error.description))
   } catch {
     return Int64(Recorders.fail(Answer.cannotWrite, "\(error)"))
   }

@@ -29,7 +29,8 @@ int32_t tasklog_abi(void);
 
 /* Opens a log (makes it where there is none), begins a run and starts the thread that writes.
  * Options are JSON or NULL: engine, engine_version, mode, metadata, spool_limit, segment_size,
- * sync_seconds, close_seconds. */
+ * sync_seconds, close_seconds, max_args_bytes, rotate_bytes, rotate_seconds, and lists of patterns:
+ * include_hooks, exclude_hooks, include_keys, exclude_keys, include_sources, exclude_sources. */
 int64_t tasklog_open(const char *log, const char *options);
 
 /* Copies the id of the run, with a NUL at its end; answers with its length. */

@@ -47,6 +47,13 @@ struct EventQuery {
   }
 
   func run() throws {
+    try write()
+    for part in parts {
+      try RunNotes.tell(part.reader, try part.reader.runs(matching: selector))
+    }
+  }
+
+  private func write() throws {
     if output.count { return try countAll() }
     if let groups { return try countGroups(groups) }
     var positions = try parts.map { try $0.reader.lastSeq() }

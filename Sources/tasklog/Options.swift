@@ -12,7 +12,11 @@ struct LogOptions: ParsableArguments {
     completion: .file())
   var log: String?
 
-  var path: String { log ?? Self.defaultPath }
+  /// What was named, which may stand for many logs: see `LogTemplate`.
+  var given: String { log ?? Self.defaultPath }
+
+  /// Of many logs the last of the newest run.
+  var path: String { LogTemplate.newest(given) }
 
   static var defaultPath: String {
     let fromEnvironment = getenv("TASKLOG_LOG").map { String(cString: $0) } ?? ""
@@ -56,7 +60,13 @@ struct LogsOptions: ParsableArguments {
       valueName: "path"), completion: .file())
   var log: [String] = []
 
-  var paths: [String] { log.isEmpty ? [LogOptions.defaultPath] : log }
+  private var given: [String] { log.isEmpty ? [LogOptions.defaultPath] : log }
+
+  /// Of many logs that a name stands for the last of the newest run.
+  var paths: [String] { given.map(LogTemplate.newest) }
+
+  /// All logs that the names stand for.
+  var allPaths: [String] { given.flatMap(LogTemplate.all) }
 
   /// The paths for reading; see `LogOptions.recoveredPath`.
   func recoveredPaths() throws -> [String] { try paths.map(LogOptions.recovered) }

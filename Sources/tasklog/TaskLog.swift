@@ -35,7 +35,7 @@ struct TaskLog: AsyncParsableCommand {
         subcommands: [
           RunsCommand.self, InspectCommand.self, CheckCommand.self, MergeCommand.self,
           IndexCommand.self,
-          RecoverCommand.self, MigrateCommand.self, ImportCommand.self,
+          RecoverCommand.self, MigrateCommand.self, ImportCommand.self, PruneCommand.self,
         ]),
       CommandGroup(name: "Try it", subcommands: [DemoCommand.self]),
     ])

@@ -119,6 +119,17 @@ import Testing
       "a run of workers alone", .noScheduler,
       sql: "UPDATE source SET kind = 'worker' WHERE id = 4"),
     Fault("a gap that is told", .knownGap, sql: "SELECT 1"),
+    Fault(
+      "events that were pruned", .prunedEvents, sql: "UPDATE gap SET reason = 'pruned'"),
+    Fault(
+      "events in an earlier file", .earlierFile,
+      sql: "UPDATE gap SET reason = 'in an earlier file: run.db'"),
+    Fault(
+      "events that a filter has left out", .filtered,
+      sql: """
+        UPDATE run SET metadata = json_set(metadata, '$.limits', json('{"excludeHooks":["close"]}'))
+        WHERE id = 1
+        """),
     Fault("a view is gone", .missingObject, sql: "DROP VIEW stories"),
     Fault("an index is gone", .missingObject, sql: "DROP INDEX event_key"),
     Fault(

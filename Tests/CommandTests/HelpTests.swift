@@ -7,7 +7,7 @@ import Testing
   @Test(arguments: [
     "tasklog", "query", "summary", "story", "errors", "slowest", "critical-path", "open",
     "workers", "state", "diff", "report", "replay", "plugins", "runs", "inspect", "check", "merge",
-    "index", "recover", "migrate", "import", "demo", "export",
+    "index", "recover", "migrate", "import", "prune", "demo", "export",
   ])
   func `help reads as it was written down`(command: String) throws {
     let arguments = command == "tasklog" ? ["--help"] : [command, "--help"]
@@ -44,7 +44,7 @@ import Testing
   @Test(arguments: [
     "query", "summary", "story", "errors", "slowest", "critical-path", "open", "workers", "state",
     "diff", "replay", "runs", "inspect", "check", "merge", "index", "recover",
-    "migrate", "export",
+    "migrate", "prune", "export",
   ])
   func `the examples in the help work`(command: String) throws {
     let help = try Command.run([command, "--help"]).output
@@ -63,7 +63,7 @@ import Testing
       let result = try Command.shell(String(example), folder: folder.url)
       #expect(result.code == 0, "\(example): \(result.errors)")
       #expect(result.errors == "")
-      let isQuiet = ["check", "index", "recover"].contains(command)
+      let isQuiet = ["check", "index", "recover", "prune"].contains(command)
       #expect(!result.lines.isEmpty || isQuiet, "\(example)")
     }
   }

@@ -581,7 +581,7 @@ def test_a_file_that_cannot_be_finished_leaves_the_old_one(
         capture_output=True, text=True, preexec_fn=limit,
     )  # fmt: skip
     assert done.returncode == 1
-    assert done.stderr == f"tasklog: {file}: cannot be written: File too large\n"
+    assert done.stderr == f"tasklog: {file}: cannot be written: File too large; name another file\n"
     assert file.read_text() == "old"
     assert os.listdir(tmp_path) == ["out"]
 

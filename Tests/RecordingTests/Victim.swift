@@ -13,7 +13,10 @@ final class Victim {
   /// - Parameters:
   ///   - arguments: the size of a segment and the limit of the spool.
   ///   - launcher: the words of a program that starts it.
-  init(log: TemporaryLog, arguments: [String] = [], launcher: [String] = []) throws {
+  ///   - name: that of the log in its folder, where it is another.
+  init(
+    log: TemporaryLog, arguments: [String] = [], launcher: [String] = [], name: String? = nil
+  ) throws {
     let path = log.folder.appendingPathComponent("counters").path
     try Data(count: 4096).write(to: URL(fileURLWithPath: path))
     chmod(path, 0o666)
@@ -24,7 +27,8 @@ final class Victim {
     let program = URL(fileURLWithPath: CommandLine.arguments[0]).resolvingSymlinksInPath()
       .deletingLastPathComponent().appendingPathComponent("recording-victim").path
     // Foundation's `Process` now and then misses the death of a child, so it is not used here.
-    let words = launcher + [program, log.path, path, "\(Self.threads)"] + arguments
+    let target = name.map { log.folder.appendingPathComponent($0).path } ?? log.path
+    let words = launcher + [program, target, path, "\(Self.threads)"] + arguments
     var argv: [UnsafeMutablePointer<CChar>?] = words.map { strdup($0) } + [nil]
     defer { for word in argv { free(word) } }
     var child = pid_t()

@@ -14,7 +14,8 @@ import TaskLogPlugin
 // The second one brings a log to a version that nobody has released, with the SQL of the file.
 //
 // Each thread is a source of its own. After each call that has returned it writes the number of its
-// calls into the file COUNTERS, a word for each thread, which survives its death as the spool does.
+// calls into the file COUNTERS, a word for each thread, which survives its death as the spool does. With TASKLOG_VICTIM_ROTATES a file of the log has about so
+// many bytes.
 //===----------------------------------------------------------------------===//
 
 private func die(_ message: String) -> Never {
@@ -76,6 +77,7 @@ enum Victim {
       options.segmentSize = size
       options.spoolLimit = limit
     }
+    options.rotateBytes = getenv("TASKLOG_VICTIM_ROTATES").flatMap { Int64(String(cString: $0)) }
     let recorder = try Recorder(log: arguments[1], options: options)
     for number in 0..<threads {
       let source = Source(

@@ -47,6 +47,10 @@ void tl_forward_signals(int32_t process);
 /// Ends this process by a signal, as if nothing had handled it.
 void tl_end_by_signal(int32_t number);
 
+/// Lets two names of one file system change places at once, and answers 0; -1 where that cannot be
+/// done: https://man7.org/linux/man-pages/man2/rename.2.html
+int32_t tl_exchange_names(const char *_Nonnull a, const char *_Nonnull b);
+
 /// Has this process killed when the thread that made it ends.
 ///
 /// - Parameter parent: the process that made it; when that is gone by now, ends at once.

@@ -177,7 +177,7 @@ struct EventScan {
       try check.connection.integer(
         """
         SELECT coalesce(sum(count), 0) FROM gap
-        WHERE reason LIKE 'pruned%' OR reason = '\(LogSalvage.reason)'
+        WHERE \(GapReason.isPrunedSQL) OR reason = '\(LogSalvage.reason)'
         """) ?? 0
     guard holes.count > told else { return }
     check.list.add(

@@ -45,13 +45,18 @@ public struct Finding: Sendable {
     case wrongEnd = "wrong-end"
     case diedUnnoticed = "died-unnoticed"
     case noScheduler = "no-scheduler"
+    case filtered = "filtered"
+    case prunedEvents = "pruned-events"
+    case earlierFile = "earlier-file"
     // Beside the file.
     case undrainedSpool = "undrained-spool"
     case strangeSpool = "strange-spool"
 
     public var severity: Severity {
       switch self {
-      case .readableByOthers, .unknownHook, .unknownState: .info
+      case .readableByOthers, .unknownHook, .unknownState, .filtered, .prunedEvents,
+        .earlierFile:
+        .info
       case .newerVersion, .wrongTime, .knownGap, .diedUnnoticed, .noScheduler, .undrainedSpool,
         .strangeSpool, .changedObject:
         .warning

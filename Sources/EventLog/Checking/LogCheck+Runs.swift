@@ -37,6 +37,17 @@ extension LogCheck {
     }
   }
 
+  /// What was left out on purpose is no hole, and no loss.
+  func tellFilters(_ runs: [RunInfo]) throws {
+    for run in runs where run.limits.isFiltered {
+      let excluded = try LogReader(path: path).excluded(of: run).reduce(0) { $0 + $1.events }
+      list.add(
+        .filtered, run: run.number, count: max(1, excluded), at: "run #\(run.number)",
+        "was recorded with a filter (\(run.limits.filterText)), which has left out \(excluded) events"
+      )
+    }
+  }
+
   private static func wrongEnd(_ end: String?, ended: Int64?) -> String? {
     switch (end, ended) {
     case (nil, .some): "has a time of its end, and no end"

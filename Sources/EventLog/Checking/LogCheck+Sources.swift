@@ -128,8 +128,12 @@ extension LogCheck {
           "two gaps count the same events")
       }
       let reason = select.text(2)
+      let kind: Finding.Kind =
+        GapReason.isPruned(reason)
+        ? .prunedEvents : RunFiles.isEarlier(reason) ? .earlierFile : .knownGap
       list.add(
-        .knownGap, run: run, count: gap.count, subject: name + reason,
+        kind, run: run, count: gap.count,
+        subject: name + reason,
         at: "\(name), number \(gap.first)", "events are missing, as the log says: \(reason)")
       gaps.append(gap)
     }
@@ -140,14 +144,18 @@ extension LogCheck {
 
   /// At a scheduler each transition of a task begins where the one before has ended. (A worker of
   /// Dask tells the state that was asked for, and the next one begins where the task really was.)
-  func checkChains(_ references: References) throws {
+  ///
+  /// - Parameter unchained: runs of which a filter has left out hooks that bring states.
+  func checkChains(_ references: References, except unchained: Set<Int64>) throws {
     var references = references
     let select = try connection.prepare(
       """
       SELECT seq, source_seq, hook, key, start, finish FROM event WHERE source = ?
       ORDER BY source_seq
       """)
-    let schedulers = references.sources.filter { $0.value.isScheduler }
+    let schedulers = references.sources.filter {
+      $0.value.isScheduler && !unchained.contains($0.value.run)
+    }
     for (source, facts) in schedulers.sorted(by: { $0.key < $1.key }) {
       try select.bind(1, source)
       var states: [Int64: Int64] = [:]

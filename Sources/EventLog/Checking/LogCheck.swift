@@ -60,7 +60,9 @@ public final class LogCheck {
       try scan.run()
     }
     look("sources") { try checkSources() }
-    look("chains") { try checkChains(references) }
+    let unchained = runs.filter(\.limits.hasHookFilter).map(\.number)
+    look("chains") { try checkChains(references, except: Set(unchained)) }
+    look("filters") { try tellFilters(runs) }
     look("runs") { try checkRuns(runs) }
     if !isQuick { look("blobs") { try checkBlobs() } }
     checkSpools(runs)

@@ -6,8 +6,8 @@ import Glibc
 /// is still going on from one that died. The folder is the place of the recorder's spool.
 public final class RecorderLock {
   private let descriptor: Int32
-  private let folder: String
-  private let parent: String
+  private var folder: String
+  private var parent: String
 
   /// The folder of all recorders' folders.
   public static func parent(ofLog path: String) -> String { path + ".spool" }
@@ -84,6 +84,50 @@ public final class RecorderLock {
 
   /// The folder that this lock is for.
   public var path: String { folder }
+
+  /// Lets another log's readers find this lock, ahead of `move`: by a link to the folder.
+  ///
+  /// - Throws: `LogError.cannotWrite`.
+  public func announce(toLog path: String, run: String) throws {
+    let newParent = Self.parent(ofLog: path)
+    let name = parent.split(separator: "/").last ?? ""
+    withdraw(fromLog: path, run: run)
+    mkdir(newParent, 0o700)
+    guard symlink("../\(name)/\(run)", newParent + "/" + run) == 0 else {
+      throw LogError.cannotWrite(path: newParent, reason: String(cString: strerror(errno)))
+    }
+  }
+
+  /// Takes back what `announce` did, where it came to nothing.
+  public func withdraw(fromLog path: String, run: String) {
+    let newParent = Self.parent(ofLog: path)
+    // A folder stays: only a link is removed by this.
+    unlink(newParent + "/" + run)
+    rmdir(newParent)
+  }
+
+  /// Moves the folder beside another log, to which it was announced, and whose recorder this one is
+  /// from then on. The lock, which is on the file and not on its name, is held all the time, and is
+  /// found from both logs up to the moment when they change places.
+  ///
+  /// - Parameter exchange: lets two names change places at once; false where that cannot be done.
+  /// - Throws: `LogError.cannotWrite`.
+  public func move(
+    toLog path: String, run: String, exchange: (_ a: String, _ b: String) -> Bool
+  ) throws {
+    let (newParent, newFolder) = (Self.parent(ofLog: path), Self.parent(ofLog: path) + "/" + run)
+    if exchange(folder, newFolder) {
+      unlink(folder)
+    } else {
+      unlink(newFolder)
+      guard rename(folder, newFolder) == 0 else {
+        throw LogError.cannotWrite(path: newFolder, reason: String(cString: strerror(errno)))
+      }
+    }
+    // Only goes when no other recorder has its folder in it.
+    rmdir(parent)
+    (parent, folder) = (newParent, newFolder)
+  }
 
   /// Leaves the folder where it is when the lock is let go of: there is something to be recovered in
   /// it.

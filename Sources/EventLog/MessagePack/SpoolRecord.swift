@@ -166,6 +166,15 @@ public struct EncodedEvent {
     try self.init(&reader)
   }
 
+  /// Which hook it is a call of, and about which task.
+  ///
+  /// - Throws: `MessagePackError`.
+  public func hookAndKey() throws(MessagePackError) -> (hook: Hook, key: Key?) {
+    var fields = fields
+    let hook = try fields.isText ? Hook(fields.string()) : Hook.at(fields.integer())
+    return (hook, try fields.takeNil() ? nil : fields.key())
+  }
+
   /// - Throws: `MessagePackError`.
   public func decoded() throws(MessagePackError) -> Event {
     var fields = fields
@@ -301,6 +310,7 @@ extension Hook {
     case .addReplica: 19
     case .removeReplica: 20
     case .report: 21
+    case .excluded: 22
     case .other: nil
     }
   }

@@ -80,7 +80,55 @@ public final class LogMerge {
       }
       show(result.added + result.known)
     }
+    try writer.transaction { for own in numbers.values { try mendGaps(of: own) } }
     try end(run, number)
+  }
+
+  /// Where files of one run come together, what was in the one before is not missing any more.
+  private func mendGaps(of source: Int64) throws {
+    let select = try writer.connection.prepare(
+      "SELECT id, source_seq, count, time, reason FROM gap WHERE source = ? AND \(RunFiles.isEarlierSQL)"
+    )
+    let others = try writer.connection.prepare(
+      """
+      SELECT source_seq, 1 FROM event WHERE source = ?1 AND source_seq BETWEEN ?2 AND ?3
+      UNION ALL SELECT source_seq, count FROM gap
+      WHERE source = ?1 AND source_seq <= ?3 AND source_seq + count > ?2 AND id != ?4
+      ORDER BY 1
+      """)
+    let delete = try writer.connection.prepare("DELETE FROM gap WHERE id = ?")
+    var gaps: [(id: Int64, first: Int64, count: Int64, time: Int64, reason: String)] = []
+    try select.bind(1, source)
+    while try select.step() {
+      gaps.append(
+        (
+          select.integer(0), select.integer(1), select.integer(2), select.integer(3),
+          select.text(4)
+        ))
+    }
+    for gap in gaps {
+      let end = gap.first + gap.count
+      for (place, number) in [source, gap.first, end - 1, gap.id].enumerated() {
+        try others.bind(Int32(place + 1), number)
+      }
+      var holes: [(first: Int64, count: Int64)] = []
+      var next = gap.first
+      while try others.step() {
+        let first = others.integer(0)
+        if first > next { holes.append((next, first - next)) }
+        next = max(next, first + others.integer(1))
+      }
+      others.reset()
+      if next < end { holes.append((next, end - next)) }
+      guard holes.count != 1 || holes[0] != (gap.first, gap.count) else { continue }
+      try delete.bind(1, gap.id)
+      try delete.run()
+      for hole in holes {
+        try writer.addGap(
+          source: source, sourceSeq: hole.first, count: hole.count, time: gap.time,
+          reason: gap.reason)
+      }
+    }
   }
 
   private func number(of run: RunInfo) throws -> Int64 {
@@ -89,7 +137,7 @@ public final class LogMerge {
       RunHeader(
         id: run.id, engine: run.engine, engineVersion: run.engineVersion,
         recorderVersion: run.recorderVersion, mode: run.mode, started: run.started,
-        metadata: run.metadata))
+        metadata: RunFiles.joined(run.metadata)))
   }
 
   private func number(of source: SourceInfo, run: Int64) throws -> Int64 {
@@ -123,6 +171,9 @@ public final class LogMerge {
   /// A run that goes on where it was read has died as far as this file knows.
   private func end(_ run: RunInfo, _ number: Int64) throws {
     guard run.end != .running else { return }
+    let known = try writer.connection.integer("SELECT ended FROM run WHERE id = \(number)")
+    // Of the files of one run the last tells how it ended, in whatever order they come.
+    guard run.fileBehind == nil || known == nil else { return }
     try writer.transaction {
       try writer.end(run: number, run.end, at: run.ended ?? run.started)
     }

@@ -12,15 +12,18 @@ import datetime
 import decimal
 import json
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Callable
 
 
 @dataclass(frozen=True)
 class Opaque:
-    """A value that was not kept, and why."""
+    """A value that was not kept, and why; of one that was too long its beginning, and how many bytes
+    it had."""
 
     reason: str
+    bytes: int | None = field(default=None, compare=False)
+    head: Any = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -98,6 +101,9 @@ class Decoder:
             return _serialized(content)
         if name == "$python":
             return self._python(content)
+        if name == "$capped" and isinstance(content, dict):
+            self.opaque["capped"] += 1
+            return Opaque("capped", content.get("bytes"), content.get("head"))
         reason = str(content) if name == "$opaque" else f"{name}: unknown"
         self.opaque[reason] += 1
         return Opaque(reason)

@@ -34,6 +34,7 @@ HOOKS = {
             "removeWorker", "addClient", "removeClient", "validWorkersDownscaling", "logEvent",
             "setup", "teardown", "transition", "attach", "detach", "stimulus",
             "clientDesiresKeys", "clientReleasesKeys", "addReplica", "removeReplica", "report",
+            "excluded",
         ]
     )
 }  # fmt: skip
@@ -54,6 +55,8 @@ TRANSITION = HOOKS["transition"]
 
 #: Deeper nesting than this is not kept.
 MAXIMUM_DEPTH = 100
+#: So much is kept of the beginning of text and bytes that are too long.
+HEAD_LENGTH = 1024
 #: More values than this in one argument are not kept.
 MAXIMUM_VALUES = 5_000_000
 
@@ -168,6 +171,11 @@ class Encoder:
     def opaque(self, reason: str) -> Packed:
         return self._tagged("$opaque", reason)
 
+    def _capped(self, value: str | bytes) -> Packed:
+        """The head of what is too long, and how long it was."""
+        length = len(value if type(value) is bytes else value.encode("utf-8", "surrogatepass"))
+        return self._tagged("$capped", {"bytes": length, "head": value[:HEAD_LENGTH]})
+
     def _tagged(self, name: str, prepared: Any) -> Packed:
         return Packed(TAGGED, self._nested([name, prepared]))
 
@@ -178,7 +186,7 @@ class Encoder:
         if kind is int:
             return value if -(1 << 63) <= value < 1 << 63 else self._big(value)
         if kind is str or kind is bytes:
-            return value if len(value) <= self.max_value_bytes else self.opaque("capped")
+            return value if len(value) <= self.max_value_bytes else self._capped(value)
         if kind is Packed:
             return value
         self._budget -= 1
@@ -227,7 +235,7 @@ class Encoder:
             return self._big(value)
         if kind is bytearray:
             if len(value) > self.max_value_bytes:
-                return self.opaque("capped")
+                return self._capped(bytes(value))
             return Packed(BYTEARRAY, bytes(value))
         try:
             tagged = self._dask(value, kind, depth + 1)

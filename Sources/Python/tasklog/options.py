@@ -6,6 +6,9 @@ import os
 from dataclasses import dataclass, field, fields
 from typing import Any, Callable
 
+from tasklog.encoding import HOOKS
+from tasklog.filtering import NAMES, hook_patterns
+
 
 def _flag(value: Any) -> bool:
     if isinstance(value, bool):
@@ -24,6 +27,15 @@ def _seconds(value: Any) -> float:
     seconds = float(parse_timedelta(value))
     if not 0.001 <= seconds <= 86_400:
         raise ValueError("it has to be a time from 1ms to 1d")
+    return seconds
+
+
+def _age(value: Any) -> float:
+    from dask.utils import parse_timedelta
+
+    seconds = float(parse_timedelta(value))
+    if not 1 <= seconds <= 1e9:
+        raise ValueError("it has to be a time of 1s or more")
     return seconds
 
 
@@ -50,6 +62,23 @@ def _names(value: Any) -> tuple[str, ...]:
     return tuple(name.strip() for name in names if name.strip())
 
 
+def _hooks(value: Any) -> tuple[str, ...]:
+    names = _names(value)
+    for name in names:
+        patterns = hook_patterns([name])
+        if not any(patterns.matches(hook) for hook in HOOKS):
+            raise ValueError(f"'{name}' is the name of no hook; hooks are {', '.join(HOOKS)}")
+    return names
+
+
+def _patterns(value: Any) -> tuple[str, ...]:
+    """Keys may have commas in them: only a list, or text with ``;``, has several."""
+    names = value.split(";") if isinstance(value, str) else list(value)
+    if not all(isinstance(name, str) for name in names):
+        raise ValueError("it has to be patterns, in a list or with ; between them")
+    return tuple(name.strip() for name in names if name.strip())
+
+
 def _option(default: Any, read: Callable[[Any], Any]) -> Any:
     return field(default=default, metadata={"read": read})
 
@@ -73,8 +102,19 @@ class Options:
     redact: tuple[str, ...] = _option((), _names)
     #: Keeps objects that only Python can rebuild as pickles.
     pickle: bool = _option(False, _flag)
-    #: Text and bytes longer than this are not kept.
+    #: Of text and bytes longer than this only the beginning is kept.
     max_value_bytes: int = _option(1 << 20, _bytes)
+    #: The args of one event are at most so long; what is longer is cut.
+    max_args_bytes: int | None = _option(None, _bytes)
+    #: Only events of these hooks, with * and ?; and none of those.
+    include_hooks: tuple[str, ...] = _option((), _hooks)
+    exclude_hooks: tuple[str, ...] = _option((), _hooks)
+    #: Of events about a task, only those about these keys; and none about those.
+    include_keys: tuple[str, ...] = _option((), _patterns)
+    exclude_keys: tuple[str, ...] = _option((), _patterns)
+    #: Only what these sources see: scheduler, worker, or the id, address or name of one.
+    include_sources: tuple[str, ...] = _option((), _patterns)
+    exclude_sources: tuple[str, ...] = _option((), _patterns)
     #: How long a worker collects events before it ships them. They are in its spool at once.
     worker_interval: float = _option(0.5, _seconds)
     #: Where workers keep what has not been shipped; by default a folder of the user's in the
@@ -84,12 +124,20 @@ class Options:
     worker_spool_limit: int = _option(256 << 20, _bytes)
     #: At most so many bytes lie in the recorder's spool.
     spool_limit: int | None = _option(None, _bytes)
+    #: The run goes on in another file when that which it is in is so large, or so old.
+    rotate_size: int | None = _option(None, _bytes)
+    rotate_age: float | None = _option(None, _age)
     #: A loss of power costs at most what was recorded in this time.
     sync_seconds: float = _option(1.0, _seconds)
     #: How long the end of a recording may take.
     close_seconds: float = _option(10.0, _seconds)
     #: What was wrong with what was set; such an option stays at its default.
     problems: list[str] = field(default_factory=list)
+
+    @property
+    def filter(self) -> dict[str, list[str]]:
+        """What a filter is made of."""
+        return {name: list(getattr(self, name)) for name in NAMES}
 
     @classmethod
     def read(cls, given: dict[str, Any]) -> Options:

@@ -15,7 +15,7 @@ from typing import Any, Callable, Sequence
 import cloudpickle
 from distributed.scheduler import TaskState
 
-from tasklog import deep, encoding, facts, noting, spool, worker
+from tasklog import deep, encoding, facts, filtering, noting, spool, worker
 from tasklog.encoding import HOOKS, STATES, Encoder
 from tasklog.hooks import Hooks
 from tasklog.library import LibraryError, NativeRecorder
@@ -240,6 +240,7 @@ class Recorder(Hooks):
                     "max_value_bytes": options.max_value_bytes,
                     "pickle": options.pickle,
                     "redact": options.redact,
+                    "filter": options.filter,
                     "worker_interval": options.worker_interval,
                     "worker_spool": options.worker_spool,
                     "worker_spool_limit": options.worker_spool_limit,
@@ -250,7 +251,7 @@ class Recorder(Hooks):
                 },
             )
             # Workers need not have this package: they get it by value.
-            for module in (encoding, spool, worker, noting, results):
+            for module in (encoding, filtering, spool, worker, noting, results):
                 cloudpickle.register_pickle_by_value(module)
             sent = cloudpickle.dumps(part)
             await asyncio.wait_for(
@@ -313,6 +314,13 @@ def _open(scheduler: Any, options: Options) -> NativeRecorder:
             "redact": list(options.redact),
         },
     }
+    given.update({name: patterns for name, patterns in options.filter.items() if patterns})
+    if options.max_args_bytes is not None:
+        given["max_args_bytes"] = options.max_args_bytes
+    if options.rotate_size is not None:
+        given["rotate_bytes"] = max(options.rotate_size, 1 << 16)
+    if options.rotate_age is not None:
+        given["rotate_seconds"] = options.rotate_age
     if options.spool_limit is not None:
         given["spool_limit"] = options.spool_limit
     return NativeRecorder(options.log, given)

@@ -21,6 +21,7 @@ from typing import Any
 from distributed.diagnostics.plugin import WorkerPlugin
 
 from tasklog.encoding import HOOKS, STATES, TRANSITION, Encoder
+from tasklog.filtering import Filter
 from tasklog.noting import Notes, made
 from tasklog.spool import WorkerSpool, orphans
 
@@ -85,6 +86,10 @@ class WorkerRecorder(WorkerPlugin):
             "name": worker.name if isinstance(worker.name, (str, int)) else str(worker.name),
         }
         self._header = header
+        names = ["worker", *(str(header[name]) for name in ("id", "address", "name"))]
+        self._filter = Filter.of(self.options["filter"], names)
+        #: What the filter has left out and no mark has told yet, by hook.
+        self._excluded: dict[str, int] = {}
         spool = WorkerSpool(self._folder, self.run, header, self.options["worker_spool_limit"])
         if spool.problem is not None:
             logger.warning(
@@ -105,41 +110,65 @@ class WorkerRecorder(WorkerPlugin):
     # Hooks
 
     def transition(self, key: Any, start: str, finish: str, *args: Any, **kwargs: Any) -> None:
-        spool = self._spool
-        if spool is None:
+        if self._spool is None:
             return
         try:
-            state = self._state
-            log = state.stimulus_log
+            log = self._state.stimulus_log
             stimulus = None
             if log:
                 last = log[-1]
                 stimulus = last.stimulus_id
                 if last is not self._last:
                     self._harvest(log)
-            encoder = self._encoder
-            ts = state.tasks.get(key)
-            facts = run = None
-            if ts is not None:
-                run = ts.run_id if type(ts.run_id) is int and ts.run_id >= 0 else None
-                facts = self._facts(ts, finish)
-            content = encoder.pack(
-                [
-                    spool.next_sequence, time.time(), TRANSITION, encoder.key(key),
-                    STATES.get(start, start), STATES.get(finish, finish), stimulus, None, run,
-                    self._args(args, kwargs) if args or kwargs else None,
-                    self._snapshot({"task": facts}) if facts else None,
-                ]
-            )  # fmt: skip
-            spool.put(content)
+            if self._filter is None or self._admits("transition", key):
+                self._put_transition(key, start, finish, stimulus, args, kwargs)
             if finish == "forgotten":
-                encoder.forget(key)
+                self._encoder.forget(key)
             if self._timer is None:
                 self._wake()
         except Exception as error:
             self._fail("transition", error)
         for notes in self._noted:
             notes.call("transition", key, start, finish, *args, **kwargs)
+
+    def _put_transition(
+        self,
+        key: Any,
+        start: str,
+        finish: str,
+        stimulus: str | None,
+        args: tuple,
+        kwargs: dict[str, Any],
+    ) -> None:
+        spool, encoder = self._spool, self._encoder
+        ts = self._state.tasks.get(key)
+        facts = run = None
+        if ts is not None:
+            run = ts.run_id if type(ts.run_id) is int and ts.run_id >= 0 else None
+            facts = self._facts(ts, finish)
+        content = encoder.pack(
+            [
+                spool.next_sequence, time.time(), TRANSITION, encoder.key(key),
+                STATES.get(start, start), STATES.get(finish, finish), stimulus, None, run,
+                self._args(args, kwargs) if args or kwargs else None,
+                self._snapshot({"task": facts}) if facts else None,
+            ]
+        )  # fmt: skip
+        spool.put(content)
+
+    def _admits(self, hook: str, key: Any) -> bool:
+        """Whether the filter lets an event through; one that it does not is counted."""
+        if self._filter is None or self._filter.admits(hook, key):
+            return True
+        self._excluded[hook] = self._excluded.get(hook, 0) + 1
+        if self._timer is None:
+            self._wake()
+        return False
+
+    def _tell_excluded(self) -> None:
+        hooks, self._excluded = self._excluded, {}
+        if hooks:
+            self._put("excluded", args={"events": sum(hooks.values()), "hooks": hooks})
 
     def _facts(self, ts: Any, finish: str) -> dict[str, Any]:
         """What the transition changed about a task beyond its state."""
@@ -181,6 +210,7 @@ class WorkerRecorder(WorkerPlugin):
         try:
             self._harvest_new()
             self._put("teardown")
+            self._tell_excluded()
             for notes in self._noted:
                 await notes.awaited("teardown", worker=worker)
                 notes.end()
@@ -253,6 +283,8 @@ class WorkerRecorder(WorkerPlugin):
         snapshot: Any = None,
         at: float | None = None,
     ) -> None:
+        if not self._admits(hook, key):
+            return
         spool, encoder = self._spool, self._encoder
         assert spool is not None
         content = encoder.pack(
@@ -319,6 +351,7 @@ class WorkerRecorder(WorkerPlugin):
         try:
             self._harvest_new()
             self._sample_offset()
+            self._tell_excluded()
             while self._spool is not None:
                 batch = self._spool.batch()
                 if batch is None:

@@ -30,6 +30,14 @@ extension Verbs {
         .integer(totals.workers), .integer(totals.missing),
       ]
     }
+    // Both tables that ask for them want the same.
+    var known: [Int64: [EventKind]] = [:]
+    func kinds(_ run: RunInfo) throws -> [EventKind] {
+      if let kinds = known[run.number] { return kinds }
+      let kinds = try reader.eventKinds(of: run)
+      known[run.number] = kinds
+      return kinds
+    }
     return Report([
       Report.Table(
         "file", title: "File", columns: [Column("fact"), Column("value")],
@@ -43,7 +51,7 @@ extension Verbs {
         ]
       ) { give in
         for run in runs {
-          for kind in try reader.eventKinds(of: run) {
+          for kind in try kinds(run) where kind.events > 0 {
             try give([
               .integer(run.number), .text(kind.source.rawValue), .text(kind.hook),
               .integer(kind.events), .integer(kind.argsBytes), .integer(kind.snapshotBytes),
@@ -51,6 +59,28 @@ extension Verbs {
           }
         }
       },
+      Report.Table(
+        "withheld", title: "Events in which values are hidden or cut off, and events left out",
+        columns: [
+          run, Column("source", leastWidth: 9), Column("hook"), Column("redacted"),
+          Column("capped"), Column("excluded"),
+        ]
+      ) { give in
+        for run in runs {
+          for kind in try kinds(run) where kind.redacted + kind.capped + kind.excluded > 0 {
+            try give([
+              .integer(run.number), .text(kind.source.rawValue), .text(kind.hook),
+              .integer(kind.redacted), .integer(kind.capped), .integer(kind.excluded),
+            ])
+          }
+        }
+      },
+      Report.Table(
+        "limits", title: "What was not to be kept",
+        columns: [run, Column("option"), Column("value")],
+        rows: runs.flatMap { run in
+          run.limits.options.map { [.integer(run.number), .text($0.name), .text($0.value)] }
+        }),
       view(
         "gaps", title: "Gaps", of: "gaps",
         [

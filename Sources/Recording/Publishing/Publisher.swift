@@ -1,5 +1,6 @@
 import EventLog
 import Glibc
+import Synchronization
 import TaskLogPlugin
 
 /// The thread that publishes: takes what lies in the spool and sends it to a broker. A record stays in
@@ -25,6 +26,7 @@ final class Publisher: SpoolTaker, @unchecked Sendable {
   }
 
   private let thread = SpoolThread()
+  private let exclusions = Mutex<[Exclusions?]>([])
 
   // All of these belong to the thread that publishes, from its start to its end.
   private let publishing: Publishing
@@ -71,7 +73,10 @@ final class Publisher: SpoolTaker, @unchecked Sendable {
     thread.flush(to: spool.end, timeoutSeconds: timeoutSeconds)
   }
 
-  func finish() -> String? { thread.finish() }
+  func finish(noting exclusions: [Exclusions?]) -> String? {
+    self.exclusions.withLock { $0 = exclusions }
+    return thread.finish()
+  }
 
   // MARK: - The thread
 
@@ -207,9 +212,15 @@ final class Publisher: SpoolTaker, @unchecked Sendable {
       if !hasEnded, tail.position >= spool.end {
         hasEnded = true
         do {
-          let lasts = spool.lastSourceSeqs
+          var lasts = spool.lastSourceSeqs
           for (number, last) in lasts {
             try stream.fill(number, through: last, spool.reasonForLoss)
+          }
+          for mark in exclusions.withLock({ $0 }).takeMarks() {
+            let record = mark.record(behind: &lasts)
+            try record.withUnsafeBytes {
+              try stream.take($0, at: tail.position, readTo: tail.position)
+            }
           }
           stream.end(.closed, lastSourceSeqs: lasts)
         } catch {

@@ -14,7 +14,6 @@ final class Spool: @unchecked Sendable {
   /// So many segments are kept for later.
   private static let mostSpare = 4
 
-  let folder: String
   let segmentSize: Int
   private let maximumSegments: Int
 
@@ -25,14 +24,15 @@ final class Spool: @unchecked Sendable {
 
   private struct Segments: @unchecked Sendable {
     // Only touched under the lock that holds this.
+    var folder: String
     var mappings: [UInt32: Mapping] = [:]
     var lastMade: UInt32 = 0
     /// Segments that are not needed any more, to be used again: their files are `spare.N`.
-    var spare: [(path: String, mapping: Mapping)] = []
+    var spare: [(name: String, mapping: Mapping)] = []
     var reasonForLoss = "spool limit reached"
   }
 
-  private let segments = Mutex(Segments())
+  private let segments: Mutex<Segments>
   /// Made as there are sources for them.
   private let controls = Mutex<[ControlFile]>([])
   /// How many segments are made ready ahead, and up to which the producers had come the last time.
@@ -42,7 +42,7 @@ final class Spool: @unchecked Sendable {
   ///   - limit: at most so many bytes of segments at a time.
   /// - Throws: `SpoolError`.
   init(folder: String, segmentSize: Int, limit: Int) throws {
-    self.folder = folder
+    segments = Mutex(Segments(folder: folder))
     self.segmentSize = segmentSize
     maximumSegments = min(Self.ringSize / 2, max(2, limit / segmentSize))
     ring = .allocate(capacity: Self.ringSize)
@@ -59,6 +59,19 @@ final class Spool: @unchecked Sendable {
       for spare in segments.spare { spare.mapping.unmap() }
     }
     ring.deallocate()
+  }
+
+  /// Where its files lie.
+  var folder: String { segments.withLock { $0.folder } }
+
+  /// Moves all files to another folder of the same file system, while producers go on.
+  ///
+  /// - Parameter rename: does it, and gives the new folder.
+  func move(_ rename: () throws -> String) throws {
+    // Nobody makes a file meanwhile, of either kind.
+    try controls.withLock { _ in
+      try segments.withLock { $0.folder = try rename() }
+    }
   }
 
   // MARK: - Producers
@@ -169,7 +182,7 @@ final class Spool: @unchecked Sendable {
 
   private func make(_ segments: inout Segments) throws(SpoolError) {
     let number = segments.lastMade + 1
-    let path = "\(folder)/\(number)"
+    let path = "\(segments.folder)/\(number)"
     guard segments.mappings.count < maximumSegments else {
       segments.reasonForLoss = "spool limit reached"
       throw SpoolError(path, ENOBUFS)
@@ -179,7 +192,7 @@ final class Spool: @unchecked Sendable {
       if let spare = reused(&segments, as: path) {
         mapping = spare
       } else {
-        mapping = try makeMapping(path)
+        mapping = try makeMapping(path, in: segments.folder)
       }
       tl_store_relaxed(mapping.word(at: 8), UInt64(number))
       tl_store_relaxed(mapping.word(at: 16), UInt64(segmentSize))
@@ -199,7 +212,7 @@ final class Spool: @unchecked Sendable {
   private func reused(_ segments: inout Segments, as path: String) -> Mapping? {
     while let spare = segments.spare.popLast() {
       memset(spare.mapping.base, 0, spare.mapping.size)
-      if rename(spare.path, path) == 0 { return spare.mapping }
+      if rename("\(segments.folder)/\(spare.name)", path) == 0 { return spare.mapping }
       // Somebody has removed it.
       spare.mapping.unmap()
     }
@@ -211,13 +224,14 @@ final class Spool: @unchecked Sendable {
     guard segments.spare.count < Self.mostSpare,
       segments.mappings.count + segments.spare.count < maximumSegments
     else { return false }
-    let path = "\(folder)/spare.\(number)"
-    guard rename("\(folder)/\(number)", path) == 0 else { return false }
-    segments.spare.append((path, mapping))
+    let name = "spare.\(number)"
+    let folder = segments.folder
+    guard rename("\(folder)/\(number)", "\(folder)/\(name)") == 0 else { return false }
+    segments.spare.append((name, mapping))
     return true
   }
 
-  private func makeMapping(_ path: String) throws(SpoolError) -> Mapping {
+  private func makeMapping(_ path: String, in folder: String) throws(SpoolError) -> Mapping {
     do throws(SpoolError) {
       return try Mapping.create(path, size: segmentSize)
     } catch  where error.code == ENOENT {
@@ -248,13 +262,13 @@ final class Spool: @unchecked Sendable {
     segments.withLock { segments in
       for (number, mapping) in segments.mappings where number < position.segment {
         guard !keepMapped.contains(number) else {
-          unlink("\(folder)/\(number)")
+          unlink("\(segments.folder)/\(number)")
           continue
         }
         tl_store_release(ring + Int(number) % Self.ringSize, 0)
         segments.mappings[number] = nil
         if keep(number, mapping, &segments) { continue }
-        unlink("\(folder)/\(number)")
+        unlink("\(segments.folder)/\(number)")
         mapping.unmap()
       }
     }
@@ -263,10 +277,11 @@ final class Spool: @unchecked Sendable {
   /// Removes every file; nothing may be put in any more.
   func removeAll() {
     segments.withLock { segments in
-      for number in segments.mappings.keys { unlink("\(folder)/\(number)") }
-      for spare in segments.spare { unlink(spare.path) }
+      for number in segments.mappings.keys { unlink("\(segments.folder)/\(number)") }
+      for spare in segments.spare { unlink("\(segments.folder)/\(spare.name)") }
     }
     controls.withLock { controls in
+      let folder = folder
       for number in controls.indices { unlink(Self.control(folder, number)) }
     }
   }

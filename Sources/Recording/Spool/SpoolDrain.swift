@@ -41,8 +41,10 @@ struct SpoolDrain {
   }
 
   /// Begins anew in a log that knows nothing of the run: all sources, and for each a gap for what
-  /// was in the log that is gone.
-  func again(run: Int64, into writer: LogWriter) throws -> SpoolDrain {
+  /// was in the log before.
+  func again(
+    run: Int64, into writer: LogWriter, reason: String = "log deleted or moved"
+  ) throws -> SpoolDrain {
     var fresh = SpoolDrain(run: run, sources: [:], of: self)
     for (number, old) in sources.enumerated() {
       guard let old else { continue }
@@ -51,7 +53,7 @@ struct SpoolDrain {
         fresh.set(.init(id: id, lastSourceSeq: 0), number)
       }
       try fresh.fill(
-        number, through: old.lastSourceSeq, "log deleted or moved", Clock.now(), writer)
+        number, through: old.lastSourceSeq, reason, Clock.now(), writer)
     }
     return fresh
   }
@@ -81,6 +83,9 @@ struct SpoolDrain {
     while sources.count <= number { sources.append(nil) }
     sources[number] = source
   }
+
+  /// Whether no record is there in part.
+  var isWhole: Bool { parts.isEmpty }
 
   /// Everything before this position is in the log as a whole.
   func position(readTo position: SpoolPosition) -> SpoolPosition {

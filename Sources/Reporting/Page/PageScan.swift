@@ -102,7 +102,7 @@ struct PageScan {
     var count: Int64 = 0
     while let row = try cursor.nextRow() {
       count += 1
-      if count & 0xFFFF == 0 { show(count) }
+      if count & 0xFFF == 0 { show(count) }
       let time = microseconds(row.time)
       firstTime = min(firstTime, time)
       lastTime = max(lastTime, time)

@@ -27,6 +27,8 @@ public enum UnknownFact: String, Sendable, CaseIterable {
   // Any source.
   /// Events are missing in the log: any field may be wrong from there on.
   case missingEvents
+  /// A filter of the recorder has left events out: what they would have told is not known.
+  case excludedEvents
 }
 
 extension SchedulerState {

@@ -17,6 +17,8 @@ public enum Hook: Sendable, Hashable {
   case stimulus, clientDesiresKeys, clientReleasesKeys, addReplica, removeReplica
   // Mark: what a plugin reported live, for a replay to be compared with.
   case report
+  // Mark: how many events a filter has left out since the one before.
+  case excluded
   /// A hook that this version does not know: kept and shown, never dropped.
   case other(String)
 
@@ -25,7 +27,7 @@ public enum Hook: Sendable, Hashable {
     .start, .beforeClose, .close, .restart, .updateGraph, .addWorker, .removeWorker, .addClient,
     .removeClient, .validWorkersDownscaling, .logEvent, .setup, .teardown, .transition, .attach,
     .detach, .stimulus, .clientDesiresKeys, .clientReleasesKeys, .addReplica, .removeReplica,
-    .report,
+    .report, .excluded,
   ]
 
   /// The name in a log.

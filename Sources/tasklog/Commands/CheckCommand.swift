@@ -32,7 +32,7 @@ struct CheckCommand: ParsableCommand {
     var rows: [[SQLiteValue]] = []
     var summaries: [String] = []
     // As they are: what is in spools stays there, and is told.
-    for path in logs.paths {
+    for path in logs.allPaths {
       let result = try check(path)
       failed = failed || result.hasErrors || (strict && result.hasWarnings)
       rows += result.findings.map { Self.row($0, path) }

@@ -52,9 +52,10 @@ struct InspectCommand: ParsableCommand {
     commandName: "inspect",
     abstract: "Show what is recorded in a log, how, and what is missing from it.",
     discussion: """
-      Tables: file, runs, kinds (of events, with the bytes of their args and snapshots), gaps, and \
-      spools (of recorders whose last events are not in the log yet). Changes nothing: spools stay \
-      as they are.
+      Tables: file, runs, kinds (of events, with the bytes of their args and snapshots), withheld \
+      (in how many events values are redacted or capped, and how many events a filter has left out), \
+      limits (what the recorder was told not to keep), gaps, and spools (of recorders whose last \
+      events are not in the log yet). Changes nothing: spools stay as they are.
 
       Examples:
         tasklog inspect
@@ -109,6 +110,7 @@ struct MergeCommand: ParsableCommand {
   var into: String
 
   func run() throws {
+    let logs = logs.flatMap(LogTemplate.all)
     for path in logs {
       guard !FileIdentity.isSame(path, into) else {
         throw Failure.usage("--into \(into): is one of the logs that are read; name another")

@@ -29,9 +29,11 @@ struct RecoverCommand: ParsableCommand {
 
   func run() throws {
     if let into { return try salvage(into) }
-    // Refuses what is no log, rather than making one.
-    _ = try LogReader(path: log.path)
-    let recovered = try Recovery.recover(log: log.path)
+    let recovered = try LogTemplate.all(log.given).flatMap { path in
+      // Refuses what is no log, rather than making one.
+      _ = try LogReader(path: path)
+      return try Recovery.recover(log: path)
+    }
     for run in recovered {
       let missing = run.missing > 0 ? ", \(run.missing) missing" : ""
       Console.print("run \(run.run): \(run.events) events recovered\(missing)")

@@ -107,7 +107,7 @@ struct ReplayCommand: AsyncParsableCommand {
     bar.finish()
     // What plugins have printed comes before what they report.
     fflush(nil)
-    let text = ReplayText(run: info, result: result, part: part.given)
+    let text = ReplayText(path: reader.path, run: info, result: result, part: part.given)
     text.write(end: try reader.runs().first { $0.number == info.number }?.end ?? info.end)
     if options.verifies, result.verifications.isEmpty {
       Console.complain(

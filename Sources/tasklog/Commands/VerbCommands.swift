@@ -11,7 +11,9 @@ struct VerbOptions: ParsableArguments {
   /// Asks a verb and writes its answer.
   func write(_ ask: (LogReader, [RunInfo]) throws -> Report) throws {
     let reader = try LogReader(path: selection.log.recoveredPath())
-    try report.write(try ask(reader, reader.runs(matching: selection.selector)))
+    let runs = try reader.runs(matching: selection.selector)
+    try report.write(try ask(reader, runs))
+    try RunNotes.tell(reader, runs)
   }
 }
 

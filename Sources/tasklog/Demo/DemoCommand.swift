@@ -58,7 +58,7 @@ struct DemoCommand: AsyncParsableCommand {
       throw Failure.run("\(folder): holds no files to count; name another folder with --input")
     }
     let preloads = try self.preloads()
-    let recorder = try Recorder(log: log.path)
+    let recorder = try Recorder(log: log.given)
     let cluster: LocalCluster
     do {
       cluster = try await LocalCluster(

@@ -4,6 +4,7 @@ import Replaying
 
 /// What is said at the end of a replay.
 struct ReplayText {
+  let path: String
   let run: RunInfo
   let result: Replayer.Result
   /// The options that have left something out.
@@ -38,7 +39,18 @@ struct ReplayText {
         "\(Printable.count(result.misfits, "event")) did not fit the state that was rebuilt; "
           + "a plugin that looked at it may have seen something else than live")
     }
-    warn(result.missing, "missing in the log of run #\(run.number)")
+    warn(result.missing - result.pruned, "missing in the log of run #\(run.number)")
+    warn(
+      result.pruned,
+      "pruned from run #\(run.number); plugins were not called with them, and a state that is rebuilt "
+        + "is without what they changed")
+    RunNotes.tellFiles(run, path: path)
+    if run.limits.isFiltered {
+      Console.complain(
+        "run #\(run.number) was recorded with a filter (\(run.limits.filterText)), which has left out "
+          + "\(Printable.count(result.excluded, "event")); plugins were not called with them, and a "
+          + "state that is rebuilt is without what they changed")
+    }
     warn(Int64(result.damaged), "damaged in the log of run #\(run.number), and read in part")
     warn(Int64(result.outOfOrder), "replayed before what caused them")
     switch end {

@@ -3,7 +3,7 @@ import TaskLogPlugin
 /// Which args are not to be kept: by patterns of their names, and of the names in dictionaries at
 /// any depth of args and snapshots. Their values are replaced before anything reaches the spool.
 struct Redaction: Sendable {
-  private let patterns: [[UInt8]]
+  private let patterns: NamePatterns
   /// Whether a name that our own engine gives its args matches; mostly none does, and those args
   /// need not be looked through.
   private let matchesRun: Bool
@@ -14,12 +14,8 @@ struct Redaction: Sendable {
   ///   matter.
   init?(_ patterns: [String]) {
     guard !patterns.isEmpty else { return nil }
-    let patterns = patterns.map { Self.lowercase(Array($0.utf8)) }
-    func matches(_ names: [String]) -> Bool {
-      names.contains { name in
-        patterns.contains { Self.matches(Self.lowercase(Array(name.utf8)), $0) }
-      }
-    }
+    let patterns = NamePatterns(patterns, ignoresCase: true)
+    func matches(_ names: [String]) -> Bool { names.contains(where: patterns.matches) }
     self.patterns = patterns
     let span = ["action", "start", "stop", "source"]
     matchesRun = matches(
@@ -75,36 +71,5 @@ struct Redaction: Sendable {
     }
   }
 
-  private func matches(_ name: String) -> Bool {
-    let name = Self.lowercase(Array(name.utf8))
-    return patterns.contains { Self.matches(name, $0) }
-  }
-
-  private static func lowercase(_ bytes: [UInt8]) -> [UInt8] {
-    bytes.map { (0x41...0x5A).contains($0) ? $0 | 0x20 : $0 }
-  }
-
-  /// On a mismatch behind a `*` goes back to it and lets it take one more byte.
-  private static func matches(_ name: [UInt8], _ pattern: [UInt8]) -> Bool {
-    var (place, part) = (0, 0)
-    var star: (part: Int, place: Int)?
-    while place < name.count {
-      if part < pattern.count, pattern[part] == UInt8(ascii: "*") {
-        star = (part, place)
-        part += 1
-      } else if part < pattern.count,
-        pattern[part] == name[place] || pattern[part] == UInt8(ascii: "?")
-      {
-        place += 1
-        part += 1
-      } else if let last = star {
-        star = (last.part, last.place + 1)
-        place = last.place + 1
-        part = last.part + 1
-      } else {
-        return false
-      }
-    }
-    return pattern[part...].allSatisfy { $0 == UInt8(ascii: "*") }
-  }
+  private func matches(_ name: String) -> Bool { patterns.matches(name) }
 }

@@ -1,0 +1,93 @@
+import Glibc
+
+/// The names of logs of which each run has its own: `logs/{run}.db`. A run that is recorded into
+/// several files one after the other has `{run}.2`, `{run}.3`, … in their names.
+public enum LogTemplate {
+  static let mark = "{run}"
+
+  /// One log that such a name stands for.
+  public struct File: Sendable, Equatable {
+    public var path: String
+    public var run: String
+    /// 1 for the first file of a run.
+    public var part: Int
+  }
+
+  public static func isTemplate(_ path: String) -> Bool { path.contains(mark) }
+
+  /// Whether the run stands in the name of the file, once, and not in that of a folder.
+  public static func isUsable(_ path: String) -> Bool {
+    let name = split(path).name
+    return name.contains(mark) && parts(of: path) != nil
+  }
+
+  /// The path of a run's log.
+  public static func path(_ template: String, run: String, part: Int = 1) -> String {
+    guard let (head, tail) = parts(of: template) else { return template }
+    return head + run + (part > 1 ? ".\(part)" : "") + tail
+  }
+
+  /// The logs that there are, those of the oldest run first, each run's in their order.
+  public static func files(_ template: String) -> [File] {
+    let (folder, name) = split(template)
+    guard let (head, tail) = parts(of: name), let stream = opendir(folder) else { return [] }
+    defer { closedir(stream) }
+    var files: [File] = []
+    while let entry = readdir(stream) {
+      let name = withUnsafePointer(to: &entry.pointee.d_name) {
+        $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+      }
+      guard name.hasPrefix(head), name.hasSuffix(tail), name.count >= head.count + tail.count
+      else { continue }
+      let middle = name.dropFirst(head.count).dropLast(tail.count)
+      let fields = middle.split(separator: ".", omittingEmptySubsequences: false)
+      guard let run = fields.first, isRun(run), fields.count <= 2 else { continue }
+      let part = fields.count == 1 ? 1 : Int(fields[1]) ?? 0
+      guard part > 0, fields.count == 1 || part > 1 else { continue }
+      let path = template.contains("/") ? folder + "/" + name : name
+      files.append(File(path: path, run: String(run), part: part))
+    }
+    // Ids of runs are made of the time that they began at.
+    return files.sorted { ($0.run, $0.part) < ($1.run, $1.part) }
+  }
+
+  /// The last log of the newest run; any other path is what it is.
+  public static func newest(_ path: String) -> String {
+    guard isTemplate(path) else { return path }
+    let files = files(path)
+    // One that is just being made holds nothing yet.
+    let last = files.last { file in
+      var status = stat()
+      return stat(file.path, &status) == 0 && status.st_size > 0
+    }
+    return (last ?? files.last)?.path ?? path
+  }
+
+  /// All logs that a path stands for.
+  public static func all(_ path: String) -> [String] {
+    guard isTemplate(path) else { return [path] }
+    let files = files(path).map(\.path)
+    return files.isEmpty ? [path] : files
+  }
+
+  /// Makes the folder that the logs of all runs lie in, private to its owner.
+  public static func makeFolder(_ template: String) { mkdir(split(template).folder, 0o700) }
+
+  private static func isRun(_ text: Substring) -> Bool {
+    text.utf8.count == 36
+      && text.utf8.allSatisfy {
+        (0x30...0x39).contains($0) || (0x61...0x66).contains($0) || $0 == UInt8(ascii: "-")
+      }
+  }
+
+  private static func split(_ path: String) -> (folder: String, name: String) {
+    guard let slash = path.lastIndex(of: "/") else { return (".", path) }
+    let folder = String(path[..<slash])
+    return (folder.isEmpty ? "/" : folder, String(path[path.index(after: slash)...]))
+  }
+
+  private static func parts(of text: String) -> (head: String, tail: String)? {
+    let parts = text.split(separator: mark, omittingEmptySubsequences: false)
+    return parts.count == 2 ? (String(parts[0]), String(parts[1])) : nil
+  }
+}

@@ -1,0 +1,58 @@
+import CSQLite
+import TaskLogPlugin
+
+/// How the files of a run that is recorded into several, one after the other, point at each other.
+public enum RunFiles {
+  /// In the metadata of a run: the file that its events before are in, and that it goes on in.
+  public static let continues = "continues"
+  public static let continued = "continued"
+  private static let earlier = "in an earlier file: "
+
+  public static func gapReason(_ name: String) -> String { earlier + name }
+
+  /// Whether the events of a gap are in a file before.
+  public static func isEarlier(_ reason: String) -> Bool { reason.hasPrefix(earlier) }
+
+  /// The metadata of a run whose files come together.
+  static func joined(_ metadata: Value) -> Value {
+    guard case .dict(let entries) = metadata else { return metadata }
+    let local = [continues, continued, KeptStories.noted]
+    return .dict(entries.filter { !local.contains($0.key.string ?? "") })
+  }
+
+  static let isEarlierSQL = "reason LIKE '\(earlier)%'"
+}
+
+extension RunInfo {
+  /// The name of the file, beside this one, that the events before are in.
+  public var fileBefore: String? { metadata[RunFiles.continues]?.string }
+  /// The name of the file, beside this one, that it goes on in.
+  public var fileBehind: String? { metadata[RunFiles.continued]?.string }
+}
+
+extension LogWriter {
+  /// Ends a run in this file, because it goes on in another.
+  ///
+  /// - Throws: `SQLiteError`.
+  public func endFile(run: Int64, goesOnIn name: String, at time: Int64) throws {
+    try transaction(synced: true) {
+      try setSpoolPosition(run: run, nil)
+      try end(run: run, .closed, at: time)
+      let update = try connection.prepare(
+        "UPDATE run SET metadata = json_set(metadata, '$.\(RunFiles.continued)', ?) WHERE id = ?")
+      try update.bind(1, name)
+      try update.bind(2, run)
+      try update.run()
+    }
+  }
+
+  /// The name of the file that a run was recorded into before.
+  ///
+  /// - Throws: `SQLiteError`.
+  public func fileBefore(run: Int64) throws -> String? {
+    let select = try connection.prepare(
+      "SELECT metadata ->> '$.\(RunFiles.continues)' FROM run WHERE id = ?")
+    try select.bind(1, run)
+    return try select.step() ? select.optionalText(0) : nil
+  }
+}

@@ -1,0 +1,253 @@
+import CSQLite
+import Glibc
+import TaskLogPlugin
+
+/// Takes events of runs that are over out of a log and gives their space back to the disk, while
+/// others may record into the same log, read and follow it.
+///
+/// Every step is a transaction that leaves a whole log, so that it may be killed at any moment: with
+/// the rows go the counts of their run, and a gap with the reason `pruned` comes in their place.
+/// Names that nobody uses any more go next, see `InternSweep`, then the empty pages:
+/// https://sqlite.org/pragma.html#pragma_incremental_vacuum
+public final class LogPruning {
+  /// So many events are looked at in one transaction: others want to write, too.
+  private static let eventsAtOnce = 4096
+  private static let pagesAtOnce = 256
+  private static let pauseMicroseconds: UInt32 = 2_000
+
+  public let path: String
+  private let writer: LogWriter
+  private var connection: Connection { writer.connection }
+
+  /// - Throws: `LogError`.
+  public init(path: String) throws {
+    self.path = path
+    // Refuses what is no log, rather than making one.
+    _ = try LogReader(path: path)
+    writer = try LogWriter(path: path)
+  }
+
+  public func close() { writer.close(isIndexing: false) }
+
+  /// Takes the events of a run out.
+  ///
+  /// - Parameters:
+  ///   - keepingFailures: the stories of tasks that failed, and of what they needed, stay; with them
+  ///     what happened to workers and to the scheduler.
+  ///   - show: called with how many events have been looked at.
+  /// - Returns: how many events went.
+  /// - Throws: `LogError`.
+  public func prune(
+    _ run: RunInfo, keepingFailures: Bool, show: (Int64) -> Void = { _ in }
+  ) throws -> Int64 {
+    try translating {
+      guard run.end != .running, !RecorderLock.isHeld(log: path, run: run.id) else { return 0 }
+      try writer.transaction { try writer.endAsDied(run: run.number) }
+      let kept = keepingFailures ? try KeptStories(path, run, writer) : nil
+      guard let first = run.firstSeq, let last = run.lastSeq else { return 0 }
+      let sources = Set(try sources(of: run))
+      var (position, removed, seen) = (first - 1, Int64(0), Int64(0))
+      let select = try connection.prepare(
+        """
+        SELECT seq, source, source_seq, key, hook FROM event WHERE seq > ? AND seq <= ?
+        ORDER BY seq LIMIT \(Self.eventsAtOnce)
+        """)
+      while position < last {
+        try writer.transaction {
+          var rows: [Row] = []
+          var count = 0
+          try select.bind(1, position)
+          try select.bind(2, last)
+          defer { select.reset() }
+          while try select.step() {
+            count += 1
+            position = select.integer(0)
+            guard sources.contains(select.integer(1)) else { continue }
+            if let kept, kept.keeps(key: select.optionalInteger(3), hook: select.integer(4)) {
+              continue
+            }
+            rows.append(
+              Row(seq: position, source: select.integer(1), sourceSeq: select.integer(2)))
+          }
+          select.reset()
+          if count < Self.eventsAtOnce { position = last }
+          try remove(rows, of: run)
+          removed += Int64(rows.count)
+          seen += Int64(count)
+        }
+        show(seen)
+        usleep(Self.pauseMicroseconds)
+      }
+      try writer.transaction { try fitExtent(of: run, sources) }
+      return removed
+    }
+  }
+
+  private struct Row {
+    var seq: Int64
+    var source: Int64
+    var sourceSeq: Int64
+  }
+
+  private func sources(of run: RunInfo) throws(SQLiteError) -> [Int64] {
+    let select = try connection.prepare("SELECT id FROM source WHERE run = ?")
+    try select.bind(1, run.number)
+    var sources: [Int64] = []
+    while try select.step() { sources.append(select.integer(0)) }
+    return sources
+  }
+
+  private func remove(_ rows: [Row], of run: RunInfo) throws {
+    guard !rows.isEmpty else { return }
+    let delete = try connection.prepare("DELETE FROM event WHERE seq = ?")
+    for row in rows {
+      try delete.bind(1, row.seq)
+      try delete.run()
+    }
+    var gaps = try PrunedGaps(connection)
+    let sorted = rows.sorted { ($0.source, $0.sourceSeq) < ($1.source, $1.sourceSeq) }
+    var start = 0
+    for place in 1...sorted.count {
+      if place < sorted.count, sorted[place].source == sorted[start].source,
+        sorted[place].sourceSeq == sorted[place - 1].sourceSeq + 1
+      {
+        continue
+      }
+      try gaps.add(
+        source: sorted[start].source, first: sorted[start].sourceSeq, count: Int64(place - start))
+      start = place
+    }
+    let update = try connection.prepare("UPDATE run SET events = events - ? WHERE id = ?")
+    try update.bind(1, Int64(rows.count))
+    try update.bind(2, run.number)
+    try update.run()
+  }
+
+  /// Between which numbers the events lie that are left.
+  private func fitExtent(of run: RunInfo, _ sources: Set<Int64>) throws {
+    var (first, last): (Int64?, Int64?)
+    let select = try connection.prepare("SELECT min(seq), max(seq) FROM event WHERE source = ?")
+    for source in sources {
+      defer { select.reset() }
+      try select.bind(1, source)
+      guard try select.step(), let low = select.optionalInteger(0), !select.isNull(1) else {
+        continue
+      }
+      first = min(first ?? low, low)
+      last = max(last ?? select.integer(1), select.integer(1))
+    }
+    let update = try connection.prepare(
+      "UPDATE run SET first_seq = ?, last_seq = ? WHERE id = ?")
+    try update.bind(1, first)
+    try update.bind(2, last)
+    try update.bind(3, run.number)
+    try update.run()
+  }
+
+  // MARK: - Space
+
+  /// What is left to be done when some events are gone: forgets the names that nobody uses any more
+  /// and gives the empty pages back to the disk.
+  ///
+  /// - Returns: how many bytes could not be given back, because somebody reads or writes all the time.
+  /// - Throws: `LogError`.
+  public func giveSpaceBack() throws -> Int64 {
+    try translating {
+      var sweep = InternSweep(writer)
+      try sweep.run()
+      if try connection.integer("PRAGMA auto_vacuum") == 2 {
+        while let free = try connection.integer("PRAGMA freelist_count"), free > 0 {
+          try connection.execute("PRAGMA incremental_vacuum(\(Self.pagesAtOnce))")
+          usleep(Self.pauseMicroseconds)
+        }
+      } else {
+        // A file that another tool has made: all of it is written anew.
+        try connection.execute("VACUUM")
+      }
+      // The file becomes shorter when its write-ahead log is moved into it, which waits for readers.
+      for _ in 0..<50 {
+        if (try? connection.checkpoint()) != nil { break }
+        usleep(20_000)
+      }
+      let pages = try connection.integer("PRAGMA page_count") ?? 0
+      let bytes = pages * (try connection.integer("PRAGMA page_size") ?? 0)
+      return max(0, Self.bytes(of: path) - bytes)
+    }
+  }
+
+  /// The bytes of a log on the disk, its write-ahead log with it.
+  public static func bytes(of path: String) -> Int64 {
+    [path, path + "-wal"].reduce(0) { sum, name in
+      var status = stat()
+      return stat(name, &status) == 0 ? sum + Int64(status.st_size) : sum
+    }
+  }
+
+  private func translating<Result>(_ body: () throws -> Result) throws -> Result {
+    do {
+      return try body()
+    } catch let error as SQLiteError {
+      throw error.isBusy
+        ? LogError(error, path: path) : LogError.cannotWrite(path: path, reason: error.message)
+    }
+  }
+}
+
+/// Puts gaps where events have been, and makes one of those that meet.
+private struct PrunedGaps {
+  private let findBefore: Statement
+  private let findBehind: Statement
+  private let extend: Statement
+  private let insert: Statement
+  private let delete: Statement
+
+  init(_ connection: Connection) throws(SQLiteError) {
+    findBefore = try connection.prepare(
+      """
+      SELECT id, source_seq, count FROM gap WHERE source = ?1 AND source_seq < ?2
+        AND \(GapReason.isPrunedSQL) ORDER BY source_seq DESC LIMIT 1
+      """)
+    findBehind = try connection.prepare(
+      """
+      SELECT id, count FROM gap WHERE source = ?1 AND source_seq = ?2
+        AND \(GapReason.isPrunedSQL) LIMIT 1
+      """)
+    extend = try connection.prepare("UPDATE gap SET count = ? WHERE id = ?")
+    insert = try connection.prepare(
+      """
+      INSERT INTO gap (source, source_seq, count, time, reason)
+      VALUES (?, ?, ?, ?, '\(GapReason.pruned)')
+      """)
+    delete = try connection.prepare("DELETE FROM gap WHERE id = ?")
+  }
+
+  mutating func add(source: Int64, first: Int64, count: Int64) throws(SQLiteError) {
+    var count = count
+    try findBehind.bind(1, source)
+    try findBehind.bind(2, first + count)
+    let behind = try findBehind.step() ? (findBehind.integer(0), findBehind.integer(1)) : nil
+    findBehind.reset()
+    if let behind {
+      count += behind.1
+      try delete.bind(1, behind.0)
+      try delete.run()
+    }
+    try findBefore.bind(1, source)
+    try findBefore.bind(2, first)
+    let before =
+      try findBefore.step()
+      ? (findBefore.integer(0), findBefore.integer(1), findBefore.integer(2)) : nil
+    findBefore.reset()
+    if let before, before.1 + before.2 == first {
+      try extend.bind(1, before.2 + count)
+      try extend.bind(2, before.0)
+      try extend.run()
+      return
+    }
+    try insert.bind(1, source)
+    try insert.bind(2, first)
+    try insert.bind(3, count)
+    try insert.bind(4, Clock.now())
+    try insert.run()
+  }
+}

@@ -1,0 +1,35 @@
+import Glibc
+
+/// Removes the files of logs of which nothing is to be kept.
+public enum LogRemoval {
+  /// Removes a log, with what lies beside it.
+  ///
+  /// - Returns: false when a recorder lives on it, and then nothing was done.
+  /// - Throws: `LogError.cannotWrite`.
+  public static func remove(_ path: String) throws -> Bool {
+    let spools = RecorderLock.parent(ofLog: path)
+    guard !names(spools).contains(where: { RecorderLock.isHeld(log: path, run: $0) }) else {
+      return false
+    }
+    guard unlink(path) == 0 || errno == ENOENT else {
+      throw LogError.cannotWrite(path: path, reason: String(cString: strerror(errno)))
+    }
+    for name in [path + "-wal", path + "-shm"] { unlink(name) }
+    // Only goes when nothing is in it that could be recovered.
+    rmdir(spools)
+    return true
+  }
+
+  private static func names(_ folder: String) -> [String] {
+    guard let stream = opendir(folder) else { return [] }
+    defer { closedir(stream) }
+    var names: [String] = []
+    while let entry = readdir(stream) {
+      names.append(
+        withUnsafePointer(to: &entry.pointee.d_name) {
+          $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+        })
+    }
+    return names
+  }
+}

@@ -1,0 +1,71 @@
+"""Which events a worker keeps, as `Recorder.Filter` of the Swift side lets them through at the
+scheduler: by the patterns of their hook, their key and their source, with ``*`` for any characters
+and ``?`` for one.
+
+This module is sent to workers by value: it imports nothing of this package.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Iterable
+
+#: The options that make up a filter.
+NAMES = tuple(
+    f"{kind}_{what}" for what in ("hooks", "keys", "sources") for kind in ("include", "exclude")
+)
+#: Marks without which a recording makes no sense.
+_ALWAYS = {"attach", "detach", "report", "excluded"}
+
+
+class Patterns:
+    def __init__(self, patterns: Iterable[str], ignores_case: bool = False) -> None:
+        wild = {"*": ".*", "?": "."}
+        parts = [
+            "".join(wild.get(part) or re.escape(part) for part in re.split("([*?])", pattern))
+            for pattern in patterns
+        ]
+        flags = re.DOTALL | (re.IGNORECASE | re.ASCII if ignores_case else 0)
+        self._match = re.compile("|".join(f"(?:{part})" for part in parts), flags).fullmatch
+        self.is_empty = not parts
+
+    def matches(self, name: str) -> bool:
+        return not self.is_empty and self._match(name) is not None
+
+
+def hook_patterns(patterns: Iterable[str]) -> Patterns:
+    """Dask's spelling of hooks is as good as that of the log."""
+    return Patterns([pattern.replace("_", "") for pattern in patterns], ignores_case=True)
+
+
+class Filter:
+    """What is let through of one worker."""
+
+    def __init__(self, rules: dict[str, Any], names: Iterable[str]) -> None:
+        sources = [Patterns(rules[name]) for name in ("include_sources", "exclude_sources")]
+        names = list(names)
+        include, exclude = (any(p.matches(name) for name in names) for p in sources)
+        self._is_in = (include or sources[0].is_empty) and not exclude
+        self._hooks = hook_patterns(rules["include_hooks"]), hook_patterns(rules["exclude_hooks"])
+        self._keys = Patterns(rules["include_keys"]), Patterns(rules["exclude_keys"])
+        self._has_keys = not all(patterns.is_empty for patterns in self._keys)
+        self._known: dict[str, bool] = {}
+
+    @classmethod
+    def of(cls, rules: dict[str, Any], names: Iterable[str]) -> Filter | None:
+        """Nothing when everything is let through."""
+        return cls(rules, names) if any(rules.values()) else None
+
+    def admits(self, hook: str, key: Any) -> bool:
+        admits = self._known.get(hook)
+        if admits is None:
+            admits = hook in _ALWAYS or (self._is_in and _lets(self._hooks, hook))
+            self._known[hook] = admits
+        if not admits or key is None or not self._has_keys or hook in _ALWAYS:
+            return admits
+        return _lets(self._keys, key if type(key) is str else str(key))
+
+
+def _lets(patterns: tuple[Patterns, Patterns], name: str) -> bool:
+    include, exclude = patterns
+    return (include.is_empty or include.matches(name)) and not exclude.matches(name)

@@ -1,0 +1,40 @@
+import EventLog
+import Glibc
+import Querying
+
+/// What is said beside an answer: that the log does not hold all that happened, and that this was
+/// wanted.
+enum RunNotes {
+  static func tell(_ reader: LogReader, _ runs: [RunInfo]) throws {
+    for run in runs {
+      tell(run, pruned: try reader.pruned(of: run))
+      tellFiles(run, path: reader.path)
+      if run.limits.isFiltered {
+        Console.complain(
+          "run #\(run.number) was recorded with a filter (\(run.limits.filterText)); what that left "
+            + "out is in no answer")
+      }
+    }
+  }
+
+  /// A run that is in several files: which they are.
+  static func tellFiles(_ run: RunInfo, path: String) {
+    let folder = path.lastIndex(of: "/").map { String(path[...$0]) } ?? ""
+    if let name = run.fileBefore {
+      let isThere = access(folder + name, F_OK) == 0
+      Console.complain(
+        "run #\(run.number) began in an earlier file, \(Printable.text(name))"
+          + (isThere ? "; 'tasklog merge' makes one of them" : ", which is not there any more"))
+    }
+    if let name = run.fileBehind {
+      Console.complain("run #\(run.number) goes on in \(Printable.text(name))")
+    }
+  }
+
+  static func tell(_ run: RunInfo, pruned: Int64) {
+    guard pruned > 0 else { return }
+    Console.complain(
+      "\(Printable.count(pruned, "event")) of run #\(run.number) \(pruned == 1 ? "was" : "were") "
+        + "pruned; answers are of what is left")
+  }
+}

@@ -1,0 +1,261 @@
+import EventLog
+import Foundation
+import TaskLogPlugin
+import Testing
+
+/// `tasklog prune`: what goes, what stays, what is said, and what is left when it is killed.
+@Suite struct PruneCommandTests {
+  /// A log with some runs of so many events.
+  private func makeLog(
+    _ folder: TemporaryFolder, runs: Int, events: Int, name: String = "tasklog.db"
+  ) throws {
+    let writer = try LogWriter(path: folder(name))
+    for number in 1...runs {
+      try writer.transaction {
+        let run = try writer.add(
+          RunHeader(
+            id: RunID.make(), engine: "tasklog", engineVersion: "1", recorderVersion: "1",
+            mode: "full", started: Int64(number) * 1_000_000_000))
+        let source = try writer.add(
+          Source(kind: .scheduler, id: "s", address: "tcp://s"), run: run)
+        for event in 0..<events {
+          let task = Key("task-\(number)-\(event / 2)")
+          try writer.append(
+            Event(
+              .transition, time: Int64(number) * 1_000_000_000, key: task,
+              start: event % 2 == 0 ? .released : .waiting,
+              finish: event % 2 == 0 ? .waiting : .processing, stimulusID: "s-\(number)-\(event)",
+              args: Args(named: [.init("text", .string(String(repeating: "x", count: 100)))])),
+            source: source, sourceSeq: Int64(event + 1))
+        }
+        try writer.end(run: run, .closed, at: Int64(number) * 1_000_000_000)
+      }
+    }
+    writer.close()
+  }
+
+  private func size(_ path: String) -> Int64 { LogPruning.bytes(of: path) }
+
+  @Test func `a dry run says what would go, and changes nothing`() throws {
+    let folder = try TemporaryFolder()
+    try makeLog(folder, runs: 4, events: 200)
+    let before = try Data(contentsOf: URL(fileURLWithPath: folder("tasklog.db")))
+    let result = try Command.run(
+      ["prune", "--keep-runs", "1", "--dry-run", "--format", "csv"], folder: folder.url)
+    #expect(result.code == 0, "\(result.errors)")
+    #expect(result.lines.count == 4)
+    #expect(result.lines[0] == "run,id,log,started,ended,events,rule")
+    #expect(result.lines[1].hasPrefix("1,"))
+    #expect(result.lines[1].hasSuffix(",200,keep-runs"))
+    #expect(try Data(contentsOf: URL(fileURLWithPath: folder("tasklog.db"))) == before)
+    #expect(folder.names == ["tasklog.db"])
+  }
+
+  @Test func `what was pruned is told by check, query, replay, runs and inspect`() throws {
+    let folder = try TemporaryFolder()
+    try makeLog(folder, runs: 3, events: 2_000)
+    let before = size(folder("tasklog.db"))
+    let pruned = try Command.run(
+      ["prune", "--keep-runs", "2", "--format", "table"], folder: folder.url)
+    #expect(pruned.code == 0, "\(pruned.errors)")
+    #expect(pruned.output.contains("2000 events of 1 run pruned; now it takes "))
+    #expect(size(folder("tasklog.db")) < before * 3 / 4)
+    #expect(folder.names == ["tasklog.db"])
+    let note = "tasklog: 2000 events of run #1 were pruned; answers are of what is left\n"
+    for command in [["query"], ["summary"], ["errors"], ["query", "--count"]] {
+      let result = try Command.run(command + ["--run", "#1"], folder: folder.url)
+      #expect(result.code == 0)
+      #expect(result.errors == note)
+      #expect(try Command.run(command, folder: folder.url).errors == "")
+    }
+    let replay = try Command.run(
+      ["replay", "--plugin", "counter", "--run", "#1"], folder: folder.url)
+    #expect(replay.code == 0)
+    #expect(
+      replay.errors.hasPrefix("tasklog: 2000 events are pruned from run #1; plugins were not"))
+    let check = try Command.run(["check", "--strict", "--format", "jsonl"], folder: folder.url)
+    #expect(check.code == 0)
+    #expect(check.lines.count == 1)
+    #expect(check.output.contains("\"pruned-events\""))
+    let gaps = try Command.run(
+      ["inspect", "--table", "gaps", "--format", "csv"], folder: folder.url)
+    #expect(gaps.lines.last?.contains(",1,2000,pruned,") == true)
+    let again = try Command.run(
+      ["prune", "--keep-runs", "2", "--format", "table"], folder: folder.url)
+    #expect(again.output.hasPrefix("0 events of 0 runs pruned"))
+  }
+
+  @Test func `the size that is asked for is that of the file afterwards`() throws {
+    let folder = try TemporaryFolder()
+    try makeLog(folder, runs: 10, events: 2_000)
+    let most = size(folder("tasklog.db")) / 2
+    let result = try Command.run(
+      ["prune", "--max-size", "\(most)", "--format", "csv"], folder: folder.url)
+    #expect(result.code == 0)
+    #expect(result.errors == "")
+    #expect(size(folder("tasklog.db")) <= most)
+    #expect(result.lines.count < 9)
+    // The newest stay.
+    let runs = try Command.run(["query", "SELECT max(run) FROM events"], folder: folder.url)
+    #expect(runs.output.contains("10"))
+    let nothing = try Command.run(["prune", "--max-size", "1kB"], folder: folder.url)
+    #expect(nothing.errors.contains("--max-size: "))
+    #expect(nothing.errors.contains(" are left, more than 1.0 kB"))
+  }
+
+  @Test func `a run that another process records stays, and so does its spool`() throws {
+    let folder = try TemporaryFolder()
+    try makeLog(folder, runs: 2, events: 500)
+    try folder.write(
+      "live.py",
+      """
+      import json, os, struct, subprocess, sys, time
+      open("counters", "wb").write(bytes(4096))
+      victim = subprocess.Popen([sys.argv[1], "tasklog.db", "counters", "2"])
+      try:
+          while struct.unpack("<Q", open("counters", "rb").read(8))[0] < 2000:
+              assert victim.poll() is None
+              time.sleep(0.001)
+          rules = ["--older-than", "0s", "--keep-runs", "0", "--max-size", "1kB"]
+          done = subprocess.run(
+              ["tasklog", "prune", *rules, "--format", "jsonl"], capture_output=True, text=True)
+          print(done.stdout, done.stderr)
+          assert done.returncode == 0
+          assert [json.loads(line)["run"] for line in done.stdout.splitlines()] == [1, 2]
+          before = struct.unpack("<Q", open("counters", "rb").read(8))[0]
+          while struct.unpack("<Q", open("counters", "rb").read(8))[0] < before + 2000:
+              assert victim.poll() is None
+              time.sleep(0.001)
+      finally:
+          victim.kill()
+          victim.wait()
+      """)
+    let victim = Command.program.deletingLastPathComponent().appendingPathComponent(
+      "recording-victim")
+    let result = try Command.shell("python3 live.py \(victim.path)", folder: folder.url)
+    #expect(result.code == 0, "\(result.output)\(result.errors)")
+    let recovered = try Command.run(["recover"], folder: folder.url)
+    #expect(recovered.output.contains("events recovered\n"), "\(recovered.output)")
+    let check = try Command.run(["check", "--format", "jsonl"], folder: folder.url)
+    #expect(check.lines.count { $0.contains("\"pruned-events\"") } == 2)
+    // The victim's workers do what no worker does.
+    let errors = check.lines.filter {
+      $0.contains("\"error\"") && !$0.contains("\"impossible-transition\"")
+        && !$0.contains("\"broken-chain\"")
+    }
+    #expect(errors == [])
+  }
+
+  @Test func `killed at any moment it leaves a whole log, and the next one finishes`() throws {
+    let folder = try TemporaryFolder()
+    try makeLog(folder, runs: 4, events: 30_000, name: "whole.db")
+    let whole = size(folder("whole.db"))
+    try folder.write(
+      "kill.py",
+      """
+      import random, shutil, subprocess, sys, time
+      seed = int(sys.argv[1])
+      generator = random.Random(seed)
+      shutil.copy("whole.db", "tasklog.db")
+      for _ in range(3):
+          prune = subprocess.Popen(
+              ["tasklog", "prune", "--keep-runs", "1"], stdout=subprocess.DEVNULL)
+          time.sleep(generator.uniform(0.02, 0.6))
+          prune.kill()
+          prune.wait()
+          check = subprocess.run(
+              ["tasklog", "check", "--strict"], capture_output=True, text=True)
+          assert check.returncode == 0, check.stdout + check.stderr
+      """)
+    for seed in 0..<4 {
+      let result = try Command.shell("python3 kill.py \(seed)", folder: folder.url)
+      #expect(result.code == 0, "seed \(seed): \(result.errors)")
+      let last = try Command.run(["prune", "--keep-runs", "1"], folder: folder.url)
+      #expect(last.code == 0)
+      #expect(size(folder("tasklog.db")) < whole / 3)
+      let facts = try Command.run(
+        ["inspect", "--table", "file", "--format", "csv"], folder: folder.url)
+      #expect(facts.lines.contains("free_bytes,0"))
+      // Of the run that is left.
+      #expect(facts.lines.contains("keys,15000"))
+      let events = try Command.run(["query", "--count"], folder: folder.url)
+      #expect(events.output.contains("30000"))
+    }
+  }
+
+  @Test func `files of which nothing is left are removed, the last part of a run stays`() throws {
+    let folder = try TemporaryFolder()
+    try folder.makeFolder("logs")
+    var ids: [String] = []
+    for _ in 0..<3 {
+      ids.append(RunID.make())
+      try makeLog(folder, runs: 1, events: 300, name: "made.db")
+      try FileManager.default.moveItem(
+        atPath: folder("made.db"), toPath: folder("logs/\(ids.last!).db"))
+      usleep(2000)
+    }
+    let environment = ["TASKLOG_LOG": "logs/{run}.db"]
+    let result = try Command.run(
+      ["prune", "--keep-runs", "1", "--format", "csv"], environment: environment,
+      folder: folder.url)
+    #expect(result.code == 0, "\(result.errors)")
+    #expect(result.lines.count == 3)
+    #expect(try FileManager.default.contentsOfDirectory(atPath: folder("logs")).count == 1)
+    let left = try Command.run(["query", "--count"], environment: environment, folder: folder.url)
+    #expect(left.output.contains("300"))
+  }
+
+  @Test func `a demo can be recorded into a file of its own`() throws {
+    let folder = try TemporaryFolder()
+    try folder.makeFolder("in")
+    try folder.write("in/a.txt", "one two")
+    let environment = ["TASKLOG_LOG": "logs/{run}.db"]
+    for _ in 0..<2 {
+      let demo = try Command.run(
+        ["demo", "--input", "in"], environment: environment, folder: folder.url)
+      #expect(demo.code == 0, "\(demo.errors)")
+    }
+    #expect(try FileManager.default.contentsOfDirectory(atPath: folder("logs")).count == 2)
+    let replay = try Command.run(
+      ["replay", "--plugin", "counter"], environment: environment, folder: folder.url)
+    #expect(replay.output.contains("counter: 2"))
+    let merged = try Command.run(
+      ["merge", "logs/{run}.db", "--into", "all.db"], folder: folder.url)
+    #expect(merged.lines.count == 2)
+  }
+
+  @Test(arguments: [
+    ([], "give a rule: --older-than, --keep-runs or --max-size"),
+    (["--keep-runs=-1"], "--keep-runs -1: cannot be negative; 0 or more"),
+    (["--max-size", "much"], "--max-size much: write a size, as 500MB or 2GiB"),
+    (["--max-size", ""], "--max-size '': write a size, as 500MB or 2GiB"),
+    (["--max-size", "5 parsecs"], "--max-size 5 parsecs: write a size, as 500MB or 2GiB"),
+    (
+      ["--older-than", "soon"],
+      "--older-than soon: no age; write 90s, 30m, 12h, 7d, or a date, as 2026-01-31"
+    ),
+  ])
+  func `a rule that cannot be is told in a line`(arguments: [String], message: String) throws {
+    let folder = try TemporaryFolder()
+    let result = try Command.run(["prune"] + arguments, folder: folder.url)
+    #expect(result.code == 64)
+    #expect(result.output == "")
+    #expect(result.errors == "tasklog: \(message)\n")
+  }
+
+  @Test func `what is no log is not made one`() throws {
+    let folder = try TemporaryFolder()
+    try folder.write("text.db", "no log")
+    for (name, words) in [
+      ("none.db", "none.db: there is no such log; name one with --log or TASKLOG_LOG"),
+      ("text.db", "text.db: is no SQLite database, so no tasklog log"),
+      ("logs/{run}.db", "logs/{run}.db: there is no such log; name one with --log or TASKLOG_LOG"),
+    ] {
+      let result = try Command.run(
+        ["prune", "--keep-runs", "1", "--log", name], folder: folder.url)
+      #expect(result.code == 1)
+      #expect(result.errors == "tasklog: \(words)\n")
+    }
+    #expect(folder.names == ["text.db"])
+  }
+}

@@ -1,0 +1,159 @@
+import Foundation
+import TaskLogKit
+import TestSupport
+import Testing
+
+@testable import Recording
+
+/// A run goes on in another file when the one that it is in is large or old enough.
+@Suite(.serialized) struct RotationTests {
+  private static func template(_ log: TemporaryLog) -> String {
+    log.folder.appendingPathComponent("logs/{run}.db").path
+  }
+
+  /// Puts all files of a template into the log of a test.
+  private static func merge(_ log: TemporaryLog, reversed: Bool = false) throws {
+    let merge = try LogMerge(into: log.path)
+    defer { merge.close() }
+    let files = LogTemplate.files(template(log))
+    for file in reversed ? files.reversed() : files {
+      _ = try merge.add(LogReader(path: file.path))
+    }
+  }
+
+  /// Records until there are so many files.
+  private func recorded(_ log: TemporaryLog, files: Int) throws -> Int64 {
+    var options = Recorder.Options()
+    options.rotateBytes = 256 << 10
+    options.syncSeconds = 0.02
+    let recorder = try Recorder(log: Self.template(log), options: options)
+    let channels = (0..<2).map { number in
+      recorder.channel(
+        for: Source(
+          kind: number == 0 ? .scheduler : .worker, id: "s\(number)", address: "a", name: 1))
+    }
+    var count: Int64 = 0
+    let deadline = ContinuousClock.now + .seconds(120)
+    while LogTemplate.files(Self.template(log)).count < files {
+      try #require(ContinuousClock.now < deadline, "it does not go on in other files")
+      for _ in 0..<200 {
+        count += 1
+        for channel in channels {
+          channel.record(
+            Event(
+              .logEvent, time: count, key: Key("k", Int(count / 3)), stimulusID: "s-\(count / 50)",
+              args: Args(named: [.init("text", .string("event \(count)"))])))
+        }
+      }
+      usleep(2000)
+    }
+    recorder.close()
+    return count
+  }
+
+  @Test func `a run goes on in other files, which are whole and come together again`() throws {
+    let log = try TemporaryLog()
+    let count = try recorded(log, files: 4)
+    let files = LogTemplate.files(Self.template(log))
+    #expect(Set(files.map(\.run)).count == 1)
+    #expect(files.map(\.part) == Array(1...files.count))
+    for (place, file) in files.enumerated() {
+      let reader = try LogReader(path: file.path)
+      let run = try reader.runs(matching: "latest")[0]
+      #expect(run.end == .closed)
+      #expect(run.fileBefore == (place > 0 ? files[place - 1].path.lastComponent : nil))
+      #expect(
+        run.fileBehind == (place + 1 < files.count ? files[place + 1].path.lastComponent : nil))
+      let findings = try LogCheck(path: file.path).run().findings
+      #expect(findings.allSatisfy { $0.kind == .earlierFile })
+      #expect(findings.isEmpty == (place == 0))
+      // Nobody is left on any of them.
+      #expect(access(file.path + "-wal", F_OK) != 0)
+      #expect(access(file.path + ".spool", F_OK) != 0)
+    }
+    for reversed in [false, true] {
+      try? FileManager.default.removeItem(atPath: log.path)
+      try Self.merge(log, reversed: reversed)
+      #expect(try LogCheck(path: log.path).run().findings.isEmpty)
+      for events in try log.events().values {
+        #expect(events.map(\.sourceSeq) == Array(1...count))
+        #expect(events.map(\.event.time) == Array(1...count))
+      }
+    }
+  }
+
+  @Test func `nothing is lost when the process is killed, whatever file it is in`() throws {
+    var moments = Randomness.generator()
+    for round in 0..<Randomness.setting("TASKLOG_TEST_ROTATED_KILLS", default: 5) {
+      let log = try TemporaryLog()
+      let victim = try Victim(
+        log: log, launcher: ["env", "TASKLOG_VICTIM_ROTATES=200000"], name: "logs/{run}.db")
+      try victim.kill(afterEvents: .random(in: 20_000...120_000, using: &moments))
+      for file in LogTemplate.files(Self.template(log)) {
+        try Recovery.recover(log: file.path)
+        #expect(access(file.path + ".spool", F_OK) != 0, "round \(round)")
+        // The victim's workers do what no worker does.
+        for finding in try LogCheck(path: file.path).run().findings
+        where ![.impossibleTransition, .brokenChain].contains(finding.kind) {
+          #expect(finding.severity != .error, "round \(round): \(finding)")
+        }
+      }
+      try Self.merge(log)
+      #expect(try log.check(against: victim, "round \(round)") == 0)
+    }
+  }
+
+  @Test func `a run has a file of its own also where that does not grow`() throws {
+    let log = try TemporaryLog()
+    var ids: [String] = []
+    for _ in 0..<3 {
+      let recorder = try Recorder(log: Self.template(log))
+      ids.append(recorder.runID)
+      #expect(recorder.log.hasSuffix("/logs/\(recorder.runID).db"))
+      recorder.channel(for: Source(kind: .scheduler, id: "s", address: "a")).record(
+        Event(.start, time: 1))
+      recorder.close()
+    }
+    #expect(LogTemplate.files(Self.template(log)).map(\.run) == ids)
+    #expect(LogTemplate.newest(Self.template(log)).hasSuffix("\(ids[2]).db"))
+  }
+
+  @Test func `a run goes on in another file when it is old enough`() throws {
+    let log = try TemporaryLog()
+    var options = Recorder.Options()
+    options.rotateSeconds = 1
+    options.syncSeconds = 0.1
+    let recorder = try Recorder(log: Self.template(log), options: options)
+    let deadline = ContinuousClock.now + .seconds(60)
+    while LogTemplate.files(Self.template(log)).count < 2 {
+      try #require(ContinuousClock.now < deadline)
+      usleep(10_000)
+    }
+    recorder.close()
+  }
+
+  @Test(arguments: [
+    ("run.db", "run.db: a run that goes on in other files needs {run} in the name of the log"),
+    ("{run}/log.db", "{run}/log.db: {run} stands once, and in the name of the file"),
+    ("{run}-{run}.db", "{run}-{run}.db: {run} stands once, and in the name of the file"),
+  ])
+  func `a name that cannot be is an error`(name: String, words: String) throws {
+    var options = Recorder.Options()
+    options.rotateBytes = 1 << 20
+    let error = #expect(throws: RecordingError.self) {
+      _ = try Recorder(log: name, options: options)
+    }
+    #expect(error?.description.hasPrefix(words) == true)
+  }
+
+  @Test func `names of logs and nothing else are found`() throws {
+    let log = try TemporaryLog()
+    let run = RunID.make()
+    for name in ["\(run).db", "\(run).10.db", "\(run).2.db", "\(run).1.db", "\(run).x.db", "x.db"] {
+      try Data().write(to: log.folder.appendingPathComponent(name))
+    }
+    let files = LogTemplate.files(log.folder.path + "/{run}.db")
+    #expect(files.map(\.part) == [1, 2, 10])
+    #expect(files.map(\.path.lastComponent) == ["\(run).db", "\(run).2.db", "\(run).10.db"])
+  }
+}
