@@ -1,61 +1,65 @@
 import Glibc
 
 /// A file that is there whole or not at all: written beside its place under another name, synced, and
-/// renamed.
+/// renamed at the end. When the program is stopped by a signal, what is unfinished is removed.
 ///
-/// When the program is stopped by a signal, what is unfinished is removed. A device or a pipe, which
-/// nothing can be renamed to, is written as it is.
+/// A device or a pipe, to which nothing can be renamed, is written to as it is.
 public final class OutputFile {
-  private static let bufferSize = 1 << 18
-
   private let path: String
-  /// Nothing where the file is written as it is.
+  /// Where the file will be: what a link leads to is replaced, not the link.
+  private let target: String
+  /// Nothing where the output is a device or a pipe.
   private let temporary: String?
   private var descriptor: Int32
   private var buffer: [UInt8] = []
+  private static let bufferSize = 1 << 18
   /// How many bytes were written.
   public private(set) var count = 0
 
   /// - Throws: `ReportingError`.
   public init(path: String) throws {
+    self.path = path
     var status = stat()
     var target = path
+    var isFile = true
     if stat(path, &status) == 0 {
       guard status.st_mode & S_IFMT != S_IFDIR else { throw ReportingError.isFolder(path: path) }
-      // What a link leads to is replaced, not the link.
+      isFile = status.st_mode & S_IFMT == S_IFREG
       if let resolved = realpath(path, nil) {
         target = String(cString: resolved)
         free(resolved)
       }
-      guard status.st_mode & S_IFMT == S_IFREG else {
-        descriptor = open(path, O_WRONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { throw ReportingError.cannotWrite(path: path, errno: errno) }
-        (self.path, temporary) = (path, nil)
-        return
-      }
+    }
+    self.target = target
+    guard isFile else {
+      temporary = nil
+      descriptor = open(path, O_WRONLY | O_CLOEXEC)
+      guard descriptor >= 0 else { throw ReportingError.cannotWrite(path: path, errno: errno) }
+      return
     }
     let temporary = "\(target).\(getpid()).part"
     unlink(temporary)
-    // Before it is there, so that there is no moment at which it would stay.
+    // Before there is a file: a signal may come at any moment.
     Unfinished.begin(temporary)
     descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
     guard descriptor >= 0 else {
       let error = errno
-      Unfinished.end()
+      Unfinished.end(temporary)
       throw ReportingError.cannotWrite(path: path, errno: error)
     }
-    (self.path, self.temporary) = (target, temporary)
+    self.temporary = temporary
   }
 
   deinit {
     if descriptor >= 0 { close(descriptor) }
+    // After a commit there is no such file any more.
     if let temporary {
       unlink(temporary)
-      Unfinished.end()
+      Unfinished.end(temporary)
     }
   }
 
-  /// Whether it is a file, and neither a device nor a pipe.
+  /// Whether what is written will be a file, and not a device or a pipe.
   public var isReplaced: Bool { temporary != nil }
 
   /// - Throws: `ReportingError`.
@@ -67,15 +71,16 @@ public final class OutputFile {
   /// - Throws: `ReportingError`.
   public func write(_ text: String) throws { try write(text.utf8) }
 
-  /// Puts the file into its place.
+  /// Puts the file in its place.
   ///
   /// - Throws: `ReportingError`.
-  public func finish() throws {
+  public func commit() throws {
     try flush()
     guard let temporary else { return }
-    guard fsync(descriptor) == 0, rename(temporary, path) == 0 else {
+    guard fsync(descriptor) == 0, rename(temporary, target) == 0 else {
       throw ReportingError.cannotWrite(path: path, errno: errno)
     }
+    Unfinished.end(temporary)
   }
 
   private func flush() throws {
@@ -103,18 +108,28 @@ private enum Unfinished {
   private static let signals = [SIGINT, SIGTERM, SIGHUP]
 
   static func begin(_ path: String) {
-    end()
+    restore()
     self.path = strdup(path)
     for number in signals {
-      signal(number) { number in
+      // Whoever has been told to ignore a signal (`nohup`) goes on doing so.
+      let before = signal(number) { number in
         if let path = Unfinished.path { unlink(path) }
         signal(number, SIG_DFL)
         raise(number)
       }
+      if unsafeBitCast(before, to: Int.self) == unsafeBitCast(SIG_IGN, to: Int.self) {
+        signal(number, SIG_IGN)
+      }
     }
   }
 
-  static func end() {
+  static func end(_ path: String) {
+    guard let current = self.path, String(cString: current) == path else { return }
+    restore()
+  }
+
+  private static func restore() {
+    guard path != nil else { return }
     for number in signals { signal(number, SIG_DFL) }
     free(path)
     path = nil

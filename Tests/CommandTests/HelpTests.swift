@@ -43,8 +43,8 @@ import Testing
   /// What `import` takes only a killed worker leaves behind; the demo has tests of its own.
   @Test(arguments: [
     "query", "summary", "story", "errors", "slowest", "critical-path", "open", "workers", "state",
-    "diff", "replay", "runs", "inspect", "check", "merge", "index", "recover",
-    "migrate", "prune", "export",
+    "diff", "replay", "runs", "inspect", "check", "merge", "index", "recover", "migrate", "prune",
+    "export",
   ])
   func `the examples in the help work`(command: String) throws {
     let help = try Command.run([command, "--help"]).output

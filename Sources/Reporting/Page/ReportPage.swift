@@ -58,7 +58,7 @@ public enum ReportPage {
       if data.reduce(0, { $0 + $1.size }) + assetSize < limit { break }
     }
     try write(data, names: sides.map(\.name), version: version, to: file)
-    try file.finish()
+    try file.commit()
     var result = Result(bytes: file.count)
     for side in data {
       result.tasks += side.taskCount

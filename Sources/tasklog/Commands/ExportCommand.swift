@@ -61,14 +61,16 @@ struct ExportCommand: ParsableCommand {
     }
     var export = Export(to, parts)
     export.asRectangles = rectangles
+    let file = try isFile ? output.map(OutputFile.init(path:)) : nil
+    let write = { (bytes: [UInt8]) in
+      if let file { try file.write(bytes) } else { Console.write(bytes) }
+    }
     var bar = ProgressBar(total: extent, noun: "events")
-    let file = isFile ? try output.map { try OutputFile(path: $0) } : nil
-    let write = { (bytes: [UInt8]) in try file?.write(bytes) ?? Console.write(bytes) }
     let tally: ExportTally
     do {
       defer { bar.finish() }
       tally = try export.write(to: write) { bar.show($0) }
-      try file?.finish()
+      try file?.commit()
     }
     tell(tally, isFile: file?.isReplaced ?? false)
   }
