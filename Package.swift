@@ -16,6 +16,7 @@ let package = Package(
     .executable(name: "tasklog", targets: ["tasklog"]),
     // With a second target `swift package generate-manual` leaves it alone, instead of running it.
     .executable(name: "tasklog-bench", targets: ["tasklog-bench", "TestSupport"]),
+    .executable(name: "tasklog-soak", targets: ["tasklog-soak", "TestSupport"]),
   ],
   traits: [
     .trait(

@@ -51,6 +51,7 @@ import Testing
     "query --arg 'nbytes>0' --count", "query --state levitating", "replay --plugin counter",
     "replay --plugin errors", "replay --plugin exec:'cksum'",
     "replay --plugin counter --from 20 --to 60", "migrate log.db", "migrate log.db --dry-run",
+    "prune --keep-runs 0 --dry-run",
   ]
 
   /// What writes files beside the log; a digest of those stands for them.
@@ -63,7 +64,12 @@ import Testing
       ("recover --into saved.db", "saved.db"),
     ]
 
-  private static let writing = ["recover", "index", "index --drop", "import nothing"]
+  private static let writing = [
+    "recover", "index", "index --drop", "import nothing", "prune --keep-runs 0 --keep-failures",
+  ]
+
+  /// A test of its own has `demo`; these read no log.
+  private static let withoutLog = ["tasklog", "demo", "plugins", "record"]
 
   private static let events = "query --run all --hook '*' --format jsonl --log"
 
@@ -94,6 +100,15 @@ import Testing
     let frozen = try Command.run(["query", sql, "--log", Self.path(name)])
     let now = try Command.run(["query", sql, "--log", folder("new.db")])
     #expect(frozen.code == 0 && frozen.output == now.output)
+  }
+
+  @Test func `no verb is left out`() throws {
+    let help = Self.folder.deletingLastPathComponent().appendingPathComponent("Help")
+    let verbs = try FileManager.default.contentsOfDirectory(atPath: help.path)
+      .map { $0.replacing(".txt", with: "") }
+    let lines = Self.reading + Self.files.map(\.0) + Self.writing + ["report -o report.html"]
+    let tried = Set(lines.compactMap { $0.split(separator: " ").first.map(String.init) })
+    #expect(Set(verbs).subtracting(tried).subtracting(Self.withoutLog).sorted() == [])
   }
 
   private static func shown(_ line: String, _ folder: TemporaryFolder) throws -> String {
@@ -167,7 +182,7 @@ import Testing
   func `a log of a later version is read, and not written to`(name: String) throws {
     let folder = try Self.copy(name)
     try folder.write("a.txt", "one two")
-    for line in ["demo --input .", "index", "recover", "migrate"] {
+    for line in ["demo --input .", "index", "recover", "migrate", "prune --keep-runs 0"] {
       let result = try Command.shell(
         "tasklog \(line)", environment: ["TASKLOG_LOG": "log.db"], folder: folder.url)
       #expect(result.code == 1, "\(line)")

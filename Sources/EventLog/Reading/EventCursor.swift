@@ -201,7 +201,7 @@ public final class EventCursor {
   /// - Parameters:
   ///   - last: the number of the last event that is there.
   ///   - horizon: the number of the last event to give out; causes are looked for behind it, too.
-  ///   - sources: those that are new.
+  ///   - new: the sources that were not there before.
   ///   - isOver: nothing more will come.
   public func goOn(
     to last: Int64, givingUpTo horizon: Int64, sources new: [SourceInfo], isOver: Bool

@@ -87,8 +87,11 @@ public struct Whereabouts {
 extension LogReader {
   /// What was where at a moment. Tasks that were forgotten are nowhere.
   ///
-  /// - Parameter states: which states are of interest; nothing for all. What is in another state
-  ///   takes no memory.
+  /// - Parameters:
+  ///   - run: the run.
+  ///   - moment: an event, behind which it is, or a time.
+  ///   - isWanted: which states are of interest; nothing for all. What is in another state takes no
+  ///     memory.
   /// - Throws: `LogError`.
   public func whereabouts(
     in run: RunInfo, at moment: Moment, states isWanted: ((String) -> Bool)? = nil
