@@ -57,23 +57,26 @@ public final class RecorderLock {
 
   /// The same in a folder of recorders that have no log.
   public init?(takingOver run: String, in parent: String) {
-    guard Self.isSafe(run) else { return nil }
+    let folder = parent + "/" + run
+    // Nothing is stored before it is ours: `deinit` would take away what is another's.
+    guard Self.isSafe(run), let descriptor = Self.takenOver(folder) else { return nil }
     self.parent = parent
-    folder = parent + "/" + run
-    descriptor = open(folder + "/lock", O_RDWR | O_CLOEXEC | O_NOFOLLOW)
+    self.folder = folder
+    self.descriptor = descriptor
+  }
+
+  private static func takenOver(_ folder: String) -> Int32? {
+    let descriptor = open(folder + "/lock", O_RDWR | O_CLOEXEC | O_NOFOLLOW)
     guard descriptor >= 0 else { return nil }
-    guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
-      close(descriptor)
-      return nil
-    }
     // Another one may have recovered it, and removed it, while this one was waiting.
     var (held, named) = (stat(), stat())
-    guard fstat(descriptor, &held) == 0, stat(folder + "/lock", &named) == 0,
-      held.st_ino == named.st_ino
+    guard flock(descriptor, LOCK_EX | LOCK_NB) == 0, fstat(descriptor, &held) == 0,
+      stat(folder + "/lock", &named) == 0, held.st_ino == named.st_ino
     else {
       close(descriptor)
       return nil
     }
+    return descriptor
   }
 
   /// The folder of a run's recorder, where its spool lies; nothing when the id, which may be a
