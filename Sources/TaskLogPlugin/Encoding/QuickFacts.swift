@@ -238,7 +238,6 @@ struct UpdateGraphCall {
         case "annotations": call.annotations = try reader.anyValue()
         case "priority":
           call.priority.reserveCapacity(call.tasks.count)
-          // Often the priorities stand in the order of the tasks, which then lend their keys.
           try reader.entries { (reader, key) throws(JSONError) in
             call.priority[key] = try reader.priority()
           }
