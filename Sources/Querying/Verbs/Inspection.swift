@@ -60,7 +60,7 @@ extension Verbs {
         }
       },
       Report.Table(
-        "withheld", title: "Events in which values are hidden or cut off, and events left out",
+        "withheld", title: "Events with values hidden or cut off, and those left out",
         columns: [
           run, Column("source", leastWidth: 9), Column("hook"), Column("redacted"),
           Column("capped"), Column("excluded"),
