@@ -1,6 +1,5 @@
 import EventLog
 import Glibc
-import Synchronization
 import TaskLogPlugin
 
 /// The thread that writes: takes what lies in the spool and puts it into the log, with the position
@@ -37,14 +36,13 @@ final class Drainer: SpoolTaker, @unchecked Sendable {
   /// The write-ahead log starts anew when it has grown to this many bytes.
   private static let walLimit = 64 << 20
 
-  // Only `thread` and `exclusions` are shared between threads; everything else belongs to the thread that writes, from
-  // its start to its end.
+  // Only `thread` is shared; everything else belongs to the thread that writes, from its start to
+  // its end.
   var path: String
   let header: RunHeader
   let spool: Spool
   let settings: Settings
-  private let thread = SpoolThread()
-  private let exclusions = Mutex<[Exclusions?]>([])
+  let thread = SpoolThread()
 
   var writer: LogWriter?
   var run: Int64
@@ -81,26 +79,9 @@ final class Drainer: SpoolTaker, @unchecked Sendable {
     partBegan = lastSync
   }
 
-  /// - Throws: `LogError.cannotWrite` when there is no thread to be had.
-  func start() throws {
-    let code = thread.start { self.work() }
-    guard code == 0 else {
-      throw LogError.cannotWrite(path: path, reason: String(cString: strerror(code)))
-    }
-  }
-
-  func flush(timeoutSeconds: Double) -> Bool {
-    thread.flush(to: spool.end, timeoutSeconds: timeoutSeconds)
-  }
-
-  func finish(noting exclusions: [Exclusions?]) -> String? {
-    self.exclusions.withLock { $0 = exclusions }
-    return thread.finish()
-  }
-
   // MARK: - The thread
 
-  private func work() {
+  func work() {
     while !thread.isStopping {
       spool.prepare()
       if !isWorthwhile || !takeSome() { usleep(settings.pauseMicroseconds) }
@@ -239,7 +220,7 @@ final class Drainer: SpoolTaker, @unchecked Sendable {
   // MARK: - The end
 
   /// What was left out since sources have last noted it. Taken once: closing may be tried again.
-  private lazy var lastMarks = exclusions.withLock { $0 }.takeMarks()
+  private lazy var lastMarks = thread.exclusions.takeMarks()
 
   /// Writes out the rest and notes the end of the run. What cannot be written stays in the spool,
   /// and whoever opens the log next finds it there.

@@ -1,4 +1,5 @@
 import CSupport
+import EventLog
 import Glibc
 import Synchronization
 
@@ -17,6 +18,7 @@ final class SpoolThread: @unchecked Sendable {
   private let committed = Atomic<UInt64>(SpoolPosition.start.word)
   /// Up to where somebody waits for it to be.
   private let wanted = Atomic<UInt64>(0)
+  private let ofSources = Mutex<[Exclusions?]>([])
 
   /// What the thread does from its start to its end.
   private final class Work {
@@ -61,10 +63,14 @@ final class SpoolThread: @unchecked Sendable {
     return true
   }
 
+  /// By the number of the source, what a filter has left out last; known when the thread is to end.
+  var exclusions: [Exclusions?] { ofSources.withLock { $0 } }
+
   /// Lets the thread come to its end, and waits for that.
   ///
   /// - Returns: what it left undone, nothing when that is nothing.
-  func finish() -> String? {
+  func finish(noting exclusions: [Exclusions?]) -> String? {
+    ofSources.withLock { $0 = exclusions }
     stopping.store(true, ordering: .releasing)
     pthread_join(thread, nil)
     return outcome.withLock { $0 }
@@ -80,13 +86,34 @@ final class SpoolThread: @unchecked Sendable {
   }
 }
 
-/// What a recorder's thread is to it.
+/// What takes care of a recorder's spool, on a thread of its own.
 protocol SpoolTaker: Sendable {
+  var thread: SpoolThread { get }
+  var spool: Spool { get }
+  /// What it writes, for whoever is to be told that it cannot.
+  var path: String { get }
+
+  /// What the thread does from its start to its end.
+  func work()
+}
+
+extension SpoolTaker {
+  /// - Throws: `LogError.cannotWrite` when there is no thread to be had.
+  func start() throws {
+    let code = thread.start { self.work() }
+    guard code == 0 else {
+      throw LogError.cannotWrite(path: path, reason: String(cString: strerror(code)))
+    }
+  }
+
   /// Waits until everything that lies in the spool now is where it belongs.
-  func flush(timeoutSeconds: Double) -> Bool
+  func flush(timeoutSeconds: Double) -> Bool {
+    thread.flush(to: spool.end, timeoutSeconds: timeoutSeconds)
+  }
+
   /// Takes care of what is left, and waits until that is done.
   ///
   /// - Parameter exclusions: by the number of the source, what a filter has left out last.
   /// - Returns: why something could not be done, nothing when all of it was.
-  func finish(noting exclusions: [Exclusions?]) -> String?
+  func finish(noting exclusions: [Exclusions?]) -> String? { thread.finish(noting: exclusions) }
 }

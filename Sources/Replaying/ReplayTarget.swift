@@ -3,7 +3,10 @@ import TaskLogPlugin
 
 /// What plugins are on, a scheduler or a worker: the state that they see and the hooks that they have.
 protocol ReplayTarget: AnyObject {
+  associatedtype State: RebuiltState
+
   var plugins: [any Plugin] { get }
+  var builder: StateBuilder<State> { get }
 
   /// The event that plugins are being called with, or the last one that they were called with.
   var present: Int64 { get }
@@ -29,25 +32,7 @@ protocol ReplayTarget: AnyObject {
   nonisolated(nonsending) func callAwaiting(_ place: Int, _ hook: Hook) async throws
 }
 
-/// A scheduler and the plugins on it.
-final class SchedulerTarget: ReplayTarget {
-  private let scheduler: Scheduler
-  private let builder: StateBuilder<SchedulerState>
-  private let own: [any SchedulerPlugin]
-
-  init(
-    id: String, unknown: [UnknownFact], history: @escaping () throws -> SourceCursor,
-    plugins: [any SchedulerPlugin]
-  ) {
-    let builder = StateBuilder(
-      make: { SchedulerState(unknown: unknown) }, apply: { $0.apply($1) },
-      settle: { $0.settle() }, history: history)
-    scheduler = Scheduler(id: id) { builder.look() }
-    self.builder = builder
-    own = plugins
-  }
-
-  var plugins: [any Plugin] { own }
+extension ReplayTarget {
   var present: Int64 { builder.present }
   var failure: (any Error)? { builder.failure }
   var misfits: Int { builder.state?.misfits ?? 0 }
@@ -56,6 +41,25 @@ final class SchedulerTarget: ReplayTarget {
   func goOn(behind sourceSeq: Int64) { builder.goOn(behind: sourceSeq) }
   func advance(_ recorded: RecordedEvent) { builder.advance(recorded) }
   func finishEvent() { builder.finishEvent() }
+}
+
+/// A scheduler and the plugins on it.
+final class SchedulerTarget: ReplayTarget {
+  private let scheduler: Scheduler
+  let builder: StateBuilder<SchedulerState>
+  private let own: [any SchedulerPlugin]
+
+  init(
+    id: String, unknown: [UnknownFact], history: @escaping () throws -> SourceCursor,
+    plugins: [any SchedulerPlugin]
+  ) {
+    let builder = StateBuilder<SchedulerState>(unknown: unknown, history: history)
+    scheduler = Scheduler(id: id) { builder.look() }
+    self.builder = builder
+    own = plugins
+  }
+
+  var plugins: [any Plugin] { own }
 
   nonisolated(nonsending) func begin(_ place: Int) async throws {
     try await own[place].start(scheduler: scheduler)
@@ -77,30 +81,20 @@ final class SchedulerTarget: ReplayTarget {
 /// One worker and the plugins on it.
 final class WorkerTarget: ReplayTarget {
   private let worker: Worker
-  private let builder: StateBuilder<WorkerState>
+  let builder: StateBuilder<WorkerState>
   private let own: [any WorkerPlugin]
 
   init(
     _ source: Source, unknown: [UnknownFact], history: @escaping () throws -> SourceCursor,
     plugins: [any WorkerPlugin]
   ) {
-    let builder = StateBuilder(
-      make: { WorkerState(unknown: unknown) }, apply: { $0.apply($1) },
-      settle: { $0.settle() }, history: history)
+    let builder = StateBuilder<WorkerState>(unknown: unknown, history: history)
     worker = Worker(id: source.id, address: source.address, name: source.name) { builder.look() }
     self.builder = builder
     own = plugins
   }
 
   var plugins: [any Plugin] { own }
-  var present: Int64 { builder.present }
-  var failure: (any Error)? { builder.failure }
-  var misfits: Int { builder.state?.misfits ?? 0 }
-  var unknown: [UnknownFact] { builder.state?.unknown ?? [] }
-
-  func goOn(behind sourceSeq: Int64) { builder.goOn(behind: sourceSeq) }
-  func advance(_ recorded: RecordedEvent) { builder.advance(recorded) }
-  func finishEvent() { builder.finishEvent() }
 
   nonisolated(nonsending) func begin(_ place: Int) async throws {
     try await own[place].setup(worker: worker)

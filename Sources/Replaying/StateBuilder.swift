@@ -1,14 +1,26 @@
 import EventLog
 import TaskLogPlugin
 
+/// What plugins on a scheduler, or on a worker, can look at.
+protocol RebuiltState: AnyObject {
+  init(unknown: [UnknownFact])
+  func apply(_ event: Event)
+  func settle()
+  var misfits: Int { get }
+  var unknown: [UnknownFact] { get }
+}
+
+extension SchedulerState: RebuiltState {}
+extension WorkerState: RebuiltState {
+  convenience init(unknown: [UnknownFact]) { self.init(facts: nil, unknown: unknown) }
+}
+
 /// A state that is built when someone first looks at it, from then on with every event.
 ///
 /// The first look reads the events of the source from the log once more, up to the present one. A
 /// plugin that never looks costs nothing.
-final class StateBuilder<State> {
-  private let make: () -> State
-  private let apply: (State, Event) -> Void
-  private let settle: (State) -> Void
+final class StateBuilder<State: RebuiltState> {
+  private let ignorance: [UnknownFact]
   private let history: () throws -> SourceCursor
   // Looked at for each event; one thread replays, and `apply` does not come back here.
   @exclusivity(unchecked) private(set) var state: State?
@@ -19,13 +31,9 @@ final class StateBuilder<State> {
   /// Why the state could not be built.
   private(set) var failure: (any Error)?
 
-  init(
-    make: @escaping () -> State, apply: @escaping (State, Event) -> Void,
-    settle: @escaping (State) -> Void, history: @escaping () throws -> SourceCursor
-  ) {
-    self.make = make
-    self.apply = apply
-    self.settle = settle
+  /// - Parameter unknown: what the log cannot tell of the state.
+  init(unknown: [UnknownFact], history: @escaping () throws -> SourceCursor) {
+    ignorance = unknown
     self.history = history
   }
 
@@ -33,13 +41,13 @@ final class StateBuilder<State> {
   func advance(_ recorded: RecordedEvent) {
     present = recorded.sourceSeq
     isSettled = false
-    if let state { apply(state, recorded.event) }
+    state?.apply(recorded.event)
   }
 
   /// Plugins have been called.
   func finishEvent() {
     isSettled = true
-    if let state { settle(state) }
+    state?.settle()
   }
 
   /// Plugins were called up to this event, by an earlier replay.
@@ -51,12 +59,12 @@ final class StateBuilder<State> {
   /// The state as of the present event.
   func look() -> State {
     if let state { return state }
-    let built = make()
+    let built = State(unknown: ignorance)
     do {
       let cursor = try history()
       while let recorded = try cursor.nextEvent(), recorded.sourceSeq <= present {
-        apply(built, recorded.event)
-        if recorded.sourceSeq < present || isSettled { settle(built) }
+        built.apply(recorded.event)
+        if recorded.sourceSeq < present || isSettled { built.settle() }
       }
     } catch {
       failure = error

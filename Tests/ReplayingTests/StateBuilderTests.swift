@@ -10,7 +10,7 @@ import Testing
     _ = try await log.record(tasks: 5)
     var made = 0
     try eachEvent(of: log) { builder, _ in
-      _ = builder
+      #expect(builder.state === nil)
     } makes: {
       made += 1
     }
@@ -21,12 +21,14 @@ import Testing
     let log = try TemporaryLog()
     _ = try await log.record(tasks: 5)
     var made = 0
+    var seen: [SchedulerState] = []
     try eachEvent(of: log) { builder, number in
-      if number >= 10 { _ = builder.look() }
+      if number >= 10 { seen.append(builder.look()) }
     } makes: {
       made += 1
     }
     #expect(made == 1)
+    #expect(seen.allSatisfy { $0 === seen.first })
   }
 
   /// Sends the scheduler's events through a builder.
@@ -37,12 +39,11 @@ import Testing
     let reader = try LogReader(path: log.path)
     let run = try #require(try reader.runs().first)
     let source = try #require(try reader.sources(of: run).first)
-    let builder = StateBuilder(
-      make: {
-        makes()
-        return SchedulerState()
-      }, apply: { $0.apply($1) }, settle: { $0.settle() },
-      history: { try reader.events(of: source) })
+    // A state is made where its history is read, and nowhere else.
+    let builder = StateBuilder<SchedulerState>(unknown: []) {
+      makes()
+      return try reader.events(of: source)
+    }
     let cursor = try reader.events(of: source)
     var number = 0
     while let recorded = try cursor.nextEvent() {

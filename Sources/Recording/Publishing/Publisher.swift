@@ -1,6 +1,5 @@
 import EventLog
 import Glibc
-import Synchronization
 import TaskLogPlugin
 
 /// The thread that publishes: takes what lies in the spool and sends it to a broker. A record stays in
@@ -25,12 +24,13 @@ final class Publisher: SpoolTaker, @unchecked Sendable {
     var problem: @Sendable (String) -> Void
   }
 
-  private let thread = SpoolThread()
-  private let exclusions = Mutex<[Exclusions?]>([])
+  let thread = SpoolThread()
+
+  var path: String { spool.folder }
 
   // All of these belong to the thread that publishes, from its start to its end.
   private let publishing: Publishing
-  private let spool: Spool
+  let spool: Spool
   private let settings: Settings
   private var lock: RecorderLock?
   private var stream: MessageStream
@@ -61,26 +61,9 @@ final class Publisher: SpoolTaker, @unchecked Sendable {
     lastSave = SpoolThread.now()
   }
 
-  /// - Throws: `LogError.cannotWrite` when there is no thread to be had.
-  func start() throws {
-    let code = thread.start { self.work() }
-    guard code == 0 else {
-      throw LogError.cannotWrite(path: spool.folder, reason: String(cString: strerror(code)))
-    }
-  }
-
-  func flush(timeoutSeconds: Double) -> Bool {
-    thread.flush(to: spool.end, timeoutSeconds: timeoutSeconds)
-  }
-
-  func finish(noting exclusions: [Exclusions?]) -> String? {
-    self.exclusions.withLock { $0 = exclusions }
-    return thread.finish()
-  }
-
   // MARK: - The thread
 
-  private func work() {
+  func work() {
     while !thread.isStopping {
       spool.prepare()
       step()
@@ -216,7 +199,7 @@ final class Publisher: SpoolTaker, @unchecked Sendable {
           for (number, last) in lasts {
             try stream.fill(number, through: last, spool.reasonForLoss)
           }
-          for mark in exclusions.withLock({ $0 }).takeMarks() {
+          for mark in thread.exclusions.takeMarks() {
             let record = mark.record(behind: &lasts)
             try record.withUnsafeBytes {
               try stream.take($0, at: tail.position, readTo: tail.position)
