@@ -20,6 +20,9 @@ import Testing
   ) -> RecordedEvent {
     recorded(worker, key, stimulus, .transition("k", .executing, .memory, run: run))
   }
+  private static func steal(_ key: Int64, run: Int64) -> RecordedEvent {
+    recorded(0, key, 0, Event(.logEvent, time: 0, taskRunID: run))
+  }
   private static func other(_ source: Int64) -> RecordedEvent {
     recorded(source, 0, 0, Event(.logEvent, time: 0))
   }
@@ -51,6 +54,14 @@ import Testing
     let (found, foundForced) = try order(stream)
     #expect(found == places, sourceLocation: sourceLocation)
     #expect(foundForced == forced, sourceLocation: sourceLocation)
+  }
+
+  @Test func `what a worker does with a task that it has stolen waits for the move`() throws {
+    try expect(
+      [
+        Self.execute(2, 1, run: 9), Self.done(2, 1, 7, run: 9), Self.dispatch(1, run: 1),
+        Self.steal(1, run: 9), Self.memory(1, 7, run: 9),
+      ], [2, 3, 0, 1, 4])
   }
 
   @Test func `what is in order stays as it is`() throws {

@@ -5,7 +5,8 @@ struct CausalCause: Hashable {
   enum Kind: Hashable {
     /// The worker's end of a run of the task, by the number of its stimulus.
     case workerDone
-    /// The scheduler's → processing, by its run of the task.
+    /// The scheduler's → processing, by its run of the task. Dask moves a task that another worker
+    /// steals with a new run and without a transition: what it logs of that is the cause then.
     case processing
   }
 
@@ -38,7 +39,7 @@ extension CausalItem {
 /// Within a source `sourceSeq` is the order of happening, and events of one source arrive in it.
 /// Across sources two rules hold: a scheduler's processing → memory (or erred) follows the worker's
 /// event of the same (key, stimulusID), and a worker's first event of a (key, taskRunID) follows the
-/// scheduler's → processing of it. Everything else stays in the order of arrival.
+/// scheduler's → processing of it, or its move to a worker that steals it. Everything else stays in the order of arrival.
 ///
 /// The algorithm: events come in the order of arrival. One whose cause has not been given out, but
 /// waits itself or lies further on in the log, holds its source up: it and what follows from that

@@ -54,7 +54,9 @@ final class EventDecoder {
       }
       return role
     }
-    guard try hook(row.hook) == .transition, let finish = try state(row.finish) else { return [] }
+    let hook = try hook(row.hook)
+    if hook == .logEvent { return row.role.contains(.hasTaskRun) ? .givesProcessing : [] }
+    guard hook == .transition, let finish = try state(row.finish) else { return [] }
     if finish == .processing { return row.role.contains(.hasTaskRun) ? .givesProcessing : [] }
     guard finish == .memory || finish == .erred, row.stimulus != 0,
       try state(row.start) == .processing

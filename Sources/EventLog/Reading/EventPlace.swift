@@ -86,8 +86,8 @@ enum CauseSQL {
       .joined(separator: ", ")
   }
 
-  private static func isTransition(_ table: String) -> String {
-    "\(table).hook = (SELECT id FROM text WHERE text = 'transition')"
+  private static func isCall(_ table: String, of hook: Hook) -> String {
+    "\(table).hook = (SELECT id FROM text WHERE text = '\(hook.name)')"
   }
 
   private static func isState(_ column: String, _ states: [State]) -> String {
@@ -98,31 +98,31 @@ enum CauseSQL {
   /// A worker's end of a run of a task.
   static func isDone(_ table: String, _ sources: some Collection<SourceInfo>) -> String {
     """
-    \(isTransition(table)) AND \(table).finish IS NOT NULL AND \(table).stimulus IS NOT NULL
+    \(isCall(table, of: .transition)) AND \(table).finish IS NOT NULL AND \(table).stimulus IS NOT NULL
     AND \(table).source IN (\(list(sources, .worker)))
     AND \(isState("\(table).start", CausalCause.statesOfRun))
     """
   }
 
-  /// The scheduler's → processing.
+  /// The scheduler's → processing, or its move of a task that is stolen.
   static func isProcessing(_ table: String, _ sources: some Collection<SourceInfo>) -> String {
     """
-    \(isTransition(table)) AND \(table).task_run IS NOT NULL
-    AND \(table).source IN (\(list(sources, .scheduler)))
-    AND \(isState("\(table).finish", [.processing]))
+    \(table).task_run IS NOT NULL AND \(table).source IN (\(list(sources, .scheduler)))
+    AND (\(isCall(table, of: .logEvent))
+      OR \(isCall(table, of: .transition)) AND \(isState("\(table).finish", [.processing])))
     """
   }
 
   /// The scheduler's processing → memory or erred, which follows a worker's end.
   static func waitsForDone(_ table: String, _ sources: some Collection<SourceInfo>) -> String {
     """
-    \(isTransition(table)) AND \(table).source IN (\(list(sources, .scheduler)))
+    \(isCall(table, of: .transition)) AND \(table).source IN (\(list(sources, .scheduler)))
     AND \(isState("\(table).start", [.processing]))
     AND \(isState("\(table).finish", [.memory, .erred]))
     """
   }
 
-  /// A worker's event of a run, which follows the scheduler's → processing.
+  /// A worker's event of a run, which follows what gave it to the worker.
   static func waitsForProcessing(_ table: String, _ sources: some Collection<SourceInfo>) -> String
   {
     "\(table).source IN (\(list(sources, .worker))) AND \(table).task_run >= 0"

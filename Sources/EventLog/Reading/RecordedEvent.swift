@@ -25,12 +25,15 @@ public enum EventOrder: Sendable {
 
 extension RecordedEvent: CausalItem {
   func given(schedulers: Set<Int64>) -> CausalCause? {
-    guard event.hook == .transition, keyNumber != 0, let finish = event.finish else { return nil }
+    guard keyNumber != 0 else { return nil }
     if schedulers.contains(source) {
-      guard finish == .processing, let run = event.taskRunID else { return nil }
+      guard let run = event.taskRunID,
+        event.hook == .logEvent || event.hook == .transition && event.finish == .processing
+      else { return nil }
       return CausalCause(kind: .processing, key: keyNumber, number: run)
     }
-    guard let start = event.start, CausalCause.statesOfRun.contains(start), stimulusNumber != 0
+    guard event.hook == .transition, event.finish != nil, let start = event.start,
+      CausalCause.statesOfRun.contains(start), stimulusNumber != 0
     else { return nil }
     return CausalCause(kind: .workerDone, key: keyNumber, number: stimulusNumber)
   }

@@ -42,12 +42,13 @@ final class CausalStream {
   /// The rules, said once more.
   static func given(by recorded: RecordedEvent) -> CausalCause? {
     let event = recorded.event
-    guard event.hook == .transition, recorded.keyNumber != 0 else { return nil }
+    guard recorded.keyNumber != 0 else { return nil }
     if recorded.source == 0 {
-      guard event.finish == .processing, let run = event.taskRunID else { return nil }
+      let isDispatch = event.hook == .transition && event.finish == .processing
+      guard isDispatch || event.hook == .logEvent, let run = event.taskRunID else { return nil }
       return .init(kind: .processing, key: recorded.keyNumber, number: run)
     }
-    guard recorded.stimulusNumber != 0, let start = event.start,
+    guard event.hook == .transition, recorded.stimulusNumber != 0, let start = event.start,
       [.executing, .longRunning, .cancelled, .resumed].contains(start)
     else { return nil }
     return .init(kind: .workerDone, key: recorded.keyNumber, number: recorded.stimulusNumber)
