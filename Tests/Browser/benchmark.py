@@ -59,7 +59,9 @@ def high(values: list[float], share: float) -> float:
 
 
 def first_paint(page: Page) -> float:
-    return page.run("performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? NaN")
+    # A page that is loaded need not have been painted.
+    page.wait("performance.getEntriesByName('first-contentful-paint').length > 0")
+    return page.run("performance.getEntriesByName('first-contentful-paint')[0].startTime")
 
 
 def writing(tasklog: Path, log: Path, report: Path, rounds: int) -> None:
