@@ -15,22 +15,33 @@ public final class LogMerge {
 
   private static let eventsAtOnce = 4096
   private let writer: LogWriter
+  private let isKeepingNumbers: Bool
+  /// Up to which event each run of a file has been read, where numbers are kept.
+  private var positions: [String: Int64] = [:]
 
+  /// - Parameter isKeepingNumbers: for files of runs that go on from one to the next and are to be
+  ///   asked as one log: events keep their numbers, and of a file that is added again only what is
+  ///   new is read.
   /// - Throws: `LogError`.
-  public init(into path: String) throws {
+  public init(into path: String, isKeepingNumbers: Bool = false) throws {
     writer = try LogWriter(path: path)
+    self.isKeepingNumbers = isKeepingNumbers
   }
 
-  /// Adds all runs of a log.
+  /// Adds runs of a log.
   ///
-  /// - Parameter show: called with how many events have been read.
+  /// - Parameters:
+  ///   - next: the ids of those that go on in a file that is added next; how they end is told by that.
+  ///   - show: called with how many events have been read.
   /// - Throws: `LogError`.
-  public func add(_ reader: LogReader, show: (Int64) -> Void = { _ in }) throws -> Result {
+  public func add(
+    _ reader: LogReader, goingOn next: Set<String> = [], show: (Int64) -> Void = { _ in }
+  ) throws -> Result {
     var result = Result()
     do {
       for run in try reader.runs() {
         result.runs += 1
-        try add(run, reader, &result, show)
+        try add(run, reader, goesOn: next.contains(run.id), &result, show)
       }
     } catch let error as SQLiteError {
       throw error.isBusy
@@ -40,10 +51,12 @@ public final class LogMerge {
     return result
   }
 
-  public func close() { writer.close() }
+  /// - Parameter isIndexing: see `LogWriter.close`.
+  public func close(isIndexing: Bool = true) { writer.close(isIndexing: isIndexing) }
 
   private func add(
-    _ run: RunInfo, _ reader: LogReader, _ result: inout Result, _ show: (Int64) -> Void
+    _ run: RunInfo, _ reader: LogReader, goesOn: Bool, _ result: inout Result,
+    _ show: (Int64) -> Void
   ) throws {
     let sources = try reader.sources(of: run)
     let (number, numbers) = try writer.transaction {
@@ -57,7 +70,10 @@ public final class LogMerge {
     }
     let isThere = try writer.connection.prepare(
       "SELECT 1 FROM event WHERE source = ? AND source_seq = ?")
-    let cursor = try reader.events(of: run, order: .arrival)
+    let place = reader.path + "#" + run.id
+    let cursor = try reader.events(
+      of: run, order: .arrival, goingOnFrom: positions[place].map(EventPlace.init(arrived:)))
+    if isKeepingNumbers { positions[place] = run.lastSeq }
     var isAtEnd = false
     while !isAtEnd {
       try writer.transaction {
@@ -73,6 +89,7 @@ public final class LogMerge {
           if try isThere.step() {
             result.known += 1
           } else {
+            if isKeepingNumbers { writer.goOn(at: recorded.seq) }
             try writer.append(recorded.event, source: source, sourceSeq: recorded.sourceSeq)
             result.added += 1
           }
@@ -80,15 +97,22 @@ public final class LogMerge {
       }
       show(result.added + result.known)
     }
-    try writer.transaction { for own in numbers.values { try mendGaps(of: own) } }
-    try end(run, number)
+    try writer.transaction {
+      for own in numbers.values { try mendGaps(of: own) }
+      try noteFileBefore(number)
+      if !goesOn { try end(run, number, reader, numbers) }
+    }
   }
 
-  /// Where files of one run come together, what was in the one before is not missing any more.
+  /// Where files of one run come together, what was in the one before is not missing any more; nor is
+  /// what was pruned from one copy of it and not from another.
   private func mendGaps(of source: Int64) throws {
     let select = try writer.connection.prepare(
-      "SELECT id, source_seq, count, time, reason FROM gap WHERE source = ? AND \(RunFiles.isEarlierSQL)"
-    )
+      """
+      SELECT id, source_seq, count, time, reason FROM gap
+      WHERE source = ? AND (\(RunFiles.isEarlierSQL) OR \(GapReason.isPrunedSQL))
+      ORDER BY \(GapReason.isPrunedSQL), source_seq + count DESC, length(reason) DESC, reason DESC
+      """)
     let others = try writer.connection.prepare(
       """
       SELECT source_seq, 1 FROM event WHERE source = ?1 AND source_seq BETWEEN ?2 AND ?3
@@ -168,14 +192,51 @@ public final class LogMerge {
     }
   }
 
-  /// A run that goes on where it was read has died as far as this file knows.
-  private func end(_ run: RunInfo, _ number: Int64) throws {
-    guard run.end != .running else { return }
-    let known = try writer.connection.integer("SELECT ended FROM run WHERE id = \(number)")
-    // Of the files of one run the last tells how it ended, in whatever order they come.
-    guard run.fileBehind == nil || known == nil else { return }
-    try writer.transaction {
+  /// Notes which file the first events are in that have not come yet.
+  private func noteFileBefore(_ number: Int64) throws {
+    let reason = try writer.connection.prepare(
+      """
+      SELECT reason FROM gap WHERE \(RunFiles.isEarlierSQL)
+        AND source IN (SELECT id FROM source WHERE run = ?) ORDER BY length(reason), reason LIMIT 1
+      """)
+    try reason.bind(1, number)
+    let name = try reason.step() ? RunFiles.name(inReason: reason.text(0)) : nil
+    try writer.note(RunFiles.continues, name, run: number)
+  }
+
+  /// How the run has ended, or in which file it goes on: of its files the last tells that, in whatever
+  /// order they come. A run that goes on where it was read has died as far as this file knows.
+  private func end(
+    _ run: RunInfo, _ number: Int64, _ reader: LogReader, _ numbers: [Int64: Int64]
+  ) throws {
+    let known = try writer.connection.prepare(
+      "SELECT ended, metadata ->> '$.\(RunFiles.continued)' FROM run WHERE id = ?")
+    try known.bind(1, number)
+    guard try known.step() else { return }
+    let (isEnded, goesOn) = (!known.isNull(0), !known.isNull(1))
+    known.reset()
+    if let name = run.fileBehind {
+      guard !isEnded || goesOn, try isLast(numbers, in: reader, number) else { return }
+      try writer.note(RunFiles.continued, name, run: number)
+    } else if goesOn {
+      try writer.note(RunFiles.continued, nil, run: number)
+    }
+    if run.end != .running {
       try writer.end(run: number, run.end, at: run.ended ?? run.started)
+    } else if goesOn {
+      try writer.connection.execute("UPDATE run SET ended = NULL, end = NULL WHERE id = \(number)")
+    }
+  }
+
+  /// Whether nothing of a run that is there comes behind what a file of it holds.
+  private func isLast(
+    _ numbers: [Int64: Int64], in reader: LogReader, _ run: Int64
+  ) throws -> Bool {
+    let count = try writer.connection.integer("SELECT count(*) FROM source WHERE run = \(run)")
+    guard count == Int64(numbers.count) else { return false }
+    return try numbers.allSatisfy { source, own in
+      try RunFiles.lastNumber(of: source, reader.connection)
+        >= RunFiles.lastNumber(of: own, writer.connection)
     }
   }
 }

@@ -64,9 +64,29 @@ struct QueryCommand: ParsableCommand {
     let columns = try output.eventColumns()
     let groups = try output.groupColumns()
     try EventQuery(
-      paths: logs.recoveredPaths(), filter: filter, run: selection.selector, columns: columns,
-      groups: groups, output: output, format: format
+      logs: eventLogs(), filter: filter, columns: columns, groups: groups, output: output,
+      format: format
     ).run()
+  }
+
+  /// Events come out of files as they are: nothing has to be put together for them.
+  private func eventLogs() throws -> EventQuery.Logs {
+    var found = EventQuery.Logs()
+    for given in logs.given {
+      let names = try RunFileNames(given, run: selection.selector)
+      let paths = names.map { $0.paths.isEmpty ? [given] : $0.paths } ?? [given]
+      for path in paths {
+        found.files.append(
+          (try LogOptions.recovered(path), names?.selector ?? selection.selector))
+      }
+      guard let names else { continue }
+      if names.runs > 1, output.follow {
+        throw Failure.usage(
+          "--follow goes on with one run of \(given); choose it with --run")
+      }
+      if logs.given.count == 1, names.runs == 1 { found.template = given }
+    }
+    return found
   }
 
   private func run(sql: String) throws {
@@ -78,7 +98,13 @@ struct QueryCommand: ParsableCommand {
       throw Failure.usage("--timeout \(timeout): cannot be negative; seconds, 0 for any time")
     }
     let parameters = try parameters.map(Self.parameter)
-    let path = try logs.onePath()
+    guard logs.given.count == 1 else {
+      throw Failure.usage("SQL asks one log; 'tasklog merge' makes one of several")
+    }
+    // As --run says nothing, the newest run of many logs.
+    let asked = try AskedLog(logs.given[0], run: "latest")
+    defer { asked.close() }
+    let path = asked.path
     let seconds = timeout ?? 60
     try format.write {
       try Queries.sql(

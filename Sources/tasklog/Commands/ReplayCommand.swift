@@ -49,18 +49,28 @@ struct ReplayCommand: AsyncParsableCommand {
     }
     let options = try part.options(now: Clock.now())
     let watched = Supervisor.watched()
+    // Of many logs the files of one run are put together first, by the process that outlives plugins.
+    let given = selection.log.given
+    var asked = AskedLog.handedDown(given)
+    if asked == nil, LogTemplate.isTemplate(given) {
+      asked = try AskedLog(given, run: selection.selector, follows: options.follows)
+    }
+    defer { asked?.close() }
     if plugins.nameFiles, watched == nil {
-      let code = try Supervisor.run(timeoutSeconds: plugins.timeoutSeconds, log: selection.log.path)
+      asked?.handDown()
+      let code = try Supervisor.run(
+        timeoutSeconds: plugins.timeoutSeconds, log: asked?.path ?? given)
       guard code == 0 else { throw ExitCode(code) }
       return
     }
     let call = watched ?? PresentCall()
     let chosen = try python.joined(
-      plugins.chosen(log: selection.log.path, options, call),
+      plugins.chosen(log: asked?.path ?? given, options, call),
       timeoutSeconds: plugins.timeoutSeconds,
       options)
-    let reader = try LogReader(path: selection.log.recoveredPath())
-    let runs = try reader.runs(matching: selection.selector)
+    let log = try asked ?? AskedLog(given, run: selection.selector)
+    let reader = try LogReader(path: log.path)
+    let runs = try reader.runs(matching: log.selector)
     if options.follows, runs.count > 1 {
       throw Failure.usage("--follow goes on with one run; choose it with --run")
     }
@@ -71,19 +81,22 @@ struct ReplayCommand: AsyncParsableCommand {
         Console.print("run #\(info.number), \(info.id)")
         Console.print()
       }
-      failed = try await replay(info, reader, chosen, options, call) || failed
+      failed = try await replay(info, reader, of: log, chosen, options, call) || failed
     }
     if failed { throw ExitCode(Failure.runCode) }
   }
 
   /// True when a plugin has failed.
   private func replay(
-    _ info: RunInfo, _ reader: LogReader, _ chosen: [ChosenPlugin], _ options: ReplayOptions,
-    _ call: PresentCall
+    _ info: RunInfo, _ reader: LogReader, of log: AskedLog, _ chosen: [ChosenPlugin],
+    _ options: ReplayOptions, _ call: PresentCall
   ) async throws -> Bool {
     let extent = (info.lastSeq ?? 0) - (info.firstSeq ?? 0) + 1
     var options = options
-    options.checkpoints = checkpoints.options(events: extent) { Console.complain($0) }
+    // Of a log that was put together nobody knows whether it is put together in the same way again.
+    if !log.isJoined {
+      options.checkpoints = checkpoints.options(events: extent) { Console.complain($0) }
+    }
     let replayer = Replayer(reader: reader, run: info, options: options)
     replayer.call = call
     for plugin in chosen {
@@ -107,7 +120,7 @@ struct ReplayCommand: AsyncParsableCommand {
     bar.finish()
     // What plugins have printed comes before what they report.
     fflush(nil)
-    let text = ReplayText(path: reader.path, run: info, result: result, part: part.given)
+    let text = ReplayText(path: log.name, run: info, result: result, part: part.given)
     text.write(end: try reader.runs().first { $0.number == info.number }?.end ?? info.end)
     if options.verifies, result.verifications.isEmpty {
       Console.complain(

@@ -48,16 +48,19 @@ struct ReportCommand: ParsableCommand {
     if log2 != nil, compare == nil {
       throw Failure.usage("--log2: goes with --compare; say which run of it is the second one")
     }
-    for path in logs.paths + (log2.map { [$0] } ?? []) where FileIdentity.isSame(path, output) {
+    for path in logs.allPaths + (log2.map(LogTemplate.all) ?? [])
+    where FileIdentity.isSame(path, output) {
       throw Failure.usage("-o \(output): is the log itself; name another file")
     }
-    let paths = try logs.recoveredPaths()
-    let scratch = try ScratchFolder()
+    var asked = try logs.asked(run: selection.selector)
+    defer { for log in asked { log.close() } }
+    let scratch = ScratchFolder()
     defer { scratch.remove() }
-    var sides = [try side(paths, selector: selection.selector, scratch)]
+    var sides = [try side(asked, scratch)]
     if let compare {
-      let others = try log2.map { [try LogOptions.recovered($0)] } ?? paths
-      sides.append(try side(others, selector: compare, scratch))
+      let others = try log2.map { [try AskedLog($0, run: compare)] } ?? logs.asked(run: compare)
+      asked += others
+      sides.append(try side(others, scratch))
     }
     let events = try sides.reduce(Int64(0)) { sum, side in
       try side.runs.reduce(sum) { try $0 + side.reader.eventCount(of: $1) }
@@ -95,13 +98,11 @@ struct ReportCommand: ParsableCommand {
   }
 
   /// The runs of one log as they are, of several put into one.
-  private func side(
-    _ paths: [String], selector: String, _ scratch: ScratchFolder
-  ) throws -> ReportPage.Side {
-    let readers = try paths.map { try LogReader(path: $0) }
-    let runs = try readers.map { try $0.runs(matching: selector) }
+  private func side(_ logs: [AskedLog], _ scratch: ScratchFolder) throws -> ReportPage.Side {
+    let readers = try logs.map { try LogReader(path: $0.path) }
+    let runs = try zip(readers, logs).map { try $0.runs(matching: $1.selector) }
     guard readers.count > 1 else {
-      return ReportPage.Side(reader: readers[0], runs: runs[0], name: Self.name(paths[0]))
+      return ReportPage.Side(reader: readers[0], runs: runs[0], name: Self.name(logs[0].name))
     }
     let path = scratch.path("merged-\(scratch.count).db")
     let merge = try LogMerge(into: path)
@@ -118,37 +119,10 @@ struct ReportCommand: ParsableCommand {
     let merged = try LogReader(path: path)
     return ReportPage.Side(
       reader: merged, runs: try merged.runs().filter { wanted.contains($0.id) },
-      name: paths.map(Self.name).joined(separator: " + "))
+      name: logs.map(\.name).map(Self.name).joined(separator: " + "))
   }
 
   private static func name(_ path: String) -> String {
     URL(fileURLWithPath: path).lastPathComponent
-  }
-}
-
-/// A folder for what is needed only while a command runs.
-final class ScratchFolder {
-  private let url: URL
-  private var isMade = false
-  private(set) var count = 0
-
-  init() throws {
-    url = FileManager.default.temporaryDirectory
-      .appendingPathComponent("tasklog-\(UUID().uuidString)")
-  }
-
-  /// A place in it; the folder itself is made with the first one.
-  func path(_ name: String) -> String {
-    count += 1
-    if !isMade {
-      isMade = true
-      try? FileManager.default.createDirectory(
-        at: url, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
-    }
-    return url.appendingPathComponent(name).path
-  }
-
-  func remove() {
-    if isMade { try? FileManager.default.removeItem(at: url) }
   }
 }

@@ -8,7 +8,8 @@ struct RunsCommand: ParsableCommand {
     abstract: "List the runs in a log, with how they ended.",
     discussion: """
       A run is closed (its recorder said so), died (its recorder is gone without a word), or still \
-      running. Missing events are those that the log knows to have lost.
+      running. Missing events are those that the log knows to have lost. Of logs/{run}.db all runs are \
+      listed, each with all its files.
 
       Examples:
         tasklog runs
@@ -19,7 +20,10 @@ struct RunsCommand: ParsableCommand {
   @OptionGroup var format: FormatOptions
 
   func run() throws {
-    let reader = try LogReader(path: log.recoveredPath())
-    try format.write { try Queries.runs(reader, to: &$0) }
+    let names = try RunFileNames(log.given, run: "all")?.paths ?? []
+    let readers = try (names.isEmpty ? [log.given] : names).map {
+      try LogReader(path: LogOptions.recovered($0))
+    }
+    try format.write { try Queries.runs(readers, to: &$0) }
   }
 }
