@@ -271,8 +271,8 @@ final class ReplayPass {
     guard moment > clock.now else { return true }
     // What has been given so far must not wait for what comes.
     try outside.flush()
-    progress?(cursor.count)
     while true {
+      progress?(cursor.count)
       if isCancelled() { return false }
       let left = clock.now.duration(to: moment)
       guard left > .zero else { return true }
