@@ -118,7 +118,8 @@ final class ReplayPass {
         do {
           try await replay.goOn(
             behind: state.sourceSeq,
-            with: checkpoint.instances.filter { $0.source == state.id }, &failures)
+            with: checkpoint.instances.filter { $0.source == state.id },
+            checkpoint.states[state.id], &failures)
         } catch {
           throw RestoreFailure(cause: error)
         }

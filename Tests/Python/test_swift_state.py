@@ -202,6 +202,44 @@ def test_the_documented_counter_gives_the_live_count(
     assert f"counter: {counted[1]}\n" in printed, printed
 
 
+#: Looks at all that can be looked up of a task and of the scheduler, and adds it up.
+LOOKING = """
+import TaskLogPlugin
+
+final class Looking: SchedulerPlugin, Checkpointing {
+  private var scheduler: Scheduler?
+  var sum: UInt64 = 0
+  var last = ""
+
+  func start(scheduler: Scheduler) { self.scheduler = scheduler }
+
+  func transition(key: Key, start: State, finish: State, stimulusID: String, args: Args) {
+    guard let state = scheduler?.state, let task = state.tasks[key] else { return }
+    let links = [task.dependencies, task.dependents, task.waitingOn, task.waiters]
+      .map { $0.map { $0.key.text } }
+    let workers = state.workers.values.map { "\\($0.address) \\($0.nbytes) \\($0.processing.count)" }
+    last = "\\(task.state) \\(String(describing: task.priority?.values)) \\(links) \\(task.taskRunID)"
+      + " \\(task.whoHas.map(\\.address)) \\(task.whoWants.map(\\.id)) \\(task.nbytes ?? -1)"
+      + " \\(task.typeName ?? "") \\(task.exceptionText ?? "") \\(task.retries) \\(task.suspicious)"
+      + " \\(task.group.size) \\(task.group.count) \\(task.group.nbytesTotal)"
+      + " \\(task.prefix.allDurations.map { $0.value }) \\(workers) \\(state.tasks.count)"
+      + " \\(state.groups.count) \\(state.transitionCounter) \\(state.taskCount(.memory))"
+    for byte in last.utf8 { sum = (sum ^ UInt64(byte)) &* 0x100_0000_01B3 }
+  }
+
+  func report() -> Value { .object(["sum": .string("\\(sum)"), "last": .string(last)]) }
+  func checkpoint() -> Value { report() }
+  func restore(_ checkpoint: Value) throws {
+    guard let text = checkpoint["sum"]?.string, let sum = UInt64(text) else {
+      throw CheckpointError.unknown
+    }
+    self.sum = sum
+    last = checkpoint["last"]?.string ?? ""
+  }
+}
+"""
+
+
 def test_a_log_that_has_grown_is_replayed_from_its_checkpoint(
     new_recording: Callable, tasklog: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -217,7 +255,9 @@ def test_a_log_that_has_grown_is_replayed_from_its_checkpoint(
             workloads.errors(client, str(recording.folder))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     log = tmp_path / "growing.db"
-    plugins = ["--plugin=counter", "--plugin=errors"]
+    looking = tmp_path / "Looking.swift"
+    looking.write_text(LOOKING)
+    plugins = ["--plugin=counter", "--plugin=errors", f"--plugin={looking}"]
 
     def replayed(*arguments: str) -> tuple[list[str], int]:
         printed = tasklog(log, "replay", *plugins, *arguments)
