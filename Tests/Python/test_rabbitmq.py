@@ -91,13 +91,14 @@ def queue(broker: Broker, tasklog: Callable, tmp_path: Path) -> Queue:
 def plain(value: tuple) -> Any:
     """The value that `beside.comparable` was given."""
     kind, content = value
+    if kind == "float":
+        return float.fromhex(content)
     return tuple(plain(item) for item in content) if kind == "tuple" else content
 
 
 def test_the_plugin_of_the_documentation_is_recorded_and_counted_right(
     queue: Queue, tmp_path: Path
 ) -> None:
-    pytest.importorskip("pika")
     recording = Recording(tmp_path)
     recording.environment = {
         "BESIDE_FOLDER": str(tmp_path),
@@ -122,7 +123,7 @@ def test_the_plugin_of_the_documentation_is_recorded_and_counted_right(
     log = queue.record("dask_task_status")
     assert log.rows("SELECT mode, end FROM run") == [("transitions", "closed")]
     found = [(e.key, e.start, e.finish) for e in log.events("queue") if e.hook == "transition"]
-    assert len(found) > 500
+    assert len(found) > 400
     assert found == expected
     (counter,) = (kwargs[1] for hook, _, kwargs, _ in beside.read(kept) if hook == "close")
     counted = log.one(
@@ -219,7 +220,7 @@ def test_without_a_log_there_is_only_the_queue(queue: Queue, tmp_path: Path) -> 
         cluster.add_worker("--no-nanny")
         with Client(cluster.address) as client:
             workloads.maps(client)
-    assert "tasklog" not in cluster.scheduler.text, cluster.scheduler.text
+    assert "tasklog: " not in cluster.scheduler.text, cluster.scheduler.text
     assert "guest" not in cluster.scheduler.text
     assert not (tmp_path / "tasklog.db").exists()
     log = queue.record()
