@@ -340,3 +340,25 @@ def test_a_library_without_rabbitmq_says_how_to_get_it(tmp_path: Path) -> None:
     told = [line for line in done.stderr.splitlines() if "tasklog" in line]
     assert len(told) == 1 and "TASKLOG_TRAITS=RabbitMQ" in told[0], done.stderr
     assert "secret" not in done.stderr
+
+
+def test_what_the_readme_tells_to_type_works(broker: Broker, tmp_path: Path, tasklog) -> None:
+    readme = (REPOSITORY / "README.md").read_text()
+    chapter = readme[readme.index("### RabbitMQ\n") : readme.index("### Plugins of your own\n")]
+    commands = [line for line in chapter.splitlines() if line.startswith("tasklog r")]
+    # Without `--idle` they go on for ever.
+    lines = [line for line in commands if "record" not in line or "--idle" in line]
+    assert len(lines) == 2
+    tasklog(tmp_path / "run.db", "demo", "--input", REPOSITORY / "Sources" / "AMQP")
+    done = subprocess.run(
+        ["bash", "-ec", "\n".join(lines).replace("amqp://broker", broker.url)],
+        cwd=tmp_path,
+        env={**os.environ, "PATH": f"{tasklog.program.parent}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    found, expected = Log(tmp_path / "dask.db"), Log(tmp_path / "run.db")
+    ((run,),) = expected.rows("SELECT uuid FROM run")
+    assert_equal(found, expected, run)
