@@ -135,7 +135,10 @@ private struct ScannedEvent {
         source = takeInteger(&scanner).flatMap(Int.init(exactly:)) ?? -1
       case 8 where scanner.equals(name, "task_run"): taskRun = takeInteger(&scanner)
       case 8 where scanner.equals(name, "snapshot"): snapshot = takeObject(&scanner)
-      default: break
+      // What a later version adds has to be JSON as well.
+      default:
+        guard let token = scanner.token() else { break }
+        if !PlainJSON.isPlain(scanner[token]) { isPlain = false }
       }
     }
     guard isObject else { return nil }
