@@ -130,11 +130,12 @@ public final class Recorder: RecordingPlugin {
           "tasklog: recovered \(recovered.events) events of run \(recovered.run), which died")
       }
       let header = options.header(run: runID)
+      // Before there is a run in the log, which would otherwise never end.
+      let publisher = try publishing.map { try Publisher($0, header, options) }
       let run = try writer.transaction { try writer.add(header) }
       let spool = try Spool(
         folder: lock.path, segmentSize: max(4096, options.segmentSize),
         limit: options.spoolLimit ?? Self.defaultLimit(log))
-      let publisher = try publishing.map { try Publisher($0, header, options) }
       let drainer = Drainer(
         writer: writer, run: run, header: header, spool: spool, lock: lock,
         settings: .init(
@@ -179,7 +180,7 @@ public final class Recorder: RecordingPlugin {
     return String(cString: value) == "1"
   }
 
-  fileprivate static func defaultLimit(_ log: String) -> Int {
+  static func defaultLimit(_ log: String) -> Int {
     var status = statvfs()
     let most = 4 << 30
     guard statvfs(log, &status) == 0 else { return most }
@@ -261,27 +262,6 @@ public final class Recorder: RecordingPlugin {
     let marks = LastMarks(channels.withLock { $0.all.map(\.exclusions) })
     for taker in takers {
       if let message = taker.finish(noting: marks) { problem("tasklog: \(message)") }
-    }
-  }
-}
-
-extension Publisher {
-  /// - Throws: `LogError` when there is no way to write the spool.
-  fileprivate convenience init(
-    _ publishing: Publishing, _ header: RunHeader, _ options: Recorder.Options
-  ) throws {
-    let lock = try RecorderLock(in: publishing.spool, run: header.id)
-    do {
-      let spool = try Spool(
-        folder: lock.path, segmentSize: max(4096, options.segmentSize),
-        limit: options.spoolLimit ?? Recorder.defaultLimit(publishing.spool))
-      try self.init(
-        publishing: publishing, header: header, spool: spool, lock: lock,
-        settings: .init(
-          pauseMilliseconds: max(1, Int(options.pauseMicroseconds / 1000)),
-          closeNanoseconds: Int64(options.closeSeconds * 1e9), problem: options.problem))
-    } catch let error as SpoolError {
-      throw LogError.cannotWrite(path: publishing.spool, reason: error.description)
     }
   }
 }

@@ -56,7 +56,7 @@ enum OptionsReader {
     switch name {
     case "publish": publishing.url = try text(name, value)
     case "publish_queue": publishing.queue = try text(name, value)
-    case "publish_batch": publishing.batch = Int(try number(name, value, 1...1_000_000))
+    case "publish_batch": publishing.batch = Int(try number(name, value, 1...100_000))
     case "publish_spool": publishing.spool = try text(name, value)
     default: return false
     }

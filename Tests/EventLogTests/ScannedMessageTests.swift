@@ -79,6 +79,30 @@ import Testing
     }
   }
 
+  @Test
+  func `an event that a message has twice, under a source that it names twice, is recorded once`()
+    throws
+  {
+    let folder = try TemporaryFolder()
+    let log = try MessageLog(path: folder.file("run.db"), origin: "test", recorderVersion: "1")
+    let event = #""seq":7,"time":1,"hook":"transition"}"#
+    let body = """
+      {"tasklog":1,"run":{"id":"r","engine":"e","mode":"full","started":1},
+       "sources":[{"kind":"worker","id":"w","address":"a"},{"kind":"worker","id":"w","address":"a"}],
+       "events":[{"source":0,\(event),{"source":1,\(event),{"source":1,\(event)]}
+      """
+    for isRedelivered in [false, true] {
+      try log.take([Delivery(body: Array(body.utf8), isRedelivered: isRedelivered)])
+    }
+    #expect(log.counts.events == 1)
+    #expect(log.counts.known == 5)
+    log.close()
+    let reader = try LogReader(path: folder.file("run.db"))
+    let run = try #require(try reader.runs().last)
+    #expect(try reader.eventCount(of: run) == 1)
+    #expect(try reader.sources(of: run).count == 1)
+  }
+
   private struct Meant: Equatable {
     var source: Int
     var sourceSeq: Int64

@@ -182,22 +182,27 @@ public final class MessageLog {
     of message: EventMessage, _ body: UnsafeRawBufferPointer, _ counts: inout DeliveryCounts
   ) throws {
     let id = message.run.id
-    // Each source is looked up once, and not for every event.
-    var sources = try message.sources.map { source -> KnownSource in
-      defer { runs[id]?.sources[source.id] = nil }
-      return try meet(source, id)
+    // Each source is looked up once, and not for every event; also one that is named twice.
+    var known: [KnownSource] = []
+    var ids: [String: Int] = [:]
+    let places = try message.sources.map { source in
+      if let place = ids[source.id] { return place }
+      known.append(try meet(source, id))
+      ids[source.id] = known.count - 1
+      return known.count - 1
     }
+    // Two who hold the same numbers would copy them with every change.
+    for serverID in ids.keys { runs[id]?.sources[serverID] = nil }
     // Also when an event cannot be read: those before it are there.
-    defer {
-      for (source, known) in zip(message.sources, sources) { runs[id]?.sources[source.id] = known }
-    }
+    defer { for (serverID, place) in ids { runs[id]?.sources[serverID] = known[place] } }
     func put(_ source: Int, _ sourceSeq: Int64, _ append: (Int64) throws -> Void) throws {
-      if try sources[source].seqs.contains(sourceSeq) || isThere(sourceSeq, sources[source]) {
+      let place = places[source]
+      if try known[place].seqs.contains(sourceSeq) || isThere(sourceSeq, known[place]) {
         counts.known += 1
         return
       }
-      try append(sources[source].number)
-      sources[source].seqs.insert(sourceSeq)
+      try append(known[place].number)
+      known[place].seqs.insert(sourceSeq)
       counts.events += 1
     }
     for item in message.events {

@@ -69,8 +69,8 @@ def _queue(value: Any) -> str:
 
 def _batch(value: Any) -> int:
     count = int(value)
-    if not 1 <= count <= 1_000_000:
-        raise ValueError("it has to be a number of events from 1 to 1000000")
+    if not 1 <= count <= 100_000:
+        raise ValueError("it has to be a number of events from 1 to 100000")
     return count
 
 
