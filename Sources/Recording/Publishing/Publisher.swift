@@ -199,7 +199,7 @@ final class Publisher: SpoolTaker, @unchecked Sendable {
           for (number, last) in lasts {
             try stream.fill(number, through: last, spool.reasonForLoss)
           }
-          for mark in thread.exclusions.takeMarks() {
+          for mark in thread.lastMarks {
             let record = mark.record(behind: &lasts)
             try record.withUnsafeBytes {
               try stream.take($0, at: tail.position, readTo: tail.position)
