@@ -8,6 +8,7 @@ public enum AMQPError: Error, Sendable, Equatable {
   case unreachable(AMQPAddress, reason: String)
   case insecure(AMQPAddress, reason: String)
   case refused(AMQPAddress, reason: String)
+  case noVhost(AMQPAddress, reason: String)
   case noQueue(AMQPAddress, queue: String)
   case gone(AMQPAddress, reason: String)
   case returned(AMQPAddress, queue: String)
@@ -31,6 +32,9 @@ extension AMQPError: CustomStringConvertible {
     case .refused(let address, let reason):
       "\(address): the broker refuses the login of \(address.user): \(reason); the user and password "
         + "come from the address, or from TASKLOG_AMQP_USER and TASKLOG_AMQP_PASSWORD"
+    case .noVhost(let address, let reason):
+      "\(address): the broker refuses the virtual host '\(address.vhost)': \(reason); it is the path "
+        + "of the address, / where there is none"
     case .noQueue(let address, let queue):
       "\(address): there is no queue '\(queue)'; without --passive it is made"
     case .gone(let address, let reason): "\(address): the connection is gone: \(reason)"
@@ -46,11 +50,12 @@ extension AMQPError: CustomStringConvertible {
     }
   }
 
-  /// Whether it is of use to try again: who refuses a login today does so in a second.
+  /// Whether it is of use to try again for whoever has been connected already: a broker that starts
+  /// may refuse what it allows a moment later, but a queue that is gone does not come back.
   public var isTemporary: Bool {
     switch self {
-    case .unreachable, .gone, .returned: true
-    default: false
+    case .unreachable, .gone, .returned, .insecure, .refused, .noVhost: true
+    case .notBuilt, .badAddress, .badQueue, .noMemory, .noQueue: false
     }
   }
 }

@@ -239,7 +239,13 @@ public final class MessageLog {
 
   private func note(_ end: EventMessage.End, of message: EventMessage, _ id: String) throws {
     guard let run = runs[id] else { return }
-    try writer.end(run: run.number, end.end, at: end.time)
+    // Who goes on after a death may say once more that there was one, when it is known better.
+    let isClosed =
+      try writer.connection.integer(
+        "SELECT end = 'closed' FROM run WHERE id = \(run.number)") ?? 0
+    if isClosed == 0 || end.end == .closed {
+      try writer.end(run: run.number, end.end, at: end.time)
+    }
     guard run.isPartial, !end.lastSourceSeqs.isEmpty else { return }
     try writer.expect(
       end.lastSourceSeqs.map { (message.sources[$0.source].id, $0.sourceSeq) }, run: run.number)
