@@ -36,10 +36,7 @@
       var timeout = timeval(milliseconds: address.timeoutMilliseconds)
       let code = amqp_socket_open_noblock(socket, address.host, address.port, &timeout)
       guard code == AMQP_STATUS_OK.rawValue else {
-        let reason = String(cString: amqp_error_string2(code))
-        throw Self.isAboutTrust(code)
-          ? AMQPError.insecure(address, reason: reason)
-          : AMQPError.unreachable(address, reason: reason)
+        throw Self.error(code, address)
       }
       boundSending()
       amqp_set_handshake_timeout(state, &timeout)
@@ -80,12 +77,17 @@
       return socket
     }
 
-    private static func isAboutTrust(_ code: Int32) -> Bool {
-      [
-        AMQP_STATUS_SSL_PEER_VERIFY_FAILED.rawValue,
-        AMQP_STATUS_SSL_HOSTNAME_VERIFY_FAILED.rawValue,
-        AMQP_STATUS_SSL_CONNECTION_FAILED.rawValue, AMQP_STATUS_SSL_ERROR.rawValue,
-      ].contains(code)
+    /// Why nobody could be reached.
+    private static func error(_ code: Int32, _ address: AMQPAddress) -> AMQPError {
+      switch code {
+      case AMQP_STATUS_SSL_PEER_VERIFY_FAILED.rawValue:
+        .insecure(address, reason: "nobody who is trusted here has signed it, or it has expired")
+      case AMQP_STATUS_SSL_HOSTNAME_VERIFY_FAILED.rawValue:
+        .insecure(address, reason: "it is not for the host '\(address.host)'")
+      case AMQP_STATUS_SSL_CONNECTION_FAILED.rawValue, AMQP_STATUS_SSL_ERROR.rawValue:
+        .noTLS(address, reason: String(cString: amqp_error_string2(code)))
+      default: .unreachable(address, reason: String(cString: amqp_error_string2(code)))
+      }
     }
 
     /// Sending to a broker that hangs must end some time, which the library does not see to: with this

@@ -7,6 +7,7 @@ public enum AMQPError: Error, Sendable, Equatable {
   case noMemory
   case unreachable(AMQPAddress, reason: String)
   case insecure(AMQPAddress, reason: String)
+  case noTLS(AMQPAddress, reason: String)
   case refused(AMQPAddress, reason: String)
   case noVhost(AMQPAddress, reason: String)
   case noQueue(AMQPAddress, queue: String)
@@ -29,6 +30,9 @@ extension AMQPError: CustomStringConvertible {
     case .insecure(let address, let reason):
       "\(address): the broker's certificate cannot be trusted: \(reason); "
         + "'?cacertfile=PATH' behind the address, or SSL_CERT_FILE, names the authority"
+    case .noTLS(let address, let reason):
+      "\(address): nobody speaks TLS there: \(reason); amqps:// goes to port 5671 by default, and "
+        + "amqp://, without TLS, to 5672"
     case .refused(let address, let reason):
       "\(address): the broker refuses the login of \(address.user): \(reason); the user and password "
         + "come from the address, or from TASKLOG_AMQP_USER and TASKLOG_AMQP_PASSWORD"
@@ -54,7 +58,7 @@ extension AMQPError: CustomStringConvertible {
   /// may refuse what it allows a moment later, but a queue that is gone does not come back.
   public var isTemporary: Bool {
     switch self {
-    case .unreachable, .gone, .returned, .insecure, .refused, .noVhost: true
+    case .unreachable, .gone, .returned, .insecure, .noTLS, .refused, .noVhost: true
     case .notBuilt, .badAddress, .badQueue, .noMemory, .noQueue: false
     }
   }

@@ -30,15 +30,16 @@
     /// For those that do, one after the other: each leaves it as it was.
     static func hurt() throws -> Broker { try startedToHurt.get() }
 
-    private static let startedWell = start()
-    private static let startedToHurt = start()
+    private static let startedWell = Result { try start() }
+    private static let startedToHurt = Result { try start() }
 
-    private static func start() -> Result<Broker, any Error> {
-      Result {
-        let broker = try Broker()
-        running.add(broker)
-        return broker
-      }
+    /// One of a test's own.
+    static func start(
+      _ certificate: (file: String, key: String)? = nil, _ password: String = "guest"
+    ) throws -> Broker {
+      let broker = try Broker(certificate: certificate, password: password)
+      running.add(broker)
+      return broker
     }
 
     private static let running = Running()
@@ -80,8 +81,12 @@
 
     /// Puts plain bytes into the queue.
     func publish(_ bodies: [String]) throws {
+      try Self.publish(bodies, to: broker.url, name)
+    }
+
+    static func publish(_ bodies: [String], to url: String, _ name: String) throws {
       let connection = try PublishingConnection(
-        try AMQPAddress(broker.url), queue: name, isPassive: false)
+        try AMQPAddress(url), queue: name, isPassive: false)
       for body in bodies { try connection.send(Array(body.utf8)) }
       var confirmed: UInt64 = 0
       let isDone = try waits {
