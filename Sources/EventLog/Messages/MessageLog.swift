@@ -28,6 +28,7 @@ public final class MessageLog {
   private struct Run {
     var number: Int64
     var isPartial: Bool
+    var isUnordered = false
     /// Whether it is known how far its sources come.
     var hasEnd: Bool
     var sources: [String: KnownSource] = [:]
@@ -39,6 +40,8 @@ public final class MessageLog {
     var seqs = NumberRanges()
     /// Whether there may be more of it in the log.
     var isOlder: Bool
+    /// The largest number so far.
+    var last: Int64 = 0
   }
 
   private var runs: [String: Run] = [:]
@@ -165,6 +168,8 @@ public final class MessageLog {
       }
       try writer.append(item.event, source: known.number, sourceSeq: item.sourceSeq)
       known.seqs.insert(item.sourceSeq)
+      if item.sourceSeq < known.last { try noteDisorder(id) }
+      known.last = max(known.last, item.sourceSeq)
       runs[id]?.sources[source.id] = known
       counts.events += 1
     }
@@ -185,6 +190,12 @@ public final class MessageLog {
       try note(end, of: message, id)
     }
     if let run = runs[id], run.isPartial, run.hasEnd { ended.insert(id) }
+  }
+
+  private func noteDisorder(_ id: String) throws {
+    guard let run = runs[id], !run.isUnordered else { return }
+    try writer.markUnordered(run: run.number)
+    runs[id]?.isUnordered = true
   }
 
   private func isThere(_ sourceSeq: Int64, _ source: KnownSource) throws -> Bool {
@@ -229,7 +240,7 @@ public final class MessageLog {
     let run = runs[id]?.number ?? 0
     let known: KnownSource
     if let older = try writer.source(ofRun: run, serverID: source.id) {
-      known = KnownSource(number: older.id, isOlder: true)
+      known = KnownSource(number: older.id, isOlder: true, last: older.lastSourceSeq)
     } else {
       known = KnownSource(number: try writer.add(source, run: run), isOlder: false)
     }
@@ -253,14 +264,7 @@ public final class MessageLog {
   }
 
   private func completeIfAllThere(_ id: String) throws {
-    guard let run = runs[id], let lasts = try writer.expectedLasts(run: run.number) else { return }
-    try writer.flushRows()
-    for (serverID, last) in lasts {
-      guard let source = try writer.source(ofRun: run.number, serverID: serverID),
-        try writer.coverage(ofSource: source.id).holes(through: last).isEmpty
-      else { return }
-    }
-    try writer.unmarkPartial(run: run.number)
+    guard let run = runs[id], try writer.completeIfAllThere(run: run.number) else { return }
     runs[id]?.isPartial = false
   }
 
