@@ -87,10 +87,11 @@ let package = Package(
     .executableTarget(
       name: "tasklog-bench",
       dependencies: [
-        "BuiltinPlugins", "CSQLite", "EventLog", "PluginLoading", "Recording", "Replaying",
+        "AMQP", "BuiltinPlugins", "CSQLite", "EventLog", "PluginLoading", "Recording", "Replaying",
         "Scheduling", "TaskLogPlugin", "TestSupport", "tasklog",
       ],
-      path: "Tests/Benchmarks", exclude: ["engine_dask.py"], linkerSettings: exportsSymbols),
+      path: "Tests/Benchmarks", exclude: ["documented_pika.py", "engine_dask.py"],
+      linkerSettings: exportsSymbols),
     .target(name: "TestSupport", dependencies: ["TaskLogPlugin"], path: "Tests/TestSupport"),
     .testTarget(
       name: "TaskLogPluginTests", dependencies: ["TaskLogPlugin", "TestSupport"],
@@ -111,7 +112,7 @@ let package = Package(
       linkerSettings: exportsSymbols),
     .executableTarget(
       name: "recording-victim",
-      dependencies: ["CSupport", "EventLog", "Migrations", "Recording", "TaskLogPlugin"],
+      dependencies: ["AMQP", "CSupport", "EventLog", "Migrations", "Recording", "TaskLogPlugin"],
       path: "Tests/Victim"),
     .executableTarget(
       name: "tasklog-soak",
@@ -143,7 +144,8 @@ let package = Package(
       dependencies: ["EventLog", "TaskLogKit", "TaskLogPlugin", "TestSupport"],
       linkerSettings: exportsSymbols),
     .testTarget(
-      name: "AMQPTests", dependencies: ["AMQP", "TaskLogKit", "TestSupport", "tasklog"],
+      name: "AMQPTests",
+      dependencies: ["AMQP", "TaskLogKit", "TestSupport", "recording-victim", "tasklog"],
       exclude: ["documented.py"], linkerSettings: exportsSymbols),
     .testTarget(
       name: "CommandTests",

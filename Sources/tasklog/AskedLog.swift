@@ -26,7 +26,6 @@ struct AskedLog {
   init(
     _ given: String, run selector: String, isRecovering: Bool = true, follows: Bool = false
   ) throws {
-    name = given
     let names = try RunFileNames(given, run: selector)
     let paths = names?.paths ?? []
     if isRecovering {
@@ -34,11 +33,12 @@ struct AskedLog {
     }
     self.selector = names?.selector ?? selector
     path = paths.first ?? given
+    name = path
     guard try paths.count > 1 || !paths.isEmpty && follows && Self.goesOn(path, given) else {
       return
     }
     let joined = try JoinedFiles(given, paths, follows: follows)
-    (path, files, isJoined) = (joined.path, paths, true)
+    (path, name, files, isJoined) = (joined.path, given, paths, true)
     self.joined = joined
   }
 

@@ -10,7 +10,7 @@ struct EventQuery {
   /// What is asked.
   struct Logs {
     /// With which of their runs are wanted.
-    var files: [(path: String, selector: String)] = []
+    var files: [JoinedLogs.Part] = []
     /// Where they are those of one run, one after the other: the name that they have in common.
     var template: String?
   }
@@ -33,7 +33,7 @@ struct EventQuery {
     self.output = output
     self.groups = groups
     self.format = format
-    var parts = try logs.files.map { try Self.part($0.path, $0.selector, filter, output) }
+    var parts = try logs.files.map { try Self.part($0, filter, output) }
     if let cursor = output.afterCursor {
       parts =
         try logs.template.map { try Self.parts(parts, after: cursor, $0) }
@@ -54,24 +54,24 @@ struct EventQuery {
   }
 
   private static func part(
-    _ path: String, _ selector: String, _ filter: EventFilter, _ output: QueryOutputOptions
+    _ log: JoinedLogs.Part, _ filter: EventFilter, _ output: QueryOutputOptions
   ) throws -> EventStream.Part {
-    let reader = try LogReader(path: path)
+    let reader = try LogReader(path: log.path, name: log.name)
     var filter = filter
-    let runs = try reader.runs(matching: selector).map(\.number)
-    filter.runs = selector == "all" && output.follow ? nil : runs
-    return EventStream.Part(name: path, reader: reader, filter: filter)
+    let runs = try reader.runs(matching: log.selector).map(\.number)
+    filter.runs = log.selector == "all" && output.follow ? nil : runs
+    return EventStream.Part(name: log.name, reader: reader, filter: filter)
   }
 
   func run() throws {
     try write()
     let runs = try logs.files.map { file in
-      let reader = try LogReader(path: file.path)
+      let reader = try LogReader(path: file.path, name: file.name)
       return try reader.runs(matching: file.selector).map { PartOfRun(reader: reader, run: $0) }
     }
     if logs.template != nil { return try RunNotes.tell(files: runs.compactMap(\.last)) }
     for part in runs.joined() {
-      try RunNotes.tell(part.reader, [part.run], name: part.reader.path)
+      try RunNotes.tell(part.reader, [part.run])
     }
   }
 
@@ -128,7 +128,8 @@ struct EventQuery {
     guard let template = logs.template, let last = parts.last,
       let path = JoinedFiles.next(after: last.name, template)
     else { return nil }
-    return try Self.part(path, "latest", filter, output)
+    return try Self.part(
+      JoinedLogs.Part(path: path, name: path, selector: "latest"), filter, output)
   }
 
   /// The last events before those that come.

@@ -25,6 +25,7 @@ final class JoinedFiles: @unchecked Sendable {
   private let hasEnded = DispatchSemaphore(value: 0)
   private let isFollowed: Bool
   private var isFollowing = false
+  private var isClosed = false
 
   /// - Throws: `LogError`, `Failure`.
   init(_ given: String, _ files: [String], follows: Bool) throws {
@@ -60,6 +61,8 @@ final class JoinedFiles: @unchecked Sendable {
   }
 
   func close() {
+    guard !isClosed else { return }
+    isClosed = true
     isOver.store(true, ordering: .releasing)
     if isFollowing { hasEnded.wait() }
     merge.close(isIndexing: false)

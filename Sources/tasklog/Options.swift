@@ -72,10 +72,15 @@ struct LogsOptions: ParsableArguments {
   /// What the names stand for when some of the runs are wanted.
   ///
   /// - Throws: `LogError`, `Failure`.
-  func asked(run selector: String) throws -> [AskedLog] {
+  func asked(
+    run selector: String, isRecovering: Bool = true, follows: Bool = false
+  ) throws -> [AskedLog] {
     var asked: [AskedLog] = []
     do {
-      for name in given { asked.append(try AskedLog(name, run: selector)) }
+      for name in given {
+        asked.append(
+          try AskedLog(name, run: selector, isRecovering: isRecovering, follows: follows))
+      }
     } catch {
       for log in asked { log.close() }
       throw error
@@ -97,7 +102,7 @@ struct RunOption: ParsableArguments {
 
 /// Which run of which log.
 struct RunOptions: ParsableArguments {
-  @OptionGroup var log: LogOptions
+  @OptionGroup var log: LogsOptions
   @OptionGroup var run: RunOption
 
   var selector: String { run.selector }

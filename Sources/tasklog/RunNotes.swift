@@ -5,11 +5,11 @@ import Querying
 /// What is said beside an answer: that the log does not hold all that happened, and that this was
 /// wanted.
 enum RunNotes {
-  /// - Parameter name: what the log is called.
-  static func tell(_ reader: LogReader, _ runs: [RunInfo], name: String) throws {
+  static func tell(_ reader: LogReader, _ runs: [RunInfo]) throws {
     for run in runs {
       tell(run, pruned: try reader.pruned(of: run))
-      tellFiles(run, path: name)
+      tellFiles(run, path: reader.name)
+      try tellParts(run, reader)
       tellFilter(run)
     }
   }
@@ -32,6 +32,23 @@ enum RunNotes {
     Console.complain(
       "run #\(run.number) was recorded with a filter (\(run.limits.filterText)); what that left out is "
         + "in no answer")
+  }
+
+  /// A run of which other logs may hold the rest.
+  static func tellParts(_ run: RunInfo, _ reader: LogReader) throws {
+    guard run.isPartial else { return }
+    if reader.name == reader.path {
+      Console.complain(
+        "run #\(run.number) is partial: others took from its queue, too; name all of their logs with "
+          + "--log")
+    } else {
+      let missing = try reader.missing(of: run)
+      Console.complain(
+        "run #\(run.number) is partial even with all of these logs: "
+          + (missing > 0 ? "\(Printable.count(missing, "event")) of it are in none" : "")
+          + (missing > 0 && run.lastSourceSeqs == nil ? ", and " : "")
+          + (run.lastSourceSeqs == nil ? "none knows its end" : ""))
+    }
   }
 
   /// A run that is in several files: which they are.

@@ -28,6 +28,7 @@ public final class MessageLog {
   private struct Run {
     var number: Int64
     var isPartial: Bool
+    var isUnordered = false
     /// Whether it is known how far its sources come.
     var hasEnd: Bool
     var sources: [String: KnownSource] = [:]
@@ -39,6 +40,8 @@ public final class MessageLog {
     var seqs = NumberRanges()
     /// Whether there may be more of it in the log.
     var isOlder: Bool
+    /// The largest number so far.
+    var last: Int64 = 0
   }
 
   private var runs: [String: Run] = [:]
@@ -121,7 +124,7 @@ public final class MessageLog {
     switch message {
     case .success(.events(let message)):
       do {
-        try put(message, &counts)
+        try delivery.body.withUnsafeBytes { try put(message, $0, &counts) }
       } catch let error as MessagePackError {
         try keep(delivery, MessageError("\(error)"), &counts)
       }
@@ -153,21 +156,12 @@ public final class MessageLog {
 
   // MARK: - Whole events
 
-  private func put(_ message: EventMessage, _ counts: inout DeliveryCounts) throws {
+  private func put(
+    _ message: EventMessage, _ body: UnsafeRawBufferPointer, _ counts: inout DeliveryCounts
+  ) throws {
     let id = message.run.id
     try meet(message.run)
-    for item in message.events {
-      let source = message.sources[item.source]
-      var known = try meet(source, id)
-      if try known.seqs.contains(item.sourceSeq) || isThere(item.sourceSeq, known) {
-        counts.known += 1
-        continue
-      }
-      try writer.append(item.event, source: known.number, sourceSeq: item.sourceSeq)
-      known.seqs.insert(item.sourceSeq)
-      runs[id]?.sources[source.id] = known
-      counts.events += 1
-    }
+    try putEvents(of: message, body, &counts)
     for gap in message.gaps {
       let known = try meet(message.sources[gap.source], id)
       defer { gapIsThere.reset() }
@@ -185,6 +179,53 @@ public final class MessageLog {
       try note(end, of: message, id)
     }
     if let run = runs[id], run.isPartial, run.hasEnd { ended.insert(id) }
+  }
+
+  private func putEvents(
+    of message: EventMessage, _ body: UnsafeRawBufferPointer, _ counts: inout DeliveryCounts
+  ) throws {
+    let id = message.run.id
+    // Each source is looked up once, and not for every event; also one that is named twice.
+    var known: [KnownSource] = []
+    var ids: [String: Int] = [:]
+    let places = try message.sources.map { source in
+      if let place = ids[source.id] { return place }
+      known.append(try meet(source, id))
+      ids[source.id] = known.count - 1
+      return known.count - 1
+    }
+    // Two who hold the same numbers would copy them with every change.
+    for serverID in ids.keys { runs[id]?.sources[serverID] = nil }
+    // Also when an event cannot be read: those before it are there.
+    defer { for (serverID, place) in ids { runs[id]?.sources[serverID] = known[place] } }
+    func put(_ source: Int, _ sourceSeq: Int64, _ append: (Int64) throws -> Void) throws {
+      let place = places[source]
+      if try known[place].seqs.contains(sourceSeq) || isThere(sourceSeq, known[place]) {
+        counts.known += 1
+        return
+      }
+      try append(known[place].number)
+      known[place].seqs.insert(sourceSeq)
+      if sourceSeq < known[place].last { try noteDisorder(id) }
+      known[place].last = max(known[place].last, sourceSeq)
+      counts.events += 1
+    }
+    for item in message.events {
+      try put(item.source, item.sourceSeq) {
+        try writer.append(item.event, source: $0, sourceSeq: item.sourceSeq)
+      }
+    }
+    try message.scanned?.forEach(in: body) { item, event, texts in
+      try put(item.source, item.sourceSeq) {
+        try writer.append(event, texts: texts, source: $0, sourceSeq: item.sourceSeq)
+      }
+    }
+  }
+
+  private func noteDisorder(_ id: String) throws {
+    guard let run = runs[id], !run.isUnordered else { return }
+    try writer.markUnordered(run: run.number)
+    runs[id]?.isUnordered = true
   }
 
   private func isThere(_ sourceSeq: Int64, _ source: KnownSource) throws -> Bool {
@@ -229,7 +270,7 @@ public final class MessageLog {
     let run = runs[id]?.number ?? 0
     let known: KnownSource
     if let older = try writer.source(ofRun: run, serverID: source.id) {
-      known = KnownSource(number: older.id, isOlder: true)
+      known = KnownSource(number: older.id, isOlder: true, last: older.lastSourceSeq)
     } else {
       known = KnownSource(number: try writer.add(source, run: run), isOlder: false)
     }
@@ -239,7 +280,13 @@ public final class MessageLog {
 
   private func note(_ end: EventMessage.End, of message: EventMessage, _ id: String) throws {
     guard let run = runs[id] else { return }
-    try writer.end(run: run.number, end.end, at: end.time)
+    // Who goes on after a death may say once more that there was one, when it is known better.
+    let isClosed =
+      try writer.connection.integer(
+        "SELECT end = 'closed' FROM run WHERE id = \(run.number)") ?? 0
+    if isClosed == 0 || end.end == .closed {
+      try writer.end(run: run.number, end.end, at: end.time)
+    }
     guard run.isPartial, !end.lastSourceSeqs.isEmpty else { return }
     try writer.expect(
       end.lastSourceSeqs.map { (message.sources[$0.source].id, $0.sourceSeq) }, run: run.number)
@@ -247,14 +294,7 @@ public final class MessageLog {
   }
 
   private func completeIfAllThere(_ id: String) throws {
-    guard let run = runs[id], let lasts = try writer.expectedLasts(run: run.number) else { return }
-    try writer.flushRows()
-    for (serverID, last) in lasts {
-      guard let source = try writer.source(ofRun: run.number, serverID: serverID),
-        try writer.coverage(ofSource: source.id).holes(through: last).isEmpty
-      else { return }
-    }
-    try writer.unmarkPartial(run: run.number)
+    guard let run = runs[id], try writer.completeIfAllThere(run: run.number) else { return }
     runs[id]?.isPartial = false
   }
 

@@ -18,6 +18,9 @@ public final class LogMerge {
   private let isKeepingNumbers: Bool
   /// Up to which event each run of a file has been read, where numbers are kept.
   private var positions: [String: Int64] = [:]
+  /// The largest numbers of the events of sources.
+  private var lasts: [Int64: Int64] = [:]
+  private var unordered: Set<Int64> = []
 
   /// - Parameter isKeepingNumbers: for files of runs that go on from one to the next and are to be
   ///   asked as one log: events keep their numbers, and of a file that is added again only what is
@@ -26,6 +29,60 @@ public final class LogMerge {
   public init(into path: String, isKeepingNumbers: Bool = false) throws {
     writer = try LogWriter(path: path)
     self.isKeepingNumbers = isKeepingNumbers
+  }
+
+  /// Adds all runs of several logs at once. One of which several logs hold parts, or whose events did
+  /// not arrive in their order, is put in order meanwhile: by time, and by number within each source.
+  ///
+  /// - Parameter show: called with how many events have been read.
+  /// - Throws: `LogError`.
+  public func add(_ readers: [LogReader], show: (Int64) -> Void = { _ in }) throws -> Result {
+    var parts: [String: [(run: RunInfo, reader: LogReader)]] = [:]
+    for reader in readers {
+      for run in try reader.runs() { parts[run.id, default: []].append((run, reader)) }
+    }
+    var result = Result()
+    do {
+      let order = parts.values.sorted {
+        ($0[0].run.started, $0[0].run.id) < ($1[0].run.started, $1[0].run.id)
+      }
+      for parts in order {
+        result.runs += 1
+        if parts.count == 1, !parts[0].run.isUnordered {
+          try add(parts[0].run, parts[0].reader, goesOn: false, &result, show)
+        } else {
+          try add(parts, &result, show)
+        }
+      }
+    } catch let error as SQLiteError {
+      throw translated(error)
+    }
+    return result
+  }
+
+  /// Writes down as gaps what none of the logs that were put in has of runs that were spread over them;
+  /// for a log to which no more is added.
+  ///
+  /// - Throws: `LogError`.
+  public func judge(_ run: String) throws {
+    do {
+      try writer.transaction {
+        guard let number = try writer.run(id: run)?.number else { return }
+        for (source, hole) in try writer.holes(ofPartialRun: number) {
+          try writer.addGap(
+            source: source, sourceSeq: hole.lowerBound, count: Int64(hole.count),
+            time: Clock.now(), reason: PartialRun.gapReason)
+        }
+      }
+    } catch let error as SQLiteError {
+      throw translated(error)
+    }
+  }
+
+  private func translated(_ error: SQLiteError) -> LogError {
+    error.isBusy
+      ? LogError(error, path: writer.path)
+      : LogError.cannotWrite(path: writer.path, reason: error.message)
   }
 
   /// Adds runs of a log.
@@ -44,9 +101,7 @@ public final class LogMerge {
         try add(run, reader, goesOn: next.contains(run.id), &result, show)
       }
     } catch let error as SQLiteError {
-      throw error.isBusy
-        ? LogError(error, path: writer.path)
-        : LogError.cannotWrite(path: writer.path, reason: error.message)
+      throw translated(error)
     }
     return result
   }
@@ -89,18 +144,96 @@ public final class LogMerge {
           if try isThere.step() {
             result.known += 1
           } else {
-            if isKeepingNumbers { writer.goOn(at: recorded.seq) }
-            try writer.append(recorded.event, source: source, sourceSeq: recorded.sourceSeq)
+            try append(recorded, source, run: number)
             result.added += 1
           }
         }
       }
       show(result.added + result.known)
     }
+    try finish(
+      [Part(run: run, reader: reader, numbers: numbers)], number, Array(numbers.values),
+      goesOn: goesOn)
+  }
+
+  /// Adds a run of which several logs hold parts.
+  private func add(
+    _ parts: [(run: RunInfo, reader: LogReader)], _ result: inout Result, _ show: (Int64) -> Void
+  ) throws {
+    var sources: [Int64: SpreadSource] = [:]
+    var number: Int64 = 0
+    var added: [Part] = []
     try writer.transaction {
-      for own in numbers.values { try mendGaps(of: own) }
+      for (run, reader) in parts {
+        number = try self.number(of: run)
+        var part = Part(run: run, reader: reader, numbers: [:])
+        defer { added.append(part) }
+        for source in try reader.sources(of: run) {
+          let own = try self.number(of: source, run: number)
+          part.numbers[source.number] = own
+          try addGaps(of: source, own, reader)
+          let spread = sources[own] ?? SpreadSource(target: own)
+          sources[own] = spread
+          try spread.add(source.number, reader)
+        }
+      }
+    }
+    var events = try SpreadRun(sources.sorted { $0.key < $1.key }.map(\.value))
+    let isThere = try writer.connection.prepare(
+      "SELECT 1 FROM event WHERE source = ? AND source_seq = ?")
+    var isAtEnd = false
+    while !isAtEnd {
+      try writer.transaction {
+        for _ in 0..<Self.eventsAtOnce {
+          guard let (recorded, source, copies) = try events.next() else {
+            isAtEnd = true
+            break
+          }
+          defer { isThere.reset() }
+          try isThere.bind(1, source)
+          try isThere.bind(2, recorded.sourceSeq)
+          if try isThere.step() {
+            result.known += copies
+          } else {
+            try append(recorded, source, run: number)
+            result.added += 1
+            result.known += copies - 1
+          }
+        }
+      }
+      show(result.added + result.known)
+    }
+    try finish(added, number, Array(sources.keys), goesOn: false)
+  }
+
+  private func append(_ recorded: RecordedEvent, _ source: Int64, run: Int64) throws {
+    let last =
+      try lasts[source] ?? writer.connection.integer(
+        "SELECT max(source_seq) FROM event WHERE source = \(source)") ?? 0
+    if recorded.sourceSeq < last, unordered.insert(run).inserted {
+      try writer.markUnordered(run: run)
+    }
+    lasts[source] = max(last, recorded.sourceSeq)
+    if isKeepingNumbers { writer.goOn(at: recorded.seq) }
+    try writer.append(recorded.event, source: source, sourceSeq: recorded.sourceSeq)
+  }
+
+  /// What a log holds of a run, with the numbers that its sources have here.
+  private struct Part {
+    var run: RunInfo
+    var reader: LogReader
+    var numbers: [Int64: Int64]
+  }
+
+  /// What can be said once all events are there.
+  private func finish(
+    _ parts: [Part], _ number: Int64, _ sources: [Int64], goesOn: Bool
+  ) throws {
+    try writer.transaction {
+      for own in sources { try mendGaps(of: own) }
+      _ = try writer.completeIfAllThere(run: number)
       try noteFileBefore(number)
-      if !goesOn { try end(run, number, reader, numbers) }
+      if !goesOn { for part in parts { try end(part, number) } }
     }
   }
 
@@ -156,12 +289,15 @@ public final class LogMerge {
   }
 
   private func number(of run: RunInfo) throws -> Int64 {
-    if let known = try writer.run(id: run.id) { return known.number }
+    if let known = try writer.run(id: run.id) {
+      try writer.join(run, partial: known.number)
+      return known.number
+    }
     return try writer.add(
       RunHeader(
         id: run.id, engine: run.engine, engineVersion: run.engineVersion,
         recorderVersion: run.recorderVersion, mode: run.mode, started: run.started,
-        metadata: RunFiles.joined(run.metadata)))
+        metadata: PartialRun.ordered(RunFiles.joined(run.metadata))))
   }
 
   private func number(of source: SourceInfo, run: Int64) throws -> Int64 {
@@ -206,36 +342,41 @@ public final class LogMerge {
 
   /// How the run has ended, or in which file it goes on: of its files the last tells that, in whatever
   /// order they come. A run that goes on where it was read has died as far as this file knows.
-  private func end(
-    _ run: RunInfo, _ number: Int64, _ reader: LogReader, _ numbers: [Int64: Int64]
-  ) throws {
+  private func end(_ part: Part, _ number: Int64) throws {
+    let run = part.run
     let known = try writer.connection.prepare(
-      "SELECT ended, metadata ->> '$.\(RunFiles.continued)' FROM run WHERE id = ?")
+      "SELECT ended, metadata ->> '$.\(RunFiles.continued)', end = 'closed' FROM run WHERE id = ?")
     try known.bind(1, number)
     guard try known.step() else { return }
-    let (isEnded, goesOn) = (!known.isNull(0), !known.isNull(1))
+    let (isEnded, goesOn, isClosed) = (!known.isNull(0), !known.isNull(1), known.integer(2) == 1)
     known.reset()
     if let name = run.fileBehind {
-      guard !isEnded || goesOn, try isLast(numbers, in: reader, number) else { return }
+      guard !isEnded || goesOn, try isLast(part, number) else { return }
       try writer.note(RunFiles.continued, name, run: number)
     } else if goesOn {
       try writer.note(RunFiles.continued, nil, run: number)
     }
-    if run.end != .running {
-      try writer.end(run: number, run.end, at: run.ended ?? run.started)
-    } else if goesOn {
-      try writer.connection.execute("UPDATE run SET ended = NULL, end = NULL WHERE id = \(number)")
+    guard run.end != .running else {
+      if goesOn {
+        try writer.connection.execute(
+          "UPDATE run SET ended = NULL, end = NULL WHERE id = \(number)")
+      }
+      return
     }
+    // How a run has ended of which others hold the rest, they may know; of the same run in several logs
+    // who has heard that it is over.
+    guard run.end == .closed || run.end == .died && !run.isPartial else { return }
+    let isPartOfFiles = run.fileBefore != nil || run.fileBehind != nil
+    guard run.end == .closed || !isClosed || isPartOfFiles else { return }
+    try writer.end(run: number, run.end, at: run.ended ?? run.started)
   }
 
   /// Whether nothing of a run that is there comes behind what a file of it holds.
-  private func isLast(
-    _ numbers: [Int64: Int64], in reader: LogReader, _ run: Int64
-  ) throws -> Bool {
+  private func isLast(_ part: Part, _ run: Int64) throws -> Bool {
     let count = try writer.connection.integer("SELECT count(*) FROM source WHERE run = \(run)")
-    guard count == Int64(numbers.count) else { return false }
-    return try numbers.allSatisfy { source, own in
-      try RunFiles.lastNumber(of: source, reader.connection)
+    guard count == Int64(part.numbers.count) else { return false }
+    return try part.numbers.allSatisfy { source, own in
+      try RunFiles.lastNumber(of: source, part.reader.connection)
         >= RunFiles.lastNumber(of: own, writer.connection)
     }
   }

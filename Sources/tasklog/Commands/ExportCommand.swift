@@ -51,10 +51,10 @@ struct ExportCommand: ParsableCommand {
         throw Failure.usage("-o \(path): is the log itself; name another file")
       }
     }
-    let asked = try logs.asked(run: selection.selector)
-    defer { for log in asked { log.close() } }
-    let parts = try asked.map { log in
-      let reader = try LogReader(path: log.path, keptKeys: Export.keptKeys)
+    let joined = try logs.joined(run: selection.selector, all: false)
+    defer { joined.remove() }
+    let parts = try joined.parts.map { log in
+      let reader = try LogReader(path: log.path, name: log.name, keptKeys: Export.keptKeys)
       return Export.Part(
         name: log.name, reader: reader, runs: try reader.runs(matching: log.selector))
     }

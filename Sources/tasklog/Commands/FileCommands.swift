@@ -67,7 +67,7 @@ struct InspectCommand: ParsableCommand {
         tasklog inspect --table kinds --format csv
       """)
 
-  @OptionGroup var log: LogOptions
+  @OptionGroup var logs: LogsOptions
 
   @Option(
     name: .customLong("run"),
@@ -78,16 +78,20 @@ struct InspectCommand: ParsableCommand {
   @OptionGroup var report: ReportOptions
 
   func run() throws {
-    let standard = LogTemplate.isTemplate(log.given) ? "latest" : "all"
-    let asked = try AskedLog(log.given, run: selector ?? standard, isRecovering: false)
-    defer { asked.close() }
-    let reader = try LogReader(path: asked.path)
+    // Of many logs the newest run; they may hold the runs of years.
+    let isTemplate = logs.given.contains(where: LogTemplate.isTemplate)
+    let asked = try logs.asked(
+      run: selector ?? (isTemplate ? "latest" : "all"), isRecovering: false)
+    let joined = try JoinedLogs(asked, all: asked.count > 1)
+    defer { joined.remove() }
+    let reader = try joined.reader()
     let runs = try reader.runs()
-    let selected = selector == nil && runs.isEmpty ? [] : try reader.runs(matching: asked.selector)
-    let files = asked.isJoined ? asked.files : [asked.path]
+    let selected =
+      selector == nil && runs.isEmpty ? [] : try reader.runs(matching: joined.parts[0].selector)
+    let files = asked.flatMap { $0.isJoined ? $0.files : [$0.path] }
     try report.write(
       Verbs.inspection(
-        reader, selected, files: try asked.files.map { try LogReader(path: $0) },
+        reader, selected, files: try asked.flatMap(\.files).map { try LogReader(path: $0) },
         spools: files.flatMap { Self.spools($0, runs) }))
   }
 
@@ -130,7 +134,10 @@ struct MergeCommand: ParsableCommand {
       }
     }
     // All are opened before anything is written.
-    let readers = try logs.map { try LogReader(path: LogOptions.recovered($0)) }
+    let asked = try logs.map { try AskedLog($0, run: "all") }
+    let joined = try JoinedLogs(asked, all: false, judges: false)
+    defer { joined.remove() }
+    let readers = try joined.parts.map { try LogReader(path: $0.path, name: $0.name) }
     let merge = try LogMerge(into: into)
     defer { merge.close() }
     for reader in readers {
@@ -140,7 +147,7 @@ struct MergeCommand: ParsableCommand {
       bar.finish()
       let known = result.known > 0 ? ", \(result.known) were there already" : ""
       Console.print(
-        "\(reader.path): \(Printable.count(result.runs, "run")), "
+        "\(reader.name): \(Printable.count(result.runs, "run")), "
           + "\(Printable.count(result.added, "event")) added\(known)")
     }
     for run in try LogReader(path: into).runs() { RunNotes.tellFiles(run, path: into) }

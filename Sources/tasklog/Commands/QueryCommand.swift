@@ -63,8 +63,15 @@ struct QueryCommand: ParsableCommand {
     let filter = try filters.filter(now: Clock.now())
     let columns = try output.eventColumns()
     let groups = try output.groupColumns()
+    // What comes, and where to go on, is told of each log by itself.
+    let isOfEach = output.follow || output.showCursor || output.afterCursor != nil
+    let isTemplate = logs.given.count == 1 && LogTemplate.isTemplate(logs.given[0])
+    let joined =
+      isOfEach || isTemplate ? nil : try logs.joined(run: selection.selector, all: false)
+    defer { joined?.remove() }
     try EventQuery(
-      logs: eventLogs(), filter: filter, columns: columns, groups: groups, output: output,
+      logs: joined.map { EventQuery.Logs(files: $0.parts) } ?? eventLogs(), filter: filter,
+      columns: columns, groups: groups, output: output,
       format: format
     ).run()
   }
@@ -77,7 +84,9 @@ struct QueryCommand: ParsableCommand {
       let paths = names.map { $0.paths.isEmpty ? [given] : $0.paths } ?? [given]
       for path in paths {
         found.files.append(
-          (try LogOptions.recovered(path), names?.selector ?? selection.selector))
+          JoinedLogs.Part(
+            path: try LogOptions.recovered(path), name: path,
+            selector: names?.selector ?? selection.selector))
       }
       guard let names else { continue }
       if names.runs > 1, output.follow {
@@ -98,13 +107,13 @@ struct QueryCommand: ParsableCommand {
       throw Failure.usage("--timeout \(timeout): cannot be negative; seconds, 0 for any time")
     }
     let parameters = try parameters.map(Self.parameter)
-    guard logs.given.count == 1 else {
+    // As --run says nothing, the newest run of many logs.
+    let joined = try logs.joined(run: "latest", all: false)
+    defer { joined.remove() }
+    guard joined.parts.count == 1 else {
       throw Failure.usage("SQL asks one log; 'tasklog merge' makes one of several")
     }
-    // As --run says nothing, the newest run of many logs.
-    let asked = try AskedLog(logs.given[0], run: "latest")
-    defer { asked.close() }
-    let path = asked.path
+    let path = joined.parts[0].path
     let seconds = timeout ?? 60
     try format.write {
       try Queries.sql(

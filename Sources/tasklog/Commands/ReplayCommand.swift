@@ -49,28 +49,41 @@ struct ReplayCommand: AsyncParsableCommand {
     }
     let options = try part.options(now: Clock.now())
     let watched = Supervisor.watched()
-    // Of many logs the files of one run are put together first, by the process that outlives plugins.
     let given = selection.log.given
-    var asked = AskedLog.handedDown(given)
-    if asked == nil, LogTemplate.isTemplate(given) {
-      asked = try AskedLog(given, run: selection.selector, follows: options.follows)
+    // What comes arrives in the logs themselves.
+    if options.follows, given.count > 1 {
+      throw Failure.usage("--follow goes on with one log; name it with --log")
     }
-    defer { asked?.close() }
+    // Of many logs the files of one run are put together first, by the process that outlives plugins.
+    var asked = AskedLog.handedDown(given[0]).map { [$0] }
+    if asked == nil, given.contains(where: LogTemplate.isTemplate) {
+      asked = try selection.log.asked(run: selection.selector, follows: options.follows)
+    }
+    defer { for log in asked ?? [] { log.close() } }
     if plugins.nameFiles, watched == nil {
-      asked?.handDown()
+      if asked?.count == 1 { asked?[0].handDown() }
       let code = try Supervisor.run(
-        timeoutSeconds: plugins.timeoutSeconds, log: asked?.path ?? given)
+        timeoutSeconds: plugins.timeoutSeconds, logs: asked?.map(\.path) ?? given)
       guard code == 0 else { throw ExitCode(code) }
       return
     }
     let call = watched ?? PresentCall()
+    let all: [AskedLog]
+    let logs: JoinedLogs?
+    do {
+      all = try asked ?? selection.log.asked(run: selection.selector)
+      logs = options.follows ? nil : try JoinedLogs(all, all: true)
+    } catch {
+      // What is wrong with the command comes before what is wrong with a log.
+      _ = try plugins.chosen(log: given[0], options, call)
+      throw error
+    }
+    defer { logs?.remove() }
+    let reader = try logs?.reader() ?? LogReader(path: all[0].path, name: all[0].name)
     let chosen = try python.joined(
-      plugins.chosen(log: asked?.path ?? given, options, call),
-      timeoutSeconds: plugins.timeoutSeconds,
+      plugins.chosen(log: reader.path, options, call), timeoutSeconds: plugins.timeoutSeconds,
       options)
-    let log = try asked ?? AskedLog(given, run: selection.selector)
-    let reader = try LogReader(path: log.path)
-    let runs = try reader.runs(matching: log.selector)
+    let runs = try reader.runs(matching: logs?.parts[0].selector ?? all[0].selector)
     if options.follows, runs.count > 1 {
       throw Failure.usage("--follow goes on with one run; choose it with --run")
     }
@@ -81,20 +94,20 @@ struct ReplayCommand: AsyncParsableCommand {
         Console.print("run #\(info.number), \(info.id)")
         Console.print()
       }
-      failed = try await replay(info, reader, of: log, chosen, options, call) || failed
+      failed = try await replay(info, reader, chosen, options, call) || failed
     }
     if failed { throw ExitCode(Failure.runCode) }
   }
 
   /// True when a plugin has failed.
   private func replay(
-    _ info: RunInfo, _ reader: LogReader, of log: AskedLog, _ chosen: [ChosenPlugin],
-    _ options: ReplayOptions, _ call: PresentCall
+    _ info: RunInfo, _ reader: LogReader, _ chosen: [ChosenPlugin], _ options: ReplayOptions,
+    _ call: PresentCall
   ) async throws -> Bool {
     let extent = (info.lastSeq ?? 0) - (info.firstSeq ?? 0) + 1
     var options = options
-    // Of a log that was put together nobody knows whether it is put together in the same way again.
-    if !log.isJoined {
+    // The numbers of events in what was put together are good for this time only.
+    if reader.name == reader.path {
       options.checkpoints = checkpoints.options(events: extent) { Console.complain($0) }
     }
     let replayer = Replayer(reader: reader, run: info, options: options)
@@ -120,8 +133,9 @@ struct ReplayCommand: AsyncParsableCommand {
     bar.finish()
     // What plugins have printed comes before what they report.
     fflush(nil)
-    let text = ReplayText(path: log.name, run: info, result: result, part: part.given)
+    let text = ReplayText(path: reader.name, run: info, result: result, part: part.given)
     text.write(end: try reader.runs().first { $0.number == info.number }?.end ?? info.end)
+    try RunNotes.tellParts(info, reader)
     if options.verifies, result.verifications.isEmpty {
       Console.complain(
         "--verify: nothing was noted of these plugins in run #\(info.number); record it with "

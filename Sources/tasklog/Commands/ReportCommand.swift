@@ -52,15 +52,12 @@ struct ReportCommand: ParsableCommand {
     where FileIdentity.isSame(path, output) {
       throw Failure.usage("-o \(output): is the log itself; name another file")
     }
-    var asked = try logs.asked(run: selection.selector)
-    defer { for log in asked { log.close() } }
-    let scratch = ScratchFolder()
-    defer { scratch.remove() }
-    var sides = [try side(asked, scratch)]
+    var joined: [JoinedLogs] = []
+    defer { for logs in joined { logs.remove() } }
+    var sides = [try side(logs.asked(run: selection.selector), &joined)]
     if let compare {
       let others = try log2.map { [try AskedLog($0, run: compare)] } ?? logs.asked(run: compare)
-      asked += others
-      sides.append(try side(others, scratch))
+      sides.append(try side(others, &joined))
     }
     let events = try sides.reduce(Int64(0)) { sum, side in
       try side.runs.reduce(sum) { try $0 + side.reader.eventCount(of: $1) }
@@ -98,28 +95,25 @@ struct ReportCommand: ParsableCommand {
   }
 
   /// The runs of one log as they are, of several put into one.
-  private func side(_ logs: [AskedLog], _ scratch: ScratchFolder) throws -> ReportPage.Side {
-    let readers = try logs.map { try LogReader(path: $0.path) }
-    let runs = try zip(readers, logs).map { try $0.runs(matching: $1.selector) }
-    guard readers.count > 1 else {
-      return ReportPage.Side(reader: readers[0], runs: runs[0], name: Self.name(logs[0].name))
+  private func side(_ logs: [AskedLog], _ kept: inout [JoinedLogs]) throws -> ReportPage.Side {
+    let joined = try JoinedLogs(logs, all: false)
+    kept.append(joined)
+    let name = logs.map(\.name).map(Self.name).joined(separator: " + ")
+    guard joined.parts.count > 1 else {
+      let reader = try joined.reader()
+      return ReportPage.Side(
+        reader: reader, runs: try reader.runs(matching: joined.parts[0].selector), name: name)
     }
-    let path = scratch.path("merged-\(scratch.count).db")
-    let merge = try LogMerge(into: path)
-    do {
-      defer { merge.close() }
-      for reader in readers {
-        let events = try reader.runs().reduce(Int64(0)) { try $0 + reader.eventCount(of: $1) }
-        var bar = ProgressBar(total: events, noun: "events")
-        defer { bar.finish() }
-        _ = try merge.add(reader) { bar.show($0) }
-      }
-    }
-    let wanted = Set(runs.joined().map(\.id))
-    let merged = try LogReader(path: path)
+    // Of logs that have nothing to do with each other, each may have a run that is meant.
+    let wanted = Set(
+      try logs.flatMap { log in
+        try LogReader(path: log.path).runs(matching: log.selector).map(\.id)
+      })
+    let all = try JoinedLogs(logs, all: true)
+    kept.append(all)
+    let reader = try all.reader()
     return ReportPage.Side(
-      reader: merged, runs: try merged.runs().filter { wanted.contains($0.id) },
-      name: logs.map(\.name).map(Self.name).joined(separator: " + "))
+      reader: reader, runs: try reader.runs().filter { wanted.contains($0.id) }, name: name)
   }
 
   private static func name(_ path: String) -> String {

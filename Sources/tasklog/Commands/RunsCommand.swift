@@ -16,14 +16,20 @@ struct RunsCommand: ParsableCommand {
         tasklog runs --format csv
       """)
 
-  @OptionGroup var log: LogOptions
+  @OptionGroup var logs: LogsOptions
   @OptionGroup var format: FormatOptions
 
   func run() throws {
-    let names = try RunFileNames(log.given, run: "all")?.paths ?? []
-    let readers = try (names.isEmpty ? [log.given] : names).map {
-      try LogReader(path: LogOptions.recovered($0))
+    if logs.given.count == 1, let names = try RunFileNames(logs.given[0], run: "all"),
+      !names.paths.isEmpty
+    {
+      let readers = try names.paths.map { try LogReader(path: LogOptions.recovered($0)) }
+      return try format.write { try Queries.runs(readers, to: &$0) }
     }
-    try format.write { try Queries.runs(readers, to: &$0) }
+    let joined = try logs.joined(run: "all", all: true)
+    defer { joined.remove() }
+    let reader = try joined.reader()
+    try format.write { try Queries.runs([reader], to: &$0) }
+    for run in try reader.runs() { try RunNotes.tellParts(run, reader) }
   }
 }

@@ -10,12 +10,12 @@ struct VerbOptions: ParsableArguments {
 
   /// Asks a verb and writes its answer.
   func write(_ ask: (LogReader, [RunInfo]) throws -> Report) throws {
-    let asked = try AskedLog(selection.log.given, run: selection.selector)
-    defer { asked.close() }
-    let reader = try LogReader(path: asked.path)
-    let runs = try reader.runs(matching: asked.selector)
+    let logs = try selection.log.joined(run: selection.selector, all: true)
+    defer { logs.remove() }
+    let reader = try logs.reader()
+    let runs = try reader.runs(matching: logs.parts[0].selector)
     try report.write(try ask(reader, runs))
-    try RunNotes.tell(reader, runs, name: asked.name)
+    try RunNotes.tell(reader, runs)
   }
 }
 
@@ -59,7 +59,7 @@ struct StoryCommand: ParsableCommand {
       if let report = try Verbs.story(reader, runs, of: name) { return report }
       let run = runs.count == 1 ? "run #\(runs[0].number)" : "the runs"
       throw Failure.run(
-        "\(options.selection.log.given): \(run) of it has no key and no stimulus '\(name)'; "
+        "\(reader.name): \(run) of it has no key and no stimulus '\(name)'; "
           + "'tasklog query --key \"*\(name)*\"' looks for a part of one")
     }
   }
