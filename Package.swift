@@ -112,7 +112,7 @@ let package = Package(
       linkerSettings: exportsSymbols),
     .executableTarget(
       name: "recording-victim",
-      dependencies: ["CSupport", "EventLog", "Migrations", "Recording", "TaskLogPlugin"],
+      dependencies: ["AMQP", "CSupport", "EventLog", "Migrations", "Recording", "TaskLogPlugin"],
       path: "Tests/Victim"),
     .executableTarget(
       name: "tasklog-soak",
@@ -144,7 +144,8 @@ let package = Package(
       dependencies: ["EventLog", "TaskLogKit", "TaskLogPlugin", "TestSupport"],
       linkerSettings: exportsSymbols),
     .testTarget(
-      name: "AMQPTests", dependencies: ["AMQP", "TaskLogKit", "TestSupport", "tasklog"],
+      name: "AMQPTests",
+      dependencies: ["AMQP", "TaskLogKit", "TestSupport", "recording-victim", "tasklog"],
       exclude: ["documented.py"], linkerSettings: exportsSymbols),
     .testTarget(
       name: "CommandTests",

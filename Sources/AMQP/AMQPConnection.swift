@@ -10,8 +10,10 @@
   /// Invariant of the unsafe parts: `state` is valid from `init` to `deinit`, and what a frame points
   /// at is good until the buffers are released, which happens only between two frames.
   final class AMQPConnection {
-    /// The only channel.
+    /// The channel for all but `probe`.
     static let channel: amqp_channel_t = 1
+    /// On which it is asked whether a queue is there: the broker closes a channel when it is not.
+    private static let probe: amqp_channel_t = 2
     /// Larger frames need fewer headers; what brokers offer by default.
     private static let frameSize: Int32 = 131_072
     /// Where systems keep the certificates that they trust.
@@ -34,10 +36,7 @@
       var timeout = timeval(milliseconds: address.timeoutMilliseconds)
       let code = amqp_socket_open_noblock(socket, address.host, address.port, &timeout)
       guard code == AMQP_STATUS_OK.rawValue else {
-        let reason = String(cString: amqp_error_string2(code))
-        throw Self.isAboutTrust(code)
-          ? AMQPError.insecure(address, reason: reason)
-          : AMQPError.unreachable(address, reason: reason)
+        throw Self.error(code, address)
       }
       boundSending()
       amqp_set_handshake_timeout(state, &timeout)
@@ -46,9 +45,12 @@
         state, address.vhost, Self.frameSize, address.heartbeatSeconds, address.user,
         address.password)
       if let problem = Problem(reply) {
-        throw problem.isFromBroker
-          ? AMQPError.refused(address, reason: problem.text)
-          : AMQPError.unreachable(address, reason: problem.text)
+        guard problem.isFromBroker else {
+          throw AMQPError.unreachable(address, reason: problem.text)
+        }
+        throw problem.code == Problem.notAllowed
+          ? AMQPError.noVhost(address, reason: problem.text)
+          : AMQPError.refused(address, reason: problem.text)
       }
       amqp_channel_open(state, Self.channel)
       try check()
@@ -75,12 +77,17 @@
       return socket
     }
 
-    private static func isAboutTrust(_ code: Int32) -> Bool {
-      [
-        AMQP_STATUS_SSL_PEER_VERIFY_FAILED.rawValue,
-        AMQP_STATUS_SSL_HOSTNAME_VERIFY_FAILED.rawValue,
-        AMQP_STATUS_SSL_CONNECTION_FAILED.rawValue, AMQP_STATUS_SSL_ERROR.rawValue,
-      ].contains(code)
+    /// Why nobody could be reached.
+    private static func error(_ code: Int32, _ address: AMQPAddress) -> AMQPError {
+      switch code {
+      case AMQP_STATUS_SSL_PEER_VERIFY_FAILED.rawValue:
+        .insecure(address, reason: "nobody who is trusted here has signed it, or it has expired")
+      case AMQP_STATUS_SSL_HOSTNAME_VERIFY_FAILED.rawValue:
+        .insecure(address, reason: "it is not for the host '\(address.host)'")
+      case AMQP_STATUS_SSL_CONNECTION_FAILED.rawValue, AMQP_STATUS_SSL_ERROR.rawValue:
+        .noTLS(address, reason: String(cString: amqp_error_string2(code)))
+      default: .unreachable(address, reason: String(cString: amqp_error_string2(code)))
+      }
     }
 
     /// Sending to a broker that hangs must end some time, which the library does not see to: with this
@@ -94,21 +101,43 @@
 
     // MARK: - Requests
 
-    /// Makes a durable queue where there is none.
+    /// Makes a durable queue where there is none. One that is there is taken as it is: somebody may
+    /// have given it a limit, or another type.
     ///
     /// - Parameter isPassive: makes none.
     /// - Returns: how many messages wait in it.
     /// - Throws: `AMQPError`.
     @discardableResult
     func declare(queue: String, isPassive: Bool) throws(AMQPError) -> Int {
-      let (answer, reply) = withBytes(of: queue) { name in
-        let answer = amqp_queue_declare(
-          state, Self.channel, name, isPassive ? 1 : 0, 1, 0, 0, amqp_empty_table)
-        return (answer, Problem(amqp_get_rpc_reply(state)))
+      amqp_channel_open(state, Self.probe)
+      try check()
+      let (count, problem) = declare(queue, isPassive: true, on: Self.probe)
+      guard let problem else {
+        amqp_channel_close(state, Self.probe, AMQP_REPLY_SUCCESS)
+        return count
       }
-      guard let reply else { return Int(answer?.pointee.message_count ?? 0) }
-      if reply.code == Problem.notFound { throw AMQPError.noQueue(address, queue: queue) }
-      throw AMQPError.gone(address, reason: reply.text)
+      guard problem.code == Problem.notFound else {
+        throw AMQPError.gone(address, reason: problem.text)
+      }
+      var answer = amqp_channel_close_ok_t()
+      try check(
+        amqp_send_method(
+          state, Self.probe, amqp_method_number_t(AMQP_CHANNEL_CLOSE_OK_METHOD), &answer))
+      guard !isPassive else { throw AMQPError.noQueue(address, queue: queue) }
+      let made = declare(queue, isPassive: false, on: Self.channel)
+      if let problem = made.problem { throw AMQPError.gone(address, reason: problem.text) }
+      return made.count
+    }
+
+    private func declare(
+      _ queue: String, isPassive: Bool, on channel: amqp_channel_t
+    ) -> (count: Int, problem: Problem?) {
+      withBytes(of: queue) { name in
+        let answer = amqp_queue_declare(
+          state, channel, name, isPassive ? 1 : 0, 1, 0, 0, amqp_empty_table)
+        let problem = Problem(amqp_get_rpc_reply(state))
+        return (Int(answer?.pointee.message_count ?? 0), problem)
+      }
     }
 
     /// What the last request came to.
@@ -160,6 +189,7 @@
   /// Why a request came to nothing.
   struct Problem {
     static let notFound: UInt16 = 404
+    static let notAllowed: UInt16 = 530
 
     var text: String
     var code: UInt16 = 0

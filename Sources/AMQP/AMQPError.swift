@@ -7,7 +7,9 @@ public enum AMQPError: Error, Sendable, Equatable {
   case noMemory
   case unreachable(AMQPAddress, reason: String)
   case insecure(AMQPAddress, reason: String)
+  case noTLS(AMQPAddress, reason: String)
   case refused(AMQPAddress, reason: String)
+  case noVhost(AMQPAddress, reason: String)
   case noQueue(AMQPAddress, queue: String)
   case gone(AMQPAddress, reason: String)
   case returned(AMQPAddress, queue: String)
@@ -28,9 +30,15 @@ extension AMQPError: CustomStringConvertible {
     case .insecure(let address, let reason):
       "\(address): the broker's certificate cannot be trusted: \(reason); "
         + "'?cacertfile=PATH' behind the address, or SSL_CERT_FILE, names the authority"
+    case .noTLS(let address, let reason):
+      "\(address): nobody speaks TLS there: \(reason); amqps:// goes to port 5671 by default, and "
+        + "amqp://, without TLS, to 5672"
     case .refused(let address, let reason):
       "\(address): the broker refuses the login of \(address.user): \(reason); the user and password "
         + "come from the address, or from TASKLOG_AMQP_USER and TASKLOG_AMQP_PASSWORD"
+    case .noVhost(let address, let reason):
+      "\(address): the broker refuses the virtual host '\(address.vhost)': \(reason); it is the path "
+        + "of the address, / where there is none"
     case .noQueue(let address, let queue):
       "\(address): there is no queue '\(queue)'; without --passive it is made"
     case .gone(let address, let reason): "\(address): the connection is gone: \(reason)"
@@ -46,11 +54,12 @@ extension AMQPError: CustomStringConvertible {
     }
   }
 
-  /// Whether it is of use to try again: who refuses a login today does so in a second.
+  /// Whether it is of use to try again for whoever has been connected already: a broker that starts
+  /// may refuse what it allows a moment later, but a queue that is gone does not come back.
   public var isTemporary: Bool {
     switch self {
-    case .unreachable, .gone, .returned: true
-    default: false
+    case .unreachable, .gone, .returned, .insecure, .noTLS, .refused, .noVhost: true
+    case .notBuilt, .badAddress, .badQueue, .noMemory, .noQueue: false
     }
   }
 }

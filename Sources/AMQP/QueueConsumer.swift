@@ -60,8 +60,8 @@ public struct QueueConsumer {
     ///   - open: opens the log, once there is a broker: no log is made for one that is not there.
     ///   - progress: told now and then what has come so far.
     ///   - problem: told once of what is tried again.
-    /// - Throws: `AMQPError` when there is no broker at the beginning, or it will not have us;
-    ///   `LogError` when the log is not there any more.
+    /// - Throws: `AMQPError` when there is no broker at the beginning, or it will not have us, or the
+    ///   queue is gone and none is to be made; `LogError` when the log is not there any more.
     public func run(
       into open: () throws -> MessageLog, progress: (DeliveryCounts) -> Void,
       problem: (String) -> Void, isStopped: () -> Bool

@@ -76,11 +76,17 @@ public enum Recovery {
     guard let folder = RecorderLock.folder(log: writer.path, run: run.id),
       access(folder, F_OK) == 0
     else {
+      // One that came out of a queue goes on there, as far as this log knows, and has no spool here.
+      guard try !writer.isPartial(run: run.number) else { return nil }
       try writer.transaction { try writer.endAsDied(run: run.number) }
       return nil
     }
     guard let lock = RecorderLock(takingOver: run.id, log: writer.path) else { return nil }
     defer { withExtendedLifetime(lock) {} }
+    guard try !writer.isPartial(run: run.number) else {
+      lock.removeFolder()
+      return nil
+    }
     // Another one may have come first, between the look into the log and the lock.
     guard let current = try writer.run(id: run.id),
       try writer.openRuns().contains(where: { $0.id == run.id })

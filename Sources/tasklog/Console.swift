@@ -44,7 +44,7 @@ enum Console {
 
   /// Says something in one line on the standard error.
   static func tell(_ message: String) {
-    let line = Array("\(Printable.text(message))\n".utf8)
+    let line = Array("\(Printable.text(Passwords.hidden(in: message)))\n".utf8)
     _ = line.withUnsafeBytes { Glibc.write(STDERR_FILENO, $0.baseAddress, $0.count) }
   }
 }

@@ -16,24 +16,25 @@ struct EventQuery {
   private let shown: [Column]
 
   init(
-    paths: [String], filter: EventFilter, run selector: String, columns wanted: [EventColumn]?,
+    logs: [JoinedLogs.Part], filter: EventFilter, run selector: String,
+    columns wanted: [EventColumn]?,
     groups: [EventColumn]?, output: QueryOutputOptions, format: FormatOptions
   ) throws {
     self.selector = selector
     self.output = output
     self.groups = groups
     self.format = format
-    let cursors = try Self.cursors(output.afterCursor, paths)
+    let cursors = try Self.cursors(output.afterCursor, logs.map(\.name))
     var runCount = 0
-    parts = try zip(paths, cursors).map { path, cursor in
-      let reader = try LogReader(path: path)
+    parts = try zip(logs, cursors).map { log, cursor in
+      let reader = try LogReader(path: log.path, name: log.name)
       var filter = filter
       let runs = try reader.runs(matching: selector).map(\.number)
       runCount += runs.count
       filter.runs = selector == "all" && output.follow ? nil : runs
       return EventStream.Part(
-        name: path, reader: reader, filter: filter,
-        after: try Self.seq(of: cursor, reader, path))
+        name: log.name, reader: reader, filter: filter,
+        after: try Self.seq(of: cursor, reader, log.name))
     }
     var shown = Queries.eventColumns(
       withHook: filter.hooks != ["transition"], isOneRun: runCount == 1)
@@ -43,7 +44,7 @@ struct EventQuery {
     } else {
       columns = shown.compactMap { EventColumn($0.name) }
     }
-    self.shown = (paths.count > 1 ? [Column("log", .address)] : []) + shown
+    self.shown = (logs.count > 1 ? [Column("log", .address)] : []) + shown
   }
 
   func run() throws {

@@ -77,13 +77,6 @@ struct LogsOptions: ParsableArguments {
   /// The paths for reading; see `LogOptions.recoveredPath`.
   func recoveredPaths() throws -> [String] { try paths.map(LogOptions.recovered) }
 
-  /// The one path for what asks only one log.
-  func onePath() throws -> String {
-    guard log.count <= 1 else {
-      throw Failure.usage("SQL asks one log; 'tasklog merge' makes one of several")
-    }
-    return try recoveredPaths()[0]
-  }
 }
 
 /// Which run of it.
@@ -99,7 +92,7 @@ struct RunOption: ParsableArguments {
 
 /// Which run of which log.
 struct RunOptions: ParsableArguments {
-  @OptionGroup var log: LogOptions
+  @OptionGroup var log: LogsOptions
   @OptionGroup var run: RunOption
 
   var selector: String { run.selector }

@@ -9,11 +9,29 @@ enum RunNotes {
     for run in runs {
       tell(run, pruned: try reader.pruned(of: run))
       tellFiles(run, path: reader.path)
+      try tellParts(run, reader)
       if run.limits.isFiltered {
         Console.complain(
           "run #\(run.number) was recorded with a filter (\(run.limits.filterText)); what that left "
             + "out is in no answer")
       }
+    }
+  }
+
+  /// A run of which other logs may hold the rest.
+  static func tellParts(_ run: RunInfo, _ reader: LogReader) throws {
+    guard run.isPartial else { return }
+    if reader.name == reader.path {
+      Console.complain(
+        "run #\(run.number) is partial: others took from its queue, too; name all of their logs with "
+          + "--log")
+    } else {
+      let missing = try reader.missing(of: run)
+      Console.complain(
+        "run #\(run.number) is partial even with all of these logs: "
+          + (missing > 0 ? "\(Printable.count(missing, "event")) of it are in none" : "")
+          + (missing > 0 && run.lastSourceSeqs == nil ? ", and " : "")
+          + (run.lastSourceSeqs == nil ? "none knows its end" : ""))
     }
   }
 

@@ -41,6 +41,7 @@ struct TaskLog: AsyncParsableCommand {
     ])
 
   static func main() async {
+    Passwords.hideFromOthers()
     do {
       var command = try parseAsRoot()
       if var asynchronous = command as? any AsyncParsableCommand {

@@ -22,20 +22,40 @@
     func path(_ name: String) -> String { url.appendingPathComponent(name).path }
   }
 
-  /// The broker that tests share which do not hurt it; each has a queue of its own.
-  enum SharedBroker {
-    private static let started: Result<Broker, any Error> = Result {
-      let broker = try Broker()
-      // Nothing else comes at the end of all tests.
-      atexit { SharedBroker.end() }
+  /// The brokers that tests share; each test has a queue of its own.
+  enum Brokers {
+    /// For tests that do not hurt it.
+    static func well() throws -> Broker { try startedWell.get() }
+
+    /// For those that do, one after the other: each leaves it as it was.
+    static func hurt() throws -> Broker { try startedToHurt.get() }
+
+    private static let startedWell = Result { try start() }
+    private static let startedToHurt = Result { try start() }
+
+    /// One of a test's own.
+    static func start(
+      _ certificate: (file: String, key: String)? = nil, _ password: String = "guest"
+    ) throws -> Broker {
+      let broker = try Broker(certificate: certificate, password: password)
+      running.add(broker)
       return broker
     }
 
-    private static func end() {
-      if case .success(let broker) = started { broker.end() }
-    }
+    private static let running = Running()
 
-    static func get() throws -> Broker { try started.get() }
+    private final class Running: @unchecked Sendable {
+      private let lock = NSLock()
+      // Guarded by `lock`.
+      private var brokers: [Broker] = []
+
+      // Nothing else comes at the end of all tests.
+      init() { atexit { Brokers.running.end() } }
+
+      func add(_ broker: Broker) { lock.withLock { brokers.append(broker) } }
+
+      func end() { for broker in lock.withLock({ brokers }) { broker.end() } }
+    }
   }
 
   /// What a test publishes into and consumes from.
@@ -45,24 +65,28 @@
     let folder: Folder
 
     init(on broker: Broker? = nil) throws {
-      self.broker = try broker ?? SharedBroker.get()
+      self.broker = try broker ?? Brokers.well()
       folder = try Folder()
     }
 
     var spool: String { folder.path("publish.spool") }
 
     func plugin(
-      batch: Int = 1, options: Recorder.Options = Recorder.Options()
+      batch: Int = 1, query: String = "", options: Recorder.Options = Recorder.Options()
     ) throws -> RabbitMQPlugin {
       try RabbitMQPlugin(
-        url: broker.url, queue: name, payload: .events(batch: batch), spool: spool,
+        url: broker.url + query, queue: name, payload: .events(batch: batch), spool: spool,
         options: options)
     }
 
     /// Puts plain bytes into the queue.
     func publish(_ bodies: [String]) throws {
+      try Self.publish(bodies, to: broker.url, name)
+    }
+
+    static func publish(_ bodies: [String], to url: String, _ name: String) throws {
       let connection = try PublishingConnection(
-        try AMQPAddress(broker.url), queue: name, isPassive: false)
+        try AMQPAddress(url), queue: name, isPassive: false)
       for body in bodies { try connection.send(Array(body.utf8)) }
       var confirmed: UInt64 = 0
       let isDone = try waits {
@@ -100,16 +124,39 @@
 
     /// A `tasklog record` of its own, as a user starts it.
     func recorder(
-      into log: String = "consumed.db", _ arguments: [String] = []
+      into log: String = "consumed.db", query: String = "", _ arguments: [String] = []
     ) throws -> Child {
       try Child(
-        [Self.program, "record", "--from", broker.url, "--queue", name, "--log", folder.path(log)]
-          + arguments, output: folder.path("output"))
+        [
+          Self.program, "record", "--from", broker.url + query, "--queue", name, "--log",
+          folder.path(log),
+        ] + arguments, output: folder.path("output"))
     }
 
-    static var program: String {
+    /// What recorders have said so far.
+    func output() throws -> [String] {
+      try String(contentsOfFile: folder.path("output"), encoding: .utf8)
+        .split(separator: "\n").map(String.init)
+    }
+
+    /// How many events a log holds that may not be there yet.
+    func eventCount(_ name: String = "consumed.db") -> Int64 {
+      guard let log = try? log(name), let runs = try? log.runs() else { return 0 }
+      return runs.reduce(0) { $0 + ((try? log.eventCount(of: $1)) ?? 0) }
+    }
+
+    /// Whether a log has all of its run.
+    func isWhole(_ name: String = "consumed.db") -> Bool {
+      guard let run = try? log(name).runs().last else { return false }
+      return run.end == .closed && !run.isPartial
+    }
+
+    static var program: String { program(named: "tasklog") }
+
+    /// It lies beside the test bundle.
+    static func program(named name: String) -> String {
       URL(fileURLWithPath: CommandLine.arguments[0]).resolvingSymlinksInPath()
-        .deletingLastPathComponent().appendingPathComponent("tasklog").path
+        .deletingLastPathComponent().appendingPathComponent(name).path
     }
 
     func log(_ name: String = "consumed.db") throws -> LogReader {
@@ -128,9 +175,10 @@
 
   extension LogReader {
     /// All events of the newest run, in the order of their identity.
-    func recorded() throws -> [Recorded] {
-      let run = try #require(try runs().last)
-      return try sources(of: run).sorted { $0.source.id < $1.source.id }.flatMap { info in
+    func recorded() throws -> [Recorded] { try recorded(of: #require(try runs().last)) }
+
+    func recorded(of run: RunInfo) throws -> [Recorded] {
+      try sources(of: run).sorted { $0.source.id < $1.source.id }.flatMap { info in
         var events: [Recorded] = []
         let cursor = try self.events(of: info)
         while let event = try cursor.nextEvent() {

@@ -23,8 +23,12 @@ package final class Broker: @unchecked Sendable {
 
   /// Starts a broker and waits until it listens.
   ///
-  /// - Parameter certificate: files of a certificate and its key; with them it listens for TLS, too.
-  package init(certificate: (file: String, key: String)? = nil) throws {
+  /// - Parameters:
+  ///   - certificate: files of a certificate and its key; with them it listens for TLS, too.
+  ///   - password: that of the only user, `guest`.
+  package init(
+    certificate: (file: String, key: String)? = nil, password: String = "guest"
+  ) throws {
     guard FileManager.default.isExecutableFile(atPath: Self.script) else {
       throw Failure(description: "no RabbitMQ: install rabbitmq-server")
     }
@@ -45,6 +49,7 @@ package final class Broker: @unchecked Sendable {
     var configuration = """
       listeners.tcp.1 = 127.0.0.1:\(port)
       loopback_users.guest = true
+      default_pass = \(password)
       log.console = false
 
       """

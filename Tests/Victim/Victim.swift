@@ -1,3 +1,4 @@
+import AMQP
 import CSupport
 import EventLog
 import Glibc
@@ -14,8 +15,10 @@ import TaskLogPlugin
 // The second one brings a log to a version that nobody has released, with the SQL of the file.
 //
 // Each thread is a source of its own. After each call that has returned it writes the number of its
-// calls into the file COUNTERS, a word for each thread, which survives its death as the spool does. With TASKLOG_VICTIM_ROTATES a file of the log has about so
-// many bytes.
+// calls into the file COUNTERS, a word for each thread, which survives its death as the spool does. With
+// TASKLOG_VICTIM_ROTATES a file of the log has about so many bytes. With TASKLOG_VICTIM_PUBLISHES, the
+// address of a broker and a queue, it publishes instead, at a pace that can be followed, and LOG is the
+// folder of the spool.
 //===----------------------------------------------------------------------===//
 
 private func die(_ message: String) -> Never {
@@ -29,6 +32,7 @@ private struct Job {
   var channel: any EventChannel
   var counter: UnsafeMutablePointer<UInt64>
   var number: Int
+  var isPaced: Bool
 }
 
 private func record(_ job: Job) -> Never {
@@ -42,6 +46,7 @@ private func record(_ job: Job) -> Never {
         start: .waiting, finish: .processing, stimulusID: "stimulus-\(count / 100)", args: args))
     count += 1
     tl_store_release(job.counter, count)
+    if job.isPaced, count & 15 == 0 { usleep(2000) }
   }
 }
 
@@ -78,13 +83,25 @@ enum Victim {
       options.spoolLimit = limit
     }
     options.rotateBytes = getenv("TASKLOG_VICTIM_ROTATES").flatMap { Int64(String(cString: $0)) }
-    let recorder = try Recorder(log: arguments[1], options: options)
+    let publishing = try getenv("TASKLOG_VICTIM_PUBLISHES").map { text in
+      let words = String(cString: text).split(separator: " ").map(String.init)
+      return try Publishing(
+        to: words[0], queue: words[1], payload: .events(batch: 10), spool: arguments[1])
+    }
+    let recorder =
+      if let publishing {
+        try Recorder(publishing: publishing, options: options)
+      } else {
+        try Recorder(log: arguments[1], options: options)
+      }
     for number in 0..<threads {
       let source = Source(
         kind: number == 0 ? .scheduler : .worker, id: "source-\(number)", address: "a/\(number)",
         name: .int(Int64(number)))
       start(
-        Job(channel: recorder.channel(for: source), counter: counters + 8 * number, number: number))
+        Job(
+          channel: recorder.channel(for: source), counter: counters + 8 * number, number: number,
+          isPaced: publishing != nil))
     }
     // Whoever started it may be killed as well; it must not fill the disk for ever.
     while getppid() == parent { sleep(1) }

@@ -48,6 +48,8 @@ public struct Finding: Sendable {
     case filtered = "filtered"
     case prunedEvents = "pruned-events"
     case earlierFile = "earlier-file"
+    case partialRun = "partial-run"
+    case inNoLog = "in-no-log"
     // Beside the file.
     case undrainedSpool = "undrained-spool"
     case strangeSpool = "strange-spool"
@@ -55,10 +57,10 @@ public struct Finding: Sendable {
     public var severity: Severity {
       switch self {
       case .readableByOthers, .unknownHook, .unknownState, .filtered, .prunedEvents,
-        .earlierFile:
+        .earlierFile, .partialRun:
         .info
       case .newerVersion, .wrongTime, .knownGap, .diedUnnoticed, .noScheduler, .undrainedSpool,
-        .strangeSpool, .changedObject:
+        .strangeSpool, .changedObject, .inNoLog:
         .warning
       default: .error
       }

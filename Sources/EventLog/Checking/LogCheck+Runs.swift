@@ -23,6 +23,8 @@ extension LogCheck {
           .wrongTime, run: number, at: "run #\(number)",
           "ended before it started; the clock was set back in between")
       }
+      // What follows, other logs may know.
+      if partialRuns.contains(number) { continue }
       if select.integer(4) > 0, select.integer(6) == 0 {
         list.add(
           .noScheduler, run: number, at: "run #\(number)",
@@ -48,6 +50,19 @@ extension LogCheck {
     }
   }
 
+  /// What others took from the same queue is no hole, either.
+  func tellParts(_ runs: [RunInfo]) throws {
+    for run in runs where run.isPartial {
+      let holes = try PartialRuns.coverage(of: run, connection).holes
+      list.add(
+        .partialRun, run: run.number, count: max(1, holes), at: "run #\(run.number)",
+        "was recorded from a queue that others took from, too: "
+          + (holes > 0
+            ? "\(holes) of its events are not in this log" : "its end is not in this log")
+          + "; check it together with their logs")
+    }
+  }
+
   private static func wrongEnd(_ end: String?, ended: Int64?) -> String? {
     switch (end, ended) {
     case (nil, .some): "has a time of its end, and no end"
@@ -65,6 +80,8 @@ extension LogCheck {
       let folder = RecorderLock.parent(ofLog: path) + "/" + name
       guard !RecorderLock.isHeld(log: path, run: name) else { continue }
       if let run = ends[name] {
+        // Of a recorder of a queue there is nothing but the lock.
+        if partialRuns.contains(run.number) { continue }
         list.add(
           .undrainedSpool, run: run.number, at: folder,
           "its recorder is dead and its last events are not in the log; 'tasklog recover' puts them in"

@@ -90,6 +90,8 @@ extension LogCheck {
       }
     }
     func tellHole(from first: Int64, to end: Int64) {
+      // Another log may have them.
+      guard !partialRuns.contains(run) else { return }
       list.add(
         .holeInSource, run: run, count: end - first, at: "\(name), number \(first)",
         "events of it are gone that no gap accounts for")

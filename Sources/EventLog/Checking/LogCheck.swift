@@ -27,6 +27,8 @@ public final class LogCheck {
   let connection: Connection
   var list = FindingList()
   var events: Int64 = 0
+  /// The numbers of the runs of which other logs may hold the rest.
+  var partialRuns: Set<Int64> = []
 
   /// - Throws: `LogError` when it is no log at all.
   public init(path: String) throws {
@@ -44,6 +46,7 @@ public final class LogCheck {
   {
     var runs: [RunInfo] = []
     look("runs") { runs = try LogReader(path: path).runs() }
+    partialRuns = Set(runs.filter(\.isPartial).map(\.number))
     do {
       try connection.execute("BEGIN")
     } catch {
@@ -63,6 +66,7 @@ public final class LogCheck {
     let unchained = runs.filter(\.limits.hasHookFilter).map(\.number)
     look("chains") { try checkChains(references, except: Set(unchained)) }
     look("filters") { try tellFilters(runs) }
+    look("parts") { try tellParts(runs) }
     look("runs") { try checkRuns(runs) }
     if !isQuick { look("blobs") { try checkBlobs() } }
     checkSpools(runs)

@@ -28,6 +28,7 @@ public final class MessageLog {
   private struct Run {
     var number: Int64
     var isPartial: Bool
+    var isUnordered = false
     /// Whether it is known how far its sources come.
     var hasEnd: Bool
     var sources: [String: KnownSource] = [:]
@@ -39,6 +40,8 @@ public final class MessageLog {
     var seqs = NumberRanges()
     /// Whether there may be more of it in the log.
     var isOlder: Bool
+    /// The largest number so far.
+    var last: Int64 = 0
   }
 
   private var runs: [String: Run] = [:]
@@ -203,6 +206,8 @@ public final class MessageLog {
       }
       try append(known[place].number)
       known[place].seqs.insert(sourceSeq)
+      if sourceSeq < known[place].last { try noteDisorder(id) }
+      known[place].last = max(known[place].last, sourceSeq)
       counts.events += 1
     }
     for item in message.events {
@@ -215,6 +220,12 @@ public final class MessageLog {
         try writer.append(event, texts: texts, source: $0, sourceSeq: item.sourceSeq)
       }
     }
+  }
+
+  private func noteDisorder(_ id: String) throws {
+    guard let run = runs[id], !run.isUnordered else { return }
+    try writer.markUnordered(run: run.number)
+    runs[id]?.isUnordered = true
   }
 
   private func isThere(_ sourceSeq: Int64, _ source: KnownSource) throws -> Bool {
@@ -259,7 +270,7 @@ public final class MessageLog {
     let run = runs[id]?.number ?? 0
     let known: KnownSource
     if let older = try writer.source(ofRun: run, serverID: source.id) {
-      known = KnownSource(number: older.id, isOlder: true)
+      known = KnownSource(number: older.id, isOlder: true, last: older.lastSourceSeq)
     } else {
       known = KnownSource(number: try writer.add(source, run: run), isOlder: false)
     }
@@ -269,7 +280,13 @@ public final class MessageLog {
 
   private func note(_ end: EventMessage.End, of message: EventMessage, _ id: String) throws {
     guard let run = runs[id] else { return }
-    try writer.end(run: run.number, end.end, at: end.time)
+    // Who goes on after a death may say once more that there was one, when it is known better.
+    let isClosed =
+      try writer.connection.integer(
+        "SELECT end = 'closed' FROM run WHERE id = \(run.number)") ?? 0
+    if isClosed == 0 || end.end == .closed {
+      try writer.end(run: run.number, end.end, at: end.time)
+    }
     guard run.isPartial, !end.lastSourceSeqs.isEmpty else { return }
     try writer.expect(
       end.lastSourceSeqs.map { (message.sources[$0.source].id, $0.sourceSeq) }, run: run.number)
@@ -277,14 +294,7 @@ public final class MessageLog {
   }
 
   private func completeIfAllThere(_ id: String) throws {
-    guard let run = runs[id], let lasts = try writer.expectedLasts(run: run.number) else { return }
-    try writer.flushRows()
-    for (serverID, last) in lasts {
-      guard let source = try writer.source(ofRun: run.number, serverID: serverID),
-        try writer.coverage(ofSource: source.id).holes(through: last).isEmpty
-      else { return }
-    }
-    try writer.unmarkPartial(run: run.number)
+    guard let run = runs[id], try writer.completeIfAllThere(run: run.number) else { return }
     runs[id]?.isPartial = false
   }
 

@@ -9,6 +9,10 @@ import TaskLogPlugin
 enum PartialRun {
   static let mark = "partial"
   static let lasts = "last_seqs"
+  /// In the metadata of a run of which events arrived behind later ones of their source: who reads them
+  /// in the order of happening puts them in order before.
+  static let unordered = "unordered"
+  static let gapReason = "in none of the logs"
 
   static func marked(_ metadata: Value) -> Value {
     guard case .dict(let entries) = metadata else {
@@ -19,12 +23,24 @@ enum PartialRun {
         + [.init(.string(mark), .bool(true))])
   }
 
+  /// The metadata of a run whose events are put in order.
+  static func ordered(_ metadata: Value) -> Value {
+    guard case .dict(let entries) = metadata, metadata[unordered] != nil else { return metadata }
+    return .dict(entries.filter { $0.key.string != unordered })
+  }
+
   static func isMarked(_ metadata: Value) -> Bool { metadata[mark]?.bool == true }
 }
 
 extension RunInfo {
   /// Whether other logs may hold more of the run, see `PartialRun`.
   public var isPartial: Bool { PartialRun.isMarked(metadata) }
+
+  /// Whether events of a source have arrived in another order than they happened in.
+  public var isUnordered: Bool { metadata[PartialRun.unordered]?.bool == true }
+
+  /// How far each source has come at the end of a partial run, by its id; nothing when that is not known.
+  public var lastSourceSeqs: [(id: String, last: Int64)]? { PartialRun.expectedLasts(metadata) }
 }
 
 extension LogWriter {
@@ -42,7 +58,10 @@ extension LogWriter {
     try update.run()
   }
 
-  func isPartial(run: Int64) throws -> Bool { PartialRun.isMarked(try metadata(ofRun: run)) }
+  /// Whether other logs may hold more of a run, see `PartialRun`.
+  package func isPartial(run: Int64) throws -> Bool {
+    PartialRun.isMarked(try metadata(ofRun: run))
+  }
 
   /// Notes how far each source has come at the end of a run.
   func expect(_ lasts: [(id: String, last: Int64)], run: Int64) throws {
@@ -69,14 +88,71 @@ extension LogWriter {
     try setMetadata(.dict(rest), run: run)
   }
 
+  func markUnordered(run: Int64) throws {
+    let update = try connection.prepare(
+      "UPDATE run SET metadata = json_set(metadata, '$.\(PartialRun.unordered)', json('true')) WHERE id = ?"
+    )
+    try update.bind(1, run)
+    try update.run()
+  }
+
+  /// Takes over what another log knows of a run that this one has, too.
+  func join(_ other: RunInfo, partial run: Int64) throws {
+    let own = try metadata(ofRun: run)
+    guard PartialRun.isMarked(own) else { return }
+    // Who has all of it knows that the rest is nowhere else.
+    guard other.isPartial else { return try unmarkPartial(run: run) }
+    guard let lasts = other.lastSourceSeqs, PartialRun.expectedLasts(own) == nil else { return }
+    try expect(lasts, run: run)
+  }
+
+  /// Whether a partial run is whole by now; it is not marked as partial any more then.
+  func completeIfAllThere(run: Int64) throws -> Bool {
+    guard let lasts = try expectedLasts(run: run) else { return false }
+    try flushRows()
+    for (serverID, last) in lasts {
+      guard let source = try source(ofRun: run, serverID: serverID),
+        try coverage(ofSource: source.id).holes(through: last).isEmpty
+      else { return false }
+    }
+    try unmarkPartial(run: run)
+    return true
+  }
+
+  /// What is missing of a partial run, as far as that is known: up to where its sources have come, else
+  /// up to the last event of each that is there.
+  func holes(ofPartialRun run: Int64) throws -> [(source: Int64, hole: ClosedRange<Int64>)] {
+    let metadata = try metadata(ofRun: run)
+    guard PartialRun.isMarked(metadata) else { return [] }
+    let lasts = Dictionary(PartialRun.expectedLasts(metadata) ?? []) { first, _ in first }
+    let select = try connection.prepare("SELECT id, server_id FROM source WHERE run = ?")
+    try select.bind(1, run)
+    var holes: [(Int64, ClosedRange<Int64>)] = []
+    while try select.step() {
+      let source = select.integer(0)
+      let coverage = try coverage(ofSource: source)
+      let last = lasts[select.text(1)] ?? coverage.ranges.last?.upperBound ?? 0
+      holes += coverage.holes(through: last).map { (source, $0) }
+    }
+    return holes
+  }
+
+  /// The numbers of a source's events that are in the log, or known to be missing.
+  func coverage(ofSource source: Int64) throws -> NumberRanges {
+    try connection.coverage(ofSource: source)
+  }
+}
+
+extension Connection {
   /// The numbers of a source's events that are in the log, or known to be missing.
   func coverage(ofSource source: Int64) throws -> NumberRanges {
     var ranges = try eventRanges(ofSource: source)
-    let gaps = try connection.prepare("SELECT source_seq, count FROM gap WHERE source = ?")
+    let gaps = try prepare("SELECT source_seq, count FROM gap WHERE source = ?")
     try gaps.bind(1, source)
     while try gaps.step() {
-      guard gaps.integer(1) > 0 else { continue }
-      ranges.insert(gaps.integer(0)...gaps.integer(0) + gaps.integer(1) - 1)
+      let (first, count) = (gaps.integer(0), gaps.integer(1))
+      guard first > 0, count > 0, first <= .max - count else { continue }
+      ranges.insert(first...first + count - 1)
     }
     return ranges
   }
@@ -84,7 +160,7 @@ extension LogWriter {
   /// The numbers of a source's events that are in the log.
   func eventRanges(ofSource source: Int64) throws -> NumberRanges {
     var ranges = NumberRanges()
-    let events = try connection.prepare(
+    let events = try prepare(
       """
       SELECT min(source_seq), max(source_seq) FROM (
         SELECT source_seq, source_seq - row_number() OVER (ORDER BY source_seq) AS island

@@ -5,16 +5,21 @@ import TaskLogPlugin
 /// Reads a log, live or finished, from one thread at a time. Never writes to it.
 public final class LogReader {
   public let path: String
+  /// How it is named to people: its path, unless it stands for other logs.
+  public let name: String
   let connection: Connection
   let blobs: LogBlobs
   let keys: InternCache<Key>
   let texts: InternCache<String>
 
-  /// - Parameter keptKeys: about so many keys are kept in memory; less is slower where events that
-  ///   are far apart in the log have the same key.
+  /// - Parameters:
+  ///   - name: how it is named to people; by default its path.
+  ///   - keptKeys: about so many keys are kept in memory; less is slower where events that are far
+  ///     apart in the log have the same key.
   /// - Throws: `LogError`.
-  public init(path: String, keptKeys: Int = 1 << 17) throws {
+  public init(path: String, name: String? = nil, keptKeys: Int = 1 << 17) throws {
     self.path = path
+    self.name = name ?? path
     let connection = try LogFile.openForReading(path)
     self.connection = connection
     connection.addRegularExpressions()
@@ -116,7 +121,7 @@ public final class LogReader {
   /// - Throws: `LogError`.
   public func runs(matching selector: String) throws -> [RunInfo] {
     let runs = try runs()
-    guard let latest = runs.last else { throw LogError.noRuns(path: path) }
+    guard let latest = runs.last else { throw LogError.noRuns(path: name) }
     switch selector {
     case "latest": return [latest]
     case "all": return runs
@@ -126,9 +131,9 @@ public final class LogReader {
       selector.hasPrefix("#")
       ? runs.filter { "#\($0.number)" == selector }
       : runs.filter { !selector.isEmpty && $0.id.hasPrefix(selector) }
-    guard !found.isEmpty else { throw LogError.unknownRun(path: path, run: selector) }
+    guard !found.isEmpty else { throw LogError.unknownRun(path: name, run: selector) }
     guard found.count == 1 else {
-      throw LogError.ambiguousRun(path: path, run: selector, count: found.count)
+      throw LogError.ambiguousRun(path: name, run: selector, count: found.count)
     }
     return found
   }

@@ -15,10 +15,67 @@ public final class LogMerge {
 
   private static let eventsAtOnce = 4096
   private let writer: LogWriter
+  /// The largest numbers of the events of sources.
+  private var lasts: [Int64: Int64] = [:]
+  private var unordered: Set<Int64> = []
 
   /// - Throws: `LogError`.
   public init(into path: String) throws {
     writer = try LogWriter(path: path)
+  }
+
+  /// Adds all runs of several logs at once. One of which several logs hold parts, or whose events did
+  /// not arrive in their order, is put in order meanwhile: by time, and by number within each source.
+  ///
+  /// - Parameter show: called with how many events have been read.
+  /// - Throws: `LogError`.
+  public func add(_ readers: [LogReader], show: (Int64) -> Void = { _ in }) throws -> Result {
+    var parts: [String: [(run: RunInfo, reader: LogReader)]] = [:]
+    for reader in readers {
+      for run in try reader.runs() { parts[run.id, default: []].append((run, reader)) }
+    }
+    var result = Result()
+    do {
+      let order = parts.values.sorted {
+        ($0[0].run.started, $0[0].run.id) < ($1[0].run.started, $1[0].run.id)
+      }
+      for parts in order {
+        result.runs += 1
+        if parts.count == 1, !parts[0].run.isUnordered {
+          try add(parts[0].run, parts[0].reader, &result, show)
+        } else {
+          try add(parts, &result, show)
+        }
+      }
+    } catch let error as SQLiteError {
+      throw translated(error)
+    }
+    return result
+  }
+
+  /// Writes down as gaps what none of the logs that were put in has of runs that were spread over them;
+  /// for a log to which no more is added.
+  ///
+  /// - Throws: `LogError`.
+  public func judge(_ run: String) throws {
+    do {
+      try writer.transaction {
+        guard let number = try writer.run(id: run)?.number else { return }
+        for (source, hole) in try writer.holes(ofPartialRun: number) {
+          try writer.addGap(
+            source: source, sourceSeq: hole.lowerBound, count: Int64(hole.count),
+            time: Clock.now(), reason: PartialRun.gapReason)
+        }
+      }
+    } catch let error as SQLiteError {
+      throw translated(error)
+    }
+  }
+
+  private func translated(_ error: SQLiteError) -> LogError {
+    error.isBusy
+      ? LogError(error, path: writer.path)
+      : LogError.cannotWrite(path: writer.path, reason: error.message)
   }
 
   /// Adds all runs of a log.
@@ -33,9 +90,7 @@ public final class LogMerge {
         try add(run, reader, &result, show)
       }
     } catch let error as SQLiteError {
-      throw error.isBusy
-        ? LogError(error, path: writer.path)
-        : LogError.cannotWrite(path: writer.path, reason: error.message)
+      throw translated(error)
     }
     return result
   }
@@ -73,15 +128,80 @@ public final class LogMerge {
           if try isThere.step() {
             result.known += 1
           } else {
-            try writer.append(recorded.event, source: source, sourceSeq: recorded.sourceSeq)
+            try append(recorded, source, run: number)
             result.added += 1
           }
         }
       }
       show(result.added + result.known)
     }
-    try writer.transaction { for own in numbers.values { try mendGaps(of: own) } }
-    try end(run, number)
+    try finish([run], number, Array(numbers.values))
+  }
+
+  /// Adds a run of which several logs hold parts.
+  private func add(
+    _ parts: [(run: RunInfo, reader: LogReader)], _ result: inout Result, _ show: (Int64) -> Void
+  ) throws {
+    var sources: [Int64: SpreadSource] = [:]
+    var number: Int64 = 0
+    try writer.transaction {
+      for (run, reader) in parts {
+        number = try self.number(of: run)
+        for source in try reader.sources(of: run) {
+          let own = try self.number(of: source, run: number)
+          try addGaps(of: source, own, reader)
+          let spread = sources[own] ?? SpreadSource(target: own)
+          sources[own] = spread
+          try spread.add(source.number, reader)
+        }
+      }
+    }
+    var events = try SpreadRun(sources.sorted { $0.key < $1.key }.map(\.value))
+    let isThere = try writer.connection.prepare(
+      "SELECT 1 FROM event WHERE source = ? AND source_seq = ?")
+    var isAtEnd = false
+    while !isAtEnd {
+      try writer.transaction {
+        for _ in 0..<Self.eventsAtOnce {
+          guard let (recorded, source, copies) = try events.next() else {
+            isAtEnd = true
+            break
+          }
+          defer { isThere.reset() }
+          try isThere.bind(1, source)
+          try isThere.bind(2, recorded.sourceSeq)
+          if try isThere.step() {
+            result.known += copies
+          } else {
+            try append(recorded, source, run: number)
+            result.added += 1
+            result.known += copies - 1
+          }
+        }
+      }
+      show(result.added + result.known)
+    }
+    try finish(parts.map(\.run), number, Array(sources.keys))
+  }
+
+  private func append(_ recorded: RecordedEvent, _ source: Int64, run: Int64) throws {
+    let last =
+      try lasts[source] ?? writer.connection.integer(
+        "SELECT max(source_seq) FROM event WHERE source = \(source)") ?? 0
+    if recorded.sourceSeq < last, unordered.insert(run).inserted {
+      try writer.markUnordered(run: run)
+    }
+    lasts[source] = max(last, recorded.sourceSeq)
+    try writer.append(recorded.event, source: source, sourceSeq: recorded.sourceSeq)
+  }
+
+  /// What can be said once all events are there.
+  private func finish(_ runs: [RunInfo], _ number: Int64, _ sources: [Int64]) throws {
+    try writer.transaction {
+      for own in sources { try mendGaps(of: own) }
+      _ = try writer.completeIfAllThere(run: number)
+    }
+    for run in runs { try end(run, number) }
   }
 
   /// Where files of one run come together, what was in the one before is not missing any more.
@@ -132,12 +252,15 @@ public final class LogMerge {
   }
 
   private func number(of run: RunInfo) throws -> Int64 {
-    if let known = try writer.run(id: run.id) { return known.number }
+    if let known = try writer.run(id: run.id) {
+      try writer.join(run, partial: known.number)
+      return known.number
+    }
     return try writer.add(
       RunHeader(
         id: run.id, engine: run.engine, engineVersion: run.engineVersion,
         recorderVersion: run.recorderVersion, mode: run.mode, started: run.started,
-        metadata: RunFiles.joined(run.metadata)))
+        metadata: PartialRun.ordered(RunFiles.joined(run.metadata))))
   }
 
   private func number(of source: SourceInfo, run: Int64) throws -> Int64 {
@@ -170,10 +293,16 @@ public final class LogMerge {
 
   /// A run that goes on where it was read has died as far as this file knows.
   private func end(_ run: RunInfo, _ number: Int64) throws {
-    guard run.end != .running else { return }
+    // How a run has ended of which others hold the rest, they may know.
+    guard run.end == .closed || run.end == .died && !run.isPartial else { return }
     let known = try writer.connection.integer("SELECT ended FROM run WHERE id = \(number)")
-    // Of the files of one run the last tells how it ended, in whatever order they come.
+    let isClosed = try writer.connection.integer(
+      "SELECT end = 'closed' FROM run WHERE id = \(number)")
+    // Of the files of one run the last tells how it ended, in whatever order they come; of the same run
+    // in several logs who has heard that it is over.
+    let isPartOfFiles = run.fileBefore != nil || run.fileBehind != nil
     guard run.fileBehind == nil || known == nil else { return }
+    guard run.end == .closed || isClosed != 1 || isPartOfFiles else { return }
     try writer.transaction {
       try writer.end(run: number, run.end, at: run.ended ?? run.started)
     }

@@ -9,9 +9,15 @@ struct LeftPublisher {
   private let state: PublisherState
   private let publishing: Publishing
 
+  /// Its process was gone before the run was closed.
+  var hasDied: Bool { state.closed == nil }
+
   /// Those in a spool folder whose locks can be had; they are held as long as this lives.
-  static func all(in spool: String, _ publishing: Publishing) -> [LeftPublisher] {
+  ///
+  /// - Parameter own: the run of whoever asks.
+  static func all(in spool: String, but own: String, _ publishing: Publishing) -> [LeftPublisher] {
     SpoolFolder.names(spool).sorted().compactMap { run in
+      guard run != own else { return nil }
       guard let lock = RecorderLock(takingOver: run, in: spool) else { return nil }
       lock.leaveFolder()
       guard let state = PublisherState(folder: lock.path) else { return nil }
@@ -24,11 +30,30 @@ struct LeftPublisher {
   ///
   /// - Parameter goesOn: asked now and then.
   /// - Returns: false when it was not to go on.
-  /// - Throws: when the connection is gone. What is left stays.
+  /// - Throws: when the connection is gone, or the broker refuses messages. What is left stays, and it
+  ///   is noted how far this has come.
   func publish(_ connection: any MessageConnection, while goesOn: () -> Bool) throws -> Bool {
+    var stream = MessageStream(state, publishing)
+    do {
+      guard try publish(&stream, connection, while: goesOn) else {
+        try stream.save(in: lock.path)
+        return false
+      }
+    } catch {
+      try stream.save(in: lock.path)
+      throw error
+    }
+    SpoolFolder.removeFiles(lock.path)
+    PublisherState.remove(from: lock.path)
+    lock.removeFolder()
+    return true
+  }
+
+  private func publish(
+    _ stream: inout MessageStream, _ connection: any MessageConnection, while goesOn: () -> Bool
+  ) throws -> Bool {
     let folder = SpoolFolder(lock.path)
     defer { folder.unmap() }
-    var stream = MessageStream(state, publishing)
     var reader = SpoolReader(from: max(state.position, folder.first)) { folder.mappings[$0] }
     var hasEnded = false
     while !hasEnded || !stream.isDone {
@@ -43,20 +68,19 @@ struct LeftPublisher {
           hasEnded = true
           let lasts = folder.lastSourceSeqs
           for (number, last) in lasts {
-            try stream.fill(number, through: last, "lost when the process died")
+            try stream.fill(
+              number, through: last, hasDied ? "lost when the process died" : "lost in the spool")
           }
-          stream.end(.died, lastSourceSeqs: lasts)
+          stream.end(hasDied ? .died : .closed, at: state.closed, lastSourceSeqs: lasts)
         }
       }
       try stream.sendAll(connection)
       for confirm in try connection.confirms(waitingMilliseconds: stream.window.hasRoom ? 10 : 100)
       {
         stream.take(confirm)
+        guard confirm.isAccepted else { throw PublishingError.refused }
       }
     }
-    SpoolFolder.removeFiles(lock.path)
-    PublisherState.remove(from: lock.path)
-    lock.removeFolder()
     return true
   }
 }

@@ -13,6 +13,8 @@ final class MessageMaker: SpoolSink {
   private var json = JSONWriter()
   /// Those of the scheduler, of which alone transitions are told.
   private var schedulers: Set<Int64> = []
+  /// That of the newest event.
+  private(set) var lastTime: Int64?
   /// Whole messages in their order.
   private var bodies: [[UInt8]] = []
 
@@ -29,6 +31,7 @@ final class MessageMaker: SpoolSink {
   }
 
   func append(_ event: EncodedEvent, source: Int64, sourceSeq: Int64) throws {
+    lastTime = max(lastTime ?? event.time, event.time)
     switch payload {
     case .transitions:
       guard schedulers.contains(source), let body = try TransitionMessage.bytes(event, &json) else {

@@ -44,8 +44,13 @@ struct MessageStream {
   }
 
   /// Says that the run is over.
-  mutating func end(_ how: RunEnd, lastSourceSeqs: [(source: Int, last: Int64)]) {
-    maker.end(how, at: Clock.now(), lastSourceSeqs: lastSourceSeqs)
+  ///
+  /// - Parameter time: by default that of the last event.
+  mutating func end(
+    _ how: RunEnd, at time: Int64? = nil, lastSourceSeqs: [(source: Int, last: Int64)]
+  ) {
+    maker.end(
+      how, at: time ?? maker.lastTime ?? Clock.now(), lastSourceSeqs: lastSourceSeqs)
     add(all: true)
   }
 
@@ -85,6 +90,9 @@ struct MessageStream {
   }
 
   var isDone: Bool { window.isEmpty && !maker.isWaiting }
+
+  /// The run was closed, and nobody could be told.
+  mutating func close(at time: Int64) { state.closed = time }
 
   /// Notes how far it has come, for whoever goes on after a death.
   mutating func save(in folder: String) throws {

@@ -1,3 +1,4 @@
+import CSupport
 import EventLog
 import Glibc
 import TaskLogPlugin
@@ -40,6 +41,8 @@ final class Publisher: SpoolTaker, @unchecked Sendable {
   private var nextAttempt: Int64 = 0
   private var backoff: Int64
   private var lastSave: Int64
+  /// Until then nothing is sent: the broker has refused messages, and is given time.
+  private var heldUpUntil: Int64 = 0
   private var hasToldProblem = false
   private var hasLookedForDead = false
 
@@ -81,15 +84,19 @@ final class Publisher: SpoolTaker, @unchecked Sendable {
       return
     }
     do {
-      let isMore = try fill()
+      let isHeldUp = SpoolThread.now() < heldUpUntil
+      let isMore = try !isHeldUp && fill()
       stream.linger(thread.isWaitedFor ? 0 : settings.lingerNanoseconds, now: SpoolThread.now())
-      try stream.sendAll(connection)
+      if !isHeldUp { try stream.sendAll(connection) }
       let isFull = !stream.window.hasRoom
       let confirms = try connection.confirms(
         waitingMilliseconds: isMore && !isFull ? 0 : settings.pauseMilliseconds)
       for confirm in confirms { stream.take(confirm) }
+      if confirms.contains(where: { !$0.isAccepted }) { waitForRoom() }
       // One that is thrown out again at once is no connection that works.
-      if !confirms.isEmpty || SpoolThread.now() - connectedAt > settings.lastBackoffNanoseconds {
+      if stream.window.unsentCount == 0,
+        !confirms.isEmpty || SpoolThread.now() - connectedAt > settings.lastBackoffNanoseconds
+      {
         backoff = settings.firstBackoffNanoseconds
         hasToldProblem = false
       }
@@ -157,9 +164,20 @@ final class Publisher: SpoolTaker, @unchecked Sendable {
   }
 
   private func wait(_ error: any Error) {
-    nextAttempt = SpoolThread.now() + backoff
-    backoff = min(backoff * 2, settings.lastBackoffNanoseconds)
+    nextAttempt = SpoolThread.now() + nextBackoff()
     tell("\(error); events wait in \(spool.folder)")
+  }
+
+  /// What a broker has refused it is not asked to take again at once.
+  private func waitForRoom() {
+    guard SpoolThread.now() >= heldUpUntil else { return }
+    heldUpUntil = SpoolThread.now() + nextBackoff()
+    tell("\(PublishingError.refused); events wait in \(spool.folder)")
+  }
+
+  private func nextBackoff() -> Int64 {
+    defer { backoff = min(backoff * 2, settings.lastBackoffNanoseconds) }
+    return backoff
   }
 
   /// Tells a problem once, until it works again.
@@ -172,7 +190,7 @@ final class Publisher: SpoolTaker, @unchecked Sendable {
 
   /// Before anything of its own, publishes what others have left in this spool folder.
   private func publishWhatDeadOnesLeft() throws {
-    for left in LeftPublisher.all(in: publishing.spool, publishing) {
+    for left in LeftPublisher.all(in: publishing.spool, but: stream.state.run.id, publishing) {
       let connection = try publishing.connect()
       defer { connection.close() }
       let isDone = try left.publish(connection) {
@@ -181,7 +199,8 @@ final class Publisher: SpoolTaker, @unchecked Sendable {
       }
       guard isDone else { return }
       settings.problem(
-        "tasklog: published what run \(left.run), which died, had left in \(publishing.spool)")
+        "tasklog: published what run \(left.run), which \(left.hasDied ? "died" : "is closed"), had "
+          + "left in \(publishing.spool)")
     }
     hasLookedForDead = true
   }
@@ -189,23 +208,21 @@ final class Publisher: SpoolTaker, @unchecked Sendable {
   // MARK: - The end
 
   private func end() {
-    let deadline = SpoolThread.now() + settings.closeNanoseconds
-    var hasEnded = false
+    let (closed, deadline) = (Clock.now(), SpoolThread.now() + settings.closeNanoseconds)
+    var (hasMarks, hasEnded) = (false, false)
     while SpoolThread.now() < deadline {
-      if !hasEnded, tail.position >= spool.end {
+      if !hasMarks, tail.position >= spool.end {
+        hasMarks = true
+        putLastMarks()
+      }
+      if !hasEnded, hasMarks, tail.position >= spool.end {
         hasEnded = true
         do {
-          var lasts = spool.lastSourceSeqs
+          let lasts = spool.lastSourceSeqs
           for (number, last) in lasts {
             try stream.fill(number, through: last, spool.reasonForLoss)
           }
-          for mark in thread.lastMarks {
-            let record = mark.record(behind: &lasts)
-            try record.withUnsafeBytes {
-              try stream.take($0, at: tail.position, readTo: tail.position)
-            }
-          }
-          stream.end(.closed, lastSourceSeqs: lasts)
+          stream.end(.closed, at: closed, lastSourceSeqs: lasts)
         } catch {
           tell("\(error)")
         }
@@ -217,7 +234,33 @@ final class Publisher: SpoolTaker, @unchecked Sendable {
         return
       }
     }
-    save()
+    if !hasMarks { putLastMarks() }
+    leave(closedAt: closed)
+  }
+
+  /// The last counts of what was left out go the way of all events, so that they are not lost either
+  /// when there is no broker now. No call of a source that had begun before the end is on its way any
+  /// more.
+  private func putLastMarks() {
+    var lasts = spool.lastSourceSeqs
+    for mark in thread.lastMarks {
+      let record = mark.record(behind: &lasts)
+      // Where there is no room, the number of its source's last event tells that it is missing.
+      _ = record.withUnsafeBytes { spool.put($0) }
+      guard let last = lasts.first(where: { $0.source == mark.source })?.last,
+        let slot = spool.slot(of: mark.source)
+      else { continue }
+      tl_store_release(slot, UInt64(bitPattern: last))
+    }
+  }
+
+  private func leave(closedAt time: Int64) {
+    stream.close(at: time)
+    do {
+      try stream.save(in: spool.folder)
+    } catch {
+      tell("cannot note how far it has come: \(error)")
+    }
     lock?.leaveFolder()
     thread.leave(
       "\(publishing.destination): not everything was confirmed in time; the rest stays in "

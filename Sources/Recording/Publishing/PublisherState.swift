@@ -18,6 +18,8 @@ struct PublisherState {
   var sources: [Int: Source] = [:]
   /// Everything before it has been confirmed.
   var position = SpoolPosition.start
+  /// When the run was closed, if that could not be told to the broker.
+  var closed: Int64?
 
   /// - Throws: `SpoolError`.
   func save(in folder: String) throws(SpoolError) {
@@ -49,6 +51,7 @@ struct PublisherState {
       "destination": .string(destination),
       "batch": .int(batch),
       "segment": .int(Int64(position.segment)), "offset": .int(Int64(position.offset)),
+      "closed": closed.map { .int($0) } ?? .null,
       "sources": .list(
         sources.sorted { $0.key < $1.key }.map { number, source in
           .object([
@@ -80,7 +83,8 @@ extension PublisherState {
         mode: mode, started: started, metadata: run["metadata"] ?? .dict([])),
       payload: batch > 0 ? .events(batch: batch) : .transitions,
       destination: value["destination"]?.string ?? "unknown",
-      position: SpoolPosition(segment: segment, offset: Int(offset)))
+      position: SpoolPosition(segment: segment, offset: Int(offset)),
+      closed: value["closed"]?.int)
     for source in sources {
       guard let number = source["number"]?.int.flatMap(Int.init(exactly:)),
         let kind = source["kind"]?.string.flatMap(Source.Kind.init), let id = source["id"]?.string,

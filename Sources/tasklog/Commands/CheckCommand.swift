@@ -9,8 +9,9 @@ struct CheckCommand: ParsableCommand {
     discussion: """
       The file itself, its views, what rows point at, args, holes in the numbers of events, changes \
       of state that cannot be, ends of runs, spools beside it. An error is what the log does not tell \
-      of itself; a warning is a loss that it does tell, or what waits to be put in. The exit code is \
-      1 when there are errors, with --strict also when there are warnings. Nothing is changed.
+      of itself; a warning is a loss that it does tell, or what waits to be put in. Of a run that \
+      several recorders took from one queue holes are judged over all logs that are named. The exit \
+      code is 1 when there are errors, with --strict also when there are warnings. Nothing is changed.
 
       Examples:
         tasklog check
@@ -31,12 +32,19 @@ struct CheckCommand: ParsableCommand {
     var failed = false
     var rows: [[SQLiteValue]] = []
     var summaries: [String] = []
+    var parts = PartialRuns()
     // As they are: what is in spools stays there, and is told.
     for path in logs.allPaths {
       let result = try check(path)
       failed = failed || result.hasErrors || (strict && result.hasWarnings)
       rows += result.findings.map { Self.row($0, path) }
       summaries.append(Self.summary(result, path))
+      // Of what cannot be read the check itself has told.
+      if !result.hasErrors { try parts.add(LogReader(path: path)) }
+    }
+    for (finding, logs) in parts.findings {
+      failed = failed || strict
+      rows.append(Self.row(finding, logs.joined(separator: " + ")))
     }
     let columns = [
       Column("severity", .state), Column("finding", leastWidth: 20), Column("log", rank: 2),

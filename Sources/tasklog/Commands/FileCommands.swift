@@ -62,7 +62,7 @@ struct InspectCommand: ParsableCommand {
         tasklog inspect --table kinds --format csv
       """)
 
-  @OptionGroup var log: LogOptions
+  @OptionGroup var logs: LogsOptions
 
   @Option(
     name: .customLong("run"),
@@ -73,12 +73,14 @@ struct InspectCommand: ParsableCommand {
   @OptionGroup var report: ReportOptions
 
   func run() throws {
-    let reader = try LogReader(path: log.path)
+    let joined = try JoinedLogs(logs.paths, all: logs.paths.count > 1)
+    defer { joined.remove() }
+    let reader = try joined.reader()
     let runs = try reader.runs()
     let selected =
       selector == nil && runs.isEmpty ? [] : try reader.runs(matching: selector ?? "all")
     try report.write(
-      Verbs.inspection(reader, selected, spools: Self.spools(log.path, runs)))
+      Verbs.inspection(reader, selected, spools: logs.paths.flatMap { Self.spools($0, runs) }))
   }
 
   private static func spools(_ path: String, _ runs: [RunInfo]) -> [Verbs.Undrained] {
@@ -120,7 +122,10 @@ struct MergeCommand: ParsableCommand {
       }
     }
     // All are opened before anything is written.
-    let readers = try logs.map { try LogReader(path: LogOptions.recovered($0)) }
+    let recovered = try logs.map(LogOptions.recovered)
+    let joined = try JoinedLogs(recovered, all: false, judges: false)
+    defer { joined.remove() }
+    let readers = try joined.parts.map { try LogReader(path: $0.path, name: $0.name) }
     let merge = try LogMerge(into: into)
     defer { merge.close() }
     for reader in readers {
@@ -130,7 +135,7 @@ struct MergeCommand: ParsableCommand {
       bar.finish()
       let known = result.known > 0 ? ", \(result.known) were there already" : ""
       Console.print(
-        "\(reader.path): \(Printable.count(result.runs, "run")), "
+        "\(reader.name): \(Printable.count(result.runs, "run")), "
           + "\(Printable.count(result.added, "event")) added\(known)")
     }
   }

@@ -63,8 +63,13 @@ struct QueryCommand: ParsableCommand {
     let filter = try filters.filter(now: Clock.now())
     let columns = try output.eventColumns()
     let groups = try output.groupColumns()
+    // What comes, and where to go on, is told of each log by itself.
+    let isOfEach = output.follow || output.showCursor || output.afterCursor != nil
+    let joined = isOfEach ? nil : try logs.joined(all: false)
+    let parts =
+      try joined?.parts ?? logs.recoveredPaths().map { JoinedLogs.Part(path: $0, name: $0) }
     try EventQuery(
-      paths: logs.recoveredPaths(), filter: filter, run: selection.selector, columns: columns,
+      logs: parts, filter: filter, run: selection.selector, columns: columns,
       groups: groups, output: output, format: format
     ).run()
   }
@@ -78,7 +83,11 @@ struct QueryCommand: ParsableCommand {
       throw Failure.usage("--timeout \(timeout): cannot be negative; seconds, 0 for any time")
     }
     let parameters = try parameters.map(Self.parameter)
-    let path = try logs.onePath()
+    let joined = try logs.joined(all: false)
+    guard joined.parts.count == 1 else {
+      throw Failure.usage("SQL asks one log; 'tasklog merge' makes one of several")
+    }
+    let path = joined.parts[0].path
     let seconds = timeout ?? 60
     try format.write {
       try Queries.sql(

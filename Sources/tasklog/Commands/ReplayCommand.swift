@@ -50,16 +50,24 @@ struct ReplayCommand: AsyncParsableCommand {
     let options = try part.options(now: Clock.now())
     let watched = Supervisor.watched()
     if plugins.nameFiles, watched == nil {
-      let code = try Supervisor.run(timeoutSeconds: plugins.timeoutSeconds, log: selection.log.path)
+      let code = try Supervisor.run(
+        timeoutSeconds: plugins.timeoutSeconds, logs: selection.log.paths)
       guard code == 0 else { throw ExitCode(code) }
       return
     }
     let call = watched ?? PresentCall()
+    // What comes arrives in the logs themselves.
+    if options.follows, selection.log.paths.count > 1 {
+      throw Failure.usage("--follow goes on with one log; name it with --log")
+    }
+    let logs =
+      options.follows
+      ? nil : try JoinedLogs(selection.log.recoveredPaths(), all: true)
+    defer { logs?.remove() }
+    let reader = try logs?.reader() ?? LogReader(path: selection.log.recoveredPaths()[0])
     let chosen = try python.joined(
-      plugins.chosen(log: selection.log.path, options, call),
-      timeoutSeconds: plugins.timeoutSeconds,
+      plugins.chosen(log: reader.path, options, call), timeoutSeconds: plugins.timeoutSeconds,
       options)
-    let reader = try LogReader(path: selection.log.recoveredPath())
     let runs = try reader.runs(matching: selection.selector)
     if options.follows, runs.count > 1 {
       throw Failure.usage("--follow goes on with one run; choose it with --run")
@@ -83,7 +91,10 @@ struct ReplayCommand: AsyncParsableCommand {
   ) async throws -> Bool {
     let extent = (info.lastSeq ?? 0) - (info.firstSeq ?? 0) + 1
     var options = options
-    options.checkpoints = checkpoints.options(events: extent) { Console.complain($0) }
+    // The numbers of events in what was put together are good for this time only.
+    if reader.name == reader.path {
+      options.checkpoints = checkpoints.options(events: extent) { Console.complain($0) }
+    }
     let replayer = Replayer(reader: reader, run: info, options: options)
     replayer.call = call
     for plugin in chosen {
@@ -107,8 +118,9 @@ struct ReplayCommand: AsyncParsableCommand {
     bar.finish()
     // What plugins have printed comes before what they report.
     fflush(nil)
-    let text = ReplayText(path: reader.path, run: info, result: result, part: part.given)
+    let text = ReplayText(path: reader.name, run: info, result: result, part: part.given)
     text.write(end: try reader.runs().first { $0.number == info.number }?.end ?? info.end)
+    try RunNotes.tellParts(info, reader)
     if options.verifies, result.verifications.isEmpty {
       Console.complain(
         "--verify: nothing was noted of these plugins in run #\(info.number); record it with "

@@ -52,12 +52,12 @@ struct ReportCommand: ParsableCommand {
       throw Failure.usage("-o \(output): is the log itself; name another file")
     }
     let paths = try logs.recoveredPaths()
-    let scratch = try ScratchFolder()
-    defer { scratch.remove() }
-    var sides = [try side(paths, selector: selection.selector, scratch)]
+    var joined: [JoinedLogs] = []
+    defer { for logs in joined { logs.remove() } }
+    var sides = [try side(paths, selector: selection.selector, &joined)]
     if let compare {
       let others = try log2.map { [try LogOptions.recovered($0)] } ?? paths
-      sides.append(try side(others, selector: compare, scratch))
+      sides.append(try side(others, selector: compare, &joined))
     }
     let events = try sides.reduce(Int64(0)) { sum, side in
       try side.runs.reduce(sum) { try $0 + side.reader.eventCount(of: $1) }
@@ -96,28 +96,24 @@ struct ReportCommand: ParsableCommand {
 
   /// The runs of one log as they are, of several put into one.
   private func side(
-    _ paths: [String], selector: String, _ scratch: ScratchFolder
+    _ paths: [String], selector: String, _ kept: inout [JoinedLogs]
   ) throws -> ReportPage.Side {
+    let joined = try JoinedLogs(paths, all: false)
+    kept.append(joined)
+    guard joined.parts.count > 1 else {
+      let reader = try joined.reader()
+      return ReportPage.Side(
+        reader: reader, runs: try reader.runs(matching: selector),
+        name: paths.map(Self.name).joined(separator: " + "))
+    }
+    // Of logs that have nothing to do with each other, each may have a run that is meant.
     let readers = try paths.map { try LogReader(path: $0) }
-    let runs = try readers.map { try $0.runs(matching: selector) }
-    guard readers.count > 1 else {
-      return ReportPage.Side(reader: readers[0], runs: runs[0], name: Self.name(paths[0]))
-    }
-    let path = scratch.path("merged-\(scratch.count).db")
-    let merge = try LogMerge(into: path)
-    do {
-      defer { merge.close() }
-      for reader in readers {
-        let events = try reader.runs().reduce(Int64(0)) { try $0 + reader.eventCount(of: $1) }
-        var bar = ProgressBar(total: events, noun: "events")
-        defer { bar.finish() }
-        _ = try merge.add(reader) { bar.show($0) }
-      }
-    }
-    let wanted = Set(runs.joined().map(\.id))
-    let merged = try LogReader(path: path)
+    let wanted = Set(try readers.flatMap { try $0.runs(matching: selector).map(\.id) })
+    let all = try JoinedLogs(paths, all: true)
+    kept.append(all)
+    let reader = try all.reader()
     return ReportPage.Side(
-      reader: merged, runs: try merged.runs().filter { wanted.contains($0.id) },
+      reader: reader, runs: try reader.runs().filter { wanted.contains($0.id) },
       name: paths.map(Self.name).joined(separator: " + "))
   }
 

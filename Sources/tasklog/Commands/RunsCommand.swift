@@ -15,11 +15,14 @@ struct RunsCommand: ParsableCommand {
         tasklog runs --format csv
       """)
 
-  @OptionGroup var log: LogOptions
+  @OptionGroup var logs: LogsOptions
   @OptionGroup var format: FormatOptions
 
   func run() throws {
-    let reader = try LogReader(path: log.recoveredPath())
+    let joined = try logs.joined(all: true)
+    defer { joined.remove() }
+    let reader = try joined.reader()
     try format.write { try Queries.runs(reader, to: &$0) }
+    for run in try reader.runs() { try RunNotes.tellParts(run, reader) }
   }
 }

@@ -10,7 +10,9 @@ struct VerbOptions: ParsableArguments {
 
   /// Asks a verb and writes its answer.
   func write(_ ask: (LogReader, [RunInfo]) throws -> Report) throws {
-    let reader = try LogReader(path: selection.log.recoveredPath())
+    let logs = try selection.log.joined(all: true)
+    defer { logs.remove() }
+    let reader = try logs.reader()
     let runs = try reader.runs(matching: selection.selector)
     try report.write(try ask(reader, runs))
     try RunNotes.tell(reader, runs)
@@ -57,7 +59,7 @@ struct StoryCommand: ParsableCommand {
       if let report = try Verbs.story(reader, runs, of: name) { return report }
       let run = runs.count == 1 ? "run #\(runs[0].number)" : "the runs"
       throw Failure.run(
-        "\(reader.path): \(run) of it has no key and no stimulus '\(name)'; "
+        "\(reader.name): \(run) of it has no key and no stimulus '\(name)'; "
           + "'tasklog query --key \"*\(name)*\"' looks for a part of one")
     }
   }

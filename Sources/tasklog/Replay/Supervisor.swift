@@ -35,10 +35,10 @@ enum Supervisor {
   ///
   /// - Parameters:
   ///   - timeoutSeconds: how long a call of a plugin may take; 0 for ever.
-  ///   - log: the log that is replayed, to say what an event is.
+  ///   - logs: what is replayed, to say what an event is.
   /// - Returns: the code to exit with.
   /// - Throws: `Failure`.
-  static func run(timeoutSeconds: Int, log: String) throws -> Int32 {
+  static func run(timeoutSeconds: Int, logs: [String]) throws -> Int32 {
     var ends: [Int32] = [0, 0]
     let file = tl_memory_file(PresentCall.size)
     guard file >= 0, let present = PresentCall(descriptor: file), pipe(&ends) == 0 else {
@@ -57,29 +57,37 @@ enum Supervisor {
     case .exited(let code):
       guard let call = present.call else { return code }
       throw Failure.run(
-        "\(call.plugin) ended the program with code \(code) \(place(call, log))")
-    case .signalled(let signal): throw ended(by: signal, present, log)
+        "\(call.plugin) ended the program with code \(code) \(place(call, logs))")
+    case .signalled(let signal): throw ended(by: signal, present, logs)
     case .hung(let call):
       throw Failure.run(
-        "\(call.plugin) has not come back for \(timeoutSeconds) s \(place(call, log)); "
+        "\(call.plugin) has not come back for \(timeoutSeconds) s \(place(call, logs)); "
           + "--timeout gives it more")
     }
   }
 
-  private static func ended(by signal: Int32, _ present: PresentCall, _ log: String) -> Failure {
+  private static func ended(by signal: Int32, _ present: PresentCall, _ logs: [String]) -> Failure {
     // What a user or a terminal ends both with, and what ends whoever writes where nobody reads.
     if [SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE].contains(signal) { tl_end_by_signal(signal) }
     let name = "signal \(signal) (\(String(cString: strsignal(signal))))"
     guard let call = present.call else {
       return Failure.run("the replay was ended by \(name), not within a call of a plugin")
     }
-    return Failure.run("\(call.plugin) was ended by \(name) \(place(call, log))")
+    return Failure.run("\(call.plugin) was ended by \(name) \(place(call, logs))")
   }
 
-  private static func place(_ call: PresentCall.Call, _ log: String) -> String {
+  private static func place(_ call: PresentCall.Call, _ logs: [String]) -> String {
     guard let seq = call.seq else { return "in \(call.what)" }
-    let event = (try? LogReader(path: log).event(at: seq))?.event.inWords
+    let event = (try? event(at: seq, logs))?.inWords
     return "in \(event ?? call.what) (seq \(seq))"
+  }
+
+  /// Only what is replayed as it stands has its events where they are.
+  private static func event(at seq: Int64, _ logs: [String]) throws -> Event? {
+    guard logs.count == 1 else { return nil }
+    let reader = try LogReader(path: logs[0])
+    guard try reader.runs().allSatisfy({ !$0.isUnordered }) else { return nil }
+    return try reader.event(at: seq)?.event
   }
 
   private static func cannotStart(_ code: Int32) -> Failure {

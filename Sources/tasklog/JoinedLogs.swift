@@ -1,0 +1,98 @@
+import EventLog
+import Foundation
+import Querying
+import Recording
+
+/// The logs that a command asks. Those that hold parts of one run are put together first, in a scratch
+/// log: several recorders may have taken it out of one queue. So is one whose events did not arrive in
+/// their order. What none of them has is a gap there.
+final class JoinedLogs {
+  struct Part {
+    var path: String
+    var name: String
+  }
+
+  private(set) var parts: [Part] = []
+  private let scratch: ScratchFolder
+  /// So that a run that one of the logs says goes on goes on in what is put together, too.
+  private var locks: [RecorderLock] = []
+
+  private let judges: Bool
+
+  /// - Parameters:
+  ///   - all: puts everything together, for who asks one log.
+  ///   - judges: says of what none of them has that it is missing.
+  /// - Throws: `LogError`.
+  init(_ paths: [String], all: Bool, judges: Bool = true) throws {
+    self.judges = judges
+    scratch = try ScratchFolder()
+    let logs = try paths.map { path in (path, try LogReader(path: path).runs()) }
+    for group in Self.groups(logs, all: all) {
+      let isInOrder = group.allSatisfy { $0.runs.allSatisfy { !$0.isUnordered } }
+      if group.count == 1, isInOrder {
+        parts.append(Part(path: group[0].path, name: group[0].path))
+      } else {
+        parts.append(try join(group))
+      }
+    }
+  }
+
+  deinit { remove() }
+
+  func remove() {
+    locks.removeAll()
+    scratch.remove()
+  }
+
+  /// Of who asks one log.
+  func reader() throws -> LogReader { try LogReader(path: parts[0].path, name: parts[0].name) }
+
+  /// Logs that have a run in common, in the order of the first of each.
+  private static func groups(
+    _ logs: [(path: String, runs: [RunInfo])], all: Bool
+  ) -> [[(path: String, runs: [RunInfo])]] {
+    guard !all else { return [logs] }
+    var groups: [[(path: String, runs: [RunInfo])]] = []
+    for log in logs {
+      func isRelated(_ group: [(path: String, runs: [RunInfo])]) -> Bool {
+        group.contains { shareParts($0.runs, log.runs) }
+      }
+      groups =
+        groups.filter { !isRelated($0) } + [groups.filter(isRelated).flatMap(\.self) + [log]]
+    }
+    return groups
+  }
+
+  /// Whether a run is in both of which one has a part only.
+  private static func shareParts(_ some: [RunInfo], _ others: [RunInfo]) -> Bool {
+    some.contains { run in
+      others.contains { $0.id == run.id && ($0.isPartial || run.isPartial) }
+    }
+  }
+
+  private func join(_ logs: [(path: String, runs: [RunInfo])]) throws -> Part {
+    let path = scratch.path("joined-\(scratch.count).db")
+    let live = Set(logs.flatMap { $0.runs.filter { $0.end == .running }.map(\.id) })
+    for run in live { locks.append(try RecorderLock(log: path, run: run)) }
+    let merge = try LogMerge(into: path)
+    defer { merge.close() }
+    let readers = try logs.map { try LogReader(path: $0.path) }
+    let events = try readers.reduce(Int64(0)) { sum, reader in
+      try reader.runs().reduce(sum) { try $0 + reader.eventCount(of: $1) }
+    }
+    var bar = ProgressBar(total: events, noun: "events")
+    defer { bar.finish() }
+    _ = try merge.add(readers) { bar.show($0) }
+    // What is missing of a run that goes on may be on its way.
+    for run in Set(logs.flatMap { $0.runs.map(\.id) }).subtracting(live)
+    where judges && logs.count > 1 {
+      try merge.judge(run)
+    }
+    return Part(path: path, name: logs.map(\.path).joined(separator: " + "))
+  }
+}
+
+extension LogsOptions {
+  /// The logs for reading; see `JoinedLogs`.
+  func joined(all: Bool) throws -> JoinedLogs { try JoinedLogs(recoveredPaths(), all: all) }
+}

@@ -1,0 +1,221 @@
+#if RabbitMQ
+  import Foundation
+  import TaskLogKit
+  import TestSupport
+  import Testing
+
+  @testable import AMQP
+
+  /// What can happen to a broker in the middle of the work.
+  enum Fault: String, CaseIterable, CustomTestStringConvertible {
+    case killed, stopped, hung
+    case hungForLong = "hung for longer than heartbeats"
+
+    var testDescription: String { rawValue }
+
+    /// So that a broker that hangs is soon given up.
+    static let query = "?heartbeat=1&connection_timeout=1000"
+
+    /// Lets it happen, and mends it.
+    ///
+    /// - Parameters:
+    ///   - goesOn: whether the work has gone on for a while.
+    ///   - isNoticed: whether those who are connected have noticed.
+    func happen(
+      to broker: Broker, while goesOn: () -> Bool, until isNoticed: () -> Bool
+    ) throws {
+      switch self {
+      case .killed, .stopped:
+        broker.stop(self == .killed ? SIGKILL : SIGTERM)
+        let hasBeenNoticed = waits(until: isNoticed)
+        #expect(hasBeenNoticed)
+        try broker.start()
+      case .hung, .hungForLong:
+        broker.signal(SIGSTOP)
+        let isLongEnough = self == .hung ? waits(until: goesOn) : waits(until: isNoticed)
+        broker.signal(SIGCONT)
+        #expect(isLongEnough)
+      }
+    }
+  }
+
+  /// Brokers that die, end and hang, with publishers and recorders that do not.
+  @Suite(.serialized) struct FaultTests {
+    /// A run that goes on, into a log and through a broker.
+    private struct Live {
+      let queue: Queue
+      let told = Told()
+      let tee: Tee
+      let plugin: RabbitMQPlugin
+      let producer: Producer
+
+      init(batch: Int = 5) throws {
+        queue = try Queue(on: Brokers.hurt())
+        var options = Recorder.Options()
+        options.problem = { [told] in told.add($0) }
+        options.closeSeconds = 60
+        plugin = try queue.plugin(batch: batch, query: Fault.query, options: options)
+        tee = Tee(try Recorder(log: queue.folder.path("direct.db")), plugin)
+        producer = Producer(tee.channel(for: Source(kind: .scheduler, id: "s", address: "a")))
+      }
+
+      func end() async {
+        producer.stop()
+        await tee.finish()
+      }
+
+      /// Compares what came out of the queue with what was recorded directly.
+      func compare() throws {
+        let (expected, found) = (try queue.log("direct.db"), try queue.log())
+        let events = try expected.recorded()
+        #expect(events.count == producer.count)
+        #expect(try found.recorded() == events)
+        let run = try #require(try found.runs().last)
+        #expect(run.end == .closed)
+        #expect(!run.isPartial)
+        #expect(try found.missing(of: run) == 0)
+        #expect(try LogCheck(path: queue.folder.path("consumed.db")).run().findings.isEmpty)
+      }
+    }
+
+    @Test(arguments: Fault.allCases)
+    func `a publisher loses nothing to a broker that is`(_ fault: Fault) async throws {
+      let live = try Live()
+      #expect(live.plugin.flush(timeoutSeconds: 30))
+      #expect(waits { live.producer.count > 500 })
+      let before = live.producer.count
+      try fault.happen(
+        to: live.queue.broker, while: { live.producer.count > before + 2000 },
+        until: { !live.told.lines.isEmpty })
+      #expect(live.plugin.flush(timeoutSeconds: 60))
+      await live.end()
+      #expect(live.told.lines.count == (fault == .hung ? 0 : 1), "\(live.told.lines)")
+      try live.queue.record()
+      try live.compare()
+    }
+
+    @Test(arguments: Fault.allCases)
+    func `a recorder loses nothing to a broker that is`(_ fault: Fault) async throws {
+      let live = try Live()
+      let recorder = try live.queue.recorder(query: Fault.query, ["--prefetch", "50"])
+      #expect(waits { live.queue.eventCount() > 500 })
+      let before = live.producer.count
+      try fault.happen(
+        to: live.queue.broker, while: { live.producer.count > before + 2000 },
+        until: {
+          !live.told.lines.isEmpty
+            && (try? live.queue.output().contains { $0.contains("will try again") }) == true
+        })
+      #expect(live.plugin.flush(timeoutSeconds: 60))
+      await live.end()
+      #expect(waits { live.queue.isWhole() })
+      #expect(recorder.end(SIGTERM) == 0)
+      let output = try live.queue.output()
+      #expect(output.count == (fault == .hung ? 1 : 2), "\(output)")
+      #expect(try live.queue.count() == 0)
+      try live.compare()
+    }
+
+    @Test func `recorders that are killed lose nothing, and record nothing twice`() async throws {
+      let live = try Live()
+      #expect(waits { live.producer.count > 3000 })
+      for _ in 0..<4 {
+        let before = live.queue.eventCount()
+        let recorder = try live.queue.recorder(["--prefetch", "100"])
+        #expect(waits { live.queue.eventCount() > before + 200 })
+        #expect(recorder.end(SIGKILL) == -SIGKILL)
+      }
+      let last = try live.queue.recorder()
+      await live.end()
+      #expect(waits { live.queue.isWhole() })
+      #expect(last.end(SIGINT) == 0)
+      let output = try live.queue.output()
+      #expect(output.count == 1 && output[0].contains("messages redelivered"), "\(output)")
+      #expect(try live.queue.count() == 0)
+      try live.compare()
+    }
+
+    @Test func `a publisher that is killed has lost nothing, the next one sends the rest`()
+      async throws
+    {
+      let queue = try Queue()
+      let counters = queue.folder.path("counters")
+      try Data(count: 4096).write(to: URL(fileURLWithPath: counters))
+      func returned() throws -> [Int64] {
+        let data = try Data(contentsOf: URL(fileURLWithPath: counters))
+        return data.withUnsafeBytes { bytes in
+          (0..<2).map { bytes.loadUnaligned(fromByteOffset: 64 * $0, as: Int64.self) }
+        }
+      }
+      for round in 0..<3 {
+        let victim = try Child(
+          [Queue.program(named: "recording-victim"), queue.spool, counters, "2"],
+          environment: ["TASKLOG_VICTIM_PUBLISHES": "\(queue.broker.url) \(queue.name)"])
+        #expect(try waits { try queue.count() > 50 })
+        #expect(victim.end(SIGKILL) == -SIGKILL)
+        let least = try returned()
+
+        let told = Told()
+        var options = Recorder.Options()
+        options.problem = { told.add($0) }
+        let next = try queue.plugin(options: options)
+        #expect(next.flush(timeoutSeconds: 10))
+        next.channel(for: Source(kind: .scheduler, id: "s", address: "a")).record(transition(1))
+        #expect(next.flush(timeoutSeconds: 60))
+        await next.finish()
+        #expect(told.lines.count == 1 && told.lines[0].contains("died"), "\(told.lines)")
+        #expect(!FileManager.default.fileExists(atPath: queue.spool))
+
+        let log = "consumed-\(round).db"
+        try queue.record(into: log)
+        let reader = try queue.log(log)
+        let dead = try #require(try reader.runs().first { $0.end == .died })
+        #expect(!dead.isPartial)
+        #expect(try reader.missing(of: dead) == 0)
+        let sources = try reader.sources(of: dead).sorted { $0.source.id < $1.source.id }
+        for (source, least) in zip(sources, least) {
+          var events: [(Int64, Int64)] = []
+          let cursor = try reader.events(of: source)
+          while let event = try cursor.nextEvent() {
+            events.append((event.sourceSeq, event.event.time))
+          }
+          #expect(Int64(events.count) >= least)
+          #expect(events.enumerated().allSatisfy { $1.0 == Int64($0 + 1) && $1.1 == Int64($0) })
+        }
+        #expect(sources.count == 2)
+        #expect(dead.ended == (try reader.recorded(of: dead).map(\.event.time).max()))
+      }
+    }
+  }
+
+  /// Records on a thread of its own, at a pace that can be followed, until it is to stop.
+  final class Producer: @unchecked Sendable {
+    private let lock = NSLock()
+    private let done = DispatchSemaphore(value: 0)
+    // Guarded by `lock`.
+    private var number = 0
+    private var isStopping = false
+
+    init(_ channel: any EventChannel) {
+      Thread.detachNewThread { [self] in
+        while lock.withLock({ !isStopping }) {
+          for _ in 0..<5 {
+            channel.record(transition(number + 1))
+            lock.withLock { number += 1 }
+          }
+          usleep(1000)
+        }
+        done.signal()
+      }
+    }
+
+    /// How many events there are so far.
+    var count: Int { lock.withLock { number } }
+
+    func stop() {
+      lock.withLock { isStopping = true }
+      done.wait()
+      done.signal()
+    }
+  }
+#endif

@@ -1,0 +1,212 @@
+#if RabbitMQ
+  import Foundation
+  import TaskLogKit
+  import TestSupport
+  import Testing
+
+  @testable import AMQP
+
+  /// A run that several recorders took out of one queue is one run to whoever asks all of their logs.
+  @Suite struct SeveralRecordersTests {
+    private static let names = ["a.db", "b.db", "c.db"]
+
+    /// What a command says of logs, with how it names them taken out.
+    private func ask(
+      _ words: [String], _ logs: [String], _ folder: Folder, code: Int32 = 0
+    ) throws -> String {
+      let output = folder.path(UUID().uuidString)
+      let child = try Child(
+        [Queue.program] + words + logs.flatMap { ["--log", folder.path($0)] }, output: output)
+      #expect(child.wait() == code)
+      let text = try String(contentsOfFile: output, encoding: .utf8)
+      let name = logs.map { folder.path($0) }.joined(separator: " + ")
+      return text.replacingOccurrences(of: name, with: "LOG")
+        .replacingOccurrences(of: folder.url.path + "/", with: "")
+    }
+
+    /// The identities of the events that are in any of the logs.
+    private static func identities(_ queue: Queue) -> Set<String> {
+      names.reduce(into: []) { all, name in
+        for event in (try? queue.log(name).recorded()) ?? [] {
+          all.insert("\(event.source.id) \(event.sourceSeq)")
+        }
+      }
+    }
+
+    @Test func `three recorders, one of them killed, have all of a run together`() async throws {
+      let queue = try Queue()
+      let cluster = try await LocalCluster(
+        workers: 2,
+        recorder: Tee(Recorder(log: queue.folder.path("direct.db")), queue.plugin(batch: 3)))
+      let squares = cluster.client.map("square", Array(1...150)) { $0 * $0 }
+      let total = cluster.client.submit("total", all: squares) { $0.reduce(0, +) }
+      #expect(try await total.result() == (1...150).reduce(0) { $0 + $1 * $1 })
+      await cluster.close()
+
+      // All are there before the first message is: each gets its share.
+      let recorders = try Self.names.map { try queue.recorder(into: $0, ["--prefetch", "2"]) }
+      #expect(waits { queue.eventCount("a.db") > 20 })
+      #expect(recorders[0].end(SIGKILL) == -SIGKILL)
+      let direct = try queue.log("direct.db").recorded()
+      #expect(waits { Self.identities(queue).count == direct.count })
+      for recorder in recorders[1...] { #expect(recorder.end(SIGTERM) == 0) }
+
+      for name in Self.names {
+        let run = try #require(try queue.log(name).runs().last)
+        #expect(run.isPartial)
+        let alone = try ask(["check"], [name], queue.folder)
+        #expect(alone.contains("partial-run") && !alone.contains("hole-in-source"), "\(alone)")
+      }
+      let counts = Self.names.map { queue.eventCount($0) }
+      #expect(counts.allSatisfy { $0 > 0 })
+      #expect(counts.reduce(0, +) >= direct.count)
+
+      for words in [
+        ["summary"], ["story", total.key.text], ["errors"], ["workers", "--format", "csv"],
+        ["critical-path", "--format", "csv"],
+        ["query", "--count"], ["query", "--count", "--hook", "*"],
+        ["query", "--group-by", "worker,key,start,finish,stimulus", "--format", "csv"],
+        ["query", "SELECT count(*), min(time_ns), max(time_ns) FROM events"],
+        ["query", "SELECT * FROM tasks ORDER BY key", "--format", "csv"],
+        ["inspect", "--table", "kinds"], ["inspect", "--table", "gaps"],
+        ["replay", "--plugin", "counter", "--plugin", "errors"],
+        ["export", "--to", "dask"],
+      ] {
+        let (expected, found) = (
+          try ask(words, ["direct.db"], queue.folder), try ask(words, Self.names, queue.folder)
+        )
+        // Where something lies in a log is the log's affair.
+        let isSame =
+          found.replacing(/"seq":\d+/, with: "") == expected.replacing(/"seq":\d+/, with: "")
+        #expect(isSame, "\(words)")
+      }
+      let merged = try ask(
+        ["merge"] + Self.names.map { queue.folder.path($0) }
+          + ["--into", queue.folder.path("all.db")], [], queue.folder)
+      #expect(merged.contains("\(direct.count) events added"), "\(merged)")
+      #expect(try queue.log("all.db").recorded() == direct)
+      #expect(queue.isWhole("all.db"))
+      #expect(try !queue.log("all.db").runs()[0].isUnordered)
+      #expect(try LogCheck(path: queue.folder.path("all.db")).run().findings.isEmpty)
+      let checked = try ask(["check", "--strict"], Self.names, queue.folder)
+      #expect(checked.split(separator: "\n").allSatisfy { $0.contains("partial-run") })
+      let runs = try ask(["runs", "--format", "csv"], Self.names, queue.folder)
+      #expect(
+        runs.split(whereSeparator: \.isNewline).count == 2 && runs.contains(",closed,"), "\(runs)")
+      _ = try ask(["report", "-o", queue.folder.path("report.html")], Self.names, queue.folder)
+      #expect(FileManager.default.fileExists(atPath: queue.folder.path("report.html")))
+    }
+
+    // MARK: - What is missing
+
+    /// A run of three messages with ten events each, and its end.
+    private func messages() throws -> [[UInt8]] {
+      let collector = Collector()
+      let publishing = Publishing(destination: "nowhere", payload: .events(batch: 10)) { collector }
+      let sender = try MessageSender(
+        publishing,
+        run: RunHeader(
+          id: "01942f00-0000-7000-8000-00000000000a", engine: "tasklog", engineVersion: "1",
+          recorderVersion: "1", mode: "full", started: 1))
+      sender.add(Source(kind: .scheduler, id: "s", address: "tcp://s:1"), number: 0)
+      for number in 1...30 {
+        try sender.send(transition(number), source: 0, sourceSeq: Int64(number))
+      }
+      sender.end(.closed, at: 99, lastSourceSeqs: [(0, 30)])
+      try sender.close()
+      return collector.bodies
+    }
+
+    private func record(_ bodies: [[UInt8]], _ name: String, _ folder: Folder) throws {
+      let log = try MessageLog(path: folder.path(name), origin: "nowhere", recorderVersion: "1")
+      for body in bodies { try log.take([Delivery(body: body, isRedelivered: false)]) }
+      log.close()
+    }
+
+    @Test func `what another log has is not missing, what none has is`() throws {
+      let folder = try Folder()
+      let messages = try messages()
+      #expect(messages.count == 4)
+      try record([messages[0]], "a.db", folder)
+      try record([messages[2], messages[3]], "b.db", folder)
+      try record([messages[1], messages[1]], "c.db", folder)
+      let two = ["a.db", "b.db"]
+      #expect(try ask(["query", "--count"], two, folder).contains(#"{"count":20}"#))
+      let runs = try ask(["runs"], two, folder)
+      #expect(runs.contains(#""end":"closed""#) && runs.contains(#""missing":10"#), "\(runs)")
+      #expect(runs.contains("run #1 is partial even with all of these logs: 10 events of it are"))
+      let checked = try ask(["check"], two, folder)
+      #expect(checked.contains(#""finding":"in-no-log","log":"LOG""#), "\(checked)")
+      #expect(checked.contains("10 events of run 01942f00"))
+      _ = try ask(["check", "--strict"], two, folder, code: 1)
+      let gaps = try ask(["query", "SELECT source_seq, count, reason FROM gaps"], two, folder)
+      #expect(
+        gaps.contains(#"{"source_seq":11,"count":10,"reason":"in none of the logs"}"#), "\(gaps)")
+
+      // The third one has them, whatever the order.
+      for names in [["a.db", "b.db", "c.db"], ["c.db", "b.db", "a.db"]] {
+        let runs = try ask(["runs"], names, folder)
+        #expect(runs.contains(#""end":"closed""#) && runs.contains(#""missing":0"#), "\(runs)")
+        #expect(!runs.contains("partial"))
+        #expect(try !ask(["check", "--strict"], names, folder).contains("in-no-log"))
+        #expect(
+          try ask(["query", "--columns", "key"], names, folder).split(separator: "\n").count == 30)
+      }
+      // One alone says what it is.
+      let alone = try ask(["summary"], ["a.db"], folder)
+      #expect(alone.contains("run #1 is partial: others took from its queue, too"))
+      #expect(try ask(["check", "--strict"], ["a.db"], folder).contains("partial-run"))
+    }
+
+    @Test func `a merge waits for what has not been put in yet`() throws {
+      let folder = try Folder()
+      let messages = try messages()
+      try record([messages[2], messages[3]], "b.db", folder)
+      try record([messages[0], messages[1]], "a.db", folder)
+      let into = ["--into", folder.path("all.db")]
+      _ = try ask(["merge", folder.path("b.db")] + into, [], folder)
+      let half = try LogReader(path: folder.path("all.db"))
+      #expect(try half.runs().map(\.isPartial) == [true])
+      #expect(try half.missing(of: half.runs()[0]) == 0)
+      #expect(try LogCheck(path: folder.path("all.db")).run().hasWarnings == false)
+      _ = try ask(["merge", folder.path("a.db")] + into, [], folder)
+      let all = try LogReader(path: folder.path("all.db"))
+      let run = try all.runs()[0]
+      #expect(!run.isPartial && run.end == .closed)
+      // They came in the wrong order, which is put right for who replays.
+      #expect(run.isUnordered)
+      let replayed = try ask(["replay", "--plugin", "exec:cat"], ["all.db"], folder)
+      let seqs = replayed.matches(of: /"sourceSeq":(\d+)/).compactMap { Int($0.1) }
+      #expect(seqs == seqs.sorted(), "\(replayed)")
+    }
+
+    @Test func `a run whose end nobody has heard of is not closed`() throws {
+      let folder = try Folder()
+      let messages = try messages()
+      try record([messages[0]], "a.db", folder)
+      try record([messages[2]], "b.db", folder)
+      let runs = try ask(["runs"], ["a.db", "b.db"], folder)
+      #expect(runs.contains(#""end":"died""#) && runs.contains(#""missing":10"#), "\(runs)")
+      #expect(runs.contains("and none knows its end"))
+      #expect(
+        try ask(["check"], ["a.db", "b.db"], folder).contains("and none knows its end"))
+    }
+  }
+
+  /// Takes messages as a broker does, and keeps them.
+  /// One thread has it; that is what `@unchecked` relies on.
+  private final class Collector: MessageConnection, @unchecked Sendable {
+    var bodies: [[UInt8]] = []
+    private var confirmed = 0
+
+    func send(_ body: [UInt8]) throws { bodies.append(body) }
+
+    func confirms(waitingMilliseconds: Int) throws -> [MessageConfirm] {
+      guard bodies.count > confirmed else { return [] }
+      confirmed = bodies.count
+      return [MessageConfirm(number: UInt64(confirmed), isMultiple: true, isAccepted: true)]
+    }
+
+    func close() {}
+  }
+#endif
