@@ -135,8 +135,8 @@ private struct ScannedEvent {
       case 8 where scanner.equals(name, "snapshot"): snapshot = takeObject(&scanner)
       // What a later version adds has to be JSON as well.
       default:
-        guard let token = scanner.token() else { break }
-        if !PlainJSON.isPlain(scanner[token]) { isPlain = false }
+        let token = scanner.token()
+        isPlain = isPlain && token.map { PlainJSON.isPlain(scanner[$0]) } ?? false
       }
     }
     guard isObject else { return nil }
