@@ -23,7 +23,7 @@ public final class RabbitMQPlugin: RecordingPlugin {
   public init(
     url: String, queue: String = Publishing.defaultQueue,
     payload: Publishing.Payload = .events(batch: 1), spool: String = Publishing.defaultSpool,
-    options: Recorder.Options = Recorder.Options()
+    options: Recorder.Options? = nil
   ) throws {
     recorder = try Recorder(
       publishing: Publishing(to: url, queue: queue, payload: payload, spool: spool),

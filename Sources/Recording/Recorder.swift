@@ -84,6 +84,7 @@ public final class Recorder: RecordingPlugin {
   /// begins a run and starts the thread that writes.
   ///
   /// - Parameters:
+  ///   - options: those of the environment when none are given.
   ///   - verify: plugins of which an instance is called with the run, and what it reports is noted
   ///     in the log, for `tasklog replay --verify` to compare.
   ///   - every: after how many calls on each source it is noted, beside the end; 0 for the end only.
@@ -91,9 +92,10 @@ public final class Recorder: RecordingPlugin {
   /// - Throws: `RecordingError` when an option cannot be; `LogError` when there is no way to write the
   ///   log. A host that wants to run without being recorded then goes on without a recorder.
   public init(
-    log: String, options: Options = Options(), verify: [any Plugin.Type] = [], every: Int = 1000,
+    log: String, options: Options? = nil, verify: [any Plugin.Type] = [], every: Int = 1000,
     publishing: Publishing? = nil
   ) throws {
+    let options = try options ?? .fromEnvironment()
     verified = Self.isDisabled ? [] : verify
     self.every = max(0, every)
     var log = log
@@ -157,7 +159,8 @@ public final class Recorder: RecordingPlugin {
   ///
   /// - Throws: `RecordingError` when an option cannot be; `LogError` when there is no way to write the
   ///   spool.
-  public init(publishing: Publishing, options: Options = Options()) throws {
+  public init(publishing: Publishing, options: Options? = nil) throws {
+    let options = try options ?? .fromEnvironment()
     verified = []
     every = 0
     log = publishing.spool

@@ -141,6 +141,25 @@ import Testing
     #expect(!folder.folder.exists("tasklog.db"))
   }
 
+  @Test func `what the environment says is not to be kept is not`() throws {
+    let folder = try DemoFolder(files: 5)
+    let log = folder.folder("tasklog.db")
+    func demo(_ environment: [String: String]) throws -> Command.Result {
+      try Command.run(
+        ["demo", "--input", folder.folder.path, "--log", log], environment: environment)
+    }
+    #expect(
+      try demo(["TASKLOG_EXCLUDE_KEYS": "top-20", "TASKLOG_REDACT": "typename"]).code == 0)
+    let rows = try Command.run(["query", "--log", log, "--arg", "typename"]).output
+    #expect(rows.contains("redacted"))
+    #expect(try Command.run(["query", "--log", log, "--key", "top-20"]).output == "")
+    let wrong = try demo(["TASKLOG_ROTATE_SIZE": "huge"])
+    #expect(wrong.code == 1)
+    #expect(
+      wrong.errors
+        == "tasklog: TASKLOG_ROTATE_SIZE=huge: has to be a size from 1 kiB to 16 TiB, as 64MiB\n")
+  }
+
   @Test func `a folder with nothing but binary files has no words`() throws {
     let folder = try TemporaryFolder()
     try folder.write("a.bin", [0xFF, 0xFE])

@@ -54,6 +54,7 @@ public enum RecordingError: Error, Sendable, Equatable, CustomStringConvertible 
   case rotationWithoutRun(log: String)
   case wrongTemplate(log: String)
   case wrongRotation
+  case wrongVariable(String, value: String, expected: String)
 
   public var description: String {
     switch self {
@@ -66,6 +67,8 @@ public enum RecordingError: Error, Sendable, Equatable, CustomStringConvertible 
       "\(log): {run} stands once, and in the name of the file; write logs/{run}.db"
     case .wrongRotation:
       "a run goes on in another file after at least 65536 bytes, or a second; give more"
+    case .wrongVariable(let name, let value, let expected):
+      "\(name)=\(value): has to be \(expected)"
     }
   }
 }

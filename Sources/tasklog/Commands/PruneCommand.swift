@@ -245,21 +245,12 @@ struct PruneCommand: ParsableCommand {
 
 /// Sizes as people write them.
 enum ByteSize {
-  private static let units: [(name: String, bytes: Double)] = [
-    ("", 1), ("b", 1), ("kb", 1e3), ("mb", 1e6), ("gb", 1e9), ("tb", 1e12), ("kib", 1024),
-    ("mib", 1_048_576), ("gib", 1_073_741_824), ("tib", 1_099_511_627_776),
-  ]
-
   static func read(_ text: String) throws -> Int64 {
-    let number = text.prefix { $0.isASCII && ($0.isNumber || $0 == ".") }
-    let unit = text.dropFirst(number.count).drop { $0 == " " }.lowercased()
-    guard let count = Double(number), let factor = units.first(where: { $0.name == unit })?.bytes,
-      count * factor < 1e18
-    else {
+    guard let bytes = Quantity.bytes(text) else {
       throw Failure.usage(
         "--max-size \(text.isEmpty ? "''" : text): write a size, as 500MB or 2GiB")
     }
-    return Int64(count * factor)
+    return Int64(bytes)
   }
 
   static func text(_ bytes: Int64) -> String {

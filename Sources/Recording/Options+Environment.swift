@@ -1,0 +1,88 @@
+import Glibc
+import TaskLogPlugin
+
+extension Recorder.Options {
+  /// What the environment says, under the names that the recorder of Dask has there: `TASKLOG_REDACT`,
+  /// `TASKLOG_MAX_ARGS_BYTES`, `TASKLOG_INCLUDE_HOOKS` and its like, `TASKLOG_ROTATE_SIZE`,
+  /// `TASKLOG_ROTATE_AGE`, `TASKLOG_SPOOL_LIMIT`, `TASKLOG_SYNC_SECONDS`, `TASKLOG_CLOSE_SECONDS`.
+  /// Whoever runs a program can so set what its author has left open. A recorder that is given no
+  /// options takes these.
+  ///
+  /// - Throws: `RecordingError.wrongVariable`.
+  public static func fromEnvironment() throws(RecordingError) -> Recorder.Options {
+    try fromEnvironment { name in getenv(name).map { String(cString: $0) } }
+  }
+
+  /// - Parameter variable: the value of a variable.
+  static func fromEnvironment(
+    _ variable: (String) -> String?
+  ) throws(RecordingError) -> Recorder.Options {
+    var options = Recorder.Options()
+    func read<T>(
+      _ name: String, _ expected: String, _ parse: (String) -> T?
+    ) throws(RecordingError) -> T? {
+      guard let text = variable(name), !text.isEmpty else { return nil }
+      guard let value = parse(text) else {
+        throw .wrongVariable(name, value: text, expected: expected)
+      }
+      return value
+    }
+    func size(_ name: String) throws(RecordingError) -> Int? {
+      try read("TASKLOG_\(name)", "a size from 1 kiB to 16 TiB, as 64MiB") {
+        Quantity.bytes($0).flatMap { (1 << 10...1 << 44).contains($0) ? $0 : nil }
+      }
+    }
+    func seconds(_ name: String, _ range: ClosedRange<Double>) throws(RecordingError) -> Double? {
+      try read("TASKLOG_\(name)", "a time, as 500ms or 1d") {
+        Quantity.seconds($0).flatMap { range.contains($0) ? $0 : nil }
+      }
+    }
+    /// Keys may have commas in them.
+    func patterns(_ name: String, by separator: Character = ";") -> [String] {
+      (variable("TASKLOG_\(name)") ?? "").split(separator: separator).map { part in
+        String(part.drop { $0 == " " }.reversed().drop { $0 == " " }.reversed())
+      }.filter { !$0.isEmpty }
+    }
+    options.redactedArgs = patterns("REDACT", by: ",")
+    options.maximumArgsBytes = try size("MAX_ARGS_BYTES")
+    options.filter.includeHooks = patterns("INCLUDE_HOOKS", by: ",")
+    options.filter.excludeHooks = patterns("EXCLUDE_HOOKS", by: ",")
+    options.filter.includeKeys = patterns("INCLUDE_KEYS")
+    options.filter.excludeKeys = patterns("EXCLUDE_KEYS")
+    options.filter.includeSources = patterns("INCLUDE_SOURCES")
+    options.filter.excludeSources = patterns("EXCLUDE_SOURCES")
+    options.rotateBytes = try size("ROTATE_SIZE").map(Int64.init)
+    options.rotateSeconds = try seconds("ROTATE_AGE", 1...1e9)
+    options.spoolLimit = try size("SPOOL_LIMIT")
+    if let sync = try seconds("SYNC_SECONDS", 0...86_400) { options.syncSeconds = sync }
+    if let close = try seconds("CLOSE_SECONDS", 0...86_400) { options.closeSeconds = close }
+    return options
+  }
+}
+
+/// Sizes and times as people write them, and Dask reads them: a number and a unit.
+public enum Quantity {
+  private static let sizes: [String: Double] = [
+    "": 1, "b": 1, "kb": 1e3, "mb": 1e6, "gb": 1e9, "tb": 1e12, "kib": 1024, "mib": 1_048_576,
+    "gib": 1_073_741_824, "tib": 1_099_511_627_776,
+  ]
+  private static let times: [String: Double] = [
+    "": 1, "ms": 1e-3, "s": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400, "w": 604_800,
+  ]
+
+  /// `500MB`, `2 GiB`, `1024`; nothing for what is no size.
+  public static func bytes(_ text: String) -> Int? {
+    guard let value = value(text, sizes), value < 1e18 else { return nil }
+    return Int(value)
+  }
+
+  /// `500ms`, `1.5 h`, `7d`, and plain seconds; nothing for what is no time.
+  public static func seconds(_ text: String) -> Double? { value(text, times) }
+
+  private static func value(_ text: String, _ units: [String: Double]) -> Double? {
+    let number = text.prefix { $0.isASCII && ($0.isNumber || $0 == ".") }
+    let unit = text.dropFirst(number.count).filter { $0 != " " }.lowercased()
+    guard let count = Double(number), let factor = units[unit] else { return nil }
+    return count * factor
+  }
+}

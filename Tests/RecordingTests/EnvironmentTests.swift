@@ -1,0 +1,56 @@
+import Testing
+
+@testable import Recording
+
+/// Options that whoever runs a program sets.
+@Suite struct EnvironmentTests {
+  private func options(_ variables: [String: String]) throws -> Recorder.Options {
+    try Recorder.Options.fromEnvironment { variables[$0] }
+  }
+
+  @Test func `every variable sets its option`() throws {
+    let options = try options([
+      "TASKLOG_REDACT": "password, exception*", "TASKLOG_MAX_ARGS_BYTES": "64 kiB",
+      "TASKLOG_INCLUDE_HOOKS": "transition,add_*", "TASKLOG_EXCLUDE_HOOKS": "restart",
+      "TASKLOG_INCLUDE_KEYS": "('sum', *); inc-*", "TASKLOG_EXCLUDE_KEYS": "x",
+      "TASKLOG_INCLUDE_SOURCES": "scheduler;worker", "TASKLOG_EXCLUDE_SOURCES": "tcp://a:1",
+      "TASKLOG_ROTATE_SIZE": "2GB", "TASKLOG_ROTATE_AGE": "1d", "TASKLOG_SPOOL_LIMIT": "1048576",
+      "TASKLOG_SYNC_SECONDS": "500ms", "TASKLOG_CLOSE_SECONDS": "2",
+    ])
+    #expect(options.redactedArgs == ["password", "exception*"])
+    #expect(options.maximumArgsBytes == 65_536)
+    #expect(options.filter.includeHooks == ["transition", "add_*"])
+    #expect(options.filter.excludeHooks == ["restart"])
+    #expect(options.filter.includeKeys == ["('sum', *)", "inc-*"])
+    #expect(options.filter.excludeKeys == ["x"])
+    #expect(options.filter.includeSources == ["scheduler", "worker"])
+    #expect(options.filter.excludeSources == ["tcp://a:1"])
+    #expect(options.rotateBytes == 2_000_000_000)
+    #expect(options.rotateSeconds == 86_400)
+    #expect(options.spoolLimit == 1_048_576)
+    #expect(options.syncSeconds == 0.5)
+    #expect(options.closeSeconds == 2)
+  }
+
+  @Test func `nothing set is nothing changed`() throws {
+    for variables in [[:], ["TASKLOG_ROTATE_SIZE": "", "TASKLOG_REDACT": ""]] {
+      let options = try options(variables)
+      #expect(options.redactedArgs == [])
+      #expect(options.filter == Recorder.Filter())
+      #expect(options.rotateBytes == nil)
+      #expect(options.syncSeconds == Recorder.Options().syncSeconds)
+    }
+  }
+
+  @Test(arguments: [
+    ("TASKLOG_ROTATE_SIZE", "big"), ("TASKLOG_ROTATE_SIZE", "-1"), ("TASKLOG_ROTATE_AGE", "0.1s"),
+    ("TASKLOG_SPOOL_LIMIT", "1 furlong"), ("TASKLOG_SYNC_SECONDS", "soon"),
+  ])
+  func `what cannot be is named with the variable`(name: String, value: String) {
+    #expect {
+      _ = try options([name: value])
+    } throws: {
+      "\($0)".hasPrefix("\(name)=\(value): has to be a ")
+    }
+  }
+}
