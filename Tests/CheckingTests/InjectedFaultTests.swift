@@ -130,6 +130,9 @@ import Testing
         UPDATE run SET metadata = json_set(metadata, '$.limits', json('{"excludeHooks":["close"]}'))
         WHERE id = 1
         """),
+    Fault(
+      "a run of which other logs may hold the rest", .partialRun,
+      sql: "UPDATE run SET metadata = json_set(metadata, '$.partial', json('true')) WHERE id = 1"),
     Fault("a view is gone", .missingObject, sql: "DROP VIEW stories"),
     Fault("an index is gone", .missingObject, sql: "DROP INDEX event_key"),
     Fault(
@@ -187,8 +190,32 @@ import Testing
     #expect(findings.map(\.kind) == [.knownGap])
   }
 
+  @Test func `what is in none of the logs of a run is found in all of them together`() throws {
+    let logs = try [20, 21].map { seq in
+      let log = try CheckedLog()
+      try log.execute(
+        """
+        UPDATE run SET metadata = json_set(metadata, '$.partial', json('true'));
+        DELETE FROM event WHERE source = (SELECT source FROM event WHERE seq = 19)
+          AND source_seq IN (3, \(seq - 16));
+        """)
+      return log
+    }
+    var parts = PartialRuns()
+    for log in logs {
+      try parts.add(LogReader(path: log.path))
+      #expect(try !LogCheck(path: log.path).run().findings.contains { $0.kind == .holeInSource })
+    }
+    let first = try #require(
+      parts.findings.first { $0.finding.detail.contains("are in none of the logs") })
+    #expect(first.finding.kind == .inNoLog)
+    #expect(first.finding.count == 1)
+    #expect(first.logs == logs.map(\.path))
+  }
+
   @Test func `every kind of finding is injected`() {
-    let injected = Set(Self.faults.map(\.kind))
+    // What is in none of several logs is not found in one.
+    let injected = Set(Self.faults.map(\.kind) + [.inNoLog])
     #expect(Finding.Kind.allCases.filter { !injected.contains($0) } == [])
   }
 }

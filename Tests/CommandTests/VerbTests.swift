@@ -193,10 +193,6 @@ import Testing
       ["query", "SELECT 1", "--timeout", "-1"],
       "--timeout -1.0: cannot be negative; seconds, 0 for any time"
     ),
-    (
-      ["query", "SELECT 1", "--log", "a.db", "--log", "b.db"],
-      "SQL asks one log; 'tasklog merge' makes one of several"
-    ),
   ])
   func `what is wrong with a command is said in one line`(
     arguments: [String], message: String

@@ -56,6 +56,9 @@ struct ReplayCommand: AsyncParsableCommand {
       return
     }
     let call = watched ?? PresentCall()
+    let log = ReplayedLog()
+    let chosen = try python.joined(
+      plugins.chosen(log: log, options, call), timeoutSeconds: plugins.timeoutSeconds, options)
     // What comes arrives in the logs themselves.
     if options.follows, selection.log.paths.count > 1 {
       throw Failure.usage("--follow goes on with one log; name it with --log")
@@ -65,9 +68,7 @@ struct ReplayCommand: AsyncParsableCommand {
       ? nil : try JoinedLogs(selection.log.recoveredPaths(), all: true)
     defer { logs?.remove() }
     let reader = try logs?.reader() ?? LogReader(path: selection.log.recoveredPaths()[0])
-    let chosen = try python.joined(
-      plugins.chosen(log: reader.path, options, call), timeoutSeconds: plugins.timeoutSeconds,
-      options)
+    log.path = reader.path
     let runs = try reader.runs(matching: selection.selector)
     if options.follows, runs.count > 1 {
       throw Failure.usage("--follow goes on with one run; choose it with --run")
