@@ -1,7 +1,8 @@
 """Builds the dynamic library with Swift and puts it into the wheel.
 
 The Swift runtime is linked in: the wheel needs no Swift where it is installed. With `TASKLOG_LIB`
-a library that has been built already is taken.
+a library that has been built already is taken. `TASKLOG_TRAITS` names traits of the Swift package to
+build with: with `RabbitMQ` the recorder can publish.
 """
 
 from __future__ import annotations
@@ -64,6 +65,8 @@ class SwiftBuildHook(BuildHookInterface):
         command += ["--scratch-path", str(checkout / ".build-wheel"), "-c", "release"]
         # `--static-swift-stdlib` does nothing for a dynamic library.
         command += ["-Xswiftc", "-static-stdlib", "--product", "TaskLogC"]
+        if os.environ.get("TASKLOG_TRAITS"):
+            command += ["--traits", os.environ["TASKLOG_TRAITS"]]
         subprocess.run(command, check=True)
         shown = subprocess.run(
             [*command, "--show-bin-path"], check=True, capture_output=True, text=True

@@ -219,9 +219,6 @@ final class Drainer: SpoolTaker, @unchecked Sendable {
 
   // MARK: - The end
 
-  /// What was left out since sources have last noted it. Taken once: closing may be tried again.
-  private lazy var lastMarks = thread.exclusions.takeMarks()
-
   /// Writes out the rest and notes the end of the run. What cannot be written stays in the spool,
   /// and whoever opens the log next finds it there.
   private func end() {
@@ -245,7 +242,7 @@ final class Drainer: SpoolTaker, @unchecked Sendable {
 
   private func close(_ writer: LogWriter) -> Bool {
     var drain = drain
-    let marks = lastMarks
+    let marks = thread.lastMarks
     do {
       try writer.transaction(synced: true) {
         var lasts = spool.lastSourceSeqs

@@ -73,9 +73,8 @@ public final class Recorder: RecordingPlugin {
   private let options: Options
   private let verified: [any Plugin.Type]
   private let every: Int
-  /// Nothing when recording is disabled.
-  private let spool: Spool?
-  private let taker: (any SpoolTaker)?
+  /// Each takes care of a spool of its own: none when recording is disabled.
+  private let takers: [any SpoolTaker]
   private let channels = Mutex(Channels())
   private let isOpen = OpenFlag()
   private let isFinished = Mutex(false)
@@ -88,10 +87,12 @@ public final class Recorder: RecordingPlugin {
   ///   - verify: plugins of which an instance is called with the run, and what it reports is noted
   ///     in the log, for `tasklog replay --verify` to compare.
   ///   - every: after how many calls on each source it is noted, beside the end; 0 for the end only.
+  ///   - publishing: where the same events are published, too, under the same identities.
   /// - Throws: `RecordingError` when an option cannot be; `LogError` when there is no way to write the
   ///   log. A host that wants to run without being recorded then goes on without a recorder.
   public init(
-    log: String, options: Options = Options(), verify: [any Plugin.Type] = [], every: Int = 1000
+    log: String, options: Options = Options(), verify: [any Plugin.Type] = [], every: Int = 1000,
+    publishing: Publishing? = nil
   ) throws {
     verified = Self.isDisabled ? [] : verify
     self.every = max(0, every)
@@ -114,8 +115,7 @@ public final class Recorder: RecordingPlugin {
     self.options = options
     try options.filter.check()
     guard !Self.isDisabled else {
-      spool = nil
-      taker = nil
+      takers = []
       return
     }
     if isTemplate {
@@ -130,11 +130,12 @@ public final class Recorder: RecordingPlugin {
           "tasklog: recovered \(recovered.events) events of run \(recovered.run), which died")
       }
       let header = options.header(run: runID)
+      // Before there is a run in the log, which would otherwise never end.
+      let publisher = try publishing.map { try Publisher($0, header, options) }
       let run = try writer.transaction { try writer.add(header) }
       let spool = try Spool(
         folder: lock.path, segmentSize: max(4096, options.segmentSize),
         limit: options.spoolLimit ?? Self.defaultLimit(log))
-      self.spool = spool
       let drainer = Drainer(
         writer: writer, run: run, header: header, spool: spool, lock: lock,
         settings: .init(
@@ -142,8 +143,8 @@ public final class Recorder: RecordingPlugin {
           syncNanoseconds: Int64(options.syncSeconds * 1e9),
           closeNanoseconds: Int64(options.closeSeconds * 1e9),
           rotation: options.rotation(template), problem: options.problem))
-      try drainer.start()
-      taker = drainer
+      takers = [drainer] + (publisher.map { [$0] } ?? [])
+      for taker in takers { try taker.start() }
     } catch let error as SQLiteError {
       throw LogError.cannotWrite(path: log, reason: error.message)
     } catch let error as SpoolError {
@@ -166,26 +167,12 @@ public final class Recorder: RecordingPlugin {
     self.options = options
     try options.filter.check()
     guard !Self.isDisabled else {
-      spool = nil
-      taker = nil
+      takers = []
       return
     }
-    let lock = try RecorderLock(in: publishing.spool, run: runID)
-    do {
-      let spool = try Spool(
-        folder: lock.path, segmentSize: max(4096, options.segmentSize),
-        limit: options.spoolLimit ?? Self.defaultLimit(publishing.spool))
-      self.spool = spool
-      let publisher = try Publisher(
-        publishing: publishing, header: options.header(run: runID), spool: spool, lock: lock,
-        settings: .init(
-          pauseMilliseconds: max(1, Int(options.pauseMicroseconds / 1000)),
-          closeNanoseconds: Int64(options.closeSeconds * 1e9), problem: options.problem))
-      try publisher.start()
-      taker = publisher
-    } catch let error as SpoolError {
-      throw LogError.cannotWrite(path: publishing.spool, reason: error.description)
-    }
+    let publisher = try Publisher(publishing, options.header(run: runID), options)
+    takers = [publisher]
+    try publisher.start()
   }
 
   public static var isDisabled: Bool {
@@ -193,7 +180,7 @@ public final class Recorder: RecordingPlugin {
     return String(cString: value) == "1"
   }
 
-  private static func defaultLimit(_ log: String) -> Int {
+  static func defaultLimit(_ log: String) -> Int {
     var status = statvfs()
     let most = 4 << 30
     guard statvfs(log, &status) == 0 else { return most }
@@ -230,22 +217,32 @@ public final class Recorder: RecordingPlugin {
 
   /// Nothing when recording is disabled.
   func spoolChannel(for source: Source) -> SpoolChannel? {
-    guard let spool else { return nil }
+    guard let first = takers.first else { return nil }
     return channels.withLock { channels in
+      let number = channels.all.count
+      let second = takers.dropFirst().first.map {
+        SpoolChannel(
+          number: number, source: source, spool: $0.spool, waits: waits, limits: nil,
+          isOpen: isOpen)
+      }
       let channel = SpoolChannel(
-        number: channels.all.count, source: source, spool: spool, waits: waits,
-        limits: SourceLimits(options, redaction: redaction, source), isOpen: isOpen)
+        number: number, source: source, spool: first.spool, waits: waits,
+        limits: SourceLimits(options, redaction: redaction, source), isOpen: isOpen,
+        second: second)
       channels.all.append(channel)
       return channel
     }
   }
 
-  /// Waits until what has been recorded so far is in the log.
+  /// Waits until what has been recorded so far is in the log, and with the broker.
   ///
   /// - Returns: whether it is, within the time.
   public func flush(timeoutSeconds: Double) -> Bool {
-    guard let taker, generation == tl_generation() else { return false }
-    return taker.flush(timeoutSeconds: timeoutSeconds)
+    guard !takers.isEmpty, generation == tl_generation() else { return false }
+    let deadline = SpoolThread.now() + Int64(max(0, min(timeoutSeconds, 1e6)) * 1e9)
+    return takers.allSatisfy {
+      $0.flush(timeoutSeconds: Double(deadline - SpoolThread.now()) / 1e9)
+    }
   }
 
   /// Writes out what is left and ends the run in the log. Blocks until that is done.
@@ -262,9 +259,10 @@ public final class Recorder: RecordingPlugin {
     // In the child of a fork there is no thread that writes; the recording is the parent's.
     guard isFirst, generation == tl_generation() else { return }
     isOpen.close()
-    let exclusions = channels.withLock { $0.all.map(\.exclusions) }
-    guard let message = taker?.finish(noting: exclusions) else { return }
-    problem("tasklog: \(message)")
+    let marks = LastMarks(channels.withLock { $0.all.map(\.exclusions) })
+    for taker in takers {
+      if let message = taker.finish(noting: marks) { problem("tasklog: \(message)") }
+    }
   }
 }
 

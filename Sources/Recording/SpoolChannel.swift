@@ -15,6 +15,8 @@ final class SpoolChannel: EventChannel, @unchecked Sendable {
   private let waits: Bool
   private let limits: SourceLimits?
   private let isOpen: OpenFlag
+  /// Takes in the same, for another spool.
+  private let second: SpoolChannel?
   private let generation = tl_generation()
 
   // One thread at a time: the checks for exclusive access would only cost time.
@@ -34,9 +36,12 @@ final class SpoolChannel: EventChannel, @unchecked Sendable {
   ///   - waits: when there is no room, waits for it rather than dropping the event.
   ///   - limits: what is not to be kept.
   ///   - isOpen: whether the recorder still takes events in.
+  ///   - second: takes in the same under the same numbers; it is called by nobody else.
   init(
-    number: Int, source: Source, spool: Spool, waits: Bool, limits: SourceLimits?, isOpen: OpenFlag
+    number: Int, source: Source, spool: Spool, waits: Bool, limits: SourceLimits?, isOpen: OpenFlag,
+    second: SpoolChannel? = nil
   ) {
+    self.second = second
     self.limits = limits
     self.number = number
     self.source = source
@@ -62,7 +67,19 @@ final class SpoolChannel: EventChannel, @unchecked Sendable {
   private func take(_ event: borrowing Event) {
     sourceSeq += 1
     if !isRegistered || missing != nil { catchUp(event.time) }
-    if missing != nil || !put(event) { lose(1) }
+    encode(event)
+    if missing != nil || !put(scratch.bytes) { lose(1) }
+    if let slot { tl_store_release(slot, UInt64(bitPattern: sourceSeq)) }
+    second?.take(scratch.bytes, sourceSeq: sourceSeq, time: event.time)
+  }
+
+  /// Takes in what another channel has encoded and given its number.
+  private func take(
+    _ encoded: UnsafeRawBufferPointer, sourceSeq: Int64, time: @autoclosure () -> Int64
+  ) {
+    self.sourceSeq = sourceSeq
+    if !isRegistered || missing != nil { catchUp(time()) }
+    if missing != nil || !put(encoded) { lose(1) }
     if let slot { tl_store_release(slot, UInt64(bitPattern: sourceSeq)) }
   }
 
@@ -94,8 +111,9 @@ final class SpoolChannel: EventChannel, @unchecked Sendable {
     scratch.removeAll()
     scratch.writeEvent(encoded: fields, number: number, sourceSeq: sourceSeq)
     limits?.capEncoded(fields, number: number, sourceSeq: sourceSeq, in: &scratch)
-    if missing != nil || !putScratch() { lose(1) }
+    if missing != nil || !put(scratch.bytes) { lose(1) }
     if let slot { tl_store_release(slot, UInt64(bitPattern: sourceSeq)) }
+    second?.take(scratch.bytes, sourceSeq: sourceSeq, time: time())
     return sourceSeq
   }
 
@@ -110,6 +128,7 @@ final class SpoolChannel: EventChannel, @unchecked Sendable {
     if missing != nil || !spool.put(scratch.bytes) { lose(count) }
     sourceSeq += count - 1
     if let slot { tl_store_release(slot, UInt64(bitPattern: sourceSeq)) }
+    second?.recordGap(count, reason, time: time)
   }
 
   /// What a filter has left out and nothing has noted yet; for when the source is done.
@@ -121,27 +140,27 @@ final class SpoolChannel: EventChannel, @unchecked Sendable {
   /// How many events there has been no room for.
   private(set) var lostCount: Int64 = 0
 
-  private func put(_ event: borrowing Event) -> Bool {
+  @inline(__always)
+  private func encode(_ event: borrowing Event) {
     scratch.removeAll()
     if let limits {
       limits.write(event, number: number, sourceSeq: sourceSeq, to: &scratch)
     } else {
       scratch.write(event, number: number, sourceSeq: sourceSeq)
     }
-    return putScratch()
   }
 
   /// Puts what has been encoded into the spool, in parts where it is too long for one record.
-  private func putScratch() -> Bool {
+  private func put(_ encoded: UnsafeRawBufferPointer) -> Bool {
     let longest = SpoolLayout.maximumContent(segmentSize: spool.segmentSize)
-    guard scratch.count > longest else { return insist(scratch.bytes) }
+    guard encoded.count > longest else { return insist(encoded) }
     // What is around the bytes of a part takes up less than this.
     let size = longest - 64
-    let count = (scratch.count + size - 1) / size
+    let count = (encoded.count + size - 1) / size
     var part = MessagePackWriter(capacity: longest)
     for index in 0..<count {
       let start = index * size
-      let bytes = scratch.bytes[start..<min(start + size, scratch.count)]
+      let bytes = encoded[start..<min(start + size, encoded.count)]
       part.removeAll()
       part.writePart(
         UnsafeRawBufferPointer(rebasing: bytes), index: index, count: count, number: number)

@@ -18,7 +18,7 @@ final class SpoolThread: @unchecked Sendable {
   private let committed = Atomic<UInt64>(SpoolPosition.start.word)
   /// Up to where somebody waits for it to be.
   private let wanted = Atomic<UInt64>(0)
-  private let ofSources = Mutex<[Exclusions?]>([])
+  private let marks = Mutex(LastMarks())
 
   /// What the thread does from its start to its end.
   private final class Work {
@@ -63,14 +63,14 @@ final class SpoolThread: @unchecked Sendable {
     return true
   }
 
-  /// By the number of the source, what a filter has left out last; known when the thread is to end.
-  var exclusions: [Exclusions?] { ofSources.withLock { $0 } }
+  /// What a filter has left out last; known when the thread is to end.
+  var lastMarks: [LastMark] { marks.withLock { $0 }.all }
 
   /// Lets the thread come to its end, and waits for that.
   ///
   /// - Returns: what it left undone, nothing when that is nothing.
-  func finish(noting exclusions: [Exclusions?]) -> String? {
-    ofSources.withLock { $0 = exclusions }
+  func finish(noting last: LastMarks) -> String? {
+    marks.withLock { $0 = last }
     stopping.store(true, ordering: .releasing)
     pthread_join(thread, nil)
     return outcome.withLock { $0 }
@@ -113,7 +113,7 @@ extension SpoolTaker {
 
   /// Takes care of what is left, and waits until that is done.
   ///
-  /// - Parameter exclusions: by the number of the source, what a filter has left out last.
+  /// - Parameter marks: what a filter has left out last.
   /// - Returns: why something could not be done, nothing when all of it was.
-  func finish(noting exclusions: [Exclusions?]) -> String? { thread.finish(noting: exclusions) }
+  func finish(noting marks: LastMarks) -> String? { thread.finish(noting: marks) }
 }

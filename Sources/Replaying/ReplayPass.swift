@@ -118,7 +118,8 @@ final class ReplayPass {
         do {
           try await replay.goOn(
             behind: state.sourceSeq,
-            with: checkpoint.instances.filter { $0.source == state.id }, &failures)
+            with: checkpoint.instances.filter { $0.source == state.id },
+            checkpoint.states[state.id], &failures)
         } catch {
           throw RestoreFailure(cause: error)
         }
@@ -271,8 +272,8 @@ final class ReplayPass {
     guard moment > clock.now else { return true }
     // What has been given so far must not wait for what comes.
     try outside.flush()
-    progress?(cursor.count)
     while true {
+      progress?(cursor.count)
       if isCancelled() { return false }
       let left = clock.now.duration(to: moment)
       guard left > .zero else { return true }

@@ -17,8 +17,9 @@ protocol ReplayTarget: AnyObject {
   /// What the state does not know; nothing when nobody looked at it.
   var unknown: [UnknownFact] { get }
 
-  /// Plugins were called up to this event, by an earlier replay.
-  func goOn(behind sourceSeq: Int64)
+  /// See `StateBuilder`.
+  func goOn(behind sourceSeq: Int64, with saved: Value?) throws
+  func saved(limit: Int) -> Value?
   /// The next event of the source has come.
   func advance(_ recorded: RecordedEvent)
   /// Plugins have been called.
@@ -38,7 +39,10 @@ extension ReplayTarget {
   var misfits: Int { builder.state?.misfits ?? 0 }
   var unknown: [UnknownFact] { builder.state?.unknown ?? [] }
 
-  func goOn(behind sourceSeq: Int64) { builder.goOn(behind: sourceSeq) }
+  func goOn(behind sourceSeq: Int64, with saved: Value?) throws {
+    try builder.goOn(behind: sourceSeq, with: saved)
+  }
+  func saved(limit: Int) -> Value? { builder.saved(limit: limit) }
   func advance(_ recorded: RecordedEvent) { builder.advance(recorded) }
   func finishEvent() { builder.finishEvent() }
 }

@@ -134,13 +134,18 @@ final class SourceReplay {
     }
   }
 
+  /// The state that plugins have looked at; nothing without, or when it has more tasks than so many.
+  func savedState(limit: Int) -> Value? { target.saved(limit: limit) }
+
   /// Begins behind an event that an earlier replay has ended with, with what the plugins had then.
   ///
-  /// - Throws: what a plugin's `restore(_:)` throws.
+  /// - Parameter state: the state that they had looked at.
+  /// - Throws: what a plugin's `restore(_:)` throws, `SavedStateError`.
   nonisolated(nonsending) func goOn(
-    behind sourceSeq: Int64, with saved: [Checkpoint.Instance], _ failures: inout FailureList
+    behind sourceSeq: Int64, with saved: [Checkpoint.Instance], _ state: Value?,
+    _ failures: inout FailureList
   ) async throws {
-    target.goOn(behind: sourceSeq)
+    try target.goOn(behind: sourceSeq, with: state)
     if !hasBegun { await begin(&failures) }
     for place in names.indices {
       guard let plugin = target.plugins[place] as? any Checkpointing,

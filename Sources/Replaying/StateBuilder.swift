@@ -4,6 +4,8 @@ import TaskLogPlugin
 /// What plugins on a scheduler, or on a worker, can look at.
 protocol RebuiltState: AnyObject {
   init(unknown: [UnknownFact])
+  init(saved: Value, unknown: [UnknownFact]) throws
+  func saved(limit: Int) -> Value?
   func apply(_ event: Event)
   func settle()
   var misfits: Int { get }
@@ -51,10 +53,17 @@ final class StateBuilder<State: RebuiltState> {
   }
 
   /// Plugins were called up to this event, by an earlier replay.
-  func goOn(behind sourceSeq: Int64) {
+  ///
+  /// - Parameter saved: the state of then; nothing when nobody had looked at it.
+  /// - Throws: `SavedStateError`.
+  func goOn(behind sourceSeq: Int64, with saved: Value?) throws {
     present = sourceSeq
     isSettled = true
+    state = try saved.map { try State(saved: $0, unknown: ignorance) }
   }
+
+  /// The state as a value; nothing when nobody has looked at it, or it has more tasks than so many.
+  func saved(limit: Int) -> Value? { state?.saved(limit: limit) }
 
   /// The state as of the present event.
   func look() -> State {

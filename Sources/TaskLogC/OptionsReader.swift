@@ -1,3 +1,4 @@
+import AMQP
 import Recording
 import TaskLogPlugin
 
@@ -6,21 +7,60 @@ struct OptionsError: Error, CustomStringConvertible {
   var description: String
 }
 
+/// Where events are to be published, as far as it was told.
+struct PublishingOptions {
+  var url: String?
+  var queue = Publishing.defaultQueue
+  var batch = 1
+  var spool = Publishing.defaultSpool
+
+  /// - Throws: `OptionsError`, which does not say what the address holds.
+  func publishing() throws(OptionsError) -> Publishing? {
+    guard let url else { return nil }
+    do {
+      return try Publishing(to: url, queue: queue, payload: .events(batch: batch), spool: spool)
+    } catch .notBuilt {
+      throw OptionsError(
+        description: "this library was built without RabbitMQ, and nothing is published; "
+          + "install librabbitmq-dev and build it with TASKLOG_TRAITS=RabbitMQ in the environment")
+    } catch {
+      throw OptionsError(description: "\(error), and nothing is published")
+    }
+  }
+}
+
 /// Reads a recorder's options from JSON.
 enum OptionsReader {
   /// - Throws: `OptionsError`.
-  static func options(_ json: String) throws(OptionsError) -> Recorder.Options {
+  static func options(
+    _ json: String
+  ) throws(OptionsError) -> (Recorder.Options, PublishingOptions) {
     guard let value = try? JSONReader.value(json), case .dict(let entries) = value else {
       throw OptionsError(description: "the options are not a JSON object")
     }
     var options = Recorder.Options()
+    var publishing = PublishingOptions()
     for entry in entries {
       guard let name = entry.key.string else {
         throw OptionsError(description: "an option without a name")
       }
-      try set(name, entry.value, &options)
+      if try !set(name, entry.value, &publishing) { try set(name, entry.value, &options) }
     }
-    return options
+    return (options, publishing)
+  }
+
+  /// Whether the option is one of publishing.
+  private static func set(
+    _ name: String, _ value: Value, _ publishing: inout PublishingOptions
+  ) throws(OptionsError) -> Bool {
+    switch name {
+    case "publish": publishing.url = try text(name, value)
+    case "publish_queue": publishing.queue = try text(name, value)
+    case "publish_batch": publishing.batch = Int(try number(name, value, 1...100_000))
+    case "publish_spool": publishing.spool = try text(name, value)
+    default: return false
+    }
+    return true
   }
 
   private static func set(

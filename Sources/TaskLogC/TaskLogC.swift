@@ -4,7 +4,7 @@
 // What it does: opens a recorder, takes in events that its caller has encoded, closes it. What can be
 // called is in `tasklog.h`.
 //
-// What it may import: Recording and what lies below it. Nothing from Foundation, no Swift
+// What it may import: AMQP, Recording and what lies below it. Nothing from Foundation, no Swift
 // Concurrency, so that it can be loaded into any process and survives a fork of it.
 //
 // What it promises: no argument makes it trap, as long as pointers point at what they say. A recorder
@@ -31,15 +31,21 @@ public func tasklogABI() -> Int32 { 1 }
 
 @_cdecl("tasklog_open")
 public func tasklogOpen(_ log: UnsafePointer<CChar>?, _ options: UnsafePointer<CChar>?) -> Int64 {
-  guard let log, log.pointee != 0 else {
-    return Int64(Recorders.fail(Answer.badArgument, "no log"))
-  }
   guard !Recorder.isDisabled else {
     return Int64(Recorders.fail(Answer.disabled, "TASKLOG_DISABLED is 1"))
   }
   do {
-    let options = try OptionsReader.options(options.map { String(cString: $0) } ?? "{}")
-    let recorder = try Recorder(log: String(cString: log), options: options)
+    let (options, publishingOptions) = try OptionsReader.options(
+      options.map { String(cString: $0) } ?? "{}")
+    let publishing = try publishingOptions.publishing()
+    let recorder: Recorder
+    if let log, log.pointee != 0 {
+      recorder = try Recorder(log: String(cString: log), options: options, publishing: publishing)
+    } else if let publishing {
+      recorder = try Recorder(publishing: publishing, options: options)
+    } else {
+      return Int64(Recorders.fail(Answer.badArgument, "no log"))
+    }
     return Recorders.current.add(OpenRecorder(recorder))
   } catch let error as OptionsError {
     return Int64(Recorders.fail(Answer.badArgument, error.description))
@@ -146,7 +152,7 @@ public func tasklogFlush(_ recorder: Int64, _ seconds: Double) -> Int32 {
   }
   guard seconds >= 0 else { return Recorders.fail(Answer.badArgument, "no time to wait") }
   return open.recorder.flush(timeoutSeconds: seconds)
-    ? 0 : Recorders.fail(Answer.timeout, "not everything is in the log yet")
+    ? 0 : Recorders.fail(Answer.timeout, "not everything is where it belongs yet")
 }
 
 @_cdecl("tasklog_counters")

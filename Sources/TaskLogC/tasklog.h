@@ -27,7 +27,10 @@ extern "C" {
 /* TASKLOG_ABI of the library. */
 int32_t tasklog_abi(void);
 
-/* Opens a log (makes it where there is none), begins a run and starts the thread that writes.
+/* Opens a log (makes it where there is none), begins a run and starts the thread that writes. With the
+ * option publish, the address of a broker (amqp://...), events are published to it, too, and nowhere
+ * else where log is NULL; publish_queue, publish_batch (events to a message) and publish_spool (the
+ * folder where they wait) go with it. That needs a library built with RabbitMQ.
  * Options are JSON or NULL: engine, engine_version, mode, metadata, spool_limit, segment_size,
  * sync_seconds, close_seconds, max_args_bytes, rotate_bytes, rotate_seconds, and lists of patterns:
  * include_hooks, exclude_hooks, include_keys, exclude_keys, include_sources, exclude_sources. */
@@ -53,7 +56,7 @@ int64_t tasklog_put_records(int64_t recorder, int32_t source, const void *record
 /* Notes that so many events from here on are missing, and why. */
 int32_t tasklog_gap(int64_t recorder, int32_t source, int64_t count, const char *reason);
 
-/* Waits until what has been recorded is in the log. */
+/* Waits until what has been recorded is in the log, and confirmed by the broker. */
 int32_t tasklog_flush(int64_t recorder, double seconds);
 
 /* How far a source has come: the number of its last event, and how many of them were lost. Answers

@@ -10,6 +10,9 @@ import Glibc
 // Dask when TASKLOG_TEST_PYTHON names a Python that has `distributed`. With `--workers` the engine
 // runs alone, for a profiler to look at.
 //
+// `rabbitmq` is there in a build with `--traits RabbitMQ`, and sets itself beside pika when
+// TASKLOG_TEST_PYTHON names a Python that has `pika` and `distributed`.
+//
 // `--keep` names a folder where the logs of `query` stay, to be asked again another time.
 //
 // `--write-report-log PATH` only writes a log of so many tasks, which `Tests/Browser/benchmark.py`
@@ -30,6 +33,7 @@ struct Benchmarks {
   ]
   private static let groups = [
     "engine", "recorded-engine", "record", "replay", "replay-memory", "state", "query", "export",
+    "rabbitmq",
   ]
 
   /// Whoever mistypes an option does not want to wait for everything else.
@@ -121,6 +125,15 @@ struct Benchmarks {
     if isWanted("replay-memory") {
       let tasks = try argument("--tasks", default: 100_000)
       try await ReplayBenchmark(workload: Workload(events: 0), rounds: 1).runMemory(tasks: tasks)
+    }
+    if isWanted("rabbitmq") {
+      #if RabbitMQ
+        let python = getenv("TASKLOG_TEST_PYTHON").map { String(cString: $0) }
+        try await RabbitMQBenchmark(events: count, rounds: rounds, python: python).run()
+      #else
+        say("rabbitmq: left out; swift run -c release --traits RabbitMQ tasklog-bench has it")
+        say()
+      #endif
     }
     guard ["record", "replay", "state"].contains(where: isWanted) else { return }
     let workload = Workload(events: count)

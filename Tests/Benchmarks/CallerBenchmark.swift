@@ -14,7 +14,7 @@ struct CallerBenchmark {
   func run() throws {
     say("caller's cost of an event, in nanoseconds, with the two looks at the clock around it")
     say("(paced: 20,000 events a second from each producer)")
-    say(row("", "producers", ["mean", "p50", "p99", "p99.9", "max"]))
+    say(Self.head)
     let insert = try Kind.all.map { kind in
       try measure(kind, "no recorder") { _ in Nobody() }
       try measure(kind, "mutex and array") { _ in LockedArray() }
@@ -42,7 +42,7 @@ struct CallerBenchmark {
   ) throws -> Samples {
     let folder = try TemporaryFolder()
     let samples = feed([try channel(folder.log)], kind, isPaced: false)
-    say(row("\(kind.name), \(name)", "1", samples.columns))
+    say(Self.row("\(kind.name), \(name)", "1", samples.columns))
     return samples
   }
 
@@ -61,11 +61,11 @@ struct CallerBenchmark {
     let samples = feed(channels, kind, isPaced: isPaced)
     recorder.close()
     for suffix in ["", "-wal", "-shm"] { unlink(folder.log + suffix) }
-    say(row("\(kind.name), \(name)", "\(producers)", samples.columns))
+    say(Self.row("\(kind.name), \(name)", "\(producers)", samples.columns))
     return samples
   }
 
-  private func feed(
+  func feed(
     _ channels: [any EventChannel], _ kind: Kind, isPaced: Bool
   ) -> Samples {
     let count = isPaced ? max(1000, events / 50) : events
@@ -89,7 +89,9 @@ struct CallerBenchmark {
     return all.withLock { $0.sorted() }
   }
 
-  private func row(_ name: String, _ producers: String, _ columns: [String]) -> String {
+  static var head: String { row("", "producers", ["mean", "p50", "p99", "p99.9", "max"]) }
+
+  static func row(_ name: String, _ producers: String, _ columns: [String]) -> String {
     func right(_ text: String, _ width: Int) -> String {
       String(repeating: " ", count: max(1, width - text.count)) + text
     }
@@ -99,7 +101,7 @@ struct CallerBenchmark {
 }
 
 /// What is recorded.
-private struct Kind: Sendable {
+struct Kind: Sendable {
   var name: String
   var hasArgs: Bool
   var event: @Sendable (Key, Int64) -> Event
@@ -140,7 +142,7 @@ private struct Kind: Sendable {
 }
 
 /// Nanoseconds of single calls.
-private struct Samples {
+struct Samples {
   private var values: [Int64] = []
 
   init(capacity: Int = 0) { values.reserveCapacity(capacity) }

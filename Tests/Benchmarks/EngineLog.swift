@@ -8,8 +8,11 @@ import TaskLogPlugin
 enum EngineLog {
   private static let wave = 1000
 
+  private struct Failed: Error {}
+
+  /// - Parameter fails: whether a task of each wave fails.
   /// - Returns: how many events the run has.
-  static func record(tasks: Int, into log: String) async throws -> Int {
+  static func record(tasks: Int, into log: String, fails: Bool = false) async throws -> Int {
     var options = Recorder.Options()
     options.overflow = .wait
     let cluster = try await LocalCluster(
@@ -22,6 +25,10 @@ enum EngineLog {
         }
       }
       _ = try await cluster.client.gather(sums)
+      if fails {
+        let wrong = cluster.client.submit("wrong") { () throws -> Int in throw Failed() }
+        _ = try? await wrong.result()
+      }
     }
     await cluster.close()
     let reader = try LogReader(path: log)

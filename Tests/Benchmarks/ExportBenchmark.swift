@@ -177,7 +177,7 @@ struct ExportBenchmark {
 
 extension Process {
   /// The `tasklog` that lies beside this program.
-  fileprivate static let tasklog: String = {
+  static let tasklog: String = {
     let own = CommandLine.arguments[0]
     return (own.lastIndex(of: "/").map { String(own[...$0]) } ?? "./") + "tasklog"
   }()

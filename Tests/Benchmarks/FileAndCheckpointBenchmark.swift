@@ -31,6 +31,12 @@ struct FileAndCheckpointBenchmark {
     ] {
       try await compareCheckpoint(name, factories, folder, events: workload.events.count)
     }
+    let engine = try TemporaryFolder()
+    defer { removeAll(engine.path) }
+    let events = try await EngineLog.record(tasks: workload.tasks, into: engine.log, fails: true)
+    try await compareCheckpoint(
+      "counter and errors, with errors in it,", BuiltinPlugins.all, engine,
+      events: events * 99 / 100)
   }
 
   /// The source of the plugin that is built in, as a user would have it in a file.

@@ -154,9 +154,13 @@ final class TemporaryFolder {
   }
 
   var log: String { path + "/bench.db" }
+
+  /// For events on their way to a broker; gone with the last that is confirmed.
+  var spool: String { path + "/publish.spool" }
 }
 
 enum BenchmarkError: Error {
+  case noBroker
   case noFolder(Int32)
   case noProgram(String, Int32)
   case sqlite(Int32, String)

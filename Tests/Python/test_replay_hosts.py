@@ -398,6 +398,16 @@ def test_what_was_noted_live_is_compared(
     assert "'Counter' on the scheduler: as it was live in all" in done.stdout
     assert "'MyPlugin' on the scheduler: as it was live in all" in done.stdout
     assert done.stdout.count("'RepairedErrorLogger' on worker") == 2
+    # A plugin that was carried over to Swift is compared with what it was in Python.
+    done = replay(recording.log).run(f"--plugin={HERE}/Counter.swift", "--verify")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "'Counter' on the scheduler: as it was live in all" in done.stdout
+    other = tmp_path / "Counter.swift"
+    swift = (HERE / "Counter.swift").read_text()
+    other.write_text(swift.replace("start == .processing", "start == .released"))
+    done = replay(recording.log).run(f"--plugin={other}", "--verify")
+    assert done.returncode == 1
+    assert "counter" in done.stdout + done.stderr
     other = tmp_path / "other.py"
     other.write_text(
         "class Counter:\n    counter = 0\n"

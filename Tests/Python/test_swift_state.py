@@ -3,13 +3,18 @@ saw live, field by field."""
 
 from __future__ import annotations
 
-import json
+import fcntl
+import re
+import shutil
+import sqlite3
 from pathlib import Path
 from typing import Any, Callable
 
 import beside
 import pytest
+import workloads
 from clusters import Recording
+from distributed import Client, LocalCluster
 from log import Log
 from probe import plain
 
@@ -195,3 +200,92 @@ def test_the_documented_counter_gives_the_live_count(
     rows = beside.read(recording.folder / f"scheduler-{server}")
     (counted,) = [dict(row[2][1])[("str", "counter")] for row in rows if row[0] == "close"]
     assert f"counter: {counted[1]}\n" in printed, printed
+
+
+#: Looks at all that can be looked up of a task and of the scheduler, and adds it up.
+LOOKING = """
+import TaskLogPlugin
+
+final class Looking: SchedulerPlugin, Checkpointing {
+  private var scheduler: Scheduler?
+  var sum: UInt64 = 0
+  var last = ""
+
+  func start(scheduler: Scheduler) { self.scheduler = scheduler }
+
+  func transition(key: Key, start: State, finish: State, stimulusID: String, args: Args) {
+    guard let state = scheduler?.state, let task = state.tasks[key] else { return }
+    let links = [task.dependencies, task.dependents, task.waitingOn, task.waiters]
+      .map { $0.map { $0.key.text } }
+    let workers = state.workers.values.map { "\\($0.address) \\($0.nbytes) \\($0.processing.count)" }
+    last = "\\(task.state) \\(String(describing: task.priority?.values)) \\(links) \\(task.taskRunID)"
+      + " \\(task.whoHas.map(\\.address)) \\(task.whoWants.map(\\.id)) \\(task.nbytes ?? -1)"
+      + " \\(task.typeName ?? "") \\(task.exceptionText ?? "") \\(task.retries) \\(task.suspicious)"
+      + " \\(task.group.size) \\(task.group.count) \\(task.group.nbytesTotal)"
+      + " \\(task.prefix.allDurations.map { $0.value }) \\(workers) \\(state.tasks.count)"
+      + " \\(state.groups.count) \\(state.transitionCounter) \\(state.taskCount(.memory))"
+    for byte in last.utf8 { sum = (sum ^ UInt64(byte)) &* 0x100_0000_01B3 }
+  }
+
+  func report() -> Value { .object(["sum": .string("\\(sum)"), "last": .string(last)]) }
+  func checkpoint() -> Value { report() }
+  func restore(_ checkpoint: Value) throws {
+    guard let text = checkpoint["sum"]?.string, let sum = UInt64(text) else {
+      throw CheckpointError.unknown
+    }
+    self.sum = sum
+    last = checkpoint["last"]?.string ?? ""
+  }
+}
+"""
+
+
+def test_a_log_that_has_grown_is_replayed_from_its_checkpoint(
+    new_recording: Callable, tasklog: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the same result as all of it, on the scheduler and on each worker."""
+    recording = new_recording("long")
+    with (
+        recording.applied(),
+        LocalCluster(n_workers=2, processes=False, dashboard_address=":0") as cluster,
+        Client(cluster) as client,
+    ):
+        for _ in range(3):
+            client.gather(client.map(workloads.increment, range(1000), pure=False))
+            workloads.errors(client, str(recording.folder))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    log = tmp_path / "growing.db"
+    looking = tmp_path / "Looking.swift"
+    looking.write_text(LOOKING)
+    plugins = ["--plugin=counter", "--plugin=errors", f"--plugin={looking}"]
+
+    def replayed(*arguments: str) -> tuple[list[str], int]:
+        printed = tasklog(log, "replay", *plugins, *arguments)
+        before = re.search(r", (\d+) of them in an earlier replay", printed)
+        return printed.split("\n\n")[:-1], int(before[1]) if before else 0
+
+    with sqlite3.connect(recording.log) as whole:
+        last, count = whole.execute("SELECT max(seq), count(*) FROM event").fetchone()
+        run = whole.execute("SELECT uuid FROM run").fetchone()[0]
+    # As long as somebody holds its lock a run goes on.
+    folder = tmp_path / "growing.db.spool" / run
+    folder.mkdir(parents=True)
+    lock = (folder / "lock").open("w")
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    starts = []
+    for share in (0.5, 0.7, 0.9, 1):
+        end = int(last * share)
+        shutil.copyfile(recording.log, log)
+        with sqlite3.connect(log) as part:
+            part.execute("DELETE FROM event WHERE seq > ?", [end])
+            part.execute(
+                "UPDATE run SET last_seq = ?1, events = (SELECT count(*) FROM event), end = NULL,"
+                " ended = NULL",
+                [end],
+            )
+        report, before = replayed("--checkpoint-every=5000")
+        assert report == replayed("--no-checkpoint")[0]
+        starts.append(before)
+    assert starts[0] == 0
+    # What came late may have made the last ones useless.
+    assert all(0 < start < count for start in starts[1:]), (starts, count)

@@ -31,6 +31,67 @@ import Testing
     #expect(seen.allSatisfy { $0 === seen.first })
   }
 
+  @Test func `a state that is saved between any two events goes on as if it had not been`()
+    async throws
+  {
+    let log = try TemporaryLog()
+    _ = try await log.recordWholeRun()
+    let reader = try LogReader(path: log.path)
+    for source in try reader.sources(of: try #require(try reader.runs().last)) {
+      let cursor = try reader.events(of: source)
+      var events: [RecordedEvent] = []
+      while let recorded = try cursor.nextEvent() { events.append(recorded) }
+      switch source.source.kind {
+      case .scheduler: try goOnAnywhere(SchedulerState.self, events)
+      case .worker: try goOnAnywhere(WorkerState.self, events)
+      }
+    }
+  }
+
+  private func goOnAnywhere<State: RebuiltState>(
+    _ type: State.Type, _ events: [RecordedEvent]
+  ) throws {
+    func builder() -> StateBuilder<State> {
+      StateBuilder(unknown: []) { throw Wrong(description: "is not built of the log again") }
+    }
+    func take(_ events: some Sequence<RecordedEvent>, _ builder: StateBuilder<State>) {
+      for recorded in events {
+        builder.advance(recorded)
+        builder.finishEvent()
+      }
+    }
+    let fresh = JSONWriter.text(try #require(State(unknown: []).saved(limit: .max)))
+    let whole = builder()
+    try whole.goOn(behind: 0, with: JSONReader.value(fresh))
+    #expect(events.count > 10)
+    for (place, recorded) in events.enumerated() {
+      defer { take([recorded], whole) }
+      guard place.isMultiple(of: max(1, events.count / 30)) else { continue }
+      let saved = JSONWriter.text(try #require(whole.saved(limit: .max)))
+      let resumed = builder()
+      try resumed.goOn(behind: recorded.sourceSeq - 1, with: JSONReader.value(saved))
+      #expect(JSONWriter.text(try #require(resumed.saved(limit: .max))) == saved)
+      // Far enough for what was saved to have its effects.
+      take(events[place...].prefix(40), resumed)
+      let straight = builder()
+      try straight.goOn(behind: 0, with: JSONReader.value(fresh))
+      take(events.prefix(place + 40), straight)
+      #expect(resumed.saved(limit: .max) == straight.saved(limit: .max), "behind event \(place)")
+    }
+  }
+
+  @Test func `a state that was saved and is damaged is refused`() throws {
+    for damage in [
+      #"{"tasks":[{}]}"#, #"{"tasks":[{"key":"x"}]}"#,
+      #"{"tasks":[{"key":"x","state":"waiting","dependencies":[1]}]}"#,
+      #"{"tasks":[{"key":"x","state":"waiting","taskRunID":"x"}]}"#, #"{"misfits":1.5}"#,
+    ] {
+      let saved = try JSONReader.value(damage)
+      #expect(throws: SavedStateError.self) { try WorkerState(saved: saved, unknown: []) }
+      #expect(throws: SavedStateError.self) { try SchedulerState(saved: saved, unknown: []) }
+    }
+  }
+
   /// Sends the scheduler's events through a builder.
   private func eachEvent(
     of log: TemporaryLog, _ body: (StateBuilder<SchedulerState>, Int) -> Void,

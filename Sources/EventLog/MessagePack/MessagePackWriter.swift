@@ -100,15 +100,18 @@ public struct MessagePackWriter: ~Copyable {
   @inline(__always)
   public mutating func write(_ text: String) {
     var text = text
-    text.withUTF8 { bytes in
-      switch bytes.count {
-      case 0..<32: put(0xA0 | UInt8(truncatingIfNeeded: bytes.count))
-      case 32..<0x100: put(0xD9, UInt8(truncatingIfNeeded: bytes.count))
-      case 0x100..<0x1_0000: put(0xDA, UInt16(truncatingIfNeeded: bytes.count))
-      default: put(0xDB, UInt32(truncatingIfNeeded: bytes.count))
-      }
-      put(contentsOf: UnsafeRawBufferPointer(bytes))
+    text.withUTF8 { write(utf8: $0) }
+  }
+
+  @inline(__always)
+  mutating func write(utf8 bytes: UnsafeBufferPointer<UInt8>) {
+    switch bytes.count {
+    case 0..<32: put(0xA0 | UInt8(truncatingIfNeeded: bytes.count))
+    case 32..<0x100: put(0xD9, UInt8(truncatingIfNeeded: bytes.count))
+    case 0x100..<0x1_0000: put(0xDA, UInt16(truncatingIfNeeded: bytes.count))
+    default: put(0xDB, UInt32(truncatingIfNeeded: bytes.count))
     }
+    put(contentsOf: UnsafeRawBufferPointer(bytes))
   }
 
   public mutating func write(bytes: [UInt8]) {

@@ -45,6 +45,12 @@ extension MessagePackWriter {
     write(Int64(1))
     write(Int64(number))
     write(sourceSeq)
+    write(fields: event)
+  }
+
+  /// An event's fields from the time on.
+  @inline(__always)
+  mutating func write(fields event: borrowing Event) {
     write(event.time)
     write(event.hook)
     if let key = event.key { write(key) } else { writeNil() }

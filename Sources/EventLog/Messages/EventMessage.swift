@@ -47,6 +47,8 @@ public struct EventMessage: Sendable {
   public var run: RunHeader
   public var sources: [Source]
   public var events: [Item]
+  /// More events, as they are to go into a log; see `ScannedEvents`.
+  var scanned: ScannedEvents?
   public var gaps: [Gap]
   public var end: End?
 }
@@ -59,6 +61,10 @@ public enum QueueMessage: Sendable {
 
   /// - Throws: `MessageError` when it is neither.
   public init(_ bytes: UnsafeRawBufferPointer) throws(MessageError) {
+    if let message = EventMessage(scanning: bytes) {
+      self = .events(message)
+      return
+    }
     guard let text = String(validating: bytes, as: UTF8.self) else {
       throw MessageError("not UTF-8")
     }
@@ -68,6 +74,10 @@ public enum QueueMessage: Sendable {
     } catch {
       throw MessageError("\(error)")
     }
+    try self.init(value)
+  }
+
+  init(_ value: Value) throws(MessageError) {
     guard case .dict = value else { throw MessageError("no JSON object") }
     if let version = value["tasklog"] {
       guard let version = version.int, version > 0 else {
@@ -190,7 +200,7 @@ extension Source {
 }
 
 extension Event {
-  fileprivate init(message value: Value) throws(MessageError) {
+  init(message value: Value) throws(MessageError) {
     guard case .dict(let entries) = value, let hook = value["hook"]?.string,
       let time = value["time"]?.int
     else { throw MessageError("has an event without a hook or time") }

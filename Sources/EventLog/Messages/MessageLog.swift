@@ -124,7 +124,7 @@ public final class MessageLog {
     switch message {
     case .success(.events(let message)):
       do {
-        try put(message, &counts)
+        try delivery.body.withUnsafeBytes { try put(message, $0, &counts) }
       } catch let error as MessagePackError {
         try keep(delivery, MessageError("\(error)"), &counts)
       }
@@ -156,23 +156,12 @@ public final class MessageLog {
 
   // MARK: - Whole events
 
-  private func put(_ message: EventMessage, _ counts: inout DeliveryCounts) throws {
+  private func put(
+    _ message: EventMessage, _ body: UnsafeRawBufferPointer, _ counts: inout DeliveryCounts
+  ) throws {
     let id = message.run.id
     try meet(message.run)
-    for item in message.events {
-      let source = message.sources[item.source]
-      var known = try meet(source, id)
-      if try known.seqs.contains(item.sourceSeq) || isThere(item.sourceSeq, known) {
-        counts.known += 1
-        continue
-      }
-      try writer.append(item.event, source: known.number, sourceSeq: item.sourceSeq)
-      known.seqs.insert(item.sourceSeq)
-      if item.sourceSeq < known.last { try noteDisorder(id) }
-      known.last = max(known.last, item.sourceSeq)
-      runs[id]?.sources[source.id] = known
-      counts.events += 1
-    }
+    try putEvents(of: message, body, &counts)
     for gap in message.gaps {
       let known = try meet(message.sources[gap.source], id)
       defer { gapIsThere.reset() }
@@ -190,6 +179,47 @@ public final class MessageLog {
       try note(end, of: message, id)
     }
     if let run = runs[id], run.isPartial, run.hasEnd { ended.insert(id) }
+  }
+
+  private func putEvents(
+    of message: EventMessage, _ body: UnsafeRawBufferPointer, _ counts: inout DeliveryCounts
+  ) throws {
+    let id = message.run.id
+    // Each source is looked up once, and not for every event; also one that is named twice.
+    var known: [KnownSource] = []
+    var ids: [String: Int] = [:]
+    let places = try message.sources.map { source in
+      if let place = ids[source.id] { return place }
+      known.append(try meet(source, id))
+      ids[source.id] = known.count - 1
+      return known.count - 1
+    }
+    // Two who hold the same numbers would copy them with every change.
+    for serverID in ids.keys { runs[id]?.sources[serverID] = nil }
+    // Also when an event cannot be read: those before it are there.
+    defer { for (serverID, place) in ids { runs[id]?.sources[serverID] = known[place] } }
+    func put(_ source: Int, _ sourceSeq: Int64, _ append: (Int64) throws -> Void) throws {
+      let place = places[source]
+      if try known[place].seqs.contains(sourceSeq) || isThere(sourceSeq, known[place]) {
+        counts.known += 1
+        return
+      }
+      try append(known[place].number)
+      known[place].seqs.insert(sourceSeq)
+      if sourceSeq < known[place].last { try noteDisorder(id) }
+      known[place].last = max(known[place].last, sourceSeq)
+      counts.events += 1
+    }
+    for item in message.events {
+      try put(item.source, item.sourceSeq) {
+        try writer.append(item.event, source: $0, sourceSeq: item.sourceSeq)
+      }
+    }
+    try message.scanned?.forEach(in: body) { item, event, texts in
+      try put(item.source, item.sourceSeq) {
+        try writer.append(event, texts: texts, source: $0, sourceSeq: item.sourceSeq)
+      }
+    }
   }
 
   private func noteDisorder(_ id: String) throws {

@@ -32,8 +32,9 @@ final class CauseLookAhead {
     _ sources: some Collection<SourceInfo>
   ) throws -> (Int, Statement, Statement) {
     let common = "SELECT 1 FROM event WHERE key = ? AND seq > ? AND seq <= ?"
+    // The plus keeps SQLite from an index that finds all tasks of the stimulus.
     let done = try connection.prepare(
-      "\(common) AND stimulus = ? AND \(CauseSQL.isDone("event", sources)) LIMIT 1")
+      "\(common) AND +stimulus = ? AND \(CauseSQL.isDone("event", sources)) LIMIT 1")
     let processing = try connection.prepare(
       "\(common) AND task_run = ? AND \(CauseSQL.isProcessing("event", sources)) LIMIT 1")
     return (sources.count, done, processing)

@@ -138,10 +138,11 @@ extension LogReader {
     guard place.isCausal, let last = run.lastSeq, last > place.known else { return true }
     let sources = try sources(of: run)
     return try translating {
-      // Whatever has come since, once; few of it is about keys that were there before.
+      // Whatever has come since, once; few of it is about keys that were there before. Without being
+      // told SQLite would look through all that these sources ever did.
       let select = try connection.prepare(
         """
-        SELECT 1 FROM event AS new CROSS JOIN event AS old ON old.key = new.key
+        SELECT 1 FROM event AS new NOT INDEXED CROSS JOIN event AS old ON old.key = new.key
         WHERE new.seq > ?1 AND new.seq <= ?2 AND new.key <= ?3 AND old.seq <= ?4 AND (
           \(CauseSQL.isDone("new", sources)) AND old.stimulus = new.stimulus
             AND \(CauseSQL.waitsForDone("old", sources))

@@ -1,5 +1,24 @@
 import TaskLogPlugin
 
+/// Args and snapshot of an event as the log has them.
+struct ReadyTexts {
+  var args: UnsafeRawBufferPointer?
+  var snapshot: UnsafeRawBufferPointer?
+
+  /// Where they lie behind what was in the writer before.
+  fileprivate func copied(
+    to json: inout JSONWriter
+  ) -> (args: Range<Int>?, snapshot: Range<Int>?) {
+    func copy(_ text: UnsafeRawBufferPointer?) -> Range<Int>? {
+      guard let text else { return nil }
+      let start = json.output.count
+      json.write(json: text)
+      return start..<json.output.count
+    }
+    return (copy(args), copy(snapshot))
+  }
+}
+
 /// Puts events into their table as they lie in a spool: from MessagePack to numbers and JSON, with
 /// nothing made in between for what is already known.
 ///
@@ -57,9 +76,13 @@ final class EventInserter {
 
   /// Puts an event in, at the latest with the next `flush`.
   ///
+  /// - Parameter texts: args and snapshot where they are the log's JSON already; the event has none
+  ///   then.
   /// - Throws: `MessagePackError` when the event cannot be read, and then nothing of it is in the
   ///   table; `SQLiteError`.
-  func insert(_ event: EncodedEvent, seq: Int64, source: Int64, sourceSeq: Int64) throws {
+  func insert(
+    _ event: EncodedEvent, seq: Int64, source: Int64, sourceSeq: Int64, texts: ReadyTexts? = nil
+  ) throws {
     let start = rows.json.output.count
     do {
       var fields = event.fields
@@ -74,6 +97,10 @@ final class EventInserter {
       rows.set(8, try text(&fields))
       rows.set(9, try text(&fields))
       rows.set(10, try fields.takeNil() ? nil : fields.integer())
+      if let texts {
+        let (args, snapshot) = texts.copied(to: &rows.json)
+        return try rows.add(args: args, snapshot: snapshot)
+      }
       let hasArgs = try !fields.takeNil() && fields.writeArgs(to: &rows.json)
       let middle = rows.json.output.count
       let hasSnapshot = try !fields.takeNil() && fields.arrayCount() == 1

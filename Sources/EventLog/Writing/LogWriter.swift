@@ -224,7 +224,16 @@ public final class LogWriter {
   /// - Throws: `MessagePackError` when the event cannot be read; nothing of it is in the log then.
   ///   `SQLiteError`.
   public func append(_ event: EncodedEvent, source: Int64, sourceSeq: Int64) throws {
-    try inserter.insert(event, seq: nextSeq, source: source, sourceSeq: sourceSeq)
+    try append(event, texts: nil, source: source, sourceSeq: sourceSeq)
+  }
+
+  /// The same of an event whose args and snapshot are the log's JSON already.
+  @inline(__always)
+  func append(
+    _ event: EncodedEvent, texts: ReadyTexts?, source: Int64, sourceSeq: Int64
+  ) throws {
+    try inserter.insert(
+      event, seq: nextSeq, source: source, sourceSeq: sourceSeq, texts: texts)
     if lastSource != source {
       lastRun = try runOfSource[source] ?? lookUpRun(ofSource: source)
       lastSource = source

@@ -95,9 +95,9 @@ def _bind(library: ctypes.PyDLL) -> Any:
 
 
 class NativeRecorder:
-    """A recorder of the library."""
+    """A recorder of the library; without a log it only publishes."""
 
-    def __init__(self, log: str, options: dict[str, Any]) -> None:
+    def __init__(self, log: str | None, options: dict[str, Any]) -> None:
         self._library = load()
         # These wait, for the disk or for a thread: others may run meanwhile.
         self._waiting = ctypes.CDLL(self._library._name)
@@ -107,7 +107,8 @@ class NativeRecorder:
         self.put_event: Callable[..., int] | None = fast and fast.put
         self.scheduler: Callable[..., Any] | None = fast and fast.Scheduler
         encoded = json.dumps(options, allow_nan=False).encode()
-        self.handle = self._waiting.tasklog_open(os.fsencode(log), encoded)
+        path = None if log is None else os.fsencode(log)
+        self.handle = self._waiting.tasklog_open(path, encoded)
         if self.handle <= 0:
             raise LibraryError(self.last_error())
         buffer = ctypes.create_string_buffer(64)

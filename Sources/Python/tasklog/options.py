@@ -55,6 +55,25 @@ def _path(value: Any) -> str:
     return os.path.expanduser(path)
 
 
+def _address(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError("it has to be the address of a broker, as amqp://host")
+    return value
+
+
+def _queue(value: Any) -> str:
+    if not isinstance(value, str) or not value:
+        raise ValueError("it has to be the name of a queue")
+    return value
+
+
+def _batch(value: Any) -> int:
+    count = int(value)
+    if not 1 <= count <= 100_000:
+        raise ValueError("it has to be a number of events from 1 to 100000")
+    return count
+
+
 def _names(value: Any) -> tuple[str, ...]:
     names = value.split(",") if isinstance(value, str) else list(value)
     if not all(isinstance(name, str) for name in names):
@@ -79,8 +98,8 @@ def _patterns(value: Any) -> tuple[str, ...]:
     return tuple(name.strip() for name in names if name.strip())
 
 
-def _option(default: Any, read: Callable[[Any], Any]) -> Any:
-    return field(default=default, metadata={"read": read})
+def _option(default: Any, read: Callable[[Any], Any], secret: bool = False) -> Any:
+    return field(default=default, metadata={"read": read, "secret": secret})
 
 
 @dataclass
@@ -88,8 +107,16 @@ class Options:
     """An option `name` is also ``TASKLOG_NAME`` in the environment and ``tasklog.name`` in Dask's
     config."""
 
-    #: The log file.
-    log: str = _option("tasklog.db", _path)
+    #: The log file; none when events are published and no log is asked for.
+    log: str | None = _option("tasklog.db", _path)
+    #: The broker that events are published to.
+    publish: str | None = _option(None, _address, secret=True)
+    #: The queue there, made when there is none.
+    publish_queue: str = _option("dask_task_status", _queue)
+    #: So many events, or fewer, are one message.
+    publish_batch: int = _option(1, _batch)
+    #: The folder where events wait until the broker has confirmed them.
+    publish_spool: str = _option("tasklog-publish.spool", _path)
     #: Records the state that changes without a hook, too; else public hooks only.
     deep: bool = _option(True, _flag)
     #: Records the workers, too.
@@ -147,18 +174,29 @@ class Options:
         for name in given:
             if name not in known:
                 options.problems.append(f"there is no option '{name}'")
+        places = {name: _find(name, given) for name in known}
         for name, option in known.items():
-            where, value = _find(name, given)
+            where, value = places[name]
             if where is None:
                 continue
             try:
                 setattr(options, name, option.metadata["read"](value))
             except Exception as error:
-                options.problems.append(
-                    f"{where} is {value!r}: {error}; {option.default!r} is used"
-                )
+                # There may be a password in it.
+                shown = "…" if option.metadata["secret"] else repr(value)
+                options.problems.append(f"{where} is {shown}: {error}; {option.default!r} is used")
+        if options.publish is not None and places["log"][0] is None:
+            options.log = None
         options.problems += _unknown_variables(known)
         return options
+
+    @property
+    def place(self) -> str:
+        """Where events go, in words."""
+        queue = f"the queue '{self.publish_queue}'"
+        return " and ".join(
+            [self.log] * (self.log is not None) + [queue] * (self.publish is not None)
+        )
 
 
 def _find(name: str, given: dict[str, Any]) -> tuple[str | None, Any]:
@@ -176,7 +214,10 @@ def _find(name: str, given: dict[str, Any]) -> tuple[str | None, Any]:
 
 
 #: Variables that are not options of a recorder in Dask.
-_OTHERS = ("TASKLOG_DISABLED", "TASKLOG_LIB", "TASKLOG_TEST", "TASKLOG_MODULES")
+_OTHERS = (
+    "TASKLOG_AMQP", "TASKLOG_DISABLED", "TASKLOG_LIB", "TASKLOG_MODULES", "TASKLOG_TEST",
+    "TASKLOG_TRAITS",
+)  # fmt: skip
 
 
 def _unknown_variables(known: dict[str, Any]) -> list[str]:

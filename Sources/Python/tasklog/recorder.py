@@ -32,7 +32,8 @@ class Recorder(Hooks):
     >>> client.register_plugin(tasklog.Recorder("run.db"))  # doctest: +SKIP
 
     log:
-        The log file, as the scheduler's machine and working folder see it.
+        The log file, as the scheduler's machine and working folder see it. With the option
+        ``publish``, the address of a broker, there need be none.
     verify:
         Classes of plugins of which an instance runs next to the recorder, on the scheduler or on
         each worker; what it is, is noted in the log for ``tasklog replay --verify`` to compare.
@@ -95,7 +96,7 @@ class Recorder(Hooks):
         if options.problems:
             logger.warning(
                 "tasklog: some options are not used, the rest is recorded to %s: %s",
-                options.log,
+                options.place,
                 "; ".join(options.problems),
             )
         try:
@@ -227,7 +228,7 @@ class Recorder(Hooks):
         _open_recorders.discard(self)
 
     def flush(self, seconds: float = 10) -> bool:
-        """Waits until what has been recorded so far is in the log."""
+        """Waits until what has been recorded so far is in the log, and with the broker."""
         return self._native is not None and self._native.flush(seconds)
 
     async def _register_workers(self) -> None:
@@ -323,7 +324,23 @@ def _open(scheduler: Any, options: Options) -> NativeRecorder:
         given["rotate_seconds"] = options.rotate_age
     if options.spool_limit is not None:
         given["spool_limit"] = options.spool_limit
-    return NativeRecorder(options.log, given)
+    if options.publish is None:
+        return NativeRecorder(options.log, given)
+    publishing = {
+        "publish": options.publish,
+        "publish_queue": options.publish_queue,
+        "publish_batch": options.publish_batch,
+        "publish_spool": options.publish_spool,
+    }
+    try:
+        return NativeRecorder(options.log, {**given, **publishing})
+    except LibraryError as error:
+        # What can be recorded is.
+        if options.log is None:
+            raise
+        options.publish = None
+        options.problems.append(str(error))
+        return NativeRecorder(options.log, given)
 
 
 def _idempotent(scheduler: Any) -> dict[str, Any]:

@@ -66,10 +66,23 @@ struct LastMark: Sendable {
   }
 }
 
-extension [Exclusions?] {
-  func takeMarks() -> [LastMark] {
-    enumerated().compactMap { number, exclusions in
-      exclusions?.takeMark(at: Clock.now()).map { LastMark(source: number, event: $0) }
+/// What sources have left out since they have last noted it; taken once, and the same for all who ask.
+final class LastMarks: Sendable {
+  private let exclusions: [Exclusions?]
+  private let taken = Mutex<[LastMark]?>(nil)
+
+  /// - Parameter exclusions: by the number of the source.
+  init(_ exclusions: [Exclusions?] = []) { self.exclusions = exclusions }
+
+  /// Known when sources do not count any more.
+  var all: [LastMark] {
+    taken.withLock { taken in
+      if let taken { return taken }
+      let marks = exclusions.enumerated().compactMap { number, exclusions in
+        exclusions?.takeMark(at: Clock.now()).map { LastMark(source: number, event: $0) }
+      }
+      taken = marks
+      return marks
     }
   }
 }

@@ -238,7 +238,7 @@ final class Publisher: SpoolTaker, @unchecked Sendable {
   /// when there is no broker now.
   private func putLastMarks() {
     var lasts = spool.lastSourceSeqs
-    for mark in thread.exclusions.takeMarks() {
+    for mark in thread.lastMarks {
       let record = mark.record(behind: &lasts)
       // Where there is no room, the number of its source's last event tells that it is missing.
       _ = record.withUnsafeBytes { spool.put($0) }

@@ -28,8 +28,11 @@ struct Checkpoint {
   var place: EventPlace
   var sources: [SourceState]
   var instances: [Instance]
+  /// What plugins had looked at of each source, by its id. Where there is none it is rebuilt from the
+  /// log when a plugin looks.
+  var states: [String: Value] = [:]
 
-  private static let version: Int64 = 1
+  private static let version: Int64 = 2
 }
 
 extension Checkpoint {
@@ -55,6 +58,8 @@ extension Checkpoint {
             "isDone": .bool(instance.isDone), "state": instance.state,
           ])
         }),
+      "states": .dict(
+        states.sorted { $0.key < $1.key }.map { .init(.string($0.key), $0.value) }),
     ])
   }
 
@@ -66,7 +71,8 @@ extension Checkpoint {
       let isCausal = value["isCausal"]?.bool, case .dict(let waiting)? = value["waiting"],
       let count = number("events"), let damaged = number("damaged").flatMap(Int.init(exactly:)),
       let forced = number("outOfOrder").flatMap(Int.init(exactly:)),
-      let sources = value["sources"]?.elements, let instances = value["instances"]?.elements
+      let sources = value["sources"]?.elements, let instances = value["instances"]?.elements,
+      case .dict(let states)? = value["states"]
     else { return nil }
     place = EventPlace(
       position: position, known: known, largestKey: largestKey, isCausal: isCausal,
@@ -90,8 +96,9 @@ extension Checkpoint {
       else { return nil }
       return Instance(source: source, plugin: plugin, isDone: isDone, state: state)
     }
-    guard self.sources.count == sources.count, self.instances.count == instances.count else {
-      return nil
-    }
+    for entry in states { if let id = entry.key.string { self.states[id] = entry.value } }
+    guard self.sources.count == sources.count, self.instances.count == instances.count,
+      self.states.count == states.count
+    else { return nil }
   }
 }

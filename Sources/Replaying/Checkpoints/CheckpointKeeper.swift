@@ -9,6 +9,10 @@ import TaskLogPlugin
 /// before it, when it is the cause of something; `LogReader.holds` sees that. Then an earlier
 /// checkpoint may do.
 final class CheckpointKeeper {
+  /// A state with more tasks than one for so many events is rebuilt from the log when somebody looks:
+  /// reading it back would take about as long.
+  private static let eventsPerTask: Int64 = 50
+
   private let store: CheckpointStore
   private let every: Int64
   private let reader: LogReader
@@ -154,6 +158,8 @@ final class CheckpointKeeper {
       checkpoint.sources.append(state)
       do {
         checkpoint.instances += try replay.checkpoints()
+        checkpoint.states[replay.info.source.id] = replay.savedState(
+          limit: Int(place.count / Self.eventsPerTask))
       } catch {
         isBroken = true
         notices.append("no checkpoints are kept: \(error)")

@@ -9,7 +9,7 @@ import TaskLogPlugin
 /// cannot be used is passed over: a cache may always be deleted.
 struct CheckpointStore {
   /// Of each run and set of plugins so many are kept.
-  private static let kept = 3
+  private static let kept = 4
   /// Of all together.
   private static let keptInAll = 300
 
@@ -71,7 +71,8 @@ struct CheckpointStore {
   func remove(_ position: Int64) { unlink(path(position)) }
 
   private func removeOld() {
-    for position in positions().dropFirst(Self.kept) { remove(position) }
+    var positions = positions()
+    while positions.count > Self.kept { remove(positions.remove(at: Self.dispensable(positions))) }
     let all = names(beginningWith: "")
     guard all.count > Self.keptInAll else { return }
     let byAge = all.map { name -> (name: String, time: Int) in
@@ -80,6 +81,18 @@ struct CheckpointStore {
       return (name, status.st_mtim.tv_sec)
     }.sorted { $0.time < $1.time }
     for (name, _) in byAge.prefix(all.count - Self.keptInAll) { unlink("\(folder)/\(name)") }
+  }
+
+  /// Which of some positions, the last first, is missed least: they thin out towards the beginning, as
+  /// what comes late may make the last ones useless. Never the last one itself.
+  static func dispensable(_ positions: [Int64]) -> Int {
+    guard let last = positions.first else { return 0 }
+    /// How much longer the way is where a checkpoint is missing, as a share of it.
+    func loss(_ place: Int) -> Double {
+      let before = place + 1 < positions.count ? positions[place + 1] : 0
+      return Double(positions[place - 1] - before) / Double(max(1, last - before))
+    }
+    return positions.indices.dropFirst().min { loss($0) < loss($1) } ?? 0
   }
 
   private func names(beginningWith start: String) -> [String] {

@@ -41,6 +41,9 @@ public struct JSONWriter {
     output.removeLast(output.count - count)
   }
 
+  /// Takes over what is the log's JSON already.
+  package mutating func write(json: UnsafeRawBufferPointer) { output.append(contentsOf: json) }
+
   public mutating func removeAll() {
     output.removeAll(keepingCapacity: true)
     opaqueCount = 0

@@ -42,7 +42,7 @@ public final class SchedulerState {
   /// The type of the last result: those of a `map` are alike, and need not be kept once each.
   @exclusivity(unchecked) var lastTypeName: String?
 
-  private let totals = StateTotals()
+  let totals = StateTotals()
 
   public init(unknown: [UnknownFact] = []) {
     self.unknown = unknown
