@@ -91,15 +91,20 @@ final class SoakRun: Sendable {
       count += 1
       if event.hook != .restart { recorded.add(1, ordering: .relaxed) }
       if span != current || latencies.count >= 4096 {
-        let (place, batch) = (current, latencies)
-        seen.withLock { $0[place].latencies += batch }
-        latencies.removeAll(keepingCapacity: true)
+        note(&latencies, in: current)
         current = span
       }
       next += pause
       let now = DispatchTime.now().uptimeNanoseconds
       if next > now { usleep(UInt32((next - now) / 1000)) }
     }
+    note(&latencies, in: current)
+  }
+
+  private func note(_ latencies: inout [Int64], in span: Int) {
+    let batch = latencies
+    seen.withLock { $0[span].latencies += batch }
+    latencies.removeAll(keepingCapacity: true)
   }
 
   private static let short = Value.string(String(repeating: "x", count: 150))

@@ -209,10 +209,13 @@ final class Publisher: SpoolTaker, @unchecked Sendable {
 
   private func end() {
     let (closed, deadline) = (Clock.now(), SpoolThread.now() + settings.closeNanoseconds)
-    putLastMarks()
-    var hasEnded = false
+    var (hasMarks, hasEnded) = (false, false)
     while SpoolThread.now() < deadline {
-      if !hasEnded, tail.position >= spool.end {
+      if !hasMarks, tail.position >= spool.end {
+        hasMarks = true
+        putLastMarks()
+      }
+      if !hasEnded, hasMarks, tail.position >= spool.end {
         hasEnded = true
         do {
           let lasts = spool.lastSourceSeqs
@@ -231,11 +234,13 @@ final class Publisher: SpoolTaker, @unchecked Sendable {
         return
       }
     }
+    if !hasMarks { putLastMarks() }
     leave(closedAt: closed)
   }
 
   /// The last counts of what was left out go the way of all events, so that they are not lost either
-  /// when there is no broker now.
+  /// when there is no broker now. No call of a source that had begun before the end is on its way any
+  /// more.
   private func putLastMarks() {
     var lasts = spool.lastSourceSeqs
     for mark in thread.lastMarks {
