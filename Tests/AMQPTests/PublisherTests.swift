@@ -102,6 +102,23 @@
       try expectLimits(lonely.runID)
     }
 
+    @Test func `what nobody can read is told, and stays`() async throws {
+      let queue = try Queue()
+      let folder = queue.spool + "/01942f00-0000-7000-8000-00000000000b"
+      try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+      for (name, text) in [("lock", ""), ("1", "segment"), ("publisher.json", "{")] {
+        try Data(text.utf8).write(to: URL(fileURLWithPath: folder + "/" + name))
+      }
+      let told = Told()
+      let plugin = try queue.plugin(options: options(told))
+      plugin.channel(for: Self.source).record(transition(1))
+      #expect(plugin.flush(timeoutSeconds: 30))
+      await plugin.finish()
+      #expect(told.lines.count == 1 && told.lines[0].contains("\(folder)/publisher.json cannot"))
+      #expect(try FileManager.default.contentsOfDirectory(atPath: folder).contains("1"))
+      #expect(try queue.record().events == 1)
+    }
+
     @Test func `a refused login is told once, and the next publisher sends what waits`()
       async throws
     {

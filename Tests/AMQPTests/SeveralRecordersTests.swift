@@ -180,6 +180,21 @@
       #expect(seqs == seqs.sorted(), "\(replayed)")
     }
 
+    @Test func `a run that one of the recorders still takes in goes on, and has no gaps yet`()
+      throws
+    {
+      let folder = try Folder()
+      let messages = try messages()
+      try record([messages[0]], "a.db", folder)
+      let live = try MessageLog(path: folder.path("b.db"), origin: "nowhere", recorderVersion: "1")
+      try live.take([Delivery(body: messages[2], isRedelivered: false)])
+      let runs = try ask(["runs"], ["a.db", "b.db"], folder)
+      #expect(runs.contains(#""end":"running""#) && runs.contains(#""missing":0"#), "\(runs)")
+      #expect(try !ask(["check"], ["a.db", "b.db"], folder).contains("in-no-log"))
+      live.close()
+      #expect(try ask(["runs"], ["a.db", "b.db"], folder).contains(#""end":"died""#))
+    }
+
     @Test func `a run whose end nobody has heard of is not closed`() throws {
       let folder = try Folder()
       let messages = try messages()

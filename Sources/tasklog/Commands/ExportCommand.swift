@@ -75,6 +75,7 @@ struct ExportCommand: ParsableCommand {
       try file?.commit()
     }
     tell(tally, isFile: file?.isReplaced ?? false)
+    for part in parts { for run in part.runs { try RunNotes.tellParts(run, part.reader) } }
   }
 
   /// What was written, and everything that is not in it.

@@ -81,6 +81,7 @@ struct InspectCommand: ParsableCommand {
       selector == nil && runs.isEmpty ? [] : try reader.runs(matching: selector ?? "all")
     try report.write(
       Verbs.inspection(reader, selected, spools: logs.paths.flatMap { Self.spools($0, runs) }))
+    for run in selected { try RunNotes.tellParts(run, reader) }
   }
 
   private static func spools(_ path: String, _ runs: [RunInfo]) -> [Verbs.Undrained] {
