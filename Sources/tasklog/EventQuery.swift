@@ -24,17 +24,17 @@ struct EventQuery {
     self.output = output
     self.groups = groups
     self.format = format
-    let cursors = try Self.cursors(output.afterCursor, logs.map(\.name))
+    let cursors = try Self.cursors(output.afterCursor, logs.flatMap(\.origins))
     var runCount = 0
     parts = try zip(logs, cursors).map { log, cursor in
-      let reader = try LogReader(path: log.path, name: log.name)
+      let reader = try log.reader()
       var filter = filter
       let runs = try reader.runs(matching: selector).map(\.number)
       runCount += runs.count
       filter.runs = selector == "all" && output.follow ? nil : runs
       return EventStream.Part(
-        name: log.name, reader: reader, filter: filter,
-        after: try Self.seq(of: cursor, reader, log.name))
+        name: reader.name, reader: reader, filter: filter,
+        after: try Self.seq(of: cursor, reader, reader.name))
     }
     var shown = Queries.eventColumns(
       withHook: filter.hooks != ["transition"], isOneRun: runCount == 1)

@@ -9,11 +9,15 @@ import Recording
 final class JoinedLogs {
   struct Part {
     var path: String
-    var name: String
+    var origins: [String]
+
+    func reader(keptKeys: Int = 1 << 17) throws -> LogReader {
+      try LogReader(path: path, origins: origins, keptKeys: keptKeys)
+    }
   }
 
   private(set) var parts: [Part] = []
-  private let scratch: ScratchFolder
+  private let scratch = ScratchFolder()
   /// So that a run that one of the logs says goes on goes on in what is put together, too.
   private var locks: [RecorderLock] = []
 
@@ -21,16 +25,16 @@ final class JoinedLogs {
 
   /// - Parameters:
   ///   - all: puts everything together, for who asks one log.
+  ///   - orders: also puts in order what did not arrive so in a single log.
   ///   - judges: says of what none of them has that it is missing.
   /// - Throws: `LogError`.
-  init(_ paths: [String], all: Bool, judges: Bool = true) throws {
+  init(_ paths: [String], all: Bool, orders: Bool = true, judges: Bool = true) throws {
     self.judges = judges
-    scratch = try ScratchFolder()
     let logs = try paths.map { path in (path, try LogReader(path: path).runs()) }
     for group in Self.groups(logs, all: all) {
       let isInOrder = group.allSatisfy { $0.runs.allSatisfy { !$0.isUnordered } }
-      if group.count == 1, isInOrder {
-        parts.append(Part(path: group[0].path, name: group[0].path))
+      if group.count == 1, isInOrder || !orders {
+        parts.append(Part(path: group[0].path, origins: [group[0].path]))
       } else {
         parts.append(try join(group))
       }
@@ -45,7 +49,7 @@ final class JoinedLogs {
   }
 
   /// Of who asks one log.
-  func reader() throws -> LogReader { try LogReader(path: parts[0].path, name: parts[0].name) }
+  func reader() throws -> LogReader { try parts[0].reader() }
 
   /// Logs that have a run in common, in the order of the first of each.
   private static func groups(
@@ -71,7 +75,7 @@ final class JoinedLogs {
   }
 
   private func join(_ logs: [(path: String, runs: [RunInfo])]) throws -> Part {
-    let path = scratch.path("joined-\(scratch.count).db")
+    let path = try scratch.place()
     let live = Set(logs.flatMap { $0.runs.filter { $0.end == .running }.map(\.id) })
     for run in live { locks.append(try RecorderLock(log: path, run: run)) }
     let merge = try LogMerge(into: path)
@@ -88,11 +92,13 @@ final class JoinedLogs {
     where judges && logs.count > 1 {
       try merge.judge(run)
     }
-    return Part(path: path, name: logs.map(\.path).joined(separator: " + "))
+    return Part(path: path, origins: logs.map(\.path))
   }
 }
 
 extension LogsOptions {
   /// The logs for reading; see `JoinedLogs`.
-  func joined(all: Bool) throws -> JoinedLogs { try JoinedLogs(recoveredPaths(), all: all) }
+  func joined(all: Bool, orders: Bool = true) throws -> JoinedLogs {
+    try JoinedLogs(recoveredPaths(), all: all, orders: orders)
+  }
 }

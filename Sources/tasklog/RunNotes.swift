@@ -21,7 +21,7 @@ enum RunNotes {
   /// A run of which other logs may hold the rest.
   static func tellParts(_ run: RunInfo, _ reader: LogReader) throws {
     guard run.isPartial else { return }
-    if reader.name == reader.path {
+    if reader.origins.count == 1 {
       Console.complain(
         "run #\(run.number) is partial: others took from its queue, too; name all of their logs with "
           + "--log")

@@ -158,6 +158,30 @@
       #expect(try ask(["check", "--strict"], ["a.db"], folder).contains("partial-run"))
     }
 
+    @Test func `what is put together goes when the answer is given, or is not wanted any more`()
+      throws
+    {
+      let folder = try Folder()
+      let messages = try messages()
+      try record([messages[0]], "a.db", folder)
+      try record([messages[2]], "b.db", folder)
+      let scratch = folder.path("scratch")
+      let stale = scratch + "/tasklog-scratch-of-the-dead"
+      try FileManager.default.createDirectory(atPath: stale, withIntermediateDirectories: true)
+      try FileManager.default.setAttributes(
+        [.modificationDate: Date(timeIntervalSinceNow: -3600)], ofItemAtPath: stale)
+      for line in ["query --hook '*'", "query --hook '*' | true", "summary", "summary --run nope"] {
+        let child = try Child(
+          [
+            "sh", "-c",
+            "cd '\(folder.url.path)'; '\(Queue.program)' \(line.replacing(" |", with: " --log a.db --log b.db |")) "
+              + (line.contains("|") ? "" : "--log a.db --log b.db"),
+          ], environment: ["TMPDIR": scratch])
+        #expect(child.wait() != nil)
+        #expect(try waits { try FileManager.default.contentsOfDirectory(atPath: scratch) == [] })
+      }
+    }
+
     @Test func `a merge waits for what has not been put in yet`() throws {
       let folder = try Folder()
       let messages = try messages()

@@ -5,21 +5,21 @@ import TaskLogPlugin
 /// Reads a log, live or finished, from one thread at a time. Never writes to it.
 public final class LogReader {
   public let path: String
-  /// How it is named to people: its path, unless it stands for other logs.
-  public let name: String
+  /// The logs that it was put together from; itself when it was not.
+  public let origins: [String]
   let connection: Connection
   let blobs: LogBlobs
   let keys: InternCache<Key>
   let texts: InternCache<String>
 
   /// - Parameters:
-  ///   - name: how it is named to people; by default its path.
+  ///   - origins: the logs that it was put together from, when it was.
   ///   - keptKeys: about so many keys are kept in memory; less is slower where events that are far
   ///     apart in the log have the same key.
   /// - Throws: `LogError`.
-  public init(path: String, name: String? = nil, keptKeys: Int = 1 << 17) throws {
+  public init(path: String, origins: [String]? = nil, keptKeys: Int = 1 << 17) throws {
     self.path = path
-    self.name = name ?? path
+    self.origins = origins ?? [path]
     let connection = try LogFile.openForReading(path)
     self.connection = connection
     connection.addRegularExpressions()
@@ -55,6 +55,9 @@ public final class LogReader {
       throw LogFile.error(error, path, connection)
     }
   }
+
+  /// How it is named to people.
+  public var name: String { origins.joined(separator: " + ") }
 
   /// Rows come in the order that was asked for, unless the file is damaged; then going on from the
   /// last one would never end.

@@ -54,9 +54,9 @@ struct ExportCommand: ParsableCommand {
     let joined = try logs.joined(all: false)
     defer { joined.remove() }
     let parts = try joined.parts.map { log in
-      let reader = try LogReader(path: log.path, name: log.name, keptKeys: Export.keptKeys)
+      let reader = try log.reader(keptKeys: Export.keptKeys)
       return Export.Part(
-        name: log.name, reader: reader, runs: try reader.runs(matching: selection.selector))
+        name: reader.name, reader: reader, runs: try reader.runs(matching: selection.selector))
     }
     let extent = parts.flatMap(\.runs).reduce(Int64(0)) {
       $0 + ($1.lastSeq ?? 0) - ($1.firstSeq ?? 0) + 1

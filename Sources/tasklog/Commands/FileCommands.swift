@@ -126,7 +126,7 @@ struct MergeCommand: ParsableCommand {
     let recovered = try logs.map(LogOptions.recovered)
     let joined = try JoinedLogs(recovered, all: false, judges: false)
     defer { joined.remove() }
-    let readers = try joined.parts.map { try LogReader(path: $0.path, name: $0.name) }
+    let readers = try joined.parts.map { try $0.reader() }
     let merge = try LogMerge(into: into)
     defer { merge.close() }
     for reader in readers {

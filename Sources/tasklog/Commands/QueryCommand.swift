@@ -65,9 +65,10 @@ struct QueryCommand: ParsableCommand {
     let groups = try output.groupColumns()
     // What comes, and where to go on, is told of each log by itself.
     let isOfEach = output.follow || output.showCursor || output.afterCursor != nil
-    let joined = isOfEach ? nil : try logs.joined(all: false)
+    let joined = isOfEach ? nil : try logs.joined(all: false, orders: false)
+    defer { joined?.remove() }
     let parts =
-      try joined?.parts ?? logs.recoveredPaths().map { JoinedLogs.Part(path: $0, name: $0) }
+      try joined?.parts ?? logs.recoveredPaths().map { JoinedLogs.Part(path: $0, origins: [$0]) }
     try EventQuery(
       logs: parts, filter: filter, run: selection.selector, columns: columns,
       groups: groups, output: output, format: format
@@ -83,7 +84,8 @@ struct QueryCommand: ParsableCommand {
       throw Failure.usage("--timeout \(timeout): cannot be negative; seconds, 0 for any time")
     }
     let parameters = try parameters.map(Self.parameter)
-    let joined = try logs.joined(all: false)
+    let joined = try logs.joined(all: false, orders: false)
+    defer { joined.remove() }
     guard joined.parts.count == 1 else {
       throw Failure.usage("SQL asks one log; 'tasklog merge' makes one of several")
     }

@@ -93,7 +93,7 @@ struct ReplayCommand: AsyncParsableCommand {
     let extent = (info.lastSeq ?? 0) - (info.firstSeq ?? 0) + 1
     var options = options
     // The numbers of events in what was put together are good for this time only.
-    if reader.name == reader.path {
+    if reader.origins == [reader.path] {
       options.checkpoints = checkpoints.options(events: extent) { Console.complain($0) }
     }
     let replayer = Replayer(reader: reader, run: info, options: options)

@@ -122,30 +122,3 @@ struct ReportCommand: ParsableCommand {
     URL(fileURLWithPath: path).lastPathComponent
   }
 }
-
-/// A folder for what is needed only while a command runs.
-final class ScratchFolder {
-  private let url: URL
-  private var isMade = false
-  private(set) var count = 0
-
-  init() throws {
-    url = FileManager.default.temporaryDirectory
-      .appendingPathComponent("tasklog-\(UUID().uuidString)")
-  }
-
-  /// A place in it; the folder itself is made with the first one.
-  func path(_ name: String) -> String {
-    count += 1
-    if !isMade {
-      isMade = true
-      try? FileManager.default.createDirectory(
-        at: url, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
-    }
-    return url.appendingPathComponent(name).path
-  }
-
-  func remove() {
-    if isMade { try? FileManager.default.removeItem(at: url) }
-  }
-}
