@@ -58,6 +58,9 @@ final class ScratchFolder: Sendable {
       return made.count == 1
     }
     guard isFirst else { return }
+    // Who stops reading ends the program where it writes, and not by a signal. Programs that are started
+    // from here know nothing of it.
+    signal(SIGPIPE) { _ in }
     atexit {
       for url in ScratchFolder.made.withLock({ $0 }) {
         try? FileManager.default.removeItem(at: url)

@@ -178,7 +178,9 @@
               + (line.contains("|") ? "" : "--log a.db --log b.db"),
           ], environment: ["TMPDIR": scratch])
         #expect(child.wait() != nil)
-        #expect(try waits { try FileManager.default.contentsOfDirectory(atPath: scratch) == [] })
+        #expect(
+          try waits { try FileManager.default.contentsOfDirectory(atPath: scratch) == [] },
+          "\(line)")
       }
     }
 
