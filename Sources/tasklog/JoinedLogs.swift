@@ -51,7 +51,7 @@ final class JoinedLogs {
   /// Of who asks one log.
   func reader() throws -> LogReader { try parts[0].reader() }
 
-  /// Logs that have a run in common, in the order of the first of each.
+  /// Logs that have a run in common, in the order of the last of each.
   private static func groups(
     _ logs: [(path: String, runs: [RunInfo])], all: Bool
   ) -> [[(path: String, runs: [RunInfo])]] {
