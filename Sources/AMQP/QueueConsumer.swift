@@ -18,7 +18,7 @@ public struct QueueConsumer {
   }
 
   /// A commit holds at most so many bytes of messages, so that others can write, too.
-  static let batchBytes = 4 << 20
+  static let batchBytes = 16 << 20
   /// A message waits for others to be committed with at most so long.
   static let batchMilliseconds = 100
   static let firstBackoffMilliseconds = 100

@@ -9,32 +9,39 @@ import Recording
 final class JoinedLogs {
   struct Part {
     var path: String
-    var origins: [String]
+    var name: String
+    /// Which of its runs are wanted.
+    var selector: String
+    var originCount = 1
 
     func reader(keptKeys: Int = 1 << 17) throws -> LogReader {
-      try LogReader(path: path, origins: origins, keptKeys: keptKeys)
+      try LogReader(path: path, name: name, originCount: originCount, keptKeys: keptKeys)
     }
   }
 
   private(set) var parts: [Part] = []
-  private let scratch = ScratchFolder()
+  private let scratch: ScratchFolder
   /// So that a run that one of the logs says goes on goes on in what is put together, too.
   private var locks: [RecorderLock] = []
 
   private let judges: Bool
+  private let asked: [AskedLog]
 
   /// - Parameters:
   ///   - all: puts everything together, for who asks one log.
   ///   - orders: also puts in order what did not arrive so in a single log.
   ///   - judges: says of what none of them has that it is missing.
   /// - Throws: `LogError`.
-  init(_ paths: [String], all: Bool, orders: Bool = true, judges: Bool = true) throws {
+  init(_ asked: [AskedLog], all: Bool, orders: Bool = true, judges: Bool = true) throws {
+    self.asked = asked
     self.judges = judges
-    let logs = try paths.map { path in (path, try LogReader(path: path).runs()) }
+    scratch = ScratchFolder()
+    let logs = try asked.map { log in (log, try LogReader(path: log.path).runs()) }
     for group in Self.groups(logs, all: all) {
       let isInOrder = group.allSatisfy { $0.runs.allSatisfy { !$0.isUnordered } }
       if group.count == 1, isInOrder || !orders {
-        parts.append(Part(path: group[0].path, origins: [group[0].path]))
+        let log = group[0].log
+        parts.append(Part(path: log.path, name: log.name, selector: log.selector))
       } else {
         parts.append(try join(group))
       }
@@ -46,6 +53,7 @@ final class JoinedLogs {
   func remove() {
     locks.removeAll()
     scratch.remove()
+    for log in asked { log.close() }
   }
 
   /// Of who asks one log.
@@ -53,12 +61,12 @@ final class JoinedLogs {
 
   /// Logs that have a run in common, in the order of the last of each.
   private static func groups(
-    _ logs: [(path: String, runs: [RunInfo])], all: Bool
-  ) -> [[(path: String, runs: [RunInfo])]] {
+    _ logs: [(log: AskedLog, runs: [RunInfo])], all: Bool
+  ) -> [[(log: AskedLog, runs: [RunInfo])]] {
     guard !all else { return [logs] }
-    var groups: [[(path: String, runs: [RunInfo])]] = []
+    var groups: [[(log: AskedLog, runs: [RunInfo])]] = []
     for log in logs {
-      func isRelated(_ group: [(path: String, runs: [RunInfo])]) -> Bool {
+      func isRelated(_ group: [(log: AskedLog, runs: [RunInfo])]) -> Bool {
         group.contains { shareParts($0.runs, log.runs) }
       }
       groups =
@@ -74,13 +82,13 @@ final class JoinedLogs {
     }
   }
 
-  private func join(_ logs: [(path: String, runs: [RunInfo])]) throws -> Part {
-    let path = try scratch.place()
+  private func join(_ logs: [(log: AskedLog, runs: [RunInfo])]) throws -> Part {
+    let path = scratch.path("joined-\(scratch.count).db")
     let live = Set(logs.flatMap { $0.runs.filter { $0.end == .running }.map(\.id) })
     for run in live { locks.append(try RecorderLock(log: path, run: run)) }
     let merge = try LogMerge(into: path)
     defer { merge.close() }
-    let readers = try logs.map { try LogReader(path: $0.path) }
+    let readers = try logs.map { try LogReader(path: $0.log.path) }
     let events = try readers.reduce(Int64(0)) { sum, reader in
       try reader.runs().reduce(sum) { try $0 + reader.eventCount(of: $1) }
     }
@@ -92,13 +100,17 @@ final class JoinedLogs {
     where judges && logs.count > 1 {
       try merge.judge(run)
     }
-    return Part(path: path, origins: logs.map(\.path))
+    // Names for many logs have chosen already.
+    let selector = logs.map(\.log.selector).first { $0 != "latest" } ?? "latest"
+    return Part(
+      path: path, name: logs.map(\.log.name).joined(separator: " + "), selector: selector,
+      originCount: logs.count)
   }
 }
 
 extension LogsOptions {
   /// The logs for reading; see `JoinedLogs`.
-  func joined(all: Bool, orders: Bool = true) throws -> JoinedLogs {
-    try JoinedLogs(recoveredPaths(), all: all, orders: orders)
+  func joined(run selector: String, all: Bool, orders: Bool = true) throws -> JoinedLogs {
+    try JoinedLogs(asked(run: selector), all: all, orders: orders)
   }
 }

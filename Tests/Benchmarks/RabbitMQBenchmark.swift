@@ -65,6 +65,8 @@
       let place = BrokerPlace(broker, "rate-\(round)-all")
       let folder = try TemporaryFolder()
       let recorder = try place.startRecorder(into: folder.log)
+      // It makes the log when it listens to the queue.
+      while access(folder.log, F_OK) != 0 { usleep(10_000) }
       let start = now()
       _ = try await place.publish(workload, batch: 1000, spool: folder.spool)
       place.wait(for: workload.events.count, in: folder.log)

@@ -193,6 +193,10 @@ import Testing
       ["query", "SELECT 1", "--timeout", "-1"],
       "--timeout -1.0: cannot be negative; seconds, 0 for any time"
     ),
+    (
+      ["query", "SELECT 1", "--log", SampleLog.path, "--log", SampleLog.path],
+      "SQL asks one log; 'tasklog merge' makes one of several"
+    ),
   ])
   func `what is wrong with a command is said in one line`(
     arguments: [String], message: String

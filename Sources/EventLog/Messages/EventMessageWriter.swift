@@ -216,6 +216,8 @@ extension MessagePackReader {
         return json.write(utf8: bytes.bindMemory(to: UInt8.self))
       }
       position = start
+    } else if isArray, try writeValuedKey(to: &json) {
+      return
     }
     let key = try key()
     let typed = key.typed
@@ -225,6 +227,24 @@ extension MessagePackReader {
     json.raw(",\"value\":")
     try json.write(JSONReader.value(typed))
     json.raw("}")
+  }
+}
+
+extension MessagePackReader {
+  /// A key that is `[text, nil, value]`, as most are that are not just text, with nothing made in
+  /// between; false, and nothing is written, for any other.
+  fileprivate mutating func writeValuedKey(to json: inout JSONWriter) throws -> Bool {
+    let start = position
+    guard try arrayCount() == 3, isText, case let text = try text(), text.isUTF8, takeNil() else {
+      position = start
+      return false
+    }
+    json.raw("{\"text\":")
+    json.write(utf8: text.bindMemory(to: UInt8.self))
+    json.raw(",\"value\":")
+    try write(to: &json)
+    json.raw("}")
+    return true
   }
 }
 

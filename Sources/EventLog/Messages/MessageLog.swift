@@ -109,6 +109,7 @@ public final class MessageLog {
     ended.removeAll()
     for id in locks.keys where runs[id]?.isPartial == false { locks[id] = nil }
     self.counts += counts
+    writer.limitWAL(to: 64 << 20)
   }
 
   private static func reason(_ error: any Error) -> String {

@@ -17,7 +17,7 @@ struct ScannedEvents: Sendable {
     fileprivate var texts: (args: Range<Int>?, snapshot: Range<Int>?)?
   }
 
-  private var items: [Item] = []
+  fileprivate var items: [Item] = []
   private var encoded: [UInt8] = []
 
   /// Calls a body with each event.
@@ -48,18 +48,19 @@ extension EventMessage {
     guard bytes.isUTF8 else { return nil }
     let bytes = bytes.bindMemory(to: UInt8.self)
     var scanner = JSONScanner(bytes)
-    var events: Range<Int>?
-    var isWhole = scanner.members { name, scanner in
-      if scanner.equals(name, "events") { events = scanner.token() }
+    var found: (events: ScannedEvents, range: Range<Int>)?
+    let isObject = scanner.members { name, scanner in
+      guard scanner.equals(name, "events") else { return }
+      let start = scanner.place
+      found = ScannedEvents(&scanner, size: bytes.count).map { ($0, start..<scanner.place) }
     }
-    isWhole = isWhole && scanner.peek() == 0
-    guard isWhole, let events else { return nil }
+    guard isObject, scanner.peek() == 0, let (scanned, events) = found else { return nil }
     // Without its events a message is short.
     let rest =
       Array(bytes[..<events.lowerBound]) + "[]".utf8 + Array(bytes[events.upperBound...])
     guard let value = try? JSONReader.value(String(decoding: rest, as: UTF8.self)),
       case .events(let message)? = try? QueueMessage(value),
-      let scanned = ScannedEvents(bytes, events, sourceCount: message.sources.count)
+      scanned.items.allSatisfy({ $0.source < message.sources.count })
     else { return nil }
     self = message
     self.scanned = scanned
@@ -67,14 +68,14 @@ extension EventMessage {
 }
 
 extension ScannedEvents {
-  /// Nothing when one of the events is none.
-  fileprivate init?(_ bytes: UnsafeBufferPointer<UInt8>, _ range: Range<Int>, sourceCount: Int) {
-    var writer = MessagePackWriter(capacity: range.count)
-    var scanner = JSONScanner(UnsafeBufferPointer(rebasing: bytes[range]))
+  /// Nothing when this is no list, or one of the events is none.
+  ///
+  /// - Parameter size: how long the message is, or more.
+  fileprivate init?(_ scanner: inout JSONScanner, size: Int) {
+    var writer = MessagePackWriter(capacity: size)
     var isRight = true
     let isList = scanner.elements { scanner in
-      let found = ScannedEvent(&scanner)
-      guard isRight, let found, found.isEvent(sourceCount) else {
+      guard isRight, let found = ScannedEvent(&scanner), found.isEvent else {
         isRight = false
         return
       }
@@ -82,10 +83,7 @@ extension ScannedEvents {
       var item = Item(source: found.source, sourceSeq: found.sourceSeq, fields: start..<start)
       if found.isPlain {
         found.write(to: &writer, scanner)
-        item.texts = (
-          found.args.map { $0.lowerBound + range.lowerBound..<$0.upperBound + range.lowerBound },
-          found.snapshot.map { $0.lowerBound + range.lowerBound..<$0.upperBound + range.lowerBound }
-        )
+        item.texts = (found.args, found.snapshot)
       } else if let event = found.decoded(scanner) {
         writer.write(fields: event)
       } else {
@@ -137,16 +135,16 @@ private struct ScannedEvent {
       case 8 where scanner.equals(name, "snapshot"): snapshot = takeObject(&scanner)
       // What a later version adds has to be JSON as well.
       default:
-        guard let token = scanner.token() else { break }
-        if !PlainJSON.isPlain(scanner[token]) { isPlain = false }
+        let token = scanner.token()
+        isPlain = isPlain && token.map { PlainJSON.isPlain(scanner[$0]) } ?? false
       }
     }
     guard isObject else { return nil }
     whole = start..<scanner.place
   }
 
-  func isEvent(_ sourceCount: Int) -> Bool {
-    (0..<sourceCount).contains(source) && (1..<1 << 48).contains(sourceSeq)
+  var isEvent: Bool {
+    source >= 0 && (1..<1 << 48).contains(sourceSeq)
       && (!isPlain || (time != nil && hook != nil))
   }
 

@@ -5,21 +5,27 @@ import TaskLogPlugin
 /// Reads a log, live or finished, from one thread at a time. Never writes to it.
 public final class LogReader {
   public let path: String
-  /// The logs that it was put together from; itself when it was not.
-  public let origins: [String]
+  /// How it is named to people: its path, unless it stands for other logs.
+  public let name: String
+  /// How many logs it was put together from.
+  public let originCount: Int
   let connection: Connection
   let blobs: LogBlobs
   let keys: InternCache<Key>
   let texts: InternCache<String>
 
   /// - Parameters:
-  ///   - origins: the logs that it was put together from, when it was.
+  ///   - name: how it is named to people; by default its path.
+  ///   - originCount: how many logs it was put together from.
   ///   - keptKeys: about so many keys are kept in memory; less is slower where events that are far
   ///     apart in the log have the same key.
   /// - Throws: `LogError`.
-  public init(path: String, origins: [String]? = nil, keptKeys: Int = 1 << 17) throws {
+  public init(
+    path: String, name: String? = nil, originCount: Int = 1, keptKeys: Int = 1 << 17
+  ) throws {
     self.path = path
-    self.origins = origins ?? [path]
+    self.originCount = originCount
+    self.name = name ?? path
     let connection = try LogFile.openForReading(path)
     self.connection = connection
     connection.addRegularExpressions()
@@ -55,9 +61,6 @@ public final class LogReader {
       throw LogFile.error(error, path, connection)
     }
   }
-
-  /// How it is named to people.
-  public var name: String { origins.joined(separator: " + ") }
 
   /// Rows come in the order that was asked for, unless the file is damaged; then going on from the
   /// last one would never end.

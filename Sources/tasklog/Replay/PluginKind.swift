@@ -26,17 +26,12 @@ struct PluginRequest {
   /// `--option name=value`, those of this plugin.
   var options: [String: String]
   var replay: ReplayOptions
-  /// The log that is replayed, known once plugins are made.
-  var log: ReplayedLog
+  /// The log that is replayed.
+  var log: String
   /// How long one call may take; 0 for ever.
   var timeoutSeconds: Int
   /// Where it is shown that code of the plugin is being run.
   var call: PresentCall
-}
-
-/// Which log it is that is replayed: what is wrong with plugins is said before any log is opened.
-final class ReplayedLog {
-  var path = ""
 }
 
 /// A plugin that was found.

@@ -22,7 +22,7 @@ enum RabbitMQPluginKind: PluginKind {
 
   static func plugin(_ text: String, _ request: PluginRequest) throws -> ChosenPlugin {
     let publishing = try publishing(request.options)
-    return .outside { ReplayedPublisher(publishing, log: request.log.path) }
+    return .outside { ReplayedPublisher(publishing, log: request.log) }
   }
 
   private static func publishing(_ options: [String: String]) throws -> Publishing {
