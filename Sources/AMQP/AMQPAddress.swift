@@ -89,6 +89,12 @@ public struct AMQPAddress: Sendable, Equatable {
     if authorities == nil { authorities = environment("SSL_CERT_FILE") }
   }
 
+  /// Whether the host is told by its number: librabbitmq compares certificates with names only.
+  var isNumeric: Bool {
+    var parsed = in6_addr()
+    return inet_pton(AF_INET, host, &parsed) == 1 || inet_pton(AF_INET6, host, &parsed) == 1
+  }
+
   /// A host and its port; `[::1]` is in brackets.
   private static func split(_ place: Substring) -> (host: Substring, port: Substring?) {
     if place.first == "[", let end = place.firstIndex(of: "]") {

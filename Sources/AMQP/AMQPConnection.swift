@@ -83,7 +83,10 @@
       case AMQP_STATUS_SSL_PEER_VERIFY_FAILED.rawValue:
         .insecure(address, reason: "nobody who is trusted here has signed it, or it has expired")
       case AMQP_STATUS_SSL_HOSTNAME_VERIFY_FAILED.rawValue:
-        .insecure(address, reason: "it is not for the host '\(address.host)'")
+        .insecure(
+          address,
+          reason: "it is not for the host '\(address.host)'"
+            + (address.isNumeric ? ", which has to be named as the certificate does" : ""))
       case AMQP_STATUS_SSL_CONNECTION_FAILED.rawValue, AMQP_STATUS_SSL_ERROR.rawValue:
         .noTLS(address, reason: String(cString: amqp_error_string2(code)))
       default: .unreachable(address, reason: String(cString: amqp_error_string2(code)))

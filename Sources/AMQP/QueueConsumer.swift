@@ -131,7 +131,8 @@ public struct QueueConsumer {
   /// A connection on which a queue is consumed, with acknowledgements by us.
   final class ConsumingConnection {
     private let connection: AMQPConnection
-    private let prefetch: Int
+    private let settings: QueueConsumer.Settings
+    private var prefetch: Int { Int(settings.prefetch) }
     /// The last message that was given out, and the last that has been acknowledged.
     private var lastTag: UInt64 = 0
     private var acknowledgedTag: UInt64 = 0
@@ -139,7 +140,7 @@ public struct QueueConsumer {
     /// - Throws: `AMQPError`.
     init(_ address: AMQPAddress, _ settings: QueueConsumer.Settings) throws(AMQPError) {
       connection = try AMQPConnection(address)
-      prefetch = Int(settings.prefetch)
+      self.settings = settings
       try connection.declare(queue: settings.queue, isPassive: settings.isPassive)
       amqp_basic_qos(connection.state, AMQPConnection.channel, 0, settings.prefetch, 0)
       try connection.check()
@@ -202,7 +203,9 @@ public struct QueueConsumer {
         let method = frame.payload.method
         try connection.checkIsOpen(method)
         if method.id == amqp_method_number_t(AMQP_BASIC_CANCEL_METHOD) {
-          throw AMQPError.gone(connection.address, reason: "the queue was deleted")
+          throw settings.isPassive
+            ? AMQPError.noQueue(connection.address, queue: settings.queue)
+            : AMQPError.gone(connection.address, reason: "the queue was deleted")
         }
       default: try connection.check(reply.library_error)
       }

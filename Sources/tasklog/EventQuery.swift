@@ -56,7 +56,7 @@ struct EventQuery {
   private static func part(
     _ log: JoinedLogs.Part, _ filter: EventFilter, _ output: QueryOutputOptions
   ) throws -> EventStream.Part {
-    let reader = try LogReader(path: log.path, name: log.name)
+    let reader = try log.reader()
     var filter = filter
     let runs = try reader.runs(matching: log.selector).map(\.number)
     filter.runs = log.selector == "all" && output.follow ? nil : runs

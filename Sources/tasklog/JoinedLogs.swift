@@ -12,6 +12,11 @@ final class JoinedLogs {
     var name: String
     /// Which of its runs are wanted.
     var selector: String
+    var originCount = 1
+
+    func reader(keptKeys: Int = 1 << 17) throws -> LogReader {
+      try LogReader(path: path, name: name, originCount: originCount, keptKeys: keptKeys)
+    }
   }
 
   private(set) var parts: [Part] = []
@@ -24,16 +29,17 @@ final class JoinedLogs {
 
   /// - Parameters:
   ///   - all: puts everything together, for who asks one log.
+  ///   - orders: also puts in order what did not arrive so in a single log.
   ///   - judges: says of what none of them has that it is missing.
   /// - Throws: `LogError`.
-  init(_ asked: [AskedLog], all: Bool, judges: Bool = true) throws {
+  init(_ asked: [AskedLog], all: Bool, orders: Bool = true, judges: Bool = true) throws {
     self.asked = asked
     self.judges = judges
     scratch = ScratchFolder()
     let logs = try asked.map { log in (log, try LogReader(path: log.path).runs()) }
     for group in Self.groups(logs, all: all) {
       let isInOrder = group.allSatisfy { $0.runs.allSatisfy { !$0.isUnordered } }
-      if group.count == 1, isInOrder {
+      if group.count == 1, isInOrder || !orders {
         let log = group[0].log
         parts.append(Part(path: log.path, name: log.name, selector: log.selector))
       } else {
@@ -51,9 +57,9 @@ final class JoinedLogs {
   }
 
   /// Of who asks one log.
-  func reader() throws -> LogReader { try LogReader(path: parts[0].path, name: parts[0].name) }
+  func reader() throws -> LogReader { try parts[0].reader() }
 
-  /// Logs that have a run in common, in the order of the first of each.
+  /// Logs that have a run in common, in the order of the last of each.
   private static func groups(
     _ logs: [(log: AskedLog, runs: [RunInfo])], all: Bool
   ) -> [[(log: AskedLog, runs: [RunInfo])]] {
@@ -97,13 +103,14 @@ final class JoinedLogs {
     // Names for many logs have chosen already.
     let selector = logs.map(\.log.selector).first { $0 != "latest" } ?? "latest"
     return Part(
-      path: path, name: logs.map(\.log.name).joined(separator: " + "), selector: selector)
+      path: path, name: logs.map(\.log.name).joined(separator: " + "), selector: selector,
+      originCount: logs.count)
   }
 }
 
 extension LogsOptions {
   /// The logs for reading; see `JoinedLogs`.
-  func joined(run selector: String, all: Bool) throws -> JoinedLogs {
-    try JoinedLogs(asked(run: selector), all: all)
+  func joined(run selector: String, all: Bool, orders: Bool = true) throws -> JoinedLogs {
+    try JoinedLogs(asked(run: selector), all: all, orders: orders)
   }
 }

@@ -62,7 +62,8 @@ enum Passwords {
       if let at = text[start..<end].lastIndex(of: UInt8(ascii: "@")),
         let colon = text[start..<at].firstIndex(of: UInt8(ascii: ":"))
       {
-        found(colon + 1..<at)
+        // What stands for one where it is said how an address is written.
+        if !text[start..<end].starts(with: "user:password@host".utf8) { found(colon + 1..<at) }
       }
       place = end
     }

@@ -37,17 +37,19 @@ enum RunNotes {
   /// A run of which other logs may hold the rest.
   static func tellParts(_ run: RunInfo, _ reader: LogReader) throws {
     guard run.isPartial else { return }
-    if reader.name == reader.path {
+    if reader.originCount == 1 {
       Console.complain(
-        "run #\(run.number) is partial: others took from its queue, too; name all of their logs with "
-          + "--log")
+        "run #\(run.number) is partial: the rest may be in its queue, or in the logs of others that took "
+          + "from it; name those with --log, too")
     } else {
       let missing = try reader.missing(of: run)
+      var reasons: [String] = []
+      if missing > 0 { reasons.append("\(Printable.count(missing, "event")) of it are in none") }
+      if run.lastSourceSeqs == nil { reasons.append("none knows its end") }
+      if reasons.isEmpty { reasons.append("the rest is on its way") }
       Console.complain(
         "run #\(run.number) is partial even with all of these logs: "
-          + (missing > 0 ? "\(Printable.count(missing, "event")) of it are in none" : "")
-          + (missing > 0 && run.lastSourceSeqs == nil ? ", and " : "")
-          + (run.lastSourceSeqs == nil ? "none knows its end" : ""))
+          + reasons.joined(separator: ", and "))
     }
   }
 

@@ -183,6 +183,7 @@
       #expect(try log.runs().map { try log.eventCount(of: $0) }.sorted() == [1, 1000])
       #expect(try log.runs().map { try log.missing(of: $0) } == [0, 0])
       #expect(try log.runs().map(\.isPartial) == [false, false])
+      #expect(try log.runs().map(\.end) == [.closed, .closed])
       #expect(!FileManager.default.fileExists(atPath: queue.spool))
     }
   }

@@ -99,6 +99,8 @@
       connection.close()
     }
 
+    func delete() throws { try broker.control(["delete_queue", name]) }
+
     /// How many messages wait in the queue.
     func count() throws -> Int {
       let connection = try AMQPConnection(AMQPAddress(broker.url))

@@ -138,7 +138,7 @@
         "nobody who is trusted here has signed it")
       try expectRefusal(
         "amqps://\(user)127.0.0.1:\(port)?cacertfile=\(certificates.authority)",
-        "it is not for the host '127.0.0.1'")
+        "it is not for the host '127.0.0.1', which has to be named as the certificate does")
       try expectRefusal(
         "amqps://\(user)localhost:\(port)?cacertfile=/nowhere.pem",
         "'/nowhere.pem' holds no certificates")

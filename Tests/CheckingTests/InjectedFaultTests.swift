@@ -193,6 +193,29 @@ import Testing
     #expect(findings.map(\.kind) == [.knownGap])
   }
 
+  @Test func `what is in none of the logs of a run is found in all of them together`() throws {
+    let logs = try [20, 21].map { seq in
+      let log = try CheckedLog()
+      try log.execute(
+        """
+        UPDATE run SET metadata = json_set(metadata, '$.partial', json('true'));
+        DELETE FROM event WHERE source = (SELECT source FROM event WHERE seq = 19)
+          AND source_seq IN (3, \(seq - 16));
+        """)
+      return log
+    }
+    var parts = PartialRuns()
+    for log in logs {
+      try parts.add(LogReader(path: log.path))
+      #expect(try !LogCheck(path: log.path).run().findings.contains { $0.kind == .holeInSource })
+    }
+    let first = try #require(
+      parts.findings.first { $0.finding.detail.contains("are in none of the logs") })
+    #expect(first.finding.kind == .inNoLog)
+    #expect(first.finding.count == 1)
+    #expect(first.logs == logs.map(\.path))
+  }
+
   @Test func `every kind of finding is injected`() {
     // What is in none of several logs is told of all of them: see the tests of several recorders.
     let injected = Set(Self.faults.map(\.kind)).union([.inNoLog])

@@ -29,6 +29,10 @@ import Testing
     let sum = groups.dropFirst().compactMap { $0.split(separator: ",").last.flatMap { Int($0) } }
       .reduce(0, +)
     #expect(sum == counts[0] + counts[1])
+    // What holds no run of which the other has a part is not put together for SQL.
+    let sql = try Command.run(["query", "SELECT 1", "--log", SampleLog.path, "--log", demo])
+    #expect(sql.code == 64)
+    #expect(sql.errors == "tasklog: SQL asks one log; 'tasklog merge' makes one of several\n")
   }
 
   @Test func `a merged log holds every event of all, once`() throws {

@@ -98,18 +98,6 @@ package final class Broker: @unchecked Sendable {
   /// Starts the server (again), with what it had on its disk.
   package func start() throws {
     try? FileManager.default.removeItem(at: pidFile)
-    let environment = [
-      "HOME": folder.appendingPathComponent("home").path,
-      "RABBITMQ_NODENAME": "tl\(port)@localhost",
-      "RABBITMQ_MNESIA_BASE": folder.appendingPathComponent("mnesia").path,
-      "RABBITMQ_LOG_BASE": folder.appendingPathComponent("log").path,
-      "RABBITMQ_CONFIG_FILE": folder.appendingPathComponent("rabbitmq").path,
-      "RABBITMQ_ENABLED_PLUGINS_FILE": folder.appendingPathComponent("enabled_plugins").path,
-      "RABBITMQ_PID_FILE": pidFile.path, "RABBITMQ_DIST_PORT": "\(distributionPort)",
-      "ERL_EPMD_ADDRESS": "127.0.0.1", "ERL_EPMD_PORT": "\(mapperPort)",
-      "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
-      "RABBITMQ_CONF_ENV_FILE": "/dev/null",
-    ]
     let server = try Child([Self.script], environment: environment)
     lock.withLock { self.server = server }
     let deadline = Date(timeIntervalSinceNow: 90)
@@ -121,8 +109,35 @@ package final class Broker: @unchecked Sendable {
     }
   }
 
+  /// What all of its programs go by.
+  private var environment: [String: String] {
+    [
+      "HOME": folder.appendingPathComponent("home").path,
+      "RABBITMQ_NODENAME": "tl\(port)@localhost",
+      "RABBITMQ_MNESIA_BASE": folder.appendingPathComponent("mnesia").path,
+      "RABBITMQ_LOG_BASE": folder.appendingPathComponent("log").path,
+      "RABBITMQ_CONFIG_FILE": folder.appendingPathComponent("rabbitmq").path,
+      "RABBITMQ_ENABLED_PLUGINS_FILE": folder.appendingPathComponent("enabled_plugins").path,
+      "RABBITMQ_PID_FILE": pidFile.path, "RABBITMQ_DIST_PORT": "\(distributionPort)",
+      "ERL_EPMD_ADDRESS": "127.0.0.1", "ERL_EPMD_PORT": "\(mapperPort)",
+      "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
+      "RABBITMQ_CONF_ENV_FILE": "/dev/null",
+    ]
+  }
+
   private var isListening: Bool {
     Self.canConnect(port) && tlsPort.map(Self.canConnect) ?? true && pid != nil
+  }
+
+  /// Runs `rabbitmqctl`.
+  package func control(_ words: [String]) throws {
+    let output = folder.appendingPathComponent("control").path
+    let child = try Child(
+      ["/usr/lib/rabbitmq/bin/rabbitmqctl"] + words, environment: environment, output: output)
+    guard child.wait() == 0 else {
+      let said = (try? String(contentsOfFile: output, encoding: .utf8)) ?? ""
+      throw Failure(description: "rabbitmqctl \(words.joined(separator: " ")): \(said)")
+    }
   }
 
   /// Sends the broker a signal.

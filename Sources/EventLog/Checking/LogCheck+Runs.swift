@@ -56,7 +56,7 @@ extension LogCheck {
       let holes = try PartialRuns.coverage(of: run, connection).holes
       list.add(
         .partialRun, run: run.number, count: max(1, holes), at: "run #\(run.number)",
-        "was recorded from a queue that others took from, too: "
+        "came out of a queue that others may have taken from, too: "
           + (holes > 0
             ? "\(holes) of its events are not in this log" : "its end is not in this log")
           + "; check it together with their logs")

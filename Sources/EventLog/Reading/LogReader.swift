@@ -7,6 +7,8 @@ public final class LogReader {
   public let path: String
   /// How it is named to people: its path, unless it stands for other logs.
   public let name: String
+  /// How many logs it was put together from.
+  public let originCount: Int
   let connection: Connection
   let blobs: LogBlobs
   let keys: InternCache<Key>
@@ -14,11 +16,15 @@ public final class LogReader {
 
   /// - Parameters:
   ///   - name: how it is named to people; by default its path.
+  ///   - originCount: how many logs it was put together from.
   ///   - keptKeys: about so many keys are kept in memory; less is slower where events that are far
   ///     apart in the log have the same key.
   /// - Throws: `LogError`.
-  public init(path: String, name: String? = nil, keptKeys: Int = 1 << 17) throws {
+  public init(
+    path: String, name: String? = nil, originCount: Int = 1, keptKeys: Int = 1 << 17
+  ) throws {
     self.path = path
+    self.originCount = originCount
     self.name = name ?? path
     let connection = try LogFile.openForReading(path)
     self.connection = connection

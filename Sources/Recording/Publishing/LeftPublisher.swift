@@ -14,13 +14,20 @@ struct LeftPublisher {
 
   /// Those in a spool folder whose locks can be had; they are held as long as this lives.
   ///
-  /// - Parameter own: the run of whoever asks.
-  static func all(in spool: String, but own: String, _ publishing: Publishing) -> [LeftPublisher] {
+  /// - Parameters:
+  ///   - own: the run of whoever asks.
+  ///   - unreadable: told of a folder in which nothing says what its spool is.
+  static func all(
+    in spool: String, but own: String, _ publishing: Publishing, unreadable: (String) -> Void
+  ) -> [LeftPublisher] {
     SpoolFolder.names(spool).sorted().compactMap { run in
       guard run != own else { return nil }
       guard let lock = RecorderLock(takingOver: run, in: spool) else { return nil }
       lock.leaveFolder()
-      guard let state = PublisherState(folder: lock.path) else { return nil }
+      guard let state = PublisherState(folder: lock.path) else {
+        unreadable(lock.path)
+        return nil
+      }
       return LeftPublisher(run: run, lock: lock, state: state, publishing: publishing)
     }
   }

@@ -45,6 +45,8 @@ final class Publisher: SpoolTaker, @unchecked Sendable {
   private var heldUpUntil: Int64 = 0
   private var hasToldProblem = false
   private var hasLookedForDead = false
+  /// Folders of which nobody can say what is in them, and which have been told.
+  private var unreadable: Set<String> = []
 
   init(
     publishing: Publishing, header: RunHeader, spool: Spool, lock: RecorderLock, settings: Settings
@@ -190,7 +192,15 @@ final class Publisher: SpoolTaker, @unchecked Sendable {
 
   /// Before anything of its own, publishes what others have left in this spool folder.
   private func publishWhatDeadOnesLeft() throws {
-    for left in LeftPublisher.all(in: publishing.spool, but: stream.state.run.id, publishing) {
+    let all = LeftPublisher.all(
+      in: publishing.spool, but: stream.state.run.id, publishing
+    ) { folder in
+      guard unreadable.insert(folder).inserted else { return }
+      settings.problem(
+        "tasklog: \(folder)/\(PublisherState.name) cannot be read; what its publisher has left there "
+          + "stays unpublished")
+    }
+    for left in all {
       let connection = try publishing.connect()
       defer { connection.close() }
       let isDone = try left.publish(connection) {

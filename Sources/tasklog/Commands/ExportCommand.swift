@@ -54,7 +54,7 @@ struct ExportCommand: ParsableCommand {
     let joined = try logs.joined(run: selection.selector, all: false)
     defer { joined.remove() }
     let parts = try joined.parts.map { log in
-      let reader = try LogReader(path: log.path, name: log.name, keptKeys: Export.keptKeys)
+      let reader = try log.reader(keptKeys: Export.keptKeys)
       return Export.Part(
         name: log.name, reader: reader, runs: try reader.runs(matching: log.selector))
     }
@@ -75,6 +75,7 @@ struct ExportCommand: ParsableCommand {
       try file?.commit()
     }
     tell(tally, isFile: file?.isReplaced ?? false)
+    for part in parts { for run in part.runs { try RunNotes.tellParts(run, part.reader) } }
   }
 
   /// What was written, and everything that is not in it.

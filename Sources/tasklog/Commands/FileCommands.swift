@@ -93,6 +93,7 @@ struct InspectCommand: ParsableCommand {
       Verbs.inspection(
         reader, selected, files: try asked.flatMap(\.files).map { try LogReader(path: $0) },
         spools: files.flatMap { Self.spools($0, runs) }))
+    for run in selected { try RunNotes.tellParts(run, reader) }
   }
 
   private static func spools(_ path: String, _ runs: [RunInfo]) -> [Verbs.Undrained] {
@@ -137,7 +138,7 @@ struct MergeCommand: ParsableCommand {
     let asked = try logs.map { try AskedLog($0, run: "all") }
     let joined = try JoinedLogs(asked, all: false, judges: false)
     defer { joined.remove() }
-    let readers = try joined.parts.map { try LogReader(path: $0.path, name: $0.name) }
+    let readers = try joined.parts.map { try $0.reader() }
     let merge = try LogMerge(into: into)
     defer { merge.close() }
     for reader in readers {

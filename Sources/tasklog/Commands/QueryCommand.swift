@@ -67,7 +67,8 @@ struct QueryCommand: ParsableCommand {
     let isOfEach = output.follow || output.showCursor || output.afterCursor != nil
     let isTemplate = logs.given.count == 1 && LogTemplate.isTemplate(logs.given[0])
     let joined =
-      isOfEach || isTemplate ? nil : try logs.joined(run: selection.selector, all: false)
+      isOfEach || isTemplate
+      ? nil : try logs.joined(run: selection.selector, all: false, orders: false)
     defer { joined?.remove() }
     try EventQuery(
       logs: joined.map { EventQuery.Logs(files: $0.parts) } ?? eventLogs(), filter: filter,
@@ -108,7 +109,7 @@ struct QueryCommand: ParsableCommand {
     }
     let parameters = try parameters.map(Self.parameter)
     // As --run says nothing, the newest run of many logs.
-    let joined = try logs.joined(run: "latest", all: false)
+    let joined = try logs.joined(run: "latest", all: false, orders: false)
     defer { joined.remove() }
     guard joined.parts.count == 1 else {
       throw Failure.usage("SQL asks one log; 'tasklog merge' makes one of several")

@@ -72,6 +72,7 @@ struct ReportCommand: ParsableCommand {
       ) { bar.show($0) }
     }
     tell(result)
+    for side in sides { for run in side.runs { try RunNotes.tellParts(run, side.reader) } }
   }
 
   private func tell(_ result: ReportPage.Result) {

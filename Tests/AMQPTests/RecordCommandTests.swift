@@ -1,0 +1,291 @@
+#if RabbitMQ
+  import Foundation
+  import TaskLogKit
+  import TestSupport
+  import Testing
+
+  @testable import AMQP
+
+  /// `tasklog record` as people use it: its ends, what it says, and what is wrong with its surroundings.
+  @Suite struct RecordCommandTests {
+    private static func messages(_ numbers: ClosedRange<Int>) -> [String] {
+      numbers.map { #"{"key": "k\#($0)", "start": "a", "finish": "b"}"# }
+    }
+
+    /// Runs a line of shell in a folder, and gives the code and what it said.
+    private func shell(_ line: String, _ queue: Queue) throws -> (code: Int32?, output: String) {
+      let name = queue.folder.path(UUID().uuidString)
+      let path = URL(fileURLWithPath: Queue.program).deletingLastPathComponent().path
+      let child = try Child(
+        ["sh", "-c", "cd '\(queue.folder.url.path)'; PATH=\(path):$PATH; " + line], output: name)
+      let code = child.wait()
+      return (code, try String(contentsOfFile: name, encoding: .utf8))
+    }
+
+    private func arguments(_ queue: Queue) -> String {
+      "--from \(queue.broker.url) --queue \(queue.name) --log consumed.db"
+    }
+
+    @Test(arguments: [SIGINT, SIGTERM])
+    func `a signal ends it when what it has taken is on the disk, and the rest stays in the queue`(
+      _ signal: Int32
+    ) throws {
+      let queue = try Queue()
+      try queue.publish(Self.messages(1...20_000))
+      let recorder = try queue.recorder(["--prefetch", "100"])
+      #expect(waits { queue.eventCount() > 100 })
+      #expect(recorder.end(signal) == 0)
+      let taken = queue.eventCount()
+      #expect(try queue.output() == ["\(taken) messages, \(taken) events recorded"])
+      #expect(taken < 20_000)
+      #expect(try waits { try queue.count() == 20_000 - Int(taken) })
+      #expect(try queue.log().runs().map(\.end) == [.closed])
+      #expect(!FileManager.default.fileExists(atPath: queue.folder.path("consumed.db.spool")))
+      #expect(!FileManager.default.fileExists(atPath: queue.folder.path("consumed.db-wal")))
+      // The next one takes what was on its way as given out before, and once.
+      try queue.record(into: "rest.db")
+      #expect(queue.eventCount("rest.db") == 20_000 - taken)
+    }
+
+    @Test func `in a pipe it says nothing but the sum at the end`() throws {
+      let queue = try Queue()
+      try queue.publish(Self.messages(1...10) + ["malformed"])
+      let result = try shell(
+        "tasklog record \(arguments(queue)) --idle 0.3 2>errors | cat; wc -c < errors", queue)
+      #expect(result.output == "11 messages, 10 events recorded, 1 malformed and kept\n0\n")
+    }
+
+    @Test func `on a terminal it shows how much has come, and how fast`() async throws {
+      let queue = try Queue()
+      let plugin = try queue.plugin()
+      let producer = Producer(
+        plugin.channel(for: Source(kind: .scheduler, id: "s", address: "a")))
+      let recorder = try Child(
+        [
+          "script", "-qec",
+          "\(Queue.program) record \(arguments(queue).replacing("consumed.db", with: queue.folder.path("consumed.db")))",
+          "/dev/null",
+        ], output: queue.folder.path("output"))
+      func shown() -> String {
+        (try? String(contentsOfFile: queue.folder.path("output"), encoding: .utf8)) ?? ""
+      }
+      #expect(
+        waits { shown().contains(/\r[1-9]\d* events  [1-9]\d* events\/s\u{1B}\[K/) }, "\(shown())")
+      recorder.end(SIGTERM)
+      producer.stop()
+      await plugin.finish()
+    }
+
+    @Test func `a second signal ends it at once`() throws {
+      let queue = try Queue()
+      try queue.publish(Self.messages(1...10))
+      let recorder = try queue.recorder()
+      #expect(waits { queue.eventCount() == 10 })
+      let holder = try LogHolder(queue.folder.path("consumed.db"))
+      try queue.publish(Self.messages(11...20))
+      // It has taken what it cannot put in.
+      #expect(try waits { try queue.count() == 0 })
+      recorder.signal(SIGTERM)
+      #expect(
+        waits {
+          recorder.signal(SIGTERM)
+          return recorder.code != nil
+        })
+      #expect(recorder.code == -SIGTERM || recorder.code == 1)
+      holder.end()
+      #expect(try queue.record().redelivered == 10)
+      #expect(queue.eventCount() == 20)
+    }
+
+    @Test func `a log that somebody has locked is waited for, and it is said once`() throws {
+      let queue = try Queue()
+      try queue.publish(Self.messages(1...10))
+      let recorder = try queue.recorder()
+      #expect(waits { queue.eventCount() == 10 })
+      let holder = try LogHolder(queue.folder.path("consumed.db"))
+      try queue.publish(Self.messages(11...500))
+      #expect(waits { (try? queue.output().first)?.contains("will try again") == true })
+      holder.end()
+      #expect(waits { queue.eventCount() == 500 })
+      #expect(recorder.end(SIGTERM) == 0)
+      let output = try queue.output()
+      #expect(output.count == 2 && output[1].hasPrefix("500 messages, 500 events"), "\(output)")
+      #expect(try queue.log().recorded().count == 500)
+    }
+
+    @Test func `a disk that is full loses nothing`() throws {
+      let queue = try Queue()
+      try queue.publish(Self.messages(1...5000))
+      let recorder = try Child(
+        [
+          "sh", "-c",
+          "trap '' XFSZ; ulimit -f 4000; exec '\(Queue.program)' record --from \(queue.broker.url) "
+            + "--queue \(queue.name) --log '\(queue.folder.path("consumed.db"))' --prefetch 200",
+        ], output: queue.folder.path("output"))
+      #expect(waits { (try? queue.output().first)?.contains("will try again") == true })
+      let first = queue.eventCount()
+      #expect(first > 0 && first < 5000)
+      #expect(recorder.end(SIGTERM) == 1)
+      #expect(try queue.output().count == 2)
+      #expect(queue.eventCount() == first)
+      try queue.record()
+      #expect(queue.eventCount() == 5000)
+      let keys = try queue.log().runs().flatMap { try queue.log().recorded(of: $0) }
+        .compactMap(\.event.key?.text)
+      #expect(Set(keys).count == 5000)
+    }
+
+    @Test func `a log that is taken away ends it, and what was not put in stays in the queue`()
+      throws
+    {
+      let queue = try Queue()
+      try queue.publish(Self.messages(1...10))
+      let recorder = try queue.recorder()
+      #expect(waits { queue.eventCount() == 10 })
+      try FileManager.default.removeItem(atPath: queue.folder.path("consumed.db"))
+      try queue.publish(Self.messages(11...20))
+      #expect(recorder.wait() == 1)
+      let output = try queue.output()
+      #expect(output.count == 1 && output[0].contains("it was deleted or moved"), "\(output)")
+      #expect(try waits { try queue.count() == 10 })
+    }
+
+    @Test func `a queue that is deleted is made again, or ends it with --passive`() throws {
+      let queue = try Queue()
+      try queue.publish(Self.messages(1...10))
+      let recorder = try queue.recorder()
+      let passive = try Queue()
+      try passive.publish(Self.messages(1...10))
+      let strict = try passive.recorder(["--passive"])
+      #expect(waits { queue.eventCount() == 10 && passive.eventCount() == 10 })
+      try queue.delete()
+      try passive.delete()
+      #expect(strict.wait() == 1)
+      let told = try passive.output()
+      #expect(told.count == 1)
+      #expect(
+        told.first
+          == "tasklog: \(passive.broker.url): there is no queue '\(passive.name)'; without --passive it "
+          + "is made")
+      #expect(waits { (try? queue.output().first)?.contains("the queue was deleted") == true })
+      try queue.publish(Self.messages(11...20))
+      #expect(waits { queue.eventCount() == 20 })
+      #expect(recorder.end(SIGTERM) == 0)
+      #expect(try queue.output().count == 2)
+    }
+
+    @Test func `what is wrong is said in one line, with the way out`() throws {
+      let queue = try Queue()
+      let (port, nobody) = (queue.broker.port, try Broker.freePort())
+      func expect(_ words: String, _ code: Int32, _ message: String) throws {
+        let result = try shell("tasklog \(words)", queue)
+        #expect(result.code == code, "\(words)")
+        #expect(result.output == "tasklog: \(message)\n", "\(words)")
+      }
+      let named = "; a broker is named as amqp://user:password@host:5672/vhost, or amqps://"
+      try expect(
+        "record --from http://me:secret@h", 64, "http://…@h: is no address of a broker" + named)
+      try expect("record --from nonsense", 64, "nonsense: is no address of a broker" + named)
+      try expect("record --from amqp://", 64, "amqp://: names no host" + named)
+      try expect("record --from amqp://h:99999", 64, "amqp://h:99999: '99999' is no port" + named)
+      try expect(
+        "record --from 'amqp://me:s%zz@h'", 64, "amqp://…@h: has a wrong %-escape in it" + named)
+      try expect(
+        "record --from 'amqp://h?colour=red'", 64,
+        "amqp://h?colour=red: there is no parameter 'colour'" + named)
+      try expect(
+        "record --from amqp://h --queue ''", 64,
+        "'' cannot be the name of a queue; it has from 1 to 255 bytes")
+      try expect(
+        "record --from amqp://h --prefetch 0", 64,
+        "--prefetch 0: must be at least 1; 'tasklog help' shows what there is")
+      try expect(
+        "record --from amqp://h --idle -1", 64,
+        "missing value for '--idle <seconds>'; 'tasklog help' shows what there is")
+      try expect(
+        "record amqp://me:secret@h --from amqp://h", 64,
+        "unexpected argument 'amqp://me:…@h'; 'tasklog help' shows what there is")
+      try expect(
+        "record --from amqp://h --log 'logs/{run}.db'", 64,
+        "logs/{run}.db: runs of many go into one log here; name one without {run}")
+      try expect(
+        "record --from amqp://me:secret@127.0.0.1:\(nobody)", 1,
+        "amqp://127.0.0.1:\(nobody): no broker answers there: a socket error occurred")
+      try expect(
+        "record --from amqp://no-such-host.invalid", 1,
+        "amqp://no-such-host.invalid:5672: no broker answers there: hostname lookup failed")
+      try expect(
+        "record --from amqp://guest:secret@127.0.0.1:\(port)", 1,
+        "amqp://127.0.0.1:\(port): the broker refuses the login of guest: ACCESS_REFUSED - Login was "
+          + "refused using authentication mechanism PLAIN. For details see the broker logfile; the user "
+          + "and password come from the address, or from TASKLOG_AMQP_USER and TASKLOG_AMQP_PASSWORD"
+      )
+      try expect(
+        "record --from amqp://127.0.0.1:\(port)/nope", 1,
+        "amqp://127.0.0.1:\(port)/nope: the broker refuses the virtual host 'nope': NOT_ALLOWED - vhost "
+          + "nope not found; it is the path of the address, / where there is none")
+      try expect(
+        "record --from amqp://127.0.0.1:\(port) --queue '\(queue.name)' --passive", 1,
+        "amqp://127.0.0.1:\(port): there is no queue '\(queue.name)'; without --passive it is made")
+      #expect(
+        try FileManager.default.contentsOfDirectory(atPath: queue.folder.url.path)
+          .allSatisfy { !$0.contains("db") })
+      try expect(
+        "record \(arguments(queue).replacing("consumed.db", with: "no/such.db"))", 1,
+        "no/such.db: the folder no does not exist; create it or name another log")
+    }
+
+    @Test func `what is wrong with a replay to a broker is said in one line, too`() throws {
+      let queue = try Queue()
+      let nobody = try Broker.freePort()
+      let recorder = try Recorder(log: queue.folder.path("run.db"))
+      let channel = recorder.channel(for: Source(kind: .scheduler, id: "s", address: "a"))
+      for number in 1...300 { channel.record(transition(number)) }
+      recorder.close()
+      func expect(_ options: [String], _ code: Int32, _ message: String) throws {
+        let words = options.map { "--option '\($0)'" }.joined(separator: " ")
+        let result = try shell("tasklog replay --plugin rabbitmq --log run.db \(words)", queue)
+        #expect(result.code == code, "\(options)")
+        #expect(result.output.contains("tasklog: \(message)"), "\(result.output)")
+        #expect(result.output.split(separator: "\n").count == 1, "\(result.output)")
+        #expect(!result.output.contains("secret"))
+      }
+      let url = "url=\(queue.broker.url)"
+      try expect([], 64, "--plugin rabbitmq: name the broker with --option url=amqp://host")
+      try expect([url, "batch=0"], 64, "")
+      try expect([url, "batch=many"], 64, "")
+      try expect([url, "payload=some"], 64, "")
+      try expect([url, "passive=perhaps"], 64, "")
+      try expect([url, "colour=red"], 64, "")
+      try expect(
+        [url, "queue=\(queue.name)", "passive=yes"], 1, "\(queue.broker.url): there is no queue")
+      try expect(
+        ["url=amqp://me:secret@127.0.0.1:\(nobody)"], 1, "amqp://127.0.0.1:\(nobody): no broker")
+      try expect(
+        ["url=amqp://guest:secret@127.0.0.1:\(queue.broker.port)"], 1,
+        "\(queue.broker.url): the broker refuses the login of guest")
+    }
+  }
+
+  /// Keeps a log locked.
+  private struct LogHolder {
+    private let child: Child
+
+    init(_ path: String) throws {
+      let told = path + "-is-held"
+      child = try Child([
+        "python3", "-c",
+        """
+        import sqlite3, sys, time
+        log = sqlite3.connect(sys.argv[1], isolation_level=None)
+        log.execute("BEGIN IMMEDIATE")
+        open(sys.argv[2], "w").close()
+        time.sleep(600)
+        """, path, told,
+      ])
+      try #require(waits { FileManager.default.fileExists(atPath: told) })
+    }
+
+    func end() { child.end(SIGKILL) }
+  }
+#endif

@@ -1,0 +1,30 @@
+#if !RabbitMQ
+  import Testing
+
+  /// A `tasklog` that was built without the package trait says how to get one with it.
+  @Suite struct WithoutRabbitMQTests {
+    @Test(arguments: [
+      ["record", "--from", "amqp://127.0.0.1"],
+      ["replay", "--plugin", "rabbitmq", "--option", "url=amqp://127.0.0.1"],
+    ])
+    func `what needs a broker says how to get it`(arguments: [String]) throws {
+      let folder = try TemporaryFolder()
+      let before = folder.names
+      let result = try Command.run(
+        arguments, environment: ["TASKLOG_LOG": SampleLog.path], folder: folder.url)
+      #expect(result.code == 1)
+      #expect(result.output == "")
+      #expect(
+        result.errors
+          == "tasklog: this tasklog was built without RabbitMQ; install librabbitmq-dev and build it "
+          + "with 'swift build -c release --traits RabbitMQ'\n")
+      #expect(folder.names == before)
+    }
+
+    @Test func `an address that is wrong is told first`() throws {
+      let result = try Command.run(["record", "--from", "nonsense"])
+      #expect(result.code == 64)
+      #expect(result.errors.hasPrefix("tasklog: nonsense: is no address of a broker"))
+    }
+  }
+#endif
