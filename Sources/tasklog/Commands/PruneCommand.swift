@@ -2,6 +2,7 @@ import ArgumentParser
 import EventLog
 import Filters
 import Querying
+import Recording
 import TaskLogPlugin
 
 struct PruneCommand: ParsableCommand {
