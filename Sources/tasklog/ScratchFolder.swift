@@ -2,15 +2,21 @@ import Foundation
 import Synchronization
 
 /// A folder for what is needed only while a command runs. It goes with the command, also when that is
-/// ended by a signal or because nobody reads its output any more.
+/// ended by a signal or because nobody reads its output any more; after a SIGKILL the next one takes it
+/// away, which sees by its lock that nobody has it.
 final class ScratchFolder {
+  private static let prefix = "tasklog-scratch-"
+  /// Who makes a folder has locked it by then.
+  private static let secondsUntilStale = 60.0
+
   private let url: URL
   private var isMade = false
+  private var lock: Int32 = -1
   private(set) var count = 0
 
   init() {
     url = FileManager.default.temporaryDirectory
-      .appendingPathComponent("tasklog-\(UUID().uuidString)")
+      .appendingPathComponent(Self.prefix + UUID().uuidString)
   }
 
   /// A place in it; the folder itself is made with the first one.
@@ -18,15 +24,36 @@ final class ScratchFolder {
     count += 1
     if !isMade {
       isMade = true
+      Self.removeStale()
       Self.watch(url.path)
       try? FileManager.default.createDirectory(
         at: url, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+      lock = open(url.path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+      if lock >= 0 { flock(lock, LOCK_EX | LOCK_NB) }
     }
     return url.appendingPathComponent(name).path
   }
 
   func remove() {
     if isMade { try? FileManager.default.removeItem(at: url) }
+    if lock >= 0 { close(lock) }
+    (isMade, lock) = (false, -1)
+  }
+
+  private static func removeStale() {
+    let all = try? FileManager.default.contentsOfDirectory(
+      at: FileManager.default.temporaryDirectory, includingPropertiesForKeys: nil)
+    for url in all ?? [] where url.lastPathComponent.hasPrefix(prefix) {
+      var status = stat()
+      guard lstat(url.path, &status) == 0, status.st_uid == geteuid(),
+        Date().timeIntervalSince1970 - Double(status.st_mtim.tv_sec) > secondsUntilStale
+      else { continue }
+      let descriptor = open(url.path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+      guard descriptor >= 0 else { continue }
+      defer { close(descriptor) }
+      guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else { continue }
+      try? FileManager.default.removeItem(at: url)
+    }
   }
 
   // MARK: - When the program ends

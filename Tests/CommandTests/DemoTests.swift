@@ -150,7 +150,9 @@ import Testing
     }
     #expect(
       try demo(["TASKLOG_EXCLUDE_KEYS": "top-20", "TASKLOG_REDACT": "typename"]).code == 0)
-    let rows = try Command.run(["query", "--log", log, "--arg", "typename"]).output
+    let rows = try Command.run([
+      "query", "--log", log, "--finish", "memory", "--columns", "args", "--format", "csv",
+    ]).output
     #expect(rows.contains("redacted"))
     #expect(try Command.run(["query", "--log", log, "--key", "top-20"]).output == "")
     let wrong = try demo(["TASKLOG_ROTATE_SIZE": "huge"])

@@ -6,7 +6,7 @@ import Testing
 @Suite struct RotatedRunTests {
   private static let questions: [[String]] = [
     ["summary"], ["errors"], ["slowest"], ["critical-path"], ["open"], ["workers"],
-    ["state", "--at", "900", "--table", "tasks"],
+    ["state", "--at", "100", "--table", "tasks"],
     ["inspect", "--table", "kinds"], ["inspect", "--table", "gaps"],
     ["query"], ["query", "--hook", "*", "--columns", "seq,source_seq,hook,key,args"],
     ["query", "--finish", "memory", "--reverse", "-n", "100"],

@@ -58,7 +58,13 @@ struct DemoCommand: AsyncParsableCommand {
       throw Failure.run("\(folder): holds no files to count; name another folder with --input")
     }
     let preloads = try self.preloads()
-    let recorder = try Recorder(log: log.given)
+    let options: Recorder.Options
+    do {
+      options = try .fromEnvironment()
+    } catch {
+      throw Failure.run("\(error)")
+    }
+    let recorder = try Recorder(log: log.given, options: options)
     let cluster: LocalCluster
     do {
       cluster = try await LocalCluster(
