@@ -44,6 +44,8 @@ extension Drainer {
     part += 1
     partBegan = SpoolThread.now()
     try before.endFile(run: runBefore, goesOnIn: next.lastComponent, at: Clock.now())
+    // Not earlier: a run without an end and without a lock has died.
+    lock.leaveFormerLog()
     before.close()
   }
 

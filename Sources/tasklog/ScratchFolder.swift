@@ -61,6 +61,8 @@ final class ScratchFolder {
   private static let made = Mutex<[String]>([])
   /// Where a handler tells a thread which signal has come: the handler itself may do little more.
   private static let pipe = Atomic<Int32>(-1)
+  /// The signal that ends the program; 0 before.
+  private static let ending = Atomic<Int32>(0)
 
   private static func watch(_ path: String) {
     let isFirst = made.withLock { made in
@@ -68,7 +70,11 @@ final class ScratchFolder {
       return made.count == 1
     }
     guard isFirst else { return }
-    atexit { ScratchFolder.removeAll() }
+    atexit {
+      ScratchFolder.removeAll()
+      // What was at work may have failed for want of its files.
+      ScratchFolder.endBySignal()
+    }
     var ends: [Int32] = [0, 0]
     guard Glibc.pipe(&ends) == 0 else { return }
     for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
@@ -77,9 +83,9 @@ final class ScratchFolder {
     Thread.detachNewThread {
       var number: UInt8 = 0
       while read(end, &number, 1) < 0, errno == EINTR {}
+      ending.store(Int32(number), ordering: .sequentiallyConsistent)
       removeAll()
-      signal(Int32(number), SIG_DFL)
-      kill(getpid(), Int32(number))
+      endBySignal()
     }
     for number in [SIGINT, SIGTERM, SIGHUP, SIGPIPE] {
       var present = sigaction()
@@ -93,10 +99,21 @@ final class ScratchFolder {
     }
   }
 
+  private static func endBySignal() {
+    let number = ending.load(ordering: .sequentiallyConsistent)
+    guard number != 0 else { return }
+    signal(number, SIG_DFL)
+    kill(getpid(), number)
+  }
+
   private static func removeAll() {
     made.withLock { made in
-      for path in made { try? FileManager.default.removeItem(atPath: path) }
-      made.removeAll()
+      for path in made {
+        // Whoever is at work may make another file in it meanwhile.
+        for _ in 0..<100 where access(path, F_OK) == 0 {
+          try? FileManager.default.removeItem(atPath: path)
+        }
+      }
     }
   }
 }

@@ -215,7 +215,7 @@ import Testing
     }
     // Of a run that goes on in several files.
     let runs = try Command.run(["runs", "--log", template, "--format", "csv"])
-    #expect(runs.lines.count == 2 && runs.lines[1].contains(",running,\(next - 1),"))
+    #expect(runs.lines.count == 2 && runs.lines[1].contains(",running,\(next - 1),"), "\(runs)")
     let replay = try Command.run(["replay", "--plugin", "counter", "--log", template])
     #expect(replay.output.contains("counter: \(next - 1)\n"))
     #expect(

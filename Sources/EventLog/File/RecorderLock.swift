@@ -111,7 +111,7 @@ public final class RecorderLock {
 
   /// Moves the folder beside another log, to which it was announced, and whose recorder this one is
   /// from then on. The lock, which is on the file and not on its name, is held all the time, and is
-  /// found from both logs up to the moment when they change places.
+  /// found from both logs until `leaveFormerLog`.
   ///
   /// - Parameter exchange: lets two names change places at once; false where that cannot be done.
   /// - Throws: `LogError.cannotWrite`.
@@ -119,18 +119,34 @@ public final class RecorderLock {
     toLog path: String, run: String, exchange: (_ a: String, _ b: String) -> Bool
   ) throws {
     let (newParent, newFolder) = (Self.parent(ofLog: path), Self.parent(ofLog: path) + "/" + run)
-    if exchange(folder, newFolder) {
-      unlink(folder)
-    } else {
+    if !exchange(folder, newFolder) {
       unlink(newFolder)
       guard rename(folder, newFolder) == 0 else {
         throw LogError.cannotWrite(path: newFolder, reason: String(cString: strerror(errno)))
       }
     }
-    // Only goes when no other recorder has its folder in it.
-    rmdir(parent)
+    // After the exchange there is the link that announced it, which leads to itself now.
+    let link = folder + ".link"
+    unlink(link)
+    if symlink("../\(newParent.split(separator: "/").last ?? "")/\(run)", link) == 0 {
+      rename(link, folder)
+    }
+    leaveFormerLog()
+    former = (parent, folder)
     (parent, folder) = (newParent, newFolder)
   }
+
+  /// Lets the log before find this lock no more: the run has ended in it.
+  public func leaveFormerLog() {
+    guard let (parent, folder) = former else { return }
+    former = nil
+    // A folder stays: only a link is removed by this.
+    unlink(folder)
+    // Only goes when no other recorder has its folder in it.
+    rmdir(parent)
+  }
+
+  private var former: (parent: String, folder: String)?
 
   /// Leaves the folder where it is when the lock is let go of: there is something to be recovered in
   /// it.
@@ -148,6 +164,7 @@ public final class RecorderLock {
   private let owner = getpid()
 
   deinit {
+    if owner == getpid() { leaveFormerLog() }
     if !leavesFolder, owner == getpid() {
       unlink(folder + "/lock")
       rmdir(folder)
@@ -161,8 +178,14 @@ public final class RecorderLock {
   /// another user's, it counts as alive: nobody may call a run dead that goes on.
   public static func isHeld(log path: String, run: String) -> Bool {
     guard isSafe(run) else { return false }
-    let descriptor = open(
-      file(log: path, run: run), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)
+    var descriptor: Int32 = -1
+    // For a moment it may lead to itself, see `move`.
+    for attempt in 0..<20 {
+      descriptor = open(
+        file(log: path, run: run), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)
+      if descriptor >= 0 || errno != ELOOP { break }
+      if attempt > 0 { usleep(200) }
+    }
     guard descriptor >= 0 else { return errno == EACCES || errno == EMFILE || errno == ENFILE }
     defer { close(descriptor) }
     return flock(descriptor, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK

@@ -89,6 +89,12 @@ public final class LogReader {
   ///
   /// - Throws: `LogError`.
   public func runs() throws -> [RunInfo] {
+    let runs = try readRuns()
+    // It may have been ended, and its lock let go of, since the row was read.
+    return runs.contains { $0.end == .died } ? try readRuns() : runs
+  }
+
+  private func readRuns() throws -> [RunInfo] {
     try translating {
       let select = try connection.prepare(
         """
