@@ -37,7 +37,13 @@ public enum Queries {
   ///
   /// - Throws: `LogError`.
   public static func runs(_ readers: [LogReader], to writer: inout any RowWriter) throws {
-    writer.start(runColumns)
+    try write(parts(of: readers), ofSeveral: readers.count > 1, to: &writer)
+  }
+
+  /// What files have of each run, as they are now.
+  ///
+  /// - Throws: `LogError`.
+  public static func parts(of readers: [LogReader]) throws -> [[PartOfRun]] {
     var runs: [[PartOfRun]] = []
     var places: [String: Int] = [:]
     for reader in readers {
@@ -51,11 +57,20 @@ public enum Queries {
         }
       }
     }
+    return runs
+  }
+
+  /// - Parameter ofSeveral: whether they come from several files, and have a number among all.
+  /// - Throws: `LogError`.
+  public static func write(
+    _ runs: [[PartOfRun]], ofSeveral: Bool, to writer: inout any RowWriter
+  ) throws {
+    writer.start(runColumns)
     for (place, parts) in runs.enumerated() {
       guard let run = parts.whole else { continue }
       let totals = try parts.totals()
       let seconds = run.ended.map { Double($0 &- run.started) / 1e9 }
-      let number = readers.count > 1 ? Int64(place + 1) : run.number
+      let number = ofSeveral ? Int64(place + 1) : run.number
       writer.row([
         .integer(number), .text(run.id), .text("\(run.engine) \(run.engineVersion)"),
         .text(Timestamp.iso(run.started)),

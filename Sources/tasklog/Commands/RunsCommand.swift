@@ -20,16 +20,27 @@ struct RunsCommand: ParsableCommand {
   @OptionGroup var format: FormatOptions
 
   func run() throws {
-    if logs.given.count == 1, let names = try RunFileNames(logs.given[0], run: "all"),
-      !names.paths.isEmpty
-    {
-      let readers = try names.paths.map { try LogReader(path: LogOptions.recovered($0)) }
-      return try format.write { try Queries.runs(readers, to: &$0) }
+    if logs.given.count == 1, let parts = try Self.parts(logs.given[0]) {
+      return try format.write {
+        try Queries.write(parts.runs, ofSeveral: parts.files > 1, to: &$0)
+      }
     }
     let joined = try logs.joined(run: "all", all: true)
     defer { joined.remove() }
     let reader = try joined.reader()
     try format.write { try Queries.runs([reader], to: &$0) }
     for run in try reader.runs() { try RunNotes.tellParts(run, reader) }
+  }
+
+  /// What the files of a name like `logs/{run}.db` have of each run; nothing for other names, or when
+  /// there are none.
+  private static func parts(_ given: String) throws -> (runs: [[PartOfRun]], files: Int)? {
+    while let names = try RunFileNames(given, run: "all"), !names.paths.isEmpty {
+      let readers = try names.paths.map { try LogReader(path: LogOptions.recovered($0)) }
+      let runs = try Queries.parts(of: readers)
+      // A run may have gone on in another file meanwhile, and looks ended without that.
+      if try RunFileNames(given, run: "all")?.paths == names.paths { return (runs, readers.count) }
+    }
+    return nil
   }
 }
