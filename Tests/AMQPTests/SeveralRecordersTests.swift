@@ -27,7 +27,9 @@
     /// The identities of the events that are in any of the logs.
     private static func identities(_ queue: Queue) -> Set<String> {
       names.reduce(into: []) { all, name in
-        for event in (try? queue.log(name).recorded()) ?? [] {
+        // One that has just begun may hold no run yet.
+        guard let log = try? queue.log(name), let run = try? log.runs().last else { return }
+        for event in (try? log.recorded(of: run)) ?? [] {
           all.insert("\(event.source.id) \(event.sourceSeq)")
         }
       }
