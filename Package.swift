@@ -150,7 +150,8 @@ let package = Package(
     .testTarget(
       name: "CommandTests",
       dependencies: [
-        "EventLog", "Querying", "TaskLogPlugin", "TestSupport", "recording-victim", "tasklog",
+        "EventLog", "Querying", "TaskLogKit", "TaskLogPlugin", "TestSupport", "recording-victim",
+        "tasklog",
       ],
       exclude: ["Frozen", "Help", "Logs", "Outputs", "Python"],
       linkerSettings: exportsSymbols),

@@ -3,8 +3,9 @@ import EventLog
 /// The events of one or several logs that a filter lets through, as rows.
 ///
 /// Within a log they come in the order of arrival. Of several logs, the one whose next event is the
-/// oldest is next; then each row begins with the name of its log. At its end it stays where it is:
-/// asked again, it gives what has arrived since.
+/// oldest is next; then each row begins with the name of its log. Of the files of one run, one after
+/// the other, all of one come before those of the next. At its end it stays where it is: asked again,
+/// it gives what has arrived since.
 public final class EventStream {
   /// A log, and what is wanted of it.
   public struct Part {
@@ -23,21 +24,33 @@ public final class EventStream {
   }
 
   private let names: [String]
-  private let rows: [EventRows]
+  private var rows: [EventRows]
+  private let columns: [EventColumn]
   private let isReversed: Bool
+  private let isOneRun: Bool
   private var heads: [[SQLiteValue]?]
   private var remaining: Int
+  /// How many files of one run are over.
+  private var turn = 0
+  /// The last row of each log that was given out, and how many columns tell of that.
+  private var given: [Int64]
+  private let extraCount: Int
 
   /// - Throws: `LogError`.
   public init(
-    _ parts: [Part], columns: [EventColumn], limit: Int? = nil, isReversed: Bool = false
+    _ parts: [Part], columns: [EventColumn], limit: Int? = nil, isReversed: Bool = false,
+    isOneRun: Bool = false
   ) throws {
     names = parts.map(\.name)
+    self.columns = columns
     self.isReversed = isReversed
+    self.isOneRun = isOneRun
     remaining = limit ?? .max
     heads = parts.map { _ in nil }
-    // What tells which log is next, when there are several.
-    let order = parts.count > 1 ? [EventColumn("time_ns")].compactMap(\.self) : []
+    given = parts.map(\.after)
+    // What tells which row was the last, and which log is next, when there are several.
+    let order = parts.count > 1 ? ["seq", "time_ns"].compactMap { EventColumn($0) } : []
+    extraCount = order.count
     rows = try parts.map {
       try $0.reader.rows(
         matching: $0.filter, columns: columns + order, after: $0.after, limit: limit,
@@ -45,14 +58,27 @@ public final class EventStream {
     }
   }
 
-  /// Up to where each log has been looked at.
-  public var positions: [Int64] { rows.map(\.position) }
+  /// Up to where each log has been looked at; when there was to be no more, up to its last row.
+  public var positions: [Int64] {
+    remaining > 0 || extraCount == 0 ? rows.map(\.position) : given
+  }
+
+  /// Goes on with the next file of the run when those before it are at their end.
+  ///
+  /// - Throws: `LogError`.
+  public func append(_ part: Part) throws {
+    let order = extraCount > 0 ? ["seq", "time_ns"].compactMap { EventColumn($0) } : []
+    rows.append(
+      try part.reader.rows(matching: part.filter, columns: columns + order, after: part.after))
+    given.append(part.after)
+  }
 
   /// The next row, nothing at the end.
   ///
   /// - Throws: `LogError`.
   public func next() throws -> [SQLiteValue]? {
     guard remaining > 0 else { return nil }
+    if isOneRun { return try nextOfRun() }
     guard rows.count > 1 else {
       let row = try rows.first?.next()
       if row != nil { remaining -= 1 }
@@ -68,7 +94,25 @@ public final class EventStream {
     }
     guard let place = best?.place, let row = heads[place] else { return nil }
     heads[place] = nil
+    return [.text(names[place])] + give(row, of: place)
+  }
+
+  /// A row without what was only for this.
+  private func give(_ row: [SQLiteValue], of place: Int) -> [SQLiteValue] {
     remaining -= 1
-    return [.text(names[place])] + row.dropLast()
+    guard extraCount > 0 else { return row }
+    if case .integer(let seq) = row[row.count - extraCount] { given[place] = seq }
+    return row.dropLast(extraCount)
+  }
+
+  /// To a file that is over nothing comes any more, but to the last one.
+  private func nextOfRun() throws -> [SQLiteValue]? {
+    while turn < rows.count {
+      let place = isReversed ? rows.count - 1 - turn : turn
+      if let row = try rows[place].next() { return give(row, of: place) }
+      guard turn + 1 < rows.count else { return nil }
+      turn += 1
+    }
+    return nil
   }
 }

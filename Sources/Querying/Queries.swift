@@ -32,16 +32,32 @@ public enum Queries {
     Column("tasks"), Column("workers"), Column("missing"),
   ]
 
-  /// Writes the runs of a log.
+  /// Writes the runs of a log, or of several files: what one file has of a run comes before what the
+  /// next one has, and runs are counted through all of them.
   ///
   /// - Throws: `LogError`.
-  public static func runs(_ reader: LogReader, to writer: inout any RowWriter) throws {
+  public static func runs(_ readers: [LogReader], to writer: inout any RowWriter) throws {
     writer.start(runColumns)
-    for run in try reader.runs() {
-      let totals = try reader.totals(of: run)
+    var runs: [[PartOfRun]] = []
+    var places: [String: Int] = [:]
+    for reader in readers {
+      for run in try reader.runs() {
+        let part = PartOfRun(reader: reader, run: run)
+        if let place = places[run.id] {
+          runs[place].append(part)
+        } else {
+          places[run.id] = runs.count
+          runs.append([part])
+        }
+      }
+    }
+    for (place, parts) in runs.enumerated() {
+      guard let run = parts.whole else { continue }
+      let totals = try parts.totals()
       let seconds = run.ended.map { Double($0 &- run.started) / 1e9 }
+      let number = readers.count > 1 ? Int64(place + 1) : run.number
       writer.row([
-        .integer(run.number), .text(run.id), .text("\(run.engine) \(run.engineVersion)"),
+        .integer(number), .text(run.id), .text("\(run.engine) \(run.engineVersion)"),
         .text(Timestamp.iso(run.started)),
         seconds.map { .real(($0 * 1000).rounded() / 1000) } ?? .null, .text(run.end.rawValue),
         .integer(totals.events), .integer(totals.tasks), .integer(totals.workers),

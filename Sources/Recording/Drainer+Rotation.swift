@@ -27,7 +27,7 @@ extension Drainer {
     // Of an attempt that failed.
     lock.withdraw(fromLog: next, run: header.id)
     if access(next, F_OK) == 0 { _ = try LogRemoval.remove(next) }
-    let (freshRun, freshDrain) = try make(next)
+    let (freshRun, freshDrain) = try make(next, behind: before)
     try lock.announce(toLog: next, run: header.id)
     // With its run in it, and the way to the lock beside it, it is there at once.
     guard rename(Self.unfinished(next), next) == 0 else {
@@ -49,14 +49,19 @@ extension Drainer {
 
   private static func unfinished(_ path: String) -> String { path + ".new" }
 
-  /// Makes the next file, under another name until it is finished.
-  private func make(_ next: String) throws -> (run: Int64, drain: SpoolDrain) {
+  /// Makes the next file, under another name until it is finished. Numbers of events go on in it, so
+  /// that they are the same when all files are asked as one.
+  private func make(
+    _ next: String, behind before: LogWriter
+  ) throws -> (run: Int64, drain: SpoolDrain) {
     let name = Self.unfinished(next)
     _ = try LogRemoval.remove(name)
     let fresh = try LogWriter(path: name)
     var header = header
     header.metadata = header.metadata.adding(RunFiles.continues, path.lastComponent)
+    let next = try before.nextNumber()
     let made = try fresh.transaction(synced: true) {
+      fresh.goOn(at: next)
       let number = try fresh.add(header)
       let again = try drain.again(
         run: number, into: fresh, reason: RunFiles.gapReason(path.lastComponent))

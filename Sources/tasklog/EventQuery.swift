@@ -7,8 +7,17 @@ struct EventQuery {
   /// How often a log is looked at for something new. Well below what people notice.
   private static let microsecondsBetweenLooks: UInt32 = 30_000
 
+  /// What is asked.
+  struct Logs {
+    /// With which of their runs are wanted.
+    var files: [JoinedLogs.Part] = []
+    /// Where they are those of one run, one after the other: the name that they have in common.
+    var template: String?
+  }
+
   private let parts: [EventStream.Part]
-  private let selector: String
+  private let logs: Logs
+  private let filter: EventFilter
   private let output: QueryOutputOptions
   private let format: FormatOptions
   private let columns: [EventColumn]
@@ -16,26 +25,22 @@ struct EventQuery {
   private let shown: [Column]
 
   init(
-    logs: [JoinedLogs.Part], filter: EventFilter, run selector: String,
-    columns wanted: [EventColumn]?,
-    groups: [EventColumn]?, output: QueryOutputOptions, format: FormatOptions
+    logs: Logs, filter: EventFilter, columns wanted: [EventColumn]?, groups: [EventColumn]?,
+    output: QueryOutputOptions, format: FormatOptions
   ) throws {
-    self.selector = selector
+    self.logs = logs
+    self.filter = filter
     self.output = output
     self.groups = groups
     self.format = format
-    let cursors = try Self.cursors(output.afterCursor, logs.map(\.name))
-    var runCount = 0
-    parts = try zip(logs, cursors).map { log, cursor in
-      let reader = try LogReader(path: log.path, name: log.name)
-      var filter = filter
-      let runs = try reader.runs(matching: selector).map(\.number)
-      runCount += runs.count
-      filter.runs = selector == "all" && output.follow ? nil : runs
-      return EventStream.Part(
-        name: log.name, reader: reader, filter: filter,
-        after: try Self.seq(of: cursor, reader, log.name))
+    var parts = try logs.files.map { try Self.part($0, filter, output) }
+    if let cursor = output.afterCursor {
+      parts =
+        try logs.template.map { try Self.parts(parts, after: cursor, $0) }
+        ?? Self.parts(parts, after: cursor)
     }
+    self.parts = parts
+    let runCount = logs.template != nil ? 1 : parts.reduce(0) { $0 + ($1.filter.runs?.count ?? 2) }
     var shown = Queries.eventColumns(
       withHook: filter.hooks != ["transition"], isOneRun: runCount == 1)
     if let wanted {
@@ -44,54 +49,87 @@ struct EventQuery {
     } else {
       columns = shown.compactMap { EventColumn($0.name) }
     }
-    self.shown = (logs.count > 1 ? [Column("log", .address)] : []) + shown
+    self.shown =
+      (parts.count > 1 && logs.template == nil ? [Column("log", .address)] : []) + shown
+  }
+
+  private static func part(
+    _ log: JoinedLogs.Part, _ filter: EventFilter, _ output: QueryOutputOptions
+  ) throws -> EventStream.Part {
+    let reader = try LogReader(path: log.path, name: log.name)
+    var filter = filter
+    let runs = try reader.runs(matching: log.selector).map(\.number)
+    filter.runs = log.selector == "all" && output.follow ? nil : runs
+    return EventStream.Part(name: log.name, reader: reader, filter: filter)
   }
 
   func run() throws {
     try write()
-    for part in parts {
-      try RunNotes.tell(part.reader, try part.reader.runs(matching: selector))
+    let runs = try logs.files.map { file in
+      let reader = try LogReader(path: file.path, name: file.name)
+      return try reader.runs(matching: file.selector).map { PartOfRun(reader: reader, run: $0) }
+    }
+    if logs.template != nil { return try RunNotes.tell(files: runs.compactMap(\.last)) }
+    for part in runs.joined() {
+      try RunNotes.tell(part.reader, [part.run])
     }
   }
 
   private func write() throws {
     if output.count { return try countAll() }
     if let groups { return try countGroups(groups) }
-    var positions = try parts.map { try $0.reader.lastSeq() }
+    var places = try parts.map { ($0, try $0.reader.lastSeq()) }
     try format.writeInParts { writer, flush in
       writer.start(shown)
-      positions = output.follow ? try follow(&writer, flush) : try show(&writer) ?? positions
+      places = output.follow ? try follow(&writer, flush) : try show(&writer) ?? places
       writer.finish()
     }
-    if output.showCursor { try tellCursor(positions) }
+    if output.showCursor { try tellCursor(places) }
   }
 
+  private typealias Places = [(part: EventStream.Part, seq: Int64)]
+
   /// Shows what is there. With a limit the end of the log may not have been reached.
-  private func show(_ writer: inout any RowWriter) throws -> [Int64]? {
+  private func show(_ writer: inout any RowWriter) throws -> Places? {
     let stream = try EventStream(
-      parts, columns: columns, limit: output.limit, isReversed: output.reverse)
+      parts, columns: columns, limit: output.limit, isReversed: output.reverse,
+      isOneRun: logs.template != nil)
     while let row = try stream.next() { writer.row(row) }
-    return output.reverse ? nil : stream.positions
+    return output.reverse ? nil : Array(zip(parts, stream.positions))
   }
 
   // MARK: - Following
 
-  private func follow(_ writer: inout any RowWriter, _ flush: () -> Void) throws -> [Int64] {
+  private func follow(_ writer: inout any RowWriter, _ flush: () -> Void) throws -> Places {
     var parts = parts
     if let limit = output.limit { try showTail(limit, &parts, &writer) }
-    let stream = try EventStream(parts, columns: columns)
+    let stream = try EventStream(parts, columns: columns, isOneRun: logs.template != nil)
     while true {
       // Whether it goes on is asked before the last look, so that nothing is left behind.
-      let isLive = try isAnyLive()
+      let isLive = try Self.isAnyLive(parts)
       let before = try parts.map { try $0.reader.changeCount() }
       while let row = try stream.next() { writer.row(row) }
       writer.flush()
       flush()
-      guard isLive else { return stream.positions }
-      while try parts.map({ try $0.reader.changeCount() }) == before, try isAnyLive() {
+      if !isLive {
+        guard let next = try nextFile(parts) else { return Array(zip(parts, stream.positions)) }
+        parts.append(next)
+        try stream.append(next)
+        continue
+      }
+      while try parts.map({ try $0.reader.changeCount() }) == before, try Self.isAnyLive(parts) {
         usleep(Self.microsecondsBetweenLooks)
       }
     }
+  }
+
+  /// The file that the run goes on in.
+  private func nextFile(_ parts: [EventStream.Part]) throws -> EventStream.Part? {
+    guard let template = logs.template, let last = parts.last,
+      let path = JoinedFiles.next(after: last.name, template)
+    else { return nil }
+    return try Self.part(
+      JoinedLogs.Part(path: path, name: path, selector: "latest"), filter, output)
   }
 
   /// The last events before those that come.
@@ -103,15 +141,16 @@ struct EventQuery {
     for place in tail.indices {
       tail[place].filter.untilSeq = min(tail[place].filter.untilSeq ?? .max, ends[place])
     }
-    let stream = try EventStream(tail, columns: columns, limit: limit, isReversed: true)
+    let stream = try EventStream(
+      tail, columns: columns, limit: limit, isReversed: true, isOneRun: logs.template != nil)
     var rows: [[SQLiteValue]] = []
     while let row = try stream.next() { rows.append(row) }
     for row in rows.reversed() { writer.row(row) }
     for place in parts.indices { parts[place].after = max(parts[place].after, ends[place]) }
   }
 
-  private func isAnyLive() throws -> Bool {
-    if selector == "all" { return true }
+  private static func isAnyLive(_ parts: [EventStream.Part]) throws -> Bool {
+    if parts.contains(where: { $0.filter.runs == nil }) { return true }
     return try parts.contains { part in
       try part.reader.runs().contains {
         $0.end == .running && part.filter.runs?.contains($0.number) ?? true
@@ -162,29 +201,45 @@ struct EventQuery {
   // MARK: - Cursors
 
   /// One cursor a log, in the order of the logs, separated by spaces.
-  private static func cursors(_ text: String?, _ paths: [String]) throws -> [String?] {
-    guard let text else { return paths.map { _ in nil } }
+  private static func parts(
+    _ parts: [EventStream.Part], after text: String
+  ) throws -> [EventStream.Part] {
     let cursors = text.split(separator: " ").map(String.init)
-    guard cursors.count == paths.count else {
+    guard cursors.count == parts.count else {
       throw Failure.usage(
         "--after-cursor: has \(Printable.count(cursors.count, "place")), but there "
-          + (paths.count == 1 ? "is 1 log" : "are \(paths.count) logs"))
+          + (parts.count == 1 ? "is 1 log" : "are \(parts.count) logs"))
     }
-    return cursors
+    return try zip(parts, cursors).map { part, cursor in
+      guard cursor != "-" else { return part }
+      guard let seq = try part.reader.seq(ofCursor: cursor) else {
+        throw Failure.run("--after-cursor \(cursor): that event is not in \(part.name)")
+      }
+      return Self.part(part, after: seq)
+    }
   }
 
-  private static func seq(of cursor: String?, _ reader: LogReader, _ path: String) throws -> Int64 {
-    guard let cursor, cursor != "-" else { return 0 }
-    guard let seq = try reader.seq(ofCursor: cursor) else {
-      throw Failure.run("--after-cursor \(cursor): that event is not in \(path)")
+  /// One cursor for all files of a run: there may be more of them than there were.
+  private static func parts(
+    _ parts: [EventStream.Part], after cursor: String, _ template: String
+  ) throws -> [EventStream.Part] {
+    if cursor == "-" { return parts }
+    for (place, part) in parts.enumerated().reversed() {
+      guard let seq = try part.reader.seq(ofCursor: cursor) else { continue }
+      return [Self.part(part, after: seq)] + parts[(place + 1)...]
     }
-    return seq
+    throw Failure.run("--after-cursor \(cursor): that event is not in \(template)")
   }
 
-  private func tellCursor(_ positions: [Int64]) throws {
-    let cursors = try zip(parts, positions).map { part, position in
-      try part.reader.cursor(at: position) ?? "-"
-    }
+  private static func part(_ part: EventStream.Part, after seq: Int64) -> EventStream.Part {
+    var part = part
+    part.after = seq
+    return part
+  }
+
+  private func tellCursor(_ places: Places) throws {
+    var cursors = try places.map { try $0.part.reader.cursor(at: $0.seq) ?? "-" }
+    if logs.template != nil { cursors = [cursors.last { $0 != "-" } ?? "-"] }
     Console.tell("cursor: \(cursors.joined(separator: " "))")
   }
 }

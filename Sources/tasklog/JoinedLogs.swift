@@ -10,6 +10,8 @@ final class JoinedLogs {
   struct Part {
     var path: String
     var name: String
+    /// Which of its runs are wanted.
+    var selector: String
   }
 
   private(set) var parts: [Part] = []
@@ -18,19 +20,22 @@ final class JoinedLogs {
   private var locks: [RecorderLock] = []
 
   private let judges: Bool
+  private let asked: [AskedLog]
 
   /// - Parameters:
   ///   - all: puts everything together, for who asks one log.
   ///   - judges: says of what none of them has that it is missing.
   /// - Throws: `LogError`.
-  init(_ paths: [String], all: Bool, judges: Bool = true) throws {
+  init(_ asked: [AskedLog], all: Bool, judges: Bool = true) throws {
+    self.asked = asked
     self.judges = judges
-    scratch = try ScratchFolder()
-    let logs = try paths.map { path in (path, try LogReader(path: path).runs()) }
+    scratch = ScratchFolder()
+    let logs = try asked.map { log in (log, try LogReader(path: log.path).runs()) }
     for group in Self.groups(logs, all: all) {
       let isInOrder = group.allSatisfy { $0.runs.allSatisfy { !$0.isUnordered } }
       if group.count == 1, isInOrder {
-        parts.append(Part(path: group[0].path, name: group[0].path))
+        let log = group[0].log
+        parts.append(Part(path: log.path, name: log.name, selector: log.selector))
       } else {
         parts.append(try join(group))
       }
@@ -42,6 +47,7 @@ final class JoinedLogs {
   func remove() {
     locks.removeAll()
     scratch.remove()
+    for log in asked { log.close() }
   }
 
   /// Of who asks one log.
@@ -49,12 +55,12 @@ final class JoinedLogs {
 
   /// Logs that have a run in common, in the order of the first of each.
   private static func groups(
-    _ logs: [(path: String, runs: [RunInfo])], all: Bool
-  ) -> [[(path: String, runs: [RunInfo])]] {
+    _ logs: [(log: AskedLog, runs: [RunInfo])], all: Bool
+  ) -> [[(log: AskedLog, runs: [RunInfo])]] {
     guard !all else { return [logs] }
-    var groups: [[(path: String, runs: [RunInfo])]] = []
+    var groups: [[(log: AskedLog, runs: [RunInfo])]] = []
     for log in logs {
-      func isRelated(_ group: [(path: String, runs: [RunInfo])]) -> Bool {
+      func isRelated(_ group: [(log: AskedLog, runs: [RunInfo])]) -> Bool {
         group.contains { shareParts($0.runs, log.runs) }
       }
       groups =
@@ -70,13 +76,13 @@ final class JoinedLogs {
     }
   }
 
-  private func join(_ logs: [(path: String, runs: [RunInfo])]) throws -> Part {
+  private func join(_ logs: [(log: AskedLog, runs: [RunInfo])]) throws -> Part {
     let path = scratch.path("joined-\(scratch.count).db")
     let live = Set(logs.flatMap { $0.runs.filter { $0.end == .running }.map(\.id) })
     for run in live { locks.append(try RecorderLock(log: path, run: run)) }
     let merge = try LogMerge(into: path)
     defer { merge.close() }
-    let readers = try logs.map { try LogReader(path: $0.path) }
+    let readers = try logs.map { try LogReader(path: $0.log.path) }
     let events = try readers.reduce(Int64(0)) { sum, reader in
       try reader.runs().reduce(sum) { try $0 + reader.eventCount(of: $1) }
     }
@@ -88,11 +94,16 @@ final class JoinedLogs {
     where judges && logs.count > 1 {
       try merge.judge(run)
     }
-    return Part(path: path, name: logs.map(\.path).joined(separator: " + "))
+    // Names for many logs have chosen already.
+    let selector = logs.map(\.log.selector).first { $0 != "latest" } ?? "latest"
+    return Part(
+      path: path, name: logs.map(\.log.name).joined(separator: " + "), selector: selector)
   }
 }
 
 extension LogsOptions {
   /// The logs for reading; see `JoinedLogs`.
-  func joined(all: Bool) throws -> JoinedLogs { try JoinedLogs(recoveredPaths(), all: all) }
+  func joined(run selector: String, all: Bool) throws -> JoinedLogs {
+    try JoinedLogs(asked(run: selector), all: all)
+  }
 }

@@ -15,7 +15,7 @@ struct LogOptions: ParsableArguments {
   /// What was named, which may stand for many logs: see `LogTemplate`.
   var given: String { log ?? Self.defaultPath }
 
-  /// Of many logs the last of the newest run.
+  /// Of many logs the last of the newest run; see `AskedLog` for all that there is of it.
   var path: String { LogTemplate.newest(given) }
 
   /// For what writes the runs of many into one log.
@@ -29,12 +29,10 @@ struct LogOptions: ParsableArguments {
     return fromEnvironment.isEmpty ? "tasklog.db" : fromEnvironment
   }
 
-  /// The path for reading: what dead recorders have left in their spools is put into the log before,
+  /// A path for reading: what dead recorders have left in their spools is put into the log before,
   /// and it is said so.
   ///
   /// - Throws: `LogError` when it is no log.
-  func recoveredPath() throws -> String { try Self.recovered(path) }
-
   static func recovered(_ path: String) throws -> String {
     let orphans = try Recovery.orphans(log: path)
     guard !orphans.isEmpty else { return path }
@@ -66,17 +64,29 @@ struct LogsOptions: ParsableArguments {
       valueName: "path"), completion: .file())
   var log: [String] = []
 
-  private var given: [String] { log.isEmpty ? [LogOptions.defaultPath] : log }
-
-  /// Of many logs that a name stands for the last of the newest run.
-  var paths: [String] { given.map(LogTemplate.newest) }
+  var given: [String] { log.isEmpty ? [LogOptions.defaultPath] : log }
 
   /// All logs that the names stand for.
   var allPaths: [String] { given.flatMap(LogTemplate.all) }
 
-  /// The paths for reading; see `LogOptions.recoveredPath`.
-  func recoveredPaths() throws -> [String] { try paths.map(LogOptions.recovered) }
-
+  /// What the names stand for when some of the runs are wanted.
+  ///
+  /// - Throws: `LogError`, `Failure`.
+  func asked(
+    run selector: String, isRecovering: Bool = true, follows: Bool = false
+  ) throws -> [AskedLog] {
+    var asked: [AskedLog] = []
+    do {
+      for name in given {
+        asked.append(
+          try AskedLog(name, run: selector, isRecovering: isRecovering, follows: follows))
+      }
+    } catch {
+      for log in asked { log.close() }
+      throw error
+    }
+    return asked
+  }
 }
 
 /// Which run of it.

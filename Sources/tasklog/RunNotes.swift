@@ -8,14 +8,30 @@ enum RunNotes {
   static func tell(_ reader: LogReader, _ runs: [RunInfo]) throws {
     for run in runs {
       tell(run, pruned: try reader.pruned(of: run))
-      tellFiles(run, path: reader.path)
+      tellFiles(run, path: reader.name)
       try tellParts(run, reader)
-      if run.limits.isFiltered {
-        Console.complain(
-          "run #\(run.number) was recorded with a filter (\(run.limits.filterText)); what that left "
-            + "out is in no answer")
-      }
+      tellFilter(run)
     }
+  }
+
+  /// The same of one run that is in several files.
+  static func tell(files: [PartOfRun]) throws {
+    guard let first = files.first, let last = files.last else { return }
+    tell(first.run, pruned: try files.pruned())
+    tellFileBefore(first.run, path: first.reader.path)
+    for (before, file) in zip(files, files.dropFirst())
+    where file.run.fileBefore != before.reader.path.split(separator: "/").last.map(String.init) {
+      tellFileBefore(file.run, path: file.reader.path)
+    }
+    tellFileBehind(last.run)
+    tellFilter(last.run)
+  }
+
+  private static func tellFilter(_ run: RunInfo) {
+    guard run.limits.isFiltered else { return }
+    Console.complain(
+      "run #\(run.number) was recorded with a filter (\(run.limits.filterText)); what that left out is "
+        + "in no answer")
   }
 
   /// A run of which other logs may hold the rest.
@@ -37,13 +53,21 @@ enum RunNotes {
 
   /// A run that is in several files: which they are.
   static func tellFiles(_ run: RunInfo, path: String) {
+    tellFileBefore(run, path: path)
+    tellFileBehind(run)
+  }
+
+  private static func tellFileBefore(_ run: RunInfo, path: String) {
     let folder = path.lastIndex(of: "/").map { String(path[...$0]) } ?? ""
     if let name = run.fileBefore {
       let isThere = access(folder + name, F_OK) == 0
       Console.complain(
         "run #\(run.number) began in an earlier file, \(Printable.text(name))"
-          + (isThere ? "; 'tasklog merge' makes one of them" : ", which is not there any more"))
+          + (isThere ? "; 'tasklog merge' makes one of them" : ", which is not beside it"))
     }
+  }
+
+  private static func tellFileBehind(_ run: RunInfo) {
     if let name = run.fileBehind {
       Console.complain("run #\(run.number) goes on in \(Printable.text(name))")
     }

@@ -194,7 +194,7 @@ import Testing
       "--timeout -1.0: cannot be negative; seconds, 0 for any time"
     ),
     (
-      ["query", "SELECT 1", "--log", "a.db", "--log", "b.db"],
+      ["query", "SELECT 1", "--log", SampleLog.path, "--log", SampleLog.path],
       "SQL asks one log; 'tasklog merge' makes one of several"
     ),
   ])

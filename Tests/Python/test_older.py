@@ -16,7 +16,7 @@ OLDER = os.environ.get("TASKLOG_TEST_OLDER")
 
 #: Of what is tested here with the newest version.
 TESTS = [
-    "test_equality.py", "test_snapshot.py", "test_commands.py",
+    "test_equality.py", "test_snapshot.py", "test_commands.py", "test_limits.py",
     "test_turning_on.py::test_preload_of_the_scheduler_command",
     "test_turning_on.py::test_register_plugin_in_the_middle_of_a_run",
     "test_turning_on.py::test_workers_need_not_have_the_package",

@@ -170,14 +170,16 @@ struct EventScan {
   // MARK: - What it all adds up to
 
   /// A number is given out once, and in every transaction again from where the last one ended: only
-  /// pruning, and what was lost when a log was salvaged, leave numbers out.
+  /// pruning, what is in a run's earlier files, and what was lost when a log was salvaged, leave
+  /// numbers out.
   private func tell(_ holes: (first: Int64, count: Int64)) throws {
     guard holes.count > 0 else { return }
     let told =
       try check.connection.integer(
         """
         SELECT coalesce(sum(count), 0) FROM gap
-        WHERE \(GapReason.isPrunedSQL) OR reason = '\(LogSalvage.reason)'
+        WHERE \(GapReason.isPrunedSQL) OR \(RunFiles.isEarlierSQL)
+          OR reason = '\(LogSalvage.reason)'
         """) ?? 0
     guard holes.count > told else { return }
     check.list.add(

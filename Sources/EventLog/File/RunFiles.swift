@@ -13,6 +13,18 @@ public enum RunFiles {
   /// Whether the events of a gap are in a file before.
   public static func isEarlier(_ reason: String) -> Bool { reason.hasPrefix(earlier) }
 
+  /// The file that the events of such a gap are in.
+  static func name(inReason reason: String) -> String { String(reason.dropFirst(earlier.count)) }
+
+  /// The number of the last event of a source that a file tells of, be it there or missing.
+  static func lastNumber(of source: Int64, _ connection: Connection) throws -> Int64 {
+    try connection.integer(
+      """
+      SELECT max(coalesce((SELECT max(source_seq) FROM event WHERE source = \(source)), 0),
+        coalesce((SELECT max(source_seq + count - 1) FROM gap WHERE source = \(source)), 0))
+      """) ?? 0
+  }
+
   /// The metadata of a run whose files come together.
   static func joined(_ metadata: Value) -> Value {
     guard case .dict(let entries) = metadata else { return metadata }
@@ -38,12 +50,20 @@ extension LogWriter {
     try transaction(synced: true) {
       try setSpoolPosition(run: run, nil)
       try end(run: run, .closed, at: time)
-      let update = try connection.prepare(
-        "UPDATE run SET metadata = json_set(metadata, '$.\(RunFiles.continued)', ?) WHERE id = ?")
-      try update.bind(1, name)
-      try update.bind(2, run)
-      try update.run()
+      try note(RunFiles.continued, name, run: run)
     }
+  }
+
+  /// Notes the name of another file in the metadata of a run, or that there is none; inside a
+  /// transaction.
+  func note(_ entry: String, _ name: String?, run: Int64) throws {
+    let update = try connection.prepare(
+      name == nil
+        ? "UPDATE run SET metadata = json_remove(metadata, '$.\(entry)') WHERE id = ?1"
+        : "UPDATE run SET metadata = json_set(metadata, '$.\(entry)', ?2) WHERE id = ?1")
+    try update.bind(1, run)
+    if let name { try update.bind(2, name) }
+    try update.run()
   }
 
   /// The name of the file that a run was recorded into before.

@@ -17,12 +17,12 @@ struct KeptStories {
 
   /// Notes in the run's metadata what stays: when it is pruned again, or once more because that was
   /// interrupted, the graphs that told what tasks needed may be gone.
-  init(_ path: String, _ run: RunInfo, _ writer: LogWriter) throws {
+  ///
+  /// - Parameter files: all that the run was recorded into: a task may have been submitted in one of
+  ///   them and failed in another.
+  init(_ run: RunInfo, files: [String], _ writer: LogWriter) throws {
     let connection = writer.connection
-    keys = Set(run.metadata[Self.noted]?.elements?.compactMap(\.int) ?? [])
-    let reader = try LogReader(path: path)
-    var wanted = try Self.failed(run, connection)
-    try Self.addWhatTheyNeed(&wanted, reader, run)
+    let wanted = try Self.wanted(run, files)
     let select = try connection.prepare("SELECT id, text, typed FROM key")
     while try select.step() {
       let key = Key(text: select.text(1), typed: select.text(2))
@@ -41,6 +41,27 @@ struct KeptStories {
       try note.bind(2, run.number)
       try note.run()
     }
+  }
+
+  /// Hashes of the keys whose stories are to stay.
+  private static func wanted(_ run: RunInfo, _ files: [String]) throws -> Set<UInt64> {
+    var wanted: Set<UInt64> = []
+    var graphs: [DependencyIndex] = []
+    for path in files {
+      let reader = try LogReader(path: path)
+      guard let part = try reader.runs().first(where: { $0.id == run.id }) else { continue }
+      try wanted.formUnion(failed(part, reader.connection))
+      let find = try reader.connection.prepare("SELECT text, typed FROM key WHERE id = ?")
+      for number in part.metadata[noted]?.elements?.compactMap(\.int) ?? [] {
+        defer { find.reset() }
+        try find.bind(1, number)
+        guard try find.step() else { continue }
+        wanted.insert(DependencyIndex.hash(of: Key(text: find.text(0), typed: find.text(1))))
+      }
+      graphs.append(try reader.dependencies(of: part))
+    }
+    addWhatTheyNeed(&wanted, graphs)
+    return wanted
   }
 
   /// In the metadata of a run: the numbers of the keys whose stories were kept.
@@ -72,15 +93,15 @@ struct KeptStories {
     return hashes
   }
 
-  private static func addWhatTheyNeed(
-    _ wanted: inout Set<UInt64>, _ reader: LogReader, _ run: RunInfo
-  ) throws {
-    let graph = try reader.dependencies(of: run)
-    var waiting = wanted.compactMap { graph.task(hash: $0) }
-    while let task = waiting.popLast() {
-      for dependency in graph.dependencies(of: task)
-      where wanted.insert(graph.hash(of: Int(dependency))).inserted {
-        waiting.append(Int(dependency))
+  private static func addWhatTheyNeed(_ wanted: inout Set<UInt64>, _ graphs: [DependencyIndex]) {
+    var waiting = Array(wanted)
+    while let hash = waiting.popLast() {
+      for graph in graphs {
+        guard let task = graph.task(hash: hash) else { continue }
+        for dependency in graph.dependencies(of: task) {
+          let hash = graph.hash(of: Int(dependency))
+          if wanted.insert(hash).inserted { waiting.append(hash) }
+        }
       }
     }
   }

@@ -34,18 +34,21 @@ public final class LogPruning {
   /// - Parameters:
   ///   - keepingFailures: the stories of tasks that failed, and of what they needed, stay; with them
   ///     what happened to workers and to the scheduler.
+  ///   - files: all files that the run was recorded into, where there are others.
   ///   - show: called with how many events have been looked at.
   /// - Returns: how many events went.
   /// - Throws: `LogError`.
   public func prune(
-    _ run: RunInfo, keepingFailures: Bool, show: (Int64) -> Void = { _ in }
+    _ run: RunInfo, keepingFailures: Bool, files: [String] = [],
+    show: (Int64) -> Void = { _ in }
   ) throws -> Int64 {
     try translating {
       guard run.end != .running, !RecorderLock.isHeld(log: path, run: run.id),
         !hasSpool(run)
       else { return 0 }
       try writer.transaction { try writer.endAsDied(run: run.number) }
-      let kept = keepingFailures ? try KeptStories(path, run, writer) : nil
+      let files = files.isEmpty ? [path] : files
+      let kept = keepingFailures ? try KeptStories(run, files: files, writer) : nil
       guard let first = run.firstSeq, let last = run.lastSeq else { return 0 }
       let sources = Set(try sources(of: run))
       var (position, removed, seen) = (first - 1, Int64(0), Int64(0))
@@ -197,64 +200,5 @@ public final class LogPruning {
       throw error.isBusy
         ? LogError(error, path: path) : LogError.cannotWrite(path: path, reason: error.message)
     }
-  }
-}
-
-/// Puts gaps where events have been, and makes one of those that meet.
-private struct PrunedGaps {
-  private let findBefore: Statement
-  private let findBehind: Statement
-  private let extend: Statement
-  private let insert: Statement
-  private let delete: Statement
-
-  init(_ connection: Connection) throws(SQLiteError) {
-    findBefore = try connection.prepare(
-      """
-      SELECT id, source_seq, count FROM gap WHERE source = ?1 AND source_seq < ?2
-        AND \(GapReason.isPrunedSQL) ORDER BY source_seq DESC LIMIT 1
-      """)
-    findBehind = try connection.prepare(
-      """
-      SELECT id, count FROM gap WHERE source = ?1 AND source_seq = ?2
-        AND \(GapReason.isPrunedSQL) LIMIT 1
-      """)
-    extend = try connection.prepare("UPDATE gap SET count = ? WHERE id = ?")
-    insert = try connection.prepare(
-      """
-      INSERT INTO gap (source, source_seq, count, time, reason)
-      VALUES (?, ?, ?, ?, '\(GapReason.pruned)')
-      """)
-    delete = try connection.prepare("DELETE FROM gap WHERE id = ?")
-  }
-
-  mutating func add(source: Int64, first: Int64, count: Int64) throws(SQLiteError) {
-    var count = count
-    try findBehind.bind(1, source)
-    try findBehind.bind(2, first + count)
-    let behind = try findBehind.step() ? (findBehind.integer(0), findBehind.integer(1)) : nil
-    findBehind.reset()
-    if let behind {
-      count += behind.1
-      try delete.bind(1, behind.0)
-      try delete.run()
-    }
-    try findBefore.bind(1, source)
-    try findBefore.bind(2, first)
-    let before =
-      try findBefore.step()
-      ? (findBefore.integer(0), findBefore.integer(1), findBefore.integer(2)) : nil
-    findBefore.reset()
-    if let before, before.1 + before.2 == first {
-      try extend.bind(1, before.2 + count)
-      try extend.bind(2, before.0)
-      try extend.run()
-      return
-    }
-    try insert.bind(1, source)
-    try insert.bind(2, first)
-    try insert.bind(3, count)
-    try insert.bind(4, Clock.now())
-    try insert.run()
   }
 }

@@ -7,17 +7,19 @@ public enum LogRemoval {
   /// - Returns: false when a recorder lives on it, and then nothing was done.
   /// - Throws: `LogError.cannotWrite`.
   public static func remove(_ path: String) throws -> Bool {
-    let spools = RecorderLock.parent(ofLog: path)
-    guard !names(spools).contains(where: { RecorderLock.isHeld(log: path, run: $0) }) else {
-      return false
-    }
+    guard !isInUse(path) else { return false }
     guard unlink(path) == 0 || errno == ENOENT else {
       throw LogError.cannotWrite(path: path, reason: String(cString: strerror(errno)))
     }
     for name in [path + "-wal", path + "-shm"] { unlink(name) }
     // Only goes when nothing is in it that could be recovered.
-    rmdir(spools)
+    rmdir(RecorderLock.parent(ofLog: path))
     return true
+  }
+
+  /// Whether a recorder lives on a log.
+  static func isInUse(_ path: String) -> Bool {
+    names(RecorderLock.parent(ofLog: path)).contains { RecorderLock.isHeld(log: path, run: $0) }
   }
 
   private static func names(_ folder: String) -> [String] {

@@ -36,6 +36,13 @@ public struct EventPlace: Sendable, Equatable {
     self.forcedCount = forcedCount
   }
 
+  /// Behind an event, in the order of arrival.
+  init(arrived position: Int64) {
+    self.init(
+      position: position, known: position, largestKey: 0, isCausal: false, waiting: [:], count: 0,
+      damagedCount: 0, forcedCount: 0)
+  }
+
   /// The last event before the first that has not been given out.
   var start: Int64 { min(position, (waiting.values.min() ?? .max) - 1) }
 

@@ -3,6 +3,10 @@ extension LogReader {
   public struct FileFact: Sendable {
     public var name: String
     public var value: SQLiteValue
+
+    public init(name: String, value: SQLiteValue) {
+      (self.name, self.value) = (name, value)
+    }
   }
 
   /// Version, size, and which indexes there are.

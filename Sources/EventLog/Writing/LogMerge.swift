@@ -15,13 +15,20 @@ public final class LogMerge {
 
   private static let eventsAtOnce = 4096
   private let writer: LogWriter
+  private let isKeepingNumbers: Bool
+  /// Up to which event each run of a file has been read, where numbers are kept.
+  private var positions: [String: Int64] = [:]
   /// The largest numbers of the events of sources.
   private var lasts: [Int64: Int64] = [:]
   private var unordered: Set<Int64> = []
 
+  /// - Parameter isKeepingNumbers: for files of runs that go on from one to the next and are to be
+  ///   asked as one log: events keep their numbers, and of a file that is added again only what is
+  ///   new is read.
   /// - Throws: `LogError`.
-  public init(into path: String) throws {
+  public init(into path: String, isKeepingNumbers: Bool = false) throws {
     writer = try LogWriter(path: path)
+    self.isKeepingNumbers = isKeepingNumbers
   }
 
   /// Adds all runs of several logs at once. One of which several logs hold parts, or whose events did
@@ -42,7 +49,7 @@ public final class LogMerge {
       for parts in order {
         result.runs += 1
         if parts.count == 1, !parts[0].run.isUnordered {
-          try add(parts[0].run, parts[0].reader, &result, show)
+          try add(parts[0].run, parts[0].reader, goesOn: false, &result, show)
         } else {
           try add(parts, &result, show)
         }
@@ -78,16 +85,20 @@ public final class LogMerge {
       : LogError.cannotWrite(path: writer.path, reason: error.message)
   }
 
-  /// Adds all runs of a log.
+  /// Adds runs of a log.
   ///
-  /// - Parameter show: called with how many events have been read.
+  /// - Parameters:
+  ///   - next: the ids of those that go on in a file that is added next; how they end is told by that.
+  ///   - show: called with how many events have been read.
   /// - Throws: `LogError`.
-  public func add(_ reader: LogReader, show: (Int64) -> Void = { _ in }) throws -> Result {
+  public func add(
+    _ reader: LogReader, goingOn next: Set<String> = [], show: (Int64) -> Void = { _ in }
+  ) throws -> Result {
     var result = Result()
     do {
       for run in try reader.runs() {
         result.runs += 1
-        try add(run, reader, &result, show)
+        try add(run, reader, goesOn: next.contains(run.id), &result, show)
       }
     } catch let error as SQLiteError {
       throw translated(error)
@@ -95,10 +106,12 @@ public final class LogMerge {
     return result
   }
 
-  public func close() { writer.close() }
+  /// - Parameter isIndexing: see `LogWriter.close`.
+  public func close(isIndexing: Bool = true) { writer.close(isIndexing: isIndexing) }
 
   private func add(
-    _ run: RunInfo, _ reader: LogReader, _ result: inout Result, _ show: (Int64) -> Void
+    _ run: RunInfo, _ reader: LogReader, goesOn: Bool, _ result: inout Result,
+    _ show: (Int64) -> Void
   ) throws {
     let sources = try reader.sources(of: run)
     let (number, numbers) = try writer.transaction {
@@ -112,7 +125,10 @@ public final class LogMerge {
     }
     let isThere = try writer.connection.prepare(
       "SELECT 1 FROM event WHERE source = ? AND source_seq = ?")
-    let cursor = try reader.events(of: run, order: .arrival)
+    let place = reader.path + "#" + run.id
+    let cursor = try reader.events(
+      of: run, order: .arrival, goingOnFrom: positions[place].map(EventPlace.init(arrived:)))
+    if isKeepingNumbers { positions[place] = run.lastSeq }
     var isAtEnd = false
     while !isAtEnd {
       try writer.transaction {
@@ -135,7 +151,9 @@ public final class LogMerge {
       }
       show(result.added + result.known)
     }
-    try finish([run], number, Array(numbers.values))
+    try finish(
+      [Part(run: run, reader: reader, numbers: numbers)], number, Array(numbers.values),
+      goesOn: goesOn)
   }
 
   /// Adds a run of which several logs hold parts.
@@ -144,11 +162,15 @@ public final class LogMerge {
   ) throws {
     var sources: [Int64: SpreadSource] = [:]
     var number: Int64 = 0
+    var added: [Part] = []
     try writer.transaction {
       for (run, reader) in parts {
         number = try self.number(of: run)
+        var part = Part(run: run, reader: reader, numbers: [:])
+        defer { added.append(part) }
         for source in try reader.sources(of: run) {
           let own = try self.number(of: source, run: number)
+          part.numbers[source.number] = own
           try addGaps(of: source, own, reader)
           let spread = sources[own] ?? SpreadSource(target: own)
           sources[own] = spread
@@ -181,7 +203,7 @@ public final class LogMerge {
       }
       show(result.added + result.known)
     }
-    try finish(parts.map(\.run), number, Array(sources.keys))
+    try finish(added, number, Array(sources.keys), goesOn: false)
   }
 
   private func append(_ recorded: RecordedEvent, _ source: Int64, run: Int64) throws {
@@ -192,23 +214,38 @@ public final class LogMerge {
       try writer.markUnordered(run: run)
     }
     lasts[source] = max(last, recorded.sourceSeq)
+    if isKeepingNumbers { writer.goOn(at: recorded.seq) }
     try writer.append(recorded.event, source: source, sourceSeq: recorded.sourceSeq)
   }
 
+  /// What a log holds of a run, with the numbers that its sources have here.
+  private struct Part {
+    var run: RunInfo
+    var reader: LogReader
+    var numbers: [Int64: Int64]
+  }
+
   /// What can be said once all events are there.
-  private func finish(_ runs: [RunInfo], _ number: Int64, _ sources: [Int64]) throws {
+  private func finish(
+    _ parts: [Part], _ number: Int64, _ sources: [Int64], goesOn: Bool
+  ) throws {
     try writer.transaction {
       for own in sources { try mendGaps(of: own) }
       _ = try writer.completeIfAllThere(run: number)
+      try noteFileBefore(number)
+      if !goesOn { for part in parts { try end(part, number) } }
     }
-    for run in runs { try end(run, number) }
   }
 
-  /// Where files of one run come together, what was in the one before is not missing any more.
+  /// Where files of one run come together, what was in the one before is not missing any more; nor is
+  /// what was pruned from one copy of it and not from another.
   private func mendGaps(of source: Int64) throws {
     let select = try writer.connection.prepare(
-      "SELECT id, source_seq, count, time, reason FROM gap WHERE source = ? AND \(RunFiles.isEarlierSQL)"
-    )
+      """
+      SELECT id, source_seq, count, time, reason FROM gap
+      WHERE source = ? AND (\(RunFiles.isEarlierSQL) OR \(GapReason.isPrunedSQL))
+      ORDER BY \(GapReason.isPrunedSQL), source_seq + count DESC, length(reason) DESC, reason DESC
+      """)
     let others = try writer.connection.prepare(
       """
       SELECT source_seq, 1 FROM event WHERE source = ?1 AND source_seq BETWEEN ?2 AND ?3
@@ -291,20 +328,56 @@ public final class LogMerge {
     }
   }
 
-  /// A run that goes on where it was read has died as far as this file knows.
-  private func end(_ run: RunInfo, _ number: Int64) throws {
-    // How a run has ended of which others hold the rest, they may know.
+  /// Notes which file the first events are in that have not come yet.
+  private func noteFileBefore(_ number: Int64) throws {
+    let reason = try writer.connection.prepare(
+      """
+      SELECT reason FROM gap WHERE \(RunFiles.isEarlierSQL)
+        AND source IN (SELECT id FROM source WHERE run = ?) ORDER BY length(reason), reason LIMIT 1
+      """)
+    try reason.bind(1, number)
+    let name = try reason.step() ? RunFiles.name(inReason: reason.text(0)) : nil
+    try writer.note(RunFiles.continues, name, run: number)
+  }
+
+  /// How the run has ended, or in which file it goes on: of its files the last tells that, in whatever
+  /// order they come. A run that goes on where it was read has died as far as this file knows.
+  private func end(_ part: Part, _ number: Int64) throws {
+    let run = part.run
+    let known = try writer.connection.prepare(
+      "SELECT ended, metadata ->> '$.\(RunFiles.continued)', end = 'closed' FROM run WHERE id = ?")
+    try known.bind(1, number)
+    guard try known.step() else { return }
+    let (isEnded, goesOn, isClosed) = (!known.isNull(0), !known.isNull(1), known.integer(2) == 1)
+    known.reset()
+    if let name = run.fileBehind {
+      guard !isEnded || goesOn, try isLast(part, number) else { return }
+      try writer.note(RunFiles.continued, name, run: number)
+    } else if goesOn {
+      try writer.note(RunFiles.continued, nil, run: number)
+    }
+    guard run.end != .running else {
+      if goesOn {
+        try writer.connection.execute(
+          "UPDATE run SET ended = NULL, end = NULL WHERE id = \(number)")
+      }
+      return
+    }
+    // How a run has ended of which others hold the rest, they may know; of the same run in several logs
+    // who has heard that it is over.
     guard run.end == .closed || run.end == .died && !run.isPartial else { return }
-    let known = try writer.connection.integer("SELECT ended FROM run WHERE id = \(number)")
-    let isClosed = try writer.connection.integer(
-      "SELECT end = 'closed' FROM run WHERE id = \(number)")
-    // Of the files of one run the last tells how it ended, in whatever order they come; of the same run
-    // in several logs who has heard that it is over.
     let isPartOfFiles = run.fileBefore != nil || run.fileBehind != nil
-    guard run.fileBehind == nil || known == nil else { return }
-    guard run.end == .closed || isClosed != 1 || isPartOfFiles else { return }
-    try writer.transaction {
-      try writer.end(run: number, run.end, at: run.ended ?? run.started)
+    guard run.end == .closed || !isClosed || isPartOfFiles else { return }
+    try writer.end(run: number, run.end, at: run.ended ?? run.started)
+  }
+
+  /// Whether nothing of a run that is there comes behind what a file of it holds.
+  private func isLast(_ part: Part, _ run: Int64) throws -> Bool {
+    let count = try writer.connection.integer("SELECT count(*) FROM source WHERE run = \(run)")
+    guard count == Int64(part.numbers.count) else { return false }
+    return try part.numbers.allSatisfy { source, own in
+      try RunFiles.lastNumber(of: source, part.reader.connection)
+        >= RunFiles.lastNumber(of: own, writer.connection)
     }
   }
 }

@@ -244,6 +244,14 @@ public final class LogWriter {
     nextSeq += 1
   }
 
+  /// Gives the events that come numbers from here on, unless those are in use; inside a transaction.
+  public func goOn(at seq: Int64) { nextSeq = max(nextSeq, seq) }
+
+  /// The number that the next event gets.
+  ///
+  /// - Throws: `SQLiteError`, `LogError`.
+  public func nextNumber() throws -> Int64 { try readNextSeq() }
+
   /// Puts in the rows that wait for others, so that what asks the file within a transaction sees them.
   func flushRows() throws { try inserter.flush() }
 

@@ -16,11 +16,12 @@ extension Verbs {
 
   /// What is recorded in a log, how, and what is missing from it.
   ///
+  /// - Parameter files: those that the log was put together from, where it was.
   /// - Throws: `LogError`.
   public static func inspection(
-    _ reader: LogReader, _ runs: [RunInfo], spools: [Undrained]
+    _ reader: LogReader, _ runs: [RunInfo], files: [LogReader] = [], spools: [Undrained]
   ) throws -> Report {
-    let facts = try reader.fileFacts()
+    let facts = try facts(reader, files)
     let runRows: [[SQLiteValue]] = try runs.map { run in
       let totals = try reader.totals(of: run)
       return [
@@ -94,6 +95,21 @@ extension Verbs {
           [.text($0.run), .integer($0.bytes), .text($0.isLive ? "running" : "died")]
         }),
     ])
+  }
+
+  /// What takes room is that of the files.
+  private static func facts(
+    _ reader: LogReader, _ files: [LogReader]
+  ) throws -> [LogReader.FileFact] {
+    guard !files.isEmpty else { return try reader.fileFacts() }
+    var sums: [String: Int64] = [:]
+    for fact in try files.flatMap({ try $0.fileFacts() }) {
+      if case .integer(let number) = fact.value { sums[fact.name, default: 0] += number }
+    }
+    return try reader.fileFacts().map { fact in
+      ["bytes", "free_bytes"].contains(fact.name)
+        ? .init(name: fact.name, value: .integer(sums[fact.name] ?? 0)) : fact
+    } + [.init(name: "files", value: .integer(Int64(files.count)))]
   }
 
   private static let runColumns: [Column] = [

@@ -46,17 +46,17 @@ struct ExportCommand: ParsableCommand {
     guard to != .perfetto || isFile || !Console.isTerminal else {
       throw Failure.usage("--to perfetto is binary; name a file with -o")
     }
-    for log in logs.paths {
+    for log in logs.allPaths {
       if let path = output, isFile, FileIdentity.isSame(path, log) {
         throw Failure.usage("-o \(path): is the log itself; name another file")
       }
     }
-    let joined = try logs.joined(all: false)
+    let joined = try logs.joined(run: selection.selector, all: false)
     defer { joined.remove() }
     let parts = try joined.parts.map { log in
       let reader = try LogReader(path: log.path, name: log.name, keptKeys: Export.keptKeys)
       return Export.Part(
-        name: log.name, reader: reader, runs: try reader.runs(matching: selection.selector))
+        name: log.name, reader: reader, runs: try reader.runs(matching: log.selector))
     }
     let extent = parts.flatMap(\.runs).reduce(Int64(0)) {
       $0 + ($1.lastSeq ?? 0) - ($1.firstSeq ?? 0) + 1

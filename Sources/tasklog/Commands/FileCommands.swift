@@ -33,17 +33,21 @@ struct DiffCommand: ParsableCommand {
   @OptionGroup var report: ReportOptions
 
   func run() throws {
-    let reader = try LogReader(path: log.recoveredPath())
-    let other = try log2.map { try LogReader(path: LogOptions.recovered($0)) } ?? reader
+    let one = try AskedLog(log.given, run: first)
+    defer { one.close() }
+    let other = try AskedLog(log2 ?? log.given, run: second)
+    defer { other.close() }
     try report.write(
-      Verbs.difference(
-        (reader, try Self.one(first, reader)), (other, try Self.one(second, other))))
+      Verbs.difference(try Self.run(first, of: one), try Self.run(second, of: other)))
   }
 
-  private static func one(_ selector: String, _ reader: LogReader) throws -> RunInfo {
-    let runs = try reader.runs(matching: selector)
+  private static func run(
+    _ selector: String, of asked: AskedLog
+  ) throws -> (LogReader, RunInfo) {
+    let reader = try LogReader(path: asked.path)
+    let runs = try reader.runs(matching: asked.selector)
     guard runs.count == 1 else { throw Failure.usage("\(selector): diff compares two single runs") }
-    return runs[0]
+    return (reader, runs[0])
   }
 }
 
@@ -55,7 +59,8 @@ struct InspectCommand: ParsableCommand {
       Tables: file, runs, kinds (of events, with the bytes of their args and snapshots), withheld \
       (in how many events values are redacted or capped, and how many events a filter has left out), \
       limits (what the recorder was told not to keep), gaps, and spools (of recorders whose last \
-      events are not in the log yet). Changes nothing: spools stay as they are.
+      events are not in the log yet). Changes nothing: spools stay as they are. Of logs/{run}.db \
+      it shows the newest run, with the bytes of all its files.
 
       Examples:
         tasklog inspect
@@ -73,14 +78,21 @@ struct InspectCommand: ParsableCommand {
   @OptionGroup var report: ReportOptions
 
   func run() throws {
-    let joined = try JoinedLogs(logs.paths, all: logs.paths.count > 1)
+    // Of many logs the newest run; they may hold the runs of years.
+    let isTemplate = logs.given.contains(where: LogTemplate.isTemplate)
+    let asked = try logs.asked(
+      run: selector ?? (isTemplate ? "latest" : "all"), isRecovering: false)
+    let joined = try JoinedLogs(asked, all: asked.count > 1)
     defer { joined.remove() }
     let reader = try joined.reader()
     let runs = try reader.runs()
     let selected =
-      selector == nil && runs.isEmpty ? [] : try reader.runs(matching: selector ?? "all")
+      selector == nil && runs.isEmpty ? [] : try reader.runs(matching: joined.parts[0].selector)
+    let files = asked.flatMap { $0.isJoined ? $0.files : [$0.path] }
     try report.write(
-      Verbs.inspection(reader, selected, spools: logs.paths.flatMap { Self.spools($0, runs) }))
+      Verbs.inspection(
+        reader, selected, files: try asked.flatMap(\.files).map { try LogReader(path: $0) },
+        spools: files.flatMap { Self.spools($0, runs) }))
   }
 
   private static func spools(_ path: String, _ runs: [RunInfo]) -> [Verbs.Undrained] {
@@ -122,8 +134,8 @@ struct MergeCommand: ParsableCommand {
       }
     }
     // All are opened before anything is written.
-    let recovered = try logs.map(LogOptions.recovered)
-    let joined = try JoinedLogs(recovered, all: false, judges: false)
+    let asked = try logs.map { try AskedLog($0, run: "all") }
+    let joined = try JoinedLogs(asked, all: false, judges: false)
     defer { joined.remove() }
     let readers = try joined.parts.map { try LogReader(path: $0.path, name: $0.name) }
     let merge = try LogMerge(into: into)
@@ -138,6 +150,7 @@ struct MergeCommand: ParsableCommand {
         "\(reader.name): \(Printable.count(result.runs, "run")), "
           + "\(Printable.count(result.added, "event")) added\(known)")
     }
+    for run in try LogReader(path: into).runs() { RunNotes.tellFiles(run, path: into) }
   }
 }
 
@@ -160,10 +173,12 @@ struct IndexCommand: ParsableCommand {
   var drop = false
 
   func run() throws {
-    // Refuses what is no log, rather than making one.
-    _ = try LogReader(path: log.recoveredPath())
-    let writer = try LogWriter(path: log.path)
-    defer { writer.close(isIndexing: false) }
-    if drop { try writer.dropIndexes() } else { try writer.buildIndexes() }
+    for path in LogTemplate.all(log.given) {
+      // Refuses what is no log, rather than making one.
+      _ = try LogReader(path: LogOptions.recovered(path))
+      let writer = try LogWriter(path: path)
+      defer { writer.close(isIndexing: false) }
+      if drop { try writer.dropIndexes() } else { try writer.buildIndexes() }
+    }
   }
 }

@@ -32,7 +32,7 @@ struct MigrateCommand: ParsableCommand {
       throw Failure.usage("--log \(log.path): name the logs with it or without it, not both")
     }
     var failed = false
-    for path in logs.isEmpty ? [log.path] : logs {
+    for path in (logs.isEmpty ? [log.given] : logs).flatMap(LogTemplate.all) {
       // One that cannot be brought up to date does not keep the others from it.
       do {
         try migrate(path)

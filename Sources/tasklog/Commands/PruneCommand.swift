@@ -52,24 +52,25 @@ struct PruneCommand: ParsableCommand {
     if !dryRun { for path in paths { _ = try LogOptions.recovered(path) } }
     var done: [Pruned] = []
     if dryRun {
-      done = rules.choose(
-        try PruneRules.candidates(paths, withEmpty: isTemplate), bytes: bytes(paths)
-      ).map(Pruned.init)
+      done = try chosen(rules, paths)
     } else {
       try finishLast(paths)
       // By how much a log shrinks is only known afterwards: so once more as long as it is too large.
       while true {
         let known = Set(done.map(\.name))
-        let present = paths.filter(Self.isThere)
-        let chosen = rules.choose(
-          try PruneRules.candidates(present, withEmpty: isTemplate), bytes: bytes(present)
-        )
-        .map(Pruned.init).filter { !known.contains($0.name) }
+        let chosen = try chosen(rules, paths.filter(Self.isThere)).filter {
+          !known.contains($0.name)
+        }
         guard !chosen.isEmpty else { break }
         done += try prune(chosen)
       }
     }
     try write(done, rules, paths)
+  }
+
+  private func chosen(_ rules: PruneRules, _ paths: [String]) throws -> [Pruned] {
+    rules.choose(try PruneRules.candidates(paths, withEmpty: isTemplate), bytes: bytes(paths))
+      .map(Pruned.init).filter { $0.events > 0 || isRemovable($0.candidate.path) }
   }
 
   private func rules() throws -> PruneRules {
@@ -137,15 +138,35 @@ struct PruneCommand: ParsableCommand {
     for one in chosen where !paths.contains(one.candidate.path) { paths.append(one.candidate.path) }
     for path in paths {
       let mine = chosen.filter { $0.candidate.path == path }
-      if isTemplate, !keepFailures, try isAll(mine, path) {
-        if try LogRemoval.remove(path) { done += mine }
+      let others = files(besides: path)
+      if !keepFailures, isRemovable(path), try isAll(mine, path) {
+        if try RunFileRemoval(path).remove(others: others) { done += mine }
         continue
       }
       done += try prune(mine, in: path)
       // No task had failed.
-      if isTemplate, try isAll([], path) { _ = try LogRemoval.remove(path) }
+      if isRemovable(path), try isAll([], path) {
+        _ = try RunFileRemoval(path).remove(others: others)
+      }
     }
     return done
+  }
+
+  /// The other files of the run that one of the files belongs to.
+  private func files(besides path: String) -> [String] {
+    let files = LogTemplate.files(log.given)
+    let run = files.first { $0.path == path }?.run
+    return files.filter { $0.run == run && $0.path != path }.map(\.path)
+  }
+
+  /// Whether a file may go when nothing is left in it. Of a run of which something stays the last one
+  /// tells how it ended, and that what was in it is gone.
+  private func isRemovable(_ path: String) -> Bool {
+    guard isTemplate else { return false }
+    let files = LogTemplate.files(log.given)
+    guard let file = files.first(where: { $0.path == path }) else { return true }
+    let parts = files.filter { $0.run == file.run }
+    return parts.count == 1 || parts.last != file
   }
 
   private var isTemplate: Bool { LogTemplate.isTemplate(log.given) }
@@ -166,9 +187,9 @@ struct PruneCommand: ParsableCommand {
     var before: Int64 = 0
     let done = try chosen.map { one in
       var one = one
-      one.events = try pruning.prune(one.candidate.run, keepingFailures: keepFailures) {
-        bar.show(before + $0)
-      }
+      one.events = try pruning.prune(
+        one.candidate.run, keepingFailures: keepFailures, files: [path] + files(besides: path)
+      ) { bar.show(before + $0) }
       before += one.candidate.events
       return one
     }

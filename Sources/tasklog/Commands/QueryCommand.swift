@@ -65,13 +65,37 @@ struct QueryCommand: ParsableCommand {
     let groups = try output.groupColumns()
     // What comes, and where to go on, is told of each log by itself.
     let isOfEach = output.follow || output.showCursor || output.afterCursor != nil
-    let joined = isOfEach ? nil : try logs.joined(all: false)
-    let parts =
-      try joined?.parts ?? logs.recoveredPaths().map { JoinedLogs.Part(path: $0, name: $0) }
+    let isTemplate = logs.given.count == 1 && LogTemplate.isTemplate(logs.given[0])
+    let joined =
+      isOfEach || isTemplate ? nil : try logs.joined(run: selection.selector, all: false)
+    defer { joined?.remove() }
     try EventQuery(
-      logs: parts, filter: filter, run: selection.selector, columns: columns,
-      groups: groups, output: output, format: format
+      logs: joined.map { EventQuery.Logs(files: $0.parts) } ?? eventLogs(), filter: filter,
+      columns: columns, groups: groups, output: output,
+      format: format
     ).run()
+  }
+
+  /// Events come out of files as they are: nothing has to be put together for them.
+  private func eventLogs() throws -> EventQuery.Logs {
+    var found = EventQuery.Logs()
+    for given in logs.given {
+      let names = try RunFileNames(given, run: selection.selector)
+      let paths = names.map { $0.paths.isEmpty ? [given] : $0.paths } ?? [given]
+      for path in paths {
+        found.files.append(
+          JoinedLogs.Part(
+            path: try LogOptions.recovered(path), name: path,
+            selector: names?.selector ?? selection.selector))
+      }
+      guard let names else { continue }
+      if names.runs > 1, output.follow {
+        throw Failure.usage(
+          "--follow goes on with one run of \(given); choose it with --run")
+      }
+      if logs.given.count == 1, names.runs == 1 { found.template = given }
+    }
+    return found
   }
 
   private func run(sql: String) throws {
@@ -83,7 +107,9 @@ struct QueryCommand: ParsableCommand {
       throw Failure.usage("--timeout \(timeout): cannot be negative; seconds, 0 for any time")
     }
     let parameters = try parameters.map(Self.parameter)
-    let joined = try logs.joined(all: false)
+    // As --run says nothing, the newest run of many logs.
+    let joined = try logs.joined(run: "latest", all: false)
+    defer { joined.remove() }
     guard joined.parts.count == 1 else {
       throw Failure.usage("SQL asks one log; 'tasklog merge' makes one of several")
     }

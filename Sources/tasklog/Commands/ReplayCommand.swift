@@ -49,26 +49,41 @@ struct ReplayCommand: AsyncParsableCommand {
     }
     let options = try part.options(now: Clock.now())
     let watched = Supervisor.watched()
+    let given = selection.log.given
+    // What comes arrives in the logs themselves.
+    if options.follows, given.count > 1 {
+      throw Failure.usage("--follow goes on with one log; name it with --log")
+    }
+    // Of many logs the files of one run are put together first, by the process that outlives plugins.
+    var asked = AskedLog.handedDown(given[0]).map { [$0] }
+    if asked == nil, given.contains(where: LogTemplate.isTemplate) {
+      asked = try selection.log.asked(run: selection.selector, follows: options.follows)
+    }
+    defer { for log in asked ?? [] { log.close() } }
     if plugins.nameFiles, watched == nil {
+      if asked?.count == 1 { asked?[0].handDown() }
       let code = try Supervisor.run(
-        timeoutSeconds: plugins.timeoutSeconds, logs: selection.log.paths)
+        timeoutSeconds: plugins.timeoutSeconds, logs: asked?.map(\.path) ?? given)
       guard code == 0 else { throw ExitCode(code) }
       return
     }
     let call = watched ?? PresentCall()
-    // What comes arrives in the logs themselves.
-    if options.follows, selection.log.paths.count > 1 {
-      throw Failure.usage("--follow goes on with one log; name it with --log")
+    let all: [AskedLog]
+    let logs: JoinedLogs?
+    do {
+      all = try asked ?? selection.log.asked(run: selection.selector)
+      logs = options.follows ? nil : try JoinedLogs(all, all: true)
+    } catch {
+      // What is wrong with the command comes before what is wrong with a log.
+      _ = try plugins.chosen(log: given[0], options, call)
+      throw error
     }
-    let logs =
-      options.follows
-      ? nil : try JoinedLogs(selection.log.recoveredPaths(), all: true)
     defer { logs?.remove() }
-    let reader = try logs?.reader() ?? LogReader(path: selection.log.recoveredPaths()[0])
+    let reader = try logs?.reader() ?? LogReader(path: all[0].path, name: all[0].name)
     let chosen = try python.joined(
       plugins.chosen(log: reader.path, options, call), timeoutSeconds: plugins.timeoutSeconds,
       options)
-    let runs = try reader.runs(matching: selection.selector)
+    let runs = try reader.runs(matching: logs?.parts[0].selector ?? all[0].selector)
     if options.follows, runs.count > 1 {
       throw Failure.usage("--follow goes on with one run; choose it with --run")
     }

@@ -48,16 +48,16 @@ struct ReportCommand: ParsableCommand {
     if log2 != nil, compare == nil {
       throw Failure.usage("--log2: goes with --compare; say which run of it is the second one")
     }
-    for path in logs.paths + (log2.map { [$0] } ?? []) where FileIdentity.isSame(path, output) {
+    for path in logs.allPaths + (log2.map(LogTemplate.all) ?? [])
+    where FileIdentity.isSame(path, output) {
       throw Failure.usage("-o \(output): is the log itself; name another file")
     }
-    let paths = try logs.recoveredPaths()
     var joined: [JoinedLogs] = []
     defer { for logs in joined { logs.remove() } }
-    var sides = [try side(paths, selector: selection.selector, &joined)]
+    var sides = [try side(logs.asked(run: selection.selector), &joined)]
     if let compare {
-      let others = try log2.map { [try LogOptions.recovered($0)] } ?? paths
-      sides.append(try side(others, selector: compare, &joined))
+      let others = try log2.map { [try AskedLog($0, run: compare)] } ?? logs.asked(run: compare)
+      sides.append(try side(others, &joined))
     }
     let events = try sides.reduce(Int64(0)) { sum, side in
       try side.runs.reduce(sum) { try $0 + side.reader.eventCount(of: $1) }
@@ -95,56 +95,28 @@ struct ReportCommand: ParsableCommand {
   }
 
   /// The runs of one log as they are, of several put into one.
-  private func side(
-    _ paths: [String], selector: String, _ kept: inout [JoinedLogs]
-  ) throws -> ReportPage.Side {
-    let joined = try JoinedLogs(paths, all: false)
+  private func side(_ logs: [AskedLog], _ kept: inout [JoinedLogs]) throws -> ReportPage.Side {
+    let joined = try JoinedLogs(logs, all: false)
     kept.append(joined)
+    let name = logs.map(\.name).map(Self.name).joined(separator: " + ")
     guard joined.parts.count > 1 else {
       let reader = try joined.reader()
       return ReportPage.Side(
-        reader: reader, runs: try reader.runs(matching: selector),
-        name: paths.map(Self.name).joined(separator: " + "))
+        reader: reader, runs: try reader.runs(matching: joined.parts[0].selector), name: name)
     }
     // Of logs that have nothing to do with each other, each may have a run that is meant.
-    let readers = try paths.map { try LogReader(path: $0) }
-    let wanted = Set(try readers.flatMap { try $0.runs(matching: selector).map(\.id) })
-    let all = try JoinedLogs(paths, all: true)
+    let wanted = Set(
+      try logs.flatMap { log in
+        try LogReader(path: log.path).runs(matching: log.selector).map(\.id)
+      })
+    let all = try JoinedLogs(logs, all: true)
     kept.append(all)
     let reader = try all.reader()
     return ReportPage.Side(
-      reader: reader, runs: try reader.runs().filter { wanted.contains($0.id) },
-      name: paths.map(Self.name).joined(separator: " + "))
+      reader: reader, runs: try reader.runs().filter { wanted.contains($0.id) }, name: name)
   }
 
   private static func name(_ path: String) -> String {
     URL(fileURLWithPath: path).lastPathComponent
-  }
-}
-
-/// A folder for what is needed only while a command runs.
-final class ScratchFolder {
-  private let url: URL
-  private var isMade = false
-  private(set) var count = 0
-
-  init() throws {
-    url = FileManager.default.temporaryDirectory
-      .appendingPathComponent("tasklog-\(UUID().uuidString)")
-  }
-
-  /// A place in it; the folder itself is made with the first one.
-  func path(_ name: String) -> String {
-    count += 1
-    if !isMade {
-      isMade = true
-      try? FileManager.default.createDirectory(
-        at: url, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
-    }
-    return url.appendingPathComponent(name).path
-  }
-
-  func remove() {
-    if isMade { try? FileManager.default.removeItem(at: url) }
   }
 }

@@ -8,7 +8,8 @@ struct RunsCommand: ParsableCommand {
     abstract: "List the runs in a log, with how they ended.",
     discussion: """
       A run is closed (its recorder said so), died (its recorder is gone without a word), or still \
-      running. Missing events are those that the log knows to have lost.
+      running. Missing events are those that the log knows to have lost. Of logs/{run}.db all runs are \
+      listed, each with all its files.
 
       Examples:
         tasklog runs
@@ -19,10 +20,16 @@ struct RunsCommand: ParsableCommand {
   @OptionGroup var format: FormatOptions
 
   func run() throws {
-    let joined = try logs.joined(all: true)
+    if logs.given.count == 1, let names = try RunFileNames(logs.given[0], run: "all"),
+      !names.paths.isEmpty
+    {
+      let readers = try names.paths.map { try LogReader(path: LogOptions.recovered($0)) }
+      return try format.write { try Queries.runs(readers, to: &$0) }
+    }
+    let joined = try logs.joined(run: "all", all: true)
     defer { joined.remove() }
     let reader = try joined.reader()
-    try format.write { try Queries.runs(reader, to: &$0) }
+    try format.write { try Queries.runs([reader], to: &$0) }
     for run in try reader.runs() { try RunNotes.tellParts(run, reader) }
   }
 }

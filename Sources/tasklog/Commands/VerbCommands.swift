@@ -10,10 +10,10 @@ struct VerbOptions: ParsableArguments {
 
   /// Asks a verb and writes its answer.
   func write(_ ask: (LogReader, [RunInfo]) throws -> Report) throws {
-    let logs = try selection.log.joined(all: true)
+    let logs = try selection.log.joined(run: selection.selector, all: true)
     defer { logs.remove() }
     let reader = try logs.reader()
-    let runs = try reader.runs(matching: selection.selector)
+    let runs = try reader.runs(matching: logs.parts[0].selector)
     try report.write(try ask(reader, runs))
     try RunNotes.tell(reader, runs)
   }

@@ -1,0 +1,253 @@
+import Foundation
+import TaskLogKit
+import Testing
+
+/// `--log 'logs/{run}.db'` asks all files of a run, as if they were one log.
+@Suite struct RotatedRunTests {
+  private static let questions: [[String]] = [
+    ["summary"], ["errors"], ["slowest"], ["critical-path"], ["open"], ["workers"],
+    ["state", "--at", "900", "--table", "tasks"],
+    ["inspect", "--table", "kinds"], ["inspect", "--table", "gaps"],
+    ["query"], ["query", "--hook", "*", "--columns", "seq,source_seq,hook,key,args"],
+    ["query", "--finish", "memory", "--reverse", "-n", "100"],
+    ["query", "--since", "seq:700", "--until", "seq:2100"], ["query", "--count"],
+    ["query", "--group-by", "source,finish"],
+    ["query", "SELECT key, count(*) FROM transitions GROUP BY key ORDER BY key"],
+  ]
+
+  @Test func `answers are those of the log that a merge makes of the files`() async throws {
+    let run = try await RotatedRun.copy()
+    #expect(run.files.count >= 5)
+    #expect(try run.merge(run.files, into: "whole.db") == "")
+    let failed = try run.csv(["query", "--finish", "erred", "--columns", "key"])
+    for question in Self.questions + [["story", failed[1]]] {
+      let answer = try run.csv(question)
+      let isEmpty = question.contains("gaps") || question == ["open"]
+      #expect(answer.count > (isEmpty ? 0 : 1), "\(question)")
+      #expect(try answer == run.csv(question, log: "whole.db"), "\(question)")
+    }
+    for question in [["replay", "--plugin", "counter", "--plugin", "errors"]] {
+      let answers = try ["logs/{run}.db", "whole.db"].map { try run.run(question + ["--log", $0]) }
+      #expect(answers[0].code == 0)
+      #expect(answers[0].output == answers[1].output)
+      #expect(answers[0].errors == "")
+    }
+    for format in ["csv", "chrome", "perfetto", "dask"] {
+      let exports = try [("logs/{run}.db", "a"), ("whole.db", "b")].map { log, name in
+        let export = try run.run(["export", "--to", format, "--log", log, "-o", name])
+        #expect(export.code == 0, "\(export.errors)")
+        return try Data(contentsOf: URL(fileURLWithPath: run.folder(name)))
+      }
+      #expect(exports[0] == exports[1], "\(format)")
+    }
+    let report = try run.run(["report", "--log", "logs/{run}.db", "-o", "page.html"])
+    let same = try run.run(["report", "--log", "whole.db", "-o", "page.html"])
+    #expect(report.output == same.output)
+    #expect(try run.csv(["diff", "latest", "latest", "--table", "first_difference"]).count == 1)
+  }
+
+  @Test func `a run is chosen by its place in the list, or its id`() async throws {
+    let run = try await RotatedRun.copy()
+    _ = try run.merge(LogTemplate.files(run.folder("logs/{run}.db")), into: "all.db")
+    #expect(try run.csv(["runs"]) == run.csv(["runs"], log: "all.db"))
+    let counts = try ["#1", "#2", "all"].map { selector in
+      try run.csv(["query", "--count", "--run", selector])[1]
+    }
+    #expect(
+      try counts
+        == ["#1", "#2", "all"].map { selector in
+          try run.csv(["query", "--count", "--run", selector], log: "all.db")[1]
+        })
+    // In a file of its own each is the first one.
+    for (id, number) in [(run.older, "#1"), (String(run.older.prefix(20)), "#1")] {
+      #expect(
+        try run.csv(["summary", "--run", id])
+          == run.csv(["summary", "--run", number], log: "all.db"))
+    }
+    #expect(
+      try run.csv(["summary", "--run", "all"])
+        == run.csv(["summary", "--run", "all"], log: "all.db"))
+    for (selector, words) in [
+      ("#3", "has no run '#3'; 'tasklog runs' lists what there is"),
+      ("0", "'0' is the beginning of 2 run ids; give more of it"),
+    ] {
+      for command in [["summary"], ["query"], ["replay", "--plugin", "counter"]] {
+        let result = try run.run(command + ["--log", "logs/{run}.db", "--run", selector])
+        #expect(result.code == 1)
+        #expect(result.errors == "tasklog: logs/{run}.db: \(words)\n")
+      }
+    }
+  }
+
+  @Test func `a cursor goes on from file to file`() async throws {
+    let run = try await RotatedRun.shared
+    let all = try run.csv(["query", "--columns", "seq"]).dropFirst()
+    var seen: [String] = []
+    var cursor: String?
+    while seen.count < all.count {
+      let part = try run.run(
+        [
+          "query", "--columns", "seq", "-n", "700", "--show-cursor", "--format", "csv", "--log",
+          "logs/{run}.db",
+        ] + (cursor.map { ["--after-cursor", $0] } ?? []))
+      try #require(part.code == 0 && part.lines.count > 1, "\(part.errors)")
+      seen += part.lines.dropFirst()
+      cursor = try #require(part.errors.firstMatch(of: /^cursor: (\S+)\n$/)).1.description
+    }
+    #expect(seen == Array(all))
+  }
+
+  @Test func `nothing is left of what was put together for a command`() async throws {
+    let run = try await RotatedRun.copy()
+    try run.folder.makeFolder("scratch")
+    let environment = ["TMPDIR": run.folder("scratch"), "TASKLOG_LOG": "logs/{run}.db"]
+    try run.folder.write(
+      "Trap.swift",
+      """
+      import TaskLogPlugin
+      final class Trap: SchedulerPlugin {
+        func transition(key: Key, start: State, finish: State, stimulusID: String, args: Args) {
+          if finish == .erred { fatalError() }
+        }
+      }
+      """)
+    for (line, code) in [
+      ("tasklog summary", 0 as Int32), ("tasklog export --to jsonl | head -n 1", 0),
+      ("tasklog state --at 1 --table nonsense", 64), ("tasklog story nothing", 1),
+      ("tasklog replay --plugin ./Trap.swift", 1),
+      // Ended in the middle of its work.
+      (
+        """
+        tasklog replay --plugin exec:'sleep 5' >/dev/null 2>&1 & pid=$!
+        while ! ls scratch/tasklog-* >/dev/null 2>&1; do kill -0 $pid || exit 7; done
+        kill -TERM $pid; wait $pid
+        """, 143
+      ),
+    ] {
+      let result = try Command.shell(line, environment: environment, folder: run.folder.url)
+      #expect(result.code == code, "\(line): \(result.output)\(result.errors)")
+      #expect(!run.folder.names.contains { $0.hasPrefix("scratch/tasklog-") }, "\(line)")
+      if line.contains("Trap") { #expect(result.errors.contains("from processing to erred")) }
+    }
+  }
+
+  @Test func `a disk without room for all of them is told, with the way out`() async throws {
+    let run = try await RotatedRun.shared
+    let result = try run.run(
+      ["summary", "--log", "logs/{run}.db"], environment: ["TMPDIR": "/proc"])
+    #expect(result.code == 1)
+    #expect(result.errors.contains("logs/{run}.db: its files cannot be put together ("))
+    #expect(result.errors.contains("TMPDIR names another folder"))
+    #expect(try run.csv(["query", "--count"]).count == 2)
+  }
+
+  // MARK: - Merging
+
+  @Test func `a merge of some of the files says where the rest is`() async throws {
+    let run = try await RotatedRun.copy()
+    let files = run.files
+    let names = files.map { $0.path.split(separator: "/").last.map(String.init) ?? "" }
+    func notes(_ places: [Int], _ name: String) throws -> String {
+      try run.merge(places.map { files[$0] }, into: name)
+    }
+    let goesOn = "tasklog: run #1 goes on in \(names[2])\n"
+    #expect(try notes([0, 1], "first.db") == goesOn)
+    #expect(try run.run(["summary", "--log", "first.db"]).errors == goesOn)
+    // In whatever order they come, and again.
+    #expect(try notes([1, 0], "turned.db") == goesOn)
+    #expect(try notes([0], "turned.db") == goesOn)
+    let middle = try notes([1, 2], "middle.db")
+    #expect(
+      middle == "tasklog: run #1 began in an earlier file, \(names[0]), which is not beside it\n"
+        + "tasklog: run #1 goes on in \(names[3])\n")
+    let rest = Array(2..<files.count)
+    #expect(try notes(rest, "first.db") == "")
+    #expect(try notes(rest.reversed(), "turned.db") == "")
+    for name in ["first.db", "turned.db"] {
+      let check = try run.run(["check", "--strict", "--log", name, "--format", "jsonl"])
+      #expect(check.code == 0 && check.lines == [], "\(check.output)")
+      #expect(try run.csv(["runs"], log: name)[1].contains(",closed,"))
+    }
+  }
+
+  // MARK: - While it is recorded
+
+  @Test func `a run is followed from file to file`() async throws {
+    let folder = try TemporaryFolder()
+    let template = folder("logs/{run}.db")
+    let recorder = try Recorder(log: template, options: RotatedRun.options)
+    let channel = recorder.channel(for: Source(kind: .scheduler, id: "s", address: "a"))
+    func record(_ numbers: ClosedRange<Int>) {
+      for number in numbers {
+        channel.record(
+          Event(
+            .transition, time: Int64(number), key: Key("task", number), start: .processing,
+            finish: .memory, stimulusID: "s-\(number)",
+            args: Args(named: [.init("text", .string(String(repeating: "x", count: 100)))])))
+      }
+      #expect(recorder.flush(timeoutSeconds: 60))
+    }
+    record(1...100)
+    try folder.write(
+      "Sum.swift",
+      """
+      import TaskLogPlugin
+      final class Sum: SchedulerPlugin {
+        var count = 0
+        func transition(key: Key, start: State, finish: State, stimulusID: String, args: Args) {
+          count += 1
+        }
+      }
+      """)
+    let commands = try [
+      ["query", "--follow", "--columns", "seq", "--format", "csv"],
+      ["query", "--follow", "-n", "5", "--columns", "seq", "--format", "csv"],
+      ["replay", "--follow", "--plugin", "counter"],
+      ["replay", "--follow", "--plugin", "./Sum.swift"],
+    ].map { try Following($0 + ["--log", template], folder) }
+    #expect(try Command.run(["summary", "--log", template]).code == 0)
+    var next = 101
+    let deadline = ContinuousClock.now + .seconds(120)
+    while LogTemplate.files(template).count < 4 {
+      try #require(ContinuousClock.now < deadline)
+      record(next...next + 99)
+      next += 100
+    }
+    // Of a run that goes on in several files.
+    let runs = try Command.run(["runs", "--log", template, "--format", "csv"])
+    #expect(runs.lines.count == 2 && runs.lines[1].contains(",running,\(next - 1),"))
+    let replay = try Command.run(["replay", "--plugin", "counter", "--log", template])
+    #expect(replay.output.contains("counter: \(next - 1)\n"))
+    #expect(
+      replay.errors == "tasklog: run #1 is still running; this is what was recorded so far\n")
+    recorder.close()
+    let outputs = commands.map { $0.output() }
+    let lines = outputs[..<2].map { $0.split(whereSeparator: \.isNewline).map(String.init) }
+    #expect(lines[0] == ["seq"] + (1..<next).map(String.init))
+    #expect(lines[1].last == "\(next - 1)")
+    #expect(lines[1].count > 5)
+    #expect(outputs[2].contains("counter: \(next - 1)\n"))
+    #expect(outputs[3].contains("count: \(next - 1)\n"))
+  }
+
+  /// A command that goes on until a run ends.
+  private final class Following {
+    private let process = Process()
+    private let pipe = Pipe()
+
+    init(_ arguments: [String], _ folder: TemporaryFolder) throws {
+      process.executableURL = Command.program
+      process.arguments = arguments
+      process.currentDirectoryURL = folder.url
+      process.standardOutput = pipe
+      try process.run()
+    }
+
+    func output() -> String {
+      let data = pipe.fileHandleForReading.readDataToEndOfFile()
+      process.waitUntilExit()
+      #expect(process.terminationStatus == 0)
+      return String(decoding: data, as: UTF8.self)
+    }
+  }
+}
