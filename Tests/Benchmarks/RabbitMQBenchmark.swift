@@ -61,17 +61,27 @@
         table.add("queue to log by tasklog record, \(name)", count, recorded)
         recorder.end(SIGTERM)
       }
+      for batch in Self.batches.dropFirst() {
+        try await measureAtOnce(broker, round, batch, &table)
+      }
+    }
+
+    /// Publisher, broker and recorder at the same time, and so on the same processors.
+    private func measureAtOnce(
+      _ broker: Broker, _ round: Int, _ batch: Int, _ table: inout RateTable
+    ) async throws {
       let workload = Workload(events: events)
-      let place = BrokerPlace(broker, "rate-\(round)-all")
+      let count = workload.events.count
+      let place = BrokerPlace(broker, "rate-\(round)-\(batch)-at-once")
       let folder = try TemporaryFolder()
       let recorder = try place.startRecorder(into: folder.log)
       // It makes the log when it listens to the queue.
       while access(folder.log, F_OK) != 0 { usleep(10_000) }
       let start = now()
-      _ = try await place.publish(workload, batch: 1000, spool: folder.spool)
-      place.wait(for: workload.events.count, in: folder.log)
+      _ = try await place.publish(workload, batch: batch, spool: folder.spool)
+      place.wait(for: count, in: folder.log)
       table.add(
-        "published, confirmed and recorded at once, 1000 events a message", workload.events.count,
+        "published, confirmed and recorded at once, \(batch) events a message", count,
         Double(now() - start) / 1e9)
       recorder.end(SIGTERM)
     }
