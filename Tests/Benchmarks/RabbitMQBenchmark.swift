@@ -61,6 +61,7 @@
         table.add("queue to log by tasklog record, \(name)", count, recorded)
         recorder.end(SIGTERM)
       }
+      if let python { try measurePikaAtOnce(broker, python, &table) }
       for batch in Self.batches.dropFirst() {
         try await measureAtOnce(broker, round, batch, &table)
       }
@@ -84,6 +85,28 @@
         "published, confirmed and recorded at once, \(batch) events a message", count,
         Double(now() - start) / 1e9)
       recorder.end(SIGTERM)
+    }
+
+    /// The same with the plugin of Dask's documentation. Its program begins when it pleases, so what counts
+    /// is the time from its first event in the log to the last one.
+    private func measurePikaAtOnce(
+      _ broker: Broker, _ python: String, _ table: inout RateTable
+    ) throws {
+      let count = max(1000, events / 20)
+      let folder = try TemporaryFolder()
+      let recorder = try BrokerPlace(broker, Publishing.defaultQueue).startRecorder(
+        into: folder.log)
+      while access(folder.log, F_OK) != 0 { usleep(10_000) }
+      _ = try PikaBenchmark(python: python, broker: broker).seconds(count, isKept: true)
+      BrokerPlace(broker, Publishing.defaultQueue).wait(for: count, in: folder.log)
+      recorder.end(SIGTERM)
+      let reader = try LogReader(path: folder.log)
+      guard let source = try reader.sources(of: reader.runs()[0]).first else { return }
+      let cursor = try reader.events(of: source)
+      var times: [Int64] = []
+      while let recorded = try cursor.nextEvent() { times.append(recorded.event.time) }
+      guard let first = times.first, let last = times.last, last > first else { return }
+      table.add(RateTable.atOnce, count, Double(last - first) / 1e9)
     }
 
     // MARK: - The caller
@@ -166,13 +189,18 @@
       setenv("TASKLOG_TEST_BROKER_PORT", "\(broker.port)", 1)
     }
 
-    func seconds(_ count: Int, confirms: Bool = false) throws -> Double {
-      try outputNumber(of: [python, script, "\(count)"] + (confirms ? ["confirms"] : []))
+    /// - Parameter isKept: the messages stay in the queue.
+    func seconds(_ count: Int, confirms: Bool = false, isKept: Bool = false) throws -> Double {
+      try outputNumber(
+        of: [python, script, "\(count)"] + (confirms ? ["confirms"] : isKept ? ["kept"] : []))
     }
   }
 
   /// Rates of several ways to do the same, each beside the first.
   private struct RateTable {
+    /// What is published and recorded at once stands beside this one, too.
+    static let atOnce = "pika, without confirms, and recorded at once"
+
     let baseline: String
     private var names: [String] = []
     private var rates: [String: [Double]] = [:]
@@ -191,6 +219,10 @@
         if let base = rates[baseline], name != baseline {
           let ratio = median(zip(own, base).map { $0 / $1 })
           line += ", \(rounded(ratio, 100)) times \(baseline)"
+        }
+        if let base = rates[Self.atOnce], name.contains(" at once, ") {
+          let ratio = median(zip(own, base).map { $0 / $1 })
+          line += ", \(rounded(ratio, 100)) times that recorded at once"
         }
         say(line)
       }
