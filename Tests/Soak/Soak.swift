@@ -10,7 +10,7 @@ import TaskLogPlugin
 //
 //     tasklog-soak [FOLDER]
 //
-// TASKLOG_SOAK_SECONDS is how long (120), TASKLOG_SOAK_RATE how many events a second (4,000). The
+// TASKLOG_TEST_SOAK_SECONDS is how long (120), TASKLOG_TEST_SOAK_RATE how many events a second (4,000). The
 // exit code is 1 when a bound is broken. Every figure is of this process but for the commands' own.
 //===----------------------------------------------------------------------===//
 
@@ -24,8 +24,8 @@ struct Soak {
     try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
     defer { try? FileManager.default.removeItem(atPath: folder) }
     let soak = try SoakRun(
-      folder: folder, seconds: setting("TASKLOG_SOAK_SECONDS", 120),
-      rate: setting("TASKLOG_SOAK_RATE", 4_000))
+      folder: folder, seconds: setting("TASKLOG_TEST_SOAK_SECONDS", 120),
+      rate: setting("TASKLOG_TEST_SOAK_RATE", 4_000))
     guard try soak.run() else { exit(1) }
   }
 
