@@ -6,11 +6,54 @@ extension Recorder.Options {
   /// `TASKLOG_MAX_ARGS_BYTES`, `TASKLOG_INCLUDE_HOOKS` and its like, `TASKLOG_ROTATE_SIZE`,
   /// `TASKLOG_ROTATE_AGE`, `TASKLOG_SPOOL_LIMIT`, `TASKLOG_SYNC_SECONDS`, `TASKLOG_CLOSE_SECONDS`.
   /// Whoever runs a program can so set what its author has left open. A recorder that is given no
-  /// options takes these.
+  /// options takes these. What has such a name and is no option is told as a `problem`: a misspelt
+  /// `TASKLOG_REDACT` hides nothing.
   ///
   /// - Throws: `RecordingError.wrongVariable`.
   public static func fromEnvironment() throws(RecordingError) -> Recorder.Options {
-    try fromEnvironment { name in getenv(name).map { String(cString: $0) } }
+    let options = try fromEnvironment { name in getenv(name).map { String(cString: $0) } }
+    for name in unknownVariables(among: environmentNames()) {
+      options.problem("tasklog: there is no option '\(name)'; it is not used")
+    }
+    return options
+  }
+
+  private static let options = [
+    "REDACT", "MAX_ARGS_BYTES", "INCLUDE_HOOKS", "EXCLUDE_HOOKS", "INCLUDE_KEYS", "EXCLUDE_KEYS",
+    "INCLUDE_SOURCES", "EXCLUDE_SOURCES", "ROTATE_SIZE", "ROTATE_AGE", "SPOOL_LIMIT",
+    "SYNC_SECONDS",
+    "CLOSE_SECONDS",
+  ]
+  /// What only the recorder of Dask has, and may be meant for one beside this.
+  private static let optionsOfDask = [
+    "LOG", "PUBLISH", "PUBLISH_QUEUE", "PUBLISH_BATCH", "PUBLISH_SPOOL", "DEEP", "WORKERS",
+    "STIMULI",
+    "HEARTBEATS", "PICKLE", "MAX_VALUE_BYTES", "WORKER_INTERVAL", "WORKER_SPOOL",
+    "WORKER_SPOOL_LIMIT",
+  ]
+  /// What is no recorder's, and what such names begin with.
+  private static let others = [
+    "DISABLED", "LIB", "MODULES", "TRAITS", "RUN", "ASKED", "WATCHED", "AMQP_", "OPTION_", "TEST_",
+  ]
+
+  /// Those that look like options of a recorder and are none, in order.
+  static func unknownVariables(among names: [String]) -> [String] {
+    names.filter { variable in
+      guard variable.hasPrefix("TASKLOG_") else { return false }
+      let name = String(variable.dropFirst("TASKLOG_".count))
+      return !options.contains(name) && !optionsOfDask.contains(name)
+        && !others.contains { $0.hasSuffix("_") ? name.hasPrefix($0) : name == $0 }
+    }.sorted()
+  }
+
+  private static func environmentNames() -> [String] {
+    var names: [String] = []
+    var next = environ
+    while let entry = next.pointee {
+      names.append(String(cString: entry).prefix { $0 != "=" }.description)
+      next += 1
+    }
+    return names
   }
 
   /// - Parameter variable: the value of a variable.

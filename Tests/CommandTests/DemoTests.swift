@@ -155,6 +155,10 @@ import Testing
     ]).output
     #expect(rows.contains("redacted"))
     #expect(try Command.run(["query", "--log", log, "--key", "top-20"]).output == "")
+    let misspelt = try demo(["TASKLOG_REDCAT": "typename"])
+    #expect(misspelt.code == 0)
+    #expect(
+      misspelt.errors == "tasklog: there is no option 'TASKLOG_REDCAT'; it is not used\n")
     let wrong = try demo(["TASKLOG_ROTATE_SIZE": "huge"])
     #expect(wrong.code == 1)
     #expect(

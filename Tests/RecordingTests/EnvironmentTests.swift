@@ -1,3 +1,4 @@
+import Foundation
 import Testing
 
 @testable import Recording
@@ -52,5 +53,26 @@ import Testing
     } throws: {
       "\($0)".hasPrefix("\(name)=\(value): has to be a ")
     }
+  }
+
+  @Test func `what looks like an option and is none is told`() {
+    #expect(
+      Recorder.Options.unknownVariables(among: [
+        "TASKLOG_REDCAT", "TASKLOG_", "TASKLOG_REDACT", "TASKLOG_WORKER_SPOOL", "TASKLOG_LOG",
+        "PATH",
+        "TASKLOG_AMQP_USER", "TASKLOG_OPTION_N", "TASKLOG_TEST_PYTHON", "TASKLOG_RUNS",
+      ]) == ["TASKLOG_", "TASKLOG_REDCAT", "TASKLOG_RUNS"])
+  }
+
+  @Test func `every option of the recorder in Python is known`() throws {
+    let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+      .deletingLastPathComponent().deletingLastPathComponent()
+    let source = try String(
+      contentsOf: root.appending(path: "Sources/Python/tasklog/options.py"), encoding: .utf8)
+    let names = source.matches(of: #/(?m)^    (\w+): .*= _option\(/#).map {
+      "TASKLOG_" + $0.1.uppercased()
+    }
+    #expect(names.count > 20)
+    #expect(Recorder.Options.unknownVariables(among: names) == [])
   }
 }

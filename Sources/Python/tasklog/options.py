@@ -215,8 +215,8 @@ def _find(name: str, given: dict[str, Any]) -> tuple[str | None, Any]:
 
 #: Variables that are not options of a recorder in Dask.
 _OTHERS = (
-    "TASKLOG_AMQP", "TASKLOG_DISABLED", "TASKLOG_LIB", "TASKLOG_MODULES", "TASKLOG_TEST",
-    "TASKLOG_TRAITS",
+    "TASKLOG_AMQP_", "TASKLOG_ASKED", "TASKLOG_DISABLED", "TASKLOG_LIB", "TASKLOG_MODULES",
+    "TASKLOG_OPTION_", "TASKLOG_RUN", "TASKLOG_TEST_", "TASKLOG_TRAITS", "TASKLOG_WATCHED",
 )  # fmt: skip
 
 
