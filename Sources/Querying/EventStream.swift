@@ -4,8 +4,8 @@ import EventLog
 ///
 /// Within a log they come in the order of arrival. Of several logs, the one whose next event is the
 /// oldest is next; then each row begins with the name of its log. Of the files of one run, one after
-/// the other, all of one come before those of the next. At its end it stays where it is: asked again,
-/// it gives what has arrived since.
+/// the other, all of one come before those of the next. What several logs hold of a run that is spread
+/// over them comes once. At its end it stays where it is: asked again, it gives what has arrived since.
 public final class EventStream {
   /// A log, and what is wanted of it.
   public struct Part {
@@ -35,6 +35,10 @@ public final class EventStream {
   /// The last row of each log that was given out, and how many columns tell of that.
   private var given: [Int64]
   private let extraCount: Int
+  private var copies: SpreadCopies?
+
+  /// What tells which row was the last, and of which log the next one is: `time_ns` is the last of them.
+  private static let order = ["seq", "time_ns"].compactMap { EventColumn($0) }
 
   /// - Throws: `LogError`.
   public init(
@@ -47,16 +51,22 @@ public final class EventStream {
     self.isOneRun = isOneRun
     remaining = limit ?? .max
     heads = parts.map { _ in nil }
-    given = parts.map(\.after)
-    // What tells which row was the last, and which log is next, when there are several.
-    let order = parts.count > 1 ? ["seq", "time_ns"].compactMap { EventColumn($0) } : []
-    extraCount = order.count
+    given = parts.map { isReversed ? .max : $0.after }
+    let copies =
+      parts.count > 1 && !isOneRun ? try SpreadCopies(parts, isReversed: isReversed) : nil
+    self.copies = copies
+    let extra = parts.count > 1 ? (copies == nil ? [] : SpreadCopies.identity) + Self.order : []
+    extraCount = extra.count
     rows = try parts.map {
       try $0.reader.rows(
-        matching: $0.filter, columns: columns + order, after: $0.after, limit: limit,
-        isReversed: isReversed)
+        matching: $0.filter, columns: columns + extra, after: $0.after,
+        // Where something may come twice more has to be read.
+        limit: copies?.mayRepeat == true ? nil : limit, isReversed: isReversed)
     }
   }
+
+  /// Whether the logs hold parts of a run that others hold parts of, too.
+  public var mayRepeat: Bool { copies?.mayRepeat ?? false }
 
   /// Up to where each log has been looked at; when there was to be no more, up to its last row.
   public var positions: [Int64] {
@@ -67,9 +77,9 @@ public final class EventStream {
   ///
   /// - Throws: `LogError`.
   public func append(_ part: Part) throws {
-    let order = extraCount > 0 ? ["seq", "time_ns"].compactMap { EventColumn($0) } : []
+    let extra = extraCount > 0 ? Self.order : []
     rows.append(
-      try part.reader.rows(matching: part.filter, columns: columns + order, after: part.after))
+      try part.reader.rows(matching: part.filter, columns: columns + extra, after: part.after))
     given.append(part.after)
   }
 
@@ -84,6 +94,19 @@ public final class EventStream {
       if row != nil { remaining -= 1 }
       return row
     }
+    while let place = try nextPlace(), let row = heads[place] {
+      heads[place] = nil
+      let isRepeated = try copies?.isRepeated(row.suffix(extraCount), of: place, given) ?? false
+      let shown = give(row, of: place)
+      if isRepeated { continue }
+      remaining -= 1
+      return [.text(names[place])] + shown
+    }
+    return nil
+  }
+
+  /// The log whose next event is the oldest, or against the order the newest.
+  private func nextPlace() throws -> Int? {
     var best: (place: Int, time: Int64)?
     for place in rows.indices {
       if heads[place] == nil { heads[place] = try rows[place].next() }
@@ -92,16 +115,13 @@ public final class EventStream {
         best = (place, time)
       }
     }
-    guard let place = best?.place, let row = heads[place] else { return nil }
-    heads[place] = nil
-    return [.text(names[place])] + give(row, of: place)
+    return best?.place
   }
 
   /// A row without what was only for this.
   private func give(_ row: [SQLiteValue], of place: Int) -> [SQLiteValue] {
-    remaining -= 1
     guard extraCount > 0 else { return row }
-    if case .integer(let seq) = row[row.count - extraCount] { given[place] = seq }
+    if case .integer(let seq) = row[row.count - Self.order.count] { given[place] = seq }
     return row.dropLast(extraCount)
   }
 
@@ -109,7 +129,10 @@ public final class EventStream {
   private func nextOfRun() throws -> [SQLiteValue]? {
     while turn < rows.count {
       let place = isReversed ? rows.count - 1 - turn : turn
-      if let row = try rows[place].next() { return give(row, of: place) }
+      if let row = try rows[place].next() {
+        remaining -= 1
+        return give(row, of: place)
+      }
       guard turn + 1 < rows.count else { return nil }
       turn += 1
     }

@@ -161,8 +161,13 @@ struct EventQuery {
   // MARK: - Counts
 
   private func countAll() throws {
-    let count = try parts.reduce(Int64(0)) {
-      $0 + (try $1.reader.count(matching: $1.filter, after: $1.after))
+    var count: Int64 = 0
+    if let stream = try repeating([]) {
+      while try stream.next() != nil { count += 1 }
+    } else {
+      for part in parts {
+        count += try part.reader.count(matching: part.filter, after: part.after)
+      }
     }
     try format.write { writer in
       writer.start([Column("count")])
@@ -171,20 +176,34 @@ struct EventQuery {
     }
   }
 
+  /// The events one by one, where several logs may hold the same ones.
+  private func repeating(_ columns: [EventColumn]) throws -> EventStream? {
+    guard parts.count > 1 else { return nil }
+    let stream = try EventStream(parts, columns: columns, isOneRun: logs.template != nil)
+    return stream.mayRepeat ? stream : nil
+  }
+
   /// Counts of several logs are added up.
   private func countGroups(_ columns: [EventColumn]) throws {
     var groups: [(values: [SQLiteValue], count: Int64)] = []
     var places: [String: Int] = [:]
-    for part in parts {
-      try part.reader.groups(matching: part.filter, by: columns, after: part.after) { row in
-        guard case .integer(let count)? = row.last else { return }
-        let values = Array(row.dropLast())
-        let name = "\(values)"
-        if let place = places[name] {
-          groups[place].count += count
-        } else {
-          places[name] = groups.count
-          groups.append((values, count))
+    func add(_ values: [SQLiteValue], _ count: Int64) {
+      let name = "\(values)"
+      if let place = places[name] {
+        groups[place].count += count
+      } else {
+        places[name] = groups.count
+        groups.append((values, count))
+      }
+    }
+    if let stream = try repeating(columns) {
+      // The name of the log comes first.
+      while let row = try stream.next() { add(Array(row.dropFirst()), 1) }
+    } else {
+      for part in parts {
+        try part.reader.groups(matching: part.filter, by: columns, after: part.after) { row in
+          guard case .integer(let count)? = row.last else { return }
+          add(Array(row.dropLast()), count)
         }
       }
     }

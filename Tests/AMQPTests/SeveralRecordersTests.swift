@@ -160,6 +160,33 @@
       #expect(try ask(["check", "--strict"], ["a.db"], folder).contains("partial-run"))
     }
 
+    @Test func `what two recorders took is shown once, also where each log is asked by itself`()
+      throws
+    {
+      let folder = try Folder()
+      let messages = try messages()
+      try record([messages[0], messages[1]], "a.db", folder)
+      try record([messages[1], messages[2], messages[3]], "b.db", folder)
+      for names in [["a.db", "b.db"], ["b.db", "a.db"]] {
+        func numbers(_ words: [String]) throws -> [Int] {
+          try ask(["query", "--columns", "source_seq"] + words, names, folder)
+            .matches(of: /"source_seq":(\d+)/).compactMap { Int($0.1) }
+        }
+        #expect(try numbers(["--follow"]) == Array(1...30))
+        #expect(try numbers(["--follow", "-n", "15"]) == Array(16...30))
+        #expect(try numbers(["--show-cursor", "-n", "15"]) == Array(1...15))
+        #expect(try numbers(["--show-cursor", "--reverse", "-n", "15"]) == (16...30).reversed())
+        let all = ["--after-cursor", "- -"]
+        #expect(try numbers(all) == Array(1...30))
+        #expect(try ask(["query", "--count"] + all, names, folder).contains(#""count":30"#))
+        #expect(
+          try ask(["query", "--group-by", "finish"] + all, names, folder).contains(#""count":30"#))
+        let half = try ask(["query", "-n", "15", "--show-cursor"], names, folder)
+        let cursor = try #require(half.firstMatch(of: /cursor: (.*)/)).1
+        #expect(try numbers(["--after-cursor", String(cursor)]) == Array(16...30))
+      }
+    }
+
     @Test func `what is put together goes when the answer is given, or is not wanted any more`()
       throws
     {

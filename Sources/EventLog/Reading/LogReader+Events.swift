@@ -115,18 +115,9 @@ extension LogReader {
   public func seq(ofCursor cursor: String) throws -> Int64? {
     let parts = cursor.split(separator: "/", omittingEmptySubsequences: false)
     guard parts.count >= 3, let number = parts.last.flatMap({ Int64($0) }) else { return nil }
-    return try translating {
-      let select = try connection.prepare(
-        """
-        SELECT event.seq FROM run JOIN source ON source.run = run.id
-        JOIN event ON event.source = source.id
-        WHERE run.uuid = ? AND source.server_id = ? AND event.source_seq = ?
-        """)
-      try select.bind(1, String(parts[0]))
-      try select.bind(2, parts.dropFirst().dropLast().joined(separator: "/"))
-      try select.bind(3, number)
-      return try select.step() ? select.integer(0) : nil
-    }
+    return try EventFinder(self).seq(
+      run: String(parts[0]), server: parts.dropFirst().dropLast().joined(separator: "/"),
+      sourceSeq: number)
   }
 
   /// Changes whenever another connection has changed the file:
@@ -135,5 +126,37 @@ extension LogReader {
   /// - Throws: `LogError`.
   public func changeCount() throws -> Int64 {
     try translating { try connection.integer("PRAGMA data_version") ?? 0 }
+  }
+}
+
+/// Finds in a file what has been seen in another.
+public struct EventFinder {
+  private let reader: LogReader
+  private let select: Statement
+
+  /// - Throws: `LogError`.
+  public init(_ reader: LogReader) throws {
+    self.reader = reader
+    select = try reader.translating {
+      try reader.connection.prepare(
+        """
+        SELECT event.seq FROM run JOIN source ON source.run = run.id
+        JOIN event ON event.source = source.id
+        WHERE run.uuid = ? AND source.server_id = ? AND event.source_seq = ?
+        """)
+    }
+  }
+
+  /// The number in this file of an event of a source of a run; nothing when it is not here.
+  ///
+  /// - Throws: `LogError`.
+  public func seq(run: String, server: String, sourceSeq: Int64) throws -> Int64? {
+    try reader.translating {
+      defer { select.reset() }
+      try select.bind(1, run)
+      try select.bind(2, server)
+      try select.bind(3, sourceSeq)
+      return try select.step() ? select.integer(0) : nil
+    }
   }
 }

@@ -170,7 +170,9 @@ struct QueryOutputOptions: ParsableArguments {
   @Flag(help: "At the end say on the standard error where to go on with --after-cursor.")
   var showCursor = false
 
-  @Option(help: ArgumentHelp("Show only what has arrived since then.", valueName: "cursor"))
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp("Show only what has arrived since then.", valueName: "cursor"))
   var afterCursor: String?
 
   /// The options that were given and that do not go with SQL.
