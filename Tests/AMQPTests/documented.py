@@ -1,4 +1,5 @@
 """The RabbitMQ plugin of Dask's documentation, unmodified but for the broker's place."""
+
 import os
 
 import click

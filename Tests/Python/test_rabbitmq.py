@@ -165,7 +165,9 @@ def assert_equal(found: Log, expected: Log, run: str) -> None:
         for mine, other in zip(ours[server], rows):
             assert mine == other
         assert len(ours[server]) == len(rows)
-    about = "SELECT uuid, engine, engine_version, mode, end, metadata, events FROM run WHERE uuid = ?"
+    about = (
+        "SELECT uuid, engine, engine_version, mode, end, metadata, events FROM run WHERE uuid = ?"
+    )
     assert found.rows(about, run) == expected.rows(about, run)
 
 

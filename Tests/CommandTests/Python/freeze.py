@@ -21,7 +21,7 @@ from pathlib import Path
 FOLDER = Path(__file__).resolve().parents[1] / "Frozen"
 SOURCES = Path(__file__).resolve().parents[3] / "Sources"
 
-JOB = '''
+JOB = """
 import sys
 import tasklog
 from distributed import Client, LocalCluster
@@ -49,7 +49,7 @@ if __name__ == "__main__":
         failed = client.submit(total, [client.submit(broken, 1, retries=1)], key="after-broken")
         assert isinstance(failed.exception(), ValueError)
         assert client.submit(bytes, 3000, key="bytes").result() == bytes(3000)
-'''
+"""
 
 
 def record_demo(program: str, folder: Path) -> Path:
@@ -107,7 +107,9 @@ def from_the_future(log: Path) -> None:
         for place, text in enumerate(texts, 1):
             connection.execute("INSERT INTO text VALUES (?, ?)", (last_text + place, text))
         hook, start, finish, stimulus = (last_text + place for place in range(1, 5))
-        transition = connection.execute("SELECT id FROM text WHERE text = 'transition'").fetchone()[0]
+        (transition,) = connection.execute(
+            "SELECT id FROM text WHERE text = 'transition'"
+        ).fetchone()
         source, source_seq, seq, time = connection.execute(
             "SELECT source, max(source_seq), (SELECT max(seq) FROM event), max(time) FROM event"
             " WHERE source = (SELECT min(id) FROM source WHERE kind = 'scheduler')"
