@@ -403,7 +403,8 @@ def test_two_runs_stand_side_by_side(report):
 def test_runs_of_several_logs_are_shown_as_one(report, logs, rows):
     page = report("engine", "--log", logs["sample"])
     runs = page.run("tasklogReport.sides[0].runs.map((r) => r.engine)")
-    assert runs == ["tasklog", "dask"]
+    # In the order in which they began: the sample is an old one.
+    assert runs == ["dask", "tasklog"]
     engine = rows("engine", "SELECT count(*) FROM tasks")[0][0]
     sample = rows("sample", "SELECT count(*) FROM tasks WHERE run = 2")[0][0]
     assert page.run("tasklogReport.sides[0].totals().tasks") == engine + sample

@@ -185,6 +185,17 @@ def test_worker_plugins_are_called_with_what_our_own_engine_did(
     assert sorted(recorded) == sorted(len(rows) - 2 for rows in observed.values())
 
 
+def test_what_a_file_keeps_to_itself_is_not_meant(
+    demo: Path, replay: Callable, tmp_path: Path
+) -> None:
+    code = "class {}:\n  count = 0\n  def transition(self, *args, **kwargs): self.count += 1\n"
+    for names in (["_Base", "Mine"], ["_Only"]):
+        source = tmp_path / f"{names[-1]}.py"
+        source.write_text("".join(code.format(name) for name in names))
+        done = replay(demo).run(f"--plugin={source}", f"--result={source}:count")
+        assert done.returncode == 0 and int(done.stdout) > 100, done.stderr
+
+
 # What can be wrong
 
 

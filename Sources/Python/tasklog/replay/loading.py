@@ -167,14 +167,15 @@ def _last_words(error: BaseException) -> str:
 
 
 def _candidates(module: Any) -> list[str]:
-    """The plugins that a module defines."""
-    return [
+    """The plugins that a module defines: what it keeps to itself only where there is nothing else."""
+    names = [
         name
         for name, value in vars(module).items()
         if isinstance(value, type)
         and value.__module__ == module.__name__
         and (_has(value, *_SCHEDULER_HOOKS) or _has(value, "setup", "teardown"))
     ]
+    return [name for name in names if not name.startswith("_")] or names
 
 
 def _only(given: str, module: Any) -> Any:
