@@ -71,7 +71,8 @@ struct EventQuery {
     }
     if logs.template != nil { return try RunNotes.tell(files: runs.compactMap(\.last)) }
     for part in runs.joined() {
-      try RunNotes.tell(part.reader, [part.run])
+      try RunNotes.tell(
+        part.reader, [part.run], of: logs.files.count > 1 ? part.reader.name : nil)
     }
   }
 

@@ -5,13 +5,18 @@ import Querying
 /// What is said beside an answer: that the log does not hold all that happened, and that this was
 /// wanted.
 enum RunNotes {
-  static func tell(_ reader: LogReader, _ runs: [RunInfo]) throws {
+  /// - Parameter log: which of several logs it is about.
+  static func tell(_ reader: LogReader, _ runs: [RunInfo], of log: String? = nil) throws {
     for run in runs {
-      tell(run, pruned: try reader.pruned(of: run))
-      tellFiles(run, path: reader.name)
-      try tellParts(run, reader)
-      tellFilter(run)
+      tell(run, pruned: try reader.pruned(of: run), of: log)
+      tellFiles(run, path: reader.name, of: log)
+      try tellParts(run, reader, of: log)
+      tellFilter(run, of: log)
     }
+  }
+
+  private static func name(_ run: RunInfo, of log: String?) -> String {
+    "run #\(run.number)" + (log.map { " of \(Printable.text($0))" } ?? "")
   }
 
   /// The same of one run that is in several files.
@@ -27,20 +32,20 @@ enum RunNotes {
     tellFilter(last.run)
   }
 
-  private static func tellFilter(_ run: RunInfo) {
+  private static func tellFilter(_ run: RunInfo, of log: String? = nil) {
     guard run.limits.isFiltered else { return }
     Console.complain(
-      "run #\(run.number) was recorded with a filter (\(run.limits.filterText)); what that left out is "
-        + "in no answer")
+      "\(name(run, of: log)) was recorded with a filter (\(run.limits.filterText)); what that left out "
+        + "is in no answer")
   }
 
   /// A run of which other logs may hold the rest.
-  static func tellParts(_ run: RunInfo, _ reader: LogReader) throws {
+  static func tellParts(_ run: RunInfo, _ reader: LogReader, of log: String? = nil) throws {
     guard run.isPartial else { return }
     if reader.originCount == 1 {
       Console.complain(
-        "run #\(run.number) is partial: the rest may be in its queue, or in the logs of others that took "
-          + "from it; name those with --log, too")
+        "\(name(run, of: log)) is partial: the rest may be in its queue, or in the logs of others that "
+          + "took from it" + (log == nil ? "; name those with --log, too" : ""))
     } else {
       let missing = try reader.missing(of: run)
       var reasons: [String] = []
@@ -54,31 +59,31 @@ enum RunNotes {
   }
 
   /// A run that is in several files: which they are.
-  static func tellFiles(_ run: RunInfo, path: String) {
-    tellFileBefore(run, path: path)
-    tellFileBehind(run)
+  static func tellFiles(_ run: RunInfo, path: String, of log: String? = nil) {
+    tellFileBefore(run, path: path, of: log)
+    tellFileBehind(run, of: log)
   }
 
-  private static func tellFileBefore(_ run: RunInfo, path: String) {
+  private static func tellFileBefore(_ run: RunInfo, path: String, of log: String? = nil) {
     let folder = path.lastIndex(of: "/").map { String(path[...$0]) } ?? ""
     if let name = run.fileBefore {
       let isThere = access(folder + name, F_OK) == 0
       Console.complain(
-        "run #\(run.number) began in an earlier file, \(Printable.text(name))"
+        "\(Self.name(run, of: log)) began in an earlier file, \(Printable.text(name))"
           + (isThere ? "; 'tasklog merge' makes one of them" : ", which is not beside it"))
     }
   }
 
-  private static func tellFileBehind(_ run: RunInfo) {
+  private static func tellFileBehind(_ run: RunInfo, of log: String? = nil) {
     if let name = run.fileBehind {
-      Console.complain("run #\(run.number) goes on in \(Printable.text(name))")
+      Console.complain("\(Self.name(run, of: log)) goes on in \(Printable.text(name))")
     }
   }
 
-  static func tell(_ run: RunInfo, pruned: Int64) {
+  static func tell(_ run: RunInfo, pruned: Int64, of log: String? = nil) {
     guard pruned > 0 else { return }
     Console.complain(
-      "\(Printable.count(pruned, "event")) of run #\(run.number) \(pruned == 1 ? "was" : "were") "
+      "\(Printable.count(pruned, "event")) of \(name(run, of: log)) \(pruned == 1 ? "was" : "were") "
         + "pruned; answers are of what is left")
   }
 }

@@ -173,6 +173,8 @@
             .matches(of: /"source_seq":(\d+)/).compactMap { Int($0.1) }
         }
         #expect(try numbers(["--follow"]) == Array(1...30))
+        let notes = try ask(["query", "--follow"], names, folder)
+        #expect(notes.contains("run #1 of a.db is partial") && !notes.contains("--log"), "\(notes)")
         #expect(try numbers(["--follow", "-n", "15"]) == Array(16...30))
         #expect(try numbers(["--show-cursor", "-n", "15"]) == Array(1...15))
         #expect(try numbers(["--show-cursor", "--reverse", "-n", "15"]) == (16...30).reversed())
