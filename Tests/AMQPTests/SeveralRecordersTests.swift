@@ -101,8 +101,10 @@
 
     // MARK: - What is missing
 
-    /// A run of three messages with ten events each, and its end.
-    private func messages() throws -> [[UInt8]] {
+    /// A run of messages with ten events each, and its end.
+    ///
+    /// - Parameter count: of events in all.
+    private func messages(_ count: Int = 30) throws -> [[UInt8]] {
       let collector = Collector()
       let publishing = Publishing(destination: "nowhere", payload: .events(batch: 10)) { collector }
       let sender = try MessageSender(
@@ -111,10 +113,10 @@
           id: "01942f00-0000-7000-8000-00000000000a", engine: "tasklog", engineVersion: "1",
           recorderVersion: "1", mode: "full", started: 1))
       sender.add(Source(kind: .scheduler, id: "s", address: "tcp://s:1"), number: 0)
-      for number in 1...30 {
+      for number in 1...count {
         try sender.send(transition(number), source: 0, sourceSeq: Int64(number))
       }
-      sender.end(.closed, at: 99, lastSourceSeqs: [(0, 30)])
+      sender.end(.closed, at: 99, lastSourceSeqs: [(0, Int64(count))])
       try sender.close()
       return collector.bodies
     }
@@ -158,6 +160,39 @@
       let alone = try ask(["summary"], ["a.db"], folder)
       #expect(alone.contains("run #1 is partial: the rest may be in its queue, or in the logs"))
       #expect(try ask(["check", "--strict"], ["a.db"], folder).contains("partial-run"))
+    }
+
+    @Test func `many messages at once go in in their order, with what makes no sense among them`()
+      throws
+    {
+      let folder = try Folder()
+      var messages = try messages(5000)
+      #expect(messages.reduce(0) { $0 + $1.count } > 128 << 10)
+      messages.insert(Array("nonsense".utf8), at: 250)
+      let log = try MessageLog(
+        path: folder.path("a.db"), origin: "nowhere", recorderVersion: "1")
+      try log.take(messages.map { Delivery(body: $0, isRedelivered: false) })
+      #expect(log.counts.messages == 502 && log.counts.events == 5000)
+      #expect(log.counts.malformed == 1)
+      // All of it again, before what cannot be put in.
+      try log.take(messages.map { Delivery(body: $0, isRedelivered: true) })
+      #expect(log.counts.known == 5000 && log.counts.malformed == 2)
+      try FileManager.default.removeItem(atPath: folder.path("a.db"))
+      #expect(throws: LogError.self) {
+        try log.take(messages.map { Delivery(body: $0, isRedelivered: true) })
+      }
+      log.close()
+    }
+
+    @Test func `events of many messages at once are in their order`() throws {
+      let folder = try Folder()
+      let log = try MessageLog(
+        path: folder.path("a.db"), origin: "nowhere", recorderVersion: "1")
+      try log.take(try messages(5000).map { Delivery(body: $0, isRedelivered: false) })
+      log.close()
+      let reader = try LogReader(path: folder.path("a.db"))
+      #expect(try reader.recorded().map(\.sourceSeq) == Array(1...5000))
+      #expect(try !reader.runs()[0].isPartial && !reader.runs()[0].isUnordered)
     }
 
     @Test func `what two recorders took is shown once, also where each log is asked by itself`()

@@ -173,20 +173,13 @@ public struct EventMessageWriter {
 extension MessagePackReader {
   /// The fields of an event from the hook on.
   fileprivate mutating func writeMessageFields(to json: inout JSONWriter) throws {
-    json.raw(",\"hook\":")
-    if isText {
-      try json.write(text: text())
-    } else {
-      try json.write(.string(Hook.at(integer()).name))
-    }
+    try writeName(",\"hook\":", Names.hooks, to: &json) { Hook.at($0).name }
     if !takeNil() { try writeKey(to: &json) }
-    for name in [",\"start\":", ",\"finish\":"] as [StaticString] where !takeNil() {
-      json.raw(name)
-      if isText {
-        try json.write(text: text())
-      } else {
-        try json.write(.string(State.at(integer()).name))
-      }
+    if !takeNil() {
+      try writeName(",\"start\":", Names.starts, to: &json) { State.at($0).name }
+    }
+    if !takeNil() {
+      try writeName(",\"finish\":", Names.finishes, to: &json) { State.at($0).name }
     }
     for name in [",\"stimulus\":", ",\"worker\":"] as [StaticString] where !takeNil() {
       json.raw(name)
@@ -204,6 +197,27 @@ extension MessagePackReader {
     if try !takeNil() && arrayCount() == 1 {
       json.raw(",\"snapshot\":")
       try write(to: &json)
+    }
+  }
+
+  /// A field whose value is one of the known ones by its place, or a text.
+  ///
+  /// - Parameters:
+  ///   - known: the whole field for each of them.
+  ///   - name: what stands for a place that is none of theirs.
+  private mutating func writeName(
+    _ field: StaticString, _ known: [[UInt8]], to json: inout JSONWriter, _ name: (Int64) -> String
+  ) throws {
+    guard !isText else {
+      json.raw(field)
+      return try json.write(text: text())
+    }
+    let place = try integer()
+    if known.indices.contains(Int(clamping: place)) {
+      json.raw(known[Int(place)])
+    } else {
+      json.raw(field)
+      try json.write(.string(name(place)))
     }
   }
 
@@ -255,5 +269,16 @@ extension JSONWriter {
     } else {
       try write(.string(String(decoding: bytes, as: UTF8.self)))
     }
+  }
+}
+
+/// Fields whose values are mostly the same few, as they are in a message.
+private enum Names {
+  static let hooks = fields("hook", Hook.known.map(\.name))
+  static let starts = fields("start", State.known.map(\.name))
+  static let finishes = fields("finish", State.known.map(\.name))
+
+  private static func fields(_ field: String, _ names: [String]) -> [[UInt8]] {
+    names.map { Array(",\"\(field)\":\"\($0)\"".utf8) }
   }
 }

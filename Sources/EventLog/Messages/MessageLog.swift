@@ -81,18 +81,14 @@ public final class MessageLog {
   ///
   /// - Throws: `LogError`.
   public func take(_ deliveries: [Delivery]) throws {
-    // What can be done before anybody is locked out.
-    let messages = deliveries.map { delivery in
-      delivery.body.withUnsafeBytes { body in
-        Result { () throws(MessageError) in try QueueMessage(body) }
-      }
-    }
+    let messages = MessagesAhead(deliveries)
+    defer { messages.close() }
     var counts = DeliveryCounts()
     do {
       try writer.transaction(synced: true) {
         try noticeOthers()
-        for (delivery, message) in zip(deliveries, messages) {
-          try put(delivery, message, &counts)
+        for (place, delivery) in deliveries.enumerated() {
+          try put(delivery, messages.message(place), &counts)
         }
         for id in ended { try completeIfAllThere(id) }
       }

@@ -170,6 +170,9 @@ public struct JSONWriter {
     text.withUTF8Buffer { output.append(contentsOf: $0) }
   }
 
+  /// What has been made before.
+  package mutating func raw(_ json: [UInt8]) { output.append(contentsOf: json) }
+
   package mutating func write(int value: Int64) {
     var magnitude = value.magnitude
     withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 20) { digits in

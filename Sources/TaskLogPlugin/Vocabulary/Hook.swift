@@ -32,8 +32,32 @@ public enum Hook: Sendable, Hashable {
 
   /// The name in a log.
   public var name: String {
-    if case .other(let name) = self { return name }
-    return String(describing: self)
+    switch self {
+    case .start: "start"
+    case .beforeClose: "beforeClose"
+    case .close: "close"
+    case .restart: "restart"
+    case .updateGraph: "updateGraph"
+    case .addWorker: "addWorker"
+    case .removeWorker: "removeWorker"
+    case .addClient: "addClient"
+    case .removeClient: "removeClient"
+    case .validWorkersDownscaling: "validWorkersDownscaling"
+    case .logEvent: "logEvent"
+    case .setup: "setup"
+    case .teardown: "teardown"
+    case .transition: "transition"
+    case .attach: "attach"
+    case .detach: "detach"
+    case .stimulus: "stimulus"
+    case .clientDesiresKeys: "clientDesiresKeys"
+    case .clientReleasesKeys: "clientReleasesKeys"
+    case .addReplica: "addReplica"
+    case .removeReplica: "removeReplica"
+    case .report: "report"
+    case .excluded: "excluded"
+    case .other(let name): name
+    }
   }
 
   /// The hook with this name.
@@ -41,6 +65,5 @@ public enum Hook: Sendable, Hashable {
     self = Hook.byName[name] ?? .other(name)
   }
 
-  private static let byName = Dictionary(
-    uniqueKeysWithValues: known.map { (String(describing: $0), $0) })
+  private static let byName = Dictionary(uniqueKeysWithValues: known.map { ($0.name, $0) })
 }
