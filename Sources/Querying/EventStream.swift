@@ -53,7 +53,7 @@ public final class EventStream {
     heads = parts.map { _ in nil }
     given = parts.map { isReversed ? .max : $0.after }
     let copies =
-      parts.count > 1 && !isOneRun ? try SpreadCopies(parts, isReversed: isReversed) : nil
+      parts.count > 1 && !isOneRun ? try SpreadCopies.of(parts, isReversed: isReversed) : nil
     self.copies = copies
     let extra = parts.count > 1 ? (copies == nil ? [] : SpreadCopies.identity) + Self.order : []
     extraCount = extra.count

@@ -15,7 +15,13 @@ struct SpreadCopies {
   private var runs: [[Int64: String]]
   private var spread: Set<String> = []
 
-  init(_ parts: [EventStream.Part], isReversed: Bool) throws {
+  /// Nothing where there is no such run, and none can come: to find them costs each row something.
+  static func of(_ parts: [EventStream.Part], isReversed: Bool) throws -> SpreadCopies? {
+    let copies = try SpreadCopies(parts, isReversed: isReversed)
+    return copies.mayRepeat || parts.contains { $0.filter.runs == nil } ? copies : nil
+  }
+
+  private init(_ parts: [EventStream.Part], isReversed: Bool) throws {
     self.parts = parts
     self.isReversed = isReversed
     finders = try parts.map { try EventFinder($0.reader) }

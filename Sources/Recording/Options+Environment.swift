@@ -11,55 +11,55 @@ extension Recorder.Options {
   ///
   /// - Throws: `RecordingError.wrongVariable`.
   public static func fromEnvironment() throws(RecordingError) -> Recorder.Options {
-    let options = try fromEnvironment { name in getenv(name).map { String(cString: $0) } }
-    for name in unknownVariables(among: environmentNames()) {
+    let (options, unknown) = try read(environment())
+    for name in unknown {
       options.problem("tasklog: there is no option '\(name)'; it is not used")
     }
     return options
   }
 
-  private static let options = [
-    "REDACT", "MAX_ARGS_BYTES", "INCLUDE_HOOKS", "EXCLUDE_HOOKS", "INCLUDE_KEYS", "EXCLUDE_KEYS",
-    "INCLUDE_SOURCES", "EXCLUDE_SOURCES", "ROTATE_SIZE", "ROTATE_AGE", "SPOOL_LIMIT",
-    "SYNC_SECONDS",
-    "CLOSE_SECONDS",
-  ]
-  /// What only the recorder of Dask has, and may be meant for one beside this.
-  private static let optionsOfDask = [
-    "LOG", "PUBLISH", "PUBLISH_QUEUE", "PUBLISH_BATCH", "PUBLISH_SPOOL", "DEEP", "WORKERS",
-    "STIMULI",
-    "HEARTBEATS", "PICKLE", "MAX_VALUE_BYTES", "WORKER_INTERVAL", "WORKER_SPOOL",
-    "WORKER_SPOOL_LIMIT",
-  ]
-  /// What is no recorder's, and what such names begin with.
-  private static let others = [
-    "DISABLED", "LIB", "MODULES", "TRAITS", "RUN", "ASKED", "WATCHED", "AMQP_", "OPTION_", "TEST_",
-  ]
-
-  /// Those that look like options of a recorder and are none, in order.
-  static func unknownVariables(among names: [String]) -> [String] {
-    names.filter { variable in
-      guard variable.hasPrefix("TASKLOG_") else { return false }
-      let name = String(variable.dropFirst("TASKLOG_".count))
-      return !options.contains(name) && !optionsOfDask.contains(name)
-        && !others.contains { $0.hasSuffix("_") ? name.hasPrefix($0) : name == $0 }
-    }.sorted()
-  }
-
-  private static func environmentNames() -> [String] {
-    var names: [String] = []
+  private static func environment() -> [String: String] {
+    var variables: [String: String] = [:]
     var next = environ
     while let entry = next.pointee {
-      names.append(String(cString: entry).prefix { $0 != "=" }.description)
+      let text = String(cString: entry)
+      // Of its bytes: a character may be a sign and what is put over it.
+      if let sign = text.utf8.firstIndex(of: UInt8(ascii: "=")) {
+        variables[String(text[..<sign])] = String(text[text.utf8.index(after: sign)...])
+      }
       next += 1
     }
-    return names
+    return variables
   }
 
-  /// - Parameter variable: the value of a variable.
-  static func fromEnvironment(
-    _ variable: (String) -> String?
-  ) throws(RecordingError) -> Recorder.Options {
+  /// What only the recorder of Dask has: it may be meant for one beside this.
+  private static let optionsOfDask: Set = [
+    "LOG", "PUBLISH", "PUBLISH_QUEUE", "PUBLISH_BATCH", "PUBLISH_SPOOL", "DEEP", "WORKERS",
+    "STIMULI", "HEARTBEATS", "PICKLE", "MAX_VALUE_BYTES", "WORKER_INTERVAL", "WORKER_SPOOL",
+    "WORKER_SPOOL_LIMIT",
+  ]
+  /// What is no option of a recorder, and what the names of such begin with.
+  private static let others: Set = [
+    "DISABLED", "LIB", "MODULES", "TRAITS", "RUN", "ASKED", "WATCHED",
+  ]
+  private static let beginningsOfOthers = ["AMQP_", "OPTION_", "TEST_"]
+
+  private static func isOurs(_ variable: String) -> Bool {
+    guard variable.hasPrefix("TASKLOG_") else { return false }
+    let name = String(variable.dropFirst("TASKLOG_".count))
+    return !optionsOfDask.contains(name) && !others.contains(name)
+      && !beginningsOfOthers.contains { name.hasPrefix($0) }
+  }
+
+  /// - Returns: the options, and the names, in order, of what looks like one and is none.
+  static func read(
+    _ variables: [String: String]
+  ) throws(RecordingError) -> (options: Recorder.Options, unknown: [String]) {
+    var unknown = Set(variables.keys.filter(isOurs))
+    func variable(_ name: String) -> String? {
+      unknown.remove(name)
+      return variables[name]
+    }
     var options = Recorder.Options()
     func read<T>(
       _ name: String, _ expected: String, _ parse: (String) -> T?
@@ -99,7 +99,7 @@ extension Recorder.Options {
     options.spoolLimit = try size("SPOOL_LIMIT")
     if let sync = try seconds("SYNC_SECONDS", 0...86_400) { options.syncSeconds = sync }
     if let close = try seconds("CLOSE_SECONDS", 0...86_400) { options.closeSeconds = close }
-    return options
+    return (options, unknown.sorted())
   }
 }
 

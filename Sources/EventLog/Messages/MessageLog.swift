@@ -88,7 +88,7 @@ public final class MessageLog {
       try writer.transaction(synced: true) {
         try noticeOthers()
         for (place, delivery) in deliveries.enumerated() {
-          try put(delivery, messages.message(place), &counts)
+          try put(delivery, try messages.message(place), &counts)
         }
         for id in ended { try completeIfAllThere(id) }
       }

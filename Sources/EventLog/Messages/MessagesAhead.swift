@@ -8,22 +8,23 @@ final class MessagesAhead {
   /// Of fewer a thread makes nothing faster.
   private static let leastBytes = 64 << 10
 
-  private let deliveries: [Delivery]
-  private var queue: PartQueue<Message>?
+  /// All of them where there is no thread: whoever is locked out meanwhile does not wait for that.
+  private var understood: [Message] = []
+  private let queue: PartQueue<Message>
   private var thread: pthread_t?
 
   init(_ deliveries: [Delivery]) {
-    self.deliveries = deliveries
-    let bytes = deliveries.reduce(0) { $0 + $1.body.count }
-    guard deliveries.count > 1, bytes >= Self.leastBytes, sysconf(Int32(_SC_NPROCESSORS_ONLN)) > 1
-    else { return }
-    let queue = PartQueue<Message>(count: deliveries.count, ahead: deliveries.count)
-    thread = ScanThread.start {
-      while let place = queue.next() {
-        queue.put(.success(Self.message(deliveries[place])), at: place)
+    queue = PartQueue(count: deliveries.count, ahead: deliveries.count)
+    if HelperThread.processors > 1, deliveries.count > 1,
+      deliveries.reduce(0, { $0 + $1.body.count }) >= Self.leastBytes
+    {
+      thread = HelperThread.start { [queue] in
+        while let place = queue.next() {
+          queue.put(.success(Self.message(deliveries[place])), at: place)
+        }
       }
     }
-    if thread != nil { self.queue = queue }
+    if thread == nil { understood = deliveries.map(Self.message) }
   }
 
   private static func message(_ delivery: Delivery) -> Message {
@@ -33,16 +34,13 @@ final class MessagesAhead {
   }
 
   /// Each is asked for once, one after the other.
-  func message(_ place: Int) -> Message {
-    guard case .success(let message)? = queue?.take(place) else {
-      return Self.message(deliveries[place])
-    }
-    return message
+  func message(_ place: Int) throws -> Message {
+    thread == nil ? understood[place] : try queue.take(place).get()
   }
 
   /// Nobody asks any more: waits for the thread to end.
   func close() {
-    queue?.close()
+    queue.close()
     if let thread { pthread_join(thread, nil) }
     thread = nil
   }

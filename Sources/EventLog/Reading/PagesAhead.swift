@@ -39,11 +39,11 @@ final class PagesAhead: @unchecked Sendable {
     _ path: String, _ choice: PageReader.Choice, after position: Int64, number: Int32
   ) -> PagesAhead? {
     // https://sqlite.org/threadsafe.html: a library that was built for one thread only.
-    guard sqlite3_threadsafe() != 0, sysconf(Int32(_SC_NPROCESSORS_ONLN)) > 1,
+    guard sqlite3_threadsafe() != 0, HelperThread.processors > 1,
       choice.horizon > position, choice.horizon - position > 4 * Int64(choice.pageSize)
     else { return nil }
     let pages = PagesAhead()
-    pages.thread = ScanThread.start { pages.read(path, choice, position, number) }
+    pages.thread = HelperThread.start { pages.read(path, choice, position, number) }
     return pages.thread == nil ? nil : pages
   }
 

@@ -46,7 +46,7 @@ struct PartedScan<Part: Sendable> {
     read: @escaping @Sendable (Statement, ClosedRange<Int64>) throws -> Part,
     take: (Part) throws -> Void
   ) throws {
-    let processors = max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN)))
+    let processors = HelperThread.processors
     // https://sqlite.org/threadsafe.html: a library that was built for one thread only.
     let canShare = sqlite3_threadsafe() != 0 && processors > 1
     let threads = threads ?? (count < 4 || !canShare ? 0 : min(processors, 8))
@@ -58,7 +58,7 @@ struct PartedScan<Part: Sendable> {
     let queue = PartQueue<Part>(count: count, ahead: threads + 2)
     let path = reader.path
     let started = (0..<threads).compactMap { _ in
-      ScanThread.start {
+      HelperThread.start {
         do {
           let connection = try LogFile.openForReading(path)
           let select = try connection.prepare(sql)

@@ -213,7 +213,7 @@ def _find(name: str, given: dict[str, Any]) -> tuple[str | None, Any]:
     return (None, None) if value is None else (f"'tasklog.{name}' in Dask's config", value)
 
 
-#: Variables that are not options of a recorder in Dask.
+#: Variables that are not options of a recorder in Dask, and what the names of such begin with.
 _OTHERS = (
     "TASKLOG_AMQP_", "TASKLOG_ASKED", "TASKLOG_DISABLED", "TASKLOG_LIB", "TASKLOG_MODULES",
     "TASKLOG_OPTION_", "TASKLOG_RUN", "TASKLOG_TEST_", "TASKLOG_TRAITS", "TASKLOG_WATCHED",
@@ -227,5 +227,8 @@ def _unknown_variables(known: dict[str, Any]) -> list[str]:
         for variable in sorted(os.environ)
         if variable.startswith("TASKLOG_")
         and variable not in variables
-        and not variable.startswith(_OTHERS)
+        and not any(
+            variable.startswith(name) if name.endswith("_") else variable == name
+            for name in _OTHERS
+        )
     ]

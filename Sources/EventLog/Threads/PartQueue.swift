@@ -72,31 +72,3 @@ final class PartQueue<Part: Sendable>: @unchecked Sendable {
     pthread_cond_broadcast(hasRoom)
   }
 }
-
-/// A thread that runs a body.
-final class ScanThread: Sendable {
-  private let body: @Sendable () -> Void
-
-  private init(_ body: @escaping @Sendable () -> Void) {
-    self.body = body
-  }
-
-  /// Nothing when there is no thread to be had.
-  static func start(_ body: @escaping @Sendable () -> Void) -> pthread_t? {
-    var thread = pthread_t()
-    // Balanced by the release at the end of the thread.
-    let this = Unmanaged.passRetained(ScanThread(body))
-    let code = pthread_create(
-      &thread, nil,
-      { argument in
-        guard let argument else { return nil }
-        Unmanaged<ScanThread>.fromOpaque(argument).takeRetainedValue().body()
-        return nil
-      }, this.toOpaque())
-    guard code == 0 else {
-      this.release()
-      return nil
-    }
-    return thread
-  }
-}
