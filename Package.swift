@@ -33,7 +33,8 @@ let package = Package(
     .systemLibrary(
       name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
     .target(
-      name: "Migrations", path: "Migrations", resources: [.embedInCode("v0001_initial.sql")]),
+      name: "Migrations", path: "Migrations",
+      resources: [.embedInCode("v0001_initial.sql"), .embedInCode("v0002_format_2.sql")]),
     .target(name: "CSupport"),
     .target(name: "TaskLogPlugin"),
     .target(name: "EventLog", dependencies: ["TaskLogPlugin", "CSQLite", "Migrations"]),
@@ -150,8 +151,8 @@ let package = Package(
     .testTarget(
       name: "CommandTests",
       dependencies: [
-        "EventLog", "Querying", "TaskLogKit", "TaskLogPlugin", "TestSupport", "recording-victim",
-        "tasklog",
+        "EventLog", "Migrations", "Querying", "TaskLogKit", "TaskLogPlugin", "TestSupport",
+        "recording-victim", "tasklog",
       ],
       exclude: ["Frozen", "Help", "Logs", "Outputs", "Python"],
       linkerSettings: exportsSymbols),

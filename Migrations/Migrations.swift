@@ -3,7 +3,8 @@ public enum Migrations {
   /// Version and SQL in UTF-8, oldest first. Version n is the n-th.
   public static var all: [(version: Int32, sql: [UInt8])] {
     [
-      (1, PackageResources.v0001_initial_sql)
+      (1, PackageResources.v0001_initial_sql),
+      (2, PackageResources.v0002_format_2_sql),
     ]
   }
 }

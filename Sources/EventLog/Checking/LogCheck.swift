@@ -160,7 +160,7 @@ public final class LogCheck {
 
   private func isWorking(_ view: String) -> Bool {
     do {
-      _ = try connection.prepare("SELECT * FROM \(view)")
+      _ = try connection.prepare("SELECT * FROM main.\(view)")
       return true
     } catch {
       list.add(.brokenView, subject: view, at: view, "cannot be asked: \(error.message)")

@@ -18,7 +18,8 @@ enum LogFile {
     do {
       return try whileBusy {
         let connection = try openReadOnly(path)
-        try checkIsLog(connection, path)
+        let identity = try checkIsLog(connection, path)
+        try NewerSchema.add(to: connection, of: identity.version)
         return connection
       }
     } catch let error as SQLiteError {
@@ -114,9 +115,9 @@ enum LogFile {
       tables: try connection.integer("SELECT count(*) FROM sqlite_schema") ?? 0)
   }
 
-  private static func checkIsLog(_ connection: Connection, _ path: String) throws {
+  private static func checkIsLog(_ connection: Connection, _ path: String) throws -> Identity {
     let identity = try identity(connection)
-    guard !identity.isLog else { return }
+    guard !identity.isLog else { return identity }
     throw identity.isBlank ? LogError.empty(path: path) : LogError.notATasklog(path: path)
   }
 
