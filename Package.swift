@@ -94,6 +94,8 @@ let package = Package(
       path: "Tests/Benchmarks", exclude: ["documented_pika.py", "engine_dask.py"],
       linkerSettings: exportsSymbols),
     .target(name: "TestSupport", dependencies: ["TaskLogPlugin"], path: "Tests/TestSupport"),
+    // Apart from TestSupport, which programs link that have no Swift Testing.
+    .target(name: "TestTraits", path: "Tests/TestTraits"),
     .testTarget(
       name: "TaskLogPluginTests", dependencies: ["TaskLogPlugin", "TestSupport"],
       linkerSettings: exportsSymbols),
@@ -103,7 +105,7 @@ let package = Package(
     .testTarget(
       name: "SchedulingTests",
       dependencies: [
-        "ClusterService", "Scheduling", "TaskLogPlugin", "TestSupport",
+        "ClusterService", "Scheduling", "TaskLogPlugin", "TestSupport", "TestTraits",
         .product(name: "InMemoryLogging", package: "swift-log"),
         .product(name: "MetricsTestKit", package: "swift-metrics"),
         .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
@@ -111,6 +113,7 @@ let package = Package(
       ],
       exclude: ["Differential/dask_side.py", "Differential/graphs.json"],
       linkerSettings: exportsSymbols),
+    // A process that records until it is killed.
     .executableTarget(
       name: "recording-victim",
       dependencies: ["AMQP", "CSupport", "EventLog", "Migrations", "Recording", "TaskLogPlugin"],
@@ -119,7 +122,9 @@ let package = Package(
       name: "tasklog-soak",
       dependencies: ["EventLog", "Recording", "TaskLogPlugin", "tasklog"], path: "Tests/Soak",
       linkerSettings: exportsSymbols),
+    // Counts the allocations of a process, from C.
     .target(name: "ProbeSupport", path: "Tests/ProbeSupport"),
+    // A process in which a test looks at one thing: allocations, or the child of a fork.
     .executableTarget(
       name: "recording-probe", dependencies: ["ProbeSupport", "Recording", "TaskLogPlugin"],
       path: "Tests/Probe", linkerSettings: exportsSymbols),
@@ -127,7 +132,7 @@ let package = Package(
       name: "RecordingTests",
       dependencies: [
         "CSupport", "EventLog", "Migrations", "Recording", "TaskLogKit", "TestSupport",
-        "recording-victim",
+        "TestTraits", "recording-victim",
       ],
       linkerSettings: exportsSymbols),
     .testTarget(
@@ -138,21 +143,24 @@ let package = Package(
       dependencies: ["EventLog", "Reporting", "TaskLogPlugin", "TestSupport"],
       linkerSettings: exportsSymbols),
     .testTarget(
-      name: "ReplayingTests", dependencies: ["Replaying", "TaskLogKit"],
+      name: "ReplayingTests",
+      dependencies: ["Replaying", "TaskLogKit", "TestSupport", "TestTraits"],
       linkerSettings: exportsSymbols),
     .testTarget(
       name: "CheckingTests",
-      dependencies: ["EventLog", "TaskLogKit", "TaskLogPlugin", "TestSupport"],
+      dependencies: ["EventLog", "TaskLogKit", "TaskLogPlugin", "TestSupport", "TestTraits"],
       linkerSettings: exportsSymbols),
     .testTarget(
       name: "AMQPTests",
-      dependencies: ["AMQP", "TaskLogKit", "TestSupport", "recording-victim", "tasklog"],
+      dependencies: [
+        "AMQP", "TaskLogKit", "TestSupport", "TestTraits", "recording-victim", "tasklog",
+      ],
       exclude: ["documented.py"], linkerSettings: exportsSymbols),
     .testTarget(
       name: "CommandTests",
       dependencies: [
         "EventLog", "Migrations", "Querying", "TaskLogKit", "TaskLogPlugin", "TestSupport",
-        "recording-victim", "tasklog",
+        "TestTraits", "recording-victim", "tasklog",
       ],
       exclude: ["Frozen", "Help", "Logs", "Outputs", "Python"],
       linkerSettings: exportsSymbols),

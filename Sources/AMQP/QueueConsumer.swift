@@ -1,4 +1,5 @@
 import EventLog
+import Recording
 
 /// Takes messages out of a queue and records them into a log.
 ///
@@ -59,7 +60,7 @@ public struct QueueConsumer {
     /// - Parameters:
     ///   - open: opens the log, once there is a broker: no log is made for one that is not there.
     ///   - progress: told now and then what has come so far.
-    ///   - problem: told once of what is tried again.
+    ///   - problem: called once per outage with what is tried again.
     /// - Throws: `AMQPError` when there is no broker at the beginning, or it will not have us, or the
     ///   queue is gone and none is to be made; `LogError` when the log is not there any more.
     public func run(
@@ -71,7 +72,7 @@ public struct QueueConsumer {
       defer { log.close() }
       var backoff = Self.firstBackoffMilliseconds
       var lastMessage = Self.now()
-      var hasTold = false
+      var outage = OutageReporting()
       while !isStopped() {
         do {
           let open = try connection ?? ConsumingConnection(address, settings)
@@ -82,14 +83,15 @@ public struct QueueConsumer {
             try open.acknowledge()
             lastMessage = Self.now()
             backoff = Self.firstBackoffMilliseconds
-            hasTold = false
+            outage.succeed(at: Int64(Self.now()) * 1_000_000)
           }
           progress(log.counts)
           if let idle = settings.idleMilliseconds, Self.now() - lastMessage >= idle { break }
         } catch let error as AMQPError where error.isTemporary {
           connection = nil
-          if !hasTold { problem("\(error); will try again") }
-          hasTold = true
+          if outage.fail(at: Int64(Self.now()) * 1_000_000) {
+            problem("\(error); will try again")
+          }
           Self.sleep(backoff, isStopped)
           backoff = min(backoff * 2, Self.lastBackoffMilliseconds)
           lastMessage = Self.now()

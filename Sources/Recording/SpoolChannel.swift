@@ -180,7 +180,7 @@ final class SpoolChannel: EventChannel, @unchecked Sendable {
   private func register() -> Bool {
     scratch.removeAll()
     scratch.write(source: source, number: number)
-    return spool.put(scratch.bytes)
+    return spool.put(scratch.bytes, isReserved: true)
   }
 
   /// Puts in what could not be put in before.

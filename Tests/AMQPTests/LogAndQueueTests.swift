@@ -2,10 +2,11 @@
   import Foundation
   import TaskLogKit
   import TestSupport
+  import TestTraits
   import Testing
 
   /// A recorder that writes a log and publishes at once.
-  @Suite struct LogAndQueueTests {
+  @Suite(.exclusive) struct LogAndQueueTests {
     @Test func `the log and what is published are the same run`() async throws {
       let queue = try Queue()
       let log = queue.folder.path("direct.db")

@@ -2,13 +2,14 @@
   import Foundation
   import TaskLogKit
   import TestSupport
+  import TestTraits
   import Testing
 
   @testable import AMQP
 
   /// A publisher among things that are not as they should be: the scheduler goes on, is told once, and
   /// what has happened waits on the disk.
-  @Suite struct PublisherTests {
+  @Suite(.exclusive) struct PublisherTests {
     private static let source = Source(kind: .scheduler, id: "s", address: "a")
 
     private func options(_ told: Told, closeSeconds: Double = 60) -> Recorder.Options {

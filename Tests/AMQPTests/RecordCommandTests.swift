@@ -2,12 +2,13 @@
   import Foundation
   import TaskLogKit
   import TestSupport
+  import TestTraits
   import Testing
 
   @testable import AMQP
 
   /// `tasklog record` as people use it: its ends, what it says, and what is wrong with its surroundings.
-  @Suite struct RecordCommandTests {
+  @Suite(.exclusive) struct RecordCommandTests {
     private static func messages(_ numbers: ClosedRange<Int>) -> [String] {
       numbers.map { #"{"key": "k\#($0)", "start": "a", "finish": "b"}"# }
     }

@@ -2,12 +2,13 @@
   import Foundation
   import TaskLogKit
   import TestSupport
+  import TestTraits
   import Testing
 
   @testable import AMQP
 
   /// From a scheduler through a real broker into a log.
-  @Suite struct RoundTripTests {
+  @Suite(.exclusive) struct RoundTripTests {
     @Test(arguments: [1, 50])
     func `a run that went through the broker equals the one recorded directly`(
       batch: Int

@@ -2,12 +2,13 @@
   import Foundation
   import TaskLogKit
   import TestSupport
+  import TestTraits
   import Testing
 
   @testable import AMQP
 
   /// A run that several recorders took out of one queue is one run to whoever asks all of their logs.
-  @Suite struct SeveralRecordersTests {
+  @Suite(.exclusive) struct SeveralRecordersTests {
     private static let names = ["a.db", "b.db", "c.db"]
 
     /// What a command says of logs, with how it names them taken out.

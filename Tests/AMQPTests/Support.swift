@@ -153,13 +153,7 @@
       return run.end == .closed && !run.isPartial
     }
 
-    static var program: String { program(named: "tasklog") }
-
-    /// It lies beside the test bundle.
-    static func program(named name: String) -> String {
-      URL(fileURLWithPath: CommandLine.arguments[0]).resolvingSymlinksInPath()
-        .deletingLastPathComponent().appendingPathComponent(name).path
-    }
+    static var program: String { Programs.path("tasklog") }
 
     func log(_ name: String = "consumed.db") throws -> LogReader {
       try LogReader(path: folder.path(name))

@@ -2,6 +2,7 @@
   import Foundation
   import TaskLogKit
   import TestSupport
+  import TestTraits
   import Testing
 
   @testable import AMQP
@@ -35,7 +36,7 @@
     }
   }
 
-  @Suite(.serialized) struct TLSTests {
+  @Suite(.exclusive, .serialized) struct TLSTests {
     private static let password = "geheim-und-lang"
     private static let broker = Result {
       let certificates = try Certificates()

@@ -1,6 +1,7 @@
 import Foundation
 import TaskLogPlugin
 import TestSupport
+import TestTraits
 import Testing
 
 @testable import EventLog
@@ -9,7 +10,7 @@ import Testing
 ///
 /// `TASKLOG_TEST_SQLITE` names a `sqlite3` whose `.recover` works (Debian's does not: it has no
 /// `sqlite_dbpage`); where it is given, whatever that saves must be saved here, too.
-@Suite struct SalvageTests {
+@Suite(.exclusive) struct SalvageTests {
   private let folder: TemporaryLogFolder
   private let healthy: [UInt8]
   private var path: String { folder.file("damaged.db") }

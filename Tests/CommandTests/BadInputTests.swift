@@ -1,7 +1,8 @@
 import Foundation
+import TestTraits
 import Testing
 
-@Suite struct BadInputTests {
+@Suite(.blocking) struct BadInputTests {
   /// What is wrong with a command: the exit code, and what the one line on the standard error says
   /// behind `tasklog: `.
   private func expect(

@@ -1,8 +1,9 @@
 import Foundation
+import TestTraits
 import Testing
 
 /// `tasklog replay` of a run that was replayed before.
-@Suite struct CheckpointCommandTests {
+@Suite(.exclusive) struct CheckpointCommandTests {
   private let folder: PluginFolder
 
   init() throws { folder = try PluginFolder() }

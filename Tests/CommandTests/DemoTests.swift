@@ -1,7 +1,8 @@
 import Foundation
+import TestTraits
 import Testing
 
-@Suite struct DemoTests {
+@Suite(.exclusive) struct DemoTests {
   @Test(arguments: [1, 4])
   func `a replay prints what the live plugins reported`(workers: Int) throws {
     let folder = try DemoFolder()

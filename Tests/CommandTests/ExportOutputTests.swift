@@ -1,11 +1,12 @@
 import Foundation
+import TestTraits
 import Testing
 
 /// What every export writes of the small log in `Logs/`, text for text.
 ///
 /// The texts lie in `Outputs/`, one file a format. After a change that is meant,
 /// `TASKLOG_WRITE_OUTPUTS=1 swift test --filter ExportOutputTests` writes them anew.
-@Suite struct ExportOutputTests {
+@Suite(.blocking) struct ExportOutputTests {
   private static let outputs = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
     .appendingPathComponent("Outputs")
 

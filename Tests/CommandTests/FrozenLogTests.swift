@@ -1,6 +1,7 @@
 import EventLog
 import Foundation
 import Migrations
+import TestTraits
 import Testing
 
 /// Logs of every released version of the file format, and what every verb says of them.
@@ -10,7 +11,7 @@ import Testing
 /// one of the demo, one of a real Dask cluster, one with events from the future, and one that says
 /// that it is of a later version. What is said of them may change for the better:
 /// `TASKLOG_WRITE_OUTPUTS=1 swift test --filter FrozenLogTests` writes that down anew.
-@Suite struct FrozenLogTests {
+@Suite(.blocking) struct FrozenLogTests {
   private static let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
     .appendingPathComponent("Frozen")
 

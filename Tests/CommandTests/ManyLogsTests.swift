@@ -1,10 +1,11 @@
 import EventLog
 import Foundation
 import TaskLogPlugin
+import TestTraits
 import Testing
 
 /// Several logs at once, logs that are merged, and logs that grow while they are read.
-@Suite struct ManyLogsTests {
+@Suite(.exclusive) struct ManyLogsTests {
   private func csv(_ arguments: [String], _ folder: TemporaryFolder? = nil) throws -> [String] {
     let result = try Command.run(arguments + ["--format", "csv"], folder: folder?.url)
     #expect(result.code == 0, "\(result.errors)")

@@ -1,8 +1,9 @@
 import Foundation
+import TestTraits
 import Testing
 
 /// Plugins of a user's own, in files.
-@Suite struct PluginLoadingTests {
+@Suite(.exclusive) struct PluginLoadingTests {
   /// A folder with a small log, and its own cache for what is compiled.
   private let folder: TemporaryFolder
   private let log: String

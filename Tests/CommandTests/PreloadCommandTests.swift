@@ -1,8 +1,9 @@
 import Foundation
+import TestTraits
 import Testing
 
 /// `tasklog demo --preload`.
-@Suite struct PreloadCommandTests {
+@Suite(.exclusive) struct PreloadCommandTests {
   private let folder: TemporaryFolder
 
   init() throws {

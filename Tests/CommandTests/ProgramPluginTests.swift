@@ -1,8 +1,9 @@
 import Foundation
+import TestTraits
 import Testing
 
 /// Programs that read the events of a replay as lines of JSON.
-@Suite struct ProgramPluginTests {
+@Suite(.exclusive) struct ProgramPluginTests {
   private let folder: PluginFolder
 
   init() throws { folder = try PluginFolder() }

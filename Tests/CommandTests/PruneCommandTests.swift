@@ -1,10 +1,18 @@
 import EventLog
 import Foundation
 import TaskLogPlugin
+import TestSupport
+import TestTraits
 import Testing
 
 /// `tasklog prune`: what goes, what stays, what is said, and what is left when it is killed.
-@Suite struct PruneCommandTests {
+@Suite(.exclusive) struct PruneCommandTests {
+  /// A program in the folder Python.
+  private static func script(_ name: String) -> String {
+    URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+      .appendingPathComponent("Python/\(name).py").path
+  }
+
   /// A log with some runs of so many events.
   private func makeLog(
     _ folder: TemporaryFolder, runs: Int, events: Int, name: String = "tasklog.db"
@@ -106,38 +114,9 @@ import Testing
   @Test func `a run that another process records stays, and so does its spool`() throws {
     let folder = try TemporaryFolder()
     try makeLog(folder, runs: 2, events: 500)
-    try folder.write(
-      "live.py",
-      """
-      import json, os, struct, subprocess, sys, time
-      open("counters", "wb").write(bytes(4096))
-      victim = subprocess.Popen([sys.argv[1], "tasklog.db", "counters", "2"])
-      try:
-          while struct.unpack("<Q", open("counters", "rb").read(8))[0] < 2000:
-              assert victim.poll() is None
-              time.sleep(0.001)
-          rules = ["--older-than", "0s", "--keep-runs", "0", "--max-size", "1kB"]
-          command = ["tasklog", "prune", *rules, "--format", "jsonl"]
-          for attempt in range(20):
-              done = subprocess.run(command, capture_output=True, text=True)
-              print(done.stdout, done.stderr)
-              # On a machine with too much to do the victim may hold the log for long.
-              if "try again" not in done.stderr:
-                  break
-          assert done.returncode == 0
-          pruned = [json.loads(line)["run"] for line in done.stdout.splitlines()]
-          assert pruned == [1, 2] or attempt > 0 and set(pruned) <= {1, 2}
-          before = struct.unpack("<Q", open("counters", "rb").read(8))[0]
-          while struct.unpack("<Q", open("counters", "rb").read(8))[0] < before + 2000:
-              assert victim.poll() is None
-              time.sleep(0.001)
-      finally:
-          victim.kill()
-          victim.wait()
-      """)
-    let victim = Command.program.deletingLastPathComponent().appendingPathComponent(
-      "recording-victim")
-    let result = try Command.shell("python3 live.py \(victim.path)", folder: folder.url)
+    let result = try Command.shell(
+      "python3 \(Self.script("prune_live")) \(Programs.path("recording-victim")) tasklog.db",
+      folder: folder.url)
     #expect(result.code == 0, "\(result.output)\(result.errors)")
     let recovered = try Command.run(["recover"], folder: folder.url)
     #expect(recovered.output.contains("events recovered\n"), "\(recovered.output)")
@@ -155,25 +134,9 @@ import Testing
     let folder = try TemporaryFolder()
     try makeLog(folder, runs: 4, events: 30_000, name: "whole.db")
     let whole = size(folder("whole.db"))
-    try folder.write(
-      "kill.py",
-      """
-      import random, shutil, subprocess, sys, time
-      seed = int(sys.argv[1])
-      generator = random.Random(seed)
-      shutil.copy("whole.db", "tasklog.db")
-      for _ in range(3):
-          prune = subprocess.Popen(
-              ["tasklog", "prune", "--keep-runs", "1"], stdout=subprocess.DEVNULL)
-          time.sleep(generator.uniform(0.02, 0.6))
-          prune.kill()
-          prune.wait()
-          check = subprocess.run(
-              ["tasklog", "check", "--strict"], capture_output=True, text=True)
-          assert check.returncode == 0, check.stdout + check.stderr
-      """)
     for seed in 0..<4 {
-      let result = try Command.shell("python3 kill.py \(seed)", folder: folder.url)
+      let result = try Command.shell(
+        "python3 \(Self.script("prune_kill")) \(seed)", folder: folder.url)
       #expect(result.code == 0, "seed \(seed): \(result.errors)")
       let last = try Command.run(["prune", "--keep-runs", "1"], folder: folder.url)
       #expect(last.code == 0)
@@ -197,7 +160,6 @@ import Testing
       try makeLog(folder, runs: 1, events: 300, name: "made.db")
       try FileManager.default.moveItem(
         atPath: folder("made.db"), toPath: folder("logs/\(ids.last!).db"))
-      usleep(2000)
     }
     let environment = ["TASKLOG_LOG": "logs/{run}.db"]
     let result = try Command.run(

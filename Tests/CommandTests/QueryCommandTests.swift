@@ -1,7 +1,8 @@
 import Foundation
+import TestTraits
 import Testing
 
-@Suite struct QueryCommandTests {
+@Suite(.blocking) struct QueryCommandTests {
   typealias Row = [String: JSONValue]
 
   @Test func `each filter gives the rows that it describes`() throws {

@@ -1,8 +1,9 @@
 import Foundation
+import TestTraits
 import Testing
 
 /// Runs what the README tells people to type.
-@Suite struct ReadmeTests {
+@Suite(.blocking) struct ReadmeTests {
   private static let root = URL(fileURLWithPath: #filePath)
     .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
 

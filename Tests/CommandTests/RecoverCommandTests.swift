@@ -1,27 +1,22 @@
 import Foundation
+import TestSupport
+import TestTraits
 import Testing
 
 /// What a killed recorder has left behind is found by whoever reads the log next.
-@Suite struct RecoverCommandTests {
+@Suite(.exclusive) struct RecoverCommandTests {
   /// A log whose recorder was killed in the middle of its work.
   private func killedLog() throws -> TemporaryFolder {
     let folder = try TemporaryFolder()
-    let victim = Command.program.deletingLastPathComponent().appendingPathComponent(
-      "recording-victim")
-    try folder.write(
-      "kill.py",
-      """
-      import struct, subprocess, time
-      open("counters", "wb").write(bytes(4096))
-      victim = subprocess.Popen(["\(victim.path)", "tasklog.db", "counters", "2"])
-      while struct.unpack("<Q", open("counters", "rb").read(8))[0] < 2000:
-          assert victim.poll() is None
-          time.sleep(0.001)
-      victim.kill()
-      victim.wait()
-      """)
-    let killed = try Command.shell("python3 kill.py", folder: folder.url)
-    try #require(killed.code == 0, "\(killed.errors)")
+    try folder.write("counters", [UInt8](repeating: 0, count: 4096))
+    let victim = try Child(
+      [Programs.path("recording-victim"), folder("tasklog.db"), folder("counters"), "2"])
+    try wait(for: "2000 events of the victim") {
+      let data = try Data(contentsOf: URL(fileURLWithPath: folder("counters")))
+      try #require(victim.code == nil, "the victim ended by itself")
+      return data.withUnsafeBytes { $0.loadUnaligned(as: UInt64.self) } >= 2000
+    }
+    #expect(victim.end(SIGKILL) == -SIGKILL)
     return folder
   }
 

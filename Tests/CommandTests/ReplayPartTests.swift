@@ -1,8 +1,9 @@
 import Foundation
+import TestTraits
 import Testing
 
 /// `tasklog replay` of a part of a run, by its times, to its end.
-@Suite struct ReplayPartTests {
+@Suite(.blocking) struct ReplayPartTests {
   private let folder: PluginFolder
 
   init() throws { folder = try PluginFolder() }

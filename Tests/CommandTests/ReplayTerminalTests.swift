@@ -1,8 +1,9 @@
 import Foundation
+import TestTraits
 import Testing
 
 /// A replay that takes long, on a terminal.
-@Suite struct ReplayTerminalTests {
+@Suite(.exclusive) struct ReplayTerminalTests {
   private let folder: PluginFolder
 
   init() throws { folder = try PluginFolder() }

@@ -1,9 +1,10 @@
 import Foundation
 import TaskLogKit
+import TestTraits
 import Testing
 
 /// `tasklog prune --log 'logs/{run}.db'` on a run that was recorded into several files.
-@Suite struct RotatedPruneTests {
+@Suite(.exclusive) struct RotatedPruneTests {
   private func prune(_ run: RotatedRun, _ rules: [String]) throws -> [String] {
     try run.csv(["prune"] + rules)
   }

@@ -1,9 +1,10 @@
 import Foundation
 import TaskLogKit
+import TestTraits
 import Testing
 
 /// `--log 'logs/{run}.db'` asks all files of a run, as if they were one log.
-@Suite struct RotatedRunTests {
+@Suite(.exclusive) struct RotatedRunTests {
   private static let questions: [[String]] = [
     ["summary"], ["errors"], ["slowest"], ["critical-path"], ["open"], ["workers"],
     ["state", "--at", "100", "--table", "tasks"],

@@ -1,8 +1,9 @@
 import Foundation
+import TestTraits
 import Testing
 
 /// Closed, died and still running are three different ends, and every command tells them apart.
-@Suite struct RunEndTests {
+@Suite(.blocking) struct RunEndTests {
   private static let warning = "; what it did last may not be in the log"
 
   /// A log with one run of a small job, changed by Python afterwards.

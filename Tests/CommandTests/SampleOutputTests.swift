@@ -1,4 +1,5 @@
 import Foundation
+import TestTraits
 import Testing
 
 /// What every command prints of the small log in `Logs/`, in every format.
@@ -6,7 +7,7 @@ import Testing
 /// The texts lie in `Outputs/`, one file a command. After a change that is meant,
 /// `TASKLOG_WRITE_OUTPUTS=1 swift test --filter SampleOutputTests` writes them anew; with
 /// `TASKLOG_WRITE_SAMPLE=1` the log, too.
-@Suite(.serialized) struct SampleOutputTests {
+@Suite(.blocking, .serialized) struct SampleOutputTests {
   static let formats = ["table", "json", "jsonl", "csv", "tsv", "markdown"]
 
   static let commands: [(name: String, arguments: [String])] = [

@@ -1,9 +1,10 @@
 import Foundation
 import Querying
+import TestTraits
 import Testing
 
 /// What people see: the output on a pseudo terminal, made by `script` of util-linux.
-@Suite(.enabled(if: Command.isInstalled("script")))
+@Suite(.exclusive, .enabled(if: Command.isInstalled("script")))
 struct TerminalTests {
   static let commands = [
     "query", "query --state erred", "runs", "query 'SELECT * FROM tasks'",

@@ -1,11 +1,12 @@
 import Foundation
+import TestTraits
 import Testing
 
 /// A package of a user's own: a library of plugins, a program that calls the library, and what
 /// happens where the wrong product was linked.
 ///
 /// It depends on this checkout as it would on any package, and is built once for all of these tests.
-@Suite(.serialized) struct UserPackageTests {
+@Suite(.exclusive, .serialized) struct UserPackageTests {
   private static let manifest = """
     // swift-tools-version: 6.2
     import PackageDescription

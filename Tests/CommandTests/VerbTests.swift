@@ -1,9 +1,10 @@
 import EventLog
 import Foundation
+import TestTraits
 import Testing
 
 /// What the verbs say is compared with what others make of the same log.
-@Suite struct VerbTests {
+@Suite(.blocking) struct VerbTests {
   static let python = ProcessInfo.processInfo.environment["TASKLOG_TEST_PYTHON"]
   private static let scripts = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
     .appendingPathComponent("Python")

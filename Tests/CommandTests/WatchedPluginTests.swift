@@ -1,8 +1,9 @@
 import Foundation
+import TestTraits
 import Testing
 
 /// Plugins from files that end or hang the program that runs them.
-@Suite struct WatchedPluginTests {
+@Suite(.exclusive) struct WatchedPluginTests {
   private let folder: PluginFolder
 
   init() throws { folder = try PluginFolder() }

@@ -1,8 +1,9 @@
 #if !RabbitMQ
+  import TestTraits
   import Testing
 
   /// A `tasklog` that was built without the package trait says how to get one with it.
-  @Suite struct WithoutRabbitMQTests {
+  @Suite(.blocking) struct WithoutRabbitMQTests {
     @Test(arguments: [
       ["record", "--from", "amqp://127.0.0.1"],
       ["replay", "--plugin", "rabbitmq", "--option", "url=amqp://127.0.0.1"],

@@ -1,10 +1,11 @@
 import EventLog
 import Foundation
+import TestTraits
 import Testing
 
 /// What `report` and `export` do while they write: how far they are on a terminal, and nothing half
 /// written anywhere.
-@Suite struct WritingTests {
+@Suite(.blocking) struct WritingTests {
   private struct Told: Decodable {
     var code: Int32
     var output: String

@@ -1,5 +1,6 @@
 import Synchronization
 import TaskLogKit
+import TestSupport
 import Testing
 
 /// One call of a transition hook, as a plugin sees it.
@@ -123,7 +124,7 @@ private struct Refusal: Error {}
     channel.record(Event(.start, time: 1))
     let reader = try LogReader(path: log.path)
     var run = try reader.runs(matching: "latest")[0]
-    while try reader.totals(of: run).events == 0 { await Task.yield() }
+    try await eventually("an event in the log") { try reader.totals(of: run).events > 0 }
     run = try reader.runs(matching: "latest")[0]
     #expect(run.end == .running)
     recorder.close()
@@ -135,11 +136,13 @@ private struct Refusal: Error {}
     var options = Recorder.Options()
     options.segmentSize = 4096
     options.spoolLimit = 8192
-    // The writing thread does not look before everything has been put in.
-    options.pauseMicroseconds = 300_000
     let recorder = try Recorder(log: log.path, options: options)
+    // Nothing is drained before everything has been recorded.
+    let other = try Connection(path: log.path, mode: .readWrite)
+    try other.execute("BEGIN IMMEDIATE")
     let channel = recorder.channel(for: Source(kind: .scheduler, id: "s", address: "a"))
     for time in 0..<1000 { channel.record(Event(.start, time: Int64(time))) }
+    try other.execute("ROLLBACK")
     recorder.close()
     let reader = try LogReader(path: log.path)
     let totals = try reader.totals(of: reader.runs()[0])

@@ -2,10 +2,11 @@ import Foundation
 import Synchronization
 import TaskLogKit
 import TestSupport
+import TestTraits
 import Testing
 
 /// What goes wrong outside costs only what finds no room, and that is counted.
-@Suite struct FaultTests {
+@Suite(.exclusive) struct FaultTests {
   private let source = Source(kind: .scheduler, id: "Scheduler-1", address: "inproc://1")
 
   /// What a recorder tells.
@@ -33,14 +34,6 @@ import Testing
     let reader = try LogReader(path: path)
     let run = try #require(try reader.runs().last)
     return (try reader.totals(of: run).events, try reader.missing(of: run), run.end)
-  }
-
-  private func wait(_ what: String, until condition: () throws -> Bool) throws {
-    let deadline = ContinuousClock.now + .seconds(60)
-    while try !condition() {
-      try #require(ContinuousClock.now < deadline, "waited too long: \(what)")
-      usleep(2_000)
-    }
   }
 
   @Test(.enabled(if: SmallDisk.isAllowed, "needs the right to mount"))
@@ -120,9 +113,9 @@ import Testing
     let recorder = try Recorder(log: log.path, options: options(problems))
     let channel = recorder.channel(for: source)
     for number in 0..<1000 { channel.record(event(number)) }
-    try wait("everything is in the log") { try totals(log.path).events == 1000 }
+    try wait(for: "everything is in the log") { try totals(log.path).events == 1000 }
     for suffix in ["", "-wal", "-shm"] { unlink(log.path + suffix) }
-    try wait("it is noticed") { problems.all.contains { $0.contains("was deleted or moved") } }
+    try wait(for: "it is noticed") { problems.all.contains { $0.contains("was deleted or moved") } }
     for number in 1000..<1500 { channel.record(event(number)) }
     recorder.close()
     let (events, missing, end) = try totals(log.path)
@@ -137,15 +130,15 @@ import Testing
     let recorder = try Recorder(log: log.path, options: options(problems))
     let channel = recorder.channel(for: source)
     for number in 0..<1000 { channel.record(event(number)) }
-    try wait("everything is in the log") { try totals(log.path).events == 1000 }
+    try wait(for: "everything is in the log") { try totals(log.path).events == 1000 }
     let aside = log.path + ".aside"
     for suffix in ["", "-wal"] { rename(log.path + suffix, aside + suffix) }
     unlink(log.path + "-shm")
-    try wait("there is a new one") { (try? LogReader(path: log.path).runs().count) == 1 }
+    try wait(for: "there is a new one") { (try? LogReader(path: log.path).runs().count) == 1 }
     for suffix in ["-shm", "-wal"] { unlink(log.path + suffix) }
     rename(aside + "-wal", log.path + "-wal")
     rename(aside, log.path)
-    try wait("it is noticed again; told: \(problems.all)") { problems.all.count == 2 }
+    try wait(for: "it is noticed again; told: \(problems.all)") { problems.all.count == 2 }
     for number in 1000..<1500 { channel.record(event(number)) }
     recorder.close()
     let (events, missing, end) = try totals(log.path)
@@ -185,7 +178,7 @@ import Testing
     try victim.waitForEvents(2_000)
     // What the disk held at some moment …
     let copy = log.path + ".copy"
-    try wait("the sources are in the log") {
+    try wait(for: "the sources are in the log") {
       let reader = try LogReader(path: log.path)
       return try reader.runs().first.map { try reader.sources(of: $0).count } == Victim.threads
     }
@@ -194,7 +187,7 @@ import Testing
     let position = try snapshot.integer("SELECT spool_position FROM run") ?? 0
     // … until segments that it has not seen are gone.
     let spool = log.path + ".spool"
-    try wait("segments are removed") {
+    try wait(for: "segments are removed") {
       let run = try FileManager.default.contentsOfDirectory(atPath: spool)[0]
       let names = try FileManager.default.contentsOfDirectory(atPath: "\(spool)/\(run)")
       return names.compactMap { Int64($0) }.min() ?? 0 > position >> 32 + 1
@@ -244,6 +237,14 @@ import Testing
     try bytes.write(to: URL(fileURLWithPath: path))
   }
 
+  private func clearPage(_ path: String, _ random: inout SplitMix64) throws {
+    var bytes = try Data(contentsOf: URL(fileURLWithPath: path))
+    let size = 8192
+    let page = 1 + random.below(bytes.count / size - 1)
+    bytes.replaceSubrange(page * size..<(page + 1) * size, with: Data(count: size))
+    try bytes.write(to: URL(fileURLWithPath: path))
+  }
+
   @Test func `a recorder on a damaged log refuses it or tells what it cannot write`() throws {
     let log = try TemporaryLog()
     for _ in 0..<2 {
@@ -253,10 +254,17 @@ import Testing
       recorder.close()
     }
     var random = Randomness.generator(78)
-    for round in 0..<max(10, Randomness.count / 100) {
+    // Each outcome has to occur, else the rounds show nothing of it.
+    var (recorded, reported, refused) = (0, 0, 0)
+    for round in 0..<max(40, Randomness.count / 100) {
       let copy = try TemporaryLog()
       try FileManager.default.copyItem(atPath: log.path, toPath: copy.path)
-      try damage(copy.path, &random)
+      // Bits that nobody reads, a header that everybody reads, or a page that only a writer reads.
+      if round.isMultiple(of: 2) {
+        try damage(copy.path, &random)
+      } else {
+        try clearPage(copy.path, &random)
+      }
       let problems = Problems()
       var options = options(problems)
       options.closeSeconds = 0.1
@@ -265,13 +273,19 @@ import Testing
         let channel = recorder.channel(for: source)
         for number in 0..<100 { channel.record(event(number)) }
         recorder.close()
-        guard problems.all.isEmpty else { continue }
+        guard problems.all.isEmpty else {
+          reported += 1
+          continue
+        }
         let (events, missing, end) = try totals(copy.path)
         #expect(events + missing == 100 && end == .closed, "round \(round)")
-      } catch is LogError {
-        // Refused, in one line.
+        recorded += 1
+      } catch let error as LogError {
+        #expect(!"\(error)".contains("\n"), "round \(round)")
+        refused += 1
       }
     }
+    #expect(recorded > 0 && reported > 0 && refused > 0, "\(recorded), \(reported), \(refused)")
   }
 
   @Test func `the child of a fork records nothing, says so once, and leaves the parent's log`()
@@ -292,11 +306,11 @@ import Testing
 
   private func probe(_ mode: String, _ log: TemporaryLog) throws -> (output: String, errors: String)
   {
-    let program = URL(fileURLWithPath: CommandLine.arguments[0]).resolvingSymlinksInPath()
-      .deletingLastPathComponent().appendingPathComponent("recording-probe").path
     let folder = log.folder.path
-    let code = system("'\(program)' \(mode) '\(log.path)' >'\(folder)/out' 2>'\(folder)/err'")
-    #expect(code == 0)
+    let probe = try Child(
+      [Programs.path("recording-probe"), mode, log.path], output: folder + "/out",
+      errors: folder + "/err")
+    #expect(probe.wait() == 0)
     func text(_ name: String) throws -> String {
       try String(contentsOfFile: "\(folder)/\(name)", encoding: .utf8)
     }

@@ -1,10 +1,11 @@
 import Foundation
 import TaskLogKit
 import TestSupport
+import TestTraits
 import Testing
 
 /// Nothing that returned is lost, whenever the process is killed.
-@Suite(.serialized) struct KillTests {
+@Suite(.exclusive, .serialized) struct KillTests {
   @Test func `nothing that returned is lost when the process is killed`() throws {
     var moments = Randomness.generator()
     for round in 0..<Randomness.setting("TASKLOG_TEST_KILLS", default: 30) {

@@ -2,10 +2,12 @@ import EventLog
 import Foundation
 import Migrations
 import TaskLogKit
+import TestSupport
+import TestTraits
 import Testing
 
 /// A migration that is killed with SIGKILL, at many moments, leaves a log that is whole.
-@Suite struct MigrationKillTests {
+@Suite(.exclusive) struct MigrationKillTests {
   private static let kills = 8
   private static let next = Migrations.all.count + 1
   /// Writes so much that SQLite puts pages into the file long before the commit.
@@ -35,8 +37,7 @@ import Testing
   }
 
   private static func start(_ log: String, _ migration: String) throws -> pid_t {
-    let program = URL(fileURLWithPath: CommandLine.arguments[0]).resolvingSymlinksInPath()
-      .deletingLastPathComponent().appendingPathComponent("recording-victim").path
+    let program = Programs.path("recording-victim")
     let words = [program, "migrate", log, migration]
     var argv: [UnsafeMutablePointer<CChar>?] = words.map { strdup($0) } + [nil]
     defer { for word in argv { free(word) } }
@@ -53,10 +54,10 @@ import Testing
   /// Waits until the migration has written so much, or has ended; gives whether it was killed.
   private static func kill(_ child: pid_t, log: String, afterBytes bytes: Int) throws -> Bool {
     var status: Int32 = 0
-    let deadline = ContinuousClock.now + .seconds(120)
+    let deadline = Deadline(seconds: 120)
     while size(log + "-wal") < bytes {
       if waitpid(child, &status, WNOHANG) != 0 { return status & 0x7F == SIGKILL }
-      try #require(ContinuousClock.now < deadline, "the migration is too slow")
+      try #require(!deadline.hasPassed, "the migration has not written \(bytes) bytes")
       usleep(200)
     }
     Glibc.kill(child, SIGKILL)

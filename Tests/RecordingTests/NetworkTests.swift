@@ -1,11 +1,13 @@
 import Foundation
 import TaskLogKit
+import TestSupport
+import TestTraits
 import Testing
 
 @testable import EventLog
 
 /// What would lie on a network file system is written to a local disk, and it says so.
-@Suite struct NetworkTests {
+@Suite(.exclusive) struct NetworkTests {
   @Test(arguments: [
     ("nfs4", true), ("cifs", true), ("fuse.sshfs", true), ("fuse.s3fs", true), ("ext4", false),
     ("tmpfs", false), ("overlay", false), ("fuse.bindfs", false), ("fuseblk", false),
@@ -43,11 +45,7 @@ import Testing
     try #require(system(command) == 0)
     defer { _ = system("umount -l '\(mount)'") }
     let asked = mount + "/run.db"
-    let deadline = ContinuousClock.now + .seconds(30)
-    while LogPlace.networkFileSystem(of: asked) == nil {
-      try #require(ContinuousClock.now < deadline, "nothing was mounted")
-      usleep(10_000)
-    }
+    try wait(for: "the mount of \(mount)") { LogPlace.networkFileSystem(of: asked) != nil }
     let told = Told()
     var options = Recorder.Options()
     options.problem = { told.message = $0 }

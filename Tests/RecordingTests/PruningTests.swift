@@ -1,13 +1,14 @@
 import Foundation
 import TaskLogKit
 import TestSupport
+import TestTraits
 import Testing
 
 @testable import EventLog
 @testable import Recording
 
 /// What is pruned is gone from the disk, leaves gaps, and nothing else changes.
-@Suite struct PruningTests {
+@Suite(.exclusive) struct PruningTests {
   private static func record(_ recorder: Recorder, _ events: Int, _ name: String) {
     let channel = recorder.channel(for: Source(kind: .scheduler, id: "s", address: "a"))
     let blob = Value.bytes((0..<400).map { UInt8(truncatingIfNeeded: $0) } + Array(name.utf8))

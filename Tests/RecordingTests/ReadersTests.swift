@@ -2,12 +2,13 @@ import Foundation
 import Synchronization
 import TaskLogKit
 import TestSupport
+import TestTraits
 import Testing
 
 @testable import Recording
 
 /// Readers never block the writer, the writer never breaks a reader.
-@Suite struct ReadersTests {
+@Suite(.exclusive) struct ReadersTests {
   private struct Seen {
     var errors: [String] = []
     var rounds = 0

@@ -1,12 +1,13 @@
 import Foundation
 import TaskLogKit
 import TestSupport
+import TestTraits
 import Testing
 
 @testable import Recording
 
 /// A run goes on in another file when the one that it is in is large or old enough.
-@Suite(.serialized) struct RotationTests {
+@Suite(.exclusive, .serialized) struct RotationTests {
   private static func template(_ log: TemporaryLog) -> String {
     log.folder.appendingPathComponent("logs/{run}.db").path
   }
@@ -33,9 +34,9 @@ import Testing
           kind: number == 0 ? .scheduler : .worker, id: "s\(number)", address: "a", name: 1))
     }
     var count: Int64 = 0
-    let deadline = ContinuousClock.now + .seconds(120)
+    let deadline = Deadline(seconds: 120)
     while LogTemplate.files(Self.template(log)).count < files {
-      try #require(ContinuousClock.now < deadline, "it does not go on in other files")
+      try #require(!deadline.hasPassed, "the run has no \(files) segments")
       for _ in 0..<200 {
         count += 1
         for channel in channels {
@@ -124,11 +125,7 @@ import Testing
     options.rotateSeconds = 1
     options.syncSeconds = 0.1
     let recorder = try Recorder(log: Self.template(log), options: options)
-    let deadline = ContinuousClock.now + .seconds(60)
-    while LogTemplate.files(Self.template(log)).count < 2 {
-      try #require(ContinuousClock.now < deadline)
-      usleep(10_000)
-    }
+    try wait(for: "a second segment") { LogTemplate.files(Self.template(log)).count >= 2 }
     recorder.close()
   }
 

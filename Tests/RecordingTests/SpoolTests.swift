@@ -50,4 +50,21 @@ import Testing
     spool.removeAll()
     #expect(try log.names == [])
   }
+
+  @Test func `a full spool has room for who comes now, and not without end`() throws {
+    let log = try TemporaryLog()
+    let spool = try Spool(folder: log.folder.path, segmentSize: 4096, limit: 8192)
+    func put(isReserved: Bool) -> Bool {
+      [UInt64](repeating: 1, count: 100).withUnsafeBytes { spool.put($0, isReserved: isReserved) }
+    }
+    while put(isReserved: false) {}
+    #expect(spool.reasonForLoss == "spool limit reached")
+    #expect(put(isReserved: true))
+    var count = 0
+    while put(isReserved: true) { count += 1 }
+    // Four records of 808 bytes fit into a segment.
+    #expect(count < 8 * 5)
+    #expect(try log.names.count { Int($0) != nil } == 2 + 8)
+    spool.removeAll()
+  }
 }

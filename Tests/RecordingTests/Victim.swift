@@ -1,6 +1,7 @@
 import CSupport
 import Foundation
 import TaskLogKit
+import TestSupport
 import Testing
 
 /// A process that records on several threads, for being killed.
@@ -24,8 +25,7 @@ final class Victim {
     defer { close(descriptor) }
     let page = try #require(mmap(nil, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0))
     counters = page.assumingMemoryBound(to: UInt64.self)
-    let program = URL(fileURLWithPath: CommandLine.arguments[0]).resolvingSymlinksInPath()
-      .deletingLastPathComponent().appendingPathComponent("recording-victim").path
+    let program = Programs.path("recording-victim")
     // Foundation's `Process` now and then misses the death of a child, so it is not used here.
     let target = name.map { log.folder.appendingPathComponent($0).path } ?? log.path
     let words = launcher + [program, target, path, "\(Self.threads)"] + arguments
@@ -44,11 +44,11 @@ final class Victim {
 
   /// Waits until it records.
   func waitForEvents(_ count: UInt64 = 0) throws {
-    let deadline = ContinuousClock.now + .seconds(60)
+    let deadline = Deadline()
     var status: Int32 = 0
     while returned.reduce(0, +) < count || returned.contains(0) {
       try #require(waitpid(process, &status, WNOHANG) == 0, "the victim ended by itself: \(status)")
-      try #require(ContinuousClock.now < deadline, "the victim is too slow")
+      try #require(!deadline.hasPassed, "the victim has not recorded \(count) events")
       usleep(200)
     }
   }

@@ -1,11 +1,12 @@
 import Synchronization
 import TaskLogKit
+import TestTraits
 import Testing
 
 @testable import Replaying
 
 /// A replay of a run that is still being recorded.
-@Suite struct FollowTests {
+@Suite(.exclusive) struct FollowTests {
   @Test(.timeLimit(.minutes(2)))
   func `a live run is followed to its end, workers that join included`() async throws {
     let log = try TemporaryLog()

@@ -1,6 +1,7 @@
 import Glibc
 import Synchronization
 import TaskLogKit
+import TestSupport
 import Testing
 
 /// Runs with all that can happen to a task, live beside the recorder and in a replay.
@@ -183,7 +184,7 @@ extension TemporaryLog {
       return number
     }
     let after = client.submit("after", all: slow + held) { $0.count }
-    while gate.waiting == 0 { try await Task.sleep(for: .milliseconds(2)) }
+    try await eventually("a task that waits at the gate") { gate.waiting > 0 }
     let addresses = await cluster.workers
     try await cluster.killWorker(addresses[0])
     try await cluster.addWorker()

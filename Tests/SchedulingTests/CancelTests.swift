@@ -1,4 +1,5 @@
 import TaskLogPlugin
+import TestSupport
 import Testing
 
 @testable import Scheduling

@@ -1,5 +1,6 @@
 import Synchronization
 import TaskLogPlugin
+import TestSupport
 import Testing
 
 @testable import Scheduling

@@ -100,12 +100,9 @@ package final class Broker: @unchecked Sendable {
     try? FileManager.default.removeItem(at: pidFile)
     let server = try Child([Self.script], environment: environment)
     lock.withLock { self.server = server }
-    let deadline = Date(timeIntervalSinceNow: 90)
-    while !isListening {
-      guard Date() < deadline, server.code == nil else {
-        throw Failure(description: "RabbitMQ does not start; see \(folder.path)/log")
-      }
-      usleep(50_000)
+    let isUp = waits(seconds: 90) { isListening || server.code != nil }
+    guard isUp, server.code == nil else {
+      throw Failure(description: "RabbitMQ does not start; see \(folder.path)/log")
     }
   }
 

@@ -12,9 +12,11 @@ package final class Child: @unchecked Sendable {
   /// - Parameters:
   ///   - words: the program, looked up in the path, and its arguments.
   ///   - environment: beside what this process has.
-  ///   - output: the file that standard output and error go to; nowhere by default.
+  ///   - output: the file that standard output goes to, and standard error if `errors` is `nil`;
+  ///     nowhere by default.
   package init(
-    _ words: [String], environment: [String: String] = [:], output: String = "/dev/null"
+    _ words: [String], environment: [String: String] = [:], output: String = "/dev/null",
+    errors: String? = nil
   ) throws {
     let variables = environment.map { "\($0.key)=\($0.value)" }
     var argv: [UnsafeMutablePointer<CChar>?] =
@@ -24,7 +26,12 @@ package final class Child: @unchecked Sendable {
     posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
     posix_spawn_file_actions_addopen(
       &actions, 1, output, O_WRONLY | O_CREAT | O_APPEND, 0o600)
-    posix_spawn_file_actions_adddup2(&actions, 1, 2)
+    if let errors {
+      posix_spawn_file_actions_addopen(
+        &actions, 2, errors, O_WRONLY | O_CREAT | O_APPEND, 0o600)
+    } else {
+      posix_spawn_file_actions_adddup2(&actions, 1, 2)
+    }
     // The threads of a test block signals that a program counts on.
     var attributes = posix_spawnattr_t()
     posix_spawnattr_init(&attributes)
@@ -61,14 +68,10 @@ package final class Child: @unchecked Sendable {
     }
   }
 
-  /// Waits for its end; nothing when that does not come.
+  /// Waits for its end; `nil` if that does not come in time.
   package func wait(seconds: Double = 60) -> Int32? {
-    let deadline = Date(timeIntervalSinceNow: seconds)
-    while Date() < deadline {
-      if let code { return code }
-      usleep(5_000)
-    }
-    return nil
+    _ = waits(seconds: seconds) { code != nil }
+    return code
   }
 
   /// Ends it by a signal, for good.
@@ -80,16 +83,4 @@ package final class Child: @unchecked Sendable {
     signal(SIGKILL)
     return wait(seconds: 30)
   }
-}
-
-/// Waits until something is so.
-///
-/// - Returns: whether it is, within the time.
-package func waits(seconds: Double = 60, until isSo: () throws -> Bool) rethrows -> Bool {
-  let deadline = Date(timeIntervalSinceNow: seconds)
-  while try !isSo() {
-    guard Date() < deadline else { return false }
-    usleep(10_000)
-  }
-  return true
 }

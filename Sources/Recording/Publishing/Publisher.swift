@@ -43,7 +43,7 @@ final class Publisher: SpoolTaker, @unchecked Sendable {
   private var lastSave: Int64
   /// Until then nothing is sent: the broker has refused messages, and is given time.
   private var heldUpUntil: Int64 = 0
-  private var hasToldProblem = false
+  private var outage = OutageReporting()
   private var hasLookedForDead = false
   /// Folders of which nobody can say what is in them, and which have been told.
   private var unreadable: Set<String> = []
@@ -100,7 +100,7 @@ final class Publisher: SpoolTaker, @unchecked Sendable {
         !confirms.isEmpty || SpoolThread.now() - connectedAt > settings.lastBackoffNanoseconds
       {
         backoff = settings.firstBackoffNanoseconds
-        hasToldProblem = false
+        outage.succeed(at: SpoolThread.now())
       }
       thread.note(stream.confirmed)
       saveWhenDue()
@@ -182,10 +182,9 @@ final class Publisher: SpoolTaker, @unchecked Sendable {
     return backoff
   }
 
-  /// Tells a problem once, until it works again.
+  /// Reports a problem, once per outage.
   private func tell(_ message: String) {
-    guard !hasToldProblem else { return }
-    hasToldProblem = true
+    guard outage.fail(at: SpoolThread.now()) else { return }
     settings.problem(
       "tasklog: cannot publish to \(publishing.destination), will try again: \(message)")
   }

@@ -13,6 +13,9 @@ final class Spool: @unchecked Sendable {
   private static let ringSize = 8192
   /// So many segments are kept for later.
   private static let mostSpare = 4
+  /// Segments beyond the limit, for records that say whose events follow: without one, a process that
+  /// is killed leaves a loss that nobody can be named for.
+  private static let reservedSegments = 8
 
   let segmentSize: Int
   private let maximumSegments: Int
@@ -78,7 +81,9 @@ final class Spool: @unchecked Sendable {
 
   /// Puts a record in; false when there is no room for it. What is too long for a segment never
   /// fits.
-  func put(_ content: UnsafeRawBufferPointer) -> Bool {
+  ///
+  /// - Parameter isReserved: whether it may use segments beyond the limit.
+  func put(_ content: UnsafeRawBufferPointer, isReserved: Bool = false) -> Bool {
     guard let start = content.baseAddress,
       content.count <= SpoolLayout.maximumContent(segmentSize: segmentSize)
     else { return false }
@@ -96,7 +101,8 @@ final class Spool: @unchecked Sendable {
         store(start, content.count, segment, offset)
         return true
       }
-      guard address(of: segment &+ 1) != 0 || makeNext(after: segment) else { return false }
+      guard address(of: segment &+ 1) != 0 || makeNext(after: segment, isReserved: isReserved)
+      else { return false }
       let next = UInt64(segment &+ 1) << 32 | UInt64(SpoolLayout.headerSize)
       if cursor.compareExchange(
         expected: seen, desired: next, ordering: .acquiringAndReleasing
@@ -129,10 +135,11 @@ final class Spool: @unchecked Sendable {
   }
 
   /// The thread that drains was too late: the caller makes the next segment itself.
-  private func makeNext(after segment: UInt32) -> Bool {
+  private func makeNext(after segment: UInt32, isReserved: Bool) -> Bool {
     segments.withLock { segments in
       if segments.lastMade > segment { return true }
-      return (try? make(&segments)) != nil
+      let reserve = isReserved ? Self.reservedSegments : 0
+      return (try? make(&segments, beyondLimit: reserve)) != nil
     }
   }
 
@@ -180,10 +187,10 @@ final class Spool: @unchecked Sendable {
     }
   }
 
-  private func make(_ segments: inout Segments) throws(SpoolError) {
+  private func make(_ segments: inout Segments, beyondLimit reserve: Int = 0) throws(SpoolError) {
     let number = segments.lastMade + 1
     let path = "\(segments.folder)/\(number)"
-    guard segments.mappings.count < maximumSegments else {
+    guard segments.mappings.count < maximumSegments + reserve else {
       segments.reasonForLoss = "spool limit reached"
       throw SpoolError(path, ENOBUFS)
     }

@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// Runs the real `tasklog` as a process of its own.
@@ -12,10 +13,7 @@ enum Command {
   }
 
   /// The program lies beside the test bundle.
-  static var program: URL {
-    URL(fileURLWithPath: CommandLine.arguments[0]).resolvingSymlinksInPath()
-      .deletingLastPathComponent().appendingPathComponent("tasklog")
-  }
+  static var program: URL { URL(fileURLWithPath: Programs.path("tasklog")) }
 
   /// Runs a line of shell with the real `tasklog` first on the path.
   static func shell(_ line: String, path: String, folder: URL) throws -> Result {

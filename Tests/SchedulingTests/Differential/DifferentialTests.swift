@@ -1,5 +1,6 @@
 import Foundation
 import TaskLogPlugin
+import TestTraits
 import Testing
 
 @testable import Scheduling
@@ -11,6 +12,7 @@ private let python = ProcessInfo.processInfo.environment["TASKLOG_TEST_PYTHON"]
 ///
 /// `TASKLOG_TEST_PYTHON` is a Python that has `distributed` 2026.8.0; `Tests/run` makes one.
 @Suite(
+  .exclusive,
   .enabled(
     if: python != nil,
     "set TASKLOG_TEST_PYTHON to a Python with distributed 2026.8.0"))

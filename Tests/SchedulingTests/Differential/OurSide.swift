@@ -1,4 +1,5 @@
 import TaskLogPlugin
+import TestSupport
 import Testing
 
 @testable import Scheduling
@@ -31,7 +32,7 @@ struct GraphOutcome {
 /// What the tasks and plugins of a graph share.
 final class SharedRun: Sendable {
   struct State {
-    var gates: Set<String> = []
+    var gates: [String: Gate] = [:]
     var areAllOpen = false
     var started: [String: Int] = [:]
     var left: [String: Int] = [:]
@@ -44,9 +45,7 @@ final class SharedRun: Sendable {
   func run(_ kind: String, _ key: String, _ inputs: [Int]) throws -> Int {
     state.withLock { $0.started[key, default: 0] += 1 }
     if kind.contains("secede") { TaskContext.current?.secede() }
-    if kind.contains("gate") {
-      while !state.withLock({ $0.areAllOpen || $0.gates.contains(key) }) {}
-    }
+    if kind.contains("gate") { gate(key).wait() }
     if kind.contains("flaky") {
       let left = state.withLock { state in
         state.left[key, default: 1] -= 1
@@ -69,6 +68,27 @@ final class SharedRun: Sendable {
     }
     if kind.contains("fail") { throw Broken() }
     return inputs.reduce(1, +)
+  }
+
+  /// The gate of a key, made by the first who asks: its task or the step that opens it.
+  private func gate(_ key: String) -> Gate {
+    state.withLock { state in
+      if let gate = state.gates[key] { return gate }
+      let gate = Gate()
+      if state.areAllOpen { gate.open() }
+      state.gates[key] = gate
+      return gate
+    }
+  }
+
+  func open(_ keys: [String]) { for key in keys { gate(key).open() } }
+
+  func openAll() {
+    let gates = state.withLock { state in
+      state.areAllOpen = true
+      return Array(state.gates.values)
+    }
+    for gate in gates { gate.open() }
   }
 
   func number(_ address: String) -> String {
@@ -170,7 +190,7 @@ final class OurSide {
       await side.cluster.close()
       return outcome
     } catch {
-      side.run.state.withLock { $0.areAllOpen = true }
+      side.run.openAll()
       await side.cluster.close()
       throw error
     }
@@ -190,9 +210,9 @@ final class OurSide {
 
   private func outcome(_ graph: Value) async throws -> GraphOutcome {
     for step in graph["steps"]?.elements ?? [] { try await take(step) }
-    run.state.withLock { $0.areAllOpen = true }
+    run.openAll()
     while !futures.isEmpty { futures.removeFirst() }
-    try await wait("the end") { await self.isOver() }
+    try await eventually("the end of all tasks") { await self.isOver() }
     let told = await cluster.scheduler.withPlugin(SchedulerProbe.self) {
       ($0.transitions, $0.hooks)
     }
@@ -227,7 +247,7 @@ final class OurSide {
     case "release": for key in keys { futures.removeAll { $0.key == key } }
     case "cancel":
       cluster.client.cancel(futures.filter { keys.contains($0.key) }.map(\.future))
-    case "open": run.state.withLock { $0.gates.formUnion(keys) }
+    case "open": run.open(keys)
     case "add_worker": try await cluster.addWorker(resources: Self.resources(step))
     case "scatter":
       futures += try await zip(
@@ -256,7 +276,7 @@ final class OurSide {
       let number = Int(step["worker"]?.int ?? 0)
       frozen[number] = run.state.withLock { $0.workers[number] }
       try await cluster.killWorker(run.state.withLock { $0.addresses[number] })
-    case "until": try await wait("\(step)") { await self.holds(step) }
+    case "until": try await eventually("\(step)") { await self.holds(step) }
     case let op: throw Stuck(description: "unknown step \(op ?? "without a name")")
     }
   }
@@ -321,7 +341,4 @@ final class OurSide {
     }
   }
 
-  private func wait(_ what: String, _ condition: () async -> Bool) async throws {
-    guard await eventually(condition) else { throw Stuck(description: what) }
-  }
 }

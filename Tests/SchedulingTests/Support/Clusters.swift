@@ -6,16 +6,6 @@ struct Broken: Error, CustomStringConvertible {
   var description: String { "broken on purpose" }
 }
 
-/// Asks again and again until it is so; false when it never is.
-func eventually(_ condition: () async -> Bool) async -> Bool {
-  let deadline = ContinuousClock.now + .seconds(60)
-  while ContinuousClock.now < deadline {
-    if await condition() { return true }
-    await Task.yield()
-  }
-  return false
-}
-
 /// `#expect` that both are equal: inside of closures the macro cannot take `try await`.
 func expect<T: Equatable>(
   _ value: T, is expected: T, at location: SourceLocation = #_sourceLocation

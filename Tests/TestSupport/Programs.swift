@@ -1,0 +1,9 @@
+import Foundation
+
+/// The programs that the package builds; they lie beside the test bundle.
+package enum Programs {
+  package static func path(_ name: String) -> String {
+    URL(fileURLWithPath: CommandLine.arguments[0]).resolvingSymlinksInPath()
+      .deletingLastPathComponent().appendingPathComponent(name).path
+  }
+}
