@@ -1,10 +1,15 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
-/// Plugins that are loaded at run time find the plugin API in the program that loads them.
-let exportsSymbols: [LinkerSetting] = [
-  .unsafeFlags(["-Xlinker", "--export-dynamic"], .when(platforms: [.linux]))
+/// The copy of SQLite that is linked in is ours alone: no library that comes into the process with
+/// another one may call into it, nor may it call into theirs.
+let hidesSQLite: [LinkerSetting] = [
+  .unsafeFlags(["-Xlinker", "--exclude-libs=libsqlite3.a"], .when(platforms: [.linux]))
 ]
+
+/// Plugins that are loaded at run time find the plugin API in the program that loads them.
+let exportsSymbols: [LinkerSetting] =
+  [.unsafeFlags(["-Xlinker", "--export-dynamic"], .when(platforms: [.linux]))] + hidesSQLite
 
 let package = Package(
   name: "tasklog",
@@ -30,8 +35,9 @@ let package = Package(
     .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.6.0"),
   ],
   targets: [
-    .systemLibrary(
-      name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
+    // The one place where SQLite is linked: `libsqlite3.a` of libsqlite3-dev, a copy of our own.
+    .target(
+      name: "CSQLite", linkerSettings: [.linkedLibrary(":libsqlite3.a"), .linkedLibrary("m")]),
     .target(
       name: "Migrations", path: "Migrations",
       resources: [.embedInCode("v0001_initial.sql"), .embedInCode("v0002_format_2.sql")]),
@@ -62,7 +68,7 @@ let package = Package(
     .target(
       name: "TaskLogC",
       dependencies: ["AMQP", "CSupport", "EventLog", "Recording", "TaskLogPlugin"],
-      exclude: ["tasklog.h"]),
+      exclude: ["tasklog.h"], linkerSettings: hidesSQLite),
     .target(name: "Querying", dependencies: ["EventLog", "Filters", "TaskLogPlugin"]),
     .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
     .target(name: "CReportPage", exclude: ["Page"]),

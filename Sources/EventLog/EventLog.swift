@@ -4,7 +4,7 @@
 // What it does: the SQLite file of events, its schema and migrations, the one writer and the one
 // reader. The only module that knows SQL tables.
 //
-// What it may import: TaskLogPlugin, the Migrations, the system's SQLite and C library. Nothing
+// What it may import: TaskLogPlugin, the Migrations, SQLite and the system's C library. Nothing
 // from Foundation.
 //
 // What it promises: any SQLite tool can open the file. A reader never writes, understands every

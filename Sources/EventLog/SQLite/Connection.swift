@@ -22,6 +22,7 @@ public final class Connection {
   /// - Throws: `SQLiteError`.
   public init(path: String, mode: Mode, busyTimeoutMilliseconds: Int32 = 5_000) throws(SQLiteError)
   {
+    tl_use_open_file_locks()
     var flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE | SQLITE_OPEN_PRIVATECACHE
     // SQLite has names of its own, such as `:memory:`; a path with a folder is never one of them.
     let path = path.hasPrefix("/") ? path : "./" + path

@@ -1,0 +1,155 @@
+import Foundation
+import Testing
+
+@testable import EventLog
+
+/// Our copy of SQLite beside another one in the same process.
+@Suite struct OpenFileLockTests {
+  private let folder: TemporaryFolder
+  private let path: String
+
+  init() throws {
+    folder = try TemporaryFolder()
+    path = folder.file("log.db")
+    let log = try LogUnderTest(path)
+    try log.close()
+  }
+
+  private func opened(_ mode: Connection.Mode = .readWrite) throws -> Connection {
+    let connection = try Connection(path: path, mode: mode, busyTimeoutMilliseconds: 0)
+    _ = try connection.integer("SELECT count(*) FROM run")
+    return connection
+  }
+
+  /// Descriptors of this process that lead to the log, its write-ahead log or its index.
+  private func descriptors() throws -> Int {
+    try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").count { number in
+      let target = try? FileManager.default.destinationOfSymbolicLink(
+        atPath: "/proc/self/fd/\(number)")
+      return target?.hasPrefix(path) ?? false
+    }
+  }
+
+  @Test func `our transaction keeps out another copy in the process`() throws {
+    let (ours, other) = (try opened(), try OtherSQLite(path: path))
+    try ours.execute("PRAGMA journal_mode = WAL; BEGIN IMMEDIATE")
+    #expect(other.execute("BEGIN IMMEDIATE") == OtherSQLite.busy)
+    try ours.execute("COMMIT")
+    #expect(other.execute("BEGIN IMMEDIATE") == 0)
+    #expect(throws: SQLiteError.self) { try ours.execute("BEGIN IMMEDIATE") }
+    #expect(other.execute("COMMIT") == 0)
+    try ours.execute("BEGIN IMMEDIATE; COMMIT")
+  }
+
+  @Test(arguments: ["WAL", "DELETE"])
+  func `our locks stay when another copy closes the file`(journal: String) throws {
+    let ours = try opened()
+    try ours.execute("PRAGMA journal_mode = \(journal); BEGIN IMMEDIATE")
+    for _ in 0..<3 {
+      let other = try OtherSQLite(path: path)
+      #expect(other.execute("SELECT count(*) FROM run") == 0)
+    }
+    #expect(try sqlInOtherProcess("BEGIN IMMEDIATE", on: path) == "locked")
+    try ours.execute("COMMIT")
+    #expect(try sqlInOtherProcess("BEGIN IMMEDIATE", on: path) == "")
+  }
+
+  @Test func `another copy does not cut the index of a write-ahead log that we use`() throws {
+    let ours = try opened()
+    try ours.execute("PRAGMA journal_mode = WAL; CREATE TABLE kept (a); BEGIN IMMEDIATE")
+    for number in 0..<100 { try ours.execute("INSERT INTO kept VALUES (\(number))") }
+    let other = try OtherSQLite(path: path)
+    #expect(other.execute("SELECT count(*) FROM kept") == 0)
+    try ours.execute("COMMIT")
+    #expect(try sqlInOtherProcess("SELECT count(*) FROM kept", on: path) == "(100,)")
+    #expect(try ours.integer("SELECT count(*) FROM kept") == 100)
+  }
+
+  @Test(arguments: [Connection.Mode.readWrite, .readOnly])
+  func `another copy's locks stay when we close the file`(mode: Connection.Mode) throws {
+    var writer: Connection? = try opened()
+    try writer?.execute("PRAGMA journal_mode = WAL; CREATE TABLE kept (a)")
+    let other = try OtherSQLite(path: path)
+    #expect(other.execute("BEGIN; SELECT count(*) FROM kept") == 0)
+    for _ in 0..<3 { _ = try opened(mode) }
+    writer = nil
+    // Somebody reads what a new beginning of the write-ahead log would overwrite …
+    let truncate = "INSERT INTO kept VALUES (1); PRAGMA wal_checkpoint(TRUNCATE)"
+    #expect(try sqlInOtherProcess(truncate, on: path).hasPrefix("(1, "))
+    // … and has the file open.
+    #expect(try sqlInOtherProcess("PRAGMA journal_mode = DELETE", on: path) == "locked")
+    #expect(other.execute("COMMIT") == 0)
+    #expect(try sqlInOtherProcess(truncate, on: path).hasPrefix("(0, "))
+  }
+
+  @Test func `what cannot be closed yet is used again, and closed in the end`() throws {
+    try opened().execute("PRAGMA journal_mode = WAL")
+    var other: OtherSQLite? = try OtherSQLite(path: path)
+    #expect(other?.execute("BEGIN; SELECT count(*) FROM run") == 0)
+    let theirs = try descriptors()
+    for _ in 0..<20 {
+      let (one, two) = (try opened(), try opened(.readOnly))
+      #expect(try one.integer("SELECT count(*) FROM run") == 1)
+      #expect(try two.integer("SELECT count(*) FROM run") == 1)
+    }
+    #expect(try descriptors() <= theirs + 4)
+    other = nil
+    #expect(try opened().integer("SELECT count(*) FROM run") == 1)
+    #expect(try descriptors() == 0)
+  }
+
+  @Test func `what another process has locked is closed at once`() throws {
+    let reader = Process()
+    reader.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+    let script = """
+      import sqlite3, sys
+      connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+      connection.execute("PRAGMA journal_mode = WAL")
+      connection.execute("BEGIN")
+      print(connection.execute("SELECT count(*) FROM run").fetchone(), flush=True)
+      sys.stdin.read()
+      """
+    reader.arguments = ["python3", "-c", script, path]
+    let (input, output) = (Pipe(), Pipe())
+    (reader.standardInput, reader.standardOutput) = (input, output)
+    try reader.run()
+    #expect(output.fileHandleForReading.availableData == Data("(1,)\n".utf8))
+    for mode in [Connection.Mode.readWrite, .readOnly] {
+      #expect(try opened(mode).integer("SELECT count(*) FROM run") == 1)
+    }
+    #expect(try descriptors() == 0)
+    try input.fileHandleForWriting.close()
+    reader.waitUntilExit()
+  }
+
+  @Test func `connections of ours share a file as ever`() throws {
+    let (one, two) = (try opened(), try opened())
+    try one.execute("PRAGMA journal_mode = WAL; CREATE TABLE kept (a); BEGIN IMMEDIATE")
+    #expect(throws: SQLiteError.self) { try two.execute("BEGIN IMMEDIATE") }
+    try one.execute("INSERT INTO kept VALUES (1); COMMIT")
+    // What one of them has locked, another gives back.
+    let three = try opened(.readOnly)
+    try three.execute("BEGIN")
+    #expect(try three.integer("SELECT count(*) FROM kept") == 1)
+    try two.execute("INSERT INTO kept VALUES (2)")
+    #expect(try three.integer("SELECT count(*) FROM kept") == 1)
+    #expect(try sqlInOtherProcess("PRAGMA journal_mode = DELETE", on: path) == "locked")
+    try three.execute("COMMIT")
+    #expect(try three.integer("SELECT count(*) FROM kept") == 2)
+  }
+
+  @Test func `a connection that only reads leaves its locks to one that writes`() throws {
+    try opened().execute("PRAGMA journal_mode = DELETE; CREATE TABLE kept (a)")
+    var reader: Connection? = try opened(.readOnly)
+    try reader?.execute("BEGIN")
+    #expect(try reader?.integer("SELECT count(*) FROM kept") == 0)
+    let writer = try opened()
+    try writer.execute("BEGIN IMMEDIATE; INSERT INTO kept VALUES (1)")
+    #expect(try sqlInOtherProcess("BEGIN IMMEDIATE", on: path) == "locked")
+    // As long as somebody reads, it cannot commit; nor can others.
+    #expect(throws: SQLiteError.self) { try writer.execute("COMMIT") }
+    reader = nil
+    try writer.execute("COMMIT")
+    #expect(try sqlInOtherProcess("BEGIN EXCLUSIVE; SELECT count(*) FROM kept", on: path) == "(1,)")
+  }
+}

@@ -1,0 +1,68 @@
+import Foundation
+import Testing
+
+/// A connection of a second copy of SQLite in this process, whose locks are the process's: such as any
+/// library brings that does not know of ours.
+final class OtherSQLite {
+  private typealias Open =
+    @convention(c) (
+      UnsafePointer<CChar>, UnsafeMutablePointer<OpaquePointer?>, Int32, UnsafePointer<CChar>?
+    ) -> Int32
+  private typealias Execute =
+    @convention(c) (
+      OpaquePointer?, UnsafePointer<CChar>, UnsafeRawPointer?, UnsafeRawPointer?,
+      UnsafeRawPointer?
+    ) -> Int32
+  private typealias Close = @convention(c) (OpaquePointer?) -> Int32
+
+  /// https://sqlite.org/rescode.html#busy
+  static let busy: Int32 = 5
+
+  private let handle: OpaquePointer
+  private let executeFunction: Execute
+  private let closeFunction: Close
+
+  init(path: String) throws {
+    let library = try #require(dlopen("libsqlite3.so.0", RTLD_NOW | RTLD_LOCAL))
+    func function<Function>(_ name: String, _: Function.Type) throws -> Function {
+      unsafeBitCast(try #require(dlsym(library, name)), to: Function.self)
+    }
+    executeFunction = try function("sqlite3_exec", Execute.self)
+    closeFunction = try function("sqlite3_close_v2", Close.self)
+    var handle: OpaquePointer?
+    // To read and to write.
+    let code = try function("sqlite3_open_v2", Open.self)(path, &handle, 2, nil)
+    try #require(code == 0)
+    self.handle = try #require(handle)
+  }
+
+  deinit { _ = closeFunction(handle) }
+
+  /// Gives SQLite's result code; rows are thrown away.
+  @discardableResult
+  func execute(_ sql: String) -> Int32 { executeFunction(handle, sql, nil, nil, nil) }
+}
+
+/// Runs SQL in a process of its own, without waiting for locks.
+///
+/// - Returns: the first row as text, or `locked`.
+func sqlInOtherProcess(_ text: String, on path: String) throws -> String {
+  let script = """
+    import sqlite3, sys
+    connection = sqlite3.connect(sys.argv[1], timeout=0, isolation_level=None)
+    try:
+        rows = [connection.execute(sql).fetchall() for sql in sys.argv[2].split(";")][-1]
+        print(rows[0] if rows else "", end="")
+    except sqlite3.OperationalError as error:
+        print("locked" if "locked" in str(error) else error, end="")
+    """
+  let process = Process()
+  process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+  process.arguments = ["python3", "-c", script, path, text]
+  let output = Pipe()
+  process.standardOutput = output
+  try process.run()
+  let answer = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+  process.waitUntilExit()
+  return answer
+}
