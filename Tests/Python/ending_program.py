@@ -14,6 +14,7 @@ import time
 from typing import Any
 
 from distributed import Client, LocalCluster, wait
+from tornado.ioloop import PeriodicCallback
 
 
 def work(number: int, seconds: float = 0.0) -> int:
@@ -44,7 +45,10 @@ def cluster_of(kind: str, **options: Any) -> LocalCluster:
 
 def client_of(kind: str) -> Client:
     if kind == "commands":
-        return Client(os.environ["SCHEDULER"], timeout=60)
+        client = Client(os.environ["SCHEDULER"], timeout=60)
+        # One that is still beginning when its scheduler goes looks for it for long.
+        client.wait_for_workers(2)
+        return client
     # As most scripts do it: the cluster is the client's.
     return Client(
         n_workers=2, threads_per_worker=1, dashboard_address=None, processes=kind == "processes"
@@ -105,6 +109,22 @@ def wait_for_a_signal(kind: str) -> None:
     client.gather(futures[0])
 
 
+def wait_to_close(kind: str) -> None:
+    """Works until it is told to close, or its cluster has gone."""
+    global client, futures
+    client = client_of(kind)
+    some_work(client)
+    futures.append(busy(client))
+    wait(futures[0][:20])
+    ready()
+    if kind == "commands":
+        while client.status == "running":
+            time.sleep(0.02)
+        os._exit(0)
+    sys.stdin.readline()
+    client.close()
+
+
 def close(kind: str) -> None:
     with cluster_of(kind) as cluster, Client(cluster) as client:
         some_work(client)
@@ -130,12 +150,15 @@ def last_of_several(kind: str) -> None:
 
 
 def idle_timeout(kind: str) -> None:
-    client = (
-        client_of(kind)
-        if kind == "commands"
-        else Client(cluster_of(kind, scheduler_kwargs={"idle_timeout": "1s"}))
-    )
+    async def be_impatient(dask_scheduler: Any) -> None:
+        # Not before there was something to do, however slow this machine is.
+        dask_scheduler.idle_timeout = 0.2
+        PeriodicCallback(dask_scheduler.check_idle, 50).start()
+
+    client = client_of(kind)
     some_work(client)
+    settle(client)
+    client.run_on_scheduler(be_impatient)
     ready()
     while client.status == "running":
         time.sleep(0.02)
@@ -207,13 +230,14 @@ def asyncio_end(kind: str) -> None:
 
 
 def notebook(kind: str) -> None:
-    """A kernel: cells come by the standard input; it ends when there are no more."""
-    import code
-
-    console = code.InteractiveConsole({"kind": kind, "client_of": client_of, "some_work": some_work,
-                                       "busy": busy, "wait": wait, "ready": ready})  # fmt: skip
-    for line in sys.stdin:
-        console.push(line)
+    """A kernel: runs cells, one after the other, until its standard input ends."""
+    cell = "client = client_of(kind); some_work(client); held = busy(client); wait(held[:20])"
+    namespace = dict(globals(), kind=kind)
+    exec(cell, namespace)
+    ready()
+    for cell in sys.stdin:
+        exec(cell, namespace)
+    sys.exit(0)
 
 
 client: Client
