@@ -80,7 +80,7 @@ def logged(log: Path) -> dict[tuple[str, str], Transitions]:
         for kind, ident, *transition in connection.execute(
             """
             SELECT source, server_id, key, start, finish FROM events WHERE hook = 'transition'
-            ORDER BY server_id, source_seq
+            ORDER BY server_id, run, source_seq
             """
         ):
             found[kind, ident].append(tuple(transition))

@@ -59,9 +59,11 @@ def _replacing(recorder: Any, scheduler: Any) -> None:
     add = scheduler.add_plugin
 
     def add_plugin(plugin: Any, *args: Any, **kwargs: Any) -> Any:
-        if recorder._stands_for(plugin):
+        if plugin is recorder:
             # Dask adds what has added itself already.
             return recorder._rename(kwargs.get("name") or recorder.name)
+        if getattr(plugin, "_joined", None) is recorder:
+            return None
         answer = add(plugin, *args, **kwargs)
         recorder._end_if_removed()
         return answer

@@ -228,10 +228,16 @@ class Options:
     @property
     def place(self) -> str:
         """Where events go, in words."""
+        return self._place(self.log)
+
+    @property
+    def absolute_place(self) -> str:
+        """The same for somebody who is in another folder, or on another machine."""
+        return self._place(self.log and os.path.abspath(self.log))
+
+    def _place(self, log: str | None) -> str:
         queue = f"the queue '{self.publish_queue}'"
-        return " and ".join(
-            [self.log] * (self.log is not None) + [queue] * (self.publish is not None)
-        )
+        return " and ".join([log] * (log is not None) + [queue] * (self.publish is not None))
 
 
 def _find(name: str, given: dict[str, Any]) -> tuple[str | None, Any]:

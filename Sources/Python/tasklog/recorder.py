@@ -141,9 +141,11 @@ class Recorder(Hooks):
         options = Options.read(self._given)
         if options.refused:
             raise RecordingError(f"nothing is recorded: {'; '.join(options.refused)}")
-        for plugin in scheduler.plugins.values():
-            if isinstance(plugin, Recorder) and plugin._native is not None:
-                return self._join(plugin, options)
+        for other in list(ending.open_recorders):
+            if other._scheduler is scheduler and other._native is not None:
+                if other._ending is None:
+                    return self._join(other, options)
+                await asyncio.shield(other._ending)
         loop = asyncio.get_running_loop()
         native = await loop.run_in_executor(None, _open, scheduler, options)
         if options.problems:
@@ -172,10 +174,11 @@ class Recorder(Hooks):
             if one != two:
                 different.append(f"'{what}' is {one!r} there and {two!r} here")
         if different:
-            name = next(n for n, plugin in other._scheduler.plugins.items() if plugin is other)
+            plugins = other._scheduler.plugins.items()
+            name = next((n for n, plugin in plugins if plugin is other), other.name)
             raise RecordingError(
                 f"nothing is recorded by this recorder: another one records this cluster to "
-                f"{other._options.place}: {'; '.join(different)}; to end that recording, call "
+                f"{other._options.absolute_place}: {'; '.join(different)}; to end that recording, call "
                 f"client.unregister_scheduler_plugin({name!r})"
             )
         self._joined = other
@@ -296,14 +299,10 @@ class Recorder(Hooks):
             if all(plugin is not one for one in own)
         }
 
-    def _stands_for(self, plugin: Any) -> bool:
-        """Whether Dask adds this recorder, or one that joined it."""
-        return plugin is self or getattr(plugin, "_joined", None) is self
-
     def _rename(self, name: str) -> None:
         """Dask knows a plugin by the name that it was registered with."""
         plugins = self._scheduler.plugins
-        if name not in plugins and self._joined is None:
+        if name not in plugins:
             self._scheduler.plugins = {
                 name if plugin is self else known: plugin for known, plugin in plugins.items()
             }

@@ -255,7 +255,9 @@ class WorkerRecorder(WorkerPlugin):
         try:
             if self._guard is not None and self._guard is not asyncio.current_task():
                 self._guard.cancel()
-            if self._worker.handlers.get("tasklog_ship") == self._ship_asked:
+            handler = self._worker.handlers.get("tasklog_ship")
+            # Its function is another one when this class came again, for a worker beside this one.
+            if getattr(handler, "__self__", None) is self:
                 del self._worker.handlers["tasklog_ship"]
             if spool is not None:
                 spool.close()
