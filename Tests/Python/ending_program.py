@@ -2,7 +2,7 @@
 
     python ending_program.py KIND WAY
 
-It prints ``ready`` when it has worked, and then ends, or works on until it is ended.
+It prints ``ready to end`` when it has worked, and then ends, or works on until it is ended.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def busy(client: Client) -> list:
 
 
 def ready() -> None:
-    print("ready", flush=True)
+    print("ready to end", flush=True)
 
 
 def cluster_of(kind: str, **options: Any) -> LocalCluster:
@@ -171,7 +171,7 @@ def unregister(kind: str) -> None:
     ready()
     sys.stdin.readline()
     client.unregister_scheduler_plugin("tasklog")
-    print("ended", flush=True)
+    print("has ended", flush=True)
     sys.stdin.readline()
     some_work(client)
     client.shutdown()
@@ -187,7 +187,7 @@ def detach(kind: str) -> None:
     ready()
     sys.stdin.readline()
     client.run_on_scheduler(end)
-    print("ended", flush=True)
+    print("has ended", flush=True)
     sys.stdin.readline()
     some_work(client)
     client.shutdown()

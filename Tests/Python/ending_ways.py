@@ -184,14 +184,18 @@ def by_itself(ending: Ending) -> None:
     """It ends as it is written."""
 
 
-def signals(*numbers: int, pause: float = 0.0) -> Callable[[Ending], None]:
-    def end(ending: Ending) -> None:
-        for position, number in enumerate(numbers):
-            if position:
-                time.sleep(pause)
-            ending.signal(number)
+def signaled(number: int) -> Callable[[Ending], None]:
+    return lambda ending: ending.signal(number)
 
-    return end
+
+def interrupted_twice(ending: Ending) -> None:
+    """Dask, interrupted while it closes, leaves processes behind, also where nothing is recorded."""
+    ending.signal(signal.SIGINT)
+    time.sleep(0.2)
+    ending.signal(signal.SIGINT)
+    for program in ending.cluster:
+        program.process.wait(60 * PATIENCE)
+    ending.signal(signal.SIGKILL)
 
 
 def orchestrated(ending: Ending, grace: float = 30.0) -> None:
@@ -258,7 +262,7 @@ def notebook_restart(ending: Ending) -> None:
 def taken_off(ending: Ending) -> None:
     """The recording ends before the cluster does."""
     ending.program.tell("end the recording")
-    ending.wait_for_text("ended")
+    ending.wait_for_text("has ended")
     # What the witness sees from here on is not recorded.
     shutil.copytree(ending.folder / "witness", ending.folder / "witness-then")
     ending.program.tell("go on")
@@ -275,11 +279,11 @@ WAYS: dict[str, Cell] = {
     "os._exit": ("os_exit", by_itself),
     "the last of several clusters": ("last_of_several", by_itself),
     "the loop ends": ("asyncio_end", by_itself),
-    "Ctrl-C": ("wait_for_a_signal", signals(signal.SIGINT)),
-    "Ctrl-C twice": ("wait_for_a_signal", signals(signal.SIGINT, signal.SIGINT, pause=0.2)),
-    "SIGTERM": ("wait_for_a_signal", signals(signal.SIGTERM)),
+    "Ctrl-C": ("wait_for_a_signal", signaled(signal.SIGINT)),
+    "Ctrl-C twice": ("wait_for_a_signal", interrupted_twice),
+    "SIGTERM": ("wait_for_a_signal", signaled(signal.SIGTERM)),
     "SIGTERM, then SIGKILL": ("wait_for_a_signal", orchestrated),
-    "SIGKILL of everything": ("wait_for_a_signal", signals(signal.SIGKILL)),
+    "SIGKILL of everything": ("wait_for_a_signal", signaled(signal.SIGKILL)),
     "SIGKILL of the scheduler": ("wait_for_a_signal", kill_scheduler),
     "SIGKILL of a worker": ("wait_to_close", kill_worker),
     "SIGKILL of a nanny": ("wait_to_close", kill_nanny),

@@ -56,7 +56,7 @@ def test_what_was_seen_is_in_the_log(tmp_path: Path, way: str, kind: str, tasklo
     program, end = WAYS[way]
     ending = Ending(tmp_path, kind, program)
     try:
-        ending.wait_for_text("ready")
+        ending.wait_for_text("ready to end")
         end(ending)
         ending.wait_until_gone(*ending.cluster)
     finally:

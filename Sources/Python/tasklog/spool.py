@@ -86,7 +86,7 @@ class Segment:
         self.map.close()
         if self.path is not None:
             # A cleaner of temporary files may have been faster.
-            with contextlib.suppress(FileNotFoundError):
+            with contextlib.suppress(FileNotFoundError, NotADirectoryError):
                 os.unlink(self.path)
             os.close(self.descriptor)
 
