@@ -71,14 +71,16 @@ class Ending:
             "TASKLOG_WORKER_SPOOL": str(self.spool),
             "WITNESS_FOLDER": str(folder / "witness"),
             "DASK_DISTRIBUTED__SCHEDULER__PRELOAD": '["witness", "tasklog"]',
+            # Nobody may wait for somebody who is gone: it would be longer than a test waits.
+            "TASKLOG_CLOSE_SECONDS": "1h",
             **environment,
         }
         self.programs: list[Program] = []
         if kind == "commands":
             self._start_commands()
-        self.program = self._start([sys.executable, str(HERE / "ending_program.py"), kind, way])
+        self.program = self.start([sys.executable, str(HERE / "ending_program.py"), kind, way])
 
-    def _start(self, arguments: list[str]) -> Program:
+    def start(self, arguments: list[str]) -> Program:
         program = Program(arguments, self.environment, self.folder)
         self.programs.append(program)
         return program
@@ -86,7 +88,7 @@ class Ending:
     def _start_commands(self) -> None:
         file = self.folder / "scheduler.json"
         scheduler = [*DASK, "--port", "0", "--no-dashboard", "--scheduler-file", str(file)]
-        self.scheduler = self._start(scheduler)
+        self.scheduler = self.start(scheduler)
 
         def address() -> str | None:
             with contextlib.suppress(OSError, ValueError):
@@ -97,15 +99,21 @@ class Ending:
         self.workers = [self.add_worker(nanny) for nanny in ("--nanny", "--no-nanny")]
 
     def add_worker(self, nanny: str = "--no-nanny") -> Program:
-        return self._start(
+        return self.start(
             [*DASK_WORKER, self.environment["SCHEDULER"], "--no-dashboard", "--nthreads", "1",
              nanny, "--local-directory", str(self.folder)],
         )  # fmt: skip
 
     # What can be done with it
 
-    def wait_for_text(self, text: str) -> None:
-        wait_for(lambda: text in self.program.text, f"{text!r} in {self.program.text}", 60 * PATIENCE)
+    def wait_for_text(self, text: str, program: Program | None = None) -> None:
+        program = program or self.program
+
+        def has_come() -> bool:
+            return text in program.text or program.process.poll() is not None
+
+        wait_for(has_come, f"'{text}' of a program", 60 * PATIENCE)
+        assert text in program.text, program.text
 
     def wait_until_gone(self, *programs: Program) -> None:
         for program in programs or self.programs:

@@ -465,16 +465,18 @@ class WorkerRecorder(WorkerPlugin):
             return {"status": "error", "error": repr(error)}
         return {"status": "OK"}
 
-    async def _send(self, header: dict[str, Any], records: bytes, **about: Any) -> None:
+    async def _send(
+        self, header: dict[str, Any], records: bytes, run: str | None = None, **about: Any
+    ) -> None:
         """Sends records, and returns when the recorder has them."""
         reply = await asyncio.wait_for(
             self._worker.scheduler.tasklog_records(
-                run=self.run, source=header, records=records, **about
+                run=run or self.run, source=header, records=records, **about
             ),
             30,
         )
         status = reply.get("status") if isinstance(reply, dict) else None
-        if status in ("closed", "other run"):
+        if run is None and status in ("closed", "other run"):
             raise _RecordingOver("the recording has ended")
         if status != "OK":
             raise RuntimeError(f"the scheduler's recorder answered {reply!r}")
