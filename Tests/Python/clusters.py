@@ -20,8 +20,9 @@ from distributed.deploy.spec import ProcessInterface
 
 HERE = Path(__file__).resolve().parent
 DEADLINE = 60.0
-DASK = [str(Path(sys.executable).with_name("dask")), "scheduler"]
-DASK_WORKER = [str(Path(sys.executable).with_name("dask")), "worker"]
+# Environments that are layered on others have no program of this name.
+DASK = [sys.executable, "-m", "dask", "scheduler"]
+DASK_WORKER = [sys.executable, "-m", "dask", "worker"]
 
 
 def wait_for(condition: Callable[[], Any], what: str, seconds: float = DEADLINE) -> Any:

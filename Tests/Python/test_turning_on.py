@@ -14,6 +14,7 @@ import tasklog as package
 import workloads
 from clusters import CommandCluster, Recording, wait_for
 from log import Log
+from tasklog.recorder import RecordingError
 
 SCRIPT = """
 from dask.distributed import Client, LocalCluster
@@ -124,6 +125,23 @@ def test_the_yaml_config_of_dask(tmp_path: Path, where: str) -> None:
     assert log.rows("SELECT * FROM events WHERE hook = 'clientReleasesKeys'") == []
 
 
+@pytest.mark.parametrize("where", ["worker", "nanny"])
+def test_a_preload_of_a_worker_or_nanny_says_that_it_is_not_needed(
+    tmp_path: Path, where: str
+) -> None:
+    recording = bare(tmp_path)
+    recording.environment["TASKLOG_LOG"] = str(recording.log)
+    arguments = ["--nanny"] + ["--preload" if where == "worker" else "--preload-nanny", "tasklog"]
+    with CommandCluster(recording, ["--preload", "tasklog"]) as cluster:
+        worker = cluster.add_worker(*arguments)
+        with Client(cluster.address) as client:
+            assert client.submit(sum, client.map(abs, range(-10, 0))).result() == 55
+    told = [line for line in worker.text.splitlines() if line.startswith("tasklog: ")]
+    assert len(told) == 1 and f"does nothing on a {where}: the recorder of the scheduler" in told[0]
+    assert "Traceback" not in worker.text and "nothing is recorded" not in worker.text
+    assert_recorded(recording.log, 11)
+
+
 def test_register_plugin_in_the_middle_of_a_run(tmp_path: Path) -> None:
     recording = bare(tmp_path)
     with CommandCluster(recording) as cluster:
@@ -132,8 +150,8 @@ def test_register_plugin_in_the_middle_of_a_run(tmp_path: Path) -> None:
             held = client.map(workloads.increment, range(10))
             client.gather(held)
             client.register_plugin(package.Recorder(recording.log))
-            # A second one finds the first.
-            client.register_plugin(package.Recorder(tmp_path / "other.db"))
+            with pytest.raises(RecordingError, match="another one records this cluster to"):
+                client.register_plugin(package.Recorder(tmp_path / "other.db"))
             assert client.submit(sum, held).result() == 55
             del held
             cluster.add_worker("--no-nanny")

@@ -7,6 +7,7 @@ Turned on with ``dask scheduler --preload tasklog``, with
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -25,8 +26,16 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-async def dask_setup(scheduler: Any) -> None:
+async def dask_setup(server: Any) -> None:
     """Called by Dask for a preload."""
+    if not hasattr(server, "worker_plugins"):
+        what = type(server).__name__.lower()
+        logging.getLogger("tasklog").warning(
+            "tasklog: the preload does nothing on a %s: the recorder of the scheduler records "
+            "the workers",
+            what,
+        )
+        return
     from tasklog.recorder import Recorder
 
-    await Recorder().attach(scheduler)
+    await Recorder().attach(server)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 from dataclasses import dataclass, field, fields
 from typing import Any, Callable
@@ -98,6 +99,10 @@ def _patterns(value: Any) -> tuple[str, ...]:
     return tuple(name.strip() for name in names if name.strip())
 
 
+#: Options that name a file or a folder.
+_PATHS = ("log", "worker_spool", "publish_spool")
+
+
 def _option(default: Any, read: Callable[[Any], Any], secret: bool = False) -> Any:
     return field(default=default, metadata={"read": read, "secret": secret})
 
@@ -160,6 +165,8 @@ class Options:
     close_seconds: float = _option(10.0, _seconds)
     #: What was wrong with what was set; such an option stays at its default.
     problems: list[str] = field(default_factory=list)
+    #: What was wrong where a default would keep what was to be redacted: nothing is recorded.
+    refused: list[str] = field(default_factory=list)
 
     @property
     def filter(self) -> dict[str, list[str]]:
@@ -173,7 +180,7 @@ class Options:
         known = {option.name: option for option in fields(cls) if "read" in option.metadata}
         for name in given:
             if name not in known:
-                options.problems.append(f"there is no option '{name}'")
+                options._add_problem(name, f"there is no option '{name}'")
         places = {name: _find(name, given) for name in known}
         for name, option in known.items():
             where, value = places[name]
@@ -184,19 +191,53 @@ class Options:
             except Exception as error:
                 # There may be a password in it.
                 shown = "…" if option.metadata["secret"] else repr(value)
-                options.problems.append(f"{where} is {shown}: {error}; {option.default!r} is used")
+                words = f"{where} is {shown}: {error}"
+                if name == "redact":
+                    options.refused.append(words)
+                else:
+                    options.problems.append(f"{words}; {option.default!r} is used")
         if options.publish is not None and places["log"][0] is None:
             options.log = None
-        options.problems += _unknown_variables(known)
+        for variable in _unknown_variables(known):
+            words = f"there is no option '{variable}'"
+            options._add_problem(variable.removeprefix("TASKLOG_").lower(), words)
         return options
+
+    def _add_problem(self, name: str, words: str) -> None:
+        """A misspelt option is not used; one that was to redact something has to be."""
+        if difflib.get_close_matches(name, ["redact"], 1, 0.7) or "redact" in name:
+            self.refused.append(f"{words}; did you mean 'redact'?")
+        else:
+            self.problems.append(words)
+
+    def differences(self, other: Options) -> list[str]:
+        """What another recorder was asked for that is not the same."""
+        different = []
+        for option in fields(self):
+            if "read" not in option.metadata:
+                continue
+            ours, theirs = getattr(self, option.name), getattr(other, option.name)
+            if option.name in _PATHS:
+                ours, theirs = (path and os.path.realpath(path) for path in (ours, theirs))
+            if ours != theirs and option.metadata["secret"]:
+                different.append(f"'{option.name}' is another one")
+            elif ours != theirs:
+                different.append(f"'{option.name}' is {ours!r} there and {theirs!r} here")
+        return different
 
     @property
     def place(self) -> str:
         """Where events go, in words."""
+        return self._place(self.log)
+
+    @property
+    def absolute_place(self) -> str:
+        """The same for somebody who is in another folder, or on another machine."""
+        return self._place(self.log and os.path.abspath(self.log))
+
+    def _place(self, log: str | None) -> str:
         queue = f"the queue '{self.publish_queue}'"
-        return " and ".join(
-            [self.log] * (self.log is not None) + [queue] * (self.publish is not None)
-        )
+        return " and ".join([log] * (log is not None) + [queue] * (self.publish is not None))
 
 
 def _find(name: str, given: dict[str, Any]) -> tuple[str | None, Any]:
@@ -223,7 +264,7 @@ _OTHERS = (
 def _unknown_variables(known: dict[str, Any]) -> list[str]:
     variables = {f"TASKLOG_{name.upper()}" for name in known}
     return [
-        f"there is no option '{variable}'"
+        variable
         for variable in sorted(os.environ)
         if variable.startswith("TASKLOG_")
         and variable not in variables

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import atexit
 import logging
 import os
 import platform
 import socket
+import threading
 import weakref
 from types import SimpleNamespace
 from typing import Any, Callable, Sequence
@@ -15,7 +15,7 @@ from typing import Any, Callable, Sequence
 import cloudpickle
 from distributed.scheduler import TaskState
 
-from tasklog import deep, encoding, facts, filtering, noting, spool, worker
+from tasklog import deep, encoding, ending, facts, filtering, noting, spool, worker
 from tasklog.encoding import HOOKS, STATES, Encoder
 from tasklog.hooks import Hooks
 from tasklog.library import LibraryError, NativeRecorder
@@ -24,6 +24,27 @@ from tasklog.options import Options
 from tasklog.replay import results
 
 logger = logging.getLogger("tasklog")
+
+#: One recorder at a time begins on a scheduler.
+_beginning: weakref.WeakKeyDictionary[Any, asyncio.Lock] = weakref.WeakKeyDictionary()
+
+
+class RecordingError(Exception):
+    """Nothing is recorded as it was asked for."""
+
+
+class _OneLine(logging.Filter):
+    """Dask logs what a plugin raises when it is registered; whoever registered it has it, too."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        if isinstance(error, RecordingError):
+            record.msg, record.args = f"{record.getMessage()}: {error}", None
+            record.exc_info = record.exc_text = None
+        return True
+
+
+logging.getLogger("distributed.core").addFilter(_OneLine())
 
 
 class Recorder(Hooks):
@@ -44,10 +65,16 @@ class Recorder(Hooks):
 
     An event whose hook has returned is in the spool beside the log: the death of the process does
     not lose it. Nothing that fails here reaches Dask; it is told once, by the logger ``tasklog``.
+    What cannot be recorded as asked for is a `RecordingError` where the plugin is registered.
+
+    A recording ends with the scheduler, or before it:
+
+    >>> client.unregister_scheduler_plugin("tasklog")  # doctest: +SKIP
     """
 
     name = "tasklog"
-    idempotent = True
+    #: Dask drops an idempotent plugin without a word when there is one of the name.
+    idempotent = False
 
     def __init__(
         self,
@@ -61,6 +88,10 @@ class Recorder(Hooks):
         self._every = every
         self._noting: list[NotingPlugin] = []
         self._native: NativeRecorder | None = None
+        self._finishing = threading.Lock()
+        self._ending: asyncio.Task | None = None
+        #: The recorder that does already what this one was asked for.
+        self._joined: Recorder | None = None
 
     def __reduce__(self) -> Any:
         given = dict(self._given, verify=self._verified, every=self._every)
@@ -74,25 +105,49 @@ class Recorder(Hooks):
     # Beginning and end
 
     async def start(self, scheduler: Any) -> None:
-        await self.attach(scheduler)
+        is_registered = all(plugin is not self for plugin in scheduler.plugins.values())
+        try:
+            await self._attach(scheduler)
+        except RecordingError as error:
+            if is_registered:
+                # By a client, which is told. A scheduler that starts with this plugin is not hurt.
+                raise
+            logger.warning("tasklog: %s", error)
         self._emit("start")
         for plugin in self._noting:
             await plugin.start(scheduler)
 
     async def attach(self, scheduler: Any) -> bool:
         """Begins to record, also in the middle of a run; false when that is not possible."""
-        if self._native is not None:
-            return True
-        if os.environ.get("TASKLOG_DISABLED") == "1":
-            return False
         try:
-            options = Options.read(self._given)
-            loop = asyncio.get_running_loop()
-            native = await loop.run_in_executor(None, _open, scheduler, options)
+            await self._attach(scheduler)
+        except RecordingError as error:
+            logger.warning("tasklog: %s", error)
+        return self._native is not None or self._joined is not None
+
+    async def _attach(self, scheduler: Any) -> None:
+        if self._native is not None or os.environ.get("TASKLOG_DISABLED") == "1":
+            return
+        try:
+            async with _beginning.setdefault(scheduler, asyncio.Lock()):
+                await self._attach_alone(scheduler)
+        except RecordingError:
+            raise
         except Exception as error:
             words = str(error) if isinstance(error, LibraryError) else repr(error)
-            logger.warning("tasklog: nothing is recorded: %s", words)
-            return False
+            raise RecordingError(f"nothing is recorded: {words}") from None
+
+    async def _attach_alone(self, scheduler: Any) -> None:
+        options = Options.read(self._given)
+        if options.refused:
+            raise RecordingError(f"nothing is recorded: {'; '.join(options.refused)}")
+        for other in list(ending.open_recorders):
+            if other._scheduler is scheduler and other._native is not None:
+                if other._ending is None:
+                    return self._join(other, options)
+                await asyncio.shield(other._ending)
+        loop = asyncio.get_running_loop()
+        native = await loop.run_in_executor(None, _open, scheduler, options)
         if options.problems:
             logger.warning(
                 "tasklog: some options are not used, the rest is recorded to %s: %s",
@@ -101,15 +156,32 @@ class Recorder(Hooks):
             )
         try:
             self._begin(scheduler, options, native)
-        except Exception as error:
+        except Exception:
             self._native = None
             vars(self).pop("transition", None)
             native.close()
-            logger.warning("tasklog: nothing is recorded: %r", error)
-            return False
+            raise
         if options.workers:
             await self._register_workers()
-        return True
+
+    def _join(self, other: Recorder, options: Options) -> None:
+        """The same again is nothing new, so that a notebook's cell can be run again."""
+        different = other._options.differences(options)
+        for what, one, two in (
+            ("verify", _names(other._verified), _names(self._verified)),
+            ("every", other._every, self._every),
+        ):
+            if one != two:
+                different.append(f"'{what}' is {one!r} there and {two!r} here")
+        if different:
+            plugins = other._scheduler.plugins.items()
+            name = next((n for n, plugin in plugins if plugin is other), other.name)
+            raise RecordingError(
+                f"nothing is recorded by this recorder: another one records this cluster to "
+                f"{other._options.absolute_place}: {'; '.join(different)}; to end that recording, call "
+                f"client.unregister_scheduler_plugin({name!r})"
+            )
+        self._joined = other
 
     def _begin(self, scheduler: Any, options: Options, native: NativeRecorder) -> None:
         """Everything from the state that is found to the first hook happens in one go."""
@@ -125,6 +197,8 @@ class Recorder(Hooks):
         self._errors = 0
         self._refused = False
         self._undo: list[Callable[[], None]] = []
+        self._worker_part: str | None = None
+        self._closing_workers = ending.ClosingWorkers(scheduler, options.close_seconds)
         self._known: set = set(scheduler.tasks)
         self._spans: dict[str, Any] = {}
         self._addresses = set(scheduler.workers)
@@ -157,8 +231,8 @@ class Recorder(Hooks):
             **{name: p for name, p in scheduler.plugins.items() if name != self.name},
         }
         scheduler.handlers["tasklog_records"] = self._take_records
-        self._wrap_close(scheduler)
-        _open_recorders.add(self)
+        ending.install(self, scheduler)
+        ending.open_recorders.add(self)
 
     def _watch(self, scheduler: Any, native: NativeRecorder) -> Any:
         """What has been seen of the scheduler; in C, it also records what comes with every task."""
@@ -173,20 +247,50 @@ class Recorder(Hooks):
         self.transition = seen.transition  # type: ignore[method-assign]
         return seen
 
+    async def before_close(self) -> None:
+        await super().before_close()
+        if self._native is not None:
+            try:
+                await self._closing_workers.ask()
+            except Exception as error:
+                self._fail("beforeClose", error)
+
     async def detach(self) -> None:
         """Ends the recording of a scheduler that goes on."""
         if self._native is None:
             return
-        scheduler = self._scheduler
-        if self._options.workers and worker.WorkerRecorder.name in scheduler.worker_plugins:
-            try:
-                await scheduler.unregister_worker_plugin(None, name=worker.WorkerRecorder.name)
-            except Exception as error:
-                logger.warning("tasklog: workers may still be recorded: %r", error)
+        if self._ending is None:
+            self._ending = asyncio.get_running_loop().create_task(self._detach())
+        await asyncio.shield(self._ending)
+
+    async def _detach(self) -> None:
+        is_quiet = await self._unregister_workers()
+        self._leave()
+        if not is_quiet:
+            # A worker that does not know it yet is told when it ships.
+            self._scheduler.handlers["tasklog_records"] = _answer_closed
+        await self._finish_soon()
+
+    async def _unregister_workers(self) -> bool:
+        name, self._worker_part = self._worker_part, None
+        if name is None or name not in self._scheduler.worker_plugins:
+            return True
+        try:
+            unregister = self._scheduler.unregister_worker_plugin(None, name=name)
+            await asyncio.wait_for(unregister, self._options.close_seconds + 5)
+            return True
+        except Exception as error:
+            logger.warning("tasklog: the recording of some workers has not ended: %r", error)
+            return False
+
+    def _leave(self) -> None:
+        """Takes everything off the scheduler that was put there."""
         self._end_noting()
         self._emit("detach")
-        for undo in self._undo:
+        for undo in reversed(self._undo):
             undo()
+        self._undo = []
+        scheduler = self._scheduler
         scheduler.handlers.pop("tasklog_records", None)
         own = [self, *self._noting]
         scheduler.plugins = {
@@ -194,26 +298,37 @@ class Recorder(Hooks):
             for name, plugin in scheduler.plugins.items()
             if all(plugin is not one for one in own)
         }
-        await asyncio.get_running_loop().run_in_executor(None, self.finish)
 
-    def _wrap_close(self, scheduler: Any) -> None:
-        """The hook `close` is not the last: what comes after it is recorded, too."""
-        close = scheduler.close
+    def _rename(self, name: str) -> None:
+        """Dask knows a plugin by the name that it was registered with."""
+        plugins = self._scheduler.plugins
+        if name not in plugins:
+            self._scheduler.plugins = {
+                name if plugin is self else known: plugin for known, plugin in plugins.items()
+            }
 
-        async def close_and_finish(*args: Any, **kwargs: Any) -> Any:
-            try:
-                return await close(*args, **kwargs)
-            finally:
-                if self._native is not None:
-                    self._end_noting()
-                    loop = asyncio.get_running_loop()
-                    await loop.run_in_executor(None, self.finish)
+    def _end_if_removed(self) -> None:
+        """Dask does not tell a plugin that it was removed or replaced."""
+        try:
+            plugins = self._scheduler.plugins.values()
+            if self._native is None or self._ending or any(plugin is self for plugin in plugins):
+                return
+            logger.warning(
+                "tasklog: the recording to %s ends: the plugin was removed", self._options.place
+            )
+            self._ending = asyncio.get_running_loop().create_task(self._detach())
+        except Exception as error:
+            self._fail("remove_plugin", error)
 
-        scheduler.close = close_and_finish
-        self._undo.append(lambda: deep.restore(scheduler, "close", close_and_finish))
-
-    def _note(self, args: dict[str, Any]) -> None:
-        self._emit("report", args)
+    async def _finish_soon(self) -> None:
+        if self._native is None:
+            return
+        self._end_noting()
+        try:
+            await asyncio.get_running_loop().run_in_executor(None, self.finish)
+        except RuntimeError:
+            # At the end of the interpreter there is no thread to be had.
+            self.finish()
 
     def _end_noting(self) -> None:
         for plugin in self._noting:
@@ -221,11 +336,20 @@ class Recorder(Hooks):
 
     def finish(self) -> None:
         """Writes out what is left and ends the run in the log."""
-        native, self._native = self._native, None
-        vars(self).pop("transition", None)
-        if native is not None:
+        # Who comes second waits for the end as well.
+        with self._finishing:
+            native = self._native
+            if native is None:
+                return
+            if self._options.workers:
+                ending.take_leftovers(self._options.worker_spool, native.run, self._take)
+            self._native = None
+            vars(self).pop("transition", None)
             native.close()
-        _open_recorders.discard(self)
+            ending.open_recorders.discard(self)
+
+    def _note(self, args: dict[str, Any]) -> None:
+        self._emit("report", args)
 
     def flush(self, seconds: float = 10) -> bool:
         """Waits until what has been recorded so far is in the log, and with the broker."""
@@ -255,9 +379,14 @@ class Recorder(Hooks):
             for module in (encoding, filtering, spool, worker, noting, results):
                 cloudpickle.register_pickle_by_value(module)
             sent = cloudpickle.dumps(part)
+            # One of that name would be replaced, or not be replaced, whoever made it.
+            name = part.name
+            if name in self._scheduler.worker_plugins:
+                name = f"{name}-{part.run}"
+            self._worker_part = name
             await asyncio.wait_for(
                 self._scheduler.register_worker_plugin(
-                    None, sent, name=part.name, **_idempotent(self._scheduler)
+                    None, sent, name=name, **_idempotent(self._scheduler)
                 ),
                 30,
             )
@@ -267,24 +396,45 @@ class Recorder(Hooks):
     # Worker's records
 
     async def _take_records(
-        self, run: str = "", source: Any = None, records: Any = b"", **_: Any
+        self,
+        run: str = "",
+        source: Any = None,
+        records: Any = b"",
+        own: bool = False,
+        ended: bool = False,
+        **_: Any,
     ) -> dict[str, Any]:
-        """Takes in what a worker has shipped; the answer is the acknowledgement."""
+        """Takes in what a worker has shipped; the answer is the acknowledgement. Workers ship what
+        is their own, and what dead ones have left."""
         native = self._native
         if native is None:
             return {"status": "closed"}
         if run != native.run:
             return {"status": "other run", "run": native.run}
         try:
-            number = self._sources.get(source["id"])
-            if number is None:
-                number = native.source(
-                    "worker", source["id"], source["address"], source.get("name")
-                )
-                self._sources[source["id"]] = number
-            return {"status": "OK", "sequence": native.put_records(number, bytes(records))}
+            sequence = self._take(source, bytes(records)) if records else None
+            if own:
+                self._closing_workers.ship(source["id"], source["address"], ended)
+            return {"status": "OK", "sequence": sequence}
         except Exception as error:
             return {"status": "error", "error": repr(error)}
+
+    def _take(self, source: dict[str, Any], records: bytes) -> int:
+        native = self._native
+        assert native is not None
+        number = self._sources.get(source["id"])
+        if number is None:
+            number = native.source("worker", source["id"], source["address"], source.get("name"))
+            self._sources[source["id"]] = number
+        return native.put_records(number, records)
+
+
+async def _answer_closed(**_: Any) -> dict[str, Any]:
+    return {"status": "closed"}
+
+
+def _names(kinds: Sequence[type]) -> list[str]:
+    return [f"{kind.__module__}.{kind.__qualname__}" for kind in kinds]
 
 
 def _remake(given: dict[str, Any]) -> Recorder:
@@ -349,13 +499,3 @@ def _idempotent(scheduler: Any) -> dict[str, Any]:
 
     parameters = inspect.signature(scheduler.register_worker_plugin).parameters
     return {"idempotent": True} if "idempotent" in parameters else {}
-
-
-_open_recorders: weakref.WeakSet = weakref.WeakSet()
-
-
-@atexit.register
-def _finish_all() -> None:
-    """A scheduler that was not closed before its process ends."""
-    for recorder in list(_open_recorders):
-        recorder.finish()

@@ -16,6 +16,7 @@ This module is sent to workers by value: it imports nothing of this package.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import mmap
 import os
@@ -68,10 +69,25 @@ class Segment:
         self.map[body : self.end] = content
         struct.pack_into(HEADER, self.map, start, len(content), zlib.crc32(content))
 
+    @property
+    def is_removed(self) -> bool:
+        """Whether somebody else has removed the file."""
+        return self.path is not None and os.fstat(self.descriptor).st_nlink == 0
+
+    def restore(self) -> None:
+        """Puts the content into a new file at the same path."""
+        fresh = Segment(self.path, self.size)
+        fresh.map[: self.end] = self.map[: self.end]
+        self.map.close()
+        os.close(self.descriptor)
+        self.map, self.descriptor = fresh.map, fresh.descriptor
+
     def remove(self) -> None:
         self.map.close()
         if self.path is not None:
-            os.unlink(self.path)
+            # A cleaner of temporary files may have been faster.
+            with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+                os.unlink(self.path)
             os.close(self.descriptor)
 
 
@@ -112,7 +128,7 @@ class WorkerSpool:
         if self.folder is not None:
             path = os.path.join(self.folder, f"{self.header['id']}.{self._number}")
             try:
-                segment = Segment(path, size)
+                segment = self._new_segment(path, size)
             except OSError as error:
                 self._give_up_disk(error)
         if segment is None:
@@ -121,6 +137,26 @@ class WorkerSpool:
         segment.shipped = segment.end
         self.segments.append(segment)
         return True
+
+    def _new_segment(self, path: str, size: int) -> Segment:
+        try:
+            return Segment(path, size)
+        except FileNotFoundError:
+            os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+            return Segment(path, size)
+
+    def restore(self) -> bool:
+        """Makes the files again that somebody else has removed; true if there were any."""
+        if self.folder is None:
+            return False
+        removed = [segment for segment in self.segments if segment.is_removed]
+        try:
+            for segment in removed:
+                os.makedirs(self.folder, mode=0o700, exist_ok=True)
+                segment.restore()
+        except OSError as error:
+            self._give_up_disk(error)
+        return bool(removed)
 
     # The worker's side
 

@@ -33,6 +33,8 @@ _NOT_ARGS = {"stimulus_id", "handled", "key", "run_id", "run_spec", "value", "da
 _SMALL_BATCH = 1 << 19
 #: Seconds between two samples of the clock's offset that differ little.
 _OFFSET_SECONDS = 10.0
+#: What the end of a worker waits for a scheduler that does not wait for it.
+_PROBE_SECONDS = 1.0
 
 
 class WorkerRecorder(WorkerPlugin):
@@ -49,6 +51,7 @@ class WorkerRecorder(WorkerPlugin):
         self._spool: WorkerSpool | None = None
         self._errors = 0
         self._noted: list[Notes] = []
+        self._guard: asyncio.Task | None = None
         try:
             self._begin(worker)
             for plugin in made(self.options.get("verify", []), True):
@@ -58,6 +61,8 @@ class WorkerRecorder(WorkerPlugin):
         except Exception as error:
             self._tell("this worker is not recorded", error)
             return
+        self._guard = self._loop.create_task(self._end_with_the_loop())
+        worker.handlers["tasklog_ship"] = self._ship_asked
         # At once: what a dead worker has left here need not wait.
         self._begin_shipping()
 
@@ -74,7 +79,13 @@ class WorkerRecorder(WorkerPlugin):
         self._stimuli = self.options["stimuli"]
         self._timer: asyncio.TimerHandle | None = None
         self._shipping: asyncio.Task | None = None
+        #: One batch is on its way at a time.
+        self._draining = asyncio.Lock()
         self._failures = 0
+        #: The scheduler closes, and waits for the last events of this worker.
+        self._is_awaited = False
+        self._is_ending = False
+        self._has_told_removal = False
         self._offset: tuple[float, float] | None = None
         self._fields: dict[type, tuple[str, list[str]]] = {}
         log = self._state.stimulus_log
@@ -205,23 +216,53 @@ class WorkerRecorder(WorkerPlugin):
         return [[encoder.value(value) for value in args], encoder.named(kwargs)]
 
     async def teardown(self, worker: Any) -> None:
-        if self._spool is None:
-            return
+        await self._end(self.options["close_seconds"])
+
+    async def _end_with_the_loop(self) -> None:
+        """Is cancelled by a loop that ends without the worker being closed, as that of
+        ``dask worker --no-nanny`` does at SIGTERM: the loop waits for this."""
         try:
+            await self._loop.create_future()
+        except asyncio.CancelledError:
+            await self._end(min(self.options["close_seconds"], _PROBE_SECONDS))
+            raise
+
+    async def _end(self, seconds: float) -> None:
+        """Ships the last events; what finds no scheduler stays in the spool."""
+        if self._spool is None or self._is_ending:
+            return
+        self._is_ending = True
+        try:
+            if self._timer is not None:
+                self._timer.cancel()
             self._harvest_new()
             self._put("teardown")
             self._tell_excluded()
             for notes in self._noted:
-                await notes.awaited("teardown", worker=worker)
+                await notes.awaited("teardown", worker=self._worker)
                 notes.end()
-            await asyncio.wait_for(self._ship_rest(), self.options["close_seconds"])
+            self._restore_spool()
+            await asyncio.wait_for(self._ship_the_rest(), seconds)
         except Exception as error:
-            self._tell("the last events of this worker stay in its spool", error)
+            if self._spool.has_unshipped:
+                self._tell_of_the_rest(error)
         finally:
-            if self._timer is not None:
-                self._timer.cancel()
-            spool, self._spool = self._spool, None
-            spool.close()
+            self._stop()
+
+    def _stop(self) -> None:
+        """Nothing more is recorded. What has not been shipped stays in the spool's files."""
+        spool, self._spool = self._spool, None
+        try:
+            if self._guard is not None and self._guard is not asyncio.current_task():
+                self._guard.cancel()
+            handler = self._worker.handlers.get("tasklog_ship")
+            # Its function is another one when this class came again, for a worker beside this one.
+            if getattr(handler, "__self__", None) is self:
+                del self._worker.handlers["tasklog_ship"]
+            if spool is not None:
+                spool.close()
+        except Exception as error:
+            self._tell("the end of its spool failed", error)
 
     def _note(self, args: dict[str, Any]) -> None:
         self._put("report", args=args)
@@ -331,7 +372,9 @@ class WorkerRecorder(WorkerPlugin):
 
     def _wake(self) -> None:
         """Lets a batch go when the interval has passed."""
-        if self._timer is None and self._shipping is None and self._spool is not None:
+        if self._is_ending or self._spool is None:
+            return
+        if self._timer is None and self._shipping is None:
             # After failures with more patience, up to five seconds.
             wait = (
                 min(5.0, self._interval * 2**self._failures) if self._failures else self._interval
@@ -340,7 +383,7 @@ class WorkerRecorder(WorkerPlugin):
 
     def _begin_shipping(self) -> None:
         self._timer = None
-        if self._shipping is None and self._spool is not None:
+        if self._shipping is None and self._spool is not None and not self._is_ending:
             self._shipping = self._loop.create_task(self._ship())
             self._shipping.add_done_callback(self._has_shipped)
 
@@ -354,40 +397,88 @@ class WorkerRecorder(WorkerPlugin):
             self._harvest_new()
             self._sample_offset()
             self._tell_excluded()
-            while self._spool is not None:
-                batch = self._spool.batch()
-                if batch is None:
-                    break
-                segment, end, records = batch
-                await self._send(self._header, records)
-                self._spool.acknowledge(segment, end)
-                if len(records) < _SMALL_BATCH:
-                    break
+            self._restore_spool()
+            await self._drain(_SMALL_BATCH)
             self._failures = 0
             if self._looks_for_orphans:
                 self._looks_for_orphans = False
                 await self._ship_orphans()
-        except asyncio.CancelledError:
-            raise
+        except _RecordingOver as error:
+            self._tell_of_the_rest(error)
+            self._stop()
         except Exception as error:
             self._failures = min(self._failures + 1, 20)
             logger.debug("tasklog: a batch was not taken, will try again: %s", error)
 
-    async def _ship_rest(self) -> None:
-        while self._shipping is not None:
-            await asyncio.wait([self._shipping])
-        while (batch := self._spool.batch()) is not None:  # type: ignore[union-attr]
-            segment, end, records = batch
-            await self._send(self._header, records)
-            self._spool.acknowledge(segment, end)  # type: ignore[union-attr]
+    async def _drain(self, smallest: int = 0) -> None:
+        """Ships batches until none is left; one that is smaller is the last."""
+        async with self._draining:
+            while (spool := self._spool) is not None and (batch := spool.batch()) is not None:
+                segment, end, records = batch
+                await self._send(self._header, records, own=True)
+                if self._spool is spool:
+                    spool.acknowledge(segment, end)
+                if len(records) < smallest:
+                    break
 
-    async def _send(self, header: dict[str, Any], records: bytes) -> None:
+    async def _ship_the_rest(self) -> None:
+        if self._shipping is not None:
+            # It may wait for a scheduler that is gone. What it has sent is known when it comes again.
+            self._shipping.cancel()
+            await asyncio.wait([self._shipping])
+        wait = _PROBE_SECONDS
+        if self._is_awaited or not self._has_lost_scheduler():
+            wait = self.options["close_seconds"]
+        elif not await self._is_scheduler_there():
+            raise ConnectionError("the scheduler is gone")
+        await asyncio.wait_for(self._drain(), wait)
+        await asyncio.wait_for(self._send(self._header, b"", own=True, ended=True), wait)
+
+    def _has_lost_scheduler(self) -> bool:
+        stream = self._worker.batched_stream
+        return stream is None or bool(stream.closed())
+
+    async def _is_scheduler_there(self) -> bool:
+        """Dask tries for half a minute to connect to a scheduler that was killed."""
+        scheme, _, rest = self._worker.scheduler.address.partition("://")
+        host, _, port = rest.rpartition(":")
+        if scheme not in ("tcp", "tls") or not port.isdecimal():
+            return True
+        try:
+            connecting = asyncio.open_connection(host.strip("[]"), int(port))
+            _, writer = await asyncio.wait_for(connecting, _PROBE_SECONDS)
+            writer.close()
+        except (OSError, asyncio.TimeoutError):
+            return False
+        return True
+
+    async def _ship_asked(self, **_: Any) -> dict[str, Any]:
+        """The scheduler closes. It waits for this, and after it for the end of the worker."""
+        if self._spool is None:
+            return {"status": "not recorded"}
+        self._is_awaited = True
+        try:
+            self._harvest_new()
+            self._tell_excluded()
+            await self._drain()
+        except Exception as error:
+            return {"status": "error", "error": repr(error)}
+        return {"status": "OK"}
+
+    async def _send(
+        self, header: dict[str, Any], records: bytes, run: str | None = None, **about: Any
+    ) -> None:
         """Sends records, and returns when the recorder has them."""
         reply = await asyncio.wait_for(
-            self._worker.scheduler.tasklog_records(run=self.run, source=header, records=records),
+            self._worker.scheduler.tasklog_records(
+                run=run or self.run, source=header, records=records, **about
+            ),
             30,
         )
-        if not isinstance(reply, dict) or reply.get("status") != "OK":
+        status = reply.get("status") if isinstance(reply, dict) else None
+        if run is None and status in ("closed", "other run"):
+            raise _RecordingOver("the recording has ended")
+        if status != "OK":
             raise RuntimeError(f"the scheduler's recorder answered {reply!r}")
 
     async def _ship_orphans(self) -> None:
@@ -415,6 +506,17 @@ class WorkerRecorder(WorkerPlugin):
         self._offset = delay, now
         self._put("stimulus", args={"op": "clock-offset", "scheduler_delay": delay})
 
+    def _restore_spool(self) -> None:
+        spool = self._spool
+        if spool is not None and spool.restore() and not self._has_told_removal:
+            self._has_told_removal = True
+            logger.warning(
+                "tasklog: the spool of worker %s was removed from %s while in use, and is made "
+                "again; set 'worker_spool' to a folder that nothing cleans up",
+                self._worker.address,
+                self._folder,
+            )
+
     # Own errors
 
     def _fail(self, what: str, error: Exception) -> None:
@@ -427,11 +529,22 @@ class WorkerRecorder(WorkerPlugin):
         except Exception:
             pass
 
+    def _tell_of_the_rest(self, error: Exception) -> None:
+        self._tell(
+            f"the last events of this worker stay in {self._folder}; "
+            f"'tasklog import {self._folder}' adds them to the log",
+            error,
+        )
+
     def _tell(self, what: str, error: Exception) -> None:
         address = getattr(getattr(self, "_worker", None), "address", "?")
         logger.warning(
             "tasklog: %s (worker %s): %s: %s", what, address, type(error).__name__, error
         )
+
+
+class _RecordingOver(Exception):
+    """The scheduler has no recorder of this run any more."""
 
 
 def default_folder() -> str:

@@ -1,0 +1,180 @@
+"""The end of a recording: what Dask does at an end without telling its plugins, wrapped.
+
+A scheduler that closes asks its workers for their last events before it tells them to close, and
+waits for the end of each before it stops to listen. A plugin that is taken off or replaced ends its
+recording, on workers too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import weakref
+from typing import Any, Callable
+
+from tasklog import spool, worker
+from tasklog.deep import _handle, _put
+
+logger = logging.getLogger("tasklog")
+
+
+def install(recorder: Any, scheduler: Any) -> None:
+    """Wraps what ends a recording, until the recorder is detached."""
+    for part in (_closing, _waiting, _replacing, _removing):
+        part(recorder, scheduler)
+
+
+def _closing(recorder: Any, scheduler: Any) -> None:
+    """The hook `close` is not the last: what comes after it is recorded, too."""
+
+    def ending(close: Callable) -> Callable:
+        async def close_and_finish(*args: Any, **kwargs: Any) -> Any:
+            try:
+                return await close(*args, **kwargs)
+            finally:
+                await recorder._finish_soon()
+
+        return close_and_finish
+
+    _put(recorder, scheduler, "close", ending(scheduler.close))
+    # Called by `Client.shutdown`; it has the method as it was before.
+    if "terminate" in scheduler.handlers:
+        _handle(recorder, scheduler.handlers, "terminate", ending(scheduler.handlers["terminate"]))
+
+
+def _waiting(recorder: Any, scheduler: Any) -> None:
+    """A scheduler closes its connections after it has told the workers to close, and stops to
+    listen after that: in between the workers ship their last events."""
+    pool = scheduler.rpc
+    close = pool.close
+
+    async def close_after_the_workers(*args: Any, **kwargs: Any) -> Any:
+        await recorder._closing_workers.wait_for_their_end()
+        return await close(*args, **kwargs)
+
+    _put(recorder, pool, "close", close_after_the_workers)
+
+
+def _replacing(recorder: Any, scheduler: Any) -> None:
+    add = scheduler.add_plugin
+
+    def add_plugin(plugin: Any, *args: Any, **kwargs: Any) -> Any:
+        if plugin is recorder:
+            # Dask adds what has added itself already.
+            return recorder._rename(kwargs.get("name") or recorder.name)
+        if getattr(plugin, "_joined", None) is recorder:
+            return None
+        answer = add(plugin, *args, **kwargs)
+        recorder._end_if_removed()
+        return answer
+
+    _put(recorder, scheduler, "add_plugin", add_plugin)
+
+
+def _removing(recorder: Any, scheduler: Any) -> None:
+    remove, unregister = scheduler.remove_plugin, scheduler.unregister_scheduler_plugin
+
+    def remove_plugin(*args: Any, **kwargs: Any) -> Any:
+        answer = remove(*args, **kwargs)
+        recorder._end_if_removed()
+        return answer
+
+    async def unregister_scheduler_plugin(name: str, **kwargs: Any) -> Any:
+        if scheduler.plugins.get(name) is recorder:
+            # Whoever asked for it is answered when the recording has ended.
+            return await recorder.detach()
+        return await unregister(name, **kwargs)
+
+    _put(recorder, scheduler, "remove_plugin", remove_plugin)
+    name = "unregister_scheduler_plugin"
+    _put(recorder, scheduler, name, unregister_scheduler_plugin)
+    if name in scheduler.handlers:
+        _handle(recorder, scheduler.handlers, name, unregister_scheduler_plugin)
+
+
+class ClosingWorkers:
+    """The workers that are recorded, and the wait for their last events."""
+
+    def __init__(self, scheduler: Any, seconds: float) -> None:
+        self._scheduler = scheduler
+        self._seconds = seconds
+        #: Addresses of workers that ship, by their ids.
+        self._recorded: dict[str, str] = {}
+        #: The ids of those that will tell of their end.
+        self._expected: set[str] = set()
+        self._deadline: float | None = None
+        self._has_changed = asyncio.Event()
+
+    def ship(self, id: str, address: str, ended: bool) -> None:
+        """A worker has shipped, for the last time if it has ended."""
+        if ended:
+            self._recorded.pop(id, None)
+            self._expected.discard(id)
+            self._has_changed.set()
+        else:
+            self._recorded[id] = address
+
+    async def ask(self) -> None:
+        """Asks all workers to ship what they have, and waits for it."""
+        loop = asyncio.get_running_loop()
+        self._deadline = loop.time() + self._seconds
+        present = self._scheduler.workers
+        asked = [
+            loop.create_task(self._ask(id, address))
+            for id, address in self._recorded.items()
+            if address in present
+        ]
+        if asked:
+            _, late = await asyncio.wait(asked, timeout=self._seconds)
+            for task in late:
+                task.cancel()
+
+    async def _ask(self, id: str, address: str) -> None:
+        try:
+            reply = await self._scheduler.rpc(address).tasklog_ship()
+            if reply.get("status") == "OK" and id in self._recorded:
+                self._expected.add(id)
+        except Exception as error:
+            logger.debug("tasklog: worker %s did not ship its last events: %r", address, error)
+
+    async def wait_for_their_end(self) -> None:
+        if self._deadline is None:
+            return
+        loop = asyncio.get_running_loop()
+        while self._expected and (left := self._deadline - loop.time()) > 0:
+            self._has_changed.clear()
+            try:
+                await asyncio.wait_for(self._has_changed.wait(), left)
+            except asyncio.TimeoutError:
+                break
+        self._expected.clear()
+
+
+def take_leftovers(folder: str | None, run: str, take: Callable[[dict, bytes], None]) -> None:
+    """Takes what workers of a run on this host that are gone have left in their spools."""
+    for orphan in spool.orphans(folder or worker.default_folder(), run):
+        taken = False
+        try:
+            if orphan.header is not None:
+                if orphan.batch:
+                    take(orphan.header, orphan.batch)
+                taken = True
+        except Exception as error:
+            logger.debug("tasklog: the spool %s is left as it is: %r", orphan.path, error)
+        finally:
+            orphan.release(remove=taken)
+
+
+open_recorders: weakref.WeakSet = weakref.WeakSet()
+
+
+def finish_all() -> None:
+    """Ends what schedulers that nobody has closed were recording, before the process ends."""
+    for recorder in list(open_recorders):
+        recorder.finish()
+
+
+# Unlike what `atexit` calls, this comes after what Dask does at the end of a process, where it closes
+# clusters: of those that were registered last the first is called, and Dask has made a finalizer
+# before it registers anything.
+weakref.finalize(finish_all, finish_all)

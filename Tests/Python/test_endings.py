@@ -1,0 +1,167 @@
+"""Nothing is lost silently, in whatever way a recording ends.
+
+A table of ways to end and kinds of clusters. In each cell what an independent witness has seen is in
+the log, or recovered into it afterwards; each process that was killed may differ by the one call
+whose hook had not returned.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import ending_ways
+import witness
+from clusters import HERE, wait_for
+from ending_ways import KILLS, KINDS, NONE, PATIENCE, WAYS, Ending
+from log import Log
+
+#: What runs where time is short: each way once, and each kind several times.
+SHORT = {
+    "processes": {
+        "the script ends while busy", "os._exit", "Ctrl-C", "SIGKILL of a worker",
+        "worker and spool gone", "unregister", "notebook kernel restart",
+    },
+    "threads": {
+        "the script ends", "an exception", "sys.exit", "the last of several clusters",
+        "the loop ends", "Ctrl-C twice", "close", "idle-timeout", "adaptive to zero",
+        "SIGKILL of everything",
+    },
+    "commands": {
+        "SIGTERM", "SIGTERM, then SIGKILL", "SIGKILL of the scheduler", "SIGKILL of a nanny",
+        "shutdown", "idle-timeout", "detach", "worker and spool gone",
+    },
+}  # fmt: skip
+
+
+def cells() -> Iterator:
+    for way in WAYS:
+        for kind in KINDS:
+            reason = NONE.get((way, kind))
+            marks = [pytest.mark.skip(reason=f"–: {reason}")] if reason else []
+            if not reason and way not in SHORT[kind]:
+                is_short = os.environ.get("TASKLOG_TEST_ENDINGS") != "all"
+                words = "TASKLOG_TEST_ENDINGS=all runs this"
+                marks = [pytest.mark.skipif(is_short, reason=words)]
+            yield pytest.param(way, kind, marks=marks, id=f"{way}, {kind}")
+
+
+def is_worker(source: tuple[str, str]) -> bool:
+    return source[0] == "worker"
+
+
+@pytest.mark.parametrize(("way", "kind"), list(cells()))
+def test_what_was_seen_is_in_the_log(tmp_path: Path, way: str, kind: str, tasklog) -> None:
+    program, end = WAYS[way]
+    ending = Ending(tmp_path, kind, program)
+    try:
+        ending.wait_for_text("ready to end")
+        end(ending)
+        ending.wait_until_gone(*ending.cluster)
+    finally:
+        ending.kill_leftovers()
+    if end is ending_ways.taken_off:
+        (tmp_path / "witness").rename(tmp_path / "witness-later")
+        (tmp_path / "witness-then").rename(tmp_path / "witness")
+    if way in KILLS:
+        ending.recover(tasklog)
+    else:
+        assert Log(ending.log).rows("SELECT DISTINCT end FROM run") == [("closed",)]
+        assert ending.leftover_spools() == []
+    spool_is_gone = way == "worker and spool gone"
+    ending.assert_nothing_is_lost(is_worker if spool_is_gone else lambda _: False)
+    assert ending.missing() == 0 or spool_is_gone
+    # Dask's own are none of ours.
+    assert not [part for part in ending.text().split("Traceback")[1:] if "tasklog/" in part]
+
+
+@pytest.mark.parametrize("way", ["script_end_while_busy", "exception", "sys_exit", "os_exit"])
+def test_the_end_of_a_client_is_not_the_end_of_its_cluster(commands_ending: Ending, way: str) -> None:
+    ending = commands_ending
+    client = ending.start([sys.executable, str(HERE / "ending_program.py"), "commands", way])
+    ending.wait_for_text("ready to end", client)
+    client.process.wait(60 * PATIENCE)
+
+    def is_all_there() -> bool:
+        seen = witness.seen(ending.folder / "witness")
+        return sum(map(len, seen.values())) > 0 and not witness.differences(
+            seen, witness.logged(ending.log)
+        )
+
+    wait_for(is_all_there, "all transitions in the log", 60 * PATIENCE)
+    assert Log(ending.log).rows("SELECT end FROM run") == [(None,)]
+    assert ending.missing() == 0
+
+
+@pytest.fixture(scope="module")
+def commands_ending(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ending]:
+    """`dask scheduler` and `dask worker`s that many clients come to."""
+    ending = Ending(tmp_path_factory.mktemp("clients"), "commands", "script_end")
+    yield ending
+    ending.kill_leftovers()
+
+
+GEN_CLUSTER = """
+from distributed import Nanny
+from distributed.utils_test import gen_cluster, inc
+
+
+@gen_cluster(client=True)
+async def test_workers_that_close(c, s, a, b):
+    assert sum(await c.gather(c.map(inc, range(20)))) == 210
+    await a.close()
+    assert await c.submit(inc, 1, pure=False) == 2
+
+
+@gen_cluster(client=True, Worker=Nanny, nthreads=[("", 1)])
+async def test_a_restart(c, s, a):
+    await c.restart()
+    assert await c.submit(inc, 1) == 2
+
+
+@gen_cluster(client=True, nthreads=[("", 1)])
+async def test_a_shutdown(c, s, a):
+    await c.submit(inc, 1)
+    await c.shutdown()
+"""
+
+
+def test_clusters_of_pytest_lose_nothing(tmp_path: Path) -> None:
+    """Those of Dask's own fixture, which many projects test with."""
+    (tmp_path / "test_clusters.py").write_text(GEN_CLUSTER)
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(HERE),
+        "TASKLOG_LOG": str(tmp_path / "run.db"),
+        "TASKLOG_WORKER_SPOOL": str(tmp_path / "spool"),
+        "WITNESS_FOLDER": str(tmp_path / "witness"),
+        "DASK_DISTRIBUTED__SCHEDULER__PRELOAD": '["witness", "tasklog"]',
+    }
+    arguments = ["-q", "-p", "no:cacheprovider", str(tmp_path / "test_clusters.py")]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", *arguments],
+        env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=120 * PATIENCE,
+    )  # fmt: skip
+    assert done.returncode == 0 and "3 passed" in done.stdout, done.stdout + done.stderr
+    seen, logged = witness.seen(tmp_path / "witness"), witness.logged(tmp_path / "run.db")
+    assert len([source for source in seen if is_worker(source)]) == 5
+    assert witness.differences(seen, logged) == []
+    assert Log(tmp_path / "run.db").rows("SELECT end FROM run") == [("closed",)] * 3
+    assert [path for path in (tmp_path / "spool").rglob("*") if path.is_file()] == []
+
+
+def test_orchestrated_endings_are_never_wrong(tasklog) -> None:
+    """A few rounds of `endings.py`, which makes any number of them."""
+    rounds = os.environ.get("TASKLOG_TEST_ENDING_ROUNDS", "3")
+    done = subprocess.run(
+        [sys.executable, str(HERE / "endings.py"), rounds],
+        env={**os.environ, "TASKLOG_TEST_PROGRAM": str(tasklog.program)},
+        capture_output=True, text=True, timeout=60 * int(rounds) * PATIENCE,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"{rounds} endings, 0 wrong" in done.stdout
