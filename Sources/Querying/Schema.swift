@@ -85,7 +85,8 @@ public enum Schema {
       name: "workers", summary: "a worker of a run: when it joined and left, what it did",
       example: "SELECT worker, tasks, nbytes, busy, share FROM workers"),
     View(
-      name: "clock_offsets", summary: "by how many seconds a worker's clock was behind, from an event on",
+      name: "clock_offsets",
+      summary: "by how many seconds a worker's clock was behind, from an event on",
       example: "SELECT worker, source_seq, offset, uncertainty FROM clock_offsets"),
     View(
       name: "clock_bounds",

@@ -16,7 +16,7 @@ public struct ClockOffsets: Sendable {
   /// Whether any clock is off: most are not.
   public private(set) var isAnyOff = false
 
-  init() {}
+  public init() {}
 
   mutating func add(_ step: Step, ofSource source: Int64) {
     steps[source, default: []].append(step)

@@ -6,6 +6,9 @@ import TaskLogPlugin
 /// address meant at a moment, how far the clock of a worker was off, and who has stolen a task. They
 /// can be made again at any time.
 final class DerivedTables {
+  /// The version of the format that has brought them.
+  static let version: Int32 = 2
+
   /// Whether an event of a hook may be one of those.
   static func mayMatter(_ hook: Hook) -> Bool { hooks.contains(hook) }
 

@@ -123,8 +123,8 @@ final class LifeTable {
     let first = latest == nil ? 0 : seq
     try bind(insert, run, address, first)
     try insert.bind(4, (latest?.life ?? 0) + 1)
-    try insert.bind(5, serverID)
-    try insert.bind(6, nil as String?)
+    try insert.bind(5, Self.value(serverID))
+    try insert.bind(6, nil as Int64?)
     try insert.bind(7, nil as Int64?)
     try insert.run()
     return first
@@ -148,8 +148,8 @@ final class LifeTable {
     name: String? = nil
   ) throws {
     try bind(know, run, address, first)
-    try know.bind(4, serverID)
-    try know.bind(5, name ?? facts?["name"].map { JSONWriter.text($0) })
+    try know.bind(4, Self.value(serverID))
+    try know.bind(5, Self.value(name ?? facts?["name"].map { JSONWriter.text($0) }))
     try know.bind(6, facts?["nthreads"]?.int)
     try know.run()
   }
@@ -161,6 +161,8 @@ final class LifeTable {
     try statement.bind(2, address)
     try statement.bind(3, first)
   }
+
+  private static func value(_ text: String?) -> SQLiteValue { text.map(SQLiteValue.text) ?? .null }
 
   private static func facts(_ row: DerivedTables.Row) -> Value? {
     row.snapshot.flatMap { try? JSONReader.value($0) }?["worker"]

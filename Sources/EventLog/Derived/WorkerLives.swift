@@ -27,7 +27,7 @@ public struct WorkerLives: Sendable {
   private var byAddress: [String: [Int]] = [:]
   private var bySource: [Int64: Int] = [:]
 
-  init() {}
+  public init() {}
 
   mutating func add(_ life: WorkerLife) {
     byAddress[life.address, default: []].append(lives.count)
@@ -59,7 +59,9 @@ public struct WorkerLives: Sendable {
 
   /// How a worker is called where nothing but its address stands: one that is not the first at its
   /// address has its number behind it.
-  public func label(_ place: Int) -> String { Self.label(lives[place].address, lives[place].number) }
+  public func label(_ place: Int) -> String {
+    Self.label(lives[place].address, lives[place].number)
+  }
 
   public static func label(_ address: String, _ number: Int64) -> String {
     number > 1 ? "\(address) (\(number))" : address
