@@ -68,7 +68,8 @@ DROP VIEW gaps;
 
 -- Times are by the scheduler's clock: those of a worker are corrected by what `clock_offset` knows of
 -- its clock. `raw_time_ns` is what its own clock said. `life` tells workers apart that were at one
--- address one after the other; (run, worker, life) is one worker, as in `workers`.
+-- address one after the other: 1 for the first, 0 for one of which only its own events are known
+-- where the scheduler tells of others. (run, worker, life) is one worker, as in `workers`.
 
 -- Every event, in plain words.
 CREATE VIEW events AS
@@ -97,7 +98,9 @@ SELECT
   event.time AS raw_time_ns,
   CASE
     WHEN source.kind = 'worker' THEN coalesce((SELECT life FROM worker_life WHERE worker_life.run = source.run
-      AND worker_life.worker = source.address AND worker_life.server_id = source.server_id), 1)
+      AND worker_life.worker = source.address AND worker_life.server_id = source.server_id),
+      (SELECT 0 FROM worker_life WHERE worker_life.run = source.run
+      AND worker_life.worker = source.address LIMIT 1), 1)
     WHEN event.worker IS NOT NULL THEN coalesce((SELECT life FROM worker_life WHERE worker_life.run = source.run
       AND worker_life.worker = (SELECT text FROM text WHERE id = event.worker) AND first_seq <= event.seq
       ORDER BY first_seq DESC LIMIT 1), 1)
@@ -130,7 +133,9 @@ SELECT
   event.time AS raw_time_ns,
   CASE
     WHEN source.kind = 'worker' THEN coalesce((SELECT life FROM worker_life WHERE worker_life.run = source.run
-      AND worker_life.worker = source.address AND worker_life.server_id = source.server_id), 1)
+      AND worker_life.worker = source.address AND worker_life.server_id = source.server_id),
+      (SELECT 0 FROM worker_life WHERE worker_life.run = source.run
+      AND worker_life.worker = source.address LIMIT 1), 1)
     WHEN event.worker IS NOT NULL THEN coalesce((SELECT life FROM worker_life WHERE worker_life.run = source.run
       AND worker_life.worker = (SELECT text FROM text WHERE id = event.worker) AND first_seq <= event.seq
       ORDER BY first_seq DESC LIMIT 1), 1)
@@ -187,7 +192,9 @@ SELECT
   (stop_ns - start_ns) / 1e9 AS seconds,
   CASE
     WHEN source = 'worker' THEN coalesce((SELECT life FROM worker_life WHERE worker_life.run = given.run
-      AND worker_life.worker = given.address AND worker_life.server_id = given.server_id), 1)
+      AND worker_life.worker = given.address AND worker_life.server_id = given.server_id),
+      (SELECT 0 FROM worker_life WHERE worker_life.run = given.run
+      AND worker_life.worker = given.address LIMIT 1), 1)
     WHEN worker IS NOT NULL THEN coalesce((SELECT life FROM worker_life WHERE worker_life.run = given.run
       AND worker_life.worker = given.worker AND first_seq <= coalesce(given.move_seq, given.seq)
       ORDER BY first_seq DESC LIMIT 1), 1)
@@ -333,7 +340,10 @@ WITH
       AND source.kind = 'worker' AND source.address = known.worker
     UNION ALL
     -- Workers of which nothing but their own events is known.
-    SELECT run, address, 1, name, server_id, id, NULL, NULL, NULL FROM source
+    SELECT run, address,
+      coalesce((SELECT 0 FROM worker_life WHERE worker_life.run = source.run
+        AND worker_life.worker = source.address LIMIT 1), 1),
+      name, server_id, id, NULL, NULL, NULL FROM source
     WHERE kind = 'worker' AND NOT EXISTS (
       SELECT 1 FROM worker_life WHERE worker_life.run = source.run
         AND worker_life.worker = source.address AND worker_life.server_id = source.server_id)
@@ -447,7 +457,9 @@ SELECT
   source.run,
   source.address AS worker,
   coalesce((SELECT life FROM worker_life WHERE worker_life.run = source.run
-      AND worker_life.worker = source.address AND worker_life.server_id = source.server_id), 1) AS life,
+      AND worker_life.worker = source.address AND worker_life.server_id = source.server_id),
+      (SELECT 0 FROM worker_life WHERE worker_life.run = source.run
+      AND worker_life.worker = source.address LIMIT 1), 1) AS life,
   source.server_id,
   clock_offset.source_seq,
   clock_offset.offset / 1e9 AS offset,
@@ -466,7 +478,9 @@ FROM (
   SELECT
     source.run, source.address AS worker, source.server_id,
     coalesce((SELECT life FROM worker_life WHERE worker_life.run = source.run
-      AND worker_life.worker = source.address AND worker_life.server_id = source.server_id), 1) AS life,
+      AND worker_life.worker = source.address AND worker_life.server_id = source.server_id),
+      (SELECT 0 FROM worker_life WHERE worker_life.run = source.run
+      AND worker_life.worker = source.address LIMIT 1), 1) AS life,
     CASE WHEN cause.finish = (SELECT id FROM text WHERE text = 'processing')
       AND cause.task_run = event.task_run THEN cause.time - event.time END AS least,
     CASE WHEN cause.start = (SELECT id FROM text WHERE text = 'processing')
@@ -520,7 +534,9 @@ SELECT
   event.time AS raw_time_ns,
   CASE
     WHEN source.kind = 'worker' THEN coalesce((SELECT life FROM worker_life WHERE worker_life.run = source.run
-      AND worker_life.worker = source.address AND worker_life.server_id = source.server_id), 1)
+      AND worker_life.worker = source.address AND worker_life.server_id = source.server_id),
+      (SELECT 0 FROM worker_life WHERE worker_life.run = source.run
+      AND worker_life.worker = source.address LIMIT 1), 1)
     WHEN event.worker IS NOT NULL THEN coalesce((SELECT life FROM worker_life WHERE worker_life.run = source.run
       AND worker_life.worker = (SELECT text FROM text WHERE id = event.worker) AND first_seq <= event.seq
       ORDER BY first_seq DESC LIMIT 1), 1)
@@ -545,6 +561,8 @@ SELECT
     WHERE clock_offset.source = gap.source AND clock_offset.source_seq <= gap.source_seq
     ORDER BY clock_offset.source_seq DESC LIMIT 1), 0) AS time_ns,
   CASE source.kind WHEN 'worker' THEN coalesce((SELECT life FROM worker_life WHERE worker_life.run = source.run
-      AND worker_life.worker = source.address AND worker_life.server_id = source.server_id), 1) END AS life
+      AND worker_life.worker = source.address AND worker_life.server_id = source.server_id),
+      (SELECT 0 FROM worker_life WHERE worker_life.run = source.run
+      AND worker_life.worker = source.address LIMIT 1), 1) END AS life
 FROM gap
 JOIN source ON source.id = gap.source;

@@ -56,10 +56,10 @@ import Testing
     try log.append([.transition("a", .executing, .memory, time: 999)], source: worker)
     #expect(
       try rows("SELECT * FROM tasks ORDER BY key") == [
-        [1, "a", "released", 30, 90, 7, "w1", 5, "int", nil, "a", "a", 2, 2, 0],
-        [1, "b", "erred", 1, 2, 2, "w1", nil, nil, "boom", "b", "b", 1, 0, 1],
-        [1, "c", "memory", 1, 4, 4, "w2", 8, "int", nil, "c", "c", 1, 1, 1],
-        [1, "d", "forgotten", 5, 5, 1, nil, nil, nil, nil, "d", "d", 0, 0, 0],
+        [1, "a", "released", 30, 90, 7, "w1", 5, "int", nil, "a", "a", 2, 2, 0, 1],
+        [1, "b", "erred", 1, 2, 2, "w1", nil, nil, "boom", "b", "b", 1, 0, 1, 1],
+        [1, "c", "memory", 1, 4, 4, "w2", 8, "int", nil, "c", "c", 1, 1, 1, 1],
+        [1, "d", "forgotten", 5, 5, 1, nil, nil, nil, nil, "d", "d", 0, 0, 0, nil],
       ])
   }
 
@@ -92,10 +92,10 @@ import Testing
       })
     #expect(
       try rows("SELECT * FROM task_durations") == [
-        [1, "a", "w1", "transfer", 1.0, 1.25, 0.25, 1, "a"],
-        [1, "a", "w1", "compute", 2.0, 4.0, 2.0, 1, "a"],
-        [1, "b", "w2", "transfer", 1.0, 1.25, 0.25, 2, "b"],
-        [1, "b", "w2", "compute", 2.0, 4.0, 2.0, 2, "b"],
+        [1, "a", "w1", "transfer", 1.0, 1.25, 0.25, 1, "a", 1],
+        [1, "a", "w1", "compute", 2.0, 4.0, 2.0, 1, "a", 1],
+        [1, "b", "w2", "transfer", 1.0, 1.25, 0.25, 2, "b", 1],
+        [1, "b", "w2", "compute", 2.0, 4.0, 2.0, 2, "b", 1],
       ])
   }
 

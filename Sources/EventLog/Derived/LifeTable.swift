@@ -39,7 +39,6 @@ final class LifeTable {
       INSERT INTO worker_life (run, worker, first_seq, life, server_id, name, nthreads)
       VALUES (?, ?, ?, ?, ?, ?, ?)
       """)
-    let row = "WHERE run = ? AND worker = ? AND first_seq = ?"
     join = try connection.prepare(
       """
       UPDATE worker_life SET joined_ns = min(coalesce(joined_ns, ?4), ?4), left_ns = NULL,
@@ -57,7 +56,10 @@ final class LifeTable {
       WHERE run = ?1 AND worker = ?2 AND first_seq = ?3
       """)
     end = try connection.prepare(
-      "UPDATE worker_life SET gone_seq = ?4, gone_ns = ?5 \(row) AND gone_seq IS NULL")
+      """
+      UPDATE worker_life SET gone_seq = ?4, gone_ns = ?5
+      WHERE run = ?1 AND worker = ?2 AND first_seq = ?3 AND gone_seq IS NULL
+      """)
   }
 
   func add(_ row: DerivedTables.Row) throws {

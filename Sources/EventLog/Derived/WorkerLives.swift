@@ -3,7 +3,8 @@ import TaskLogPlugin
 /// A worker of a run. What is at its address before or after it is another one.
 public struct WorkerLife: Sendable {
   public var address: String
-  /// 1 for the first at its address.
+  /// 1 for the first at its address; 0 for one of which only its own events are known where the
+  /// scheduler tells of others.
   public var number: Int64
   /// From this event of the scheduler on its address means it.
   public var firstSeq: Int64
@@ -30,7 +31,8 @@ public struct WorkerLives: Sendable {
   public init() {}
 
   mutating func add(_ life: WorkerLife) {
-    byAddress[life.address, default: []].append(lives.count)
+    // What the scheduler says of an address is never about one that it does not tell of.
+    if life.number > 0 { byAddress[life.address, default: []].append(lives.count) }
     if let source = life.source { bySource[source] = lives.count }
     lives.append(life)
   }
@@ -85,7 +87,10 @@ extension LogReader {
           AND source.kind = 'worker' AND source.address = known.worker
         WHERE known.run = ?1
         UNION ALL
-        SELECT address, 1, 0, server_id, name, NULL, id, NULL, NULL, NULL, NULL FROM source
+        SELECT address,
+          coalesce((SELECT 0 FROM worker_life WHERE worker_life.run = source.run
+            AND worker_life.worker = source.address LIMIT 1), 1),
+          0, server_id, name, NULL, id, NULL, NULL, NULL, NULL FROM source
         WHERE run = ?1 AND kind = 'worker' AND NOT EXISTS (
           SELECT 1 FROM worker_life WHERE worker_life.run = source.run
             AND worker_life.worker = source.address AND worker_life.server_id = source.server_id)

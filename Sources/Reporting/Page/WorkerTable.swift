@@ -83,7 +83,9 @@ struct WorkerTable {
   ) rethrows -> Int? {
     guard number != 0 else { return nil }
     if let place = byText[number] { return place }
-    guard let address = try addresses[number] ?? load(number) else { return nil }
+    var known = addresses[number]
+    if known == nil { known = try load(number) }
+    guard let address = known else { return nil }
     let place = place(address, at: seq)
     if lives.place(address, at: .min) == lives.place(address, at: .max) {
       byText[number] = place

@@ -61,12 +61,13 @@ struct RunWalk {
     guard hasSeveral, schedulers.contains(recorded.source) else { return (recorded, facts) }
     var (recorded, facts) = (recorded, facts)
     let seq = recorded.seq
-    recorded.event.worker = recorded.event.worker.map { label($0, at: seq) }
-    facts?.worker = facts?.worker.map { label($0, at: seq) }
-    if let spans = facts?.spans {
+    if let worker = recorded.event.worker { recorded.event.worker = label(worker, at: seq) }
+    if let worker = facts?.worker { facts?.worker = label(worker, at: seq) }
+    if var spans = facts?.spans {
       for place in spans.indices {
-        facts?.spans[place].source = spans[place].source.map { label($0, at: seq) }
+        spans[place].source = spans[place].source.map { label($0, at: seq) }
       }
+      facts?.spans = spans
     }
     return (recorded, facts)
   }
@@ -80,11 +81,11 @@ struct RunWalk {
         sources.filter { $0.source.kind == .worker }.map { ($0.number, label(of: $0)) },
         uniquingKeysWith: { $1 }), schedulers: schedulers)
     var count: Int64 = 0
-    while let recorded = try cursor.nextEvent() {
+    while let given = try cursor.nextEvent() {
       count += 1
       if count & 4095 == 0 { progress(tally.events + count) }
-      let time = clocks.time(of: recorded)
-      let (recorded, facts) = name(recorded, facts(of: recorded))
+      let time = clocks.time(of: given)
+      let (recorded, facts) = name(given, self.facts(of: given))
       try visitor.visit(recorded, time: time, facts: facts)
       tracker.take(recorded, time: time, facts: facts)
       if !tracker.ended.isEmpty { try give(&tracker, to: &visitor) }

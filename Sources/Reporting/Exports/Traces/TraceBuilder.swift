@@ -34,7 +34,7 @@ struct TraceBuilder<Writer: TraceWriter>: RunVisitor {
     schedulers = Set(walk.sources.filter { $0.source.kind == .scheduler }.map(\.number))
     runHash = DependencyIndex.hash(of: Key(walk.run.id))
     processes = TraceProcesses(
-      prefix: name, after: after, sources: walk.sources, label: walk.label)
+      prefix: name, after: after, sources: walk.sources, label: walk.label(of:))
     counters = RunCounters(walk, scheduler: scheduler)
     isGiven = [Bool](repeating: false, count: dependencies.count)
     isTaken = isGiven
