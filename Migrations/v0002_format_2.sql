@@ -8,6 +8,561 @@
 
 -- == tables
 
+-- Made from events as they come in (`DerivedTables`), and made again by a migration.
+
+-- The workers of a run. One may come back at the address of another: from the scheduler's event
+-- `first_seq` on the address means this one; 0 for the first that is known there.
+CREATE TABLE worker_life (
+  run INTEGER NOT NULL,
+  worker TEXT NOT NULL,                    -- its address
+  first_seq INTEGER NOT NULL,
+  life INTEGER NOT NULL,                   -- 1 for the first at this address
+  server_id TEXT,                          -- as that of its source
+  name TEXT,                               -- JSON
+  nthreads INTEGER,
+  joined_ns INTEGER,
+  left_ns INTEGER,
+  gone_seq INTEGER,                        -- the event that says that it left or closed
+  gone_ns INTEGER,
+  PRIMARY KEY (run, worker, first_seq)
+) STRICT, WITHOUT ROWID;
+
+-- By how much the clock of a worker is behind the scheduler's, from its event `source_seq` on; 0 for
+-- the first that is known of it, which holds for all before. Where there is none it was not measured.
+CREATE TABLE clock_offset (
+  source INTEGER NOT NULL,
+  source_seq INTEGER NOT NULL,
+  offset INTEGER NOT NULL,                 -- nanoseconds to be added to its times
+  uncertainty INTEGER NOT NULL,            -- nanoseconds by which that may be wrong
+  PRIMARY KEY (source, source_seq)
+) STRICT, WITHOUT ROWID;
+
+-- Tasks that were given to another worker while they were processing: work stealing.
+CREATE TABLE task_move (
+  source INTEGER NOT NULL,
+  key INTEGER NOT NULL,
+  seq INTEGER NOT NULL,
+  time INTEGER NOT NULL,
+  worker TEXT NOT NULL,                    -- the address of the one that has stolen it
+  PRIMARY KEY (source, key, seq)
+) STRICT, WITHOUT ROWID;
+
 -- == data
 
+CREATE INDEX worker_life_server ON worker_life (run, server_id);
+
+DROP VIEW events;
+DROP VIEW transitions;
+DROP VIEW task_durations;
+DROP VIEW slowest;
+DROP VIEW stays;
+DROP VIEW open_tasks;
+DROP VIEW prefix_states;
+DROP VIEW tasks;
+DROP VIEW workers;
+DROP VIEW stimuli;
+DROP VIEW stories;
+DROP VIEW gaps;
+
 -- == views
+
+-- Times are by the scheduler's clock: those of a worker are corrected by what `clock_offset` knows of
+-- its clock. `raw_time_ns` is what its own clock said. `life` tells workers apart that were at one
+-- address one after the other: 1 for the first, 0 for one of which only its own events are known
+-- where the scheduler tells of others. (run, worker, life) is one worker, as in `workers`.
+
+-- Every event, in plain words.
+CREATE VIEW events AS
+SELECT
+  event.seq,
+  strftime('%Y-%m-%dT%H:%M:%S', event.at / 1000000000, 'unixepoch')
+    || printf('.%06dZ', event.at / 1000 % 1000000) AS time,
+  source.run,
+  source.kind AS source,
+  hook.text AS hook,
+  key.text AS key,
+  (SELECT text FROM text WHERE id = event.start) AS start,
+  (SELECT text FROM text WHERE id = event.finish) AS finish,
+  (SELECT text FROM text WHERE id = event.stimulus) AS stimulus,
+  CASE source.kind WHEN 'worker' THEN source.address
+    ELSE (SELECT text FROM text WHERE id = event.worker) END AS worker,
+  event.task_run,
+  event.args,
+  event.snapshot,
+  event.at AS time_ns,
+  source.server_id,
+  event.source_seq,
+  key.typed AS key_typed,
+  (SELECT text FROM text WHERE id = key.prefix) AS prefix,
+  (SELECT text FROM text WHERE id = key.key_group) AS key_group,
+  event.time AS raw_time_ns,
+  CASE
+    WHEN source.kind = 'worker' THEN coalesce((SELECT life FROM worker_life WHERE worker_life.run = source.run
+      AND worker_life.worker = source.address AND worker_life.server_id = source.server_id),
+      (SELECT 0 FROM worker_life WHERE worker_life.run = source.run
+      AND worker_life.worker = source.address LIMIT 1), 1)
+    WHEN event.worker IS NOT NULL THEN coalesce((SELECT life FROM worker_life WHERE worker_life.run = source.run
+      AND worker_life.worker = (SELECT text FROM text WHERE id = event.worker) AND first_seq <= event.seq
+      ORDER BY first_seq DESC LIMIT 1), 1)
+  END AS life
+FROM (SELECT *, event.time + coalesce((SELECT offset FROM clock_offset
+    WHERE clock_offset.source = event.source AND clock_offset.source_seq <= event.source_seq
+    ORDER BY clock_offset.source_seq DESC LIMIT 1), 0) AS at FROM event) AS event
+JOIN source ON source.id = event.source
+JOIN text AS hook ON hook.id = event.hook
+LEFT JOIN key ON key.id = event.key;
+
+
+-- Every change of a task's state, as the scheduler or a worker saw it.
+CREATE VIEW transitions AS
+SELECT
+  event.seq,
+  strftime('%Y-%m-%dT%H:%M:%S', event.at / 1000000000, 'unixepoch')
+    || printf('.%06dZ', event.at / 1000 % 1000000) AS time,
+  source.run,
+  source.kind AS source,
+  key.text AS key,
+  (SELECT text FROM text WHERE id = event.start) AS start,
+  (SELECT text FROM text WHERE id = event.finish) AS finish,
+  (SELECT text FROM text WHERE id = event.stimulus) AS stimulus,
+  CASE source.kind WHEN 'worker' THEN source.address
+    ELSE (SELECT text FROM text WHERE id = event.worker) END AS worker,
+  event.args,
+  event.at AS time_ns,
+  (SELECT text FROM text WHERE id = key.prefix) AS prefix,
+  event.time AS raw_time_ns,
+  CASE
+    WHEN source.kind = 'worker' THEN coalesce((SELECT life FROM worker_life WHERE worker_life.run = source.run
+      AND worker_life.worker = source.address AND worker_life.server_id = source.server_id),
+      (SELECT 0 FROM worker_life WHERE worker_life.run = source.run
+      AND worker_life.worker = source.address LIMIT 1), 1)
+    WHEN event.worker IS NOT NULL THEN coalesce((SELECT life FROM worker_life WHERE worker_life.run = source.run
+      AND worker_life.worker = (SELECT text FROM text WHERE id = event.worker) AND first_seq <= event.seq
+      ORDER BY first_seq DESC LIMIT 1), 1)
+  END AS life
+FROM (SELECT *, event.time + coalesce((SELECT offset FROM clock_offset
+    WHERE clock_offset.source = event.source AND clock_offset.source_seq <= event.source_seq
+    ORDER BY clock_offset.source_seq DESC LIMIT 1), 0) AS at FROM event) AS event
+JOIN source ON source.id = event.source
+JOIN key ON key.id = event.key
+WHERE event.hook = (SELECT id FROM text WHERE text = 'transition');
+
+-- What was done for each task, where, and for how long (seconds). Dask's workers tell these times by
+-- the scheduler's clock.
+CREATE VIEW task_durations AS
+SELECT
+  source.run,
+  key.text AS key,
+  event.args ->> '$.worker' AS worker,
+  span.value ->> '$.action' AS action,
+  span.value ->> '$.start' AS start,
+  span.value ->> '$.stop' AS stop,
+  (span.value ->> '$.stop') - (span.value ->> '$.start') AS duration,
+  event.seq,
+  (SELECT text FROM text WHERE id = key.prefix) AS prefix,
+  CASE WHEN event.args ->> '$.worker' IS NOT NULL THEN coalesce((SELECT life FROM worker_life WHERE worker_life.run = source.run
+      AND worker_life.worker = event.args ->> '$.worker' AND first_seq <= event.seq
+      ORDER BY first_seq DESC LIMIT 1), 1) END AS life
+FROM event
+JOIN source ON source.id = event.source AND source.kind = 'scheduler'
+JOIN key ON key.id = event.key
+-- A list, or a tuple. Anything else (redacted, capped) has no spans.
+JOIN json_each(CASE
+  WHEN json_type(event.args, '$.startstops') = 'array' THEN event.args -> '$.startstops'
+  WHEN json_type(event.args, '$.startstops."$tuple"') = 'array'
+    THEN event.args -> '$.startstops."$tuple"'
+  END) AS span
+WHERE event.hook = (SELECT id FROM text WHERE text = 'transition')
+  AND CASE WHEN span.type = 'object' THEN span.value ->> '$.action' END IS NOT NULL;
+
+-- Each span of work, the longest first.
+CREATE VIEW slowest AS
+SELECT run, key, prefix, worker, action, round(duration, 6) AS seconds, start, stop, seq, life
+FROM task_durations
+ORDER BY duration DESC, seq, start;
+
+-- Each stay of a task in a state, at the scheduler or at one worker: from the event that brought it
+-- there to the next one, which is NULL for a stay that had no end. `worker` is the one that a task was
+-- given to, or that has stolen it since. `gone_seq` is the event with which the worker of a worker's
+-- stay left. What was where at a moment are the stays with seq <= moment
+-- AND coalesce(next_seq > moment, 1) AND coalesce(gone_seq > moment, 1).
+CREATE VIEW stays AS
+SELECT
+  run, source, worker, key, prefix, state, seq, next_seq, start_ns, stop_ns,
+  (stop_ns - start_ns) / 1e9 AS seconds,
+  CASE
+    WHEN source = 'worker' THEN coalesce((SELECT life FROM worker_life WHERE worker_life.run = given.run
+      AND worker_life.worker = given.address AND worker_life.server_id = given.server_id),
+      (SELECT 0 FROM worker_life WHERE worker_life.run = given.run
+      AND worker_life.worker = given.address LIMIT 1), 1)
+    WHEN worker IS NOT NULL THEN coalesce((SELECT life FROM worker_life WHERE worker_life.run = given.run
+      AND worker_life.worker = given.worker AND first_seq <= coalesce(given.move_seq, given.seq)
+      ORDER BY first_seq DESC LIMIT 1), 1)
+  END AS life,
+  CASE WHEN source = 'worker' THEN (SELECT gone_seq FROM worker_life
+    WHERE worker_life.run = given.run AND worker_life.worker = given.address
+      AND worker_life.server_id = given.server_id) END AS gone_seq
+FROM (
+  SELECT
+    run, kind AS source, address, server_id,
+    CASE kind WHEN 'worker' THEN address ELSE coalesce(
+      (SELECT worker FROM task_move WHERE task_move.source = stay.source_number
+        AND task_move.key = stay.key_number AND task_move.seq = stay.move_seq),
+      (SELECT text FROM text WHERE id = given_to)) END AS worker,
+    key, (SELECT text FROM text WHERE id = prefix_number) AS prefix,
+    (SELECT text FROM text WHERE id = finish) AS state,
+    seq, next_seq, start_ns, stop_ns, move_seq
+  FROM (
+    SELECT *, CASE WHEN kind = 'scheduler' THEN (SELECT max(task_move.seq) FROM task_move
+      WHERE task_move.source = source_number AND task_move.key = key_number
+        AND task_move.seq > step.seq AND task_move.seq < coalesce(next_seq, 9e18)) END AS move_seq
+    FROM (
+      SELECT
+        source.run, source.kind, source.address, source.server_id, source.id AS source_number,
+        key.id AS key_number, key.text AS key, key.prefix AS prefix_number,
+        event.worker AS given_to, event.finish, event.seq,
+        lead(event.seq) OVER task AS next_seq,
+        event.at AS start_ns,
+        lead(event.at) OVER task AS stop_ns
+      FROM (SELECT *, event.time + coalesce((SELECT offset FROM clock_offset
+    WHERE clock_offset.source = event.source AND clock_offset.source_seq <= event.source_seq
+    ORDER BY clock_offset.source_seq DESC LIMIT 1), 0) AS at FROM event) AS event
+      JOIN source ON source.id = event.source
+      JOIN key ON key.id = event.key
+      WHERE event.hook = (SELECT id FROM text WHERE text = 'transition')
+        AND event.finish IS NOT NULL AND event.start IS NOT event.finish
+      WINDOW task AS (PARTITION BY source.id, key.id, key.text ORDER BY event.source_seq)
+    ) AS step
+  ) AS stay
+) AS given;
+
+-- What was unfinished at the end of the log, at the scheduler and at the workers that had not left.
+CREATE VIEW open_tasks AS
+SELECT
+  run, source, worker, key, prefix, state, seq, start_ns,
+  ((SELECT max(last.at) FROM source AS seen JOIN (SELECT *, event.time + coalesce((SELECT offset FROM clock_offset
+    WHERE clock_offset.source = event.source AND clock_offset.source_seq <= event.source_seq
+    ORDER BY clock_offset.source_seq DESC LIMIT 1), 0) AS at FROM event) AS last ON last.seq = (
+      SELECT seq FROM event WHERE event.source = seen.id ORDER BY source_seq DESC LIMIT 1)
+    WHERE seen.run = stays.run) - start_ns) / 1e9 AS seconds,
+  life
+FROM stays
+WHERE next_seq IS NULL AND gone_seq IS NULL
+  AND state NOT IN ('memory', 'erred', 'error', 'released', 'forgotten');
+
+
+-- How long the tasks of each prefix were in each state: only stays that have ended. Percentiles are
+-- nearest ranks: times that were really taken.
+CREATE VIEW prefix_states AS
+SELECT
+  run, prefix, source, state, count(*) AS count, sum(nanoseconds) / 1e9 AS seconds,
+  max(nanoseconds) FILTER (WHERE place = (count * 50 + 99) / 100) / 1e9 AS p50,
+  max(nanoseconds) FILTER (WHERE place = (count * 95 + 99) / 100) / 1e9 AS p95,
+  max(nanoseconds) / 1e9 AS max
+FROM (
+  SELECT run, prefix, source, state, stop_ns - start_ns AS nanoseconds,
+    row_number() OVER (
+      PARTITION BY run, prefix, source, state ORDER BY stop_ns - start_ns) AS place,
+    count(*) OVER (PARTITION BY run, prefix, source, state) AS count
+  FROM stays
+  WHERE next_seq IS NOT NULL AND state != 'forgotten'
+)
+GROUP BY run, prefix, source, state
+ORDER BY run, prefix, source, state;
+
+-- Each task of each run: its last state at the scheduler, and what came of its last run on a worker.
+CREATE VIEW tasks AS
+SELECT
+  task.run,
+  key.text AS key,
+  (SELECT text FROM text WHERE id = last.finish) AS state,
+  task.first_seen,
+  task.last_seen,
+  task.transitions,
+  outcome.args ->> '$.worker' AS worker,
+  outcome.args ->> '$.nbytes' AS nbytes,
+  outcome.args ->> '$.typename' AS typename,
+  outcome.args ->> '$.exception_text' AS exception,
+  (SELECT text FROM text WHERE id = key.prefix) AS prefix,
+  (SELECT text FROM text WHERE id = key.key_group) AS key_group,
+  task.sent,
+  task.done,
+  task.failures,
+  CASE WHEN outcome.args ->> '$.worker' IS NOT NULL THEN
+    coalesce((SELECT life FROM worker_life WHERE worker_life.run = task.run
+      AND worker_life.worker = outcome.args ->> '$.worker' AND first_seq <= outcome.seq
+      ORDER BY first_seq DESC LIMIT 1), 1) END AS life
+FROM (
+  SELECT
+    source.run,
+    event.key,
+    max(event.seq) AS last_seq,
+    max(event.seq) FILTER (
+      WHERE event.start = (SELECT id FROM text WHERE text = 'processing')
+        AND event.finish IN (SELECT id FROM text WHERE text IN ('memory', 'erred'))
+    ) AS outcome_seq,
+    min(event.time) AS first_seen,
+    max(event.time) AS last_seen,
+    count(*) AS transitions,
+    -- How often it was given to a worker, came to memory, and erred, on its own or with another.
+    count(*) FILTER (
+      WHERE event.finish = (SELECT id FROM text WHERE text = 'processing')
+        AND event.start IS NOT event.finish) AS sent,
+    count(*) FILTER (
+      WHERE event.finish = (SELECT id FROM text WHERE text = 'memory')
+        AND event.start IS NOT event.finish) AS done,
+    count(*) FILTER (
+      WHERE event.finish = (SELECT id FROM text WHERE text = 'erred')
+        AND event.start IS NOT event.finish) AS failures
+  FROM event
+  JOIN source ON source.id = event.source AND source.kind = 'scheduler'
+  WHERE event.hook = (SELECT id FROM text WHERE text = 'transition') AND event.key IS NOT NULL
+  GROUP BY source.run, event.key
+) AS task
+JOIN key ON key.id = task.key
+JOIN event AS last ON last.seq = task.last_seq
+LEFT JOIN event AS outcome ON outcome.seq = task.outcome_seq;
+
+-- Each worker of each run: when it joined and left by the scheduler's word, and what it did. One that
+-- came back at the address of another is one of its own: `life` counts them. `tasks` came to memory
+-- and `failed` erred there; `nbytes` are those of its results. `busy` are the seconds that its
+-- threads computed, `share` is that of what they could have; `occupancy` is how many tasks it had
+-- been given at a time, on average. `clock_offset` are the seconds that its clock was behind the
+-- scheduler's at last, give or take `clock_uncertainty`; NULL where nobody has measured it.
+CREATE VIEW workers AS
+WITH
+  life AS MATERIALIZED (
+    SELECT
+      known.run, known.worker, known.life, coalesce(source.name, known.name, 'null') AS name,
+      known.server_id, source.id AS source, known.joined_ns, known.left_ns, known.nthreads
+    FROM worker_life AS known
+    LEFT JOIN source ON source.run = known.run AND source.server_id = known.server_id
+      AND source.kind = 'worker' AND source.address = known.worker
+    UNION ALL
+    -- Workers of which nothing but their own events is known.
+    SELECT run, address,
+      coalesce((SELECT 0 FROM worker_life WHERE worker_life.run = source.run
+        AND worker_life.worker = source.address LIMIT 1), 1),
+      name, server_id, id, NULL, NULL, NULL FROM source
+    WHERE kind = 'worker' AND NOT EXISTS (
+      SELECT 1 FROM worker_life WHERE worker_life.run = source.run
+        AND worker_life.worker = source.address AND worker_life.server_id = source.server_id)
+  ),
+  seen AS MATERIALIZED (
+    SELECT event.source, min(event.at) AS first, max(event.at) AS last, count(*) AS events
+    FROM (SELECT *, event.time + coalesce((SELECT offset FROM clock_offset
+    WHERE clock_offset.source = event.source AND clock_offset.source_seq <= event.source_seq
+    ORDER BY clock_offset.source_seq DESC LIMIT 1), 0) AS at FROM event) AS event
+    JOIN source ON source.id = event.source AND source.kind = 'worker'
+    GROUP BY event.source
+  ),
+  ends AS MATERIALIZED (
+    SELECT source.run, max(event.at) AS time
+    FROM source JOIN (SELECT *, event.time + coalesce((SELECT offset FROM clock_offset
+    WHERE clock_offset.source = event.source AND clock_offset.source_seq <= event.source_seq
+    ORDER BY clock_offset.source_seq DESC LIMIT 1), 0) AS at FROM event) AS event ON event.seq = (
+      SELECT seq FROM event WHERE event.source = source.id ORDER BY source_seq DESC LIMIT 1)
+    GROUP BY source.run
+  ),
+  outcomes AS MATERIALIZED (
+    SELECT
+      run, worker, coalesce((SELECT life FROM worker_life WHERE worker_life.run = outcome.run
+      AND worker_life.worker = outcome.worker AND first_seq <= outcome.seq
+      ORDER BY first_seq DESC LIMIT 1), 1) AS life,
+      sum(finish = (SELECT id FROM text WHERE text = 'memory')) AS tasks,
+      sum(finish = (SELECT id FROM text WHERE text = 'erred')) AS failed,
+      sum(CASE WHEN finish = (SELECT id FROM text WHERE text = 'memory') THEN nbytes END) AS nbytes
+    FROM (
+      SELECT source.run, event.seq, event.finish, event.args ->> '$.worker' AS worker,
+        event.args ->> '$.nbytes' AS nbytes
+      FROM event
+      JOIN source ON source.id = event.source AND source.kind = 'scheduler'
+      WHERE event.hook = (SELECT id FROM text WHERE text = 'transition')
+        AND event.start = (SELECT id FROM text WHERE text = 'processing')
+        AND event.finish IN (SELECT id FROM text WHERE text IN ('memory', 'erred'))
+    ) AS outcome
+    GROUP BY 1, 2, 3
+  ),
+  spans AS MATERIALIZED (
+    SELECT run, worker, life, sum(duration) AS seconds FROM task_durations
+    WHERE action = 'compute' GROUP BY run, worker, life
+  ),
+  -- A task that was stolen was given to one worker up to there, and then to the other.
+  given AS MATERIALIZED (
+    SELECT run, worker, coalesce((SELECT life FROM worker_life WHERE worker_life.run = step.run
+      AND worker_life.worker = step.worker AND first_seq <= step.seq
+      ORDER BY first_seq DESC LIMIT 1), 1) AS life,
+      sum(stop - start) AS nanoseconds
+    FROM (
+      SELECT run, seq, worker, time AS start, is_processing,
+        lead(time) OVER (PARTITION BY source, key ORDER BY seq) AS stop
+      FROM (
+        SELECT source.run, event.source, event.key, event.seq, event.time,
+          event.finish = (SELECT id FROM text WHERE text = 'processing') AS is_processing,
+          (SELECT text FROM text WHERE id = event.worker) AS worker
+        FROM event
+        JOIN source ON source.id = event.source AND source.kind = 'scheduler'
+        JOIN key ON key.id = event.key
+        WHERE event.hook = (SELECT id FROM text WHERE text = 'transition')
+          AND event.finish IS NOT NULL AND event.start IS NOT event.finish
+        UNION ALL
+        SELECT source.run, source.id, task_move.key, task_move.seq, task_move.time, 1,
+          task_move.worker
+        FROM task_move JOIN source ON source.id = task_move.source
+      )
+    ) AS step
+    WHERE is_processing AND stop IS NOT NULL AND worker IS NOT NULL
+    GROUP BY 1, 2, 3
+  )
+SELECT
+  life.run,
+  life.worker,
+  life.name,
+  life.server_id,
+  seen.first AS first_seen,
+  seen.last AS last_seen,
+  coalesce(seen.events, 0) AS events,
+  life.joined_ns,
+  life.left_ns,
+  life.nthreads,
+  coalesce(outcomes.tasks, 0) AS tasks,
+  coalesce(outcomes.failed, 0) AS failed,
+  coalesce(outcomes.nbytes, 0) AS nbytes,
+  round(coalesce(spans.seconds, 0.0), 6) AS busy,
+  round(coalesce(spans.seconds, 0.0) * 1e9 / max(coalesce(life.nthreads, 1), 1)
+    / (coalesce(life.left_ns, ends.time) - coalesce(life.joined_ns, seen.first)), 4)
+    AS share,
+  round(coalesce(given.nanoseconds, 0) * 1.0
+    / (coalesce(life.left_ns, ends.time) - coalesce(life.joined_ns, seen.first)), 2)
+    AS occupancy,
+  life.life,
+  (SELECT offset / 1e9 FROM clock_offset WHERE clock_offset.source = life.source
+    ORDER BY source_seq DESC LIMIT 1) AS clock_offset,
+  (SELECT uncertainty / 1e9 FROM clock_offset WHERE clock_offset.source = life.source
+    ORDER BY source_seq DESC LIMIT 1) AS clock_uncertainty
+FROM life
+LEFT JOIN seen ON seen.source = life.source
+LEFT JOIN ends ON ends.run = life.run
+LEFT JOIN outcomes ON outcomes.run = life.run AND outcomes.worker = life.worker
+  AND outcomes.life = life.life
+LEFT JOIN spans ON spans.run = life.run AND spans.worker = life.worker AND spans.life = life.life
+LEFT JOIN given ON given.run = life.run AND given.worker = life.worker AND given.life = life.life
+ORDER BY life.run, coalesce(life.joined_ns, seen.first, ends.time + 1), life.worker, life.life;
+
+-- By how many seconds each worker's clock was behind the scheduler's, from its event `source_seq` on
+-- (the first holds for all before), give or take `uncertainty`. A worker without a row was not
+-- measured, and its times are what its own clock said.
+CREATE VIEW clock_offsets AS
+SELECT
+  source.run,
+  source.address AS worker,
+  coalesce((SELECT life FROM worker_life WHERE worker_life.run = source.run
+      AND worker_life.worker = source.address AND worker_life.server_id = source.server_id),
+      (SELECT 0 FROM worker_life WHERE worker_life.run = source.run
+      AND worker_life.worker = source.address LIMIT 1), 1) AS life,
+  source.server_id,
+  clock_offset.source_seq,
+  clock_offset.offset / 1e9 AS offset,
+  clock_offset.uncertainty / 1e9 AS uncertainty
+FROM clock_offset
+JOIN source ON source.id = clock_offset.source
+ORDER BY source.run, source.id, clock_offset.source_seq;
+
+-- Between which seconds the offset of each worker's clock must lie, because a task cannot begin
+-- before it was sent, nor be known as done before it was: as far as the clock stood still.
+CREATE VIEW clock_bounds AS
+SELECT
+  run, worker, life, server_id, max(least) / 1e9 AS least, min(most) / 1e9 AS most,
+  count(least) + count(most) AS events
+FROM (
+  SELECT
+    source.run, source.address AS worker, source.server_id,
+    coalesce((SELECT life FROM worker_life WHERE worker_life.run = source.run
+      AND worker_life.worker = source.address AND worker_life.server_id = source.server_id),
+      (SELECT 0 FROM worker_life WHERE worker_life.run = source.run
+      AND worker_life.worker = source.address LIMIT 1), 1) AS life,
+    CASE WHEN cause.finish = (SELECT id FROM text WHERE text = 'processing')
+      AND cause.task_run = event.task_run THEN cause.time - event.time END AS least,
+    CASE WHEN cause.start = (SELECT id FROM text WHERE text = 'processing')
+      AND cause.finish IN (SELECT id FROM text WHERE text IN ('memory', 'erred'))
+      AND cause.stimulus = event.stimulus
+      AND event.start IN (SELECT id FROM text WHERE text IN ('executing', 'long-running'))
+      THEN cause.time - event.time END AS most
+  FROM event
+  JOIN source ON source.id = event.source AND source.kind = 'worker'
+  JOIN event AS cause ON cause.key = event.key AND cause.hook = event.hook
+  JOIN source AS scheduler ON scheduler.id = cause.source AND scheduler.run = source.run
+    AND scheduler.kind = 'scheduler'
+  WHERE event.hook = (SELECT id FROM text WHERE text = 'transition') AND event.key IS NOT NULL
+)
+GROUP BY run, server_id
+ORDER BY run, worker, life;
+
+-- Each outside event that set transitions off.
+CREATE VIEW stimuli AS
+SELECT
+  source.run,
+  text.text AS stimulus,
+  min(event.at) AS first_seen,
+  max(event.at) AS last_seen,
+  count(*) AS events,
+  count(DISTINCT event.key) AS keys
+FROM (SELECT *, event.time + coalesce((SELECT offset FROM clock_offset
+    WHERE clock_offset.source = event.source AND clock_offset.source_seq <= event.source_seq
+    ORDER BY clock_offset.source_seq DESC LIMIT 1), 0) AS at FROM event) AS event
+JOIN source ON source.id = event.source
+JOIN text ON text.id = event.stimulus
+GROUP BY source.run, event.stimulus;
+
+-- All events about each key in the order of arrival, with the seconds since the one before.
+-- `tasklog story` puts them into causal order.
+CREATE VIEW stories AS
+SELECT
+  source.run,
+  key.text AS key,
+  event.seq,
+  event.at AS time_ns,
+  (event.at - lag(event.at) OVER task) / 1e9 AS after,
+  source.kind AS source,
+  CASE source.kind WHEN 'worker' THEN source.address
+    ELSE (SELECT text FROM text WHERE id = event.worker) END AS worker,
+  (SELECT text FROM text WHERE id = event.hook) AS hook,
+  (SELECT text FROM text WHERE id = event.start) AS start,
+  (SELECT text FROM text WHERE id = event.finish) AS finish,
+  (SELECT text FROM text WHERE id = event.stimulus) AS stimulus,
+  event.args,
+  event.time AS raw_time_ns,
+  CASE
+    WHEN source.kind = 'worker' THEN coalesce((SELECT life FROM worker_life WHERE worker_life.run = source.run
+      AND worker_life.worker = source.address AND worker_life.server_id = source.server_id),
+      (SELECT 0 FROM worker_life WHERE worker_life.run = source.run
+      AND worker_life.worker = source.address LIMIT 1), 1)
+    WHEN event.worker IS NOT NULL THEN coalesce((SELECT life FROM worker_life WHERE worker_life.run = source.run
+      AND worker_life.worker = (SELECT text FROM text WHERE id = event.worker) AND first_seq <= event.seq
+      ORDER BY first_seq DESC LIMIT 1), 1)
+  END AS life
+FROM (SELECT *, event.time + coalesce((SELECT offset FROM clock_offset
+    WHERE clock_offset.source = event.source AND clock_offset.source_seq <= event.source_seq
+    ORDER BY clock_offset.source_seq DESC LIMIT 1), 0) AS at FROM event) AS event
+JOIN source ON source.id = event.source
+JOIN key ON key.id = event.key
+WINDOW task AS (PARTITION BY source.run, key.id, key.text ORDER BY event.seq);
+
+-- Each known hole in the log.
+CREATE VIEW gaps AS
+SELECT
+  source.run,
+  source.kind AS source,
+  CASE source.kind WHEN 'worker' THEN source.address END AS worker,
+  gap.source_seq,
+  gap.count,
+  gap.reason,
+  gap.time + coalesce((SELECT offset FROM clock_offset
+    WHERE clock_offset.source = gap.source AND clock_offset.source_seq <= gap.source_seq
+    ORDER BY clock_offset.source_seq DESC LIMIT 1), 0) AS time_ns,
+  CASE source.kind WHEN 'worker' THEN coalesce((SELECT life FROM worker_life WHERE worker_life.run = source.run
+      AND worker_life.worker = source.address AND worker_life.server_id = source.server_id),
+      (SELECT 0 FROM worker_life WHERE worker_life.run = source.run
+      AND worker_life.worker = source.address LIMIT 1), 1) END AS life
+FROM gap
+JOIN source ON source.id = gap.source;

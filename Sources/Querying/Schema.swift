@@ -85,6 +85,14 @@ public enum Schema {
       name: "workers", summary: "a worker of a run: when it joined and left, what it did",
       example: "SELECT worker, tasks, nbytes, busy, share FROM workers"),
     View(
+      name: "clock_offsets",
+      summary: "by how many seconds a worker's clock was behind, from an event on",
+      example: "SELECT worker, source_seq, offset, uncertainty FROM clock_offsets"),
+    View(
+      name: "clock_bounds",
+      summary: "between which offsets a worker's clock must lie, by cause and effect",
+      example: "SELECT worker, least, most FROM clock_bounds"),
+    View(
       name: "dependencies", summary: "a task and one that it needs",
       example: "SELECT key, count(*) AS needs FROM dependencies GROUP BY key ORDER BY needs DESC"),
     View(

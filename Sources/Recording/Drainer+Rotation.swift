@@ -67,6 +67,7 @@ extension Drainer {
       let number = try fresh.add(header)
       let again = try drain.again(
         run: number, into: fresh, reason: RunFiles.gapReason(path.lastComponent))
+      try fresh.inheritWorkers(ofRun: number, from: before, run: run)
       let position = drain.position(readTo: tail.position)
       try fresh.setSpoolPosition(run: number, Int64(bitPattern: position.word))
       return (number, again)

@@ -12,7 +12,22 @@ enum RunNotes {
       tellFiles(run, path: reader.name, of: log)
       try tellParts(run, reader, of: log)
       tellFilter(run, of: log)
+      try tellClocks(run, reader, of: log)
     }
+  }
+
+  private static func tellClocks(
+    _ run: RunInfo, _ reader: LogReader, of log: String? = nil
+  ) throws {
+    let workers = try reader.workersWithoutClock(of: run)
+    guard let first = workers.first else { return }
+    let who =
+      workers.count == 1
+      ? "the clock of worker \(Printable.text(first.address)) of \(name(run, of: log)) was"
+      : "the clocks of \(workers.count) workers of \(name(run, of: log)) were"
+    Console.complain(
+      "\(who) not measured: times are what it said itself; the view clock_bounds tells how far off "
+        + "it can be")
   }
 
   private static func name(_ run: RunInfo, of log: String?) -> String {

@@ -20,21 +20,31 @@ import Testing
       "events",
       """
       seq time run source hook key start finish stimulus worker task_run args snapshot time_ns \
-      server_id source_seq key_typed prefix key_group
+      server_id source_seq key_typed prefix key_group raw_time_ns life
       """
     ),
-    ("transitions", "seq time run source key start finish stimulus worker args time_ns prefix"),
+    (
+      "transitions",
+      """
+      seq time run source key start finish stimulus worker args time_ns prefix raw_time_ns life
+      """
+    ),
     (
       "tasks",
       """
       run key state first_seen last_seen transitions worker nbytes typename exception prefix \
-      key_group sent done failures
+      key_group sent done failures life
       """
     ),
-    ("task_durations", "run key worker action start stop duration seq prefix"),
-    ("slowest", "run key prefix worker action seconds start stop seq"),
-    ("stays", "run source worker key prefix state seq next_seq start_ns stop_ns seconds"),
-    ("open_tasks", "run source worker key prefix state seq start_ns seconds"),
+    ("task_durations", "run key worker action start stop duration seq prefix life"),
+    ("slowest", "run key prefix worker action seconds start stop seq life"),
+    (
+      "stays",
+      """
+      run source worker key prefix state seq next_seq start_ns stop_ns seconds life gone_seq
+      """
+    ),
+    ("open_tasks", "run source worker key prefix state seq start_ns seconds life"),
     ("prefixes", "run prefix tasks done failed retried nbytes compute"),
     ("prefix_states", "run prefix source state count seconds p50 p95 max"),
     ("failures", "seq run key prefix blamed cause_seq time_ns"),
@@ -44,13 +54,18 @@ import Testing
       "workers",
       """
       run worker name server_id first_seen last_seen events joined_ns left_ns nthreads tasks \
-      failed nbytes busy share occupancy
+      failed nbytes busy share occupancy life clock_offset clock_uncertainty
       """
     ),
     ("dependencies", "run key dependency key_number dependency_number"),
     ("critical_path", "run step key piece worker seconds share start_ns stop_ns seq prefix"),
     ("stimuli", "run stimulus first_seen last_seen events keys"),
-    ("stories", "run key seq time_ns after source worker hook start finish stimulus args"),
+    (
+      "stories",
+      """
+      run key seq time_ns after source worker hook start finish stimulus args raw_time_ns life
+      """
+    ),
     (
       "runs",
       """
@@ -65,12 +80,14 @@ import Testing
       nbytes2 compute1 compute2
       """
     ),
-    ("gaps", "run source worker source_seq count reason time_ns"),
+    ("gaps", "run source worker source_seq count reason time_ns life"),
+    ("clock_offsets", "run worker life server_id source_seq offset uncertainty"),
+    ("clock_bounds", "run worker life server_id least most events"),
   ])
   func `a view has its columns`(view: String, columns: String) throws {
     #expect(try query("SELECT * FROM \(view)", path).columns.joined(separator: " ") == columns)
     let views = try query("SELECT count(*) FROM sqlite_schema WHERE type = 'view'", path)
-    #expect(views.rows == [[21]])
+    #expect(views.rows == [[23]])
   }
 
   @Test(arguments: [

@@ -11,20 +11,54 @@ import Testing
   ]
 
   /// Runs with graphs of both engines, tasks that fail on their own and with others, causes that
-  /// point nowhere, spans of several kinds, and clocks that go back.
+  /// point nowhere, spans of several kinds, clocks that go back and that are set, workers that come
+  /// back at the address of others, and tasks that are stolen.
   private static func log(_ path: String, _ random: inout SplitMix64, events: Int) throws {
     for run in 0..<2 {
       let log = try LogUnderTest(path, id: "run-\(run)")
       let sources = [log.scheduler, try log.addWorker(1), try log.addWorker(2)]
       var added: [(source: Int64, event: Event)] = [(log.scheduler, graph(&random))]
       for _ in 0..<events {
-        added.append(
-          random.once(in: 20)
-            ? (log.scheduler, graph(&random)) : (random.pick(sources), event(&random)))
+        switch random.below(20) {
+        case 0: added.append((log.scheduler, graph(&random)))
+        case 1: added.append((log.scheduler, comesOrGoes(&random)))
+        case 2: added.append((random.pick(sources), clockOffset(&random)))
+        case 3: added.append((log.scheduler, move(&random)))
+        default: added.append((random.pick(sources), event(&random)))
+        }
       }
       try log.append(added)
       try log.close()
     }
+  }
+
+  private static func comesOrGoes(_ random: inout SplitMix64) -> Event {
+    let address = "tcp://w:\(random.below(3))"
+    guard random.once(in: 2) else { return Event(.removeWorker, time: 5, worker: address) }
+    var facts: [Value.Entry] = [.init("nthreads", .int(Int64(1 + random.below(4))))]
+    if !random.once(in: 3) {
+      facts.append(.init("serverID", .string("Worker-\(random.below(5))")))
+    }
+    return Event(
+      .addWorker, time: 1_750_000_000_000_000_000 + Int64(random.below(10_000)) * 1_000_000,
+      worker: address, snapshot: .other(.object(["worker": .dict(facts)])))
+  }
+
+  private static func clockOffset(_ random: inout SplitMix64) -> Event {
+    Event(
+      .stimulus, time: 1,
+      args: Args(named: [
+        .init("op", "clock-offset"),
+        .init("scheduler_delay", .double(Double(random.below(9_000)) / 1000 - 3)),
+        .init("round_trip", .double(Double(random.below(500)) / 1000)),
+      ]))
+  }
+
+  private static func move(_ random: inout SplitMix64) -> Event {
+    Event(
+      .stimulus, time: 1_750_000_000_000_000_000 + Int64(random.below(10_000)) * 1_000_000,
+      key: random.pick(keys), worker: "tcp://w:\(random.below(3))", taskRunID: 1,
+      args: Args(named: [.init("op", "move-task")]))
   }
 
   private static func graph(_ random: inout SplitMix64) -> Event {
@@ -119,9 +153,17 @@ import Testing
     try expect(
       rows.stays,
       """
-      SELECT run, source, key, state, start_ns, seq FROM stays
-      WHERE next_seq IS NULL AND state != 'forgotten' ORDER BY run, seq
+      SELECT run, source, worker, life, key, state, start_ns, seq FROM stays
+      WHERE next_seq IS NULL AND gone_seq IS NULL AND state != 'forgotten' ORDER BY run, seq
       """)
+    try expect(
+      rows.workers,
+      """
+      SELECT run, worker, life, joined_ns, left_ns, nthreads, tasks, failed, nbytes, busy, share,
+        occupancy, clock_offset FROM workers
+      """)
+    try expect(
+      rows.states, "SELECT run, prefix, source, state, count, p50, max FROM prefix_states")
     for limit in [1, 3, 100_000] {
       for action in ["compute", "transfer"] {
         let found = try reader.eventsWithLongestSpans(in: runs, action: action, limit: limit)
@@ -135,9 +177,12 @@ import Testing
   }
 
   private struct Rows {
-    var errors, affected, causes, path, kinds, stays: [[SQLiteValue]]
+    var errors, affected, causes, path, kinds, stays, workers, states: [[SQLiteValue]]
 
-    init() { (errors, affected, causes, path, kinds, stays) = ([], [], [], [], [], []) }
+    init() {
+      (errors, affected, causes, path) = ([], [], [], [])
+      (kinds, stays, workers, states) = ([], [], [], [])
+    }
 
     mutating func add(_ run: RunInfo, _ reader: LogReader) throws {
       let number = SQLiteValue.integer(run.number)
@@ -176,12 +221,33 @@ import Testing
         ]
       }
       let sources = Dictionary(
-        uniqueKeysWithValues: try reader.sources(of: run).map { ($0.number, $0.source.kind) })
+        uniqueKeysWithValues: try reader.sources(of: run).map { ($0.number, $0.source) })
       try reader.whereabouts(in: run, at: .end).forEachTask { task in
+        let source = sources[task.source]
         stays.append([
-          number, text(sources[task.source]?.rawValue), .text(task.key), .text(task.state),
-          .integer(task.since), .integer(task.seq),
+          number, text(source?.kind.rawValue),
+          text(source?.kind == .worker ? source?.address : task.worker), integer(task.life),
+          .text(task.key), .text(task.state), .integer(task.since), .integer(task.seq),
         ])
+      }
+      let summary = try reader.summary(of: run)
+      func rounded(_ value: Double?, _ factor: Double) -> SQLiteValue {
+        value.map { .real(($0 * factor).rounded() / factor) } ?? .null
+      }
+      workers += summary.workers.map { worker in
+        [
+          number, .text(worker.address), .integer(worker.life), integer(worker.joined),
+          integer(worker.left), integer(worker.nthreads), .integer(worker.tasks),
+          .integer(worker.failed), .integer(worker.nbytes), rounded(worker.busySeconds, 1e6),
+          rounded(worker.share, 1e4), rounded(worker.occupancy, 1e2),
+          worker.clock.map { .real(Double($0.offset) / 1e9) } ?? .null,
+        ]
+      }
+      states += summary.states.map { state in
+        [
+          number, .text(state.prefix ?? ""), .text(state.source), .text(state.state),
+          .integer(state.count), .real(Double(state.p50) / 1e9), .real(Double(state.max) / 1e9),
+        ]
       }
     }
   }

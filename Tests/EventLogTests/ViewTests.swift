@@ -56,10 +56,10 @@ import Testing
     try log.append([.transition("a", .executing, .memory, time: 999)], source: worker)
     #expect(
       try rows("SELECT * FROM tasks ORDER BY key") == [
-        [1, "a", "released", 30, 90, 7, "w1", 5, "int", nil, "a", "a", 2, 2, 0],
-        [1, "b", "erred", 1, 2, 2, "w1", nil, nil, "boom", "b", "b", 1, 0, 1],
-        [1, "c", "memory", 1, 4, 4, "w2", 8, "int", nil, "c", "c", 1, 1, 1],
-        [1, "d", "forgotten", 5, 5, 1, nil, nil, nil, nil, "d", "d", 0, 0, 0],
+        [1, "a", "released", 30, 90, 7, "w1", 5, "int", nil, "a", "a", 2, 2, 0, 1],
+        [1, "b", "erred", 1, 2, 2, "w1", nil, nil, "boom", "b", "b", 1, 0, 1, 1],
+        [1, "c", "memory", 1, 4, 4, "w2", 8, "int", nil, "c", "c", 1, 1, 1, 1],
+        [1, "d", "forgotten", 5, 5, 1, nil, nil, nil, nil, "d", "d", 0, 0, 0, nil],
       ])
   }
 
@@ -92,10 +92,10 @@ import Testing
       })
     #expect(
       try rows("SELECT * FROM task_durations") == [
-        [1, "a", "w1", "transfer", 1.0, 1.25, 0.25, 1, "a"],
-        [1, "a", "w1", "compute", 2.0, 4.0, 2.0, 1, "a"],
-        [1, "b", "w2", "transfer", 1.0, 1.25, 0.25, 2, "b"],
-        [1, "b", "w2", "compute", 2.0, 4.0, 2.0, 2, "b"],
+        [1, "a", "w1", "transfer", 1.0, 1.25, 0.25, 1, "a", 1],
+        [1, "a", "w1", "compute", 2.0, 4.0, 2.0, 1, "a", 1],
+        [1, "b", "w2", "transfer", 1.0, 1.25, 0.25, 2, "b", 1],
+        [1, "b", "w2", "compute", 2.0, 4.0, 2.0, 2, "b", 1],
       ])
   }
 
@@ -146,8 +146,8 @@ import Testing
       ])
     #expect(
       try rows("SELECT * FROM gaps") == [
-        [1, "worker", "tcp://w:1", 3, 4, "buffer full", 26],
-        [1, "scheduler", nil, 3, 1, "pruned", 27],
+        [1, "worker", "tcp://w:1", 3, 4, "buffer full", 26, 1],
+        [1, "scheduler", nil, 3, 1, "pruned", 27, nil],
       ])
     let reader = try LogReader(path: log.path)
     let totals = try reader.totals(of: reader.latest())
@@ -172,11 +172,11 @@ import Testing
         [
           1, "2026-01-31T12:00:00.123456Z", 1, "scheduler", "transition", "('x', 1)", "no-worker",
           "processing", "s", "tcp://w:9", 3, #"{"$args":[1]}"#, nil, 1_769_860_800_123_456_789,
-          "Scheduler-1", 1, #"{"$tuple":["x",1]}"#, "x", "x",
+          "Scheduler-1", 1, #"{"$tuple":["x",1]}"#, "x", "x", 1_769_860_800_123_456_789, 1,
         ],
         [
           2, "1970-01-01T00:00:00.000000Z", 1, "worker", "setup", nil, nil, nil, nil, "tcp://w:1",
-          nil, nil, nil, 0, "Worker-1", 1, nil, nil, nil,
+          nil, nil, nil, 0, "Worker-1", 1, nil, nil, nil, 0, 1,
         ],
       ])
     #expect(try rows("SELECT key, worker FROM transitions") == [["('x', 1)", "tcp://w:9"]])

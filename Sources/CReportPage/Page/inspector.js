@@ -121,7 +121,7 @@ const inspector = {
         ? make("span", {}, state(event.start), " → ", state(event.finish))
         : make("span", { class: "mark" }, event.hook);
       return make("tr", { class: event.isScheduler ? "scheduler" : "worker" },
-        make("td", { class: "number", title: clock(side, event.time, 6) }, seconds(event.time - side.first)),
+        make("td", { class: "number", title: clock(side, event.time, 6) + ownClock(side, event) }, seconds(event.time - side.first)),
         make("td", { class: "number soft" }, after),
         make("td", {}, event.isScheduler ? "scheduler" : worker),
         make("td", {}, what, event.isScheduler && worker ? make("span", { class: "soft" }, ` on ${worker}`) : null));

@@ -213,6 +213,7 @@ const panels = {
     return table("Workers", [
       { name: "worker", get: ({ worker }) => worker.label },
       { name: "address", get: ({ worker }) => worker.address, show: (text) => make("code", {}, text) },
+      ...(side.hasOtherClocks ? [{ name: "clock", number: true, get: ({ worker }) => worker.clockOffset, show: (_, { worker }) => clockState(worker) }] : []),
       { name: "threads", number: true, get: ({ worker }) => worker.nthreads ?? worker.lanes.length },
       { name: "joined", number: true, get: ({ worker }) => worker.joined, show: (n) => (n === null ? "–" : duration(n - side.first)) },
       { name: "left", number: true, get: ({ worker }) => worker.left, show: (n) => (n === null ? "–" : duration(n - side.first)) },
@@ -237,6 +238,8 @@ const panels = {
       }
       facts.push(["Tasks", `${whole(totals.tasks)}; ${plural(side.spanCount, "span")} of work`]);
       if (totals.missing) facts.push(["Missing", `${plural(totals.missing, "event")} in ${plural(side.gaps.length, "gap")}: ${[...new Set(side.gaps.map((gap) => gap.reason))].join("; ")}`]);
+      const unknown = side.workers.filter((worker) => worker.isClockUnknown).length;
+      if (unknown) facts.push(["Clocks", `those of ${plural(unknown, "worker")} were not measured: their times are what they said themselves`]);
       for (const text of detailNotes(side)) facts.push(["Left out", text]);
       facts.push(["Curves", `points are ${duration(side.stateResolution)} apart or more`]);
     }

@@ -17,10 +17,13 @@ class Side {
       }
     }
     this.failures.texts = this.failures.texts.map((text) => plain(text, true));
+    this.hasOtherClocks = this.workers.some((worker) => worker.clockOffset || worker.isClockUnknown);
     for (const worker of this.workers) {
       worker.name = plain(worker.name);
       worker.address = plain(worker.address);
       worker.label = /^\d+$/.test(worker.name) ? `worker ${worker.name}` : worker.name || worker.address;
+      // One that came back at the address of another is another one.
+      if (worker.life > 1) worker.label += ` (${worker.life})`;
       worker.lanes = [];
     }
   }

@@ -102,6 +102,20 @@ function clock(side, time, digits = 3) {
   return `${text.slice(11, 19)}.${micro.slice(0, digits)}`;
 }
 
+/** How a worker's own clock stood to the scheduler's, by which all times are shown. */
+function clockState({ isClockUnknown, clockOffset, clockUncertainty }) {
+  if (isClockUnknown) return "not measured";
+  if (!clockOffset) return "as the scheduler's";
+  const way = clockOffset > 0 ? "behind" : "ahead";
+  return `${duration(Math.abs(clockOffset) * 1e6)} ${way}, ± ${duration(clockUncertainty * 1e6)}`;
+}
+
+/** What a worker's own clock said, where that is not what is shown. */
+function ownClock(side, event) {
+  const offset = event.isScheduler || event.worker < 0 ? 0 : side.workers[event.worker].clockOffset;
+  return offset ? `, by the worker's clock ${new Date((side.origin + event.time) / 1000 - offset * 1000).toISOString()}` : "";
+}
+
 /** Even steps for an axis. */
 function steps(length, most) {
   const units = [1, 2, 5];

@@ -87,6 +87,9 @@ public enum LogMigration {
         if version > 0 { try checkNobodyRecords(connection, path, version) }
         do {
           try connection.execute(String(decoding: migration.sql, as: UTF8.self))
+          if version > 0, migration.version == DerivedTables.version {
+            try DerivedTables(connection).makeAgain()
+          }
           try connection.execute(
             """
             PRAGMA application_id = \(LogFile.applicationID);

@@ -114,6 +114,11 @@ public final class LogPruning {
       try delete.bind(1, row.seq)
       try delete.run()
     }
+    try connection.execute(
+      """
+      DELETE FROM task_move WHERE seq BETWEEN \(rows[0].seq) AND \(rows[rows.count - 1].seq)
+        AND NOT EXISTS (SELECT 1 FROM event WHERE event.seq = task_move.seq)
+      """)
     var gaps = try PrunedGaps(connection)
     let sorted = rows.sorted { ($0.source, $0.sourceSeq) < ($1.source, $1.sourceSeq) }
     var start = 0

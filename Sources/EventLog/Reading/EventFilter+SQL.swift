@@ -42,8 +42,9 @@ struct FilterSQL {
       })
     addArgs(filter.args)
     add(filter.patterns.map { ("event.args REGEXP ?", [.text($0)]) })
-    if let since = filter.since { add([("event.time >= ?", [.integer(since)])]) }
-    if let until = filter.until { add([("event.time <= ?", [.integer(until)])]) }
+    let time = "(\(ClockSQL.time(of: "event")))"
+    if let since = filter.since { add([("\(time) >= ?", [.integer(since)])]) }
+    if let until = filter.until { add([("\(time) <= ?", [.integer(until)])]) }
     if let since = filter.sinceSeq { add([("event.seq >= ?", [.integer(since)])]) }
     if let until = filter.untilSeq { add([("event.seq <= ?", [.integer(until)])]) }
   }

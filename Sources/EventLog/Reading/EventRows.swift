@@ -32,6 +32,7 @@ public final class EventRows {
     self.isReversed = isReversed
     remaining = limit ?? .max
     position = isReversed ? .max : after
+    try reader.makeDerivedTables()
     let sql = FilterSQL(filter, indexes: try reader.eventIndexes())
     parameters = sql.parameters
     // What an index finds is not in the order of arrival: all of it is found and sorted at once.
@@ -120,7 +121,7 @@ public struct EventColumn: Sendable, Equatable {
   public static let known = [
     "seq", "time", "run", "source", "hook", "key", "start", "finish", "stimulus", "worker",
     "task_run", "args", "snapshot", "time_ns", "server_id", "source_seq", "key_typed", "prefix",
-    "key_group",
+    "key_group", "raw_time_ns", "life",
   ]
 
   /// The column of a name; nothing when there is none. `args.NAME` is one of the args.

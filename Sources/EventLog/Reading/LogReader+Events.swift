@@ -25,6 +25,7 @@ extension LogReader {
   /// - Throws: `LogError`.
   public func count(matching filter: EventFilter, after: Int64 = 0) throws -> Int64 {
     try translating {
+      try makeDerivedTables()
       let sql = FilterSQL(filter, indexes: try eventIndexes())
       let select = try connection.prepare(
         "SELECT count(*) FROM event WHERE \(sql.condition) AND event.seq > ?")
@@ -43,6 +44,7 @@ extension LogReader {
     let groups = columns.compactMap(\.group)
     guard groups.count == columns.count, !groups.isEmpty else { return }
     try translating {
+      try makeDerivedTables()
       let sql = FilterSQL(filter, indexes: try eventIndexes())
       let select = try connection.prepare(
         """

@@ -72,12 +72,14 @@ extension LogReader {
   /// - Throws: `LogError`.
   public func gaps(of run: RunInfo) throws -> [Gap] {
     try translating {
+      try makeDerivedTables()
       let select = try connection.prepare(
         """
-        SELECT gap.source, gap.source_seq, gap.count, gap.reason, gap.time,
-          (SELECT event.time FROM event WHERE event.source = gap.source
+        SELECT gap.source, gap.source_seq, gap.count, gap.reason,
+          \(ClockSQL.time(of: "gap")),
+          (SELECT \(ClockSQL.time(of: "event")) FROM event WHERE event.source = gap.source
             AND event.source_seq < gap.source_seq ORDER BY event.source_seq DESC LIMIT 1),
-          (SELECT event.time FROM event WHERE event.source = gap.source
+          (SELECT \(ClockSQL.time(of: "event")) FROM event WHERE event.source = gap.source
             AND event.source_seq >= gap.source_seq ORDER BY event.source_seq LIMIT 1)
         FROM gap JOIN source ON source.id = gap.source WHERE source.run = ? ORDER BY gap.id
         """)

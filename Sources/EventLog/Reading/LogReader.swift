@@ -13,6 +13,7 @@ public final class LogReader {
   let blobs: LogBlobs
   let keys: InternCache<Key>
   let texts: InternCache<String>
+  var hasDerivedTables = false
 
   /// - Parameters:
   ///   - name: how it is named to people; by default its path.

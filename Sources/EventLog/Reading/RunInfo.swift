@@ -9,9 +9,10 @@ public enum RunEnd: String, Sendable {
   /// The recorder is alive.
   case running
 
-  /// The time of the last event of `run`, by a look at the last event of each of its sources.
+  /// The time of the last event of `run` by the scheduler's clock, by a look at the last event of each
+  /// of its sources.
   static let timeOfLastEventSQL = """
-    SELECT max((SELECT time FROM event WHERE event.source = source.id
+    SELECT max((SELECT \(ClockSQL.time(of: "event")) FROM event WHERE event.source = source.id
       ORDER BY source_seq DESC LIMIT 1)) FROM source WHERE source.run = run.id
     """
 }

@@ -37,6 +37,11 @@ public struct RunSummary: Sendable {
     public var busySeconds = 0.0
     public var share: Double?
     public var occupancy: Double?
+    /// 1 for the first worker at its address.
+    public var life: Int64 = 1
+    /// By how many nanoseconds its clock was behind the scheduler's at last, and by how many that may
+    /// be wrong; nothing when it was not measured.
+    public var clock: (offset: Int64, uncertainty: Int64)?
   }
 
   public var prefixes: [Prefix] = []

@@ -6,9 +6,11 @@ public struct TaskWhereabouts: Sendable {
   public var source: Int64
   public var key: String
   public var state: String
-  /// The worker that the event named: the one that a task was given to.
+  /// The worker that a task was given to, or that has stolen it since.
   public var worker: String?
-  /// Since when, in nanoseconds since 1970 UTC.
+  /// Which of the workers at that address it is; see `WorkerLife.number`.
+  public var life: Int64?
+  /// Since when, by the scheduler's clock in nanoseconds since 1970 UTC.
   public var since: Int64
   /// The event that brought it there.
   public var seq: Int64
@@ -18,7 +20,7 @@ public struct TaskWhereabouts: Sendable {
 public enum Moment: Sendable {
   /// Behind an event in the order of arrival.
   case seq(Int64)
-  /// By the clock of each source, in nanoseconds since 1970 UTC.
+  /// By the scheduler's clock, in nanoseconds since 1970 UTC.
   case time(Int64)
   case end
 }
@@ -28,16 +30,28 @@ public struct Whereabouts {
   struct Found {
     var seq: Int64
     var source: Int64
+    var key: Int64
     var state: Int64
+    /// The last move of the task to a worker that has stolen it.
+    var move: TaskMove?
+  }
+
+  /// What is known of the run's workers.
+  struct Known {
+    var lives = WorkerLives()
+    var clocks = ClockOffsets()
+    var schedulers: Set<Int64> = []
   }
 
   private static let pageSize = 1024
   private let reader: LogReader
   private let found: [Found]
+  private let known: Known
 
-  init(_ reader: LogReader, _ found: [Found]) {
+  init(_ reader: LogReader, _ found: [Found], _ known: Known = Known()) {
     self.reader = reader
     self.found = found
+    self.known = known
   }
 
   /// How many tasks were in each state, at each source.
@@ -53,6 +67,9 @@ public struct Whereabouts {
     }
   }
 
+  /// Which of the workers at its address a source is; see `WorkerLife.number`.
+  public func life(ofSource source: Int64) -> Int64 { known.lives.number(ofSource: source) }
+
   /// Gives each of them, read from the log when they are asked for.
   ///
   /// - Throws: `LogError`, or what the body throws.
@@ -67,25 +84,33 @@ public struct Whereabouts {
 
   private func tasks(_ page: ArraySlice<Found>) throws -> [TaskWhereabouts] {
     let select = try reader.connection.prepare(
-      "SELECT key, worker, time FROM event WHERE seq = ?")
+      "SELECT key, worker, time, source_seq FROM event WHERE seq = ?")
     return try page.map { found in
       defer { select.reset() }
       try select.bind(1, found.seq)
       // It was there a moment ago.
       let isThere = try select.step()
-      let worker = isThere ? select.integer(1) : 0
+      let number = isThere ? select.integer(1) : 0
+      let worker = try found.move?.worker ?? (number == 0 ? nil : reader.texts.element(number))
+      let isScheduler = known.schedulers.contains(found.source)
       return TaskWhereabouts(
         source: found.source,
         key: isThere ? try reader.keys.element(select.integer(0))?.text ?? "" : "",
-        state: try reader.texts.element(found.state) ?? "",
-        worker: worker == 0 ? nil : try reader.texts.element(worker),
-        since: isThere ? select.integer(2) : 0, seq: found.seq)
+        state: try reader.texts.element(found.state) ?? "", worker: worker,
+        life: isScheduler
+          ? worker.map { known.lives.number($0, at: found.move?.seq ?? found.seq) }
+          : known.lives.number(ofSource: found.source),
+        since: isThere
+          ? known.clocks.time(
+            select.integer(2), source: found.source, sourceSeq: select.integer(3)) : 0,
+        seq: found.seq)
     }
   }
 }
 
 extension LogReader {
-  /// What was where at a moment. Tasks that were forgotten are nowhere.
+  /// What was where at a moment. Tasks that were forgotten are nowhere, and nothing is at a worker
+  /// that has left.
   ///
   /// - Parameters:
   ///   - run: the run.
@@ -106,8 +131,39 @@ extension LogReader {
       case .time(let time): lastTime = time
       case .end: break
       }
-      let sources = SourcePlaces(try sources(of: run))
-      return Whereabouts(self, try found(sources, in: range, until: lastTime, isWanted))
+      let sources = try sources(of: run)
+      let known = Whereabouts.Known(
+        lives: try workerLives(of: run), clocks: try clockOffsets(of: run),
+        schedulers: Set(sources.filter { $0.source.kind == .scheduler }.map(\.number)))
+      // Which workers are gone by then, and take with them what they had.
+      let gone = Set(
+        known.lives.lives.filter { life in
+          life.gone.map { $0.seq <= range.upperBound && $0.time <= lastTime } ?? false
+        }.compactMap(\.source))
+      let present = sources.filter { !gone.contains($0.number) }
+      var found = try found(
+        SourcePlaces(present), known.clocks, in: range, until: lastTime, isWanted)
+      try applyMoves(
+        to: &found, of: run,
+        until: { $0.seq <= range.upperBound && $0.time <= lastTime })
+      return Whereabouts(self, found, known)
+    }
+  }
+
+  private func applyMoves(
+    to found: inout [Whereabouts.Found], of run: RunInfo, until isInTime: (TaskMove) -> Bool
+  ) throws {
+    struct Place: Hashable { var source, key: Int64 }
+    var last: [Place: TaskMove] = [:]
+    for move in try taskMoves(of: run) where isInTime(move) {
+      last[Place(source: move.source, key: move.key)] = move
+    }
+    guard !last.isEmpty else { return }
+    for place in found.indices {
+      let task = found[place]
+      if let move = last[Place(source: task.source, key: task.key)], move.seq > task.seq {
+        found[place].move = move
+      }
     }
   }
 
@@ -126,7 +182,8 @@ extension LogReader {
   }
 
   private func found(
-    _ sources: SourcePlaces, in range: ClosedRange<Int64>, until lastTime: Int64,
+    _ sources: SourcePlaces, _ clocks: ClockOffsets, in range: ClosedRange<Int64>,
+    until lastTime: Int64,
     _ isWanted: ((String) -> Bool)?
   ) throws -> [Whereabouts.Found] {
     struct Place: Hashable { var source, key: Int64 }
@@ -144,7 +201,7 @@ extension LogReader {
     }
     let scan = PartedScan<ContiguousArray<Step>>(
       """
-      SELECT seq, source, time, hook, key, start, finish FROM event
+      SELECT seq, source, time, hook, key, start, finish, source_seq FROM event
       WHERE seq BETWEEN ? AND ? ORDER BY seq
       """, over: range)
     var stays: [Place: Stay] = [:]
@@ -153,8 +210,9 @@ extension LogReader {
       steps.reserveCapacity(Int(PartedScan<ContiguousArray<Step>>.usualSize))
       try select.forEachRow(in: range, path) { seq in
         let (source, finish) = (select.integer(1), select.integer(6))
-        guard select.integer(3) == transition, select.integer(2) <= lastTime,
-          sources.place(source) != nil, finish != 0, finish != select.integer(5)
+        guard select.integer(3) == transition, sources.place(source) != nil, finish != 0,
+          finish != select.integer(5),
+          clocks.time(select.integer(2), source: source, sourceSeq: select.integer(7)) <= lastTime
         else { return }
         steps.append(Step(seq: seq, source: source, key: select.integer(4), state: finish))
       }
@@ -166,7 +224,7 @@ extension LogReader {
           try isKept(step.state) ? Stay(seq: step.seq, state: step.state) : nil
       }
     }
-    return stays.map { .init(seq: $1.seq, source: $0.source, state: $1.state) }
+    return stays.map { .init(seq: $1.seq, source: $0.source, key: $0.key, state: $1.state) }
       .sorted { $0.seq < $1.seq }
   }
 }

@@ -4,14 +4,12 @@ import TaskLogPlugin
 /// work. Made by several threads at once; `SummaryScan` takes them in order.
 struct SummaryPart: Sendable {
   static let sql = """
-    SELECT seq, source, time, hook, key, start, finish, worker, args
+    SELECT seq, source, time, hook, key, start, finish, worker, args, source_seq
     FROM event WHERE seq BETWEEN ? AND ? ORDER BY seq
     """
 
   enum Kind: UInt8 {
     case transition
-    /// A worker comes or goes.
-    case worker
     /// Only counts as a sign of life.
     case other
   }
@@ -23,8 +21,8 @@ struct SummaryPart: Sendable {
     /// The place of what the args tell in `outcomes`; below 0 where they tell nothing.
     var outcome: Int32 = -1
     var seq: Int64
+    /// By the scheduler's clock.
     var time: Int64
-    var hook: Int64
     var key: Int64
     var start: Int64
     var finish: Int64
@@ -50,7 +48,7 @@ struct SummaryPart: Sendable {
     var places: SourcePlaces
     var isSchedulerAt: [Bool]
     var transition: Int64
-    var hooksOfWorkers: Set<Int64>
+    var clocks: ClockOffsets
 
     func part(_ select: Statement, _ range: ClosedRange<Int64>) throws -> SummaryPart {
       var part = SummaryPart()
@@ -64,11 +62,12 @@ struct SummaryPart: Sendable {
           place = places.place(source)
         }
         guard let place else { return }
-        let hook = select.integer(3)
+        let time = clocks.time(
+          select.integer(2), source: source, sourceSeq: select.integer(9))
         var row = Row(
-          kind: .other, source: Int32(place), seq: seq, time: select.integer(2), hook: hook, key: 0,
-          start: 0, finish: 0, worker: 0)
-        if hook == transition {
+          kind: .other, source: Int32(place), seq: seq, time: time, key: 0, start: 0, finish: 0,
+          worker: 0)
+        if select.integer(3) == transition {
           row.key = select.integer(4)
           if row.key != 0 {
             row.kind = .transition
@@ -79,9 +78,6 @@ struct SummaryPart: Sendable {
               row.outcome = part.addOutcome(select, row.worker, &names)
             }
           }
-        } else if hooksOfWorkers.contains(hook) {
-          row.kind = .worker
-          row.worker = select.integer(7)
         }
         part.rows.append(row)
       }

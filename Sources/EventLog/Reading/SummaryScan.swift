@@ -17,6 +17,10 @@ struct SummaryScan {
   /// The sources of the run by their number, and which of them are schedulers.
   private let places: SourcePlaces
   private let isSchedulerAt: [Bool]
+  private let clocks: ClockOffsets
+  /// What was stolen, in the order of arrival, and how much of it has been gone through.
+  private let moves: [TaskMove]
+  private var moveCount = 0
 
   private struct OtherStay: Hashable {
     var source: Int32
@@ -31,7 +35,9 @@ struct SummaryScan {
     let sources = try reader.sources(of: run)
     places = SourcePlaces(sources)
     isSchedulerAt = sources.map { $0.source.kind == .scheduler }
-    workers = WorkerScan(sources: sources)
+    clocks = try reader.clockOffsets(of: run)
+    moves = try reader.taskMoves(of: run)
+    workers = WorkerScan(sources: sources, lives: try reader.workerLives(of: run))
   }
 
   mutating func summary() throws -> RunSummary {
@@ -63,7 +69,7 @@ struct SummaryScan {
     summary.states.sort {
       ($0.prefix ?? "", $0.source, $0.state) < ($1.prefix ?? "", $1.source, $1.state)
     }
-    summary.workers = try workers.rows(reader)
+    summary.workers = workers.rows(clocks)
     return summary
   }
 
@@ -73,14 +79,14 @@ struct SummaryScan {
     guard let range = try reader.range(of: run) else { return }
     let making = SummaryPart.Making(
       path: reader.path, places: places, isSchedulerAt: isSchedulerAt,
-      transition: texts.transition, hooksOfWorkers: texts.hooksOfWorkers)
+      transition: texts.transition, clocks: clocks)
     try PartedScan<SummaryPart>(SummaryPart.sql, over: range).run(
       reader, read: { try making.part($0, $1) }, take: { try take($0) })
     workers.runEnd()
   }
 
   private mutating func take(_ part: SummaryPart) throws {
-    let known = part.workers.map { workers.place($0) }
+    let known = part.workers.map { workers.address($0) }
     var lastSource: Int32 = -1
     for row in part.rows {
       if row.source != lastSource {
@@ -88,18 +94,13 @@ struct SummaryScan {
         workers.look(at: Int(row.source))
       }
       workers.count(row.time)
-      switch row.kind {
-      case .transition:
-        let outcome = row.outcome >= 0 ? part.outcomes[Int(row.outcome)] : nil
-        let worker = outcome.flatMap { $0.worker >= 0 ? known[Int($0.worker)] : nil }
-        try transition(row, outcome, worker)
-      case .worker:
-        guard let hook = texts.hookOfWorker(row.hook) else { continue }
-        // Rare, so that the others need not be asked for theirs.
-        let snapshot = try reader.snapshot(ofEvent: row.seq)
-        try workers.comesOrGoes(hook, row.worker, row.time, snapshot?["worker"], reader)
-      case .other: break
+      if moveCount < moves.count, moves[moveCount].seq < row.seq { try move(before: row.seq) }
+      guard row.kind == .transition else { continue }
+      let outcome = row.outcome >= 0 ? part.outcomes[Int(row.outcome)] : nil
+      let worker = outcome.flatMap {
+        $0.worker >= 0 ? workers.place(known[Int($0.worker)], at: row.seq) : nil
       }
+      try transition(row, outcome, worker)
     }
   }
 
@@ -122,9 +123,9 @@ struct SummaryScan {
     let stay = Stay(state: texts.place(ofState: row.finish), time: row.time)
     if isScheduler {
       end(keys[place].scheduler, prefix, kind: 0, row.time)
-      endOfProcessing(keys[place], row.time)
+      give(place, to: nil, row.time)
       keys[place].scheduler = stay
-      scheduler(row, place, prefix, outcome, worker)
+      try scheduler(row, place, prefix, outcome, worker)
     } else {
       begin(stay, place, row.key, row.source, prefix)
     }
@@ -133,12 +134,12 @@ struct SummaryScan {
   private mutating func scheduler(
     _ row: SummaryPart.Row, _ place: Int, _ prefix: Int, _ outcome: SummaryPart.Outcome?,
     _ worker: Int?
-  ) {
+  ) throws {
     let finish = row.finish
     if finish == texts.processing {
       keys[place].sent += 1
       if keys[place].sent == 2 { prefixes.rows[prefix].figures.retried += 1 }
-      keys[place].worker = row.worker
+      give(place, to: try workers.place(ofText: row.worker, at: row.seq, reader), row.time)
     } else if finish == texts.memory {
       if !keys[place].isDone { prefixes.rows[prefix].figures.done += 1 }
       keys[place].isDone = true
@@ -156,10 +157,23 @@ struct SummaryScan {
     keys[place].nbytes = last
   }
 
-  /// The time that a task was at the worker it was given to.
-  private mutating func endOfProcessing(_ slot: KeySlots.Slot, _ time: Int64) {
-    guard let stay = slot.scheduler, texts.states[stay.state] == texts.processing else { return }
-    workers.addGiven(slot.worker, time &- stay.time)
+  /// A task is given to a worker, and so no longer to the one that had it to do; to none at its end.
+  private mutating func give(_ place: Int, to worker: Int?, _ time: Int64) {
+    if keys[place].givenTo >= 0 {
+      workers.addGiven(Int(keys[place].givenTo), time &- keys[place].givenAt)
+    }
+    keys[place].givenTo = Int32(worker ?? -1)
+    keys[place].givenAt = time
+  }
+
+  private mutating func move(before seq: Int64) throws {
+    while moveCount < moves.count, moves[moveCount].seq < seq {
+      let move = moves[moveCount]
+      moveCount += 1
+      guard let place = try keys.place(move.key) else { continue }
+      let address = workers.address(move.worker)
+      give(place, to: workers.place(address, at: move.seq), move.time)
+    }
   }
 
   private mutating func end(_ stay: Stay?, _ prefix: Int, kind: Int, _ time: Int64) {

@@ -7,7 +7,6 @@ struct KnownTexts {
   let memory: Int64
   let erred: Int64
   let forgotten: Int64
-  private let hooks: [Int64: Hook]
   /// The states that were seen, by their place.
   private(set) var states: [Int64] = []
   private var places: [Int64: Int] = [:]
@@ -25,14 +24,7 @@ struct KnownTexts {
     memory = try number("memory")
     erred = try number("erred")
     forgotten = try number("forgotten")
-    var hooks: [Int64: Hook] = [:]
-    for hook in [Hook.addWorker, .removeWorker, .setup] { hooks[try number(hook.name)] = hook }
-    hooks[-1] = nil
-    self.hooks = hooks
   }
-
-  func hookOfWorker(_ number: Int64) -> Hook? { hooks[number] }
-  var hooksOfWorkers: Set<Int64> { Set(hooks.keys) }
 
   mutating func place(ofState number: Int64) -> Int {
     if number >= 0, number < 1024, small[Int(number)] >= 0 { return small[Int(number)] }
@@ -53,8 +45,9 @@ struct KeySlots {
     /// The worker that had it last, by the place of its source; below 0 for none.
     var source: Int32 = -1
     var atWorker: Stay?
-    /// The worker that it was given to last.
-    var worker: Int64 = 0
+    /// The place of the worker that has it to do, below 0 for none, and since when.
+    var givenTo: Int32 = -1
+    var givenAt: Int64 = 0
     var prefix: Int64 = 0
     var nbytes: Int64 = 0
     var sent: Int32 = 0

@@ -17,6 +17,11 @@ public final class UserSQL {
     for table in ["json_each('[]')", "json_tree('[]')", "pragma_table_info('')"] {
       _ = try? connection.integer("SELECT 1 FROM \(table)")
     }
+    do {
+      try DerivedTables.makeTemporary(connection)
+    } catch let error as SQLiteError {
+      throw LogError(error, path: path)
+    }
     connection.allowOnlyReading()
     deadline = timeoutSeconds.map { Deadline(seconds: $0) }
     deadline?.watch(connection)

@@ -6,13 +6,16 @@ struct WorkerScan {
     var row: RunSummary.Worker
     var firstSeen = Int64.max
     var given: Int64 = 0
-    var isSource = false
-    /// Whether it is a worker of this run; args may name any.
-    var isKnown = false
   }
 
+  private let lives: WorkerLives
   private var figures: [Figures] = []
+  /// The addresses that were met, and the numbers that they have in the file.
+  private var addresses: [String] = []
   private var byAddress: [String: Int] = [:]
+  private var byText: [Int64: Int] = [:]
+  /// By place of an address: its only worker, below 0 when there are several or none.
+  private var only: [Int] = []
   /// By the place of each source: the worker that it is, and the time of its last event.
   private var workerAt: [Int?] = []
   private var lastTimes: [Int64] = []
@@ -22,27 +25,47 @@ struct WorkerScan {
   private var first = Int64.max
   private var end: Int64 = 0
 
-  init(sources: [SourceInfo]) {
+  init(sources: [SourceInfo], lives: WorkerLives) {
+    self.lives = lives
+    for life in lives.lives {
+      var row = RunSummary.Worker(address: life.address)
+      row.name = life.name
+      row.life = life.number
+      (row.joined, row.left, row.nthreads) = (life.joined, life.left, life.nthreads)
+      figures.append(Figures(row: row))
+    }
     for source in sources {
       lastTimes.append(.min)
-      guard source.source.kind == .worker else {
-        workerAt.append(nil)
-        continue
-      }
-      let place = place(source.source.address)
-      figures[place].row.name = JSONWriter.text(source.source.name)
-      figures[place].isSource = true
-      figures[place].isKnown = true
-      workerAt.append(place)
+      workerAt.append(lives.place(ofSource: source.number))
     }
   }
 
-  /// The place of the worker at an address.
-  mutating func place(_ address: String) -> Int {
-    if let place = byAddress[address] { return place }
-    byAddress[address] = figures.count
-    figures.append(Figures(row: RunSummary.Worker(address: address)))
-    return figures.count - 1
+  /// The place of an address.
+  mutating func address(_ text: String) -> Int {
+    if let place = byAddress[text] { return place }
+    let place = addresses.count
+    addresses.append(text)
+    byAddress[text] = place
+    let first = lives.place(text, at: .min)
+    let isOnly = first == lives.place(text, at: .max)
+    only.append(isOnly ? first ?? -1 : -1)
+    return place
+  }
+
+  /// The worker that the scheduler's event meant with the address at a place; nothing for one that
+  /// is no worker of this run: args may name any.
+  func place(_ address: Int, at seq: Int64) -> Int? {
+    only[address] >= 0 ? only[address] : lives.place(addresses[address], at: seq)
+  }
+
+  /// The same by the number of the address in the file.
+  mutating func place(ofText number: Int64, at seq: Int64, _ reader: LogReader) throws -> Int? {
+    guard number != 0 else { return nil }
+    if let known = byText[number] { return place(known, at: seq) }
+    guard let text = try reader.texts.element(number) else { return nil }
+    let address = address(text)
+    byText[number] = address
+    return place(address, at: seq)
   }
 
   /// The events that follow are of the source at this place.
@@ -80,46 +103,15 @@ struct WorkerScan {
     }
   }
 
-  /// The worker with this number was to do a task for so long.
-  mutating func addGiven(_ worker: Int64, _ nanoseconds: Int64) {
-    if worker != 0 { given[worker, default: 0] &+= nanoseconds }
-  }
-
-  private var given: [Int64: Int64] = [:]
-
-  mutating func comesOrGoes(
-    _ hook: Hook, _ number: Int64, _ time: Int64, _ facts: Value?, _ reader: LogReader
-  ) throws {
-    let place: Int
-    if let known = worker {
-      place = known
-    } else {
-      guard let address = try reader.texts.element(number) else { return }
-      place = self.place(address)
-    }
-    figures[place].isKnown = true
-    switch hook {
-    case .addWorker: figures[place].row.joined = min(time, figures[place].row.joined ?? .max)
-    case .removeWorker: figures[place].row.left = max(time, figures[place].row.left ?? .min)
-    default: break
-    }
-    if let nthreads = facts?["nthreads"]?.int {
-      figures[place].row.nthreads = max(nthreads, figures[place].row.nthreads ?? .min)
-    }
-    if !figures[place].isSource, let name = facts?["name"] {
-      figures[place].row.name = JSONWriter.text(name)
-    }
+  /// A worker was to do a task for so long.
+  mutating func addGiven(_ place: Int, _ nanoseconds: Int64) {
+    figures[place].given &+= nanoseconds
   }
 
   /// The rows in the order in which the workers joined.
-  func rows(_ reader: LogReader) throws -> [RunSummary.Worker] {
-    var figures = figures
-    for (worker, nanoseconds) in given {
-      if let address = try reader.texts.element(worker), let place = byAddress[address] {
-        figures[place].given &+= nanoseconds
-      }
-    }
-    let rows = figures.filter(\.isKnown).map { figures -> (Int64, RunSummary.Worker) in
+  func rows(_ clocks: ClockOffsets) -> [RunSummary.Worker] {
+    let rows = figures.indices.map { place -> (Int64, RunSummary.Worker) in
+      let figures = figures[place]
       var row = figures.row
       let start = row.joined ?? (figures.firstSeen == .max ? nil : figures.firstSeen)
       if let start, (row.left ?? end) != start {
@@ -127,9 +119,12 @@ struct WorkerScan {
         row.share = row.busySeconds * 1e9 / Double(max(row.nthreads ?? 1, 1)) / life
         row.occupancy = Double(figures.given) / life
       }
+      row.clock = lives.lives[place].source.flatMap { clocks.last(ofSource: $0) }
       return (start ?? end &+ 1, row)
     }
-    return rows.sorted { ($0.0, $0.1.address) < ($1.0, $1.1.address) }.map(\.1)
+    return rows.sorted {
+      ($0.0, $0.1.address, $0.1.life) < ($1.0, $1.1.address, $1.1.life)
+    }.map(\.1)
   }
 }
 
@@ -157,13 +152,6 @@ struct SourcePlaces: Sendable {
 }
 
 extension LogReader {
-  func snapshot(ofEvent seq: Int64) throws -> Value? {
-    let select = try connection.prepare("SELECT snapshot FROM event WHERE seq = ?")
-    try select.bind(1, seq)
-    guard try select.step() else { return nil }
-    return select.optionalText(0).flatMap { try? JSONReader.value($0) }
-  }
-
   /// Sums a run up.
   ///
   /// - Throws: `LogError`.

@@ -17,6 +17,7 @@ struct SalvageMending {
     var mending = self
     try mending.dropWhatWasPruned()
     try mending.standIn()
+    try DerivedTables(connection).makeAgain()
     try mending.total()
     try mending.count(nextSeq)
     return mending.result

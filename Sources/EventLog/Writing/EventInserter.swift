@@ -36,6 +36,11 @@ final class EventInserter {
   @exclusivity(unchecked) private var hooks = [Int64](repeating: 0, count: Hook.known.count)
   @exclusivity(unchecked) private var states = [Int64](repeating: 0, count: State.known.count)
   private let rows: PendingRows
+  private let derived: DerivedTables
+  /// What derived tables may have to be told of, when it is in the file.
+  @exclusivity(unchecked) private var noted: [Int64] = []
+  /// By their place among those that are known.
+  private static let mayMatter = Hook.known.map(DerivedTables.mayMatter)
 
   /// - Throws: `SQLiteError`.
   init(_ connection: Connection) throws {
@@ -49,6 +54,7 @@ final class EventInserter {
       """)
     findKey = try connection.prepare("SELECT id FROM key WHERE text = ? AND typed = ?")
     rows = try PendingRows(connection, json: Self.makeJSONWriter(connection))
+    derived = try DerivedTables(connection)
   }
 
   private static func makeJSONWriter(_ connection: Connection) throws -> JSONWriter {
@@ -68,6 +74,8 @@ final class EventInserter {
   /// transaction that was rolled back.
   func forgetNumbers() {
     rows.removeAll()
+    noted.removeAll()
+    derived.forget()
     texts.forgetAll()
     keys.forgetAll()
     for place in hooks.indices { hooks[place] = 0 }
@@ -86,6 +94,7 @@ final class EventInserter {
     let start = rows.json.output.count
     do {
       var fields = event.fields
+      let mayMatter = Self.mayMatter(fields)
       rows.set(0, seq)
       rows.set(1, source)
       rows.set(2, sourceSeq)
@@ -99,12 +108,14 @@ final class EventInserter {
       rows.set(10, try fields.takeNil() ? nil : fields.integer())
       if let texts {
         let (args, snapshot) = texts.copied(to: &rows.json)
+        if mayMatter { note(seq, event, args) }
         return try rows.add(args: args, snapshot: snapshot)
       }
       let hasArgs = try !fields.takeNil() && fields.writeArgs(to: &rows.json)
       let middle = rows.json.output.count
       let hasSnapshot = try !fields.takeNil() && fields.arrayCount() == 1
       if hasSnapshot { try fields.write(to: &rows.json) }
+      if mayMatter { note(seq, event, hasArgs ? start..<middle : nil) }
       try rows.add(
         args: hasArgs ? start..<middle : nil,
         snapshot: hasSnapshot ? middle..<rows.json.output.count : nil)
@@ -117,8 +128,35 @@ final class EventInserter {
   /// Puts in the rows of events that wait for others.
   ///
   /// - Throws: `SQLiteError`.
-  func flush() throws(SQLiteError) {
+  func flush() throws {
     try rows.flush()
+    guard !noted.isEmpty else { return }
+    for seq in noted { try derived.take(seq) }
+    noted.removeAll()
+  }
+
+  private static func mayMatter(_ fields: MessagePackReader) -> Bool {
+    var fields = fields
+    guard !fields.isText, let place = try? Int(clamping: fields.integer()),
+      mayMatter.indices.contains(place)
+    else { return false }
+    return mayMatter[place]
+  }
+
+  /// Of marks of all kinds only two matter.
+  private func note(_ seq: Int64, _ event: EncodedEvent, _ args: Range<Int>?) {
+    var fields = event.fields
+    let hook = (try? fields.integer()).map { Hook.at($0) }
+    // Only a move to a worker that steals is about a key.
+    if hook == .logEvent, fields.takeNil() { return }
+    if hook == .stimulus {
+      guard let args else { return }
+      let text = rows.json.output[args]
+      guard
+        text.starts(with: DerivedTables.clockOffset) || text.starts(with: DerivedTables.moveTask)
+      else { return }
+    }
+    noted.append(seq)
   }
 
   private func hook(_ fields: inout MessagePackReader) throws -> Int64 {

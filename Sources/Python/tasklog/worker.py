@@ -87,6 +87,8 @@ class WorkerRecorder(WorkerPlugin):
         self._is_ending = False
         self._has_told_removal = False
         self._offset: tuple[float, float] | None = None
+        #: Dask's last measurement, all waiting for answers until then, and the last of it.
+        self._measured: tuple[float | None, float, float | None] = (None, 0.0, None)
         self._fields: dict[type, tuple[str, list[str]]] = {}
         log = self._state.stimulus_log
         self._last = log[-1] if log else None
@@ -493,10 +495,22 @@ class WorkerRecorder(WorkerPlugin):
                 orphan.release(remove=shipped)
 
     def _sample_offset(self) -> None:
-        """How far the worker's clock is behind the scheduler's, as Dask has measured it."""
+        """How far the worker's clock is behind the scheduler's, as Dask has measured it.
+
+        Dask takes what the scheduler's clock said for the middle between asking and answer, so that
+        half of the time between them is how wrong it may be. What all answers together have taken
+        since the last look is at least what the last one took, and so are 20 times Dask's average,
+        in which the last one counts for a twentieth.
+        """
         delay, now = getattr(self._worker, "scheduler_delay", None), time.monotonic()
         if delay is None:
             return
+        if delay != self._measured[0]:
+            waited = getattr(self._worker, "digests_total", {}).get("latency")
+            took = None
+            if waited is not None:
+                took = max(0.0, min(waited - self._measured[1], 20 * self._worker.latency))
+            self._measured = delay, waited or 0.0, took
         if self._offset is not None:
             before, at = self._offset
             if now - at < _OFFSET_SECONDS and abs(delay - before) < 0.001:
@@ -504,7 +518,10 @@ class WorkerRecorder(WorkerPlugin):
             if delay == before:
                 return
         self._offset = delay, now
-        self._put("stimulus", args={"op": "clock-offset", "scheduler_delay": delay})
+        args = {"op": "clock-offset", "scheduler_delay": delay}
+        if self._measured[2] is not None:
+            args["round_trip"] = self._measured[2]
+        self._put("stimulus", args=args)
 
     def _restore_spool(self) -> None:
         spool = self._spool

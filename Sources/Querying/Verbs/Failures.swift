@@ -84,7 +84,7 @@ extension Verbs {
         [
           run, Column("seconds"), Column("action"), key, Column("prefix", rank: 4, leastWidth: 12),
           Column("worker", .address, rank: 1), Column("seq", rank: 5), Column("start", rank: 6),
-          Column("stop", rank: 7),
+          Column("stop", rank: 7), Column("life", rank: 8),
         ], path: reader.path, runs: runs, condition: condition, limit: limit,
         parameters: action.map { [("action", .text($0))] } ?? [])
     ])

@@ -14,19 +14,26 @@ extension Verbs {
     for run in runs {
       let sources = Dictionary(
         try reader.sources(of: run).map { ($0.number, $0.source) }, uniquingKeysWith: { $1 })
+      let (clocks, lives) = (try reader.clockOffsets(of: run), try reader.workerLives(of: run))
       for subject in subjects {
         var before: Int64?
         for recorded in try reader.story(of: subject, in: run) {
           let (event, source) = (recorded.event, sources[recorded.source])
+          let at = clocks.time(of: recorded)
+          let life =
+            source?.kind == .worker
+            ? lives.number(ofSource: recorded.source)
+            : event.worker.map { lives.number($0, at: recorded.seq) }
           rows.append([
-            .integer(run.number), .integer(recorded.seq), time(event.time),
-            before.map { seconds(event.time &- $0) } ?? .null, text(source?.kind.rawValue),
+            .integer(run.number), .integer(recorded.seq), time(at),
+            before.map { seconds(at &- $0) } ?? .null, text(source?.kind.rawValue),
             text(source?.kind == .worker ? source?.address : event.worker),
             .text(event.hook.name), text(event.key?.text), text(event.start?.name),
             text(event.finish?.name), text(event.stimulusID),
-            event.args.isEmpty ? .null : .text(event.args.json),
+            event.args.isEmpty ? .null : .text(event.args.json), time(event.time),
+            life.map(SQLiteValue.integer) ?? .null,
           ])
-          before = event.time
+          before = at
         }
       }
     }
@@ -39,6 +46,7 @@ extension Verbs {
     Column("source", rank: 2, leastWidth: 9), Column("worker", .address, rank: 3),
     Column("hook", rank: 5), Column("key", rank: 4, leastWidth: 12), Column("start", .state),
     Column("finish", .state), Column("stimulus", rank: 7, leastWidth: 12),
-    Column("args", .json, rank: 8, leastWidth: 16),
+    Column("args", .json, rank: 8, leastWidth: 16), Column("raw_time", .time, rank: 10),
+    Column("life", rank: 9),
   ]
 }

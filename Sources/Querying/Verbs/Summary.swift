@@ -64,7 +64,8 @@ extension Verbs {
     Column("joined", .time, rank: 3),
     Column("left", .time, rank: 4), Column("nthreads", rank: 6), Column("tasks"),
     Column("failed", rank: 2), Column("nbytes"), Column("busy", rank: 1), Column("share"),
-    Column("occupancy", rank: 1),
+    Column("occupancy", rank: 1), Column("life", rank: 7), Column("clock_offset", rank: 8),
+    Column("clock_uncertainty", rank: 9),
   ]
 
   private static func row(_ run: Int64, _ worker: RunSummary.Worker) -> [SQLiteValue] {
@@ -73,7 +74,9 @@ extension Verbs {
       time(worker.left), worker.nthreads.map(SQLiteValue.integer) ?? .null,
       .integer(worker.tasks), .integer(worker.failed), .integer(worker.nbytes),
       rounded(worker.busySeconds, 1e6), rounded(worker.share, 1e4),
-      rounded(worker.occupancy, 1e2),
+      rounded(worker.occupancy, 1e2), .integer(worker.life),
+      worker.clock.map { seconds($0.offset) } ?? .null,
+      worker.clock.map { seconds($0.uncertainty) } ?? .null,
     ]
   }
 }

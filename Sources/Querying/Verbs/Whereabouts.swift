@@ -16,16 +16,17 @@ extension Verbs {
         "states", title: "Tasks in each state",
         columns: [
           Verbs.run, Column("source"), Column("worker", .address), Column("state", .state),
-          Column("tasks"),
+          Column("tasks"), Column("life", rank: 8),
         ]
       ) { give in
         for (run, sources, found) in all {
-          for (source, state, count) in try found.counts() {
-            let source = sources[source]
+          for (number, state, count) in try found.counts() {
+            let source = sources[number]
             try give([
               .integer(run.number), text(source?.kind.rawValue),
               source?.kind == .worker ? text(source?.address) : .null, .text(state),
               .integer(count),
+              source?.kind == .worker ? .integer(found.life(ofSource: number)) : .null,
             ])
           }
         }
@@ -69,6 +70,7 @@ extension Verbs {
   private static let taskColumns: [Column] = [
     Verbs.run, Column("source", rank: 4, leastWidth: 9), Column("worker", .address, rank: 1), key,
     Column("state", .state), Column("since", .time), Column("seq", rank: 5),
+    Column("life", rank: 8),
   ]
 
   private static func sources(
@@ -85,6 +87,7 @@ extension Verbs {
       .integer(run.number), text(source?.kind.rawValue),
       text(source?.kind == .worker ? source?.address : task.worker), .text(task.key),
       .text(task.state), time(task.since), .integer(task.seq),
+      task.life.map(SQLiteValue.integer) ?? .null,
     ]
   }
 }

@@ -43,6 +43,11 @@ extension PageData {
         scan.workers.rows.map { row in
           .object([
             "run": .int(Int64(row.run)), "address": .string(row.address),
+            "life": .int(row.life),
+            // Seconds that its clock was behind the scheduler's.
+            "clockOffset": row.clock.map { .double(Double($0.offset) / 1e9) } ?? .null,
+            "clockUncertainty": row.clock.map { .double(Double($0.uncertainty) / 1e9) } ?? .null,
+            "isClockUnknown": .bool(row.isClockUnknown),
             "name": .string(Self.name(row.name)), "joined": optional(row.joined),
             "left": optional(row.left), "lastSeen": optional(row.lastSeen),
             "nthreads": optional(row.nthreads), "points": .int(Int64(row.series.times.count)),

@@ -21,8 +21,11 @@ extension PageScan {
     if let range = scan.typename, !text.isEmpty {
       tasks[task].typename = Int32(typenames.place(name(range)) + 1)
     }
-    var worker = try workers.place(ofText: row.worker, load: { try reader.text($0) })
-    if worker == nil, let range = scan.worker, !text.isEmpty { worker = workers.place(name(range)) }
+    var worker = try workers.place(
+      ofText: row.worker, at: row.seq, load: { try reader.text($0) })
+    if worker == nil, let range = scan.worker, !text.isEmpty {
+      worker = workers.place(name(range), at: row.seq)
+    }
     guard let worker = worker ?? about else { return nil }
     // The end that its worker has not told is known after all; another's is not.
     if tasks[task].executingOn == Int32(worker) { tasks[task].executingOn = -1 }
@@ -30,7 +33,7 @@ extension PageScan {
     for span in scan.spans {
       let isCompute = text[span.action].elementsEqual("compute".utf8)
       let action = isCompute ? 0 : lanes.action(name(span.action))
-      let source = span.source.map { Int32(workers.place(name($0))) } ?? -1
+      let source = span.source.map { Int32(workers.place(name($0), at: row.seq)) } ?? -1
       let (start, stop) = (microseconds(span.start), microseconds(span.stop))
       firstTime = min(firstTime, start)
       lastTime = max(lastTime, stop)

@@ -35,6 +35,10 @@ struct PageScan {
   var states: StepSeries
   var stateCounts = [Int64](repeating: 0, count: PageStates.names.count - 1)
 
+  /// The clocks of the run's workers.
+  private var clocks = ClockOffsets()
+  /// What was stolen of the run's tasks, by the event that says so.
+  private var moves: [Int64: TaskMove] = [:]
   var kindPlaces: [Kind: Int] = [:]
   var lastKind: (kind: Kind, place: Int)?
   /// Workers that hold a result beside the first one.
@@ -87,13 +91,19 @@ struct PageScan {
   /// - Throws: `LogError`.
   mutating func scan(_ run: RunInfo, show: (Int64) -> Void) throws {
     tasks.beginRun()
-    workers.beginRun()
+    workers.beginRun(try reader.workerLives(of: run))
+    clocks = try reader.clockOffsets(of: run)
+    moves = Dictionary(
+      try reader.taskMoves(of: run).map { ($0.seq, $0) }, uniquingKeysWith: { $1 })
     failures.beginRun()
     prefixPages = [:]
     let sources = try reader.sources(of: run)
     var workerOf: [Int64: Int] = [:]
+    let unknown = Set(try reader.workersWithoutClock(of: run).map(\.id))
     for source in sources where source.source.kind == .worker {
-      let place = workers.place(source.source.address)
+      let place = workers.place(of: source)
+      workers[place].isClockUnknown = unknown.contains(source.source.id)
+      workers[place].clock = clocks.last(ofSource: source.number)
       if source.source.name != .null { workers[place].name = source.source.name }
       workerOf[source.number] = place
     }
@@ -103,7 +113,8 @@ struct PageScan {
     while let row = try cursor.nextRow() {
       count += 1
       if count & 0xFFF == 0 { show(count) }
-      let time = microseconds(row.time)
+      let time = microseconds(
+        clocks.time(row.time, source: row.source, sourceSeq: row.sourceSeq))
       firstTime = min(firstTime, time)
       lastTime = max(lastTime, time)
       let worker = workerOf[row.source]
@@ -126,7 +137,7 @@ struct PageScan {
     case hooks.addWorker, hooks.removeWorker, hooks.setup:
       guard
         let place = try worker
-          ?? workers.place(ofText: row.worker, load: { try reader.text($0) })
+          ?? workers.place(ofText: row.worker, at: row.seq, load: { try reader.text($0) })
       else { return }
       if row.hook == hooks.removeWorker {
         workers.leaves(place, time)
@@ -172,8 +183,10 @@ struct PageScan {
       tasks[task].prefix = Int32(try prefix(ofKey: row.key))
     }
     let about =
-      try worker ?? workers.place(ofText: row.worker, load: { try reader.text($0) })
+      try worker
+      ?? workers.place(ofText: row.worker, at: row.seq, load: { try reader.text($0) })
     tell(task, row, isScheduler: worker == nil, about, time)
+    if !moves.isEmpty, let move = moves[row.seq] { give(task, to: move, time) }
     if row.hook == hooks.transition {
       if let worker {
         atWorker(task, row, worker, time)
@@ -260,6 +273,14 @@ struct PageScan {
       try fails(task, row, cursor, worker ?? about, time, start: start)
     default: break
     }
+  }
+
+  /// A worker has stolen a task.
+  private mutating func give(_ task: Int, to move: TaskMove, _ time: Int64) {
+    guard tasks[task].state == PageStates.processing else { return }
+    workers.change(tasks[task].processingOn, time, tasks: -1)
+    tasks[task].processingOn = Int32(workers.place(move.worker, at: move.seq))
+    workers.change(tasks[task].processingOn, time, tasks: 1)
   }
 
   private mutating func count(_ state: UInt8, _ change: Int64) {

@@ -42,7 +42,8 @@ struct StoryCommand: ParsableCommand {
     abstract: "Tell all that happened to a task, or because of a stimulus.",
     discussion: """
       Events of the scheduler and of all workers, cause before effect, whatever order they arrived \
-      in; "after" are the seconds since the event before, by the clocks of their sources.
+      in; "after" are the seconds since the event before. Times are by the scheduler's clock, \
+      "raw_time" is what the clock of their source said.
 
       Examples:
         tasklog story top-20
@@ -153,7 +154,9 @@ struct WorkersCommand: ParsableCommand {
     abstract: "Show the workers of a run: when they joined and left, what they did.",
     discussion: """
       busy are the seconds computed, share is that of what its threads could have; occupancy is how \
-      many tasks a worker had been given at a time, on average.
+      many tasks a worker had been given at a time, on average. A worker that came back at the address \
+      of another is one of its own: life counts them. clock_offset are the seconds that its clock was \
+      behind the scheduler's, give or take clock_uncertainty; empty where it was not measured.
 
       Examples:
         tasklog workers

@@ -9,12 +9,7 @@ import Testing
 
   /// Events of a scheduler (source 1) and the workers a and b (sources 2 and 3).
   private struct Tale {
-    static let sources = [
-      SourceInfo(number: 1, run: 1, source: Source(kind: .scheduler, id: "S", address: "s")),
-      SourceInfo(number: 2, run: 1, source: Source(kind: .worker, id: "A", address: "a")),
-      SourceInfo(number: 3, run: 1, source: Source(kind: .worker, id: "B", address: "b")),
-    ]
-    var tracker = AttemptTracker(sources: sources)
+    var tracker = AttemptTracker(workers: [2: "a", 3: "b"], schedulers: [1])
     var seq: Int64 = 0
 
     mutating func take(_ source: Int64, _ event: Event) {
@@ -146,23 +141,6 @@ import Testing
     var tale = Tale()
     tale.move(1, .processing, .memory, at: 9, args: done("a", from: 2e-9, to: 8e-9))
     #expect(tale.end().map(\.number) == [1])
-  }
-
-  @Test func `a worker whose clock is behind is told by the scheduler's`() {
-    var clocks = ClockOffsets(sources: Tale.sources)
-    func recorded(_ source: Int64, _ event: Event) -> RecordedEvent {
-      RecordedEvent(
-        seq: 1, source: source, sourceSeq: 1, keyNumber: 0, stimulusNumber: 0, event: event)
-    }
-    let move = Event(.transition, time: 100)
-    #expect(clocks.time(of: recorded(2, move)) == 100)
-    let told = Event(
-      .stimulus, time: 100,
-      args: Args(named: [.init("op", "clock-offset"), .init("scheduler_delay", 2.5)]))
-    #expect(clocks.time(of: recorded(2, told)) == 2_500_000_100)
-    #expect(clocks.time(of: recorded(2, move)) == 2_500_000_100)
-    #expect(clocks.time(of: recorded(3, move)) == 100)
-    #expect(clocks.time(of: recorded(1, move)) == 100)
   }
 }
 

@@ -21,7 +21,7 @@ struct SpanExport: RunVisitor {
   private let ids: SpanIDs
   private let scheduler: Int
   private let schedulers: Set<Int64>
-  /// By address; where nothing is known of a worker, its spans are the scheduler's.
+  /// By what each is called; where nothing is known of a worker, its spans are the scheduler's.
   private var resources: [String: Int] = [:]
   private var batch: SpanBatch
   /// The end of what has none.
@@ -45,12 +45,13 @@ struct SpanExport: RunVisitor {
     end = try run.ended ?? reader.timeOfLastEvent(in: run) ?? run.started
     batch = SpanBatch(ids: ids)
     var place = 0
-    let sources = walk.sources.map(\.source)
-    for source in sources.filter({ $0.kind == .scheduler }) + sources.filter({ $0.kind == .worker })
+    let sources = walk.sources
+    for source in sources.filter({ $0.source.kind == .scheduler })
+      + sources.filter({ $0.source.kind == .worker })
     {
-      let resource = batch.addResource(SpanResource(run, source))
-      resources[source.address] = resource
-      if source.kind == .scheduler { place = resource }
+      let resource = batch.addResource(SpanResource(run, source.source))
+      resources[walk.label(of: source)] = resource
+      if source.source.kind == .scheduler { place = resource }
     }
     if sources.isEmpty { place = batch.addResource(SpanResource(run, nil)) }
     scheduler = place
@@ -149,7 +150,9 @@ struct SpanExport: RunVisitor {
     attributes.text("tasklog.key", attempt.key.text)
     attributes.number("tasklog.attempt", Int64(attempt.number))
     if let run = attempt.taskRunID { attributes.number("tasklog.task_run_id", run) }
-    if let worker = attempt.worker { attributes.text("tasklog.worker", worker) }
+    if let worker = attempt.worker {
+      attributes.text("tasklog.worker", walk.address(ofLabel: worker))
+    }
     if let thread = attempt.facts.thread { attributes.number("thread.id", thread) }
     if let stimulus = attempt.stimulusID { attributes.text("tasklog.stimulus_id", stimulus) }
     if let nbytes = attempt.facts.nbytes { attributes.number("tasklog.nbytes", nbytes) }
@@ -166,7 +169,7 @@ struct SpanExport: RunVisitor {
   private func add(_ work: WorkSpan, to span: inout Span) {
     var attributes = SpanAttributes()
     if let stop = work.stop { attributes.number("tasklog.duration_ns", stop - work.start) }
-    if let source = work.source { attributes.text("tasklog.source", source) }
+    if let source = work.source { attributes.text("tasklog.source", walk.address(ofLabel: source)) }
     span.events.append(Span.Event(name: work.action, time: work.start, attributes: attributes))
   }
 

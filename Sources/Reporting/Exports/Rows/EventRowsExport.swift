@@ -10,6 +10,8 @@ struct EventRowsExport {
   private let reader: LogReader
   private let run: RunInfo
   private let sources: [Int64: Source]
+  private let clocks: ClockOffsets
+  private let lives: WorkerLives
   private var row: RowText
   /// What stands of each source and key in a row.
   private var sourceTexts: [Int64: [UInt8]] = [:]
@@ -26,6 +28,8 @@ struct EventRowsExport {
     sources = Dictionary(
       try reader.sources(of: run).map { ($0.number, $0.source) }
     ) { first, _ in first }
+    clocks = try reader.clockOffsets(of: run)
+    lives = try reader.workerLives(of: run)
     row = RowText(asCSV: asCSV)
     if let log { row.text("log", log) }
     row.number("run", run.number)
@@ -39,7 +43,8 @@ struct EventRowsExport {
   static func header(withLog: Bool) -> String {
     (withLog ? "log," : "")
       + "run,run_id,seq,time,time_ns,source,server_id,source_seq,hook,key,key_typed,prefix,"
-      + "key_group,start,finish,stimulus,worker,task_run,args,snapshot\r\n"
+      + "key_group,start,finish,stimulus,worker,task_run,args,snapshot,"
+      + "raw_time_ns,life\r\n"
   }
 
   mutating func write(
@@ -64,8 +69,9 @@ struct EventRowsExport {
     let event = recorded.event
     row.bytes += beginning
     row.number("seq", recorded.seq)
-    row.time("time", event.time)
-    row.number("time_ns", event.time)
+    let time = clocks.time(of: recorded)
+    row.time("time", time)
+    row.number("time_ns", time)
     writeSource(recorded.source)
     row.number("source_seq", recorded.sourceSeq)
     row.text("hook", event.hook.name)
@@ -83,6 +89,12 @@ struct EventRowsExport {
     case .encoded(let json): row.json("snapshot", json.text)
     case let other: row.json("snapshot", other.value.map { JSONWriter.text($0) })
     }
+    row.number("raw_time_ns", event.time)
+    row.number(
+      "life",
+      own == nil
+        ? event.worker.map { lives.number($0, at: recorded.seq) }
+        : lives.number(ofSource: recorded.source))
     row.end()
   }
 

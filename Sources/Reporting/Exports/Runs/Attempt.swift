@@ -15,7 +15,7 @@ final class Attempt {
   let keyNumber: Int64
   /// The first of a task is 1; 0 for what only a worker tells of.
   let number: Int32
-  /// The address of the worker.
+  /// The worker: its address, with a number when another was there before.
   var worker: String?
   /// The worker's place among the sources, while only that is known.
   var taskRunID: Int64?

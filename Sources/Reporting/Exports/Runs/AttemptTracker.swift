@@ -18,7 +18,8 @@ struct AttemptTracker {
   private var counts = NumbersByKey<Int32>()
   /// When each worker was removed last.
   private var removed: [String: Int64] = [:]
-  private let addresses: [Int64: String]
+  /// What each source that is a worker is called.
+  private let workers: [Int64: String]
   private let schedulers: Set<Int64>
 
   private struct Place: Hashable { var worker: String, key: Int64 }
@@ -30,9 +31,11 @@ struct AttemptTracker {
   /// Beyond so many the oldest no longer waits.
   private static let mostTakenBack = 1 << 16
 
-  init(sources: [SourceInfo]) {
-    schedulers = Set(sources.filter { $0.source.kind == .scheduler }.map(\.number))
-    addresses = Dictionary(sources.map { ($0.number, $0.source.address) }) { first, _ in first }
+  /// - Parameter workers: what each source that is a worker is called, as the scheduler's events call
+  ///   it.
+  init(workers: [Int64: String], schedulers: Set<Int64>) {
+    self.workers = workers
+    self.schedulers = schedulers
   }
 
   /// - Parameters:
@@ -47,7 +50,7 @@ struct AttemptTracker {
     if schedulers.contains(recorded.source) {
       if start == .processing { close(key, recorded, to: finish, time, facts) }
       if finish == .processing { begin(key, recorded, time) }
-    } else if let worker = addresses[recorded.source] {
+    } else if let worker = workers[recorded.source] {
       let isRunning = Self.isRunning(start)
       if !isRunning, finish == .executing {
         starts(key, recorded, worker, time)

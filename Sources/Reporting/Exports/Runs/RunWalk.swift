@@ -3,7 +3,8 @@ import TaskLogPlugin
 
 /// What is done with the events and attempts of a run.
 protocol RunVisitor {
-  /// Comes for each event, in causal order.
+  /// Comes for each event, in causal order. Where several workers were at one address, events and
+  /// attempts have `RunWalk.label` in its place.
   ///
   /// - Parameters:
   ///   - time: by the scheduler's clock, as far as the log tells how workers' clocks differ.
@@ -18,25 +19,73 @@ struct RunWalk {
   let reader: LogReader
   let run: RunInfo
   let sources: [SourceInfo]
+  private let clocks: ClockOffsets
+  private let lives: WorkerLives
+  /// Whether an address alone does not tell which worker is meant.
+  private let hasSeveral: Bool
+  private let schedulers: Set<Int64>
 
   init(_ reader: LogReader, _ run: RunInfo) throws {
     self.reader = reader
     self.run = run
     sources = try reader.sources(of: run)
+    clocks = try reader.clockOffsets(of: run)
+    lives = try reader.workerLives(of: run)
+    hasSeveral = lives.hasSeveralAtOneAddress
+    schedulers = Set(sources.filter { $0.source.kind == .scheduler }.map(\.number))
+  }
+
+  /// How a source is called: its address, with a number when it is not the first worker there.
+  func label(of source: SourceInfo) -> String {
+    guard hasSeveral, let place = lives.place(ofSource: source.number) else {
+      return source.source.address
+    }
+    return lives.label(place)
+  }
+
+  /// The address in what `label` or a visit calls a worker.
+  func address(ofLabel label: String) -> String {
+    guard hasSeveral, let place = lives.lives.indices.first(where: { lives.label($0) == label })
+    else { return label }
+    return lives.lives[place].address
+  }
+
+  private func label(_ address: String, at seq: Int64) -> String {
+    lives.place(address, at: seq).map { lives.label($0) } ?? address
+  }
+
+  /// What the scheduler calls by an address, by the name of the worker that was there then.
+  private func name(
+    _ recorded: RecordedEvent, _ facts: RunArgs?
+  ) -> (event: RecordedEvent, facts: RunArgs?) {
+    guard hasSeveral, schedulers.contains(recorded.source) else { return (recorded, facts) }
+    var (recorded, facts) = (recorded, facts)
+    let seq = recorded.seq
+    if let worker = recorded.event.worker { recorded.event.worker = label(worker, at: seq) }
+    if let worker = facts?.worker { facts?.worker = label(worker, at: seq) }
+    if var spans = facts?.spans {
+      for place in spans.indices {
+        spans[place].source = spans[place].source.map { label($0, at: seq) }
+      }
+      facts?.spans = spans
+    }
+    return (recorded, facts)
   }
 
   func go(
     _ visitor: inout some RunVisitor, _ tally: inout ExportTally, progress: (Int64) -> Void
   ) throws {
     let cursor = try reader.events(of: run, order: .causal)
-    var tracker = AttemptTracker(sources: sources)
-    var clocks = ClockOffsets(sources: sources)
+    var tracker = AttemptTracker(
+      workers: Dictionary(
+        sources.filter { $0.source.kind == .worker }.map { ($0.number, label(of: $0)) },
+        uniquingKeysWith: { $1 }), schedulers: schedulers)
     var count: Int64 = 0
-    while let recorded = try cursor.nextEvent() {
+    while let given = try cursor.nextEvent() {
       count += 1
       if count & 4095 == 0 { progress(tally.events + count) }
-      let time = clocks.time(of: recorded)
-      let facts = facts(of: recorded)
+      let time = clocks.time(of: given)
+      let (recorded, facts) = name(given, self.facts(of: given))
       try visitor.visit(recorded, time: time, facts: facts)
       tracker.take(recorded, time: time, facts: facts)
       if !tracker.ended.isEmpty { try give(&tracker, to: &visitor) }
@@ -58,29 +107,5 @@ struct RunWalk {
   private func give(_ tracker: inout AttemptTracker, to visitor: inout some RunVisitor) throws {
     for attempt in tracker.ended { try visitor.visit(attempt) }
     tracker.ended.removeAll(keepingCapacity: true)
-  }
-}
-
-/// How far each worker's clock is behind the scheduler's, as workers of Dask tell from time to time.
-struct ClockOffsets {
-  private let workers: Set<Int64>
-  private var offsets: [Int64: Int64] = [:]
-
-  init(sources: [SourceInfo]) {
-    workers = Set(sources.filter { $0.source.kind == .worker }.map(\.number))
-  }
-
-  /// The time of an event by the scheduler's clock.
-  mutating func time(of recorded: RecordedEvent) -> Int64 {
-    let event = recorded.event
-    guard workers.contains(recorded.source) else { return event.time }
-    if event.hook == .stimulus, event.args.json.hasPrefix(#"{"op":"clock-offset""#),
-      let seconds = event.args["scheduler_delay"]?.number
-    {
-      offsets[recorded.source] = WorkSpan.nanoseconds(seconds)
-    }
-    guard !offsets.isEmpty, let offset = offsets[recorded.source] else { return event.time }
-    let (time, overflows) = event.time.addingReportingOverflow(offset)
-    return overflows ? event.time : time
   }
 }

@@ -33,7 +33,8 @@ struct TraceBuilder<Writer: TraceWriter>: RunVisitor {
       walk.sources.first { $0.source.kind == .scheduler }?.source.address ?? "no scheduler"
     schedulers = Set(walk.sources.filter { $0.source.kind == .scheduler }.map(\.number))
     runHash = DependencyIndex.hash(of: Key(walk.run.id))
-    processes = TraceProcesses(prefix: name, after: after, sources: walk.sources)
+    processes = TraceProcesses(
+      prefix: name, after: after, sources: walk.sources, label: walk.label(of:))
     counters = RunCounters(walk, scheduler: scheduler)
     isGiven = [Bool](repeating: false, count: dependencies.count)
     isTaken = isGiven
@@ -41,7 +42,7 @@ struct TraceBuilder<Writer: TraceWriter>: RunVisitor {
 
   /// Draws all of it.
   mutating func draw(_ tally: inout ExportTally, progress: (Int64) -> Void) throws {
-    for source in walk.sources { _ = processes.process(source.source.address, &writer) }
+    for source in walk.sources { _ = processes.process(walk.label(of: source), &writer) }
     try drawGaps()
     try walk.go(&self, &tally, progress: progress)
     for worker in joined { drawLife(worker, until: nil) }
@@ -50,12 +51,12 @@ struct TraceBuilder<Writer: TraceWriter>: RunVisitor {
   }
 
   private mutating func drawGaps() throws {
-    let addresses = Dictionary(
-      walk.sources.map { ($0.number, $0.source.address) }
+    let labels = Dictionary(
+      walk.sources.map { ($0.number, walk.label(of: $0)) }
     ) { first, _ in first }
     for gap in try walk.reader.gaps(of: walk.run) {
       let track = processes.track(
-        .gaps, "gaps", of: addresses[gap.source] ?? scheduler, &writer)
+        .gaps, "gaps", of: labels[gap.source] ?? scheduler, &writer)
       writer.instant(
         "gap", at: gap.time, category: "gap",
         [.number(.count, gap.count), .text(.reason, gap.reason)], on: track)
@@ -109,7 +110,7 @@ struct TraceBuilder<Writer: TraceWriter>: RunVisitor {
     var slice = TraceSlice(
       name: "worker", category: "worker", start: worker.since,
       stop: time.map { max($0, worker.since) })
-    slice.details = [.text(.address, worker.address)]
+    slice.details = [.text(.address, walk.address(ofLabel: worker.address))]
     if let threads = worker.threads { slice.details.append(.number(.threads, threads)) }
     writer.slice(slice, on: track)
     figures.lives += 1

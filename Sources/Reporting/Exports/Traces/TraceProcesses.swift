@@ -29,11 +29,14 @@ struct TraceProcesses {
   /// - Parameters:
   ///   - prefix: what the names of processes begin with.
   ///   - after: the last number that another run has used.
-  init(prefix: String, after lastID: Int32, sources: [SourceInfo]) {
+  ///   - label: what each source is called.
+  init(
+    prefix: String, after lastID: Int32, sources: [SourceInfo], label: (SourceInfo) -> String
+  ) {
     self.prefix = prefix
     self.lastID = lastID
     for source in sources {
-      names[source.source.address] =
+      names[label(source)] =
         source.source.kind == .scheduler
         ? "scheduler" : Self.name(source.source.name, source.source.address)
     }

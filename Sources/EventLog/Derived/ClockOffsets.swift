@@ -1,0 +1,102 @@
+import TaskLogPlugin
+
+/// By how much the clocks of a run's workers are behind the scheduler's, as the view `clock_offsets`
+/// has it: what makes times of different sources comparable.
+///
+/// Dask's workers measure it with each heartbeat. A worker that has not keeps its own times.
+public struct ClockOffsets: Sendable {
+  struct Step: Sendable {
+    /// From this event of the source on.
+    var sourceSeq: Int64
+    var offset: Int64
+    var uncertainty: Int64
+  }
+
+  private var steps: [Int64: [Step]] = [:]
+  /// Whether any clock is off: most are not.
+  public private(set) var isAnyOff = false
+
+  public init() {}
+
+  mutating func add(_ step: Step, ofSource source: Int64) {
+    steps[source, default: []].append(step)
+    if step.offset != 0 { isAnyOff = true }
+  }
+
+  /// The time of a source's event by the scheduler's clock, in nanoseconds since 1970 UTC.
+  @inline(__always)
+  public func time(_ time: Int64, source: Int64, sourceSeq: @autoclosure () -> Int64) -> Int64 {
+    isAnyOff ? corrected(time, source, sourceSeq()) : time
+  }
+
+  /// The time of an event by the scheduler's clock.
+  public func time(of recorded: RecordedEvent) -> Int64 {
+    time(recorded.event.time, source: recorded.source, sourceSeq: recorded.sourceSeq)
+  }
+
+  /// Whether the clock of a source was measured.
+  public func isKnown(ofSource source: Int64) -> Bool { steps[source] != nil }
+
+  /// What was measured last of a source's clock, in nanoseconds.
+  public func last(ofSource source: Int64) -> (offset: Int64, uncertainty: Int64)? {
+    steps[source]?.last.map { ($0.offset, $0.uncertainty) }
+  }
+
+  private func corrected(_ time: Int64, _ source: Int64, _ sourceSeq: Int64) -> Int64 {
+    guard let steps = steps[source] else { return time }
+    // Few, and nearly always the last.
+    guard let step = steps.last(where: { $0.sourceSeq <= sourceSeq }) else { return time }
+    let (sum, overflows) = time.addingReportingOverflow(step.offset)
+    return overflows ? time : sum
+  }
+}
+
+extension LogReader {
+  /// The clocks of a run's workers.
+  ///
+  /// - Throws: `LogError`.
+  public func clockOffsets(of run: RunInfo) throws -> ClockOffsets {
+    try translating {
+      try makeDerivedTables()
+      let select = try connection.prepare(
+        """
+        SELECT source, source_seq, offset, uncertainty FROM clock_offset
+        WHERE source IN (SELECT id FROM source WHERE run = ?) ORDER BY source, source_seq
+        """)
+      try select.bind(1, run.number)
+      var clocks = ClockOffsets()
+      while try select.step() {
+        clocks.add(
+          .init(
+            sourceSeq: select.integer(1), offset: select.integer(2),
+            uncertainty: select.integer(3)), ofSource: select.integer(0))
+      }
+      return clocks
+    }
+  }
+
+  /// The workers of a run whose clocks nobody has measured although they are on other machines: their
+  /// times are what their own clocks said.
+  ///
+  /// - Throws: `LogError`.
+  public func workersWithoutClock(of run: RunInfo) throws -> [Source] {
+    // The workers of our own engine are threads beside the scheduler.
+    guard run.engine != "tasklog" else { return [] }
+    let clocks = try clockOffsets(of: run)
+    return try sources(of: run)
+      .filter { $0.source.kind == .worker && !clocks.isKnown(ofSource: $0.number) }
+      .map(\.source)
+  }
+}
+
+/// The time of a row of `event` by the scheduler's clock, as the views have it.
+enum ClockSQL {
+  static func time(of event: String) -> String {
+    """
+    \(event).time + coalesce((SELECT offset FROM clock_offset
+      WHERE clock_offset.source = \(event).source
+        AND clock_offset.source_seq <= \(event).source_seq
+      ORDER BY clock_offset.source_seq DESC LIMIT 1), 0)
+    """
+  }
+}

@@ -1,0 +1,35 @@
+/// A task that was given to another worker while it was processing: work stealing.
+public struct TaskMove: Sendable {
+  public var seq: Int64
+  public var source: Int64
+  public var key: Int64
+  /// By the scheduler's clock, in nanoseconds since 1970 UTC.
+  public var time: Int64
+  /// The address of the worker that has stolen it.
+  public var worker: String
+}
+
+extension LogReader {
+  /// The tasks of a run that were stolen, in the order of arrival.
+  ///
+  /// - Throws: `LogError`.
+  public func taskMoves(of run: RunInfo) throws -> [TaskMove] {
+    try translating {
+      try makeDerivedTables()
+      let select = try connection.prepare(
+        """
+        SELECT seq, source, key, time, worker FROM task_move
+        WHERE source IN (SELECT id FROM source WHERE run = ?) ORDER BY seq
+        """)
+      try select.bind(1, run.number)
+      var moves: [TaskMove] = []
+      while try select.step() {
+        moves.append(
+          TaskMove(
+            seq: select.integer(0), source: select.integer(1), key: select.integer(2),
+            time: select.integer(3), worker: select.text(4)))
+      }
+      return moves
+    }
+  }
+}
