@@ -60,7 +60,7 @@
         options.problem = { [told] in told.add($0) }
         options.closeSeconds = 60
         plugin = try queue.plugin(batch: batch, query: Fault.query, options: options)
-        tee = Tee(try Recorder(log: queue.folder.path("direct.db")), plugin)
+        tee = Tee(try Recorder(log: queue.folder("direct.db")), plugin)
         producer = Producer(tee.channel(for: Source(kind: .scheduler, id: "s", address: "a")))
       }
 
@@ -79,7 +79,7 @@
         #expect(run.end == .closed)
         #expect(!run.isPartial)
         #expect(try found.missing(of: run) == 0)
-        #expect(try LogCheck(path: queue.folder.path("consumed.db")).run().findings.isEmpty)
+        #expect(try LogCheck(path: queue.folder("consumed.db")).run().findings.isEmpty)
       }
     }
 
@@ -148,7 +148,7 @@
       async throws
     {
       let queue = try Queue()
-      let counters = queue.folder.path("counters")
+      let counters = queue.folder("counters")
       try Data(count: 4096).write(to: URL(fileURLWithPath: counters))
       func returned() throws -> [Int64] {
         let data = try Data(contentsOf: URL(fileURLWithPath: counters))

@@ -9,7 +9,7 @@
   @Suite(.exclusive) struct LogAndQueueTests {
     @Test func `the log and what is published are the same run`() async throws {
       let queue = try Queue()
-      let log = queue.folder.path("direct.db")
+      let log = queue.folder("direct.db")
       var options = Recorder.Options()
       options.filter.excludeHooks = ["addWorker"]
       options.segmentSize = 64 << 10
@@ -39,7 +39,7 @@
 
     @Test func `a broker that is not there costs the log nothing`() async throws {
       let queue = try Queue()
-      let log = queue.folder.path("direct.db")
+      let log = queue.folder("direct.db")
       let told = Told()
       var options = Recorder.Options()
       options.segmentSize = 16 << 10

@@ -178,7 +178,7 @@
         #"{"max-length": 50, "overflow": "reject-publish"}"#, "--apply-to", "queues",
       ])
       let told = Told()
-      let direct = queue.folder.path("direct.db")
+      let direct = queue.folder("direct.db")
       let plugin = try queue.plugin(options: options(told))
       let tee = Tee(try Recorder(log: direct), plugin)
       let channel = tee.channel(for: Self.source)

@@ -15,7 +15,7 @@
 
     /// Runs a line of shell in a folder, and gives the code and what it said.
     private func shell(_ line: String, _ queue: Queue) throws -> (code: Int32?, output: String) {
-      let name = queue.folder.path(UUID().uuidString)
+      let name = queue.folder(UUID().uuidString)
       let path = URL(fileURLWithPath: Queue.program).deletingLastPathComponent().path
       let child = try Child(
         ["sh", "-c", "cd '\(queue.folder.url.path)'; PATH=\(path):$PATH; " + line], output: name)
@@ -41,8 +41,8 @@
       #expect(taken < 20_000)
       #expect(try waits { try queue.count() == 20_000 - Int(taken) })
       #expect(try queue.log().runs().map(\.end) == [.closed])
-      #expect(!FileManager.default.fileExists(atPath: queue.folder.path("consumed.db.spool")))
-      #expect(!FileManager.default.fileExists(atPath: queue.folder.path("consumed.db-wal")))
+      #expect(!FileManager.default.fileExists(atPath: queue.folder("consumed.db.spool")))
+      #expect(!FileManager.default.fileExists(atPath: queue.folder("consumed.db-wal")))
       // The next one takes what was on its way as given out before, and once.
       try queue.record(into: "rest.db")
       #expect(queue.eventCount("rest.db") == 20_000 - taken)
@@ -64,11 +64,11 @@
       let recorder = try Child(
         [
           "script", "-qec",
-          "\(Queue.program) record \(arguments(queue).replacing("consumed.db", with: queue.folder.path("consumed.db")))",
+          "\(Queue.program) record \(arguments(queue).replacing("consumed.db", with: queue.folder("consumed.db")))",
           "/dev/null",
-        ], output: queue.folder.path("output"))
+        ], output: queue.folder("output"))
       func shown() -> String {
-        (try? String(contentsOfFile: queue.folder.path("output"), encoding: .utf8)) ?? ""
+        (try? String(contentsOfFile: queue.folder("output"), encoding: .utf8)) ?? ""
       }
       #expect(
         waits { shown().contains(/\r[1-9]\d* events  [1-9]\d* events\/s\u{1B}\[K/) }, "\(shown())")
@@ -82,7 +82,7 @@
       try queue.publish(Self.messages(1...10))
       let recorder = try queue.recorder()
       #expect(waits { queue.eventCount() == 10 })
-      let holder = try LogHolder(queue.folder.path("consumed.db"))
+      let holder = try LogHolder(queue.folder("consumed.db"))
       try queue.publish(Self.messages(11...20))
       // It has taken what it cannot put in.
       #expect(try waits { try queue.count() == 0 })
@@ -103,7 +103,7 @@
       try queue.publish(Self.messages(1...10))
       let recorder = try queue.recorder()
       #expect(waits { queue.eventCount() == 10 })
-      let holder = try LogHolder(queue.folder.path("consumed.db"))
+      let holder = try LogHolder(queue.folder("consumed.db"))
       try queue.publish(Self.messages(11...500))
       #expect(waits { (try? queue.output().first)?.contains("will try again") == true })
       holder.end()
@@ -121,8 +121,8 @@
         [
           "sh", "-c",
           "trap '' XFSZ; ulimit -f 4000; exec '\(Queue.program)' record --from \(queue.broker.url) "
-            + "--queue \(queue.name) --log '\(queue.folder.path("consumed.db"))' --prefetch 200",
-        ], output: queue.folder.path("output"))
+            + "--queue \(queue.name) --log '\(queue.folder("consumed.db"))' --prefetch 200",
+        ], output: queue.folder("output"))
       #expect(waits { (try? queue.output().first)?.contains("will try again") == true })
       let first = queue.eventCount()
       #expect(first > 0 && first < 5000)
@@ -143,7 +143,7 @@
       try queue.publish(Self.messages(1...10))
       let recorder = try queue.recorder()
       #expect(waits { queue.eventCount() == 10 })
-      try FileManager.default.removeItem(atPath: queue.folder.path("consumed.db"))
+      try FileManager.default.removeItem(atPath: queue.folder("consumed.db"))
       try queue.publish(Self.messages(11...20))
       #expect(recorder.wait() == 1)
       let output = try queue.output()
@@ -239,7 +239,7 @@
     @Test func `what is wrong with a replay to a broker is said in one line, too`() throws {
       let queue = try Queue()
       let nobody = try Broker.freePort()
-      let recorder = try Recorder(log: queue.folder.path("run.db"))
+      let recorder = try Recorder(log: queue.folder("run.db"))
       let channel = recorder.channel(for: Source(kind: .scheduler, id: "s", address: "a"))
       for number in 1...300 { channel.record(transition(number)) }
       recorder.close()

@@ -14,7 +14,7 @@
       batch: Int
     ) async throws {
       let queue = try Queue()
-      let direct = queue.folder.path("direct.db")
+      let direct = queue.folder("direct.db")
       let cluster = try await LocalCluster(
         workers: 2, recorder: Tee(Recorder(log: direct), queue.plugin(batch: batch)))
       let squares = cluster.client.map("square", Array(1...200)) { $0 * $0 }
@@ -60,7 +60,7 @@
             named: [.init("$odd", random.value()), .init("plain", random.value())]),
           snapshot: number % 5 == 0 ? .other(.dict([.init("x", random.value())])) : .none)
       }
-      let direct = queue.folder.path("direct.db")
+      let direct = queue.folder("direct.db")
       let tee = Tee(try Recorder(log: direct), try queue.plugin(batch: 7))
       let channel = tee.channel(for: Source(kind: .worker, id: "w", address: "a", name: .int(3)))
       for event in events { channel.record(event) }
@@ -73,7 +73,7 @@
 
     @Test func `what is published twice is in the log once`() async throws {
       let queue = try Queue()
-      let log = queue.folder.path("direct.db")
+      let log = queue.folder("direct.db")
       let recorder = try Recorder(log: log)
       let channel = recorder.channel(for: Source(kind: .scheduler, id: "s", address: "a"))
       for number in 1...500 { channel.record(transition(number)) }
@@ -83,7 +83,7 @@
           [
             Queue.program, "replay", "--plugin", "rabbitmq", "--option", "url=\(queue.broker.url)",
             "--option", "queue=\(queue.name)", "--option", "batch=\(batch)", "--log", log,
-          ], output: queue.folder.path("replayed"))
+          ], output: queue.folder("replayed"))
         #expect(replay.wait() == 0)
       }
       let counts = try queue.record()
@@ -117,7 +117,7 @@
       let replay = try Child([
         Queue.program, "replay", "--plugin", "rabbitmq", "--option", "url=\(other.broker.url)",
         "--option", "queue=\(other.name)", "--option", "payload=transitions", "--log",
-        queue.folder.path("consumed.db"),
+        queue.folder("consumed.db"),
       ])
       #expect(replay.wait() == 0)
       #expect(try other.record().events == 3)

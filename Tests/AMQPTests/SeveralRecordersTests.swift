@@ -13,14 +13,14 @@
 
     /// What a command says of logs, with how it names them taken out.
     private func ask(
-      _ words: [String], _ logs: [String], _ folder: Folder, code: Int32 = 0
+      _ words: [String], _ logs: [String], _ folder: TemporaryFolder, code: Int32 = 0
     ) throws -> String {
-      let output = folder.path(UUID().uuidString)
+      let output = folder(UUID().uuidString)
       let child = try Child(
-        [Queue.program] + words + logs.flatMap { ["--log", folder.path($0)] }, output: output)
+        [Queue.program] + words + logs.flatMap { ["--log", folder($0)] }, output: output)
       #expect(child.wait() == code)
       let text = try String(contentsOfFile: output, encoding: .utf8)
-      let name = logs.map { folder.path($0) }.joined(separator: " + ")
+      let name = logs.map { folder($0) }.joined(separator: " + ")
       return text.replacingOccurrences(of: name, with: "LOG")
         .replacingOccurrences(of: folder.url.path + "/", with: "")
     }
@@ -40,7 +40,7 @@
       let queue = try Queue()
       let cluster = try await LocalCluster(
         workers: 2,
-        recorder: Tee(Recorder(log: queue.folder.path("direct.db")), queue.plugin(batch: 3)))
+        recorder: Tee(Recorder(log: queue.folder("direct.db")), queue.plugin(batch: 3)))
       let squares = cluster.client.map("square", Array(1...150)) { $0 * $0 }
       let total = cluster.client.submit("total", all: squares) { $0.reduce(0, +) }
       #expect(try await total.result() == (1...150).reduce(0) { $0 + $1 * $1 })
@@ -84,20 +84,20 @@
         #expect(isSame, "\(words)")
       }
       let merged = try ask(
-        ["merge"] + Self.names.map { queue.folder.path($0) }
-          + ["--into", queue.folder.path("all.db")], [], queue.folder)
+        ["merge"] + Self.names.map { queue.folder($0) }
+          + ["--into", queue.folder("all.db")], [], queue.folder)
       #expect(merged.contains("\(direct.count) events added"), "\(merged)")
       #expect(try queue.log("all.db").recorded() == direct)
       #expect(queue.isWhole("all.db"))
       #expect(try !queue.log("all.db").runs()[0].isUnordered)
-      #expect(try LogCheck(path: queue.folder.path("all.db")).run().findings.isEmpty)
+      #expect(try LogCheck(path: queue.folder("all.db")).run().findings.isEmpty)
       let checked = try ask(["check", "--strict"], Self.names, queue.folder)
       #expect(checked.split(separator: "\n").allSatisfy { $0.contains("partial-run") })
       let runs = try ask(["runs", "--format", "csv"], Self.names, queue.folder)
       #expect(
         runs.split(whereSeparator: \.isNewline).count == 2 && runs.contains(",closed,"), "\(runs)")
-      _ = try ask(["report", "-o", queue.folder.path("report.html")], Self.names, queue.folder)
-      #expect(FileManager.default.fileExists(atPath: queue.folder.path("report.html")))
+      _ = try ask(["report", "-o", queue.folder("report.html")], Self.names, queue.folder)
+      #expect(FileManager.default.fileExists(atPath: queue.folder("report.html")))
     }
 
     // MARK: - What is missing
@@ -122,14 +122,14 @@
       return collector.bodies
     }
 
-    private func record(_ bodies: [[UInt8]], _ name: String, _ folder: Folder) throws {
-      let log = try MessageLog(path: folder.path(name), origin: "nowhere", recorderVersion: "1")
+    private func record(_ bodies: [[UInt8]], _ name: String, _ folder: TemporaryFolder) throws {
+      let log = try MessageLog(path: folder(name), origin: "nowhere", recorderVersion: "1")
       for body in bodies { try log.take([Delivery(body: body, isRedelivered: false)]) }
       log.close()
     }
 
     @Test func `what another log has is not missing, what none has is`() throws {
-      let folder = try Folder()
+      let folder = try TemporaryFolder()
       let messages = try messages()
       #expect(messages.count == 4)
       try record([messages[0]], "a.db", folder)
@@ -166,19 +166,19 @@
     @Test func `many messages at once go in in their order, with what makes no sense among them`()
       throws
     {
-      let folder = try Folder()
+      let folder = try TemporaryFolder()
       var messages = try messages(5000)
       #expect(messages.reduce(0) { $0 + $1.count } > 128 << 10)
       messages.insert(Array("nonsense".utf8), at: 250)
       let log = try MessageLog(
-        path: folder.path("a.db"), origin: "nowhere", recorderVersion: "1")
+        path: folder("a.db"), origin: "nowhere", recorderVersion: "1")
       try log.take(messages.map { Delivery(body: $0, isRedelivered: false) })
       #expect(log.counts.messages == 502 && log.counts.events == 5000)
       #expect(log.counts.malformed == 1)
       // All of it again, before what cannot be put in.
       try log.take(messages.map { Delivery(body: $0, isRedelivered: true) })
       #expect(log.counts.known == 5000 && log.counts.malformed == 2)
-      try FileManager.default.removeItem(atPath: folder.path("a.db"))
+      try FileManager.default.removeItem(atPath: folder("a.db"))
       #expect(throws: LogError.self) {
         try log.take(messages.map { Delivery(body: $0, isRedelivered: true) })
       }
@@ -186,12 +186,12 @@
     }
 
     @Test func `events of many messages at once are in their order`() throws {
-      let folder = try Folder()
+      let folder = try TemporaryFolder()
       let log = try MessageLog(
-        path: folder.path("a.db"), origin: "nowhere", recorderVersion: "1")
+        path: folder("a.db"), origin: "nowhere", recorderVersion: "1")
       try log.take(try messages(5000).map { Delivery(body: $0, isRedelivered: false) })
       log.close()
-      let reader = try LogReader(path: folder.path("a.db"))
+      let reader = try LogReader(path: folder("a.db"))
       #expect(try reader.recorded().map(\.sourceSeq) == Array(1...5000))
       #expect(try !reader.runs()[0].isPartial && !reader.runs()[0].isUnordered)
     }
@@ -199,7 +199,7 @@
     @Test func `what two recorders took is shown once, also where each log is asked by itself`()
       throws
     {
-      let folder = try Folder()
+      let folder = try TemporaryFolder()
       let messages = try messages()
       try record([messages[0], messages[1]], "a.db", folder)
       try record([messages[1], messages[2], messages[3]], "b.db", folder)
@@ -228,11 +228,11 @@
     @Test func `what is put together goes when the answer is given, or is not wanted any more`()
       throws
     {
-      let folder = try Folder()
+      let folder = try TemporaryFolder()
       let messages = try messages()
       try record([messages[0]], "a.db", folder)
       try record([messages[2]], "b.db", folder)
-      let scratch = folder.path("scratch")
+      let scratch = folder("scratch")
       let stale = scratch + "/tasklog-scratch-of-the-dead"
       try FileManager.default.createDirectory(atPath: stale, withIntermediateDirectories: true)
       try FileManager.default.setAttributes(
@@ -252,18 +252,18 @@
     }
 
     @Test func `a merge waits for what has not been put in yet`() throws {
-      let folder = try Folder()
+      let folder = try TemporaryFolder()
       let messages = try messages()
       try record([messages[2], messages[3]], "b.db", folder)
       try record([messages[0], messages[1]], "a.db", folder)
-      let into = ["--into", folder.path("all.db")]
-      _ = try ask(["merge", folder.path("b.db")] + into, [], folder)
-      let half = try LogReader(path: folder.path("all.db"))
+      let into = ["--into", folder("all.db")]
+      _ = try ask(["merge", folder("b.db")] + into, [], folder)
+      let half = try LogReader(path: folder("all.db"))
       #expect(try half.runs().map(\.isPartial) == [true])
       #expect(try half.missing(of: half.runs()[0]) == 0)
-      #expect(try LogCheck(path: folder.path("all.db")).run().hasWarnings == false)
-      _ = try ask(["merge", folder.path("a.db")] + into, [], folder)
-      let all = try LogReader(path: folder.path("all.db"))
+      #expect(try LogCheck(path: folder("all.db")).run().hasWarnings == false)
+      _ = try ask(["merge", folder("a.db")] + into, [], folder)
+      let all = try LogReader(path: folder("all.db"))
       let run = try all.runs()[0]
       #expect(!run.isPartial && run.end == .closed)
       // They came in the wrong order, which is put right for who replays.
@@ -276,10 +276,10 @@
     @Test func `a run that one of the recorders still takes in goes on, and has no gaps yet`()
       throws
     {
-      let folder = try Folder()
+      let folder = try TemporaryFolder()
       let messages = try messages()
       try record([messages[0]], "a.db", folder)
-      let live = try MessageLog(path: folder.path("b.db"), origin: "nowhere", recorderVersion: "1")
+      let live = try MessageLog(path: folder("b.db"), origin: "nowhere", recorderVersion: "1")
       try live.take([Delivery(body: messages[2], isRedelivered: false)])
       let runs = try ask(["runs"], ["a.db", "b.db"], folder)
       #expect(runs.contains(#""end":"running""#) && runs.contains(#""missing":0"#), "\(runs)")
@@ -289,7 +289,7 @@
     }
 
     @Test func `a run whose end nobody has heard of is not closed`() throws {
-      let folder = try Folder()
+      let folder = try TemporaryFolder()
       let messages = try messages()
       try record([messages[0]], "a.db", folder)
       try record([messages[2]], "b.db", folder)

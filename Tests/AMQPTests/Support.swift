@@ -7,21 +7,6 @@
 
   @testable import AMQP
 
-  /// A folder of a test's own, removed with it.
-  final class Folder: Sendable {
-    let url: URL
-
-    init() throws {
-      url = FileManager.default.temporaryDirectory
-        .appendingPathComponent("tasklog-test-\(UUID().uuidString)")
-      try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
-    }
-
-    deinit { try? FileManager.default.removeItem(at: url) }
-
-    func path(_ name: String) -> String { url.appendingPathComponent(name).path }
-  }
-
   /// The brokers that tests share; each test has a queue of its own.
   enum Brokers {
     /// For tests that do not hurt it.
@@ -62,14 +47,14 @@
   struct Queue {
     let broker: Broker
     let name = "test-\(UUID().uuidString)"
-    let folder: Folder
+    let folder: TemporaryFolder
 
     init(on broker: Broker? = nil) throws {
       self.broker = try broker ?? Brokers.well()
-      folder = try Folder()
+      folder = try TemporaryFolder()
     }
 
-    var spool: String { folder.path("publish.spool") }
+    var spool: String { folder("publish.spool") }
 
     func plugin(
       batch: Int = 1, query: String = "", options: Recorder.Options = Recorder.Options()
@@ -120,7 +105,7 @@
       return try consumer.run(
         into: {
           try MessageLog(
-            path: folder.path(log), origin: consumer.origin, recorderVersion: taskLogVersion)
+            path: folder(log), origin: consumer.origin, recorderVersion: taskLogVersion)
         }, progress: { _ in }, problem: { Issue.record("\($0)") }, isStopped: { false })
     }
 
@@ -131,13 +116,13 @@
       try Child(
         [
           Self.program, "record", "--from", broker.url + query, "--queue", name, "--log",
-          folder.path(log),
-        ] + arguments, output: folder.path("output"))
+          folder(log),
+        ] + arguments, output: folder("output"))
     }
 
     /// What recorders have said so far.
     func output() throws -> [String] {
-      try String(contentsOfFile: folder.path("output"), encoding: .utf8)
+      try String(contentsOfFile: folder("output"), encoding: .utf8)
         .split(separator: "\n").map(String.init)
     }
 
@@ -156,7 +141,7 @@
     static var program: String { Programs.path("tasklog") }
 
     func log(_ name: String = "consumed.db") throws -> LogReader {
-      try LogReader(path: folder.path(name))
+      try LogReader(path: folder(name))
     }
   }
 

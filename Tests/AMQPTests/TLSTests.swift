@@ -9,17 +9,17 @@
 
   /// Certificates that OpenSSL makes for a test.
   struct Certificates {
-    let folder: Folder
+    let folder: TemporaryFolder
     /// Who signs those of the broker, and somebody else.
-    var authority: String { folder.path("ca.pem") }
-    var stranger: String { folder.path("stranger.pem") }
+    var authority: String { folder("ca.pem") }
+    var stranger: String { folder("stranger.pem") }
     var files: (file: String, key: String) {
-      (folder.path("broker.pem"), folder.path("broker.key"))
+      (folder("broker.pem"), folder("broker.key"))
     }
 
     /// - Parameter days: how long that of the broker, which is for `localhost`, is good.
     init(days: Int = 30) throws {
-      folder = try Folder()
+      folder = try TemporaryFolder()
       let script = """
         cd '\(folder.url.path)'
         for name in ca stranger; do
@@ -51,10 +51,10 @@
       let child = try Child(
         [
           Queue.program, "record", "--from", address, "--queue", queue.name, "--idle", "0.2",
-          "--log", queue.folder.path("consumed.db"),
-        ], environment: environment, output: queue.folder.path(name))
+          "--log", queue.folder("consumed.db"),
+        ], environment: environment, output: queue.folder(name))
       let code = child.wait()
-      let output = try String(contentsOfFile: queue.folder.path(name), encoding: .utf8)
+      let output = try String(contentsOfFile: queue.folder(name), encoding: .utf8)
       #expect(!output.contains(Self.password), "\(output)")
       return (code, output.split(separator: "\n").map(String.init))
     }
@@ -91,15 +91,15 @@
       #expect(try record(address, queue).code == 0)
       try expectNoPassword(in: queue.folder)
       let inspected = try Child(
-        [Queue.program, "inspect", "--log", queue.folder.path("consumed.db")],
-        output: queue.folder.path("inspected"))
+        [Queue.program, "inspect", "--log", queue.folder("consumed.db")],
+        output: queue.folder("inspected"))
       #expect(inspected.wait() == 0)
       try expectNoPassword(in: queue.folder)
     }
 
-    private func expectNoPassword(in folder: Folder) throws {
+    private func expectNoPassword(in folder: TemporaryFolder) throws {
       for name in try FileManager.default.subpathsOfDirectory(atPath: folder.url.path) {
-        guard let data = FileManager.default.contents(atPath: folder.path(name)) else { continue }
+        guard let data = FileManager.default.contents(atPath: folder(name)) else { continue }
         #expect(data.range(of: Data(Self.password.utf8)) == nil, "\(name)")
       }
     }
@@ -110,9 +110,9 @@
       let child = try Child([
         Queue.program, "record", "--from",
         "amqp://guest:\(Self.password)@127.0.0.1:\(broker.port)", "--queue", queue.name,
-        "--log", queue.folder.path("consumed.db"),
+        "--log", queue.folder("consumed.db"),
       ])
-      #expect(waits { FileManager.default.fileExists(atPath: queue.folder.path("consumed.db")) })
+      #expect(waits { FileManager.default.fileExists(atPath: queue.folder("consumed.db")) })
       let shown = try String(contentsOfFile: "/proc/\(child.pid)/cmdline", encoding: .utf8)
       #expect(shown.contains("amqp://guest:xxxx"))
       #expect(!shown.contains(Self.password))
@@ -150,7 +150,7 @@
       try expectRefusal(
         "amqps://guest:wrong@localhost:\(port)?cacertfile=\(certificates.authority)",
         "the broker refuses the login of guest: ACCESS_REFUSED")
-      #expect(!FileManager.default.fileExists(atPath: queue.folder.path("consumed.db")))
+      #expect(!FileManager.default.fileExists(atPath: queue.folder("consumed.db")))
     }
 
     @Test func `a certificate that has expired is refused, by a publisher, too`() async throws {

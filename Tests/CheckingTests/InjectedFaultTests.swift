@@ -1,6 +1,7 @@
 import EventLog
 import Foundation
 import TaskLogPlugin
+import TestSupport
 import Testing
 
 /// Faults that are put into a healthy log, one at a time, and what a check calls them.
@@ -225,16 +226,13 @@ import Testing
 
 /// A copy of the committed sample log, with binary that is kept once, to be spoilt.
 final class CheckedLog {
-  let path: String
-  private let folder: URL
+  private let folder: TemporaryFolder
+  var path: String { folder("test.db") }
 
   init() throws {
-    folder = FileManager.default.temporaryDirectory
-      .appendingPathComponent("tasklog-check-\(UUID().uuidString)")
-    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    folder = try TemporaryFolder()
     let sample = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
       .deletingLastPathComponent().appendingPathComponent("CommandTests/Logs/sample.db")
-    path = folder.appendingPathComponent("test.db").path
     try FileManager.default.copyItem(atPath: sample.path, toPath: path)
     chmod(path, 0o600)
     let writer = try LogWriter(path: path)
@@ -247,8 +245,6 @@ final class CheckedLog {
     }
     writer.close()
   }
-
-  deinit { try? FileManager.default.removeItem(at: folder) }
 
   func execute(_ sql: String) throws {
     try Connection(path: path, mode: .readWrite).execute(sql)

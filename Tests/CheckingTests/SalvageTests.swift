@@ -11,14 +11,14 @@ import Testing
 /// `TASKLOG_TEST_SQLITE` names a `sqlite3` whose `.recover` works (Debian's does not: it has no
 /// `sqlite_dbpage`); where it is given, whatever that saves must be saved here, too.
 @Suite(.exclusive) struct SalvageTests {
-  private let folder: TemporaryLogFolder
+  private let folder: TemporaryFolder
   private let healthy: [UInt8]
-  private var path: String { folder.file("damaged.db") }
-  private var saved: String { folder.file("saved.db") }
+  private var path: String { folder("damaged.db") }
+  private var saved: String { folder("saved.db") }
 
   init() throws {
-    folder = try TemporaryLogFolder()
-    let path = folder.file("healthy.db")
+    folder = try TemporaryFolder()
+    let path = folder("healthy.db")
     var random = Randomness.generator(811)
     let writer = try LogWriter(path: path)
     try writer.transaction {
@@ -102,7 +102,7 @@ import Testing
 
   /// The numbers of the events on pages that were left alone. An event may go on elsewhere.
   private func untouched(_ spoilt: Set<Int>) throws -> Set<Int64> {
-    let whole = folder.file("whole.db")
+    let whole = folder("whole.db")
     try Data(healthy).write(to: URL(fileURLWithPath: whole))
     let image = try DatabaseImage(path: whole)
     var events: Set<Int64> = []
@@ -130,7 +130,7 @@ import Testing
 
   @Test(arguments: Damage.allCases)
   func `what damage has left is saved, and the rest is a gap`(_ kind: Damage) throws {
-    let original = try Self.rows(folder.file("healthy.db"))
+    let original = try Self.rows(folder("healthy.db"))
     var random = Randomness.generator(UInt64(kind.hashValue & 0xFF) &+ 13)
     for round in 0..<Randomness.setting("TASKLOG_TEST_SALVAGES", default: 6) {
       try? FileManager.default.removeItem(atPath: saved)
@@ -141,7 +141,7 @@ import Testing
       #expect(result.events == Int64(rows.count), "\(note)")
       // Those that went on on another page may have lost what lay there.
       let continued = try Self.rows(
-        folder.file("healthy.db"), where: "length(args) + coalesce(length(snapshot), 0) > 400")
+        folder("healthy.db"), where: "length(args) + coalesce(length(snapshot), 0) > 400")
       let others = rows.filter { original[$0.key] != $0.value && continued[$0.key] == nil }.count
       // Bits may have flipped within a row, which then is another.
       #expect(others <= (kind == .flippedBits ? 8 : 0), "\(note): \(others) are other rows")
@@ -159,7 +159,7 @@ import Testing
 
   /// Whatever SQLite's own shell saves is saved.
   private func compare(_ shell: String, _ rows: [Int64: String], _ note: String) throws {
-    let other = folder.file("other.db")
+    let other = folder("other.db")
     try? FileManager.default.removeItem(atPath: other)
     let process = Process()
     process.executableURL = URL(fileURLWithPath: "/bin/sh")
@@ -211,23 +211,8 @@ import Testing
   }
 
   @Test func `an existing file is not written over`() throws {
-    let taken = folder.file("healthy.db")
+    let taken = folder("healthy.db")
     #expect(throws: LogError.self) { try LogSalvage.salvage(taken, into: taken) }
     #expect(try Self.rows(taken).count == 1_800)
   }
-}
-
-/// A folder that goes away with its owner.
-final class TemporaryLogFolder: Sendable {
-  private let url: URL
-
-  init() throws {
-    url = FileManager.default.temporaryDirectory
-      .appendingPathComponent("tasklog-salvage-\(UUID().uuidString)")
-    try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
-  }
-
-  deinit { try? FileManager.default.removeItem(at: url) }
-
-  func file(_ name: String) -> String { url.appendingPathComponent(name).path }
 }

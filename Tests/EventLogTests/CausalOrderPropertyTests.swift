@@ -140,7 +140,7 @@ import Testing
 
   @Test func `a log gives its events in causal order across its pages`() throws {
     let folder = try TemporaryFolder()
-    let log = try LogUnderTest(folder.file("log.db"))
+    let log = try LogUnderTest(folder("log.db"))
     let worker = try log.addWorker(1)
     let count: Int64 = 6_000
     // All of the worker comes after all of the scheduler.

@@ -13,7 +13,7 @@ import Testing
 
   init() throws {
     folder = try TemporaryFolder()
-    log = try LogUnderTest(folder.file("log.db"), id: "run-1", started: Self.start)
+    log = try LogUnderTest(folder("log.db"), id: "run-1", started: Self.start)
     worker = try log.addWorker(1)
   }
 

@@ -13,7 +13,7 @@ import Testing
 
   init() throws {
     folder = try TemporaryFolder()
-    path = folder.file("log.db")
+    path = folder("log.db")
     var random = Randomness.generator(141)
     do {
       let log = try LogUnderTest(path)

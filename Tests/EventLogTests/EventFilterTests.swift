@@ -10,7 +10,7 @@ import Testing
 
   init() throws {
     folder = try TemporaryFolder()
-    path = folder.file("log.db")
+    path = folder("log.db")
   }
 
   private func seqs(_ filter: EventFilter, limit: Int? = nil) throws -> [Int64] {
@@ -287,7 +287,7 @@ import Testing
     for wrong in ["", "x", "a/b", "a/b/c", "a/b/9", cursor + "0"] {
       #expect(try reader.seq(ofCursor: wrong) == nil)
     }
-    let other = folder.file("other.db")
+    let other = folder("other.db")
     try LogUnderTest(other).append((0..<10).map { Event(.start, time: $0) })
     let merge = try LogMerge(into: other)
     _ = try merge.add(reader)

@@ -11,7 +11,7 @@ import Testing
 
   init() throws {
     folder = try TemporaryFolder()
-    path = folder.file("log.db")
+    path = folder("log.db")
   }
 
   /// The name of the case that opening throws, for reading and for writing.
@@ -35,13 +35,13 @@ import Testing
   }
 
   @Test func `what is no log is told by what it is, and left as it is`() throws {
-    #expect(problems(folder.file("none/log.db")) == ["missing", "folderMissing"])
+    #expect(problems(folder("none/log.db")) == ["missing", "folderMissing"])
     #expect(problems(folder.path) == ["isFolder", "isFolder"])
     #expect(problems("/dev/null") == ["notADatabase", "notADatabase"])
-    #expect(mkfifo(folder.file("pipe"), 0o600) == 0)
-    #expect(problems(folder.file("pipe")) == ["notADatabase", "notADatabase"])
+    #expect(mkfifo(folder("pipe"), 0o600) == 0)
+    #expect(problems(folder("pipe")) == ["notADatabase", "notADatabase"])
 
-    let text = folder.file("text")
+    let text = folder("text")
     try Files.write(Array(repeating: UInt8(ascii: "x"), count: 5_000), to: text)
     #expect(problems(text) == ["notADatabase", "notADatabase"])
 
@@ -49,7 +49,7 @@ import Testing
       ("tables", "CREATE TABLE t (a)"), ("application", "PRAGMA application_id = 5"),
       ("version", "PRAGMA user_version = 5"),
     ] {
-      let other = folder.file(name)
+      let other = folder(name)
       try Files.write([], to: other)
       try sql(statement, on: other)
       let before = try Files.read(other)
@@ -66,7 +66,7 @@ import Testing
     try Files.write([], to: path)
     #expect(problems(path) == ["empty", "none"])
     #expect(problems(path) == ["none", "none"])
-    #expect(problems(folder.file("new.db")) == ["missing", "none"])
+    #expect(problems(folder("new.db")) == ["missing", "none"])
   }
 
   @Test func `a newer log is read as long as what a reader needs is there`() throws {
@@ -87,8 +87,8 @@ import Testing
   @Test func `a log is private to its owner`() throws {
     let log = try LogUnderTest(path)
     try log.append([Event(.start, time: 0)])
-    #expect(try folder.names() == ["log.db", "log.db-shm", "log.db-wal"])
-    for name in try folder.names() { #expect(try Files.mode(folder.file(name)) == 0o600) }
+    #expect(folder.names == ["log.db", "log.db-shm", "log.db-wal"])
+    for name in folder.names { #expect(try Files.mode(folder(name)) == 0o600) }
   }
 
   @Test func `a closed log is one file without a WAL`() throws {
@@ -97,7 +97,7 @@ import Testing
     try log.append([Event(.start, time: 0)])
     try log.close()
     _ = consume lock
-    #expect(try folder.names() == ["log.db"])
+    #expect(folder.names == ["log.db"])
     #expect(try sql("PRAGMA journal_mode", on: path) == [["delete"]])
     #expect(try sql("PRAGMA auto_vacuum", on: path) == [[2]])
     #expect(try sql("PRAGMA integrity_check", on: path) == [["ok"]])
@@ -105,7 +105,7 @@ import Testing
 
   @Test func `names that mean something to SQLite are just names`() throws {
     for name in [":memory:", "file:log.db?mode=memory", "a%20b", "a b#c?d", "\u{e9}"] {
-      let path = folder.file(name)
+      let path = folder(name)
       let log = try LogUnderTest(path)
       try log.append([Event(.start, time: 0)])
       try log.close()
@@ -113,7 +113,7 @@ import Testing
       let immutable = try Connection(path: "/" + path, mode: .immutable)
       #expect(try immutable.integer("SELECT count(*) FROM event") == 1)
     }
-    #expect(try folder.names().count == 5)
+    #expect(folder.names.count == 5)
   }
 
   @Test(arguments: [false, true])
@@ -126,7 +126,7 @@ import Testing
       try log.close()
       if inWALMode { try sql("PRAGMA journal_mode = WAL", on: path) }
     }
-    #expect(try folder.names() == ["log.db"])
+    #expect(folder.names == ["log.db"])
     try Files.setMode(0o555, folder.path)
     defer { try? Files.setMode(0o755, folder.path) }
     try Files.setMode(0o444, path)
@@ -140,7 +140,7 @@ import Testing
         return
       }
     }
-    #expect(try folder.names() == ["log.db"])
+    #expect(folder.names == ["log.db"])
   }
 
   @Test func `a log of another user says that it cannot be read`() throws {

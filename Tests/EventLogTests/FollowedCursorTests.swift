@@ -15,7 +15,7 @@ import Testing
 
   @Test func `nothing is given out before it is allowed, and a cause beyond is waited for`() throws
   {
-    let log = try GrowingLog(folder.file("log.db"))
+    let log = try GrowingLog(folder("log.db"))
     try log.add(Self.step(.waiting, .processing, run: 1), from: log.scheduler)
     try log.add(Self.step(.processing, .memory), from: log.scheduler)
     let cursor = try log.reader.events(of: log.run(), order: .causal, isFollowed: true)
@@ -35,7 +35,7 @@ import Testing
   }
 
   @Test func `at the end everything is given out`() throws {
-    let log = try GrowingLog(folder.file("log.db"))
+    let log = try GrowingLog(folder("log.db"))
     try log.add(Self.step(.waiting, .processing, run: 1), from: log.scheduler)
     let cursor = try log.reader.events(of: log.run(), order: .causal, isFollowed: true)
     cursor.goOn(to: 1, givingUpTo: 1, sources: [], isOver: true)
@@ -44,7 +44,7 @@ import Testing
   }
 
   @Test func `sources can be asked for later`() throws {
-    let log = try GrowingLog(folder.file("log.db"))
+    let log = try GrowingLog(folder("log.db"))
     let cursor = try log.reader.events(
       of: log.run(), order: .causal, wanted: [log.scheduler], isFollowed: true)
     let worker = try log.addWorker()

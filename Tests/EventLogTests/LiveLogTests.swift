@@ -10,7 +10,7 @@ import Testing
 
   init() throws {
     folder = try TemporaryFolder()
-    log = try LogUnderTest(folder.file("log.db"))
+    log = try LogUnderTest(folder("log.db"))
   }
 
   private func events(_ numbers: Range<Int>) -> [Event] {

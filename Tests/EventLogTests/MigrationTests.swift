@@ -13,7 +13,7 @@ import Testing
 
   init() throws {
     folder = try TemporaryFolder()
-    path = folder.file("log.db")
+    path = folder("log.db")
     let log = try LogUnderTest(path)
     try log.append([.transition("a", .released, .waiting), .transition("a", .waiting, .processing)])
     try log.close()
@@ -62,7 +62,7 @@ import Testing
     #expect(try sql("SELECT weight FROM event ORDER BY seq", on: path) == [[2], [4]])
     #expect(try sql("SELECT * FROM events ORDER BY seq", on: path) == before)
     #expect(try sql("PRAGMA integrity_check", on: path) == [["ok"]])
-    #expect(try folder.names() == ["log.db"])
+    #expect(folder.names == ["log.db"])
     #expect(try Files.mode(path) == 0o600)
   }
 
@@ -86,7 +86,7 @@ import Testing
   }
 
   @Test func `a new log is made through the whole chain`() throws {
-    let new = folder.file("new.db")
+    let new = folder("new.db")
     _ = try LogFile.openForWriting(new, through: Self.chain(Self.second, Self.third))
     #expect(try sql("PRAGMA user_version", on: new) == [[.integer(Int64(Self.newest + 2))]])
   }
@@ -149,14 +149,14 @@ import Testing
 
   @Test func `what is no log is refused, and nothing is made`() throws {
     for (name, content) in [("empty.db", ""), ("text.db", String(repeating: "x", count: 5000))] {
-      try Files.write(Array(content.utf8), to: folder.file(name))
+      try Files.write(Array(content.utf8), to: folder(name))
     }
     for name in ["missing.db", "empty.db", "text.db", "."] {
-      let path = folder.file(name)
+      let path = folder(name)
       let error = #expect(throws: LogError.self) { try LogMigration.migrate(path) }
       #expect(error.map { "\($0)".hasPrefix(path) } == true)
     }
-    #expect(try folder.names() == ["empty.db", "log.db", "text.db"])
+    #expect(folder.names == ["empty.db", "log.db", "text.db"])
   }
 
   @Test func `a log that may not be written to is refused, and can be read all the same`() throws {

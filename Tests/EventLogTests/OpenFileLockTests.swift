@@ -10,7 +10,7 @@ import Testing
 
   init() throws {
     folder = try TemporaryFolder()
-    path = folder.file("log.db")
+    path = folder("log.db")
     let log = try LogUnderTest(path)
     try log.close()
   }

@@ -53,7 +53,7 @@ import Testing
     var count = 0
     var held = 0
     for round in 0..<max(4, Randomness.count / 40) {
-      let path = folder.file("same-\(round).db")
+      let path = folder("same-\(round).db")
       let events = CausalOrderPropertyTests.shuffle(
         CausalOrderPropertyTests.history(&random), &random)
       let log = try GrowingLog(path, workers: 4)
@@ -83,7 +83,7 @@ import Testing
     var held = 0
     var broken = 0
     for round in 0..<max(6, Randomness.count / 30) {
-      let path = folder.file("grown-\(round).db")
+      let path = folder("grown-\(round).db")
       let events = CausalOrderPropertyTests.shuffle(
         CausalOrderPropertyTests.history(&random), &random)
       let first = random.below(events.count)
@@ -111,7 +111,7 @@ import Testing
 
   @Test func `what comes late and is the cause of something breaks the places behind that`() throws
   {
-    let path = folder.file("late.db")
+    let path = folder("late.db")
     let log = try LogUnderTest(path)
     let worker = try log.addWorker(1)
     try log.append([

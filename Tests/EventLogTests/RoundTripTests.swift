@@ -10,7 +10,7 @@ import Testing
 
   init() throws {
     folder = try TemporaryFolder()
-    path = folder.file("log.db")
+    path = folder("log.db")
   }
 
   @Test func `events come back as they were written, in both orders of reading`() throws {

@@ -9,7 +9,7 @@ import Testing
 
   init() throws {
     folder = try TemporaryFolder()
-    path = folder.file("log.db")
+    path = folder("log.db")
   }
 
   @Test func `closed, died and running are three different ends`() throws {
@@ -52,18 +52,18 @@ import Testing
     #expect(RecorderLock.isHeld(log: path, run: "a"))
     #expect(!RecorderLock.isHeld(log: path, run: "b"))
     locks.removeLast()
-    #expect(try folder.names().isEmpty)
+    #expect(folder.names.isEmpty)
   }
 
   @Test func `a run id from a stranger's log leads nowhere else`() throws {
-    let outside = folder.file("outside")
+    let outside = folder("outside")
     let lock = try RecorderLock(log: outside, run: "a")
     let ids = ["../outside.spool/a", "..", ".", "", "/", "a/../../outside.spool/a", "\u{e9}"]
     for id in ids { _ = try LogUnderTest(path, id: id) }
     withExtendedLifetime(lock) {
       for id in ids { #expect(!RecorderLock.isHeld(log: path, run: id)) }
     }
-    try Files.write([], to: folder.file("outside.spool/kept"))
+    try Files.write([], to: folder("outside.spool/kept"))
     #expect(Files.exists(outside + ".spool/a/lock"))
     for id in ids { #expect(RecorderLock(takingOver: id, log: path) == nil) }
     for id in ids { #expect(RecorderLock.folder(log: path, run: id) == nil) }

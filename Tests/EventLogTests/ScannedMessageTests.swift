@@ -84,7 +84,7 @@ import Testing
     throws
   {
     let folder = try TemporaryFolder()
-    let log = try MessageLog(path: folder.file("run.db"), origin: "test", recorderVersion: "1")
+    let log = try MessageLog(path: folder("run.db"), origin: "test", recorderVersion: "1")
     let event = #""seq":7,"time":1,"hook":"transition"}"#
     let body = """
       {"tasklog":1,"run":{"id":"r","engine":"e","mode":"full","started":1},
@@ -97,7 +97,7 @@ import Testing
     #expect(log.counts.events == 1)
     #expect(log.counts.known == 5)
     log.close()
-    let reader = try LogReader(path: folder.file("run.db"))
+    let reader = try LogReader(path: folder("run.db"))
     let run = try #require(try reader.runs().last)
     #expect(try reader.eventCount(of: run) == 1)
     #expect(try reader.sources(of: run).count == 1)

@@ -9,7 +9,7 @@ import Testing
   @Test(arguments: 0..<20)
   func `a summary of random events is what the views say`(round: Int) throws {
     let folder = try TemporaryFolder()
-    let path = folder.file("log.db")
+    let path = folder("log.db")
     var random = Randomness.generator(UInt64(700 + round))
     let log = try LogUnderTest(path)
     var sources = [log.scheduler]

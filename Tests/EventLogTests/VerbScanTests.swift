@@ -256,18 +256,18 @@ import Testing
   func `scans of random events say what the views say`(round: Int) throws {
     let folder = try TemporaryFolder()
     var random = Randomness.generator(UInt64(740 + round))
-    try Self.log(folder.file("log.db"), &random, events: 10 + random.below(300))
+    try Self.log(folder("log.db"), &random, events: 10 + random.below(300))
     if random.once(in: 2) {
-      let writer = try LogWriter(path: folder.file("log.db"))
+      let writer = try LogWriter(path: folder("log.db"))
       try writer.dropIndexes()
       writer.close(isIndexing: false)
     }
-    try Self.compare(folder.file("log.db"), "seed \(Randomness.seed)")
+    try Self.compare(folder("log.db"), "seed \(Randomness.seed)")
   }
 
   @Test func `a log that several threads read is summed up as one thread does`() throws {
     let folder = try TemporaryFolder()
-    let path = folder.file("log.db")
+    let path = folder("log.db")
     var random = Randomness.generator(770)
     // More than four parts, which is where threads begin.
     var parts = 5 * Int(PartedScan<SummaryPart>.usualSize)
@@ -318,7 +318,7 @@ import Testing
   @Test(arguments: [0, 1, 3], [1, 7, 1000])
   func `parts come in their order, whoever reads them`(threads: Int, size: Int) throws {
     let folder = try TemporaryFolder()
-    let reader = try Self.numbered(folder.file("log.db"), events: 200)
+    let reader = try Self.numbered(folder("log.db"), events: 200)
     var numbers: [Int64] = []
     let scan = PartedScan<[Int64]>(
       "SELECT seq FROM event WHERE seq BETWEEN ? AND ? ORDER BY seq", over: 5...190,
@@ -337,7 +337,7 @@ import Testing
   @Test(arguments: [0, 3])
   func `an error on either side ends a scan`(threads: Int) throws {
     let folder = try TemporaryFolder()
-    let reader = try Self.numbered(folder.file("log.db"), events: 200)
+    let reader = try Self.numbered(folder("log.db"), events: 200)
     let scan = PartedScan<Int>(
       "SELECT seq FROM event WHERE seq BETWEEN ? AND ?", over: 1...200, partSize: 5)
     var taken = 0
@@ -371,7 +371,7 @@ import Testing
 
   @Test func `rows out of their range are a damaged log`() throws {
     let folder = try TemporaryFolder()
-    let reader = try Self.numbered(folder.file("log.db"), events: 20)
+    let reader = try Self.numbered(folder("log.db"), events: 20)
     let path = reader.path
     for sql in [
       "SELECT seq FROM event WHERE seq BETWEEN ? - 1 AND ? ORDER BY seq",

@@ -10,7 +10,7 @@ import Testing
 
   init() throws {
     folder = try TemporaryFolder()
-    log = try LogUnderTest(folder.file("log.db"), id: "run-1")
+    log = try LogUnderTest(folder("log.db"), id: "run-1")
   }
 
   private func rows(_ sql: String) throws -> [[SQLiteValue]] {

@@ -10,7 +10,7 @@ import Testing
 
   init() throws {
     folder = try TemporaryFolder()
-    path = folder.file("log.db")
+    path = folder("log.db")
   }
 
   private struct Abort: Error {}
@@ -182,7 +182,7 @@ import Testing
 
   @Test func `many recorders may begin on a new file at once`() async throws {
     for round in 0..<5 {
-      let path = folder.file("race-\(round).db")
+      let path = folder("race-\(round).db")
       try await withThrowingTaskGroup(of: Void.self) { group in
         for number in 0..<8 as Range<Int64> {
           group.addTask {

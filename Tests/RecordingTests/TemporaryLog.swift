@@ -1,19 +1,15 @@
 import Foundation
 import TaskLogKit
+import TestSupport
 
 /// A folder of its own for a test's log, removed with it.
 final class TemporaryLog: Sendable {
-  let folder: URL
-  var path: String { folder.appendingPathComponent("test.db").path }
+  private let temporary: TemporaryFolder
+  var folder: URL { temporary.url }
+  var path: String { temporary("test.db") }
 
   init() throws {
-    folder = FileManager.default.temporaryDirectory
-      .appendingPathComponent("tasklog-test-\(UUID().uuidString)")
-    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-  }
-
-  deinit {
-    try? FileManager.default.removeItem(at: folder)
+    temporary = try TemporaryFolder()
   }
 
   /// What lies in the folder.

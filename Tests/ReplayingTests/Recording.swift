@@ -1,20 +1,15 @@
 import Foundation
 import TaskLogKit
+import TestSupport
 
 /// A log in a folder of its own, which goes away with it.
 final class TemporaryLog {
   let path: String
-  private let folder: URL
+  private let folder: TemporaryFolder
 
   init() throws {
-    folder = FileManager.default.temporaryDirectory
-      .appendingPathComponent("tasklog-tests-\(UUID().uuidString)")
-    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-    path = folder.appendingPathComponent("test.db").path
-  }
-
-  deinit {
-    try? FileManager.default.removeItem(at: folder)
+    folder = try TemporaryFolder()
+    path = folder("test.db")
   }
 }
 

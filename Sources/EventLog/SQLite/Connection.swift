@@ -5,7 +5,7 @@ import CSQLite
 /// A thin wrap of https://sqlite.org/c3ref/sqlite3.html: every result code that is not success is
 /// thrown as `SQLiteError`.
 public final class Connection {
-  public enum Mode {
+  public enum Mode: Sendable {
     case readOnly
     /// For a file that nobody can change, in a folder where SQLite may not make its own files:
     /// https://sqlite.org/c3ref/open.html#uriimmutable

@@ -1,0 +1,2 @@
+// Fixtures that nearly every file of this target uses.
+@_exported import TestSupport
