@@ -22,8 +22,8 @@ struct file {
   int users;
   /// The lock descriptor; -1 before the first lock.
   int lock;
-  /// What is locked as long as the lock descriptor is open for reading alone: to be taken over by one
-  /// that is open for writing, too.
+  /// What is locked as long as the lock descriptor is open for reading alone: to be taken over by
+  /// one that is open for writing, too.
   struct range read_locks[MAXIMUM_READ_LOCKS];
   int read_lock_count;
   struct file *next;
@@ -37,7 +37,7 @@ struct descriptor {
   bool is_parked;
 };
 
-/// Guards everything here; held for system calls that do not wait, and never while SQLite is called.
+/// Guards everything here; held for system calls that do not wait, never while SQLite is called.
 extern pthread_mutex_t tl_files_mutex;
 extern struct file *tl_files;
 /// By their number.
@@ -46,7 +46,8 @@ extern int tl_descriptor_count;
 
 /// NULL for a descriptor that is not ours.
 static inline struct file *tl_file_of(int descriptor) {
-  return descriptor >= 0 && descriptor < tl_descriptor_count ? tl_descriptors[descriptor].file : NULL;
+  if (descriptor < 0 || descriptor >= tl_descriptor_count) return NULL;
+  return tl_descriptors[descriptor].file;
 }
 
 /// A lock on all of a file, or none.

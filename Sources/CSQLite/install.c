@@ -13,8 +13,8 @@
 /// Goes up in the child of a fork.
 static uint64_t generation;
 
-// SQLite remembers by device and inode which locks it has. In the child of a fork it has none of them:
-// there the same file is on another device.
+// SQLite remembers by device and inode which locks it has. In the child of a fork it has none of
+// them: there the same file is on another device.
 
 static int mark(int answer, struct stat *status) {
   if (answer == 0) status->st_dev ^= (dev_t)generation << 48;
@@ -29,8 +29,8 @@ static int stat_file(int descriptor, struct stat *status) {
   return mark(fstat(descriptor, status), status);
 }
 
-/// An open file, and the locks on it, live as long as one process has it open or mapped. A child that
-/// outlives its parent is not to keep the parent's locks.
+/// An open file, and the locks on it, live as long as one process has it open or mapped. A child
+/// that outlives its parent is not to keep the parent's locks.
 static void *map_file(
     void *address, size_t length, int protection, int flags, int descriptor, off_t offset) {
   void *start = mmap(address, length, protection, flags, descriptor, offset);
@@ -38,12 +38,30 @@ static void *map_file(
   return start;
 }
 
-static void before_fork(void) { pthread_mutex_lock(&tl_files_mutex); }
+/// Mutexes that all connections share, in the order in which SQLite takes several of them. Whoever
+/// holds one when another thread forks is not there in the child, to give it back.
+static const int shared_mutexes[] = {
+    SQLITE_MUTEX_STATIC_OPEN, SQLITE_MUTEX_STATIC_MAIN, SQLITE_MUTEX_STATIC_VFS1,
+    SQLITE_MUTEX_STATIC_LRU,  SQLITE_MUTEX_STATIC_PMEM, SQLITE_MUTEX_STATIC_PRNG,
+    SQLITE_MUTEX_STATIC_MEM,
+};
 
-static void after_fork_in_parent(void) { pthread_mutex_unlock(&tl_files_mutex); }
+#define SHARED_MUTEX_COUNT (sizeof shared_mutexes / sizeof *shared_mutexes)
 
-/// Lets go of the parent's files. Their numbers stay taken, so that no connection of the parent's ever
-/// writes into another file of the child's.
+static void before_fork(void) {
+  for (size_t i = 0; i < SHARED_MUTEX_COUNT; i++)
+    sqlite3_mutex_enter(sqlite3_mutex_alloc(shared_mutexes[i]));
+  pthread_mutex_lock(&tl_files_mutex);
+}
+
+static void after_fork(void) {
+  pthread_mutex_unlock(&tl_files_mutex);
+  for (size_t i = SHARED_MUTEX_COUNT; i-- > 0;)
+    sqlite3_mutex_leave(sqlite3_mutex_alloc(shared_mutexes[i]));
+}
+
+/// Lets go of the parent's files. Their numbers stay taken, so that no connection of the parent's
+/// ever writes into another file of the child's.
 static void after_fork_in_child(void) {
   int nowhere = open("/dev/null", O_RDWR | O_CLOEXEC);
   for (int i = 0; i < tl_descriptor_count; i++) {
@@ -54,7 +72,7 @@ static void after_fork_in_child(void) {
   if (nowhere >= 0) close(nowhere);
   tl_files = NULL;
   generation++;
-  pthread_mutex_unlock(&tl_files_mutex);
+  after_fork();
 }
 
 // MARK: - Installing
@@ -75,7 +93,7 @@ static void install(void) {
   // All of SQLite's VFSes for Unix share one table: https://sqlite.org/c3ref/vfs.html
   sqlite3_vfs *vfs = sqlite3_vfs_find("unix");
   if (vfs == NULL || vfs->iVersion < 3 || !can_lock_open_files()) return;
-  if (pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child) != 0) return;
+  if (pthread_atfork(before_fork, after_fork, after_fork_in_child) != 0) return;
   const struct {
     const char *name;
     sqlite3_syscall_ptr call;
@@ -98,11 +116,11 @@ bool tl_use_open_file_locks(void) {
   return is_installed;
 }
 
-int32_t tl_open_database_file(const char *path, int32_t flags, uint32_t mode) {
+int32_t tl_open_file_of_process(const char *path, int32_t flags, uint32_t mode) {
   return tl_use_open_file_locks() ? tl_open_file(path, flags, (int)mode) : open(path, flags, mode);
 }
 
-void tl_close_database_file(int32_t descriptor) {
+void tl_close_file_of_process(int32_t descriptor) {
   if (tl_use_open_file_locks()) {
     tl_close_file(descriptor);
   } else {

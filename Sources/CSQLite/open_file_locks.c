@@ -1,9 +1,9 @@
 // Locks of open file descriptions below SQLite's own VFS for Unix.
 //
-// SQLite is written for POSIX locks: one owner for all descriptors of a file in a process, whichever of
-// them a lock is taken or given back with. So it stays, with this copy of SQLite as the owner instead
-// of the process: all locks on a file are taken through one of its descriptors, the *lock descriptor*,
-// whichever one SQLite names. A process may have as many connections to a file as it likes.
+// SQLite is written for POSIX locks: one owner for all descriptors of a file in a process, whichever
+// of them a lock is taken or given back with. So it stays, with this copy of SQLite as the owner
+// instead of the process: all locks on a file are taken through one of its descriptors, the *lock
+// descriptor*, whichever one SQLite names. A process may have many connections to a file.
 #define _GNU_SOURCE
 #include <errno.h>
 #include <stdarg.h>
@@ -39,7 +39,8 @@ static void note(struct file *file, const struct flock *lock) {
         (lock->l_len == 0 || lock->l_start + lock->l_len >= range.start + range.length);
     if (!is_covered) file->read_locks[count++] = range;
   }
-  if (lock->l_type == F_RDLCK) file->read_locks[count++] = (struct range){lock->l_start, lock->l_len};
+  if (lock->l_type == F_RDLCK)
+    file->read_locks[count++] = (struct range){lock->l_start, lock->l_len};
   file->read_lock_count = count;
 }
 

@@ -152,4 +152,69 @@ import Testing
     try writer.execute("COMMIT")
     #expect(try sqlInOtherProcess("BEGIN EXCLUSIVE; SELECT count(*) FROM kept", on: path) == "(1,)")
   }
+
+  @Test(arguments: ["WAL", "DELETE"])
+  func `all copies and processes write at the same time`(journal: String) throws {
+    let setUp = try opened()
+    try setUp.execute("PRAGMA journal_mode = \(journal); CREATE TABLE kept (who)")
+    let count = 200
+    let path = path
+    let failures = Problems()
+    let threads = (0..<4).map { number in
+      Thread {
+        do {
+          for _ in 0..<count / 10 {
+            // Opened and closed all the time: that is when locks get lost.
+            if number < 2 {
+              let connection = try Connection(
+                path: path, mode: .readWrite, busyTimeoutMilliseconds: 600_000)
+              for _ in 0..<10 { try connection.execute("INSERT INTO kept VALUES (\(number))") }
+            } else {
+              let connection = try OtherSQLite(path: path)
+              connection.execute("PRAGMA busy_timeout = 600000")
+              for _ in 0..<10 {
+                let code = connection.execute("INSERT INTO kept VALUES (\(number))")
+                if code != 0 { failures.add("the other copy says \(code)") }
+              }
+            }
+          }
+        } catch {
+          failures.add("\(error)")
+        }
+        failures.finish()
+      }
+    }
+    for thread in threads { thread.start() }
+    let insert = "PRAGMA busy_timeout = 600000; INSERT INTO kept VALUES (4)"
+    for _ in 0..<10 { #expect(try sqlInOtherProcess(insert, on: path) == "") }
+    failures.wait(for: threads.count)
+    #expect(failures.all == [])
+    #expect(try setUp.integer("SELECT count(*) FROM kept WHERE who < 4") == Int64(4 * count))
+    #expect(try setUp.integer("SELECT count(*) FROM kept WHERE who = 4") == 10)
+    let integrity = try setUp.prepare("PRAGMA integrity_check")
+    #expect(try integrity.step())
+    #expect(integrity.text(0) == "ok")
+  }
+}
+
+/// What went wrong on several threads, and how many of them have come to their end.
+private final class Problems: @unchecked Sendable {
+  private let condition = NSCondition()
+  private var problems: [String] = []
+  private var finished = 0
+
+  var all: [String] { condition.withLock { problems } }
+
+  func add(_ problem: String) { condition.withLock { problems.append(problem) } }
+
+  func finish() {
+    condition.withLock {
+      finished += 1
+      condition.signal()
+    }
+  }
+
+  func wait(for count: Int) {
+    condition.withLock { while finished < count { condition.wait() } }
+  }
 }

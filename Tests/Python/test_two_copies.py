@@ -49,7 +49,7 @@ def test_the_library_has_a_sqlite_of_its_own_that_nobody_else_sees() -> None:
     assert not hasattr(loaded, "sqlite3_libversion")
 
 
-def test_a_child_that_outlives_its_parent_keeps_none_of_its_locks(tmp_path: Path) -> None:
+def test_a_child_that_outlives_its_parent_keeps_none_of_its_locks(tmp_path: Path, tasklog) -> None:
     script = """
         import os, signal, sys, msgpack
         from tasklog.library import NativeRecorder
@@ -76,6 +76,7 @@ def test_a_child_that_outlives_its_parent_keeps_none_of_its_locks(tmp_path: Path
         assert parent.stdout.readline() == "forked\n"
         parent.send_signal(signal.SIGKILL)
         parent.wait()
+        assert "running" not in tasklog(Path(log), "runs")
         # Only who is alone with a log can do this; the child is still there.
         other = sqlite3.connect(log, timeout=0)
         assert other.execute("PRAGMA journal_mode = DELETE").fetchone() == ("delete",)

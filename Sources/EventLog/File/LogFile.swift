@@ -193,7 +193,7 @@ enum LogFile {
   private static func create(_ path: String) throws {
     var status = stat()
     if stat(path, &status) == 0 { return try checkIsFile(status, path) }
-    let descriptor = tl_open_database_file(path, O_CREAT | O_RDWR | O_CLOEXEC, 0o600)
+    let descriptor = tl_open_file_of_process(path, O_CREAT | O_RDWR | O_CLOEXEC, 0o600)
     if descriptor < 0 {
       let code = errno
       let folder = path.lastIndex(of: "/").map { String(path[..<$0]) } ?? "."
@@ -201,7 +201,7 @@ enum LogFile {
         ? LogError.folderMissing(path: path, folder: folder.isEmpty ? "/" : folder)
         : LogError.cannotWrite(path: path, reason: String(cString: strerror(code)))
     }
-    tl_close_database_file(descriptor)
+    tl_close_file_of_process(descriptor)
   }
 
   /// Moves the write-ahead log into the file, and leaves the one file when nobody else has it open.

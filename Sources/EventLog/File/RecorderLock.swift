@@ -1,9 +1,11 @@
+import CSQLite
 import Glibc
 
 /// The lock that a recorder holds as long as it lives, on a file in its own folder beside the log.
 ///
-/// The kernel lets go of it when the process dies, however it dies. By it a reader tells a run that
-/// is still going on from one that died. The folder is the place of the recorder's spool.
+/// The kernel lets go of it when the process dies, however it dies; the child of a fork does not keep
+/// it (`tl_open_file_of_process`). By it a reader tells a run that is still going on from one that
+/// died. The folder is the place of the recorder's spool.
 public final class RecorderLock {
   private let descriptor: Int32
   private var folder: String
@@ -41,7 +43,7 @@ public final class RecorderLock {
           throw LogError.cannotWrite(path: name, reason: String(cString: strerror(errno)))
         }
       }
-      opened = open(file, O_CREAT | O_RDWR | O_CLOEXEC, 0o600)
+      opened = tl_open_file_of_process(file, O_CREAT | O_RDWR | O_CLOEXEC, 0o600)
     }
     descriptor = opened
     guard descriptor >= 0, flock(descriptor, LOCK_EX) == 0 else {
@@ -66,14 +68,15 @@ public final class RecorderLock {
   }
 
   private static func takenOver(_ folder: String) -> Int32? {
-    let descriptor = open(folder + "/lock", O_RDWR | O_CLOEXEC | O_NOFOLLOW)
+    let descriptor = tl_open_file_of_process(
+      folder + "/lock", O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0)
     guard descriptor >= 0 else { return nil }
     // Another one may have recovered it, and removed it, while this one was waiting.
     var (held, named) = (stat(), stat())
     guard flock(descriptor, LOCK_EX | LOCK_NB) == 0, fstat(descriptor, &held) == 0,
       stat(folder + "/lock", &named) == 0, held.st_ino == named.st_ino
     else {
-      close(descriptor)
+      tl_close_file_of_process(descriptor)
       return nil
     }
     return descriptor
@@ -171,7 +174,7 @@ public final class RecorderLock {
       // Only goes when no other recorder has its folder in it.
       rmdir(parent)
     }
-    close(descriptor)
+    tl_close_file_of_process(descriptor)
   }
 
   /// Whether the recorder of a run is alive. Where that cannot be found out, because the folder is

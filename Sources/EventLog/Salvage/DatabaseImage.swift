@@ -16,11 +16,11 @@ final class DatabaseImage {
 
   /// - Throws: `LogError.unreadable` when the file cannot be opened.
   init(path: String) throws {
-    descriptor = tl_open_database_file(path, O_RDONLY | O_CLOEXEC | O_NOCTTY, 0)
+    descriptor = tl_open_file_of_process(path, O_RDONLY | O_CLOEXEC | O_NOCTTY, 0)
     var status = stat()
     guard descriptor >= 0, fstat(descriptor, &status) == 0 else {
       let reason = String(cString: strerror(errno))
-      if descriptor >= 0 { tl_close_database_file(descriptor) }
+      if descriptor >= 0 { tl_close_file_of_process(descriptor) }
       throw LogError.unreadable(path: path, reason: reason)
     }
     let header = Self.read(descriptor, at: 0, count: 100)
@@ -56,7 +56,7 @@ final class DatabaseImage {
     return zip(sizes, shares).first { $1 >= best * 0.8 }?.0 ?? 4096
   }
 
-  deinit { tl_close_database_file(descriptor) }
+  deinit { tl_close_file_of_process(descriptor) }
 
   /// A page; zeroes where the file has been cut. Nothing when there is no such page.
   func page(_ number: Int) -> [UInt8]? {
