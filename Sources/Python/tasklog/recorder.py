@@ -90,6 +90,7 @@ class Recorder(Hooks):
         self._native: NativeRecorder | None = None
         self._finishing = threading.Lock()
         self._ending: asyncio.Task | None = None
+        self._undo: list[Callable[[], None]] = []
         #: The recorder that does already what this one was asked for.
         self._joined: Recorder | None = None
 
@@ -157,6 +158,8 @@ class Recorder(Hooks):
         try:
             self._begin(scheduler, options, native)
         except Exception:
+            for undo in reversed(self._undo):
+                undo()
             self._native = None
             vars(self).pop("transition", None)
             native.close()
@@ -177,9 +180,9 @@ class Recorder(Hooks):
             plugins = other._scheduler.plugins.items()
             name = next((n for n, plugin in plugins if plugin is other), other.name)
             raise RecordingError(
-                f"nothing is recorded by this recorder: another one records this cluster to "
-                f"{other._options.absolute_place}: {'; '.join(different)}; to end that recording, call "
-                f"client.unregister_scheduler_plugin({name!r})"
+                "nothing is recorded by this recorder: another one records this cluster to "
+                f"{other._options.absolute_place}: {'; '.join(different)}; to end that recording, "
+                f"call client.unregister_scheduler_plugin({name!r})"
             )
         self._joined = other
 
@@ -196,7 +199,7 @@ class Recorder(Hooks):
         self._sources: dict[str, int] = {}
         self._errors = 0
         self._refused = False
-        self._undo: list[Callable[[], None]] = []
+        self._undo = []
         self._worker_part: str | None = None
         self._closing_workers = ending.ClosingWorkers(scheduler, options.close_seconds)
         self._known: set = set(scheduler.tasks)

@@ -425,7 +425,7 @@ class WorkerRecorder(WorkerPlugin):
 
     async def _ship_the_rest(self) -> None:
         if self._shipping is not None:
-            # It may wait for a scheduler that is gone. What it has sent is known when it comes again.
+            # It may wait for a scheduler that is gone. A batch that arrives twice counts once.
             self._shipping.cancel()
             await asyncio.wait([self._shipping])
         wait = _PROBE_SECONDS
