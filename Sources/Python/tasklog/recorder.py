@@ -199,6 +199,7 @@ class Recorder(Hooks):
         self._sources: dict[str, int] = {}
         self._errors = 0
         self._refused = False
+        self._process = os.getpid()
         self._undo = []
         self._worker_part: str | None = None
         self._closing_workers = ending.ClosingWorkers(scheduler, options.close_seconds)
@@ -344,7 +345,8 @@ class Recorder(Hooks):
             native = self._native
             if native is None:
                 return
-            if self._options.workers:
+            # What a fork puts nowhere it must not take.
+            if self._options.workers and os.getpid() == self._process:
                 ending.take_leftovers(self._options.worker_spool, native.run, self._take)
             self._native = None
             vars(self).pop("transition", None)
