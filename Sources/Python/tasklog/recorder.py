@@ -414,6 +414,9 @@ class Recorder(Hooks):
         native = self._native
         if native is None:
             return {"status": "closed"}
+        if own and run != native.run:
+            # One that is recorded still into a run that has ended.
+            return {"status": "closed"}
         if run != native.run:
             return {"status": "other run", "run": native.run}
         try:
