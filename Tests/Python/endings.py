@@ -59,7 +59,7 @@ def one_round(number: int, folder: Path, tasklog: str, grace: float | None) -> s
     """What is wrong with the log after an end; nothing if it is right."""
     chance = random.Random(number)
     loses_spool = number % 2 == 1
-    ending = Ending(folder, "commands", "wait_for_a_signal")
+    ending = Ending(folder, "commands", "wait_for_a_signal", TASKLOG_CLOSE_SECONDS="10s")
     try:
         ending.wait_for_text("ready to end")
         time.sleep(chance.uniform(0, 0.8))

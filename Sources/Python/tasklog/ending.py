@@ -108,6 +108,8 @@ class ClosingWorkers:
         self._recorded: dict[str, str] = {}
         #: The ids of those that will tell of their end.
         self._expected: set[str] = set()
+        #: Those that are being asked, by their addresses.
+        self._asked: dict[str, asyncio.Task] = {}
         self._deadline: float | None = None
         self._has_changed = asyncio.Event()
 
@@ -124,20 +126,27 @@ class ClosingWorkers:
             present = self._scheduler.workers
             self._recorded = {i: a for i, a in self._recorded.items() if a in present}
 
+    def leave(self, address: str) -> None:
+        """A worker is gone for the scheduler: it need not be waited for any longer."""
+        task = self._asked.pop(address, None)
+        if task is not None:
+            task.cancel()
+
     async def ask(self) -> None:
         """Asks all workers to ship what they have, and waits for it."""
         loop = asyncio.get_running_loop()
         self._deadline = loop.time() + self._seconds
         present = self._scheduler.workers
-        asked = [
-            loop.create_task(self._ask(id, address))
+        self._asked = {
+            address: loop.create_task(self._ask(id, address))
             for id, address in self._recorded.items()
             if address in present
-        ]
-        if asked:
-            _, late = await asyncio.wait(asked, timeout=self._seconds)
-            for task in late:
-                task.cancel()
+        }
+        if self._asked:
+            # One that does not answer leaves the others the rest of the time.
+            await asyncio.wait(self._asked.values(), timeout=self._seconds / 2)
+        for address in list(self._asked):
+            self.leave(address)
 
     async def _ask(self, id: str, address: str) -> None:
         try:

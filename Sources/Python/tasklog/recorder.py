@@ -259,6 +259,13 @@ class Recorder(Hooks):
             except Exception as error:
                 self._fail("beforeClose", error)
 
+    def remove_worker(
+        self, scheduler: Any, worker: str, *, stimulus_id: str | None = None, **kwargs: Any
+    ) -> None:
+        super().remove_worker(scheduler, worker, stimulus_id=stimulus_id, **kwargs)
+        if self._native is not None:
+            self._closing_workers.leave(worker)
+
     async def detach(self) -> None:
         """Ends the recording of a scheduler that goes on."""
         if self._native is None:
