@@ -246,7 +246,8 @@ class WorkerRecorder(WorkerPlugin):
             self._restore_spool()
             await asyncio.wait_for(self._ship_the_rest(), seconds)
         except Exception as error:
-            if self._spool.has_unshipped:
+            # There is none when the recording was over before.
+            if self._spool is not None and self._spool.has_unshipped:
                 self._tell_of_the_rest(error)
         finally:
             self._stop()
