@@ -197,12 +197,14 @@ def signaled(number: int) -> Callable[[Ending], None]:
 
 
 def interrupted_twice(ending: Ending) -> None:
-    """Dask, interrupted while it closes, leaves processes behind, also where nothing is recorded."""
+    """Dask, interrupted while it closes, leaves processes behind or hangs, also where nothing is
+    recorded: who has pressed Ctrl-C twice closes the terminal then."""
     ending.signal(signal.SIGINT)
     time.sleep(0.2)
     ending.signal(signal.SIGINT)
-    for program in ending.cluster:
-        program.process.wait(60 * PATIENCE)
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline and any(p.process.poll() is None for p in ending.cluster):
+        time.sleep(0.02)
     ending.signal(signal.SIGKILL)
 
 

@@ -4,8 +4,8 @@
     python endings.py N [GRACE]
 
 In each round `dask scheduler` and two `dask worker`s get SIGTERM at a random moment of their work,
-in a random order; after a grace period (in seconds; by default a random one from 0 to 5) what is left
-of each is killed, with its group; and of every second round the folder of the workers' spools is
+in a random order. After a grace period (in seconds; by default a random one from 0 to 5) what is
+left of each is killed, with its group. In every second round the folder of the workers' spools is
 deleted, as that of a pod. Prints a line for each round, and fails when a log lacks what its witness
 saw and does not say so. ``TASKLOG_TEST_PROGRAM`` names the program that recovers.
 """
@@ -59,7 +59,7 @@ def one_round(number: int, folder: Path, tasklog: str, grace: float | None) -> s
     """What is wrong with the log after an end; nothing if it is right."""
     chance = random.Random(number)
     loses_spool = number % 2 == 1
-    ending = Ending(folder, "commands", "wait_for_a_signal")
+    ending = Ending(folder, "commands", "wait_for_a_signal", TASKLOG_CLOSE_SECONDS="10s")
     try:
         ending.wait_for_text("ready to end")
         time.sleep(chance.uniform(0, 0.8))

@@ -1,7 +1,7 @@
 """Nothing is lost silently, in whatever way a recording ends.
 
-A table of ways to end and kinds of clusters. In each cell what an independent witness has seen is in
-the log, or recovered into it afterwards; each process that was killed may differ by the one call
+A table of ways to end and kinds of clusters. In each cell what an independent witness has seen is
+in the log, or recovered into it afterwards; each process that was killed may differ by the one call
 whose hook had not returned.
 """
 
@@ -81,7 +81,9 @@ def test_what_was_seen_is_in_the_log(tmp_path: Path, way: str, kind: str, tasklo
 
 
 @pytest.mark.parametrize("way", ["script_end_while_busy", "exception", "sys_exit", "os_exit"])
-def test_the_end_of_a_client_is_not_the_end_of_its_cluster(commands_ending: Ending, way: str) -> None:
+def test_the_end_of_a_client_is_not_the_end_of_its_cluster(
+    commands_ending: Ending, way: str
+) -> None:
     ending = commands_ending
     client = ending.start([sys.executable, str(HERE / "ending_program.py"), "commands", way])
     ending.wait_for_text("ready to end", client)

@@ -21,6 +21,11 @@ TESTS = [
     "test_turning_on.py::test_register_plugin_in_the_middle_of_a_run",
     "test_turning_on.py::test_workers_need_not_have_the_package",
     "test_turning_on.py::test_redacted_arguments_are_not_in_the_log",
+    "test_registering.py", "test_removed_spools.py", "test_closing_workers.py",
+    "test_endings.py::test_clusters_of_pytest_lose_nothing",
+    "test_endings.py::test_what_was_seen_is_in_the_log[Ctrl-C, processes]",
+    "test_endings.py::test_what_was_seen_is_in_the_log[the script ends, threads]",
+    "test_endings.py::test_what_was_seen_is_in_the_log[shutdown, commands]",
 ]  # fmt: skip
 
 

@@ -71,12 +71,22 @@ def test_the_next_worker_on_the_host_ships_the_rest(silent: Recording) -> None:
     assert Log(silent.log).rows("SELECT * FROM gap") == []
 
 
+def test_a_recorder_takes_what_is_left_on_its_host_at_its_end(silent: Recording) -> None:
+    with CommandCluster(silent) as cluster, Client(cluster.address) as client:
+        server = kill_a_worker(silent, cluster, client)
+    assert_equal_to_what_was_called(silent, silent.log, server)
+    assert not list(silent.folder.glob("spool/*/*"))
+    assert Log(silent.log).rows("SELECT * FROM gap") == []
+
+
 def test_the_spool_of_a_host_that_never_comes_back_is_imported(silent: Recording, tasklog) -> None:
     with CommandCluster(silent) as cluster, Client(cluster.address) as client:
         server = kill_a_worker(silent, cluster, client)
         spool = silent.folder / "spool"
         refused = tasklog(silent.log, "import", spool, code=1)
         assert "is still being recorded" in refused
+        # Of this host the recorder would take it at its end.
+        spool = spool.rename(silent.folder / "of-another-host")
     told = tasklog(silent.log, "import", spool)
     assert " events imported" in told and "missing" not in told
     assert_equal_to_what_was_called(silent, silent.log, server)

@@ -11,18 +11,18 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tasklog.recorder import Recorder
+    from tasklog.recorder import Recorder, RecordingError
 
-__all__ = ["Recorder", "dask_setup"]
+__all__ = ["Recorder", "RecordingError", "dask_setup"]
 __version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> Any:
     # A replay needs neither the recorder nor, for some plugins, Dask.
-    if name == "Recorder":
-        from tasklog.recorder import Recorder
+    if name in ("Recorder", "RecordingError"):
+        from tasklog import recorder
 
-        return Recorder
+        return getattr(recorder, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -21,7 +21,13 @@ logger = logging.getLogger("tasklog")
 def install(recorder: Any, scheduler: Any) -> None:
     """Wraps what ends a recording, until the recorder is detached."""
     for part in (_closing, _waiting, _replacing, _removing):
-        part(recorder, scheduler)
+        try:
+            part(recorder, scheduler)
+        except Exception as error:
+            # A version of Dask that is not known yet.
+            logger.warning(
+                "tasklog: the end of this recording may be incomplete: %s: %r", part.__name__, error
+            )
 
 
 def _closing(recorder: Any, scheduler: Any) -> None:
@@ -102,6 +108,8 @@ class ClosingWorkers:
         self._recorded: dict[str, str] = {}
         #: The ids of those that will tell of their end.
         self._expected: set[str] = set()
+        #: Those that are being asked, by their addresses.
+        self._asked: dict[str, asyncio.Task] = {}
         self._deadline: float | None = None
         self._has_changed = asyncio.Event()
 
@@ -111,23 +119,34 @@ class ClosingWorkers:
             self._recorded.pop(id, None)
             self._expected.discard(id)
             self._has_changed.set()
-        else:
-            self._recorded[id] = address
+            return
+        self._recorded[id] = address
+        if len(self._recorded) > 2 * len(self._scheduler.workers) + 100:
+            # Those that were killed have told of no end.
+            present = self._scheduler.workers
+            self._recorded = {i: a for i, a in self._recorded.items() if a in present}
+
+    def leave(self, address: str) -> None:
+        """A worker is gone for the scheduler: it need not be waited for any longer."""
+        task = self._asked.pop(address, None)
+        if task is not None:
+            task.cancel()
 
     async def ask(self) -> None:
         """Asks all workers to ship what they have, and waits for it."""
         loop = asyncio.get_running_loop()
         self._deadline = loop.time() + self._seconds
         present = self._scheduler.workers
-        asked = [
-            loop.create_task(self._ask(id, address))
+        self._asked = {
+            address: loop.create_task(self._ask(id, address))
             for id, address in self._recorded.items()
             if address in present
-        ]
-        if asked:
-            _, late = await asyncio.wait(asked, timeout=self._seconds)
-            for task in late:
-                task.cancel()
+        }
+        if self._asked:
+            # One that does not answer leaves the others the rest of the time.
+            await asyncio.wait(self._asked.values(), timeout=self._seconds / 2)
+        for address in list(self._asked):
+            self.leave(address)
 
     async def _ask(self, id: str, address: str) -> None:
         try:
@@ -152,17 +171,22 @@ class ClosingWorkers:
 
 def take_leftovers(folder: str | None, run: str, take: Callable[[dict, bytes], None]) -> None:
     """Takes what workers of a run on this host that are gone have left in their spools."""
-    for orphan in spool.orphans(folder or worker.default_folder(), run):
-        taken = False
-        try:
-            if orphan.header is not None:
-                if orphan.batch:
-                    take(orphan.header, orphan.batch)
-                taken = True
-        except Exception as error:
-            logger.debug("tasklog: the spool %s is left as it is: %r", orphan.path, error)
-        finally:
-            orphan.release(remove=taken)
+    try:
+        for orphan in spool.orphans(folder or worker.default_folder(), run):
+            _take_orphan(orphan, take)
+    except Exception as error:
+        logger.debug("tasklog: spools of workers are left as they are: %r", error)
+
+
+def _take_orphan(orphan: spool.Orphan, take: Callable[[dict, bytes], None]) -> None:
+    taken = False
+    try:
+        if orphan.header is not None:
+            if orphan.batch:
+                take(orphan.header, orphan.batch)
+            taken = True
+    finally:
+        orphan.release(remove=taken)
 
 
 open_recorders: weakref.WeakSet = weakref.WeakSet()
@@ -174,7 +198,7 @@ def finish_all() -> None:
         recorder.finish()
 
 
-# Unlike what `atexit` calls, this comes after what Dask does at the end of a process, where it closes
-# clusters: of those that were registered last the first is called, and Dask has made a finalizer
+# Unlike a function registered with `atexit`, a finalizer runs after Dask has closed its clusters at
+# the end of the process: `atexit` calls what was registered last first, and Dask makes a finalizer
 # before it registers anything.
 weakref.finalize(finish_all, finish_all)

@@ -90,6 +90,7 @@ class Recorder(Hooks):
         self._native: NativeRecorder | None = None
         self._finishing = threading.Lock()
         self._ending: asyncio.Task | None = None
+        self._undo: list[Callable[[], None]] = []
         #: The recorder that does already what this one was asked for.
         self._joined: Recorder | None = None
 
@@ -157,6 +158,8 @@ class Recorder(Hooks):
         try:
             self._begin(scheduler, options, native)
         except Exception:
+            for undo in reversed(self._undo):
+                undo()
             self._native = None
             vars(self).pop("transition", None)
             native.close()
@@ -177,9 +180,9 @@ class Recorder(Hooks):
             plugins = other._scheduler.plugins.items()
             name = next((n for n, plugin in plugins if plugin is other), other.name)
             raise RecordingError(
-                f"nothing is recorded by this recorder: another one records this cluster to "
-                f"{other._options.absolute_place}: {'; '.join(different)}; to end that recording, call "
-                f"client.unregister_scheduler_plugin({name!r})"
+                "nothing is recorded by this recorder: another one records this cluster to "
+                f"{other._options.absolute_place}: {'; '.join(different)}; to end that recording, "
+                f"call client.unregister_scheduler_plugin({name!r})"
             )
         self._joined = other
 
@@ -196,7 +199,8 @@ class Recorder(Hooks):
         self._sources: dict[str, int] = {}
         self._errors = 0
         self._refused = False
-        self._undo: list[Callable[[], None]] = []
+        self._process = os.getpid()
+        self._undo = []
         self._worker_part: str | None = None
         self._closing_workers = ending.ClosingWorkers(scheduler, options.close_seconds)
         self._known: set = set(scheduler.tasks)
@@ -254,6 +258,13 @@ class Recorder(Hooks):
                 await self._closing_workers.ask()
             except Exception as error:
                 self._fail("beforeClose", error)
+
+    def remove_worker(
+        self, scheduler: Any, worker: str, *, stimulus_id: str | None = None, **kwargs: Any
+    ) -> None:
+        super().remove_worker(scheduler, worker, stimulus_id=stimulus_id, **kwargs)
+        if self._native is not None:
+            self._closing_workers.leave(worker)
 
     async def detach(self) -> None:
         """Ends the recording of a scheduler that goes on."""
@@ -341,7 +352,8 @@ class Recorder(Hooks):
             native = self._native
             if native is None:
                 return
-            if self._options.workers:
+            # What a fork puts nowhere it must not take.
+            if self._options.workers and os.getpid() == self._process:
                 ending.take_leftovers(self._options.worker_spool, native.run, self._take)
             self._native = None
             vars(self).pop("transition", None)
@@ -408,6 +420,9 @@ class Recorder(Hooks):
         is their own, and what dead ones have left."""
         native = self._native
         if native is None:
+            return {"status": "closed"}
+        if own and run != native.run:
+            # One that is recorded still into a run that has ended.
             return {"status": "closed"}
         if run != native.run:
             return {"status": "other run", "run": native.run}

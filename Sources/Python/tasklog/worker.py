@@ -246,7 +246,8 @@ class WorkerRecorder(WorkerPlugin):
             self._restore_spool()
             await asyncio.wait_for(self._ship_the_rest(), seconds)
         except Exception as error:
-            if self._spool.has_unshipped:
+            # There is none when the recording was over before.
+            if self._spool is not None and self._spool.has_unshipped:
                 self._tell_of_the_rest(error)
         finally:
             self._stop()
@@ -425,7 +426,7 @@ class WorkerRecorder(WorkerPlugin):
 
     async def _ship_the_rest(self) -> None:
         if self._shipping is not None:
-            # It may wait for a scheduler that is gone. What it has sent is known when it comes again.
+            # It may wait for a scheduler that is gone. A batch that arrives twice counts once.
             self._shipping.cancel()
             await asyncio.wait([self._shipping])
         wait = _PROBE_SECONDS
