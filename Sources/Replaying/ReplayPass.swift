@@ -72,6 +72,7 @@ final class ReplayPass {
       verifications: ordered.flatMap(\.verifications) + said.verifications,
       notices: said.notices + (keeper?.notices ?? []), lines: said.lines, end: end,
       unknown: unknown, misfits: replays.values.reduce(0) { $0 + $1.misfits },
+      drift: said.drift,
       missing: try reader.missing(of: run), pruned: try reader.pruned(of: run),
       excluded: try reader.excluded(of: run).reduce(0) { $0 + $1.events },
       damaged: cursor.damagedCount,

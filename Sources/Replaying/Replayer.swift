@@ -68,6 +68,9 @@ public final class Replayer {
     public var unknown: [UnknownFact]
     /// Events that did not fit the states that plugins looked at; 0 for a log that is whole.
     public var misfits: Int
+    /// How often a state that plugins in Python looked at had to be set to what is recorded; 0 for a
+    /// log that is whole.
+    public var drift: Int64
     /// Events that the run is known to have had but the log has not.
     public var missing: Int64
     /// Those of them that were taken out of the log to make room.

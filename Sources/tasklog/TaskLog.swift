@@ -102,6 +102,8 @@ struct Failure: Error {
   /// EX_USAGE of `sysexits.h`.
   static let usageCode: Int32 = 64
   static let runCode: Int32 = 1
+  /// A replay in which the rebuilt state did not fit the recording.
+  static let driftCode: Int32 = 3
 
   /// The command itself is wrong.
   static func usage(_ message: String) -> Failure { Failure(message: message, code: usageCode) }

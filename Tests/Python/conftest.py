@@ -203,10 +203,10 @@ def recording(request: pytest.FixtureRequest) -> Recording:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The tests of the older version are begun first and looked at last."""
-    first = "test_the_older_version_is_tested_beside_this_one"
+    """The tests of the older versions are begun first and looked at last."""
+    first = "test_the_older_versions_are_tested_beside_this_one"
     last = "test_the_same_holds_for_an_older_version"
-    items.sort(key=lambda item: (item.name != first) + (item.name == last))
+    items.sort(key=lambda item: (item.name != first) + item.name.startswith(last))
 
 
 @pytest.fixture(scope="session")

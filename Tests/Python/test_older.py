@@ -1,21 +1,26 @@
-"""An older version of Dask is recorded as well as the newest.
+"""Older versions of Dask are recorded and replayed as well as the newest.
 
-Its tests run beside those of the newest, from the beginning: both mostly wait for processes.
+Their tests run beside those of the newest, one version after the other, from the beginning: all of
+them mostly wait for processes. ``TASKLOG_TEST_OLDER`` names their Pythons, separated by ``:``.
 """
 
 from __future__ import annotations
 
 import os
 import subprocess
+import threading
 from pathlib import Path
 from typing import Iterator
 
 import pytest
 
-OLDER = os.environ.get("TASKLOG_TEST_OLDER")
+OLDER = [path for path in os.environ.get("TASKLOG_TEST_OLDER", "").split(os.pathsep) if path]
 
-#: Of what is tested here with the newest version.
+#: Of what is tested here with the newest version, for every older one.
+REPLAYED = ["test_worker_replay.py", "test_nested_transitions.py"]
+#: And for the first that is named.
 TESTS = [
+    *REPLAYED,
     "test_equality.py", "test_snapshot.py", "test_commands.py", "test_limits.py",
     "test_turning_on.py::test_preload_of_the_scheduler_command",
     "test_turning_on.py::test_register_plugin_in_the_middle_of_a_run",
@@ -29,32 +34,67 @@ TESTS = [
 ]  # fmt: skip
 
 
-@pytest.fixture(scope="session")
-def older(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[subprocess.Popen, Path]]:
-    """The tests of the older version, which have been running for a while."""
-    here = Path(__file__).parent
-    output = tmp_path_factory.mktemp("older") / "output"
-    with output.open("w") as file:
-        process = subprocess.Popen(
-            [OLDER, "-m", "pytest", "-q", "--tb=short", "--show-capture=no",
-             "-p", "no:cacheprovider", *(str(here / test) for test in TESTS)],
+class Runs:
+    """Runs the tests of one version after the other."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.codes: dict[str, int] = {}
+        self._process: subprocess.Popen | None = None
+        self._is_over = False
+        self._lock = threading.Lock()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def output(self, python: str) -> Path:
+        return self.folder / f"output-{OLDER.index(python)}"
+
+    def wait(self, seconds: float) -> None:
+        self._thread.join(seconds)
+
+    def kill(self) -> None:
+        with self._lock:
+            self._is_over = True
+            if self._process is not None:
+                self._process.kill()
+
+    def _run(self) -> None:
+        for python in OLDER:
+            with self.output(python).open("w") as file, self._lock:
+                if self._is_over:
+                    return
+                self._process = self._start(python, file)
+            self.codes[python] = self._process.wait()
+
+    def _start(self, python: str, file: object) -> subprocess.Popen:
+        here = Path(__file__).parent
+        tests = TESTS if python == OLDER[0] else REPLAYED
+        return subprocess.Popen(
+            [python, "-m", "pytest", "-q", "--tb=short", "--show-capture=no",
+             "-p", "no:cacheprovider", *(str(here / test) for test in tests)],
             env={name: value for name, value in os.environ.items() if name != "TASKLOG_TEST_OLDER"},
             stdout=file,
             stderr=subprocess.STDOUT,
         )  # fmt: skip
-    yield process, output
-    process.kill()
+
+
+@pytest.fixture(scope="session")
+def older(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runs]:
+    """The tests of the older versions, which have been running for a while."""
+    runs = Runs(tmp_path_factory.mktemp("older"))
+    yield runs
+    runs.kill()
 
 
 @pytest.mark.skipif(not OLDER, reason="TASKLOG_TEST_OLDER names no Python with an older Dask")
-def test_the_older_version_is_tested_beside_this_one(older: tuple[subprocess.Popen, Path]) -> None:
-    assert older[0].returncode is None
+def test_the_older_versions_are_tested_beside_this_one(older: Runs) -> None:
+    assert not older.codes
 
 
 @pytest.mark.skipif(not OLDER, reason="TASKLOG_TEST_OLDER names no Python with an older Dask")
-def test_the_same_holds_for_an_older_version(older: tuple[subprocess.Popen, Path]) -> None:
-    process, output = older
-    code = process.wait(timeout=600)
-    told = output.read_text()
-    assert code == 0, told[-5000:]
+@pytest.mark.parametrize("python", OLDER)
+def test_the_same_holds_for_an_older_version(older: Runs, python: str) -> None:
+    older.wait(900)
+    told = older.output(python).read_text() if older.output(python).exists() else "not begun"
+    assert older.codes.get(python) == 0, told[-5000:]
     assert " passed" in told

@@ -12,6 +12,7 @@ from typing import Any, Iterator
 import dask
 from distributed import Client, LocalCluster, wait
 
+import transfers
 import watchers
 import workloads
 from clusters import HERE, Recording
@@ -33,8 +34,14 @@ class Watched:
 
 
 @contextmanager
-def watched(recording: Recording, **options: Any) -> Iterator[tuple[Client, Watched]]:
-    """A cluster of this process, or with workers in processes of their own."""
+def watched(
+    recording: Recording, config: dict[str, Any] | None = None, **options: Any
+) -> Iterator[tuple[Client, Watched]]:
+    """A cluster of this process, or with workers in processes of their own.
+
+    config:
+        Dask's, for the workers.
+    """
     from tasklog.replay import results
 
     kept = Watched(recording)
@@ -46,18 +53,20 @@ def watched(recording: Recording, **options: Any) -> Iterator[tuple[Client, Watc
         "DASK_DISTRIBUTED__LOGGING__DISTRIBUTED": "critical",
         "PYTHONPATH": str(HERE),
     }
+    for name, value in (config or {}).items():
+        environment["DASK_" + name.upper().replace(".", "__")] = str(value)
     before = dict(os.environ)
     os.environ.update(environment)
     preload = {
         "distributed.scheduler.preload": ["tasklog", "watchers"],
         "distributed.worker.preload": ["watchers"],
+        **(config or {}),
     }
+    options = {"n_workers": 2, "threads_per_worker": 2, **options}
     try:
         with (
             dask.config.set(preload),
-            LocalCluster(
-                n_workers=2, threads_per_worker=2, dashboard_address=":0", **options
-            ) as cluster,
+            LocalCluster(dashboard_address=":0", **options) as cluster,
             Client(cluster) as client,
         ):
             server = cluster.scheduler.id
@@ -100,6 +109,20 @@ def in_processes(recording: Recording) -> Watched:
         client.wait_for_workers(1, timeout=60)
         del held, deadly
         workloads.maps(client)
+    return kept
+
+
+def moving(recording: Recording, processes: bool) -> Watched:
+    """Data that moves between workers and to disk."""
+    with watched(
+        recording,
+        transfers.CONFIG,
+        processes=processes,
+        n_workers=4,
+        threads_per_worker=1,
+        memory_limit=transfers.MEMORY_LIMIT,
+    ) as (client, kept):
+        transfers.everything(client)
     return kept
 
 

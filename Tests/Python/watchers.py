@@ -12,6 +12,7 @@ import os
 from typing import Any
 
 import probe
+import transfers
 from distributed.diagnostics import progress_stream
 from distributed.diagnostics.eventstream import EventStream
 from distributed.diagnostics.graph_layout import GraphLayout
@@ -126,9 +127,9 @@ class Everything(SchedulerPlugin):
 
     def update_graph(self, scheduler, *, keys, tasks, annotations, priority, **kwargs):
         assert scheduler is self.scheduler
-        assert annotations["nothing of the kind"] == {}
-        del annotations["nothing of the kind"]
-        self.calls.append(["update_graph", keys, tasks, dict(annotations), priority, kwargs])
+        # Of which kind they are depends on the version.
+        kind = type(annotations).__name__
+        self.calls.append(["update_graph", keys, tasks, kind, dict(annotations), priority, kwargs])
 
     def transition(self, key, start, finish, *args, **kwargs):
         kwargs = {name: _comparable(value) for name, value in kwargs.items()}
@@ -371,6 +372,7 @@ class WorkerProbe(WorkerPlugin):
             "executed": state.executed_count, "generation": state.generation,
             "fetching": state.fetch_count, "actors": len(state.actors),
             "counted": state.transition_counter, "resources": dict(state.available_resources),
+            **transfers.seen(state),
         }  # fmt: skip
         if ts is not None:
             row.update({f"task.{name}": getattr(ts, name, None) for name in self.FIELDS})

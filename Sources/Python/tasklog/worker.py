@@ -23,6 +23,7 @@ from distributed.diagnostics.plugin import WorkerPlugin
 from tasklog.encoding import HOOKS, STATES, TRANSITION, Encoder
 from tasklog.filtering import Filter
 from tasklog.noting import Notes, made
+from tasklog.spans import Spans
 from tasklog.spool import WorkerSpool, orphans
 
 logger = logging.getLogger("tasklog")
@@ -52,6 +53,7 @@ class WorkerRecorder(WorkerPlugin):
         self._errors = 0
         self._noted: list[Notes] = []
         self._guard: asyncio.Task | None = None
+        self._spans: Spans | None = None
         try:
             self._begin(worker)
             for plugin in made(self.options.get("verify", []), True):
@@ -112,6 +114,8 @@ class WorkerRecorder(WorkerPlugin):
                 spool.problem,
             )
         self._spool = spool
+        if self._stimuli:
+            self._spans = Spans(worker, self._fail)
         self._put("setup", snapshot={"worker": self._encoder.value(worker_facts(worker))})
         if self._state.tasks:
             found = [self._task_facts(ts) for ts in self._state.tasks.values()]
@@ -159,6 +163,8 @@ class WorkerRecorder(WorkerPlugin):
         if ts is not None:
             run = ts.run_id if type(ts.run_id) is int and ts.run_id >= 0 else None
             facts = self._facts(ts, finish)
+            if finish == "executing" and self._spans is not None:
+                self._spans.executes(ts)
         content = encoder.pack(
             [
                 spool.next_sequence, time.time(), TRANSITION, encoder.key(key),
@@ -258,6 +264,8 @@ class WorkerRecorder(WorkerPlugin):
         try:
             if self._guard is not None and self._guard is not asyncio.current_task():
                 self._guard.cancel()
+            if self._spans is not None:
+                self._spans.release()
             handler = self._worker.handlers.get("tasklog_ship")
             # Its function is another one when this class came again, for a worker beside this one.
             if getattr(handler, "__self__", None) is self:
@@ -287,13 +295,15 @@ class WorkerRecorder(WorkerPlugin):
         self._last = log[-1]
         if not self._stimuli:
             return
-        for event in reversed(fresh):
+        spans = self._spans.taken() if self._spans is not None else None
+        for place, event in enumerate(reversed(fresh), 1):
             try:
-                self._put_stimulus(event)
+                # All before the last one have changed nothing that a plugin could see.
+                self._put_stimulus(event, spans if place == len(fresh) else None)
             except Exception as error:
                 self._fail("stimulus", error)
 
-    def _put_stimulus(self, event: Any) -> None:
+    def _put_stimulus(self, event: Any, spans: list | None = None) -> None:
         kind = type(event)
         if kind not in self._fields:
             names = [field.name for field in dataclasses.fields(event)]
@@ -314,6 +324,7 @@ class WorkerRecorder(WorkerPlugin):
             stimulus=event.stimulus_id,
             run=run if type(run) is int and run >= 0 else None,
             args=args,
+            snapshot={"spans": self._encoder.value(spans)} if spans else None,
             at=event.handled,
         )
 

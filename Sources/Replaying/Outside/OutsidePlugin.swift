@@ -63,6 +63,8 @@ public struct OutsideResult: Sendable {
   public var notices: [String]
   /// What the user has asked for, a line each.
   public var lines: [String] = []
+  /// How often a state that plugins looked at had to be set to what is recorded.
+  public var drift: Int64 = 0
 
   public init(
     reports: [Replayer.Report] = [], failures: [Replayer.Failure] = [], failureCount: Int = 0,

@@ -54,6 +54,7 @@ struct OutsidePlugins {
       all.verifications += said.verifications
       all.notices += said.notices
       all.lines += said.lines
+      all.drift += said.drift
     }
     return all
   }

@@ -21,6 +21,7 @@ struct PythonSummary {
     result.notices = about["notices"]?.elements?.compactMap(\.string) ?? []
     let drift = counts("drift")
     if !drift.isEmpty {
+      result.drift = sum(drift)
       result.notices.append(
         "drift: what was rebuilt did not fit the recording and was set to it, \(total(drift)): "
           + words(drift))
@@ -67,8 +68,13 @@ struct PythonSummary {
     }
   }
 
+  /// The counts come from a program that runs plugins, which may say anything.
+  private func sum(_ counts: [(name: String, count: Int64)]) -> Int64 {
+    counts.reduce(0) { $0 &+ max(0, $1.count) }
+  }
+
   private func total(_ counts: [(name: String, count: Int64)]) -> String {
-    let sum = counts.reduce(0) { $0 + $1.count }
+    let sum = sum(counts)
     return sum == 1 ? "once" : "\(sum) times"
   }
 

@@ -10,12 +10,11 @@ extension SchedulerState {
     }
     transitionCounter += 1
     let task = task(key)
-    if task.state != start { misfits += 1 }
-    if case .task(let facts) = event.snapshot.decoded {
-      if let retries = facts.retries { task.retries = retries }
-      if let suspicious = facts.suspicious { suspect(task, suspicious) }
-      if let counter = facts.counter { transitionCounter = counter }
+    if task.state != start, isNested(task, event) {
+      return applyNested(task, event, to: start, finish)
     }
+    if task.state != start { misfits += 1 }
+    take(event, task)
     guard start != finish else { return }
 
     exit(task)
@@ -33,6 +32,38 @@ extension SchedulerState {
     case (_, .forgotten): forget(task)
     default: break
     }
+    task.state = finish
+  }
+
+  private func take(_ event: Event, _ task: TaskState) {
+    guard case .task(let facts) = event.snapshot.decoded else { return }
+    if let retries = facts.retries { task.retries = retries }
+    if let suspicious = facts.suspicious { suspect(task, suspicious) }
+    if let counter = facts.counter { transitionCounter = counter }
+  }
+
+  /// Whether an event is one of two transitions of which one takes place within the other.
+  ///
+  /// Dask fails a task whose inputs are larger than the memory of its worker on the way to
+  /// `processing`. Plugins are called with processing → erred first, which begins where the outer
+  /// one has just brought the task, and then with the outer one, which ends there as well:
+  /// waiting → erred, queued → erred or no-worker → erred.
+  private func isNested(_ task: TaskState, _ event: Event) -> Bool {
+    guard event.finish == .erred else { return false }
+    let ready: Set<State> = [.waiting, .queued, .noWorker]
+    if event.start == .processing { return ready.contains(task.state) }
+    return task.state == .erred && event.start.map(ready.contains) == true
+      && event.args.content["exception"] == nil
+  }
+
+  private func applyNested(_ task: TaskState, _ event: Event, to start: State, _ finish: State) {
+    take(event, task)
+    // The outer one has nothing left to do.
+    guard start == .processing else { return }
+    exit(task)
+    task.waitingOn.removeAll()
+    task.state = .processing
+    err(task, event)
     task.state = finish
   }
 

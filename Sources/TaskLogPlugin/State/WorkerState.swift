@@ -122,6 +122,7 @@ public final class WorkerState {
   /// kept here as well. `update-data`: data comes from outside. `remove-worker`: another worker is
   /// gone.
   private func applyStimulus(_ event: Event) {
+    if case .other(let told) = event.snapshot.decoded { book(told["spans"]?.elements ?? []) }
     if case .compute(let facts) = event.args.storage { return computeTask(event, facts) }
     if let told = event.args.encoded.flatMap({ ComputeStimulus(quickly: $0) }) {
       return computeTask(event, told)
@@ -137,6 +138,17 @@ public final class WorkerState {
       let address = args["worker"]?.string
       for (_, task) in tasks { task.whoHas.removeAll { $0 == address } }
     default: break
+    }
+  }
+
+  /// What Dask has booked on tasks outside of its state machine: transfers, on one of the tasks that
+  /// each was made for, whether that is done or not, and disk reads.
+  private func book(_ spans: [Value]) {
+    for booked in spans {
+      guard let key = booked["key"].flatMap(Key.init), let span = StartStop(booked) else {
+        continue
+      }
+      tasks[key]?.startStops.append(span)
     }
   }
 

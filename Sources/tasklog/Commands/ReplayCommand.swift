@@ -26,6 +26,9 @@ struct ReplayCommand: AsyncParsableCommand {
 
       Plugins that can save what they have counted begin a long run where the last replay of it ended.
 
+      The exit code is 1 when a plugin failed or is not what it was live, else 3 when the rebuilt state \
+      did not fit the recording, so that a plugin that looked at it may have seen something else.
+
       Examples:
         tasklog replay --plugin counter --plugin errors
         tasklog replay --plugin ./Counter.swift
@@ -87,23 +90,41 @@ struct ReplayCommand: AsyncParsableCommand {
     if options.follows, runs.count > 1 {
       throw Failure.usage("--follow goes on with one run; choose it with --run")
     }
-    var failed = false
+    var outcome = Outcome.exact
     for (place, info) in runs.enumerated() {
       if place > 0 { Console.print() }
       if runs.count > 1 {
         Console.print("run #\(info.number), \(info.id)")
         Console.print()
       }
-      failed = try await replay(info, reader, chosen, options, call) || failed
+      outcome = max(outcome, try await replay(info, reader, chosen, options, call))
     }
-    if failed { throw ExitCode(Failure.runCode) }
+    if let code = outcome.exitCode { throw ExitCode(code) }
   }
 
-  /// True when a plugin has failed.
+  /// How well a replay went: what is worse is greater.
+  private enum Outcome: Int, Comparable {
+    case exact
+    /// Plugins may have seen another state than live.
+    case drifted
+    /// A plugin has failed, or is not what it was live.
+    case failed
+
+    static func < (a: Outcome, b: Outcome) -> Bool { a.rawValue < b.rawValue }
+
+    var exitCode: Int32? {
+      switch self {
+      case .exact: nil
+      case .drifted: Failure.driftCode
+      case .failed: Failure.runCode
+      }
+    }
+  }
+
   private func replay(
     _ info: RunInfo, _ reader: LogReader, _ chosen: [ChosenPlugin], _ options: ReplayOptions,
     _ call: PresentCall
-  ) async throws -> Bool {
+  ) async throws -> Outcome {
     let extent = (info.lastSeq ?? 0) - (info.firstSeq ?? 0) + 1
     var options = options
     // The numbers of events in what was put together are good for this time only.
@@ -140,8 +161,11 @@ struct ReplayCommand: AsyncParsableCommand {
       Console.complain(
         "--verify: nothing was noted of these plugins in run #\(info.number); record it with "
           + "Recorder(log:verify:)")
-      return true
+      return .failed
     }
-    return result.failureCount > 0 || result.verifications.contains { $0.differing > 0 }
+    if result.failureCount > 0 || result.verifications.contains(where: { $0.differing > 0 }) {
+      return .failed
+    }
+    return result.misfits > 0 || result.drift > 0 ? .drifted : .exact
   }
 }

@@ -208,8 +208,11 @@ async def call_scheduler(caller: Caller, scheduler: Any, event: Event) -> None:
         caller.call("log_event", kwargs["topic"], kwargs["message"])
     elif hook == "updateGraph":
         kwargs = dict(event.kwargs)
-        # As live: asking for annotations of another kind gives none.
-        kwargs["annotations"] = defaultdict(dict, kwargs.get("annotations") or {})
+        kwargs["annotations"] = dict(kwargs.get("annotations") or {})
+        if not _wants_dependencies():
+            # As live since plugins are not given those any more: asking for annotations of another
+            # kind gives none.
+            kwargs["annotations"] = defaultdict(dict, kwargs["annotations"])
         if event.stimulus is not None:
             kwargs["stimulus_id"] = event.stimulus
         if _wants_dependencies() and "dependencies" not in kwargs:

@@ -34,6 +34,9 @@ class SchedulerStateHost(Tasks):
         self.only_forced = only_forced
         self.recommends = recommends
         self._last: tuple | None = None
+        #: By key of the tasks that Dask has failed within another transition: where that one began,
+        #: and what it recommends. Its event comes next.
+        self._nested: dict[Any, tuple] = {}
         self._apply = {
             name.removeprefix("apply_"): getattr(self, name)
             for name in dir(self)
@@ -281,33 +284,70 @@ class SchedulerStateHost(Tasks):
     def _execute(self, ts: Any, event: Event) -> dict | None:
         """Executes a transition, and gives what it recommends; nothing when it was forced."""
         s, start, finish, kwargs = self.scheduler, event.start, event.finish, event.kwargs
+        nested = self._nested.pop(event.key, None) if self._nested else None
+        if nested is not None and (start, finish) == (nested[0], ts.state):
+            # The outer one, in which nothing is left to be done.
+            return nested[1]
+        before = ts.state
+        if self._fails_on_the_way(ts, event):
+            self._to_processing(ts, event)
         if ts.state != start:
             self.host.drift[f"{ts.state} before {start} to {finish}"] += 1
             force(s, ts, start or "released", event, {})
         if kwargs.get("metadata"):
             ts.metadata = {**(ts.metadata or {}), **kwargs["metadata"]}
+        recommended = None
         if self.only_forced:
             force(s, ts, finish or "released", event, kwargs)
-            return None
-        try:
-            if finish == "processing":
-                s.queued.discard(ts)
-                s.unrunnable.pop(ts, None)
-                worker = s.workers[event.worker]
-                recommended, _, _ = s._add_to_processing(ts, worker, stimulus_id=event.stimulus)
-                if event.run is not None:
-                    ts.run_id = event.run
-            else:
-                function = s._TRANSITIONS_TABLE[start, finish]
-                recommended, _, _ = function(s, event.key, event.stimulus, **kwargs)
-            if ts.state == finish:
-                return recommended
-            problem = f"ended in {ts.state}"
-        except Exception as error:
-            problem = _short(error)
-        self.host.drift[f"{start} to {finish}: {problem}"] += 1
-        force(s, ts, finish or "released", event, kwargs)
-        return None
+        else:
+            try:
+                if finish == "processing":
+                    recommended = self._to_processing(ts, event)
+                else:
+                    function = s._TRANSITIONS_TABLE[start, finish]
+                    recommended, _, _ = function(s, event.key, event.stimulus, **kwargs)
+                problem = None if ts.state == finish else f"ended in {ts.state}"
+            except Exception as error:
+                problem = _short(error)
+            if problem is not None:
+                recommended = None
+                self.host.drift[f"{start} to {finish}: {problem}"] += 1
+                force(s, ts, finish or "released", event, kwargs)
+        if before in _READY and start == "processing":
+            self._nested[event.key] = before, recommended
+        return recommended
+
+    def _fails_on_the_way(self, ts: Any, event: Event) -> bool:
+        """Whether Dask has failed a task on its way to ``processing``, because its inputs are larger
+        than the memory of the worker: `Scheduler._add_to_processing`.
+
+        Plugins are called with processing → erred first, and then with the transition in which this
+        took place, which ends there as well: waiting → erred, queued → erred, no-worker → erred.
+        """
+        return (
+            ts.state in _READY
+            and (event.start, event.finish) == ("processing", "erred")
+            and event.worker in self.scheduler.workers
+        )
+
+    def _to_processing(self, ts: Any, event: Event) -> dict:
+        s = self.scheduler
+        s.queued.discard(ts)
+        s.unrunnable.pop(ts, None)
+        if self.only_forced:
+            force(s, ts, "processing", event, {})
+            return {}
+        before = ts.run_id
+        recommended, _, _ = s._add_to_processing(
+            ts, s.workers[event.worker], stimulus_id=event.stimulus
+        )
+        # A task that fails on the way is not sent, and gets no number.
+        ts.run_id = event.run if event.run is not None else before
+        return recommended
+
+
+#: Where a task is before Dask sends it to a worker.
+_READY = ("waiting", "queued", "no-worker")
 
 
 def _short(error: Exception) -> str:

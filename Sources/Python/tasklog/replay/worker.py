@@ -12,10 +12,10 @@ import distributed.worker_state_machine as machine
 from dask.sizeof import sizeof
 from distributed.core import Status
 from distributed.worker import Worker
-from distributed.worker_state_machine import WorkerState
 
 from tasklog.replay.forbidden import WORKER, Nobody, forbid
 from tasklog.replay.scheduler import HOSTS, host_of
+from tasklog.replay.worker_machine import ReplayedWorkerState
 
 
 class NotRecorded:
@@ -32,55 +32,6 @@ class NotRecorded:
 @sizeof.register(NotRecorded)
 def _size(value: NotRecorded) -> int:
     return value.nbytes or 0
-
-
-class ReplayedWorkerState(WorkerState):
-    """Takes its tasks in the order in which they were taken live, which depends on hashes, and
-    lets the host call the plugins."""
-
-    _owner: Any
-
-    def _transitions(self, recommendations: Any, *, stimulus_id: str) -> Any:
-        instructions: list = []
-        initial: dict = {}
-        owner = self._owner
-
-        def process(recommendations: Any) -> None:
-            while recommendations:
-                ts = self.tasks.get(owner.next_key)
-                if ts is not None and ts in recommendations:
-                    finish = recommendations.pop(ts)
-                else:
-                    ts, finish = recommendations.popitem()
-                initial.setdefault(ts, ts.state)
-                more, instructed = self._transition(ts, finish, stimulus_id=stimulus_id)
-                recommendations.update(more)
-                instructions.extend(instructed)
-
-        process(recommendations.copy())
-        more, instructed = self._ensure_communicating(stimulus_id=stimulus_id)
-        instructions.extend(instructed)
-        process(more)
-        if hasattr(self.task_counter, "transitions"):
-            self.task_counter.transitions(initial)
-        return instructions
-
-    def _notify_plugins(self, method_name: str, *args: Any, **kwargs: Any) -> None:
-        self._owner.has_transitioned(*args)
-
-    def _get_task_finished_msg(self, ts: Any, run_id: int, stimulus_id: str) -> Any:
-        # Nobody gets it, and the type that it would pickle may be a stand-in.
-        return machine.TaskFinishedMsg(
-            key=ts.key,
-            run_id=run_id,
-            nbytes=ts.nbytes or 0,
-            type=b"",
-            typename="",
-            metadata=ts.metadata,
-            thread=None,
-            startstops=ts.startstops,
-            stimulus_id=stimulus_id,
-        )
 
 
 class NeverStartedWorker(Worker):

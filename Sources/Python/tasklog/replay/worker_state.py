@@ -54,11 +54,16 @@ class WorkerStateHost:
         self._call = call
         self._compare = compare
         self._stimulus: Event | None = None
+        #: Whether the state machine has been given the stimulus, and whether all of its events are
+        #: there: a run that is followed can pause within a group.
+        self._is_begun = False
+        self._is_complete = False
         self._expected: deque[Event] = deque()
-        #: Transitions that plugins have been called with before their events came: a run that is
-        #: followed can pause within a group.
+        #: Transitions that were made before their events came, as a group can pause between the two
+        #: halves of one through ``released``.
         self._ahead: deque[tuple] = deque()
-        self._is_executing = False
+        #: Stand-ins for the values of the stimulus, by key.
+        self._values: dict[Any, NotRecorded] = {}
 
     @property
     def next_key(self) -> Any:
@@ -75,6 +80,7 @@ class WorkerStateHost:
                 self.host.drift["worker: a transition without its stimulus"] += 1
                 self._force(event)
             else:
+                self._size(event)
                 self._expected.append(event)
             return
         self.complete()
@@ -86,20 +92,26 @@ class WorkerStateHost:
                 self.worker.scheduler_delay = event.kwargs["scheduler_delay"]
             elif operation in _CLASSES and not self.only_forced:
                 self._stimulus = event
+            self._guarded(self._book_spans, event)
 
     def complete(self, may_continue: bool = False) -> None:
-        """Executes the group that has been gathered.
+        """Executes what has been gathered of a group.
 
         may_continue:
             Whether more of its transitions may come.
         """
-        self._ahead.clear()
-        stimulus, self._stimulus = self._stimulus, None
-        if stimulus is None:
+        if self._stimulus is None:
             return
-        self._may_continue = may_continue
-        self._guarded(self._execute, stimulus)
+        self._is_complete = not may_continue
+        self._guarded(self._execute, self._stimulus)
         self._compare_noted()
+        if may_continue:
+            return
+        self._stimulus, self._is_begun = None, False
+        self._values.clear()
+        for _, start, finish in self._ahead:
+            self.host.drift[f"worker: {start} to {finish} is not recorded"] += 1
+        self._ahead.clear()
         while self._expected:
             event = self._expected.popleft()
             self.host.drift[f"worker: {event.start} to {event.finish} did not come"] += 1
@@ -129,19 +141,22 @@ class WorkerStateHost:
             self.host.drives = False
 
     def _execute(self, event: Event) -> None:
-        stimulus = self._made(event)
-        self.worker.state.handle_stimulus(stimulus)
+        state = self.worker.state
+        try:
+            if not self._is_begun:
+                self._is_begun = True
+                state.abandon()
+                state.handle_stimulus(self._made(event))
+            state.resume(self._is_complete)
+        except Exception:
+            state.abandon()
+            raise
 
     def _made(self, event: Event) -> StateMachineEvent:
         """The stimulus with stand-ins for the values that are not recorded."""
         kwargs = dict(event.kwargs)
         kind = _CLASSES[kwargs.pop("op")]
         keys = kwargs.pop("keys", None)
-        sizes = {}
-        for expected in self._expected:
-            if expected.finish == "memory":
-                facts = (expected.snapshot or {}).get("task", {})
-                sizes[expected.key] = NotRecorded(facts.get("nbytes"), facts.get("typeName"))
         fields: dict[str, Any] = {}
         for field in dataclasses.fields(kind):
             if field.name in kwargs:
@@ -153,7 +168,7 @@ class WorkerStateHost:
             elif field.name == "run_id":
                 fields["run_id"] = -1 if event.run is None else event.run
             elif field.name == "data":
-                fields["data"] = {key: sizes.get(key) or NotRecorded(0, None) for key in keys or ()}
+                fields["data"] = self._values = {key: NotRecorded(0, None) for key in keys or ()}
             elif field.name == "value":
                 fields["value"] = NotRecorded(kwargs.get("nbytes"), kwargs.get("type"))
             elif field.name == "keys":
@@ -162,7 +177,51 @@ class WorkerStateHost:
                 fields["run_spec"] = None
         if "type" in fields:
             fields["type"] = type_of(fields["type"])
+        for expected in self._expected:
+            self._size(expected)
         return kind(**fields)
+
+    def _size(self, event: Event) -> None:
+        """A value is as large as its transition to memory says."""
+        value = self._values.get(event.key) if event.finish == "memory" else None
+        if value is not None:
+            facts = _task_facts(event)
+            value.nbytes, value.type_name = facts.get("nbytes"), facts.get("typeName")
+
+    # What the state machine asks for
+
+    def recorded_fetches(self) -> dict[str, list]:
+        """The tasks that are fetched next, by the worker that they come from, in the order in which
+        Dask has chosen them; nothing when the recording does not have it."""
+        fetches: dict[str, list] = {}
+        # Dask takes the last one first.
+        for event in reversed(self._expected):
+            if (event.start, event.finish) != ("fetch", "flight"):
+                continue
+            worker = _task_facts(event).get("comingFrom")
+            ts = self.worker.state.tasks.get(event.key)
+            if worker is None:
+                return {}
+            # Any other does not fit, and will be set.
+            if ts is not None and ts.state == "fetch" and worker in ts.who_has:
+                fetches.setdefault(worker, []).append(ts)
+        return fetches
+
+    def recorded_failure(self, ts: TaskState) -> tuple | None:
+        """What went wrong when the value of a task was to be stored: one that has to be written to
+        disk at once may not be picklable. Its next transition is to ``error``."""
+        event = self._expected[0] if self._expected else None
+        if event is None or (event.key, event.finish) != (ts.key, "memory"):
+            return None
+        if _task_facts(event).get("state", "memory") == "memory":
+            return None
+        failed = (e for e in self._expected if e.key == ts.key and e.finish == "error")
+        facts = _task_facts(next(failed, event))
+        return (
+            facts.get("exception"), facts.get("traceback"),
+            facts.get("exceptionText") or "", facts.get("tracebackText") or "",
+        )  # fmt: skip
+
 
     def has_transitioned(self, key: Any, start: str, finish: str) -> None:
         """The state machine has made a transition."""
@@ -173,7 +232,7 @@ class WorkerStateHost:
             self._call_plugins(event)
             self._compare_noted()
             return
-        if event is None and self._may_continue:
+        if event is None and not self._is_complete:
             self._ahead.append((key, start, finish))
             return
         self.host.drift[f"worker: {start} to {finish} is not recorded"] += 1
@@ -202,11 +261,20 @@ class WorkerStateHost:
 
     # What is recorded of a task
 
+    def _book_spans(self, event: Event) -> None:
+        """What Dask has booked on tasks before a stimulus: transfers, on one of the tasks that each
+        was made for, whether that is done or not, and disk reads."""
+        for booked in (event.snapshot or {}).get("spans", ()):
+            span = dict(booked)
+            ts = self.worker.state.tasks.get(span.pop("key"))
+            if ts is not None:
+                ts.startstops.append(span)
+
     def _take_facts(self, event: Event) -> None:
         """What a value told of itself, and what the worker measured beside its state machine."""
         state = self.worker.state
         ts = state.tasks.get(event.key)
-        facts = (event.snapshot or {}).get("task") if event.snapshot else None
+        facts = _task_facts(event)
         if ts is None or not facts:
             return
         if event.finish == "memory":
@@ -226,7 +294,7 @@ class WorkerStateHost:
         """Sets a task to what the recording says, and calls the plugins."""
         self.host.clock.now = event.time
         state = self.worker.state
-        facts = (event.snapshot or {}).get("task", {})
+        facts = _task_facts(event)
         ts = state.tasks.get(event.key)
         if ts is None:
             ts = state.tasks[event.key] = TaskState(event.key)
@@ -318,3 +386,8 @@ class WorkerStateHost:
             state.fetch_count += 1
             for address in ts.who_has:
                 state.data_needed[address].add(ts)
+
+
+def _task_facts(event: Event) -> dict:
+    snapshot = event.snapshot
+    return snapshot.get("task", {}) if snapshot else {}

@@ -1,0 +1,82 @@
+"""What Dask books on a worker's tasks outside of the state machine: transfers and disk reads.
+
+A transfer is booked on one of the tasks that it was made for, whichever comes first in a set,
+whether that task is done or not. A disk read is booked when a task begins to run, without a call
+that could be watched. Nothing else tells of them before the task is done.
+"""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any, Callable
+
+#: The method of a worker that books a transfer.
+_BOOKS = "_update_metrics_received_data"
+
+
+class Spans:
+    """Gathers the spans of one worker until they are recorded.
+
+    fail:
+        Is called with an error of our own.
+    """
+
+    def __init__(self, worker: Any, fail: Callable[[str, Exception], None]) -> None:
+        self._worker = worker
+        self._fail = fail
+        self._booked: list[dict[str, Any]] = []
+        #: Tasks that are about to run: with how many spans they had, and when they ran before.
+        self._starting: list[tuple[Any, int, float | None]] = []
+        self._wrapped: Callable | None = None
+        try:
+            self._wrap()
+        except Exception:
+            # Another version of Dask: transfers are recorded with the tasks that are done.
+            pass
+
+    def _wrap(self) -> None:
+        books = getattr(self._worker, _BOOKS)
+        inspect.signature(books).parameters["cause"]
+
+        def wrapped(*args: Any, **kwargs: Any) -> Any:
+            done = books(*args, **kwargs)
+            try:
+                cause = kwargs["cause"]
+                span = cause.startstops[-1]
+                if span["action"] == "transfer":
+                    self._booked.append({"key": cause.key, **span})
+            except Exception as error:
+                self._fail("spans", error)
+            return done
+
+        self._wrapped = wrapped
+        setattr(self._worker, _BOOKS, wrapped)
+
+    def executes(self, ts: Any) -> None:
+        """A task has gone to ``executing``, and is about to run."""
+        self._starting.append((ts, len(ts.startstops), ts.start_time))
+
+    def taken(self) -> list[dict[str, Any]]:
+        """What has been booked since the last call."""
+        if self._starting:
+            self._look()
+        booked, self._booked = self._booked, []
+        return booked
+
+    def _look(self) -> None:
+        starting = []
+        for entry in self._starting:
+            ts, count, before = entry
+            reads = [span for span in ts.startstops[count:] if span["action"] == "disk-read"]
+            if reads:
+                self._booked.append({"key": ts.key, **reads[0]})
+            elif ts.start_time == before and ts.state in ("executing", "cancelled", "resumed"):
+                starting.append(entry)
+        self._starting = starting
+
+    def release(self) -> None:
+        """Gives the worker its method back, unless somebody else has taken it since."""
+        if self._wrapped is not None and vars(self._worker).get(_BOOKS) is self._wrapped:
+            delattr(self._worker, _BOOKS)
+        self._wrapped = None
+        self._starting.clear()

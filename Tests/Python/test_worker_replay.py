@@ -1,0 +1,64 @@
+"""What worker plugins saw live is what they see in a replay, where data moves between workers and to
+disk: nothing of a replay depends on hashes or chance. Run with every version of Dask."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Callable
+
+import pytest
+
+import watched
+import watchers
+from log import Log
+from watched import Watched
+
+
+@pytest.fixture(scope="module", params=[False, True], ids=["threads", "processes"])
+def moving(request: pytest.FixtureRequest, new_recording: Callable) -> Watched:
+    return watched.moving(new_recording("moving"), processes=request.param)
+
+
+def test_worker_plugins_see_where_data_came_from(moving: Watched, replay: Callable) -> None:
+    wanted = [("WorkerProbe", "seen"), ("Notified", "observed"), ("RepairedErrorLogger", "errors")]
+    # It is an error when something of it did not fit the recording.
+    lines = replay(moving.log).results([name for name, _ in wanted], wanted)
+    assert len(moving.workers) == 4
+    for (name, path), line in zip(wanted, lines):
+        replayed = json.loads(line)
+        for address, live in moving.workers.items():
+            same(json.loads(live[f"{name}.{path}"]), replayed[address], f"{name} on {address}")
+
+
+def same(live: list, replayed: list, where: str) -> None:
+    """Names what differs: whole rows would be too much to read."""
+    for number, (ours, theirs) in enumerate(zip(live, replayed)):
+        if isinstance(ours, dict):
+            fields = [name for name in ours if ours[name] != theirs.get(name)]
+            assert not fields, f"{where}, row {number}: {[(ours[f], theirs.get(f)) for f in fields]}"
+        assert ours == theirs, f"{where}, row {number}"
+    assert len(live) == len(replayed), where
+
+
+def test_the_recordings_hold_what_is_hard_to_replay(moving: Watched) -> None:
+    rows = [row for live in moving.workers.values() for row in json.loads(live["WorkerProbe.seen"])]
+    assert any(len(row["from"]) > 1 for row in rows), "nothing came from two workers at once"
+    assert any(len(row.get("task.who_has", ())) > 2 for row in rows), "nothing had three holders"
+    assert any(r["finish"] == "memory" and r.get("task.state") != "memory" for r in rows), (
+        "every value could be stored"
+    )
+    assert any(r["start"] == "executing" and r["finish"] == "rescheduled" for r in rows), "no P2P"
+    log = Log(moving.log)
+    booked = [
+        (event, span)
+        for server in log.servers("worker")
+        for event in log.events(server)
+        for span in (event.snapshot or {}).get("spans", ())
+    ]
+    assert {span["action"] for _, span in booked} == {"transfer", "disk-read"}
+    done = [
+        row["task.startstops"][-1]["action"]
+        for row in rows
+        if row["start"] == "memory" and row.get("task.startstops")
+    ]
+    assert "transfer" in done, "no transfer was booked on a task that was done"
