@@ -1,9 +1,9 @@
 // Opening and closing of the files that SQLite works on.
 //
 // Closing any descriptor of a file drops all POSIX locks of the process on it, those of other
-// copies of SQLite included. A descriptor that SQLite closes is therefore *parked*: it is closed once
-// nobody has a lock on the file, or nobody else in this process has it open, and until then used
-// again when the same file is opened.
+// copies of SQLite included. A descriptor that SQLite closes is therefore *parked*: it is closed
+// once nobody has a lock on the file, or nobody else in this process has it open, and until then
+// used again when the same file is opened.
 #define _GNU_SOURCE
 #include "database_files.h"
 
@@ -42,9 +42,9 @@ static bool is_open_elsewhere_in_process(const struct file *file) {
   return is_found;
 }
 
-/// Whether closing a parked descriptor drops nobody's locks. If it is open for writing, nobody gets a
-/// lock between this and the closing; if it is open for reading alone, somebody may, in between two
-/// system calls.
+/// Whether closing a parked descriptor drops nobody's locks. If it is open for writing, nobody gets
+/// a lock between this and the closing; if it is open for reading alone, somebody may, in between
+/// two system calls.
 static bool can_close(int descriptor, const struct file *file) {
   struct stat status;
   if (fstat(descriptor, &status) != 0 || status.st_nlink == 0) return true;

@@ -1,7 +1,7 @@
 // Locks of open file descriptions below SQLite's own VFS for Unix.
 //
-// SQLite is written for POSIX locks: one owner for all descriptors of a file in a process, whichever
-// of them a lock is taken or given back with. So it stays, with this copy of SQLite as the owner
+// SQLite is written for POSIX locks: one owner for all descriptors of a process that lead to a file,
+// whichever a lock is taken or given back with. So it stays, with this copy of SQLite as the owner
 // instead of the process: all locks on a file are taken through one of its descriptors, the *lock
 // descriptor*, whichever one SQLite names. A process may have many connections to a file.
 #define _GNU_SOURCE
