@@ -128,7 +128,6 @@ public final class LogMerge {
     let place = reader.path + "#" + run.id
     let cursor = try reader.events(
       of: run, order: .arrival, goingOnFrom: positions[place].map(EventPlace.init(arrived:)))
-    if isKeepingNumbers { positions[place] = run.lastSeq }
     var isAtEnd = false
     while !isAtEnd {
       try writer.transaction {
@@ -151,6 +150,8 @@ public final class LogMerge {
       }
       show(result.added + result.known)
     }
+    // Not earlier: after an error it is read again.
+    if isKeepingNumbers { positions[place] = run.lastSeq }
     try finish(
       [Part(run: run, reader: reader, numbers: numbers)], number, Array(numbers.values),
       goesOn: goesOn)

@@ -68,6 +68,7 @@ struct ReplayCommand: AsyncParsableCommand {
       let code = try Supervisor.run(
         timeoutSeconds: plugins.timeoutSeconds, logs: asked?.map(\.path) ?? given)
       guard code == 0 else { throw ExitCode(code) }
+      if asked?.contains(where: \.hasFailed) == true { throw ExitCode(Failure.runCode) }
       return
     }
     let call = watched ?? PresentCall()
@@ -99,6 +100,8 @@ struct ReplayCommand: AsyncParsableCommand {
       }
       outcome = max(outcome, try await replay(info, reader, chosen, options, call))
     }
+    // What was not followed to its end is no whole answer.
+    if all.contains(where: \.hasFailed) { outcome = max(outcome, .failed) }
     if let code = outcome.exitCode { throw ExitCode(code) }
   }
 
