@@ -128,8 +128,7 @@ public final class Recorder: RecordingPlugin {
     let lock = try RecorderLock(log: log, run: runID)
     do {
       for recovered in try Recovery.recover(writer) where recovered.events > 0 {
-        options.problem(
-          "tasklog: recovered \(recovered.events) events of run \(recovered.run), which died")
+        options.problem("tasklog: \(recovered.text)")
       }
       let header = options.header(run: runID)
       // Before there is a run in the log, which would otherwise never end.
@@ -263,8 +262,10 @@ public final class Recorder: RecordingPlugin {
     guard isFirst, generation == tl_generation() else { return }
     isOpen.close()
     let marks = LastMarks(channels.withLock { $0.all.map(\.exclusions) })
+    // All at once: none has less time for the time that another one needs.
+    for taker in takers { taker.thread.stop(noting: marks) }
     for taker in takers {
-      if let message = taker.finish(noting: marks) { problem("tasklog: \(message)") }
+      if let message = taker.thread.finish() { problem("tasklog: \(message)") }
     }
   }
 }

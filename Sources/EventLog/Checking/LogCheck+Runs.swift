@@ -79,9 +79,14 @@ extension LogCheck {
     for name in Self.entries(of: RecorderLock.parent(ofLog: path)) {
       let folder = RecorderLock.parent(ofLog: path) + "/" + name
       guard !RecorderLock.isHeld(log: path, run: name) else { continue }
-      if let run = ends[name] {
-        // Of a recorder of a queue there is nothing but the lock.
-        if partialRuns.contains(run.number) { continue }
+      // Of a recorder of a queue there is nothing but the lock.
+      if let run = ends[name], partialRuns.contains(run.number) { continue }
+      if ends[name]?.isEndInLog ?? LeftFolder.isEmpty(folder) {
+        list.add(
+          .emptySpool, run: ends[name]?.number, subject: name, at: folder,
+          "is left of a recorder that was killed, and holds nothing that is not in the log; the next "
+            + "recorder, or 'tasklog recover', removes it")
+      } else if let run = ends[name] {
         list.add(
           .undrainedSpool, run: run.number, at: folder,
           "its recorder is dead and its last events are not in the log; 'tasklog recover' puts them in"
