@@ -186,6 +186,12 @@ import Testing
     Fault("a folder that a killed recorder did not use", .emptySpool) { log in
       try log.makeSpool("01942f00-0000-7000-8000-00000000000f")
     },
+    Fault(
+      "a worker that ships its events, and has no end", .incompleteWorker,
+      sql: """
+        UPDATE run SET metadata = json_set(metadata, '$.workers', json('true')) WHERE id = 1;
+        DELETE FROM event WHERE hook = (SELECT id FROM text WHERE text = 'teardown')
+        """),
   ]
 
   @Test(arguments: faults) func `a fault is found, and named`(_ fault: Fault) throws {

@@ -63,6 +63,19 @@ extension LogCheck {
     }
   }
 
+  /// Workers whose last events may be missing.
+  func checkWorkers(_ runs: [RunInfo]) throws {
+    let reader = try LogReader(path: path)
+    for run in runs {
+      for worker in try reader.incompleteWorkers(of: run) {
+        list.add(
+          .incompleteWorker, run: run.number, count: max(1, worker.missingEnds ?? 1),
+          subject: worker.serverID ?? worker.address, at: "worker \(worker.address)",
+          "has no end in the log, its last events may be missing; \([worker].way(log: path))")
+      }
+    }
+  }
+
   private static func wrongEnd(_ end: String?, ended: Int64?) -> String? {
     switch (end, ended) {
     case (nil, .some): "has a time of its end, and no end"

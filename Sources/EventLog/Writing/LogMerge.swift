@@ -232,9 +232,18 @@ public final class LogMerge {
   ) throws {
     try writer.transaction {
       for own in sources { try mendGaps(of: own) }
+      for part in parts { try noteComplete(part) }
       _ = try writer.completeIfAllThere(run: number)
       try noteFileBefore(number)
       if !goesOn { for part in parts { try end(part, number) } }
+    }
+  }
+
+  /// What a log knows of sources that did not say themselves that they are complete.
+  private func noteComplete(_ part: Part) throws {
+    for (source, last) in try part.reader.completeSources(of: part.run) {
+      guard let own = part.numbers[source] else { continue }
+      try writer.noteComplete(source: own, through: last)
     }
   }
 

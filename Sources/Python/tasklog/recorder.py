@@ -478,6 +478,7 @@ def _open(scheduler: Any, options: Options) -> NativeRecorder:
             "workers": options.workers,
             "stimuli": options.stimuli,
             "redact": list(options.redact),
+            "worker_spool": options.worker_spool,
         },
     }
     given.update({name: patterns for name, patterns in options.filter.items() if patterns})

@@ -14,6 +14,7 @@ import dataclasses
 import logging
 import os
 import re
+import socket
 import tempfile
 import time
 from typing import Any
@@ -116,7 +117,10 @@ class WorkerRecorder(WorkerPlugin):
         self._spool = spool
         if self._stimuli:
             self._spans = Spans(worker, self._fail)
-        self._put("setup", snapshot={"worker": self._encoder.value(worker_facts(worker))})
+        place = {"hostname": socket.gethostname(), "spool": spool.folder and self._folder}
+        self._put(
+            "setup", args=place, snapshot={"worker": self._encoder.value(worker_facts(worker))}
+        )
         if self._state.tasks:
             found = [self._task_facts(ts) for ts in self._state.tasks.values()]
             about = self._encoder.value(state_facts(self._state))
@@ -445,8 +449,18 @@ class WorkerRecorder(WorkerPlugin):
             wait = self.options["close_seconds"]
         elif not await self._is_scheduler_there():
             raise ConnectionError("the scheduler is gone")
-        await asyncio.wait_for(self._drain(), wait)
+        await asyncio.wait_for(self._drain_to_the_end(), wait)
         await asyncio.wait_for(self._send(self._header, b"", own=True, ended=True), wait)
+
+    async def _drain_to_the_end(self) -> None:
+        """Ships all, and at last a mark by which everybody knows that this is all."""
+        await self._drain()
+        end = None
+        # What happens meanwhile comes before another mark.
+        while (spool := self._spool) is not None and spool.next_sequence != end:
+            self._put("detach")
+            end = spool.next_sequence
+            await self._drain()
 
     def _has_lost_scheduler(self) -> bool:
         stream = self._worker.batched_stream

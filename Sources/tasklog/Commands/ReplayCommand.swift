@@ -160,6 +160,9 @@ struct ReplayCommand: AsyncParsableCommand {
     let text = ReplayText(path: reader.name, run: info, result: result, part: part.given)
     text.write(end: try reader.runs().first { $0.number == info.number }?.end ?? info.end)
     try RunNotes.tellParts(info, reader)
+    if let run = try reader.runs().first(where: { $0.number == info.number }) {
+      try RunNotes.tellIncomplete([PartOfRun(reader: reader, run: run)])
+    }
     if options.verifies, result.verifications.isEmpty {
       Console.complain(
         "--verify: nothing was noted of these plugins in run #\(info.number); record it with "
