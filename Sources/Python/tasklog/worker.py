@@ -25,7 +25,7 @@ from tasklog.encoding import HOOKS, STATES, TRANSITION, Encoder
 from tasklog.filtering import Filter
 from tasklog.noting import Notes, made
 from tasklog.spans import Spans
-from tasklog.spool import WorkerSpool, orphans
+from tasklog.spool import Orphan, WorkerSpool, orphans
 
 logger = logging.getLogger("tasklog")
 
@@ -106,7 +106,10 @@ class WorkerRecorder(WorkerPlugin):
         self._filter = Filter.of(self.options["filter"], names)
         #: What the filter has left out and no mark has told yet, by hook.
         self._excluded: dict[str, int] = {}
-        spool = WorkerSpool(self._folder, self.run, header, self.options["worker_spool_limit"])
+        home = {name: self.options.get(name) for name in ("log", "log_host")}
+        spool = WorkerSpool(
+            self._folder, self.run, header | home, self.options["worker_spool_limit"]
+        )
         if spool.problem is not None:
             logger.warning(
                 "tasklog: no spool on the disk of worker %s: %s; if it is killed, its last events "
@@ -510,15 +513,31 @@ class WorkerRecorder(WorkerPlugin):
             raise RuntimeError(f"the scheduler's recorder answered {reply!r}")
 
     async def _ship_orphans(self) -> None:
-        for orphan in orphans(self._folder, self.run):
+        """Ships what dead workers have left on this host, of this run and of others that are over."""
+        log = self.options.get("log")
+
+        def takes(header: dict[str, Any]) -> bool:
+            """Only of runs in the same log is anything of use to this one's recorder."""
+            return log is not None and header.get("log") == log
+
+        for orphan in orphans(self._folder, self.run, takes):
             shipped = False
             try:
-                if orphan.header is not None and orphan.header["id"] != self._header["id"]:
-                    if orphan.batch:
-                        await self._send(orphan.header, orphan.batch)
-                    shipped = True
+                shipped = await self._ship_orphan(orphan)
+            except asyncio.CancelledError:
+                raise
+            except Exception as error:
+                logger.debug("tasklog: what a dead worker has left stays there: %s", error)
             finally:
                 orphan.release(remove=shipped)
+
+    async def _ship_orphan(self, orphan: Orphan) -> bool:
+        header = {name: orphan.header.get(name) for name in ("id", "address", "name")}
+        if header["id"] == self._header["id"]:
+            return False
+        for batch in orphan.batches():
+            await self._send(header, batch, run=orphan.header["run"])
+        return True
 
     def _sample_offset(self) -> None:
         """How far the worker's clock is behind the scheduler's, as Dask has measured it.
