@@ -59,7 +59,7 @@ extension [IncompleteWorker] {
     let missing = compactMap(\.missingEnds).reduce(0, +)
     guard missing > 0 else { return "" }
     return joint + "at least \(missing) task end\(missing == 1 ? "" : "s") of "
-      + (isOne ? "this worker" : "these workers") + " are missing"
+      + (isOne ? "this worker" : "these workers") + (missing == 1 ? " is missing" : " are missing")
   }
 }
 
