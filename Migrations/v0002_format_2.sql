@@ -47,6 +47,25 @@ CREATE TABLE task_move (
   PRIMARY KEY (source, key, seq)
 ) STRICT, WITHOUT ROWID;
 
+-- Each stay of a worker with a scheduler, and how many tasks ended there (came to memory or erred) as
+-- the scheduler saw it.
+CREATE TABLE worker_stay (
+  source INTEGER NOT NULL,                 -- the scheduler
+  worker TEXT NOT NULL,                    -- its address
+  joined INTEGER NOT NULL,                 -- the seq of `addWorker`; 0 if it was there before
+  removed INTEGER,                         -- the seq at which it was gone; NULL if it stayed
+  ended INTEGER NOT NULL DEFAULT 0,
+  PRIMARY KEY (source, worker, joined)
+) STRICT, WITHOUT ROWID;
+
+-- Of each worker that was recorded: how many tasks ended on it, as its own events say; and up to which
+-- of its events it is complete where these do not say so themselves.
+CREATE TABLE worker_source (
+  source INTEGER PRIMARY KEY,
+  ended INTEGER NOT NULL DEFAULT 0,
+  complete_to INTEGER
+) STRICT;
+
 -- == data
 
 CREATE INDEX worker_life_server ON worker_life (run, server_id);

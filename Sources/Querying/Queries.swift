@@ -30,6 +30,7 @@ public enum Queries {
     Column("run"), Column("id", rank: 2, leastWidth: 36), Column("engine", rank: 1),
     Column("started", .date), Column("seconds"), Column("end", .state), Column("events"),
     Column("tasks"), Column("workers"), Column("missing"),
+    Column("incomplete", rank: 1),
   ]
 
   /// Writes the runs of a log, or of several files: what one file has of a run comes before what the
@@ -76,7 +77,7 @@ public enum Queries {
         .text(Timestamp.iso(run.started)),
         seconds.map { .real(($0 * 1000).rounded() / 1000) } ?? .null, .text(run.end.rawValue),
         .integer(totals.events), .integer(totals.tasks), .integer(totals.workers),
-        .integer(totals.missing),
+        .integer(totals.missing), .integer(Int64(try parts.incompleteWorkers().count)),
       ])
     }
     writer.finish()

@@ -6,7 +6,8 @@ import TaskLogPlugin
 /// One file after the other; called by the thread that writes, between two transactions.
 extension Drainer {
   func rotateWhenDue() {
-    guard let rotation = settings.rotation, let writer, drain.isWhole,
+    // A segment without an event of its own would only be followed by another one.
+    guard let rotation = settings.rotation, let writer, drain.isWhole, hasWritten,
       rotation.isDue(path, nanoseconds: SpoolThread.now() - partBegan)
     else { return }
     do {
@@ -41,7 +42,9 @@ extension Drainer {
     (run, drain, path) = (freshRun, freshDrain, next)
     // Where it cannot be opened now, it is tried again as with a log that is gone.
     writer = try? LogWriter(path: next)
+    writer?.wait(with: thread.patience)
     part += 1
+    hasWritten = false
     partBegan = SpoolThread.now()
     try before.endFile(run: runBefore, goesOnIn: next.lastComponent, at: Clock.now())
     // Not earlier: a run without an end and without a lock has died.

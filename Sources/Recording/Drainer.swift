@@ -42,7 +42,7 @@ final class Drainer: SpoolTaker, @unchecked Sendable {
   let header: RunHeader
   let spool: Spool
   let settings: Settings
-  let thread = SpoolThread()
+  let thread: SpoolThread
 
   var writer: LogWriter?
   var run: Int64
@@ -58,6 +58,8 @@ final class Drainer: SpoolTaker, @unchecked Sendable {
   /// Which file of the run is written, and since when.
   var part = 1
   var partBegan: Int64
+  /// Whether there is anything in it.
+  var hasWritten = false
   private var hasToldProblem = false
 
   init(
@@ -71,6 +73,8 @@ final class Drainer: SpoolTaker, @unchecked Sendable {
     self.spool = spool
     self.lock = lock
     self.settings = settings
+    thread = SpoolThread(closeNanoseconds: settings.closeNanoseconds)
+    writer.wait(with: thread.patience)
     tail = SpoolTail(
       SpoolReader(from: .start) { spool.mapping(of: $0) },
       patienceNanoseconds: settings.patienceNanoseconds)
@@ -152,6 +156,7 @@ final class Drainer: SpoolTaker, @unchecked Sendable {
     self.drain = drain
     waitingSince = nil
     isSynced = false
+    hasWritten = true
     hasToldProblem = false
     thread.note(tail.position)
     // Others that write ask for the lock every few milliseconds: without a pause they never get it.
@@ -196,6 +201,7 @@ final class Drainer: SpoolTaker, @unchecked Sendable {
   private func reopened() -> LogWriter? {
     do {
       let fresh = try LogWriter(path: path)
+      fresh.wait(with: thread.patience)
       try fresh.transaction(synced: true) {
         if let known = try fresh.run(id: header.id) {
           // The old one, which has come back.
@@ -219,28 +225,30 @@ final class Drainer: SpoolTaker, @unchecked Sendable {
 
   // MARK: - The end
 
-  /// Writes out the rest and notes the end of the run. What cannot be written stays in the spool,
-  /// and whoever opens the log next finds it there.
+  /// Writes out the rest and notes the end of the run. What cannot be written in time stays in the
+  /// spool, with a mark that the run was closed, and whoever opens the log next finds it there.
   private func end() {
-    let deadline = SpoolThread.now() + settings.closeNanoseconds
+    let closed = Clock.now()
     checkLog()
     while true {
       while takeSome() {}
-      if tail.position >= spool.end, let writer, close(writer) {
+      if tail.position >= spool.end, let writer, close(writer, at: closed) {
         spool.removeAll()
         writer.close()
         return
       }
-      if SpoolThread.now() > deadline { break }
+      if SpoolThread.now() >= thread.deadline { break }
       usleep(1000)
     }
+    putLastMarks()
+    EndMark.write(in: spool.folder, at: closed)
     lock?.leaveFolder()
     thread.leave(
       "\(path): cannot be written; the end of the run stays in \(spool.folder), and "
         + "'tasklog recover' puts it into the log")
   }
 
-  private func close(_ writer: LogWriter) -> Bool {
+  private func close(_ writer: LogWriter, at time: Int64) -> Bool {
     var drain = drain
     let marks = thread.lastMarks
     do {
@@ -254,7 +262,7 @@ final class Drainer: SpoolTaker, @unchecked Sendable {
           try record.withUnsafeBytes { try drain.take($0, at: tail.position, into: writer) }
         }
         try writer.setSpoolPosition(run: run, nil)
-        try writer.end(run: run, .closed, at: Clock.now())
+        try writer.end(run: run, .closed, at: time)
       }
       return true
     } catch {

@@ -37,6 +37,9 @@ public final class Recorder: RecordingPlugin {
     /// then has `{run}` in its name, as `logs/{run}.db`: the second file is `logs/ID.2.db`.
     public var rotateBytes: Int64?
     public var rotateSeconds: Double?
+    /// A folder in which workers on this host keep what they have recorded: what dead ones have left
+    /// there of runs that are over, and in this log, is put into it.
+    public var workerSpools: String?
     /// Names of args whose values are not to be kept, with `*` and `?`, also at any depth within
     /// dictionaries; capital letters do not matter. They are replaced before anything reaches the
     /// disk. The text of an exception is covered only by its own names (`exceptionText`, …).
@@ -67,7 +70,9 @@ public final class Recorder: RecordingPlugin {
   /// Where it is recorded, at first: not always where it was asked for, see `LogPlace`. `{run}` in the
   /// name is the run's id, see `LogTemplate`. Of a recorder that publishes, the folder of its spool.
   public let log: String
-  private let problem: @Sendable (String) -> Void
+  /// The same with `{run}` in it where it is in the name.
+  let template: String
+  let problem: @Sendable (String) -> Void
   private let waits: Bool
   private let redaction: Redaction?
   private let options: Options
@@ -109,6 +114,7 @@ public final class Recorder: RecordingPlugin {
       log = standIn
     }
     let template = log
+    self.template = template
     log = LogTemplate.path(template, run: runID)
     self.log = log
     problem = options.problem
@@ -128,8 +134,7 @@ public final class Recorder: RecordingPlugin {
     let lock = try RecorderLock(log: log, run: runID)
     do {
       for recovered in try Recovery.recover(writer) where recovered.events > 0 {
-        options.problem(
-          "tasklog: recovered \(recovered.events) events of run \(recovered.run), which died")
+        options.problem("tasklog: \(recovered.text)")
       }
       let header = options.header(run: runID)
       // Before there is a run in the log, which would otherwise never end.
@@ -147,6 +152,7 @@ public final class Recorder: RecordingPlugin {
           rotation: options.rotation(template), problem: options.problem))
       takers = [drainer] + (publisher.map { [$0] } ?? [])
       for taker in takers { try taker.start() }
+      if let folder = options.workerSpools { pickUp(folder) }
     } catch let error as SQLiteError {
       throw LogError.cannotWrite(path: log, reason: error.message)
     } catch let error as SpoolError {
@@ -164,6 +170,7 @@ public final class Recorder: RecordingPlugin {
     verified = []
     every = 0
     log = publishing.spool
+    template = log
     problem = options.problem
     waits = options.overflow == .wait
     redaction = Redaction(options.redactedArgs)
@@ -263,8 +270,10 @@ public final class Recorder: RecordingPlugin {
     guard isFirst, generation == tl_generation() else { return }
     isOpen.close()
     let marks = LastMarks(channels.withLock { $0.all.map(\.exclusions) })
+    // All at once: none has less time for the time that another one needs.
+    for taker in takers { taker.thread.stop(noting: marks) }
     for taker in takers {
-      if let message = taker.finish(noting: marks) { problem("tasklog: \(message)") }
+      if let message = taker.thread.finish() { problem("tasklog: \(message)") }
     }
   }
 }

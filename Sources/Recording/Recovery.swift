@@ -16,6 +16,18 @@ public enum Recovery {
     /// Events that are missing: they had been recorded when the process died, but there was no room
     /// for them, or the spool is damaged.
     public var missing: Int64
+    /// How it ended: closed when only the log could not be written then.
+    public var end = RunEnd.died
+
+    /// What is told of it where nobody has asked.
+    public var text: String {
+      let told =
+        end == .closed
+        ? "run \(run): \(events) events that could not be written at its end were recovered from "
+          + "its spool"
+        : "run \(run) died; \(events) events were recovered from its spool"
+      return told + (missing > 0 ? "; \(missing) are missing" : "")
+    }
   }
 
   /// What lies in the folder of a recorder beside the log, alive or dead.
@@ -37,14 +49,18 @@ public enum Recovery {
     }
   }
 
-  /// Runs without an end whose recorder is dead.
+  /// Runs without an end in the log whose recorder is gone. Folders in which nothing is left go away.
   ///
   /// - Throws: `LogError`.
   public static func orphans(log path: String) throws -> [RunInfo] {
     // Most logs have no recorder, dead or alive: then nobody has to open the log to learn it.
     guard access(RecorderLock.parent(ofLog: path), F_OK) == 0 else { return [] }
-    return try LogReader(path: path).runs().filter { run in
-      guard run.end == .died, let folder = RecorderLock.folder(log: path, run: run.id) else {
+    let runs = try LogReader(path: path).runs()
+    LeftFolders.remove(log: path, runs: runs)
+    return runs.filter { run in
+      guard !run.isEndInLog, run.end != .running,
+        let folder = RecorderLock.folder(log: path, run: run.id)
+      else {
         return false
       }
       return access(folder, F_OK) == 0
@@ -63,7 +79,11 @@ public enum Recovery {
 
   static func recover(_ writer: LogWriter) throws -> [Recovered] {
     do {
-      return try writer.openRuns().compactMap { try recover($0, writer) }
+      let recovered = try writer.openRuns().compactMap { try recover($0, writer) }
+      if access(RecorderLock.parent(ofLog: writer.path), F_OK) == 0 {
+        LeftFolders.remove(log: writer.path, runs: try LogReader(path: writer.path).runs())
+      }
+      return recovered
     } catch let error as SQLiteError {
       throw LogError.cannotWrite(path: writer.path, reason: error.message)
     }
@@ -107,6 +127,7 @@ public enum Recovery {
     var reader = SpoolReader(from: max(begin, segments.first)) { segments.mappings[$0] }
     var drain = SpoolDrain(run: run.number, sources: try writer.sources(ofRun: run.number))
     let before = try counts(run, writer)
+    let closed = EndMark.read(in: folder)
     var isAtEnd = false
     while !isAtEnd {
       try writer.transaction {
@@ -126,13 +147,20 @@ public enum Recovery {
     }
     try writer.transaction(synced: true) {
       for (number, last) in segments.lastSourceSeqs {
-        try drain.fill(number, through: last, "lost when the process died", Clock.now(), writer)
+        let reason = closed == nil ? "lost when the process died" : "lost in the spool"
+        try drain.fill(number, through: last, reason, Clock.now(), writer)
       }
-      try writer.endAsDied(run: run.number)
+      if let closed {
+        try writer.setSpoolPosition(run: run.number, nil)
+        try writer.end(run: run.number, .closed, at: closed)
+      } else {
+        try writer.endAsDied(run: run.number)
+      }
     }
     let after = try counts(run, writer)
     return Recovered(
-      run: run.id, events: after.events - before.events, missing: after.missing - before.missing)
+      run: run.id, events: after.events - before.events, missing: after.missing - before.missing,
+      end: closed == nil ? .died : .closed)
   }
 
   private static func counts(

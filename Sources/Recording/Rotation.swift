@@ -57,8 +57,7 @@ extension Recovery {
     where access(RecorderLock.parent(ofLog: file.path), F_OK) == 0 {
       do {
         for recovered in try recover(log: file.path) where recovered.events > 0 {
-          problem(
-            "tasklog: recovered \(recovered.events) events of run \(recovered.run), which died")
+          problem("tasklog: \(recovered.text)")
         }
       } catch {
         problem("tasklog: \(file.path): what a dead recorder has left stays in its spool: \(error)")

@@ -19,6 +19,14 @@ final class SpoolThread: @unchecked Sendable {
   /// Up to where somebody waits for it to be.
   private let wanted = Atomic<UInt64>(0)
   private let marks = Mutex(LastMarks())
+  /// When it was asked to come to its end.
+  private let stopped = Atomic<Int64>(.max)
+  /// How long it may take to come to its end when something holds it up.
+  private let closeNanoseconds: Int64
+  /// How long what it writes with waits for others.
+  let patience = LockPatience()
+
+  init(closeNanoseconds: Int64) { self.closeNanoseconds = closeNanoseconds }
 
   /// What the thread does from its start to its end.
   private final class Work {
@@ -66,12 +74,25 @@ final class SpoolThread: @unchecked Sendable {
   /// What a filter has left out last; known when the thread is to end.
   var lastMarks: [LastMark] { marks.withLock { $0 }.all }
 
-  /// Lets the thread come to its end, and waits for that.
+  /// Until when it has to come to its end, once it was asked to.
+  var deadline: Int64 {
+    let (end, overflow) = stopped.load(ordering: .relaxed).addingReportingOverflow(closeNanoseconds)
+    return overflow ? .max : end
+  }
+
+  /// Lets the thread come to its end.
+  func stop(noting last: LastMarks) {
+    marks.withLock { $0 = last }
+    stopped.store(Self.now(), ordering: .relaxed)
+    // It may be waiting for another process just now.
+    patience.end(at: deadline)
+    stopping.store(true, ordering: .releasing)
+  }
+
+  /// Waits until the thread has come to its end.
   ///
   /// - Returns: what it left undone, nothing when that is nothing.
-  func finish(noting last: LastMarks) -> String? {
-    marks.withLock { $0 = last }
-    stopping.store(true, ordering: .releasing)
+  func finish() -> String? {
     pthread_join(thread, nil)
     return outcome.withLock { $0 }
   }
@@ -79,11 +100,7 @@ final class SpoolThread: @unchecked Sendable {
   func leave(_ message: String) { outcome.withLock { $0 = message } }
 
   /// Nanoseconds of a clock that never jumps.
-  static func now() -> Int64 {
-    var time = timespec()
-    clock_gettime(CLOCK_MONOTONIC, &time)
-    return Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)
-  }
+  static func now() -> Int64 { LockPatience.now() }
 }
 
 /// What takes care of a recorder's spool, on a thread of its own.
@@ -111,9 +128,19 @@ extension SpoolTaker {
     thread.flush(to: spool.end, timeoutSeconds: timeoutSeconds)
   }
 
-  /// Takes care of what is left, and waits until that is done.
-  ///
-  /// - Parameter marks: what a filter has left out last.
-  /// - Returns: why something could not be done, nothing when all of it was.
-  func finish(noting marks: LastMarks) -> String? { thread.finish(noting: marks) }
+  /// What filters have left out last goes the way of all events, so that it is not lost either when
+  /// it cannot be written now. No call of a source that had begun before the end is on its way any
+  /// more.
+  func putLastMarks() {
+    var lasts = spool.lastSourceSeqs
+    for mark in thread.lastMarks {
+      let record = mark.record(behind: &lasts)
+      // Where there is no room, the number of its source's last event tells that it is missing.
+      _ = record.withUnsafeBytes { spool.put($0) }
+      guard let last = lasts.first(where: { $0.source == mark.source })?.last,
+        let slot = spool.slot(of: mark.source)
+      else { continue }
+      tl_store_release(slot, UInt64(bitPattern: last))
+    }
+  }
 }

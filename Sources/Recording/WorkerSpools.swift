@@ -7,7 +7,8 @@ public enum WorkerSpoolError: Error, Sendable, CustomStringConvertible {
   case cannotRead(path: String, reason: String)
   case noSpool(path: String)
   case isInUse(path: String)
-  case unknownRun(path: String, run: String, log: String)
+  /// `home` is the log that the run was recorded into, as far as the spool says.
+  case unknownRun(path: String, run: String, log: String, home: String?)
   case runIsAlive(path: String, run: String)
 
   public var description: String {
@@ -15,8 +16,9 @@ public enum WorkerSpoolError: Error, Sendable, CustomStringConvertible {
     case .cannotRead(let path, let reason): "\(path): \(reason)"
     case .noSpool(let path): "\(path): is no spool of a worker"
     case .isInUse(let path): "\(path): its worker lives, and ships it itself"
-    case .unknownRun(let path, let run, let log):
-      "\(path): belongs to run \(run), which is not in \(log); '--log' names another log"
+    case .unknownRun(let path, let run, let log, let home):
+      "\(path): belongs to run \(run), which is not in \(log); "
+        + (home.map { "it was recorded into \($0)" } ?? "'--log' names another log")
     case .runIsAlive(let path, let run):
       "\(path): run \(run) is still being recorded; the next worker on the host of this spool "
         + "ships it, and when the run is over this command puts it in"
@@ -42,33 +44,147 @@ public enum WorkerSpools {
     public var unreadable: Int
   }
 
-  /// Imports files, and all files below folders.
+  /// What is not imported, and why; files of one run that belong elsewhere are told once.
+  public struct Left: Sendable {
+    public var files: Int
+    public var reason: WorkerSpoolError
+  }
+
+  /// Imports files, and all files below folders: what belongs into the log. What does not is left.
   ///
-  /// - Throws: `WorkerSpoolError`, `LogError`.
-  public static func importFiles(_ paths: [String], log: String) throws -> [Imported] {
-    let files = try paths.flatMap(WorkerSpoolFile.find).map(WorkerSpoolFile.init)
-    let writer = try LogWriter(path: log)
-    defer { writer.close() }
+  /// - Parameter log: the log of each run, by its id.
+  /// - Throws: `LogError`.
+  public static func importFiles(
+    _ paths: [String], log: (String) -> String
+  ) throws -> (imported: [Imported], left: [Left]) {
+    var left: [Left] = []
+    var groups = OrderedMap<String, [WorkerSpoolFile]>()
+    for path in paths.flatMap({ find($0, &left) }) {
+      do {
+        let file = try WorkerSpoolFile(path)
+        groups[file.source] = (groups[file.source] ?? []) + [file]
+      } catch let error as WorkerSpoolError {
+        left.append(Left(files: 1, reason: error))
+      }
+    }
+    // Refuses a log that cannot be written.
+    if groups.isEmpty { try LogWriter(path: log("")).close() }
+    var imported: [Imported] = []
+    for files in groups.values {
+      let files = files.sorted { $0.number < $1.number }
+      let path = log(files[0].run)
+      let writer = try LogWriter(path: path)
+      defer { writer.close() }
+      do {
+        // What the scheduler had of these workers when it died comes first.
+        _ = try Recovery.recover(writer)
+        imported.append(
+          try put(files, writer, isComplete: !files.contains { $0.hasNext(in: files) }))
+      } catch let error as WorkerSpoolError {
+        add(files.count, error, to: &left)
+      } catch let error as SQLiteError {
+        throw LogError.cannotWrite(path: path, reason: error.message)
+      }
+    }
+    return (imported, left)
+  }
+
+  private static func find(_ path: String, _ left: inout [Left]) -> [String] {
     do {
-      // What the scheduler had of these workers when it died comes first.
-      _ = try Recovery.recover(writer)
+      return try WorkerSpoolFile.find(path)
+    } catch {
+      if let error = error as? WorkerSpoolError { left.append(Left(files: 1, reason: error)) }
+      return []
+    }
+  }
+
+  /// The files of all workers of a run lie in one folder.
+  private static func add(_ count: Int, _ reason: WorkerSpoolError, to left: inout [Left]) {
+    let place = left.firstIndex { known in
+      switch (known.reason, reason) {
+      case (.unknownRun(_, let a, _, _), .unknownRun(_, let b, _, _)): a == b
+      case (.runIsAlive(_, let a), .runIsAlive(_, let b)): a == b
+      default: false
+      }
+    }
+    if let place {
+      left[place].files += count
+    } else {
+      left.append(Left(files: count, reason: reason))
+    }
+  }
+
+  /// Imports what workers on this host have left of runs that are over and in the log, and removes
+  /// those files; for a recorder, which is the next one here.
+  ///
+  /// - Throws: `LogError`.
+  static func pickUp(_ folder: String, log: (String) -> String?) throws {
+    for run in SpoolFolder.names(folder).sorted() {
+      let path = folder + "/" + run
+      guard let log = log(run) else { continue }
+      var left: [Left] = []
       var groups = OrderedMap<String, [WorkerSpoolFile]>()
-      for file in files {
-        let source = file.run + "/" + file.id
-        groups[source] = (groups[source] ?? []) + [file]
+      for file in find(path, &left).compactMap({ try? WorkerSpoolFile($0, isTaking: true) }) {
+        groups[file.source] = (groups[file.source] ?? []) + [file]
       }
-      return try groups.values.map { files in
-        try put(files.sorted { $0.number < $1.number }, writer)
+      for files in groups.values where !files.isEmpty {
+        let files = files.sorted { $0.number < $1.number }
+        // Of one that lives a file is locked, and the others are its affair.
+        guard !files.contains(where: { $0.hasNext(in: files) }) else { continue }
+        let writer = try LogWriter(path: log)
+        defer { writer.close(isIndexing: false) }
+        do {
+          _ = try put(files, writer, isComplete: true)
+          for file in files { unlink(file.path) }
+        } catch is WorkerSpoolError {
+          continue
+        } catch let error as SQLiteError {
+          throw LogError.cannotWrite(path: log, reason: error.message)
+        }
       }
+      groups = OrderedMap()
+      // Only goes when nothing is in it.
+      rmdir(path)
+    }
+  }
+
+  /// Puts records of a worker of an earlier run into the log, as the next worker on its host has found
+  /// them.
+  ///
+  /// - Returns: whether they are in the log: the run has to be in it, and over.
+  /// - Throws: `LogError`.
+  static func put(
+    records: UnsafeRawBufferPointer, of source: Source, run: String, log: String
+  ) throws -> Bool {
+    let writer = try LogWriter(path: log)
+    defer { writer.close(isIndexing: false) }
+    do {
+      _ = try Recovery.recover(writer)
+      guard let open = try writer.run(id: run), !RecorderLock.isHeld(log: log, run: run) else {
+        return false
+      }
+      var imported = Imported(
+        run: run, worker: source.address, events: 0, missing: 0, unreadable: 0)
+      try writer.transaction(synced: true) {
+        var progress = try progress(of: source, run: open.number, writer)
+        var reader = SourceRecordReader(records, checksCRC: true)
+        try put(&reader, &progress, &imported, writer)
+      }
+      return true
     } catch let error as SQLiteError {
       throw LogError.cannotWrite(path: log, reason: error.message)
     }
   }
 
-  private static func put(_ files: [WorkerSpoolFile], _ writer: LogWriter) throws -> Imported {
+  /// - Parameter isComplete: whether this is all that the worker has left.
+  private static func put(
+    _ files: [WorkerSpoolFile], _ writer: LogWriter, isComplete: Bool
+  ) throws -> Imported {
     let first = files[0]
     guard let run = try writer.run(id: first.run) else {
-      throw WorkerSpoolError.unknownRun(path: first.path, run: first.run, log: writer.path)
+      throw WorkerSpoolError.unknownRun(
+        path: files.count == 1 ? first.path : first.folder, run: first.run, log: writer.path,
+        home: first.home)
     }
     guard !RecorderLock.isHeld(log: writer.path, run: first.run) else {
       throw WorkerSpoolError.runIsAlive(path: first.path, run: first.run)
@@ -76,47 +192,50 @@ public enum WorkerSpools {
     var imported = Imported(
       run: first.run, worker: first.address, events: 0, missing: 0, unreadable: 0)
     try writer.transaction(synced: true) {
-      var source: LogWriter.SourceProgress
-      if let known = try writer.source(ofRun: run.number, serverID: first.id) {
-        source = known
-      } else {
-        let id = try writer.add(
-          Source(kind: .worker, id: first.id, address: first.address, name: first.name),
-          run: run.number)
-        source = .init(id: id, lastSourceSeq: 0)
+      let source = Source(kind: .worker, id: first.id, address: first.address, name: first.name)
+      var progress = try progress(of: source, run: run.number, writer)
+      for file in files {
+        try file.withRecords { try put(&$0, &progress, &imported, writer) }
       }
-      for file in files { try put(file, &source, &imported, writer) }
+      if isComplete {
+        try writer.noteComplete(source: progress.id, through: progress.lastSourceSeq)
+      }
     }
     return imported
   }
 
+  private static func progress(
+    of source: Source, run: Int64, _ writer: LogWriter
+  ) throws -> LogWriter.SourceProgress {
+    if let known = try writer.source(ofRun: run, serverID: source.id) { return known }
+    return .init(id: try writer.add(source, run: run), lastSourceSeq: 0)
+  }
+
   private static func put(
-    _ file: WorkerSpoolFile, _ source: inout LogWriter.SourceProgress, _ imported: inout Imported,
-    _ writer: LogWriter
+    _ reader: inout SourceRecordReader, _ source: inout LogWriter.SourceProgress,
+    _ imported: inout Imported, _ writer: LogWriter
   ) throws {
-    try file.withRecords { reader in
-      while let record = reader.next() {
-        switch record {
-        case .event(let sourceSeq, let fields):
-          guard sourceSeq > source.lastSourceSeq else { continue }
-          do {
-            let event = try EncodedEvent(fields: fields)
-            let before = sourceSeq - source.lastSourceSeq - 1
-            try lose(before, "lost on the way", event.time, &source, &imported, writer)
-            try writer.append(event, source: source.id, sourceSeq: sourceSeq)
-            source.lastSourceSeq = sourceSeq
-            imported.events += 1
-          } catch is MessagePackError {
-            imported.unreadable += 1
-          }
-        case .gap(let sourceSeq, let count, let time, let reason):
-          let end = sourceSeq + min(max(0, count), 1 << 48) - 1
-          guard end > source.lastSourceSeq else { continue }
-          try lose(end - source.lastSourceSeq, reason, time, &source, &imported, writer)
+    while let record = reader.next() {
+      switch record {
+      case .event(let sourceSeq, let fields):
+        guard sourceSeq > source.lastSourceSeq else { continue }
+        do {
+          let event = try EncodedEvent(fields: fields)
+          let before = sourceSeq - source.lastSourceSeq - 1
+          try lose(before, "lost on the way", event.time, &source, &imported, writer)
+          try writer.append(event, source: source.id, sourceSeq: sourceSeq)
+          source.lastSourceSeq = sourceSeq
+          imported.events += 1
+        } catch is MessagePackError {
+          imported.unreadable += 1
         }
+      case .gap(let sourceSeq, let count, let time, let reason):
+        let end = sourceSeq + min(max(0, count), 1 << 48) - 1
+        guard end > source.lastSourceSeq else { continue }
+        try lose(end - source.lastSourceSeq, reason, time, &source, &imported, writer)
       }
-      imported.unreadable += reader.unreadableCount
     }
+    imported.unreadable += reader.unreadableCount
   }
 
   private static func lose(
@@ -129,96 +248,5 @@ public enum WorkerSpools {
       reason: reason)
     source.lastSourceSeq += count
     imported.missing += count
-  }
-}
-
-/// A file of a worker's spool.
-struct WorkerSpoolFile {
-  private static let magic = Array("tlworker".utf8)
-
-  let path: String
-  let run: String
-  let id: String
-  let address: String
-  let name: Value
-  /// Its place among the files of the worker.
-  let number: Int
-  private let content: [UInt8]
-
-  /// The files below a path.
-  ///
-  /// - Throws: `WorkerSpoolError`.
-  static func find(_ path: String) throws -> [String] {
-    var status = stat()
-    guard stat(path, &status) == 0 else {
-      throw WorkerSpoolError.cannotRead(path: path, reason: String(cString: strerror(errno)))
-    }
-    guard status.st_mode & S_IFMT == S_IFDIR else { return [path] }
-    guard let stream = opendir(path) else {
-      throw WorkerSpoolError.cannotRead(path: path, reason: String(cString: strerror(errno)))
-    }
-    defer { closedir(stream) }
-    var found: [String] = []
-    while let entry = readdir(stream) {
-      let name = withUnsafePointer(to: &entry.pointee.d_name) { pointer in
-        pointer.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-      }
-      // A file under its way has not been begun.
-      guard name != ".", name != "..", !name.hasSuffix(".new") else { continue }
-      found += try find(path + "/" + name)
-    }
-    return found.sorted()
-  }
-
-  /// - Throws: `WorkerSpoolError`.
-  init(_ path: String) throws {
-    self.path = path
-    content = try Self.read(path)
-    guard content.starts(with: Self.magic) else { throw WorkerSpoolError.noSpool(path: path) }
-    let header = content.withUnsafeBytes { bytes -> Value? in
-      var reader = SourceRecordReader(
-        UnsafeRawBufferPointer(rebasing: bytes[Self.magic.count...]), checksCRC: true)
-      guard let first = reader.nextContent() else { return nil }
-      var fields = MessagePackReader(first)
-      return try? fields.value()
-    }
-    guard let run = header?["run"]?.string, let id = header?["id"]?.string, !id.isEmpty else {
-      throw WorkerSpoolError.noSpool(path: path)
-    }
-    self.run = run
-    self.id = id
-    address = header?["address"]?.string ?? "unknown"
-    name = header?["name"] ?? .null
-    number = path.split(separator: ".").last.flatMap { Int($0) } ?? 0
-  }
-
-  private static func read(_ path: String) throws -> [UInt8] {
-    func failure() -> WorkerSpoolError {
-      .cannotRead(path: path, reason: String(cString: strerror(errno)))
-    }
-    let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
-    guard descriptor >= 0 else { throw failure() }
-    defer { close(descriptor) }
-    guard flock(descriptor, LOCK_SH | LOCK_NB) == 0 || errno != EWOULDBLOCK else {
-      throw WorkerSpoolError.isInUse(path: path)
-    }
-    var content: [UInt8] = []
-    var part = [UInt8](repeating: 0, count: 1 << 20)
-    while true {
-      let count = Glibc.read(descriptor, &part, part.count)
-      guard count >= 0 else { throw failure() }
-      guard count > 0 else { return content }
-      content += part[..<count]
-    }
-  }
-
-  /// The records behind the one that says whose they are.
-  func withRecords(_ body: (inout SourceRecordReader) throws -> Void) throws {
-    try content.withUnsafeBytes { bytes in
-      var reader = SourceRecordReader(
-        UnsafeRawBufferPointer(rebasing: bytes[Self.magic.count...]), checksCRC: true)
-      _ = reader.nextContent()
-      try body(&reader)
-    }
   }
 }

@@ -77,6 +77,7 @@ enum OptionsReader {
     case "sync_seconds": options.syncSeconds = try number(name, value, 0...86_400)
     case "max_args_bytes":
       options.maximumArgsBytes = Int(try number(name, value, 0...17_592_186_044_416))
+    case "worker_spools": options.workerSpools = try text(name, value)
     case "rotate_bytes": options.rotateBytes = Int64(try number(name, value, 0...1e18))
     case "rotate_seconds": options.rotateSeconds = try number(name, value, 0...1e9)
     case "include_hooks": options.filter.includeHooks = try texts(name, value)

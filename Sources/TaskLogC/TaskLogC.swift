@@ -114,6 +114,32 @@ public func tasklogPutRecords(
   }
 }
 
+/// A C caller has the bytes ready, and no more than these arguments.
+@_cdecl("tasklog_put_left")
+public func tasklogPutLeft(
+  _ recorder: Int64, _ run: UnsafePointer<CChar>?, _ id: UnsafePointer<CChar>?,
+  _ address: UnsafePointer<CChar>?, _ name: UnsafePointer<CChar>?,
+  _ records: UnsafeRawPointer?, _ length: Int
+) -> Int32 {
+  guard let open = Recorders.current[recorder] else {
+    return Recorders.fail(Answer.badHandle, "\(recorder) is no open recorder")
+  }
+  guard let run, let id, id.pointee != 0, let address, let records, length > 0, length < 1 << 31
+  else { return Recorders.fail(Answer.badArgument, "no run, no source or no bytes") }
+  let source = Source(
+    kind: .worker, id: String(cString: id), address: String(cString: address),
+    name: name.flatMap { try? JSONReader.value(String(cString: $0)) } ?? .null)
+  do {
+    let isThere = try open.recorder.put(
+      records: UnsafeRawBufferPointer(start: records, count: length), of: source,
+      run: String(cString: run))
+    return isThere
+      ? 0 : Recorders.fail(Answer.badArgument, "the run is not in this log, or still recorded")
+  } catch {
+    return Recorders.fail(Answer.cannotWrite, "\(error)")
+  }
+}
+
 @inline(__always)
 private func put(
   _ recorder: Int64, _ source: Int32, _ start: UnsafeRawPointer?, _ length: Int,

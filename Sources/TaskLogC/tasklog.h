@@ -32,7 +32,8 @@ int32_t tasklog_abi(void);
  * else where log is NULL; publish_queue, publish_batch (events to a message) and publish_spool (the
  * folder where they wait) go with it. That needs a library built with RabbitMQ.
  * Options are JSON or NULL: engine, engine_version, mode, metadata, spool_limit, segment_size,
- * sync_seconds, close_seconds, max_args_bytes, rotate_bytes, rotate_seconds, and lists of patterns:
+ * sync_seconds, close_seconds, max_args_bytes, rotate_bytes, rotate_seconds, worker_spools (a folder:
+ * what dead workers have left there of earlier runs is put into the log), and lists of patterns:
  * include_hooks, exclude_hooks, include_keys, exclude_keys, include_sources, exclude_sources. */
 int64_t tasklog_open(const char *log, const char *options);
 
@@ -52,6 +53,12 @@ int64_t tasklog_put(int64_t recorder, int32_t source, const void *event, size_t 
 /* Records events of a source that numbers them itself; see SourceRecord.swift in the same folder.
  * Answers with the number of the last one that is recorded; what comes twice is left out. */
 int64_t tasklog_put_records(int64_t recorder, int32_t source, const void *records, size_t length);
+
+/* Puts records of a worker of an earlier run into the log, where that has the run and it is over: what
+ * a dead worker has left in its spool. May take a while. Answers 0 when they are there. */
+int32_t tasklog_put_left(
+    int64_t recorder, const char *run, const char *id, const char *address, const char *name,
+    const void *records, size_t length);
 
 /* Notes that so many events from here on are missing, and why. */
 int32_t tasklog_gap(int64_t recorder, int32_t source, int64_t count, const char *reason);

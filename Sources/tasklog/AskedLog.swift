@@ -45,11 +45,14 @@ struct AskedLog {
   /// Whether something may come that is not in a file: it may have become the last but one just now.
   private static func goesOn(_ path: String, _ given: String) throws -> Bool {
     try LogReader(path: path).runs().contains { $0.end == .running }
-      || JoinedFiles.next(after: path, given) != nil
+      || SegmentFollower.next(after: path, given) != nil
   }
 
   /// What is only there for the command goes.
   func close() { joined?.close() }
+
+  /// Whether what comes was not seen to its end.
+  var hasFailed: Bool { joined?.hasFailed ?? false }
 
   // MARK: - A process that does the work
 

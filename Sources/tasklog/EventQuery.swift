@@ -127,7 +127,7 @@ struct EventQuery {
   /// The file that the run goes on in.
   private func nextFile(_ parts: [EventStream.Part]) throws -> EventStream.Part? {
     guard let template = logs.template, let last = parts.last,
-      let path = JoinedFiles.next(after: last.name, template)
+      let path = SegmentFollower.next(after: last.name, template)
     else { return nil }
     return try Self.part(
       JoinedLogs.Part(path: path, name: path, selector: "latest"), filter, output)

@@ -12,6 +12,8 @@ import Synchronization
 /// nobody.
 final class JoinedFiles: @unchecked Sendable {
   private static let microsecondsBetweenLooks: UInt32 = 20_000
+  /// How long a segment may be unreadable before it is given up.
+  private static let nanosecondsOfPatience: UInt64 = 10_000_000_000
 
   let path: String
   private let given: String
@@ -19,9 +21,10 @@ final class JoinedFiles: @unchecked Sendable {
   private let merge: LogMerge
   /// By which readers of this log see that a run goes on, by its id.
   private var locks: [String: RecorderLock] = [:]
-  /// The last file of a run that goes on.
-  private var last: (path: String, reader: LogReader, changes: Int64)?
+  /// Brings what comes of a run that goes on.
+  private var follower: SegmentFollower?
   private let isOver = Atomic(false)
+  private let failed = Atomic(false)
   private let hasEnded = DispatchSemaphore(value: 0)
   private let isFollowed: Bool
   private var isFollowing = false
@@ -83,57 +86,43 @@ final class JoinedFiles: @unchecked Sendable {
       let runs = try reader.runs()
       let next = place + 1 < files.count ? try Set(readers[place + 1].runs().map(\.id)) : []
       // It may have become the last but one just now.
-      let goesOn = isFollowed && Self.next(after: reader.path, given) != nil
+      let goesOn = isFollowed && SegmentFollower.next(after: reader.path, given) != nil
       let live = runs.filter { !next.contains($0.id) && ($0.end == .running || goesOn) }
-      let result = try merge.add(
-        reader, goingOn: isFollowed ? next.union(live.map(\.id)) : next
-      ) { bar.show(done + $0) }
+      // The end of a segment is none of the run when it was live a moment ago.
+      let result = try merge.add(reader, goingOn: next.union(live.map(\.id))) {
+        bar.show(done + $0)
+      }
       done += result.added + result.known
       for run in live {
         locks[run.id] = try RecorderLock(log: path, run: run.id)
-        last = (reader.path, reader, changes)
+        follower = SegmentFollower(merge, template: given, segment: reader, changes: changes)
       }
     }
   }
 
   // MARK: - Following
 
+  /// Whether following ended before the run did.
+  var hasFailed: Bool { failed.load(ordering: .acquiring) }
+
   private func follow() {
-    while !isOver.load(ordering: .acquiring), let file = last {
+    var failingSince: UInt64?
+    while !isOver.load(ordering: .acquiring), let follower {
       do {
-        try catchUp(file)
+        if try !follower.step() { break }
+        failingSince = nil
       } catch {
-        Console.complain("\(given): what comes is not seen any more: \(error)")
-        last = nil
+        let now = DispatchTime.now().uptimeNanoseconds
+        let since = failingSince ?? now
+        failingSince = since
+        if now - since > Self.nanosecondsOfPatience {
+          failed.store(true, ordering: .releasing)
+          Console.complain("\(given): what comes is not seen any more: \(error)")
+          break
+        }
       }
-      if last != nil { usleep(Self.microsecondsBetweenLooks) }
+      usleep(Self.microsecondsBetweenLooks)
     }
     locks.removeAll()
-  }
-
-  private func catchUp(_ file: (path: String, reader: LogReader, changes: Int64)) throws {
-    // Whether it goes on is asked before the last look, so that nothing is left behind.
-    let isLive = try file.reader.runs().contains { $0.end == .running }
-    let changes = try file.reader.changeCount()
-    let next = isLive ? nil : Self.next(after: file.path, given)
-    if changes != file.changes || !isLive {
-      let ids = next == nil ? [] : try Set(file.reader.runs().map(\.id))
-      _ = try merge.add(file.reader, goingOn: ids)
-    }
-    if let next {
-      last = (next, try LogReader(path: next), -1)
-    } else {
-      last = isLive ? (file.path, file.reader, changes) : nil
-    }
-  }
-
-  /// The file that a run goes on in.
-  static func next(after path: String, _ given: String) -> String? {
-    let files = LogTemplate.files(given)
-    guard let file = files.first(where: { $0.path == path }) else {
-      // It was pruned meanwhile.
-      return nil
-    }
-    return files.first { $0.run == file.run && $0.part > file.part }?.path
   }
 }

@@ -37,22 +37,15 @@ struct LogOptions: ParsableArguments {
     let orphans = try Recovery.orphans(log: path)
     guard !orphans.isEmpty else { return path }
     do {
-      for recovered in try Recovery.recover(log: path) { tell(recovered) }
+      for run in try Recovery.recover(log: path) { Console.complain(run.text) }
     } catch {
       for run in orphans {
         Console.complain(
-          "run #\(run.number) died, and its last events are still in its spool; they cannot be put "
-            + "into the log: \(error)")
+          "run #\(run.number) \(run.end == .closed ? "was closed" : "died"), and its last events are "
+            + "still in its spool; they cannot be put into the log: \(error)")
       }
     }
     return path
-  }
-
-  static func tell(_ recovered: Recovery.Recovered) {
-    let missing = recovered.missing > 0 ? "; \(recovered.missing) are missing" : ""
-    Console.complain(
-      "run \(recovered.run) died; \(recovered.events) events were recovered from its spool"
-        + missing)
   }
 }
 

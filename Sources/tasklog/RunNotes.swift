@@ -11,6 +11,7 @@ enum RunNotes {
       tell(run, pruned: try reader.pruned(of: run), of: log)
       tellFiles(run, path: reader.name, of: log)
       try tellParts(run, reader, of: log)
+      try tellIncomplete([PartOfRun(reader: reader, run: run)])
       tellFilter(run, of: log)
       try tellClocks(run, reader, of: log)
     }
@@ -44,7 +45,15 @@ enum RunNotes {
       tellFileBefore(file.run, path: file.reader.path)
     }
     tellFileBehind(last.run)
+    try tellIncomplete(files)
     tellFilter(last.run)
+  }
+
+  /// Workers whose last events may be missing.
+  static func tellIncomplete(_ files: [PartOfRun]) throws {
+    guard let reader = files.last?.reader else { return }
+    let log = reader.originCount > 1 ? nil : reader.name
+    for line in try files.incompleteWorkers().lines(log: log) { Console.complain(line) }
   }
 
   private static func tellFilter(_ run: RunInfo, of log: String? = nil) {

@@ -174,11 +174,24 @@ import Testing
       try log.damage { $0.removeLast(3 * 8192) }
     },
     Fault("a spool that was left behind", .undrainedSpool) { log in
+      try log.execute("UPDATE run SET end = NULL, ended = NULL WHERE id = 1")
       try log.makeSpool("01942f00-0000-7000-8000-000000000001")
     },
     Fault("a spool of another log", .strangeSpool) { log in
+      try log.makeSpool("01942f00-0000-7000-8000-00000000000f", files: ["lock", "control"])
+    },
+    Fault("a folder that a killed recorder did not remove", .emptySpool) { log in
+      try log.makeSpool("01942f00-0000-7000-8000-000000000001")
+    },
+    Fault("a folder that a killed recorder did not use", .emptySpool) { log in
       try log.makeSpool("01942f00-0000-7000-8000-00000000000f")
     },
+    Fault(
+      "a worker that ships its events, and has no end", .incompleteWorker,
+      sql: """
+        UPDATE run SET metadata = json_set(metadata, '$.workers', json('true')) WHERE id = 1;
+        DELETE FROM event WHERE hook = (SELECT id FROM text WHERE text = 'teardown')
+        """),
   ]
 
   @Test(arguments: faults) func `a fault is found, and named`(_ fault: Fault) throws {
@@ -265,9 +278,9 @@ final class CheckedLog {
     try Data(bytes).write(to: URL(fileURLWithPath: path))
   }
 
-  func makeSpool(_ run: String) throws {
+  func makeSpool(_ run: String, files: [String] = ["lock"]) throws {
     let spool = path + ".spool/" + run
     try FileManager.default.createDirectory(atPath: spool, withIntermediateDirectories: true)
-    try Data().write(to: URL(fileURLWithPath: spool + "/lock"))
+    for name in files { try Data().write(to: URL(fileURLWithPath: spool + "/" + name)) }
   }
 }

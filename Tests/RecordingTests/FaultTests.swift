@@ -145,6 +145,41 @@ import Testing
     #expect(events == 1500 && missing == 0 && end == .closed)
   }
 
+  @Test func `a recorder that a lock holds up closes in time, and its run is closed`() throws {
+    let log = try TemporaryLog()
+    let problems = Problems()
+    var options = options(problems)
+    options.closeSeconds = 0.3
+    options.filter.excludeHooks = ["addClient"]
+    let recorder = try Recorder(log: log.path, options: options)
+    let channel = recorder.channel(for: source)
+    for number in 0..<1000 { channel.record(event(number)) }
+    try wait(for: "everything is in the log") { try totals(log.path).events == 1000 }
+    let other = try log.locked()
+    for number in 1000..<1500 { channel.record(event(number)) }
+    channel.record(Event(.addClient, time: 1))
+    let began = ContinuousClock.now
+    recorder.close()
+    // SQLite alone waits for five seconds, once for each attempt.
+    #expect(began.duration(to: .now) < .seconds(4 * Patience.factor))
+    #expect(problems.all.contains { $0.contains("the end of the run stays in") })
+    // Who cannot write either knows how it ended.
+    #expect(try totals(log.path).events == 1000)
+    #expect(try totals(log.path).end == .closed)
+    #expect(try Recovery.orphans(log: log.path).map(\.id) == [recorder.runID])
+    try other.execute("ROLLBACK")
+    let recovered = try #require(try Recovery.recover(log: log.path).first)
+    #expect(recovered.end == .closed && recovered.missing == 0)
+    let reader = try LogReader(path: log.path)
+    let run = try #require(try reader.runs().first)
+    // With the mark of what the filter has left out.
+    #expect(try reader.totals(of: run).events == 1501)
+    #expect(try reader.excluded(of: run).map(\.events) == [1])
+    #expect(run.end == .closed && run.ended.map { $0 >= run.started } == true)
+    #expect(access(log.path + ".spool", F_OK) != 0)
+    #expect(try LogCheck(path: log.path).run().findings.allSatisfy { $0.severity != .error })
+  }
+
   @Test func `two sources of one id are kept apart`() throws {
     let log = try TemporaryLog()
     let recorder = try Recorder(log: log.path)

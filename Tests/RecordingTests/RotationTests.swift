@@ -83,6 +83,49 @@ import Testing
     }
   }
 
+  @Test func `a segment that ends between two looks is not the end of its run`() throws {
+    let log = try TemporaryLog()
+    let template = Self.template(log)
+    var options = Recorder.Options()
+    options.rotateBytes = 64 << 10
+    options.syncSeconds = 0.02
+    let recorder = try Recorder(log: template, options: options)
+    let channel = recorder.channel(for: Source(kind: .scheduler, id: "s", address: "a"))
+    var count: Int64 = 0
+    func record() {
+      count += 1
+      channel.record(
+        Event(
+          .logEvent, time: count, stimulusID: "s-\(count)",
+          args: Args(named: [.init("text", .string(String(repeating: "x", count: 100)))])))
+    }
+    record()
+    #expect(recorder.flush(timeoutSeconds: 60))
+    let merge = try LogMerge(into: log.path, isKeepingNumbers: true)
+    defer { merge.close() }
+    let lock = try RecorderLock(log: log.path, run: recorder.runID)
+    let first = try LogReader(path: recorder.log)
+    let follower = SegmentFollower(merge, template: template, segment: first, changes: nil)
+    let joined = { try LogReader(path: log.path).runs().first?.end }
+    let isMore = try follower.step {
+      // The run goes on in another segment after the first one was seen to be live.
+      let deadline = Deadline(seconds: 120)
+      while try first.runs().first?.end == .running {
+        try #require(!deadline.hasPassed, "it does not go on in another segment")
+        record()
+        usleep(200)
+      }
+    }
+    #expect(isMore)
+    #expect(try joined() == .running)
+    for _ in 0..<100 { record() }
+    recorder.close()
+    while try follower.step() { #expect(try joined() == .running) }
+    #expect(try joined() == .closed)
+    #expect(try log.events().values.first?.map(\.event.time) == Array(1...count))
+    withExtendedLifetime(lock) {}
+  }
+
   @Test func `nothing is lost when the process is killed, whatever file it is in`() throws {
     var moments = Randomness.generator()
     for round in 0..<Randomness.setting("TASKLOG_TEST_ROTATED_KILLS", default: 5) {

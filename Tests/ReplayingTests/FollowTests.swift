@@ -1,5 +1,6 @@
 import Synchronization
 import TaskLogKit
+import TestSupport
 import TestTraits
 import Testing
 
@@ -7,14 +8,20 @@ import Testing
 
 /// A replay of a run that is still being recorded.
 @Suite(.exclusive) struct FollowTests {
-  @Test(.timeLimit(.minutes(2)))
+  /// Far more than any of them waits for: a test that is held up by others has not failed.
+  fileprivate static let limit: TimeLimitTrait = .timeLimit(.minutes(Int(10 * Patience.factor)))
+
+  @Test(FollowTests.limit)
   func `a live run is followed to its end, workers that join included`() async throws {
     let log = try TemporaryLog()
     let recorder = try Recorder(log: log.path)
     let cluster = try await LocalCluster(workers: 1, recorder: recorder)
     let path = log.path
     let seen = Mutex<Int64>(0)
+    let isOver = Mutex(false)
     let follower = Task {
+      // One that has failed says why at the end.
+      defer { isOver.withLock { $0 = true } }
       var options = ReplayOptions()
       options.follows = true
       let reader = try LogReader(path: path)
@@ -29,7 +36,9 @@ import Testing
     for future in first { _ = try await future.result() }
     #expect(recorder.flush(timeoutSeconds: 30))
     // It goes on while the run does.
-    while seen.withLock({ $0 }) < 50 { try await Task.sleep(for: .milliseconds(5)) }
+    try await eventually("the follower to come to the first tasks") {
+      seen.withLock { $0 } >= 50 || isOver.withLock { $0 }
+    }
     try await cluster.addWorker()
     let second = cluster.client.map("second", Array(0..<20)) { $0 * 3 }
     for future in second { _ = try await future.result() }
@@ -44,14 +53,14 @@ import Testing
     #expect(replayed.reports.count == 3)
   }
 
-  @Test(.timeLimit(.minutes(2)))
+  @Test(FollowTests.limit)
   func `an effect waits for a cause that reaches the log after it`() async throws {
     let log = try LateLog()
     let order = Order()
     // What comes late on a busy machine is waited for as well.
     let follower = log.follow(order, patience: .seconds(3600))
     // The batch of the worker comes once the follower has seen the others.
-    while !order.hasBegun.withLock({ $0 }) { try await Task.sleep(for: .milliseconds(2)) }
+    try await eventually("the follower to begin") { order.hasBegun.withLock { $0 } }
     try log.end()
     let result = try await follower.value
     #expect(result.events == 3)
@@ -64,12 +73,14 @@ import Testing
       ])
   }
 
-  @Test(.timeLimit(.minutes(2)))
+  @Test(FollowTests.limit)
   func `an effect whose cause comes later than it is waited for is counted`() async throws {
     let log = try LateLog()
     let order = Order()
     let follower = log.follow(order, patience: .zero)
-    while order.lines.withLock({ $0.count }) < 2 { try await Task.sleep(for: .milliseconds(2)) }
+    try await eventually("what is there to be given out") {
+      order.lines.withLock { $0.count } >= 2
+    }
     try log.end()
     let result = try await follower.value
     #expect(result.events == 3)

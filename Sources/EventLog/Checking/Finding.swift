@@ -50,17 +50,19 @@ public struct Finding: Sendable {
     case earlierFile = "earlier-file"
     case partialRun = "partial-run"
     case inNoLog = "in-no-log"
+    case incompleteWorker = "incomplete-worker"
     // Beside the file.
     case undrainedSpool = "undrained-spool"
     case strangeSpool = "strange-spool"
+    case emptySpool = "empty-spool"
 
     public var severity: Severity {
       switch self {
       case .readableByOthers, .unknownHook, .unknownState, .filtered, .prunedEvents,
-        .earlierFile, .partialRun:
+        .earlierFile, .partialRun, .emptySpool:
         .info
       case .newerVersion, .wrongTime, .knownGap, .diedUnnoticed, .noScheduler, .undrainedSpool,
-        .strangeSpool, .changedObject, .inNoLog:
+        .strangeSpool, .changedObject, .inNoLog, .incompleteWorker:
         .warning
       default: .error
       }

@@ -63,6 +63,19 @@ extension LogCheck {
     }
   }
 
+  /// Workers whose last events may be missing.
+  func checkWorkers(_ runs: [RunInfo]) throws {
+    let reader = try LogReader(path: path)
+    for run in runs {
+      for worker in try reader.incompleteWorkers(of: run) {
+        list.add(
+          .incompleteWorker, run: run.number, count: max(1, worker.missingEnds ?? 1),
+          subject: worker.serverID ?? worker.address, at: "worker \(worker.address)",
+          "has no end in the log, its last events may be missing; \([worker].way(log: path))")
+      }
+    }
+  }
+
   private static func wrongEnd(_ end: String?, ended: Int64?) -> String? {
     switch (end, ended) {
     case (nil, .some): "has a time of its end, and no end"
@@ -79,9 +92,14 @@ extension LogCheck {
     for name in Self.entries(of: RecorderLock.parent(ofLog: path)) {
       let folder = RecorderLock.parent(ofLog: path) + "/" + name
       guard !RecorderLock.isHeld(log: path, run: name) else { continue }
-      if let run = ends[name] {
-        // Of a recorder of a queue there is nothing but the lock.
-        if partialRuns.contains(run.number) { continue }
+      // Of a recorder of a queue there is nothing but the lock.
+      if let run = ends[name], partialRuns.contains(run.number) { continue }
+      if ends[name]?.isEndInLog ?? LeftFolder.isEmpty(folder) {
+        list.add(
+          .emptySpool, run: ends[name]?.number, subject: name, at: folder,
+          "is left of a recorder that was killed, and holds nothing that is not in the log; the next "
+            + "recorder, or 'tasklog recover', removes it")
+      } else if let run = ends[name] {
         list.add(
           .undrainedSpool, run: run.number, at: folder,
           "its recorder is dead and its last events are not in the log; 'tasklog recover' puts them in"

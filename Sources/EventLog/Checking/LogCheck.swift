@@ -68,6 +68,7 @@ public final class LogCheck {
     look("filters") { try tellFilters(runs) }
     look("parts") { try tellParts(runs) }
     look("runs") { try checkRuns(runs) }
+    look("workers") { try checkWorkers(runs) }
     if !isQuick { look("blobs") { try checkBlobs() } }
     checkSpools(runs)
     if !isSound { tellWhatIsReadable() }

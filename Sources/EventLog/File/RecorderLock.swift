@@ -36,45 +36,61 @@ public final class RecorderLock {
     folder = parent + "/" + run
     let file = folder + "/lock"
     var opened: Int32 = -1
-    // A recorder that closes may take the parent folder away between two of these steps.
+    // Another recorder that closes may take the parent folder away between two of these steps, and
+    // who cleans up what killed ones have left may take the folder or the file.
     for _ in 0..<100 where opened < 0 {
       for name in [parent, folder] where mkdir(name, 0o700) != 0 {
         guard errno == EEXIST || errno == ENOENT else {
           throw LogError.cannotWrite(path: name, reason: String(cString: strerror(errno)))
         }
       }
-      opened = tl_open_file_of_process(file, O_CREAT | O_RDWR | O_CLOEXEC, 0o600)
+      let fresh = tl_open_file_of_process(file, O_CREAT | O_RDWR | O_CLOEXEC, 0o600)
+      guard fresh >= 0 else { continue }
+      guard flock(fresh, LOCK_EX) == 0 else {
+        let code = errno
+        tl_close_file_of_process(fresh)
+        throw LogError.cannotWrite(path: file, reason: String(cString: strerror(code)))
+      }
+      if Self.isStill(fresh, at: file) { opened = fresh } else { tl_close_file_of_process(fresh) }
     }
     descriptor = opened
-    guard descriptor >= 0, flock(descriptor, LOCK_EX) == 0 else {
+    guard descriptor >= 0 else {
       throw LogError.cannotWrite(path: file, reason: String(cString: strerror(errno)))
     }
+  }
+
+  /// Whether an open file is the one that its name leads to, and was not removed meanwhile.
+  private static func isStill(_ descriptor: Int32, at path: String) -> Bool {
+    var (held, named) = (stat(), stat())
+    return fstat(descriptor, &held) == 0 && stat(path, &named) == 0
+      && held.st_ino == named.st_ino && held.st_dev == named.st_dev
   }
 
   /// Takes the lock that a dead recorder has left behind; nothing when a living one holds it, or
   /// there is none.
   public convenience init?(takingOver run: String, log path: String) {
-    self.init(takingOver: run, in: Self.parent(ofLog: path))
+    self.init(takingOver: run, in: Self.parent(ofLog: path), isMaking: true)
   }
 
   /// The same in a folder of recorders that have no log.
-  public init?(takingOver run: String, in parent: String) {
+  ///
+  /// - Parameter isMaking: makes the lock where the folder is there and the lock is not: whoever is
+  ///   killed while it removes the folder may have removed the lock already.
+  public init?(takingOver run: String, in parent: String, isMaking: Bool = false) {
     let folder = parent + "/" + run
     // Nothing is stored before it is ours: `deinit` would take away what is another's.
-    guard Self.isSafe(run), let descriptor = Self.takenOver(folder) else { return nil }
+    guard Self.isSafe(run), let descriptor = Self.takenOver(folder, isMaking) else { return nil }
     self.parent = parent
     self.folder = folder
     self.descriptor = descriptor
   }
 
-  private static func takenOver(_ folder: String) -> Int32? {
-    let descriptor = tl_open_file_of_process(
-      folder + "/lock", O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0)
+  private static func takenOver(_ folder: String, _ isMaking: Bool) -> Int32? {
+    let flags = O_RDWR | O_CLOEXEC | O_NOFOLLOW | (isMaking ? O_CREAT : 0)
+    let descriptor = tl_open_file_of_process(folder + "/lock", flags, 0o600)
     guard descriptor >= 0 else { return nil }
     // Another one may have recovered it, and removed it, while this one was waiting.
-    var (held, named) = (stat(), stat())
-    guard flock(descriptor, LOCK_EX | LOCK_NB) == 0, fstat(descriptor, &held) == 0,
-      stat(folder + "/lock", &named) == 0, held.st_ino == named.st_ino
+    guard flock(descriptor, LOCK_EX | LOCK_NB) == 0, isStill(descriptor, at: folder + "/lock")
     else {
       tl_close_file_of_process(descriptor)
       return nil
@@ -177,13 +193,17 @@ public final class RecorderLock {
     tl_close_file_of_process(descriptor)
   }
 
+  /// Two seconds of them, and a little more.
+  private static let attemptsAtLoop = 10_000
+
   /// Whether the recorder of a run is alive. Where that cannot be found out, because the folder is
   /// another user's, it counts as alive: nobody may call a run dead that goes on.
   public static func isHeld(log path: String, run: String) -> Bool {
     guard isSafe(run) else { return false }
     var descriptor: Int32 = -1
-    // For a moment it may lead to itself, see `move`.
-    for attempt in 0..<20 {
+    // For a moment it may lead to itself, see `move`; on a busy machine that moment is long. What was
+    // killed in it has left it so, until somebody cleans up.
+    for attempt in 0..<attemptsAtLoop {
       descriptor = open(
         file(log: path, run: run), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)
       if descriptor >= 0 || errno != ELOOP { break }

@@ -51,6 +51,7 @@ public final class LogPruning {
       let kept = keepingFailures ? try KeptStories(run, files: files, writer) : nil
       guard let first = run.firstSeq, let last = run.lastSeq else { return 0 }
       let sources = Set(try sources(of: run))
+      try writer.transaction { try noteCompleteSources(of: run) }
       var (position, removed, seen) = (first - 1, Int64(0), Int64(0))
       let select = try connection.prepare(
         """
@@ -91,6 +92,16 @@ public final class LogPruning {
   /// Whether events of a run wait beside the log to be recovered: first they have to be in it.
   private func hasSpool(_ run: RunInfo) -> Bool {
     RecorderLock.folder(log: path, run: run.id).map { access($0, F_OK) == 0 } ?? false
+  }
+
+  /// The events that say that a worker's events are complete may go.
+  private func noteCompleteSources(of run: RunInfo) throws {
+    let reader = try LogReader(path: path)
+    let isCounted = try ![PartOfRun(reader: reader, run: run)].stays().isEmpty
+    for info in try reader.sources(of: run) where info.source.kind == .worker {
+      let extent = try reader.extent(of: info, isCounted: isCounted)
+      if extent.isComplete { try writer.noteComplete(source: info.number, through: extent.last) }
+    }
   }
 
   private struct Row {

@@ -92,7 +92,7 @@ public final class LogReader {
   public func runs() throws -> [RunInfo] {
     let runs = try readRuns()
     // It may have been ended, and its lock let go of, since the row was read.
-    return runs.contains { $0.end == .died } ? try readRuns() : runs
+    return runs.contains { !$0.isEndInLog && $0.end != .running } ? try readRuns() : runs
   }
 
   private func readRuns() throws -> [RunInfo] {
@@ -122,9 +122,13 @@ public final class LogReader {
       info.end = RunEnd(rawValue: end) ?? .closed
     } else if RecorderLock.isHeld(log: path, run: id) {
       info.end = .running
+      info.isEndInLog = false
     } else {
-      info.end = .died
-      info.ended = row.integer(12)
+      info.isEndInLog = false
+      // Closed while the log could not be written: that waits in the spool.
+      let closed = EndMark.read(log: path, run: id)
+      info.end = closed == nil ? .died : .closed
+      info.ended = closed ?? row.integer(12)
     }
     return info
   }

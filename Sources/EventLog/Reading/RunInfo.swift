@@ -32,6 +32,8 @@ public struct RunInfo: Sendable {
   /// Nanoseconds since 1970 UTC; of a run that died, the time of its last event.
   public var ended: Int64?
   public var end: RunEnd
+  /// Whether the log itself says how it ended.
+  package var isEndInLog = true
   public var firstSeq: Int64?
   public var lastSeq: Int64?
   public var metadata: Value

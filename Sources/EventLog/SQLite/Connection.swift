@@ -17,6 +17,7 @@ public final class Connection {
 
   let handle: OpaquePointer
   private var checkpoints: Checkpoints?
+  var waiting: WaitingForLock?
 
   /// - Parameter busyTimeoutMilliseconds: how long to wait for another process's lock.
   /// - Throws: `SQLiteError`.

@@ -41,6 +41,8 @@ final class EventInserter {
   @exclusivity(unchecked) private var noted: [Int64] = []
   /// By their place among those that are known.
   private static let mayMatter = Hook.known.map(DerivedTables.mayMatter)
+  /// What the event that was put in last says about workers.
+  @exclusivity(unchecked) private(set) var news = WorkerNews.none
 
   /// - Throws: `SQLiteError`.
   init(_ connection: Connection) throws {
@@ -99,13 +101,17 @@ final class EventInserter {
       rows.set(1, source)
       rows.set(2, sourceSeq)
       rows.set(3, event.time)
-      rows.set(4, try hook(&fields))
+      let hook = try self.hook(&fields)
+      rows.set(4, hook)
       rows.set(5, try key(&fields))
-      rows.set(6, try state(&fields))
-      rows.set(7, try state(&fields))
+      let (from, to) = (try state(&fields), try state(&fields))
+      rows.set(6, from)
+      rows.set(7, to)
       rows.set(8, try text(&fields))
-      rows.set(9, try text(&fields))
+      let worker = try self.text(&fields)
+      rows.set(9, worker)
       rows.set(10, try fields.takeNil() ? nil : fields.integer())
+      news = findNews(of: hook, from, to, worker, texts?.args ?? fields.rest)
       if let texts {
         let (args, snapshot) = texts.copied(to: &rows.json)
         if mayMatter { note(seq, event, args) }
@@ -124,6 +130,42 @@ final class EventInserter {
       throw error
     }
   }
+
+  /// - Parameter args: them, and what follows.
+  @inline(__always)
+  private func findNews(
+    of hook: Int64, _ start: Int64?, _ finish: Int64?, _ worker: Int64?,
+    _ args: UnsafeRawBufferPointer
+  ) -> WorkerNews {
+    if hook == hooks[Self.transition] {
+      guard let start, let finish else { return .none }
+      return newsOfEnd(start, finish, worker)
+    }
+    guard let worker else { return .none }
+    if hook == hooks[Self.addWorker] { return .joined(worker) }
+    guard hook == hooks[Self.stimulus], args.hasNear("remove-worker") else { return .none }
+    return .removed(worker)
+  }
+
+  /// A task comes to memory or errs: at the scheduler out of processing, at its worker out of work.
+  @inline(__always)
+  private func newsOfEnd(_ start: Int64, _ finish: Int64, _ worker: Int64?) -> WorkerNews {
+    if start == states[Self.processing] {
+      guard let worker, finish == states[Self.memory] || finish == states[Self.erred] else {
+        return .none
+      }
+      return .ended(on: worker)
+    }
+    guard start == states[Self.executing] || start == states[Self.longRunning],
+      finish == states[Self.memory] || finish == states[Self.error]
+    else { return .none }
+    return .endedHere
+  }
+
+  // Places in `Hook.known` and `State.known`.
+  private static let (addWorker, transition, stimulus) = (5, 13, 16)
+  private static let (processing, memory, erred) = (4, 5, 6)
+  private static let (executing, longRunning, error) = (10, 11, 18)
 
   /// Puts in the rows of events that wait for others.
   ///

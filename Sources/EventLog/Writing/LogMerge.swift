@@ -128,7 +128,6 @@ public final class LogMerge {
     let place = reader.path + "#" + run.id
     let cursor = try reader.events(
       of: run, order: .arrival, goingOnFrom: positions[place].map(EventPlace.init(arrived:)))
-    if isKeepingNumbers { positions[place] = run.lastSeq }
     var isAtEnd = false
     while !isAtEnd {
       try writer.transaction {
@@ -151,6 +150,8 @@ public final class LogMerge {
       }
       show(result.added + result.known)
     }
+    // Not earlier: after an error it is read again.
+    if isKeepingNumbers { positions[place] = run.lastSeq }
     try finish(
       [Part(run: run, reader: reader, numbers: numbers)], number, Array(numbers.values),
       goesOn: goesOn)
@@ -231,9 +232,18 @@ public final class LogMerge {
   ) throws {
     try writer.transaction {
       for own in sources { try mendGaps(of: own) }
+      for part in parts { try noteComplete(part) }
       _ = try writer.completeIfAllThere(run: number)
       try noteFileBefore(number)
       if !goesOn { for part in parts { try end(part, number) } }
+    }
+  }
+
+  /// What a log knows of sources that did not say themselves that they are complete.
+  private func noteComplete(_ part: Part) throws {
+    for (source, last) in try part.reader.completeSources(of: part.run) {
+      guard let own = part.numbers[source] else { continue }
+      try writer.noteComplete(source: own, through: last)
     }
   }
 

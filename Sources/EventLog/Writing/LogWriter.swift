@@ -36,6 +36,7 @@ public final class LogWriter {
   let connection: Connection
   let identity: (device: dev_t, inode: ino_t)
   private let inserter: EventInserter
+  private let totals: WorkerTotals
   /// Where an event is encoded that does not come from a spool.
   private var scratch = MessagePackWriter()
   private let insertGap: Statement
@@ -66,6 +67,7 @@ public final class LogWriter {
     identity = (status.st_dev, status.st_ino)
     do {
       inserter = try EventInserter(connection)
+      totals = try WorkerTotals(connection)
       insertGap = try connection.prepare(
         "INSERT INTO gap (source, source_seq, count, time, reason) VALUES (?, ?, ?, ?, ?)")
       readMeta = try connection.prepare("SELECT value FROM meta WHERE name = ?")
@@ -108,6 +110,7 @@ public final class LogWriter {
         extent = Extent(run: 0)
         let result = try body()
         try inserter.flush()
+        try totals.flush()
         changeExtent(to: 0)
         if nextSeq != before { try setMeta("next_seq", nextSeq) }
         for (run, extent) in extents {
@@ -145,6 +148,7 @@ public final class LogWriter {
 
   private func forgetNumbers() {
     inserter.forgetNumbers()
+    totals.forget()
     lastSource = nil
     runOfSource.removeAll(keepingCapacity: true)
   }
@@ -234,6 +238,7 @@ public final class LogWriter {
   ) throws {
     try inserter.insert(
       event, seq: nextSeq, source: source, sourceSeq: sourceSeq, texts: texts)
+    try totals.take(inserter.news, source: source, seq: nextSeq)
     if lastSource != source {
       lastRun = try runOfSource[source] ?? lookUpRun(ofSource: source)
       lastSource = source

@@ -60,6 +60,7 @@ def _declare(library: ctypes.CDLL) -> None:
         "tasklog_source": (source, [number, text, text, text, text]),
         "tasklog_put": (number, [number, source, text, size]),
         "tasklog_put_records": (number, [number, source, text, size]),
+        "tasklog_put_left": (ctypes.c_int32, [number, text, text, text, text, text, size]),
         "tasklog_gap": (ctypes.c_int32, [number, source, number, text]),
         "tasklog_flush": (ctypes.c_int32, [number, ctypes.c_double]),
         "tasklog_counters": (
@@ -133,6 +134,16 @@ class NativeRecorder:
         if number < 0:
             raise LibraryError(self.last_error())
         return number
+
+    def put_left(self, run: str, source: dict[str, Any], records: bytes) -> None:
+        """Puts what a dead worker of an earlier run has left into the log, where that has the run."""
+        encoded = json.dumps(source.get("name")).encode()
+        answer = self._waiting.tasklog_put_left(
+            self.handle, run.encode(), _text(source["id"]), _text(source["address"]), encoded,
+            records, len(records),
+        )  # fmt: skip
+        if answer < 0:
+            raise LibraryError(self.last_error())
 
     def gap(self, source: int, count: int, reason: str) -> None:
         self._library.tasklog_gap(self.handle, source, count, _text(reason))

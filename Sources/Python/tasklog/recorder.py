@@ -381,6 +381,9 @@ class Recorder(Hooks):
                     "worker_interval": options.worker_interval,
                     "worker_spool": options.worker_spool,
                     "worker_spool_limit": options.worker_spool_limit,
+                    # So that what is left of a worker says where it belongs.
+                    "log": None if options.log is None else os.path.abspath(options.log),
+                    "log_host": socket.gethostname(),
                     "stimuli": options.stimuli,
                     "close_seconds": options.close_seconds,
                     "verify": [kind for kind in self._verified if is_for_workers(kind)],
@@ -425,7 +428,7 @@ class Recorder(Hooks):
             # One that is recorded still into a run that has ended.
             return {"status": "closed"}
         if run != native.run:
-            return {"status": "other run", "run": native.run}
+            return await _take_left(native, run, source, bytes(records))
         try:
             sequence = self._take(source, bytes(records)) if records else None
             if own:
@@ -478,6 +481,7 @@ def _open(scheduler: Any, options: Options) -> NativeRecorder:
             "workers": options.workers,
             "stimuli": options.stimuli,
             "redact": list(options.redact),
+            "worker_spool": options.worker_spool,
         },
     }
     given.update({name: patterns for name, patterns in options.filter.items() if patterns})
@@ -487,6 +491,8 @@ def _open(scheduler: Any, options: Options) -> NativeRecorder:
         given["rotate_bytes"] = max(options.rotate_size, 1 << 16)
     if options.rotate_age is not None:
         given["rotate_seconds"] = options.rotate_age
+    if options.workers:
+        given["worker_spools"] = options.worker_spool or worker.default_folder()
     if options.spool_limit is not None:
         given["spool_limit"] = options.spool_limit
     if options.publish is None:
@@ -506,6 +512,18 @@ def _open(scheduler: Any, options: Options) -> NativeRecorder:
         options.publish = None
         options.problems.append(str(error))
         return NativeRecorder(options.log, given)
+
+
+async def _take_left(
+    native: NativeRecorder, run: str, source: Any, records: bytes
+) -> dict[str, Any]:
+    """Takes in what a dead worker of an earlier run has left."""
+    try:
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(None, native.put_left, run, source, records)
+    except Exception as error:
+        return {"status": "other run", "run": native.run, "error": repr(error)}
+    return {"status": "OK"}
 
 
 def _idempotent(scheduler: Any) -> dict[str, Any]:

@@ -21,8 +21,9 @@ import fcntl
 import mmap
 import os
 import struct
+import time
 import zlib
-from typing import Any, Iterator
+from typing import Any, Callable, Iterator
 
 import msgpack
 
@@ -121,7 +122,9 @@ class WorkerSpool:
         """Begins the next file; false when the limit is reached."""
         if sum(segment.size for segment in self.segments) >= self.limit:
             return False
-        first = msgpack.packb(self.header, default=repr)
+        # By the number of its first event a file without any says how far its worker had come.
+        header = dict(self.header, first=max(1, self._sequence))
+        first = msgpack.packb(header, default=repr)
         size = max(SEGMENT_BYTES, count + len(first) + 64)
         self._number += 1
         segment = None
@@ -222,9 +225,54 @@ class WorkerSpool:
                 segment.map.close()
                 os.close(segment.descriptor)
         self.segments = []
+        if self.folder is not None:
+            remove_folder(self.folder)
 
 
 class Orphan:
+    """All files that a dead worker has left, claimed."""
+
+    def __init__(self, files: list[OrphanFile]) -> None:
+        self.files = files
+        self.path = files[0].path
+        self.header: dict[str, Any] = next(f.header for f in files if f.header is not None)
+        #: The number of its last event.
+        self.last = max(file.last for file in files)
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether its last record says that it is the last."""
+        return any(file.has_ended for file in self.files)
+
+    def batches(self) -> list[bytes]:
+        """Its records, a batch a file, up to a mark that they are all."""
+        batches = [file.batch for file in self.files if file.batch]
+        if not self.has_ended:
+            # Nobody need wonder then whether more was lost with it.
+            mark = [self.last + 1, time.time(), _DETACH, *[None] * 6, [[], {"left": True}], None]
+            content = msgpack.packb(mark)
+            batches.append(struct.pack(HEADER, len(content), zlib.crc32(content)) + content)
+        return batches
+
+    @property
+    def batch(self) -> bytes:
+        """All of them at once."""
+        return b"".join(self.batches())
+
+    def release(self, remove: bool) -> None:
+        for file in self.files:
+            file.release(remove)
+        if remove:
+            remove_folder(os.path.dirname(self.path))
+
+
+#: The place of the mark `detach` among the hooks.
+_DETACH = 15
+#: A gap is a number, how many events, a time and a reason; an event has more fields.
+_GAP_FIELDS = 4
+
+
+class OrphanFile:
     """A file that a dead worker has left, claimed."""
 
     def __init__(self, path: str, descriptor: int) -> None:
@@ -235,14 +283,30 @@ class Orphan:
         contents = iter(records(self.content))
         first = next(contents, None)
         self.header: dict[str, Any] | None = None
-        self.start = self.end = 0
+        self.start = self.end = self.last = 0
+        self.has_ended = False
         if first is not None:
             header = msgpack.unpackb(first[1], strict_map_key=False)
             if isinstance(header, dict) and "run" in header:
                 self.header = header
                 self.start = self.end = first[0]
-        for self.end, _ in contents:
+                self.last = header.get("first", 1) - 1
+        body = None
+        for self.end, body in contents:
             pass
+        if body is not None:
+            self._take_last(body)
+
+    def _take_last(self, body: bytes) -> None:
+        # Only the beginning: what comes after may be of types that only the worker had.
+        unpacker = msgpack.Unpacker(max_buffer_size=0)
+        unpacker.feed(body)
+        count, self.last = unpacker.read_array_header(), unpacker.unpack()
+        if count == _GAP_FIELDS:
+            self.last += unpacker.unpack() - 1
+        elif count > _GAP_FIELDS:
+            unpacker.skip()
+            self.has_ended = unpacker.unpack() == _DETACH
 
     @property
     def batch(self) -> bytes:
@@ -271,30 +335,108 @@ def records(content: bytes) -> Iterator[tuple[int, bytes]]:
         position = end
 
 
-def orphans(folder: str, run: str) -> Iterator[Orphan]:
-    """Claims what workers of this run on this host have left that are dead."""
-    folder = os.path.join(folder, run)
+#: A file under its first name is being made; one that is older than this was not finished.
+_STALE_SECONDS = 60.0
+
+
+def orphans(
+    folder: str, run: str, takes: Callable[[dict[str, Any]], bool] | None = None
+) -> Iterator[Orphan]:
+    """Claims what workers on this host have left that are dead: those of this run come first, then
+    those of others, as far as they are wanted.
+
+    takes:
+        Whether the files with a header, which are not of this run, are wanted; by default none are.
+    """
+    try:
+        runs = sorted(os.listdir(folder), key=lambda name: (name != run, name))
+    except OSError:
+        return
+    for name in runs:
+        path = os.path.join(folder, name)
+        for files in _files(path).values():
+            orphan = _claimed(files, takes if name != run else None, name == run)
+            if orphan is not None:
+                yield orphan
+        remove_folder(path)
+
+
+def _files(folder: str) -> dict[str, list[str]]:
+    """The files of each worker in the folder of a run, in their order."""
     try:
         names = os.listdir(folder)
     except OSError:
-        return
-    numbered = [
-        (source, int(number), name)
-        for name in names
-        for source, _, number in [name.rpartition(".")]
-        if number.isdecimal()
-    ]
-    for _, _, name in sorted(numbered):
-        path = os.path.join(folder, name)
-        try:
+        return {}
+    numbered = []
+    for name in names:
+        source, _, number = name.rpartition(".")
+        if number.isdecimal():
+            numbered.append((source, int(number), os.path.join(folder, name)))
+        elif number == "new":
+            _remove_stale(os.path.join(folder, name))
+    files: dict[str, list[str]] = {}
+    for source, _, path in sorted(numbered):
+        files.setdefault(source, []).append(path)
+    return files
+
+
+def _claimed(
+    paths: list[str], takes: Callable[[dict[str, Any]], bool] | None, own: bool
+) -> Orphan | None:
+    """All files of a worker, or none: one that lives has them locked."""
+    files: list[OrphanFile] = []
+    try:
+        if not own:
+            header = _header(paths[0])
+            if header is not None and not (takes and takes(header)):
+                return None
+        for path in paths:
             descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
-        except OSError:
-            continue
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            # Another one may have shipped and removed it in between.
-            if os.fstat(descriptor).st_nlink == 0:
-                raise OSError
-            yield Orphan(path, descriptor)
-        except (OSError, ValueError):
-            os.close(descriptor)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                # Another one may have shipped and removed it in between.
+                if os.fstat(descriptor).st_nlink == 0:
+                    raise OSError
+                files.append(OrphanFile(path, descriptor))
+            except BaseException:
+                os.close(descriptor)
+                raise
+        if any(file.header is not None for file in files):
+            return Orphan(files)
+        # Killed before it had recorded anything.
+        empty = all(file.content[: len(MAGIC)] in (MAGIC, bytes(len(MAGIC))) for file in files)
+    except Exception:
+        # Not ours, or not to be read: whoever imports it is told why.
+        empty = False
+    for file in files:
+        file.release(remove=empty)
+    return None
+
+
+#: The record that says whose a file is lies within this.
+_HEADER_BYTES = 1 << 16
+
+
+def _header(path: str) -> dict[str, Any] | None:
+    """Whose a file is, without reading more of it; nothing when it does not say."""
+    with open(path, "rb") as file:
+        first = next(records(file.read(_HEADER_BYTES)), None)
+    header = None if first is None else msgpack.unpackb(first[1], strict_map_key=False)
+    return header if isinstance(header, dict) else None
+
+
+def _remove_stale(path: str) -> None:
+    """Removes a file whose worker was killed while it made it."""
+    try:
+        if time.time() - os.stat(path).st_mtime > _STALE_SECONDS:
+            os.unlink(path)
+    except OSError:
+        pass
+
+
+def remove_folder(path: str) -> None:
+    """Removes the folder of a run when nothing is in it any more."""
+    try:
+        os.rmdir(path)
+    except OSError:
+        pass

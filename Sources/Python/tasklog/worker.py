@@ -14,6 +14,7 @@ import dataclasses
 import logging
 import os
 import re
+import socket
 import tempfile
 import time
 from typing import Any
@@ -24,7 +25,7 @@ from tasklog.encoding import HOOKS, STATES, TRANSITION, Encoder
 from tasklog.filtering import Filter
 from tasklog.noting import Notes, made
 from tasklog.spans import Spans
-from tasklog.spool import WorkerSpool, orphans
+from tasklog.spool import Orphan, WorkerSpool, orphans
 
 logger = logging.getLogger("tasklog")
 
@@ -105,7 +106,10 @@ class WorkerRecorder(WorkerPlugin):
         self._filter = Filter.of(self.options["filter"], names)
         #: What the filter has left out and no mark has told yet, by hook.
         self._excluded: dict[str, int] = {}
-        spool = WorkerSpool(self._folder, self.run, header, self.options["worker_spool_limit"])
+        home = {name: self.options.get(name) for name in ("log", "log_host")}
+        spool = WorkerSpool(
+            self._folder, self.run, header | home, self.options["worker_spool_limit"]
+        )
         if spool.problem is not None:
             logger.warning(
                 "tasklog: no spool on the disk of worker %s: %s; if it is killed, its last events "
@@ -116,7 +120,10 @@ class WorkerRecorder(WorkerPlugin):
         self._spool = spool
         if self._stimuli:
             self._spans = Spans(worker, self._fail)
-        self._put("setup", snapshot={"worker": self._encoder.value(worker_facts(worker))})
+        place = {"hostname": socket.gethostname(), "spool": spool.folder and self._folder}
+        self._put(
+            "setup", args=place, snapshot={"worker": self._encoder.value(worker_facts(worker))}
+        )
         if self._state.tasks:
             found = [self._task_facts(ts) for ts in self._state.tasks.values()]
             about = self._encoder.value(state_facts(self._state))
@@ -445,8 +452,18 @@ class WorkerRecorder(WorkerPlugin):
             wait = self.options["close_seconds"]
         elif not await self._is_scheduler_there():
             raise ConnectionError("the scheduler is gone")
-        await asyncio.wait_for(self._drain(), wait)
+        await asyncio.wait_for(self._drain_to_the_end(), wait)
         await asyncio.wait_for(self._send(self._header, b"", own=True, ended=True), wait)
+
+    async def _drain_to_the_end(self) -> None:
+        """Ships all, and at last a mark by which everybody knows that this is all."""
+        await self._drain()
+        end = None
+        # What happens meanwhile comes before another mark.
+        while (spool := self._spool) is not None and spool.next_sequence != end:
+            self._put("detach")
+            end = spool.next_sequence
+            await self._drain()
 
     def _has_lost_scheduler(self) -> bool:
         stream = self._worker.batched_stream
@@ -496,15 +513,31 @@ class WorkerRecorder(WorkerPlugin):
             raise RuntimeError(f"the scheduler's recorder answered {reply!r}")
 
     async def _ship_orphans(self) -> None:
-        for orphan in orphans(self._folder, self.run):
+        """Ships what dead workers have left on this host, of this run and of others that are over."""
+        log = self.options.get("log")
+
+        def takes(header: dict[str, Any]) -> bool:
+            """Only of runs in the same log is anything of use to this one's recorder."""
+            return log is not None and header.get("log") == log
+
+        for orphan in orphans(self._folder, self.run, takes):
             shipped = False
             try:
-                if orphan.header is not None and orphan.header["id"] != self._header["id"]:
-                    if orphan.batch:
-                        await self._send(orphan.header, orphan.batch)
-                    shipped = True
+                shipped = await self._ship_orphan(orphan)
+            except asyncio.CancelledError:
+                raise
+            except Exception as error:
+                logger.debug("tasklog: what a dead worker has left stays there: %s", error)
             finally:
                 orphan.release(remove=shipped)
+
+    async def _ship_orphan(self, orphan: Orphan) -> bool:
+        header = {name: orphan.header.get(name) for name in ("id", "address", "name")}
+        if header["id"] == self._header["id"]:
+            return False
+        for batch in orphan.batches():
+            await self._send(header, batch, run=orphan.header["run"])
+        return True
 
     def _sample_offset(self) -> None:
         """How far the worker's clock is behind the scheduler's, as Dask has measured it.

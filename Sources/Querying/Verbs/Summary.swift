@@ -7,7 +7,8 @@ extension Verbs {
   /// - Throws: `LogError`.
   public static func summary(_ reader: LogReader, _ runs: [RunInfo]) throws -> Report {
     let summaries = try runs.map { ($0.number, try reader.summary(of: $0)) }
-    return Report([
+    let incomplete = try runs.flatMap { try reader.incompleteWorkers(of: $0) }
+    let tables = [
       Report.Table(
         "prefixes", title: "Tasks by prefix", columns: prefixColumns,
         rows: summaries.flatMap { run, summary in summary.prefixes.map { row(run, $0) } }),
@@ -17,7 +18,25 @@ extension Verbs {
       Report.Table(
         "workers", title: "Workers", columns: workerColumns,
         rows: summaries.flatMap { run, summary in summary.workers.map { row(run, $0) } }),
-    ])
+    ]
+    return Report(tables + (incomplete.isEmpty ? [] : [table(of: incomplete)]))
+  }
+
+  /// Workers whose last events may be missing, and where these may be.
+  private static func table(of incomplete: [IncompleteWorker]) -> Report.Table {
+    Report.Table(
+      "incomplete", title: "Workers whose last events may be missing",
+      columns: [
+        run, Column("worker", .address), Column("server_id", rank: 3), Column("host"),
+        Column("folder", rank: 1), Column("spool", .state), Column("missing_ends"),
+      ],
+      rows: incomplete.map { worker in
+        [
+          .integer(worker.run), .text(worker.address), text(worker.serverID), text(worker.host),
+          text(worker.folder), .text(worker.spool.rawValue),
+          worker.missingEnds.map(SQLiteValue.integer) ?? .null,
+        ]
+      })
   }
 
   /// When workers joined and left, and what they did.

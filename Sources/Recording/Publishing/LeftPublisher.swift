@@ -25,6 +25,13 @@ struct LeftPublisher {
       guard let lock = RecorderLock(takingOver: run, in: spool) else { return nil }
       lock.leaveFolder()
       guard let state = PublisherState(folder: lock.path) else {
+        guard SpoolFolder.hasRecords(lock.path) else {
+          // Killed before there was anything in it, or when all of it was confirmed.
+          SpoolFolder.removeFiles(lock.path)
+          PublisherState.remove(from: lock.path)
+          lock.removeFolder()
+          return nil
+        }
         unreadable(lock.path)
         return nil
       }

@@ -25,7 +25,7 @@ final class Publisher: SpoolTaker, @unchecked Sendable {
     var problem: @Sendable (String) -> Void
   }
 
-  let thread = SpoolThread()
+  let thread: SpoolThread
 
   var path: String { spool.folder }
 
@@ -55,6 +55,7 @@ final class Publisher: SpoolTaker, @unchecked Sendable {
     self.spool = spool
     self.lock = lock
     self.settings = settings
+    thread = SpoolThread(closeNanoseconds: settings.closeNanoseconds)
     let state = PublisherState(
       run: header, payload: publishing.payload, destination: publishing.destination)
     try state.save(in: spool.folder)
@@ -217,7 +218,7 @@ final class Publisher: SpoolTaker, @unchecked Sendable {
   // MARK: - The end
 
   private func end() {
-    let (closed, deadline) = (Clock.now(), SpoolThread.now() + settings.closeNanoseconds)
+    let (closed, deadline) = (Clock.now(), thread.deadline)
     var (hasMarks, hasEnded) = (false, false)
     while SpoolThread.now() < deadline {
       if !hasMarks, tail.position >= spool.end {
@@ -245,22 +246,6 @@ final class Publisher: SpoolTaker, @unchecked Sendable {
     }
     if !hasMarks { putLastMarks() }
     leave(closedAt: closed)
-  }
-
-  /// The last counts of what was left out go the way of all events, so that they are not lost either
-  /// when there is no broker now. No call of a source that had begun before the end is on its way any
-  /// more.
-  private func putLastMarks() {
-    var lasts = spool.lastSourceSeqs
-    for mark in thread.lastMarks {
-      let record = mark.record(behind: &lasts)
-      // Where there is no room, the number of its source's last event tells that it is missing.
-      _ = record.withUnsafeBytes { spool.put($0) }
-      guard let last = lasts.first(where: { $0.source == mark.source })?.last,
-        let slot = spool.slot(of: mark.source)
-      else { continue }
-      tl_store_release(slot, UInt64(bitPattern: last))
-    }
   }
 
   private func leave(closedAt time: Int64) {

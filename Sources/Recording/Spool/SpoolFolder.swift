@@ -1,4 +1,5 @@
 import CSupport
+import EventLog
 import Glibc
 
 /// What a dead recorder's folder holds.
@@ -43,6 +44,20 @@ struct SpoolFolder {
   /// How far each source had come.
   var lastSourceSeqs: [(source: Int, last: Int64)] { ControlFile.lastSourceSeqs(controls) }
 
+  /// Whether any record lies in the segments of a folder.
+  static func hasRecords(_ path: String) -> Bool {
+    let folder = SpoolFolder(path)
+    defer { folder.unmap() }
+    var reader = SpoolReader(from: folder.first) { folder.mappings[$0] }
+    while true {
+      switch reader.next(before: folder.end) {
+      case .record: return true
+      case .hole: reader.skip(to: folder.end)
+      case .end: return false
+      }
+    }
+  }
+
   /// What lies in a folder.
   static func names(_ folder: String) -> [String] {
     guard let stream = opendir(folder) else { return [] }
@@ -63,5 +78,6 @@ struct SpoolFolder {
     where UInt32(name) != nil || name.hasPrefix("control") || name.hasPrefix("spare.") {
       unlink("\(folder)/\(name)")
     }
+    EndMark.remove(from: folder)
   }
 }

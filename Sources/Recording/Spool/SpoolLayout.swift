@@ -10,6 +10,7 @@ import Glibc
 //     control.1…  the same for the sources from 4,096 on
 //     1, 2, 3, …  segments, all of one size, mapped into memory
 //     spare.N     a segment that has been drained, to be used again
+//     closed      when the run was closed, where the log could not be told in time
 //
 // A segment is a header of 64 bytes (magic, version, its number, its size) and then records, each at
 // a multiple of 8: a word, and the content (`SpoolRecord`, MessagePack) padded with zeros. The word

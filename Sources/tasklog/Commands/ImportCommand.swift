@@ -1,5 +1,6 @@
 import ArgumentParser
 import EventLog
+import Querying
 import Recording
 
 struct ImportCommand: ParsableCommand {
@@ -10,7 +11,8 @@ struct ImportCommand: ParsableCommand {
       A worker of a Dask cluster keeps its events in a spool on its own disk until the scheduler's \
       recorder has them. When it is killed, the next worker on that host ships the rest. When none \
       comes, copy the spool from there and import it. The files stay as they are; importing them \
-      twice does no harm.
+      twice does no harm. What does not belong into the log is named, with where it belongs, and \
+      left; the exit code is 1 then.
 
       Examples:
         tasklog import /tmp/tasklog-1000
@@ -25,7 +27,10 @@ struct ImportCommand: ParsableCommand {
   func run() throws {
     // Refuses what is no log, rather than making one.
     _ = try LogReader(path: log.path)
-    let imported = try WorkerSpools.importFiles(paths, log: log.path)
+    let files = LogTemplate.isTemplate(log.given) ? LogTemplate.files(log.given) : []
+    let (imported, left) = try WorkerSpools.importFiles(paths) { run in
+      files.last { $0.run == run }?.path ?? log.path
+    }
     for worker in imported {
       var text = "run \(worker.run), worker \(worker.worker): \(worker.events) events imported"
       if worker.missing > 0 { text += ", \(worker.missing) missing" }
@@ -33,5 +38,10 @@ struct ImportCommand: ParsableCommand {
       Console.print(text)
     }
     if imported.isEmpty { Console.print("nothing to import") }
+    for one in left {
+      let count = one.files > 1 ? " (\(Printable.count(one.files, "file")))" : ""
+      Console.complain("left \(one.reason)\(count)")
+    }
+    if !left.isEmpty { throw ExitCode(Failure.runCode) }
   }
 }

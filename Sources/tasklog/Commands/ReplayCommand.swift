@@ -68,6 +68,7 @@ struct ReplayCommand: AsyncParsableCommand {
       let code = try Supervisor.run(
         timeoutSeconds: plugins.timeoutSeconds, logs: asked?.map(\.path) ?? given)
       guard code == 0 else { throw ExitCode(code) }
+      if asked?.contains(where: \.hasFailed) == true { throw ExitCode(Failure.runCode) }
       return
     }
     let call = watched ?? PresentCall()
@@ -99,6 +100,8 @@ struct ReplayCommand: AsyncParsableCommand {
       }
       outcome = max(outcome, try await replay(info, reader, chosen, options, call))
     }
+    // What was not followed to its end is no whole answer.
+    if all.contains(where: \.hasFailed) { outcome = max(outcome, .failed) }
     if let code = outcome.exitCode { throw ExitCode(code) }
   }
 
@@ -157,6 +160,9 @@ struct ReplayCommand: AsyncParsableCommand {
     let text = ReplayText(path: reader.name, run: info, result: result, part: part.given)
     text.write(end: try reader.runs().first { $0.number == info.number }?.end ?? info.end)
     try RunNotes.tellParts(info, reader)
+    if let run = try reader.runs().first(where: { $0.number == info.number }) {
+      try RunNotes.tellIncomplete([PartOfRun(reader: reader, run: run)])
+    }
     if options.verifies, result.verifications.isEmpty {
       Console.complain(
         "--verify: nothing was noted of these plugins in run #\(info.number); record it with "

@@ -8,8 +8,9 @@ struct RunsCommand: ParsableCommand {
     abstract: "List the runs in a log, with how they ended.",
     discussion: """
       A run is closed (its recorder said so), died (its recorder is gone without a word), or still \
-      running. Missing events are those that the log knows to have lost. Of logs/{run}.db all runs are \
-      listed, each with all its files.
+      running. Missing events are those that the log knows to have lost; incomplete is how many workers \
+      have no end in the log, so that their last events may be missing, too. Of logs/{run}.db all runs \
+      are listed, each with all its files.
 
       Examples:
         tasklog runs
@@ -21,15 +22,18 @@ struct RunsCommand: ParsableCommand {
 
   func run() throws {
     if logs.given.count == 1, let parts = try Self.parts(logs.given[0]) {
-      return try format.write {
-        try Queries.write(parts.runs, ofSeveral: parts.files > 1, to: &$0)
-      }
+      try format.write { try Queries.write(parts.runs, ofSeveral: parts.files > 1, to: &$0) }
+      for run in parts.runs { try RunNotes.tellIncomplete(run) }
+      return
     }
     let joined = try logs.joined(run: "all", all: true)
     defer { joined.remove() }
     let reader = try joined.reader()
     try format.write { try Queries.runs([reader], to: &$0) }
-    for run in try reader.runs() { try RunNotes.tellParts(run, reader) }
+    for run in try reader.runs() {
+      try RunNotes.tellParts(run, reader)
+      try RunNotes.tellIncomplete([PartOfRun(reader: reader, run: run)])
+    }
   }
 
   /// What the files of a name like `logs/{run}.db` have of each run; nothing for other names, or when

@@ -24,7 +24,8 @@ struct SummaryCommand: ParsableCommand {
     commandName: "summary", abstract: "Sum a run up: tasks by prefix, time in each state, workers.",
     discussion: """
       Tables: prefixes, states (the time that tasks were in each state, in seconds, with nearest-rank \
-      percentiles) and workers (share is that of the time its threads could have computed).
+      percentiles) and workers (share is that of the time its threads could have computed); where \
+      there are any, incomplete: workers whose last events may be missing.
 
       Examples:
         tasklog summary

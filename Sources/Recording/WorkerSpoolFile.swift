@@ -1,0 +1,134 @@
+import EventLog
+import Glibc
+import TaskLogPlugin
+
+/// A file of a worker's spool.
+final class WorkerSpoolFile {
+  private static let magic = Array("tlworker".utf8)
+
+  let path: String
+  let run: String
+  let id: String
+  let address: String
+  let name: Value
+  /// Its place among the files of the worker.
+  let number: Int
+  /// The log that its run was recorded into; `nil` if it does not say.
+  let home: String?
+  private let content: [UInt8]
+  /// Locked as long as this lives, so that nobody else takes it meanwhile; -1 if it is not.
+  private let descriptor: Int32
+
+  deinit { if descriptor >= 0 { close(descriptor) } }
+
+  /// Tells the files of one worker.
+  var source: String { run + "/" + id }
+
+  var folder: String { path.lastIndex(of: "/").map { String(path[..<$0]) } ?? "." }
+
+  /// Whether beside it lies a later one of its worker that is not among these.
+  func hasNext(in files: [WorkerSpoolFile]) -> Bool {
+    let names = Set(files.map { $0.path.split(separator: "/").last.map(String.init) ?? "" })
+    let name = path.split(separator: "/").last.map(String.init) ?? ""
+    // A single file may have been given another name.
+    guard name.hasPrefix(id + ".") else { return false }
+    return SpoolFolder.names(folder).contains { other in
+      other.hasPrefix(id + ".") && !names.contains(other)
+        && other.split(separator: ".").last.flatMap { Int($0) } ?? 0 > number
+    }
+  }
+
+  /// The files below a path.
+  ///
+  /// - Throws: `WorkerSpoolError`.
+  static func find(_ path: String) throws -> [String] {
+    var status = stat()
+    guard stat(path, &status) == 0 else {
+      throw WorkerSpoolError.cannotRead(path: path, reason: String(cString: strerror(errno)))
+    }
+    guard status.st_mode & S_IFMT == S_IFDIR else { return [path] }
+    guard let stream = opendir(path) else {
+      throw WorkerSpoolError.cannotRead(path: path, reason: String(cString: strerror(errno)))
+    }
+    defer { closedir(stream) }
+    var found: [String] = []
+    while let entry = readdir(stream) {
+      let name = withUnsafePointer(to: &entry.pointee.d_name) { pointer in
+        pointer.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+      }
+      // A file under its way has not been begun.
+      guard name != ".", name != "..", !name.hasSuffix(".new") else { continue }
+      found += try find(path + "/" + name)
+    }
+    return found.sorted()
+  }
+
+  /// - Parameter isTaking: whether it is to be removed once it is in the log.
+  /// - Throws: `WorkerSpoolError`.
+  init(_ path: String, isTaking: Bool = false) throws {
+    self.path = path
+    let (content, descriptor) = try Self.read(path, isTaking)
+    (self.content, self.descriptor) = (content, descriptor)
+    guard content.starts(with: Self.magic) else { throw WorkerSpoolError.noSpool(path: path) }
+    let header = content.withUnsafeBytes { bytes -> Value? in
+      var reader = SourceRecordReader(
+        UnsafeRawBufferPointer(rebasing: bytes[Self.magic.count...]), checksCRC: true)
+      guard let first = reader.nextContent() else { return nil }
+      var fields = MessagePackReader(first)
+      return try? fields.value()
+    }
+    guard let run = header?["run"]?.string, let id = header?["id"]?.string, !id.isEmpty else {
+      throw WorkerSpoolError.noSpool(path: path)
+    }
+    self.run = run
+    self.id = id
+    address = header?["address"]?.string ?? "unknown"
+    name = header?["name"] ?? .null
+    home = header?["log"]?.string.map { log in
+      log + (header?["log_host"]?.string.map { " on host \($0)" } ?? "")
+    }
+    number = path.split(separator: ".").last.flatMap { Int($0) } ?? 0
+  }
+
+  private static func read(
+    _ path: String, _ isTaking: Bool
+  ) throws -> (content: [UInt8], descriptor: Int32) {
+    func failure() -> WorkerSpoolError {
+      .cannotRead(path: path, reason: String(cString: strerror(errno)))
+    }
+    let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+    guard descriptor >= 0 else { throw failure() }
+    var isKept = false
+    defer { if !isKept { close(descriptor) } }
+    let lock = isTaking ? LOCK_EX : LOCK_SH
+    guard flock(descriptor, lock | LOCK_NB) == 0 || errno != EWOULDBLOCK && !isTaking else {
+      throw WorkerSpoolError.isInUse(path: path)
+    }
+    var status = stat()
+    // Another one may have taken it in between.
+    guard !isTaking || fstat(descriptor, &status) == 0 && status.st_nlink > 0 else {
+      throw WorkerSpoolError.isInUse(path: path)
+    }
+    var content: [UInt8] = []
+    var part = [UInt8](repeating: 0, count: 1 << 20)
+    while true {
+      let count = Glibc.read(descriptor, &part, part.count)
+      guard count >= 0 else { throw failure() }
+      guard count > 0 else {
+        isKept = isTaking
+        return (content, isTaking ? descriptor : -1)
+      }
+      content += part[..<count]
+    }
+  }
+
+  /// The records behind the one that says whose they are.
+  func withRecords(_ body: (inout SourceRecordReader) throws -> Void) throws {
+    try content.withUnsafeBytes { bytes in
+      var reader = SourceRecordReader(
+        UnsafeRawBufferPointer(rebasing: bytes[Self.magic.count...]), checksCRC: true)
+      _ = reader.nextContent()
+      try body(&reader)
+    }
+  }
+}
