@@ -4,13 +4,16 @@ disk: nothing of a replay depends on hashes or chance. Run with every version of
 from __future__ import annotations
 
 import json
-from typing import Any, Callable
+import subprocess
+import sys
+from typing import Callable
 
 import pytest
 
+import feeding
 import watched
-import watchers
 from log import Log
+from replaying import WATCHERS
 from watched import Watched
 
 
@@ -28,6 +31,27 @@ def test_worker_plugins_see_where_data_came_from(moving: Watched, replay: Callab
         replayed = json.loads(line)
         for address, live in moving.workers.items():
             same(json.loads(live[f"{name}.{path}"]), replayed[address], f"{name} on {address}")
+
+
+def test_a_run_that_is_followed_can_pause_anywhere(moving: Watched) -> None:
+    about = {
+        "log": str(moving.log),
+        "plugins": [(f"{WATCHERS}:WorkerProbe", {})],
+        "results": [[f"{WATCHERS}:WorkerProbe", "seen"]],
+        "pauses": True,
+    }
+    done = subprocess.run(
+        [sys.executable, feeding.__file__, json.dumps(about)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert told["drift"] == {}
+    replayed = json.loads(told["results"][0])
+    for address, live in moving.workers.items():
+        same(json.loads(live["WorkerProbe.seen"]), replayed[address], address)
 
 
 def same(live: list, replayed: list, where: str) -> None:
