@@ -1,5 +1,5 @@
-"""What worker plugins saw live is what they see in a replay, where data moves between workers and to
-disk: nothing of a replay depends on hashes or chance. Run with every version of Dask."""
+"""What worker plugins saw live is what they see in a replay, where data moves between workers and
+to disk: nothing of a replay depends on hashes or chance. Run with every version of Dask."""
 
 from __future__ import annotations
 
@@ -59,7 +59,8 @@ def same(live: list, replayed: list, where: str) -> None:
     for number, (ours, theirs) in enumerate(zip(live, replayed)):
         if isinstance(ours, dict):
             fields = [name for name in ours if ours[name] != theirs.get(name)]
-            assert not fields, f"{where}, row {number}: {[(ours[f], theirs.get(f)) for f in fields]}"
+            told = {name: (ours[name], theirs.get(name)) for name in fields}
+            assert not told, f"{where}, row {number}: {told}"
         assert ours == theirs, f"{where}, row {number}"
     assert len(live) == len(replayed), where
 

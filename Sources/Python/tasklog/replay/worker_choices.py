@@ -1,4 +1,4 @@
-"""What a worker's state machine chose live, and cannot choose again: read off the events to come."""
+"""What a worker's state machine chose live and cannot choose again: read off the next events."""
 
 from __future__ import annotations
 
