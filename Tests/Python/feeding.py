@@ -85,18 +85,34 @@ class Kept:
 def main() -> None:
     """A replay in a process of its own: the host changes what Dask's modules are for it."""
     about = json.loads(sys.argv[1])
-    host = feed(about["log"], about["plugins"], about.get("without"), results=about["results"])
+    host = feed(
+        about["log"], about["plugins"], about.get("without"), about.get("pauses", False),
+        results=about["results"],
+    )  # fmt: skip
     lines = host.kept.answers[-1][1]["results"]  # type: ignore[attr-defined]
     print(json.dumps({"drift": dict(host.drift), "results": lines}))
 
 
-def feed(path: Path | str, plugins: list, without: int | None = None, **about: Any) -> Host:
-    """Replays a log through plugins in this process, and gives the host as it ended."""
+def feed(
+    path: Path | str,
+    plugins: list,
+    without: int | None = None,
+    pauses: bool = False,
+    **about: Any,
+) -> Host:
+    """Replays a log through plugins in this process, and gives the host as it ended.
+
+    pauses:
+        Whether after each event there are no more for now, as in a run that is followed.
+    """
     kept = Kept()
     host = Host(kept)  # type: ignore[arg-type]
+    made = frames_of(path, without)
+    if pauses:
+        made = [frame for each in made for frame in (each, [frames.FLUSH])]
     all_frames = [
         [frames.HELLO, greeting(path, plugins, **about)],
-        *frames_of(path, without),
+        *made,
         [frames.FINISH],
     ]
     asyncio.run(host.run(Fed(all_frames)))  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Dask fails a task whose inputs are larger than the memory of a worker on its way to that worker: a
+"""Dask fails a task whose inputs are larger than the memory of a worker on its way there: a
 transition within another one. Run with every version of Dask."""
 
 from __future__ import annotations

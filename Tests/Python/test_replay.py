@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -14,6 +15,7 @@ import pytest
 
 import feeding
 import watchers
+from clusters import HERE
 from log import Log
 from replaying import WATCHERS
 from watched import Watched
@@ -150,6 +152,39 @@ def test_without_one_event_comparisons_fail_and_drift_appears(
         if line != watched_in_process.scheduler[f"{given.rpartition(':')[2]}.{path}"]
     ]
     assert {"MyPlugin.seen", "Everything.calls", "Probe.digests"} <= set(different)
+
+
+def test_what_does_not_fit_the_recording_makes_the_exit_code_3(
+    watched_in_process: Watched, replay: Callable, tmp_path: Path
+) -> None:
+    log = tmp_path / "without.db"
+    with sqlite3.connect(watched_in_process.log) as connection:
+        connection.execute("VACUUM INTO ?", (str(log),))
+    with sqlite3.connect(log) as connection:
+        connection.execute(
+            """
+            DELETE FROM event WHERE seq = (
+              SELECT seq FROM event JOIN source ON source.id = source
+              WHERE kind = 'scheduler' AND hook = (SELECT id FROM text WHERE text = 'transition')
+                AND finish = (SELECT id FROM text WHERE text = 'processing') LIMIT 1 OFFSET 40)
+            """
+        )
+    failing = tmp_path / "failing.py"
+    failing.write_text("class Failing:\n    def transition(self, *args, **kwargs): 1 / 0\n")
+    looking = [f"--plugin={WATCHERS}:MyPlugin"]
+    for plugins, code in (
+        (looking, 3),
+        # A failure comes first.
+        ([*looking, f"--plugin={failing}:Failing"], 1),
+        # Nobody looks at what does not fit.
+        ([f"--plugin={WATCHERS}:Counter"], 0),
+    ):
+        done = replay(log).run(*plugins)
+        assert done.returncode == code, (plugins, done.stdout, done.stderr)
+        assert ("drift: " in done.stderr) == (plugins[:1] == looking), done.stderr
+    done = replay(log).run(f"--plugin={HERE}/Looking.swift")
+    assert done.returncode == 3, done.stdout + done.stderr
+    assert "did not fit the state that was rebuilt" in done.stderr
 
 
 def test_a_part_of_a_run_calls_plugins_with_the_state_as_it_was(

@@ -1,16 +1,19 @@
-"""What worker plugins saw live is what they see in a replay, where data moves between workers and to
-disk: nothing of a replay depends on hashes or chance. Run with every version of Dask."""
+"""What worker plugins saw live is what they see in a replay, where data moves between workers and
+to disk: nothing of a replay depends on hashes or chance. Run with every version of Dask."""
 
 from __future__ import annotations
 
 import json
-from typing import Any, Callable
+import subprocess
+import sys
+from typing import Callable
 
 import pytest
 
+import feeding
 import watched
-import watchers
 from log import Log
+from replaying import WATCHERS
 from watched import Watched
 
 
@@ -30,12 +33,34 @@ def test_worker_plugins_see_where_data_came_from(moving: Watched, replay: Callab
             same(json.loads(live[f"{name}.{path}"]), replayed[address], f"{name} on {address}")
 
 
+def test_a_run_that_is_followed_can_pause_anywhere(moving: Watched) -> None:
+    about = {
+        "log": str(moving.log),
+        "plugins": [(f"{WATCHERS}:WorkerProbe", {})],
+        "results": [[f"{WATCHERS}:WorkerProbe", "seen"]],
+        "pauses": True,
+    }
+    done = subprocess.run(
+        [sys.executable, feeding.__file__, json.dumps(about)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert told["drift"] == {}
+    replayed = json.loads(told["results"][0])
+    for address, live in moving.workers.items():
+        same(json.loads(live["WorkerProbe.seen"]), replayed[address], address)
+
+
 def same(live: list, replayed: list, where: str) -> None:
     """Names what differs: whole rows would be too much to read."""
     for number, (ours, theirs) in enumerate(zip(live, replayed)):
         if isinstance(ours, dict):
             fields = [name for name in ours if ours[name] != theirs.get(name)]
-            assert not fields, f"{where}, row {number}: {[(ours[f], theirs.get(f)) for f in fields]}"
+            told = {name: (ours[name], theirs.get(name)) for name in fields}
+            assert not told, f"{where}, row {number}: {told}"
         assert ours == theirs, f"{where}, row {number}"
     assert len(live) == len(replayed), where
 

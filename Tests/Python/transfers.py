@@ -147,7 +147,9 @@ def seen(state: Any) -> dict[str, Any]:
         "busy": sorted(state.busy_workers),
         "holders": {a: sorted(map(str, keys)) for a, keys in state.has_what.items() if keys},
         "needed": {
-            a: sorted(str(ts.key) for ts in tasks) for a, tasks in state.data_needed.items() if tasks
+            address: sorted(str(ts.key) for ts in tasks)
+            for address, tasks in state.data_needed.items()
+            if tasks
         },
     }
     if len(state.tasks) < 200:

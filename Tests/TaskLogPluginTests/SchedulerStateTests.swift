@@ -189,6 +189,33 @@ private func chain() -> SchedulerState {
     #expect(state.misfits == 0)
   }
 
+  @Test(arguments: [State.waiting, .queued, .noWorker])
+  func `a task that fails on its way to a worker fits, though plugins are called twice`(
+    _ start: State
+  ) {
+    let state = chain()
+    var events = [move("b-1", .released, .waiting), move("a-1", .released, .waiting)]
+    if start != .waiting { events.append(move("a-1", .waiting, start)) }
+    // Dask's first one takes place within the second one.
+    events.append(
+      move(
+        "a-1", .processing, .erred, worker: "w",
+        args: [.init("worker", "w"), .init("cause", "a-1"), .init("exception", .bytes([128]))]))
+    for event in events { state.apply(event) }
+    let erred = "erred neededBy=b-1 blame=a-1 erredOn=w"
+    #expect(line(state.tasks["a-1"]) == erred)
+    state.apply(move("a-1", start, .erred))
+    #expect(line(state.tasks["a-1"]) == erred)
+    #expect(line(state.tasks["b-1"]) == "waiting needs=a-1 waitingOn=a-1 whoWants=c blame=a-1")
+    #expect(state.workers["w"]?.processing.isEmpty == true)
+    #expect(state.queued.isEmpty && state.unrunnable.isEmpty)
+    #expect(state.misfits == 0)
+    // Where it was before the second one is not known: that one does not fit.
+    let other = chain()
+    other.apply(move("a-1", start, .erred))
+    #expect(other.misfits == 1)
+  }
+
   @Test func `a forgotten task can be looked up until the plugins have been told`() throws {
     let state = chain()
     state.apply(move("b-1", .released, .forgotten))

@@ -42,6 +42,24 @@ private func compute(run: Int64) -> Event {
 }
 
 @Suite struct WorkerStateTests {
+  @Test func `a transfer can be booked on a task that is done`() {
+    let state = WorkerState()
+    let ran = TaskFacts(
+      nbytes: 40, typeName: "str", startStops: [StartStop(action: "compute", start: 2, stop: 3)])
+    state.apply(compute(run: 7))
+    state.apply(move("b", .released, .waiting))
+    state.apply(move("b", .executing, .memory, ran))
+    let span = Value.object([
+      "key": "b", "action": "transfer", "start": 4.0, "stop": 5.0, "source": "v",
+    ])
+    state.apply(
+      Event(
+        .stimulus, time: 1, stimulusID: "s",
+        args: Args(named: [.init("op", "gather-dep-success"), .init("worker", "v")]),
+        snapshot: .other(.object(["spans": .list([span, "nonsense"])]))))
+    #expect(line(state.tasks["b"]).hasSuffix("nbytes=40 type=str did=compute,transfer"))
+  }
+
   @Test func `a worker's first event says who it is`() {
     for hook in [Hook.setup, .attach] {
       let state = WorkerState()

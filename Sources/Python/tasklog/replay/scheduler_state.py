@@ -318,11 +318,12 @@ class SchedulerStateHost(Tasks):
         return recommended
 
     def _fails_on_the_way(self, ts: Any, event: Event) -> bool:
-        """Whether Dask has failed a task on its way to ``processing``, because its inputs are larger
-        than the memory of the worker: `Scheduler._add_to_processing`.
+        """Whether Dask has failed a task on its way to ``processing``, because its inputs are
+        larger than the memory of the worker: `Scheduler._add_to_processing`.
 
-        Plugins are called with processing → erred first, and then with the transition in which this
-        took place, which ends there as well: waiting → erred, queued → erred, no-worker → erred.
+        Plugins are called with processing → erred first, and then with the transition in which
+        this took place and which ends there as well: waiting → erred, queued → erred or
+        no-worker → erred.
         """
         return (
             ts.state in _READY

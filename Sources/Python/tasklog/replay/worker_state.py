@@ -16,6 +16,7 @@ from distributed.worker_state_machine import StateMachineEvent, TaskState
 
 from tasklog.replay.events import Event
 from tasklog.replay.worker import NeverStartedWorker, NotRecorded, type_of
+from tasklog.replay.worker_choices import Choices, task_facts
 from tasklog.worker import operation
 
 _CLASSES = {operation(kind): kind for kind in StateMachineEvent._classes.values()}
@@ -31,7 +32,7 @@ _COLLECTIONS = {
 }
 
 
-class WorkerStateHost:
+class WorkerStateHost(Choices):
     """Applies the events of one worker.
 
     call:
@@ -64,10 +65,6 @@ class WorkerStateHost:
         self._ahead: deque[tuple] = deque()
         #: Stand-ins for the values of the stimulus, by key.
         self._values: dict[Any, NotRecorded] = {}
-
-    @property
-    def next_key(self) -> Any:
-        return self._expected[0].key if self._expected else None
 
     def take(self, event: Event) -> None:
         """The next event of the worker, but for `setup` and `teardown`."""
@@ -185,43 +182,8 @@ class WorkerStateHost:
         """A value is as large as its transition to memory says."""
         value = self._values.get(event.key) if event.finish == "memory" else None
         if value is not None:
-            facts = _task_facts(event)
+            facts = task_facts(event)
             value.nbytes, value.type_name = facts.get("nbytes"), facts.get("typeName")
-
-    # What the state machine asks for
-
-    def recorded_fetches(self) -> dict[str, list]:
-        """The tasks that are fetched next, by the worker that they come from, in the order in which
-        Dask has chosen them; nothing when the recording does not have it."""
-        fetches: dict[str, list] = {}
-        # Dask takes the last one first.
-        for event in reversed(self._expected):
-            if (event.start, event.finish) != ("fetch", "flight"):
-                continue
-            worker = _task_facts(event).get("comingFrom")
-            ts = self.worker.state.tasks.get(event.key)
-            if worker is None:
-                return {}
-            # Any other does not fit, and will be set.
-            if ts is not None and ts.state == "fetch" and worker in ts.who_has:
-                fetches.setdefault(worker, []).append(ts)
-        return fetches
-
-    def recorded_failure(self, ts: TaskState) -> tuple | None:
-        """What went wrong when the value of a task was to be stored: one that has to be written to
-        disk at once may not be picklable. Its next transition is to ``error``."""
-        event = self._expected[0] if self._expected else None
-        if event is None or (event.key, event.finish) != (ts.key, "memory"):
-            return None
-        if _task_facts(event).get("state", "memory") == "memory":
-            return None
-        failed = (e for e in self._expected if e.key == ts.key and e.finish == "error")
-        facts = _task_facts(next(failed, event))
-        return (
-            facts.get("exception"), facts.get("traceback"),
-            facts.get("exceptionText") or "", facts.get("tracebackText") or "",
-        )  # fmt: skip
-
 
     def has_transitioned(self, key: Any, start: str, finish: str) -> None:
         """The state machine has made a transition."""
@@ -274,7 +236,7 @@ class WorkerStateHost:
         """What a value told of itself, and what the worker measured beside its state machine."""
         state = self.worker.state
         ts = state.tasks.get(event.key)
-        facts = _task_facts(event)
+        facts = task_facts(event)
         if ts is None or not facts:
             return
         if event.finish == "memory":
@@ -294,7 +256,7 @@ class WorkerStateHost:
         """Sets a task to what the recording says, and calls the plugins."""
         self.host.clock.now = event.time
         state = self.worker.state
-        facts = _task_facts(event)
+        facts = task_facts(event)
         ts = state.tasks.get(event.key)
         if ts is None:
             ts = state.tasks[event.key] = TaskState(event.key)
@@ -386,8 +348,3 @@ class WorkerStateHost:
             state.fetch_count += 1
             for address in ts.who_has:
                 state.data_needed[address].add(ts)
-
-
-def _task_facts(event: Event) -> dict:
-    snapshot = event.snapshot
-    return snapshot.get("task", {}) if snapshot else {}

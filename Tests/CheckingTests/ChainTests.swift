@@ -1,0 +1,64 @@
+import EventLog
+import Foundation
+import TaskLogPlugin
+import Testing
+
+/// Whether the transitions of a task follow one another, as a check looks at it.
+@Suite struct ChainTests {
+  typealias Step = (key: Key, start: State, finish: State)
+
+  /// The seqs at which a check finds that a task did not leave the state it was in.
+  private func breaks(_ steps: [Step]) throws -> [String] {
+    let folder = FileManager.default.temporaryDirectory
+      .appendingPathComponent("tasklog-chain-\(UUID().uuidString)")
+    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    defer { try? FileManager.default.removeItem(at: folder) }
+    let path = folder.appendingPathComponent("test.db").path
+    let writer = try LogWriter(path: path)
+    try writer.transaction {
+      let run = try writer.add(
+        RunHeader(
+          id: RunID.make(), engine: "dask", engineVersion: "2026.8.0", recorderVersion: "1",
+          mode: "full", started: 1_000))
+      let source = try writer.add(
+        Source(kind: .scheduler, id: "Scheduler-1", address: "inproc://1"), run: run)
+      for (place, step) in steps.enumerated() {
+        try writer.append(
+          Event(
+            .transition, time: Int64(2_000 + place), key: step.key, start: step.start,
+            finish: step.finish, stimulusID: "s"),
+          source: source, sourceSeq: Int64(place + 1))
+      }
+      try writer.end(run: run, .closed, at: 5_000)
+    }
+    writer.close()
+    return try LogCheck(path: path).run().findings
+      .filter { $0.kind == .brokenChain || $0.kind == .impossibleTransition }
+      .map { "\($0)" }
+  }
+
+  @Test(arguments: [State.waiting, .queued, .noWorker])
+  func `a transition of Dask within another one is no fault`(_ start: State) throws {
+    var steps: [Step] = [("a", .released, .waiting)]
+    if start != .waiting { steps.append(("a", .waiting, start)) }
+    steps += [
+      ("a", .processing, .erred), ("b", .released, .waiting), ("a", start, .erred),
+      ("a", .erred, .released),
+    ]
+    #expect(try breaks(steps) == [])
+    // Where the task was before is not known.
+    #expect(try breaks([("a", .processing, .erred), ("a", start, .erred)]) == [])
+  }
+
+  @Test func `a failure of a task that was not sent to a worker is a fault`() throws {
+    let sent: [Step] = [("a", .released, .waiting), ("a", .processing, .erred)]
+    // The outer one does not come, or begins elsewhere, or was there before.
+    #expect(try breaks(sent + [("a", .erred, .released)]).count == 1)
+    #expect(try breaks(sent + [("b", .released, .waiting)]).count == 1)
+    #expect(try breaks(sent + [("a", .queued, .erred)]).count == 2)
+    #expect(try breaks(sent + [("a", .waiting, .erred), ("a", .waiting, .erred)]).count == 1)
+    #expect(try breaks([("a", .released, .waiting), ("a", .processing, .memory)]).count == 1)
+    // A log may end between the two.
+    #expect(try breaks(sent) == [])
+  }
+}
