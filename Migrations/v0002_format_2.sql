@@ -77,6 +77,7 @@ DROP VIEW slowest;
 DROP VIEW stays;
 DROP VIEW open_tasks;
 DROP VIEW prefix_states;
+DROP VIEW critical_path;
 DROP VIEW tasks;
 DROP VIEW workers;
 DROP VIEW stimuli;
@@ -467,6 +468,116 @@ LEFT JOIN outcomes ON outcomes.run = life.run AND outcomes.worker = life.worker
 LEFT JOIN spans ON spans.run = life.run AND spans.worker = life.worker AND spans.life = life.life
 LEFT JOIN given ON given.run = life.run AND given.worker = life.worker AND given.life = life.life
 ORDER BY life.run, coalesce(life.joined_ns, seen.first, ends.time + 1), life.worker, life.life;
+
+-- The chain of tasks and waits that set the length of each run, its end first found: the task that
+-- ended last, the dependency that came last before it was given to a worker, and so on. Each task
+-- is up to five pieces that follow on each other: `wait` at the scheduler, `queue` at the worker,
+-- `transfer` of dependencies, `compute`, and `report` until the scheduler knew.
+CREATE VIEW critical_path AS
+WITH RECURSIVE
+  needs AS MATERIALIZED (SELECT run, key_number, dependency_number FROM dependencies),
+  outcome AS MATERIALIZED (
+    SELECT source.run, event.seq, event.key, event.time, event.source, event.finish
+    FROM event
+    JOIN source ON source.id = event.source AND source.kind = 'scheduler'
+    WHERE event.hook = (SELECT id FROM text WHERE text = 'transition')
+      AND event.start = (SELECT id FROM text WHERE text = 'processing')
+      AND event.finish IN (SELECT id FROM text WHERE text IN ('memory', 'erred'))
+  ),
+  -- From the last outcome back to the one that came last before this task was sent to a worker.
+  path (run, place, seq) AS (
+    SELECT run, 0, max(seq) FROM outcome GROUP BY run
+    UNION ALL
+    SELECT path.run, path.place - 1, (
+      SELECT max(outcome.seq) FROM needs
+      JOIN outcome ON outcome.run = needs.run AND outcome.key = needs.dependency_number
+        AND outcome.finish = (SELECT id FROM text WHERE text = 'memory')
+      WHERE needs.run = path.run
+        AND needs.key_number = (SELECT key FROM event WHERE seq = path.seq)
+        AND outcome.seq < (
+          SELECT max(sent.seq) FROM event AS sent, event AS done
+          WHERE done.seq = path.seq AND sent.key = done.key AND sent.source = done.source
+            AND sent.seq < done.seq
+            AND sent.finish = (SELECT id FROM text WHERE text = 'processing')))
+    FROM path
+    WHERE path.seq IS NOT NULL
+  ),
+  chain AS MATERIALIZED (
+    SELECT run, place, seq, lag(seq) OVER (PARTITION BY run ORDER BY place) AS before_seq
+    FROM path WHERE seq IS NOT NULL
+  ),
+  -- When each task of the chain could begin, was sent, computed and was known to be done.
+  task AS MATERIALIZED (
+    SELECT
+      chain.run, chain.place, done.key, done.seq, done.args ->> '$.worker' AS worker,
+      coalesce(
+        (SELECT time FROM event WHERE seq = chain.before_seq),
+        (SELECT min(first.time) FROM event AS first
+          WHERE first.key = done.key AND first.source = done.source
+            AND first.seq < done.seq AND first.hook = done.hook)) AS ready,
+      (SELECT sent.time FROM event AS sent
+        WHERE sent.key = done.key AND sent.source = done.source AND sent.seq < done.seq
+          AND sent.finish = done.start ORDER BY sent.seq DESC LIMIT 1) AS sent,
+      done.time AS done,
+      (SELECT CAST(round(min(start) * 1e6) AS INTEGER) * 1000 FROM task_durations
+        WHERE task_durations.seq = done.seq AND action = 'compute') AS started,
+      (SELECT CAST(round(max(stop) * 1e6) AS INTEGER) * 1000 FROM task_durations
+        WHERE task_durations.seq = done.seq AND action = 'compute') AS stopped,
+      (SELECT CAST(round(min(start) * 1e6) AS INTEGER) * 1000 FROM task_durations
+        WHERE task_durations.seq = done.seq AND action = 'transfer') AS fetched_from,
+      (SELECT CAST(round(max(stop) * 1e6) AS INTEGER) * 1000 FROM task_durations
+        WHERE task_durations.seq = done.seq AND action = 'transfer') AS fetched_to
+    FROM chain JOIN event AS done ON done.seq = chain.seq
+  ),
+  -- The clocks of workers are their own: what they tell is kept between what the scheduler saw.
+  span AS MATERIALIZED (
+    SELECT run, place, key, seq, worker, ready, sent, done,
+      min(max(coalesce(started, sent), sent), done) AS started,
+      min(max(coalesce(stopped, done), coalesce(started, sent), sent), done) AS stopped,
+      min(max(coalesce(fetched_from, sent), sent), coalesce(started, done), done) AS fetched_from,
+      min(max(coalesce(fetched_to, sent), sent), coalesce(started, done), done) AS fetched_to
+    FROM (
+      SELECT run, place, key, seq, worker, ready, max(sent, ready) AS sent, done, started, stopped,
+        fetched_from, fetched_to
+      FROM task)
+  ),
+  piece AS (
+    SELECT run, place, 1 AS part, 'wait' AS piece, key, NULL AS worker, ready AS start_ns,
+      sent AS stop_ns, seq FROM span
+    UNION ALL
+    SELECT run, place, 2, 'queue', key, worker, sent, max(fetched_from, sent), seq FROM span
+    WHERE fetched_to > fetched_from
+    UNION ALL
+    SELECT run, place, 3, 'transfer', key, worker, fetched_from, fetched_to, seq FROM span
+    WHERE fetched_to > fetched_from
+    UNION ALL
+    SELECT run, place, 4, 'queue', key, worker,
+      CASE WHEN fetched_to > fetched_from THEN fetched_to ELSE sent END, started, seq FROM span
+    UNION ALL
+    SELECT run, place, 5, 'compute', key, worker, started, stopped, seq FROM span
+    UNION ALL
+    SELECT run, place, 6, 'report', key, worker, stopped, done, seq FROM span
+  )
+SELECT
+  piece.run,
+  row_number() OVER (PARTITION BY piece.run ORDER BY place, part) AS step,
+  key.text AS key,
+  piece.piece,
+  piece.worker,
+  (stop_ns - start_ns) / 1e9 AS seconds,
+  round((stop_ns - start_ns) * 1.0
+    / nullif(sum(stop_ns - start_ns) OVER (PARTITION BY piece.run), 0), 4) AS share,
+  start_ns,
+  stop_ns,
+  piece.seq,
+  (SELECT text FROM text WHERE id = key.prefix) AS prefix,
+  CASE WHEN piece.worker IS NOT NULL THEN coalesce((SELECT life FROM worker_life
+      WHERE worker_life.run = piece.run AND worker_life.worker = piece.worker
+        AND first_seq <= piece.seq
+      ORDER BY first_seq DESC LIMIT 1), 1) END AS life
+FROM piece JOIN key ON key.id = piece.key
+WHERE stop_ns > start_ns OR piece = 'compute'
+ORDER BY piece.run, place, part;
 
 -- By how many seconds each worker's clock was behind the scheduler's, from its event `source_seq` on
 -- (the first holds for all before), give or take `uncertainty`. A worker without a row was not

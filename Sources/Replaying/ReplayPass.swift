@@ -17,6 +17,8 @@ final class ReplayPass {
   private var outside: OutsidePlugins
 
   private var sources: [SourceInfo] = []
+  /// What makes times of different sources comparable; plugins see each source's own.
+  private var clocks = ClockOffsets()
   /// By the number of the source in the file. Sources whose plugins are not to be called have none.
   private var replays: [Int64: SourceReplay] = [:]
   private var selection: Selection
@@ -53,6 +55,7 @@ final class ReplayPass {
     progress: ((Int64) -> Void)?
   ) async throws -> Replayer.Result {
     sources = try reader.sources(of: run)
+    clocks = try reader.clockOffsets(of: run)
     try outside.begin(run, sources)
     let cursor = try await cursor()
     let before = cursor.count
@@ -215,6 +218,7 @@ final class ReplayPass {
       progress?(cursor.count)
       guard let news = try await follower?.next(cursor, isCancelled) else { return .complete }
       if news.isCancelled { return .cancelled }
+      clocks = try reader.clockOffsets(of: run)
       for info in news.sources {
         try outside.join(info)
         sources.append(info)
@@ -229,7 +233,9 @@ final class ReplayPass {
     _ recorded: RecordedEvent, _ replay: SourceReplay?, _ progress: ((Int64) -> Void)?,
     _ cursor: EventCursor
   ) async throws -> Bool {
-    let isChosen = replay != nil && (selection.isEverything || selection.takes(recorded))
+    let isChosen =
+      replay != nil
+      && (selection.isEverything || selection.takes(recorded, at: clocks.time(of: recorded)))
     if isChosen {
       chosen += 1
       if pacer != nil, try await !wait(for: recorded, progress, cursor) { return false }
@@ -268,7 +274,7 @@ final class ReplayPass {
   private nonisolated(nonsending) func wait(
     for recorded: RecordedEvent, _ progress: ((Int64) -> Void)?, _ cursor: EventCursor
   ) async throws -> Bool {
-    guard let due = pacer?.due(recorded.event.time) else { return true }
+    guard let due = pacer?.due(clocks.time(of: recorded)) else { return true }
     let moment = started.advanced(by: .nanoseconds(due))
     guard moment > clock.now else { return true }
     // What has been given so far must not wait for what comes.

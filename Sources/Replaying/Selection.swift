@@ -39,17 +39,23 @@ struct Selection {
   func isOver(of sourceCount: Int) -> Bool { behindCount >= sourceCount && options.to != nil }
 
   /// Whether plugins are called with an event of a chosen source.
-  mutating func takes(_ recorded: RecordedEvent) -> Bool {
-    guard options.from == nil && options.to == nil || isWithin(recorded) else { return false }
+  ///
+  /// - Parameter time: by the scheduler's clock.
+  mutating func takes(_ recorded: RecordedEvent, at time: Int64) -> Bool {
+    guard options.from == nil && options.to == nil || isWithin(recorded, time) else {
+      return false
+    }
     guard !patterns.isEmpty, let key = recorded.event.key else { return true }
     return patterns.contains { $0.matches(key) }
   }
 
-  private mutating func isWithin(_ recorded: RecordedEvent) -> Bool {
+  private mutating func isWithin(_ recorded: RecordedEvent, _ time: Int64) -> Bool {
     var place = places[recorded.source] ?? .before
-    if place == .before, Self.isReached(options.from, recorded, orEqual: true) { place = .within }
+    if place == .before, Self.isReached(options.from, recorded, time, orEqual: true) {
+      place = .within
+    }
     if place == .within, options.to != nil,
-      Self.isReached(options.to, recorded, orEqual: false)
+      Self.isReached(options.to, recorded, time, orEqual: false)
     {
       place = .behind
       behindCount += 1
@@ -59,12 +65,12 @@ struct Selection {
   }
 
   private static func isReached(
-    _ bound: ReplayOptions.Bound?, _ recorded: RecordedEvent, orEqual: Bool
+    _ bound: ReplayOptions.Bound?, _ recorded: RecordedEvent, _ now: Int64, orEqual: Bool
   ) -> Bool {
     switch bound {
     case nil: true
     case .seq(let seq): orEqual ? recorded.seq >= seq : recorded.seq > seq
-    case .time(let time): orEqual ? recorded.event.time >= time : recorded.event.time > time
+    case .time(let time): orEqual ? now >= time : now > time
     }
   }
 }

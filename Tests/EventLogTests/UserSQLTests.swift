@@ -58,7 +58,7 @@ import Testing
       """
     ),
     ("dependencies", "run key dependency key_number dependency_number"),
-    ("critical_path", "run step key piece worker seconds share start_ns stop_ns seq prefix"),
+    ("critical_path", "run step key piece worker seconds share start_ns stop_ns seq prefix life"),
     ("stimuli", "run stimulus first_seen last_seen events keys"),
     (
       "stories",

@@ -146,7 +146,7 @@ import Testing
     try expect(
       rows.path,
       """
-      SELECT run, key, piece, worker, start_ns, stop_ns, share, seq FROM critical_path
+      SELECT run, key, piece, worker, start_ns, stop_ns, share, seq, life FROM critical_path
       ORDER BY run, step
       """)
     try expect(rows.kinds, "SELECT * FROM event_kinds")
@@ -211,7 +211,7 @@ import Testing
       path += try reader.criticalPath(of: run).map { piece in
         [
           number, .text(piece.key), .text(piece.kind.rawValue), piece.worker, integer(piece.start),
-          integer(piece.stop), piece.share, .integer(piece.seq),
+          integer(piece.stop), piece.share, .integer(piece.seq), integer(piece.life),
         ]
       }
       kinds += try reader.eventKinds(of: run).map { kind in

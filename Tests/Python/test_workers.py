@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import sqlite3
 import time
@@ -52,6 +53,15 @@ def skewed(new_recording: Callable[[str], Recording]) -> Iterator[tuple[Recordin
     yield recording, began, time.time()
 
 
+def page_of(recording: Recording, tasklog: Callable) -> dict[str, Any]:
+    """What the report page knows but for its columns of numbers."""
+    page = recording.folder / "page.html"
+    tasklog(recording.log, "report", "-o", str(page))
+    found = re.search(r'id="document-0">(.*?)</script>', page.read_text(), re.S)
+    assert found is not None
+    return json.loads(found[1])
+
+
 def rows(recording: Recording, sql: str) -> list[tuple]:
     with sqlite3.connect(f"file:{recording.log}?mode=ro", uri=True) as log:
         return log.execute(sql).fetchall()
@@ -91,11 +101,18 @@ def test_times_of_all_workers_lie_within_the_run(skewed: Any, tasklog: Callable)
     tasklog(recording.log, "export", "--to", "jsonl", "-o", str(exported))
     events = [json.loads(line) for line in exported.read_text().splitlines()]
     assert events and all(low <= event["time_ns"] <= high for event in events)
-    story = json.loads(tasklog(recording.log, "story", "next-7", "--format", "json"))["story"]
-    assert sum(event["after"] or 0 for event in story) < ended - began
-    assert any(event["raw_time"][:13] != event["time"][:13] for event in story) or all(
-        event["worker"] is None for event in story
+    page = page_of(recording, tasklog)
+    assert 0 < page["last"] - page["first"] <= (high - low) / 1e3
+    shown = {worker["name"]: worker["clockOffset"] for worker in page["workers"]}
+    assert {name: round(-offset / 60) * 60 for name, offset in shown.items()} == CLOCKS
+    ((key,),) = rows(
+        recording,
+        "SELECT key FROM transitions WHERE source = 'worker' "
+        "AND abs(time_ns - raw_time_ns) > 3600e9 LIMIT 1",
     )
+    story = json.loads(tasklog(recording.log, "story", key, "--format", "json"))["story"]
+    assert sum(abs(event["after"] or 0) for event in story) < ended - began + worst
+    assert any(event["raw_time"][:13] != event["time"][:13] for event in story)
 
 
 def test_nothing_is_known_before_its_cause(skewed: Any) -> None:
@@ -157,5 +174,9 @@ def test_a_worker_that_comes_back_is_another_one(
     lives = tmp_path / "trace.json"
     tasklog(returning.log, "export", "--to", "chrome", "-o", str(lives))
     assert "(2)" in lives.read_text() and "(3)" in lives.read_text()
+    page = page_of(returning, tasklog)
+    assert [(worker["life"], worker["left"] is None) for worker in page["workers"]] == [
+        (life, is_left) for _, life, _, is_left in workers
+    ]
     opened = json.loads(tasklog(returning.log, "open", "--format", "json"))["open"]
     assert [row for row in opened if row["source"] == "worker"] == []

@@ -8,8 +8,9 @@ import TaskLogPlugin
 /// as long as no measurement contradicts it, the first being none at all: clocks that agree stay as
 /// they are. One that is contradicted becomes what was measured.
 final class ClockTable {
-  /// Where a log does not say how long the answer took: measurements of older recorders.
-  static let assumedUncertainty: Int64 = 50_000_000
+  /// Where a log does not say how long the answer took: measurements of older recorders. A worker's
+  /// first one may take a second, when the scheduler is busy with the coming of others.
+  static let assumedUncertainty: Int64 = 2_000_000_000
   /// What is further away than a century is no clock.
   private static let largest = 3e18
 

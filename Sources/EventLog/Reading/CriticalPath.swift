@@ -10,6 +10,8 @@ public struct PathPiece: Sendable {
   public var kind: Kind
   public var key: String
   public var worker: SQLiteValue
+  /// Which of the workers at that address it is; see `WorkerLife.number`.
+  public var life: Int64?
   /// Nanoseconds since 1970 UTC; nothing where the log does not tell.
   public var start: Int64?
   public var stop: Int64?
@@ -38,6 +40,7 @@ private struct PathWalk {
   private let range: ClosedRange<Int64>
   private let schedulers: String
   private let graphs: GraphDependencies
+  private let lives: WorkerLives
 
   init(_ reader: LogReader, _ run: RunInfo, _ range: ClosedRange<Int64>) throws {
     self.reader = reader
@@ -45,6 +48,7 @@ private struct PathWalk {
     schedulers = try reader.sources(of: run).filter { $0.source.kind == .scheduler }
       .map { String($0.number) }.joined(separator: ", ")
     graphs = try GraphDependencies(reader, run)
+    lives = try reader.workerLives(of: run)
   }
 
   private static func id(_ text: String) -> String {
@@ -206,6 +210,9 @@ private struct PathWalk {
       try select.bind(1, length)
       try select.bind(2, total)
       var piece = piece
+      if case .text(let worker) = piece.worker {
+        piece.life = lives.number(worker, at: piece.seq)
+      }
       if try select.step() { piece.share = select.value(0) }
       return piece
     }

@@ -107,6 +107,7 @@ extension Verbs {
               .text(piece.kind.rawValue), piece.worker,
               piece.start.flatMap { start in piece.stop.map { seconds($0 &- start) } } ?? .null,
               piece.share, time(piece.start), time(piece.stop), .integer(piece.seq),
+              piece.life.map(SQLiteValue.integer) ?? .null,
             ])
           }
         }
@@ -118,5 +119,6 @@ extension Verbs {
     run, Column("step", rank: 2), key, Column("piece", leastWidth: 8),
     Column("worker", .address, rank: 1), Column("seconds"), Column("share"),
     Column("started", .time, rank: 3), Column("stopped", .time, rank: 4), Column("seq", rank: 5),
+    Column("life", rank: 8),
   ]
 }
