@@ -153,6 +153,12 @@ class Ending:
     def missing(self) -> int:
         return Log(self.log).one("SELECT coalesce(sum(count), 0) FROM gap")
 
+    def incomplete_workers(self, tasklog: Callable[..., str]) -> list[dict[str, Any]]:
+        """What `tasklog check` says of workers that have come to no end."""
+        lines = tasklog(self.log, "check", "--format", "jsonl").splitlines()
+        findings = [json.loads(line) for line in lines]
+        return [found for found in findings if found["finding"] == "incomplete-worker"]
+
     def has_ended(self, source: tuple[str, str]) -> bool:
         """Whether a source came to its end without being killed."""
         log = Log(self.log)
@@ -180,6 +186,12 @@ class Ending:
                 assert abs(len(ours) - len(theirs)) <= 1, (source, len(ours), len(theirs))
                 both = min(len(ours), len(theirs))
                 assert ours[:both] == theirs[:both], source
+
+    def lost(self) -> dict[tuple[str, str], int]:
+        """How many transitions of each source were seen and are not in the log."""
+        seen, logged = witness.seen(self.folder / "witness"), witness.logged(self.log)
+        lost = {source: len(seen[source]) - len(logged.get(source, [])) for source in seen}
+        return {source: count for source, count in lost.items() if count > 1}
 
     def text(self) -> str:
         return "\n".join(program.text for program in self.programs)

@@ -28,10 +28,6 @@ from ending_ways import Ending
 from log import Log
 
 
-#: Whether commands say what went with a spool; until they do it is only counted here.
-IS_TOLD = False
-
-
 def end(ending: Ending, grace: float, chance: random.Random) -> bool:
     """SIGTERM to each, then SIGKILL to the groups that are left; true if one was killed."""
     programs = list(ending.cluster)
@@ -48,15 +44,14 @@ def end(ending: Ending, grace: float, chance: random.Random) -> bool:
     return bool(was_killed)
 
 
-def told_as_missing(ending: Ending, tasklog: str) -> int:
-    """How many workers of the run `tasklog check` says have come to no end."""
-    arguments = [tasklog, "check", "--log", str(ending.log), "--format", "jsonl"]
-    checked = subprocess.run(arguments, capture_output=True, text=True)
-    findings = [json.loads(line)["finding"] for line in checked.stdout.splitlines()]
-    return findings.count("incomplete-worker")
+def tasklog(log: Path, *arguments: str) -> str:
+    program = os.environ["TASKLOG_TEST_PROGRAM"]
+    return subprocess.run(
+        [program, *arguments, "--log", log], capture_output=True, text=True, check=True
+    ).stdout
 
 
-def one_round(number: int, folder: Path, tasklog: str, grace: float | None) -> str | None:
+def one_round(number: int, folder: Path, grace: float | None) -> str | None:
     """What is wrong with the log after an end; nothing if it is right."""
     chance = random.Random(number)
     loses_spool = number % 2 == 1
@@ -70,10 +65,7 @@ def one_round(number: int, folder: Path, tasklog: str, grace: float | None) -> s
     left = len(ending.leftover_spools())
     if loses_spool and ending.spool.exists():
         shutil.rmtree(ending.spool)
-    subprocess.run([tasklog, "recover", "--log", str(ending.log)], capture_output=True)
-    if ending.leftover_spools():
-        arguments = [tasklog, "import", "--log", str(ending.log), str(ending.spool)]
-        subprocess.run(arguments, capture_output=True)
+    ending.recover(tasklog)
     seen, logged = witness.seen(folder / "witness"), witness.logged(ending.log)
     lost = lost_of_ended = 0
     for source, theirs in seen.items():
@@ -99,8 +91,8 @@ def one_round(number: int, folder: Path, tasklog: str, grace: float | None) -> s
         return f"{lost_of_ended} transitions are lost of sources that came to their end"
     if lost and not loses_spool:
         return f"{lost} transitions are lost, and no spool was deleted"
-    told = told_as_missing(ending, tasklog)
-    if lost and IS_TOLD and not told:
+    told = len(ending.incomplete_workers(tasklog))
+    if lost and not told:
         return f"{lost} transitions are lost, and nothing says so"
     if told and not lost and not loses_spool:
         return f"{told} workers are said to miss something, and none does"
@@ -110,11 +102,10 @@ def one_round(number: int, folder: Path, tasklog: str, grace: float | None) -> s
 
 
 def main(count: int, grace: float | None = None) -> int:
-    tasklog = os.environ["TASKLOG_TEST_PROGRAM"]
     wrong = 0
     for number in range(count):
         with tempfile.TemporaryDirectory() as folder:
-            problem = one_round(number, Path(folder), tasklog, grace)
+            problem = one_round(number, Path(folder), grace)
         if problem is not None:
             wrong += 1
             print(f"round {number}: WRONG: {problem}", flush=True)

@@ -73,9 +73,17 @@ def test_what_was_seen_is_in_the_log(tmp_path: Path, way: str, kind: str, tasklo
     else:
         assert Log(ending.log).rows("SELECT DISTINCT end FROM run") == [("closed",)]
         assert ending.leftover_spools() == []
-    spool_is_gone = way == "worker and spool gone"
-    ending.assert_nothing_is_lost(is_worker if spool_is_gone else lambda _: False)
-    assert ending.missing() == 0 or spool_is_gone
+    incomplete = ending.incomplete_workers(tasklog)
+    if way == "worker and spool gone":
+        ending.assert_nothing_is_lost(is_worker)
+        lost = ending.lost()
+        assert sum(lost.values()) > 0 and len(incomplete) >= len(lost)
+        # As many as ended for the scheduler, which is no more than what was lost.
+        assert 0 < sum(found["count"] for found in incomplete) <= sum(lost.values())
+    else:
+        ending.assert_nothing_is_lost(lambda _: False)
+        assert incomplete == []
+        assert ending.missing() == 0
     # Dask's own are none of ours.
     assert not [part for part in ending.text().split("Traceback")[1:] if "tasklog/" in part]
 
