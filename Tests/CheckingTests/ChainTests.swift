@@ -7,8 +7,8 @@ import Testing
 @Suite struct ChainTests {
   typealias Step = (key: Key, start: State, finish: State)
 
-  /// The seqs at which a check finds that a task did not leave the state it was in.
-  private func breaks(_ steps: [Step]) throws -> [String] {
+  /// How often a check finds that a task did not leave the state it was in.
+  private func breaks(_ steps: [Step]) throws -> Int64 {
     let folder = FileManager.default.temporaryDirectory
       .appendingPathComponent("tasklog-chain-\(UUID().uuidString)")
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
@@ -34,7 +34,7 @@ import Testing
     writer.close()
     return try LogCheck(path: path).run().findings
       .filter { $0.kind == .brokenChain || $0.kind == .impossibleTransition }
-      .map { "\($0)" }
+      .reduce(0) { $0 + $1.count }
   }
 
   @Test(arguments: [State.waiting, .queued, .noWorker])
@@ -45,20 +45,20 @@ import Testing
       ("a", .processing, .erred), ("b", .released, .waiting), ("a", start, .erred),
       ("a", .erred, .released),
     ]
-    #expect(try breaks(steps) == [])
+    #expect(try breaks(steps) == 0)
     // Where the task was before is not known.
-    #expect(try breaks([("a", .processing, .erred), ("a", start, .erred)]) == [])
+    #expect(try breaks([("a", .processing, .erred), ("a", start, .erred)]) == 0)
   }
 
   @Test func `a failure of a task that was not sent to a worker is a fault`() throws {
     let sent: [Step] = [("a", .released, .waiting), ("a", .processing, .erred)]
     // The outer one does not come, or begins elsewhere, or was there before.
-    #expect(try breaks(sent + [("a", .erred, .released)]).count == 1)
-    #expect(try breaks(sent + [("b", .released, .waiting)]).count == 1)
-    #expect(try breaks(sent + [("a", .queued, .erred)]).count == 2)
-    #expect(try breaks(sent + [("a", .waiting, .erred), ("a", .waiting, .erred)]).count == 1)
-    #expect(try breaks([("a", .released, .waiting), ("a", .processing, .memory)]).count == 1)
+    #expect(try breaks(sent + [("a", .erred, .released)]) == 1)
+    #expect(try breaks(sent + [("b", .released, .waiting)]) == 1)
+    #expect(try breaks(sent + [("a", .queued, .erred)]) == 2)
+    #expect(try breaks(sent + [("a", .waiting, .erred), ("a", .waiting, .erred)]) == 1)
+    #expect(try breaks([("a", .released, .waiting), ("a", .processing, .memory)]) == 1)
     // A log may end between the two.
-    #expect(try breaks(sent) == [])
+    #expect(try breaks(sent) == 0)
   }
 }

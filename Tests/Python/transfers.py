@@ -145,15 +145,23 @@ def seen(state: Any) -> dict[str, Any]:
         "fetches in all": state.transfer_incoming_count_total,
         "from": [[a, sorted(map(str, keys))] for a, keys in state.in_flight_workers.items()],
         "busy": sorted(state.busy_workers),
-        "holders": {a: sorted(map(str, keys)) for a, keys in state.has_what.items() if keys},
-        "needed": {
-            address: sorted(str(ts.key) for ts in tasks)
-            for address, tasks in state.data_needed.items()
-            if tasks
-        },
     }
-    if len(state.tasks) < 200:
+    if len(state.tasks) < 100:
         # Of all tasks: a transfer is booked on any of those that it was made for.
         spans = {str(key): ts.startstops for key, ts in state.tasks.items() if ts.startstops}
-        row["spans"] = hashlib.sha256(json.dumps(spans, sort_keys=True).encode()).hexdigest()
+        row["spans"] = digest(spans)
+        row["holders"] = digest(
+            {address: sorted(map(str, keys)) for address, keys in state.has_what.items() if keys}
+        )
+        row["needed"] = digest(
+            {
+                address: sorted(str(ts.key) for ts in tasks)
+                for address, tasks in state.data_needed.items()
+                if tasks
+            }
+        )
     return row
+
+
+def digest(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
