@@ -172,8 +172,17 @@ class Hooks(SchedulerPlugin):
     def _announce(self, ts: Any) -> None:
         """A task that came without a graph: scattered data, or a client's wish for lost data."""
         self._known.add(ts.key)
+        self._tell_computation()
         snapshot = {"graph": [facts.present_task(ts)]}
         self._emit("stimulus", {"op": "update-data"}, key=ts.key, snapshot=snapshot)
+
+    def _tell_computation(self) -> None:
+        """A computation that tasks from here on are counted to."""
+        computations = getattr(self._scheduler, "computations", None)
+        if computations and computations[-1] is not self._computation:
+            self._computation = computation = computations[-1]
+            args = {"op": "computation", "id": str(computation.id), "start": computation.start}
+            self._emit("stimulus", args)
 
     def _notice_departed(self, expected: bool, stimulus: str | None = None) -> None:
         """A worker goes before its tasks do, and the hook for it comes last."""
@@ -210,6 +219,7 @@ class Hooks(SchedulerPlugin):
         if self._native is None:
             return
         try:
+            self._tell_computation()
             # Always a `defaultdict(dict)`; as a plain one everybody can read it.
             plain = {name: dict(values) for name, values in annotations.items()}
             args = dict(

@@ -15,7 +15,7 @@ from typing import Any, Callable, Sequence
 import cloudpickle
 from distributed.scheduler import TaskState
 
-from tasklog import deep, encoding, ending, facts, filtering, noting, spans, spool, worker
+from tasklog import deep, encoding, ending, facts, failing, filtering, noting, spans, spool, worker
 from tasklog.encoding import HOOKS, STATES, Encoder
 from tasklog.hooks import Hooks
 from tasklog.library import LibraryError, NativeRecorder
@@ -206,6 +206,7 @@ class Recorder(Hooks):
         self._known: set = set(scheduler.tasks)
         self._spans: dict[str, Any] = {}
         self._addresses = set(scheduler.workers)
+        self._computation: Any = next(iter(list(getattr(scheduler, "computations", ()))[-1:]), None)
         self._longest = options.max_value_bytes
         self._has_queueable = hasattr(TaskState, "_queueable")
         self._native = native
@@ -235,6 +236,9 @@ class Recorder(Hooks):
             **{name: p for name, p in scheduler.plugins.items() if name != self.name},
         }
         scheduler.handlers["tasklog_records"] = self._take_records
+        self._watching = failing.FailureWatch(lambda: scheduler.plugins.values(), self._note)
+        self._watching.install()
+        self._undo.append(self._watching.remove)
         ending.install(self, scheduler)
         ending.open_recorders.add(self)
 
@@ -357,6 +361,7 @@ class Recorder(Hooks):
                 ending.take_leftovers(self._options.worker_spool, native.run, self._take)
             self._native = None
             vars(self).pop("transition", None)
+            self._watching.remove()
             native.close()
             ending.open_recorders.discard(self)
 
@@ -391,7 +396,7 @@ class Recorder(Hooks):
                 },
             )
             # Workers need not have this package: they get it by value.
-            for module in (encoding, filtering, spans, spool, worker, noting, results):
+            for module in (encoding, failing, filtering, spans, spool, worker, noting, results):
                 cloudpickle.register_pickle_by_value(module)
             sent = cloudpickle.dumps(part)
             # One of that name would be replaced, or not be replaced, whoever made it.
