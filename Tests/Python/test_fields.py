@@ -16,6 +16,7 @@ import dask
 import distributed
 import pytest
 from distributed import Client, LocalCluster, wait
+from distributed.diagnostics.plugin import SchedulerPlugin
 
 import fields
 import workloads
@@ -89,6 +90,32 @@ def looked(
         kept.workers[about["address"]] = about["told"]
 
 
+class Changing(SchedulerPlugin):
+    """Changes tasks by itself, in ways that no hook tells; called after the one that looks."""
+
+    def __init__(self, scheduler: Any) -> None:
+        self.scheduler = scheduler
+        self.changes = 0
+
+    def update_graph(self, scheduler: Any, *, tasks: list, **kwargs: Any) -> None:
+        for key in tasks:
+            if str(key).startswith("changing"):
+                ts = scheduler.tasks[key]
+                ts.worker_restrictions = {next(iter(scheduler.workers))}
+                ts.annotations = {"of": "a plugin"}
+                self.changes += 1
+
+    def transition(self, key: Any, start: str, finish: str, *args: Any, **kwargs: Any) -> None:
+        if str(key).startswith("changing") and finish == "memory":
+            ts = self.scheduler.tasks[key]
+            ts.worker_restrictions, ts.annotations = None, {}
+            self.changes += 1
+
+
+def add_changing(dask_scheduler: Any) -> None:
+    dask_scheduler.add_plugin(Changing(dask_scheduler), name="changing")
+
+
 def increment(x: int) -> int:
     return x + 1
 
@@ -98,6 +125,8 @@ def usual(new_recording: Callable) -> Looked:
     """Metadata, resources that nobody has, scattered data, actors, errors, stealing."""
     recording = new_recording("fields-usual")
     with looked(recording) as (client, kept, scheduler):
+        client.run_on_scheduler(add_changing)
+        wait(client.map(increment, range(5), key=[f"changing-{i}" for i in range(5)]))
         client.set_metadata(["mine"], 5)
         client.set_metadata(["deep", "er"], {"a": 1})
         wait(client.map(increment, range(5)))

@@ -9,6 +9,8 @@ from __future__ import annotations
 import inspect
 from typing import Any, Callable
 
+from tasklog import facts
+
 
 def install(recorder: Any, scheduler: Any) -> list[str]:
     """Wraps what is there, and gives the names of what is not."""
@@ -169,17 +171,9 @@ def _restrictions(recorder: Any, scheduler: Any) -> None:
             ts = scheduler.tasks.get(key)
             if ts is None:
                 continue
-            recorder._emit(
-                "stimulus",
-                {
-                    "op": "set-restrictions",
-                    "workerRestrictions": ts.worker_restrictions,
-                    "hostRestrictions": ts.host_restrictions,
-                    "looseRestrictions": ts.loose_restrictions,
-                    "annotations": ts.annotations,
-                },
-                key=key,
-            )
+            recorder._emit("stimulus", facts.restrictions(ts), key=key)
+            recorder._limits.pop(key, None)
+            recorder._keep_limits(ts)
 
     def set_restrictions(worker: Any) -> Any:
         answer = restrict(worker)

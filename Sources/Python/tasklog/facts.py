@@ -21,6 +21,49 @@ def order(keys: list) -> list[int]:
     return [place[key] for key in keys]
 
 
+def limits(ts: Any) -> tuple | None:
+    """What decides where a task may run, and its annotations; `None` where nothing does.
+
+    A plugin can change them by itself.
+    """
+    if not (
+        ts.annotations
+        or ts.worker_restrictions
+        or ts.host_restrictions
+        or ts.resource_restrictions
+    ):
+        return None
+    return (
+        frozenset(ts.worker_restrictions or ()),
+        frozenset(ts.host_restrictions or ()),
+        dict(ts.resource_restrictions or {}),
+        bool(ts.loose_restrictions),
+        dict(ts.annotations or {}),
+    )
+
+
+def restrictions(ts: Any) -> dict[str, Any]:
+    """The args of the mark that tells them."""
+    return {
+        "op": "set-restrictions",
+        "workerRestrictions": ts.worker_restrictions,
+        "hostRestrictions": ts.host_restrictions,
+        "resourceRestrictions": ts.resource_restrictions,
+        "looseRestrictions": ts.loose_restrictions,
+        "annotations": ts.annotations,
+    }
+
+
+def are_other_limits(before: tuple | None, now: tuple | None) -> bool:
+    if before is None or now is None:
+        return before is not now
+    ours, theirs = before[-1], now[-1]
+    # Annotations can be anything: whether two of them are equal is not asked.
+    return before[:-1] != now[:-1] or (
+        ours.keys() != theirs.keys() or any(ours[name] is not theirs[name] for name in ours)
+    )
+
+
 def graph_task(ts: Any, span: bool) -> dict[str, Any]:
     """A task as it enters the scheduler.
 

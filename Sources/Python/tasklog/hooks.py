@@ -110,6 +110,14 @@ class Hooks(SchedulerPlugin):
             ts = scheduler.tasks[key]
             if key not in self._known:
                 self._announce(ts)
+            if (
+                ts.annotations
+                or ts.worker_restrictions
+                or ts.host_restrictions
+                or ts.resource_restrictions
+                or key in self._limits
+            ):
+                self._tell_limits(ts, finish)
             log = scheduler.transition_log
             worker = run = told = None
             if finish == "processing":
@@ -172,9 +180,26 @@ class Hooks(SchedulerPlugin):
     def _announce(self, ts: Any) -> None:
         """A task that came without a graph: scattered data, or a client's wish for lost data."""
         self._known.add(ts.key)
+        self._keep_limits(ts)
         self._tell_computation()
         snapshot = {"graph": [facts.present_task(ts)]}
         self._emit("stimulus", {"op": "update-data"}, key=ts.key, snapshot=snapshot)
+
+    def _keep_limits(self, ts: Any) -> None:
+        """What limits a task is told with it; see `_tell_limits`."""
+        limits = facts.limits(ts)
+        if limits is not None:
+            self._limits[ts.key] = limits
+
+    def _tell_limits(self, ts: Any, finish: str) -> None:
+        """Tells what a plugin has changed by itself in a task since it was told."""
+        before, now = self._limits.get(ts.key), facts.limits(ts)
+        if facts.are_other_limits(before, now):
+            self._emit("stimulus", facts.restrictions(ts), key=ts.key)
+        if now is None or finish == "forgotten":
+            self._limits.pop(ts.key, None)
+        else:
+            self._limits[ts.key] = now
 
     def _tell_computation(self) -> None:
         """A computation that tasks from here on are counted to."""
@@ -227,6 +252,8 @@ class Hooks(SchedulerPlugin):
                 **kwargs,
             )  # fmt: skip
             put = self._seen.graph
+            for key in tasks:
+                self._keep_limits(scheduler.tasks[key])
             if put is not None and put(time.time(), stimulus_id, args, tasks, priority):
                 return
             graph = [self._graph_task(scheduler.tasks[key], priority.get(key)) for key in tasks]

@@ -205,6 +205,9 @@ class Recorder(Hooks):
         self._closing_workers = ending.ClosingWorkers(scheduler, options.close_seconds)
         self._known: set = set(scheduler.tasks)
         self._spans: dict[str, Any] = {}
+        self._limits: dict[Any, tuple] = {}
+        for ts in scheduler.tasks.values():
+            self._keep_limits(ts)
         self._addresses = set(scheduler.workers)
         self._computation: Any = next(iter(list(getattr(scheduler, "computations", ()))[-1:]), None)
         self._longest = options.max_value_bytes
@@ -250,7 +253,7 @@ class Recorder(Hooks):
         hooks = HOOKS["transition"], HOOKS["updateGraph"]
         seen = native.scheduler(
             native.handle, self._source, self._longest, scheduler, super().transition, STATES,
-            self._known, self._encoder._keys, self._spans, *hooks,
+            self._known, self._encoder._keys, self._spans, self._limits, *hooks,
         )  # fmt: skip
         self.transition = seen.transition  # type: ignore[method-assign]
         return seen

@@ -239,6 +239,8 @@ class SchedulerStateHost(Tasks, Stimuli):
         ts = self.scheduler.tasks[event.key]
         ts.worker_restrictions = event.kwargs["workerRestrictions"]
         ts.host_restrictions = event.kwargs["hostRestrictions"]
+        if "resourceRestrictions" in event.kwargs:
+            ts.resource_restrictions = event.kwargs["resourceRestrictions"]
         ts.loose_restrictions = event.kwargs["looseRestrictions"]
         ts.annotations = event.kwargs["annotations"]
 
