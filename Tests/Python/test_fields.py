@@ -313,3 +313,22 @@ def test_the_readme_names_what_is_not_replayed() -> None:
     listed |= {name for names in NOT_FOUND.values() for name in names}
     assert listed <= named, listed - named
     assert "SERVER" in named and SERVER
+
+
+def test_a_look_at_what_is_not_replayed_is_told(
+    usual: Looked, replay: Callable, tmp_path: Path
+) -> None:
+    file = tmp_path / "looking.py"
+    file.write_text(
+        "class Looking:\n"
+        "    def __init__(self, scheduler):\n        self.scheduler = scheduler\n"
+        "    def transition(self, *args, **kwargs):\n"
+        "        self.shown = str(self.scheduler.monitor)\n"
+        "        self.known = len(self.scheduler.tasks)\n"
+    )
+    done = replay(usual.log).run(f"--plugin={file}")
+    assert done.returncode == 0, done.stderr
+    said = "plugins looked at fields that are not replayed: Scheduler.monitor ("
+    assert said in done.stderr, done.stderr
+    done = replay(usual.log).run(f"--plugin={HERE}/watchers.py:Probe")
+    assert "not replayed" not in done.stderr, done.stderr

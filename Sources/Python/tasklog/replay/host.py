@@ -39,6 +39,8 @@ class Host:
         self.drives = False
         self.drift: collections.Counter = collections.Counter()
         self.forbidden: collections.Counter = collections.Counter()
+        #: Fields that plugins have looked at and that are not replayed.
+        self.looked_at: collections.Counter = collections.Counter()
         self.failures: list[Failure] = []
         self.failure_count = 0
         self.live_failures = LiveFailures()
@@ -274,6 +276,13 @@ class Host:
         }
 
     def _tell_failures(self) -> None:
+        if self.looked_at:
+            fields = ", ".join(f"{name} ({n})" for name, n in self.looked_at.most_common(8))
+            rest = len(self.looked_at) - 8
+            self.notices.append(
+                "plugins looked at fields that are not replayed: "
+                + fields + (f", and {rest} more" if rest > 0 else "")
+            )
         self.notices += self.live_failures.notices()
         known = {
             type(plugin).__name__: target.given

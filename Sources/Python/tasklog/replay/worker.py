@@ -12,6 +12,7 @@ from dask.sizeof import sizeof
 from distributed.core import Status
 
 from tasklog.replay.forbidden import WORKER, Nobody, forbid
+from tasklog.replay.looking import watch_fields
 from tasklog.replay.scheduler import HOSTS, host_of
 from tasklog.replay.standing import BASES, stand_in
 from tasklog.replay.worker_machine import ReplayedWorkerState
@@ -73,6 +74,7 @@ class NeverStartedWorker(*BASES):  # type: ignore[misc]
 
 
 forbid(NeverStartedWorker, WORKER, "Worker")
+watch_fields(NeverStartedWorker, "Worker")
 
 
 def type_of(text: str | None) -> Any:
