@@ -28,7 +28,7 @@ NOT_REPLAYED: dict[str, dict[str, tuple[str, ...]]] = {
         ),
         "those of the replay alone": ("extensions", "plugins"),
         "a time by a clock that is not recorded": ("idle_since", "unrunnable"),
-        "not recorded": ("validate",),
+        "not recorded": ("generation", "validate"),
     },
     "WorkerState": {},
     "TaskState": {"not recorded": ("run_spec",)},
@@ -55,6 +55,7 @@ NOT_REPLAYED: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "worker WorkerState": {
         "those of the replay alone": ("plugins",),
+        "in another order within a stimulus": ("log",),
         "not recorded": ("actors", "data", "rng", "threads", "validate"),
     },
     "worker TaskState": {"not recorded": ("run_spec", "start_time", "stop_time")},
@@ -63,7 +64,7 @@ NOT_REPLAYED: dict[str, dict[str, tuple[str, ...]]] = {
 #: Those of a recorder that was attached when the scheduler was at work.
 NOT_FOUND: dict[str, tuple[str, ...]] = {
     "Scheduler": ("transition_log",),
-    "worker WorkerState": ("log", "stimulus_log"),
+    "worker WorkerState": ("stimulus_log",),
 }
 
 

@@ -138,9 +138,6 @@ class SchedulerStateHost(Tasks, Stimuli):
             if facts.get("state", "released") != "released" and not facts.get("known"):
                 self.fill(facts)
         self.want(kwargs["client"], kwargs["keys"])
-        # Of a graph that a task has submitted it is no whole number.
-        generations = [p[1] for p in kwargs["priority"].values() if p and type(p[1]) is int]
-        s.generation = max([s.generation, *generations])
 
     def apply_restart(self, event: Event) -> None:
         if self.scheduler.tasks:
