@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import warnings
 from typing import Any
 
 from distributed import scheduler as scheduler_module
@@ -92,7 +93,10 @@ class Changes:
             kind = _kind(thing)
             for name in names_of(thing):
                 try:
-                    text = json.dumps(plain(getattr(thing, name)))
+                    with warnings.catch_warnings():
+                        # Older versions warn of fields that are to go.
+                        warnings.simplefilter("ignore")
+                        text = json.dumps(plain(getattr(thing, name)))
                 except Exception as error:
                     text = json.dumps(f"{type(error).__name__}")
                 place = f"{kind} {identity}", name
