@@ -1,7 +1,7 @@
 """Failures of hooks: which of them the live run had, too.
 
-What the live run had is in the recording as marks (`tasklog.failing`), each after the event in which
-the hook failed. A failure waits for its mark until the plugins are called again; one in a hook that
+What the live run had is in the recording as marks (`tasklog.failing`), each after the event in
+which the hook failed. A failure waits for its mark until the plugins are called again; one in a hook that
 may end later waits until the end.
 """
 
@@ -99,7 +99,8 @@ def _in_words(count: int, failure: Failure, reason: str | None) -> str:
     live = "fails on a cluster, too" if reason else "failed live, too"
     often = "" if count == 1 else f"{count} times, first "
     end = f"; {reason}" if reason else ""
-    return f"plugin '{failure.plugin}' {live}: {often}on {owner} in {where}{at}: {failure.error}{end}"
+    place = f"{often}on {owner} in {where}{at}"
+    return f"plugin '{failure.plugin}' {live}: {place}: {failure.error}{end}"
 
 
 def unmatched(failed_live: collections.Counter, names: dict[str, str]) -> list[str]:

@@ -1,7 +1,7 @@
 """The public fields of Dask's objects that a replay does not give as they were live.
 
-All others are: the tests find every public field of these classes by looking at them, compare it live
-and in a replay, and hold this list and the README's against that.
+All others are: the tests find every public field of these classes by looking at them, compare it
+live and in a replay, and hold this list and the README's against that.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ SERVER = (
     "stream_handlers", "thread_id",
 )  # fmt: skip
 
-#: By class and reason. The classes are those of `distributed.scheduler`; of those with the same name
-#: in `distributed.worker_state_machine` the name begins with "worker ".
+#: By class and reason. The classes are those of `distributed.scheduler`; of those with the same
+#: name in `distributed.worker_state_machine` the name begins with "worker ".
 NOT_REPLAYED: dict[str, dict[str, tuple[str, ...]]] = {
     "Scheduler": {
         "of the server that runs": (
@@ -38,17 +38,20 @@ NOT_REPLAYED: dict[str, dict[str, tuple[str, ...]]] = {
     "Computation": {"not recorded": ("annotations", "code")},
     "Worker": {
         "of the server that runs": (
-            *SERVER, "active_keys", "active_threads", "active_threads_lock", "bandwidth",
-            "bandwidth_types", "bandwidth_workers", "batched_stream", "client", "death_timeout", "debug",
-            "execution_state", "executor", "executors", "heartbeat_interval", "incoming_transfer_log",
-            "latency", "lifetime", "lifetime_restart", "lifetime_stagger", "logs",
+            *SERVER, "active_keys", "active_threads", "active_threads_lock",
+            "bandwidth", "bandwidth_types", "bandwidth_workers", "batched_stream",
+            "client", "death_timeout", "debug", "execution_state", "executor",
+            "executors", "heartbeat_interval", "incoming_transfer_log", "latency",
+            "lifetime", "lifetime_restart", "lifetime_stagger", "logs",
             "low_level_profiler", "memory_manager", "metrics", "outgoing_count",
-            "outgoing_current_count", "outgoing_transfer_log", "profile_cycle_interval",
-            "profile_history", "profile_keys", "profile_keys_history", "profile_recent",
-            "scheduler", "startup_information", "total_in_connections", "transfer_incoming_log",
-            "transfer_outgoing_bytes", "transfer_outgoing_bytes_total", "transfer_outgoing_count",
-            "transfer_outgoing_count_limit", "transfer_outgoing_count_total",
-            "transfer_outgoing_log", "worker_address", "workspace",
+            "outgoing_current_count", "outgoing_transfer_log",
+            "profile_cycle_interval", "profile_history", "profile_keys",
+            "profile_keys_history", "profile_recent", "scheduler",
+            "startup_information", "total_in_connections", "transfer_incoming_log",
+            "transfer_outgoing_bytes", "transfer_outgoing_bytes_total",
+            "transfer_outgoing_count", "transfer_outgoing_count_limit",
+            "transfer_outgoing_count_total", "transfer_outgoing_log",
+            "worker_address", "workspace",
         ),
         "those of the replay alone": ("extensions", "plugins"),
         "not recorded": ("data", "threads", "scheduler_delay"),

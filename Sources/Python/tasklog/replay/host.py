@@ -294,8 +294,8 @@ class Host:
         unknown = sorted({failure.plugin for failure in self.failures} - seen)
         if unknown:
             self.notices.append(
-                f"whether {', '.join(unknown)} failed so live is not recorded: it did not run then, "
-                "it did not fail, or Dask's loggers were set to be silent"
+                f"whether {', '.join(unknown)} failed so live is not recorded: it did not run "
+                "then, it did not fail, or Dask's loggers were set to be silent"
             )
 
     def _collect(self) -> tuple[list, list]:

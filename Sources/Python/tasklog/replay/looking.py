@@ -7,8 +7,8 @@ from typing import Any
 
 from tasklog.replay.fields import NOT_REPLAYED
 
-#: Looked at by nearly every plugin that is registered, or by Dask's own functions all the time, or a
-#: way to act, which is counted elsewhere; `unrunnable` is replayed, but for its times.
+#: Looked at by nearly every plugin that is registered, or by Dask's own functions all the time, or
+#: a way to act, which is counted elsewhere; `unrunnable` is replayed, but for its times.
 _LEFT_OUT = {
     "batched_stream", "client_comms", "data", "handlers", "io_loop", "loop", "periodic_callbacks",
     "plugins", "rpc", "scheduler", "stream_comms", "stream_handlers", "unrunnable", "validate",

@@ -101,8 +101,8 @@ class OlderWorker:
         import distributed
 
         self._replay_host.notice(
-            f"Worker.{name} is gone from distributed {distributed.__version__}: this replay has it, "
-            "with the texts of the exceptions; on a cluster the hook that asks for it fails"
+            f"Worker.{name} is gone from distributed {distributed.__version__}: this replay has "
+            "it, with the texts of the exceptions; on a cluster the hook that asks for it fails"
         )
         return _Errors(self.state, attribute, make)
 

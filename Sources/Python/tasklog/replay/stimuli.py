@@ -1,4 +1,4 @@
-"""What changes a scheduler's state without a hook, beside tasks: heartbeats, metadata, resources."""
+"""What changes a scheduler without a hook, beside tasks: heartbeats, metadata, resources."""
 
 from __future__ import annotations
 
