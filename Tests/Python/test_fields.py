@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -193,6 +194,7 @@ def found(new_recording: Callable) -> Looked:
         data = client.scatter([1, 2, 3])
         actor = client.submit(workloads.Tally, actor=True, key="actor").result()
         client.log_event("mine", {"of": "before"})
+        workloads.events(client)
         busy = client.map(workloads.slow, [0.5] * 12, range(12), pure=False)
         wait_for(lambda: any(ws.executing for ws in scheduler.workers.values()), "heartbeats")
         client.register_plugin(tasklog.Recorder(recording.log))
@@ -333,3 +335,57 @@ def test_a_look_at_what_is_not_replayed_is_told(
     assert said in done.stderr, done.stderr
     done = replay(usual.log).run(f"--plugin={HERE}/watchers.py:Probe")
     assert "not replayed" not in done.stderr, done.stderr
+
+
+TOPICS = """
+from distributed.diagnostics.plugin import SchedulerPlugin
+
+class Topics(SchedulerPlugin):
+    def __init__(self, scheduler):
+        self.scheduler = scheduler
+        self.mine = self.odd = self.count = None
+
+    def transition(self, *args, **kwargs):
+        self.mine = [message for _, message in self.scheduler.get_events("mine")]
+        self.odd = len(self.scheduler.get_events("odd"))
+        self.count = self.scheduler._broker._topics["mine"].count
+"""
+
+
+def test_topics_from_before_are_restored(found: Looked, replay: Callable, tmp_path: Path) -> None:
+    file = tmp_path / "topics.py"
+    file.write_text(TOPICS)
+    done = replay(found.log).run(
+        f"--plugin={file}", *(f"--result={file}:{name}" for name in ("mine", "odd", "count"))
+    )
+    assert done.returncode == 0, done.stderr
+    assert [json.loads(line) for line in done.stdout.splitlines()] == [[{"of": "before"}], 2, 1]
+
+
+def test_metadata_is_hidden_by_its_names(new_recording: Callable, replay: Callable) -> None:
+    recording = new_recording("fields-redacted")
+    recording.environment["TASKLOG_REDACT"] = "password"
+    with (
+        recording.applied(),
+        dask.config.set({"distributed.scheduler.preload": ["tasklog"]}),
+        LocalCluster(n_workers=1, processes=False, dashboard_address=":0") as cluster,
+        Client(cluster) as client,
+    ):
+        client.set_metadata(["deep", "password"], "swordfish")
+        client.set_metadata(["open"], {"password": "swordfish", "user": "me"})
+        assert client.submit(increment, 1).result() == 2
+    with sqlite3.connect(recording.log) as connection:
+        told = "".join(str(row) for row in connection.execute("SELECT args, snapshot FROM event"))
+    assert "set-metadata" in told and "swordfish" not in told
+    done = replay(recording.log).run(f"--plugin={FIELDS}:Fields")
+    assert "drift" not in done.stderr, done.stderr
+
+
+def test_of_what_only_grows_the_newest_is_recorded() -> None:
+    from collections import deque
+
+    from tasklog import history
+
+    grown = deque(range(3 * history.KEPT))
+    assert history._last(grown) == list(grown)[-history.KEPT :]
+    assert history._last(deque([1, 2])) == [1, 2]

@@ -242,7 +242,11 @@ def _metadata(recorder: Any, scheduler: Any) -> None:
     _needs(put, "keys", "value")
 
     def tell(keys: Any, value: Any) -> None:
-        recorder._emit("stimulus", {"op": "set-metadata", "keys": list(keys), "value": value})
+        # Under its names, so that those are hidden that are to be.
+        for key in reversed(list(keys)):
+            value = {key: value}
+        args = {"op": "set-metadata", "depth": len(keys), "metadata": value}
+        recorder._emit("stimulus", args)
 
     def set_metadata(keys: Any, value: Any = None) -> Any:
         answer = put(keys=keys, value=value)

@@ -7,6 +7,7 @@ left out.
 from __future__ import annotations
 
 import logging
+from itertools import islice
 from typing import Any
 
 import dask
@@ -22,6 +23,8 @@ SETTINGS = (
 )  # fmt: skip
 #: Collections that forget their oldest entries; how many they hold is a setting.
 LIMITED = ("computations", "erred_tasks", "transition_log")
+#: How much is recorded of what grows: so many of the newest entries.
+KEPT = 1000
 #: Sums that heartbeats add to, as pairs: their keys are no texts.
 SUMS = ("bandwidth_workers", "bandwidth_types", "cumulative_worker_metrics")
 
@@ -54,9 +57,18 @@ def _computations(s: Any) -> list[dict[str, Any]]:
 def _topics(s: Any) -> dict[str, Any]:
     topics = s._broker._topics
     return {
-        name: {"count": t.count, "length": t.events.maxlen, "events": [list(e) for e in t.events]}
+        name: {
+            "count": t.count,
+            "length": t.events.maxlen,
+            "events": [list(event) for event in _last(t.events)],
+        }
         for name, t in topics.items()
     }
+
+
+def _last(entries: Any) -> list:
+    """The newest entries: all are found in one go, between two events of the scheduler."""
+    return list(islice(reversed(entries), KEPT))[::-1]
 
 
 def _hosts(s: Any) -> dict[str, Any]:
@@ -87,5 +99,5 @@ _PARTS = {
     "loads": _loads,
     "taskMetadata": lambda s: dict(s.task_metadata),
     "resources": lambda s: list(s.resources),
-    "threads": lambda s: [list(entry) for entry in s.total_nthreads_history],
+    "threads": lambda s: [list(entry) for entry in _last(s.total_nthreads_history)],
 }

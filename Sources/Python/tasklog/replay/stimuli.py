@@ -32,9 +32,11 @@ class Stimuli(Servers):
             cs.last_seen = event.kwargs["lastSeen"]
 
     def stimulus_set_metadata(self, event: Event) -> None:
-        Scheduler.set_metadata(
-            self.scheduler, keys=event.kwargs["keys"], value=event.kwargs["value"]
-        )
+        keys, value = [], event.kwargs["metadata"]
+        while len(keys) < event.kwargs["depth"] and isinstance(value, dict):
+            ((key, value),) = value.items()
+            keys.append(key)
+        Scheduler.set_metadata(self.scheduler, keys=keys, value=value)
 
     def stimulus_set_resources(self, event: Event) -> None:
         self.scheduler.add_resources(worker=event.worker, resources=event.kwargs["resources"])
