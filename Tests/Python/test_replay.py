@@ -86,9 +86,9 @@ def test_the_same_hook_of_the_documented_error_logger_fails_as_it_did_live(
     watched_in_process: Watched, replay: Callable
 ) -> None:
     done = replay(watched_in_process.log).run(f"--plugin={WATCHERS}:ErrorLogger")
-    assert done.returncode == 1
+    assert done.returncode == 0, done.stderr
     assert "object has no attribute 'tasks'" in done.stderr
-    assert "failed in transition of" in done.stderr
+    assert "fails on a cluster, too" in done.stderr and "has no Worker.tasks" in done.stderr
 
 
 def test_a_plugin_that_fails_is_told_and_disturbs_no_other(

@@ -50,14 +50,15 @@ static PyObject *bind(PyObject *self, PyObject *arguments) {
 static int prepare(PyObject *self, PyObject *args, PyObject *kwargs) {
   Scheduler *s = (Scheduler *)self;
   (void)kwargs;
-  PyObject *parts[6];
+  PyObject *parts[7];
   if (!PyArg_ParseTuple(
-          args, "LlnOOO!O!O!O!ii", &s->recorder, &s->source, &s->longest, &parts[0], &parts[1],
+          args, "LlnOOO!O!O!O!O!ii", &s->recorder, &s->source, &s->longest, &parts[0], &parts[1],
           &PyDict_Type, &parts[2], &PySet_Type, &parts[3], &PyDict_Type, &parts[4], &PyDict_Type,
-          &parts[5], &s->transition_hook, &s->graph_hook))
+          &parts[5], &PyDict_Type, &parts[6], &s->transition_hook, &s->graph_hook))
     return -1;
-  PyObject **places[6] = {&s->scheduler, &s->slow, &s->states, &s->known, &s->keys, &s->spans};
-  for (int i = 0; i < 6; i++) {
+  PyObject **places[7] = {&s->scheduler, &s->slow,  &s->states, &s->known,
+                          &s->keys,      &s->spans, &s->limits};
+  for (int i = 0; i < 7; i++) {
     Py_INCREF(parts[i]);
     Py_XDECREF(*places[i]);
     *places[i] = parts[i];
@@ -75,6 +76,7 @@ static int visit_all(PyObject *self, visitproc visit, void *arg) {
   Py_VISIT(s->known);
   Py_VISIT(s->keys);
   Py_VISIT(s->spans);
+  Py_VISIT(s->limits);
   Py_VISIT(s->workers_dict);
   Py_VISIT(s->tasks);
   Py_VISIT(s->log);
@@ -89,6 +91,7 @@ static int clear_all(PyObject *self) {
   Py_CLEAR(s->known);
   Py_CLEAR(s->keys);
   Py_CLEAR(s->spans);
+  Py_CLEAR(s->limits);
   Py_CLEAR(s->workers_dict);
   Py_CLEAR(s->tasks);
   Py_CLEAR(s->log);

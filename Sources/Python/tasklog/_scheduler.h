@@ -39,8 +39,8 @@ typedef struct {
   long source;
   Py_ssize_t longest;
   /* The scheduler, what is called where this refuses, the numbers of states, and what the recorder
-   * keeps: keys of tasks that it has announced, packed keys, spans of groups. */
-  PyObject *scheduler, *slow, *states, *known, *keys, *spans;
+   * keeps: keys of tasks that it has announced, packed keys, spans of groups, what limits tasks. */
+  PyObject *scheduler, *slow, *states, *known, *keys, *spans, *limits;
   /* The scheduler's own, which stay the same as long as it lives; `graph` makes sure of that. */
   PyObject *workers_dict, *tasks, *log;
   int transition_hook, graph_hook;
@@ -95,7 +95,10 @@ static int is_queueable(PyObject *ts) {
 
 /* Whether nothing about the task has to be told beyond what every transition tells. */
 static int is_plain(PyObject *ts, PyObject *finish) {
-  if (is_true(ts, n_suspicious) || is_true(ts, n_annotations) || is_queueable(ts) != 1) return 0;
+  if (is_true(ts, n_suspicious) || is_true(ts, n_annotations) || is_queueable(ts) != 1 ||
+      is_true(ts, n_worker_restrictions) || is_true(ts, n_host_restrictions) ||
+      is_true(ts, n_resource_restrictions))
+    return 0;
   if (!is_text(finish, n_forgotten)) return 1;
   Py_ssize_t dependencies = length(ts, n_dependencies), dependents = length(ts, n_dependents);
   return dependencies >= 0 && dependencies < 2 && dependents >= 0 && dependents < 2;
@@ -202,6 +205,7 @@ static int put_transition(Scheduler *s, PyObject *args, PyObject *kwargs) {
   ts = PyDict_GetItemWithError(s->tasks, key);
   Py_XINCREF(ts);
   if (!ts || PySet_Contains(s->known, key) != 1 || !is_plain(ts, finish)) goto end;
+  if (PyDict_Size(s->limits) > 0 && PyDict_Contains(s->limits, key) != 0) goto end;
   last = PySequence_GetItem(s->log, -1);
   if (!last || !encode_transition(s, ts, last, key, args, kwargs) || PyErr_Occurred()) goto end;
   if (put_buffer(s->recorder, s->source) <= 0) goto end;

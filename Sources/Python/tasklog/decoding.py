@@ -88,6 +88,8 @@ class Decoder:
     def _object(self, value: dict) -> Any:
         """An object whose content is decoded already; a tagged value has one name."""
         if len(value) != 1:
+            if "exception" in value or "traceback" in value:
+                _put_texts(value)
             return value
         ((name, content),) = value.items()
         if not name.startswith("$") or name in _ARGUMENTS:
@@ -153,6 +155,17 @@ def _serialized(content: dict) -> Any:
     if "data" in content:
         return Serialize(content["data"])
     return Serialized(content["header"], content["frames"])
+
+
+def _put_texts(value: dict) -> None:
+    """Gives pickled exceptions their texts, so that people can be shown these."""
+    for name in ("exception", "traceback"):
+        text = value.get(f"{name}_text", value.get(f"{name}Text"))
+        if isinstance(text, str) and type(value.get(name)).__name__ in _SERIALIZED:
+            value[name].recorded_text = text
+
+
+_SERIALIZED = ("Serialize", "Serialized", "SerializedData")
 
 
 def _numpy(state: list) -> Any:

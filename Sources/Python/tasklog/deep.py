@@ -9,12 +9,14 @@ from __future__ import annotations
 import inspect
 from typing import Any, Callable
 
+from tasklog import facts
+
 
 def install(recorder: Any, scheduler: Any) -> list[str]:
     """Wraps what is there, and gives the names of what is not."""
     missing = []
     for name, part in _PARTS.items():
-        if name == "heartbeat_worker" and not recorder._options.heartbeats:
+        if name.startswith("heartbeat") and not recorder._options.heartbeats:
             continue
         try:
             part(recorder, scheduler)
@@ -169,17 +171,9 @@ def _restrictions(recorder: Any, scheduler: Any) -> None:
             ts = scheduler.tasks.get(key)
             if ts is None:
                 continue
-            recorder._emit(
-                "stimulus",
-                {
-                    "op": "set-restrictions",
-                    "workerRestrictions": ts.worker_restrictions,
-                    "hostRestrictions": ts.host_restrictions,
-                    "looseRestrictions": ts.loose_restrictions,
-                    "annotations": ts.annotations,
-                },
-                key=key,
-            )
+            recorder._emit("stimulus", facts.restrictions(ts), key=key)
+            recorder._limits.pop(key, None)
+            recorder._keep_limits(ts)
 
     def set_restrictions(worker: Any) -> Any:
         answer = restrict(worker)
@@ -213,6 +207,7 @@ def _heartbeats(recorder: Any, scheduler: Any) -> None:
                 "metrics": changed,
                 "gone": gone,
                 "lastSeen": ws.last_seen,
+                "timeDelay": ws.time_delay,
                 "bandwidth": scheduler.bandwidth,
             },
             worker=ws.address,
@@ -226,10 +221,87 @@ def _heartbeats(recorder: Any, scheduler: Any) -> None:
     _handle(recorder, scheduler.handlers, "heartbeat_worker", heartbeat_worker)
 
 
+def _client_heartbeats(recorder: Any, scheduler: Any) -> None:
+    beat = scheduler.stream_handlers["heartbeat-client"]
+    _needs(beat, "client")
+
+    def tell(client: str) -> None:
+        args = {"op": "heartbeat-client", "client": client}
+        recorder._emit("stimulus", dict(args, lastSeen=scheduler.clients[client].last_seen))
+
+    def client_heartbeat(client: str) -> Any:
+        answer = beat(client=client)
+        _guard(recorder, "heartbeat-client", tell, client)
+        return answer
+
+    _handle(recorder, scheduler.stream_handlers, "heartbeat-client", client_heartbeat)
+
+
+def _metadata(recorder: Any, scheduler: Any) -> None:
+    put = scheduler.set_metadata
+    _needs(put, "keys", "value")
+
+    def tell(keys: Any, value: Any) -> None:
+        # Under its names, so that those are hidden that are to be.
+        for key in reversed(list(keys)):
+            value = {key: value}
+        args = {"op": "set-metadata", "depth": len(keys), "metadata": value}
+        recorder._emit("stimulus", args)
+
+    def set_metadata(keys: Any, value: Any = None) -> Any:
+        answer = put(keys=keys, value=value)
+        _guard(recorder, "set-metadata", tell, keys, value)
+        return answer
+
+    _put(recorder, scheduler, "set_metadata", set_metadata)
+    _handle(recorder, scheduler.handlers, "set_metadata", set_metadata)
+
+
+def _resources(recorder: Any, scheduler: Any) -> None:
+    add = scheduler.handlers["set_resources"]
+    _needs(add, "worker", "resources")
+
+    def tell(worker: str, resources: Any) -> None:
+        args = {"op": "set-resources", "resources": dict(resources or {})}
+        recorder._emit("stimulus", args, worker=worker)
+
+    def set_resources(worker: str, resources: Any = None) -> Any:
+        answer = add(worker=worker, resources=resources)
+        _guard(recorder, "set-resources", tell, worker, resources)
+        return answer
+
+    _handle(recorder, scheduler.handlers, "set_resources", set_resources)
+
+
+def _known_data(recorder: Any, scheduler: Any) -> None:
+    """Data that is scattered under a key that is known puts its task into memory: no transition."""
+    update = scheduler.update_data
+    _needs(update, "who_has", "nbytes", "client")
+
+    def tell(who_has: dict, nbytes: dict) -> None:
+        for key in who_has:
+            if key in recorder._known and key in scheduler.tasks:
+                size = {key: nbytes[key]} if key in nbytes else {}
+                args = {"op": "update-data", "who_has": {key: []}, "nbytes": size}
+                recorder._emit("stimulus", args, key=key)
+
+    def update_data(*, who_has: Any, nbytes: Any, client: str | None = None) -> Any:
+        _guard(recorder, "update-data", tell, who_has, nbytes)
+        return update(who_has=who_has, nbytes=nbytes, client=client)
+
+    _put(recorder, scheduler, "update_data", update_data)
+    _handle(recorder, scheduler.handlers, "update_data", update_data)
+    _handle(recorder, scheduler.stream_handlers, "update-data", update_data)
+
+
 _PARTS: dict[str, Callable[[Any, Any], None]] = {
     "replicas": _replicas,
     "desires": _desires,
     "long_running": _long_running,
     "set_restrictions": _restrictions,
     "heartbeat_worker": _heartbeats,
+    "heartbeat_client": _client_heartbeats,
+    "set_metadata": _metadata,
+    "set_resources": _resources,
+    "update_data": _known_data,
 }

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any, Callable
 
+from tasklog import history
+
 
 def keys(tasks: Any) -> list:
     return [task.key for task in tasks]
@@ -17,6 +19,49 @@ def order(keys: list) -> list[int]:
     """The order of keys that are known: the place of each among all of them, sorted."""
     place = {key: number for number, key in enumerate(sorted(keys, key=repr))}
     return [place[key] for key in keys]
+
+
+def limits(ts: Any) -> tuple | None:
+    """What decides where a task may run, and its annotations; `None` where nothing does.
+
+    A plugin can change them by itself.
+    """
+    if not (
+        ts.annotations
+        or ts.worker_restrictions
+        or ts.host_restrictions
+        or ts.resource_restrictions
+    ):
+        return None
+    return (
+        frozenset(ts.worker_restrictions or ()),
+        frozenset(ts.host_restrictions or ()),
+        dict(ts.resource_restrictions or {}),
+        bool(ts.loose_restrictions),
+        dict(ts.annotations or {}),
+    )
+
+
+def restrictions(ts: Any) -> dict[str, Any]:
+    """The args of the mark that tells them."""
+    return {
+        "op": "set-restrictions",
+        "workerRestrictions": ts.worker_restrictions,
+        "hostRestrictions": ts.host_restrictions,
+        "resourceRestrictions": ts.resource_restrictions,
+        "looseRestrictions": ts.loose_restrictions,
+        "annotations": ts.annotations,
+    }
+
+
+def are_other_limits(before: tuple | None, now: tuple | None) -> bool:
+    if before is None or now is None:
+        return before is not now
+    ours, theirs = before[-1], now[-1]
+    # Annotations can be anything: whether two of them are equal is not asked.
+    return before[:-1] != now[:-1] or (
+        ours.keys() != theirs.keys() or any(ours[name] is not theirs[name] for name in ours)
+    )
 
 
 def graph_task(ts: Any, span: bool) -> dict[str, Any]:
@@ -108,7 +153,23 @@ def worker(ws: Any) -> dict[str, Any]:
         "resources": dict(ws.resources),
         "metrics": ws.metrics,
         "lastSeen": ws.last_seen,
+        "timeDelay": ws.time_delay,
     }
+
+
+def present_worker(ws: Any) -> dict[str, Any]:
+    """A worker as a recorder finds it when it is attached."""
+    return dict(
+        worker(ws),
+        hasWhat=keys(ws.has_what),
+        nbytes=ws.nbytes,
+        longRunning=keys(ws.long_running),
+        actors=keys(ws.actors),
+        executing={ts.key: duration for ts, duration in ws.executing.items()},
+        usedResources=dict(ws.used_resources),
+        memoryUnmanagedOld=getattr(ws, "_memory_unmanaged_old", 0),
+        memoryUnmanagedHistory=[list(one) for one in getattr(ws, "_memory_unmanaged_history", ())],
+    )
 
 
 def cluster(scheduler: Any, argument: Callable[[str, Any], Any]) -> dict[str, Any]:
@@ -119,15 +180,7 @@ def cluster(scheduler: Any, argument: Callable[[str, Any], Any]) -> dict[str, An
     """
     s = scheduler
     return {
-        "workers": [
-            dict(
-                worker(ws),
-                hasWhat=keys(ws.has_what),
-                nbytes=ws.nbytes,
-                longRunning=keys(ws.long_running),
-            )
-            for ws in s.workers.values()
-        ],
+        "workers": [present_worker(ws) for ws in s.workers.values()],
         "clients": {
             name: {"versions": client.versions, "lastSeen": client.last_seen}
             for name, client in s.clients.items()
@@ -146,6 +199,7 @@ def cluster(scheduler: Any, argument: Callable[[str, Any], Any]) -> dict[str, An
             for e in s.erred_tasks
         ],
         "unknownDurations": {k: keys(v) for k, v in getattr(s, "unknown_durations", {}).items()},
+        **history.found(s),
     }
 
 
@@ -167,6 +221,8 @@ def prefix(tp: Any) -> dict[str, Any]:
 def group(tg: Any) -> dict[str, Any]:
     names = ("start", "stop", "span_id", "last_worker_tasks_left")
     facts = _totals(tg) | {name: getattr(tg, name) for name in names if hasattr(tg, name)}
+    if tg.last_worker is not None:
+        facts["lastWorker"] = tg.last_worker.address
     facts["prefix"] = tg.prefix.name
     facts["dependencies"] = [dependency.name for dependency in tg.dependencies]
     return facts

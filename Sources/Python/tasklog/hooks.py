@@ -110,6 +110,14 @@ class Hooks(SchedulerPlugin):
             ts = scheduler.tasks[key]
             if key not in self._known:
                 self._announce(ts)
+            if (
+                ts.annotations
+                or ts.worker_restrictions
+                or ts.host_restrictions
+                or ts.resource_restrictions
+                or key in self._limits
+            ):
+                self._tell_limits(ts, finish)
             log = scheduler.transition_log
             worker = run = told = None
             if finish == "processing":
@@ -172,8 +180,34 @@ class Hooks(SchedulerPlugin):
     def _announce(self, ts: Any) -> None:
         """A task that came without a graph: scattered data, or a client's wish for lost data."""
         self._known.add(ts.key)
+        self._keep_limits(ts)
+        self._tell_computation()
         snapshot = {"graph": [facts.present_task(ts)]}
         self._emit("stimulus", {"op": "update-data"}, key=ts.key, snapshot=snapshot)
+
+    def _keep_limits(self, ts: Any) -> None:
+        """What limits a task is told with it; see `_tell_limits`."""
+        limits = facts.limits(ts)
+        if limits is not None:
+            self._limits[ts.key] = limits
+
+    def _tell_limits(self, ts: Any, finish: str) -> None:
+        """Tells what a plugin has changed by itself in a task since it was told."""
+        before, now = self._limits.get(ts.key), facts.limits(ts)
+        if facts.are_other_limits(before, now):
+            self._emit("stimulus", facts.restrictions(ts), key=ts.key)
+        if now is None or finish == "forgotten":
+            self._limits.pop(ts.key, None)
+        else:
+            self._limits[ts.key] = now
+
+    def _tell_computation(self) -> None:
+        """A computation that tasks from here on are counted to."""
+        computations = getattr(self._scheduler, "computations", None)
+        if computations and computations[-1] is not self._computation:
+            self._computation = computation = computations[-1]
+            args = {"op": "computation", "id": str(computation.id), "start": computation.start}
+            self._emit("stimulus", args)
 
     def _notice_departed(self, expected: bool, stimulus: str | None = None) -> None:
         """A worker goes before its tasks do, and the hook for it comes last."""
@@ -210,6 +244,7 @@ class Hooks(SchedulerPlugin):
         if self._native is None:
             return
         try:
+            self._tell_computation()
             # Always a `defaultdict(dict)`; as a plain one everybody can read it.
             plain = {name: dict(values) for name, values in annotations.items()}
             args = dict(
@@ -217,6 +252,8 @@ class Hooks(SchedulerPlugin):
                 **kwargs,
             )  # fmt: skip
             put = self._seen.graph
+            for key in tasks:
+                self._keep_limits(scheduler.tasks[key])
             if put is not None and put(time.time(), stimulus_id, args, tasks, priority):
                 return
             graph = [self._graph_task(scheduler.tasks[key], priority.get(key)) for key in tasks]

@@ -2,7 +2,7 @@
 
 Each plugin that is to be verified runs next to the recorder. The mark ``report`` says what it was
 after all events of its source before it: its ``plugin``, which is the name of its class, and its
-``report``.
+``report``; or which of its hooks has ``failed``.
 
 This module is sent to workers by value with `tasklog.replay.results`.
 """
@@ -15,6 +15,7 @@ from typing import Any, Callable
 
 from distributed.diagnostics.plugin import SchedulerPlugin
 
+from tasklog.failing import failure
 from tasklog.replay.results import full
 
 logger = logging.getLogger("tasklog")
@@ -43,8 +44,8 @@ class Notes:
         if function is not None:
             try:
                 answer = function(*args, **kwargs)
-            except Exception:
-                logger.info("Plugin failed with exception", exc_info=True)
+            except Exception as error:
+                self._tell(hook, error)
         self._calls += 1
         self._is_new = True
         if self._every > 0 and self._calls % self._every == 0:
@@ -54,11 +55,23 @@ class Notes:
     async def awaited(self, hook: str, *args: Any, **kwargs: Any) -> None:
         answer = self.call(hook, *args, **kwargs)
         if inspect.isawaitable(answer):
-            try:
-                await answer
-            except Exception:
-                logger.info("Plugin failed with exception", exc_info=True)
-            self._is_new = True
+            await self.finish(hook, answer)
+
+    async def finish(self, hook: str, answer: Any) -> None:
+        """Awaits what a hook has answered."""
+        try:
+            await answer
+        except Exception as error:
+            self._tell(hook, error)
+        self._is_new = True
+
+    def _tell(self, hook: str, error: Exception) -> None:
+        """As Dask tells of it, and for a replay that fails as well."""
+        logger.info("Plugin failed with exception", exc_info=True)
+        try:
+            self._put(failure(self.plugin, hook, error))
+        except Exception as own:
+            logger.warning("tasklog: a failure is not noted: %r", own)
 
     def note(self) -> None:
         self._is_new = False
@@ -101,7 +114,8 @@ class NotingPlugin(SchedulerPlugin):
 
 def _forwarding(hook: str) -> Callable:
     def forward(self: NotingPlugin, *args: Any, **kwargs: Any) -> Any:
-        return self.notes.call(hook, *args, **kwargs)
+        answer = self.notes.call(hook, *args, **kwargs)
+        return self.notes.finish(hook, answer) if inspect.isawaitable(answer) else answer
 
     forward.__name__ = hook
     return forward

@@ -15,7 +15,7 @@ from typing import Any, Callable, Sequence
 import cloudpickle
 from distributed.scheduler import TaskState
 
-from tasklog import deep, encoding, ending, facts, filtering, noting, spans, spool, worker
+from tasklog import deep, encoding, ending, facts, failing, filtering, noting, spans, spool, worker
 from tasklog.encoding import HOOKS, STATES, Encoder
 from tasklog.hooks import Hooks
 from tasklog.library import LibraryError, NativeRecorder
@@ -205,7 +205,11 @@ class Recorder(Hooks):
         self._closing_workers = ending.ClosingWorkers(scheduler, options.close_seconds)
         self._known: set = set(scheduler.tasks)
         self._spans: dict[str, Any] = {}
+        self._limits: dict[Any, tuple] = {}
+        for ts in scheduler.tasks.values():
+            self._keep_limits(ts)
         self._addresses = set(scheduler.workers)
+        self._computation: Any = next(iter(list(getattr(scheduler, "computations", ()))[-1:]), None)
         self._longest = options.max_value_bytes
         self._has_queueable = hasattr(TaskState, "_queueable")
         self._native = native
@@ -235,6 +239,9 @@ class Recorder(Hooks):
             **{name: p for name, p in scheduler.plugins.items() if name != self.name},
         }
         scheduler.handlers["tasklog_records"] = self._take_records
+        self._watching = failing.FailureWatch(lambda: scheduler.plugins.values(), self._note)
+        self._watching.install()
+        self._undo.append(self._watching.remove)
         ending.install(self, scheduler)
         ending.open_recorders.add(self)
 
@@ -246,7 +253,7 @@ class Recorder(Hooks):
         hooks = HOOKS["transition"], HOOKS["updateGraph"]
         seen = native.scheduler(
             native.handle, self._source, self._longest, scheduler, super().transition, STATES,
-            self._known, self._encoder._keys, self._spans, *hooks,
+            self._known, self._encoder._keys, self._spans, self._limits, *hooks,
         )  # fmt: skip
         self.transition = seen.transition  # type: ignore[method-assign]
         return seen
@@ -357,6 +364,7 @@ class Recorder(Hooks):
                 ending.take_leftovers(self._options.worker_spool, native.run, self._take)
             self._native = None
             vars(self).pop("transition", None)
+            self._watching.remove()
             native.close()
             ending.open_recorders.discard(self)
 
@@ -391,7 +399,7 @@ class Recorder(Hooks):
                 },
             )
             # Workers need not have this package: they get it by value.
-            for module in (encoding, filtering, spans, spool, worker, noting, results):
+            for module in (encoding, failing, filtering, spans, spool, worker, noting, results):
                 cloudpickle.register_pickle_by_value(module)
             sent = cloudpickle.dumps(part)
             # One of that name would be replaced, or not be replaced, whoever made it.

@@ -22,6 +22,7 @@ from typing import Any
 from distributed.diagnostics.plugin import WorkerPlugin
 
 from tasklog.encoding import HOOKS, STATES, TRANSITION, Encoder
+from tasklog.failing import FailureWatch
 from tasklog.filtering import Filter
 from tasklog.noting import Notes, made
 from tasklog.spans import Spans
@@ -52,6 +53,7 @@ class WorkerRecorder(WorkerPlugin):
     async def setup(self, worker: Any) -> None:
         self._spool: WorkerSpool | None = None
         self._errors = 0
+        self._watching: FailureWatch | None = None
         self._noted: list[Notes] = []
         self._guard: asyncio.Task | None = None
         self._spans: Spans | None = None
@@ -95,6 +97,7 @@ class WorkerRecorder(WorkerPlugin):
         self._fields: dict[type, tuple[str, list[str]]] = {}
         log = self._state.stimulus_log
         self._last = log[-1] if log else None
+        self._resources = dict(self._state.total_resources)
         self._folder = self.options["worker_spool"] or default_folder()
         header = {
             "id": str(worker.id),
@@ -120,6 +123,8 @@ class WorkerRecorder(WorkerPlugin):
         self._spool = spool
         if self._stimuli:
             self._spans = Spans(worker, self._fail)
+        self._watching = FailureWatch(lambda: worker.plugins.values(), self._note)
+        self._watching.install()
         place = {"hostname": socket.gethostname(), "spool": spool.folder and self._folder}
         self._put(
             "setup", args=place, snapshot={"worker": self._encoder.value(worker_facts(worker))}
@@ -277,13 +282,16 @@ class WorkerRecorder(WorkerPlugin):
             # Its function is another one when this class came again, for a worker beside this one.
             if getattr(handler, "__self__", None) is self:
                 del self._worker.handlers["tasklog_ship"]
+            if self._watching is not None:
+                self._watching.remove()
             if spool is not None:
                 spool.close()
         except Exception as error:
             self._tell("the end of its spool failed", error)
 
     def _note(self, args: dict[str, Any]) -> None:
-        self._put("report", args=args)
+        if self._spool is not None:
+            self._put("report", args=args)
 
     # Stimuli
 
@@ -294,6 +302,8 @@ class WorkerRecorder(WorkerPlugin):
 
     def _harvest(self, log: Any) -> None:
         """Records the stimuli that have come since the last one that was recorded."""
+        if self._state.total_resources != self._resources:
+            self._tell_resources()
         fresh = []
         for event in reversed(log):
             if event is self._last:
@@ -309,6 +319,13 @@ class WorkerRecorder(WorkerPlugin):
                 self._put_stimulus(event, spans if place == len(fresh) else None)
             except Exception as error:
                 self._fail("stimulus", error)
+
+    def _tell_resources(self) -> None:
+        """They are set from outside, without a stimulus."""
+        self._resources = dict(self._state.total_resources)
+        if self._stimuli:
+            args = {"op": "set-resources", "resources": self._resources}
+            self._put("stimulus", args=args)
 
     def _put_stimulus(self, event: Any, spans: list | None = None) -> None:
         kind = type(event)
@@ -385,8 +402,20 @@ class WorkerRecorder(WorkerPlugin):
             "traceback": ts.traceback,
             "exceptionText": ts.exception_text,
             "tracebackText": ts.traceback_text,
+            "metadata": ts.metadata,
+            "spanID": getattr(ts, "span_id", None),
+            "startTime": ts.start_time,
+            "stopTime": ts.stop_time,
+            "suspiciousCount": ts.suspicious_count,
+            "done": ts.done,
+            "duration": getattr(ts, "duration", None),
         }
         facts.update({name: value for name, value in optional.items() if value})
+        for name in ("resourceRestrictions", "annotations"):
+            if optional[name] is None:
+                facts[name] = None
+        if ts.key in self._state.actors:
+            facts["isActor"] = True
         return self._encoder.value(facts)
 
     # Shipping

@@ -97,9 +97,7 @@ public final class PythonPlugins: OutsidePlugin {
     switch need(of: kinds[recorded.source]) {
     case .nothing: return true
     case .hooks:
-      guard isSelected, recorded.event.hook.isCalled(verifies: request.verifies) else {
-        return true
-      }
+      guard isSelected, recorded.event.hook.isCalled else { return true }
     case .everything: rebuilds = true
     }
     // No hook is called with what a transition has beside its args.
@@ -194,10 +192,10 @@ public final class PythonPlugins: OutsidePlugin {
 }
 
 extension Hook {
-  /// Whether plugins are called with it, or compared; else it is a mark, or their beginning.
-  fileprivate func isCalled(verifies: Bool) -> Bool {
+  /// Whether plugins are called with it, compared, or known to have failed; else it is a mark, or
+  /// their beginning.
+  fileprivate var isCalled: Bool {
     switch self {
-    case .report: verifies
     case .start, .attach, .detach, .stimulus, .clientDesiresKeys, .clientReleasesKeys, .addReplica,
       .removeReplica, .excluded:
       false

@@ -126,6 +126,8 @@ extension SchedulerState {
         task.state = .memory
       }
       let task = task(key)
+      // Data can be scattered under a key that was released.
+      if task.state == .released { task.state = .memory }
       set(nbytes: sizes[key], of: task)
       for address in (entry.value.elements ?? []).lazy.compactMap(\.string) {
         guard let worker = workers[address] else {

@@ -7,26 +7,11 @@ import functools
 import inspect
 import traceback
 from collections import defaultdict
-from dataclasses import dataclass
 from typing import Any, Callable
 
 from tasklog.replay.events import Event
+from tasklog.replay.failures import Failure, Failures
 from tasklog.replay.needs import function_of, needs_arguments
-
-#: So many failures are told in full.
-MAXIMUM_FAILURES = 100
-
-
-@dataclass
-class Failure:
-    plugin: str
-    worker: str | None
-    seq: int | None
-    hook: str
-    event: str | None
-    error: str
-    traceback: str
-
 
 class Caller:
     """Calls the plugins of one scheduler or worker.
@@ -49,6 +34,7 @@ class Caller:
         self.worker = worker
         self._host = host
         self._present = present
+        self.failures = Failures(host)
         self._needs: dict[int, tuple[Any, bool]] = {}
         self._overridden: dict[tuple[type, str], bool] = {}
 
@@ -74,6 +60,8 @@ class Caller:
         """Calls a hook of all plugins, and gives what can be awaited, by plugin."""
         host = self._host
         awaitables: list[tuple[str, Any]] = []
+        if self._is_over():
+            return awaitables
         for name, plugin in list(self.plugins.items()):
             function = self.hook(plugin, hook)
             if function is None:
@@ -90,9 +78,17 @@ class Caller:
             host.calling = None
         return awaitables
 
+    def _is_over(self) -> bool:
+        """Whether what failed in the event before has ended the replay."""
+        if self.failures.is_waiting:
+            self.failures.settle()
+        return self._host.is_done
+
     def transition(self, event: Event) -> None:
         """The hook that counts; arguments that nobody looks at are not decoded."""
         host = self._host
+        if self._is_over():
+            return
         for name, plugin in list(self.plugins.items()):
             function = getattr(plugin, "transition", None)
             if function is None:
@@ -153,22 +149,18 @@ class Caller:
 
     def fail(self, name: str, plugin: Any, hook: str, error: BaseException) -> None:
         host, event = self._host, self._present()
-        host.failure_count += 1
-        if len(host.failures) >= MAXIMUM_FAILURES:
-            return
         frames = traceback.extract_tb(error.__traceback__)[1:]
         place = f" ({frames[-1].filename.rsplit('/', 1)[-1]}:{frames[-1].lineno})" if frames else ""
-        host.fail(
-            Failure(
-                host.names.get(id(plugin), name),
-                self.worker,
-                event.seq if event is not None else None,
-                hook,
-                event.in_words() if event is not None else None,
-                f"{type(error).__name__}: {error}{place}",
-                "".join(traceback.format_exception(error)),
-            )
+        failure = Failure(
+            host.names.get(id(plugin), name),
+            self.worker,
+            event.seq if event is not None else None,
+            hook,
+            event.in_words() if event is not None else None,
+            f"{type(error).__name__}: {error}{place}",
+            "".join(traceback.format_exception(error)),
         )
+        self.failures.add(plugin, failure, error)
 
 
 _NOTHING: tuple = ((), {})

@@ -23,12 +23,12 @@ class Clock:
 
     def bind(self) -> None:
         """Puts this clock in the place of those that can be bound, in all modules so far."""
-        bound: dict[int, Callable] = {id(time.time): self._time, id(time.time_ns): self._time_ns}
+        bound: dict[int, Callable] = {id(time.time): self.time, id(time.time_ns): self.time_ns}
         metrics = sys.modules.get("distributed.metrics")
         if metrics is not None:
-            bound[id(metrics.time)] = self._time
+            bound[id(metrics.time)] = self.time
         # A function that has been bound before is no clock of the system any more.
-        bound.pop(id(self._time), None)
+        bound.pop(id(self.time), None)
         for module in list(sys.modules.values()):
             name = getattr(module, "__name__", None)
             if not isinstance(name, str) or name.split(".")[0] in _LEFT_ALONE:
@@ -45,8 +45,8 @@ class Clock:
             setattr(module, attribute, value)
         self._undo.clear()
 
-    def _time(self) -> float:
+    def time(self) -> float:
         return self.now
 
-    def _time_ns(self) -> int:
+    def time_ns(self) -> int:
         return round(self.now * 1e9)

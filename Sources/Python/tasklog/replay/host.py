@@ -13,9 +13,9 @@ from typing import Any
 
 from tasklog.decoding import Decoder, Opaque
 from tasklog.replay import frames, loading, results
-from tasklog.replay.calls import Failure
 from tasklog.replay.clock import Clock
 from tasklog.replay.events import Event, Source
+from tasklog.replay.failures import Failure, LiveFailures, unmatched
 from tasklog.replay.frames import Answers, Frames
 from tasklog.replay.loading import LoadingError, Target
 from tasklog.replay.sources import SchedulerReplay, SourceReplay, WorkerReplay
@@ -23,6 +23,8 @@ from tasklog.replay.watching import watch
 
 #: Seconds for what a plugin has begun and not finished when there are no more events.
 _LAST_SECONDS = 10.0
+#: So many failures are told in full.
+_MAXIMUM_FAILURES = 100
 
 
 class Host:
@@ -37,8 +39,15 @@ class Host:
         self.drives = False
         self.drift: collections.Counter = collections.Counter()
         self.forbidden: collections.Counter = collections.Counter()
+        #: Fields that plugins have looked at and that are not replayed.
+        self.looked_at: collections.Counter = collections.Counter()
         self.failures: list[Failure] = []
         self.failure_count = 0
+        self.live_failures = LiveFailures()
+        #: What failed live and not here: the class of the plugin, its hook, the class of the error.
+        self.failed_live: collections.Counter = collections.Counter()
+        #: The classes of plugins of which it is recorded that hooks have failed.
+        self.seen_failing: set[str] = set()
         self.unfinished: set[asyncio.Task] = set()
         #: By which plugins are named to the user.
         self.names: dict[int, str] = {}
@@ -194,11 +203,22 @@ class Host:
             self.replays[source.number] = WorkerReplay(self, source, self._of_workers)
 
     def fail(self, failure: Failure) -> None:
-        """A hook has failed."""
-        self.failures.append(failure)
-        self._send(frames.FAILURE, *astuple(failure))
+        """A hook has failed, and not live, as far as is known."""
+        self.failure_count += 1
+        if len(self.failures) < _MAXIMUM_FAILURES:
+            self.failures.append(failure)
+            self._send(frames.FAILURE, *astuple(failure))
         # The command ends with the first failure that it hears of.
         self.is_done = self._fails_fast
+
+    def fail_as_live(self, failure: Failure, reason: str | None = None) -> None:
+        """A hook has failed as it did live; or as it does on any cluster, for a reason."""
+        self.live_failures.add(failure, reason)
+
+    def notice(self, text: str) -> None:
+        """Tells the user something, once."""
+        if text not in self.notices:
+            self.notices.append(text)
 
     def forbid(self, name: str) -> None:
         """Something has been called that acts on a cluster."""
@@ -226,6 +246,10 @@ class Host:
                 task.cancel()
             if waiting:
                 self.notices.append(f"{len(waiting)} async hooks had not ended with the replay")
+        for replay in self.replays.values():
+            if replay.server is not None:
+                replay.caller.failures.settle(at_end=True)
+        self._tell_failures()
         self.clock.release()
         if self.decoder.opaque:
             counted = "; ".join(f"{why} ({n})" for why, n in self.decoder.opaque.most_common())
@@ -250,6 +274,29 @@ class Host:
                 if verifier.row is not None
             ],
         }
+
+    def _tell_failures(self) -> None:
+        if self.looked_at:
+            fields = ", ".join(f"{name} ({n})" for name, n in self.looked_at.most_common(8))
+            rest = len(self.looked_at) - 8
+            self.notices.append(
+                "plugins looked at fields that are not replayed: "
+                + fields + (f", and {rest} more" if rest > 0 else "")
+            )
+        self.notices += self.live_failures.notices()
+        known = {
+            type(plugin).__name__: target.given
+            for replay in self.replays.values()
+            for target, plugin in replay.instances
+        }
+        self.notices += unmatched(self.failed_live, known)
+        seen = {known[name] for name in self.seen_failing if name in known}
+        unknown = sorted({failure.plugin for failure in self.failures} - seen)
+        if unknown:
+            self.notices.append(
+                f"whether {', '.join(unknown)} failed so live is not recorded: it did not run "
+                "then, it did not fail, or Dask's loggers were set to be silent"
+            )
 
     def _collect(self) -> tuple[list, list]:
         """The reports, and a line of JSON for each attribute that was asked for."""

@@ -103,6 +103,23 @@ def _other(value: Any, depth: int) -> Any:
     return {"$python": {"type": name} | ({} if " at 0x" in shown else {"repr": shown})}
 
 
+def readable(value: Any) -> Any:
+    """A value for people: exceptions by their texts, not by their pickles."""
+    if type(value).__name__ in _SERIALIZED:
+        found = getattr(value, "recorded_text", None)
+        return found if isinstance(found, str) else f"<{type(value).__name__}>"
+    if isinstance(value, (bytes, bytearray)) and value[:1] == b"\x80" and value[-1:] == b".":
+        return f"<pickle of {len(value)} bytes>"
+    if isinstance(value, dict):
+        return {name: readable(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple, deque)):
+        return [readable(item) for item in value]
+    return value
+
+
+_SERIALIZED = ("Serialize", "Serialized", "SerializedData")
+
+
 def report(plugin: Any) -> Any:
     """What a plugin has to say: its own words, or what its attributes hold."""
     own = getattr(plugin, "tasklog_report", None)
@@ -143,12 +160,12 @@ def attributes(plugin: Any) -> dict[str, Any]:
 
 def _short(value: Any) -> tuple[Any] | None:
     """A value as far as it fits into a report; nothing for what is no data."""
-    if value is None or isinstance(value, _SCALARS):
-        return (plain(value),)
+    if value is None or isinstance(value, _SCALARS) or type(value).__name__ in _SERIALIZED:
+        return (plain(readable(value)),)
     if isinstance(value, _COLLECTIONS):
         if len(value) > _SHOWN:
             return (f"{type(value).__name__} of {len(value)}",)
-        made = plain(value)
+        made = plain(readable(value))
         if len(json.dumps(made)) > 1000 or "$python" in json.dumps(made):
             return (f"{type(value).__name__} of {len(value)}",)
         return (made,)

@@ -13,6 +13,7 @@ from distributed.core import Status
 from distributed.scheduler import ClientState, Scheduler, WorkerState
 
 from tasklog.replay.forbidden import SCHEDULER, Nobody, forbid
+from tasklog.replay.looking import watch_fields
 
 #: Addresses of another process cannot be resolved: the host is in the recording.
 HOSTS: dict[str, str] = {}
@@ -64,6 +65,7 @@ class NeverStarted(Scheduler):
 
 
 forbid(NeverStarted, SCHEDULER, "Scheduler")
+watch_fields(NeverStarted, "Scheduler")
 
 
 class Servers:

@@ -10,15 +10,19 @@ from __future__ import annotations
 
 from typing import Any
 
+import distributed.scheduler as scheduler_module
 from distributed.scheduler import Computation, Transition
 
+from tasklog.replay.deciding import note_choice
 from tasklog.replay.events import Event
 from tasklog.replay.forcing import force
+from tasklog.replay.history import take_history, take_settings
 from tasklog.replay.ordered import OrderedSet
+from tasklog.replay.stimuli import Stimuli, beat
 from tasklog.replay.tasks import Tasks
 
 
-class SchedulerStateHost(Tasks):
+class SchedulerStateHost(Tasks, Stimuli):
     """Applies the events of one scheduler.
 
     host:
@@ -68,12 +72,15 @@ class SchedulerStateHost(Tasks):
     def _guarded(self, apply: Any, event: Event) -> None:
         host = self.host
         host.drives = True
+        host.clock.now = event.nanoseconds / 10**9
+        before, scheduler_module.time = scheduler_module.time, host.clock.time
         try:
             apply(event)
         except Exception as error:
             host.drift[f"{event.hook} could not be applied: {_short(error)}"] += 1
         finally:
             host.drives = False
+            scheduler_module.time = before
 
     # What is found
 
@@ -83,6 +90,8 @@ class SchedulerStateHost(Tasks):
         s._address = about.get("address") or s._address
         s.allowed_failures = about["allowedFailures"]
         s.transition_counter = about["transitionCounter"]
+        if "settings" in found:
+            take_settings(s, found["settings"])
         for facts in found["workers"]:
             self.add_worker(facts, event.time)
         for name, facts in found["clients"].items():
@@ -91,6 +100,7 @@ class SchedulerStateHost(Tasks):
         for facts in found["tasks"]:
             self.fill(facts)
         self.take_totals(found)
+        take_history(self, found)
         if about["nTasks"] is not None:
             s.n_tasks = about["nTasks"]
         if about["bandwidth"] is not None:
@@ -114,7 +124,7 @@ class SchedulerStateHost(Tasks):
 
     def apply_updateGraph(self, event: Event) -> None:
         s = self.scheduler
-        if s.is_idle or not s.computations:
+        if not self.names_computations and (s.is_idle or not s.computations):
             s.computations.append(Computation())
         graph, kwargs = event.snapshot["graph"], event.kwargs
         if len(graph) == len(kwargs["tasks"]):
@@ -138,11 +148,12 @@ class SchedulerStateHost(Tasks):
     def apply_addWorker(self, event: Event) -> None:
         facts, s = event.snapshot["worker"], self.scheduler
         self.add_worker(facts, event.time)
-        told = facts.get("metrics", {}).get("bandwidth")
-        if told:
+        if facts.get("metrics"):
             # Joining counts as a heartbeat.
-            share = 1 / len(s.workers)
-            s.bandwidth = s.bandwidth * (1 - share) + told["total"] * share
+            ws = s.workers[facts["address"]]
+            beat(self, ws, facts["metrics"], facts.get("lastSeen", event.time), None)
+            ws.time_delay = facts.get("timeDelay", 0)
+            s.check_idle_saturated(ws)
 
     def apply_removeWorker(self, event: Event) -> None:
         self.drop_worker(event.worker or "", event.time)
@@ -198,6 +209,13 @@ class SchedulerStateHost(Tasks):
         self.set_status(event.worker or "", event.kwargs["status"])
 
     def stimulus_update_data(self, event: Event) -> None:
+        for key in event.kwargs.get("who_has", ()):
+            # Scattered again: its replicas follow.
+            ts = self.scheduler.tasks.get(key)
+            if ts is not None and self.host.is_dask:
+                ts.state = "memory"
+                if event.kwargs["nbytes"].get(key, -1) >= 0:
+                    ts.set_nbytes(event.kwargs["nbytes"][key])
         for facts in (event.snapshot or {}).get("graph", ()):
             state = facts.pop("state", "released")
             ts = self.new_task(facts)
@@ -218,20 +236,10 @@ class SchedulerStateHost(Tasks):
         ts = self.scheduler.tasks[event.key]
         ts.worker_restrictions = event.kwargs["workerRestrictions"]
         ts.host_restrictions = event.kwargs["hostRestrictions"]
+        if "resourceRestrictions" in event.kwargs:
+            ts.resource_restrictions = event.kwargs["resourceRestrictions"]
         ts.loose_restrictions = event.kwargs["looseRestrictions"]
         ts.annotations = event.kwargs["annotations"]
-
-    def stimulus_heartbeat_worker(self, event: Event) -> None:
-        s = self.scheduler
-        ws = s.workers[event.worker]
-        metrics = {**ws.metrics, **event.kwargs["metrics"]}
-        ws.metrics = {n: v for n, v in metrics.items() if n not in event.kwargs["gone"]}
-        ws.last_seen, s.bandwidth = event.kwargs["lastSeen"], event.kwargs["bandwidth"]
-        ws.executing = {}
-        for key, duration in event.kwargs["executing"].items():
-            ts = s.tasks[key]
-            ws.executing[ts] = duration
-            ts.prefix.add_exec_time(duration)
 
     # Transitions
 
@@ -255,6 +263,8 @@ class SchedulerStateHost(Tasks):
         recommendations = dict(facts.get("recommendations") or {})
         if "recommends" in facts:
             recommendations = {key: facts["recommends"]}
+        if start == finish and start in ("waiting", "no-worker") and not self.only_forced:
+            note_choice(s, ts, None)
         if start != finish:
             executed = self._execute(ts, event)
             if self.recommends and executed is not None:
@@ -338,10 +348,10 @@ class SchedulerStateHost(Tasks):
         if self.only_forced:
             force(s, ts, "processing", event, {})
             return {}
-        before = ts.run_id
-        recommended, _, _ = s._add_to_processing(
-            ts, s.workers[event.worker], stimulus_id=event.stimulus
-        )
+        before, ws = ts.run_id, s.workers[event.worker]
+        if ts.state != "queued":
+            note_choice(s, ts, ws)
+        recommended, _, _ = s._add_to_processing(ts, ws, stimulus_id=event.stimulus)
         # A task that fails on the way is not sent, and gets no number.
         ts.run_id = event.run if event.run is not None else before
         return recommended

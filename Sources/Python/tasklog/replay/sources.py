@@ -72,6 +72,9 @@ class SourceReplay:
 
     def verify(self, event: Event) -> None:
         """Compares with what was noted live, or counts what comes before that."""
+        if event.hook == "report" and "failed" in event.kwargs:
+            self.caller.failures.match(event.kwargs)
+            return
         for verifier in self.verifiers:
             if event.hook != "report":
                 verifier.take(event)
@@ -142,7 +145,7 @@ class SchedulerReplay(SourceReplay):
             await call_scheduler(self.caller, self.scheduler, event)
         if state is not None:
             state.finish(event)
-        if self.verifiers:
+        if self.verifiers or event.hook == "report":
             self.verify(event)
 
     async def _begin_at(self, event: Event) -> None:

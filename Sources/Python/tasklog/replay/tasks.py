@@ -34,7 +34,10 @@ class Tasks(Servers):
         s, key = self.scheduler, facts["key"]
         ts = s.tasks.get(key)
         if ts is None:
+            # Scattered data, and what a client asks for before it is there, is in none.
             computation = s.computations[-1] if s.computations else None
+            if not facts.get("hasRunSpec", True):
+                computation = None
             ts = s.new_task(key, None, facts.get("state", "released"), computation=computation)
             ts.dependencies, ts.dependents = OrderedSet(), OrderedSet()
         ts.priority = facts.get("priority")

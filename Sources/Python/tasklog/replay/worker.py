@@ -5,16 +5,16 @@ from __future__ import annotations
 import builtins
 import sys
 import types
-from collections import deque
 from typing import Any
 
 import distributed.worker_state_machine as machine
 from dask.sizeof import sizeof
 from distributed.core import Status
-from distributed.worker import Worker
 
 from tasklog.replay.forbidden import WORKER, Nobody, forbid
+from tasklog.replay.looking import watch_fields
 from tasklog.replay.scheduler import HOSTS, host_of
+from tasklog.replay.standing import BASES, stand_in
 from tasklog.replay.worker_machine import ReplayedWorkerState
 
 
@@ -34,7 +34,7 @@ def _size(value: NotRecorded) -> int:
     return value.nbytes or 0
 
 
-class NeverStartedWorker(Worker):
+class NeverStartedWorker(*BASES):  # type: ignore[misc]
     """What a plugin is set up on. It has the attributes that do not need a running server."""
 
     _replay_host: Any
@@ -70,19 +70,11 @@ class NeverStartedWorker(Worker):
         self.batched_stream = Nobody(host, "Worker.batched_stream")
         self.scheduler_delay = 0.0
         self._client = None
-        for name in _EMPTY_DICTS:
-            setattr(self, name, {})
-        for name in ("transfer_incoming_log", "transfer_outgoing_log"):
-            setattr(self, name, deque())
+        stand_in(self)
 
-
-_EMPTY_DICTS = (
-    "active_threads", "bandwidth_types", "bandwidth_workers", "executors", "extensions", "metrics",
-    "periodic_callbacks", "service_specs", "services", "startup_information", "stream_comms",
-    "threads",
-)  # fmt: skip
 
 forbid(NeverStartedWorker, WORKER, "Worker")
+watch_fields(NeverStartedWorker, "Worker")
 
 
 def type_of(text: str | None) -> Any:

@@ -87,9 +87,19 @@ class WorkerStateHost(Choices):
             operation = event.kwargs["op"]
             if operation == "clock-offset":
                 self.worker.scheduler_delay = event.kwargs["scheduler_delay"]
+            elif operation == "set-resources":
+                self._set_resources(event.kwargs["resources"])
             elif operation in _CLASSES and not self.only_forced:
                 self._stimulus = event
             self._guarded(self._book_spans, event)
+
+    def _set_resources(self, resources: dict[str, float]) -> None:
+        """As `Worker.set_resources`."""
+        state = self.worker.state
+        for name, quantity in resources.items():
+            used = state.total_resources.get(name, 0) - state.available_resources.get(name, 0)
+            state.available_resources[name] = quantity - used
+            state.total_resources[name] = quantity
 
     def complete(self, may_continue: bool = False) -> None:
         """Executes what has been gathered of a group.
@@ -307,6 +317,13 @@ class WorkerStateHost(Choices):
             ts.exception, ts.traceback = facts.get("exception"), facts.get("traceback")
             ts.exception_text = facts.get("exceptionText", "")
             ts.traceback_text = facts.get("tracebackText", "")
+            ts.metadata = facts.get("metadata", {})
+            ts.start_time, ts.stop_time = facts.get("startTime"), facts.get("stopTime")
+            ts.done = facts.get("done", False)
+            ts.suspicious_count = facts.get("suspiciousCount", 0)
+            for attribute, name in (("span_id", "spanID"), ("duration", "duration")):
+                if hasattr(ts, attribute):
+                    setattr(ts, attribute, facts.get(name))
             ts.type = type_of(facts.get("typeName"))
             ts.who_has = set(facts.get("whoHas", ()))
             for address in ts.who_has:
@@ -342,7 +359,8 @@ class WorkerStateHost(Choices):
         if where in _COLLECTIONS:
             getattr(state, _COLLECTIONS[where]).add(ts)
         if ts.state == "memory":
-            state.data[ts.key] = NotRecorded(ts.nbytes, facts.get("typeName"))
+            kept = state.actors if facts.get("isActor") else state.data
+            kept[ts.key] = NotRecorded(ts.nbytes, facts.get("typeName"))
             state.nbytes += ts.nbytes or 0
         elif ts.state == "fetch":
             state.fetch_count += 1

@@ -1,0 +1,73 @@
+"""What changes a scheduler without a hook, beside tasks: heartbeats, metadata, resources."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from distributed.scheduler import Computation, Scheduler
+
+from tasklog.replay.events import Event
+from tasklog.replay.scheduler import Servers
+
+
+class Stimuli(Servers):
+    """Executes Dask's own functions with what is recorded of their arguments."""
+
+    #: Whether the recording names its computations.
+    names_computations = False
+
+    def stimulus_heartbeat_worker(self, event: Event) -> None:
+        s, kwargs = self.scheduler, event.kwargs
+        ws = s.workers[event.worker]
+        metrics = {**ws.metrics, **kwargs["metrics"]}
+        metrics = {n: v for n, v in metrics.items() if n not in kwargs["gone"]}
+        beat(self, ws, metrics, kwargs["lastSeen"], kwargs["executing"])
+        s.bandwidth = kwargs["bandwidth"]
+        ws.time_delay = kwargs.get("timeDelay", 0)
+
+    def stimulus_heartbeat_client(self, event: Event) -> None:
+        cs = self.scheduler.clients.get(event.kwargs["client"])
+        if cs is not None:
+            cs.last_seen = event.kwargs["lastSeen"]
+
+    def stimulus_set_metadata(self, event: Event) -> None:
+        keys, value = [], event.kwargs["metadata"]
+        while len(keys) < event.kwargs["depth"] and isinstance(value, dict):
+            ((key, value),) = value.items()
+            keys.append(key)
+        Scheduler.set_metadata(self.scheduler, keys=keys, value=value)
+
+    def stimulus_set_resources(self, event: Event) -> None:
+        self.scheduler.add_resources(worker=event.worker, resources=event.kwargs["resources"])
+
+    def stimulus_computation(self, event: Event) -> None:
+        """Tasks from here on are counted to it."""
+        self.names_computations = True
+        self.scheduler.computations.append(computation(event.kwargs["id"], event.kwargs["start"]))
+
+
+def computation(id: str, start: float) -> Computation:
+    made = Computation()
+    made.id, made.start = uuid.UUID(id), start
+    return made
+
+
+def beat(servers: Servers, ws: Any, metrics: dict, at: float, executing: dict | None) -> None:
+    """A heartbeat, at its time. Where a metric is not recorded, only what is there is set."""
+    s, clock = servers.scheduler, servers.host.clock
+    if getattr(servers, "only_forced", False):
+        # Another version may want other metrics.
+        ws.metrics, ws.last_seen = metrics, at
+        ws.executing = {s.tasks[k]: seconds for k, seconds in (executing or {}).items()}
+        return
+    now, clock.now = clock.now, at
+    try:
+        Scheduler.heartbeat_worker(
+            s, address=ws.address, resolve_address=False, metrics=metrics, executing=executing
+        )
+    except (KeyError, TypeError, AttributeError):
+        ws.metrics, ws.last_seen = metrics, at
+        servers.host.drift["heartbeat without its metrics"] += 1
+    finally:
+        clock.now = now
