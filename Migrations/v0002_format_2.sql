@@ -167,10 +167,24 @@ JOIN source ON source.id = event.source
 JOIN key ON key.id = event.key
 WHERE event.hook = (SELECT id FROM text WHERE text = 'transition');
 
--- What was done for each task, where, and for how long (seconds). Dask's workers tell these times by
--- the scheduler's clock.
+-- What was done for each task, where, and for how long (seconds). Dask's workers tell by the
+-- scheduler's clock when they computed and fetched, and by their own when they wrote to disk and read
+-- from there.
 CREATE VIEW task_durations AS
 SELECT
+  run, key, worker, action,
+  CASE WHEN clock IS NULL THEN start ELSE start + clock END AS start,
+  CASE WHEN clock IS NULL THEN stop ELSE stop + clock END AS stop,
+  duration, seq, prefix, life
+FROM (SELECT *, CASE WHEN action IN ('disk-read', 'disk-write') THEN (
+    SELECT offset / 1e9 FROM clock_offset JOIN source ON source.id = clock_offset.source
+    JOIN run ON run.id = source.run AND run.engine = 'dask'
+    WHERE source.run = told.run AND source.address = told.worker AND source.kind = 'worker'
+      AND coalesce(source.server_id = (SELECT server_id FROM worker_life
+        WHERE worker_life.run = told.run AND worker_life.worker = told.worker
+          AND worker_life.life = told.life), 1)
+    ORDER BY source_seq DESC LIMIT 1) END AS clock
+FROM (SELECT
   source.run,
   key.text AS key,
   event.args ->> '$.worker' AS worker,
@@ -193,7 +207,7 @@ JOIN json_each(CASE
     THEN event.args -> '$.startstops."$tuple"'
   END) AS span
 WHERE event.hook = (SELECT id FROM text WHERE text = 'transition')
-  AND CASE WHEN span.type = 'object' THEN span.value ->> '$.action' END IS NOT NULL;
+  AND CASE WHEN span.type = 'object' THEN span.value ->> '$.action' END IS NOT NULL) AS told);
 
 -- Each span of work, the longest first.
 CREATE VIEW slowest AS

@@ -110,7 +110,7 @@ def test_times_of_all_workers_lie_within_the_run(skewed: Any, tasklog: Callable)
         "SELECT key FROM transitions WHERE source = 'worker' "
         "AND abs(time_ns - raw_time_ns) > 3600e9 LIMIT 1",
     )
-    story = json.loads(tasklog(recording.log, "story", key, "--format", "json"))["story"]
+    story = json.loads(tasklog(recording.log, "story", key, "--format", "json"))
     assert sum(abs(event["after"] or 0) for event in story) < ended - began + worst
     assert any(event["raw_time"][:13] != event["time"][:13] for event in story)
 
@@ -165,7 +165,7 @@ def test_a_worker_that_comes_back_is_another_one(
     workers = rows(returning, "SELECT worker, life, tasks, left_ns IS NULL FROM workers")
     assert [row[1:3] for row in workers] == [(1, 10), (2, 20), (3, 30)]
     assert len({row[0] for row in workers}) == 1
-    shown = json.loads(tasklog(returning.log, "workers", "--format", "json"))["workers"]
+    shown = json.loads(tasklog(returning.log, "workers", "--format", "json"))
     assert [(row["life"], row["tasks"]) for row in shown] == [(1, 10), (2, 20), (3, 30)]
     assert rows(
         returning,
@@ -178,5 +178,5 @@ def test_a_worker_that_comes_back_is_another_one(
     assert [(worker["life"], worker["left"] is None) for worker in page["workers"]] == [
         (life, is_left) for _, life, _, is_left in workers
     ]
-    opened = json.loads(tasklog(returning.log, "open", "--format", "json"))["open"]
+    opened = json.loads(tasklog(returning.log, "open", "--format", "json"))
     assert [row for row in opened if row["source"] == "worker"] == []

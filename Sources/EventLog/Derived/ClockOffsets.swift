@@ -34,6 +34,12 @@ public struct ClockOffsets: Sendable {
     time(recorded.event.time, source: recorded.source, sourceSeq: recorded.sourceSeq)
   }
 
+  /// Whether a worker of Dask tells by its own clock when it did work of a kind; of all else it tells by
+  /// the scheduler's.
+  public static func isByOwnClock(_ action: String) -> Bool {
+    action == "disk-read" || action == "disk-write"
+  }
+
   /// Whether the clock of a source was measured.
   public func isKnown(ofSource source: Int64) -> Bool { steps[source] != nil }
 

@@ -34,7 +34,11 @@ extension PageScan {
       let isCompute = text[span.action].elementsEqual("compute".utf8)
       let action = isCompute ? 0 : lanes.action(name(span.action))
       let source = span.source.map { Int32(workers.place(name($0), at: row.seq)) } ?? -1
-      let (start, stop) = (microseconds(span.start), microseconds(span.stop))
+      let offset =
+        isCompute || !hasOwnClocks || !ClockOffsets.isByOwnClock(name(span.action))
+        ? 0 : (workers[worker].clock?.offset ?? 0) / 1000
+      let start = microseconds(span.start) &+ offset
+      let stop = microseconds(span.stop) &+ offset
       firstTime = min(firstTime, start)
       lastTime = max(lastTime, stop)
       lanes.add(

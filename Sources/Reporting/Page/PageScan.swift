@@ -37,6 +37,8 @@ struct PageScan {
 
   /// The clocks of the run's workers.
   private var clocks = ClockOffsets()
+  /// Whether workers may tell of work by clocks that are off.
+  var hasOwnClocks = false
   /// What was stolen of the run's tasks, by the event that says so.
   private var moves: [Int64: TaskMove] = [:]
   var kindPlaces: [Kind: Int] = [:]
@@ -93,6 +95,7 @@ struct PageScan {
     tasks.beginRun()
     workers.beginRun(try reader.workerLives(of: run))
     clocks = try reader.clockOffsets(of: run)
+    hasOwnClocks = clocks.isAnyOff && run.engine == "dask"
     moves = Dictionary(
       try reader.taskMoves(of: run).map { ($0.seq, $0) }, uniquingKeysWith: { $1 })
     failures.beginRun()

@@ -54,6 +54,20 @@ struct RunWalk {
     lives.place(address, at: seq).map { lives.label($0) } ?? address
   }
 
+  /// Spans of work by the scheduler's clock.
+  private func clocked(_ facts: RunArgs?, at seq: Int64) -> RunArgs? {
+    guard clocks.isAnyOff, run.engine == "dask", var facts, let worker = facts.worker,
+      let source = lives.place(worker, at: seq).flatMap({ lives.lives[$0].source }),
+      let offset = clocks.last(ofSource: source)?.offset
+    else { return facts }
+    for place in facts.spans.indices
+    where ClockOffsets.isByOwnClock(facts.spans[place].action) {
+      facts.spans[place].start &+= offset
+      facts.spans[place].stop = facts.spans[place].stop.map { $0 &+ offset }
+    }
+    return facts
+  }
+
   /// What the scheduler calls by an address, by the name of the worker that was there then.
   private func name(
     _ recorded: RecordedEvent, _ facts: RunArgs?
@@ -85,7 +99,7 @@ struct RunWalk {
       count += 1
       if count & 4095 == 0 { progress(tally.events + count) }
       let time = clocks.time(of: given)
-      let (recorded, facts) = name(given, self.facts(of: given))
+      let (recorded, facts) = name(given, clocked(self.facts(of: given), at: given.seq))
       try visitor.visit(recorded, time: time, facts: facts)
       tracker.take(recorded, time: time, facts: facts)
       if !tracker.ended.isEmpty { try give(&tracker, to: &visitor) }
