@@ -83,6 +83,9 @@ DROP VIEW workers;
 DROP VIEW stimuli;
 DROP VIEW stories;
 DROP VIEW gaps;
+DROP VIEW failures;
+DROP VIEW errors;
+DROP VIEW error_causes;
 
 -- == views
 
@@ -316,7 +319,7 @@ SELECT
   outcome.args ->> '$.worker' AS worker,
   outcome.args ->> '$.nbytes' AS nbytes,
   outcome.args ->> '$.typename' AS typename,
-  outcome.args ->> '$.exception_text' AS exception,
+  (SELECT exception FROM failure_texts WHERE failure_texts.seq = outcome.seq) AS exception,
   (SELECT text FROM text WHERE id = key.prefix) AS prefix,
   (SELECT text FROM text WHERE id = key.key_group) AS key_group,
   task.sent,
@@ -710,3 +713,203 @@ SELECT
       AND worker_life.worker = source.address LIMIT 1), 1) END AS life
 FROM gap
 JOIN source ON source.id = gap.source;
+
+-- What each task that became erred says of itself: the text that came with its failure or that the
+-- recorder made of an exception without one; of an older log what the log knows, as a pickle is not
+-- opened.
+CREATE VIEW failure_texts AS
+SELECT
+  event.seq,
+  coalesce(
+    event.args ->> '$.exception_text',
+    event.snapshot ->> '$.task.exceptionText',
+    event.args ->> '$.exception.description',
+    CASE
+      WHEN event.start = (SELECT id FROM text WHERE text = 'memory')
+        THEN 'the worker that held this actor was lost'
+      WHEN event.args ->> '$.exception' IS NULL THEN NULL
+      WHEN event.start = (SELECT id FROM text WHERE text = 'processing')
+        THEN 'KilledWorker: the workers that ran it died'
+          || coalesce('; the last of them was ' || (event.args ->> '$.worker'), '')
+      WHEN event.args ->> '$.worker' IS NULL
+        THEN 'NoWorkerError: no worker that may run it was there in time'
+      ELSE 'MemoryError: its inputs are larger than the memory of ' || (event.args ->> '$.worker')
+    END) AS exception
+FROM event
+WHERE event.finish = (SELECT id FROM text WHERE text = 'erred');
+
+-- Each task that became erred, and the task that it blames: itself when it has failed on its own.
+-- Whom it blames is what the scheduler says (the argument `cause`, or `blame` in the snapshot). A log
+-- that does not have it is asked for the dependency that erred last before it and has not come to
+-- memory since, and for whom that one blames; where no graph tells, the one task that has failed on
+-- its own of the same stimulus.
+CREATE VIEW failures AS
+WITH RECURSIVE
+  failed AS MATERIALIZED (
+    SELECT
+      event.seq, source.run, event.source, event.key, event.stimulus, event.time,
+      coalesce(
+        nullif(event.args -> '$.cause', 'null'),
+        nullif(event.snapshot -> '$.task.blame', 'null')) AS blame,
+      -- What else tells that it has failed on its own: 2 for certain, 1 where no dependency did.
+      CASE
+        WHEN coalesce(
+            event.args ->> '$.exception_text', event.snapshot ->> '$.task.exceptionText')
+          IS NOT NULL THEN 2
+        WHEN event.start = (SELECT id FROM text WHERE text = 'memory') THEN 2
+        WHEN event.start = (SELECT id FROM text WHERE text = 'processing') THEN 1
+        ELSE 0
+      END AS looks
+    FROM event
+    JOIN source ON source.id = event.source AND source.kind = 'scheduler'
+    WHERE event.finish = (SELECT id FROM text WHERE text = 'erred')
+      AND event.start IS NOT event.finish
+      AND event.hook = (SELECT id FROM text WHERE text = 'transition') AND event.key IS NOT NULL
+  ),
+  -- Keys that are blamed, by their JSON. What is redacted or cut off names none.
+  blamed AS MATERIALIZED (
+    SELECT name.blame, coalesce(plain.id, typed.id) AS id
+    FROM (SELECT DISTINCT blame FROM failed WHERE blame IS NOT NULL) AS name
+    LEFT JOIN key AS plain
+      ON json_type(name.blame) = 'text' AND plain.text = name.blame ->> '$' AND plain.typed = ''
+    LEFT JOIN key AS typed ON typed.typed = name.blame AND typed.typed != ''
+    WHERE json_type(name.blame, '$."$opaque"') IS NULL
+      AND json_type(name.blame, '$."$capped"') IS NULL
+  ),
+  judged AS MATERIALIZED (
+    SELECT failed.*, blamed.blame AS name, blamed.id AS blamed,
+      CASE WHEN blamed.blame IS NULL THEN looks = 2 ELSE blamed.id IS failed.key END AS is_own
+    FROM failed LEFT JOIN blamed ON blamed.blame = failed.blame
+  ),
+  needs AS MATERIALIZED (SELECT run, key_number, dependency_number FROM dependencies),
+  -- Those that do not say whom they blame, with the dependency that failed last before.
+  silent AS MATERIALIZED (
+    SELECT judged.seq, judged.run, judged.stimulus, judged.looks, CAST((
+      SELECT max(before.seq)
+      FROM needs
+      JOIN judged AS before ON before.run = needs.run AND before.key = needs.dependency_number
+      WHERE needs.run = judged.run AND needs.key_number = judged.key AND before.seq < judged.seq
+        AND NOT EXISTS (
+          SELECT 1 FROM event AS since
+          WHERE since.key = before.key AND since.source = before.source
+            AND since.seq BETWEEN before.seq AND judged.seq
+            AND +since.hook = (SELECT id FROM text WHERE text = 'transition')
+            AND +since.finish IN (
+              SELECT id FROM text WHERE text IN ('memory', 'forgotten')))
+      -- An affinity lets SQLite make an index: https://sqlite.org/datatype3.html#column_affinity
+      ) AS INTEGER) AS before_seq
+    FROM judged
+    WHERE name IS NULL AND NOT is_own
+  ),
+  own AS MATERIALIZED (
+    SELECT seq, run, key, stimulus FROM judged WHERE is_own
+    UNION ALL
+    SELECT judged.seq, judged.run, judged.key, judged.stimulus FROM silent
+    JOIN judged ON judged.seq = silent.seq
+    WHERE silent.before_seq IS NULL AND silent.looks = 1
+  ),
+  chain (seq, cause_seq) AS (
+    SELECT seq, seq FROM own
+    UNION ALL
+    SELECT judged.seq, (
+      SELECT max(own.seq) FROM own
+      WHERE own.run = judged.run AND own.key = judged.blamed AND own.seq < judged.seq)
+    FROM judged WHERE name IS NOT NULL AND NOT is_own
+    UNION ALL
+    SELECT silent.seq, (
+      SELECT CASE WHEN min(own.key) = max(own.key) THEN max(own.seq) END FROM own
+      WHERE own.run = silent.run AND own.stimulus = silent.stimulus AND own.seq < silent.seq)
+    FROM silent WHERE before_seq IS NULL AND looks = 0
+    UNION ALL
+    SELECT silent.seq, chain.cause_seq FROM chain JOIN silent ON silent.before_seq = chain.seq
+  )
+SELECT
+  judged.seq,
+  judged.run,
+  key.text AS key,
+  (SELECT text FROM text WHERE id = key.prefix) AS prefix,
+  CASE
+    WHEN chain.cause_seq = judged.seq THEN key.text
+    WHEN judged.name IS NOT NULL
+      THEN coalesce(
+        (SELECT text FROM key WHERE id = judged.blamed),
+        CASE WHEN instr(judged.name, '\u0000') = 0 THEN CAST(judged.name ->> '$' AS TEXT) END,
+        judged.name)
+    ELSE (SELECT key.text FROM event JOIN key ON key.id = event.key WHERE seq = chain.cause_seq)
+  END AS blamed,
+  chain.cause_seq,
+  judged.time AS time_ns
+FROM judged
+JOIN chain ON chain.seq = judged.seq
+JOIN key ON key.id = judged.key
+ORDER BY judged.seq;
+
+-- Each task that failed on its own: on which worker, how often it had been tried again before, and
+-- how many tasks failed with it.
+CREATE VIEW errors AS
+WITH
+  failed AS MATERIALIZED (SELECT seq, cause_seq FROM failures),
+  others AS MATERIALIZED (
+    SELECT cause_seq, count(*) AS count FROM failed WHERE seq != cause_seq GROUP BY cause_seq
+  )
+SELECT
+  event.seq,
+  source.run,
+  key.text AS key,
+  event.args ->> '$.worker' AS worker,
+  (SELECT exception FROM failure_texts WHERE failure_texts.seq = event.seq) AS exception,
+  event.args ->> '$.traceback_text' AS traceback,
+  event.time AS time_ns,
+  (SELECT text FROM text WHERE id = key.prefix) AS prefix,
+  (SELECT max(0, count(*) - 1) FROM event AS sent
+    WHERE sent.key = event.key AND sent.source = event.source AND sent.seq < event.seq
+      AND sent.start IS NOT sent.finish
+      AND sent.finish = (SELECT id FROM text WHERE text = 'processing')) AS retries,
+  coalesce(others.count, 0) AS dependents
+FROM failed
+JOIN event ON event.seq = failed.seq
+JOIN source ON source.id = event.source
+JOIN key ON key.id = event.key
+LEFT JOIN others ON others.cause_seq = failed.seq
+WHERE failed.cause_seq = failed.seq
+ORDER BY event.seq;
+
+-- The failures of each run by what went wrong; the first of each has its traceback in `errors`.
+CREATE VIEW error_causes AS
+SELECT
+  run, exception, count(*) AS tasks, sum(dependents) AS dependents,
+  count(DISTINCT worker) AS workers, min(seq) AS first_seq, key AS first_key,
+  traceback AS first_traceback
+FROM errors
+GROUP BY run, exception
+ORDER BY run, tasks DESC, first_seq;
+
+-- Each failure that only a worker had: the scheduler has made no transition of that task because of
+-- it. Such as data that a worker has fetched and cannot unpickle, or what came too late.
+CREATE VIEW worker_errors AS
+SELECT
+  event.seq,
+  source.run,
+  key.text AS key,
+  source.address AS worker,
+  (SELECT text FROM text WHERE id = event.start) AS start,
+  event.snapshot ->> '$.task.exceptionText' AS exception,
+  event.snapshot ->> '$.task.tracebackText' AS traceback,
+  event.at AS time_ns,
+  (SELECT text FROM text WHERE id = key.prefix) AS prefix,
+  event.time AS raw_time_ns
+FROM (SELECT *, event.time + coalesce((SELECT offset FROM clock_offset
+    WHERE clock_offset.source = event.source AND clock_offset.source_seq <= event.source_seq
+    ORDER BY clock_offset.source_seq DESC LIMIT 1), 0) AS at FROM event) AS event
+JOIN source ON source.id = event.source AND source.kind = 'worker'
+JOIN key ON key.id = event.key
+WHERE event.hook = (SELECT id FROM text WHERE text = 'transition')
+  AND event.finish = (SELECT id FROM text WHERE text = 'error')
+  AND event.start IS NOT event.finish
+  -- A worker that calls its plugins with another state than the task has come to, tells which.
+  AND coalesce(event.snapshot ->> '$.task.state', 'error') = 'error'
+  AND NOT EXISTS (
+    SELECT 1 FROM event AS told
+    JOIN source AS scheduler ON scheduler.id = told.source AND scheduler.kind = 'scheduler'
+    WHERE told.key = event.key AND +told.stimulus = event.stimulus AND +told.hook = event.hook
+      AND scheduler.run = source.run);

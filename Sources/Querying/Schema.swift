@@ -82,6 +82,12 @@ public enum Schema {
       name: "error_causes", summary: "an exception, with the tasks that it failed",
       example: "SELECT exception, tasks, first_key FROM error_causes"),
     View(
+      name: "failure_texts", summary: "what a task that became erred says of itself",
+      example: "SELECT exception, count(*) FROM failure_texts GROUP BY exception"),
+    View(
+      name: "worker_errors", summary: "a failure that only a worker had",
+      example: "SELECT key, worker, exception FROM worker_errors"),
+    View(
       name: "workers", summary: "a worker of a run: when it joined and left, what it did",
       example: "SELECT worker, tasks, nbytes, busy, share FROM workers"),
     View(

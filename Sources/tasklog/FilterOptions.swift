@@ -10,7 +10,9 @@ private let states = CompletionKind.list(State.known.map(\.name))
 struct FilterOptions: ParsableArguments {
   @Option(
     parsing: .unconditionalSingleValue,
-    help: ArgumentHelp("A key, or a pattern with * and ?.", valueName: "glob"))
+    help: ArgumentHelp(
+      "A key, or a pattern with * and ?; json:1 is the number only, json:\"1\" the text only.",
+      valueName: "glob"))
   var key: [String] = []
 
   @Option(

@@ -69,6 +69,24 @@ import Testing
     #expect(problems(folder("new.db")) == ["missing", "none"])
   }
 
+  @Test func `a copy without its write-ahead log says what is missing`() throws {
+    let log = try LogUnderTest(path)
+    try log.append([.transition("a", .released, .waiting)])
+    let copy = folder.file("copy.db")
+    try FileManager.default.copyItem(atPath: path, toPath: copy)
+    // A reader may leave an empty one beside it.
+    for _ in 0..<2 {
+      let error = #expect(throws: LogError.self) { _ = try LogReader(path: copy) }
+      #expect(
+        error?.description
+          == "\(copy): is empty; if it is a copy, copy.db-wal is missing, which has what was recorded "
+          + "last: copy that to the same folder, too")
+    }
+    for end in ["-wal", "-shm"] { try? FileManager.default.removeItem(atPath: copy + end) }
+    try FileManager.default.copyItem(atPath: path + "-wal", toPath: copy + "-wal")
+    #expect(try LogReader(path: copy).runs().count == 1)
+  }
+
   @Test func `a newer log is read as long as what a reader needs is there`() throws {
     let log = try LogUnderTest(path)
     try log.append([Event(.other("fromTheFuture"), time: 5)])

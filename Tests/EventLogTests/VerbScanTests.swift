@@ -8,6 +8,7 @@ import Testing
 @Suite struct VerbScanTests {
   private static let keys: [Key] = [
     "inc-1", "inc-2", "sum", Key("x", 1), Key("x", "a\"b\\c\u{e9}"), "with space", Key(.int(7))!,
+    "7", "nul\0",
   ]
 
   /// Runs with graphs of both engines, tasks that fail on their own and with others, causes that
@@ -86,6 +87,7 @@ import Testing
   private static func event(_ random: inout SplitMix64) -> Event {
     let states: [State?] = [
       nil, .released, .waiting, .processing, .processing, .memory, .erred, .erred, .forgotten,
+      .error,
     ]
     var event = Event.transition(
       random.pick(keys), .released, .waiting,
@@ -94,6 +96,7 @@ import Testing
     event.start = random.pick(states)
     event.finish = random.pick(states)
     if random.once(in: 10) { event.hook = random.pick([.logEvent, .addClient]) }
+    event.snapshot = snapshot(&random)
     guard !random.once(in: 3) else { return event }
     func span() -> Value {
       let start = 1_750_000_000 + Double(random.below(10_000)) / 1000
@@ -117,6 +120,19 @@ import Testing
     }
     event.args = Args(named: args)
     return event
+  }
+
+  /// What a recorder puts beside a failure.
+  private static func snapshot(_ random: inout SplitMix64) -> Snapshot {
+    var task: [Value.Entry] = []
+    if random.once(in: 3) {
+      task.append(.init("blame", random.pick(keys + ["nobody", Key("no", 1)]).value))
+    }
+    if random.once(in: 4) {
+      task.append(.init("exceptionText", random.pick(["KilledWorker", .opaque("redacted")])))
+    }
+    if random.once(in: 6) { task.append(.init("state", random.pick(["error", "released"]))) }
+    return task.isEmpty ? .none : .other(.object(["task": .dict(task)]))
   }
 
   /// What scans say of all runs, and the SQL over the views that says the same.
@@ -143,6 +159,12 @@ import Testing
       ORDER BY run, seq
       """)
     try expect(rows.causes, "SELECT * FROM error_causes")
+    try expect(
+      rows.atWorkers,
+      """
+      SELECT run, seq, time_ns, key, worker, start, exception, traceback FROM worker_errors
+      ORDER BY run, seq
+      """)
     try expect(
       rows.path,
       """
@@ -178,6 +200,7 @@ import Testing
 
   private struct Rows {
     var errors, affected, causes, path, kinds, stays, workers, states: [[SQLiteValue]]
+    var atWorkers: [[SQLiteValue]] = []
 
     init() {
       (errors, affected, causes, path) = ([], [], [], [])
@@ -199,6 +222,12 @@ import Testing
         affected.append([
           number, .integer(task.seq), .integer(task.time), .text(task.key), text(task.blamed),
           integer(task.causeSeq),
+        ])
+      }
+      try failures.forEachAtWorkers { failure in
+        atWorkers.append([
+          number, .integer(failure.seq), .integer(failure.time), .text(failure.key),
+          .text(failure.worker), text(failure.start), failure.exception, failure.traceback,
         ])
       }
       causes += try failures.causes().map { cause in

@@ -32,6 +32,21 @@ import Testing
         + "\n### Roots &amp; more\n\n| depth | name |\n| --- | --- |\n")
   }
 
+  @Test func `people are shown some of many rows, and programs all of them`() throws {
+    let many = Report.Table(
+      "many", title: "Many", columns: [Column("n")], rows: (0..<1000).map { [.integer($0)] })
+    let first = many.shown(most: 2)
+    #expect(
+      try text([first], .table) == "n\n0\n1\n… and 998 more; --format jsonl has all\n")
+    #expect(
+      try text([first], .markdown)
+        == "| n |\n| --- |\n| 0 |\n| 1 |\n\n… and 998 more; --format jsonl has all\n")
+    #expect(try text([first], .csv).split(separator: "\r\n").count == 1001)
+    #expect(try text([first, roots], .jsonl).split(separator: "\n").count == 1000)
+    let some = many.shown(most: .max) { $0 == [.integer(7)] }
+    #expect(try text([some], .table) == "n\n7\n… and 999 more; --format jsonl has all\n")
+  }
+
   @Test func `in JSON several are one object`() throws {
     #expect(
       try text([fruits, roots], .json)

@@ -151,4 +151,48 @@ import Testing
     let isFull = zip(layout.shown, layout.widths).allSatisfy { measures[$0].natural == $1 }
     if layout.shown.count > 1 { #expect(isFull || total + mark == available) }
   }
+
+  @Test func `a key is cut in its middle, also where there is no terminal`() {
+    let key = "begin-" + String(repeating: "x", count: 200_000) + "-end"
+    let rows: [[SQLiteValue]] = [[.text(key), .text("a")], [.text("short"), .text("b")]]
+    let columns = [Column("key"), Column("state")]
+    for format in [RowFormat.table, .markdown] {
+      let table = text(columns, rows, format: format)
+      #expect(table.utf8.count < 1000)
+      #expect(table.contains("begin-xxx") && table.contains("x…x") && table.contains("xxx-end"))
+    }
+    #expect(text(columns, rows, terminal: terminal(40)).contains("begin-"))
+    #expect(text(columns, rows, terminal: terminal(40)).contains("-end"))
+    for format in [RowFormat.csv, .tsv, .json, .jsonl] {
+      #expect(text(columns, rows, format: format).contains(key))
+    }
+    #expect(Printable.withoutMiddle("漢字漢字漢字", width: 6) == "漢…字")
+    #expect(Printable.withoutMiddle("abc", width: 3) == "abc")
+    #expect(Printable.withoutMiddle("abcd", width: 3) == "a…d")
+    #expect(Printable.withoutMiddle("abcd", width: 0) == "…")
+  }
+
+  @Test func `one wide cell does not fill up the others`() {
+    let wide = String(repeating: "x", count: 10_000)
+    var rows: [[SQLiteValue]] = [[.text(wide), .text("a")]]
+    for _ in 0..<50 { rows.append([.text("y"), .text("b")]) }
+    #expect(text([Column("args"), Column("n")], rows).utf8.count < 10_000 + 51 * 210)
+  }
+
+  @Test func `people are shown the text of an exception and not its pickle`() {
+    let args =
+      #"{"cause":"a","exception":{"$serialized":{"header":{},"frames":[{"$bytes":"gASV"}]}},"#
+      + #""traceback":{"$blob":"00"},"exception_text":"ValueError('no')"}"#
+    let column = [Column("args", .json)]
+    for format in [RowFormat.table, .markdown] {
+      let shown = text(column, [[.text(args)]], format: format)
+      #expect(shown.contains("ValueError('no')"))
+      #expect(!shown.contains("gASV") && !shown.contains("blob"))
+    }
+    #expect(text(column, [[.text(args)]], format: .csv).contains("gASV"))
+    // Text and descriptions are for people, and what is no JSON stays as it is.
+    for other in [#"{"exception":{"description":"no"},"traceback":null}"#, #"{"exception":"#] {
+      #expect(text(column, [[.text(other)]]).contains(other))
+    }
+  }
 }

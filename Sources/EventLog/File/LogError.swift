@@ -8,6 +8,8 @@ public enum LogError: Error, Sendable {
   case unreadable(path: String, reason: String)
   case notADatabase(path: String)
   case empty(path: String)
+  /// All that was recorded is in a write-ahead log that is not beside it.
+  case withoutWAL(path: String)
   case notATasklog(path: String)
   case tooNew(path: String, version: Int64, known: Int32)
   /// A recorder that lives writes the older format.
@@ -35,6 +37,9 @@ extension LogError: CustomStringConvertible {
     case .unreadable(let path, let reason): "\(path): cannot be read: \(reason)"
     case .notADatabase(let path): "\(path): is no SQLite database, so no tasklog log"
     case .empty(let path): "\(path): is empty; nothing has been recorded into it yet"
+    case .withoutWAL(let path):
+      "\(path): is empty; if it is a copy, \(Self.name(path))-wal is missing, which has what was "
+        + "recorded last: copy that to the same folder, too"
     case .notATasklog(let path): "\(path): is a SQLite database, but no tasklog log"
     case .tooNew(let path, let version, let known):
       "\(path): is of format version \(version), this tasklog knows up to \(known); "
@@ -55,6 +60,10 @@ extension LogError: CustomStringConvertible {
     case .ambiguousRun(let path, let run, let count):
       "\(path): '\(run)' is the beginning of \(count) run ids; give more of it"
     }
+  }
+
+  private static func name(_ path: String) -> Substring {
+    path.lastIndex(of: "/").map { path[path.index(after: $0)...] } ?? path[...]
   }
 
   /// What an error of SQLite means for a log.

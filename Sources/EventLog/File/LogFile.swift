@@ -75,6 +75,19 @@ enum LogFile {
     }
   }
 
+  /// Whether a file is in WAL mode, as SQLite leaves none that is not written to, and has no WAL: a
+  /// reader may have made an empty one.
+  /// https://sqlite.org/fileformat2.html#file_format_version_numbers
+  private static func hasLostWAL(_ path: String) -> Bool {
+    guard hasNothingInWAL(path) else { return false }
+    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+    guard descriptor >= 0 else { return false }
+    defer { close(descriptor) }
+    return withUnsafeTemporaryAllocation(byteCount: 20, alignment: 1) { header in
+      pread(descriptor, header.baseAddress, 20, 0) == 20 && header[18] == 2 && header[19] == 2
+    }
+  }
+
   private static func hasNothingInWAL(_ path: String) -> Bool {
     var status = stat()
     return stat(path + "-wal", &status) == 0 ? status.st_size == 0 : errno == ENOENT
@@ -118,7 +131,8 @@ enum LogFile {
   private static func checkIsLog(_ connection: Connection, _ path: String) throws -> Identity {
     let identity = try identity(connection)
     guard !identity.isLog else { return identity }
-    throw identity.isBlank ? LogError.empty(path: path) : LogError.notATasklog(path: path)
+    guard identity.isBlank else { throw LogError.notATasklog(path: path) }
+    throw hasLostWAL(path) ? LogError.withoutWAL(path: path) : LogError.empty(path: path)
   }
 
   /// What an error of SQLite means for a log that is open for reading. A table or column that is not

@@ -72,7 +72,7 @@ struct FilterSQL {
   private mutating func addKeys(_ filter: EventFilter) {
     add(
       filter.keys.map { name in
-        let (condition, parameters) = Self.text("text", is: name)
+        let (condition, parameters) = Self.key(name)
         return ("\(column("key")) IN (SELECT id FROM key WHERE \(condition))", parameters)
       })
     for (bundle, names) in [("prefix", filter.prefixes), ("key_group", filter.groups)] {
@@ -87,6 +87,11 @@ struct FilterSQL {
           )
         })
     }
+  }
+
+  private static func key(_ name: String) -> (String, [SQLiteValue]) {
+    guard let key = KeyPattern.exact(name) else { return text("text", is: name) }
+    return ("text = ? AND typed = ?", [.text(key.text), .text(key.typed)])
   }
 
   private func texts(_ column: String, _ names: [String]) -> (String, [SQLiteValue]) {

@@ -2,7 +2,7 @@ import TaskLogPlugin
 
 /// Which events to read. The same field given twice means or, different fields mean and.
 public struct EventFilter: Sendable {
-  /// Names or GLOB patterns of keys.
+  /// Names or GLOB patterns of keys: see `KeyPattern`.
   public var keys: [String] = []
   /// Names or GLOB patterns of prefixes of keys.
   public var prefixes: [String] = []

@@ -18,8 +18,11 @@ final class GraphDependencies {
   private let entries: [Entry]
   private let selectSnapshot: Statement
   private let selectKey: Statement
-  /// The graph that was asked for last; neighbours on a path mostly are of one.
-  private var last: (seq: Int64, text: [UInt8]) = (.min, [])
+  /// The graphs that were asked for last, the newest at the end; neighbours on a path mostly are of one,
+  /// and what fails together is of a few.
+  private var last: [(seq: Int64, text: [UInt8])] = []
+  private static let mostKept = 8
+  private static let mostBytesKept = 128 << 20
 
   init(_ reader: LogReader, _ run: RunInfo) throws {
     self.reader = reader
@@ -46,13 +49,7 @@ final class GraphDependencies {
   }
 
   private func keys(_ entry: Entry) throws -> [Key] {
-    if last.seq != entry.seq {
-      defer { selectSnapshot.reset() }
-      try selectSnapshot.bind(1, entry.seq)
-      guard try selectSnapshot.step() else { return [] }
-      last = (entry.seq, selectSnapshot.withText(0) { Array($0) } ?? [])
-    }
-    return last.text.withUnsafeBufferPointer { text in
+    try snapshot(entry.seq).withUnsafeBufferPointer { text in
       var keys: [Key] = []
       var scan = JSONScan(text, from: entry.place)
       scan.elements { scan in
@@ -60,6 +57,25 @@ final class GraphDependencies {
       }
       return keys
     }
+  }
+
+  private func snapshot(_ seq: Int64) throws -> [UInt8] {
+    if let known = last.lastIndex(where: { $0.seq == seq }) {
+      // Mostly it is the last one, and nothing moves.
+      if known < last.count - 1 { last.append(last.remove(at: known)) }
+      return last[last.count - 1].text
+    }
+    defer { selectSnapshot.reset() }
+    try selectSnapshot.bind(1, seq)
+    guard try selectSnapshot.step() else { return [] }
+    let text = selectSnapshot.withText(0) { Array($0) } ?? []
+    while last.count == Self.mostKept
+      || last.reduce(text.count, { $0 + $1.text.count }) > Self.mostBytesKept, !last.isEmpty
+    {
+      last.removeFirst()
+    }
+    last.append((seq, text))
+    return text
   }
 
   // MARK: - Keys

@@ -8,13 +8,16 @@ extension LogReader {
     case stimulus(Int64)
   }
 
-  /// The keys of a name, or else the stimulus.
+  /// The keys of a name (see `KeyPattern`, but for patterns), or else the stimulus.
   ///
   /// - Throws: `LogError`.
   public func subjects(named name: String) throws -> [Subject] {
     try translating {
-      let findKeys = try connection.prepare("SELECT id FROM key WHERE text = ? ORDER BY id")
-      try findKeys.bind(1, name)
+      let exact = KeyPattern.exact(name)
+      let findKeys = try connection.prepare(
+        "SELECT id FROM key WHERE text = ? AND typed IS coalesce(?, typed) ORDER BY id")
+      try findKeys.bind(1, exact?.text ?? name)
+      if let exact { try findKeys.bind(2, exact.typed) }
       var subjects: [Subject] = []
       while try findKeys.step() { subjects.append(.key(findKeys.integer(0))) }
       guard subjects.isEmpty else { return subjects }

@@ -14,8 +14,6 @@ package struct OutcomeScan {
   package private(set) var nbytes: Int64?
   private(set) var computeSeconds = 0.0
   private(set) var hasCompute = false
-  /// Whether there is an exception's text, or something in its place.
-  package private(set) var hasException = false
   /// Seconds of the longest span of the action that was asked for.
   private(set) var longest: Double?
   /// Where the worker's address lies in the text, without its quotes.
@@ -55,8 +53,6 @@ package struct OutcomeScan {
       switch name {
       case _ where scan.equals(name, "nbytes"): nbytes = scan.integer()
       case _ where scan.equals(name, "worker"): worker = scan.string()
-      case _ where scan.equals(name, "exception_text"):
-        hasException = scan.peek().map { $0 != UInt8(ascii: "n") } ?? false
       case _ where scan.equals(name, "startstops"): startStops()
       case _ where keepsSpans && scan.equals(name, "thread"): thread = scan.integer()
       case _ where keepsSpans && scan.equals(name, "typename"): typename = scan.string()

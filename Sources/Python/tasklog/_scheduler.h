@@ -29,7 +29,8 @@ static int64_t put_buffer(long long recorder, long source) {
   X(processing_on) X(address) X(run_id) X(group) X(name) X(span_id) X(worker) X(key)           \
   X(priority) X(retries) X(worker_restrictions) X(loose_restrictions) X(host_restrictions)     \
   X(resource_restrictions) X(actor) X(run_spec) X(data_producer) X(exception_blame)            \
-  X(has_lost_dependencies) X(state) X(nbytes) X(processing) X(forgotten) X(released)
+  X(has_lost_dependencies) X(state) X(nbytes) X(processing) X(forgotten) X(released) X(erred)    \
+  X(cause) X(exception_text)
 #define DECLARE(name) static PyObject *n_##name;
 NAMES(DECLARE)
 
@@ -93,8 +94,33 @@ static int is_queueable(PyObject *ts) {
   return 1;
 }
 
+/* An argument that there is and that is not None. */
+static PyObject *given(PyObject *kwargs, PyObject *name) {
+  PyObject *value = PyDict_GetItemWithError(kwargs, name);
+  return value == Py_None ? NULL : value;
+}
+
+/* The key of the task that a failed one blames, where the args do not tell; NULL where they do, or
+ * with an error. */
+static PyObject *blamed_key(PyObject *ts, PyObject *finish, PyObject *kwargs) {
+  if (!is_text(finish, n_erred) || given(kwargs, n_cause)) return NULL;
+  PyObject *blamed = PyObject_GetAttr(ts, n_exception_blame);
+  PyObject *key = blamed && blamed != Py_None ? PyObject_GetAttr(blamed, n_key) : NULL;
+  Py_XDECREF(blamed);
+  return key;
+}
+
+/* Whether a task has failed on its own with an exception that came without its text. */
+static int lacks_text(PyObject *ts, PyObject *finish, PyObject *kwargs) {
+  if (!is_text(finish, n_erred) || given(kwargs, n_exception_text)) return 0;
+  PyObject *blamed = PyObject_GetAttr(ts, n_exception_blame);
+  Py_XDECREF(blamed);
+  return !blamed || blamed == ts;
+}
+
 /* Whether nothing about the task has to be told beyond what every transition tells. */
-static int is_plain(PyObject *ts, PyObject *finish) {
+static int is_plain(PyObject *ts, PyObject *finish, PyObject *kwargs) {
+  if (lacks_text(ts, finish, kwargs)) return 0;
   if (is_true(ts, n_suspicious) || is_true(ts, n_annotations) || is_queueable(ts) != 1 ||
       is_true(ts, n_worker_restrictions) || is_true(ts, n_host_restrictions) ||
       is_true(ts, n_resource_restrictions))
@@ -104,17 +130,21 @@ static int is_plain(PyObject *ts, PyObject *finish) {
   return dependencies >= 0 && dependencies < 2 && dependents >= 0 && dependents < 2;
 }
 
-/* What the scheduler recommended: in a snapshot of its own, nil where there is nothing. */
-static int recommendations(Buffer *b, PyObject *last, PyObject *key) {
+/* What the scheduler recommended, and whom a failed task blames: in a snapshot of its own, nil where
+ * there is nothing. */
+static int snapshot(Buffer *b, PyObject *last, PyObject *key, PyObject *blamed) {
   PyObject *told = PyObject_GetAttr(last, n_recommendations);
   int done = told && Py_TYPE(told) == &PyDict_Type;
-  if (done && PyDict_Size(told) == 0) {
+  Py_ssize_t count = done ? PyDict_Size(told) : 0;
+  if (done && count == 0 && !blamed) {
     done = nil(b);
   } else if (done) {
-    PyObject *own = PyDict_Size(told) == 1 ? PyDict_GetItemWithError(told, key) : NULL;
+    PyObject *own = count == 1 ? PyDict_GetItemWithError(told, key) : NULL;
     done = head(b, 1, 0x90, 16, 0, 0xDC) && head(b, 1, 0x80, 16, 0, 0xDE) && word(b, "task") &&
-           head(b, 1, 0x80, 16, 0, 0xDE) && word(b, own ? "recommends" : "recommendations") &&
-           encode(b, own ? own : told, 0);
+           head(b, (count > 0) + (blamed != NULL), 0x80, 16, 0, 0xDE);
+    if (done && count > 0)
+      done = word(b, own ? "recommends" : "recommendations") && encode(b, own ? own : told, 0);
+    if (done && blamed) done = word(b, "blame") && encode(b, blamed, 0);
   }
   Py_XDECREF(told);
   return done;
@@ -151,7 +181,10 @@ static int encode_transition(
       !mapping(b, kwargs, n_stimulus_id, 1)) {
     return 0;
   }
-  return recommendations(b, last, key);
+  PyObject *blamed = blamed_key(ts, finish, kwargs);
+  int done = !PyErr_Occurred() && snapshot(b, last, key, blamed);
+  Py_XDECREF(blamed);
+  return done;
 }
 
 /* A task is gone. Nothing here may fail any more: the event has been put. */
@@ -204,7 +237,7 @@ static int put_transition(Scheduler *s, PyObject *args, PyObject *kwargs) {
   if (PyLong_AsLongLong(counter) != s->counter + 1 || PyObject_Size(s->log) <= 0) goto end;
   ts = PyDict_GetItemWithError(s->tasks, key);
   Py_XINCREF(ts);
-  if (!ts || PySet_Contains(s->known, key) != 1 || !is_plain(ts, finish)) goto end;
+  if (!ts || PySet_Contains(s->known, key) != 1 || !is_plain(ts, finish, kwargs)) goto end;
   if (PyDict_Size(s->limits) > 0 && PyDict_Contains(s->limits, key) != 0) goto end;
   last = PySequence_GetItem(s->log, -1);
   if (!last || !encode_transition(s, ts, last, key, args, kwargs) || PyErr_Occurred()) goto end;

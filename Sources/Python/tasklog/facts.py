@@ -6,7 +6,10 @@ The names are those of the Swift side (`Facts.swift`) where it has the fact.
 
 from __future__ import annotations
 
+import pickle
 from typing import Any, Callable
+
+from distributed.protocol.serialize import Serialized, deserialize
 
 from tasklog import history
 
@@ -132,6 +135,26 @@ def present_task(ts: Any) -> dict[str, Any]:
     if ts.waiters is not None:
         facts["waiters"] = keys(ts.waiters)
     return facts
+
+
+def exception_text(exception: Any) -> str | None:
+    """The text of an exception that the scheduler has made itself (`KilledWorker` and the like), as
+    the `repr` of one with a message; none where it cannot be told.
+
+    exception:
+        Bytes that the scheduler has pickled itself, just now, or its `Serialized`. What comes from
+        a worker has its text beside it and is not opened.
+    """
+    try:
+        if isinstance(exception, bytes):
+            exception = pickle.loads(exception)
+        elif isinstance(exception, Serialized):
+            exception = deserialize(exception.header, exception.frames)
+        if not isinstance(exception, BaseException):
+            return None
+        return f"{type(exception).__name__}({str(exception)!r})"
+    except Exception:
+        return None
 
 
 def worker(ws: Any) -> dict[str, Any]:

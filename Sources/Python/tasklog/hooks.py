@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import logging
 import time
 from typing import Any
@@ -13,6 +14,16 @@ from tasklog.encoding import HOOKS, STATES, TRANSITION, Encoder
 from tasklog.library import REFUSED, NativeRecorder
 
 logger = logging.getLogger("tasklog")
+
+
+class LastTransition(collections.deque):
+    """A log of transitions of length 0 (``distributed.admin.low-level-log-length``), which still
+    tells of the last one."""
+
+    last = None
+
+    def append(self, transition: Any) -> None:
+        self.last = transition
 
 
 class Hooks(SchedulerPlugin):
@@ -96,6 +107,12 @@ class Hooks(SchedulerPlugin):
 
     # The hook that counts
 
+    def _keep_last_transition(self, scheduler: Any) -> None:
+        log = scheduler.transition_log
+        if log.maxlen == 0:
+            scheduler.transition_log = LastTransition(maxlen=0)
+            self._undo.append(lambda: setattr(scheduler, "transition_log", log))
+
     def transition(
         self, key: Any, start: str, finish: str, *args: Any, stimulus_id: str, **kwargs: Any
     ) -> None:
@@ -124,8 +141,8 @@ class Hooks(SchedulerPlugin):
                 worker, run = ts.processing_on.address, ts.run_id
             if kwargs:
                 worker = kwargs.get("worker")
-            if log:
-                last = log[-1]
+            last = log[-1] if log else getattr(log, "last", None)
+            if last is not None:
                 at, recommendations = last.timestamp, last.recommendations
                 if recommendations:
                     if len(recommendations) == 1 and key in recommendations:
@@ -143,6 +160,8 @@ class Hooks(SchedulerPlugin):
                 or (self._has_queueable and not ts._queueable)
             ):
                 told = self._rare_facts(ts, finish, counter, told)
+            if finish == "erred":
+                told = self._failure_facts(ts, kwargs, told)
             self._seen.counter = counter
             fields = [
                 at, TRANSITION, key, STATES.get(start, start), STATES.get(finish, finish),
@@ -175,6 +194,19 @@ class Hooks(SchedulerPlugin):
             self._encoder.forget(ts.key)
             # A group that comes again is a new one.
             self._spans.pop(ts.group.name, None)
+        return told
+
+    def _failure_facts(self, ts: Any, kwargs: dict[str, Any], told: dict | None) -> dict | None:
+        """Whom a failed task blames, and the text of an exception that Dask has made, where the
+        args do not have them."""
+        told = {} if told is None else told
+        blamed = ts.exception_blame
+        if blamed is not None and kwargs.get("cause") is None:
+            told["blame"] = blamed.key
+        if blamed is ts and kwargs.get("exception_text") is None:
+            text = ts.exception_text or facts.exception_text(ts.exception)
+            if text:
+                told["exceptionText"] = self._encoder.argument("exception_text", text)
         return told
 
     def _announce(self, ts: Any) -> None:

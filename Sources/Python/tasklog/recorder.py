@@ -213,6 +213,7 @@ class Recorder(Hooks):
         self._longest = options.max_value_bytes
         self._has_queueable = hasattr(TaskState, "_queueable")
         self._native = native
+        self._keep_last_transition(scheduler)
         self._seen = self._watch(scheduler, native)
         self._seen.workers = len(self._addresses)
         self._seen.counter = scheduler.transition_counter

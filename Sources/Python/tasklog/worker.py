@@ -10,6 +10,7 @@ This module is sent to workers by value, so that they need not have the package 
 from __future__ import annotations
 
 import asyncio
+import collections
 import dataclasses
 import logging
 import os
@@ -95,8 +96,11 @@ class WorkerRecorder(WorkerPlugin):
         #: Dask's last measurement, all waiting for answers until then, and the last of it.
         self._measured: tuple[float | None, float, float | None] = (None, 0.0, None)
         self._fields: dict[type, tuple[str, list[str]]] = {}
+        #: Stimuli that are not recorded yet, and the last one that was heard.
+        self._fresh: list[Any] = []
         log = self._state.stimulus_log
-        self._last = log[-1] if log else None
+        self._stimulus: str | None = log[-1].stimulus_id if log else None
+        self._state.stimulus_log = StimulusLog(log, log.maxlen, self._hear)
         self._resources = dict(self._state.total_resources)
         self._folder = self.options["worker_spool"] or default_folder()
         header = {
@@ -142,15 +146,10 @@ class WorkerRecorder(WorkerPlugin):
         if self._spool is None:
             return
         try:
-            log = self._state.stimulus_log
-            stimulus = None
-            if log:
-                last = log[-1]
-                stimulus = last.stimulus_id
-                if last is not self._last:
-                    self._harvest(log)
+            if self._fresh:
+                self._harvest_new()
             if self._filter is None or self._admits("transition", key):
-                self._put_transition(key, start, finish, stimulus, args, kwargs)
+                self._put_transition(key, start, finish, self._stimulus, args, kwargs)
             if finish == "forgotten":
                 self._encoder.forget(key)
             if self._timer is None:
@@ -274,6 +273,7 @@ class WorkerRecorder(WorkerPlugin):
         """Nothing more is recorded. What has not been shipped stays in the spool's files."""
         spool, self._spool = self._spool, None
         try:
+            self._stop_hearing()
             if self._guard is not None and self._guard is not asyncio.current_task():
                 self._guard.cancel()
             if self._spans is not None:
@@ -295,25 +295,29 @@ class WorkerRecorder(WorkerPlugin):
 
     # Stimuli
 
-    def _harvest_new(self) -> None:
-        log = self._state.stimulus_log
-        if log and log[-1] is not self._last:
-            self._harvest(log)
+    def _hear(self, event: Any) -> None:
+        """A stimulus comes, which is recorded when it changes something."""
+        self._stimulus = event.stimulus_id
+        if self._spool is None:
+            return
+        self._fresh.append(event)
+        if self._timer is None:
+            self._wake()
 
-    def _harvest(self, log: Any) -> None:
+    def _stop_hearing(self) -> None:
+        log = self._state.stimulus_log
+        if getattr(getattr(log, "heard", None), "__self__", None) is self:
+            self._state.stimulus_log = collections.deque(log, log.maxlen)
+
+    def _harvest_new(self) -> None:
         """Records the stimuli that have come since the last one that was recorded."""
         if self._state.total_resources != self._resources:
             self._tell_resources()
-        fresh = []
-        for event in reversed(log):
-            if event is self._last:
-                break
-            fresh.append(event)
-        self._last = log[-1]
-        if not self._stimuli:
+        fresh, self._fresh = self._fresh, []
+        if not fresh or not self._stimuli:
             return
         spans = self._spans.taken() if self._spans is not None else None
-        for place, event in enumerate(reversed(fresh), 1):
+        for place, event in enumerate(fresh, 1):
             try:
                 # All before the last one have changed nothing that a plugin could see.
                 self._put_stimulus(event, spans if place == len(fresh) else None)
@@ -632,6 +636,24 @@ class WorkerRecorder(WorkerPlugin):
         logger.warning(
             "tasklog: %s (worker %s): %s: %s", what, address, type(error).__name__, error
         )
+
+
+class StimulusLog(collections.deque):
+    """A worker's log of stimuli that tells of each as it comes: people keep none of them
+    (``distributed.admin.low-level-log-length: 0``)."""
+
+    def __init__(self, log: Any = (), maxlen: int | None = None, heard: Any = None) -> None:
+        super().__init__(log, maxlen)
+        self.heard = heard
+
+    def append(self, event: Any) -> None:
+        super().append(event)
+        if self.heard is None:
+            return
+        try:
+            self.heard(event)
+        except Exception:
+            logger.debug("tasklog: a stimulus was not heard", exc_info=True)
 
 
 class _RecordingOver(Exception):

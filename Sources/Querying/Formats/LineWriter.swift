@@ -22,6 +22,18 @@ extension LineWriter {
 }
 
 extension SQLiteValue {
+  /// Dask's keys are a few dozen characters, users' may be a document.
+  private static let widestKey = 120
+
+  /// The value as people are shown it.
+  func text(forPeopleIn column: Column) -> String {
+    switch column.kind {
+    case .key: Printable.withoutMiddle(plainText, width: Self.widestKey)
+    case .json: ArgsText.forPeople(plainText)
+    default: plainText
+    }
+  }
+
   /// The value as text; NULL is empty, binary is base64.
   var plainText: String {
     switch self {

@@ -1,10 +1,22 @@
+import EventLog
+
 /// Writes rows as a table of GitHub's Markdown, to be pasted into an issue.
 struct MarkdownWriter: LineWriter {
   let output: TextOutput
+  private var columns: [Column] = []
+
+  init(output: @escaping TextOutput) {
+    self.output = output
+  }
 
   mutating func start(_ columns: [Column]) {
+    self.columns = columns
     output(line(columns.map(\.name)))
     output(Array("|\(String(repeating: " --- |", count: columns.count))\n".utf8))
+  }
+
+  mutating func row(_ values: [SQLiteValue]) {
+    output(line(zip(values, columns).map { $0.text(forPeopleIn: $1) }))
   }
 
   func line(_ fields: [String]) -> [UInt8] {

@@ -64,6 +64,26 @@ public enum Printable {
     }
   }
 
+  /// A text of at most so many columns: both ends of it, and a mark between them.
+  static func withoutMiddle(_ text: String, width: Int) -> String {
+    // Characters of no width could be any number: none is looked at beyond what could be shown.
+    guard text.utf8.count > width, Self.width(String(text.prefix(width + 1))) > width else {
+      return text
+    }
+    let room = max(0, width - 1)
+    func kept(_ characters: some Sequence<Character>, _ width: Int) -> [Character] {
+      var used = 0
+      return Array(
+        characters.prefix { character in
+          used += Self.width(character)
+          return used <= width
+        })
+    }
+    let head = kept(text, (room + 1) / 2)
+    let tail = kept(text.reversed(), room / 2)
+    return String(head) + "…" + String(tail.reversed())
+  }
+
   /// A count with its noun: `1 event`, `2 events`.
   public static func count(_ number: some BinaryInteger, _ noun: String) -> String {
     "\(number) \(noun)\(number == 1 ? "" : "s")"

@@ -8,6 +8,10 @@ public struct Report {
     /// What stands above it for people.
     public var title: String
     public var columns: [Column]
+    /// How many rows are shown to people; formats that programs read have all.
+    public var most = Int.max
+    /// The rows that are, where they are not the first ones.
+    public var isShown: (([SQLiteValue]) -> Bool)?
     let fill: (_ give: ([SQLiteValue]) throws -> Void) throws -> Void
 
     /// - Parameter fill: calls what it is given with each row.
@@ -23,6 +27,16 @@ public struct Report {
 
     public init(_ name: String, title: String, columns: [Column], rows: [[SQLiteValue]]) {
       self.init(name, title: title, columns: columns) { give in for row in rows { try give(row) } }
+    }
+
+    /// The same with at most so many rows for people.
+    public func shown(
+      most: Int, _ isShown: (([SQLiteValue]) -> Bool)? = nil
+    ) -> Table {
+      var table = self
+      table.most = most
+      table.isShown = isShown
+      return table
     }
   }
 
@@ -41,6 +55,9 @@ public struct Report {
     _ format: RowFormat, to output: @escaping TextOutput, terminal: Terminal?
   ) throws {
     if tables.count == 1 {
+      if format == .table || format == .markdown {
+        return try writeForPeople(tables[0], format, output, terminal)
+      }
       var writer = format.writer(to: output, terminal: terminal)
       return try write(tables[0], &writer)
     }
@@ -64,6 +81,31 @@ public struct Report {
     try table.fill { writer.row($0) }
   }
 
+  /// Writes the rows that people are shown, and how many more there are.
+  private func writeForPeople(
+    _ table: Table, _ format: RowFormat, _ output: @escaping TextOutput, _ terminal: Terminal?
+  ) throws {
+    var writer = format.writer(to: output, terminal: terminal)
+    var (shown, others) = (0, 0)
+    writer.start(table.columns)
+    defer {
+      writer.finish()
+      if others > 0 {
+        // In Markdown it would be a row.
+        let space = format == .markdown ? "\n" : ""
+        output(Array("\(space)… and \(others) more; --format jsonl has all\n".utf8))
+      }
+    }
+    try table.fill { row in
+      guard shown < table.most, table.isShown?(row) ?? true else {
+        others += 1
+        return
+      }
+      shown += 1
+      writer.row(row)
+    }
+  }
+
   private func writeTitled(
     _ format: RowFormat, _ output: @escaping TextOutput, _ terminal: Terminal?
   ) throws {
@@ -76,8 +118,7 @@ public struct Report {
           ? "\u{1B}[1;4m\(Printable.text(table.title))\u{1B}[0m\n"
           : "\(Printable.text(table.title))\n"
       output(Array((space + title).utf8))
-      var writer = format.writer(to: output, terminal: terminal)
-      try write(table, &writer)
+      try writeForPeople(table, format, output, terminal)
     }
   }
 

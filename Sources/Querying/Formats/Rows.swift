@@ -14,6 +14,8 @@ public struct Column: Sendable {
     case address
     /// A task's state, coloured on a terminal.
     case state
+    /// A key, or what bundles keys, which may be of any length: cut in its middle.
+    case key
   }
 
   public var name: String
@@ -27,7 +29,7 @@ public struct Column: Sendable {
     _ name: String, _ kind: Kind = .plain, rank: Int = 0, leastWidth: Int? = nil
   ) {
     self.name = name
-    self.kind = kind
+    self.kind = kind == .plain && Self.keys.contains(name) ? .key : kind
     self.rank = rank
     self.leastWidth =
       switch kind {
@@ -35,6 +37,12 @@ public struct Column: Sendable {
       default: leastWidth ?? max(8, name.count)
       }
   }
+}
+
+extension Column {
+  private static let keys: Set<String> = [
+    "key", "prefix", "group", "key_group", "first_key", "blamed", "dependency",
+  ]
 }
 
 /// Takes rows and writes them in some format.

@@ -3,11 +3,13 @@ import EventLog
 /// Writes rows as a table for people.
 ///
 /// Widths come from the first rows. On a terminal the table fits its width, see `TableLayout`, and
-/// states that matter have colours; elsewhere nothing is cut, and a later cell that is wider sticks
-/// out.
+/// states that matter have colours; elsewhere only keys are cut, and a cell that is wider than most
+/// sticks out.
 struct TableWriter: RowWriter {
   private static let rowsToMeasure = 1000
   private static let widestCell = 60
+  /// Where there is no terminal: what other rows are filled up with spaces to.
+  private static let widestColumn = 200
 
   private struct Cell {
     var text: String
@@ -80,7 +82,7 @@ struct TableWriter: RowWriter {
       return !cells.isEmpty && cells.allSatisfy(\.isNumber)
     }
     shown = Array(columns.indices)
-    widths = natural
+    widths = natural.map { min($0, Self.widestColumn) }
     if let terminal {
       let measures = columns.indices.map { index in
         let column = columns[index]
@@ -103,7 +105,7 @@ struct TableWriter: RowWriter {
     case .real(let number): return Cell(short(number), isNumber: true)
     default: break
     }
-    let text = Printable.text(value.plainText)
+    let text = Printable.text(value.text(forPeopleIn: column))
     guard column.kind == .date, day(text) != nil else { return Cell(text) }
     return Cell(String(text.prefix(19)).replacing("T", with: " "))
   }
@@ -158,9 +160,11 @@ struct TableWriter: RowWriter {
     output(Array((line + "\n").utf8))
   }
 
-  /// Cuts a cell where a terminal has no room for it. The end of an address says most.
+  /// Cuts a cell where a terminal has no room for it. The end of an address says most, and both ends
+  /// of a key do.
   private func fit(_ cell: Cell, _ width: Int, _ column: Column) -> Cell {
     guard terminal != nil, cell.width > width else { return cell }
+    if column.kind == .key { return Cell(Printable.withoutMiddle(cell.text, width: width)) }
     var kept: [Character] = []
     var used = 1
     let fromEnd = column.kind == .address

@@ -1,8 +1,9 @@
 import EventLog
 
 extension Verbs {
-  /// What went wrong: by cause, each task that failed on its own, and those that failed with them: the
-  /// views `error_causes`, `errors` and `failures`, of one pass over the events.
+  /// What went wrong: by cause, each task that failed on its own, those that failed with them, and
+  /// failures that only workers had: the views `error_causes`, `errors`, `failures` and
+  /// `worker_errors`, of one pass over the events.
   ///
   /// - Throws: `LogError`.
   public static func errors(_ reader: LogReader, _ runs: [RunInfo]) throws -> Report {
@@ -18,7 +19,7 @@ extension Verbs {
             ])
           }
         }
-      },
+      }.shown(most: mostCauses),
       Report.Table("errors", title: "Tasks that failed on their own", columns: errorColumns) {
         give in
         for (run, failures) in all {
@@ -30,7 +31,7 @@ extension Verbs {
             ])
           }
         }
-      },
+      }.shown(most: mostFailures),
       Report.Table(
         "affected", title: "Tasks that failed with them", columns: affectedColumns
       ) { give in
@@ -42,9 +43,31 @@ extension Verbs {
             ])
           }
         }
-      },
+      }.shown(most: mostFailures),
+      Report.Table(
+        "at_workers", title: "Failures that only a worker had", columns: atWorkersColumns
+      ) { give in
+        for (run, failures) in all {
+          try failures.forEachAtWorkers { failure in
+            try give([
+              .integer(run), .integer(failure.seq), time(failure.time), .text(failure.key),
+              .text(failure.worker), text(failure.start), failure.exception, failure.traceback,
+            ])
+          }
+        }
+      }.shown(most: mostFailures),
     ])
   }
+
+  /// What people are shown: thousands may fail with one.
+  private static let mostCauses = 100
+  private static let mostFailures = 200
+
+  private static let atWorkersColumns: [Column] = [
+    run, Column("seq", rank: 4), Column("time", .time, rank: 3), key,
+    Column("worker", .address, rank: 1), Column("start", .state, rank: 3),
+    Column("exception", rank: 2, leastWidth: 20), Column("traceback", rank: 6, leastWidth: 20),
+  ]
 
   private static let causeColumns: [Column] = [
     run, Column("exception", leastWidth: 30), Column("tasks"), Column("dependents"),

@@ -1,8 +1,9 @@
 import EventLog
+import TaskLogPlugin
 
 extension Verbs {
   /// All events about a key or a stimulus, of scheduler and workers, cause before effect, with the
-  /// seconds since the one before.
+  /// seconds since the one before. Keys of several types that have one text have a table each.
   ///
   /// - Returns: nothing when no run knows of it.
   /// - Throws: `LogError`.
@@ -10,12 +11,12 @@ extension Verbs {
     _ reader: LogReader, _ runs: [RunInfo], of name: String
   ) throws -> Report? {
     let subjects = try reader.subjects(named: name)
-    var rows: [[SQLiteValue]] = []
+    var rows: [[[SQLiteValue]]] = subjects.map { _ in [] }
     for run in runs {
       let sources = Dictionary(
         try reader.sources(of: run).map { ($0.number, $0.source) }, uniquingKeysWith: { $1 })
       let (clocks, lives) = (try reader.clockOffsets(of: run), try reader.workerLives(of: run))
-      for subject in subjects {
+      for (place, subject) in subjects.enumerated() {
         var before: Int64?
         for recorded in try reader.story(of: subject, in: run) {
           let (event, source) = (recorded.event, sources[recorded.source])
@@ -24,7 +25,7 @@ extension Verbs {
             source?.kind == .worker
             ? lives.number(ofSource: recorded.source)
             : event.worker.map { lives.number($0, at: recorded.seq) }
-          rows.append([
+          rows[place].append([
             .integer(run.number), .integer(recorded.seq), time(at),
             before.map { seconds(at &- $0) } ?? .null, text(source?.kind.rawValue),
             text(source?.kind == .worker ? source?.address : event.worker),
@@ -37,8 +38,30 @@ extension Verbs {
         }
       }
     }
-    guard !rows.isEmpty else { return nil }
-    return Report([Report.Table("story", title: name, columns: storyColumns, rows: rows)])
+    let stories = zip(subjects, rows).filter { !$1.isEmpty }
+    if stories.count == 1 {
+      return Report([Report.Table("story", title: name, columns: storyColumns, rows: stories[0].1)])
+    }
+    guard !stories.isEmpty else { return nil }
+    return Report(
+      try stories.map { subject, rows in
+        let (type, title) = try typed(subject, reader) ?? ("story", name)
+        return Report.Table(type, title: title, columns: storyColumns, rows: rows)
+      })
+  }
+
+  /// The type of a key, and what means it alone.
+  private static func typed(
+    _ subject: LogReader.Subject, _ reader: LogReader
+  ) throws -> (type: String, title: String)? {
+    guard case .key(let number) = subject, let key = try reader.key(number) else { return nil }
+    let type =
+      switch key.value {
+      case .string, .wtf8: "text"
+      case .tuple: "tuple"
+      default: "number"
+      }
+    return (type, "\(key.text), a \(type): \(KeyPattern.exactName(of: key))")
   }
 
   private static let storyColumns: [Column] = [

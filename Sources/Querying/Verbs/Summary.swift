@@ -8,16 +8,20 @@ extension Verbs {
   public static func summary(_ reader: LogReader, _ runs: [RunInfo]) throws -> Report {
     let summaries = try runs.map { ($0.number, try reader.summary(of: $0)) }
     let incomplete = try runs.flatMap { try reader.incompleteWorkers(of: $0) }
+    let isShown = shownPrefixes(summaries)
     let tables = [
       Report.Table(
         "prefixes", title: "Tasks by prefix", columns: prefixColumns,
-        rows: summaries.flatMap { run, summary in summary.prefixes.map { row(run, $0) } }),
+        rows: summaries.flatMap { run, summary in summary.prefixes.map { row(run, $0) } }
+      ).shown(most: .max, isShown),
       Report.Table(
         "states", title: "Seconds in each state", columns: stateColumns,
-        rows: summaries.flatMap { run, summary in summary.states.map { row(run, $0) } }),
+        rows: summaries.flatMap { run, summary in summary.states.map { row(run, $0) } }
+      ).shown(most: .max, isShown),
       Report.Table(
         "workers", title: "Workers", columns: workerColumns,
-        rows: summaries.flatMap { run, summary in summary.workers.map { row(run, $0) } }),
+        rows: summaries.flatMap { run, summary in summary.workers.map { row(run, $0) } }
+      ).shown(most: mostWorkers),
     ]
     return Report(tables + (incomplete.isEmpty ? [] : [table(of: incomplete)]))
   }
@@ -37,6 +41,33 @@ extension Verbs {
           worker.missingEnds.map(SQLiteValue.integer) ?? .null,
         ]
       })
+  }
+
+  /// What people are shown of each run: prefixes that are keys may be as many as tasks.
+  private static let mostPrefixes = 50
+  private static let mostWorkers = 500
+
+  /// Whether a row of a prefix is shown: those that were computed longest are, and of those that
+  /// took equally long those with the most tasks.
+  private static func shownPrefixes(
+    _ summaries: [(Int64, RunSummary)]
+  ) -> (([SQLiteValue]) -> Bool)? {
+    guard summaries.contains(where: { $1.prefixes.count > mostPrefixes }) else { return nil }
+    func name(_ run: Int64, _ prefix: String?) -> [UInt8] {
+      Array("\(run) \(prefix.map { "=" + $0 } ?? "")".utf8)
+    }
+    var shown: Set<[UInt8]> = []
+    for (run, summary) in summaries {
+      let first = summary.prefixes.sorted {
+        ($0.computeSeconds, $0.tasks) > ($1.computeSeconds, $1.tasks)
+      }
+      for prefix in first.prefix(mostPrefixes) { shown.insert(name(run, prefix.name)) }
+    }
+    return { row in
+      guard case .integer(let run) = row[0] else { return true }
+      guard case .text(let prefix) = row[1] else { return shown.contains(name(run, nil)) }
+      return shown.contains(name(run, prefix))
+    }
   }
 
   /// When workers joined and left, and what they did.

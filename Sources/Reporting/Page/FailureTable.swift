@@ -24,30 +24,28 @@ struct FailureTable {
   /// Texts that there was no room for.
   private(set) var omittedTexts = 0
   private var textSize = 0
-  /// The failure that was the last of each stimulus.
-  private var byStimulus: [Int64: Int] = [:]
+  /// Those of this run, by their events.
+  private var bySeq: [Int64: Int] = [:]
 
-  mutating func beginRun() { byStimulus = [:] }
+  mutating func beginRun() { bySeq = [:] }
 
-  mutating func add(
-    _ failure: Failure, exception: String?, traceback: String?, stimulus: Int64
-  ) {
+  mutating func add(_ failure: Failure, seq: Int64) {
     count += 1
-    guard failures.count < Self.limit else {
-      byStimulus[stimulus] = nil
-      return
-    }
-    var failure = failure
-    failure.exception = place(exception)
-    failure.traceback = place(traceback)
-    if stimulus != 0 { byStimulus[stimulus] = failures.count }
+    guard failures.count < Self.limit else { return }
+    bySeq[seq] = failures.count
     failures.append(failure)
   }
 
+  mutating func addTexts(_ seq: Int64, exception: String?, traceback: String?) {
+    guard let failure = bySeq[seq] else { return }
+    failures[failure].exception = place(exception)
+    failures[failure].traceback = place(traceback)
+  }
+
   /// A task that failed because of another one, as far as that is known.
-  mutating func addAffected(_ task: Int, stimulus: Int64) {
+  mutating func addAffected(_ task: Int, cause: Int64?) {
     affectedCount += 1
-    guard let failure = byStimulus[stimulus] else { return }
+    guard let failure = cause.flatMap({ bySeq[$0] }) else { return }
     failures[failure].dependents += 1
     if affected.count < Self.limit { affected.append((task, failure)) }
   }

@@ -27,9 +27,11 @@ extension PageScan {
       worker = workers.place(name(range), at: row.seq)
     }
     guard let worker = worker ?? about else { return nil }
-    // The end that its worker has not told is known after all; another's is not.
-    if tasks[task].executingOn == Int32(worker) { tasks[task].executingOn = -1 }
-    endExecuting(task, microseconds(row.time))
+    // The end that its worker has not told is known after all, unless the worker died of it;
+    // another's is not.
+    let isItsWorker = tasks[task].executingOn == Int32(worker)
+    if isItsWorker, !(hasFailed && scan.spans.isEmpty) { tasks[task].executingOn = -1 }
+    endExecuting(task, microseconds(row.time), hasFailed: isItsWorker)
     for span in scan.spans {
       let isCompute = text[span.action].elementsEqual("compute".utf8)
       let action = isCompute ? 0 : lanes.action(name(span.action))
@@ -89,19 +91,31 @@ extension PageScan {
 
   // MARK: - Failures
 
-  mutating func fails(
-    _ task: Int, _ row: EventRow, _ cursor: EventCursor, _ worker: Int?, _ time: Int64,
-    start: UInt8
-  ) throws {
-    let args = try cursor.event(of: row)?.event.args
-    let exception = args?["exception_text"]?.string
-    guard start == PageStates.processing || exception != nil else {
-      failures.addAffected(task, stimulus: row.stimulus)
-      return
+  mutating func fails(_ task: Int, _ row: EventRow, _ worker: Int?, _ time: Int64) {
+    guard let cause = known?.cause(of: row.seq), cause == row.seq else {
+      return failures.addAffected(task, cause: known?.cause(of: row.seq))
     }
     failures.add(
       FailureTable.Failure(
         task: task, time: time, worker: worker, retries: max(0, Int(tasks[task].sent) - 1)),
-      exception: exception, traceback: args?["traceback_text"]?.string, stimulus: row.stimulus)
+      seq: row.seq)
+  }
+
+  /// What each failure says of itself.
+  mutating func addTexts(of known: RunFailures) throws {
+    var failures = failures
+    try known.forEachError { error in
+      failures.addTexts(
+        error.seq, exception: Self.text(error.exception), traceback: Self.text(error.traceback))
+    }
+    self.failures = failures
+  }
+
+  private static func text(_ value: SQLiteValue) -> String? {
+    switch value {
+    case .null: nil
+    case .text(let text): text
+    default: String(describing: value)
+    }
   }
 }

@@ -46,6 +46,8 @@ struct PageScan {
   /// Workers that hold a result beside the first one.
   var otherHolders: [Int: [Int32]] = [:]
   private var prefixPages: [Int64: [Int64]] = [:]
+  /// Of the run that is gone through: whom each failed task blames.
+  private(set) var known: RunFailures?
   let hooks: Hooks
   private let stateOf: [Int64: UInt8]
   private let executing: Set<Int64>
@@ -99,6 +101,8 @@ struct PageScan {
     moves = Dictionary(
       try reader.taskMoves(of: run).map { ($0.seq, $0) }, uniquingKeysWith: { $1 })
     failures.beginRun()
+    let known = try reader.failures(of: run)
+    self.known = known
     prefixPages = [:]
     let sources = try reader.sources(of: run)
     var workerOf: [Int64: Int] = [:]
@@ -130,6 +134,7 @@ struct PageScan {
     }
     runs.append((run, count))
     try endRun(run, from: firstTask, workerOf)
+    try addTexts(of: known)
   }
 
   private mutating func withoutKey(
@@ -236,14 +241,15 @@ struct PageScan {
   }
 
   /// A task that runs elsewhere, or is over, while a worker had it: that one has not told its end.
-  mutating func endExecuting(_ task: Int, _ time: Int64) {
+  mutating func endExecuting(_ task: Int, _ time: Int64, hasFailed: Bool = false) {
     let worker = Int(tasks[task].executingOn)
     guard worker >= 0 else { return }
     tasks[task].executingOn = -1
     let start = tasks[task].executingSince
     let stop = max(start, min(time, workers[worker].left ?? time))
     lanes.add(
-      LaneTable.Span(start: start, stop: stop, task: task, action: 0, outcome: .open),
+      LaneTable.Span(
+        start: start, stop: stop, task: task, action: 0, outcome: hasFailed ? .failed : .open),
       worker: worker, thread: nil)
   }
 
@@ -252,7 +258,6 @@ struct PageScan {
   ) throws {
     tasks[task].isAtScheduler = true
     let finish = stateOf[row.finish] ?? PageStates.none
-    let start = stateOf[row.start] ?? PageStates.none
     let worker = try outcome(task, row, cursor, about, hasFailed: finish == PageStates.erred)
     guard row.start != row.finish, row.finish != 0 else { return }
     let before = tasks[task].state
@@ -272,8 +277,7 @@ struct PageScan {
       workers.change(tasks[task].processingOn, time, tasks: 1)
     case PageStates.memory:
       if let worker = worker ?? about { hold(task, Int32(worker), time) }
-    case PageStates.erred:
-      try fails(task, row, cursor, worker ?? about, time, start: start)
+    case PageStates.erred: fails(task, row, worker ?? about, time)
     default: break
     }
   }
@@ -295,7 +299,10 @@ struct PageScan {
   ) throws {
     for task in first..<tasks.slots.count where tasks[task].executingOn >= 0 {
       let worker = Int(tasks[task].executingOn)
-      endExecuting(task, workers[worker].left ?? lastTime)
+      // What a killed worker has seen may come after all else.
+      endExecuting(
+        task, workers[worker].left ?? lastTime,
+        hasFailed: tasks[task].state == PageStates.erred && workers[worker].left != nil)
     }
     // What is left over at the end of one run is not there in the next.
     for state in stateCounts.indices { stateCounts[state] = 0 }

@@ -49,6 +49,7 @@ struct StoryCommand: ParsableCommand {
       Examples:
         tasklog story top-20
         tasklog story "('merge-1', 0)" --run all
+        tasklog story json:1  # the number, where there is a text "1", too
       """)
 
   @Argument(help: ArgumentHelp("The key of a task, or a stimulus.", valueName: "key|stimulus"))
@@ -72,8 +73,8 @@ struct ErrorsCommand: ParsableCommand {
     commandName: "errors", abstract: "Show what failed, why, and what failed with it.",
     discussion: """
       Tables: causes (exceptions, with how many tasks they failed), errors (tasks that failed on \
-      their own, with their traceback) and affected (tasks that failed with them, and whom they \
-      blame).
+      their own, with their traceback), affected (tasks that failed with them, and whom they blame) \
+      and at_workers (failures that only a worker had, such as data that it cannot unpickle).
 
       Examples:
         tasklog errors

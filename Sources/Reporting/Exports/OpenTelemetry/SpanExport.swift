@@ -157,6 +157,7 @@ struct SpanExport: RunVisitor {
     if let stimulus = attempt.stimulusID { attributes.text("tasklog.stimulus_id", stimulus) }
     if let nbytes = attempt.facts.nbytes { attributes.number("tasklog.nbytes", nbytes) }
     if let type = attempt.facts.typeName { attributes.text("tasklog.typename", type) }
+    if let blamed = attempt.facts.blamed { attributes.text("tasklog.blamed", blamed) }
     switch attempt.outcome {
     case .memory: attributes.text("tasklog.outcome", "memory")
     case .erred: attributes.text("tasklog.outcome", "erred")
@@ -188,7 +189,9 @@ struct SpanExport: RunVisitor {
     case .memory: span.isOK = true
     case .erred:
       span.hasFailed = true
-      span.message = attempt.exception?.text ?? "the task has erred"
+      span.message =
+        attempt.exception?.text ?? attempt.facts.blamed.map { "it failed with \($0)" }
+        ?? "the task has erred"
     case .other:
       span.hasFailed = attempt.exception != nil
       span.message = attempt.exception?.text ?? ""

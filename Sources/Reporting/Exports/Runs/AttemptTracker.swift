@@ -143,10 +143,19 @@ struct AttemptTracker {
     {
       let place = Place(worker: worker, key: attempt.keyNumber)
       if let older = atWorker.updateValue(attempt, forKey: place) { ended.append(older) }
-    } else if attempt.started == nil, case .other = attempt.outcome, let run = attempt.taskRunID {
+    } else if attempt.started == nil, Self.waitsForWorker(attempt), let run = attempt.taskRunID {
       wait(attempt, RunOfTask(key: attempt.keyNumber, run: run))
     } else {
       ended.append(attempt)
+    }
+  }
+
+  /// Nobody has told the scheduler of work: the task was taken back, or its worker died.
+  private static func waitsForWorker(_ attempt: Attempt) -> Bool {
+    switch attempt.outcome {
+    case .other: true
+    case .erred: attempt.facts.spans.isEmpty
+    case .memory, .unfinished: false
     }
   }
 

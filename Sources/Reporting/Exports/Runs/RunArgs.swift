@@ -10,6 +10,8 @@ struct RunArgs {
   var typeName: String?
   var exception: String?
   var traceback: String?
+  /// The task that it failed with, which the args do not tell.
+  var blamed: String?
   var spans: [WorkSpan] = []
 
   init() {}

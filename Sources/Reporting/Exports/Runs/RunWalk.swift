@@ -24,6 +24,9 @@ struct RunWalk {
   /// Whether an address alone does not tell which worker is meant.
   private let hasSeveral: Bool
   private let schedulers: Set<Int64>
+  private let failures: RunFailures
+  /// Exceptions that the args do not have, by event.
+  private let texts: [Int64: String]
 
   init(_ reader: LogReader, _ run: RunInfo) throws {
     self.reader = reader
@@ -32,6 +35,8 @@ struct RunWalk {
     clocks = try reader.clockOffsets(of: run)
     lives = try reader.workerLives(of: run)
     hasSeveral = lives.hasSeveralAtOneAddress
+    failures = try reader.failures(of: run)
+    texts = try failures.textsBesideArgs()
     schedulers = Set(sources.filter { $0.source.kind == .scheduler }.map(\.number))
   }
 
@@ -99,7 +104,7 @@ struct RunWalk {
       count += 1
       if count & 4095 == 0 { progress(tally.events + count) }
       let time = clocks.time(of: given)
-      let (recorded, facts) = name(given, clocked(self.facts(of: given), at: given.seq))
+      let (recorded, facts) = name(given, clocked(try self.facts(of: given), at: given.seq))
       try visitor.visit(recorded, time: time, facts: facts)
       tracker.take(recorded, time: time, facts: facts)
       if !tracker.ended.isEmpty { try give(&tracker, to: &visitor) }
@@ -111,11 +116,17 @@ struct RunWalk {
     tally.outOfOrder += cursor.forcedCount
   }
 
-  private func facts(of recorded: RecordedEvent) -> RunArgs? {
-    guard recorded.event.hook == .transition, !recorded.event.args.isAbsent,
-      recorded.event.finish == .memory || recorded.event.finish == .erred
-    else { return nil }
-    return RunArgs(recorded.event.args.json)
+  private func facts(of recorded: RecordedEvent) throws -> RunArgs? {
+    let event = recorded.event
+    guard event.hook == .transition, event.finish == .memory || event.finish == .erred else {
+      return nil
+    }
+    let args = event.args.isAbsent ? nil : RunArgs(event.args.json)
+    guard event.finish == .erred else { return args }
+    var facts = args ?? RunArgs()
+    facts.exception = facts.exception ?? texts[recorded.seq]
+    facts.blamed = try failures.blamed(at: recorded.seq)
+    return facts
   }
 
   private func give(_ tracker: inout AttemptTracker, to visitor: inout some RunVisitor) throws {

@@ -125,6 +125,7 @@ struct TraceBuilder<Writer: TraceWriter>: RunVisitor {
     if let worker = facts.worker { details.append(.text(.worker, worker)) }
     if let exception = facts.exception { details.append(.text(.exception, exception)) }
     if let traceback = facts.traceback { details.append(.text(.traceback, traceback)) }
+    if let blamed = facts.blamed { details.append(.text(.blamed, blamed)) }
     writer.instant(key.prefix, at: time, category: "failure", details, on: track)
     figures.failures += 1
   }
