@@ -41,6 +41,7 @@ final class EventInserter {
   @exclusivity(unchecked) private var noted: [Int64] = []
   /// By their place among those that are known.
   private static let mayMatter = Hook.known.map(DerivedTables.mayMatter)
+  private let blobs: BlobInterner
 
   /// - Throws: `SQLiteError`.
   init(_ connection: Connection) throws {
@@ -53,21 +54,12 @@ final class EventInserter {
       INSERT INTO key (text, typed, prefix, key_group) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING
       """)
     findKey = try connection.prepare("SELECT id FROM key WHERE text = ? AND typed = ?")
-    rows = try PendingRows(connection, json: Self.makeJSONWriter(connection))
+    let blobs = try BlobInterner(connection)
+    self.blobs = blobs
+    rows = try PendingRows(
+      connection,
+      json: JSONWriter { bytes in bytes.count > 256 ? try blobs.intern(bytes) : nil })
     derived = try DerivedTables(connection)
-  }
-
-  private static func makeJSONWriter(_ connection: Connection) throws -> JSONWriter {
-    let insert = try connection.prepare("INSERT OR IGNORE INTO blob (hash, bytes) VALUES (?, ?)")
-    return JSONWriter { bytes in
-      guard bytes.count > 256 else { return nil }
-      let bytes = Array(bytes)
-      let hash = SHA256.hash(bytes)
-      try insert.bind(1, hash)
-      try insert.bind(2, blob: bytes)
-      try insert.run()
-      return hash
-    }
   }
 
   /// The numbers in memory may not be those in the file any more, and rows that wait belong to a
@@ -78,6 +70,7 @@ final class EventInserter {
     derived.forget()
     texts.forgetAll()
     keys.forgetAll()
+    blobs.forgetAll()
     for place in hooks.indices { hooks[place] = 0 }
     for place in states.indices { states[place] = 0 }
   }
@@ -92,6 +85,7 @@ final class EventInserter {
     _ event: EncodedEvent, seq: Int64, source: Int64, sourceSeq: Int64, texts: ReadyTexts? = nil
   ) throws {
     let start = rows.json.output.count
+    rows.json.forgetShared()
     do {
       var fields = event.fields
       let mayMatter = Self.mayMatter(fields)
@@ -122,6 +116,16 @@ final class EventInserter {
     } catch let error as MessagePackError {
       rows.json.truncate(to: start)
       throw error
+    }
+  }
+
+  /// Puts in the bytes that the JSON of another log names.
+  ///
+  /// - Throws: `SQLiteError`.
+  func copyBlobs(of json: EncodedJSON) throws {
+    for hash in BlobHashes.all(in: json.text) {
+      guard let bytes = json.blob(hash: hash) else { continue }
+      try blobs.put(bytes, hash)
     }
   }
 

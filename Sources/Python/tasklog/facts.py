@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any, Callable
 
+from tasklog.encoding import Shared
+
 
 def keys(tasks: Any) -> list:
     return [task.key for task in tasks]
@@ -31,7 +33,7 @@ def graph_task(ts: Any, span: bool) -> dict[str, Any]:
     if ts.priority is not None:
         facts["priority"] = ts.priority
     if ts.annotations is None or ts.annotations:
-        facts["annotations"] = ts.annotations
+        facts["annotations"] = Shared(ts.annotations)
     if ts.retries:
         facts["retries"] = ts.retries
     if ts.worker_restrictions:

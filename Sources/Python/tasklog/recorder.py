@@ -15,7 +15,7 @@ from typing import Any, Callable, Sequence
 import cloudpickle
 from distributed.scheduler import TaskState
 
-from tasklog import deep, encoding, ending, facts, filtering, noting, spans, spool, worker
+from tasklog import deep, encoding, ending, facts, filtering, noting, reprs, spans, spool, worker
 from tasklog.encoding import HOOKS, STATES, Encoder
 from tasklog.hooks import Hooks
 from tasklog.library import LibraryError, NativeRecorder
@@ -388,7 +388,7 @@ class Recorder(Hooks):
                 },
             )
             # Workers need not have this package: they get it by value.
-            for module in (encoding, filtering, spans, spool, worker, noting, results):
+            for module in (encoding, reprs, filtering, spans, spool, worker, noting, results):
                 cloudpickle.register_pickle_by_value(module)
             sent = cloudpickle.dumps(part)
             # One of that name would be replaced, or not be replaced, whoever made it.
