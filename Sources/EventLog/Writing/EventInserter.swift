@@ -41,7 +41,10 @@ final class EventInserter {
   @exclusivity(unchecked) private var noted: [Int64] = []
   /// By their place among those that are known.
   private static let mayMatter = Hook.known.map(DerivedTables.mayMatter)
+  private let heartbeats: HeartbeatPacker
   private let blobs: BlobInterner
+  /// Whether the event that is being put in is one.
+  @exclusivity(unchecked) private var isHeartbeat = false
 
   /// - Throws: `SQLiteError`.
   init(_ connection: Connection) throws {
@@ -60,6 +63,7 @@ final class EventInserter {
       connection,
       json: JSONWriter { bytes in bytes.count > 256 ? try blobs.intern(bytes) : nil })
     derived = try DerivedTables(connection)
+    heartbeats = try HeartbeatPacker(connection, blobs)
   }
 
   /// The numbers in memory may not be those in the file any more, and rows that wait belong to a
@@ -70,6 +74,7 @@ final class EventInserter {
     derived.forget()
     texts.forgetAll()
     keys.forgetAll()
+    heartbeats.forgetAll()
     blobs.forgetAll()
     for place in hooks.indices { hooks[place] = 0 }
     for place in states.indices { states[place] = 0 }
@@ -101,11 +106,18 @@ final class EventInserter {
       rows.set(9, try text(&fields))
       rows.set(10, try fields.takeNil() ? nil : fields.integer())
       if let texts {
+        if isHeartbeat, let args = texts.args, texts.snapshot == nil,
+          let packed = try heartbeats.pack(Array(args), time: event.time)
+        {
+          rows.json.raw(packed)
+          return try rows.add(args: start..<rows.json.output.count, snapshot: nil)
+        }
         let (args, snapshot) = texts.copied(to: &rows.json)
         if mayMatter { note(seq, event, args) }
         return try rows.add(args: args, snapshot: snapshot)
       }
       let hasArgs = try !fields.takeNil() && fields.writeArgs(to: &rows.json)
+      if isHeartbeat, hasArgs { try packHeartbeat(from: start, time: event.time) }
       let middle = rows.json.output.count
       let hasSnapshot = try !fields.takeNil() && fields.arrayCount() == 1
       if hasSnapshot { try fields.write(to: &rows.json) }
@@ -163,9 +175,23 @@ final class EventInserter {
     noted.append(seq)
   }
 
+  /// Packs the args that have just been written.
+  private func packHeartbeat(from start: Int, time: Int64) throws {
+    guard let packed = try heartbeats.pack(Array(rows.json.output[start...]), time: time) else {
+      return
+    }
+    rows.json.truncate(to: start)
+    rows.json.raw(packed)
+  }
+
   private func hook(_ fields: inout MessagePackReader) throws -> Int64 {
-    if fields.isText { return try id(fields.text()) }
+    if fields.isText {
+      let name = try fields.text()
+      isHeartbeat = name.elementsEqual(Hook.heartbeat.name.utf8)
+      return try id(name)
+    }
     let place = try fields.integer()
+    isHeartbeat = place == Int64(Hook.heartbeat.place ?? -1)
     guard hooks.indices.contains(Int(clamping: place)) else { return try id(Hook.at(place).name) }
     if hooks[Int(place)] == 0 { hooks[Int(place)] = try id(Hook.at(place).name) }
     return hooks[Int(place)]

@@ -199,7 +199,7 @@ extension Hook {
     switch self {
     case .report: verifies
     case .start, .attach, .detach, .stimulus, .clientDesiresKeys, .clientReleasesKeys, .addReplica,
-      .removeReplica, .excluded:
+      .removeReplica, .excluded, .heartbeat:
       false
     default: true
     }

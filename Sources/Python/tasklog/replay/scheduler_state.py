@@ -219,13 +219,28 @@ class SchedulerStateHost(Tasks):
         ts.worker_restrictions = event.kwargs["workerRestrictions"]
         ts.host_restrictions = event.kwargs["hostRestrictions"]
         ts.loose_restrictions = event.kwargs["looseRestrictions"]
-        ts.annotations = event.kwargs["annotations"]
+        told, known = event.kwargs["annotations"], ts.annotations
+        if isinstance(told, dict) and isinstance(known, dict):
+            # The dict and what stays in it are the same objects live.
+            kept = {n: known[n] if known.get(n) == value else value for n, value in told.items()}
+            known.clear()
+            known.update(kept)
+        else:
+            ts.annotations = told
 
     def stimulus_heartbeat_worker(self, event: Event) -> None:
+        """A heartbeat in format 1: only what had changed since the last one."""
+        metrics = {**self.scheduler.workers[event.worker].metrics, **event.kwargs["metrics"]}
+        gone = event.kwargs["gone"]
+        self.heartbeat(event, {n: v for n, v in metrics.items() if n not in gone})
+
+    def apply_heartbeat(self, event: Event) -> None:
+        self.heartbeat(event, event.kwargs["metrics"])
+
+    def heartbeat(self, event: Event, metrics: dict) -> None:
         s = self.scheduler
         ws = s.workers[event.worker]
-        metrics = {**ws.metrics, **event.kwargs["metrics"]}
-        ws.metrics = {n: v for n, v in metrics.items() if n not in event.kwargs["gone"]}
+        ws.metrics = metrics
         ws.last_seen, s.bandwidth = event.kwargs["lastSeen"], event.kwargs["bandwidth"]
         ws.executing = {}
         for key, duration in event.kwargs["executing"].items():
