@@ -43,7 +43,8 @@ let package = Package(
       resources: [.embedInCode("v0001_initial.sql"), .embedInCode("v0002_format_2.sql")]),
     .target(name: "CSupport"),
     .target(name: "TaskLogPlugin"),
-    .target(name: "EventLog", dependencies: ["TaskLogPlugin", "CSQLite", "Migrations"]),
+    .target(
+      name: "EventLog", dependencies: ["CSupport", "TaskLogPlugin", "CSQLite", "Migrations"]),
     .target(name: "Filters", dependencies: ["EventLog", "TaskLogPlugin"]),
     .target(
       name: "Scheduling",

@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 uint64_t tl_fork_generation = 0;
@@ -20,6 +21,11 @@ __attribute__((constructor)) static void watch_forks(void) {
 
 int32_t tl_exchange_names(const char *a, const char *b) {
   return renameat2(AT_FDCWD, a, AT_FDCWD, b, RENAME_EXCHANGE);
+}
+
+uint32_t tl_file_system(const char *path) {
+  struct statfs status;
+  return statfs(path, &status) == 0 ? (uint32_t)status.f_type : 0;
 }
 
 void tl_name_thread(const char *name) { pthread_setname_np(pthread_self(), name); }

@@ -109,8 +109,8 @@ public final class Recorder: RecordingPlugin {
     if !Self.isDisabled, let network = LogPlace.networkFileSystem(of: log) {
       let standIn = try LogPlace.standIn(for: log)
       options.problem(
-        "tasklog: \(log) would be on a network file system (\(network)), where a log is not safe; "
-          + "it is recorded into \(standIn)")
+        "tasklog: \(log) would be on \(network), which is not known to be a local file system, and "
+          + "a log is not safe there; it is recorded on host \(LogPlace.host), into \(standIn)")
       log = standIn
     }
     let template = log

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from clusters import HERE
 
@@ -39,3 +41,9 @@ class Replay:
         assert "drift" not in done.stderr, done.stderr
         assert "forbidden" not in done.stderr, done.stderr
         return done.stdout.splitlines()
+
+    def results_of(self, file: str, name: str, path: str) -> Any:
+        """An attribute of a plugin at the end."""
+        done = self.run(f"--plugin={file}:{name}", f"--result={file}:{name}:{path}")
+        assert done.returncode == 0, done.stdout + done.stderr
+        return json.loads(done.stdout)

@@ -6,14 +6,46 @@ import Testing
 
 @testable import EventLog
 
-/// What would lie on a network file system is written to a local disk, and it says so.
+/// What would not lie on a known local file system is written to a local disk, and it says so.
 @Suite(.exclusive) struct NetworkTests {
   @Test(arguments: [
-    ("nfs4", true), ("cifs", true), ("fuse.sshfs", true), ("fuse.s3fs", true), ("ext4", false),
-    ("tmpfs", false), ("overlay", false), ("fuse.bindfs", false), ("fuseblk", false),
+    ("ext4", true), ("xfs", true), ("btrfs", true), ("zfs", true), ("tmpfs", true),
+    ("overlay", true), ("fuseblk", true), ("fuse.fuse-overlayfs", true), ("nfs4", false),
+    ("cifs", false), ("9p", false), ("wekafs", false), ("panfs", false), ("virtiofs", false),
+    ("fuse", false), ("fuse.sshfs", false), ("fuse.s3fs", false), ("fuse.bindfs", false),
+    ("afs2030", false), ("", false),
   ])
-  func `network file systems are told from local ones`(type: String, isNetwork: Bool) {
-    #expect(LogPlace.isNetwork(type) == isNetwork)
+  func `only file systems that are known to be local are taken for local`(
+    type: String, isLocal: Bool
+  ) {
+    #expect(LocalFileSystem.contains(type) == isLocal)
+  }
+
+  @Test(
+    arguments: [
+      (0xEF53, true), (0x9123_683E, true), (0x0102_1994, true), (0x6969, false),
+      (0x6573_5546, false), (0x0102_1997, false), (0x1234_5678, false),
+    ] as [(UInt32, Bool)])
+  func `where a device is in no table of mounts the kernel's number tells`(
+    magic: UInt32, isLocal: Bool
+  ) {
+    #expect(LocalFileSystem.contains(LocalFileSystem.name(ofMagic: magic)) == isLocal)
+  }
+
+  @Test func `the folders that logs are tested in are local`() throws {
+    let log = try TemporaryLog()
+    #expect(LogPlace.networkFileSystem(of: log.folder.path + "/run.db") == nil)
+    #expect(LogPlace.networkFileSystem(of: "/dev/shm/run.db") == nil)
+    #expect(LogPlace.networkFileSystem(of: "/proc/run.db") == "proc")
+  }
+
+  @Test func `where a log is instead is told with the host`() {
+    let here = LogError.elsewhere(
+      path: "/weka/run.db", fileSystem: "wekafs", standIn: "/var/tmp/run.db", host: "node7")
+    #expect("\(here)".contains("on host node7, in /var/tmp/run.db"))
+    let there = LogError.elsewhere(
+      path: "/weka/run.db", fileSystem: "wekafs", standIn: "/var/tmp/run.db", host: nil)
+    #expect("\(there)".contains("on the host of its recorder") && "\(there)".contains("wekafs"))
   }
 
   @Test func `the type of a file system is found by its device`() {
@@ -54,7 +86,8 @@ import Testing
       .record(Event(.start, time: 1))
     recorder.close()
     defer { unlink(recorder.log) }
-    #expect(told.message.contains("fuse.sshfs") && told.message.contains(recorder.log))
+    #expect(told.message.contains("fuse.sshfs"))
+    #expect(told.message.contains("on host \(LogPlace.host), into \(recorder.log)"))
     #expect(try LogReader(path: recorder.log).runs().count == 1)
     #expect(try FileManager.default.contentsOfDirectory(atPath: mount).isEmpty)
     #expect(throws: LogError.self) { try LogReader(path: asked) }

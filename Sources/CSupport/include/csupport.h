@@ -41,6 +41,10 @@ uint32_t tl_crc32c_portable(uint32_t seed, const void *_Nonnull bytes, size_t co
 /// A file of zeros that only its descriptor leads to, closed on exec; -1 when there is none.
 int32_t tl_memory_file(size_t size);
 
+/// The number of the kind of file system that a path is on, as `linux/magic.h` has them; 0 if it
+/// cannot be asked.
+uint32_t tl_file_system(const char *_Nonnull path);
+
 /// Passes on to a process what asks this one to end, unless a terminal has asked both.
 void tl_forward_signals(int32_t process);
 

@@ -7,6 +7,7 @@ struct EventScan {
   private let show: (Int64) -> Void
   private var references: References
   private let findBlob: Statement
+  private let findTemplate: Statement
 
   /// What the events of a run add up to.
   private struct Totals {
@@ -23,6 +24,7 @@ struct EventScan {
     self.isQuick = isQuick
     self.show = show
     findBlob = try check.connection.prepare("SELECT 1 FROM blob WHERE hash = ?")
+    findTemplate = try check.connection.prepare(LogBlobs.selectByPrefix)
   }
 
   mutating func run() throws {
@@ -130,6 +132,9 @@ struct EventScan {
     _ row: Statement, _ column: Int32, _ kind: Finding.Kind, _ seq: Int64, _ run: Int64?
   ) {
     guard let text = row.optionalText(column) else { return }
+    if column == 9, let packed = PackedHeartbeat.bytes(of: text.utf8) {
+      return lookAtHeartbeat(packed, time: row.integer(2), seq, run)
+    }
     var missing: String?
     do {
       let value = try JSONReader.value(text) { hash in
@@ -149,6 +154,30 @@ struct EventScan {
       check.list.add(
         .missingBlob, run: run, at: "seq \(seq)",
         "its bytes (\(missing.prefix(12))…) are not in the log; replayed as a marked opaque value")
+    }
+  }
+
+  private func lookAtHeartbeat(_ packed: [UInt8], time: Int64, _ seq: Int64, _ run: Int64?) {
+    let name = PackedHeartbeat.name(in: packed)
+    defer { findTemplate.reset() }
+    guard (try? findTemplate.bind(1, name)) != nil, let isThere = try? findTemplate.step() else {
+      return
+    }
+    guard isThere else {
+      check.list.add(
+        .missingBlob, run: run, at: "seq \(seq)",
+        "the heartbeat that it is told by (\(name)…) is not in the log; replayed as a marked opaque "
+          + "value")
+      return
+    }
+    let template = HeartbeatText(findTemplate.bytes(1))
+    guard let json = PackedHeartbeat.unpack(packed, template: template, time: time),
+      (try? JSONReader.value(String(decoding: json, as: UTF8.self))) != nil
+    else {
+      check.list.add(
+        .unreadableArgs, run: run, at: "seq \(seq)",
+        "a heartbeat that does not fit the one that it is told by; replayed as unreadable")
+      return
     }
   }
 

@@ -1,8 +1,8 @@
 /// What can be wrong with a log. Every wording names the file and the way out.
 public enum LogError: Error, Sendable {
   case missing(path: String)
-  /// It was recorded to a local disk in its stead.
-  case elsewhere(path: String, standIn: String)
+  /// It was recorded to a local disk of a host in its stead; of another one, where `host` is `nil`.
+  case elsewhere(path: String, fileSystem: String, standIn: String, host: String?)
   case folderMissing(path: String, folder: String)
   case isFolder(path: String)
   case unreadable(path: String, reason: String)
@@ -29,8 +29,12 @@ extension LogError: CustomStringConvertible {
     switch self {
     case .missing(let path):
       "\(path): there is no such log; name one with --log or TASKLOG_LOG"
-    case .elsewhere(let path, let standIn):
-      "\(path): there is no such log; being on a network file system, it is in \(standIn)"
+    case .elsewhere(let path, let fileSystem, let standIn, let host?):
+      "\(path): there is no such log; it is on host \(host), in \(standIn), because a log is not "
+        + "safe on \(fileSystem)"
+    case .elsewhere(let path, let fileSystem, let standIn, nil):
+      "\(path): there is no such log; because a log is not safe on \(fileSystem), one that was "
+        + "recorded here is on the host of its recorder, mostly in \(standIn)"
     case .folderMissing(let path, let folder):
       "\(path): the folder \(folder) does not exist; create it or name another log"
     case .isFolder(let path): "\(path): is a folder, not a log; name a file"

@@ -55,9 +55,13 @@ enum LogFile {
       guard errno == ENOENT else {
         throw LogError.unreadable(path: path, reason: String(cString: strerror(errno)))
       }
+      guard let fileSystem = LogPlace.networkFileSystem(of: path) else {
+        throw LogError.missing(path: path)
+      }
       let standIn = LogPlace.standInPath(for: path)
-      throw access(standIn, F_OK) == 0
-        ? LogError.elsewhere(path: path, standIn: standIn) : LogError.missing(path: path)
+      throw LogError.elsewhere(
+        path: path, fileSystem: fileSystem, standIn: standIn,
+        host: access(standIn, F_OK) == 0 ? LogPlace.host : nil)
     }
     try checkIsFile(status, path)
     guard access(path, R_OK) == 0 else {

@@ -3,42 +3,23 @@ import Glibc
 /// Where a log can be written.
 ///
 /// Neither SQLite's write-ahead log nor a spool that is mapped into memory is safe on a network file
-/// system (https://sqlite.org/wal.html#overview): a log that would lie on one is written on a local
-/// disk in its stead.
+/// system (https://sqlite.org/wal.html#overview): a log that would lie on one, or on a file system
+/// that is not known to be local (`LocalFileSystem`), is written on a local disk in its stead.
 public enum LogPlace {
-  /// Names of file systems as `/proc/self/mountinfo` has them.
-  private static let network: Set<String> = [
-    "nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "lustre", "gpfs", "beegfs",
-    "glusterfs", "ncpfs", "orangefs", "pvfs2", "coda",
-  ]
-
-  /// File systems in user space, behind their `fuse.`, that are local.
-  private static let localFUSE: Set<String> = [
-    "fuse-overlayfs", "bindfs", "ntfs", "ntfs-3g", "exfat", "ext2", "ext4", "zfs", "mergerfs",
-    "unionfs", "lxcfs", "gocryptfs", "encfs", "squashfuse", "portal",
-  ]
-
-  /// The kind of network file system that a log would lie on; nothing when it is a local one.
+  /// The kind of file system that a log would lie on, if that is not a known local one: it is, or is
+  /// treated as, one that is reached through a network.
   public static func networkFileSystem(of log: String) -> String? {
+    let folder = folder(of: log)
     var status = stat()
-    guard stat(folder(of: log), &status) == 0 else { return nil }
+    guard stat(folder, &status) == 0 else { return nil }
     // As the kernel's own macros take a device's number apart.
     let major = (status.st_dev >> 8) & 0xFFF | (status.st_dev >> 32) & ~0xFFF
     let minor = status.st_dev & 0xFF | (status.st_dev >> 12) & ~0xFF
-    guard let type = fileSystem("\(major):\(minor)", in: read("/proc/self/mountinfo")) else {
-      return nil
-    }
-    return isNetwork(type) ? type : nil
-  }
-
-  /// Whether data on a file system of this name is reached through a network.
-  static func isNetwork(_ type: String) -> Bool {
-    if let name = type.split(separator: ".", maxSplits: 1).dropFirst().first,
-      type.hasPrefix("fuse.")
-    {
-      return !localFUSE.contains(String(name))
-    }
-    return network.contains(type)
+    let type =
+      fileSystem("\(major):\(minor)", in: read("/proc/self/mountinfo"))
+      ?? LocalFileSystem.name(ofFolder: folder)
+    guard let type, !LocalFileSystem.contains(type) else { return nil }
+    return type
   }
 
   /// The type of the file system with this device number, in the words of `proc_pid_mountinfo(5)`.
@@ -81,7 +62,15 @@ public enum LogPlace {
     return localFolder + "/\(hash)-\(name(of: log))"
   }
 
-  /// In the user's own folder for state, or, where that is on a network as well, in `/var/tmp`.
+  /// The name of this machine, for those who look for a log on another.
+  public static var host: String {
+    var name = [CChar](repeating: 0, count: 256)
+    guard gethostname(&name, name.count - 1) == 0 else { return "this host" }
+    return String(decoding: name.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+  }
+
+  /// In the user's own folder for state, or, where that is on a network as well, in `/var/tmp` or
+  /// `/tmp`.
   private static var localFolder: String {
     let home = getenv("HOME").map { String(cString: $0) } ?? ""
     let state = getenv("XDG_STATE_HOME").map { String(cString: $0) } ?? home + "/.local/state"
@@ -90,7 +79,10 @@ public enum LogPlace {
     {
       return state + "/tasklog"
     }
-    return "/var/tmp/tasklog-\(getuid())"
+    let temporary = ["/var/tmp", "/tmp"].first {
+      access($0, W_OK) == 0 && networkFileSystem(of: $0 + "/x") == nil
+    }
+    return "\(temporary ?? "/var/tmp")/tasklog-\(getuid())"
   }
 
   private static func folder(of path: String) -> String {

@@ -77,6 +77,11 @@ extension MessagePackReader {
     case .tuple: name = "{\"$tuple\":"
     case .set: name = "{\"$set\":"
     case .frozenset: name = "{\"$frozenset\":"
+    case .tagged where try writeShared(to: &json, depth):
+      guard position == end else {
+        throw MessagePackError(offset: position, reason: "an extension of a wrong length")
+      }
+      return
     default:
       position = start
       return try json.write(value(), depth: depth)
@@ -86,6 +91,29 @@ extension MessagePackReader {
     json.raw("}")
     guard position == end else {
       throw MessagePackError(offset: position, reason: "an extension of a wrong length")
+    }
+  }
+
+  /// What several tasks have, see `JSONWriter+Shared.swift`; false if this is another tagged value.
+  private mutating func writeShared(to json: inout JSONWriter, _ depth: Int) throws -> Bool {
+    guard try arrayCount() == 2, isText, try text().elementsEqual("$shared".utf8), isArray else {
+      return false
+    }
+    let count = try arrayCount()
+    guard count == 1 || count == 2, isInteger else { return false }
+    let number = try integer()
+    if count == 2 {
+      var reader = self
+      try json.defineShared(number) { try reader.write(to: &$0, depth: depth + 1) }
+      self = reader
+    }
+    return try json.writeShared(number)
+  }
+
+  private var isInteger: Bool {
+    switch peek {
+    case 0x00...0x7F, 0xE0...0xFF, 0xCC...0xCE, 0xD0...0xD3: true
+    default: false
     }
   }
 

@@ -317,6 +317,7 @@ extension Hook {
     case .removeReplica: 20
     case .report: 21
     case .excluded: 22
+    case .heartbeat: 23
     case .other: nil
     }
   }

@@ -70,7 +70,7 @@ public enum QueueMessage: Sendable {
     }
     let value: Value
     do throws(JSONError) {
-      value = try JSONReader.value(text)
+      value = try JSONReader.value(text, opensShared: false)
     } catch {
       throw MessageError("\(error)")
     }

@@ -219,7 +219,10 @@ private struct ScannedEvent {
 
   /// By way of values.
   func decoded(_ scanner: JSONScanner) -> Event? {
-    guard let value = try? JSONReader.value(String(decoding: scanner[whole], as: UTF8.self)) else {
+    guard
+      let value = try? JSONReader.value(
+        String(decoding: scanner[whole], as: UTF8.self), opensShared: false)
+    else {
       return nil
     }
     return try? Event(message: value)
@@ -232,11 +235,12 @@ private enum PlainJSON {
   private static let longestNumber = 40
 
   /// Whether a value can go into a log as it stands: on one line, with nothing in it that is to be
-  /// kept apart (`$bytes`, `$blob`), and nothing that `JSONReader` would refuse.
+  /// kept apart (`$bytes`, `$blob`, `$shared`), and nothing that `JSONReader` would refuse.
   static func isPlain(_ bytes: UnsafeBufferPointer<UInt8>) -> Bool {
     var (isInText, isEscaped) = (false, false)
     var digits = 0
     var before: UInt8 = 0
+    var mayBeShared = false
     for byte in bytes {
       if isInText {
         if isEscaped {
@@ -249,7 +253,11 @@ private enum PlainJSON {
           isEscaped = true
         } else if byte == UInt8(ascii: "b"), before == UInt8(ascii: "$") {
           return false
+        } else if byte == UInt8(ascii: "h"), before == UInt8(ascii: "s") {
+          // Rarely the beginning of `$shared`.
+          if mayBeShared { return false }
         }
+        mayBeShared = byte == UInt8(ascii: "s") && before == UInt8(ascii: "$")
       } else if (0x30...0x39).contains(byte) {
         digits += 1
         if digits > longestNumber { return false }

@@ -16,6 +16,8 @@ struct InternSweep {
   private var texts = References.Numbers()
   private var keys = References.Numbers()
   private var blobs: Set<String> = []
+  /// What the hashes of blobs begin with that heartbeats are told by.
+  private var templates: Set<String> = []
   /// Events up to here have been looked at.
   private var position: Int64 = 0
   /// As of when the keys' own texts have been looked at.
@@ -28,8 +30,13 @@ struct InternSweep {
   mutating func run() throws {
     while try lookAtEvents(limit: Self.eventsAtOnce) {}
     try sweep("key", isUsed: { $0.keys.contains($1.integer(0)) })
-    try sweep("blob", columns: "id, hash", isUsed: { $0.blobs.contains($1.text(1)) })
+    try sweep("blob", columns: "id, hash", isUsed: { $0.isUsed(blob: $1.text(1)) })
     try sweep("text", isUsed: { $0.texts.contains($1.integer(0)) })
+  }
+
+  private func isUsed(blob hash: String) -> Bool {
+    blobs.contains(hash)
+      || templates.contains(String(hash.prefix(PackedHeartbeat.nameLength * 2)))
   }
 
   /// - Returns: whether there are more.
@@ -38,7 +45,8 @@ struct InternSweep {
       """
       SELECT seq, key, hook, start, finish, stimulus, worker,
         CASE WHEN instr(args, '"$blob"') > 0 THEN args END,
-        CASE WHEN instr(snapshot, '"$blob"') > 0 THEN snapshot END
+        CASE WHEN instr(snapshot, '"$blob"') > 0 THEN snapshot END,
+        CASE WHEN substr(args, 1, 1) = '"' THEN args END
       FROM event WHERE seq > ? ORDER BY seq LIMIT ?
       """)
     try select.bind(1, position)
@@ -52,26 +60,13 @@ struct InternSweep {
         if let text = select.optionalInteger(column) { texts.insert(text) }
       }
       for column in Int32(7)...8 where !select.isNull(column) {
-        addBlobs(in: select.text(column))
+        blobs.formUnion(BlobHashes.all(in: select.text(column)))
+      }
+      if !select.isNull(9), let name = PackedHeartbeat.template(in: select.text(9).utf8) {
+        templates.insert(name)
       }
     }
     return count == limit
-  }
-
-  /// What stands behind `"$blob":`. What only looks like it in somebody's text is kept as well.
-  private mutating func addBlobs(in json: String) {
-    let bytes = Array(json.utf8)
-    let mark = Array(#""$blob":""#.utf8)
-    var place = 0
-    while place + mark.count + 64 <= bytes.count {
-      if bytes[place] == mark[0], bytes[place..<place + mark.count].elementsEqual(mark) {
-        place += mark.count
-        blobs.insert(String(decoding: bytes[place..<place + 64], as: UTF8.self))
-        place += 64
-      } else {
-        place += 1
-      }
-    }
   }
 
   /// The prefixes and groups of keys; anew when another process has written.

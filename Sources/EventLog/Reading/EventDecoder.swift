@@ -80,9 +80,14 @@ final class EventDecoder {
         finish: try knownState(row.finish), stimulusID: stimulusID,
         worker: try interned(row.worker, reader.texts),
         taskRunID: row.role.contains(.hasTaskRun) ? row.taskRun : nil,
-        args: texts.text(row.args).map { Args(json: EncodedJSON($0, blobs: blobs)) } ?? .none,
+        args: texts.text(row.args).map { Args(json: EncodedJSON(args($0, row), blobs: blobs)) }
+          ?? .none,
         snapshot: texts.text(row.snapshot).map { .encoded(EncodedJSON($0, blobs: blobs)) }
           ?? .none))
+  }
+
+  private func args(_ text: String, _ row: EventRow) -> String {
+    text.utf8.first == UInt8(ascii: "\"") ? blobs.args(text, time: row.time) : text
   }
 
   /// The args of a row in JSON, in memory that is valid until the call returns; nothing without.

@@ -41,10 +41,10 @@ struct FilterSQL {
         return (condition, parameters)
       })
     addArgs(filter.args)
-    add(filter.patterns.map { ("event.args REGEXP ?", [.text($0)]) })
     let time = "(\(ClockSQL.time(of: "event")))"
     if let since = filter.since { add([("\(time) >= ?", [.integer(since)])]) }
     if let until = filter.until { add([("\(time) <= ?", [.integer(until)])]) }
+    add(filter.patterns.map { ("\(Self.args()) REGEXP ?", [.text($0)]) })
     if let since = filter.sinceSeq { add([("event.seq >= ?", [.integer(since)])]) }
     if let until = filter.untilSeq { add([("event.seq <= ?", [.integer(until)])]) }
   }
@@ -158,12 +158,18 @@ struct FilterSQL {
   }
 
   /// An argument as an SQL value; nothing when the args cannot be read.
-  static func argument(_ name: String) -> String {
-    "(CASE WHEN json_valid(event.args) THEN json_extract(event.args, \(quoted(name))) END)"
+  ///
+  /// - Parameter time: the column with the event's time in nanoseconds.
+  static func argument(_ name: String, time: String = "event.time") -> String {
+    let args = args(time: time)
+    return "(CASE WHEN json_valid(event.args) THEN json_extract(\(args), \(quoted(name))) END)"
   }
 
+  /// The args as an object, those of heartbeats too.
+  static func args(time: String = "event.time") -> String { "tasklog_args(event.args, \(time))" }
+
   private static func type(_ name: String) -> String {
-    "(CASE WHEN json_valid(event.args) THEN json_type(event.args, \(quoted(name))) END)"
+    "(CASE WHEN json_valid(event.args) THEN json_type(\(args()), \(quoted(name))) END)"
   }
 
   private static func quoted(_ name: String) -> String {

@@ -128,12 +128,14 @@ public struct EventColumn: Sendable, Equatable {
   public init?(_ name: String) {
     self.name = name
     if name.hasPrefix("args."), name.utf8.count > 5 {
-      sql = FilterSQL.argument(String(name.dropFirst(5)))
-      group = (sql, sql)
+      let argument = String(name.dropFirst(5))
+      sql = FilterSQL.argument(argument, time: "event.time_ns")
+      let value = FilterSQL.argument(argument)
+      group = (value, value)
       return
     }
     guard Self.known.contains(name) else { return nil }
-    sql = "event.\(name)"
+    sql = name == "args" ? FilterSQL.args(time: "event.time_ns") : "event.\(name)"
     func text(_ column: String) -> (String, String) {
       (column, "(SELECT text FROM text WHERE id = \(column))")
     }

@@ -31,6 +31,7 @@ public final class LogReader {
     self.connection = connection
     connection.addRegularExpressions()
     blobs = LogBlobs(path: path)
+    connection.addArgs(blobs)
     do {
       let selectKeys = try connection.prepare(
         "SELECT id, text, typed FROM key WHERE id >= ? AND id < ?")
@@ -292,12 +293,44 @@ public final class LogReader {
 
 /// Finds interned bytes with a connection of its own, so that args can be looked at from any thread.
 final class LogBlobs: BlobSource {
+  static let selectByPrefix =
+    "SELECT hash, bytes FROM blob WHERE hash BETWEEN ?1 AND ?1 || 'g' LIMIT 2"
+  private static let templateLimit = 256
+
   private let path: String
   /// Opened when the first bytes are asked for.
   private let select = Mutex<Statement?>(nil)
+  private let templates = Mutex<[String: HeartbeatText]>([:])
 
   init(path: String) {
     self.path = path
+  }
+
+  /// The args of an event as an object: those of a heartbeat are packed (`PackedHeartbeat`), all
+  /// others stay as they are. The one place where heartbeats are rebuilt.
+  ///
+  /// - Parameter time: that of the event.
+  func args(_ text: String, time: Int64) -> String {
+    guard text.utf8.first == UInt8(ascii: "\""), let packed = PackedHeartbeat.bytes(of: text.utf8)
+    else { return text }
+    guard let template = template(PackedHeartbeat.name(in: packed)),
+      let json = PackedHeartbeat.unpack(packed, template: template, time: time)
+    else { return #"{"$opaque":"heartbeat"}"# }
+    return String(decoding: json, as: UTF8.self)
+  }
+
+  private func template(_ prefix: String) -> HeartbeatText? {
+    templates.withLock { templates in
+      if let known = templates[prefix] { return known }
+      guard
+        let statement = try? LogFile.openForReading(path).prepare(Self.selectByPrefix),
+        (try? statement.bind(1, prefix)) != nil, (try? statement.step()) == true
+      else { return nil }
+      let template = HeartbeatText(statement.bytes(1))
+      if templates.count == Self.templateLimit { templates.removeAll() }
+      templates[prefix] = template
+      return template
+    }
   }
 
   func blob(hash: String) -> [UInt8]? {

@@ -13,6 +13,7 @@ public final class UserSQL {
     self.path = path
     connection = try LogFile.openForReading(path)
     connection.addRegularExpressions()
+    connection.addArgs(LogBlobs(path: path))
     // SQLite makes these tables when they are first asked for, which the authorizer must not forbid.
     for table in ["json_each('[]')", "json_tree('[]')", "pragma_table_info('')"] {
       _ = try? connection.integer("SELECT 1 FROM \(table)")

@@ -43,6 +43,10 @@ final class EventInserter {
   private static let mayMatter = Hook.known.map(DerivedTables.mayMatter)
   /// What the event that was put in last says about workers.
   @exclusivity(unchecked) private(set) var news = WorkerNews.none
+  private let heartbeats: HeartbeatPacker
+  private let blobs: BlobInterner
+  /// Whether the event that is being put in is one.
+  @exclusivity(unchecked) private var isHeartbeat = false
 
   /// - Throws: `SQLiteError`.
   init(_ connection: Connection) throws {
@@ -55,21 +59,13 @@ final class EventInserter {
       INSERT INTO key (text, typed, prefix, key_group) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING
       """)
     findKey = try connection.prepare("SELECT id FROM key WHERE text = ? AND typed = ?")
-    rows = try PendingRows(connection, json: Self.makeJSONWriter(connection))
+    let blobs = try BlobInterner(connection)
+    self.blobs = blobs
+    rows = try PendingRows(
+      connection,
+      json: JSONWriter { bytes in bytes.count > 256 ? try blobs.intern(bytes) : nil })
     derived = try DerivedTables(connection)
-  }
-
-  private static func makeJSONWriter(_ connection: Connection) throws -> JSONWriter {
-    let insert = try connection.prepare("INSERT OR IGNORE INTO blob (hash, bytes) VALUES (?, ?)")
-    return JSONWriter { bytes in
-      guard bytes.count > 256 else { return nil }
-      let bytes = Array(bytes)
-      let hash = SHA256.hash(bytes)
-      try insert.bind(1, hash)
-      try insert.bind(2, blob: bytes)
-      try insert.run()
-      return hash
-    }
+    heartbeats = try HeartbeatPacker(connection, blobs)
   }
 
   /// The numbers in memory may not be those in the file any more, and rows that wait belong to a
@@ -80,6 +76,8 @@ final class EventInserter {
     derived.forget()
     texts.forgetAll()
     keys.forgetAll()
+    heartbeats.forgetAll()
+    blobs.forgetAll()
     for place in hooks.indices { hooks[place] = 0 }
     for place in states.indices { states[place] = 0 }
   }
@@ -94,6 +92,7 @@ final class EventInserter {
     _ event: EncodedEvent, seq: Int64, source: Int64, sourceSeq: Int64, texts: ReadyTexts? = nil
   ) throws {
     let start = rows.json.output.count
+    rows.json.forgetShared()
     do {
       var fields = event.fields
       let mayMatter = Self.mayMatter(fields)
@@ -113,11 +112,18 @@ final class EventInserter {
       rows.set(10, try fields.takeNil() ? nil : fields.integer())
       news = findNews(of: hook, from, to, worker, texts?.args ?? fields.rest)
       if let texts {
+        if isHeartbeat, let args = texts.args, texts.snapshot == nil,
+          let packed = try heartbeats.pack(Array(args), time: event.time)
+        {
+          rows.json.raw(packed)
+          return try rows.add(args: start..<rows.json.output.count, snapshot: nil)
+        }
         let (args, snapshot) = texts.copied(to: &rows.json)
         if mayMatter { note(seq, event, args) }
         return try rows.add(args: args, snapshot: snapshot)
       }
       let hasArgs = try !fields.takeNil() && fields.writeArgs(to: &rows.json)
+      if isHeartbeat, hasArgs { try packHeartbeat(from: start, time: event.time) }
       let middle = rows.json.output.count
       let hasSnapshot = try !fields.takeNil() && fields.arrayCount() == 1
       if hasSnapshot { try fields.write(to: &rows.json) }
@@ -167,6 +173,16 @@ final class EventInserter {
   private static let (processing, memory, erred) = (4, 5, 6)
   private static let (executing, longRunning, error) = (10, 11, 18)
 
+  /// Puts in the bytes that the JSON of another log names.
+  ///
+  /// - Throws: `SQLiteError`.
+  func copyBlobs(of json: EncodedJSON) throws {
+    for hash in BlobHashes.all(in: json.text) {
+      guard let bytes = json.blob(hash: hash) else { continue }
+      try blobs.put(bytes, hash)
+    }
+  }
+
   /// Puts in the rows of events that wait for others.
   ///
   /// - Throws: `SQLiteError`.
@@ -201,9 +217,23 @@ final class EventInserter {
     noted.append(seq)
   }
 
+  /// Packs the args that have just been written.
+  private func packHeartbeat(from start: Int, time: Int64) throws {
+    guard let packed = try heartbeats.pack(Array(rows.json.output[start...]), time: time) else {
+      return
+    }
+    rows.json.truncate(to: start)
+    rows.json.raw(packed)
+  }
+
   private func hook(_ fields: inout MessagePackReader) throws -> Int64 {
-    if fields.isText { return try id(fields.text()) }
+    if fields.isText {
+      let name = try fields.text()
+      isHeartbeat = name.elementsEqual(Hook.heartbeat.name.utf8)
+      return try id(name)
+    }
     let place = try fields.integer()
+    isHeartbeat = place == Int64(Hook.heartbeat.place ?? -1)
     guard hooks.indices.contains(Int(clamping: place)) else { return try id(Hook.at(place).name) }
     if hooks[Int(place)] == 0 { hooks[Int(place)] = try id(Hook.at(place).name) }
     return hooks[Int(place)]

@@ -216,7 +216,8 @@ public final class LogMerge {
     }
     lasts[source] = max(last, recorded.sourceSeq)
     if isKeepingNumbers { writer.goOn(at: recorded.seq) }
-    try writer.append(recorded.event, source: source, sourceSeq: recorded.sourceSeq)
+    try writer.append(
+      copyOf: recorded.event, source: source, sourceSeq: recorded.sourceSeq)
   }
 
   /// What a log holds of a run, with the numbers that its sources have here.

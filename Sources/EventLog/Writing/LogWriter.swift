@@ -223,6 +223,35 @@ public final class LogWriter {
     try append(encoded, source: source, sourceSeq: sourceSeq)
   }
 
+  /// Puts in an event of another log; inside a transaction. What its tasks share stays shared.
+  func append(copyOf event: Event, source: Int64, sourceSeq: Int64) throws {
+    let args = event.args.encoded
+    var snapshot: EncodedJSON?
+    if case .encoded(let json) = event.snapshot { snapshot = json }
+    guard [args, snapshot].contains(where: { $0?.text.contains("\"$shared\":") == true }) else {
+      return try append(event, source: source, sourceSeq: sourceSeq)
+    }
+    var bare = event
+    (bare.args, bare.snapshot) = (.none, .none)
+    scratch.removeAll()
+    scratch.write(bare, number: 0, sourceSeq: sourceSeq)
+    guard case .event(_, _, let encoded) = try SpoolRecord(scratch.bytes) else { return }
+    for json in [args, snapshot].compactMap({ $0 }) { try inserter.copyBlobs(of: json) }
+    // Bytes as SQLite is given them, which stay where they are.
+    let texts = [args, snapshot].map { $0.map { Array($0.text.utf8) } }
+    func with(_ place: Int, _ body: (UnsafeRawBufferPointer?) throws -> Void) rethrows {
+      guard let text = texts[place] else { return try body(nil) }
+      try text.withUnsafeBytes { try body($0) }
+    }
+    try with(0) { args in
+      try with(1) { snapshot in
+        try append(
+          encoded, texts: ReadyTexts(args: args, snapshot: snapshot), source: source,
+          sourceSeq: sourceSeq)
+      }
+    }
+  }
+
   /// Puts in an event as it lies in a spool; inside a transaction, and at the latest at its end.
   ///
   /// - Throws: `MessagePackError` when the event cannot be read; nothing of it is in the log then.

@@ -3,6 +3,8 @@
  */
 #include "_scheduler.h"
 
+#include "_shared.h"
+
 static int field(Buffer *b, const char *name, int *count) {
   ++*count;
   return word(b, name);
@@ -91,7 +93,7 @@ static int describe(
   if (done && annotations == Py_None)
     done = field(b, "annotations", &count) && nil(b);
   else if (done && PyObject_IsTrue(annotations))
-    done = field(b, "annotations", &count) && encode(b, annotations, 0);
+    done = field(b, "annotations", &count) && shared_values(b, annotations, 1);
   Py_XDECREF(own);
   Py_XDECREF(annotations);
   done = done && run_spec(b, ts, &count) && span(b, ts, spans, &count) &&
@@ -100,18 +102,31 @@ static int describe(
   return done;
 }
 
+/* The args, whose annotations are by name and key. */
+static int graph_args(Buffer *b, PyObject *args) {
+  Py_ssize_t place = 0;
+  PyObject *name, *value;
+  if (!head(b, (size_t)PyDict_Size(args), 0x80, 16, 0, 0xDE)) return 0;
+  while (PyDict_Next(args, &place, &name, &value)) {
+    if (!encode(b, name, 1)) return 0;
+    if (is_text(name, n_annotations) ? !shared_values(b, value, 2) : !encode(b, value, 1)) return 0;
+  }
+  return 1;
+}
+
 static int encode_graph(
     Scheduler *s, PyObject *at, PyObject *stimulus, PyObject *args, PyObject *keys,
     PyObject *priority, PyObject *spans) {
   Buffer *b = &buffer;
   b->count = 0;
   b->longest = s->longest;
+  forget_shared();
   PyObject *iterator = hold(s) ? PyObject_GetIter(keys) : NULL, *key;
   int done = iterator && head(b, 10, 0x90, 16, 0, 0xDC) && encode(b, at, 0);
   done = done && small(b, s->graph_hook) && nil(b) && nil(b) && nil(b) &&
          encode(b, stimulus, 0) && nil(b) && nil(b) &&
          head(b, 2, 0x90, 16, 0, 0xDC) && head(b, 0, 0x90, 16, 0, 0xDC) &&
-         mapping(b, args, NULL, 1) && head(b, 1, 0x90, 16, 0, 0xDC) &&
+         graph_args(b, args) && head(b, 1, 0x90, 16, 0, 0xDC) &&
          head(b, 1, 0x80, 16, 0, 0xDE) && word(b, "graph") &&
          head(b, (size_t)PyObject_Size(keys), 0x90, 16, 0, 0xDC);
   while (done && (key = PyIter_Next(iterator))) {

@@ -60,26 +60,39 @@ class Decoder:
         self.blob = blob
         self.reference = reference
         self.unpickle = unpickle
+        #: What the event that is being decoded shares, by its number.
+        self._shared: dict[int, Any] | None = None
         #: How many objects of which type were not rebuilt.
         self.stand_ins: collections.Counter = collections.Counter()
         #: How many values were not kept, by the reason.
         self.opaque: collections.Counter = collections.Counter()
         self._scan = json.JSONDecoder(object_hook=self._object).scan_once
 
-    def args(self, text: str | None) -> tuple[tuple, dict[str, Any]]:
+    def args(
+        self, text: str | None, shared: dict[int, Any] | None = None
+    ) -> tuple[tuple, dict[str, Any]]:
         """The positional and the named arguments."""
         if text is None:
             return (), {}
-        named = self.loads(text)
+        named = self.loads(text, shared)
         positional = named.pop("$args", ())
         if "$kwargs" in named:
             named.update(named.pop("$kwargs"))
         return tuple(positional), named
 
-    def loads(self, text: str) -> Any:
-        if '"$' in text:
+    def loads(self, text: str, shared: dict[int, Any] | None = None) -> Any:
+        """
+        shared:
+            What args and snapshot of an event have in common, by its number: the same object in
+            both.
+        """
+        if '"$' not in text:
+            return _SCAN(text, 0)[0]
+        before, self._shared = self._shared, {} if shared is None else shared
+        try:
             return self._scan(text, 0)[0]
-        return _SCAN(text, 0)[0]
+        finally:
+            self._shared = before
 
     def key(self, text: str, typed: str | None) -> Any:
         """A key of its two columns."""
@@ -99,6 +112,10 @@ class Decoder:
             return decode(content)
         if name == "$blob":
             return self.blob(content) if self.blob else Opaque("blob")
+        if name == "$json":
+            return _Json(content) if type(content) is bytes else content
+        if name == "$shared" and type(content) is list and len(content) == 2:
+            return self._same(*content)
         if name == "$serialized":
             return _serialized(content)
         if name == "$python":
@@ -109,6 +126,17 @@ class Decoder:
         reason = str(content) if name == "$opaque" else f"{name}: unknown"
         self.opaque[reason] += 1
         return Opaque(reason)
+
+    def _same(self, number: int, value: Any) -> Any:
+        """The object with this number, of this value when it comes first."""
+        shared = self._shared
+        if shared is None:
+            shared = {}
+        if number not in shared:
+            if type(value) is _Json:
+                value = self._scan(value.text.decode(), 0)[0]
+            shared[number] = value
+        return shared[number]
 
     def _python(self, content: dict) -> Any:
         name, state, pickled = content["type"], content.get("state"), content.get("pickle")
@@ -130,6 +158,15 @@ class Decoder:
         if name not in _REFERENCES:
             self.stand_ins[name] += 1
         return PythonObject(name, content["repr"], state, pickled)
+
+
+class _Json:
+    """JSON that is decoded when it is known to be wanted."""
+
+    __slots__ = ("text",)
+
+    def __init__(self, text: bytes) -> None:
+        self.text = text
 
 
 _SCAN = json.JSONDecoder().scan_once

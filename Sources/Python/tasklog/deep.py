@@ -188,24 +188,17 @@ def _restrictions(recorder: Any, scheduler: Any) -> None:
 def _heartbeats(recorder: Any, scheduler: Any) -> None:
     beat = scheduler.handlers["heartbeat_worker"]
     _needs(beat, "address", "metrics", "executing")
-    last: dict[str, dict] = {}
 
     def tell(address: str, executing: Any) -> None:
         ws = scheduler.workers.get(address)
         if ws is None:
             return
-        before = last.get(ws.server_id, {})
-        # Only what has changed since the last one.
-        changed = {n: v for n, v in ws.metrics.items() if n not in before or before[n] != v}
-        gone = [name for name in before if name not in ws.metrics]
-        last[ws.server_id] = dict(ws.metrics)
+        # All of it: what is the same as in another one is seen where it is put into the log.
         recorder._emit(
-            "stimulus",
+            "heartbeat",
             {
-                "op": "heartbeat-worker",
                 "executing": {k: d for k, d in (executing or {}).items() if k in scheduler.tasks},
-                "metrics": changed,
-                "gone": gone,
+                "metrics": ws.metrics,
                 "lastSeen": ws.last_seen,
                 "timeDelay": ws.time_delay,
                 "bandwidth": scheduler.bandwidth,

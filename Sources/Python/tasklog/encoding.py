@@ -7,9 +7,11 @@ is a name and a value:
 - ``$serialized``: Dask's `Serialized` (``header``, ``frames``) and `Serialize` (``data``);
 - ``$python``: an object that only Python can rebuild: its ``type``, its ``repr``, and its ``state``
   (types that are known here and safe to rebuild) or its ``pickle`` (when that is asked for);
-- ``$opaque``: a value that was not kept, and why.
+- ``$opaque``: a value that was not kept, and why;
+- ``$shared``: a number within the event and, where that comes first, a value: annotations, which all
+  tasks of a graph may have. What has the same number is the same object.
 
-This module is sent to workers by value: it imports nothing of this package.
+This module is sent to workers by value, with `reprs`.
 """
 
 from __future__ import annotations
@@ -23,6 +25,8 @@ from typing import Any, Callable
 
 import msgpack
 
+from tasklog.reprs import safe_repr
+
 TUPLE, SET, FROZENSET, BYTEARRAY, BIG_INT, _WTF8, TAGGED = range(1, 8)
 
 #: A hook is its place in this list: Swift's `Hook.known`. It only ever grows at its end.
@@ -34,7 +38,7 @@ HOOKS = {
             "removeWorker", "addClient", "removeClient", "validWorkersDownscaling", "logEvent",
             "setup", "teardown", "transition", "attach", "detach", "stimulus",
             "clientDesiresKeys", "clientReleasesKeys", "addReplica", "removeReplica", "report",
-            "excluded",
+            "excluded", "heartbeat",
         ]
     )
 }  # fmt: skip
@@ -59,6 +63,8 @@ MAXIMUM_DEPTH = 100
 HEAD_LENGTH = 1024
 #: More values than this in one argument are not kept.
 MAXIMUM_VALUES = 5_000_000
+#: Text and bytes up to this length are written wherever they are among annotations.
+SHORT = 256
 
 
 class Packed(msgpack.ExtType):
@@ -66,6 +72,20 @@ class Packed(msgpack.ExtType):
     type."""
 
     __slots__ = ()
+
+
+class Shared:
+    """Annotations, which tasks have in common.
+
+    levels:
+        How many dicts deep the annotations are: one within a task, two by name and key.
+    """
+
+    __slots__ = ("value", "levels")
+
+    def __init__(self, value: Any, levels: int = 1) -> None:
+        self.value = value
+        self.levels = levels
 
 
 class Encoder:
@@ -85,6 +105,11 @@ class Encoder:
         self._depth = 0
         self._budget = 0
         self._path: set[int] = set()
+        #: Of the event that is being encoded: the numbers of what is shared, objects as they are
+        #: packed, and both, so that their ids stay theirs.
+        self._numbers: dict[int, int] = {}
+        self._objects: dict[int, tuple[Packed, bool]] = {}
+        self._held: list[Any] = []
         #: Keys that are not just text, as they are packed.
         self._keys: dict[Any, Any] = {}
         #: The fast way: what it is given holds nothing but None, bool, int, float, str, bytes,
@@ -141,6 +166,41 @@ class Encoder:
         if type(key) is not str:
             self._keys.pop(key, None)
 
+    # Events
+
+    def end_event(self) -> None:
+        """What is encoded from here on is of another event."""
+        if self._held:
+            self._numbers.clear()
+            self._objects.clear()
+            self._held.clear()
+
+    def _annotations(self, value: Any, levels: int, depth: int) -> Any:
+        if type(value) is not dict or levels == 0:
+            return self._share(value, depth)
+        pairs = [
+            (
+                self._prepare(name, depth),
+                _REDACTED if self.hides(name)
+                else self._annotations(item, levels - 1, depth + 1),
+            )
+            for name, item in value.items()
+        ]  # fmt: skip
+        return _Pairs.of(pairs, self)
+
+    def _share(self, value: Any, depth: int) -> Any:
+        kind = type(value)
+        if value is None or kind in _SCALARS:
+            return self._prepare(value, depth)
+        if (kind is str or kind is bytes) and len(value) <= SHORT:
+            return value
+        number = self._numbers.get(id(value))
+        if number is not None:
+            return self._tagged("$shared", [number])
+        number = self._numbers[id(value)] = len(self._numbers)
+        self._held.append(value)
+        return self._tagged("$shared", [number, self._prepare(value, depth)])
+
     # Anything
 
     def named(self, args: dict[str, Any]) -> dict[str, Any]:
@@ -189,6 +249,9 @@ class Encoder:
             return value if len(value) <= self.max_value_bytes else self._capped(value)
         if kind is Packed:
             return value
+        if kind is Shared:
+            levels = value.levels if type(value.value) is dict else 0
+            return self._annotations(value.value, levels, depth)
         self._budget -= 1
         if self._budget < 0:
             return self.opaque("capped")
@@ -229,7 +292,7 @@ class Encoder:
             return self.opaque("capped")
 
     def _special(self, value: Any, kind: type, depth: int) -> Any:
-        if kind in _CONTAINERS:
+        if kind in _CONTAINERS or kind is Shared:
             return self._prepare(value, depth)
         if kind is int:
             return self._big(value)
@@ -261,6 +324,19 @@ class Encoder:
         return None
 
     def _python(self, value: Any, kind: type, depth: int) -> Packed:
+        """An object; once an event, however often it occurs: its `repr` may be slow."""
+        known = self._objects.get(id(value))
+        if known is None:
+            hidden_before = self._hidden_count
+            packed = self._described(value, kind, depth)
+            known = self._objects[id(value)] = packed, self._hidden_count > hidden_before
+            self._held.append(value)
+        else:
+            # What holds it may not tell of it, either.
+            self._hidden_count += known[1]
+        return known[0]
+
+    def _described(self, value: Any, kind: type, depth: int) -> Packed:
         described: dict[str, Any] = {"type": type_name(kind), "repr": safe_repr(value)}
         state, hidden_before = plain_state(value, kind), self._hidden_count
         if state is not None:
@@ -317,20 +393,12 @@ def _matcher(patterns: tuple[bytes, ...]) -> Callable[[str], bool] | None:
 #: A value that was not kept, packed.
 _REDACTED = Packed(TAGGED, msgpack.packb(["$opaque", "redacted"]))
 _REMEMBERED = {str, int}
+_SCALARS = {bool, int, float}
 _CONTAINERS: dict[type, int] = {list: 0, dict: 0, tuple: TUPLE, set: SET, frozenset: FROZENSET}
 
 
 def type_name(kind: type) -> str:
     return f"{kind.__module__}.{kind.__qualname__}"
-
-
-def safe_repr(value: Any, limit: int = 2000) -> str:
-    """The `repr` of anything, whatever it does."""
-    try:
-        text = repr(value)
-    except Exception as error:
-        return f"<no repr: {type(error).__name__}>"
-    return text if len(text) <= limit else text[:limit] + "…"
 
 
 def plain_state(value: Any, kind: type) -> tuple[Any] | None:

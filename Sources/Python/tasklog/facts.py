@@ -12,6 +12,7 @@ from typing import Any, Callable
 from distributed.protocol.serialize import Serialized, deserialize
 
 from tasklog import history
+from tasklog.encoding import Shared
 
 
 def keys(tasks: Any) -> list:
@@ -53,7 +54,7 @@ def restrictions(ts: Any) -> dict[str, Any]:
         "hostRestrictions": ts.host_restrictions,
         "resourceRestrictions": ts.resource_restrictions,
         "looseRestrictions": ts.loose_restrictions,
-        "annotations": ts.annotations,
+        "annotations": Shared(ts.annotations),
     }
 
 
@@ -79,7 +80,7 @@ def graph_task(ts: Any, span: bool) -> dict[str, Any]:
     if ts.priority is not None:
         facts["priority"] = ts.priority
     if ts.annotations is None or ts.annotations:
-        facts["annotations"] = ts.annotations
+        facts["annotations"] = Shared(ts.annotations)
     if ts.retries:
         facts["retries"] = ts.retries
     if ts.worker_restrictions:

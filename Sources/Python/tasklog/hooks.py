@@ -10,7 +10,7 @@ from typing import Any
 from distributed.diagnostics.plugin import SchedulerPlugin
 
 from tasklog import facts
-from tasklog.encoding import HOOKS, STATES, TRANSITION, Encoder
+from tasklog.encoding import HOOKS, STATES, TRANSITION, Encoder, Shared
 from tasklog.library import REFUSED, NativeRecorder
 
 logger = logging.getLogger("tasklog")
@@ -71,7 +71,10 @@ class Hooks(SchedulerPlugin):
                 return
             if answer != REFUSED:
                 return self._refuse()
-        body = self._pack(self._prepared(fields))
+        try:
+            body = self._pack(self._prepared(fields))
+        finally:
+            self._encoder.end_event()
         if self._put(self._handle, self._source, body, len(body)) < 0:
             self._refuse()
 
@@ -288,6 +291,7 @@ class Hooks(SchedulerPlugin):
                 self._keep_limits(scheduler.tasks[key])
             if put is not None and put(time.time(), stimulus_id, args, tasks, priority):
                 return
+            args["annotations"] = Shared(plain, 2)
             graph = [self._graph_task(scheduler.tasks[key], priority.get(key)) for key in tasks]
         except Exception as error:
             return self._fail("updateGraph", error)

@@ -15,7 +15,9 @@ from typing import Any, Callable, Sequence
 import cloudpickle
 from distributed.scheduler import TaskState
 
-from tasklog import deep, encoding, ending, facts, failing, filtering, noting, spans, spool, worker
+from tasklog import (
+    deep, encoding, ending, facts, failing, filtering, noting, reprs, spans, spool, worker,
+)  # fmt: skip
 from tasklog.encoding import HOOKS, STATES, Encoder
 from tasklog.hooks import Hooks
 from tasklog.library import LibraryError, NativeRecorder
@@ -400,7 +402,9 @@ class Recorder(Hooks):
                 },
             )
             # Workers need not have this package: they get it by value.
-            for module in (encoding, failing, filtering, spans, spool, worker, noting, results):
+            for module in (
+                encoding, reprs, failing, filtering, spans, spool, worker, noting, results,
+            ):  # fmt: skip
                 cloudpickle.register_pickle_by_value(module)
             sent = cloudpickle.dumps(part)
             # One of that name would be replaced, or not be replaced, whoever made it.

@@ -22,7 +22,7 @@ from typing import Any
 
 from distributed.diagnostics.plugin import WorkerPlugin
 
-from tasklog.encoding import HOOKS, STATES, TRANSITION, Encoder
+from tasklog.encoding import HOOKS, STATES, TRANSITION, Encoder, Shared
 from tasklog.failing import FailureWatch
 from tasklog.filtering import Filter
 from tasklog.noting import Notes, made
@@ -342,7 +342,7 @@ class WorkerRecorder(WorkerPlugin):
             value = getattr(event, name)
             if isinstance(value, type):
                 value = type_text(value)
-            args[name] = value
+            args[name] = Shared(value) if name == "annotations" else value
         if isinstance(getattr(event, "data", None), dict):
             args["keys"] = list(event.data)
         run = getattr(event, "run_id", None)
@@ -370,16 +370,19 @@ class WorkerRecorder(WorkerPlugin):
             return
         spool, encoder = self._spool, self._encoder
         assert spool is not None
-        content = encoder.pack(
-            [
-                spool.next_sequence, at or time.time(), HOOKS[hook],
-                None if key is None else encoder.key(key), None, None, stimulus, None, run,
-                # What tells how much was left out is told as it is.
-                None if args is None
-                else [[], args if hook == "excluded" else encoder.named(args)],
-                None if snapshot is None else self._snapshot(snapshot),
-            ]
-        )  # fmt: skip
+        try:
+            content = encoder.pack(
+                [
+                    spool.next_sequence, at or time.time(), HOOKS[hook],
+                    None if key is None else encoder.key(key), None, None, stimulus, None, run,
+                    # What tells how much was left out is told as it is.
+                    None if args is None
+                    else [[], args if hook == "excluded" else encoder.named(args)],
+                    None if snapshot is None else self._snapshot(snapshot),
+                ]
+            )  # fmt: skip
+        finally:
+            encoder.end_event()
         spool.put(content)
 
     def _task_facts(self, ts: Any) -> Any:
@@ -401,7 +404,7 @@ class WorkerRecorder(WorkerPlugin):
             "next": ts.next,
             "comingFrom": ts.coming_from,
             "resourceRestrictions": ts.resource_restrictions,
-            "annotations": ts.annotations,
+            "annotations": Shared(ts.annotations) if ts.annotations else None,
             "exception": ts.exception,
             "traceback": ts.traceback,
             "exceptionText": ts.exception_text,

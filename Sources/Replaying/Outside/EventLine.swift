@@ -91,7 +91,9 @@ struct EventLine {
       unreadableCount += 1
       return write(.opaque("unreadable"))
     }
-    if json.text.contains("\n") || json.text.contains("\r") || json.text.contains("\"$blob\"") {
+    if json.text.contains("\n") || json.text.contains("\r") || json.text.contains("\"$blob\"")
+      || json.text.contains("\"$shared\"")
+    {
       write(value)
     } else {
       flush()

@@ -197,7 +197,7 @@ extension Hook {
   fileprivate var isCalled: Bool {
     switch self {
     case .start, .attach, .detach, .stimulus, .clientDesiresKeys, .clientReleasesKeys, .addReplica,
-      .removeReplica, .excluded:
+      .removeReplica, .excluded, .heartbeat:
       false
     default: true
     }

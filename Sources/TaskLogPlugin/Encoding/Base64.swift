@@ -44,7 +44,7 @@ package enum Base64 {
   }
 
   /// The bytes, or nothing when the text is not canonical base64.
-  static func decode(_ text: String) -> [UInt8]? {
+  package static func decode(_ text: String) -> [UInt8]? {
     let letters = Array(text.utf8)
     guard letters.count % 4 == 0 else { return nil }
     let padding = letters.suffix(2).filter { $0 == 0x3D }.count

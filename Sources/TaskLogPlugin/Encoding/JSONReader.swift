@@ -18,14 +18,20 @@ public struct JSONReader {
   var position = 0
   private let blob: ((String) -> [UInt8]?)?
   private let blobs: (any BlobSource)?
+  /// Whether what several share is read as the value that it is, and not as tagged.
+  private let opensShared: Bool
+  /// The bytes that were looked up last, and what has been read of such, by their hashes.
+  private var lastBlob = ""
+  private var read: [String: Value] = [:]
 
   init(
     _ bytes: UnsafeBufferPointer<UInt8>, blob: ((String) -> [UInt8]?)? = nil,
-    blobs: (any BlobSource)? = nil
+    blobs: (any BlobSource)? = nil, opensShared: Bool = true
   ) {
     self.bytes = bytes
     self.blob = blob
     self.blobs = blobs
+    self.opensShared = opensShared
   }
 
   /// The value of a JSON text.
@@ -34,13 +40,15 @@ public struct JSONReader {
   ///   - text: the JSON, of one value.
   ///   - blob: finds interned bytes by their hash; without it `{"$blob": hash}` is read as a tagged
   ///     value.
+  ///   - opensShared: whether `{"$shared": [number, value]}` is read as the value. What is written
+  ///     again needs the numbers.
   /// - Throws: `JSONError`.
   public static func value(
-    _ text: String, blob: ((String) -> [UInt8]?)? = nil
+    _ text: String, blob: ((String) -> [UInt8]?)? = nil, opensShared: Bool = true
   ) throws(JSONError) -> Value {
     var text = text
     let result: Result<Value, JSONError> = text.withUTF8 { bytes in
-      var reader = JSONReader(bytes, blob: blob)
+      var reader = JSONReader(bytes, blob: blob, opensShared: opensShared)
       return Result { () throws(JSONError) in try reader.document() }
     }
     return try result.get()
@@ -143,7 +151,7 @@ public struct JSONReader {
   }
 
   /// An object with one key that begins with `$` stands for what JSON cannot say.
-  private func typed(_ entries: [Value.Entry]) -> Value {
+  private mutating func typed(_ entries: [Value.Entry]) -> Value {
     guard entries.count == 1, case .string(let name) = entries[0].key,
       name.utf8.first == UInt8(ascii: "$")
     else { return .dict(entries) }
@@ -151,7 +159,7 @@ public struct JSONReader {
     return known(name, payload) ?? .tagged(name, payload)
   }
 
-  private func known(_ name: String, _ payload: Value) -> Value? {
+  private mutating func known(_ name: String, _ payload: Value) -> Value? {
     switch (name, payload) {
     case ("$tuple", .list(let values)): .tuple(values)
     case ("$set", .list(let values)): .set(values)
@@ -160,13 +168,30 @@ public struct JSONReader {
     case ("$wtf8", .string(let text)): Base64.decode(text).map(Value.wtf8)
     case ("$bytearray", .string(let text)): Base64.decode(text).map(Value.bytearray)
     case ("$bytearray", .bytes(let bytes)): .bytearray(bytes)
-    case ("$blob", .string(let hash)):
-      (blobs.map { $0.blob(hash: hash) } ?? blob?(hash)).map(Value.bytes)
+    case ("$blob", .string(let hash)): interned(hash)
+    case ("$json", .bytes(let bytes)): nested(bytes)
+    case ("$shared", .list(let parts)) where opensShared && parts.count == 2: parts[1]
     case ("$int", .string(let digits)): Value(digits: digits)
     case ("$float", .string(let text)): Self.nonFinite(text).map(Value.double)
     case ("$map", .list(let pairs)): Self.map(pairs)
     default: nil
     }
+  }
+
+  private mutating func interned(_ hash: String) -> Value? {
+    lastBlob = hash
+    return (blobs.map { $0.blob(hash: hash) } ?? blob?(hash)).map(Value.bytes)
+  }
+
+  /// A value that is kept elsewhere as its JSON, mostly by many.
+  private mutating func nested(_ bytes: [UInt8]) -> Value? {
+    if let known = read[lastBlob] { return known }
+    let value = bytes.withUnsafeBufferPointer { bytes in
+      var reader = JSONReader(bytes, opensShared: opensShared)
+      return try? reader.document()
+    }
+    if let value { read[lastBlob] = value }
+    return value
   }
 
   private static func nonFinite(_ text: String) -> Double? {

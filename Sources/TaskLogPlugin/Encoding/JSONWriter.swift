@@ -3,7 +3,9 @@
 /// What JSON can say is said plainly. Everything else is an object with one key that begins with
 /// `$`: `{"$bytes": base64}`, `$bytearray`, `$tuple`, `$set`, `$frozenset`, `{"$map": [[k, v], …]}`
 /// for dictionaries with keys that are not text (or that begin with `$`), `{"$float": "nan"}`,
-/// `{"$int": digits}` beyond 64 bits, `{"$wtf8": base64}`. `JSONReader` is the inverse.
+/// `{"$int": digits}` beyond 64 bits, `{"$wtf8": base64}`. What occurs several times in an event is
+/// `{"$shared": [number, value]}`, the same object wherever the number is the same, see
+/// `JSONWriter+Shared.swift`. `JSONReader` is the inverse.
 public struct JSONWriter {
   /// Deeper nesting than this is replaced by a marked opaque value.
   public static let maximumDepth = 128
@@ -13,7 +15,11 @@ public struct JSONWriter {
   /// How many values were not written whole.
   public private(set) var opaqueCount = 0
   /// Stores bytes elsewhere and gives back their hash, or leaves them in place.
-  private let intern: ((UnsafeRawBufferPointer) throws -> String?)?
+  let intern: ((UnsafeRawBufferPointer) throws -> String?)?
+  /// What occurs several times in the event that is being written, by its number.
+  var shared: [Int64: SharedJSON] = [:]
+  /// More than 0 within one of those.
+  var sharedDepth = 0
 
   /// - Parameter intern: asked for each run of bytes; a hash that it returns is written as
   ///   `{"$blob": hash}` in their place.
@@ -47,6 +53,7 @@ public struct JSONWriter {
   public mutating func removeAll() {
     output.removeAll(keepingCapacity: true)
     opaqueCount = 0
+    forgetShared()
   }
 
   /// - Throws: what the interning function throws.
@@ -100,7 +107,7 @@ public struct JSONWriter {
     case .wtf8(let bytes): tag("$wtf8") { $0.write(base64: bytes) }
     case .bytes(let bytes): try bytes.withUnsafeBytes { try write(bytes: $0) }
     case .bytearray(let bytes):
-      if let hash = try bytes.withUnsafeBytes({ try intern?($0) }) {
+      if let hash = try bytes.withUnsafeBytes({ try interned($0) }) {
         tag("$bytearray") { $0.tag("$blob") { $0.write(string: hash) } }
       } else {
         tag("$bytearray") { $0.write(base64: bytes) }
@@ -111,6 +118,7 @@ public struct JSONWriter {
     case .frozenset(let values):
       try tag("$frozenset") { try $0.write(array: values, depth: depth + 1) }
     case .dict(let entries): try write(entries, depth: depth + 1)
+    case .tagged("$shared", .list(let parts)) where try writeShared(parts, depth + 1): return
     case .tagged(let name, let value):
       // A name with quotes in it cannot come from our reader; writing it escaped keeps it valid.
       raw("{")
@@ -210,7 +218,7 @@ public struct JSONWriter {
 
   /// - Throws: what the interning function throws.
   package mutating func write(bytes: UnsafeRawBufferPointer) throws {
-    if let hash = try intern?(bytes) {
+    if let hash = try interned(bytes) {
       tag("$blob") { $0.write(string: hash) }
     } else {
       tag("$bytes") { $0.write(base64: bytes) }

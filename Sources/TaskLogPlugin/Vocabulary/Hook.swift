@@ -19,6 +19,8 @@ public enum Hook: Sendable, Hashable {
   case report
   // Mark: how many events a filter has left out since the one before.
   case excluded
+  // Mark: what a worker tells of itself.
+  case heartbeat
   /// A hook that this version does not know: kept and shown, never dropped.
   case other(String)
 
@@ -27,7 +29,7 @@ public enum Hook: Sendable, Hashable {
     .start, .beforeClose, .close, .restart, .updateGraph, .addWorker, .removeWorker, .addClient,
     .removeClient, .validWorkersDownscaling, .logEvent, .setup, .teardown, .transition, .attach,
     .detach, .stimulus, .clientDesiresKeys, .clientReleasesKeys, .addReplica, .removeReplica,
-    .report, .excluded,
+    .report, .excluded, .heartbeat,
   ]
 
   /// The name in a log.
@@ -56,6 +58,7 @@ public enum Hook: Sendable, Hashable {
     case .removeReplica: "removeReplica"
     case .report: "report"
     case .excluded: "excluded"
+    case .heartbeat: "heartbeat"
     case .other(let name): name
     }
   }

@@ -85,8 +85,8 @@ struct RecordCommand: ParsableCommand {
   private func refuseNetwork() throws {
     guard let network = LogPlace.networkFileSystem(of: log.path) else { return }
     throw Failure.run(
-      "\(log.path): is on a network file system (\(network)), where a log is not safe; name another "
-        + "with --log")
+      "\(log.path): is on \(network), which is not known to be a local file system, and a log is "
+        + "not safe there; name another with --log")
   }
 
   private func tell(_ counts: DeliveryCounts) {

@@ -15,7 +15,7 @@ STATE_NAMES = list(STATES)
 MARKS = frozenset(
     {
         "attach", "detach", "stimulus", "clientDesiresKeys", "clientReleasesKeys", "addReplica",
-        "removeReplica", "start", "setup", "report",
+        "removeReplica", "start", "setup", "report", "heartbeat",
     }
 )  # fmt: skip
 
@@ -25,7 +25,7 @@ class Event:
 
     __slots__ = (
         "seq", "source", "number", "nanoseconds", "hook", "key", "start", "finish", "stimulus",
-        "worker", "run", "is_selected", "_args", "_snapshot", "_decoder",
+        "worker", "run", "is_selected", "_args", "_snapshot", "_decoder", "_shared",
     )  # fmt: skip
 
     seq: int
@@ -52,6 +52,8 @@ class Event:
         self.start = STATE_NAMES[start] if type(start) is int else start
         self.finish = STATE_NAMES[finish] if type(finish) is int else finish
         self._decoder = decoder
+        #: What args and snapshot have in common.
+        self._shared: dict[int, Any] = {}
         if typed:
             key = keys.get(typed)
             if key is None:
@@ -70,7 +72,7 @@ class Event:
         """Beyond the fixed parameters of the hook: the positional and the named ones."""
         arguments = self._args
         if type(arguments) is not tuple:
-            arguments = self._args = self._decoder.args(arguments)
+            arguments = self._args = self._decoder.args(arguments, self._shared)
         return arguments
 
     @property
@@ -81,7 +83,7 @@ class Event:
     def snapshot(self) -> Any:
         snapshot = self._snapshot
         if type(snapshot) is str:
-            snapshot = self._snapshot = self._decoder.loads(snapshot)
+            snapshot = self._snapshot = self._decoder.loads(snapshot, self._shared)
         return snapshot
 
     def in_words(self) -> str:

@@ -239,7 +239,14 @@ class SchedulerStateHost(Tasks, Stimuli):
         if "resourceRestrictions" in event.kwargs:
             ts.resource_restrictions = event.kwargs["resourceRestrictions"]
         ts.loose_restrictions = event.kwargs["looseRestrictions"]
-        ts.annotations = event.kwargs["annotations"]
+        told, known = event.kwargs["annotations"], ts.annotations
+        if isinstance(told, dict) and isinstance(known, dict):
+            # The dict and what stays in it are the same objects live.
+            kept = {n: known[n] if known.get(n) == value else value for n, value in told.items()}
+            known.clear()
+            known.update(kept)
+        else:
+            ts.annotations = told
 
     # Transitions
 

@@ -18,10 +18,17 @@ class Stimuli(Servers):
     names_computations = False
 
     def stimulus_heartbeat_worker(self, event: Event) -> None:
+        """A heartbeat in format 1: only what had changed since the last one."""
+        metrics = {**self.scheduler.workers[event.worker].metrics, **event.kwargs["metrics"]}
+        gone = event.kwargs["gone"]
+        self._heartbeat(event, {n: v for n, v in metrics.items() if n not in gone})
+
+    def apply_heartbeat(self, event: Event) -> None:
+        self._heartbeat(event, event.kwargs["metrics"])
+
+    def _heartbeat(self, event: Event, metrics: dict) -> None:
         s, kwargs = self.scheduler, event.kwargs
         ws = s.workers[event.worker]
-        metrics = {**ws.metrics, **kwargs["metrics"]}
-        metrics = {n: v for n, v in metrics.items() if n not in kwargs["gone"]}
         beat(self, ws, metrics, kwargs["lastSeen"], kwargs["executing"])
         s.bandwidth = kwargs["bandwidth"]
         ws.time_delay = kwargs.get("timeDelay", 0)

@@ -52,6 +52,10 @@ class Tasks(Servers):
             ts.worker_restrictions = set(facts["workerRestrictions"])
         ts.host_restrictions = facts.get("hostRestrictions", ts.host_restrictions)
         ts.resource_restrictions = facts.get("resourceRestrictions", ts.resource_restrictions)
+        resources = (ts.annotations or {}).get("resources")
+        if resources is not None and resources == ts.resource_restrictions:
+            # As in `Scheduler._apply_annotations`: the same object.
+            ts.resource_restrictions = resources
         ts.loose_restrictions = facts.get("looseRestrictions", False)
         ts.has_lost_dependencies = facts.get("hasLostDependencies", False)
         if hasattr(ts, "_queueable"):

@@ -1,0 +1,216 @@
+import TaskLogPlugin
+
+/// A number of a heartbeat, told by what it differs from: the number at its place in the template, the
+/// time of the event, or the number told before it. The shortest way that gives back the very same text
+/// is taken.
+///
+/// Clocks of Python are floats of seconds: in this century a multiple of 2⁻²², like the difference of
+/// two of them.
+enum HeartbeatNumber {
+  enum Kind: UInt8, CaseIterable {
+    /// An integer, less that of the template; or as it is.
+    case integerDifference, integer
+    /// A float in tenths.
+    case tenths
+    /// A float in units of 2⁻²², less that of the template, less the time of the event, or as it is.
+    case unitsDifference, unitsOfTime, units
+    /// The eight bytes of a float.
+    case float
+    /// The same text as the number told before.
+    case repeated
+    /// Text.
+    case text
+    /// A count by a time in units, as what is sent in a second; the same by the time of the last one.
+    case rate, rateOfSameTime
+    /// A time in units by a count, as a mean is.
+    case mean
+  }
+
+  /// What was told before, in the same heartbeat.
+  struct Told {
+    var text: ArraySlice<UInt8>?
+    var units: Int64 = 0
+  }
+
+  static let unit = 4_194_304.0  // 2²²
+
+  /// The time of an event in units.
+  static func units(ofTime time: Int64) -> Int64 {
+    let (seconds, rest) = time.quotientAndRemainder(dividingBy: 1_000_000_000)
+    return seconds &* 4_194_304 &+ rest * 4_194_304 / 1_000_000_000
+  }
+
+  static func write(
+    _ text: ArraySlice<UInt8>, template: ArraySlice<UInt8>, time: Int64, told: inout Told
+  ) -> (kind: Kind, payload: [UInt8]) {
+    if told.text == text { return (.repeated, []) }
+    let before = told
+    told.text = text
+    var best: (kind: Kind, payload: [UInt8]) = (.text, Varint.make(text.count) + text)
+    func offer(_ kind: Kind, _ payload: [UInt8]) {
+      guard payload.count < best.payload.count else { return }
+      var (place, after) = (payload.startIndex, before)
+      let read = read(kind, payload[...], &place, template: template, time: time, told: &after)
+      guard let read, read[...] == text else { return }
+      best = (kind, payload)
+      told = after
+    }
+    let string = String(decoding: text, as: UTF8.self)
+    if let integer = Int64(string) {
+      offer(.integer, Varint.make(signed: integer))
+      if let other = Int64(String(decoding: template, as: UTF8.self)) {
+        offer(.integerDifference, Varint.make(signed: integer &- other))
+      }
+      return best
+    }
+    guard let float = Double(string), float.isFinite else { return best }
+    if let tenths = Int64(exactly: (float * 10).rounded()) {
+      offer(.tenths, Varint.make(signed: tenths))
+    }
+    if let units = Int64(exactly: float * unit) {
+      offer(.units, Varint.make(signed: units))
+      offer(.unitsOfTime, Varint.make(signed: units &- Self.units(ofTime: time)))
+      if let other = Self.units(template) {
+        offer(.unitsDifference, Varint.make(signed: units &- other))
+      }
+    }
+    if let mean = Fraction(of: float * unit, limit: 1 << 10) {
+      offer(.mean, Varint.make(signed: mean.numerator) + Varint.make(signed: mean.denominator))
+    }
+    if let count = Int64(exactly: (float * Double(before.units) / unit).rounded()) {
+      offer(.rateOfSameTime, Varint.make(signed: count))
+    }
+    if let rate = Fraction(of: float / unit, limit: 1 << 26) {
+      offer(.rate, Varint.make(signed: rate.numerator) + Varint.make(signed: rate.denominator))
+    }
+    offer(.float, (0..<8).map { UInt8(truncatingIfNeeded: float.bitPattern >> UInt64($0 * 8)) })
+    return best
+  }
+
+  /// The text of a number; `nil` if the bytes are damaged.
+  static func read(
+    _ kind: Kind, _ bytes: ArraySlice<UInt8>, _ place: inout Int, template: ArraySlice<UInt8>,
+    time: Int64, told: inout Told
+  ) -> [UInt8]? {
+    let made =
+      read(kind, bytes, &place, template, time, &told.units)
+      ?? told.text.flatMap {
+        kind == .repeated ? Array($0) : nil
+      }
+    if let made { told.text = made[...] }
+    return made
+  }
+
+  private static func read(
+    _ kind: Kind, _ bytes: ArraySlice<UInt8>, _ place: inout Int, _ template: ArraySlice<UInt8>,
+    _ time: Int64, _ timeUnits: inout Int64
+  ) -> [UInt8]? {
+    switch kind {
+    case .repeated: return nil
+    case .text:
+      guard let count = Varint.read(bytes, &place).flatMap({ Int(exactly: $0) }),
+        count <= bytes.endIndex - place
+      else { return nil }
+      defer { place += count }
+      return Array(bytes[place..<place + count])
+    case .float:
+      guard bytes.endIndex - place >= 8 else { return nil }
+      let bits = (0..<8).reduce(UInt64(0)) { $0 | UInt64(bytes[place + $1]) << UInt64($1 * 8) }
+      place += 8
+      return text(Double(bitPattern: bits))
+    default: break
+    }
+    guard let number = Varint.readSigned(bytes, &place) else { return nil }
+    switch kind {
+    case .rate:
+      guard let units = Varint.readSigned(bytes, &place) else { return nil }
+      timeUnits = units
+      return text(Double(number) / (Double(units) / unit))
+    case .rateOfSameTime: return text(Double(number) / (Double(timeUnits) / unit))
+    case .mean:
+      guard let count = Varint.readSigned(bytes, &place) else { return nil }
+      return text(Double(number) / unit / Double(count))
+    case .integer: return Array(String(number).utf8)
+    case .integerDifference:
+      guard let other = Int64(String(decoding: template, as: UTF8.self)) else { return nil }
+      return Array(String(number &+ other).utf8)
+    case .tenths: return text(Double(number) / 10)
+    case .units: return text(Double(number) / unit)
+    case .unitsOfTime: return text(Double(number &+ units(ofTime: time)) / unit)
+    default: return units(template).flatMap { text(Double(number &+ $0) / unit) }
+    }
+  }
+
+  private static func units(_ text: ArraySlice<UInt8>) -> Int64? {
+    Double(String(decoding: text, as: UTF8.self)).flatMap { Int64(exactly: $0 * unit) }
+  }
+
+  /// As `JSONWriter` has it.
+  private static func text(_ float: Double) -> [UInt8]? {
+    float.isFinite ? Array(float.description.utf8) : nil
+  }
+}
+
+/// The first fraction of small numbers that is as close to a float as floats are, by its continued
+/// fraction.
+struct Fraction {
+  private(set) var numerator: Int64 = 1
+  private(set) var denominator: Int64 = 0
+
+  /// - Parameter limit: what the denominator stays below.
+  init?(of float: Double, limit: Int64) {
+    var (rest, before) = (float.magnitude, (numerator: Int64(0), denominator: Int64(1)))
+    guard rest < 1e12 else { return nil }
+    for _ in 0..<40 {
+      guard let whole = Int64(exactly: rest.rounded(.down)), whole < limit << 14 else { return nil }
+      let (top, isTooLarge) = whole.multipliedReportingOverflow(by: numerator)
+      let (bottom, isTooLong) = whole.multipliedReportingOverflow(by: denominator)
+      guard !isTooLarge, !isTooLong, top < .max >> 1, bottom + before.denominator < limit else {
+        return nil
+      }
+      let next = (top + before.numerator, bottom + before.denominator)
+      before = (numerator, denominator)
+      (numerator, denominator) = next
+      let error = (Double(numerator) / Double(denominator) - float.magnitude).magnitude
+      if error <= float.magnitude * 4e-16 { break }
+      guard rest - Double(whole) > 0 else { return nil }
+      rest = 1 / (rest - Double(whole))
+    }
+    if float < 0 { numerator = -numerator }
+  }
+}
+
+/// Numbers in as few bytes as they need, seven bits each, the lowest first.
+enum Varint {
+  static func make(_ number: Int) -> [UInt8] { make(UInt64(number)) }
+
+  /// Small ones of either sign are short.
+  static func make(signed number: Int64) -> [UInt8] {
+    make(UInt64(bitPattern: number << 1 ^ number >> 63))
+  }
+
+  private static func make(_ number: UInt64) -> [UInt8] {
+    var (rest, bytes) = (number, [UInt8]())
+    while rest > 0x7F {
+      bytes.append(UInt8(rest & 0x7F) | 0x80)
+      rest >>= 7
+    }
+    return bytes + [UInt8(rest)]
+  }
+
+  static func read(_ bytes: ArraySlice<UInt8>, _ place: inout Int) -> UInt64? {
+    var (number, shift) = (UInt64(0), UInt64(0))
+    while place < bytes.endIndex, shift < 64 {
+      let byte = bytes[place]
+      place += 1
+      number |= UInt64(byte & 0x7F) << shift
+      if byte & 0x80 == 0 { return number }
+      shift += 7
+    }
+    return nil
+  }
+
+  static func readSigned(_ bytes: ArraySlice<UInt8>, _ place: inout Int) -> Int64? {
+    read(bytes, &place).map { Int64(bitPattern: $0 >> 1) ^ -Int64(bitPattern: $0 & 1) }
+  }
+}

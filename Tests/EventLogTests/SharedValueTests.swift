@@ -1,0 +1,149 @@
+import TestSupport
+import Testing
+
+@testable import EventLog
+@testable import TaskLogPlugin
+
+/// What the tasks of a graph have in common is in a log once, and what shares an object still does
+/// after any way that an event can go.
+@Suite struct SharedValueTests {
+  private let folder: TemporaryFolder
+
+  init() throws { folder = try TemporaryFolder() }
+
+  private static let text = Value.string(String(repeating: "long \u{1}\" ", count: 5_000))
+  private static let small = Value.list([.int(1), .dict([])])
+
+  private static func shared(_ number: Int64, _ value: Value? = nil) -> Value {
+    .tagged("$shared", .list([.int(number)] + (value.map { [$0] } ?? [])))
+  }
+
+  /// As a recorder of Dask has it in its spool: each value once in an event, then by its number.
+  private static func event(_ time: Int64, tasks: Int = 50, text: Value = text) -> Event {
+    func note(_ place: Int, isSnapshot: Bool) -> Value {
+      let isFirst = place == 0 && !isSnapshot
+      return .dict([
+        .init(.string("text"), shared(0, isFirst ? text : nil)),
+        .init(.string("small"), shared(1, isFirst ? small : nil)),
+        .init(.string("nested"), shared(2, isFirst ? .list([shared(0), .bytes(bytes)]) : nil)),
+      ])
+    }
+    let args = (0..<tasks).map { note($0, isSnapshot: false) }
+    let snapshot = (0..<tasks).map { note($0, isSnapshot: true) }
+    return Event(
+      .logEvent, time: time, args: Args(named: [.init("annotations", .list(args))]),
+      snapshot: Snapshot(.dict([.init(.string("some"), .list(snapshot))])))
+  }
+
+  private static let bytes = [UInt8](repeating: 7, count: 400)
+
+  /// What a plugin sees of it.
+  private static let plain: Value = .dict([
+    .init(.string("text"), text), .init(.string("small"), small),
+    .init(.string("nested"), .list([text, .bytes(bytes)])),
+  ])
+
+  private func expectPlain(_ path: String, _ count: Int) throws {
+    let events = try LogReader(path: path).all()
+    #expect(events.count == count)
+    for event in events {
+      let expected = Value.list([Value](repeating: Self.plain, count: 50))
+      #expect(event.event.args["annotations"] == expected)
+      #expect(event.event.snapshot.value?["some"] == expected)
+    }
+  }
+
+  private func expectSmall(_ path: String, _ events: Int64) throws {
+    // The text, and what it is nested in.
+    #expect(try sql("SELECT count(*) FROM blob WHERE length(bytes) > 1000", on: path) == [[2]])
+    let sizes = try sql("SELECT sum(length(args) + length(snapshot)) FROM event", on: path)
+    guard case .integer(let size) = sizes[0][0] else { return #expect(Bool(false)) }
+    #expect(size < events * 40_000)
+  }
+
+  @Test func `a value that tasks share is in the log once`() throws {
+    let path = folder.file("once.db")
+    let log = try LogUnderTest(path)
+    try log.append((1...20).map { Self.event($0) })
+    try log.close()
+    try expectPlain(path, 20)
+    try expectSmall(path, 20)
+    let args = try sql("SELECT args FROM event LIMIT 1", on: path)
+    guard case .text(let json) = args[0][0] else { return #expect(Bool(false)) }
+    #expect(json.contains(#""small":{"$shared":[1,[1,{}]]}"#))
+    let references = json.split(separator: #""text":{"$shared":[0,{"$json":{"$blob":""#)
+    #expect(references.count == 51)
+    #expect(try LogCheck(path: path).run().findings.isEmpty)
+  }
+
+  @Test func `numbers belong to one event, and one without a value is no value`() throws {
+    let path = folder.file("numbers.db")
+    let log = try LogUnderTest(path)
+    try log.append([Self.event(1), Self.event(2, text: .string("other"))])
+    try log.append([
+      Event(.logEvent, time: 3, args: Args(named: [.init("a", Self.shared(0))])),
+      Event(
+        .logEvent, time: 4,
+        args: Args(named: [
+          .init("a", .tagged("$shared", .string("x"))), .init("b", .tagged("$shared", .list([]))),
+        ])),
+    ])
+    try log.close()
+    let events = try LogReader(path: path).all().map(\.event)
+    #expect(events[1].args["annotations"]?.elements?[9]["text"] == .string("other"))
+    #expect(events[2].args["a"] == Self.shared(0))
+    #expect(events[3].args["a"] == .tagged("$shared", .string("x")))
+  }
+
+  @Test func `a merged log shares the same`() throws {
+    let (first, path) = (folder.file("first.db"), folder.file("merged.db"))
+    let log = try LogUnderTest(first)
+    try log.append((1...5).map { Self.event($0) })
+    try log.close()
+    let merge = try LogMerge(into: path)
+    _ = try merge.add([LogReader(path: first)])
+    merge.close()
+    try expectPlain(path, 5)
+    try expectSmall(path, 5)
+    #expect(
+      try sql("SELECT args, snapshot FROM event", on: path)
+        == sql("SELECT args, snapshot FROM event", on: first))
+  }
+
+  @Test func `what comes from a queue shares the same`() throws {
+    // In a message every value stands where it is.
+    let event = Self.event(1)
+    let json = "{\"args\":" + event.args.json + "}"
+    #expect(!json.contains("$blob") && json.utf8.count > 1_000_000)
+    let value = try JSONReader.value(json, opensShared: false)
+    let path = folder.file("queue.db")
+    let log = try LogUnderTest(path)
+    try log.append([
+      Event(
+        .logEvent, time: 1,
+        args: Args(named: [.init("annotations", value["args"]?["annotations"] ?? .null)]))
+    ])
+    try log.close()
+    let read = try LogReader(path: path).all()[0].event.args["annotations"]
+    #expect(read == .list([Value](repeating: Self.plain, count: 50)))
+    #expect(try sql("SELECT count(*) FROM blob WHERE length(bytes) > 1000", on: path) == [[2]])
+  }
+
+  @Test func `pruning keeps what is shared as long as it is used`() throws {
+    let path = folder.file("pruned.db")
+    let log = try LogUnderTest(path)
+    try log.append([
+      Self.event(1), Self.event(2, text: .string(String(repeating: "x", count: 999))),
+    ])
+    try log.close()
+    let later = try LogUnderTest(path, started: 2_000)
+    try later.append([Self.event(3)])
+    try later.close()
+    let pruning = try LogPruning(path: path)
+    _ = try pruning.prune(LogReader(path: path).runs()[0], keepingFailures: false)
+    _ = try pruning.giveSpaceBack()
+    pruning.close()
+    try expectPlain(path, 1)
+    try expectSmall(path, 1)
+  }
+}
