@@ -43,6 +43,30 @@ final class OtherSQLite {
   func execute(_ sql: String) -> Int32 { executeFunction(handle, sql, nil, nil, nil) }
 }
 
+/// A Python script that runs beside a test. Foundation's `Process` now and then misses the death of a
+/// child, so it is not used here.
+final class PythonScript {
+  private let stream: UnsafeMutablePointer<FILE>
+
+  init(_ script: String, _ arguments: [String]) throws {
+    let words = ["python3", "-c", script] + arguments
+    let quoted = words.map { "'" + $0.replacingOccurrences(of: "'", with: "'\\''") + "'" }
+    stream = try #require(popen(quoted.joined(separator: " "), "r"))
+  }
+
+  /// The next line that it prints, without its end; `nil` if there is none.
+  func line() -> String? {
+    var buffer = [CChar](repeating: 0, count: 4096)
+    guard fgets(&buffer, Int32(buffer.count), stream) != nil else { return nil }
+    let text = String(
+      decoding: buffer.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+    return text.hasSuffix("\n") ? String(text.dropLast()) : text
+  }
+
+  /// Waits for its end.
+  deinit { pclose(stream) }
+}
+
 /// Runs SQL in a process of its own, without waiting for locks.
 ///
 /// - Returns: the first row as text, or `locked`.
@@ -52,17 +76,9 @@ func sqlInOtherProcess(_ text: String, on path: String) throws -> String {
     connection = sqlite3.connect(sys.argv[1], timeout=0, isolation_level=None)
     try:
         rows = [connection.execute(sql).fetchall() for sql in sys.argv[2].split(";")][-1]
-        print(rows[0] if rows else "", end="")
+        print(rows[0] if rows else "")
     except sqlite3.OperationalError as error:
-        print("locked" if "locked" in str(error) else error, end="")
+        print("locked" if "locked" in str(error) else error)
     """
-  let process = Process()
-  process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-  process.arguments = ["python3", "-c", script, path, text]
-  let output = Pipe()
-  process.standardOutput = output
-  try process.run()
-  let answer = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
-  process.waitUntilExit()
-  return answer
+  return try #require(try PythonScript(script, [path, text]).line())
 }
