@@ -121,7 +121,7 @@ import Testing
   }
 
   @Test func `an idle worker takes at most 25 MB a day, and every value comes back`() throws {
-    let path = folder.file("idle.db")
+    let path = folder("idle.db")
     let log = try LogUnderTest(path)
     let events = Self.idle(4_000, 901)
     for start in stride(from: 0, to: events.count, by: 10) {
@@ -140,7 +140,7 @@ import Testing
 
   @Test func `whatever a heartbeat holds comes back byte for byte`() throws {
     var random = Randomness.generator(902)
-    let path = folder.file("wild.db")
+    let path = folder("wild.db")
     let log = try LogUnderTest(path)
     var events: [Event] = []
     for _ in 0..<Randomness.count / 4 {
@@ -156,7 +156,7 @@ import Testing
   }
 
   @Test func `busy workers take no more than the names of their tasks`() throws {
-    let path = folder.file("busy.db")
+    let path = folder("busy.db")
     let log = try LogUnderTest(path)
     var random = Randomness.generator(903)
     let events = Self.idle(200, 904).enumerated().map { place, event in
@@ -175,7 +175,7 @@ import Testing
   }
 
   @Test func `SQL and filters see the values`() throws {
-    let path = folder.file("sql.db")
+    let path = folder("sql.db")
     let log = try LogUnderTest(path)
     let events = Self.idle(50, 905)
     try log.append(events)
@@ -209,13 +209,13 @@ import Testing
   @Test func `a merged log has the same heartbeats, packed`() throws {
     let events = [Self.idle(100, 906), Self.idle(100, 907)]
     for (place, events) in events.enumerated() {
-      let log = try LogUnderTest(folder.file("part-\(place).db"), started: Int64(place))
+      let log = try LogUnderTest(folder("part-\(place).db"), started: Int64(place))
       try log.append(events)
       try log.close()
     }
-    let path = folder.file("merged.db")
+    let path = folder("merged.db")
     let merge = try LogMerge(into: path)
-    let readers = try (0..<2).map { try LogReader(path: folder.file("part-\($0).db")) }
+    let readers = try (0..<2).map { try LogReader(path: folder("part-\($0).db")) }
     #expect(try merge.add(readers).added == 200)
     merge.close()
     let reader = try LogReader(path: path)
@@ -225,7 +225,7 @@ import Testing
   }
 
   @Test func `pruning keeps the templates that are used, and those alone`() throws {
-    let path = folder.file("pruned.db")
+    let path = folder("pruned.db")
     let log = try LogUnderTest(path)
     try log.append(Self.idle(50, 908))
     try log.close()
@@ -250,7 +250,7 @@ import Testing
   }
 
   @Test func `what is lost or damaged is told, and nothing traps`() throws {
-    let path = folder.file("lost.db")
+    let path = folder("lost.db")
     let log = try LogUnderTest(path)
     try log.append(Self.idle(20, 910))
     try log.close()

@@ -62,7 +62,7 @@ import Testing
   }
 
   @Test func `a value that tasks share is in the log once`() throws {
-    let path = folder.file("once.db")
+    let path = folder("once.db")
     let log = try LogUnderTest(path)
     try log.append((1...20).map { Self.event($0) })
     try log.close()
@@ -77,7 +77,7 @@ import Testing
   }
 
   @Test func `numbers belong to one event, and one without a value is no value`() throws {
-    let path = folder.file("numbers.db")
+    let path = folder("numbers.db")
     let log = try LogUnderTest(path)
     try log.append([Self.event(1), Self.event(2, text: .string("other"))])
     try log.append([
@@ -96,7 +96,7 @@ import Testing
   }
 
   @Test func `a merged log shares the same`() throws {
-    let (first, path) = (folder.file("first.db"), folder.file("merged.db"))
+    let (first, path) = (folder("first.db"), folder("merged.db"))
     let log = try LogUnderTest(first)
     try log.append((1...5).map { Self.event($0) })
     try log.close()
@@ -116,7 +116,7 @@ import Testing
     let json = "{\"args\":" + event.args.json + "}"
     #expect(!json.contains("$blob") && json.utf8.count > 1_000_000)
     let value = try JSONReader.value(json, opensShared: false)
-    let path = folder.file("queue.db")
+    let path = folder("queue.db")
     let log = try LogUnderTest(path)
     try log.append([
       Event(
@@ -130,7 +130,7 @@ import Testing
   }
 
   @Test func `pruning keeps what is shared as long as it is used`() throws {
-    let path = folder.file("pruned.db")
+    let path = folder("pruned.db")
     let log = try LogUnderTest(path)
     try log.append([
       Self.event(1), Self.event(2, text: .string(String(repeating: "x", count: 999))),
