@@ -81,7 +81,7 @@ import Testing
       case 1: .int([.min, .max, 0, -1][random.below(4)])
       case 2:
         .double(
-          [-0.0, 5e-324, 1e300, 0.1, .nan, -.infinity, 1e16, 0.30000000000000004][
+          [-0.0, .leastNonzeroMagnitude, 1e300, 0.1, .nan, -.infinity, 1e16, 0.30000000000000004][
             random.below(8)])
       case 3: .double(Double(bitPattern: UInt64.random(in: .min ... .max, using: &random)))
       case 4: .bigInt("123456789012345678901234567890")
