@@ -27,8 +27,8 @@ enum RunNotes {
       ? "the clock of worker \(Printable.text(first.address)) of \(name(run, of: log)) was"
       : "the clocks of \(workers.count) workers of \(name(run, of: log)) were"
     Console.complain(
-      "\(who) not measured: times are what it said itself; the view clock_bounds tells how far off "
-        + "it can be")
+      "\(who) not measured: times are what the worker's own clock said; the view clock_bounds "
+        + "tells how far off that can be")
   }
 
   private static func name(_ run: RunInfo, of log: String?) -> String {
