@@ -11,7 +11,7 @@ import Testing
 
   init() throws {
     folder = try TemporaryFolder()
-    log = try LogUnderTest(folder.file("log.db"))
+    log = try LogUnderTest(folder("log.db"))
   }
 
   private func graph(_ edges: [(Key, [Key])]) -> Event {

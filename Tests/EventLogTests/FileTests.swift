@@ -72,7 +72,7 @@ import Testing
   @Test func `a copy without its write-ahead log says what is missing`() throws {
     let log = try LogUnderTest(path)
     try log.append([.transition("a", .released, .waiting)])
-    let copy = folder.file("copy.db")
+    let copy = folder("copy.db")
     try FileManager.default.copyItem(atPath: path, toPath: copy)
     // A reader may leave an empty one beside it.
     for _ in 0..<2 {
