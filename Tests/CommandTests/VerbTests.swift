@@ -104,9 +104,9 @@ import Testing
       let state = try Command.run([
         "state", "--log", log, "--at", "\(seq)", "--table", "states", "--format", "csv",
       ])
-      let counts = state.lines.dropFirst().compactMap {
-        $0.split(separator: ",", omittingEmptySubsequences: false).last.flatMap { Int($0) }
-      }
+      let rows = state.lines.map { $0.split(separator: ",", omittingEmptySubsequences: false) }
+      let tasks = try #require(rows.first?.firstIndex(of: "tasks"))
+      let counts = try rows.dropFirst().map { try #require(Int($0[tasks])) }
       let stays = try Command.run([
         "query",
         """

@@ -81,13 +81,15 @@ import Testing
       """
     ),
     ("gaps", "run source worker source_seq count reason time_ns life"),
+    ("worker_errors", "seq run key worker start exception traceback time_ns prefix raw_time_ns"),
+    ("failure_texts", "seq exception"),
     ("clock_offsets", "run worker life server_id source_seq offset uncertainty"),
     ("clock_bounds", "run worker life server_id least most events"),
   ])
   func `a view has its columns`(view: String, columns: String) throws {
     #expect(try query("SELECT * FROM \(view)", path).columns.joined(separator: " ") == columns)
     let views = try query("SELECT count(*) FROM sqlite_schema WHERE type = 'view'", path)
-    #expect(views.rows == [[23]])
+    #expect(views.rows == [[25]])
   }
 
   @Test(arguments: [

@@ -10,7 +10,7 @@ import Testing
   /// What each module may import of ours.
   private static let allowed: [String: Set<String>] = [
     "TaskLogPlugin": [],
-    "EventLog": ["CSQLite", "Migrations", "TaskLogPlugin"],
+    "EventLog": ["CSQLite", "CSupport", "Migrations", "TaskLogPlugin"],
     "Filters": ["EventLog", "TaskLogPlugin"],
     "PluginLoading": ["CImages", "TaskLogPlugin"],
     "Scheduling": ["Logging", "TaskLogPlugin"],

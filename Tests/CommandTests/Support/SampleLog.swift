@@ -17,6 +17,13 @@ struct SampleLog {
   static let alice = "tcp://10.0.0.1:4000"
   static let other = "tcp://10.0.0.2:4001"
 
+  /// What commands note on standard error: in run 2 no clock was measured.
+  static let note = """
+    tasklog: the clocks of 2 workers of run #2 were not measured: times are what the worker's own \
+    clock said; the view clock_bounds tells how far off that can be
+
+    """
+
   private let writer: LogWriter
   private var sources: [Int64] = []
   private var sourceSeqs: [Int64: Int64] = [:]
