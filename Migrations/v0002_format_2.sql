@@ -77,6 +77,7 @@ DROP VIEW slowest;
 DROP VIEW stays;
 DROP VIEW open_tasks;
 DROP VIEW prefix_states;
+DROP VIEW dependencies;
 DROP VIEW critical_path;
 DROP VIEW tasks;
 DROP VIEW workers;
@@ -486,6 +487,71 @@ LEFT JOIN spans ON spans.run = life.run AND spans.worker = life.worker AND spans
 LEFT JOIN given ON given.run = life.run AND given.worker = life.worker AND given.life = life.life
 ORDER BY life.run, coalesce(life.joined_ns, seen.first, ends.time + 1), life.worker, life.life;
 
+-- Each task with what it needs, as graphs were submitted. Where a key may have a NUL, its JSON is taken
+-- as it stands: some SQLite cut such a text, and a key that has one is found by its JSON only.
+CREATE VIEW dependencies AS
+WITH
+  submitted AS MATERIALIZED (
+    SELECT event.seq, source.run, event.args, event.snapshot
+    FROM event
+    JOIN source ON source.id = event.source
+    WHERE event.hook = (SELECT id FROM text WHERE text = 'updateGraph')
+  ),
+  graph AS MATERIALIZED (
+    SELECT submitted.seq, submitted.run, task.key AS place, task.value -> '$.key' AS task,
+      task.value -> '$.dependencies' AS dependencies
+    FROM submitted JOIN json_each(submitted.snapshot, '$.graph') AS task
+    WHERE task.type = 'object'
+  ),
+  -- Dask's graphs have the keys of their tasks in the args only.
+  elsewhere AS MATERIALIZED (
+    SELECT submitted.seq, task.key AS place,
+      CASE
+        WHEN task.type IN ('object', 'array') THEN task.value
+        WHEN instr(submitted.tasks, '\u0000') > 0 THEN submitted.tasks -> task.key
+        ELSE json_quote(task.value)
+      END AS task
+    FROM (
+      SELECT seq, CASE
+          WHEN json_type(args, '$.tasks') = 'array' THEN args -> '$.tasks'
+          WHEN json_type(args, '$.tasks."$tuple"') = 'array' THEN args -> '$.tasks."$tuple"'
+        END AS tasks
+      FROM submitted
+      WHERE EXISTS (SELECT 1 FROM graph WHERE graph.seq = submitted.seq AND graph.task IS NULL)
+    ) AS submitted
+    JOIN json_each(submitted.tasks) AS task
+  ),
+  edge AS MATERIALIZED (
+    SELECT graph.run, coalesce(graph.task, elsewhere.task) AS task,
+      CASE
+        WHEN dependency.type IN ('object', 'array') THEN dependency.value
+        WHEN instr(graph.dependencies, '\u0000') > 0 THEN graph.dependencies -> dependency.key
+        ELSE json_quote(dependency.value)
+      END AS dependency
+    FROM graph
+    LEFT JOIN elsewhere ON elsewhere.seq = graph.seq AND elsewhere.place = graph.place
+    JOIN json_each(graph.dependencies) AS dependency
+  ),
+  -- Every key that is in a graph, by its JSON.
+  named AS MATERIALIZED (
+    SELECT key.id, name.json FROM (
+      SELECT task AS json FROM edge UNION SELECT dependency FROM edge) AS name
+    JOIN key ON key.text = name.json ->> '$' AND key.typed = ''
+    WHERE json_type(name.json) = 'text' AND instr(replace(name.json, '\\', ''), '\u0000') = 0
+    UNION ALL
+    SELECT key.id, name.json FROM (
+      SELECT task AS json FROM edge UNION SELECT dependency FROM edge) AS name
+    JOIN key ON key.typed = name.json
+  )
+SELECT DISTINCT
+  edge.run, key.text AS key, dependency.text AS dependency,
+  key.id AS key_number, dependency.id AS dependency_number
+FROM edge
+JOIN named AS task_name ON task_name.json = edge.task
+JOIN named AS dependency_name ON dependency_name.json = edge.dependency
+JOIN key ON key.id = task_name.id
+JOIN key AS dependency ON dependency.id = dependency_name.id;
+
 -- The chain of tasks and waits that set the length of each run, its end first found: the task that
 -- ended last, the dependency that came last before it was given to a worker, and so on. Each task
 -- is up to five pieces that follow on each other: `wait` at the scheduler, `queue` at the worker,
@@ -772,6 +838,8 @@ WITH RECURSIVE
     FROM (SELECT DISTINCT blame FROM failed WHERE blame IS NOT NULL) AS name
     LEFT JOIN key AS plain
       ON json_type(name.blame) = 'text' AND plain.text = name.blame ->> '$' AND plain.typed = ''
+        -- Such a key has its JSON, and some SQLite cut its text.
+        AND instr(replace(name.blame, '\\', ''), '\u0000') = 0
     LEFT JOIN key AS typed ON typed.typed = name.blame AND typed.typed != ''
     WHERE json_type(name.blame, '$."$opaque"') IS NULL
       AND json_type(name.blame, '$."$capped"') IS NULL

@@ -8,7 +8,7 @@ import Testing
 @Suite struct VerbScanTests {
   private static let keys: [Key] = [
     "inc-1", "inc-2", "sum", Key("x", 1), Key("x", "a\"b\\c\u{e9}"), "with space", Key(.int(7))!,
-    "7", "nul\0",
+    "7", "nul\0", "nul",
   ]
 
   /// Runs with graphs of both engines, tasks that fail on their own and with others, causes that

@@ -113,7 +113,7 @@ import Testing
     ])
     #expect(
       try rows("SELECT * FROM errors") == [
-        [1, 1, "a", "w1", "boom", "t", 7, "a", 0, 0], [4, 1, "d", nil, "alone", nil, 8, "d", 0, 0],
+        [1, 1, "a", "w1", "boom", "t", 7, "a", 0, 1], [4, 1, "d", nil, "alone", nil, 8, "d", 0, 0],
       ])
   }
 

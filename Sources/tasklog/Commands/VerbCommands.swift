@@ -44,12 +44,12 @@ struct StoryCommand: ParsableCommand {
     discussion: """
       Events of the scheduler and of all workers, cause before effect, whatever order they arrived \
       in; "after" are the seconds since the event before. Times are by the scheduler's clock, \
-      "raw_time" is what the clock of their source said.
+      "raw_time" is what the clock of their source said. Where keys of several types have one text, \
+      json:1 means the number and json:"1" the text.
 
       Examples:
         tasklog story top-20
         tasklog story "('merge-1', 0)" --run all
-        tasklog story json:1  # the number, where there is a text "1", too
       """)
 
   @Argument(help: ArgumentHelp("The key of a task, or a stimulus.", valueName: "key|stimulus"))
