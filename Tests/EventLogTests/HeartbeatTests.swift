@@ -49,7 +49,9 @@ import Testing
         Int64(time) * 1_000_000_000 + Int64(((time - time.rounded(.down)) * 1e9).rounded()),
         [
           .init("executing", .dict([])), .init("metrics", Self.map(metrics)),
-          .init("lastSeen", .double(seen)), .init("bandwidth", .double(100_000_000)),
+          .init("lastSeen", .double(seen)),
+          .init("timeDelay", .double(clock(Double.random(in: 0..<1, using: &random) / 500))),
+          .init("bandwidth", .double(100_000_000)),
         ]
       )
     }
@@ -131,7 +133,7 @@ import Testing
     try expectSame(path, events)
     let texts = try stored(path)
     #expect(texts.filter { $0.hasPrefix("{") }.count < 4)
-    #expect(texts.reduce(0) { $0 + $1.utf8.count } / texts.count < 72)
+    #expect(texts.reduce(0) { $0 + $1.utf8.count } / texts.count <= 84)
     let pages = try sql(
       "SELECT sum(pgsize) FROM dbstat WHERE name IN ('event', 'event_identity', 'blob')", on: path)
     guard case .integer(let bytes) = pages[0][0] else { return #expect(Bool(false)) }

@@ -381,6 +381,59 @@ def test_metadata_is_hidden_by_its_names(new_recording: Callable, replay: Callab
     assert "drift" not in done.stderr, done.stderr
 
 
+def test_metadata_that_is_set_again_as_it_is_is_recorded_once(
+    new_recording: Callable, replay: Callable
+) -> None:
+    recording = new_recording("fields-again")
+    told = [
+        (["x"], {"y": 1}), (["x"], {"y": True}), (["x", "y"], 1.0), (["x"], {"y": True}),
+        (["z"], {"a": 1, "b": 2}), (["z"], {"b": 2, "a": 1}), (["x"], {"y": 1}),
+    ]  # fmt: skip
+    with (
+        recording.applied(),
+        dask.config.set({"distributed.scheduler.preload": ["tasklog"]}),
+        LocalCluster(n_workers=1, processes=False, dashboard_address=":0") as cluster,
+        Client(cluster) as client,
+    ):
+        for keys, value in told:
+            for _ in range(3):
+                client.set_metadata(keys, value)
+        assert client.submit(increment, 1).result() == 2
+    with sqlite3.connect(recording.log) as connection:
+        rows = connection.execute(
+            "SELECT args FROM event WHERE args LIKE '%set-metadata%' ORDER BY seq"
+        )
+        found = [json.loads(args)["metadata"] for (args,) in rows]
+    wanted = []
+    for keys, value in told:
+        for key in reversed(keys):
+            value = {key: value}
+        wanted.append(value)
+    found = [value for value in found if not {"x", "z"}.isdisjoint(value)]
+    assert [repr(value) for value in found] == [repr(value) for value in wanted]
+    done = replay(recording.log).run(f"--plugin={FIELDS}:Fields")
+    assert "drift" not in done.stderr, done.stderr
+
+
+def test_only_what_can_be_told_exactly_is_known_again() -> None:
+    from tasklog.repeating import LIMIT, Repeated
+
+    known = Repeated()
+    assert [known.is_again(("a",), 1) for _ in range(3)] == [False, True, True]
+    circle: list = []
+    circle.append(circle)
+    for value in (object(), circle, {1, 2}, [0] * LIMIT, "x" * 10_000, {"a": other_number()}):
+        assert [known.is_again(("b",), value) for _ in range(2)] == [False, False]
+    assert known.is_again(("a",), 1)
+    assert not known.is_again((), 1)
+    assert not known.is_again(("a",), 1)
+
+
+def other_number() -> object:
+    """A number of another type that is equal to one."""
+    return type("Number", (int,), {})(1)
+
+
 def test_of_what_only_grows_the_newest_is_recorded() -> None:
     from collections import deque
 

@@ -33,6 +33,8 @@ enum HeartbeatNumber {
   }
 
   static let unit = 4_194_304.0  // 2²²
+  /// Dask's monitor looks twice a second.
+  private static let halfSecond: Int64 = 4_194_304 * 49 / 100
 
   /// The time of an event in units.
   static func units(ofTime time: Int64) -> Int64 {
@@ -47,8 +49,8 @@ enum HeartbeatNumber {
     let before = told
     told.text = text
     var best: (kind: Kind, payload: [UInt8]) = (.text, Varint.make(text.count) + text)
-    func offer(_ kind: Kind, _ payload: [UInt8]) {
-      guard payload.count < best.payload.count else { return }
+    func offer(_ kind: Kind, _ payload: [UInt8], mayBeLonger: Bool = false) {
+      guard payload.count < best.payload.count + (mayBeLonger ? 2 : 0) else { return }
       var (place, after) = (payload.startIndex, before)
       let read = read(kind, payload[...], &place, template: template, time: time, told: &after)
       guard let read, read[...] == text else { return }
@@ -74,16 +76,16 @@ enum HeartbeatNumber {
         offer(.unitsDifference, Varint.make(signed: units &- other))
       }
     }
-    if let mean = Fraction(of: float * unit, limit: 1 << 10) {
-      offer(.mean, Varint.make(signed: mean.numerator) + Varint.make(signed: mean.denominator))
-    }
+    if let mean = Fraction(of: float * unit, limit: 1 << 10) { offer(.mean, mean.payload) }
     if let count = Int64(exactly: (float * Double(before.units) / unit).rounded()) {
       offer(.rateOfSameTime, Varint.make(signed: count))
     }
-    if let rate = Fraction(of: float / unit, limit: 1 << 26) {
-      offer(.rate, Varint.make(signed: rate.numerator) + Varint.make(signed: rate.denominator))
-    }
     offer(.float, (0..<8).map { UInt8(truncatingIfNeeded: float.bitPattern >> UInt64($0 * 8)) })
+    if let rate = Fraction(of: float / unit, limit: 1 << 26) {
+      // One byte more than a float pays: the rates after this one are of the same time.
+      offer(.rate, rate.scaled(to: halfSecond).payload, mayBeLonger: best.kind == .float)
+      if best.kind != .rate { offer(.rate, rate.payload) }
+    }
     return best
   }
 
@@ -177,6 +179,18 @@ struct Fraction {
       rest = 1 / (rest - Double(whole))
     }
     if float < 0 { numerator = -numerator }
+  }
+
+  var payload: [UInt8] { Varint.make(signed: numerator) + Varint.make(signed: denominator) }
+
+  /// The same with a denominator that is not below this; itself if the numbers become too large.
+  func scaled(to least: Int64) -> Fraction {
+    let scale = (least + denominator - 1) / denominator
+    let (top, isTooLarge) = numerator.multipliedReportingOverflow(by: scale)
+    guard scale > 1, !isTooLarge else { return self }
+    var scaled = self
+    (scaled.numerator, scaled.denominator) = (top, denominator * scale)
+    return scaled
   }
 }
 

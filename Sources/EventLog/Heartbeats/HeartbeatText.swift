@@ -80,6 +80,18 @@ struct HeartbeatText {
     return min(place + 1, bytes.count)
   }
 
+  /// A part with 0 in the place of each number.
+  func blank(_ part: Range<Int>) -> [UInt8] {
+    var made: [UInt8] = []
+    var last = part.lowerBound
+    for range in numbers where part.contains(range.lowerBound) {
+      made += bytes[last..<range.lowerBound]
+      made.append(UInt8(ascii: "0"))
+      last = range.upperBound
+    }
+    return made + bytes[last..<part.upperBound]
+  }
+
   /// This text with other parts; `nil` keeps one.
   func exchanging(_ others: [[UInt8]?]) -> HeartbeatText {
     var made: [UInt8] = []

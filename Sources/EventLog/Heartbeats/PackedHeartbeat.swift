@@ -9,7 +9,8 @@ import TaskLogPlugin
 ///
 ///     1 byte    1: the template as it is; 2: with other parts
 ///     6 bytes   the first of the template's SHA-256
-///     2:        for each part its length and one more, and its bytes; 0 where it stays
+///     2:        for each part its length and one more, and its bytes, with 0 for a number that follows;
+///               0 where it stays
 ///     then      for each number that differs: its kind and how many before it do not (four bits each;
 ///               15: so many and more follow), and its payload (`HeartbeatNumber`)
 enum PackedHeartbeat {
@@ -53,9 +54,10 @@ enum PackedHeartbeat {
       packed = [1] + name
     } else if text.outline == template.outline, text.parts.count == template.parts.count {
       packed = [2] + name
+      // Without their numbers: those are told as all others.
       let parts = zip(text.parts, template.parts).map { own, other -> [UInt8]? in
-        let own = Array(text.bytes[own])
-        return own.elementsEqual(template.bytes[other]) ? nil : own
+        let own = text.blank(own)
+        return own == template.blank(other) ? nil : own
       }
       for part in parts {
         packed += part.map { Varint.make($0.count + 1) + $0 } ?? [0]

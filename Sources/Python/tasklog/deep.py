@@ -10,6 +10,7 @@ import inspect
 from typing import Any, Callable
 
 from tasklog import facts
+from tasklog.repeating import Repeated
 
 
 def install(recorder: Any, scheduler: Any) -> list[str]:
@@ -233,8 +234,11 @@ def _client_heartbeats(recorder: Any, scheduler: Any) -> None:
 def _metadata(recorder: Any, scheduler: Any) -> None:
     put = scheduler.set_metadata
     _needs(put, "keys", "value")
+    known = Repeated()
 
     def tell(keys: Any, value: Any) -> None:
+        if known.is_again(tuple(keys), value):
+            return
         # Under its names, so that those are hidden that are to be.
         for key in reversed(list(keys)):
             value = {key: value}
