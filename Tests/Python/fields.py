@@ -10,6 +10,7 @@ import dataclasses
 import json
 import os
 import warnings
+from collections import deque
 from typing import Any
 
 from distributed import scheduler as scheduler_module
@@ -58,7 +59,7 @@ def plain(value: Any, depth: int = 0) -> Any:
         return {"set": sorted((plain(item, depth + 1) for item in value), key=repr)}
     if kind.__name__ in ("HeapSet", "SortedSet"):
         return {"set": sorted((plain(item, depth + 1) for item in value), key=repr)}
-    if isinstance(value, (list, tuple)) or kind.__name__ == "deque":
+    if isinstance(value, (list, tuple)) or isinstance(value, deque):
         # Of what only grows, the end and how much there is.
         items = list(value) if len(value) <= 50 else [len(value), *list(value)[-5:]]
         return [plain(item, depth + 1) for item in items]

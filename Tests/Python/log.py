@@ -1,13 +1,21 @@
-"""Reads a log with nothing but SQLite and the package's decoder."""
+"""Reads a log with nothing but SQLite and the package's decoder.
+
+Only the args of heartbeats, which are packed, are asked of the program.
+"""
 
 from __future__ import annotations
 
+import json
+import os
 import sqlite3
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Iterator
 
 from tasklog.decoding import Decoder
+
+BUILT = Path(__file__).resolve().parents[2] / ".build"
 
 
 @dataclass
@@ -29,6 +37,8 @@ class Event:
 
 class Log:
     def __init__(self, path: Path | str, **decoding: Any) -> None:
+        self.path = path
+        self._heartbeats: dict[str, dict[int, str]] = {}
         self.connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
         self.decoder = Decoder(blob=self._blob, **decoding)
 
@@ -43,6 +53,24 @@ class Log:
 
     def servers(self, kind: str) -> list[str]:
         return [r[0] for r in self.rows("SELECT server_id FROM source WHERE kind = ?", kind)]
+
+    def _heartbeat(self, server: str, number: int) -> str:
+        """The args of a heartbeat, as JSON."""
+        if server not in self._heartbeats:
+            named = os.environ.get("TASKLOG_TEST_PROGRAM")
+            kinds = [BUILT / kind / "tasklog" for kind in ("release", "debug")]
+            program = named or next(path for path in kinds if path.exists())
+            sql = (
+                "SELECT source_seq, tasklog_args(args, time_ns) AS args FROM events"
+                " WHERE hook = 'heartbeat' AND server_id = :server"
+            )
+            command = [program, "query", sql, "-p", f"server={server}", "--format", "jsonl"]
+            done = subprocess.run(
+                [*command, "--log", self.path], capture_output=True, text=True, check=True
+            )
+            rows = [json.loads(line) for line in done.stdout.splitlines()]
+            self._heartbeats[server] = {r["source_seq"]: json.dumps(r["args"]) for r in rows}
+        return self._heartbeats[server][number]
 
     def events(self, server: str) -> Iterator[Event]:
         """The events of one source, in the order of happening."""
@@ -61,9 +89,8 @@ class Log:
             """,
             (server,),
         ):
-            # Those of heartbeats are packed, which a test of their own is about.
             is_packed = row[10] is not None and row[10].startswith('"')
-            args, kwargs = decoder.args(None if is_packed else row[10])
+            args, kwargs = decoder.args(self._heartbeat(server, row[0]) if is_packed else row[10])
             yield Event(
                 number=row[0],
                 time=row[1] / 10**9,

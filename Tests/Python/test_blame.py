@@ -123,7 +123,7 @@ def test_each_failed_task_blames_whom_the_scheduler_says(failures: Any, tasklog:
     blamed = {str(key): str(cause) for key, cause in witness.items()}
     assert len(blamed) >= 200 + 3 + 6 + 2
     view = "SELECT key, blamed, cause_seq IS NOT NULL AS known FROM failures"
-    found = rows(tasklog, log, "query", "--sql", view)
+    found = rows(tasklog, log, "query", view)
     assert {row["key"]: row["blamed"] for row in found} == blamed
     assert all(row["known"] for row in found)
     # The command says the same.

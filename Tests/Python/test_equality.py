@@ -11,7 +11,7 @@ from log import Event, Log
 #: What the recorder writes down beside the calls of hooks.
 MARKS = {
     "attach", "detach", "stimulus", "clientDesiresKeys", "clientReleasesKeys", "addReplica",
-    "removeReplica", "report",
+    "removeReplica", "report", "heartbeat",
 }  # fmt: skip
 
 

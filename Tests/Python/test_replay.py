@@ -98,7 +98,8 @@ def test_a_plugin_that_fails_is_told_and_disturbs_no_other(
     done = replayed.run(f"--plugin={WATCHERS}:Failing", f"--plugin={WATCHERS}:Counter")
     failed = json.loads(watched_in_process.scheduler["Failing.failed"])
     counter = watched_in_process.scheduler["Counter.counter"]
-    assert done.returncode == 1
+    # It failed live, too.
+    assert done.returncode == 0, done.stderr
     assert done.stderr.count("ValueError: no erred please (watchers.py:") == failed
     assert any(
         line.split() == ["counter", counter] or f"counter: {counter}" in line

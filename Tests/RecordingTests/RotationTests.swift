@@ -168,7 +168,12 @@ import Testing
     options.rotateSeconds = 1
     options.syncSeconds = 0.1
     let recorder = try Recorder(log: Self.template(log), options: options)
-    try wait(for: "a second segment") { LogTemplate.files(Self.template(log)).count >= 2 }
+    let channel = recorder.channel(for: Source(kind: .scheduler, id: "s", address: "a"))
+    // A segment that has nothing in it is not ended.
+    try wait(for: "a second segment") {
+      channel.record(Event(.start, time: 1))
+      return LogTemplate.files(Self.template(log)).count >= 2
+    }
     recorder.close()
   }
 

@@ -404,7 +404,7 @@ class WorkerRecorder(WorkerPlugin):
             "next": ts.next,
             "comingFrom": ts.coming_from,
             "resourceRestrictions": ts.resource_restrictions,
-            "annotations": Shared(ts.annotations) if ts.annotations else None,
+            "annotations": Shared(ts.annotations) if ts.annotations else ts.annotations,
             "exception": ts.exception,
             "traceback": ts.traceback,
             "exceptionText": ts.exception_text,
