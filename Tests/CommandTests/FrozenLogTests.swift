@@ -227,11 +227,3 @@ import Testing
     #expect(later.code == 0 && later.output == ours.output)
   }
 }
-
-extension LogWriter {
-  /// A log of today without anything in it.
-  fileprivate static func makeEmpty(_ path: String) {
-    let writer = try? LogWriter(path: path)
-    writer?.close(isIndexing: false)
-  }
-}

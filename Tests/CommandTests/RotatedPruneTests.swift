@@ -39,7 +39,8 @@ import Testing
     }
     #expect(try run.csv(["query", "--hook", "*", "--count"])[1] == "\(total - events[1])")
     let runs = try run.csv(["runs"])
-    #expect(runs[1].hasSuffix(",\(events[1])"))
+    // What is pruned stands before what workers may have left.
+    #expect(runs[1].hasSuffix(",\(events[1]),0"))
     let gaps = try run.csv(["query", "SELECT DISTINCT reason, sum(count) FROM gaps GROUP BY 1"])
     #expect(gaps == ["reason,sum(count)", "pruned,\(events[1])"])
     // The first file that is left has nothing before it any more, the others have only what is there.

@@ -10,7 +10,7 @@ import inspect
 from typing import Any, Callable
 
 from tasklog import facts
-from tasklog.repeating import Repeated
+from tasklog.repeating import Repeated, exact
 
 
 def install(recorder: Any, scheduler: Any) -> list[str]:
@@ -236,8 +236,19 @@ def _metadata(recorder: Any, scheduler: Any) -> None:
     _needs(put, "keys", "value")
     known = Repeated()
 
-    def tell(keys: Any, value: Any) -> None:
-        if known.is_again(tuple(keys), value):
+    def held(keys: Any) -> str | None:
+        try:
+            value: Any = scheduler.task_metadata
+            for key in keys:
+                value = value[key]
+            return exact(value)
+        except Exception:
+            return None
+
+    def tell(keys: Any, value: Any, before: str | None) -> None:
+        # A restart and a forgotten task take metadata away.
+        is_held = before is not None and before == exact(value)
+        if known.is_again(tuple(keys), value) and is_held:
             return
         # Under its names, so that those are hidden that are to be.
         for key in reversed(list(keys)):
@@ -246,8 +257,9 @@ def _metadata(recorder: Any, scheduler: Any) -> None:
         recorder._emit("stimulus", args)
 
     def set_metadata(keys: Any, value: Any = None) -> Any:
+        before = held(keys)
         answer = put(keys=keys, value=value)
-        _guard(recorder, "set-metadata", tell, keys, value)
+        _guard(recorder, "set-metadata", tell, keys, value, before)
         return answer
 
     _put(recorder, scheduler, "set_metadata", set_metadata)

@@ -169,7 +169,10 @@ struct ReplayCommand: AsyncParsableCommand {
           + "Recorder(log:verify:)")
       return .failed
     }
-    if result.failureCount > 0 || result.verifications.contains(where: { $0.differing > 0 }) {
+    // A replay that ended at a failure is no whole answer, whatever the live run had.
+    if result.failureCount > 0 || result.end == .failed
+      || result.verifications.contains(where: { $0.differing > 0 })
+    {
       return .failed
     }
     return result.misfits > 0 || result.drift > 0 ? .drifted : .exact
