@@ -25,7 +25,8 @@ struct LeftPublisher {
       guard let lock = RecorderLock(takingOver: run, in: spool) else { return nil }
       lock.leaveFolder()
       guard let state = PublisherState(folder: lock.path) else {
-        guard SpoolFolder.hasRecords(lock.path) else {
+        let hasState = access("\(lock.path)/\(PublisherState.name)", F_OK) == 0
+        guard hasState || SpoolFolder.hasRecords(lock.path) else {
           // Killed before there was anything in it, or when all of it was confirmed.
           SpoolFolder.removeFiles(lock.path)
           PublisherState.remove(from: lock.path)
