@@ -96,7 +96,8 @@
     /// Records what is in the queue, until no more comes.
     @discardableResult
     func record(
-      into log: String = "consumed.db", idleMilliseconds: Int = 300, prefetch: UInt16 = 1000
+      into log: String = "consumed.db", idleMilliseconds: Int = Int(400 * Patience.factor),
+      prefetch: UInt16 = 1000
     ) throws -> DeliveryCounts {
       var settings = QueueConsumer.Settings(queue: name)
       settings.idleMilliseconds = idleMilliseconds
