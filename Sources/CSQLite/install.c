@@ -38,8 +38,8 @@ static void *map_file(
   return start;
 }
 
-/// Mutexes that all connections share, in the order in which SQLite takes several of them. Whoever
-/// holds one when another thread forks is not there in the child, to give it back.
+/// Mutexes that all connections share, in the order in which SQLite takes several of them. A
+/// thread that holds one while another forks does not exist in the child, where nobody releases it.
 static const int shared_mutexes[] = {
     SQLITE_MUTEX_STATIC_OPEN, SQLITE_MUTEX_STATIC_MAIN, SQLITE_MUTEX_STATIC_VFS1,
     SQLITE_MUTEX_STATIC_LRU,  SQLITE_MUTEX_STATIC_PMEM, SQLITE_MUTEX_STATIC_PRNG,

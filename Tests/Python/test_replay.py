@@ -91,8 +91,18 @@ def test_the_same_hook_of_the_documented_error_logger_fails_as_it_did_live(
     assert "fails on a cluster, too" in done.stderr and "has no Worker.tasks" in done.stderr
 
 
+OWN = """from distributed.diagnostics.plugin import SchedulerPlugin
+
+
+class Own(SchedulerPlugin):
+    def transition(self, key, start, finish, *args, **kwargs):
+        if finish == "erred":
+            raise ValueError("no erred please")
+"""
+
+
 def test_a_plugin_that_fails_is_told_and_disturbs_no_other(
-    watched_in_process: Watched, replay: Callable
+    watched_in_process: Watched, replay: Callable, tmp_path: Path
 ) -> None:
     replayed = replay(watched_in_process.log)
     done = replayed.run(f"--plugin={WATCHERS}:Failing", f"--plugin={WATCHERS}:Counter")
@@ -106,7 +116,11 @@ def test_a_plugin_that_fails_is_told_and_disturbs_no_other(
         line.split() == ["counter", counter] or f"counter: {counter}" in line
         for line in done.stdout.splitlines()
     ), done.stdout
-    ended = replayed.run(f"--plugin={WATCHERS}:Failing", "--fail-fast")
+    # A failure that the live run had too ends nothing; one of a plugin that was not there does.
+    whole = replayed.run(f"--plugin={WATCHERS}:Failing", "--fail-fast")
+    assert whole.returncode == 0 and "ended" not in whole.stdout, whole.stdout
+    (tmp_path / "own.py").write_text(OWN)
+    ended = replayed.run(f"--plugin={tmp_path / 'own.py'}:Own", "--fail-fast")
     assert ended.returncode == 1
     assert "ended at the first failure" in ended.stdout
 

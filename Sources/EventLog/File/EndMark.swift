@@ -1,7 +1,7 @@
 import Glibc
 
-/// Says, in the folder of a recorder, that its run was closed and when, where the log could not be
-/// told: whoever recovers the rest ends the run as closed then, and not as died.
+/// Says, in the folder of a recorder, that its run was closed and when, where that could
+/// not be written to the log: recovery then ends the run as closed, and not as died.
 public enum EndMark {
   /// The name of the file.
   public static let name = "closed"

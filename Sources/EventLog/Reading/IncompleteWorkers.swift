@@ -23,7 +23,7 @@ public struct IncompleteWorker: Sendable {
   public var host: String?
   public var folder: String?
   public var spool: Spool
-  /// So many tasks ended on it for the scheduler of which the worker's own events do not tell; `nil` if
+  /// The number of tasks that ended on it for the scheduler and of which the worker's own events do not tell; `nil` if
   /// that is not recorded in the format of the log.
   public var missingEnds: Int64?
 }

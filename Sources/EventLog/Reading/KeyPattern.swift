@@ -22,7 +22,7 @@ public struct KeyPattern: Sendable {
     return key.text.utf8.elementsEqual(text.utf8) || sqlite3_strglob(text, key.text) == 0
   }
 
-  /// The one key that a name means; nothing when it is text or a pattern.
+  /// The one key that a name means; `nil` if it is text or a pattern.
   static func exact(_ name: String) -> Key? {
     guard name.hasPrefix(exactPrefix) else { return nil }
     return (try? JSONReader.value(String(name.dropFirst(exactPrefix.count)))).flatMap(Key.init)
