@@ -338,9 +338,11 @@ def test_a_library_without_rabbitmq_says_how_to_get_it(tmp_path: Path) -> None:
     if not PLAIN.exists():
         pytest.skip(f"there is no {PLAIN}")
     done = run_script(tmp_path, "amqp://me:secret@127.0.0.1:1", TASKLOG_LIB=str(PLAIN))
-    assert done.returncode == 0, done.stderr
-    told = [line for line in done.stderr.splitlines() if "tasklog" in line]
-    assert len(told) == 1 and "TASKLOG_TRAITS=RabbitMQ" in told[0], done.stderr
+    # Raised where the recorder is registered.
+    assert done.returncode == 1, done.stderr
+    told = done.stderr.splitlines()[-1]
+    assert told.startswith("tasklog.recorder.RecordingError: nothing is recorded: "), done.stderr
+    assert "TASKLOG_TRAITS=RabbitMQ" in told
     assert "secret" not in done.stderr
 
 
