@@ -8,7 +8,7 @@ extension Drainer {
   func rotateWhenDue() {
     // A segment without an event of its own would only be followed by another one.
     guard let rotation = settings.rotation, let writer, drain.isWhole, hasWritten,
-      rotation.isDue(path, nanoseconds: SpoolThread.now() - partBegan)
+      rotation.isDue(path, since: partBegan)
     else { return }
     do {
       try rotate(rotation, writer)
@@ -45,7 +45,7 @@ extension Drainer {
     writer?.wait(with: thread.patience)
     part += 1
     hasWritten = false
-    partBegan = SpoolThread.now()
+    partBegan = Rotation.Beginning(next)
     try before.endFile(run: runBefore, goesOnIn: next.lastComponent, at: Clock.now())
     // Not earlier: a run without an end and without a lock has died.
     lock.leaveFormerLog()

@@ -57,7 +57,7 @@ final class Drainer: SpoolTaker, @unchecked Sendable {
   private var isSynced = true
   /// Which file of the run is written, and since when.
   var part = 1
-  var partBegan: Int64
+  var partBegan: Rotation.Beginning
   /// Whether there is anything in it.
   var hasWritten = false
   private var hasToldProblem = false
@@ -80,7 +80,7 @@ final class Drainer: SpoolTaker, @unchecked Sendable {
       patienceNanoseconds: settings.patienceNanoseconds)
     drain = SpoolDrain(run: run)
     lastSync = SpoolThread.now()
-    partBegan = lastSync
+    partBegan = Rotation.Beginning(path)
   }
 
   // MARK: - The thread

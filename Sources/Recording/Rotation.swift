@@ -8,9 +8,18 @@ struct Rotation: Sendable {
   var bytes: Int64?
   var nanoseconds: Int64?
 
-  func isDue(_ path: String, nanoseconds age: Int64) -> Bool {
-    if let nanoseconds, age >= nanoseconds { return true }
-    return bytes.map { LogPruning.bytes(of: path) >= $0 } ?? false
+  /// Whether a file of the run has grown by so much, or is so old.
+  func isDue(_ path: String, since began: Beginning) -> Bool {
+    if let nanoseconds, SpoolThread.now() - began.time >= nanoseconds { return true }
+    return bytes.map { LogPruning.bytes(of: path) - began.bytes >= $0 } ?? false
+  }
+
+  /// When a file began, and how large it was: one without events has its tables already.
+  struct Beginning {
+    let time = SpoolThread.now()
+    let bytes: Int64
+
+    init(_ path: String) { bytes = LogPruning.bytes(of: path) }
   }
 
   func path(run: String, part: Int) -> String {

@@ -74,17 +74,19 @@ final class JoinedFiles: @unchecked Sendable {
   }
 
   private func add(_ files: [String]) throws {
-    let readers = try files.map { try LogReader(path: $0) }
+    var readers = try files.map { try LogReader(path: $0) }
     let total = try readers.reduce(Int64(0)) { sum, reader in
       try reader.runs().reduce(sum) { try $0 + reader.eventCount(of: $1) }
     }
     var bar = ProgressBar(total: total, noun: "events")
     defer { bar.finish() }
     var done: Int64 = 0
-    for (place, reader) in readers.enumerated() {
+    var place = 0
+    while place < readers.count {
+      let reader = readers[place]
       let changes = try reader.changeCount()
       let runs = try reader.runs()
-      let next = place + 1 < files.count ? try Set(readers[place + 1].runs().map(\.id)) : []
+      let next = place + 1 < readers.count ? try Set(readers[place + 1].runs().map(\.id)) : []
       // It may have become the last but one just now.
       let goesOn = isFollowed && SegmentFollower.next(after: reader.path, given) != nil
       let live = runs.filter { !next.contains($0.id) && ($0.end == .running || goesOn) }
@@ -96,6 +98,13 @@ final class JoinedFiles: @unchecked Sendable {
       for run in live {
         locks[run.id] = try RecorderLock(log: path, run: run.id)
         follower = SegmentFollower(merge, template: given, segment: reader, changes: changes)
+      }
+      place += 1
+      // A run may have gone on in another file since they were looked for.
+      if !isFollowed, let fresh = SegmentFollower.next(after: reader.path, given),
+        !readers.contains(where: { $0.path == fresh })
+      {
+        readers.insert(try LogReader(path: fresh), at: place)
       }
     }
   }

@@ -74,7 +74,11 @@
         let (expected, found) = (try queue.log("direct.db"), try queue.log())
         let events = try expected.recorded()
         #expect(events.count == producer.count)
-        #expect(try found.recorded() == events)
+        let recorded = try found.recorded()
+        let numbers = Set(recorded.map(\.sourceSeq))
+        let missing = events.map(\.sourceSeq).filter { !numbers.contains($0) }
+        #expect(missing.isEmpty, "\(missing.count) of \(events.count): \(String(describing: missing.prefix(3))) to \(missing.last ?? 0)")
+        #expect(recorded == events)
         let run = try #require(try found.runs().last)
         #expect(run.end == .closed)
         #expect(!run.isPartial)

@@ -21,7 +21,10 @@ import Testing
       targets: [
         .target(
           name: "Mine", dependencies: [.product(name: "TaskLogPluginDyn", package: "tasklog")]),
-        .target(name: "Wrong", dependencies: [.product(name: "TaskLogKit", package: "tasklog")]),
+        .target(
+          name: "Wrong", dependencies: [.product(name: "TaskLogKit", package: "tasklog")],
+          // Debian's archive can be a part of a shared library only where nobody else sees it.
+          linkerSettings: [.unsafeFlags(["-Xlinker", "--exclude-libs=libsqlite3.a"])]),
         .executableTarget(
           name: "tally", dependencies: [.product(name: "TaskLogKit", package: "tasklog")]),
       ]

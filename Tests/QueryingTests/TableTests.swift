@@ -81,14 +81,14 @@ import Testing
     #expect(lines[1001] == later)
   }
 
-  @Test func `what does not fit a terminal is cut, an address at its front`() {
+  @Test func `what does not fit a terminal is cut, an address at its front, a key in its middle`() {
     #expect(
       text(
         [Column("worker", .address), Column("key", leastWidth: 6)],
         [[.text("inproc://localhost/1"), .text("a key that is long")]], terminal: terminal(16))
           == """
           worker    key
-          …lhost/1  a key…
+          …lhost/1  a k…ng
 
           """)
   }
