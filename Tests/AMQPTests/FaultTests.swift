@@ -77,7 +77,9 @@
         let recorded = try found.recorded()
         let numbers = Set(recorded.map(\.sourceSeq))
         let missing = events.map(\.sourceSeq).filter { !numbers.contains($0) }
-        #expect(missing.isEmpty, "\(missing.count) of \(events.count): \(String(describing: missing.prefix(3))) to \(missing.last ?? 0)")
+        #expect(
+          missing.isEmpty,
+          "\(missing.count) missing, from \(missing.first ?? 0) to \(missing.last ?? 0)")
         #expect(recorded == events)
         let run = try #require(try found.runs().last)
         #expect(run.end == .closed)
