@@ -62,9 +62,12 @@ struct MessageWindow<Mark> {
     lastNumber = 0
     unsentCount = 0
     unsentFrom = first
-    for place in first..<entries.count where !entries[place].isConfirmed {
-      if entries[place].number != nil { resentCount += 1 }
+    for place in first..<entries.count {
+      let wasSent = entries[place].number != nil
+      // Also of what is confirmed: the number is another message's from here on.
       entries[place].number = nil
+      guard !entries[place].isConfirmed else { continue }
+      if wasSent { resentCount += 1 }
       unsentCount += 1
     }
   }
