@@ -45,7 +45,7 @@
   }
 
   /// Brokers that die, end and hang, with publishers and recorders that do not.
-  @Suite(.exclusive, .serialized) struct FaultTests {
+  @Suite(.exclusive(.services), .serialized) struct FaultTests {
     /// A run that goes on, into a log and through a broker.
     private struct Live {
       let queue: Queue

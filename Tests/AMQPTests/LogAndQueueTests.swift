@@ -6,7 +6,7 @@
   import Testing
 
   /// A recorder that writes a log and publishes at once.
-  @Suite(.exclusive) struct LogAndQueueTests {
+  @Suite(.exclusive(.services)) struct LogAndQueueTests {
     @Test func `the log and what is published are the same run`() async throws {
       let queue = try Queue()
       let log = queue.folder("direct.db")

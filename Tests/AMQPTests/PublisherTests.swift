@@ -9,7 +9,7 @@
 
   /// A publisher among things that are not as they should be: the scheduler goes on, is told once, and
   /// what has happened waits on the disk.
-  @Suite(.exclusive) struct PublisherTests {
+  @Suite(.exclusive(.services)) struct PublisherTests {
     private static let source = Source(kind: .scheduler, id: "s", address: "a")
 
     private func options(_ told: Told, closeSeconds: Double = 60) -> Recorder.Options {

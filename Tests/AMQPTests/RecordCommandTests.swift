@@ -8,7 +8,7 @@
   @testable import AMQP
 
   /// `tasklog record` as people use it: its ends, what it says, and what is wrong with its surroundings.
-  @Suite(.exclusive) struct RecordCommandTests {
+  @Suite(.exclusive(.services)) struct RecordCommandTests {
     private static func messages(_ numbers: ClosedRange<Int>) -> [String] {
       numbers.map { #"{"key": "k\#($0)", "start": "a", "finish": "b"}"# }
     }

@@ -8,7 +8,7 @@
   @testable import AMQP
 
   /// From a scheduler through a real broker into a log.
-  @Suite(.exclusive) struct RoundTripTests {
+  @Suite(.exclusive(.services)) struct RoundTripTests {
     @Test(arguments: [1, 50])
     func `a run that went through the broker equals the one recorded directly`(
       batch: Int

@@ -8,7 +8,7 @@
   @testable import AMQP
 
   /// A run that several recorders took out of one queue is one run to whoever asks all of their logs.
-  @Suite(.exclusive) struct SeveralRecordersTests {
+  @Suite(.exclusive(.services)) struct SeveralRecordersTests {
     private static let names = ["a.db", "b.db", "c.db"]
 
     /// What a command says of logs, with how it names them taken out.

@@ -36,7 +36,7 @@
     }
   }
 
-  @Suite(.exclusive, .serialized) struct TLSTests {
+  @Suite(.exclusive(.services), .serialized) struct TLSTests {
     private static let password = "geheim-und-lang"
     private static let broker = Result {
       let certificates = try Certificates()

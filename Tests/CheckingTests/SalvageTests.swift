@@ -10,7 +10,7 @@ import Testing
 ///
 /// `TASKLOG_TEST_SQLITE` names a `sqlite3` whose `.recover` works (Debian's does not: it has no
 /// `sqlite_dbpage`); where it is given, whatever that saves must be saved here, too.
-@Suite(.exclusive) struct SalvageTests {
+@Suite(.exclusive(.commands)) struct SalvageTests {
   private let folder: TemporaryFolder
   private let healthy: [UInt8]
   private var path: String { folder("damaged.db") }

@@ -3,7 +3,7 @@ import TestTraits
 import Testing
 
 /// `tasklog replay` of a run that was replayed before.
-@Suite(.exclusive) struct CheckpointCommandTests {
+@Suite(.exclusive(.commands)) struct CheckpointCommandTests {
   private let folder: PluginFolder
 
   init() throws { folder = try PluginFolder() }

@@ -2,7 +2,7 @@ import Foundation
 import TestTraits
 import Testing
 
-@Suite(.exclusive) struct DemoTests {
+@Suite(.exclusive(.commands)) struct DemoTests {
   @Test(arguments: [1, 4])
   func `a replay prints what the live plugins reported`(workers: Int) throws {
     let folder = try DemoFolder()

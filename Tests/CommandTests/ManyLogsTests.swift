@@ -5,7 +5,7 @@ import TestTraits
 import Testing
 
 /// Several logs at once, logs that are merged, and logs that grow while they are read.
-@Suite(.exclusive) struct ManyLogsTests {
+@Suite(.exclusive(.commands)) struct ManyLogsTests {
   private func csv(_ arguments: [String], _ folder: TemporaryFolder? = nil) throws -> [String] {
     let result = try Command.run(arguments + ["--format", "csv"], folder: folder?.url)
     #expect(result.code == 0, "\(result.errors)")

@@ -3,7 +3,7 @@ import TestTraits
 import Testing
 
 /// Plugins of a user's own, in files.
-@Suite(.exclusive) struct PluginLoadingTests {
+@Suite(.exclusive(.commands)) struct PluginLoadingTests {
   /// A folder with a small log, and its own cache for what is compiled.
   private let folder: TemporaryFolder
   private let log: String

@@ -3,7 +3,7 @@ import TestTraits
 import Testing
 
 /// `tasklog demo --preload`.
-@Suite(.exclusive) struct PreloadCommandTests {
+@Suite(.exclusive(.commands)) struct PreloadCommandTests {
   private let folder: TemporaryFolder
 
   init() throws {

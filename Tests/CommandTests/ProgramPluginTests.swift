@@ -3,7 +3,7 @@ import TestTraits
 import Testing
 
 /// Programs that read the events of a replay as lines of JSON.
-@Suite(.exclusive) struct ProgramPluginTests {
+@Suite(.exclusive(.commands)) struct ProgramPluginTests {
   private let folder: PluginFolder
 
   init() throws { folder = try PluginFolder() }

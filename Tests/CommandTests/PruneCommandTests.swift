@@ -6,7 +6,7 @@ import TestTraits
 import Testing
 
 /// `tasklog prune`: what goes, what stays, what is said, and what is left when it is killed.
-@Suite(.exclusive) struct PruneCommandTests {
+@Suite(.exclusive(.commands)) struct PruneCommandTests {
   /// A program in the folder Python.
   private static func script(_ name: String) -> String {
     URL(fileURLWithPath: #filePath).deletingLastPathComponent()

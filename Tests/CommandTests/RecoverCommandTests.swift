@@ -4,7 +4,7 @@ import TestTraits
 import Testing
 
 /// What a killed recorder has left behind is found by whoever reads the log next.
-@Suite(.exclusive) struct RecoverCommandTests {
+@Suite(.exclusive(.commands)) struct RecoverCommandTests {
   /// A log whose recorder was killed in the middle of its work.
   private func killedLog() throws -> TemporaryFolder {
     let folder = try TemporaryFolder()

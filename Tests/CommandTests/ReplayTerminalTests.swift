@@ -3,7 +3,7 @@ import TestTraits
 import Testing
 
 /// A replay that takes long, on a terminal.
-@Suite(.exclusive) struct ReplayTerminalTests {
+@Suite(.exclusive(.commands)) struct ReplayTerminalTests {
   private let folder: PluginFolder
 
   init() throws { folder = try PluginFolder() }

@@ -4,7 +4,7 @@ import TestTraits
 import Testing
 
 /// `tasklog prune --log 'logs/{run}.db'` on a run that was recorded into several files.
-@Suite(.exclusive) struct RotatedPruneTests {
+@Suite(.exclusive(.commands)) struct RotatedPruneTests {
   private func prune(_ run: RotatedRun, _ rules: [String]) throws -> [String] {
     try run.csv(["prune"] + rules)
   }

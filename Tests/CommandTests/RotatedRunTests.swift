@@ -4,7 +4,7 @@ import TestTraits
 import Testing
 
 /// `--log 'logs/{run}.db'` asks all files of a run, as if they were one log.
-@Suite(.exclusive) struct RotatedRunTests {
+@Suite(.exclusive(.commands)) struct RotatedRunTests {
   private static let questions: [[String]] = [
     ["summary"], ["errors"], ["slowest"], ["critical-path"], ["open"], ["workers"],
     ["state", "--at", "100", "--table", "tasks"],

@@ -4,7 +4,7 @@ import TestTraits
 import Testing
 
 /// What people see: the output on a pseudo terminal, made by `script` of util-linux.
-@Suite(.exclusive, .enabled(if: Command.isInstalled("script")))
+@Suite(.exclusive(.commands), .enabled(if: Command.isInstalled("script")))
 struct TerminalTests {
   static let commands = [
     "query", "query --state erred", "runs", "query 'SELECT * FROM tasks'",

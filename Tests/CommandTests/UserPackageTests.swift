@@ -6,7 +6,7 @@ import Testing
 /// happens where the wrong product was linked.
 ///
 /// It depends on this checkout as it would on any package, and is built once for all of these tests.
-@Suite(.exclusive, .serialized) struct UserPackageTests {
+@Suite(.exclusive(.commands), .serialized) struct UserPackageTests {
   private static let manifest = """
     // swift-tools-version: 6.2
     import PackageDescription

@@ -3,7 +3,7 @@ import TestTraits
 import Testing
 
 /// Plugins from files that end or hang the program that runs them.
-@Suite(.exclusive) struct WatchedPluginTests {
+@Suite(.exclusive(.commands)) struct WatchedPluginTests {
   private let folder: PluginFolder
 
   init() throws { folder = try PluginFolder() }

@@ -6,7 +6,7 @@ import TestTraits
 import Testing
 
 /// What goes wrong outside costs only what finds no room, and that is counted.
-@Suite(.exclusive) struct FaultTests {
+@Suite(.exclusive(.services)) struct FaultTests {
   private let source = Source(kind: .scheduler, id: "Scheduler-1", address: "inproc://1")
 
   /// What a recorder tells.

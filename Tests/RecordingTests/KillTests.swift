@@ -5,7 +5,7 @@ import TestTraits
 import Testing
 
 /// Nothing that returned is lost, whenever the process is killed.
-@Suite(.exclusive, .serialized) struct KillTests {
+@Suite(.exclusive(.services), .serialized) struct KillTests {
   @Test func `nothing that returned is lost when the process is killed`() throws {
     var moments = Randomness.generator()
     for round in 0..<Randomness.setting("TASKLOG_TEST_KILLS", default: 30) {

@@ -7,7 +7,7 @@ import TestTraits
 import Testing
 
 /// A migration that is killed with SIGKILL, at many moments, leaves a log that is whole.
-@Suite(.exclusive) struct MigrationKillTests {
+@Suite(.exclusive(.services)) struct MigrationKillTests {
   private static let kills = 8
   private static let next = Migrations.all.count + 1
   /// Writes so much that SQLite puts pages into the file long before the commit.

@@ -7,7 +7,7 @@ import Testing
 @testable import EventLog
 
 /// What would not lie on a known local file system is written to a local disk, and it says so.
-@Suite(.exclusive) struct NetworkTests {
+@Suite(.exclusive(.services)) struct NetworkTests {
   @Test(arguments: [
     ("ext4", true), ("xfs", true), ("btrfs", true), ("zfs", true), ("tmpfs", true),
     ("overlay", true), ("fuseblk", true), ("fuse.fuse-overlayfs", true), ("nfs4", false),

@@ -8,7 +8,7 @@ import Testing
 @testable import Recording
 
 /// What is pruned is gone from the disk, leaves gaps, and nothing else changes.
-@Suite(.exclusive) struct PruningTests {
+@Suite(.exclusive(.services)) struct PruningTests {
   private static func record(_ recorder: Recorder, _ events: Int, _ name: String) {
     let channel = recorder.channel(for: Source(kind: .scheduler, id: "s", address: "a"))
     let blob = Value.bytes((0..<400).map { UInt8(truncatingIfNeeded: $0) } + Array(name.utf8))

@@ -8,7 +8,7 @@ import Testing
 @testable import Recording
 
 /// Readers never block the writer, the writer never breaks a reader.
-@Suite(.exclusive) struct ReadersTests {
+@Suite(.exclusive(.services)) struct ReadersTests {
   private struct Seen {
     var errors: [String] = []
     var rounds = 0

@@ -7,7 +7,7 @@ import Testing
 @testable import Recording
 
 /// A run goes on in another file when the one that it is in is large or old enough.
-@Suite(.exclusive, .serialized) struct RotationTests {
+@Suite(.exclusive(.services), .serialized) struct RotationTests {
   private static func template(_ log: TemporaryLog) -> String {
     log.folder.appendingPathComponent("logs/{run}.db").path
   }

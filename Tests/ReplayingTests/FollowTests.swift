@@ -7,7 +7,7 @@ import Testing
 @testable import Replaying
 
 /// A replay of a run that is still being recorded.
-@Suite(.exclusive) struct FollowTests {
+@Suite(.exclusive(.commands)) struct FollowTests {
   /// Far more than any of them waits for: a test that is held up by others has not failed.
   fileprivate static let limit: TimeLimitTrait = .timeLimit(.minutes(Int(10 * Patience.factor)))
 

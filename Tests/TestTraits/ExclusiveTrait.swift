@@ -1,14 +1,29 @@
 import Testing
 
-/// Suites that start brokers, clusters, browsers or many processes, or that fill a disk: none of them
-/// runs beside another one.
+/// Heavy suites: of each kind one runs at a time.
 ///
-/// They block the thread that they run on, so they have threads of their own: the pool of Swift's
+/// They block the thread that they run on, so each kind has a thread of its own: the pool of Swift's
 /// concurrency has one for each processor, and an engine under test, whose actors run there, would
 /// stand still meanwhile.
 package struct ExclusiveTrait: SuiteTrait, TestTrait, TestScoping {
-  private static let turns = Turns()
-  private static let executor = ThreadExecutor(threads: 1, name: "exclusive tests")
+  package enum Kind {
+    /// Suites that start brokers or clusters, kill processes, or fill a disk.
+    case services
+    /// Suites that run the command line again and again, or build.
+    case commands
+  }
+
+  private static let services = Lane("tests of services")
+  private static let commands = Lane("tests of commands")
+
+  var kind: Kind
+
+  private var lane: Lane {
+    switch kind {
+    case .services: Self.services
+    case .commands: Self.commands
+    }
+  }
 
   // The whole suite has one turn, so that its tests' time limits do not count how long it waits.
   package var isRecursive: Bool { false }
@@ -16,14 +31,15 @@ package struct ExclusiveTrait: SuiteTrait, TestTrait, TestScoping {
   package func provideScope(
     for test: Test, testCase: Test.Case?, performing function: @Sendable () async throws -> Void
   ) async throws {
-    await Self.turns.begin()
+    let lane = lane
+    await lane.turns.begin()
     do {
-      try await withTaskExecutorPreference(Self.executor) { try await function() }
+      try await withTaskExecutorPreference(lane.executor) { try await function() }
     } catch {
-      await Self.turns.end()
+      await lane.turns.end()
       throw error
     }
-    await Self.turns.end()
+    await lane.turns.end()
   }
 }
 
@@ -42,13 +58,21 @@ package struct BlockingTrait: SuiteTrait, TestTrait, TestScoping {
 }
 
 extension Trait where Self == ExclusiveTrait {
-  /// Runs beside no other exclusive suite.
-  package static var exclusive: Self { Self() }
+  /// Runs beside no other exclusive suite of its kind.
+  package static func exclusive(_ kind: ExclusiveTrait.Kind) -> Self { Self(kind: kind) }
 }
 
 extension Trait where Self == BlockingTrait {
   /// Waits for child processes, on a thread that may be blocked.
   package static var blocking: Self { Self() }
+}
+
+/// The thread of one kind of suites, and whose turn it is.
+private struct Lane {
+  let turns = Turns()
+  let executor: ThreadExecutor
+
+  init(_ name: String) { executor = ThreadExecutor(threads: 1, name: name) }
 }
 
 /// One at a time, in the order of arrival.

@@ -12,7 +12,7 @@ private let python = ProcessInfo.processInfo.environment["TASKLOG_TEST_PYTHON"]
 ///
 /// `TASKLOG_TEST_PYTHON` is a Python that has `distributed` 2026.8.0; `Tests/run` makes one.
 @Suite(
-  .exclusive,
+  .exclusive(.services),
   .enabled(
     if: python != nil,
     "set TASKLOG_TEST_PYTHON to a Python with distributed 2026.8.0"))
