@@ -108,16 +108,15 @@
     /// have given it a limit, or another type.
     ///
     /// - Parameter isPassive: makes none.
-    /// - Returns: how many messages wait in it.
     /// - Throws: `AMQPError`.
     @discardableResult
-    func declare(queue: String, isPassive: Bool) throws(AMQPError) -> Int {
+    func declare(queue: String, isPassive: Bool) throws(AMQPError) -> DeclaredQueue {
       amqp_channel_open(state, Self.probe)
       try check()
       let (count, problem) = declare(queue, isPassive: true, on: Self.probe)
       guard let problem else {
         amqp_channel_close(state, Self.probe, AMQP_REPLY_SUCCESS)
-        return count
+        return DeclaredQueue(messageCount: count, isNew: false)
       }
       guard problem.code == Problem.notFound else {
         throw AMQPError.gone(address, reason: problem.text)
@@ -129,7 +128,7 @@
       guard !isPassive else { throw AMQPError.noQueue(address, queue: queue) }
       let made = declare(queue, isPassive: false, on: Self.channel)
       if let problem = made.problem { throw AMQPError.gone(address, reason: problem.text) }
-      return made.count
+      return DeclaredQueue(messageCount: made.count, isNew: true)
     }
 
     private func declare(
@@ -187,6 +186,14 @@
       amqp_set_rpc_timeout(state, &timeout)
       amqp_connection_close(state, AMQP_REPLY_SUCCESS)
     }
+  }
+
+  /// What a broker says of a queue.
+  struct DeclaredQueue {
+    /// How many messages wait in it.
+    var messageCount: Int
+    /// Whether there was none of the name before.
+    var isNew: Bool
   }
 
   /// Why a request came to nothing.

@@ -6,6 +6,7 @@
   final class PublishingConnection: MessageConnection {
     private let connection: AMQPConnection
     private let queue: String
+    let isQueueNew: Bool
     private var properties = amqp_basic_properties_t()
     /// Lives as long as the properties that point at it.
     private static let contentType: StaticString = "application/json"
@@ -14,7 +15,7 @@
     init(_ address: AMQPAddress, queue: String, isPassive: Bool) throws(AMQPError) {
       connection = try AMQPConnection(address)
       self.queue = queue
-      try connection.declare(queue: queue, isPassive: isPassive)
+      isQueueNew = try connection.declare(queue: queue, isPassive: isPassive).isNew
       amqp_confirm_select(connection.state, AMQPConnection.channel)
       try connection.check()
       properties._flags = UInt32(AMQP_BASIC_CONTENT_TYPE_FLAG | AMQP_BASIC_DELIVERY_MODE_FLAG)

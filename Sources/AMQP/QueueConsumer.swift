@@ -76,6 +76,10 @@ public struct QueueConsumer {
       while !isStopped() {
         do {
           let open = try connection ?? ConsumingConnection(address, settings)
+          if connection == nil, open.isQueueNew {
+            problem(
+              "\(origin): the queue was gone and has been created again; what was in it is lost")
+          }
           connection = open
           let batch = try open.batch()
           if !batch.isEmpty {
@@ -135,6 +139,8 @@ public struct QueueConsumer {
     private let connection: AMQPConnection
     private let settings: QueueConsumer.Settings
     private var prefetch: Int { Int(settings.prefetch) }
+    /// Whether there was no queue of the name before.
+    let isQueueNew: Bool
     /// The last message that was given out, and the last that has been acknowledged.
     private var lastTag: UInt64 = 0
     private var acknowledgedTag: UInt64 = 0
@@ -143,7 +149,8 @@ public struct QueueConsumer {
     init(_ address: AMQPAddress, _ settings: QueueConsumer.Settings) throws(AMQPError) {
       connection = try AMQPConnection(address)
       self.settings = settings
-      try connection.declare(queue: settings.queue, isPassive: settings.isPassive)
+      isQueueNew = try connection.declare(queue: settings.queue, isPassive: settings.isPassive)
+        .isNew
       amqp_basic_qos(connection.state, AMQPConnection.channel, 0, settings.prefetch, 0)
       try connection.check()
       _ = connection.withBytes(of: settings.queue) { name in

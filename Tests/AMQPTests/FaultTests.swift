@@ -31,6 +31,8 @@
     ) throws {
       switch self {
       case .killed, .stopped:
+        // A queue that was declared just now is not yet on RabbitMQ's disk, whatever it confirms.
+        if self == .killed { try broker.control(["eval", "mnesia:sync_log()."]) }
         broker.stop(self == .killed ? SIGKILL : SIGTERM)
         let hasBeenNoticed = waits(until: isNoticed)
         #expect(hasBeenNoticed)

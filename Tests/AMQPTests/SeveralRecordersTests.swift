@@ -304,6 +304,7 @@
   /// Takes messages as a broker does, and keeps them.
   /// One thread has it; that is what `@unchecked` relies on.
   private final class Collector: MessageConnection, @unchecked Sendable {
+    let isQueueNew = false
     var bodies: [[UInt8]] = []
     private var confirmed = 0
 

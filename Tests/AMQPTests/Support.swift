@@ -90,7 +90,7 @@
     func count() throws -> Int {
       let connection = try AMQPConnection(AMQPAddress(broker.url))
       defer { connection.close() }
-      return try connection.declare(queue: name, isPassive: false)
+      return try connection.declare(queue: name, isPassive: false).messageCount
     }
 
     /// Records what is in the queue, until no more comes.

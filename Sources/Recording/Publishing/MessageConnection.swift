@@ -2,6 +2,9 @@
 ///
 /// Belongs to one thread. After an error it is of no use any more.
 public protocol MessageConnection: AnyObject {
+  /// Whether connecting created the queue: what an earlier queue of the name held is lost.
+  var isQueueNew: Bool { get }
+
   /// Sends a message that is to survive the broker's restart. Messages are numbered from 1 on.
   ///
   /// - Throws: when the connection is gone.

@@ -45,6 +45,8 @@ final class Publisher: SpoolTaker, @unchecked Sendable {
   private var heldUpUntil: Int64 = 0
   private var outage = OutageReporting()
   private var hasLookedForDead = false
+  /// Whether there was a connection before, so that the queue is there.
+  private var hasConnected = false
   /// Folders of which nobody can say what is in them, and which have been told.
   private var unreadable: Set<String> = []
 
@@ -154,6 +156,12 @@ final class Publisher: SpoolTaker, @unchecked Sendable {
       connection = fresh
       connectedAt = SpoolThread.now()
       stream.reconnect()
+      if hasConnected, fresh.isQueueNew {
+        settings.problem(
+          "tasklog: \(publishing.destination): the queue was gone and has been created again; events "
+            + "that were confirmed and not yet consumed are lost")
+      }
+      hasConnected = true
       return fresh
     } catch {
       wait(error)
