@@ -5,9 +5,6 @@ import TaskLogPlugin
 
 /// A recorder and its sources, by number.
 final class OpenRecorder: Sendable {
-  /// More sources than this have no place in the spool's control file.
-  private static let limit = 4096
-
   let recorder: Recorder
   private let channels = Mutex(Channels())
 
@@ -26,10 +23,10 @@ final class OpenRecorder: Sendable {
     let id = Array(source.id.utf8)
     return channels.withLock { channels in
       if let number = channels.numbers[id] { return number }
-      guard channels.all.count < Self.limit, let channel = recorder.encodedChannel(for: source)
+      guard let number = Int32(exactly: channels.all.count),
+        let channel = recorder.encodedChannel(for: source)
       else { return nil }
       channels.all.append(channel)
-      let number = Int32(channels.all.count - 1)
       channels.numbers[id] = number
       return number
     }

@@ -90,7 +90,7 @@ public func tasklogSource(
   let source = Source(
     kind: kind, id: String(cString: id), address: String(cString: address), name: value)
   guard let number = open.add(source) else {
-    return Recorders.fail(Answer.closed, "the recorder is closed or has too many sources")
+    return Recorders.fail(Answer.closed, "the recorder is closed")
   }
   return number
 }

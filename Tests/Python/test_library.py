@@ -52,6 +52,19 @@ def test_what_is_put_is_in_the_log(tmp_path: Path) -> None:
     assert log.rows("SELECT uuid, engine, end FROM run") == [(recorder.run, "test", "closed")]
 
 
+def test_a_run_has_as_many_sources_as_workers_came(tmp_path: Path) -> None:
+    count = 5000
+    recorder = NativeRecorder(str(tmp_path / "run.db"), {})
+    for number in range(count):
+        source = recorder.source("worker", f"w-{number}", f"tcp://w:{number}")
+        content = event(f"key-{number}")
+        assert recorder.put(recorder.handle, source, content, len(content)) == 1
+    recorder.close()
+    log = Log(tmp_path / "run.db")
+    assert log.one("SELECT count(DISTINCT source) FROM event") == count
+    assert log.one("SELECT count(*) FROM gaps") == 0
+
+
 def test_times_come_back_bit_for_bit(tmp_path: Path) -> None:
     recorder = NativeRecorder(str(tmp_path / "run.db"), {})
     source = recorder.source("scheduler", "s", "tcp://s")

@@ -49,6 +49,37 @@ import Testing
     #expect(redacted.snapshot.value?["task"]?["exceptionText"] == .opaque("redacted"))
   }
 
+  @Test func `every field of the engine's own args and snapshots can be redacted`() throws {
+    let span = StartStop(action: "compute", start: 1, stop: 2)
+    let event = Event(
+      .transition, time: 1, key: "x",
+      args: .run(
+        RunFacts(
+          worker: "w", nbytes: 8, type: "Swift.Int", typeName: "Int", thread: 1,
+          startStops: [span])),
+      snapshot: .task(
+        TaskFacts(
+          nbytes: 8, typeName: "Int", exceptionText: "e", tracebackText: "t", startStops: [span],
+          comingFrom: "w", cause: "c", retries: 1, suspicious: 1, previous: .fetch,
+          state: .memory, counter: 1)))
+    let whole = try recorded(event, redacting: ["nothing"])
+    guard case .dict(let fields)? = whole.snapshot.value?["task"] else {
+      Issue.record("no fields: \(String(describing: whole.snapshot.value))")
+      return
+    }
+    #expect(fields.count == 12)
+    for field in fields {
+      let name = try #require(field.key.string)
+      let redacted = try recorded(event, redacting: [name])
+      #expect(redacted.snapshot.value?["task"]?[name] == .opaque("redacted"), "\(name)")
+    }
+    let names = whole.args.content.named.map(\.name)
+    #expect(names.count >= 6)
+    for name in names {
+      #expect(try recorded(event, redacting: [name]).args[name] == .opaque("redacted"), "\(name)")
+    }
+  }
+
   @Test(arguments: [
     ("", "", true), ("a", "", false), ("", "*", true), ("abc", "a*c", true),
     ("abcbc", "a*bc", true),

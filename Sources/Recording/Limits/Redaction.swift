@@ -26,7 +26,7 @@ struct Redaction: Sendable {
     matchesTask = matches(
       span + [
         "task", "nbytes", "typeName", "exceptionText", "tracebackText", "startStops", "comingFrom",
-        "cause", "retries", "suspicious",
+        "cause", "retries", "suspicious", "previous", "state", "counter",
       ])
   }
 
