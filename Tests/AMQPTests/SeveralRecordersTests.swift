@@ -271,6 +271,14 @@
       let replayed = try ask(["replay", "--plugin", "exec:cat"], ["all.db"], folder)
       let seqs = replayed.matches(of: /"sourceSeq":(\d+)/).compactMap { Int($0.1) }
       #expect(seqs == seqs.sorted(), "\(replayed)")
+      // And for who compares it with one that came in order.
+      try record(messages, "ordered.db", folder)
+      let difference = try ask(
+        [
+          "diff", "latest", "latest", "--log2", folder("ordered.db"), "--table",
+          "first_difference", "--format", "csv",
+        ], ["all.db"], folder)
+      #expect(difference.split(separator: "\n").count == 1, "\(difference)")
     }
 
     @Test func `a run that one of the recorders still takes in goes on, and has no gaps yet`()
