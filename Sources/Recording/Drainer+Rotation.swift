@@ -43,6 +43,7 @@ extension Drainer {
     // Where it cannot be opened now, it is tried again as with a log that is gone.
     writer = try? LogWriter(path: next)
     writer?.wait(with: thread.patience)
+    writer?.inheritBlobs(from: before)
     part += 1
     hasWritten = false
     partBegan = Rotation.Beginning(next)

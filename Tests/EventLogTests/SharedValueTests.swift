@@ -77,6 +77,54 @@ import Testing
     #expect(try LogCheck(path: path).run().findings.isEmpty)
   }
 
+  /// As a worker of Dask sends it: text that an earlier event of the batch has brought by its hash.
+  private static func sent(_ time: Int64, _ text: Value, again: Bool) -> Event {
+    let json = JSONWriter.text(text)
+    let value =
+      again
+      ? Value.tagged("$same", .string(SHA256.hash(Array(json.utf8))))
+      : .tagged("$json", .string(json))
+    return Event(.stimulus, time: time, args: Args(named: [.init("custom", shared(0, value))]))
+  }
+
+  @Test func `text that a worker sends once belongs to later events too, also in the next file`()
+    throws
+  {
+    let (path, next) = (folder("sent.db"), folder("next.db"))
+    let log = try LogUnderTest(path)
+    try log.append([Self.sent(1, Self.text, again: false), Self.sent(2, Self.text, again: true)])
+    // In a later transaction, and one that nobody has brought.
+    try log.append([
+      Self.sent(3, Self.text, again: true), Self.sent(4, .string("unknown"), again: true),
+    ])
+    let other = try LogUnderTest(next)
+    other.writer.inheritBlobs(from: log.writer)
+    try other.append([Self.sent(5, Self.text, again: true)])
+    try other.close()
+    try log.close()
+    let values = try LogReader(path: path).all().map { $0.event.args["custom"] }
+    #expect(values[..<3].allSatisfy { $0 == Self.text })
+    #expect(values[3] == .opaque("lost with an earlier event"))
+    #expect(try LogReader(path: next).all().map { $0.event.args["custom"] } == [Self.text])
+    // It is the log's own way to store it: of a scheduler the same is the same.
+    #expect(try sql("SELECT count(DISTINCT args) FROM event WHERE seq < 4", on: path) == [[1]])
+    for path in [path, next] { #expect(try LogCheck(path: path).run().findings.isEmpty) }
+    // A process that has just started knows of none.
+    let later = try LogUnderTest(path, started: 2_000)
+    try later.append([Self.sent(6, Self.text, again: true)])
+    try later.close()
+    #expect(try LogReader(path: path).all().last?.event.args["custom"] == Self.text)
+  }
+
+  @Test func `a text that is no JSON is no event`() throws {
+    let path = folder("wrong.db")
+    let log = try LogUnderTest(path)
+    let wrong = Self.shared(0, .tagged("$json", .string("\"a\", \"b\"")))
+    #expect(throws: MessagePackError.self) {
+      try log.append([Event(.stimulus, time: 1, args: Args(named: [.init("custom", wrong)]))])
+    }
+  }
+
   @Test func `numbers belong to one event, and one without a value is no value`() throws {
     let path = folder("numbers.db")
     let log = try LogUnderTest(path)

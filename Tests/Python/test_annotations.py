@@ -19,7 +19,7 @@ from distributed import Client, LocalCluster
 from log import Log
 from replaying import Replay
 from tasklog.decoding import Decoder
-from tasklog.encoding import Encoder, Shared
+from tasklog.encoding import Encoder, SentTexts, Shared
 from tasklog.reprs import safe_repr
 
 ANNOTATED = f"--plugin={HERE}/annotated.py:Annotated"
@@ -97,6 +97,8 @@ def test_a_value_is_in_the_log_once(tmp_path: Path, tasklog: Callable[..., str])
     assert log.stat().st_size < 1 << 20
     sizes = found.rows("SELECT length(bytes) FROM blob ORDER BY length(bytes) DESC LIMIT 2")
     assert sizes[0][0] == len(text) + 2 and sizes[1][0] < 5000
+    lost = "args LIKE '%$same%' OR args LIKE '%lost with an earlier event%'"
+    assert found.one(f"SELECT count(*) FROM events WHERE {lost}") == 0
     assert tasklog(log, "check", "--strict") == ""
 
 
@@ -137,6 +139,29 @@ def test_the_repr_of_an_object_is_made_once_a_graph(
 
 
 # Without a cluster
+
+
+def test_large_text_is_in_the_first_event_of_a_batch() -> None:
+    encoder = Encoder()
+    encoder.sent = SentTexts()
+
+    def size(text: str) -> int:
+        # Dask makes another object of it for each task.
+        packed = encoder.pack(encoder.named({"annotations": Shared({"custom": text[:1] + text[1:]})}))
+        encoder.end_event()
+        return len(packed)
+
+    assert [size("t" * 10_000) > 10_000 for _ in range(3)] == [True, False, False]
+    assert size("u" * 10_000) > 10_000 and size("t" * 10_000) < 200
+    # Of one that is not much longer than its hash, and what is no Unicode, all is told.
+    assert [size("t" * 1000) > 1000 for _ in range(2)] == [True, True]
+    assert [size("\ud800" * 5000) > 5000 for _ in range(2)] == [True, True]
+    encoder.sent.forget()
+    assert [size("t" * 10_000) > 10_000 for _ in range(2)] == [True, False]
+    # More than is remembered.
+    for number in range(SentTexts.MAXIMUM_COUNT):
+        assert size(f"{number}" * 10_000) > 10_000
+    assert size("t" * 10_000) > 10_000
 
 
 def decoded(encoder: Encoder, value: Any) -> Any:

@@ -102,12 +102,41 @@ extension MessagePackReader {
     let count = try arrayCount()
     guard count == 1 || count == 2, isInteger else { return false }
     let number = try integer()
-    if count == 2 {
+    if count == 2, try !defineSharedText(number, in: &json) {
       var reader = self
       try json.defineShared(number) { try reader.write(to: &$0, depth: depth + 1) }
       self = reader
     }
     return try json.writeShared(number)
+  }
+
+  /// Large text, which comes once a batch; false if it is another value.
+  private mutating func defineSharedText(_ number: Int64, in json: inout JSONWriter) throws -> Bool
+  {
+    let start = position
+    guard case 0xC7...0xC9 = peek, json.sharedDepth == 0 else { return false }
+    let (type, end) = try extensionHeader()
+    guard MessagePackExtension(rawValue: type) == .tagged, try arrayCount() == 2, isText else {
+      position = start
+      return false
+    }
+    let name = try text()
+    if name.elementsEqual("$same".utf8), isText {
+      try json.defineShared(number, hash: String(decoding: try text(), as: UTF8.self))
+    } else if name.elementsEqual("$json".utf8), isText {
+      let text = try text()
+      guard case .string? = try? JSONReader.value(String(decoding: text, as: UTF8.self)) else {
+        throw MessagePackError(offset: start, reason: "a text that is no JSON")
+      }
+      try json.defineShared(number) { $0.write(json: text) }
+    } else {
+      position = start
+      return false
+    }
+    guard position == end else {
+      throw MessagePackError(offset: position, reason: "an extension of a wrong length")
+    }
+    return true
   }
 
   private var isInteger: Bool {

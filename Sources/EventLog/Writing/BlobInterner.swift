@@ -9,30 +9,68 @@ final class BlobInterner {
   private static let recentCount = 8
   private static let recentBytes = 32 << 20
 
+  private struct Known {
+    var bytes: [UInt8]
+    var hash: String
+    /// Whether it is in the table.
+    var isStored: Bool
+  }
+
   private let insert: Statement
-  /// The last that were put in, the last one first.
-  private var recent: [(bytes: [UInt8], hash: String)] = []
+  private let find: Statement
+  /// The last that were asked for, the last one first.
+  private var recent: [Known] = []
 
   /// - Throws: `SQLiteError`.
   init(_ connection: Connection) throws {
     insert = try connection.prepare("INSERT OR IGNORE INTO blob (hash, bytes) VALUES (?, ?)")
+    find = try connection.prepare("SELECT 1 FROM blob WHERE hash = ?")
   }
 
   /// What was put in was rolled back, or may have been pruned.
-  func forgetAll() { recent.removeAll() }
+  func forgetAll() {
+    for index in recent.indices { recent[index].isStored = false }
+  }
+
+  /// Takes over what events may refer to, from the interner of the file before.
+  func inherit(from other: BlobInterner) {
+    recent = other.recent
+    forgetAll()
+  }
+
+  /// Whether bytes with this hash are in the table, or can be put there.
+  ///
+  /// - Throws: `SQLiteError`.
+  func contains(_ hash: String) throws -> Bool {
+    if let index = recent.firstIndex(where: { $0.hash == hash }) {
+      try use(index)
+      return true
+    }
+    defer { find.reset() }
+    try find.bind(1, hash)
+    return try find.step()
+  }
+
+  /// Makes one the last that was asked for, and puts it into the table where it is not there.
+  private func use(_ index: Int) throws {
+    recent.swapAt(0, index)
+    guard !recent[0].isStored else { return }
+    try put(recent[0].bytes, recent[0].hash)
+    recent[0].isStored = true
+  }
 
   /// - Returns: the hash.
   /// - Throws: `SQLiteError`.
   func intern(_ bytes: UnsafeRawBufferPointer) throws -> String {
-    if let place = recent.firstIndex(where: { isSame($0.bytes, bytes) }) {
-      recent.swapAt(0, place)
+    if let index = recent.firstIndex(where: { isSame($0.bytes, bytes) }) {
+      try use(index)
       return recent[0].hash
     }
     let bytes = Array(bytes)
     let hash = SHA256.hash(bytes)
     try put(bytes, hash)
     guard bytes.count < Self.recentBytes else { return hash }
-    recent.insert((bytes, hash), at: 0)
+    recent.insert(Known(bytes: bytes, hash: hash, isStored: true), at: 0)
     while recent.count > Self.recentCount
       || recent.reduce(0, { $0 + $1.bytes.count }) > Self.recentBytes
     {

@@ -63,10 +63,15 @@ final class EventInserter {
     self.blobs = blobs
     rows = try PendingRows(
       connection,
-      json: JSONWriter { bytes in bytes.count > 256 ? try blobs.intern(bytes) : nil })
+      json: JSONWriter(
+        intern: { bytes in bytes.count > 256 ? try blobs.intern(bytes) : nil },
+        isStored: { try blobs.contains($0) }))
     derived = try DerivedTables(connection)
     heartbeats = try HeartbeatPacker(connection, blobs)
   }
+
+  /// Values that events of the next file may refer to.
+  func inheritBlobs(from other: EventInserter) { blobs.inherit(from: other.blobs) }
 
   /// The numbers in memory may not be those in the file any more, and rows that wait belong to a
   /// transaction that was rolled back.

@@ -146,6 +146,9 @@ public final class LogWriter {
     generation = found
   }
 
+  /// Values that events of this file may refer to, of the file before.
+  package func inheritBlobs(from other: LogWriter) { inserter.inheritBlobs(from: other.inserter) }
+
   private func forgetNumbers() {
     inserter.forgetNumbers()
     totals.forget()

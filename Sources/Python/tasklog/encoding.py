@@ -9,7 +9,9 @@ is a name and a value:
   (types that are known here and safe to rebuild) or its ``pickle`` (when that is asked for);
 - ``$opaque``: a value that was not kept, and why;
 - ``$shared``: a number within the event and, where that comes first, a value: annotations, which all
-  tasks of a graph may have. What has the same number is the same object.
+  tasks of a graph may have. What has the same number is the same object;
+- ``$json``, within ``$shared``: the JSON of a large text, which the log stores once;
+- ``$same``, within ``$shared``: the SHA-256 of such JSON that an event before has brought.
 
 This module is sent to workers by value, with `reprs`.
 """
@@ -19,6 +21,8 @@ from __future__ import annotations
 import collections
 import datetime
 import decimal
+import hashlib
+import json
 import re
 import uuid
 from typing import Any, Callable
@@ -65,6 +69,8 @@ HEAD_LENGTH = 1024
 MAXIMUM_VALUES = 5_000_000
 #: Text and bytes up to this length are written wherever they are among annotations.
 SHORT = 256
+#: Text of at least this length among annotations is sent once a batch.
+LARGE = 4096
 
 
 class Packed(msgpack.ExtType):
@@ -86,6 +92,38 @@ class Shared:
     def __init__(self, value: Any, levels: int = 1) -> None:
         self.value = value
         self.levels = levels
+
+
+class SentTexts:
+    """Large texts that events of the current batch hold, by the text: the SHA-256 of their JSON."""
+
+    #: More texts, or characters, than this are not remembered.
+    MAXIMUM_COUNT = 64
+    MAXIMUM_LENGTH = 32 << 20
+
+    def __init__(self) -> None:
+        self._hashes: dict[str, str] = {}
+        self._length = 0
+
+    def forget(self) -> None:
+        """The next event is of another batch, or one with a text was lost."""
+        self._hashes.clear()
+        self._length = 0
+
+    def add(self, text: str) -> tuple[str, str | None]:
+        """The SHA-256 of the text's JSON, and the JSON unless an event has brought it already."""
+        known = self._hashes.get(text)
+        if known is not None:
+            return known, None
+        content = json.dumps(text, ensure_ascii=False)
+        # Raises for what is no Unicode.
+        hashed = hashlib.sha256(content.encode()).hexdigest()
+        self._length += len(text)
+        if len(self._hashes) == self.MAXIMUM_COUNT or self._length > self.MAXIMUM_LENGTH:
+            self.forget()
+            self._length = len(text)
+        self._hashes[text] = hashed
+        return hashed, content
 
 
 class Encoder:
@@ -110,6 +148,8 @@ class Encoder:
         self._numbers: dict[int, int] = {}
         self._objects: dict[int, tuple[Packed, bool]] = {}
         self._held: list[Any] = []
+        #: Where events are sent in batches: the large texts of the current one.
+        self.sent: SentTexts | None = None
         #: Keys that are not just text, as they are packed.
         self._keys: dict[Any, Any] = {}
         #: The fast way: what it is given holds nothing but None, bool, int, float, str, bytes,
@@ -199,7 +239,23 @@ class Encoder:
             return self._tagged("$shared", [number])
         number = self._numbers[id(value)] = len(self._numbers)
         self._held.append(value)
-        return self._tagged("$shared", [number, self._prepare(value, depth)])
+        return self._tagged("$shared", [number, self._sent_once(value, depth)])
+
+    def _sent_once(self, value: Any, depth: int) -> Any:
+        if (
+            self.sent is not None
+            and type(value) is str
+            and LARGE <= len(value) <= self.max_value_bytes
+        ):
+            try:
+                hashed, content = self.sent.add(value)
+            except UnicodeEncodeError:
+                pass
+            else:
+                if content is None:
+                    return self._tagged("$same", hashed)
+                return self._tagged("$json", content)
+        return self._prepare(value, depth)
 
     # Anything
 

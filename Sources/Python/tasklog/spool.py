@@ -167,14 +167,13 @@ class WorkerSpool:
     def next_sequence(self) -> int:
         return self._sequence + 1
 
-    def put(self, content: bytes) -> None:
-        """Takes in an event, encoded with the number `next_sequence`."""
+    def put(self, content: bytes) -> bool:
+        """Stores an event, encoded with the number `next_sequence`; false if there is no room."""
         self._sequence += 1
-        if self._missing and not self._put_gap():
-            self._missing += 1
-            return
-        if not self._store(content):
-            self._missing += 1
+        if (not self._missing or self._put_gap()) and self._store(content):
+            return True
+        self._missing += 1
+        return False
 
     def lose(self, reason: str, time: int) -> None:
         """Notes that an event could not be encoded."""

@@ -22,7 +22,7 @@ from typing import Any
 
 from distributed.diagnostics.plugin import WorkerPlugin
 
-from tasklog.encoding import HOOKS, STATES, TRANSITION, Encoder, Shared
+from tasklog.encoding import HOOKS, STATES, TRANSITION, Encoder, SentTexts, Shared
 from tasklog.failing import FailureWatch
 from tasklog.filtering import Filter
 from tasklog.noting import Notes, made
@@ -81,6 +81,8 @@ class WorkerRecorder(WorkerPlugin):
             self.options["pickle"],
             tuple(self.options["redact"]),
         )
+        if self.options["sends_texts_once"]:
+            self._encoder.sent = SentTexts()
         self._interval = self.options["worker_interval"]
         self._stimuli = self.options["stimuli"]
         self._timer: asyncio.TimerHandle | None = None
@@ -381,9 +383,18 @@ class WorkerRecorder(WorkerPlugin):
                     None if snapshot is None else self._snapshot(snapshot),
                 ]
             )  # fmt: skip
+        except Exception:
+            self._forget_sent()
+            raise
         finally:
             encoder.end_event()
-        spool.put(content)
+        if not spool.put(content):
+            self._forget_sent()
+
+    def _forget_sent(self) -> None:
+        """Events from here on hold large texts again."""
+        if self._encoder.sent is not None:
+            self._encoder.sent.forget()
 
     def _task_facts(self, ts: Any) -> Any:
         facts = {
@@ -471,6 +482,7 @@ class WorkerRecorder(WorkerPlugin):
         """Ships batches until none is left; one that is smaller is the last."""
         async with self._draining:
             while (spool := self._spool) is not None and (batch := spool.batch()) is not None:
+                self._forget_sent()
                 segment, end, records = batch
                 await self._send(self._header, records, own=True)
                 if self._spool is spool:

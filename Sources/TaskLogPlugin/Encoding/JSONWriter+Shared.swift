@@ -13,7 +13,8 @@ struct SharedJSON {
 /// `{"$shared": [number, value]}` and the others are `{"$shared": [number]}`; in a log and in a message
 /// each says what it is. In a log one of more than 256 bytes is kept once, as its JSON among the
 /// interned bytes: `{"$shared": [number, {"$json": {"$blob": hash}}]}`. Nothing within it is interned
-/// for itself.
+/// for itself. A worker of Dask sends large text once a batch: as its JSON, `{"$json": text}`, and in
+/// later events as the hash of that, `{"$same": hash}`.
 extension JSONWriter {
   private static let longestInPlace = 256
 
@@ -55,6 +56,20 @@ extension JSONWriter {
     shared[number] = SharedJSON(value: value, json: Array(output[start...]))
   }
 
+  /// Says that a number stands for a value whose JSON an earlier event has brought.
+  ///
+  /// - Parameter hash: the SHA-256 of the JSON.
+  /// - Throws: what `isStored` throws.
+  package mutating func defineShared(_ number: Int64, hash: String) throws {
+    guard try isStored?(hash) == true else {
+      return try defineShared(number) { try $0.write(.opaque("lost with an earlier event")) }
+    }
+    let start = output.count
+    defer { truncate(to: start) }
+    writeShared(number) { $0.writeStored(hash) }
+    shared[number] = SharedJSON(json: [], reference: Array(output[start...]))
+  }
+
   /// Writes what has been defined.
   ///
   /// - Returns: false if the number stands for nothing.
@@ -72,13 +87,17 @@ extension JSONWriter {
         ? try known.json.withUnsafeBytes { try intern?($0) } : nil
       writeShared(number) { writer in
         guard let hash else { return writer.raw(known.json) }
-        writer.raw("{\"$json\":{\"$blob\":")
-        writer.write(string: hash)
-        writer.raw("}}")
+        writer.writeStored(hash)
       }
       shared[number]?.reference = Array(output[start...])
     }
     return true
+  }
+
+  private mutating func writeStored(_ hash: String) {
+    raw("{\"$json\":{\"$blob\":")
+    write(string: hash)
+    raw("}}")
   }
 
   private mutating func writeShared(_ number: Int64, _ value: (inout JSONWriter) -> Void) {

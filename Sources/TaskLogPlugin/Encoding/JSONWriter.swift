@@ -16,15 +16,24 @@ public struct JSONWriter {
   public private(set) var opaqueCount = 0
   /// Stores bytes elsewhere and gives back their hash, or leaves them in place.
   let intern: ((UnsafeRawBufferPointer) throws -> String?)?
+  /// Whether bytes with this hash are stored there.
+  let isStored: ((String) throws -> Bool)?
   /// What occurs several times in the event that is being written, by its number.
   var shared: [Int64: SharedJSON] = [:]
   /// More than 0 within one of those.
-  var sharedDepth = 0
+  package internal(set) var sharedDepth = 0
 
   /// - Parameter intern: asked for each run of bytes; a hash that it returns is written as
   ///   `{"$blob": hash}` in their place.
   public init(intern: ((UnsafeRawBufferPointer) throws -> String?)? = nil) {
-    self.intern = intern
+    self.init(intern: intern, isStored: nil)
+  }
+
+  /// - Parameter isStored: asked for the hash of a text that an earlier event has brought.
+  package init(
+    intern: ((UnsafeRawBufferPointer) throws -> String?)?, isStored: ((String) throws -> Bool)?
+  ) {
+    (self.intern, self.isStored) = (intern, isStored)
   }
 
   /// The JSON of a value.
