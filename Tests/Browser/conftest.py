@@ -28,13 +28,13 @@ def program() -> Path:
 
 @pytest.fixture(scope="session")
 def tasklog(program: Path) -> Callable[..., str]:
-    """Runs the command line, and gives what it prints."""
+    """Runs the command line, and gives what it prints; with an error, also what it complains of."""
 
     def run(*arguments: object, code: int = 0) -> str:
         words = [str(program), *map(str, arguments)]
         done = subprocess.run(words, capture_output=True, text=True, timeout=120)
         assert done.returncode == code, done.stdout + done.stderr
-        return done.stdout + done.stderr
+        return done.stdout + (done.stderr if code else "")
 
     return run
 

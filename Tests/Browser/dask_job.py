@@ -3,7 +3,9 @@
 Usage: dask_job.py LOG
 """
 
+import contextlib
 import os
+import sqlite3
 import sys
 import time
 
@@ -39,6 +41,20 @@ def die():
     os._exit(1)
 
 
+def wait_for_log(path, count):
+    """Until so many computations are in the log: a worker that dies takes its last ones with it until
+    the next worker on this host, or recorder, brings them."""
+    deadline = time.monotonic() + 30 * float(os.environ.get("TASKLOG_TEST_PATIENCE") or 1)
+    select = "SELECT count(*) FROM task_durations WHERE action = 'compute'"
+    while True:
+        with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as log:
+            (found,) = log.execute(select).fetchone()
+        if found >= count:
+            return
+        assert time.monotonic() < deadline, f"{found} of {count} computations are in the log"
+        time.sleep(0.05)
+
+
 if __name__ == "__main__":
     options = {"n_workers": 2, "threads_per_worker": 2, "dashboard_address": ":0"}
     with LocalCluster(processes=True, **options) as cluster, Client(cluster) as client:
@@ -48,5 +64,6 @@ if __name__ == "__main__":
         failed = client.submit(broken, 1, key="broken-1")
         wait([failed, client.submit(total, [failed], key="needs-broken")])
         wait([client.submit(increment, i, key=key) for i, key in enumerate(HOSTILE)])
+        wait_for_log(sys.argv[1], 120 + 1 + 1 + len(HOSTILE))
         wait(client.submit(die, key="die-1"))
         assert client.submit(total, client.map(increment, range(20, 40))).result() == 610
