@@ -49,7 +49,7 @@ import Testing
     }
     """
 
-  /// As the README has it.
+  /// As the article Replay has it.
   private static let program = """
     import TaskLogKit
 
