@@ -19,6 +19,9 @@ import articles  # noqa: E402
 def documents() -> Iterator[Path]:
     for folder, folders, files in os.walk(REPOSITORY):
         folders[:] = [name for name in folders if name != ".git" and not name.startswith(".build")]
+        if "pyvenv.cfg" in files:
+            # The README has one made.
+            folders.clear()
         yield from (Path(folder, name) for name in files if name.endswith(".md"))
 
 
