@@ -98,7 +98,7 @@ let package = Package(
         "AMQP", "BuiltinPlugins", "CSQLite", "EventLog", "PluginLoading", "Recording", "Replaying",
         "Scheduling", "TaskLogPlugin", "TestSupport", "tasklog",
       ],
-      path: "Tests/Benchmarks", exclude: ["documented_pika.py", "engine_dask.py"],
+      path: "Tests/Benchmarks", exclude: ["README.md", "documented_pika.py", "engine_dask.py"],
       linkerSettings: exportsSymbols),
     .target(name: "TestSupport", dependencies: ["TaskLogPlugin"], path: "Tests/TestSupport"),
     // Apart from TestSupport, which programs link that have no Swift Testing.

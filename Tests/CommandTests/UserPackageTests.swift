@@ -49,7 +49,7 @@ import Testing
     }
     """
 
-  /// As the README has it.
+  /// As the article ReplayARun has it.
   private static let program = """
     import TaskLogKit
 

@@ -1,5 +1,5 @@
 """Every public field that a plugin can look up is in a replay what it was live, but for those that
-`tasklog.replay.fields` lists, and the README names."""
+`tasklog.replay.fields` lists, and the article ReplayDaskPlugins names."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from distributed.diagnostics.plugin import SchedulerPlugin
 import fields
 import workloads
 from clusters import HERE, Recording, wait_for
-from conftest import REPOSITORY
+from documents import PLUGIN_CATALOG
 from tasklog.replay.fields import NOT_FOUND, NOT_REPLAYED, SERVER, is_replayed
 
 FIELDS = str(HERE / "fields.py")
@@ -302,10 +302,10 @@ def test_each_listed_field_is_one_of_dask(usual: Looked) -> None:
     assert NOT_REPLAYED.keys() == {kind for kind, _ in seen}
 
 
-def test_the_readme_names_what_is_not_replayed() -> None:
-    readme = (REPOSITORY / "README.md").read_text()
-    (paragraph,) = re.findall(r"\nNot replayed are(.*?)\n\n", readme, re.DOTALL)
-    named = set(re.findall(r"`(\w+)`", paragraph))
+def test_the_article_names_what_is_not_replayed() -> None:
+    article = (PLUGIN_CATALOG / "ReplayDaskPlugins.md").read_text()
+    (section,) = re.findall(r"\n## What is not replayed\n(.*?)\n## ", article, re.DOTALL)
+    named = set(re.findall(r"`(\w+)`", section))
     listed = {
         name
         for reasons in NOT_REPLAYED.values()

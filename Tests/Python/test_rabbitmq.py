@@ -18,6 +18,7 @@ import workloads
 from broker import SCRIPT, Broker, free_port
 from clusters import CommandCluster, Recording, wait_for
 from conftest import REPOSITORY
+from documents import CATALOG
 from log import Log
 
 DOCUMENTED = REPOSITORY / "Tests" / "AMQPTests" / "documented.py"
@@ -346,10 +347,9 @@ def test_a_library_without_rabbitmq_says_how_to_get_it(tmp_path: Path) -> None:
     assert "secret" not in done.stderr
 
 
-def test_what_the_readme_tells_to_type_works(broker: Broker, tmp_path: Path, tasklog) -> None:
-    readme = (REPOSITORY / "README.md").read_text()
-    chapter = readme[readme.index("### RabbitMQ\n") : readme.index("### Plugins of your own\n")]
-    commands = [line for line in chapter.splitlines() if line.startswith("tasklog r")]
+def test_the_commands_of_the_article_work(broker: Broker, tmp_path: Path, tasklog) -> None:
+    lines = (CATALOG / "RabbitMQ.md").read_text().splitlines()
+    commands = [line for line in lines if line.startswith("tasklog r")]
     # Without `--idle` they go on for ever.
     lines = [line for line in commands if "record" not in line or "--idle" in line]
     assert len(lines) == 2

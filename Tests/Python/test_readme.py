@@ -1,19 +1,20 @@
-"""What the README tells Dask's users to type, and what it lists."""
+"""What the README tells Dask's users to type, and its cheat sheet."""
 
 from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
-from dataclasses import fields
 from pathlib import Path
 
-from tasklog.options import Options
+import pytest
 
+from documents import REPOSITORY, code, table
 from log import Log
 
-README = (Path(__file__).resolve().parents[2] / "README.md").read_text()
+README = (REPOSITORY / "README.md").read_text()
 
 #: What has been done before this test is run.
 INSTALLING = ("python3 -m venv", "pip install", "swift build")
@@ -48,10 +49,44 @@ def test_the_example_works(tmp_path: Path, tasklog) -> None:
     assert log.rows("SELECT * FROM gap") == []
 
 
-def test_every_option_is_listed() -> None:
-    for option in fields(Options):
-        if "read" not in option.metadata:
-            continue
-        variable = f"TASKLOG_{option.name.upper()}"
-        config = f"tasklog.{option.name.replace('_', '-')}"
-        assert f"| `{option.name}` | `{variable}` | `{config}` |" in README
+def test_the_readme_is_short() -> None:
+    assert len(README.splitlines()) <= 250
+
+
+# The cheat sheet.
+
+#: The sample log has a run that failed tasks, and one that died.
+PLACEHOLDERS = {"KEY": "load-1", "SEQ": "30", "RUN1": "'#1'", "RUN2": "'#2'"}
+QUESTIONS = table(README, "question")
+
+
+def test_the_cheat_sheet_has_twelve_questions() -> None:
+    assert len(QUESTIONS) == 12
+    assert all(question.endswith("?") and code(command) for question, command in QUESTIONS)
+
+
+@pytest.mark.parametrize("command", [code(command) for _, command in QUESTIONS])
+def test_a_command_of_the_cheat_sheet_answers(command: str, tmp_path: Path, tasklog) -> None:
+    shutil.copy(REPOSITORY / "Tests" / "CommandTests" / "Logs" / "sample.db", tmp_path / "run.db")
+    for name, value in PLACEHOLDERS.items():
+        command = re.sub(rf"\b{name}\b", lambda _: value, command)
+    environment = {
+        **os.environ,
+        "PATH": f"{tasklog.program.parent}:{os.environ['PATH']}",
+        "TASKLOG_LOG": "run.db",
+    }
+    # Of a closed run nothing is open, and not every run has a failure.
+    takes_a_run = command.split()[1] not in ("check", "diff", "query", "runs")
+    answers = []
+    for run in ("1", "2") if takes_a_run else (None,):
+        done = subprocess.run(
+            ["bash", "-c", command + (f" --run '#{run}'" if run else "")],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        answers.append(done.stdout)
+    assert any(answers)

@@ -14,7 +14,7 @@ from typing import Any, Callable
 import pytest
 
 from clusters import HERE, Recording
-from conftest import REPOSITORY
+from documents import PLUGIN_CATALOG
 from log import Log
 from replaying import WATCHERS
 from test_older import OLDER
@@ -97,9 +97,9 @@ def test_the_two_counters_count_the_same_on_logs_of_both_engines(
         assert python.stderr == ""
         counts.append(int(python.stdout))
     assert len(set(counts)) == 1, counts
-    readme = (REPOSITORY / "README.md").read_text()
+    article = (PLUGIN_CATALOG / "ReplayDaskPlugins.md").read_text()
     for kind in ("`--plugin counter`, in Swift", "`--plugin counter.py:Counter`, in Python"):
-        assert f"| {kind} | {counts[0]} | {counts[0]} |" in readme
+        assert f"| {kind} | {counts[0]} | {counts[0]} |" in article
 
 
 def test_a_run_is_followed_through_plugins_while_it_is_recorded(

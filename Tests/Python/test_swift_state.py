@@ -15,6 +15,7 @@ import pytest
 import workloads
 from clusters import Recording
 from distributed import Client, LocalCluster
+from documents import PLUGIN_CATALOG
 from log import Log
 from probe import plain
 
@@ -191,7 +192,9 @@ def test_a_swift_plugin_sees_of_workers_what_a_python_plugin_saw_live(
 def test_the_documented_counter_gives_the_live_count(
     recording: Recording, tasklog: Callable, tmp_path: Path
 ) -> None:
-    """`Counter.swift` as the README has it."""
+    """`Counter.swift` as the article WriteAPlugin has it."""
+    source = (HERE / "Counter.swift").read_text()
+    assert f"```swift\n{source}```" in (PLUGIN_CATALOG / "WriteAPlugin.md").read_text()
     if "killed-scheduler" in recording.folder.name or "attached" in recording.folder.name:
         pytest.skip("the plugin beside has another beginning or no end")
     printed = tasklog(recording.log, "replay", "--plugin", HERE / "Counter.swift")

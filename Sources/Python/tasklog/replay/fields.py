@@ -1,7 +1,7 @@
 """The public fields of Dask's objects that a replay does not give as they were live.
 
 All others are: the tests find every public field of these classes by looking at them, compare it
-live and in a replay, and hold this list and the README's against that.
+live and in a replay, and hold this list and that of the documentation against it.
 """
 
 from __future__ import annotations
