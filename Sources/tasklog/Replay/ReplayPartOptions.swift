@@ -40,9 +40,7 @@ struct ReplayPartOptions: ParsableArguments {
   @Flag(help: "End at the first hook that fails.")
   var failFast = false
 
-  @Flag(
-    help: "Compare what plugins report with what a recorder has noted of them live; see the README."
-  )
+  @Flag(help: "Compare what plugins report with what a recorder has noted of them live.")
   var verify = false
 
   @Flag(name: .shortAndLong, help: "Go on with what is being recorded, until the run ends.")
