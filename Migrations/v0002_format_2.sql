@@ -531,26 +531,22 @@ WITH
     FROM graph
     LEFT JOIN elsewhere ON elsewhere.seq = graph.seq AND elsewhere.place = graph.place
     JOIN json_each(graph.dependencies) AS dependency
-  ),
-  -- Every key that is in a graph, by its JSON.
-  named AS MATERIALIZED (
-    SELECT key.id, name.json FROM (
-      SELECT task AS json FROM edge UNION SELECT dependency FROM edge) AS name
-    JOIN key ON key.text = name.json ->> '$' AND key.typed = ''
-    WHERE json_type(name.json) = 'text' AND instr(replace(name.json, '\\', ''), '\u0000') = 0
-    UNION ALL
-    SELECT key.id, name.json FROM (
-      SELECT task AS json FROM edge UNION SELECT dependency FROM edge) AS name
-    JOIN key ON key.typed = name.json
   )
 SELECT DISTINCT
   edge.run, key.text AS key, dependency.text AS dependency,
   key.id AS key_number, dependency.id AS dependency_number
 FROM edge
-JOIN named AS task_name ON task_name.json = edge.task
-JOIN named AS dependency_name ON dependency_name.json = edge.dependency
-JOIN key ON key.id = task_name.id
-JOIN key AS dependency ON dependency.id = dependency_name.id;
+LEFT JOIN key AS plain_key
+  ON json_type(edge.task) = 'text' AND plain_key.text = edge.task ->> '$'
+    AND plain_key.typed = '' AND instr(replace(edge.task, '\\', ''), '\u0000') = 0
+LEFT JOIN key AS typed_key ON typed_key.typed = edge.task AND typed_key.typed != ''
+LEFT JOIN key AS plain_dependency
+  ON json_type(edge.dependency) = 'text' AND plain_dependency.text = edge.dependency ->> '$'
+    AND plain_dependency.typed = '' AND instr(replace(edge.dependency, '\\', ''), '\u0000') = 0
+LEFT JOIN key AS typed_dependency
+  ON typed_dependency.typed = edge.dependency AND typed_dependency.typed != ''
+JOIN key ON key.id = coalesce(plain_key.id, typed_key.id)
+JOIN key AS dependency ON dependency.id = coalesce(plain_dependency.id, typed_dependency.id);
 
 -- The chain of tasks and waits that set the length of each run, its end first found: the task that
 -- ended last, the dependency that came last before it was given to a worker, and so on. Each task
@@ -625,21 +621,29 @@ WITH RECURSIVE
       FROM task)
   ),
   piece AS (
-    SELECT run, place, 1 AS part, 'wait' AS piece, key, NULL AS worker, ready AS start_ns,
-      sent AS stop_ns, seq FROM span
-    UNION ALL
-    SELECT run, place, 2, 'queue', key, worker, sent, max(fetched_from, sent), seq FROM span
-    WHERE fetched_to > fetched_from
-    UNION ALL
-    SELECT run, place, 3, 'transfer', key, worker, fetched_from, fetched_to, seq FROM span
-    WHERE fetched_to > fetched_from
-    UNION ALL
-    SELECT run, place, 4, 'queue', key, worker,
-      CASE WHEN fetched_to > fetched_from THEN fetched_to ELSE sent END, started, seq FROM span
-    UNION ALL
-    SELECT run, place, 5, 'compute', key, worker, started, stopped, seq FROM span
-    UNION ALL
-    SELECT run, place, 6, 'report', key, worker, stopped, done, seq FROM span
+    SELECT run, place, part, key, seq,
+      CASE part WHEN 1 THEN 'wait' WHEN 3 THEN 'transfer' WHEN 5 THEN 'compute' WHEN 6 THEN 'report'
+        ELSE 'queue' END AS piece,
+      CASE WHEN part > 1 THEN worker END AS worker,
+      CASE part
+        WHEN 1 THEN ready
+        WHEN 2 THEN sent
+        WHEN 3 THEN fetched_from
+        WHEN 4 THEN CASE WHEN fetched_to > fetched_from THEN fetched_to ELSE sent END
+        WHEN 5 THEN started
+        ELSE stopped
+      END AS start_ns,
+      CASE part
+        WHEN 1 THEN sent
+        WHEN 2 THEN max(fetched_from, sent)
+        WHEN 3 THEN fetched_to
+        WHEN 4 THEN started
+        WHEN 5 THEN stopped
+        ELSE done
+      END AS stop_ns
+    FROM span
+    JOIN (SELECT column1 AS part FROM (VALUES (1), (2), (3), (4), (5), (6)))
+    WHERE part NOT IN (2, 3) OR fetched_to > fetched_from
   )
 SELECT
   piece.run,
@@ -850,46 +854,49 @@ WITH RECURSIVE
     FROM failed LEFT JOIN blamed ON blamed.blame = failed.blame
   ),
   needs AS MATERIALIZED (SELECT run, key_number, dependency_number FROM dependencies),
-  -- Those that do not say whom they blame, with the dependency that failed last before.
-  silent AS MATERIALIZED (
-    SELECT judged.seq, judged.run, judged.stimulus, judged.looks, CAST((
-      SELECT max(before.seq)
-      FROM needs
-      JOIN judged AS before ON before.run = needs.run AND before.key = needs.dependency_number
-      WHERE needs.run = judged.run AND needs.key_number = judged.key AND before.seq < judged.seq
-        AND NOT EXISTS (
-          SELECT 1 FROM event AS since
-          WHERE since.key = before.key AND since.source = before.source
-            AND since.seq BETWEEN before.seq AND judged.seq
-            AND +since.hook = (SELECT id FROM text WHERE text = 'transition')
-            AND +since.finish IN (
-              SELECT id FROM text WHERE text IN ('memory', 'forgotten')))
-      -- An affinity lets SQLite make an index: https://sqlite.org/datatype3.html#column_affinity
-      ) AS INTEGER) AS before_seq
-    FROM judged
-    WHERE name IS NULL AND NOT is_own
-  ),
-  own AS MATERIALIZED (
-    SELECT seq, run, key, stimulus FROM judged WHERE is_own
-    UNION ALL
-    SELECT judged.seq, judged.run, judged.key, judged.stimulus FROM silent
-    JOIN judged ON judged.seq = silent.seq
-    WHERE silent.before_seq IS NULL AND silent.looks = 1
+  -- How each is judged. Those that do not say whom they blame have the dependency that failed last
+  -- before.
+  placed AS MATERIALIZED (
+    SELECT *,
+      CASE
+        WHEN is_own THEN 'own'
+        WHEN name IS NOT NULL THEN 'named'
+        WHEN before_seq IS NOT NULL THEN 'before'
+        WHEN looks = 1 THEN 'own'
+        ELSE 'stimulus'
+      END AS role
+    FROM (
+      SELECT judged.*, CAST(CASE WHEN name IS NULL AND NOT is_own THEN (
+        SELECT max(before.seq)
+        FROM needs
+        JOIN judged AS before ON before.run = needs.run AND before.key = needs.dependency_number
+        WHERE needs.run = judged.run AND needs.key_number = judged.key AND before.seq < judged.seq
+          AND NOT EXISTS (
+            SELECT 1 FROM event AS since
+            WHERE since.key = before.key AND since.source = before.source
+              AND since.seq BETWEEN before.seq AND judged.seq
+              AND +since.hook = (SELECT id FROM text WHERE text = 'transition')
+              AND +since.finish IN (
+                SELECT id FROM text WHERE text IN ('memory', 'forgotten')))
+        -- An affinity lets SQLite make an index: https://sqlite.org/datatype3.html#column_affinity
+        ) END AS INTEGER) AS before_seq
+      FROM judged)
   ),
   chain (seq, cause_seq) AS (
-    SELECT seq, seq FROM own
+    SELECT seq, CASE role
+      WHEN 'own' THEN seq
+      WHEN 'named' THEN (
+        SELECT max(own.seq) FROM placed AS own
+        WHERE own.role = 'own' AND own.run = placed.run AND own.key = placed.blamed
+          AND own.seq < placed.seq)
+      ELSE (
+        SELECT CASE WHEN min(own.key) = max(own.key) THEN max(own.seq) END FROM placed AS own
+        WHERE own.role = 'own' AND own.run = placed.run AND own.stimulus = placed.stimulus
+          AND own.seq < placed.seq)
+      END
+    FROM placed WHERE role != 'before'
     UNION ALL
-    SELECT judged.seq, (
-      SELECT max(own.seq) FROM own
-      WHERE own.run = judged.run AND own.key = judged.blamed AND own.seq < judged.seq)
-    FROM judged WHERE name IS NOT NULL AND NOT is_own
-    UNION ALL
-    SELECT silent.seq, (
-      SELECT CASE WHEN min(own.key) = max(own.key) THEN max(own.seq) END FROM own
-      WHERE own.run = silent.run AND own.stimulus = silent.stimulus AND own.seq < silent.seq)
-    FROM silent WHERE before_seq IS NULL AND looks = 0
-    UNION ALL
-    SELECT silent.seq, chain.cause_seq FROM chain JOIN silent ON silent.before_seq = chain.seq
+    SELECT placed.seq, chain.cause_seq FROM chain JOIN placed ON placed.before_seq = chain.seq
   )
 SELECT
   judged.seq,
@@ -916,9 +923,8 @@ ORDER BY judged.seq;
 -- how many tasks failed with it.
 CREATE VIEW errors AS
 WITH
-  failed AS MATERIALIZED (SELECT seq, cause_seq FROM failures),
-  others AS MATERIALIZED (
-    SELECT cause_seq, count(*) AS count FROM failed WHERE seq != cause_seq GROUP BY cause_seq
+  failed AS MATERIALIZED (
+    SELECT seq, cause_seq, count(*) OVER (PARTITION BY cause_seq) - 1 AS dependents FROM failures
   )
 SELECT
   event.seq,
@@ -933,12 +939,11 @@ SELECT
     WHERE sent.key = event.key AND sent.source = event.source AND sent.seq < event.seq
       AND sent.start IS NOT sent.finish
       AND sent.finish = (SELECT id FROM text WHERE text = 'processing')) AS retries,
-  coalesce(others.count, 0) AS dependents
+  failed.dependents
 FROM failed
 JOIN event ON event.seq = failed.seq
 JOIN source ON source.id = event.source
 JOIN key ON key.id = event.key
-LEFT JOIN others ON others.cause_seq = failed.seq
 WHERE failed.cause_seq = failed.seq
 ORDER BY event.seq;
 
