@@ -164,8 +164,8 @@ class Outcome:
         return done.returncode, done.stdout + done.stderr
 
     @property
-    def is_at_most_1_MB(self) -> bool:  # noqa: N802
-        return self._log.stat().st_size <= 1_000_000
+    def is_at_most_2_MB(self) -> bool:  # noqa: N802
+        return self._log.stat().st_size <= 2_000_000
 
     @property
     def heartbeats(self) -> int:

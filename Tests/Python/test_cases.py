@@ -153,7 +153,7 @@ CASES = [
         expected={
             **REPLAYED,
             "printed": {"odd": [1], "many": {"object": 5050, "text": 5050}, "reprs": 1},
-            "is_at_most_1_MB": True,
+            "is_at_most_2_MB": True,
         },
         held=("test_annotations.py::test_the_repr_of_an_object_is_made_once_a_graph[True]",),
     ),
