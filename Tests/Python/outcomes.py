@@ -164,7 +164,7 @@ class Outcome:
         return done.returncode, done.stdout + done.stderr
 
     @property
-    def is_at_most_2_MB(self) -> bool:  # noqa: N802
+    def is_at_most_2_MB(self) -> bool:
         return self._log.stat().st_size <= 2_000_000
 
     @property
@@ -172,7 +172,7 @@ class Outcome:
         return Log(self._log).one("SELECT count(*) FROM events WHERE hook = 'heartbeat'")
 
     @property
-    def is_at_most_25_MB_a_day(self) -> bool:  # noqa: N802
+    def is_at_most_25_MB_a_day(self) -> bool:
         """What heartbeats take of the file, for a worker that tells two in a second."""
         sizes = []
         for change in (

@@ -93,10 +93,13 @@ CASES = [
         expected={
             **REPLAYED,
             "printed": {
-                "result": 210, "foo": "baz", "codes": [0, 0], "said": ["teardown of baz"],
+                "result": 210,
+                "foo": "baz",
+                "codes": [0, 0],
+                "said": ["teardown of baz"],
             },
         },
-    ),  # fmt: skip
+    ),
     Case(
         "14-plugin-names",
         "the same plugin twice, others of its name, taking it off and adding it again",
