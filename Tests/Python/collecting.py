@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """Prints the tests of files, and whether each is run and not skipped, as a JSON object.
 
     python collecting.py FILE…

@@ -46,7 +46,7 @@ class Outcome:
         self._done = subprocess.run(
             [sys.executable, str(PROGRAMS / program)],
             env={**os.environ, **environment},
-            cwd=folder, capture_output=True, text=True, timeout=60 * PATIENCE,
+            cwd=folder, capture_output=True, text=True, timeout=120 * PATIENCE,
         )  # fmt: skip
 
     @property
