@@ -19,6 +19,8 @@ if __name__ == "__main__":
         processes=False, n_workers=2, threads_per_worker=1, dashboard_address=None
     ) as client:
         root = client.submit(fail, 0, key="root-0")
+        # With as many as there may be, the first has failed before the others are submitted.
+        wait(root)
         count = range(1000)
         uses = client.map(use, [root] * len(count), count, key=[f"use-{i}" for i in count])
         more = client.map(use, uses, count, key=[f"then-{i}" for i in count])

@@ -1,11 +1,13 @@
-"""A scheduler with several preloads, an argument for one of them, and a client that shuts it down."""
+"""A scheduler with several preloads, an argument for one of them, and a client that shuts it down
+while it works."""
 
 import json
 import os
+import time
 from pathlib import Path
 
 from clusters import CommandCluster, Recording, wait_for
-from distributed import Client
+from distributed import Client, wait
 
 MINE = """
 import click
@@ -19,6 +21,12 @@ def dask_teardown(scheduler):
     print("teardown of", scheduler.my_foo, flush=True)
 """
 
+
+def slow(number: int) -> int:
+    time.sleep(0.01)
+    return number
+
+
 if __name__ == "__main__":
     Path("mine.py").write_text(MINE)
     names = ["mine.py", *json.loads(os.environ.pop("DASK_DISTRIBUTED__SCHEDULER__PRELOAD"))]
@@ -28,6 +36,8 @@ if __name__ == "__main__":
         with Client(cluster.address) as client:
             result = client.submit(sum, client.map(abs, range(-20, 0))).result()
             foo = client.run_on_scheduler(lambda dask_scheduler: dask_scheduler.my_foo)
+            busy = client.map(slow, range(3000))
+            wait(busy[:40])
             client.shutdown()
         processes = [cluster.scheduler.process, worker.process]
         wait_for(lambda: None not in [p.poll() for p in processes], "end of the cluster")
