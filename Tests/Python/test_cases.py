@@ -49,7 +49,7 @@ CASES = [
         "01-odd-keys",
         "keys that are no plain text, empty, very long, or two types of one text",
         "dask/distributed#8083, #8891, #4336, #9016; C8",
-        "?",
+        "printed 45 MB",
         program="odd_keys.py",
         expected={
             **REPLAYED,
@@ -67,28 +67,28 @@ CASES = [
         "03-cannot-unpickle",
         "a result that one worker makes and no other can load",
         "dask/distributed#3558; C4",
-        "?",
+        "hid it",
         held=("test_blame.py::test_a_failure_that_only_a_worker_had_is_shown",),
     ),
     Case(
         "04-same-address",
         "a worker that is killed and comes back at its address, twice",
         "dask/distributed#7798, #2145, dask-jobqueue#240; C1",
-        "?",
+        "mixed them",
         held=("test_workers.py::test_a_worker_that_comes_back_is_another_one",),
     ),
     Case(
         "09-unique-keys",
         "a file name as key, so that nearly each task is a prefix of its own",
         "dask/distributed#5965, #8133, prefect#21697; C8",
-        "?",
+        "printed 63 MB",
         held=("test_odd_keys.py::test_a_summary_of_many_long_prefixes_is_short_for_people_only",),
     ),
     Case(
         "13-preloads",
         "several preloads with an argument for one of them, and a client that shuts down",
         "dask/distributed#3122, #1634; A2",
-        "?",
+        "lost 95 of 341",
         program="preloads.py",
         expected={
             **REPLAYED,
@@ -104,7 +104,7 @@ CASES = [
         "14-plugin-names",
         "the same plugin twice, others of its name, taking it off and adding it again",
         "dask/distributed#5261, #4197, #8342; A5, A6",
-        "?",
+        "went on",
         held=(
             f"{_REGISTERING}the_same_recorder_again_changes_nothing",
             f"{_REGISTERING}unregistering_ends_a_recording_on_workers_too",
@@ -117,14 +117,14 @@ CASES = [
         "17-idle-timeout",
         "a scheduler that ends itself when it is idle, with a client connected",
         "dask/distributed#5675, #3265, dask-gateway#279; A2",
-        "?",
+        "left it in spools",
         held=(f"{_ENDING}[idle-timeout, commands]", f"{_ENDING}[idle-timeout, threads]"),
     ),
     Case(
         "22-clocks",
         "workers whose clocks are two hours ahead and three days behind",
         "dolphinscheduler#12170, gitea#39322, argus#704; C2",
-        "?",
+        "74 hours long",
         held=(
             "test_workers.py::test_each_clock_is_known_with_its_uncertainty",
             "test_workers.py::test_times_of_all_workers_lie_within_the_run",
@@ -134,14 +134,29 @@ CASES = [
         "30-short-logs",
         "logs in memory of length 0 in scheduler and workers",
         "dask/distributed#3898; C8",
-        "?",
+        "lost stimuli",
         held=("test_blame.py::test_logs_of_length_0_lose_no_stimulus",),
     ),
     Case(
         "31-scheduler-killed",
         "a scheduler is killed: its workers go without waiting, what they have left is imported",
         "dask/distributed#3581, #2788; A4, A7",
-        "?",
+        "waited, imported nothing",
+        program="scheduler_killed.py",
+        expected={
+            "code": 0,
+            "printed": [
+                [
+                    "tasklog: the last events of this worker stay in SPOOL; 'tasklog import SPOOL' "
+                    "adds them to the log (worker ADDRESS): ConnectionError: the scheduler is gone"
+                ]
+            ]
+            * 2,
+            "lost_by_the_kill": [],
+            "missing": 0,
+            "ends": ["died"],
+            "findings": [],
+        },
         held=(
             f"{_ENDING}[SIGKILL of the scheduler, commands]",
             "test_incomplete.py::test_import_puts_in_what_belongs_and_names_the_rest",
@@ -151,7 +166,7 @@ CASES = [
         "33-annotations",
         "annotations that are objects, arrays and tables, nested deep, within themselves, or long",
         "dask/distributed#6930, #4560, dask#6217; C6",
-        "?",
+        "200 reprs, 92 MB",
         program="odd_annotations.py",
         expected={
             **REPLAYED,
@@ -164,7 +179,7 @@ CASES = [
         "34-killed-job",
         "all is killed in the middle, and only a part of the log is copied",
         "spark#4848, temporal sdk-go#1670, spark#29350; C8",
-        "?",
+        'said "nothing recorded"',
         program="killed_job.py",
         expected={
             "code": 0,
@@ -184,7 +199,7 @@ CASES = [
         "35-gen-cluster",
         "Dask's own test fixtures, and classes of schedulers and workers of a project of its own",
         "dask/distributed#1620, #6069, dask#6919; A1, A2",
-        "?",
+        "lost a worker",
         program="own_classes.py",
         expected={**SOUND, "ends": ["closed"] * 6},
     ),
@@ -192,7 +207,7 @@ CASES = [
         "37-idle",
         "workers that are left alone and tell how they are",
         "dask/distributed#3898, #5675; C7",
-        "?",
+        "50 MB a day",
         program="idle_workers.py",
         expected={**REPLAYED, "printed": {"rounds": 100}, "is_at_most_25_MB_a_day": True},
         held=("test_heartbeats.py::test_every_value_of_every_heartbeat_comes_back",),
@@ -201,7 +216,7 @@ CASES = [
         "39-mass-failure",
         "a task fails and thousands with it; hundreds fail, each in its own words",
         "dask/distributed#5497, #6539; C3",
-        "?",
+        "blamed nobody",
         program="mass_failure.py",
         expected={
             **REPLAYED,
@@ -214,7 +229,7 @@ CASES = [
         "41-never-closed",
         "a script that makes a client and never closes it",
         "dask/distributed#3581, #2486; A1",
-        "?",
+        "left it in spools",
         held=(
             f"{_ENDING}[the script ends, threads]",
             f"{_ENDING}[the script ends while busy, processes]",
@@ -224,7 +239,7 @@ CASES = [
         "44-blame",
         "tasks that were submitted after the failure; several that are lost with one worker",
         "dask/distributed#6539, #2694, dask-jobqueue#122; C3, C4",
-        "?",
+        "blamed nobody",
         held=(
             "test_blame.py::test_each_failed_task_blames_whom_the_scheduler_says",
             "test_blame.py::test_failures_that_the_scheduler_made_have_their_text",
@@ -234,7 +249,7 @@ CASES = [
         "fields",
         "public fields that a plugin looks at, live and in a replay",
         "B5",
-        "?",
+        "differed",
         held=(
             "test_fields.py::test_every_public_field_is_what_it_was_live[usual]",
             "test_fields.py::test_every_public_field_is_what_it_was_live[unqueued]",
@@ -244,7 +259,7 @@ CASES = [
         "holders",
         "a worker fetches what several others hold",
         "B1",
-        "?",
+        "drifted",
         held=(
             "test_worker_replay.py::test_worker_plugins_see_where_data_came_from[threads]",
             "test_worker_replay.py::test_worker_plugins_see_where_data_came_from[processes]",
@@ -254,14 +269,14 @@ CASES = [
         "late-actor",
         "a recorder is attached when there is an actor",
         "B4",
-        "?",
+        "differed",
         held=("test_fields.py::test_every_public_field_is_what_it_was_live[found]",),
     ),
     Case(
         "silently",
         "a second recorder with a log and a redaction of its own",
         "A6",
-        "?",
+        "ignored it",
         program="silently.py",
         expected={
             **REPLAYED,
@@ -279,7 +294,7 @@ CASES = [
         "too-big",
         "a task whose inputs exceed the memory of its worker",
         "B2",
-        "?",
+        "drifted",
         held=(
             "test_nested_transitions.py::test_scheduler_plugins_end_as_they_did_live",
             "test_nested_transitions.py::test_a_check_finds_nothing_wrong",
@@ -289,14 +304,14 @@ CASES = [
         "unregister",
         "a recording is ended by Dask's own call, and begun again",
         "A5",
-        "?",
+        "went on",
         held=(f"{_REGISTERING}unregistering_ends_a_recording_on_workers_too",),
     ),
     Case(
         "two-copies",
         "a process that records reads its log through another copy of SQLite",
         "sqlite.org/howtocorrupt.html; the first part",
-        "?",
+        "malformed",
         held=tuple(
             f"test_two_copies.py::test_a_log_stays_whole_beside_another_copy_of_sqlite[{reader}]"
             for reader in ("sqlite3", "pysqlite3", "apsw", "duckdb")

@@ -20,7 +20,7 @@ def slow(number: int) -> int:
 
 def job() -> None:
     client = Client(n_workers=2, threads_per_worker=1, dashboard_address=None)
-    futures = client.map(slow, range(3000))
+    futures = client.map(slow, range(1000))
     wait(futures[:40])
     print("works", flush=True)
     client.gather(futures)
