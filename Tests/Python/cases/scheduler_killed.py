@@ -16,10 +16,10 @@ def slow(number: int) -> int:
 
 
 def last_words(text: str) -> list[str]:
-    """What a recorder says at the end of a worker, without its address."""
+    """What a recorder says at the end of a worker, without its address and what it tried last."""
     lines = [line for line in text.splitlines() if line.startswith("tasklog: the last events")]
-    folder = str(Path(os.environ["TASKLOG_WORKER_SPOOL"]))
-    return [re.sub(r"\w+://[\d.:]+", "ADDRESS", line.replace(folder, "SPOOL")) for line in lines]
+    folder = os.environ["TASKLOG_WORKER_SPOOL"]
+    return [re.sub(r"\w+://\S+: .*", "ADDRESS)", line.replace(folder, "SPOOL")) for line in lines]
 
 
 if __name__ == "__main__":
@@ -32,6 +32,7 @@ if __name__ == "__main__":
         cluster.scheduler.process.kill()
         wait_for(lambda: all(w.process.poll() is not None for w in workers), "end of the workers")
         said = [last_words(worker.text) for worker in workers]
-        print(json.dumps(said), flush=True)
+        has_waited = any("TimeoutError" in worker.text for worker in workers)
+        print(json.dumps({"said": said, "has waited": has_waited}), flush=True)
         # Not before the interpreter has gone: its client looks for its scheduler.
         os._exit(0)
