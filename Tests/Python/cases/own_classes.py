@@ -1,0 +1,72 @@
+"""Dask's own test fixtures, with classes of a project of their own, in a process that ends them."""
+
+import asyncio
+import sys
+
+import pytest
+from distributed import Client, LocalCluster, Nanny, Scheduler, Worker
+from distributed.utils_test import cleanup, gen_cluster, inc, slowinc  # noqa: F401
+
+
+class MyScheduler(Scheduler):
+    def transition(self, *args, **kwargs):
+        return super().transition(*args, **kwargs)
+
+
+class MyWorker(Worker):
+    async def close(self, *args, **kwargs):
+        return await super().close(*args, **kwargs)
+
+
+@gen_cluster(client=True)
+async def test_workers_that_close(c, s, a, b):
+    assert sum(await c.gather(c.map(inc, range(20)))) == 210
+    await a.close()
+    assert await c.submit(inc, 1, pure=False) == 2
+
+
+@gen_cluster(client=True, Worker=Nanny, nthreads=[("", 1)])
+async def test_a_restart(c, s, a):
+    await c.restart()
+    assert await c.submit(inc, 1) == 2
+
+
+@gen_cluster(client=True, Worker=MyWorker)
+async def test_workers_of_a_class_of_their_own(c, s, a, b):
+    assert await c.submit(inc, 1) == 2
+    assert await c.submit(slowinc, 1, workers=[b.address]) == 2
+
+
+def test_an_asynchronous_cluster(cleanup):  # noqa: F811
+    async def body():
+        async with (
+            LocalCluster(
+                n_workers=1, processes=False, asynchronous=True, dashboard_address=":0"
+            ) as cluster,
+            Client(cluster, asynchronous=True) as client,
+        ):
+            assert await client.submit(inc, 3) == 4
+
+    asyncio.run(body())
+
+
+def test_a_scheduler_of_a_class_of_its_own(cleanup):  # noqa: F811
+    async def body():
+        async with (
+            MyScheduler(port=0, dashboard_address=":0") as scheduler,
+            MyWorker(scheduler.address),
+            Client(scheduler.address, asynchronous=True) as client,
+        ):
+            assert await client.submit(inc, 3) == 4
+
+    asyncio.run(body())
+
+
+@gen_cluster(client=True, nthreads=[("", 1)])
+async def test_a_shutdown(c, s, a):
+    await c.submit(inc, 1)
+    await c.shutdown()
+
+
+if __name__ == "__main__":
+    sys.exit(pytest.main(["-q", "--noconftest", "-p", "no:cacheprovider", __file__]))
