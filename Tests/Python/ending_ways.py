@@ -15,10 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import witness
-from clusters import DASK, DASK_WORKER, HERE, Process, wait_for
+from clusters import DASK, DASK_WORKER, HERE, PATIENCE, Process, wait_for
 from log import Log
 
-PATIENCE = float(os.environ.get("TASKLOG_TEST_PATIENCE", "1"))
 KINDS = ("processes", "threads", "commands")
 
 

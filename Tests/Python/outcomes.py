@@ -15,12 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import witness
-from clusters import HERE
+from clusters import HERE, PATIENCE
 from log import Log
 from replaying import Replay
 
 PROGRAMS = HERE / "cases"
-PATIENCE = float(os.environ.get("TASKLOG_TEST_PATIENCE", "1"))
 VERBS = ["inspect", "summary", "errors", "slowest", "critical-path", "workers", "open"]
 HEARTBEATS_A_DAY = 2 * 24 * 60 * 60
 

@@ -12,7 +12,7 @@ from distributed import Client, LocalCluster
 
 import tasklog as package
 import workloads
-from clusters import CommandCluster, Recording, wait_for
+from clusters import CommandCluster, Recording, our_tracebacks, wait_for
 from log import Log
 from tasklog.recorder import RecordingError
 
@@ -53,7 +53,7 @@ def run_commands(recording: Recording, arguments: list[str], **environment: str)
         cluster.add_worker("--no-nanny", environment=environment)
         with Client(cluster.address) as client:
             assert client.submit(sum, client.map(abs, range(-10, 0))).result() == 55
-        wait_for(lambda: "Traceback" not in cluster.scheduler.text, "clean output")
+    assert our_tracebacks(cluster.scheduler.text) == []
 
 
 def test_preload_of_the_scheduler_command(tmp_path: Path) -> None:
@@ -138,7 +138,7 @@ def test_a_preload_of_a_worker_or_nanny_says_that_it_is_not_needed(
             assert client.submit(sum, client.map(abs, range(-10, 0))).result() == 55
     told = [line for line in worker.text.splitlines() if line.startswith("tasklog: ")]
     assert len(told) == 1 and f"does nothing on a {where}: the recorder of the scheduler" in told[0]
-    assert "Traceback" not in worker.text and "nothing is recorded" not in worker.text
+    assert our_tracebacks(worker.text) == [] and "nothing is recorded" not in worker.text
     assert_recorded(recording.log, 11)
 
 
