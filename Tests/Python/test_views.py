@@ -12,10 +12,10 @@ SAMPLE = REPOSITORY / "Tests/CommandTests/Logs/sample.db"
 
 
 def log() -> apsw.Connection:
-    connection = apsw.Connection(f"file:{SAMPLE}?immutable=1", flags=apsw.SQLITE_OPEN_READONLY
-                                 | apsw.SQLITE_OPEN_URI)  # fmt: skip
+    flags = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
+    connection = apsw.Connection(f"file:{SAMPLE}?immutable=1", flags=flags)
     # In 3.54 views, subqueries and tables of WITH count up to about 1,000 in a statement.
-    assert apsw.apsw_version() >= "3.54"
+    assert tuple(map(int, apsw.sqlite_lib_version().split("."))) >= (3, 54)
     return connection
 
 
