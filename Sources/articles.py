@@ -158,4 +158,5 @@ if __name__ == "__main__":
     elif len(sys.argv) == 3:
         copy(Path(sys.argv[1]), Path(sys.argv[2]))
     else:
-        sys.exit(__doc__)
+        print(__doc__, file=sys.stderr)
+        sys.exit(64)

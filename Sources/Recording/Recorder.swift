@@ -33,8 +33,8 @@ public final class Recorder: RecordingPlugin {
     public var syncSeconds: Double = 1
     /// How long the end of a recording may take when the log cannot be written.
     public var closeSeconds: Double = 10
-    /// A run goes on in another file when that which it is in has grown by so many bytes, or is so old.
-    /// The log then has `{run}` in its name, as `logs/{run}.db`: the second file is `logs/ID.2.db`.
+    /// Start a new segment when the current one has grown by this number of bytes, or reached this age.
+    /// The name of the log must contain `{run}`: with `logs/{run}.db` the second segment is `logs/ID.2.db`.
     public var rotateBytes: Int64?
     public var rotateSeconds: Double?
     /// A folder in which workers on this host keep what they have recorded: what dead ones have left

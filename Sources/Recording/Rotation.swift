@@ -8,13 +8,13 @@ struct Rotation: Sendable {
   var bytes: Int64?
   var nanoseconds: Int64?
 
-  /// Whether a file of the run has grown by so much, or is so old.
+  /// Whether a segment has reached the size or the age at which the next one starts.
   func isDue(_ path: String, since began: Beginning) -> Bool {
     if let nanoseconds, SpoolThread.now() - began.time >= nanoseconds { return true }
     return bytes.map { LogPruning.bytes(of: path) - began.bytes >= $0 } ?? false
   }
 
-  /// When a file began, and how large it was: one without events has its tables already.
+  /// The time at which a segment began, and its size then: the empty tables take 150 kB.
   struct Beginning {
     let time = SpoolThread.now()
     let bytes: Int64

@@ -3,6 +3,8 @@ import TaskLogKit
 import TestTraits
 import Testing
 
+@testable import tasklog
+
 /// `--log 'logs/{run}.db'` asks all files of a run, as if they were one log.
 @Suite(.exclusive(.commands)) struct RotatedRunTests {
   private static let questions: [[String]] = [
@@ -169,6 +171,22 @@ import Testing
       #expect(check.code == 0 && check.lines == [], "\(check.output)")
       #expect(try run.csv(["runs"], log: name)[1].contains(",closed,"))
     }
+  }
+
+  @Test func `segments that began after they were looked for belong to the run`() async throws {
+    let run = try await RotatedRun.shared
+    let files = run.files.map(\.path)
+    let joined = try JoinedFiles(
+      run.folder("logs/{run}.db"), Array(files.dropLast(2)), follows: false)
+    defer { joined.close() }
+    let reader = try LogReader(path: joined.path)
+    let whole = try #require(try reader.runs().last)
+    let expected = try files.reduce(Int64(0)) { sum, path in
+      let segment = try LogReader(path: path)
+      return try segment.runs().reduce(sum) { try $0 + segment.eventCount(of: $1) }
+    }
+    #expect(try reader.eventCount(of: whole) == expected)
+    #expect(whole.fileBehind == nil && whole.end == .closed)
   }
 
   // MARK: - While it is recorded

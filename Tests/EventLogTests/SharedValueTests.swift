@@ -104,7 +104,7 @@ import Testing
     try log.close()
     let values = try LogReader(path: path).all().map { $0.event.args["custom"] }
     #expect(values[..<3].allSatisfy { $0 == Self.text })
-    #expect(values[3] == .opaque("lost with an earlier event"))
+    #expect(values[3] == .opaque("its text is not in this log"))
     #expect(try LogReader(path: next).all().map { $0.event.args["custom"] } == [Self.text])
     // It is the log's own way to store it: of a scheduler the same is the same.
     #expect(try sql("SELECT count(DISTINCT args) FROM event WHERE seq < 4", on: path) == [[1]])

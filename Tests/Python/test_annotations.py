@@ -97,7 +97,7 @@ def test_a_value_is_in_the_log_once(tmp_path: Path, tasklog: Callable[..., str])
     assert log.stat().st_size < 1 << 20
     sizes = found.rows("SELECT length(bytes) FROM blob ORDER BY length(bytes) DESC LIMIT 2")
     assert sizes[0][0] == len(text) + 2 and sizes[1][0] < 5000
-    lost = "args LIKE '%$same%' OR args LIKE '%lost with an earlier event%'"
+    lost = "args LIKE '%$same%' OR args LIKE '%its text is not in this log%'"
     assert found.one(f"SELECT count(*) FROM events WHERE {lost}") == 0
     assert tasklog(log, "check", "--strict") == ""
 

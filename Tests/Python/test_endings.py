@@ -116,34 +116,8 @@ def commands_ending(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ending
     ending.kill_leftovers()
 
 
-GEN_CLUSTER = """
-from distributed import Nanny
-from distributed.utils_test import gen_cluster, inc
-
-
-@gen_cluster(client=True)
-async def test_workers_that_close(c, s, a, b):
-    assert sum(await c.gather(c.map(inc, range(20)))) == 210
-    await a.close()
-    assert await c.submit(inc, 1, pure=False) == 2
-
-
-@gen_cluster(client=True, Worker=Nanny, nthreads=[("", 1)])
-async def test_a_restart(c, s, a):
-    await c.restart()
-    assert await c.submit(inc, 1) == 2
-
-
-@gen_cluster(client=True, nthreads=[("", 1)])
-async def test_a_shutdown(c, s, a):
-    await c.submit(inc, 1)
-    await c.shutdown()
-"""
-
-
 def test_clusters_of_pytest_lose_nothing(tmp_path: Path) -> None:
     """Those of Dask's own fixture, which many projects test with."""
-    (tmp_path / "test_clusters.py").write_text(GEN_CLUSTER)
     environment = {
         **os.environ,
         "PYTHONPATH": str(HERE),
@@ -152,7 +126,7 @@ def test_clusters_of_pytest_lose_nothing(tmp_path: Path) -> None:
         "WITNESS_FOLDER": str(tmp_path / "witness"),
         "DASK_DISTRIBUTED__SCHEDULER__PRELOAD": '["witness", "tasklog"]',
     }
-    arguments = ["-q", "-p", "no:cacheprovider", str(tmp_path / "test_clusters.py")]
+    arguments = ["-q", "-p", "no:cacheprovider", str(HERE / "gen_clusters.py")]
     done = subprocess.run(
         [sys.executable, "-m", "pytest", *arguments],
         env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=120 * PATIENCE,

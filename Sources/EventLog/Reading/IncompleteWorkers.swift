@@ -23,8 +23,8 @@ public struct IncompleteWorker: Sendable {
   public var host: String?
   public var folder: String?
   public var spool: Spool
-  /// The number of tasks that ended on it for the scheduler and of which the worker's own events do not tell; `nil` if
-  /// that is not recorded in the format of the log.
+  /// The number of task ends that the scheduler recorded for it and its own events lack; `nil` if the
+  /// format of the log does not have them.
   public var missingEnds: Int64?
 }
 

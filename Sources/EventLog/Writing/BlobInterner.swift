@@ -32,7 +32,7 @@ final class BlobInterner {
     for index in recent.indices { recent[index].isStored = false }
   }
 
-  /// Takes over what events may refer to, from the interner of the file before.
+  /// Takes over the values of the previous segment, which events of this one may refer to.
   func inherit(from other: BlobInterner) {
     recent = other.recent
     forgetAll()

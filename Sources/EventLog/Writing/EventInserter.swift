@@ -70,7 +70,7 @@ final class EventInserter {
     heartbeats = try HeartbeatPacker(connection, blobs)
   }
 
-  /// Values that events of the next file may refer to.
+  /// Takes over the large values of the previous segment, which events of this one may refer to.
   func inheritBlobs(from other: EventInserter) { blobs.inherit(from: other.blobs) }
 
   /// The numbers in memory may not be those in the file any more, and rows that wait belong to a

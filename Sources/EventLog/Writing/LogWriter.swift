@@ -146,7 +146,7 @@ public final class LogWriter {
     generation = found
   }
 
-  /// Values that events of this file may refer to, of the file before.
+  /// Takes over the large values of the previous segment, which events of this one may refer to.
   package func inheritBlobs(from other: LogWriter) { inserter.inheritBlobs(from: other.inserter) }
 
   private func forgetNumbers() {

@@ -156,7 +156,7 @@ class Options:
     worker_spool_limit: int = _option(256 << 20, _bytes)
     #: At most so many bytes lie in the recorder's spool.
     spool_limit: int | None = _option(None, _bytes)
-    #: The run goes on in another file when one has grown by so much, or is so old.
+    #: Start a new segment when the current one has grown by this size, or reached this age.
     rotate_size: int | None = _option(None, _bytes)
     rotate_age: float | None = _option(None, _age)
     #: A loss of power costs at most what was recorded in this time.

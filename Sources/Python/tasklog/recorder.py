@@ -396,7 +396,7 @@ class Recorder(Hooks):
                     "log": None if options.log is None else os.path.abspath(options.log),
                     "log_host": socket.gethostname(),
                     "stimuli": options.stimuli,
-                    # Messages of a broker hold all that they tell, and a cut text is stored nowhere.
+                    # A message to a broker must be complete, and a truncated text is not stored.
                     "sends_texts_once": not options.publish and options.max_args_bytes is None,
                     "close_seconds": options.close_seconds,
                     "verify": [kind for kind in self._verified if is_for_workers(kind)],

@@ -62,7 +62,7 @@ extension JSONWriter {
   /// - Throws: what `isStored` throws.
   package mutating func defineShared(_ number: Int64, hash: String) throws {
     guard try isStored?(hash) == true else {
-      return try defineShared(number) { try $0.write(.opaque("lost with an earlier event")) }
+      return try defineShared(number) { try $0.write(.opaque("its text is not in this log")) }
     }
     let start = output.count
     defer { truncate(to: start) }

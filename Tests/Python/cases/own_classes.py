@@ -4,8 +4,9 @@ import asyncio
 import sys
 
 import pytest
-from distributed import Client, LocalCluster, Nanny, Scheduler, Worker
+from distributed import Client, LocalCluster, Scheduler, Worker
 from distributed.utils_test import cleanup, gen_cluster, inc, slowinc  # noqa: F401
+from gen_clusters import test_a_restart, test_a_shutdown, test_workers_that_close  # noqa: F401
 
 
 class MyScheduler(Scheduler):
@@ -16,19 +17,6 @@ class MyScheduler(Scheduler):
 class MyWorker(Worker):
     async def close(self, *args, **kwargs):
         return await super().close(*args, **kwargs)
-
-
-@gen_cluster(client=True)
-async def test_workers_that_close(c, s, a, b):
-    assert sum(await c.gather(c.map(inc, range(20)))) == 210
-    await a.close()
-    assert await c.submit(inc, 1, pure=False) == 2
-
-
-@gen_cluster(client=True, Worker=Nanny, nthreads=[("", 1)])
-async def test_a_restart(c, s, a):
-    await c.restart()
-    assert await c.submit(inc, 1) == 2
 
 
 @gen_cluster(client=True, Worker=MyWorker)
@@ -60,12 +48,6 @@ def test_a_scheduler_of_a_class_of_its_own(cleanup):  # noqa: F811
             assert await client.submit(inc, 3) == 4
 
     asyncio.run(body())
-
-
-@gen_cluster(client=True, nthreads=[("", 1)])
-async def test_a_shutdown(c, s, a):
-    await c.submit(inc, 1)
-    await c.shutdown()
 
 
 if __name__ == "__main__":
