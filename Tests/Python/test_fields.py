@@ -154,7 +154,29 @@ def unqueued(new_recording: Callable) -> Looked:
         client.run(more_resources)
         assert client.submit(increment, 1, resources={"FOO": 1}).result() == 2
         wait(client.map(increment, range(100), pure=False))
+        first = next(iter(workloads.workers_of(client)))
+        held = client.map(workloads.slow, [0.02] * 100, range(100), workers=[first], pure=False)
+        wait_for(lambda: client.run_on_scheduler(balance_unevenly), "saturated worker")
+        wait(held)
+        del held
     return kept
+
+
+def balance_unevenly(dask_scheduler: Any) -> bool:
+    """Has stealing find that a worker has less to do than its tasks say, as it does when some of
+    them are on their way to others."""
+    stealing = dask_scheduler.extensions["stealing"]
+    if not dask_scheduler.saturated:
+        return False
+    (ws,) = dask_scheduler.saturated
+    less = ws.occupancy
+    stealing.in_flight_occupancy[ws] -= less
+    try:
+        dask_scheduler.periodic_callbacks["stealing"].callback()
+    finally:
+        stealing.in_flight_occupancy[ws] += less
+    dask_scheduler.log_event("look", {})
+    return ws not in dask_scheduler.saturated
 
 
 async def more_resources(dask_worker: Any) -> None:

@@ -11,6 +11,7 @@ from typing import Any, Callable
 
 from tasklog import facts
 from tasklog.repeating import Repeated, exact
+from tasklog.stealing import Loads
 
 
 def install(recorder: Any, scheduler: Any) -> list[str]:
@@ -303,6 +304,38 @@ def _known_data(recorder: Any, scheduler: Any) -> None:
     _handle(recorder, scheduler.stream_handlers, "update-data", update_data)
 
 
+def _stealing(recorder: Any, scheduler: Any) -> None:
+    steal = scheduler.extensions.get("stealing")
+    if steal is None:
+        return
+    balance, confirm = steal.balance, scheduler.stream_handlers["steal-response"]
+    _needs(confirm, "key", "state", "stimulus_id")
+    loads = recorder._loads = Loads(recorder, scheduler)
+
+    def balance_and_tell() -> Any:
+        _guard(recorder, "stealing", loads.keep)
+        try:
+            return balance()
+        finally:
+            _guard(recorder, "stealing", loads.finish)
+
+    def confirm_and_tell(**kwargs: Any) -> Any:
+        try:
+            return confirm(**kwargs)
+        finally:
+            _guard(recorder, "stealing", loads.finish_confirmation)
+
+    def replace_callback(before: Any, after: Any) -> None:
+        callback = scheduler.periodic_callbacks.get("stealing")
+        if callback is not None and callback.callback == before:
+            callback.callback = after
+
+    _put(recorder, steal, "balance", balance_and_tell)
+    replace_callback(balance, balance_and_tell)
+    recorder._undo.append(lambda: replace_callback(balance_and_tell, balance))
+    _handle(recorder, scheduler.stream_handlers, "steal-response", confirm_and_tell)
+
+
 _PARTS: dict[str, Callable[[Any, Any], None]] = {
     "replicas": _replicas,
     "desires": _desires,
@@ -313,4 +346,5 @@ _PARTS: dict[str, Callable[[Any, Any], None]] = {
     "set_metadata": _metadata,
     "set_resources": _resources,
     "update_data": _known_data,
+    "stealing": _stealing,
 }

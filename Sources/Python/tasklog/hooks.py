@@ -12,6 +12,7 @@ from distributed.diagnostics.plugin import SchedulerPlugin
 from tasklog import facts
 from tasklog.encoding import HOOKS, STATES, TRANSITION, Encoder, Shared
 from tasklog.library import REFUSED, NativeRecorder
+from tasklog.stealing import Loads
 
 logger = logging.getLogger("tasklog")
 
@@ -32,6 +33,7 @@ class Hooks(SchedulerPlugin):
     _native: NativeRecorder | None
     _scheduler: Any
     _encoder: Encoder
+    _loads: Loads | None
 
     # Writing
 
@@ -376,10 +378,13 @@ class Hooks(SchedulerPlugin):
                     {"op": "worker-status-change", "status": msg.get("status")},
                     worker=topic,
                 )
-            elif topic == "stealing" and isinstance(msg, tuple) and msg[:1] == ("confirm",):
-                ts = self._scheduler.tasks.get(msg[1])
-                if ts is not None:
-                    key, run = ts.key, ts.run_id
+            elif topic == "stealing":
+                if self._loads is not None:
+                    self._loads.note(msg)
+                if isinstance(msg, tuple) and msg[:1] == ("confirm",):
+                    ts = self._scheduler.tasks.get(msg[1])
+                    if ts is not None:
+                        key, run = ts.key, ts.run_id
         except Exception as error:
             self._fail("logEvent", error)
         self._emit(

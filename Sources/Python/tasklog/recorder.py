@@ -24,6 +24,7 @@ from tasklog.library import LibraryError, NativeRecorder
 from tasklog.noting import Notes, NotingPlugin, is_for_workers, made
 from tasklog.options import Options
 from tasklog.replay import results
+from tasklog.stealing import Loads
 
 logger = logging.getLogger("tasklog")
 
@@ -208,6 +209,7 @@ class Recorder(Hooks):
         self._known: set = set(scheduler.tasks)
         self._spans: dict[str, Any] = {}
         self._limits: dict[Any, tuple] = {}
+        self._loads: Loads | None = None
         for ts in scheduler.tasks.values():
             self._keep_limits(ts)
         self._addresses = set(scheduler.workers)

@@ -64,10 +64,17 @@ class SchedulerStateHost(Tasks, Stimuli):
             if event.finish == "forgotten":
                 self._guarded(lambda event: self.forget(event.key), event)
         elif event.hook == "logEvent":
-            self._guarded(
-                lambda event: self.settle_status(event.kwargs["topic"], event.kwargs["message"]),
-                event,
-            )
+            self._guarded(self._settle, event)
+
+    def _settle(self, event: Event) -> None:
+        """What Dask does after it has logged something."""
+        topic, message = event.kwargs["topic"], event.kwargs["message"]
+        self.settle_status(topic, message)
+        if topic == "stealing" and isinstance(message, tuple) and message[0] in _ANSWERS:
+            _, _, _, victim, thief, _ = message
+            for address in (thief, victim):
+                if address in self.scheduler.workers:
+                    self.scheduler.check_idle_saturated(self.scheduler.workers[address])
 
     def _guarded(self, apply: Any, event: Event) -> None:
         host = self.host
@@ -189,8 +196,6 @@ class SchedulerStateHost(Tasks, Stimuli):
                 v.remove_from_processing(ts)
                 t.add_to_processing(ts)
                 ts.run_id = event.run
-                s.check_idle_saturated(t)
-                s.check_idle_saturated(v)
         broker = getattr(s, "_broker", None)
         if broker is not None:
             broker._topics[topic].publish((event.time, message))
@@ -364,6 +369,8 @@ class SchedulerStateHost(Tasks, Stimuli):
         return recommended
 
 
+#: What stealing logs of the answer of a worker, before it weighs both workers again.
+_ANSWERS = ("confirm", "already-computing")
 #: Where a task is before Dask sends it to a worker.
 _READY = ("waiting", "queued", "no-worker")
 

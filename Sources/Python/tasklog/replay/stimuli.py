@@ -48,6 +48,16 @@ class Stimuli(Servers):
     def stimulus_set_resources(self, event: Event) -> None:
         self.scheduler.add_resources(worker=event.worker, resources=event.kwargs["resources"])
 
+    def stimulus_check_idle_saturated(self, event: Event) -> None:
+        """What stealing has made of a worker."""
+        s, kwargs = self.scheduler, event.kwargs
+        ws = s.workers[event.worker]
+        if kwargs["idle"]:
+            s.idle[ws.address] = ws
+        else:
+            s.idle.pop(ws.address, None)
+        (s.saturated.add if kwargs["saturated"] else s.saturated.discard)(ws)
+
     def stimulus_computation(self, event: Event) -> None:
         """Tasks from here on are counted to it."""
         self.names_computations = True
