@@ -42,7 +42,7 @@ public struct QueueConsumer {
 
   #if !RabbitMQ
     public func run(
-      into open: () throws -> MessageLog, progress: (DeliveryCounts) -> Void,
+      into open: () throws -> QueueRecorder, progress: (DeliveryCounts) -> Void,
       problem: (String) -> Void, isStopped: () -> Bool
     ) throws -> DeliveryCounts {
       throw AMQPError.notBuilt
@@ -64,7 +64,7 @@ public struct QueueConsumer {
     /// - Throws: `AMQPError` when there is no broker at the beginning, or it will not have us, or the
     ///   queue is gone and none is to be made; `LogError` when the log is not there any more.
     public func run(
-      into open: () throws -> MessageLog, progress: (DeliveryCounts) -> Void,
+      into open: () throws -> QueueRecorder, progress: (DeliveryCounts) -> Void,
       problem: (String) -> Void, isStopped: () -> Bool
     ) throws -> DeliveryCounts {
       var connection: ConsumingConnection? = try ConsumingConnection(address, settings)
@@ -107,15 +107,15 @@ public struct QueueConsumer {
 
     /// Puts a batch into the log, however long that takes: a full disk or somebody's lock passes.
     private func commit(
-      _ batch: [Delivery], _ log: MessageLog, _ problem: (String) -> Void, _ isStopped: () -> Bool
+      _ batch: [Delivery], _ log: QueueRecorder, _ problem: (String) -> Void, _ isStopped: () -> Bool
     ) throws {
-      var hasTold = false
+      var hasReported = false
       while true {
         do {
           return try log.take(batch)
         } catch  where log.isInPlace && !isStopped() {
-          if !hasTold { problem("\(error); will try again") }
-          hasTold = true
+          if !hasReported { problem("\(error); will try again") }
+          hasReported = true
           Self.sleep(500, isStopped)
         }
       }

@@ -33,7 +33,7 @@ public enum FilterError: Error, Sendable, CustomStringConvertible {
 }
 
 /// Reads the values of filter options.
-public enum FilterText {
+public enum FilterParsing {
   /// The names of states that a text means. `error` and `erred` are accepted for each other, because
   /// a task that fails is `error` on its worker and `erred` on the scheduler.
   ///

@@ -35,7 +35,7 @@ public final class EventStream {
   /// The last row of each log that was given out, and how many columns tell of that.
   private var given: [Int64]
   private let extraCount: Int
-  private var copies: SpreadCopies?
+  private var copies: DuplicateFilter?
 
   /// What tells which row was the last, and of which log the next one is: `time_ns` is the last of them.
   private static let order = ["seq", "time_ns"].compactMap { EventColumn($0) }
@@ -53,9 +53,9 @@ public final class EventStream {
     heads = parts.map { _ in nil }
     given = parts.map { isReversed ? .max : $0.after }
     let copies =
-      parts.count > 1 && !isOneRun ? try SpreadCopies.of(parts, isReversed: isReversed) : nil
+      parts.count > 1 && !isOneRun ? try DuplicateFilter.of(parts, isReversed: isReversed) : nil
     self.copies = copies
-    let extra = parts.count > 1 ? (copies == nil ? [] : SpreadCopies.identity) + Self.order : []
+    let extra = parts.count > 1 ? (copies == nil ? [] : DuplicateFilter.identity) + Self.order : []
     extraCount = extra.count
     rows = try parts.map {
       try $0.reader.rows(

@@ -44,12 +44,12 @@ public enum Queries {
   /// What files have of each run, as they are now.
   ///
   /// - Throws: `LogError`.
-  public static func parts(of readers: [LogReader]) throws -> [[PartOfRun]] {
-    var runs: [[PartOfRun]] = []
+  public static func parts(of readers: [LogReader]) throws -> [[RunSegment]] {
+    var runs: [[RunSegment]] = []
     var places: [String: Int] = [:]
     for reader in readers {
       for run in try reader.runs() {
-        let part = PartOfRun(reader: reader, run: run)
+        let part = RunSegment(reader: reader, run: run)
         if let place = places[run.id] {
           runs[place].append(part)
         } else {
@@ -64,7 +64,7 @@ public enum Queries {
   /// - Parameter ofSeveral: whether they come from several files, and have a number among all.
   /// - Throws: `LogError`.
   public static func write(
-    _ runs: [[PartOfRun]], ofSeveral: Bool, to writer: inout any RowWriter
+    _ runs: [[RunSegment]], ofSeveral: Bool, to writer: inout any RowWriter
   ) throws {
     writer.start(runColumns)
     for (place, parts) in runs.enumerated() {

@@ -49,7 +49,7 @@ extension Drainer {
     partBegan = Rotation.Beginning(next)
     try before.endFile(run: runBefore, goesOnIn: next.lastComponent, at: Clock.now())
     // Not earlier: a run without an end and without a lock has died.
-    lock.leaveFormerLog()
+    lock.releasePreviousLog()
     before.close()
   }
 

@@ -7,7 +7,7 @@ import TaskLogPlugin
 ///
 /// A plain thread, so that it works inside any host. When the log cannot be written (a full disk,
 /// another process's lock), everything stays in the spool and is tried again.
-final class Drainer: SpoolTaker, @unchecked Sendable {
+final class Drainer: SpoolConsumer, @unchecked Sendable {
   struct Settings: Sendable {
     /// How long the thread waits when there is nothing to do, in microseconds.
     var pauseMicroseconds: UInt32
@@ -60,7 +60,7 @@ final class Drainer: SpoolTaker, @unchecked Sendable {
   var partBegan: Rotation.Beginning
   /// Whether there is anything in it.
   var hasWritten = false
-  private var hasToldProblem = false
+  private var hasReportedProblem = false
 
   init(
     writer: LogWriter, run: Int64, header: RunHeader, spool: Spool, lock: RecorderLock,
@@ -103,7 +103,7 @@ final class Drainer: SpoolTaker, @unchecked Sendable {
       waitingSince = nil
       return false
     }
-    if waitingBytes(before: end) > Self.worthwhileBytes || thread.isWaitedFor { return true }
+    if waitingBytes(before: end) > Self.worthwhileBytes || thread.hasWaiters { return true }
     let now = SpoolThread.now()
     guard let since = waitingSince else {
       waitingSince = now
@@ -157,7 +157,7 @@ final class Drainer: SpoolTaker, @unchecked Sendable {
     waitingSince = nil
     isSynced = false
     hasWritten = true
-    hasToldProblem = false
+    hasReportedProblem = false
     thread.note(tail.position)
     // Others that write ask for the lock every few milliseconds: without a pause they never get it.
     if SpoolThread.now() - begin > Self.transactionNanoseconds / 5 { usleep(2_000) }
@@ -214,7 +214,7 @@ final class Drainer: SpoolTaker, @unchecked Sendable {
       }
       writer = fresh
       isSynced = false
-      hasToldProblem = false
+      hasReportedProblem = false
       return fresh
     } catch {
       tell(error)
@@ -273,8 +273,8 @@ final class Drainer: SpoolTaker, @unchecked Sendable {
 
   /// Tells a problem once, until writing has worked again.
   func tell(_ error: any Error) {
-    guard !hasToldProblem else { return }
-    hasToldProblem = true
+    guard !hasReportedProblem else { return }
+    hasReportedProblem = true
     settings.problem("tasklog: cannot write \(path), will try again: \(error)")
   }
 }

@@ -7,7 +7,7 @@ enum ForkGuard {
   private static let told = Atomic<UInt64>(0)
 
   /// Says once in each process that events come and are not recorded.
-  static func tellOnce() {
+  static func reportOnce() {
     let generation = tl_generation() + 1
     guard told.exchange(generation, ordering: .relaxed) != generation else { return }
     Recorder.complain(

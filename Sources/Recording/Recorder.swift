@@ -67,7 +67,7 @@ public final class Recorder: RecordingPlugin {
 
   /// The id of the run that is recorded.
   public let runID = RunID.make()
-  /// Where it is recorded, at first: not always where it was asked for, see `LogPlace`. `{run}` in the
+  /// Where it is recorded, at first: not always where it was asked for, see `LogLocation`. `{run}` in the
   /// name is the run's id, see `LogTemplate`. Of a recorder that publishes, the folder of its spool.
   public let log: String
   /// The same with `{run}` in it where it is in the name.
@@ -79,7 +79,7 @@ public final class Recorder: RecordingPlugin {
   private let verified: [any Plugin.Type]
   private let every: Int
   /// Each takes care of a spool of its own: none when recording is disabled.
-  private let takers: [any SpoolTaker]
+  private let takers: [any SpoolConsumer]
   private let channels = Mutex(Channels())
   private let isOpen = OpenFlag()
   private let isFinished = Mutex(false)
@@ -106,11 +106,11 @@ public final class Recorder: RecordingPlugin {
     var log = log
     let isTemplate = LogTemplate.isTemplate(log)
     try options.checkRotation(log)
-    if !Self.isDisabled, let network = LogPlace.networkFileSystem(of: log) {
-      let standIn = try LogPlace.standIn(for: log)
+    if !Self.isDisabled, let network = LogLocation.networkFileSystem(of: log) {
+      let standIn = try LogLocation.standIn(for: log)
       options.problem(
         "tasklog: \(log) would be on \(network), which is not known to be a local file system, and "
-          + "a log is not safe there; it is recorded on host \(LogPlace.host), into \(standIn)")
+          + "a log is not safe there; it is recorded on host \(LogLocation.host), into \(standIn)")
       log = standIn
     }
     let template = log
@@ -213,14 +213,14 @@ public final class Recorder: RecordingPlugin {
 
   public func schedulerPlugins(noting channel: any EventChannel) -> [any SchedulerPlugin] {
     func noting<Noted: SchedulerPlugin>(_ type: Noted.Type) -> any SchedulerPlugin {
-      NotingSchedulerPlugin(type, ReportNotes(channel, every: every))
+      ShadowSchedulerPlugin(type, ReportRecorder(channel, every: every))
     }
     return verified.compactMap { type in (type as? any SchedulerPlugin.Type).map { noting($0) } }
   }
 
   public func workerPlugins(noting channel: any EventChannel) -> [any WorkerPlugin] {
     func noting<Noted: WorkerPlugin>(_ type: Noted.Type) -> any WorkerPlugin {
-      NotingWorkerPlugin(type, ReportNotes(channel, every: every))
+      ShadowWorkerPlugin(type, ReportRecorder(channel, every: every))
     }
     return verified.compactMap { type in (type as? any WorkerPlugin.Type).map { noting($0) } }
   }

@@ -56,7 +56,7 @@ public enum Recovery {
     // Most logs have no recorder, dead or alive: then nobody has to open the log to learn it.
     guard access(RecorderLock.parent(ofLog: path), F_OK) == 0 else { return [] }
     let runs = try LogReader(path: path).runs()
-    LeftFolders.remove(log: path, runs: runs)
+    OrphanedFolders.remove(log: path, runs: runs)
     return runs.filter { run in
       guard !run.isEndInLog, run.end != .running,
         let folder = RecorderLock.folder(log: path, run: run.id)
@@ -81,7 +81,7 @@ public enum Recovery {
     do {
       let recovered = try writer.openRuns().compactMap { try recover($0, writer) }
       if access(RecorderLock.parent(ofLog: writer.path), F_OK) == 0 {
-        LeftFolders.remove(log: writer.path, runs: try LogReader(path: writer.path).runs())
+        OrphanedFolders.remove(log: writer.path, runs: try LogReader(path: writer.path).runs())
       }
       return recovered
     } catch let error as SQLiteError {
@@ -112,7 +112,7 @@ public enum Recovery {
       try writer.openRuns().contains(where: { $0.id == run.id })
     else { return nil }
     let recovered = try drain(current, folder, writer)
-    endFileBefore(writer, current)
+    endPreviousFile(writer, current)
     SpoolFolder.removeFiles(folder)
     return recovered
   }

@@ -75,8 +75,8 @@ extension Recovery {
   }
 
   /// A recorder that went on in another file and died before it ended the run in the one before.
-  static func endFileBefore(_ writer: LogWriter, _ run: LogWriter.OpenRun) {
-    guard let name = try? writer.fileBefore(run: run.number), !name.contains("/") else { return }
+  static func endPreviousFile(_ writer: LogWriter, _ run: LogWriter.OpenRun) {
+    guard let name = try? writer.previousFile(run: run.number), !name.contains("/") else { return }
     let folder = writer.path.lastIndex(of: "/").map { String(writer.path[...$0]) } ?? ""
     guard access(folder + name, F_OK) == 0, let before = try? LogWriter(path: folder + name),
       let open = try? before.openRuns().first(where: { $0.id == run.id }),

@@ -54,7 +54,7 @@ final class SpoolChannel: EventChannel, @unchecked Sendable {
 
   func record(_ event: Event) {
     // In the child of a fork the spool is still the parent's.
-    guard generation == tl_generation(), isOpen.value else { return ForkGuard.tellOnce() }
+    guard generation == tl_generation(), isOpen.value else { return ForkGuard.reportOnce() }
     if let limits {
       let isAdmitted = limits.admits(event)
       if let mark = limits.dueMark() { take(mark) }
@@ -153,7 +153,7 @@ final class SpoolChannel: EventChannel, @unchecked Sendable {
   /// Puts what has been encoded into the spool, in parts where it is too long for one record.
   private func put(_ encoded: UnsafeRawBufferPointer) -> Bool {
     let longest = SpoolLayout.maximumContent(segmentSize: spool.segmentSize)
-    guard encoded.count > longest else { return insist(encoded) }
+    guard encoded.count > longest else { return storeBlocking(encoded) }
     // What is around the bytes of a part takes up less than this.
     let size = longest - 64
     let count = (encoded.count + size - 1) / size
@@ -164,12 +164,12 @@ final class SpoolChannel: EventChannel, @unchecked Sendable {
       part.removeAll()
       part.writePart(
         UnsafeRawBufferPointer(rebasing: bytes), index: index, count: count, number: number)
-      guard insist(part.bytes) else { return false }
+      guard storeBlocking(part.bytes) else { return false }
     }
     return true
   }
 
-  private func insist(_ bytes: UnsafeRawBufferPointer) -> Bool {
+  private func storeBlocking(_ bytes: UnsafeRawBufferPointer) -> Bool {
     while !spool.put(bytes) {
       guard waits, isOpen.value else { return false }
       usleep(500)

@@ -54,7 +54,7 @@ final class SpoolThread: @unchecked Sendable {
   var isStopping: Bool { stopping.load(ordering: .acquiring) }
 
   /// Whether somebody waits for what has not been taken care of yet.
-  var isWaitedFor: Bool {
+  var hasWaiters: Bool {
     committed.load(ordering: .relaxed) < wanted.load(ordering: .relaxed)
   }
 
@@ -104,7 +104,7 @@ final class SpoolThread: @unchecked Sendable {
 }
 
 /// What takes care of a recorder's spool, on a thread of its own.
-protocol SpoolTaker: Sendable {
+protocol SpoolConsumer: Sendable {
   var thread: SpoolThread { get }
   var spool: Spool { get }
   /// What it writes, for whoever is to be told that it cannot.
@@ -114,7 +114,7 @@ protocol SpoolTaker: Sendable {
   func work()
 }
 
-extension SpoolTaker {
+extension SpoolConsumer {
   /// - Throws: `LogError.cannotWrite` when there is no thread to be had.
   func start() throws {
     let code = thread.start { self.work() }

@@ -198,7 +198,7 @@ public enum WorkerSpools {
         try file.withRecords { try put(&$0, &progress, &imported, writer) }
       }
       if isComplete {
-        try writer.noteComplete(source: progress.id, through: progress.lastSourceSeq)
+        try writer.markComplete(source: progress.id, through: progress.lastSourceSeq)
       }
     }
     return imported

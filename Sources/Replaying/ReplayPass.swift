@@ -12,9 +12,9 @@ final class ReplayPass {
   private let run: RunInfo
   private let options: ReplayOptions
   private let factories: [(factory: PluginFactory, options: [String: String])]
-  private let call: PresentCall
-  private let keeper: CheckpointKeeper?
-  private var outside: OutsidePlugins
+  private let call: ActiveCall
+  private let keeper: CheckpointManager?
+  private var outside: ExternalPlugins
 
   private var sources: [SourceInfo] = []
   /// What makes times of different sources comparable; plugins see each source's own.
@@ -34,7 +34,7 @@ final class ReplayPass {
   init(
     reader: LogReader, run: RunInfo, options: ReplayOptions,
     factories: [(factory: PluginFactory, options: [String: String])],
-    outside: [any OutsidePlugin], call: PresentCall, isCancelled: @escaping () -> Bool
+    outside: [any ExternalPlugin], call: ActiveCall, isCancelled: @escaping () -> Bool
   ) throws {
     self.reader = reader
     self.run = run
@@ -43,9 +43,9 @@ final class ReplayPass {
     self.call = call
     keeper =
       outside.isEmpty
-      ? CheckpointKeeper(options, reader: reader, run: run, factories: factories) : nil
+      ? CheckpointManager(options, reader: reader, run: run, factories: factories) : nil
     self.isCancelled = isCancelled
-    self.outside = OutsidePlugins(outside)
+    self.outside = ExternalPlugins(outside)
     selection = Selection(options)
     pacer = options.speed.map { Pacer(speed: $0) }
     started = clock.now
@@ -74,12 +74,12 @@ final class ReplayPass {
       failureCount: failures.count,
       verifications: ordered.flatMap(\.verifications) + said.verifications,
       notices: said.notices + (keeper?.notices ?? []), lines: said.lines, end: end,
-      unknown: unknown, misfits: replays.values.reduce(0) { $0 + $1.misfits },
+      unknown: unknown, mismatchCount: replays.values.reduce(0) { $0 + $1.mismatchCount },
       drift: said.drift,
       missing: try reader.missing(of: run), pruned: try reader.pruned(of: run),
       excluded: try reader.excluded(of: run).reduce(0) { $0 + $1.events },
       damaged: cursor.damagedCount,
-      outOfOrder: cursor.forcedCount)
+      outOfOrder: cursor.outOfOrderCount)
   }
 
   /// Begins at the last checkpoint that is good, or at the beginning.
@@ -159,9 +159,9 @@ final class ReplayPass {
   }
 
   /// What plugins looked at and could not see.
-  private var unknown: [UnknownFact] {
+  private var unknown: [UnavailableState] {
     let all = Set(replays.values.flatMap(\.unknown))
-    return UnknownFact.allCases.filter(all.contains)
+    return UnavailableState.allCases.filter(all.contains)
   }
 
   private var ordered: [SourceReplay] {
@@ -252,7 +252,7 @@ final class ReplayPass {
   }
 
   /// What has failed is not saved, and so is told again.
-  private func save(_ place: EventPlace) throws {
+  private func save(_ place: ResumePoint) throws {
     guard failures.count == 0 else { return }
     try keeper?.save(place, ordered.filter { !$0.names.isEmpty })
   }

@@ -13,9 +13,9 @@ protocol ReplayTarget: AnyObject {
   /// Why the state that a plugin looked at could not be rebuilt.
   var failure: (any Error)? { get }
   /// How many events did not fit the state; 0 when nobody looked at it.
-  var misfits: Int { get }
+  var mismatchCount: Int { get }
   /// What the state does not know; nothing when nobody looked at it.
-  var unknown: [UnknownFact] { get }
+  var unknown: [UnavailableState] { get }
 
   /// See `StateBuilder`.
   func goOn(behind sourceSeq: Int64, with saved: Value?) throws
@@ -36,8 +36,8 @@ protocol ReplayTarget: AnyObject {
 extension ReplayTarget {
   var present: Int64 { builder.present }
   var failure: (any Error)? { builder.failure }
-  var misfits: Int { builder.state?.misfits ?? 0 }
-  var unknown: [UnknownFact] { builder.state?.unknown ?? [] }
+  var mismatchCount: Int { builder.state?.mismatchCount ?? 0 }
+  var unknown: [UnavailableState] { builder.state?.unknown ?? [] }
 
   func goOn(behind sourceSeq: Int64, with saved: Value?) throws {
     try builder.goOn(behind: sourceSeq, with: saved)
@@ -54,7 +54,7 @@ final class SchedulerTarget: ReplayTarget {
   private let own: [any SchedulerPlugin]
 
   init(
-    id: String, unknown: [UnknownFact], history: @escaping () throws -> SourceCursor,
+    id: String, unknown: [UnavailableState], history: @escaping () throws -> SourceCursor,
     plugins: [any SchedulerPlugin]
   ) {
     let builder = StateBuilder<SchedulerState>(unknown: unknown, history: history)
@@ -89,7 +89,7 @@ final class WorkerTarget: ReplayTarget {
   private let own: [any WorkerPlugin]
 
   init(
-    _ source: Source, unknown: [UnknownFact], history: @escaping () throws -> SourceCursor,
+    _ source: Source, unknown: [UnavailableState], history: @escaping () throws -> SourceCursor,
     plugins: [any WorkerPlugin]
   ) {
     let builder = StateBuilder<WorkerState>(unknown: unknown, history: history)

@@ -65,9 +65,9 @@ public final class Replayer {
     /// Why it has ended before the run did.
     public var end: End
     /// What plugins could not see in the states that they looked at, because the log does not tell.
-    public var unknown: [UnknownFact]
+    public var unknown: [UnavailableState]
     /// Events that did not fit the states that plugins looked at; 0 for a log that is whole.
-    public var misfits: Int
+    public var mismatchCount: Int
     /// How often a state that plugins in Python looked at had to be set to what is recorded; 0 for a
     /// log that is whole.
     public var drift: Int64
@@ -96,13 +96,13 @@ public final class Replayer {
   }
 
   /// Shows which Swift plugin is being called with what; nobody need look at it.
-  public var call = PresentCall()
+  public var call = ActiveCall()
 
   private let reader: LogReader
   private let run: RunInfo
   private let options: ReplayOptions
   private var factories: [(factory: PluginFactory, options: [String: String])] = []
-  private var outside: [any OutsidePlugin] = []
+  private var outside: [any ExternalPlugin] = []
 
   public init(reader: LogReader, run: RunInfo, options: ReplayOptions = ReplayOptions()) {
     self.reader = reader
@@ -121,7 +121,7 @@ public final class Replayer {
   }
 
   /// Adds a plugin that lives in a program of its own.
-  public func add(_ outside: any OutsidePlugin) {
+  public func add(_ outside: any ExternalPlugin) {
     self.outside.append(outside)
   }
 

@@ -10,7 +10,7 @@ final class SourceReplay {
   let names: [(name: String, index: Int)]
   /// The places of those that still want to be called. Nothing that is called changes it meanwhile.
   @exclusivity(unchecked) private var wanting: [Int]
-  private let call: PresentCall
+  private let call: ActiveCall
   /// What `call` knows each plugin by.
   private let labels: [UInt64]
   /// One for each plugin, when it is to be compared with what was noted of it.
@@ -24,7 +24,7 @@ final class SourceReplay {
   /// - Throws: what a plugin's initializer throws.
   init(
     _ info: SourceInfo, of run: RunInfo, reader: LogReader,
-    factories: [(factory: PluginFactory, options: [String: String])], call: PresentCall,
+    factories: [(factory: PluginFactory, options: [String: String])], call: ActiveCall,
     verifies: Bool
   ) throws {
     let source = info.source
@@ -81,10 +81,10 @@ final class SourceReplay {
   private var address: String { info.source.address }
 
   /// How many events did not fit the state; 0 when nobody looked at it.
-  var misfits: Int { target.misfits }
+  var mismatchCount: Int { target.mismatchCount }
 
   /// What the state does not know; nothing when nobody looked at it.
-  var unknown: [UnknownFact] { target.unknown }
+  var unknown: [UnavailableState] { target.unknown }
 
   /// What a plugin has to say, by its place in the order of adding.
   func report(of index: Int) -> Replayer.Report? {
@@ -243,7 +243,7 @@ final class SourceReplay {
   private func note(
     _ error: any Error, of place: Int, _ recorded: RecordedEvent?, _ failures: inout FailureList
   ) {
-    if error is PluginDone {
+    if error is StopReplay {
       hasStopped = true
       return wanting.removeAll { $0 == place }
     }
@@ -251,6 +251,6 @@ final class SourceReplay {
       .init(
         plugin: names[place].name, worker: worker, seq: recorded?.seq,
         hook: recorded?.event.hook.name ?? (isScheduler ? "start" : "setup"),
-        event: recorded?.event.inWords, error: String(describing: error)))
+        event: recorded?.event.summaryText, error: String(describing: error)))
   }
 }

@@ -3,18 +3,18 @@ import TaskLogPlugin
 
 /// What plugins on a scheduler, or on a worker, can look at.
 protocol RebuiltState: AnyObject {
-  init(unknown: [UnknownFact])
-  init(saved: Value, unknown: [UnknownFact]) throws
+  init(unknown: [UnavailableState])
+  init(saved: Value, unknown: [UnavailableState]) throws
   func saved(limit: Int) -> Value?
   func apply(_ event: Event)
   func settle()
-  var misfits: Int { get }
-  var unknown: [UnknownFact] { get }
+  var mismatchCount: Int { get }
+  var unknown: [UnavailableState] { get }
 }
 
 extension SchedulerState: RebuiltState {}
 extension WorkerState: RebuiltState {
-  convenience init(unknown: [UnknownFact]) { self.init(facts: nil, unknown: unknown) }
+  convenience init(unknown: [UnavailableState]) { self.init(facts: nil, unknown: unknown) }
 }
 
 /// A state that is built when someone first looks at it, from then on with every event.
@@ -22,7 +22,7 @@ extension WorkerState: RebuiltState {
 /// The first look reads the events of the source from the log once more, up to the present one. A
 /// plugin that never looks costs nothing.
 final class StateBuilder<State: RebuiltState> {
-  private let ignorance: [UnknownFact]
+  private let ignorance: [UnavailableState]
   private let history: () throws -> SourceCursor
   // Looked at for each event; one thread replays, and `apply` does not come back here.
   @exclusivity(unchecked) private(set) var state: State?
@@ -34,7 +34,7 @@ final class StateBuilder<State: RebuiltState> {
   private(set) var failure: (any Error)?
 
   /// - Parameter unknown: what the log cannot tell of the state.
-  init(unknown: [UnknownFact], history: @escaping () throws -> SourceCursor) {
+  init(unknown: [UnavailableState], history: @escaping () throws -> SourceCursor) {
     ignorance = unknown
     self.history = history
   }

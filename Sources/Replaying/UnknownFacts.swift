@@ -5,8 +5,8 @@ extension RunInfo {
   /// What a state that is rebuilt of this run's events cannot know.
   ///
   /// - Parameter missing: how many events of the source are known to be missing.
-  func unknownFacts(of kind: Source.Kind, missing: Int64) -> [UnknownFact] {
-    var unknown: [UnknownFact] = []
+  func unknownFacts(of kind: Source.Kind, missing: Int64) -> [UnavailableState] {
+    var unknown: [UnavailableState] = []
     switch kind {
     case .scheduler:
       if mode == "hooks" { unknown += [.replicas, .wants, .longRunning, .restrictions] }

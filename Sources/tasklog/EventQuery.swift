@@ -10,7 +10,7 @@ struct EventQuery {
   /// What is asked.
   struct Logs {
     /// With which of their runs are wanted.
-    var files: [JoinedLogs.Part] = []
+    var files: [LogSet.Part] = []
     /// Where they are those of one run, one after the other: the name that they have in common.
     var template: String?
   }
@@ -54,7 +54,7 @@ struct EventQuery {
   }
 
   private static func part(
-    _ log: JoinedLogs.Part, _ filter: EventFilter, _ output: QueryOutputOptions
+    _ log: LogSet.Part, _ filter: EventFilter, _ output: QueryOutputOptions
   ) throws -> EventStream.Part {
     let reader = try log.reader()
     var filter = filter
@@ -67,11 +67,11 @@ struct EventQuery {
     try write()
     let runs = try logs.files.map { file in
       let reader = try LogReader(path: file.path, name: file.name)
-      return try reader.runs(matching: file.selector).map { PartOfRun(reader: reader, run: $0) }
+      return try reader.runs(matching: file.selector).map { RunSegment(reader: reader, run: $0) }
     }
-    if logs.template != nil { return try RunNotes.tell(files: runs.compactMap(\.last)) }
+    if logs.template != nil { return try RunWarnings.tell(files: runs.compactMap(\.last)) }
     for part in runs.joined() {
-      try RunNotes.tell(
+      try RunWarnings.tell(
         part.reader, [part.run], of: logs.files.count > 1 ? part.reader.name : nil)
     }
   }
@@ -85,7 +85,7 @@ struct EventQuery {
       places = output.follow ? try follow(&writer, flush) : try show(&writer) ?? places
       writer.finish()
     }
-    if output.showCursor { try tellCursor(places) }
+    if output.showCursor { try reportCursor(places) }
   }
 
   private typealias Places = [(part: EventStream.Part, seq: Int64)]
@@ -130,7 +130,7 @@ struct EventQuery {
       let path = SegmentFollower.next(after: last.name, template)
     else { return nil }
     return try Self.part(
-      JoinedLogs.Part(path: path, name: path, selector: "latest"), filter, output)
+      LogSet.Part(path: path, name: path, selector: "latest"), filter, output)
   }
 
   /// The last events before those that come.
@@ -257,7 +257,7 @@ struct EventQuery {
     return part
   }
 
-  private func tellCursor(_ places: Places) throws {
+  private func reportCursor(_ places: Places) throws {
     var cursors = try places.map { try $0.part.reader.cursor(at: $0.seq) ?? "-" }
     if logs.template != nil { cursors = [cursors.last { $0 != "-" } ?? "-"] }
     Console.tell("cursor: \(cursors.joined(separator: " "))")

@@ -100,28 +100,28 @@ struct FilterOptions: ParsableArguments {
   func filter(now: Int64) throws -> EventFilter {
     var filter = EventFilter()
     // A client is named where a graph is submitted, not where a task changes its state.
-    filter.hooks = hook.isEmpty && client.isEmpty ? ["transition"] : hook.map(FilterText.hook)
+    filter.hooks = hook.isEmpty && client.isEmpty ? ["transition"] : hook.map(FilterParsing.hook)
     if hook.contains("*") { filter.hooks = [] }
     filter.keys = key
     filter.prefixes = prefix
     filter.groups = group
-    filter.states = try state.flatMap { try FilterText.states($0, option: "--state") }
-    filter.starts = try start.flatMap { try FilterText.states($0, option: "--start") }
-    filter.finishes = try finish.flatMap { try FilterText.states($0, option: "--finish") }
+    filter.states = try state.flatMap { try FilterParsing.states($0, option: "--state") }
+    filter.starts = try start.flatMap { try FilterParsing.states($0, option: "--start") }
+    filter.finishes = try finish.flatMap { try FilterParsing.states($0, option: "--finish") }
     filter.workers = worker
     filter.sources = source
     filter.stimuli = stimulus
     filter.clients = client
-    filter.args = try arg.map(FilterText.arg)
-    filter.patterns = try grep.map { try FilterText.pattern($0, option: "--grep") }
+    filter.args = try arg.map(FilterParsing.arg)
+    filter.patterns = try grep.map { try FilterParsing.pattern($0, option: "--grep") }
     if let since {
-      switch try FilterText.bound(since, option: "--since", now: now) {
+      switch try FilterParsing.bound(since, option: "--since", now: now) {
       case .time(let time): filter.since = time
       case .seq(let seq): filter.sinceSeq = seq
       }
     }
     if let until {
-      switch try FilterText.bound(until, option: "--until", now: now, isEnd: true) {
+      switch try FilterParsing.bound(until, option: "--until", now: now, isEnd: true) {
       case .time(let time): filter.until = time
       case .seq(let seq): filter.untilSeq = seq
       }

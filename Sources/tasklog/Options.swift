@@ -15,7 +15,7 @@ struct LogOptions: ParsableArguments {
   /// What was named, which may stand for many logs: see `LogTemplate`.
   var given: String { log ?? Self.defaultPath }
 
-  /// Of many logs the last of the newest run; see `AskedLog` for all that there is of it.
+  /// Of many logs the last of the newest run; see `ResolvedLog` for all that there is of it.
   var path: String { LogTemplate.newest(given) }
 
   /// For what writes the runs of many into one log.
@@ -67,12 +67,12 @@ struct LogsOptions: ParsableArguments {
   /// - Throws: `LogError`, `Failure`.
   func asked(
     run selector: String, isRecovering: Bool = true, follows: Bool = false
-  ) throws -> [AskedLog] {
-    var asked: [AskedLog] = []
+  ) throws -> [ResolvedLog] {
+    var asked: [ResolvedLog] = []
     do {
       for name in given {
         asked.append(
-          try AskedLog(name, run: selector, isRecovering: isRecovering, follows: follows))
+          try ResolvedLog(name, run: selector, isRecovering: isRecovering, follows: follows))
       }
     } catch {
       for log in asked { log.close() }

@@ -123,7 +123,7 @@
     }
 
     private func record(_ bodies: [[UInt8]], _ name: String, _ folder: TemporaryFolder) throws {
-      let log = try MessageLog(path: folder(name), origin: "nowhere", recorderVersion: "1")
+      let log = try QueueRecorder(path: folder(name), origin: "nowhere", recorderVersion: "1")
       for body in bodies { try log.take([Delivery(body: body, isRedelivered: false)]) }
       log.close()
     }
@@ -170,7 +170,7 @@
       var messages = try messages(5000)
       #expect(messages.reduce(0) { $0 + $1.count } > 128 << 10)
       messages.insert(Array("nonsense".utf8), at: 250)
-      let log = try MessageLog(
+      let log = try QueueRecorder(
         path: folder("a.db"), origin: "nowhere", recorderVersion: "1")
       try log.take(messages.map { Delivery(body: $0, isRedelivered: false) })
       #expect(log.counts.messages == 502 && log.counts.events == 5000)
@@ -187,7 +187,7 @@
 
     @Test func `events of many messages at once are in their order`() throws {
       let folder = try TemporaryFolder()
-      let log = try MessageLog(
+      let log = try QueueRecorder(
         path: folder("a.db"), origin: "nowhere", recorderVersion: "1")
       try log.take(try messages(5000).map { Delivery(body: $0, isRedelivered: false) })
       log.close()
@@ -287,7 +287,7 @@
       let folder = try TemporaryFolder()
       let messages = try messages()
       try record([messages[0]], "a.db", folder)
-      let live = try MessageLog(path: folder("b.db"), origin: "nowhere", recorderVersion: "1")
+      let live = try QueueRecorder(path: folder("b.db"), origin: "nowhere", recorderVersion: "1")
       try live.take([Delivery(body: messages[2], isRedelivered: false)])
       let runs = try ask(["runs"], ["a.db", "b.db"], folder)
       #expect(runs.contains(#""end":"running""#) && runs.contains(#""missing":0"#), "\(runs)")

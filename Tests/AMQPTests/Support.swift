@@ -105,7 +105,7 @@
       let consumer = try QueueConsumer(broker.url, settings)
       return try consumer.run(
         into: {
-          try MessageLog(
+          try QueueRecorder(
             path: folder(log), origin: consumer.origin, recorderVersion: taskLogVersion)
         }, progress: { _ in }, problem: { Issue.record("\($0)") }, isStopped: { false })
     }

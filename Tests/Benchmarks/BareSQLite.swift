@@ -106,7 +106,7 @@ struct ReadyRows {
   }
 
   /// Puts all rows into an empty log's tables, a transaction every so many rows.
-  func insert(into database: BareSQLite, rowsAtOnce: Int) throws {
+  func insert(into database: BareSQLite, rowsPerBatch: Int) throws {
     let insertEvent = try database.prepare(LogWriter.insertEventSQL)
     let insertText = try database.prepare("INSERT INTO text (id, text) VALUES (?, ?)")
     let insertKey = try database.prepare("INSERT INTO key (id, text, typed) VALUES (?, ?, ?)")
@@ -134,7 +134,7 @@ struct ReadyRows {
       bind(insertEvent, 12, step.row.args)
       bind(insertEvent, 13, step.row.snapshot)
       try run(insertEvent, database)
-      if index % rowsAtOnce == rowsAtOnce - 1 { try database.execute("COMMIT; BEGIN IMMEDIATE") }
+      if index % rowsPerBatch == rowsPerBatch - 1 { try database.execute("COMMIT; BEGIN IMMEDIATE") }
     }
     try database.execute("COMMIT")
   }

@@ -130,13 +130,13 @@ struct Kind: Sendable {
     },
     Kind(name: "finished task", hasArgs: true) { key, time in
       let span = StartStop(action: "compute", start: 1.75e9, stop: 1.75e9 + 0.001)
-      let facts = RunFacts(
+      let facts = RunReport(
         worker: "inproc://bench/1", nbytes: 1024, type: "Swift.Int", typeName: "Int",
         thread: 140_012_345_678, startStops: [span])
       return Event(
         .transition, time: time, key: key, start: .processing, finish: .memory,
         stimulusID: "task-finished-5f3c9a1e", worker: facts.worker, taskRunID: 1, args: .run(facts),
-        snapshot: .task(TaskFacts(nbytes: 1024, typeName: "Int", startStops: [span])))
+        snapshot: .task(TaskSnapshot(nbytes: 1024, typeName: "Int", startStops: [span])))
     },
   ]
 }

@@ -161,7 +161,7 @@ struct ExportBenchmark {
     let span = StartStop(action: "compute", start: start, stop: start + 0.0009)
     var event = Self.move(key, .executing, .memory, time + 900_000, done)
     event.taskRunID = Int64(task)
-    event.snapshot = .task(TaskFacts(nbytes: 1024, typeName: "Int", startStops: [span]))
+    event.snapshot = .task(TaskSnapshot(nbytes: 1024, typeName: "Int", startStops: [span]))
     try give(worker, event)
     event = Self.move(key, .processing, .memory, time + 950_000, done)
     event.worker = address

@@ -140,7 +140,7 @@ struct RecorderBenchmark {
     try database.execute("DELETE FROM text; DELETE FROM key")
     return try seconds {
       try database.execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL")
-      try rows.insert(into: database, rowsAtOnce: 50_000)
+      try rows.insert(into: database, rowsPerBatch: 50_000)
       try database.execute("PRAGMA wal_checkpoint(TRUNCATE); PRAGMA journal_mode = DELETE")
     }
   }

@@ -53,7 +53,7 @@ struct ReplayBenchmark {
     try await comparison.run {
       let start = ContinuousClock.now
       let result = try await Self.replay(log, factory)
-      precondition(result.events == Int64(count) && result.misfits == 0)
+      precondition(result.events == Int64(count) && result.mismatchCount == 0)
       return (ContinuousClock.now - start) / .seconds(1)
     } _: {
       let start = ContinuousClock.now

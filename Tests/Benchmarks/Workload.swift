@@ -72,7 +72,7 @@ struct Workload: Sendable {
         Event(
           .transition, time: time, key: key, start: .executing, finish: .memory,
           stimulusID: stimulus, taskRunID: 1,
-          snapshot: .task(TaskFacts(nbytes: 1024, typeName: "Int", startStops: [span])))
+          snapshot: .task(TaskSnapshot(nbytes: 1024, typeName: "Int", startStops: [span])))
       ))
     let args = Args(named: [
       .init("worker", .string(address)), .init("nbytes", 1024), .init("type", "Swift.Int"),

@@ -218,7 +218,7 @@ import Testing
         """)
       return log
     }
-    var parts = PartialRuns()
+    var parts = PartialRunAudit()
     for log in logs {
       try parts.add(LogReader(path: log.path))
       #expect(try !LogCheck(path: log.path).run().findings.contains { $0.kind == .holeInSource })

@@ -126,7 +126,7 @@ import Testing
           key: Key, start: State, finish: State, stimulusID: String, args: Args
         ) throws {
           calls += 1
-          if calls == 3 { throw PluginDone() }
+          if calls == 3 { throw StopReplay() }
         }
       }
       """)

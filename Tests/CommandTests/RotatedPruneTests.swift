@@ -47,7 +47,7 @@ import Testing
     let findings = try check(run)
     #expect(findings.contains { $0.contains("\"pruned-events\"") })
     let first = try LogReader(path: run.files[0].path)
-    #expect(try first.runs()[0].fileBefore == nil)
+    #expect(try first.runs()[0].previousFile == nil)
     #expect(
       try LogCheck(path: run.files[0].path).run().findings.allSatisfy { $0.kind == .prunedEvents })
     #expect(try first.pruned(of: first.runs()[0]) == events[1])

@@ -176,7 +176,7 @@ import Testing
   @Test func `segments that began after they were looked for belong to the run`() async throws {
     let run = try await RotatedRun.shared
     let files = run.files.map(\.path)
-    let joined = try JoinedFiles(
+    let joined = try RotatedRunFiles(
       run.folder("logs/{run}.db"), Array(files.dropLast(2)), follows: false)
     defer { joined.close() }
     let reader = try LogReader(path: joined.path)
@@ -186,7 +186,7 @@ import Testing
       return try segment.runs().reduce(sum) { try $0 + segment.eventCount(of: $1) }
     }
     #expect(try reader.eventCount(of: whole) == expected)
-    #expect(whole.fileBehind == nil && whole.end == .closed)
+    #expect(whole.nextFile == nil && whole.end == .closed)
   }
 
   // MARK: - While it is recorded

@@ -168,7 +168,7 @@ import Testing
     let cursor = try reader.events(of: reader.latest(), order: .causal)
     var seqs: [Int64] = []
     while let event = try cursor.nextEvent() { seqs.append(event.seq) }
-    #expect(cursor.forcedCount == 0)
+    #expect(cursor.outOfOrderCount == 0)
     // Dispatch, the worker's end, memory; task by task.
     var expected: [Int64] = []
     for number in 0..<count {

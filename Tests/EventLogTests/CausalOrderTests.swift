@@ -114,7 +114,7 @@ import Testing
         event.seq = Int64(seq + 1)
         try order.add([event], to: &output)
         #expect(output.count == seq + 1)
-        #expect(order.forcedCount == (seq < 2 ? 0 : 1))
+        #expect(order.outOfOrderCount == (seq < 2 ? 0 : 1))
       }
     }
   }

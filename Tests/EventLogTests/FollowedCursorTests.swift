@@ -30,7 +30,7 @@ import Testing
     #expect(try words(cursor) == [])
     cursor.goOn(to: 3, givingUpTo: 3, sources: [], isOver: false)
     #expect(try words(cursor) == ["executing memory", "processing memory"])
-    #expect(cursor.forcedCount == 0)
+    #expect(cursor.outOfOrderCount == 0)
     #expect(cursor.count == 3)
   }
 

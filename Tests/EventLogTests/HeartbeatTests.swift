@@ -242,7 +242,7 @@ import Testing
     let blobs = try sql("SELECT count(*) FROM blob", on: path)
     let pruning = try LogPruning(path: path)
     _ = try pruning.prune(LogReader(path: path).runs()[0], keepingFailures: false)
-    _ = try pruning.giveSpaceBack()
+    _ = try pruning.reclaimSpace()
     pruning.close()
     let reader = try LogReader(path: path)
     let read = try reader.all(reader.runs().last).map(\.event)

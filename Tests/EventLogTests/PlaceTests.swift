@@ -34,12 +34,12 @@ import Testing
 
   /// All that a cursor gives out, and the places that it comes by.
   private func run(
-    _ reader: LogReader, pages: Int, from place: EventPlace? = nil
-  ) throws -> (order: [Int64], places: [(place: EventPlace, given: Int)]) {
+    _ reader: LogReader, pages: Int, from place: ResumePoint? = nil
+  ) throws -> (order: [Int64], places: [(place: ResumePoint, given: Int)]) {
     let cursor = try reader.events(
       of: reader.latest(), order: .causal, goingOnFrom: place, pageSize: pages)
     var order: [Int64] = []
-    var places: [(EventPlace, Int)] = []
+    var places: [(ResumePoint, Int)] = []
     while let recorded = try cursor.nextEvent() {
       order.append(recorded.seq)
       if let place = cursor.place { places.append((place, order.count)) }

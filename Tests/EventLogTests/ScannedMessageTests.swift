@@ -84,7 +84,7 @@ import Testing
     throws
   {
     let folder = try TemporaryFolder()
-    let log = try MessageLog(path: folder("run.db"), origin: "test", recorderVersion: "1")
+    let log = try QueueRecorder(path: folder("run.db"), origin: "test", recorderVersion: "1")
     let event = #""seq":7,"time":1,"hook":"transition"}"#
     let body = """
       {"tasklog":1,"run":{"id":"r","engine":"e","mode":"full","started":1},

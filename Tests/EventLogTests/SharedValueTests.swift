@@ -191,7 +191,7 @@ import Testing
     try later.close()
     let pruning = try LogPruning(path: path)
     _ = try pruning.prune(LogReader(path: path).runs()[0], keepingFailures: false)
-    _ = try pruning.giveSpaceBack()
+    _ = try pruning.reclaimSpace()
     pruning.close()
     try expectPlain(path, 1)
     try expectSmall(path, 1)

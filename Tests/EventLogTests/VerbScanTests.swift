@@ -299,7 +299,7 @@ import Testing
     let path = folder("log.db")
     var random = Randomness.generator(770)
     // More than four parts, which is where threads begin.
-    var parts = 5 * Int(PartedScan<SummaryPart>.usualSize)
+    var parts = 5 * Int(ParallelScan<SummaryPart>.usualSize)
     let log = try LogUnderTest(path)
     let worker = try log.addWorker(1)
     while parts > 0 {
@@ -349,7 +349,7 @@ import Testing
     let folder = try TemporaryFolder()
     let reader = try Self.numbered(folder("log.db"), events: 200)
     var numbers: [Int64] = []
-    let scan = PartedScan<[Int64]>(
+    let scan = ParallelScan<[Int64]>(
       "SELECT seq FROM event WHERE seq BETWEEN ? AND ? ORDER BY seq", over: 5...190,
       partSize: Int64(size))
     let path = reader.path
@@ -367,7 +367,7 @@ import Testing
   func `an error on either side ends a scan`(threads: Int) throws {
     let folder = try TemporaryFolder()
     let reader = try Self.numbered(folder("log.db"), events: 200)
-    let scan = PartedScan<Int>(
+    let scan = ParallelScan<Int>(
       "SELECT seq FROM event WHERE seq BETWEEN ? AND ?", over: 1...200, partSize: 5)
     var taken = 0
     #expect(throws: Enough.self) {
@@ -390,7 +390,7 @@ import Testing
     }
     #expect(taken == 19)
     #expect(throws: SQLiteError.self) {
-      try PartedScan<Int>("SELECT nothing FROM event WHERE seq BETWEEN ? AND ?", over: 1...200)
+      try ParallelScan<Int>("SELECT nothing FROM event WHERE seq BETWEEN ? AND ?", over: 1...200)
         .run(reader, threads: threads) { _, _ in
           1
         } take: { _ in
@@ -407,7 +407,7 @@ import Testing
       "SELECT seq FROM event WHERE seq BETWEEN ? AND ? ORDER BY seq DESC",
     ] {
       #expect(throws: LogError.self) {
-        try PartedScan<Int>(sql, over: 3...9).run(reader) { select, range in
+        try ParallelScan<Int>(sql, over: 3...9).run(reader) { select, range in
           try select.forEachRow(in: range, path) { _ in }
           return 0
         } take: { _ in

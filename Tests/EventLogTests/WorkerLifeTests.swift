@@ -162,7 +162,7 @@ import Testing
     let before = try tables.map { try sql("SELECT * FROM \($0)", on: log.path) }
     #expect(before[0].count == 3)
     let connection = try Connection(path: log.path, mode: .readWrite)
-    try DerivedTables(connection).makeAgain()
+    try DerivedTables(connection).rebuild()
     #expect(try tables.map { try sql("SELECT * FROM \($0)", on: log.path) } == before)
   }
 

@@ -48,7 +48,7 @@ final class SchedulerProbe: SchedulerPlugin {
   func report() -> Value {
     if let file { fflush(file) }
     return .object([
-      "misfits": .int(Int64(scheduler?.state.misfits ?? -1)),
+      "mismatchCount": .int(Int64(scheduler?.state.mismatchCount ?? -1)),
       "unknown": .list((scheduler?.state.unknown ?? []).map { .string($0.rawValue) }),
     ])
   }

@@ -35,7 +35,7 @@ final class WorkerProbe: WorkerPlugin {
   func report() -> Value {
     if let file { fflush(file) }
     return .object([
-      "misfits": .int(Int64(worker?.state.misfits ?? -1)),
+      "mismatchCount": .int(Int64(worker?.state.mismatchCount ?? -1)),
       "unknown": .list((worker?.state.unknown ?? []).map { .string($0.rawValue) }),
     ])
   }

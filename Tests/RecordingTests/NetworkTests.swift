@@ -34,9 +34,9 @@ import Testing
 
   @Test func `the folders that logs are tested in are local`() throws {
     let log = try TemporaryLog()
-    #expect(LogPlace.networkFileSystem(of: log.folder.path + "/run.db") == nil)
-    #expect(LogPlace.networkFileSystem(of: "/dev/shm/run.db") == nil)
-    #expect(LogPlace.networkFileSystem(of: "/proc/run.db") == "proc")
+    #expect(LogLocation.networkFileSystem(of: log.folder.path + "/run.db") == nil)
+    #expect(LogLocation.networkFileSystem(of: "/dev/shm/run.db") == nil)
+    #expect(LogLocation.networkFileSystem(of: "/proc/run.db") == "proc")
   }
 
   @Test func `where a log is instead is told with the host`() {
@@ -54,8 +54,8 @@ import Testing
       42 27 0:39 / /mnt/with\\040space rw,nosuid - nfs4 server:/export rw,vers=4.2
       broken line
       """
-    #expect(LogPlace.fileSystem("0:39", in: mounts) == "nfs4")
-    #expect(LogPlace.fileSystem("0:99", in: mounts) == nil)
+    #expect(LogLocation.fileSystem("0:39", in: mounts) == "nfs4")
+    #expect(LogLocation.fileSystem("0:99", in: mounts) == nil)
   }
 
   private static let server = "/usr/lib/openssh/sftp-server"
@@ -77,7 +77,7 @@ import Testing
     try #require(system(command) == 0)
     defer { _ = system("umount -l '\(mount)'") }
     let asked = mount + "/run.db"
-    try wait(for: "the mount of \(mount)") { LogPlace.networkFileSystem(of: asked) != nil }
+    try wait(for: "the mount of \(mount)") { LogLocation.networkFileSystem(of: asked) != nil }
     let told = Told()
     var options = Recorder.Options()
     options.problem = { told.message = $0 }
@@ -87,12 +87,12 @@ import Testing
     recorder.close()
     defer { unlink(recorder.log) }
     #expect(told.message.contains("fuse.sshfs"))
-    #expect(told.message.contains("on host \(LogPlace.host), into \(recorder.log)"))
+    #expect(told.message.contains("on host \(LogLocation.host), into \(recorder.log)"))
     #expect(try LogReader(path: recorder.log).runs().count == 1)
     #expect(try FileManager.default.contentsOfDirectory(atPath: mount).isEmpty)
     #expect(throws: LogError.self) { try LogReader(path: asked) }
     // The same place again, so that runs come together.
-    #expect(try LogPlace.standIn(for: asked) == recorder.log)
+    #expect(try LogLocation.standIn(for: asked) == recorder.log)
   }
 
   private final class Told: @unchecked Sendable {

@@ -36,7 +36,7 @@ import Testing
     let removed = try infos.reduce(Int64(0)) {
       try $0 + pruning.prune($1, keepingFailures: keepingFailures)
     }
-    #expect(try pruning.giveSpaceBack() == 0)
+    #expect(try pruning.reclaimSpace() == 0)
     return removed
   }
 
@@ -194,7 +194,7 @@ import Testing
 
   private func candidate(
     _ number: Int64, ended: Int64, bytes: Int64 = 10, end: RunEnd = .closed
-  ) -> PruneRules.Candidate {
+  ) -> RetentionPolicy.Candidate {
     .init(
       path: "log",
       run: RunInfo(
@@ -203,7 +203,7 @@ import Testing
       events: 5, bytes: bytes)
   }
 
-  private func chosen(_ rules: PruneRules, _ candidates: [PruneRules.Candidate]) -> [String] {
+  private func chosen(_ rules: RetentionPolicy, _ candidates: [RetentionPolicy.Candidate]) -> [String] {
     rules.choose(candidates, bytes: candidates.reduce(0) { $0 + $1.bytes })
       .map { "\($0.candidate.run.number) \($0.reason.rawValue)" }
   }
@@ -213,7 +213,7 @@ import Testing
       candidate(1, ended: 0, end: .running), candidate(2, ended: 30), candidate(3, ended: 20),
       candidate(4, ended: 50, end: .died), candidate(5, ended: 60),
     ]
-    var rules = PruneRules()
+    var rules = RetentionPolicy()
     #expect(chosen(rules, candidates) == [])
     rules.endedBefore = 30
     #expect(chosen(rules, candidates) == ["3 older-than"])

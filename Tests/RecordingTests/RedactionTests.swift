@@ -35,11 +35,11 @@ import Testing
   }
 
   @Test func `the engine's own args and snapshots are covered by their names`() throws {
-    let facts = RunFacts(
+    let facts = RunReport(
       worker: "w", nbytes: 8, type: "Swift.Int", typeName: "Int", thread: 1, startStops: [])
     let event = Event(
       .transition, time: 1, key: "x", args: .run(facts),
-      snapshot: .task(TaskFacts(nbytes: 8, exceptionText: "secret")))
+      snapshot: .task(TaskSnapshot(nbytes: 8, exceptionText: "secret")))
     let kept = try recorded(event, redacting: ["password"])
     #expect(kept.args == event.args)
     #expect(kept.snapshot.decoded == event.snapshot)
@@ -54,11 +54,11 @@ import Testing
     let event = Event(
       .transition, time: 1, key: "x",
       args: .run(
-        RunFacts(
+        RunReport(
           worker: "w", nbytes: 8, type: "Swift.Int", typeName: "Int", thread: 1,
           startStops: [span])),
       snapshot: .task(
-        TaskFacts(
+        TaskSnapshot(
           nbytes: 8, typeName: "Int", exceptionText: "e", tracebackText: "t", startStops: [span],
           comingFrom: "w", cause: "c", retries: 1, suspicious: 1, previous: .fetch,
           state: .memory, counter: 1)))

@@ -62,9 +62,9 @@ import Testing
       let reader = try LogReader(path: file.path)
       let run = try reader.runs(matching: "latest")[0]
       #expect(run.end == .closed)
-      #expect(run.fileBefore == (place > 0 ? files[place - 1].path.lastComponent : nil))
+      #expect(run.previousFile == (place > 0 ? files[place - 1].path.lastComponent : nil))
       #expect(
-        run.fileBehind == (place + 1 < files.count ? files[place + 1].path.lastComponent : nil))
+        run.nextFile == (place + 1 < files.count ? files[place + 1].path.lastComponent : nil))
       let findings = try LogCheck(path: file.path).run().findings
       #expect(findings.allSatisfy { $0.kind == .earlierFile })
       #expect(findings.isEmpty == (place == 0))
@@ -101,7 +101,7 @@ import Testing
     }
     record()
     #expect(recorder.flush(timeoutSeconds: 60))
-    let merge = try LogMerge(into: log.path, isKeepingNumbers: true)
+    let merge = try LogMerge(into: log.path, preservesSeq: true)
     defer { merge.close() }
     let lock = try RecorderLock(log: log.path, run: recorder.runID)
     let first = try LogReader(path: recorder.log)

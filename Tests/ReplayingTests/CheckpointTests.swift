@@ -42,7 +42,7 @@ private final class WorkerTally: WorkerPlugin, Checkpointing {
   func transition(
     key: Key, start: State, finish: State, stimulusID: String, args: Args
   ) throws {
-    if lines.count >= limit { throw PluginDone() }
+    if lines.count >= limit { throw StopReplay() }
     lines.append("\(key) \(start) \(finish) \(Dump.task(worker?.tasks[key]))")
   }
 

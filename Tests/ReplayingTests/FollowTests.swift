@@ -160,7 +160,7 @@ final class Order: Sendable {
 }
 
 /// Stands for a program of its own; notes the order of all events.
-private final class OrderedOutside: OutsidePlugin {
+private final class OrderedOutside: ExternalPlugin {
   let name = "ordered"
   let needsAll = true
   private let order: Order
@@ -170,9 +170,9 @@ private final class OrderedOutside: OutsidePlugin {
   func begin(_ run: RunInfo, sources: [SourceInfo]) { order.hasBegun.withLock { $0 = true } }
   func join(_ source: SourceInfo) {}
   func take(_ recorded: RecordedEvent, isSelected: Bool) -> Bool {
-    order.lines.withLock { $0.append(recorded.event.inWords) }
+    order.lines.withLock { $0.append(recorded.event.summaryText) }
     return true
   }
   func flush() {}
-  func finish() -> OutsideResult { OutsideResult() }
+  func finish() -> ExternalResult { ExternalResult() }
 }

@@ -111,7 +111,7 @@ final class WorkerProbe: WorkerPlugin {
     let facts = state.facts.map { "\($0)" } ?? "nil"
     let line =
       "\(what) | tasks=\(state.tasks.map { "\($0.0)" }) facts=\(facts) "
-      + "transitions=\(state.transitionCounter) misfits=\(state.misfits)"
+      + "transitions=\(state.transitionCounter) mismatchCount=\(state.mismatchCount)"
     lines.append(line)
     notes?.add(line, for: worker.address)
   }

@@ -72,7 +72,7 @@ extension TemporaryLog {
   /// Replays a run through plugins.
   func replay(
     run: String = "latest", options: ReplayOptions = ReplayOptions(),
-    outside: [any OutsidePlugin] = [], _ plugins: (any Plugin.Type, [String: String])...
+    outside: [any ExternalPlugin] = [], _ plugins: (any Plugin.Type, [String: String])...
   ) async throws -> Replayer.Result {
     let reader = try LogReader(path: path)
     guard let info = try reader.runs(matching: run).first else {

@@ -49,7 +49,7 @@ import Testing
     let wanted = events.filter {
       (from...to).contains($0.event.time) && $0.event.hook == .transition
     }
-    #expect(part.lines("Calls") == wanted.map(\.event.inWords))
+    #expect(part.lines("Calls") == wanted.map(\.event.summaryText))
     #expect(!wanted.isEmpty)
   }
 

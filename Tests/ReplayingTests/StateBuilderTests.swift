@@ -84,7 +84,7 @@ import Testing
     for damage in [
       #"{"tasks":[{}]}"#, #"{"tasks":[{"key":"x"}]}"#,
       #"{"tasks":[{"key":"x","state":"waiting","dependencies":[1]}]}"#,
-      #"{"tasks":[{"key":"x","state":"waiting","taskRunID":"x"}]}"#, #"{"misfits":1.5}"#,
+      #"{"tasks":[{"key":"x","state":"waiting","taskRunID":"x"}]}"#, #"{"mismatchCount":1.5}"#,
     ] {
       let saved = try JSONReader.value(damage)
       #expect(throws: SavedStateError.self) { try WorkerState(saved: saved, unknown: []) }

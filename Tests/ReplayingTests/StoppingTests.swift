@@ -114,7 +114,7 @@ private final class FirstError: SchedulerPlugin {
   func transition(key: Key, start: State, finish: State, stimulusID: String, args: Args) throws {
     guard finish == .erred else { return }
     lines.append("\(key) \(finish)")
-    throw PluginDone()
+    throw StopReplay()
   }
 
   func report() -> Value { .list(lines.map(Value.string)) }
@@ -125,7 +125,7 @@ private final class StopsOnWorker: WorkerPlugin {
 
   func transition(key: Key, start: State, finish: State, stimulusID: String, args: Args) throws {
     transitions += 1
-    if transitions == 3 { throw PluginDone() }
+    if transitions == 3 { throw StopReplay() }
   }
 }
 

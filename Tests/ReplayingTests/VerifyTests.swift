@@ -65,7 +65,7 @@ import Testing
 
   @Test func `what was not kept differs from nothing`() {
     func differs(_ live: Value, _ replayed: Value) -> String? {
-      Parting(live: live, replayed: replayed)?.place
+      FirstDivergence(live: live, replayed: replayed)?.place
     }
     #expect(
       differs(.object(["a": 1, "b": .opaque("redacted")]), .object(["a": 1, "b": 7])) == nil)

@@ -12,7 +12,7 @@ import Testing
     let result = try await log.replay(
       (SchedulerProbe.self, [:]), (EveryTask.self, [:]), (Maps.self, [:]), (Counter.self, [:]))
     #expect(result.failureCount == 0)
-    #expect(result.misfits == 0)
+    #expect(result.mismatchCount == 0)
     #expect(result.unknown.isEmpty)
     for (name, report) in live.scheduler {
       let names = ["probe": "SchedulerProbe", "counter": "Counter"]

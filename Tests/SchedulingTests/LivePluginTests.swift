@@ -219,7 +219,7 @@ private final class Memory: RecordingPlugin {
           state.apply(event)
           state.settle()
         }
-        #expect(state.misfits == 0)
+        #expect(state.mismatchCount == 0)
         #expect(state.tasks.isEmpty)
       } else {
         let state = WorkerState()
@@ -227,7 +227,7 @@ private final class Memory: RecordingPlugin {
           state.apply(event)
           state.settle()
         }
-        #expect(state.misfits == 0)
+        #expect(state.mismatchCount == 0)
       }
     }
     for (place, entry) in entries.enumerated()

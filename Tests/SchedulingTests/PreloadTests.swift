@@ -81,7 +81,7 @@ private final class Late: SchedulerPlugin {
     async throws
   {
     let cluster = try await LocalCluster(
-      workers: 2, preloads: [Preloading(Setup.self, options: ["ledger": "order"])])
+      workers: 2, preloads: [PreloadSpec(Setup.self, options: ["ledger": "order"])])
     await cluster.close()
     #expect(
       ledger("order") == [
@@ -92,14 +92,14 @@ private final class Late: SchedulerPlugin {
 
   @Test func `one class can be everything that is preloaded`() async throws {
     let cluster = try await LocalCluster(
-      workers: 2, preloads: [Preloading(Everything.self, options: ["ledger": "all"])])
+      workers: 2, preloads: [PreloadSpec(Everything.self, options: ["ledger": "all"])])
     await cluster.close()
     #expect(ledger("all") == ["preload", "plugin", "on worker 0", "on worker 1"])
   }
 
   @Test func `an error of setup is told, and the cluster runs all the same`() async throws {
     let cluster = try await LocalCluster(
-      workers: 1, preloads: [Preloading(Setup.self, options: ["ledger": "failed", "fail": ""])])
+      workers: 1, preloads: [PreloadSpec(Setup.self, options: ["ledger": "failed", "fail": ""])])
     expect(try await cluster.client.submit("one") { 1 }.result(), is: 1)
     await cluster.close()
     #expect(
@@ -109,7 +109,7 @@ private final class Late: SchedulerPlugin {
   @Test func `one that cannot be made is an error of the cluster`() async throws {
     await #expect(throws: Broken.self) {
       _ = try await LocalCluster(
-        workers: 1, preloads: [Preloading(Setup.self, options: ["refuse": ""])])
+        workers: 1, preloads: [PreloadSpec(Setup.self, options: ["refuse": ""])])
     }
   }
 

@@ -31,7 +31,7 @@ import Testing
         "updateGraph", "transition a released>waiting", "transition a waiting>waiting",
         "transition a waiting>no-worker",
       ])
-    let facts = WorkerFacts(address: "u", name: "u", serverID: "Worker-u", nthreads: 1)
+    let facts = WorkerSnapshot(address: "u", name: "u", serverID: "Worker-u", nthreads: 1)
     #expect(try scheduler.tell(.addWorker(facts)) == ["addWorker on=u"])
     try scheduler.add("v")
     #expect(scheduler.core.state.tasks["a"]?.processingOn?.address == "v")

@@ -117,7 +117,7 @@ private final class Failing: SchedulerPlugin {
 
   private let scheduler: Scheduler = {
     let state = SchedulerState()
-    let facts = WorkerFacts(address: "tcp://a:1", name: 0, serverID: "W", nthreads: 1)
+    let facts = WorkerSnapshot(address: "tcp://a:1", name: 0, serverID: "W", nthreads: 1)
     state.apply(Event(.addWorker, time: 0, worker: "tcp://a:1", snapshot: .worker(facts)))
     return Scheduler(id: "s") { state }
   }()

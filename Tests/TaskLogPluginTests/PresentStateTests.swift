@@ -33,7 +33,7 @@ import Testing
         ]),
         .object(["key": "c-1", "state": "waiting", "dependencies": ["b-1"], "waitingOn": ["b-1"]]),
       ]))
-    #expect(state.misfits == 0)
+    #expect(state.mismatchCount == 0)
     #expect(state.transitionCounter == 41)
     let (a, b, c) = (state.tasks["a-1"], state.tasks["b-1"], state.tasks["c-1"])
     #expect(a?.state == .memory && a?.whoHas.map(\.address) == ["w"])
@@ -48,7 +48,7 @@ import Testing
         .transition, time: 2, key: "b-1", start: .processing, finish: .memory, stimulusID: "s",
         worker: "w",
         args: Args(named: [.init("worker", "w"), .init("nbytes", 4), .init("typename", "int")])))
-    #expect(state.misfits == 0)
+    #expect(state.mismatchCount == 0)
     #expect(c?.waitingOn.isEmpty == true)
     #expect(state.workers["w"]?.nbytes == 32)
   }
@@ -62,7 +62,7 @@ import Testing
         snapshot: .other(
           .object(["graph": .list([.object(["key": "data", "state": "memory", "nbytes": 3])])]))))
     state.apply(Event(.addReplica, time: 1, key: "data", worker: "w"))
-    #expect(state.misfits == 0)
+    #expect(state.mismatchCount == 0)
     #expect(state.tasks["data"]?.whoHas.map(\.address) == ["w"])
   }
 
@@ -82,7 +82,7 @@ import Testing
         .updateGraph, time: 1, args: args,
         snapshot: .other(
           .object(["graph": .list([.object([:]), .object(["dependencies": ["a-1"]])])]))))
-    #expect(state.misfits == 0)
+    #expect(state.mismatchCount == 0)
     #expect(state.tasks["a-1"]?.priority == Priority([0, 1, 0]))
     let b = state.tasks[Key("b", 1)]
     #expect(b?.priority == Priority([0, 1, 1]))
@@ -98,7 +98,7 @@ import Testing
     #expect(state.tasks["a-1"]?.whoWants.map(\.id) == ["c"])
     state.apply(Event(.clientReleasesKeys, time: 1, key: "a-1", args: client))
     #expect(state.tasks["a-1"]?.whoWants.isEmpty == true)
-    #expect(state.misfits == 0)
+    #expect(state.mismatchCount == 0)
   }
 
   @Test func `a graph that does not fit its args is a misfit`() {
@@ -107,7 +107,7 @@ import Testing
       Event(
         .updateGraph, time: 1, args: Args(named: [.init("tasks", ["a", "b"])]),
         snapshot: .other(.object(["graph": .list([.object([:])])]))))
-    #expect(state.misfits == 1)
+    #expect(state.mismatchCount == 1)
     #expect(state.tasks.isEmpty)
   }
 
@@ -115,7 +115,7 @@ import Testing
     let state = WorkerState()
     func move(_ start: State, _ finish: State, really: State? = nil) {
       var snapshot = Snapshot.none
-      if let really { snapshot = .task(TaskFacts(state: really)) }
+      if let really { snapshot = .task(TaskSnapshot(state: really)) }
       state.apply(
         Event(
           .transition, time: 1, key: "x", start: start, finish: finish, stimulusID: "s",
@@ -129,6 +129,6 @@ import Testing
     #expect(state.tasks["x"]?.previous == .executing)
     move(.cancelled, .memory, really: .released)
     #expect(state.tasks["x"]?.state == .released)
-    #expect(state.misfits == 0)
+    #expect(state.mismatchCount == 0)
   }
 }

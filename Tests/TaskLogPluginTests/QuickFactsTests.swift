@@ -48,9 +48,9 @@ import Testing
     }
   }
 
-  private func taskFacts(_ random: inout SplitMix64) -> TaskFacts {
+  private func taskFacts(_ random: inout SplitMix64) -> TaskSnapshot {
     func maybe<T>(_ value: T) -> T? { random.once(in: 2) ? value : nil }
-    return TaskFacts(
+    return TaskSnapshot(
       nbytes: maybe(8), typeName: maybe("Int"), exceptionText: maybe("'no'\n"),
       tracebackText: maybe("a\\b"), startStops: spans(&random),
       comingFrom: maybe("tcp://127.0.0.1:34567"), cause: maybe("c"), retries: maybe(2),
@@ -105,7 +105,7 @@ import Testing
 
   @Test func `the args of a run that has ended mean the same`() {
     let share = share(Randomness.count) { random in
-      let facts = RunFacts(
+      let facts = RunReport(
         worker: "tcp://127.0.0.1:34567", nbytes: random.int(), type: "Swift.Int", typeName: "Int",
         thread: 17, startStops: spans(&random))
       var value = facts.fields
@@ -116,10 +116,10 @@ import Testing
       ])
       guard
         let quick = args.encoded.flatMap({
-          StoredFacts(quickly: $0, worker: worker, typeName: type)
+          StoredResult(quickly: $0, worker: worker, typeName: type)
         })
       else { return false }
-      #expect(quick == StoredFacts(args.content), "\(args.json)")
+      #expect(quick == StoredResult(args.content), "\(args.json)")
       return true
     }
     #expect(share > 0.7)
@@ -127,7 +127,7 @@ import Testing
 
   @Test func `what a worker is to run means the same`() {
     let share = share(Randomness.count) { random in
-      var facts = ComputeFacts(
+      var facts = ComputeRequest(
         priority: random.once(in: 4) ? nil : Priority(0, 1, 2),
         whoHas: keys(&random).map { ($0, ["tcp://127.0.0.1:1", "tcp://b"]) },
         annotations: random.once(in: 2) ? nil : [.init("a", 1)])
@@ -156,7 +156,7 @@ import Testing
   @Test func `a graph's hook is called with the same`() {
     let share = share(Randomness.count) { random in
       let graph = (0..<random.below(4)).map { _ in graphTask(&random) }
-      let facts = GraphFacts(
+      let facts = GraphSubmission(
         client: "Client-1", keys: keys(&random), tasks: graph.map(\.key),
         annotations: .object(["a": .dict([])]), added: graph)
       guard case .dict(var entries) = facts.fields else { return false }
@@ -268,8 +268,8 @@ import Testing
   }
 }
 
-extension StoredFacts: Equatable {
-  public static func == (a: StoredFacts, b: StoredFacts) -> Bool {
+extension StoredResult: Equatable {
+  public static func == (a: StoredResult, b: StoredResult) -> Bool {
     a.worker == b.worker && a.nbytes == b.nbytes && a.typeName == b.typeName
       && a.startStops.map(\.fields) == b.startStops.map(\.fields)
   }

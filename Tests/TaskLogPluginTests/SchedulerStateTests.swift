@@ -48,7 +48,7 @@ private func finished(_ key: Key, nbytes: Int64, seconds: Double) -> Event {
 /// A scheduler with a worker `w` and the chain a → b, of which a client wants b.
 private func chain() -> SchedulerState {
   let state = SchedulerState()
-  let facts = WorkerFacts(address: "w", name: 0, serverID: "Worker-1", nthreads: 2)
+  let facts = WorkerSnapshot(address: "w", name: 0, serverID: "Worker-1", nthreads: 2)
   state.apply(Event(.addWorker, time: 1, worker: "w", snapshot: .worker(facts)))
   state.apply(Event(.addClient, time: 1, args: Args(named: [.init("client", "c")])))
   state.apply(
@@ -76,7 +76,7 @@ private func chain() -> SchedulerState {
     #expect(state.clients["c"]?.wantsWhat.map(\.key) == ["b-1"])
     #expect(state.groups.keys == ["a", "b"])
     #expect(state.prefixes["a"]?.states == [.released: 1])
-    #expect(state.misfits == 0)
+    #expect(state.mismatchCount == 0)
   }
 
   @Test func `a chain runs from released to forgotten`() throws {
@@ -144,7 +144,7 @@ private func chain() -> SchedulerState {
       #expect(Set(worker.hasWhat.map(\.key)) == Set(held.map(\.key)), "after \(step)")
       #expect(worker.nbytes == held.reduce(0) { $0 + ($1.nbytes ?? 0) }, "after \(step)")
     }
-    #expect(state.misfits == 0)
+    #expect(state.mismatchCount == 0)
     #expect(state.transitionCounter == 10)
     #expect(state.tasks.isEmpty)
     #expect(state.groups.isEmpty)
@@ -186,7 +186,7 @@ private func chain() -> SchedulerState {
       line(state.tasks["a-1"])
         == "released neededBy=b-1 run=1 exception=ZeroDivision traceback=line 1")
     #expect(line(state.tasks["b-1"]) == "released needs=a-1 whoWants=c")
-    #expect(state.misfits == 0)
+    #expect(state.mismatchCount == 0)
   }
 
   @Test(arguments: [State.waiting, .queued, .noWorker])
@@ -209,11 +209,11 @@ private func chain() -> SchedulerState {
     #expect(line(state.tasks["b-1"]) == "waiting needs=a-1 waitingOn=a-1 whoWants=c blame=a-1")
     #expect(state.workers["w"]?.processing.isEmpty == true)
     #expect(state.queued.isEmpty && state.unrunnable.isEmpty)
-    #expect(state.misfits == 0)
+    #expect(state.mismatchCount == 0)
     // Where it was before the second one is not known: that one does not fit.
     let other = chain()
     other.apply(move("a-1", start, .erred))
-    #expect(other.misfits == 1)
+    #expect(other.mismatchCount == 1)
   }
 
   @Test func `a forgotten task can be looked up until the plugins have been told`() throws {
@@ -247,12 +247,12 @@ private func chain() -> SchedulerState {
     state.apply(move("a-1", parked, .processing, worker: "w"))
     #expect(state.queued.isEmpty)
     #expect(state.unrunnable.isEmpty)
-    #expect(state.misfits == 0)
+    #expect(state.mismatchCount == 0)
   }
 
   @Test func `a second replica counts on its worker, and goes with it`() throws {
     let state = chain()
-    let facts = WorkerFacts(address: "v", name: 1, serverID: "Worker-2", nthreads: 2)
+    let facts = WorkerSnapshot(address: "v", name: 1, serverID: "Worker-2", nthreads: 2)
     state.apply(Event(.addWorker, time: 1, worker: "v", snapshot: .worker(facts)))
     state.apply(move("a-1", .released, .waiting))
     state.apply(move("a-1", .waiting, .processing, worker: "w"))
@@ -268,7 +268,7 @@ private func chain() -> SchedulerState {
     #expect(state.tasks["a-1"]?.whoHas.map(\.address) == ["w"])
     #expect(second.nbytes == 0)
     #expect(second.hasWhat.isEmpty)
-    #expect(state.misfits == 0)
+    #expect(state.mismatchCount == 0)
   }
 
   @Test func `a client that leaves holds nothing any more`() {
@@ -283,12 +283,12 @@ private func chain() -> SchedulerState {
     state.apply(move("a-1", .released, .released))
     #expect(line(state.tasks["a-1"]) == "released neededBy=b-1")
     #expect(state.transitionCounter == 1)
-    #expect(state.misfits == 0)
+    #expect(state.mismatchCount == 0)
   }
 }
 
 @Suite struct SchedulerMisfitTests {
-  private static let misfits: [Event] = [
+  private static let mismatchCount: [Event] = [
     Event(.transition, time: 1), Event(.transition, time: 1, key: "a-1", start: .released),
     Event(.transition, time: 1, start: .released, finish: .waiting),
     move("unknown", .waiting, .released), move("a-1", .memory, .released),
@@ -305,12 +305,12 @@ private func chain() -> SchedulerState {
     Event(.removeReplica, time: 1, key: "unknown", worker: "w"),
   ]
 
-  @Test(arguments: misfits.indices)
+  @Test(arguments: mismatchCount.indices)
   func `an event that does not fit is counted`(place: Int) {
     let state = chain()
-    state.apply(Self.misfits[place])
+    state.apply(Self.mismatchCount[place])
     state.settle()
-    #expect(state.misfits == 1)
+    #expect(state.mismatchCount == 1)
   }
 
   @Test func `a result from nowhere counts, and its task is still not in two states at once`() {
@@ -318,7 +318,7 @@ private func chain() -> SchedulerState {
     state.apply(move("a-1", .released, .waiting))
     state.apply(move("a-1", .waiting, .processing, worker: "w"))
     state.apply(move("a-1", .waiting, .released))
-    #expect(state.misfits == 1)
+    #expect(state.mismatchCount == 1)
     #expect(state.tasks["a-1"]?.processingOn == nil)
     #expect(state.workers["w"]?.processing.isEmpty == true)
   }
@@ -365,7 +365,7 @@ private func chain() -> SchedulerState {
         GraphTask(key: key, dependencies: [random.pick(keys)])
       }
       let address = random.pick(["w", "v", nil])
-      let facts = WorkerFacts(address: "v", name: 0, serverID: "", nthreads: 0)
+      let facts = WorkerSnapshot(address: "v", name: 0, serverID: "", nthreads: 0)
       state.apply(
         Event(
           random.once(in: 2) ? .transition : random.pick(Hook.known), time: random.int(),
@@ -375,7 +375,7 @@ private func chain() -> SchedulerState {
           snapshot: random.pick([.none, .graph(graph), .worker(facts), .other(1)])))
       if !random.once(in: 10) { state.settle() }
     }
-    #expect(state.misfits > 0)
+    #expect(state.mismatchCount > 0)
     for (_, worker) in state.workers {
       for task in worker.processing { #expect(task.processingOn === worker) }
       for task in worker.hasWhat { #expect(task.whoHas.contains(worker)) }

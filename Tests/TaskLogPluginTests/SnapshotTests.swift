@@ -13,14 +13,14 @@ import Testing
         annotations: [.init("$resources", .object(["GPU": 1])), .init("retries", 2)], retries: 3,
         workerRestrictions: ["tcp://a:1", "tcp://b:2"]),
     ]),
-    .worker(WorkerFacts(address: "tcp://a:1", name: 0, serverID: "Worker-1", nthreads: 4)),
+    .worker(WorkerSnapshot(address: "tcp://a:1", name: 0, serverID: "Worker-1", nthreads: 4)),
     .worker(
-      WorkerFacts(
+      WorkerSnapshot(
         address: "tcp://a:1", name: "alice", serverID: "Worker-1", nthreads: 4,
         memoryLimit: .max, pid: 17, host: "h")),
-    .task(TaskFacts()),
+    .task(TaskSnapshot()),
     .task(
-      TaskFacts(
+      TaskSnapshot(
         nbytes: 0, typeName: "int", exceptionText: "", tracebackText: "line\nline",
         startStops: [
           StartStop(action: "compute", start: 1.25, stop: 2),
@@ -71,7 +71,7 @@ import Testing
   }
 
   @Test func `defaults are not written`() {
-    #expect(Snapshot.task(TaskFacts()).value == .object(["task": .dict([])]))
+    #expect(Snapshot.task(TaskSnapshot()).value == .object(["task": .dict([])]))
     #expect(
       Snapshot.graph([GraphTask(key: "x")]).value
         == .object(["graph": [.object(["key": "x"])]]))

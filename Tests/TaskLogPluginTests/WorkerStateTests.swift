@@ -24,7 +24,7 @@ private func line(_ task: WorkerTaskState?) -> String {
 }
 
 private func move(
-  _ key: Key, _ start: State, _ finish: State, _ facts: TaskFacts? = nil
+  _ key: Key, _ start: State, _ finish: State, _ facts: TaskSnapshot? = nil
 ) -> Event {
   Event(
     .transition, time: 1, key: key, start: start, finish: finish, stimulusID: "s",
@@ -44,7 +44,7 @@ private func compute(run: Int64) -> Event {
 @Suite struct WorkerStateTests {
   @Test func `a transfer can be booked on a task that is done`() {
     let state = WorkerState()
-    let ran = TaskFacts(
+    let ran = TaskSnapshot(
       nbytes: 40, typeName: "str", startStops: [StartStop(action: "compute", start: 2, stop: 3)])
     state.apply(compute(run: 7))
     state.apply(move("b", .released, .waiting))
@@ -63,7 +63,7 @@ private func compute(run: Int64) -> Event {
   @Test func `a worker's first event says who it is`() {
     for hook in [Hook.setup, .attach] {
       let state = WorkerState()
-      let facts = WorkerFacts(address: "w", name: 0, serverID: "Worker-1", nthreads: 2)
+      let facts = WorkerSnapshot(address: "w", name: 0, serverID: "Worker-1", nthreads: 2)
       state.apply(Event(hook, time: 1, snapshot: .worker(facts)))
       #expect(state.facts == facts)
     }
@@ -71,10 +71,10 @@ private func compute(run: Int64) -> Event {
 
   @Test func `a task is asked for, its dependency fetched, and both are forgotten`() throws {
     let state = WorkerState()
-    let got = TaskFacts(
+    let got = TaskSnapshot(
       nbytes: 28, typeName: "int",
       startStops: [StartStop(action: "transfer", start: 1, stop: 2, source: "v")], cause: "b")
-    let ran = TaskFacts(
+    let ran = TaskSnapshot(
       nbytes: 40, typeName: "str", startStops: [StartStop(action: "compute", start: 2, stop: 3)])
     let steps: [(event: Event, a: String, b: String)] = [
       (compute(run: 7), "released neededBy=b whoHas=v", "released run=7 needs=a"),
@@ -86,7 +86,7 @@ private func compute(run: Int64) -> Event {
         "waiting run=7 needs=a waitingFor=a"
       ),
       (
-        move("a", .fetch, .flight, TaskFacts(comingFrom: "v")),
+        move("a", .fetch, .flight, TaskSnapshot(comingFrom: "v")),
         "flight neededBy=b waiters=b whoHas=v from=v", "waiting run=7 needs=a waitingFor=a"
       ),
       (
@@ -123,7 +123,7 @@ private func compute(run: Int64) -> Event {
       #expect(line(state.tasks["a"]) == a, "a after \(step)")
       #expect(line(state.tasks["b"]) == b, "b after \(step)")
     }
-    #expect(state.misfits == 0)
+    #expect(state.mismatchCount == 0)
     #expect(state.transitionCounter == 11)
     #expect(state.tasks.isEmpty)
   }
@@ -148,7 +148,7 @@ private func compute(run: Int64) -> Event {
 
   @Test func `what an exception says is kept until the task is asked for again`() {
     let state = WorkerState()
-    let facts = TaskFacts(exceptionText: "ZeroDivision", tracebackText: "line 1")
+    let facts = TaskSnapshot(exceptionText: "ZeroDivision", tracebackText: "line 1")
     state.apply(move("b", .released, .executing))
     state.apply(move("b", .executing, .error, facts))
     #expect(line(state.tasks["b"]) == "error exception=ZeroDivision traceback=line 1")
@@ -161,7 +161,7 @@ private func compute(run: Int64) -> Event {
   @Test(arguments: [State.executing, .longRunning, .flight])
   func `a cancelled task remembers what it was doing`(doing: State) {
     let state = WorkerState()
-    state.apply(move("b", .released, doing, TaskFacts(comingFrom: doing == .flight ? "v" : nil)))
+    state.apply(move("b", .released, doing, TaskSnapshot(comingFrom: doing == .flight ? "v" : nil)))
     state.apply(move("b", doing, .cancelled))
     #expect(state.tasks["b"]?.previous == doing)
     #expect(state.tasks["b"]?.comingFrom == (doing == .flight ? "v" : nil))
@@ -183,25 +183,25 @@ private func compute(run: Int64) -> Event {
 
   @Test func `a snapshot counts even when nothing came of the transition`() {
     let state = WorkerState()
-    state.apply(move("b", .released, .released, TaskFacts(nbytes: 5)))
+    state.apply(move("b", .released, .released, TaskSnapshot(nbytes: 5)))
     #expect(line(state.tasks["b"]) == "released nbytes=5")
   }
 }
 
 @Suite struct WorkerMisfitTests {
-  private static let misfits: [Event] = [
+  private static let mismatchCount: [Event] = [
     Event(.transition, time: 1), Event(.transition, time: 1, key: "b", start: .released),
     Event(.transition, time: 1, start: .released, finish: .ready),
     move("unknown", .executing, .memory), move("b", .other("new"), .other("newer")),
     Event(.stimulus, time: 1, args: Args(named: [.init("op", "compute-task")])),
   ]
 
-  @Test(arguments: misfits.indices)
+  @Test(arguments: mismatchCount.indices)
   func `an event that does not fit is counted`(place: Int) {
     let state = WorkerState()
-    state.apply(Self.misfits[place])
+    state.apply(Self.mismatchCount[place])
     state.settle()
-    #expect(state.misfits == 1)
+    #expect(state.mismatchCount == 1)
   }
 
   @Test func `a stimulus that asks for nothing changes nothing`() {
@@ -211,7 +211,7 @@ private func compute(run: Int64) -> Event {
       state.apply(Event(.stimulus, time: 1, key: "b", args: args))
     }
     #expect(state.tasks.isEmpty)
-    #expect(state.misfits == 0)
+    #expect(state.mismatchCount == 0)
   }
 
   @Test func `random events never trap`() {
@@ -225,7 +225,7 @@ private func compute(run: Int64) -> Event {
         .init("priority", random.value(depth: 3)),
         .init("who_has", random.once(in: 3) ? random.value(depth: 3) : .dict(whoHas)),
       ])
-      let facts = TaskFacts(
+      let facts = TaskSnapshot(
         nbytes: random.int(), startStops: [StartStop(action: "compute", start: .nan, stop: 1)],
         comingFrom: random.text(), cause: random.pick(keys))
       state.apply(
@@ -238,6 +238,6 @@ private func compute(run: Int64) -> Event {
           snapshot: random.pick([.none, .task(facts), .other(1), .encoded(EncodedJSON("{"))])))
       if !random.once(in: 10) { state.settle() }
     }
-    #expect(state.misfits > 0)
+    #expect(state.mismatchCount > 0)
   }
 }

@@ -68,14 +68,14 @@ struct EventScan {
   private mutating func look(at row: Statement, _ seq: Int64, _ source: References.Source?) {
     let run = source?.run
     if references.isWhole {
-      if source == nil { tellUnknown("source", row.integer(1), seq, run) }
+      if source == nil { reportUnknown("source", row.integer(1), seq, run) }
       for (column, name) in Self.columnsOfText {
         guard !row.isNull(column) else { continue }
         let number = row.integer(column)
-        if !references.texts.contains(number) { tellUnknown(name, number, seq, run) }
+        if !references.texts.contains(number) { reportUnknown(name, number, seq, run) }
       }
       if !row.isNull(4), !references.keys.contains(row.integer(4)) {
-        tellUnknown("key", row.integer(4), seq, run)
+        reportUnknown("key", row.integer(4), seq, run)
       }
     }
     if row.integer(2) <= 0 {
@@ -190,7 +190,7 @@ struct EventScan {
     return found
   }
 
-  private func tellUnknown(_ column: String, _ number: Int64, _ seq: Int64, _ run: Int64?) {
+  private func reportUnknown(_ column: String, _ number: Int64, _ seq: Int64, _ run: Int64?) {
     check.list.add(
       .unknownReference, run: run, subject: column, at: "seq \(seq)",
       "\(column) \(number) is not in the log; the event is shown without it")

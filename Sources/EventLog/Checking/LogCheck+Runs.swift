@@ -40,7 +40,7 @@ extension LogCheck {
   }
 
   /// What was left out on purpose is no hole, and no loss.
-  func tellFilters(_ runs: [RunInfo]) throws {
+  func reportFilters(_ runs: [RunInfo]) throws {
     for run in runs where run.limits.isFiltered {
       let excluded = try LogReader(path: path).excluded(of: run).reduce(0) { $0 + $1.events }
       list.add(
@@ -51,9 +51,9 @@ extension LogCheck {
   }
 
   /// What others took from the same queue is no hole, either.
-  func tellParts(_ runs: [RunInfo]) throws {
+  func reportParts(_ runs: [RunInfo]) throws {
     for run in runs where run.isPartial {
-      let holes = try PartialRuns.coverage(of: run, connection).holes
+      let holes = try PartialRunAudit.coverage(of: run, connection).holes
       list.add(
         .partialRun, run: run.number, count: max(1, holes), at: "run #\(run.number)",
         "came out of a queue that others may have taken from, too: "
@@ -94,7 +94,7 @@ extension LogCheck {
       guard !RecorderLock.isHeld(log: path, run: name) else { continue }
       // Of a recorder of a queue there is nothing but the lock.
       if let run = ends[name], partialRuns.contains(run.number) { continue }
-      if ends[name]?.isEndInLog ?? LeftFolder.isEmpty(folder) {
+      if ends[name]?.isEndInLog ?? OrphanedFolder.isEmpty(folder) {
         list.add(
           .emptySpool, run: ends[name]?.number, subject: name, at: folder,
           "is left of a recorder that was killed, and holds nothing that is not in the log; the next "

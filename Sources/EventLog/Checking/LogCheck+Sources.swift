@@ -84,12 +84,12 @@ extension LogCheck {
     var place = 0
     func account(to number: Int64) {
       while place < gaps.count, gaps[place].first <= number {
-        if gaps[place].first > next { tellHole(from: next, to: gaps[place].first) }
+        if gaps[place].first > next { reportHole(from: next, to: gaps[place].first) }
         next = max(next, gaps[place].end)
         place += 1
       }
     }
-    func tellHole(from first: Int64, to end: Int64) {
+    func reportHole(from first: Int64, to end: Int64) {
       // Another log may have them.
       guard !partialRuns.contains(run) else { return }
       list.add(
@@ -100,7 +100,7 @@ extension LogCheck {
       let number = select.integer(0)
       account(to: number)
       if number > next {
-        tellHole(from: next, to: number)
+        reportHole(from: next, to: number)
       } else if number < next {
         list.add(
           .wrongGap, run: run, at: "\(name), number \(number)",

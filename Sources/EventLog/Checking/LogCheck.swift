@@ -65,13 +65,13 @@ public final class LogCheck {
     look("sources") { try checkSources() }
     let unchained = runs.filter(\.limits.hasHookFilter).map(\.number)
     look("chains") { try checkChains(references, except: Set(unchained)) }
-    look("filters") { try tellFilters(runs) }
-    look("parts") { try tellParts(runs) }
+    look("filters") { try reportFilters(runs) }
+    look("parts") { try reportParts(runs) }
     look("runs") { try checkRuns(runs) }
     look("workers") { try checkWorkers(runs) }
     if !isQuick { look("blobs") { try checkBlobs() } }
     checkSpools(runs)
-    if !isSound { tellWhatIsReadable() }
+    if !isSound { reportReadable() }
     return Result(runs: runs.count, events: events, findings: list.sorted)
   }
 
@@ -92,7 +92,7 @@ public final class LogCheck {
     }
   }
 
-  private func tellWhatIsReadable() {
+  private func reportReadable() {
     let total = (try? connection.integer("SELECT sum(events) FROM run")).flatMap { $0 }
     list.add(
       .unreadable, subject: "total", at: path,

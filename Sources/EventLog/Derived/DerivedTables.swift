@@ -10,7 +10,7 @@ final class DerivedTables {
   static let version: Int32 = 2
 
   /// Whether an event of a hook may be one of those.
-  static func mayMatter(_ hook: Hook) -> Bool { hooks.contains(hook) }
+  static func isRelevant(_ hook: Hook) -> Bool { hooks.contains(hook) }
 
   private static let hooks: [Hook] = [
     .addWorker, .removeWorker, .attach, .setup, .teardown, .stimulus, .logEvent,
@@ -89,13 +89,13 @@ final class DerivedTables {
     let isTemporary = try connection.integer(
       "SELECT 1 FROM temp.sqlite_schema WHERE type = 'table' AND name = 'worker_life'")
     guard isTemporary != nil else { return }
-    try DerivedTables(connection).makeAgain()
+    try DerivedTables(connection).rebuild()
   }
 
   /// Makes all tables again.
   ///
   /// - Throws: `SQLiteError`.
-  func makeAgain() throws {
+  func rebuild() throws {
     try connection.execute(
       "DELETE FROM worker_life; DELETE FROM clock_offset; DELETE FROM task_move")
     clocks.forget()

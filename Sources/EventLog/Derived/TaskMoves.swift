@@ -1,5 +1,5 @@
 /// A task that was given to another worker while it was processing: work stealing.
-public struct TaskMove: Sendable {
+public struct TaskReassignment: Sendable {
   public var seq: Int64
   public var source: Int64
   public var key: Int64
@@ -13,7 +13,7 @@ extension LogReader {
   /// The tasks of a run that were stolen, in the order of arrival.
   ///
   /// - Throws: `LogError`.
-  public func taskMoves(of run: RunInfo) throws -> [TaskMove] {
+  public func taskMoves(of run: RunInfo) throws -> [TaskReassignment] {
     try translating {
       try makeDerivedTables()
       let select = try connection.prepare(
@@ -22,10 +22,10 @@ extension LogReader {
         WHERE source IN (SELECT id FROM source WHERE run = ?) ORDER BY seq
         """)
       try select.bind(1, run.number)
-      var moves: [TaskMove] = []
+      var moves: [TaskReassignment] = []
       while try select.step() {
         moves.append(
-          TaskMove(
+          TaskReassignment(
             seq: select.integer(0), source: select.integer(1), key: select.integer(2),
             time: select.integer(3), worker: select.text(4)))
       }

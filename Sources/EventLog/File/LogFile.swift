@@ -16,7 +16,7 @@ enum LogFile {
   static func openForReading(_ path: String) throws -> Connection {
     try checkReadable(path)
     do {
-      return try whileBusy {
+      return try retryWhileBusy {
         let connection = try openReadOnly(path)
         let identity = try checkIsLog(connection, path)
         try NewerSchema.add(to: connection, of: identity.version)
@@ -55,13 +55,13 @@ enum LogFile {
       guard errno == ENOENT else {
         throw LogError.unreadable(path: path, reason: String(cString: strerror(errno)))
       }
-      guard let fileSystem = LogPlace.networkFileSystem(of: path) else {
+      guard let fileSystem = LogLocation.networkFileSystem(of: path) else {
         throw LogError.missing(path: path)
       }
-      let standIn = LogPlace.standInPath(for: path)
+      let standIn = LogLocation.fallbackPath(for: path)
       throw LogError.elsewhere(
         path: path, fileSystem: fileSystem, standIn: standIn,
-        host: access(standIn, F_OK) == 0 ? LogPlace.host : nil)
+        host: access(standIn, F_OK) == 0 ? LogLocation.host : nil)
     }
     try checkIsFile(status, path)
     guard access(path, R_OK) == 0 else {
@@ -157,7 +157,7 @@ enum LogFile {
   ) throws -> Connection {
     try create(path)
     do {
-      return try whileBusy { try openReadWrite(path, chain) }
+      return try retryWhileBusy { try openReadWrite(path, chain) }
     } catch let error as SQLiteError {
       throw error.isBusy || error.isNotADatabase || error.isCorrupt
         ? LogError(error, path: path)
@@ -168,7 +168,7 @@ enum LogFile {
   /// Between a log in WAL mode and one without it, SQLite answers "busy" at once instead of waiting
   /// where waiting could be for ever: two that change the mode, one that opens while another closes.
   /// Trying again from the start is safe, and short.
-  private static func whileBusy<Result>(_ body: () throws -> Result) throws -> Result {
+  private static func retryWhileBusy<Result>(_ body: () throws -> Result) throws -> Result {
     let deadline = Clock.now() + 5_000_000_000
     while true {
       do {
@@ -223,7 +223,7 @@ enum LogFile {
   }
 
   /// Moves the write-ahead log into the file, and leaves the one file when nobody else has it open.
-  static func leaveOneFile(_ connection: Connection) {
+  static func mergeWALAndClose(_ connection: Connection) {
     try? connection.checkpoint()
     sqlite3_busy_timeout(connection.handle, 0)
     try? connection.execute("PRAGMA journal_mode = DELETE")

@@ -51,7 +51,7 @@ public enum LogMigration {
     let outcome = try preview(path, through: chain)
     guard !outcome.isNothing else { return outcome }
     let connection = try LogFile.openForWriting(path, through: chain)
-    LogFile.leaveOneFile(connection)
+    LogFile.mergeWALAndClose(connection)
     return outcome
   }
 
@@ -84,11 +84,11 @@ public enum LogMigration {
         let version = try version(connection)
         try checkKnown(version, path, chain)
         guard version < migration.version else { return }
-        if version > 0 { try checkNobodyRecords(connection, path, version) }
+        if version > 0 { try checkNoRecorder(connection, path, version) }
         do {
           try connection.execute(String(decoding: migration.sql, as: UTF8.self))
           if version > 0, migration.version == DerivedTables.version {
-            try DerivedTables(connection).makeAgain()
+            try DerivedTables(connection).rebuild()
           }
           try connection.execute(
             """
@@ -104,7 +104,7 @@ public enum LogMigration {
     }
   }
 
-  private static func checkNobodyRecords(
+  private static func checkNoRecorder(
     _ connection: Connection, _ path: String, _ version: Int64
   ) throws {
     let open = try connection.prepare("SELECT id, uuid FROM run WHERE end IS NULL ORDER BY id")

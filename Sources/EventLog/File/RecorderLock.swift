@@ -130,7 +130,7 @@ public final class RecorderLock {
 
   /// Moves the folder beside another log, to which it was announced, and whose recorder this one is
   /// from then on. The lock, which is on the file and not on its name, is held all the time, and is
-  /// found from both logs until `leaveFormerLog`.
+  /// found from both logs until `releasePreviousLog`.
   ///
   /// - Parameter exchange: lets two names change places at once; false where that cannot be done.
   /// - Throws: `LogError.cannotWrite`.
@@ -150,13 +150,13 @@ public final class RecorderLock {
     if symlink("../\(newParent.split(separator: "/").last ?? "")/\(run)", link) == 0 {
       rename(link, folder)
     }
-    leaveFormerLog()
+    releasePreviousLog()
     former = (parent, folder)
     (parent, folder) = (newParent, newFolder)
   }
 
   /// Lets the log before find this lock no more: the run has ended in it.
-  public func leaveFormerLog() {
+  public func releasePreviousLog() {
     guard let (parent, folder) = former else { return }
     former = nil
     // A folder stays: only a link is removed by this.
@@ -183,7 +183,7 @@ public final class RecorderLock {
   private let owner = getpid()
 
   deinit {
-    if owner == getpid() { leaveFormerLog() }
+    if owner == getpid() { releasePreviousLog() }
     if !leavesFolder, owner == getpid() {
       unlink(folder + "/lock")
       rmdir(folder)

@@ -28,7 +28,7 @@ public enum RunFiles {
   /// The metadata of a run whose files come together.
   static func joined(_ metadata: Value) -> Value {
     guard case .dict(let entries) = metadata else { return metadata }
-    let local = [continues, continued, KeptStories.noted]
+    let local = [continues, continued, FailureRetention.noted]
     return .dict(entries.filter { !local.contains($0.key.string ?? "") })
   }
 
@@ -37,9 +37,9 @@ public enum RunFiles {
 
 extension RunInfo {
   /// The name of the file, beside this one, that the events before are in.
-  public var fileBefore: String? { metadata[RunFiles.continues]?.string }
+  public var previousFile: String? { metadata[RunFiles.continues]?.string }
   /// The name of the file, beside this one, that it goes on in.
-  public var fileBehind: String? { metadata[RunFiles.continued]?.string }
+  public var nextFile: String? { metadata[RunFiles.continued]?.string }
 }
 
 extension LogWriter {
@@ -69,7 +69,7 @@ extension LogWriter {
   /// The name of the file that a run was recorded into before.
   ///
   /// - Throws: `SQLiteError`.
-  public func fileBefore(run: Int64) throws -> String? {
+  public func previousFile(run: Int64) throws -> String? {
     let select = try connection.prepare(
       "SELECT metadata ->> '$.\(RunFiles.continues)' FROM run WHERE id = ?")
     try select.bind(1, run)

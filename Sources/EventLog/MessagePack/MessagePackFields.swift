@@ -2,7 +2,7 @@ import TaskLogPlugin
 
 /// Facts go into MessagePack field by field, without values in between. What comes out is read as
 /// the same values.
-extension MessagePackWriter: FieldSink {
+extension MessagePackWriter: FieldEncoder {
   package mutating func field(_ name: StaticString, _ value: Value) {
     begin(name)
     write(value)
@@ -66,19 +66,19 @@ extension MessagePackWriter: FieldSink {
     }
   }
 
-  package mutating func field<Element: Fielded>(_ name: StaticString, _ elements: [Element]) {
+  package mutating func field<Element: FieldEncodable>(_ name: StaticString, _ elements: [Element]) {
     begin(name)
     write(arrayOf: elements.count)
     for element in elements { write(element) }
   }
 
-  package mutating func field<Element: Fielded>(_ name: StaticString, _ element: Element) {
+  package mutating func field<Element: FieldEncodable>(_ name: StaticString, _ element: Element) {
     begin(name)
     write(element)
   }
 
   /// A map of the fields; how many they are is known when they have been written.
-  mutating func write(_ facts: some Fielded) {
+  mutating func write(_ facts: some FieldEncodable) {
     let start = beginMap()
     let outer = fieldCount
     fieldCount = 0

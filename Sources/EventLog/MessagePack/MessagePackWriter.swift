@@ -264,7 +264,7 @@ public struct MessagePackWriter: ~Copyable {
     }
   }
 
-  private mutating func writeArguments(_ facts: some Fielded) {
+  private mutating func writeArguments(_ facts: some FieldEncodable) {
     write(arrayOf: 0)
     write(facts)
   }
@@ -293,7 +293,7 @@ public struct MessagePackWriter: ~Copyable {
     }
   }
 
-  private mutating func write(_ name: StaticString, _ facts: some Fielded) {
+  private mutating func write(_ name: StaticString, _ facts: some FieldEncodable) {
     write(mapOf: 1)
     write(name)
     write(facts)

@@ -138,14 +138,14 @@ extension LogWriter {
   }
 
   /// The numbers of a source's events that are in the log, or known to be missing.
-  func coverage(ofSource source: Int64) throws -> NumberRanges {
+  func coverage(ofSource source: Int64) throws -> IntegerRanges {
     try connection.coverage(ofSource: source)
   }
 }
 
 extension Connection {
   /// The numbers of a source's events that are in the log, or known to be missing.
-  func coverage(ofSource source: Int64) throws -> NumberRanges {
+  func coverage(ofSource source: Int64) throws -> IntegerRanges {
     var ranges = try eventRanges(ofSource: source)
     let gaps = try prepare("SELECT source_seq, count FROM gap WHERE source = ?")
     try gaps.bind(1, source)
@@ -158,8 +158,8 @@ extension Connection {
   }
 
   /// The numbers of a source's events that are in the log.
-  func eventRanges(ofSource source: Int64) throws -> NumberRanges {
-    var ranges = NumberRanges()
+  func eventRanges(ofSource source: Int64) throws -> IntegerRanges {
+    var ranges = IntegerRanges()
     let events = try prepare(
       """
       SELECT min(source_seq), max(source_seq) FROM (

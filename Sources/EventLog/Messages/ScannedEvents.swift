@@ -24,7 +24,7 @@ struct ScannedEvents: Sendable {
   ///
   /// - Parameter message: the bytes that these events were found in.
   func forEach(
-    in message: UnsafeRawBufferPointer, _ body: (Item, EncodedEvent, ReadyTexts?) throws -> Void
+    in message: UnsafeRawBufferPointer, _ body: (Item, EncodedEvent, CachedJSON?) throws -> Void
   ) throws {
     func part(_ range: Range<Int>?) -> UnsafeRawBufferPointer? {
       range.map { UnsafeRawBufferPointer(rebasing: message[$0]) }
@@ -34,7 +34,7 @@ struct ScannedEvents: Sendable {
         let event = try EncodedEvent(
           fields: UnsafeRawBufferPointer(rebasing: encoded[item.fields]))
         let texts = item.texts.map {
-          ReadyTexts(args: part($0.args), snapshot: part($0.snapshot))
+          CachedJSON(args: part($0.args), snapshot: part($0.snapshot))
         }
         try body(item, event, texts)
       }

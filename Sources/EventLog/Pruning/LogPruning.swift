@@ -7,12 +7,12 @@ import TaskLogPlugin
 ///
 /// Every step is a transaction that leaves a whole log, so that it may be killed at any moment: with
 /// the rows go the counts of their run, and a gap with the reason `pruned` comes in their place.
-/// Names that nobody uses any more go next, see `InternSweep`, then the empty pages:
+/// Names that nobody uses any more go next, see `InternGC`, then the empty pages:
 /// https://sqlite.org/pragma.html#pragma_incremental_vacuum
 public final class LogPruning {
   /// So many events are looked at in one transaction: others want to write, too.
-  private static let eventsAtOnce = 4096
-  private static let pagesAtOnce = 256
+  private static let eventsPerBatch = 4096
+  private static let pagesPerBatch = 256
   private static let pauseMicroseconds: UInt32 = 2_000
 
   public let path: String
@@ -48,15 +48,15 @@ public final class LogPruning {
       else { return 0 }
       try writer.transaction { try writer.endAsDied(run: run.number) }
       let files = files.isEmpty ? [path] : files
-      let kept = keepingFailures ? try KeptStories(run, files: files, writer) : nil
+      let kept = keepingFailures ? try FailureRetention(run, files: files, writer) : nil
       guard let first = run.firstSeq, let last = run.lastSeq else { return 0 }
       let sources = Set(try sources(of: run))
-      try writer.transaction { try noteCompleteSources(of: run) }
+      try writer.transaction { try markSourcesComplete(of: run) }
       var (position, removed, seen) = (first - 1, Int64(0), Int64(0))
       let select = try connection.prepare(
         """
         SELECT seq, source, source_seq, key, hook FROM event WHERE seq > ? AND seq <= ?
-        ORDER BY seq LIMIT \(Self.eventsAtOnce)
+        ORDER BY seq LIMIT \(Self.eventsPerBatch)
         """)
       while position < last {
         try writer.transaction {
@@ -76,7 +76,7 @@ public final class LogPruning {
               Row(seq: position, source: select.integer(1), sourceSeq: select.integer(2)))
           }
           select.reset()
-          if count < Self.eventsAtOnce { position = last }
+          if count < Self.eventsPerBatch { position = last }
           try remove(rows, of: run)
           removed += Int64(rows.count)
           seen += Int64(count)
@@ -95,12 +95,12 @@ public final class LogPruning {
   }
 
   /// The events that say that a worker's events are complete may go.
-  private func noteCompleteSources(of run: RunInfo) throws {
+  private func markSourcesComplete(of run: RunInfo) throws {
     let reader = try LogReader(path: path)
-    let isCounted = try ![PartOfRun(reader: reader, run: run)].stays().isEmpty
+    let isCounted = try ![RunSegment(reader: reader, run: run)].stays().isEmpty
     for info in try reader.sources(of: run) where info.source.kind == .worker {
       let extent = try reader.extent(of: info, isCounted: isCounted)
-      if extent.isComplete { try writer.noteComplete(source: info.number, through: extent.last) }
+      if extent.isComplete { try writer.markComplete(source: info.number, through: extent.last) }
     }
   }
 
@@ -177,13 +177,13 @@ public final class LogPruning {
   ///
   /// - Returns: how many bytes could not be given back, because somebody reads or writes all the time.
   /// - Throws: `LogError`.
-  public func giveSpaceBack() throws -> Int64 {
+  public func reclaimSpace() throws -> Int64 {
     try translating {
-      var sweep = InternSweep(writer)
+      var sweep = InternGC(writer)
       try sweep.run()
       if try connection.integer("PRAGMA auto_vacuum") == 2 {
         while let free = try connection.integer("PRAGMA freelist_count"), free > 0 {
-          try connection.execute("PRAGMA incremental_vacuum(\(Self.pagesAtOnce))")
+          try connection.execute("PRAGMA incremental_vacuum(\(Self.pagesPerBatch))")
           usleep(Self.pauseMicroseconds)
         }
       } else {

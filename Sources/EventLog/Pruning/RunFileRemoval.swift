@@ -49,7 +49,7 @@ public struct RunFileRemoval {
           let earlier = try reader.connection.integer(
             "SELECT max(source_seq + count) FROM gap WHERE \(RunFiles.isEarlierSQL) "
               + "AND source = \(info.number)")
-          let first = hasFile(run.fileBefore) ? earlier ?? 1 : 1
+          let first = hasFile(run.previousFile) ? earlier ?? 1 : 1
           if first <= last { part.numbers[info.source.id] = first...last }
         }
         return part
@@ -71,16 +71,16 @@ public struct RunFileRemoval {
     let writer = try LogWriter(path: other)
     defer { writer.close(isIndexing: false) }
     for (run, part) in mine {
-      let before = hasFile(part.run.fileBefore) ? part.run.fileBefore : nil
-      let behind = hasFile(part.run.fileBehind) ? part.run.fileBehind : nil
+      let before = hasFile(part.run.previousFile) ? part.run.previousFile : nil
+      let behind = hasFile(part.run.nextFile) ? part.run.nextFile : nil
       let sources = try reader.sources(of: run)
       try writer.transaction {
         for info in sources {
           guard let gone = part.numbers[info.source.id] else { continue }
           try note(gone, of: info.number, before: before, writer)
         }
-        if run.fileBefore == name { try writer.note(RunFiles.continues, before, run: run.number) }
-        if run.fileBehind == name { try writer.note(RunFiles.continued, behind, run: run.number) }
+        if run.previousFile == name { try writer.note(RunFiles.continues, before, run: run.number) }
+        if run.nextFile == name { try writer.note(RunFiles.continued, behind, run: run.number) }
       }
     }
   }

@@ -55,7 +55,7 @@ struct CausalOrder<Item: CausalItem> {
   /// More may come while a run goes on.
   var schedulers: Set<Int64>
   /// Whether a cause lies behind this seq in the log.
-  private let liesBehind: (CausalCause, Int64) throws -> Bool
+  private let isAfter: (CausalCause, Int64) throws -> Bool
   /// The number of the last cause of a key that was given out before this order began.
   private let numberBefore: ((CausalCause.Kind, Int64) throws -> Int64?)?
   /// A source that is held up does not make memory grow beyond this many events.
@@ -69,13 +69,13 @@ struct CausalOrder<Item: CausalItem> {
   /// in one process a cause nearly always lies before its effect.
   private var inPage: [CausalCause: Int64]?
 
-  private var doneByKey = NumberByKey()
+  private var doneByKey = IntegerByKey()
   /// One more than the run: Dask's first is 0.
-  private var runByKey = NumberByKey()
+  private var runByKey = IntegerByKey()
   /// The causes that were missing when their effects were given out, likewise. In a run that goes on
   /// they may still come.
-  private var missingDone = NumberByKey()
-  private var missingRun = NumberByKey()
+  private var missingDone = IntegerByKey()
+  private var missingRun = IntegerByKey()
 
   /// Events of each source that is held up.
   private var waiting: [Int64: Queue] = [:]
@@ -83,21 +83,21 @@ struct CausalOrder<Item: CausalItem> {
   /// The causes that wait themselves, and in which sources: nearly always one.
   private var waitingCauses: [CausalCause: [Int64]] = [:]
   /// The sources that each cause holds up.
-  private var heldUp: [CausalCause: [Int64]] = [:]
+  private var blocked: [CausalCause: [Int64]] = [:]
 
   /// How many events were given out before their cause: because too many had to wait, because causes
   /// contradict each other, or because a cause came when nobody waited for it any more.
-  private(set) var forcedCount = 0
+  private(set) var outOfOrderCount = 0
 
   init(
     schedulers: Set<Int64>, maximumWaiting: Int = 1 << 20,
     numberBefore: ((CausalCause.Kind, Int64) throws -> Int64?)? = nil,
-    liesBehind: @escaping (CausalCause, Int64) throws -> Bool
+    isAfter: @escaping (CausalCause, Int64) throws -> Bool
   ) {
     self.schedulers = schedulers
     self.numberBefore = numberBefore
     self.maximumWaiting = maximumWaiting
-    self.liesBehind = liesBehind
+    self.isAfter = isAfter
   }
 
   /// Takes a page of events in the order of arrival and gives out what is ready.
@@ -115,9 +115,9 @@ struct CausalOrder<Item: CausalItem> {
       } else if waitingCount > 0, waiting[recorded.source] != nil {
         waiting[recorded.source]?.append(recorded)
         try hasQueued(recorded, &output)
-      } else if let cause = try causeToWaitFor(recorded) {
+      } else if let cause = try pendingCause(recorded) {
         waiting[recorded.source] = Queue(recorded, cause)
-        heldUp[cause, default: []].append(recorded.source)
+        blocked[cause, default: []].append(recorded.source)
         try hasQueued(recorded, &output)
       } else {
         try give(recorded, &output)
@@ -174,7 +174,7 @@ struct CausalOrder<Item: CausalItem> {
     // A circle closes where a source begins to wait, or where a cause that others wait for does.
     try breakCircle(from: recorded.source, &output)
     if let cause {
-      for source in heldUp[cause] ?? [] { try breakCircle(from: source, &output) }
+      for source in blocked[cause] ?? [] { try breakCircle(from: source, &output) }
     }
     if waitingCount > maximumWaiting { try force(waiting.keys, &output) }
   }
@@ -201,9 +201,9 @@ struct CausalOrder<Item: CausalItem> {
     let heads = sources.compactMap { source in waiting[source]?.first.map { (source, $0.seq) } }
     guard let source = heads.min(by: { $0.1 < $1.1 })?.0, let cause = waiting[source]?.cause
     else { return }
-    heldUp[cause]?.removeAll { $0 == source }
-    if heldUp[cause]?.isEmpty == true { heldUp[cause] = nil }
-    forcedCount += 1
+    blocked[cause]?.removeAll { $0 == source }
+    if blocked[cause]?.isEmpty == true { blocked[cause] = nil }
+    outOfOrderCount += 1
     if let recorded = take(source) { try give(recorded, thenGoOnWith: source, &output) }
   }
 
@@ -243,8 +243,8 @@ struct CausalOrder<Item: CausalItem> {
     output.append(recorded)
     guard let cause = recorded.given(schedulers: schedulers) else { return [] }
     note(cause)
-    if isLate(cause) { forcedCount += 1 }
-    guard !heldUp.isEmpty, let sources = heldUp.removeValue(forKey: cause) else { return [] }
+    if isLate(cause) { outOfOrderCount += 1 }
+    guard !blocked.isEmpty, let sources = blocked.removeValue(forKey: cause) else { return [] }
     for source in sources { waiting[source]?.cause = nil }
     return sources.sorted { (waiting[$0]?.first?.seq ?? 0) < (waiting[$1]?.first?.seq ?? 0) }
   }
@@ -274,7 +274,7 @@ struct CausalOrder<Item: CausalItem> {
     return true
   }
 
-  private mutating func noteMissing(_ cause: CausalCause) {
+  private mutating func recordMissing(_ cause: CausalCause) {
     switch cause.kind {
     case .workerDone: missingDone[cause.key] = cause.number
     case .processing: missingRun[cause.key] = Self.behind(cause.number)
@@ -288,9 +288,9 @@ struct CausalOrder<Item: CausalItem> {
   ) throws -> [Int64] {
     var woken: [Int64] = []
     while let recorded = waiting[source]?.first {
-      if let cause = try causeToWaitFor(recorded) {
+      if let cause = try pendingCause(recorded) {
         waiting[source]?.cause = cause
-        heldUp[cause, default: []].append(source)
+        blocked[cause, default: []].append(source)
         try breakCircle(from: source, &output)
         return woken
       }
@@ -303,7 +303,7 @@ struct CausalOrder<Item: CausalItem> {
   // MARK: - Causes
 
   /// The cause of an event that is still to come.
-  private mutating func causeToWaitFor(_ recorded: Item) throws -> CausalCause? {
+  private mutating func pendingCause(_ recorded: Item) throws -> CausalCause? {
     guard let cause = recorded.cause(schedulers: schedulers) else { return nil }
     if let numberBefore { try recall(cause, numberBefore) }
     switch cause.kind {
@@ -313,7 +313,7 @@ struct CausalOrder<Item: CausalItem> {
       if runByKey[cause.key] >= Self.behind(cause.number) { return nil }
     }
     if try isToCome(cause) { return cause }
-    noteMissing(cause)
+    recordMissing(cause)
     return nil
   }
 
@@ -338,7 +338,7 @@ struct CausalOrder<Item: CausalItem> {
   private mutating func isToCome(_ cause: CausalCause) throws -> Bool {
     if waitingCauses[cause] != nil { return true }
     if let seq = causesInPage()[cause], seq > position { return true }
-    return pageEnd == .max ? false : try liesBehind(cause, pageEnd)
+    return pageEnd == .max ? false : try isAfter(cause, pageEnd)
   }
 
   private mutating func causesInPage() -> [CausalCause: Int64] {
@@ -354,7 +354,7 @@ struct CausalOrder<Item: CausalItem> {
 
 /// One number for each key, 0 where there is none. Keys have small numbers, given out one by one;
 /// those of a run lie together.
-private struct NumberByKey {
+private struct IntegerByKey {
   private static let pageSize: Int64 = 1 << 12
   private static let pageLimit: Int64 = 1 << 16
   private var pages: [ContiguousArray<Int64>] = []

@@ -2,7 +2,7 @@ import TaskLogPlugin
 
 /// A piece of the chain of tasks and waits that set the length of a run; a row of the view
 /// `critical_path`.
-public struct PathPiece: Sendable {
+public struct PathSegment: Sendable {
   public enum Kind: String, Sendable {
     case wait, queue, transfer, compute, report
   }
@@ -26,7 +26,7 @@ extension LogReader {
   /// found by going back from the last task alone instead of over all of them.
   ///
   /// - Throws: `LogError`.
-  public func criticalPath(of run: RunInfo) throws -> [PathPiece] {
+  public func criticalPath(of run: RunInfo) throws -> [PathSegment] {
     try translating {
       guard let range = try range(of: run) else { return [] }
       let walk = try PathWalk(self, run, range)
@@ -119,7 +119,7 @@ private struct PathWalk {
     var started, stopped, fetchedFrom, fetchedTo: Int64?
   }
 
-  func pieces(_ chain: [Int64]) throws -> [PathPiece] {
+  func pieces(_ chain: [Int64]) throws -> [PathSegment] {
     func moment(_ action: String, _ function: String) -> String {
       """
       (SELECT CAST(round(\(function) * 1e6) AS INTEGER) * 1000 FROM task_durations
@@ -139,7 +139,7 @@ private struct PathWalk {
         \(moment("transfer", "min(start)")), \(moment("transfer", "max(stop)"))
       FROM event AS done WHERE done.seq = ?
       """)
-    var pieces: [PathPiece] = []
+    var pieces: [PathSegment] = []
     var before: Int64?
     for seq in chain.reversed() {
       defer { select.reset() }
@@ -160,7 +160,7 @@ private struct PathWalk {
   }
 
   /// The clocks of workers are their own: what they tell is kept between what the scheduler saw.
-  private static func pieces(_ task: Task) -> [PathPiece] {
+  private static func pieces(_ task: Task) -> [PathSegment] {
     let done = task.done
     let sent = both(task.sent, task.ready, max)
     func within(_ moment: Int64?, to end: Int64? = nil) -> Int64? {
@@ -170,12 +170,12 @@ private struct PathWalk {
     let stopped = within(both(task.stopped ?? done, task.started ?? sent, max))
     let from = within(task.fetchedFrom ?? sent, to: task.started)
     let to = within(task.fetchedTo ?? sent, to: task.started)
-    var pieces: [PathPiece] = []
-    func add(_ kind: PathPiece.Kind, _ start: Int64?, _ stop: Int64?) {
+    var pieces: [PathSegment] = []
+    func add(_ kind: PathSegment.Kind, _ start: Int64?, _ stop: Int64?) {
       let isLong = both(start, stop, { $1 > $0 ? 1 : 0 }) == 1
       guard isLong || kind == .compute else { return }
       pieces.append(
-        PathPiece(
+        PathSegment(
           kind: kind, key: task.key, worker: kind == .wait ? .null : task.worker, start: start,
           stop: stop, seq: task.seq))
     }
@@ -201,7 +201,7 @@ private struct PathWalk {
   }
 
   /// The pieces with their shares, rounded as the view rounds them.
-  func shared(_ pieces: [PathPiece]) throws -> [PathPiece] {
+  func shared(_ pieces: [PathSegment]) throws -> [PathSegment] {
     let lengths = pieces.map { Self.both($0.start, $0.stop, { $1 &- $0 }) }
     let total = lengths.reduce(Int64(0)) { $0 &+ ($1 ?? 0) }
     let select = try reader.connection.prepare("SELECT round(? * 1.0 / nullif(?, 0), 4)")

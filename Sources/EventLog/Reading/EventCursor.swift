@@ -10,7 +10,7 @@ public final class EventCursor {
   private let decoder: EventDecoder
   private let pages: PageReader
   /// Reads on meanwhile, where much is to come.
-  private var ahead: PagesAhead?
+  private var ahead: PagePrefetcher?
   private var mayReadAhead: Bool
   /// How far the log is known to go.
   private var lastSeq: Int64
@@ -28,14 +28,14 @@ public final class EventCursor {
   @exclusivity(unchecked) private var ready: [EventRow] = []
   @exclusivity(unchecked) private var next = 0
   /// From where this one goes on.
-  private let beginning: EventPlace?
+  private let beginning: ResumePoint?
   private var largestKey: Int64
   private var waitingAtPageEnd: [Int64: Int64] = [:]
 
   init(
     reader: LogReader, connection: Connection, run: RunInfo, sources: [SourceInfo],
     order: EventOrder, wanted: Set<Int64>?, isFollowed: Bool, blobs: LogBlobs,
-    goingOnFrom beginning: EventPlace? = nil, readsAhead: Bool = false, pageSize: Int = 4096
+    goingOnFrom beginning: ResumePoint? = nil, readsAhead: Bool = false, pageSize: Int = 4096
   ) throws {
     self.beginning = beginning
     largestKey = beginning?.largestKey ?? 0
@@ -52,14 +52,14 @@ public final class EventCursor {
     mayReadAhead = readsAhead && !isFollowed
     // Events of one source arrive in their order: where only one is wanted, there is nothing to put
     // right, and the others can be passed over unread.
-    let passesOver = (wanted?.count ?? .max) <= 1 && !isFollowed
+    let skips = (wanted?.count ?? .max) <= 1 && !isFollowed
     // Before the log's end while causes of what is given out may be on their way.
     pages = try PageReader(
       connection, path: reader.path,
       PageReader.Choice(
-        known: Set(sources.map(\.number)), wanted: wanted, passesOver: passesOver,
+        known: Set(sources.map(\.number)), wanted: wanted, skips: skips,
         horizon: isFollowed ? position : lastSeq, pageSize: pageSize))
-    if order == .causal, !passesOver { causal = try makeCausalOrder() }
+    if order == .causal, !skips { causal = try makeCausalOrder() }
   }
 
   deinit {
@@ -71,7 +71,7 @@ public final class EventCursor {
 
   /// How many events were given out before their cause; 0 unless the log contradicts itself or a
   /// cause came very late.
-  public var forcedCount: Int { (causal?.forcedCount ?? 0) + (beginning?.forcedCount ?? 0) }
+  public var outOfOrderCount: Int { (causal?.outOfOrderCount ?? 0) + (beginning?.outOfOrderCount ?? 0) }
 
   /// Whether causes hold events up; not where the events of one source alone are wanted.
   public var isCausal: Bool { causal != nil }
@@ -80,23 +80,23 @@ public final class EventCursor {
   public var lastPosition: Int64 { position }
 
   /// Where another cursor can go on; nothing in the middle of a page.
-  public var place: EventPlace? {
+  public var place: ResumePoint? {
     // What was still held up at the end has been given out there for want of its cause.
     guard next >= ready.count, !isAtEnd || waitingAtPageEnd.isEmpty else { return nil }
-    return EventPlace(
+    return ResumePoint(
       position: position, known: lastSeq, largestKey: largestKey, isCausal: isCausal,
       waiting: waitingAtPageEnd, count: count, damagedCount: damagedCount,
-      forcedCount: forcedCount)
+      outOfOrderCount: outOfOrderCount)
   }
 
   private func makeCausalOrder() throws -> CausalOrder<EventRow> {
-    let lookAhead = try CauseLookAhead(connection)
-    let lookBack = try beginning.map { try CauseLookBack(connection, $0, sources.values) }
+    let pendingLookup = try PendingCauseLookup(connection)
+    let emittedLookup = try beginning.map { try EmittedCauseLookup(connection, $0, sources.values) }
     return CausalOrder(
       schedulers: schedulers,
-      numberBefore: lookBack.map { lookBack in { try lookBack.number($0, of: $1) } }
+      numberBefore: emittedLookup.map { emittedLookup in { try emittedLookup.number($0, of: $1) } }
     ) { [unowned self] cause, seq in
-      try lookAhead.finds(cause, behind: seq, upTo: lastSeq, sources.values)
+      try pendingLookup.finds(cause, behind: seq, upTo: lastSeq, sources.values)
     }
   }
 
@@ -171,7 +171,7 @@ public final class EventCursor {
     }
     isAtEnd = page.isLast
     position = page.position
-    count += page.passedOver
+    count += page.skipped
     largestKey = max(largestKey, page.largestKey)
     decoder.take(&page, keepingOlder: causal?.isWaiting ?? false)
     if causal != nil {

@@ -17,8 +17,8 @@ final class EventDecoder {
   // replay and could not find anything.
   @exclusivity(unchecked) private var texts = TextStore()
   /// Hooks and states are few and have small numbers.
-  @exclusivity(unchecked) private var hooks = FewByNumber<Hook>()
-  @exclusivity(unchecked) private var states = FewByNumber<State>()
+  @exclusivity(unchecked) private var hooks = SmallIntegerMap<Hook>()
+  @exclusivity(unchecked) private var states = SmallIntegerMap<State>()
 
   init(reader: LogReader, blobs: LogBlobs) {
     self.reader = reader
@@ -139,7 +139,7 @@ final class EventDecoder {
 }
 
 /// A few things by their number, which is mostly small.
-private struct FewByNumber<Element> {
+private struct SmallIntegerMap<Element> {
   private var dense = [Element?](repeating: nil, count: 1024)
   private var sparse: [Int64: Element] = [:]
 

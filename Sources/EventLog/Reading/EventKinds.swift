@@ -27,7 +27,7 @@ extension LogReader {
     return try translating {
       guard let range = try range(of: run) else { return [] }
       let path = path
-      let scan = PartedScan<[Place: EventKind.Sums]>(
+      let scan = ParallelScan<[Place: EventKind.Sums]>(
         """
         SELECT seq, source, hook, args, snapshot, \(Self.marks(run)) FROM event
         WHERE seq BETWEEN ? AND ? ORDER BY seq

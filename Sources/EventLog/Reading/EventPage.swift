@@ -2,14 +2,14 @@
 struct EventPage: Sendable {
   /// In the order of arrival; rows of sources that are passed over are not among them.
   var rows: [EventRow] = []
-  /// What `TextPlace` points into.
+  /// What `TextRange` points into.
   var text: [UInt8] = []
   /// Which page this is; text is found by it.
   var number: Int32 = 0
   /// The last row that was looked at.
   var position: Int64 = 0
   /// How many rows of the run were passed over.
-  var passedOver: Int64 = 0
+  var skipped: Int64 = 0
   /// The largest number of a key.
   var largestKey: Int64 = 0
   /// Nothing comes behind it, so far.
@@ -38,7 +38,7 @@ struct EventPage: Sendable {
   }
 
   /// Keeps a NUL behind each text, so that a scan of numbers ends there.
-  private mutating func append(_ bytes: UnsafeBufferPointer<UInt8>) -> TextPlace {
+  private mutating func append(_ bytes: UnsafeBufferPointer<UInt8>) -> TextRange {
     let start = text.count
     // A page of such rows is beyond what SQLite's limits allow.
     guard let place = Int32(exactly: start), let count = Int32(exactly: bytes.count) else {
@@ -46,7 +46,7 @@ struct EventPage: Sendable {
     }
     text.append(contentsOf: bytes)
     text.append(0)
-    return TextPlace(page: number, start: place, count: count)
+    return TextRange(page: number, start: place, count: count)
   }
 }
 
@@ -59,7 +59,7 @@ final class PageReader {
     /// The sources whose events are given out; nothing for all.
     var wanted: Set<Int64>?
     /// The others do not count for the order, either.
-    var passesOver: Bool
+    var skips: Bool
     /// The last event to read.
     var horizon: Int64
     /// Rows of a page.
@@ -74,7 +74,7 @@ final class PageReader {
   /// What was asked last; events of one source often lie together.
   private var lastSource: Int64 = .min
   private var lastIsKnown = false
-  private var lastIsWanted = true
+  private var isLastSelected = true
 
   init(_ connection: Connection, path: String, _ choice: Choice) throws {
     self.path = path
@@ -90,13 +90,13 @@ final class PageReader {
     page.rows.removeAll(keepingCapacity: true)
     page.text.removeAll(keepingCapacity: true)
     page.number = number
-    page.passedOver = 0
+    page.skipped = 0
     page.largestKey = 0
     page.isLast = true
     page.position = position
     defer { select.reset() }
     try select.bind(1, position)
-    let (horizon, pageSize, passesOver) = (choice.horizon, choice.pageSize, choice.passesOver)
+    let (horizon, pageSize, skips) = (choice.horizon, choice.pageSize, choice.skips)
     var count = 0
     while try select.step() {
       let seq = select.integer(0)
@@ -106,10 +106,10 @@ final class PageReader {
       let source = select.integer(1)
       if source != lastSource { look(at: source) }
       if lastIsKnown {
-        if passesOver, !lastIsWanted {
-          page.passedOver += 1
+        if skips, !isLastSelected {
+          page.skipped += 1
         } else {
-          page.append(select, seq: seq, source: source, isWanted: lastIsWanted)
+          page.append(select, seq: seq, source: source, isWanted: isLastSelected)
         }
       }
       count += 1
@@ -123,6 +123,6 @@ final class PageReader {
   private func look(at source: Int64) {
     lastSource = source
     lastIsKnown = choice.known.contains(source)
-    lastIsWanted = choice.wanted?.contains(source) ?? true
+    isLastSelected = choice.wanted?.contains(source) ?? true
   }
 }

@@ -31,8 +31,8 @@ package struct EventRow: CausalItem {
   package var stimulus: Int64
   package var worker: Int64
   package var taskRun: Int64
-  var args: TextPlace
-  var snapshot: TextPlace
+  var args: TextRange
+  var snapshot: TextRange
   var role: Role
 
   var isGiven: Bool { role.contains(.isGiven) }
@@ -59,13 +59,13 @@ package struct EventRow: CausalItem {
 }
 
 /// Where the text of a column lies: in which page's store, from where on, and how long it is.
-struct TextPlace {
+struct TextRange {
   var page: Int32
   var start: Int32
   /// Below 0 for NULL.
   var count: Int32
 
-  static let null = TextPlace(page: 0, start: 0, count: -1)
+  static let null = TextRange(page: 0, start: 0, count: -1)
 }
 
 /// The text of the rows that have been read and not given out, page by page.
@@ -89,12 +89,12 @@ struct TextStore {
     swap(&current, &page.text)
   }
 
-  func text(_ place: TextPlace) -> String? {
+  func text(_ place: TextRange) -> String? {
     withBytes(place) { String(decoding: $0, as: UTF8.self) }
   }
 
   func withBytes<Result>(
-    _ place: TextPlace, _ body: (UnsafeBufferPointer<UInt8>) throws -> Result
+    _ place: TextRange, _ body: (UnsafeBufferPointer<UInt8>) throws -> Result
   ) rethrows -> Result? {
     guard place.count >= 0 else { return nil }
     let range = Int(place.start)..<Int(place.start) + Int(place.count)

@@ -7,8 +7,8 @@ extension LogReader {
     try translating {
       guard let range = try range(of: run) else { return RunFailures(self) }
       let sources = try sources(of: run)
-      let schedulers = SourcePlaces(sources.filter { $0.source.kind == .scheduler })
-      let workers = SourcePlaces(sources.filter { $0.source.kind == .worker })
+      let schedulers = SourceIndex(sources.filter { $0.source.kind == .scheduler })
+      let workers = SourceIndex(sources.filter { $0.source.kind == .worker })
       var finder = try BlameFinder(self, run)
       var atWorkers: [Int64] = []
       let scan = try scan(range)
@@ -33,10 +33,10 @@ extension LogReader {
     }
   }
 
-  private func scan(_ range: ClosedRange<Int64>) throws -> PartedScan<FailurePart> {
+  private func scan(_ range: ClosedRange<Int64>) throws -> ParallelScan<FailurePart> {
     let finishes = try ["erred", "error"].compactMap { try number(ofText: $0) }
     let transition = try number(ofText: "transition") ?? -1
-    return PartedScan(
+    return ParallelScan(
       """
       SELECT seq, source, start, finish, stimulus, key, args, snapshot FROM event
       WHERE seq BETWEEN ? AND ? AND finish IN (\(finishes.map(String.init).joined(separator: ", ")))

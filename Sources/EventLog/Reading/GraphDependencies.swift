@@ -22,7 +22,7 @@ final class GraphDependencies {
   /// and what fails together is of a few.
   private var last: [(seq: Int64, text: [UInt8])] = []
   private static let mostKept = 8
-  private static let mostBytesKept = 128 << 20
+  private static let maximumBytesKept = 128 << 20
 
   init(_ reader: LogReader, _ run: RunInfo) throws {
     self.reader = reader
@@ -70,7 +70,7 @@ final class GraphDependencies {
     guard try selectSnapshot.step() else { return [] }
     let text = selectSnapshot.withText(0) { Array($0) } ?? []
     while last.count == Self.mostKept
-      || last.reduce(text.count, { $0 + $1.text.count }) > Self.mostBytesKept, !last.isEmpty
+      || last.reduce(text.count, { $0 + $1.text.count }) > Self.maximumBytesKept, !last.isEmpty
     {
       last.removeFirst()
     }
@@ -110,10 +110,10 @@ final class GraphDependencies {
     guard let range = try reader.range(of: run),
       let hook = try reader.connection.integer("SELECT id FROM text WHERE text = 'updateGraph'")
     else { return [] }
-    let sources = SourcePlaces(try reader.sources(of: run))
+    let sources = SourceIndex(try reader.sources(of: run))
     let path = reader.path
     var entries: [Entry] = []
-    let scan = PartedScan<[Entry]>(
+    let scan = ParallelScan<[Entry]>(
       """
       SELECT seq, source, snapshot, args FROM event
       WHERE seq BETWEEN ? AND ? AND hook = \(hook) ORDER BY seq

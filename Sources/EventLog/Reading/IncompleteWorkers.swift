@@ -34,7 +34,7 @@ extension LogReader {
   ///
   /// - Throws: `LogError`.
   public func incompleteWorkers(of run: RunInfo) throws -> [IncompleteWorker] {
-    try [PartOfRun(reader: self, run: run)].incompleteWorkers()
+    try [RunSegment(reader: self, run: run)].incompleteWorkers()
   }
 }
 
@@ -50,14 +50,14 @@ private struct WorkerEvents {
   var hasPlace = false
 }
 
-extension [PartOfRun] {
+extension [RunSegment] {
   /// The workers of a run whose last events may be missing, in the order in which they came.
   ///
   /// - Throws: `LogError`.
   public func incompleteWorkers() throws -> [IncompleteWorker] {
     // Workers of our own engine are in the process of the recorder, and need no spool of their own.
     guard let whole, let last = last?.run, whole.end != .running, !whole.isPartial,
-      last.fileBehind == nil, whole.metadata["workers"]?.bool == true
+      last.nextFile == nil, whole.metadata["workers"]?.bool == true
     else { return [] }
     let stays = try stays()
     let workers = try workers(isCounted: !stays.isEmpty)
@@ -106,7 +106,7 @@ extension [PartOfRun] {
   /// Which stay is that of which worker, by its id, and where the log does not say that in their order
   /// at an address; and the stays of workers of which there is no event.
   private static func matches(
-    _ stays: [WorkerStay], _ workers: [WorkerEvents]
+    _ stays: [WorkerPresence], _ workers: [WorkerEvents]
   ) -> (stayOfWorker: [Int: Int], alone: [Int]) {
     let places = Dictionary(
       workers.enumerated().map { ($1.serverID, $0) }, uniquingKeysWith: { first, _ in first })
@@ -140,21 +140,21 @@ extension [PartOfRun] {
       run: run.number, address: worker.address,
       serverID: worker.serverID.isEmpty ? nil : worker.serverID, host: worker.host,
       folder: worker.folder, spool: .unknown, missingEnds: missingEnds)
-    for folder in [worker.folder, SpoolPlace.defaultFolder].compactMap(\.self)
-    where SpoolPlace.hasSpool(of: worker.serverID, run: run.id, in: folder) {
+    for folder in [worker.folder, SpoolLocation.defaultFolder].compactMap(\.self)
+    where SpoolLocation.hasSpool(of: worker.serverID, run: run.id, in: folder) {
       (found.folder, found.spool) = (folder, .here)
       return found
     }
     if let host = worker.host {
       // The scheduler knows addresses, and only a worker its host's name.
-      found.spool = worker.hasPlace && host == SpoolPlace.hostName ? .gone : .elsewhere
+      found.spool = worker.hasPlace && host == SpoolLocation.hostName ? .gone : .elsewhere
     }
     return found
   }
 }
 
 /// Where the spools of workers are.
-enum SpoolPlace {
+enum SpoolLocation {
   static let hostName: String = {
     var name = [CChar](repeating: 0, count: 256)
     gethostname(&name, name.count - 1)

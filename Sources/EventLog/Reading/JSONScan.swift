@@ -13,7 +13,7 @@ struct JSONScan {
   }
 
   /// Goes back to where it was.
-  mutating func goBack(to place: Int) { self.place = place }
+  mutating func rewind(to place: Int) { self.place = place }
 
   func peek() -> UInt8? { place < text.count ? text[place] : nil }
 

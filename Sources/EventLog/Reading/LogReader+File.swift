@@ -1,6 +1,6 @@
 /// What the file itself tells.
 extension LogReader {
-  public struct FileFact: Sendable {
+  public struct FileProperty: Sendable {
     public var name: String
     public var value: SQLiteValue
 
@@ -12,7 +12,7 @@ extension LogReader {
   /// Version, size, and which indexes there are.
   ///
   /// - Throws: `LogError`.
-  public func fileFacts() throws -> [FileFact] {
+  public func fileFacts() throws -> [FileProperty] {
     try translating {
       func number(_ sql: String) throws -> SQLiteValue {
         .integer(try connection.integer(sql) ?? 0)
@@ -22,15 +22,15 @@ extension LogReader {
       let free = try connection.integer("PRAGMA freelist_count") ?? 0
       let indexes = try eventIndexes().keys.filter { $0 != "identity" }.sorted()
       return [
-        FileFact(name: "format", value: try number("PRAGMA user_version")),
-        FileFact(name: "bytes", value: .integer(pages * pageSize)),
-        FileFact(name: "free_bytes", value: .integer(free * pageSize)),
-        FileFact(name: "keys", value: try number("SELECT count(*) FROM key")),
-        FileFact(name: "texts", value: try number("SELECT count(*) FROM text")),
-        FileFact(name: "blobs", value: try number("SELECT count(*) FROM blob")),
-        FileFact(
+        FileProperty(name: "format", value: try number("PRAGMA user_version")),
+        FileProperty(name: "bytes", value: .integer(pages * pageSize)),
+        FileProperty(name: "free_bytes", value: .integer(free * pageSize)),
+        FileProperty(name: "keys", value: try number("SELECT count(*) FROM key")),
+        FileProperty(name: "texts", value: try number("SELECT count(*) FROM text")),
+        FileProperty(name: "blobs", value: try number("SELECT count(*) FROM blob")),
+        FileProperty(
           name: "blob_bytes", value: try number("SELECT coalesce(sum(length(bytes)), 0) FROM blob")),
-        FileFact(name: "indexes", value: .text(indexes.joined(separator: " "))),
+        FileProperty(name: "indexes", value: .text(indexes.joined(separator: " "))),
       ]
     }
   }

@@ -212,7 +212,7 @@ public final class LogReader {
         WHERE key IS NOT NULL AND source IN (SELECT id FROM source WHERE run = \(run.number))
         """) ?? 0
     }
-    let scan = PartedScan<Int64>(
+    let scan = ParallelScan<Int64>(
       """
       SELECT count(DISTINCT key) FROM event
       WHERE key BETWEEN ? AND ? AND +seq BETWEEN \(first) AND \(last)
@@ -260,7 +260,7 @@ public final class LogReader {
   /// - Throws: `LogError`.
   public func events(
     of run: RunInfo, order: EventOrder, wanted: Set<Int64>? = nil, isFollowed: Bool = false,
-    goingOnFrom place: EventPlace? = nil, readsAhead: Bool = false
+    goingOnFrom place: ResumePoint? = nil, readsAhead: Bool = false
   ) throws -> EventCursor {
     try events(
       of: run, order: order, wanted: wanted, isFollowed: isFollowed, goingOnFrom: place,
@@ -269,7 +269,7 @@ public final class LogReader {
 
   func events(
     of run: RunInfo, order: EventOrder, wanted: Set<Int64>? = nil, isFollowed: Bool = false,
-    goingOnFrom place: EventPlace? = nil, readsAhead: Bool = false, pageSize: Int
+    goingOnFrom place: ResumePoint? = nil, readsAhead: Bool = false, pageSize: Int
   ) throws -> EventCursor {
     let sources = try sources(of: run)
     return try translating {

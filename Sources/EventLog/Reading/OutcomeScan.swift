@@ -32,20 +32,20 @@ package struct OutcomeScan {
   }
 
   private let action: Action
-  private let keepsSpans: Bool
+  private let retainsSpans: Bool
   private var scan: JSONScan
 
   /// - Parameter text: followed by a byte that is no part of a number, as SQLite's text is by a NUL.
-  package init(_ text: UnsafeBufferPointer<UInt8>, keepsSpans: Bool = false) {
-    self.init(text, longestOf: .none, keepsSpans: keepsSpans)
+  package init(_ text: UnsafeBufferPointer<UInt8>, retainsSpans: Bool = false) {
+    self.init(text, longestOf: .none, retainsSpans: retainsSpans)
   }
 
   /// - Parameter text: as above.
   init(
-    _ text: UnsafeBufferPointer<UInt8>, longestOf action: Action, keepsSpans: Bool = false
+    _ text: UnsafeBufferPointer<UInt8>, longestOf action: Action, retainsSpans: Bool = false
   ) {
     self.action = action
-    self.keepsSpans = keepsSpans
+    self.retainsSpans = retainsSpans
     scan = JSONScan(text)
     guard scan.take("{") else { return }
     repeat {
@@ -54,8 +54,8 @@ package struct OutcomeScan {
       case _ where scan.equals(name, "nbytes"): nbytes = scan.integer()
       case _ where scan.equals(name, "worker"): worker = scan.string()
       case _ where scan.equals(name, "startstops"): startStops()
-      case _ where keepsSpans && scan.equals(name, "thread"): thread = scan.integer()
-      case _ where keepsSpans && scan.equals(name, "typename"): typename = scan.string()
+      case _ where retainsSpans && scan.equals(name, "thread"): thread = scan.integer()
+      case _ where retainsSpans && scan.equals(name, "typename"): typename = scan.string()
       default: break
       }
       scan.skip()
@@ -66,16 +66,16 @@ package struct OutcomeScan {
     let before = scan.place
     if scan.take("{") {
       guard let name = scan.string(), scan.equals(name, "$tuple"), scan.take(":") else {
-        return scan.goBack(to: before)
+        return scan.rewind(to: before)
       }
     }
-    guard scan.take("[") else { return scan.goBack(to: before) }
+    guard scan.take("[") else { return scan.rewind(to: before) }
     while scan.peek() == UInt8(ascii: "{") {
       span()
       guard scan.take(",") else { break }
     }
     // The rest is skipped from where the value began.
-    scan.goBack(to: before)
+    scan.rewind(to: before)
   }
 
   private mutating func span() {
@@ -88,7 +88,7 @@ package struct OutcomeScan {
       case _ where scan.equals(field, "action"): name = scan.string()
       case _ where scan.equals(field, "start"): start = scan.number()
       case _ where scan.equals(field, "stop"): stop = scan.number()
-      case _ where keepsSpans && scan.equals(field, "source"): source = scan.string()
+      case _ where retainsSpans && scan.equals(field, "source"): source = scan.string()
       default: break
       }
       scan.skip()
@@ -99,7 +99,7 @@ package struct OutcomeScan {
       computeSeconds += stop - start
       hasCompute = true
     }
-    if keepsSpans { spans.append(Span(action: name, start: start, stop: stop, source: source)) }
+    if retainsSpans { spans.append(Span(action: name, start: start, stop: stop, source: source)) }
     if isWanted(name) { longest = max(longest ?? -.infinity, stop - start) }
   }
 

@@ -21,7 +21,7 @@ extension LogReader {
       var longest = LongestSpans(limit: limit)
       for run in runs {
         guard let range = try range(of: run) else { continue }
-        let schedulers = SourcePlaces(
+        let schedulers = SourceIndex(
           try sources(of: run).filter { $0.source.kind == .scheduler })
         try scan(range, schedulers, transition, wanted, into: &longest)
       }
@@ -30,11 +30,11 @@ extension LogReader {
   }
 
   private func scan(
-    _ range: ClosedRange<Int64>, _ schedulers: SourcePlaces, _ transition: Int64,
+    _ range: ClosedRange<Int64>, _ schedulers: SourceIndex, _ transition: Int64,
     _ wanted: OutcomeScan.Action, into longest: inout LongestSpans
   ) throws {
     let (path, limit) = (path, longest.limit)
-    let scan = PartedScan<LongestSpans>(
+    let scan = ParallelScan<LongestSpans>(
       """
       SELECT seq, source, args FROM event
       WHERE seq BETWEEN ? AND ? AND hook = \(transition) AND args IS NOT NULL ORDER BY seq

@@ -1,7 +1,7 @@
 import TaskLogPlugin
 
 /// Where a task was, at the scheduler or at a worker.
-public struct TaskWhereabouts: Sendable {
+public struct TaskLocation: Sendable {
   /// The number of the source in the file.
   public var source: Int64
   public var key: String
@@ -17,7 +17,7 @@ public struct TaskWhereabouts: Sendable {
 }
 
 /// A moment of a run.
-public enum Moment: Sendable {
+public enum PointInTime: Sendable {
   /// Behind an event in the order of arrival.
   case seq(Int64)
   /// By the scheduler's clock, in nanoseconds since 1970 UTC.
@@ -26,14 +26,14 @@ public enum Moment: Sendable {
 }
 
 /// What was where at a moment, what came there first first.
-public struct Whereabouts {
+public struct StateSnapshot {
   struct Found {
     var seq: Int64
     var source: Int64
     var key: Int64
     var state: Int64
     /// The last move of the task to a worker that has stolen it.
-    var move: TaskMove?
+    var move: TaskReassignment?
   }
 
   /// What is known of the run's workers.
@@ -73,7 +73,7 @@ public struct Whereabouts {
   /// Gives each of them, read from the log when they are asked for.
   ///
   /// - Throws: `LogError`, or what the body throws.
-  public func forEachTask(_ body: (TaskWhereabouts) throws -> Void) throws {
+  public func forEachTask(_ body: (TaskLocation) throws -> Void) throws {
     var start = 0
     while start < found.count {
       let page = found[start..<min(start + Self.pageSize, found.count)]
@@ -82,7 +82,7 @@ public struct Whereabouts {
     }
   }
 
-  private func tasks(_ page: ArraySlice<Found>) throws -> [TaskWhereabouts] {
+  private func tasks(_ page: ArraySlice<Found>) throws -> [TaskLocation] {
     let select = try reader.connection.prepare(
       "SELECT key, worker, time, source_seq FROM event WHERE seq = ?")
     return try page.map { found in
@@ -93,7 +93,7 @@ public struct Whereabouts {
       let number = isThere ? select.integer(1) : 0
       let worker = try found.move?.worker ?? (number == 0 ? nil : reader.texts.element(number))
       let isScheduler = known.schedulers.contains(found.source)
-      return TaskWhereabouts(
+      return TaskLocation(
         source: found.source,
         key: isThere ? try reader.keys.element(select.integer(0))?.text ?? "" : "",
         state: try reader.texts.element(found.state) ?? "", worker: worker,
@@ -119,20 +119,20 @@ extension LogReader {
   ///     memory.
   /// - Throws: `LogError`.
   public func whereabouts(
-    in run: RunInfo, at moment: Moment, states isWanted: ((String) -> Bool)? = nil
-  ) throws -> Whereabouts {
+    in run: RunInfo, at moment: PointInTime, states isWanted: ((String) -> Bool)? = nil
+  ) throws -> StateSnapshot {
     try translating {
-      guard var range = try range(of: run) else { return Whereabouts(self, []) }
+      guard var range = try range(of: run) else { return StateSnapshot(self, []) }
       var lastTime = Int64.max
       switch moment {
       case .seq(let seq):
-        guard seq >= range.lowerBound else { return Whereabouts(self, []) }
+        guard seq >= range.lowerBound else { return StateSnapshot(self, []) }
         range = range.lowerBound...min(range.upperBound, seq)
       case .time(let time): lastTime = time
       case .end: break
       }
       let sources = try sources(of: run)
-      let known = Whereabouts.Known(
+      let known = StateSnapshot.Known(
         lives: try workerLives(of: run), clocks: try clockOffsets(of: run),
         schedulers: Set(sources.filter { $0.source.kind == .scheduler }.map(\.number)))
       // Which workers are gone by then, and take with them what they had.
@@ -142,19 +142,19 @@ extension LogReader {
         }.compactMap(\.source))
       let present = sources.filter { !gone.contains($0.number) }
       var found = try found(
-        SourcePlaces(present), known.clocks, in: range, until: lastTime, isWanted)
+        SourceIndex(present), known.clocks, in: range, until: lastTime, isWanted)
       try applyMoves(
         to: &found, of: run,
         until: { $0.seq <= range.upperBound && $0.time <= lastTime })
-      return Whereabouts(self, found, known)
+      return StateSnapshot(self, found, known)
     }
   }
 
   private func applyMoves(
-    to found: inout [Whereabouts.Found], of run: RunInfo, until isInTime: (TaskMove) -> Bool
+    to found: inout [StateSnapshot.Found], of run: RunInfo, until isInTime: (TaskReassignment) -> Bool
   ) throws {
     struct Place: Hashable { var source, key: Int64 }
-    var last: [Place: TaskMove] = [:]
+    var last: [Place: TaskReassignment] = [:]
     for move in try taskMoves(of: run) where isInTime(move) {
       last[Place(source: move.source, key: move.key)] = move
     }
@@ -182,12 +182,12 @@ extension LogReader {
   }
 
   private func found(
-    _ sources: SourcePlaces, _ clocks: ClockOffsets, in range: ClosedRange<Int64>,
+    _ sources: SourceIndex, _ clocks: ClockOffsets, in range: ClosedRange<Int64>,
     until lastTime: Int64,
     _ isWanted: ((String) -> Bool)?
-  ) throws -> [Whereabouts.Found] {
+  ) throws -> [StateSnapshot.Found] {
     struct Place: Hashable { var source, key: Int64 }
-    struct Stay { var seq, state: Int64 }
+    struct StateInterval { var seq, state: Int64 }
     let transition = try KnownTexts(self).transition
     let path = path
     // States that are asked about once each.
@@ -199,15 +199,15 @@ extension LogReader {
       keeps[state] = isKept
       return isKept
     }
-    let scan = PartedScan<ContiguousArray<Step>>(
+    let scan = ParallelScan<ContiguousArray<Step>>(
       """
       SELECT seq, source, time, hook, key, start, finish, source_seq FROM event
       WHERE seq BETWEEN ? AND ? ORDER BY seq
       """, over: range)
-    var stays: [Place: Stay] = [:]
+    var stays: [Place: StateInterval] = [:]
     try scan.run(self) { select, range in
       var steps: ContiguousArray<Step> = []
-      steps.reserveCapacity(Int(PartedScan<ContiguousArray<Step>>.usualSize))
+      steps.reserveCapacity(Int(ParallelScan<ContiguousArray<Step>>.usualSize))
       try select.forEachRow(in: range, path) { seq in
         let (source, finish) = (select.integer(1), select.integer(6))
         guard select.integer(3) == transition, sources.place(source) != nil, finish != 0,
@@ -221,7 +221,7 @@ extension LogReader {
       for step in steps {
         let place = Place(source: step.source, key: step.key)
         stays[place] =
-          try isKept(step.state) ? Stay(seq: step.seq, state: step.state) : nil
+          try isKept(step.state) ? StateInterval(seq: step.seq, state: step.state) : nil
       }
     }
     return stays.map { .init(seq: $1.seq, source: $0.source, key: $0.key, state: $1.state) }

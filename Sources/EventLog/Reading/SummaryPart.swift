@@ -45,14 +45,14 @@ struct SummaryPart: Sendable {
   /// What has to be known of a run to make parts of it.
   struct Making: Sendable {
     var path: String
-    var places: SourcePlaces
+    var places: SourceIndex
     var isSchedulerAt: [Bool]
     var transition: Int64
     var clocks: ClockOffsets
 
     func part(_ select: Statement, _ range: ClosedRange<Int64>) throws -> SummaryPart {
       var part = SummaryPart()
-      part.rows.reserveCapacity(Int(PartedScan<SummaryPart>.usualSize))
+      part.rows.reserveCapacity(Int(ParallelScan<SummaryPart>.usualSize))
       var names = WorkerNames()
       var (lastSource, place) = (Int64.min, Int?.none)
       try select.forEachRow(in: range, path) { seq in

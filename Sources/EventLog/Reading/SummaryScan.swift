@@ -11,18 +11,18 @@ struct SummaryScan {
   private let run: RunInfo
   private var texts: KnownTexts
   private var keys: KeySlots
-  private var otherStays: [OtherStay: Stay] = [:]
+  private var otherStays: [OtherInterval: StateInterval] = [:]
   private var prefixes = PrefixTable()
   var workers: WorkerScan
   /// The sources of the run by their number, and which of them are schedulers.
-  private let places: SourcePlaces
+  private let places: SourceIndex
   private let isSchedulerAt: [Bool]
   private let clocks: ClockOffsets
   /// What was stolen, in the order of arrival, and how much of it has been gone through.
-  private let moves: [TaskMove]
+  private let moves: [TaskReassignment]
   private var moveCount = 0
 
-  private struct OtherStay: Hashable {
+  private struct OtherInterval: Hashable {
     var source: Int32
     var key: Int64
   }
@@ -33,7 +33,7 @@ struct SummaryScan {
     texts = try KnownTexts(reader)
     keys = KeySlots(reader)
     let sources = try reader.sources(of: run)
-    places = SourcePlaces(sources)
+    places = SourceIndex(sources)
     isSchedulerAt = sources.map { $0.source.kind == .scheduler }
     clocks = try reader.clockOffsets(of: run)
     moves = try reader.taskMoves(of: run)
@@ -80,7 +80,7 @@ struct SummaryScan {
     let making = SummaryPart.Making(
       path: reader.path, places: places, isSchedulerAt: isSchedulerAt,
       transition: texts.transition, clocks: clocks)
-    try PartedScan<SummaryPart>(SummaryPart.sql, over: range).run(
+    try ParallelScan<SummaryPart>(SummaryPart.sql, over: range).run(
       reader, read: { try making.part($0, $1) }, take: { try take($0) })
     workers.runEnd()
   }
@@ -120,7 +120,7 @@ struct SummaryScan {
     }
     // Nothing came of it.
     guard row.start != row.finish, row.finish != 0 else { return }
-    let stay = Stay(state: texts.place(ofState: row.finish), time: row.time)
+    let stay = StateInterval(state: texts.place(ofState: row.finish), time: row.time)
     if isScheduler {
       end(keys[place].scheduler, prefix, kind: 0, row.time)
       give(place, to: nil, row.time)
@@ -176,16 +176,16 @@ struct SummaryScan {
     }
   }
 
-  private mutating func end(_ stay: Stay?, _ prefix: Int, kind: Int, _ time: Int64) {
+  private mutating func end(_ stay: StateInterval?, _ prefix: Int, kind: Int, _ time: Int64) {
     guard let stay else { return }
     prefixes.rows[prefix].add(kind, stay.state, time &- stay.time)
   }
 
   private mutating func begin(
-    _ stay: Stay, _ place: Int, _ key: Int64, _ source: Int32, _ prefix: Int
+    _ stay: StateInterval, _ place: Int, _ key: Int64, _ source: Int32, _ prefix: Int
   ) {
     let isOver = texts.states[stay.state] == texts.forgotten
-    let other = OtherStay(source: source, key: key)
+    let other = OtherInterval(source: source, key: key)
     // A free slot is not for a worker that has its stay beside.
     let isBeside = !otherStays.isEmpty && otherStays[other] != nil
     if keys[place].source == source || (keys[place].source < 0 && !isBeside) {
@@ -205,7 +205,7 @@ struct SummaryScan {
 }
 
 /// A stay of a task in a state.
-struct Stay {
+struct StateInterval {
   /// The place of the state among those that were seen.
   var state: Int
   var time: Int64

@@ -41,10 +41,10 @@ struct KnownTexts {
 /// first of them is met.
 struct KeySlots {
   struct Slot {
-    var scheduler: Stay?
+    var scheduler: StateInterval?
     /// The worker that had it last, by the place of its source; below 0 for none.
     var source: Int32 = -1
-    var atWorker: Stay?
+    var atWorker: StateInterval?
     /// The place of the worker that has it to do, below 0 for none, and since when.
     var givenTo: Int32 = -1
     var givenAt: Int64 = 0

@@ -129,7 +129,7 @@ struct WorkerScan {
 }
 
 /// Where each source of a run stands among them.
-struct SourcePlaces: Sendable {
+struct SourceIndex: Sendable {
   private var small: [Int32] = []
   private var others: [Int64: Int] = [:]
 

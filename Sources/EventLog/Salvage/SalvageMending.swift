@@ -15,16 +15,16 @@ struct SalvageMending {
   ///   not known.
   func mend(nextSeq: Int64) throws -> LogSalvage.Result {
     var mending = self
-    try mending.dropWhatWasPruned()
+    try mending.dropPruned()
     try mending.standIn()
-    try DerivedTables(connection).makeAgain()
+    try DerivedTables(connection).rebuild()
     try mending.total()
     try mending.count(nextSeq)
     return mending.result
   }
 
   /// Pages that the file has given up may still hold rows that were pruned from it.
-  private func dropWhatWasPruned() throws {
+  private func dropPruned() throws {
     try connection.execute(
       """
       DELETE FROM event WHERE EXISTS (
@@ -53,7 +53,7 @@ struct SalvageMending {
       SELECT DISTINCT key, '$lost-key-' || key FROM event
       WHERE key IS NOT NULL AND key NOT IN (SELECT id FROM key)
       """)
-    try standInForSources()
+    try addFallbackSources()
   }
 
   private mutating func execute(_ sql: String) throws {
@@ -62,7 +62,7 @@ struct SalvageMending {
   }
 
   /// A source that is gone belongs to the only run there is, else to one of its own.
-  private mutating func standInForSources() throws {
+  private mutating func addFallbackSources() throws {
     let lost = try numbers(
       """
       SELECT DISTINCT source FROM event WHERE source NOT IN (SELECT id FROM source)

@@ -1,7 +1,7 @@
 import TaskLogPlugin
 
 /// Args and snapshot of an event as the log has them.
-struct ReadyTexts {
+struct CachedJSON {
   var args: UnsafeRawBufferPointer?
   var snapshot: UnsafeRawBufferPointer?
 
@@ -40,9 +40,9 @@ final class EventInserter {
   /// What derived tables may have to be told of, when it is in the file.
   @exclusivity(unchecked) private var noted: [Int64] = []
   /// By their place among those that are known.
-  private static let mayMatter = Hook.known.map(DerivedTables.mayMatter)
+  private static let isRelevant = Hook.known.map(DerivedTables.isRelevant)
   /// What the event that was put in last says about workers.
-  @exclusivity(unchecked) private(set) var news = WorkerNews.none
+  @exclusivity(unchecked) private(set) var news = WorkerTaskChange.none
   private let heartbeats: HeartbeatPacker
   private let blobs: BlobInterner
   /// Whether the event that is being put in is one.
@@ -94,13 +94,13 @@ final class EventInserter {
   /// - Throws: `MessagePackError` when the event cannot be read, and then nothing of it is in the
   ///   table; `SQLiteError`.
   func insert(
-    _ event: EncodedEvent, seq: Int64, source: Int64, sourceSeq: Int64, texts: ReadyTexts? = nil
+    _ event: EncodedEvent, seq: Int64, source: Int64, sourceSeq: Int64, texts: CachedJSON? = nil
   ) throws {
     let start = rows.json.output.count
     rows.json.forgetShared()
     do {
       var fields = event.fields
-      let mayMatter = Self.mayMatter(fields)
+      let isRelevant = Self.isRelevant(fields)
       rows.set(0, seq)
       rows.set(1, source)
       rows.set(2, sourceSeq)
@@ -115,7 +115,7 @@ final class EventInserter {
       let worker = try self.text(&fields)
       rows.set(9, worker)
       rows.set(10, try fields.takeNil() ? nil : fields.integer())
-      news = findNews(of: hook, from, to, worker, texts?.args ?? fields.rest)
+      news = findTaskChange(of: hook, from, to, worker, texts?.args ?? fields.rest)
       if let texts {
         if isHeartbeat, let args = texts.args, texts.snapshot == nil,
           let packed = try heartbeats.pack(Array(args), time: event.time)
@@ -124,7 +124,7 @@ final class EventInserter {
           return try rows.add(args: start..<rows.json.output.count, snapshot: nil)
         }
         let (args, snapshot) = texts.copied(to: &rows.json)
-        if mayMatter { note(seq, event, args) }
+        if isRelevant { note(seq, event, args) }
         return try rows.add(args: args, snapshot: snapshot)
       }
       let hasArgs = try !fields.takeNil() && fields.writeArgs(to: &rows.json)
@@ -132,7 +132,7 @@ final class EventInserter {
       let middle = rows.json.output.count
       let hasSnapshot = try !fields.takeNil() && fields.arrayCount() == 1
       if hasSnapshot { try fields.write(to: &rows.json) }
-      if mayMatter { note(seq, event, hasArgs ? start..<middle : nil) }
+      if isRelevant { note(seq, event, hasArgs ? start..<middle : nil) }
       try rows.add(
         args: hasArgs ? start..<middle : nil,
         snapshot: hasSnapshot ? middle..<rows.json.output.count : nil)
@@ -144,13 +144,13 @@ final class EventInserter {
 
   /// - Parameter args: them, and what follows.
   @inline(__always)
-  private func findNews(
+  private func findTaskChange(
     of hook: Int64, _ start: Int64?, _ finish: Int64?, _ worker: Int64?,
     _ args: UnsafeRawBufferPointer
-  ) -> WorkerNews {
+  ) -> WorkerTaskChange {
     if hook == hooks[Self.transition] {
       guard let start, let finish else { return .none }
-      return newsOfEnd(start, finish, worker)
+      return changeAtEnd(start, finish, worker)
     }
     guard let worker else { return .none }
     if hook == hooks[Self.addWorker] { return .joined(worker) }
@@ -160,7 +160,7 @@ final class EventInserter {
 
   /// A task comes to memory or errs: at the scheduler out of processing, at its worker out of work.
   @inline(__always)
-  private func newsOfEnd(_ start: Int64, _ finish: Int64, _ worker: Int64?) -> WorkerNews {
+  private func changeAtEnd(_ start: Int64, _ finish: Int64, _ worker: Int64?) -> WorkerTaskChange {
     if start == states[Self.processing] {
       guard let worker, finish == states[Self.memory] || finish == states[Self.erred] else {
         return .none
@@ -198,12 +198,12 @@ final class EventInserter {
     noted.removeAll()
   }
 
-  private static func mayMatter(_ fields: MessagePackReader) -> Bool {
+  private static func isRelevant(_ fields: MessagePackReader) -> Bool {
     var fields = fields
     guard !fields.isText, let place = try? Int(clamping: fields.integer()),
-      mayMatter.indices.contains(place)
+      isRelevant.indices.contains(place)
     else { return false }
-    return mayMatter[place]
+    return isRelevant[place]
   }
 
   /// Of marks of all kinds only two matter.

@@ -13,22 +13,22 @@ public final class LogMerge {
     public var known: Int64 = 0
   }
 
-  private static let eventsAtOnce = 4096
+  private static let eventsPerBatch = 4096
   private let writer: LogWriter
-  private let isKeepingNumbers: Bool
+  private let preservesSeq: Bool
   /// Up to which event each run of a file has been read, where numbers are kept.
   private var positions: [String: Int64] = [:]
   /// The largest numbers of the events of sources.
   private var lasts: [Int64: Int64] = [:]
   private var unordered: Set<Int64> = []
 
-  /// - Parameter isKeepingNumbers: for files of runs that go on from one to the next and are to be
+  /// - Parameter preservesSeq: for files of runs that go on from one to the next and are to be
   ///   asked as one log: events keep their numbers, and of a file that is added again only what is
   ///   new is read.
   /// - Throws: `LogError`.
-  public init(into path: String, isKeepingNumbers: Bool = false) throws {
+  public init(into path: String, preservesSeq: Bool = false) throws {
     writer = try LogWriter(path: path)
-    self.isKeepingNumbers = isKeepingNumbers
+    self.preservesSeq = preservesSeq
   }
 
   /// Adds all runs of several logs at once. One of which several logs hold parts, or whose events did
@@ -127,11 +127,11 @@ public final class LogMerge {
       "SELECT 1 FROM event WHERE source = ? AND source_seq = ?")
     let place = reader.path + "#" + run.id
     let cursor = try reader.events(
-      of: run, order: .arrival, goingOnFrom: positions[place].map(EventPlace.init(arrived:)))
+      of: run, order: .arrival, goingOnFrom: positions[place].map(ResumePoint.init(arrived:)))
     var isAtEnd = false
     while !isAtEnd {
       try writer.transaction {
-        for _ in 0..<Self.eventsAtOnce {
+        for _ in 0..<Self.eventsPerBatch {
           guard let recorded = try cursor.nextEvent() else {
             isAtEnd = true
             break
@@ -151,7 +151,7 @@ public final class LogMerge {
       show(result.added + result.known)
     }
     // Not earlier: after an error it is read again.
-    if isKeepingNumbers { positions[place] = run.lastSeq }
+    if preservesSeq { positions[place] = run.lastSeq }
     try finish(
       [Part(run: run, reader: reader, numbers: numbers)], number, Array(numbers.values),
       goesOn: goesOn)
@@ -161,7 +161,7 @@ public final class LogMerge {
   private func add(
     _ parts: [(run: RunInfo, reader: LogReader)], _ result: inout Result, _ show: (Int64) -> Void
   ) throws {
-    var sources: [Int64: SpreadSource] = [:]
+    var sources: [Int64: SourceMergeIterator] = [:]
     var number: Int64 = 0
     var added: [Part] = []
     try writer.transaction {
@@ -173,19 +173,19 @@ public final class LogMerge {
           let own = try self.number(of: source, run: number)
           part.numbers[source.number] = own
           try addGaps(of: source, own, reader)
-          let spread = sources[own] ?? SpreadSource(target: own)
+          let spread = sources[own] ?? SourceMergeIterator(target: own)
           sources[own] = spread
           try spread.add(source.number, reader)
         }
       }
     }
-    var events = try SpreadRun(sources.sorted { $0.key < $1.key }.map(\.value))
+    var events = try RunMergeIterator(sources.sorted { $0.key < $1.key }.map(\.value))
     let isThere = try writer.connection.prepare(
       "SELECT 1 FROM event WHERE source = ? AND source_seq = ?")
     var isAtEnd = false
     while !isAtEnd {
       try writer.transaction {
-        for _ in 0..<Self.eventsAtOnce {
+        for _ in 0..<Self.eventsPerBatch {
           guard let (recorded, source, copies) = try events.next() else {
             isAtEnd = true
             break
@@ -215,7 +215,7 @@ public final class LogMerge {
       try writer.markUnordered(run: run)
     }
     lasts[source] = max(last, recorded.sourceSeq)
-    if isKeepingNumbers { writer.goOn(at: recorded.seq) }
+    if preservesSeq { writer.goOn(at: recorded.seq) }
     try writer.append(
       copyOf: recorded.event, source: source, sourceSeq: recorded.sourceSeq)
   }
@@ -233,18 +233,18 @@ public final class LogMerge {
   ) throws {
     try writer.transaction {
       for own in sources { try mendGaps(of: own) }
-      for part in parts { try noteComplete(part) }
+      for part in parts { try markComplete(part) }
       _ = try writer.completeIfAllThere(run: number)
-      try noteFileBefore(number)
+      try recordPreviousFile(number)
       if !goesOn { for part in parts { try end(part, number) } }
     }
   }
 
   /// What a log knows of sources that did not say themselves that they are complete.
-  private func noteComplete(_ part: Part) throws {
+  private func markComplete(_ part: Part) throws {
     for (source, last) in try part.reader.completeSources(of: part.run) {
       guard let own = part.numbers[source] else { continue }
-      try writer.noteComplete(source: own, through: last)
+      try writer.markComplete(source: own, through: last)
     }
   }
 
@@ -340,7 +340,7 @@ public final class LogMerge {
   }
 
   /// Notes which file the first events are in that have not come yet.
-  private func noteFileBefore(_ number: Int64) throws {
+  private func recordPreviousFile(_ number: Int64) throws {
     let reason = try writer.connection.prepare(
       """
       SELECT reason FROM gap WHERE \(RunFiles.isEarlierSQL)
@@ -361,7 +361,7 @@ public final class LogMerge {
     guard try known.step() else { return }
     let (isEnded, goesOn, isClosed) = (!known.isNull(0), !known.isNull(1), known.integer(2) == 1)
     known.reset()
-    if let name = run.fileBehind {
+    if let name = run.nextFile {
       guard !isEnded || goesOn, try isLast(part, number) else { return }
       try writer.note(RunFiles.continued, name, run: number)
     } else if goesOn {
@@ -377,7 +377,7 @@ public final class LogMerge {
     // How a run has ended of which others hold the rest, they may know; of the same run in several logs
     // who has heard that it is over.
     guard run.end == .closed || run.end == .died && !run.isPartial else { return }
-    let isPartOfFiles = run.fileBefore != nil || run.fileBehind != nil
+    let isPartOfFiles = run.previousFile != nil || run.nextFile != nil
     guard run.end == .closed || !isClosed || isPartOfFiles else { return }
     try writer.end(run: number, run.end, at: run.ended ?? run.started)
   }

@@ -103,7 +103,7 @@ public final class LogWriter {
     defer { if synced { try? connection.execute("PRAGMA synchronous = NORMAL") } }
     do {
       return try connection.transaction {
-        try forgetWhatWasPruned()
+        try forgetPruned()
         nextSeq = try readNextSeq()
         let before = nextSeq
         extents.removeAll(keepingCapacity: true)
@@ -140,7 +140,7 @@ public final class LogWriter {
     return max(last + 1, next)
   }
 
-  private func forgetWhatWasPruned() throws {
+  private func forgetPruned() throws {
     let found = try meta("intern_generation")
     if found != generation { forgetNumbers() }
     generation = found
@@ -249,7 +249,7 @@ public final class LogWriter {
     try with(0) { args in
       try with(1) { snapshot in
         try append(
-          encoded, texts: ReadyTexts(args: args, snapshot: snapshot), source: source,
+          encoded, texts: CachedJSON(args: args, snapshot: snapshot), source: source,
           sourceSeq: sourceSeq)
       }
     }
@@ -266,13 +266,13 @@ public final class LogWriter {
   /// The same of an event whose args and snapshot are the log's JSON already.
   @inline(__always)
   func append(
-    _ event: EncodedEvent, texts: ReadyTexts?, source: Int64, sourceSeq: Int64
+    _ event: EncodedEvent, texts: CachedJSON?, source: Int64, sourceSeq: Int64
   ) throws {
     try inserter.insert(
       event, seq: nextSeq, source: source, sourceSeq: sourceSeq, texts: texts)
     try totals.take(inserter.news, source: source, seq: nextSeq)
     if lastSource != source {
-      lastRun = try runOfSource[source] ?? lookUpRun(ofSource: source)
+      lastRun = try runOfSource[source] ?? findRun(ofSource: source)
       lastSource = source
     }
     if extent.run != lastRun { changeExtent(to: lastRun) }
@@ -307,7 +307,7 @@ public final class LogWriter {
   }
 
   /// A source that another writer put in, or this one before something was rolled back.
-  private func lookUpRun(ofSource source: Int64) throws -> Int64 {
+  private func findRun(ofSource source: Int64) throws -> Int64 {
     defer { readRunOfSource.reset() }
     try readRunOfSource.bind(1, source)
     guard try readRunOfSource.step() else {
@@ -345,6 +345,6 @@ public final class LogWriter {
   /// - Parameter isIndexing: whether a small log gets the indexes that those who ask it like to have.
   public func close(isIndexing: Bool = true) {
     if isIndexing { buildIndexesOfSmallLog() }
-    LogFile.leaveOneFile(connection)
+    LogFile.mergeWALAndClose(connection)
   }
 }

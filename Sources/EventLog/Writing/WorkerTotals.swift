@@ -1,7 +1,7 @@
 import Glibc
 
 /// What an event says about the tasks of a worker, by the numbers of texts.
-enum WorkerNews {
+enum WorkerTaskChange {
   case none
   /// At the scheduler: a worker has joined, or is gone; a task has come to memory or erred on it.
   case joined(Int64)
@@ -17,14 +17,14 @@ enum WorkerNews {
 ///
 /// Belongs to one `LogWriter`; used inside its transactions.
 final class WorkerTotals {
-  private struct Stay: Hashable {
+  private struct StateInterval: Hashable {
     /// The scheduler.
     var source: Int64
     var worker: Int64
   }
 
   // What the open transaction has added and not written yet.
-  private var stays: [Stay: Int64] = [:]
+  private var stays: [StateInterval: Int64] = [:]
   private var sources: [Int64: Int64] = [:]
   /// Events of one source often lie together.
   private var last: (source: Int64, count: Int64) = (0, 0)
@@ -70,15 +70,15 @@ final class WorkerTotals {
   ///
   /// - Throws: `SQLiteError`.
   @inline(__always)
-  func take(_ news: WorkerNews, source: Int64, seq: Int64) throws {
+  func take(_ news: WorkerTaskChange, source: Int64, seq: Int64) throws {
     switch news {
     case .none: return
     case .endedHere:
       if last.source != source { changeSource(to: source) }
       last.count += 1
-    case .ended(let worker): stays[Stay(source: source, worker: worker), default: 0] += 1
-    case .joined(let worker): try change(Stay(source: source, worker: worker), join, seq)
-    case .removed(let worker): try change(Stay(source: source, worker: worker), remove, seq)
+    case .ended(let worker): stays[StateInterval(source: source, worker: worker), default: 0] += 1
+    case .joined(let worker): try change(StateInterval(source: source, worker: worker), join, seq)
+    case .removed(let worker): try change(StateInterval(source: source, worker: worker), remove, seq)
     }
   }
 
@@ -87,13 +87,13 @@ final class WorkerTotals {
     last = (source, 0)
   }
 
-  private func change(_ stay: Stay, _ statement: Statement, _ seq: Int64) throws {
+  private func change(_ stay: StateInterval, _ statement: Statement, _ seq: Int64) throws {
     if let count = stays.removeValue(forKey: stay) { try write(stay, count) }
     try run(statement, stay, seq)
   }
 
   @discardableResult
-  private func run(_ statement: Statement, _ stay: Stay, _ number: Int64) throws -> Bool {
+  private func run(_ statement: Statement, _ stay: StateInterval, _ number: Int64) throws -> Bool {
     try statement.bind(1, stay.source)
     try statement.bind(2, stay.worker)
     try statement.bind(3, number)
@@ -101,7 +101,7 @@ final class WorkerTotals {
     return connection.changes > 0
   }
 
-  private func write(_ stay: Stay, _ count: Int64) throws {
+  private func write(_ stay: StateInterval, _ count: Int64) throws {
     // One that was there before the recording, or joined in an earlier segment.
     if try !run(end, stay, count) { try run(endOfUnknown, stay, count) }
   }
@@ -143,7 +143,7 @@ extension LogWriter {
   /// so: it never said that it ended, and all that it had left is in the log. Inside a transaction.
   ///
   /// - Throws: `SQLiteError`.
-  public func noteComplete(source: Int64, through last: Int64) throws {
+  public func markComplete(source: Int64, through last: Int64) throws {
     let note = try connection.prepare(
       """
       INSERT INTO worker_source (source, complete_to) VALUES (?1, ?2)

@@ -256,7 +256,7 @@ def _find(name: str, given: dict[str, Any]) -> tuple[str | None, Any]:
 
 #: Variables that are not options of a recorder in Dask, and what the names of such begin with.
 _OTHERS = (
-    "TASKLOG_AMQP_", "TASKLOG_ASKED", "TASKLOG_DISABLED", "TASKLOG_LIB", "TASKLOG_MODULES",
+    "TASKLOG_AMQP_", "TASKLOG_RESOLVED_LOG", "TASKLOG_DISABLED", "TASKLOG_LIB", "TASKLOG_MODULES",
     "TASKLOG_OPTION_", "TASKLOG_RUN", "TASKLOG_TEST_", "TASKLOG_TRAITS", "TASKLOG_WATCHED",
 )  # fmt: skip
 

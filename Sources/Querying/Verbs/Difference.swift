@@ -1,6 +1,6 @@
 import EventLog
 
-extension Verbs {
+extension Reports {
   /// Two runs side by side, and the first event of their schedulers in which they differ. What no two
   /// runs have in common (times, stimuli, addresses of workers) is not looked at.
   ///

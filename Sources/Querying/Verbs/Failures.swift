@@ -1,6 +1,6 @@
 import EventLog
 
-extension Verbs {
+extension Reports {
   /// What went wrong: by cause, each task that failed on its own, those that failed with them, and
   /// failures that only workers had: the views `error_causes`, `errors`, `failures` and
   /// `worker_errors`, of one pass over the events.
@@ -87,7 +87,7 @@ extension Verbs {
   ]
 
   /// With more spans than this, sorting all of them is no dearer than looking for the longest.
-  private static let mostSpansLookedFor = 10_000
+  private static let maximumSpans = 10_000
 
   /// The longest spans of work, as the view `slowest` has them.
   ///
@@ -97,7 +97,7 @@ extension Verbs {
     _ reader: LogReader, _ runs: [RunInfo], action: String?, limit: Int
   ) throws -> Report {
     var condition = action == nil ? "TRUE" : "action = :action"
-    if limit <= mostSpansLookedFor {
+    if limit <= maximumSpans {
       let events = try reader.eventsWithLongestSpans(in: runs, action: action, limit: limit)
       condition += " AND seq IN (\(events.map(String.init).joined(separator: ", ")))"
     }

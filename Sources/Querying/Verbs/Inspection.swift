@@ -1,6 +1,6 @@
 import EventLog
 
-extension Verbs {
+extension Reports {
   /// A spool of a recorder that has not been put into the log.
   public struct Undrained: Sendable {
     public var run: String
@@ -100,7 +100,7 @@ extension Verbs {
   /// What takes room is that of the files.
   private static func facts(
     _ reader: LogReader, _ files: [LogReader]
-  ) throws -> [LogReader.FileFact] {
+  ) throws -> [LogReader.FileProperty] {
     guard !files.isEmpty else { return try reader.fileFacts() }
     var sums: [String: Int64] = [:]
     for fact in try files.flatMap({ try $0.fileFacts() }) {

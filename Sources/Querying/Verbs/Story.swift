@@ -1,7 +1,7 @@
 import EventLog
 import TaskLogPlugin
 
-extension Verbs {
+extension Reports {
   /// All events about a key or a stimulus, of scheduler and workers, cause before effect, with the
   /// seconds since the one before. Keys of several types that have one text have a table each.
   ///

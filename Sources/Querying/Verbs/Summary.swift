@@ -1,6 +1,6 @@
 import EventLog
 
-extension Verbs {
+extension Reports {
   /// Each prefix with what became of its tasks, the time in each state, the share of each worker:
   /// the views `prefixes`, `prefix_states` and `workers`, of one pass over the events.
   ///

@@ -4,8 +4,8 @@ import TaskLogPlugin
 /// Publishes events that lie safe elsewhere, on the caller's thread: it waits where the broker does.
 public final class MessageSender {
   private let connection: any MessageConnection
-  private let maker: MessageMaker
-  private var window: MessageWindow<Void>
+  private let maker: MessageBatcher
+  private var window: InFlightWindow<Void>
   private var scratch = MessagePackWriter()
   private let timeoutNanoseconds: Int64
   /// Events that have been handed over, and messages that the broker has confirmed.
@@ -18,8 +18,8 @@ public final class MessageSender {
   /// - Throws: what the connection throws.
   public init(_ publishing: Publishing, run: RunHeader, timeoutSeconds: Int64 = 60) throws {
     connection = try publishing.connect()
-    maker = MessageMaker(run: run, payload: publishing.payload)
-    window = MessageWindow(messages: publishing.windowMessages, bytes: publishing.windowBytes)
+    maker = MessageBatcher(run: run, payload: publishing.payload)
+    window = InFlightWindow(messages: publishing.windowMessages, bytes: publishing.windowBytes)
     timeoutNanoseconds = timeoutSeconds * 1_000_000_000
   }
 
@@ -50,7 +50,7 @@ public final class MessageSender {
   /// - Throws: as `send`.
   public func flush() throws {
     try send(all: true)
-    while !window.isEmpty { try hear() }
+    while !window.isEmpty { try readConfirms() }
   }
 
   /// The same, and says goodbye.
@@ -63,14 +63,14 @@ public final class MessageSender {
 
   private func send(all: Bool) throws {
     for body in maker.takeBodies(all: all) {
-      while !window.hasRoom { try hear() }
+      while !window.hasRoom { try readConfirms() }
       window.add(body, ())
       try window.sendAll { try connection.send($0) }
     }
   }
 
   /// Waits for the broker's word on something.
-  private func hear() throws {
+  private func readConfirms() throws {
     let begin = SpoolThread.now()
     while true {
       let confirms = try connection.confirms(waitingMilliseconds: 500)

@@ -9,8 +9,8 @@ import TaskLogPlugin
 struct MessageStream {
   private(set) var state: PublisherState
   private var drain: SpoolDrain
-  private let maker: MessageMaker
-  private(set) var window: MessageWindow<SpoolPosition>
+  private let maker: MessageBatcher
+  private(set) var window: InFlightWindow<SpoolPosition>
   /// Up to where records have been taken in.
   private var taken: SpoolPosition
   /// Since when events wait for others to go with.
@@ -18,8 +18,8 @@ struct MessageStream {
 
   init(_ state: PublisherState, _ publishing: Publishing) {
     self.state = state
-    window = MessageWindow(messages: publishing.windowMessages, bytes: publishing.windowBytes)
-    maker = MessageMaker(run: state.run, payload: state.payload)
+    window = InFlightWindow(messages: publishing.windowMessages, bytes: publishing.windowBytes)
+    maker = MessageBatcher(run: state.run, payload: state.payload)
     taken = state.position
     var progress: [Int: LogWriter.SourceProgress] = [:]
     for (number, source) in state.sources {

@@ -8,7 +8,7 @@ import TaskLogPlugin
 ///
 /// A broker that is not there, or hangs, holds up nobody but this thread: events gather in the spool
 /// up to its limit, and are sent once there is a broker again.
-final class Publisher: SpoolTaker, @unchecked Sendable {
+final class Publisher: SpoolConsumer, @unchecked Sendable {
   struct Settings: Sendable {
     /// How long the thread waits when there is nothing to do.
     var pauseMilliseconds: Int
@@ -42,7 +42,7 @@ final class Publisher: SpoolTaker, @unchecked Sendable {
   private var backoff: Int64
   private var lastSave: Int64
   /// Until then nothing is sent: the broker has refused messages, and is given time.
-  private var heldUpUntil: Int64 = 0
+  private var blockedUntil: Int64 = 0
   private var outage = OutageReporting()
   private var hasLookedForDead = false
   /// Whether there was a connection before, so that the queue is there.
@@ -89,10 +89,10 @@ final class Publisher: SpoolTaker, @unchecked Sendable {
       return
     }
     do {
-      let isHeldUp = SpoolThread.now() < heldUpUntil
-      let isMore = try !isHeldUp && fill()
-      stream.linger(thread.isWaitedFor ? 0 : settings.lingerNanoseconds, now: SpoolThread.now())
-      if !isHeldUp { try stream.sendAll(connection) }
+      let isBlocked = SpoolThread.now() < blockedUntil
+      let isMore = try !isBlocked && fill()
+      stream.linger(thread.hasWaiters ? 0 : settings.lingerNanoseconds, now: SpoolThread.now())
+      if !isBlocked { try stream.sendAll(connection) }
       let isFull = !stream.window.hasRoom
       let confirms = try connection.confirms(
         waitingMilliseconds: isMore && !isFull ? 0 : settings.pauseMilliseconds)
@@ -151,7 +151,7 @@ final class Publisher: SpoolTaker, @unchecked Sendable {
   private func connected() -> (any MessageConnection)? {
     guard SpoolThread.now() >= nextAttempt else { return nil }
     do {
-      if !hasLookedForDead { try publishWhatDeadOnesLeft() }
+      if !hasLookedForDead { try publishOrphanedSpools() }
       let fresh = try publishing.connect()
       connection = fresh
       connectedAt = SpoolThread.now()
@@ -181,8 +181,8 @@ final class Publisher: SpoolTaker, @unchecked Sendable {
 
   /// What a broker has refused it is not asked to take again at once.
   private func waitForRoom() {
-    guard SpoolThread.now() >= heldUpUntil else { return }
-    heldUpUntil = SpoolThread.now() + nextBackoff()
+    guard SpoolThread.now() >= blockedUntil else { return }
+    blockedUntil = SpoolThread.now() + nextBackoff()
     tell("\(PublishingError.refused); events wait in \(spool.folder)")
   }
 
@@ -199,8 +199,8 @@ final class Publisher: SpoolTaker, @unchecked Sendable {
   }
 
   /// Before anything of its own, publishes what others have left in this spool folder.
-  private func publishWhatDeadOnesLeft() throws {
-    let all = LeftPublisher.all(
+  private func publishOrphanedSpools() throws {
+    let all = OrphanedSpool.all(
       in: publishing.spool, but: stream.state.run.id, publishing
     ) { folder in
       guard unreadable.insert(folder).inserted else { return }

@@ -25,7 +25,7 @@ struct Checkpoint {
   }
 
   /// In what order events came, and how far.
-  var place: EventPlace
+  var place: ResumePoint
   var sources: [SourceState]
   var instances: [Instance]
   /// What plugins had looked at of each source, by its id. Where there is none it is rebuilt from the
@@ -43,7 +43,7 @@ extension Checkpoint {
       "waiting": .dict(
         place.waiting.sorted { $0.key < $1.key }.map { .init(.int($0.key), .int($0.value)) }),
       "events": .int(place.count), "damaged": .int(Int64(place.damagedCount)),
-      "outOfOrder": .int(Int64(place.forcedCount)),
+      "outOfOrder": .int(Int64(place.outOfOrderCount)),
       "sources": .list(
         sources.map { source in
           .object([
@@ -74,13 +74,13 @@ extension Checkpoint {
       let sources = value["sources"]?.elements, let instances = value["instances"]?.elements,
       case .dict(let states)? = value["states"]
     else { return nil }
-    place = EventPlace(
+    place = ResumePoint(
       position: position, known: known, largestKey: largestKey, isCausal: isCausal,
       waiting: Dictionary(
         waiting.compactMap { entry in
           entry.key.int.flatMap { source in entry.value.int.map { (source, $0) } }
         }, uniquingKeysWith: min),
-      count: count, damagedCount: damaged, forcedCount: forced)
+      count: count, damagedCount: damaged, outOfOrderCount: forced)
     self.sources = sources.compactMap { value in
       guard let id = value["id"]?.string, let sourceSeq = value["sourceSeq"]?.int,
         let seq = value["seq"]?.int, let missing = value["missing"]?.int,

@@ -11,7 +11,7 @@ struct CheckpointStore {
   /// Of each run and set of plugins so many are kept.
   private static let kept = 4
   /// Of all together.
-  private static let keptInAll = 300
+  private static let retainedInAll = 300
 
   private let folder: String
   private let stem: String
@@ -74,13 +74,13 @@ struct CheckpointStore {
     var positions = positions()
     while positions.count > Self.kept { remove(positions.remove(at: Self.dispensable(positions))) }
     let all = names(beginningWith: "")
-    guard all.count > Self.keptInAll else { return }
+    guard all.count > Self.retainedInAll else { return }
     let byAge = all.map { name -> (name: String, time: Int) in
       var status = stat()
       stat("\(folder)/\(name)", &status)
       return (name, status.st_mtim.tv_sec)
     }.sorted { $0.time < $1.time }
-    for (name, _) in byAge.prefix(all.count - Self.keptInAll) { unlink("\(folder)/\(name)") }
+    for (name, _) in byAge.prefix(all.count - Self.retainedInAll) { unlink("\(folder)/\(name)") }
   }
 
   /// Which of some positions, the last first, is missed least: they thin out towards the beginning, as

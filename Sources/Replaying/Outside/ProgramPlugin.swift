@@ -9,7 +9,7 @@ import TaskLogPlugin
 /// ends before its input does, with code 0, it wanted no more; any other code, and a signal, are a
 /// failure. It finds the id of the run in `TASKLOG_RUN`, and what was given as `--option name=value`
 /// in `TASKLOG_OPTION_NAME`.
-public final class ProgramPlugin: OutsidePlugin {
+public final class ProgramPlugin: ExternalPlugin {
   private static let bufferSize = 1 << 16
 
   public let name: String
@@ -81,13 +81,13 @@ public final class ProgramPlugin: OutsidePlugin {
 
   public var failureCount: Int { failure == nil ? 0 : 1 }
 
-  public func finish() -> OutsideResult {
+  public func finish() -> ExternalResult {
     flush()
     if let child, !isOver {
       child.closeInput()
       end(child)
     }
-    var result = OutsideResult(failureCount: failureCount)
+    var result = ExternalResult(failureCount: failureCount)
     if let failure { result.notices.append(failure.description) }
     if lines.unreadableCount > 0 {
       result.notices.append(

@@ -4,7 +4,7 @@ import TaskLogPlugin
 
 /// All plugins in Python of one replay, in one program: the host in the `tasklog` package, which
 /// rebuilds Dask's own state and calls them as Dask would.
-public final class PythonPlugins: OutsidePlugin {
+public final class PythonPlugins: ExternalPlugin {
   private static let bufferSize = 1 << 16
   /// Sets the host up, or says in its own words why there is none.
   private static let bootstrap = """
@@ -50,7 +50,7 @@ public final class PythonPlugins: OutsidePlugin {
   private var ofWorkers = Need.everything
   private var buffered: Int64?
   private var isReady = false
-  private var result: OutsideResult?
+  private var result: ExternalResult?
   private var failures: [Replayer.Failure] = []
 
   public init(_ request: PythonRequest) {
@@ -114,13 +114,13 @@ public final class PythonPlugins: OutsidePlugin {
     try send()
   }
 
-  public func finish() throws -> OutsideResult {
+  public func finish() throws -> ExternalResult {
     frames.finish()
     try send()
     while result == nil { try waitForAnswer() }
     child?.closeInput()
     _ = child?.wait(timeoutSeconds: nil)
-    return result ?? OutsideResult()
+    return result ?? ExternalResult()
   }
 
   // MARK: - To the host and back

@@ -8,8 +8,8 @@ struct PythonSummary {
     self.about = about
   }
 
-  func result(_ failures: [Replayer.Failure]) -> OutsideResult {
-    var result = OutsideResult(
+  func result(_ failures: [Replayer.Failure]) -> ExternalResult {
+    var result = ExternalResult(
       failures: failures, failureCount: about["failureCount"]?.int.map(Int.init) ?? 0)
     for fields in rows("reports") where fields.count == 3 {
       let report = fields[2].string.flatMap { try? JSONReader.value($0) } ?? .null

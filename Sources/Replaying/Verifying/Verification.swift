@@ -72,11 +72,11 @@ public struct Verifier {
 
   private mutating func compare(_ live: Value, _ replayed: Value, at seq: Int64) {
     result.noted += 1
-    if let parting = Parting(live: live, replayed: Self.asNoted(replayed)) {
+    if let parting = FirstDivergence(live: live, replayed: Self.asNoted(replayed)) {
       result.differing += 1
       if result.first == nil {
         result.first = .init(
-          equalSeq: equalSeq, seq: seq, events: events, lastEvent: last?.event.inWords,
+          equalSeq: equalSeq, seq: seq, events: events, lastEvent: last?.event.summaryText,
           lastEventSeq: last?.seq, place: parting.place, live: JSONWriter.text(parting.live),
           replayed: JSONWriter.text(parting.replayed))
       }

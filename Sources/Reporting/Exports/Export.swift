@@ -117,7 +117,7 @@ public struct Export {
 public struct ExportTally {
   /// Events that were looked at.
   public internal(set) var events: Int64 = 0
-  public internal(set) var written = TraceFigures()
+  public internal(set) var written = TraceCounts()
   /// Events that are known to be missing from the log.
   public internal(set) var missing: Int64 = 0
   /// Events that pointed at something that is not in the file.
@@ -133,7 +133,7 @@ public struct ExportTally {
 }
 
 /// What was drawn or written.
-public struct TraceFigures {
+public struct TraceCounts {
   public internal(set) var slices = 0
   public internal(set) var openSlices = 0
   public internal(set) var failedSlices = 0
@@ -146,8 +146,8 @@ public struct TraceFigures {
   public internal(set) var links = 0
   public internal(set) var rows = 0
 
-  mutating func add(_ other: TraceFigures) {
-    for field: WritableKeyPath<TraceFigures, Int> in [
+  mutating func add(_ other: TraceCounts) {
+    for field: WritableKeyPath<TraceCounts, Int> in [
       \.slices, \.openSlices, \.failedSlices, \.flows, \.failures, \.gaps, \.graphs, \.lives,
       \.spans, \.links, \.rows,
     ] {

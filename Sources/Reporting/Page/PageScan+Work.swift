@@ -11,7 +11,7 @@ extension PageScan {
   ) throws -> Int? {
     let reader = reader
     let found = cursor.withArgs(of: row) { text -> (OutcomeScan, [UInt8]) in
-      let scan = OutcomeScan(text, keepsSpans: true)
+      let scan = OutcomeScan(text, retainsSpans: true)
       // The text moves with the next row, and the names in it are looked up below.
       return (scan, scan.spans.isEmpty && scan.nbytes == nil ? [] : Array(text))
     }

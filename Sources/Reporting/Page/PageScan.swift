@@ -40,7 +40,7 @@ struct PageScan {
   /// Whether workers may tell of work by clocks that are off.
   var hasOwnClocks = false
   /// What was stolen of the run's tasks, by the event that says so.
-  private var moves: [Int64: TaskMove] = [:]
+  private var moves: [Int64: TaskReassignment] = [:]
   var kindPlaces: [Kind: Int] = [:]
   var lastKind: (kind: Kind, place: Int)?
   /// Workers that hold a result beside the first one.
@@ -283,7 +283,7 @@ struct PageScan {
   }
 
   /// A worker has stolen a task.
-  private mutating func give(_ task: Int, to move: TaskMove, _ time: Int64) {
+  private mutating func give(_ task: Int, to move: TaskReassignment, _ time: Int64) {
     guard tasks[task].state == PageStates.processing else { return }
     workers.change(tasks[task].processingOn, time, tasks: -1)
     tasks[task].processingOn = Int32(workers.place(move.worker, at: move.seq))

@@ -46,7 +46,7 @@ public final class LocalCluster: Sendable {
     workerSaturation: Double = 1.1, workStealing: Bool = true,
     stealingInterval: Duration = .milliseconds(100), noWorkersTimeout: Duration? = nil,
     resources: KeyValuePairs<String, Double> = [:], logger: Logger? = nil,
-    recorder: (any RecordingPlugin)? = nil, preloads: [Preloading] = [],
+    recorder: (any RecordingPlugin)? = nil, preloads: [PreloadSpec] = [],
     plugins: sending [any SchedulerPlugin] = []
   ) async throws {
     var preloaded: [any Plugin] = []
@@ -127,7 +127,7 @@ public final class LocalCluster: Sendable {
     await scheduler.remove(address, expected: true)
   }
 
-  /// Lets a worker die as when its process is killed: neither its plugins nor the scheduler hear
+  /// Lets a worker die as when its process is killed: neither its plugins nor the scheduler readConfirms
   /// from it any more. The tasks that it had become suspicious.
   ///
   /// - Throws: `ClusterError.unknownWorker`.

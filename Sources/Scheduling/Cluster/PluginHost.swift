@@ -4,7 +4,7 @@ import TaskLogPlugin
 /// of registration.
 ///
 /// A plugin that throws is reported with its name, the event and the error, loudly, and does not
-/// disturb the others. One that throws `PluginDone` stays, but is not called any more.
+/// disturb the others. One that throws `StopReplay` stays, but is not called any more.
 final class PluginHost<P> {
   @exclusivity(unchecked) private(set) var plugins: [(name: String, plugin: P)] = []
   /// Those that are still to be called.
@@ -35,7 +35,7 @@ final class PluginHost<P> {
       do {
         try call(plugin, event)
       } catch {
-        note(error, of: name, event.inWords)
+        note(error, of: name, event.summaryText)
       }
     }
   }
@@ -48,7 +48,7 @@ final class PluginHost<P> {
   var isEmpty: Bool { plugins.isEmpty }
 
   /// Those whose reports are the user's.
-  var reporting: [(name: String, plugin: P)] { plugins.filter { !($0.plugin is any RecorderPart) } }
+  var reporting: [(name: String, plugin: P)] { plugins.filter { !($0.plugin is any RecorderInternal) } }
 
   /// Whether a plugin is to be registered: not when it is idempotent and its name is taken.
   func admits(name: String, idempotent: Bool) -> Bool {
@@ -93,7 +93,7 @@ final class PluginHost<P> {
   /// - Returns: whether to say that the plugin has seen enough.
   @discardableResult
   func note(_ error: any Error, of name: String, _ what: @autoclosure () -> String) -> Bool {
-    if error is PluginDone {
+    if error is StopReplay {
       done.insert(name)
       chooseWanting()
       return true

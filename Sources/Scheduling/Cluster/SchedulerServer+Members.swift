@@ -29,9 +29,9 @@ extension SchedulerServer {
     drain()
     guard !isClosed, workers[address] != nil else { return false }
     return await withCheckedContinuation { continuation in
-      let isUnderWay = retiring[address] != nil
+      let isInProgress = retiring[address] != nil
       retiring[address, default: []].append(continuation)
-      if !isUnderWay { handle(.retireWorkers([address]), stimulusID("retire-workers")) }
+      if !isInProgress { handle(.retireWorkers([address]), stimulusID("retire-workers")) }
     }
   }
 

@@ -183,7 +183,7 @@ public actor SchedulerServer: Driven {
         workers[address]?.send(.stimulus(stimulus, stimulusID: id))
         return
       }
-      for instruction in instructions { carryOut(instruction) }
+      for instruction in instructions { perform(instruction) }
     } catch {
       logger.error("engine fault, please report it: \(error)")
     }
@@ -196,7 +196,7 @@ public actor SchedulerServer: Driven {
     outgoing.removeAll()
   }
 
-  private func carryOut(_ instruction: SchedulerInstruction) {
+  private func perform(_ instruction: SchedulerInstruction) {
     switch instruction {
     case .toWorker(let address, let stimulus, let stimulusID):
       outgoing[address, default: []].append(.stimulus(stimulus, stimulusID: stimulusID))

@@ -27,19 +27,19 @@ public final class TaskContext: Sendable {
   private let start: Double
   /// The threads of the worker, where the task has one of them.
   private let threads: ThreadPool?
-  private let tellSeceded: @Sendable (_ computeSeconds: Double) -> Void
+  private let notifySeceded: @Sendable (_ computeSeconds: Double) -> Void
   private let hasSeceded = Atomic(false)
 
   init(
     key: Key, worker: String, client: Client, start: Double, threads: ThreadPool?,
-    tellSeceded: @escaping @Sendable (_ computeSeconds: Double) -> Void
+    notifySeceded: @escaping @Sendable (_ computeSeconds: Double) -> Void
   ) {
     self.key = key
     self.worker = worker
     self.client = client
     self.start = start
     self.threads = threads
-    self.tellSeceded = tellSeceded
+    self.notifySeceded = notifySeceded
   }
 
   /// Leaves the task's place among the running tasks to another one, and goes on: Dask's `secede`. A
@@ -47,7 +47,7 @@ public final class TaskContext: Sendable {
   public func secede() {
     guard !hasSeceded.exchange(true, ordering: .acquiringAndReleasing) else { return }
     threads?.secede()
-    tellSeceded(Time.seconds() - start)
+    notifySeceded(Time.seconds() - start)
   }
 
   /// Waits until a thread of the worker is free, and takes its place: Dask's `rejoin`. To the

@@ -4,7 +4,7 @@ import TaskLogPlugin
 /// A worker of a cluster: the actor around `WorkerCore`, home of its results, its threads and its
 /// plugins.
 actor WorkerServer: Driven {
-  nonisolated let facts: WorkerFacts
+  nonisolated let facts: WorkerSnapshot
 
   indirect enum Message: Sendable {
     case stimulus(WorkerStimulus, stimulusID: String)
@@ -50,7 +50,7 @@ actor WorkerServer: Driven {
     peers: Peers, logger: ClusterLogger, recorder: (any RecordingPlugin)?
   ) throws {
     let address = "\(scheduler.address)/\(name)"
-    facts = WorkerFacts(
+    facts = WorkerSnapshot(
       address: address, name: .int(Int64(name)), serverID: makeID("Worker"), nthreads: nthreads,
       pid: Int64(getpid()), host: "localhost", resources: resources)
     self.scheduler = scheduler
@@ -225,13 +225,13 @@ actor WorkerServer: Driven {
   private func handle(_ stimulus: WorkerStimulus, _ stimulusID: String) {
     do {
       let instructions = try core.handle(stimulus, stimulusID: stimulusID, time: Time.now())
-      for instruction in instructions { carryOut(instruction) }
+      for instruction in instructions { perform(instruction) }
     } catch {
       logger.error("engine fault, please report it: \(error)")
     }
   }
 
-  private func carryOut(_ instruction: WorkerInstruction) {
+  private func perform(_ instruction: WorkerInstruction) {
     switch instruction {
     case .execute(let key, let taskRunID): execute(key, taskRunID)
     case .gather(let worker, let keys):

@@ -14,6 +14,6 @@ struct Request {
 }
 
 /// A violated assumption of a core: a fault of the engine, never of its user.
-struct EngineFault: Error, CustomStringConvertible {
+struct InternalError: Error, CustomStringConvertible {
   var description: String
 }

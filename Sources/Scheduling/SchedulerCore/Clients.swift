@@ -43,7 +43,7 @@ extension SchedulerCore {
     emit(clientEvent(.addClient, client, request))
   }
 
-  func removeClient(_ id: String, _ request: Request) throws(EngineFault) {
+  func removeClient(_ id: String, _ request: Request) throws(InternalError) {
     guard let client = state.clients[id] else { return }
     logEvent(
       ["all", id], .object(["action": "remove-client", "client": .string(id)]), request)
@@ -58,7 +58,7 @@ extension SchedulerCore {
   }
 
   /// Dask's `client_releases_keys`.
-  func release(_ keys: [Key], _ id: String, _ request: Request) throws(EngineFault) {
+  func release(_ keys: [Key], _ id: String, _ request: Request) throws(InternalError) {
     guard let client = state.clients[id] else { return }
     let wanted = keys.filter { key in
       state.tasks[key].map { client.wantsWhat.contains($0) } ?? false
@@ -89,7 +89,7 @@ extension SchedulerCore {
   /// Dask's `stimulus_cancel`: what needs a task is cancelled before it.
   func cancel(
     _ keys: [Key], _ id: String, force: Bool, _ request: Request
-  ) throws(EngineFault) {
+  ) throws(InternalError) {
     logEvent(
       [id],
       .object([

@@ -2,7 +2,7 @@ import TaskLogPlugin
 
 /// Workers that join, die and retire, and the restart of all.
 extension SchedulerCore {
-  func addWorker(_ facts: WorkerFacts, _ request: Request) throws(EngineFault) {
+  func addWorker(_ facts: WorkerSnapshot, _ request: Request) throws(InternalError) {
     guard !state.workers.contains(facts.address) else { return }
     logEvent([facts.address], .object(["action": "add-worker"]), request)
     logEvent(
@@ -18,7 +18,7 @@ extension SchedulerCore {
   /// Dask's `bulk_schedule_unrunnable_after_adding_worker`.
   private func scheduleUnrunnable(
     on address: String, _ request: Request
-  ) throws(EngineFault) {
+  ) throws(InternalError) {
     guard !state.unrunnable.isEmpty, let worker = state.workers[address] else { return }
     let runnable = state.unrunnable.filter { task in
       isValid(worker, for: task)
@@ -36,7 +36,7 @@ extension SchedulerCore {
   /// - Parameter expected: the worker was asked to go; the tasks that it had are not suspicious.
   func removeWorker(
     _ address: String, expected: Bool, _ request: Request
-  ) throws(EngineFault) {
+  ) throws(InternalError) {
     guard let worker = state.workers[address] else { return }
     let processing = Array(worker.processing)
     let held = Array(worker.hasWhat)
@@ -56,7 +56,7 @@ extension SchedulerCore {
     for task in held where task.whoHas.isEmpty {
       recommendations[task] = task.isPureData ? .forgotten : .released
     }
-    noteRemoval(of: address, processing, held, expected, request)
+    recordRemoval(of: address, processing, held, expected, request)
     try transitions(recommendations, request)
     emit(
       Event(
@@ -66,7 +66,7 @@ extension SchedulerCore {
     }
   }
 
-  private func noteRemoval(
+  private func recordRemoval(
     of address: String, _ processing: [TaskState], _ held: [TaskState], _ expected: Bool,
     _ request: Request
   ) {
@@ -86,7 +86,7 @@ extension SchedulerCore {
   /// Too many workers have died with this task: Dask's `KilledWorker`.
   private func kill(
     _ task: TaskState, _ address: String, _ request: Request
-  ) throws(EngineFault) -> Recommendations<TaskState> {
+  ) throws(InternalError) -> Recommendations<TaskState> {
     let text =
       "KilledWorker: attempted to run task '\(task.key)' on \(task.suspicious) workers, but all "
       + "those workers died while running it; the last of them was \(address)"
@@ -102,7 +102,7 @@ extension SchedulerCore {
   // MARK: - Retiring
 
   /// Dask's `retire_workers`: they get no new tasks, their results are moved, then they go.
-  func retireWorkers(_ addresses: [String], _ request: Request) throws(EngineFault) {
+  func retireWorkers(_ addresses: [String], _ request: Request) throws(InternalError) {
     for address in addresses where !retiring.contains(address) {
       guard state.workers.contains(address) else {
         instruct(.retired(address: address, succeeded: false))
@@ -131,7 +131,7 @@ extension SchedulerCore {
 
   /// Moves what only retiring workers hold, and lets those go that hold nothing of the kind any
   /// more: what Dask's `RetireWorker` policy and `_track_retire_worker` do.
-  func goOnRetiring(_ request: Request) throws(EngineFault) {
+  func goOnRetiring(_ request: Request) throws(InternalError) {
     for address in retiring.keys {
       guard let worker = state.workers[address], let asked = retiring[address] else { continue }
       let alone = worker.hasWhat.filter { task in
@@ -140,7 +140,7 @@ extension SchedulerCore {
       if alone.isEmpty {
         try removeWorker(address, expected: true, request)
         instruct(.retired(address: address, succeeded: true))
-        noteRetirement(of: address, true, request)
+        recordRetirement(of: address, true, request)
         continue
       }
       let recipients = state.workers.values.filter { $0.status == .running }
@@ -150,7 +150,7 @@ extension SchedulerCore {
         setStatus(.running, of: address, request)
         try scheduleUnrunnable(on: address, request)
         instruct(.retired(address: address, succeeded: false))
-        noteRetirement(of: address, false, request)
+        recordRetirement(of: address, false, request)
         continue
       }
       move(alone, from: address, asked, recipients, request)
@@ -158,7 +158,7 @@ extension SchedulerCore {
   }
 
   /// Dask says it of all workers that were asked to go together, when the last one has.
-  private func noteRetirement(of address: String, _ succeeded: Bool, _ request: Request) {
+  private func recordRetirement(of address: String, _ succeeded: Bool, _ request: Request) {
     let id = Value.string(request.stimulusID)
     let one = Value.list([.string(address)])
     logEvent(
@@ -205,7 +205,7 @@ extension SchedulerCore {
 
   /// Dask's `restart`: every task is released by those who want it, plugins are told, and all
   /// workers go.
-  func restart(_ request: Request) throws(EngineFault) {
+  func restart(_ request: Request) throws(InternalError) {
     for (id, client) in state.clients {
       try release(client.wantsWhat.map(\.key), id, request)
     }

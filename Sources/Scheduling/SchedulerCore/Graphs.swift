@@ -3,11 +3,11 @@ import TaskLogPlugin
 /// Tasks that enter with a graph.
 extension SchedulerCore {
   /// Dask's `update_graph`.
-  func updateGraph(_ new: NewGraph, _ request: Request) throws(EngineFault) {
+  func updateGraph(_ new: NewGraph, _ request: Request) throws(InternalError) {
     let (client, tasks, keys) = (new.client, new.tasks, new.keys)
     if let lost = lostKey(tasks, keys) {
       refuse(client, keys, lost)
-      return noteGraph(client, "cancelled", request)
+      return recordGraph(client, "cancelled", request)
     }
     let graph = graphTasks(new)
     emit(
@@ -35,7 +35,7 @@ extension SchedulerCore {
       if let task { report(task, to: client) }
     }
     try transitions(recommendations, request)
-    noteGraph(
+    recordGraph(
       client, "OK", request,
       [
         .init(
@@ -47,7 +47,7 @@ extension SchedulerCore {
       ])
   }
 
-  private func noteGraph(
+  private func recordGraph(
     _ client: String, _ status: String, _ request: Request, _ more: [Value.Entry] = []
   ) {
     logEvent(
@@ -150,7 +150,7 @@ extension SchedulerCore {
       }
     }
     return .graph(
-      GraphFacts(
+      GraphSubmission(
         client: client, keys: keys, tasks: touched,
         annotations: .dict(annotations.map { Value.Entry($0.key, .dict($0.value)) }),
         added: graph, known: known))

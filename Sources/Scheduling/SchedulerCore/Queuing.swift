@@ -38,7 +38,7 @@ extension SchedulerCore {
 
   /// Dask's `stimulus_queue_slots_maybe_opened`, after every stimulus: all else that follows from it
   /// comes first.
-  func fillSlots(_ request: Request) throws(EngineFault) {
+  func fillSlots(_ request: Request) throws(InternalError) {
     guard !state.queued.isEmpty else { return }
     var open = 0
     for worker in state.running { open += max(slots(worker), 0) }

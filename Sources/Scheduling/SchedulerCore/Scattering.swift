@@ -26,7 +26,7 @@ extension SchedulerCore {
           .stimulus, time: request.time, stimulusID: request.stimulusID,
           args: Args(named: [
             .init("op", "update-data"), .init("client", .string(client)),
-            .init("who_has", ComputeFacts.value(whoHas)), .init("nbytes", .dict(nbytes)),
+            .init("who_has", ComputeRequest.value(whoHas)), .init("nbytes", .dict(nbytes)),
           ])))
     }
     desire(data.map(\.0.key), client, request)

@@ -60,20 +60,20 @@ final class SchedulerCore {
 
   /// Takes in a stimulus and does all that follows from it.
   ///
-  /// - Throws: `EngineFault` when the engine contradicts itself.
+  /// - Throws: `InternalError` when the engine contradicts itself.
   func handle(
     _ stimulus: SchedulerStimulus, stimulusID: String, time: Int64
-  ) throws(EngineFault) -> [SchedulerInstruction] {
+  ) throws(InternalError) -> [SchedulerInstruction] {
     instructions = []
     let request = Request(stimulusID: stimulusID, time: time)
     try take(stimulus, request)
     try fillSlots(request)
-    noteWorkers(request)
+    recordWorkers(request)
     if !retiring.isEmpty { try goOnRetiring(request) }
     return instructions
   }
 
-  private func take(_ stimulus: SchedulerStimulus, _ request: Request) throws(EngineFault) {
+  private func take(_ stimulus: SchedulerStimulus, _ request: Request) throws(InternalError) {
     switch stimulus {
     case .start: emit(Event(.start, time: request.time))
     case .beforeClose: emit(Event(.beforeClose, time: request.time))
@@ -122,7 +122,7 @@ final class SchedulerCore {
   /// Works off recommendations until none is left: Dask's `_transitions`.
   func transitions(
     _ recommendations: Recommendations<TaskState>, _ request: Request
-  ) throws(EngineFault) {
+  ) throws(InternalError) {
     var recommendations = recommendations
     let plain = Request(stimulusID: request.stimulusID, time: request.time)
     while let (task, finish) = recommendations.popLast() {
@@ -133,7 +133,7 @@ final class SchedulerCore {
   /// One transition, through released where there is no direct edge: Dask's `_transition`.
   func transition(
     _ task: TaskState, _ finish: State, _ request: Request
-  ) throws(EngineFault) -> Recommendations<TaskState> {
+  ) throws(InternalError) -> Recommendations<TaskState> {
     let start = task.state
     guard start != finish, start != .forgotten else { return Recommendations() }
     if let edge = Self.edges[start, finish] { return take(edge, to: finish, task, request) }
@@ -188,8 +188,8 @@ final class SchedulerCore {
     }
   }
 
-  private func fault(_ text: String, _ task: TaskState, _ request: Request) -> EngineFault {
-    EngineFault(description: "scheduler: \(text) of \(task.key) by \(request.stimulusID)")
+  private func fault(_ text: String, _ task: TaskState, _ request: Request) -> InternalError {
+    InternalError(description: "scheduler: \(text) of \(task.key) by \(request.stimulusID)")
   }
 
   // MARK: - Topics

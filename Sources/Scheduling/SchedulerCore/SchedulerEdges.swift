@@ -25,7 +25,7 @@ struct SchedulerDecision {
 ///        │  └──────► erred, forgotten
 ///        └── waiting, processing, no-worker, queued, memory, erred
 ///
-/// Every edge of Dask's table is here but those in `edgesLeftOut`; a test compares the two tables.
+/// Every edge of Dask's table is here but those in `omittedEdges`; a test compares the two tables.
 ///
 /// An edge reads the state as it is before the event and returns what it decides; it changes
 /// nothing.
@@ -56,7 +56,7 @@ extension SchedulerCore {
   ])
 
   /// The edges of Dask's table that nothing can lead to here, and why.
-  static let edgesLeftOut: [(start: State, finish: State, reason: String)] = [
+  static let omittedEdges: [(start: State, finish: State, reason: String)] = [
     (
       .memory, .erred,
       "only `_transition_memory_released` recommends it, for a task that is an actor whose worker "

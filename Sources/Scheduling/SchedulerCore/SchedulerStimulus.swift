@@ -7,7 +7,7 @@ indirect enum SchedulerStimulus: Sendable {
   case close
   case addClient(String)
   case removeClient(String)
-  case addWorker(WorkerFacts)
+  case addWorker(WorkerSnapshot)
   /// The worker is gone; `expected` when it was asked to go.
   case removeWorker(address: String, expected: Bool)
   /// The workers are to go once their results are with others.
@@ -82,7 +82,7 @@ struct TaskFinished: Sendable {
 
   var args: Args {
     .run(
-      RunFacts(
+      RunReport(
         worker: worker, nbytes: nbytes, type: type, typeName: typeName, thread: thread,
         startStops: startStops))
   }

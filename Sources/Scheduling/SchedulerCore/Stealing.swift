@@ -136,7 +136,7 @@ extension SchedulerCore {
   }
 
   /// Dask's `move_task_confirm`.
-  func confirmSteal(_ response: StealResponse, _ request: Request) throws(EngineFault) {
+  func confirmSteal(_ response: StealResponse, _ request: Request) throws(InternalError) {
     guard let task = state.tasks[response.key] else { return }
     let place = ObjectIdentifier(task)
     func log(_ what: String, _ more: [Value] = []) {

@@ -3,7 +3,7 @@ import TaskLogPlugin
 /// Tasks that no worker can run.
 extension SchedulerCore {
   /// Dask's `_refresh_no_workers_since`.
-  func noteWorkers(_ request: Request) {
+  func recordWorkers(_ request: Request) {
     guard state.running.isEmpty, !state.queued.isEmpty || !state.unrunnable.isEmpty else {
       noWorkersSince = nil
       return
@@ -12,8 +12,8 @@ extension SchedulerCore {
   }
 
   /// Dask's `_check_no_workers`.
-  func failUnrunnable(after nanoseconds: Int64, _ request: Request) throws(EngineFault) {
-    noteWorkers(request)
+  func failUnrunnable(after nanoseconds: Int64, _ request: Request) throws(InternalError) {
+    recordWorkers(request)
     var affected: [Key] = []
     for task in state.unrunnable where task.state == .noWorker {
       let since = unrunnableSince[ObjectIdentifier(task)] ?? request.time
@@ -41,13 +41,13 @@ extension SchedulerCore {
       ]), request)
   }
 
-  private func failWithoutWorkers(_ task: TaskState, _ request: Request) throws(EngineFault) {
+  private func failWithoutWorkers(_ task: TaskState, _ request: Request) throws(InternalError) {
     try fail(task, "NoWorkerError", "there is no worker for task '\(task.key)'", request)
   }
 
   private func fail(
     _ task: TaskState, _ type: String, _ text: String, _ request: Request
-  ) throws(EngineFault) {
+  ) throws(InternalError) {
     var told = request
     told.args = Args(named: [
       .init(

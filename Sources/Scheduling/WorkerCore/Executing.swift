@@ -10,8 +10,8 @@ extension WorkerCore {
     message.priority = message.priority.appending(Double(generation))
     generation -= 1
     // Who holds a task is told anew.
-    if !heldUp.isEmpty, message.whoHas.contains(where: { state.tasks[$0.0]?.state == .fetch }) {
-      isHeldUpOver = true
+    if !blocked.isEmpty, message.whoHas.contains(where: { state.tasks[$0.0]?.state == .fetch }) {
+      needsDrain = true
     }
     emit(
       Event(
@@ -50,7 +50,7 @@ extension WorkerCore {
   // MARK: - Ends
 
   /// Dask's `_handle_execute_success`.
-  func executed(_ message: ExecuteSuccess, _ request: Request) throws(EngineFault) -> Recs {
+  func executed(_ message: ExecuteSuccess, _ request: Request) throws(InternalError) -> Recs {
     guard let task = state.tasks[message.key] else {
       instruct(.drop(message.key))
       return Recs()
@@ -59,7 +59,7 @@ extension WorkerCore {
     let span = StartStop(action: "compute", start: message.start, stop: message.stop)
     var told = request
     told.snapshot = .task(
-      TaskFacts(
+      TaskSnapshot(
         nbytes: message.nbytes, typeName: message.typeName, startStops: [span]))
     let finished = TaskFinished(
       key: task.key, worker: address, taskRunID: message.taskRunID, nbytes: message.nbytes,
@@ -76,13 +76,13 @@ extension WorkerCore {
   }
 
   /// Dask's `_handle_execute_failure`.
-  func failed(_ message: ExecuteFailure, _ request: Request) throws(EngineFault) -> Recs {
+  func failed(_ message: ExecuteFailure, _ request: Request) throws(InternalError) -> Recs {
     guard let task = state.tasks[message.key] else { return Recs() }
     var recommendations = executeDone(task)
     let span = StartStop(action: "compute", start: message.start, stop: message.stop)
     var told = request
     told.snapshot = .task(
-      TaskFacts(
+      TaskSnapshot(
         exceptionText: message.exceptionText, tracebackText: message.tracebackText,
         startStops: [span]))
     let erred = TaskErred(
@@ -99,7 +99,7 @@ extension WorkerCore {
   }
 
   /// Dask's `_handle_reschedule`: the task wants to be run elsewhere, or later.
-  func rescheduled(_ key: Key, _ request: Request) throws(EngineFault) -> Recs {
+  func rescheduled(_ key: Key, _ request: Request) throws(InternalError) -> Recs {
     guard let task = state.tasks[key] else { return Recs() }
     var recommendations = executeDone(task)
     recommendations.update(try transition(task, .rescheduled, request))
@@ -121,7 +121,7 @@ extension WorkerCore {
   // MARK: - Seceding and stealing
 
   /// Dask's `_handle_secede`: the task leaves its thread to others, and goes on.
-  func secede(_ key: Key, _ seconds: Double, _ request: Request) throws(EngineFault) -> Recs {
+  func secede(_ key: Key, _ seconds: Double, _ request: Request) throws(InternalError) -> Recs {
     guard let task = state.tasks[key], executing.remove(key) != nil else { return Recs() }
     longRunning.insert(key)
     var told = request

@@ -3,25 +3,25 @@ import TaskLogPlugin
 /// Results that come from elsewhere.
 extension WorkerCore {
   /// Whether the end of the run or transfer of this task has yet to be told.
-  func isUnderWay(_ task: WorkerTaskState) -> Bool {
+  func isInProgress(_ task: WorkerTaskState) -> Bool {
     executing.contains(task.key) || longRunning.contains(task.key)
       || task.comingFrom.map { inFlight[$0] != nil } ?? false
   }
 
   /// Dask's `_ensure_communicating`: one request to each worker that is not being asked already.
-  func fetchWhatIsNeeded(_ request: Request) throws(EngineFault) {
-    if isHeldUpOver {
-      isHeldUpOver = false
+  func fetchMissing(_ request: Request) throws(InternalError) {
+    if needsDrain {
+      needsDrain = false
       // Those that wait longest first.
-      for task in toFetch { heldUp.insert(task) }
-      swap(&toFetch, &heldUp)
-      heldUp.removeAll()
+      for task in toFetch { blocked.insert(task) }
+      swap(&toFetch, &blocked)
+      blocked.removeAll()
     }
     guard !toFetch.isEmpty else { return }
     var requests = OrderedMap<String, [WorkerTaskState]>()
     for task in toFetch where task.state == .fetch {
       guard let worker = task.whoHas.first(where: { inFlight[$0] == nil }) else {
-        heldUp.insert(task)
+        blocked.insert(task)
         continue
       }
       requests[worker, default: []].append(task)
@@ -31,13 +31,13 @@ extension WorkerCore {
       let keys = tasks.map(\.key)
       inFlight[worker] = keys
       var told = request
-      told.snapshot = .task(TaskFacts(comingFrom: worker))
+      told.snapshot = .task(TaskSnapshot(comingFrom: worker))
       for task in tasks { _ = try transition(task, .flight, told) }
       instruct(.gather(worker: worker, keys: keys))
     }
   }
 
-  func askForMissing(_ request: Request) {
+  func requestMissing(_ request: Request) {
     guard !missing.isEmpty else { return }
     let keys = missing.filter { $0.state == .missing }.map(\.key)
     missing.removeAll()
@@ -50,9 +50,9 @@ extension WorkerCore {
   /// Dask's `_handle_gather_dep_success`.
   func gathered(
     _ worker: String, _ nbytes: [(Key, Int64)], start: Double, stop: Double, _ request: Request
-  ) throws(EngineFault) -> Recs {
+  ) throws(InternalError) -> Recs {
     let asked = inFlight.removeValue(forKey: worker) ?? []
-    isHeldUpOver = true
+    needsDrain = true
     let sizes = Dictionary(nbytes, uniquingKeysWith: { first, _ in first })
     // One span for the whole transfer, booked on the first task that needs one of its results.
     var span: StartStop? = StartStop(
@@ -68,7 +68,7 @@ extension WorkerCore {
         continue
       }
       var told = request
-      var facts = TaskFacts(nbytes: size)
+      var facts = TaskSnapshot(nbytes: size)
       if let dependent = task.dependents.first, let transfer = span {
         facts.cause = dependent.key
         facts.startStops = [transfer]
@@ -87,15 +87,15 @@ extension WorkerCore {
     return Recs()
   }
 
-  private func gaveNothing(_ task: WorkerTaskState, _ request: Request) throws(EngineFault) {
+  private func gaveNothing(_ task: WorkerTaskState, _ request: Request) throws(InternalError) {
     let next: State = task.state == .cancelled ? .missing : .fetch
     try transitions(try transition(task, next, request), request)
   }
 
   /// Dask's `_handle_gather_dep_network_failure`: the other worker is taken for dead.
-  func gatherFailed(_ worker: String, _ request: Request) throws(EngineFault) -> Recs {
+  func gatherFailed(_ worker: String, _ request: Request) throws(InternalError) -> Recs {
     let asked = inFlight.removeValue(forKey: worker) ?? []
-    isHeldUpOver = true
+    needsDrain = true
     for task in asked.compactMap({ state.tasks[$0] }) { try gaveNothing(task, request) }
     return removeWorker(worker, request)
   }
@@ -109,7 +109,7 @@ extension WorkerCore {
         .stimulus, time: request.time, stimulusID: request.stimulusID, worker: address,
         args: Args(named: [.init("op", "remove-worker"), .init("worker", .string(worker))])))
     var recommendations = Recs()
-    for set in [toFetch, heldUp] {
+    for set in [toFetch, blocked] {
       for task in set where task.state == .fetch && task.whoHas.isEmpty {
         recommendations[task] = .missing
       }
@@ -119,7 +119,7 @@ extension WorkerCore {
 
   /// Dask's `_handle_refresh_who_has`.
   func refresh(_ whoHas: [(Key, [String])], _ request: Request) -> Recs {
-    isHeldUpOver = true
+    needsDrain = true
     note("refresh-who-has", whoHas, request)
     var recommendations = Recs()
     for (key, _) in whoHas {
@@ -147,7 +147,7 @@ extension WorkerCore {
       Event(
         .stimulus, time: request.time, stimulusID: request.stimulusID, worker: address,
         args: Args(named: [
-          .init("op", .string(op)), .init("who_has", ComputeFacts.value(whoHas)),
+          .init("op", .string(op)), .init("who_has", ComputeRequest.value(whoHas)),
         ])))
   }
 
@@ -163,7 +163,7 @@ extension WorkerCore {
   }
 
   /// Dask's `_handle_update_data`. Each of the keys is one that it accepts.
-  func updateData(_ data: [ScatteredData], _ request: Request) throws(EngineFault) -> Recs {
+  func updateData(_ data: [ScatteredData], _ request: Request) throws(InternalError) -> Recs {
     emit(
       Event(
         .stimulus, time: request.time, stimulusID: request.stimulusID, worker: address,
@@ -174,7 +174,7 @@ extension WorkerCore {
     for one in data {
       guard let task = state.tasks[one.key], accepts(one.key) else { continue }
       var told = request
-      told.snapshot = .task(TaskFacts(nbytes: one.nbytes, typeName: one.typeName))
+      told.snapshot = .task(TaskSnapshot(nbytes: one.nbytes, typeName: one.typeName))
       recommendations.update(try transition(task, .memory, told))
     }
     return recommendations

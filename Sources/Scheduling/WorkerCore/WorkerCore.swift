@@ -28,9 +28,9 @@ final class WorkerCore {
   /// Tasks to be fetched, in the order of asking.
   @exclusivity(unchecked) var toFetch = OrderedSet<WorkerTaskState>()
   /// Tasks to be fetched of which nobody who holds them can be asked at present, in that order.
-  @exclusivity(unchecked) var heldUp = OrderedSet<WorkerTaskState>()
+  @exclusivity(unchecked) var blocked = OrderedSet<WorkerTaskState>()
   /// Somebody can be asked again, or others hold what is held up.
-  @exclusivity(unchecked) var isHeldUpOver = false
+  @exclusivity(unchecked) var needsDrain = false
   /// Tasks to be fetched of which no holder is known, since the stimulus came in.
   @exclusivity(unchecked) var missing: [WorkerTaskState] = []
   /// What the scheduler wants to be kept here though nothing here needs it.
@@ -41,7 +41,7 @@ final class WorkerCore {
   /// `generation`.
   @exclusivity(unchecked) var generation = 0
 
-  init(facts: WorkerFacts, onEvent: @escaping (Event) -> Void) {
+  init(facts: WorkerSnapshot, onEvent: @escaping (Event) -> Void) {
     state = WorkerState()
     address = facts.address
     nthreads = facts.nthreads
@@ -51,7 +51,7 @@ final class WorkerCore {
   }
 
   /// The worker begins: the first event of its source.
-  func start(_ facts: WorkerFacts, time: Int64) {
+  func start(_ facts: WorkerSnapshot, time: Int64) {
     emit(Event(.setup, time: time, worker: address, snapshot: .worker(facts)))
   }
 
@@ -62,21 +62,21 @@ final class WorkerCore {
 
   /// Takes in a stimulus and does all that follows from it.
   ///
-  /// - Throws: `EngineFault` when the engine contradicts itself.
+  /// - Throws: `InternalError` when the engine contradicts itself.
   func handle(
     _ stimulus: WorkerStimulus, stimulusID: String, time: Int64
-  ) throws(EngineFault) -> [WorkerInstruction] {
+  ) throws(InternalError) -> [WorkerInstruction] {
     instructions = []
     let request = Request(stimulusID: stimulusID, time: time)
     try transitions(try take(stimulus, request), request)
-    try fetchWhatIsNeeded(request)
-    askForMissing(request)
+    try fetchMissing(request)
+    requestMissing(request)
     return instructions
   }
 
   private func take(
     _ stimulus: WorkerStimulus, _ request: Request
-  ) throws(EngineFault) -> Recommendations<WorkerTaskState> {
+  ) throws(InternalError) -> Recommendations<WorkerTaskState> {
     switch stimulus {
     case .computeTask(let message): compute(message, request)
     case .freeKeys(let keys): free(keys)
@@ -112,7 +112,7 @@ final class WorkerCore {
   /// Works off recommendations until none is left: Dask's `_transitions`.
   func transitions(
     _ recommendations: Recommendations<WorkerTaskState>, _ request: Request
-  ) throws(EngineFault) {
+  ) throws(InternalError) {
     var recommendations = recommendations
     let plain = Request(stimulusID: request.stimulusID, time: request.time)
     while let (task, finish) = recommendations.popLast() {
@@ -123,7 +123,7 @@ final class WorkerCore {
   /// One transition, through released where there is no direct edge: Dask's `_transition`.
   func transition(
     _ task: WorkerTaskState, _ finish: State, _ request: Request
-  ) throws(EngineFault) -> Recommendations<WorkerTaskState> {
+  ) throws(InternalError) -> Recommendations<WorkerTaskState> {
     let start = task.state
     guard start != finish, start != .forgotten else { return Recommendations() }
     if let edge = Self.edges[start, finish] { return take(edge, to: finish, task, request) }
@@ -179,7 +179,7 @@ final class WorkerCore {
 
   private func fault(
     _ text: String, _ task: WorkerTaskState, _ request: Request
-  ) -> EngineFault {
-    EngineFault(description: "worker \(address): \(text) of \(task.key) by \(request.stimulusID)")
+  ) -> InternalError {
+    InternalError(description: "worker \(address): \(text) of \(task.key) by \(request.stimulusID)")
   }
 }

@@ -40,7 +40,7 @@ extension WorkerCore {
   /// The transfer of a task that was to be run here has failed: it is run after all. While it is
   /// under way a task to be fetched is back where it was, a task that runs is waited for.
   func transitionResumedFetch(_ task: WorkerTaskState, _ request: Request) -> WorkerDecision {
-    guard !isUnderWay(task) else {
+    guard !isInProgress(task) else {
       return WorkerDecision(task.previous == .flight ? .flight : .resumed)
     }
     var decision = WorkerDecision(.released)

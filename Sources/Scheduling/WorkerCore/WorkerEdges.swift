@@ -28,7 +28,7 @@ struct WorkerDecision {
 /// What runs or is under way cannot be stopped: asked to release it, the task is `cancelled` until
 /// the end of it has been told. A task that is rescheduled is `released` at once.
 ///
-/// Every edge of Dask's table is here but those in `edgesLeftOut`; a test compares the two tables.
+/// Every edge of Dask's table is here but those in `omittedEdges`; a test compares the two tables.
 extension WorkerCore {
   typealias Edge = @Sendable (WorkerCore, WorkerTaskState, Request) -> WorkerDecision
 
@@ -83,7 +83,7 @@ extension WorkerCore {
   ])
 
   /// The edges of Dask's table that nothing can lead to here, and why.
-  static let edgesLeftOut: [(start: State, finish: State, reason: String)] = [
+  static let omittedEdges: [(start: State, finish: State, reason: String)] = [
     (
       .flight, .error,
       "only `_handle_gather_dep_failure` recommends it, when what was fetched cannot be "
@@ -152,12 +152,12 @@ extension WorkerCore {
       stimulusID: request.stimulusID)
   }
 
-  /// The scheduler does not want to hear of a task that it has given up; it is told when it asks for
+  /// The scheduler does not want to readConfirms of a task that it has given up; it is told when it asks for
   /// it again.
   func transitionUnwantedLongRunning(
     _ task: WorkerTaskState, _ request: Request
   ) -> WorkerDecision {
-    WorkerDecision(task.state, .task(TaskFacts(previous: .longRunning)))
+    WorkerDecision(task.state, .task(TaskSnapshot(previous: .longRunning)))
   }
 
   // MARK: - To an end
@@ -228,7 +228,7 @@ extension WorkerCore {
   /// A transfer that is still under way is not asked for twice; one that has failed is tried with
   /// another worker.
   func transitionFlightFetch(_ task: WorkerTaskState, _ request: Request) -> WorkerDecision {
-    guard !isUnderWay(task) else { return WorkerDecision(.flight) }
+    guard !isInProgress(task) else { return WorkerDecision(.flight) }
     return fetch(task)
   }
 

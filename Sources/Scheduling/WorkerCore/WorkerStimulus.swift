@@ -57,7 +57,7 @@ struct ComputeTask: Sendable {
 
   var args: Args {
     .compute(
-      ComputeFacts(
+      ComputeRequest(
         priority: priority, whoHas: whoHas, annotations: annotations.isEmpty ? nil : annotations,
         resourceRestrictions: resourceRestrictions))
   }

@@ -10,7 +10,7 @@ public struct OrderedMap<Key: Hashable, Value> {
   @usableFromInline internal var entries: [Entry?] = []
   /// The place of each key; nothing while there are few. Goes back to nothing only when all is
   /// removed.
-  @usableFromInline internal var index: PlaceTable?
+  @usableFromInline internal var index: IndexTable?
   /// No entry lies before this place.
   @usableFromInline internal var head = 0
   public var count: Int { @inlinable get { filled } }
@@ -86,7 +86,7 @@ public struct OrderedMap<Key: Hashable, Value> {
   /// The hash of a key where one is needed.
   @inlinable
   internal func hash(_ key: Key) -> UInt32 {
-    index == nil ? 0 : PlaceTable.hash(key)
+    index == nil ? 0 : IndexTable.hash(key)
   }
 
   @inlinable
@@ -111,7 +111,7 @@ public struct OrderedMap<Key: Hashable, Value> {
       index?.insert(hash, entries.count)
     } else if entries.count == Self.searched {
       makeIndex()
-      index?.insert(PlaceTable.hash(key), entries.count)
+      index?.insert(IndexTable.hash(key), entries.count)
     }
     entries.append((key, value))
     filled += 1
@@ -119,9 +119,9 @@ public struct OrderedMap<Key: Hashable, Value> {
 
   @inlinable
   internal mutating func makeIndex() {
-    var table = PlaceTable(capacity: entries.count)
+    var table = IndexTable(capacity: entries.count)
     for (place, entry) in entries.enumerated() {
-      if let entry { table.insert(PlaceTable.hash(entry.key), place) }
+      if let entry { table.insert(IndexTable.hash(entry.key), place) }
     }
     index = table
   }
@@ -131,9 +131,9 @@ public struct OrderedMap<Key: Hashable, Value> {
   public mutating func reserveCapacity(_ count: Int) {
     entries.reserveCapacity(count)
     guard count > Self.searched, index == nil || isEmpty else { return }
-    index = PlaceTable(capacity: count)
+    index = IndexTable(capacity: count)
     for (place, entry) in entries.enumerated() {
-      if let entry { index?.insert(PlaceTable.hash(entry.key), place) }
+      if let entry { index?.insert(IndexTable.hash(entry.key), place) }
     }
   }
 
@@ -150,7 +150,7 @@ public struct OrderedMap<Key: Hashable, Value> {
       head = Swift.min(head, entries.count)
     } else {
       entries[place] = nil
-      closeUp()
+      compact()
     }
     return value
   }
@@ -174,7 +174,7 @@ public struct OrderedMap<Key: Hashable, Value> {
     while let last = entries.popLast() {
       head = Swift.min(head, entries.count)
       guard let last else { continue }
-      index?.remove(PlaceTable.hash(last.key), entries.count)
+      index?.remove(IndexTable.hash(last.key), entries.count)
       filled -= 1
       return last
     }
@@ -182,7 +182,7 @@ public struct OrderedMap<Key: Hashable, Value> {
   }
 
   @inlinable
-  internal mutating func closeUp() {
+  internal mutating func compact() {
     while head < entries.count, entries[head] == nil { head += 1 }
     if count == 0 {
       entries.removeAll(keepingCapacity: entries.count < 32)

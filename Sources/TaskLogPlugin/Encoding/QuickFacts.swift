@@ -11,7 +11,7 @@ extension Snapshot {
       try reader.fields { (reader, name) throws(JSONError) in
         guard snapshot == nil else { throw reader.unusual() }
         switch name {
-        case "task": snapshot = .task(try TaskFacts(&reader))
+        case "task": snapshot = .task(try TaskSnapshot(&reader))
         case "graph":
           var tasks: [GraphTask] = []
           try reader.elements { reader throws(JSONError) in
@@ -29,9 +29,9 @@ extension Snapshot {
   }
 }
 
-extension TaskFacts {
+extension TaskSnapshot {
   fileprivate init(_ reader: inout JSONReader) throws(JSONError) {
-    var facts = TaskFacts()
+    var facts = TaskSnapshot()
     try reader.fields { (reader, name) throws(JSONError) in
       switch name {
       case "nbytes": facts.nbytes = try reader.integer()
@@ -99,7 +99,7 @@ extension ClientKeys {
 }
 
 /// What processing → memory tells that changes the state.
-struct StoredFacts {
+struct StoredResult {
   var worker: String?
   var nbytes: Int64?
   var typeName: String?
@@ -117,7 +117,7 @@ struct StoredFacts {
   ///   - typeName: often the one.
   init?(quickly json: EncodedJSON, worker: String?, typeName: String?) {
     let facts = JSONReader.read(json) { reader throws(JSONError) in
-      var facts = StoredFacts(Args.Content())
+      var facts = StoredResult(Args.Content())
       try reader.fields { (reader, name) throws(JSONError) in
         switch name {
         case "worker": facts.worker = try reader.text(like: worker)
@@ -136,14 +136,14 @@ struct StoredFacts {
 
 /// What a worker is told of a task that it is to run, and of what that needs.
 struct ComputeStimulus {
-  var facts: ComputeFacts
+  var facts: ComputeRequest
   /// Sizes of what may have to be fetched, which Dask tells.
   var sizes: [(key: Key, nbytes: Int64?)] = []
 
   init(_ args: Args.Content) {
     var annotations: [Value.Entry]?
     if case .dict(let entries)? = args["annotations"] { annotations = entries }
-    facts = ComputeFacts(
+    facts = ComputeRequest(
       priority: args["priority"].flatMap(Priority.init), whoHas: Self.whoHas(args),
       annotations: annotations, resourceRestrictions: Resource.list(args["resource_restrictions"]))
     sizes = Self.sizes(args)

@@ -7,7 +7,7 @@
 ///       }
 ///     }
 ///
-/// A cluster is given it as `LocalCluster(preloads: [Preloading(Setup.self)])`, the command line as
+/// A cluster is given it as `LocalCluster(preloads: [PreloadSpec(Setup.self)])`, the command line as
 /// `--preload setup.swift`. A plugin can be preloaded as it is, without one of these around it.
 public protocol Preload: Plugin {
   /// The scheduler is about to start: there is no worker yet, and no plugin has been started. An
@@ -24,7 +24,7 @@ extension Preload {
 }
 
 /// What a cluster is to preload, and what it is made with.
-public struct Preloading: Sendable {
+public struct PreloadSpec: Sendable {
   /// A class that is a `Preload`, a `SchedulerPlugin` or a `WorkerPlugin`, or several of them.
   public var type: any Plugin.Type
   /// What goes to its `init(options:)`.

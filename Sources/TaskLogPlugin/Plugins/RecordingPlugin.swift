@@ -25,7 +25,7 @@ public protocol RecordingPlugin: Sendable {
   /// Where the events of one source go. Called once for each source, before its first event.
   func channel(for source: Source) -> any EventChannel
   /// Plugins that the recorder wants to be called on the scheduler, before any others, to note what
-  /// they report; see `RecorderPart`.
+  /// they report; see `RecorderInternal`.
   func schedulerPlugins(noting channel: any EventChannel) -> [any SchedulerPlugin]
   /// The same for a worker.
   func workerPlugins(noting channel: any EventChannel) -> [any WorkerPlugin]
@@ -39,7 +39,7 @@ extension RecordingPlugin {
 }
 
 /// A plugin that belongs to a recorder: it is not listed among the reports of a run.
-public protocol RecorderPart: Plugin {}
+public protocol RecorderInternal: Plugin {}
 
 /// Takes in the events of one source, one after the other, from one thread at a time.
 public protocol EventChannel: AnyObject, Sendable {

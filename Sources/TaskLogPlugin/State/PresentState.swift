@@ -4,8 +4,8 @@ extension SchedulerState {
   func applyAttach(_ event: Event) {
     guard let found = event.snapshot.value?["attach"] else { return }
     for value in found["workers"]?.elements ?? [] {
-      guard let facts = WorkerFacts(value) else {
-        misfits += 1
+      guard let facts = WorkerSnapshot(value) else {
+        mismatchCount += 1
         continue
       }
       let worker = WorkerInfo(facts: facts)
@@ -13,19 +13,19 @@ extension SchedulerState {
       workers[facts.address] = worker
       totalThreads &+= facts.nthreads
     }
-    noteRunning()
+    recordRunning()
     if case .dict(let entries)? = found["clients"] {
       for entry in entries { if let id = entry.key.string { _ = client(id) } }
     }
     let tasks = found["tasks"]?.elements ?? []
-    for facts in tasks { takePresent(facts) }
-    for facts in tasks { linkPresent(facts) }
-    for value in found["workers"]?.elements ?? [] { takePresentWorker(value) }
-    takeTotals(found)
+    for facts in tasks { restoreSnapshot(facts) }
+    for facts in tasks { linkRestored(facts) }
+    for value in found["workers"]?.elements ?? [] { restoreWorker(value) }
+    restoreTotals(found)
     transitionCounter = event.args["transitionCounter"]?.int ?? transitionCounter
   }
 
-  private func takePresentWorker(_ value: Value) {
+  private func restoreWorker(_ value: Value) {
     guard let worker = workers[value["address"]?.string ?? ""] else { return }
     for key in (value["longRunning"]?.elements ?? []).lazy.compactMap(Key.init) {
       if let task = tasks[key] { worker.longRunning.insert(task) }
@@ -33,9 +33,9 @@ extension SchedulerState {
   }
 
   /// A task that is under way already.
-  func takePresent(_ value: Value) {
+  func restoreSnapshot(_ value: Value) {
     guard let facts = GraphTask(value) else {
-      misfits += 1
+      mismatchCount += 1
       return
     }
     let task = task(facts.key)
@@ -76,7 +76,7 @@ extension SchedulerState {
   }
 
   /// What it has to do with other tasks, once they are all there.
-  func linkPresent(_ value: Value) {
+  func linkRestored(_ value: Value) {
     guard let facts = GraphTask(value) else { return }
     let task = task(facts.key)
     for key in facts.dependencies {

@@ -1,6 +1,6 @@
 /// What prefixes and groups had added up when a recorder was attached.
 extension SchedulerState {
-  func takeTotals(_ found: Value) {
+  func restoreTotals(_ found: Value) {
     if case .dict(let entries)? = found["groups"] {
       for entry in entries {
         guard let name = entry.key.string, let group = groups[name] else { continue }

@@ -4,7 +4,7 @@ extension WorkerState {
     guard let found = event.snapshot.value?["attach"]?["tasks"]?.elements else { return }
     for value in found {
       guard let key = value["key"].flatMap(Key.init) else {
-        misfits += 1
+        mismatchCount += 1
         continue
       }
       fill(task(key), value)

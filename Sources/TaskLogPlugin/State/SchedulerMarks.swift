@@ -12,7 +12,7 @@ extension SchedulerState {
       // A recorder of Dask tells it as the tasks that are there afterwards.
       let present = event.snapshot.value?["graph"]?.elements
       if let present {
-        for facts in present { takePresent(facts) }
+        for facts in present { restoreSnapshot(facts) }
       } else {
         updateData(args)
       }
@@ -26,22 +26,22 @@ extension SchedulerState {
     removeWorker(event.worker)
     if let address = event.worker { departed.insert(address) }
     guard let worker, !isExpected else { return }
-    for task in worker.processing { suspect(task, task.suspicious + 1) }
+    for task in worker.processing { markSuspicious(task, task.suspicious + 1) }
   }
 
   /// A worker has died while it had the task, so many times by now.
-  func suspect(_ task: TaskState, _ count: Int) {
+  func markSuspicious(_ task: TaskState, _ count: Int) {
     if count > task.suspicious { task.prefix.suspicious &+= count &- task.suspicious }
     task.suspicious = count
   }
 
   private func changeStatus(_ event: Event, _ status: String?) {
     guard let worker = workers[event.worker ?? ""] else {
-      misfits += 1
+      mismatchCount += 1
       return
     }
     if let status = status.flatMap(WorkerStatus.init) { worker.status = status }
-    noteRunning()
+    recordRunning()
   }
 
   /// A task has left its thread to others.
@@ -49,7 +49,7 @@ extension SchedulerState {
     guard let task = event.key.flatMap({ tasks[$0] }), let worker = task.processingOn,
       worker.address == event.worker
     else {
-      misfits += 1
+      mismatchCount += 1
       return
     }
     worker.longRunning.insert(task)
@@ -60,7 +60,7 @@ extension SchedulerState {
     guard let task = event.key.flatMap({ tasks[$0] }), let victim = task.processingOn,
       let thief = workers[event.worker ?? ""]
     else {
-      misfits += 1
+      mismatchCount += 1
       return
     }
     move(task, from: victim, to: thief, event)
@@ -85,7 +85,7 @@ extension SchedulerState {
           let task = Key(pair[0]).flatMap({ tasks[$0] }),
           let count = pair[1].int.flatMap(Int.init(exactly:)), count > task.suspicious
         else { continue }
-        suspect(task, count)
+        markSuspicious(task, count)
       }
     }
     // Our own engine has a mark for it.
@@ -100,7 +100,7 @@ extension SchedulerState {
   /// Dask's `set_restrictions`.
   private func setRestrictions(_ event: Event, _ args: Args.Content) {
     guard let task = event.key.flatMap({ tasks[$0] }) else {
-      misfits += 1
+      mismatchCount += 1
       return
     }
     task.workerRestrictions = (args["workerRestrictions"]?.elements ?? []).compactMap(\.string)
@@ -111,7 +111,7 @@ extension SchedulerState {
   /// Data has entered from outside: Dask's `update_data`.
   private func updateData(_ args: Args.Content) {
     guard case .dict(let holders)? = args["who_has"] else {
-      misfits += 1
+      mismatchCount += 1
       return
     }
     var sizes: [Key: Int64] = [:]
@@ -131,7 +131,7 @@ extension SchedulerState {
       set(nbytes: sizes[key], of: task)
       for address in (entry.value.elements ?? []).lazy.compactMap(\.string) {
         guard let worker = workers[address] else {
-          misfits += 1
+          mismatchCount += 1
           continue
         }
         addReplica(task, worker)

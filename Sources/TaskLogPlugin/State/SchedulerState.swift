@@ -23,9 +23,9 @@ public final class SchedulerState {
   /// How many transitions there have been.
   @exclusivity(unchecked) public internal(set) var transitionCounter: Int64 = 0
   /// How many events did not fit the state they came upon. 0 for a whole log of our own engine.
-  @exclusivity(unchecked) public internal(set) var misfits = 0
+  @exclusivity(unchecked) public internal(set) var mismatchCount = 0
   /// What this state does not know, because its log does not tell; nothing in a live one.
-  public let unknown: [UnknownFact]
+  public let unknown: [UnavailableState]
 
   /// Forgotten tasks that can be looked up until the plugins have been told.
   @exclusivity(unchecked) private var leaving: [TaskState] = []
@@ -44,7 +44,7 @@ public final class SchedulerState {
 
   let totals = StateTotals()
 
-  public init(unknown: [UnknownFact] = []) {
+  public init(unknown: [UnavailableState] = []) {
     self.unknown = unknown
   }
 
@@ -153,14 +153,14 @@ public final class SchedulerState {
 
   /// Dask's `_clear_task_state`: the tasks have been forgotten before, now their prefixes are.
   private func forgetAll() {
-    if !tasks.isEmpty { misfits += 1 }
+    if !tasks.isEmpty { mismatchCount += 1 }
     for (_, group) in groups { group.dependencies.removeAll() }
     groups.removeAll()
     prefixes.removeAll()
   }
 
   /// A worker has come or gone, or changed its status.
-  func noteRunning() {
+  func recordRunning() {
     running = workers.values.filter { $0.status == .running }
   }
 
@@ -168,7 +168,7 @@ public final class SchedulerState {
 
   private func applyUpdateGraph(_ event: Event) {
     guard let graph = graph(of: event) else {
-      misfits += 1
+      mismatchCount += 1
       return
     }
     for new in graph {
@@ -188,7 +188,7 @@ public final class SchedulerState {
       if let value = new.value { fill(task(new.facts.key), value) }
     }
     for case let new in graph where new.isPresent {
-      if let value = new.value { linkPresent(value) }
+      if let value = new.value { linkRestored(value) }
     }
     if let (id, keys) = event.args.clientAndKeys { desire(client(id), keys) }
   }
@@ -205,7 +205,7 @@ public final class SchedulerState {
 
   private func applyAddClient(_ event: Event) {
     guard let id = event.args["client"]?.string else {
-      misfits += 1
+      mismatchCount += 1
       return
     }
     _ = client(id)
@@ -213,7 +213,7 @@ public final class SchedulerState {
 
   private func applyRemoveClient(_ event: Event) {
     guard let id = event.args["client"]?.string, let client = clients.removeValue(forKey: id) else {
-      misfits += 1
+      mismatchCount += 1
       return
     }
     for task in client.wantsWhat { task.whoWants.remove(client) }
@@ -222,7 +222,7 @@ public final class SchedulerState {
 
   private func applyClientDesiresKeys(_ event: Event) {
     guard let (id, keys) = event.clientAndKeys else {
-      misfits += 1
+      mismatchCount += 1
       return
     }
     desire(client(id), keys)
@@ -238,7 +238,7 @@ public final class SchedulerState {
 
   private func applyClientReleasesKeys(_ event: Event) {
     guard let (id, keys) = event.clientAndKeys, let client = clients[id] else {
-      misfits += 1
+      mismatchCount += 1
       return
     }
     for key in keys {

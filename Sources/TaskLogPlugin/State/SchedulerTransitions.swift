@@ -5,7 +5,7 @@
 extension SchedulerState {
   func applyTransition(_ event: Event) {
     guard let key = event.key, let start = event.start, let finish = event.finish else {
-      misfits += 1
+      mismatchCount += 1
       return
     }
     transitionCounter += 1
@@ -13,7 +13,7 @@ extension SchedulerState {
     if task.state != start, isNested(task, event) {
       return applyNested(task, event, to: start, finish)
     }
-    if task.state != start { misfits += 1 }
+    if task.state != start { mismatchCount += 1 }
     take(event, task)
     guard start != finish else { return }
 
@@ -38,7 +38,7 @@ extension SchedulerState {
   private func take(_ event: Event, _ task: TaskState) {
     guard case .task(let facts) = event.snapshot.decoded else { return }
     if let retries = facts.retries { task.retries = retries }
-    if let suspicious = facts.suspicious { suspect(task, suspicious) }
+    if let suspicious = facts.suspicious { markSuspicious(task, suspicious) }
     if let counter = facts.counter { transitionCounter = counter }
   }
 
@@ -97,7 +97,7 @@ extension SchedulerState {
     task.taskRunID = event.taskRunID ?? task.taskRunID &+ 1
     task.waitingOn.removeAll()
     guard let worker = workers[event.worker ?? ""] else {
-      misfits += 1
+      mismatchCount += 1
       return
     }
     task.processingOn = worker
@@ -115,8 +115,8 @@ extension SchedulerState {
     } else {
       let facts =
         event.args.encoded.flatMap {
-          StoredFacts(quickly: $0, worker: event.worker, typeName: lastTypeName)
-        } ?? StoredFacts(event.args.content)
+          StoredResult(quickly: $0, worker: event.worker, typeName: lastTypeName)
+        } ?? StoredResult(event.args.content)
       for span in facts.startStops { task.group.add(span) }
       set(nbytes: facts.nbytes, of: task)
       task.typeName = facts.typeName
@@ -126,7 +126,7 @@ extension SchedulerState {
     if let worker = workers[address ?? ""] {
       addReplica(task, worker)
     } else {
-      misfits += 1
+      mismatchCount += 1
     }
     for dependent in task.dependents { dependent.waitingOn.remove(task) }
     for dependency in task.dependencies { dependency.waiters.remove(task) }

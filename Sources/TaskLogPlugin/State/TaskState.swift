@@ -108,7 +108,7 @@ public enum WorkerStatus: String, Sendable {
 
 /// A worker as the scheduler knows it: Dask's `scheduler.WorkerState`.
 public final class WorkerInfo {
-  public let facts: WorkerFacts
+  public let facts: WorkerSnapshot
   public var address: String { facts.address }
   public var nthreads: Int { facts.nthreads }
 
@@ -125,7 +125,7 @@ public final class WorkerInfo {
   /// What the tasks that it is to run take up of its resources, by name.
   @exclusivity(unchecked) public internal(set) var usedResources = OrderedMap<String, Double>()
 
-  init(facts: WorkerFacts) {
+  init(facts: WorkerSnapshot) {
     self.facts = facts
     for resource in facts.resources { usedResources[resource.name] = 0 }
   }

@@ -60,19 +60,19 @@ public final class WorkerState {
   /// Every task that is known here, in the order of arrival.
   @exclusivity(unchecked) public internal(set) var tasks = OrderedMap<Key, WorkerTaskState>()
   /// What the worker told of itself when it joined; nothing before its first event.
-  @exclusivity(unchecked) public internal(set) var facts: WorkerFacts?
+  @exclusivity(unchecked) public internal(set) var facts: WorkerSnapshot?
   /// How many transitions there have been.
   @exclusivity(unchecked) public internal(set) var transitionCounter: Int64 = 0
   /// How many events did not fit the state they came upon. 0 for a whole log of our own engine.
-  @exclusivity(unchecked) public internal(set) var misfits = 0
+  @exclusivity(unchecked) public internal(set) var mismatchCount = 0
   /// What this state does not know, because its log does not tell; nothing in a live one.
-  public let unknown: [UnknownFact]
+  public let unknown: [UnavailableState]
 
   @exclusivity(unchecked) private var leaving: [WorkerTaskState] = []
   /// The task that was found last: events of one come one after the other.
   @exclusivity(unchecked) private var lastTask: WorkerTaskState?
 
-  public init(facts: WorkerFacts? = nil, unknown: [UnknownFact] = []) {
+  public init(facts: WorkerSnapshot? = nil, unknown: [UnavailableState] = []) {
     self.facts = facts
     self.unknown = unknown
   }
@@ -183,9 +183,9 @@ public final class WorkerState {
     take(sizes: told.sizes)
   }
 
-  private func computeTask(_ event: Event, _ told: ComputeFacts) {
+  private func computeTask(_ event: Event, _ told: ComputeRequest) {
     guard let key = event.key else {
-      misfits += 1
+      mismatchCount += 1
       return
     }
     let task = task(key)
@@ -214,12 +214,12 @@ public final class WorkerState {
 
   private func applyTransition(_ event: Event) {
     guard let key = event.key, let start = event.start, var finish = event.finish else {
-      misfits += 1
+      mismatchCount += 1
       return
     }
     transitionCounter += 1
     let task = task(key)
-    if task.state != start { misfits += 1 }
+    if task.state != start { mismatchCount += 1 }
     if case .task(let facts) = event.snapshot.decoded {
       take(facts, task)
       // Dask calls its hook with the state that was recommended.
@@ -259,7 +259,7 @@ public final class WorkerState {
     task.state = finish == .rescheduled ? .released : finish
   }
 
-  private func take(_ facts: TaskFacts, _ task: WorkerTaskState) {
+  private func take(_ facts: TaskSnapshot, _ task: WorkerTaskState) {
     if let nbytes = facts.nbytes { task.nbytes = nbytes }
     if let name = facts.typeName { task.typeName = name }
     if let text = facts.exceptionText { task.exceptionText = text }

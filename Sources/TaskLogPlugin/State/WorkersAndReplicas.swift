@@ -2,15 +2,15 @@
 extension SchedulerState {
   func applyAddWorker(_ event: Event) {
     guard let address = event.worker else {
-      misfits += 1
+      mismatchCount += 1
       return
     }
-    let facts: WorkerFacts
+    let facts: WorkerSnapshot
     if case .worker(let recorded) = event.snapshot.decoded {
       facts = recorded
     } else {
-      misfits += 1
-      facts = WorkerFacts(address: address, name: .null, serverID: "", nthreads: 0)
+      mismatchCount += 1
+      facts = WorkerSnapshot(address: address, name: .null, serverID: "", nthreads: 0)
     }
     if let before = workers[address] { totalThreads &-= before.nthreads }
     let worker = WorkerInfo(facts: facts)
@@ -18,7 +18,7 @@ extension SchedulerState {
     if case .encoded = event.snapshot { worker.take(status: event.snapshot.value?["worker"]) }
     workers[address] = worker
     totalThreads &+= facts.nthreads
-    noteRunning()
+    recordRunning()
   }
 
   /// The hook comes last; our engine has let the worker go with a mark before.
@@ -29,11 +29,11 @@ extension SchedulerState {
 
   func removeWorker(_ address: String?) {
     guard let address, let worker = workers.removeValue(forKey: address) else {
-      misfits += 1
+      mismatchCount += 1
       return
     }
     totalThreads &-= worker.nthreads
-    noteRunning()
+    recordRunning()
     for task in worker.hasWhat { task.whoHas.remove(worker) }
     worker.hasWhat.removeAll()
     worker.nbytes = 0
@@ -44,7 +44,7 @@ extension SchedulerState {
     if !add, let address = event.worker, departed.contains(address) { return }
     guard let key = event.key, let task = tasks[key], let worker = workers[event.worker ?? ""]
     else {
-      misfits += 1
+      mismatchCount += 1
       return
     }
     if add {

@@ -36,9 +36,9 @@ public struct Args: Sendable {
     case content(Content)
     case encoded(EncodedJSON)
     // What our own engine has to say; see `ArgsFacts.swift`.
-    case run(RunFacts)
-    case compute(ComputeFacts)
-    case graph(GraphFacts)
+    case run(RunReport)
+    case compute(ComputeRequest)
+    case graph(GraphSubmission)
     case keys(ClientKeys)
   }
 

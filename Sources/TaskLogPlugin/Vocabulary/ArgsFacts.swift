@@ -4,7 +4,7 @@
 /// when it looks. `apply(_:)` takes the facts as they are.
 
 /// What a worker tells of a task that it has run; in Dask's order, under Dask's names.
-public struct RunFacts: Sendable, Fielded {
+public struct RunReport: Sendable, FieldEncodable {
   public var worker: String
   public var nbytes: Int64
   /// The name of the result's type, with its module and without.
@@ -25,7 +25,7 @@ public struct RunFacts: Sendable, Fielded {
     self.startStops = startStops
   }
 
-  package func write<Sink: FieldSink & ~Copyable>(to sink: inout Sink) {
+  package func write<Sink: FieldEncoder & ~Copyable>(to sink: inout Sink) {
     sink.field("worker", worker)
     sink.field("nbytes", nbytes)
     sink.field("type", type)
@@ -38,7 +38,7 @@ public struct RunFacts: Sendable, Fielded {
 }
 
 /// What a worker is told of a task that it is to run.
-public struct ComputeFacts: Sendable, Fielded {
+public struct ComputeRequest: Sendable, FieldEncodable {
   public var priority: Priority?
   /// The workers that hold each dependency, by address.
   public var whoHas: [(Key, [String])]
@@ -56,7 +56,7 @@ public struct ComputeFacts: Sendable, Fielded {
     self.resourceRestrictions = resourceRestrictions
   }
 
-  package func write<Sink: FieldSink & ~Copyable>(to sink: inout Sink) {
+  package func write<Sink: FieldEncoder & ~Copyable>(to sink: inout Sink) {
     sink.field("op", "compute-task" as String)
     if let priority { sink.field("priority", priority) }
     if !whoHas.isEmpty { sink.field("who_has", whoHas) }
@@ -76,7 +76,7 @@ public struct ComputeFacts: Sendable, Fielded {
 }
 
 /// What a client submits, as far as a hook is told of it.
-public struct GraphFacts: Sendable, Fielded {
+public struct GraphSubmission: Sendable, FieldEncodable {
   public var client: String
   /// What the client wants to hold.
   public var keys: [Key]
@@ -101,7 +101,7 @@ public struct GraphFacts: Sendable, Fielded {
     self.known = known
   }
 
-  package func write<Sink: FieldSink & ~Copyable>(to sink: inout Sink) {
+  package func write<Sink: FieldEncoder & ~Copyable>(to sink: inout Sink) {
     sink.field("client", client)
     sink.field("keys", set: keys)
     sink.field("tasks", list: tasks)
@@ -111,20 +111,20 @@ public struct GraphFacts: Sendable, Fielded {
 }
 
 /// A client and keys of its.
-package struct ClientKeys: Sendable, Fielded {
+package struct ClientKeys: Sendable, FieldEncodable {
   var client: String
   var keys: [Key]
 
-  package func write<Sink: FieldSink & ~Copyable>(to sink: inout Sink) {
+  package func write<Sink: FieldEncoder & ~Copyable>(to sink: inout Sink) {
     sink.field("client", client)
     sink.field("keys", list: keys)
   }
 }
 
 extension Args {
-  public static func run(_ facts: RunFacts) -> Args { Args(storage: .run(facts)) }
-  public static func compute(_ facts: ComputeFacts) -> Args { Args(storage: .compute(facts)) }
-  public static func graph(_ facts: GraphFacts) -> Args { Args(storage: .graph(facts)) }
+  public static func run(_ facts: RunReport) -> Args { Args(storage: .run(facts)) }
+  public static func compute(_ facts: ComputeRequest) -> Args { Args(storage: .compute(facts)) }
+  public static func graph(_ facts: GraphSubmission) -> Args { Args(storage: .graph(facts)) }
 
   /// A client and keys of its.
   public static func keys(_ keys: [Key], of client: String) -> Args {

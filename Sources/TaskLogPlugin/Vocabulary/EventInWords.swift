@@ -1,7 +1,7 @@
 extension Event {
   /// What it is a call of and what it is about, for messages: "transition of 'a' from waiting to
   /// processing".
-  public var inWords: String {
+  public var summaryText: String {
     var words = hook.name
     if let key { words += " of '\(key)'" }
     if let start, let finish {

@@ -2,7 +2,7 @@
 /// not determine. Only what is not at its default is kept.
 
 /// A span of work on a worker: `compute`, `transfer`, …
-public struct StartStop: Sendable, Hashable, Fielded {
+public struct StartStop: Sendable, Hashable, FieldEncodable {
   public var action: String
   /// Seconds since 1970 UTC, by the worker's clock.
   public var start: Double
@@ -21,7 +21,7 @@ public struct StartStop: Sendable, Hashable, Fielded {
   /// The dictionary that Dask passes in `startstops`.
   public var value: Value { fields }
 
-  package func write<Sink: FieldSink & ~Copyable>(to sink: inout Sink) {
+  package func write<Sink: FieldEncoder & ~Copyable>(to sink: inout Sink) {
     sink.field("action", action)
     sink.field("start", start)
     sink.field("stop", stop)
@@ -100,7 +100,7 @@ public struct GraphTask: Sendable, Hashable {
 }
 
 /// A worker's identity as it joins.
-public struct WorkerFacts: Sendable, Hashable {
+public struct WorkerSnapshot: Sendable, Hashable {
   public var address: String
   public var name: Value
   /// The worker's source id.
@@ -129,7 +129,7 @@ public struct WorkerFacts: Sendable, Hashable {
 }
 
 /// What a transition changed about a task beyond its state.
-public struct TaskFacts: Sendable, Hashable {
+public struct TaskSnapshot: Sendable, Hashable {
   /// Size of the result in bytes.
   public var nbytes: Int64?
   public var typeName: String?

@@ -76,7 +76,7 @@ public struct Key: Sendable, Hashable {
 
   /// A tuple key such as Dask's collections use: `Key("sum-1f2e", 0)` is `('sum-1f2e', 0)`.
   public init(_ name: String, _ index: Int) {
-    guard name.utf8.allSatisfy(NumberedKey.isPlain) else {
+    guard name.utf8.allSatisfy(IndexedKey.isPlain) else {
       self.init(displaying: .tuple([.string(name), .int(Int64(index))]))
       return
     }
@@ -97,21 +97,21 @@ public struct Key: Sendable, Hashable {
     text: UnsafeBufferPointer<UInt8>, typed: UnsafeBufferPointer<UInt8>, after last: Key?
   ) {
     var place = 0
-    guard let (name, index) = NumberedKey.scan(typed, &place), place == typed.count,
-      NumberedKey.isText(text, name, typed)
+    guard let (name, index) = IndexedKey.scan(typed, &place), place == typed.count,
+      IndexedKey.isText(text, name, typed)
     else { return nil }
     self.init(
       Storage(
         text: String(decoding: text, as: UTF8.self),
-        form: .numbered(NumberedKey.text(of: name, in: typed, like: last?.numberedName), index)))
+        form: .numbered(IndexedKey.text(of: name, in: typed, like: last?.numberedName), index)))
   }
 
   /// The key of a tuple as it stands in JSON, likewise.
   ///
   /// - Parameter place: where it begins, and afterwards where it ends.
   init?(tuple json: UnsafeBufferPointer<UInt8>, at place: inout Int, after last: Key?) {
-    guard let (name, index) = NumberedKey.scan(json, &place) else { return nil }
-    self.init(NumberedKey.text(of: name, in: json, like: last?.numberedName), index)
+    guard let (name, index) = IndexedKey.scan(json, &place) else { return nil }
+    self.init(IndexedKey.text(of: name, in: json, like: last?.numberedName), index)
   }
 
   private init(displaying value: Value) {

@@ -6,8 +6,8 @@ public indirect enum Snapshot: Sendable {
   /// The tasks that are new with a graph, in its order.
   case graph([GraphTask])
   /// The worker that joins, or that a plugin is set up on.
-  case worker(WorkerFacts)
-  case task(TaskFacts)
+  case worker(WorkerSnapshot)
+  case task(TaskSnapshot)
   /// A snapshot as it stands in a log; `decoded` says what it is.
   case encoded(EncodedJSON)
   /// A snapshot of a kind that this version does not know.
@@ -26,9 +26,9 @@ public indirect enum Snapshot: Sendable {
     if let tasks = value["graph"]?.elements {
       let facts = tasks.compactMap(GraphTask.init)
       self = facts.count == tasks.count ? .graph(facts) : .other(value)
-    } else if let facts = value["worker"].flatMap(WorkerFacts.init) {
+    } else if let facts = value["worker"].flatMap(WorkerSnapshot.init) {
       self = .worker(facts)
-    } else if let facts = value["task"].map(TaskFacts.init) {
+    } else if let facts = value["task"].map(TaskSnapshot.init) {
       self = .task(facts)
     } else {
       self = .other(value)
@@ -52,7 +52,7 @@ extension Snapshot: Equatable {
   public static func == (a: Snapshot, b: Snapshot) -> Bool { a.value == b.value }
 }
 
-extension GraphTask: Fielded {
+extension GraphTask: FieldEncodable {
   init?(_ value: Value) {
     guard let key = value["key"].flatMap(Key.init) else { return nil }
     self.init(
@@ -65,7 +65,7 @@ extension GraphTask: Fielded {
     if case .dict(let entries)? = value["annotations"] { annotations = entries }
   }
 
-  package func write<Sink: FieldSink & ~Copyable>(to sink: inout Sink) {
+  package func write<Sink: FieldEncoder & ~Copyable>(to sink: inout Sink) {
     sink.field("key", key)
     if !dependencies.isEmpty { sink.field("dependencies", list: dependencies) }
     if let priority { sink.field("priority", priority) }
@@ -81,7 +81,7 @@ extension GraphTask: Fielded {
   }
 }
 
-extension WorkerFacts: Fielded {
+extension WorkerSnapshot: FieldEncodable {
   init?(_ value: Value) {
     guard let address = value["address"]?.string else { return nil }
     self.init(
@@ -91,7 +91,7 @@ extension WorkerFacts: Fielded {
       host: value["host"]?.string ?? "", resources: Resource.list(value["resources"]))
   }
 
-  package func write<Sink: FieldSink & ~Copyable>(to sink: inout Sink) {
+  package func write<Sink: FieldEncoder & ~Copyable>(to sink: inout Sink) {
     sink.field("address", address)
     sink.field("name", name)
     sink.field("serverID", serverID)
@@ -103,7 +103,7 @@ extension WorkerFacts: Fielded {
   }
 }
 
-extension TaskFacts: Fielded {
+extension TaskSnapshot: FieldEncodable {
   init(_ value: Value) {
     self.init(
       nbytes: value["nbytes"]?.int, typeName: value["typeName"]?.string,
@@ -117,7 +117,7 @@ extension TaskFacts: Fielded {
       state: value["state"]?.string.map { State($0) }, counter: value["counter"]?.int)
   }
 
-  package func write<Sink: FieldSink & ~Copyable>(to sink: inout Sink) {
+  package func write<Sink: FieldEncoder & ~Copyable>(to sink: inout Sink) {
     if let nbytes { sink.field("nbytes", nbytes) }
     if let typeName { sink.field("typeName", typeName) }
     if let exceptionText { sink.field("exceptionText", exceptionText) }

@@ -32,7 +32,7 @@ struct CheckCommand: ParsableCommand {
     var failed = false
     var rows: [[SQLiteValue]] = []
     var summaries: [String] = []
-    var parts = PartialRuns()
+    var parts = PartialRunAudit()
     // As they are: what is in spools stays there, and is told.
     for path in logs.allPaths {
       let result = try check(path)

@@ -75,7 +75,7 @@ struct ExportCommand: ParsableCommand {
       try file?.commit()
     }
     tell(tally, isFile: file?.isReplaced ?? false)
-    for part in parts { for run in part.runs { try RunNotes.tellParts(run, part.reader) } }
+    for part in parts { for run in part.runs { try RunWarnings.reportParts(run, part.reader) } }
   }
 
   /// What was written, and everything that is not in it.
@@ -104,7 +104,7 @@ struct ExportCommand: ParsableCommand {
     Printable.count(number, noun)
   }
 
-  private static func summary(_ figures: TraceFigures) -> String {
+  private static func summary(_ figures: TraceCounts) -> String {
     let parts = [
       (figures.slices, "slice"), (figures.flows, "dependency arrow"), (figures.failures, "failure"),
       (figures.gaps, "gap"), (figures.spans, "span"), (figures.links, "link"),

@@ -33,16 +33,16 @@ struct DiffCommand: ParsableCommand {
   @OptionGroup var report: ReportOptions
 
   func run() throws {
-    let one = try AskedLog(log.given, run: first)
+    let one = try ResolvedLog(log.given, run: first)
     defer { one.close() }
-    let other = try AskedLog(log2 ?? log.given, run: second)
+    let other = try ResolvedLog(log2 ?? log.given, run: second)
     defer { other.close() }
     try report.write(
-      Verbs.difference(try Self.run(first, of: one), try Self.run(second, of: other)))
+      Reports.difference(try Self.run(first, of: one), try Self.run(second, of: other)))
   }
 
   private static func run(
-    _ selector: String, of asked: AskedLog
+    _ selector: String, of asked: ResolvedLog
   ) throws -> (LogReader, RunInfo) {
     let reader = try LogReader(path: asked.path)
     let runs = try reader.runs(matching: asked.selector)
@@ -82,7 +82,7 @@ struct InspectCommand: ParsableCommand {
     let isTemplate = logs.given.contains(where: LogTemplate.isTemplate)
     let asked = try logs.asked(
       run: selector ?? (isTemplate ? "latest" : "all"), isRecovering: false)
-    let joined = try JoinedLogs(asked, all: asked.count > 1)
+    let joined = try LogSet(asked, all: asked.count > 1)
     defer { joined.remove() }
     let reader = try joined.reader()
     let runs = try reader.runs()
@@ -90,15 +90,15 @@ struct InspectCommand: ParsableCommand {
       selector == nil && runs.isEmpty ? [] : try reader.runs(matching: joined.parts[0].selector)
     let files = asked.flatMap { $0.isJoined ? $0.files : [$0.path] }
     try report.write(
-      Verbs.inspection(
+      Reports.inspection(
         reader, selected, files: try asked.flatMap(\.files).map { try LogReader(path: $0) },
         spools: files.flatMap { Self.spools($0, runs) }))
-    for run in selected { try RunNotes.tellParts(run, reader) }
+    for run in selected { try RunWarnings.reportParts(run, reader) }
   }
 
-  private static func spools(_ path: String, _ runs: [RunInfo]) -> [Verbs.Undrained] {
+  private static func spools(_ path: String, _ runs: [RunInfo]) -> [Reports.Undrained] {
     Recovery.spools(log: path).map { spool in
-      Verbs.Undrained(
+      Reports.Undrained(
         run: spool.run, bytes: spool.bytes,
         isLive: runs.contains { $0.id == spool.run && $0.end == .running })
     }
@@ -135,8 +135,8 @@ struct MergeCommand: ParsableCommand {
       }
     }
     // All are opened before anything is written.
-    let asked = try logs.map { try AskedLog($0, run: "all") }
-    let joined = try JoinedLogs(asked, all: false, judges: false)
+    let asked = try logs.map { try ResolvedLog($0, run: "all") }
+    let joined = try LogSet(asked, all: false, judges: false)
     defer { joined.remove() }
     let readers = try joined.parts.map { try $0.reader() }
     let merge = try LogMerge(into: into)
@@ -151,7 +151,7 @@ struct MergeCommand: ParsableCommand {
         "\(reader.name): \(Printable.count(result.runs, "run")), "
           + "\(Printable.count(result.added, "event")) added\(known)")
     }
-    for run in try LogReader(path: into).runs() { RunNotes.tellFiles(run, path: into) }
+    for run in try LogReader(path: into).runs() { RunWarnings.reportFiles(run, path: into) }
   }
 }
 

@@ -69,19 +69,19 @@ struct PruneCommand: ParsableCommand {
     try write(done, rules, paths)
   }
 
-  private func chosen(_ rules: PruneRules, _ paths: [String]) throws -> [Pruned] {
-    rules.choose(try PruneRules.candidates(paths, withEmpty: isTemplate), bytes: bytes(paths))
+  private func chosen(_ rules: RetentionPolicy, _ paths: [String]) throws -> [Pruned] {
+    rules.choose(try RetentionPolicy.candidates(paths, withEmpty: isTemplate), bytes: bytes(paths))
       .map(Pruned.init).filter { $0.events > 0 || isRemovable($0.candidate.path) }
   }
 
-  private func rules() throws -> PruneRules {
-    var rules = PruneRules()
+  private func rules() throws -> RetentionPolicy {
+    var rules = RetentionPolicy()
     if let olderThan {
       let (now, option) = (Clock.now(), "--older-than")
       // So long ago, or else a date.
       let time =
-        (try? FilterText.time("-" + olderThan, option: option, now: now))
-        ?? (try? FilterText.time(olderThan, option: option, now: now))
+        (try? FilterParsing.time("-" + olderThan, option: option, now: now))
+        ?? (try? FilterParsing.time(olderThan, option: option, now: now))
       guard let time, !olderThan.hasPrefix("-") else {
         throw Failure.usage(
           "\(option) \(olderThan.isEmpty ? "''" : olderThan): no age; write 90s, 30m, 12h, 7d, or a "
@@ -113,7 +113,7 @@ struct PruneCommand: ParsableCommand {
     for path in paths where try LogReader(path: path).freeBytes() > 0 {
       let pruning = try LogPruning(path: path)
       defer { pruning.close() }
-      _ = try pruning.giveSpaceBack()
+      _ = try pruning.reclaimSpace()
     }
   }
 
@@ -121,11 +121,11 @@ struct PruneCommand: ParsableCommand {
 
   /// What became of a run.
   private struct Pruned {
-    var candidate: PruneRules.Candidate
-    var reason: PruneRules.Reason
+    var candidate: RetentionPolicy.Candidate
+    var reason: RetentionPolicy.Reason
     var events: Int64
 
-    init(_ chosen: (candidate: PruneRules.Candidate, reason: PruneRules.Reason)) {
+    init(_ chosen: (candidate: RetentionPolicy.Candidate, reason: RetentionPolicy.Reason)) {
       (candidate, reason) = chosen
       events = candidate.events
     }
@@ -195,7 +195,7 @@ struct PruneCommand: ParsableCommand {
       return one
     }
     bar.finish()
-    let kept = try pruning.giveSpaceBack()
+    let kept = try pruning.reclaimSpace()
     if kept > 0 {
       Console.complain(
         "\(path): \(ByteSize.text(kept)) are given back when nobody reads the log any more")
@@ -205,7 +205,7 @@ struct PruneCommand: ParsableCommand {
 
   // MARK: - Telling it
 
-  private func write(_ done: [Pruned], _ rules: PruneRules, _ paths: [String]) throws {
+  private func write(_ done: [Pruned], _ rules: RetentionPolicy, _ paths: [String]) throws {
     let columns = [
       Column("run"), Column("id", rank: 2, leastWidth: 36), Column("log", rank: 3),
       Column("started", .date, rank: 1), Column("ended", .date), Column("events"),

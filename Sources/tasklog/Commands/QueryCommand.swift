@@ -81,11 +81,11 @@ struct QueryCommand: ParsableCommand {
   private func eventLogs() throws -> EventQuery.Logs {
     var found = EventQuery.Logs()
     for given in logs.given {
-      let names = try RunFileNames(given, run: selection.selector)
+      let names = try RotatedRunResolver(given, run: selection.selector)
       let paths = names.map { $0.paths.isEmpty ? [given] : $0.paths } ?? [given]
       for path in paths {
         found.files.append(
-          JoinedLogs.Part(
+          LogSet.Part(
             path: try LogOptions.recovered(path), name: path,
             selector: names?.selector ?? selection.selector))
       }

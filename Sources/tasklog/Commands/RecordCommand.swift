@@ -71,7 +71,7 @@ struct RecordCommand: ParsableCommand {
     defer { bar.finish() }
     let counts = try consumer.run(
       into: {
-        try MessageLog(
+        try QueueRecorder(
           path: log.path, origin: consumer.origin, recorderVersion: taskLogVersion)
       }, progress: { bar.show($0.events) },
       problem: { message in
@@ -83,7 +83,7 @@ struct RecordCommand: ParsableCommand {
   }
 
   private func refuseNetwork() throws {
-    guard let network = LogPlace.networkFileSystem(of: log.path) else { return }
+    guard let network = LogLocation.networkFileSystem(of: log.path) else { return }
     throw Failure.run(
       "\(log.path): is on \(network), which is not known to be a local file system, and a log is "
         + "not safe there; name another with --log")

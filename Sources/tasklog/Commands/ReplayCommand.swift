@@ -58,25 +58,25 @@ struct ReplayCommand: AsyncParsableCommand {
       throw Failure.usage("--follow goes on with one log; name it with --log")
     }
     // Of many logs the files of one run are put together first, by the process that outlives plugins.
-    var asked = AskedLog.handedDown(given[0]).map { [$0] }
+    var asked = ResolvedLog.inheritedSelection(given[0]).map { [$0] }
     if asked == nil, given.contains(where: LogTemplate.isTemplate) {
       asked = try selection.log.asked(run: selection.selector, follows: options.follows)
     }
     defer { for log in asked ?? [] { log.close() } }
     if plugins.nameFiles, watched == nil {
-      if asked?.count == 1 { asked?[0].handDown() }
+      if asked?.count == 1 { asked?[0].exportSelection() }
       let code = try Supervisor.run(
         timeoutSeconds: plugins.timeoutSeconds, logs: asked?.map(\.path) ?? given)
       guard code == 0 else { throw ExitCode(code) }
       if asked?.contains(where: \.hasFailed) == true { throw ExitCode(Failure.runCode) }
       return
     }
-    let call = watched ?? PresentCall()
-    let all: [AskedLog]
-    let logs: JoinedLogs?
+    let call = watched ?? ActiveCall()
+    let all: [ResolvedLog]
+    let logs: LogSet?
     do {
       all = try asked ?? selection.log.asked(run: selection.selector)
-      logs = options.follows ? nil : try JoinedLogs(all, all: true)
+      logs = options.follows ? nil : try LogSet(all, all: true)
     } catch {
       // What is wrong with the command comes before what is wrong with a log.
       _ = try plugins.chosen(log: given[0], options, call)
@@ -126,7 +126,7 @@ struct ReplayCommand: AsyncParsableCommand {
 
   private func replay(
     _ info: RunInfo, _ reader: LogReader, _ chosen: [ChosenPlugin], _ options: ReplayOptions,
-    _ call: PresentCall
+    _ call: ActiveCall
   ) async throws -> Outcome {
     let extent = (info.lastSeq ?? 0) - (info.firstSeq ?? 0) + 1
     var options = options
@@ -159,9 +159,9 @@ struct ReplayCommand: AsyncParsableCommand {
     fflush(nil)
     let text = ReplayText(path: reader.name, run: info, result: result, part: part.given)
     text.write(end: try reader.runs().first { $0.number == info.number }?.end ?? info.end)
-    try RunNotes.tellParts(info, reader)
+    try RunWarnings.reportParts(info, reader)
     if let run = try reader.runs().first(where: { $0.number == info.number }) {
-      try RunNotes.tellIncomplete([PartOfRun(reader: reader, run: run)])
+      try RunWarnings.reportIncomplete([RunSegment(reader: reader, run: run)])
     }
     if options.verifies, result.verifications.isEmpty {
       Console.complain(
@@ -175,6 +175,6 @@ struct ReplayCommand: AsyncParsableCommand {
     {
       return .failed
     }
-    return result.misfits > 0 || result.drift > 0 ? .drifted : .exact
+    return result.mismatchCount > 0 || result.drift > 0 ? .drifted : .exact
   }
 }

@@ -52,11 +52,11 @@ struct ReportCommand: ParsableCommand {
     where FileIdentity.isSame(path, output) {
       throw Failure.usage("-o \(output): is the log itself; name another file")
     }
-    var joined: [JoinedLogs] = []
+    var joined: [LogSet] = []
     defer { for logs in joined { logs.remove() } }
     var sides = [try side(logs.asked(run: selection.selector), &joined)]
     if let compare {
-      let others = try log2.map { [try AskedLog($0, run: compare)] } ?? logs.asked(run: compare)
+      let others = try log2.map { [try ResolvedLog($0, run: compare)] } ?? logs.asked(run: compare)
       sides.append(try side(others, &joined))
     }
     let events = try sides.reduce(Int64(0)) { sum, side in
@@ -72,7 +72,7 @@ struct ReportCommand: ParsableCommand {
       ) { bar.show($0) }
     }
     tell(result)
-    for side in sides { for run in side.runs { try RunNotes.tellParts(run, side.reader) } }
+    for side in sides { for run in side.runs { try RunWarnings.reportParts(run, side.reader) } }
   }
 
   private func tell(_ result: ReportPage.Result) {
@@ -96,8 +96,8 @@ struct ReportCommand: ParsableCommand {
   }
 
   /// The runs of one log as they are, of several put into one.
-  private func side(_ logs: [AskedLog], _ kept: inout [JoinedLogs]) throws -> ReportPage.Side {
-    let joined = try JoinedLogs(logs, all: false)
+  private func side(_ logs: [ResolvedLog], _ kept: inout [LogSet]) throws -> ReportPage.Side {
+    let joined = try LogSet(logs, all: false)
     kept.append(joined)
     let name = logs.map(\.name).map(Self.name).joined(separator: " + ")
     guard joined.parts.count > 1 else {
@@ -110,7 +110,7 @@ struct ReportCommand: ParsableCommand {
       try logs.flatMap { log in
         try LogReader(path: log.path).runs(matching: log.selector).map(\.id)
       })
-    let all = try JoinedLogs(logs, all: true)
+    let all = try LogSet(logs, all: true)
     kept.append(all)
     let reader = try all.reader()
     return ReportPage.Side(

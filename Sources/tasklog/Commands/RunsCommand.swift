@@ -23,7 +23,7 @@ struct RunsCommand: ParsableCommand {
   func run() throws {
     if logs.given.count == 1, let parts = try Self.parts(logs.given[0]) {
       try format.write { try Queries.write(parts.runs, ofSeveral: parts.files > 1, to: &$0) }
-      for run in parts.runs { try RunNotes.tellIncomplete(run) }
+      for run in parts.runs { try RunWarnings.reportIncomplete(run) }
       return
     }
     let joined = try logs.joined(run: "all", all: true)
@@ -31,19 +31,19 @@ struct RunsCommand: ParsableCommand {
     let reader = try joined.reader()
     try format.write { try Queries.runs([reader], to: &$0) }
     for run in try reader.runs() {
-      try RunNotes.tellParts(run, reader)
-      try RunNotes.tellIncomplete([PartOfRun(reader: reader, run: run)])
+      try RunWarnings.reportParts(run, reader)
+      try RunWarnings.reportIncomplete([RunSegment(reader: reader, run: run)])
     }
   }
 
   /// What the files of a name like `logs/{run}.db` have of each run; nothing for other names, or when
   /// there are none.
-  private static func parts(_ given: String) throws -> (runs: [[PartOfRun]], files: Int)? {
-    while let names = try RunFileNames(given, run: "all"), !names.paths.isEmpty {
+  private static func parts(_ given: String) throws -> (runs: [[RunSegment]], files: Int)? {
+    while let names = try RotatedRunResolver(given, run: "all"), !names.paths.isEmpty {
       let readers = try names.paths.map { try LogReader(path: LogOptions.recovered($0)) }
       let runs = try Queries.parts(of: readers)
       // A run may have gone on in another file meanwhile, and looks ended without that.
-      if try RunFileNames(given, run: "all")?.paths == names.paths { return (runs, readers.count) }
+      if try RotatedRunResolver(given, run: "all")?.paths == names.paths { return (runs, readers.count) }
     }
     return nil
   }

@@ -15,7 +15,7 @@ struct VerbOptions: ParsableArguments {
     let reader = try logs.reader()
     let runs = try reader.runs(matching: logs.parts[0].selector)
     try report.write(try ask(reader, runs))
-    try RunNotes.tell(reader, runs)
+    try RunWarnings.tell(reader, runs)
   }
 }
 
@@ -34,7 +34,7 @@ struct SummaryCommand: ParsableCommand {
 
   @OptionGroup var options: VerbOptions
 
-  func run() throws { try options.write(Verbs.summary) }
+  func run() throws { try options.write(Reports.summary) }
 }
 
 struct StoryCommand: ParsableCommand {
@@ -59,7 +59,7 @@ struct StoryCommand: ParsableCommand {
 
   func run() throws {
     try options.write { reader, runs in
-      if let report = try Verbs.story(reader, runs, of: name) { return report }
+      if let report = try Reports.story(reader, runs, of: name) { return report }
       let run = runs.count == 1 ? "run #\(runs[0].number)" : "the runs"
       throw Failure.run(
         "\(reader.name): \(run) of it has no key and no stimulus '\(name)'; "
@@ -83,7 +83,7 @@ struct ErrorsCommand: ParsableCommand {
 
   @OptionGroup var options: VerbOptions
 
-  func run() throws { try options.write(Verbs.errors) }
+  func run() throws { try options.write(Reports.errors) }
 }
 
 struct SlowestCommand: ParsableCommand {
@@ -110,7 +110,7 @@ struct SlowestCommand: ParsableCommand {
     if let limit, limit < 0 {
       throw Failure.usage("--limit \(limit): cannot be negative; 0 or more")
     }
-    try options.write { try Verbs.slowest($0, $1, action: action, limit: limit ?? 10) }
+    try options.write { try Reports.slowest($0, $1, action: action, limit: limit ?? 10) }
   }
 }
 
@@ -130,7 +130,7 @@ struct CriticalPathCommand: ParsableCommand {
 
   @OptionGroup var options: VerbOptions
 
-  func run() throws { try options.write(Verbs.criticalPath) }
+  func run() throws { try options.write(Reports.criticalPath) }
 }
 
 struct OpenCommand: ParsableCommand {
@@ -147,7 +147,7 @@ struct OpenCommand: ParsableCommand {
 
   @OptionGroup var options: VerbOptions
 
-  func run() throws { try options.write(Verbs.open) }
+  func run() throws { try options.write(Reports.open) }
 }
 
 struct WorkersCommand: ParsableCommand {
@@ -167,7 +167,7 @@ struct WorkersCommand: ParsableCommand {
 
   @OptionGroup var options: VerbOptions
 
-  func run() throws { try options.write(Verbs.workers) }
+  func run() throws { try options.write(Reports.workers) }
 }
 
 struct StateCommand: ParsableCommand {
@@ -191,15 +191,15 @@ struct StateCommand: ParsableCommand {
   @OptionGroup var options: VerbOptions
 
   func run() throws {
-    let moment: Moment
+    let moment: PointInTime
     if let seq = Int64(at), seq >= 0 {
       moment = .seq(seq)
     } else {
-      switch try FilterText.bound(at, option: "--at", now: Clock.now(), isEnd: true) {
+      switch try FilterParsing.bound(at, option: "--at", now: Clock.now(), isEnd: true) {
       case .time(let time): moment = .time(time)
       case .seq(let seq): moment = .seq(seq)
       }
     }
-    try options.write { try Verbs.state($0, $1, at: moment) }
+    try options.write { try Reports.state($0, $1, at: moment) }
   }
 }

@@ -92,7 +92,7 @@ struct DemoCommand: AsyncParsableCommand {
     try printRecorded(recorder)
   }
 
-  private func preloads() throws -> [Preloading] {
+  private func preloads() throws -> [PreloadSpec] {
     var names: [String] = []
     for name in preload where !names.contains(name) { names.append(name) }
     guard !names.isEmpty || preloadArgument.isEmpty else {
@@ -102,7 +102,7 @@ struct DemoCommand: AsyncParsableCommand {
       preloadArgument, option: "--preload-argument", owners: names, ownerOption: "--preload")
     let loader = PluginLoader(builtIn: BuiltinPlugins.all)
     return try names.map { name in
-      Preloading(try loader.preload(for: name).type, options: arguments[name])
+      PreloadSpec(try loader.preload(for: name).type, options: arguments[name])
     }
   }
 

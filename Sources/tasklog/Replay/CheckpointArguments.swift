@@ -31,7 +31,7 @@ struct CheckpointArguments: ParsableArguments {
     case .success(let folder):
       return CheckpointOptions(folder: folder, every: every ?? CheckpointOptions.usual)
     case .failure(let failure):
-      // Who has asked for none need not hear that there are none.
+      // Who has asked for none need not readConfirms that there are none.
       if every != nil { complain("no checkpoints are kept: \(failure.reason)") }
       return nil
     }

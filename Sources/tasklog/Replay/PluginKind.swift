@@ -31,7 +31,7 @@ struct PluginRequest {
   /// How long one call may take; 0 for ever.
   var timeoutSeconds: Int
   /// Where it is shown that code of the plugin is being run.
-  var call: PresentCall
+  var call: ActiveCall
 }
 
 /// A plugin that was found.
@@ -39,7 +39,7 @@ enum ChosenPlugin {
   /// Runs in this process.
   case swift(PluginFactory, options: [String: String])
   /// Runs in a program of its own, which is made anew for each run that is replayed.
-  case outside(() throws -> any OutsidePlugin)
+  case outside(() throws -> any ExternalPlugin)
   /// Runs with all others in Python in one program.
   case python(PythonRequest.Plugin)
 

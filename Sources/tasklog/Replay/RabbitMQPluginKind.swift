@@ -57,7 +57,7 @@ enum RabbitMQPluginKind: PluginKind {
 }
 
 /// Publishes the events of a log: nothing is lost with the process, so that they need no spool.
-final class ReplayedPublisher: OutsidePlugin {
+final class ReplayedPublisher: ExternalPlugin {
   let name = RabbitMQPluginKind.name
   let needsAll = false
   private let publishing: Publishing
@@ -96,8 +96,8 @@ final class ReplayedPublisher: OutsidePlugin {
 
   func flush() throws { try sender?.flush() }
 
-  func finish() throws -> OutsideResult {
-    guard let sender, let run else { return OutsideResult() }
+  func finish() throws -> ExternalResult {
+    guard let sender, let run else { return ExternalResult() }
     let reader = try LogReader(path: log)
     for gap in try reader.gaps(of: run) {
       sender.sendGap(
@@ -117,7 +117,7 @@ final class ReplayedPublisher: OutsidePlugin {
     let report = Value.object([
       "events": .int(sender.eventCount), "messages": .int(sender.messageCount),
     ])
-    return OutsideResult(reports: [Replayer.Report(plugin: name, worker: nil, report: report)])
+    return ExternalResult(reports: [Replayer.Report(plugin: name, worker: nil, report: report)])
   }
 }
 

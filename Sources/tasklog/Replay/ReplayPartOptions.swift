@@ -87,7 +87,7 @@ struct ReplayPartOptions: ParsableArguments {
       guard let seq = Int64(text) else { throw FilterError.badTime(text, option: option) }
       return .seq(seq)
     }
-    switch try FilterText.bound(text, option: option, now: now, isEnd: isEnd) {
+    switch try FilterParsing.bound(text, option: option, now: now, isEnd: isEnd) {
     case .seq(let seq): return .seq(seq)
     case .time(let time): return .time(time)
     }

@@ -38,7 +38,7 @@ struct ReplayPluginOptions: ParsableArguments {
   ///
   /// - Throws: `Failure`, or what is wrong with a plugin.
   func chosen(
-    log: String, _ replay: ReplayOptions, _ call: PresentCall
+    log: String, _ replay: ReplayOptions, _ call: ActiveCall
   ) throws -> [ChosenPlugin] {
     // As live, there is one plugin of a name.
     var names: [String] = []

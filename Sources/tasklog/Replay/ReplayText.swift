@@ -34,9 +34,9 @@ struct ReplayText {
         "plugins looked at a state of which the log of run #\(run.number) does not tell: "
           + unknown.map(\.rawValue).joined(separator: ", "))
     }
-    if result.misfits > 0 {
+    if result.mismatchCount > 0 {
       Console.complain(
-        "\(Printable.count(result.misfits, "event")) did not fit the state that was rebuilt; "
+        "\(Printable.count(result.mismatchCount, "event")) did not fit the state that was rebuilt; "
           + "a plugin that looked at it may have seen something else than live")
     }
     warn(result.missing - result.pruned, "missing in the log of run #\(run.number)")
@@ -44,7 +44,7 @@ struct ReplayText {
       result.pruned,
       "pruned from run #\(run.number); plugins were not called with them, and a state that is rebuilt "
         + "is without what they changed")
-    RunNotes.tellFiles(run, path: path)
+    RunWarnings.reportFiles(run, path: path)
     if run.limits.isFiltered {
       Console.complain(
         "run #\(run.number) was recorded with a filter (\(run.limits.filterText)), which has left out "

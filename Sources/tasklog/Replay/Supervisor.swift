@@ -18,7 +18,7 @@ enum Supervisor {
   // MARK: - The child
 
   /// Where this process is to show its present call; nothing when nobody watches it.
-  static func watched() -> PresentCall? {
+  static func watched() -> ActiveCall? {
     guard let text = getenv(variable).map({ String(cString: $0) }) else { return nil }
     unsetenv(variable)
     let numbers = text.split(separator: " ").compactMap { Int32($0) }
@@ -26,7 +26,7 @@ enum Supervisor {
     tl_end_with_parent(numbers[2])
     // Programs that are started from here are none of the parent's business.
     for descriptor in numbers[..<2] { _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC) }
-    return PresentCall(descriptor: numbers[0])
+    return ActiveCall(descriptor: numbers[0])
   }
 
   // MARK: - The parent
@@ -40,8 +40,8 @@ enum Supervisor {
   /// - Throws: `Failure`.
   static func run(timeoutSeconds: Int, logs: [String]) throws -> Int32 {
     var ends: [Int32] = [0, 0]
-    let file = tl_memory_file(PresentCall.size)
-    guard file >= 0, let present = PresentCall(descriptor: file), pipe(&ends) == 0 else {
+    let file = tl_memory_file(ActiveCall.size)
+    guard file >= 0, let present = ActiveCall(descriptor: file), pipe(&ends) == 0 else {
       throw cannotStart(errno)
     }
     for descriptor in ends { _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC) }
@@ -66,7 +66,7 @@ enum Supervisor {
     }
   }
 
-  private static func ended(by signal: Int32, _ present: PresentCall, _ logs: [String]) -> Failure {
+  private static func ended(by signal: Int32, _ present: ActiveCall, _ logs: [String]) -> Failure {
     // What a user or a terminal ends both with, and what ends whoever writes where nobody reads.
     if [SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE].contains(signal) { tl_end_by_signal(signal) }
     let name = "signal \(signal) (\(String(cString: strsignal(signal))))"
@@ -76,9 +76,9 @@ enum Supervisor {
     return Failure.run("\(call.plugin) was ended by \(name) \(place(call, logs))")
   }
 
-  private static func place(_ call: PresentCall.Call, _ logs: [String]) -> String {
+  private static func place(_ call: ActiveCall.Call, _ logs: [String]) -> String {
     guard let seq = call.seq else { return "in \(call.what)" }
-    let event = (try? event(at: seq, logs))?.inWords
+    let event = (try? event(at: seq, logs))?.summaryText
     return "in \(event ?? call.what) (seq \(seq))"
   }
 
@@ -119,15 +119,15 @@ enum Supervisor {
     enum End {
       case exited(Int32)
       case signalled(Int32)
-      case hung(PresentCall.Call)
+      case hung(ActiveCall.Call)
     }
 
     var process: pid_t
-    var present: PresentCall
+    var present: ActiveCall
     var pipe: Int32
     private var isStopped = false
 
-    init(process: pid_t, present: PresentCall, pipe: Int32) {
+    init(process: pid_t, present: ActiveCall, pipe: Int32) {
       self.process = process
       self.present = present
       self.pipe = pipe

@@ -119,7 +119,7 @@ struct SampleLog {
         Event(
           .addWorker, time: time(2 + worker), worker: address(worker),
           snapshot: .worker(
-            WorkerFacts(
+            WorkerSnapshot(
               address: address(worker), name: worker == 0 ? "alice" : 1,
               serverID: "Worker-\(run)-\(worker)", nthreads: 2))))
     }

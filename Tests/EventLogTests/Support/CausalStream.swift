@@ -36,7 +36,7 @@ final class CausalStream {
       try order.add(Array(events[start..<min(start + max(1, size), events.count)]), to: &output)
     }
     try order.finish(&output)
-    return (output.map { Int($0.seq) }, order.forcedCount)
+    return (output.map { Int($0.seq) }, order.outOfOrderCount)
   }
 
   /// The rules, said once more.

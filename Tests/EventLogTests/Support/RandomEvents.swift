@@ -49,17 +49,17 @@ extension SplitMix64 {
     switch below(4) {
     case 0:
       return .run(
-        RunFacts(
+        RunReport(
           worker: text(), nbytes: int(), type: text(), typeName: text(), thread: int(),
           startStops: [StartStop(action: text(), start: double(), stop: 1)]))
     case 1:
       return .compute(
-        ComputeFacts(
+        ComputeRequest(
           priority: Priority(1, 2.5, -3), whoHas: [(key(), [text(), text()]), (key(), [])],
           annotations: once(in: 2) ? [.init("a", value())] : nil))
     case 2:
       return .graph(
-        GraphFacts(
+        GraphSubmission(
           client: text(), keys: [key(), key()], tasks: [key()], annotations: value(),
           added: [task, task]))
     default: return .keys([key(), key()], of: text())
@@ -77,12 +77,12 @@ extension SplitMix64 {
       return .graph(tasks)
     case 1:
       return .worker(
-        WorkerFacts(
+        WorkerSnapshot(
           address: text(), name: value(), serverID: text(), nthreads: below(9),
           memoryLimit: int(), pid: int(), host: text()))
     case 2:
       return .task(
-        TaskFacts(
+        TaskSnapshot(
           nbytes: int(), typeName: text(), exceptionText: text(), tracebackText: text(),
           startStops: [StartStop(action: text(), start: double(), stop: 1, source: text())],
           comingFrom: text(), cause: key(), retries: below(3), suspicious: below(3)))

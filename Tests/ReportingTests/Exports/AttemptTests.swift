@@ -72,7 +72,7 @@ import Testing
     tale.move(2, .ready, .executing, at: 2, run: 4)
     tale.move(
       2, .executing, .error, at: 4, run: 4,
-      snapshot: .task(TaskFacts(exceptionText: "ValueError('x')")))
+      snapshot: .task(TaskSnapshot(exceptionText: "ValueError('x')")))
     tale.move(2, .ready, .executing, at: 7, run: 5)
     tale.move(2, .executing, .memory, at: 8, run: 5)
     tale.move(1, .processing, .memory, at: 9, args: done("a", from: 7e-9, to: 8e-9))
@@ -127,7 +127,7 @@ import Testing
     tale.move(1, .waiting, .processing, at: 1, worker: "a", run: 4)
     tale.move(2, .ready, .executing, at: 2, run: 4)
     tale.move(1, .processing, .released, at: 3)
-    tale.move(2, .executing, .released, at: 3, snapshot: .task(TaskFacts(state: .cancelled)))
+    tale.move(2, .executing, .released, at: 3, snapshot: .task(TaskSnapshot(state: .cancelled)))
     tale.move(1, .waiting, .processing, at: 4, worker: "a", run: 5)
     tale.move(2, .cancelled, .executing, at: 5, run: 5)
     tale.move(2, .executing, .memory, at: 8, run: 5)

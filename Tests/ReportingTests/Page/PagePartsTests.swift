@@ -145,7 +145,7 @@ import Testing
         {"action":"compute","start":3,"stop":4}\(close),"typename":"int"}
         """
       withBytes(args) { text in
-        let scan = OutcomeScan(text, keepsSpans: true)
+        let scan = OutcomeScan(text, retainsSpans: true)
         func name(_ range: Range<Int>?) -> String? {
           range.map { String(decoding: text[$0], as: UTF8.self) }
         }

@@ -71,8 +71,8 @@ struct DifferentialTests {
       #expect(!theirs.isEmpty)
       #expect(Set(theirs) == Set(ours + others), "\(name)")
     }
-    compare("scheduler", SchedulerCore.edges.edges, SchedulerCore.edgesLeftOut)
-    compare("worker", WorkerCore.edges.edges, WorkerCore.edgesLeftOut)
+    compare("scheduler", SchedulerCore.edges.edges, SchedulerCore.omittedEdges)
+    compare("worker", WorkerCore.edges.edges, WorkerCore.omittedEdges)
   }
 
   private static func dask(_ arguments: [String]) throws -> Value {

@@ -22,7 +22,7 @@ struct Invariants {
     check.clients(of: state)
     check.groups(of: state)
     check.subject = "scheduler"
-    check.check(state.misfits == 0, "\(state.misfits) misfits")
+    check.check(state.mismatchCount == 0, "\(state.mismatchCount) mismatchCount")
     check.check(
       state.unrunnable.count == state.tasks.count { $0.value.state == .noWorker },
       "unrunnable holds others than the no-worker tasks")
@@ -73,7 +73,7 @@ struct Invariants {
     }
     for waiter in task.waiters {
       check(task.dependents.contains(waiter), "waiter '\(waiter.key)' is not a dependent")
-      check(Self.isUnderWay(waiter), "waiter '\(waiter.key)' is \(waiter.state)")
+      check(Self.isInProgress(waiter), "waiter '\(waiter.key)' is \(waiter.state)")
     }
     for worker in task.whoHas {
       check(worker.hasWhat.contains(task), "\(worker.address) does not list it")
@@ -83,7 +83,7 @@ struct Invariants {
       check(client.wantsWhat.contains(task), "client \(client.id) does not list it")
       check(state.clients[client.id] === client, "is wanted by a client that is gone")
     }
-    if Self.isUnderWay(task) {
+    if Self.isInProgress(task) {
       for dependency in task.dependencies {
         check(
           task.waitingOn.contains(dependency) != !dependency.whoHas.isEmpty,
@@ -116,21 +116,21 @@ struct Invariants {
       check(task.typeName != nil || task.taskRunID == 0, "its type is not known")
       for dependent in task.dependents {
         check(
-          task.waiters.contains(dependent) == Self.isUnderWay(dependent),
+          task.waiters.contains(dependent) == Self.isInProgress(dependent),
           "dependent '\(dependent.key)' is \(dependent.state)")
       }
     case .erred:
       check(task.exceptionBlame != nil, "nobody is to blame")
       check(task.waiters.isEmpty, "has waiters")
       for dependent in task.dependents {
-        check(!Self.isUnderWay(dependent), "dependent '\(dependent.key)' is \(dependent.state)")
+        check(!Self.isInProgress(dependent), "dependent '\(dependent.key)' is \(dependent.state)")
       }
     case .waiting, .noWorker, .queued: break
     default: check(false, "a state that the engine has not got")
     }
   }
 
-  private static func isUnderWay(_ task: TaskState) -> Bool {
+  private static func isInProgress(_ task: TaskState) -> Bool {
     switch task.state {
     case .waiting, .queued, .processing, .noWorker: true
     default: false
@@ -213,7 +213,7 @@ struct Invariants {
       check.state(of: task, core)
     }
     check.subject = "worker \(core.address)"
-    check.check(state.misfits == 0, "\(state.misfits) misfits")
+    check.check(state.mismatchCount == 0, "\(state.mismatchCount) mismatchCount")
     for (keys, run) in [(core.executing, State.executing), (core.longRunning, .longRunning)] {
       for key in keys {
         check.check(

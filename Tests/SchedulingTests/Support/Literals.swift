@@ -103,7 +103,7 @@ final class HandDrivenScheduler {
   func add(
     _ worker: String, threads: Int = 2, resources: [Resource] = []
   ) throws -> [String] {
-    let facts = WorkerFacts(
+    let facts = WorkerSnapshot(
       address: worker, name: .string(worker), serverID: "Worker-\(worker)", nthreads: threads,
       resources: resources)
     return try tell(.addWorker(facts))
@@ -177,7 +177,7 @@ final class HandDrivenWorker {
   private(set) var edges: Set<String> = []
 
   init(nthreads: Int = 1, resources: [Resource] = []) {
-    let facts = WorkerFacts(
+    let facts = WorkerSnapshot(
       address: "w", name: 0, serverID: "Worker-w", nthreads: nthreads, resources: resources)
     core = WorkerCore(facts: facts) { [unowned self] in events.append($0) }
     core.onEdge = { [unowned self] in note("worker \($0) → \($1)") }

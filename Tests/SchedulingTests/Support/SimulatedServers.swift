@@ -71,7 +71,7 @@ final class SimulatedWorker {
   var jobs: [Job] = []
   var transfers: [Transfer] = []
 
-  init(_ facts: WorkerFacts, isSmall: Bool) {
+  init(_ facts: WorkerSnapshot, isSmall: Bool) {
     let shadow = WorkerState()
     let comparison = Comparison()
     var live: WorkerState!

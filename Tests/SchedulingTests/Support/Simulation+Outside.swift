@@ -97,7 +97,7 @@ extension Simulation {
     guard !toScheduler.contains(address), !scatteredTo.contains(address) else { return }
     born += 1
     let amount = supplies ? 2 : Double(Int.random(in: 0...2, using: &random))
-    let facts = WorkerFacts(
+    let facts = WorkerSnapshot(
       address: address, name: .int(Int64(born)), serverID: "Worker-\(born)",
       nthreads: Int.random(in: 1...3, using: &random),
       resources: amount == 0 ? [] : [Resource("GPU", amount)])

@@ -44,10 +44,10 @@ extension Simulation {
       graphTakenIn = number
       stimulus = .updateGraph(client: "client", tasks: tasks, keys: keys)
     }
-    for instruction in try scheduler.handle(stimulus, next()) { try carryOut(instruction) }
+    for instruction in try scheduler.handle(stimulus, next()) { try perform(instruction) }
   }
 
-  func carryOut(_ instruction: SchedulerInstruction) throws {
+  func perform(_ instruction: SchedulerInstruction) throws {
     switch instruction {
     case .toWorker(let address, let stimulus, let id):
       if workers[address] != nil { toWorker[address, default: []].append((stimulus, id)) }
@@ -79,12 +79,12 @@ extension Simulation {
     var next = next()
     if let id { next.stimulusID = id }
     for instruction in try worker.handle(stimulus, next) {
-      try carryOut(instruction, worker)
+      try perform(instruction, worker)
     }
     try worker.check()
   }
 
-  func carryOut(_ instruction: WorkerInstruction, _ worker: SimulatedWorker) throws {
+  func perform(_ instruction: WorkerInstruction, _ worker: SimulatedWorker) throws {
     let address = worker.core.address
     switch instruction {
     case .execute(let key, let taskRunID):

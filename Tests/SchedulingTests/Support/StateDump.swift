@@ -24,14 +24,14 @@ enum StateDump {
     }
     lines.append("unrunnable \(keys(state.unrunnable)) queued \(keys(state.queued))")
     lines.append("threads \(state.totalThreads)")
-    lines.append("transitions \(state.transitionCounter) misfits \(state.misfits)")
+    lines.append("transitions \(state.transitionCounter) mismatchCount \(state.mismatchCount)")
     return lines.joined(separator: "\n")
   }
 
   static func text(_ state: WorkerState) -> String {
     var lines = state.tasks.map { line($0.value) }
     lines.append("facts \(state.facts.map { "\($0)" } ?? "none")")
-    lines.append("transitions \(state.transitionCounter) misfits \(state.misfits)")
+    lines.append("transitions \(state.transitionCounter) mismatchCount \(state.mismatchCount)")
     return lines.joined(separator: "\n")
   }
 

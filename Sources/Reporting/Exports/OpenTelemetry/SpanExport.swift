@@ -30,10 +30,10 @@ struct SpanExport: RunVisitor {
   /// The spans of graphs by the number of their stimulus, and which of them each key came with.
   private var graphs: [Int64: Int32] = [:]
   private var graphIDs: [UInt64] = []
-  private var graphOf = NumbersByKey<Int32>()
+  private var graphOf = IntegersByKey<Int32>()
   /// The attempt that each task with dependencies came to its result by; 0 for none.
   private var attemptOf: [Int32]
-  private var figures = TraceFigures()
+  private var figures = TraceCounts()
 
   init(_ reader: LogReader, _ run: RunInfo, _ sink: ByteSink) throws {
     self.sink = sink

@@ -15,7 +15,7 @@ struct AttemptTracker {
   private var open: [Int64: Attempt] = [:]
   /// What a worker runs although the scheduler has taken it back or knows nothing of it.
   private var atWorker: [Place: Attempt] = [:]
-  private var counts = NumbersByKey<Int32>()
+  private var counts = IntegersByKey<Int32>()
   /// When each worker was removed last.
   private var removed: [String: Int64] = [:]
   /// What each source that is a worker is called.
@@ -236,7 +236,7 @@ struct AttemptTracker {
 }
 
 /// One number for each key, 0 where there is none. Keys have small numbers, given out one by one.
-struct NumbersByKey<Number: FixedWidthInteger> {
+struct IntegersByKey<Number: FixedWidthInteger> {
   private static var limit: Int64 { 1 << 31 }
   private var dense: [Number] = []
   /// For numbers that only a damaged log has.

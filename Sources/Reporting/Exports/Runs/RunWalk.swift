@@ -113,7 +113,7 @@ struct RunWalk {
     try give(&tracker, to: &visitor)
     tally.events += count
     tally.damaged += cursor.damagedCount
-    tally.outOfOrder += cursor.forcedCount
+    tally.outOfOrder += cursor.outOfOrderCount
   }
 
   private func facts(of recorded: RecordedEvent) throws -> RunArgs? {

@@ -12,7 +12,7 @@ struct RunCounters {
   private var bytes: [String: TraceCounter] = [:]
   private var workerOrder: [String] = []
   /// The state of each key, by its place in `stateOrder` plus one.
-  private var stateOf = NumbersByKey<UInt8>()
+  private var stateOf = IntegersByKey<UInt8>()
   private var givenTo: [Int64: String] = [:]
   private var held: [Int64: Held] = [:]
 

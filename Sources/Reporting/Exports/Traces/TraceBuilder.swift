@@ -6,7 +6,7 @@ import TaskLogPlugin
 struct TraceBuilder<Writer: TraceWriter>: RunVisitor {
   var writer: Writer
   /// Slices, arrows and so on that were drawn.
-  private(set) var figures = TraceFigures()
+  private(set) var figures = TraceCounts()
 
   private let walk: RunWalk
   private let scheduler: String
@@ -16,7 +16,7 @@ struct TraceBuilder<Writer: TraceWriter>: RunVisitor {
   private(set) var processes: TraceProcesses
   private var counters: RunCounters
   /// The number of each key among the tasks with dependencies, plus one; -1 for none.
-  private var taskOf = NumbersByKey<Int32>()
+  private var taskOf = IntegersByKey<Int32>()
   /// Which tasks have a slice that arrows begin at, or end at: only the first one has.
   private var isGiven: [Bool]
   private var isTaken: [Bool]

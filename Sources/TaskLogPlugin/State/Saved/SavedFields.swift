@@ -2,7 +2,7 @@
 package struct SavedStateError: Error {}
 
 /// Numbers for objects that point at each other, in the order in which they are met.
-struct Numbering<Element: AnyObject> {
+struct ObjectIDs<Element: AnyObject> {
   private(set) var elements: [Element] = []
   private var numbers: [Identity: Int] = [:]
 

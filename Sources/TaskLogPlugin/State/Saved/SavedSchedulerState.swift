@@ -10,7 +10,7 @@ extension SchedulerState {
     fields.add("departed", departed.sorted())
     fields.add("totalThreads", totalThreads)
     fields.add("transitionCounter", transitionCounter)
-    fields.add("misfits", misfits)
+    fields.add("mismatchCount", mismatchCount)
     fields.add("states", totals.byState)
     fields.add("knownTasks", tasks.count)
     fields.add("knownWorkers", workers.count)
@@ -22,7 +22,7 @@ extension SchedulerState {
   }
 
   /// - Throws: `SavedStateError`.
-  package convenience init(saved: Value, unknown: [UnknownFact]) throws {
+  package convenience init(saved: Value, unknown: [UnavailableState]) throws {
     self.init(unknown: unknown)
     let objects = try RestoredObjects(saved, totals)
     for prefix in objects.prefixes.prefix(try saved.count("knownPrefixes")) {
@@ -38,13 +38,13 @@ extension SchedulerState {
       clients[client.id] = client
     }
     for task in objects.tasks.prefix(try saved.count("knownTasks")) { tasks[task.key] = task }
-    noteRunning()
+    recordRunning()
     unrunnable = try saved.some("unrunnable", of: objects.tasks)
     queued = try saved.some("queued", of: objects.tasks)
     departed = Set(saved.texts("departed"))
     totalThreads = try saved.count("totalThreads")
     transitionCounter = try saved.number("transitionCounter")
-    misfits = try saved.count("misfits")
+    mismatchCount = try saved.count("mismatchCount")
     totals.restore(saved.counts("states"))
   }
 }
@@ -52,18 +52,18 @@ extension SchedulerState {
 /// The objects of a scheduler with a number for each. Those that are gone but still pointed at come
 /// behind those that are known.
 private struct SavedObjects {
-  var tasks: Numbering<TaskState>
-  var workers: Numbering<WorkerInfo>
-  var clients: Numbering<ClientInfo>
-  var groups: Numbering<TaskGroup>
-  var prefixes: Numbering<TaskPrefix>
+  var tasks: ObjectIDs<TaskState>
+  var workers: ObjectIDs<WorkerInfo>
+  var clients: ObjectIDs<ClientInfo>
+  var groups: ObjectIDs<TaskGroup>
+  var prefixes: ObjectIDs<TaskPrefix>
 
   init(_ state: SchedulerState) {
-    tasks = Numbering(state.tasks.values)
-    workers = Numbering(state.workers.values)
-    clients = Numbering(state.clients.values)
-    groups = Numbering(state.groups.values)
-    prefixes = Numbering(state.prefixes.values)
+    tasks = ObjectIDs(state.tasks.values)
+    workers = ObjectIDs(state.workers.values)
+    clients = ObjectIDs(state.clients.values)
+    groups = ObjectIDs(state.groups.values)
+    prefixes = ObjectIDs(state.prefixes.values)
   }
 
   /// Until nothing points at anything new.
@@ -189,7 +189,7 @@ private struct RestoredObjects {
     }
     let groups = groups
     workers = try saved.list("workers").map { value in
-      guard let facts = value["facts"].flatMap(WorkerFacts.init) else { throw SavedStateError() }
+      guard let facts = value["facts"].flatMap(WorkerSnapshot.init) else { throw SavedStateError() }
       return WorkerInfo(facts: facts)
     }
     clients = try saved.list("clients").map { value in

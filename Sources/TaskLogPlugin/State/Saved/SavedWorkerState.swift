@@ -4,7 +4,7 @@ extension WorkerState {
   package func saved(limit: Int) -> Value? {
     guard tasks.count <= limit else { return nil }
     // Those that are forgotten may still be pointed at; they come last.
-    var all = Numbering(tasks.values)
+    var all = ObjectIDs(tasks.values)
     var saved: [Value] = []
     while saved.count < all.elements.count { saved.append(all.elements[saved.count].saved(&all)) }
     var fields = SavedFields()
@@ -12,13 +12,13 @@ extension WorkerState {
     fields.add("tasks", .list(saved))
     fields.add("facts", facts?.fields)
     fields.add("transitionCounter", transitionCounter)
-    fields.add("misfits", misfits)
+    fields.add("mismatchCount", mismatchCount)
     return fields.value
   }
 
   /// - Throws: `SavedStateError`.
-  package convenience init(saved: Value, unknown: [UnknownFact]) throws {
-    self.init(facts: saved["facts"].flatMap(WorkerFacts.init), unknown: unknown)
+  package convenience init(saved: Value, unknown: [UnavailableState]) throws {
+    self.init(facts: saved["facts"].flatMap(WorkerSnapshot.init), unknown: unknown)
     let values = saved.list("tasks")
     let all = try values.map { value in
       guard let key = value["key"].flatMap(Key.init) else { throw SavedStateError() }
@@ -27,12 +27,12 @@ extension WorkerState {
     for (task, value) in zip(all, values) { try task.restore(value, all) }
     for task in all.prefix(try saved.count("known")) { tasks[task.key] = task }
     transitionCounter = try saved.number("transitionCounter")
-    misfits = try saved.count("misfits")
+    mismatchCount = try saved.count("mismatchCount")
   }
 }
 
 extension WorkerTaskState {
-  fileprivate func saved(_ all: inout Numbering<WorkerTaskState>) -> Value {
+  fileprivate func saved(_ all: inout ObjectIDs<WorkerTaskState>) -> Value {
     var fields = SavedFields()
     fields.set("key", key.value)
     fields.add("state", state.name)

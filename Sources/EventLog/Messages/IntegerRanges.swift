@@ -1,0 +1,57 @@
+/// A set of numbers that mostly follow one another, as ranges: what there is of a source's events.
+public struct IntegerRanges: Sendable, Equatable {
+  /// Ascending, and with a hole between each and the next.
+  public private(set) var ranges: [ClosedRange<Int64>] = []
+
+  public init() {}
+
+  public var isEmpty: Bool { ranges.isEmpty }
+
+  /// How many numbers there are.
+  public var count: Int64 { ranges.reduce(0) { $0 + $1.upperBound - $1.lowerBound + 1 } }
+
+  public func contains(_ number: Int64) -> Bool {
+    let place = place(of: number)
+    return place < ranges.count && ranges[place].contains(number)
+  }
+
+  /// The first range that does not end before a number.
+  private func place(of number: Int64) -> Int {
+    // What comes next is mostly behind all others.
+    if let last = ranges.last, number > last.upperBound { return ranges.count }
+    var (low, high) = (0, ranges.count)
+    while low < high {
+      let middle = (low + high) / 2
+      if ranges[middle].upperBound < number { low = middle + 1 } else { high = middle }
+    }
+    return low
+  }
+
+  public mutating func insert(_ number: Int64) { insert(number...number) }
+
+  public mutating func insert(_ range: ClosedRange<Int64>) {
+    var range = range
+    let first = place(of: range.lowerBound == .min ? .min : range.lowerBound - 1)
+    var end = first
+    while end < ranges.count, ranges[end].lowerBound - 1 <= range.upperBound {
+      range =
+        min(
+          range.lowerBound, ranges[end].lowerBound)...max(
+          range.upperBound, ranges[end].upperBound)
+      end += 1
+    }
+    ranges.replaceSubrange(first..<end, with: CollectionOfOne(range))
+  }
+
+  /// The holes before and between the ranges, from 1 on up to a last number.
+  public func holes(through last: Int64) -> [ClosedRange<Int64>] {
+    var holes: [ClosedRange<Int64>] = []
+    var next: Int64 = 1
+    for range in ranges where next <= last {
+      if range.lowerBound > next { holes.append(next...min(last, range.lowerBound - 1)) }
+      next = max(next, range.upperBound + 1)
+    }
+    if next <= last { holes.append(next...last) }
+    return holes
+  }
+}

@@ -1,0 +1,93 @@
+import EventLog
+import TaskLogPlugin
+
+extension Reports {
+  /// What was where at a moment: how many tasks in each state, and each of them.
+  ///
+  /// - Throws: `LogError`.
+  public static func state(
+    _ reader: LogReader, _ runs: [RunInfo], at moment: PointInTime
+  ) throws -> Report {
+    let all = try runs.map { run in
+      (run, try sources(reader, run), try reader.whereabouts(in: run, at: moment))
+    }
+    return Report([
+      Report.Table(
+        "states", title: "Tasks in each state",
+        columns: [
+          Reports.run, Column("source"), Column("worker", .address), Column("state", .state),
+          Column("tasks"), Column("life", rank: 8),
+        ]
+      ) { give in
+        for (run, sources, found) in all {
+          for (number, state, count) in try found.counts() {
+            let source = sources[number]
+            try give([
+              .integer(run.number), text(source?.kind.rawValue),
+              source?.kind == .worker ? text(source?.address) : .null, .text(state),
+              .integer(count),
+              source?.kind == .worker ? .integer(found.life(ofSource: number)) : .null,
+            ])
+          }
+        }
+      },
+      Report.Table("tasks", title: "Tasks", columns: taskColumns) { give in
+        for (run, sources, found) in all {
+          try found.forEachTask { try give(taskRow(run, $0, sources[$0.source])) }
+        }
+      },
+    ])
+  }
+
+  /// What was unfinished at the end of the log.
+  ///
+  /// - Throws: `LogError`.
+  public static func open(_ reader: LogReader, _ runs: [RunInfo]) throws -> Report {
+    let all = try runs.map { run in
+      (
+        run, try sources(reader, run),
+        try reader.whereabouts(in: run, at: .end, states: isOpen),
+        try reader.timeOfLastEvent(in: run) ?? 0
+      )
+    }
+    return Report([
+      Report.Table(
+        "open", title: "What was unfinished", columns: taskColumns + [Column("seconds", rank: 3)]
+      ) { give in
+        for (run, sources, found, end) in all {
+          try found.forEachTask { task in
+            try give(taskRow(run, task, sources[task.source]) + [seconds(end &- task.since)])
+          }
+        }
+      }
+    ])
+  }
+
+  private static func isOpen(_ state: String) -> Bool {
+    !["memory", "erred", "error", "released", "forgotten"].contains(state)
+  }
+
+  private static let taskColumns: [Column] = [
+    Reports.run, Column("source", rank: 4, leastWidth: 9), Column("worker", .address, rank: 1), key,
+    Column("state", .state), Column("since", .time), Column("seq", rank: 5),
+    Column("life", rank: 8),
+  ]
+
+  private static func sources(
+    _ reader: LogReader, _ run: RunInfo
+  ) throws -> [Int64: Source] {
+    Dictionary(
+      try reader.sources(of: run).map { ($0.number, $0.source) }, uniquingKeysWith: { $1 })
+  }
+
+  private static func taskRow(
+    _ run: RunInfo, _ task: TaskLocation, _ source: Source?
+  ) -> [SQLiteValue] {
+    [
+      .integer(run.number), text(source?.kind.rawValue),
+      text(source?.kind == .worker ? source?.address : task.worker), .text(task.key),
+      .text(task.state), time(task.since), .integer(task.seq),
+      task.life.map(SQLiteValue.integer) ?? .null,
+    ]
+  }
+}

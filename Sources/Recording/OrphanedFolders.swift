@@ -1,0 +1,61 @@
+import EventLog
+import Glibc
+
+/// Removes what recorders that were killed at certain moments leave beside a log, and in which nothing
+/// is that the log does not have: between the end of a run and the removal of its folder, or before
+/// there was a run in the log.
+enum OrphanedFolders {
+  /// A link that leads nowhere is one that a living recorder may be about to make anew, unless it is
+  /// so old.
+  private static let secondsOfMove: Int = 10
+
+  /// - Parameters:
+  ///   - runs: those in the log.
+  ///   - now: seconds since 1970 UTC.
+  static func remove(log path: String, runs: [RunInfo], now: Int = time(nil)) {
+    let parent = RecorderLock.parent(ofLog: path)
+    let names = SpoolFolder.names(parent)
+    guard !names.isEmpty || access(parent, F_OK) == 0 else { return }
+    let ended = Set(runs.filter(\.isEndInLog).map(\.id))
+    let known = Set(runs.map(\.id))
+    for name in names {
+      let folder = parent + "/" + name
+      var status = stat()
+      guard lstat(folder, &status) == 0 else { continue }
+      if status.st_mode & S_IFMT == S_IFLNK {
+        removeLink(folder, status, now)
+      } else if ended.contains(name) || !known.contains(name) && OrphanedFolder.isEmpty(folder) {
+        removeFolder(name, log: path, folder, isEnded: ended.contains(name))
+      }
+    }
+    // Only goes when nothing is in it.
+    rmdir(parent)
+  }
+
+  private static func removeLink(_ path: String, _ link: stat, _ now: Int) {
+    var status = stat()
+    guard stat(path, &status) != 0, errno == ENOENT || errno == ELOOP,
+      now - link.st_ctim.tv_sec > secondsOfMove
+    else { return }
+    unlink(path)
+  }
+
+  private static func removeFolder(
+    _ run: String, log path: String, _ folder: String, isEnded: Bool
+  ) {
+    // `nil` if its recorder lives, or there is no right to remove anything.
+    guard let lock = RecorderLock(takingOver: run, log: path) else { return }
+    lock.leaveFolder()
+    // It may have begun meanwhile.
+    guard isEnded || OrphanedFolder.isEmpty(folder), !hasBegun(run, log: path, isEnded) else { return }
+    SpoolFolder.removeFiles(folder)
+    lock.removeFolder()
+  }
+
+  /// Whether there is a run in the log by now that has no end.
+  private static func hasBegun(_ run: String, log path: String, _ isEnded: Bool) -> Bool {
+    guard !isEnded else { return false }
+    guard let runs = try? LogReader(path: path).runs() else { return true }
+    return runs.contains { $0.id == run && !$0.isEndInLog }
+  }
+}

@@ -1,0 +1,76 @@
+import EventLog
+import TaskLogPlugin
+
+/// Makes messages of what comes out of a spool.
+final class MessageBatcher: SpoolSink {
+  /// A message that has become so long is sent, however few events it holds.
+  private static let enoughBytes = 256 << 10
+  /// What a broker would refuse; the event is then missing, and a gap says so.
+  private static let mostBytes = 96 << 20
+
+  private let payload: Publishing.Payload
+  private var writer: EventMessageWriter
+  private var json = JSONWriter()
+  /// Those of the scheduler, of which alone transitions are told.
+  private var schedulers: Set<Int64> = []
+  /// That of the newest event.
+  private(set) var lastTime: Int64?
+  /// Whole messages in their order.
+  private var bodies: [[UInt8]] = []
+
+  init(run: RunHeader, payload: Publishing.Payload) {
+    self.payload = payload
+    writer = EventMessageWriter(run: run)
+  }
+
+  func add(_ source: Source, run: Int64, number: Int?) -> Int64 {
+    let number = number ?? 0
+    writer.add(source, number: number)
+    if source.kind == .scheduler { schedulers.insert(Int64(number)) }
+    return Int64(number)
+  }
+
+  func append(_ event: EncodedEvent, source: Int64, sourceSeq: Int64) throws {
+    lastTime = max(lastTime ?? event.time, event.time)
+    switch payload {
+    case .transitions:
+      guard schedulers.contains(source), let body = try TransitionMessage.bytes(event, &json) else {
+        return
+      }
+      bodies.append(body)
+    case .events:
+      let isIn = try writer.append(
+        event, source: Int(source), sourceSeq: sourceSeq, mostBytes: Self.mostBytes)
+      guard !isIn else { return }
+      addGap(
+        source: source, sourceSeq: sourceSeq, count: 1, time: event.time,
+        reason: "too large for a message")
+    }
+  }
+
+  func addGap(source: Int64, sourceSeq: Int64, count: Int64, time: Int64, reason: String) {
+    guard payload != .transitions else { return }
+    writer.appendGap(
+      source: Int(source), sourceSeq: sourceSeq, count: count, time: time, reason: reason)
+  }
+
+  /// Says that the run is over.
+  func end(_ how: RunEnd, at time: Int64, lastSourceSeqs: [(source: Int, last: Int64)]) {
+    guard payload != .transitions else { return }
+    writer.end(how, at: time, lastSourceSeqs: lastSourceSeqs)
+  }
+
+  /// Whether something waits for more.
+  var isWaiting: Bool { !writer.isEmpty }
+
+  /// The messages that are whole, or all that there is.
+  func takeBodies(all: Bool) -> [[UInt8]] {
+    if case .events(let batch) = payload, !writer.isEmpty,
+      all || writer.eventCount >= batch || writer.byteCount >= Self.enoughBytes
+    {
+      bodies.append(writer.finish())
+    }
+    defer { bodies.removeAll(keepingCapacity: true) }
+    return bodies
+  }
+}

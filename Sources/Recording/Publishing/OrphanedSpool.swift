@@ -1,0 +1,101 @@
+import EventLog
+import Glibc
+import TaskLogPlugin
+
+/// What a publisher has left in its folder that died, or had no broker at its end.
+struct OrphanedSpool {
+  let run: String
+  private let lock: RecorderLock
+  private let state: PublisherState
+  private let publishing: Publishing
+
+  /// Its process was gone before the run was closed.
+  var hasDied: Bool { state.closed == nil }
+
+  /// Those in a spool folder whose locks can be had; they are held as long as this lives.
+  ///
+  /// - Parameters:
+  ///   - own: the run of whoever asks.
+  ///   - unreadable: told of a folder in which nothing says what its spool is.
+  static func all(
+    in spool: String, but own: String, _ publishing: Publishing, unreadable: (String) -> Void
+  ) -> [OrphanedSpool] {
+    SpoolFolder.names(spool).sorted().compactMap { run in
+      guard run != own else { return nil }
+      guard let lock = RecorderLock(takingOver: run, in: spool) else { return nil }
+      lock.leaveFolder()
+      guard let state = PublisherState(folder: lock.path) else {
+        let hasState = access("\(lock.path)/\(PublisherState.name)", F_OK) == 0
+        guard hasState || SpoolFolder.hasRecords(lock.path) else {
+          // Killed before there was anything in it, or when all of it was confirmed.
+          SpoolFolder.removeFiles(lock.path)
+          PublisherState.remove(from: lock.path)
+          lock.removeFolder()
+          return nil
+        }
+        unreadable(lock.path)
+        return nil
+      }
+      return OrphanedSpool(run: run, lock: lock, state: state, publishing: publishing)
+    }
+  }
+
+  /// Sends everything that was not confirmed, and that the run has died, and removes the folder once
+  /// all of it is confirmed.
+  ///
+  /// - Parameter goesOn: asked now and then.
+  /// - Returns: false when it was not to go on.
+  /// - Throws: when the connection is gone, or the broker refuses messages. What is left stays, and it
+  ///   is noted how far this has come.
+  func publish(_ connection: any MessageConnection, while goesOn: () -> Bool) throws -> Bool {
+    var stream = MessageStream(state, publishing)
+    do {
+      guard try publish(&stream, connection, while: goesOn) else {
+        try stream.save(in: lock.path)
+        return false
+      }
+    } catch {
+      try stream.save(in: lock.path)
+      throw error
+    }
+    SpoolFolder.removeFiles(lock.path)
+    PublisherState.remove(from: lock.path)
+    lock.removeFolder()
+    return true
+  }
+
+  private func publish(
+    _ stream: inout MessageStream, _ connection: any MessageConnection, while goesOn: () -> Bool
+  ) throws -> Bool {
+    let folder = SpoolFolder(lock.path)
+    defer { folder.unmap() }
+    var reader = SpoolReader(from: max(state.position, folder.first)) { folder.mappings[$0] }
+    var hasEnded = false
+    while !hasEnded || !stream.isDone {
+      guard goesOn() else { return false }
+      while stream.window.hasRoom, !hasEnded {
+        switch reader.next(before: folder.end) {
+        case .record(let content, let position):
+          try stream.take(content, at: position, readTo: reader.position)
+        // Nobody will fill it any more.
+        case .hole: reader.skip(to: folder.end)
+        case .end:
+          hasEnded = true
+          let lasts = folder.lastSourceSeqs
+          for (number, last) in lasts {
+            try stream.fill(
+              number, through: last, hasDied ? "lost when the process died" : "lost in the spool")
+          }
+          stream.end(hasDied ? .died : .closed, at: state.closed, lastSourceSeqs: lasts)
+        }
+      }
+      try stream.sendAll(connection)
+      for confirm in try connection.confirms(waitingMilliseconds: stream.window.hasRoom ? 10 : 100)
+      {
+        stream.take(confirm)
+        guard confirm.isAccepted else { throw PublishingError.refused }
+      }
+    }
+    return true
+  }
+}

@@ -1,0 +1,174 @@
+import EventLog
+import Glibc
+import TaskLogPlugin
+
+/// Saves checkpoints of one replay, and finds the last one that it can begin with.
+///
+/// A checkpoint is good when the log says the same up to it as it did then: each source's last event
+/// is where it was, and nothing has been removed before it. What came later may still change the order
+/// before it, when it is the cause of something; `LogReader.holds` sees that. Then an earlier
+/// checkpoint may do.
+final class CheckpointManager {
+  /// A state with more tasks than one for so many events is rebuilt from the log when somebody looks:
+  /// reading it back would take about as long.
+  private static let eventsPerTask: Int64 = 50
+
+  private let store: CheckpointStore
+  private let every: Int64
+  private let reader: LogReader
+  private let run: RunInfo
+  /// Where the plugins are.
+  private let kinds: Set<Source.Kind>
+  /// What the user has to be told, a line each.
+  private(set) var notices: [String] = []
+
+  private var lastCount: Int64
+  private var isNearEnd = false
+  private var isBroken = false
+
+  /// Nothing where checkpoints are not to be had.
+  init?(
+    _ options: ReplayOptions, reader: LogReader, run: RunInfo,
+    factories: [(factory: PluginFactory, options: [String: String])]
+  ) {
+    guard let checkpoints = options.checkpoints, checkpoints.every > 0, !options.isPartial,
+      !options.follows, !options.verifies, options.speed == nil, !factories.isEmpty,
+      factories.allSatisfy({ $0.factory.type is any Checkpointing.Type })
+    else { return nil }
+    store = CheckpointStore(
+      folder: checkpoints.folder, run: run, plugins: Self.identity(of: factories))
+    every = checkpoints.every
+    self.reader = reader
+    self.run = run
+    var kinds: Set<Source.Kind> = []
+    for (factory, _) in factories {
+      if factory.type is any SchedulerPlugin.Type { kinds.insert(.scheduler) }
+      if factory.type is any WorkerPlugin.Type { kinds.insert(.worker) }
+    }
+    self.kinds = kinds
+    lastCount = 0
+  }
+
+  /// Differs where the plugins or what replays them do.
+  private static func identity(
+    of factories: [(factory: PluginFactory, options: [String: String])]
+  ) -> String {
+    var status = stat()
+    stat("/proc/self/exe", &status)
+    var parts = [
+      "\(status.st_dev) \(status.st_ino) \(status.st_size) "
+        + "\(status.st_mtim.tv_sec).\(status.st_mtim.tv_nsec)"
+    ]
+    for (factory, options) in factories {
+      parts += [factory.name, String(reflecting: factory.type), factory.content]
+      for name in options.keys.sorted() { parts += [name, options[name] ?? ""] }
+      parts.append("")
+    }
+    // As JSON the parts cannot run into each other.
+    return JSONWriter.text(.list(parts.map(Value.string)))
+  }
+
+  // MARK: - Beginning
+
+  /// The checkpoints that a replay may begin with, the last first.
+  ///
+  /// - Throws: `LogError`.
+  func candidates() throws -> some Sequence<Int64> {
+    store.positions().filter { $0 <= run.lastSeq ?? 0 }
+  }
+
+  /// A checkpoint, when it is there and good.
+  ///
+  /// - Throws: `LogError`.
+  func checkpoint(at position: Int64, sources: [SourceInfo]) throws -> Checkpoint? {
+    guard let checkpoint = store.read(position) else {
+      notices.append("the checkpoint \(store.path(position)) is damaged, and is not used")
+      store.remove(position)
+      return nil
+    }
+    guard try matches(checkpoint, sources), try reader.holds(checkpoint.place, of: run) else {
+      return nil
+    }
+    lastCount = checkpoint.place.count
+    return checkpoint
+  }
+
+  /// The plugins could do nothing with it.
+  func refuse(_ position: Int64, _ error: any Error) {
+    notices.append(
+      "the checkpoint \(store.path(position)) is not used: \(error)")
+    store.remove(position)
+    lastCount = 0
+  }
+
+  private func matches(_ checkpoint: Checkpoint, _ sources: [SourceInfo]) throws -> Bool {
+    var known = Dictionary(checkpoint.sources.map { ($0.id, $0) }) { first, _ in first }
+    for info in sources where kinds.contains(info.source.kind) {
+      guard let saved = known.removeValue(forKey: info.source.id) else {
+        // One that came later.
+        if let first = try reader.first(of: info), first.seq <= checkpoint.place.position,
+          checkpoint.place.isCausal
+        {
+          return false
+        }
+        continue
+      }
+      guard try state(of: info, at: saved.sourceSeq) == saved else { return false }
+    }
+    return known.isEmpty
+  }
+
+  private func state(
+    of info: SourceInfo, at sourceSeq: Int64
+  ) throws -> Checkpoint.SourceState? {
+    guard let seq = try reader.seq(of: sourceSeq, in: info),
+      let first = try reader.first(of: info)
+    else { return nil }
+    return Checkpoint.SourceState(
+      id: info.source.id, sourceSeq: sourceSeq, seq: seq,
+      missing: try reader.missing(of: info, before: sourceSeq), firstSourceSeq: first.sourceSeq)
+  }
+
+  // MARK: - Saving
+
+  /// Whether it is time for the next one.
+  func isDue(_ cursor: EventCursor) -> Bool {
+    if isBroken { return false }
+    if cursor.count - lastCount >= every { return true }
+    // Of a run that goes on the last events may be out of order yet: the checkpoint at its end is
+    // then no good any more, the one before them is.
+    guard run.end == .running, !isNearEnd, cursor.count >= every else { return false }
+    isNearEnd = (run.lastSeq ?? 0) - (cursor.lastPosition) <= 1 << 15
+    return isNearEnd
+  }
+
+  /// Whether the end of the log is worth one.
+  func isDueAtEnd(_ cursor: EventCursor) -> Bool {
+    !isBroken && cursor.count >= every && cursor.count > lastCount
+  }
+
+  /// Saves where a replay is, between two events.
+  ///
+  /// - Throws: `LogError`.
+  func save(_ place: ResumePoint, _ replays: [SourceReplay]) throws {
+    var checkpoint = Checkpoint(place: place, sources: [], instances: [])
+    for replay in replays {
+      guard let sourceSeq = replay.present else { continue }
+      guard let state = try state(of: replay.info, at: sourceSeq) else { return }
+      checkpoint.sources.append(state)
+      do {
+        checkpoint.instances += try replay.checkpoints()
+        checkpoint.states[replay.info.source.id] = replay.savedState(
+          limit: Int(place.count / Self.eventsPerTask))
+      } catch {
+        isBroken = true
+        notices.append("no checkpoints are kept: \(error)")
+        return
+      }
+    }
+    lastCount = place.count
+    guard let reason = store.write(checkpoint) else { return }
+    isBroken = true
+    notices.append("no checkpoints are kept: \(store.path(place.position)): \(reason)")
+  }
+}
