@@ -44,8 +44,18 @@ let package = Package(
     .target(name: "CSupport"),
     .target(name: "TaskLogPlugin"),
     .target(
-      name: "EventLog", dependencies: ["CSupport", "TaskLogPlugin", "CSQLite", "Migrations"]),
-    .target(name: "Filters", dependencies: ["EventLog", "TaskLogPlugin"]),
+      name: "LogFormat", dependencies: ["CSQLite", "CSupport", "Migrations", "TaskLogPlugin"]),
+    .target(
+      name: "EventLog",
+      dependencies: ["CSQLite", "CSupport", "LogFormat", "Migrations", "TaskLogPlugin"]),
+    .target(name: "BrokerMessages", dependencies: ["EventLog", "LogFormat", "TaskLogPlugin"]),
+    .target(name: "LogAnalysis", dependencies: ["EventLog", "LogFormat", "TaskLogPlugin"]),
+    .target(
+      name: "LogMaintenance",
+      dependencies: [
+        "BrokerMessages", "CSupport", "EventLog", "LogAnalysis", "LogFormat", "TaskLogPlugin",
+      ]),
+    .target(name: "Filters", dependencies: ["EventLog", "LogFormat", "TaskLogPlugin"]),
     .target(
       name: "Scheduling",
       dependencies: ["TaskLogPlugin", .product(name: "Logging", package: "swift-log")]),
@@ -57,37 +67,51 @@ let package = Package(
       ]),
     .target(name: "CImages"),
     .target(name: "PluginLoading", dependencies: ["CImages", "TaskLogPlugin"]),
-    .target(name: "Recording", dependencies: ["CSupport", "EventLog", "TaskLogPlugin"]),
+    .target(
+      name: "Recording",
+      dependencies: [
+        "CSupport", "BrokerMessages", "EventLog", "LogFormat", "LogMaintenance", "TaskLogPlugin",
+      ]),
     .systemLibrary(
       name: "CRabbitMQ", pkgConfig: "librabbitmq", providers: [.apt(["librabbitmq-dev"])]),
     .target(
       name: "AMQP",
       dependencies: [
-        "CSupport", "EventLog", "Recording", "TaskLogPlugin",
+        "CSupport", "BrokerMessages", "EventLog", "Recording", "TaskLogPlugin",
         .target(name: "CRabbitMQ", condition: .when(traits: ["RabbitMQ"])),
       ]),
     .target(
       name: "TaskLogC",
-      dependencies: ["AMQP", "CSupport", "EventLog", "Recording", "TaskLogPlugin"],
+      dependencies: ["AMQP", "CSupport", "LogFormat", "Recording", "TaskLogPlugin"],
       exclude: ["tasklog.h"], linkerSettings: hidesSQLite),
-    .target(name: "Querying", dependencies: ["EventLog", "Filters", "TaskLogPlugin"]),
+    .target(
+      name: "Querying",
+      dependencies: [
+        "BrokerMessages", "EventLog", "LogAnalysis", "LogFormat", "Filters", "TaskLogPlugin",
+      ]),
     .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
     .target(name: "CReportPage", exclude: ["Page"]),
     .target(
       name: "Reporting",
-      dependencies: ["CReportPage", "CZlib", "EventLog", "Querying", "TaskLogPlugin"]),
-    .target(name: "Replaying", dependencies: ["EventLog", "TaskLogPlugin"]),
+      dependencies: [
+        "CReportPage", "CZlib", "EventLog", "LogAnalysis", "LogFormat", "Querying", "TaskLogPlugin",
+      ]),
+    .target(
+      name: "Replaying",
+      dependencies: ["BrokerMessages", "EventLog", "LogAnalysis", "LogFormat", "TaskLogPlugin"]),
     .target(name: "BuiltinPlugins", dependencies: ["TaskLogPlugin"]),
     .target(
       name: "TaskLogKit",
       dependencies: [
-        "AMQP", "BuiltinPlugins", "ClusterService", "EventLog", "PluginLoading", "Recording",
+        "AMQP", "BuiltinPlugins", "ClusterService", "BrokerMessages", "EventLog", "LogAnalysis",
+        "LogFormat", "LogMaintenance", "PluginLoading", "Recording",
         "Replaying", "Scheduling", "TaskLogPlugin",
       ]),
     .executableTarget(
       name: "tasklog",
       dependencies: [
-        "AMQP", "BuiltinPlugins", "CSupport", "EventLog", "Filters", "PluginLoading", "Querying",
+        "AMQP", "BuiltinPlugins", "CSupport", "BrokerMessages", "EventLog", "LogAnalysis",
+        "LogFormat", "LogMaintenance", "Filters", "PluginLoading", "Querying",
         "Recording", "Replaying", "Reporting", "Scheduling", "TaskLogPlugin",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
@@ -95,7 +119,8 @@ let package = Package(
     .executableTarget(
       name: "tasklog-bench",
       dependencies: [
-        "AMQP", "BuiltinPlugins", "CSQLite", "EventLog", "PluginLoading", "Recording", "Replaying",
+        "AMQP", "BuiltinPlugins", "CSQLite", "EventLog", "LogAnalysis", "LogFormat",
+        "PluginLoading", "Recording", "Replaying",
         "Scheduling", "TaskLogPlugin", "TestSupport", "tasklog",
       ],
       path: "Tests/Benchmarks", exclude: ["README.md", "documented_pika.py", "engine_dask.py"],
@@ -107,7 +132,11 @@ let package = Package(
       name: "TaskLogPluginTests", dependencies: ["TaskLogPlugin", "TestSupport"],
       linkerSettings: exportsSymbols),
     .testTarget(
-      name: "EventLogTests", dependencies: ["EventLog", "Migrations", "TestSupport"],
+      name: "EventLogTests",
+      dependencies: [
+        "BrokerMessages", "EventLog", "LogAnalysis", "LogFormat", "LogMaintenance", "Migrations",
+        "TestSupport",
+      ],
       linkerSettings: exportsSymbols),
     .testTarget(
       name: "SchedulingTests",
@@ -127,7 +156,9 @@ let package = Package(
       path: "Tests/Victim"),
     .executableTarget(
       name: "tasklog-soak",
-      dependencies: ["EventLog", "Recording", "TaskLogPlugin", "tasklog"], path: "Tests/Soak",
+      dependencies: [
+        "EventLog", "LogFormat", "LogMaintenance", "Recording", "TaskLogPlugin", "tasklog",
+      ], path: "Tests/Soak",
       linkerSettings: exportsSymbols),
     // Counts the allocations of a process, from C.
     .target(name: "ProbeSupport", path: "Tests/ProbeSupport"),
@@ -138,16 +169,22 @@ let package = Package(
     .testTarget(
       name: "RecordingTests",
       dependencies: [
-        "CSupport", "EventLog", "Migrations", "Recording", "TaskLogKit", "TestSupport",
+        "CSupport", "EventLog", "LogFormat", "LogMaintenance", "Migrations", "Recording",
+        "TaskLogKit", "TestSupport",
         "TestTraits", "recording-victim",
       ],
       linkerSettings: exportsSymbols),
     .testTarget(
-      name: "QueryingTests", dependencies: ["EventLog", "Filters", "Querying", "TaskLogPlugin"],
+      name: "QueryingTests",
+      dependencies: [
+        "BrokerMessages", "EventLog", "LogFormat", "Filters", "Querying", "TaskLogPlugin",
+      ],
       linkerSettings: exportsSymbols),
     .testTarget(
       name: "ReportingTests",
-      dependencies: ["EventLog", "Reporting", "TaskLogPlugin", "TestSupport"],
+      dependencies: [
+        "EventLog", "LogAnalysis", "LogFormat", "Reporting", "TaskLogPlugin", "TestSupport",
+      ],
       linkerSettings: exportsSymbols),
     .testTarget(
       name: "ReplayingTests",
@@ -155,7 +192,10 @@ let package = Package(
       linkerSettings: exportsSymbols),
     .testTarget(
       name: "CheckingTests",
-      dependencies: ["EventLog", "TaskLogKit", "TaskLogPlugin", "TestSupport", "TestTraits"],
+      dependencies: [
+        "EventLog", "LogFormat", "LogMaintenance", "TaskLogKit", "TaskLogPlugin", "TestSupport",
+        "TestTraits",
+      ],
       linkerSettings: exportsSymbols),
     .testTarget(
       name: "AMQPTests",
@@ -166,7 +206,8 @@ let package = Package(
     .testTarget(
       name: "CommandTests",
       dependencies: [
-        "EventLog", "Migrations", "Querying", "TaskLogKit", "TaskLogPlugin", "TestSupport",
+        "EventLog", "LogAnalysis", "LogFormat", "LogMaintenance", "Migrations", "Querying",
+        "TaskLogKit", "TaskLogPlugin", "TestSupport",
         "TestTraits", "recording-victim", "tasklog",
       ],
       exclude: ["Frozen", "Help", "Logs", "Outputs", "Python"],

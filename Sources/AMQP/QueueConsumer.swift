@@ -1,3 +1,4 @@
+import BrokerMessages
 import EventLog
 import Recording
 
@@ -107,7 +108,8 @@ public struct QueueConsumer {
 
     /// Puts a batch into the log, however long that takes: a full disk or somebody's lock passes.
     private func commit(
-      _ batch: [Delivery], _ log: QueueRecorder, _ problem: (String) -> Void, _ isStopped: () -> Bool
+      _ batch: [Delivery], _ log: QueueRecorder, _ problem: (String) -> Void,
+      _ isStopped: () -> Bool
     ) throws {
       var hasReported = false
       while true {

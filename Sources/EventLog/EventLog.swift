@@ -1,13 +1,12 @@
 //===----------------------------------------------------------------------===//
 // EventLog: the log file.
 //
-// What it does: the SQLite file of events, its schema and migrations, the one writer and the one
-// reader. The only module that knows SQL tables.
+// What it does: The one writer and the one reader: runs, sources, events, cursors, causal order,
+// filters, workers and their clocks.
 //
-// What it may import: TaskLogPlugin, the Migrations, SQLite and the system's C library. Nothing
-// from Foundation.
+// What it may import: LogFormat and what is below it. Nothing from Foundation.
 //
-// What it promises: any SQLite tool can open the file. A reader never writes, understands every
+// What it promises: Any SQLite tool can open the file. A reader never writes, understands every
 // older version, and pages in short transactions so that the WAL can be checkpointed. A writer
 // holds the lock for one transaction at a time. Whatever is in a file, nothing here traps.
 //===----------------------------------------------------------------------===//

@@ -1,4 +1,6 @@
+import BrokerMessages
 import EventLog
+import LogFormat
 
 /// Which events of runs that are spread over several logs have come out of another of them.
 ///

@@ -1,4 +1,5 @@
 import EventLog
+import LogFormat
 
 /// The events of one or several logs that a filter lets through, as rows.
 ///

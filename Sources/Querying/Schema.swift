@@ -1,4 +1,5 @@
-import EventLog
+import LogAnalysis
+import LogFormat
 
 /// The public views of a log, each with what it is for and an example.
 public enum Schema {

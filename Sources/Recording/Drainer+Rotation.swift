@@ -1,6 +1,8 @@
 import CSupport
 import EventLog
 import Glibc
+import LogFormat
+import LogMaintenance
 import TaskLogPlugin
 
 /// One file after the other; called by the thread that writes, between two transactions.
@@ -64,7 +66,7 @@ extension Drainer {
     _ = try LogRemoval.remove(name)
     let fresh = try LogWriter(path: name)
     var header = header
-    header.metadata = header.metadata.adding(RunFiles.continues, path.lastComponent)
+    header.metadata = header.metadata.adding(RunMetadataKey.previousSegment, path.lastComponent)
     let next = try before.nextNumber()
     let made = try fresh.transaction(synced: true) {
       fresh.goOn(at: next)

@@ -1,5 +1,7 @@
+import BrokerMessages
 import EventLog
 import Glibc
+import LogFormat
 import TaskLogPlugin
 
 /// The thread that writes: takes what lies in the spool and puts it into the log, with the position

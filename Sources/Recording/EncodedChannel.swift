@@ -1,4 +1,4 @@
-import EventLog
+import LogFormat
 import Synchronization
 import TaskLogPlugin
 

@@ -1,5 +1,6 @@
 import EventLog
 import Glibc
+import LogFormat
 
 /// Removes what recorders that were killed at certain moments leave beside a log, and in which nothing
 /// is that the log does not have: between the end of a run and the removal of its folder, or before
@@ -47,7 +48,9 @@ enum OrphanedFolders {
     guard let lock = RecorderLock(takingOver: run, log: path) else { return }
     lock.leaveFolder()
     // It may have begun meanwhile.
-    guard isEnded || OrphanedFolder.isEmpty(folder), !hasBegun(run, log: path, isEnded) else { return }
+    guard isEnded || OrphanedFolder.isEmpty(folder), !hasBegun(run, log: path, isEnded) else {
+      return
+    }
     SpoolFolder.removeFiles(folder)
     lock.removeFolder()
   }

@@ -1,5 +1,6 @@
 import EventLog
 import Glibc
+import LogFormat
 import TaskLogPlugin
 
 /// What workers of earlier runs have left in their spools.

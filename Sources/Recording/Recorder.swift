@@ -1,6 +1,7 @@
 import CSupport
 import EventLog
 import Glibc
+import LogFormat
 import Synchronization
 import TaskLogPlugin
 

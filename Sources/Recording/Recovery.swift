@@ -1,6 +1,8 @@
+import BrokerMessages
 import CSupport
 import EventLog
 import Glibc
+import LogFormat
 import TaskLogPlugin
 
 /// Puts into the log what dead recorders have left in their spools.

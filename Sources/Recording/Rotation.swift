@@ -1,5 +1,7 @@
 import EventLog
 import Glibc
+import LogFormat
+import LogMaintenance
 import TaskLogPlugin
 
 /// When a run goes on in another file, and how that is called.

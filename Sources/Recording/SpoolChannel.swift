@@ -1,6 +1,6 @@
 import CSupport
-import EventLog
 import Glibc
+import LogFormat
 import TaskLogPlugin
 
 /// The way of one source's events into the spool: numbers them, encodes them into memory of its own,

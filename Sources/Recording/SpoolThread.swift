@@ -1,6 +1,7 @@
+import BrokerMessages
 import CSupport
-import EventLog
 import Glibc
+import LogFormat
 import Synchronization
 
 /// A thread that takes out of a spool what producers put in: its life, and how far it has come.

@@ -1,5 +1,5 @@
-import EventLog
 import Glibc
+import LogFormat
 import TaskLogPlugin
 
 /// A file of a worker's spool.

@@ -1,5 +1,6 @@
 import EventLog
 import Glibc
+import LogFormat
 import TaskLogPlugin
 
 /// Why the spool of a worker cannot be put into a log.

@@ -1,4 +1,6 @@
+import BrokerMessages
 import EventLog
+import LogAnalysis
 import TaskLogPlugin
 
 /// One way through the events of a run.

@@ -1,4 +1,5 @@
 import EventLog
+import LogFormat
 import TaskLogPlugin
 
 extension RunInfo {
@@ -12,7 +13,7 @@ extension RunInfo {
       if mode == "hooks" { unknown += [.replicas, .wants, .longRunning, .restrictions] }
     case .worker:
       if engine == "dask" { unknown.append(.spans) }
-      if metadata["stimuli"]?.bool == false { unknown.append(.requests) }
+      if metadata[RunMetadataKey.stimuli]?.bool == false { unknown.append(.requests) }
     }
     if missing > 0 { unknown.append(.missingEvents) }
     if limits.isFiltered { unknown.append(.excludedEvents) }

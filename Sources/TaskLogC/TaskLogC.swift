@@ -11,7 +11,7 @@
 // is a number, never a pointer. What fails says so with a negative number, and `tasklog_last_error`
 // has the words.
 //===----------------------------------------------------------------------===//
-import EventLog
+import LogFormat
 import Recording
 import TaskLogPlugin
 

@@ -46,7 +46,7 @@ int32_t tasklog_source(
     int64_t recorder, const char *kind, const char *id, const char *address, const char *name);
 
 /* Records an event: a MessagePack array [time, hook, key, start, finish, stimulus, worker, task run,
- * args, snapshot]; see Sources/EventLog/MessagePack/SpoolRecord.swift. Answers with its number. When
+ * args, snapshot]; see Sources/LogFormat/MessagePack/SpoolRecord.swift. Answers with its number. When
  * this has returned, the event survives the death of the process. */
 int64_t tasklog_put(int64_t recorder, int32_t source, const void *event, size_t length);
 

@@ -1,5 +1,7 @@
 import EventLog
 import Glibc
+import LogFormat
+import LogMaintenance
 import Querying
 
 /// Shows events: those that are there, and with `--follow` those that come.

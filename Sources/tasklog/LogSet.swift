@@ -1,5 +1,8 @@
+import BrokerMessages
 import EventLog
 import Foundation
+import LogFormat
+import LogMaintenance
 import Querying
 import Recording
 

@@ -1,6 +1,6 @@
 import ArgumentParser
-import EventLog
 import Glibc
+import LogFormat
 import Querying
 import Recording
 

@@ -1,5 +1,7 @@
 import EventLog
 import Glibc
+import LogFormat
+import LogMaintenance
 import Querying
 import Recording
 

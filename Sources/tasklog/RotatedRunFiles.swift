@@ -1,5 +1,7 @@
 import EventLog
 import Foundation
+import LogFormat
+import LogMaintenance
 import Querying
 import Synchronization
 

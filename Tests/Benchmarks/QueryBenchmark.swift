@@ -1,5 +1,6 @@
 import EventLog
 import Glibc
+import LogFormat
 import TaskLogPlugin
 
 /// What asking a large log costs: whole processes of the `tasklog` that lies beside this program, by

@@ -1,4 +1,5 @@
 import EventLog
+import LogFormat
 import TaskLogPlugin
 
 /// A log such as a Dask run of many small tasks makes, for the report page: a hundred threads on

@@ -5,6 +5,8 @@ import TestTraits
 import Testing
 
 @testable import EventLog
+@testable import LogFormat
+@testable import LogMaintenance
 
 /// Damaged logs, and what is saved of them.
 ///

@@ -1,5 +1,5 @@
-import EventLog
 import Foundation
+import LogFormat
 import Migrations
 import TestTraits
 import Testing

@@ -1,5 +1,6 @@
 import EventLog
 import Foundation
+import LogFormat
 import TaskLogPlugin
 import TestTraits
 import Testing

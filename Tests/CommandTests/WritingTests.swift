@@ -1,5 +1,5 @@
-import EventLog
 import Foundation
+import LogFormat
 import TestTraits
 import Testing
 

@@ -1,6 +1,6 @@
 import Testing
 
-@testable import EventLog
+@testable import LogFormat
 @testable import TaskLogPlugin
 
 /// Events that another language has encoded.

@@ -2,6 +2,8 @@ import TestSupport
 import Testing
 
 @testable import EventLog
+@testable import LogFormat
+@testable import LogMaintenance
 @testable import TaskLogPlugin
 
 @Suite struct EventFilterTests {

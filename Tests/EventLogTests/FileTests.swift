@@ -3,6 +3,7 @@ import Migrations
 import Testing
 
 @testable import EventLog
+@testable import LogFormat
 @testable import TaskLogPlugin
 
 @Suite struct FileTests {

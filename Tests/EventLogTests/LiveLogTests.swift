@@ -1,6 +1,7 @@
 import Testing
 
 @testable import EventLog
+@testable import LogFormat
 @testable import TaskLogPlugin
 
 /// A reader that is open while a recorder writes.

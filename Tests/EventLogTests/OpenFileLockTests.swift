@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-@testable import EventLog
+@testable import LogFormat
 
 /// Our copy of SQLite beside another one in the same process.
 @Suite struct OpenFileLockTests {

@@ -1,6 +1,6 @@
 import Testing
 
-@testable import EventLog
+@testable import LogFormat
 
 @Suite struct SHA256Tests {
   @Test(arguments: [

@@ -1,7 +1,7 @@
 import TestSupport
 import Testing
 
-@testable import EventLog
+@testable import LogFormat
 @testable import TaskLogPlugin
 
 /// What goes into the spool comes out of it.

@@ -2,6 +2,8 @@ import TestSupport
 import Testing
 
 @testable import EventLog
+@testable import LogAnalysis
+@testable import LogFormat
 @testable import TaskLogPlugin
 
 /// The scans behind the verbs say what the views say, whatever order things come in.

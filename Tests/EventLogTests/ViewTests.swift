@@ -1,6 +1,7 @@
 import Testing
 
 @testable import EventLog
+@testable import LogFormat
 @testable import TaskLogPlugin
 
 /// What the views say of a small log.

@@ -2,6 +2,7 @@ import TestSupport
 import Testing
 
 @testable import EventLog
+@testable import LogFormat
 @testable import TaskLogPlugin
 
 @Suite struct WriterTests {

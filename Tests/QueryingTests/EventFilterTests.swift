@@ -1,5 +1,6 @@
 import EventLog
 import Foundation
+import LogFormat
 import Querying
 import TaskLogPlugin
 import Testing

@@ -1,4 +1,4 @@
-import EventLog
+import LogFormat
 import Querying
 import TaskLogPlugin
 import Testing

@@ -1,4 +1,5 @@
-import EventLog
+import BrokerMessages
+import LogFormat
 import Testing
 
 @testable import Querying

@@ -1,5 +1,6 @@
 import EventLog
 import Foundation
+import LogFormat
 import Migrations
 import TaskLogKit
 import TestSupport

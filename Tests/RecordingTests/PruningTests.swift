@@ -5,6 +5,8 @@ import TestTraits
 import Testing
 
 @testable import EventLog
+@testable import LogFormat
+@testable import LogMaintenance
 @testable import Recording
 
 /// What is pruned is gone from the disk, leaves gaps, and nothing else changes.
@@ -203,7 +205,9 @@ import Testing
       events: 5, bytes: bytes)
   }
 
-  private func chosen(_ rules: RetentionPolicy, _ candidates: [RetentionPolicy.Candidate]) -> [String] {
+  private func chosen(_ rules: RetentionPolicy, _ candidates: [RetentionPolicy.Candidate])
+    -> [String]
+  {
     rules.choose(candidates, bytes: candidates.reduce(0) { $0 + $1.bytes })
       .map { "\($0.candidate.run.number) \($0.reason.rawValue)" }
   }

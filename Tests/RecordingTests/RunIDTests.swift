@@ -1,6 +1,6 @@
 import Testing
 
-@testable import EventLog
+@testable import LogFormat
 
 @Suite struct RunIDTests {
   @Test func `a run id is a UUIDv7`() {

@@ -1,7 +1,7 @@
 import TaskLogKit
 import Testing
 
-@testable import EventLog
+@testable import LogFormat
 
 /// Whatever stands in a log, a replay of it comes to its end and counts what it could not use.
 @Suite struct SafetyTests {

@@ -1,5 +1,7 @@
 import EventLog
 import Foundation
+import LogFormat
+import LogMaintenance
 import Recording
 import Synchronization
 import TaskLogPlugin

@@ -1,3 +1,4 @@
+import LogFormat
 import TaskLogPlugin
 
 /// Events as rows, counts and places to go on from.

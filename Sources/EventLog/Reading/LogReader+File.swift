@@ -1,3 +1,5 @@
+import LogFormat
+
 /// What the file itself tells.
 extension LogReader {
   public struct FileProperty: Sendable {

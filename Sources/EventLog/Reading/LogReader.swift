@@ -1,4 +1,5 @@
 import CSQLite
+import LogFormat
 import Synchronization
 import TaskLogPlugin
 
@@ -9,10 +10,10 @@ public final class LogReader {
   public let name: String
   /// How many logs it was put together from.
   public let originCount: Int
-  let connection: Connection
-  let blobs: LogBlobs
-  let keys: InternCache<Key>
-  let texts: InternCache<String>
+  package let connection: Connection
+  package let blobs: LogBlobs
+  package let keys: InternCache<Key>
+  package let texts: InternCache<String>
   var hasDerivedTables = false
 
   /// - Parameters:
@@ -66,7 +67,7 @@ public final class LogReader {
 
   /// Rows come in the order that was asked for, unless the file is damaged; then going on from the
   /// last one would never end.
-  func checkOrder(of number: Int64, after last: Int64) throws {
+  package func checkOrder(of number: Int64, after last: Int64) throws {
     try Self.checkOrder(of: number, after: last, path)
   }
 
@@ -77,7 +78,7 @@ public final class LogReader {
   }
 
   /// Turns what SQLite throws into what it means for this log.
-  func translating<Result>(_ body: () throws -> Result) throws -> Result {
+  package func translating<Result>(_ body: () throws -> Result) throws -> Result {
     do {
       return try body()
     } catch let error as SQLiteError {
@@ -292,8 +293,8 @@ public final class LogReader {
 }
 
 /// Finds interned bytes with a connection of its own, so that args can be looked at from any thread.
-final class LogBlobs: BlobSource {
-  static let selectByPrefix =
+package final class LogBlobs: BlobSource {
+  package static let selectByPrefix =
     "SELECT hash, bytes FROM blob WHERE hash BETWEEN ?1 AND ?1 || 'g' LIMIT 2"
   private static let templateLimit = 256
 
@@ -333,7 +334,7 @@ final class LogBlobs: BlobSource {
     }
   }
 
-  func blob(hash: String) -> [UInt8]? {
+  package func blob(hash: String) -> [UInt8]? {
     select.withLock { select in
       if select == nil {
         select = try? LogFile.openForReading(path).prepare("SELECT bytes FROM blob WHERE hash = ?")

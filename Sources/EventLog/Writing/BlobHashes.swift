@@ -1,10 +1,10 @@
 /// The hashes by which the JSON of a log names bytes that are kept once.
-enum BlobHashes {
+package enum BlobHashes {
   private static let mark = Array(#""$blob":""#.utf8)
   private static let length = 64
 
   /// What stands behind `"$blob":`. What only looks like it in somebody's text is among them as well.
-  static func all(in json: String) -> [String] {
+  package static func all(in json: String) -> [String] {
     let bytes = Array(json.utf8)
     var hashes: [String] = []
     var place = 0

@@ -1,4 +1,5 @@
 import Glibc
+import LogFormat
 import TaskLogPlugin
 
 /// Puts bytes into the table `blob`, once, by the SHA-256 of their content.

@@ -1,9 +1,14 @@
+import LogFormat
 import TaskLogPlugin
 
 /// Args and snapshot of an event as the log has them.
-struct CachedJSON {
+package struct CachedJSON {
   var args: UnsafeRawBufferPointer?
   var snapshot: UnsafeRawBufferPointer?
+
+  package init(args: UnsafeRawBufferPointer?, snapshot: UnsafeRawBufferPointer?) {
+    (self.args, self.snapshot) = (args, snapshot)
+  }
 
   /// Where they lie behind what was in the writer before.
   fileprivate func copied(

@@ -1,4 +1,5 @@
 import CSQLite
+import LogFormat
 
 /// The indexes that are not needed to record, only to ask: made when a run has ended.
 extension LogWriter {

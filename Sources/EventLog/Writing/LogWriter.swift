@@ -1,5 +1,6 @@
 import CSQLite
 import Glibc
+import LogFormat
 import TaskLogPlugin
 
 /// What is known of a run when it begins.
@@ -33,7 +34,7 @@ public struct RunHeader: Sendable {
 /// the lock for one transaction.
 public final class LogWriter {
   public let path: String
-  let connection: Connection
+  package let connection: Connection
   let identity: (device: dev_t, inode: ino_t)
   private let inserter: EventInserter
   private let totals: WorkerTotals
@@ -227,7 +228,7 @@ public final class LogWriter {
   }
 
   /// Puts in an event of another log; inside a transaction. What its tasks share stays shared.
-  func append(copyOf event: Event, source: Int64, sourceSeq: Int64) throws {
+  package func append(copyOf event: Event, source: Int64, sourceSeq: Int64) throws {
     let args = event.args.encoded
     var snapshot: EncodedJSON?
     if case .encoded(let json) = event.snapshot { snapshot = json }
@@ -265,7 +266,7 @@ public final class LogWriter {
 
   /// The same of an event whose args and snapshot are the log's JSON already.
   @inline(__always)
-  func append(
+  package func append(
     _ event: EncodedEvent, texts: CachedJSON?, source: Int64, sourceSeq: Int64
   ) throws {
     try inserter.insert(
@@ -347,4 +348,9 @@ public final class LogWriter {
     if isIndexing { buildIndexesOfSmallLog() }
     LogFile.mergeWALAndClose(connection)
   }
+}
+
+extension LogWriter {
+  /// Waits for other writers as long as a patience lasts.
+  public func wait(with patience: LockPatience) { connection.wait(with: patience) }
 }

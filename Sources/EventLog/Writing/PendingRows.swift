@@ -1,3 +1,4 @@
+import LogFormat
 import TaskLogPlugin
 
 /// Rows of the table of events that are complete and not yet put in.

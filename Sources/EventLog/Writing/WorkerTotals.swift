@@ -1,4 +1,5 @@
 import Glibc
+import LogFormat
 
 /// What an event says about the tasks of a worker, by the numbers of texts.
 enum WorkerTaskChange {
@@ -78,7 +79,8 @@ final class WorkerTotals {
       last.count += 1
     case .ended(let worker): stays[StateInterval(source: source, worker: worker), default: 0] += 1
     case .joined(let worker): try change(StateInterval(source: source, worker: worker), join, seq)
-    case .removed(let worker): try change(StateInterval(source: source, worker: worker), remove, seq)
+    case .removed(let worker):
+      try change(StateInterval(source: source, worker: worker), remove, seq)
     }
   }
 

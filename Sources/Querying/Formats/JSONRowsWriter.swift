@@ -1,4 +1,4 @@
-import EventLog
+import LogFormat
 import TaskLogPlugin
 
 /// Writes each row as a JSON object: one to a line, or all in one array.

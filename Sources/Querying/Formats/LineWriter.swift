@@ -1,4 +1,4 @@
-import EventLog
+import LogFormat
 import TaskLogPlugin
 
 /// Writes a header and then rows, each as one line of fields.

@@ -1,4 +1,4 @@
-import EventLog
+import LogFormat
 
 /// Writes rows as a table of GitHub's Markdown, to be pasted into an issue.
 struct MarkdownWriter: LineWriter {

@@ -1,4 +1,4 @@
-import EventLog
+import LogFormat
 
 /// An answer in one or more tables, each with a name and columns of its own.
 public struct Report {

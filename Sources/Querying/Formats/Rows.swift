@@ -1,4 +1,4 @@
-import EventLog
+import LogFormat
 
 /// A column of rows that are written.
 public struct Column: Sendable {

@@ -1,4 +1,5 @@
-import EventLog
+import BrokerMessages
+import LogFormat
 
 /// Writes rows as a table for people.
 ///

@@ -1,4 +1,6 @@
 import EventLog
+import LogAnalysis
+import LogFormat
 
 extension Reports {
   /// Two runs side by side, and the first event of their schedulers in which they differ. What no two

@@ -1,4 +1,6 @@
 import EventLog
+import LogAnalysis
+import LogFormat
 
 extension Reports {
   /// What went wrong: by cause, each task that failed on its own, those that failed with them, and

@@ -1,4 +1,6 @@
 import EventLog
+import LogAnalysis
+import LogFormat
 
 extension Reports {
   /// A spool of a recorder that has not been put into the log.

@@ -1,4 +1,5 @@
 import EventLog
+import LogFormat
 import TaskLogPlugin
 
 /// The questions that are asked most, ready to be asked. Each is a public view, too, where a view can

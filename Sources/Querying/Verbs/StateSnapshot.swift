@@ -1,4 +1,6 @@
 import EventLog
+import LogAnalysis
+import LogFormat
 import TaskLogPlugin
 
 extension Reports {

@@ -1,4 +1,6 @@
 import EventLog
+import LogAnalysis
+import LogFormat
 
 extension Reports {
   /// Each prefix with what became of its tasks, the time in each state, the share of each worker:

@@ -1,4 +1,4 @@
-import EventLog
+import LogFormat
 import TaskLogPlugin
 
 /// How long the args of one event may be, in bytes as they lie in a spool.

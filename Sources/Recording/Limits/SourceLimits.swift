@@ -1,4 +1,5 @@
 import EventLog
+import LogFormat
 import TaskLogPlugin
 
 /// What is left out of one source's events, hidden in them, and cut off of them. Its source's thread

@@ -1,4 +1,6 @@
+import BrokerMessages
 import EventLog
+import LogFormat
 import TaskLogPlugin
 
 /// Makes messages of what comes out of a spool.

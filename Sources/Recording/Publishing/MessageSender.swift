@@ -1,4 +1,5 @@
 import EventLog
+import LogFormat
 import TaskLogPlugin
 
 /// Publishes events that lie safe elsewhere, on the caller's thread: it waits where the broker does.

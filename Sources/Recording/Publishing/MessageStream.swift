@@ -1,4 +1,5 @@
 import EventLog
+import LogFormat
 import TaskLogPlugin
 
 /// One spool on its way to a broker: from records to messages, and from confirms to the position up

@@ -1,5 +1,6 @@
-import EventLog
+import BrokerMessages
 import Glibc
+import LogFormat
 import TaskLogPlugin
 
 /// What a publisher has left in its folder that died, or had no broker at its end.

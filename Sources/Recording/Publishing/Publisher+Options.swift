@@ -1,4 +1,5 @@
 import EventLog
+import LogFormat
 
 extension Publisher {
   /// - Throws: `LogError` when there is no way to write the spool.

@@ -1,6 +1,8 @@
+import BrokerMessages
 import CSupport
 import EventLog
 import Glibc
+import LogFormat
 import TaskLogPlugin
 
 /// The thread that publishes: takes what lies in the spool and sends it to a broker. A record stays in

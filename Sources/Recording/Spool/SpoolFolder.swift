@@ -1,6 +1,7 @@
+import BrokerMessages
 import CSupport
-import EventLog
 import Glibc
+import LogFormat
 
 /// What a dead recorder's folder holds.
 struct SpoolFolder {

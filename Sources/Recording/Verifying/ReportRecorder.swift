@@ -1,4 +1,4 @@
-import EventLog
+import LogFormat
 import TaskLogPlugin
 
 /// Notes what a plugin reports among the events of its source.

@@ -1,5 +1,6 @@
 import EventLog
 import Glibc
+import LogFormat
 import TaskLogPlugin
 
 /// The checkpoints of one run and one set of plugins, as files in a cache.

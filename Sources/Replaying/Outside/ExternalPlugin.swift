@@ -1,4 +1,5 @@
 import EventLog
+import LogAnalysis
 
 /// A plugin that lives in a program of its own: it is given the events of a run in the order of the
 /// replay, over a pipe, and has no view of the state that is rebuilt here.

@@ -1,4 +1,5 @@
 import EventLog
+import LogAnalysis
 
 /// The plugins of one replay that live in programs of their own.
 struct ExternalPlugins {

@@ -1,5 +1,6 @@
 import EventLog
 import Glibc
+import LogFormat
 import TaskLogPlugin
 
 /// Any program, as a plugin: it reads the events of a run as lines of JSON from its standard input,

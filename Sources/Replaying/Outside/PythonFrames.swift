@@ -1,5 +1,6 @@
 import EventLog
 import Glibc
+import LogFormat
 import TaskLogPlugin
 
 /// What goes to the Python host, as `tasklog/replay/frames.py` reads it: MessagePack arrays that

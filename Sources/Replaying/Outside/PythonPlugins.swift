@@ -1,5 +1,6 @@
 import EventLog
 import Glibc
+import LogFormat
 import TaskLogPlugin
 
 /// All plugins in Python of one replay, in one program: the host in the `tasklog` package, which

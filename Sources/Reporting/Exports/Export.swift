@@ -1,4 +1,5 @@
 import EventLog
+import LogAnalysis
 import TaskLogPlugin
 
 /// Formats of other tools that runs can be written in.

@@ -1,4 +1,5 @@
 import EventLog
+import LogAnalysis
 import TaskLogPlugin
 
 /// The part of the page's data that is a document: names, workers, failures, gaps, and what is not

@@ -1,4 +1,6 @@
 import EventLog
+import LogAnalysis
+import LogFormat
 import TaskLogPlugin
 
 /// What came of tasks: spans of work, results and who holds them, failures.

@@ -1,4 +1,6 @@
 import EventLog
+import LogAnalysis
+import LogFormat
 import TaskLogPlugin
 
 /// Gathers what the page shows of some runs of one log, in one pass over the events of each, cause
@@ -167,9 +169,9 @@ struct PageScan {
       func take(_ args: UnsafeBufferPointer<UInt8>) {
         var scan = GraphScan(snapshot, args: args)
         while let key = scan.next(&needs) {
-          let task = tasks.task(ofIdentity: TaskTable.identity(key))
+          let task = tasks.task(ofIdentity: KeyHash.hash(of: key))
           for need in needs {
-            tasks.addEdge(task, needs: tasks.task(ofIdentity: TaskTable.identity(need)))
+            tasks.addEdge(task, needs: tasks.task(ofIdentity: KeyHash.hash(of: need)))
           }
         }
       }
@@ -185,7 +187,7 @@ struct PageScan {
     let task = try tasks.task(ofKey: row.key) {
       guard let key = try reader.key(row.key) else { return UInt64(bitPattern: row.key) }
       var json = key.typed.isEmpty ? JSONWriter.text(.string(key.text)) : key.typed
-      return json.withUTF8(TaskTable.identity)
+      return json.withUTF8 { KeyHash.hash(of: $0) }
     }
     if tasks.slots.count > known || tasks[task].events == 0 {
       tasks[task].prefix = Int32(try prefix(ofKey: row.key))

@@ -90,13 +90,6 @@ struct TaskTable {
     edges.tasks.append(Int32(task))
     edges.needs.append(Int32(other))
   }
-
-  /// A key's JSON as one number, by FNV-1a.
-  static func identity(_ json: UnsafeBufferPointer<UInt8>) -> UInt64 {
-    var hash: UInt64 = 0xCBF2_9CE4_8422_2325
-    for byte in json { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01B3 }
-    return hash
-  }
 }
 
 /// The states of a task at the scheduler that are counted over time.

@@ -1,5 +1,8 @@
 import ArgumentParser
 import EventLog
+import LogAnalysis
+import LogFormat
+import LogMaintenance
 import Querying
 
 struct CheckCommand: ParsableCommand {

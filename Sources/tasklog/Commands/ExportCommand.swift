@@ -1,5 +1,7 @@
 import ArgumentParser
 import EventLog
+import LogAnalysis
+import LogMaintenance
 import Querying
 import Reporting
 

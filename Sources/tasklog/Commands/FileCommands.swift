@@ -1,6 +1,8 @@
 import ArgumentParser
 import EventLog
 import Glibc
+import LogFormat
+import LogMaintenance
 import Querying
 import Recording
 

@@ -1,5 +1,6 @@
 import ArgumentParser
 import EventLog
+import LogFormat
 import Querying
 import Recording
 

@@ -1,5 +1,6 @@
 import ArgumentParser
 import EventLog
+import LogFormat
 import Querying
 
 struct MigrateCommand: ParsableCommand {

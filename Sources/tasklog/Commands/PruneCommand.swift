@@ -1,6 +1,8 @@
 import ArgumentParser
 import EventLog
 import Filters
+import LogFormat
+import LogMaintenance
 import Querying
 import Recording
 import TaskLogPlugin

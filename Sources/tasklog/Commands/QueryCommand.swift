@@ -1,6 +1,7 @@
 import ArgumentParser
 import EventLog
 import Filters
+import LogFormat
 import Querying
 
 struct QueryCommand: ParsableCommand {

@@ -1,7 +1,8 @@
 import AMQP
 import ArgumentParser
-import EventLog
+import BrokerMessages
 import Glibc
+import LogFormat
 import Querying
 import Recording
 

@@ -1,5 +1,7 @@
 import ArgumentParser
 import EventLog
+import LogFormat
+import LogMaintenance
 import Querying
 import Recording
 

@@ -2,6 +2,8 @@ import ArgumentParser
 import BuiltinPlugins
 import EventLog
 import Glibc
+import LogFormat
+import LogMaintenance
 import Querying
 import Recording
 import Replaying

@@ -1,6 +1,8 @@
 import ArgumentParser
 import EventLog
 import Foundation
+import LogFormat
+import LogMaintenance
 import Querying
 import Recording
 import Reporting

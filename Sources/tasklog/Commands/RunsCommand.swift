@@ -1,5 +1,6 @@
 import ArgumentParser
 import EventLog
+import LogMaintenance
 import Querying
 
 struct RunsCommand: ParsableCommand {
@@ -43,7 +44,9 @@ struct RunsCommand: ParsableCommand {
       let readers = try names.paths.map { try LogReader(path: LogOptions.recovered($0)) }
       let runs = try Queries.parts(of: readers)
       // A run may have gone on in another file meanwhile, and looks ended without that.
-      if try RotatedRunResolver(given, run: "all")?.paths == names.paths { return (runs, readers.count) }
+      if try RotatedRunResolver(given, run: "all")?.paths == names.paths {
+        return (runs, readers.count)
+      }
     }
     return nil
   }

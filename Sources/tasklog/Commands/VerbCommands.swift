@@ -1,6 +1,8 @@
 import ArgumentParser
 import EventLog
 import Filters
+import LogAnalysis
+import LogFormat
 import Querying
 
 /// What all verbs take.

@@ -1,4 +1,5 @@
 import AMQP
+import BrokerMessages
 import EventLog
 import Recording
 import Replaying

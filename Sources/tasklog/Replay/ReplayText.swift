@@ -1,4 +1,5 @@
 import EventLog
+import LogAnalysis
 import Querying
 import Replaying
 

@@ -1,3 +1,4 @@
+import BrokerMessages
 import CSupport
 import EventLog
 import Glibc

@@ -1,5 +1,6 @@
 import EventLog
 import Foundation
+import LogAnalysis
 import TaskLogPlugin
 
 /// Makes `Logs/sample.db`, the small log that the outputs of all commands are written down for.

@@ -1,6 +1,7 @@
 import Testing
 
 @testable import EventLog
+@testable import LogFormat
 @testable import TaskLogPlugin
 
 /// A log with one run that a test fills.

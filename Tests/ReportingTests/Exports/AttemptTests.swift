@@ -2,6 +2,8 @@ import TaskLogPlugin
 import Testing
 
 @testable import EventLog
+@testable import LogAnalysis
+@testable import LogFormat
 @testable import Reporting
 
 @Suite struct AttemptTests {
@@ -146,7 +148,7 @@ import Testing
 
 @Suite struct DependencyIndexTests {
   @Test func `tasks know what they need and what needs them`() throws {
-    let hash = { (text: String) in DependencyIndex.hash(of: Key(text)) }
+    let hash = { (text: String) in KeyHash.hash(of: Key(text)) }
     var edges = [("c", "a"), ("c", "b"), ("b", "a"), ("c", "a")].map { (hash($0.0), hash($0.1)) }
     let index = DependencyIndex(&edges)
     #expect(index.count == 3 && index.edgeCount == 3)

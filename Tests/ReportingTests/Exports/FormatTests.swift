@@ -1,6 +1,6 @@
 import Testing
 
-@testable import EventLog
+@testable import LogFormat
 @testable import Reporting
 @testable import TaskLogPlugin
 

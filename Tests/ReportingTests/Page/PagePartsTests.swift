@@ -1,6 +1,6 @@
 import Testing
 
-@testable import EventLog
+@testable import LogAnalysis
 @testable import Reporting
 
 /// What the report page is put together from.

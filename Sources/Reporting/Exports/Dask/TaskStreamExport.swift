@@ -1,5 +1,6 @@
 import EventLog
 import Glibc
+import LogFormat
 import TaskLogPlugin
 
 /// Writes what Dask's `TaskStreamPlugin` would have kept of a run: `get_task_stream`'s records, or the

@@ -1,4 +1,5 @@
 import EventLog
+import LogFormat
 import TaskLogPlugin
 
 /// A span of OpenTelemetry.
@@ -75,10 +76,10 @@ struct SpanResource {
     case .int(let number)?: attributes.number("tasklog.worker.name", number)
     default: break
     }
-    if let host = run.metadata["host"]?.string, source?.kind == .scheduler {
+    if let host = run.metadata[RunMetadataKey.host]?.string, source?.kind == .scheduler {
       attributes.text("host.name", host)
     }
-    if let pid = run.metadata["pid"]?.int, source?.kind == .scheduler {
+    if let pid = run.metadata[RunMetadataKey.processID]?.int, source?.kind == .scheduler {
       attributes.number("process.pid", pid)
     }
     attributes.text("tasklog.run.id", run.id)

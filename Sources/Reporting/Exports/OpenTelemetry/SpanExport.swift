@@ -1,4 +1,6 @@
 import EventLog
+import LogAnalysis
+import LogFormat
 import TaskLogPlugin
 
 /// Writes a run as spans of OpenTelemetry: one for the run, one for each graph that was submitted,
@@ -117,7 +119,7 @@ struct SpanExport: RunVisitor {
     // What a worker ran on its own account is no attempt of the scheduler's.
     guard attempt.number > 0 else { return }
     let graph = graphOf[attempt.keyNumber]
-    let hash = DependencyIndex.hash(of: attempt.key)
+    let hash = KeyHash.hash(of: attempt.key)
     var span = Span(
       id: ids.attempt(hash, attempt.number),
       parent: graph > 0 ? graphIDs[Int(graph) - 1] : ids.run, name: attempt.key.prefix,

@@ -1,4 +1,5 @@
-import EventLog
+import LogAnalysis
+import LogFormat
 import TaskLogPlugin
 
 /// The ids of a run's spans: hashes of what they stand for, never 0.
@@ -9,7 +10,7 @@ struct SpanIDs {
   let run: UInt64
 
   init(run id: String) {
-    hash = DependencyIndex.hash(of: Key(id))
+    hash = KeyHash.hash(of: Key(id))
     run = Self.id(hash &+ 1)
     trace = Self.hexadecimal(Self.id(hash &+ 2)) + Self.hexadecimal(Self.id(hash &+ 3))
   }
@@ -23,7 +24,7 @@ struct SpanIDs {
     Self.id(key ^ Self.id(hash &+ 5) &+ UInt64(bitPattern: Int64(number)))
   }
 
-  private static func id(_ number: UInt64) -> UInt64 { max(1, DependencyIndex.mixed(number)) }
+  private static func id(_ number: UInt64) -> UInt64 { max(1, KeyHash.mixed(number)) }
 
   static func hexadecimal(_ number: UInt64) -> String {
     let digits = String(number, radix: 16)

@@ -1,4 +1,4 @@
-import EventLog
+import LogFormat
 import Querying
 
 /// A row, written field by field: an object on a line of its own, or a line of CSV (RFC 4180).

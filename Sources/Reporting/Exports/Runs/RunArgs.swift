@@ -1,4 +1,4 @@
-import EventLog
+import LogFormat
 import TaskLogPlugin
 
 /// What the args of a task's end tell of how it was run, read without decoding all of them.

@@ -1,4 +1,5 @@
 import EventLog
+import LogAnalysis
 import TaskLogPlugin
 
 /// What is done with the events and attempts of a run.

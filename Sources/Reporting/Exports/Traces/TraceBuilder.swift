@@ -1,4 +1,6 @@
 import EventLog
+import LogAnalysis
+import LogFormat
 import TaskLogPlugin
 
 /// Draws a run: slices for work, arrows for dependencies, counters, and marks for failures, gaps,
@@ -32,7 +34,7 @@ struct TraceBuilder<Writer: TraceWriter>: RunVisitor {
     scheduler =
       walk.sources.first { $0.source.kind == .scheduler }?.source.address ?? "no scheduler"
     schedulers = Set(walk.sources.filter { $0.source.kind == .scheduler }.map(\.number))
-    runHash = DependencyIndex.hash(of: Key(walk.run.id))
+    runHash = KeyHash.hash(of: Key(walk.run.id))
     processes = TraceProcesses(
       prefix: name, after: after, sources: walk.sources, label: walk.label(of:))
     counters = RunCounters(walk, scheduler: scheduler)
@@ -180,7 +182,7 @@ struct TraceBuilder<Writer: TraceWriter>: RunVisitor {
   private mutating func task(_ attempt: Attempt) -> Int? {
     switch taskOf[attempt.keyNumber] {
     case 0:
-      let task = dependencies.task(hash: DependencyIndex.hash(of: attempt.key))
+      let task = dependencies.task(hash: KeyHash.hash(of: attempt.key))
       taskOf[attempt.keyNumber] = task.map { Int32(truncatingIfNeeded: $0 + 1) } ?? -1
       return task
     case let place where place > 0: return Int(place - 1)
@@ -206,6 +208,6 @@ struct TraceBuilder<Writer: TraceWriter>: RunVisitor {
 
   private func flow(from task: Int, to other: Int) -> UInt64 {
     let edge = dependencies.hash(of: task) &* 3 ^ dependencies.hash(of: other) ^ runHash
-    return max(1, DependencyIndex.mixed(edge))
+    return max(1, KeyHash.mixed(edge))
   }
 }

@@ -1,0 +1,238 @@
+import EventLog
+import LogFormat
+import TaskLogPlugin
+
+/// Events on their way from a recorder to a log by way of a message queue: everything that a log
+/// holds of them, in one JSON object that needs no other.
+///
+///     {"tasklog": 1,
+///      "run": {"id", "engine", "engine_version", "recorder_version", "mode", "started", "metadata"},
+///      "sources": [{"kind", "id", "address", "name"}, …],
+///      "events": [{"source": 0, "seq", "time", "hook", "key", "start", "finish", "stimulus",
+///                  "worker", "task_run", "args", "snapshot"}, …],
+///      "gaps": [{"source": 0, "seq", "count", "time", "reason"}, …],
+///      "end": {"how", "time", "sources": [{"source": 0, "seq"}, …]}}
+///
+/// `source` is a place in `sources`, `seq` the number that the source has given to the event: both
+/// with the run are its identity, by which a log takes each event in once, however often and in
+/// whatever order messages come. Fields that have nothing to say are left out. A key is its text, or
+/// `{"text", "value"}` where it is not just that; it, `name`, `metadata`, `args` and `snapshot` are the
+/// log's lossless JSON. `end` comes in the last message of a run; `how` is `closed` or `died`, and its
+/// `seq` is the number of each source's last event, so that who has received everything else knows
+/// what is missing.
+public struct EventMessage: Sendable {
+  /// Goes up when a reader of today would misunderstand what is written.
+  public static let version: Int64 = 1
+
+  public struct Item: Sendable {
+    /// A place in `sources`.
+    public var source: Int
+    public var sourceSeq: Int64
+    public var event: Event
+  }
+
+  public struct Gap: Sendable {
+    public var source: Int
+    public var sourceSeq: Int64
+    public var count: Int64
+    public var time: Int64
+    public var reason: String
+  }
+
+  public struct End: Sendable {
+    public var end: RunEnd
+    public var time: Int64
+    /// The number of the last event of each source, by its place.
+    public var lastSourceSeqs: [(source: Int, sourceSeq: Int64)]
+  }
+
+  public var run: RunHeader
+  public var sources: [Source]
+  public var events: [Item]
+  /// More events, as they are to go into a log; see `ScannedEvents`.
+  var scanned: ScannedEvents?
+  public var gaps: [Gap]
+  public var end: End?
+}
+
+/// A message that came out of a queue.
+public enum QueueMessage: Sendable {
+  case events(EventMessage)
+  /// The one that Dask's documentation shows.
+  case transition(TransitionMessage)
+
+  /// - Throws: `MessageError` when it is neither.
+  public init(_ bytes: UnsafeRawBufferPointer) throws(MessageError) {
+    if let message = EventMessage(scanning: bytes) {
+      self = .events(message)
+      return
+    }
+    guard let text = String(validating: bytes, as: UTF8.self) else {
+      throw MessageError("not UTF-8")
+    }
+    let value: Value
+    do throws(JSONError) {
+      value = try JSONReader.value(text, opensShared: false)
+    } catch {
+      throw MessageError("\(error)")
+    }
+    try self.init(value)
+  }
+
+  init(_ value: Value) throws(MessageError) {
+    guard case .dict = value else { throw MessageError("no JSON object") }
+    if let version = value["tasklog"] {
+      guard let version = version.int, version > 0 else {
+        throw MessageError("'tasklog' is no version")
+      }
+      guard version <= EventMessage.version else {
+        throw MessageError(
+          "of version \(version), this tasklog knows up to \(EventMessage.version)")
+      }
+      self = .events(try EventMessage(value))
+    } else {
+      self = .transition(try TransitionMessage(value))
+    }
+  }
+}
+
+/// Why a message is none that can be recorded.
+public struct MessageError: Error, Sendable, CustomStringConvertible {
+  public var description: String
+
+  init(_ description: String) { self.description = description }
+}
+
+extension EventMessage {
+  init(_ value: Value) throws(MessageError) {
+    guard let run = value["run"] else { throw MessageError("has no 'run'") }
+    self.run = try RunHeader(run)
+    var sources: [Source] = []
+    for source in try Self.list(value, "sources") { sources.append(try Source(message: source)) }
+    self.sources = sources
+    events = []
+    for item in try Self.list(value, "events") {
+      let place = try Self.place(item, sources.count)
+      events.append(
+        Item(
+          source: place, sourceSeq: try Self.seq(item), event: try Event(message: item)))
+    }
+    gaps = []
+    for gap in try Self.list(value, "gaps") {
+      guard let count = gap["count"]?.int, (1..<1 << 48).contains(count),
+        let time = gap["time"]?.int, let reason = gap["reason"]?.string
+      else { throw MessageError("has a gap without a count, time or reason") }
+      gaps.append(
+        Gap(
+          source: try Self.place(gap, sources.count), sourceSeq: try Self.seq(gap), count: count,
+          time: time, reason: reason))
+    }
+    if let end = value["end"] { self.end = try Self.end(end, sources.count) }
+  }
+
+  private static func end(_ value: Value, _ count: Int) throws(MessageError) -> End {
+    guard let how = value["how"]?.string, let end = RunEnd(rawValue: how), end != .running,
+      let time = value["time"]?.int
+    else { throw MessageError("has an 'end' without a kind or time") }
+    var lasts: [(Int, Int64)] = []
+    for source in try list(value, "sources") {
+      lasts.append((try place(source, count), try seq(source)))
+    }
+    return End(end: end, time: time, lastSourceSeqs: lasts)
+  }
+
+  private static func list(_ value: Value, _ name: String) throws(MessageError) -> [Value] {
+    switch value[name] {
+    case nil: return []
+    case .list(let values): return values
+    default: throw MessageError("'\(name)' is no list")
+    }
+  }
+
+  private static func place(_ value: Value, _ count: Int) throws(MessageError) -> Int {
+    guard let place = value["source"]?.int, place >= 0, place < Int64(count) else {
+      throw MessageError("names a source that it does not have")
+    }
+    return Int(place)
+  }
+
+  private static func seq(_ value: Value) throws(MessageError) -> Int64 {
+    guard let seq = value["seq"]?.int, (1..<1 << 48).contains(seq) else {
+      throw MessageError("has an event without a number")
+    }
+    return seq
+  }
+}
+
+extension RunHeader {
+  fileprivate init(_ value: Value) throws(MessageError) {
+    guard let id = value["id"]?.string, Self.isID(id) else {
+      throw MessageError("its run has no id")
+    }
+    guard let engine = value["engine"]?.string, let mode = value["mode"]?.string,
+      let started = value["started"]?.int
+    else { throw MessageError("its run has no engine, mode or time") }
+    self.init(
+      id: id, engine: engine, engineVersion: value["engine_version"]?.string ?? "unknown",
+      recorderVersion: value["recorder_version"]?.string ?? "unknown", mode: mode,
+      started: started, metadata: value["metadata"] ?? .dict([]))
+  }
+
+  /// Ids come from strangers, and are the names of folders.
+  private static func isID(_ id: String) -> Bool {
+    (1...64).contains(id.utf8.count)
+      && id.utf8.allSatisfy { byte in
+        switch byte {
+        case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "a")...UInt8(ascii: "z"),
+          UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "-"), UInt8(ascii: "_"):
+          true
+        default: false
+        }
+      }
+  }
+}
+
+extension Source {
+  fileprivate init(message value: Value) throws(MessageError) {
+    guard let kind = value["kind"]?.string.flatMap(Source.Kind.init), let id = value["id"]?.string,
+      !id.isEmpty, let address = value["address"]?.string
+    else { throw MessageError("has a source without a kind, id or address") }
+    self.init(kind: kind, id: id, address: address, name: value["name"] ?? .null)
+  }
+}
+
+extension Event {
+  init(message value: Value) throws(MessageError) {
+    guard case .dict(let entries) = value, let hook = value["hook"]?.string,
+      let time = value["time"]?.int
+    else { throw MessageError("has an event without a hook or time") }
+    self.init(Hook(hook), time: time)
+    for entry in entries {
+      switch (entry.key.string, entry.value) {
+      case ("key", let key): self.key = try Key(message: key)
+      case ("start", .string(let name)): start = State(name)
+      case ("finish", .string(let name)): finish = State(name)
+      case ("stimulus", .string(let id)): stimulusID = id
+      case ("worker", .string(let address)): worker = address
+      case ("task_run", .int(let number)): taskRunID = number
+      case ("args", let args): self.args = Args(recorded: args)
+      case ("snapshot", let snapshot): self.snapshot = .other(snapshot)
+      case ("start", _), ("finish", _), ("stimulus", _), ("worker", _), ("task_run", _):
+        throw MessageError("has an event whose '\(entry.key.string ?? "")' is of a wrong kind")
+      default: break
+      }
+    }
+  }
+}
+
+extension Key {
+  fileprivate init(message value: Value) throws(MessageError) {
+    if let text = value.string {
+      self.init(text)
+    } else if let text = value["text"]?.string, let own = value["value"] {
+      self.init(text: text, typed: JSONWriter.text(own))
+    } else {
+      throw MessageError("has an event whose key is none")
+    }
+  }
+}

@@ -1,0 +1,118 @@
+import EventLog
+import LogFormat
+import TaskLogPlugin
+
+/// One source of a run of which several logs hold parts: its events in the order of happening, each of
+/// them once, whatever order they arrived in.
+package final class SourceMergeIterator {
+  private static let eventsPerBatch: Int64 = 64
+
+  private final class Part {
+    let reader: LogReader
+    let number: Int64
+    let select: Statement
+    let decoder: EventDecoder
+    /// The next ones, the first of them last.
+    var events: [RecordedEvent] = []
+    var last: Int64 = 0
+    var isAtEnd = false
+
+    init(_ reader: LogReader, _ number: Int64, _ select: Statement, _ decoder: EventDecoder) {
+      self.reader = reader
+      self.number = number
+      self.select = select
+      self.decoder = decoder
+    }
+
+    func head() throws -> RecordedEvent? {
+      while events.isEmpty, !isAtEnd { try fill() }
+      return events.last
+    }
+
+    /// Each time in a transaction of its own, so that a log that is live can be cleaned up.
+    private func fill() throws {
+      defer { select.reset() }
+      try select.bind(1, number)
+      try select.bind(2, last)
+      var page = EventPage()
+      while try select.step() {
+        page.append(select, seq: select.integer(0), source: number, isWanted: true)
+        last = select.integer(2)
+      }
+      isAtEnd = page.rows.count < SourceMergeIterator.eventsPerBatch
+      decoder.take(&page, keepingOlder: false)
+      events = try page.rows.reversed().compactMap { try decoder.event($0) }
+    }
+  }
+
+  private var parts: [Part] = []
+  /// In the log that it is put into.
+  let target: Int64
+
+  package init(target: Int64) { self.target = target }
+
+  package func add(_ number: Int64, _ reader: LogReader) throws {
+    let select = try reader.connection.prepare(
+      """
+      SELECT \(EventDecoder.columns) FROM event WHERE source = ? AND source_seq > ?
+      ORDER BY source_seq LIMIT \(Self.eventsPerBatch)
+      """)
+    parts.append(
+      Part(reader, number, select, EventDecoder(reader: reader, blobs: reader.blobs)))
+  }
+
+  /// The event that comes next, and stays the next one until `pass`.
+  func head() throws -> RecordedEvent? {
+    var first: RecordedEvent?
+    for part in parts {
+      guard let head = try part.head() else { continue }
+      if head.sourceSeq < first?.sourceSeq ?? .max { first = head }
+    }
+    return first
+  }
+
+  /// Goes on behind an event, in all logs that hold it.
+  ///
+  /// - Returns: how many those are.
+  func pass(_ event: RecordedEvent) throws -> Int64 {
+    var count: Int64 = 0
+    for part in parts where try part.head()?.sourceSeq == event.sourceSeq {
+      part.events.removeLast()
+      count += 1
+    }
+    return count
+  }
+}
+
+/// The events of a run of which several logs hold parts, by time, those of each source in the order of
+/// happening.
+package struct RunMergeIterator {
+  private let sources: [SourceMergeIterator]
+  /// The times of the next events, the earliest last, and which source has them.
+  private var ready: [(time: Int64, place: Int)] = []
+
+  package init(_ sources: [SourceMergeIterator]) throws {
+    self.sources = sources
+    for place in sources.indices { try insert(place) }
+  }
+
+  private mutating func insert(_ place: Int) throws {
+    guard let time = try sources[place].head()?.event.time else { return }
+    var (low, high) = (0, ready.count)
+    while low < high {
+      let middle = (low + high) / 2
+      if ready[middle].time > time { low = middle + 1 } else { high = middle }
+    }
+    ready.insert((time, place), at: low)
+  }
+
+  /// The next event, its source in the log that it is put into, and how many logs hold it.
+  package mutating func next() throws -> (event: RecordedEvent, source: Int64, copies: Int64)? {
+    guard let place = ready.popLast()?.place, let event = try sources[place].head() else {
+      return nil
+    }
+    let copies = try sources[place].pass(event)
+    try insert(place)
+    return (event, sources[place].target, copies)
+  }
+}

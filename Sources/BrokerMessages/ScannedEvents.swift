@@ -1,0 +1,306 @@
+import EventLog
+import LogFormat
+import TaskLogPlugin
+
+/// The events of a message on their straight way into a log: names and numbers in MessagePack, args
+/// and snapshots as the JSON that they come in, with nothing made in between.
+///
+/// What is not as our own writers write it goes by way of values, and so does a message that is not
+/// right, which then says why. So this is only a faster way to the one meaning of each message. (An
+/// object that has two fields of one name, as nobody writes it, may be taken by another of them.)
+struct ScannedEvents: Sendable {
+  struct Item {
+    /// A place among the sources of the message.
+    var source: Int
+    var sourceSeq: Int64
+    /// Where the event lies in `encoded`.
+    fileprivate var fields: Range<Int>
+    /// Where its texts lie in the message; nothing when they are encoded, too.
+    fileprivate var texts: (args: Range<Int>?, snapshot: Range<Int>?)?
+  }
+
+  fileprivate var items: [Item] = []
+  private var encoded: [UInt8] = []
+
+  /// Calls a body with each event.
+  ///
+  /// - Parameter message: the bytes that these events were found in.
+  func forEach(
+    in message: UnsafeRawBufferPointer, _ body: (Item, EncodedEvent, CachedJSON?) throws -> Void
+  ) throws {
+    func part(_ range: Range<Int>?) -> UnsafeRawBufferPointer? {
+      range.map { UnsafeRawBufferPointer(rebasing: message[$0]) }
+    }
+    try encoded.withUnsafeBytes { encoded in
+      for item in items {
+        let event = try EncodedEvent(
+          fields: UnsafeRawBufferPointer(rebasing: encoded[item.fields]))
+        let texts = item.texts.map {
+          CachedJSON(args: part($0.args), snapshot: part($0.snapshot))
+        }
+        try body(item, event, texts)
+      }
+    }
+  }
+}
+
+extension EventMessage {
+  /// Nothing when the message has to be read as a value.
+  init?(scanning bytes: UnsafeRawBufferPointer) {
+    guard bytes.isUTF8 else { return nil }
+    let bytes = bytes.bindMemory(to: UInt8.self)
+    var scanner = JSONScanner(bytes)
+    var found: (events: ScannedEvents, range: Range<Int>)?
+    let isObject = scanner.members { name, scanner in
+      guard scanner.equals(name, "events") else { return }
+      let start = scanner.place
+      found = ScannedEvents(&scanner, size: bytes.count).map { ($0, start..<scanner.place) }
+    }
+    guard isObject, scanner.peek() == 0, let (scanned, events) = found else { return nil }
+    // Without its events a message is short.
+    let rest =
+      Array(bytes[..<events.lowerBound]) + "[]".utf8 + Array(bytes[events.upperBound...])
+    guard let value = try? JSONReader.value(String(decoding: rest, as: UTF8.self)),
+      case .events(let message)? = try? QueueMessage(value),
+      scanned.items.allSatisfy({ $0.source < message.sources.count })
+    else { return nil }
+    self = message
+    self.scanned = scanned
+  }
+}
+
+extension ScannedEvents {
+  /// Nothing when this is no list, or one of the events is none.
+  ///
+  /// - Parameter size: how long the message is, or more.
+  fileprivate init?(_ scanner: inout JSONScanner, size: Int) {
+    var writer = MessagePackWriter(capacity: size)
+    var isRight = true
+    let isList = scanner.elements { scanner in
+      guard isRight, let found = ScannedEvent(&scanner), found.isEvent else {
+        isRight = false
+        return
+      }
+      let start = writer.count
+      var item = Item(source: found.source, sourceSeq: found.sourceSeq, fields: start..<start)
+      if found.isPlain {
+        found.write(to: &writer, scanner)
+        item.texts = (found.args, found.snapshot)
+      } else if let event = found.decoded(scanner) {
+        writer.write(fields: event)
+      } else {
+        isRight = false
+      }
+      item.fields = start..<writer.count
+      items.append(item)
+    }
+    guard isList, isRight else { return nil }
+    encoded = Array(writer.bytes)
+  }
+}
+
+/// Where the parts of an event lie in a text.
+private struct ScannedEvent {
+  private(set) var source = -1
+  private(set) var sourceSeq: Int64 = 0
+  private var whole = 0..<0
+  private var time: Int64?
+  private var hook: Range<Int>?
+  /// Its text, and its value where it is not just that.
+  private var key: (text: Range<Int>, value: Range<Int>?)?
+  /// Start, finish, stimulus and worker.
+  private var names: (Range<Int>?, Range<Int>?, Range<Int>?, Range<Int>?)
+  private var taskRun: Int64?
+  private(set) var args: Range<Int>?
+  private(set) var snapshot: Range<Int>?
+  /// Whether each part can be taken over as it stands.
+  private(set) var isPlain = true
+
+  /// Nothing when this is no object.
+  init?(_ scanner: inout JSONScanner) {
+    _ = scanner.peek()
+    let start = scanner.place
+    let isObject = scanner.members { name, scanner in
+      switch name.count {
+      case 3 where scanner.equals(name, "key"): takeKey(&scanner)
+      case 3 where scanner.equals(name, "seq"): sourceSeq = takeInteger(&scanner) ?? 0
+      case 4 where scanner.equals(name, "time"): time = takeInteger(&scanner)
+      case 4 where scanner.equals(name, "hook"): hook = takeText(&scanner)
+      case 4 where scanner.equals(name, "args"): args = takeObject(&scanner)
+      case 5 where scanner.equals(name, "start"): names.0 = takeText(&scanner)
+      case 6 where scanner.equals(name, "finish"): names.1 = takeText(&scanner)
+      case 8 where scanner.equals(name, "stimulus"): names.2 = takeText(&scanner)
+      case 6 where scanner.equals(name, "worker"): names.3 = takeText(&scanner)
+      case 6 where scanner.equals(name, "source"):
+        source = takeInteger(&scanner).flatMap(Int.init(exactly:)) ?? -1
+      case 8 where scanner.equals(name, "task_run"): taskRun = takeInteger(&scanner)
+      case 8 where scanner.equals(name, "snapshot"): snapshot = takeObject(&scanner)
+      // What a later version adds has to be JSON as well.
+      default:
+        let token = scanner.token()
+        isPlain = isPlain && token.map { PlainJSON.isPlain(scanner[$0]) } ?? false
+      }
+    }
+    guard isObject else { return nil }
+    whole = start..<scanner.place
+  }
+
+  var isEvent: Bool {
+    source >= 0 && (1..<1 << 48).contains(sourceSeq)
+      && (!isPlain || (time != nil && hook != nil))
+  }
+
+  private mutating func takeInteger(_ scanner: inout JSONScanner) -> Int64? {
+    let number = scanner.integer()
+    if number == nil { isPlain = false }
+    return number
+  }
+
+  private mutating func takeText(_ scanner: inout JSONScanner) -> Range<Int>? {
+    guard let text = scanner.string(), !scanner[text].contains(0x5C) else {
+      isPlain = false
+      return nil
+    }
+    return text
+  }
+
+  private mutating func takeObject(_ scanner: inout JSONScanner) -> Range<Int>? {
+    guard scanner.peek() == UInt8(ascii: "{"), let object = scanner.token(),
+      PlainJSON.isPlain(scanner[object])
+    else {
+      isPlain = false
+      return nil
+    }
+    return object
+  }
+
+  private mutating func takeKey(_ scanner: inout JSONScanner) {
+    if scanner.peek() == 0x22 {
+      key = takeText(&scanner).map { ($0, nil) }
+      return
+    }
+    var (text, value): (Range<Int>?, Range<Int>?)
+    var count = 0
+    let isObject = scanner.members { name, scanner in
+      count += 1
+      if scanner.equals(name, "text") {
+        text = takeText(&scanner)
+      } else if scanner.equals(name, "value") {
+        value = scanner.token()
+      }
+    }
+    guard isObject, count == 2, let text, let value, PlainJSON.isCanonical(scanner[value]) else {
+      isPlain = false
+      return
+    }
+    key = (text, value)
+  }
+
+  /// The fields of a record from the time on, without texts.
+  func write(to writer: inout MessagePackWriter, _ scanner: JSONScanner) {
+    func put(_ range: Range<Int>?) {
+      if let range { writer.write(utf8: scanner[range]) } else { writer.writeNil() }
+    }
+    writer.write(time ?? 0)
+    put(hook)
+    if let key, let value = key.value {
+      writer.write(arrayOf: 2)
+      put(key.text)
+      put(value)
+    } else {
+      put(key?.text)
+    }
+    put(names.0)
+    put(names.1)
+    put(names.2)
+    put(names.3)
+    if let taskRun { writer.write(taskRun) } else { writer.writeNil() }
+    writer.writeNil()
+    writer.writeNil()
+  }
+
+  /// By way of values.
+  func decoded(_ scanner: JSONScanner) -> Event? {
+    guard
+      let value = try? JSONReader.value(
+        String(decoding: scanner[whole], as: UTF8.self), opensShared: false)
+    else {
+      return nil
+    }
+    return try? Event(message: value)
+  }
+}
+
+/// What is known of JSON by a look at its bytes. All of it has been scanned, and is JSON.
+private enum PlainJSON {
+  /// Longer numbers may be too large for a number.
+  private static let longestNumber = 40
+
+  /// Whether a value can go into a log as it stands: on one line, with nothing in it that is to be
+  /// kept apart (`$bytes`, `$blob`, `$shared`), and nothing that `JSONReader` would refuse.
+  static func isPlain(_ bytes: UnsafeBufferPointer<UInt8>) -> Bool {
+    var (isInText, isEscaped) = (false, false)
+    var digits = 0
+    var before: UInt8 = 0
+    var mayBeShared = false
+    for byte in bytes {
+      if isInText {
+        if isEscaped {
+          // Half of a pair is no text.
+          if byte == UInt8(ascii: "u") { return false }
+          isEscaped = false
+        } else if byte == 0x22 {
+          isInText = false
+        } else if byte == 0x5C {
+          isEscaped = true
+        } else if byte == UInt8(ascii: "b"), before == UInt8(ascii: "$") {
+          return false
+        } else if byte == UInt8(ascii: "h"), before == UInt8(ascii: "s") {
+          // Rarely the beginning of `$shared`.
+          if mayBeShared { return false }
+        }
+        mayBeShared = byte == UInt8(ascii: "s") && before == UInt8(ascii: "$")
+      } else if (0x30...0x39).contains(byte) {
+        digits += 1
+        if digits > longestNumber { return false }
+      } else if byte == 0x22 {
+        (isInText, digits) = (true, 0)
+      } else if byte < 0x20 || (digits > 0 && byte | 0x20 == UInt8(ascii: "e")) {
+        return false
+      } else if byte != UInt8(ascii: ".") {
+        digits = 0
+      }
+      before = byte
+    }
+    return true
+  }
+
+  /// Whether `JSONWriter` writes it just so: what numbers, text and tuples are made of, and no more.
+  static func isCanonical(_ bytes: UnsafeBufferPointer<UInt8>) -> Bool {
+    var isInText = false
+    var digits = 0
+    var before: UInt8 = 0
+    for byte in bytes {
+      if byte == 0x5C { return false }
+      if isInText {
+        if byte == 0x22 { isInText = false }
+        // The other tags have forms that mean the same.
+        if before == UInt8(ascii: "$"), byte != UInt8(ascii: "t") { return false }
+      } else {
+        switch byte {
+        case 0x30...0x39:
+          if before == UInt8(ascii: "-"), byte == 0x30 { return false }
+          digits += 1
+          if digits > 18 { return false }
+        case 0x22: (isInText, digits) = (true, 0)
+        case UInt8(ascii: "{"), UInt8(ascii: "}"), UInt8(ascii: "["), UInt8(ascii: "]"),
+          UInt8(ascii: ","), UInt8(ascii: ":"), UInt8(ascii: "-"):
+          digits = 0
+        default: return false
+        }
+      }
+      before = byte
+    }
+    return true
+  }
+}

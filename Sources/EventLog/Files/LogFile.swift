@@ -1,0 +1,232 @@
+import CSQLite
+import Glibc
+import LogFormat
+import Migrations
+import TaskLogPlugin
+
+/// The file itself: how it is told from others, opened, made and brought up to date.
+package enum LogFile {
+  /// `application_id` of a log: "tlog". https://sqlite.org/pragma.html#pragma_application_id
+  static let applicationID: Int64 = 0x746C_6F67
+
+  package static var newestVersion: Int32 { Migrations.all.last?.version ?? 0 }
+
+  /// Opens a log for reading, of any version that this program knows or newer.
+  ///
+  /// - Throws: `LogError`.
+  static func openForReading(_ path: String) throws -> Connection {
+    try checkReadable(path)
+    do {
+      return try retryWhileBusy {
+        let connection = try openReadOnly(path)
+        let identity = try checkIsLog(connection, path)
+        try NewerSchema.add(to: connection, of: identity.version)
+        return connection
+      }
+    } catch let error as SQLiteError {
+      throw LogError(error, path: path)
+    }
+  }
+
+  /// Opens a log as far as it can be opened, to tell what is wrong with it. With `writable_schema`,
+  /// which changes nothing in a file that is open for reading, SQLite takes one that has been cut for
+  /// as long as it is: https://sqlite.org/pragma.html#pragma_writable_schema
+  ///
+  /// - Throws: `LogError`.
+  package static func openForChecking(_ path: String) throws -> Connection {
+    do {
+      return try openForReading(path)
+    } catch LogError.damaged {
+      do {
+        let connection = try Connection(path: path, mode: .readOnly)
+        try connection.execute("PRAGMA writable_schema = ON")
+        guard try connection.integer("PRAGMA application_id") == applicationID else {
+          throw LogError.notATasklog(path: path)
+        }
+        return connection
+      } catch let error as SQLiteError {
+        throw LogError(error, path: path)
+      }
+    }
+  }
+
+  private static func checkReadable(_ path: String) throws {
+    var status = stat()
+    guard stat(path, &status) == 0 else {
+      guard errno == ENOENT else {
+        throw LogError.unreadable(path: path, reason: String(cString: strerror(errno)))
+      }
+      guard let fileSystem = LogLocation.networkFileSystem(of: path) else {
+        throw LogError.missing(path: path)
+      }
+      let standIn = LogLocation.fallbackPath(for: path)
+      throw LogError.elsewhere(
+        path: path, fileSystem: fileSystem, standIn: standIn,
+        host: access(standIn, F_OK) == 0 ? LogLocation.host : nil)
+    }
+    try checkIsFile(status, path)
+    guard access(path, R_OK) == 0 else {
+      throw LogError.unreadable(path: path, reason: String(cString: strerror(errno)))
+    }
+    if status.st_size == 0, hasNothingInWAL(path) { throw LogError.empty(path: path) }
+  }
+
+  /// A pipe would keep whoever opens it waiting.
+  private static func checkIsFile(_ status: stat, _ path: String) throws {
+    switch status.st_mode & S_IFMT {
+    case S_IFREG: return
+    case S_IFDIR: throw LogError.isFolder(path: path)
+    default: throw LogError.notADatabase(path: path)
+    }
+  }
+
+  /// Whether a file is in WAL mode, as SQLite leaves none that is not written to, and has no WAL: a
+  /// reader may have made an empty one.
+  /// https://sqlite.org/fileformat2.html#file_format_version_numbers
+  private static func hasLostWAL(_ path: String) -> Bool {
+    guard hasNothingInWAL(path) else { return false }
+    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+    guard descriptor >= 0 else { return false }
+    defer { close(descriptor) }
+    return withUnsafeTemporaryAllocation(byteCount: 20, alignment: 1) { header in
+      pread(descriptor, header.baseAddress, 20, 0) == 20 && header[18] == 2 && header[19] == 2
+    }
+  }
+
+  private static func hasNothingInWAL(_ path: String) -> Bool {
+    var status = stat()
+    return stat(path + "-wal", &status) == 0 ? status.st_size == 0 : errno == ENOENT
+  }
+
+  /// A file in WAL mode needs `-wal` and `-shm` beside it. Where they cannot be made (a read-only
+  /// folder) and there is nothing in a WAL, the file is all there is: it is read as it stands.
+  private static func openReadOnly(_ path: String) throws(SQLiteError) -> Connection {
+    let connection = try Connection(path: path, mode: .readOnly)
+    do {
+      _ = try connection.integer("PRAGMA schema_version")
+      return connection
+    } catch {
+      guard error.cannotOpen || error.primaryCode == SQLITE_READONLY, hasNothingInWAL(path)
+      else { throw error }
+      return try Connection(path: path, mode: .immutable)
+    }
+  }
+
+  /// What tells a log from other databases.
+  private struct Identity {
+    var application: Int64
+    var version: Int64
+    var tables: Int64
+
+    var isLog: Bool { application == applicationID }
+    /// Nobody has put anything into it.
+    var isBlank: Bool { application == 0 && version == 0 && tables == 0 }
+  }
+
+  /// In one transaction: another recorder may be making the file a log just now.
+  private static func identity(_ connection: Connection) throws(SQLiteError) -> Identity {
+    try connection.execute("BEGIN")
+    defer { try? connection.execute("ROLLBACK") }
+    return Identity(
+      application: try connection.integer("PRAGMA application_id") ?? 0,
+      version: try connection.integer("PRAGMA user_version") ?? 0,
+      tables: try connection.integer("SELECT count(*) FROM sqlite_schema") ?? 0)
+  }
+
+  private static func checkIsLog(_ connection: Connection, _ path: String) throws -> Identity {
+    let identity = try identity(connection)
+    guard !identity.isLog else { return identity }
+    guard identity.isBlank else { throw LogError.notATasklog(path: path) }
+    throw hasLostWAL(path) ? LogError.withoutWAL(path: path) : LogError.empty(path: path)
+  }
+
+  /// What an error of SQLite means for a log that is open for reading. A table or column that is not
+  /// there is one that a newer version has changed, or a damaged file.
+  package static func error(_ error: SQLiteError, _ path: String, _ connection: Connection) -> LogError {
+    guard error.primaryCode == SQLITE_ERROR else { return LogError(error, path: path) }
+    let version = (try? connection.integer("PRAGMA user_version")) ?? 0
+    return version > newestVersion
+      ? .tooNew(path: path, version: version, known: newestVersion)
+      : .damaged(path: path, reason: error.message)
+  }
+
+  /// Opens a log for writing; makes it where there is none and brings an older one up to date.
+  ///
+  /// - Throws: `LogError`.
+  package static func openForWriting(
+    _ path: String, through chain: LogMigration.Chain = Migrations.all
+  ) throws -> Connection {
+    try create(path)
+    do {
+      return try retryWhileBusy { try openReadWrite(path, chain) }
+    } catch let error as SQLiteError {
+      throw error.isBusy || error.isNotADatabase || error.isCorrupt
+        ? LogError(error, path: path)
+        : LogError.cannotWrite(path: path, reason: error.message)
+    }
+  }
+
+  /// Between a log in WAL mode and one without it, SQLite answers "busy" at once instead of waiting
+  /// where waiting could be for ever: two that change the mode, one that opens while another closes.
+  /// Trying again from the start is safe, and short.
+  private static func retryWhileBusy<Result>(_ body: () throws -> Result) throws -> Result {
+    let deadline = Clock.now() + 5_000_000_000
+    while true {
+      do {
+        return try body()
+      } catch let error as SQLiteError where error.isBusy && Clock.now() < deadline {
+        usleep(2_000)
+      }
+    }
+  }
+
+  private static func openReadWrite(
+    _ path: String, _ chain: LogMigration.Chain
+  ) throws -> Connection {
+    let connection = try Connection(path: path, mode: .readWrite)
+    // Where it may not write, SQLite opens a file for reading without a word.
+    guard !connection.isReadOnly else {
+      throw LogError.cannotWrite(path: path, reason: "it is read-only")
+    }
+    // Before anything is changed: a file that is not ours, or is newer, stays as it is.
+    let identity = try identity(connection)
+    guard identity.isLog || identity.isBlank else { throw LogError.notATasklog(path: path) }
+    try LogMigration.checkKnown(identity.version, path, chain)
+    // Must be said before the first table is made: https://sqlite.org/pragma.html#pragma_auto_vacuum
+    // Pages of 8 KiB: fewer of them are written than of the default's 4, and few more bytes.
+    if identity.isBlank {
+      try connection.execute("PRAGMA page_size = 8192; PRAGMA auto_vacuum = INCREMENTAL")
+    }
+    try connection.execute("PRAGMA journal_mode = WAL")
+    // In WAL mode a commit survives the death of the process; power loss may cost the last ones:
+    // https://sqlite.org/pragma.html#pragma_synchronous
+    try connection.execute("PRAGMA synchronous = NORMAL")
+    // What is written to stays in memory: the ends of the indexes, and the last pages of the tables.
+    try connection.execute("PRAGMA cache_size = -16384")
+    connection.checkpointEvery(pages: 2000)
+    try LogMigration.run(chain, on: connection, path)
+    return connection
+  }
+
+  /// Makes an empty file that is private to its owner; SQLite gives its companions the same mode.
+  private static func create(_ path: String) throws {
+    var status = stat()
+    if stat(path, &status) == 0 { return try checkIsFile(status, path) }
+    let descriptor = tl_open_file_of_process(path, O_CREAT | O_RDWR | O_CLOEXEC, 0o600)
+    if descriptor < 0 {
+      let code = errno
+      let folder = path.lastIndex(of: "/").map { String(path[..<$0]) } ?? "."
+      throw code == ENOENT
+        ? LogError.folderMissing(path: path, folder: folder.isEmpty ? "/" : folder)
+        : LogError.cannotWrite(path: path, reason: String(cString: strerror(code)))
+    }
+    tl_close_file_of_process(descriptor)
+  }
+
+  /// Moves the write-ahead log into the file, and leaves the one file when nobody else has it open.
+  static func mergeWALAndClose(_ connection: Connection) {
+    try? connection.checkpoint()
+    sqlite3_busy_timeout(connection.handle, 0)
+    try? connection.execute("PRAGMA journal_mode = DELETE")
+  }
+}

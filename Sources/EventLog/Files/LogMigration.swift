@@ -1,0 +1,127 @@
+import LogFormat
+import Migrations
+
+/// Brings an older log up to date: the chain of `Migrations`, each version in one transaction.
+///
+/// Whatever ends it half way (a signal, a full disk, a file that is not what its version says) leaves
+/// the log in the older format, whole. Nothing is migrated under a recorder that lives: it has
+/// prepared what it writes for the tables as they were. A recorder that comes later finds the newer
+/// version, or, when it is of an older tasklog, is refused.
+public enum LogMigration {
+  /// Version and SQL in UTF-8, oldest first.
+  package typealias Chain = [(version: Int32, sql: [UInt8])]
+
+  /// What was done, or is to be done.
+  public struct Outcome: Sendable, Equatable {
+    /// The version of the format that the log had.
+    public var from: Int64
+    /// The version that it has now; the same when there was nothing to do.
+    public var to: Int64
+    /// How many versions lie between them.
+    public var steps: Int
+
+    public var isNothing: Bool { steps == 0 }
+  }
+
+  /// Says what `migrate` would do. Changes nothing.
+  ///
+  /// - Throws: `LogError`.
+  public static func preview(_ path: String) throws -> Outcome {
+    try preview(path, through: Migrations.all)
+  }
+
+  package static func preview(_ path: String, through chain: Chain) throws -> Outcome {
+    let connection = try LogFile.openForReading(path)
+    do {
+      return try pending(connection, path, chain)
+    } catch let error as SQLiteError {
+      throw LogFile.error(error, path, connection)
+    }
+  }
+
+  /// Brings a log to the current format. A log that is in it already is not written to.
+  ///
+  /// - Throws: `LogError`: also when a recorder of it lives, or the log is newer than this program.
+  @discardableResult
+  public static func migrate(_ path: String) throws -> Outcome {
+    try migrate(path, through: Migrations.all)
+  }
+
+  @discardableResult
+  package static func migrate(_ path: String, through chain: Chain) throws -> Outcome {
+    let outcome = try preview(path, through: chain)
+    guard !outcome.isNothing else { return outcome }
+    let connection = try LogFile.openForWriting(path, through: chain)
+    LogFile.mergeWALAndClose(connection)
+    return outcome
+  }
+
+  private static func pending(
+    _ connection: Connection, _ path: String, _ chain: Chain
+  ) throws -> Outcome {
+    let found = try version(connection)
+    try checkKnown(found, path, chain)
+    let steps = chain.count { $0.version > found }
+    return Outcome(from: found, to: Int64(chain.last?.version ?? 0), steps: steps)
+  }
+
+  private static func version(_ connection: Connection) throws(SQLiteError) -> Int64 {
+    try connection.integer("PRAGMA user_version") ?? 0
+  }
+
+  static func checkKnown(_ version: Int64, _ path: String, _ chain: Chain) throws {
+    let known = chain.last?.version ?? 0
+    guard version <= known else {
+      throw LogError.tooNew(path: path, version: version, known: known)
+    }
+  }
+
+  /// Runs what is missing of the chain; makes a log of a blank file.
+  static func run(_ chain: Chain, on connection: Connection, _ path: String) throws {
+    let found = try version(connection)
+    for migration in chain where migration.version > found {
+      try connection.transaction {
+        // Another one may have been faster.
+        let version = try version(connection)
+        try checkKnown(version, path, chain)
+        guard version < migration.version else { return }
+        if version > 0 { try checkNoRecorder(connection, path, version) }
+        do {
+          try connection.execute(String(decoding: migration.sql, as: UTF8.self))
+          if version > 0, migration.version == DerivedTables.version {
+            try DerivedTables(connection).rebuild()
+          }
+          try connection.execute(
+            """
+            PRAGMA application_id = \(LogFile.applicationID);
+            PRAGMA user_version = \(migration.version)
+            """)
+          if migration.version == chain.last?.version { try checkViews(connection) }
+        } catch let error as SQLiteError where version > 0 && !error.isBusy {
+          throw LogError.notMigrated(
+            path: path, from: version, to: migration.version, reason: error.message)
+        }
+      }
+    }
+  }
+
+  private static func checkNoRecorder(
+    _ connection: Connection, _ path: String, _ version: Int64
+  ) throws {
+    let open = try connection.prepare("SELECT id, uuid FROM run WHERE end IS NULL ORDER BY id")
+    while try open.step() {
+      guard !RecorderLock.isHeld(log: path, run: open.text(1)) else {
+        throw LogError.recordedInOlderFormat(path: path, version: version, run: open.integer(0))
+      }
+    }
+  }
+
+  /// A view whose tables have changed is told by SQLite only when somebody asks it.
+  private static func checkViews(_ connection: Connection) throws(SQLiteError) {
+    let views = try connection.prepare("SELECT name FROM sqlite_schema WHERE type = 'view'")
+    while try views.step() {
+      let name = views.text(0).replacing("\"", with: "\"\"")
+      _ = try connection.prepare("SELECT * FROM \"\(name)\"")
+    }
+  }
+}

@@ -1,0 +1,61 @@
+import LogFormat
+import Migrations
+
+/// The tables and views that versions after a log's own have added, as TEMP objects of one
+/// connection: a reader sees the newest version, and the file is not written to. The tables are empty.
+///
+/// TEMP objects hide those of the file that have the same name:
+/// https://sqlite.org/lang_naming.html
+enum NewerSchema {
+  /// - Parameter version: what the log says of itself. Of a version that this program does not know
+  ///   it has what its tables say.
+  /// - Throws: `SQLiteError`.
+  static func add(to connection: Connection, of version: Int64) throws(SQLiteError) {
+    for migration in Migrations.all where migration.version > 1 {
+      let sections = sections(String(decoding: migration.sql, as: UTF8.self))
+      let tables = sections["tables"] ?? ""
+      let isKnown = version <= Int64(LogFile.newestVersion)
+      let isThere =
+        if isKnown { Int64(migration.version) <= version } else { try has(tables, connection) }
+      guard !isThere else { continue }
+      try connection.execute("PRAGMA temp_store = MEMORY")
+      try connection.execute(temporary(tables))
+      try connection.execute(temporary(sections["views"] ?? ""))
+    }
+  }
+
+  /// Whether a log has the tables that a text makes.
+  private static func has(
+    _ tables: String, _ connection: Connection
+  ) throws(SQLiteError) -> Bool {
+    let find = try connection.prepare("SELECT count(*) FROM sqlite_schema WHERE name = ?")
+    for line in tables.split(separator: "\n") where line.hasPrefix("CREATE TABLE ") {
+      let name = line.dropFirst(13).prefix { $0 != " " && $0 != "(" }
+      find.reset()
+      try find.bind(1, String(name))
+      guard try find.step(), find.integer(0) > 0 else { return false }
+    }
+    return true
+  }
+
+  /// The parts of a migration by the names in their first lines, `-- == NAME`.
+  static func sections(_ sql: String) -> [String: String] {
+    var sections: [String: String] = [:]
+    var name = ""
+    for line in sql.split(separator: "\n", omittingEmptySubsequences: false) {
+      if line.hasPrefix("-- == ") {
+        name = String(line.dropFirst(6))
+      } else {
+        sections[name, default: ""] += line + "\n"
+      }
+    }
+    return sections
+  }
+
+  /// A statement begins at the beginning of a line.
+  private static func temporary(_ sql: String) -> String {
+    ("\n" + sql)
+      .replacing("\nCREATE TABLE ", with: "\nCREATE TEMP TABLE ")
+      .replacing("\nCREATE VIEW ", with: "\nCREATE TEMP VIEW ")
+  }
+}

@@ -1,0 +1,78 @@
+import CSQLite
+import LogFormat
+import TaskLogPlugin
+
+/// How the files of a run that is recorded into several, one after the other, point at each other.
+public enum RunFiles {
+  private static let earlier = "in an earlier file: "
+
+  public static func gapReason(_ name: String) -> String { earlier + name }
+
+  /// Whether the events of a gap are in a file before.
+  public static func isEarlier(_ reason: String) -> Bool { reason.hasPrefix(earlier) }
+
+  /// The file that the events of such a gap are in.
+  package static func name(inReason reason: String) -> String { String(reason.dropFirst(earlier.count)) }
+
+  /// The number of the last event of a source that a file tells of, be it there or missing.
+  package static func lastNumber(of source: Int64, _ connection: Connection) throws -> Int64 {
+    try connection.integer(
+      """
+      SELECT max(coalesce((SELECT max(source_seq) FROM event WHERE source = \(source)), 0),
+        coalesce((SELECT max(source_seq + count - 1) FROM gap WHERE source = \(source)), 0))
+      """) ?? 0
+  }
+
+  /// The metadata of a run whose files come together.
+  package static func joined(_ metadata: Value) -> Value {
+    guard case .dict(let entries) = metadata else { return metadata }
+    let local = [
+      RunMetadataKey.previousSegment, RunMetadataKey.nextSegment, RunMetadataKey.retainedKeys,
+    ]
+    return .dict(entries.filter { !local.contains($0.key.string ?? "") })
+  }
+
+  package static let isEarlierSQL = "reason LIKE '\(earlier)%'"
+}
+
+extension RunInfo {
+  /// The name of the file, beside this one, that the events before are in.
+  public var previousFile: String? { metadata[RunMetadataKey.previousSegment]?.string }
+  /// The name of the file, beside this one, that it goes on in.
+  public var nextFile: String? { metadata[RunMetadataKey.nextSegment]?.string }
+}
+
+extension LogWriter {
+  /// Ends a run in this file, because it goes on in another.
+  ///
+  /// - Throws: `SQLiteError`.
+  public func endFile(run: Int64, goesOnIn name: String, at time: Int64) throws {
+    try transaction(synced: true) {
+      try setSpoolPosition(run: run, nil)
+      try end(run: run, .closed, at: time)
+      try note(RunMetadataKey.nextSegment, name, run: run)
+    }
+  }
+
+  /// Notes the name of another file in the metadata of a run, or that there is none; inside a
+  /// transaction.
+  package func note(_ entry: String, _ name: String?, run: Int64) throws {
+    let update = try connection.prepare(
+      name == nil
+        ? "UPDATE run SET metadata = json_remove(metadata, '$.\(entry)') WHERE id = ?1"
+        : "UPDATE run SET metadata = json_set(metadata, '$.\(entry)', ?2) WHERE id = ?1")
+    try update.bind(1, run)
+    if let name { try update.bind(2, name) }
+    try update.run()
+  }
+
+  /// The name of the file that a run was recorded into before.
+  ///
+  /// - Throws: `SQLiteError`.
+  public func previousFile(run: Int64) throws -> String? {
+    let select = try connection.prepare(
+      "SELECT metadata ->> '$.\(RunMetadataKey.previousSegment)' FROM run WHERE id = ?")
+    try select.bind(1, run)
+    return try select.step() ? select.optionalText(0) : nil
+  }
+}

@@ -1,0 +1,134 @@
+import CSQLite
+import LogFormat
+import TaskLogPlugin
+
+/// Runs the SQL that a user typed over a log, read-only.
+public final class UserSQL {
+  private let connection: Connection
+  private let path: String
+  private let deadline: Deadline?
+
+  /// - Parameter timeoutSeconds: how long a statement may take; nothing for any time.
+  /// - Throws: `LogError`.
+  public init(path: String, timeoutSeconds: Double? = nil) throws {
+    self.path = path
+    connection = try LogFile.openForReading(path)
+    connection.addRegularExpressions()
+    connection.addArgs(LogBlobs(path: path))
+    // SQLite makes these tables when they are first asked for, which the authorizer must not forbid.
+    for table in ["json_each('[]')", "json_tree('[]')", "pragma_table_info('')"] {
+      _ = try? connection.integer("SELECT 1 FROM \(table)")
+    }
+    do {
+      try DerivedTables.makeTemporary(connection)
+    } catch let error as SQLiteError {
+      throw LogError(error, path: path)
+    }
+    connection.allowOnlyReading()
+    deadline = timeoutSeconds.map { Deadline(seconds: $0) }
+    deadline?.watch(connection)
+  }
+
+  deinit { deadline?.stopWatching(connection) }
+
+  /// Runs one statement.
+  ///
+  /// - Parameters:
+  ///   - parameters: values for `:name`, `@name` or `$name` by name.
+  ///   - start: called once with the names of the columns.
+  ///   - give: called with each row.
+  /// - Throws: `UserSQLError`, `LogError`, or what the closures throw.
+  public func run(
+    _ sql: String, parameters: [(name: String, value: SQLiteValue)] = [],
+    start: ([String]) throws -> Void, give: ([SQLiteValue]) throws -> Void
+  ) throws {
+    do {
+      let statement = try connection.prepare(sql)
+      guard statement.isReadOnly, statement.columnCount > 0 else { throw UserSQLError.writes }
+      try bind(parameters, to: statement)
+      let columns = 0..<statement.columnCount
+      try start(columns.map { statement.columnName($0) })
+      while try statement.step() { try give(columns.map { statement.value($0) }) }
+    } catch let error as SQLiteError {
+      // What a statement does on the way (CREATE, a function) is refused as a plain error.
+      if error.isRefused || error.message.hasPrefix("not authorized") { throw UserSQLError.writes }
+      switch error.primaryCode {
+      case SQLITE_INTERRUPT: throw UserSQLError.tookTooLong(seconds: deadline?.seconds ?? 0)
+      case SQLITE_BUSY, SQLITE_LOCKED, SQLITE_CORRUPT, SQLITE_NOTADB, SQLITE_IOERR, SQLITE_CANTOPEN:
+        throw LogError(error, path: path)
+      default: throw UserSQLError.wrong(error.message)
+      }
+    }
+  }
+
+  private func bind(
+    _ parameters: [(name: String, value: SQLiteValue)], to statement: Statement
+  ) throws {
+    let names = statement.parameterNames
+    for (index, name) in names.enumerated() {
+      guard let name, !name.hasPrefix("?") else { throw UserSQLError.unnamedParameter }
+      guard let given = parameters.last(where: { $0.name == name.dropFirst() }) else {
+        throw UserSQLError.missingParameter(name)
+      }
+      try statement.bind(Int32(index + 1), given.value)
+    }
+    for (name, _) in parameters where !names.contains(where: { $0?.dropFirst() == name[...] }) {
+      throw UserSQLError.unusedParameter(name)
+    }
+  }
+}
+
+/// What can be wrong with a user's SQL.
+public enum UserSQLError: Error, Sendable, CustomStringConvertible {
+  case wrong(String)
+  case writes
+  case unnamedParameter
+  case missingParameter(String)
+  case unusedParameter(String)
+  case tookTooLong(seconds: Double)
+
+  public var description: String {
+    switch self {
+    case .wrong(let message): "SQL: \(message)"
+    case .writes:
+      "SQL: only reading is allowed: one SELECT, no ATTACH, no extensions, no PRAGMA that changes "
+        + "anything"
+    case .unnamedParameter: "SQL: a parameter needs a name, as :key; give it with -p key=value"
+    case .missingParameter(let name):
+      "SQL: \(name) has no value; give it with -p \(name.dropFirst())=value"
+    case .unusedParameter(let name): "SQL: -p \(name): there is no :\(name) in it"
+    case .tookTooLong(let seconds):
+      "SQL: stopped after \(seconds.description.hasSuffix(".0") ? String(Int(seconds)) : String(seconds)) "
+        + "seconds; --timeout gives it longer, 0 any time"
+    }
+  }
+}
+
+/// Interrupts statements that take too long: https://sqlite.org/c3ref/progress_handler.html
+///
+/// Invariant of the unsafe code: whoever watches a connection keeps this object until it stops
+/// watching, and is done with the connection then.
+package final class Deadline {
+  let seconds: Double
+  private let end: ContinuousClock.Instant
+
+  init(seconds: Double) {
+    self.seconds = seconds
+    end = .now + .seconds(seconds)
+  }
+
+  private var hasPassed: Bool { ContinuousClock.now >= end }
+
+  func watch(_ connection: Connection) {
+    sqlite3_progress_handler(
+      connection.handle, 10_000,
+      { deadline in
+        guard let deadline else { return 0 }
+        return Unmanaged<Deadline>.fromOpaque(deadline).takeUnretainedValue().hasPassed ? 1 : 0
+      }, Unmanaged.passUnretained(self).toOpaque())
+  }
+
+  func stopWatching(_ connection: Connection) {
+    sqlite3_progress_handler(connection.handle, 0, nil, nil)
+  }
+}

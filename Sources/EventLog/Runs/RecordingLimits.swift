@@ -1,0 +1,86 @@
+import LogFormat
+import TaskLogPlugin
+
+/// What a recorder was told not to keep of a run.
+public struct RecordingLimits: Sendable {
+  /// Each option in force, with its patterns or its number.
+  public var options: [(name: String, value: String)]
+  /// Whether events were left out on purpose.
+  public var isFiltered: Bool
+  /// Whether a filter by hook has left events out: then one change of a task's state need not follow
+  /// from the one before.
+  public var hasHookFilter: Bool
+
+  init(_ metadata: Value) {
+    options = []
+    (isFiltered, hasHookFilter) = (false, false)
+    guard case .dict(let entries)? = metadata[RunMetadataKey.limits] else { return }
+    for entry in entries {
+      guard let name = entry.key.string else { continue }
+      let patterns = entry.value.elements?.map { $0.string ?? JSONWriter.text($0) }
+      options.append(
+        (name, patterns?.joined(separator: ", ") ?? JSONWriter.text(entry.value)))
+      let isFilter = name.hasPrefix("include") || name.hasPrefix("exclude")
+      isFiltered = isFiltered || isFilter
+      hasHookFilter = hasHookFilter || (isFilter && name.hasSuffix("Hooks"))
+    }
+  }
+
+  /// The filters in words.
+  public var filterText: String {
+    options.filter { $0.name.hasPrefix("include") || $0.name.hasPrefix("exclude") }
+      .map { "\($0.name) \($0.value)" }.joined(separator: "; ")
+  }
+}
+
+/// How many events of one hook a filter has left out.
+public struct ExcludedEvents: Sendable {
+  public var source: Source.Kind
+  public var hook: String
+  public var events: Int64
+}
+
+extension RunInfo {
+  public var limits: RecordingLimits { RecordingLimits(metadata) }
+}
+
+extension LogReader {
+  /// What filters have left out of a run, as far as that was noted.
+  ///
+  /// - Throws: `LogError`.
+  public func excluded(of run: RunInfo) throws -> [ExcludedEvents] {
+    guard run.limits.isFiltered, let first = run.firstSeq, let last = run.lastSeq else { return [] }
+    return try translating {
+      let select = try connection.prepare(
+        """
+        SELECT source.kind, event.args FROM event JOIN source ON source.id = event.source
+        WHERE event.seq BETWEEN ? AND ? AND source.run = ?
+          AND event.hook = (SELECT id FROM text WHERE text = 'excluded')
+        """)
+      try select.bind(1, first)
+      try select.bind(2, last)
+      try select.bind(3, run.number)
+      var sums: [ExcludedEvents] = []
+      while try select.step() {
+        let source = Source.Kind(rawValue: select.text(0)) ?? .worker
+        guard case .dict(let hooks)? = (try? JSONReader.value(select.text(1)))?["hooks"] else {
+          continue
+        }
+        for entry in hooks {
+          guard let hook = entry.key.string, let events = entry.value.int, events > 0 else {
+            continue
+          }
+          let place = sums.firstIndex { $0.source == source && $0.hook.sameBytes(as: hook) }
+          if let place {
+            sums[place].events = sums[place].events.addingReportingOverflow(events).partialValue
+          } else {
+            sums.append(ExcludedEvents(source: source, hook: hook, events: events))
+          }
+        }
+      }
+      return sums.sorted {
+        ($0.source.rawValue, $1.events, $0.hook) < ($1.source.rawValue, $0.events, $1.hook)
+      }
+    }
+  }
+}

@@ -1,0 +1,56 @@
+import TaskLogPlugin
+
+/// How a run has ended. Three different things, and every command tells them apart.
+public enum RunEnd: String, Sendable {
+  /// The recorder has said that it is over.
+  case closed
+  /// The recorder is gone without a word.
+  case died
+  /// The recorder is alive.
+  case running
+
+  /// The time of the last event of `run` by the scheduler's clock, by a look at the last event of each
+  /// of its sources.
+  package static let timeOfLastEventSQL = """
+    SELECT max((SELECT \(ClockSQL.time(of: "event")) FROM event WHERE event.source = source.id
+      ORDER BY source_seq DESC LIMIT 1)) FROM source WHERE source.run = run.id
+    """
+}
+
+/// What a log says of one of its runs.
+public struct RunInfo: Sendable {
+  /// The number in this file, as in `#3`.
+  public var number: Int64
+  /// The UUIDv7 by which it is known everywhere.
+  public var id: String
+  public var engine: String
+  public var engineVersion: String
+  public var recorderVersion: String
+  public var mode: String
+  /// Nanoseconds since 1970 UTC.
+  public var started: Int64
+  /// Nanoseconds since 1970 UTC; of a run that died, the time of its last event.
+  public var ended: Int64?
+  public var end: RunEnd
+  /// Whether the log itself says how it ended.
+  package var isEndInLog = true
+  public var firstSeq: Int64?
+  public var lastSeq: Int64?
+  public var metadata: Value
+}
+
+/// How much a run holds.
+public struct RunTotals: Sendable {
+  public var events: Int64
+  public var tasks: Int64
+  public var workers: Int64
+  /// Events that are known to be missing.
+  public var missing: Int64
+}
+
+/// A source with its number in the file.
+public struct SourceInfo: Sendable {
+  public var number: Int64
+  public var run: Int64
+  public var source: Source
+}

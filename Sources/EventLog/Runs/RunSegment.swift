@@ -1,0 +1,101 @@
+import LogFormat
+import TaskLogPlugin
+
+/// What one of several files has of a run that was recorded into them, one after the other.
+public struct RunSegment {
+  public var reader: LogReader
+  public var run: RunInfo
+
+  public init(reader: LogReader, run: RunInfo) {
+    (self.reader, self.run) = (reader, run)
+  }
+}
+
+/// All parts of a run, in their order, without putting them together.
+extension [RunSegment] {
+  /// What they say of the run: how it ended is told by the last one.
+  public var whole: RunInfo? {
+    guard var run = first?.run, let last = last?.run else { return nil }
+    (run.end, run.ended, run.lastSeq) = (last.end, last.ended, last.lastSeq)
+    return run
+  }
+
+  /// How much they hold together.
+  ///
+  /// - Throws: `LogError`.
+  public func totals() throws -> RunTotals {
+    if count == 1 { return try self[0].reader.totals(of: self[0].run) }
+    var totals = RunTotals(events: 0, tasks: 0, workers: 0, missing: 0)
+    var (tasks, workers) = (Set<UInt64>(), Set<String>())
+    var gaps: [String: [Range<Int64>]] = [:]
+    for (place, part) in enumerated() {
+      totals.events += try part.reader.eventCount(of: part.run)
+      try part.reader.addTasks(of: part.run, to: &tasks)
+      for info in try part.reader.sources(of: part.run) {
+        if info.source.kind == .worker { workers.insert(info.source.id) }
+        gaps[info.source.id, default: []] += try part.reader.gaps(
+          of: info, place == 0 ? "TRUE" : "NOT (\(RunFiles.isEarlierSQL))")
+      }
+    }
+    (totals.tasks, totals.workers) = (Int64(tasks.count), Int64(workers.count))
+    totals.missing = gaps.values.reduce(0) { $0 + Self.length($1) }
+    return totals
+  }
+
+  /// Events that were taken out of them to make room.
+  ///
+  /// - Throws: `LogError`.
+  public func pruned() throws -> Int64 {
+    var gaps: [String: [Range<Int64>]] = [:]
+    for part in self {
+      for info in try part.reader.sources(of: part.run) {
+        gaps[info.source.id, default: []] += try part.reader.gaps(of: info, GapReason.isPrunedSQL)
+      }
+    }
+    return gaps.values.reduce(0) { $0 + Self.length($1) }
+  }
+
+  /// How many numbers there are in ranges, some of which may be told by several files.
+  private static func length(_ ranges: [Range<Int64>]) -> Int64 {
+    var (length, end) = (Int64(0), Int64.min)
+    for range in ranges.sorted(by: { $0.lowerBound < $1.lowerBound }) {
+      length += Swift.max(0, range.upperBound - Swift.max(end, range.lowerBound))
+      end = Swift.max(end, range.upperBound)
+    }
+    return length
+  }
+}
+
+extension LogReader {
+  /// Hashes of the keys of a run.
+  fileprivate func addTasks(of run: RunInfo, to tasks: inout Set<UInt64>) throws {
+    try translating {
+      let select = try connection.prepare(
+        """
+        SELECT text, typed FROM key WHERE id IN (SELECT key FROM event
+          WHERE source IN (SELECT id FROM source WHERE run = \(run.number)))
+        """)
+      while try select.step() {
+        tasks.insert(KeyHash.hash(of: Key(text: select.text(0), typed: select.text(1))))
+      }
+    }
+  }
+
+  /// The numbers of the events that are missing for reasons that a condition chooses.
+  fileprivate func gaps(
+    of info: SourceInfo, _ condition: String
+  ) throws -> [Range<Int64>] {
+    try translating {
+      let select = try connection.prepare(
+        """
+        SELECT source_seq, count FROM gap
+        WHERE source = \(info.number) AND count > 0 AND \(condition)
+        """)
+      var ranges: [Range<Int64>] = []
+      while try select.step() {
+        ranges.append(select.integer(0)..<select.integer(0) + select.integer(1))
+      }
+      return ranges
+    }
+  }
+}

@@ -1,0 +1,205 @@
+import Glibc
+import LogFormat
+import TaskLogPlugin
+
+/// A worker whose last events may be missing: nothing in the log says that what is there is all.
+public struct IncompleteWorker: Sendable {
+  /// Where its spool is, in which they may be.
+  public enum Spool: String, Sendable {
+    /// On this host.
+    case here
+    /// It would be on this host, and is not there any more.
+    case gone
+    /// On another host, if it is still there.
+    case elsewhere
+    /// The log does not say.
+    case unknown
+  }
+
+  /// The number of the run in its log.
+  public var run: Int64
+  public var address: String
+  /// The engine's id of it; `nil` if the log does not say.
+  public var serverID: String?
+  public var host: String?
+  public var folder: String?
+  public var spool: Spool
+  /// The number of task ends that the scheduler recorded for it and its own events lack; `nil` if the
+  /// format of the log does not have them.
+  public var missingEnds: Int64?
+}
+
+extension LogReader {
+  /// The workers of a run whose last events may be missing. None of a run that goes on, or of which
+  /// other logs have the rest.
+  ///
+  /// - Throws: `LogError`.
+  public func incompleteWorkers(of run: RunInfo) throws -> [IncompleteWorker] {
+    try [RunSegment(reader: self, run: run)].incompleteWorkers()
+  }
+}
+
+/// What the log knows of the events of one worker.
+private struct WorkerEvents {
+  var serverID: String
+  var address: String
+  var extent = SourceExtent()
+  var ended: Int64 = 0
+  var host: String?
+  var folder: String?
+  /// Whether it said where its spool is.
+  var hasPlace = false
+}
+
+extension [RunSegment] {
+  /// The workers of a run whose last events may be missing, in the order in which they came.
+  ///
+  /// - Throws: `LogError`.
+  public func incompleteWorkers() throws -> [IncompleteWorker] {
+    // Workers of our own engine are in the process of the recorder, and need no spool of their own.
+    guard let whole, let last = last?.run, whole.end != .running, !whole.isPartial,
+      last.nextFile == nil, whole.metadata[RunMetadataKey.workers]?.bool == true
+    else { return [] }
+    let stays = try stays()
+    let workers = try workers(isCounted: !stays.isEmpty)
+    let matches = Self.matches(stays, workers)
+    var incomplete: [IncompleteWorker] = []
+    for (place, worker) in workers.enumerated() where !worker.extent.isComplete {
+      let ended = matches.stayOfWorker[place].map { stays[$0].ended } ?? 0
+      incomplete.append(
+        Self.incomplete(worker, whole, stays.isEmpty ? nil : Swift.max(0, ended - worker.ended)))
+    }
+    for place in matches.alone {
+      var worker = WorkerEvents(
+        serverID: stays[place].serverID ?? "", address: stays[place].address)
+      worker.host = stays[place].host
+      worker.folder = whole.metadata[RunMetadataKey.workerSpool]?.string
+      let found = Self.incomplete(worker, whole, stays[place].ended)
+      // One that came and went at once has recorded nothing.
+      if stays[place].ended > 0 || found.spool == .here { incomplete.append(found) }
+    }
+    return incomplete
+  }
+
+  private func workers(isCounted: Bool) throws -> [WorkerEvents] {
+    var workers: [WorkerEvents] = []
+    var places: [String: Int] = [:]
+    for part in self {
+      let ended = try part.reader.endedAtSources(of: part.run)
+      for info in try part.reader.sources(of: part.run) where info.source.kind == .worker {
+        let place = places[info.source.id] ?? workers.count
+        if place == workers.count {
+          places[info.source.id] = place
+          workers.append(.init(serverID: info.source.id, address: info.source.address))
+        }
+        let extent = try part.reader.extent(of: info, isCounted: isCounted)
+        if extent.last >= workers[place].extent.last { workers[place].extent = extent }
+        workers[place].ended += ended[info.number] ?? 0
+        if !workers[place].hasPlace, let found = try part.reader.spoolPlace(of: info) {
+          (workers[place].host, workers[place].folder) = found
+          workers[place].hasPlace = true
+        }
+      }
+    }
+    return workers
+  }
+
+  /// Which stay is that of which worker, by its id, and where the log does not say that in their order
+  /// at an address; and the stays of workers of which there is no event.
+  private static func matches(
+    _ stays: [WorkerPresence], _ workers: [WorkerEvents]
+  ) -> (stayOfWorker: [Int: Int], alone: [Int]) {
+    let places = Dictionary(
+      workers.enumerated().map { ($1.serverID, $0) }, uniquingKeysWith: { first, _ in first })
+    var stayOfWorker: [Int: Int] = [:]
+    var rest: [Int] = []
+    for (place, stay) in stays.enumerated() {
+      if let worker = stay.serverID.flatMap({ places[$0] }) {
+        stayOfWorker[worker] = place
+      } else {
+        rest.append(place)
+      }
+    }
+    var alone: [Int] = []
+    for place in rest {
+      let worker = workers.indices.first {
+        stayOfWorker[$0] == nil && workers[$0].address == stays[place].address
+      }
+      if stays[place].serverID == nil, let worker {
+        stayOfWorker[worker] = place
+      } else {
+        alone.append(place)
+      }
+    }
+    return (stayOfWorker, alone)
+  }
+
+  private static func incomplete(
+    _ worker: WorkerEvents, _ run: RunInfo, _ missingEnds: Int64?
+  ) -> IncompleteWorker {
+    var found = IncompleteWorker(
+      run: run.number, address: worker.address,
+      serverID: worker.serverID.isEmpty ? nil : worker.serverID, host: worker.host,
+      folder: worker.folder, spool: .unknown, missingEnds: missingEnds)
+    for folder in [worker.folder, SpoolLocation.defaultFolder].compactMap(\.self)
+    where SpoolLocation.hasSpool(of: worker.serverID, run: run.id, in: folder) {
+      (found.folder, found.spool) = (folder, .here)
+      return found
+    }
+    if let host = worker.host {
+      // The scheduler knows addresses, and only a worker its host's name.
+      found.spool = worker.hasPlace && host == SpoolLocation.hostName ? .gone : .elsewhere
+    }
+    return found
+  }
+}
+
+/// Where the spools of workers are.
+enum SpoolLocation {
+  static let hostName: String = {
+    var name = [CChar](repeating: 0, count: 256)
+    gethostname(&name, name.count - 1)
+    return String(decoding: name.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+  }()
+
+  /// Where a worker on this host puts its spool when nothing else was said: `default_folder` of the
+  /// Python package.
+  static var defaultFolder: String {
+    let temporary = ["TMPDIR", "TEMP", "TMP"].compactMap { (name: String) -> String? in
+      getenv(name).map { String(cString: $0) }
+    }.first { !$0.isEmpty && access($0, W_OK) == 0 }
+    return (temporary ?? "/tmp") + "/tasklog-\(getuid())"
+  }
+
+  /// Whether a worker has left files of a run on this host.
+  static func hasSpool(of serverID: String, run: String, in folder: String) -> Bool {
+    guard !serverID.isEmpty, !run.contains("/"), let stream = opendir(folder + "/" + run) else {
+      return false
+    }
+    defer { closedir(stream) }
+    while let entry = readdir(stream) {
+      let name = withUnsafePointer(to: &entry.pointee.d_name) {
+        $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+      }
+      if name.hasPrefix(serverID + "."), !name.hasSuffix(".new") { return true }
+    }
+    return false
+  }
+}
+
+extension LogReader {
+  /// On which host, and in which folder, a worker keeps its spool, as it said when it was set up; the
+  /// folder is `nil` if it found no disk.
+  fileprivate func spoolPlace(of info: SourceInfo) throws -> (host: String, folder: String?)? {
+    try translating {
+      let select = try connection.prepare(
+        """
+        SELECT args ->> '$.hostname', args ->> '$.spool' FROM event
+        WHERE source = ? AND source_seq = 1 AND json_valid(args)
+        """)
+      try select.bind(1, info.number)
+      guard try select.step(), let host = select.optionalText(0) else { return nil }
+      return (host, select.optionalText(1))
+    }
+  }
+}

@@ -1,0 +1,107 @@
+import EventLog
+import LogFormat
+import TaskLogPlugin
+
+/// Finds the task that each failed task blames, as the view `failures` says it.
+///
+/// The scheduler says whom it blames. Where a log does not have that, it is the dependency that
+/// erred last before it and has not come to memory since, and for whom that one blames; where no
+/// graph tells, the one task that has failed on its own of the same stimulus.
+struct BlameFinder {
+  /// In the order of arrival.
+  private(set) var failures: [RunFailures.Failure] = []
+  /// Names that are blamed and are no keys of this log; found at `-1 - blamed`.
+  private(set) var unresolved: [String] = []
+
+  private let reader: LogReader
+  private let run: RunInfo
+  private let selectKey: Statement
+  private let selectSince: Statement
+  /// Read when the first task does not say whom it blames.
+  private var graphs: GraphDependencies?
+  /// The last failure of each key, and the last one of it that was its own.
+  private var last: [Int64: Int] = [:]
+  private var own: [Int64: Int64] = [:]
+  /// What failed on its own last of each stimulus; no key where there were several.
+  private var byStimulus: [Int64: (key: Int64?, seq: Int64)] = [:]
+  /// The name that was looked up last: thousands may blame one task.
+  private var lastName: (json: String, blamed: Int64)?
+
+  init(_ reader: LogReader, _ run: RunInfo) throws {
+    self.reader = reader
+    self.run = run
+    selectKey = try reader.connection.prepare("SELECT id FROM key WHERE text = ? AND typed = ?")
+    selectSince = try reader.connection.prepare(
+      """
+      SELECT 1 FROM event WHERE key = ? AND source = ? AND seq BETWEEN ? AND ?
+        AND +hook = (SELECT id FROM text WHERE text = 'transition')
+        AND +finish IN (SELECT id FROM text WHERE text IN ('memory', 'forgotten')) LIMIT 1
+      """)
+  }
+
+  /// - Parameter failed: comes after those that were added before.
+  mutating func add(_ failed: FailurePart.Failed) throws {
+    var failure = RunFailures.Failure(seq: failed.seq, key: failed.key)
+    if let blame = failed.blame, let blamed = try name(blame) {
+      failure.blamed = blamed
+      failure.causeSeq = blamed == failed.key ? failed.seq : own[blamed]
+    } else if failed.looks == .certainlyOwn {
+      failure.causeSeq = failed.seq
+    } else if let before = try dependency(of: failed) {
+      failure.causeSeq = failures[before].causeSeq
+    } else if failed.looks == .own {
+      failure.causeSeq = failed.seq
+    } else if let cause = failed.stimulus.flatMap({ byStimulus[$0] }), cause.key != nil {
+      failure.causeSeq = cause.seq
+    }
+    if failure.isOwn {
+      own[failed.key] = failed.seq
+      if let stimulus = failed.stimulus {
+        let isOther = byStimulus[stimulus].map { $0.key != failed.key } ?? false
+        byStimulus[stimulus] = (isOther ? nil : failed.key, failed.seq)
+      }
+    }
+    last[failed.key] = failures.count
+    failures.append(failure)
+  }
+
+  /// The number of a key, or what stands for one that the log does not have; nothing where the value
+  /// was not kept.
+  private mutating func name(_ json: String) throws -> Int64? {
+    if let lastName, lastName.json.sameBytes(as: json) { return lastName.blamed }
+    if json.hasPrefix(#"{"$capped":"#) || json.hasPrefix(#"{"$opaque":"#) { return nil }
+    let value = try? JSONReader.value(json)
+    let key = value.flatMap(Key.init)
+    var blamed: Int64?
+    if let key {
+      defer { selectKey.reset() }
+      try selectKey.bind(1, key.text)
+      try selectKey.bind(2, key.typed)
+      if try selectKey.step() { blamed = selectKey.integer(0) }
+    }
+    if blamed == nil {
+      unresolved.append(json.contains(#"\u0000"#) ? json : value?.string ?? json)
+    }
+    let found = blamed ?? -Int64(unresolved.count)
+    lastName = (json, found)
+    return found
+  }
+
+  /// The dependency that failed last and is still without a result.
+  private mutating func dependency(of failed: FailurePart.Failed) throws -> Int? {
+    let graphs = try graphs ?? GraphDependencies(reader, run)
+    self.graphs = graphs
+    guard let key = try reader.keys.element(failed.key) else { return nil }
+    var found: Int?
+    for dependency in try graphs.dependencies(of: key) {
+      guard let before = last[dependency], before > found ?? -1 else { continue }
+      defer { selectSince.reset() }
+      try selectSince.bind(1, dependency)
+      try selectSince.bind(2, failed.source)
+      try selectSince.bind(3, failures[before].seq)
+      try selectSince.bind(4, failed.seq)
+      if try !selectSince.step() { found = before }
+    }
+    return found
+  }
+}

@@ -1,0 +1,270 @@
+import EventLog
+import LogFormat
+import TaskLogPlugin
+
+/// A task that failed on its own; a row of the view `errors`.
+public struct FailedTask: Sendable {
+  public var seq: Int64
+  public var time: Int64
+  public var key: String
+  /// As the args have it, as have traceback and mostly exception: see the view `failure_texts`.
+  public var worker: SQLiteValue
+  public var exception: SQLiteValue
+  public var traceback: SQLiteValue
+  /// How often the task had been given to a worker before.
+  public var retries: Int64
+  /// How many tasks failed with it.
+  public var dependents: Int64
+}
+
+/// A task that failed with another; one of the rows of the view `failures`.
+public struct AffectedTask: Sendable {
+  public var seq: Int64
+  public var time: Int64
+  public var key: String
+  public var blamed: String?
+  public var causeSeq: Int64?
+}
+
+/// A failure that only a worker had; a row of the view `worker_errors`.
+public struct WorkerFailure: Sendable {
+  public var seq: Int64
+  public var time: Int64
+  public var key: String
+  public var worker: String
+  /// The state that the task was in before.
+  public var start: String?
+  public var exception: SQLiteValue
+  public var traceback: SQLiteValue
+}
+
+/// An exception with the tasks that it failed; a row of the view `error_causes`.
+public struct ErrorCause: Sendable {
+  public var exception: SQLiteValue
+  public var tasks: Int64 = 0
+  public var dependents: Int64 = 0
+  public var workers: Int64 = 0
+  public var firstSeq: Int64
+  public var firstKey: String
+  public var firstTraceback: SQLiteValue = .null
+}
+
+/// What failed in a run. Only numbers are kept; what is shown of each is read when it is asked for.
+public struct RunFailures {
+  struct Failure: Sendable {
+    var seq: Int64
+    var key: Int64
+    /// Whom it blames by the scheduler's own word; 0 where there is none.
+    var blamed: Int64 = 0
+    /// The failure that it came of: itself when it has failed on its own.
+    var causeSeq: Int64?
+
+    var isOwn: Bool { causeSeq == seq }
+  }
+
+  private static let pageSize = 512
+  private let reader: LogReader
+  /// In the order of arrival.
+  private let failures: [Failure]
+  /// What is blamed and is no key of this log.
+  private let unresolved: [String]
+  /// Events of workers that may be failures of which the scheduler knows nothing.
+  private let atWorkers: [Int64]
+  private var dependents: [Int64: Int64] = [:]
+
+  init(
+    _ reader: LogReader, _ failures: [Failure] = [], unresolved: [String] = [],
+    _ atWorkers: [Int64] = []
+  ) {
+    self.reader = reader
+    self.failures = failures
+    self.unresolved = unresolved
+    self.atWorkers = atWorkers
+    for failure in failures where !failure.isOwn {
+      if let cause = failure.causeSeq { dependents[cause, default: 0] += 1 }
+    }
+  }
+
+  // MARK: - One event
+
+  private func failure(_ seq: Int64) -> Failure? {
+    var (low, high) = (0, failures.count)
+    while low < high {
+      let middle = (low + high) / 2
+      if failures[middle].seq < seq { low = middle + 1 } else { high = middle }
+    }
+    return low < failures.count && failures[low].seq == seq ? failures[low] : nil
+  }
+
+  /// The event of the failure that the failure of a task came of, which is itself for a task that has
+  /// failed on its own; nothing where that is not known.
+  package func cause(of seq: Int64) -> Int64? { failure(seq)?.causeSeq }
+
+  /// The task that a failed task blames; nothing for one that has failed on its own.
+  ///
+  /// - Throws: `LogError`.
+  package func blamed(at seq: Int64) throws -> String? {
+    guard let failure = failure(seq), !failure.isOwn else { return nil }
+    return try reader.translating { try blamed(failure) }
+  }
+
+  private func blamed(_ failure: Failure) throws -> String? {
+    if failure.blamed < 0 { return unresolved[Int(-1 - failure.blamed)] }
+    if failure.blamed > 0 { return try reader.keys.element(failure.blamed)?.text }
+    guard let cause = failure.causeSeq.flatMap({ self.failure($0) }) else { return nil }
+    return try reader.keys.element(cause.key)?.text
+  }
+
+  // MARK: - All of them
+
+  private func pages(_ events: some Sequence<Int64>, _ body: (String) throws -> Void) throws {
+    func list(_ page: [Int64]) -> String {
+      "[" + page.map(String.init).joined(separator: ",") + "]"
+    }
+    var page: [Int64] = []
+    for seq in events {
+      page.append(seq)
+      if page.count == Self.pageSize {
+        try body(list(page))
+        page.removeAll(keepingCapacity: true)
+      }
+    }
+    if !page.isEmpty { try body(list(page)) }
+  }
+
+  /// Reads rows of some events, a page of them at a time, so that no transaction waits for who takes
+  /// them.
+  private func rows<Row>(
+    _ sql: String, of events: some Sequence<Int64>, _ make: (Statement) throws -> Row,
+    _ body: (Row) throws -> Void
+  ) throws {
+    let select = try reader.translating { try reader.connection.prepare(sql) }
+    try pages(events) { page in
+      var rows: [Row] = []
+      try reader.translating {
+        defer { select.reset() }
+        try select.bind(1, page)
+        while try select.step() { rows.append(try make(select)) }
+      }
+      for row in rows { try body(row) }
+    }
+  }
+
+  /// Gives each task that failed on its own, in the order of arrival.
+  ///
+  /// - Throws: `LogError`, or what the body throws.
+  public func forEachError(_ body: (FailedTask) throws -> Void) throws {
+    try rows(
+      """
+      SELECT event.seq, event.time, key.text, event.args ->> '$.worker',
+        (SELECT exception FROM failure_texts WHERE failure_texts.seq = event.seq),
+        event.args ->> '$.traceback_text',
+        (SELECT max(0, count(*) - 1) FROM event AS sent
+          WHERE sent.key = event.key AND sent.source = event.source AND sent.seq < event.seq
+            AND sent.start IS NOT sent.finish
+            AND +sent.finish = (SELECT id FROM text WHERE text = 'processing'))
+      FROM event JOIN key ON key.id = event.key
+      WHERE event.seq IN (SELECT value FROM json_each(?)) ORDER BY event.seq
+      """, of: failures.lazy.filter(\.isOwn).map(\.seq)
+    ) { select in
+      FailedTask(
+        seq: select.integer(0), time: select.integer(1), key: select.text(2),
+        worker: select.value(3), exception: select.value(4), traceback: select.value(5),
+        retries: select.integer(6), dependents: dependents[select.integer(0)] ?? 0)
+    } _: {
+      try body($0)
+    }
+  }
+
+  /// Gives each task that failed with another, in the order of arrival.
+  ///
+  /// - Throws: `LogError`, or what the body throws.
+  public func forEachAffected(_ body: (AffectedTask) throws -> Void) throws {
+    try rows(
+      """
+      SELECT event.seq, event.time, key.text FROM event JOIN key ON key.id = event.key
+      WHERE event.seq IN (SELECT value FROM json_each(?)) ORDER BY event.seq
+      """, of: failures.lazy.filter { !$0.isOwn }.map(\.seq)
+    ) { select in
+      let failure = failure(select.integer(0))
+      return AffectedTask(
+        seq: select.integer(0), time: select.integer(1), key: select.text(2),
+        blamed: try failure.flatMap(blamed), causeSeq: failure?.causeSeq)
+    } _: {
+      try body($0)
+    }
+  }
+
+  /// Gives each failure that only a worker had, in the order of arrival.
+  ///
+  /// - Throws: `LogError`, or what the body throws.
+  public func forEachAtWorkers(_ body: (WorkerFailure) throws -> Void) throws {
+    try rows(
+      """
+      SELECT seq, time_ns, key, worker, start, exception, traceback FROM worker_errors
+      WHERE seq IN (SELECT value FROM json_each(?)) ORDER BY seq
+      """, of: atWorkers
+    ) { select in
+      WorkerFailure(
+        seq: select.integer(0), time: select.integer(1), key: select.text(2),
+        worker: select.text(3), start: select.optionalText(4), exception: select.value(5),
+        traceback: select.value(6))
+    } _: {
+      try body($0)
+    }
+  }
+
+  /// Exceptions of tasks that failed on their own, by event, where the args do not have a text:
+  /// those that the scheduler made itself, such as Dask's `KilledWorker`.
+  ///
+  /// - Throws: `LogError`.
+  package func textsBesideArgs() throws -> [Int64: String] {
+    var texts: [Int64: String] = [:]
+    try rows(
+      """
+      SELECT event.seq, (SELECT exception FROM failure_texts WHERE failure_texts.seq = event.seq)
+      FROM event WHERE event.seq IN (SELECT value FROM json_each(?))
+        AND event.args ->> '$.exception_text' IS NULL
+      """, of: failures.lazy.filter(\.isOwn).map(\.seq)
+    ) { select in
+      (select.integer(0), select.optionalText(1))
+    } _: {
+      texts[$0.0] = $0.1
+    }
+    return texts
+  }
+
+  /// The tasks that failed on their own by what went wrong, the most first.
+  ///
+  /// - Throws: `LogError`.
+  public func causes() throws -> [ErrorCause] {
+    var causes: [ErrorCause] = []
+    // By bytes, as SQL compares them.
+    var workers: [Set<[UInt8]>] = []
+    var places: [[UInt8]: Int] = [:]
+    try forEachError { error in
+      let name = Array("\(error.exception)".utf8)
+      let place = places[name] ?? causes.count
+      if place == causes.count {
+        places[name] = place
+        causes.append(
+          ErrorCause(exception: error.exception, firstSeq: error.seq, firstKey: error.key))
+        workers.append([])
+      }
+      causes[place].tasks += 1
+      causes[place].dependents += error.dependents
+      if error.worker != .null { workers[place].insert(Array("\(error.worker)".utf8)) }
+    }
+    return try reader.translating {
+      let select = try reader.connection.prepare(
+        "SELECT args ->> '$.traceback_text' FROM event WHERE seq = ?")
+      for place in causes.indices {
+        defer { select.reset() }
+        causes[place].workers = Int64(workers[place].count)
+        try select.bind(1, causes[place].firstSeq)
+        if try select.step() { causes[place].firstTraceback = select.value(0) }
+      }
+      return causes.sorted { ($1.tasks, $0.firstSeq) < ($0.tasks, $1.firstSeq) }
+    }
+  }
+}

@@ -1,0 +1,201 @@
+import EventLog
+import LogFormat
+import TaskLogPlugin
+
+/// What each task of a run needs and what needs it, as graphs were submitted.
+///
+/// A task is a number, and a key is known by a hash of its JSON alone, so that a million tasks with
+/// two million edges take 40 MB; two keys of one hash would be taken for one another, which for a
+/// million of them has a chance of one in thirty million.
+public struct DependencyIndex: Sendable {
+  /// Ascending; the place of a hash is the number of its task.
+  private var hashes: [UInt64] = []
+  private var needed = Neighbours()
+  private var needing = Neighbours()
+
+  /// Who is next to whom: those of task n lie from `starts[n]` to `starts[n + 1]`.
+  private struct Neighbours {
+    var starts: [Int32] = []
+    var tasks: [Int32] = []
+
+    init() {}
+
+    init(_ edges: [(UInt64, UInt64)], _ hashes: [UInt64], count: Int) {
+      starts = [Int32](repeating: 0, count: count + 1)
+      tasks.reserveCapacity(edges.count)
+      var task = 0
+      // Both are in ascending order.
+      for edge in edges {
+        while task < count, hashes[task] < edge.0 {
+          task += 1
+          starts[task] = Int32(truncatingIfNeeded: tasks.count)
+        }
+        tasks.append(Int32(truncatingIfNeeded: DependencyIndex.place(of: edge.1, in: hashes) ?? 0))
+      }
+      while task < count {
+        task += 1
+        starts[task] = Int32(truncatingIfNeeded: tasks.count)
+      }
+    }
+
+    subscript(task: Int) -> ArraySlice<Int32> {
+      guard task + 1 < starts.count else { return [] }
+      return tasks[Int(starts[task])..<Int(starts[task + 1])]
+    }
+  }
+
+  /// No tasks.
+  public init() {}
+
+  /// - Parameter edges: a task and one that it needs.
+  init(_ edges: inout [(UInt64, UInt64)]) {
+    edges.sort { $0 < $1 }
+    Self.removeRepeats(&edges, ==)
+    hashes.reserveCapacity(edges.count * 2)
+    for edge in edges { hashes += [edge.0, edge.1] }
+    hashes.sort()
+    Self.removeRepeats(&hashes, ==)
+    needed = Neighbours(edges, hashes, count: hashes.count)
+    for place in edges.indices { edges[place] = (edges[place].1, edges[place].0) }
+    edges.sort { $0 < $1 }
+    needing = Neighbours(edges, hashes, count: hashes.count)
+  }
+
+  /// In place, so that no more memory is needed. Equal elements lie together.
+  private static func removeRepeats<Element>(
+    _ elements: inout [Element], _ areEqual: (Element, Element) -> Bool
+  ) {
+    var end = 0
+    for place in elements.indices where end == 0 || !areEqual(elements[end - 1], elements[place]) {
+      elements[end] = elements[place]
+      end += 1
+    }
+    elements.removeLast(elements.count - end)
+  }
+
+  private static func place(of hash: UInt64, in hashes: [UInt64]) -> Int? {
+    var (low, high) = (0, hashes.count)
+    while low < high {
+      let middle = (low + high) / 2
+      if hashes[middle] < hash { low = middle + 1 } else { high = middle }
+    }
+    return low < hashes.count && hashes[low] == hash ? low : nil
+  }
+
+  /// How many tasks need another or are needed.
+  public var count: Int { hashes.count }
+
+  /// How many dependencies there are.
+  public var edgeCount: Int { needed.tasks.count }
+
+  /// The number of a task, nothing when it needs none and none needs it.
+  public func task(hash: UInt64) -> Int? { Self.place(of: hash, in: hashes) }
+
+  /// The hash of the key of a task.
+  public func hash(of task: Int) -> UInt64 { hashes[task] }
+
+  /// The tasks that a task needs.
+  public func dependencies(of task: Int) -> ArraySlice<Int32> { needed[task] }
+
+  /// The tasks that need a task.
+  public func dependents(of task: Int) -> ArraySlice<Int32> { needing[task] }
+}
+
+extension LogReader {
+  /// The dependencies of all tasks of a run: those that came with graphs, with data, or that a
+  /// recorder found when it was attached.
+  ///
+  /// - Throws: `LogError`.
+  public func dependencies(of run: RunInfo) throws -> DependencyIndex {
+    try translating {
+      let sources = Set(
+        try self.sources(of: run).filter { $0.source.kind == .scheduler }.map(\.number))
+      let select = try connection.prepare(
+        """
+        SELECT seq, source, args, snapshot FROM event WHERE seq > ? AND seq <= ?
+          AND hook IN (SELECT id FROM text WHERE text IN ('updateGraph', 'attach', 'stimulus'))
+          AND snapshot IS NOT NULL
+        ORDER BY seq LIMIT 64
+        """)
+      var edges: [(UInt64, UInt64)] = []
+      var position = (run.firstSeq ?? 1) - 1
+      while true {
+        try select.bind(1, position)
+        try select.bind(2, run.lastSeq ?? 0)
+        var count = 0
+        while try select.step() {
+          count += 1
+          let seq = select.integer(0)
+          try checkOrder(of: seq, after: position)
+          position = seq
+          guard sources.contains(select.integer(1)) else { continue }
+          let tasks = select.withText(2) { DependencyScan.tasks(inArgs: $0) } ?? []
+          _ = select.withText(3) { DependencyScan.addEdges(of: $0, tasks: tasks, to: &edges) }
+        }
+        // Short transactions, so that the write-ahead log can be checkpointed.
+        select.reset()
+        if count < 64 { break }
+      }
+      return DependencyIndex(&edges)
+    }
+  }
+}
+
+/// Reads the graph out of an event, key by key as hashes.
+private enum DependencyScan {
+  /// The hashes of the keys in the argument `tasks`.
+  static func tasks(inArgs args: UnsafeBufferPointer<UInt8>) -> [UInt64] {
+    var tasks: [UInt64] = []
+    var scanner = JSONScanner(args)
+    scanner.members { name, scanner in
+      guard scanner.equals(name, "tasks") else { return }
+      scanner.elements { scanner in
+        if let token = scanner.token() {
+          tasks.append(KeyHash.hash(of: scanner[token]))
+        }
+      }
+    }
+    return tasks
+  }
+
+  /// - Parameter tasks: what Dask's recorder leaves out of the snapshot: keys that stand in the args,
+  ///   at the same place.
+  static func addEdges(
+    of snapshot: UnsafeBufferPointer<UInt8>, tasks: [UInt64], to edges: inout [(UInt64, UInt64)]
+  ) {
+    var scanner = JSONScanner(snapshot)
+    scanner.members { name, scanner in
+      if scanner.equals(name, "graph") {
+        addTasks(&scanner, tasks, &edges)
+      } else if scanner.equals(name, "attach") {
+        scanner.members { name, scanner in
+          if scanner.equals(name, "tasks") { addTasks(&scanner, [], &edges) }
+        }
+      }
+    }
+  }
+
+  private static func addTasks(
+    _ scanner: inout JSONScanner, _ tasks: [UInt64], _ edges: inout [(UInt64, UInt64)]
+  ) {
+    var place = 0
+    scanner.elements { scanner in
+      var key = place < tasks.count ? tasks[place] : nil
+      place += 1
+      let first = edges.count
+      scanner.members { name, scanner in
+        if scanner.equals(name, "key"), let token = scanner.token() {
+          key = KeyHash.hash(of: scanner[token])
+        } else if scanner.equals(name, "dependencies") {
+          scanner.elements { scanner in
+            if let token = scanner.token() {
+              edges.append((0, KeyHash.hash(of: scanner[token])))
+            }
+          }
+        }
+      }
+      guard let key else { return edges.removeLast(edges.count - first) }
+      for edge in first..<edges.count { edges[edge].0 = key }
+    }
+  }
+}

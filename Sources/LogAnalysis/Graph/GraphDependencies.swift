@@ -1,0 +1,204 @@
+import EventLog
+import LogFormat
+import TaskLogPlugin
+
+/// What each task of a run needs, as graphs were submitted; found by the task's key.
+///
+/// Of each task only a hash of its key and the place of its dependencies in the log are kept: graphs
+/// may be as large as the run. The text of a graph is read again when one of its tasks is asked for.
+final class GraphDependencies {
+  struct Entry: Sendable {
+    var hash: Int
+    /// The event of the graph.
+    var seq: Int64
+    /// Where the dependencies stand in its snapshot.
+    var place: Int
+  }
+
+  private let reader: LogReader
+  /// By their hashes.
+  private let entries: [Entry]
+  private let selectSnapshot: Statement
+  private let selectKey: Statement
+  /// The graphs that were asked for last, the newest at the end; neighbours on a path mostly are of one,
+  /// and what fails together is of a few.
+  private var last: [(seq: Int64, text: [UInt8])] = []
+  private static let mostKept = 8
+  private static let maximumBytesKept = 128 << 20
+
+  init(_ reader: LogReader, _ run: RunInfo) throws {
+    self.reader = reader
+    entries = try Self.entries(reader, run).sorted { ($0.hash, $0.seq) < ($1.hash, $1.seq) }
+    selectSnapshot = try reader.connection.prepare("SELECT snapshot FROM event WHERE seq = ?")
+    selectKey = try reader.connection.prepare("SELECT id FROM key WHERE text = ? AND typed = ?")
+  }
+
+  /// The numbers of the keys that a task needs, in no order.
+  func dependencies(of key: Key) throws -> Set<Int64> {
+    var found: Set<Int64> = []
+    let hash = Self.hash(key)
+    var place = entries.partitioningIndex { $0.hash >= hash }
+    while place < entries.count, entries[place].hash == hash {
+      for dependency in try keys(entries[place]) {
+        defer { selectKey.reset() }
+        try selectKey.bind(1, dependency.text)
+        try selectKey.bind(2, dependency.typed)
+        if try selectKey.step() { found.insert(selectKey.integer(0)) }
+      }
+      place += 1
+    }
+    return found
+  }
+
+  private func keys(_ entry: Entry) throws -> [Key] {
+    try snapshot(entry.seq).withUnsafeBufferPointer { text in
+      var keys: [Key] = []
+      var scan = JSONScan(text, from: entry.place)
+      scan.elements { scan in
+        if let key = Self.key(text[scan.value()]) { keys.append(key) }
+      }
+      return keys
+    }
+  }
+
+  private func snapshot(_ seq: Int64) throws -> [UInt8] {
+    if let known = last.lastIndex(where: { $0.seq == seq }) {
+      // Mostly it is the last one, and nothing moves.
+      if known < last.count - 1 { last.append(last.remove(at: known)) }
+      return last[last.count - 1].text
+    }
+    defer { selectSnapshot.reset() }
+    try selectSnapshot.bind(1, seq)
+    guard try selectSnapshot.step() else { return [] }
+    let text = selectSnapshot.withText(0) { Array($0) } ?? []
+    while last.count == Self.mostKept
+      || last.reduce(text.count, { $0 + $1.text.count }) > Self.maximumBytesKept, !last.isEmpty
+    {
+      last.removeFirst()
+    }
+    last.append((seq, text))
+    return text
+  }
+
+  // MARK: - Keys
+
+  private static func key(_ json: Slice<UnsafeBufferPointer<UInt8>>) -> Key? {
+    (try? JSONReader.value(String(decoding: json, as: UTF8.self))).flatMap(Key.init)
+  }
+
+  /// Of the JSON that stands for a key, as this log's writer puts it down.
+  private static func hash(_ key: Key) -> Int {
+    var json = key.typed.isEmpty ? JSONWriter.text(.string(key.text)) : key.typed
+    return json.withUTF8 { hash(UnsafeRawBufferPointer($0)) }
+  }
+
+  private static func hash(_ bytes: UnsafeRawBufferPointer) -> Int {
+    var hasher = Hasher()
+    hasher.combine(bytes: bytes)
+    return hasher.finalize()
+  }
+
+  /// Escapes and spaces may be put down in more than one way: such a key is read first.
+  private static func hash(_ json: Slice<UnsafeBufferPointer<UInt8>>) -> Int? {
+    guard json.contains(where: { $0 <= 0x20 || $0 == UInt8(ascii: "\\") }) else {
+      return hash(UnsafeRawBufferPointer(UnsafeBufferPointer(rebasing: json)))
+    }
+    return key(json).map(hash)
+  }
+
+  // MARK: - Graphs
+
+  private static func entries(_ reader: LogReader, _ run: RunInfo) throws -> [Entry] {
+    guard let range = try reader.range(of: run),
+      let hook = try reader.connection.integer("SELECT id FROM text WHERE text = 'updateGraph'")
+    else { return [] }
+    let sources = SourceIndex(try reader.sources(of: run))
+    let path = reader.path
+    var entries: [Entry] = []
+    let scan = ParallelScan<[Entry]>(
+      """
+      SELECT seq, source, snapshot, args FROM event
+      WHERE seq BETWEEN ? AND ? AND hook = \(hook) ORDER BY seq
+      """, over: range)
+    try scan.run(reader) { select, range in
+      var part: [Entry] = []
+      try select.forEachRow(in: range, path) { seq in
+        guard sources.place(select.integer(1)) != nil else { return }
+        _ = select.withText(2) { snapshot in
+          graph(seq, snapshot, into: &part) { (select.withText(3) { tasks($0) }) ?? [] }
+        }
+      }
+      return part
+    } take: {
+      entries += $0
+    }
+    return entries
+  }
+
+  /// The tasks of a graph that need others.
+  ///
+  /// - Parameter tasks: the keys of the tasks in their order; Dask's graphs have them in the args only.
+  private static func graph(
+    _ seq: Int64, _ text: UnsafeBufferPointer<UInt8>, into entries: inout [Entry],
+    tasks: () -> [Int?]
+  ) {
+    var keys: [Int?]?
+    var index = 0
+    var scan = JSONScan(text)
+    scan.members { name, scan in
+      guard scan.equals(name, "graph") else { return }
+      scan.elements { scan in
+        var (key, place) = (Int?.none, Int?.none)
+        var hasKey = false
+        let isTask = scan.members { name, scan in
+          if scan.equals(name, "key") {
+            hasKey = true
+            key = hash(text[scan.value()])
+          } else if scan.equals(name, "dependencies") {
+            place = scan.place
+          }
+        }
+        if !isTask { scan.skip() }
+        if let place {
+          if !hasKey {
+            let all = keys ?? tasks()
+            keys = all
+            key = index < all.count ? all[index] : nil
+          }
+          if let key { entries.append(Entry(hash: key, seq: seq, place: place)) }
+        }
+        index += 1
+      }
+    }
+  }
+
+  /// Hashes of the keys in the argument `tasks`: a list, or a tuple.
+  private static func tasks(_ args: UnsafeBufferPointer<UInt8>) -> [Int?] {
+    var keys: [Int?] = []
+    var scan = JSONScan(args)
+    scan.members { name, scan in
+      guard scan.equals(name, "tasks") else { return }
+      func list(_ scan: inout JSONScan) {
+        scan.elements { keys.append(hash(args[$0.value()])) }
+      }
+      if scan.peek() == UInt8(ascii: "{") {
+        scan.members { name, scan in if scan.equals(name, "$tuple") { list(&scan) } }
+      } else {
+        list(&scan)
+      }
+    }
+    return keys
+  }
+}
+
+extension Array {
+  /// The first place from which on a condition holds, which holds up to the end from there.
+  fileprivate func partitioningIndex(_ isBehind: (Element) -> Bool) -> Int {
+    var (low, high) = (0, count)
+    while low < high {
+      let middle = low + (high - low) / 2
+      if isBehind(self[middle]) { high = middle } else { low = middle + 1 }
+    }
+    return low
+  }
+}

@@ -1,0 +1,77 @@
+import LogFormat
+
+/// The tasks of a graph as it was submitted, and what each needs, read without decoding all of it: a
+/// graph may have a million tasks.
+///
+/// A task names itself by its `key`; where it does not, it is the one at the same place among the
+/// `tasks` of the args, as Dask's recorder writes it.
+package struct GraphScan {
+  private var tasks: JSONScan
+  private var names: JSONScan
+  private var isAtEnd = false
+
+  /// - Parameters:
+  ///   - snapshot: in JSON.
+  ///   - args: in JSON; empty where there are none.
+  package init(_ snapshot: UnsafeBufferPointer<UInt8>, args: UnsafeBufferPointer<UInt8>) {
+    tasks = JSONScan(snapshot)
+    names = JSONScan(args)
+    _ = names.enterList("tasks")
+    isAtEnd = !tasks.enterList("graph")
+  }
+
+  /// The next task: its key and those of its dependencies, as JSON.
+  package mutating func next(
+    _ dependencies: inout [UnsafeBufferPointer<UInt8>]
+  ) -> UnsafeBufferPointer<UInt8>? {
+    dependencies.removeAll(keepingCapacity: true)
+    guard !isAtEnd, tasks.take("{") else { return nil }
+    var key: UnsafeBufferPointer<UInt8>?
+    if tasks.peek() != UInt8(ascii: "}") {
+      repeat {
+        guard let name = tasks.string(), tasks.take(":") else {
+          isAtEnd = true
+          return nil
+        }
+        if tasks.equals(name, "key") {
+          key = tasks.bytes()
+        } else if tasks.equals(name, "dependencies"), tasks.take("[") {
+          while let byte = tasks.peek(), byte != UInt8(ascii: "]") {
+            dependencies.append(tasks.bytes())
+            guard tasks.take(",") else { break }
+          }
+          _ = tasks.take("]")
+        } else {
+          tasks.skip()
+        }
+      } while tasks.take(",")
+    }
+    isAtEnd = !(tasks.take("}") && tasks.take(","))
+    let name = names.bytes()
+    _ = names.take(",")
+    return key ?? (name.isEmpty ? nil : name)
+  }
+}
+
+extension JSONScan {
+  /// Goes into the list that is a member of an object.
+  fileprivate mutating func enterList(_ name: StaticString) -> Bool {
+    guard take("{") else { return false }
+    repeat {
+      guard let member = string(), take(":") else { return false }
+      if equals(member, name) {
+        if take("[") { return true }
+        guard take("{"), let tag = string(), equals(tag, "$tuple"), take(":") else { return false }
+        return take("[")
+      }
+      skip()
+    } while take(",")
+    return false
+  }
+
+  /// The value at hand, as it stands.
+  fileprivate mutating func bytes() -> UnsafeBufferPointer<UInt8> {
+    let place = value()
+    return UnsafeBufferPointer(rebasing: text[place])
+  }
+}

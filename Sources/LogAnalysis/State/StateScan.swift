@@ -1,0 +1,231 @@
+import EventLog
+import TaskLogPlugin
+
+/// Where a task was, at the scheduler or at a worker.
+public struct TaskLocation: Sendable {
+  /// The number of the source in the file.
+  public var source: Int64
+  public var key: String
+  public var state: String
+  /// The worker that a task was given to, or that has stolen it since.
+  public var worker: String?
+  /// Which of the workers at that address it is; see `WorkerLife.number`.
+  public var life: Int64?
+  /// Since when, by the scheduler's clock in nanoseconds since 1970 UTC.
+  public var since: Int64
+  /// The event that brought it there.
+  public var seq: Int64
+}
+
+/// A moment of a run.
+public enum PointInTime: Sendable {
+  /// Behind an event in the order of arrival.
+  case seq(Int64)
+  /// By the scheduler's clock, in nanoseconds since 1970 UTC.
+  case time(Int64)
+  case end
+}
+
+/// What was where at a moment, what came there first first.
+public struct StateSnapshot {
+  struct Found {
+    var seq: Int64
+    var source: Int64
+    var key: Int64
+    var state: Int64
+    /// The last move of the task to a worker that has stolen it.
+    var move: TaskReassignment?
+  }
+
+  /// What is known of the run's workers.
+  struct Known {
+    var lives = WorkerLives()
+    var clocks = ClockOffsets()
+    var schedulers: Set<Int64> = []
+  }
+
+  private static let pageSize = 1024
+  private let reader: LogReader
+  private let found: [Found]
+  private let known: Known
+
+  init(_ reader: LogReader, _ found: [Found], _ known: Known = Known()) {
+    self.reader = reader
+    self.found = found
+    self.known = known
+  }
+
+  /// How many tasks were in each state, at each source.
+  ///
+  /// - Throws: `LogError`.
+  public func counts() throws -> [(source: Int64, state: String, count: Int64)] {
+    struct Place: Hashable { var source, state: Int64 }
+    var counts: [Place: Int64] = [:]
+    for task in found { counts[Place(source: task.source, state: task.state), default: 0] += 1 }
+    return try reader.translating {
+      try counts.map { ($0.key.source, try reader.texts.element($0.key.state) ?? "", $0.value) }
+        .sorted { ($0.0, $0.1) < ($1.0, $1.1) }
+    }
+  }
+
+  /// Which of the workers at its address a source is; see `WorkerLife.number`.
+  public func life(ofSource source: Int64) -> Int64 { known.lives.number(ofSource: source) }
+
+  /// Gives each of them, read from the log when they are asked for.
+  ///
+  /// - Throws: `LogError`, or what the body throws.
+  public func forEachTask(_ body: (TaskLocation) throws -> Void) throws {
+    var start = 0
+    while start < found.count {
+      let page = found[start..<min(start + Self.pageSize, found.count)]
+      for task in try reader.translating({ try tasks(page) }) { try body(task) }
+      start = page.endIndex
+    }
+  }
+
+  private func tasks(_ page: ArraySlice<Found>) throws -> [TaskLocation] {
+    let select = try reader.connection.prepare(
+      "SELECT key, worker, time, source_seq FROM event WHERE seq = ?")
+    return try page.map { found in
+      defer { select.reset() }
+      try select.bind(1, found.seq)
+      // It was there a moment ago.
+      let isThere = try select.step()
+      let number = isThere ? select.integer(1) : 0
+      let worker = try found.move?.worker ?? (number == 0 ? nil : reader.texts.element(number))
+      let isScheduler = known.schedulers.contains(found.source)
+      return TaskLocation(
+        source: found.source,
+        key: isThere ? try reader.keys.element(select.integer(0))?.text ?? "" : "",
+        state: try reader.texts.element(found.state) ?? "", worker: worker,
+        life: isScheduler
+          ? worker.map { known.lives.number($0, at: found.move?.seq ?? found.seq) }
+          : known.lives.number(ofSource: found.source),
+        since: isThere
+          ? known.clocks.time(
+            select.integer(2), source: found.source, sourceSeq: select.integer(3)) : 0,
+        seq: found.seq)
+    }
+  }
+}
+
+extension LogReader {
+  /// What was where at a moment. Tasks that were forgotten are nowhere, and nothing is at a worker
+  /// that has left.
+  ///
+  /// - Parameters:
+  ///   - run: the run.
+  ///   - moment: an event, behind which it is, or a time.
+  ///   - isWanted: which states are of interest; nothing for all. What is in another state takes no
+  ///     memory.
+  /// - Throws: `LogError`.
+  public func whereabouts(
+    in run: RunInfo, at moment: PointInTime, states isWanted: ((String) -> Bool)? = nil
+  ) throws -> StateSnapshot {
+    try translating {
+      guard var range = try range(of: run) else { return StateSnapshot(self, []) }
+      var lastTime = Int64.max
+      switch moment {
+      case .seq(let seq):
+        guard seq >= range.lowerBound else { return StateSnapshot(self, []) }
+        range = range.lowerBound...min(range.upperBound, seq)
+      case .time(let time): lastTime = time
+      case .end: break
+      }
+      let sources = try sources(of: run)
+      let known = StateSnapshot.Known(
+        lives: try workerLives(of: run), clocks: try clockOffsets(of: run),
+        schedulers: Set(sources.filter { $0.source.kind == .scheduler }.map(\.number)))
+      // Which workers are gone by then, and take with them what they had.
+      let gone = Set(
+        known.lives.lives.filter { life in
+          life.gone.map { $0.seq <= range.upperBound && $0.time <= lastTime } ?? false
+        }.compactMap(\.source))
+      let present = sources.filter { !gone.contains($0.number) }
+      var found = try found(
+        SourceIndex(present), known.clocks, in: range, until: lastTime, isWanted)
+      try applyMoves(
+        to: &found, of: run,
+        until: { $0.seq <= range.upperBound && $0.time <= lastTime })
+      return StateSnapshot(self, found, known)
+    }
+  }
+
+  private func applyMoves(
+    to found: inout [StateSnapshot.Found], of run: RunInfo, until isInTime: (TaskReassignment) -> Bool
+  ) throws {
+    struct Place: Hashable { var source, key: Int64 }
+    var last: [Place: TaskReassignment] = [:]
+    for move in try taskMoves(of: run) where isInTime(move) {
+      last[Place(source: move.source, key: move.key)] = move
+    }
+    guard !last.isEmpty else { return }
+    for place in found.indices {
+      let task = found[place]
+      if let move = last[Place(source: task.source, key: task.key)], move.seq > task.seq {
+        found[place].move = move
+      }
+    }
+  }
+
+  /// The time of the last event of a run, by a look at the last one of each source.
+  ///
+  /// - Throws: `LogError`.
+  public func timeOfLastEvent(in run: RunInfo) throws -> Int64? {
+    try translating {
+      try connection.integer(
+        "SELECT (\(RunEnd.timeOfLastEventSQL)) FROM run WHERE id = \(run.number)")
+    }
+  }
+
+  private struct Step {
+    var seq, source, key, state: Int64
+  }
+
+  private func found(
+    _ sources: SourceIndex, _ clocks: ClockOffsets, in range: ClosedRange<Int64>,
+    until lastTime: Int64,
+    _ isWanted: ((String) -> Bool)?
+  ) throws -> [StateSnapshot.Found] {
+    struct Place: Hashable { var source, key: Int64 }
+    struct StateInterval { var seq, state: Int64 }
+    let transition = try KnownTexts(self).transition
+    let path = path
+    // States that are asked about once each.
+    var keeps: [Int64: Bool] = [:]
+    func isKept(_ state: Int64) throws -> Bool {
+      if let known = keeps[state] { return known }
+      let name = try texts.element(state) ?? ""
+      let isKept = name != "forgotten" && isWanted?(name) ?? true
+      keeps[state] = isKept
+      return isKept
+    }
+    let scan = ParallelScan<ContiguousArray<Step>>(
+      """
+      SELECT seq, source, time, hook, key, start, finish, source_seq FROM event
+      WHERE seq BETWEEN ? AND ? ORDER BY seq
+      """, over: range)
+    var stays: [Place: StateInterval] = [:]
+    try scan.run(self) { select, range in
+      var steps: ContiguousArray<Step> = []
+      steps.reserveCapacity(Int(ParallelScan<ContiguousArray<Step>>.usualSize))
+      try select.forEachRow(in: range, path) { seq in
+        let (source, finish) = (select.integer(1), select.integer(6))
+        guard select.integer(3) == transition, sources.place(source) != nil, finish != 0,
+          finish != select.integer(5),
+          clocks.time(select.integer(2), source: source, sourceSeq: select.integer(7)) <= lastTime
+        else { return }
+        steps.append(Step(seq: seq, source: source, key: select.integer(4), state: finish))
+      }
+      return steps
+    } take: { steps in
+      for step in steps {
+        let place = Place(source: step.source, key: step.key)
+        stays[place] =
+          try isKept(step.state) ? StateInterval(seq: step.seq, state: step.state) : nil
+      }
+    }
+    return stays.map { .init(seq: $1.seq, source: $0.source, key: $0.key, state: $1.state) }
+      .sorted { $0.seq < $1.seq }
+  }
+}

@@ -1,0 +1,115 @@
+/// What `SummaryScan` finds in one run: the rows of the views `prefixes`, `prefix_states` and
+/// `workers`.
+public struct RunSummary: Sendable {
+  public struct Prefix: Sendable {
+    public var name: String?
+    public var tasks: Int64 = 0
+    public var done: Int64 = 0
+    public var failed: Int64 = 0
+    public var retried: Int64 = 0
+    public var nbytes: Int64 = 0
+    public var computeSeconds = 0.0
+
+    public init() {}
+  }
+
+  public struct State: Sendable {
+    public var prefix: String?
+    public var source: String
+    public var state: String
+    public var count: Int64
+    /// All in nanoseconds.
+    public var total: Int64
+    public var p50: Int64
+    public var p95: Int64
+    public var max: Int64
+  }
+
+  public struct Worker: Sendable {
+    public var address: String
+    public var name: String = "null"
+    public var joined: Int64?
+    public var left: Int64?
+    public var nthreads: Int64?
+    public var tasks: Int64 = 0
+    public var failed: Int64 = 0
+    public var nbytes: Int64 = 0
+    public var busySeconds = 0.0
+    public var share: Double?
+    public var occupancy: Double?
+    /// 1 for the first worker at its address.
+    public var life: Int64 = 1
+    /// By how many nanoseconds its clock was behind the scheduler's at last, and by how many that may
+    /// be wrong; nothing when it was not measured.
+    public var clock: (offset: Int64, uncertainty: Int64)?
+  }
+
+  public var prefixes: [Prefix] = []
+  public var states: [State] = []
+  public var workers: [Worker] = []
+}
+
+/// Durations of one kind, and their nearest-rank percentiles.
+///
+/// Nearly all are below four seconds and take four bytes each; the others stand apart.
+package struct Durations {
+  private var small: [UInt32] = []
+  private var others: [Int64] = []
+  private(set) var total: Int64 = 0
+
+  var count: Int { small.count + others.count }
+
+  mutating func add(_ nanoseconds: Int64) {
+    total &+= nanoseconds
+    if let value = UInt32(exactly: nanoseconds) {
+      small.append(value)
+    } else {
+      others.append(nanoseconds)
+    }
+  }
+
+  /// The smallest duration that so many percent of all do not exceed.
+  mutating func percentile(_ percent: Int) -> Int64 {
+    let place = (count * percent + 99) / 100 - 1
+    guard place >= 0 else { return 0 }
+    others.sort()
+    // What clocks that were put back make comes first.
+    let below = others.prefix { $0 < 0 }.count
+    if place < below { return others[place] }
+    guard place < below + small.count else { return others[place - small.count] }
+    return Int64(small.selectSmallest(place - below))
+  }
+}
+
+extension [UInt32] {
+  /// The element that would stand at a place if this were sorted: Hoare's selection. Changes the order.
+  mutating func selectSmallest(_ place: Int) -> UInt32 {
+    withUnsafeMutableBufferPointer { values in
+      var (low, high) = (0, values.count - 1)
+      while low < high {
+        let middle = low + (high - low) / 2
+        let pivot = Swift.max(
+          Swift.min(values[low], values[middle]),
+          Swift.min(Swift.max(values[low], values[middle]), values[high]))
+        var (left, right) = (low, high)
+        while left <= right {
+          while values[left] < pivot { left += 1 }
+          while values[right] > pivot { right -= 1 }
+          if left <= right {
+            values.swapAt(left, right)
+            left += 1
+            right -= 1
+          }
+        }
+        if place <= right {
+          high = right
+        } else if place >= left {
+          low = left
+        } else {
+          break
+        }
+      }
+      return values[place]
+    }
+  }
+}

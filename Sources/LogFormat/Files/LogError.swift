@@ -1,0 +1,86 @@
+
+/// What can be wrong with a log. Every wording names the file and the way out.
+public enum LogError: Error, Sendable {
+  case missing(path: String)
+  /// It was recorded to a local disk of a host in its stead; of another one, where `host` is `nil`.
+  case elsewhere(path: String, fileSystem: String, standIn: String, host: String?)
+  case folderMissing(path: String, folder: String)
+  case isFolder(path: String)
+  case unreadable(path: String, reason: String)
+  case notADatabase(path: String)
+  case empty(path: String)
+  /// All that was recorded is in a write-ahead log that is not beside it.
+  case withoutWAL(path: String)
+  case notATasklog(path: String)
+  case tooNew(path: String, version: Int64, known: Int32)
+  /// A recorder that lives writes the older format.
+  case recordedInOlderFormat(path: String, version: Int64, run: Int64)
+  case notMigrated(path: String, from: Int64, to: Int32, reason: String)
+  case locked(path: String)
+  case damaged(path: String, reason: String)
+  case nothingFound(path: String)
+  case cannotWrite(path: String, reason: String)
+  case noRuns(path: String)
+  case unknownRun(path: String, run: String)
+  case ambiguousRun(path: String, run: String, count: Int)
+}
+
+extension LogError: CustomStringConvertible {
+  public var description: String {
+    switch self {
+    case .missing(let path):
+      "\(path): there is no such log; name one with --log or TASKLOG_LOG"
+    case .elsewhere(let path, let fileSystem, let standIn, let host?):
+      "\(path): there is no such log; it is on host \(host), in \(standIn), because a log is not "
+        + "safe on \(fileSystem)"
+    case .elsewhere(let path, let fileSystem, let standIn, nil):
+      "\(path): there is no such log; because a log is not safe on \(fileSystem), one that was "
+        + "recorded here is on the host of its recorder, mostly in \(standIn)"
+    case .folderMissing(let path, let folder):
+      "\(path): the folder \(folder) does not exist; create it or name another log"
+    case .isFolder(let path): "\(path): is a folder, not a log; name a file"
+    case .unreadable(let path, let reason): "\(path): cannot be read: \(reason)"
+    case .notADatabase(let path): "\(path): is no SQLite database, so no tasklog log"
+    case .empty(let path): "\(path): is empty; nothing has been recorded into it yet"
+    case .withoutWAL(let path):
+      "\(path): is empty; if it is a copy, \(Self.name(path))-wal is missing, which has what was "
+        + "recorded last: copy that to the same folder, too"
+    case .notATasklog(let path): "\(path): is a SQLite database, but no tasklog log"
+    case .tooNew(let path, let version, let known):
+      "\(path): is of format version \(version), this tasklog knows up to \(known); "
+        + "use a newer tasklog"
+    case .recordedInOlderFormat(let path, let version, let run):
+      "\(path): is of format version \(version) and run #\(run) is still recorded into it; "
+        + "'tasklog migrate' brings it up to date when that has ended"
+    case .notMigrated(let path, let from, let to, let reason):
+      "\(path): cannot be brought to format version \(to): \(reason); it stays as it is, "
+        + "of version \(from)"
+    case .locked(let path): "\(path): another process keeps it locked; try again"
+    case .damaged(let path, let reason): "\(path): is damaged: \(reason)"
+    case .nothingFound(let path): "\(path): nothing of a tasklog log can be found in it"
+    case .cannotWrite(let path, let reason): "\(path): cannot be written: \(reason)"
+    case .noRuns(let path): "\(path): holds no runs yet"
+    case .unknownRun(let path, let run):
+      "\(path): has no run '\(run)'; 'tasklog runs' lists what there is"
+    case .ambiguousRun(let path, let run, let count):
+      "\(path): '\(run)' is the beginning of \(count) run ids; give more of it"
+    }
+  }
+
+  private static func name(_ path: String) -> Substring {
+    path.lastIndex(of: "/").map { path[path.index(after: $0)...] } ?? path[...]
+  }
+
+  /// What an error of SQLite means for a log.
+  package init(_ error: SQLiteError, path: String) {
+    if error.isNotADatabase {
+      self = .notADatabase(path: path)
+    } else if error.isBusy {
+      self = .locked(path: path)
+    } else if error.isCorrupt {
+      self = .damaged(path: path, reason: error.message)
+    } else {
+      self = .unreadable(path: path, reason: error.message)
+    }
+  }
+}

@@ -1,0 +1,108 @@
+import Glibc
+
+/// Where a log can be written.
+///
+/// Neither SQLite's write-ahead log nor a spool that is mapped into memory is safe on a network file
+/// system (https://sqlite.org/wal.html#overview): a log that would lie on one, or on a file system
+/// that is not known to be local (`LocalFileSystem`), is written on a local disk in its stead.
+public enum LogLocation {
+  /// The kind of file system that a log would lie on, if that is not a known local one: it is, or is
+  /// treated as, one that is reached through a network.
+  public static func networkFileSystem(of log: String) -> String? {
+    let folder = folder(of: log)
+    var status = stat()
+    guard stat(folder, &status) == 0 else { return nil }
+    // As the kernel's own macros take a device's number apart.
+    let major = (status.st_dev >> 8) & 0xFFF | (status.st_dev >> 32) & ~0xFFF
+    let minor = status.st_dev & 0xFF | (status.st_dev >> 12) & ~0xFF
+    let type =
+      fileSystem("\(major):\(minor)", in: read("/proc/self/mountinfo"))
+      ?? LocalFileSystem.name(ofFolder: folder)
+    guard let type, !LocalFileSystem.contains(type) else { return nil }
+    return type
+  }
+
+  /// The type of the file system with this device number, in the words of `proc_pid_mountinfo(5)`.
+  static func fileSystem(_ device: String, in mounts: String) -> String? {
+    for line in mounts.split(separator: "\n") {
+      let fields = line.split(separator: " ")
+      guard fields.count > 3, fields[2] == device, let dash = fields.firstIndex(of: "-"),
+        dash + 1 < fields.count
+      else { continue }
+      return String(fields[dash + 1])
+    }
+    return nil
+  }
+
+  /// The file on a local disk that stands in for a log on a network file system: always the same for
+  /// the same log.
+  ///
+  /// - Throws: `LogError.cannotWrite` when there is no local disk to be had.
+  public static func standIn(for log: String) throws -> String {
+    let path = fallbackPath(for: log)
+    let folder = folder(of: path)
+    for name in [Self.folder(of: folder), folder] where mkdir(name, 0o700) != 0 && errno != EEXIST {
+      throw LogError.cannotWrite(path: log, reason: "\(name): \(String(cString: strerror(errno)))")
+    }
+    // In a folder that all may write to, somebody else may have been there first.
+    var status = stat()
+    guard lstat(folder, &status) == 0, status.st_mode & S_IFMT == S_IFDIR,
+      status.st_uid == getuid(), status.st_mode & 0o022 == 0
+    else {
+      throw LogError.cannotWrite(path: log, reason: "\(folder) is not this user's own")
+    }
+    return path
+  }
+
+  package static func fallbackPath(for log: String) -> String {
+    let real = realpath(folder(of: log), nil)
+    defer { free(real) }
+    let absolute = (real.map { String(cString: $0) } ?? "") + "/" + name(of: log)
+    let hash = SHA256.hash(Array(absolute.utf8)).prefix(12)
+    return localFolder + "/\(hash)-\(name(of: log))"
+  }
+
+  /// The name of this machine, for those who look for a log on another.
+  public static var host: String {
+    var name = [CChar](repeating: 0, count: 256)
+    guard gethostname(&name, name.count - 1) == 0 else { return "this host" }
+    return String(decoding: name.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+  }
+
+  /// In the user's own folder for state, or, where that is on a network as well, in `/var/tmp` or
+  /// `/tmp`.
+  private static var localFolder: String {
+    let home = getenv("HOME").map { String(cString: $0) } ?? ""
+    let state = getenv("XDG_STATE_HOME").map { String(cString: $0) } ?? home + "/.local/state"
+    if !home.isEmpty || !state.isEmpty, access(state, W_OK) == 0,
+      networkFileSystem(of: state + "/x") == nil
+    {
+      return state + "/tasklog"
+    }
+    let temporary = ["/var/tmp", "/tmp"].first {
+      access($0, W_OK) == 0 && networkFileSystem(of: $0 + "/x") == nil
+    }
+    return "\(temporary ?? "/var/tmp")/tasklog-\(getuid())"
+  }
+
+  private static func folder(of path: String) -> String {
+    guard let slash = path.lastIndex(of: "/") else { return "." }
+    return slash == path.startIndex ? "/" : String(path[..<slash])
+  }
+
+  private static func name(of path: String) -> String {
+    path.lastIndex(of: "/").map { String(path[path.index(after: $0)...]) } ?? path
+  }
+
+  private static func read(_ path: String) -> String {
+    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+    guard descriptor >= 0 else { return "" }
+    defer { close(descriptor) }
+    var content: [UInt8] = []
+    var bytes = [UInt8](repeating: 0, count: 1 << 14)
+    while case let count = Glibc.read(descriptor, &bytes, bytes.count), count > 0 {
+      content += bytes[..<count]
+    }
+    return String(decoding: content, as: UTF8.self)
+  }
+}

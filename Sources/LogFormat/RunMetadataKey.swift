@@ -1,0 +1,24 @@
+/// The keys of a run's metadata (`run.metadata`, a JSON object) that tasklog itself reads or writes.
+package enum RunMetadataKey {
+  /// The previous and the next segment of a rotated run: file names next to this one.
+  package static let previousSegment = "continues"
+  package static let nextSegment = "continued"
+  /// Whether the log holds only a part of the run, as it came from a queue.
+  package static let isPartial = "partial"
+  /// The last seq of each source, by source id; of partial runs whose end is known.
+  package static let lastSeqs = "last_seqs"
+  /// Whether events were stored in another order than the one they happened in.
+  package static let isUnordered = "unordered"
+  /// The hashes of the keys whose stories a rotated run retains; see `FailureRetention`.
+  package static let retainedKeys = "keptKeys"
+  /// What the recorder limited, filtered and redacted.
+  package static let limits = "limits"
+  package static let redacted = "redact"
+  /// Whether events of workers are recorded, and where workers keep their spools.
+  package static let workers = "workers"
+  package static let workerSpool = "worker_spool"
+  /// Whether stimuli that change state without a hook are recorded.
+  package static let stimuli = "stimuli"
+  package static let host = "host"
+  package static let processID = "pid"
+}

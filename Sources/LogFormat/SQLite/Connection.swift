@@ -1,0 +1,167 @@
+import CSQLite
+
+/// A connection to a database, used from one thread at a time.
+///
+/// A thin wrap of https://sqlite.org/c3ref/sqlite3.html: every result code that is not success is
+/// thrown as `SQLiteError`.
+public final class Connection {
+  public enum Mode: Sendable {
+    case readOnly
+    /// For a file that nobody can change, in a folder where SQLite may not make its own files:
+    /// https://sqlite.org/c3ref/open.html#uriimmutable
+    case immutable
+    case readWrite
+    /// Nowhere but in memory; the path means nothing.
+    case memory
+  }
+
+  package let handle: OpaquePointer
+  private var checkpoints: Checkpoints?
+  var waiting: WaitingForLock?
+
+  /// - Parameter busyTimeoutMilliseconds: how long to wait for another process's lock.
+  /// - Throws: `SQLiteError`.
+  public init(path: String, mode: Mode, busyTimeoutMilliseconds: Int32 = 5_000) throws(SQLiteError)
+  {
+    tl_use_open_file_locks()
+    var flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE | SQLITE_OPEN_PRIVATECACHE
+    // SQLite has names of its own, such as `:memory:`; a path with a folder is never one of them.
+    let path = path.hasPrefix("/") ? path : "./" + path
+    var name = path
+    switch mode {
+    case .readOnly: flags |= SQLITE_OPEN_READONLY
+    case .immutable:
+      flags |= SQLITE_OPEN_READONLY | SQLITE_OPEN_URI
+      name = Self.immutableURI(path)
+    case .readWrite: flags |= SQLITE_OPEN_READWRITE
+    case .memory:
+      flags |= SQLITE_OPEN_READWRITE
+      name = ":memory:"
+    }
+    var handle: OpaquePointer?
+    let code = sqlite3_open_v2(name, &handle, flags, nil)
+    guard code == SQLITE_OK, let handle else {
+      let message = handle.map { String(cString: sqlite3_errmsg($0)) } ?? "out of memory"
+      sqlite3_close_v2(handle)
+      throw SQLiteError(code: code, message: message, sql: nil)
+    }
+    self.handle = handle
+    sqlite3_busy_timeout(handle, busyTimeoutMilliseconds)
+    // A file may come from a stranger, or be damaged: https://sqlite.org/security.html
+    // Not trusted_schema = OFF: SQLite 3.40 then refuses its own JSON functions in our views.
+    try execute("PRAGMA cell_size_check = ON; PRAGMA mmap_size = 0")
+  }
+
+  deinit {
+    sqlite3_close_v2(handle)
+  }
+
+  /// Percent-encodes everything that has a meaning in a URI.
+  private static func immutableURI(_ path: String) -> String {
+    // With an empty authority, so that a path that begins with two slashes stays a path.
+    var uri = path.hasPrefix("/") ? "file://" : "file:"
+    for byte in path.utf8 {
+      switch byte {
+      case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+        UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "/"), UInt8(ascii: "."),
+        UInt8(ascii: "-"), UInt8(ascii: "_"):
+        uri.unicodeScalars.append(Unicode.Scalar(byte))
+      default:
+        let digits = String(byte, radix: 16)
+        uri += "%" + (digits.count < 2 ? "0" : "") + digits
+      }
+    }
+    return uri + "?immutable=1"
+  }
+
+  package func error(_ code: Int32, sql: String? = nil) -> SQLiteError {
+    SQLiteError(code: code, message: String(cString: sqlite3_errmsg(handle)), sql: sql)
+  }
+
+  /// Runs every statement of a text and throws their rows away.
+  public func execute(_ sql: String) throws(SQLiteError) {
+    let code = sqlite3_exec(handle, sql, nil, nil, nil)
+    guard code == SQLITE_OK else { throw error(code, sql: sql) }
+  }
+
+  public func prepare(_ sql: String) throws(SQLiteError) -> Statement {
+    try Statement(self, sql)
+  }
+
+  /// The first column of the first row, nothing when there is no row or it is NULL.
+  public func integer(_ sql: String) throws(SQLiteError) -> Int64? {
+    let statement = try prepare(sql)
+    return try statement.step() ? statement.optionalInteger(0) : nil
+  }
+
+  /// Runs a body in one transaction that has the write lock from its start:
+  /// https://sqlite.org/lang_transaction.html#deferred_immediate_and_exclusive_transactions
+  public func transaction<Result>(_ body: () throws -> Result) throws -> Result {
+    try execute("BEGIN IMMEDIATE")
+    do {
+      let result = try body()
+      try execute("COMMIT")
+      return result
+    } catch {
+      // SQLite may have rolled back by itself (disk full), which makes this one fail.
+      try? execute("ROLLBACK")
+      throw error
+    }
+  }
+
+  /// Whether the file can only be read, whatever was asked for:
+  /// https://sqlite.org/c3ref/db_readonly.html
+  package var isReadOnly: Bool { sqlite3_db_readonly(handle, nil) == 1 }
+
+  /// How many rows the last statement inserted, changed or deleted.
+  public var changes: Int32 { sqlite3_changes(handle) }
+
+  /// The number of the row that was inserted last.
+  public var lastInsertRowID: Int64 { sqlite3_last_insert_rowid(handle) }
+
+  /// Moves everything from the write-ahead log into the file and empties it:
+  /// https://sqlite.org/pragma.html#pragma_wal_checkpoint
+  public func checkpoint() throws(SQLiteError) {
+    let code = sqlite3_wal_checkpoint_v2(handle, nil, SQLITE_CHECKPOINT_TRUNCATE, nil, nil)
+    guard code == SQLITE_OK else { throw error(code) }
+  }
+
+  /// Moves the write-ahead log into the file whenever it has grown by so many pages.
+  ///
+  /// SQLite's own automatic checkpoints begin again at every commit as long as a reader keeps the
+  /// log from starting anew, and each of them syncs the disk:
+  /// https://sqlite.org/c3ref/wal_autocheckpoint.html
+  package func checkpointEvery(pages: Int32) {
+    let checkpoints = Checkpoints(every: pages)
+    self.checkpoints = checkpoints
+    sqlite3_wal_hook(
+      handle,
+      { context, handle, _, pages in
+        guard let context, let handle else { return SQLITE_OK }
+        let checkpoints = Unmanaged<Checkpoints>.fromOpaque(context).takeUnretainedValue()
+        if checkpoints.isDue(pages) {
+          sqlite3_wal_checkpoint_v2(handle, nil, SQLITE_CHECKPOINT_PASSIVE, nil, nil)
+        }
+        return SQLITE_OK
+      }, Unmanaged.passUnretained(checkpoints).toOpaque())
+  }
+}
+
+/// When the write-ahead log is due to be moved into the file.
+private final class Checkpoints {
+  private let every: Int32
+  /// How long the log was at the last one.
+  private var last: Int32 = 0
+
+  package init(every: Int32) {
+    self.every = every
+  }
+
+  package func isDue(_ pages: Int32) -> Bool {
+    // It has started anew.
+    if pages < last { last = 0 }
+    guard pages - last >= every else { return false }
+    last = pages
+    return true
+  }
+}

@@ -1,0 +1,66 @@
+import CSQLite
+import Glibc
+import Synchronization
+
+/// How long a connection waits for another process's lock. It can be shortened while it waits.
+public final class LockPatience: Sendable {
+  /// The same for one attempt as the timeout of other connections.
+  private static let attemptNanoseconds: Int64 = 5_000_000_000
+  private static let longestPauseMicroseconds: Int64 = 25_000
+
+  private let deadline = Atomic<Int64>(.max)
+
+  public init() {}
+
+  /// Waits no longer than until then, by `now()`.
+  public func end(at deadline: Int64) { self.deadline.store(deadline, ordering: .relaxed) }
+
+  /// Nanoseconds of a clock that never jumps.
+  public static func now() -> Int64 {
+    var time = timespec()
+    clock_gettime(CLOCK_MONOTONIC, &time)
+    return Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)
+  }
+
+  /// Waits a little; false when it has been long enough.
+  fileprivate func wait(since start: Int64, attempt: Int32) -> Bool {
+    let now = Self.now()
+    let end = min(start + Self.attemptNanoseconds, deadline.load(ordering: .relaxed))
+    guard now < end else { return false }
+    let pause = min(Self.longestPauseMicroseconds, Int64(attempt + 1) * 1000)
+    usleep(UInt32(max(1, min(pause, (end - now) / 1000))))
+    return true
+  }
+}
+
+/// What a connection tells its busy handler: https://sqlite.org/c3ref/busy_handler.html
+///
+/// Belongs to the thread that uses the connection.
+final class WaitingForLock {
+  private let patience: LockPatience
+  private var start: Int64 = 0
+
+  init(_ patience: LockPatience) { self.patience = patience }
+
+  /// - Parameter attempt: how often this has been called for the same lock.
+  fileprivate func goesOn(_ attempt: Int32) -> Bool {
+    if attempt == 0 { start = LockPatience.now() }
+    return patience.wait(since: start, attempt: attempt)
+  }
+}
+
+extension Connection {
+  /// Waits for locks as long as a patience lasts, instead of for a fixed time.
+  package func wait(with patience: LockPatience) {
+    let waiting = WaitingForLock(patience)
+    self.waiting = waiting
+    sqlite3_busy_handler(
+      handle,
+      { context, attempt in
+        guard let context else { return 0 }
+        // Kept by the connection, which calls this.
+        let waiting = Unmanaged<WaitingForLock>.fromOpaque(context).takeUnretainedValue()
+        return waiting.goesOn(attempt) ? 1 : 0
+      }, Unmanaged.passUnretained(waiting).toOpaque())
+  }
+}

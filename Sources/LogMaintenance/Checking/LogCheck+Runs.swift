@@ -1,0 +1,130 @@
+import BrokerMessages
+import EventLog
+import Glibc
+import LogFormat
+import TaskLogPlugin
+
+/// Ends of runs, and what lies beside the file.
+extension LogCheck {
+  /// - Parameter runs: the runs with who is alive, as of a moment ago.
+  func checkRuns(_ runs: [RunInfo]) throws {
+    let infos = Dictionary(runs.map { ($0.number, $0) }) { first, _ in first }
+    let select = try connection.prepare(
+      """
+      SELECT id, started, ended, end, events, spool_position IS NOT NULL,
+        EXISTS (SELECT 1 FROM source WHERE source.run = run.id AND kind = 'scheduler')
+      FROM run ORDER BY id
+      """)
+    while try select.step() {
+      let number = select.integer(0)
+      let (ended, end) = (select.optionalInteger(2), select.optionalText(3))
+      if let wrong = Self.wrongEnd(end, ended: ended) {
+        list.add(.wrongEnd, run: number, at: "run #\(number)", wrong)
+      }
+      if let ended, ended < select.integer(1) {
+        list.add(
+          .wrongTime, run: number, at: "run #\(number)",
+          "ended before it started; the clock was set back in between")
+      }
+      // What follows, other logs may know.
+      if partialRuns.contains(number) { continue }
+      if select.integer(4) > 0, select.integer(6) == 0 {
+        list.add(
+          .noScheduler, run: number, at: "run #\(number)",
+          "has events of workers alone; 'tasklog merge' joins it with the rest")
+      }
+      if end == nil, infos[number]?.end == .died {
+        list.add(
+          .diedUnnoticed, run: number, at: "run #\(number)",
+          "its recorder is gone without a word; 'tasklog recover' puts in what it left, and marks it"
+        )
+      }
+    }
+  }
+
+  /// What was left out on purpose is no hole, and no loss.
+  func reportFilters(_ runs: [RunInfo]) throws {
+    for run in runs where run.limits.isFiltered {
+      let excluded = try LogReader(path: path).excluded(of: run).reduce(0) { $0 + $1.events }
+      list.add(
+        .filtered, run: run.number, count: max(1, excluded), at: "run #\(run.number)",
+        "was recorded with a filter (\(run.limits.filterText)), which has left out \(excluded) events"
+      )
+    }
+  }
+
+  /// What others took from the same queue is no hole, either.
+  func reportParts(_ runs: [RunInfo]) throws {
+    for run in runs where run.isPartial {
+      let holes = try PartialRunAudit.coverage(of: run, connection).holes
+      list.add(
+        .partialRun, run: run.number, count: max(1, holes), at: "run #\(run.number)",
+        "came out of a queue that others may have taken from, too: "
+          + (holes > 0
+            ? "\(holes) of its events are not in this log" : "its end is not in this log")
+          + "; check it together with their logs")
+    }
+  }
+
+  /// Workers whose last events may be missing.
+  func checkWorkers(_ runs: [RunInfo]) throws {
+    let reader = try LogReader(path: path)
+    for run in runs {
+      for worker in try reader.incompleteWorkers(of: run) {
+        list.add(
+          .incompleteWorker, run: run.number, count: max(1, worker.missingEnds ?? 1),
+          subject: worker.serverID ?? worker.address, at: "worker \(worker.address)",
+          "has no end in the log, its last events may be missing; \([worker].way(log: path))")
+      }
+    }
+  }
+
+  private static func wrongEnd(_ end: String?, ended: Int64?) -> String? {
+    switch (end, ended) {
+    case (nil, .some): "has a time of its end, and no end"
+    case (.some, nil): "has an end, and no time of it"
+    case (.some(let end), .some) where RunEnd(rawValue: end) == nil: "has an unknown end '\(end)'"
+    default: nil
+    }
+  }
+
+  // MARK: - Spools
+
+  func checkSpools(_ runs: [RunInfo]) {
+    let ends = Dictionary(runs.map { ($0.id, $0) }) { first, _ in first }
+    for name in Self.entries(of: RecorderLock.parent(ofLog: path)) {
+      let folder = RecorderLock.parent(ofLog: path) + "/" + name
+      guard !RecorderLock.isHeld(log: path, run: name) else { continue }
+      // Of a recorder of a queue there is nothing but the lock.
+      if let run = ends[name], partialRuns.contains(run.number) { continue }
+      if ends[name]?.isEndInLog ?? OrphanedFolder.isEmpty(folder) {
+        list.add(
+          .emptySpool, run: ends[name]?.number, subject: name, at: folder,
+          "is left of a recorder that was killed, and holds nothing that is not in the log; the next "
+            + "recorder, or 'tasklog recover', removes it")
+      } else if let run = ends[name] {
+        list.add(
+          .undrainedSpool, run: run.number, at: folder,
+          "its recorder is dead and its last events are not in the log; 'tasklog recover' puts them in"
+        )
+      } else {
+        list.add(
+          .strangeSpool, subject: name, at: folder,
+          "is the spool of a run that is not in this log; it may belong to one that was moved away")
+      }
+    }
+  }
+
+  private static func entries(of folder: String) -> [String] {
+    guard let directory = opendir(folder) else { return [] }
+    defer { closedir(directory) }
+    var names: [String] = []
+    while let entry = readdir(directory) {
+      let name = withUnsafePointer(to: &entry.pointee.d_name) {
+        $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+      }
+      if name != ".", name != ".." { names.append(name) }
+    }
+    return names.sorted()
+  }
+}

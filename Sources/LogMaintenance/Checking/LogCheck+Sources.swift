@@ -1,0 +1,145 @@
+import EventLog
+import TaskLogPlugin
+
+/// Numbers without holes, and chains of states.
+extension LogCheck {
+  func checkNumbers() throws {
+    let next = try connection.integer("SELECT value FROM meta WHERE name = 'next_seq'")
+    let last = try connection.integer("SELECT max(seq) FROM event") ?? 0
+    if let next {
+      if next <= last {
+        list.add(
+          .wrongNextSeq, at: "meta",
+          "the next event would be \(next), and \(last) is in use; recorders go on behind it")
+      }
+    } else {
+      list.add(.wrongNextSeq, at: "meta", "has no 'next_seq'; recorders refuse the log")
+    }
+    try checkKeys()
+  }
+
+  private func checkKeys() throws {
+    let select = try connection.prepare("SELECT id, typed FROM key WHERE typed != ''")
+    while try select.step() {
+      guard (try? JSONReader.value(select.text(1))) == nil else { continue }
+      list.add(
+        .unreadableKey, at: "key \(select.integer(0))",
+        "what it is beside its text cannot be decoded; it is taken for plain text")
+    }
+    for column in ["prefix", "key_group"] {
+      let dangling =
+        try connection.integer(
+          """
+          SELECT count(*) FROM key WHERE \(column) IS NOT NULL
+            AND \(column) NOT IN (SELECT id FROM text)
+          """) ?? 0
+      guard dangling > 0 else { continue }
+      list.add(
+        .unknownReference, count: dangling, subject: "key." + column, at: "table key",
+        "keys have a \(column) that is not in the log; they are left out where it is asked for")
+    }
+  }
+
+  // MARK: - Sources
+
+  private struct Gap {
+    var first: Int64
+    var count: Int64
+    var end: Int64 { first.addingReportingOverflow(count).partialValue }
+  }
+
+  /// Within a source, numbers count up from 1 without holes but those that are written down.
+  func checkSources() throws {
+    let sources = try connection.prepare(
+      """
+      SELECT source.id, source.run, source.kind, source.address, run.id IS NULL FROM source
+      LEFT JOIN run ON run.id = source.run ORDER BY source.id
+      """)
+    while try sources.step() {
+      let (id, run) = (sources.integer(0), sources.integer(1))
+      let name = sources.text(2) == "scheduler" ? "the scheduler" : "worker \(sources.text(3))"
+      if sources.integer(4) != 0 {
+        list.add(
+          .unknownReference, subject: "source.run", at: "source \(id)",
+          "run \(run) of \(name) is not in the log; its events are in no run")
+      }
+      try checkSource(id, run, name)
+    }
+    let strays =
+      try connection.integer(
+        "SELECT count(*) FROM gap WHERE source NOT IN (SELECT id FROM source)") ?? 0
+    if strays > 0 {
+      list.add(
+        .unknownReference, count: strays, subject: "gap.source", at: "table gap",
+        "gaps belong to sources that are not in the log")
+    }
+  }
+
+  private func checkSource(_ id: Int64, _ run: Int64, _ name: String) throws {
+    let gaps = try gaps(of: id, run, name)
+    let select = try connection.prepare(
+      "SELECT source_seq FROM event WHERE source = ? ORDER BY source_seq")
+    try select.bind(1, id)
+    // The lowest number that neither an event nor a gap has accounted for.
+    var next: Int64 = 1
+    var place = 0
+    func account(to number: Int64) {
+      while place < gaps.count, gaps[place].first <= number {
+        if gaps[place].first > next { reportHole(from: next, to: gaps[place].first) }
+        next = max(next, gaps[place].end)
+        place += 1
+      }
+    }
+    func reportHole(from first: Int64, to end: Int64) {
+      // Another log may have them.
+      guard !partialRuns.contains(run) else { return }
+      list.add(
+        .holeInSource, run: run, count: end - first, at: "\(name), number \(first)",
+        "events of it are gone that no gap accounts for")
+    }
+    while try select.step() {
+      let number = select.integer(0)
+      account(to: number)
+      if number > next {
+        reportHole(from: next, to: number)
+      } else if number < next {
+        list.add(
+          .wrongGap, run: run, at: "\(name), number \(number)",
+          "a gap says that this event is missing, and it is there")
+      }
+      next = max(next, number + 1)
+    }
+    account(to: .max)
+  }
+
+  private func gaps(of source: Int64, _ run: Int64, _ name: String) throws -> [Gap] {
+    let select = try connection.prepare(
+      "SELECT source_seq, count, reason FROM gap WHERE source = ? ORDER BY source_seq, id")
+    try select.bind(1, source)
+    var gaps: [Gap] = []
+    while try select.step() {
+      let gap = Gap(first: select.integer(0), count: select.integer(1))
+      guard gap.count > 0, gap.first > 0, gap.first <= .max - gap.count else {
+        list.add(
+          .wrongGap, run: run, at: "\(name), number \(gap.first)",
+          "a gap of \(gap.count) events is none")
+        continue
+      }
+      if let last = gaps.last, gap.first < last.end {
+        list.add(
+          .wrongGap, run: run, at: "\(name), number \(gap.first)",
+          "two gaps count the same events")
+      }
+      let reason = select.text(2)
+      let kind: Finding.Kind =
+        GapReason.isPruned(reason)
+        ? .prunedEvents : RunFiles.isEarlier(reason) ? .earlierFile : .knownGap
+      list.add(
+        kind, run: run, count: gap.count,
+        subject: name + reason,
+        at: "\(name), number \(gap.first)", "events are missing, as the log says: \(reason)")
+      gaps.append(gap)
+    }
+    return gaps
+  }
+}

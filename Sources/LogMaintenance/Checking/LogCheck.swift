@@ -1,0 +1,199 @@
+import BrokerMessages
+import CSQLite
+import EventLog
+import Glibc
+import LogFormat
+import Migrations
+import TaskLogPlugin
+
+/// Goes through a whole log and tells everything that is wrong with it.
+///
+/// What a log promises (see the design: numbers without holes but those that are written down, rows
+/// that point only at what is there, args that can be decoded, ends of runs that agree with their
+/// recorders) is looked at one promise after the other. What cannot be read ends only the look that
+/// met it. Nothing is written. A live log is looked at as of one moment: in a read transaction, below
+/// which its write-ahead log grows until the check is over.
+public final class LogCheck {
+  public struct Result: Sendable {
+    public var runs: Int
+    /// Events that could be read.
+    public var events: Int64
+    /// The worst first.
+    public var findings: [Finding]
+
+    /// Whether something is wrong that the log itself does not tell.
+    public var hasErrors: Bool { findings.contains { $0.severity == .error } }
+    public var hasWarnings: Bool { findings.contains { $0.severity == .warning } }
+  }
+
+  let path: String
+  let connection: Connection
+  var list = FindingList()
+  var events: Int64 = 0
+  /// The numbers of the runs of which other logs may hold the rest.
+  var partialRuns: Set<Int64> = []
+
+  /// - Throws: `LogError` when it is no log at all.
+  public init(path: String) throws {
+    self.path = path
+    connection = try LogFile.openForChecking(path)
+  }
+
+  /// - Parameters:
+  ///   - isQuick: leaves out what takes most of the time: the contents of args, snapshots and blobs,
+  ///     and whether indexes agree with their tables.
+  ///   - show: called now and then with how many events have been read.
+  /// - Throws: `LogError` when nothing can be read.
+  public func run(isQuick: Bool = false, show: @escaping (Int64) -> Void = { _ in }) throws
+    -> Result
+  {
+    var runs: [RunInfo] = []
+    look("runs") { runs = try LogReader(path: path).runs() }
+    partialRuns = Set(runs.filter(\.isPartial).map(\.number))
+    do {
+      try connection.execute("BEGIN")
+    } catch {
+      throw LogFile.error(error, path, connection)
+    }
+    defer { try? connection.execute("ROLLBACK") }
+    var isSound = false
+    look("file") { isSound = try checkFile(isQuick: isQuick) }
+    look("schema") { try checkSchema() }
+    let references = References(connection)
+    look("meta") { try checkNumbers() }
+    look("events") {
+      var scan = try EventScan(self, references, isQuick: isQuick, show: show)
+      try scan.run()
+    }
+    look("sources") { try checkSources() }
+    let unchained = runs.filter(\.limits.hasHookFilter).map(\.number)
+    look("chains") { try checkChains(references, except: Set(unchained)) }
+    look("filters") { try reportFilters(runs) }
+    look("parts") { try reportParts(runs) }
+    look("runs") { try checkRuns(runs) }
+    look("workers") { try checkWorkers(runs) }
+    if !isQuick { look("blobs") { try checkBlobs() } }
+    checkSpools(runs)
+    if !isSound { reportReadable() }
+    return Result(runs: runs.count, events: events, findings: list.sorted)
+  }
+
+  /// Takes one look; what cannot be read ends it and is a finding.
+  private func look(_ subject: String, _ body: () throws -> Void) {
+    do {
+      try body()
+    } catch {
+      let reason =
+        switch error {
+        case let error as SQLiteError: error.message
+        case LogError.damaged(_, let reason): reason
+        default: String(describing: error)
+        }
+      list.add(
+        .unreadable, subject: subject, at: subject,
+        "cannot be read to its end: \(reason); 'tasklog recover --into NEW' saves what can be")
+    }
+  }
+
+  private func reportReadable() {
+    let total = (try? connection.integer("SELECT sum(events) FROM run")).flatMap { $0 }
+    list.add(
+      .unreadable, subject: "total", at: path,
+      "\(events) of \(total.map(String.init) ?? "an unknown number of") events can be read in "
+        + "their order; 'tasklog recover --into NEW' saves what is there")
+  }
+
+  // MARK: - The file
+
+  /// https://sqlite.org/pragma.html#pragma_integrity_check
+  private func checkFile(isQuick: Bool) throws -> Bool {
+    let check = try connection.prepare(
+      "PRAGMA \(isQuick ? "quick_check" : "integrity_check")(1000)")
+    var isSound = true
+    while try check.step() {
+      let message = check.text(0)
+      guard message != "ok" else { continue }
+      isSound = false
+      for line in message.split(separator: "\n") {
+        list.add(
+          .damagedPage, at: String(line.prefix(120)),
+          "what SQLite's integrity check says first; 'tasklog recover --into NEW' saves what can be read"
+        )
+      }
+    }
+    var status = stat()
+    if stat(path, &status) == 0, status.st_mode & 0o077 != 0 {
+      let mode = String(status.st_mode & 0o777, radix: 8)
+      list.add(
+        .readableByOthers, at: path,
+        "has mode \(mode); logs are private to their owner: chmod 600 makes it so again")
+    }
+    return isSound
+  }
+
+  /// Tables, indexes and views are those of the file's version.
+  private func checkSchema() throws {
+    let version = try connection.integer("PRAGMA user_version") ?? 0
+    if version > LogFile.newestVersion {
+      list.add(
+        .newerVersion, at: path,
+        "is of format version \(version), this tasklog knows up to \(LogFile.newestVersion); what is "
+          + "new in it is not checked")
+      return
+    }
+    let expected = try Connection(path: "", mode: .memory)
+    for migration in Migrations.all where Int64(migration.version) <= version {
+      try expected.execute(String(decoding: migration.sql, as: UTF8.self))
+    }
+    let found = try Self.objects(connection)
+    for (name, object) in try Self.objects(expected).sorted(by: { $0.key < $1.key }) {
+      guard let sql = found[name]?.sql else {
+        list.add(
+          .missingObject, subject: name, at: name,
+          "the \(object.type) is missing; 'tasklog recover --into NEW' makes a whole log of it")
+        continue
+      }
+      guard object.type != "view" || isWorking(name) else { continue }
+      if sql != object.sql {
+        list.add(
+          .changedObject, subject: name, at: name,
+          "the \(object.type) is not as format version \(version) has it")
+      }
+    }
+  }
+
+  private func isWorking(_ view: String) -> Bool {
+    do {
+      _ = try connection.prepare("SELECT * FROM main.\(view)")
+      return true
+    } catch {
+      list.add(.brokenView, subject: view, at: view, "cannot be asked: \(error.message)")
+      return false
+    }
+  }
+
+  private static func objects(
+    _ connection: Connection
+  ) throws -> [String: (type: String, sql: String)] {
+    let select = try connection.prepare(
+      "SELECT name, type, sql FROM sqlite_schema WHERE sql IS NOT NULL")
+    var objects: [String: (String, String)] = [:]
+    while try select.step() { objects[select.text(0)] = (select.text(1), select.text(2)) }
+    return objects
+  }
+
+  // MARK: - Blobs
+
+  private func checkBlobs() throws {
+    let select = try connection.prepare("SELECT id, hash, bytes FROM blob ORDER BY id")
+    while try select.step() {
+      let hash = SHA256.hash(select.bytes(2))
+      if hash != select.text(1) {
+        list.add(
+          .wrongBlob, at: "blob \(select.integer(0))",
+          "its bytes are not those that its hash names; what points at it decodes to something else"
+        )
+      }
+    }
+  }
+}

@@ -1,0 +1,397 @@
+import BrokerMessages
+import EventLog
+import LogFormat
+import TaskLogPlugin
+
+/// Puts the runs of logs into one log.
+///
+/// An event is told by its run, its source and its number within the source: what is there already
+/// is passed over, so that a merge can be repeated, and halves of a run that were recorded apart come
+/// together. Events keep the order of arrival of the log that they come from.
+public final class LogMerge {
+  public struct Result: Sendable {
+    public var runs = 0
+    public var added: Int64 = 0
+    /// Events that were there already.
+    public var known: Int64 = 0
+  }
+
+  private static let eventsPerBatch = 4096
+  private let writer: LogWriter
+  private let preservesSeq: Bool
+  /// Up to which event each run of a file has been read, where numbers are kept.
+  private var positions: [String: Int64] = [:]
+  /// The largest numbers of the events of sources.
+  private var lasts: [Int64: Int64] = [:]
+  private var unordered: Set<Int64> = []
+
+  /// - Parameter preservesSeq: for files of runs that go on from one to the next and are to be
+  ///   asked as one log: events keep their numbers, and of a file that is added again only what is
+  ///   new is read.
+  /// - Throws: `LogError`.
+  public init(into path: String, preservesSeq: Bool = false) throws {
+    writer = try LogWriter(path: path)
+    self.preservesSeq = preservesSeq
+  }
+
+  /// Adds all runs of several logs at once. One of which several logs hold parts, or whose events did
+  /// not arrive in their order, is put in order meanwhile: by time, and by number within each source.
+  ///
+  /// - Parameter show: called with how many events have been read.
+  /// - Throws: `LogError`.
+  public func add(_ readers: [LogReader], show: (Int64) -> Void = { _ in }) throws -> Result {
+    var parts: [String: [(run: RunInfo, reader: LogReader)]] = [:]
+    for reader in readers {
+      for run in try reader.runs() { parts[run.id, default: []].append((run, reader)) }
+    }
+    var result = Result()
+    do {
+      let order = parts.values.sorted {
+        ($0[0].run.started, $0[0].run.id) < ($1[0].run.started, $1[0].run.id)
+      }
+      for parts in order {
+        result.runs += 1
+        if parts.count == 1, !parts[0].run.isUnordered {
+          try add(parts[0].run, parts[0].reader, goesOn: false, &result, show)
+        } else {
+          try add(parts, &result, show)
+        }
+      }
+    } catch let error as SQLiteError {
+      throw translated(error)
+    }
+    return result
+  }
+
+  /// Writes down as gaps what none of the logs that were put in has of runs that were spread over them;
+  /// for a log to which no more is added.
+  ///
+  /// - Throws: `LogError`.
+  public func judge(_ run: String) throws {
+    do {
+      try writer.transaction {
+        guard let number = try writer.run(id: run)?.number else { return }
+        for (source, hole) in try writer.holes(ofPartialRun: number) {
+          try writer.addGap(
+            source: source, sourceSeq: hole.lowerBound, count: Int64(hole.count),
+            time: Clock.now(), reason: PartialRun.gapReason)
+        }
+      }
+    } catch let error as SQLiteError {
+      throw translated(error)
+    }
+  }
+
+  private func translated(_ error: SQLiteError) -> LogError {
+    error.isBusy
+      ? LogError(error, path: writer.path)
+      : LogError.cannotWrite(path: writer.path, reason: error.message)
+  }
+
+  /// Adds runs of a log.
+  ///
+  /// - Parameters:
+  ///   - next: the ids of those that go on in a file that is added next; how they end is told by that.
+  ///   - show: called with how many events have been read.
+  /// - Throws: `LogError`.
+  public func add(
+    _ reader: LogReader, goingOn next: Set<String> = [], show: (Int64) -> Void = { _ in }
+  ) throws -> Result {
+    var result = Result()
+    do {
+      for run in try reader.runs() {
+        result.runs += 1
+        try add(run, reader, goesOn: next.contains(run.id), &result, show)
+      }
+    } catch let error as SQLiteError {
+      throw translated(error)
+    }
+    return result
+  }
+
+  /// - Parameter isIndexing: see `LogWriter.close`.
+  public func close(isIndexing: Bool = true) { writer.close(isIndexing: isIndexing) }
+
+  private func add(
+    _ run: RunInfo, _ reader: LogReader, goesOn: Bool, _ result: inout Result,
+    _ show: (Int64) -> Void
+  ) throws {
+    let sources = try reader.sources(of: run)
+    let (number, numbers) = try writer.transaction {
+      let number = try self.number(of: run)
+      var numbers: [Int64: Int64] = [:]
+      for source in sources { numbers[source.number] = try self.number(of: source, run: number) }
+      for source in sources {
+        if let own = numbers[source.number] { try addGaps(of: source, own, reader) }
+      }
+      return (number, numbers)
+    }
+    let isThere = try writer.connection.prepare(
+      "SELECT 1 FROM event WHERE source = ? AND source_seq = ?")
+    let place = reader.path + "#" + run.id
+    let cursor = try reader.events(
+      of: run, order: .arrival, goingOnFrom: positions[place].map(ResumePoint.init(arrived:)))
+    var isAtEnd = false
+    while !isAtEnd {
+      try writer.transaction {
+        for _ in 0..<Self.eventsPerBatch {
+          guard let recorded = try cursor.nextEvent() else {
+            isAtEnd = true
+            break
+          }
+          guard let source = numbers[recorded.source] else { continue }
+          defer { isThere.reset() }
+          try isThere.bind(1, source)
+          try isThere.bind(2, recorded.sourceSeq)
+          if try isThere.step() {
+            result.known += 1
+          } else {
+            try append(recorded, source, run: number)
+            result.added += 1
+          }
+        }
+      }
+      show(result.added + result.known)
+    }
+    // Not earlier: after an error it is read again.
+    if preservesSeq { positions[place] = run.lastSeq }
+    try finish(
+      [Part(run: run, reader: reader, numbers: numbers)], number, Array(numbers.values),
+      goesOn: goesOn)
+  }
+
+  /// Adds a run of which several logs hold parts.
+  private func add(
+    _ parts: [(run: RunInfo, reader: LogReader)], _ result: inout Result, _ show: (Int64) -> Void
+  ) throws {
+    var sources: [Int64: SourceMergeIterator] = [:]
+    var number: Int64 = 0
+    var added: [Part] = []
+    try writer.transaction {
+      for (run, reader) in parts {
+        number = try self.number(of: run)
+        var part = Part(run: run, reader: reader, numbers: [:])
+        defer { added.append(part) }
+        for source in try reader.sources(of: run) {
+          let own = try self.number(of: source, run: number)
+          part.numbers[source.number] = own
+          try addGaps(of: source, own, reader)
+          let spread = sources[own] ?? SourceMergeIterator(target: own)
+          sources[own] = spread
+          try spread.add(source.number, reader)
+        }
+      }
+    }
+    var events = try RunMergeIterator(sources.sorted { $0.key < $1.key }.map(\.value))
+    let isThere = try writer.connection.prepare(
+      "SELECT 1 FROM event WHERE source = ? AND source_seq = ?")
+    var isAtEnd = false
+    while !isAtEnd {
+      try writer.transaction {
+        for _ in 0..<Self.eventsPerBatch {
+          guard let (recorded, source, copies) = try events.next() else {
+            isAtEnd = true
+            break
+          }
+          defer { isThere.reset() }
+          try isThere.bind(1, source)
+          try isThere.bind(2, recorded.sourceSeq)
+          if try isThere.step() {
+            result.known += copies
+          } else {
+            try append(recorded, source, run: number)
+            result.added += 1
+            result.known += copies - 1
+          }
+        }
+      }
+      show(result.added + result.known)
+    }
+    try finish(added, number, Array(sources.keys), goesOn: false)
+  }
+
+  private func append(_ recorded: RecordedEvent, _ source: Int64, run: Int64) throws {
+    let last =
+      try lasts[source] ?? writer.connection.integer(
+        "SELECT max(source_seq) FROM event WHERE source = \(source)") ?? 0
+    if recorded.sourceSeq < last, unordered.insert(run).inserted {
+      try writer.markUnordered(run: run)
+    }
+    lasts[source] = max(last, recorded.sourceSeq)
+    if preservesSeq { writer.goOn(at: recorded.seq) }
+    try writer.append(
+      copyOf: recorded.event, source: source, sourceSeq: recorded.sourceSeq)
+  }
+
+  /// What a log holds of a run, with the numbers that its sources have here.
+  private struct Part {
+    var run: RunInfo
+    var reader: LogReader
+    var numbers: [Int64: Int64]
+  }
+
+  /// What can be said once all events are there.
+  private func finish(
+    _ parts: [Part], _ number: Int64, _ sources: [Int64], goesOn: Bool
+  ) throws {
+    try writer.transaction {
+      for own in sources { try mendGaps(of: own) }
+      for part in parts { try markComplete(part) }
+      _ = try writer.completeIfAllThere(run: number)
+      try recordPreviousFile(number)
+      if !goesOn { for part in parts { try end(part, number) } }
+    }
+  }
+
+  /// What a log knows of sources that did not say themselves that they are complete.
+  private func markComplete(_ part: Part) throws {
+    for (source, last) in try part.reader.completeSources(of: part.run) {
+      guard let own = part.numbers[source] else { continue }
+      try writer.markComplete(source: own, through: last)
+    }
+  }
+
+  /// Where files of one run come together, what was in the one before is not missing any more; nor is
+  /// what was pruned from one copy of it and not from another.
+  private func mendGaps(of source: Int64) throws {
+    let select = try writer.connection.prepare(
+      """
+      SELECT id, source_seq, count, time, reason FROM gap
+      WHERE source = ? AND (\(RunFiles.isEarlierSQL) OR \(GapReason.isPrunedSQL))
+      ORDER BY \(GapReason.isPrunedSQL), source_seq + count DESC, length(reason) DESC, reason DESC
+      """)
+    let others = try writer.connection.prepare(
+      """
+      SELECT source_seq, 1 FROM event WHERE source = ?1 AND source_seq BETWEEN ?2 AND ?3
+      UNION ALL SELECT source_seq, count FROM gap
+      WHERE source = ?1 AND source_seq <= ?3 AND source_seq + count > ?2 AND id != ?4
+      ORDER BY 1
+      """)
+    let delete = try writer.connection.prepare("DELETE FROM gap WHERE id = ?")
+    var gaps: [(id: Int64, first: Int64, count: Int64, time: Int64, reason: String)] = []
+    try select.bind(1, source)
+    while try select.step() {
+      gaps.append(
+        (
+          select.integer(0), select.integer(1), select.integer(2), select.integer(3),
+          select.text(4)
+        ))
+    }
+    for gap in gaps {
+      let end = gap.first + gap.count
+      for (place, number) in [source, gap.first, end - 1, gap.id].enumerated() {
+        try others.bind(Int32(place + 1), number)
+      }
+      var holes: [(first: Int64, count: Int64)] = []
+      var next = gap.first
+      while try others.step() {
+        let first = others.integer(0)
+        if first > next { holes.append((next, first - next)) }
+        next = max(next, first + others.integer(1))
+      }
+      others.reset()
+      if next < end { holes.append((next, end - next)) }
+      guard holes.count != 1 || holes[0] != (gap.first, gap.count) else { continue }
+      try delete.bind(1, gap.id)
+      try delete.run()
+      for hole in holes {
+        try writer.addGap(
+          source: source, sourceSeq: hole.first, count: hole.count, time: gap.time,
+          reason: gap.reason)
+      }
+    }
+  }
+
+  private func number(of run: RunInfo) throws -> Int64 {
+    if let known = try writer.run(id: run.id) {
+      try writer.join(run, partial: known.number)
+      return known.number
+    }
+    return try writer.add(
+      RunHeader(
+        id: run.id, engine: run.engine, engineVersion: run.engineVersion,
+        recorderVersion: run.recorderVersion, mode: run.mode, started: run.started,
+        metadata: PartialRun.ordered(RunFiles.joined(run.metadata))))
+  }
+
+  private func number(of source: SourceInfo, run: Int64) throws -> Int64 {
+    let find = try writer.connection.prepare(
+      "SELECT id FROM source WHERE run = ? AND server_id = ?")
+    try find.bind(1, run)
+    try find.bind(2, source.source.id)
+    if try find.step() { return find.integer(0) }
+    return try writer.add(source.source, run: run)
+  }
+
+  private func addGaps(of source: SourceInfo, _ own: Int64, _ reader: LogReader) throws {
+    let select = try reader.connection.prepare(
+      "SELECT source_seq, count, time, reason FROM gap WHERE source = ? ORDER BY id")
+    let find = try writer.connection.prepare(
+      "SELECT 1 FROM gap WHERE source = ? AND source_seq = ? AND count = ? AND reason = ?")
+    try select.bind(1, source.number)
+    while try select.step() {
+      defer { find.reset() }
+      try find.bind(1, own)
+      try find.bind(2, select.integer(0))
+      try find.bind(3, select.integer(1))
+      try find.bind(4, select.text(3))
+      guard try !find.step() else { continue }
+      try writer.addGap(
+        source: own, sourceSeq: select.integer(0), count: select.integer(1),
+        time: select.integer(2), reason: select.text(3))
+    }
+  }
+
+  /// Notes which file the first events are in that have not come yet.
+  private func recordPreviousFile(_ number: Int64) throws {
+    let reason = try writer.connection.prepare(
+      """
+      SELECT reason FROM gap WHERE \(RunFiles.isEarlierSQL)
+        AND source IN (SELECT id FROM source WHERE run = ?) ORDER BY length(reason), reason LIMIT 1
+      """)
+    try reason.bind(1, number)
+    let name = try reason.step() ? RunFiles.name(inReason: reason.text(0)) : nil
+    try writer.note(RunMetadataKey.previousSegment, name, run: number)
+  }
+
+  /// How the run has ended, or in which file it goes on: of its files the last tells that, in whatever
+  /// order they come. A run that goes on where it was read has died as far as this file knows.
+  private func end(_ part: Part, _ number: Int64) throws {
+    let run = part.run
+    let known = try writer.connection.prepare(
+      "SELECT ended, metadata ->> '$.\(RunMetadataKey.nextSegment)', end = 'closed' FROM run WHERE id = ?")
+    try known.bind(1, number)
+    guard try known.step() else { return }
+    let (isEnded, goesOn, isClosed) = (!known.isNull(0), !known.isNull(1), known.integer(2) == 1)
+    known.reset()
+    if let name = run.nextFile {
+      guard !isEnded || goesOn, try isLast(part, number) else { return }
+      try writer.note(RunMetadataKey.nextSegment, name, run: number)
+    } else if goesOn {
+      try writer.note(RunMetadataKey.nextSegment, nil, run: number)
+    }
+    guard run.end != .running else {
+      if goesOn {
+        try writer.connection.execute(
+          "UPDATE run SET ended = NULL, end = NULL WHERE id = \(number)")
+      }
+      return
+    }
+    // How a run has ended of which others hold the rest, they may know; of the same run in several logs
+    // who has heard that it is over.
+    guard run.end == .closed || run.end == .died && !run.isPartial else { return }
+    let isPartOfFiles = run.previousFile != nil || run.nextFile != nil
+    guard run.end == .closed || !isClosed || isPartOfFiles else { return }
+    try writer.end(run: number, run.end, at: run.ended ?? run.started)
+  }
+
+  /// Whether nothing of a run that is there comes behind what a file of it holds.
+  private func isLast(_ part: Part, _ run: Int64) throws -> Bool {
+    let count = try writer.connection.integer("SELECT count(*) FROM source WHERE run = \(run)")
+    guard count == Int64(part.numbers.count) else { return false }
+    return try part.numbers.allSatisfy { source, own in
+      try RunFiles.lastNumber(of: source, part.reader.connection)
+        >= RunFiles.lastNumber(of: own, writer.connection)
+    }
+  }
+}

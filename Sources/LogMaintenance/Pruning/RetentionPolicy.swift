@@ -1,0 +1,112 @@
+import EventLog
+
+/// Which runs are to be taken out of logs.
+public struct RetentionPolicy: Sendable {
+  /// Those that have ended before this time, in nanoseconds since 1970 UTC.
+  public var endedBefore: Int64?
+  /// All but so many of the newest.
+  public var keptRuns: Int?
+  /// The oldest, until all logs together take at most so many bytes.
+  public var maximumBytes: Int64?
+
+  public init() {}
+
+  /// Which rule a run falls under. The raw value is its name in outputs and stays as it is.
+  public enum Reason: String, Sendable {
+    case olderThan = "older-than"
+    case keepRuns = "keep-runs"
+    case maxSize = "max-size"
+  }
+
+  /// A run, or as much of it as is in one file.
+  public struct Candidate: Sendable {
+    public var path: String
+    public var run: RunInfo
+    /// In this file.
+    public var events: Int64
+    /// About so many bytes of the file are its.
+    public var bytes: Int64
+
+    public init(path: String, run: RunInfo, events: Int64, bytes: Int64) {
+      self.path = path
+      self.run = run
+      self.events = events
+      self.bytes = bytes
+    }
+
+    /// Nobody takes anything from a run that is being recorded.
+    public var isLive: Bool { run.end == .running }
+  }
+
+  /// What is in logs.
+  ///
+  /// - Parameter withEmpty: also runs of which nothing is left, where each has a file of its own.
+  /// - Throws: `LogError`.
+  public static func candidates(_ paths: [String], withEmpty: Bool) throws -> [Candidate] {
+    var candidates: [Candidate] = []
+    for path in paths {
+      let reader = try LogReader(path: path)
+      let runs = try reader.runs()
+      let events = try runs.map { try reader.eventCount(of: $0) }
+      let total = max(1, events.reduce(0, +))
+      let bytes = Double(LogPruning.bytes(of: path))
+      for (run, events) in zip(runs, events)
+      where events > 0 || withEmpty || run.end == .running {
+        candidates.append(
+          Candidate(
+            path: path, run: run, events: events,
+            bytes: Int64(bytes * Double(events) / Double(total))))
+      }
+    }
+    return candidates
+  }
+
+  /// - Parameters:
+  ///   - candidates: of all logs.
+  ///   - bytes: how many all logs take.
+  public func choose(
+    _ candidates: [Candidate], bytes: Int64
+  ) -> [(candidate: Candidate, reason: Reason)] {
+    // The oldest first; the files of one run in their order.
+    let sorted = candidates.sorted {
+      ($0.run.started, $0.run.id, $0.run.ended ?? .max)
+        < ($1.run.started, $1.run.id, $1.run.ended ?? .max)
+    }
+    var ids: [String] = []
+    for candidate in sorted where ids.last != candidate.run.id { ids.append(candidate.run.id) }
+    let kept = keptRuns.map { Set(ids.suffix($0)) }
+    var left = bytes
+    var chosen: [(candidate: Candidate, reason: Reason)] = []
+    var others: [Candidate] = []
+    for candidate in sorted where !candidate.isLive {
+      if let endedBefore, candidate.run.ended ?? candidate.run.started < endedBefore {
+        chosen.append((candidate, .olderThan))
+      } else if let kept, !kept.contains(candidate.run.id) {
+        chosen.append((candidate, .keepRuns))
+      } else {
+        others.append(candidate)
+        continue
+      }
+      left -= candidate.bytes
+    }
+    if let maximumBytes {
+      for candidate in others where left > maximumBytes {
+        chosen.append((candidate, .maxSize))
+        left -= candidate.bytes
+      }
+    }
+    return chosen
+  }
+}
+
+extension LogReader {
+  /// Bytes of the file that are empty.
+  ///
+  /// - Throws: `LogError`.
+  public func freeBytes() throws -> Int64 {
+    try translating {
+      (try connection.integer("PRAGMA freelist_count") ?? 0)
+        * (try connection.integer("PRAGMA page_size") ?? 0)
+    }
+  }
+}

@@ -1,0 +1,123 @@
+import EventLog
+import Glibc
+import LogFormat
+import TaskLogPlugin
+
+/// Removes one of the files that a run was recorded into, one after the other.
+///
+/// What was in it is missing from then on: the gaps by which later files say where those events are
+/// say that they were pruned. That is done first, so that a command that is killed on the way has told
+/// what the next one removes.
+public struct RunFileRemoval {
+  private let path: String
+  private let name: String
+
+  public init(_ path: String) {
+    self.path = path
+    name = String(path.split(separator: "/").last ?? "")
+  }
+
+  /// What a file holds of a run.
+  private struct Part {
+    var run: RunInfo
+    /// The numbers of its events, there or missing, by the id of their source.
+    var numbers: [String: ClosedRange<Int64>] = [:]
+  }
+
+  /// - Parameter others: the run's other files.
+  /// - Returns: false when a recorder lives on the file, and then nothing was done.
+  /// - Throws: `LogError`.
+  public func remove(others: [String]) throws -> Bool {
+    guard !LogRemoval.isInUse(path) else { return false }
+    let parts = try parts()
+    for other in others where other != path {
+      do {
+        try note(parts, in: other)
+      } catch let error as SQLiteError {
+        throw LogError(error, path: other)
+      }
+    }
+    return try LogRemoval.remove(path)
+  }
+
+  private func parts() throws -> [Part] {
+    let reader = try LogReader(path: path)
+    return try reader.translating {
+      try reader.runs().map { run in
+        var part = Part(run: run)
+        for info in try reader.sources(of: run) {
+          let last = try RunFiles.lastNumber(of: info.number, reader.connection)
+          // What is in still earlier files goes with it where none of them is there.
+          let earlier = try reader.connection.integer(
+            "SELECT max(source_seq + count) FROM gap WHERE \(RunFiles.isEarlierSQL) "
+              + "AND source = \(info.number)")
+          let first = hasFile(run.previousFile) ? earlier ?? 1 : 1
+          if first <= last { part.numbers[info.source.id] = first...last }
+        }
+        return part
+      }
+    }
+  }
+
+  private func hasFile(_ name: String?) -> Bool {
+    guard let name, !name.contains("/") else { return false }
+    return access(String(path.dropLast(self.name.count)) + name, F_OK) == 0
+  }
+
+  private func note(_ parts: [Part], in other: String) throws {
+    let reader = try LogReader(path: other)
+    let mine = try reader.runs().compactMap { run in
+      parts.first { $0.run.id == run.id }.map { (run, $0) }
+    }
+    guard !mine.isEmpty else { return }
+    let writer = try LogWriter(path: other)
+    defer { writer.close(isIndexing: false) }
+    for (run, part) in mine {
+      let before = hasFile(part.run.previousFile) ? part.run.previousFile : nil
+      let behind = hasFile(part.run.nextFile) ? part.run.nextFile : nil
+      let sources = try reader.sources(of: run)
+      try writer.transaction {
+        for info in sources {
+          guard let gone = part.numbers[info.source.id] else { continue }
+          try note(gone, of: info.number, before: before, writer)
+        }
+        if run.previousFile == name { try writer.note(RunMetadataKey.previousSegment, before, run: run.number) }
+        if run.nextFile == name { try writer.note(RunMetadataKey.nextSegment, behind, run: run.number) }
+      }
+    }
+  }
+
+  /// Divides the gap for what is in earlier files into what goes and what stays.
+  private func note(
+    _ gone: ClosedRange<Int64>, of source: Int64, before: String?, _ writer: LogWriter
+  ) throws {
+    let select = try writer.connection.prepare(
+      "SELECT id, source_seq, source_seq + count - 1, time, reason FROM gap "
+        + "WHERE source = ? AND \(RunFiles.isEarlierSQL)")
+    try select.bind(1, source)
+    var gaps: [(id: Int64, numbers: ClosedRange<Int64>, time: Int64, reason: String)] = []
+    while try select.step() {
+      let (first, last) = (select.integer(1), select.integer(2))
+      guard first <= last, gone.overlaps(first...last) else { continue }
+      gaps.append((select.integer(0), first...last, select.integer(3), select.text(4)))
+    }
+    select.reset()
+    var pruned = try PrunedGaps(writer.connection)
+    for gap in gaps {
+      try writer.connection.execute("DELETE FROM gap WHERE id = \(gap.id)")
+      let lost = gap.numbers.clamped(to: gone)
+      try pruned.add(
+        source: source, first: lost.lowerBound, count: Int64(lost.count))
+      for (first, end) in [
+        (gap.numbers.lowerBound, lost.lowerBound),
+        (lost.upperBound + 1, gap.numbers.upperBound + 1),
+      ] where first < end {
+        let reason =
+          RunFiles.name(inReason: gap.reason) == name
+          ? before.map(RunFiles.gapReason) ?? gap.reason : gap.reason
+        try writer.addGap(
+          source: source, sourceSeq: first, count: end - first, time: gap.time, reason: reason)
+      }
+    }
+  }
+}

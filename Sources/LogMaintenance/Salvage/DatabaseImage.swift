@@ -1,0 +1,165 @@
+import CSQLite
+import Glibc
+import LogFormat
+
+/// The pages of a SQLite file as they lie on the disk, with what its write-ahead log has committed
+/// over them: read without SQLite, which refuses whatever does not add up.
+///
+/// The format: https://sqlite.org/fileformat2.html
+package final class DatabaseImage {
+  let pageSize: Int
+  /// Bytes of a page that hold content: https://sqlite.org/fileformat2.html#the_database_header
+  let usableSize: Int
+  /// Numbers of pages count from 1.
+  let pageCount: Int
+  private let descriptor: Int32
+  private let wal: WriteAheadLog?
+
+  /// - Throws: `LogError.unreadable` when the file cannot be opened.
+  init(path: String) throws {
+    descriptor = tl_open_file_of_process(path, O_RDONLY | O_CLOEXEC | O_NOCTTY, 0)
+    var status = stat()
+    guard descriptor >= 0, fstat(descriptor, &status) == 0 else {
+      let reason = String(cString: strerror(errno))
+      if descriptor >= 0 { tl_close_file_of_process(descriptor) }
+      throw LogError.unreadable(path: path, reason: reason)
+    }
+    let header = Self.read(descriptor, at: 0, count: 100)
+    wal = WriteAheadLog(path: path + "-wal")
+    let named = header.count == 100 ? Int(header[16]) << 8 | Int(header[17]) : 0
+    let size = named == 1 ? 65_536 : named
+    let isPlausible = Self.sizes.contains(size)
+    pageSize =
+      wal?.pageSize ?? (isPlausible ? size : Self.guess(descriptor, Int(status.st_size)))
+    let reserved = isPlausible ? Int(header[20]) : 0
+    usableSize = pageSize - reserved >= 480 ? pageSize - reserved : pageSize
+    // The last page may have been cut.
+    let pagesInFile = (Int(status.st_size) + pageSize - 1) / pageSize
+    pageCount = max(pagesInFile, wal?.lastPage ?? 0)
+  }
+
+  private static let sizes = (9...16).map { 1 << $0 }
+
+  /// The size of pages where the header is gone: the smallest at whose multiples pages of b-trees
+  /// begin as often as at any other's.
+  private static func guess(_ descriptor: Int32, _ length: Int) -> Int {
+    let shares = sizes.map { size in
+      let places = stride(from: size, to: min(length, 4_000 * size), by: size)
+      let pages = places.count { place in
+        let start = read(descriptor, at: place, count: 8)
+        guard start.count == 8, BTreePage.Kind(rawValue: start[0]) != nil else { return false }
+        // Of its cells there is one, and they begin behind the page's header.
+        return (start[3] > 0 || start[4] > 0) && Int(start[5]) << 8 | Int(start[6]) >= 8
+      }
+      return Double(pages) / Double(max(1, (length - 1) / size))
+    }
+    let best = shares.max() ?? 0
+    return zip(sizes, shares).first { $1 >= best * 0.8 }?.0 ?? 4096
+  }
+
+  deinit { tl_close_file_of_process(descriptor) }
+
+  /// A page; zeroes where the file has been cut. Nothing when there is no such page.
+  func page(_ number: Int) -> [UInt8]? {
+    guard number >= 1, number <= pageCount else { return nil }
+    if let page = wal?.page(number) { return page }
+    var page = Self.read(descriptor, at: (number - 1) * pageSize, count: pageSize)
+    guard !page.isEmpty else { return nil }
+    page += [UInt8](repeating: 0, count: pageSize - page.count)
+    return page
+  }
+
+  static func read(_ descriptor: Int32, at offset: Int, count: Int) -> [UInt8] {
+    [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
+      while filled < count {
+        let got = pread(
+          descriptor, buffer.baseAddress?.advanced(by: filled), count - filled, offset + filled)
+        if got < 0, errno == EINTR { continue }
+        guard got > 0 else { break }
+        filled += got
+      }
+    }
+  }
+}
+
+/// The pages that a write-ahead log has committed: https://sqlite.org/fileformat2.html#walformat
+private final class WriteAheadLog {
+  let pageSize: Int
+  private(set) var lastPage = 0
+  private let descriptor: Int32
+  private var places: [Int: Int] = [:]
+
+  private static let headerSize = 32
+  private static let frameHeaderSize = 24
+
+  /// Nothing when there is none, or nothing in it.
+  init?(path: String) {
+    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+    guard descriptor >= 0 else { return nil }
+    let header = DatabaseImage.read(descriptor, at: 0, count: Self.headerSize)
+    let magic = Self.number(header, 0)
+    let size = Int(Self.number(header, 8))
+    guard header.count == Self.headerSize, magic & ~1 == 0x377F_0682, size >= 512,
+      size <= 65_536, size & (size - 1) == 0
+    else {
+      close(descriptor)
+      return nil
+    }
+    self.descriptor = descriptor
+    pageSize = size
+    readFrames(header, isBigEndian: magic & 1 == 1)
+  }
+
+  deinit { close(descriptor) }
+
+  func page(_ number: Int) -> [UInt8]? {
+    guard let place = places[number] else { return nil }
+    let page = DatabaseImage.read(descriptor, at: place, count: pageSize)
+    return page.count == pageSize ? page : nil
+  }
+
+  /// Up to the first frame whose checksum or salt is wrong; what has no commit behind it is left out.
+  private func readFrames(_ header: [UInt8], isBigEndian: Bool) {
+    var sum: (UInt32, UInt32) = (0, 0)
+    Self.add(header[..<24], isBigEndian, &sum)
+    guard sum == (Self.number(header, 24), Self.number(header, 28)) else { return }
+    var uncommitted: [Int: Int] = [:]
+    var offset = Self.headerSize
+    while true {
+      let frame = DatabaseImage.read(
+        descriptor, at: offset, count: Self.frameHeaderSize + pageSize)
+      guard frame.count == Self.frameHeaderSize + pageSize, frame[8..<16] == header[16..<24] else {
+        return
+      }
+      Self.add(frame[..<8], isBigEndian, &sum)
+      Self.add(frame[Self.frameHeaderSize...], isBigEndian, &sum)
+      guard sum == (Self.number(frame, 16), Self.number(frame, 20)) else { return }
+      uncommitted[Int(Self.number(frame, 0))] = offset + Self.frameHeaderSize
+      let pages = Int(Self.number(frame, 4))
+      if pages > 0 {
+        places.merge(uncommitted) { _, new in new }
+        uncommitted.removeAll(keepingCapacity: true)
+        lastPage = pages
+      }
+      offset += frame.count
+    }
+  }
+
+  private static func number(_ bytes: [UInt8], _ place: Int) -> UInt32 {
+    guard place + 4 <= bytes.count else { return 0 }
+    return bytes[place..<place + 4].reduce(0) { $0 << 8 | UInt32($1) }
+  }
+
+  private static func add(
+    _ bytes: ArraySlice<UInt8>, _ isBigEndian: Bool, _ sum: inout (UInt32, UInt32)
+  ) {
+    bytes.withUnsafeBytes { bytes in
+      for place in stride(from: 0, to: bytes.count - 7, by: 8) {
+        let first = bytes.loadUnaligned(fromByteOffset: place, as: UInt32.self)
+        let second = bytes.loadUnaligned(fromByteOffset: place + 4, as: UInt32.self)
+        sum.0 &+= (isBigEndian ? first.bigEndian : first.littleEndian) &+ sum.1
+        sum.1 &+= (isBigEndian ? second.bigEndian : second.littleEndian) &+ sum.0
+      }
+    }
+  }
+}

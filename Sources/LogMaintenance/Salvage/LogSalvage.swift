@@ -1,0 +1,175 @@
+import EventLog
+import Glibc
+import LogFormat
+import TaskLogPlugin
+
+/// Saves what is left of a damaged log into a new one.
+///
+/// The file is read page by page, without SQLite. First the trees of its tables are gone through from
+/// their roots; then every page that no tree has led to is looked at by itself, and its rows are told
+/// by their shape. A row that is found twice is taken from the tree. Rows keep their numbers. What
+/// events point at and is gone gets a stand-in that begins with `$lost`, so that no event is lost for
+/// the loss of a name; and what is missing in the numbers of a source becomes a gap.
+public final class LogSalvage {
+  public struct Result: Sendable {
+    public var runs: Int64 = 0
+    public var events: Int64 = 0
+    /// Events that are known to be lost with the damage.
+    public var missing: Int64 = 0
+    /// Names, sources and runs that are gone and have a stand-in.
+    public var standIns: Int64 = 0
+    /// Pages that belong to a table and were reached by no tree.
+    public var strayPages = 0
+    /// Cells of pages, and whole rows, that could not be read.
+    public var unreadable = 0
+    /// Binary that is not what its hash names; it is left out.
+    public var wrongBlobs = 0
+  }
+
+  static let reason = "damaged, not recovered"
+
+  private let image: DatabaseImage
+  private let path: String
+  private let connection: Connection
+  private var inserts: [SalvagedTable: Statement] = [:]
+  private var result = Result()
+  private var nextSeq: Int64 = 0
+  private var isVisited: [Bool]
+  private let show: (_ pages: Int64, _ of: Int64) -> Void
+  private var pagesRead: Int64 = 0
+
+  /// Reads `path` and writes `newPath`, which must not exist.
+  ///
+  /// - Parameter show: called now and then with how many pages have been read, and of how many.
+  /// - Throws: `LogError`, also when there is nothing of a log in the file; no new file is left then.
+  public static func salvage(
+    _ path: String, into newPath: String,
+    show: @escaping (_ pages: Int64, _ of: Int64) -> Void = { _, _ in }
+  ) throws -> Result {
+    var status = stat()
+    guard lstat(newPath, &status) != 0 else {
+      throw LogError.cannotWrite(path: newPath, reason: "it exists already; name a new file")
+    }
+    let image = try DatabaseImage(path: path)
+    let connection = try LogFile.openForWriting(newPath)
+    do {
+      let salvage = try LogSalvage(image, path, connection, show)
+      let result = try connection.transaction { try salvage.run() }
+      guard result.events > 0 || result.runs > 0 else { throw LogError.nothingFound(path: path) }
+      try? connection.checkpoint()
+      try? connection.execute("PRAGMA journal_mode = DELETE")
+      return result
+    } catch {
+      for ending in ["", "-wal", "-shm"] { unlink(newPath + ending) }
+      if let error = error as? SQLiteError {
+        throw LogError.cannotWrite(path: newPath, reason: error.message)
+      }
+      throw error
+    }
+  }
+
+  private init(
+    _ image: DatabaseImage, _ path: String, _ connection: Connection,
+    _ show: @escaping (Int64, Int64) -> Void
+  ) throws {
+    self.image = image
+    self.path = path
+    self.connection = connection
+    self.show = show
+    isVisited = [Bool](repeating: false, count: image.pageCount + 1)
+    for table in SalvagedTable.allCases {
+      let marks = Array(repeating: "?", count: table.columnCount).joined(separator: ", ")
+      inserts[table] = try connection.prepare(
+        "INSERT OR IGNORE INTO \(table.rawValue) VALUES (\(marks))")
+    }
+  }
+
+  private func run() throws -> Result {
+    for (table, root) in try roots() { try walk(root, table) }
+    for number in 1..<max(2, image.pageCount + 1) where !isVisited[number] { try stray(number) }
+    let mending = try SalvageMending(connection, result)
+    return try mending.mend(nextSeq: nextSeq)
+  }
+
+  // MARK: - Trees
+
+  /// Where the trees of the tables begin, as far as the file still says so.
+  private func roots() throws -> [(SalvagedTable, Int)] {
+    var roots: [(SalvagedTable, Int)] = []
+    try walk(1) { row in
+      guard row.values.count == 5, row.values[0] == .text("table"),
+        case .text(let name) = row.values[1], let table = SalvagedTable(rawValue: name),
+        case .integer(let root) = row.values[3], root > 1, root <= Int64(image.pageCount)
+      else { return }
+      roots.append((table, Int(root)))
+    }
+    return roots
+  }
+
+  private func walk(_ root: Int, _ table: SalvagedTable) throws {
+    try walk(root) { row in
+      if table.fits(row) { try put(row, table) } else { result.unreadable += 1 }
+    }
+  }
+
+  /// Goes through a tree. A page is gone through once, whatever points at it.
+  private func walk(_ root: Int, _ give: (BTreePage.Row) throws -> Void) throws {
+    var waiting = [root]
+    while let number = waiting.popLast() {
+      guard number >= 1, number <= image.pageCount, !isVisited[number],
+        let page = BTreePage(number, in: image), page.kind != .leafIndex,
+        page.kind != .interiorIndex
+      else { continue }
+      visit(number)
+      result.unreadable += try page.rows(give)
+      waiting += page.children.reversed()
+    }
+  }
+
+  private func visit(_ number: Int) {
+    isVisited[number] = true
+    pagesRead += 1
+    if pagesRead & 0xFFF == 0 { show(pagesRead, Int64(image.pageCount)) }
+  }
+
+  // MARK: - Pages by themselves
+
+  private func stray(_ number: Int) throws {
+    guard let page = BTreePage(number, in: image) else { return }
+    visit(number)
+    switch page.kind {
+    case .leafTable:
+      var isOfTable = false
+      _ = try page.rows { row in
+        guard let table = SalvagedTable.of(row) else { return }
+        isOfTable = true
+        try put(row, table)
+      }
+      if isOfTable { result.strayPages += 1 }
+    case .leafIndex:
+      // The table `meta` has no row numbers, and so is an index.
+      _ = page.rows { row in
+        guard row.values.count == 2, row.values[0] == .text("next_seq"),
+          case .integer(let next) = row.values[1], next < .max >> 1
+        else { return }
+        nextSeq = max(nextSeq, next)
+      }
+    case .interiorTable, .interiorIndex: break
+    }
+  }
+
+  private func put(_ row: BTreePage.Row, _ table: SalvagedTable) throws {
+    guard let insert = inserts[table] else { return }
+    if table == .blob, case .text(let hash) = row.values[1], case .blob(let bytes) = row.values[2],
+      SHA256.hash(bytes) != hash
+    {
+      result.wrongBlobs += 1
+      return
+    }
+    try insert.bind(1, row.rowID)
+    for (place, value) in row.values.enumerated().dropFirst() {
+      try insert.bind(Int32(place + 1), value)
+    }
+    try insert.run()
+  }
+}

@@ -1,0 +1,201 @@
+import EventLog
+import LogFormat
+import TaskLogPlugin
+
+/// Makes a whole log of saved rows: stand-ins for what is gone, gaps for what is missing, totals and
+/// ends that are true.
+struct SalvageMending {
+  private let connection: Connection
+  private var result: LogSalvage.Result
+
+  init(_ connection: Connection, _ result: LogSalvage.Result) throws {
+    self.connection = connection
+    self.result = result
+  }
+
+  /// - Parameter nextSeq: the number that the damaged file would have given out next, 0 when that is
+  ///   not known.
+  func mend(nextSeq: Int64) throws -> LogSalvage.Result {
+    var mending = self
+    try mending.dropPruned()
+    try mending.standIn()
+    try DerivedTables(connection).rebuild()
+    try mending.total()
+    try mending.count(nextSeq)
+    return mending.result
+  }
+
+  /// Pages that the file has given up may still hold rows that were pruned from it.
+  private func dropPruned() throws {
+    try connection.execute(
+      """
+      DELETE FROM event WHERE EXISTS (
+        SELECT 1 FROM gap WHERE gap.source = event.source AND reason LIKE 'pruned%'
+          AND event.source_seq >= gap.source_seq
+          AND event.source_seq - gap.source_seq < gap.count)
+      """)
+  }
+
+  // MARK: - What is gone
+
+  private mutating func standIn() throws {
+    let columns = ["hook", "start", "finish", "stimulus", "worker"]
+    let named =
+      columns.map { "SELECT \($0) AS id FROM event" }
+      + ["SELECT prefix FROM key", "SELECT key_group FROM key"]
+    try execute(
+      """
+      INSERT INTO text (id, text)
+      SELECT DISTINCT id, '$lost-text-' || id FROM (\(named.joined(separator: " UNION ")))
+      WHERE id IS NOT NULL AND id NOT IN (SELECT id FROM text)
+      """)
+    try execute(
+      """
+      INSERT INTO key (id, text)
+      SELECT DISTINCT key, '$lost-key-' || key FROM event
+      WHERE key IS NOT NULL AND key NOT IN (SELECT id FROM key)
+      """)
+    try addFallbackSources()
+  }
+
+  private mutating func execute(_ sql: String) throws {
+    try connection.execute(sql)
+    result.standIns += Int64(connection.changes)
+  }
+
+  /// A source that is gone belongs to the only run there is, else to one of its own.
+  private mutating func addFallbackSources() throws {
+    let lost = try numbers(
+      """
+      SELECT DISTINCT source FROM event WHERE source NOT IN (SELECT id FROM source)
+      UNION SELECT source FROM gap WHERE source NOT IN (SELECT id FROM source) ORDER BY 1
+      """)
+    let runs = try numbers("SELECT run FROM source UNION SELECT id FROM run")
+    var home: Int64?
+    for source in lost {
+      let run = try home ?? (runs.count == 1 ? runs[0] : makeRun(nil))
+      home = run
+      // What a scheduler alone tells gives it away.
+      let isScheduler =
+        try connection.integer(
+          """
+          SELECT 1 FROM event WHERE source = \(source) AND hook IN (SELECT id FROM text WHERE text IN
+            ('start', 'updateGraph', 'addWorker', 'addClient')) LIMIT 1
+          """) != nil
+      try execute(
+        """
+        INSERT INTO source (id, run, kind, server_id, address) VALUES (\(source), \(run),
+          '\(isScheduler ? "scheduler" : "worker")', '$lost-source-\(source)', '$lost-\(source)')
+        """)
+    }
+    for run in try numbers("SELECT DISTINCT run FROM source WHERE run NOT IN (SELECT id FROM run)")
+    {
+      _ = try makeRun(run)
+    }
+  }
+
+  private func numbers(_ sql: String) throws -> [Int64] {
+    let select = try connection.prepare(sql)
+    var numbers: [Int64] = []
+    while try select.step() { numbers.append(select.integer(0)) }
+    return numbers
+  }
+
+  private mutating func makeRun(_ number: Int64?) throws -> Int64 {
+    let insert = try connection.prepare(
+      """
+      INSERT INTO run (id, uuid, engine, engine_version, recorder_version, mode, started, metadata)
+      VALUES (?, ?, '$lost', '', '', 'hooks', 0, '{"$lost": true}') RETURNING id
+      """)
+    try insert.bind(1, number)
+    try insert.bind(2, RunID.make())
+    try insert.step()
+    result.standIns += 1
+    return insert.integer(0)
+  }
+
+  // MARK: - What is missing
+
+  private mutating func total() throws {
+    for source in try numbers("SELECT id FROM source ORDER BY id") { try fillHoles(of: source) }
+    for run in try numbers("SELECT id FROM run ORDER BY id") { try total(run) }
+  }
+
+  private mutating func fillHoles(of source: Int64) throws {
+    let select = try connection.prepare(
+      """
+      SELECT source_seq, 1 FROM event WHERE source = ?1
+      UNION ALL SELECT source_seq, count FROM gap WHERE source = ?1 AND count > 0
+      ORDER BY source_seq
+      """)
+    try select.bind(1, source)
+    var next: Int64 = 1
+    var holes: [(first: Int64, count: Int64)] = []
+    while try select.step() {
+      let first = select.integer(0)
+      if first > next { holes.append((next, first - next)) }
+      next = max(next, first.addingReportingOverflow(select.integer(1)).partialValue)
+    }
+    for hole in holes { try addGap(source, hole.first, hole.count) }
+  }
+
+  private mutating func addGap(_ source: Int64, _ first: Int64, _ count: Int64) throws {
+    let insert = try connection.prepare(
+      """
+      INSERT INTO gap (source, source_seq, count, time, reason) VALUES (?1, ?2, ?3,
+        coalesce((SELECT max(time) FROM event WHERE source = ?1), 0), ?4)
+      """)
+    try insert.bind(1, source)
+    try insert.bind(2, first)
+    try insert.bind(3, count)
+    try insert.bind(4, LogSalvage.reason)
+    try insert.run()
+    result.missing += count
+  }
+
+  private mutating func total(_ run: Int64) throws {
+    let sources = "(SELECT id FROM source WHERE run = \(run))"
+    let said = try connection.integer("SELECT events FROM run WHERE id = \(run)") ?? 0
+    let found =
+      try connection.integer("SELECT count(*) FROM event WHERE source IN \(sources)") ?? 0
+    let lost =
+      try connection.integer(
+        """
+        SELECT coalesce(sum(count), 0) FROM gap WHERE source IN \(sources)
+          AND reason = '\(LogSalvage.reason)'
+        """) ?? 0
+    // What the run had and no hole accounts for was last; of which source, nobody knows any more.
+    if said > found + lost,
+      let source = try connection.integer(
+        "SELECT id FROM source WHERE run = \(run) ORDER BY kind, id LIMIT 1")
+    {
+      let last =
+        try connection.integer(
+          """
+          SELECT max(coalesce((SELECT max(source_seq) FROM event WHERE source = \(source)), 0),
+            coalesce((SELECT max(source_seq + count - 1) FROM gap WHERE source = \(source)), 0))
+          """) ?? 0
+      try addGap(source, last + 1, said - found - lost)
+    }
+    try connection.execute(
+      """
+      UPDATE run SET events = \(found), spool_position = NULL,
+        first_seq = (SELECT min(seq) FROM event WHERE source IN \(sources)),
+        last_seq = (SELECT max(seq) FROM event WHERE source IN \(sources)),
+        started = CASE WHEN started > 0 THEN started ELSE
+          coalesce((SELECT min(time) FROM event WHERE source IN \(sources)), 0) END
+      WHERE id = \(run);
+      UPDATE run SET end = 'died', ended = coalesce((\(RunEnd.timeOfLastEventSQL)), started)
+      WHERE id = \(run) AND (end IS NULL OR ended IS NULL);
+      """)
+    result.runs += 1
+    result.events += found
+  }
+
+  /// Numbers of the file are never given out again. Those of lost events are accounted for by gaps.
+  private func count(_ nextSeq: Int64) throws {
+    let last = try connection.integer("SELECT max(seq) FROM event") ?? 0
+    try connection.execute(
+      "UPDATE meta SET value = \(max(nextSeq, last + 1)) WHERE name = 'next_seq'")
+  }
+}

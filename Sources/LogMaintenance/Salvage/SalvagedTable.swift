@@ -1,0 +1,57 @@
+/// The tables of a log by the shape of their rows: a page that no tree leads to any more is known by
+/// what lies on it.
+package enum SalvagedTable: String, CaseIterable {
+  case text, key, blob, run, source, gap, event
+
+  private enum Shape {
+    case integer, text, blob
+    case integerOrNull, textOrNull
+  }
+
+  private var shape: [Shape] {
+    switch self {
+    case .text: [.text]
+    case .key: [.text, .text, .integerOrNull, .integerOrNull]
+    case .blob: [.text, .blob]
+    case .run:
+      [
+        .text, .text, .text, .text, .text, .integer, .integerOrNull, .textOrNull, .integerOrNull,
+        .integerOrNull, .integer, .integerOrNull, .text,
+      ]
+    case .source: [.integer, .text, .text, .text, .text, .integerOrNull]
+    case .gap: [.integer, .integer, .integer, .integer, .text]
+    case .event:
+      [
+        .integer, .integer, .integer, .integer, .integerOrNull, .integerOrNull, .integerOrNull,
+        .integerOrNull, .integerOrNull, .integerOrNull, .textOrNull, .textOrNull,
+      ]
+    }
+  }
+
+  /// How many columns its rows have, the number of the row included.
+  var columnCount: Int { shape.count + 1 }
+
+  /// Whether a row can be one of its rows. The number of the row stands as NULL among its values:
+  /// https://sqlite.org/fileformat2.html#representation_of_sql_tables
+  func fits(_ row: BTreePage.Row) -> Bool {
+    guard row.values.count == columnCount, row.values[0] == .null else { return false }
+    let isRight = zip(row.values.dropFirst(), shape).allSatisfy { value, shape in
+      switch (shape, value) {
+      case (.integer, .integer), (.integerOrNull, .integer), (.integerOrNull, .null): true
+      case (.text, .text), (.textOrNull, .text), (.textOrNull, .null), (.blob, .blob): true
+      default: false
+      }
+    }
+    guard isRight, row.rowID > 0 || self == .event else { return false }
+    switch self {
+    case .source: return [.text("scheduler"), .text("worker")].contains(row.values[2])
+    case .run: return [.null, .text("closed"), .text("died")].contains(row.values[8])
+    default: return true
+    }
+  }
+
+  /// The table that a row lies in, by its looks.
+  static func of(_ row: BTreePage.Row) -> SalvagedTable? {
+    allCases.first { $0.columnCount == row.values.count && $0.fits(row) }
+  }
+}
