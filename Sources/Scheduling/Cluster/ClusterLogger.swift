@@ -1,7 +1,7 @@
 import Glibc
 import Logging
 
-/// Where a cluster says what befalls it. Without a logger of the user's only errors are told, on the
+/// Logs the events of a cluster. Without a logger from the user only errors are printed, to
 /// standard error.
 struct ClusterLogger: Sendable {
   var logger: Logger?
@@ -23,7 +23,7 @@ struct ClusterLogger: Sendable {
   }
 }
 
-/// Writes a line to the standard error.
+/// Writes a line to standard error.
 func complain(_ message: String) {
   let line = "tasklog: \(message)\n"
   _ = Array(line.utf8).withUnsafeBytes { write(STDERR_FILENO, $0.baseAddress, $0.count) }

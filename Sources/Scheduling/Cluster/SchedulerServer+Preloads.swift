@@ -1,8 +1,8 @@
 import TaskLogPlugin
 
-/// What is run before everything else, and plugins that plugins add.
+/// Preloads, and plugins added by plugins.
 extension SchedulerServer {
-  /// Sets preloads up, and adds what of them are plugins, each in its turn.
+  /// Sets preloads up and registers those that are also plugins, one after the other.
   func setUp(_ preloads: [any Plugin]) async {
     for one in preloads {
       if let preload = one as? any Preload {
@@ -30,7 +30,7 @@ extension SchedulerServer {
     }
   }
 
-  /// A hook adds a plugin: it is started when the hook has returned.
+  /// Adds a plugin on behalf of a hook: it is started after the hook has returned.
   func addLater(_ plugin: any SchedulerPlugin) {
     added.append(plugin)
     Task { await self.addAdded() }

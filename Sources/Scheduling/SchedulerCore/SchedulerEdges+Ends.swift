@@ -1,6 +1,6 @@
 import TaskLogPlugin
 
-/// The edges of tasks that run, have run or have failed.
+/// The edges of tasks that are running, have run or have failed.
 extension SchedulerCore {
   // MARK: - From processing
 
@@ -13,7 +13,7 @@ extension SchedulerCore {
     var decision = SchedulerDecision(.memory)
     decision.worker = address
     decision.taskRunID = task.taskRunID
-    // Worked off from the end: the dependent with the lowest priority number goes first.
+    // Processed from the end: the dependent with the lowest priority number goes first.
     let ready = task.dependents.filter { dependent in
       dependent.waitingOn.count == 1 && dependent.waitingOn.contains(task)
     }

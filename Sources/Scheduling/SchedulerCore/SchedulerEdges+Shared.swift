@@ -1,6 +1,6 @@
 import TaskLogPlugin
 
-/// What several edges of the scheduler share.
+/// Code shared by several edges of the scheduler.
 extension SchedulerCore {
   /// Dask's `_add_to_processing`.
   func processing(
@@ -57,7 +57,7 @@ extension SchedulerCore {
     return decision
   }
 
-  /// The dependencies of a task that has come to an end, when nobody else needs them.
+  /// Releases the dependencies of a finished task that no other task needs.
   func releaseUnneeded(of task: TaskState, _ decision: inout SchedulerDecision) {
     for dependency in task.dependencies {
       recommendReleaseIfUnneeded(dependency, without: task, &decision)
@@ -67,7 +67,7 @@ extension SchedulerCore {
   func recommendReleaseIfUnneeded(
     _ dependency: TaskState, without task: TaskState, _ decision: inout SchedulerDecision
   ) {
-    // What has failed stays so, or it would be run once more.
+    // A failed task stays failed, or it would run again.
     guard dependency.state != .erred else { return }
     let others = dependency.waiters.count - (dependency.waiters.contains(task) ? 1 : 0)
     if others == 0, dependency.whoWants.isEmpty {

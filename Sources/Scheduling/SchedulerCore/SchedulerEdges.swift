@@ -1,8 +1,8 @@
 import TaskLogPlugin
 
-/// What an edge has decided: the event in all but its fixed parts, and what is to follow.
+/// The decision of an edge: the variable parts of the event, and what follows from it.
 struct SchedulerDecision {
-  /// The state that the task will really be in.
+  /// The state that the task will actually be in.
   var finish: State
   var worker: String?
   var taskRunID: Int64?
@@ -25,10 +25,10 @@ struct SchedulerDecision {
 ///        │  └──────► erred, forgotten
 ///        └── waiting, processing, no-worker, queued, memory, erred
 ///
-/// Every edge of Dask's table is here but those in `omittedEdges`; a test compares the two tables.
+/// Every edge of Dask's table is here except those in `omittedEdges`; a test compares the two
+/// tables.
 ///
-/// An edge reads the state as it is before the event and returns what it decides; it changes
-/// nothing.
+/// An edge reads the state before the event and returns its decision; it changes nothing.
 extension SchedulerCore {
   typealias Edge = @Sendable (SchedulerCore, TaskState, Request) -> SchedulerDecision
 
@@ -55,12 +55,12 @@ extension SchedulerCore {
     (.erred, .released, { $0.transitionErredReleased($1, $2) }),
   ])
 
-  /// The edges of Dask's table that nothing can lead to here, and why.
+  /// The edges of Dask's table that are unreachable here, and why.
   static let omittedEdges: [(start: State, finish: State, reason: String)] = [
     (
       .memory, .erred,
       "only `_transition_memory_released` recommends it, for a task that is an actor whose worker "
-        + "is lost (distributed/scheduler.py 2554); here no task is one"
+        + "is lost (distributed/scheduler.py 2554); here no task is an actor"
     )
   ]
 
@@ -119,8 +119,8 @@ extension SchedulerCore {
     SchedulerDecision(.queued)
   }
 
-  /// A worker has run the task while the scheduler thought that an input of it was lost. It will be
-  /// told to free the result, and the task stays where it is.
+  /// A worker has run the task while the scheduler assumed that one of its inputs was lost. The
+  /// worker will be told to free the result, and the task stays in its state.
   func transitionWaitingMemory(_ task: TaskState, _ request: Request) -> SchedulerDecision {
     SchedulerDecision(.waiting)
   }

@@ -48,13 +48,13 @@ extension SchedulerCore {
   private func fail(
     _ task: TaskState, _ type: String, _ text: String, _ request: Request
   ) throws(InternalError) {
-    var told = request
-    told.args = Args(named: [
+    var context = request
+    context.args = Args(named: [
       .init(
         "exception",
         .object(["type": .string(type), "description": .string("\(type): \(text)")])),
       .init("cause", task.key.value),
     ])
-    try transitions(try transition(task, .erred, told), request)
+    try transitions(try transition(task, .erred, context), request)
   }
 }
