@@ -225,10 +225,10 @@ final class Drainer: SpoolConsumer, @unchecked Sendable {
   }
 
   // MARK: - The end
-/// Writes the remaining records and the end of the run. Records that cannot be written in time stay
-/// in the spool, with a mark that the run was closed; the next process that opens the log recovers
-/// them.
-  /// them.
+
+  /// Writes the remaining records and the end of the run. Records that cannot be written in time
+  /// stay in the spool, with a mark that the run was closed; the next process that opens the log
+  /// recovers them.
   private func end() {
     let closed = Clock.now()
     checkLog()

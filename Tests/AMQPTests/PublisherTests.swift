@@ -134,7 +134,7 @@
       #expect(!refused.flush(timeoutSeconds: 0.5))
       await refused.finish()
       #expect(told.lines.count == 2)
-      #expect(told.lines[0].contains("the broker refuses the login of guest"), "\(told.lines)")
+      #expect(told.lines[0].contains("the broker refused the login of guest"), "\(told.lines)")
       #expect(told.lines.allSatisfy { !$0.contains("geheim") })
       let next = try queue.plugin()
       next.channel(for: Self.source).record(transition(1))
@@ -163,7 +163,7 @@
         told.lines.last?.contains("has been created again; events that were confirmed") == true,
         "\(told.lines)")
       #expect(
-        told.lines.first?.contains("the queue '\(queue.name)' is not there any more") == true,
+        told.lines.first?.contains("queue '\(queue.name)' no longer exists") == true,
         "\(told.lines)")
       try queue.record()
       let seqs = try queue.log().recorded().map(\.sourceSeq)
