@@ -87,8 +87,8 @@ import Testing
       #expect(result.output == "", sourceLocation: location)
       #expect(!folder.exists("run.db"), sourceLocation: location)
     }
-    try expectFailure(["--preload", "none"], "--preload none: there is no such plugin", code: 64)
-    try expectFailure(["--preload", "none.swift"], "none.swift: there is no such file")
+    try expectFailure(["--preload", "none"], "--preload none: unknown plugin", code: 64)
+    try expectFailure(["--preload", "none.swift"], "none.swift: no such file")
     try expectFailure(
       ["--preload-argument", "a=b"], "--preload-argument a=b: there is no --preload", code: 64)
     try expectFailure(
