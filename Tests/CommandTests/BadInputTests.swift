@@ -131,8 +131,8 @@ import Testing
         + "module:Class and file.py:Class of Dask, and files that end in .swift or .so", in: folder)
     try expect(
       ["replay", "--plugin", "counter", "--plugin", "nope"], 64,
-      "--plugin nope: there is no such plugin; there are counter, errors, "
-        + "exec:'command', module:Class and file.py:Class of Dask, and files that end in .swift or .so",
+      "--plugin nope: unknown plugin; expected counter, errors, "
+        + "exec:'command', module:Class or file.py:Class of Dask, or a file that ends in .swift or .so",
       in: folder)
   }
 
@@ -225,13 +225,13 @@ import Testing
     for option in ["--state", "--start", "--finish"] {
       try expect(
         ["query", option, "done"], 64,
-        "\(option) done: there is no such state; states are \(states)", in: folder)
+        "\(option) done: unknown state; expected one of \(states)", in: folder)
     }
     for option in ["--since", "--until"] {
       for time in ["yesterday", "-10", "10m", "2026-13-01", "2026-02-30", "2026-01-01T25:00", ""] {
         try expect(
           ["query", option, time], 64,
-          "\(option) \(time.isEmpty ? "''" : time): no time; write 2026-01-31T12:00:00, "
+          "\(option) \(time.isEmpty ? "''" : time): not a time; write 2026-01-31T12:00:00, "
             + "2026-01-31, -10m (s, m, h, d), or seq:100", in: folder)
       }
     }

@@ -41,7 +41,7 @@ import Testing
     for (arguments, message) in [
       (
         ["--from", "soon"],
-        "--from soon: no time; write 2026-01-31T12:00:00, 2026-01-31, -10m (s, m, h, d), or seq:100"
+        "--from soon: not a time; write 2026-01-31T12:00:00, 2026-01-31, -10m (s, m, h, d), or seq:100"
       ),
       (["--from", "9", "--to", "3"], "--from 9 lies behind --to 3"),
       (["--speed", "fast"], "--speed fast: no speed; write 1x, 10x, 0.5x or max"),

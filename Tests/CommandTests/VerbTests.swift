@@ -176,13 +176,13 @@ import Testing
     (["diff", "all", "#1"], "all: diff compares two single runs"),
     (
       ["state", "--at", "soon"],
-      "--at soon: no time; write 2026-01-31T12:00:00, 2026-01-31, -10m (s, m, h, d), or seq:100"
+      "--at soon: not a time; write 2026-01-31T12:00:00, 2026-01-31, -10m (s, m, h, d), or seq:100"
     ),
     (
       ["query", "--arg", "nbytes"],
-      "--arg nbytes: no comparison; write name=value, with =, !=, <, <=, >, >= or ~"
+      "--arg nbytes: not a comparison; write name=value, with =, !=, <, <=, >, >= or ~"
     ),
-    (["query", "--grep", "("], "--grep (: no regular expression: Unmatched ( or \\("),
+    (["query", "--grep", "("], "--grep (: invalid regular expression: Unmatched ( or \\("),
     (["query", "--reverse", "--follow"], "--reverse and --follow do not go together"),
     (["query", "-p", "a=1"], "-p goes with SQL only"),
     (["query", "SELECT 1", "-p", "a"], "-p a: write name=value"),
