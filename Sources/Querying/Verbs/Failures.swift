@@ -1,9 +1,9 @@
 import EventLog
 
 extension Reports {
-  /// What went wrong: by cause, each task that failed on its own, those that failed with them, and
-  /// failures that only workers had: the views `error_causes`, `errors`, `failures` and
-  /// `worker_errors`, of one pass over the events.
+  /// The failures of runs: by cause, each task that failed by itself, the tasks that failed because
+  /// of it, and failures seen only by workers: the views `error_causes`, `errors`, `failures` and
+  /// `worker_errors`, from one pass over the events.
   ///
   /// - Throws: `LogError`.
   public static func errors(_ reader: LogReader, _ runs: [RunInfo]) throws -> Report {
@@ -33,7 +33,7 @@ extension Reports {
         }
       }.shown(most: mostFailures),
       Report.Table(
-        "affected", title: "Tasks that failed with them", columns: affectedColumns
+        "affected", title: "Tasks that failed because of them", columns: affectedColumns
       ) { give in
         for (run, failures) in all {
           try failures.forEachAffected { task in
@@ -45,7 +45,7 @@ extension Reports {
         }
       }.shown(most: mostFailures),
       Report.Table(
-        "at_workers", title: "Failures that only a worker had", columns: atWorkersColumns
+        "at_workers", title: "Failures seen only by a worker", columns: atWorkersColumns
       ) { give in
         for (run, failures) in all {
           try failures.forEachAtWorkers { failure in
@@ -59,7 +59,7 @@ extension Reports {
     ])
   }
 
-  /// What people are shown: thousands may fail with one.
+  /// The maximum rows shown to people: thousands of tasks may fail because of one.
   private static let mostCauses = 100
   private static let mostFailures = 200
 
@@ -86,12 +86,12 @@ extension Reports {
     Column("blamed", leastWidth: 18), Column("cause_seq", rank: 5),
   ]
 
-  /// With more spans than this, sorting all of them is no dearer than looking for the longest.
+  /// Above this limit, sorting all spans costs no more than searching for the longest.
   private static let maximumSpans = 10_000
 
-  /// The longest spans of work, as the view `slowest` has them.
+  /// The longest spans of work, as in the view `slowest`.
   ///
-  /// - Parameter action: of this kind only, such as compute or transfer; nothing for all.
+  /// - Parameter action: only spans of this kind, such as compute or transfer; `nil` for all.
   /// - Throws: `LogError`.
   public static func slowest(
     _ reader: LogReader, _ runs: [RunInfo], action: String?, limit: Int
@@ -113,15 +113,15 @@ extension Reports {
     ])
   }
 
-  /// The chain of tasks and waits that set the length of the run: the view `critical_path`, found by
-  /// going back from its end.
+  /// The chain of tasks and waits that determined the length of the run: the view `critical_path`,
+  /// traced back from the end.
   ///
   /// - Throws: `LogError`.
   public static func criticalPath(_ reader: LogReader, _ runs: [RunInfo]) throws -> Report {
     let all = try runs.map { ($0.number, try reader.criticalPath(of: $0)) }
     return Report([
       Report.Table(
-        "critical_path", title: "What set the length of the run", columns: pathColumns
+        "critical_path", title: "Critical path", columns: pathColumns
       ) { give in
         for (run, pieces) in all {
           for (index, piece) in pieces.enumerated() {

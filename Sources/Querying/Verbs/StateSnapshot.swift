@@ -2,7 +2,7 @@ import EventLog
 import TaskLogPlugin
 
 extension Reports {
-  /// What was where at a moment: how many tasks in each state, and each of them.
+  /// The state at a point in time: the number of tasks in each state, and each task.
   ///
   /// - Throws: `LogError`.
   public static func state(
@@ -19,27 +19,27 @@ extension Reports {
           Column("tasks"), Column("life", rank: 8),
         ]
       ) { give in
-        for (run, sources, found) in all {
-          for (number, state, count) in try found.counts() {
-            let source = sources[number]
+        for (run, sources, snapshot) in all {
+          for (sourceID, state, count) in try snapshot.counts() {
+            let source = sources[sourceID]
             try give([
               .integer(run.number), text(source?.kind.rawValue),
               source?.kind == .worker ? text(source?.address) : .null, .text(state),
               .integer(count),
-              source?.kind == .worker ? .integer(found.life(ofSource: number)) : .null,
+              source?.kind == .worker ? .integer(snapshot.life(ofSource: sourceID)) : .null,
             ])
           }
         }
       },
       Report.Table("tasks", title: "Tasks", columns: taskColumns) { give in
-        for (run, sources, found) in all {
-          try found.forEachTask { try give(taskRow(run, $0, sources[$0.source])) }
+        for (run, sources, snapshot) in all {
+          try snapshot.forEachTask { try give(taskRow(run, $0, sources[$0.source])) }
         }
       },
     ])
   }
 
-  /// What was unfinished at the end of the log.
+  /// The tasks that were unfinished at the end of the log.
   ///
   /// - Throws: `LogError`.
   public static func open(_ reader: LogReader, _ runs: [RunInfo]) throws -> Report {
@@ -52,10 +52,10 @@ extension Reports {
     }
     return Report([
       Report.Table(
-        "open", title: "What was unfinished", columns: taskColumns + [Column("seconds", rank: 3)]
+        "open", title: "Unfinished tasks", columns: taskColumns + [Column("seconds", rank: 3)]
       ) { give in
-        for (run, sources, found, end) in all {
-          try found.forEachTask { task in
+        for (run, sources, snapshot, end) in all {
+          try snapshot.forEachTask { task in
             try give(taskRow(run, task, sources[task.source]) + [seconds(end &- task.since)])
           }
         }
