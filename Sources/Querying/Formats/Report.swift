@@ -12,12 +12,12 @@ public struct Report {
     public var most = Int.max
     /// Selects the rows shown to people, if these are not the first ones.
     public var isShown: (([SQLiteValue]) -> Bool)?
-    let fill: (_ give: ([SQLiteValue]) throws -> Void) throws -> Void
+    let fill: (_ emit: ([SQLiteValue]) throws -> Void) throws -> Void
 
     /// - Parameter fill: calls its argument with each row.
     public init(
       _ name: String, title: String, columns: [Column],
-      fill: @escaping (_ give: ([SQLiteValue]) throws -> Void) throws -> Void
+      fill: @escaping (_ emit: ([SQLiteValue]) throws -> Void) throws -> Void
     ) {
       self.name = name
       self.title = title
@@ -26,7 +26,7 @@ public struct Report {
     }
 
     public init(_ name: String, title: String, columns: [Column], rows: [[SQLiteValue]]) {
-      self.init(name, title: title, columns: columns) { give in for row in rows { try give(row) } }
+      self.init(name, title: title, columns: columns) { emit in for row in rows { try emit(row) } }
     }
 
     /// The same table with at most `most` rows shown to people.

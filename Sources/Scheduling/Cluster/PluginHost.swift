@@ -49,7 +49,9 @@ final class PluginHost<P> {
   var isEmpty: Bool { plugins.isEmpty }
 
   /// The plugins whose reports are shown to the user.
-  var reporting: [(name: String, plugin: P)] { plugins.filter { !($0.plugin is any RecorderInternal) } }
+  var reporting: [(name: String, plugin: P)] {
+    plugins.filter { !($0.plugin is any RecorderInternal) }
+  }
 
   /// Whether a plugin may be registered: not if it is idempotent and its name is in use.
   func admits(name: String, idempotent: Bool) -> Bool {

@@ -73,9 +73,9 @@ extension SchedulerCore {
         else { break }
         guard isStealable(task, from: victim),
           let thief = thief(for: task, thieves, load.mapValues(\.seconds)),
-          pays(task, victim, thief, load.mapValues(\.seconds))
+          isWorthwhile(task, victim, thief, load.mapValues(\.seconds))
         else { continue }
-        ask(for: task, victim, thief, request)
+        requestSteal(for: task, victim, thief, request)
         load[victim.address]?.count -= 1
         load[victim.address]?.seconds -= duration(task)
         load[thief.address]?.count += 1
@@ -107,7 +107,7 @@ extension SchedulerCore {
   }
 
   /// Whether the task finishes earlier if it is moved.
-  private func pays(
+  private func isWorthwhile(
     _ task: TaskState, _ victim: WorkerInfo, _ thief: WorkerInfo, _ seconds: [String: Double]
   ) -> Bool {
     let compute = duration(task)
@@ -121,7 +121,7 @@ extension SchedulerCore {
   }
 
   /// Dask's `move_task_request`.
-  private func ask(
+  private func requestSteal(
     for task: TaskState, _ victim: WorkerInfo, _ thief: WorkerInfo, _ request: Request
   ) {
     let id = "steal-\(stealCount)"

@@ -10,7 +10,7 @@ extension SchedulerCore {
       task.state == .processing || task.state == .memory || task.state == .waiting
     else { return free([message.key], on: message.worker, request) }
     guard task.taskRunID == message.taskRunID else {
-      return try stale(task, on: message.worker, frees: true, request)
+      return try handleStale(task, on: message.worker, frees: true, request)
     }
     guard task.state != .memory else {
       return addKeys(message.worker, [message.key], request)
@@ -24,7 +24,7 @@ extension SchedulerCore {
   func erred(_ message: TaskErred, _ request: Request) throws(InternalError) {
     guard let task = state.tasks[message.key], task.state == .processing else { return }
     guard task.taskRunID == message.taskRunID else {
-      return try stale(task, on: message.worker, frees: false, request)
+      return try handleStale(task, on: message.worker, frees: false, request)
     }
     if task.retries > 0 {
       var context = request
@@ -39,7 +39,7 @@ extension SchedulerCore {
 
   /// Handles a report about an older run of a task. If this worker was also asked for the newer
   /// run, the older run has replaced it, and the task has to run again.
-  private func stale(
+  private func handleStale(
     _ task: TaskState, on worker: String, frees: Bool, _ request: Request
   ) throws(InternalError) {
     if task.processingOn?.address == worker {

@@ -18,11 +18,11 @@ extension Reports {
           Reports.run, Column("source"), Column("worker", .address), Column("state", .state),
           Column("tasks"), Column("life", rank: 8),
         ]
-      ) { give in
+      ) { emit in
         for (run, sources, snapshot) in all {
           for (sourceID, state, count) in try snapshot.counts() {
             let source = sources[sourceID]
-            try give([
+            try emit([
               .integer(run.number), text(source?.kind.rawValue),
               source?.kind == .worker ? text(source?.address) : .null, .text(state),
               .integer(count),
@@ -31,9 +31,9 @@ extension Reports {
           }
         }
       },
-      Report.Table("tasks", title: "Tasks", columns: taskColumns) { give in
+      Report.Table("tasks", title: "Tasks", columns: taskColumns) { emit in
         for (run, sources, snapshot) in all {
-          try snapshot.forEachTask { try give(taskRow(run, $0, sources[$0.source])) }
+          try snapshot.forEachTask { try emit(taskRow(run, $0, sources[$0.source])) }
         }
       },
     ])
@@ -53,10 +53,10 @@ extension Reports {
     return Report([
       Report.Table(
         "open", title: "Unfinished tasks", columns: taskColumns + [Column("seconds", rank: 3)]
-      ) { give in
+      ) { emit in
         for (run, sources, snapshot, end) in all {
           try snapshot.forEachTask { task in
-            try give(taskRow(run, task, sources[task.source]) + [seconds(end &- task.since)])
+            try emit(taskRow(run, task, sources[task.source]) + [seconds(end &- task.since)])
           }
         }
       }

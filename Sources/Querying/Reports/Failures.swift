@@ -9,10 +9,10 @@ extension Reports {
   public static func errors(_ reader: LogReader, _ runs: [RunInfo]) throws -> Report {
     let all = try runs.map { ($0.number, try reader.failures(of: $0)) }
     return Report([
-      Report.Table("causes", title: "Causes", columns: causeColumns) { give in
+      Report.Table("causes", title: "Causes", columns: causeColumns) { emit in
         for (run, failures) in all {
           for cause in try failures.causes() {
-            try give([
+            try emit([
               .integer(run), cause.exception, .integer(cause.tasks), .integer(cause.dependents),
               .integer(cause.workers), .text(cause.firstKey), .integer(cause.firstSeq),
               cause.firstTraceback,
@@ -21,10 +21,10 @@ extension Reports {
         }
       }.shown(most: mostCauses),
       Report.Table("errors", title: "Tasks that failed on their own", columns: errorColumns) {
-        give in
+        emit in
         for (run, failures) in all {
           try failures.forEachError { error in
-            try give([
+            try emit([
               .integer(run), .integer(error.seq), time(error.time), .text(error.key), error.worker,
               .integer(error.retries), .integer(error.dependents), error.exception,
               error.traceback,
@@ -34,10 +34,10 @@ extension Reports {
       }.shown(most: mostFailures),
       Report.Table(
         "affected", title: "Tasks that failed because of them", columns: affectedColumns
-      ) { give in
+      ) { emit in
         for (run, failures) in all {
           try failures.forEachAffected { task in
-            try give([
+            try emit([
               .integer(run), .integer(task.seq), time(task.time), .text(task.key),
               text(task.blamed), task.causeSeq.map(SQLiteValue.integer) ?? .null,
             ])
@@ -46,10 +46,10 @@ extension Reports {
       }.shown(most: mostFailures),
       Report.Table(
         "at_workers", title: "Failures seen only by a worker", columns: atWorkersColumns
-      ) { give in
+      ) { emit in
         for (run, failures) in all {
           try failures.forEachAtWorkers { failure in
-            try give([
+            try emit([
               .integer(run), .integer(failure.seq), time(failure.time), .text(failure.key),
               .text(failure.worker), text(failure.start), failure.exception, failure.traceback,
             ])
@@ -122,10 +122,10 @@ extension Reports {
     return Report([
       Report.Table(
         "critical_path", title: "Critical path", columns: pathColumns
-      ) { give in
+      ) { emit in
         for (run, pieces) in all {
           for (index, piece) in pieces.enumerated() {
-            try give([
+            try emit([
               .integer(run), .integer(Int64(index + 1)), .text(piece.key),
               .text(piece.kind.rawValue), piece.worker,
               piece.start.flatMap { start in piece.stop.map { seconds($0 &- start) } } ?? .null,

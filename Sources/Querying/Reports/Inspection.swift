@@ -50,10 +50,10 @@ extension Reports {
           run, Column("source", leastWidth: 9), Column("hook"), Column("events"),
           Column("args_bytes"), Column("snapshot_bytes", rank: 1),
         ]
-      ) { give in
+      ) { emit in
         for run in runs {
           for kind in try kinds(run) where kind.events > 0 {
-            try give([
+            try emit([
               .integer(run.number), .text(kind.source.rawValue), .text(kind.hook),
               .integer(kind.events), .integer(kind.argsBytes), .integer(kind.snapshotBytes),
             ])
@@ -66,10 +66,10 @@ extension Reports {
           run, Column("source", leastWidth: 9), Column("hook"), Column("redacted"),
           Column("capped"), Column("excluded"),
         ]
-      ) { give in
+      ) { emit in
         for run in runs {
           for kind in try kinds(run) where kind.redacted + kind.capped + kind.excluded > 0 {
-            try give([
+            try emit([
               .integer(run.number), .text(kind.source.rawValue), .text(kind.hook),
               .integer(kind.redacted), .integer(kind.capped), .integer(kind.excluded),
             ])

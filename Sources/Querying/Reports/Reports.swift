@@ -27,10 +27,10 @@ public enum Reports {
       WHERE run IN (\(runIDs)) AND \(condition) \(order.isEmpty ? "" : "ORDER BY " + order)
       LIMIT \(limit ?? -1)
       """
-    return Report.Table(name, title: title, columns: columns) { give in
+    return Report.Table(name, title: title, columns: columns) { emit in
       try UserSQL(path: path).run(sql, parameters: parameters) { _ in
       } give: { row in
-        try give(zip(columns, row).map(shown))
+        try emit(zip(columns, row).map(shown))
       }
     }
   }
