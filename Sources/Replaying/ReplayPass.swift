@@ -13,7 +13,7 @@ final class ReplayPass {
   private let options: ReplayOptions
   private let factories: [(factory: PluginFactory, options: [String: String])]
   private let call: ActiveCall
-  private let keeper: CheckpointManager?
+  private let manager: CheckpointManager?
   private var outside: ExternalPlugins
 
   private var sources: [SourceInfo] = []
@@ -41,7 +41,7 @@ final class ReplayPass {
     self.options = options
     self.factories = factories
     self.call = call
-    keeper =
+    manager =
       outside.isEmpty
       ? CheckpointManager(options, reader: reader, run: run, factories: factories) : nil
     self.isCancelled = isCancelled
@@ -73,7 +73,7 @@ final class ReplayPass {
       reports: reports + result.reports, failures: failures.first,
       failureCount: failures.count,
       verifications: ordered.flatMap(\.verifications) + result.verifications,
-      notices: result.notices + (keeper?.notices ?? []), lines: result.lines, end: end,
+      notices: result.notices + (manager?.notices ?? []), lines: result.lines, end: end,
       unknown: unknown, mismatchCount: replays.values.reduce(0) { $0 + $1.mismatchCount },
       drift: result.drift,
       missing: try reader.missing(of: run), pruned: try reader.pruned(of: run),
@@ -84,15 +84,15 @@ final class ReplayPass {
 
   /// Starts from the last valid checkpoint, or from the beginning.
   private nonisolated(nonsending) func cursor() async throws -> EventCursor {
-    if let keeper {
-      for position in try keeper.candidates() {
-        guard let checkpoint = try keeper.checkpoint(at: position, sources: sources) else {
+    if let manager {
+      for position in try manager.candidates() {
+        guard let checkpoint = try manager.checkpoint(at: position, sources: sources) else {
           continue
         }
         do {
           if let cursor = try await cursor(from: checkpoint) { return cursor }
         } catch let error as RestoreFailure {
-          keeper.refuse(position, error.cause)
+          manager.refuse(position, error.cause)
         }
         replays = [:]
         failures = FailureList()
@@ -192,7 +192,7 @@ final class ReplayPass {
           progress?(cursor.count)
           if isCancelled() { return .cancelled }
           if selection.isOver(of: sourceCount), follower == nil { return .complete }
-          savesNext = savesNext || keeper?.isDue(cursor) ?? false
+          savesNext = savesNext || manager?.isDue(cursor) ?? false
         }
         // Events of one source are often consecutive.
         if recorded.source != source {
@@ -213,7 +213,7 @@ final class ReplayPass {
           try save(point)
         }
       }
-      if let keeper, keeper.isDueAtEnd(cursor), let point = cursor.place { try save(point) }
+      if let manager, manager.isDueAtEnd(cursor), let point = cursor.place { try save(point) }
       try outside.flush()
       progress?(cursor.count)
       guard let news = try await follower?.next(cursor, isCancelled) else { return .complete }
@@ -254,7 +254,7 @@ final class ReplayPass {
   /// A replay with failures is not saved, so that a later replay reports them again.
   private func save(_ point: ResumePoint) throws {
     guard failures.count == 0 else { return }
-    try keeper?.save(point, ordered.filter { !$0.names.isEmpty })
+    try manager?.save(point, ordered.filter { !$0.names.isEmpty })
   }
 
   /// Whether there were active plugins and none is left.
