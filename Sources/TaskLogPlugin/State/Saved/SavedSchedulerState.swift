@@ -1,6 +1,6 @@
-/// The state of a scheduler as a value, for a checkpoint of a replay, and back.
+/// Conversion of a scheduler's state to and from a value, for a checkpoint of a replay.
 extension SchedulerState {
-  /// Everything that is known, between two events; nothing when there are more tasks than so many.
+  /// The entire state, between two events; `nil` if it has more than `limit` tasks.
   package func saved(limit: Int) -> Value? {
     guard tasks.count <= limit else { return nil }
     var objects = SavedObjects(self)
@@ -49,8 +49,8 @@ extension SchedulerState {
   }
 }
 
-/// The objects of a scheduler with a number for each. Those that are gone but still pointed at come
-/// behind those that are known.
+/// The objects of a scheduler with their indexes. Removed objects that are still referenced come
+/// after the known ones.
 private struct SavedObjects {
   var tasks: ObjectIDs<TaskState>
   var workers: ObjectIDs<WorkerInfo>
@@ -66,7 +66,7 @@ private struct SavedObjects {
     prefixes = ObjectIDs(state.prefixes.values)
   }
 
-  /// Until nothing points at anything new.
+  /// Saves all objects, until no new ones are referenced.
   mutating func save(into fields: inout SavedFields) {
     var saved = (
       tasks: [Value](), workers: [Value](), clients: [Value](), groups: [Value](),
@@ -168,7 +168,7 @@ private struct SavedObjects {
   }
 }
 
-/// The objects of a scheduler that was saved, in the order of their numbers.
+/// The objects of a saved scheduler, by index.
 private struct RestoredObjects {
   let tasks: [TaskState]
   let workers: [WorkerInfo]
@@ -189,8 +189,10 @@ private struct RestoredObjects {
     }
     let groups = groups
     workers = try saved.list("workers").map { value in
-      guard let facts = value["facts"].flatMap(WorkerSnapshot.init) else { throw SavedStateError() }
-      return WorkerInfo(facts: facts)
+      guard let snapshot = value["facts"].flatMap(WorkerSnapshot.init) else {
+        throw SavedStateError()
+      }
+      return WorkerInfo(facts: snapshot)
     }
     clients = try saved.list("clients").map { value in
       guard let id = value.text("id") else { throw SavedStateError() }
@@ -207,7 +209,7 @@ private struct RestoredObjects {
     for (client, value) in zip(clients, saved.list("clients")) {
       client.wantsWhat = try value.some("wantsWhat", of: tasks)
     }
-    // Their counts come last: the tasks have been counted again.
+    // Restored last: creating the tasks has changed the counts.
     for (group, value) in zip(groups, saved.list("groups")) { try restore(group, value) }
     for (prefix, value) in zip(prefixes, saved.list("prefixes")) { try restore(prefix, value) }
   }
