@@ -8,12 +8,12 @@ extension Drainer {
   func rotateWhenDue() {
     // A segment without its own events would only be followed by another one.
     guard let rotation = settings.rotation, let writer, drain.isWhole, hasWritten,
-      rotation.isDue(path, since: partBegan)
+      rotation.isDue(path, since: segmentStart)
     else { return }
     do {
       try rotate(rotation, writer)
     } catch {
-      tell(error)
+      reportOnce(error)
     }
   }
 
@@ -46,7 +46,7 @@ extension Drainer {
     writer?.inheritBlobs(from: before)
     part += 1
     hasWritten = false
-    partBegan = Rotation.Beginning(next)
+    segmentStart = Rotation.SegmentStart(next)
     try before.endFile(run: runBefore, goesOnIn: next.lastComponent, at: Clock.now())
     // Not earlier: a run that has neither an end nor a lock counts as died.
     lock.releasePreviousLog()
@@ -69,7 +69,7 @@ extension Drainer {
     let result = try fresh.transaction(synced: true) {
       fresh.goOn(at: next)
       let rowID = try fresh.add(header)
-      let freshDrain = try drain.again(
+      let freshDrain = try drain.restarted(
         run: rowID, into: fresh, reason: RunFiles.gapReason(path.lastComponent))
       try fresh.inheritWorkers(ofRun: rowID, from: before, run: run)
       let position = drain.position(readTo: tail.position)

@@ -58,7 +58,7 @@ final class Drainer: SpoolConsumer, @unchecked Sendable {
   private var isSynced = true
   /// Which segment of the run is being written, and since when.
   var part = 1
-  var partBegan: Rotation.Beginning
+  var segmentStart: Rotation.SegmentStart
   /// Whether the segment holds any events.
   var hasWritten = false
   private var hasReportedProblem = false
@@ -81,7 +81,7 @@ final class Drainer: SpoolConsumer, @unchecked Sendable {
       patienceNanoseconds: settings.patienceNanoseconds)
     drain = SpoolDrain(run: run)
     lastSync = SpoolThread.now()
-    partBegan = Rotation.Beginning(path)
+    segmentStart = Rotation.SegmentStart(path)
   }
 
   // MARK: - The thread
@@ -89,7 +89,7 @@ final class Drainer: SpoolConsumer, @unchecked Sendable {
   func work() {
     while !thread.isStopping {
       spool.prepare()
-      if !isWorthwhile || !takeSome() { usleep(settings.pauseMicroseconds) }
+      if !isWorthwhile || !writeBatch() { usleep(settings.pauseMicroseconds) }
       syncWhenDue()
     }
     end()
@@ -119,7 +119,7 @@ final class Drainer: SpoolConsumer, @unchecked Sendable {
   }
 
   /// Writes a batch of records to the log; false if there was none or writing failed.
-  private func takeSome() -> Bool {
+  private func writeBatch() -> Bool {
     guard let writer = writer ?? reopened() else { return false }
     let end = spool.end
     var tail = tail
@@ -148,7 +148,7 @@ final class Drainer: SpoolConsumer, @unchecked Sendable {
         try writer.setSpoolPosition(run: run, Int64(bitPattern: position.word))
       }
     } catch {
-      tell(error)
+      reportOnce(error)
       usleep(50_000)
       checkLog()
       return false
@@ -180,7 +180,7 @@ final class Drainer: SpoolConsumer, @unchecked Sendable {
       isSynced = true
       spool.remove(before: position, keepMapped: tail.reader.unfinished)
     } catch {
-      tell(error)
+      reportOnce(error)
     }
     writer.limitWAL(to: Self.walLimit)
   }
@@ -210,7 +210,7 @@ final class Drainer: SpoolConsumer, @unchecked Sendable {
           drain = SpoolDrain(run: run, sources: try fresh.sources(ofRun: run), of: drain)
         } else {
           run = try fresh.add(header)
-          drain = try drain.again(run: run, into: fresh)
+          drain = try drain.restarted(run: run, into: fresh)
         }
       }
       writer = fresh
@@ -218,7 +218,7 @@ final class Drainer: SpoolConsumer, @unchecked Sendable {
       hasReportedProblem = false
       return fresh
     } catch {
-      tell(error)
+      reportOnce(error)
       usleep(50_000)
       return nil
     }
@@ -233,7 +233,7 @@ final class Drainer: SpoolConsumer, @unchecked Sendable {
     let closed = Clock.now()
     checkLog()
     while true {
-      while takeSome() {}
+      while writeBatch() {}
       if tail.position >= spool.end, let writer, close(writer, at: closed) {
         spool.removeAll()
         writer.close()
@@ -242,10 +242,10 @@ final class Drainer: SpoolConsumer, @unchecked Sendable {
       if SpoolThread.now() >= thread.deadline { break }
       usleep(1000)
     }
-    putLastMarks()
+    storeLastMarks()
     EndMark.write(in: spool.folder, at: closed)
     lock?.leaveFolder()
-    thread.leave(
+    thread.setFailure(
       "\(path): cannot be written; the last events stay in \(spool.folder), and "
         + "'tasklog recover' adds them to the log")
   }
@@ -268,13 +268,13 @@ final class Drainer: SpoolConsumer, @unchecked Sendable {
       }
       return true
     } catch {
-      tell(error)
+      reportOnce(error)
       return false
     }
   }
 
   /// Reports a problem, once until writing works again.
-  func tell(_ error: any Error) {
+  func reportOnce(_ error: any Error) {
     guard !hasReportedProblem else { return }
     hasReportedProblem = true
     settings.problem("tasklog: cannot write \(path), will try again: \(error)")

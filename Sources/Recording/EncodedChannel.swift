@@ -39,7 +39,7 @@ public final class EncodedChannel: Sendable {
   /// - Returns: the source_seq of the last stored event; `nil` if the recorder is closed.
   public func put(records: UnsafeRawBufferPointer) -> Int64? {
     channel.withLock { channel in
-      guard channel.isTaking else { return nil }
+      guard channel.isAccepting else { return nil }
       var reader = SourceRecordReader(records)
       while let record = reader.next() {
         switch record {

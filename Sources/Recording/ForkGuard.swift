@@ -11,7 +11,7 @@ enum ForkGuard {
   static func reportOnce() {
     let generation = tl_generation() + 1
     guard reportedGeneration.exchange(generation, ordering: .relaxed) != generation else { return }
-    Recorder.complain(
+    Recorder.printWarning(
       "tasklog: events after the end of the recording, or in a forked process, are not "
         + "recorded")
   }

@@ -6,12 +6,12 @@ import TaskLogPlugin
 extension Recorder {
   /// Imports what dead workers on this host left in their spools, for runs that are over, into the
   /// log; on a separate thread, since no caller waits for it.
-  func pickUp(_ folder: String) {
+  func importOrphanedSpools(_ folder: String) {
     let (template, own, problem) = (template, runID, problem)
     guard access(folder, F_OK) == 0 else { return }
     Background.start {
       do {
-        try WorkerSpools.pickUp(folder) { run in
+        try WorkerSpools.importOrphanedSpools(folder) { run in
           run == own ? nil : Self.log(ofEnded: run, template)
         }
       } catch {

@@ -57,7 +57,7 @@ public final class Recorder: RecordingPlugin {
     public var mode = "full"
     public var metadata: Value = .dict([])
     /// Receives problems. By default they are printed to standard error.
-    public var problem: @Sendable (String) -> Void = { Recorder.complain($0) }
+    public var problem: @Sendable (String) -> Void = { Recorder.printWarning($0) }
 
     public init() {}
   }
@@ -156,7 +156,7 @@ public final class Recorder: RecordingPlugin {
           rotation: options.rotation(template), problem: options.problem))
       consumers = [drainer] + (publisher.map { [$0] } ?? [])
       for consumer in consumers { try consumer.start() }
-      if let folder = options.workerSpools { pickUp(folder) }
+      if let folder = options.workerSpools { importOrphanedSpools(folder) }
     } catch let error as SQLiteError {
       throw LogError.cannotWrite(path: log, reason: error.message)
     } catch let error as SpoolError {
@@ -204,7 +204,7 @@ public final class Recorder: RecordingPlugin {
     return min(maximum, free / 4)
   }
 
-  static func complain(_ message: String) {
+  static func printWarning(_ message: String) {
     let line = Array((message + "\n").utf8)
     _ = line.withUnsafeBytes { write(STDERR_FILENO, $0.baseAddress, $0.count) }
   }

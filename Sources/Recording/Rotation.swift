@@ -9,13 +9,13 @@ struct Rotation: Sendable {
   var nanoseconds: Int64?
 
   /// Whether the current segment has reached the size or age at which the next one starts.
-  func isDue(_ path: String, since began: Beginning) -> Bool {
+  func isDue(_ path: String, since began: SegmentStart) -> Bool {
     if let nanoseconds, SpoolThread.now() - began.time >= nanoseconds { return true }
     return bytes.map { LogPruning.bytes(of: path) - began.bytes >= $0 } ?? false
   }
 
   /// When a segment began, and its size then: the empty tables take 150 kB.
-  struct Beginning {
+  struct SegmentStart {
     let time = SpoolThread.now()
     let bytes: Int64
 

@@ -138,7 +138,7 @@ final class SpoolChannel: EventChannel, @unchecked Sendable {
   var exclusions: Exclusions? { limits?.exclusions }
 
   /// Whether events are accepted.
-  var isTaking: Bool { generation == tl_generation() && isOpen.value }
+  var isAccepting: Bool { generation == tl_generation() && isOpen.value }
 
   /// The number of events that were dropped for lack of room.
   private(set) var lostCount: Int64 = 0

@@ -97,7 +97,7 @@ final class SpoolThread: @unchecked Sendable {
     return outcome.withLock { $0 }
   }
 
-  func leave(_ message: String) { outcome.withLock { $0 = message } }
+  func setFailure(_ message: String) { outcome.withLock { $0 = message } }
 
   /// Nanoseconds of a monotonic clock.
   static func now() -> Int64 { LockPatience.now() }
@@ -131,7 +131,7 @@ extension SpoolConsumer {
   /// Stores the final counts of filtered events in the spool like any event, so that they are not
   /// lost if they cannot be written now. Calls of sources that began before the end have returned
   /// by now.
-  func putLastMarks() {
+  func storeLastMarks() {
     var lasts = spool.lastSourceSeqs
     for mark in thread.lastMarks {
       let record = mark.record(behind: &lasts)

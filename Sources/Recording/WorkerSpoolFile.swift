@@ -63,11 +63,11 @@ final class WorkerSpoolFile {
     return paths.sorted()
   }
 
-  /// - Parameter isTaking: whether the file will be removed once it is in the log.
+  /// - Parameter removesFile: whether the file will be removed once it is in the log.
   /// - Throws: `WorkerSpoolError`.
-  init(_ path: String, isTaking: Bool = false) throws {
+  init(_ path: String, removesFile: Bool = false) throws {
     self.path = path
-    let (content, descriptor) = try Self.read(path, isTaking)
+    let (content, descriptor) = try Self.read(path, removesFile)
     (self.content, self.descriptor) = (content, descriptor)
     guard content.starts(with: Self.magic) else { throw WorkerSpoolError.noSpool(path: path) }
     let header = content.withUnsafeBytes { bytes -> Value? in
@@ -91,7 +91,7 @@ final class WorkerSpoolFile {
   }
 
   private static func read(
-    _ path: String, _ isTaking: Bool
+    _ path: String, _ removesFile: Bool
   ) throws -> (content: [UInt8], descriptor: Int32) {
     func failure() -> WorkerSpoolError {
       .cannotRead(path: path, reason: String(cString: strerror(errno)))
@@ -100,13 +100,13 @@ final class WorkerSpoolFile {
     guard descriptor >= 0 else { throw failure() }
     var isKept = false
     defer { if !isKept { close(descriptor) } }
-    let lock = isTaking ? LOCK_EX : LOCK_SH
-    guard flock(descriptor, lock | LOCK_NB) == 0 || errno != EWOULDBLOCK && !isTaking else {
+    let lock = removesFile ? LOCK_EX : LOCK_SH
+    guard flock(descriptor, lock | LOCK_NB) == 0 || errno != EWOULDBLOCK && !removesFile else {
       throw WorkerSpoolError.isInUse(path: path)
     }
     var status = stat()
     // Another process may have consumed it in between.
-    guard !isTaking || fstat(descriptor, &status) == 0 && status.st_nlink > 0 else {
+    guard !removesFile || fstat(descriptor, &status) == 0 && status.st_nlink > 0 else {
       throw WorkerSpoolError.isInUse(path: path)
     }
     var content: [UInt8] = []
@@ -115,8 +115,8 @@ final class WorkerSpoolFile {
       let count = Glibc.read(descriptor, &buffer, buffer.count)
       guard count >= 0 else { throw failure() }
       guard count > 0 else {
-        isKept = isTaking
-        return (content, isTaking ? descriptor : -1)
+        isKept = removesFile
+        return (content, removesFile ? descriptor : -1)
       }
       content += buffer[..<count]
     }

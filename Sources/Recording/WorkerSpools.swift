@@ -46,7 +46,7 @@ public enum WorkerSpools {
 
   /// Files that were not imported, and why; files of one run that belong elsewhere are reported
   /// once.
-  public struct Left: Sendable {
+  public struct Skipped: Sendable {
     public var files: Int
     public var reason: WorkerSpoolError
   }
@@ -57,15 +57,15 @@ public enum WorkerSpools {
   /// - Throws: `LogError`.
   public static func importFiles(
     _ paths: [String], log: (String) -> String
-  ) throws -> (imported: [Imported], left: [Left]) {
-    var left: [Left] = []
+  ) throws -> (imported: [Imported], left: [Skipped]) {
+    var left: [Skipped] = []
     var groups = OrderedMap<String, [WorkerSpoolFile]>()
     for path in paths.flatMap({ find($0, &left) }) {
       do {
         let file = try WorkerSpoolFile(path)
         groups[file.source] = (groups[file.source] ?? []) + [file]
       } catch let error as WorkerSpoolError {
-        left.append(Left(files: 1, reason: error))
+        left.append(Skipped(files: 1, reason: error))
       }
     }
     // Fails if the log cannot be written.
@@ -90,17 +90,17 @@ public enum WorkerSpools {
     return (imported, left)
   }
 
-  private static func find(_ path: String, _ left: inout [Left]) -> [String] {
+  private static func find(_ path: String, _ left: inout [Skipped]) -> [String] {
     do {
       return try WorkerSpoolFile.find(path)
     } catch {
-      if let error = error as? WorkerSpoolError { left.append(Left(files: 1, reason: error)) }
+      if let error = error as? WorkerSpoolError { left.append(Skipped(files: 1, reason: error)) }
       return []
     }
   }
 
   /// Merges entries with the same reason: the files of all workers of a run are in one folder.
-  private static func add(_ count: Int, _ reason: WorkerSpoolError, to left: inout [Left]) {
+  private static func add(_ count: Int, _ reason: WorkerSpoolError, to left: inout [Skipped]) {
     let index = left.firstIndex { skipped in
       switch (skipped.reason, reason) {
       case (.unknownRun(_, let a, _, _), .unknownRun(_, let b, _, _)): a == b
@@ -111,7 +111,7 @@ public enum WorkerSpools {
     if let index {
       left[index].files += count
     } else {
-      left.append(Left(files: count, reason: reason))
+      left.append(Skipped(files: count, reason: reason))
     }
   }
 
@@ -120,13 +120,13 @@ public enum WorkerSpools {
   ///
   ///
   /// - Throws: `LogError`.
-  static func pickUp(_ folder: String, log: (String) -> String?) throws {
+  static func importOrphanedSpools(_ folder: String, log: (String) -> String?) throws {
     for run in SpoolFolder.names(folder).sorted() {
       let path = folder + "/" + run
       guard let log = log(run) else { continue }
-      var left: [Left] = []
+      var left: [Skipped] = []
       var groups = OrderedMap<String, [WorkerSpoolFile]>()
-      for file in find(path, &left).compactMap({ try? WorkerSpoolFile($0, isTaking: true) }) {
+      for file in find(path, &left).compactMap({ try? WorkerSpoolFile($0, removesFile: true) }) {
         groups[file.source] = (groups[file.source] ?? []) + [file]
       }
       for files in groups.values where !files.isEmpty {

@@ -27,7 +27,7 @@ final class Exclusions: Sendable {
   }
 
   /// The mark with the counts so far, which are reset; `nil` if they are zero.
-  func takeMark(at time: Int64) -> Event? {
+  func drainMark(at time: Int64) -> Event? {
     var hooks: [(String, Int64)] = []
     for (hook, count) in zip(Hook.known, counts) {
       let events = count.value.exchange(0, ordering: .relaxed)
@@ -70,19 +70,19 @@ struct LastMark: Sendable {
 /// The final marks of all sources; computed once, and the same for every caller.
 final class LastMarks: Sendable {
   private let exclusions: [Exclusions?]
-  private let taken = Mutex<[LastMark]?>(nil)
+  private let cached = Mutex<[LastMark]?>(nil)
 
   /// - Parameter exclusions: by the index of the source.
   init(_ exclusions: [Exclusions?] = []) { self.exclusions = exclusions }
 
   /// Available once sources no longer count.
   var all: [LastMark] {
-    taken.withLock { taken in
-      if let taken { return taken }
+    cached.withLock { cached in
+      if let cached { return cached }
       let marks = exclusions.enumerated().compactMap { index, exclusions in
-        exclusions?.takeMark(at: Clock.now()).map { LastMark(source: index, event: $0) }
+        exclusions?.drainMark(at: Clock.now()).map { LastMark(source: index, event: $0) }
       }
-      taken = marks
+      cached = marks
       return marks
     }
   }

@@ -52,7 +52,7 @@ final class SourceLimits: @unchecked Sendable {
     else { return nil }
     unmarkedCount = 0
     lastMark = now
-    return exclusions.takeMark(at: now)
+    return exclusions.drainMark(at: now)
   }
 
   /// Encodes an event after redaction and truncation.

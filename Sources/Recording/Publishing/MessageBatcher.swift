@@ -4,7 +4,7 @@ import TaskLogPlugin
 /// Batches the records of a spool into messages.
 final class MessageBatcher: SpoolSink {
   /// A message of this size is sent, however few events it holds.
-  private static let enoughBytes = 256 << 10
+  private static let targetBytes = 256 << 10
   /// A broker would refuse a larger message; the event is then replaced by a gap.
   private static let mostBytes = 96 << 20
 
@@ -64,9 +64,9 @@ final class MessageBatcher: SpoolSink {
   var isWaiting: Bool { !writer.isEmpty }
 
   /// Returns and removes the complete messages; if `all`, also completes the current one.
-  func takeBodies(all: Bool) -> [[UInt8]] {
+  func removeBodies(all: Bool) -> [[UInt8]] {
     if case .events(let batch) = payload, !writer.isEmpty,
-      all || writer.eventCount >= batch || writer.byteCount >= Self.enoughBytes
+      all || writer.eventCount >= batch || writer.byteCount >= Self.targetBytes
     {
       bodies.append(writer.finish())
     }

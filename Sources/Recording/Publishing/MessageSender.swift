@@ -63,7 +63,7 @@ public final class MessageSender {
   }
 
   private func send(all: Bool) throws {
-    for body in batcher.takeBodies(all: all) {
+    for body in batcher.removeBodies(all: all) {
       while !window.hasRoom { try readConfirms() }
       window.add(body, ())
       try window.sendAll { try connection.send($0) }

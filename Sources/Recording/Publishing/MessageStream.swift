@@ -71,7 +71,7 @@ struct MessageStream {
   mutating func flush() { add(all: true) }
 
   private mutating func add(all: Bool) {
-    for body in batcher.takeBodies(all: all) { window.add(body, consumed) }
+    for body in batcher.removeBodies(all: all) { window.add(body, consumed) }
     if !batcher.isWaiting { waitingSince = nil }
   }
 

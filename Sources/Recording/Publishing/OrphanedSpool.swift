@@ -43,14 +43,16 @@ struct OrphanedSpool {
   /// Sends everything unconfirmed, and that the run died, and removes the folder once all of it is
   /// confirmed.
   ///
-  /// - Parameter goesOn: polled regularly.
-  /// - Returns: false if `goesOn` returned false.
+  /// - Parameter shouldContinue: polled regularly.
+  /// - Returns: false if `shouldContinue` returned false.
   /// - Throws: if the connection is lost or the broker refuses messages. The rest stays, and the
   ///   progress is saved.
-  func publish(_ connection: any MessageConnection, while goesOn: () -> Bool) throws -> Bool {
+  func publish(
+    _ connection: any MessageConnection, while shouldContinue: () -> Bool
+  ) throws -> Bool {
     var stream = MessageStream(state, publishing)
     do {
-      guard try publish(&stream, connection, while: goesOn) else {
+      guard try publish(&stream, connection, while: shouldContinue) else {
         try stream.save(in: lock.path)
         return false
       }
@@ -65,14 +67,15 @@ struct OrphanedSpool {
   }
 
   private func publish(
-    _ stream: inout MessageStream, _ connection: any MessageConnection, while goesOn: () -> Bool
+    _ stream: inout MessageStream, _ connection: any MessageConnection,
+    while shouldContinue: () -> Bool
   ) throws -> Bool {
     let folder = SpoolFolder(lock.path)
     defer { folder.unmap() }
     var reader = SpoolReader(from: max(state.position, folder.first)) { folder.mappings[$0] }
     var hasEnded = false
     while !hasEnded || !stream.isDone {
-      guard goesOn() else { return false }
+      guard shouldContinue() else { return false }
       while stream.window.hasRoom, !hasEnded {
         switch reader.next(before: folder.end) {
         case .record(let content, let position):

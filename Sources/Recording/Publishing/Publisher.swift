@@ -231,7 +231,7 @@ final class Publisher: SpoolConsumer, @unchecked Sendable {
     while SpoolThread.now() < deadline {
       if !hasMarks, tail.position >= spool.end {
         hasMarks = true
-        putLastMarks()
+        storeLastMarks()
       }
       if !hasEnded, hasMarks, tail.position >= spool.end {
         hasEnded = true
@@ -252,7 +252,7 @@ final class Publisher: SpoolConsumer, @unchecked Sendable {
         return
       }
     }
-    if !hasMarks { putLastMarks() }
+    if !hasMarks { storeLastMarks() }
     saveUnfinished(closedAt: closed)
   }
 
@@ -264,7 +264,7 @@ final class Publisher: SpoolConsumer, @unchecked Sendable {
       report("cannot save the progress: \(error)")
     }
     lock?.leaveFolder()
-    thread.leave(
+    thread.setFailure(
       "\(publishing.destination): not everything was confirmed in time; the rest stays in "
         + "\(spool.folder), and the next publisher with this spool sends it")
   }

@@ -12,7 +12,7 @@ final class Spool: @unchecked Sendable {
   /// this.
   private static let ringSize = 8192
   /// The maximum number of segments kept for reuse.
-  private static let mostSpare = 4
+  private static let maximumSpareCount = 4
   /// Segments beyond the limit, for records that identify sources: without such a record, the lost
   /// events of a killed process could not be attributed to a source.
   private static let reservedSegments = 8
@@ -29,7 +29,7 @@ final class Spool: @unchecked Sendable {
     // Accessed only under the lock that holds this.
     var folder: String
     var mappings: [UInt32: Mapping] = [:]
-    var lastMade: UInt32 = 0
+    var lastCreated: UInt32 = 0
     /// Segments that are no longer needed, kept for reuse: their files are `spare.N`.
     var spare: [(name: String, mapping: Mapping)] = []
     var reasonForLoss = "spool limit reached"
@@ -138,7 +138,7 @@ final class Spool: @unchecked Sendable {
   /// The draining thread was too late: the caller creates the next segment itself.
   private func makeNext(after segment: UInt32, isReserved: Bool) -> Bool {
     segments.withLock { segments in
-      if segments.lastMade > segment { return true }
+      if segments.lastCreated > segment { return true }
       let reserve = isReserved ? Self.reservedSegments : 0
       return (try? make(&segments, beyondLimit: reserve)) != nil
     }
@@ -182,14 +182,14 @@ final class Spool: @unchecked Sendable {
       return ahead.count
     }
     segments.withLock { segments in
-      while segments.lastMade < current &+ readyCount {
+      while segments.lastCreated < current &+ readyCount {
         guard (try? make(&segments)) != nil else { return }
       }
     }
   }
 
   private func make(_ segments: inout Segments, beyondLimit reserve: Int = 0) throws(SpoolError) {
-    let number = segments.lastMade + 1
+    let number = segments.lastCreated + 1
     let path = "\(segments.folder)/\(number)"
     guard segments.mappings.count < maximumSegments + reserve else {
       segments.reasonForLoss = "spool limit reached"
@@ -206,7 +206,7 @@ final class Spool: @unchecked Sendable {
       tl_store_relaxed(mapping.word(at: 16), UInt64(segmentSize))
       tl_store_release(mapping.word(at: 0), SpoolLayout.magic)
       segments.mappings[number] = mapping
-      segments.lastMade = number
+      segments.lastCreated = number
       let address = UInt64(UInt(bitPattern: mapping.base))
       tl_store_release(ring + Int(number) % Self.ringSize, address)
     } catch {
@@ -229,7 +229,7 @@ final class Spool: @unchecked Sendable {
 
   /// Keeps a segment for reuse if there are few of those; false if it is to be removed.
   private func keep(_ number: UInt32, _ mapping: Mapping, _ segments: inout Segments) -> Bool {
-    guard segments.spare.count < Self.mostSpare,
+    guard segments.spare.count < Self.maximumSpareCount,
       segments.mappings.count + segments.spare.count < maximumSegments
     else { return false }
     let name = "spare.\(number)"

@@ -43,7 +43,7 @@ struct SpoolDrain {
 
   /// Starts over in a log that lacks the run: adds all sources, and for each a gap for the events
   /// that the previous log had.
-  func again(
+  func restarted(
     run: Int64, into writer: LogWriter, reason: String = "log deleted or moved"
   ) throws -> SpoolDrain {
     var fresh = SpoolDrain(run: run, sources: [:], of: self)
@@ -121,12 +121,12 @@ struct SpoolDrain {
     case .event(let index, let sourceSeq, let event):
       // A source does one thing at a time: parts that are incomplete by now will stay so.
       if !parts.isEmpty { parts[index] = nil }
-      guard let source = try reach(index, sourceSeq, event.time, writer) else { return }
+      guard let source = try advance(index, sourceSeq, event.time, writer) else { return }
       try writer.append(event, source: source.id, sourceSeq: sourceSeq)
       sources[index]?.lastSourceSeq = sourceSeq
     case .gap(let index, let sourceSeq, let count, let time, let reason):
       parts[index] = nil
-      guard count > 0, try reach(index, sourceSeq, time, writer) != nil else { return }
+      guard count > 0, try advance(index, sourceSeq, time, writer) != nil else { return }
       try fill(index, through: sourceSeq + count - 1, reason, time, writer)
     case .part(let index, let partIndex, let count, let bytes):
       try put(part: bytes, partIndex, count, index, at: position, into: writer)
@@ -145,7 +145,7 @@ struct SpoolDrain {
 
   /// Advances to an event's source_seq and returns its source; `nil` if the event is in the log
   /// already.
-  private mutating func reach(
+  private mutating func advance(
     _ index: Int, _ sourceSeq: Int64, _ time: Int64, _ writer: some SpoolSink
   ) throws -> LogWriter.SourceProgress? {
     if self[index] == nil { try addUnknown(index, writer) }

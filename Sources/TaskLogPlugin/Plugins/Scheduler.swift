@@ -5,7 +5,7 @@
 public final class Scheduler {
   /// The scheduler's source id.
   public let id: String
-  private let look: () -> SchedulerState
+  private let readState: () -> SchedulerState
   private let actions: (any SchedulerActions)?
 
   /// - Parameters:
@@ -17,18 +17,18 @@ public final class Scheduler {
   ) {
     self.id = id
     self.actions = actions
-    self.look = look
+    self.readState = look
   }
 
-  public var state: SchedulerState { look() }
+  public var state: SchedulerState { readState() }
   /// Every known task, including the one that is being forgotten.
-  public var tasks: OrderedMap<Key, TaskState> { look().tasks }
+  public var tasks: OrderedMap<Key, TaskState> { readState().tasks }
   /// By address.
-  public var workers: OrderedMap<String, WorkerInfo> { look().workers }
+  public var workers: OrderedMap<String, WorkerInfo> { readState().workers }
   /// By client id.
-  public var clients: OrderedMap<String, ClientInfo> { look().clients }
-  public var groups: OrderedMap<String, TaskGroup> { look().groups }
-  public var prefixes: OrderedMap<String, TaskPrefix> { look().prefixes }
+  public var clients: OrderedMap<String, ClientInfo> { readState().clients }
+  public var groups: OrderedMap<String, TaskGroup> { readState().groups }
+  public var prefixes: OrderedMap<String, TaskPrefix> { readState().prefixes }
 
   /// Adds a plugin once the current hook has returned; its `start` is awaited. Dask's
   /// `scheduler.add_plugin`. Does nothing in a replay.
@@ -75,7 +75,7 @@ public final class Worker {
   public let address: String
   /// The worker's name, usually a number.
   public let name: Value
-  private let look: () -> WorkerState
+  private let readState: () -> WorkerState
 
   /// - Parameters:
   ///   - id: the worker's source id.
@@ -86,10 +86,10 @@ public final class Worker {
     self.id = id
     self.address = address
     self.name = name
-    self.look = look
+    self.readState = look
   }
 
-  public var state: WorkerState { look() }
+  public var state: WorkerState { readState() }
   /// Every task known to the worker, including the one that is being forgotten.
-  public var tasks: OrderedMap<Key, WorkerTaskState> { look().tasks }
+  public var tasks: OrderedMap<Key, WorkerTaskState> { readState().tasks }
 }

@@ -28,7 +28,7 @@ public final class SchedulerState {
   public let unknown: [UnavailableState]
 
   /// Forgotten tasks, kept until plugins have been called.
-  @exclusivity(unchecked) private var leaving: [TaskState] = []
+  @exclusivity(unchecked) private var forgottenTasks: [TaskState] = []
   /// Workers that have been removed, but whose `removeWorker` has not been called yet.
   @exclusivity(unchecked) var departed: Set<String> = []
 
@@ -87,9 +87,9 @@ public final class SchedulerState {
 
   /// Removes forgotten tasks, which had to stay until plugins were called.
   public func settle() {
-    guard !leaving.isEmpty else { return }
+    guard !forgottenTasks.isEmpty else { return }
     lastTask = nil
-    for task in leaving {
+    for task in forgottenTasks {
       tasks.removeValue(forKey: task.key)
       task.unlink()
       if task.group.count == 0 {
@@ -98,7 +98,7 @@ public final class SchedulerState {
         lastGroup = nil
       }
     }
-    leaving.removeAll(keepingCapacity: true)
+    forgottenTasks.removeAll(keepingCapacity: true)
   }
 
   // MARK: - Finding
@@ -148,7 +148,7 @@ public final class SchedulerState {
   }
 
   func keepUntilSettled(_ task: TaskState) {
-    leaving.append(task)
+    forgottenTasks.append(task)
   }
 
   /// Dask's `_clear_task_state`: tasks have been forgotten before, now their prefixes are.

@@ -67,7 +67,7 @@ public final class WorkerState {
   /// Parts of the state that the log does not contain; empty for a live state.
   public let unknown: [UnavailableState]
 
-  @exclusivity(unchecked) private var leaving: [WorkerTaskState] = []
+  @exclusivity(unchecked) private var forgottenTasks: [WorkerTaskState] = []
   /// The last task that was looked up: events of one task often follow each other.
   @exclusivity(unchecked) private var lastTask: WorkerTaskState?
 
@@ -96,13 +96,13 @@ public final class WorkerState {
 
   /// Removes forgotten tasks, which had to stay until plugins were called.
   public func settle() {
-    guard !leaving.isEmpty else { return }
+    guard !forgottenTasks.isEmpty else { return }
     lastTask = nil
-    for task in leaving {
+    for task in forgottenTasks {
       tasks.removeValue(forKey: task.key)
       task.unlink()
     }
-    leaving.removeAll(keepingCapacity: true)
+    forgottenTasks.removeAll(keepingCapacity: true)
   }
 
   func task(_ key: Key) -> WorkerTaskState {
@@ -303,6 +303,6 @@ public final class WorkerState {
       dependency.waiters.remove(task)
     }
     for dependent in task.dependents { dependent.waitingForData.remove(task) }
-    leaving.append(task)
+    forgottenTasks.append(task)
   }
 }
