@@ -53,7 +53,7 @@
       try queue.publish(Self.messages(1...10) + ["malformed"])
       let result = try shell(
         "tasklog record \(arguments(queue)) --idle 0.3 2>errors | cat; wc -c < errors", queue)
-      #expect(result.output == "11 messages, 10 events recorded, 1 malformed and kept\n0\n")
+      #expect(result.output == "11 messages, 10 events recorded, 1 malformed and stored\n0\n")
     }
 
     @Test func `on a terminal it shows how much has come, and how fast`() async throws {
@@ -201,16 +201,16 @@
         "'' is not a valid queue name; expected 1 to 255 bytes")
       try expect(
         "record --from amqp://h --prefetch 0", 64,
-        "--prefetch 0: must be at least 1; 'tasklog help' shows what there is")
+        "--prefetch 0: expected 1 or more; see 'tasklog help'")
       try expect(
         "record --from amqp://h --idle -1", 64,
-        "missing value for '--idle <seconds>'; 'tasklog help' shows what there is")
+        "missing value for '--idle <seconds>'; see 'tasklog help'")
       try expect(
         "record amqp://me:secret@h --from amqp://h", 64,
-        "unexpected argument 'amqp://me:…@h'; 'tasklog help' shows what there is")
+        "unexpected argument 'amqp://me:…@h'; see 'tasklog help'")
       try expect(
         "record --from amqp://h --log 'logs/{run}.db'", 64,
-        "logs/{run}.db: runs of many go into one log here; name one without {run}")
+        "logs/{run}.db: this command writes all runs into one log; omit {run} from its name")
       try expect(
         "record --from amqp://me:secret@127.0.0.1:\(nobody)", 1,
         "amqp://127.0.0.1:\(nobody): no broker answers: a socket error occurred")

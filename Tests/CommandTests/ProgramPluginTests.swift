@@ -127,6 +127,6 @@ import Testing
   @Test func `a program has to be named`() throws {
     let result = try replay("  ")
     #expect(result.code == 64)
-    #expect(result.errors.contains("name a program behind it"))
+    #expect(result.errors.contains("expected a program, as in"))
   }
 }
