@@ -44,18 +44,16 @@ let package = Package(
     .target(name: "CSupport"),
     .target(name: "TaskLogPlugin"),
     .target(
-      name: "LogFormat", dependencies: ["CSQLite", "CSupport", "Migrations", "TaskLogPlugin"]),
+      name: "LogFormat",
+      dependencies: ["CSQLite", "CSupport", "Migrations", "TaskLogPlugin"]),
     .target(
       name: "EventLog",
-      dependencies: ["CSQLite", "CSupport", "LogFormat", "Migrations", "TaskLogPlugin"]),
+      dependencies: ["CSQLite", "LogFormat", "Migrations", "TaskLogPlugin"]),
     .target(name: "BrokerMessages", dependencies: ["EventLog", "LogFormat", "TaskLogPlugin"]),
     .target(name: "LogAnalysis", dependencies: ["EventLog", "LogFormat", "TaskLogPlugin"]),
     .target(
       name: "LogMaintenance",
-      dependencies: [
-        "BrokerMessages", "CSupport", "EventLog", "LogAnalysis", "LogFormat", "TaskLogPlugin",
-      ]),
-    .target(name: "Filters", dependencies: ["EventLog", "LogFormat", "TaskLogPlugin"]),
+      dependencies: ["BrokerMessages", "EventLog", "LogAnalysis", "LogFormat", "TaskLogPlugin"]),
     .target(
       name: "Scheduling",
       dependencies: ["TaskLogPlugin", .product(name: "Logging", package: "swift-log")]),
@@ -70,14 +68,14 @@ let package = Package(
     .target(
       name: "Recording",
       dependencies: [
-        "CSupport", "BrokerMessages", "EventLog", "LogFormat", "LogMaintenance", "TaskLogPlugin",
+        "BrokerMessages", "CSupport", "EventLog", "LogFormat", "LogMaintenance", "TaskLogPlugin",
       ]),
     .systemLibrary(
       name: "CRabbitMQ", pkgConfig: "librabbitmq", providers: [.apt(["librabbitmq-dev"])]),
     .target(
       name: "AMQP",
       dependencies: [
-        "CSupport", "BrokerMessages", "EventLog", "Recording", "TaskLogPlugin",
+        "BrokerMessages", "EventLog", "Recording", "TaskLogPlugin",
         .target(name: "CRabbitMQ", condition: .when(traits: ["RabbitMQ"])),
       ]),
     .target(
@@ -86,9 +84,7 @@ let package = Package(
       exclude: ["tasklog.h"], linkerSettings: hidesSQLite),
     .target(
       name: "Querying",
-      dependencies: [
-        "BrokerMessages", "EventLog", "LogAnalysis", "LogFormat", "Filters", "TaskLogPlugin",
-      ]),
+      dependencies: ["BrokerMessages", "EventLog", "LogAnalysis", "LogFormat", "TaskLogPlugin"]),
     .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
     .target(name: "CReportPage", exclude: ["Page"]),
     .target(
@@ -103,16 +99,16 @@ let package = Package(
     .target(
       name: "TaskLogKit",
       dependencies: [
-        "AMQP", "BuiltinPlugins", "ClusterService", "BrokerMessages", "EventLog", "LogAnalysis",
-        "LogFormat", "LogMaintenance", "PluginLoading", "Recording",
-        "Replaying", "Scheduling", "TaskLogPlugin",
+        "AMQP", "BrokerMessages", "BuiltinPlugins", "ClusterService", "EventLog", "LogAnalysis",
+        "LogFormat", "LogMaintenance", "PluginLoading", "Recording", "Replaying", "Scheduling",
+        "TaskLogPlugin",
       ]),
     .executableTarget(
       name: "tasklog",
       dependencies: [
-        "AMQP", "BuiltinPlugins", "CSupport", "BrokerMessages", "EventLog", "LogAnalysis",
-        "LogFormat", "LogMaintenance", "Filters", "PluginLoading", "Querying",
-        "Recording", "Replaying", "Reporting", "Scheduling", "TaskLogPlugin",
+        "AMQP", "BrokerMessages", "BuiltinPlugins", "CSupport", "EventLog", "LogAnalysis",
+        "LogFormat", "LogMaintenance", "PluginLoading", "Querying", "Recording", "Replaying",
+        "Reporting", "Scheduling", "TaskLogPlugin",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       linkerSettings: exportsSymbols),
@@ -120,8 +116,8 @@ let package = Package(
       name: "tasklog-bench",
       dependencies: [
         "AMQP", "BuiltinPlugins", "CSQLite", "EventLog", "LogAnalysis", "LogFormat",
-        "PluginLoading", "Recording", "Replaying",
-        "Scheduling", "TaskLogPlugin", "TestSupport", "tasklog",
+        "PluginLoading", "Recording", "Replaying", "Scheduling", "tasklog", "TaskLogPlugin",
+        "TestSupport",
       ],
       path: "Tests/Benchmarks", exclude: ["README.md", "documented_pika.py", "engine_dask.py"],
       linkerSettings: exportsSymbols),
@@ -135,7 +131,7 @@ let package = Package(
       name: "EventLogTests",
       dependencies: [
         "BrokerMessages", "EventLog", "LogAnalysis", "LogFormat", "LogMaintenance", "Migrations",
-        "TestSupport",
+        "TaskLogPlugin", "TestSupport",
       ],
       linkerSettings: exportsSymbols),
     .testTarget(
@@ -157,7 +153,7 @@ let package = Package(
     .executableTarget(
       name: "tasklog-soak",
       dependencies: [
-        "EventLog", "LogFormat", "LogMaintenance", "Recording", "TaskLogPlugin", "tasklog",
+        "EventLog", "LogFormat", "LogMaintenance", "Recording", "tasklog", "TaskLogPlugin",
       ], path: "Tests/Soak",
       linkerSettings: exportsSymbols),
     // Counts the allocations of a process, from C.
@@ -170,15 +166,12 @@ let package = Package(
       name: "RecordingTests",
       dependencies: [
         "CSupport", "EventLog", "LogFormat", "LogMaintenance", "Migrations", "Recording",
-        "TaskLogKit", "TestSupport",
-        "TestTraits", "recording-victim",
+        "recording-victim", "TaskLogKit", "TestSupport", "TestTraits",
       ],
       linkerSettings: exportsSymbols),
     .testTarget(
       name: "QueryingTests",
-      dependencies: [
-        "BrokerMessages", "EventLog", "LogFormat", "Filters", "Querying", "TaskLogPlugin",
-      ],
+      dependencies: ["BrokerMessages", "EventLog", "LogFormat", "Querying", "TaskLogPlugin"],
       linkerSettings: exportsSymbols),
     .testTarget(
       name: "ReportingTests",
@@ -188,7 +181,10 @@ let package = Package(
       linkerSettings: exportsSymbols),
     .testTarget(
       name: "ReplayingTests",
-      dependencies: ["Replaying", "TaskLogKit", "TestSupport", "TestTraits"],
+      dependencies: [
+        "EventLog", "LogFormat", "Replaying", "TaskLogKit", "TaskLogPlugin", "TestSupport",
+        "TestTraits",
+      ],
       linkerSettings: exportsSymbols),
     .testTarget(
       name: "CheckingTests",
@@ -200,15 +196,14 @@ let package = Package(
     .testTarget(
       name: "AMQPTests",
       dependencies: [
-        "AMQP", "TaskLogKit", "TestSupport", "TestTraits", "recording-victim", "tasklog",
+        "AMQP", "recording-victim", "tasklog", "TaskLogKit", "TestSupport", "TestTraits",
       ],
       exclude: ["documented.py"], linkerSettings: exportsSymbols),
     .testTarget(
       name: "CommandTests",
       dependencies: [
         "EventLog", "LogAnalysis", "LogFormat", "LogMaintenance", "Migrations", "Querying",
-        "TaskLogKit", "TaskLogPlugin", "TestSupport",
-        "TestTraits", "recording-victim", "tasklog",
+        "recording-victim", "tasklog", "TaskLogKit", "TaskLogPlugin", "TestSupport", "TestTraits",
       ],
       exclude: ["Frozen", "Help", "Logs", "Outputs", "Python"],
       linkerSettings: exportsSymbols),

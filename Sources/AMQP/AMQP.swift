@@ -1,19 +1,19 @@
 //===----------------------------------------------------------------------===//
 // AMQP: events to and from RabbitMQ.
 //
-// What it does: one connection to a broker with its channel, publishing with confirms for
-// `Recording`'s publisher, and consuming for its recorder of messages. What a message holds, and
-// when one counts as done, is theirs to say.
+// What it does: one connection with one channel to a broker, publishing with confirms for
+// `Recording`'s publisher, and consuming for its queue recorder. They define the content of a
+// message and when it counts as done.
 //
-// What it may import: Recording and what lies below it, and librabbitmq, in the package trait
-// `RabbitMQ`. Without the trait addresses are still understood, and whoever wants a connection is told
-// how to get one. Nothing from Foundation: it is part of the library for Python.
+// What it may import: Recording and the modules below it, and librabbitmq, in the package trait
+// `RabbitMQ`. Without the trait, addresses are still parsed, and opening a connection fails with an
+// error that says how to enable it. No Foundation: this module is part of the library for Python.
 //
-// What it promises: TLS verifies whom it talks to. No password is ever printed. No call waits for
-// ever: every one has a time limit, also when the broker hangs.
+// What it promises: TLS verifies the broker. No password is ever printed. No call blocks for ever:
+// each one has a time limit, even if the broker hangs.
 //===----------------------------------------------------------------------===//
 
-/// Whether this tasklog was built with RabbitMQ.
+/// Whether this build of tasklog includes RabbitMQ.
 public let hasRabbitMQ: Bool = {
   #if RabbitMQ
     true

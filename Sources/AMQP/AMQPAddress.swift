@@ -1,10 +1,10 @@
 import Glibc
 
-/// Where a broker is, and who we are to it: `amqp://user:password@host:port/vhost?heartbeat=30`.
+/// The address of a broker with credentials: `amqp://user:password@host:port/vhost?heartbeat=30`.
 ///
 /// Follows RabbitMQ's URI specification (https://www.rabbitmq.com/docs/uri-spec), with three of its
 /// query parameters (https://www.rabbitmq.com/docs/uri-query-parameters): `heartbeat` in seconds,
-/// `connection_timeout` in milliseconds, `cacertfile`. A user and password that are not in the address
+/// `connection_timeout` in milliseconds, `cacertfile`. A user and password that the address lacks
 /// come from `TASKLOG_AMQP_USER` and `TASKLOG_AMQP_PASSWORD`, else they are `guest`.
 public struct AMQPAddress: Sendable, Equatable {
   public var isEncrypted: Bool
@@ -15,7 +15,7 @@ public struct AMQPAddress: Sendable, Equatable {
   var password: String
   public var heartbeatSeconds: Int32 = 30
   public var timeoutMilliseconds: Int = 10_000
-  /// A file of certificates that are trusted; nothing for the system's.
+  /// A file of trusted certificates; `nil` for the system's.
   public var authorities: String?
 
   /// - Throws: `AMQPError.badAddress`.
@@ -23,13 +23,13 @@ public struct AMQPAddress: Sendable, Equatable {
     try self.init(text) { name in getenv(name).map { String(cString: $0) } }
   }
 
-  /// - Parameter environment: the value of a variable.
+  /// - Parameter environment: returns the value of an environment variable.
   /// - Throws: `AMQPError.badAddress`.
   public init(_ text: String, environment: (String) -> String?) throws(AMQPError) {
     let shown = Self.withoutPassword(text)
     func bad(_ reason: String) -> AMQPError { .badAddress(shown, reason: reason) }
     func decoded(_ part: some StringProtocol) throws(AMQPError) -> String {
-      guard let text = Self.decoded(part) else { throw bad("has a wrong %-escape in it") }
+      guard let text = Self.decoded(part) else { throw bad("has an invalid %-escape") }
       return text
     }
     let rest: Substring
@@ -40,15 +40,15 @@ public struct AMQPAddress: Sendable, Equatable {
       isEncrypted = true
       rest = text.dropFirst("amqps://".count)
     } else {
-      throw bad("is no address of a broker")
+      throw bad("not the address of a broker")
     }
     let query = rest.firstIndex(of: "?").map { rest[$0...].dropFirst() }
-    let front = rest.prefix { $0 != "?" }
-    let authority = front.prefix { $0 != "/" }
-    let path = front.dropFirst(authority.count).dropFirst()
+    let base = rest.prefix { $0 != "?" }
+    let authority = base.prefix { $0 != "/" }
+    let path = base.dropFirst(authority.count).dropFirst()
     vhost = path.isEmpty ? "/" : try decoded(path)
     let at = authority.lastIndex(of: "@")
-    let place = at.map { authority[$0...].dropFirst() } ?? authority
+    let hostAndPort = at.map { authority[$0...].dropFirst() } ?? authority
     user = environment("TASKLOG_AMQP_USER") ?? "guest"
     password = environment("TASKLOG_AMQP_PASSWORD") ?? "guest"
     if let at {
@@ -57,12 +57,12 @@ public struct AMQPAddress: Sendable, Equatable {
       if let name = parts.first, !name.isEmpty { user = try decoded(name) }
       if parts.count == 2 { password = try decoded(parts[1]) }
     }
-    let (host, port) = Self.split(place)
+    let (host, port) = Self.split(hostAndPort)
     self.host = try decoded(host)
-    guard !self.host.isEmpty, !self.host.utf8.contains(0) else { throw bad("names no host") }
+    guard !self.host.isEmpty, !self.host.utf8.contains(0) else { throw bad("has no host") }
     if let port {
       guard let number = Int32(port), (1...65_535).contains(number) else {
-        throw bad("'\(port)' is no port")
+        throw bad("'\(port)' is not a port")
       }
       self.port = number
     } else {
@@ -74,35 +74,35 @@ public struct AMQPAddress: Sendable, Equatable {
       switch parts[0] {
       case "heartbeat":
         guard let seconds = Int32(value), (0...3600).contains(seconds) else {
-          throw bad("heartbeat is a number of seconds from 0 to 3600")
+          throw bad("expected heartbeat in seconds, from 0 to 3600")
         }
         heartbeatSeconds = seconds
       case "connection_timeout":
         guard let milliseconds = Int(value), (1...600_000).contains(milliseconds) else {
-          throw bad("connection_timeout is a number of milliseconds from 1 to 600000")
+          throw bad("expected connection_timeout in milliseconds, from 1 to 600000")
         }
         timeoutMilliseconds = milliseconds
       case "cacertfile": authorities = value
-      default: throw bad("there is no parameter '\(parts[0])'")
+      default: throw bad("unknown parameter '\(parts[0])'")
       }
     }
     if authorities == nil { authorities = environment("SSL_CERT_FILE") }
   }
 
-  /// Whether the host is told by its number: librabbitmq compares certificates with names only.
+  /// Whether the host is an IP address: librabbitmq compares certificates with names only.
   var isNumeric: Bool {
     var parsed = in6_addr()
     return inet_pton(AF_INET, host, &parsed) == 1 || inet_pton(AF_INET6, host, &parsed) == 1
   }
 
-  /// A host and its port; `[::1]` is in brackets.
-  private static func split(_ place: Substring) -> (host: Substring, port: Substring?) {
-    if place.first == "[", let end = place.firstIndex(of: "]") {
-      let behind = place[end...].dropFirst()
-      return (place[..<end].dropFirst(), behind.first == ":" ? behind.dropFirst() : nil)
+  /// The host and port of `host:port`; `[::1]` is in brackets.
+  private static func split(_ hostAndPort: Substring) -> (host: Substring, port: Substring?) {
+    if hostAndPort.first == "[", let end = hostAndPort.firstIndex(of: "]") {
+      let rest = hostAndPort[end...].dropFirst()
+      return (hostAndPort[..<end].dropFirst(), rest.first == ":" ? rest.dropFirst() : nil)
     }
-    guard let colon = place.lastIndex(of: ":") else { return (place, nil) }
-    return (place[..<colon], place[colon...].dropFirst())
+    guard let colon = hostAndPort.lastIndex(of: ":") else { return (hostAndPort, nil) }
+    return (hostAndPort[..<colon], hostAndPort[colon...].dropFirst())
   }
 
   private static func decoded(_ text: some StringProtocol) -> String? {
@@ -122,7 +122,7 @@ public struct AMQPAddress: Sendable, Equatable {
     return String(validating: bytes, as: UTF8.self)
   }
 
-  /// What may be shown of a text that was meant as an address, whatever is wrong with it.
+  /// The text of an address, valid or not, with the credentials removed.
   static func withoutPassword(_ text: String) -> String {
     guard let at = text.lastIndex(of: "@") else { return text }
     let start = text.range(of: "://")?.upperBound ?? text.startIndex
@@ -132,7 +132,7 @@ public struct AMQPAddress: Sendable, Equatable {
 }
 
 extension AMQPAddress: CustomStringConvertible {
-  /// Without who we are.
+  /// The address without credentials.
   public var description: String {
     let scheme = isEncrypted ? "amqps" : "amqp"
     let name = host.contains(":") ? "[\(host)]" : host
@@ -141,7 +141,7 @@ extension AMQPAddress: CustomStringConvertible {
 }
 
 extension StringProtocol {
-  /// Foundation has one of these; nothing here may link it.
+  /// A substitute for Foundation's method, which this module cannot link.
   fileprivate func range(of text: String) -> Range<Index>? {
     var start = startIndex
     while start < endIndex {

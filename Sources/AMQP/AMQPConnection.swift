@@ -2,21 +2,21 @@
   import CRabbitMQ
   import Glibc
 
-  /// One connection to a broker with one channel; belongs to one thread. After an error it is of no
-  /// use any more.
+  /// A connection to a broker with one channel; used by one thread. After an error it is unusable.
   ///
-  /// Heartbeats are served within the calls that wait, which therefore have to come every few seconds.
+  /// Heartbeats are served within the calls that wait, so these must come every few seconds.
   ///
-  /// Invariant of the unsafe parts: `state` is valid from `init` to `deinit`, and what a frame points
-  /// at is good until the buffers are released, which happens only between two frames.
+  /// Invariant of the unsafe parts: `state` is valid from `init` to `deinit`, and the memory that a
+  /// frame points at is valid until the buffers are released, which happens only between two
+  /// frames.
   final class AMQPConnection {
     /// The channel for all but `probe`.
     static let channel: amqp_channel_t = 1
-    /// On which it is asked whether a queue is there: the broker closes a channel when it is not.
+    /// The channel for checking whether a queue exists: the broker closes it if not.
     private static let probe: amqp_channel_t = 2
-    /// Larger frames need fewer headers; what brokers offer by default.
+    /// Larger frames need fewer headers; this is the usual default of brokers.
     private static let frameSize: Int32 = 131_072
-    /// Where systems keep the certificates that they trust.
+    /// Where systems keep their trusted certificates.
     private static let systemAuthorities = [
       "/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt",
       "/etc/ssl/cert.pem",
@@ -72,29 +72,29 @@
       let authorities: String =
         address.authorities ?? Self.systemAuthorities.first { access($0, R_OK) == 0 } ?? ""
       guard amqp_ssl_socket_set_cacert(socket, authorities) == AMQP_STATUS_OK.rawValue else {
-        throw AMQPError.insecure(address, reason: "'\(authorities)' holds no certificates")
+        throw AMQPError.insecure(address, reason: "'\(authorities)' has no certificates")
       }
       return socket
     }
 
-    /// Why nobody could be reached.
+    /// The error for a failed connection attempt.
     private static func error(_ code: Int32, _ address: AMQPAddress) -> AMQPError {
       switch code {
       case AMQP_STATUS_SSL_PEER_VERIFY_FAILED.rawValue:
-        .insecure(address, reason: "nobody who is trusted here has signed it, or it has expired")
+        .insecure(address, reason: "no trusted authority has signed it, or it has expired")
       case AMQP_STATUS_SSL_HOSTNAME_VERIFY_FAILED.rawValue:
         .insecure(
           address,
           reason: "it is not for the host '\(address.host)'"
-            + (address.isNumeric ? ", which has to be named as the certificate does" : ""))
+            + (address.isNumeric ? ", use the name in the certificate" : ""))
       case AMQP_STATUS_SSL_CONNECTION_FAILED.rawValue, AMQP_STATUS_SSL_ERROR.rawValue:
         .noTLS(address, reason: String(cString: amqp_error_string2(code)))
       default: .unreachable(address, reason: String(cString: amqp_error_string2(code)))
       }
     }
 
-    /// Sending to a broker that hangs must end some time, which the library does not see to: with this
-    /// the kernel gives up on data that nobody takes (`tcp(7)`, TCP_USER_TIMEOUT).
+    /// Limits the time for sending to a broker that hangs, which the library does not: with this
+    /// the kernel gives up on data that is not acknowledged (`tcp(7)`, TCP_USER_TIMEOUT).
     private func boundSending() {
       var milliseconds = UInt32(max(2 * Int(address.heartbeatSeconds) * 1000, 10_000))
       setsockopt(
@@ -104,10 +104,10 @@
 
     // MARK: - Requests
 
-    /// Makes a durable queue where there is none. One that is there is taken as it is: somebody may
-    /// have given it a limit, or another type.
+    /// Creates a durable queue unless it exists. An existing queue is used as it is: it may have
+    /// been given a limit, or another type.
     ///
-    /// - Parameter isPassive: makes none.
+    /// - Parameter isPassive: never create the queue.
     /// - Throws: `AMQPError`.
     @discardableResult
     func declare(queue: String, isPassive: Bool) throws(AMQPError) -> DeclaredQueue {
@@ -126,9 +126,9 @@
         amqp_send_method(
           state, Self.probe, amqp_method_number_t(AMQP_CHANNEL_CLOSE_OK_METHOD), &answer))
       guard !isPassive else { throw AMQPError.noQueue(address, queue: queue) }
-      let made = declare(queue, isPassive: false, on: Self.channel)
-      if let problem = made.problem { throw AMQPError.gone(address, reason: problem.text) }
-      return DeclaredQueue(messageCount: made.count, isNew: true)
+      let created = declare(queue, isPassive: false, on: Self.channel)
+      if let problem = created.problem { throw AMQPError.gone(address, reason: problem.text) }
+      return DeclaredQueue(messageCount: created.count, isNew: true)
     }
 
     private func declare(
@@ -142,7 +142,7 @@
       }
     }
 
-    /// What the last request came to.
+    /// Checks the result of the last request.
     ///
     /// - Throws: `AMQPError.gone`.
     func check() throws(AMQPError) {
@@ -161,7 +161,7 @@
       return text.withUTF8 { body(amqp_bytes_t(UnsafeRawBufferPointer($0))) }
     }
 
-    /// The next frame; nothing when none has come in time.
+    /// The next frame; `nil` on timeout.
     ///
     /// - Throws: `AMQPError.gone`.
     func frame(waitingMilliseconds: Int) throws(AMQPError) -> amqp_frame_t? {
@@ -174,13 +174,13 @@
       return frame
     }
 
-    /// - Throws: `AMQPError.gone` when a frame says that connection or channel are closed.
+    /// - Throws: `AMQPError.gone` if the frame closes the connection or the channel.
     func checkIsOpen(_ method: amqp_method_t) throws(AMQPError) {
       guard let problem = Problem(closing: method) else { return }
       throw AMQPError.gone(address, reason: problem.text)
     }
 
-    /// Says goodbye, if the broker listens.
+    /// Closes the connection in an orderly way, if the broker responds.
     func close() {
       var timeout = timeval(milliseconds: min(address.timeoutMilliseconds, 2000))
       amqp_set_rpc_timeout(state, &timeout)
@@ -188,25 +188,25 @@
     }
   }
 
-  /// What a broker says of a queue.
+  /// A broker's reply about a queue.
   struct DeclaredQueue {
-    /// How many messages wait in it.
+    /// The number of messages in the queue.
     var messageCount: Int
-    /// Whether there was none of the name before.
+    /// Whether the queue was created by this declaration.
     var isNew: Bool
   }
 
-  /// Why a request came to nothing.
+  /// Why a request failed.
   struct Problem {
     static let notFound: UInt16 = 404
     static let notAllowed: UInt16 = 530
 
     var text: String
     var code: UInt16 = 0
-    /// The broker has said so.
+    /// Whether the broker reported it.
     var isFromBroker = false
 
-    /// Nothing when all is well.
+    /// `nil` if the request succeeded.
     init?(_ reply: amqp_rpc_reply_t) {
       switch reply.reply_type {
       case AMQP_RESPONSE_NORMAL: return nil
@@ -214,15 +214,15 @@
         text = String(cString: amqp_error_string2(reply.library_error))
       case AMQP_RESPONSE_SERVER_EXCEPTION:
         guard let problem = Problem(closing: reply.reply) else {
-          text = "an answer that was not expected"
+          text = "unexpected reply"
           return
         }
         self = problem
-      default: text = "no answer"
+      default: text = "no reply"
       }
     }
 
-    /// Nothing for a method that closes nothing.
+    /// `nil` if the method does not close anything.
     init?(closing method: amqp_method_t) {
       guard let decoded = method.decoded else { return nil }
       switch method.id {
@@ -242,7 +242,7 @@
   }
 
   extension amqp_bytes_t {
-    /// Good only as long as the bytes.
+    /// Valid only as long as the bytes.
     init(_ bytes: UnsafeRawBufferPointer) {
       self.init(len: bytes.count, bytes: UnsafeMutableRawPointer(mutating: bytes.baseAddress))
     }

@@ -1,5 +1,5 @@
-/// What can be wrong with a broker, or the way to it. Every wording names the address, without the
-/// password, and the way out.
+/// An error of a broker or the connection to it. Every message names the address, without the
+/// password, and a way to fix it.
 public enum AMQPError: Error, Sendable, Equatable {
   case notBuilt
   case badAddress(String, reason: String)
@@ -22,31 +22,31 @@ extension AMQPError: CustomStringConvertible {
       "this tasklog was built without RabbitMQ; install librabbitmq-dev and build it with "
         + "'swift build -c release --traits RabbitMQ'"
     case .badAddress(let text, let reason):
-      "\(text): \(reason); a broker is named as amqp://user:password@host:5672/vhost, or amqps://"
+      "\(text): \(reason); expected amqp://user:password@host:5672/vhost, or amqps://"
     case .badQueue(let name):
-      "'\(name)' cannot be the name of a queue; it has from 1 to 255 bytes"
-    case .noMemory: "there is no memory for a connection"
-    case .unreachable(let address, let reason): "\(address): no broker answers there: \(reason)"
+      "'\(name)' is not a valid queue name; expected 1 to 255 bytes"
+    case .noMemory: "out of memory for a connection"
+    case .unreachable(let address, let reason): "\(address): no broker answers: \(reason)"
     case .insecure(let address, let reason):
       "\(address): the broker's certificate cannot be trusted: \(reason); "
-        + "'?cacertfile=PATH' behind the address, or SSL_CERT_FILE, names the authority"
+        + "set the authority with '?cacertfile=PATH' after the address, or SSL_CERT_FILE"
     case .noTLS(let address, let reason):
-      "\(address): nobody speaks TLS there: \(reason); amqps:// goes to port 5671 by default, and "
+      "\(address): no TLS on this port: \(reason); amqps:// uses port 5671 by default, and "
         + "amqp://, without TLS, to 5672"
     case .refused(let address, let reason):
-      "\(address): the broker refuses the login of \(address.user): \(reason); the user and password "
-        + "come from the address, or from TASKLOG_AMQP_USER and TASKLOG_AMQP_PASSWORD"
+      "\(address): the broker refused the login of \(address.user): \(reason); set user and "
+        + "password in the address, or with TASKLOG_AMQP_USER and TASKLOG_AMQP_PASSWORD"
     case .noVhost(let address, let reason):
-      "\(address): the broker refuses the virtual host '\(address.vhost)': \(reason); it is the path "
-        + "of the address, / where there is none"
+      "\(address): the broker refused the virtual host '\(address.vhost)': \(reason); it is the "
+        + "path of the address, by default /"
     case .noQueue(let address, let queue):
-      "\(address): there is no queue '\(queue)'; without --passive it is made"
-    case .gone(let address, let reason): "\(address): the connection is gone: \(reason)"
-    case .returned(let address, let queue): "\(address): the queue '\(queue)' is not there any more"
+      "\(address): queue '\(queue)' does not exist; omit --passive to create it"
+    case .gone(let address, let reason): "\(address): connection lost: \(reason)"
+    case .returned(let address, let queue): "\(address): queue '\(queue)' no longer exists"
     }
   }
 
-  /// Whether the command that was given is wrong, and not the world.
+  /// Whether the error is in the command line rather than its environment.
   public var isUsage: Bool {
     switch self {
     case .badAddress, .badQueue: true
@@ -54,8 +54,8 @@ extension AMQPError: CustomStringConvertible {
     }
   }
 
-  /// Whether it is of use to try again for whoever has been connected already: a broker that starts
-  /// may refuse what it allows a moment later, but a queue that is gone does not come back.
+  /// Whether a client that was connected before should retry: a broker that is starting may refuse
+  /// what it allows a moment later, but a queue that is gone does not come back.
   public var isTemporary: Bool {
     switch self {
     case .unreachable, .gone, .returned, .insecure, .noTLS, .refused, .noVhost: true

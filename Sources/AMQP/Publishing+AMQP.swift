@@ -1,14 +1,14 @@
 import Recording
 
 extension Publishing {
-  /// What Dask's documentation publishes to.
+  /// The queue that Dask's documentation publishes to.
   public static let defaultQueue = "dask_task_status"
 
   /// Publishes to a queue of a broker.
   ///
-  /// - Parameter isPassive: the queue has to be there; else a durable one is made.
-  /// - Throws: `AMQPError` when the address or queue cannot be right, or there is no RabbitMQ in this
-  ///   build. Whether there is a broker is seen later.
+  /// - Parameter isPassive: require an existing queue; otherwise a durable one is created.
+  /// - Throws: `AMQPError` if the address or queue name is invalid, or this build has no RabbitMQ.
+  ///   The broker is contacted later.
   public init(
     to url: String, queue: String = Publishing.defaultQueue, isPassive: Bool = false,
     payload: Payload = .events(batch: 1), spool: String = Publishing.defaultSpool
@@ -25,9 +25,9 @@ extension Publishing {
   }
 }
 
-/// What is known of names of queues.
+/// Rules for queue names.
 public enum AMQPQueue {
-  /// Whether there can be a queue of this name: a short string of AMQP.
+  /// Whether the name is valid for a queue: a short string of AMQP.
   public static func isName(_ name: String) -> Bool {
     (1...255).contains(name.utf8.count) && !name.utf8.contains(0)
   }

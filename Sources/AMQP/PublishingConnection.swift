@@ -2,7 +2,7 @@
   import CRabbitMQ
   import Recording
 
-  /// A connection on which messages are published to a queue, persistent and with confirms.
+  /// A connection that publishes persistent messages to a queue, with confirms.
   final class PublishingConnection: MessageConnection {
     private let connection: AMQPConnection
     private let queue: String
@@ -28,7 +28,8 @@
     func send(_ body: [UInt8]) throws {
       let code = connection.withBytes(of: queue) { name in
         body.withUnsafeBytes { bytes in
-          // Mandatory: to a queue that is gone it comes back, and is not confirmed into nowhere.
+          // Mandatory: if the queue is gone, the message is returned instead of being confirmed and
+          // lost.
           amqp_basic_publish(
             connection.state, AMQPConnection.channel, amqp_empty_bytes, name, 1, 0, &properties,
             amqp_bytes_t(bytes))

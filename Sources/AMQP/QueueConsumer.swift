@@ -2,26 +2,26 @@ import BrokerMessages
 import EventLog
 import Recording
 
-/// Takes messages out of a queue and records them into a log.
+/// Consumes messages from a queue and records them into a log.
 ///
-/// A message is acknowledged when its transaction has been committed. One that was not comes again, to
-/// this recorder or another.
+/// A message is acknowledged when its transaction has been committed. Otherwise it is redelivered,
+/// to this recorder or another.
 public struct QueueConsumer {
   public struct Settings: Sendable {
     public var queue: String
-    /// Does not make the queue where there is none.
+    /// Do not create the queue if it does not exist.
     public var isPassive = false
-    /// So many messages may be here without having been acknowledged.
+    /// The maximum number of received and unacknowledged messages.
     public var prefetch: UInt16 = 1000
-    /// Ends when no message has come for so long; never by default.
+    /// Stop when no message has arrived for this time; never by default.
     public var idleMilliseconds: Int?
 
     public init(queue: String) { self.queue = queue }
   }
 
-  /// A commit holds at most so many bytes of messages, so that others can write, too.
+  /// The maximum size of the messages in one commit, in bytes, so that others can write, too.
   static let batchBytes = 16 << 20
-  /// A message waits for others to be committed with at most so long.
+  /// The longest time that a message waits for others to be committed with.
   static let batchMilliseconds = 100
   static let firstBackoffMilliseconds = 100
   static let lastBackoffMilliseconds = 5000
@@ -29,8 +29,7 @@ public struct QueueConsumer {
   let address: AMQPAddress
   let settings: Settings
 
-  /// - Throws: `AMQPError` when the address or queue cannot be right, or there is no RabbitMQ in this
-  ///   build.
+  /// - Throws: `AMQPError` if the address or queue name is invalid, or this build has no RabbitMQ.
   public init(_ url: String, _ settings: Settings) throws(AMQPError) {
     address = try AMQPAddress(url)
     self.settings = settings
@@ -38,7 +37,7 @@ public struct QueueConsumer {
     guard hasRabbitMQ else { throw AMQPError.notBuilt }
   }
 
-  /// How the queue is named in the log and to people.
+  /// The name of the queue in the log and in messages.
   public var origin: String { "\(address), queue '\(settings.queue)'" }
 
   #if !RabbitMQ
@@ -56,14 +55,15 @@ public struct QueueConsumer {
   import Glibc
 
   extension QueueConsumer {
-    /// Records until it is to stop, or no more messages come. A broker that is gone later is waited for.
+    /// Records until stopped, or until messages stop arriving. If the broker becomes unavailable
+    /// later, waits for it.
     ///
     /// - Parameters:
-    ///   - open: opens the log, once there is a broker: no log is made for one that is not there.
-    ///   - progress: told now and then what has come so far.
-    ///   - problem: called once per outage with what is tried again.
-    /// - Throws: `AMQPError` when there is no broker at the beginning, or it will not have us, or the
-    ///   queue is gone and none is to be made; `LogError` when the log is not there any more.
+    ///   - open: opens the log, once the broker is reachable: otherwise no log is created.
+    ///   - progress: called regularly with the counts so far.
+    ///   - problem: called once per outage with the error that is retried.
+    /// - Throws: `AMQPError` if there is no broker at the beginning, or it refuses the connection,
+    ///   or the queue is gone and must not be created; `LogError` if the log no longer exists.
     public func run(
       into open: () throws -> QueueRecorder, progress: (DeliveryCounts) -> Void,
       problem: (String) -> Void, isStopped: () -> Bool
@@ -76,16 +76,16 @@ public struct QueueConsumer {
       var outage = OutageReporting()
       while !isStopped() {
         do {
-          let open = try connection ?? ConsumingConnection(address, settings)
-          if connection == nil, open.isQueueNew {
+          let consuming = try connection ?? ConsumingConnection(address, settings)
+          if connection == nil, consuming.isQueueNew {
             problem(
-              "\(origin): the queue was gone and has been created again; what was in it is lost")
+              "\(origin): the queue was deleted and has been created again; its messages are lost")
           }
-          connection = open
-          let batch = try open.batch()
+          connection = consuming
+          let batch = try consuming.batch()
           if !batch.isEmpty {
             try commit(batch, log, problem, isStopped)
-            try open.acknowledge()
+            try consuming.acknowledge()
             lastMessage = Self.now()
             backoff = Self.firstBackoffMilliseconds
             outage.succeed(at: Int64(Self.now()) * 1_000_000)
@@ -106,7 +106,7 @@ public struct QueueConsumer {
       return log.counts
     }
 
-    /// Puts a batch into the log, however long that takes: a full disk or somebody's lock passes.
+    /// Writes a batch to the log, however long that takes: a full disk or a lock is temporary.
     private func commit(
       _ batch: [Delivery], _ log: QueueRecorder, _ problem: (String) -> Void,
       _ isStopped: () -> Bool
@@ -128,7 +128,7 @@ public struct QueueConsumer {
       while now() < end, !isStopped() { usleep(20_000) }
     }
 
-    /// Milliseconds of a clock that never jumps.
+    /// Milliseconds of a monotonic clock.
     static func now() -> Int {
       var time = timespec()
       clock_gettime(CLOCK_MONOTONIC, &time)
@@ -136,14 +136,14 @@ public struct QueueConsumer {
     }
   }
 
-  /// A connection on which a queue is consumed, with acknowledgements by us.
+  /// A connection that consumes a queue, with explicit acknowledgements.
   final class ConsumingConnection {
     private let connection: AMQPConnection
     private let settings: QueueConsumer.Settings
     private var prefetch: Int { Int(settings.prefetch) }
-    /// Whether there was no queue of the name before.
+    /// Whether the queue was created by this connection.
     let isQueueNew: Bool
-    /// The last message that was given out, and the last that has been acknowledged.
+    /// The tags of the last message received and the last one acknowledged.
     private var lastTag: UInt64 = 0
     private var acknowledgedTag: UInt64 = 0
 
@@ -163,18 +163,19 @@ public struct QueueConsumer {
       try connection.check()
     }
 
-    /// The messages that are there, or come soon.
+    /// The messages that are available, or arrive soon.
     ///
     /// - Throws: `AMQPError`.
     func batch() throws(AMQPError) -> [Delivery] {
       var batch: [Delivery] = []
       var bytes = 0
       let end = QueueConsumer.now() + QueueConsumer.batchMilliseconds
-      // Half of what may be on its way, so that the broker has something to do meanwhile.
+      // Half of the prefetch, so that the broker can send the rest meanwhile.
       while batch.count < max(1, prefetch / 2), bytes < QueueConsumer.batchBytes {
-        let left = end - QueueConsumer.now()
-        guard left > 0,
-          let delivery = try next(waitingMilliseconds: batch.isEmpty ? left : min(left, 5))
+        let remaining = end - QueueConsumer.now()
+        guard remaining > 0,
+          let delivery = try next(
+            waitingMilliseconds: batch.isEmpty ? remaining : min(remaining, 5))
         else { break }
         bytes += delivery.body.count
         batch.append(delivery)
@@ -188,7 +189,7 @@ public struct QueueConsumer {
       var timeout = timeval(milliseconds: waitingMilliseconds)
       let reply = amqp_consume_message(connection.state, &envelope, &timeout, 0)
       guard reply.reply_type == AMQP_RESPONSE_NORMAL else {
-        try look(at: reply)
+        try inspect(at: reply)
         return nil
       }
       defer { amqp_destroy_envelope(&envelope) }
@@ -199,15 +200,15 @@ public struct QueueConsumer {
         isRedelivered: envelope.redelivered != 0)
     }
 
-    /// Why there was no message.
-    private func look(at reply: amqp_rpc_reply_t) throws(AMQPError) {
+    /// Handles a reply without a message.
+    private func inspect(at reply: amqp_rpc_reply_t) throws(AMQPError) {
       guard reply.reply_type == AMQP_RESPONSE_LIBRARY_EXCEPTION else {
         return try connection.check()
       }
       switch reply.library_error {
       case AMQP_STATUS_TIMEOUT.rawValue: return
       case AMQP_STATUS_UNEXPECTED_STATE.rawValue:
-        // Something else than a message.
+        // Another frame than a message.
         guard let frame = try connection.frame(waitingMilliseconds: 0),
           Int32(frame.frame_type) == AMQP_FRAME_METHOD
         else { return }
@@ -222,7 +223,7 @@ public struct QueueConsumer {
       }
     }
 
-    /// Says that everything that was given out is done.
+    /// Acknowledges all received messages.
     ///
     /// - Throws: `AMQPError`.
     func acknowledge() throws(AMQPError) {

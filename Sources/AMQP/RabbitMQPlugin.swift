@@ -2,24 +2,24 @@ import EventLog
 import Recording
 import TaskLogPlugin
 
-/// Publishes what a scheduler and all of its workers do, for other machines to work on.
+/// Publishes the events of a scheduler and all of its workers, for other machines to process.
 ///
 ///     let cluster = try await LocalCluster(recorder: RabbitMQPlugin(url: "amqp://broker"))
 ///
-/// It takes a recorder's place: an event whose hook has returned lies in a spool on the disk until the
-/// broker has confirmed it, and survives the death of the process there. The next publisher with this
-/// spool sends what is left. There need be no broker for the scheduler to go on.
+/// It replaces a recorder: an event whose hook has returned is in a spool on the disk until the
+/// broker has confirmed it, and survives the death of the process there. The next publisher with
+/// this spool sends the rest. The scheduler runs whether or not there is a broker.
 public final class RabbitMQPlugin: RecordingPlugin {
   private let recorder: Recorder
 
   /// - Parameters:
-  ///   - url: see `AMQPAddress`. Without a user and password in it they come from the environment.
-  ///   - queue: made durable where there is none.
-  ///   - payload: whole events, many to a message when asked, or the transitions of Dask's
-  ///     documentation.
-  ///   - spool: the folder where events wait.
-  /// - Throws: `AMQPError` when the address or queue cannot be right, or tasklog was built without
-  ///   RabbitMQ; `LogError` when the spool cannot be written.
+  ///   - url: see `AMQPAddress`. Credentials that it lacks come from the environment.
+  ///   - queue: created as a durable queue if it does not exist.
+  ///   - payload: complete events, with several per message on request, or the transitions of
+  ///     Dask's documentation.
+  ///   - spool: the folder for unconfirmed events.
+  /// - Throws: `AMQPError` if the address or queue name is invalid, or this build has no RabbitMQ;
+  ///   `LogError` if the spool cannot be written.
   public init(
     url: String, queue: String = Publishing.defaultQueue,
     payload: Publishing.Payload = .events(batch: 1), spool: String = Publishing.defaultSpool,
@@ -30,17 +30,18 @@ public final class RabbitMQPlugin: RecordingPlugin {
       options: options)
   }
 
-  /// The id of the run that is published.
+  /// The id of the published run.
   public var runID: String { recorder.runID }
 
   public func channel(for source: Source) -> any EventChannel { recorder.channel(for: source) }
 
-  /// Waits until the broker has confirmed what has happened so far; whether it has, within the time.
+  /// Waits until the broker has confirmed everything so far; returns whether it has, within the
+  /// timeout.
   public func flush(timeoutSeconds: Double) -> Bool {
     recorder.flush(timeoutSeconds: timeoutSeconds)
   }
 
-  /// Publishes what is left, and that the run is over. Blocks until that is confirmed, or for
-  /// `options.closeSeconds`; what is not confirmed by then stays in the spool.
+  /// Publishes the remaining events and the end of the run. Blocks until they are confirmed, or for
+  /// `options.closeSeconds`; events that are not confirmed by then stay in the spool.
   public func finish() async { await recorder.finish() }
 }

@@ -7,7 +7,7 @@ import TaskLogPlugin
 //===----------------------------------------------------------------------===//
 
 public enum BuiltinPlugins {
-  /// Every plugin that can be named on the command line.
+  /// All plugins that can be named on the command line.
   public static let all: [PluginFactory] = [
     PluginFactory(
       name: "counter", summary: "counts the tasks that were run to memory",
@@ -15,7 +15,7 @@ public enum BuiltinPlugins {
       type: Counter.self),
     PluginFactory(
       name: "errors", summary: "lists the tasks that failed, worker by worker",
-      options: [.init("limit", value: "count", summary: "lists so many of each worker")],
+      options: [.init("limit", value: "count", summary: "lists at most this many per worker")],
       type: ErrorLogger.self),
   ]
 }

@@ -1,7 +1,7 @@
 import TaskLogPlugin
 
-/// Notes each task that ends in `error` on its worker: the example of Dask's documentation, which
-/// looks the exception up in `worker.tasks[key]`.
+/// Records each task that ends in `error` on its worker: the example of Dask's documentation, which
+/// looks up the exception in `worker.tasks[key]`.
 public final class ErrorLogger: WorkerPlugin {
   public private(set) var messages: [String] = []
   private var more = 0
@@ -20,10 +20,10 @@ public final class ErrorLogger: WorkerPlugin {
       limit = .max
       return
     }
-    guard let number = Int(text), number >= 0 else {
+    guard let count = Int(text), count >= 0 else {
       throw PluginError.badOption("limit", value: text, expected: "a number")
     }
-    limit = number
+    limit = count
   }
 
   public var name: String { "errors" }

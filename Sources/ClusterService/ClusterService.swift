@@ -1,21 +1,21 @@
 //===----------------------------------------------------------------------===//
-// ClusterService: a cluster among the services of a server.
+// ClusterService: a cluster as a service of a server.
 //
-// What it does: runs a cluster in a `ServiceGroup` and shuts it down gracefully with the others;
-// tells a metrics backend how many tasks are in each state.
+// What it does: runs a cluster in a `ServiceGroup` and shuts it down gracefully with the other
+// services; reports the number of tasks in each state to a metrics backend.
 //
-// What it may import: Scheduling, TaskLogPlugin, ServiceLifecycle and CoreMetrics. The engine itself
-// needs neither of the two, and so does not link them.
+// What it may import: Scheduling, TaskLogPlugin, ServiceLifecycle and CoreMetrics. The engine
+// itself needs neither of the latter two, and so does not link them.
 //
-// What it promises: when shutdown is asked for, tasks that run may end for as long as is allowed,
-// then the cluster is closed, and with it its recorder.
+// What it promises: on graceful shutdown, running tasks may finish within the allowed time, then
+// the cluster is closed, and with it its recorder.
 //===----------------------------------------------------------------------===//
 
 import Scheduling
 import ServiceLifecycle
 import TaskLogPlugin
 
-/// Runs a cluster beside the other services of a server.
+/// Runs a cluster next to the other services of a server.
 ///
 ///     let cluster = try await LocalCluster(workers: 4, logger: logger)
 ///     let group = ServiceGroup(
@@ -26,26 +26,27 @@ public struct ClusterService: Service {
   private let cluster: LocalCluster
   private let patience: Duration
 
-  /// - Parameter patience: how long tasks that run or wait may go on after shutdown was asked for.
+  /// - Parameter patience: how long running and waiting tasks may continue after a shutdown
+  ///   request.
   public init(_ cluster: LocalCluster, patience: Duration = .seconds(10)) {
     self.cluster = cluster
     self.patience = patience
   }
 
-  /// Ends when shutdown was asked for, or the task was cancelled, and the cluster is closed.
+  /// Ends after a shutdown request or cancellation of the task, once the cluster is closed.
   public func run() async throws {
     do {
       try await gracefulShutdown()
-      await letTasksEnd()
+      await waitForTasks()
     } catch is CancellationError {
       // There is no time to wait for tasks.
     }
     await cluster.close()
   }
 
-  private func letTasksEnd() async {
+  private func waitForTasks() async {
     let (scheduler, patience) = (cluster.scheduler, patience)
-    // Whichever comes first; to be idle cannot be cancelled, but closing the cluster ends it.
+    // Whichever comes first; waiting for idle cannot be cancelled, but closing the cluster ends it.
     let (ends, end) = AsyncStream.makeStream(of: Void.self)
     let idle = Task {
       await scheduler.idle()

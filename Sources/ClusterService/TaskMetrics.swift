@@ -1,8 +1,8 @@
 import CoreMetrics
 import TaskLogPlugin
 
-/// Tells a metrics backend how many tasks are in each state, as gauges `tasklog_tasks` with the
-/// dimension `state`: `await cluster.scheduler.addPlugin(TaskMetrics())`.
+/// Reports the number of tasks in each state to a metrics backend, as gauges `tasklog_tasks` with
+/// the dimension `state`: `await cluster.scheduler.addPlugin(TaskMetrics())`.
 public final class TaskMetrics: SchedulerPlugin {
   private var scheduler: Scheduler?
   private var gauges: [State: Gauge] = [:]
@@ -24,17 +24,17 @@ public final class TaskMetrics: SchedulerPlugin {
     scheduler: Scheduler, client: String, keys: [Key], tasks: [Key], annotations: Value,
     priority: OrderedMap<Key, Priority>, stimulusID: String, args: Args
   ) {
-    tell(.released)
+    update(.released)
   }
 
   public func transition(
     key: Key, start: State, finish: State, stimulusID: String, args: Args
   ) {
-    tell(start)
-    if finish != start { tell(finish) }
+    update(start)
+    if finish != start { update(finish) }
   }
 
-  private func tell(_ state: State) {
+  private func update(_ state: State) {
     guard state != .forgotten, let scheduler else { return }
     let gauge = gauges[state] ?? Gauge(label: label, dimensions: [("state", state.name)])
     gauges[state] = gauge

@@ -1,6 +1,6 @@
 import Glibc
 
-/// Folders for what can be made again, private to their user: beside the user's other caches.
+/// Folders for caches, private to the user, next to the user's other caches.
 public enum CacheFolder {
   public struct Failure: Error, Sendable {
     public var reason: String
@@ -8,7 +8,7 @@ public enum CacheFolder {
 
   /// A folder in `$XDG_CACHE_HOME/tasklog`, else in `~/.cache/tasklog`.
   ///
-  /// - Parameter base: instead of `$XDG_CACHE_HOME`.
+  /// - Parameter base: replaces `$XDG_CACHE_HOME`.
   public static func make(_ name: String, in base: String? = nil) -> Result<String, Failure> {
     func environment(_ name: String) -> String? {
       getenv(name).map { String(cString: $0) }.flatMap { $0.isEmpty ? nil : $0 }
@@ -25,10 +25,10 @@ public enum CacheFolder {
       }
       folder += "/"
     }
-    // What lies there is believed: nobody else may have put it there.
+    // The contents are trusted, so no other user may be able to write there.
     var status = stat()
     guard stat(folder, &status) == 0, status.st_uid == getuid(), status.st_mode & 0o022 == 0 else {
-      return .failure(.init(reason: "\(folder) is not this user's own"))
+      return .failure(.init(reason: "\(folder) is owned or writable by another user"))
     }
     return .success(String(folder.dropLast()))
   }

@@ -2,12 +2,12 @@ import CImages
 import Glibc
 import TaskLogPlugin
 
-/// The methods of an image by their names in the source.
+/// The methods of an image, by their names in the source.
 ///
-/// A method that is named like a hook but takes other parameters compiles, and is never called:
-/// every hook has a default. It is found by the names of the functions in the image.
+/// A method that is named like a hook but takes other parameters compiles, and is never called,
+/// because every hook has a default. It is found by the names of the functions in the image.
 struct HookMethods {
-  /// Such as `Module.Counter.transition(key: TaskLogPlugin.Key)`, without what comes behind.
+  /// For example `Module.Counter.transition(key: TaskLogPlugin.Key)`, without what follows.
   private var methods: [Substring] = []
 
   init(of image: [UInt8]) {
@@ -26,7 +26,7 @@ struct HookMethods {
     methods = names.all.compactMap { Self.upToParameters(Self.withShortArrays($0)) }
   }
 
-  /// Arrays as `[Key]`; an optimized image has `Swift.Array<Key>`.
+  /// Writes arrays as `[Key]`; an optimized image has `Swift.Array<Key>`.
   private static func withShortArrays(_ name: String) -> String {
     let long = "Swift.Array<"
     var name = name
@@ -49,41 +49,41 @@ struct HookMethods {
     var all: [String] = []
   }
 
-  /// A function up to the end of its parameters; nothing for thunks and the like.
+  /// A function name up to the end of its parameters; `nil` for thunks and the like.
   private static func upToParameters(_ name: String) -> Substring? {
     guard !name.contains(" of "), !name.contains(" for "), let open = name.firstIndex(of: "(")
     else {
       return nil
     }
     var depth = 0
-    for place in name[open...].indices {
-      if name[place] == "(" { depth += 1 }
-      if name[place] == ")" { depth -= 1 }
-      if depth == 0 { return name[...place] }
+    for index in name[open...].indices {
+      if name[index] == "(" { depth += 1 }
+      if name[index] == ")" { depth -= 1 }
+      if depth == 0 { return name[...index] }
     }
     return nil
   }
 
-  /// A method of a plugin that is named like one of its hooks while it has none of that name, and
-  /// what the hook is.
+  /// A method of a plugin that is named like one of its hooks although none of that name matches,
+  /// and the signature of the hook.
   func misnamed(in type: any Plugin.Type) -> (method: String, hook: String)? {
     let prefix = String(reflecting: type) + "."
-    let mine = methods.compactMap { $0.hasPrefix(prefix) ? $0.dropFirst(prefix.count) : nil }
+    let candidates = methods.compactMap { $0.hasPrefix(prefix) ? $0.dropFirst(prefix.count) : nil }
     var hooks: [(name: String, parameters: String)] = []
     if type is any SchedulerPlugin.Type { hooks += Self.schedulerHooks }
     if type is any WorkerPlugin.Type { hooks += Self.workerHooks }
     if type is any Preload.Type { hooks += Self.preloadHooks }
-    for method in mine {
+    for method in candidates {
       guard let open = method.firstIndex(of: "(") else { continue }
       let named = hooks.filter { method[..<open] == $0.name }
       guard let hook = named.first else { continue }
-      let isThere = mine.contains { one in named.contains { one == $0.name + $0.parameters } }
-      if !isThere { return (Self.plain(String(method)), Self.plain(hook.name + hook.parameters)) }
+      let exists = candidates.contains { one in named.contains { one == $0.name + $0.parameters } }
+      if !exists { return (Self.plain(String(method)), Self.plain(hook.name + hook.parameters)) }
     }
     return nil
   }
 
-  /// Types as a source has them.
+  /// A signature with types as written in source code.
   private static func plain(_ text: String) -> String {
     text.replacing("TaskLogPlugin.", with: "").replacing("Swift.", with: "")
   }

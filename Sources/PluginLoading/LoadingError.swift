@@ -1,4 +1,4 @@
-/// What can be wrong with a plugin that is named. Every wording names the file and the way out.
+/// Errors of finding and loading a plugin. Every message names the file and the remedy.
 public enum LoadingError: Error, Sendable, Equatable {
   case unknown(option: String, name: String, known: [String])
   case missing(path: String)
@@ -22,27 +22,26 @@ extension LoadingError: CustomStringConvertible {
   public var description: String {
     switch self {
     case .unknown(let option, let name, let known):
-      "\(option) \(name): there is no such plugin; there are \(known.joined(separator: ", ")), "
-        + (option == "--plugin" ? "exec:'command', module:Class and file.py:Class of Dask, " : "")
-        + "and files that end in .swift or .so"
-    case .missing(let path): "\(path): there is no such file; name a plugin's source or library"
+      "\(option) \(name): unknown plugin; expected \(known.joined(separator: ", ")), "
+        + (option == "--plugin" ? "exec:'command', module:Class or file.py:Class of Dask, " : "")
+        + "or a file that ends in .swift or .so"
+    case .missing(let path): "\(path): no such file; expected a plugin's source or library"
     case .unreadable(let path, let reason): "\(path): cannot be read: \(reason)"
     case .noCompiler(let path):
-      "\(path): there is no swiftc on the PATH to compile it with; install a Swift toolchain, or "
-        + "give a library (.so)"
+      "\(path): swiftc is not on the PATH; install a Swift toolchain, or give a library (.so)"
     case .noModule(let path, let folders):
       "\(path): TaskLogPlugin.swiftmodule, which it is compiled against, is not in "
-        + "\(folders.joined(separator: " or ")); name its folder in TASKLOG_MODULES"
-    case .notCompiled(let path): "\(path): swiftc failed; see what it says above"
+        + "\(folders.joined(separator: " or ")); set TASKLOG_MODULES to its folder"
+    case .notCompiled(let path): "\(path): swiftc failed; see its output above"
     case .cannotCache(let path, let reason):
-      "\(path): there is no place for what is compiled: \(reason); set XDG_CACHE_HOME"
+      "\(path): cannot cache the compiled library: \(reason); set XDG_CACHE_HOME"
     case .cannotLoad(let path, let reason): "\(path): cannot be loaded: \(reason)"
     case .otherAPI(let path, let found, let known):
-      "\(path): was built for \(found), this tasklog has \(known); build it again"
+      "\(path): was built for \(found), but this tasklog has \(known); rebuild it"
     case .noAPI(let path):
-      "\(path): is not built against TaskLogPlugin; import it, and link the product TaskLogPluginDyn"
+      "\(path): not built against TaskLogPlugin; import it, and link the product TaskLogPluginDyn"
     case .ownCopy(let path):
-      "\(path): brings a copy of TaskLogPlugin of its own; link the product TaskLogPluginDyn, not "
+      "\(path): contains its own copy of TaskLogPlugin; link the product TaskLogPluginDyn, not "
         + "TaskLogKit"
     case .noPlugin(let path):
       "\(path): has no plugin; write a class that conforms to SchedulerPlugin or WorkerPlugin"
@@ -55,8 +54,8 @@ extension LoadingError: CustomStringConvertible {
     case .noSuchType(let path, let type, let types):
       "\(path): has no plugin '\(type)'; it has \(types.joined(separator: ", "))"
     case .noHook(let path, let type, let method, let hook):
-      "\(path): \(type).\(method) is named like a hook and is none, so it would never be called; the "
-        + "hook is \(hook)"
+      "\(path): \(type).\(method) is named like a hook but has other parameters, so it would never "
+        + "be called; the hook is \(hook)"
     }
   }
 }

@@ -1,7 +1,7 @@
 import Glibc
 import TaskLogPlugin
 
-/// Makes a library of one Swift file, once for each content.
+/// Compiles one Swift file to a library, once per content.
 struct PluginCompiler: Sendable {
   private let cache: String?
 
@@ -11,17 +11,17 @@ struct PluginCompiler: Sendable {
 
   /// - Throws: `LoadingError`.
   func library(for path: String) throws(LoadingError) -> String {
-    let source = try Files.read(path, saidAs: path)
+    let source = try Files.read(path, displayName: path)
     let modules = try Self.modules(path)
     guard let compiler = Self.find("swiftc") else { throw .noCompiler(path: path) }
     var hash = ContentHash()
     hash.add(source)
-    hash.add(try Files.read(modules + "/TaskLogPlugin.swiftmodule", saidAs: path))
+    hash.add(try Files.read(modules + "/TaskLogPlugin.swiftmodule", displayName: path))
     hash.add(Array(Files.identity(compiler).utf8))
     let key = hash.text
     let folder: String
     switch CacheFolder.make("plugins", in: cache) {
-    case .success(let made): folder = made
+    case .success(let cacheFolder): folder = cacheFolder
     case .failure(let failure): throw .cannotCache(path: path, reason: failure.reason)
     }
     let library = "\(folder)/\(key).so"
@@ -40,26 +40,27 @@ struct PluginCompiler: Sendable {
     return library
   }
 
-  /// Two files of one name may be loaded at once, so that the content is part of it.
+  /// Two files with the same name may be loaded at once, so the content is part of the module name.
   private static func moduleName(_ path: String, _ key: String) -> String {
     let stem = path.split(separator: "/").last.map { $0.dropLast(".swift".count) } ?? ""
     let letters = stem.map { $0.isASCII && ($0.isLetter || $0.isNumber) ? String($0) : "_" }
     return "Plugin_" + letters.joined() + "_" + key.prefix(8)
   }
 
-  /// Where the module of the API lies: beside this program in SwiftPM's tree, or as installed.
+  /// The folder of the API's module: next to this program in SwiftPM's build folder, or as
+  /// installed.
   private static func modules(_ path: String) throws(LoadingError) -> String {
     var buffer = [CChar](repeating: 0, count: Int(PATH_MAX))
     let count = readlink("/proc/self/exe", &buffer, buffer.count - 1)
     let program = String(
       decoding: buffer.prefix(max(0, count)).map(UInt8.init(bitPattern:)), as: UTF8.self)
     let folder = program.lastIndex(of: "/").map { String(program[..<$0]) } ?? "."
-    var places = [folder + "/Modules", folder + "/../lib/tasklog/modules"]
-    if let named = getenv("TASKLOG_MODULES") { places.insert(String(cString: named), at: 0) }
-    for place in places where access(place + "/TaskLogPlugin.swiftmodule", R_OK) == 0 {
-      return place
+    var folders = [folder + "/Modules", folder + "/../lib/tasklog/modules"]
+    if let custom = getenv("TASKLOG_MODULES") { folders.insert(String(cString: custom), at: 0) }
+    for folder in folders where access(folder + "/TaskLogPlugin.swiftmodule", R_OK) == 0 {
+      return folder
     }
-    throw .noModule(path: path, folders: places)
+    throw .noModule(path: path, folders: folders)
   }
 
   private static func find(_ program: String) -> String? {
@@ -79,20 +80,20 @@ struct PluginCompiler: Sendable {
   }
 }
 
-/// A fingerprint of 128 bits for the names of cached files: FNV-1a
+/// A 128-bit hash for the names of cached files: FNV-1a
 /// (http://www.isthe.com/chongo/tech/comp/fnv/) by words of eight bytes.
 struct ContentHash {
   private var state: UInt128 = 0x6C62_272E_07BB_0142_62B8_2175_6295_C58D
 
   mutating func add(_ bytes: [UInt8]) {
     bytes.withUnsafeBytes { bytes in
-      let whole = bytes.count & ~7
-      for place in stride(from: 0, to: whole, by: 8) {
-        mix(bytes.loadUnaligned(fromByteOffset: place, as: UInt64.self))
+      let alignedCount = bytes.count & ~7
+      for offset in stride(from: 0, to: alignedCount, by: 8) {
+        mix(bytes.loadUnaligned(fromByteOffset: offset, as: UInt64.self))
       }
-      for place in whole..<bytes.count { mix(UInt64(bytes[place])) }
+      for offset in alignedCount..<bytes.count { mix(UInt64(bytes[offset])) }
     }
-    // So that what is added twice is not the same as both at once.
+    // Adding the length makes two additions differ from one of both parts together.
     mix(UInt64(bytes.count))
   }
 
@@ -110,7 +111,7 @@ struct ContentHash {
 
 enum Files {
   /// - Throws: `LoadingError`.
-  static func read(_ path: String, saidAs name: String) throws(LoadingError) -> [UInt8] {
+  static func read(_ path: String, displayName name: String) throws(LoadingError) -> [UInt8] {
     let descriptor = open(path, O_RDONLY | O_CLOEXEC)
     guard descriptor >= 0 else {
       throw .unreadable(path: name, reason: String(cString: strerror(errno)))
@@ -118,22 +119,22 @@ enum Files {
     defer { close(descriptor) }
     var status = stat()
     guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
-      throw .unreadable(path: name, reason: "it is no file")
+      throw .unreadable(path: name, reason: "not a regular file")
     }
     let size = Int(status.st_size)
     var count = 0
     let content = [UInt8](unsafeUninitializedCapacity: size) { bytes, filled in
       while count < size, let start = bytes.baseAddress {
-        let more = Glibc.read(descriptor, start + count, size - count)
-        if more <= 0 { break }
-        count += more
+        let readCount = Glibc.read(descriptor, start + count, size - count)
+        if readCount <= 0 { break }
+        count += readCount
       }
       filled = count
     }
     return content
   }
 
-  /// Changes when a program is replaced; cheaper than asking it for its version.
+  /// A text that changes when a program is replaced; cheaper than asking for its version.
   static func identity(_ path: String) -> String {
     var status = stat()
     stat(path, &status)

@@ -1,27 +1,28 @@
 import Glibc
 import TaskLogPlugin
 
-/// Finds plugins by what the command line calls them.
+/// Finds plugins by their names on the command line.
 public struct PluginLoader: Sendable {
-  /// The plugins that have a name.
+  /// The built-in plugins, found by name.
   public let builtIn: [PluginFactory]
   private let compiler: PluginCompiler
 
-  /// - Parameter cache: where compiled files are kept; by default beside the user's other caches.
+  /// - Parameter cache: the folder of compiled files; by default next to the user's other caches.
   public init(builtIn: [PluginFactory], cache: String? = nil) {
     self.builtIn = builtIn
     compiler = PluginCompiler(cache: cache)
   }
 
-  /// Whether a text names a file, whose code is not part of this program.
+  /// Whether a text names a file, with code that is not part of this program.
   public static func namesFile(_ text: String) -> Bool { file(in: text) != nil }
 
-  /// What a user means: a name, `file.swift`, `lib.so`, or one of the two with `:Type`. A file of
-  /// Swift is compiled; nothing of it is run yet.
+  /// Finds the plugin for a name, `file.swift`, `lib.so`, or one of the two with `:Type`. A Swift
+  /// file is compiled, but none of its code is run yet.
   ///
-  /// - Parameter option: the option that it was named with, for errors.
+  /// - Parameter option: the option that contains the text, for errors.
   /// - Throws: `LoadingError`.
-  public func find(_ text: String, option: String = "--plugin") throws(LoadingError) -> FoundPlugin
+  public func find(_ text: String, option: String = "--plugin") throws(LoadingError)
+    -> ResolvedPlugin
   {
     if let factory = builtIn.first(where: { $0.name == text }) { return .builtIn(factory) }
     guard let (path, type) = Self.file(in: text) else {
@@ -33,21 +34,21 @@ public struct PluginLoader: Sendable {
     return .file(path: path, library: library, type: type)
   }
 
-  /// The plugin that a user means.
+  /// The factory of the plugin that a text names.
   ///
   /// - Throws: `LoadingError`.
   public func factory(for text: String) throws(LoadingError) -> PluginFactory {
     try factory(for: find(text))
   }
 
-  /// The plugin that was found: its file is loaded, which runs code of it.
+  /// The factory of a plugin that was found. Its file is loaded, which runs code of it.
   ///
   /// - Throws: `LoadingError`.
-  public func factory(for found: FoundPlugin) throws(LoadingError) -> PluginFactory {
+  public func factory(for found: ResolvedPlugin) throws(LoadingError) -> PluginFactory {
     switch found {
     case .builtIn(let factory): return factory
     case .file(let path, let library, let type):
-      let image = try PluginImage(path: library, saidAs: path)
+      let image = try PluginImage(path: library, displayName: path)
       let types = try image.plugins { type in
         type is any SchedulerPlugin.Type || type is any WorkerPlugin.Type
       }
@@ -56,20 +57,20 @@ public struct PluginLoader: Sendable {
     }
   }
 
-  /// What a user means to preload: the same, or a file with a `Preload`. Where a file has one it
-  /// decides what becomes of the plugins beside it.
+  /// The factory of what a text names for preloading: as for plugins, or a file with a `Preload`.
+  /// If a file has one, it decides what happens with the plugins in the same file.
   ///
   /// - Throws: `LoadingError`.
   public func preload(for text: String) throws(LoadingError) -> PluginFactory {
     switch try find(text, option: "--preload") {
     case .builtIn(let factory): return factory
     case .file(let path, let library, let type):
-      let image = try PluginImage(path: library, saidAs: path)
+      let image = try PluginImage(path: library, displayName: path)
       let types = try image.plugins { _ in true }
       guard !types.isEmpty else { throw .noPreload(path: path) }
       let preloads = types.filter { $0 is any Preload.Type }
-      let wanted = type == nil && !preloads.isEmpty ? preloads : types
-      return Self.factory(try Self.choose(wanted, type, path), path, image)
+      let candidates = type == nil && !preloads.isEmpty ? preloads : types
+      return Self.factory(try Self.choose(candidates, type, path), path, image)
     }
   }
 
@@ -81,7 +82,7 @@ public struct PluginLoader: Sendable {
       content: image.contentHash)
   }
 
-  /// A path and the type behind it; nothing when the text names no file.
+  /// A path and the type after it; `nil` if the text names no file.
   private static func file(in text: String) -> (path: String, type: String?)? {
     for ending in [".swift", ".so"] {
       if text.hasSuffix(ending) { return (text, nil) }
@@ -97,19 +98,19 @@ public struct PluginLoader: Sendable {
   ) throws(LoadingError) -> any Plugin.Type {
     let names = types.map { String(describing: $0) }
     if let name {
-      guard let place = names.firstIndex(of: name) else {
+      guard let index = names.firstIndex(of: name) else {
         throw .noSuchType(path: path, type: name, types: names)
       }
-      return types[place]
+      return types[index]
     }
     guard types.count == 1 else { throw .several(path: path, types: names) }
     return types[0]
   }
 }
 
-/// What a text names, before anything of it is run.
-public enum FoundPlugin: Sendable {
+/// What a text names, before any of its code is run.
+public enum ResolvedPlugin: Sendable {
   case builtIn(PluginFactory)
-  /// A library, and the file that was named; they differ for source.
+  /// A library, and the file that was given; they differ for source.
   case file(path: String, library: String, type: String?)
 }

@@ -2,25 +2,25 @@ import BrokerMessages
 import EventLog
 import LogFormat
 
-/// Which events of runs that are spread over several logs have come out of another of them.
+/// Detects events that another log has already emitted, for runs that are spread over several logs.
 ///
-/// Nothing is kept of what was given out: the other logs are asked whether they hold the event, and
-/// whether that has had its turn.
+/// Emitted events are not stored: the other logs are searched for the event, and whether they have
+/// emitted it is derived from their position.
 struct DuplicateFilter {
-  /// Who an event is, before what `EventStream` asks for the order.
+  /// The columns that identify an event; they precede those that `EventStream` needs for the order.
   static let identity = ["run", "server_id", "source_seq"].compactMap { EventColumn($0) }
 
   private let parts: [EventStream.Part]
   private let finders: [EventFinder]
   private let isReversed: Bool
-  /// The ids of each log's runs by their numbers, and those of which one of the logs has a part only.
+  /// The IDs of each log's runs by row ID, and the IDs of partial runs in any of the logs.
   private var runs: [[Int64: String]]
   private var spread: Set<String> = []
 
-  /// Nothing where there is no such run, and none can come: to find them costs each row something.
+  /// `nil` if there is no such run and none can appear, since the search has a cost per row.
   static func of(_ parts: [EventStream.Part], isReversed: Bool) throws -> DuplicateFilter? {
-    let copies = try DuplicateFilter(parts, isReversed: isReversed)
-    return copies.mayRepeat || parts.contains { $0.filter.runs == nil } ? copies : nil
+    let duplicates = try DuplicateFilter(parts, isReversed: isReversed)
+    return duplicates.mayRepeat || parts.contains { $0.filter.runs == nil } ? duplicates : nil
   }
 
   private init(_ parts: [EventStream.Part], isReversed: Bool) throws {
@@ -31,24 +31,24 @@ struct DuplicateFilter {
     try findRuns()
   }
 
-  /// Whether there is a run of which one of the logs has a part only.
+  /// Whether any log contains only a part of a run.
   var mayRepeat: Bool { !spread.isEmpty }
 
   /// - Parameters:
   ///   - row: the columns of `identity`, and more.
-  ///   - given: the number of the last event that each log has given out.
+  ///   - emitted: the seq of the last event that each log has emitted.
   mutating func isRepeated(
-    _ row: ArraySlice<SQLiteValue>, of place: Int, _ given: [Int64]
+    _ row: ArraySlice<SQLiteValue>, of logIndex: Int, _ emitted: [Int64]
   ) throws -> Bool {
     let start = row.startIndex
-    guard case .integer(let number) = row[start], case .text(let server) = row[start + 1],
-      case .integer(let sourceSeq) = row[start + 2], let run = try id(ofRun: number, place),
+    guard case .integer(let rowID) = row[start], case .text(let server) = row[start + 1],
+      case .integer(let sourceSeq) = row[start + 2], let run = try id(ofRun: rowID, logIndex),
       spread.contains(run)
     else { return false }
-    for other in parts.indices where other != place {
+    for other in parts.indices where other != logIndex {
       guard
         let seq = try finders[other].seq(run: run, server: server, sourceSeq: sourceSeq),
-        isReversed ? seq >= given[other] : seq <= given[other]
+        isReversed ? seq >= emitted[other] : seq <= emitted[other]
       else { continue }
       let filter = parts[other].filter
       if seq >= filter.sinceSeq ?? .min, seq <= filter.untilSeq ?? .max { return true }
@@ -56,15 +56,15 @@ struct DuplicateFilter {
     return false
   }
 
-  private mutating func id(ofRun number: Int64, _ place: Int) throws -> String? {
-    if runs[place][number] == nil { try findRuns() }
-    return runs[place][number]
+  private mutating func id(ofRun rowID: Int64, _ logIndex: Int) throws -> String? {
+    if runs[logIndex][rowID] == nil { try findRuns() }
+    return runs[logIndex][rowID]
   }
 
   private mutating func findRuns() throws {
-    for place in parts.indices {
-      for run in try parts[place].reader.runs() {
-        runs[place][run.number] = run.id
+    for logIndex in parts.indices {
+      for run in try parts[logIndex].reader.runs() {
+        runs[logIndex][run.number] = run.id
         if run.isPartial { spread.insert(run.id) }
       }
     }

@@ -1,19 +1,19 @@
 import EventLog
 import LogFormat
 
-/// The events of one or several logs that a filter lets through, as rows.
+/// The events of one or several logs that match a filter, as rows.
 ///
-/// Within a log they come in the order of arrival. Of several logs, the one whose next event is the
-/// oldest is next; then each row begins with the name of its log. Of the files of one run, one after
-/// the other, all of one come before those of the next. What several logs hold of a run that is spread
-/// over them comes once. At its end it stays where it is: asked again, it gives what has arrived since.
+/// Within a log they are in order of arrival. Of several logs, the one whose next event is oldest
+/// is next, and each row begins with the name of its log. The files of one run are emitted one
+/// after the other. An event of a run that is spread over several logs is emitted once. At the end
+/// the stream keeps its position: a later call to `next()` returns events that have arrived since.
 public final class EventStream {
-  /// A log, and what is wanted of it.
+  /// A log with its filter and starting position.
   public struct Part {
     public var name: String
     public var reader: LogReader
     public var filter: EventFilter
-    /// Only events that have arrived after this one.
+    /// Only events after this seq.
     public var after: Int64
 
     public init(name: String, reader: LogReader, filter: EventFilter, after: Int64 = 0) {
@@ -31,14 +31,14 @@ public final class EventStream {
   private let isOneRun: Bool
   private var heads: [[SQLiteValue]?]
   private var remaining: Int
-  /// How many files of one run are over.
+  /// The number of finished files of one run.
   private var turn = 0
-  /// The last row of each log that was given out, and how many columns tell of that.
-  private var given: [Int64]
+  /// The seq of the last row of each log that was emitted, and the number of extra columns per row.
+  private var emitted: [Int64]
   private let extraCount: Int
-  private var copies: DuplicateFilter?
+  private var duplicates: DuplicateFilter?
 
-  /// What tells which row was the last, and of which log the next one is: `time_ns` is the last of them.
+  /// The columns for the last position and for the order of logs: `time_ns` comes last.
   private static let order = ["seq", "time_ns"].compactMap { EventColumn($0) }
 
   /// - Throws: `LogError`.
@@ -52,39 +52,40 @@ public final class EventStream {
     self.isOneRun = isOneRun
     remaining = limit ?? .max
     heads = parts.map { _ in nil }
-    given = parts.map { isReversed ? .max : $0.after }
-    let copies =
+    emitted = parts.map { isReversed ? .max : $0.after }
+    let duplicates =
       parts.count > 1 && !isOneRun ? try DuplicateFilter.of(parts, isReversed: isReversed) : nil
-    self.copies = copies
-    let extra = parts.count > 1 ? (copies == nil ? [] : DuplicateFilter.identity) + Self.order : []
+    self.duplicates = duplicates
+    let extra =
+      parts.count > 1 ? (duplicates == nil ? [] : DuplicateFilter.identity) + Self.order : []
     extraCount = extra.count
     rows = try parts.map {
       try $0.reader.rows(
         matching: $0.filter, columns: columns + extra, after: $0.after,
-        // Where something may come twice more has to be read.
-        limit: copies?.mayRepeat == true ? nil : limit, isReversed: isReversed)
+        // With duplicates, more rows than the limit have to be read.
+        limit: duplicates?.mayRepeat == true ? nil : limit, isReversed: isReversed)
     }
   }
 
-  /// Whether the logs hold parts of a run that others hold parts of, too.
-  public var mayRepeat: Bool { copies?.mayRepeat ?? false }
+  /// Whether several logs contain parts of the same run.
+  public var mayRepeat: Bool { duplicates?.mayRepeat ?? false }
 
-  /// Up to where each log has been looked at; when there was to be no more, up to its last row.
+  /// The seq up to which each log has been read; once the limit is reached, that of its last row.
   public var positions: [Int64] {
-    remaining > 0 || extraCount == 0 ? rows.map(\.position) : given
+    remaining > 0 || extraCount == 0 ? rows.map(\.position) : emitted
   }
 
-  /// Goes on with the next file of the run when those before it are at their end.
+  /// Appends the next file of the run, to be read after those before it.
   ///
   /// - Throws: `LogError`.
   public func append(_ part: Part) throws {
     let extra = extraCount > 0 ? Self.order : []
     rows.append(
       try part.reader.rows(matching: part.filter, columns: columns + extra, after: part.after))
-    given.append(part.after)
+    emitted.append(part.after)
   }
 
-  /// The next row, nothing at the end.
+  /// The next row, or `nil` at the end.
   ///
   /// - Throws: `LogError`.
   public func next() throws -> [SQLiteValue]? {
@@ -95,44 +96,45 @@ public final class EventStream {
       if row != nil { remaining -= 1 }
       return row
     }
-    while let place = try nextPlace(), let row = heads[place] {
-      heads[place] = nil
-      let isRepeated = try copies?.isRepeated(row.suffix(extraCount), of: place, given) ?? false
-      let shown = give(row, of: place)
+    while let logIndex = try nextLog(), let row = heads[logIndex] {
+      heads[logIndex] = nil
+      let isRepeated =
+        try duplicates?.isRepeated(row.suffix(extraCount), of: logIndex, emitted) ?? false
+      let shown = emit(row, of: logIndex)
       if isRepeated { continue }
       remaining -= 1
-      return [.text(names[place])] + shown
+      return [.text(names[logIndex])] + shown
     }
     return nil
   }
 
-  /// The log whose next event is the oldest, or against the order the newest.
-  private func nextPlace() throws -> Int? {
-    var best: (place: Int, time: Int64)?
-    for place in rows.indices {
-      if heads[place] == nil { heads[place] = try rows[place].next() }
-      guard case .integer(let time)? = heads[place]?.last else { continue }
+  /// The index of the log whose next event is the oldest, or the newest in reverse order.
+  private func nextLog() throws -> Int? {
+    var best: (logIndex: Int, time: Int64)?
+    for logIndex in rows.indices {
+      if heads[logIndex] == nil { heads[logIndex] = try rows[logIndex].next() }
+      guard case .integer(let time)? = heads[logIndex]?.last else { continue }
       if best.map({ isReversed ? time > $0.time : time < $0.time }) ?? true {
-        best = (place, time)
+        best = (logIndex, time)
       }
     }
-    return best?.place
+    return best?.logIndex
   }
 
-  /// A row without what was only for this.
-  private func give(_ row: [SQLiteValue], of place: Int) -> [SQLiteValue] {
+  /// Records a row as emitted and removes its extra columns.
+  private func emit(_ row: [SQLiteValue], of logIndex: Int) -> [SQLiteValue] {
     guard extraCount > 0 else { return row }
-    if case .integer(let seq) = row[row.count - Self.order.count] { given[place] = seq }
+    if case .integer(let seq) = row[row.count - Self.order.count] { emitted[logIndex] = seq }
     return row.dropLast(extraCount)
   }
 
-  /// To a file that is over nothing comes any more, but to the last one.
+  /// A finished file receives no more events; only the last one does.
   private func nextOfRun() throws -> [SQLiteValue]? {
     while turn < rows.count {
-      let place = isReversed ? rows.count - 1 - turn : turn
-      if let row = try rows[place].next() {
+      let logIndex = isReversed ? rows.count - 1 - turn : turn
+      if let row = try rows[logIndex].next() {
         remaining -= 1
-        return give(row, of: place)
+        return emit(row, of: logIndex)
       }
       guard turn + 1 < rows.count else { return nil }
       turn += 1

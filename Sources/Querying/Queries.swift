@@ -2,22 +2,22 @@ import EventLog
 import LogFormat
 import TaskLogPlugin
 
-/// The questions that have columns of their own.
-public enum Queries {
-  /// What `tasklog query` shows of events.
+/// EventQueries for events and runs, with their columns, and user SQL.
+public enum EventQueries {
+  /// The event columns shown by `tasklog query`.
   public static let eventColumns: [Column] = [
     Column("seq", rank: 4), Column("time", .time), Column("run", rank: 7),
-    // States and workers mostly tell whose event it is.
+    // States and workers usually identify the source.
     Column("source", rank: 3, leastWidth: 9), Column("worker", .address, rank: 2),
     Column("key", leastWidth: 18), Column("start", .state), Column("finish", .state),
     Column("stimulus", rank: 5, leastWidth: 12), Column("args", .json, rank: 6, leastWidth: 16),
   ]
 
-  /// The columns that are shown of events when nobody has said which.
+  /// The default event columns.
   ///
   /// - Parameters:
-  ///   - withHook: there are others than transitions.
-  ///   - isOneRun: there is nothing to tell apart.
+  ///   - withHook: whether there are events other than transitions.
+  ///   - isOneRun: whether there is only one run.
   public static func eventColumns(withHook: Bool, isOneRun: Bool) -> [Column] {
     var columns = eventColumns
     if withHook { columns.insert(Column("hook"), at: 5) }
@@ -34,27 +34,27 @@ public enum Queries {
     Column("incomplete", rank: 1),
   ]
 
-  /// Writes the runs of a log, or of several files: what one file has of a run comes before what the
-  /// next one has, and runs are counted through all of them.
+  /// Writes the runs of a log, or of several files: the parts of a run are merged in file order,
+  /// and runs are numbered across all files.
   ///
   /// - Throws: `LogError`.
   public static func runs(_ readers: [LogReader], to writer: inout any RowWriter) throws {
     try write(parts(of: readers), ofSeveral: readers.count > 1, to: &writer)
   }
 
-  /// What files have of each run, as they are now.
+  /// The parts of each run in the files, as of now.
   ///
   /// - Throws: `LogError`.
   public static func parts(of readers: [LogReader]) throws -> [[RunSegment]] {
     var runs: [[RunSegment]] = []
-    var places: [String: Int] = [:]
+    var indexes: [String: Int] = [:]
     for reader in readers {
       for run in try reader.runs() {
         let part = RunSegment(reader: reader, run: run)
-        if let place = places[run.id] {
-          runs[place].append(part)
+        if let index = indexes[run.id] {
+          runs[index].append(part)
         } else {
-          places[run.id] = runs.count
+          indexes[run.id] = runs.count
           runs.append([part])
         }
       }
@@ -62,17 +62,17 @@ public enum Queries {
     return runs
   }
 
-  /// - Parameter ofSeveral: whether they come from several files, and have a number among all.
+  /// - Parameter ofSeveral: whether the runs come from several files and are numbered across them.
   /// - Throws: `LogError`.
   public static func write(
     _ runs: [[RunSegment]], ofSeveral: Bool, to writer: inout any RowWriter
   ) throws {
     writer.start(runColumns)
-    for (place, parts) in runs.enumerated() {
+    for (index, parts) in runs.enumerated() {
       guard let run = parts.whole else { continue }
       let totals = try parts.totals()
       let seconds = run.ended.map { Double($0 &- run.started) / 1e9 }
-      let number = ofSeveral ? Int64(place + 1) : run.number
+      let number = ofSeveral ? Int64(index + 1) : run.number
       writer.row([
         .integer(number), .text(run.id), .text("\(run.engine) \(run.engineVersion)"),
         .text(Timestamp.iso(run.started)),
@@ -84,35 +84,36 @@ public enum Queries {
     writer.finish()
   }
 
-  /// Writes what a user's SQL gives.
+  /// Writes the result of a user's SQL.
   ///
   /// - Parameters:
   ///   - parameters: values for `:name` by name.
-  ///   - timeoutSeconds: how long it may take; nothing for any time.
-  ///   - limit: at most so many rows.
+  ///   - timeoutSeconds: the maximum duration; `nil` for none.
+  ///   - limit: the maximum number of rows.
   /// - Throws: `LogError`, `UserSQLError`.
   public static func sql(
     _ sql: String, path: String, parameters: [(name: String, value: SQLiteValue)] = [],
     timeoutSeconds: Double? = nil, limit: Int? = nil, to writer: inout any RowWriter
   ) throws {
-    // The statement itself is left as it is: it may end in a semicolon, or be no SELECT.
-    struct Enough: Error {}
+    // The statement itself is not changed to limit it: it may end in a semicolon, or not be a
+    // SELECT.
+    struct LimitReached: Error {}
     var count = 0
     do {
       try UserSQL(path: path, timeoutSeconds: timeoutSeconds).run(sql, parameters: parameters) {
         names in
         writer.start(names.map(column))
-        if limit == 0 { throw Enough() }
+        if limit == 0 { throw LimitReached() }
       } give: { row in
         writer.row(row)
         count += 1
-        if count == limit { throw Enough() }
+        if count == limit { throw LimitReached() }
       }
-    } catch is Enough {}
+    } catch is LimitReached {}
     writer.finish()
   }
 
-  /// How a column of this name is shown.
+  /// The display settings of a column with this name.
   public static func column(_ name: String) -> Column {
     switch name {
     case "start", "finish", "state", "end": Column(name, .state)

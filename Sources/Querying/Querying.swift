@@ -1,10 +1,12 @@
 //===----------------------------------------------------------------------===//
-// Querying: asking a log.
+// Querying: queries of a log and their output.
 //
-// What it does: columns of events and runs, and rows written as a table, JSON, JSON lines or CSV.
+// What it does: filter options as conditions on events, columns of events and runs, and rows written
+// as a table, JSON, JSON lines, CSV, TSV or Markdown.
 //
-// What it may import: TaskLogPlugin, EventLog, Filters. Nothing from Foundation.
+// What it may import: LogAnalysis, BrokerMessages, EventLog and what is below them. Nothing from
+// Foundation.
 //
-// What it promises: machine formats are the same bytes for the same log. Whatever text is in a log,
-// it cannot steer a terminal.
+// What it promises: machine-readable output has the same bytes for the same log. No text in a log
+// can control a terminal.
 //===----------------------------------------------------------------------===//

@@ -1,11 +1,11 @@
 import LogAnalysis
 import LogFormat
 
-/// The public views of a log, each with what it is for and an example.
+/// The public views of a log, each with a summary and an example.
 public enum Schema {
   public struct View: Sendable {
     public var name: String
-    /// What a row of it is.
+    /// What a row of it represents.
     public var summary: String
     public var example: String
     public var columns: [String] = []
@@ -41,14 +41,14 @@ public enum Schema {
 
   static let described: [View] = [
     View(
-      name: "events", summary: "a call of a hook, or a mark of the recorder, in plain words",
+      name: "events", summary: "an event: a call of a hook, or a mark of the recorder",
       example: "SELECT hook, count(*) FROM events GROUP BY hook"),
     View(
       name: "transitions", summary: "a change of a task's state, at the scheduler or at a worker",
       example: "SELECT * FROM transitions WHERE key = 'top-20' ORDER BY seq"),
     View(
       name: "tasks",
-      summary: "a task of a run: last state, outcome, how often it was sent, done and failed",
+      summary: "a task of a run: last state, outcome, number of dispatches, results and failures",
       example: "SELECT key, nbytes FROM tasks ORDER BY nbytes DESC LIMIT 5"),
     View(
       name: "task_durations",
@@ -68,53 +68,54 @@ public enum Schema {
       name: "open_tasks", summary: "a task that was unfinished at the end of the log",
       example: "SELECT key, state, seconds FROM open_tasks ORDER BY seconds DESC"),
     View(
-      name: "prefixes", summary: "a prefix of keys: its tasks and what became of them",
+      name: "prefixes", summary: "a prefix of keys: its tasks and their outcomes",
       example: "SELECT prefix, tasks, failed, nbytes FROM prefixes"),
     View(
       name: "prefix_states", summary: "the time that tasks of a prefix were in a state",
       example: "SELECT prefix, p50, p95, max FROM prefix_states WHERE state = 'executing'"),
     View(
-      name: "failures", summary: "a task that became erred, and the task that it blames",
+      name: "failures", summary: "a task that became erred, and the task that caused it",
       example: "SELECT key, blamed FROM failures WHERE key != blamed"),
     View(
       name: "errors", summary: "a task that failed on its own",
       example: "SELECT key, worker, exception, retries, dependents FROM errors"),
     View(
-      name: "error_causes", summary: "an exception, with the tasks that it failed",
+      name: "error_causes", summary: "an exception, with the tasks that failed because of it",
       example: "SELECT exception, tasks, first_key FROM error_causes"),
     View(
-      name: "failure_texts", summary: "what a task that became erred says of itself",
+      name: "failure_texts", summary: "the exception text of a task that became erred",
       example: "SELECT exception, count(*) FROM failure_texts GROUP BY exception"),
     View(
-      name: "worker_errors", summary: "a failure that only a worker had",
+      name: "worker_errors", summary: "a failure seen only by a worker",
       example: "SELECT key, worker, exception FROM worker_errors"),
     View(
       name: "workers", summary: "a worker of a run: when it joined and left, what it did",
       example: "SELECT worker, tasks, nbytes, busy, share FROM workers"),
     View(
       name: "clock_offsets",
-      summary: "by how many seconds a worker's clock was behind, from an event on",
+      summary: "the seconds that a worker's clock was behind, from an event on",
       example: "SELECT worker, source_seq, offset, uncertainty FROM clock_offsets"),
     View(
       name: "clock_bounds",
-      summary: "between which offsets a worker's clock must lie, by cause and effect",
+      summary: "the bounds of a worker's clock offset, derived from cause and effect",
       example: "SELECT worker, least, most FROM clock_bounds"),
     View(
-      name: "dependencies", summary: "a task and one that it needs",
+      name: "dependencies", summary: "a task and one of its dependencies",
       example: "SELECT key, count(*) AS needs FROM dependencies GROUP BY key ORDER BY needs DESC"),
     View(
-      name: "critical_path", summary: "a piece of the chain of tasks and waits that set the length",
+      name: "critical_path",
+      summary: "a step in the chain of tasks and waits that determined the length of the run",
       example: "SELECT piece, sum(seconds) FROM critical_path GROUP BY piece"),
     View(
-      name: "stimuli", summary: "an outside event that set transitions off",
+      name: "stimuli", summary: "an outside event that caused transitions",
       example: "SELECT stimulus, keys FROM stimuli ORDER BY keys DESC LIMIT 5"),
     View(
-      name: "stories", summary: "an event about a key, with the seconds since the one before",
+      name: "stories", summary: "an event about a key, with the seconds since the previous one",
       example: "SELECT time_ns, after, source, start, finish FROM stories WHERE key = 'top-20'"),
     View(
       name: "runs", summary: "a run", example: "SELECT run, engine, end, events FROM runs"),
     View(
-      name: "event_kinds", summary: "a kind of events: how many, and their bytes",
+      name: "event_kinds", summary: "a kind of event: its count and bytes",
       example: "SELECT hook, events, args_bytes FROM event_kinds"),
     View(
       name: "run_differences", summary: "two runs side by side, by prefix",
@@ -122,7 +123,8 @@ public enum Schema {
         SELECT prefix, compute1, compute2 FROM run_differences WHERE run1 = 1 AND run2 = 2
         """),
     View(
-      name: "gaps", summary: "a known hole: so many events of a source, lost for this reason",
+      name: "gaps",
+      summary: "a known gap: the number of missing events of a source, with the reason",
       example: "SELECT reason, sum(count) FROM gaps GROUP BY reason"),
   ]
 }

@@ -1,4 +1,4 @@
-/// Times as text.
+/// Formats times as text.
 public enum Timestamp {
   /// ISO 8601 in UTC with microseconds.
   public static func iso(_ nanoseconds: Int64) -> String {
@@ -21,7 +21,7 @@ public enum Timestamp {
     return String(repeating: "0", count: max(0, width - digits.count)) + digits
   }
 
-  /// The Gregorian date so many days after 1970-01-01.
+  /// The Gregorian date `days` days after 1970-01-01.
   private static func date(_ days: Int64) -> (Int64, Int64, Int64) {
     let shifted = days + 719_468
     let era = floorDivide(shifted, 146_097)

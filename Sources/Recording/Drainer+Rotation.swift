@@ -5,34 +5,34 @@ import LogFormat
 import LogMaintenance
 import TaskLogPlugin
 
-/// One file after the other; called by the thread that writes, between two transactions.
+/// Rotation, one segment after another; called by the writing thread between two transactions.
 extension Drainer {
   func rotateWhenDue() {
-    // A segment without an event of its own would only be followed by another one.
+    // A segment without its own events would only be followed by another one.
     guard let rotation = settings.rotation, let writer, drain.isWhole, hasWritten,
-      rotation.isDue(path, since: partBegan)
+      rotation.isDue(path, since: segmentStart)
     else { return }
     do {
       try rotate(rotation, writer)
     } catch {
-      tell(error)
+      reportOnce(error)
     }
   }
 
-  /// Goes on in the next file.
+  /// Continues the run in the next segment.
   ///
-  /// Killed on the way, nothing is lost and nothing is there twice: until the spool's folder moves it
-  /// is found from both files, and the one that is recovered first takes what is in it. The recovery
-  /// of the new file ends the run in the one before.
+  /// If the process is killed meanwhile, nothing is lost or duplicated: until the spool's folder is
+  /// moved, both files lead to it, and the file that is recovered first consumes its content. The
+  /// recovery of the new segment ends the run in the previous one.
   private func rotate(_ rotation: Rotation, _ before: LogWriter) throws {
     guard let lock else { return }
     let next = rotation.path(run: header.id, part: part + 1)
-    // Of an attempt that failed.
+    // Remains of a failed attempt.
     lock.withdraw(fromLog: next, run: header.id)
     if access(next, F_OK) == 0 { _ = try LogRemoval.remove(next) }
     let (freshRun, freshDrain) = try make(next, behind: before)
     try lock.announce(toLog: next, run: header.id)
-    // With its run in it, and the way to the lock beside it, it is there at once.
+    // The file appears atomically: with its run, and with the link to the lock next to it.
     guard rename(Self.unfinished(next), next) == 0 else {
       throw LogError.cannotWrite(path: next, reason: String(cString: strerror(errno)))
     }
@@ -42,23 +42,23 @@ extension Drainer {
     }
     let runBefore = run
     (run, drain, path) = (freshRun, freshDrain, next)
-    // Where it cannot be opened now, it is tried again as with a log that is gone.
+    // If it cannot be opened now, this is retried as for a log that is gone.
     writer = try? LogWriter(path: next)
     writer?.wait(with: thread.patience)
     writer?.inheritBlobs(from: before)
     part += 1
     hasWritten = false
-    partBegan = Rotation.Beginning(next)
+    segmentStart = Rotation.SegmentStart(next)
     try before.endFile(run: runBefore, goesOnIn: next.lastComponent, at: Clock.now())
-    // Not earlier: a run without an end and without a lock has died.
+    // Not earlier: a run that has neither an end nor a lock counts as died.
     lock.releasePreviousLog()
     before.close()
   }
 
   private static func unfinished(_ path: String) -> String { path + ".new" }
 
-  /// Makes the next file, under another name until it is finished. Numbers of events go on in it, so
-  /// that they are the same when all files are asked as one.
+  /// Creates the next segment, under a temporary name until it is complete. Its seqs continue those
+  /// of the previous segment, so that they are the same when all segments are queried as one log.
   private func make(
     _ next: String, behind before: LogWriter
   ) throws -> (run: Int64, drain: SpoolDrain) {
@@ -68,18 +68,18 @@ extension Drainer {
     var header = header
     header.metadata = header.metadata.adding(RunMetadataKey.previousSegment, path.lastComponent)
     let next = try before.nextNumber()
-    let made = try fresh.transaction(synced: true) {
+    let result = try fresh.transaction(synced: true) {
       fresh.goOn(at: next)
-      let number = try fresh.add(header)
-      let again = try drain.again(
-        run: number, into: fresh, reason: RunFiles.gapReason(path.lastComponent))
-      try fresh.inheritWorkers(ofRun: number, from: before, run: run)
+      let rowID = try fresh.add(header)
+      let freshDrain = try drain.restarted(
+        run: rowID, into: fresh, reason: RunFiles.gapReason(path.lastComponent))
+      try fresh.inheritWorkers(ofRun: rowID, from: before, run: run)
       let position = drain.position(readTo: tail.position)
-      try fresh.setSpoolPosition(run: number, Int64(bitPattern: position.word))
-      return (number, again)
+      try fresh.setSpoolPosition(run: rowID, Int64(bitPattern: position.word))
+      return (rowID, freshDrain)
     }
-    // Only of a file that nobody has open can the name be changed: what lies beside it has its name.
+    // A file can be renamed only while it is not open: its companion files carry its name.
     fresh.close(isIndexing: false)
-    return made
+    return result
   }
 }

@@ -4,42 +4,43 @@ import Glibc
 import LogFormat
 import TaskLogPlugin
 
-/// The thread that writes: takes what lies in the spool and puts it into the log, with the position
-/// up to which it has come in the same transaction.
+/// The writing thread: moves records from the spool to the log, and stores the drained position in
+/// the same transaction.
 ///
-/// A plain thread, so that it works inside any host. When the log cannot be written (a full disk,
-/// another process's lock), everything stays in the spool and is tried again.
+/// A plain thread, so that it works inside any host. If the log cannot be written (a full disk,
+/// another process's lock), everything stays in the spool and is retried.
 final class Drainer: SpoolConsumer, @unchecked Sendable {
   struct Settings: Sendable {
-    /// How long the thread waits when there is nothing to do, in microseconds.
+    /// How long the thread sleeps if there is nothing to do, in microseconds.
     var pauseMicroseconds: UInt32
-    /// Few events wait so long for more to come, in nanoseconds: each commit writes whole pages.
+    /// How long a small number of events waits for more, in nanoseconds: each commit writes whole
+    /// pages.
     var lingerNanoseconds: Int64 = 50_000_000
-    /// The same as long as events come in their thousands: then a page that is written more seldom
-    /// holds more of them.
+    /// The same while events arrive by the thousand: a page that is written less often then holds
+    /// more of them.
     var busyLingerNanoseconds: Int64 = 300_000_000
-    /// How often what has been written is made sure of on the disk.
+    /// How often commits are synced to the disk.
     var syncNanoseconds: Int64
-    /// How long a producer may sleep between taking space and filling it.
+    /// How long a producer may sleep between reserving space and filling it.
     var patienceNanoseconds: Int64 = 1_000_000_000
-    /// How long the end of a recording may take when the log cannot be written.
+    /// How long closing may take if the log cannot be written.
     var closeNanoseconds: Int64
-    /// When a run goes on in another file; nothing for never.
+    /// When to start a new segment; `nil` for never.
     var rotation: Rotation?
     var problem: @Sendable (String) -> Void
   }
 
-  /// So long may a transaction take before it is committed: other writers want their turn.
+  /// The longest time before a transaction is committed: other writers want their turn.
   private static let transactionNanoseconds: Int64 = 100_000_000
-  /// So many bytes in the spool are worth a commit of their own.
+  /// The number of spooled bytes that justify an immediate commit.
   private static let worthwhileBytes = 1 << 20
-  /// A commit of so many bytes says that events come in their thousands.
+  /// A commit of this many bytes means that events arrive by the thousand.
   private static let busyBytes = 32 << 10
-  /// The write-ahead log starts anew when it has grown to this many bytes.
+  /// The write-ahead log is restarted when it has grown to this many bytes.
   private static let walLimit = 64 << 20
 
-  // Only `thread` is shared; everything else belongs to the thread that writes, from its start to
-  // its end.
+  // Only `thread` is shared; everything else belongs to the writing thread, from its start to its
+  // end.
   var path: String
   let header: RunHeader
   let spool: Spool
@@ -48,19 +49,19 @@ final class Drainer: SpoolConsumer, @unchecked Sendable {
 
   var writer: LogWriter?
   var run: Int64
-  /// Since when records lie in the spool, nothing when there are none.
+  /// Since when the spool has held records; `nil` if it holds none.
   private var waitingSince: Int64?
   private var isBusy = false
-  /// Held until the run's end is in the log.
+  /// Held until the end of the run is in the log.
   var lock: RecorderLock?
   var tail: SpoolTail
   var drain: SpoolDrain
   private var lastSync: Int64
   private var isSynced = true
-  /// Which file of the run is written, and since when.
+  /// Which segment of the run is being written, and since when.
   var part = 1
-  var partBegan: Rotation.Beginning
-  /// Whether there is anything in it.
+  var segmentStart: Rotation.SegmentStart
+  /// Whether the segment holds any events.
   var hasWritten = false
   private var hasReportedProblem = false
 
@@ -82,7 +83,7 @@ final class Drainer: SpoolConsumer, @unchecked Sendable {
       patienceNanoseconds: settings.patienceNanoseconds)
     drain = SpoolDrain(run: run)
     lastSync = SpoolThread.now()
-    partBegan = Rotation.Beginning(path)
+    segmentStart = Rotation.SegmentStart(path)
   }
 
   // MARK: - The thread
@@ -90,7 +91,7 @@ final class Drainer: SpoolConsumer, @unchecked Sendable {
   func work() {
     while !thread.isStopping {
       spool.prepare()
-      if !isWorthwhile || !takeSome() { usleep(settings.pauseMicroseconds) }
+      if !isWorthwhile || !writeBatch() { usleep(settings.pauseMicroseconds) }
       syncWhenDue()
     }
     end()
@@ -98,7 +99,7 @@ final class Drainer: SpoolConsumer, @unchecked Sendable {
     lock = nil
   }
 
-  /// Whether there is enough in the spool for a commit, or it has been there long enough.
+  /// Whether the spool holds enough for a commit, or has held something for long enough.
   private var isWorthwhile: Bool {
     let end = spool.end
     guard tail.position < end else {
@@ -119,8 +120,8 @@ final class Drainer: SpoolConsumer, @unchecked Sendable {
     tail.position.distance(to: end, segmentSize: spool.segmentSize)
   }
 
-  /// Puts a batch of records into the log; false when there was nothing, or it could not be done.
-  private func takeSome() -> Bool {
+  /// Writes a batch of records to the log; false if there was none or writing failed.
+  private func writeBatch() -> Bool {
     guard let writer = writer ?? reopened() else { return false }
     let end = spool.end
     var tail = tail
@@ -149,7 +150,7 @@ final class Drainer: SpoolConsumer, @unchecked Sendable {
         try writer.setSpoolPosition(run: run, Int64(bitPattern: position.word))
       }
     } catch {
-      tell(error)
+      reportOnce(error)
       usleep(50_000)
       checkLog()
       return false
@@ -161,12 +162,12 @@ final class Drainer: SpoolConsumer, @unchecked Sendable {
     hasWritten = true
     hasReportedProblem = false
     thread.note(tail.position)
-    // Others that write ask for the lock every few milliseconds: without a pause they never get it.
+    // Other writers ask for the lock every few milliseconds: without a pause they never get it.
     if SpoolThread.now() - begin > Self.transactionNanoseconds / 5 { usleep(2_000) }
     return true
   }
 
-  /// Makes sure on the disk of what has been written, and removes what the spool held of it.
+  /// Syncs what has been written to the disk, and removes it from the spool.
   private func syncWhenDue() {
     guard SpoolThread.now() - lastSync > settings.syncNanoseconds else { return }
     defer { rotateWhenDue() }
@@ -181,37 +182,37 @@ final class Drainer: SpoolConsumer, @unchecked Sendable {
       isSynced = true
       spool.remove(before: position, keepMapped: tail.reader.unfinished)
     } catch {
-      tell(error)
+      reportOnce(error)
     }
     writer.limitWAL(to: Self.walLimit)
   }
 
   // MARK: - A log that is gone
 
-  /// When somebody has deleted or moved the log, what is written would go where nobody looks.
+  /// If the log was deleted or moved, writes would go to a file without a name.
   private func checkLog() {
     guard let writer, !writer.isInPlace else { return }
     settings.problem(
-      "tasklog: \(path) was deleted or moved; a new log is made there, with a gap for what was in it"
+      "tasklog: \(path) was deleted or moved; a new log is created, with a gap for the lost events"
     )
     writer.abandon()
     self.writer = nil
     _ = reopened()
   }
 
-  /// Begins the log anew; nothing as long as that cannot be done.
+  /// Creates the log anew; `nil` while that fails.
   private func reopened() -> LogWriter? {
     do {
       let fresh = try LogWriter(path: path)
       fresh.wait(with: thread.patience)
       try fresh.transaction(synced: true) {
-        if let known = try fresh.run(id: header.id) {
-          // The old one, which has come back.
-          run = known.number
+        if let existing = try fresh.run(id: header.id) {
+          // The old log has come back.
+          run = existing.number
           drain = SpoolDrain(run: run, sources: try fresh.sources(ofRun: run), of: drain)
         } else {
           run = try fresh.add(header)
-          drain = try drain.again(run: run, into: fresh)
+          drain = try drain.restarted(run: run, into: fresh)
         }
       }
       writer = fresh
@@ -219,7 +220,7 @@ final class Drainer: SpoolConsumer, @unchecked Sendable {
       hasReportedProblem = false
       return fresh
     } catch {
-      tell(error)
+      reportOnce(error)
       usleep(50_000)
       return nil
     }
@@ -227,13 +228,14 @@ final class Drainer: SpoolConsumer, @unchecked Sendable {
 
   // MARK: - The end
 
-  /// Writes out the rest and notes the end of the run. What cannot be written in time stays in the
-  /// spool, with a mark that the run was closed, and whoever opens the log next finds it there.
+  /// Writes the remaining records and the end of the run. Records that cannot be written in time
+  /// stay in the spool, with a mark that the run was closed; the next process that opens the log
+  /// recovers them.
   private func end() {
     let closed = Clock.now()
     checkLog()
     while true {
-      while takeSome() {}
+      while writeBatch() {}
       if tail.position >= spool.end, let writer, close(writer, at: closed) {
         spool.removeAll()
         writer.close()
@@ -242,12 +244,12 @@ final class Drainer: SpoolConsumer, @unchecked Sendable {
       if SpoolThread.now() >= thread.deadline { break }
       usleep(1000)
     }
-    putLastMarks()
+    storeLastMarks()
     EndMark.write(in: spool.folder, at: closed)
     lock?.leaveFolder()
-    thread.leave(
-      "\(path): cannot be written; the end of the run stays in \(spool.folder), and "
-        + "'tasklog recover' puts it into the log")
+    thread.setFailure(
+      "\(path): cannot be written; the last events stay in \(spool.folder), and "
+        + "'tasklog recover' adds them to the log")
   }
 
   private func close(_ writer: LogWriter, at time: Int64) -> Bool {
@@ -268,13 +270,13 @@ final class Drainer: SpoolConsumer, @unchecked Sendable {
       }
       return true
     } catch {
-      tell(error)
+      reportOnce(error)
       return false
     }
   }
 
-  /// Tells a problem once, until writing has worked again.
-  func tell(_ error: any Error) {
+  /// Reports a problem, once until writing works again.
+  func reportOnce(_ error: any Error) {
     guard !hasReportedProblem else { return }
     hasReportedProblem = true
     settings.problem("tasklog: cannot write \(path), will try again: \(error)")

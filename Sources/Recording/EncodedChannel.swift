@@ -2,19 +2,19 @@ import LogFormat
 import Synchronization
 import TaskLogPlugin
 
-/// The way of a source's events into the spool for a host that encodes them itself: another
-/// language's. Any thread may call it.
+/// Stores a source's events in the spool for a host that encodes them itself, in another language.
+/// Any thread may call it.
 ///
-/// An event is the MessagePack array of the fields of `SpoolRecord`'s event from the time on.
+/// An event is a MessagePack array of the fields of a `SpoolRecord` event, starting with the time.
 public final class EncodedChannel: Sendable {
   public struct Counts: Sendable {
-    /// The number of the last event.
+    /// The source_seq of the last event.
     public var sourceSeq: Int64
-    /// How many events there has been no room for.
+    /// The number of events that were dropped for lack of room.
     public var lost: Int64
   }
 
-  /// An array of ten, of which the fields follow.
+  /// The header of a MessagePack array of ten elements, the fields.
   private static let fieldsHeader: UInt8 = 0x9A
 
   private let channel: Mutex<SpoolChannel>
@@ -23,9 +23,9 @@ public final class EncodedChannel: Sendable {
     self.channel = Mutex(channel)
   }
 
-  /// Takes in an event that gets its number here.
+  /// Stores an event, which gets its source_seq here.
   ///
-  /// - Returns: its number; nothing when the recorder takes nothing in any more, or this is no event.
+  /// - Returns: its source_seq; `nil` if the recorder is closed or this is not an event.
   public func put(_ event: UnsafeRawBufferPointer) -> Int64? {
     guard event.count > 10, event[0] == Self.fieldsHeader else { return nil }
     let fields = UnsafeRawBufferPointer(rebasing: event[1...])
@@ -33,14 +33,13 @@ public final class EncodedChannel: Sendable {
     return channel.withLock { $0.record(encoded: fields, time: Clock.now()) }
   }
 
-  /// Takes in records of a source that numbers its events itself, as they lie in its spool; what has
-  /// come before is left out.
+  /// Stores records of a source that assigns its source_seqs itself, as they are in its spool;
+  /// duplicates are skipped.
   ///
-  /// - Returns: the number of the last event that has been taken in; nothing when the recorder takes
-  ///   nothing in any more.
+  /// - Returns: the source_seq of the last stored event; `nil` if the recorder is closed.
   public func put(records: UnsafeRawBufferPointer) -> Int64? {
     channel.withLock { channel in
-      guard channel.isTaking else { return nil }
+      guard channel.isAccepting else { return nil }
       var reader = SourceRecordReader(records)
       while let record = reader.next() {
         switch record {
@@ -57,7 +56,7 @@ public final class EncodedChannel: Sendable {
     }
   }
 
-  /// Notes that so many events from here on are missing, and why.
+  /// Records that the next `count` events are missing, and why.
   public func putGap(_ count: Int64, reason: String) {
     channel.withLock { $0.recordGap(count, reason, time: Clock.now()) }
   }
@@ -68,7 +67,7 @@ public final class EncodedChannel: Sendable {
 }
 
 extension Recorder {
-  /// Where the encoded events of one source go; nothing when recording is disabled.
+  /// A channel for the encoded events of one source; `nil` if recording is disabled.
   public func encodedChannel(for source: Source) -> EncodedChannel? {
     spoolChannel(for: source).map(EncodedChannel.init)
   }

@@ -2,18 +2,18 @@ import Glibc
 import TaskLogPlugin
 
 extension Recorder.Options {
-  /// What the environment says, under the names that the recorder of Dask has there: `TASKLOG_REDACT`,
-  /// `TASKLOG_MAX_ARGS_BYTES`, `TASKLOG_INCLUDE_HOOKS` and its like, `TASKLOG_ROTATE_SIZE`,
-  /// `TASKLOG_ROTATE_AGE`, `TASKLOG_SPOOL_LIMIT`, `TASKLOG_SYNC_SECONDS`, `TASKLOG_CLOSE_SECONDS`.
-  /// Whoever runs a program can so set what its author has left open. A recorder that is given no
-  /// options takes these. What has such a name and is no option is told as a `problem`: a misspelt
-  /// `TASKLOG_REDACT` hides nothing.
+  /// Options from the environment variables, which have the names that the recorder for Dask uses:
+  /// `TASKLOG_REDACT`, `TASKLOG_MAX_ARGS_BYTES`, `TASKLOG_INCLUDE_HOOKS` and the like,
+  /// `TASKLOG_ROTATE_SIZE`, `TASKLOG_ROTATE_AGE`, `TASKLOG_SPOOL_LIMIT`, `TASKLOG_SYNC_SECONDS`,
+  /// `TASKLOG_CLOSE_SECONDS`. The user of a program can so set what its author has left open. A
+  /// recorder without explicit options uses these. A variable that looks like an option and is none
+  /// is reported as a `problem`: a misspelt `TASKLOG_REDACT` hides nothing.
   ///
   /// - Throws: `RecordingError.wrongVariable`.
   public static func fromEnvironment() throws(RecordingError) -> Recorder.Options {
     let (options, unknown) = try read(environment())
     for name in unknown {
-      options.problem("tasklog: there is no option '\(name)'; it is not used")
+      options.problem("tasklog: unknown option '\(name)' ignored")
     }
     return options
   }
@@ -23,7 +23,7 @@ extension Recorder.Options {
     var next = environ
     while let entry = next.pointee {
       let text = String(cString: entry)
-      // Of its bytes: a character may be a sign and what is put over it.
+      // Compares bytes: a character may consist of "=" and a combining mark.
       if let sign = text.utf8.firstIndex(of: UInt8(ascii: "=")) {
         variables[String(text[..<sign])] = String(text[text.utf8.index(after: sign)...])
       }
@@ -32,13 +32,14 @@ extension Recorder.Options {
     return variables
   }
 
-  /// What only the recorder of Dask has: it may be meant for one beside this.
+  /// Options of the recorder for Dask only: the variable may be meant for such a recorder in the
+  /// same environment.
   private static let optionsOfDask: Set = [
     "LOG", "PUBLISH", "PUBLISH_QUEUE", "PUBLISH_BATCH", "PUBLISH_SPOOL", "DEEP", "WORKERS",
     "STIMULI", "HEARTBEATS", "PICKLE", "MAX_VALUE_BYTES", "WORKER_INTERVAL", "WORKER_SPOOL",
     "WORKER_SPOOL_LIMIT",
   ]
-  /// What is no option of a recorder, and what the names of such begin with.
+  /// Variables that are not recorder options, and prefixes of such names.
   private static let others: Set = [
     "DISABLED", "LIB", "MODULES", "TRAITS", "RUN", "ASKED", "WATCHED",
   ]
@@ -51,7 +52,7 @@ extension Recorder.Options {
       && !beginningsOfOthers.contains { name.hasPrefix($0) }
   }
 
-  /// - Returns: the options, and the names, in order, of what looks like one and is none.
+  /// - Returns: the options, and the sorted names of variables that look like options and are none.
   static func read(
     _ variables: [String: String]
   ) throws(RecordingError) -> (options: Recorder.Options, unknown: [String]) {
@@ -71,16 +72,16 @@ extension Recorder.Options {
       return value
     }
     func size(_ name: String) throws(RecordingError) -> Int? {
-      try read("TASKLOG_\(name)", "a size from 1 kiB to 16 TiB, as 64MiB") {
+      try read("TASKLOG_\(name)", "a size from 1 kiB to 16 TiB, such as 64MiB") {
         Quantity.bytes($0).flatMap { (1 << 10...1 << 44).contains($0) ? $0 : nil }
       }
     }
     func seconds(_ name: String, _ range: ClosedRange<Double>) throws(RecordingError) -> Double? {
-      try read("TASKLOG_\(name)", "a time, as 500ms or 1d") {
+      try read("TASKLOG_\(name)", "a duration such as 500ms or 1d") {
         Quantity.seconds($0).flatMap { range.contains($0) ? $0 : nil }
       }
     }
-    /// Keys may have commas in them.
+    /// Keys may contain commas.
     func patterns(_ name: String, by separator: Character = ";") -> [String] {
       (variable("TASKLOG_\(name)") ?? "").split(separator: separator).map { part in
         String(part.drop { $0 == " " }.reversed().drop { $0 == " " }.reversed())
@@ -103,7 +104,7 @@ extension Recorder.Options {
   }
 }
 
-/// Sizes and times as people write them, and Dask reads them: a number and a unit.
+/// Sizes and durations as users write them and Dask reads them: a number and a unit.
 public enum Quantity {
   private static let sizes: [String: Double] = [
     "": 1, "b": 1, "kb": 1e3, "mb": 1e6, "gb": 1e9, "tb": 1e12, "kib": 1024, "mib": 1_048_576,
@@ -113,13 +114,13 @@ public enum Quantity {
     "": 1, "ms": 1e-3, "s": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400, "w": 604_800,
   ]
 
-  /// `500MB`, `2 GiB`, `1024`; nothing for what is no size.
+  /// Bytes of `500MB`, `2 GiB`, `1024`; `nil` if the text is not a size.
   public static func bytes(_ text: String) -> Int? {
     guard let value = value(text, sizes), value < 1e18 else { return nil }
     return Int(value)
   }
 
-  /// `500ms`, `1.5 h`, `7d`, and plain seconds; nothing for what is no time.
+  /// Seconds of `500ms`, `1.5 h`, `7d`, and plain seconds; `nil` if the text is not a duration.
   public static func seconds(_ text: String) -> Double? { value(text, times) }
 
   private static func value(_ text: String, _ units: [String: Double]) -> Double? {

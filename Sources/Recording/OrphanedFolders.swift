@@ -2,16 +2,16 @@ import EventLog
 import Glibc
 import LogFormat
 
-/// Removes what recorders that were killed at certain moments leave beside a log, and in which nothing
-/// is that the log does not have: between the end of a run and the removal of its folder, or before
-/// there was a run in the log.
+/// Removes spool folders that recorders killed at certain moments leave next to a log and that hold
+/// nothing that the log lacks: killed between the end of a run and the removal of its folder, or
+/// before the run was in the log.
 enum OrphanedFolders {
-  /// A link that leads nowhere is one that a living recorder may be about to make anew, unless it is
-  /// so old.
+  /// The age from which a dangling link is removed: a younger one may be about to be replaced by a
+  /// live recorder.
   private static let secondsOfMove: Int = 10
 
   /// - Parameters:
-  ///   - runs: those in the log.
+  ///   - runs: the runs in the log.
   ///   - now: seconds since 1970 UTC.
   static func remove(log path: String, runs: [RunInfo], now: Int = time(nil)) {
     let parent = RecorderLock.parent(ofLog: path)
@@ -29,7 +29,7 @@ enum OrphanedFolders {
         removeFolder(name, log: path, folder, isEnded: ended.contains(name))
       }
     }
-    // Only goes when nothing is in it.
+    // Fails unless the folder is empty.
     rmdir(parent)
   }
 
@@ -44,10 +44,10 @@ enum OrphanedFolders {
   private static func removeFolder(
     _ run: String, log path: String, _ folder: String, isEnded: Bool
   ) {
-    // `nil` if its recorder lives, or there is no right to remove anything.
+    // `nil` if its recorder is alive, or permissions do not allow removing anything.
     guard let lock = RecorderLock(takingOver: run, log: path) else { return }
     lock.leaveFolder()
-    // It may have begun meanwhile.
+    // The run may have begun meanwhile.
     guard isEnded || OrphanedFolder.isEmpty(folder), !hasBegun(run, log: path, isEnded) else {
       return
     }
@@ -55,7 +55,7 @@ enum OrphanedFolders {
     lock.removeFolder()
   }
 
-  /// Whether there is a run in the log by now that has no end.
+  /// Whether the log now has this run without an end.
   private static func hasBegun(_ run: String, log path: String, _ isEnded: Bool) -> Bool {
     guard !isEnded else { return false }
     guard let runs = try? LogReader(path: path).runs() else { return true }

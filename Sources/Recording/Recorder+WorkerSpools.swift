@@ -3,27 +3,28 @@ import Glibc
 import LogFormat
 import TaskLogPlugin
 
-/// What workers of earlier runs have left in their spools.
+/// Spools that workers of earlier runs left on this host.
 extension Recorder {
-  /// Puts what dead workers on this host have left of runs that are over into the log; on a thread of
-  /// its own, since nobody has to wait for it.
-  func pickUp(_ folder: String) {
+  /// Imports what dead workers on this host left in their spools, for runs that are over, into the
+  /// log; on a separate thread, since no caller waits for it.
+  func importOrphanedSpools(_ folder: String) {
     let (template, own, problem) = (template, runID, problem)
     guard access(folder, F_OK) == 0 else { return }
     Background.start {
       do {
-        try WorkerSpools.pickUp(folder) { run in
+        try WorkerSpools.importOrphanedSpools(folder) { run in
           run == own ? nil : Self.log(ofEnded: run, template)
         }
       } catch {
-        problem("tasklog: what workers have left in \(folder) stays there: \(error)")
+        problem("tasklog: cannot recover the worker spools in \(folder), they stay there: \(error)")
       }
     }
   }
 
-  /// Puts records of a worker of an earlier run into the log.
+  /// Adds records of a worker of an earlier run to the log.
   ///
-  /// - Returns: whether they are there: the run has to be in the log, and over.
+  /// - Returns: whether they are in the log, which requires that it has the run and the run is
+  ///   over.
   /// - Throws: `LogError`.
   public func put(
     records: UnsafeRawBufferPointer, of source: Source, run: String
@@ -32,7 +33,7 @@ extension Recorder {
     return try WorkerSpools.put(records: records, of: source, run: run, log: log)
   }
 
-  /// The log that has a run which is over; `nil` if there is none.
+  /// The log that has this run, if the run is over; `nil` if there is none.
   private static func log(ofEnded run: String, _ template: String) -> String? {
     let path =
       LogTemplate.isTemplate(template)
@@ -44,7 +45,7 @@ extension Recorder {
   }
 }
 
-/// A thread that nobody waits for.
+/// A detached thread.
 private final class Background {
   private let body: @Sendable () -> Void
 

@@ -9,11 +9,11 @@ import TaskLogPlugin
 ///
 ///     let cluster = try await LocalCluster(recorder: Recorder(log: "tasklog.db"))
 ///
-/// An event whose hook has returned is in the spool beside the log: the death of the process does not
-/// lose it. With `TASKLOG_DISABLED=1` in the environment a recorder does nothing.
+/// An event whose hook has returned is in the spool next to the log: the death of the process does
+/// not lose it. With `TASKLOG_DISABLED=1` in the environment a recorder does nothing.
 public final class Recorder: RecordingPlugin {
   public struct Options: Sendable {
-    /// What happens when the spool has reached its limit.
+    /// What happens when the spool reaches its limit.
     public enum Overflow: Sendable {
       /// Events are dropped and counted as a gap.
       case drop
@@ -21,43 +21,44 @@ public final class Recorder: RecordingPlugin {
       case wait
     }
 
-    /// At most so many bytes lie in the spool. By default the smaller of 4 GiB and a quarter of the
-    /// disk's free space.
+    /// The maximum size of the spool, in bytes. By default the smaller of 4 GiB and a quarter of
+    /// the disk's free space.
     public var spoolLimit: Int?
     public var overflow = Overflow.drop
-    /// The spool is made of files of this size, in bytes.
+    /// The size of the files that make up the spool, in bytes.
     public var segmentSize = 4 << 20
-    /// How long the writing thread waits when there is nothing to do, in microseconds.
+    /// How long the writing thread sleeps if there is nothing to do, in microseconds.
     public var pauseMicroseconds: UInt32 = 10_000
-    /// A loss of power costs at most what was recorded in so many seconds. So often a commit is
-    /// `PRAGMA synchronous = FULL`, the others are `NORMAL`; with 0 each of them is `FULL`.
+    /// A power failure loses at most the events of this many seconds. One commit per period is
+    /// `PRAGMA synchronous = FULL`, the others are `NORMAL`; with 0 every commit is `FULL`.
     public var syncSeconds: Double = 1
-    /// How long the end of a recording may take when the log cannot be written.
+    /// How long closing may take if the log cannot be written.
     public var closeSeconds: Double = 10
-    /// Start a new segment when the current one has grown by this number of bytes, or reached this age.
-    /// The name of the log must contain `{run}`: with `logs/{run}.db` the second segment is `logs/ID.2.db`.
+    /// Starts a new segment when the current one has grown by this number of bytes, or reached this
+    /// age. The name of the log must contain `{run}`: with `logs/{run}.db` the second segment is
+    /// `logs/ID.2.db`.
     public var rotateBytes: Int64?
     public var rotateSeconds: Double?
-    /// A folder in which workers on this host keep what they have recorded: what dead ones have left
-    /// there of runs that are over, and in this log, is put into it.
+    /// A folder in which workers on this host keep their spools: events that dead workers left
+    /// there, of runs that are over and in this log, are recovered into it.
     public var workerSpools: String?
-    /// Names of args whose values are not to be kept, with `*` and `?`, also at any depth within
-    /// dictionaries; capital letters do not matter. They are replaced before anything reaches the
-    /// disk. The text of an exception is covered only by its own names (`exceptionText`, …).
+    /// Names of args whose values are redacted, with `*` and `?`, also at any depth within
+    /// dictionaries; case is ignored. The values are replaced before anything reaches the disk. The
+    /// text of an exception is covered only by its own names (`exceptionText`, …).
     public var redactedArgs: [String] = []
-    /// The args of one event are at most so many bytes; by default as many as they are. Of what is
-    /// longer the head is kept, with its true length.
+    /// The maximum size of the args of one event, in bytes; unlimited by default. Longer args are
+    /// truncated: the head is kept, with the original length.
     public var maximumArgsBytes: Int?
-    /// Which events are recorded; by default all.
+    /// Which events are recorded; all by default.
     public var filter = Filter()
-    /// The engine that is recorded.
+    /// The name of the recorded engine.
     public var engine = "tasklog"
     public var engineVersion = taskLogVersion
-    /// `full` when all marks are recorded, `hooks` when only public hooks are.
+    /// `full` if all marks are recorded, `hooks` if only public hooks are.
     public var mode = "full"
     public var metadata: Value = .dict([])
-    /// Where problems are told. By default the standard error.
-    public var problem: @Sendable (String) -> Void = { Recorder.complain($0) }
+    /// Receives problems. By default they are printed to standard error.
+    public var problem: @Sendable (String) -> Void = { Recorder.printWarning($0) }
 
     public init() {}
   }
@@ -66,12 +67,13 @@ public final class Recorder: RecordingPlugin {
     var all: [SpoolChannel] = []
   }
 
-  /// The id of the run that is recorded.
+  /// The id of the recorded run.
   public let runID = RunID.make()
-  /// Where it is recorded, at first: not always where it was asked for, see `LogLocation`. `{run}` in the
-  /// name is the run's id, see `LogTemplate`. Of a recorder that publishes, the folder of its spool.
+  /// The path of the first segment: not always the requested one, see `LogLocation`. `{run}` in the
+  /// name is replaced by the id of the run, see `LogTemplate`. For a recorder that publishes, the
+  /// folder of its spool.
   public let log: String
-  /// The same with `{run}` in it where it is in the name.
+  /// The same with `{run}` not yet replaced.
   let template: String
   let problem: @Sendable (String) -> Void
   private let waits: Bool
@@ -79,24 +81,26 @@ public final class Recorder: RecordingPlugin {
   private let options: Options
   private let verified: [any Plugin.Type]
   private let every: Int
-  /// Each takes care of a spool of its own: none when recording is disabled.
-  private let takers: [any SpoolConsumer]
+  /// One per spool; empty if recording is disabled.
+  private let consumers: [any SpoolConsumer]
   private let channels = Mutex(Channels())
   private let isOpen = OpenFlag()
   private let isFinished = Mutex(false)
   private let generation = tl_generation()
 
-  /// Opens a log (makes it where there is none), recovers what dead recorders have left in it,
-  /// begins a run and starts the thread that writes.
+  /// Opens a log (creates it if there is none), recovers what dead recorders left in it, begins a
+  /// run and starts the writing thread.
   ///
   /// - Parameters:
-  ///   - options: those of the environment when none are given.
-  ///   - verify: plugins of which an instance is called with the run, and what it reports is noted
-  ///     in the log, for `tasklog replay --verify` to compare.
-  ///   - every: after how many calls on each source it is noted, beside the end; 0 for the end only.
-  ///   - publishing: where the same events are published, too, under the same identities.
-  /// - Throws: `RecordingError` when an option cannot be; `LogError` when there is no way to write the
-  ///   log. A host that wants to run without being recorded then goes on without a recorder.
+  ///   - options: by default those of the environment.
+  ///   - verify: plugins of which an instance follows the run; its reports are recorded in the log,
+  ///     for `tasklog replay --verify` to compare.
+  ///   - every: the number of calls per source after which a report is recorded, in addition to the
+  ///     one at the end; 0 for the end only.
+  ///   - publishing: a broker to which the same events are also published, under the same
+  ///     identities.
+  /// - Throws: `RecordingError` if an option is invalid; `LogError` if the log cannot be written. A
+  ///   host that should run even if it cannot be recorded then continues without a recorder.
   public init(
     log: String, options: Options? = nil, verify: [any Plugin.Type] = [], every: Int = 1000,
     publishing: Publishing? = nil
@@ -108,11 +112,11 @@ public final class Recorder: RecordingPlugin {
     let isTemplate = LogTemplate.isTemplate(log)
     try options.checkRotation(log)
     if !Self.isDisabled, let network = LogLocation.networkFileSystem(of: log) {
-      let standIn = try LogLocation.standIn(for: log)
+      let fallback = try LogLocation.standIn(for: log)
       options.problem(
         "tasklog: \(log) would be on \(network), which is not known to be a local file system, and "
-          + "a log is not safe there; it is recorded on host \(LogLocation.host), into \(standIn)")
-      log = standIn
+          + "a log is not safe there; recording on host \(LogLocation.host) into \(fallback)")
+      log = fallback
     }
     let template = log
     self.template = template
@@ -124,7 +128,7 @@ public final class Recorder: RecordingPlugin {
     self.options = options
     try options.filter.check()
     guard !Self.isDisabled else {
-      takers = []
+      consumers = []
       return
     }
     if isTemplate {
@@ -138,7 +142,7 @@ public final class Recorder: RecordingPlugin {
         options.problem("tasklog: \(recovered.text)")
       }
       let header = options.header(run: runID)
-      // Before there is a run in the log, which would otherwise never end.
+      // Before the run is in the log: if this fails, the run would never end.
       let publisher = try publishing.map { try Publisher($0, header, options) }
       let run = try writer.transaction { try writer.add(header) }
       let spool = try Spool(
@@ -151,9 +155,9 @@ public final class Recorder: RecordingPlugin {
           syncNanoseconds: Int64(options.syncSeconds * 1e9),
           closeNanoseconds: Int64(options.closeSeconds * 1e9),
           rotation: options.rotation(template), problem: options.problem))
-      takers = [drainer] + (publisher.map { [$0] } ?? [])
-      for taker in takers { try taker.start() }
-      if let folder = options.workerSpools { pickUp(folder) }
+      consumers = [drainer] + (publisher.map { [$0] } ?? [])
+      for consumer in consumers { try consumer.start() }
+      if let folder = options.workerSpools { importOrphanedSpools(folder) }
     } catch let error as SQLiteError {
       throw LogError.cannotWrite(path: log, reason: error.message)
     } catch let error as SpoolError {
@@ -161,11 +165,10 @@ public final class Recorder: RecordingPlugin {
     }
   }
 
-  /// Publishes instead of recording into a log: what is recorded lies in a spool until a broker has
-  /// confirmed it. There need be no broker for the host to go on, now or later.
+  /// Publishes instead of recording into a log: events stay in a spool until a broker has confirmed
+  /// them. The host runs whether or not there is a broker, now or later.
   ///
-  /// - Throws: `RecordingError` when an option cannot be; `LogError` when there is no way to write the
-  ///   spool.
+  /// - Throws: `RecordingError` if an option is invalid; `LogError` if the spool cannot be written.
   public init(publishing: Publishing, options: Options? = nil) throws {
     let options = try options ?? .fromEnvironment()
     verified = []
@@ -178,11 +181,11 @@ public final class Recorder: RecordingPlugin {
     self.options = options
     try options.filter.check()
     guard !Self.isDisabled else {
-      takers = []
+      consumers = []
       return
     }
     let publisher = try Publisher(publishing, options.header(run: runID), options)
-    takers = [publisher]
+    consumers = [publisher]
     try publisher.start()
   }
 
@@ -193,16 +196,16 @@ public final class Recorder: RecordingPlugin {
 
   static func defaultLimit(_ log: String) -> Int {
     var status = statvfs()
-    let most = 4 << 30
-    guard statvfs(log, &status) == 0 else { return most }
+    let maximum = 4 << 30
+    guard statvfs(log, &status) == 0 else { return maximum }
     let free = Int(
       clamping: UInt64(status.f_bavail).multipliedReportingOverflow(
         by: UInt64(status.f_frsize)
       ).partialValue)
-    return min(most, free / 4)
+    return min(maximum, free / 4)
   }
 
-  static func complain(_ message: String) {
+  static func printWarning(_ message: String) {
     let line = Array((message + "\n").utf8)
     _ = line.withUnsafeBytes { write(STDERR_FILENO, $0.baseAddress, $0.count) }
   }
@@ -212,51 +215,51 @@ public final class Recorder: RecordingPlugin {
     return channel
   }
 
-  public func schedulerPlugins(noting channel: any EventChannel) -> [any SchedulerPlugin] {
-    func noting<Noted: SchedulerPlugin>(_ type: Noted.Type) -> any SchedulerPlugin {
+  public func schedulerPlugins(recording channel: any EventChannel) -> [any SchedulerPlugin] {
+    func shadow<Base: SchedulerPlugin>(_ type: Base.Type) -> any SchedulerPlugin {
       ShadowSchedulerPlugin(type, ReportRecorder(channel, every: every))
     }
-    return verified.compactMap { type in (type as? any SchedulerPlugin.Type).map { noting($0) } }
+    return verified.compactMap { type in (type as? any SchedulerPlugin.Type).map { shadow($0) } }
   }
 
-  public func workerPlugins(noting channel: any EventChannel) -> [any WorkerPlugin] {
-    func noting<Noted: WorkerPlugin>(_ type: Noted.Type) -> any WorkerPlugin {
+  public func workerPlugins(recording channel: any EventChannel) -> [any WorkerPlugin] {
+    func shadow<Base: WorkerPlugin>(_ type: Base.Type) -> any WorkerPlugin {
       ShadowWorkerPlugin(type, ReportRecorder(channel, every: every))
     }
-    return verified.compactMap { type in (type as? any WorkerPlugin.Type).map { noting($0) } }
+    return verified.compactMap { type in (type as? any WorkerPlugin.Type).map { shadow($0) } }
   }
 
-  /// Nothing when recording is disabled.
+  /// `nil` if recording is disabled.
   func spoolChannel(for source: Source) -> SpoolChannel? {
-    guard let first = takers.first else { return nil }
+    guard let first = consumers.first else { return nil }
     return channels.withLock { channels in
-      let number = channels.all.count
-      let second = takers.dropFirst().first.map {
+      let index = channels.all.count
+      let mirror = consumers.dropFirst().first.map {
         SpoolChannel(
-          number: number, source: source, spool: $0.spool, waits: waits, limits: nil,
+          number: index, source: source, spool: $0.spool, waits: waits, limits: nil,
           isOpen: isOpen)
       }
       let channel = SpoolChannel(
-        number: number, source: source, spool: first.spool, waits: waits,
+        number: index, source: source, spool: first.spool, waits: waits,
         limits: SourceLimits(options, redaction: redaction, source), isOpen: isOpen,
-        second: second)
+        second: mirror)
       channels.all.append(channel)
       return channel
     }
   }
 
-  /// Waits until what has been recorded so far is in the log, and with the broker.
+  /// Waits until everything recorded so far is in the log and confirmed by the broker.
   ///
-  /// - Returns: whether it is, within the time.
+  /// - Returns: whether this happened within the timeout.
   public func flush(timeoutSeconds: Double) -> Bool {
-    guard !takers.isEmpty, generation == tl_generation() else { return false }
+    guard !consumers.isEmpty, generation == tl_generation() else { return false }
     let deadline = SpoolThread.now() + Int64(max(0, min(timeoutSeconds, 1e6)) * 1e9)
-    return takers.allSatisfy {
+    return consumers.allSatisfy {
       $0.flush(timeoutSeconds: Double(deadline - SpoolThread.now()) / 1e9)
     }
   }
 
-  /// Writes out what is left and ends the run in the log. Blocks until that is done.
+  /// Writes the remaining events and ends the run in the log. Blocks until that is done.
   public func finish() async {
     close()
   }
@@ -267,20 +270,20 @@ public final class Recorder: RecordingPlugin {
       defer { finished = true }
       return !finished
     }
-    // In the child of a fork there is no thread that writes; the recording is the parent's.
+    // A forked child has no writing thread; the recording belongs to the parent.
     guard isFirst, generation == tl_generation() else { return }
     isOpen.close()
     let marks = LastMarks(channels.withLock { $0.all.map(\.exclusions) })
-    // All at once: none has less time for the time that another one needs.
-    for taker in takers { taker.thread.stop(noting: marks) }
-    for taker in takers {
-      if let message = taker.thread.finish() { problem("tasklog: \(message)") }
+    // All are stopped at once: none loses time to another one's deadline.
+    for consumer in consumers { consumer.thread.stop(recording: marks) }
+    for consumer in consumers {
+      if let message = consumer.thread.finish() { problem("tasklog: \(message)") }
     }
   }
 }
 
 extension Recorder.Options {
-  /// What is known of a run that begins now.
+  /// The header of a run that begins now.
   fileprivate func header(run: String) -> RunHeader {
     RunHeader(
       id: run, engine: engine, engineVersion: engineVersion, recorderVersion: taskLogVersion,
@@ -288,7 +291,7 @@ extension Recorder.Options {
   }
 }
 
-/// Whether events are taken in; read for each of them.
+/// Whether events are accepted; read for each of them.
 final class OpenFlag: Sendable {
   private let flag = Atomic(true)
 

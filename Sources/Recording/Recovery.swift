@@ -5,41 +5,42 @@ import Glibc
 import LogFormat
 import TaskLogPlugin
 
-/// Puts into the log what dead recorders have left in their spools.
+/// Recovers the spools of dead recorders into the log.
 ///
-/// Exactly once: under the lock of the recorder's own folder, from the position that the log holds,
-/// with that position moved in the same transaction as the rows. Recorders that live are left alone.
+/// Each event is recovered exactly once: under the lock of the recorder's own folder, from the
+/// position stored in the log, which advances in the same transaction as the rows. Live recorders
+/// are left alone.
 public enum Recovery {
-  /// A run that was recovered.
+  /// A recovered run.
   public struct Recovered: Sendable {
     public var run: String
-    /// Events that were in the spool and not yet in the log.
+    /// The number of events that were in the spool and not yet in the log.
     public var events: Int64
-    /// Events that are missing: they had been recorded when the process died, but there was no room
-    /// for them, or the spool is damaged.
+    /// The number of missing events: recorded when the process died, but dropped for lack of room,
+    /// or lost in a damaged spool.
     public var missing: Int64
-    /// How it ended: closed when only the log could not be written then.
+    /// How the run ended: `closed` if only the log could not be written then.
     public var end = RunEnd.died
 
-    /// What is told of it where nobody has asked.
+    /// A summary for the log of a program.
     public var text: String {
-      let told =
+      let message =
         end == .closed
         ? "run \(run): \(events) events that could not be written at its end were recovered from "
           + "its spool"
         : "run \(run) died; \(events) events were recovered from its spool"
-      return told + (missing > 0 ? "; \(missing) are missing" : "")
+      return message + (missing > 0 ? "; \(missing) events are missing" : "")
     }
   }
 
-  /// What lies in the folder of a recorder beside the log, alive or dead.
-  public struct Undrained: Sendable {
+  /// The spool folder of a recorder, live or dead, next to the log.
+  public struct PendingSpool: Sendable {
     public var run: String
     public var bytes: Int64
   }
 
-  /// The spools beside a log, in the order of their names.
-  public static func spools(log path: String) -> [Undrained] {
+  /// The spools next to a log, sorted by name.
+  public static func spools(log path: String) -> [PendingSpool] {
     let parent = RecorderLock.parent(ofLog: path)
     return SpoolFolder.names(parent).sorted().map { run in
       let bytes = SpoolFolder.names("\(parent)/\(run)").reduce(Int64(0)) { sum, name in
@@ -47,15 +48,15 @@ public enum Recovery {
         let isThere = lstat("\(parent)/\(run)/\(name)", &status) == 0
         return isThere ? sum + Int64(status.st_size) : sum
       }
-      return Undrained(run: run, bytes: bytes)
+      return PendingSpool(run: run, bytes: bytes)
     }
   }
 
-  /// Runs without an end in the log whose recorder is gone. Folders in which nothing is left go away.
+  /// Runs without an end in the log whose recorder is dead. Removes folders that hold nothing.
   ///
   /// - Throws: `LogError`.
   public static func orphans(log path: String) throws -> [RunInfo] {
-    // Most logs have no recorder, dead or alive: then nobody has to open the log to learn it.
+    // Most logs have no recorder, live or dead: then the log need not be opened.
     guard access(RecorderLock.parent(ofLog: path), F_OK) == 0 else { return [] }
     let runs = try LogReader(path: path).runs()
     OrphanedFolders.remove(log: path, runs: runs)
@@ -69,7 +70,7 @@ public enum Recovery {
     }
   }
 
-  /// Recovers every run whose recorder is dead, and marks those runs as died.
+  /// Recovers every run whose recorder is dead, and marks it as died.
   ///
   /// - Throws: `LogError`.
   @discardableResult
@@ -98,7 +99,8 @@ public enum Recovery {
     guard let folder = RecorderLock.folder(log: writer.path, run: run.id),
       access(folder, F_OK) == 0
     else {
-      // One that came out of a queue goes on there, as far as this log knows, and has no spool here.
+      // A run that was consumed from a queue continues there, as far as this log knows, and has no
+      // spool here.
       guard try !writer.isPartial(run: run.number) else { return nil }
       try writer.transaction { try writer.endAsDied(run: run.number) }
       return nil
@@ -109,7 +111,7 @@ public enum Recovery {
       lock.removeFolder()
       return nil
     }
-    // Another one may have come first, between the look into the log and the lock.
+    // Another process may have recovered it between reading the log and taking the lock.
     guard let current = try writer.run(id: run.id),
       try writer.openRuns().contains(where: { $0.id == run.id })
     else { return nil }
@@ -124,9 +126,9 @@ public enum Recovery {
   ) throws -> Recovered {
     let segments = SpoolFolder(folder)
     defer { segments.unmap() }
-    let begin =
+    let start =
       run.spoolPosition.map { SpoolPosition(word: UInt64(bitPattern: $0)) } ?? segments.first
-    var reader = SpoolReader(from: max(begin, segments.first)) { segments.mappings[$0] }
+    var reader = SpoolReader(from: max(start, segments.first)) { segments.mappings[$0] }
     var drain = SpoolDrain(run: run.number, sources: try writer.sources(ofRun: run.number))
     let before = try counts(run, writer)
     let closed = EndMark.read(in: folder)
@@ -137,7 +139,7 @@ public enum Recovery {
           switch reader.next(before: segments.end) {
           case .record(let content, let position):
             try drain.take(content, at: position, into: writer)
-          // Nobody will fill it any more.
+          // No producer is left to fill it.
           case .hole: reader.skip(to: segments.end)
           case .end: isAtEnd = true
           }

@@ -4,20 +4,20 @@ import LogFormat
 import LogMaintenance
 import TaskLogPlugin
 
-/// When a run goes on in another file, and how that is called.
+/// When a run continues in a new segment, and how that is named.
 struct Rotation: Sendable {
   var template: String
   var bytes: Int64?
   var nanoseconds: Int64?
 
-  /// Whether a segment has reached the size or the age at which the next one starts.
-  func isDue(_ path: String, since began: Beginning) -> Bool {
+  /// Whether the current segment has reached the size or age at which the next one starts.
+  func isDue(_ path: String, since began: SegmentStart) -> Bool {
     if let nanoseconds, SpoolThread.now() - began.time >= nanoseconds { return true }
     return bytes.map { LogPruning.bytes(of: path) - began.bytes >= $0 } ?? false
   }
 
-  /// The time at which a segment began, and its size then: the empty tables take 150 kB.
-  struct Beginning {
+  /// When a segment began, and its size then: the empty tables take 150 kB.
+  struct SegmentStart {
     let time = SpoolThread.now()
     let bytes: Int64
 
@@ -50,7 +50,7 @@ extension Recorder.Options {
 }
 
 extension String {
-  /// The name of a file without its folder.
+  /// The name of the file without its folder.
   var lastComponent: String { String(split(separator: "/").last ?? "") }
 }
 
@@ -62,7 +62,7 @@ extension Value {
 }
 
 extension Recovery {
-  /// Recovers what dead recorders have left beside any of the logs that a name stands for.
+  /// Recovers the spools of dead recorders next to all logs that match a template.
   static func recoverAll(_ template: String, _ problem: (String) -> Void) {
     for file in LogTemplate.files(template)
     where access(RecorderLock.parent(ofLog: file.path), F_OK) == 0 {
@@ -71,21 +71,22 @@ extension Recovery {
           problem("tasklog: \(recovered.text)")
         }
       } catch {
-        problem("tasklog: \(file.path): what a dead recorder has left stays in its spool: \(error)")
+        problem("tasklog: \(file.path): cannot recover a dead recorder's spool: \(error)")
       }
     }
   }
 
-  /// A recorder that went on in another file and died before it ended the run in the one before.
+  /// Ends the run in the previous segment for a recorder that rotated and died before it did so
+  /// itself.
   static func endPreviousFile(_ writer: LogWriter, _ run: LogWriter.OpenRun) {
     guard let name = try? writer.previousFile(run: run.number), !name.contains("/") else { return }
     let folder = writer.path.lastIndex(of: "/").map { String(writer.path[...$0]) } ?? ""
-    guard access(folder + name, F_OK) == 0, let before = try? LogWriter(path: folder + name),
-      let open = try? before.openRuns().first(where: { $0.id == run.id }),
-      !RecorderLock.isHeld(log: before.path, run: run.id)
+    guard access(folder + name, F_OK) == 0, let previous = try? LogWriter(path: folder + name),
+      let openRun = try? previous.openRuns().first(where: { $0.id == run.id }),
+      !RecorderLock.isHeld(log: previous.path, run: run.id)
     else { return }
-    try? before.endFile(
-      run: open.number, goesOnIn: writer.path.lastComponent, at: Clock.now())
-    before.close()
+    try? previous.endFile(
+      run: openRun.number, goesOnIn: writer.path.lastComponent, at: Clock.now())
+    previous.close()
   }
 }

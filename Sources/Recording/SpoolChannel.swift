@@ -3,8 +3,9 @@ import Glibc
 import LogFormat
 import TaskLogPlugin
 
-/// The way of one source's events into the spool: numbers them, encodes them into memory of its own,
-/// and copies them over.
+/// Stores one source's events in the spool: numbers them, encodes them into its own memory, and
+/// copies them over.
+///
 ///
 /// One thread at a time calls it, as `EventChannel` says; that is what `@unchecked` relies on.
 final class SpoolChannel: EventChannel, @unchecked Sendable {
@@ -15,15 +16,15 @@ final class SpoolChannel: EventChannel, @unchecked Sendable {
   private let waits: Bool
   private let limits: SourceLimits?
   private let isOpen: OpenFlag
-  /// Takes in the same, for another spool.
-  private let second: SpoolChannel?
+  /// Stores the same events in another spool.
+  private let mirror: SpoolChannel?
   private let generation = tl_generation()
 
-  // One thread at a time: the checks for exclusive access would only cost time.
+  // Used by one thread at a time: dynamic exclusivity checks would only cost time.
   @exclusivity(unchecked) private var scratch = MessagePackWriter()
   @exclusivity(unchecked) private(set) var sourceSeq: Int64 = 0
   @exclusivity(unchecked) private var isRegistered = false
-  /// Events that found no room, from the first of them on, until that has been put into the spool.
+  /// A run of dropped events, from the first one until their gap is in the spool.
   @exclusivity(unchecked) private var missing: Missing?
 
   private struct Missing {
@@ -33,15 +34,15 @@ final class SpoolChannel: EventChannel, @unchecked Sendable {
   }
 
   /// - Parameters:
-  ///   - waits: when there is no room, waits for it rather than dropping the event.
-  ///   - limits: what is not to be kept.
-  ///   - isOpen: whether the recorder still takes events in.
-  ///   - second: takes in the same under the same numbers; it is called by nobody else.
+  ///   - waits: if there is no room, wait for it instead of dropping the event.
+  ///   - limits: filter, redaction and truncation.
+  ///   - isOpen: whether the recorder still accepts events.
+  ///   - second: stores the same events under the same source_seqs; only this channel calls it.
   init(
     number: Int, source: Source, spool: Spool, waits: Bool, limits: SourceLimits?, isOpen: OpenFlag,
     second: SpoolChannel? = nil
   ) {
-    self.second = second
+    mirror = second
     self.limits = limits
     self.number = number
     self.source = source
@@ -53,57 +54,59 @@ final class SpoolChannel: EventChannel, @unchecked Sendable {
   }
 
   func record(_ event: Event) {
-    // In the child of a fork the spool is still the parent's.
+    // In a forked child the spool is still the parent's.
     guard generation == tl_generation(), isOpen.value else { return ForkGuard.reportOnce() }
     if let limits {
       let isAdmitted = limits.admits(event)
-      if let mark = limits.dueMark() { take(mark) }
+      if let mark = limits.dueMark() { store(mark) }
       guard isAdmitted else { return }
     }
-    take(event)
+    store(event)
   }
 
   @inline(__always)
-  private func take(_ event: borrowing Event) {
+  private func store(_ event: borrowing Event) {
     sourceSeq += 1
     if !isRegistered || missing != nil { catchUp(event.time) }
     encode(event)
-    if missing != nil || !put(scratch.bytes) { lose(1) }
+    if missing != nil || !put(scratch.bytes) { drop(1) }
     if let slot { tl_store_release(slot, UInt64(bitPattern: sourceSeq)) }
-    second?.take(scratch.bytes, sourceSeq: sourceSeq, time: event.time)
+    mirror?.store(scratch.bytes, sourceSeq: sourceSeq, time: event.time)
   }
 
-  /// Takes in what another channel has encoded and given its number.
-  private func take(
+  /// Stores an event that another channel has encoded and numbered.
+  private func store(
     _ encoded: UnsafeRawBufferPointer, sourceSeq: Int64, time: @autoclosure () -> Int64
   ) {
     self.sourceSeq = sourceSeq
     if !isRegistered || missing != nil { catchUp(time()) }
-    if missing != nil || !put(encoded) { lose(1) }
+    if missing != nil || !put(encoded) { drop(1) }
     if let slot { tl_store_release(slot, UInt64(bitPattern: sourceSeq)) }
   }
 
-  /// Takes in an event whose fields, from the time on, are encoded already; see `SpoolRecord`.
+  /// Stores an event whose fields, starting with the time, are already encoded; see `SpoolRecord`.
   ///
   /// - Parameters:
-  ///   - given: its number, where the source numbers its events itself.
-  ///   - time: for the gaps.
-  /// - Returns: the number of the last event that has been taken in or counted as missing; nothing
-  ///   when the recorder takes nothing in any more.
+  ///   - assigned: its source_seq, if the source assigns it.
+  ///   - time: for gaps.
+  /// - Returns: the source_seq of the last event that was stored or counted as missing; `nil` if
+  ///   the recorder is closed.
   func record(
-    encoded fields: UnsafeRawBufferPointer, sourceSeq given: Int64? = nil,
+    encoded fields: UnsafeRawBufferPointer, sourceSeq assigned: Int64? = nil,
     time: @autoclosure () -> Int64
   ) -> Int64? {
     guard generation == tl_generation(), isOpen.value else { return nil }
-    if let given {
-      // What the source sends once more is in the spool already.
-      guard given > sourceSeq, given < 1 << 48 else { return sourceSeq }
-      // A source that numbers its events has left out itself what was not wanted.
-      if given > sourceSeq + 1 { recordGap(given - sourceSeq - 1, "lost on the way", time: time()) }
+    if let assigned {
+      // A repeated event is in the spool already.
+      guard assigned > sourceSeq, assigned < 1 << 48 else { return sourceSeq }
+      // A source that assigns its source_seqs has applied the filters itself.
+      if assigned > sourceSeq + 1 {
+        recordGap(assigned - sourceSeq - 1, "lost on the way", time: time())
+      }
     } else if let limits {
       let isAdmitted = limits.admits(encoded: fields)
-      if let mark = limits.dueMark() { take(mark) }
-      // It is taken care of: to those who count from 1, nothing would be a refusal.
+      if let mark = limits.dueMark() { store(mark) }
+      // It has been handled: for callers that count from 1, a 0 would mean a refusal.
       guard isAdmitted else { return max(1, sourceSeq) }
     }
     sourceSeq += 1
@@ -111,13 +114,13 @@ final class SpoolChannel: EventChannel, @unchecked Sendable {
     scratch.removeAll()
     scratch.writeEvent(encoded: fields, number: number, sourceSeq: sourceSeq)
     limits?.capEncoded(fields, number: number, sourceSeq: sourceSeq, in: &scratch)
-    if missing != nil || !put(scratch.bytes) { lose(1) }
+    if missing != nil || !put(scratch.bytes) { drop(1) }
     if let slot { tl_store_release(slot, UInt64(bitPattern: sourceSeq)) }
-    second?.take(scratch.bytes, sourceSeq: sourceSeq, time: time())
+    mirror?.store(scratch.bytes, sourceSeq: sourceSeq, time: time())
     return sourceSeq
   }
 
-  /// Notes that so many events from here on are missing, and why.
+  /// Records that the next `count` events are missing, and why.
   func recordGap(_ count: Int64, _ reason: String, time: Int64) {
     guard generation == tl_generation(), isOpen.value, count > 0, count < 1 << 48 else { return }
     if !isRegistered || missing != nil { catchUp(time) }
@@ -125,19 +128,19 @@ final class SpoolChannel: EventChannel, @unchecked Sendable {
     scratch.removeAll()
     scratch.writeGap(
       number: number, sourceSeq: sourceSeq, count: count, time: time, reason: reason)
-    if missing != nil || !spool.put(scratch.bytes) { lose(count) }
+    if missing != nil || !spool.put(scratch.bytes) { drop(count) }
     sourceSeq += count - 1
     if let slot { tl_store_release(slot, UInt64(bitPattern: sourceSeq)) }
-    second?.recordGap(count, reason, time: time)
+    mirror?.recordGap(count, reason, time: time)
   }
 
-  /// What a filter has left out and nothing has noted yet; for when the source is done.
+  /// Counts of filtered events that are not recorded yet; for when the source is done.
   var exclusions: Exclusions? { limits?.exclusions }
 
-  /// Whether events are taken in.
-  var isTaking: Bool { generation == tl_generation() && isOpen.value }
+  /// Whether events are accepted.
+  var isAccepting: Bool { generation == tl_generation() && isOpen.value }
 
-  /// How many events there has been no room for.
+  /// The number of events that were dropped for lack of room.
   private(set) var lostCount: Int64 = 0
 
   @inline(__always)
@@ -150,14 +153,14 @@ final class SpoolChannel: EventChannel, @unchecked Sendable {
     }
   }
 
-  /// Puts what has been encoded into the spool, in parts where it is too long for one record.
+  /// Stores an encoded record in the spool, in parts if it is too long for one record.
   private func put(_ encoded: UnsafeRawBufferPointer) -> Bool {
-    let longest = SpoolLayout.maximumContent(segmentSize: spool.segmentSize)
-    guard encoded.count > longest else { return storeBlocking(encoded) }
-    // What is around the bytes of a part takes up less than this.
-    let size = longest - 64
+    let maximum = SpoolLayout.maximumContent(segmentSize: spool.segmentSize)
+    guard encoded.count > maximum else { return storeBlocking(encoded) }
+    // The framing of a part takes up less than this.
+    let size = maximum - 64
     let count = (encoded.count + size - 1) / size
-    var part = MessagePackWriter(capacity: longest)
+    var part = MessagePackWriter(capacity: maximum)
     for index in 0..<count {
       let start = index * size
       let bytes = encoded[start..<min(start + size, encoded.count)]
@@ -183,7 +186,7 @@ final class SpoolChannel: EventChannel, @unchecked Sendable {
     return spool.put(scratch.bytes, isReserved: true)
   }
 
-  /// Puts in what could not be put in before.
+  /// Stores the registration and the gap for which there was no room before.
   private func catchUp(_ time: Int64) {
     if !isRegistered { isRegistered = register() }
     guard isRegistered, let gap = missing else { return }
@@ -193,7 +196,7 @@ final class SpoolChannel: EventChannel, @unchecked Sendable {
     if spool.put(scratch.bytes) { missing = nil }
   }
 
-  private func lose(_ count: Int64) {
+  private func drop(_ count: Int64) {
     if missing == nil {
       missing = Missing(sourceSeq: sourceSeq, count: 0, reason: spool.reasonForLoss)
     }

@@ -4,38 +4,38 @@ import Glibc
 import LogFormat
 import Synchronization
 
-/// A thread that takes out of a spool what producers put in: its life, and how far it has come.
+/// A thread that drains a spool: its life cycle and its progress.
 ///
 /// A plain thread, so that it works inside any host.
 final class SpoolThread: @unchecked Sendable {
-  /// What tools such as `top -H` show; at most 15 bytes.
+  /// The name that tools such as `top -H` show; at most 15 bytes.
   static let name = "tasklog-drain"
 
-  // `thread` is written before the thread begins and read when it is waited for.
+  // `thread` is written before the thread begins and read when it is joined.
   private var thread = pthread_t()
   private let stopping = Atomic(false)
   private let outcome = Mutex<String?>(nil)
-  /// Up to where the spool has been taken care of.
+  /// The position up to which the spool has been drained.
   private let committed = Atomic<UInt64>(SpoolPosition.start.word)
-  /// Up to where somebody waits for it to be.
+  /// The position that waiters want drained.
   private let wanted = Atomic<UInt64>(0)
   private let marks = Mutex(LastMarks())
-  /// When it was asked to come to its end.
+  /// When the thread was asked to stop.
   private let stopped = Atomic<Int64>(.max)
-  /// How long it may take to come to its end when something holds it up.
+  /// How long the thread may take to stop if it is blocked.
   private let closeNanoseconds: Int64
-  /// How long what it writes with waits for others.
+  /// How long its writer waits for locks of others.
   let patience = LockPatience()
 
   init(closeNanoseconds: Int64) { self.closeNanoseconds = closeNanoseconds }
 
-  /// What the thread does from its start to its end.
+  /// The body of the thread.
   private final class Work {
     let body: () -> Void
     init(_ body: @escaping () -> Void) { self.body = body }
   }
 
-  /// - Returns: what the system says when there is no thread to be had, else 0.
+  /// - Returns: the system's error code if no thread can be started, else 0.
   func start(_ body: @escaping () -> Void) -> Int32 {
     // Balanced by the release at the beginning of the thread.
     let work = Unmanaged.passRetained(Work(body))
@@ -51,17 +51,17 @@ final class SpoolThread: @unchecked Sendable {
     return code
   }
 
-  /// Whether the thread is to come to its end.
+  /// Whether the thread has been asked to stop.
   var isStopping: Bool { stopping.load(ordering: .acquiring) }
 
-  /// Whether somebody waits for what has not been taken care of yet.
+  /// Whether a caller waits for a position that is not drained yet.
   var hasWaiters: Bool {
     committed.load(ordering: .relaxed) < wanted.load(ordering: .relaxed)
   }
 
   func note(_ position: SpoolPosition) { committed.store(position.word, ordering: .releasing) }
 
-  /// Waits until everything before a position has been taken care of.
+  /// Waits until everything before a position has been drained.
   func flush(to end: SpoolPosition, timeoutSeconds: Double) -> Bool {
     wanted.max(end.word, ordering: .relaxed)
     let deadline = Self.now() + Int64(max(0, min(timeoutSeconds, 1e6)) * 1e9)
@@ -72,51 +72,51 @@ final class SpoolThread: @unchecked Sendable {
     return true
   }
 
-  /// What a filter has left out last; known when the thread is to end.
+  /// The final counts of filtered events; known when the thread is to stop.
   var lastMarks: [LastMark] { marks.withLock { $0 }.all }
 
-  /// Until when it has to come to its end, once it was asked to.
+  /// When the thread must have ended, once it was asked to stop.
   var deadline: Int64 {
     let (end, overflow) = stopped.load(ordering: .relaxed).addingReportingOverflow(closeNanoseconds)
     return overflow ? .max : end
   }
 
-  /// Lets the thread come to its end.
-  func stop(noting last: LastMarks) {
+  /// Asks the thread to stop.
+  func stop(recording last: LastMarks) {
     marks.withLock { $0 = last }
     stopped.store(Self.now(), ordering: .relaxed)
-    // It may be waiting for another process just now.
+    // It may be waiting for another process's lock.
     patience.end(at: deadline)
     stopping.store(true, ordering: .releasing)
   }
 
-  /// Waits until the thread has come to its end.
+  /// Waits until the thread has ended.
   ///
-  /// - Returns: what it left undone, nothing when that is nothing.
+  /// - Returns: what it left undone; `nil` if that is nothing.
   func finish() -> String? {
     pthread_join(thread, nil)
     return outcome.withLock { $0 }
   }
 
-  func leave(_ message: String) { outcome.withLock { $0 = message } }
+  func setFailure(_ message: String) { outcome.withLock { $0 = message } }
 
-  /// Nanoseconds of a clock that never jumps.
+  /// Nanoseconds of a monotonic clock.
   static func now() -> Int64 { LockPatience.now() }
 }
 
-/// What takes care of a recorder's spool, on a thread of its own.
+/// Drains a recorder's spool, on its own thread.
 protocol SpoolConsumer: Sendable {
   var thread: SpoolThread { get }
   var spool: Spool { get }
-  /// What it writes, for whoever is to be told that it cannot.
+  /// The path it writes to, for error messages.
   var path: String { get }
 
-  /// What the thread does from its start to its end.
+  /// The body of the thread, from its start to its end.
   func work()
 }
 
 extension SpoolConsumer {
-  /// - Throws: `LogError.cannotWrite` when there is no thread to be had.
+  /// - Throws: `LogError.cannotWrite` if no thread can be started.
   func start() throws {
     let code = thread.start { self.work() }
     guard code == 0 else {
@@ -124,19 +124,19 @@ extension SpoolConsumer {
     }
   }
 
-  /// Waits until everything that lies in the spool now is where it belongs.
+  /// Waits until everything that is in the spool now is at its destination.
   func flush(timeoutSeconds: Double) -> Bool {
     thread.flush(to: spool.end, timeoutSeconds: timeoutSeconds)
   }
 
-  /// What filters have left out last goes the way of all events, so that it is not lost either when
-  /// it cannot be written now. No call of a source that had begun before the end is on its way any
-  /// more.
-  func putLastMarks() {
+  /// Stores the final counts of filtered events in the spool like any event, so that they are not
+  /// lost if they cannot be written now. Calls of sources that began before the end have returned
+  /// by now.
+  func storeLastMarks() {
     var lasts = spool.lastSourceSeqs
     for mark in thread.lastMarks {
       let record = mark.record(behind: &lasts)
-      // Where there is no room, the number of its source's last event tells that it is missing.
+      // If there is no room, the source_seq of its source's last event shows that it is missing.
       _ = record.withUnsafeBytes { spool.put($0) }
       guard let last = lasts.first(where: { $0.source == mark.source })?.last,
         let slot = spool.slot(of: mark.source)

@@ -2,7 +2,7 @@ import Glibc
 import LogFormat
 import TaskLogPlugin
 
-/// A file of a worker's spool.
+/// One file of a worker's spool.
 final class WorkerSpoolFile {
   private static let magic = Array("tlworker".utf8)
 
@@ -11,26 +11,26 @@ final class WorkerSpoolFile {
   let id: String
   let address: String
   let name: Value
-  /// Its place among the files of the worker.
+  /// The sequence number of this file among the files of the worker.
   let number: Int
-  /// The log that its run was recorded into; `nil` if it does not say.
+  /// The log that its run was recorded into; `nil` if the file does not say.
   let home: String?
   private let content: [UInt8]
-  /// Locked as long as this lives, so that nobody else takes it meanwhile; -1 if it is not.
+  /// Locked while this object lives, so that no other process consumes the file; -1 if not locked.
   private let descriptor: Int32
 
   deinit { if descriptor >= 0 { close(descriptor) } }
 
-  /// Tells the files of one worker.
+  /// Identifies the worker.
   var source: String { run + "/" + id }
 
   var folder: String { path.lastIndex(of: "/").map { String(path[..<$0]) } ?? "." }
 
-  /// Whether beside it lies a later one of its worker that is not among these.
+  /// Whether the folder has a later file of this worker that is not among these.
   func hasNext(in files: [WorkerSpoolFile]) -> Bool {
     let names = Set(files.map { $0.path.split(separator: "/").last.map(String.init) ?? "" })
     let name = path.split(separator: "/").last.map(String.init) ?? ""
-    // A single file may have been given another name.
+    // A single file may have been renamed.
     guard name.hasPrefix(id + ".") else { return false }
     return SpoolFolder.names(folder).contains { other in
       other.hasPrefix(id + ".") && !names.contains(other)
@@ -38,7 +38,7 @@ final class WorkerSpoolFile {
     }
   }
 
-  /// The files below a path.
+  /// The spool files at or below a path.
   ///
   /// - Throws: `WorkerSpoolError`.
   static func find(_ path: String) throws -> [String] {
@@ -51,23 +51,23 @@ final class WorkerSpoolFile {
       throw WorkerSpoolError.cannotRead(path: path, reason: String(cString: strerror(errno)))
     }
     defer { closedir(stream) }
-    var found: [String] = []
+    var paths: [String] = []
     while let entry = readdir(stream) {
       let name = withUnsafePointer(to: &entry.pointee.d_name) { pointer in
         pointer.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
       }
-      // A file under its way has not been begun.
+      // A file that is still being created.
       guard name != ".", name != "..", !name.hasSuffix(".new") else { continue }
-      found += try find(path + "/" + name)
+      paths += try find(path + "/" + name)
     }
-    return found.sorted()
+    return paths.sorted()
   }
 
-  /// - Parameter isTaking: whether it is to be removed once it is in the log.
+  /// - Parameter removesFile: whether the file will be removed once it is in the log.
   /// - Throws: `WorkerSpoolError`.
-  init(_ path: String, isTaking: Bool = false) throws {
+  init(_ path: String, removesFile: Bool = false) throws {
     self.path = path
-    let (content, descriptor) = try Self.read(path, isTaking)
+    let (content, descriptor) = try Self.read(path, removesFile)
     (self.content, self.descriptor) = (content, descriptor)
     guard content.starts(with: Self.magic) else { throw WorkerSpoolError.noSpool(path: path) }
     let header = content.withUnsafeBytes { bytes -> Value? in
@@ -91,7 +91,7 @@ final class WorkerSpoolFile {
   }
 
   private static func read(
-    _ path: String, _ isTaking: Bool
+    _ path: String, _ removesFile: Bool
   ) throws -> (content: [UInt8], descriptor: Int32) {
     func failure() -> WorkerSpoolError {
       .cannotRead(path: path, reason: String(cString: strerror(errno)))
@@ -100,29 +100,29 @@ final class WorkerSpoolFile {
     guard descriptor >= 0 else { throw failure() }
     var isKept = false
     defer { if !isKept { close(descriptor) } }
-    let lock = isTaking ? LOCK_EX : LOCK_SH
-    guard flock(descriptor, lock | LOCK_NB) == 0 || errno != EWOULDBLOCK && !isTaking else {
+    let lock = removesFile ? LOCK_EX : LOCK_SH
+    guard flock(descriptor, lock | LOCK_NB) == 0 || errno != EWOULDBLOCK && !removesFile else {
       throw WorkerSpoolError.isInUse(path: path)
     }
     var status = stat()
-    // Another one may have taken it in between.
-    guard !isTaking || fstat(descriptor, &status) == 0 && status.st_nlink > 0 else {
+    // Another process may have consumed it in between.
+    guard !removesFile || fstat(descriptor, &status) == 0 && status.st_nlink > 0 else {
       throw WorkerSpoolError.isInUse(path: path)
     }
     var content: [UInt8] = []
-    var part = [UInt8](repeating: 0, count: 1 << 20)
+    var buffer = [UInt8](repeating: 0, count: 1 << 20)
     while true {
-      let count = Glibc.read(descriptor, &part, part.count)
+      let count = Glibc.read(descriptor, &buffer, buffer.count)
       guard count >= 0 else { throw failure() }
       guard count > 0 else {
-        isKept = isTaking
-        return (content, isTaking ? descriptor : -1)
+        isKept = removesFile
+        return (content, removesFile ? descriptor : -1)
       }
-      content += part[..<count]
+      content += buffer[..<count]
     }
   }
 
-  /// The records behind the one that says whose they are.
+  /// Calls `body` with the records after the header record.
   func withRecords(_ body: (inout SourceRecordReader) throws -> Void) throws {
     try content.withUnsafeBytes { bytes in
       var reader = SourceRecordReader(

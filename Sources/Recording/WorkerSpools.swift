@@ -3,72 +3,73 @@ import Glibc
 import LogFormat
 import TaskLogPlugin
 
-/// Why the spool of a worker cannot be put into a log.
+/// Why the spool of a worker cannot be imported into a log.
 public enum WorkerSpoolError: Error, Sendable, CustomStringConvertible {
   case cannotRead(path: String, reason: String)
   case noSpool(path: String)
   case isInUse(path: String)
-  /// `home` is the log that the run was recorded into, as far as the spool says.
+  /// `home` is the log that the run was recorded into, if the spool says so.
   case unknownRun(path: String, run: String, log: String, home: String?)
   case runIsAlive(path: String, run: String)
 
   public var description: String {
     switch self {
     case .cannotRead(let path, let reason): "\(path): \(reason)"
-    case .noSpool(let path): "\(path): is no spool of a worker"
-    case .isInUse(let path): "\(path): its worker lives, and ships it itself"
+    case .noSpool(let path): "\(path): not a worker spool"
+    case .isInUse(let path): "\(path): in use; its worker is alive and sends the events itself"
     case .unknownRun(let path, let run, let log, let home):
-      "\(path): belongs to run \(run), which is not in \(log); "
-        + (home.map { "it was recorded into \($0)" } ?? "'--log' names another log")
+      "\(path): run \(run) is not in \(log); "
+        + (home.map { "it was recorded into \($0)" } ?? "choose another log with '--log'")
     case .runIsAlive(let path, let run):
-      "\(path): run \(run) is still being recorded; the next worker on the host of this spool "
-        + "ships it, and when the run is over this command puts it in"
+      "\(path): run \(run) is still being recorded; the next worker on its host "
+        + "sends these events, or repeat this command when the run is over"
     }
   }
 }
 
-/// Puts into a log what workers of a Dask cluster have left in their spools on hosts that never came
-/// back: files that were copied from there.
+/// Imports the spools of Dask workers whose hosts never came back: files that were copied from
+/// there.
 ///
-/// A file is `RUN-ID/SOURCE-ID.N`: "tlworker", and records as `SourceRecord` has them, of which the
-/// first is a map that says whose it is. The events are numbered: what is in the log already is left
-/// out, so it does no harm to import a file twice.
+/// A file is `RUN-ID/SOURCE-ID.N`: "tlworker", then records in the format of `SourceRecord`, of
+/// which the first is a map that identifies the worker. Events carry their source_seq, and those
+/// that are in the log already are skipped, so importing a file twice does no harm.
 public enum WorkerSpools {
-  /// What came of the files of one worker.
+  /// The result of importing the files of one worker.
   public struct Imported: Sendable {
     public var run: String
     public var worker: String
     public var events: Int64
-    /// Events that are neither in these files nor in the log.
+    /// The number of events that are neither in these files nor in the log.
     public var missing: Int64
-    /// Records that made no sense.
+    /// The number of records that cannot be decoded.
     public var unreadable: Int
   }
 
-  /// What is not imported, and why; files of one run that belong elsewhere are told once.
-  public struct Left: Sendable {
+  /// Files that were not imported, and why; files of one run that belong elsewhere are reported
+  /// once.
+  public struct Skipped: Sendable {
     public var files: Int
     public var reason: WorkerSpoolError
   }
 
-  /// Imports files, and all files below folders: what belongs into the log. What does not is left.
+  /// Imports files, and all files below folders, whose runs are in the log; the others are skipped.
   ///
-  /// - Parameter log: the log of each run, by its id.
+  /// - Parameter log: returns the log of a run, given the run's id.
   /// - Throws: `LogError`.
   public static func importFiles(
     _ paths: [String], log: (String) -> String
-  ) throws -> (imported: [Imported], left: [Left]) {
-    var left: [Left] = []
+  ) throws -> (imported: [Imported], left: [Skipped]) {
+    var left: [Skipped] = []
     var groups = OrderedMap<String, [WorkerSpoolFile]>()
     for path in paths.flatMap({ find($0, &left) }) {
       do {
         let file = try WorkerSpoolFile(path)
         groups[file.source] = (groups[file.source] ?? []) + [file]
       } catch let error as WorkerSpoolError {
-        left.append(Left(files: 1, reason: error))
+        left.append(Skipped(files: 1, reason: error))
       }
     }
-    // Refuses a log that cannot be written.
+    // Fails if the log cannot be written.
     if groups.isEmpty { try LogWriter(path: log("")).close() }
     var imported: [Imported] = []
     for files in groups.values {
@@ -77,7 +78,7 @@ public enum WorkerSpools {
       let writer = try LogWriter(path: path)
       defer { writer.close() }
       do {
-        // What the scheduler had of these workers when it died comes first.
+        // First what the scheduler's spool holds of these workers.
         _ = try Recovery.recover(writer)
         imported.append(
           try put(files, writer, isComplete: !files.contains { $0.hasNext(in: files) }))
@@ -90,47 +91,48 @@ public enum WorkerSpools {
     return (imported, left)
   }
 
-  private static func find(_ path: String, _ left: inout [Left]) -> [String] {
+  private static func find(_ path: String, _ left: inout [Skipped]) -> [String] {
     do {
       return try WorkerSpoolFile.find(path)
     } catch {
-      if let error = error as? WorkerSpoolError { left.append(Left(files: 1, reason: error)) }
+      if let error = error as? WorkerSpoolError { left.append(Skipped(files: 1, reason: error)) }
       return []
     }
   }
 
-  /// The files of all workers of a run lie in one folder.
-  private static func add(_ count: Int, _ reason: WorkerSpoolError, to left: inout [Left]) {
-    let place = left.firstIndex { known in
-      switch (known.reason, reason) {
+  /// Merges entries with the same reason: the files of all workers of a run are in one folder.
+  private static func add(_ count: Int, _ reason: WorkerSpoolError, to left: inout [Skipped]) {
+    let index = left.firstIndex { skipped in
+      switch (skipped.reason, reason) {
       case (.unknownRun(_, let a, _, _), .unknownRun(_, let b, _, _)): a == b
       case (.runIsAlive(_, let a), .runIsAlive(_, let b)): a == b
       default: false
       }
     }
-    if let place {
-      left[place].files += count
+    if let index {
+      left[index].files += count
     } else {
-      left.append(Left(files: count, reason: reason))
+      left.append(Skipped(files: count, reason: reason))
     }
   }
 
-  /// Imports what workers on this host have left of runs that are over and in the log, and removes
-  /// those files; for a recorder, which is the next one here.
+  /// Imports what workers on this host left, of runs that are over and in the log, and removes
+  /// those files; for the next recorder on this host.
+  ///
   ///
   /// - Throws: `LogError`.
-  static func pickUp(_ folder: String, log: (String) -> String?) throws {
+  static func importOrphanedSpools(_ folder: String, log: (String) -> String?) throws {
     for run in SpoolFolder.names(folder).sorted() {
       let path = folder + "/" + run
       guard let log = log(run) else { continue }
-      var left: [Left] = []
+      var left: [Skipped] = []
       var groups = OrderedMap<String, [WorkerSpoolFile]>()
-      for file in find(path, &left).compactMap({ try? WorkerSpoolFile($0, isTaking: true) }) {
+      for file in find(path, &left).compactMap({ try? WorkerSpoolFile($0, removesFile: true) }) {
         groups[file.source] = (groups[file.source] ?? []) + [file]
       }
       for files in groups.values where !files.isEmpty {
         let files = files.sorted { $0.number < $1.number }
-        // Of one that lives a file is locked, and the others are its affair.
+        // A live worker holds the lock of one of its files, and sends the others itself.
         guard !files.contains(where: { $0.hasNext(in: files) }) else { continue }
         let writer = try LogWriter(path: log)
         defer { writer.close(isIndexing: false) }
@@ -144,15 +146,16 @@ public enum WorkerSpools {
         }
       }
       groups = OrderedMap()
-      // Only goes when nothing is in it.
+      // Fails unless the folder is empty.
       rmdir(path)
     }
   }
 
-  /// Puts records of a worker of an earlier run into the log, as the next worker on its host has found
+  /// Adds records of a worker of an earlier run to the log, as the next worker on its host found
   /// them.
   ///
-  /// - Returns: whether they are in the log: the run has to be in it, and over.
+  /// - Returns: whether they are in the log, which requires that it has the run and the run is
+  ///   over.
   /// - Throws: `LogError`.
   static func put(
     records: UnsafeRawBufferPointer, of source: Source, run: String, log: String
@@ -161,13 +164,13 @@ public enum WorkerSpools {
     defer { writer.close(isIndexing: false) }
     do {
       _ = try Recovery.recover(writer)
-      guard let open = try writer.run(id: run), !RecorderLock.isHeld(log: log, run: run) else {
+      guard let openRun = try writer.run(id: run), !RecorderLock.isHeld(log: log, run: run) else {
         return false
       }
       var imported = Imported(
         run: run, worker: source.address, events: 0, missing: 0, unreadable: 0)
       try writer.transaction(synced: true) {
-        var progress = try progress(of: source, run: open.number, writer)
+        var progress = try progress(of: source, run: openRun.number, writer)
         var reader = SourceRecordReader(records, checksCRC: true)
         try put(&reader, &progress, &imported, writer)
       }
@@ -177,7 +180,7 @@ public enum WorkerSpools {
     }
   }
 
-  /// - Parameter isComplete: whether this is all that the worker has left.
+  /// - Parameter isComplete: whether these are all files that the worker left.
   private static func put(
     _ files: [WorkerSpoolFile], _ writer: LogWriter, isComplete: Bool
   ) throws -> Imported {
@@ -223,7 +226,7 @@ public enum WorkerSpools {
         do {
           let event = try EncodedEvent(fields: fields)
           let before = sourceSeq - source.lastSourceSeq - 1
-          try lose(before, "lost on the way", event.time, &source, &imported, writer)
+          try recordMissing(before, "lost on the way", event.time, &source, &imported, writer)
           try writer.append(event, source: source.id, sourceSeq: sourceSeq)
           source.lastSourceSeq = sourceSeq
           imported.events += 1
@@ -233,13 +236,13 @@ public enum WorkerSpools {
       case .gap(let sourceSeq, let count, let time, let reason):
         let end = sourceSeq + min(max(0, count), 1 << 48) - 1
         guard end > source.lastSourceSeq else { continue }
-        try lose(end - source.lastSourceSeq, reason, time, &source, &imported, writer)
+        try recordMissing(end - source.lastSourceSeq, reason, time, &source, &imported, writer)
       }
     }
     imported.unreadable += reader.unreadableCount
   }
 
-  private static func lose(
+  private static func recordMissing(
     _ count: Int64, _ reason: String, _ time: Int64, _ source: inout LogWriter.SourceProgress,
     _ imported: inout Imported, _ writer: LogWriter
   ) throws {

@@ -1,4 +1,4 @@
-/// Hooks that threw: a plugin that throws at each of many events must not fill the memory.
+/// Hooks that threw. Bounded, since a plugin may throw for every event.
 struct FailureList {
   private static let limit = 100
   private(set) var first: [Replayer.Failure] = []
@@ -9,7 +9,7 @@ struct FailureList {
     if first.count < Self.limit { first.append(failure) }
   }
 
-  /// Adds those of a plugin outside.
+  /// Adds the failures of an external plugin.
   mutating func append(_ failures: [Replayer.Failure], count: Int) {
     self.count += count
     first += failures.prefix(max(0, Self.limit - first.count))

@@ -1,25 +1,25 @@
 import EventLog
 
-/// Takes a replay on with what is still being recorded.
+/// Continues a replay with events that are still being recorded.
 ///
-/// Events of a worker may reach the log later than those of the scheduler that they cause. So that
-/// cause comes before effect, an event is given out only when it has been in the log for a while: its
-/// cause is there by then, and is waited for. A cause that comes later than that holds nothing up.
+/// Events of a worker may reach the log later than the scheduler events that they cause. To keep
+/// causes before effects, an event is emitted only after it has been in the log for a while: by
+/// then its cause is there or is awaited. A cause that arrives later blocks nothing.
 struct Follower {
   struct News {
-    /// Sources that were not there before.
+    /// Sources that are new.
     var sources: [SourceInfo]
     var isCancelled = false
   }
 
-  /// How often the log is looked at for something new. Well below what people notice.
+  /// The polling interval of the log, well below what people notice.
   private static let pause = Duration.milliseconds(30)
 
   private let reader: LogReader
   private let run: Int64
   private let patience: Duration
   private let clock = ContinuousClock()
-  /// How far the log went at a moment, the oldest first.
+  /// The last seq in the log at points in time, the oldest first.
   private var marks: [(moment: ContinuousClock.Instant, seq: Int64)] = []
   private var horizon: Int64 = 0
   private var isOver = false
@@ -30,22 +30,22 @@ struct Follower {
     self.run = run.number
   }
 
-  /// Waits until there is more, and lets the cursor go on with it.
+  /// Waits for more events and advances the cursor to them.
   ///
-  /// - Returns: nothing when the run has ended and all of it has been given out.
+  /// - Returns: `nil` if the run has ended and all its events have been emitted.
   /// - Throws: `LogError`.
   mutating nonisolated(nonsending) func next(
     _ cursor: EventCursor, _ isCancelled: () -> Bool
   ) async throws -> News? {
     while !isOver {
-      // Whether it goes on is asked before the last look, so that nothing is left behind. Sources are
-      // read after the events that they belong to.
+      // Whether the run is still live is read before its last seq, so that no event is missed.
+      // Sources are read after the events that belong to them.
       guard let info = try reader.runs().first(where: { $0.number == run }) else { return nil }
       isOver = info.end != .running
-      let seen = try isOver ? reader.runs().first { $0.number == run } ?? info : info
-      let last = seen.lastSeq ?? 0
-      let known = cursor.sources
-      let sources = try reader.sources(of: seen).filter { known[$0.number] == nil }
+      let latest = try isOver ? reader.runs().first { $0.number == run } ?? info : info
+      let last = latest.lastSeq ?? 0
+      let knownSources = cursor.sources
+      let sources = try reader.sources(of: latest).filter { knownSources[$0.number] == nil }
       let reach = reach(last)
       if reach > horizon || isOver || !sources.isEmpty {
         horizon = max(horizon, reach)
@@ -62,7 +62,7 @@ struct Follower {
     return nil
   }
 
-  /// Up to where events have waited long enough.
+  /// The last seq of the events that have waited long enough.
   private mutating func reach(_ last: Int64) -> Int64 {
     if isOver { return last }
     let now = clock.now

@@ -3,11 +3,11 @@ import TaskLogPlugin
 
 /// Which part of a run plugins are called with, and how fast.
 ///
-/// The state that they see is rebuilt from all of it, whatever is chosen here.
+/// The state that they access is always rebuilt from all events.
 public struct ReplayOptions: Sendable, Equatable {
-  /// Where plugins begin or end to be called.
+  /// Where calls of plugins begin or end.
   public enum Bound: Sendable, Equatable {
-    /// A number in the order of arrival, inclusive.
+    /// A seq, inclusive.
     case seq(Int64)
     /// Nanoseconds since 1970 UTC by the clock of each source, inclusive.
     case time(Int64)
@@ -20,32 +20,32 @@ public struct ReplayOptions: Sendable, Equatable {
     case address(String)
   }
 
-  /// Each source begins with its first event that is not before this one.
+  /// Each source begins with its first event at or after this bound.
   public var from: Bound?
-  /// Each source ends with its last event before the first one that is behind this.
+  /// Each source ends before its first event after this bound.
   public var to: Bound?
-  /// Sources of any of these; all when there are none.
+  /// Sources that match any of these; all if empty.
   public var sources: [SourceChoice] = []
-  /// Names or GLOB patterns of keys; events that are about no single key stay.
+  /// Names or GLOB patterns of keys; events without a single key always match.
   public var keys: [String] = []
-  /// How many times as fast as it was recorded; nothing for as fast as it goes.
+  /// The speed relative to the recording; `nil` for maximum speed.
   public var speed: Double?
-  /// Ends at the first hook that fails.
+  /// Whether to end at the first hook that fails.
   public var failsFast = false
-  /// Goes on with a run that is being recorded until it ends.
+  /// Whether to follow a run that is being recorded until it ends.
   public var follows = false
-  /// Where what plugins have in themselves is saved for the next time; nowhere by default.
+  /// Where checkpoints of plugins are saved for later replays; nowhere by default.
   public var checkpoints: CheckpointOptions?
 
-  /// How long an event of a run that is followed waits in the log for its cause, before it is given
-  /// out without: batches of Dask's workers come up to 800 ms late.
+  /// How long an event of a followed run waits for its cause before it is emitted without it:
+  /// batches of Dask's workers arrive up to 800 ms late.
   var patience = Duration.milliseconds(1000)
-  /// Compares what plugins report with what a recorder has noted of them live.
+  /// Whether to compare plugin reports with those recorded live.
   public var verifies = false
 
   public init() {}
 
-  /// Whether plugins are called with a part of the events only, so that what they say is not what
-  /// they would have said live.
+  /// Whether plugins are called with only some events, so that their reports differ from the live
+  /// ones.
   public var isPartial: Bool { from != nil || to != nil || !sources.isEmpty || !keys.isEmpty }
 }

@@ -3,11 +3,11 @@ import EventLog
 import LogAnalysis
 import TaskLogPlugin
 
-/// One way through the events of a run.
+/// One pass over the events of a run.
 final class ReplayPass {
-  /// How many events come between two looks at whether it is to go on.
+  /// The number of events between two checks for cancellation.
   private static let stride: Int64 = 1 << 12
-  /// How often it is looked at while nothing is due.
+  /// The interval of those checks while no event is due.
   private static let pause = Duration.milliseconds(100)
 
   private let reader: LogReader
@@ -15,16 +15,16 @@ final class ReplayPass {
   private let options: ReplayOptions
   private let factories: [(factory: PluginFactory, options: [String: String])]
   private let call: ActiveCall
-  private let keeper: CheckpointManager?
+  private let manager: CheckpointManager?
   private var outside: ExternalPlugins
 
   private var sources: [SourceInfo] = []
-  /// What makes times of different sources comparable; plugins see each source's own.
+  /// Makes times of different sources comparable; plugins see each source's own.
   private var clocks = ClockOffsets()
-  /// By the number of the source in the file. Sources whose plugins are not to be called have none.
+  /// By the row ID of the source. Sources whose plugins are not called have no entry.
   private var replays: [Int64: SourceReplay] = [:]
   private var selection: Selection
-  // Nothing that is called for an event comes back here.
+  // Nothing called for an event accesses this again.
   @exclusivity(unchecked) private var failures = FailureList()
   private var chosen: Int64 = 0
   private var sourceCount = 0
@@ -43,7 +43,7 @@ final class ReplayPass {
     self.options = options
     self.factories = factories
     self.call = call
-    keeper =
+    manager =
       outside.isEmpty
       ? CheckpointManager(options, reader: reader, run: run, factories: factories) : nil
     self.isCancelled = isCancelled
@@ -61,40 +61,40 @@ final class ReplayPass {
     try outside.begin(run, sources)
     let cursor = try await cursor()
     let before = cursor.count
-    let end = try await takeAll(cursor, progress)
-    // They start also where nothing was chosen, as beside a scheduler that does nothing.
+    let end = try await replayAll(cursor, progress)
+    // Plugins start even if nothing was selected, as with a live scheduler that does nothing.
     for replay in ordered where replay.isScheduler && !replay.hasBegun && end == .complete {
       await replay.begin(&failures)
     }
     let reports = reports
     for replay in replays.values { if let failure = replay.failure { throw failure } }
-    let said = try outside.finish()
-    failures.append(said.failures, count: said.failureCount)
+    let result = try outside.finish()
+    failures.append(result.failures, count: result.failureCount)
     return Replayer.Result(
       events: cursor.count, before: before, chosen: options.isPartial ? chosen : cursor.count,
-      reports: reports + said.reports, failures: failures.first,
+      reports: reports + result.reports, failures: failures.first,
       failureCount: failures.count,
-      verifications: ordered.flatMap(\.verifications) + said.verifications,
-      notices: said.notices + (keeper?.notices ?? []), lines: said.lines, end: end,
+      verifications: ordered.flatMap(\.verifications) + result.verifications,
+      notices: result.notices + (manager?.notices ?? []), lines: result.lines, end: end,
       unknown: unknown, mismatchCount: replays.values.reduce(0) { $0 + $1.mismatchCount },
-      drift: said.drift,
+      drift: result.drift,
       missing: try reader.missing(of: run), pruned: try reader.pruned(of: run),
       excluded: try reader.excluded(of: run).reduce(0) { $0 + $1.events },
       damaged: cursor.damagedCount,
       outOfOrder: cursor.outOfOrderCount)
   }
 
-  /// Begins at the last checkpoint that is good, or at the beginning.
+  /// Starts from the last valid checkpoint, or from the beginning.
   private nonisolated(nonsending) func cursor() async throws -> EventCursor {
-    if let keeper {
-      for position in try keeper.candidates() {
-        guard let checkpoint = try keeper.checkpoint(at: position, sources: sources) else {
+    if let manager {
+      for position in try manager.candidates() {
+        guard let checkpoint = try manager.checkpoint(at: position, sources: sources) else {
           continue
         }
         do {
           if let cursor = try await cursor(from: checkpoint) { return cursor }
         } catch let error as RestoreFailure {
-          keeper.refuse(position, error.cause)
+          manager.refuse(position, error.cause)
         }
         replays = [:]
         failures = FailureList()
@@ -106,7 +106,7 @@ final class ReplayPass {
       of: run, order: .causal, wanted: wanted, isFollowed: options.follows, readsAhead: true)
   }
 
-  /// A plugin could not take back what it has saved.
+  /// A plugin could not restore its saved state.
   private struct RestoreFailure: Error {
     var cause: any Error
   }
@@ -122,8 +122,8 @@ final class ReplayPass {
       replays[info.number] = replay
       if let state = states[info.source.id] {
         do {
-          try await replay.goOn(
-            behind: state.sourceSeq,
+          try await replay.resume(
+            after: state.sourceSeq,
             with: checkpoint.instances.filter { $0.source == state.id },
             checkpoint.states[state.id], &failures)
         } catch {
@@ -135,11 +135,11 @@ final class ReplayPass {
     }
     let cursor = try reader.events(
       of: run, order: .causal, wanted: wanted, goingOnFrom: checkpoint.place, readsAhead: true)
-    // The order of one source alone is another matter than that of several.
+    // The order of a single source differs from that of several.
     return cursor.isCausal == checkpoint.place.isCausal ? cursor : nil
   }
 
-  /// A source has come.
+  /// Adds a source.
   private nonisolated(nonsending) func join(_ info: SourceInfo) async throws {
     sourceCount += 1
     guard selection.chooses(info.source) else { return }
@@ -147,23 +147,23 @@ final class ReplayPass {
       info, of: run, reader: reader, factories: factories, call: call,
       verifies: options.verifies)
     replays[info.number] = replay
-    // Where only a part is chosen, plugins start with it.
+    // If only a part is selected, plugins start with it.
     if replay.isScheduler, options.from == nil { await replay.begin(&failures) }
   }
 
-  /// Where no plugin is, nothing has to be looked up.
+  /// The sources with plugins; events of others need not be decoded.
   private var wanted: Set<Int64> {
     let wanted = sources.filter { info in
       let replay = replays[info.number]
-      return replay?.isIdle == false || outside.wants(info, isChosen: replay != nil)
+      return replay?.isIdle == false || outside.needs(info, isChosen: replay != nil)
     }
     return Set(wanted.map(\.number))
   }
 
-  /// What plugins looked at and could not see.
+  /// State that plugins accessed but that is unavailable.
   private var unknown: [UnavailableState] {
-    let all = Set(replays.values.flatMap(\.unknown))
-    return UnavailableState.allCases.filter(all.contains)
+    let unavailable = Set(replays.values.flatMap(\.unknown))
+    return UnavailableState.allCases.filter(unavailable.contains)
   }
 
   private var ordered: [SourceReplay] {
@@ -177,45 +177,45 @@ final class ReplayPass {
 
   // MARK: - Events
 
-  private nonisolated(nonsending) func takeAll(
+  private nonisolated(nonsending) func replayAll(
     _ cursor: EventCursor, _ progress: ((Int64) -> Void)?
   ) async throws -> Replayer.End {
     var follower =
       options.follows ? Follower(reader: reader, run: run, patience: options.patience) : nil
     let isPlain = selection.isEverything && outside.isEmpty && pacer == nil
-    var nextLook = Self.stride
+    var nextCheck = Self.stride
     var source: Int64 = .min
     var replay: SourceReplay?
     var savesNext = false
     while true {
       while let recorded = try cursor.nextEvent() {
-        if cursor.count >= nextLook {
-          nextLook = cursor.count + Self.stride
+        if cursor.count >= nextCheck {
+          nextCheck = cursor.count + Self.stride
           progress?(cursor.count)
           if isCancelled() { return .cancelled }
           if selection.isOver(of: sourceCount), follower == nil { return .complete }
-          savesNext = savesNext || keeper?.isDue(cursor) ?? false
+          savesNext = savesNext || manager?.isDue(cursor) ?? false
         }
-        // Events of one source often lie together.
+        // Events of one source are often consecutive.
         if recorded.source != source {
           source = recorded.source
           replay = replays[source]
         }
         if isPlain {
-          if let replay, try !replay.take(recorded, &failures) {
-            try await replay.takeAwaiting(recorded, &failures)
+          if let replay, try !replay.process(recorded, &failures) {
+            try await replay.processAwaiting(recorded, &failures)
           }
-        } else if try await !takeChosen(recorded, replay, progress, cursor) {
+        } else if try await !replaySelected(recorded, replay, progress, cursor) {
           return .cancelled
         }
         if replay?.isIdle ?? true, isDone { return .done }
         if options.failsFast, failures.count + outside.failureCount > 0 { return .failed }
-        if savesNext, let place = cursor.place {
+        if savesNext, let point = cursor.place {
           savesNext = false
-          try save(place)
+          try save(point)
         }
       }
-      if let keeper, keeper.isDueAtEnd(cursor), let place = cursor.place { try save(place) }
+      if let manager, manager.isDueAtEnd(cursor), let point = cursor.place { try save(point) }
       try outside.flush()
       progress?(cursor.count)
       guard let news = try await follower?.next(cursor, isCancelled) else { return .complete }
@@ -230,8 +230,8 @@ final class ReplayPass {
     }
   }
 
-  /// - Returns: false when the replay was cancelled.
-  private nonisolated(nonsending) func takeChosen(
+  /// - Returns: `false` if the replay was cancelled.
+  private nonisolated(nonsending) func replaySelected(
     _ recorded: RecordedEvent, _ replay: SourceReplay?, _ progress: ((Int64) -> Void)?,
     _ cursor: EventCursor
   ) async throws -> Bool {
@@ -245,26 +245,26 @@ final class ReplayPass {
     if let replay {
       if !isChosen {
         try replay.pass(recorded)
-      } else if try !replay.take(recorded, &failures) {
-        try await replay.takeAwaiting(recorded, &failures)
+      } else if try !replay.process(recorded, &failures) {
+        try await replay.processAwaiting(recorded, &failures)
       }
     }
-    try outside.take(recorded, isSelected: isChosen)
+    try outside.process(recorded, isSelected: isChosen)
     return true
   }
 
-  /// What has failed is not saved, and so is told again.
-  private func save(_ place: ResumePoint) throws {
+  /// A replay with failures is not saved, so that a later replay reports them again.
+  private func save(_ point: ResumePoint) throws {
     guard failures.count == 0 else { return }
-    try keeper?.save(place, ordered.filter { !$0.names.isEmpty })
+    try manager?.save(point, ordered.filter { !$0.names.isEmpty })
   }
 
-  /// Whether somebody wanted to be called, and nobody does any more.
+  /// Whether there were active plugins and none is left.
   private var isDone: Bool {
     guard outside.isDone, replays.values.allSatisfy(\.isIdle),
       outside.hasStopped || replays.values.contains(where: \.hasStopped)
     else { return false }
-    // A worker that is still to join will have plugins of its own.
+    // A worker that joins later will have its own plugins.
     return !options.follows || !factories.contains { $0.factory.type is any WorkerPlugin.Type }
   }
 
@@ -272,22 +272,22 @@ final class ReplayPass {
 
   /// Waits until an event is due.
   ///
-  /// - Returns: false when the replay was cancelled.
+  /// - Returns: `false` if the replay was cancelled.
   private nonisolated(nonsending) func wait(
     for recorded: RecordedEvent, _ progress: ((Int64) -> Void)?, _ cursor: EventCursor
   ) async throws -> Bool {
     guard let due = pacer?.due(clocks.time(of: recorded)) else { return true }
     let moment = started.advanced(by: .nanoseconds(due))
     guard moment > clock.now else { return true }
-    // What has been given so far must not wait for what comes.
+    // Buffered events must not wait for later ones.
     try outside.flush()
     while true {
       progress?(cursor.count)
       if isCancelled() { return false }
-      let left = clock.now.duration(to: moment)
-      guard left > .zero else { return true }
+      let remaining = clock.now.duration(to: moment)
+      guard remaining > .zero else { return true }
       do {
-        try await Task.sleep(for: min(left, Self.pause))
+        try await Task.sleep(for: min(remaining, Self.pause))
       } catch {
         return false
       }

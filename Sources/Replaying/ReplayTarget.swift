@@ -1,46 +1,46 @@
 import EventLog
 import TaskLogPlugin
 
-/// What plugins are on, a scheduler or a worker: the state that they see and the hooks that they have.
+/// A scheduler or worker with plugins: the state that they access and the hooks that they have.
 protocol ReplayTarget: AnyObject {
   associatedtype State: RebuiltState
 
   var plugins: [any Plugin] { get }
   var builder: StateBuilder<State> { get }
 
-  /// The event that plugins are being called with, or the last one that they were called with.
-  var present: Int64 { get }
-  /// Why the state that a plugin looked at could not be rebuilt.
+  /// The source_seq of the event that plugins are being called with, or were last called with.
+  var currentSourceSeq: Int64 { get }
+  /// Why a state accessed by a plugin could not be rebuilt.
   var failure: (any Error)? { get }
-  /// How many events did not fit the state; 0 when nobody looked at it.
+  /// The number of events that did not match the state; 0 if no plugin accessed it.
   var mismatchCount: Int { get }
-  /// What the state does not know; nothing when nobody looked at it.
+  /// What is unavailable in the state; empty if no plugin accessed it.
   var unknown: [UnavailableState] { get }
 
   /// See `StateBuilder`.
-  func goOn(behind sourceSeq: Int64, with saved: Value?) throws
+  func resume(after sourceSeq: Int64, with saved: Value?) throws
   func saved(limit: Int) -> Value?
-  /// The next event of the source has come.
+  /// Advances to the next event of the source.
   func advance(_ recorded: RecordedEvent)
-  /// Plugins have been called.
+  /// Ends an event, after plugins have been called.
   func finishEvent()
 
-  /// Calls the plugin at a place with the hook by which it starts.
-  nonisolated(nonsending) func begin(_ place: Int) async throws
-  /// Calls it with an event.
-  func call(_ place: Int, _ event: Event) throws
-  /// Calls it with an event whose hook has to be awaited.
-  nonisolated(nonsending) func callAwaiting(_ place: Int, _ hook: Hook) async throws
+  /// Calls a plugin, by index, with the hook that starts it.
+  nonisolated(nonsending) func begin(_ index: Int) async throws
+  /// Calls a plugin with an event.
+  func call(_ index: Int, _ event: Event) throws
+  /// Calls a plugin with an event whose hook is async.
+  nonisolated(nonsending) func callAwaiting(_ index: Int, _ hook: Hook) async throws
 }
 
 extension ReplayTarget {
-  var present: Int64 { builder.present }
+  var currentSourceSeq: Int64 { builder.currentSourceSeq }
   var failure: (any Error)? { builder.failure }
   var mismatchCount: Int { builder.state?.mismatchCount ?? 0 }
   var unknown: [UnavailableState] { builder.state?.unknown ?? [] }
 
-  func goOn(behind sourceSeq: Int64, with saved: Value?) throws {
-    try builder.goOn(behind: sourceSeq, with: saved)
+  func resume(after sourceSeq: Int64, with saved: Value?) throws {
+    try builder.resume(after: sourceSeq, with: saved)
   }
   func saved(limit: Int) -> Value? { builder.saved(limit: limit) }
   func advance(_ recorded: RecordedEvent) { builder.advance(recorded) }
@@ -51,32 +51,32 @@ extension ReplayTarget {
 final class SchedulerTarget: ReplayTarget {
   private let scheduler: Scheduler
   let builder: StateBuilder<SchedulerState>
-  private let own: [any SchedulerPlugin]
+  private let targetPlugins: [any SchedulerPlugin]
 
   init(
     id: String, unknown: [UnavailableState], history: @escaping () throws -> SourceCursor,
     plugins: [any SchedulerPlugin]
   ) {
     let builder = StateBuilder<SchedulerState>(unknown: unknown, history: history)
-    scheduler = Scheduler(id: id) { builder.look() }
+    scheduler = Scheduler(id: id) { builder.currentState() }
     self.builder = builder
-    own = plugins
+    targetPlugins = plugins
   }
 
-  var plugins: [any Plugin] { own }
+  var plugins: [any Plugin] { targetPlugins }
 
-  nonisolated(nonsending) func begin(_ place: Int) async throws {
-    try await own[place].start(scheduler: scheduler)
+  nonisolated(nonsending) func begin(_ index: Int) async throws {
+    try await targetPlugins[index].start(scheduler: scheduler)
   }
 
-  func call(_ place: Int, _ event: Event) throws {
-    try own[place].call(event, scheduler: scheduler)
+  func call(_ index: Int, _ event: Event) throws {
+    try targetPlugins[index].call(event, scheduler: scheduler)
   }
 
-  nonisolated(nonsending) func callAwaiting(_ place: Int, _ hook: Hook) async throws {
+  nonisolated(nonsending) func callAwaiting(_ index: Int, _ hook: Hook) async throws {
     switch hook {
-    case .beforeClose: try await own[place].beforeClose()
-    case .close: try await own[place].close()
+    case .beforeClose: try await targetPlugins[index].beforeClose()
+    case .close: try await targetPlugins[index].close()
     default: break
     }
   }
@@ -86,29 +86,31 @@ final class SchedulerTarget: ReplayTarget {
 final class WorkerTarget: ReplayTarget {
   private let worker: Worker
   let builder: StateBuilder<WorkerState>
-  private let own: [any WorkerPlugin]
+  private let targetPlugins: [any WorkerPlugin]
 
   init(
     _ source: Source, unknown: [UnavailableState], history: @escaping () throws -> SourceCursor,
     plugins: [any WorkerPlugin]
   ) {
     let builder = StateBuilder<WorkerState>(unknown: unknown, history: history)
-    worker = Worker(id: source.id, address: source.address, name: source.name) { builder.look() }
+    worker = Worker(id: source.id, address: source.address, name: source.name) {
+      builder.currentState()
+    }
     self.builder = builder
-    own = plugins
+    targetPlugins = plugins
   }
 
-  var plugins: [any Plugin] { own }
+  var plugins: [any Plugin] { targetPlugins }
 
-  nonisolated(nonsending) func begin(_ place: Int) async throws {
-    try await own[place].setup(worker: worker)
+  nonisolated(nonsending) func begin(_ index: Int) async throws {
+    try await targetPlugins[index].setup(worker: worker)
   }
 
-  func call(_ place: Int, _ event: Event) throws {
-    try own[place].call(event)
+  func call(_ index: Int, _ event: Event) throws {
+    try targetPlugins[index].call(event)
   }
 
-  nonisolated(nonsending) func callAwaiting(_ place: Int, _ hook: Hook) async throws {
-    if hook == .teardown { try await own[place].teardown(worker: worker) }
+  nonisolated(nonsending) func callAwaiting(_ index: Int, _ hook: Hook) async throws {
+    if hook == .teardown { try await targetPlugins[index].teardown(worker: worker) }
   }
 }

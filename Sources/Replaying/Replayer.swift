@@ -1,17 +1,17 @@
 import EventLog
 import TaskLogPlugin
 
-/// Sends one run of a log through plugins.
+/// Replays one run of a log through plugins.
 public final class Replayer {
   /// A hook that threw.
   public struct Failure: Sendable {
     public var plugin: String
-    /// The worker that the plugin was on; nothing on the scheduler.
+    /// The worker of the plugin; `nil` for the scheduler.
     public var worker: String?
-    /// The number of the event in the log; nothing for `start` and `setup`, which are no events.
+    /// The seq of the event; `nil` for `start` and `setup`, which are not events.
     public var seq: Int64?
     public var hook: String
-    /// The event in words: "transition of 'a' from waiting to processing".
+    /// A summary of the event: "transition of 'a' from waiting to processing".
     public var event: String?
     public var error: String
 
@@ -28,10 +28,10 @@ public final class Replayer {
     }
   }
 
-  /// What a plugin had to say at the end.
+  /// The report of a plugin at the end.
   public struct Report: Sendable {
     public var plugin: String
-    /// The worker that the plugin was on; nothing on the scheduler.
+    /// The worker of the plugin; `nil` for the scheduler.
     public var worker: String?
     public var report: Value
 
@@ -43,59 +43,59 @@ public final class Replayer {
   }
 
   public struct Result: Sendable {
-    /// How many events of the run have been passed.
+    /// The number of events of the run that were read.
     public var events: Int64
-    /// How many of them were passed by an earlier replay, whose checkpoint this one began with.
+    /// The number of those covered by the checkpoint that this replay started from.
     public var before: Int64
-    /// How many of them are in the chosen part.
+    /// The number of those in the selected part.
     public var chosen: Int64
-    /// By plugin in the order of adding, then by worker in the order of joining; plugins outside
+    /// By plugin in the order of adding, then by worker in the order of joining; external plugins
     /// come last.
     public var reports: [Report]
-    /// The first of the hooks that threw.
+    /// The first hooks that threw.
     public var failures: [Failure]
-    /// How many hooks threw in all.
+    /// The total number of hooks that threw.
     public var failureCount: Int
-    /// How what was noted live compares, for each plugin that something was noted of.
+    /// Comparisons with results recorded live, for each plugin that has any.
     public var verifications: [Verification]
-    /// What else the user has to be told, a line each.
+    /// Other messages for the user, one line each.
     public var notices: [String]
-    /// What the user has asked plugins outside for, a line each.
+    /// Output requested from external plugins, one line each.
     public var lines: [String]
-    /// Why it has ended before the run did.
+    /// Why the replay ended.
     public var end: End
-    /// What plugins could not see in the states that they looked at, because the log does not tell.
+    /// State that plugins accessed but that the log does not contain.
     public var unknown: [UnavailableState]
-    /// Events that did not fit the states that plugins looked at; 0 for a log that is whole.
+    /// Events that did not match the states accessed by plugins; 0 for an intact log.
     public var mismatchCount: Int
-    /// How often a state that plugins in Python looked at had to be set to what is recorded; 0 for a
-    /// log that is whole.
+    /// How often a state accessed by Python plugins had to be set to its recorded value; 0 for an
+    /// intact log.
     public var drift: Int64
-    /// Events that the run is known to have had but the log has not.
+    /// Events of the run that are known to be missing from the log.
     public var missing: Int64
-    /// Those of them that were taken out of the log to make room.
+    /// The number of those that were pruned from the log.
     public var pruned: Int64
-    /// Events that a filter of the recorder has left out.
+    /// Events excluded by a filter of the recorder.
     public var excluded: Int64
-    /// Events that pointed at something that is not in the log.
+    /// Events that refer to something missing from the log.
     public var damaged: Int
-    /// Events that had to come before their cause, because the log contradicts itself.
+    /// Events emitted before their cause, because the log contradicts itself.
     public var outOfOrder: Int
   }
 
-  /// Why a replay has ended.
+  /// Why a replay ended.
   public enum End: Sendable {
-    /// There was nothing more to replay.
+    /// All events were replayed.
     case complete
-    /// No plugin wanted more.
+    /// All plugins asked to stop.
     case done
-    /// A hook failed, and the first failure was to end it.
+    /// A hook failed, and the replay was to end at the first failure.
     case failed
-    /// The task that it ran in was cancelled.
+    /// The replay was cancelled.
     case cancelled
   }
 
-  /// Shows which Swift plugin is being called with what; nobody need look at it.
+  /// Publishes which Swift plugin is being called with what; reading it is optional.
   public var call = ActiveCall()
 
   private let reader: LogReader
@@ -110,29 +110,29 @@ public final class Replayer {
     self.options = options
   }
 
-  /// Adds a kind of Swift plugin: one of the scheduler's, or one for each worker.
+  /// Adds a Swift plugin: one instance for the scheduler, or one for each worker.
   public func add(_ factory: PluginFactory, options: [String: String] = [:]) {
     factories.append((factory, options))
   }
 
-  /// Adds a class of plugins, by the name that Swift has for it.
+  /// Adds a plugin class under its Swift name.
   public func add(_ type: any Plugin.Type, options: [String: String] = [:]) {
     add(PluginFactory(type), options: options)
   }
 
-  /// Adds a plugin that lives in a program of its own.
+  /// Adds an external plugin.
   public func add(_ outside: any ExternalPlugin) {
     self.outside.append(outside)
   }
 
-  /// Reads the run, all of it or up to where nobody wants more of it.
+  /// Replays the run to its end, or until no plugin needs more of it.
   ///
-  /// When it is cancelled, by default with the task that it runs in, it ends as if the log did.
+  /// If it is cancelled, by default with the current task, it ends as if the log did.
   ///
   /// - Parameters:
-  ///   - progress: called now and then with the number of events so far.
-  ///   - isCancelled: asked now and then.
-  /// - Throws: `LogError`, or what a plugin's initializer throws, or a plugin outside.
+  ///   - progress: called periodically with the number of events so far.
+  ///   - isCancelled: checked periodically.
+  /// - Throws: `LogError`, or the error of a plugin's initializer or of an external plugin.
   public nonisolated(nonsending) func replay(
     progress: ((Int64) -> Void)? = nil, isCancelled: @escaping () -> Bool = { Task.isCancelled }
   ) async throws -> Result {

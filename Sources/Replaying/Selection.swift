@@ -4,28 +4,28 @@ import TaskLogPlugin
 
 /// Decides for each event whether plugins are called with it.
 ///
-/// Within a source the chosen part is one piece, also where its clock has jumped back: it begins with
-/// the first event that is not before `from` and ends before the first that is behind `to`.
+/// Within a source the selected part is contiguous, even if its clock has jumped back: it begins
+/// with the first event at or after `from` and ends before the first event after `to`.
 struct Selection {
-  /// Where a source is.
-  private enum Place {
-    case before, within, behind
+  /// The position of a source relative to the selected part.
+  private enum Phase {
+    case before, within, after
   }
 
   private let options: ReplayOptions
   private let patterns: [KeyPattern]
-  private var places: [Int64: Place] = [:]
-  private var behindCount = 0
+  private var phases: [Int64: Phase] = [:]
+  private var finishedCount = 0
 
   init(_ options: ReplayOptions) {
     self.options = options
     patterns = options.keys.map { KeyPattern($0) }
   }
 
-  /// Whether all events of all sources are chosen.
+  /// Whether all events of all sources are selected.
   var isEverything: Bool { !options.isPartial }
 
-  /// Whether plugins on a source are called at all.
+  /// Whether plugins of a source are called at all.
   func chooses(_ source: Source) -> Bool {
     options.sources.isEmpty
       || options.sources.contains { choice in
@@ -36,10 +36,10 @@ struct Selection {
       }
   }
 
-  /// Whether nothing of so many sources is still to come.
-  func isOver(of sourceCount: Int) -> Bool { behindCount >= sourceCount && options.to != nil }
+  /// Whether the selected part is over in all of `sourceCount` sources.
+  func isOver(of sourceCount: Int) -> Bool { finishedCount >= sourceCount && options.to != nil }
 
-  /// Whether plugins are called with an event of a chosen source.
+  /// Whether plugins are called with an event of a selected source.
   ///
   /// - Parameter time: by the scheduler's clock.
   mutating func takes(_ recorded: RecordedEvent, at time: Int64) -> Bool {
@@ -51,18 +51,18 @@ struct Selection {
   }
 
   private mutating func isWithin(_ recorded: RecordedEvent, _ time: Int64) -> Bool {
-    var place = places[recorded.source] ?? .before
-    if place == .before, Self.isReached(options.from, recorded, time, orEqual: true) {
-      place = .within
+    var phase = phases[recorded.source] ?? .before
+    if phase == .before, Self.isReached(options.from, recorded, time, orEqual: true) {
+      phase = .within
     }
-    if place == .within, options.to != nil,
+    if phase == .within, options.to != nil,
       Self.isReached(options.to, recorded, time, orEqual: false)
     {
-      place = .behind
-      behindCount += 1
+      phase = .after
+      finishedCount += 1
     }
-    places[recorded.source] = place
-    return place == .within
+    phases[recorded.source] = phase
+    return phase == .within
   }
 
   private static func isReached(

@@ -1,27 +1,27 @@
 import EventLog
 import TaskLogPlugin
 
-/// The plugins on one source, the scheduler or a worker, and the state that they see.
+/// The plugins of one source (the scheduler or a worker), and the state that they access.
 final class SourceReplay {
   let info: SourceInfo
   let isScheduler: Bool
   private let target: any ReplayTarget
-  /// The names of the plugins, and the place of each in the order of adding.
+  /// The names of the plugins, and the index of each in the order of adding.
   let names: [(name: String, index: Int)]
-  /// The places of those that still want to be called. Nothing that is called changes it meanwhile.
-  @exclusivity(unchecked) private var wanting: [Int]
+  /// Positions in `names` of the plugins that are still called. Not changed during a call.
+  @exclusivity(unchecked) private var active: [Int]
   private let call: ActiveCall
-  /// What `call` knows each plugin by.
+  /// The label of each plugin in `call`.
   private let labels: [UInt64]
-  /// One for each plugin, when it is to be compared with what was noted of it.
+  /// One per plugin, if it is compared with the results recorded live.
   @exclusivity(unchecked) private var verifiers: [Verifier] = []
   @exclusivity(unchecked) private(set) var hasBegun = false
-  /// Whether a plugin has said that it has seen enough.
+  /// Whether a plugin has asked to stop.
   private(set) var hasStopped = false
-  /// Whether events have come before the plugins were to be called.
+  /// Whether events have passed before the plugins are called.
   private var hasPassed = false
 
-  /// - Throws: what a plugin's initializer throws.
+  /// - Throws: the error of a plugin's initializer.
   init(
     _ info: SourceInfo, of run: RunInfo, reader: LogReader,
     factories: [(factory: PluginFactory, options: [String: String])], call: ActiveCall,
@@ -33,7 +33,7 @@ final class SourceReplay {
     var names: [(String, Int)] = []
     var labels: [UInt64] = []
     let owner = source.kind == .scheduler ? "the scheduler" : "worker \(source.address)"
-    func made<P: Plugin>(_ type: P.Type, _ index: Int) throws -> P {
+    func makePlugin<P: Plugin>(_ type: P.Type, _ index: Int) throws -> P {
       let label = call.label("plugin '\(factories[index].factory.name)' on \(owner)")
       labels.append(label)
       names.append((factories[index].factory.name, index))
@@ -42,13 +42,13 @@ final class SourceReplay {
       return try type.init(options: factories[index].options)
     }
     let history = { try reader.events(of: info) }
-    let unknown = run.unknownFacts(of: source.kind, missing: try reader.missing(of: info))
+    let unknown = run.unavailableState(of: source.kind, missing: try reader.missing(of: info))
     isScheduler = source.kind == .scheduler
     if isScheduler {
       var plugins: [any SchedulerPlugin] = []
       for (index, (factory, _)) in factories.enumerated() {
         guard let type = factory.type as? any SchedulerPlugin.Type else { continue }
-        plugins.append(try made(type, index))
+        plugins.append(try makePlugin(type, index))
       }
       target = SchedulerTarget(
         id: source.id, unknown: unknown, history: history, plugins: plugins)
@@ -56,13 +56,13 @@ final class SourceReplay {
       var plugins: [any WorkerPlugin] = []
       for (index, (factory, _)) in factories.enumerated() {
         guard let type = factory.type as? any WorkerPlugin.Type else { continue }
-        plugins.append(try made(type, index))
+        plugins.append(try makePlugin(type, index))
       }
       target = WorkerTarget(source, unknown: unknown, history: history, plugins: plugins)
     }
     self.names = names
     self.labels = labels
-    wanting = Array(names.indices)
+    active = Array(names.indices)
     if verifies {
       verifiers = names.map { _, index in
         Verifier(
@@ -72,41 +72,41 @@ final class SourceReplay {
     }
   }
 
-  /// Whether there is nobody to call, now or ever.
-  var isIdle: Bool { wanting.isEmpty }
+  /// Whether there is no plugin to call, now or later.
+  var isIdle: Bool { active.isEmpty }
 
-  /// Why the state that a plugin looked at could not be rebuilt.
+  /// Why a state accessed by a plugin could not be rebuilt.
   var failure: (any Error)? { target.failure }
 
   private var address: String { info.source.address }
 
-  /// How many events did not fit the state; 0 when nobody looked at it.
+  /// The number of events that did not match the state; 0 if no plugin accessed it.
   var mismatchCount: Int { target.mismatchCount }
 
-  /// What the state does not know; nothing when nobody looked at it.
+  /// What is unavailable in the state; empty if no plugin accessed it.
   var unknown: [UnavailableState] { target.unknown }
 
-  /// What a plugin has to say, by its place in the order of adding.
+  /// The report of a plugin, by its index in the order of adding.
   func report(of index: Int) -> Replayer.Report? {
-    guard let place = names.firstIndex(where: { $0.index == index }) else { return nil }
-    return .init(plugin: names[place].name, worker: worker, report: report(at: place))
+    guard let position = names.firstIndex(where: { $0.index == index }) else { return nil }
+    return .init(plugin: names[position].name, worker: worker, report: report(at: position))
   }
 
-  private func report(at place: Int) -> Value {
-    call.begin(labels[place], .reporting)
+  private func report(at position: Int) -> Value {
+    call.begin(labels[position], .reporting)
     defer { call.end() }
-    return target.plugins[place].report()
+    return target.plugins[position].report()
   }
 
-  /// Starts the plugins on a scheduler, sets them up on a worker.
+  /// Starts the plugins of a scheduler, sets up those of a worker.
   nonisolated(nonsending) func begin(_ failures: inout FailureList) async {
     hasBegun = true
-    for place in wanting {
-      call.begin(labels[place], isScheduler ? .starting : .settingUp)
+    for position in active {
+      call.begin(labels[position], isScheduler ? .starting : .settingUp)
       do {
-        try await target.begin(place)
+        try await target.begin(position)
       } catch {
-        note(error, of: place, nil, &failures)
+        handle(error, of: position, nil, &failures)
       }
     }
     call.end()
@@ -114,58 +114,58 @@ final class SourceReplay {
 
   // MARK: - Checkpoints
 
-  /// The last event that plugins were called with; nothing when there was none.
-  var present: Int64? {
-    let present = target.present
-    return hasBegun && present != 0 ? present : nil
+  /// The source_seq of the last event that plugins were called with; `nil` if there was none.
+  var currentSourceSeq: Int64? {
+    let currentSourceSeq = target.currentSourceSeq
+    return hasBegun && currentSourceSeq != 0 ? currentSourceSeq : nil
   }
 
-  /// What the plugins have in themselves.
+  /// The checkpoints of the plugins.
   ///
-  /// - Throws: what a plugin's `checkpoint()` throws.
+  /// - Throws: the error of a plugin's `checkpoint()`.
   func checkpoints() throws -> [Checkpoint.Instance] {
-    try names.indices.compactMap { place in
-      guard let plugin = target.plugins[place] as? any Checkpointing else { return nil }
-      call.begin(labels[place], .checkpointing)
+    try names.indices.compactMap { position in
+      guard let plugin = target.plugins[position] as? any Checkpointing else { return nil }
+      call.begin(labels[position], .checkpointing)
       defer { call.end() }
       return Checkpoint.Instance(
-        source: info.source.id, plugin: names[place].index, isDone: !wanting.contains(place),
+        source: info.source.id, plugin: names[position].index, isDone: !active.contains(position),
         state: try plugin.checkpoint())
     }
   }
 
-  /// The state that plugins have looked at; nothing without, or when it has more tasks than so many.
+  /// The state accessed by plugins; `nil` if none was, or if it has more tasks than `limit`.
   func savedState(limit: Int) -> Value? { target.saved(limit: limit) }
 
-  /// Begins behind an event that an earlier replay has ended with, with what the plugins had then.
+  /// Resumes after the event that an earlier replay ended with, with the plugins' checkpoints.
   ///
-  /// - Parameter state: the state that they had looked at.
-  /// - Throws: what a plugin's `restore(_:)` throws, `SavedStateError`.
-  nonisolated(nonsending) func goOn(
-    behind sourceSeq: Int64, with saved: [Checkpoint.Instance], _ state: Value?,
+  /// - Parameter state: the saved state that they had accessed.
+  /// - Throws: the error of a plugin's `restore(_:)`, `SavedStateError`.
+  nonisolated(nonsending) func resume(
+    after sourceSeq: Int64, with saved: [Checkpoint.Instance], _ state: Value?,
     _ failures: inout FailureList
   ) async throws {
-    try target.goOn(behind: sourceSeq, with: state)
+    try target.resume(after: sourceSeq, with: state)
     if !hasBegun { await begin(&failures) }
-    for place in names.indices {
-      guard let plugin = target.plugins[place] as? any Checkpointing,
-        let instance = saved.first(where: { $0.plugin == names[place].index })
+    for position in names.indices {
+      guard let plugin = target.plugins[position] as? any Checkpointing,
+        let instance = saved.first(where: { $0.plugin == names[position].index })
       else { throw CheckpointError.unknown }
-      call.begin(labels[place], .restoring)
+      call.begin(labels[position], .restoring)
       defer { call.end() }
       try plugin.restore(instance.state)
       if instance.isDone {
         hasStopped = true
-        wanting.removeAll { $0 == place }
+        active.removeAll { $0 == position }
       }
     }
   }
 
   // MARK: - Events
 
-  /// Takes in an event that plugins are not called with.
+  /// Applies an event that plugins are not called with.
   ///
-  /// - Throws: `LogError` when the state that a plugin looked at could not be rebuilt.
+  /// - Throws: `LogError` if a state accessed by a plugin could not be rebuilt.
   func pass(_ recorded: RecordedEvent) throws {
     hasPassed = true
     target.advance(recorded)
@@ -173,11 +173,12 @@ final class SourceReplay {
     if let failure = target.failure { throw failure }
   }
 
-  /// Takes in the next event of the source, unless a hook has to be awaited for it.
+  /// Applies the next event of the source and calls the plugins, unless a hook has to be awaited
+  /// for it.
   ///
-  /// - Returns: whether it has been taken in; if not, `takeAwaiting` does it.
+  /// - Returns: whether the event was handled; if not, `processAwaiting` handles it.
   /// - Throws: as `pass`.
-  func take(_ recorded: RecordedEvent, _ failures: inout FailureList) throws -> Bool {
+  func process(_ recorded: RecordedEvent, _ failures: inout FailureList) throws -> Bool {
     switch recorded.event.hook {
     case .beforeClose, .close, .teardown: return false
     default: if !hasBegun || !verifiers.isEmpty { return false }
@@ -189,13 +190,13 @@ final class SourceReplay {
     return true
   }
 
-  /// Takes in an event for which hooks have to be awaited.
+  /// Applies an event for which hooks have to be awaited.
   ///
   /// - Throws: as `pass`.
-  nonisolated(nonsending) func takeAwaiting(
+  nonisolated(nonsending) func processAwaiting(
     _ recorded: RecordedEvent, _ failures: inout FailureList
   ) async throws {
-    // A plugin is set up on a worker that says in its first event what it is.
+    // A worker's plugin is set up after the worker's first event, which describes the worker.
     if !hasBegun, isScheduler || hasPassed { await begin(&failures) }
     target.advance(recorded)
     if !hasBegun { await begin(&failures) }
@@ -204,20 +205,20 @@ final class SourceReplay {
     default: callPlugins(recorded, &failures)
     }
     target.finishEvent()
-    for place in verifiers.indices { verifiers[place].take(recorded) { report(at: place) } }
+    for index in verifiers.indices { verifiers[index].process(recorded) { report(at: index) } }
     if let failure = target.failure { throw failure }
   }
 
-  /// How what was noted of the plugins here compares.
+  /// Comparisons of the plugins here with the results recorded live.
   var verifications: [Verification] { verifiers.compactMap(\.verification) }
 
   private func callPlugins(_ recorded: RecordedEvent, _ failures: inout FailureList) {
-    for place in wanting {
-      call.begin(labels[place], recorded.event.hook, seq: recorded.seq)
+    for position in active {
+      call.begin(labels[position], recorded.event.hook, seq: recorded.seq)
       do {
-        try target.call(place, recorded.event)
+        try target.call(position, recorded.event)
       } catch {
-        note(error, of: place, recorded, &failures)
+        handle(error, of: position, recorded, &failures)
       }
     }
     call.end()
@@ -226,12 +227,12 @@ final class SourceReplay {
   private nonisolated(nonsending) func callAwaiting(
     _ recorded: RecordedEvent, _ failures: inout FailureList
   ) async {
-    for place in wanting {
-      call.begin(labels[place], recorded.event.hook, seq: recorded.seq)
+    for position in active {
+      call.begin(labels[position], recorded.event.hook, seq: recorded.seq)
       do {
-        try await target.callAwaiting(place, recorded.event.hook)
+        try await target.callAwaiting(position, recorded.event.hook)
       } catch {
-        note(error, of: place, recorded, &failures)
+        handle(error, of: position, recorded, &failures)
       }
     }
     call.end()
@@ -239,17 +240,17 @@ final class SourceReplay {
 
   private var worker: String? { isScheduler ? nil : address }
 
-  /// A hook has thrown.
-  private func note(
-    _ error: any Error, of place: Int, _ recorded: RecordedEvent?, _ failures: inout FailureList
+  /// Handles an error thrown by a hook.
+  private func handle(
+    _ error: any Error, of position: Int, _ recorded: RecordedEvent?, _ failures: inout FailureList
   ) {
     if error is StopReplay {
       hasStopped = true
-      return wanting.removeAll { $0 == place }
+      return active.removeAll { $0 == position }
     }
     failures.append(
       .init(
-        plugin: names[place].name, worker: worker, seq: recorded?.seq,
+        plugin: names[position].name, worker: worker, seq: recorded?.seq,
         hook: recorded?.event.hook.name ?? (isScheduler ? "start" : "setup"),
         event: recorded?.event.summaryText, error: String(describing: error)))
   }

@@ -1,7 +1,7 @@
 import EventLog
 import TaskLogPlugin
 
-/// What plugins on a scheduler, or on a worker, can look at.
+/// The state that plugins of a scheduler or a worker can access.
 protocol RebuiltState: AnyObject {
   init(unknown: [UnavailableState])
   init(saved: Value, unknown: [UnavailableState]) throws
@@ -17,63 +17,63 @@ extension WorkerState: RebuiltState {
   convenience init(unknown: [UnavailableState]) { self.init(facts: nil, unknown: unknown) }
 }
 
-/// A state that is built when someone first looks at it, from then on with every event.
+/// A state that is built on the first access and then updated with every event.
 ///
-/// The first look reads the events of the source from the log once more, up to the present one. A
-/// plugin that never looks costs nothing.
+/// The first access reads the events of the source from the log again, up to the current one. A
+/// plugin that never accesses the state costs nothing.
 final class StateBuilder<State: RebuiltState> {
-  private let ignorance: [UnavailableState]
+  private let unavailable: [UnavailableState]
   private let history: () throws -> SourceCursor
-  // Looked at for each event; one thread replays, and `apply` does not come back here.
+  // Accessed for each event; one thread replays, and `apply` does not access it.
   @exclusivity(unchecked) private(set) var state: State?
-  /// The event that plugins are being called with, or the last one that they were called with.
-  @exclusivity(unchecked) private(set) var present: Int64 = 0
-  /// While plugins are being called the present event is applied but not settled.
+  /// The source_seq of the event that plugins are being called with, or were last called with.
+  @exclusivity(unchecked) private(set) var currentSourceSeq: Int64 = 0
+  /// `false` while plugins are being called: the current event is applied but not settled.
   private var isSettled = true
   /// Why the state could not be built.
   private(set) var failure: (any Error)?
 
-  /// - Parameter unknown: what the log cannot tell of the state.
+  /// - Parameter unknown: the parts of the state that the log does not contain.
   init(unknown: [UnavailableState], history: @escaping () throws -> SourceCursor) {
-    ignorance = unknown
+    unavailable = unknown
     self.history = history
   }
 
-  /// The next event of the source has come.
+  /// Advances to the next event of the source.
   func advance(_ recorded: RecordedEvent) {
-    present = recorded.sourceSeq
+    currentSourceSeq = recorded.sourceSeq
     isSettled = false
     state?.apply(recorded.event)
   }
 
-  /// Plugins have been called.
+  /// Ends an event, after plugins have been called.
   func finishEvent() {
     isSettled = true
     state?.settle()
   }
 
-  /// Plugins were called up to this event, by an earlier replay.
+  /// Resumes after an event up to which an earlier replay has called the plugins.
   ///
-  /// - Parameter saved: the state of then; nothing when nobody had looked at it.
+  /// - Parameter saved: the saved state; `nil` if no plugin had accessed it.
   /// - Throws: `SavedStateError`.
-  func goOn(behind sourceSeq: Int64, with saved: Value?) throws {
-    present = sourceSeq
+  func resume(after sourceSeq: Int64, with saved: Value?) throws {
+    currentSourceSeq = sourceSeq
     isSettled = true
-    state = try saved.map { try State(saved: $0, unknown: ignorance) }
+    state = try saved.map { try State(saved: $0, unknown: unavailable) }
   }
 
-  /// The state as a value; nothing when nobody has looked at it, or it has more tasks than so many.
+  /// The state as a value; `nil` if no plugin has accessed it or it has more tasks than `limit`.
   func saved(limit: Int) -> Value? { state?.saved(limit: limit) }
 
-  /// The state as of the present event.
-  func look() -> State {
+  /// The state as of the current event.
+  func currentState() -> State {
     if let state { return state }
-    let built = State(unknown: ignorance)
+    let built = State(unknown: unavailable)
     do {
       let cursor = try history()
-      while let recorded = try cursor.nextEvent(), recorded.sourceSeq <= present {
+      while let recorded = try cursor.nextEvent(), recorded.sourceSeq <= currentSourceSeq {
         built.apply(recorded.event)
-        if recorded.sourceSeq < present || isSettled { built.settle() }
+        if recorded.sourceSeq < currentSourceSeq || isSettled { built.settle() }
       }
     } catch {
       failure = error

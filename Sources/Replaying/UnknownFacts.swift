@@ -3,10 +3,10 @@ import LogFormat
 import TaskLogPlugin
 
 extension RunInfo {
-  /// What a state that is rebuilt of this run's events cannot know.
+  /// The parts of a state that cannot be rebuilt from this run's events.
   ///
   /// - Parameter missing: how many events of the source are known to be missing.
-  func unknownFacts(of kind: Source.Kind, missing: Int64) -> [UnavailableState] {
+  func unavailableState(of kind: Source.Kind, missing: Int64) -> [UnavailableState] {
     var unknown: [UnavailableState] = []
     switch kind {
     case .scheduler:

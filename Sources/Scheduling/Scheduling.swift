@@ -7,7 +7,8 @@
 //
 // What it may import: TaskLogPlugin, and the system's C library for threads and the clock.
 //
-// What it promises: an edge *decides* (reads the state, returns an event with its args and snapshot,
-// and what is to follow); the state changes only in `apply(_:)`, which a replay runs as well.
-// Plugins are called after the transition, in order, with the state that the task is really in.
+// What it promises: an edge *decides* (reads the state, returns an event with its args and
+// snapshot, and the consequences); the state changes only in `apply(_:)`, which a replay runs as
+// well. Plugins are called after the transition, in order, with the state that the task is actually
+// in.
 //===----------------------------------------------------------------------===//

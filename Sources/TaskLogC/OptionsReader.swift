@@ -2,29 +2,29 @@ import AMQP
 import Recording
 import TaskLogPlugin
 
-/// An option that is not there, or is not what it has to be.
+/// An unknown or invalid option.
 struct OptionsError: Error, CustomStringConvertible {
   var description: String
 }
 
-/// Where events are to be published, as far as it was told.
+/// The options for publishing.
 struct PublishingOptions {
   var url: String?
   var queue = Publishing.defaultQueue
   var batch = 1
   var spool = Publishing.defaultSpool
 
-  /// - Throws: `OptionsError`, which does not say what the address holds.
+  /// - Throws: `OptionsError`, which does not show the credentials of the address.
   func publishing() throws(OptionsError) -> Publishing? {
     guard let url else { return nil }
     do {
       return try Publishing(to: url, queue: queue, payload: .events(batch: batch), spool: spool)
     } catch .notBuilt {
       throw OptionsError(
-        description: "this library was built without RabbitMQ, and nothing is published; "
+        description: "this library was built without RabbitMQ, nothing is published; "
           + "install librabbitmq-dev and build it with TASKLOG_TRAITS=RabbitMQ in the environment")
     } catch {
-      throw OptionsError(description: "\(error), and nothing is published")
+      throw OptionsError(description: "\(error); nothing is published")
     }
   }
 }
@@ -42,14 +42,14 @@ enum OptionsReader {
     var publishing = PublishingOptions()
     for entry in entries {
       guard let name = entry.key.string else {
-        throw OptionsError(description: "an option without a name")
+        throw OptionsError(description: "an option has no name")
       }
       if try !set(name, entry.value, &publishing) { try set(name, entry.value, &options) }
     }
     return (options, publishing)
   }
 
-  /// Whether the option is one of publishing.
+  /// Sets an option of publishing; false if the option is not one of these.
   private static func set(
     _ name: String, _ value: Value, _ publishing: inout PublishingOptions
   ) throws(OptionsError) -> Bool {
@@ -87,13 +87,13 @@ enum OptionsReader {
     case "include_sources": options.filter.includeSources = try texts(name, value)
     case "exclude_sources": options.filter.excludeSources = try texts(name, value)
     case "close_seconds": options.closeSeconds = try number(name, value, 0...86_400)
-    default: throw OptionsError(description: "there is no option '\(name)'")
+    default: throw OptionsError(description: "unknown option '\(name)'")
     }
   }
 
   private static func text(_ name: String, _ value: Value) throws(OptionsError) -> String {
     guard let text = value.string else {
-      throw OptionsError(description: "the option '\(name)' has to be text")
+      throw OptionsError(description: "option '\(name)': expected text")
     }
     return text
   }
@@ -101,7 +101,7 @@ enum OptionsReader {
   private static func texts(_ name: String, _ value: Value) throws(OptionsError) -> [String] {
     let texts = value.elements?.compactMap(\.string)
     guard let texts, texts.count == value.elements?.count else {
-      throw OptionsError(description: "the option '\(name)' has to be a list of texts")
+      throw OptionsError(description: "option '\(name)': expected a list of texts")
     }
     return texts
   }
@@ -112,7 +112,7 @@ enum OptionsReader {
     guard let number = value.number, range.contains(number) else {
       throw OptionsError(
         description:
-          "the option '\(name)' has to be a number from \(range.lowerBound) to \(range.upperBound)")
+          "option '\(name)': expected a number from \(range.lowerBound) to \(range.upperBound)")
     }
     return number
   }

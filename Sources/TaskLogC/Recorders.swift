@@ -3,32 +3,32 @@ import Recording
 import Synchronization
 import TaskLogPlugin
 
-/// A recorder and its sources, by number.
+/// A recorder and its sources, by index.
 final class OpenRecorder: Sendable {
   let recorder: Recorder
   private let channels = Mutex(Channels())
 
   private struct Channels {
     var all: [EncodedChannel] = []
-    /// By the bytes of the server's id, of which a run can have one source only.
-    var numbers: [[UInt8]: Int32] = [:]
+    /// By the bytes of the server's id, of which a run has at most one source.
+    var indexes: [[UInt8]: Int32] = [:]
   }
 
   init(_ recorder: Recorder) {
     self.recorder = recorder
   }
 
-  /// The number of a source; one whose server is known already keeps its number.
+  /// Adds a source and returns its index; a source whose server is known keeps its index.
   func add(_ source: Source) -> Int32? {
     let id = Array(source.id.utf8)
     return channels.withLock { channels in
-      if let number = channels.numbers[id] { return number }
-      guard let number = Int32(exactly: channels.all.count),
+      if let index = channels.indexes[id] { return index }
+      guard let index = Int32(exactly: channels.all.count),
         let channel = recorder.encodedChannel(for: source)
       else { return nil }
       channels.all.append(channel)
-      channels.numbers[id] = number
-      return number
+      channels.indexes[id] = index
+      return index
     }
   }
 
@@ -39,17 +39,17 @@ final class OpenRecorder: Sendable {
   }
 }
 
-/// The open recorders of this process by their number.
+/// The open recorders of this process, by handle.
 ///
-/// In the child of a fork there is a fresh table: a lock of the parent's may be held by a thread that
-/// is not there, and the parent's recorders are not the child's to use.
+/// A forked child gets a fresh table: a lock of the parent's may be held by a thread that the child
+/// does not have, and the child must not use the parent's recorders.
 final class Recorders: Sendable {
   private struct Table {
     var open: [Int64: OpenRecorder] = [:]
     var last: Int64 = 0
   }
 
-  /// The channel that was used last: most events come from one source after the other.
+  /// The last used channel: events usually come in sequences from one source.
   private struct Recent {
     var recorder: Int64 = 0
     var source: Int32 = 0
@@ -76,7 +76,7 @@ final class Recorders: Sendable {
     UInt64(UInt(bitPattern: Unmanaged.passRetained(recorders).toOpaque()))
   }
 
-  /// The table of this process. After a fork there is one thread, which makes it anew.
+  /// The table of this process. A forked child, which has one thread, creates its own.
   static var current: Recorders {
     let seen = tl_load_acquire(word)
     // The word always holds the address of a retained table.
@@ -97,35 +97,35 @@ final class Recorders: Sendable {
     }
   }
 
-  subscript(number: Int64) -> OpenRecorder? {
-    table.withLock { $0.open[number] }
+  subscript(handle: Int64) -> OpenRecorder? {
+    table.withLock { $0.open[handle] }
   }
 
-  /// Where the events of a source go.
-  func channel(_ number: Int64, _ source: Int32) -> EncodedChannel? {
+  /// The channel of a source; `nil` if there is none.
+  func channel(_ handle: Int64, _ source: Int32) -> EncodedChannel? {
     recent.withLock { recent in
-      if recent.recorder == number, recent.source == source { return recent.channel }
-      guard let channel = self[number]?[source] else { return nil }
-      recent = Recent(recorder: number, source: source, channel: channel)
+      if recent.recorder == handle, recent.source == source { return recent.channel }
+      guard let channel = self[handle]?[source] else { return nil }
+      recent = Recent(recorder: handle, source: source, channel: channel)
       return channel
     }
   }
 
-  func remove(_ number: Int64) -> OpenRecorder? {
-    let removed = table.withLock { $0.open.removeValue(forKey: number) }
-    recent.withLock { if $0.recorder == number { $0 = Recent() } }
+  func remove(_ handle: Int64) -> OpenRecorder? {
+    let removed = table.withLock { $0.open.removeValue(forKey: handle) }
+    recent.withLock { if $0.recorder == handle { $0 = Recent() } }
     return removed
   }
 
-  /// Why the last call that failed did.
+  /// The message of the last failed call.
   var lastError: String { error.withLock { $0 } }
 
-  static func note(_ message: String) {
+  static func setError(_ message: String) {
     current.error.withLock { $0 = message }
   }
 
-  static func fail(_ answer: Int32, _ message: String) -> Int32 {
-    note(message)
-    return answer
+  static func fail(_ status: Int32, _ message: String) -> Int32 {
+    setError(message)
+    return status
   }
 }

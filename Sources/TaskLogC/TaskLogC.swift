@@ -1,22 +1,22 @@
 //===----------------------------------------------------------------------===//
 // TaskLogC: the recorder for hosts in other languages, as a dynamic library with a C ABI.
 //
-// What it does: opens a recorder, takes in events that its caller has encoded, closes it. What can be
-// called is in `tasklog.h`.
+// What it does: opens a recorder, stores events that its caller has encoded, closes it. The
+// functions are declared in `tasklog.h`.
 //
-// What it may import: AMQP, Recording and what lies below it. Nothing from Foundation, no Swift
+// What it may import: AMQP, Recording and the modules below it. No Foundation and no Swift
 // Concurrency, so that it can be loaded into any process and survives a fork of it.
 //
-// What it promises: no argument makes it trap, as long as pointers point at what they say. A recorder
-// is a number, never a pointer. What fails says so with a negative number, and `tasklog_last_error`
-// has the words.
+// What it promises: no argument makes it trap, as long as pointers point at memory of the given
+// size. A recorder is a handle, never a pointer. A failed function returns a negative number, and
+// `tasklog_last_error` has the message.
 //===----------------------------------------------------------------------===//
 import LogFormat
 import Recording
 import TaskLogPlugin
 
-/// What a function answers that could not do what was asked.
-enum Answer {
+/// The negative status codes of failed functions.
+enum Status {
   static let badArgument: Int32 = -1
   static let badHandle: Int32 = -2
   static let cannotWrite: Int32 = -3
@@ -25,14 +25,14 @@ enum Answer {
   static let timeout: Int32 = -6
 }
 
-/// The version of this interface; goes up when a function changes.
+/// The version of this interface; incremented when a function changes.
 @_cdecl("tasklog_abi")
 public func tasklogABI() -> Int32 { 1 }
 
 @_cdecl("tasklog_open")
 public func tasklogOpen(_ log: UnsafePointer<CChar>?, _ options: UnsafePointer<CChar>?) -> Int64 {
   guard !Recorder.isDisabled else {
-    return Int64(Recorders.fail(Answer.disabled, "TASKLOG_DISABLED is 1"))
+    return Int64(Recorders.fail(Status.disabled, "TASKLOG_DISABLED is 1"))
   }
   do {
     let (options, publishingOptions) = try OptionsReader.options(
@@ -44,15 +44,15 @@ public func tasklogOpen(_ log: UnsafePointer<CChar>?, _ options: UnsafePointer<C
     } else if let publishing {
       recorder = try Recorder(publishing: publishing, options: options)
     } else {
-      return Int64(Recorders.fail(Answer.badArgument, "no log"))
+      return Int64(Recorders.fail(Status.badArgument, "expected a log, or a broker"))
     }
     return Recorders.current.add(OpenRecorder(recorder))
   } catch let error as OptionsError {
-    return Int64(Recorders.fail(Answer.badArgument, error.description))
+    return Int64(Recorders.fail(Status.badArgument, error.description))
   } catch let error as RecordingError {
-    return Int64(Recorders.fail(Answer.badArgument, error.description))
+    return Int64(Recorders.fail(Status.badArgument, error.description))
   } catch {
-    return Int64(Recorders.fail(Answer.cannotWrite, "\(error)"))
+    return Int64(Recorders.fail(Status.cannotWrite, "\(error)"))
   }
 }
 
@@ -60,10 +60,10 @@ public func tasklogOpen(_ log: UnsafePointer<CChar>?, _ options: UnsafePointer<C
 public func tasklogRun(
   _ recorder: Int64, _ buffer: UnsafeMutablePointer<CChar>?, _ capacity: Int
 ) -> Int {
-  guard let open = Recorders.current[recorder] else {
-    return Int(Recorders.fail(Answer.badHandle, "\(recorder) is no open recorder"))
+  guard let openRecorder = Recorders.current[recorder] else {
+    return Int(Recorders.fail(Status.badHandle, "\(recorder) is not an open recorder"))
   }
-  return copy(open.recorder.runID, buffer, capacity)
+  return copy(openRecorder.recorder.runID, buffer, capacity)
 }
 
 @_cdecl("tasklog_source")
@@ -71,28 +71,28 @@ public func tasklogSource(
   _ recorder: Int64, _ kind: UnsafePointer<CChar>?, _ id: UnsafePointer<CChar>?,
   _ address: UnsafePointer<CChar>?, _ name: UnsafePointer<CChar>?
 ) -> Int32 {
-  guard let open = Recorders.current[recorder] else {
-    return Recorders.fail(Answer.badHandle, "\(recorder) is no open recorder")
+  guard let openRecorder = Recorders.current[recorder] else {
+    return Recorders.fail(Status.badHandle, "\(recorder) is not an open recorder")
   }
   guard let kind, let kind = Source.Kind(rawValue: String(cString: kind)) else {
-    return Recorders.fail(Answer.badArgument, "a source is a 'scheduler' or a 'worker'")
+    return Recorders.fail(Status.badArgument, "a source must be a 'scheduler' or 'worker'")
   }
   guard let id, id.pointee != 0, let address else {
-    return Recorders.fail(Answer.badArgument, "a source needs an id and an address")
+    return Recorders.fail(Status.badArgument, "a source needs an id and an address")
   }
   var value = Value.null
   if let name {
-    guard let read = try? JSONReader.value(String(cString: name)) else {
-      return Recorders.fail(Answer.badArgument, "the name of a source is not JSON")
+    guard let parsed = try? JSONReader.value(String(cString: name)) else {
+      return Recorders.fail(Status.badArgument, "the name of a source is not JSON")
     }
-    value = read
+    value = parsed
   }
   let source = Source(
     kind: kind, id: String(cString: id), address: String(cString: address), name: value)
-  guard let number = open.add(source) else {
-    return Recorders.fail(Answer.closed, "the recorder is closed")
+  guard let index = openRecorder.add(source) else {
+    return Recorders.fail(Status.closed, "the recorder is closed")
   }
-  return number
+  return index
 }
 
 @_cdecl("tasklog_put")
@@ -100,8 +100,8 @@ public func tasklogPut(
   _ recorder: Int64, _ source: Int32, _ event: UnsafeRawPointer?, _ length: Int
 ) -> Int64 {
   put(recorder, source, event, length) { channel, bytes in
-    guard bytes.count > 10, bytes[0] == 0x9A else { return Int64(Answer.badArgument) }
-    return channel.put(bytes) ?? Int64(Answer.closed)
+    guard bytes.count > 10, bytes[0] == 0x9A else { return Int64(Status.badArgument) }
+    return channel.put(bytes) ?? Int64(Status.closed)
   }
 }
 
@@ -110,33 +110,33 @@ public func tasklogPutRecords(
   _ recorder: Int64, _ source: Int32, _ records: UnsafeRawPointer?, _ length: Int
 ) -> Int64 {
   put(recorder, source, records, length) { channel, bytes in
-    channel.put(records: bytes) ?? Int64(Answer.closed)
+    channel.put(records: bytes) ?? Int64(Status.closed)
   }
 }
 
-/// A C caller has the bytes ready, and no more than these arguments.
+/// The C caller has the bytes ready, and only these arguments.
 @_cdecl("tasklog_put_left")
 public func tasklogPutLeft(
   _ recorder: Int64, _ run: UnsafePointer<CChar>?, _ id: UnsafePointer<CChar>?,
   _ address: UnsafePointer<CChar>?, _ name: UnsafePointer<CChar>?,
   _ records: UnsafeRawPointer?, _ length: Int
 ) -> Int32 {
-  guard let open = Recorders.current[recorder] else {
-    return Recorders.fail(Answer.badHandle, "\(recorder) is no open recorder")
+  guard let openRecorder = Recorders.current[recorder] else {
+    return Recorders.fail(Status.badHandle, "\(recorder) is not an open recorder")
   }
   guard let run, let id, id.pointee != 0, let address, let records, length > 0, length < 1 << 31
-  else { return Recorders.fail(Answer.badArgument, "no run, no source or no bytes") }
+  else { return Recorders.fail(Status.badArgument, "expected a run, a source and records") }
   let source = Source(
     kind: .worker, id: String(cString: id), address: String(cString: address),
     name: name.flatMap { try? JSONReader.value(String(cString: $0)) } ?? .null)
   do {
-    let isThere = try open.recorder.put(
+    let isThere = try openRecorder.recorder.put(
       records: UnsafeRawBufferPointer(start: records, count: length), of: source,
       run: String(cString: run))
     return isThere
-      ? 0 : Recorders.fail(Answer.badArgument, "the run is not in this log, or still recorded")
+      ? 0 : Recorders.fail(Status.badArgument, "the run is not in this log, or is not over")
   } catch {
-    return Recorders.fail(Answer.cannotWrite, "\(error)")
+    return Recorders.fail(Status.cannotWrite, "\(error)")
   }
 }
 
@@ -146,15 +146,15 @@ private func put(
   _ body: (EncodedChannel, UnsafeRawBufferPointer) -> Int64
 ) -> Int64 {
   guard let channel = Recorders.current.channel(recorder, source) else {
-    return Int64(Recorders.fail(Answer.badHandle, "no such recorder or source"))
+    return Int64(Recorders.fail(Status.badHandle, "unknown recorder or source"))
   }
   guard let start, length > 0, length < 1 << 31 else {
-    return Int64(Recorders.fail(Answer.badArgument, "no bytes"))
+    return Int64(Recorders.fail(Status.badArgument, "expected bytes"))
   }
-  let answer = body(channel, UnsafeRawBufferPointer(start: start, count: length))
-  if answer == Answer.badArgument { Recorders.note("this is no encoded event") }
-  if answer == Answer.closed { Recorders.note("the recorder takes nothing in any more") }
-  return answer
+  let result = body(channel, UnsafeRawBufferPointer(start: start, count: length))
+  if result == Status.badArgument { Recorders.setError("not an encoded event") }
+  if result == Status.closed { Recorders.setError("the recorder is closed") }
+  return result
 }
 
 @_cdecl("tasklog_gap")
@@ -162,10 +162,10 @@ public func tasklogGap(
   _ recorder: Int64, _ source: Int32, _ count: Int64, _ reason: UnsafePointer<CChar>?
 ) -> Int32 {
   guard let channel = Recorders.current[recorder]?[source] else {
-    return Recorders.fail(Answer.badHandle, "no such recorder or source")
+    return Recorders.fail(Status.badHandle, "unknown recorder or source")
   }
   guard count > 0, count < 1 << 48, let reason else {
-    return Recorders.fail(Answer.badArgument, "a gap needs a count and a reason")
+    return Recorders.fail(Status.badArgument, "a gap needs a count and a reason")
   }
   channel.putGap(count, reason: String(cString: reason))
   return 0
@@ -173,12 +173,14 @@ public func tasklogGap(
 
 @_cdecl("tasklog_flush")
 public func tasklogFlush(_ recorder: Int64, _ seconds: Double) -> Int32 {
-  guard let open = Recorders.current[recorder] else {
-    return Recorders.fail(Answer.badHandle, "\(recorder) is no open recorder")
+  guard let openRecorder = Recorders.current[recorder] else {
+    return Recorders.fail(Status.badHandle, "\(recorder) is not an open recorder")
   }
-  guard seconds >= 0 else { return Recorders.fail(Answer.badArgument, "no time to wait") }
-  return open.recorder.flush(timeoutSeconds: seconds)
-    ? 0 : Recorders.fail(Answer.timeout, "not everything is where it belongs yet")
+  guard seconds >= 0 else {
+    return Recorders.fail(Status.badArgument, "the timeout must not be negative")
+  }
+  return openRecorder.recorder.flush(timeoutSeconds: seconds)
+    ? 0 : Recorders.fail(Status.timeout, "timed out before everything was stored")
 }
 
 @_cdecl("tasklog_counters")
@@ -186,24 +188,24 @@ public func tasklogCounters(
   _ recorder: Int64, _ source: Int32, _ counters: UnsafeMutablePointer<Int64>?, _ capacity: Int
 ) -> Int32 {
   guard let channel = Recorders.current[recorder]?[source] else {
-    return Recorders.fail(Answer.badHandle, "no such recorder or source")
+    return Recorders.fail(Status.badHandle, "unknown recorder or source")
   }
   guard let counters, capacity > 0 else {
-    return Recorders.fail(Answer.badArgument, "no place for counters")
+    return Recorders.fail(Status.badArgument, "no buffer for counters")
   }
   let counts = channel.counts
   let values = [counts.sourceSeq, counts.lost]
   let count = min(values.count, capacity)
-  for place in 0..<count { counters[place] = values[place] }
+  for index in 0..<count { counters[index] = values[index] }
   return Int32(count)
 }
 
 @_cdecl("tasklog_close")
 public func tasklogClose(_ recorder: Int64) -> Int32 {
-  guard let open = Recorders.current.remove(recorder) else {
-    return Recorders.fail(Answer.badHandle, "\(recorder) is no open recorder")
+  guard let openRecorder = Recorders.current.remove(recorder) else {
+    return Recorders.fail(Status.badHandle, "\(recorder) is not an open recorder")
   }
-  open.recorder.close()
+  openRecorder.recorder.close()
   return 0
 }
 
@@ -212,14 +214,14 @@ public func tasklogLastError(_ buffer: UnsafeMutablePointer<CChar>?, _ capacity:
   copy(Recorders.current.lastError, buffer, capacity)
 }
 
-/// Copies text with a NUL at its end, as much as there is room for; gives its whole length.
+/// Copies text with a NUL at its end, truncated to the buffer; returns its full length.
 private func copy(
   _ text: String, _ buffer: UnsafeMutablePointer<CChar>?, _ capacity: Int
 ) -> Int {
   let bytes = Array(text.utf8)
   guard let buffer, capacity > 0 else { return bytes.count }
   let count = min(bytes.count, capacity - 1)
-  for place in 0..<count { buffer[place] = CChar(bitPattern: bytes[place]) }
+  for index in 0..<count { buffer[index] = CChar(bitPattern: bytes[index]) }
   buffer[count] = 0
   return bytes.count
 }

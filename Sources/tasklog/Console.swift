@@ -6,21 +6,21 @@ enum Console {
   /// Whether the standard output is a terminal.
   static var isTerminal: Bool { isatty(STDOUT_FILENO) == 1 }
 
-  /// The terminal behind the standard output, nothing when it goes elsewhere.
+  /// The terminal of the standard output; `nil` if the output is not a terminal.
   static var terminal: Terminal? {
     guard isTerminal else { return nil }
     var size = winsize()
-    let isKnown = ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &size) == 0 && size.ws_col > 0
-    let noColour = getenv("NO_COLOR").map { String(cString: $0) } ?? ""
+    let hasSize = ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &size) == 0 && size.ws_col > 0
+    let noColor = getenv("NO_COLOR").map { String(cString: $0) } ?? ""
     return Terminal(
-      columns: isKnown ? Int(size.ws_col) : 80, hasColours: noColour.isEmpty)
+      columns: hasSize ? Int(size.ws_col) : 80, hasColours: noColor.isEmpty)
   }
 
   static func print(_ line: String = "") {
     write(Array((line + "\n").utf8))
   }
 
-  /// Writes all of it; ends the program quietly when nobody reads any more.
+  /// Writes all bytes; ends the program quietly if the reader has closed the pipe.
   static func write(_ bytes: [UInt8]) {
     bytes.withUnsafeBytes { buffer in
       var written = 0
@@ -39,17 +39,17 @@ enum Console {
     }
   }
 
-  /// Says in one line on the standard error what is wrong.
+  /// Prints a warning in one line on the standard error.
   static func complain(_ message: String) { tell("tasklog: " + message) }
 
-  /// Says something in one line on the standard error.
+  /// Prints a message in one line on the standard error.
   static func tell(_ message: String) {
     let line = Array("\(Printable.text(Passwords.hidden(in: message)))\n".utf8)
     _ = line.withUnsafeBytes { Glibc.write(STDERR_FILENO, $0.baseAddress, $0.count) }
   }
 }
 
-/// Collects output and writes it in large pieces.
+/// Buffers output and writes it in large chunks.
 final class BufferedOutput {
   private var buffer: [UInt8] = []
 

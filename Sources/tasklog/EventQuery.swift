@@ -4,16 +4,16 @@ import LogFormat
 import LogMaintenance
 import Querying
 
-/// Shows events: those that are there, and with `--follow` those that come.
+/// Shows recorded events, and with `--follow` new events as they arrive.
 struct EventQuery {
-  /// How often a log is looked at for something new. Well below what people notice.
-  private static let microsecondsBetweenLooks: UInt32 = 30_000
+  /// The interval between checks of a log for new events. Well below what people notice.
+  private static let pollMicroseconds: UInt32 = 30_000
 
-  /// What is asked.
+  /// The queried logs.
   struct Logs {
-    /// With which of their runs are wanted.
+    /// The files, each with the selector of its runs.
     var files: [LogSet.Part] = []
-    /// Where they are those of one run, one after the other: the name that they have in common.
+    /// Their common name template if they are the consecutive segments of one run.
     var template: String?
   }
 
@@ -43,11 +43,11 @@ struct EventQuery {
     }
     self.parts = parts
     let runCount = logs.template != nil ? 1 : parts.reduce(0) { $0 + ($1.filter.runs?.count ?? 2) }
-    var shown = Queries.eventColumns(
+    var shown = EventQueries.eventColumns(
       withHook: filter.hooks != ["transition"], isOneRun: runCount == 1)
     if let wanted {
       columns = wanted
-      shown = columns.map { Queries.column($0.name) }
+      shown = columns.map { EventQueries.column($0.name) }
     } else {
       columns = shown.compactMap { EventColumn($0.name) }
     }
@@ -60,19 +60,19 @@ struct EventQuery {
   ) throws -> EventStream.Part {
     let reader = try log.reader()
     var filter = filter
-    let runs = try reader.runs(matching: log.selector).map(\.number)
-    filter.runs = log.selector == "all" && output.follow ? nil : runs
+    let runIDs = try reader.runs(matching: log.selector).map(\.number)
+    filter.runs = log.selector == "all" && output.follow ? nil : runIDs
     return EventStream.Part(name: log.name, reader: reader, filter: filter)
   }
 
   func run() throws {
     try write()
-    let runs = try logs.files.map { file in
+    let segments = try logs.files.map { file in
       let reader = try LogReader(path: file.path, name: file.name)
       return try reader.runs(matching: file.selector).map { RunSegment(reader: reader, run: $0) }
     }
-    if logs.template != nil { return try RunWarnings.tell(files: runs.compactMap(\.last)) }
-    for part in runs.joined() {
+    if logs.template != nil { return try RunWarnings.tell(files: segments.compactMap(\.last)) }
+    for part in segments.joined() {
       try RunWarnings.tell(
         part.reader, [part.run], of: logs.files.count > 1 ? part.reader.name : nil)
     }
@@ -81,19 +81,20 @@ struct EventQuery {
   private func write() throws {
     if output.count { return try countAll() }
     if let groups { return try countGroups(groups) }
-    var places = try parts.map { ($0, try $0.reader.lastSeq()) }
+    var positions = try parts.map { ($0, try $0.reader.lastSeq()) }
     try format.writeInParts { writer, flush in
       writer.start(shown)
-      places = output.follow ? try follow(&writer, flush) : try show(&writer) ?? places
+      positions = output.follow ? try follow(&writer, flush) : try show(&writer) ?? positions
       writer.finish()
     }
-    if output.showCursor { try reportCursor(places) }
+    if output.showCursor { try reportCursor(positions) }
   }
 
-  private typealias Places = [(part: EventStream.Part, seq: Int64)]
+  private typealias ResumePositions = [(part: EventStream.Part, seq: Int64)]
 
-  /// Shows what is there. With a limit the end of the log may not have been reached.
-  private func show(_ writer: inout any RowWriter) throws -> Places? {
+  /// Shows the recorded events. `nil` if the end of the log may not have been reached: the order is
+  /// reversed.
+  private func show(_ writer: inout any RowWriter) throws -> ResumePositions? {
     let stream = try EventStream(
       parts, columns: columns, limit: output.limit, isReversed: output.reverse,
       isOneRun: logs.template != nil)
@@ -103,12 +104,14 @@ struct EventQuery {
 
   // MARK: - Following
 
-  private func follow(_ writer: inout any RowWriter, _ flush: () -> Void) throws -> Places {
+  private func follow(
+    _ writer: inout any RowWriter, _ flush: () -> Void
+  ) throws -> ResumePositions {
     var parts = parts
     if let limit = output.limit { try showTail(limit, &parts, &writer) }
     let stream = try EventStream(parts, columns: columns, isOneRun: logs.template != nil)
     while true {
-      // Whether it goes on is asked before the last look, so that nothing is left behind.
+      // Checked before the last read, so that no event is missed.
       let isLive = try Self.isAnyLive(parts)
       let before = try parts.map { try $0.reader.changeCount() }
       while let row = try stream.next() { writer.row(row) }
@@ -121,12 +124,12 @@ struct EventQuery {
         continue
       }
       while try parts.map({ try $0.reader.changeCount() }) == before, try Self.isAnyLive(parts) {
-        usleep(Self.microsecondsBetweenLooks)
+        usleep(Self.pollMicroseconds)
       }
     }
   }
 
-  /// The file that the run goes on in.
+  /// The next segment of the run.
   private func nextFile(_ parts: [EventStream.Part]) throws -> EventStream.Part? {
     guard let template = logs.template, let last = parts.last,
       let path = SegmentFollower.next(after: last.name, template)
@@ -135,21 +138,21 @@ struct EventQuery {
       LogSet.Part(path: path, name: path, selector: "latest"), filter, output)
   }
 
-  /// The last events before those that come.
+  /// Shows the last recorded events; following starts after them.
   private func showTail(
     _ limit: Int, _ parts: inout [EventStream.Part], _ writer: inout any RowWriter
   ) throws {
     let ends = try parts.map { try $0.reader.lastSeq() }
     var tail = parts
-    for place in tail.indices {
-      tail[place].filter.untilSeq = min(tail[place].filter.untilSeq ?? .max, ends[place])
+    for index in tail.indices {
+      tail[index].filter.untilSeq = min(tail[index].filter.untilSeq ?? .max, ends[index])
     }
     let stream = try EventStream(
       tail, columns: columns, limit: limit, isReversed: true, isOneRun: logs.template != nil)
     var rows: [[SQLiteValue]] = []
     while let row = try stream.next() { rows.append(row) }
     for row in rows.reversed() { writer.row(row) }
-    for place in parts.indices { parts[place].after = max(parts[place].after, ends[place]) }
+    for index in parts.indices { parts[index].after = max(parts[index].after, ends[index]) }
   }
 
   private static func isAnyLive(_ parts: [EventStream.Part]) throws -> Bool {
@@ -165,7 +168,7 @@ struct EventQuery {
 
   private func countAll() throws {
     var count: Int64 = 0
-    if let stream = try repeating([]) {
+    if let stream = try deduplicatingStream([]) {
       while try stream.next() != nil { count += 1 }
     } else {
       for part in parts {
@@ -179,28 +182,28 @@ struct EventQuery {
     }
   }
 
-  /// The events one by one, where several logs may hold the same ones.
-  private func repeating(_ columns: [EventColumn]) throws -> EventStream? {
+  /// A stream of single events if several logs may contain the same events; else `nil`.
+  private func deduplicatingStream(_ columns: [EventColumn]) throws -> EventStream? {
     guard parts.count > 1 else { return nil }
     let stream = try EventStream(parts, columns: columns, isOneRun: logs.template != nil)
     return stream.mayRepeat ? stream : nil
   }
 
-  /// Counts of several logs are added up.
+  /// Counts events by columns; the counts of several logs are added up.
   private func countGroups(_ columns: [EventColumn]) throws {
     var groups: [(values: [SQLiteValue], count: Int64)] = []
-    var places: [String: Int] = [:]
+    var groupIndex: [String: Int] = [:]
     func add(_ values: [SQLiteValue], _ count: Int64) {
       let name = "\(values)"
-      if let place = places[name] {
-        groups[place].count += count
+      if let index = groupIndex[name] {
+        groups[index].count += count
       } else {
-        places[name] = groups.count
+        groupIndex[name] = groups.count
         groups.append((values, count))
       }
     }
-    if let stream = try repeating(columns) {
-      // The name of the log comes first.
+    if let stream = try deduplicatingStream(columns) {
+      // The first value is the name of the log.
       while let row = try stream.next() { add(Array(row.dropFirst()), 1) }
     } else {
       for part in parts {
@@ -212,7 +215,7 @@ struct EventQuery {
     }
     if parts.count > 1 { groups.sort { ($1.count, "\($0.values)") < ($0.count, "\($1.values)") } }
     try format.write { writer in
-      writer.start(columns.map { Queries.column($0.name) } + [Column("count")])
+      writer.start(columns.map { EventQueries.column($0.name) } + [Column("count")])
       for group in groups.prefix(output.limit ?? .max) {
         writer.row(group.values + [.integer(group.count)])
       }
@@ -222,35 +225,35 @@ struct EventQuery {
 
   // MARK: - Cursors
 
-  /// One cursor a log, in the order of the logs, separated by spaces.
+  /// Applies one cursor per log, in the order of the logs, separated by spaces.
   private static func parts(
     _ parts: [EventStream.Part], after text: String
   ) throws -> [EventStream.Part] {
     let cursors = text.split(separator: " ").map(String.init)
     guard cursors.count == parts.count else {
       throw Failure.usage(
-        "--after-cursor: has \(Printable.count(cursors.count, "place")), but there "
-          + (parts.count == 1 ? "is 1 log" : "are \(parts.count) logs"))
+        "--after-cursor: expected one cursor per log, but got \(cursors.count) for "
+          + Printable.count(parts.count, "log"))
     }
     return try zip(parts, cursors).map { part, cursor in
       guard cursor != "-" else { return part }
       guard let seq = try part.reader.seq(ofCursor: cursor) else {
-        throw Failure.run("--after-cursor \(cursor): that event is not in \(part.name)")
+        throw Failure.run("--after-cursor \(cursor): this event is not in \(part.name)")
       }
       return Self.part(part, after: seq)
     }
   }
 
-  /// One cursor for all files of a run: there may be more of them than there were.
+  /// Applies one cursor to all segments of a run; new segments may have been added since.
   private static func parts(
     _ parts: [EventStream.Part], after cursor: String, _ template: String
   ) throws -> [EventStream.Part] {
     if cursor == "-" { return parts }
-    for (place, part) in parts.enumerated().reversed() {
+    for (index, part) in parts.enumerated().reversed() {
       guard let seq = try part.reader.seq(ofCursor: cursor) else { continue }
-      return [Self.part(part, after: seq)] + parts[(place + 1)...]
+      return [Self.part(part, after: seq)] + parts[(index + 1)...]
     }
-    throw Failure.run("--after-cursor \(cursor): that event is not in \(template)")
+    throw Failure.run("--after-cursor \(cursor): this event is not in \(template)")
   }
 
   private static func part(_ part: EventStream.Part, after seq: Int64) -> EventStream.Part {
@@ -259,8 +262,8 @@ struct EventQuery {
     return part
   }
 
-  private func reportCursor(_ places: Places) throws {
-    var cursors = try places.map { try $0.part.reader.cursor(at: $0.seq) ?? "-" }
+  private func reportCursor(_ positions: ResumePositions) throws {
+    var cursors = try positions.map { try $0.part.reader.cursor(at: $0.seq) ?? "-" }
     if logs.template != nil { cursors = [cursors.last { $0 != "-" } ?? "-"] }
     Console.tell("cursor: \(cursors.joined(separator: " "))")
   }

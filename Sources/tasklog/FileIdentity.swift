@@ -1,15 +1,15 @@
 import Glibc
 
-/// Which file a path leads to: one file may have many names.
+/// The identity of the file at a path: one file may have many names.
 struct FileIdentity: Equatable {
   private let device: dev_t
-  private let number: ino_t
+  private let inode: ino_t
 
-  /// Nothing where there is no file.
+  /// `nil` if there is no file.
   init?(_ path: String) {
     var status = stat()
     guard stat(path, &status) == 0 else { return nil }
-    (device, number) = (status.st_dev, status.st_ino)
+    (device, inode) = (status.st_dev, status.st_ino)
   }
 
   static func isSame(_ a: String, _ b: String) -> Bool {

@@ -1,17 +1,16 @@
 import ArgumentParser
 import EventLog
-import Filters
 import Querying
 import TaskLogPlugin
 
 private let states = CompletionKind.list(State.known.map(\.name))
 
-/// Which events.
+/// The options that select events.
 struct FilterOptions: ParsableArguments {
   @Option(
     parsing: .unconditionalSingleValue,
     help: ArgumentHelp(
-      "A key, or a pattern with * and ?; json:1 is the number only, json:\"1\" the text only.",
+      "A key, or a pattern with * and ?; json:1 is only the number, json:\"1\" only the text.",
       valueName: "glob"))
   var key: [String] = []
 
@@ -26,67 +25,67 @@ struct FilterOptions: ParsableArguments {
   var group: [String] = []
 
   @Option(
-    help: ArgumentHelp("The state before or after.", valueName: "state"), completion: states)
+    help: ArgumentHelp("The start or finish state.", valueName: "state"), completion: states)
   var state: [String] = []
 
-  @Option(help: ArgumentHelp("The state before.", valueName: "state"), completion: states)
+  @Option(help: ArgumentHelp("The start state.", valueName: "state"), completion: states)
   var start: [String] = []
 
-  @Option(help: ArgumentHelp("The state after.", valueName: "state"), completion: states)
+  @Option(help: ArgumentHelp("The finish state.", valueName: "state"), completion: states)
   var finish: [String] = []
 
   @Option(
     help: ArgumentHelp(
-      "A worker's name, its address or a pattern of that: what it saw and what is about it.",
+      "A worker's name, address or address pattern: events it observed and events about it.",
       valueName: "worker"))
   var worker: [String] = []
 
   @Option(
-    help: ArgumentHelp("Who saw it: scheduler or worker.", valueName: "kind"),
+    help: ArgumentHelp("The observer of the event: scheduler or worker.", valueName: "kind"),
     completion: .list(["scheduler", "worker"]))
   var source: [Source.Kind] = []
 
   @Option(
     help: ArgumentHelp(
-      "A hook or mark such as transition or addWorker (add_worker means it, too), or '*'.",
+      "A hook or mark such as transition or addWorker (or add_worker), or '*' for all.",
       valueName: "hook"), completion: .list(Hook.known.map(\.name)))
   var hook: [String] = []
 
   @Option(
     parsing: .unconditionalSingleValue,
-    help: ArgumentHelp("What set it off, or a pattern.", valueName: "glob"))
+    help: ArgumentHelp("A stimulus ID, or a pattern.", valueName: "glob"))
   var stimulus: [String] = []
 
   @Option(
     parsing: .unconditionalSingleValue,
-    help: ArgumentHelp("The client that the args name, or a pattern.", valueName: "glob"))
+    help: ArgumentHelp("A client named in the args, or a pattern.", valueName: "glob"))
   var client: [String] = []
 
   @Option(
     parsing: .unconditionalSingleValue,
     help: ArgumentHelp(
-      "An argument compared by =, !=, <, <=, >, >= or ~ (a regular expression).",
+      "A comparison of an argument, with =, !=, <, <=, >, >= or ~ (a regular expression).",
       valueName: "name=value"))
   var arg: [String] = []
 
   @Option(
     parsing: .unconditionalSingleValue,
-    help: ArgumentHelp("A regular expression that is in the args.", valueName: "regex"))
+    help: ArgumentHelp("A regular expression that matches in the args.", valueName: "regex"))
   var grep: [String] = []
 
   @Option(
     parsing: .unconditional,
     help: ArgumentHelp(
-      "Not before: 2026-01-31T12:00 (UTC), 2026-01-31, -10m (s, m, h, d), or seq:100.",
+      "The earliest time: 2026-01-31T12:00 (UTC), 2026-01-31, -10m (s, m, h, d), or seq:100.",
       valueName: "time"))
   var since: String?
 
   @Option(
     parsing: .unconditional,
-    help: ArgumentHelp("Not after; written in the same way.", valueName: "time"))
+    help: ArgumentHelp("The latest time, in the same format.", valueName: "time"))
   var until: String?
 
-  /// The options that were given.
+  /// The names of the options in use.
   var given: [String] {
     [
       ("--key", !key.isEmpty), ("--prefix", !prefix.isEmpty), ("--group", !group.isEmpty),
@@ -99,7 +98,7 @@ struct FilterOptions: ParsableArguments {
 
   func filter(now: Int64) throws -> EventFilter {
     var filter = EventFilter()
-    // A client is named where a graph is submitted, not where a task changes its state.
+    // Clients are named by graph submissions, not by transitions.
     filter.hooks = hook.isEmpty && client.isEmpty ? ["transition"] : hook.map(FilterParsing.hook)
     if hook.contains("*") { filter.hooks = [] }
     filter.keys = key

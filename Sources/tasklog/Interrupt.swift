@@ -1,20 +1,20 @@
 import Glibc
 import Synchronization
 
-/// Ctrl-C, and what else is watched, where it ends the work and not the program. Once more it ends the
+/// Makes SIGINT and other signals end the work instead of the program. A second signal ends the
 /// program.
 enum Interrupt {
   private static let flag = Atomic(false)
 
   static var hasCome: Bool { flag.load(ordering: .relaxed) }
 
-  static func watch(_ numbers: Int32...) {
-    // Made here, so that nothing has to be made in the handler.
+  static func watch(_ signals: Int32...) {
+    // Initialized here, because a signal handler must not allocate.
     flag.store(false, ordering: .relaxed)
-    for number in numbers {
-      signal(number) { number in
+    for signalNumber in signals {
+      signal(signalNumber) { signalNumber in
         Interrupt.flag.store(true, ordering: .relaxed)
-        signal(number, SIG_DFL)
+        signal(signalNumber, SIG_DFL)
       }
     }
   }

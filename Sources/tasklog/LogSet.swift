@@ -6,14 +6,14 @@ import LogMaintenance
 import Querying
 import Recording
 
-/// The logs that a command asks. Those that hold parts of one run are put together first, in a scratch
-/// log: several recorders may have taken it out of one queue. So is one whose events did not arrive in
-/// their order. What none of them has is a gap there.
+/// The logs that a command reads. Logs with parts of one run are first merged into a scratch log,
+/// because several recorders may have consumed the run from one queue. So is a log whose events did
+/// not arrive in order. Events that no log has become gaps in the scratch log.
 final class LogSet {
   struct Part {
     var path: String
     var name: String
-    /// Which of its runs are wanted.
+    /// The selector of its runs.
     var selector: String
     var originCount = 1
 
@@ -24,22 +24,22 @@ final class LogSet {
 
   private(set) var parts: [Part] = []
   private let scratch: ScratchFolder
-  /// So that a run that one of the logs says goes on goes on in what is put together, too.
+  /// Marks a run that is still running in one of the logs as running in the merged log, too.
   private var locks: [RecorderLock] = []
 
   private let judges: Bool
-  private let asked: [ResolvedLog]
+  private let resolved: [ResolvedLog]
 
   /// - Parameters:
-  ///   - all: puts everything together, for who asks one log.
-  ///   - orders: also puts in order what did not arrive so in a single log.
-  ///   - judges: says of what none of them has that it is missing.
+  ///   - all: merges all logs, for callers that need a single log.
+  ///   - orders: also restores the order in a single log whose events arrived out of order.
+  ///   - judges: records events that no log has as gaps.
   /// - Throws: `LogError`.
-  init(_ asked: [ResolvedLog], all: Bool, orders: Bool = true, judges: Bool = true) throws {
-    self.asked = asked
+  init(_ resolved: [ResolvedLog], all: Bool, orders: Bool = true, judges: Bool = true) throws {
+    self.resolved = resolved
     self.judges = judges
     scratch = ScratchFolder()
-    let logs = try asked.map { log in (log, try LogReader(path: log.path).runs()) }
+    let logs = try resolved.map { log in (log, try LogReader(path: log.path).runs()) }
     for group in Self.groups(logs, all: all) {
       let isInOrder = group.allSatisfy { $0.runs.allSatisfy { !$0.isUnordered } }
       if group.count == 1, isInOrder || !orders {
@@ -56,13 +56,13 @@ final class LogSet {
   func remove() {
     locks.removeAll()
     scratch.remove()
-    for log in asked { log.close() }
+    for log in resolved { log.close() }
   }
 
-  /// Of who asks one log.
+  /// A reader of the first part, for callers that need a single log.
   func reader() throws -> LogReader { try parts[0].reader() }
 
-  /// Logs that have a run in common, in the order of the last of each.
+  /// Groups logs that share a run, ordered by the last log of each group.
   private static func groups(
     _ logs: [(log: ResolvedLog, runs: [RunInfo])], all: Bool
   ) -> [[(log: ResolvedLog, runs: [RunInfo])]] {
@@ -70,7 +70,7 @@ final class LogSet {
     var groups: [[(log: ResolvedLog, runs: [RunInfo])]] = []
     for log in logs {
       func isRelated(_ group: [(log: ResolvedLog, runs: [RunInfo])]) -> Bool {
-        group.contains { shareParts($0.runs, log.runs) }
+        group.contains { sharePartialRun($0.runs, log.runs) }
       }
       groups =
         groups.filter { !isRelated($0) } + [groups.filter(isRelated).flatMap(\.self) + [log]]
@@ -78,8 +78,8 @@ final class LogSet {
     return groups
   }
 
-  /// Whether a run is in both of which one has a part only.
-  private static func shareParts(_ some: [RunInfo], _ others: [RunInfo]) -> Bool {
+  /// Whether both share a run of which one has only a part.
+  private static func sharePartialRun(_ some: [RunInfo], _ others: [RunInfo]) -> Bool {
     some.contains { run in
       others.contains { $0.id == run.id && ($0.isPartial || run.isPartial) }
     }
@@ -87,8 +87,8 @@ final class LogSet {
 
   private func join(_ logs: [(log: ResolvedLog, runs: [RunInfo])]) throws -> Part {
     let path = scratch.path("joined-\(scratch.count).db")
-    let live = Set(logs.flatMap { $0.runs.filter { $0.end == .running }.map(\.id) })
-    for run in live { locks.append(try RecorderLock(log: path, run: run)) }
+    let liveRuns = Set(logs.flatMap { $0.runs.filter { $0.end == .running }.map(\.id) })
+    for run in liveRuns { locks.append(try RecorderLock(log: path, run: run)) }
     let merge = try LogMerge(into: path)
     defer { merge.close() }
     let readers = try logs.map { try LogReader(path: $0.log.path) }
@@ -98,12 +98,12 @@ final class LogSet {
     var bar = ProgressBar(total: events, noun: "events")
     defer { bar.finish() }
     _ = try merge.add(readers) { bar.show($0) }
-    // What is missing of a run that goes on may be on its way.
-    for run in Set(logs.flatMap { $0.runs.map(\.id) }).subtracting(live)
+    // Missing events of a run that is still running may arrive later.
+    for run in Set(logs.flatMap { $0.runs.map(\.id) }).subtracting(liveRuns)
     where judges && logs.count > 1 {
       try merge.judge(run)
     }
-    // Names for many logs have chosen already.
+    // A name template has already selected its runs.
     let selector = logs.map(\.log.selector).first { $0 != "latest" } ?? "latest"
     return Part(
       path: path, name: logs.map(\.log.name).joined(separator: " + "), selector: selector,
@@ -112,7 +112,7 @@ final class LogSet {
 }
 
 extension LogsOptions {
-  /// The logs for reading; see `LogSet`.
+  /// Opens the logs for reading; see `LogSet`.
   func joined(run selector: String, all: Bool, orders: Bool = true) throws -> LogSet {
     try LogSet(asked(run: selector), all: all, orders: orders)
   }

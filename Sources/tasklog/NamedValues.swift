@@ -1,12 +1,12 @@
-/// What is said as `name=value` to one of several: `owner:name=value`, where there are several.
+/// Values given as `name=value`, or as `owner:name=value` if there are several owners.
 struct NamedValues {
   private var values: [String: [String: String]] = [:]
 
   /// - Parameters:
-  ///   - texts: as they were given.
-  ///   - option: the option that they were given with.
-  ///   - owners: whom they may be for.
-  ///   - ownerOption: the option that names one of those.
+  ///   - texts: the option's values.
+  ///   - option: the name of that option.
+  ///   - owners: the possible owners.
+  ///   - ownerOption: the option that names an owner.
   /// - Throws: `Failure`.
   init(_ texts: [String], option: String, owners: [String], ownerOption: String) throws {
     for text in texts {
@@ -18,18 +18,18 @@ struct NamedValues {
       if let colon = name.lastIndex(of: ":") {
         owner = String(name[..<colon])
         guard owners.contains(owner) else {
-          throw Failure.usage("\(option) \(text): there is no \(ownerOption) \(owner)")
+          throw Failure.usage("\(option) \(text): no \(ownerOption) names '\(owner)'")
         }
         name = String(name[name.index(after: colon)...])
       } else if owners.count > 1 {
         throw Failure.usage(
-          "\(option) \(text): there are several \(ownerOption.dropFirst(2))s; write \(owners[0]):\(text)"
-        )
+          "\(option) \(text): there are several \(ownerOption.dropFirst(2))s; "
+            + "write \(owners[0]):\(text)")
       }
       values[owner, default: [:]][name] = String(text[text.index(after: equals)...])
     }
   }
 
-  /// Those that are meant for one.
+  /// The values of one owner.
   subscript(owner: String) -> [String: String] { values[owner] ?? [:] }
 }

@@ -4,7 +4,7 @@ import LogFormat
 import Querying
 import Recording
 
-/// Which log.
+/// The option that names one log.
 struct LogOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
@@ -12,16 +12,18 @@ struct LogOptions: ParsableArguments {
     completion: .file())
   var log: String?
 
-  /// What was named, which may stand for many logs: see `LogTemplate`.
+  /// The named log, which may be a template for many logs: see `LogTemplate`.
   var given: String { log ?? Self.defaultPath }
 
-  /// Of many logs the last of the newest run; see `ResolvedLog` for all that there is of it.
+  /// The path of the log; for a template, the last segment of the newest run. `ResolvedLog` has all
+  /// segments.
   var path: String { LogTemplate.newest(given) }
 
-  /// For what writes the runs of many into one log.
+  /// Throws for a template, for commands that write many runs into one log.
   func refuseTemplate() throws {
     guard LogTemplate.isTemplate(given) else { return }
-    throw Failure.usage("\(given): runs of many go into one log here; name one without {run}")
+    throw Failure.usage(
+      "\(given): this command writes all runs into one log; omit {run} from its name")
   }
 
   static var defaultPath: String {
@@ -29,10 +31,10 @@ struct LogOptions: ParsableArguments {
     return fromEnvironment.isEmpty ? "tasklog.db" : fromEnvironment
   }
 
-  /// A path for reading: what dead recorders have left in their spools is put into the log before,
-  /// and it is said so.
+  /// Recovers the events that dead recorders left in their spools, reports it, and returns the
+  /// path.
   ///
-  /// - Throws: `LogError` when it is no log.
+  /// - Throws: `LogError` if the file is not a log.
   static func recovered(_ path: String) throws -> String {
     let orphans = try Recovery.orphans(log: path)
     guard !orphans.isEmpty else { return path }
@@ -41,59 +43,59 @@ struct LogOptions: ParsableArguments {
     } catch {
       for run in orphans {
         Console.complain(
-          "run #\(run.number) \(run.end == .closed ? "was closed" : "died"), and its last events are "
-            + "still in its spool; they cannot be put into the log: \(error)")
+          "run #\(run.number) \(run.end == .closed ? "was closed" : "died"), and its last events "
+            + "are still in its spool; cannot recover them: \(error)")
       }
     }
     return path
   }
 }
 
-/// Which logs.
+/// The options that name logs.
 struct LogsOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
-      "A log; given again, several at once. By default $TASKLOG_LOG, else tasklog.db.",
+      "A log; repeat to read several. By default $TASKLOG_LOG, else tasklog.db.",
       valueName: "path"), completion: .file())
   var log: [String] = []
 
   var given: [String] { log.isEmpty ? [LogOptions.defaultPath] : log }
 
-  /// All logs that the names stand for.
+  /// The paths of all named logs, with templates expanded.
   var allPaths: [String] { given.flatMap(LogTemplate.all) }
 
-  /// What the names stand for when some of the runs are wanted.
+  /// Resolves the names to logs with the selected runs.
   ///
   /// - Throws: `LogError`, `Failure`.
   func asked(
     run selector: String, isRecovering: Bool = true, follows: Bool = false
   ) throws -> [ResolvedLog] {
-    var asked: [ResolvedLog] = []
+    var resolved: [ResolvedLog] = []
     do {
       for name in given {
-        asked.append(
+        resolved.append(
           try ResolvedLog(name, run: selector, isRecovering: isRecovering, follows: follows))
       }
     } catch {
-      for log in asked { log.close() }
+      for log in resolved { log.close() }
       throw error
     }
-    return asked
+    return resolved
   }
 }
 
-/// Which run of it.
+/// The option that selects runs.
 struct RunOption: ParsableArguments {
   @Option(
     help: ArgumentHelp(
-      "latest, all, #number, or the beginning of a run's id. By default latest.",
+      "latest, all, #N, or a run ID prefix. By default latest.",
       valueName: "run"))
   var run: String?
 
   var selector: String { run ?? "latest" }
 }
 
-/// Which run of which log.
+/// The options that select runs of logs.
 struct RunOptions: ParsableArguments {
   @OptionGroup var log: LogsOptions
   @OptionGroup var run: RunOption
@@ -101,30 +103,30 @@ struct RunOptions: ParsableArguments {
   var selector: String { run.selector }
 }
 
-/// How rows are written.
+/// The option for the output format.
 struct FormatOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
-      "By default table on a terminal, jsonl elsewhere.", valueName: "format"))
+      "The output format. By default table on a terminal, else jsonl.", valueName: "format"))
   var format: RowFormat?
 
-  /// Whether people are to read it.
+  /// Whether the output is a table for people.
   var isTable: Bool { chosen == .table }
 
   private var chosen: RowFormat { format ?? (Console.isTerminal ? .table : .jsonl) }
 
-  /// Runs a body with a writer of the format, and writes out what it has buffered.
+  /// Runs a body with a writer of the format, and flushes its buffer.
   func write(_ body: (inout any RowWriter) throws -> Void) throws {
     try writeInParts { writer, _ in try body(&writer) }
   }
 
-  /// - Parameter body: gets what writes out what is buffered so far, too.
+  /// - Parameter body: receives the writer and a function that flushes the buffer.
   func writeInParts(
     _ body: (inout any RowWriter, _ flush: () -> Void) throws -> Void
   ) throws {
     let output = BufferedOutput()
     var writer = chosen.writer(to: output.write, terminal: Console.terminal)
-    // Rows that came before an error are shown, too.
+    // Rows before an error are shown, too.
     defer { output.flush() }
     try body(&writer, output.flush)
   }
@@ -136,24 +138,24 @@ struct FormatOptions: ParsableArguments {
   }
 }
 
-/// How a report is written, and which of its tables.
+/// The options for the format and the table of a report.
 struct ReportOptions: ParsableArguments {
   @OptionGroup var format: FormatOptions
 
   @Option(
-    help: ArgumentHelp("Show only this table of several, as plain rows.", valueName: "name"))
+    help: ArgumentHelp("Show only this table of the report, as plain rows.", valueName: "name"))
   var table: String?
 
   func write(_ report: Report) throws {
     var report = report
     if let table {
-      guard let found = report.tables.first(where: { $0.name == table }) else {
+      guard let match = report.tables.first(where: { $0.name == table }) else {
         throw Failure.usage(
-          "--table \(table.isEmpty ? "''" : table): there is no such table; "
-            + (report.tables.count == 1 ? "the only one is " : "tables are ")
+          "--table \(table.isEmpty ? "''" : table): unknown table; "
+            + (report.tables.count == 1 ? "the only table is " : "tables are ")
             + report.tables.map(\.name).joined(separator: ", "))
       }
-      report = Report([found])
+      report = Report([match])
     }
     try format.write(report)
   }

@@ -1,10 +1,10 @@
 import Glibc
 
-/// Keeps the passwords of addresses such as `amqp://user:password@host` from being seen.
+/// Hides the passwords of addresses such as `amqp://user:password@host`.
 enum Passwords {
   private static let schemes = ["amqp://", "amqps://"]
 
-  /// A text in which dots stand for each password.
+  /// The text with each password replaced by "…".
   static func hidden(in text: String) -> String {
     guard text.contains("://") else { return text }
     var bytes = Array(text.utf8)
@@ -14,16 +14,16 @@ enum Passwords {
     return String(decoding: bytes, as: UTF8.self)
   }
 
-  /// Overwrites them in what tools such as `ps` show of this process, which is the memory where its
-  /// arguments lie: https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html (arg_start, arg_end).
+  /// Overwrites the passwords in the memory with the arguments of this process, which tools such as
+  /// `ps` show: https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html (arg_start, arg_end).
   ///
-  /// Invariant: nobody but the kernel reads that memory, as Swift has made its own copy before.
+  /// Invariant: only the kernel reads this memory, because Swift has already copied the arguments.
   static func hideFromOthers() {
     guard CommandLine.arguments.contains(where: { $0.contains("://") }),
       let memory = argumentMemory()
     else { return }
     find(in: UnsafeBufferPointer(memory)) { range in
-      for place in range { memory[place] = UInt8(ascii: "x") }
+      for index in range { memory[index] = UInt8(ascii: "x") }
     }
   }
 
@@ -32,7 +32,7 @@ enum Passwords {
     defer { fclose(file) }
     var text = [UInt8](repeating: 0, count: 4096)
     let count = fread(&text, 1, text.count, file)
-    // The second field, a name in brackets, may hold anything.
+    // The second field, a name in parentheses, may contain any character.
     guard let end = text[..<count].lastIndex(of: UInt8(ascii: ")")) else { return nil }
     let fields = text[(end + 1)..<count].split(separator: UInt8(ascii: " "))
     guard fields.count > 46, let start = number(fields[45]), let end = number(fields[46]),
@@ -46,32 +46,32 @@ enum Passwords {
     UInt(String(decoding: field, as: UTF8.self))
   }
 
-  /// The places of passwords: from behind the first colon after the scheme up to the last `@` of the
-  /// same word.
+  /// Calls `body` with the range of each password: from after the first colon that follows the
+  /// scheme up to the last `@` of the same word.
   private static func find(
-    in text: UnsafeBufferPointer<UInt8>, _ found: (Range<Int>) -> Void
+    in text: UnsafeBufferPointer<UInt8>, _ body: (Range<Int>) -> Void
   ) {
-    var place = 0
-    while place < text.count {
-      guard let scheme = schemes.first(where: { starts(text, with: $0, at: place) }) else {
-        place += 1
+    var position = 0
+    while position < text.count {
+      guard let scheme = schemes.first(where: { starts(text, with: $0, at: position) }) else {
+        position += 1
         continue
       }
-      let start = place + scheme.utf8.count
+      let start = position + scheme.utf8.count
       let end = text[start...].firstIndex { $0 <= 0x20 } ?? text.count
       if let at = text[start..<end].lastIndex(of: UInt8(ascii: "@")),
         let colon = text[start..<at].firstIndex(of: UInt8(ascii: ":"))
       {
-        // What stands for one where it is said how an address is written.
-        if !text[start..<end].starts(with: "user:password@host".utf8) { found(colon + 1..<at) }
+        // Except the placeholder in help texts.
+        if !text[start..<end].starts(with: "user:password@host".utf8) { body(colon + 1..<at) }
       }
-      place = end
+      position = end
     }
   }
 
   private static func starts(
-    _ text: UnsafeBufferPointer<UInt8>, with scheme: String, at place: Int
+    _ text: UnsafeBufferPointer<UInt8>, with scheme: String, at position: Int
   ) -> Bool {
-    text.count - place >= scheme.utf8.count && text[place...].starts(with: scheme.utf8)
+    text.count - position >= scheme.utf8.count && text[position...].starts(with: scheme.utf8)
   }
 }

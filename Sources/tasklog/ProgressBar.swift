@@ -1,9 +1,9 @@
 import Glibc
 
-/// A progress bar on the standard error, only where that is a terminal and only for long work.
+/// A progress bar on the standard error, shown only on a terminal and only for long work.
 struct ProgressBar {
-  /// Seconds between two looks of it.
-  private static let pause = 0.1
+  /// Seconds between two updates.
+  private static let updateInterval = 0.1
   private static let width = 30
 
   private let total: Int64?
@@ -13,7 +13,7 @@ struct ProgressBar {
   private var shownAt: Double?
 
   /// - Parameters:
-  ///   - total: nothing when nobody knows how long it goes on.
+  ///   - total: `nil` if it is unknown.
   ///   - noun: what is counted, in the plural.
   init(total: Int64?, noun: String) {
     self.total = total
@@ -23,7 +23,7 @@ struct ProgressBar {
   mutating func show(_ count: Int64) {
     guard isTerminal else { return }
     let seconds = (ContinuousClock.now - started) / .seconds(1)
-    guard seconds > 0.5, seconds - (shownAt ?? 0) >= Self.pause else { return }
+    guard seconds > 0.5, seconds - (shownAt ?? 0) >= Self.updateInterval else { return }
     shownAt = seconds
     write("\r" + Self.text(count, of: total, noun, seconds) + "\u{1B}[K")
   }
@@ -38,8 +38,8 @@ struct ProgressBar {
     let share = total > 0 ? min(1, Double(count) / Double(total)) : 0
     let filled = Int(share * Double(width))
     let bar = String(repeating: "#", count: filled) + String(repeating: ".", count: width - filled)
-    let left = rate > 0 ? Double(max(0, total - count)) / rate : 0
-    return "[\(bar)] \(Int(share * 100)) %  \(Int(rate)) \(noun)/s  \(duration(left)) left"
+    let remaining = rate > 0 ? Double(max(0, total - count)) / rate : 0
+    return "[\(bar)] \(Int(share * 100)) %  \(Int(rate)) \(noun)/s  \(duration(remaining)) left"
   }
 
   /// `45 s`, `3 min 20 s`, `2 h 5 min`.

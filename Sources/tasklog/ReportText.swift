@@ -1,16 +1,16 @@
 import Querying
 import TaskLogPlugin
 
-/// Prints what plugins report, the same for a live run and for a replay.
+/// Prints plugin reports, in the same format for a live run and a replay.
 enum ReportText {
   struct Entry {
     var plugin: String
-    /// The worker that the plugin was on; nothing on the scheduler.
+    /// The plugin's worker; `nil` for the scheduler.
     var worker: String?
     var report: Value
   }
 
-  /// Prints the reports of each plugin under its name, each with an empty line behind it.
+  /// Prints the reports of each plugin under its name, followed by an empty line.
   static func write(_ entries: [Entry]) {
     var names: [String] = []
     for entry in entries where !names.contains(entry.plugin) { names.append(entry.plugin) }
@@ -25,7 +25,7 @@ enum ReportText {
 
   private static func lines(_ entry: Entry) -> [String] {
     switch entry.report {
-    // A list is read as lines, one worker's behind the other's.
+    // A list is printed as lines, worker after worker.
     case .list(let values): return values.map(text)
     case .dict(let entries):
       let lines = entries.map { "\(text($0.key)): \(text($0.value))" }

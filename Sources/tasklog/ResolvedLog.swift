@@ -5,74 +5,74 @@ import LogMaintenance
 import Querying
 import Recording
 
-/// The log that a command asks.
+/// A log that a command reads, resolved from its name.
 ///
-/// A name like `logs/{run}.db` stands for the files of the run that is wanted, all of them: where there
-/// are several they are put together, see `RotatedRunFiles`.
+/// A name like `logs/{run}.db` stands for all segments of the selected run; several segments are
+/// merged, see `RotatedRunFiles`.
 struct ResolvedLog {
-  /// The file to read.
+  /// The path of the file to read.
   var path: String
-  /// What it is called.
+  /// The name to show.
   var name: String
-  /// Which of its runs are wanted.
+  /// The selector of its runs.
   var selector: String
-  /// The files that it was put together from, where it was.
+  /// The segments that were merged; empty if none were.
   private(set) var files: [String] = []
   private(set) var isJoined = false
   private var joined: RotatedRunFiles?
 
   /// - Parameters:
-  ///   - isRecovering: what dead recorders have left beside it is put into it before.
-  ///   - follows: a run that goes on is to be followed into its next files.
+  ///   - isRecovering: recovers the spools of dead recorders first.
+  ///   - follows: follows a live run into its next segments.
   /// - Throws: `LogError`, `Failure`.
   init(
-    _ given: String, run selector: String, isRecovering: Bool = true, follows: Bool = false
+    _ logName: String, run selector: String, isRecovering: Bool = true, follows: Bool = false
   ) throws {
-    let names = try RotatedRunResolver(given, run: selector)
-    let paths = names?.paths ?? []
+    let resolver = try RotatedRunResolver(logName, run: selector)
+    let paths = resolver?.paths ?? []
     if isRecovering {
-      for path in paths.isEmpty ? [given] : paths { _ = try LogOptions.recovered(path) }
+      for path in paths.isEmpty ? [logName] : paths { _ = try LogOptions.recovered(path) }
     }
-    self.selector = names?.selector ?? selector
-    path = paths.first ?? given
+    self.selector = resolver?.selector ?? selector
+    path = paths.first ?? logName
     name = path
-    guard try paths.count > 1 || !paths.isEmpty && follows && Self.goesOn(path, given) else {
+    guard try paths.count > 1 || !paths.isEmpty && follows && Self.mayGrow(path, logName) else {
       return
     }
-    let joined = try RotatedRunFiles(given, paths, follows: follows)
-    (path, name, files, isJoined) = (joined.path, given, paths, true)
+    let joined = try RotatedRunFiles(logName, paths, follows: follows)
+    (path, name, files, isJoined) = (joined.path, logName, paths, true)
     self.joined = joined
   }
 
-  /// Whether something may come that is not in a file: it may have become the last but one just now.
-  private static func goesOn(_ path: String, _ given: String) throws -> Bool {
+  /// Whether more events may arrive: the run is live, or a next segment has just been started.
+  private static func mayGrow(_ path: String, _ logName: String) throws -> Bool {
     try LogReader(path: path).runs().contains { $0.end == .running }
-      || SegmentFollower.next(after: path, given) != nil
+      || SegmentFollower.next(after: path, logName) != nil
   }
 
-  /// What is only there for the command goes.
+  /// Removes the temporary files of the command.
   func close() { joined?.close() }
 
-  /// Whether what comes was not seen to its end.
+  /// Whether following ended before the run did.
   var hasFailed: Bool { joined?.hasFailed ?? false }
 
-  // MARK: - A process that does the work
+  // MARK: - Child processes
 
   private static let variable = "TASKLOG_RESOLVED_LOG"
 
-  /// Lets a process that is started from here ask the same log.
+  /// Passes the selection to child processes.
   func exportSelection() {
     if isJoined { setenv(Self.variable, "\(selector)\n\(path)", 1) }
   }
 
-  /// The log that the process which has started this one has handed down.
-  static func inheritedSelection(_ given: String) -> ResolvedLog? {
+  /// The selection passed by the parent process, or `nil`.
+  static func inheritedSelection(_ logName: String) -> ResolvedLog? {
     guard let text = getenv(variable).map({ String(cString: $0) }),
       let end = text.firstIndex(of: "\n")
     else { return nil }
     unsetenv(variable)
     return ResolvedLog(
-      path: String(text[text.index(after: end)...]), name: given, selector: String(text[..<end]))
+      path: String(text[text.index(after: end)...]), name: logName, selector: String(text[..<end]))
   }
 
   private init(path: String, name: String, selector: String) {
@@ -81,32 +81,32 @@ struct ResolvedLog {
   }
 }
 
-/// The files that a name for many logs stands for when some of its runs are wanted.
+/// The files of the selected runs of a name template.
 struct RotatedRunResolver {
-  /// In the order of recording.
+  /// The paths in the order of recording.
   var paths: [String]
-  /// Which of the runs in them.
+  /// The selector of the runs in them.
   var selector: String
-  /// How many runs they hold.
+  /// The number of runs in them.
   var runs: Int
 
-  /// Nothing for the name of one log.
+  /// `nil` for a name that is not a template.
   ///
-  /// - Throws: `LogError` when there is no such run.
-  init?(_ given: String, run selector: String) throws {
-    guard LogTemplate.isTemplate(given) else { return nil }
-    // One that is just being made holds nothing yet.
-    let files = LogTemplate.files(given).filter { LogPruning.bytes(of: $0.path) > 0 }
+  /// - Throws: `LogError` if there is no such run.
+  init?(_ logName: String, run selector: String) throws {
+    guard LogTemplate.isTemplate(logName) else { return nil }
+    // A file that is being created is still empty.
+    let files = LogTemplate.files(logName).filter { LogPruning.bytes(of: $0.path) > 0 }
     var ids: [String] = []
     for file in files where ids.last != file.run { ids.append(file.run) }
-    let wanted = try Self.choose(selector, of: ids, given)
-    paths = files.filter { wanted.contains($0.run) }.map(\.path)
-    runs = wanted.count
+    let selected = try Self.choose(selector, of: ids, logName)
+    paths = files.filter { selected.contains($0.run) }.map(\.path)
+    runs = selected.count
     self.selector = selector == "all" ? "all" : "latest"
   }
 
   private static func choose(
-    _ selector: String, of ids: [String], _ given: String
+    _ selector: String, of ids: [String], _ logName: String
   ) throws -> Set<String> {
     guard let latest = ids.last else { return [] }
     switch selector {
@@ -114,14 +114,14 @@ struct RotatedRunResolver {
     case "all": return Set(ids)
     default: break
     }
-    let found =
+    let matches =
       selector.hasPrefix("#")
       ? ids.indices.filter { "#\($0 + 1)" == selector }.map { ids[$0] }
       : ids.filter { !selector.isEmpty && $0.hasPrefix(selector) }
-    guard !found.isEmpty else { throw LogError.unknownRun(path: given, run: selector) }
-    guard found.count == 1 else {
-      throw LogError.ambiguousRun(path: given, run: selector, count: found.count)
+    guard !matches.isEmpty else { throw LogError.unknownRun(path: logName, run: selector) }
+    guard matches.count == 1 else {
+      throw LogError.ambiguousRun(path: logName, run: selector, count: matches.count)
     }
-    return Set(found)
+    return Set(matches)
   }
 }

@@ -5,25 +5,24 @@ import LogMaintenance
 import Querying
 import Synchronization
 
-/// The files of runs that were recorded into several, as one log that lasts as long as the command.
+/// The segments of rotated runs, merged into one log that exists as long as the command.
 ///
-/// Events have the numbers that they have in the files. A run that goes on is one that goes on here,
-/// too; where it is followed, a thread brings what is recorded, from one file to the next.
+/// Events keep their seqs. A live run is live here, too; if it is followed, a thread copies its new
+/// events, one segment after another.
 ///
-/// Unchecked: after `init` everything but `isOver` belongs to that thread, or where there is none to
-/// nobody.
+/// Unchecked: after `init`, only that thread accesses the properties, apart from `isOver`.
 final class RotatedRunFiles: @unchecked Sendable {
-  private static let microsecondsBetweenLooks: UInt32 = 20_000
-  /// How long a segment may be unreadable before it is given up.
-  private static let nanosecondsOfPatience: UInt64 = 10_000_000_000
+  private static let pollMicroseconds: UInt32 = 20_000
+  /// How long a segment may be unreadable before following ends.
+  private static let patienceNanoseconds: UInt64 = 10_000_000_000
 
   let path: String
-  private let given: String
+  private let template: String
   private let scratch = ScratchFolder()
   private let merge: LogMerge
-  /// By which readers of this log see that a run goes on, by its id.
+  /// The locks that show readers of this log that a run is live, by run ID.
   private var locks: [String: RecorderLock] = [:]
-  /// Brings what comes of a run that goes on.
+  /// Copies the new events of a live run.
   private var follower: SegmentFollower?
   private let isOver = Atomic(false)
   private let failed = Atomic(false)
@@ -33,22 +32,22 @@ final class RotatedRunFiles: @unchecked Sendable {
   private var isClosed = false
 
   /// - Throws: `LogError`, `Failure`.
-  init(_ given: String, _ files: [String], follows: Bool) throws {
-    self.given = given
+  init(_ template: String, _ files: [String], follows: Bool) throws {
+    self.template = template
     isFollowed = follows
     path = scratch.path("joined.db")
     do {
       merge = try LogMerge(into: path, preservesSeq: true)
     } catch {
       scratch.remove()
-      throw Self.explained(error, given)
+      throw Self.withAdvice(error, template)
     }
     do {
       try add(files)
     } catch {
       close()
       guard case .cannotWrite(path, _)? = error as? LogError else { throw error }
-      throw Self.explained(error, given)
+      throw Self.withAdvice(error, template)
     }
     guard follows, !locks.isEmpty else { return }
     isFollowing = true
@@ -58,11 +57,11 @@ final class RotatedRunFiles: @unchecked Sendable {
     }
   }
 
-  /// What has no room here may have it elsewhere.
-  private static func explained(_ error: any Error, _ given: String) -> Failure {
+  /// Suggests another folder: there may be space elsewhere.
+  private static func withAdvice(_ error: any Error, _ template: String) -> Failure {
     .run(
-      "\(given): its files cannot be put together (\(error)); TMPDIR names another folder for that, "
-        + "and --log one of the files")
+      "\(template): cannot merge its files (\(error)); set TMPDIR to another folder for it, "
+        + "or name one of the files with --log")
   }
 
   func close() {
@@ -83,30 +82,30 @@ final class RotatedRunFiles: @unchecked Sendable {
     var bar = ProgressBar(total: total, noun: "events")
     defer { bar.finish() }
     var done: Int64 = 0
-    var place = 0
-    while place < readers.count {
-      let reader = readers[place]
+    var index = 0
+    while index < readers.count {
+      let reader = readers[index]
       let changes = try reader.changeCount()
       let runs = try reader.runs()
-      let next = place + 1 < readers.count ? try Set(readers[place + 1].runs().map(\.id)) : []
-      // It may have become the last but one just now.
-      let goesOn = isFollowed && SegmentFollower.next(after: reader.path, given) != nil
-      let live = runs.filter { !next.contains($0.id) && ($0.end == .running || goesOn) }
-      // The end of a segment is none of the run when it was live a moment ago.
+      let next = index + 1 < readers.count ? try Set(readers[index + 1].runs().map(\.id)) : []
+      // A next segment may have just been started.
+      let hasNext = isFollowed && SegmentFollower.next(after: reader.path, template) != nil
+      let live = runs.filter { !next.contains($0.id) && ($0.end == .running || hasNext) }
+      // The end of a segment is not the end of a run that was live a moment ago.
       let result = try merge.add(reader, goingOn: next.union(live.map(\.id))) {
         bar.show(done + $0)
       }
       done += result.added + result.known
       for run in live {
         locks[run.id] = try RecorderLock(log: path, run: run.id)
-        follower = SegmentFollower(merge, template: given, segment: reader, changes: changes)
+        follower = SegmentFollower(merge, template: template, segment: reader, changes: changes)
       }
-      place += 1
-      // A run may have gone on in another file since they were looked for.
-      if !isFollowed, let fresh = SegmentFollower.next(after: reader.path, given),
-        !readers.contains(where: { $0.path == fresh })
+      index += 1
+      // A new segment may have been started since the files were listed.
+      if !isFollowed, let newest = SegmentFollower.next(after: reader.path, template),
+        !readers.contains(where: { $0.path == newest })
       {
-        readers.insert(try LogReader(path: fresh), at: place)
+        readers.insert(try LogReader(path: newest), at: index)
       }
     }
   }
@@ -126,13 +125,13 @@ final class RotatedRunFiles: @unchecked Sendable {
         let now = DispatchTime.now().uptimeNanoseconds
         let since = failingSince ?? now
         failingSince = since
-        if now - since > Self.nanosecondsOfPatience {
+        if now - since > Self.patienceNanoseconds {
           failed.store(true, ordering: .releasing)
-          Console.complain("\(given): what comes is not seen any more: \(error)")
+          Console.complain("\(template): stopped following: \(error)")
           break
         }
       }
-      usleep(Self.microsecondsBetweenLooks)
+      usleep(Self.pollMicroseconds)
     }
     locks.removeAll()
   }

@@ -3,10 +3,9 @@ import EventLog
 import Glibc
 import Querying
 
-/// What is said beside an answer: that the log does not hold all that happened, and that this was
-/// wanted.
+/// Warnings next to a result: the log does not contain all events, and whether this was intended.
 enum RunWarnings {
-  /// - Parameter log: which of several logs it is about.
+  /// - Parameter log: the name of the log, if there are several.
   static func tell(_ reader: LogReader, _ runs: [RunInfo], of log: String? = nil) throws {
     for run in runs {
       tell(run, pruned: try reader.pruned(of: run), of: log)
@@ -23,26 +22,26 @@ enum RunWarnings {
   ) throws {
     let workers = try reader.workersWithoutClock(of: run)
     guard let first = workers.first else { return }
-    let who =
+    let subject =
       workers.count == 1
       ? "the clock of worker \(Printable.text(first.address)) of \(name(run, of: log)) was"
       : "the clocks of \(workers.count) workers of \(name(run, of: log)) were"
     Console.complain(
-      "\(who) not measured: times are what the worker's own clock said; the view clock_bounds "
-        + "tells how far off that can be")
+      "\(subject) not measured: times are by the worker's own clock; the view clock_bounds "
+        + "has the bounds of its error")
   }
 
   private static func name(_ run: RunInfo, of log: String?) -> String {
     "run #\(run.number)" + (log.map { " of \(Printable.text($0))" } ?? "")
   }
 
-  /// The same of one run that is in several files.
+  /// The warnings of one run in several files.
   static func tell(files: [RunSegment]) throws {
     guard let first = files.first, let last = files.last else { return }
     tell(first.run, pruned: try files.pruned())
     warnAboutPreviousFile(first.run, path: first.reader.path)
-    for (before, file) in zip(files, files.dropFirst())
-    where file.run.previousFile != before.reader.path.split(separator: "/").last.map(String.init) {
+    for (prior, file) in zip(files, files.dropFirst())
+    where file.run.previousFile != prior.reader.path.split(separator: "/").last.map(String.init) {
       warnAboutPreviousFile(file.run, path: file.reader.path)
     }
     warnAboutNextFile(last.run)
@@ -50,7 +49,7 @@ enum RunWarnings {
     reportFilter(last.run)
   }
 
-  /// Workers whose last events may be missing.
+  /// Warns about workers whose last events may be missing.
   static func reportIncomplete(_ files: [RunSegment]) throws {
     guard let reader = files.last?.reader else { return }
     let log = reader.originCount > 1 ? nil : reader.name
@@ -60,30 +59,33 @@ enum RunWarnings {
   private static func reportFilter(_ run: RunInfo, of log: String? = nil) {
     guard run.limits.isFiltered else { return }
     Console.complain(
-      "\(name(run, of: log)) was recorded with a filter (\(run.limits.filterText)); what that left out "
-        + "is in no answer")
+      "\(name(run, of: log)) was recorded with a filter (\(run.limits.filterText)); "
+        + "filtered events are not in the results")
   }
 
-  /// A run of which other logs may hold the rest.
+  /// Warns about a partial run; other logs may have the rest.
   static func reportParts(_ run: RunInfo, _ reader: LogReader, of log: String? = nil) throws {
     guard run.isPartial else { return }
     if reader.originCount == 1 {
       Console.complain(
-        "\(name(run, of: log)) is partial: the rest may be in its queue, or in the logs of others that "
-          + "took from it" + (log == nil ? "; name those with --log, too" : ""))
+        "\(name(run, of: log)) is partial: the rest may be in its queue, or in the logs of other "
+          + "recorders of that queue" + (log == nil ? "; add them with --log" : ""))
     } else {
       let missing = try reader.missing(of: run)
       var reasons: [String] = []
-      if missing > 0 { reasons.append("\(Printable.count(missing, "event")) of it are in none") }
-      if run.lastSourceSeqs == nil { reasons.append("none knows its end") }
-      if reasons.isEmpty { reasons.append("the rest is on its way") }
+      if missing > 0 {
+        reasons.append(
+          "\(Printable.count(missing, "event")) \(missing == 1 ? "is" : "are") in none of them")
+      }
+      if run.lastSourceSeqs == nil { reasons.append("none has its end") }
+      if reasons.isEmpty { reasons.append("the rest may still arrive") }
       Console.complain(
         "run #\(run.number) is partial even with all of these logs: "
           + reasons.joined(separator: ", and "))
     }
   }
 
-  /// A run that is in several files: which they are.
+  /// Warns about a run that has other segments, with their names.
   static func reportFiles(_ run: RunInfo, path: String, of log: String? = nil) {
     warnAboutPreviousFile(run, path: path, of: log)
     warnAboutNextFile(run, of: log)
@@ -92,23 +94,24 @@ enum RunWarnings {
   private static func warnAboutPreviousFile(_ run: RunInfo, path: String, of log: String? = nil) {
     let folder = path.lastIndex(of: "/").map { String(path[...$0]) } ?? ""
     if let name = run.previousFile {
-      let isThere = access(folder + name, F_OK) == 0
+      let exists = access(folder + name, F_OK) == 0
       Console.complain(
         "\(Self.name(run, of: log)) began in an earlier file, \(Printable.text(name))"
-          + (isThere ? "; 'tasklog merge' makes one of them" : ", which is not beside it"))
+          + (exists
+            ? "; combine the files with 'tasklog merge'" : ", which is not in the same folder"))
     }
   }
 
   private static func warnAboutNextFile(_ run: RunInfo, of log: String? = nil) {
     if let name = run.nextFile {
-      Console.complain("\(Self.name(run, of: log)) goes on in \(Printable.text(name))")
+      Console.complain("\(Self.name(run, of: log)) continues in \(Printable.text(name))")
     }
   }
 
   static func tell(_ run: RunInfo, pruned: Int64, of log: String? = nil) {
     guard pruned > 0 else { return }
     Console.complain(
-      "\(Printable.count(pruned, "event")) of \(name(run, of: log)) \(pruned == 1 ? "was" : "were") "
-        + "pruned; answers are of what is left")
+      "\(Printable.count(pruned, "event")) of \(name(run, of: log)) "
+        + "\(pruned == 1 ? "was" : "were") pruned; the results cover the rest")
   }
 }

@@ -1,6 +1,6 @@
 import Querying
 
-/// The views of a log, written for people; or as rows, when a format is asked for.
+/// Prints the views of a log for people, or as rows if a format is requested.
 enum SchemaText {
   static func write(_ format: FormatOptions) throws {
     guard format.format == nil else { return try format.write(Schema.report()) }

@@ -1,16 +1,16 @@
 import Foundation
 import Synchronization
 
-/// A folder for what is needed only while a command runs. It goes with the command, also when that is
-/// ended by a signal or because nobody reads its output any more; after a SIGKILL the next one takes it
-/// away, which sees by its lock that nobody has it.
+/// A folder for the temporary files of a command. It is removed when the command ends, also by a
+/// signal or a closed output pipe. After a SIGKILL the next command removes it: the folder's lock
+/// is free.
 final class ScratchFolder {
   private static let prefix = "tasklog-scratch-"
-  /// Who makes a folder has locked it by then.
+  /// By this age a folder's creator has locked it.
   private static let secondsUntilStale = 60.0
 
   private let url: URL
-  private var isMade = false
+  private var isCreated = false
   private var lock: Int32 = -1
   private(set) var count = 0
 
@@ -19,11 +19,11 @@ final class ScratchFolder {
       .appendingPathComponent(Self.prefix + UUID().uuidString)
   }
 
-  /// A place in it; the folder itself is made with the first one.
+  /// The path of a file in the folder; the folder itself is created with the first one.
   func path(_ name: String) -> String {
     count += 1
-    if !isMade {
-      isMade = true
+    if !isCreated {
+      isCreated = true
       Self.removeStale()
       Self.watch(url.path)
       try? FileManager.default.createDirectory(
@@ -35,9 +35,9 @@ final class ScratchFolder {
   }
 
   func remove() {
-    if isMade { try? FileManager.default.removeItem(at: url) }
+    if isCreated { try? FileManager.default.removeItem(at: url) }
     if lock >= 0 { close(lock) }
-    (isMade, lock) = (false, -1)
+    (isCreated, lock) = (false, -1)
   }
 
   private static func removeStale() {
@@ -58,21 +58,21 @@ final class ScratchFolder {
 
   // MARK: - When the program ends
 
-  private static let made = Mutex<[String]>([])
-  /// Where a handler tells a thread which signal has come: the handler itself may do little more.
+  private static let folders = Mutex<[String]>([])
+  /// Sends the signal number from the handler to a thread: a handler may do little more than that.
   private static let pipe = Atomic<Int32>(-1)
-  /// The signal that ends the program; 0 before.
+  /// The signal that ends the program; 0 before one arrives.
   private static let ending = Atomic<Int32>(0)
 
   private static func watch(_ path: String) {
-    let isFirst = made.withLock { made in
-      made.append(path)
-      return made.count == 1
+    let isFirst = folders.withLock { folders in
+      folders.append(path)
+      return folders.count == 1
     }
     guard isFirst else { return }
     atexit {
       ScratchFolder.removeAll()
-      // What was at work may have failed for want of its files.
+      // The running work may have failed because its files were removed.
       ScratchFolder.endBySignal()
     }
     var ends: [Int32] = [0, 0]
@@ -81,35 +81,35 @@ final class ScratchFolder {
     pipe.store(ends[1], ordering: .relaxed)
     let end = ends[0]
     Thread.detachNewThread {
-      var number: UInt8 = 0
-      while read(end, &number, 1) < 0, errno == EINTR {}
-      ending.store(Int32(number), ordering: .sequentiallyConsistent)
+      var byte: UInt8 = 0
+      while read(end, &byte, 1) < 0, errno == EINTR {}
+      ending.store(Int32(byte), ordering: .sequentiallyConsistent)
       removeAll()
       endBySignal()
     }
-    for number in [SIGINT, SIGTERM, SIGHUP, SIGPIPE] {
-      var present = sigaction()
-      sigaction(number, nil, &present)
-      // What is ignored stays so.
-      guard present.__sigaction_handler.sa_handler == nil else { continue }
-      signal(number) { number in
-        var byte = UInt8(number)
+    for signalNumber in [SIGINT, SIGTERM, SIGHUP, SIGPIPE] {
+      var current = sigaction()
+      sigaction(signalNumber, nil, &current)
+      // An ignored signal stays ignored.
+      guard current.__sigaction_handler.sa_handler == nil else { continue }
+      signal(signalNumber) { received in
+        var byte = UInt8(received)
         _ = write(ScratchFolder.pipe.load(ordering: .relaxed), &byte, 1)
       }
     }
   }
 
   private static func endBySignal() {
-    let number = ending.load(ordering: .sequentiallyConsistent)
-    guard number != 0 else { return }
-    signal(number, SIG_DFL)
-    kill(getpid(), number)
+    let signalNumber = ending.load(ordering: .sequentiallyConsistent)
+    guard signalNumber != 0 else { return }
+    signal(signalNumber, SIG_DFL)
+    kill(getpid(), signalNumber)
   }
 
   private static func removeAll() {
-    made.withLock { made in
-      for path in made {
-        // Whoever is at work may make another file in it meanwhile.
+    folders.withLock { folders in
+      for path in folders {
+        // Running work may still create files in it.
         for _ in 0..<100 where access(path, F_OK) == 0 {
           try? FileManager.default.removeItem(atPath: path)
         }

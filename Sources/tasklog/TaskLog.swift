@@ -1,8 +1,8 @@
 import ArgumentParser
 import EventLog
-import Filters
 import LogFormat
 import PluginLoading
+import Querying
 import Recording
 import Replaying
 import Reporting
@@ -13,32 +13,34 @@ import TaskLogPlugin
 struct TaskLog: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "tasklog",
-    abstract: "The flight recorder of task schedulers.",
+    abstract: "A flight recorder for task schedulers.",
     discussion: """
-      A log is a SQLite file that holds every transition of every task of one or many runs. It is \
-      named by --log, else by TASKLOG_LOG, else it is tasklog.db in the working folder.
+      A log is a SQLite file with every transition of every task of one or many runs. Name it with \
+      --log or TASKLOG_LOG; by default it is tasklog.db in the working folder.
       """,
     version: taskLogVersion,
     groupedSubcommands: [
       CommandGroup(
-        name: "Ask a log",
+        name: "Look",
         subcommands: [
-          QueryCommand.self, SummaryCommand.self, StoryCommand.self, ErrorsCommand.self,
-          SlowestCommand.self, CriticalPathCommand.self, OpenCommand.self, WorkersCommand.self,
-          StateCommand.self, DiffCommand.self,
+          RunsCommand.self, SummaryCommand.self, QueryCommand.self, StoryCommand.self,
+          WorkersCommand.self, StateCommand.self, ReportCommand.self, InspectCommand.self,
         ]),
-      CommandGroup(name: "See it", subcommands: [ReportCommand.self]),
-      CommandGroup(name: "Replay it", subcommands: [ReplayCommand.self, PluginsCommand.self]),
-      CommandGroup(name: "Hand it on", subcommands: [ExportCommand.self]),
-      CommandGroup(name: "Record from elsewhere", subcommands: [RecordCommand.self]),
       CommandGroup(
-        name: "Look after it",
+        name: "Explain",
         subcommands: [
-          RunsCommand.self, InspectCommand.self, CheckCommand.self, MergeCommand.self,
-          IndexCommand.self,
-          RecoverCommand.self, MigrateCommand.self, ImportCommand.self, PruneCommand.self,
+          ErrorsCommand.self, SlowestCommand.self, CriticalPathCommand.self, OpenCommand.self,
+          DiffCommand.self,
         ]),
-      CommandGroup(name: "Try it", subcommands: [DemoCommand.self]),
+      CommandGroup(name: "Replay", subcommands: [ReplayCommand.self, PluginsCommand.self]),
+      CommandGroup(name: "Export", subcommands: [ExportCommand.self]),
+      CommandGroup(
+        name: "Operate",
+        subcommands: [
+          RecordCommand.self, CheckCommand.self, RecoverCommand.self, ImportCommand.self,
+          MergeCommand.self, PruneCommand.self, IndexCommand.self, MigrateCommand.self,
+          DemoCommand.self,
+        ]),
     ])
 
   static func main() async {
@@ -58,7 +60,7 @@ struct TaskLog: AsyncParsableCommand {
       exit(withError: code)
     } catch {
       let code = exitCode(for: error)
-      // Help and the version come as errors, too.
+      // Help and the version are errors, too.
       if code.isSuccess { exit(withError: error) }
       fail(parserMessage(error), code.rawValue)
     }
@@ -69,12 +71,12 @@ struct TaskLog: AsyncParsableCommand {
     exit(withError: ExitCode(code))
   }
 
-  /// What the parser has to say, in one line and with our way out.
+  /// The parser's message in one line, with a hint.
   private static func parserMessage(_ error: any Error) -> String {
     let message = message(for: error)
     let lines = message.split(whereSeparator: \.isNewline).map(String.init)
     var first = lines.first ?? message
-    // With many values to choose from each has a line of its own.
+    // A long list of allowed values has one line per value.
     let values = lines.dropFirst().prefix { $0.hasPrefix("  - ") }.map { "'\($0.dropFirst(4))'" }
     if let last = values.last, first.hasSuffix("one of the following:") {
       first = first.replacing(
@@ -84,18 +86,18 @@ struct TaskLog: AsyncParsableCommand {
     for (sentence, clause) in [
       (". Did you mean ", "; did you mean "), (". Please provide ", "; please provide "),
     ] where first.contains(sentence) {
-      return lowered(first.replacing(sentence, with: clause))
+      return lowercasedStart(first.replacing(sentence, with: clause))
     }
-    return lowered(first) + "; 'tasklog help' shows what there is"
+    return lowercasedStart(first) + "; see 'tasklog help'"
   }
 
-  private static func lowered(_ sentence: String) -> String {
+  private static func lowercasedStart(_ sentence: String) -> String {
     let words = sentence.hasSuffix(".") ? String(sentence.dropLast()) : sentence
     return words.prefix(1).lowercased() + words.dropFirst()
   }
 }
 
-/// Something went wrong, said in one line.
+/// An error with a one-line message and an exit code.
 struct Failure: Error {
   var message: String
   var code: Int32
@@ -103,15 +105,15 @@ struct Failure: Error {
   /// EX_USAGE of `sysexits.h`.
   static let usageCode: Int32 = 64
   static let runCode: Int32 = 1
-  /// A replay in which the rebuilt state did not fit the recording.
+  /// A replay whose rebuilt state did not match the recording.
   static let driftCode: Int32 = 3
 
-  /// The command itself is wrong.
+  /// An error in the use of the command.
   static func usage(_ message: String) -> Failure { Failure(message: message, code: usageCode) }
   static func run(_ message: String) -> Failure { Failure(message: message, code: runCode) }
 }
 
-/// Errors of the library whose description says all that a user needs.
+/// A library error whose description is shown to users as it is.
 protocol ExplainedError: Error, CustomStringConvertible {
   var isUsage: Bool { get }
 }

@@ -53,7 +53,7 @@
       try queue.publish(Self.messages(1...10) + ["malformed"])
       let result = try shell(
         "tasklog record \(arguments(queue)) --idle 0.3 2>errors | cat; wc -c < errors", queue)
-      #expect(result.output == "11 messages, 10 events recorded, 1 malformed and kept\n0\n")
+      #expect(result.output == "11 messages, 10 events recorded, 1 malformed and stored\n0\n")
     }
 
     @Test func `on a terminal it shows how much has come, and how fast`() async throws {
@@ -166,8 +166,8 @@
       #expect(told.count == 1)
       #expect(
         told.first
-          == "tasklog: \(passive.broker.url): there is no queue '\(passive.name)'; without --passive it "
-          + "is made")
+          == "tasklog: \(passive.broker.url): queue '\(passive.name)' does not exist; "
+          + "omit --passive to create it")
       #expect(waits { (try? queue.output().first)?.contains("the queue was deleted") == true })
       #expect(waits { (try? queue.output().last)?.contains("has been created again") == true })
       try queue.publish(Self.messages(11...20))
@@ -184,51 +184,53 @@
         #expect(result.code == code, "\(words)")
         #expect(result.output == "tasklog: \(message)\n", "\(words)")
       }
-      let named = "; a broker is named as amqp://user:password@host:5672/vhost, or amqps://"
+      let named = "; expected amqp://user:password@host:5672/vhost, or amqps://"
       try expect(
-        "record --from http://me:secret@h", 64, "http://…@h: is no address of a broker" + named)
-      try expect("record --from nonsense", 64, "nonsense: is no address of a broker" + named)
-      try expect("record --from amqp://", 64, "amqp://: names no host" + named)
-      try expect("record --from amqp://h:99999", 64, "amqp://h:99999: '99999' is no port" + named)
+        "record --from http://me:secret@h", 64, "http://…@h: not the address of a broker" + named)
+      try expect("record --from nonsense", 64, "nonsense: not the address of a broker" + named)
+      try expect("record --from amqp://", 64, "amqp://: has no host" + named)
       try expect(
-        "record --from 'amqp://me:s%zz@h'", 64, "amqp://…@h: has a wrong %-escape in it" + named)
+        "record --from amqp://h:99999", 64, "amqp://h:99999: '99999' is not a port" + named)
+      try expect(
+        "record --from 'amqp://me:s%zz@h'", 64, "amqp://…@h: has an invalid %-escape" + named)
       try expect(
         "record --from 'amqp://h?colour=red'", 64,
-        "amqp://h?colour=red: there is no parameter 'colour'" + named)
+        "amqp://h?colour=red: unknown parameter 'colour'" + named)
       try expect(
         "record --from amqp://h --queue ''", 64,
-        "'' cannot be the name of a queue; it has from 1 to 255 bytes")
+        "'' is not a valid queue name; expected 1 to 255 bytes")
       try expect(
         "record --from amqp://h --prefetch 0", 64,
-        "--prefetch 0: must be at least 1; 'tasklog help' shows what there is")
+        "--prefetch 0: expected 1 or more; see 'tasklog help'")
       try expect(
         "record --from amqp://h --idle -1", 64,
-        "missing value for '--idle <seconds>'; 'tasklog help' shows what there is")
+        "missing value for '--idle <seconds>'; see 'tasklog help'")
       try expect(
         "record amqp://me:secret@h --from amqp://h", 64,
-        "unexpected argument 'amqp://me:…@h'; 'tasklog help' shows what there is")
+        "unexpected argument 'amqp://me:…@h'; see 'tasklog help'")
       try expect(
         "record --from amqp://h --log 'logs/{run}.db'", 64,
-        "logs/{run}.db: runs of many go into one log here; name one without {run}")
+        "logs/{run}.db: this command writes all runs into one log; omit {run} from its name")
       try expect(
         "record --from amqp://me:secret@127.0.0.1:\(nobody)", 1,
-        "amqp://127.0.0.1:\(nobody): no broker answers there: a socket error occurred")
+        "amqp://127.0.0.1:\(nobody): no broker answers: a socket error occurred")
       try expect(
         "record --from amqp://no-such-host.invalid", 1,
-        "amqp://no-such-host.invalid:5672: no broker answers there: hostname lookup failed")
+        "amqp://no-such-host.invalid:5672: no broker answers: hostname lookup failed")
       try expect(
         "record --from amqp://guest:secret@127.0.0.1:\(port)", 1,
-        "amqp://127.0.0.1:\(port): the broker refuses the login of guest: ACCESS_REFUSED - Login was "
-          + "refused using authentication mechanism PLAIN. For details see the broker logfile; the user "
-          + "and password come from the address, or from TASKLOG_AMQP_USER and TASKLOG_AMQP_PASSWORD"
+        "amqp://127.0.0.1:\(port): the broker refused the login of guest: ACCESS_REFUSED - Login was "
+          + "refused using authentication mechanism PLAIN. For details see the broker logfile; set user "
+          + "and password in the address, or with TASKLOG_AMQP_USER and TASKLOG_AMQP_PASSWORD"
       )
       try expect(
         "record --from amqp://127.0.0.1:\(port)/nope", 1,
-        "amqp://127.0.0.1:\(port)/nope: the broker refuses the virtual host 'nope': NOT_ALLOWED - vhost "
-          + "nope not found; it is the path of the address, / where there is none")
+        "amqp://127.0.0.1:\(port)/nope: the broker refused the virtual host 'nope': NOT_ALLOWED - vhost "
+          + "nope not found; it is the path of the address, by default /")
       try expect(
         "record --from amqp://127.0.0.1:\(port) --queue '\(queue.name)' --passive", 1,
-        "amqp://127.0.0.1:\(port): there is no queue '\(queue.name)'; without --passive it is made")
+        "amqp://127.0.0.1:\(port): queue '\(queue.name)' does not exist; omit --passive to create it"
+      )
       #expect(
         try FileManager.default.contentsOfDirectory(atPath: queue.folder.url.path)
           .allSatisfy { !$0.contains("db") })
@@ -260,12 +262,13 @@
       try expect([url, "passive=perhaps"], 64, "")
       try expect([url, "colour=red"], 64, "")
       try expect(
-        [url, "queue=\(queue.name)", "passive=yes"], 1, "\(queue.broker.url): there is no queue")
+        [url, "queue=\(queue.name)", "passive=yes"], 1,
+        "\(queue.broker.url): queue '\(queue.name)' does not")
       try expect(
         ["url=amqp://me:secret@127.0.0.1:\(nobody)"], 1, "amqp://127.0.0.1:\(nobody): no broker")
       try expect(
         ["url=amqp://guest:secret@127.0.0.1:\(queue.broker.port)"], 1,
-        "\(queue.broker.url): the broker refuses the login of guest")
+        "\(queue.broker.url): the broker refused the login of guest")
     }
   }
 

@@ -127,12 +127,12 @@ import Testing
     let folder = try makeFolder()
     try expect(
       ["replay"], 64,
-      "name a plugin with --plugin; there are counter, errors, rabbitmq, exec:'command', "
-        + "module:Class and file.py:Class of Dask, and files that end in .swift or .so", in: folder)
+      "name a plugin with --plugin: counter, errors, rabbitmq, exec:'command', "
+        + "module:Class or file.py:Class of Dask, or a file that ends in .swift or .so", in: folder)
     try expect(
       ["replay", "--plugin", "counter", "--plugin", "nope"], 64,
-      "--plugin nope: there is no such plugin; there are counter, errors, "
-        + "exec:'command', module:Class and file.py:Class of Dask, and files that end in .swift or .so",
+      "--plugin nope: unknown plugin; expected counter, errors, "
+        + "exec:'command', module:Class or file.py:Class of Dask, or a file that ends in .swift or .so",
       in: folder)
   }
 
@@ -173,7 +173,7 @@ import Testing
   func `filters do not go with SQL`(filter: [String]) throws {
     try expect(
       ["query", "SELECT 1"] + filter, 64,
-      "\(filter[0]) does not go with SQL; put it into the WHERE of the SQL",
+      "\(filter[0]) cannot be combined with SQL; filter in the WHERE clause",
       in: try makeFolder())
   }
 
@@ -183,16 +183,16 @@ import Testing
     try folder.makeFolder("hidden/.git")
     try folder.write("hidden/.git/x", "x")
     try folder.write("hidden/.y", "y")
-    let none = "holds no files to count; name another folder with --input"
+    let none = "has no files to count; name another folder with --input"
     try expect(
       ["demo", "--input", "no"], 1, "no: there is no such folder; name one with --input",
       in: folder)
     try expect(
-      ["demo", "--input", "in/a.txt"], 1, "in/a.txt: is no folder; name one with --input",
+      ["demo", "--input", "in/a.txt"], 1, "in/a.txt: is not a folder; name one with --input",
       in: folder)
     try expect(["demo", "--input", "empty"], 1, "empty: \(none)", in: folder)
     try expect(["demo", "--input", "hidden"], 1, "hidden: \(none)", in: folder)
-    try expect(["demo", "--input", ""], 1, "--input '': name a folder", in: folder)
+    try expect(["demo", "--input", ""], 1, "--input '': expected a folder", in: folder)
     try expect(
       ["demo", "--input", "a\nb\u{1B}[31m"], 1,
       "a\\nb\\u{1b}[31m: there is no such folder; name one with --input", in: folder)
@@ -203,16 +203,16 @@ import Testing
     for workers in ["0", "-1", "1025"] {
       try expect(
         ["demo", "--input", "in", "--workers", workers], 64,
-        "--workers \(workers): must be from 1 to 1024", in: folder)
+        "--workers \(workers): expected 1 to 1024", in: folder)
     }
     try expect(
-      ["query", "--limit", "-1"], 64, "--limit -1: cannot be negative; 0 or more", in: folder)
+      ["query", "--limit", "-1"], 64, "--limit -1: expected 0 or more", in: folder)
     try expect(
-      ["query", "SELECT 1", "--limit", "-1"], 64, "--limit -1: cannot be negative; 0 or more",
+      ["query", "SELECT 1", "--limit", "-1"], 64, "--limit -1: expected 0 or more",
       in: folder)
     try expect(
       ["query", "--limit", "many"], 64,
-      "the value 'many' is invalid for '--limit <count>'; 'tasklog help' shows what there is",
+      "the value 'many' is invalid for '--limit <count>'; see 'tasklog help'",
       in: folder)
   }
 
@@ -225,13 +225,13 @@ import Testing
     for option in ["--state", "--start", "--finish"] {
       try expect(
         ["query", option, "done"], 64,
-        "\(option) done: there is no such state; states are \(states)", in: folder)
+        "\(option) done: unknown state; expected one of \(states)", in: folder)
     }
     for option in ["--since", "--until"] {
       for time in ["yesterday", "-10", "10m", "2026-13-01", "2026-02-30", "2026-01-01T25:00", ""] {
         try expect(
           ["query", option, time], 64,
-          "\(option) \(time.isEmpty ? "''" : time): no time; write 2026-01-31T12:00:00, "
+          "\(option) \(time.isEmpty ? "''" : time): not a time; write 2026-01-31T12:00:00, "
             + "2026-01-31, -10m (s, m, h, d), or seq:100", in: folder)
       }
     }
@@ -243,16 +243,16 @@ import Testing
       ["query", "--foo"], 64, "unknown option '--foo'; did you mean '--log'?", in: folder)
     try expect(
       ["query", "--nothing-like-it"], 64,
-      "unknown option '--nothing-like-it'; 'tasklog help' shows what there is", in: folder)
+      "unknown option '--nothing-like-it'; see 'tasklog help'", in: folder)
     try expect(
       ["query", "--format", "xml"], 64,
       "the value 'xml' is invalid for '--format <format>'; please provide one of 'table', 'json', "
         + "'jsonl', 'csv', 'tsv' or 'markdown'", in: folder)
     try expect(
-      ["nope"], 64, "unexpected argument 'nope'; 'tasklog help' shows what there is", in: folder)
+      ["nope"], 64, "unexpected argument 'nope'; see 'tasklog help'", in: folder)
     try expect(
       ["query", "--log"], 64,
-      "missing value for '--log <path>'; 'tasklog help' shows what there is", in: folder)
+      "missing value for '--log <path>'; see 'tasklog help'", in: folder)
   }
 
   @Test(.enabled(if: geteuid() == 0 && Command.isInstalled("setpriv")))

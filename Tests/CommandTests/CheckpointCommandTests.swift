@@ -72,9 +72,9 @@ import Testing
       ["--plugin", "counter", "--checkpoint-every", "20"],
       environment: ["XDG_CACHE_HOME": "/dev/null"])
     #expect(result.code == 0)
-    #expect(result.errors.hasPrefix("tasklog: no checkpoints are kept: /dev/null/tasklog: "))
+    #expect(result.errors.hasPrefix("tasklog: no checkpoints are saved: /dev/null/tasklog: "))
     let wrong = try folder.replay(["--plugin", "counter", "--checkpoint-every", "0"])
     #expect(wrong.code == 64)
-    #expect(wrong.errors.contains("--checkpoint-every 0: must be 1 or more"), "\(wrong.errors)")
+    #expect(wrong.errors.contains("--checkpoint-every 0: expected 1 or more"), "\(wrong.errors)")
   }
 }

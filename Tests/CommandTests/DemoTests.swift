@@ -159,12 +159,13 @@ import Testing
     let misspelt = try demo(["TASKLOG_REDCAT": "typename"])
     #expect(misspelt.code == 0)
     #expect(
-      misspelt.errors == "tasklog: there is no option 'TASKLOG_REDCAT'; it is not used\n")
+      misspelt.errors == "tasklog: unknown option 'TASKLOG_REDCAT' ignored\n")
     let wrong = try demo(["TASKLOG_ROTATE_SIZE": "huge"])
     #expect(wrong.code == 1)
     #expect(
       wrong.errors
-        == "tasklog: TASKLOG_ROTATE_SIZE=huge: has to be a size from 1 kiB to 16 TiB, as 64MiB\n")
+        == "tasklog: TASKLOG_ROTATE_SIZE=huge: expected a size from 1 kiB to 16 TiB, "
+        + "such as 64MiB\n")
   }
 
   @Test func `a folder with nothing but binary files has no words`() throws {

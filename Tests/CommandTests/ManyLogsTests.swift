@@ -34,7 +34,7 @@ import Testing
     // What holds no run of which the other has a part is not put together for SQL.
     let sql = try Command.run(["query", "SELECT 1", "--log", SampleLog.path, "--log", demo])
     #expect(sql.code == 64)
-    #expect(sql.errors == "tasklog: SQL asks one log; 'tasklog merge' makes one of several\n")
+    #expect(sql.errors == "tasklog: SQL reads one log; combine several with 'tasklog merge'\n")
   }
 
   @Test func `a merged log holds every event of all, once`() throws {
@@ -59,7 +59,7 @@ import Testing
     let wanted = try content(SampleLog.path) + content(demo)
     #expect(try content("all.db").sorted() == wanted.sorted())
     // Again: all is known.
-    #expect(try merge()[0] == "\(SampleLog.path): 2 runs, 0 events added, 82 were there already")
+    #expect(try merge()[0] == "\(SampleLog.path): 2 runs, 0 events added, 82 already present")
     #expect(try content("all.db").count == wanted.count)
     let runs = try csv(["runs", "--log", "all.db"], folder)
     #expect(runs.count == 4)
@@ -79,7 +79,7 @@ import Testing
     #expect(result.code == 64)
     #expect(
       result.errors
-        == "tasklog: --into ./a.db: is one of the logs that are read; name another\n")
+        == "tasklog: --into ./a.db: is one of the logs to read; name another file\n")
   }
 
   @Test func `a cursor goes on where the last one ended`() throws {
@@ -105,7 +105,7 @@ import Testing
     let lost = try query(["--after-cursor", "a/b/1"])
     #expect(lost.code == 1)
     #expect(
-      lost.errors == "tasklog: --after-cursor a/b/1: that event is not in \(SampleLog.path)\n")
+      lost.errors == "tasklog: --after-cursor a/b/1: this event is not in \(SampleLog.path)\n")
   }
 
   @Test(arguments: ["csv", "table"])

@@ -100,7 +100,7 @@ import Testing
 
   @Test func `what cannot be loaded is said in one line, with the way out`() throws {
     try expectFailure(["--plugin", "none"], "there are counter, errors", code: 64)
-    try expectFailure(["--plugin", "none.swift"], "none.swift: there is no such file")
+    try expectFailure(["--plugin", "none.swift"], "none.swift: no such file")
     try folder.write("Broken.swift", "import TaskLogPlugin\nfinal class A: SchedulerPlugin {")
     try expectFailure(["--plugin", "Broken.swift"], "Broken.swift: swiftc failed")
     try folder.write("Empty.swift", "import TaskLogPlugin\nstruct A {}")
@@ -115,8 +115,8 @@ import Testing
     #expect(try replay(["--plugin", "Two.swift:B"]).code == 0)
     try expectFailure(["--plugin", "Two.swift:C"], "no plugin 'C'; it has A, B", code: 64)
     try folder.write("text.so", "no library")
-    try expectFailure(["--plugin", "text.so"], "text.so: is not built against TaskLogPlugin")
-    try expectFailure(["--plugin", "texts.so"], "texts.so: there is no such file")
+    try expectFailure(["--plugin", "text.so"], "text.so: not built against TaskLogPlugin")
+    try expectFailure(["--plugin", "texts.so"], "texts.so: no such file")
     try folder.write(
       "Throws.swift",
       """
@@ -163,7 +163,7 @@ import Testing
   @Test func `without a compiler or the module it says what is missing`() throws {
     let program = Command.program.path
     try expectFailure(
-      ["--plugin", "Tally.swift"], "there is no swiftc on the PATH",
+      ["--plugin", "Tally.swift"], "swiftc is not on the PATH",
       environment: ["PATH": Command.program.deletingLastPathComponent().path + ":/nowhere"])
     let copy = folder("tasklog")
     try FileManager.default.copyItem(atPath: program, toPath: copy)

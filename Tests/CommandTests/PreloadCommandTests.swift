@@ -87,10 +87,10 @@ import Testing
       #expect(result.output == "", sourceLocation: location)
       #expect(!folder.exists("run.db"), sourceLocation: location)
     }
-    try expectFailure(["--preload", "none"], "--preload none: there is no such plugin", code: 64)
-    try expectFailure(["--preload", "none.swift"], "none.swift: there is no such file")
+    try expectFailure(["--preload", "none"], "--preload none: unknown plugin", code: 64)
+    try expectFailure(["--preload", "none.swift"], "none.swift: no such file")
     try expectFailure(
-      ["--preload-argument", "a=b"], "--preload-argument a=b: there is no --preload", code: 64)
+      ["--preload-argument", "a=b"], "--preload-argument a=b: requires --preload", code: 64)
     try expectFailure(
       ["--preload", "Setup.swift", "--preload-argument", "a"], "expected name=value", code: 64)
     try folder.write(
@@ -120,6 +120,6 @@ import Testing
       """)
     let result = try demo(["--preload", "Throws.swift"])
     #expect(result.code == 1)
-    #expect(result.errors == "tasklog: the cluster could not be started: not today\n")
+    #expect(result.errors == "tasklog: cannot start the cluster: not today\n")
   }
 }

@@ -77,10 +77,10 @@ import Testing
   }
 
   @Test(arguments: [
-    ("cat > /dev/null; exit 3", "ended with code 3 after it was given the events up to seq "),
-    ("exit 4", "ended with code 4 after it was given the events up to seq "),
-    ("kill -9 $$", "was ended by signal 9 (Killed) after it was given the events up to seq "),
-    ("no-such-program-here", "; the shell has not found a program"),
+    ("cat > /dev/null; exit 3", "ended with code 3 after receiving the events up to seq "),
+    ("exit 4", "ended with code 4 after receiving the events up to seq "),
+    ("kill -9 $$", "was ended by signal 9 (Killed) after receiving the events up to seq "),
+    ("no-such-program-here", "; the shell did not find the program"),
   ])
   func `a program that fails is named with the event`(program: String, message: String) throws {
     let result = try replay(program)
@@ -101,7 +101,7 @@ import Testing
   @Test func `a program that does not go on is ended after its time`() throws {
     let result = try replay("exec sleep 600", ["--timeout", "1"])
     #expect(result.code == 1)
-    #expect(result.errors.contains("has not gone on for 1 s"), "\(result.errors)")
+    #expect(result.errors.contains("made no progress for 1 s"), "\(result.errors)")
     #expect(result.errors.contains("--timeout"))
   }
 
@@ -113,7 +113,7 @@ import Testing
       """#)
     try #require(change.code == 0, "\(change.errors)")
     let result = try replay("cat")
-    #expect(result.errors.contains("2 args or snapshots are no JSON"), "\(result.errors)")
+    #expect(result.errors.contains("2 args or snapshots are invalid JSON"), "\(result.errors)")
     for line in result.lines.dropLast() {
       let facts = try Self.facts(line)
       let args = try #require(facts["args"])
@@ -127,6 +127,6 @@ import Testing
   @Test func `a program has to be named`() throws {
     let result = try replay("  ")
     #expect(result.code == 64)
-    #expect(result.errors.contains("name a program behind it"))
+    #expect(result.errors.contains("expected a program, as in"))
   }
 }

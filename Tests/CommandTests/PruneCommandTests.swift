@@ -72,10 +72,10 @@ import Testing
     let pruned = try Command.run(
       ["prune", "--keep-runs", "2", "--format", "table"], folder: folder.url)
     #expect(pruned.code == 0, "\(pruned.errors)")
-    #expect(pruned.output.contains("2000 events of 1 run pruned; now it takes "))
+    #expect(pruned.output.contains("2000 events of 1 run pruned; current size "))
     #expect(size(folder("tasklog.db")) - least < before * 3 / 4)
     #expect(folder.names == ["tasklog.db"])
-    let note = "tasklog: 2000 events of run #1 were pruned; answers are of what is left\n"
+    let note = "tasklog: 2000 events of run #1 were pruned; the results cover the rest\n"
     for command in [["query"], ["summary"], ["errors"], ["query", "--count"]] {
       let result = try Command.run(command + ["--run", "#1"], folder: folder.url)
       #expect(result.code == 0)
@@ -114,7 +114,7 @@ import Testing
     #expect(runs.output.contains("10"))
     let nothing = try Command.run(["prune", "--max-size", "1kB"], folder: folder.url)
     #expect(nothing.errors.contains("--max-size: "))
-    #expect(nothing.errors.contains(" are left, more than 1.0 kB"))
+    #expect(nothing.errors.contains(" remain, more than 1.0 kB"))
   }
 
   @Test func `a run that another process records stays, and so does its spool`() throws {
@@ -198,14 +198,14 @@ import Testing
   }
 
   @Test(arguments: [
-    ([], "give a rule: --older-than, --keep-runs or --max-size"),
-    (["--keep-runs=-1"], "--keep-runs -1: cannot be negative; 0 or more"),
-    (["--max-size", "much"], "--max-size much: write a size, as 500MB or 2GiB"),
-    (["--max-size", ""], "--max-size '': write a size, as 500MB or 2GiB"),
-    (["--max-size", "5 parsecs"], "--max-size 5 parsecs: write a size, as 500MB or 2GiB"),
+    ([], "name a rule: --older-than, --keep-runs or --max-size"),
+    (["--keep-runs=-1"], "--keep-runs -1: expected 0 or more"),
+    (["--max-size", "much"], "--max-size much: expected a size such as 500MB or 2GiB"),
+    (["--max-size", ""], "--max-size '': expected a size such as 500MB or 2GiB"),
+    (["--max-size", "5 parsecs"], "--max-size 5 parsecs: expected a size such as 500MB or 2GiB"),
     (
       ["--older-than", "soon"],
-      "--older-than soon: no age; write 90s, 30m, 12h, 7d, or a date, as 2026-01-31"
+      "--older-than soon: expected an age such as 90s, 30m, 12h or 7d, or a date such as 2026-01-31"
     ),
   ])
   func `a rule that cannot be is told in a line`(arguments: [String], message: String) throws {
@@ -219,11 +219,11 @@ import Testing
   @Test(arguments: [
     (
       ["merge", "a.db", "--into", "{run}.db"],
-      "--into {run}.db: one log comes out of it; name it without {run}"
+      "--into {run}.db: the merged log is one file; omit {run} from its name"
     ),
     (
       ["record", "--from", "amqp://localhost", "--log", "{run}.db"],
-      "{run}.db: runs of many go into one log here; name one without {run}"
+      "{run}.db: this command writes all runs into one log; omit {run} from its name"
     ),
   ])
   func `what writes one log takes no name for many`(arguments: [String], message: String) throws {

@@ -41,14 +41,14 @@ import Testing
     for (arguments, message) in [
       (
         ["--from", "soon"],
-        "--from soon: no time; write 2026-01-31T12:00:00, 2026-01-31, -10m (s, m, h, d), or seq:100"
+        "--from soon: not a time; write 2026-01-31T12:00:00, 2026-01-31, -10m (s, m, h, d), or seq:100"
       ),
-      (["--from", "9", "--to", "3"], "--from 9 lies behind --to 3"),
-      (["--speed", "fast"], "--speed fast: no speed; write 1x, 10x, 0.5x or max"),
-      (["--speed", "0x"], "--speed 0x: no speed; write 1x, 10x, 0.5x or max"),
+      (["--from", "9", "--to", "3"], "--from 9 is after --to 3"),
+      (["--speed", "fast"], "--speed fast: expected a speed such as 1x, 10x or 0.5x, or max"),
+      (["--speed", "0x"], "--speed 0x: expected a speed such as 1x, 10x or 0.5x, or max"),
       (
         ["--verify", "--key", "a"],
-        "--verify needs all that a plugin was called with; leave out --key"
+        "--verify needs all events of a plugin; omit --key"
       ),
       (["--follow", "--run", "all"], nil),
     ] as [([String], String?)] {
@@ -80,7 +80,7 @@ import Testing
     #expect(result.code == 1)
     #expect(
       result.errors
-        == "tasklog: --verify: nothing was noted of these plugins in run #1; record it with "
+        == "tasklog: --verify: run #1 has no recorded reports of these plugins; record it with "
         + "Recorder(log:verify:)\n")
   }
 
@@ -111,7 +111,7 @@ import Testing
     let first = try folder.replay(["--plugin", "Picky.swift", "--fail-fast"])
     #expect(first.code == 1)
     #expect(first.errors.split(separator: "\n").count == 1)
-    #expect(first.output.contains("; ended at the first failure"))
+    #expect(first.output.contains("; stopped at the first failure"))
   }
 
   @Test func `a plugin that has seen enough ends the replay`() throws {
@@ -133,6 +133,6 @@ import Testing
     let result = try folder.replay(["--plugin", "Enough.swift"])
     #expect(result.code == 0, "\(result.errors)")
     #expect(result.output.contains("calls: 3\n"))
-    #expect(result.output.contains("; no plugin wanted more"))
+    #expect(result.output.contains("; all plugins asked to stop"))
   }
 }

@@ -33,7 +33,7 @@ import Testing
     // All of the older run, and two files of the newer one.
     #expect(dry.count == 1 + (all.count - before.count) + 2)
     #expect(run.files == Array(before.dropFirst(2)))
-    let note = "tasklog: \(events[1]) events of run #1 were pruned; answers are of what is left\n"
+    let note = "tasklog: \(events[1]) events of run #1 were pruned; the results cover the rest\n"
     for command in [["summary"], ["query", "--count"], ["query", "-n", "1"]] {
       #expect(try run.run(command + ["--log", "logs/{run}.db"]).errors == note, "\(command)")
     }

@@ -139,7 +139,7 @@ import Testing
     let result = try run.run(
       ["summary", "--log", "logs/{run}.db"], environment: ["TMPDIR": "/proc"])
     #expect(result.code == 1)
-    #expect(result.errors.contains("logs/{run}.db: its files cannot be put together ("))
+    #expect(result.errors.contains("logs/{run}.db: cannot merge its files ("))
     #expect(result.errors.contains("TMPDIR names another folder"))
     #expect(try run.csv(["query", "--count"]).count == 2)
   }
@@ -153,16 +153,17 @@ import Testing
     func notes(_ places: [Int], _ name: String) throws -> String {
       try run.merge(places.map { files[$0] }, into: name)
     }
-    let goesOn = "tasklog: run #1 goes on in \(names[2])\n"
-    #expect(try notes([0, 1], "first.db") == goesOn)
-    #expect(try run.run(["summary", "--log", "first.db"]).errors == goesOn)
+    let continues = "tasklog: run #1 continues in \(names[2])\n"
+    #expect(try notes([0, 1], "first.db") == continues)
+    #expect(try run.run(["summary", "--log", "first.db"]).errors == continues)
     // In whatever order they come, and again.
-    #expect(try notes([1, 0], "turned.db") == goesOn)
-    #expect(try notes([0], "turned.db") == goesOn)
+    #expect(try notes([1, 0], "turned.db") == continues)
+    #expect(try notes([0], "turned.db") == continues)
     let middle = try notes([1, 2], "middle.db")
     #expect(
-      middle == "tasklog: run #1 began in an earlier file, \(names[0]), which is not beside it\n"
-        + "tasklog: run #1 goes on in \(names[3])\n")
+      middle == "tasklog: run #1 began in an earlier file, \(names[0]), "
+        + "which is not in the same folder\n"
+        + "tasklog: run #1 continues in \(names[3])\n")
     let rest = Array(2..<files.count)
     #expect(try notes(rest, "first.db") == "")
     #expect(try notes(rest.reversed(), "turned.db") == "")
@@ -239,7 +240,7 @@ import Testing
     let replay = try Command.run(["replay", "--plugin", "counter", "--log", template])
     #expect(replay.output.contains("counter: \(next - 1)\n"))
     #expect(
-      replay.errors == "tasklog: run #1 is still running; this is what was recorded so far\n")
+      replay.errors == "tasklog: run #1 is still running; the replay has its events so far\n")
     recorder.close()
     let outputs = commands.map { $0.output() }
     let lines = outputs[..<2].map { $0.split(whereSeparator: \.isNewline).map(String.init) }

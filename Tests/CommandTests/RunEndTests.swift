@@ -4,7 +4,7 @@ import Testing
 
 /// Closed, died and still running are three different ends, and every command tells them apart.
 @Suite(.blocking) struct RunEndTests {
-  private static let warning = "; what it did last may not be in the log"
+  private static let warning = "; its last events may be missing from the log"
 
   /// A log with one run of a small job, changed by Python afterwards.
   private func makeLog(_ change: String) throws -> TemporaryFolder {
@@ -65,7 +65,7 @@ import Testing
     #expect(end(output.output) == "running")
     #expect(
       output.errors
-        == "tasklog: run #1 is still running; this is what was recorded so far\n")
+        == "tasklog: run #1 is still running; the replay has its events so far\n")
   }
 
   @Test func `events that are missing are counted wherever the run is shown`() throws {

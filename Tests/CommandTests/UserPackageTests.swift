@@ -130,7 +130,7 @@ import Testing
     let result = try folder.replay(["--plugin", library])
     #expect(result.code == 1)
     #expect(
-      result.errors == "tasklog: \(library): brings a copy of TaskLogPlugin of its own; link the "
+      result.errors == "tasklog: \(library): contains its own copy of TaskLogPlugin; link the "
         + "product TaskLogPluginDyn, not TaskLogKit\n")
     #expect(result.output.isEmpty)
   }

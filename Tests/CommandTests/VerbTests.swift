@@ -150,8 +150,8 @@ import Testing
     #expect(result.output == "")
     #expect(
       result.errors
-        == "tasklog: \(SampleLog.path): run #2 of it has no key and no stimulus 'nope'; "
-        + "'tasklog query --key \"*nope*\"' looks for a part of one\n")
+        == "tasklog: \(SampleLog.path): no key or stimulus 'nope' in run #2; "
+        + "search for a part of a key with 'tasklog query --key \"*nope*\"'\n")
   }
 
   @Test func `two equal runs have no first difference`() throws {
@@ -169,34 +169,34 @@ import Testing
   @Test(arguments: [
     (
       ["summary", "--table", "nope"],
-      "--table nope: there is no such table; tables are prefixes, states, workers"
+      "--table nope: unknown table; tables are prefixes, states, workers"
     ),
-    (["open", "--table", ""], "--table '': there is no such table; the only one is open"),
-    (["slowest", "-n", "-1"], "--limit -1: cannot be negative; 0 or more"),
-    (["diff", "all", "#1"], "all: diff compares two single runs"),
+    (["open", "--table", ""], "--table '': unknown table; the only table is open"),
+    (["slowest", "-n", "-1"], "--limit -1: expected 0 or more"),
+    (["diff", "all", "#1"], "all: selects several runs; diff compares two single runs"),
     (
       ["state", "--at", "soon"],
-      "--at soon: no time; write 2026-01-31T12:00:00, 2026-01-31, -10m (s, m, h, d), or seq:100"
+      "--at soon: not a time; write 2026-01-31T12:00:00, 2026-01-31, -10m (s, m, h, d), or seq:100"
     ),
     (
       ["query", "--arg", "nbytes"],
-      "--arg nbytes: no comparison; write name=value, with =, !=, <, <=, >, >= or ~"
+      "--arg nbytes: not a comparison; write name=value, with =, !=, <, <=, >, >= or ~"
     ),
-    (["query", "--grep", "("], "--grep (: no regular expression: Unmatched ( or \\("),
-    (["query", "--reverse", "--follow"], "--reverse and --follow do not go together"),
-    (["query", "-p", "a=1"], "-p goes with SQL only"),
-    (["query", "SELECT 1", "-p", "a"], "-p a: write name=value"),
+    (["query", "--grep", "("], "--grep (: invalid regular expression: Unmatched ( or \\("),
+    (["query", "--reverse", "--follow"], "--reverse and --follow cannot be combined"),
+    (["query", "-p", "a=1"], "-p requires SQL"),
+    (["query", "SELECT 1", "-p", "a"], "-p a: expected name=value"),
     (
       ["query", "SELECT 1", "--count"],
-      "--count does not go with SQL; put it into the WHERE of the SQL"
+      "--count cannot be combined with SQL; filter in the WHERE clause"
     ),
     (
       ["query", "SELECT 1", "--timeout", "-1"],
-      "--timeout -1.0: cannot be negative; seconds, 0 for any time"
+      "--timeout -1.0: expected 0 (no limit) or more seconds"
     ),
     (
       ["query", "SELECT 1", "--log", SampleLog.path, "--log", SampleLog.path],
-      "SQL asks one log; 'tasklog merge' makes one of several"
+      "SQL reads one log; combine several with 'tasklog merge'"
     ),
   ])
   func `what is wrong with a command is said in one line`(
@@ -213,7 +213,7 @@ import Testing
       let result = try Command.run(["query", option, "nope", "--log", SampleLog.path])
       #expect(result.code == 64)
       #expect(
-        result.errors.hasPrefix("tasklog: \(option) nope: there is no such column; columns are "))
+        result.errors.hasPrefix("tasklog: \(option) nope: unknown column; columns are "))
     }
   }
 

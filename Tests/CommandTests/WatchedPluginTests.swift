@@ -63,7 +63,7 @@ import Testing
     try write("Hang", "\(Self.transition) { count += 1; if count == 7 { forever() } }")
     try expectLine(
       "Hang", arguments: ["--timeout", "1"],
-      /tasklog: plugin 'Hang' on the scheduler has not come back for 1 s in transition of '.*' from \w+ to \w+ \(seq \d+\); --timeout gives it more/
+      /tasklog: plugin 'Hang' on the scheduler made no progress for 1 s in transition of '.*' from \w+ to \w+ \(seq \d+\); raise the limit with --timeout/
     )
   }
 
@@ -90,7 +90,7 @@ import Testing
     #expect(result.code == 1)
     #expect(
       result.errors.hasPrefix(
-        "tasklog: plugin './libLoads.so' has not come back for 1 s in its loading"),
+        "tasklog: plugin './libLoads.so' made no progress for 1 s in its loading"),
       "\(result.errors)")
   }
 

@@ -22,10 +22,10 @@
       #expect(folder.names == before)
     }
 
-    @Test func `an address that is wrong is told first`() throws {
+    @Test func `an invalid address is reported first`() throws {
       let result = try Command.run(["record", "--from", "nonsense"])
       #expect(result.code == 64)
-      #expect(result.errors.hasPrefix("tasklog: nonsense: is no address of a broker"))
+      #expect(result.errors.hasPrefix("tasklog: nonsense: not the address of a broker"))
     }
   }
 #endif

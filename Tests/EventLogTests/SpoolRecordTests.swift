@@ -119,7 +119,7 @@ import Testing
   @Test func `hooks and states keep their places`() {
     // These numbers lie in spools on disks: the lists only ever grow at their ends.
     #expect(Hook.known.map(\.place) == Array(0..<24))
-    #expect(State.known.map(\.knownPlace) == Array(0..<19))
+    #expect(State.known.map(\.knownIndex) == Array(0..<19))
     #expect(Hook.at(13) == .transition && Hook.at(23) == .heartbeat && State.at(4) == .processing)
     #expect(State.at(99) == .other("#99"))
   }

@@ -594,7 +594,7 @@ def test_a_file_that_cannot_be_finished_leaves_the_old_one(
     ("arguments", "code", "words"),
     [
         (["--to", "pdf"], 64, "perfetto"),
-        (["--to", "csv", "--rectangles"], 64, "--rectangles goes with --to dask"),
+        (["--to", "csv", "--rectangles"], 64, "--rectangles requires --to dask"),
         (["--to", "csv", "-o", "nowhere/out"], 1, "nowhere/out: cannot be written"),
         (["--to", "csv", "-o", "."], 1, ".: is a folder; name a file"),
         (["--to", "csv", "-o", "/dev/full"], 1, "/dev/full: cannot be written: No space"),

@@ -223,11 +223,11 @@ def test_import_puts_in_what_belongs_and_names_the_rest(
     living = WorkerSpool(str(spool), "0-living", {"id": "w", "address": "tcp://w"})
     told = tasklog(recording.log, "import", spool, recording.folder / "none", code=1)
     assert " events imported" in told
-    assert f"left {spool}/0-another-run/" in told
-    assert "which is not in" in told and "it was recorded into /logs/b.db on host far" in told
+    assert f"not imported: {spool}/0-another-run/" in told
+    assert "is not in" in told and "it was recorded into /logs/b.db on host far" in told
     assert told.count("0-another-run") == 2 and "(3 files)" in told
-    assert f"left {spool}/0-text: is no spool of a worker" in told
-    assert "its worker lives" in told
+    assert f"not imported: {spool}/0-text: not a worker spool" in told
+    assert "its worker is alive" in told
     assert "none: No such file" in told
     living.close()
     assert_equal_to_what_was_called(recording, recording.log, server)

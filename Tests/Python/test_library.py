@@ -177,7 +177,7 @@ def test_no_argument_makes_it_trap(tmp_path: Path, seed: int) -> None:
 
 
 def test_errors_have_words(tmp_path: Path) -> None:
-    with pytest.raises(LibraryError, match="there is no option 'colour'"):
+    with pytest.raises(LibraryError, match="unknown option 'colour'"):
         NativeRecorder(str(tmp_path / "run.db"), {"colour": "red"})
     with pytest.raises(LibraryError, match="spool_limit"):
         NativeRecorder(str(tmp_path / "run.db"), {"spool_limit": -1})

@@ -256,7 +256,7 @@ def test_stories_of_failed_tasks_can_be_kept(tmp_path: Path, tasklog: Callable[.
     assert found.one("SELECT count(*) FROM events WHERE run = 2") > before / 3
     assert log.stat().st_size < size * 0.8
     errors = tasklog(log, "errors", "--run", "#1", "--table", "errors", "--format", "jsonl")
-    assert '"failing"' in errors and "were pruned; answers are of what is left" in errors
+    assert '"failing"' in errors and "were pruned; the results cover the rest" in errors
     tasklog(log, "check", "--strict")
     tasklog(log, "prune", "--older-than", "0s")
     assert Log(log).one("SELECT count(*) FROM event") == 0

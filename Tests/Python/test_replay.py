@@ -122,7 +122,7 @@ def test_a_plugin_that_fails_is_told_and_disturbs_no_other(
     (tmp_path / "own.py").write_text(OWN)
     ended = replayed.run(f"--plugin={tmp_path / 'own.py'}:Own", "--fail-fast")
     assert ended.returncode == 1
-    assert "ended at the first failure" in ended.stdout
+    assert "stopped at the first failure" in ended.stdout
 
 
 def test_without_one_event_comparisons_fail_and_drift_appears(
@@ -200,7 +200,7 @@ def test_what_does_not_fit_the_recording_makes_the_exit_code_3(
         assert ("drift: " in done.stderr) == (plugins[:1] == looking), done.stderr
     done = replay(log).run(f"--plugin={HERE}/Looking.swift")
     assert done.returncode == 3, done.stdout + done.stderr
-    assert "did not fit the state that was rebuilt" in done.stderr
+    assert "did not match the rebuilt state" in done.stderr
 
 
 def test_a_part_of_a_run_calls_plugins_with_the_state_as_it_was(

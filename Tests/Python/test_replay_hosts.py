@@ -252,9 +252,9 @@ def test_options_of_the_command_that_do_not_fit_are_errors_of_usage(
     demo: Path, replay: Callable, counter: Path
 ) -> None:
     cases = [
-        (["--plugin=counter", "--result=counter"], "it is for plugins in Python"),
+        (["--plugin=counter", "--result=counter"], "requires a Python plugin"),
         ([f"--plugin={counter}:Counter", "--plugin=json:JSONDecoder", "--result=counter"], "write"),
-        ([f"--plugin={counter}:Counter", "--result=a.py:B:counter"], "there is no --plugin a.py:B"),
+        ([f"--plugin={counter}:Counter", "--result=a.py:B:counter"], "no --plugin names a Python"),
         ([f"--plugin={counter}:Counter", "--python", "/no/such/python"], "no such program"),
     ]
     for arguments, said in cases:
@@ -278,7 +278,7 @@ def test_without_a_python_or_its_package_the_way_to_one_is_told(
         command, capture_output=True, text=True, env={**environment, "PATH": str(tmp_path)}
     )
     assert done.returncode == 1
-    assert "there is no python3 on PATH" in done.stderr
+    assert "no python3 on PATH" in done.stderr
     # The active environment comes first.
     done = subprocess.run(
         command, capture_output=True, text=True, env={**os.environ, "VIRTUAL_ENV": str(bare)}
@@ -410,13 +410,13 @@ def test_what_was_noted_live_is_compared(
     plugins = [f"--plugin={WATCHERS}:{name}" for name in ("Counter", "RepairedErrorLogger")]
     done = replay(recording.log).run(*plugins, f"--plugin={WATCHERS}:MyPlugin", "--verify")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "'Counter' on the scheduler: as it was live in all" in done.stdout
-    assert "'MyPlugin' on the scheduler: as it was live in all" in done.stdout
+    assert "'Counter' on the scheduler: same as live in all" in done.stdout
+    assert "'MyPlugin' on the scheduler: same as live in all" in done.stdout
     assert done.stdout.count("'RepairedErrorLogger' on worker") == 2
     # A plugin that was carried over to Swift is compared with what it was in Python.
     done = replay(recording.log).run(f"--plugin={HERE}/Counter.swift", "--verify")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "'Counter' on the scheduler: as it was live in all" in done.stdout
+    assert "'Counter' on the scheduler: same as live in all" in done.stdout
     other = tmp_path / "Counter.swift"
     swift = (HERE / "Counter.swift").read_text()
     other.write_text(swift.replace("start == .processing", "start == .released"))

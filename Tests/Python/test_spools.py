@@ -110,7 +110,7 @@ def test_workers_keep_what_a_killed_scheduler_did_not_take(
 def test_import_says_what_is_wrong(tmp_path: Path, in_process: Recording, tasklog) -> None:
     text = tmp_path / "text"
     text.write_text("not a spool")
-    assert "is no spool of a worker" in tasklog(in_process.log, "import", text, code=1)
+    assert "not a worker spool" in tasklog(in_process.log, "import", text, code=1)
     assert "No such file" in tasklog(in_process.log, "import", tmp_path / "none", code=1)
     header = {"id": "w", "address": "tcp://w", "log": "/logs/b.db", "log_host": "far"}
     spool = WorkerSpool(str(tmp_path / "spool"), "another-run", header)

@@ -1,5 +1,4 @@
 import EventLog
-import Filters
 import Querying
 import Testing
 

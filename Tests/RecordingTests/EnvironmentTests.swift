@@ -51,7 +51,7 @@ import Testing
     #expect {
       _ = try options([name: value])
     } throws: {
-      "\($0)".hasPrefix("\(name)=\(value): has to be a ")
+      "\($0)".hasPrefix("\(name)=\(value): expected a ")
     }
   }
 

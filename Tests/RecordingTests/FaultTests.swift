@@ -107,7 +107,7 @@ import Testing
     #expect(try log.check(against: victim, "read-only") > 10_000)
   }
 
-  @Test func `a log that is deleted is made anew, with a gap for what was in it`() throws {
+  @Test func `a log that is deleted is created anew, with a gap for the lost events`() throws {
     let log = try TemporaryLog()
     let problems = Problems()
     let recorder = try Recorder(log: log.path, options: options(problems))
@@ -162,7 +162,7 @@ import Testing
     recorder.close()
     // SQLite alone waits for five seconds, once for each attempt.
     #expect(began.duration(to: .now) < .seconds(4 * Patience.factor))
-    #expect(problems.all.contains { $0.contains("the end of the run stays in") })
+    #expect(problems.all.contains { $0.contains("the last events stay in") })
     // Who cannot write either knows how it ended.
     #expect(try totals(log.path).events == 1000)
     #expect(try totals(log.path).end == .closed)

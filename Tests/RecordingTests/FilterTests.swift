@@ -126,7 +126,7 @@ import Testing
     let error = #expect(throws: RecordingError.self) {
       _ = try Recorder(log: log.path, options: options)
     }
-    #expect(error?.description.hasPrefix("'transtion' is the name of no hook; hooks are") == true)
+    #expect(error?.description.hasPrefix("'transtion' matches no hook; the hooks are") == true)
     #expect(try log.names == [])
   }
 

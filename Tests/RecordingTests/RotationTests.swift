@@ -178,9 +178,9 @@ import Testing
   }
 
   @Test(arguments: [
-    ("run.db", "run.db: a run that goes on in other files needs {run} in the name of the log"),
-    ("{run}/log.db", "{run}/log.db: {run} stands once, and in the name of the file"),
-    ("{run}-{run}.db", "{run}-{run}.db: {run} stands once, and in the name of the file"),
+    ("run.db", "run.db: rotation needs {run} in the name of the log"),
+    ("{run}/log.db", "{run}/log.db: expected {run} once, in the file name"),
+    ("{run}-{run}.db", "{run}-{run}.db: expected {run} once, in the file name"),
   ])
   func `a name that cannot be is an error`(name: String, words: String) throws {
     var options = Recorder.Options()

@@ -169,7 +169,7 @@ private final class OrderedOutside: ExternalPlugin {
 
   func begin(_ run: RunInfo, sources: [SourceInfo]) { order.hasBegun.withLock { $0 = true } }
   func join(_ source: SourceInfo) {}
-  func take(_ recorded: RecordedEvent, isSelected: Bool) -> Bool {
+  func process(_ recorded: RecordedEvent, isSelected: Bool) -> Bool {
     order.lines.withLock { $0.append(recorded.event.summaryText) }
     return true
   }

@@ -23,7 +23,7 @@ import Testing
     var made = 0
     var seen: [SchedulerState] = []
     try eachEvent(of: log) { builder, number in
-      if number >= 10 { seen.append(builder.look()) }
+      if number >= 10 { seen.append(builder.currentState()) }
     } makes: {
       made += 1
     }
@@ -62,21 +62,21 @@ import Testing
     }
     let fresh = JSONWriter.text(try #require(State(unknown: []).saved(limit: .max)))
     let whole = builder()
-    try whole.goOn(behind: 0, with: JSONReader.value(fresh))
+    try whole.resume(after: 0, with: JSONReader.value(fresh))
     #expect(events.count > 10)
     for (place, recorded) in events.enumerated() {
       defer { take([recorded], whole) }
       guard place.isMultiple(of: max(1, events.count / 30)) else { continue }
       let saved = JSONWriter.text(try #require(whole.saved(limit: .max)))
       let resumed = builder()
-      try resumed.goOn(behind: recorded.sourceSeq - 1, with: JSONReader.value(saved))
+      try resumed.resume(after: recorded.sourceSeq - 1, with: JSONReader.value(saved))
       #expect(JSONWriter.text(try #require(resumed.saved(limit: .max))) == saved)
       // Far enough for what was saved to have its effects.
       take(events[place...].prefix(40), resumed)
       let straight = builder()
-      try straight.goOn(behind: 0, with: JSONReader.value(fresh))
+      try straight.resume(after: 0, with: JSONReader.value(fresh))
       take(events.prefix(place + 40), straight)
-      #expect(resumed.saved(limit: .max) == straight.saved(limit: .max), "behind event \(place)")
+      #expect(resumed.saved(limit: .max) == straight.saved(limit: .max), "after event \(place)")
     }
   }
 

@@ -68,7 +68,7 @@ import Testing
       resourceRestrictions: random.once(in: 3) ? [Resource("GPU", 1.5)] : [])
   }
 
-  /// How often something was read quickly of so many texts.
+  /// How often something was read fast of so many texts.
   private func share(_ count: Int, _ body: (inout SplitMix64) throws -> Bool) rethrows -> Double {
     var random = Randomness.generator(77)
     var quick = 0
@@ -82,7 +82,7 @@ import Testing
         random.once(in: 2)
         ? .task(taskFacts(&random)) : .graph((0..<random.below(4)).map { _ in graphTask(&random) })
       let plain = json(snapshot.value ?? .null)
-      guard let quick = Snapshot(quickly: plain) else { return false }
+      guard let quick = Snapshot(fast: plain) else { return false }
       #expect(quick == slowSnapshot(plain), "\(plain.text)")
       return true
     }
@@ -96,7 +96,7 @@ import Testing
         random.once(in: 2)
         ? .task(taskFacts(&random)) : .graph((0..<random.below(4)).map { _ in graphTask(&random) })
       let odd = json(damaged(snapshot.value ?? .null, &random))
-      guard let quick = Snapshot(quickly: odd) else { return false }
+      guard let quick = Snapshot(fast: odd) else { return false }
       #expect(quick == slowSnapshot(odd), "\(odd.text)")
       return true
     }
@@ -116,7 +116,7 @@ import Testing
       ])
       guard
         let quick = args.encoded.flatMap({
-          StoredResult(quickly: $0, worker: worker, typeName: type)
+          StoredResult(fast: $0, worker: worker, typeName: type)
         })
       else { return false }
       #expect(quick == StoredResult(args.content), "\(args.json)")
@@ -140,7 +140,7 @@ import Testing
       let value =
         random.once(in: 2) ? Value.dict(entries) : damaged(.dict(entries), &random)
       let args = Args(json: json(value))
-      guard let quick = args.encoded.flatMap({ ComputeStimulus(quickly: $0) }) else {
+      guard let quick = args.encoded.flatMap({ ComputeStimulus(fast: $0) }) else {
         return false
       }
       let slow = ComputeStimulus(args.content)
@@ -164,7 +164,7 @@ import Testing
       let value =
         random.once(in: 2) ? Value.dict(entries) : damaged(.dict(entries), &random)
       let args = Args(json: json(value))
-      guard let quick = args.encoded.flatMap({ UpdateGraphCall(quickly: $0) }) else {
+      guard let quick = args.encoded.flatMap({ UpdateGraphCall(fast: $0) }) else {
         return false
       }
       let slow = UpdateGraphCall(args.content)
@@ -173,7 +173,7 @@ import Testing
       #expect(quick.priority.keys == slow.priority.keys, "\(args.json)")
       #expect(quick.priority.values == slow.priority.values, "\(args.json)")
       #expect(quick.rest == slow.rest, "\(args.json)")
-      if let told = args.encoded.flatMap({ ClientKeys(quickly: $0) }) {
+      if let told = args.encoded.flatMap({ ClientKeys(fast: $0) }) {
         #expect(told.client == args["client"]?.string)
         #expect(told.keys == (args["keys"]?.elements ?? []).compactMap(Key.init))
       }
@@ -195,12 +195,12 @@ import Testing
         }
       }
       let odd = EncodedJSON(String(decoding: bytes, as: UTF8.self))
-      guard let quick = Snapshot(quickly: odd) else { continue }
+      guard let quick = Snapshot(fast: odd) else { continue }
       #expect(quick == slowSnapshot(odd), "\(odd.text)")
     }
   }
 
-  @Test func `interned bytes are found in what is read quickly`() throws {
+  @Test func `interned bytes are found in what is read fast`() throws {
     final class Blobs: BlobSource {
       func blob(hash: String) -> [UInt8]? { hash == "abc" ? [1, 2] : nil }
     }
@@ -208,20 +208,20 @@ import Testing
       {"graph":[{"key":"k","annotations":{"a":{"$blob":"abc"},"b":{"$blob":"no"}}}]}
       """
     let json = EncodedJSON(text, blobs: Blobs())
-    guard case .graph(let tasks)? = Snapshot(quickly: json) else {
-      Issue.record("it is not read quickly")
+    guard case .graph(let tasks)? = Snapshot(fast: json) else {
+      Issue.record("it is not read fast")
       return
     }
     #expect(tasks[0].annotations[0].value == .bytes([1, 2]))
     #expect(tasks[0].annotations[1].value == .tagged("$blob", "no"))
-    #expect(Snapshot(quickly: json) == Snapshot(try json.value()))
+    #expect(Snapshot(fast: json) == Snapshot(try json.value()))
   }
 
   // MARK: - Keys
 
   @Test func `a key that a log keeps is the same, however it is read`() {
     var random = Randomness.generator(79)
-    var (quickly, last) = (0, Key?.none)
+    var (fast, last) = (0, Key?.none)
     for _ in 0..<Randomness.count {
       let key = key(&random)
       var (text, typed) = (key.text, key.typed)
@@ -232,14 +232,14 @@ import Testing
         typed.withUTF8 { Key(text: text, typed: $0, after: last) }
       }
       guard let quick else { continue }
-      quickly += 1
+      fast += 1
       last = quick
       #expect(quick == slow && slow == quick)
       #expect(quick.hashValue == slow.hashValue)
       #expect(quick.typed == slow.typed && quick.value == slow.value)
       #expect(quick.group == slow.group && quick.prefix == slow.prefix)
     }
-    #expect(quickly > Randomness.count / 4)
+    #expect(fast > Randomness.count / 4)
   }
 
   // MARK: - Numbers

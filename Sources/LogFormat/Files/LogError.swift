@@ -1,4 +1,3 @@
-
 /// What can be wrong with a log. Every wording names the file and the way out.
 public enum LogError: Error, Sendable {
   case missing(path: String)

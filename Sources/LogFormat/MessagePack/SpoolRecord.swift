@@ -113,7 +113,7 @@ extension MessagePackWriter {
   @inline(__always)
   private mutating func write(_ state: State?) {
     guard let state else { return writeNil() }
-    if let place = state.knownPlace { write(Int64(place)) } else { write(state.name) }
+    if let place = state.knownIndex { write(Int64(place)) } else { write(state.name) }
   }
 }
 

@@ -43,7 +43,7 @@ enum LegalEdges {
     var table = [[Bool]](repeating: Array(repeating: false, count: count), count: count)
     for (start, finishes) in chart {
       for finish in finishes.split(separator: " ") {
-        guard let row = State(start).knownPlace, let column = State(String(finish)).knownPlace
+        guard let row = State(start).knownIndex, let column = State(String(finish)).knownIndex
         else { continue }
         table[row][column] = true
       }
@@ -55,7 +55,7 @@ enum LegalEdges {
   static func has(_ start: State, _ finish: State, isScheduler: Bool) -> Bool {
     // Nothing came of it.
     if start == finish { return true }
-    guard let row = start.knownPlace, let column = finish.knownPlace else { return true }
+    guard let row = start.knownIndex, let column = finish.knownIndex else { return true }
     return (isScheduler ? scheduler : worker)[row][column]
   }
 }

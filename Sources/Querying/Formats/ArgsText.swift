@@ -1,11 +1,11 @@
 import EventLog
 import TaskLogPlugin
 
-/// Args as people read them: of an exception its text, and never its pickle.
+/// Args as shown to people: an exception with its text, never its pickle.
 enum ArgsText {
   private static let names: Set<String> = ["exception", "traceback"]
 
-  /// - Parameter json: an object; anything else is left as it is.
+  /// - Parameter json: an object; anything else is returned unchanged.
   static func forPeople(_ json: String) -> String {
     guard names.contains(where: { json.contains("\"\($0)\":") }),
       case .dict(let entries)? = try? JSONReader.value(json)

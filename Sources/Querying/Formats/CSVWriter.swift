@@ -1,12 +1,12 @@
-/// Writes rows as CSV (RFC 4180): a header, CRLF as the end of a line, quotes where needed.
+/// Writes rows as CSV (RFC 4180): a header, CRLF line ends, quotes where needed.
 ///
-/// Line breaks and tabs in a field stay, between quotes; what else could steer a terminal is escaped
-/// as in a table.
+/// Line breaks and tabs in a field are kept inside quotes; other control characters are escaped as
+/// in a table.
 struct CSVWriter: LineWriter {
   let output: TextOutput
 
   func line(_ fields: [String]) -> [UInt8] {
-    // One empty field alone would be an empty line, which readers skip.
+    // A single empty field would be an empty line, which readers skip.
     if fields == [""] { return Array("\"\"\r\n".utf8) }
     var line: [UInt8] = []
     for (index, field) in fields.enumerated() {
@@ -19,9 +19,9 @@ struct CSVWriter: LineWriter {
   private static let quote = UInt8(ascii: "\"")
   private static let kept: Set<Unicode.Scalar> = ["\n", "\r", "\t"]
 
-  /// By bytes: a quote that is followed by a combining character is no `Character` of its own.
+  /// Works on bytes: a quote followed by a combining character is not a separate `Character`.
   private func write(_ field: String, to line: inout [UInt8]) {
-    // Nearly all fields are words that can stand as they are.
+    // Nearly all fields need no escaping.
     if Printable.isPlain(field), !field.utf8.contains(where: { $0 == Self.quote || $0 == 0x2C }) {
       line += field.utf8
       return

@@ -1,11 +1,11 @@
 import LogFormat
 import TaskLogPlugin
 
-/// Writes each row as a JSON object: one to a line, or all in one array.
+/// Writes each row as a JSON object: one per line, or all in one array.
 struct JSONRowsWriter: RowWriter {
   private let output: TextOutput
   private let asLines: Bool
-  /// The name of the table that each line begins with; one that stands among others.
+  /// The name of the table that each line begins with, if it is one of several.
   private let table: String?
   private let end: String
   private var columns: [Column] = []
@@ -46,8 +46,8 @@ struct JSONRowsWriter: RowWriter {
     output(Self.withoutControls(text))
   }
 
-  /// JSON lets characters stand that a terminal takes for commands, or that change the direction of
-  /// text; in a string they may as well be escaped.
+  /// Escapes characters that JSON allows in strings but that a terminal interprets as commands, or
+  /// that change the direction of text.
   static func withoutControls(_ json: [UInt8]) -> [UInt8] {
     guard json.contains(where: { $0 >= 0x7F }) else { return json }
     var escaped = ""
@@ -75,9 +75,9 @@ struct JSONRowsWriter: RowWriter {
     case .real(let number):
       return Array((number.isFinite ? number.description : "null").utf8)
     case .text(let text):
-      // JSON in a log stands as it is, unless it is damaged.
+      // JSON in a log is written unchanged, unless it is damaged.
       if column.kind == .json, let value = try? JSONReader.value(text) {
-        // Ours is on one line; that of another writer need not be.
+        // The recorder's JSON is on one line; that of another writer may not be.
         let isOneLine = !text.utf8.contains { $0 == 0x0A || $0 == 0x0D }
         return Array((isOneLine ? text : JSONWriter.text(value)).utf8)
       }

@@ -5,7 +5,7 @@ import TaskLogPlugin
 protocol LineWriter: RowWriter {
   var output: TextOutput { get }
 
-  /// The fields as a line, with its end.
+  /// The fields as a line, including the line end.
   func line(_ fields: [String]) -> [UInt8]
 }
 
@@ -22,10 +22,10 @@ extension LineWriter {
 }
 
 extension SQLiteValue {
-  /// Dask's keys are a few dozen characters, users' may be a document.
+  /// Dask's keys have a few dozen characters; users' keys may be long documents.
   private static let widestKey = 120
 
-  /// The value as people are shown it.
+  /// The value as shown to people.
   func text(forPeopleIn column: Column) -> String {
     switch column.kind {
     case .key: Printable.withoutMiddle(plainText, width: Self.widestKey)

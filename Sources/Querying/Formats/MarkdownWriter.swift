@@ -1,6 +1,6 @@
 import LogFormat
 
-/// Writes rows as a table of GitHub's Markdown, to be pasted into an issue.
+/// Writes rows as a GitHub Markdown table, to be pasted into an issue.
 struct MarkdownWriter: LineWriter {
   let output: TextOutput
   private var columns: [Column] = []
@@ -23,7 +23,7 @@ struct MarkdownWriter: LineWriter {
     Array("| \(fields.map(Self.text).joined(separator: " | ")) |\n".utf8)
   }
 
-  /// What Markdown or HTML would take for markup stands for itself.
+  /// Escapes everything that Markdown or HTML would interpret as markup.
   static func text(_ text: String) -> String {
     var escaped = ""
     for character in Printable.text(text).unicodeScalars {

@@ -1,10 +1,9 @@
-/// Text as it may be shown to people: whatever is in it, it stays on one line and cannot steer a
-/// terminal.
+/// Makes text safe to display: it stays on one line and cannot control a terminal.
 public enum Printable {
-  /// The text with an escape for everything that a terminal takes for a command, that breaks a line
-  /// or that changes the direction of what follows.
+  /// Escapes everything that a terminal interprets as a command, that breaks a line or that changes
+  /// the direction of text.
   ///
-  /// - Parameter kept: what the format that is written has its own way to say.
+  /// - Parameter kept: characters that the output format can represent itself.
   public static func text(_ text: String, keeping kept: Set<Unicode.Scalar> = []) -> String {
     guard !isPlain(text), text.unicodeScalars.contains(where: isControl) else { return text }
     var escaped = ""
@@ -21,7 +20,7 @@ public enum Printable {
     return escaped
   }
 
-  /// Whether it is of printable ASCII alone, which nearly all text in a log is.
+  /// Whether the text is printable ASCII only, as nearly all text in a log is.
   static func isPlain(_ text: String) -> Bool {
     text.utf8.allSatisfy { $0 >= 0x20 && $0 < 0x7F }
   }
@@ -31,7 +30,7 @@ public enum Printable {
     return scalar.value < 0x20 || scalar.value == 0x7F
   }
 
-  /// A control that JSON does not escape by itself.
+  /// Whether a scalar is a control character that JSON does not escape.
   static func isOtherControl(_ scalar: Unicode.Scalar) -> Bool {
     switch scalar.properties.generalCategory {
     case .control, .format, .lineSeparator, .paragraphSeparator: return true
@@ -39,13 +38,13 @@ public enum Printable {
     }
   }
 
-  /// How many columns of a terminal a text takes.
+  /// The number of terminal columns of a text.
   public static func width(_ text: String) -> Int {
     if text.utf8.allSatisfy({ $0 < 0x80 }) { return text.utf8.count }
     return text.reduce(0) { $0 + width($1) }
   }
 
-  /// Characters of East Asia and emoji take two columns.
+  /// The number of terminal columns of a character; East Asian characters and emoji have two.
   static func width(_ character: Character) -> Int {
     guard let scalar = character.unicodeScalars.first else { return 0 }
     if character.unicodeScalars.contains("\u{FE0F}") || scalar.properties.isEmojiPresentation {
@@ -64,9 +63,10 @@ public enum Printable {
     }
   }
 
-  /// A text of at most so many columns: both ends of it, and a mark between them.
+  /// A text shortened to at most `width` columns: its start and end, with a mark between them.
   static func withoutMiddle(_ text: String, width: Int) -> String {
-    // Characters of no width could be any number: none is looked at beyond what could be shown.
+    // There may be any number of zero-width characters: none is inspected beyond what could be
+    // shown.
     guard text.utf8.count > width, Self.width(String(text.prefix(width + 1))) > width else {
       return text
     }

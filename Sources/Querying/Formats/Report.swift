@@ -1,23 +1,23 @@
 import LogFormat
 
-/// An answer in one or more tables, each with a name and columns of its own.
+/// A result of one or more tables, each with its name and columns.
 public struct Report {
   public struct Table {
-    /// What stands for it in formats that programs read.
+    /// The name in machine-readable formats.
     public var name: String
-    /// What stands above it for people.
+    /// The title shown to people.
     public var title: String
     public var columns: [Column]
-    /// How many rows are shown to people; formats that programs read have all.
+    /// The maximum number of rows shown to people; machine-readable formats have all.
     public var most = Int.max
-    /// The rows that are, where they are not the first ones.
+    /// Selects the rows shown to people, if these are not the first ones.
     public var isShown: (([SQLiteValue]) -> Bool)?
-    let fill: (_ give: ([SQLiteValue]) throws -> Void) throws -> Void
+    let fill: (_ emit: ([SQLiteValue]) throws -> Void) throws -> Void
 
-    /// - Parameter fill: calls what it is given with each row.
+    /// - Parameter fill: calls its argument with each row.
     public init(
       _ name: String, title: String, columns: [Column],
-      fill: @escaping (_ give: ([SQLiteValue]) throws -> Void) throws -> Void
+      fill: @escaping (_ emit: ([SQLiteValue]) throws -> Void) throws -> Void
     ) {
       self.name = name
       self.title = title
@@ -26,10 +26,10 @@ public struct Report {
     }
 
     public init(_ name: String, title: String, columns: [Column], rows: [[SQLiteValue]]) {
-      self.init(name, title: title, columns: columns) { give in for row in rows { try give(row) } }
+      self.init(name, title: title, columns: columns) { emit in for row in rows { try emit(row) } }
     }
 
-    /// The same with at most so many rows for people.
+    /// The same table with at most `most` rows shown to people.
     public func shown(
       most: Int, _ isShown: (([SQLiteValue]) -> Bool)? = nil
     ) -> Table {
@@ -46,11 +46,11 @@ public struct Report {
     self.tables = tables
   }
 
-  /// Writes all tables. One alone is rows and nothing else. Several are told apart: under titles for
-  /// people, by name in a JSON object, by a first column `table` in lines, CSV and TSV, where each
-  /// row has the columns of all.
+  /// Writes all tables. A single table is written as rows only. Several are distinguished: by
+  /// titles for people, by name in a JSON object, by a first column `table` in JSON lines, CSV and
+  /// TSV, where each row has the columns of all.
   ///
-  /// - Throws: what filling the tables throws.
+  /// - Throws: the errors of filling the tables.
   public func write(
     _ format: RowFormat, to output: @escaping TextOutput, terminal: Terminal?
   ) throws {
@@ -76,12 +76,12 @@ public struct Report {
 
   private func write(_ table: Table, _ writer: inout any RowWriter) throws {
     writer.start(table.columns)
-    // Rows that came before an error are shown, too.
+    // Rows read before an error are written, too.
     defer { writer.finish() }
     try table.fill { writer.row($0) }
   }
 
-  /// Writes the rows that people are shown, and how many more there are.
+  /// Writes the rows shown to people, and how many more there are.
   private func writeForPeople(
     _ table: Table, _ format: RowFormat, _ output: @escaping TextOutput, _ terminal: Terminal?
   ) throws {
@@ -91,7 +91,7 @@ public struct Report {
     defer {
       writer.finish()
       if others > 0 {
-        // In Markdown it would be a row.
+        // Without a blank line Markdown would make it a row.
         let space = format == .markdown ? "\n" : ""
         output(Array("\(space)… and \(others) more; --format jsonl has all\n".utf8))
       }
@@ -141,13 +141,13 @@ public struct Report {
     writer.start(columns)
     defer { writer.finish() }
     for table in tables {
-      let places = table.columns.map { column in
+      let indexes = table.columns.map { column in
         columns.firstIndex { $0.name == column.name } ?? 0
       }
       try table.fill { row in
         var values = [SQLiteValue](repeating: .null, count: columns.count)
         values[0] = .text(table.name)
-        for (place, value) in zip(places, row) { values[place] = value }
+        for (index, value) in zip(indexes, row) { values[index] = value }
         writer.row(values)
       }
     }

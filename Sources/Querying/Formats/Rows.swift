@@ -1,28 +1,28 @@
 import LogFormat
 
-/// A column of rows that are written.
+/// A column of written rows.
 public struct Column: Sendable {
   public enum Kind: Sendable {
     case plain
-    /// Text that is JSON already.
+    /// Text that is already JSON.
     case json
-    /// A time as ISO 8601 in UTC; a table leaves out the day when all are of the same.
+    /// A time as ISO 8601 in UTC; a table omits the day if it is the same in all rows.
     case time
     /// A time as ISO 8601 in UTC; a table shows it to the second.
     case date
-    /// The address of a worker, whose end says most.
+    /// The address of a worker, whose end is most significant.
     case address
     /// A task's state, coloured on a terminal.
     case state
-    /// A key, or what bundles keys, which may be of any length: cut in its middle.
+    /// A key, prefix or group, which may have any length: shortened in the middle.
     case key
   }
 
   public var name: String
   public var kind: Kind
-  /// The higher, the earlier a narrow terminal's table does without it; 0 for columns that stay.
+  /// Columns with higher ranks are dropped first on a narrow terminal; columns with 0 stay.
   public var rank: Int
-  /// What a narrow terminal's table leaves of it.
+  /// The minimum width on a narrow terminal.
   public var leastWidth: Int
 
   public init(
@@ -45,11 +45,11 @@ extension Column {
   ]
 }
 
-/// Takes rows and writes them in some format.
+/// Writes rows in a format.
 public protocol RowWriter {
   mutating func start(_ columns: [Column])
   mutating func row(_ values: [SQLiteValue])
-  /// Writes what it has kept back so far.
+  /// Writes what is buffered so far.
   mutating func flush()
   mutating func finish()
 }
@@ -58,10 +58,10 @@ extension RowWriter {
   public mutating func flush() {}
 }
 
-/// Where written text goes, in UTF-8.
+/// Receives written text, in UTF-8.
 public typealias TextOutput = ([UInt8]) -> Void
 
-/// How rows are written.
+/// The output formats for rows.
 public enum RowFormat: String, Sendable, CaseIterable {
   case table, json, jsonl, csv, tsv, markdown
 
@@ -77,7 +77,7 @@ public enum RowFormat: String, Sendable, CaseIterable {
   }
 }
 
-/// What is known of the terminal that is written to.
+/// The properties of the output terminal.
 public struct Terminal: Sendable {
   public var columns: Int
   public var hasColours: Bool

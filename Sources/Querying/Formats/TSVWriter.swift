@@ -1,5 +1,5 @@
-/// Writes rows as tab-separated values: a header, one line a row, no quotes. Tabs, line breaks and
-/// backslashes in a field are `\t`, `\n`, `\r` and `\\`, as PostgreSQL's COPY has them.
+/// Writes rows as tab-separated values: a header, one line per row, no quotes. Tabs, line breaks
+/// and backslashes in a field are written as `\t`, `\n`, `\r` and `\\`, as in PostgreSQL's COPY.
 struct TSVWriter: LineWriter {
   let output: TextOutput
 

@@ -1,27 +1,27 @@
-/// Which columns of a table are shown on a terminal, and how wide.
+/// Chooses which columns of a table are shown on a terminal, and their widths.
 ///
-/// Columns first give up room, each down to its least width; when that is not enough the least
-/// important ones are left out, at last those on the right. Room that is left over goes to the most
+/// Columns are first narrowed, each down to its minimum width; if that is not enough, the least
+/// important ones are dropped, and finally those on the right. Remaining space goes to the most
 /// important ones first.
 struct TableLayout: Equatable {
-  /// Between two columns.
+  /// The space between two columns.
   static let gap = 2
   private static let mark = 1
 
   struct Measure {
-    /// As wide as its widest cell.
+    /// The width of its widest cell.
     var natural: Int
-    /// What it can still be read in.
+    /// The minimum readable width.
     var least: Int
-    /// The higher, the earlier it is left out; 0 for columns that stay.
+    /// Columns with higher ranks are dropped first; columns with 0 stay.
     var rank: Int
   }
 
-  /// The columns that are shown, by their place.
+  /// The indexes of the columns that are shown.
   private(set) var shown: [Int]
   /// Their widths.
   private(set) var widths: [Int]
-  /// Whether there are others, too.
+  /// Whether columns have been dropped.
   private(set) var isPartial: Bool
 
   init(_ measures: [Measure], available: Int) {
@@ -29,7 +29,7 @@ struct TableLayout: Equatable {
     var shown = Array(measures.indices)
     func total() -> Int {
       let gaps = Self.gap * max(0, shown.count - 1)
-      // What was left out is marked at the end of the header.
+      // Dropped columns are marked at the end of the header.
       let marked = shown.count < measures.count ? Self.gap + Self.mark : 0
       return shown.reduce(gaps + marked) { $0 + least[$1] }
     }
@@ -43,7 +43,7 @@ struct TableLayout: Equatable {
       let narrow = widths.indices.filter { widths[$0] < measures[shown[$0]].natural }
       guard let rank = narrow.map({ measures[shown[$0]].rank }).min() else { break }
       let growing = narrow.filter { measures[shown[$0]].rank == rank }
-      for place in growing.prefix(room) { widths[place] += 1 }
+      for index in growing.prefix(room) { widths[index] += 1 }
       room -= min(room, growing.count)
     }
     if shown.count == 1 { widths[0] = max(1, min(widths[0], available)) }

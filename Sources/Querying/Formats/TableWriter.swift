@@ -4,12 +4,12 @@ import LogFormat
 /// Writes rows as a table for people.
 ///
 /// Widths come from the first rows. On a terminal the table fits its width, see `TableLayout`, and
-/// states that matter have colours; elsewhere only keys are cut, and a cell that is wider than most
-/// sticks out.
+/// important states are coloured; otherwise only keys are shortened, and cells wider than most
+/// exceed their column.
 struct TableWriter: RowWriter {
   private static let rowsToMeasure = 1000
   private static let widestCell = 60
-  /// Where there is no terminal: what other rows are filled up with spaces to.
+  /// Without a terminal: the maximum width that other rows are padded to.
   private static let widestColumn = 200
 
   private struct Cell {
@@ -29,13 +29,13 @@ struct TableWriter: RowWriter {
   private var columns: [Column] = []
   private var waiting: [[Cell]] = []
   private var isMeasured = false
-  /// The columns that are shown, by their place, and how wide.
+  /// The indexes of the columns that are shown, and their widths.
   private var shown: [Int] = []
   private var widths: [Int] = []
   private var isPartial = false
-  /// Columns of numbers are flush right.
+  /// Columns of numbers are right-aligned.
   private var isRight: [Bool] = []
-  /// The day that all times of a column are of, as far as measured; it is left out.
+  /// The common day of all measured times of a column, by column; it is omitted.
   private var days: [Int: Substring] = [:]
 
   init(output: @escaping TextOutput, terminal: Terminal?) {
@@ -70,8 +70,8 @@ struct TableWriter: RowWriter {
   private mutating func measure() {
     isMeasured = true
     for index in columns.indices where columns[index].kind == .time {
-      let found = Set(waiting.lazy.map { $0[index].text }.filter { !$0.isEmpty }.map(Self.day))
-      if found.count == 1, let day = found.first { days[index] = day }
+      let commonDays = Set(waiting.lazy.map { $0[index].text }.filter { !$0.isEmpty }.map(Self.day))
+      if commonDays.count == 1, let day = commonDays.first { days[index] = day }
     }
     waiting = waiting.map(withoutDay)
     let headers = columns.map { Cell(Printable.text($0.name)) }
@@ -88,7 +88,7 @@ struct TableWriter: RowWriter {
       let measures = columns.indices.map { index in
         let column = columns[index]
         let natural = column.kind == .json ? natural[index] : min(natural[index], Self.widestCell)
-        // Half a number is a wrong number.
+        // A truncated number would be wrong.
         return TableLayout.Measure(
           natural: natural, least: isRight[index] ? natural : column.leastWidth, rank: column.rank)
       }
@@ -111,7 +111,7 @@ struct TableWriter: RowWriter {
     return Cell(String(text.prefix(19)).replacing("T", with: " "))
   }
 
-  /// The day of a time in ISO 8601, nothing of any other text.
+  /// The day of a time in ISO 8601, or `nil` for any other text.
   private static func day(_ text: String) -> Substring? {
     let bytes = Array(text.utf8.prefix(20))
     guard bytes.count == 20, bytes[10] == UInt8(ascii: "T"), bytes[13] == UInt8(ascii: ":") else {
@@ -129,7 +129,7 @@ struct TableWriter: RowWriter {
     return cells
   }
 
-  /// Microseconds are enough for people, and an exponent is too much.
+  /// Formats a number for people: to microseconds, without an exponent.
   private static func short(_ number: Double) -> String {
     let millionths = (number.magnitude * 1e6).rounded()
     guard number.magnitude < 1e12, millionths >= 1 || number == 0 else { return number.description }
@@ -144,11 +144,11 @@ struct TableWriter: RowWriter {
 
   private func write(_ cells: [Cell], isHeader: Bool = false) {
     var line = ""
-    // Spaces wait for something that follows them.
+    // Spaces are only written before further text.
     var spaces = 0
-    for (place, index) in shown.enumerated() {
-      let cell = fit(cells[index], widths[place], columns[index])
-      let padding = max(0, widths[place] - cell.width)
+    for (position, index) in shown.enumerated() {
+      let cell = fit(cells[index], widths[position], columns[index])
+      let padding = max(0, widths[position] - cell.width)
       if isRight[index] { spaces += padding }
       if cell.width > 0 {
         line += String(repeating: " ", count: spaces) + colour(cell.text, columns[index], isHeader)
@@ -161,8 +161,8 @@ struct TableWriter: RowWriter {
     output(Array((line + "\n").utf8))
   }
 
-  /// Cuts a cell where a terminal has no room for it. The end of an address says most, and both ends
-  /// of a key do.
+  /// Shortens a cell to the width of its column on a terminal. Addresses keep their end, keys both
+  /// ends.
   private func fit(_ cell: Cell, _ width: Int, _ column: Column) -> Cell {
     guard terminal != nil, cell.width > width else { return cell }
     if column.kind == .key { return Cell(Printable.withoutMiddle(cell.text, width: width)) }

@@ -1,25 +1,26 @@
 import LogFormat
 import TaskLogPlugin
 
-/// How long the args of one event may be, in bytes as they lie in a spool.
+/// Limits the size of the args of one event, in bytes as encoded in a spool.
 ///
-/// Where they are longer, the short ones stay whole and the long ones are cut to the same length:
-/// the longest at which all of them fit. Of one that is cut the head stays, in `$capped`, with how
-/// many bytes it had.
+/// If they are larger, short args are kept and long ones are truncated to the same length: the
+/// longest one at which all fit. A truncated value is replaced by its head in `$capped`, with its
+/// original size in bytes.
 struct ArgsCap: Sendable {
   let bytes: Int
 
-  /// The same args within the limit; nothing when they are.
+  /// The same args, truncated to the limit; `nil` if they are within it.
   func capped(_ args: Args) -> Args? {
     guard !args.isAbsent else { return nil }
     var content = args.content
     let sizes = (content.positional + content.named.map(\.value)).map(Self.size)
     guard sizes.reduce(0, +) > bytes else { return nil }
     let length = Self.level(sizes, bytes)
-    var place = 0
+    var nextIndex = 0
     func cut(_ value: Value) -> Value {
-      defer { place += 1 }
-      return sizes[place] > length ? Self.cut(value, size: sizes[place], to: length) : value
+      defer { nextIndex += 1 }
+      return sizes[nextIndex] > length
+        ? Self.cut(value, size: sizes[nextIndex], to: length) : value
     }
     for index in content.positional.indices {
       content.positional[index] = cut(content.positional[index])
@@ -30,14 +31,15 @@ struct ArgsCap: Sendable {
     return Args(content)
   }
 
-  /// The length to which the longest are cut, so that with the others they come to `total`.
+  /// The length to which the longest values are truncated, so that all together have the size
+  /// `total`.
   private static func level(_ sizes: [Int], _ total: Int) -> Int {
-    var left = total
+    var remaining = total
     let sorted = sizes.sorted()
-    for (place, size) in sorted.enumerated() {
-      let share = left / (sorted.count - place)
+    for (index, size) in sorted.enumerated() {
+      let share = remaining / (sorted.count - index)
       if size > share { return share }
-      left -= size
+      remaining -= size
     }
     return total
   }
@@ -55,12 +57,12 @@ struct ArgsCap: Sendable {
   }
 
   private static func cut(_ value: Value, size: Int, to length: Int) -> Value {
-    var facts: [Value.Entry] = [.init("bytes", .int(Int64(size)))]
-    if let head = head(value, length) { facts.append(.init("head", head)) }
-    return .tagged("$capped", .dict(facts))
+    var entries: [Value.Entry] = [.init("bytes", .int(Int64(size)))]
+    if let head = head(value, length) { entries.append(.init("head", head)) }
+    return .tagged("$capped", .dict(entries))
   }
 
-  /// The beginning of a value; nothing where none can be told.
+  /// The beginning of a value; `nil` if its type has none.
   private static func head(_ value: Value, _ length: Int) -> Value? {
     switch value {
     case .string(let text):
@@ -76,23 +78,23 @@ struct ArgsCap: Sendable {
     case .tuple(let values): return .tuple(head(values, length))
     case .set(let values), .frozenset(let values): return .list(head(values, length))
     case .dict(let entries):
-      var left = length
+      var remaining = length
       return .dict(
         Array(
           entries.prefix { entry in
-            left -= self.size(entry.key) + self.size(entry.value)
-            return left >= 0
+            remaining -= self.size(entry.key) + self.size(entry.value)
+            return remaining >= 0
           }))
     default: return nil
     }
   }
 
   private static func head(_ values: [Value], _ length: Int) -> [Value] {
-    var left = length
+    var remaining = length
     return Array(
       values.prefix { value in
-        left -= size(value)
-        return left >= 0
+        remaining -= size(value)
+        return remaining >= 0
       })
   }
 }

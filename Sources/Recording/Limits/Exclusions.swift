@@ -3,9 +3,10 @@ import LogFormat
 import Synchronization
 import TaskLogPlugin
 
-/// How many events of one source a filter has left out, by their hook, since that was last noted.
+/// Counts the events of one source that a filter excluded since the last mark, by hook.
 ///
-/// Its source's thread counts and notes; what is left at the end the thread that writes notes.
+/// The thread of the source counts them and records the marks; the final mark is recorded by the
+/// writing thread.
 final class Exclusions: Sendable {
   private let unknownHooks = Mutex<[String: Int64]>([:])
   private let counts: [Count]
@@ -19,19 +20,19 @@ final class Exclusions: Sendable {
   }
 
   func add(_ hook: Hook) {
-    if let place = hook.place {
-      counts[place].value.wrappingAdd(1, ordering: .relaxed)
+    if let index = hook.place {
+      counts[index].value.wrappingAdd(1, ordering: .relaxed)
     } else {
       unknownHooks.withLock { $0[hook.name, default: 0] += 1 }
     }
   }
 
-  /// The mark that notes what has been counted; nothing when there is nothing to be noted.
-  func takeMark(at time: Int64) -> Event? {
+  /// The mark with the counts so far, which are reset; `nil` if they are zero.
+  func drainMark(at time: Int64) -> Event? {
     var hooks: [(String, Int64)] = []
     for (hook, count) in zip(Hook.known, counts) {
-      let taken = count.value.exchange(0, ordering: .relaxed)
-      if taken > 0 { hooks.append((hook.name, taken)) }
+      let events = count.value.exchange(0, ordering: .relaxed)
+      if events > 0 { hooks.append((hook.name, events)) }
     }
     let others = unknownHooks.withLock { others in
       defer { others = [:] }
@@ -48,41 +49,41 @@ final class Exclusions: Sendable {
   }
 }
 
-/// The mark that notes what a source has left out last, when nobody records for it any more.
+/// The final mark of a source, recorded after the source has ended.
 struct LastMark: Sendable {
-  /// The number of the source.
+  /// The index of the source.
   var source: Int
   var event: Event
 
-  /// The mark as it lies in a spool, with the number behind the last of its source.
+  /// The encoded record of the mark, with the source_seq after the last one of its source.
   ///
-  /// - Parameter lasts: the numbers of the last events of sources; it is its source's last then.
+  /// - Parameter lasts: the last source_seq of each source; updated for the source of this mark.
   func record(behind lasts: inout [(source: Int, last: Int64)]) -> [UInt8] {
-    let place = lasts.firstIndex { $0.source == source } ?? lasts.count
-    if place == lasts.count { lasts.append((source, 0)) }
-    lasts[place].last += 1
+    let index = lasts.firstIndex { $0.source == source } ?? lasts.count
+    if index == lasts.count { lasts.append((source, 0)) }
+    lasts[index].last += 1
     var writer = MessagePackWriter()
-    writer.write(event, number: source, sourceSeq: lasts[place].last)
+    writer.write(event, number: source, sourceSeq: lasts[index].last)
     return Array(writer.bytes)
   }
 }
 
-/// What sources have left out since they have last noted it; taken once, and the same for all who ask.
+/// The final marks of all sources; computed once, and the same for every caller.
 final class LastMarks: Sendable {
   private let exclusions: [Exclusions?]
-  private let taken = Mutex<[LastMark]?>(nil)
+  private let cached = Mutex<[LastMark]?>(nil)
 
-  /// - Parameter exclusions: by the number of the source.
+  /// - Parameter exclusions: by the index of the source.
   init(_ exclusions: [Exclusions?] = []) { self.exclusions = exclusions }
 
-  /// Known when sources do not count any more.
+  /// Available once sources no longer count.
   var all: [LastMark] {
-    taken.withLock { taken in
-      if let taken { return taken }
-      let marks = exclusions.enumerated().compactMap { number, exclusions in
-        exclusions?.takeMark(at: Clock.now()).map { LastMark(source: number, event: $0) }
+    cached.withLock { cached in
+      if let cached { return cached }
+      let marks = exclusions.enumerated().compactMap { index, exclusions in
+        exclusions?.drainMark(at: Clock.now()).map { LastMark(source: index, event: $0) }
       }
-      taken = marks
+      cached = marks
       return marks
     }
   }

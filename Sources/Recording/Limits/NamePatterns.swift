@@ -1,4 +1,4 @@
-/// Patterns of names: `*` is any bytes, `?` is one.
+/// Patterns of names: `*` matches any bytes, `?` one byte.
 struct NamePatterns: Sendable {
   private let patterns: [[UInt8]]
   private let ignoresCase: Bool
@@ -13,35 +13,35 @@ struct NamePatterns: Sendable {
 
   var isEmpty: Bool { patterns.isEmpty }
 
-  /// Whether one of the patterns matches all of a name.
+  /// Whether one of the patterns matches the entire name.
   func matches(_ name: String) -> Bool {
     var name = name
     return name.withUTF8 { name in patterns.contains { matches(name, $0) } }
   }
 
-  /// On a mismatch behind a `*` goes back to it and lets it take one more byte.
+  /// On a mismatch after a `*`, goes back to it and lets it match one more byte.
   private func matches(_ name: UnsafeBufferPointer<UInt8>, _ pattern: [UInt8]) -> Bool {
-    var (place, part) = (0, 0)
-    var star: (part: Int, place: Int)?
-    while place < name.count {
-      let byte = ignoresCase ? Self.lowercase(name[place]) : name[place]
-      if part < pattern.count, pattern[part] == UInt8(ascii: "*") {
-        star = (part, place)
-        part += 1
-      } else if part < pattern.count,
-        pattern[part] == byte || pattern[part] == UInt8(ascii: "?")
+    var (index, patternIndex) = (0, 0)
+    var star: (patternIndex: Int, index: Int)?
+    while index < name.count {
+      let byte = ignoresCase ? Self.lowercase(name[index]) : name[index]
+      if patternIndex < pattern.count, pattern[patternIndex] == UInt8(ascii: "*") {
+        star = (patternIndex, index)
+        patternIndex += 1
+      } else if patternIndex < pattern.count,
+        pattern[patternIndex] == byte || pattern[patternIndex] == UInt8(ascii: "?")
       {
-        place += 1
-        part += 1
+        index += 1
+        patternIndex += 1
       } else if let last = star {
-        star = (last.part, last.place + 1)
-        place = last.place + 1
-        part = last.part + 1
+        star = (last.patternIndex, last.index + 1)
+        index = last.index + 1
+        patternIndex = last.patternIndex + 1
       } else {
         return false
       }
     }
-    return pattern[part...].allSatisfy { $0 == UInt8(ascii: "*") }
+    return pattern[patternIndex...].allSatisfy { $0 == UInt8(ascii: "*") }
   }
 
   private static func lowercase(_ byte: UInt8) -> UInt8 {

@@ -1,18 +1,17 @@
 import TaskLogPlugin
 
 extension Recorder {
-  /// Which events are recorded. An event goes in when its hook, its key and its source each match a
-  /// pattern that includes, where there is one, and none that excludes. Patterns have `*` for any
-  /// characters and `?` for one.
+  /// Which events are recorded. An event is recorded if its hook, its key and its source each match
+  /// an include pattern, if there are any, and no exclude pattern. In patterns, `*` matches any
+  /// characters and `?` one.
   ///
-  /// What is left out is counted in the log by the mark `excluded`, and takes no number from the
-  /// other events: it is no gap. Marks that a recording needs (`attach`, `detach`, `report`) always
-  /// go in.
+  /// Excluded events are counted in the log by the mark `excluded` and get no source_seq: they
+  /// leave no gap. Marks that a recording needs (`attach`, `detach`, `report`) are always recorded.
   public struct Filter: Sendable, Equatable {
-    /// Names of hooks and marks, as `transition` or `add*`; capital letters and `_` do not matter.
+    /// Names of hooks and marks, such as `transition` or `add*`; case and `_` are ignored.
     public var includeHooks: [String] = []
     public var excludeHooks: [String] = []
-    /// Keys. Events without a key are not concerned.
+    /// Keys. Events without a key always match.
     public var includeKeys: [String] = []
     public var excludeKeys: [String] = []
     /// `scheduler`, `worker`, or the id, address or name of one.
@@ -37,7 +36,7 @@ extension Recorder {
       NamePatterns(patterns.map { $0.filter { $0 != "_" } }, ignoresCase: true)
     }
 
-    /// As it stands in the log.
+    /// The option names and patterns, as stored in the log.
     var facts: [(name: String, patterns: [String])] {
       [
         ("includeHooks", includeHooks), ("excludeHooks", excludeHooks),
@@ -48,7 +47,7 @@ extension Recorder {
   }
 }
 
-/// An option of a recorder that cannot be.
+/// An invalid option of a recorder.
 public enum RecordingError: Error, Sendable, Equatable, CustomStringConvertible {
   case unknownHook(String)
   case rotationWithoutRun(log: String)
@@ -59,23 +58,23 @@ public enum RecordingError: Error, Sendable, Equatable, CustomStringConvertible 
   public var description: String {
     switch self {
     case .unknownHook(let pattern):
-      "'\(pattern)' is the name of no hook; hooks are "
+      "'\(pattern)' matches no hook; the hooks are "
         + Hook.known.map(\.name).joined(separator: ", ")
     case .rotationWithoutRun(let log):
-      "\(log): a run that goes on in other files needs {run} in the name of the log, as logs/{run}.db"
+      "\(log): rotation needs {run} in the name of the log, such as logs/{run}.db"
     case .wrongTemplate(let log):
-      "\(log): {run} stands once, and in the name of the file; write logs/{run}.db"
+      "\(log): expected {run} once, in the file name, such as logs/{run}.db"
     case .wrongRotation:
-      "a run goes on in another file after at least 65536 bytes, or a second; give more"
+      "expected rotation after at least 65536 bytes, or at least one second"
     case .wrongVariable(let name, let value, let expected):
-      "\(name)=\(value): has to be \(expected)"
+      "\(name)=\(value): expected \(expected)"
     }
   }
 }
 
-/// What a filter lets through of one source.
+/// The filter as it applies to one source.
 struct SourceFilter: Sendable {
-  /// By the place of each hook that is known.
+  /// By the index of each known hook.
   private let hooks: [Bool]
   private let includeHooks: NamePatterns
   private let excludeHooks: NamePatterns
@@ -83,7 +82,7 @@ struct SourceFilter: Sendable {
   private let excludeKeys: NamePatterns
   private let hasKeys: Bool
 
-  /// Nothing when everything is let through.
+  /// `nil` if everything is recorded.
   init?(_ filter: Recorder.Filter, _ source: Source) {
     guard !filter.isEmpty else { return nil }
     let includeHooks = Recorder.Filter.hookPatterns(filter.includeHooks)
@@ -103,7 +102,7 @@ struct SourceFilter: Sendable {
       default: isSourceIn && isIn(hook.name)
       }
     }
-    // Of a source that is left out, also what has no place among those that are known.
+    // For an excluded source, this also excludes hooks that are not among the known ones.
     self.includeHooks = includeHooks
     self.excludeHooks = isSourceIn ? excludeHooks : NamePatterns(["*"])
     includeKeys = NamePatterns(filter.includeKeys)
@@ -112,8 +111,9 @@ struct SourceFilter: Sendable {
   }
 
   func admits(_ hook: Hook, _ key: Key?) -> Bool {
-    guard let place = hook.place.map({ hooks[$0] }) else { return admits(name: hook.name, key) }
-    guard place, hasKeys, let key, hook != .report else { return place }
+    guard let isIncluded = hook.place.map({ hooks[$0] })
+    else { return admits(name: hook.name, key) }
+    guard isIncluded, hasKeys, let key, hook != .report else { return isIncluded }
     return admits(key)
   }
 
@@ -128,6 +128,6 @@ struct SourceFilter: Sendable {
 }
 
 extension Value {
-  /// A name as people write it: text without quotes.
+  /// A name as users write it: text without quotes.
   fileprivate var plainText: String { string ?? JSONWriter.text(self) }
 }

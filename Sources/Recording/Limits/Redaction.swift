@@ -1,17 +1,16 @@
 import TaskLogPlugin
 
-/// Which args are not to be kept: by patterns of their names, and of the names in dictionaries at
-/// any depth of args and snapshots. Their values are replaced before anything reaches the spool.
+/// Redacts args whose names match patterns, and dictionary entries with such names at any depth of
+/// args and snapshots. Values are replaced before anything reaches the spool.
 struct Redaction: Sendable {
   private let patterns: NamePatterns
-  /// Whether a name that our own engine gives its args matches; mostly none does, and those args
-  /// need not be looked through.
+  /// Whether the patterns match a name that our own engine gives its args; usually none does, and
+  /// those args need not be searched.
   private let matchesRun: Bool
   private let matchesKeys: Bool
   private let matchesTask: Bool
 
-  /// - Parameter patterns: names, with `*` for any characters and `?` for one; capital letters do not
-  ///   matter.
+  /// - Parameter patterns: names, with `*` for any characters and `?` for one; case is ignored.
   init?(_ patterns: [String]) {
     guard !patterns.isEmpty else { return nil }
     let patterns = NamePatterns(patterns, ignoresCase: true)
@@ -38,9 +37,9 @@ struct Redaction: Sendable {
     case .keys where !matchesKeys: break
     default:
       var content = event.args.content
-      for place in content.named.indices {
-        let argument = content.named[place]
-        content.named[place].value =
+      for index in content.named.indices {
+        let argument = content.named[index]
+        content.named[index].value =
           matches(argument.name) ? .opaque("redacted") : redacted(argument.value)
       }
       content.positional = content.positional.map(redacted)

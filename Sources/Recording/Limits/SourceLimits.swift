@@ -2,19 +2,19 @@ import EventLog
 import LogFormat
 import TaskLogPlugin
 
-/// What is left out of one source's events, hidden in them, and cut off of them. Its source's thread
-/// uses it; there is none where nothing of that is asked for.
+/// Filters, redacts and truncates the events of one source. Used by the thread of the source only;
+/// absent if no such option is set.
 final class SourceLimits: @unchecked Sendable {
-  /// So many events may be left out before that is noted, and for so long.
-  private static let noteEvery = 1024
-  private static let noteNanoseconds: Int64 = 1_000_000_000
+  /// The number of excluded events, and the time, after which a mark records them.
+  private static let markInterval = 1024
+  private static let markNanoseconds: Int64 = 1_000_000_000
 
   private let filter: SourceFilter?
   private let redaction: Redaction?
   private let cap: ArgsCap?
   let exclusions = Exclusions()
-  private var unnoted = 0
-  private var lastNote: Int64 = 0
+  private var unmarkedCount = 0
+  private var lastMark: Int64 = 0
 
   init?(_ options: Recorder.Options, redaction: Redaction?, _ source: Source) {
     filter = SourceFilter(options.filter, source)
@@ -29,9 +29,9 @@ final class SourceLimits: @unchecked Sendable {
     return false
   }
 
-  /// - Parameter fields: an event from its time on, as it lies in a spool.
+  /// - Parameter fields: the encoded fields of an event, starting with the time.
   func admits(encoded fields: UnsafeRawBufferPointer) -> Bool {
-    // What cannot be read goes the way of everything else that cannot.
+    // An event that cannot be decoded is admitted, and handled as such later.
     guard let filter, let (hook, key) = try? EncodedEvent(fields: fields).hookAndKey(),
       !filter.admits(hook, key)
     else { return true }
@@ -41,25 +41,26 @@ final class SourceLimits: @unchecked Sendable {
 
   private func exclude(_ hook: Hook) {
     exclusions.add(hook)
-    unnoted += 1
+    unmarkedCount += 1
   }
 
-  /// The mark that tells what was left out, when it is due.
+  /// The mark with the counts of excluded events, if it is due.
   func dueMark() -> Event? {
-    guard unnoted > 0 else { return nil }
+    guard unmarkedCount > 0 else { return nil }
     let now = Clock.now()
-    if lastNote == 0 { lastNote = now }
-    guard unnoted >= Self.noteEvery || now - lastNote >= Self.noteNanoseconds else { return nil }
-    unnoted = 0
-    lastNote = now
-    return exclusions.takeMark(at: now)
+    if lastMark == 0 { lastMark = now }
+    guard unmarkedCount >= Self.markInterval || now - lastMark >= Self.markNanoseconds
+    else { return nil }
+    unmarkedCount = 0
+    lastMark = now
+    return exclusions.drainMark(at: now)
   }
 
-  /// Encodes an event with what is to be hidden and cut off.
+  /// Encodes an event after redaction and truncation.
   func write(
     _ event: borrowing Event, number: Int, sourceSeq: Int64, to out: inout MessagePackWriter
   ) {
-    // What tells how much was left out is told as it is.
+    // The mark that counts excluded events is written unchanged.
     guard event.hook != .excluded else {
       return out.write(event, number: number, sourceSeq: sourceSeq)
     }
@@ -78,7 +79,7 @@ final class SourceLimits: @unchecked Sendable {
     out.write(event, number: number, sourceSeq: sourceSeq)
   }
 
-  /// The same for an event that another has encoded: cuts off what is too long.
+  /// Truncates an already encoded event if it is too long.
   func capEncoded(
     _ fields: UnsafeRawBufferPointer, number: Int, sourceSeq: Int64, in out: inout MessagePackWriter
   ) {
@@ -93,10 +94,10 @@ final class SourceLimits: @unchecked Sendable {
 }
 
 extension Recorder.Options {
-  /// With the limits that are in force, for readers to know of.
+  /// The metadata, with the limits in force added for readers.
   var metadataWithLimits: Value {
-    var limits = filter.facts.filter { !$0.patterns.isEmpty }.map { fact in
-      Value.Entry(.string(fact.name), .list(fact.patterns.map { .string($0) }))
+    var limits = filter.facts.filter { !$0.patterns.isEmpty }.map { limit in
+      Value.Entry(.string(limit.name), .list(limit.patterns.map { .string($0) }))
     }
     if !redactedArgs.isEmpty {
       limits.append(.init("redactedArgs", .list(redactedArgs.map { .string($0) })))

@@ -1,14 +1,14 @@
-/// The messages that have been sent, or are to be, and not yet confirmed: a pure core, which the
-/// thread that publishes drives.
+/// The messages that are sent or to be sent and not yet confirmed: a pure core, driven by the
+/// publishing thread.
 ///
-/// Confirms may come in any order. What counts is the first message that is not confirmed: what `mark`
-/// says of those before it is done for good.
+/// Confirms may come in any order. What counts is the first unconfirmed message: everything before
+/// it, up to its `mark`, is done.
 struct InFlightWindow<Mark> {
   private struct Entry {
     var body: [UInt8]
-    /// What is done once this and all before it are confirmed.
+    /// What is done once this message and all before it are confirmed.
     var mark: Mark
-    /// On the present connection; nothing when it has to be sent (again).
+    /// The delivery number on the current connection; `nil` if it must be sent (again).
     var number: UInt64?
     var isConfirmed = false
   }
@@ -16,16 +16,16 @@ struct InFlightWindow<Mark> {
   private let messages: Int
   private let bytes: Int
   private var entries: [Entry] = []
-  /// Entries before this one have been confirmed, and are removed now and then.
+  /// The index of the first unconfirmed entry; entries before it are removed in batches.
   private var first = 0
   private var lastNumber: UInt64 = 0
   private(set) var unconfirmedBytes = 0
-  /// How many have to be sent, and from where on they are.
+  /// The number of messages to be sent, all of them at or after `firstUnsent`.
   private(set) var unsentCount = 0
-  private var unsentFrom = 0
-  /// Of the last message before the first that is not confirmed.
+  private var firstUnsent = 0
+  /// The mark of the last message before the first unconfirmed one.
   private(set) var confirmedMark: Mark?
-  /// How often a message was sent once more.
+  /// The number of messages that were sent again.
   private(set) var resentCount = 0
 
   init(messages: Int, bytes: Int) {
@@ -36,37 +36,37 @@ struct InFlightWindow<Mark> {
   var count: Int { entries.count - first }
   var isEmpty: Bool { count == 0 }
 
-  /// A message that is larger than all that may be on its way goes alone.
+  /// A message that is larger than the window is sent alone.
   var hasRoom: Bool { isEmpty || (count < messages && unconfirmedBytes < bytes) }
 
   mutating func add(_ body: [UInt8], _ mark: Mark) {
-    if unsentCount == 0 { unsentFrom = entries.count }
+    if unsentCount == 0 { firstUnsent = entries.count }
     entries.append(Entry(body: body, mark: mark))
     unconfirmedBytes += body.count
     unsentCount += 1
   }
 
-  /// Sends what has to be sent, in order.
+  /// Sends all unsent messages, in order.
   mutating func sendAll(_ send: ([UInt8]) throws -> Void) rethrows {
     guard unsentCount > 0 else { return }
-    for place in max(first, unsentFrom)..<entries.count where isUnsent(place) {
-      try send(entries[place].body)
+    for index in max(first, firstUnsent)..<entries.count where isUnsent(index) {
+      try send(entries[index].body)
       lastNumber += 1
-      entries[place].number = lastNumber
+      entries[index].number = lastNumber
       unsentCount -= 1
     }
   }
 
-  /// On a new connection everything that has not been confirmed is sent again.
+  /// On a new connection all unconfirmed messages are sent again.
   mutating func reconnect() {
     lastNumber = 0
     unsentCount = 0
-    unsentFrom = first
-    for place in first..<entries.count {
-      let wasSent = entries[place].number != nil
-      // Also of what is confirmed: the number is another message's from here on.
-      entries[place].number = nil
-      guard !entries[place].isConfirmed else { continue }
+    firstUnsent = first
+    for index in first..<entries.count {
+      let wasSent = entries[index].number != nil
+      // Also for confirmed messages: the number belongs to another message from here on.
+      entries[index].number = nil
+      guard !entries[index].isConfirmed else { continue }
       if wasSent { resentCount += 1 }
       unsentCount += 1
     }
@@ -75,12 +75,12 @@ struct InFlightWindow<Mark> {
   mutating func take(_ confirm: MessageConfirm) {
     guard confirm.number > 0 else { return }
     if confirm.isMultiple {
-      for place in first..<entries.count {
-        guard let number = entries[place].number, number <= confirm.number else { continue }
-        set(place, confirm.isAccepted)
+      for index in first..<entries.count {
+        guard let number = entries[index].number, number <= confirm.number else { continue }
+        set(index, confirm.isAccepted)
       }
-    } else if let place = place(of: confirm.number) {
-      set(place, confirm.isAccepted)
+    } else if let position = position(of: confirm.number) {
+      set(position, confirm.isAccepted)
     }
     while first < entries.count, entries[first].isConfirmed {
       confirmedMark = entries[first].mark
@@ -88,13 +88,13 @@ struct InFlightWindow<Mark> {
     }
     if first > 1024 || first == entries.count {
       entries.removeFirst(first)
-      unsentFrom = max(0, unsentFrom - first)
+      firstUnsent = max(0, firstUnsent - first)
       first = 0
     }
   }
 
-  /// Numbers go up with the places, but for messages that were refused and sent again.
-  private func place(of number: UInt64) -> Int? {
+  /// Numbers increase with the index, except for messages that were refused and sent again.
+  private func position(of number: UInt64) -> Int? {
     if let start = entries[first...].first?.number, number >= start {
       let guess = first + Int(clamping: number - start)
       if guess < entries.count, entries[guess].number == number { return guess }
@@ -102,21 +102,21 @@ struct InFlightWindow<Mark> {
     return entries[first...].firstIndex { $0.number == number }
   }
 
-  private mutating func set(_ place: Int, _ isAccepted: Bool) {
-    guard !entries[place].isConfirmed else { return }
+  private mutating func set(_ index: Int, _ isAccepted: Bool) {
+    guard !entries[index].isConfirmed else { return }
     if isAccepted {
-      entries[place].isConfirmed = true
-      unconfirmedBytes -= entries[place].body.count
-      entries[place].body = []
+      entries[index].isConfirmed = true
+      unconfirmedBytes -= entries[index].body.count
+      entries[index].body = []
     } else {
-      entries[place].number = nil
-      unsentFrom = unsentCount == 0 ? place : min(unsentFrom, place)
+      entries[index].number = nil
+      firstUnsent = unsentCount == 0 ? index : min(firstUnsent, index)
       unsentCount += 1
       resentCount += 1
     }
   }
 
-  private func isUnsent(_ place: Int) -> Bool {
-    entries[place].number == nil && !entries[place].isConfirmed
+  private func isUnsent(_ index: Int) -> Bool {
+    entries[index].number == nil && !entries[index].isConfirmed
   }
 }

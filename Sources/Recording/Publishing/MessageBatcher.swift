@@ -3,21 +3,21 @@ import EventLog
 import LogFormat
 import TaskLogPlugin
 
-/// Makes messages of what comes out of a spool.
+/// Batches the records of a spool into messages.
 final class MessageBatcher: SpoolSink {
-  /// A message that has become so long is sent, however few events it holds.
-  private static let enoughBytes = 256 << 10
-  /// What a broker would refuse; the event is then missing, and a gap says so.
+  /// A message of this size is sent, however few events it holds.
+  private static let targetBytes = 256 << 10
+  /// A broker would refuse a larger message; the event is then replaced by a gap.
   private static let mostBytes = 96 << 20
 
   private let payload: Publishing.Payload
   private var writer: EventMessageWriter
   private var json = JSONWriter()
-  /// Those of the scheduler, of which alone transitions are told.
+  /// The source ids of schedulers, the only ones whose transitions are published.
   private var schedulers: Set<Int64> = []
-  /// That of the newest event.
+  /// The time of the newest event.
   private(set) var lastTime: Int64?
-  /// Whole messages in their order.
+  /// Complete messages in order.
   private var bodies: [[UInt8]] = []
 
   init(run: RunHeader, payload: Publishing.Payload) {
@@ -41,9 +41,9 @@ final class MessageBatcher: SpoolSink {
       }
       bodies.append(body)
     case .events:
-      let isIn = try writer.append(
+      let fits = try writer.append(
         event, source: Int(source), sourceSeq: sourceSeq, mostBytes: Self.mostBytes)
-      guard !isIn else { return }
+      guard !fits else { return }
       addGap(
         source: source, sourceSeq: sourceSeq, count: 1, time: event.time,
         reason: "too large for a message")
@@ -56,19 +56,19 @@ final class MessageBatcher: SpoolSink {
       source: Int(source), sourceSeq: sourceSeq, count: count, time: time, reason: reason)
   }
 
-  /// Says that the run is over.
+  /// Adds the end of the run.
   func end(_ how: RunEnd, at time: Int64, lastSourceSeqs: [(source: Int, last: Int64)]) {
     guard payload != .transitions else { return }
     writer.end(how, at: time, lastSourceSeqs: lastSourceSeqs)
   }
 
-  /// Whether something waits for more.
+  /// Whether events wait for their message to be completed.
   var isWaiting: Bool { !writer.isEmpty }
 
-  /// The messages that are whole, or all that there is.
-  func takeBodies(all: Bool) -> [[UInt8]] {
+  /// Returns and removes the complete messages; if `all`, also completes the current one.
+  func removeBodies(all: Bool) -> [[UInt8]] {
     if case .events(let batch) = payload, !writer.isEmpty,
-      all || writer.eventCount >= batch || writer.byteCount >= Self.enoughBytes
+      all || writer.eventCount >= batch || writer.byteCount >= Self.targetBytes
     {
       bodies.append(writer.finish())
     }

@@ -1,32 +1,33 @@
-/// A connection to a broker that confirms each message once it answers for it.
+/// A connection to a broker that confirms each message once it is responsible for it.
 ///
-/// Belongs to one thread. After an error it is of no use any more.
+/// Used by one thread. After an error it is unusable.
 public protocol MessageConnection: AnyObject {
-  /// Whether connecting created the queue: what an earlier queue of the name held is lost.
+  /// Whether connecting created the queue: the content of an earlier queue of this name is lost.
   var isQueueNew: Bool { get }
 
-  /// Sends a message that is to survive the broker's restart. Messages are numbered from 1 on.
+  /// Sends a persistent message, which survives a restart of the broker. Messages are numbered from
+  /// 1.
   ///
-  /// - Throws: when the connection is gone.
+  /// - Throws: if the connection is lost.
   func send(_ body: [UInt8]) throws
 
-  /// What the broker has said of the messages; waits for it at most so long. Also keeps an idle
-  /// connection alive, so it is to be called every second at least.
+  /// Waits for confirms for up to this time. Also keeps an idle connection alive, so call it at
+  /// least every second.
   ///
-  /// - Throws: when the connection is gone.
+  /// - Throws: if the connection is lost.
   func confirms(waitingMilliseconds: Int) throws -> [MessageConfirm]
 
-  /// Says goodbye.
+  /// Closes the connection in an orderly way.
   func close()
 }
 
-/// What a broker says of messages.
+/// A broker's confirm of messages.
 public struct MessageConfirm: Sendable {
   /// The number of the message on its connection.
   public var number: UInt64
-  /// Whether it is about all messages up to this one.
+  /// Whether it applies to all messages up to this one.
   public var isMultiple: Bool
-  /// False when the broker could not take care of them.
+  /// False if the broker could not store them.
   public var isAccepted: Bool
 
   public init(number: UInt64, isMultiple: Bool, isAccepted: Bool) {
@@ -39,20 +40,20 @@ public struct MessageConfirm: Sendable {
 /// Where to publish, and how.
 public struct Publishing: Sendable {
   public enum Payload: Sendable, Equatable {
-    /// Everything that a log holds, up to so many events to a message; see `EventMessage`.
+    /// Everything that a log holds, up to `batch` events per message; see `EventMessage`.
     case events(batch: Int)
     /// The scheduler's transitions as in Dask's documentation; see `TransitionMessage`.
     case transitions
   }
 
-  /// The folder in which events wait until they are confirmed; several publishers can share it.
+  /// The folder that holds events until they are confirmed; several publishers can share it.
   public var spool: String
   public var payload: Payload
-  /// At most so many messages, and of so many bytes, are sent without having been confirmed. A broker
-  /// that hangs holds up nobody as long as they fit into the buffers of the network.
+  /// The maximum number and size in bytes of unconfirmed messages. As long as they fit into the
+  /// network buffers, a broker that hangs does not block the publisher.
   public var windowMessages = 1000
   public var windowBytes = 1 << 20
-  /// How it is named where a problem is told: without a password.
+  /// The name of the destination in reported problems: without a password.
   public var destination: String
   public var connect: @Sendable () throws -> any MessageConnection
 
@@ -67,6 +68,6 @@ public struct Publishing: Sendable {
     self.connect = connect
   }
 
-  /// In the working folder.
+  /// Relative to the working directory.
   public static let defaultSpool = "tasklog-publish.spool"
 }

@@ -2,48 +2,49 @@ import EventLog
 import LogFormat
 import TaskLogPlugin
 
-/// Publishes events that lie safe elsewhere, on the caller's thread: it waits where the broker does.
+/// Publishes events that are stored elsewhere, on the caller's thread: it blocks while the broker
+/// does.
 public final class MessageSender {
   private let connection: any MessageConnection
-  private let maker: MessageBatcher
+  private let batcher: MessageBatcher
   private var window: InFlightWindow<Void>
   private var scratch = MessagePackWriter()
   private let timeoutNanoseconds: Int64
-  /// Events that have been handed over, and messages that the broker has confirmed.
+  /// The number of events accepted for sending, and of messages that the broker has confirmed.
   public private(set) var eventCount: Int64 = 0
   public private(set) var messageCount: Int64 = 0
 
-  /// Connects.
+  /// Connects to the broker.
   ///
-  /// - Parameter timeoutSeconds: how long the broker may say nothing.
-  /// - Throws: what the connection throws.
+  /// - Parameter timeoutSeconds: how long the broker may be silent.
+  /// - Throws: the errors of the connection.
   public init(_ publishing: Publishing, run: RunHeader, timeoutSeconds: Int64 = 60) throws {
     connection = try publishing.connect()
-    maker = MessageBatcher(run: run, payload: publishing.payload)
+    batcher = MessageBatcher(run: run, payload: publishing.payload)
     window = InFlightWindow(messages: publishing.windowMessages, bytes: publishing.windowBytes)
     timeoutNanoseconds = timeoutSeconds * 1_000_000_000
   }
 
-  public func add(_ source: Source, number: Int) { _ = maker.add(source, run: 0, number: number) }
+  public func add(_ source: Source, number: Int) { _ = batcher.add(source, run: 0, number: number) }
 
-  /// - Throws: what the connection throws, `PublishingError`.
+  /// - Throws: the errors of the connection, `PublishingError`.
   public func send(_ event: Event, source: Int, sourceSeq: Int64) throws {
     scratch.removeAll()
     scratch.write(event, number: source, sourceSeq: sourceSeq)
     guard case .event(_, _, let encoded) = try SpoolRecord(scratch.bytes) else { return }
-    try maker.append(encoded, source: Int64(source), sourceSeq: sourceSeq)
+    try batcher.append(encoded, source: Int64(source), sourceSeq: sourceSeq)
     eventCount += 1
     try send(all: false)
   }
 
   public func sendGap(source: Int, sourceSeq: Int64, count: Int64, time: Int64, reason: String) {
-    maker.addGap(
+    batcher.addGap(
       source: Int64(source), sourceSeq: sourceSeq, count: count, time: time, reason: reason)
   }
 
-  /// Says that the run is over.
+  /// Adds the end of the run.
   public func end(_ how: RunEnd, at time: Int64, lastSourceSeqs: [(source: Int, last: Int64)]) {
-    maker.end(how, at: time, lastSourceSeqs: lastSourceSeqs)
+    batcher.end(how, at: time, lastSourceSeqs: lastSourceSeqs)
   }
 
   /// Waits until everything is confirmed.
@@ -54,7 +55,7 @@ public final class MessageSender {
     while !window.isEmpty { try readConfirms() }
   }
 
-  /// The same, and says goodbye.
+  /// Waits until everything is confirmed and closes the connection.
   ///
   /// - Throws: as `send`.
   public func close() throws {
@@ -63,14 +64,14 @@ public final class MessageSender {
   }
 
   private func send(all: Bool) throws {
-    for body in maker.takeBodies(all: all) {
+    for body in batcher.removeBodies(all: all) {
       while !window.hasRoom { try readConfirms() }
       window.add(body, ())
       try window.sendAll { try connection.send($0) }
     }
   }
 
-  /// Waits for the broker's word on something.
+  /// Waits for at least one confirm.
   private func readConfirms() throws {
     let begin = SpoolThread.now()
     while true {
@@ -87,15 +88,15 @@ public final class MessageSender {
   }
 }
 
-/// Why a broker has not taken a message.
+/// Why a broker did not accept a message.
 public enum PublishingError: Error, Sendable, CustomStringConvertible {
   case refused
   case silent
 
   public var description: String {
     switch self {
-    case .refused: "the broker refuses a message: its queue may be full, or its disk"
-    case .silent: "the broker does not answer any more"
+    case .refused: "the broker refused a message; its queue or its disk may be full"
+    case .silent: "the broker does not answer"
     }
   }
 }

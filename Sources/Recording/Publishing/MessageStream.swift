@@ -2,62 +2,62 @@ import EventLog
 import LogFormat
 import TaskLogPlugin
 
-/// One spool on its way to a broker: from records to messages, and from confirms to the position up
-/// to which the spool is needed no more.
+/// Turns the records of one spool into messages, and confirms into the position up to which the
+/// spool is no longer needed.
 ///
-/// Knows nothing of threads and connections; a publisher drives it with its live spool and with those
+/// Independent of threads and connections; a publisher drives it with its live spool and with those
 /// of publishers that died.
 struct MessageStream {
   private(set) var state: PublisherState
   private var drain: SpoolDrain
-  private let maker: MessageBatcher
+  private let batcher: MessageBatcher
   private(set) var window: InFlightWindow<SpoolPosition>
-  /// Up to where records have been taken in.
-  private var taken: SpoolPosition
-  /// Since when events wait for others to go with.
+  /// The position up to which records have been consumed.
+  private var consumed: SpoolPosition
+  /// Since when events have waited for others to share a message with.
   private var waitingSince: Int64?
 
   init(_ state: PublisherState, _ publishing: Publishing) {
     self.state = state
     window = InFlightWindow(messages: publishing.windowMessages, bytes: publishing.windowBytes)
-    maker = MessageBatcher(run: state.run, payload: state.payload)
-    taken = state.position
+    batcher = MessageBatcher(run: state.run, payload: state.payload)
+    consumed = state.position
     var progress: [Int: LogWriter.SourceProgress] = [:]
-    for (number, source) in state.sources {
-      progress[number] = .init(
-        id: maker.add(source, run: 0, number: number), lastSourceSeq: SpoolDrain.unknownSeq)
+    for (index, source) in state.sources {
+      progress[index] = .init(
+        id: batcher.add(source, run: 0, number: index), lastSourceSeq: SpoolDrain.unknownSeq)
     }
     drain = SpoolDrain(run: 0, sources: progress)
   }
 
-  /// A record, and where the next one begins.
+  /// Consumes a record; `next` is where the following one begins.
   mutating func take(
     _ content: UnsafeRawBufferPointer, at position: SpoolPosition, readTo next: SpoolPosition
   ) throws {
-    try drain.take(content, at: position, into: maker)
-    taken = drain.position(readTo: next)
+    try drain.take(content, at: position, into: batcher)
+    consumed = drain.position(readTo: next)
     add(all: false)
   }
 
-  /// The number of a source's last event; what is missing before it becomes a gap.
-  mutating func fill(_ number: Int, through last: Int64, _ reason: String) throws {
-    try drain.fill(number, through: last, reason, Clock.now(), maker)
+  /// Records a gap for events of a source that are missing up to the last one.
+  mutating func fill(_ index: Int, through last: Int64, _ reason: String) throws {
+    try drain.fill(index, through: last, reason, Clock.now(), batcher)
   }
 
-  /// Says that the run is over.
+  /// Adds the end of the run.
   ///
   /// - Parameter time: by default that of the last event.
   mutating func end(
     _ how: RunEnd, at time: Int64? = nil, lastSourceSeqs: [(source: Int, last: Int64)]
   ) {
-    maker.end(
-      how, at: time ?? maker.lastTime ?? Clock.now(), lastSourceSeqs: lastSourceSeqs)
+    batcher.end(
+      how, at: time ?? batcher.lastTime ?? Clock.now(), lastSourceSeqs: lastSourceSeqs)
     add(all: true)
   }
 
-  /// Lets go of events that have waited for others long enough.
+  /// Completes the current message if its events have waited long enough.
   mutating func linger(_ nanoseconds: Int64, now: Int64) {
-    guard maker.isWaiting else {
+    guard batcher.isWaiting else {
       waitingSince = nil
       return
     }
@@ -68,12 +68,12 @@ struct MessageStream {
     if now - since >= nanoseconds { add(all: true) }
   }
 
-  /// Sends on everything.
+  /// Completes the current message.
   mutating func flush() { add(all: true) }
 
   private mutating func add(all: Bool) {
-    for body in maker.takeBodies(all: all) { window.add(body, taken) }
-    if !maker.isWaiting { waitingSince = nil }
+    for body in batcher.removeBodies(all: all) { window.add(body, consumed) }
+    if !batcher.isWaiting { waitingSince = nil }
   }
 
   mutating func sendAll(_ connection: any MessageConnection) throws {
@@ -84,21 +84,21 @@ struct MessageStream {
 
   mutating func reconnect() { window.reconnect() }
 
-  /// Everything before this is with the broker.
+  /// Everything before this position has been confirmed.
   var confirmed: SpoolPosition {
-    if window.isEmpty, !maker.isWaiting { return taken }
+    if window.isEmpty, !batcher.isWaiting { return consumed }
     return max(window.confirmedMark ?? state.position, state.position)
   }
 
-  var isDone: Bool { window.isEmpty && !maker.isWaiting }
+  var isDone: Bool { window.isEmpty && !batcher.isWaiting }
 
-  /// The run was closed, and nobody could be told.
+  /// Stores that the run was closed without the broker being notified.
   mutating func close(at time: Int64) { state.closed = time }
 
-  /// Notes how far it has come, for whoever goes on after a death.
+  /// Saves the progress, for the publisher that resumes after a death.
   mutating func save(in folder: String) throws {
     state.position = confirmed
-    for (number, source) in drain.registeredSources { state.sources[number] = source }
+    for (index, source) in drain.registeredSources { state.sources[index] = source }
     try state.save(in: folder)
   }
 }

@@ -3,21 +3,21 @@ import Glibc
 import LogFormat
 import TaskLogPlugin
 
-/// What a publisher has left in its folder that died, or had no broker at its end.
+/// The spool of a publisher that died, or had no broker when it ended.
 struct OrphanedSpool {
   let run: String
   private let lock: RecorderLock
   private let state: PublisherState
   private let publishing: Publishing
 
-  /// Its process was gone before the run was closed.
+  /// Whether its process ended before the run was closed.
   var hasDied: Bool { state.closed == nil }
 
-  /// Those in a spool folder whose locks can be had; they are held as long as this lives.
+  /// The spools in a folder whose locks can be taken; the locks are held while the results live.
   ///
   /// - Parameters:
-  ///   - own: the run of whoever asks.
-  ///   - unreadable: told of a folder in which nothing says what its spool is.
+  ///   - own: the run of the caller.
+  ///   - unreadable: called with a folder whose spool cannot be identified.
   static func all(
     in spool: String, but own: String, _ publishing: Publishing, unreadable: (String) -> Void
   ) -> [OrphanedSpool] {
@@ -28,7 +28,7 @@ struct OrphanedSpool {
       guard let state = PublisherState(folder: lock.path) else {
         let hasState = access("\(lock.path)/\(PublisherState.name)", F_OK) == 0
         guard hasState || SpoolFolder.hasRecords(lock.path) else {
-          // Killed before there was anything in it, or when all of it was confirmed.
+          // Killed before the spool held anything, or after all of it was confirmed.
           SpoolFolder.removeFiles(lock.path)
           PublisherState.remove(from: lock.path)
           lock.removeFolder()
@@ -41,17 +41,19 @@ struct OrphanedSpool {
     }
   }
 
-  /// Sends everything that was not confirmed, and that the run has died, and removes the folder once
-  /// all of it is confirmed.
+  /// Sends everything unconfirmed, and that the run died, and removes the folder once all of it is
+  /// confirmed.
   ///
-  /// - Parameter goesOn: asked now and then.
-  /// - Returns: false when it was not to go on.
-  /// - Throws: when the connection is gone, or the broker refuses messages. What is left stays, and it
-  ///   is noted how far this has come.
-  func publish(_ connection: any MessageConnection, while goesOn: () -> Bool) throws -> Bool {
+  /// - Parameter shouldContinue: polled regularly.
+  /// - Returns: false if `shouldContinue` returned false.
+  /// - Throws: if the connection is lost or the broker refuses messages. The rest stays, and the
+  ///   progress is saved.
+  func publish(
+    _ connection: any MessageConnection, while shouldContinue: () -> Bool
+  ) throws -> Bool {
     var stream = MessageStream(state, publishing)
     do {
-      guard try publish(&stream, connection, while: goesOn) else {
+      guard try publish(&stream, connection, while: shouldContinue) else {
         try stream.save(in: lock.path)
         return false
       }
@@ -66,26 +68,27 @@ struct OrphanedSpool {
   }
 
   private func publish(
-    _ stream: inout MessageStream, _ connection: any MessageConnection, while goesOn: () -> Bool
+    _ stream: inout MessageStream, _ connection: any MessageConnection,
+    while shouldContinue: () -> Bool
   ) throws -> Bool {
     let folder = SpoolFolder(lock.path)
     defer { folder.unmap() }
     var reader = SpoolReader(from: max(state.position, folder.first)) { folder.mappings[$0] }
     var hasEnded = false
     while !hasEnded || !stream.isDone {
-      guard goesOn() else { return false }
+      guard shouldContinue() else { return false }
       while stream.window.hasRoom, !hasEnded {
         switch reader.next(before: folder.end) {
         case .record(let content, let position):
           try stream.take(content, at: position, readTo: reader.position)
-        // Nobody will fill it any more.
+        // No producer is left to fill it.
         case .hole: reader.skip(to: folder.end)
         case .end:
           hasEnded = true
           let lasts = folder.lastSourceSeqs
-          for (number, last) in lasts {
+          for (index, last) in lasts {
             try stream.fill(
-              number, through: last, hasDied ? "lost when the process died" : "lost in the spool")
+              index, through: last, hasDied ? "lost when the process died" : "lost in the spool")
           }
           stream.end(hasDied ? .died : .closed, at: state.closed, lastSourceSeqs: lasts)
         }

@@ -1,7 +1,7 @@
-/// Decides whether a failure that will be tried again is reported: once per outage.
+/// Decides whether a failure that will be retried is reported: once per outage.
 ///
-/// A broker that is stopped or restarted takes connections and drops them several times; that is one
-/// outage. It is over when the work has gone well for `steadyNanoseconds`.
+/// A broker that is stopped or restarted accepts and drops connections several times; that is one
+/// outage. It is over after `steadyNanoseconds` without a failure.
 public struct OutageReporting: Sendable {
   static let steadyNanoseconds: Int64 = 10_000_000_000
 
@@ -10,16 +10,16 @@ public struct OutageReporting: Sendable {
 
   public init() {}
 
-  /// Notes that the work goes well.
+  /// Records a success.
   ///
-  /// - Parameter now: nanoseconds of a clock that never jumps.
+  /// - Parameter now: nanoseconds of a monotonic clock.
   public mutating func succeed(at now: Int64) {
     if worksSince == nil { worksSince = now }
   }
 
-  /// Notes a failure.
+  /// Records a failure.
   ///
-  /// - Returns: whether it is the first of its outage, and so to be reported.
+  /// - Returns: whether it is the first of its outage and should be reported.
   public mutating func fail(at now: Int64) -> Bool {
     if let since = worksSince, now - since >= Self.steadyNanoseconds { isReported = false }
     worksSince = nil

@@ -2,7 +2,7 @@ import EventLog
 import LogFormat
 
 extension Publisher {
-  /// - Throws: `LogError` when there is no way to write the spool.
+  /// - Throws: `LogError` if the spool cannot be written.
   convenience init(
     _ publishing: Publishing, _ header: RunHeader, _ options: Recorder.Options
   ) throws {

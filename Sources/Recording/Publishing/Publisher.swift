@@ -5,23 +5,23 @@ import Glibc
 import LogFormat
 import TaskLogPlugin
 
-/// The thread that publishes: takes what lies in the spool and sends it to a broker. A record stays in
-/// the spool until the broker has confirmed it.
+/// The publishing thread: sends the records of the spool to a broker. A record stays in the spool
+/// until the broker has confirmed it.
 ///
-/// A broker that is not there, or hangs, holds up nobody but this thread: events gather in the spool
-/// up to its limit, and are sent once there is a broker again.
+/// A broker that is unreachable or hangs blocks only this thread: events accumulate in the spool up
+/// to its limit, and are sent once there is a broker again.
 final class Publisher: SpoolConsumer, @unchecked Sendable {
   struct Settings: Sendable {
-    /// How long the thread waits when there is nothing to do.
+    /// How long the thread waits if there is nothing to do.
     var pauseMilliseconds: Int
-    /// So long does an event wait for others to go with it.
+    /// How long an event waits for others to share a message with.
     var lingerNanoseconds: Int64 = 20_000_000
-    /// How often it is noted how far it has come.
+    /// How often the progress is saved.
     var saveNanoseconds: Int64 = 1_000_000_000
     var patienceNanoseconds: Int64 = 1_000_000_000
-    /// How long the end of a recording may take when there is no broker.
+    /// How long closing may take if there is no broker.
     var closeNanoseconds: Int64
-    /// Between two attempts to connect: doubled with each, up to the second.
+    /// The delay between two attempts to connect: doubled after each, from the first to the last.
     var firstBackoffNanoseconds: Int64 = 100_000_000
     var lastBackoffNanoseconds: Int64 = 5_000_000_000
     var problem: @Sendable (String) -> Void
@@ -31,7 +31,7 @@ final class Publisher: SpoolConsumer, @unchecked Sendable {
 
   var path: String { spool.folder }
 
-  // All of these belong to the thread that publishes, from its start to its end.
+  // All of these belong to the publishing thread, from its start to its end.
   private let publishing: Publishing
   let spool: Spool
   private let settings: Settings
@@ -43,13 +43,13 @@ final class Publisher: SpoolConsumer, @unchecked Sendable {
   private var nextAttempt: Int64 = 0
   private var backoff: Int64
   private var lastSave: Int64
-  /// Until then nothing is sent: the broker has refused messages, and is given time.
+  /// Nothing is sent until then: the broker has refused messages.
   private var blockedUntil: Int64 = 0
   private var outage = OutageReporting()
-  private var hasLookedForDead = false
-  /// Whether there was a connection before, so that the queue is there.
+  private var hasPublishedOrphans = false
+  /// Whether there was a connection before, so that the queue existed.
   private var hasConnected = false
-  /// Folders of which nobody can say what is in them, and which have been told.
+  /// Folders whose spools cannot be identified and that have been reported.
   private var unreadable: Set<String> = []
 
   init(
@@ -84,7 +84,7 @@ final class Publisher: SpoolConsumer, @unchecked Sendable {
     lock = nil
   }
 
-  /// Sends what there is room for, and hears what the broker says.
+  /// Sends as many messages as there is room for, and reads confirms.
   private func step() {
     guard let connection = connection ?? connected() else {
       usleep(UInt32(settings.pauseMilliseconds) * 1000)
@@ -100,7 +100,7 @@ final class Publisher: SpoolConsumer, @unchecked Sendable {
         waitingMilliseconds: isMore && !isFull ? 0 : settings.pauseMilliseconds)
       for confirm in confirms { stream.take(confirm) }
       if confirms.contains(where: { !$0.isAccepted }) { waitForRoom() }
-      // One that is thrown out again at once is no connection that works.
+      // A connection that is dropped at once does not count as a success.
       if stream.window.unsentCount == 0,
         !confirms.isEmpty || SpoolThread.now() - connectedAt > settings.lastBackoffNanoseconds
       {
@@ -110,11 +110,11 @@ final class Publisher: SpoolConsumer, @unchecked Sendable {
       thread.note(stream.confirmed)
       saveWhenDue()
     } catch {
-      lose(connection, error)
+      disconnect(connection, error)
     }
   }
 
-  /// Takes records as long as there is room; whether there are more.
+  /// Consumes records while there is room; returns whether there are more.
   private func fill() throws -> Bool {
     let end = spool.end
     var count = 0
@@ -124,14 +124,14 @@ final class Publisher: SpoolConsumer, @unchecked Sendable {
       count += 1
       if count & 255 == 0 {
         spool.prepare()
-        // What the broker has to say must not wait for ever.
+        // Confirms must be read in time.
         if count >= 4096 { return true }
       }
     }
     return true
   }
 
-  /// Notes how far it has come, and removes what is needed no more.
+  /// Saves the progress and removes what is no longer needed, at intervals.
   private func saveWhenDue() {
     guard SpoolThread.now() - lastSave > settings.saveNanoseconds else { return }
     lastSave = SpoolThread.now()
@@ -144,7 +144,7 @@ final class Publisher: SpoolConsumer, @unchecked Sendable {
       try stream.save(in: spool.folder)
       spool.remove(before: stream.state.position, keepMapped: tail.reader.unfinished)
     } catch {
-      tell("cannot note how far it has come: \(error)")
+      report("cannot save the progress: \(error)")
     }
   }
 
@@ -153,15 +153,15 @@ final class Publisher: SpoolConsumer, @unchecked Sendable {
   private func connected() -> (any MessageConnection)? {
     guard SpoolThread.now() >= nextAttempt else { return nil }
     do {
-      if !hasLookedForDead { try publishOrphanedSpools() }
+      if !hasPublishedOrphans { try publishOrphanedSpools() }
       let fresh = try publishing.connect()
       connection = fresh
       connectedAt = SpoolThread.now()
       stream.reconnect()
       if hasConnected, fresh.isQueueNew {
         settings.problem(
-          "tasklog: \(publishing.destination): the queue was gone and has been created again; events "
-            + "that were confirmed and not yet consumed are lost")
+          "tasklog: \(publishing.destination): the queue was deleted and has been created again; "
+            + "events that were confirmed and not yet consumed are lost")
       }
       hasConnected = true
       return fresh
@@ -171,21 +171,21 @@ final class Publisher: SpoolConsumer, @unchecked Sendable {
     }
   }
 
-  private func lose(_ connection: any MessageConnection, _ error: any Error) {
+  private func disconnect(_ connection: any MessageConnection, _ error: any Error) {
     self.connection = nil
     wait(error)
   }
 
   private func wait(_ error: any Error) {
     nextAttempt = SpoolThread.now() + nextBackoff()
-    tell("\(error); events wait in \(spool.folder)")
+    report("\(error); events stay in \(spool.folder)")
   }
 
-  /// What a broker has refused it is not asked to take again at once.
+  /// Pauses sending after the broker has refused messages.
   private func waitForRoom() {
     guard SpoolThread.now() >= blockedUntil else { return }
     blockedUntil = SpoolThread.now() + nextBackoff()
-    tell("\(PublishingError.refused); events wait in \(spool.folder)")
+    report("\(PublishingError.refused); events stay in \(spool.folder)")
   }
 
   private func nextBackoff() -> Int64 {
@@ -194,35 +194,35 @@ final class Publisher: SpoolConsumer, @unchecked Sendable {
   }
 
   /// Reports a problem, once per outage.
-  private func tell(_ message: String) {
+  private func report(_ message: String) {
     guard outage.fail(at: SpoolThread.now()) else { return }
     settings.problem(
       "tasklog: cannot publish to \(publishing.destination), will try again: \(message)")
   }
 
-  /// Before anything of its own, publishes what others have left in this spool folder.
+  /// Publishes the orphaned spools in this spool folder, before this publisher's own events.
   private func publishOrphanedSpools() throws {
     let all = OrphanedSpool.all(
       in: publishing.spool, but: stream.state.run.id, publishing
     ) { folder in
       guard unreadable.insert(folder).inserted else { return }
       settings.problem(
-        "tasklog: \(folder)/\(PublisherState.name) cannot be read; what its publisher has left there "
-          + "stays unpublished")
+        "tasklog: \(folder)/\(PublisherState.name) cannot be read; the events in this folder "
+          + "stay unpublished")
     }
-    for left in all {
+    for orphan in all {
       let connection = try publishing.connect()
       defer { connection.close() }
-      let isDone = try left.publish(connection) {
+      let isDone = try orphan.publish(connection) {
         spool.prepare()
         return !thread.isStopping
       }
       guard isDone else { return }
       settings.problem(
-        "tasklog: published what run \(left.run), which \(left.hasDied ? "died" : "is closed"), had "
-          + "left in \(publishing.spool)")
+        "tasklog: published the events of run \(orphan.run), which "
+          + "\(orphan.hasDied ? "died" : "is closed"), from \(publishing.spool)")
     }
-    hasLookedForDead = true
+    hasPublishedOrphans = true
   }
 
   // MARK: - The end
@@ -233,18 +233,18 @@ final class Publisher: SpoolConsumer, @unchecked Sendable {
     while SpoolThread.now() < deadline {
       if !hasMarks, tail.position >= spool.end {
         hasMarks = true
-        putLastMarks()
+        storeLastMarks()
       }
       if !hasEnded, hasMarks, tail.position >= spool.end {
         hasEnded = true
         do {
           let lasts = spool.lastSourceSeqs
-          for (number, last) in lasts {
-            try stream.fill(number, through: last, spool.reasonForLoss)
+          for (index, last) in lasts {
+            try stream.fill(index, through: last, spool.reasonForLoss)
           }
           stream.end(.closed, at: closed, lastSourceSeqs: lasts)
         } catch {
-          tell("\(error)")
+          report("\(error)")
         }
       }
       step()
@@ -254,19 +254,19 @@ final class Publisher: SpoolConsumer, @unchecked Sendable {
         return
       }
     }
-    if !hasMarks { putLastMarks() }
-    leave(closedAt: closed)
+    if !hasMarks { storeLastMarks() }
+    saveUnfinished(closedAt: closed)
   }
 
-  private func leave(closedAt time: Int64) {
+  private func saveUnfinished(closedAt time: Int64) {
     stream.close(at: time)
     do {
       try stream.save(in: spool.folder)
     } catch {
-      tell("cannot note how far it has come: \(error)")
+      report("cannot save the progress: \(error)")
     }
     lock?.leaveFolder()
-    thread.leave(
+    thread.setFailure(
       "\(publishing.destination): not everything was confirmed in time; the rest stays in "
         + "\(spool.folder), and the next publisher with this spool sends it")
   }

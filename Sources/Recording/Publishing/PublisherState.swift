@@ -2,23 +2,23 @@ import EventLog
 import Glibc
 import TaskLogPlugin
 
-/// What a publisher's folder says of it beside its spool: enough for another one to go on after its
-/// death.
+/// The state file in a publisher's folder next to its spool: enough for another publisher to resume
+/// after its death.
 ///
-/// A JSON file that is only ever replaced as a whole. It may lag behind: what was confirmed since is
-/// then published once more, and a log takes it in once.
+/// A JSON file that is only ever replaced as a whole. It may be behind: events that were confirmed
+/// since are then published again, and a log stores them only once.
 struct PublisherState {
   static let name = "publisher.json"
 
   var run: RunHeader
   var payload: Publishing.Payload
-  /// Where it was published to.
+  /// The destination of the publisher.
   var destination: String
-  /// By their number within the spool.
+  /// By their index within the spool.
   var sources: [Int: Source] = [:]
   /// Everything before it has been confirmed.
   var position = SpoolPosition.start
-  /// When the run was closed, if that could not be told to the broker.
+  /// When the run was closed, if the broker could not be notified.
   var closed: Int64?
 
   /// - Throws: `SpoolError`.
@@ -53,9 +53,9 @@ struct PublisherState {
       "segment": .int(Int64(position.segment)), "offset": .int(Int64(position.offset)),
       "closed": closed.map { .int($0) } ?? .null,
       "sources": .list(
-        sources.sorted { $0.key < $1.key }.map { number, source in
+        sources.sorted { $0.key < $1.key }.map { index, source in
           .object([
-            "number": .int(Int64(number)), "kind": .string(source.kind.rawValue),
+            "number": .int(Int64(index)), "kind": .string(source.kind.rawValue),
             "id": .string(source.id), "address": .string(source.address), "name": source.name,
           ])
         }),
@@ -64,7 +64,7 @@ struct PublisherState {
 }
 
 extension PublisherState {
-  /// That of a publisher that died; nothing where there is none that makes sense.
+  /// The state of a publisher that died; `nil` if there is none or it is invalid.
   init?(folder: String) {
     guard let bytes = Self.read("\(folder)/\(Self.name)"),
       let value = try? JSONReader.value(String(decoding: bytes, as: UTF8.self)),
@@ -86,11 +86,11 @@ extension PublisherState {
       position: SpoolPosition(segment: segment, offset: Int(offset)),
       closed: value["closed"]?.int)
     for source in sources {
-      guard let number = source["number"]?.int.flatMap(Int.init(exactly:)),
+      guard let index = source["number"]?.int.flatMap(Int.init(exactly:)),
         let kind = source["kind"]?.string.flatMap(Source.Kind.init), let id = source["id"]?.string,
         let address = source["address"]?.string
       else { continue }
-      self.sources[number] = Source(
+      self.sources[index] = Source(
         kind: kind, id: id, address: address, name: source["name"] ?? .null)
     }
   }
@@ -100,12 +100,12 @@ extension PublisherState {
     guard descriptor >= 0 else { return nil }
     defer { close(descriptor) }
     var content: [UInt8] = []
-    var part = [UInt8](repeating: 0, count: 1 << 16)
+    var buffer = [UInt8](repeating: 0, count: 1 << 16)
     while true {
-      let count = Glibc.read(descriptor, &part, part.count)
+      let count = Glibc.read(descriptor, &buffer, buffer.count)
       guard count >= 0 else { return nil }
       guard count > 0 else { return content }
-      content += part[..<count]
+      content += buffer[..<count]
     }
   }
 }

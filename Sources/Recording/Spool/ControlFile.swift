@@ -1,6 +1,7 @@
 import CSupport
 
-/// How far each of 4,096 sources has come: the number of its last event whose hook has returned.
+/// The progress of 4,096 sources: for each, the source_seq of its last event whose hook has
+/// returned.
 final class ControlFile: @unchecked Sendable {
   // The mapping never changes; its words are written atomically, each by one source.
   private let mapping: Mapping
@@ -12,7 +13,7 @@ final class ControlFile: @unchecked Sendable {
     tl_store_release(mapping.word(at: 0), SpoolLayout.magic)
   }
 
-  /// One that a dead recorder has left; nothing when it is damaged.
+  /// The control file of a dead recorder; `nil` if it is damaged.
   init?(existing path: String) {
     guard let mapping = try? Mapping.existing(path) else { return nil }
     guard mapping.word(at: 0).pointee == SpoolLayout.magic else {
@@ -26,25 +27,25 @@ final class ControlFile: @unchecked Sendable {
     mapping.unmap()
   }
 
-  /// The word of a source; nothing for one beyond those that there is room for.
+  /// The word of a source; `nil` if its index is beyond this file.
   func slot(_ source: Int) -> UnsafeMutablePointer<UInt64>? {
     let offset = SpoolLayout.headerSize + source * SpoolLayout.slotSize
     guard source >= 0, offset + 8 <= mapping.size else { return nil }
     return mapping.word(at: offset)
   }
 
-  /// How far each source has come that has sent anything, in the order of their numbers. A number
-  /// that can be no count of events is damage, and left out.
+  /// The last source_seq of each source that has recorded anything, in the order of the sources. An
+  /// implausible value means damage and is skipped.
   static func lastSourceSeqs(_ files: [ControlFile]) -> [(source: Int, last: Int64)] {
-    var found: [(Int, Int64)] = []
-    for (number, file) in files.enumerated() {
-      for place in 0..<SpoolLayout.slotsInControl {
-        guard let slot = file.slot(place) else { break }
+    var result: [(Int, Int64)] = []
+    for (fileIndex, file) in files.enumerated() {
+      for slotIndex in 0..<SpoolLayout.slotsInControl {
+        guard let slot = file.slot(slotIndex) else { break }
         let last = Int64(bitPattern: tl_load_acquire(slot))
         guard last > 0, last < 1 << 48 else { continue }
-        found.append((number * SpoolLayout.slotsInControl + place, last))
+        result.append((fileIndex * SpoolLayout.slotsInControl + slotIndex, last))
       }
     }
-    return found
+    return result
   }
 }

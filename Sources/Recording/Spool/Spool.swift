@@ -2,47 +2,48 @@ import CSupport
 import Glibc
 import Synchronization
 
-/// The producers' side of the spool: any number of threads put records in.
+/// The producers' side of the spool: any number of threads store records.
 ///
 /// See `SpoolLayout.swift` for the layout and why nothing is lost.
 ///
-/// `ring` is what the compiler cannot check: it never moves, and its words are read and written
-/// atomically.
+/// `@unchecked` because of `ring`: it never moves, and its words are read and written atomically.
 final class Spool: @unchecked Sendable {
-  /// Segments that can exist at a time; a segment's place in the ring is its number modulo this.
+  /// The maximum number of segments at a time; a segment's index in the ring is its number modulo
+  /// this.
   private static let ringSize = 8192
-  /// So many segments are kept for later.
-  private static let mostSpare = 4
-  /// Segments beyond the limit, for records that say whose events follow: without one, a process that
-  /// is killed leaves a loss that nobody can be named for.
+  /// The maximum number of segments kept for reuse.
+  private static let maximumSpareCount = 4
+  /// Segments beyond the limit, for records that identify sources: without such a record, the lost
+  /// events of a killed process could not be attributed to a source.
   private static let reservedSegments = 8
 
   let segmentSize: Int
   private let maximumSegments: Int
 
-  /// The segment and the offset in it where the next record goes: number in the high half.
+  /// The segment and the offset in it where the next record goes; the segment is in the high half.
   private let cursor: Atomic<UInt64>
-  /// Where each segment is mapped, as a number; 0 where there is none.
+  /// The address of each mapped segment; 0 if there is none.
   private let ring: UnsafeMutablePointer<UInt64>
 
   private struct Segments: @unchecked Sendable {
-    // Only touched under the lock that holds this.
+    // Accessed only under the lock that holds this.
     var folder: String
     var mappings: [UInt32: Mapping] = [:]
-    var lastMade: UInt32 = 0
-    /// Segments that are not needed any more, to be used again: their files are `spare.N`.
+    var lastCreated: UInt32 = 0
+    /// Segments that are no longer needed, kept for reuse: their files are `spare.N`.
     var spare: [(name: String, mapping: Mapping)] = []
     var reasonForLoss = "spool limit reached"
   }
 
   private let segments: Mutex<Segments>
-  /// Made as there are sources for them.
+  /// Created as sources need them.
   private let controls = Mutex<[ControlFile]>([])
-  /// How many segments are made ready ahead, and up to which the producers had come the last time.
+  /// The number of segments to prepare ahead, and the segment that producers had reached the last
+  /// time.
   private let ahead = Mutex<(count: UInt32, seen: UInt32)>((2, 1))
 
   /// - Parameters:
-  ///   - limit: at most so many bytes of segments at a time.
+  ///   - limit: the maximum size of all segments, in bytes.
   /// - Throws: `SpoolError`.
   init(folder: String, segmentSize: Int, limit: Int) throws {
     segments = Mutex(Segments(folder: folder))
@@ -64,14 +65,14 @@ final class Spool: @unchecked Sendable {
     ring.deallocate()
   }
 
-  /// Where its files lie.
+  /// The folder of its files.
   var folder: String { segments.withLock { $0.folder } }
 
-  /// Moves all files to another folder of the same file system, while producers go on.
+  /// Moves all files to another folder of the same file system while producers continue.
   ///
-  /// - Parameter rename: does it, and gives the new folder.
+  /// - Parameter rename: moves the folder and returns its new path.
   func move(_ rename: () throws -> String) throws {
-    // Nobody makes a file meanwhile, of either kind.
+    // No file of either kind is created meanwhile.
     try controls.withLock { _ in
       try segments.withLock { $0.folder = try rename() }
     }
@@ -79,8 +80,8 @@ final class Spool: @unchecked Sendable {
 
   // MARK: - Producers
 
-  /// Puts a record in; false when there is no room for it. What is too long for a segment never
-  /// fits.
+  /// Stores a record; false if there is no room for it. A record that is too long for a segment
+  /// never fits.
   ///
   /// - Parameter isReserved: whether it may use segments beyond the limit.
   func put(_ content: UnsafeRawBufferPointer, isReserved: Bool = false) -> Bool {
@@ -126,7 +127,7 @@ final class Spool: @unchecked Sendable {
     tl_store_release((base + offset).assumingMemoryBound(to: UInt64.self), word)
   }
 
-  /// Says in the segment that it goes no further.
+  /// Marks the end of the segment.
   private func end(_ segment: UInt32, at offset: Int) {
     guard offset + 8 <= segmentSize,
       let base = UnsafeMutableRawPointer(bitPattern: UInt(address(of: segment)))
@@ -134,61 +135,61 @@ final class Spool: @unchecked Sendable {
     tl_store_release((base + offset).assumingMemoryBound(to: UInt64.self), SpoolLayout.endMark)
   }
 
-  /// The thread that drains was too late: the caller makes the next segment itself.
+  /// The draining thread was too late: the caller creates the next segment itself.
   private func makeNext(after segment: UInt32, isReserved: Bool) -> Bool {
     segments.withLock { segments in
-      if segments.lastMade > segment { return true }
+      if segments.lastCreated > segment { return true }
       let reserve = isReserved ? Self.reservedSegments : 0
       return (try? make(&segments, beyondLimit: reserve)) != nil
     }
   }
 
-  /// Why there was no room the last time that there was none.
+  /// Why there was no room the last time a record did not fit.
   var reasonForLoss: String { segments.withLock { $0.reasonForLoss } }
 
-  /// The name of a control file: the first is `control`, the others have a number.
-  static func control(_ folder: String, _ number: Int) -> String {
-    folder + "/control" + (number == 0 ? "" : ".\(number)")
+  /// The path of a control file: the first is `control`, the others have a number.
+  static func control(_ folder: String, _ index: Int) -> String {
+    folder + "/control" + (index == 0 ? "" : ".\(index)")
   }
 
-  /// Where a source says how far it has come; nothing when the disk has no room for that.
+  /// Where a source stores its progress; `nil` if the disk has no room for the control file.
   func slot(of source: Int) -> UnsafeMutablePointer<UInt64>? {
     controls.withLock { controls in
-      let number = source / SpoolLayout.slotsInControl
-      while controls.count <= number {
+      let fileIndex = source / SpoolLayout.slotsInControl
+      while controls.count <= fileIndex {
         let path = Self.control(folder, controls.count)
         guard let control = try? ControlFile(creating: path) else { return nil }
         controls.append(control)
       }
-      return controls[number].slot(source % SpoolLayout.slotsInControl)
+      return controls[fileIndex].slot(source % SpoolLayout.slotsInControl)
     }
   }
 
-  /// How far each source has come that has sent anything, in their order.
+  /// The last source_seq of each source that has recorded anything, in the order of the sources.
   var lastSourceSeqs: [(source: Int, last: Int64)] {
     controls.withLock { ControlFile.lastSourceSeqs($0) }
   }
 
   // MARK: - The drainer's side
 
-  /// Makes segments ready ahead of the producers, so that they do not wait for the disk: twice as
-  /// many as they have filled since the last time, which may have been a slow commit ago.
+  /// Prepares segments ahead of the producers, so that they do not wait for the disk: twice as many
+  /// as they have filled since the last call, which may have been a slow commit ago.
   func prepare() {
     let current = UInt32(truncatingIfNeeded: cursor.load(ordering: .relaxed) >> 32)
-    let wanted = ahead.withLock { ahead in
+    let readyCount = ahead.withLock { ahead in
       let filled = current &- ahead.seen
       ahead = (max(2, min(32, max(filled * 2 + 1, ahead.count - 1))), current)
       return ahead.count
     }
     segments.withLock { segments in
-      while segments.lastMade < current &+ wanted {
+      while segments.lastCreated < current &+ readyCount {
         guard (try? make(&segments)) != nil else { return }
       }
     }
   }
 
   private func make(_ segments: inout Segments, beyondLimit reserve: Int = 0) throws(SpoolError) {
-    let number = segments.lastMade + 1
+    let number = segments.lastCreated + 1
     let path = "\(segments.folder)/\(number)"
     guard segments.mappings.count < maximumSegments + reserve else {
       segments.reasonForLoss = "spool limit reached"
@@ -205,7 +206,7 @@ final class Spool: @unchecked Sendable {
       tl_store_relaxed(mapping.word(at: 16), UInt64(segmentSize))
       tl_store_release(mapping.word(at: 0), SpoolLayout.magic)
       segments.mappings[number] = mapping
-      segments.lastMade = number
+      segments.lastCreated = number
       let address = UInt64(UInt(bitPattern: mapping.base))
       tl_store_release(ring + Int(number) % Self.ringSize, address)
     } catch {
@@ -214,21 +215,21 @@ final class Spool: @unchecked Sendable {
     }
   }
 
-  /// A segment that is not needed any more, as a fresh one: its pages are there already, and need not
-  /// be made by the kernel. It gets its name only when it is all zeros.
+  /// A segment that is no longer needed, reused as a fresh one: its pages exist already, so the
+  /// kernel need not allocate them. It gets its name only once it is all zeros.
   private func reused(_ segments: inout Segments, as path: String) -> Mapping? {
     while let spare = segments.spare.popLast() {
       memset(spare.mapping.base, 0, spare.mapping.size)
       if rename("\(segments.folder)/\(spare.name)", path) == 0 { return spare.mapping }
-      // Somebody has removed it.
+      // The file was removed by another process.
       spare.mapping.unmap()
     }
     return nil
   }
 
-  /// Keeps a segment for later, when there are few of those; false when it is to go.
+  /// Keeps a segment for reuse if there are few of those; false if it is to be removed.
   private func keep(_ number: UInt32, _ mapping: Mapping, _ segments: inout Segments) -> Bool {
-    guard segments.spare.count < Self.mostSpare,
+    guard segments.spare.count < Self.maximumSpareCount,
       segments.mappings.count + segments.spare.count < maximumSegments
     else { return false }
     let name = "spare.\(number)"
@@ -242,7 +243,7 @@ final class Spool: @unchecked Sendable {
     do throws(SpoolError) {
       return try Mapping.create(path, size: segmentSize)
     } catch  where error.code == ENOENT {
-      // Somebody has removed the folder.
+      // The folder was removed by another process.
       mkdir(parent(of: folder), 0o700)
       mkdir(folder, 0o700)
       return try Mapping.create(path, size: segmentSize)
@@ -253,18 +254,19 @@ final class Spool: @unchecked Sendable {
     path.lastIndex(of: "/").map { String(path[..<$0]) } ?? "."
   }
 
-  /// Where a segment is mapped; nothing when it has not been made or is gone.
+  /// The mapping of a segment; `nil` if it does not exist yet or any more.
   func mapping(of segment: UInt32) -> Mapping? {
     segments.withLock { $0.mappings[segment] }
   }
 
-  /// Where the next record goes: everything before it has been taken by someone.
+  /// Where the next record goes: all space before it has been reserved by a producer.
   var end: SpoolPosition {
     SpoolPosition(word: cursor.load(ordering: .acquiring))
   }
 
-  /// Removes the segments before a position, all of whose records have been read. One in which a
-  /// producer never finished stays mapped, because it may still wake up and write.
+  /// Removes the segments before a position, all of whose records have been read. A segment with a
+  /// record that a producer never finished stays mapped, because the producer may still wake up and
+  /// write.
   func remove(before position: SpoolPosition, keepMapped: Set<UInt32>) {
     segments.withLock { segments in
       for (number, mapping) in segments.mappings where number < position.segment {
@@ -281,7 +283,7 @@ final class Spool: @unchecked Sendable {
     }
   }
 
-  /// Removes every file; nothing may be put in any more.
+  /// Removes every file; nothing may be stored any more.
   func removeAll() {
     segments.withLock { segments in
       for number in segments.mappings.keys { unlink("\(segments.folder)/\(number)") }
@@ -294,7 +296,7 @@ final class Spool: @unchecked Sendable {
   }
 }
 
-/// A place in the spool.
+/// A position in the spool.
 struct SpoolPosition: Comparable, Hashable {
   var segment: UInt32
   var offset: Int
@@ -306,7 +308,7 @@ struct SpoolPosition: Comparable, Hashable {
     self.offset = offset
   }
 
-  /// As one number: the segment in the high half.
+  /// From a single word: the segment in the high half.
   init(word: UInt64) {
     segment = UInt32(truncatingIfNeeded: word >> 32)
     offset = Int(word & 0xFFFF_FFFF)
@@ -314,7 +316,7 @@ struct SpoolPosition: Comparable, Hashable {
 
   var word: UInt64 { UInt64(segment) << 32 | UInt64(offset) }
 
-  /// About so many bytes lie between this and a later position.
+  /// The approximate number of bytes between this and a later position.
   func distance(to other: SpoolPosition, segmentSize: Int) -> Int {
     Int(other.segment &- segment) * segmentSize + other.offset - offset
   }

@@ -3,7 +3,7 @@ import CSupport
 import Glibc
 import LogFormat
 
-/// What a dead recorder's folder holds.
+/// The content of a dead recorder's folder.
 struct SpoolFolder {
   let mappings: [UInt32: Mapping]
   private let controls: [ControlFile]
@@ -13,7 +13,7 @@ struct SpoolFolder {
     for name in Self.names(folder) {
       guard let number = UInt32(name), let mapping = try? Mapping.existing("\(folder)/\(name)")
       else { continue }
-      // One that was being made when the process died holds nothing.
+      // A segment that was being created when the process died holds nothing.
       if mapping.word(at: 0).pointee == SpoolLayout.magic {
         mappings[number] = mapping
       } else {
@@ -21,7 +21,7 @@ struct SpoolFolder {
       }
     }
     self.mappings = mappings
-    // In their order; behind one that is damaged nobody knows whose words they are.
+    // In order; after a damaged file it is unknown whose words the others hold.
     var controls: [ControlFile] = []
     while let next = ControlFile(existing: Spool.control(folder, controls.count)) {
       controls.append(next)
@@ -42,10 +42,10 @@ struct SpoolFolder {
     return SpoolPosition(segment: last, offset: mapping.size)
   }
 
-  /// How far each source had come.
+  /// The last source_seq of each source.
   var lastSourceSeqs: [(source: Int, last: Int64)] { ControlFile.lastSourceSeqs(controls) }
 
-  /// Whether any record lies in the segments of a folder.
+  /// Whether the segments of a folder hold any record.
   static func hasRecords(_ path: String) -> Bool {
     let folder = SpoolFolder(path)
     defer { folder.unmap() }
@@ -59,7 +59,7 @@ struct SpoolFolder {
     }
   }
 
-  /// What lies in a folder.
+  /// The names in a folder.
   static func names(_ folder: String) -> [String] {
     guard let stream = opendir(folder) else { return [] }
     defer { closedir(stream) }
@@ -73,7 +73,7 @@ struct SpoolFolder {
     return names
   }
 
-  /// Removes the files of a spool; the lock goes with its holder.
+  /// Removes the files of a spool, except the lock, which belongs to its holder.
   static func removeFiles(_ folder: String) {
     for name in names(folder)
     where UInt32(name) != nil || name.hasPrefix("control") || name.hasPrefix("spare.") {

@@ -3,39 +3,41 @@ import Glibc
 
 // The spool: where events are from the moment their hook returns until they are in the log.
 //
-// Layout. A recorder has a folder of its own beside the log, `LOG.spool/RUN-ID/`:
+// Layout. A recorder has its own folder next to the log, `LOG.spool/RUN-ID/`:
 //
-//     lock        held by the recorder as long as it lives (flock)
-//     control     64 bytes for each source: the number of its last event whose hook has returned
+//     lock        held by the recorder while it lives (flock)
+//     control     64 bytes for each source: the source_seq of its last event whose hook has
+//     returned
 //     control.1…  the same for the sources from 4,096 on
 //     1, 2, 3, …  segments, all of one size, mapped into memory
-//     spare.N     a segment that has been drained, to be used again
-//     closed      when the run was closed, where the log could not be told in time
+//     spare.N     a drained segment, kept for reuse
+//     closed      when the run was closed, if that could not be written to the log in time
 //
-// A segment is a header of 64 bytes (magic, version, its number, its size) and then records, each at
-// a multiple of 8: a word, and the content (`SpoolRecord`, MessagePack) padded with zeros. The word
-// is the length of the content in its low half and a CRC-32C in its high half, over the content, the
-// segment's number and the record's place. Fresh segments are all zeros. The word 0xFFFF_FFFF in the
-// low half says that the segment goes no further.
+// A segment is a header of 64 bytes (magic, version, its number, its size) and then records, each
+// at a multiple of 8: a word, and the content (`SpoolRecord`, MessagePack) padded with zeros. The
+// word is the length of the content in its low half and a CRC-32C in its high half, over the
+// content, the segment's number and the record's offset. Fresh segments are all zeros. The word
+// 0xFFFF_FFFF in the low half marks the end of the segment.
 //
-// Writing. A producer takes its space by one compare-and-swap on the cursor (segment, offset), copies
-// the content, and stores the word last, with release order. It waits for no other producer. The one
-// that finds the segment full moves the cursor to the next one, which has been made ready ahead:
-// allocated on the disk (`posix_fallocate`: a full disk is an error here and not a SIGBUS later) and
-// faulted in; or one that is spare, filled with zeros before it gets its name.
+// Writing. A producer reserves space by one compare-and-swap on the cursor (segment, offset),
+// copies the content, and stores the word last, with release order. It waits for no other producer.
+// The producer that finds the segment full moves the cursor to the next one, which has been
+// prepared: allocated on the disk (`posix_fallocate`: a full disk is an error here and not a SIGBUS
+// later) and faulted in; or a spare one, filled with zeros before it gets its name.
 //
 // The crash argument. The pages belong to the kernel: what was stored survives the death of the
-// process by any signal. A record counts when its word is not zero and its CRC fits. The word is
-// stored after the content, so a torn record has no word. A hook returns after its word is stored, so
-// what returned counts. A hole (a producer that died, or sleeps, between taking space and storing the
-// word) has word 0: the reader waits for it while the process lives, and otherwise looks on for the
-// next place with a word and a CRC that fits; the CRC covers the place, so content that looks like a
-// record is none. Every event has the number of its source, so whatever is not there shows as a hole
-// in these numbers, is written to the log as a gap, and at the end of a source the control file says
-// how far its numbers went. The position up to which the spool has been drained is committed in the
-// transaction with the rows: no record is put into the log twice, none is left out. Segments are
-// removed after the commit that drained them has been synced. After a loss of power the spool or the
-// log may be behind: what is missing in between shows as a hole and becomes a gap.
+// process by any signal. A record counts if its word is not zero and its CRC matches. The word is
+// stored after the content, so a torn record has no word. A hook returns after its word is stored,
+// so every event whose hook returned counts. A hole (a producer that died, or sleeps, between
+// reserving space and storing the word) has word 0: the reader waits for it while the process
+// lives, and otherwise searches for the next offset with a word and a matching CRC; the CRC covers
+// the offset, so content that looks like a record is not mistaken for one. Every event has the
+// source_seq of its source, so a missing event shows as a hole in these numbers and is written to
+// the log as a gap, and at the end of a source the control file has its last source_seq. The
+// position up to which the spool has been drained is committed in the transaction with the rows: no
+// record is written to the log twice, none is skipped. Segments are removed after the commit that
+// drained them has been synced. After a power failure the spool or the log may be behind: what is
+// missing in between shows as a hole and becomes a gap.
 enum SpoolLayout {
   /// "tlspool" and the version.
   static let magic: UInt64 = 0x746C_7370_6F6F_6C01
@@ -43,10 +45,10 @@ enum SpoolLayout {
   static let slotSize = 64
   static let slotsInControl = 4096
   static let endMark: UInt64 = 0xFFFF_FFFF
-  /// The longest content of a record; what is longer does not fit a segment.
+  /// The maximum length of a record's content; a longer one does not fit a segment.
   static func maximumContent(segmentSize: Int) -> Int { segmentSize - headerSize - 16 }
 
-  /// The space that a record takes up.
+  /// The size of a record.
   @inline(__always)
   static func size(ofContent count: Int) -> Int { (8 + count + 7) & ~7 }
 
@@ -60,14 +62,14 @@ enum SpoolLayout {
   }
 }
 
-/// A file that is mapped into memory, shared with whoever else maps it.
+/// A file that is mapped into memory, shared with other processes that map it.
 ///
 /// Invariant: `base` points at `size` bytes until `unmap`.
 struct Mapping {
   let base: UnsafeMutableRawPointer
   let size: Int
 
-  /// Makes a file of zeros that is on the disk in full, and maps it.
+  /// Creates a file of zeros that is fully allocated on the disk, and maps it.
   ///
   /// - Throws: `SpoolError`.
   static func create(_ path: String, size: Int) throws(SpoolError) -> Mapping {
@@ -89,7 +91,7 @@ struct Mapping {
     }
   }
 
-  /// Maps a file that is there, nothing when it is shorter than a header.
+  /// Maps an existing file; `nil` if it is shorter than a header.
   ///
   /// - Throws: `SpoolError`.
   static func existing(_ path: String) throws(SpoolError) -> Mapping? {
@@ -111,9 +113,10 @@ struct Mapping {
     return Mapping(base: base, size: size)
   }
 
-  /// Brings every page into memory, so that the first store into it does not wait.
+  /// Faults every page in, so that the first store to it does not wait.
   private func populate() {
-    // MADV_POPULATE_WRITE, since Linux 5.14; an older kernel refuses it, and the pages come one by one.
+    // MADV_POPULATE_WRITE, since Linux 5.14; an older kernel refuses it, and pages are faulted in
+    // singly.
     madvise(base, size, 23)
   }
 
@@ -127,7 +130,7 @@ struct Mapping {
   }
 }
 
-/// What the system said about a file of the spool.
+/// A system error about a file of the spool.
 struct SpoolError: Error, CustomStringConvertible {
   var path: String
   var code: Int32

@@ -1,28 +1,28 @@
 import CSupport
 
-/// Goes through the records of a spool from a position on.
+/// Iterates over the records of a spool from a position on.
 ///
-/// Used by the thread that drains a live spool, and by whoever recovers that of a dead process.
+/// Used by the thread that drains a live spool, and for recovering that of a dead process.
 struct SpoolReader {
   enum Step {
-    /// A record, its content in place, and where it begins.
+    /// A record: its content, in place, and its position.
     case record(UnsafeRawBufferPointer, at: SpoolPosition)
-    /// Nothing more for now; nothing more at all when the process is dead.
+    /// No further records for now; none at all if the process is dead.
     case end
-    /// A producer has taken this space and not yet finished.
+    /// A producer has reserved this space and not yet filled it.
     case hole
   }
 
   private(set) var position: SpoolPosition
-  /// Stretches that held no record: what a producer left unfinished, or what is damaged.
+  /// The number of skipped ranges without a record: left unfinished by a producer, or damaged.
   private(set) var skippedCount = 0
-  /// Segments in which a producer may still be going to write.
+  /// Segments to which a producer may still write.
   private(set) var unfinished: Set<UInt32> = []
   private let findSegment: (UInt32) -> Mapping?
-  /// The segment that is being read.
+  /// The segment being read.
   private var current: (number: UInt32, mapping: Mapping)?
 
-  /// - Parameter segment: gives a segment's memory, nothing when there is no such segment.
+  /// - Parameter segment: returns the mapping of a segment; `nil` if there is no such segment.
   init(from position: SpoolPosition, segment: @escaping (UInt32) -> Mapping?) {
     self.position = position
     findSegment = segment
@@ -30,23 +30,23 @@ struct SpoolReader {
 
   /// The next record before an end.
   ///
-  /// - Parameter end: where the producers are; records before it have been begun.
+  /// - Parameter end: the position that producers have reached; records before it have been begun.
   mutating func next(before end: SpoolPosition) -> Step {
     while position < end {
       guard let mapping = segment(position.segment) else {
-        // Only after a loss of power: the numbers of the events tell what is missing.
+        // Only after a power failure: the source_seqs of the events show what is missing.
         skippedCount += 1
-        goOn()
+        advance()
         continue
       }
       let offset = position.offset
       guard offset + 8 <= mapping.size else {
-        goOn()
+        advance()
         continue
       }
       let word = tl_load_acquire(mapping.word(at: offset))
       if word & 0xFFFF_FFFF == SpoolLayout.endMark {
-        goOn()
+        advance()
       } else if word == 0 {
         return .hole
       } else if let content = Self.content(mapping, position, word) {
@@ -66,34 +66,34 @@ struct SpoolReader {
     return current?.mapping
   }
 
-  private mutating func goOn() {
+  private mutating func advance() {
     position = SpoolPosition(segment: position.segment &+ 1, offset: SpoolLayout.headerSize)
   }
 
-  /// Gives up on what lies here and looks on for the next record in this segment.
+  /// Gives up on this position and searches for the next record in this segment.
   mutating func skip(to end: SpoolPosition) {
     skippedCount += 1
     unfinished.insert(position.segment)
-    guard let mapping = segment(position.segment) else { return goOn() }
+    guard let mapping = segment(position.segment) else { return advance() }
     let limit = end.segment == position.segment ? min(end.offset, mapping.size) : mapping.size
-    var place = position
-    place.offset += 8
-    while place.offset + 8 <= limit {
-      let word = tl_load_acquire(mapping.word(at: place.offset))
-      if word != 0, Self.content(mapping, place, word) != nil {
-        position = place
+    var candidate = position
+    candidate.offset += 8
+    while candidate.offset + 8 <= limit {
+      let word = tl_load_acquire(mapping.word(at: candidate.offset))
+      if word != 0, Self.content(mapping, candidate, word) != nil {
+        position = candidate
         return
       }
-      place.offset += 8
+      candidate.offset += 8
     }
     if end.segment == position.segment {
       position.offset = end.offset
     } else {
-      goOn()
+      advance()
     }
   }
 
-  /// The content of a record; nothing when the word and the content do not fit together.
+  /// The content of a record; `nil` if it does not match its word.
   private static func content(
     _ mapping: Mapping, _ position: SpoolPosition, _ word: UInt64
   ) -> UnsafeRawBufferPointer? {

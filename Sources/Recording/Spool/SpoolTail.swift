@@ -1,7 +1,7 @@
-/// Reads a spool that producers are still putting records into.
+/// Reads a spool that producers are still writing to.
 struct SpoolTail {
   private(set) var reader: SpoolReader
-  /// How long a producer may sleep between taking space and filling it.
+  /// How long a producer may sleep between reserving space and filling it.
   private let patienceNanoseconds: Int64
   private var hole: (position: SpoolPosition, since: Int64)?
 
@@ -12,7 +12,7 @@ struct SpoolTail {
 
   var position: SpoolPosition { reader.position }
 
-  /// The next record that is complete.
+  /// The next complete record.
   mutating func next(
     before end: SpoolPosition
   ) -> (content: UnsafeRawBufferPointer, position: SpoolPosition)? {
@@ -28,7 +28,7 @@ struct SpoolTail {
           return nil
         }
         guard SpoolThread.now() - seen.since > patienceNanoseconds else { return nil }
-        // The producer sleeps: the others go on. If it wakes up, its event counts as missing.
+        // The producer sleeps: others continue. If it wakes up, its event counts as missing.
         reader.skip(to: end)
       }
     }

@@ -1,40 +1,40 @@
 import LogFormat
 import TaskLogPlugin
 
-/// Notes what a plugin reports among the events of its source.
+/// Records a plugin's reports among the events of its source.
 ///
-/// The mark `report` says what the plugin was after all events of the source before it. Its args are
+/// The mark `report` holds the plugin's report after all earlier events of the source. Its args are
 /// `plugin`, the name of its class without its module, and `report`.
 final class ReportRecorder {
   private let channel: any EventChannel
   private let every: Int
   private var calls = 0
-  /// Whether the plugin was called since it was noted last.
-  private var isNew = true
+  /// Whether the plugin was called since its last recorded report.
+  private var hasChanged = true
 
   init(_ channel: any EventChannel, every: Int) {
     self.channel = channel
     self.every = every
   }
 
-  /// The plugin has been called.
+  /// Called after each call of the plugin.
   func called(_ plugin: any Plugin) {
     calls += 1
-    isNew = true
-    if every > 0, calls.isMultiple(of: every) { note(plugin) }
+    hasChanged = true
+    if every > 0, calls.isMultiple(of: every) { record(plugin) }
   }
 
-  /// The plugin has been called before the event of that call is recorded: what it is now is noted
-  /// later.
-  func calledAhead() { isNew = true }
+  /// Called if the plugin was called before the event of that call is recorded: its report is
+  /// recorded later.
+  func calledAhead() { hasChanged = true }
 
-  /// Nothing more comes.
+  /// Called at the end of the plugin's life.
   func end(_ plugin: any Plugin) {
-    if isNew { note(plugin) }
+    if hasChanged { record(plugin) }
   }
 
-  private func note(_ plugin: any Plugin) {
-    isNew = false
+  private func record(_ plugin: any Plugin) {
+    hasChanged = false
     channel.record(
       Event(
         .report, time: Clock.now(),

@@ -1,28 +1,28 @@
 import TaskLogPlugin
 
-/// Stands for a plugin on a live scheduler, and notes what it reports.
+/// Runs a plugin on a live scheduler and records its reports.
 ///
-/// The plugin within watches only: what it does to the scheduler does nothing, as in a replay, and
-/// its answers are not given.
-final class ShadowSchedulerPlugin<Noted: SchedulerPlugin>: SchedulerPlugin, RecorderInternal {
-  private let plugin = Noted()
-  private let notes: ReportRecorder?
+/// The plugin only observes: its actions on the scheduler have no effect, as in a replay, and its
+/// results are ignored.
+final class ShadowSchedulerPlugin<Base: SchedulerPlugin>: SchedulerPlugin, RecorderInternal {
+  private let plugin = Base()
+  private let recorder: ReportRecorder?
   private var scheduler: Scheduler?
 
-  /// Notes nothing.
-  init() { notes = nil }
+  /// Records nothing.
+  init() { recorder = nil }
 
-  init(_ type: Noted.Type, _ notes: ReportRecorder) { self.notes = notes }
+  init(_ type: Base.Type, _ recorder: ReportRecorder) { self.recorder = recorder }
 
   var name: String { "\(plugin.name) (verified)" }
 
-  private func watch(_ call: (Noted) throws -> Void) rethrows {
-    defer { notes?.called(plugin) }
+  private func watch(_ call: (Base) throws -> Void) rethrows {
+    defer { recorder?.called(plugin) }
     try call(plugin)
   }
 
   private func watched(_ scheduler: Scheduler) -> Scheduler {
-    if let known = self.scheduler { return known }
+    if let existing = self.scheduler { return existing }
     let watched = Scheduler(id: scheduler.id) { scheduler.state }
     self.scheduler = watched
     return watched
@@ -35,7 +35,7 @@ final class ShadowSchedulerPlugin<Noted: SchedulerPlugin>: SchedulerPlugin, Reco
   func beforeClose() async throws { try await plugin.beforeClose() }
 
   func close() async throws {
-    defer { notes?.end(plugin) }
+    defer { recorder?.end(plugin) }
     try await plugin.close()
   }
 
@@ -83,7 +83,7 @@ final class ShadowSchedulerPlugin<Noted: SchedulerPlugin>: SchedulerPlugin, Reco
   func validWorkersDownscaling(
     scheduler: Scheduler, workers: [WorkerInfo]
   ) throws -> [WorkerInfo] {
-    notes?.calledAhead()
+    recorder?.calledAhead()
     _ = try plugin.validWorkersDownscaling(scheduler: watched(scheduler), workers: workers)
     return workers
   }

@@ -1,28 +1,28 @@
 import TaskLogPlugin
 
-/// Stands for a plugin on a live worker, and notes what it reports.
-final class ShadowWorkerPlugin<Noted: WorkerPlugin>: WorkerPlugin, RecorderInternal {
-  private let plugin = Noted()
-  private let notes: ReportRecorder?
+/// Runs a plugin on a live worker and records its reports.
+final class ShadowWorkerPlugin<Base: WorkerPlugin>: WorkerPlugin, RecorderInternal {
+  private let plugin = Base()
+  private let recorder: ReportRecorder?
 
-  /// Notes nothing.
-  init() { notes = nil }
+  /// Records nothing.
+  init() { recorder = nil }
 
-  init(_ type: Noted.Type, _ notes: ReportRecorder) { self.notes = notes }
+  init(_ type: Base.Type, _ recorder: ReportRecorder) { self.recorder = recorder }
 
   var name: String { "\(plugin.name) (verified)" }
 
   func setup(worker: Worker) async throws { try await plugin.setup(worker: worker) }
 
   func teardown(worker: Worker) async throws {
-    defer { notes?.end(plugin) }
+    defer { recorder?.end(plugin) }
     try await plugin.teardown(worker: worker)
   }
 
   func transition(
     key: Key, start: State, finish: State, stimulusID: String, args: Args
   ) throws {
-    defer { notes?.called(plugin) }
+    defer { recorder?.called(plugin) }
     try plugin.transition(
       key: key, start: start, finish: finish, stimulusID: stimulusID, args: args)
   }

@@ -1,7 +1,7 @@
 import EventLog
 import TaskLogPlugin
 
-/// Where a replay was between two events, and what its plugins had in themselves there.
+/// The position of a replay between two events, and the state of its plugins there.
 struct Checkpoint {
   /// A source whose plugins were called.
   struct SourceState: Equatable {
@@ -9,7 +9,8 @@ struct Checkpoint {
     /// The last event that they were called with, by its number in the source and in the log.
     var sourceSeq: Int64
     var seq: Int64
-    /// What of the source lay before that and is known to be missing: changes when a log is pruned.
+    /// The number of earlier events of the source known to be missing: changes when a log is
+    /// pruned.
     var missing: Int64
     var firstSourceSeq: Int64
   }
@@ -17,19 +18,19 @@ struct Checkpoint {
   /// One plugin on one source.
   struct Instance {
     var source: String
-    /// Its place in the order of adding.
+    /// The index of the plugin in the order of adding.
     var plugin: Int
-    /// It has seen enough.
+    /// The plugin asked to stop.
     var isDone: Bool
     var state: Value
   }
 
-  /// In what order events came, and how far.
+  /// The order of events, and the position in it.
   var place: ResumePoint
   var sources: [SourceState]
   var instances: [Instance]
-  /// What plugins had looked at of each source, by its id. Where there is none it is rebuilt from the
-  /// log when a plugin looks.
+  /// The state that plugins had accessed, by the ID of its source. A source without an entry is
+  /// rebuilt from the log when a plugin accesses its state.
   var states: [String: Value] = [:]
 
   private static let version: Int64 = 2
@@ -63,14 +64,14 @@ extension Checkpoint {
     ])
   }
 
-  /// Nothing when it is of another version, or no checkpoint at all.
+  /// `nil` if the value has another version or is not a checkpoint.
   init?(_ value: Value) {
-    func number(_ name: String) -> Int64? { value[name]?.int }
-    guard number("version") == Self.version, let position = number("position"),
-      let known = number("known"), let largestKey = number("largestKey"),
+    func integer(_ name: String) -> Int64? { value[name]?.int }
+    guard integer("version") == Self.version, let position = integer("position"),
+      let known = integer("known"), let largestKey = integer("largestKey"),
       let isCausal = value["isCausal"]?.bool, case .dict(let waiting)? = value["waiting"],
-      let count = number("events"), let damaged = number("damaged").flatMap(Int.init(exactly:)),
-      let forced = number("outOfOrder").flatMap(Int.init(exactly:)),
+      let count = integer("events"), let damaged = integer("damaged").flatMap(Int.init(exactly:)),
+      let outOfOrder = integer("outOfOrder").flatMap(Int.init(exactly:)),
       let sources = value["sources"]?.elements, let instances = value["instances"]?.elements,
       case .dict(let states)? = value["states"]
     else { return nil }
@@ -80,7 +81,7 @@ extension Checkpoint {
         waiting.compactMap { entry in
           entry.key.int.flatMap { source in entry.value.int.map { (source, $0) } }
         }, uniquingKeysWith: min),
-      count: count, damagedCount: damaged, outOfOrderCount: forced)
+      count: count, damagedCount: damaged, outOfOrderCount: outOfOrder)
     self.sources = sources.compactMap { value in
       guard let id = value["id"]?.string, let sourceSeq = value["sourceSeq"]?.int,
         let seq = value["seq"]?.int, let missing = value["missing"]?.int,

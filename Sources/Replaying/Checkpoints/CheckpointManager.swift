@@ -3,31 +3,31 @@ import EventLog
 import Glibc
 import TaskLogPlugin
 
-/// Saves checkpoints of one replay, and finds the last one that it can begin with.
+/// Saves checkpoints of one replay, and finds the last one that the replay can start from.
 ///
-/// A checkpoint is good when the log says the same up to it as it did then: each source's last event
-/// is where it was, and nothing has been removed before it. What came later may still change the order
-/// before it, when it is the cause of something; `LogReader.holds` sees that. Then an earlier
-/// checkpoint may do.
+/// A checkpoint is valid if the log up to it is unchanged: each source's last event has the same
+/// position, and nothing has been removed before it. Later events may still change the order before
+/// it, if they are causes of earlier ones; `LogReader.holds` detects that. Then an earlier
+/// checkpoint may be valid.
 final class CheckpointManager {
-  /// A state with more tasks than one for so many events is rebuilt from the log when somebody looks:
-  /// reading it back would take about as long.
+  /// A state with more than one task per this many events is rebuilt from the log on access:
+  /// reading it from the checkpoint would take about as long.
   private static let eventsPerTask: Int64 = 50
 
   private let store: CheckpointStore
   private let every: Int64
   private let reader: LogReader
   private let run: RunInfo
-  /// Where the plugins are.
+  /// The kinds of sources that have plugins.
   private let kinds: Set<Source.Kind>
-  /// What the user has to be told, a line each.
+  /// Messages for the user, one line each.
   private(set) var notices: [String] = []
 
   private var lastCount: Int64
   private var isNearEnd = false
   private var isBroken = false
 
-  /// Nothing where checkpoints are not to be had.
+  /// `nil` if checkpoints are off or impossible.
   init?(
     _ options: ReplayOptions, reader: LogReader, run: RunInfo,
     factories: [(factory: PluginFactory, options: [String: String])]
@@ -50,7 +50,7 @@ final class CheckpointManager {
     lastCount = 0
   }
 
-  /// Differs where the plugins or what replays them do.
+  /// A text that differs if the plugins or this executable do.
   private static func identity(
     of factories: [(factory: PluginFactory, options: [String: String])]
   ) -> String {
@@ -65,20 +65,20 @@ final class CheckpointManager {
       for name in options.keys.sorted() { parts += [name, options[name] ?? ""] }
       parts.append("")
     }
-    // As JSON the parts cannot run into each other.
+    // As JSON the parts stay separate.
     return JSONWriter.text(.list(parts.map(Value.string)))
   }
 
-  // MARK: - Beginning
+  // MARK: - Loading
 
-  /// The checkpoints that a replay may begin with, the last first.
+  /// The positions of checkpoints that a replay may start from, the latest first.
   ///
   /// - Throws: `LogError`.
   func candidates() throws -> some Sequence<Int64> {
     store.positions().filter { $0 <= run.lastSeq ?? 0 }
   }
 
-  /// A checkpoint, when it is there and good.
+  /// The checkpoint at a position, or `nil` if it is missing, damaged or invalid.
   ///
   /// - Throws: `LogError`.
   func checkpoint(at position: Int64, sources: [SourceInfo]) throws -> Checkpoint? {
@@ -94,7 +94,7 @@ final class CheckpointManager {
     return checkpoint
   }
 
-  /// The plugins could do nothing with it.
+  /// Discards a checkpoint that plugins could not restore.
   func refuse(_ position: Int64, _ error: any Error) {
     notices.append(
       "the checkpoint \(store.path(position)) is not used: \(error)")
@@ -103,10 +103,10 @@ final class CheckpointManager {
   }
 
   private func matches(_ checkpoint: Checkpoint, _ sources: [SourceInfo]) throws -> Bool {
-    var known = Dictionary(checkpoint.sources.map { ($0.id, $0) }) { first, _ in first }
+    var unmatched = Dictionary(checkpoint.sources.map { ($0.id, $0) }) { first, _ in first }
     for info in sources where kinds.contains(info.source.kind) {
-      guard let saved = known.removeValue(forKey: info.source.id) else {
-        // One that came later.
+      guard let saved = unmatched.removeValue(forKey: info.source.id) else {
+        // A source that joined later.
         if let first = try reader.first(of: info), first.seq <= checkpoint.place.position,
           checkpoint.place.isCausal
         {
@@ -116,7 +116,7 @@ final class CheckpointManager {
       }
       guard try state(of: info, at: saved.sourceSeq) == saved else { return false }
     }
-    return known.isEmpty
+    return unmatched.isEmpty
   }
 
   private func state(
@@ -132,29 +132,29 @@ final class CheckpointManager {
 
   // MARK: - Saving
 
-  /// Whether it is time for the next one.
+  /// Whether the next checkpoint is due.
   func isDue(_ cursor: EventCursor) -> Bool {
     if isBroken { return false }
     if cursor.count - lastCount >= every { return true }
-    // Of a run that goes on the last events may be out of order yet: the checkpoint at its end is
-    // then no good any more, the one before them is.
+    // The last events of a live run may still be reordered, which would invalidate a checkpoint at
+    // its end, but not one before them.
     guard run.end == .running, !isNearEnd, cursor.count >= every else { return false }
     isNearEnd = (run.lastSeq ?? 0) - (cursor.lastPosition) <= 1 << 15
     return isNearEnd
   }
 
-  /// Whether the end of the log is worth one.
+  /// Whether a checkpoint is due at the end of the log.
   func isDueAtEnd(_ cursor: EventCursor) -> Bool {
     !isBroken && cursor.count >= every && cursor.count > lastCount
   }
 
-  /// Saves where a replay is, between two events.
+  /// Saves a checkpoint between two events.
   ///
   /// - Throws: `LogError`.
   func save(_ place: ResumePoint, _ replays: [SourceReplay]) throws {
     var checkpoint = Checkpoint(place: place, sources: [], instances: [])
     for replay in replays {
-      guard let sourceSeq = replay.present else { continue }
+      guard let sourceSeq = replay.currentSourceSeq else { continue }
       guard let state = try state(of: replay.info, at: sourceSeq) else { return }
       checkpoint.sources.append(state)
       do {

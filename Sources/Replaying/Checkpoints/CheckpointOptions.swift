@@ -1,16 +1,16 @@
-/// Where and how often a replay saves what its plugins have in themselves, if all of them are
-/// `Checkpointing`: another one of the same run then begins there.
+/// Where and how often a replay saves the state of its plugins, if all of them are `Checkpointing`:
+/// a later replay of the same run then starts from there.
 ///
-/// Nothing is saved, and nothing taken up, where only a part is replayed, where time is kept, where a
-/// live run is followed, or where a plugin is a program of its own. What comes out is the same with
-/// and without.
+/// Checkpoints are neither saved nor used if only a part is replayed, at a given speed, when
+/// following a live run, or with a plugin that is an external program. The results are the same
+/// with and without.
 public struct CheckpointOptions: Sendable, Equatable {
-  /// A folder that is there and that only its user may write to.
+  /// An existing folder that only its user can write to.
   public var folder: String
-  /// How many events lie between two checkpoints. A run with fewer has none.
+  /// The number of events between two checkpoints. A shorter run has none.
   public var every: Int64
 
-  /// A replay takes about a quarter of a second for so many.
+  /// A replay of this many events takes about a quarter of a second.
   public static let usual: Int64 = 250_000
 
   public init(folder: String, every: Int64 = usual) {

@@ -5,35 +5,35 @@ import TaskLogPlugin
 
 /// The checkpoints of one run and one set of plugins, as files in a cache.
 ///
-/// A file is one line with the hash of what follows, and the checkpoint as JSON. It is named by the
-/// run, the plugins and the number of the event, and written whole before it gets its name. One that
-/// cannot be used is passed over: a cache may always be deleted.
+/// A file is a line with the hash of the rest, followed by the checkpoint as JSON. Its name
+/// consists of the run, the plugins and the number of the event, and is given by renaming a
+/// complete file. Unusable files are skipped: a cache may always be deleted.
 struct CheckpointStore {
-  /// Of each run and set of plugins so many are kept.
-  private static let kept = 4
-  /// Of all together.
-  private static let retainedInAll = 300
+  /// The number of checkpoints kept for a run and set of plugins.
+  private static let limit = 4
+  /// The number of checkpoints kept in total.
+  private static let totalLimit = 300
 
   private let folder: String
   private let stem: String
 
   /// - Parameters:
-  ///   - folder: is there, and nobody else's.
-  ///   - plugins: differs where their code or their options do.
+  ///   - folder: exists and is private to the user.
+  ///   - plugins: a text that differs if the plugins' code or options do.
   init(folder: String, run: RunInfo, plugins: String) {
     self.folder = folder
-    // A log from a stranger may say anything where its run's id should be.
+    // The run ID of an untrusted log may be any text, so it is hashed.
     stem = SHA256.hash(Array("\(run.id)\n\(plugins)".utf8)).prefix(32) + "-"
   }
 
-  /// The numbers of the events behind which there are checkpoints, the last first.
+  /// The event positions of the existing checkpoints, the latest first.
   func positions() -> [Int64] {
     names(beginningWith: stem).compactMap { Int64($0.dropFirst(stem.utf8.count)) }.sorted(by: >)
   }
 
   func path(_ position: Int64) -> String { "\(folder)/\(stem)\(position)" }
 
-  /// Nothing when it is damaged or of another version.
+  /// `nil` if the file is damaged or has another version.
   func read(_ position: Int64) -> Checkpoint? {
     guard let content = Self.read(path(position)), let end = content.firstIndex(of: 0x0A) else {
       return nil
@@ -46,7 +46,7 @@ struct CheckpointStore {
     return checkpoint
   }
 
-  /// - Returns: what has gone wrong, if anything.
+  /// - Returns: the reason of a failure, or `nil`.
   func write(_ checkpoint: Checkpoint) -> String? {
     let body = Array(JSONWriter.text(checkpoint.value).utf8)
     let content = Array(SHA256.hash(body).utf8) + [0x0A] + body
@@ -73,25 +73,27 @@ struct CheckpointStore {
 
   private func removeOld() {
     var positions = positions()
-    while positions.count > Self.kept { remove(positions.remove(at: Self.dispensable(positions))) }
+    while positions.count > Self.limit { remove(positions.remove(at: Self.dispensable(positions))) }
     let all = names(beginningWith: "")
-    guard all.count > Self.retainedInAll else { return }
+    guard all.count > Self.totalLimit else { return }
     let byAge = all.map { name -> (name: String, time: Int) in
       var status = stat()
       stat("\(folder)/\(name)", &status)
       return (name, status.st_mtim.tv_sec)
     }.sorted { $0.time < $1.time }
-    for (name, _) in byAge.prefix(all.count - Self.retainedInAll) { unlink("\(folder)/\(name)") }
+    for (name, _) in byAge.prefix(all.count - Self.totalLimit) { unlink("\(folder)/\(name)") }
   }
 
-  /// Which of some positions, the last first, is missed least: they thin out towards the beginning, as
-  /// what comes late may make the last ones useless. Never the last one itself.
+  /// The index of the least useful of some positions, sorted from the last. Checkpoints thin out
+  /// towards the beginning, and never include the last one, since late events may invalidate the
+  /// latest checkpoints.
   static func dispensable(_ positions: [Int64]) -> Int {
     guard let last = positions.first else { return 0 }
-    /// How much longer the way is where a checkpoint is missing, as a share of it.
-    func loss(_ place: Int) -> Double {
-      let before = place + 1 < positions.count ? positions[place + 1] : 0
-      return Double(positions[place - 1] - before) / Double(max(1, last - before))
+    /// The additional distance to replay without the checkpoint, relative to its distance from the
+    /// last.
+    func loss(_ index: Int) -> Double {
+      let before = index + 1 < positions.count ? positions[index + 1] : 0
+      return Double(positions[index - 1] - before) / Double(max(1, last - before))
     }
     return positions.indices.dropFirst().min { loss($0) < loss($1) } ?? 0
   }
@@ -118,12 +120,12 @@ struct CheckpointStore {
     var content = [UInt8](repeating: 0, count: Int(status.st_size))
     var count = 0
     while count < content.count {
-      let more = content.withUnsafeMutableBytes {
+      let readCount = content.withUnsafeMutableBytes {
         Glibc.read(descriptor, $0.baseAddress?.advanced(by: count), $0.count - count)
       }
-      if more < 0, errno == EINTR { continue }
-      if more <= 0 { return nil }
-      count += more
+      if readCount < 0, errno == EINTR { continue }
+      if readCount <= 0 { return nil }
+      count += readCount
     }
     return content
   }

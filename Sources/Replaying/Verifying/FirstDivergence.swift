@@ -2,10 +2,9 @@ import TaskLogPlugin
 
 /// Where two results first differ.
 ///
-/// What was not kept, because it was redacted or too large, cannot be compared and differs from
-/// nothing.
+/// Redacted and truncated values cannot be compared and count as equal.
 struct FirstDivergence {
-  /// The way to it: `durations.inc`, `keys.3`; empty for all of it.
+  /// The path to it: `durations.inc`, `keys.3`; empty for the root.
   var place: String
   var live: Value
   var replayed: Value
@@ -20,23 +19,23 @@ struct FirstDivergence {
     case (.dict(let ours), .dict(let theirs)) where ours.map(\.key) == theirs.map(\.key):
       for (mine, other) in zip(ours, theirs) {
         let name = mine.key.string ?? JSONWriter.text(mine.key)
-        if let parting = FirstDivergence(mine.value, other.value, at: path + [name]) {
-          self = parting
+        if let divergence = FirstDivergence(mine.value, other.value, at: path + [name]) {
+          self = divergence
           return
         }
       }
       return nil
     case (.list(let ours), .list(let theirs)) where ours.count == theirs.count,
       (.tuple(let ours), .tuple(let theirs)) where ours.count == theirs.count:
-      for (place, (mine, other)) in zip(ours, theirs).enumerated() {
-        if let parting = FirstDivergence(mine, other, at: path + [String(place)]) {
-          self = parting
+      for (index, (mine, other)) in zip(ours, theirs).enumerated() {
+        if let divergence = FirstDivergence(mine, other, at: path + [String(index)]) {
+          self = divergence
           return
         }
       }
       return nil
     default:
-      // By text, so that NaN is itself and 1 is not 1.0.
+      // Compared as text, so that NaN equals itself and 1 differs from 1.0.
       if JSONWriter.text(live) == JSONWriter.text(replayed) { return nil }
       place = path.joined(separator: ".")
       (self.live, self.replayed) = (live, replayed)

@@ -1,34 +1,35 @@
 import EventLog
 import TaskLogPlugin
 
-/// How the results of one plugin on one source, noted live, compare with those of a replay.
+/// Compares the results of one plugin on one source, recorded live, with those of a replay.
 public struct Verification: Sendable {
-  /// Where the two part.
+  /// The first divergence of the two.
   public struct Difference: Sendable {
-    /// The number in the log of the last noted result that was equal; nothing when none was.
+    /// The seq of the last recorded result that was equal; `nil` if none was.
     public var equalSeq: Int64?
-    /// The number in the log of the first noted result that differs.
+    /// The seq of the first recorded result that differs.
     public var seq: Int64
-    /// How many events of the source lie between the two.
+    /// The number of events of the source between the two.
     public var events: Int
-    /// The last of them, the one in which they part when there is no other.
+    /// The last of these events; the diverging one if it is the only one.
     public var lastEvent: String?
     public var lastEventSeq: Int64?
-    /// What differs within the results: `counter`, `durations.inc`; empty for all of it.
+    /// The path of the difference within the results: `counter`, `durations.inc`; empty for the
+    /// root.
     public var place: String
-    /// What the plugin had there live, as JSON.
+    /// The live value there, as JSON.
     public var live: String
-    /// What it has there in the replay, as JSON.
+    /// The replayed value there, as JSON.
     public var replayed: String
   }
 
   /// The name of the plugin's class.
   public var plugin: String
-  /// The worker that the plugin was on; nothing on the scheduler.
+  /// The worker of the plugin; `nil` for the scheduler.
   public var worker: String?
-  /// How many noted results were compared.
+  /// The number of recorded results compared.
   public var noted = 0
-  /// How many of them differ.
+  /// The number of those that differ.
   public var differing = 0
   public var first: Difference?
 
@@ -38,13 +39,13 @@ public struct Verification: Sendable {
   }
 }
 
-/// Compares the results of one plugin on one source with those that were noted live.
+/// Compares the results of one plugin on one source with those recorded live.
 ///
-/// The mark `report` says what a plugin was after all events of its source before it.
+/// The mark `report` contains a plugin's report after all earlier events of its source.
 public struct Verifier {
   private var result: Verification
   private var equalSeq: Int64?
-  /// Since the last noted result.
+  /// The number of events since the last recorded result.
   private var events = 0
   private var last: RecordedEvent?
 
@@ -52,33 +53,33 @@ public struct Verifier {
     result = Verification(plugin: plugin, worker: worker)
   }
 
-  /// The comparison so far; nothing when nothing was noted of the plugin.
+  /// The comparison so far; `nil` if no result of the plugin was recorded.
   public var verification: Verification? { result.noted > 0 ? result : nil }
 
-  /// Takes in the next event of the source, after the plugin was called with it.
+  /// Processes the next event of the source, after the plugin was called with it.
   ///
-  /// - Parameter report: what the plugin has to say now; asked for only when it is compared.
-  public mutating func take(_ recorded: RecordedEvent, report: () -> Value) {
+  /// - Parameter report: returns the plugin's current report; called only to compare it.
+  public mutating func process(_ recorded: RecordedEvent, report: () -> Value) {
     guard recorded.event.hook == .report else {
       events += 1
       last = recorded
       return
     }
     let args = recorded.event.args.content
-    // The mark also says which hooks of a plugin have failed.
+    // The mark is also used for failed hooks of a plugin.
     guard args["plugin"]?.string == result.plugin, args["failed"] == nil else { return }
     compare(args["report"] ?? .null, report(), at: recorded.seq)
   }
 
   private mutating func compare(_ live: Value, _ replayed: Value, at seq: Int64) {
     result.noted += 1
-    if let parting = FirstDivergence(live: live, replayed: Self.asNoted(replayed)) {
+    if let divergence = FirstDivergence(live: live, replayed: Self.roundTripped(replayed)) {
       result.differing += 1
       if result.first == nil {
         result.first = .init(
           equalSeq: equalSeq, seq: seq, events: events, lastEvent: last?.event.summaryText,
-          lastEventSeq: last?.seq, place: parting.place, live: JSONWriter.text(parting.live),
-          replayed: JSONWriter.text(parting.replayed))
+          lastEventSeq: last?.seq, place: divergence.place, live: JSONWriter.text(divergence.live),
+          replayed: JSONWriter.text(divergence.replayed))
       }
     } else if result.first == nil {
       equalSeq = seq
@@ -87,8 +88,8 @@ public struct Verifier {
     last = nil
   }
 
-  /// A value as it comes out of a log.
-  private static func asNoted(_ value: Value) -> Value {
+  /// A value as it would be read from a log.
+  private static func roundTripped(_ value: Value) -> Value {
     (try? JSONReader.value(JSONWriter.text(value))) ?? value
   }
 }

@@ -2,34 +2,34 @@ import EventLog
 import Glibc
 import TaskLogPlugin
 
-/// What plugin is being called with what event, where another process can see it.
+/// Publishes which plugin is being called with which event, readable by another process.
 ///
-/// A plugin of the user's may trap or never come back. The process that replays cannot tell of it,
-/// but one that watches it can, if the place of the present call is in memory that both have. The
-/// cost for each call is a few stores; nobody has to be watching.
+/// A user's plugin may trap or never return. The replaying process cannot report that, but a
+/// process that watches it can, if the current call is recorded in shared memory. The cost per call
+/// is a few stores; watching is optional.
 ///
-/// The memory is a file: at its beginning words of 64 bits, behind them the names of plugins, each
-/// written once and known by where it lies.
+/// The memory is a file: it starts with words of 64 bits, followed by the names of plugins, each
+/// written once and identified by its offset.
 public final class ActiveCall {
-  /// What a call is about, when it is not one of a hook.
+  /// The kind of a call that is not a call of a hook.
   public enum Step: Int, Sendable, CaseIterable {
     case loading, initializing, starting, settingUp, reporting, checkpointing, restoring
 
     var word: UInt64 { UInt64(Hook.known.count + 1 + rawValue) }
   }
 
-  /// Places of the words.
+  /// Indexes of the words.
   private enum Word {
-    /// How many calls there were, to see whether one goes on.
+    /// The number of calls, to detect progress.
     static let count = 0
-    /// Where the name of the plugin lies; 0 between calls.
+    /// The offset of the plugin's name; 0 between calls.
     static let plugin = 1
     static let step = 2
-    /// Number of the event in the log; 0 without one.
+    /// The seq of the event; 0 if there is none.
     static let seq = 3
   }
 
-  /// How long the file has to be at first.
+  /// The minimum initial size of the file in bytes.
   public static let size = 4096
 
   private let words: UnsafeMutablePointer<UInt64>
@@ -37,14 +37,14 @@ public final class ActiveCall {
   private var firstFree = UInt64(size)
   private var names: [String: UInt64] = [:]
 
-  /// One that nobody sees.
+  /// Creates an instance in private memory.
   public init() {
     words = .allocate(capacity: Self.size / 8)
     words.initialize(repeating: 0, count: Self.size / 8)
     descriptor = nil
   }
 
-  /// One that whoever has the same file can see; nothing when it is no such file.
+  /// Creates an instance in a file shared with a watcher; `nil` if the file cannot be mapped.
   ///
   /// - Parameter descriptor: a file that is at least a page long, open for reading and writing. It
   ///   stays open.
@@ -59,9 +59,9 @@ public final class ActiveCall {
     if descriptor != nil { munmap(words, Self.size) } else { words.deallocate() }
   }
 
-  // MARK: - Who replays
+  // MARK: - Replaying process
 
-  /// The word for a plugin.
+  /// Returns the word that identifies a plugin.
   public func label(_ plugin: String) -> UInt64 {
     guard let descriptor else { return 1 }
     if let word = names[plugin] { return word }
@@ -73,13 +73,13 @@ public final class ActiveCall {
     return word
   }
 
-  /// A hook is about to be called.
+  /// Records that a hook is about to be called.
   @inline(__always)
   func begin(_ label: UInt64, _ hook: Hook, seq: Int64) {
     begin(label, hook.word, seq)
   }
 
-  /// Something else of a plugin is about to be called.
+  /// Records that another call of a plugin is about to start.
   public func begin(_ label: UInt64, _ step: Step, seq: Int64 = 0) {
     begin(label, step.word, seq)
   }
@@ -92,31 +92,31 @@ public final class ActiveCall {
     words[Word.count] &+= 1
   }
 
-  /// It has come back.
+  /// Records that the call has returned.
   @inline(__always)
   public func end() {
     words[Word.plugin] = 0
   }
 
-  // MARK: - Who watches
+  // MARK: - Watching process
 
-  /// A call that is going on.
+  /// A call in progress.
   public struct Call: Sendable, Equatable {
     public var plugin: String
-    /// The hook, or what else is done with the plugin.
+    /// The hook, or the name of the step.
     public var what: String
-    /// Number of the event in the log; nothing without one.
+    /// The seq of the event; `nil` if there is none.
     public var seq: Int64?
-    /// How many calls there were before.
+    /// The number of this call.
     public var number: UInt64
   }
 
-  /// How many calls there were, and whether the last of them goes on.
+  /// The number of calls, and whether the last is in progress.
   public var progress: (calls: UInt64, isInside: Bool) {
     (words[Word.count], words[Word.plugin] != 0)
   }
 
-  /// The present call; nothing between two calls.
+  /// The current call; `nil` between calls.
   public var call: Call? {
     let label = words[Word.plugin]
     guard label != 0, let descriptor else { return nil }
@@ -146,6 +146,6 @@ public final class ActiveCall {
 }
 
 extension Hook {
-  /// The place among the known ones; one behind them for all others.
+  /// The index among the known hooks; one after the last for all others.
   fileprivate var word: UInt64 { UInt64(place ?? Hook.known.count) }
 }

@@ -1,11 +1,10 @@
 /// A result that knows its own size.
 public protocol ByteCounted {
-  /// Bytes of memory that it takes up.
+  /// The size in memory, in bytes.
   var nbytes: Int64 { get }
 }
 
-/// How much memory a result takes up, as far as can be told without going through it: Dask's
-/// `sizeof`.
+/// The size of a result in memory, in bytes, estimated without traversing it: Dask's `sizeof`.
 func byteCount<Output>(of value: Output) -> Int64 {
   if let counted = value as? any ByteCounted { return counted.nbytes }
   if let text = value as? String { return Int64(text.utf8.count) }

@@ -1,10 +1,11 @@
 import TaskLogPlugin
 
-/// Tasks that are async: they take up a place among the worker's running tasks, but no thread of it.
+/// Async tasks: they occupy one of the worker's slots for running tasks, but none of its threads.
 ///
-/// A task that waits for others long should give its place to them with `TaskContext.secede()`.
+/// A task that waits long for other tasks should free its slot with `TaskContext.secede()`.
 extension Client {
-  /// Submits an async task whose parameters are the results of others; `submit` tells of the rest.
+  /// Submits an async task whose parameters are the results of other tasks; see `submit` for the
+  /// parameters.
   public func submit<each Input: Sendable, Output: Sendable>(
     _ name: String, _ inputs: repeat Future<each Input>, key: Key? = nil, priority: Double = 0,
     retries: Int = 0, workers: [String] = [], allowOtherWorkers: Bool = false,
@@ -23,7 +24,7 @@ extension Client {
       })
   }
 
-  /// Submits an async task whose parameter is an array of the results of others.
+  /// Submits an async task whose parameter is an array of the results of other tasks.
   public func submit<Input: Sendable, Output: Sendable>(
     _ name: String, all inputs: [Future<Input>], key: Key? = nil, priority: Double = 0,
     retries: Int = 0, workers: [String] = [], allowOtherWorkers: Bool = false,
@@ -56,8 +57,8 @@ extension Client {
     }
   }
 
-  /// Submits an async task for each group of futures, all in one graph; its parameter is an array of
-  /// their results.
+  /// Submits an async task for each group of futures, all in one graph; its parameter is an array
+  /// of their results.
   public func map<Input: Sendable, Output: Sendable>(
     _ name: String, all groups: [[Future<Input>]], keys: [Key]? = nil, priority: Double = 0,
     retries: Int = 0, workers: [String] = [], allowOtherWorkers: Bool = false,

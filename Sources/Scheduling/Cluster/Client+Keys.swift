@@ -1,37 +1,37 @@
 import TaskLogPlugin
 
-/// What becomes of keys beside their results: they are let go of, cancelled, forgotten, scattered.
+/// Operations on keys other than fetching results: release, cancel, fire-and-forget, scatter.
 extension Client {
-  /// A future is held no more.
+  /// Called when a future of the key is deallocated.
   func release(_ key: Key) {
     state.withLock { state in
-      let left = state.entries.change(key) { entry in
+      let remaining = state.entries.change(key) { entry in
         entry.holders -= 1
         return entry.holders
       }
-      guard left == 0 else { return }
+      guard remaining == 0 else { return }
       state.entries[key] = nil
       guard !state.isClosed else { return }
-      say(.clientReleasesKeys(client: id, keys: [key]), "client-releases-keys", &state)
+      send(.clientReleasesKeys(client: id, keys: [key]), "client-releases-keys", &state)
     }
   }
 
-  /// Stops tasks and what needs them: Dask's `Client.cancel`. Their futures fail with
-  /// `ClusterError.cancelled`. A task that runs goes on until its end, and its result is dropped.
+  /// Cancels tasks and their dependents: Dask's `Client.cancel`. Their futures fail with
+  /// `ClusterError.cancelled`. A running task continues to its end, and its result is dropped.
   ///
-  /// - Parameter force: also when another client wants them.
+  /// - Parameter force: cancel also if another client wants the tasks.
   public func cancel<Output>(_ futures: [Future<Output>], force: Bool = false) {
     state.withLock { state in
       guard !state.isClosed else { return }
-      say(.cancel(client: id, keys: futures.map(\.key), force: force), "cancel-key", &state)
+      send(.cancel(client: id, keys: futures.map(\.key), force: force), "cancel-key", &state)
     }
   }
 
-  /// Has tasks run to their end although nobody holds their futures: Dask's `fire_and_forget`.
+  /// Runs tasks to their end even if nobody holds their futures: Dask's `fire_and_forget`.
   public func fireAndForget<Output>(_ futures: Future<Output>...) {
     state.withLock { state in
       guard !state.isClosed else { return }
-      say(
+      send(
         .clientDesiresKeys(client: SchedulerCore.fireAndForget, keys: futures.map(\.key)),
         "client-desires-keys", &state)
     }
@@ -39,21 +39,21 @@ extension Client {
 
   // MARK: - Scattering
 
-  /// Gives values to workers, one after the other in turns, so that tasks can have them as inputs:
+  /// Distributes values to workers in round-robin order, so that tasks can use them as inputs:
   /// Dask's `Client.scatter`.
   ///
   ///     let table = try await client.scatter([lines], broadcast: true)[0]
   ///     let counts = client.submit("count", table) { $0.count }
   ///
-  /// What is scattered cannot be computed again: when the worker that holds it is lost, futures of it
-  /// fail with `ClusterError.cancelled`.
+  /// Scattered data cannot be recomputed: if the worker that holds it is lost, its futures fail
+  /// with `ClusterError.cancelled`.
   ///
   /// - Parameters:
-  ///   - keys: the key of each; by default made from the type and the value, so that equal values
-  ///     have one key, or from a number where values cannot be hashed.
-  ///   - workers: addresses of the workers that are to have them; all by default.
-  ///   - broadcast: each of these workers gets each value.
-  ///   - hash: false when equal values are to have keys of their own.
+  ///   - keys: the key of each value; by default derived from the type and the value, so that equal
+  ///     values share a key, or from a counter if values are not hashable.
+  ///   - workers: addresses of the recipients; all workers by default.
+  ///   - broadcast: send every value to each of these workers.
+  ///   - hash: `false` to give equal values distinct keys.
   /// - Throws: `ClusterError.noWorkers`, `ClusterError.closed`.
   public func scatter<Value: Sendable>(
     _ values: [Value], keys: [Key]? = nil, workers: [String] = [], broadcast: Bool = false,
@@ -90,7 +90,7 @@ extension Client {
   }
 }
 
-/// A value on its way to workers.
+/// A value being sent to workers.
 struct Scattered: Sendable {
   var key: Key
   var outcome: Outcome

@@ -1,10 +1,10 @@
 import TaskLogPlugin
 
-/// What comes of tasks.
+/// Results of tasks.
 extension Client {
   /// The results of several tasks, in their order.
   ///
-  /// - Throws: `TaskError` of the first that has failed, `ClusterError`.
+  /// - Throws: `TaskError` of the first task that failed, `ClusterError`.
   public func gather<Output: Sendable>(_ futures: [Future<Output>]) async throws -> [Output] {
     let values = try await values(futures.map(\.key))
     return try zip(futures, values).map { future, value in
@@ -18,28 +18,29 @@ extension Client {
   }
 
   func values(_ keys: [Key]) async throws -> [any Sendable] {
-    var found: [Key: any Sendable] = [:]
-    // A result can be lost between the news that it is there and the fetching of it.
+    var results: [Key: any Sendable] = [:]
+    // A result can be lost between the notification that it exists and fetching it.
     while true {
-      let missing = keys.filter { found[$0] == nil }
+      let missing = keys.filter { results[$0] == nil }
       guard !missing.isEmpty else { break }
       for key in missing { try await wait(for: key, toFetch: true) }
       var byWorker: [(WorkerServer, [Key])] = []
       for (key, worker) in await scheduler.whoHas(missing) {
-        if let place = byWorker.firstIndex(where: { $0.0 === worker }) {
-          byWorker[place].1.append(key)
+        if let index = byWorker.firstIndex(where: { $0.0 === worker }) {
+          byWorker[index].1.append(key)
         } else {
           byWorker.append((worker, [key]))
         }
       }
       for (worker, keys) in byWorker {
-        for (key, held) in await worker.values(keys) { found[key] = held.value }
+        for (key, held) in await worker.values(keys) { results[key] = held.value }
       }
     }
-    return keys.compactMap { found[$0] }
+    return keys.compactMap { results[$0] }
   }
 
-  /// - Parameter toFetch: its result is wanted, which nobody holds once the cluster is closed.
+  /// - Parameter toFetch: whether the result will be fetched, which is impossible once the cluster
+  ///   is closed.
   func wait(for key: Key, toFetch: Bool = false) async throws {
     if let answer = answer(for: key, toFetch) { return try answer.get() }
     try await withCheckedThrowingContinuation { continuation in
@@ -49,7 +50,7 @@ extension Client {
     }
   }
 
-  /// What has come of a task; nothing while it is pending, when the one who waits is told later.
+  /// The outcome of a task, or `nil` while it is pending; then `waiting` is resumed later.
   private func answer(
     for key: Key, _ toFetch: Bool, orTell waiting: CheckedContinuation<Void, any Error>? = nil
   ) -> Result<Void, any Error>? {
@@ -73,7 +74,7 @@ extension Client {
 
   // MARK: - News from the scheduler
 
-  /// - Parameter graph: the graph of this client that the scheduler took in last.
+  /// - Parameter graph: the last graph of this client that the scheduler received.
   func finished(_ key: Key, asOf graph: Int) {
     settle(key, .finished, .success(()), graph)
   }
@@ -86,7 +87,7 @@ extension Client {
     state.withLock { _ = $0.entries.change(key) { $0.status = .pending } }
   }
 
-  /// The scheduler has been restarted: what this client holds has come to nothing.
+  /// The scheduler has restarted: all keys of this client are cancelled.
   func cancelAll() {
     let waiting = state.withLock { state in
       var waiting: [(Key, CheckedContinuation<Void, any Error>)] = []

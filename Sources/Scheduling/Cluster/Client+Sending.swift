@@ -1,6 +1,6 @@
 import TaskLogPlugin
 
-/// What a task is submitted with beside its key and inputs.
+/// The options a task is submitted with, in addition to its key and inputs.
 struct SubmitOptions {
   var priority: Double
   var retries: Int
@@ -18,20 +18,20 @@ struct SubmitOptions {
     self.workers = workers
     self.allowOtherWorkers = allowOtherWorkers
     self.resources = resources.map { Resource($0.key, $0.value) }
-    // As in Dask what the task is submitted with is among its annotations.
-    var own: [Value.Entry] = []
+    // As in Dask, these options are also annotations of the task.
+    var ownEntries: [Value.Entry] = []
     if priority != 0 {
-      own.append(
+      ownEntries.append(
         .init("priority", Int64(exactly: priority).map(Value.int) ?? .double(priority)))
     }
-    if !workers.isEmpty { own.append(.init("workers", .list(workers.map(Value.string)))) }
-    if retries != 0 { own.append(.init("retries", .int(Int64(retries)))) }
-    if allowOtherWorkers { own.append(.init("allow_other_workers", .bool(true))) }
-    if !resources.isEmpty { own.append(.init("resources", Resource.value(self.resources))) }
+    if !workers.isEmpty { ownEntries.append(.init("workers", .list(workers.map(Value.string)))) }
+    if retries != 0 { ownEntries.append(.init("retries", .int(Int64(retries)))) }
+    if allowOtherWorkers { ownEntries.append(.init("allow_other_workers", .bool(true))) }
+    if !resources.isEmpty { ownEntries.append(.init("resources", Resource.value(self.resources))) }
     self.annotations =
       annotations.map { .init(.string($0.key), $0.value) }.filter { entry in
-        !own.contains { $0.key == entry.key }
-      } + own
+        !ownEntries.contains { $0.key == entry.key }
+      } + ownEntries
   }
 
   func task(_ key: Key, _ dependencies: [Key], _ spec: TaskSpec) -> NewTask {
@@ -42,11 +42,11 @@ struct SubmitOptions {
   }
 }
 
-/// How tasks get from a client to the scheduler.
+/// Sends tasks from a client to the scheduler.
 extension Client {
   /// Submits a task for each item, all in one graph.
   ///
-  /// - Parameter spec: what the task of an item needs, and what it does.
+  /// - Parameter spec: returns the inputs and the function of an item's task.
   func map<Item, Output: Sendable>(
     _ name: String, _ items: [Item], _ keys: [Key]?, _ options: SubmitOptions,
     _ location: String, _ spec: (Item) -> (inputs: [Key], run: TaskSpec.Run)
@@ -109,15 +109,17 @@ extension Client {
     let submittingTask = TaskContext.current?.key
     state.withLock { state in
       state.stimulusCount += 1
-      let number = state.stimulusCount
+      let graphNumber = state.stimulusCount
       if state.entries.isEmpty { state.entries.reserveCapacity(keys.count) }
-      for key in keys { state.entries[key, default: Entry(graph: number)].hold(number) }
+      for key in keys {
+        state.entries[key, default: Entry(graph: graphNumber)].addHolder(graphNumber)
+      }
       guard !state.isClosed else { return }
       // Sent under the lock, so that no release of the same key can overtake it.
       scheduler.send(
         .graph(
           NewGraph(client: id, tasks: tasks, keys: keys, submittingTask: submittingTask),
-          number: number, stimulusID: "update-graph-\(token).\(number)"))
+          number: graphNumber, stimulusID: "update-graph-\(token).\(graphNumber)"))
     }
     return keys
   }
@@ -129,11 +131,11 @@ extension Client {
   }
 }
 
-/// The results that a task is run with, each taken out as what the task takes it for.
+/// The inputs of a task run, each cast to the type of its parameter.
 struct Inputs {
   private let values: [any Sendable]
   private let keys: [Key]
-  private var place = 0
+  private var index = 0
 
   init(_ values: [any Sendable], _ keys: [Key]) {
     self.values = values
@@ -142,16 +144,16 @@ struct Inputs {
 
   /// - Throws: `ClusterError.wrongType`.
   mutating func next<Value>(_: Future<Value>.Type) throws -> Value {
-    defer { place += 1 }
-    guard place < values.count, let value = values[place] as? Value else {
+    defer { index += 1 }
+    guard index < values.count, let value = values[index] as? Value else {
       throw ClusterError.wrongType(
-        key: keys[place], expected: String(describing: Value.self),
-        found: place < values.count ? String(describing: type(of: values[place])) : "nothing")
+        key: keys[index], expected: String(describing: Value.self),
+        found: index < values.count ? String(describing: type(of: values[index])) : "nothing")
     }
     return value
   }
 
-  /// All of them.
+  /// All remaining inputs.
   ///
   /// - Throws: `ClusterError.wrongType`.
   mutating func all<Value: Sendable>() throws -> [Value] {

@@ -1,21 +1,21 @@
 import TaskLogPlugin
 
-/// Tasks that are submitted.
+/// Submission of tasks.
 extension Client {
-  /// Submits a task whose parameters are the results of others.
+  /// Submits a task whose parameters are the results of other tasks.
   ///
   ///     let sum = client.submit("add", a, b) { $0 + $1 }
   ///
   /// - Parameters:
-  ///   - name: what it does; the beginning of its key.
-  ///   - key: its key; by default made from the name, never the same twice. A key that is known
-  ///     already gives a future of the task that has it.
+  ///   - name: what the task does; the prefix of its key.
+  ///   - key: the key; by default generated from the name and unique. If the key is already known,
+  ///     the future is of the existing task.
   ///   - priority: higher runs first.
-  ///   - retries: how often it may fail before it errs.
-  ///   - workers: addresses of the workers that may run it; all may by default.
-  ///   - allowOtherWorkers: others may as well when none of these is there.
-  ///   - resources: what a worker must have for it to run there, and what it takes up while it does.
-  ///   - annotations: what plugins are to be told of it; Dask's `dask.annotate`.
+  ///   - retries: how often it may fail before it becomes erred.
+  ///   - workers: addresses of the workers that may run it; all by default.
+  ///   - allowOtherWorkers: whether other workers may run it if none of these is available.
+  ///   - resources: what a worker must have to run it, reserved while it runs.
+  ///   - annotations: passed to plugins; Dask's `dask.annotate`.
   public func submit<each Input: Sendable, Output: Sendable>(
     _ name: String, _ inputs: repeat Future<each Input>, key: Key? = nil, priority: Double = 0,
     retries: Int = 0, workers: [String] = [], allowOtherWorkers: Bool = false,
@@ -34,7 +34,7 @@ extension Client {
       })
   }
 
-  /// Submits a task whose parameter is an array of the results of others.
+  /// Submits a task whose parameter is an array of the results of other tasks.
   ///
   ///     let total = client.submit("sum", all: parts) { $0.reduce(0, +) }
   public func submit<Input: Sendable, Output: Sendable>(
@@ -55,7 +55,7 @@ extension Client {
   ///
   ///     let sizes = client.map("size", paths) { try size(of: $0) }
   ///
-  /// - Parameter keys: the key of each; by default made from the name and a number.
+  /// - Parameter keys: the key of each task; by default generated from the name and an index.
   public func map<Input: Sendable, Output: Sendable>(
     _ name: String, _ values: [Input], keys: [Key]? = nil, priority: Double = 0,
     retries: Int = 0, workers: [String] = [], allowOtherWorkers: Bool = false,

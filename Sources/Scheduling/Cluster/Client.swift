@@ -11,19 +11,20 @@ public final class Client: Sendable {
     case cancelled
   }
 
-  /// What is known of a key.
+  /// The client's view of a key.
   struct Entry {
     var status = Status.pending
-    /// The graph that it came with. News from before are about a task that was released since.
+    /// The graph the key was submitted with. Notifications as of an earlier graph are about a task
+    /// that has been released since.
     var graph: Int
-    /// Futures of this key that are held.
+    /// The number of live futures of this key.
     var holders = 0
     var waiting: [CheckedContinuation<Void, any Error>] = []
 
-    /// One more future is held, since the graph of this number.
-    mutating func hold(_ graph: Int) {
+    /// Adds a future, created by the graph with this number.
+    mutating func addHolder(_ graph: Int) {
       if case .cancelled = status {
-        // It is wanted anew.
+        // The key is wanted again.
         status = .pending
         self.graph = graph
       }
@@ -41,7 +42,7 @@ public final class Client: Sendable {
   let state = Lock(State())
   let scheduler: SchedulerServer
   let registry: WorkerPluginRegistry
-  /// Tells the keys of this client from those of others.
+  /// Distinguishes the keys of this client from those of others.
   let token: String
 
   init(scheduler: SchedulerServer, registry: WorkerPluginRegistry) {
@@ -62,19 +63,19 @@ public final class Client: Sendable {
     Key("\(name)-\(token)\(nextNumber())")
   }
 
-  /// Says something to the scheduler, behind all that was said before.
-  func say(_ stimulus: SchedulerStimulus, _ name: String, _ state: inout State) {
+  /// Sends a stimulus to the scheduler, after everything sent before.
+  func send(_ stimulus: SchedulerStimulus, _ name: String, _ state: inout State) {
     state.stimulusCount += 1
     scheduler.send(.stimulus(stimulus, stimulusID: "\(name)-\(token).\(state.stimulusCount)"))
   }
 
-  // MARK: - Plugins and life
+  // MARK: - Plugins and life cycle
 
-  /// Registers a worker plugin: one instance for each worker, present and future. Dask's
+  /// Registers a worker plugin: one instance per worker, present and future. Dask's
   /// `Client.register_plugin`.
   ///
-  /// A second one of the same name takes the place of the first, which is torn down, unless it is
-  /// idempotent: then it is ignored.
+  /// A plugin with the same name replaces the first, which is torn down, unless it is idempotent:
+  /// then it is ignored.
   ///
   /// - Parameter name: by default the plugin's own.
   public func registerPlugin(
@@ -83,7 +84,7 @@ public final class Client: Sendable {
     await registry.register(name, make)
   }
 
-  /// Takes a worker plugin away from all workers, present and future, and tears it down: Dask's
+  /// Removes a worker plugin from all workers, present and future, and tears it down: Dask's
   /// `Client.unregister_worker_plugin`.
   ///
   /// - Throws: `ClusterError.unknownPlugin`.
@@ -91,7 +92,7 @@ public final class Client: Sendable {
     try await registry.unregister(name)
   }
 
-  /// Says goodbye to the scheduler; futures that are pending fail.
+  /// Disconnects from the scheduler; pending futures fail.
   func close() async {
     state.withLock { $0.isClosed = true }
     await scheduler.remove(self)

@@ -1,28 +1,28 @@
 import TaskLogPlugin
 
-/// What can go wrong with a cluster and its futures.
+/// Errors of a cluster and its futures.
 public enum ClusterError: Error, Sendable, CustomStringConvertible {
   case noThread(reason: String)
   case closed(key: Key)
   /// The task was cancelled, or all were by a restart.
   case cancelled(key: Key)
-  /// There is nobody to give data to.
+  /// No worker can receive the data.
   case noWorkers
   /// No worker plugin of this name is registered.
   case unknownPlugin(String)
-  /// There is no worker of this address.
+  /// The cluster has no worker with this address.
   case unknownWorker(String)
-  /// A future was asked for its result after the task was forgotten.
+  /// The result of a future was requested after the task had been forgotten.
   case unknownKey(Key)
-  /// The result is of another type than the future's.
+  /// The result has a different type than the future.
   case wrongType(key: Key, expected: String, found: String)
 
   public var description: String {
     switch self {
-    case .noThread(let reason): "no thread for a worker: \(reason)"
+    case .noThread(let reason): "cannot start a worker thread: \(reason)"
     case .closed(let key): "the cluster was closed before task '\(key)' was done"
     case .cancelled(let key): "task '\(key)' was cancelled"
-    case .noWorkers: "the cluster has no running worker that may have it"
+    case .noWorkers: "no running worker may receive the data"
     case .unknownPlugin(let name): "no worker plugin '\(name)' is registered"
     case .unknownWorker(let address): "the cluster has no worker \(address)"
     case .unknownKey(let key): "the scheduler does not know task '\(key)'"
@@ -32,13 +32,13 @@ public enum ClusterError: Error, Sendable, CustomStringConvertible {
   }
 }
 
-/// A task has failed, on its own or because one that it needs has.
+/// A task has failed, by itself or because a task it depends on has.
 public struct TaskError: Error, Sendable, CustomStringConvertible {
-  /// The task whose result was asked for.
+  /// The task whose result was requested.
   public var key: Key
-  /// The task that failed on its own.
+  /// The task that failed by itself.
   public var blame: Key
-  /// What the error of that task says of itself.
+  /// The description of that task's error.
   public var exceptionText: String
   /// Where the task was submitted.
   public var tracebackText: String

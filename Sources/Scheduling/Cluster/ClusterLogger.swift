@@ -1,7 +1,7 @@
 import Glibc
 import Logging
 
-/// Where a cluster says what befalls it. Without a logger of the user's only errors are told, on the
+/// Logs the events of a cluster. Without a logger from the user only errors are printed, to
 /// standard error.
 struct ClusterLogger: Sendable {
   var logger: Logger?
@@ -10,7 +10,7 @@ struct ClusterLogger: Sendable {
     if let logger {
       logger.error("\(message)", metadata: metadata)
     } else {
-      complain(message)
+      printError(message)
     }
   }
 
@@ -23,8 +23,8 @@ struct ClusterLogger: Sendable {
   }
 }
 
-/// Writes a line to the standard error.
-func complain(_ message: String) {
+/// Writes a line to standard error.
+func printError(_ message: String) {
   let line = "tasklog: \(message)\n"
   _ = Array(line.utf8).withUnsafeBytes { write(STDERR_FILENO, $0.baseAddress, $0.count) }
 }

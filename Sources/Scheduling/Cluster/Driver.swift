@@ -1,17 +1,18 @@
 import Glibc
 
-/// A server that has messages to handle.
+/// A server that processes messages from an inbox.
 protocol Driven: AnyObject, Sendable {
-  /// Handles what has come in, in the calling thread or in the one that has the turn.
+  /// Processes the inbox on the calling thread, or on the thread that has the turn.
   func drive()
-  /// Handles what has come in, on one of Swift's threads.
+  /// Processes the inbox on one of Swift's threads.
   func wake()
 }
 
-/// Lets the thread that has just run a task see to what follows from it: the worker learns of it, from
-/// that the scheduler, from that workers of what is next. None of them has to be woken for it.
+/// Lets the thread that has just run a task process the consequences: it notifies the worker, the
+/// worker notifies the scheduler, and the scheduler sends workers their next tasks. None of them
+/// has to be woken.
 ///
-/// Each thread has its own, so nothing here is shared.
+/// There is one per thread, so nothing here is shared.
 final class Driver {
   private var pending: [any Driven] = []
   private var isActive = false
@@ -24,7 +25,7 @@ final class Driver {
     return key
   }()
 
-  /// The calling thread is to have a driver.
+  /// Gives the calling thread a driver.
   static func install() {
     pthread_setspecific(key, Unmanaged.passRetained(Driver()).toOpaque())
   }
@@ -33,7 +34,8 @@ final class Driver {
     pthread_getspecific(key).map { Unmanaged<Driver>.fromOpaque($0).takeUnretainedValue() }
   }
 
-  /// A server has got its first message: it comes next, if this thread drives, else it is woken.
+  /// Schedules a server whose inbox is no longer empty: it is next if this thread is driving,
+  /// otherwise it is woken.
   static func call(_ server: any Driven) {
     if let driver = ofThisThread, driver.isActive {
       driver.pending.append(server)
@@ -42,7 +44,7 @@ final class Driver {
     }
   }
 
-  /// Does something and all that follows from it. Must not be called from within a turn.
+  /// Runs a body and then all servers it has made pending. Must not be called from within a turn.
   static func drive(_ body: () -> Void) {
     guard let driver = ofThisThread, !driver.isActive else { return body() }
     driver.isActive = true

@@ -2,7 +2,7 @@ import TaskLogPlugin
 
 /// The result of a task that may not have run yet: Dask's `Future`.
 ///
-/// The scheduler keeps the task as long as a future of it is held.
+/// The scheduler keeps the task as long as a future of it exists.
 public final class Future<Output: Sendable>: Sendable {
   public let key: Key
   private let client: Client
@@ -18,7 +18,7 @@ public final class Future<Output: Sendable>: Sendable {
 
   /// Waits for the task and fetches its result from a worker.
   ///
-  /// - Throws: `TaskError` when it or a task that it needs has failed, `ClusterError`.
+  /// - Throws: `TaskError` if the task or one of its dependencies has failed, `ClusterError`.
   public func result() async throws -> Output {
     let values = try await client.values([key])
     guard let value = values.first as? Output else {

@@ -1,7 +1,7 @@
-/// Messages on their way to an actor, in the order in which they were sent.
+/// Messages sent to an actor, in the order of sending.
 ///
-/// One wake-up serves any number of messages: whoever sends to an empty inbox wakes the actor, which
-/// then takes all of them at once.
+/// One wake-up serves any number of messages: the sender that finds the inbox empty wakes the
+/// actor, which then takes all messages at once.
 final class Inbox<Message: Sendable>: Sendable {
   private struct State {
     var messages: [Message] = []
@@ -10,7 +10,7 @@ final class Inbox<Message: Sendable>: Sendable {
 
   private let state = Lock(State())
 
-  /// Puts a message in; true when the actor has to be woken.
+  /// Appends a message; returns `true` if the actor has to be woken.
   func put(_ message: Message) -> Bool {
     state.withLock { state in
       state.messages.append(message)
@@ -19,7 +19,7 @@ final class Inbox<Message: Sendable>: Sendable {
     }
   }
 
-  /// Puts several messages in; true when the actor has to be woken.
+  /// Appends several messages; returns `true` if the actor has to be woken.
   func put(_ messages: [Message]) -> Bool {
     state.withLock { state in
       if state.messages.isEmpty {
@@ -32,7 +32,7 @@ final class Inbox<Message: Sendable>: Sendable {
     }
   }
 
-  /// Takes out all messages; when there are none, the next one wakes the actor again.
+  /// Removes and returns all messages; if there are none, the next message wakes the actor again.
   func take() -> [Message] {
     state.withLock { state in
       if state.messages.isEmpty { state.isAwake = false }

@@ -2,7 +2,8 @@ import Glibc
 
 /// Blocks a thread until there is a value.
 ///
-/// The semaphore is raised once, after the value has been set; the one who waits reads it after that.
+/// The semaphore is raised once, after the value has been set; the waiting thread reads it after
+/// that.
 final class Latch<Value: Sendable>: @unchecked Sendable {
   private let semaphore: UnsafeMutablePointer<sem_t>
   private var value: Value?
@@ -24,7 +25,7 @@ final class Latch<Value: Sendable>: @unchecked Sendable {
 
   func wait() -> Value {
     while true {
-      // A signal may have interrupted it.
+      // A signal may have interrupted the wait.
       while sem_wait(semaphore) != 0 {}
       if let value { return value }
     }

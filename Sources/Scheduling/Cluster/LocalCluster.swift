@@ -17,30 +17,30 @@ public final class LocalCluster: Sendable {
   private let threadsPerWorker: Int
   private let resources: [Resource]
   private let logger: ClusterLogger
-  /// Names of workers are given once; an address is never another worker's later.
-  private let born = Lock(0)
+  /// Counts the names of workers. Names are never reused, so that an address identifies one worker.
+  private let nameCount = Lock(0)
   private let closing = Lock<Task<Void, Never>?>(nil)
 
   /// Starts a cluster.
   ///
   /// - Parameters:
-  ///   - workers: how many workers; by default one for each processor.
-  ///   - threadsPerWorker: how many tasks each of them runs at a time.
-  ///   - allowedFailures: how many workers may die with a task before it errs.
-  ///   - workerSaturation: how many of a large group of root tasks a worker is sent, as a factor of
-  ///     its threads; the others wait at the scheduler, so that what follows from the first comes
-  ///     before them. Infinite when all are to be sent at once.
-  ///   - workStealing: idle workers take tasks from those that have too many.
-  ///   - stealingInterval: how long after tasks have become unequally spread they do.
-  ///   - noWorkersTimeout: how long tasks wait for a worker that may run them before they err; for
-  ///     ever by default.
-  ///   - resources: what each worker has for tasks to take up.
-  ///   - logger: is told when workers come and go, and of errors of plugins; by default errors go to
-  ///     the standard error.
+  ///   - workers: the number of workers; by default one per processor.
+  ///   - threadsPerWorker: how many tasks a worker runs at a time.
+  ///   - allowedFailures: how many workers may die while running a task before it becomes erred.
+  ///   - workerSaturation: how many root tasks of a large group are sent to a worker, as a factor
+  ///     of its threads; the others are queued at the scheduler, so that the dependents of the
+  ///     first run before them. Infinite to send all at once.
+  ///   - workStealing: whether idle workers take tasks from overloaded ones.
+  ///   - stealingInterval: the delay between tasks becoming unevenly distributed and stealing.
+  ///   - noWorkersTimeout: how long tasks wait for a worker that may run them before they become
+  ///     erred; unlimited by default.
+  ///   - resources: the resources of each worker, which tasks reserve.
+  ///   - logger: receives the joining and leaving of workers, and errors of plugins; by default
+  ///     errors are printed to standard error.
   ///   - recorder: records the scheduler and all workers.
-  ///   - preloads: run before everything else, in their order: Dask's preloads.
-  ///   - plugins: scheduler plugins that are there from the start.
-  /// - Throws: `ClusterError.noThread`, or what the initializer of something preloaded throws.
+  ///   - preloads: run before everything else, in this order: Dask's preloads.
+  ///   - plugins: scheduler plugins registered at the start.
+  /// - Throws: `ClusterError.noThread`, or the error of a preload's initializer.
   public init(
     workers: Int? = nil, threadsPerWorker: Int = 1, allowedFailures: Int = 3,
     workerSaturation: Double = 1.1, workStealing: Bool = true,
@@ -91,7 +91,7 @@ public final class LocalCluster: Sendable {
 
   /// Starts one more worker and returns its address.
   ///
-  /// - Parameter resources: what it has for tasks to take up; by default the same as the others.
+  /// - Parameter resources: the resources of the worker; by default the same as the others.
   /// - Throws: `ClusterError.noThread`.
   @discardableResult
   public func addWorker(
@@ -103,9 +103,9 @@ public final class LocalCluster: Sendable {
   }
 
   private func addWorker(_ threads: Int, _ resources: [Resource]) async throws -> String {
-    let name = born.withLock { born in
-      defer { born += 1 }
-      return born
+    let name = nameCount.withLock { nameCount in
+      defer { nameCount += 1 }
+      return nameCount
     }
     let worker = try WorkerServer(
       name: name, nthreads: max(1, threads), resources: resources, scheduler: scheduler,
@@ -117,8 +117,8 @@ public final class LocalCluster: Sendable {
     return worker.facts.address
   }
 
-  /// Shuts a worker down: plugins on it are torn down, what it ran is run elsewhere, what only it
-  /// held is computed again. Use `retireWorkers` to have its results moved before.
+  /// Shuts a worker down: its plugins are torn down, its running tasks run elsewhere, and results
+  /// that only it held are recomputed. Use `retireWorkers` to move its results first.
   ///
   /// - Throws: `ClusterError.unknownWorker`.
   public func removeWorker(_ address: String) async throws {
@@ -127,8 +127,8 @@ public final class LocalCluster: Sendable {
     await scheduler.remove(address, expected: true)
   }
 
-  /// Lets a worker die as when its process is killed: neither its plugins nor the scheduler readConfirms
-  /// from it any more. The tasks that it had become suspicious.
+  /// Simulates the death of a worker's process: neither its plugins nor the scheduler hear from it
+  /// again. The tasks that it was processing become suspicious.
   ///
   /// - Throws: `ClusterError.unknownWorker`.
   public func killWorker(_ address: String) async throws {
@@ -138,9 +138,9 @@ public final class LocalCluster: Sendable {
     await scheduler.remove(address, expected: false)
   }
 
-  /// Sends workers away once their results are with others: Dask's `retire_workers`.
+  /// Removes workers once their results have been moved to others: Dask's `retire_workers`.
   ///
-  /// - Returns: those that are gone; one whose results nobody can take over stays.
+  /// - Returns: the workers that were removed; a worker whose results no other can receive stays.
   @discardableResult
   public func retireWorkers(_ addresses: [String]) async -> [String] {
     let scheduler = scheduler
@@ -155,8 +155,8 @@ public final class LocalCluster: Sendable {
     return addresses.filter(gone.contains)
   }
 
-  /// Forgets all tasks and starts as many workers anew: Dask's `Client.restart`. Futures that are
-  /// held fail with `ClusterError.cancelled`.
+  /// Forgets all tasks and restarts the workers: Dask's `Client.restart`. Live futures fail with
+  /// `ClusterError.cancelled`.
   ///
   /// - Throws: `ClusterError.noThread`.
   public func restart() async throws {
@@ -169,16 +169,16 @@ public final class LocalCluster: Sendable {
     for worker in old { _ = try await addWorker(worker.facts.nthreads, worker.facts.resources) }
   }
 
-  // MARK: - The end
+  // MARK: - Shutdown
 
-  /// What each worker plugin has to say: by plugin, then by worker in the order of joining.
+  /// The reports of all worker plugins: by plugin, then by worker in the order of joining.
   public func workerReports() async -> [(name: String, worker: String, report: Value)] {
     await registry.reports()
   }
 
-  /// Shuts everything down: clients, workers, the scheduler, and at last the recorder, which writes
-  /// out what is left. Futures that are pending fail; tasks that run are not waited for. Closing
-  /// once more does nothing but wait for it.
+  /// Shuts everything down: clients, workers, the scheduler, and last the recorder, which writes
+  /// its remaining events. Pending futures fail; running tasks are not awaited. A second call only
+  /// waits for the first.
   public func close() async {
     let task = closing.withLock { closing in
       let task = closing ?? Task { await self.shutDown() }
@@ -186,7 +186,7 @@ public final class LocalCluster: Sendable {
       return task
     }
     await task.value
-    // The task holds the cluster.
+    // The task retains the cluster.
     closing.withLock { $0 = Task {} }
   }
 

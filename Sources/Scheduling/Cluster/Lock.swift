@@ -1,13 +1,13 @@
 import Glibc
 
-/// A value that one thread at a time looks at or changes.
+/// A value that one thread at a time reads or changes.
 ///
-/// It has the interface of the standard library's `Mutex` and is made of a POSIX mutex instead. The
-/// thread sanitizer knows POSIX mutexes; those of the library it does not, since the library is not
-/// built with it, and it would take what they guard for a race.
+/// It has the interface of the standard library's `Mutex` but uses a POSIX mutex. The thread
+/// sanitizer supports POSIX mutexes; it does not see those of the standard library, which is not
+/// built with it, and would report what they guard as races.
 ///
-/// The value lies beside the mutex and is only touched while it is held, which is what makes it safe
-/// to share.
+/// The value is stored next to the mutex and only accessed while the mutex is locked, which makes
+/// it safe to share.
 struct Lock<Value>: ~Copyable, @unchecked Sendable {
   private struct Guarded {
     var mutex = pthread_mutex_t()
@@ -29,7 +29,7 @@ struct Lock<Value>: ~Copyable, @unchecked Sendable {
   }
 
   private var mutex: UnsafeMutablePointer<pthread_mutex_t> {
-    // The first field of a struct lies where the struct does.
+    // The first field of a struct has the address of the struct.
     UnsafeMutableRawPointer(guarded).assumingMemoryBound(to: pthread_mutex_t.self)
   }
 

@@ -1,4 +1,4 @@
-/// How the workers of a cluster find each other by address.
+/// Finds the workers of a cluster by address.
 final class Peers: Sendable {
   private let workers = Lock<[String: WorkerServer]>([:])
 

@@ -1,6 +1,7 @@
 import TaskLogPlugin
 
-/// What plugins may do: put into the inbox, and so carried out after the present event.
+/// The actions open to plugins. They are sent to the inbox, and so are carried out after the
+/// current event.
 final class PluginActions: SchedulerActions {
   private weak let server: SchedulerServer?
 
@@ -9,28 +10,28 @@ final class PluginActions: SchedulerActions {
   }
 
   func add(_ plugin: any SchedulerPlugin) {
-    // Hooks are called in the isolation of the scheduler, and this by hooks.
+    // Hooks run in the isolation of the scheduler, and hooks call this.
     nonisolated(unsafe) let plugin = plugin
-    server?.assumeIsolated { $0.addLater(plugin) }
+    server?.assumeIsolated { $0.enqueuePlugin(plugin) }
   }
 
   func logEvent(topic: String, message: Value) {
-    tell(.logEvent(topic: topic, message: message), "log-event")
+    send(.logEvent(topic: topic, message: message), "log-event")
   }
 
   func release(keys: [Key], client: String) {
-    tell(.clientReleasesKeys(client: client, keys: keys), "client-releases-keys-plugin")
+    send(.clientReleasesKeys(client: client, keys: keys), "client-releases-keys-plugin")
   }
 
   func cancel(keys: [Key], client: String, force: Bool) {
-    tell(.cancel(client: client, keys: keys, force: force), "cancel-key-plugin")
+    send(.cancel(client: client, keys: keys, force: force), "cancel-key-plugin")
   }
 
   func retire(workers: [String]) {
-    tell(.retireWorkers(workers), "retire-workers-plugin")
+    send(.retireWorkers(workers), "retire-workers-plugin")
   }
 
-  private func tell(_ stimulus: SchedulerStimulus, _ stimulusID: String) {
+  private func send(_ stimulus: SchedulerStimulus, _ stimulusID: String) {
     server?.send(.stimulus(stimulus, stimulusID: stimulusID))
   }
 }

@@ -1,24 +1,25 @@
 import TaskLogPlugin
 
-/// Who is told of the events of one scheduler or worker: its recorder, then its plugins in the order
-/// of registration.
+/// Dispatches the events of one scheduler or worker: to its recorder first, then to its plugins in
+/// registration order.
 ///
-/// A plugin that throws is reported with its name, the event and the error, loudly, and does not
-/// disturb the others. One that throws `StopReplay` stays, but is not called any more.
+/// A plugin that throws is logged as an error with its name, the event and the error, and does not
+/// affect the others. A plugin that throws `StopReplay` stays registered but is not called any
+/// more.
 final class PluginHost<P> {
   @exclusivity(unchecked) private(set) var plugins: [(name: String, plugin: P)] = []
-  /// Those that are still to be called.
-  @exclusivity(unchecked) private(set) var wanting: [(name: String, plugin: P)] = []
-  /// Those that have seen enough.
-  private var done: Set<String> = []
+  /// The plugins that are still called.
+  @exclusivity(unchecked) private(set) var active: [(name: String, plugin: P)] = []
+  /// The names of the plugins that asked to stop.
+  private var stopped: Set<String> = []
   private let owner: String
   private let logger: ClusterLogger
   private let channel: (any EventChannel)?
   private let call: (P, Event) throws -> Void
 
   /// - Parameters:
-  ///   - owner: what the plugins are on, for messages.
-  ///   - call: calls the hook that an event is a call of.
+  ///   - owner: the server of the plugins, for messages.
+  ///   - call: calls the hook of an event.
   init(
     _ owner: String, _ logger: ClusterLogger, _ channel: (any EventChannel)?,
     _ call: @escaping (P, Event) throws -> Void
@@ -29,73 +30,75 @@ final class PluginHost<P> {
     self.call = call
   }
 
-  func tell(_ event: Event) {
+  func dispatch(_ event: Event) {
     channel?.record(event)
-    for (name, plugin) in wanting {
+    for (name, plugin) in active {
       do {
         try call(plugin, event)
       } catch {
-        note(error, of: name, event.summaryText)
+        handleError(error, of: name, event.summaryText)
       }
     }
   }
 
-  /// For the recorder alone.
+  /// Sends an event to the recorder only.
   func record(_ event: Event) {
     channel?.record(event)
   }
 
   var isEmpty: Bool { plugins.isEmpty }
 
-  /// Those whose reports are the user's.
-  var reporting: [(name: String, plugin: P)] { plugins.filter { !($0.plugin is any RecorderInternal) } }
+  /// The plugins whose reports are shown to the user.
+  var reporting: [(name: String, plugin: P)] {
+    plugins.filter { !($0.plugin is any RecorderInternal) }
+  }
 
-  /// Whether a plugin is to be registered: not when it is idempotent and its name is taken.
+  /// Whether a plugin may be registered: not if it is idempotent and its name is in use.
   func admits(name: String, idempotent: Bool) -> Bool {
     !idempotent || !plugins.contains { $0.name == name }
   }
 
-  /// Registers a plugin in place of the one of that name, if any.
+  /// Registers a plugin, replacing one with the same name.
   ///
-  /// - Parameter isDone: it has seen enough already.
+  /// - Parameter isDone: the plugin has already asked to stop.
   func add(_ plugin: P, name: String, idempotent: Bool, isDone: Bool) {
     guard admits(name: name, idempotent: idempotent) else { return }
     _ = remove(name)
     plugins.append((name, plugin))
-    if isDone { done.insert(name) }
-    chooseWanting()
+    if isDone { stopped.insert(name) }
+    updateWanting()
   }
 
   func remove(_ name: String) -> P? {
-    done.remove(name)
-    guard let place = plugins.firstIndex(where: { $0.name == name }) else { return nil }
-    defer { chooseWanting() }
-    return plugins.remove(at: place).plugin
+    stopped.remove(name)
+    guard let index = plugins.firstIndex(where: { $0.name == name }) else { return nil }
+    defer { updateWanting() }
+    return plugins.remove(at: index).plugin
   }
 
-  private func chooseWanting() {
-    wanting = done.isEmpty ? plugins : plugins.filter { !done.contains($0.name) }
+  private func updateWanting() {
+    active = stopped.isEmpty ? plugins : plugins.filter { !stopped.contains($0.name) }
   }
 
-  /// A hook that gives something back.
+  /// Calls a hook that returns something.
   func call(named hook: String, _ body: (P) throws -> Void) {
-    for (name, plugin) in wanting {
+    for (name, plugin) in active {
       do {
         try body(plugin)
       } catch {
-        note(error, of: name, hook)
+        handleError(error, of: name, hook)
       }
     }
   }
 
-  /// A hook has thrown.
+  /// Handles an error thrown by a hook.
   ///
-  /// - Returns: whether to say that the plugin has seen enough.
+  /// - Returns: whether the plugin asked to stop.
   @discardableResult
-  func note(_ error: any Error, of name: String, _ what: @autoclosure () -> String) -> Bool {
+  func handleError(_ error: any Error, of name: String, _ what: @autoclosure () -> String) -> Bool {
     if error is StopReplay {
-      done.insert(name)
-      chooseWanting()
+      stopped.insert(name)
+      updateWanting()
       return true
     }
     let what = what()

@@ -1,6 +1,6 @@
 import TaskLogPlugin
 
-/// Workers and clients that come and go, and who holds what.
+/// Joining and leaving of workers and clients, and who holds what.
 extension SchedulerServer {
   func add(_ worker: WorkerServer) {
     workers[worker.facts.address] = worker
@@ -9,7 +9,7 @@ extension SchedulerServer {
     armTimers()
   }
 
-  /// A worker is gone. `expected` when it was asked to go.
+  /// Removes a worker that is gone. `expected` if it was asked to leave.
   func remove(_ address: String, expected: Bool) {
     drain()
     workers[address] = nil
@@ -20,11 +20,12 @@ extension SchedulerServer {
     }
     handle(
       .removeWorker(address: address, expected: expected), stimulusID("handle-worker-cleanup"))
-    ended(address, true)
+    finishRetiring(address, true)
     armTimers()
   }
 
-  /// Asks a worker to go once its results are with others; false when it stays.
+  /// Asks a worker to leave once its results have been moved to others; returns `false` if it
+  /// stays.
   func retire(_ address: String) async -> Bool {
     drain()
     guard !isClosed, workers[address] != nil else { return false }
@@ -35,11 +36,11 @@ extension SchedulerServer {
     }
   }
 
-  func ended(_ address: String, _ succeeded: Bool) {
+  func finishRetiring(_ address: String, _ succeeded: Bool) {
     for one in retiring.removeValue(forKey: address) ?? [] { one.resume(returning: succeeded) }
   }
 
-  /// All tasks are forgotten, all workers go.
+  /// Forgets all tasks and removes all workers.
   func restart() {
     drain()
     handle(.restart, stimulusID("restart"))
@@ -71,13 +72,13 @@ extension SchedulerServer {
     }
   }
 
-  /// The address of the worker that a task is with.
+  /// The address of the worker that processes a task.
   func processingOn(_ key: Key) -> String? {
     drain()
     return core.state.tasks[key]?.processingOn?.address
   }
 
-  /// Gives data to workers in turns: Dask's `scatter`.
+  /// Distributes data to workers in round-robin order: Dask's `scatter`.
   func scatter(
     _ data: [Scattered], client: String, to addresses: [String], broadcast: Bool
   ) async throws {
@@ -90,7 +91,7 @@ extension SchedulerServer {
     var shares = recipients.map { _ in [Scattered]() }
     for one in data {
       if broadcast {
-        for place in shares.indices { shares[place].append(one) }
+        for index in shares.indices { shares[index].append(one) }
       } else {
         shares[turn % shares.count].append(one)
         turn += 1

@@ -18,20 +18,21 @@ extension SchedulerServer {
     do {
       try await plugin.start(scheduler: scheduler)
     } catch {
-      isDone = host.note(error, of: name, "start")
+      isDone = host.handleError(error, of: name, "start")
     }
-    // Not before it has started: events go on while it does.
+    // Registered only after it has started, since events continue meanwhile.
     host.add(plugin, name: name, idempotent: plugin.idempotent, isDone: isDone)
   }
 
-  /// Removes a plugin by its name; false when there is none. Dask's `Scheduler.remove_plugin`.
+  /// Removes a plugin by name; returns `false` if there is none. Dask's `Scheduler.remove_plugin`.
   @discardableResult
   public func removePlugin(_ name: String) -> Bool {
     drain()
     return host.remove(name) != nil
   }
 
-  /// Reads something back from a plugin: `withPlugin(Counter.self) { $0.counter }`.
+  /// Accesses a plugin by type: `withPlugin(Counter.self) { $0.counter }`. Returns `nil` if there
+  /// is none.
   public func withPlugin<P: SchedulerPlugin, Result: Sendable>(
     _ type: P.Type, _ body: (P) throws -> Result
   ) rethrows -> Result? {
@@ -42,7 +43,7 @@ extension SchedulerServer {
     return nil
   }
 
-  /// What each plugin has to say, in the order of registration.
+  /// The reports of the plugins, in registration order.
   public func reports() -> [(name: String, report: Value)] {
     drain()
     return host.reporting.map { ($0.name, $0.plugin.report()) }
@@ -53,7 +54,7 @@ extension SchedulerServer {
     return core.state.workers.values
   }
 
-  /// What the plugins leave of these, each asked in turn.
+  /// The workers that remain after each plugin has filtered them in turn.
   func downscalable(_ workers: [WorkerInfo]) -> [WorkerInfo] {
     guard !host.isEmpty else { return workers }
     var answer = workers

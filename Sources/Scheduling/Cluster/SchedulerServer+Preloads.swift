@@ -1,8 +1,8 @@
 import TaskLogPlugin
 
-/// What is run before everything else, and plugins that plugins add.
+/// Preloads, and plugins added by plugins.
 extension SchedulerServer {
-  /// Sets preloads up, and adds what of them are plugins, each in its turn.
+  /// Sets preloads up and registers those that are also plugins, one after the other.
   func setUp(_ preloads: [any Plugin]) async {
     for one in preloads {
       if let preload = one as? any Preload {
@@ -10,9 +10,9 @@ extension SchedulerServer {
         do {
           try await preload.setup(scheduler: scheduler)
         } catch {
-          host.note(error, of: preload.name, "setup")
+          host.handleError(error, of: preload.name, "setup")
         }
-        await addAdded()
+        await addPendingPlugins()
       }
       if let plugin = one as? any SchedulerPlugin { await add(plugin) }
     }
@@ -25,18 +25,18 @@ extension SchedulerServer {
       do {
         try await preload.teardown(scheduler: scheduler)
       } catch {
-        host.note(error, of: preload.name, "teardown")
+        host.handleError(error, of: preload.name, "teardown")
       }
     }
   }
 
-  /// A hook adds a plugin: it is started when the hook has returned.
-  func addLater(_ plugin: any SchedulerPlugin) {
+  /// Adds a plugin on behalf of a hook: it is started after the hook has returned.
+  func enqueuePlugin(_ plugin: any SchedulerPlugin) {
     added.append(plugin)
-    Task { await self.addAdded() }
+    Task { await self.addPendingPlugins() }
   }
 
-  func addAdded() async {
+  func addPendingPlugins() async {
     while !added.isEmpty { await add(added.removeFirst()) }
   }
 }

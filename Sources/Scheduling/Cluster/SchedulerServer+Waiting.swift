@@ -1,9 +1,9 @@
 import TaskLogPlugin
 
-/// Those who wait for the scheduler to have nothing to do, and what it does after some time.
+/// Waiting for the scheduler to be idle, and its timers.
 extension SchedulerServer {
-  /// Waits until no task is to be run any more, or the scheduler is closed. Tasks that no worker can
-  /// run are not waited for.
+  /// Waits until no task remains to be run, or the scheduler is closed. Does not wait for tasks
+  /// that no worker can run.
   public func idle() async {
     drain()
     guard !isIdle, !isClosed else { return }
@@ -23,15 +23,16 @@ extension SchedulerServer {
 
   // MARK: - Timers
 
-  /// What is done after some time.
+  /// The delays of the timers.
   struct Timing: Sendable {
-    /// How long after tasks have become unequally spread idle workers take some from others.
+    /// The delay between tasks becoming unevenly distributed and stealing.
     var stealing = Duration.milliseconds(100)
-    /// How long tasks wait for a worker that may run them before they err; for ever by default.
+    /// How long tasks wait for a worker that may run them before they become erred; unlimited by
+    /// default.
     var noWorkers: Duration?
   }
 
-  /// Sees to it that what is to be done after some time will be.
+  /// Starts the timers that are needed.
   func armTimers() {
     if core.mayBalance { arm("stealing", timing.stealing, .balance) }
     if let limit = timing.noWorkers,

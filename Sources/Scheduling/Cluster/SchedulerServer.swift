@@ -1,8 +1,8 @@
 import TaskLogPlugin
 
-/// The scheduler of a cluster: the actor around `SchedulerCore`, home of the scheduler plugins.
+/// The scheduler of a cluster: the actor around `SchedulerCore`, which hosts the scheduler plugins.
 public actor SchedulerServer: Driven {
-  /// The source id.
+  /// The ID of the source.
   public nonisolated let id: String
   public nonisolated let address: String
 
@@ -12,7 +12,7 @@ public actor SchedulerServer: Driven {
     case graph(NewGraph, number: Int, stimulusID: String)
   }
 
-  /// Shared with the threads of workers: who has run a task sees to what follows from it.
+  /// Shared with the threads of workers: the thread that has run a task processes the consequences.
   private nonisolated let executor = TurnExecutor()
   public nonisolated var unownedExecutor: UnownedSerialExecutor {
     executor.asUnownedSerialExecutor()
@@ -24,32 +24,32 @@ public actor SchedulerServer: Driven {
   var core: SchedulerCore!
   var host: PluginHost<any SchedulerPlugin>!
   var scheduler: Scheduler!
-  /// What was run before everything else, and is told of the end.
+  /// The preloads, to be torn down at the end.
   var preloads: [any Preload] = []
-  /// Plugins that other plugins have added in a hook.
+  /// Plugins that a hook has added and that are not yet started.
   var added: [any SchedulerPlugin] = []
 
   var workers = OrderedMap<String, WorkerServer>()
   var clients = OrderedMap<String, Client>()
-  /// The graph of each client that was taken in last, by its number.
+  /// The number of the last graph received from each client.
   private var graphNumbers = OrderedMap<String, Int>()
-  /// What goes to each worker when there is enough of it, or when the inbox is empty.
+  /// Messages to each worker, sent together once a stimulus has been handled.
   private var outgoing = OrderedMap<String, [WorkerServer.Message]>()
   private var stimulusCount = 0
-  /// What comes in from now on is news of the past.
+  /// Once set, incoming messages are ignored.
   private(set) var isClosed = false
   private let options: SchedulerCore.Options
   let timing: Timing
   let logger: ClusterLogger
-  /// Those who wait until nothing is to be run.
+  /// Continuations that wait until no task remains to be run.
   var awaitingIdle: [CheckedContinuation<Void, Never>] = []
-  /// The timers that are under way.
+  /// The timers that are running.
   var armed: Set<String> = []
-  /// Gives scattered data to workers in turns.
+  /// Counts scattered values, to assign them to workers round-robin.
   var turn = 0
-  /// Workers that are being retired, with those who wait for it.
+  /// Workers that are being retired, with the continuations that wait for it.
   var retiring: [String: [CheckedContinuation<Bool, Never>]] = [:]
-  /// Called with a worker that the scheduler has sent away.
+  /// Called with a worker that the scheduler has removed.
   private var onDismissal: (@Sendable (WorkerServer) -> Void)?
 
   init(
@@ -65,7 +65,7 @@ public actor SchedulerServer: Driven {
     channel = recorder?.channel(for: Source(kind: .scheduler, id: id, address: address))
   }
 
-  // MARK: - Life
+  // MARK: - Life cycle
 
   func start(
     _ plugins: sending [any SchedulerPlugin], preloads: sending [any Plugin],
@@ -77,26 +77,26 @@ public actor SchedulerServer: Driven {
     let host = PluginHost<any SchedulerPlugin>("the scheduler", logger, channel) {
       try $0.call($1, scheduler: scheduler)
     }
-    core = SchedulerCore(options, state) { host.tell($0) }
+    core = SchedulerCore(options, state) { host.dispatch($0) }
     self.scheduler = scheduler
     self.host = host
     if let channel {
-      for plugin in recorder?.schedulerPlugins(noting: channel) ?? [] { await add(plugin) }
+      for plugin in recorder?.schedulerPlugins(recording: channel) ?? [] { await add(plugin) }
     }
     await setUp(preloads)
     for plugin in plugins { await add(plugin) }
-    await addAdded()
+    await addPendingPlugins()
     handle(.start, stimulusID("start"))
   }
 
   func beforeClose() async {
     drain()
     handle(.beforeClose, stimulusID("close"))
-    for (name, plugin) in host.wanting {
+    for (name, plugin) in host.active {
       do {
         try await plugin.beforeClose()
       } catch {
-        host.note(error, of: name, "beforeClose")
+        host.handleError(error, of: name, "beforeClose")
       }
     }
     await tearDownPreloads()
@@ -118,15 +118,15 @@ public actor SchedulerServer: Driven {
     awaitingIdle.removeAll()
     onDismissal = nil
     handle(.close, stimulusID("close"))
-    for (name, plugin) in host.wanting {
+    for (name, plugin) in host.active {
       do {
         try await plugin.close()
       } catch {
-        host.note(error, of: name, "close")
+        host.handleError(error, of: name, "close")
       }
     }
     clients.removeAll()
-    // What tasks do may hold the cluster.
+    // The functions of tasks may retain the cluster.
     for (_, task) in core.state.tasks { task.runSpec = nil }
   }
 
@@ -149,12 +149,12 @@ public actor SchedulerServer: Driven {
   }
 
   private func work() async {
-    // Between two rounds others get their turn on this actor.
+    // Other jobs of this actor may run between two rounds.
     while drain() { await Task.yield() }
   }
 
-  /// Handles what has come in, in order; false when there was nothing. Whoever asks the scheduler for
-  /// something does this before, or what was sent to it earlier would come later.
+  /// Handles all received messages in order; returns `false` if there were none. Every request to
+  /// the scheduler drains first, so that messages sent earlier take effect before it.
   @discardableResult
   func drain() -> Bool {
     let messages = inbox.take()
@@ -185,7 +185,7 @@ public actor SchedulerServer: Driven {
       }
       for instruction in instructions { perform(instruction) }
     } catch {
-      logger.error("engine fault, please report it: \(error)")
+      logger.error("internal error, please report it: \(error)")
     }
     sendAll()
   }
@@ -211,7 +211,7 @@ public actor SchedulerServer: Driven {
       for (id, client) in clients { client.cancelled(keys, asOf: graphNumbers[id] ?? 0) }
     case .retired(let address, let succeeded):
       if succeeded, let worker = workers.removeValue(forKey: address) { onDismissal?(worker) }
-      ended(address, succeeded)
+      finishRetiring(address, succeeded)
     }
   }
 

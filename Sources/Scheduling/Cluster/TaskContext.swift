@@ -1,13 +1,13 @@
 import Synchronization
 import TaskLogPlugin
 
-/// A task may throw this to be run anew, there or on another worker: Dask's `Reschedule`.
+/// Thrown by a task to be run again, on the same worker or another: Dask's `Reschedule`.
 public struct Reschedule: Error {
   public init() {}
 }
 
-/// What a running task knows of itself: its key, its worker, and a client to submit further tasks
-/// with. Dask's `get_client`, `get_worker`, `secede` and `rejoin`.
+/// The context of a running task: its key, its worker, and a client to submit further tasks. Dask's
+/// `get_client`, `get_worker`, `secede` and `rejoin`.
 ///
 ///     client.submit("plan") {
 ///       let context = TaskContext.current!
@@ -15,17 +15,18 @@ public struct Reschedule: Error {
 ///       return try await context.client.gather(parts.map { context.client.submit("part") { … } })
 ///     }
 public final class TaskContext: Sendable {
-  /// That of the task that calls; nothing outside of tasks.
+  /// The context of the calling task; `nil` outside of tasks.
   @TaskLocal public static var current: TaskContext?
 
   public let key: Key
   /// The address of the worker.
   public let worker: String
-  /// Tasks that it submits from within a task come before those that were submitted with the task.
+  /// Tasks that it submits from within a task run before those that were submitted together with
+  /// that task.
   public let client: Client
 
   private let start: Double
-  /// The threads of the worker, where the task has one of them.
+  /// The threads of the worker, if the task runs on one of them.
   private let threads: ThreadPool?
   private let notifySeceded: @Sendable (_ computeSeconds: Double) -> Void
   private let hasSeceded = Atomic(false)
@@ -42,22 +43,22 @@ public final class TaskContext: Sendable {
     self.notifySeceded = notifySeceded
   }
 
-  /// Leaves the task's place among the running tasks to another one, and goes on: Dask's `secede`. A
-  /// task that waits for others should, or they may never get a place.
+  /// Frees the task's slot among the running tasks and continues: Dask's `secede`. A task that
+  /// waits for other tasks should secede, or they may never get a slot.
   public func secede() {
     guard !hasSeceded.exchange(true, ordering: .acquiringAndReleasing) else { return }
     threads?.secede()
     notifySeceded(Time.seconds() - start)
   }
 
-  /// Waits until a thread of the worker is free, and takes its place: Dask's `rejoin`. To the
-  /// scheduler the task stays long-running. An async task has no thread and goes on at once.
+  /// Waits until a thread of the worker is free, and takes its slot: Dask's `rejoin`. For the
+  /// scheduler the task stays long-running. An async task has no thread and continues at once.
   public func rejoin() {
     if hasSeceded.exchange(false, ordering: .acquiringAndReleasing) { threads?.rejoin() }
   }
 
   /// Waits for a future from within a task that is not async; its thread is blocked meanwhile, so
-  /// secede before.
+  /// secede first.
   ///
   /// - Throws: as `Future.result()`.
   public func result<Output>(of future: Future<Output>) throws -> Output {
@@ -72,6 +73,6 @@ public final class TaskContext: Sendable {
     return try latch.wait().get()
   }
 
-  /// Whether the thread that has run the task is still one of the worker's.
+  /// Whether the thread that has run the task still belongs to the worker.
   var hasThread: Bool { !hasSeceded.load(ordering: .acquiring) }
 }

@@ -1,11 +1,11 @@
 import TaskLogPlugin
 
-/// What a task does: Dask's `run_spec`. The cores pass it on without looking into it.
+/// What a task runs: Dask's `run_spec`. The cores pass it on as an opaque value.
 final class TaskSpec: Sendable {
-  /// The results that it needs, in the order of its parameters.
+  /// The keys of its inputs, in the order of its parameters.
   let inputs: [Key]
   let run: Run
-  /// Where it was submitted.
+  /// The source location of the submission.
   let location: String
 
   init(inputs: [Key], run: Run, location: String) {
@@ -17,16 +17,16 @@ final class TaskSpec: Sendable {
   enum Run: Sendable {
     /// On a thread of the worker.
     case sync(@Sendable ([any Sendable]) throws -> Outcome)
-    /// As a task of Swift's.
+    /// As a Swift task.
     case async(@Sendable ([any Sendable]) async throws -> Outcome)
   }
 }
 
-/// What can be told about the results of a task before there are any.
+/// What is known about the results of a task before it runs.
 struct OutcomeType<Output: Sendable>: Sendable {
   let type = _typeName(Output.self, qualified: true)
   let typeName = _typeName(Output.self, qualified: false)
-  /// The size of every result, when the type alone determines it.
+  /// The size of every result in bytes, if the type alone determines it.
   let nbytes: Int64?
 
   init() {
@@ -37,7 +37,7 @@ struct OutcomeType<Output: Sendable>: Sendable {
   }
 }
 
-/// A result with what is told about it.
+/// A result with its size and type.
 struct Outcome: Sendable {
   var value: any Sendable
   var nbytes: Int64

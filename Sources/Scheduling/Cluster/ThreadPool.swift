@@ -1,26 +1,26 @@
 import Glibc
 
-/// The threads of one worker: tasks block them, not Swift's own.
+/// The threads of one worker, so that tasks do not block Swift's own threads.
 ///
-/// The lock guards all that varies; a thread that finds nothing to do sleeps on a condition. A job
-/// says whether its thread is still one of the pool: one that has seceded ends with it.
+/// The lock guards all mutable state; an idle thread sleeps on a condition. A job returns whether
+/// its thread still belongs to the pool: a thread that has seceded ends with its job.
 final class ThreadPool: @unchecked Sendable {
   typealias Job = @Sendable () -> Bool
 
   private let lock: UnsafeMutablePointer<pthread_mutex_t>
   private let condition: UnsafeMutablePointer<pthread_cond_t>
-  /// Those that want to rejoin sleep on this one.
+  /// Threads that wait to rejoin sleep on this condition.
   private let seats: UnsafeMutablePointer<pthread_cond_t>
   private var jobs: [Job] = []
   private var nextJob = 0
   private var isClosed = false
-  /// How many threads want to rejoin, and how many may.
+  /// The number of threads that wait to rejoin, and of slots freed for them.
   private var rejoining = 0
-  private var seatsGiven = 0
+  private var freedSeats = 0
 
-  /// How often a thread that has nothing to do looks for something before it sleeps, others going
-  /// first each time. Where tasks are tiny the next one is there sooner than a thread can be woken.
-  private static let looksBeforeSleep = 32
+  /// How often an idle thread checks for a job, yielding each time, before it sleeps. With tiny
+  /// tasks the next job arrives sooner than a thread can be woken.
+  private static let checksBeforeSleep = 32
 
   /// - Throws: `ClusterError.noThread`.
   init(count: Int) throws {
@@ -48,7 +48,7 @@ final class ThreadPool: @unchecked Sendable {
     seats.deallocate()
   }
 
-  /// 0, or the error's number.
+  /// Returns 0 or an `errno` value.
   private func addThread() -> Int32 {
     var thread = pthread_t()
     let this = Unmanaged.passRetained(self)
@@ -74,7 +74,7 @@ final class ThreadPool: @unchecked Sendable {
     pthread_cond_signal(condition)
   }
 
-  /// Lets the threads end; what runs is waited for by nobody.
+  /// Lets the threads end, without waiting for running jobs.
   func close() {
     pthread_mutex_lock(lock)
     isClosed = true
@@ -85,21 +85,22 @@ final class ThreadPool: @unchecked Sendable {
     pthread_cond_broadcast(seats)
   }
 
-  /// The calling thread leaves its place to a new one.
+  /// Replaces the calling thread in the pool with a new one.
   func secede() {
     let code = addThread()
     if code != 0 {
-      complain("no thread in place of one that has seceded: \(String(cString: strerror(code)))")
+      printError("cannot replace the thread of a seceded task: \(String(cString: strerror(code)))")
     }
   }
 
-  /// The calling thread, which has seceded, waits for one to leave its place to it.
+  /// Waits until another thread leaves the pool, and takes its slot; called by a thread that has
+  /// seceded.
   func rejoin() {
     pthread_mutex_lock(lock)
     rejoining += 1
     pthread_cond_signal(condition)
-    while seatsGiven == 0, !isClosed { pthread_cond_wait(seats, lock) }
-    if seatsGiven > 0 { seatsGiven -= 1 }
+    while freedSeats == 0, !isClosed { pthread_cond_wait(seats, lock) }
+    if freedSeats > 0 { freedSeats -= 1 }
     pthread_mutex_unlock(lock)
   }
 
@@ -113,11 +114,11 @@ final class ThreadPool: @unchecked Sendable {
   private func next() -> Job? {
     pthread_mutex_lock(lock)
     defer { pthread_mutex_unlock(lock) }
-    var looks = 0
+    var checks = 0
     while rejoining == 0, nextJob >= jobs.count {
       if isClosed { return nil }
-      if looks < Self.looksBeforeSleep {
-        looks += 1
+      if checks < Self.checksBeforeSleep {
+        checks += 1
         pthread_mutex_unlock(lock)
         sched_yield()
         pthread_mutex_lock(lock)
@@ -127,7 +128,7 @@ final class ThreadPool: @unchecked Sendable {
     }
     if rejoining > 0 {
       rejoining -= 1
-      seatsGiven += 1
+      freedSeats += 1
       pthread_cond_signal(seats)
       return nil
     }
@@ -140,6 +141,6 @@ final class ThreadPool: @unchecked Sendable {
     return job
   }
 
-  /// The calling thread, as a number that stays the same.
+  /// A stable ID of the calling thread.
   static var currentThread: Int64 { Int64(bitPattern: UInt64(pthread_self())) }
 }

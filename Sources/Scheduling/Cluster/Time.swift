@@ -1,6 +1,6 @@
 import Glibc
 
-/// The machine's clock, for the actors and threads around the cores.
+/// The system clock, for the actors and threads around the cores.
 enum Time {
   /// Nanoseconds since 1970 UTC.
   static func now() -> Int64 {
@@ -9,13 +9,13 @@ enum Time {
     return Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)
   }
 
-  /// Seconds since 1970 UTC, as Dask counts in `startstops`.
+  /// Seconds since 1970 UTC, as in Dask's `startstops`.
   static func seconds() -> Double {
     Double(now()) / 1e9
   }
 }
 
-/// Makes ids such as Dask's servers have: `Scheduler-` and a random UUID.
+/// Generates an ID like those of Dask's servers: `Scheduler-` and a random UUID.
 func makeID(_ kind: String) -> String {
   var generator = SystemRandomNumberGenerator()
   let digits = (0..<4).map { _ in

@@ -1,26 +1,27 @@
 import Glibc
 import Synchronization
 
-/// Runs an actor on whichever thread comes by: one of Swift's own, or, between two tasks, the thread
-/// that has just finished one. That thread then needs to wake nobody to learn what is next.
+/// Runs an actor on any available thread: one of Swift's own, or, between two tasks, the thread
+/// that has just finished one. That thread then learns what is next without waking another.
 ///
-/// One thread at a time has the *turn*; only it runs jobs of the actor. Who finds the turn taken
-/// leaves its job behind, and the one that has it runs that too before it gives the turn back.
+/// One thread at a time has the *turn*; only it runs jobs of the actor. A thread that finds the
+/// turn taken enqueues its job, and the thread that has the turn runs that too before it ends the
+/// turn.
 ///
-/// What one turn has written the next one sees, since the lock is taken at the end of the one and at
-/// the beginning of the other.
+/// Writes of one turn are visible to the next, since the lock is taken at the end of one and at the
+/// beginning of the other.
 final class TurnExecutor: SerialExecutor {
   private struct State {
     var jobs: [UnownedJob] = []
-    /// What is to be done in a turn by those who found it taken.
+    /// Bodies enqueued by threads that found the turn taken.
     var bodies: [@Sendable () -> Void] = []
     var isTaken = false
-    /// A thread is on its way to take the turn.
+    /// A task has been created to take the turn.
     var isCalled = false
   }
 
   private let state = Lock(State())
-  /// The thread that has the turn, 0 when none has. Each thread only asks whether it is itself.
+  /// The thread that has the turn, or 0. A thread only compares it with itself.
   private let owner = Atomic<UInt>(0)
 
   func enqueue(_ job: consuming ExecutorJob) {
@@ -34,8 +35,8 @@ final class TurnExecutor: SerialExecutor {
     if mustCall { Task.detached { self.takeTurn {} } }
   }
 
-  /// Runs a body as the actor, and the jobs that come up meanwhile. When another thread has the turn,
-  /// the body is left to that one. Must not be called from within a turn.
+  /// Runs a body as the actor, and the jobs enqueued meanwhile. If another thread has the turn,
+  /// that thread runs the body. Must not be called from within a turn.
   func takeTurn(_ body: @escaping @Sendable () -> Void) {
     let isOurs = state.withLock { state in
       guard !state.isTaken else {

@@ -1,10 +1,10 @@
 import TaskLogPlugin
 
-/// The worker plugins of a cluster, and the workers that each of them gets an instance on.
+/// The worker plugins of a cluster, and the workers that get an instance of each.
 actor WorkerPluginRegistry {
   private var workers: [WorkerServer] = []
-  /// What the plugins of workers had to say that are gone.
-  private var last: [(name: String, worker: String, report: Value)] = []
+  /// Reports of the plugins of workers that have left.
+  private var finalReports: [(name: String, worker: String, report: Value)] = []
   private var plugins = OrderedMap<String, @Sendable () throws -> any WorkerPlugin>()
   private let logger: ClusterLogger
 
@@ -18,12 +18,12 @@ actor WorkerPluginRegistry {
   }
 
   func register(_ name: String?, _ make: @escaping @Sendable () throws -> any WorkerPlugin) async {
-    // Only an instance knows its name; it goes to the first worker.
+    // Only an instance has the name; this instance goes to the first worker.
     let first: any WorkerPlugin
     do {
       first = try make()
     } catch {
-      return logger.error("plugin '\(name ?? "")' cannot be made: \(error)")
+      return logger.error("cannot create plugin '\(name ?? "")': \(error)")
     }
     let name = name ?? first.name
     if first.idempotent, plugins.contains(name) { return }
@@ -34,7 +34,7 @@ actor WorkerPluginRegistry {
     for worker in others { await add(name, to: worker, make) }
   }
 
-  /// One whose instance cannot be made is told as one that throws.
+  /// An instance that cannot be created is logged like a plugin that throws.
   private func add(
     _ name: String, to worker: WorkerServer, _ make: @Sendable () throws -> any WorkerPlugin
   ) async {
@@ -43,7 +43,7 @@ actor WorkerPluginRegistry {
       plugin = try make()
     } catch {
       return logger.error(
-        "plugin '\(name)' cannot be made for worker \(worker.facts.address): \(error)")
+        "cannot create plugin '\(name)' for worker \(worker.facts.address): \(error)")
     }
     await worker.add(plugin, name: name)
   }
@@ -55,7 +55,7 @@ actor WorkerPluginRegistry {
   }
 
   func reports() async -> [(name: String, worker: String, report: Value)] {
-    var all = last
+    var all = finalReports
     for worker in workers {
       for (name, report) in await worker.reports() {
         all.append((name, worker.facts.address, report))
@@ -66,17 +66,17 @@ actor WorkerPluginRegistry {
     return names.flatMap { name in all.filter { $0.name == name } }
   }
 
-  /// Closes a worker that goes before the others.
+  /// Closes a worker that leaves before the others.
   func close(_ worker: WorkerServer) async {
     guard workers.contains(where: { $0 === worker }) else { return await worker.close() }
     forget(worker)
     await worker.close()
     for (name, report) in await worker.reports() {
-      last.append((name, worker.facts.address, report))
+      finalReports.append((name, worker.facts.address, report))
     }
   }
 
-  /// A worker has died: nothing is to be had from it.
+  /// Removes a worker that has died; its plugins have no reports.
   func forget(_ worker: WorkerServer) {
     workers.removeAll { $0 === worker }
   }

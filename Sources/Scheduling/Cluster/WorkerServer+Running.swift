@@ -1,16 +1,16 @@
 import TaskLogPlugin
 
-/// How a worker runs a task.
+/// Execution of tasks on a worker.
 extension WorkerServer {
   func execute(_ key: Key, _ taskRunID: Int64) {
     guard let spec = core.state.tasks[key]?.runSpec as? TaskSpec else {
-      logger.error("engine fault, please report it: no run spec for '\(key)'")
+      logger.error("internal error, please report it: no run spec for '\(key)'")
       return
     }
     var inputs: [any Sendable] = []
     for input in spec.inputs {
       guard let value = held[input]?.value else {
-        logger.error("engine fault, please report it: '\(key)' runs without its input '\(input)'")
+        logger.error("internal error, please report it: '\(key)' runs without its input '\(input)'")
         break
       }
       inputs.append(value)
@@ -54,7 +54,7 @@ extension WorkerServer {
     }
   }
 
-  /// What has come of a run.
+  /// The message that reports the outcome of a run.
   private static func end(
     of key: Key, _ taskRunID: Int64, _ spec: TaskSpec, _ thread: Int64,
     since start: Double = Time.seconds(), _ run: () throws -> Outcome

@@ -1,7 +1,7 @@
 import Glibc
 import TaskLogPlugin
 
-/// A worker of a cluster: the actor around `WorkerCore`, home of its results, its threads and its
+/// A worker of a cluster: the actor around `WorkerCore`, which holds its results, threads and
 /// plugins.
 actor WorkerServer: Driven {
   nonisolated let facts: WorkerSnapshot
@@ -15,13 +15,13 @@ actor WorkerServer: Driven {
     case gathered(worker: String, values: [(Key, Held)], start: Double, stop: Double)
   }
 
-  /// A result that is held here.
+  /// A result held by this worker.
   struct Held: Sendable {
     var value: any Sendable
     var nbytes: Int64
   }
 
-  /// Shared with the worker's threads: who has run a task sees to what follows from it.
+  /// Shared with the worker's threads: the thread that has run a task processes the consequences.
   private nonisolated let executor = TurnExecutor()
   nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
 
@@ -29,7 +29,7 @@ actor WorkerServer: Driven {
   private let channel: (any EventChannel)?
   private let recorder: (any RecordingPlugin)?
   private weak let scheduler: SchedulerServer?
-  /// What tasks that run here submit others with.
+  /// The client with which tasks submit other tasks.
   weak let client: Client?
   private let peers: Peers
   let logger: ClusterLogger
@@ -39,9 +39,9 @@ actor WorkerServer: Driven {
   private var worker: Worker!
   var held = OrderedMap<Key, Held>()
   private var stimulusCount = 0
-  /// Tells stimuli of this worker from those of others.
+  /// Distinguishes stimulus IDs of this worker from those of others.
   private let idSuffix: String
-  /// What comes in from now on is news of the past.
+  /// Once set, incoming messages are ignored.
   private var isClosed = false
 
   /// - Throws: `ClusterError.noThread`.
@@ -69,16 +69,16 @@ actor WorkerServer: Driven {
     threads.close()
   }
 
-  // MARK: - Life
+  // MARK: - Life cycle
 
   func start() async {
     let host = host
-    let core = WorkerCore(facts: facts) { host.tell($0) }
+    let core = WorkerCore(facts: facts) { host.dispatch($0) }
     self.core = core
     worker = Worker(id: facts.serverID, address: facts.address, name: facts.name) { core.state }
     core.start(facts, time: Time.now())
     guard let channel else { return }
-    for plugin in recorder?.workerPlugins(noting: channel) ?? [] {
+    for plugin in recorder?.workerPlugins(recording: channel) ?? [] {
       await setUp(plugin, name: plugin.name)
     }
   }
@@ -86,28 +86,28 @@ actor WorkerServer: Driven {
   func close() async {
     guard !isClosed else { return }
     drain()
-    // Before its plugins are torn down: what they are called with afterwards is told afterwards.
+    // Before its plugins are torn down: hooks called during the teardown come after it.
     core.stop(time: Time.now())
-    for (name, plugin) in host.wanting {
+    for (name, plugin) in host.active {
       do {
         try await plugin.teardown(worker: worker)
       } catch {
-        host.note(error, of: name, "teardown")
+        host.handleError(error, of: name, "teardown")
       }
     }
     drain()
     isClosed = true
-    letGo()
+    releaseAll()
   }
 
-  /// The worker dies: nothing is said to anybody, not even to its plugins.
+  /// The worker dies: it notifies nobody, not even its plugins.
   func die() {
     isClosed = true
-    letGo()
+    releaseAll()
   }
 
-  /// Ends the threads, and lets go of results and of what tasks do, which may hold the cluster.
-  private func letGo() {
+  /// Ends the threads and drops results and task functions, which may retain the cluster.
+  private func releaseAll() {
     threads.close()
     held.removeAll()
     for (_, task) in core.state.tasks { task.runSpec = nil }
@@ -127,9 +127,9 @@ actor WorkerServer: Driven {
     do {
       try await plugin.setup(worker: worker)
     } catch {
-      isDone = host.note(error, of: name, "setup")
+      isDone = host.handleError(error, of: name, "setup")
     }
-    // Not before it is set up: events go on while it is.
+    // Registered only after it is set up, since events continue meanwhile.
     host.add(plugin, name: name, idempotent: plugin.idempotent, isDone: isDone)
   }
 
@@ -139,7 +139,7 @@ actor WorkerServer: Driven {
     do {
       try await plugin.teardown(worker: worker)
     } catch {
-      host.note(error, of: name, "teardown")
+      host.handleError(error, of: name, "teardown")
     }
   }
 
@@ -150,13 +150,13 @@ actor WorkerServer: Driven {
 
   // MARK: - Results
 
-  /// The results that are held here, fewer than asked for when some are not.
+  /// The results held by this worker for these keys; missing ones are omitted.
   func values(_ keys: [Key]) -> [(Key, Held)] {
     drain()
     return keys.compactMap { key in held[key].map { (key, $0) } }
   }
 
-  /// Takes in data from outside; gives back the keys that are here now.
+  /// Stores scattered data; returns those of the keys that are in memory afterwards.
   func scatter(_ data: [Scattered]) -> [Key] {
     drain()
     guard !isClosed else { return [] }
@@ -227,7 +227,7 @@ actor WorkerServer: Driven {
       let instructions = try core.handle(stimulus, stimulusID: stimulusID, time: Time.now())
       for instruction in instructions { perform(instruction) }
     } catch {
-      logger.error("engine fault, please report it: \(error)")
+      logger.error("internal error, please report it: \(error)")
     }
   }
 

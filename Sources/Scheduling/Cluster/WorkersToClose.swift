@@ -1,15 +1,15 @@
 import TaskLogPlugin
 
-/// Which workers can be spared.
+/// Selection of the workers to close.
 extension SchedulerServer {
-  /// The addresses of workers that can be sent away at little cost: those without tasks and with few
-  /// results first. Dask's `workers_to_close`. Plugins are asked which may go
-  /// (`validWorkersDownscaling`); what they answer is recorded.
+  /// The addresses of workers that can be closed at little cost: those without tasks and with the
+  /// smallest results first. Dask's `workers_to_close`. Plugins are asked which workers may be
+  /// closed (`validWorkersDownscaling`), and their answer is recorded.
   ///
   /// - Parameters:
-  ///   - count: how many are to go; by default as many as have nothing to do and hold nothing that
-  ///     would be missed.
-  ///   - minimum: how many have to stay.
+  ///   - count: how many to close; by default all that are idle and hold no results that would be
+  ///     missed.
+  ///   - minimum: how many must remain.
   public func workersToClose(_ count: Int? = nil, minimum: Int = 0) -> [String] {
     let all = knownWorkers()
     if count ?? 0 == 0, all.allSatisfy({ !$0.processing.isEmpty }) { return [] }
@@ -28,7 +28,7 @@ extension SchedulerServer {
       if let count {
         guard chosen.count < count else { break }
       } else {
-        // Twice the room for what there is.
+        // Keep memory for twice the results.
         guard limit >= 2 * nbytes else { break }
       }
       chosen.append(worker.address)

@@ -1,8 +1,8 @@
 import TaskLogPlugin
 
-/// A table of edges: which function decides a transition from one state to another.
+/// A table of edges: maps a transition from one state to another to the function that decides it.
 struct EdgeTable<Function: Sendable>: Sendable {
-  /// By the places of start and finish among the known states.
+  /// Indexed by the positions of start and finish among the known states.
   private var functions: [Function?]
   /// Every edge, in the order of the chart.
   let edges: [(start: State, finish: State)]
@@ -11,16 +11,16 @@ struct EdgeTable<Function: Sendable>: Sendable {
     self.edges = edges.map { ($0.0, $0.1) }
     functions = Array(repeating: nil, count: State.known.count * State.known.count)
     for (start, finish, function) in edges {
-      if let place = Self.place(start, finish) { functions[place] = function }
+      if let index = Self.index(start, finish) { functions[index] = function }
     }
   }
 
   subscript(start: State, finish: State) -> Function? {
-    Self.place(start, finish).flatMap { functions[$0] }
+    Self.index(start, finish).flatMap { functions[$0] }
   }
 
-  private static func place(_ start: State, _ finish: State) -> Int? {
-    guard let row = start.knownPlace, let column = finish.knownPlace else { return nil }
+  private static func index(_ start: State, _ finish: State) -> Int? {
+    guard let row = start.knownIndex, let column = finish.knownIndex else { return nil }
     return row * State.known.count + column
   }
 }

@@ -1,13 +1,13 @@
 import TaskLogPlugin
 
-/// Transitions that are to follow: Dask's `Recs`.
+/// Recommended transitions: Dask's `Recs`.
 ///
-/// Like Dask's it is a dictionary that is worked off from its end: a task that is recommended again
-/// keeps its place and gets the new state.
+/// Like Dask's it is a dictionary that is processed from its end: a task that is recommended again
+/// keeps its position and gets the new state.
 struct Recommendations<Task: AnyObject> {
   private typealias Entry = (task: Task, state: State)
 
-  /// Mostly there is one, which takes no memory of its own.
+  /// Usually there is only one, which needs no allocation.
   private var first: Entry?
   private var others = OrderedMap<Identity, Entry>()
 

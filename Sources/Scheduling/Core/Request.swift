@@ -1,19 +1,19 @@
 import TaskLogPlugin
 
-/// What a transition was asked for with.
-struct Request {
+/// The context of a requested transition.
+struct TransitionContext {
   var stimulusID: String
   /// Nanoseconds since 1970 UTC.
   var time: Int64
-  /// Facts that the core cannot know, under Dask's names; they go to the plugins as they are.
+  /// Data from outside the core, under Dask's names; passed to plugins unchanged.
   var args: Args = .none
-  /// Facts that plugins look up rather than are told.
+  /// Data that plugins look up instead of receiving as args.
   var snapshot: Snapshot = .none
-  /// How long a task has run that secedes.
+  /// How many seconds a seceding task has run.
   var seconds: Double?
 }
 
-/// A violated assumption of a core: a fault of the engine, never of its user.
+/// A violated assumption of a core: a bug of the engine, never a user error.
 struct InternalError: Error, CustomStringConvertible {
   var description: String
 }

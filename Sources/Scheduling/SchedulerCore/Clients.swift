@@ -1,33 +1,34 @@
 import TaskLogPlugin
 
-/// Clients, and what they want.
+/// Clients and the keys they want.
 extension SchedulerCore {
-  /// The client that wants what nobody holds a future of, until it is done.
+  /// The client that wants fire-and-forget tasks, of which nobody holds a future, until they are
+  /// done.
   static let fireAndForget = "fire-and-forget"
 
-  /// Dask's `client_desires_keys`; a key that is not known is passed over.
-  func desire(_ keys: [Key], _ client: String, _ request: Request) {
-    let known = keys.filter { state.tasks.contains($0) }
-    guard !known.isEmpty else { return }
-    // Nobody has to wait for what is done already.
-    let wanted =
+  /// Dask's `client_desires_keys`; unknown keys are skipped.
+  func desire(_ keys: [Key], _ client: String, _ request: TransitionContext) {
+    let knownKeys = keys.filter { state.tasks.contains($0) }
+    guard !knownKeys.isEmpty else { return }
+    // Fire-and-forget does not need tasks that are already done.
+    let wantedKeys =
       client != Self.fireAndForget
-      ? known
-      : known.filter { key in
+      ? knownKeys
+      : knownKeys.filter { key in
         switch state.tasks[key]?.state {
         case .memory, .erred: false
         default: true
         }
       }
-    guard !wanted.isEmpty else { return }
+    guard !wantedKeys.isEmpty else { return }
     emit(
       Event(
         .clientDesiresKeys, time: request.time, stimulusID: request.stimulusID,
-        args: .keys(wanted, of: client)))
-    for key in wanted { if let task = state.tasks[key] { report(task, to: client) } }
+        args: .keys(wantedKeys, of: client)))
+    for key in wantedKeys { if let task = state.tasks[key] { report(task, to: client) } }
   }
 
-  /// Dask's `report_on_key`: a future of a task that is done already must be told so.
+  /// Dask's `report_on_key`: notifies a client of a task that is already done.
   func report(_ task: TaskState, to client: String) {
     switch task.state {
     case .memory: instruct(.keyInMemory(client: client, key: task.key))
@@ -36,14 +37,14 @@ extension SchedulerCore {
     }
   }
 
-  func addClient(_ client: String, _ request: Request) {
+  func addClient(_ client: String, _ request: TransitionContext) {
     logEvent(
       ["all", client],
       .object(["action": "add-client", "client": .string(client)]), request)
     emit(clientEvent(.addClient, client, request))
   }
 
-  func removeClient(_ id: String, _ request: Request) throws(InternalError) {
+  func removeClient(_ id: String, _ request: TransitionContext) throws(InternalError) {
     guard let client = state.clients[id] else { return }
     logEvent(
       ["all", id], .object(["action": "remove-client", "client": .string(id)]), request)
@@ -51,25 +52,25 @@ extension SchedulerCore {
     emit(clientEvent(.removeClient, id, request))
   }
 
-  private func clientEvent(_ hook: Hook, _ client: String, _ request: Request) -> Event {
+  private func clientEvent(_ hook: Hook, _ client: String, _ request: TransitionContext) -> Event {
     Event(
       hook, time: request.time, stimulusID: request.stimulusID,
       args: Args(named: [.init("client", .string(client))]))
   }
 
   /// Dask's `client_releases_keys`.
-  func release(_ keys: [Key], _ id: String, _ request: Request) throws(InternalError) {
+  func release(_ keys: [Key], _ id: String, _ request: TransitionContext) throws(InternalError) {
     guard let client = state.clients[id] else { return }
-    let wanted = keys.filter { key in
+    let wantedKeys = keys.filter { key in
       state.tasks[key].map { client.wantsWhat.contains($0) } ?? false
     }
-    guard !wanted.isEmpty else { return }
-    try transitions(releaseWanted(wanted, id, request), request)
+    guard !wantedKeys.isEmpty else { return }
+    try transitions(releaseWanted(wantedKeys, id, request), request)
   }
 
-  /// Dask's `_client_releases_keys`: the client wants these no more.
+  /// Dask's `_client_releases_keys`: the client no longer wants these keys.
   func releaseWanted(
-    _ keys: [Key], _ id: String, _ request: Request
+    _ keys: [Key], _ id: String, _ request: TransitionContext
   ) -> Recommendations<TaskState> {
     emit(
       Event(
@@ -86,9 +87,9 @@ extension SchedulerCore {
     return recommendations
   }
 
-  /// Dask's `stimulus_cancel`: what needs a task is cancelled before it.
+  /// Dask's `stimulus_cancel`: the dependents of a task are cancelled before it.
   func cancel(
-    _ keys: [Key], _ id: String, force: Bool, _ request: Request
+    _ keys: [Key], _ id: String, force: Bool, _ request: TransitionContext
   ) throws(InternalError) {
     logEvent(
       [id],

@@ -1,9 +1,9 @@
 import TaskLogPlugin
 
-/// Tasks that enter with a graph.
+/// Submission of task graphs.
 extension SchedulerCore {
   /// Dask's `update_graph`.
-  func updateGraph(_ new: NewGraph, _ request: Request) throws(InternalError) {
+  func updateGraph(_ new: NewGraph, _ request: TransitionContext) throws(InternalError) {
     let (client, tasks, keys) = (new.client, new.tasks, new.keys)
     if let lost = lostKey(tasks, keys) {
       refuse(client, keys, lost)
@@ -15,23 +15,23 @@ extension SchedulerCore {
         .updateGraph, time: request.time, stimulusID: request.stimulusID,
         args: graphArgs(client, tasks, keys, graph), snapshot: .graph(graph)))
     let isPlain = Self.isPlain(tasks, keys)
-    let wanted = keys.map { state.tasks[$0] }
-    for (place, new) in tasks.enumerated() {
-      guard let task = isPlain ? wanted[place] : state.tasks[new.key] else { continue }
+    let requested = keys.map { state.tasks[$0] }
+    for (index, new) in tasks.enumerated() {
+      guard let task = isPlain ? requested[index] : state.tasks[new.key] else { continue }
       if task.runSpec == nil { task.runSpec = new.runSpec }
     }
 
-    // What these need follows from them. A task that was known and is released counts as new.
+    // Their dependencies follow from them. A known task that is released counts as new.
     var recommendations = Recommendations<TaskState>()
-    let new = wanted.compactMap { $0?.state == .released ? $0 : nil }
+    let new = requested.compactMap { $0?.state == .released ? $0 : nil }
     for task in byPriority(new) { recommendations[task] = .waiting }
     for facts in graph where !facts.dependencies.isEmpty {
       if let task = state.tasks[facts.key], task.exceptionBlame != nil {
         recommendations[task] = .erred
       }
     }
-    // A future of a task that is done already must be told so.
-    for task in wanted {
+    // Clients must be notified of tasks that are already done.
+    for task in requested {
       if let task { report(task, to: client) }
     }
     try transitions(recommendations, request)
@@ -48,17 +48,17 @@ extension SchedulerCore {
   }
 
   private func recordGraph(
-    _ client: String, _ status: String, _ request: Request, _ more: [Value.Entry] = []
+    _ client: String, _ status: String, _ request: TransitionContext, _ entries: [Value.Entry] = []
   ) {
     logEvent(
       ["scheduler", client],
       .dict(
         [
           .init("action", "update-graph"), .init("stimulus_id", .string(request.stimulusID)),
-        ] + more + [.init("status", .string(status))]), request)
+        ] + entries + [.init("status", .string(status))]), request)
   }
 
-  /// The tasks that are not known yet, with their priority: Dask's `_set_priorities`.
+  /// The tasks that are not yet known, with their priority: Dask's `_set_priorities`.
   private func graphTasks(_ new: NewGraph) -> [GraphTask] {
     let generation = generation(of: new)
     var graph: [GraphTask] = []
@@ -77,7 +77,7 @@ extension SchedulerCore {
     return graph
   }
 
-  /// Older graphs run first; what a task submits comes before what was submitted with it.
+  /// Older graphs run first; tasks submitted by a task run before those submitted together with it.
   private func generation(of new: NewGraph) -> Double {
     if let key = new.submittingTask, let priority = state.tasks[key]?.priority {
       // Dask takes the first field (scheduler.py, `_set_priorities`), which is the user's priority.
@@ -87,15 +87,15 @@ extension SchedulerCore {
     return Double(generation)
   }
 
-  /// A task that is needed and that nobody knows: it was forgotten, or belongs to another cluster.
-  /// Dask's `_find_lost_dependencies`.
+  /// A dependency that is unknown: it was forgotten, or belongs to another cluster. Dask's
+  /// `_find_lost_dependencies`.
   private func lostKey(_ tasks: [NewTask], _ keys: [Key]) -> Key? {
-    var own: Set<Key>?
+    var cachedKeys: Set<Key>?
     func isLost(_ key: Key) -> Bool {
       guard !state.tasks.contains(key) else { return false }
-      let known = own ?? Set(tasks.map(\.key))
-      own = known
-      return !known.contains(key)
+      let submitted = cachedKeys ?? Set(tasks.map(\.key))
+      cachedKeys = submitted
+      return !submitted.contains(key)
     }
     for task in tasks where !task.dependencies.isEmpty {
       for key in task.dependencies where isLost(key) { return key }
@@ -103,14 +103,14 @@ extension SchedulerCore {
     return Self.isPlain(tasks, keys) ? nil : keys.first(where: isLost)
   }
 
-  /// Mostly what is wanted are the tasks themselves.
+  /// Whether the requested keys are exactly those of the tasks, which is the usual case.
   private static func isPlain(_ tasks: [NewTask], _ keys: [Key]) -> Bool {
     guard tasks.count == keys.count else { return false }
-    for place in tasks.indices where tasks[place].key != keys[place] { return false }
+    for index in tasks.indices where tasks[index].key != keys[index] { return false }
     return true
   }
 
-  /// Takes none of the tasks; the client is told.
+  /// Rejects all tasks of the graph and notifies the client.
   private func refuse(_ client: String, _ keys: [Key], _ lost: Key) {
     for key in keys {
       instruct(
@@ -121,7 +121,7 @@ extension SchedulerCore {
     }
   }
 
-  /// Worked off from the end, the one with the lowest priority number goes first.
+  /// Sorted so that, processed from the end, the task with the lowest priority number goes first.
   func byPriority(_ tasks: [TaskState]) -> [TaskState] {
     guard tasks.count > 1 else { return tasks }
     let last = Priority([.infinity])

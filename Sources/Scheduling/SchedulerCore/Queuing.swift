@@ -1,14 +1,14 @@
 import TaskLogPlugin
 
-/// Queuing beyond saturation: of a large group of root tasks a worker is sent only a few more than it
-/// has threads, so that what follows from them comes before more of them.
+/// Queuing beyond saturation: a worker is sent only a few more root tasks of a large group than it
+/// has threads, so that their dependents run before more of them.
 extension SchedulerCore {
-  /// Groups of tasks that need more groups, or larger ones, are not taken for roots; Dask's
+  /// Groups with more dependency groups, or larger ones, do not count as root-ish; Dask's
   /// `rootish-taskgroup` and `rootish-taskgroup-dependencies`.
   private static var rootishGroups: Int { 5 }
   private static var rootishDependencies: Int { 5 }
 
-  /// Whether a task is one of many that need little or nothing: Dask's `is_rootish`.
+  /// Whether a task is one of many with few or no dependencies: Dask's `is_rootish`.
   func isRootish(_ task: TaskState) -> Bool {
     guard task.resourceRestrictions.isEmpty, task.workerRestrictions.isEmpty else { return false }
     let group = task.group
@@ -20,11 +20,11 @@ extension SchedulerCore {
   /// How many more tasks can be sent to a worker: Dask's `_task_slots_available`.
   func slots(_ worker: WorkerInfo) -> Int {
     guard options.workerSaturation.isFinite else { return .max }
-    let most = max((options.workerSaturation * Double(worker.nthreads)).rounded(.up), 1)
-    return Int(most) - (worker.processing.count - worker.longRunning.count)
+    let maximum = max((options.workerSaturation * Double(worker.nthreads)).rounded(.up), 1)
+    return Int(maximum) - (worker.processing.count - worker.longRunning.count)
   }
 
-  /// The least busy of the workers that have room, nothing when all are full: Dask's
+  /// The least busy worker with a free slot, or `nil` if all are full: Dask's
   /// `decide_worker_rootish_queuing_enabled`.
   func decideWorkerForRootish() -> WorkerInfo? {
     var best: WorkerInfo?
@@ -36,9 +36,9 @@ extension SchedulerCore {
     return best
   }
 
-  /// Dask's `stimulus_queue_slots_maybe_opened`, after every stimulus: all else that follows from it
-  /// comes first.
-  func fillSlots(_ request: Request) throws(InternalError) {
+  /// Dask's `stimulus_queue_slots_maybe_opened`: runs after every stimulus and all its
+  /// consequences.
+  func fillSlots(_ request: TransitionContext) throws(InternalError) {
     guard !state.queued.isEmpty else { return }
     var open = 0
     for worker in state.running { open += max(slots(worker), 0) }

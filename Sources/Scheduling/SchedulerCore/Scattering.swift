@@ -1,23 +1,23 @@
 import TaskLogPlugin
 
-/// Data that comes from outside and not from a task.
+/// Scattered data: comes from a client, not from a task.
 extension SchedulerCore {
   /// Dask's `update_data`.
   func updateData(
-    _ client: String, _ data: [(ScatteredData, workers: [String])], _ request: Request
+    _ client: String, _ data: [(ScatteredData, workers: [String])], _ request: TransitionContext
   ) {
     var whoHas: [(Key, [String])] = []
     var nbytes: [Value.Entry] = []
     for (one, workers) in data {
-      // A task of that key that has not come to its result goes on as if nothing had been scattered.
+      // If a task of that key has no result yet, it continues as if nothing had been scattered.
       let isFree = state.tasks[one.key].map { $0.state == .memory } ?? true
-      let there = workers.filter { state.workers.contains($0) }
-      guard isFree, !there.isEmpty else {
-        for worker in there { free([one.key], on: worker, request) }
+      let holders = workers.filter { state.workers.contains($0) }
+      guard isFree, !holders.isEmpty else {
+        for worker in holders { free([one.key], on: worker, request) }
         if isFree { instruct(.cancelled([one.key])) }
         continue
       }
-      whoHas.append((one.key, there))
+      whoHas.append((one.key, holders))
       nbytes.append(.init(one.key.value, .int(one.nbytes)))
     }
     if !whoHas.isEmpty {

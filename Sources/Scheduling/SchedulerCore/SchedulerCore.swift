@@ -3,20 +3,21 @@ import TaskLogPlugin
 /// The scheduler without clock, network and threads: stimuli in, events and instructions out.
 ///
 /// Modelled on Dask's `SchedulerState` (distributed/scheduler.py): each edge of the chart in
-/// `SchedulerEdges.swift` decides one transition and recommends others, which are worked off until
-/// none is left. Every change of the state is an event that has been applied.
+/// `SchedulerEdges.swift` decides one transition and recommends others, which are processed until
+/// none is left. Every change of the state is an applied event.
 ///
-/// What varies is not checked for exclusivity at run time, as in the state: one thread at a time is
-/// here, and no edge calls back into another.
+/// Mutable properties are not checked for exclusivity at run time, as in the state: only one thread
+/// at a time runs here, and no edge calls back into another.
 final class SchedulerCore {
-  /// What can be set about a scheduler.
+  /// The options of a scheduler.
   struct Options: Sendable {
-    /// How many workers may die with a task before it errs; Dask's `allowed-failures`.
+    /// How many workers may die while running a task before it becomes erred; Dask's
+    /// `allowed-failures`.
     var allowedFailures = 3
-    /// How many root tasks a worker is sent beyond its threads, as a factor of their number, before
-    /// they are queued here; Dask's `worker-saturation`. Infinite when nothing is to be queued.
+    /// How many root tasks are sent to a worker, as a factor of its threads, before they are queued
+    /// here; Dask's `worker-saturation`. Infinite to queue nothing.
     var workerSaturation = 1.1
-    /// Idle workers take tasks from those that have too many; Dask's `work-stealing`.
+    /// Whether idle workers take tasks from overloaded ones; Dask's `work-stealing`.
     var workStealing = true
   }
 
@@ -24,29 +25,29 @@ final class SchedulerCore {
   let state: SchedulerState
   /// Called after each event has been applied, while a forgotten task can still be looked up.
   private let onEvent: (Event) -> Void
-  /// Called with each edge that is taken, so that a test can tell which ones none has taken.
+  /// Called with each edge taken, so that a test can find edges that are never taken.
   @exclusivity(unchecked) var onEdge: ((_ start: State, _ finish: State) -> Void)?
   @exclusivity(unchecked) private var instructions: [SchedulerInstruction] = []
 
-  /// Counted up with each graph, so that older graphs run first.
+  /// Incremented with each graph, so that older graphs run first.
   @exclusivity(unchecked) var generation = 0
-  /// Lets workers without work take turns.
+  /// Rotates among idle workers.
   @exclusivity(unchecked) var turn = 0
-  /// Counts the runs of all tasks. An id that comes twice for a key, before and after it was
-  /// forgotten, would let old news pass for new.
+  /// Counts the runs of all tasks. If an ID occurred twice for a key, before and after the key was
+  /// forgotten, an outdated message would pass for a current one.
   @exclusivity(unchecked) var runCount: Int64 = 0
-  /// The queued tasks by priority; an entry is good while its task is `queued`.
+  /// The queued tasks by priority; an entry is valid while its task is `queued`.
   @exclusivity(unchecked) var queue = Heap<Priority, TaskState>()
-  /// The workers that are being retired, and which of their results were asked to be taken over by
-  /// whom.
+  /// The workers that are being retired, and for each of their results that is being moved, the
+  /// recipient.
   @exclusivity(unchecked) var retiring = OrderedMap<String, [Key: String]>()
-  /// Tasks that were asked for in the name of a thief.
+  /// Tasks requested for a thief, by task.
   @exclusivity(unchecked) var inFlight = OrderedMap<ObjectIdentifier, Steal>()
   /// Counts the requests to steal.
   @exclusivity(unchecked) var stealCount = 0
   /// Since when tasks are in `no-worker`, in nanoseconds since 1970.
   @exclusivity(unchecked) var unrunnableSince: [ObjectIdentifier: Int64] = [:]
-  /// Since when tasks wait without any worker that runs, in nanoseconds since 1970.
+  /// Since when tasks have been waiting with no running worker, in nanoseconds since 1970.
   @exclusivity(unchecked) var noWorkersSince: Int64?
 
   init(
@@ -58,22 +59,24 @@ final class SchedulerCore {
     self.onEvent = onEvent
   }
 
-  /// Takes in a stimulus and does all that follows from it.
+  /// Handles a stimulus and all its consequences.
   ///
-  /// - Throws: `InternalError` when the engine contradicts itself.
+  /// - Throws: `InternalError` if the engine contradicts itself.
   func handle(
     _ stimulus: SchedulerStimulus, stimulusID: String, time: Int64
   ) throws(InternalError) -> [SchedulerInstruction] {
     instructions = []
-    let request = Request(stimulusID: stimulusID, time: time)
-    try take(stimulus, request)
+    let request = TransitionContext(stimulusID: stimulusID, time: time)
+    try apply(stimulus, request)
     try fillSlots(request)
     recordWorkers(request)
-    if !retiring.isEmpty { try goOnRetiring(request) }
+    if !retiring.isEmpty { try continueRetiring(request) }
     return instructions
   }
 
-  private func take(_ stimulus: SchedulerStimulus, _ request: Request) throws(InternalError) {
+  private func apply(_ stimulus: SchedulerStimulus, _ request: TransitionContext)
+    throws(InternalError)
+  {
     switch stimulus {
     case .start: emit(Event(.start, time: request.time))
     case .beforeClose: emit(Event(.beforeClose, time: request.time))
@@ -119,41 +122,41 @@ final class SchedulerCore {
     instructions.append(instruction)
   }
 
-  /// Works off recommendations until none is left: Dask's `_transitions`.
+  /// Processes recommendations until none is left: Dask's `_transitions`.
   func transitions(
-    _ recommendations: Recommendations<TaskState>, _ request: Request
+    _ recommendations: Recommendations<TaskState>, _ request: TransitionContext
   ) throws(InternalError) {
     var recommendations = recommendations
-    let plain = Request(stimulusID: request.stimulusID, time: request.time)
+    let plain = TransitionContext(stimulusID: request.stimulusID, time: request.time)
     while let (task, finish) = recommendations.popLast() {
       recommendations.update(try transition(task, finish, plain))
     }
   }
 
-  /// One transition, through released where there is no direct edge: Dask's `_transition`.
+  /// One transition, via released if there is no direct edge: Dask's `_transition`.
   func transition(
-    _ task: TaskState, _ finish: State, _ request: Request
+    _ task: TaskState, _ finish: State, _ request: TransitionContext
   ) throws(InternalError) -> Recommendations<TaskState> {
     let start = task.state
     guard start != finish, start != .forgotten else { return Recommendations() }
-    if let edge = Self.edges[start, finish] { return take(edge, to: finish, task, request) }
+    if let edge = Self.edges[start, finish] { return follow(edge, to: finish, task, request) }
 
     guard start != .released, finish != .released, let release = Self.edges[start, .released]
     else { throw fault("impossible transition \(start) → \(finish)", task, request) }
-    var recommendations = take(release, to: .released, task, request)
+    var recommendations = follow(release, to: .released, task, request)
     let next = recommendations[task] ?? finish
     guard next != .released else { return recommendations }
     guard let edge = Self.edges[.released, next] else {
       throw fault("impossible transition released → \(next)", task, request)
     }
-    // It has been followed: left behind, it would undo what the task comes to in between.
+    // It has been followed; if kept, it would undo states that the task reaches in between.
     recommendations[task] = nil
-    recommendations.update(take(edge, to: next, task, request))
+    recommendations.update(follow(edge, to: next, task, request))
     return recommendations
   }
 
-  private func take(
-    _ edge: Edge, to finish: State, _ task: TaskState, _ request: Request
+  private func follow(
+    _ edge: Edge, to finish: State, _ task: TaskState, _ request: TransitionContext
   ) -> Recommendations<TaskState> {
     let start = task.state
     onEdge?(start, finish)
@@ -165,13 +168,13 @@ final class SchedulerCore {
         taskRunID: decision.taskRunID, args: request.args, snapshot: decision.snapshot))
     instructions += decision.instructions
     var recommendations = decision.recommendations
-    follow(task, from: start, request, &recommendations)
+    updateIndexes(task, from: start, request, &recommendations)
     return recommendations
   }
 
-  /// Keeps what only steers this core in step with a state that a task has come into.
-  private func follow(
-    _ task: TaskState, from start: State, _ request: Request,
+  /// Updates the core's own data structures after a task has entered a new state.
+  private func updateIndexes(
+    _ task: TaskState, from start: State, _ request: TransitionContext,
     _ recommendations: inout Recommendations<TaskState>
   ) {
     if start == .processing, !inFlight.isEmpty { inFlight[ObjectIdentifier(task)] = nil }
@@ -180,22 +183,24 @@ final class SchedulerCore {
     case .queued: queue.insert(task, priority: task.priority ?? Priority([]))
     case .noWorker: unrunnableSince[ObjectIdentifier(task)] = request.time
     case .memory, .erred:
-      guard !task.whoWants.isEmpty, let nobody = state.clients[Self.fireAndForget],
-        nobody.wantsWhat.contains(task)
+      guard !task.whoWants.isEmpty, let fireAndForget = state.clients[Self.fireAndForget],
+        fireAndForget.wantsWhat.contains(task)
       else { return }
       recommendations.update(releaseWanted([task.key], Self.fireAndForget, request))
     default: break
     }
   }
 
-  private func fault(_ text: String, _ task: TaskState, _ request: Request) -> InternalError {
+  private func fault(_ text: String, _ task: TaskState, _ request: TransitionContext)
+    -> InternalError
+  {
     InternalError(description: "scheduler: \(text) of \(task.key) by \(request.stimulusID)")
   }
 
   // MARK: - Topics
 
-  /// Notes something under each of the topics: Dask's `log_event`.
-  func logEvent(_ topics: [String], _ message: Value, _ request: Request) {
+  /// Logs a message under each of the topics: Dask's `log_event`.
+  func logEvent(_ topics: [String], _ message: Value, _ request: TransitionContext) {
     for topic in topics {
       emit(
         Event(

@@ -1,10 +1,12 @@
 import TaskLogPlugin
 
-/// The edges of tasks that run, have run or have failed.
+/// The edges of tasks that are running, have run or have failed.
 extension SchedulerCore {
   // MARK: - From processing
 
-  func transitionProcessingMemory(_ task: TaskState, _ request: Request) -> SchedulerDecision {
+  func transitionProcessingMemory(_ task: TaskState, _ request: TransitionContext)
+    -> SchedulerDecision
+  {
     guard let address = request.args.worker, state.workers[address] != nil else {
       var decision = SchedulerDecision(.processing)
       decision.recommendations[task] = .released
@@ -13,7 +15,7 @@ extension SchedulerCore {
     var decision = SchedulerDecision(.memory)
     decision.worker = address
     decision.taskRunID = task.taskRunID
-    // Worked off from the end: the dependent with the lowest priority number goes first.
+    // Processed from the end: the dependent with the lowest priority number goes first.
     let ready = task.dependents.filter { dependent in
       dependent.waitingOn.count == 1 && dependent.waitingOn.contains(task)
     }
@@ -31,7 +33,7 @@ extension SchedulerCore {
   }
 
   /// processing, queued, no-worker → erred
-  func transitionToErred(_ task: TaskState, _ request: Request) -> SchedulerDecision {
+  func transitionToErred(_ task: TaskState, _ request: TransitionContext) -> SchedulerDecision {
     var decision = SchedulerDecision(.erred)
     decision.worker = request.args.worker
     if task.state == .processing { decision.taskRunID = task.taskRunID }
@@ -49,7 +51,9 @@ extension SchedulerCore {
     return decision
   }
 
-  func transitionProcessingReleased(_ task: TaskState, _ request: Request) -> SchedulerDecision {
+  func transitionProcessingReleased(_ task: TaskState, _ request: TransitionContext)
+    -> SchedulerDecision
+  {
     var decision = released(task)
     decision.snapshot = request.snapshot
     if let worker = task.processingOn, state.workers.contains(worker.address) {
@@ -63,7 +67,9 @@ extension SchedulerCore {
 
   // MARK: - From memory
 
-  func transitionMemoryReleased(_ task: TaskState, _ request: Request) -> SchedulerDecision {
+  func transitionMemoryReleased(_ task: TaskState, _ request: TransitionContext)
+    -> SchedulerDecision
+  {
     var decision = SchedulerDecision(.released)
     freeReplicas(of: task, request, &decision)
     for client in task.whoWants {
@@ -84,13 +90,16 @@ extension SchedulerCore {
     return decision
   }
 
-  func transitionMemoryForgotten(_ task: TaskState, _ request: Request) -> SchedulerDecision {
+  func transitionMemoryForgotten(_ task: TaskState, _ request: TransitionContext)
+    -> SchedulerDecision
+  {
     forgotten(task, request)
   }
 
   // MARK: - From erred
 
-  func transitionErredReleased(_ task: TaskState, _ request: Request) -> SchedulerDecision {
+  func transitionErredReleased(_ task: TaskState, _ request: TransitionContext) -> SchedulerDecision
+  {
     var decision = SchedulerDecision(.released)
     for dependent in task.dependents where dependent.state == .erred {
       decision.recommendations[dependent] = .waiting

@@ -1,10 +1,10 @@
 import TaskLogPlugin
 
-/// What several edges of the scheduler share.
+/// Code shared by several edges of the scheduler.
 extension SchedulerCore {
   /// Dask's `_add_to_processing`.
   func processing(
-    _ task: TaskState, _ worker: WorkerInfo, _ request: Request
+    _ task: TaskState, _ worker: WorkerInfo, _ request: TransitionContext
   ) -> SchedulerDecision {
     var decision = SchedulerDecision(.processing)
     runCount += 1
@@ -16,7 +16,7 @@ extension SchedulerCore {
 
   /// Dask's `_task_to_msg`.
   func computeMessage(
-    _ task: TaskState, _ runID: Int64, _ worker: WorkerInfo, _ request: Request
+    _ task: TaskState, _ runID: Int64, _ worker: WorkerInfo, _ request: TransitionContext
   ) -> SchedulerInstruction {
     let message = ComputeTask(
       key: task.key, taskRunID: runID, priority: task.priority ?? Priority([]),
@@ -43,7 +43,7 @@ extension SchedulerCore {
   }
 
   /// Dask's `_propagate_forgotten`.
-  func forgotten(_ task: TaskState, _ request: Request) -> SchedulerDecision {
+  func forgotten(_ task: TaskState, _ request: TransitionContext) -> SchedulerDecision {
     var decision = SchedulerDecision(.forgotten)
     for dependent in task.dependents where dependent.state != .memory && dependent.state != .erred {
       decision.recommendations[dependent] = .forgotten
@@ -57,7 +57,7 @@ extension SchedulerCore {
     return decision
   }
 
-  /// The dependencies of a task that has come to an end, when nobody else needs them.
+  /// Releases the dependencies of a finished task that no other task needs.
   func releaseUnneeded(of task: TaskState, _ decision: inout SchedulerDecision) {
     for dependency in task.dependencies {
       recommendReleaseIfUnneeded(dependency, without: task, &decision)
@@ -67,7 +67,7 @@ extension SchedulerCore {
   func recommendReleaseIfUnneeded(
     _ dependency: TaskState, without task: TaskState, _ decision: inout SchedulerDecision
   ) {
-    // What has failed stays so, or it would be run once more.
+    // A failed task stays failed, or it would run again.
     guard dependency.state != .erred else { return }
     let others = dependency.waiters.count - (dependency.waiters.contains(task) ? 1 : 0)
     if others == 0, dependency.whoWants.isEmpty {
@@ -76,7 +76,7 @@ extension SchedulerCore {
   }
 
   func freeReplicas(
-    of task: TaskState, _ request: Request, _ decision: inout SchedulerDecision
+    of task: TaskState, _ request: TransitionContext, _ decision: inout SchedulerDecision
   ) {
     for worker in task.whoHas where state.workers.contains(worker.address) {
       decision.instructions.append(

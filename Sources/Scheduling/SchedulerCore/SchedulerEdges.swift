@@ -1,8 +1,8 @@
 import TaskLogPlugin
 
-/// What an edge has decided: the event in all but its fixed parts, and what is to follow.
+/// The decision of an edge: the variable parts of the event, and what follows from it.
 struct SchedulerDecision {
-  /// The state that the task will really be in.
+  /// The state that the task will actually be in.
   var finish: State
   var worker: String?
   var taskRunID: Int64?
@@ -25,12 +25,12 @@ struct SchedulerDecision {
 ///        │  └──────► erred, forgotten
 ///        └── waiting, processing, no-worker, queued, memory, erred
 ///
-/// Every edge of Dask's table is here but those in `omittedEdges`; a test compares the two tables.
+/// Every edge of Dask's table is here except those in `omittedEdges`; a test compares the two
+/// tables.
 ///
-/// An edge reads the state as it is before the event and returns what it decides; it changes
-/// nothing.
+/// An edge reads the state before the event and returns its decision; it changes nothing.
 extension SchedulerCore {
-  typealias Edge = @Sendable (SchedulerCore, TaskState, Request) -> SchedulerDecision
+  typealias Edge = @Sendable (SchedulerCore, TaskState, TransitionContext) -> SchedulerDecision
 
   static let edges = EdgeTable<Edge>([
     (.released, .waiting, { $0.transitionReleasedWaiting($1, $2) }),
@@ -55,18 +55,20 @@ extension SchedulerCore {
     (.erred, .released, { $0.transitionErredReleased($1, $2) }),
   ])
 
-  /// The edges of Dask's table that nothing can lead to here, and why.
+  /// The edges of Dask's table that are unreachable here, and why.
   static let omittedEdges: [(start: State, finish: State, reason: String)] = [
     (
       .memory, .erred,
       "only `_transition_memory_released` recommends it, for a task that is an actor whose worker "
-        + "is lost (distributed/scheduler.py 2554); here no task is one"
+        + "is lost (distributed/scheduler.py 2554); here no task is an actor"
     )
   ]
 
   // MARK: - From released
 
-  func transitionReleasedWaiting(_ task: TaskState, _ request: Request) -> SchedulerDecision {
+  func transitionReleasedWaiting(_ task: TaskState, _ request: TransitionContext)
+    -> SchedulerDecision
+  {
     guard !task.hasLostDependencies else {
       var decision = SchedulerDecision(.released)
       decision.recommendations[task] = .forgotten
@@ -87,7 +89,8 @@ extension SchedulerCore {
     return decision
   }
 
-  func transitionReleasedErred(_ task: TaskState, _ request: Request) -> SchedulerDecision {
+  func transitionReleasedErred(_ task: TaskState, _ request: TransitionContext) -> SchedulerDecision
+  {
     var decision = SchedulerDecision(.erred)
     for dependent in task.dependents where dependent.whoHas.isEmpty {
       decision.recommendations[dependent] = .erred
@@ -99,13 +102,17 @@ extension SchedulerCore {
     return decision
   }
 
-  func transitionReleasedForgotten(_ task: TaskState, _ request: Request) -> SchedulerDecision {
+  func transitionReleasedForgotten(_ task: TaskState, _ request: TransitionContext)
+    -> SchedulerDecision
+  {
     forgotten(task, request)
   }
 
   // MARK: - From waiting
 
-  func transitionWaitingProcessing(_ task: TaskState, _ request: Request) -> SchedulerDecision {
+  func transitionWaitingProcessing(_ task: TaskState, _ request: TransitionContext)
+    -> SchedulerDecision
+  {
     let isQueueable = options.workerSaturation.isFinite && isRootish(task)
     guard let worker = isQueueable ? decideWorkerForRootish() : decideWorker(task) else {
       var decision = SchedulerDecision(.waiting)
@@ -115,21 +122,27 @@ extension SchedulerCore {
     return processing(task, worker, request)
   }
 
-  func transitionWaitingQueued(_ task: TaskState, _ request: Request) -> SchedulerDecision {
+  func transitionWaitingQueued(_ task: TaskState, _ request: TransitionContext) -> SchedulerDecision
+  {
     SchedulerDecision(.queued)
   }
 
-  /// A worker has run the task while the scheduler thought that an input of it was lost. It will be
-  /// told to free the result, and the task stays where it is.
-  func transitionWaitingMemory(_ task: TaskState, _ request: Request) -> SchedulerDecision {
+  /// A worker has run the task while the scheduler assumed that one of its inputs was lost. The
+  /// worker will be told to free the result, and the task stays in its state.
+  func transitionWaitingMemory(_ task: TaskState, _ request: TransitionContext) -> SchedulerDecision
+  {
     SchedulerDecision(.waiting)
   }
 
-  func transitionWaitingNoWorker(_ task: TaskState, _ request: Request) -> SchedulerDecision {
+  func transitionWaitingNoWorker(_ task: TaskState, _ request: TransitionContext)
+    -> SchedulerDecision
+  {
     SchedulerDecision(.noWorker)
   }
 
-  func transitionWaitingReleased(_ task: TaskState, _ request: Request) -> SchedulerDecision {
+  func transitionWaitingReleased(_ task: TaskState, _ request: TransitionContext)
+    -> SchedulerDecision
+  {
     var decision = SchedulerDecision(.released)
     for dependency in task.dependencies where dependency.waiters.contains(task) {
       recommendReleaseIfUnneeded(dependency, without: task, &decision)
@@ -145,23 +158,31 @@ extension SchedulerCore {
 
   // MARK: - From no-worker
 
-  func transitionNoWorkerProcessing(_ task: TaskState, _ request: Request) -> SchedulerDecision {
+  func transitionNoWorkerProcessing(_ task: TaskState, _ request: TransitionContext)
+    -> SchedulerDecision
+  {
     guard let worker = decideWorker(task) else { return SchedulerDecision(.noWorker) }
     return processing(task, worker, request)
   }
 
-  func transitionNoWorkerReleased(_ task: TaskState, _ request: Request) -> SchedulerDecision {
+  func transitionNoWorkerReleased(_ task: TaskState, _ request: TransitionContext)
+    -> SchedulerDecision
+  {
     released(task)
   }
 
   // MARK: - From queued
 
-  func transitionQueuedProcessing(_ task: TaskState, _ request: Request) -> SchedulerDecision {
+  func transitionQueuedProcessing(_ task: TaskState, _ request: TransitionContext)
+    -> SchedulerDecision
+  {
     guard let worker = decideWorkerForRootish() else { return SchedulerDecision(.queued) }
     return processing(task, worker, request)
   }
 
-  func transitionQueuedReleased(_ task: TaskState, _ request: Request) -> SchedulerDecision {
+  func transitionQueuedReleased(_ task: TaskState, _ request: TransitionContext)
+    -> SchedulerDecision
+  {
     released(task)
   }
 }

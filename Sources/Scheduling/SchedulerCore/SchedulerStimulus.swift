@@ -1,6 +1,6 @@
 import TaskLogPlugin
 
-/// What reaches the scheduler from outside.
+/// A stimulus of the scheduler.
 indirect enum SchedulerStimulus: Sendable {
   case start
   case beforeClose
@@ -8,64 +8,63 @@ indirect enum SchedulerStimulus: Sendable {
   case addClient(String)
   case removeClient(String)
   case addWorker(WorkerSnapshot)
-  /// The worker is gone; `expected` when it was asked to go.
+  /// The worker is gone; `expected` if it was asked to leave.
   case removeWorker(address: String, expected: Bool)
-  /// The workers are to go once their results are with others.
+  /// The workers should leave once their results have been moved to others.
   case retireWorkers([String])
-  /// All tasks are forgotten, all workers go.
+  /// Forget all tasks and remove all workers.
   case restart
   case updateGraph(NewGraph)
   case clientReleasesKeys(client: String, keys: [Key])
-  /// These tasks are not wanted any more, nor are those that need them. A task that another client
-  /// holds too goes on, unless it is forced.
+  /// Cancel these tasks and their dependents. A task that another client holds too continues,
+  /// unless forced.
   case cancel(client: String, keys: [Key], force: Bool)
   case taskFinished(TaskFinished)
   case taskErred(TaskErred)
   /// A worker has fetched results from others.
   case addKeys(worker: String, keys: [Key])
-  /// A worker knows nobody who holds these results.
+  /// A worker knows no holder of these results.
   case requestRefreshWhoHas(worker: String, keys: [Key])
-  /// A task has left its thread to others.
+  /// A task has seceded from its thread.
   case longRunning(LongRunning)
-  /// A task has given itself up: it is to be run anew, there or elsewhere.
+  /// A task asks to be run again, on the same worker or another.
   case reschedule(worker: String, key: Key)
-  /// Data from outside is with these workers; the client holds futures of it.
+  /// Scattered data is held by these workers; the client holds futures of it.
   case updateData(client: String, [(ScatteredData, workers: [String])])
-  /// The client wants these as well: the fire-and-forget client's, what others scatter.
+  /// The client wants these keys too: fire-and-forget, or data scattered by others.
   case clientDesiresKeys(client: String, keys: [Key])
-  /// Idle workers are to take tasks from those that have too many.
+  /// Idle workers should take tasks from overloaded ones.
   case balance
-  /// What has become of a task that was to be stolen.
+  /// The victim's response to a steal request.
   case stealResponse(worker: String, key: Key, state: State?, stimulusID: String)
-  /// Tasks that no worker has been able to run for so long are given up; Dask's
-  /// `no-workers-timeout`.
+  /// Fail tasks that no worker has been able to run for this long; Dask's `no-workers-timeout`.
   case noWorkersTimeout(nanoseconds: Int64)
   case logEvent(topic: String, message: Value)
 }
 
-/// Tasks as a client submits them; it holds futures of `keys`.
+/// A graph as submitted by a client, which holds futures of `keys`.
 struct NewGraph: Sendable {
   var client: String
   var tasks: [NewTask]
   var keys: [Key]
-  /// The task that submits them, when one does.
+  /// The task that submits the graph, if any.
   var submittingTask: Key?
 }
 
-/// A task as a client submits it.
+/// A task as submitted by a client.
 struct NewTask: Sendable {
   var key: Key
   var dependencies: [Key]
-  /// Higher runs first, as users think of it.
+  /// Higher runs first, as in the API.
   var userPriority: Double = 0
   var retries: Int = 0
   var annotations: [Value.Entry] = []
-  /// Addresses of the workers that may run it; empty when all may.
+  /// Addresses of the workers that may run it; empty if all may.
   var workers: [String] = []
   var allowOtherWorkers = false
-  /// What a worker must have for it to run there.
+  /// What a worker must have to run it.
   var resources: [Resource] = []
-  /// What it does.
+  /// The task's function.
   var runSpec: (any AnyObject & Sendable)?
 }
 
@@ -93,7 +92,7 @@ struct TaskErred: Sendable {
   var key: Key
   var worker: String
   var taskRunID: Int64
-  /// The name of the error's type.
+  /// The type name of the error.
   var exceptionType: String
   var exceptionText: String
   var tracebackText: String
@@ -113,17 +112,17 @@ struct TaskErred: Sendable {
   }
 }
 
-/// What the scheduler wants to be done.
+/// An instruction of the scheduler.
 indirect enum SchedulerInstruction: Sendable {
   case toWorker(address: String, WorkerStimulus, stimulusID: String)
   case keyInMemory(client: String, key: Key)
-  /// The key of the task that failed on its own is `blame`.
+  /// `blame` is the key of the task that failed by itself.
   case taskErred(
     client: String, key: Key, blame: Key, exceptionText: String, tracebackText: String)
   case lostData(client: String, key: Key)
-  /// To every client: futures of these keys come to nothing.
+  /// To every client: futures of these keys are cancelled.
   case cancelled([Key])
-  /// The retiring of a worker has come to its end: it is out, or it has to stay because nobody can
-  /// take over its results.
+  /// The retirement of a worker has ended: it has left, or stays because no worker can receive its
+  /// results.
   case retired(address: String, succeeded: Bool)
 }

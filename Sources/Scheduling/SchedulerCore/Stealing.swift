@@ -1,6 +1,6 @@
 import TaskLogPlugin
 
-/// A task that was asked for in the name of a thief.
+/// A task requested for a thief.
 struct Steal {
   var task: TaskState
   var victim: String
@@ -8,11 +8,11 @@ struct Steal {
   var stimulusID: String
 }
 
-/// What a victim answers.
+/// The response of a victim.
 struct StealResponse {
   var worker: String
   var key: Key
-  /// The state of the task there; nothing when it is not known.
+  /// The state of the task on the victim; `nil` if it is unknown there.
   var state: State?
   var stimulusID: String
 
@@ -24,16 +24,17 @@ struct StealResponse {
   }
 }
 
-/// Work stealing, reduced from Dask's stealing.py: idle workers get tasks that wait on others.
+/// Work stealing, simplified from Dask's stealing.py: idle workers get tasks that wait on other
+/// workers.
 ///
-/// A task is asked for first. The victim gives it away when it does not run there yet, and only then
-/// is it sent to the thief; what runs stays. Dask sorts tasks by what it costs to move them; here the
-/// cost of each is reckoned when it comes up, those that came last first.
+/// A task is requested first. The victim gives it up if it does not run there yet, and only then is
+/// it sent to the thief; running tasks stay. Dask sorts tasks by the cost of moving them; here the
+/// cost is estimated for each candidate in turn, the most recent tasks first.
 extension SchedulerCore {
-  /// Seconds that the moving of a task is reckoned to take beside its inputs; Dask's `LATENCY`.
+  /// Estimated seconds to move a task, in addition to its inputs; Dask's `LATENCY`.
   private static var latency: Double { 0.1 }
 
-  /// Whether a balance could come to anything: somebody is idle, and somebody has too much.
+  /// Whether balancing can have an effect: one worker is idle, and another is overloaded.
   var mayBalance: Bool {
     guard options.workStealing, state.running.count > 1 else { return false }
     var (isIdle, isLoaded) = (false, false)
@@ -46,7 +47,7 @@ extension SchedulerCore {
   }
 
   /// Dask's `balance`.
-  func balance(_ request: Request) {
+  func balance(_ request: TransitionContext) {
     guard mayBalance else { return }
     var load: [String: (count: Int, seconds: Double)] = [:]
     for (address, worker) in state.workers {
@@ -72,9 +73,9 @@ extension SchedulerCore {
         else { break }
         guard isStealable(task, from: victim),
           let thief = thief(for: task, thieves, load.mapValues(\.seconds)),
-          pays(task, victim, thief, load.mapValues(\.seconds))
+          isWorthwhile(task, victim, thief, load.mapValues(\.seconds))
         else { continue }
-        ask(for: task, victim, thief, request)
+        requestSteal(for: task, victim, thief, request)
         load[victim.address]?.count -= 1
         load[victim.address]?.seconds -= duration(task)
         load[thief.address]?.count += 1
@@ -105,8 +106,8 @@ extension SchedulerCore {
     }
   }
 
-  /// Whether the task comes to its end earlier for being moved.
-  private func pays(
+  /// Whether the task finishes earlier if it is moved.
+  private func isWorthwhile(
     _ task: TaskState, _ victim: WorkerInfo, _ thief: WorkerInfo, _ seconds: [String: Double]
   ) -> Bool {
     let compute = duration(task)
@@ -120,8 +121,8 @@ extension SchedulerCore {
   }
 
   /// Dask's `move_task_request`.
-  private func ask(
-    for task: TaskState, _ victim: WorkerInfo, _ thief: WorkerInfo, _ request: Request
+  private func requestSteal(
+    for task: TaskState, _ victim: WorkerInfo, _ thief: WorkerInfo, _ request: TransitionContext
   ) {
     let id = "steal-\(stealCount)"
     stealCount += 1
@@ -136,24 +137,24 @@ extension SchedulerCore {
   }
 
   /// Dask's `move_task_confirm`.
-  func confirmSteal(_ response: StealResponse, _ request: Request) throws(InternalError) {
+  func confirmSteal(_ response: StealResponse, _ request: TransitionContext) throws(InternalError) {
     guard let task = state.tasks[response.key] else { return }
-    let place = ObjectIdentifier(task)
-    func log(_ what: String, _ more: [Value] = []) {
+    let id = ObjectIdentifier(task)
+    func log(_ action: String, _ more: [Value] = []) {
       let state: Value = response.state.map { .string($0.name) } ?? .null
       logEvent(
         ["stealing"],
         .tuple(
-          [.string(what), response.key.value, state] + more + [.string(response.stimulusID)]),
+          [.string(action), response.key.value, state] + more + [.string(response.stimulusID)]),
         request)
     }
-    guard let steal = inFlight[place] else {
+    guard let steal = inFlight[id] else {
       return log("already-aborted", [.string(response.worker)])
     }
     guard steal.stimulusID == response.stimulusID else {
       return log("stale-response", [.string(response.worker)])
     }
-    inFlight[place] = nil
+    inFlight[id] = nil
     let both: [Value] = [.string(steal.victim), .string(steal.thief)]
     switch response.state {
     case .ready, .constrained, .waiting:
@@ -170,7 +171,7 @@ extension SchedulerCore {
     }
   }
 
-  private func move(_ task: TaskState, to thief: WorkerInfo, _ request: Request) {
+  private func move(_ task: TaskState, to thief: WorkerInfo, _ request: TransitionContext) {
     runCount += 1
     emit(
       Event(
@@ -179,7 +180,7 @@ extension SchedulerCore {
     instruct(computeMessage(task, runCount, thief, request))
   }
 
-  /// Reckoned seconds of a run.
+  /// The estimated run time in seconds.
   private func duration(_ task: TaskState) -> Double {
     task.prefix.durationAverage ?? Self.unknownDuration
   }

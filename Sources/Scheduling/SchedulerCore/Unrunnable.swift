@@ -3,7 +3,7 @@ import TaskLogPlugin
 /// Tasks that no worker can run.
 extension SchedulerCore {
   /// Dask's `_refresh_no_workers_since`.
-  func recordWorkers(_ request: Request) {
+  func recordWorkers(_ request: TransitionContext) {
     guard state.running.isEmpty, !state.queued.isEmpty || !state.unrunnable.isEmpty else {
       noWorkersSince = nil
       return
@@ -12,7 +12,8 @@ extension SchedulerCore {
   }
 
   /// Dask's `_check_no_workers`.
-  func failUnrunnable(after nanoseconds: Int64, _ request: Request) throws(InternalError) {
+  func failUnrunnable(after nanoseconds: Int64, _ request: TransitionContext) throws(InternalError)
+  {
     recordWorkers(request)
     var affected: [Key] = []
     for task in state.unrunnable where task.state == .noWorker {
@@ -41,20 +42,22 @@ extension SchedulerCore {
       ]), request)
   }
 
-  private func failWithoutWorkers(_ task: TaskState, _ request: Request) throws(InternalError) {
+  private func failWithoutWorkers(_ task: TaskState, _ request: TransitionContext)
+    throws(InternalError)
+  {
     try fail(task, "NoWorkerError", "there is no worker for task '\(task.key)'", request)
   }
 
   private func fail(
-    _ task: TaskState, _ type: String, _ text: String, _ request: Request
+    _ task: TaskState, _ type: String, _ text: String, _ request: TransitionContext
   ) throws(InternalError) {
-    var told = request
-    told.args = Args(named: [
+    var context = request
+    context.args = Args(named: [
       .init(
         "exception",
         .object(["type": .string(type), "description": .string("\(type): \(text)")])),
       .init("cause", task.key.value),
     ])
-    try transitions(try transition(task, .erred, told), request)
+    try transitions(try transition(task, .erred, context), request)
   }
 }

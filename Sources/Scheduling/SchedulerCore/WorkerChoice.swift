@@ -1,19 +1,18 @@
 import TaskLogPlugin
 
-/// Which worker a task goes to.
+/// The choice of a worker for a task.
 extension SchedulerCore {
-  /// Bytes a second that a transfer is reckoned to make; Dask's `distributed.scheduler.bandwidth`.
+  /// Assumed bytes per second of a transfer; Dask's `distributed.scheduler.bandwidth`.
   static var bandwidth: Double { 100_000_000 }
-  /// Seconds that a task of an unknown prefix is reckoned to take; Dask's
-  /// `unknown-task-duration`.
+  /// Assumed seconds of a task with an unknown prefix; Dask's `unknown-task-duration`.
   static var unknownDuration: Double { 0.5 }
 
-  /// The worker on which the task can start the soonest, nothing when there is none: after Dask's
+  /// The worker on which the task can start soonest, or `nil` if there is none: after Dask's
   /// `decide_worker_non_rootish`.
   ///
-  /// Without dependencies that is the one with the least to do, workers without work taking turns.
-  /// With dependencies it is one of those that hold some of them, reckoned by what it has to do and
-  /// by what it would have to fetch.
+  /// Without dependencies that is the worker with the least work, rotating among idle workers. With
+  /// dependencies it is one of the workers that hold some of them, by its load and the data that it
+  /// would have to fetch.
   func decideWorker(_ task: TaskState) -> WorkerInfo? {
     var workers = validWorkers(task)
     if workers.isEmpty, task.looseRestrictions {
@@ -35,7 +34,8 @@ extension SchedulerCore {
     }
   }
 
-  /// Seconds that a worker would take to fetch what the task needs: Dask's `get_comm_cost`.
+  /// The seconds that a worker would need to fetch the task's missing inputs: Dask's
+  /// `get_comm_cost`.
   func communication(_ task: TaskState, _ worker: WorkerInfo) -> Double {
     let missing = task.dependencies.reduce(0.0) { sum, dependency in
       dependency.whoHas.contains(worker) ? sum : sum + Double(dependency.nbytes ?? 0)
@@ -43,7 +43,7 @@ extension SchedulerCore {
     return missing / Self.bandwidth
   }
 
-  /// The running workers that a task may go to: Dask's `valid_workers`.
+  /// The running workers that may run a task: Dask's `valid_workers`.
   func validWorkers(_ task: TaskState) -> [WorkerInfo] {
     var workers = state.running
     if !task.workerRestrictions.isEmpty {
@@ -56,14 +56,14 @@ extension SchedulerCore {
     return workers
   }
 
-  /// Whether a worker is one of these.
+  /// Whether a worker is among `validWorkers(task)`.
   func isValid(_ worker: WorkerInfo, for task: TaskState) -> Bool {
     isRunning(worker, with: task.resourceRestrictions)
       && (task.workerRestrictions.isEmpty || task.workerRestrictions.contains(worker.address))
   }
 
-  /// Others than those that a task is restricted to may stand in for them, but not without what it
-  /// takes up. (Dask sends it there, and the worker fails.)
+  /// Whether a worker is running and has these resources. Loose restrictions allow other workers,
+  /// but only those with the resources. (Dask sends the task regardless, and the worker fails.)
   func isRunning(_ worker: WorkerInfo, with resources: [Resource]) -> Bool {
     worker.status == .running && worker.supplies(resources)
   }

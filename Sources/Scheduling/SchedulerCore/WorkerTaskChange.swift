@@ -1,46 +1,46 @@
 import TaskLogPlugin
 
-/// What workers tell of tasks.
+/// Reports of workers about tasks.
 extension SchedulerCore {
   /// Dask's `stimulus_task_finished`.
-  func finished(_ message: TaskFinished, _ request: Request) throws(InternalError) {
+  func finished(_ message: TaskFinished, _ request: TransitionContext) throws(InternalError) {
     guard state.workers.contains(message.worker) else { return }
-    // Late news of a run that nobody waits for any more.
+    // A late report of a run that is no longer awaited.
     guard let task = state.tasks[message.key],
       task.state == .processing || task.state == .memory || task.state == .waiting
     else { return free([message.key], on: message.worker, request) }
     guard task.taskRunID == message.taskRunID else {
-      return try stale(task, on: message.worker, frees: true, request)
+      return try handleStale(task, on: message.worker, frees: true, request)
     }
     guard task.state != .memory else {
       return addKeys(message.worker, [message.key], request)
     }
-    var told = request
-    told.args = message.args
-    try transitions(try transition(task, .memory, told), request)
+    var context = request
+    context.args = message.args
+    try transitions(try transition(task, .memory, context), request)
   }
 
   /// Dask's `stimulus_task_erred`.
-  func erred(_ message: TaskErred, _ request: Request) throws(InternalError) {
+  func erred(_ message: TaskErred, _ request: TransitionContext) throws(InternalError) {
     guard let task = state.tasks[message.key], task.state == .processing else { return }
     guard task.taskRunID == message.taskRunID else {
-      return try stale(task, on: message.worker, frees: false, request)
+      return try handleStale(task, on: message.worker, frees: false, request)
     }
     if task.retries > 0 {
-      var told = request
-      told.snapshot = .task(TaskSnapshot(retries: task.retries - 1))
-      try transitions(try transition(task, .waiting, told), request)
+      var context = request
+      context.snapshot = .task(TaskSnapshot(retries: task.retries - 1))
+      try transitions(try transition(task, .waiting, context), request)
     } else {
-      var told = request
-      told.args = message.args
-      try transitions(try transition(task, .erred, told), request)
+      var context = request
+      context.args = message.args
+      try transitions(try transition(task, .erred, context), request)
     }
   }
 
-  /// News of an older run of a task. When the worker is the one that was asked for the newer run, the
-  /// older one has taken its place, and the task has to be run once more.
-  private func stale(
-    _ task: TaskState, on worker: String, frees: Bool, _ request: Request
+  /// Handles a report about an older run of a task. If this worker was also asked for the newer
+  /// run, the older run has replaced it, and the task has to run again.
+  private func handleStale(
+    _ task: TaskState, on worker: String, frees: Bool, _ request: TransitionContext
   ) throws(InternalError) {
     if task.processingOn?.address == worker {
       try transitions(try transition(task, .released, request), request)
@@ -49,8 +49,8 @@ extension SchedulerCore {
     }
   }
 
-  /// Dask's `handle_long_running`: the worker has room for another task.
-  func becameLongRunning(_ message: LongRunning, _ request: Request) {
+  /// Dask's `handle_long_running`: the worker has a slot for another task.
+  func becameLongRunning(_ message: LongRunning, _ request: TransitionContext) {
     guard let task = state.tasks[message.key], let worker = task.processingOn,
       worker.address == message.worker, task.taskRunID == message.taskRunID
     else { return }
@@ -65,17 +65,18 @@ extension SchedulerCore {
         ])))
   }
 
-  /// Dask's `_reschedule`: the worker has released the task, and will say no more of it.
-  func reschedule(_ key: Key, on worker: String, _ request: Request) throws(InternalError) {
+  /// Dask's `_reschedule`: the worker has released the task and will not report on it again.
+  func reschedule(_ key: Key, on worker: String, _ request: TransitionContext) throws(InternalError)
+  {
     guard let task = state.tasks[key], task.processingOn?.address == worker else { return }
     try transitions(try transition(task, .released, request), request)
   }
 
-  func addKeys(_ worker: String, _ keys: [Key], _ request: Request) {
+  func addKeys(_ worker: String, _ keys: [Key], _ request: TransitionContext) {
     for key in keys {
       let task = state.tasks[key]
-      // It will answer with what it has got when it comes to be asked to run the task. To be freed
-      // after that answer would take away a result that is counted on.
+      // The worker will respond with this result when it receives the pending request to run the
+      // task. Freeing it after that response would remove a result that is relied on.
       if let task, task.state == .processing, task.processingOn?.address == worker { continue }
       guard let task, task.state == .memory, state.workers[worker] != nil else {
         free([key], on: worker, request)
@@ -88,10 +89,10 @@ extension SchedulerCore {
     }
   }
 
-  /// Dask's `handle_request_refresh_who_has`. Of a task that is nowhere there is nothing to tell:
-  /// what needs it is being taken away from the worker. When nothing does, it is freed: it was to be
-  /// kept for a worker that is gone since.
-  func refreshWhoHas(_ worker: String, _ keys: [Key], _ request: Request) {
+  /// Dask's `handle_request_refresh_who_has`. There is nothing to report about a task without
+  /// holders: its dependents are being removed from the worker. If it has none there, it is freed:
+  /// it was to be replicated for a worker that has left since.
+  func refreshWhoHas(_ worker: String, _ keys: [Key], _ request: TransitionContext) {
     let needless = keys.filter { key in
       guard let task = state.tasks[key] else { return true }
       return task.processingOn?.address != worker
@@ -108,7 +109,7 @@ extension SchedulerCore {
       .toWorker(address: worker, .refreshWhoHas(held), stimulusID: request.stimulusID))
   }
 
-  func free(_ keys: [Key], on worker: String, _ request: Request) {
+  func free(_ keys: [Key], on worker: String, _ request: TransitionContext) {
     instruct(
       .toWorker(address: worker, .freeKeys(keys), stimulusID: request.stimulusID))
   }

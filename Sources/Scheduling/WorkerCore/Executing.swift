@@ -1,15 +1,15 @@
 import TaskLogPlugin
 
-/// Tasks that are to run here, run, and come to an end.
+/// Execution of tasks: request, run and end.
 extension WorkerCore {
   typealias Recs = Recommendations<WorkerTaskState>
 
   /// Dask's `_handle_compute_task`.
-  func compute(_ message: ComputeTask, _ request: Request) -> Recs {
+  func compute(_ message: ComputeTask, _ request: TransitionContext) -> Recs {
     var message = message
     message.priority = message.priority.appending(Double(generation))
     generation -= 1
-    // Who holds a task is told anew.
+    // The message lists the current holders of its dependencies.
     if !blocked.isEmpty, message.whoHas.contains(where: { state.tasks[$0.0]?.state == .fetch }) {
       needsDrain = true
     }
@@ -39,7 +39,7 @@ extension WorkerCore {
     return recommendations
   }
 
-  /// A task that is already in memory is asked for again.
+  /// The message for a task that is requested again while already in memory.
   func finishedMessage(_ task: WorkerTaskState) -> TaskFinished {
     TaskFinished(
       key: task.key, worker: address, taskRunID: task.taskRunID, nbytes: task.nbytes ?? 0,
@@ -50,15 +50,17 @@ extension WorkerCore {
   // MARK: - Ends
 
   /// Dask's `_handle_execute_success`.
-  func executed(_ message: ExecuteSuccess, _ request: Request) throws(InternalError) -> Recs {
+  func executed(_ message: ExecuteSuccess, _ request: TransitionContext) throws(InternalError)
+    -> Recs
+  {
     guard let task = state.tasks[message.key] else {
       instruct(.drop(message.key))
       return Recs()
     }
     var recommendations = executeDone(task)
     let span = StartStop(action: "compute", start: message.start, stop: message.stop)
-    var told = request
-    told.snapshot = .task(
+    var context = request
+    context.snapshot = .task(
       TaskSnapshot(
         nbytes: message.nbytes, typeName: message.typeName, startStops: [span]))
     let finished = TaskFinished(
@@ -66,22 +68,23 @@ extension WorkerCore {
       type: message.type, typeName: message.typeName, thread: message.thread,
       startStops: task.startStops + [span])
     let before = task.state
-    recommendations.update(try transition(task, .memory, told))
+    recommendations.update(try transition(task, .memory, context))
     if before == .executing || before == .longRunning {
       instruct(.taskFinished(finished, stimulusID: request.stimulusID))
     }
-    // Was to be fetched by now: that it has been run is as good.
+    // It was to be fetched instead by now; having been run serves as well.
     if before == .resumed { instruct(.addKeys([task.key], stimulusID: request.stimulusID)) }
     return recommendations
   }
 
   /// Dask's `_handle_execute_failure`.
-  func failed(_ message: ExecuteFailure, _ request: Request) throws(InternalError) -> Recs {
+  func failed(_ message: ExecuteFailure, _ request: TransitionContext) throws(InternalError) -> Recs
+  {
     guard let task = state.tasks[message.key] else { return Recs() }
     var recommendations = executeDone(task)
     let span = StartStop(action: "compute", start: message.start, stop: message.stop)
-    var told = request
-    told.snapshot = .task(
+    var context = request
+    context.snapshot = .task(
       TaskSnapshot(
         exceptionText: message.exceptionText, tracebackText: message.tracebackText,
         startStops: [span]))
@@ -91,15 +94,15 @@ extension WorkerCore {
       tracebackText: message.tracebackText, thread: message.thread,
       startStops: task.startStops + [span])
     let before = task.state
-    recommendations.update(try transition(task, .error, told))
+    recommendations.update(try transition(task, .error, context))
     if before == .executing || before == .longRunning {
       instruct(.taskErred(erred, stimulusID: request.stimulusID))
     }
     return recommendations
   }
 
-  /// Dask's `_handle_reschedule`: the task wants to be run elsewhere, or later.
-  func rescheduled(_ key: Key, _ request: Request) throws(InternalError) -> Recs {
+  /// Dask's `_handle_reschedule`: the task asks to be run elsewhere, or later.
+  func rescheduled(_ key: Key, _ request: TransitionContext) throws(InternalError) -> Recs {
     guard let task = state.tasks[key] else { return Recs() }
     var recommendations = executeDone(task)
     recommendations.update(try transition(task, .rescheduled, request))
@@ -120,19 +123,21 @@ extension WorkerCore {
 
   // MARK: - Seceding and stealing
 
-  /// Dask's `_handle_secede`: the task leaves its thread to others, and goes on.
-  func secede(_ key: Key, _ seconds: Double, _ request: Request) throws(InternalError) -> Recs {
+  /// Dask's `_handle_secede`: the task frees its thread and continues.
+  func secede(_ key: Key, _ seconds: Double, _ request: TransitionContext) throws(InternalError)
+    -> Recs
+  {
     guard let task = state.tasks[key], executing.remove(key) != nil else { return Recs() }
     longRunning.insert(key)
-    var told = request
-    told.seconds = seconds
-    var recommendations = try transition(task, .longRunning, told)
+    var context = request
+    context.seconds = seconds
+    var recommendations = try transition(task, .longRunning, context)
     startReady(&recommendations)
     return recommendations
   }
 
-  /// Dask's `_handle_steal_request`: given away is what does not run yet.
-  func steal(_ key: Key, _ request: Request) -> Recs {
+  /// Dask's `_handle_steal_request`: gives up the task unless it is already running.
+  func steal(_ key: Key, _ request: TransitionContext) -> Recs {
     var recommendations = Recs()
     let task = state.tasks[key]
     instruct(.stealResponse(key, state: task?.state, stimulusID: request.stimulusID))

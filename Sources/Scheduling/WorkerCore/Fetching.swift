@@ -1,18 +1,18 @@
 import TaskLogPlugin
 
-/// Results that come from elsewhere.
+/// Transfers of results from other workers.
 extension WorkerCore {
-  /// Whether the end of the run or transfer of this task has yet to be told.
+  /// Whether the run or transfer of this task has not yet ended.
   func isInProgress(_ task: WorkerTaskState) -> Bool {
     executing.contains(task.key) || longRunning.contains(task.key)
       || task.comingFrom.map { inFlight[$0] != nil } ?? false
   }
 
-  /// Dask's `_ensure_communicating`: one request to each worker that is not being asked already.
-  func fetchMissing(_ request: Request) throws(InternalError) {
+  /// Dask's `_ensure_communicating`: one request to each worker without a pending request.
+  func fetchMissing(_ request: TransitionContext) throws(InternalError) {
     if needsDrain {
       needsDrain = false
-      // Those that wait longest first.
+      // Tasks that have waited longest go first.
       for task in toFetch { blocked.insert(task) }
       swap(&toFetch, &blocked)
       blocked.removeAll()
@@ -30,14 +30,14 @@ extension WorkerCore {
     for (worker, tasks) in requests {
       let keys = tasks.map(\.key)
       inFlight[worker] = keys
-      var told = request
-      told.snapshot = .task(TaskSnapshot(comingFrom: worker))
-      for task in tasks { _ = try transition(task, .flight, told) }
+      var context = request
+      context.snapshot = .task(TaskSnapshot(comingFrom: worker))
+      for task in tasks { _ = try transition(task, .flight, context) }
       instruct(.gather(worker: worker, keys: keys))
     }
   }
 
-  func requestMissing(_ request: Request) {
+  func requestMissing(_ request: TransitionContext) {
     guard !missing.isEmpty else { return }
     let keys = missing.filter { $0.state == .missing }.map(\.key)
     missing.removeAll()
@@ -49,36 +49,37 @@ extension WorkerCore {
 
   /// Dask's `_handle_gather_dep_success`.
   func gathered(
-    _ worker: String, _ nbytes: [(Key, Int64)], start: Double, stop: Double, _ request: Request
+    _ worker: String, _ nbytes: [(Key, Int64)], start: Double, stop: Double,
+    _ request: TransitionContext
   ) throws(InternalError) -> Recs {
-    let asked = inFlight.removeValue(forKey: worker) ?? []
+    let requested = inFlight.removeValue(forKey: worker) ?? []
     needsDrain = true
     let sizes = Dictionary(nbytes, uniquingKeysWith: { first, _ in first })
-    // One span for the whole transfer, booked on the first task that needs one of its results.
+    // One span for the whole transfer, assigned to the first task with a dependent.
     var span: StartStop? = StartStop(
       action: "transfer", start: start, stop: stop, source: worker)
     var added: [Key] = []
-    for key in asked {
+    for key in requested {
       guard let task = state.tasks[key] else {
         if sizes[key] != nil { instruct(.drop(key)) }
         continue
       }
       guard let size = sizes[key] else {
-        try gaveNothing(task, request)
+        try handleMissing(task, request)
         continue
       }
-      var told = request
-      var facts = TaskSnapshot(nbytes: size)
+      var context = request
+      var taskSnapshot = TaskSnapshot(nbytes: size)
       if let dependent = task.dependents.first, let transfer = span {
-        facts.cause = dependent.key
-        facts.startStops = [transfer]
+        taskSnapshot.cause = dependent.key
+        taskSnapshot.startStops = [transfer]
         span = nil
       }
-      told.snapshot = .task(facts)
+      context.snapshot = .task(taskSnapshot)
       let before = task.state
-      try transitions(try transition(task, .memory, told), request)
+      try transitions(try transition(task, .memory, context), request)
       if before == .flight { added.append(key) }
-      // Was to be run here by now: that it has come is as good.
+      // It was to be run here instead by now; having been fetched serves as well.
       if before == .resumed {
         instruct(.taskFinished(finishedMessage(task), stimulusID: request.stimulusID))
       }
@@ -87,23 +88,25 @@ extension WorkerCore {
     return Recs()
   }
 
-  private func gaveNothing(_ task: WorkerTaskState, _ request: Request) throws(InternalError) {
+  private func handleMissing(_ task: WorkerTaskState, _ request: TransitionContext)
+    throws(InternalError)
+  {
     let next: State = task.state == .cancelled ? .missing : .fetch
     try transitions(try transition(task, next, request), request)
   }
 
-  /// Dask's `_handle_gather_dep_network_failure`: the other worker is taken for dead.
-  func gatherFailed(_ worker: String, _ request: Request) throws(InternalError) -> Recs {
-    let asked = inFlight.removeValue(forKey: worker) ?? []
+  /// Dask's `_handle_gather_dep_network_failure`: the other worker is considered dead.
+  func gatherFailed(_ worker: String, _ request: TransitionContext) throws(InternalError) -> Recs {
+    let requested = inFlight.removeValue(forKey: worker) ?? []
     needsDrain = true
-    for task in asked.compactMap({ state.tasks[$0] }) { try gaveNothing(task, request) }
+    for task in requested.compactMap({ state.tasks[$0] }) { try handleMissing(task, request) }
     return removeWorker(worker, request)
   }
 
   // MARK: - Who has what
 
-  /// Dask's `_handle_remove_worker`: nothing can be fetched from there any more.
-  func removeWorker(_ worker: String, _ request: Request) -> Recs {
+  /// Dask's `_handle_remove_worker`: nothing can be fetched from that worker any more.
+  func removeWorker(_ worker: String, _ request: TransitionContext) -> Recs {
     emit(
       Event(
         .stimulus, time: request.time, stimulusID: request.stimulusID, worker: address,
@@ -118,9 +121,9 @@ extension WorkerCore {
   }
 
   /// Dask's `_handle_refresh_who_has`.
-  func refresh(_ whoHas: [(Key, [String])], _ request: Request) -> Recs {
+  func refresh(_ whoHas: [(Key, [String])], _ request: TransitionContext) -> Recs {
     needsDrain = true
-    note("refresh-who-has", whoHas, request)
+    emitWhoHas("refresh-who-has", whoHas, request)
     var recommendations = Recs()
     for (key, _) in whoHas {
       guard let task = state.tasks[key] else { continue }
@@ -131,8 +134,8 @@ extension WorkerCore {
   }
 
   /// Dask's `_handle_acquire_replicas`.
-  func acquire(_ whoHas: [(Key, [String])], _ request: Request) -> Recs {
-    note("acquire-replicas", whoHas, request)
+  func acquire(_ whoHas: [(Key, [String])], _ request: TransitionContext) -> Recs {
+    emitWhoHas("acquire-replicas", whoHas, request)
     var recommendations = Recs()
     for (key, _) in whoHas {
       guard let task = state.tasks[key], task.state != .memory else { continue }
@@ -142,7 +145,7 @@ extension WorkerCore {
     return recommendations
   }
 
-  private func note(_ op: String, _ whoHas: [(Key, [String])], _ request: Request) {
+  private func emitWhoHas(_ op: String, _ whoHas: [(Key, [String])], _ request: TransitionContext) {
     emit(
       Event(
         .stimulus, time: request.time, stimulusID: request.stimulusID, worker: address,
@@ -151,9 +154,9 @@ extension WorkerCore {
         ])))
   }
 
-  // MARK: - Data from outside
+  // MARK: - Scattered data
 
-  /// Whether data that is scattered here is kept: not where it is just being made or fetched.
+  /// Whether scattered data is stored here: not while the same key is being computed or fetched.
   func accepts(_ key: Key) -> Bool {
     guard let task = state.tasks[key] else { return true }
     switch task.state {
@@ -162,8 +165,10 @@ extension WorkerCore {
     }
   }
 
-  /// Dask's `_handle_update_data`. Each of the keys is one that it accepts.
-  func updateData(_ data: [ScatteredData], _ request: Request) throws(InternalError) -> Recs {
+  /// Dask's `_handle_update_data`. All keys have been accepted by `accepts(_:)`.
+  func updateData(_ data: [ScatteredData], _ request: TransitionContext) throws(InternalError)
+    -> Recs
+  {
     emit(
       Event(
         .stimulus, time: request.time, stimulusID: request.stimulusID, worker: address,
@@ -173,9 +178,9 @@ extension WorkerCore {
     var recommendations = Recs()
     for one in data {
       guard let task = state.tasks[one.key], accepts(one.key) else { continue }
-      var told = request
-      told.snapshot = .task(TaskSnapshot(nbytes: one.nbytes, typeName: one.typeName))
-      recommendations.update(try transition(task, .memory, told))
+      var context = request
+      context.snapshot = .task(TaskSnapshot(nbytes: one.nbytes, typeName: one.typeName))
+      recommendations.update(try transition(task, .memory, context))
     }
     return recommendations
   }

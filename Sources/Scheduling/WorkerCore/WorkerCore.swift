@@ -2,42 +2,42 @@ import TaskLogPlugin
 
 /// A worker without clock, network and threads: stimuli in, events and instructions out.
 ///
-/// Modelled on Dask's `WorkerState` (distributed/worker_state_machine.py). Every change of the state
-/// is an event that has been applied; what only steers this core (the heaps of ready tasks, how many
-/// run, who is being asked for results) lies here.
+/// Modelled on Dask's `WorkerState` (distributed/worker_state_machine.py). Every change of the
+/// state is an applied event; the core's own data (heaps of ready tasks, running tasks, pending
+/// requests) is stored here.
 final class WorkerCore {
   let state: WorkerState
   let address: String
   let nthreads: Int
   private let onEvent: (Event) -> Void
-  /// Called with each edge that is taken, so that a test can tell which ones none has taken.
+  /// Called with each edge taken, so that a test can find edges that are never taken.
   @exclusivity(unchecked) var onEdge: ((_ start: State, _ finish: State) -> Void)?
   @exclusivity(unchecked) private var instructions: [WorkerInstruction] = []
 
-  /// Tasks that can run; an entry is good while its task is `ready`.
+  /// Tasks that can run; an entry is valid while its task is `ready`.
   @exclusivity(unchecked) var ready = Heap<Priority, WorkerTaskState>()
-  /// Tasks that can run once there is enough of what they take up; an entry is good while its task
-  /// is `constrained`.
+  /// Tasks that can run once their resources are available; an entry is valid while its task is
+  /// `constrained`.
   @exclusivity(unchecked) var constrained = Heap<Priority, WorkerTaskState>()
-  /// What running tasks have left of each resource.
+  /// The amount of each resource not reserved by running tasks.
   @exclusivity(unchecked) var availableResources: [String: Double]
-  /// Tasks that take up a thread, cancelled ones included.
+  /// Tasks that occupy a thread, cancelled ones included.
   @exclusivity(unchecked) var executing: Set<Key> = []
-  /// Tasks that run and have left their thread to others, cancelled ones included.
+  /// Running tasks that have seceded from their thread, cancelled ones included.
   @exclusivity(unchecked) var longRunning: Set<Key> = []
-  /// Tasks to be fetched, in the order of asking.
+  /// Tasks to be fetched, in request order.
   @exclusivity(unchecked) var toFetch = OrderedSet<WorkerTaskState>()
-  /// Tasks to be fetched of which nobody who holds them can be asked at present, in that order.
+  /// Tasks to be fetched whose holders all have a pending request, in request order.
   @exclusivity(unchecked) var blocked = OrderedSet<WorkerTaskState>()
-  /// Somebody can be asked again, or others hold what is held up.
+  /// A worker can be asked again, or blocked tasks have other holders.
   @exclusivity(unchecked) var needsDrain = false
-  /// Tasks to be fetched of which no holder is known, since the stimulus came in.
+  /// Tasks to be fetched that have become missing since the stimulus arrived.
   @exclusivity(unchecked) var missing: [WorkerTaskState] = []
-  /// What the scheduler wants to be kept here though nothing here needs it.
+  /// Keys that the scheduler wants replicated here although no task here needs them.
   @exclusivity(unchecked) var replicasWanted: Set<Key> = []
-  /// What is being fetched, by the worker that it comes from. One request a worker at a time.
+  /// Keys being fetched, by source worker. At most one request per worker at a time.
   @exclusivity(unchecked) var inFlight: [String: [Key]] = [:]
-  /// Counted down, so that of equal tasks the one that came last has the lowest number; Dask's
+  /// Decremented, so that of equal tasks the most recent has the lowest number; Dask's
   /// `generation`.
   @exclusivity(unchecked) var generation = 0
 
@@ -50,32 +50,32 @@ final class WorkerCore {
     self.onEvent = onEvent
   }
 
-  /// The worker begins: the first event of its source.
+  /// Emits the first event of the source.
   func start(_ facts: WorkerSnapshot, time: Int64) {
     emit(Event(.setup, time: time, worker: address, snapshot: .worker(facts)))
   }
 
-  /// The worker ends: the last event of its source.
+  /// Emits the last event of the source.
   func stop(time: Int64) {
     emit(Event(.teardown, time: time, worker: address))
   }
 
-  /// Takes in a stimulus and does all that follows from it.
+  /// Handles a stimulus and all its consequences.
   ///
-  /// - Throws: `InternalError` when the engine contradicts itself.
+  /// - Throws: `InternalError` if the engine contradicts itself.
   func handle(
     _ stimulus: WorkerStimulus, stimulusID: String, time: Int64
   ) throws(InternalError) -> [WorkerInstruction] {
     instructions = []
-    let request = Request(stimulusID: stimulusID, time: time)
-    try transitions(try take(stimulus, request), request)
+    let request = TransitionContext(stimulusID: stimulusID, time: time)
+    try transitions(try apply(stimulus, request), request)
     try fetchMissing(request)
     requestMissing(request)
     return instructions
   }
 
-  private func take(
-    _ stimulus: WorkerStimulus, _ request: Request
+  private func apply(
+    _ stimulus: WorkerStimulus, _ request: TransitionContext
   ) throws(InternalError) -> Recommendations<WorkerTaskState> {
     switch stimulus {
     case .computeTask(let message): compute(message, request)
@@ -109,40 +109,40 @@ final class WorkerCore {
     instructions.append(instruction)
   }
 
-  /// Works off recommendations until none is left: Dask's `_transitions`.
+  /// Processes recommendations until none is left: Dask's `_transitions`.
   func transitions(
-    _ recommendations: Recommendations<WorkerTaskState>, _ request: Request
+    _ recommendations: Recommendations<WorkerTaskState>, _ request: TransitionContext
   ) throws(InternalError) {
     var recommendations = recommendations
-    let plain = Request(stimulusID: request.stimulusID, time: request.time)
+    let plain = TransitionContext(stimulusID: request.stimulusID, time: request.time)
     while let (task, finish) = recommendations.popLast() {
       recommendations.update(try transition(task, finish, plain))
     }
   }
 
-  /// One transition, through released where there is no direct edge: Dask's `_transition`.
+  /// One transition, via released if there is no direct edge: Dask's `_transition`.
   func transition(
-    _ task: WorkerTaskState, _ finish: State, _ request: Request
+    _ task: WorkerTaskState, _ finish: State, _ request: TransitionContext
   ) throws(InternalError) -> Recommendations<WorkerTaskState> {
     let start = task.state
     guard start != finish, start != .forgotten else { return Recommendations() }
-    if let edge = Self.edges[start, finish] { return take(edge, to: finish, task, request) }
+    if let edge = Self.edges[start, finish] { return follow(edge, to: finish, task, request) }
 
     guard start != .released, finish != .released, let release = Self.edges[start, .released]
     else { throw fault("impossible transition \(start) → \(finish)", task, request) }
-    var recommendations = take(release, to: .released, task, request)
-    // To be forgotten is not what this way round was taken for.
+    var recommendations = follow(release, to: .released, task, request)
+    // The detour via released must not end in forgotten.
     let next = recommendations[task] == .forgotten ? finish : recommendations[task] ?? finish
     guard let edge = Self.edges[task.state, next] else {
       throw fault("impossible transition \(task.state) → \(next)", task, request)
     }
     recommendations[task] = nil
-    recommendations.update(take(edge, to: next, task, request))
+    recommendations.update(follow(edge, to: next, task, request))
     return recommendations
   }
 
-  private func take(
-    _ edge: Edge, to finish: State, _ task: WorkerTaskState, _ request: Request
+  private func follow(
+    _ edge: Edge, to finish: State, _ task: WorkerTaskState, _ request: TransitionContext
   ) -> Recommendations<WorkerTaskState> {
     onEdge?(task.state, finish)
     let decision = edge(self, task, request)
@@ -154,12 +154,12 @@ final class WorkerCore {
         snapshot: decision.snapshot))
     instructions += decision.instructions
     var recommendations = decision.recommendations
-    follow(task, &recommendations)
+    updateIndexes(task, &recommendations)
     return recommendations
   }
 
-  /// Keeps what only steers this core in step with a state that a task has come into.
-  private func follow(
+  /// Updates the core's own data structures after a task has entered a new state.
+  private func updateIndexes(
     _ task: WorkerTaskState, _ recommendations: inout Recommendations<WorkerTaskState>
   ) {
     switch task.state {
@@ -178,7 +178,7 @@ final class WorkerCore {
   }
 
   private func fault(
-    _ text: String, _ task: WorkerTaskState, _ request: Request
+    _ text: String, _ task: WorkerTaskState, _ request: TransitionContext
   ) -> InternalError {
     InternalError(description: "worker \(address): \(text) of \(task.key) by \(request.stimulusID)")
   }

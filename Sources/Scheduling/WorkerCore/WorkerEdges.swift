@@ -1,8 +1,8 @@
 import TaskLogPlugin
 
-/// What an edge of a worker has decided.
+/// The decision of an edge of a worker.
 struct WorkerDecision {
-  /// The state that the task will really be in.
+  /// The state that the task will actually be in.
   var finish: State
   var snapshot: Snapshot
   var recommendations = Recommendations<WorkerTaskState>()
@@ -25,12 +25,13 @@ struct WorkerDecision {
 ///        └─────► memory (scattered), missing
 ///     waiting, ready, constrained, memory, error, fetch, missing ─► released ─► forgotten
 ///
-/// What runs or is under way cannot be stopped: asked to release it, the task is `cancelled` until
-/// the end of it has been told. A task that is rescheduled is `released` at once.
+/// A run or transfer in progress cannot be stopped: released meanwhile, the task is `cancelled`
+/// until its end is reported. A rescheduled task is `released` at once.
 ///
-/// Every edge of Dask's table is here but those in `omittedEdges`; a test compares the two tables.
+/// Every edge of Dask's table is here except those in `omittedEdges`; a test compares the two
+/// tables.
 extension WorkerCore {
-  typealias Edge = @Sendable (WorkerCore, WorkerTaskState, Request) -> WorkerDecision
+  typealias Edge = @Sendable (WorkerCore, WorkerTaskState, TransitionContext) -> WorkerDecision
 
   static let edges = EdgeTable<Edge>([
     (.released, .waiting, { $0.transitionToWaiting($1, $2) }),
@@ -82,28 +83,29 @@ extension WorkerCore {
     (.resumed, .released, { $0.transitionToCancelled($1, $2) }),
   ])
 
-  /// The edges of Dask's table that nothing can lead to here, and why.
+  /// The edges of Dask's table that are unreachable here, and why.
   static let omittedEdges: [(start: State, finish: State, reason: String)] = [
     (
       .flight, .error,
-      "only `_handle_gather_dep_failure` recommends it, when what was fetched cannot be "
-        + "deserialized (distributed/worker.py 2007); in one process nothing is serialized, and the "
-        + "handing over of a value cannot fail"
+      "only `_handle_gather_dep_failure` recommends it, when a fetched value cannot be "
+        + "deserialized (distributed/worker.py 2007); in one process nothing is "
+        + "serialized, and passing a value cannot fail"
     ),
     (
       .missing, .error,
-      "`error` is recommended only for what runs or is in flight "
+      "`error` is recommended only for tasks that run or are in flight "
         + "(distributed/worker_state_machine.py 3020, 3158), which `missing` is not"
     ),
     (
       .released, .error,
-      "as missing → error; what has no edge of its own to `error` would come by here, and nothing does"
+      "as for missing → error: only states without an edge to `error` would need it, and none does"
     ),
   ]
 
   // MARK: - To run
 
-  func transitionToWaiting(_ task: WorkerTaskState, _ request: Request) -> WorkerDecision {
+  func transitionToWaiting(_ task: WorkerTaskState, _ request: TransitionContext) -> WorkerDecision
+  {
     var decision = WorkerDecision(.waiting)
     var isReady = true
     for dependency in task.dependencies where dependency.state != .memory {
@@ -114,7 +116,9 @@ extension WorkerCore {
     return decision
   }
 
-  func transitionWaitingReady(_ task: WorkerTaskState, _ request: Request) -> WorkerDecision {
+  func transitionWaitingReady(_ task: WorkerTaskState, _ request: TransitionContext)
+    -> WorkerDecision
+  {
     guard task.resourceRestrictions.isEmpty else {
       var decision = WorkerDecision(.waiting)
       decision.recommendations[task] = .constrained
@@ -124,19 +128,21 @@ extension WorkerCore {
   }
 
   func transitionWaitingConstrained(
-    _ task: WorkerTaskState, _ request: Request
+    _ task: WorkerTaskState, _ request: TransitionContext
   ) -> WorkerDecision {
     WorkerDecision(.constrained)
   }
 
-  func transitionToExecuting(_ task: WorkerTaskState, _ request: Request) -> WorkerDecision {
+  func transitionToExecuting(_ task: WorkerTaskState, _ request: TransitionContext)
+    -> WorkerDecision
+  {
     var decision = WorkerDecision(.executing)
     decision.instructions.append(.execute(task.key, taskRunID: task.taskRunID))
     return decision
   }
 
   func transitionExecutingLongRunning(
-    _ task: WorkerTaskState, _ request: Request
+    _ task: WorkerTaskState, _ request: TransitionContext
   ) -> WorkerDecision {
     var decision = WorkerDecision(.longRunning)
     decision.instructions.append(longRunningMessage(task, request.seconds, request))
@@ -144,7 +150,7 @@ extension WorkerCore {
   }
 
   func longRunningMessage(
-    _ task: WorkerTaskState, _ seconds: Double?, _ request: Request
+    _ task: WorkerTaskState, _ seconds: Double?, _ request: TransitionContext
   ) -> WorkerInstruction {
     .longRunning(
       LongRunning(
@@ -152,17 +158,17 @@ extension WorkerCore {
       stimulusID: request.stimulusID)
   }
 
-  /// The scheduler does not want to readConfirms of a task that it has given up; it is told when it asks for
-  /// it again.
+  /// The scheduler is not notified about a task that it has released; it is notified when it
+  /// requests the task again.
   func transitionUnwantedLongRunning(
-    _ task: WorkerTaskState, _ request: Request
+    _ task: WorkerTaskState, _ request: TransitionContext
   ) -> WorkerDecision {
     WorkerDecision(task.state, .task(TaskSnapshot(previous: .longRunning)))
   }
 
   // MARK: - To an end
 
-  func transitionToMemory(_ task: WorkerTaskState, _ request: Request) -> WorkerDecision {
+  func transitionToMemory(_ task: WorkerTaskState, _ request: TransitionContext) -> WorkerDecision {
     var decision = WorkerDecision(.memory, request.snapshot)
     for dependent in task.dependents
     where dependent.state == .waiting && dependent.waitingForData.count == 1
@@ -173,11 +179,13 @@ extension WorkerCore {
     return decision
   }
 
-  func transitionToError(_ task: WorkerTaskState, _ request: Request) -> WorkerDecision {
+  func transitionToError(_ task: WorkerTaskState, _ request: TransitionContext) -> WorkerDecision {
     WorkerDecision(.error, request.snapshot)
   }
 
-  func transitionToRescheduled(_ task: WorkerTaskState, _ request: Request) -> WorkerDecision {
+  func transitionToRescheduled(_ task: WorkerTaskState, _ request: TransitionContext)
+    -> WorkerDecision
+  {
     var decision = WorkerDecision(.rescheduled)
     decision.instructions.append(.reschedule(task.key, stimulusID: request.stimulusID))
     release(task, &decision)
@@ -185,7 +193,8 @@ extension WorkerCore {
   }
 
   /// Dask's `_transition_generic_released`.
-  func transitionToReleased(_ task: WorkerTaskState, _ request: Request) -> WorkerDecision {
+  func transitionToReleased(_ task: WorkerTaskState, _ request: TransitionContext) -> WorkerDecision
+  {
     var decision = WorkerDecision(.released)
     if task.state == .memory { decision.instructions.append(.drop(task.key)) }
     release(task, &decision)
@@ -197,7 +206,7 @@ extension WorkerCore {
       let others = dependency.waiters.count - (dependency.waiters.contains(task) ? 1 : 0)
       guard others == 0 else { continue }
       switch dependency.state {
-      // What the scheduler has asked for stays until the scheduler frees it.
+      // Tasks requested by the scheduler stay until the scheduler frees them.
       case .ready, .constrained, .executing, .longRunning, .memory, .waiting, .cancelled: break
       case .resumed where dependency.previous == .flight: break
       default: decision.recommendations[dependency] = .released
@@ -206,7 +215,9 @@ extension WorkerCore {
     if task.dependents.isEmpty { decision.recommendations[task] = .forgotten }
   }
 
-  func transitionReleasedForgotten(_ task: WorkerTaskState, _ request: Request) -> WorkerDecision {
+  func transitionReleasedForgotten(_ task: WorkerTaskState, _ request: TransitionContext)
+    -> WorkerDecision
+  {
     var decision = WorkerDecision(.forgotten)
     for dependency in task.dependencies
     where dependency.state == .released && dependency.dependents.count == 1 {
@@ -217,17 +228,22 @@ extension WorkerCore {
 
   // MARK: - To be fetched
 
-  func transitionReleasedFetch(_ task: WorkerTaskState, _ request: Request) -> WorkerDecision {
+  func transitionReleasedFetch(_ task: WorkerTaskState, _ request: TransitionContext)
+    -> WorkerDecision
+  {
     fetch(task)
   }
 
-  func transitionMissingFetch(_ task: WorkerTaskState, _ request: Request) -> WorkerDecision {
+  func transitionMissingFetch(_ task: WorkerTaskState, _ request: TransitionContext)
+    -> WorkerDecision
+  {
     WorkerDecision(task.whoHas.isEmpty ? .missing : .fetch)
   }
 
-  /// A transfer that is still under way is not asked for twice; one that has failed is tried with
-  /// another worker.
-  func transitionFlightFetch(_ task: WorkerTaskState, _ request: Request) -> WorkerDecision {
+  /// A transfer in progress is not requested twice; a failed one is retried with another worker.
+  func transitionFlightFetch(_ task: WorkerTaskState, _ request: TransitionContext)
+    -> WorkerDecision
+  {
     guard !isInProgress(task) else { return WorkerDecision(.flight) }
     return fetch(task)
   }
@@ -242,11 +258,14 @@ extension WorkerCore {
     return decision
   }
 
-  func transitionToMissing(_ task: WorkerTaskState, _ request: Request) -> WorkerDecision {
+  func transitionToMissing(_ task: WorkerTaskState, _ request: TransitionContext) -> WorkerDecision
+  {
     WorkerDecision(.missing)
   }
 
-  func transitionFetchFlight(_ task: WorkerTaskState, _ request: Request) -> WorkerDecision {
+  func transitionFetchFlight(_ task: WorkerTaskState, _ request: TransitionContext)
+    -> WorkerDecision
+  {
     WorkerDecision(.flight, request.snapshot)
   }
 }

@@ -1,15 +1,16 @@
-/// Where the keys of an `OrderedMap` lie: a hash table of places.
+/// Maps the keys of an `OrderedMap` to their positions: a hash table.
 ///
-/// Each slot holds a part of a key's hash beside the place, so that a key is only looked at where it
-/// is almost certainly the one that is sought. With a `Dictionary` each look is one more at memory
-/// that is long out of the cache. Open addressing, closed up on removal, so there are no tombstones.
+/// Each slot holds a part of a key's hash next to the position, so that a key is compared only if
+/// it is almost certainly the right one. With a `Dictionary` each comparison is one more access to
+/// memory that has long left the cache. Open addressing with backward shifting on removal, so there
+/// are no tombstones.
 @usableFromInline
 internal struct IndexTable: Sendable {
-  /// The hash in the upper half, one more than the place in the lower; 0 where there is nothing.
+  /// The hash in the upper half, the position plus one in the lower; 0 if the slot is empty.
   @usableFromInline internal var slots: [UInt64]
   @usableFromInline internal var filled = 0
 
-  /// - Parameter capacity: how many places it is to take without growing.
+  /// - Parameter capacity: the number of positions to hold without growing.
   @inlinable
   internal init(capacity: Int) {
     var count = 16
@@ -17,7 +18,7 @@ internal struct IndexTable: Sendable {
     slots = Array(repeating: 0, count: count)
   }
 
-  /// As much of the hash of a key as a slot holds.
+  /// The part of a key's hash that a slot holds.
   @inlinable
   internal static func hash<Key: Hashable>(_ key: Key) -> UInt32 {
     let hash = UInt64(bitPattern: Int64(key._rawHashValue(seed: 0)))
@@ -25,41 +26,41 @@ internal struct IndexTable: Sendable {
   }
 
   @inlinable
-  internal static func slot(_ hash: UInt32, _ place: Int) -> UInt64 {
-    UInt64(hash) << 32 | UInt64(place + 1)
+  internal static func slot(_ hash: UInt32, _ position: Int) -> UInt64 {
+    UInt64(hash) << 32 | UInt64(position + 1)
   }
 
-  /// The place with this hash for which the question is answered with yes.
+  /// The position with this hash for which `isSought` is true.
   @inlinable
-  internal func place(_ hash: UInt32, where isSought: (_ place: Int) -> Bool) -> Int? {
+  internal func position(_ hash: UInt32, where isSought: (_ position: Int) -> Bool) -> Int? {
     let mask = slots.count - 1
     guard mask >= 0 else { return nil }
-    var number = Int(hash) & mask
+    var slotIndex = Int(hash) & mask
     while true {
-      let slot = slots[number]
+      let slot = slots[slotIndex]
       if slot == 0 { return nil }
       if UInt32(truncatingIfNeeded: slot >> 32) == hash {
-        let place = Int(slot & 0xFFFF_FFFF) - 1
-        if isSought(place) { return place }
+        let position = Int(slot & 0xFFFF_FFFF) - 1
+        if isSought(position) { return position }
       }
-      number = (number + 1) & mask
+      slotIndex = (slotIndex + 1) & mask
     }
   }
 
-  /// - Parameter hash: that of a key which has no place yet.
+  /// - Parameter hash: of a key that has no position yet.
   @inlinable
-  internal mutating func insert(_ hash: UInt32, _ place: Int) {
+  internal mutating func insert(_ hash: UInt32, _ position: Int) {
     if (filled + 1) * 8 > slots.count * 5 { grow() }
-    put(Self.slot(hash, place))
+    put(Self.slot(hash, position))
     filled += 1
   }
 
   @inlinable
   internal mutating func put(_ slot: UInt64) {
     let mask = slots.count - 1
-    var number = Int(slot >> 32) & mask
-    while slots[number] != 0 { number = (number + 1) & mask }
-    slots[number] = slot
+    var slotIndex = Int(slot >> 32) & mask
+    while slots[slotIndex] != 0 { slotIndex = (slotIndex + 1) & mask }
+    slots[slotIndex] = slot
   }
 
   @inlinable
@@ -71,16 +72,16 @@ internal struct IndexTable: Sendable {
   }
 
   @inlinable
-  internal mutating func remove(_ hash: UInt32, _ place: Int) {
+  internal mutating func remove(_ hash: UInt32, _ position: Int) {
     let mask = slots.count - 1
-    let sought = Self.slot(hash, place)
+    let sought = Self.slot(hash, position)
     var hole = Int(hash) & mask
     while slots[hole] != sought {
       if slots[hole] == 0 { return }
       hole = (hole + 1) & mask
     }
     filled -= 1
-    // What lies behind the hole moves into it, unless it would come before where it belongs.
+    // Entries after the hole move into it, unless that would be before their home slot.
     var next = (hole + 1) & mask
     while slots[next] != 0 {
       let home = Int(slots[next] >> 32) & mask

@@ -1,22 +1,22 @@
 /// A dictionary that keeps the order of insertion, with removal in constant time.
 ///
-/// Entries lie in one array; a removed one leaves a hole, and the array is closed up when more than
-/// half of it are holes. A map of a handful of entries is searched one by one, a larger one has an
-/// index. Collections that plugins see are ordered so that a replay shows them in the order of the
-/// live run.
+/// Entries are in one array; a removed one leaves a hole, and the array is compacted when more than
+/// half of it are holes. A map of a few entries is searched linearly, a larger one has an index.
+/// Collections that plugins see are ordered so that a replay shows them in the order of the live
+/// run.
 public struct OrderedMap<Key: Hashable, Value> {
   @usableFromInline typealias Entry = (key: Key, value: Value)
 
   @usableFromInline internal var entries: [Entry?] = []
-  /// The place of each key; nothing while there are few. Goes back to nothing only when all is
+  /// The position of each key; `nil` while there are few. Reset to `nil` only when all entries are
   /// removed.
   @usableFromInline internal var index: IndexTable?
-  /// No entry lies before this place.
+  /// There is no entry before this position.
   @usableFromInline internal var head = 0
   public var count: Int { @inlinable get { filled } }
   @usableFromInline internal var filled = 0
 
-  /// Up to so many places are searched one by one.
+  /// The number of positions up to which a map is searched linearly.
   @inlinable internal static var searched: Int { 8 }
 
   @inlinable
@@ -26,12 +26,12 @@ public struct OrderedMap<Key: Hashable, Value> {
   public var keys: [Key] { @inlinable get { map { $0.key } } }
   public var values: [Value] { @inlinable get { map { $0.value } } }
 
-  /// The value of a key; setting nothing removes it, setting a new key puts it last.
+  /// The value of a key; setting `nil` removes it, setting a new key appends it.
   @inlinable
   public subscript(key: Key) -> Value? {
     get {
-      guard let place = place(of: key) else { return nil }
-      return entries[place]?.value
+      guard let position = position(of: key) else { return nil }
+      return entries[position]?.value
     }
     set {
       guard let newValue else {
@@ -39,68 +39,68 @@ public struct OrderedMap<Key: Hashable, Value> {
         return
       }
       let hash = hash(key)
-      if let place = place(of: key, hash) {
-        entries[place] = (key, newValue)
+      if let position = position(of: key, hash) {
+        entries[position] = (key, newValue)
       } else {
         append(key, newValue, hash)
       }
     }
   }
 
-  /// The value of a key, changed where it lies; a new key is put last with a value of its own.
+  /// The value of a key, changed in place; a new key is appended with the default value.
   @inlinable
   public subscript(key: Key, default value: @autoclosure () -> Value) -> Value {
     get { self[key] ?? value() }
     _modify {
       let hash = hash(key)
-      var place = entries.count
-      if let known = self.place(of: key, hash) {
-        place = known
+      var position = entries.count
+      if let existing = self.position(of: key, hash) {
+        position = existing
       } else {
         append(key, value(), hash)
       }
-      // Taken out meanwhile, so that whoever changes it is its only owner.
-      var taken = entries[place]?.value ?? value()
-      entries[place] = nil
-      defer { entries[place] = (key, taken) }
-      yield &taken
+      // Moved out meanwhile, so that the caller is its only owner.
+      var current = entries[position]?.value ?? value()
+      entries[position] = nil
+      defer { entries[position] = (key, current) }
+      yield &current
     }
   }
 
-  /// Changes the value of a key where it lies; nothing when there is none.
+  /// Changes the value of a key in place; returns `nil` if there is none.
   @inlinable
   package mutating func change<Result>(
     _ key: Key, _ body: (inout Value) -> Result
   ) -> Result? {
-    guard let place = place(of: key), var taken = entries[place]?.value else { return nil }
-    // Taken out meanwhile, so that whoever changes it is its only owner.
-    entries[place] = nil
-    let result = body(&taken)
-    entries[place] = (key, taken)
+    guard let position = position(of: key), var value = entries[position]?.value else { return nil }
+    // Moved out meanwhile, so that `body` is its only owner.
+    entries[position] = nil
+    let result = body(&value)
+    entries[position] = (key, value)
     return result
   }
 
   @inlinable
-  public func contains(_ key: Key) -> Bool { place(of: key) != nil }
+  public func contains(_ key: Key) -> Bool { position(of: key) != nil }
 
-  /// The hash of a key where one is needed.
+  /// The hash of a key, if an index needs it.
   @inlinable
   internal func hash(_ key: Key) -> UInt32 {
     index == nil ? 0 : IndexTable.hash(key)
   }
 
   @inlinable
-  internal func place(of key: Key) -> Int? { place(of: key, hash(key)) }
+  internal func position(of key: Key) -> Int? { position(of: key, hash(key)) }
 
   @inlinable
-  internal func place(of key: Key, _ hash: UInt32) -> Int? {
+  internal func position(of key: Key, _ hash: UInt32) -> Int? {
     if let index {
-      return index.place(hash) { place in entries[place]?.key == key }
+      return index.position(hash) { position in entries[position]?.key == key }
     }
-    var place = head
-    while place < entries.count {
-      if let entry = entries[place], entry.key == key { return place }
-      place += 1
+    var position = head
+    while position < entries.count {
+      if let entry = entries[position], entry.key == key { return position }
+      position += 1
     }
     return nil
   }
@@ -120,20 +120,20 @@ public struct OrderedMap<Key: Hashable, Value> {
   @inlinable
   internal mutating func makeIndex() {
     var table = IndexTable(capacity: entries.count)
-    for (place, entry) in entries.enumerated() {
-      if let entry { table.insert(IndexTable.hash(entry.key), place) }
+    for (position, entry) in entries.enumerated() {
+      if let entry { table.insert(IndexTable.hash(entry.key), position) }
     }
     index = table
   }
 
-  /// Makes room for so many entries in all.
+  /// Reserves room for a total number of entries.
   @inlinable
   public mutating func reserveCapacity(_ count: Int) {
     entries.reserveCapacity(count)
     guard count > Self.searched, index == nil || isEmpty else { return }
     index = IndexTable(capacity: count)
-    for (place, entry) in entries.enumerated() {
-      if let entry { index?.insert(IndexTable.hash(entry.key), place) }
+    for (position, entry) in entries.enumerated() {
+      if let entry { index?.insert(IndexTable.hash(entry.key), position) }
     }
   }
 
@@ -141,15 +141,15 @@ public struct OrderedMap<Key: Hashable, Value> {
   @discardableResult
   public mutating func removeValue(forKey key: Key) -> Value? {
     let hash = hash(key)
-    guard let place = place(of: key, hash) else { return nil }
-    index?.remove(hash, place)
-    let value = entries[place]?.value
+    guard let position = position(of: key, hash) else { return nil }
+    index?.remove(hash, position)
+    let value = entries[position]?.value
     filled -= 1
-    if place == entries.count - 1 {
+    if position == entries.count - 1 {
       entries.removeLast()
       head = Swift.min(head, entries.count)
     } else {
-      entries[place] = nil
+      entries[position] = nil
       compact()
     }
     return value
@@ -160,7 +160,7 @@ public struct OrderedMap<Key: Hashable, Value> {
     self = OrderedMap()
   }
 
-  /// The entry that was put in first.
+  /// The entry that was inserted first.
   public var first: (key: Key, value: Value)? {
     @inlinable get {
       var iterator = makeIterator()
@@ -168,7 +168,7 @@ public struct OrderedMap<Key: Hashable, Value> {
     }
   }
 
-  /// Takes out the entry that was put in last.
+  /// Removes and returns the entry that was inserted last.
   @inlinable
   public mutating func popLast() -> (key: Key, value: Value)? {
     while let last = entries.popLast() {
@@ -202,19 +202,19 @@ public struct OrderedMap<Key: Hashable, Value> {
 extension OrderedMap: Sequence {
   public struct Iterator: IteratorProtocol {
     @usableFromInline internal let entries: [(key: Key, value: Value)?]
-    @usableFromInline internal var place: Int
+    @usableFromInline internal var position: Int
 
     @inlinable
-    internal init(entries: [(key: Key, value: Value)?], place: Int) {
+    internal init(entries: [(key: Key, value: Value)?], position: Int) {
       self.entries = entries
-      self.place = place
+      self.position = position
     }
 
     @inlinable
     public mutating func next() -> (key: Key, value: Value)? {
-      while place < entries.count {
-        defer { place += 1 }
-        if let entry = entries[place] { return entry }
+      while position < entries.count {
+        defer { position += 1 }
+        if let entry = entries[position] { return entry }
       }
       return nil
     }
@@ -222,7 +222,7 @@ extension OrderedMap: Sequence {
 
   @inlinable
   public func makeIterator() -> Iterator {
-    Iterator(entries: entries, place: head)
+    Iterator(entries: entries, position: head)
   }
 
   public var underestimatedCount: Int { @inlinable get { count } }
@@ -231,7 +231,7 @@ extension OrderedMap: Sequence {
 extension OrderedMap: Sendable where Key: Sendable, Value: Sendable {}
 
 extension OrderedMap: CustomReflectable {
-  /// Its entries, so that a report shows neither holes nor hashes.
+  /// The entries, so that a report shows neither holes nor hashes.
   public var customMirror: Mirror {
     Mirror(
       self, unlabeledChildren: map { ($0.key, $0.value) }, displayStyle: .dictionary)

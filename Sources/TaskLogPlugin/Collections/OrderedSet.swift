@@ -1,8 +1,8 @@
 /// A set of objects that keeps the order of insertion.
 ///
-/// The sets of a task (dependencies, waiters, …) mostly hold a handful of elements: one takes no
-/// memory of its own, few lie in a plain array and are searched one by one. A larger set is an
-/// `OrderedMap` by identity.
+/// The sets of a task (dependencies, waiters, …) mostly hold a few elements: one takes no extra
+/// memory, a few are in a plain array that is searched linearly. A larger set is an `OrderedMap` by
+/// identity.
 public struct OrderedSet<Element: AnyObject> {
   @usableFromInline internal enum Storage {
     case none
@@ -11,7 +11,7 @@ public struct OrderedSet<Element: AnyObject> {
     case many(Many)
   }
 
-  /// Many elements, out of the way of those sets that have few.
+  /// Many elements, stored separately to keep sets with few elements small.
   @usableFromInline internal final class Many {
     @exclusivity(unchecked)
     @usableFromInline internal var map: OrderedMap<Identity, Element>
@@ -97,9 +97,9 @@ public struct OrderedSet<Element: AnyObject> {
     case .one(let only):
       if only === element { storage = .none }
     case .few(var elements):
-      guard let place = elements.firstIndex(where: { $0 === element }) else { return }
+      guard let position = elements.firstIndex(where: { $0 === element }) else { return }
       storage = .none
-      elements.remove(at: place)
+      elements.remove(at: position)
       if !elements.isEmpty { storage = .few(elements) }
     case .many(var many):
       storage = .none
@@ -115,7 +115,7 @@ public struct OrderedSet<Element: AnyObject> {
   }
 }
 
-/// Where an object lies. Hashes cheaper than `ObjectIdentifier`, which is mixed as text is.
+/// The address of an object. Hashes faster than `ObjectIdentifier`, which is hashed like text.
 @usableFromInline
 package struct Identity: Hashable {
   @usableFromInline internal let bits: UInt
@@ -135,9 +135,9 @@ package struct Identity: Hashable {
   package func _rawHashValue(seed: Int) -> Int { mixedHash(Int(bitPattern: bits), seed: seed) }
 }
 
-/// A hash of something that is well spread already, or must only be spread well enough for the table
-/// of a dictionary. The seed keeps two tables from having their entries in the same order, which
-/// would make it quadratic to fill one from the other.
+/// A hash of a value that is well distributed already, or only needs to be distributed well enough
+/// for a dictionary. The seed keeps two tables from having their entries in the same order, which
+/// would make filling one from the other quadratic.
 @inlinable
 internal func mixedHash(_ bits: Int, seed: Int) -> Int {
   var mixed = UInt64(truncatingIfNeeded: bits ^ seed)
@@ -149,12 +149,12 @@ internal func mixedHash(_ bits: Int, seed: Int) -> Int {
 extension OrderedSet: Sequence {
   public struct Iterator: IteratorProtocol {
     @usableFromInline internal let storage: Storage
-    @usableFromInline internal var place: Int
+    @usableFromInline internal var position: Int
 
     @inlinable
     internal init(_ storage: Storage) {
       self.storage = storage
-      if case .many(let many) = storage { place = many.map.head } else { place = 0 }
+      if case .many(let many) = storage { position = many.map.head } else { position = 0 }
     }
 
     @inlinable
@@ -162,17 +162,17 @@ extension OrderedSet: Sequence {
       switch storage {
       case .none: return nil
       case .one(let element):
-        guard place == 0 else { return nil }
-        place = 1
+        guard position == 0 else { return nil }
+        position = 1
         return element
       case .few(let elements):
-        guard place < elements.count else { return nil }
-        place += 1
-        return elements[place - 1]
+        guard position < elements.count else { return nil }
+        position += 1
+        return elements[position - 1]
       case .many(let many):
-        while place < many.map.entries.count {
-          place += 1
-          if let entry = many.map.entries[place - 1] { return entry.value }
+        while position < many.map.entries.count {
+          position += 1
+          if let entry = many.map.entries[position - 1] { return entry.value }
         }
         return nil
       }
@@ -186,7 +186,7 @@ extension OrderedSet: Sequence {
 }
 
 extension OrderedSet: CustomReflectable {
-  /// Its elements, so that a report does not show where they lie in memory.
+  /// The elements, so that a report does not show memory addresses.
   public var customMirror: Mirror {
     Mirror(self, unlabeledChildren: Array(self), displayStyle: .collection)
   }

@@ -1,4 +1,4 @@
-/// Base64 as of RFC 4648, with padding: how bytes stand in the log's JSON.
+/// Base64 of RFC 4648, with padding: the encoding of bytes in the log's JSON.
 package enum Base64 {
   private static let alphabet = Array(
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
@@ -36,14 +36,14 @@ package enum Base64 {
     }
   }
 
-  /// The text of a piece of bytes.
+  /// The base64 of bytes.
   package static func encode(_ bytes: ArraySlice<UInt8>) -> [UInt8] {
     var output: [UInt8] = []
     append(bytes, to: &output)
     return output
   }
 
-  /// The bytes, or nothing when the text is not canonical base64.
+  /// The decoded bytes; `nil` if the text is not canonical base64.
   package static func decode(_ text: String) -> [UInt8]? {
     let letters = Array(text.utf8)
     guard letters.count % 4 == 0 else { return nil }
@@ -54,9 +54,9 @@ package enum Base64 {
     var bits: UInt32 = 0
     var width = 0
     for letter in body {
-      let six = decoding[Int(letter)]
-      guard six != 0xFF else { return nil }
-      bits = bits << 6 | UInt32(six)
+      let sextet = decoding[Int(letter)]
+      guard sextet != 0xFF else { return nil }
+      bits = bits << 6 | UInt32(sextet)
       width += 6
       if width >= 8 {
         width -= 8

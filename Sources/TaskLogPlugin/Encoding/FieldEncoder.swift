@@ -1,7 +1,7 @@
-/// Takes in something with named fields, one after the other.
+/// Receives named fields in order.
 ///
-/// Facts say once what they are made of: for the values that plugins see, and for the bytes of a
-/// recorder's spool, which are made without values in between.
+/// A type describes its fields once: for the values that plugins see, and for the bytes of a
+/// recorder's spool, which are written without values in between.
 package protocol FieldEncoder: ~Copyable {
   mutating func field(_ name: StaticString, _ value: Value)
   mutating func field(_ name: StaticString, _ text: String)
@@ -13,7 +13,7 @@ package protocol FieldEncoder: ~Copyable {
   mutating func field(_ name: StaticString, set keys: [Key])
   /// A dictionary of lists of texts.
   mutating func field(_ name: StaticString, _ texts: [(Key, [String])])
-  /// A dictionary of priorities, `null` where there is none.
+  /// A dictionary of priorities, `null` if there is none.
   mutating func field(_ name: StaticString, priorities tasks: [GraphTask])
   mutating func field<Element: FieldEncodable>(_ name: StaticString, _ elements: [Element])
   mutating func field<Element: FieldEncodable>(_ name: StaticString, _ element: Element)
@@ -23,9 +23,9 @@ extension FieldEncoder where Self: ~Copyable {
   mutating func field(_ name: StaticString, _ number: Int) { field(name, Int64(number)) }
 }
 
-/// What is made of named fields.
+/// A type that consists of named fields.
 package protocol FieldEncodable {
-  /// Gives its fields in their order, those at their default left out.
+  /// Writes the fields in order, except those with their default value.
   func write<Sink: FieldEncoder & ~Copyable>(to sink: inout Sink)
 }
 
@@ -45,7 +45,7 @@ extension FieldEncodable {
   }
 }
 
-/// Makes values of fields.
+/// Collects fields as values.
 private struct ValueFields: FieldEncoder {
   var entries: [Value.Entry] = []
 

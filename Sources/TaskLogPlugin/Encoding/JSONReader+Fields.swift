@@ -1,26 +1,26 @@
-/// Reading what is known beforehand: field by field, without a value in between.
+/// Reading of expected structures: field by field, without values in between.
 ///
-/// A replay reads the args and the snapshot of every event, and most of what it takes to make values
-/// of them goes into things that are thrown away again. What is not as our own writers write it, and
-/// what only a value can tell, throws: whoever reads so reads it once more, as a value. So this is
-/// only a faster way to the one meaning of each text. (An object that has two fields of one name, as
-/// nobody writes it, is taken by the last here, and by the first there.)
+/// A replay reads the args and the snapshot of every event, and making values of them would mostly
+/// create objects that are thrown away. Text that our own writers would not write, and text that
+/// only a value can represent, throws: the caller then reads it again, as a value. So this is only
+/// a faster path to the single meaning of each text. (Of two fields with the same name, which no
+/// writer produces, this path uses the last, and the value path the first.)
 extension JSONReader {
-  /// A name of a field, as it stands in the text.
+  /// The name of a field, as it is in the text.
   struct Name {
     fileprivate let bytes: UnsafeBufferPointer<UInt8>
 
     static func ~= (text: StaticString, name: Name) -> Bool {
       guard text.utf8CodeUnitCount == name.bytes.count else { return false }
       let start = text.utf8Start
-      for place in 0..<name.bytes.count where start[place] != name.bytes[place] { return false }
+      for index in 0..<name.bytes.count where start[index] != name.bytes[index] { return false }
       return true
     }
 
     var text: String { String(decoding: bytes, as: UTF8.self) }
   }
 
-  /// What a body makes of a text; nothing when it has to be read as a value.
+  /// The result of a body on a text; `nil` if the text must be read as a value.
   static func read<Result>(
     _ json: EncodedJSON, _ body: (inout JSONReader) throws(JSONError) -> Result
   ) -> Result? {
@@ -33,20 +33,20 @@ extension JSONReader {
     }
   }
 
-  func unusual() -> JSONError { error("has to be read as a value") }
+  func needsGenericDecode() -> JSONError { error("must be read as a value") }
 
-  /// The fields of an object in their order; the body has to read or skip each.
+  /// The fields of an object in order; the body must read or skip each.
   mutating func fields(
     _ body: (inout JSONReader, Name) throws(JSONError) -> Void
   ) throws(JSONError) {
-    guard try peek() == UInt8(ascii: "{") else { throw unusual() }
+    guard try peek() == UInt8(ascii: "{") else { throw needsGenericDecode() }
     position += 1
     if try peek() == UInt8(ascii: "}") {
       position += 1
       return
     }
     while true {
-      guard try peek() == UInt8(ascii: "\"") else { throw unusual() }
+      guard try peek() == UInt8(ascii: "\"") else { throw needsGenericDecode() }
       position += 1
       let start = position
       while position < bytes.count, bytes[position] != 0x22, bytes[position] != 0x5C,
@@ -54,13 +54,13 @@ extension JSONReader {
       {
         position += 1
       }
-      // A name with `$` may give the object another meaning.
+      // A name with `$` may change the meaning of the object.
       guard position < bytes.count, bytes[position] == 0x22, position > start,
         bytes[start] != UInt8(ascii: "$")
-      else { throw unusual() }
+      else { throw needsGenericDecode() }
       let name = Name(bytes: UnsafeBufferPointer(rebasing: bytes[start..<position]))
       position += 1
-      guard try peek() == UInt8(ascii: ":") else { throw unusual() }
+      guard try peek() == UInt8(ascii: ":") else { throw needsGenericDecode() }
       position += 1
       try body(&self, name)
       switch try peek() {
@@ -68,12 +68,12 @@ extension JSONReader {
       case UInt8(ascii: "}"):
         position += 1
         return
-      default: throw unusual()
+      default: throw needsGenericDecode()
       }
     }
   }
 
-  /// The elements of a list, tuple or set; the body has to read or skip each.
+  /// The elements of a list, tuple or set; the body must read or skip each.
   mutating func elements(
     _ body: (inout JSONReader) throws(JSONError) -> Void
   ) throws(JSONError) {
@@ -84,7 +84,7 @@ extension JSONReader {
     if isTagged { try endTag() }
   }
 
-  /// The keys and values of a dictionary whose keys are mostly keys of tasks; the body has to read
+  /// The keys and values of a dictionary whose keys are usually keys of tasks; the body must read
   /// the value.
   mutating func entries(
     _ body: (inout JSONReader, Key) throws(JSONError) -> Void
@@ -94,14 +94,14 @@ extension JSONReader {
       return try fields { (reader, name) throws(JSONError) in try body(&reader, Key(name.text)) }
     }
     try list { reader throws(JSONError) in
-      guard try reader.peek() == UInt8(ascii: "[") else { throw reader.unusual() }
+      guard try reader.peek() == UInt8(ascii: "[") else { throw reader.needsGenericDecode() }
       reader.position += 1
-      guard let key = try reader.key(after: last) else { throw reader.unusual() }
+      guard let key = try reader.key(after: last) else { throw reader.needsGenericDecode() }
       last = key
-      guard try reader.peek() == UInt8(ascii: ",") else { throw reader.unusual() }
+      guard try reader.peek() == UInt8(ascii: ",") else { throw reader.needsGenericDecode() }
       reader.position += 1
       try body(&reader, key)
-      guard try reader.peek() == UInt8(ascii: "]") else { throw reader.unusual() }
+      guard try reader.peek() == UInt8(ascii: "]") else { throw reader.needsGenericDecode() }
       reader.position += 1
     }
     try endTag()
@@ -110,7 +110,7 @@ extension JSONReader {
   private mutating func list(
     _ body: (inout JSONReader) throws(JSONError) -> Void
   ) throws(JSONError) {
-    guard try peek() == UInt8(ascii: "[") else { throw unusual() }
+    guard try peek() == UInt8(ascii: "[") else { throw needsGenericDecode() }
     position += 1
     if try peek() == UInt8(ascii: "]") {
       position += 1
@@ -123,25 +123,25 @@ extension JSONReader {
       case UInt8(ascii: "]"):
         position += 1
         return
-      default: throw unusual()
+      default: throw needsGenericDecode()
       }
     }
   }
 
-  /// Skips the beginning of `{"$tag":…}`, exactly as it is written.
+  /// Skips the beginning of `{"$tag":…}`, exactly as our writers write it.
   private mutating func skip(tag: StaticString) throws(JSONError) -> Bool {
     guard try peek() == UInt8(ascii: "{") else { return false }
     let (start, count) = (position + 2, tag.utf8CodeUnitCount)
     guard start + count + 1 < bytes.count, bytes[start - 1] == 0x22,
       bytes[start + count] == 0x22, bytes[start + count + 1] == UInt8(ascii: ":")
     else { return false }
-    for place in 0..<count where bytes[start + place] != tag.utf8Start[place] { return false }
+    for index in 0..<count where bytes[start + index] != tag.utf8Start[index] { return false }
     position = start + count + 2
     return true
   }
 
   private mutating func endTag() throws(JSONError) {
-    guard try peek() == UInt8(ascii: "}") else { throw unusual() }
+    guard try peek() == UInt8(ascii: "}") else { throw needsGenericDecode() }
     position += 1
   }
 
@@ -150,40 +150,40 @@ extension JSONReader {
   /// Any value, as a value.
   mutating func anyValue() throws(JSONError) -> Value { try value(depth: 1) }
 
-  /// The text here; nothing when it is none.
+  /// Reads a text; `nil` if there is another value.
   ///
-  /// - Parameter known: is given where it is the same.
-  mutating func text(like known: String? = nil) throws(JSONError) -> String? {
+  /// - Parameter expected: returned if the text is equal to it.
+  mutating func text(like expected: String? = nil) throws(JSONError) -> String? {
     guard try peek() == UInt8(ascii: "\"") else {
       try skipValue()
       return nil
     }
-    if let known {
-      let end = position + 1 + known.utf8.count
+    if let expected {
+      let end = position + 1 + expected.utf8.count
       if end < bytes.count, bytes[end] == 0x22,
-        known.hasBytes(UnsafeBufferPointer(rebasing: bytes[(position + 1)..<end])),
-        !known.utf8.contains(0x5C)
+        expected.hasBytes(UnsafeBufferPointer(rebasing: bytes[(position + 1)..<end])),
+        !expected.utf8.contains(0x5C)
       {
         position = end + 1
-        return known
+        return expected
       }
     }
     return try string()
   }
 
-  /// The texts of a list; what is none is left out.
-  mutating func texts(like known: String? = nil) throws(JSONError) -> [String] {
+  /// Reads the texts of a list; other elements are skipped.
+  mutating func texts(like expected: String? = nil) throws(JSONError) -> [String] {
     var texts: [String] = []
     try elements { reader throws(JSONError) in
-      if let text = try reader.text(like: texts.last ?? known) { texts.append(text) }
+      if let text = try reader.text(like: texts.last ?? expected) { texts.append(text) }
     }
     return texts
   }
 
-  /// The integer of up to 64 bits here; nothing when it is none.
+  /// Reads an integer of up to 64 bits; `nil` if there is another value.
   mutating func integer() throws(JSONError) -> Int64? { try numeric()?.int }
 
-  /// The number here; nothing when it is none.
+  /// Reads a number; `nil` if there is another value.
   mutating func double() throws(JSONError) -> Double? { try numeric()?.number }
 
   private mutating func numeric() throws(JSONError) -> Value? {
@@ -197,9 +197,9 @@ extension JSONReader {
     }
   }
 
-  /// The key of a task here; nothing when it is none.
+  /// Reads the key of a task; `nil` if there is another value.
   ///
-  /// - Parameter last: shares its name, where that is the same.
+  /// - Parameter last: shares its name if that is equal.
   mutating func key(after last: Key? = nil) throws(JSONError) -> Key? {
     if try peek() == UInt8(ascii: "{"), let key = Key(tuple: bytes, at: &position, after: last) {
       return key
@@ -207,7 +207,7 @@ extension JSONReader {
     return Key(try anyValue())
   }
 
-  /// The keys of a list, tuple or set; what is none is left out.
+  /// Reads the keys of a list, tuple or set; other elements are skipped.
   mutating func keys() throws(JSONError) -> [Key] {
     var keys: [Key] = []
     try elements { reader throws(JSONError) in
@@ -216,19 +216,19 @@ extension JSONReader {
     return keys
   }
 
-  /// The priority here; nothing when it is none.
+  /// Reads a priority; `nil` if there is another value.
   mutating func priority() throws(JSONError) -> Priority? {
     let start = position
     var priority = Priority([])
-    var isWhole = true
+    var isComplete = true
     try elements { reader throws(JSONError) in
       guard let number = try reader.double() else {
-        isWhole = false
+        isComplete = false
         return
       }
       priority = priority.appending(number)
     }
-    if isWhole { return priority }
+    if isComplete { return priority }
     position = start
     return Priority(try anyValue())
   }
@@ -254,7 +254,7 @@ extension JSONReader {
     return spans
   }
 
-  /// Passes over a value, which has to be one.
+  /// Skips a value, which must be valid.
   mutating func skipValue(depth: Int = 1) throws(JSONError) {
     guard depth < Self.maximumDepth else { throw error("nested too deeply") }
     switch try peek() {
@@ -266,13 +266,13 @@ extension JSONReader {
       }
       while true {
         try skipString()
-        guard try peek() == UInt8(ascii: ":") else { throw unusual() }
+        guard try peek() == UInt8(ascii: ":") else { throw needsGenericDecode() }
         position += 1
         try skipValue(depth: depth + 1)
         let next = try peek()
         position += 1
         if next == UInt8(ascii: "}") { return }
-        guard next == UInt8(ascii: ",") else { throw unusual() }
+        guard next == UInt8(ascii: ",") else { throw needsGenericDecode() }
       }
     case UInt8(ascii: "["):
       position += 1
@@ -285,7 +285,7 @@ extension JSONReader {
         let next = try peek()
         position += 1
         if next == UInt8(ascii: "]") { return }
-        guard next == UInt8(ascii: ",") else { throw unusual() }
+        guard next == UInt8(ascii: ",") else { throw needsGenericDecode() }
       }
     case UInt8(ascii: "\""): try skipString()
     case UInt8(ascii: "t"): try expect("true")
@@ -296,7 +296,7 @@ extension JSONReader {
   }
 
   private mutating func skipString() throws(JSONError) {
-    guard try peek() == UInt8(ascii: "\"") else { throw unusual() }
+    guard try peek() == UInt8(ascii: "\"") else { throw needsGenericDecode() }
     let start = position
     position += 1
     while position < bytes.count, bytes[position] != 0x22, bytes[position] != 0x5C,
@@ -304,11 +304,11 @@ extension JSONReader {
     {
       position += 1
     }
-    guard position < bytes.count else { throw unusual() }
+    guard position < bytes.count else { throw needsGenericDecode() }
     if bytes[position] == 0x22 {
       position += 1
     } else {
-      // What is escaped in it has to be right.
+      // Its escapes must be checked.
       position = start
       _ = try string()
     }

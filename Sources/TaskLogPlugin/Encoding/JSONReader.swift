@@ -1,6 +1,6 @@
-/// Why a text is not the log's JSON.
+/// Why a text is not JSON of a log.
 public struct JSONError: Error, Sendable, CustomStringConvertible {
-  /// Offset in bytes.
+  /// The offset in bytes.
   public var offset: Int
   public var reason: String
 
@@ -11,18 +11,18 @@ public struct JSONError: Error, Sendable, CustomStringConvertible {
 ///
 /// A recursive descent over bytes that never traps: depth is bounded, every read is checked.
 public struct JSONReader {
-  /// Deeper nesting than this is an error. `JSONWriter` never comes near it.
+  /// Deeper nesting than this is an error. `JSONWriter` never reaches it.
   public static let maximumDepth = 512
 
   let bytes: UnsafeBufferPointer<UInt8>
   var position = 0
   private let blob: ((String) -> [UInt8]?)?
   private let blobs: (any BlobSource)?
-  /// Whether what several share is read as the value that it is, and not as tagged.
+  /// Whether a shared value is read as the value itself, rather than as tagged.
   private let opensShared: Bool
-  /// The bytes that were looked up last, and what has been read of such, by their hashes.
+  /// The hash of the last blob that was looked up, and the values of nested JSON by hash.
   private var lastBlob = ""
-  private var read: [String: Value] = [:]
+  private var valuesByHash: [String: Value] = [:]
 
   init(
     _ bytes: UnsafeBufferPointer<UInt8>, blob: ((String) -> [UInt8]?)? = nil,
@@ -38,10 +38,10 @@ public struct JSONReader {
   ///
   /// - Parameters:
   ///   - text: the JSON, of one value.
-  ///   - blob: finds interned bytes by their hash; without it `{"$blob": hash}` is read as a tagged
-  ///     value.
-  ///   - opensShared: whether `{"$shared": [number, value]}` is read as the value. What is written
-  ///     again needs the numbers.
+  ///   - blob: returns interned bytes by their hash; without it `{"$blob": hash}` is read as a
+  ///     tagged value.
+  ///   - opensShared: whether `{"$shared": [number, value]}` is read as the value. Code that writes
+  ///     the value again needs the numbers.
   /// - Throws: `JSONError`.
   public static func value(
     _ text: String, blob: ((String) -> [UInt8]?)? = nil, opensShared: Bool = true
@@ -76,7 +76,7 @@ public struct JSONReader {
 
   mutating func peek() throws(JSONError) -> UInt8 {
     skipSpace()
-    guard position < bytes.count else { throw error("the text ends too early") }
+    guard position < bytes.count else { throw error("unexpected end of the text") }
     return bytes[position]
   }
 
@@ -150,16 +150,16 @@ public struct JSONReader {
     }
   }
 
-  /// An object with one key that begins with `$` stands for what JSON cannot say.
+  /// An object whose single key begins with `$` stands for what JSON cannot represent.
   private mutating func typed(_ entries: [Value.Entry]) -> Value {
     guard entries.count == 1, case .string(let name) = entries[0].key,
       name.utf8.first == UInt8(ascii: "$")
     else { return .dict(entries) }
     let payload = entries[0].value
-    return known(name, payload) ?? .tagged(name, payload)
+    return untagged(name, payload) ?? .tagged(name, payload)
   }
 
-  private mutating func known(_ name: String, _ payload: Value) -> Value? {
+  private mutating func untagged(_ name: String, _ payload: Value) -> Value? {
     switch (name, payload) {
     case ("$tuple", .list(let values)): .tuple(values)
     case ("$set", .list(let values)): .set(values)
@@ -183,14 +183,14 @@ public struct JSONReader {
     return (blobs.map { $0.blob(hash: hash) } ?? blob?(hash)).map(Value.bytes)
   }
 
-  /// A value that is kept elsewhere as its JSON, mostly by many.
+  /// A value that is stored elsewhere as JSON, usually shared by many.
   private mutating func nested(_ bytes: [UInt8]) -> Value? {
-    if let known = read[lastBlob] { return known }
+    if let value = valuesByHash[lastBlob] { return value }
     let value = bytes.withUnsafeBufferPointer { bytes in
       var reader = JSONReader(bytes, opensShared: opensShared)
       return try? reader.document()
     }
-    if let value { read[lastBlob] = value }
+    if let value { valuesByHash[lastBlob] = value }
     return value
   }
 
@@ -220,11 +220,11 @@ public struct JSONReader {
     var isInteger = true
     let isNegative = skip(UInt8(ascii: "-"))
     let first = position
-    // The digits as a number, as long as there are not too many of them.
+    // The digits as a number, unless there are too many.
     var digits: UInt64 = 0
     guard skipDigits(&digits) > 0 else { throw error("expected a value") }
     guard position == first + 1 || bytes[first] != UInt8(ascii: "0") else {
-      throw error("a number begins with 0")
+      throw error("a number must not begin with 0")
     }
     var isShort = position - first <= 19
     var decimals = 0
@@ -258,7 +258,7 @@ public struct JSONReader {
       return .double(value)
     }
     position = start
-    throw error("a number that is too large")
+    throw error("the number is too large")
   }
 
   mutating func skip(_ byte: UInt8) -> Bool {
@@ -267,7 +267,7 @@ public struct JSONReader {
     return true
   }
 
-  /// How many digits were skipped, which are put behind those of a number.
+  /// Appends the digits to a number; returns how many were skipped.
   private mutating func skipDigits(_ number: inout UInt64) -> Int {
     let start = position
     while position < bytes.count, (0x30...0x39).contains(bytes[position]) {
@@ -338,7 +338,7 @@ public struct JSONReader {
     for _ in 0..<4 {
       guard position < bytes.count,
         let digit = Character(Unicode.Scalar(bytes[position])).hexDigitValue
-      else { throw error("a bad \\u escape") }
+      else { throw error("an invalid \\u escape") }
       unit = unit << 4 | UInt32(digit)
       position += 1
     }
@@ -347,7 +347,7 @@ public struct JSONReader {
 }
 
 extension Value {
-  /// The integer with these decimal digits, of any size; nothing when they are not canonical.
+  /// The integer with these decimal digits, of any size; `nil` if they are not canonical.
   public init?(digits: String) {
     if let value = Int64(digits), String(value) == digits {
       self = .int(value)

@@ -1,36 +1,36 @@
 /// The JSON of a value that occurs several times in an event.
 struct SharedJSON {
   var value: Value?
-  /// The value itself.
+  /// The JSON of the value itself.
   var json: [UInt8]
-  /// What is written in its place, once that is known.
+  /// The JSON that is written in its place, once known.
   var reference: [UInt8]?
 }
 
-/// Values that occur several times in an event: annotations, which all tasks of a graph may have.
+/// Values that occur several times in an event: annotations, which all tasks of a graph may share.
 ///
-/// They have numbers within the event. In a spool the first occurrence is
-/// `{"$shared": [number, value]}` and the others are `{"$shared": [number]}`; in a log and in a message
-/// each says what it is. In a log one of more than 256 bytes is kept once, as its JSON among the
-/// interned bytes: `{"$shared": [number, {"$json": {"$blob": hash}}]}`. Nothing within it is interned
-/// for itself. A worker of Dask sends large text once a batch: as its JSON, `{"$json": text}`, and in
-/// later events as the hash of that, `{"$same": hash}`.
+/// They are numbered within the event. In a spool the first occurrence is
+/// `{"$shared": [number, value]}` and the others are `{"$shared": [number]}`; in a log and in a
+/// message each has the value. In a log a value of more than 256 bytes is stored once, as its JSON
+/// among the interned bytes: `{"$shared": [number, {"$json": {"$blob": hash}}]}`. Nothing within it
+/// is interned separately. A worker of Dask sends large text once per batch: as its JSON,
+/// `{"$json": text}`, and in later events as the hash of that, `{"$same": hash}`.
 extension JSONWriter {
   private static let longestInPlace = 256
 
-  /// The next event has other values.
+  /// Forgets the shared values of the previous event.
   package mutating func forgetShared() {
     if !shared.isEmpty { shared.removeAll() }
   }
 
-  /// The hash of bytes that are kept elsewhere.
+  /// Stores bytes elsewhere and returns their hash; `nil` if they are kept in place.
   func interned(_ bytes: UnsafeRawBufferPointer) throws -> String? {
     sharedDepth > 0 ? nil : try intern?(bytes)
   }
 
-  /// - Parameter parts: what stands behind `$shared`.
-  /// - Returns: false if it is nothing that can be understood.
-  /// - Throws: what the interning function throws.
+  /// - Parameter parts: the list in `$shared`.
+  /// - Returns: false if it is invalid.
+  /// - Throws: the errors of the interning function.
   mutating func writeShared(_ parts: [Value], _ depth: Int) throws -> Bool {
     guard case .int(let number)? = parts.first, parts.count <= 2 else { return false }
     guard parts.count == 2 else { return try writeShared(number) }
@@ -40,9 +40,9 @@ extension JSONWriter {
     return try writeShared(number)
   }
 
-  /// Says what a number stands for from here on.
+  /// Defines the value of a number from here on.
   ///
-  /// - Throws: what the body throws, which writes it.
+  /// - Throws: the errors of the body, which writes the value.
   package mutating func defineShared(
     _ number: Int64, _ value: Value? = nil, _ write: (inout JSONWriter) throws -> Void
   ) throws {
@@ -56,10 +56,10 @@ extension JSONWriter {
     shared[number] = SharedJSON(value: value, json: Array(output[start...]))
   }
 
-  /// Says that a number stands for a value whose JSON an earlier event has brought.
+  /// Defines the value of a number by the hash of its JSON, which an earlier event has brought.
   ///
   /// - Parameter hash: the SHA-256 of the JSON.
-  /// - Throws: what `isStored` throws.
+  /// - Throws: the errors of `isStored`.
   package mutating func defineShared(_ number: Int64, hash: String) throws {
     guard try isStored?(hash) == true else {
       return try defineShared(number) { try $0.write(.opaque("its text is not in this log")) }
@@ -70,23 +70,23 @@ extension JSONWriter {
     shared[number] = SharedJSON(json: [], reference: Array(output[start...]))
   }
 
-  /// Writes what has been defined.
+  /// Writes a value that has been defined.
   ///
-  /// - Returns: false if the number stands for nothing.
-  /// - Throws: what the interning function throws.
+  /// - Returns: false if the number is undefined.
+  /// - Throws: the errors of the interning function.
   package mutating func writeShared(_ number: Int64) throws -> Bool {
-    guard let known = shared[number] else { return false }
+    guard let entry = shared[number] else { return false }
     if sharedDepth > 0 {
-      writeShared(number) { $0.raw(known.json) }
-    } else if let reference = known.reference {
+      writeShared(number) { $0.raw(entry.json) }
+    } else if let reference = entry.reference {
       raw(reference)
     } else {
       let start = output.count
       let hash =
-        known.json.count > Self.longestInPlace
-        ? try known.json.withUnsafeBytes { try intern?($0) } : nil
+        entry.json.count > Self.longestInPlace
+        ? try entry.json.withUnsafeBytes { try intern?($0) } : nil
       writeShared(number) { writer in
-        guard let hash else { return writer.raw(known.json) }
+        guard let hash else { return writer.raw(entry.json) }
         writer.writeStored(hash)
       }
       shared[number]?.reference = Array(output[start...])

@@ -1,35 +1,35 @@
 /// Writes values as the log's lossless JSON.
 ///
-/// What JSON can say is said plainly. Everything else is an object with one key that begins with
-/// `$`: `{"$bytes": base64}`, `$bytearray`, `$tuple`, `$set`, `$frozenset`, `{"$map": [[k, v], …]}`
-/// for dictionaries with keys that are not text (or that begin with `$`), `{"$float": "nan"}`,
-/// `{"$int": digits}` beyond 64 bits, `{"$wtf8": base64}`. What occurs several times in an event is
-/// `{"$shared": [number, value]}`, the same object wherever the number is the same, see
-/// `JSONWriter+Shared.swift`. `JSONReader` is the inverse.
+/// What JSON can represent is written plainly. Everything else is an object with one key that begins
+/// with `$`: `{"$bytes": base64}`, `$bytearray`, `$tuple`, `$set`, `$frozenset`,
+/// `{"$map": [[k, v], …]}` for dictionaries with keys that are not text (or that begin with `$`),
+/// `{"$float": "nan"}`, `{"$int": digits}` beyond 64 bits, `{"$wtf8": base64}`. A value that occurs
+/// several times in an event is `{"$shared": [number, value]}`, the same object wherever the number
+/// is the same, see `JSONWriter+Shared.swift`. `JSONReader` is the inverse.
 public struct JSONWriter {
   /// Deeper nesting than this is replaced by a marked opaque value.
   public static let maximumDepth = 128
 
   /// The text so far, in UTF-8.
   public private(set) var output: [UInt8] = []
-  /// How many values were not written whole.
+  /// The number of values that were replaced by opaque ones.
   public private(set) var opaqueCount = 0
-  /// Stores bytes elsewhere and gives back their hash, or leaves them in place.
+  /// Stores bytes elsewhere and returns their hash; `nil` keeps them in place.
   let intern: ((UnsafeRawBufferPointer) throws -> String?)?
   /// Whether bytes with this hash are stored there.
   let isStored: ((String) throws -> Bool)?
-  /// What occurs several times in the event that is being written, by its number.
+  /// Values that occur several times in the current event, by number.
   var shared: [Int64: SharedJSON] = [:]
-  /// More than 0 within one of those.
+  /// Above 0 within one of those.
   package internal(set) var sharedDepth = 0
 
-  /// - Parameter intern: asked for each run of bytes; a hash that it returns is written as
-  ///   `{"$blob": hash}` in their place.
+  /// - Parameter intern: called for each run of bytes; if it returns a hash, `{"$blob": hash}` is
+  ///   written in their place.
   public init(intern: ((UnsafeRawBufferPointer) throws -> String?)? = nil) {
     self.init(intern: intern, isStored: nil)
   }
 
-  /// - Parameter isStored: asked for the hash of a text that an earlier event has brought.
+  /// - Parameter isStored: called with the hash of a text that an earlier event has brought.
   package init(
     intern: ((UnsafeRawBufferPointer) throws -> String?)?, isStored: ((String) throws -> Bool)?
   ) {
@@ -39,7 +39,7 @@ public struct JSONWriter {
   /// The JSON of a value.
   public static func text(_ value: Value) -> String {
     var writer = JSONWriter()
-    // Without an interning function nothing here can throw.
+    // Without an interning function nothing here throws.
     try? writer.write(value)
     return String(decoding: writer.output, as: UTF8.self)
   }
@@ -51,12 +51,12 @@ public struct JSONWriter {
     return String(decoding: writer.output, as: UTF8.self)
   }
 
-  /// Takes back what was written since the output was this long.
+  /// Truncates the output to an earlier length.
   package mutating func truncate(to count: Int) {
     output.removeLast(output.count - count)
   }
 
-  /// Takes over what is the log's JSON already.
+  /// Appends text that is the log's JSON already.
   package mutating func write(json: UnsafeRawBufferPointer) { output.append(contentsOf: json) }
 
   public mutating func removeAll() {
@@ -65,12 +65,12 @@ public struct JSONWriter {
     forgetShared()
   }
 
-  /// - Throws: what the interning function throws.
+  /// - Throws: the errors of the interning function.
   public mutating func write(_ value: Value) throws {
     try write(value, depth: 0)
   }
 
-  /// - Throws: what the interning function throws.
+  /// - Throws: the errors of the interning function.
   public mutating func write(_ args: Args) throws {
     let content = args.content
     raw("{")
@@ -129,7 +129,7 @@ public struct JSONWriter {
     case .dict(let entries): try write(entries, depth: depth + 1)
     case .tagged("$shared", .list(let parts)) where try writeShared(parts, depth + 1): return
     case .tagged(let name, let value):
-      // A name with quotes in it cannot come from our reader; writing it escaped keeps it valid.
+      // A name with quotes cannot come from our reader; escaping it keeps the output valid.
       raw("{")
       write(string: name)
       output.append(0x3A)
@@ -187,23 +187,23 @@ public struct JSONWriter {
     text.withUTF8Buffer { output.append(contentsOf: $0) }
   }
 
-  /// What has been made before.
+  /// Appends JSON that has been written before.
   package mutating func raw(_ json: [UInt8]) { output.append(contentsOf: json) }
 
   package mutating func write(int value: Int64) {
     var magnitude = value.magnitude
     withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 20) { digits in
-      var place = 20
+      var index = 20
       repeat {
-        place -= 1
-        digits[place] = 0x30 + UInt8(truncatingIfNeeded: magnitude % 10)
+        index -= 1
+        digits[index] = 0x30 + UInt8(truncatingIfNeeded: magnitude % 10)
         magnitude /= 10
       } while magnitude > 0
       if value < 0 {
-        place -= 1
-        digits[place] = 0x2D
+        index -= 1
+        digits[index] = 0x2D
       }
-      output.append(contentsOf: UnsafeBufferPointer(rebasing: digits[place...]))
+      output.append(contentsOf: UnsafeBufferPointer(rebasing: digits[index...]))
     }
   }
 
@@ -225,7 +225,7 @@ public struct JSONWriter {
     return "nan:" + String(value.bitPattern, radix: 16)
   }
 
-  /// - Throws: what the interning function throws.
+  /// - Throws: the errors of the interning function.
   package mutating func write(bytes: UnsafeRawBufferPointer) throws {
     if let hash = try interned(bytes) {
       tag("$blob") { $0.write(string: hash) }
@@ -242,7 +242,7 @@ public struct JSONWriter {
 
   private static let hexadecimal = Array("0123456789abcdef".utf8)
 
-  /// A JSON string; control characters are escaped, everything else stands as it is.
+  /// A JSON string; control characters are escaped, everything else is written as it is.
   mutating func write(string text: String) {
     var text = text
     text.withUTF8 { write(utf8: $0) }
@@ -252,10 +252,10 @@ public struct JSONWriter {
   package mutating func write(utf8 bytes: UnsafeBufferPointer<UInt8>) {
     output.append(0x22)
     var start = 0
-    for place in 0..<bytes.count where Self.needsEscape(bytes[place]) {
-      output.append(contentsOf: UnsafeBufferPointer(rebasing: bytes[start..<place]))
-      start = place + 1
-      escape(bytes[place])
+    for index in 0..<bytes.count where Self.needsEscape(bytes[index]) {
+      output.append(contentsOf: UnsafeBufferPointer(rebasing: bytes[start..<index]))
+      start = index + 1
+      escape(bytes[index])
     }
     output.append(contentsOf: UnsafeBufferPointer(rebasing: bytes[start...]))
     output.append(0x22)

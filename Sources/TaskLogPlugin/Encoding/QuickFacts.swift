@@ -1,15 +1,15 @@
-/// The facts of a log's args and snapshots, read without making values of them.
+/// Snapshots and args of a log, read without making values of them.
 ///
-/// Each initializer gives nothing where the text is not as it is usually written; then the values
-/// tell. That both mean the same is tested.
+/// Each initializer returns `nil` if the text is not as usually written; then the values are used.
+/// A test holds both equal.
 
 extension Snapshot {
-  /// What a task or a graph comes with.
-  init?(quickly json: EncodedJSON) {
+  /// The snapshot of a task or a graph.
+  init?(fast json: EncodedJSON) {
     let snapshot: Snapshot? = JSONReader.read(json) { reader throws(JSONError) in
       var snapshot: Snapshot?
       try reader.fields { (reader, name) throws(JSONError) in
-        guard snapshot == nil else { throw reader.unusual() }
+        guard snapshot == nil else { throw reader.needsGenericDecode() }
         switch name {
         case "task": snapshot = .task(try TaskSnapshot(&reader))
         case "graph":
@@ -18,10 +18,10 @@ extension Snapshot {
             tasks.append(try GraphTask(&reader, after: tasks.last))
           }
           snapshot = .graph(tasks)
-        default: throw reader.unusual()
+        default: throw reader.needsGenericDecode()
         }
       }
-      guard let snapshot else { throw reader.unusual() }
+      guard let snapshot else { throw reader.needsGenericDecode() }
       return snapshot
     }
     guard let snapshot else { return nil }
@@ -31,56 +31,56 @@ extension Snapshot {
 
 extension TaskSnapshot {
   fileprivate init(_ reader: inout JSONReader) throws(JSONError) {
-    var facts = TaskSnapshot()
+    var snapshot = TaskSnapshot()
     try reader.fields { (reader, name) throws(JSONError) in
       switch name {
-      case "nbytes": facts.nbytes = try reader.integer()
-      case "typeName": facts.typeName = try reader.text()
-      case "exceptionText": facts.exceptionText = try reader.text()
-      case "tracebackText": facts.tracebackText = try reader.text()
-      case "startStops": facts.startStops = try reader.startStops()
-      case "comingFrom": facts.comingFrom = try reader.text()
-      case "cause": facts.cause = try reader.key()
-      case "retries": facts.retries = try reader.integer().flatMap { Int(exactly: $0) }
-      case "suspicious": facts.suspicious = try reader.integer().flatMap { Int(exactly: $0) }
-      case "previous": facts.previous = try reader.text().map { State($0) }
-      case "state": facts.state = try reader.text().map { State($0) }
-      case "counter": facts.counter = try reader.integer()
+      case "nbytes": snapshot.nbytes = try reader.integer()
+      case "typeName": snapshot.typeName = try reader.text()
+      case "exceptionText": snapshot.exceptionText = try reader.text()
+      case "tracebackText": snapshot.tracebackText = try reader.text()
+      case "startStops": snapshot.startStops = try reader.startStops()
+      case "comingFrom": snapshot.comingFrom = try reader.text()
+      case "cause": snapshot.cause = try reader.key()
+      case "retries": snapshot.retries = try reader.integer().flatMap { Int(exactly: $0) }
+      case "suspicious": snapshot.suspicious = try reader.integer().flatMap { Int(exactly: $0) }
+      case "previous": snapshot.previous = try reader.text().map { State($0) }
+      case "state": snapshot.state = try reader.text().map { State($0) }
+      case "counter": snapshot.counter = try reader.integer()
       default: try reader.skipValue()
       }
     }
-    self = facts
+    self = snapshot
   }
 }
 
 extension GraphTask {
   fileprivate init(_ reader: inout JSONReader, after last: GraphTask?) throws(JSONError) {
     var key: Key?
-    var facts = GraphTask(key: last?.key ?? "")
+    var task = GraphTask(key: last?.key ?? "")
     try reader.fields { (reader, name) throws(JSONError) in
       switch name {
       case "key": key = try reader.key(after: last?.key)
-      case "dependencies": facts.dependencies = try reader.keys()
-      case "priority": facts.priority = try reader.priority()
+      case "dependencies": task.dependencies = try reader.keys()
+      case "priority": task.priority = try reader.priority()
       case "annotations":
-        if case .dict(let entries) = try reader.anyValue() { facts.annotations = entries }
-      case "retries": facts.retries = try reader.integer().flatMap { Int(exactly: $0) } ?? 0
-      case "workerRestrictions": facts.workerRestrictions = try reader.texts()
-      case "looseRestrictions": facts.looseRestrictions = try reader.anyValue().bool ?? false
+        if case .dict(let entries) = try reader.anyValue() { task.annotations = entries }
+      case "retries": task.retries = try reader.integer().flatMap { Int(exactly: $0) } ?? 0
+      case "workerRestrictions": task.workerRestrictions = try reader.texts()
+      case "looseRestrictions": task.looseRestrictions = try reader.anyValue().bool ?? false
       case "resourceRestrictions":
-        facts.resourceRestrictions = Resource.list(try reader.anyValue())
+        task.resourceRestrictions = Resource.list(try reader.anyValue())
       default: try reader.skipValue()
       }
     }
-    guard let key else { throw reader.unusual() }
-    facts.key = key
-    self = facts
+    guard let key else { throw reader.needsGenericDecode() }
+    task.key = key
+    self = task
   }
 }
 
 extension ClientKeys {
-  init?(quickly json: EncodedJSON) {
-    let facts = JSONReader.read(json) { reader throws(JSONError) in
+  init?(fast json: EncodedJSON) {
+    let result = JSONReader.read(json) { reader throws(JSONError) in
       var client: String?
       var keys: [Key] = []
       try reader.fields { (reader, name) throws(JSONError) in
@@ -90,15 +90,15 @@ extension ClientKeys {
         default: try reader.skipValue()
         }
       }
-      guard let client else { throw reader.unusual() }
+      guard let client else { throw reader.needsGenericDecode() }
       return ClientKeys(client: client, keys: keys)
     }
-    guard let facts else { return nil }
-    self = facts
+    guard let result else { return nil }
+    self = result
   }
 }
 
-/// What processing → memory tells that changes the state.
+/// The args of processing → memory that change the state.
 struct StoredResult {
   var worker: String?
   var nbytes: Int64?
@@ -113,31 +113,31 @@ struct StoredResult {
   }
 
   /// - Parameters:
-  ///   - worker: nearly always the one that is meant.
-  ///   - typeName: often the one.
-  init?(quickly json: EncodedJSON, worker: String?, typeName: String?) {
-    let facts = JSONReader.read(json) { reader throws(JSONError) in
-      var facts = StoredResult(Args.Content())
+  ///   - worker: the worker that nearly always is the one.
+  ///   - typeName: the type that often is the one.
+  init?(fast json: EncodedJSON, worker: String?, typeName: String?) {
+    let result = JSONReader.read(json) { reader throws(JSONError) in
+      var result = StoredResult(Args.Content())
       try reader.fields { (reader, name) throws(JSONError) in
         switch name {
-        case "worker": facts.worker = try reader.text(like: worker)
-        case "nbytes": facts.nbytes = try reader.integer()
-        case "typename": facts.typeName = try reader.text(like: typeName)
-        case "startstops": facts.startStops = try reader.startStops()
+        case "worker": result.worker = try reader.text(like: worker)
+        case "nbytes": result.nbytes = try reader.integer()
+        case "typename": result.typeName = try reader.text(like: typeName)
+        case "startstops": result.startStops = try reader.startStops()
         default: try reader.skipValue()
         }
       }
-      return facts
+      return result
     }
-    guard let facts else { return nil }
-    self = facts
+    guard let result else { return nil }
+    self = result
   }
 }
 
-/// What a worker is told of a task that it is to run, and of what that needs.
+/// The request to a worker to run a task, with what that needs.
 struct ComputeStimulus {
   var facts: ComputeRequest
-  /// Sizes of what may have to be fetched, which Dask tells.
+  /// Sizes of dependencies that may have to be fetched, as sent by Dask.
   var sizes: [(key: Key, nbytes: Int64?)] = []
 
   init(_ args: Args.Content) {
@@ -161,8 +161,8 @@ struct ComputeStimulus {
     return entries.compactMap { entry in Key(entry.key).map { ($0, entry.value.int) } }
   }
 
-  /// Nothing also where the stimulus is another one.
-  init?(quickly json: EncodedJSON) {
+  /// `nil` also for other stimuli.
+  init?(fast json: EncodedJSON) {
     let stimulus = JSONReader.read(json) { reader throws(JSONError) in
       var stimulus = ComputeStimulus(Args.Content())
       var isCompute = false
@@ -170,7 +170,7 @@ struct ComputeStimulus {
         switch name {
         case "op":
           guard try reader.text(like: "compute-task") == "compute-task" else {
-            throw reader.unusual()
+            throw reader.needsGenericDecode()
           }
           isCompute = true
         case "priority": stimulus.facts.priority = try reader.priority()
@@ -193,7 +193,7 @@ struct ComputeStimulus {
         default: try reader.skipValue()
         }
       }
-      guard isCompute else { throw reader.unusual() }
+      guard isCompute else { throw reader.needsGenericDecode() }
       return stimulus
     }
     guard let stimulus else { return nil }
@@ -201,14 +201,14 @@ struct ComputeStimulus {
   }
 }
 
-/// What the hook `update_graph` is called with.
+/// The args of the hook `update_graph`.
 struct UpdateGraphCall {
   var client: String?
   var keys: [Key] = []
   var tasks: [Key] = []
   var annotations: Value?
   var priority = OrderedMap<Key, Priority>()
-  /// What else there is.
+  /// All other args.
   var rest = Args.Content()
 
   init(_ args: Args.Content) {
@@ -227,7 +227,7 @@ struct UpdateGraphCall {
     rest.named.removeAll { fixed.contains($0.name) }
   }
 
-  init?(quickly json: EncodedJSON) {
+  init?(fast json: EncodedJSON) {
     let call = JSONReader.read(json) { reader throws(JSONError) in
       var call = UpdateGraphCall(Args.Content())
       try reader.fields { (reader, name) throws(JSONError) in

@@ -1,5 +1,5 @@
-/// A plugin that can save what it has in itself and take it back, so that a replay of a log that has
-/// grown begins where the last one ended.
+/// A plugin that can save and restore its own state, so that a replay of a log that has grown
+/// resumes where the last one ended.
 ///
 ///     extension Counter: Checkpointing {
 ///       func checkpoint() -> Value { .int(Int64(counter)) }
@@ -9,22 +9,23 @@
 ///       }
 ///     }
 ///
-/// What it looks up in `scheduler` or `worker` is not part of it: that is rebuilt from the log.
+/// State that it reads from `scheduler` or `worker` is not part of it: that is rebuilt from the
+/// log.
 public protocol Checkpointing: Plugin {
-  /// All that the plugin has gathered so far. Called between two events.
+  /// Returns everything that the plugin has collected so far. Called between two events.
   func checkpoint() throws -> Value
 
-  /// Takes back what `checkpoint()` of an instance on the same scheduler or worker, made with the same
-  /// options, has given. Called once, behind `start(scheduler:)` or `setup(worker:)` and before any
-  /// other hook; the state that can be looked at is then that of the checkpoint.
+  /// Restores what `checkpoint()` returned for an instance on the same scheduler or worker, created
+  /// with the same options. Called once, after `start(scheduler:)` or `setup(worker:)` and before
+  /// any other hook; the visible state is then that of the checkpoint.
   ///
-  /// - Throws: when it can do nothing with it. The replay then begins at the beginning.
+  /// - Throws: if the checkpoint is unusable. The replay then starts at the beginning.
   func restore(_ checkpoint: Value) throws
 }
 
-/// What a plugin says of a checkpoint that it can do nothing with.
+/// A checkpoint that a plugin cannot use.
 public enum CheckpointError: Error, Sendable, CustomStringConvertible {
   case unknown
 
-  public var description: String { "the checkpoint is of another kind" }
+  public var description: String { "the checkpoint has an unknown format" }
 }

@@ -1,26 +1,26 @@
-/// What every plugin is, on a scheduler or on a worker.
+/// The base of every plugin, on a scheduler or on a worker.
 ///
-/// A plugin is a class with an `init()`; mark it `final`, or `required init()`. It lives in the
+/// A plugin is a class with an `init()`; mark it `final`, or `required init()`. It runs in the
 /// isolation of the scheduler (or worker) that it was added to and needs no locks.
 public protocol Plugin: AnyObject, SendableMetatype {
-  /// Do not implement. The default is emitted into the plugin's own image, so that a host can tell
-  /// what a plugin was built against before it loads it.
+  /// Do not implement. The default is emitted into the plugin's own image, so that a host can check
+  /// what a plugin was built against before loading it.
   static var _pluginABI: StaticString { get }
 
   init()
 
-  /// A plugin made from `--option name=value`. By default options are refused.
+  /// Creates a plugin from `--option name=value`. By default options are refused.
   ///
-  /// - Throws: `PluginError`, or anything whose description tells the user what to do.
+  /// - Throws: `PluginError`, or any error whose description tells the user what to do.
   init(options: [String: String]) throws
 
-  /// The name by which it is registered; a second plugin of the same name replaces the first.
+  /// The name under which it is registered; a second plugin of the same name replaces the first.
   var name: String { get }
 
-  /// When true, a second plugin of the same name is ignored instead. Dask's `idempotent`.
+  /// If true, a second plugin of the same name is ignored instead. Dask's `idempotent`.
   var idempotent: Bool { get }
 
-  /// What the plugin has to say. By default its stored properties, so that a plain counter says
+  /// The result of the plugin. By default its stored properties, so that a plain counter reports
   /// `counter: 12`.
   func report() -> Value
 }
@@ -48,7 +48,7 @@ extension Plugin {
   public func report() -> Value { Report.storedProperties(of: self) }
 }
 
-/// What can be wrong with the use of a plugin.
+/// An error in the use of a plugin.
 public enum PluginError: Error, Sendable, CustomStringConvertible {
   case unknownOption(String, plugin: String)
   case badOption(String, value: String, expected: String)

@@ -1,11 +1,11 @@
-/// A kind of plugin that can be made by name: built in, or found in a loaded file.
+/// A kind of plugin that can be created by name: built in, or found in a loaded file.
 public struct PluginFactory: Sendable {
-  /// What can be set with `--option name=value`.
+  /// An option that can be set with `--option name=value`.
   public struct Option: Sendable {
     public var name: String
-    /// What the value is, in a word or two.
+    /// A word or two for the value.
     public var value: String
-    /// What it does, in one line.
+    /// What the option does, in one line.
     public var summary: String
 
     public init(_ name: String, value: String, summary: String) {
@@ -15,14 +15,14 @@ public struct PluginFactory: Sendable {
     }
   }
 
-  /// What it is called on the command line.
+  /// The name on the command line.
   public var name: String
-  /// One line on what it does.
+  /// What the plugin does, in one line.
   public var summary: String
   public var options: [Option]
   /// A class that is a `SchedulerPlugin` or a `WorkerPlugin`.
   public var type: any Plugin.Type
-  /// Differs where the code does; empty for code that is part of the program.
+  /// Identifies the code; empty for code that is part of the program.
   public var content: String
 
   public init(
@@ -36,7 +36,7 @@ public struct PluginFactory: Sendable {
     self.content = content
   }
 
-  /// A class of the program's own, under the name that Swift has for it.
+  /// A class of the program itself, under its Swift name.
   public init(_ type: any Plugin.Type) {
     self.init(name: String(describing: type), summary: "", type: type)
   }

@@ -1,4 +1,4 @@
-/// Code that is run in the scheduler's process before anything comes in: Dask's preload modules, with
+/// Code that runs in the scheduler's process before anything arrives: Dask's preload modules, with
 /// their `dask_setup` and `dask_teardown`.
 ///
 ///     final class Setup: Preload {
@@ -7,14 +7,14 @@
 ///       }
 ///     }
 ///
-/// A cluster is given it as `LocalCluster(preloads: [PreloadSpec(Setup.self)])`, the command line as
-/// `--preload setup.swift`. A plugin can be preloaded as it is, without one of these around it.
+/// Pass it to a cluster as `LocalCluster(preloads: [PreloadSpec(Setup.self)])`, and on the command
+/// line as `--preload setup.swift`. A plugin can also be preloaded directly.
 public protocol Preload: Plugin {
-  /// The scheduler is about to start: there is no worker yet, and no plugin has been started. An
-  /// error is told, and the scheduler starts all the same.
+  /// Called when the scheduler is about to start: there is no worker yet, and no plugin has been
+  /// started. An error is reported, and the scheduler starts anyway.
   nonisolated(nonsending) func setup(scheduler: Scheduler) async throws
 
-  /// The scheduler is about to close; its plugins have heard `beforeClose`.
+  /// Called when the scheduler is about to close, after its plugins' `beforeClose`.
   nonisolated(nonsending) func teardown(scheduler: Scheduler) async throws
 }
 
@@ -23,11 +23,11 @@ extension Preload {
   public nonisolated(nonsending) func teardown(scheduler: Scheduler) async throws {}
 }
 
-/// What a cluster is to preload, and what it is made with.
+/// A class for a cluster to preload, and its options.
 public struct PreloadSpec: Sendable {
   /// A class that is a `Preload`, a `SchedulerPlugin` or a `WorkerPlugin`, or several of them.
   public var type: any Plugin.Type
-  /// What goes to its `init(options:)`.
+  /// Passed to its `init(options:)`.
   public var options: [String: String]
 
   public init(_ type: any Plugin.Type, options: [String: String] = [:]) {

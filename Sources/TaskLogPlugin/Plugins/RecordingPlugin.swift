@@ -1,4 +1,4 @@
-/// Who an event comes from: the scheduler or one worker.
+/// The origin of events: the scheduler or one worker.
 public struct Source: Sendable, Hashable {
   public enum Kind: String, Sendable {
     case scheduler, worker
@@ -19,29 +19,30 @@ public struct Source: Sendable, Hashable {
   }
 }
 
-/// A plugin that takes in whole events, marks and snapshots included, of the scheduler and of all
-/// its workers. With it a recorder is registered in one line, and the engine needs not import it.
+/// A plugin that receives complete events, including marks and snapshots, of the scheduler and of
+/// all its workers. It lets a recorder be registered in one line without being imported by the
+/// engine.
 public protocol RecordingPlugin: Sendable {
-  /// Where the events of one source go. Called once for each source, before its first event.
+  /// The channel for the events of one source. Called once for each source, before its first event.
   func channel(for source: Source) -> any EventChannel
-  /// Plugins that the recorder wants to be called on the scheduler, before any others, to note what
-  /// they report; see `RecorderInternal`.
-  func schedulerPlugins(noting channel: any EventChannel) -> [any SchedulerPlugin]
+  /// Plugins that the recorder wants to be called on the scheduler, before any others, to record
+  /// their reports; see `RecorderInternal`.
+  func schedulerPlugins(recording channel: any EventChannel) -> [any SchedulerPlugin]
   /// The same for a worker.
-  func workerPlugins(noting channel: any EventChannel) -> [any WorkerPlugin]
-  /// No source will send anything any more: writes out what is left.
+  func workerPlugins(recording channel: any EventChannel) -> [any WorkerPlugin]
+  /// Writes the remaining events, after the last event of every source.
   func finish() async
 }
 
 extension RecordingPlugin {
-  public func schedulerPlugins(noting channel: any EventChannel) -> [any SchedulerPlugin] { [] }
-  public func workerPlugins(noting channel: any EventChannel) -> [any WorkerPlugin] { [] }
+  public func schedulerPlugins(recording channel: any EventChannel) -> [any SchedulerPlugin] { [] }
+  public func workerPlugins(recording channel: any EventChannel) -> [any WorkerPlugin] { [] }
 }
 
 /// A plugin that belongs to a recorder: it is not listed among the reports of a run.
 public protocol RecorderInternal: Plugin {}
 
-/// Takes in the events of one source, one after the other, from one thread at a time.
+/// Receives the events of one source in order, from one thread at a time.
 public protocol EventChannel: AnyObject, Sendable {
   /// Called in the hot path of the scheduler or worker: must not block and cannot fail.
   func record(_ event: Event)

@@ -1,12 +1,12 @@
-/// What plugins have to say, as values.
+/// Converts reports of plugins to values.
 public enum Report {
-  /// The stored properties of an object by name, without the scheduler or worker that it looks at.
+  /// The stored properties of an object by name, except references to the scheduler or worker.
   public static func storedProperties(of object: Any) -> Value {
     var entries: [Value.Entry] = []
     var mirror: Mirror? = Mirror(reflecting: object)
     while let current = mirror {
       let own: [Value.Entry] = current.children.compactMap { child in
-        guard let label = child.label, !isHandle(child.value) else { return nil }
+        guard let label = child.label, !isSchedulerOrWorker(child.value) else { return nil }
         return Value.Entry(.string(label), value(of: child.value))
       }
       entries = own + entries
@@ -15,19 +15,19 @@ public enum Report {
     return .dict(entries)
   }
 
-  private static func isHandle(_ value: Any) -> Bool {
+  private static func isSchedulerOrWorker(_ value: Any) -> Bool {
     switch unwrapped(value) {
     case is Scheduler, is Worker, is SchedulerState, is WorkerState: return true
     default:
-      // One that is not there yet.
-      let handles: [Any.Type] = [
+      // An optional that is `nil`.
+      let optionalTypes: [Any.Type] = [
         Scheduler?.self, Worker?.self, SchedulerState?.self, WorkerState?.self,
       ]
-      return handles.contains { $0 == type(of: value) }
+      return optionalTypes.contains { $0 == type(of: value) }
     }
   }
 
-  /// The content of an optional, the value itself otherwise; an empty optional stays one.
+  /// The content of an optional, or the value itself; an empty optional is returned unchanged.
   private static func unwrapped(_ value: Any) -> Any {
     let mirror = Mirror(reflecting: value)
     guard mirror.displayStyle == .optional, let content = mirror.children.first else {
@@ -36,8 +36,8 @@ public enum Report {
     return unwrapped(content.value)
   }
 
-  /// A Swift value as a value of the log: numbers, text and collections as what they are,
-  /// dictionaries ordered by their keys, anything else by its description.
+  /// A Swift value as a value of the log: numbers, text and collections keep their types,
+  /// dictionaries are ordered by their keys, anything else becomes its description.
   public static func value(of any: Any) -> Value {
     let content = unwrapped(any)
     switch content {
@@ -72,7 +72,7 @@ public enum Report {
     }
   }
 
-  /// A fixed order, so that two equal reports read the same.
+  /// A fixed order, so that equal reports have equal text.
   private static func isBefore(_ a: Value, _ b: Value) -> Bool {
     // Large integers that differ can be equal as floats.
     if let a = a.int, let b = b.int { return a < b }

@@ -1,65 +1,65 @@
 /// The scheduler as a plugin sees it, live or in a replay.
 ///
-/// In a replay the state is built when a plugin first looks at it, from then on with every event.
+/// In a replay the state is built when a plugin first reads it, and updated with every event from
+/// then on.
 public final class Scheduler {
   /// The scheduler's source id.
   public let id: String
-  private let look: () -> SchedulerState
+  private let readState: () -> SchedulerState
   private let actions: (any SchedulerActions)?
 
   /// - Parameters:
   ///   - id: the scheduler's source id.
-  ///   - actions: what plugins may do to the scheduler; nothing in a replay.
-  ///   - look: gives the state as of the present event.
+  ///   - actions: what plugins may do to the scheduler; `nil` in a replay.
+  ///   - readState: returns the state as of the current event.
   public init(
-    id: String, actions: (any SchedulerActions)? = nil, look: @escaping () -> SchedulerState
+    id: String, actions: (any SchedulerActions)? = nil, readState: @escaping () -> SchedulerState
   ) {
     self.id = id
     self.actions = actions
-    self.look = look
+    self.readState = readState
   }
 
-  public var state: SchedulerState { look() }
-  /// Every task that is known, the one that is being forgotten included.
-  public var tasks: OrderedMap<Key, TaskState> { look().tasks }
+  public var state: SchedulerState { readState() }
+  /// Every known task, including the one that is being forgotten.
+  public var tasks: OrderedMap<Key, TaskState> { readState().tasks }
   /// By address.
-  public var workers: OrderedMap<String, WorkerInfo> { look().workers }
+  public var workers: OrderedMap<String, WorkerInfo> { readState().workers }
   /// By client id.
-  public var clients: OrderedMap<String, ClientInfo> { look().clients }
-  public var groups: OrderedMap<String, TaskGroup> { look().groups }
-  public var prefixes: OrderedMap<String, TaskPrefix> { look().prefixes }
+  public var clients: OrderedMap<String, ClientInfo> { readState().clients }
+  public var groups: OrderedMap<String, TaskGroup> { readState().groups }
+  public var prefixes: OrderedMap<String, TaskPrefix> { readState().prefixes }
 
-  /// Adds a plugin once the present hook has returned; its `start` is awaited. Dask's
+  /// Adds a plugin once the current hook has returned; its `start` is awaited. Dask's
   /// `scheduler.add_plugin`. Does nothing in a replay.
   public func addPlugin(_ plugin: any SchedulerPlugin) {
     actions?.add(plugin)
   }
 
-  /// Notes something under a topic; plugins are told by `logEvent`. Does nothing in a replay.
+  /// Logs a message under a topic; plugins receive it in `logEvent`. Does nothing in a replay.
   public func logEvent(topic: String, message: Value) {
     actions?.logEvent(topic: topic, message: message)
   }
 
-  /// Lets go of keys in the name of a client: Dask's `client_releases_keys`. Does nothing in a
-  /// replay.
+  /// Releases keys on behalf of a client: Dask's `client_releases_keys`. Does nothing in a replay.
   public func release(keys: [Key], client: String) {
     actions?.release(keys: keys, client: client)
   }
 
-  /// Cancels tasks in the name of a client, and what needs them: Dask's `stimulus_cancel`. One that
-  /// another client holds too goes on, unless it is forced. Does nothing in a replay.
+  /// Cancels tasks, and the tasks that need them, on behalf of a client: Dask's `stimulus_cancel`.
+  /// A task that another client holds too continues, unless it is forced. Does nothing in a replay.
   public func cancel(keys: [Key], client: String, force: Bool = false) {
     actions?.cancel(keys: keys, client: client, force: force)
   }
 
-  /// Sends workers away once their results are with others: Dask's `retire_workers`. Does nothing in
-  /// a replay.
+  /// Retires workers after their results have been moved to others: Dask's `retire_workers`. Does
+  /// nothing in a replay.
   public func retire(workers: [String]) {
     actions?.retire(workers: workers)
   }
 }
 
-/// What a plugin may do to a live scheduler. Carried out after the present event.
+/// The actions of a plugin on a live scheduler. Executed after the current event.
 public protocol SchedulerActions: AnyObject {
   func add(_ plugin: any SchedulerPlugin)
   func logEvent(topic: String, message: Value)
@@ -73,23 +73,23 @@ public final class Worker {
   /// The worker's source id.
   public let id: String
   public let address: String
-  /// The name that it was given, mostly a number.
+  /// The worker's name, usually a number.
   public let name: Value
-  private let look: () -> WorkerState
+  private let readState: () -> WorkerState
 
   /// - Parameters:
   ///   - id: the worker's source id.
-  ///   - address: where it is reached.
-  ///   - name: the name that it was given.
-  ///   - look: gives the state as of the present event.
-  public init(id: String, address: String, name: Value, look: @escaping () -> WorkerState) {
+  ///   - address: the worker's address.
+  ///   - name: the worker's name.
+  ///   - readState: returns the state as of the current event.
+  public init(id: String, address: String, name: Value, readState: @escaping () -> WorkerState) {
     self.id = id
     self.address = address
     self.name = name
-    self.look = look
+    self.readState = readState
   }
 
-  public var state: WorkerState { look() }
-  /// Every task that is known here, the one that is being forgotten included.
-  public var tasks: OrderedMap<Key, WorkerTaskState> { look().tasks }
+  public var state: WorkerState { readState() }
+  /// Every task known to the worker, including the one that is being forgotten.
+  public var tasks: OrderedMap<Key, WorkerTaskState> { readState().tasks }
 }

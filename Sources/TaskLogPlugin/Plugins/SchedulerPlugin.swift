@@ -14,29 +14,29 @@
 ///
 /// `start`, `beforeClose` and `close` are async; all other hooks run synchronously, in the
 /// scheduler's isolation, in the order of registration. A hook that throws is reported and does not
-/// disturb the other plugins. Every hook has a default that does nothing.
+/// affect the other plugins. Every hook has a default that does nothing.
 public protocol SchedulerPlugin: Plugin {
-  /// The scheduler starts, or the plugin is added to a running one. Keep `scheduler` to look at its
-  /// tasks and workers from the other hooks.
+  /// The scheduler starts, or the plugin is added to a running one. Keep `scheduler` to read its
+  /// tasks and workers in the other hooks.
   nonisolated(nonsending) func start(scheduler: Scheduler) async throws
 
-  /// Before anything of the scheduler is shut down.
+  /// Called before anything of the scheduler is shut down.
   nonisolated(nonsending) func beforeClose() async throws
 
-  /// The scheduler closes; workers have been asked to shut down before.
+  /// The scheduler closes; its workers have been asked to shut down before.
   nonisolated(nonsending) func close() async throws
 
   /// New tasks enter the scheduler.
   ///
   /// - Parameters:
-  ///   - scheduler: the one that the plugin was added to.
+  ///   - scheduler: the scheduler that the plugin was added to.
   ///   - client: the id of the client that sent the graph.
-  ///   - keys: what the client wants to hold.
-  ///   - tasks: every key of the graph.
+  ///   - keys: the keys that the client wants to hold.
+  ///   - tasks: all keys of the graph.
   ///   - annotations: `{annotation: {key: value}}`.
-  ///   - priority: the priority of each task as assigned.
-  ///   - stimulusID: the outside event that this belongs to.
-  ///   - args: what else the hook was called with.
+  ///   - priority: the assigned priority of each task.
+  ///   - stimulusID: the outside event that caused this.
+  ///   - args: the other args of the hook.
   func updateGraph(
     scheduler: Scheduler, client: String, keys: [Key], tasks: [Key], annotations: Value,
     priority: OrderedMap<Key, Priority>, stimulusID: String, args: Args) throws
@@ -48,10 +48,10 @@ public protocol SchedulerPlugin: Plugin {
   ///
   /// - Parameters:
   ///   - key: the task.
-  ///   - start: the state that it was in.
-  ///   - finish: the state that it is really in now.
-  ///   - stimulusID: the outside event that set it off.
-  ///   - args: what the transition carried: the worker, `nbytes`, `typename`, `startstops`,
+  ///   - start: the state before.
+  ///   - finish: the actual state after.
+  ///   - stimulusID: the outside event that caused this.
+  ///   - args: the args of the transition: the worker, `nbytes`, `typename`, `startstops`,
   ///     `exception_text` and so on, under Dask's names.
   func transition(
     key: Key, start: State, finish: State, stimulusID: String, args: Args) throws
@@ -65,12 +65,12 @@ public protocol SchedulerPlugin: Plugin {
   func addClient(scheduler: Scheduler, client: String) throws
   func removeClient(scheduler: Scheduler, client: String) throws
 
-  /// The workers among these that may be taken away.
+  /// Returns the workers among these that may be removed.
   func validWorkersDownscaling(
     scheduler: Scheduler, workers: [WorkerInfo]
   ) throws -> [WorkerInfo]
 
-  /// Something was noted under a topic.
+  /// A message was logged under a topic.
   func logEvent(topic: String, message: Value) throws
 }
 
@@ -97,7 +97,7 @@ extension SchedulerPlugin {
 }
 
 extension SchedulerPlugin {
-  /// Calls the synchronous hook that an event is a call of; live and replay both come through here.
+  /// Calls the synchronous hook of an event; live and replay both use this.
   ///
   /// Async hooks and the recorder's marks are not called.
   public func call(_ event: Event, scheduler: Scheduler) throws {
@@ -131,7 +131,7 @@ extension SchedulerPlugin {
 
   private func callUpdateGraph(_ event: Event, _ scheduler: Scheduler) throws {
     let call =
-      event.args.encoded.flatMap { UpdateGraphCall(quickly: $0) }
+      event.args.encoded.flatMap { UpdateGraphCall(fast: $0) }
       ?? UpdateGraphCall(event.args.content)
     try updateGraph(
       scheduler: scheduler, client: call.client ?? "", keys: call.keys, tasks: call.tasks,

@@ -1,4 +1,4 @@
-/// What a hook throws when its plugin has seen enough:
+/// Thrown by a hook whose plugin needs no further events:
 ///
 ///     func transition(key: Key, start: State, finish: State, stimulusID: String, args: Args) throws {
 ///       if finish == .erred {
@@ -7,8 +7,8 @@
 ///       }
 ///     }
 ///
-/// It is no failure. The plugin is not called any more, live or in a replay, and still reports; a
-/// replay ends when no plugin wants to be called.
+/// This is not a failure. The plugin is not called again, live or in a replay, and still reports; a
+/// replay ends when all plugins have stopped.
 public struct StopReplay: Error, Sendable {
   public init() {}
 }

@@ -1,27 +1,28 @@
-/// What a recorder found that was attached in the middle of a run, or that came without a graph.
+/// The state that a recorder captured when it was attached to a running scheduler, or that arrived
+/// without a graph.
 extension SchedulerState {
-  /// `attach`: the workers, clients and tasks that were there.
+  /// `attach`: the workers, clients and tasks at that time.
   func applyAttach(_ event: Event) {
-    guard let found = event.snapshot.value?["attach"] else { return }
-    for value in found["workers"]?.elements ?? [] {
-      guard let facts = WorkerSnapshot(value) else {
+    guard let attached = event.snapshot.value?["attach"] else { return }
+    for value in attached["workers"]?.elements ?? [] {
+      guard let snapshot = WorkerSnapshot(value) else {
         mismatchCount += 1
         continue
       }
-      let worker = WorkerInfo(facts: facts)
+      let worker = WorkerInfo(facts: snapshot)
       worker.take(status: value)
-      workers[facts.address] = worker
-      totalThreads &+= facts.nthreads
+      workers[snapshot.address] = worker
+      totalThreads &+= snapshot.nthreads
     }
     recordRunning()
-    if case .dict(let entries)? = found["clients"] {
+    if case .dict(let entries)? = attached["clients"] {
       for entry in entries { if let id = entry.key.string { _ = client(id) } }
     }
-    let tasks = found["tasks"]?.elements ?? []
-    for facts in tasks { restoreSnapshot(facts) }
-    for facts in tasks { linkRestored(facts) }
-    for value in found["workers"]?.elements ?? [] { restoreWorker(value) }
-    restoreTotals(found)
+    let tasks = attached["tasks"]?.elements ?? []
+    for value in tasks { restoreSnapshot(value) }
+    for value in tasks { linkRestored(value) }
+    for value in attached["workers"]?.elements ?? [] { restoreWorker(value) }
+    restoreTotals(attached)
     transitionCounter = event.args["transitionCounter"]?.int ?? transitionCounter
   }
 
@@ -32,18 +33,18 @@ extension SchedulerState {
     }
   }
 
-  /// A task that is under way already.
+  /// Restores a task that already existed.
   func restoreSnapshot(_ value: Value) {
-    guard let facts = GraphTask(value) else {
+    guard let graphTask = GraphTask(value) else {
       mismatchCount += 1
       return
     }
-    let task = task(facts.key)
-    take(facts, task)
+    let task = task(graphTask.key)
+    take(graphTask, task)
     fill(task, value)
   }
 
-  /// What a task is beside what it came with.
+  /// Restores the part of a task that is not in its graph entry.
   func fill(_ task: TaskState, _ value: Value) {
     if value["hasRunSpec"]?.bool == false { task.isPureData = true }
     if value["hasLostDependencies"]?.bool == true { task.hasLostDependencies = true }
@@ -75,11 +76,11 @@ extension SchedulerState {
     }
   }
 
-  /// What it has to do with other tasks, once they are all there.
+  /// Restores the relations of a task to others, once all of them exist.
   func linkRestored(_ value: Value) {
-    guard let facts = GraphTask(value) else { return }
-    let task = task(facts.key)
-    for key in facts.dependencies {
+    guard let graphTask = GraphTask(value) else { return }
+    let task = task(graphTask.key)
+    for key in graphTask.dependencies {
       let dependency = self.task(key)
       task.dependencies.insert(dependency)
       dependency.dependents.insert(task)
@@ -93,8 +94,8 @@ extension SchedulerState {
     if let blame = value["blame"].flatMap(Key.init) { task.exceptionBlame = self.task(blame) }
   }
 
-  /// The tasks that a graph brings. A Dask recorder does not repeat what stands in the args: the key,
-  /// in `tasks` at the same place, and the priority, in `priority`.
+  /// The tasks of a graph. A Dask recorder does not repeat what is in the args: the key, in `tasks`
+  /// at the same index, and the priority, in `priority`.
   func graph(of event: Event) -> [GraphEntry]? {
     let value: Value
     switch event.snapshot.decoded {
@@ -103,17 +104,17 @@ extension SchedulerState {
     default: return nil
     }
     let args = event.args.content
-    guard let facts = value["graph"]?.elements, let keys = args["tasks"]?.elements,
-      facts.count == keys.count
+    guard let entries = value["graph"]?.elements, let keys = args["tasks"]?.elements,
+      entries.count == keys.count
     else { return nil }
     var priorities: [Value: Value] = [:]
     if case .dict(let entries)? = args["priority"] {
       for entry in entries { priorities[entry.key] = entry.value }
     }
     var graph: [GraphEntry] = []
-    for (key, facts) in zip(keys, facts) {
-      guard case .dict(let entries) = facts else { return nil }
-      let value = Value.dict([.init("key", key)] + entries)
+    for (key, entry) in zip(keys, entries) {
+      guard case .dict(let fields) = entry else { return nil }
+      let value = Value.dict([.init("key", key)] + fields)
       guard var task = GraphTask(value) else { return nil }
       if task.priority == nil { task.priority = priorities[key].flatMap(Priority.init) }
       graph.append(GraphEntry(facts: task, value: value))
@@ -122,13 +123,13 @@ extension SchedulerState {
   }
 }
 
-/// A task of a graph, as an event tells it.
+/// A task of a graph, as recorded in an event.
 struct GraphEntry {
   var facts: GraphTask
-  /// What a Dask recorder tells of it.
+  /// The fields that a Dask recorder captured.
   var value: Value?
 
-  /// Whether it is under way already, and not known.
+  /// Whether it already has a state and was not known before.
   var isPresent: Bool {
     guard let state = value?["state"]?.string, state != "released" else { return false }
     return value?["known"]?.bool != true

@@ -1,27 +1,27 @@
-/// What prefixes and groups had added up when a recorder was attached.
+/// The totals of prefixes and groups when a recorder was attached.
 extension SchedulerState {
-  func restoreTotals(_ found: Value) {
-    if case .dict(let entries)? = found["groups"] {
+  func restoreTotals(_ attached: Value) {
+    if case .dict(let entries)? = attached["groups"] {
       for entry in entries {
         guard let name = entry.key.string, let group = groups[name] else { continue }
-        group.take(entry.value)
+        group.restoreTotals(entry.value)
         for other in (entry.value["dependencies"]?.elements ?? []).lazy.compactMap(\.string) {
           if let dependency = groups[other] { group.dependencies.insert(dependency) }
         }
       }
     }
-    if case .dict(let entries)? = found["prefixes"] {
+    if case .dict(let entries)? = attached["prefixes"] {
       for entry in entries {
         guard let name = entry.key.string else { continue }
-        prefix(name).take(entry.value)
+        prefix(name).restoreTotals(entry.value)
       }
     }
   }
 }
 
 extension TaskGroup {
-  /// Dask's totals; tasks that are forgotten by now are in them.
-  fileprivate func take(_ value: Value) {
+  /// Dask's totals, which include tasks that had been forgotten.
+  fileprivate func restoreTotals(_ value: Value) {
     nbytesTotal = value["nbytes_total"]?.int ?? nbytesTotal
     allDurations = durations(value) ?? allDurations
     addForgotten(value["states"]?["forgotten"]?.int.flatMap(Int.init(exactly:)) ?? 0)
@@ -29,7 +29,7 @@ extension TaskGroup {
 }
 
 extension TaskPrefix {
-  fileprivate func take(_ value: Value) {
+  fileprivate func restoreTotals(_ value: Value) {
     allDurations = durations(value) ?? allDurations
     suspicious = value["suspicious"]?.int.flatMap(Int.init(exactly:)) ?? suspicious
   }

@@ -1,15 +1,15 @@
-/// The tasks that a recorder found on a worker when it was attached.
+/// The tasks of a worker when a recorder was attached.
 extension WorkerState {
   func applyAttach(_ event: Event) {
-    guard let found = event.snapshot.value?["attach"]?["tasks"]?.elements else { return }
-    for value in found {
+    guard let values = event.snapshot.value?["attach"]?["tasks"]?.elements else { return }
+    for value in values {
       guard let key = value["key"].flatMap(Key.init) else {
         mismatchCount += 1
         continue
       }
       fill(task(key), value)
     }
-    for value in found {
+    for value in values {
       if let task = value["key"].flatMap(Key.init).flatMap({ tasks[$0] }) { link(task, value) }
     }
   }
@@ -33,7 +33,7 @@ extension WorkerState {
     if case .dict(let entries)? = value["annotations"] { task.annotations = entries }
   }
 
-  /// What it has to do with other tasks, once they are all there.
+  /// Restores the relations of a task to others, once all of them exist.
   private func link(_ task: WorkerTaskState, _ value: Value) {
     func others(_ name: String) -> [WorkerTaskState] {
       (value[name]?.elements ?? []).compactMap(Key.init).map { self.task($0) }

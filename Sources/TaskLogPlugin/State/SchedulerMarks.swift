@@ -1,18 +1,18 @@
-/// Changes of the state that no hook tells: marks, by what they are about.
+/// Changes of the state by marks, for which there are no hooks.
 extension SchedulerState {
   func applyStimulus(_ event: Event) {
     let args = event.args.content
     switch args["op"]?.string {
-    case "remove-worker": letGo(event, isExpected: args["expected"]?.bool == true)
+    case "remove-worker": release(event, isExpected: args["expected"]?.bool == true)
     case "worker-status-change": changeStatus(event, args["status"]?.string)
     case "long-running": makeLongRunning(event)
     case "move-task": moveTask(event)
     case "set-restrictions": setRestrictions(event, args)
     case "update-data":
-      // A recorder of Dask tells it as the tasks that are there afterwards.
-      let present = event.snapshot.value?["graph"]?.elements
-      if let present {
-        for facts in present { restoreSnapshot(facts) }
+      // A recorder of Dask records the resulting tasks instead.
+      let entries = event.snapshot.value?["graph"]?.elements
+      if let entries {
+        for entry in entries { restoreSnapshot(entry) }
       } else {
         updateData(args)
       }
@@ -20,8 +20,8 @@ extension SchedulerState {
     }
   }
 
-  /// The worker is gone while its tasks move, before `removeWorker` is called.
-  private func letGo(_ event: Event, isExpected: Bool) {
+  /// Removes the worker before its tasks are moved; `removeWorker` is called after that.
+  private func release(_ event: Event, isExpected: Bool) {
     let worker = workers[event.worker ?? ""]
     removeWorker(event.worker)
     if let address = event.worker { departed.insert(address) }
@@ -29,7 +29,7 @@ extension SchedulerState {
     for task in worker.processing { markSuspicious(task, task.suspicious + 1) }
   }
 
-  /// A worker has died while it had the task, so many times by now.
+  /// Sets the number of workers that died while they had the task.
   func markSuspicious(_ task: TaskState, _ count: Int) {
     if count > task.suspicious { task.prefix.suspicious &+= count &- task.suspicious }
     task.suspicious = count
@@ -44,7 +44,7 @@ extension SchedulerState {
     recordRunning()
   }
 
-  /// A task has left its thread to others.
+  /// A task has seceded from its thread.
   private func makeLongRunning(_ event: Event) {
     guard let task = event.key.flatMap({ tasks[$0] }), let worker = task.processingOn,
       worker.address == event.worker
@@ -75,12 +75,12 @@ extension SchedulerState {
     thief.take(task)
   }
 
-  /// What Dask tells nobody but in its own log: a task that has been stolen, and the tasks that a
-  /// worker had which has died.
+  /// Changes that Dask reports in its event log only: stolen tasks, and the tasks of a worker that
+  /// died.
   func applyLogEvent(_ event: Event) {
     if case .none = event.snapshot {
-    } else if let told = event.snapshot.value?["suspicious"]?.elements {
-      for pair in told {
+    } else if let pairs = event.snapshot.value?["suspicious"]?.elements {
+      for pair in pairs {
         guard let pair = pair.elements, pair.count == 2,
           let task = Key(pair[0]).flatMap({ tasks[$0] }),
           let count = pair[1].int.flatMap(Int.init(exactly:)), count > task.suspicious
@@ -88,7 +88,7 @@ extension SchedulerState {
         markSuspicious(task, count)
       }
     }
-    // Our own engine has a mark for it.
+    // Our own engine records a mark for this.
     guard let key = event.key, let task = tasks[key], event.args["topic"]?.string == "stealing",
       case .tuple(let message)? = event.args["message"], message.count >= 5,
       message[0].string == "confirm", let victim = workers[message[3].string ?? ""],
@@ -108,7 +108,7 @@ extension SchedulerState {
     if case .dict(let entries)? = args["annotations"] { task.annotations = entries }
   }
 
-  /// Data has entered from outside: Dask's `update_data`.
+  /// Data was added from outside: Dask's `update_data`.
   private func updateData(_ args: Args.Content) {
     guard case .dict(let holders)? = args["who_has"] else {
       mismatchCount += 1

@@ -1,9 +1,9 @@
-/// Everything that the scheduler knows: Dask's `SchedulerState`.
+/// The entire state of a scheduler: Dask's `SchedulerState`.
 ///
 /// State changes only in `apply(_:)`. The live engine decides events and applies them; a replay
 /// only applies them, and ends in the same state.
 public final class SchedulerState {
-  /// Every task that is known, in the order of arrival.
+  /// Every known task, in the order of arrival.
   @exclusivity(unchecked) public internal(set) var tasks = OrderedMap<Key, TaskState>()
   /// By address, in the order of joining.
   @exclusivity(unchecked) public internal(set) var workers = OrderedMap<String, WorkerInfo>()
@@ -13,33 +13,33 @@ public final class SchedulerState {
   @exclusivity(unchecked) public internal(set) var clients = OrderedMap<String, ClientInfo>()
   @exclusivity(unchecked) public internal(set) var groups = OrderedMap<String, TaskGroup>()
   @exclusivity(unchecked) public internal(set) var prefixes = OrderedMap<String, TaskPrefix>()
-  /// Tasks that no worker may run at present, in the order of arrival.
+  /// Tasks that currently no worker may run, in the order of arrival.
   @exclusivity(unchecked) public internal(set) var unrunnable = OrderedSet<TaskState>()
   /// Tasks that wait for a thread of a worker, in the order of arrival; the one with the lowest
-  /// priority number goes first.
+  /// priority value runs first.
   @exclusivity(unchecked) public internal(set) var queued = OrderedSet<TaskState>()
-  /// Threads of all workers.
+  /// The number of threads of all workers.
   @exclusivity(unchecked) public internal(set) var totalThreads = 0
-  /// How many transitions there have been.
+  /// The number of transitions so far.
   @exclusivity(unchecked) public internal(set) var transitionCounter: Int64 = 0
-  /// How many events did not fit the state they came upon. 0 for a whole log of our own engine.
+  /// The number of events that did not match the state. 0 for a complete log of this engine.
   @exclusivity(unchecked) public internal(set) var mismatchCount = 0
-  /// What this state does not know, because its log does not tell; nothing in a live one.
+  /// Parts of the state that the log does not contain; empty for a live state.
   public let unknown: [UnavailableState]
 
-  /// Forgotten tasks that can be looked up until the plugins have been told.
-  @exclusivity(unchecked) private var leaving: [TaskState] = []
-  /// Workers that are gone, but of which plugins have not been told yet.
+  /// Forgotten tasks, kept until plugins have been called.
+  @exclusivity(unchecked) private var forgottenTasks: [TaskState] = []
+  /// Workers that have been removed, but whose `removeWorker` has not been called yet.
   @exclusivity(unchecked) var departed: Set<String> = []
 
-  /// The task that was found last: events of one come one after the other.
+  /// The last task that was looked up: events of one task often follow each other.
   @exclusivity(unchecked) private var lastTask: TaskState?
-  /// The group of the task that was found last by a key with a number: the tasks of a `map` come one
-  /// after the other, and need not be split each.
+  /// The group of the last task with an indexed key: the tasks of a `map` follow each other, and
+  /// need not be split one by one.
   @exclusivity(unchecked) private var lastGroup:
     (name: String, prefix: TaskPrefix, group: TaskGroup)?
 
-  /// The type of the last result: those of a `map` are alike, and need not be kept once each.
+  /// The type of the last result: those of a `map` are equal, and share one string.
   @exclusivity(unchecked) var lastTypeName: String?
 
   let totals = StateTotals()
@@ -48,7 +48,7 @@ public final class SchedulerState {
     self.unknown = unknown
   }
 
-  /// How many tasks are in a state; those that are forgotten are counted from the start.
+  /// The number of tasks in a state; forgotten ones are counted from the start.
   public func taskCount(_ state: State) -> Int { totals[state] }
 
   deinit {
@@ -64,7 +64,7 @@ public final class SchedulerState {
 
   /// Changes the state by one event of the scheduler.
   ///
-  /// Afterwards plugins are called, and then `settle()`.
+  /// Call the plugins and then `settle()` afterwards.
   public func apply(_ event: Event) {
     switch event.hook {
     case .transition: applyTransition(event)
@@ -85,11 +85,11 @@ public final class SchedulerState {
     }
   }
 
-  /// Lets go of what only had to stay until the plugins were told: forgotten tasks.
+  /// Removes forgotten tasks, which had to stay until plugins were called.
   public func settle() {
-    guard !leaving.isEmpty else { return }
+    guard !forgottenTasks.isEmpty else { return }
     lastTask = nil
-    for task in leaving {
+    for task in forgottenTasks {
       tasks.removeValue(forKey: task.key)
       task.unlink()
       if task.group.count == 0 {
@@ -98,12 +98,12 @@ public final class SchedulerState {
         lastGroup = nil
       }
     }
-    leaving.removeAll(keepingCapacity: true)
+    forgottenTasks.removeAll(keepingCapacity: true)
   }
 
   // MARK: - Finding
 
-  /// The task of a key; one that was never announced is made on first sight (scattered data).
+  /// The task of a key; an unknown one is created (scattered data).
   func task(_ key: Key) -> TaskState {
     if let last = lastTask, last.key.isCopy(of: key) { return last }
     if let task = tasks[key] {
@@ -147,11 +147,11 @@ public final class SchedulerState {
     return client
   }
 
-  func keepUntilSettled(_ task: TaskState) {
-    leaving.append(task)
+  func removeWhenSettled(_ task: TaskState) {
+    forgottenTasks.append(task)
   }
 
-  /// Dask's `_clear_task_state`: the tasks have been forgotten before, now their prefixes are.
+  /// Dask's `_clear_task_state`: tasks have been forgotten before, now their prefixes are.
   private func forgetAll() {
     if !tasks.isEmpty { mismatchCount += 1 }
     for (_, group) in groups { group.dependencies.removeAll() }
@@ -159,7 +159,7 @@ public final class SchedulerState {
     prefixes.removeAll()
   }
 
-  /// A worker has come or gone, or changed its status.
+  /// Updates `running` after a worker has joined or left, or changed its status.
   func recordRunning() {
     running = workers.values.filter { $0.status == .running }
   }
@@ -171,12 +171,12 @@ public final class SchedulerState {
       mismatchCount += 1
       return
     }
-    for new in graph {
-      let facts = new.facts
-      let task = task(facts.key)
-      take(facts, task)
-      task.isPureData = new.value?["hasRunSpec"]?.bool == false
-      for key in facts.dependencies {
+    for entry in graph {
+      let graphTask = entry.facts
+      let task = task(graphTask.key)
+      take(graphTask, task)
+      task.isPureData = entry.value?["hasRunSpec"]?.bool == false
+      for key in graphTask.dependencies {
         let dependency = self.task(key)
         task.dependencies.insert(dependency)
         dependency.dependents.insert(task)
@@ -184,23 +184,23 @@ public final class SchedulerState {
         if let blame = dependency.exceptionBlame { task.exceptionBlame = blame }
       }
     }
-    for case let new in graph where new.isPresent {
-      if let value = new.value { fill(task(new.facts.key), value) }
+    for case let entry in graph where entry.isPresent {
+      if let value = entry.value { fill(task(entry.facts.key), value) }
     }
-    for case let new in graph where new.isPresent {
-      if let value = new.value { linkRestored(value) }
+    for case let entry in graph where entry.isPresent {
+      if let value = entry.value { linkRestored(value) }
     }
     if let (id, keys) = event.args.clientAndKeys { desire(client(id), keys) }
   }
 
-  /// What a task comes with.
-  func take(_ facts: GraphTask, _ task: TaskState) {
-    task.priority = facts.priority
-    task.annotations = facts.annotations
-    task.retries = facts.retries
-    task.workerRestrictions = facts.workerRestrictions
-    task.looseRestrictions = facts.looseRestrictions
-    task.resourceRestrictions = facts.resourceRestrictions
+  /// Sets the fields that a task has in a graph.
+  func take(_ graphTask: GraphTask, _ task: TaskState) {
+    task.priority = graphTask.priority
+    task.annotations = graphTask.annotations
+    task.retries = graphTask.retries
+    task.workerRestrictions = graphTask.workerRestrictions
+    task.looseRestrictions = graphTask.looseRestrictions
+    task.resourceRestrictions = graphTask.resourceRestrictions
   }
 
   private func applyAddClient(_ event: Event) {

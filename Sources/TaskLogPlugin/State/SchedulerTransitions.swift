@@ -1,7 +1,7 @@
-/// What each transition changes: the doing half of Dask's `_transition_*` functions.
+/// The state changes of each transition: the second half of Dask's `_transition_*` functions.
 ///
-/// The deciding half (is it allowed, on which worker, what follows) is the engine's. What is
-/// changed here follows from the event and the state alone.
+/// The first half (is it allowed, on which worker, what follows) belongs to the engine. The changes
+/// here follow from the event and the state alone.
 extension SchedulerState {
   func applyTransition(_ event: Event) {
     guard let key = event.key, let start = event.start, let finish = event.finish else {
@@ -14,7 +14,7 @@ extension SchedulerState {
       return applyNested(task, event, to: start, finish)
     }
     if task.state != start { mismatchCount += 1 }
-    take(event, task)
+    applySnapshot(event, task)
     guard start != finish else { return }
 
     exit(task)
@@ -35,19 +35,19 @@ extension SchedulerState {
     task.state = finish
   }
 
-  private func take(_ event: Event, _ task: TaskState) {
-    guard case .task(let facts) = event.snapshot.decoded else { return }
-    if let retries = facts.retries { task.retries = retries }
-    if let suspicious = facts.suspicious { markSuspicious(task, suspicious) }
-    if let counter = facts.counter { transitionCounter = counter }
+  private func applySnapshot(_ event: Event, _ task: TaskState) {
+    guard case .task(let snapshot) = event.snapshot.decoded else { return }
+    if let retries = snapshot.retries { task.retries = retries }
+    if let suspicious = snapshot.suspicious { markSuspicious(task, suspicious) }
+    if let counter = snapshot.counter { transitionCounter = counter }
   }
 
-  /// Whether an event is one of two transitions of which one takes place within the other.
+  /// Whether an event is one of two nested transitions.
   ///
   /// Dask fails a task whose inputs are larger than the memory of its worker on the way to
-  /// `processing`. Plugins are called with processing → erred first, which begins where the outer
-  /// one has just brought the task, and then with the outer one, which ends there as well:
-  /// waiting → erred, queued → erred or no-worker → erred.
+  /// `processing`. Plugins are called with processing → erred first, which starts in the state that
+  /// the outer transition has just set, and then with the outer one, which has the same finish
+  /// state: waiting → erred, queued → erred or no-worker → erred.
   private func isNested(_ task: TaskState, _ event: Event) -> Bool {
     guard event.finish == .erred else { return false }
     let ready: Set<State> = [.waiting, .queued, .noWorker]
@@ -57,8 +57,8 @@ extension SchedulerState {
   }
 
   private func applyNested(_ task: TaskState, _ event: Event, to start: State, _ finish: State) {
-    take(event, task)
-    // The outer one has nothing left to do.
+    applySnapshot(event, task)
+    // The outer transition has nothing left to do.
     guard start == .processing else { return }
     exit(task)
     task.waitingOn.removeAll()
@@ -67,8 +67,8 @@ extension SchedulerState {
     task.state = finish
   }
 
-  /// What every way out of a state has in common. It goes by the state that the task is really in,
-  /// so that an event that does not fit leaves nothing behind.
+  /// The common part of leaving a state. Depends on the actual state of the task, so that a
+  /// mismatched event leaves the state consistent.
   private func exit(_ task: TaskState) {
     switch task.state {
     case .processing:
@@ -107,21 +107,21 @@ extension SchedulerState {
   /// processing → memory
   private func store(_ task: TaskState, _ event: Event) {
     let address: String?
-    if case .run(let facts) = event.args.storage {
-      for span in facts.startStops { task.group.add(span) }
-      set(nbytes: facts.nbytes, of: task)
-      task.typeName = facts.typeName
-      address = facts.worker
+    if case .run(let result) = event.args.storage {
+      for span in result.startStops { task.group.add(span) }
+      set(nbytes: result.nbytes, of: task)
+      task.typeName = result.typeName
+      address = result.worker
     } else {
-      let facts =
+      let result =
         event.args.encoded.flatMap {
-          StoredResult(quickly: $0, worker: event.worker, typeName: lastTypeName)
+          StoredResult(fast: $0, worker: event.worker, typeName: lastTypeName)
         } ?? StoredResult(event.args.content)
-      for span in facts.startStops { task.group.add(span) }
-      set(nbytes: facts.nbytes, of: task)
-      task.typeName = facts.typeName
-      lastTypeName = facts.typeName
-      address = facts.worker
+      for span in result.startStops { task.group.add(span) }
+      set(nbytes: result.nbytes, of: task)
+      task.typeName = result.typeName
+      lastTypeName = result.typeName
+      address = result.worker
     }
     if let worker = workers[address ?? ""] {
       addReplica(task, worker)
@@ -132,7 +132,7 @@ extension SchedulerState {
     for dependency in task.dependencies { dependency.waiters.remove(task) }
   }
 
-  /// Sizes come out of a log: a sum of them may wrap, but must not trap.
+  /// Sizes come from a log: a sum of them may wrap, but must not trap.
   func set(nbytes: Int64?, of task: TaskState) {
     let difference = (nbytes ?? 0) &- (task.nbytes ?? 0)
     task.group.nbytesTotal &+= difference
@@ -144,7 +144,7 @@ extension SchedulerState {
   private func err(_ task: TaskState, _ event: Event) {
     if event.start == .memory { removeAllReplicas(task) }
     let args = event.args.content
-    // Without a text of its own, as with `KilledWorker`, it says of itself what the exception does.
+    // An exception without text, such as `KilledWorker`, is described by its description.
     if let text = (args["exception_text"] ?? args["exception"]?["description"])?.string {
       task.exceptionText = text
     }
@@ -170,16 +170,16 @@ extension SchedulerState {
   private func releaseWaiting(_ task: TaskState) {
     for dependency in task.dependencies { dependency.waiters.remove(task) }
     task.waitingOn.removeAll()
-    let isWanted = !task.whoWants.isEmpty || !task.waiters.isEmpty
-    if !task.hasLostDependencies, task.exceptionBlame != nil || !isWanted {
+    let isNeeded = !task.whoWants.isEmpty || !task.waiters.isEmpty
+    if !task.hasLostDependencies, task.exceptionBlame != nil || !isNeeded {
       task.waiters.removeAll()
     }
   }
 
   /// processing, queued, no-worker → released
   private func release(_ task: TaskState) {
-    let isWanted = !task.waiters.isEmpty || !task.whoWants.isEmpty
-    if isWanted, !task.hasLostDependencies { return }
+    let isNeeded = !task.waiters.isEmpty || !task.whoWants.isEmpty
+    if isNeeded, !task.hasLostDependencies { return }
     for dependency in task.dependencies where dependency.state != .released {
       dependency.waiters.remove(task)
     }
@@ -194,7 +194,7 @@ extension SchedulerState {
 
   /// erred → released
   ///
-  /// As in Dask the texts stay until it fails again.
+  /// As in Dask, the texts stay until the task fails again.
   private func releaseErred(_ task: TaskState) {
     task.exceptionBlame = nil
     task.erredOn = []
@@ -218,6 +218,6 @@ extension SchedulerState {
     task.whoWants.removeAll()
     task.processingOn = nil
     task.exceptionBlame = nil
-    keepUntilSettled(task)
+    removeWhenSettled(task)
   }
 }

@@ -1,11 +1,11 @@
-/// The tasks that share a group: Dask's `TaskGroup`, mostly one call of `map`.
+/// The tasks that share a group: Dask's `TaskGroup`, usually one call of `map`.
 public final class TaskGroup {
   public let name: String
   public let prefix: TaskPrefix
-  /// How many tasks of the group are in each state, forgotten ones included.
+  /// The number of tasks of the group in each state, forgotten ones included.
   public var states: [State: Int] { counts.byState }
   @exclusivity(unchecked) private var counts = StateCounts()
-  /// Seconds spent by action (`compute`, `transfer`, …).
+  /// Seconds spent, by action (`compute`, `transfer`, …).
   @exclusivity(unchecked) public internal(set) var allDurations = OrderedMap<String, Double>()
   /// Bytes of all results that the group ever had.
   @exclusivity(unchecked) public internal(set) var nbytesTotal: Int64 = 0
@@ -15,11 +15,11 @@ public final class TaskGroup {
     self.prefix = prefix
   }
 
-  /// Tasks of the group that are not forgotten.
+  /// The number of tasks of the group that are not forgotten.
   @exclusivity(unchecked) public private(set) var count = 0
-  /// Tasks that the group ever had, forgotten ones included: Dask's `len(group)`.
+  /// The number of tasks that the group ever had, forgotten ones included: Dask's `len(group)`.
   @exclusivity(unchecked) public private(set) var size = 0
-  /// The groups that tasks of this one need, which may be itself.
+  /// The groups that tasks of this one depend on, which may include itself.
   @exclusivity(unchecked) public internal(set) var dependencies = OrderedSet<TaskGroup>()
 
   func moved(from start: State?, to finish: State) {
@@ -37,7 +37,7 @@ public final class TaskGroup {
     prefix.totals.counts.add(1, to: finish)
   }
 
-  /// Tasks that had been forgotten before a recorder was attached.
+  /// Adds tasks that had been forgotten before a recorder was attached.
   func addForgotten(_ difference: Int) {
     guard difference > 0 else { return }
     size &+= difference
@@ -45,7 +45,7 @@ public final class TaskGroup {
     prefix.counts.add(difference, to: .forgotten)
   }
 
-  /// What has been counted, as it was saved: tasks that are found again are not counted once more.
+  /// Sets the saved counts: recreated tasks must not be counted twice.
   func restore(size: Int, count: Int, states: [State: Int]) {
     self.size = size
     self.count = count
@@ -60,12 +60,12 @@ public final class TaskGroup {
   }
 }
 
-/// How many tasks are in each state, of the states that any has been in.
+/// The number of tasks in each state that any task has been in.
 private struct StateCounts {
-  /// By the place among the known states.
+  /// By the index among the known states.
   private var known = InlineArray<19, Int>(repeating: 0)
   /// A bit for each known state that any task has been in.
-  private var seen: UInt32 = 0
+  private var seenMask: UInt32 = 0
   private var others: [State: Int] = [:]
 
   init() {}
@@ -75,28 +75,28 @@ private struct StateCounts {
   }
 
   mutating func add(_ difference: Int, to state: State) {
-    guard let place = state.knownPlace else {
+    guard let index = state.knownIndex else {
       others[state, default: 0] &+= difference
       return
     }
-    known[place] &+= difference
-    seen |= 1 << UInt32(place)
+    known[index] &+= difference
+    seenMask |= 1 << UInt32(index)
   }
 
   subscript(state: State) -> Int {
-    state.knownPlace.map { known[$0] } ?? others[state] ?? 0
+    state.knownIndex.map { known[$0] } ?? others[state] ?? 0
   }
 
   var byState: [State: Int] {
     var counts = others
-    for (place, state) in State.known.enumerated() where seen & 1 << UInt32(place) != 0 {
-      counts[state] = known[place]
+    for (index, state) in State.known.enumerated() where seenMask & 1 << UInt32(index) != 0 {
+      counts[state] = known[index]
     }
     return counts
   }
 }
 
-/// How many tasks of a scheduler are in each state.
+/// The number of tasks of a scheduler in each state.
 final class StateTotals {
   @exclusivity(unchecked) fileprivate var counts = StateCounts()
 
@@ -107,17 +107,17 @@ final class StateTotals {
   func restore(_ states: [State: Int]) { counts = StateCounts(states) }
 }
 
-/// The tasks that share a prefix: Dask's `TaskPrefix`, mostly one function.
+/// The tasks that share a prefix: Dask's `TaskPrefix`, usually one function.
 public final class TaskPrefix {
   public let name: String
-  /// How many tasks with the prefix are in each state, forgotten ones included.
+  /// The number of tasks with the prefix in each state, forgotten ones included.
   public var states: [State: Int] { counts.byState }
   @exclusivity(unchecked) fileprivate var counts = StateCounts()
-  /// Seconds spent by action.
+  /// Seconds spent, by action.
   @exclusivity(unchecked) public internal(set) var allDurations = OrderedMap<String, Double>()
-  /// How many spans of computing `allDurations` adds up.
+  /// The number of compute spans that `allDurations` adds up.
   @exclusivity(unchecked) public internal(set) var computeCount = 0
-  /// How often a worker died while it had a task with the prefix.
+  /// The number of times that a worker died while it had a task with the prefix.
   @exclusivity(unchecked) public internal(set) var suspicious = 0
 
   fileprivate let totals: StateTotals
@@ -129,7 +129,7 @@ public final class TaskPrefix {
 
   func restore(_ states: [State: Int]) { counts = StateCounts(states) }
 
-  /// Mean seconds of computing, nothing before the first task has finished.
+  /// Mean seconds of computing; `nil` before the first task has finished.
   public var durationAverage: Double? {
     guard computeCount > 0, let total = allDurations["compute"] else { return nil }
     return total / Double(computeCount)

@@ -1,72 +1,70 @@
 /// A task as the scheduler knows it: Dask's `scheduler.TaskState`.
 ///
-/// Only `SchedulerState.apply(_:)` changes it, one event after the other and in one isolation. That
-/// is why no access to what varies in the states is checked for exclusivity at run time; it would
-/// take a tenth of what a transition costs.
+/// Changed only by `SchedulerState.apply(_:)`, one event at a time and in one isolation. That is
+/// why the variables of the states are not checked for exclusive access at run time, which would
+/// take a tenth of the cost of a transition.
 public final class TaskState {
   public let key: Key
   public let prefix: TaskPrefix
   public let group: TaskGroup
 
-  /// Never `.forgotten` in `scheduler.tasks` but during that task's last transition.
+  /// `.forgotten` in `scheduler.tasks` only during that task's last transition.
   @exclusivity(unchecked) public internal(set) var state: State = .released {
     didSet { group.moved(from: oldValue, to: state) }
   }
   /// Lower runs first.
   @exclusivity(unchecked) public internal(set) var priority: Priority?
-  /// Annotations of this task by name, in their order.
+  /// Annotations of this task by name, in order.
   @exclusivity(unchecked) public internal(set) var annotations: [Value.Entry] = []
-  /// Addresses of the workers that may run it; empty when all may.
+  /// Addresses of the workers that may run it; empty if all may.
   @exclusivity(unchecked) public internal(set) var workerRestrictions: [String] = []
-  /// Others may run it as well when none of these is there.
+  /// Whether other workers may run it if none of these is available.
   @exclusivity(unchecked) public internal(set) var looseRestrictions = false
-  /// What a worker must have for it to run there.
+  /// The resources that a worker must have to run it.
   @exclusivity(unchecked) public internal(set) var resourceRestrictions: [Resource] = []
-  /// It was scattered, and cannot be computed again when it is lost: Dask's task without a
-  /// `run_spec`.
+  /// Whether it was scattered and cannot be recomputed if lost: Dask's task without a `run_spec`.
   @exclusivity(unchecked) public internal(set) var isPureData = false
 
-  /// The tasks that this one needs. Never changes while the task is known, but for lost ones.
+  /// The tasks that this one needs. Constant while the task is known, except for lost ones.
   @exclusivity(unchecked) public internal(set) var dependencies = OrderedSet<TaskState>()
   /// The tasks that need this one.
   @exclusivity(unchecked) public internal(set) var dependents = OrderedSet<TaskState>()
   /// The dependencies whose results are not in memory. Empty unless `waiting`.
   @exclusivity(unchecked) public internal(set) var waitingOn = OrderedSet<TaskState>()
-  /// The dependents that have still to run.
+  /// The dependents that still have to run.
   @exclusivity(unchecked) public internal(set) var waiters = OrderedSet<TaskState>()
-  /// A dependency was forgotten: this task can never run again.
+  /// Whether a dependency was forgotten: this task can never run again.
   @exclusivity(unchecked) public internal(set) var hasLostDependencies = false
 
   /// The clients that hold a future of it.
   @exclusivity(unchecked) public internal(set) var whoWants = OrderedSet<ClientInfo>()
-  /// The workers that hold its result. Not empty exactly when `memory`.
+  /// The workers that hold its result. Not empty exactly if `memory`.
   @exclusivity(unchecked) public internal(set) var whoHas = OrderedSet<WorkerInfo>()
-  /// The worker that is to run it. Set exactly when `processing`.
+  /// The worker that is to run it. Set exactly if `processing`.
   @exclusivity(unchecked) public internal(set) var processingOn: WorkerInfo?
-  /// Told anew each time that the task is sent to a worker, and never twice by one scheduler;
-  /// Dask's `run_id`. 0 before the first.
+  /// Changes each time the task is sent to a worker, and is never reused by a scheduler; Dask's
+  /// `run_id`. 0 before the first time.
   @exclusivity(unchecked) public internal(set) var taskRunID: Int64 = 0
 
-  /// Size of the result in bytes; nothing while unknown.
+  /// Size of the result in bytes; `nil` while unknown.
   @exclusivity(unchecked) public internal(set) var nbytes: Int64?
   @exclusivity(unchecked) public internal(set) var typeName: String?
-  /// What the exception says of itself. Set on the task that failed, not on its dependents; stays
-  /// when the task is tried again.
+  /// The text of the exception. Set on the task that failed, not on its dependents; stays when the
+  /// task is retried.
   @exclusivity(unchecked) public internal(set) var exceptionText: String?
   @exclusivity(unchecked) public internal(set) var tracebackText: String?
-  /// The task whose failure made this one err, itself when it failed on its own.
+  /// The task whose failure made this one err; itself if it failed on its own.
   @exclusivity(unchecked) public internal(set) var exceptionBlame: TaskState?
-  /// The workers on which it failed, by address.
+  /// Addresses of the workers on which it failed.
   @exclusivity(unchecked) public internal(set) var erredOn: [String] = []
-  /// How often the task may still fail before it errs.
+  /// The number of failures left before the task errs.
   @exclusivity(unchecked) public internal(set) var retries = 0
-  /// How often a worker died while it had this task.
+  /// The number of times that a worker died while it had this task.
   @exclusivity(unchecked) public internal(set) var suspicious = 0
-  /// What it does, for the live engine alone, which keeps it here; nothing in a replay. Dask's
-  /// `run_spec`.
+  /// What the task runs, stored here by the live engine only; `nil` in a replay. Dask's `run_spec`.
   @exclusivity(unchecked) package var runSpec: (any AnyObject & Sendable)?
 
-  /// The task whose failure keeps this one from running, when a dependency has erred.
+  /// The task whose failure prevents this one from running, if a dependency has erred.
   public var blameOfDependencies: TaskState? {
     for dependency in dependencies where dependency.state == .erred {
       return dependency.exceptionBlame ?? dependency
@@ -81,7 +79,7 @@ public final class TaskState {
     group.moved(from: nil, to: .released)
   }
 
-  /// Lets go of every other task, so that no cycle of references stays behind.
+  /// Releases all other tasks, so that no reference cycle remains.
   func unlink() {
     dependencies.removeAll()
     dependents.removeAll()
@@ -94,13 +92,13 @@ public final class TaskState {
   }
 }
 
-/// What a worker is ready for: Dask's `Status`.
+/// The status of a worker: Dask's `Status`.
 public enum WorkerStatus: String, Sendable {
   case running
   /// It gets no new tasks, and its results are being moved to others.
   case closingGracefully = "closing_gracefully"
-  // Of Dask's workers only.
-  /// It has little memory left, and gets no new tasks.
+  // Only for Dask's workers.
+  /// It is low on memory, and gets no new tasks.
   case paused
   case starting = "init"
   case closing
@@ -112,17 +110,17 @@ public final class WorkerInfo {
   public var address: String { facts.address }
   public var nthreads: Int { facts.nthreads }
 
-  /// The tasks that it is to run or runs.
+  /// The tasks that it runs or is to run.
   @exclusivity(unchecked) public internal(set) var processing = OrderedSet<TaskState>()
   /// The tasks whose results it holds.
   @exclusivity(unchecked) public internal(set) var hasWhat = OrderedSet<TaskState>()
   /// Bytes of these results.
   @exclusivity(unchecked) public internal(set) var nbytes: Int64 = 0
   @exclusivity(unchecked) public internal(set) var status = WorkerStatus.running
-  /// The tasks that have left their thread to others, and go on: Dask's `long_running`. All of them
-  /// are `processing` too.
+  /// The tasks that have seceded from their thread and continue: Dask's `long_running`. All of them
+  /// are also `processing`.
   @exclusivity(unchecked) public internal(set) var longRunning = OrderedSet<TaskState>()
-  /// What the tasks that it is to run take up of its resources, by name.
+  /// The amounts of its resources used by tasks that it runs or is to run, by name.
   @exclusivity(unchecked) public internal(set) var usedResources = OrderedMap<String, Double>()
 
   init(facts: WorkerSnapshot) {
@@ -130,12 +128,12 @@ public final class WorkerInfo {
     for resource in facts.resources { usedResources[resource.name] = 0 }
   }
 
-  /// What Dask tells of it as it joins, or when a recorder finds it.
+  /// Sets the status that Dask records when a worker joins or a recorder is attached.
   func take(status value: Value?) {
     if let status = value?["status"]?.string.flatMap(WorkerStatus.init) { self.status = status }
   }
 
-  /// Whether it has enough of each for a task, were it to run no other.
+  /// Whether it has enough of each resource for a task, if it ran no other.
   public func supplies(_ restrictions: [Resource]) -> Bool {
     restrictions.allSatisfy { required in
       facts.resources.contains { $0.name == required.name && $0.amount >= required.amount }

@@ -3,17 +3,17 @@
 /// Only `WorkerState.apply(_:)` changes it.
 public final class WorkerTaskState {
   public let key: Key
-  /// Never `.forgotten` in `worker.tasks` but during that task's last transition.
+  /// `.forgotten` in `worker.tasks` only during that task's last transition.
   @exclusivity(unchecked) public internal(set) var state: State = .released
   /// The state before `cancelled` or `resumed`.
   @exclusivity(unchecked) public internal(set) var previous: State?
   /// Lower runs first.
   @exclusivity(unchecked) public internal(set) var priority: Priority?
-  /// Which run of the task the scheduler has asked for last; 0 when it never was to run here.
+  /// The run of the task that the scheduler requested last; 0 if it was never to run here.
   @exclusivity(unchecked) public internal(set) var taskRunID: Int64 = 0
-  /// Annotations of this task by name, in their order.
+  /// Annotations of this task by name, in order.
   @exclusivity(unchecked) public internal(set) var annotations: [Value.Entry] = []
-  /// What it takes up of the worker's resources while it runs.
+  /// The worker's resources that it uses while it runs.
   @exclusivity(unchecked) public internal(set) var resourceRestrictions: [Resource] = []
 
   /// The tasks whose results this one needs.
@@ -24,21 +24,20 @@ public final class WorkerTaskState {
   @exclusivity(unchecked) public internal(set) var waitingForData = OrderedSet<WorkerTaskState>()
   /// The dependents that wait for this one.
   @exclusivity(unchecked) public internal(set) var waiters = OrderedSet<WorkerTaskState>()
-  /// Addresses of the workers that hold the result, as far as this worker has been told.
+  /// Addresses of the workers that hold the result, as far as this worker knows.
   @exclusivity(unchecked) public internal(set) var whoHas: [String] = []
   /// The worker that the result is being fetched from. Set while `flight`.
   @exclusivity(unchecked) public internal(set) var comingFrom: String?
 
-  /// Size of the result in bytes; nothing while unknown.
+  /// Size of the result in bytes; `nil` while unknown.
   @exclusivity(unchecked) public internal(set) var nbytes: Int64?
   @exclusivity(unchecked) public internal(set) var typeName: String?
-  /// What was done for it here, in all of its runs: computing, and transfers of what it needs.
+  /// The work on it here, in all of its runs: computing, and transfers of what it needs.
   @exclusivity(unchecked) public internal(set) var startStops: [StartStop] = []
-  /// What the exception says of itself. Set while `error`.
+  /// The text of the exception. Set while `error`.
   @exclusivity(unchecked) public internal(set) var exceptionText: String?
   @exclusivity(unchecked) public internal(set) var tracebackText: String?
-  /// What it does, for the live engine alone, which keeps it here; nothing in a replay. Dask's
-  /// `run_spec`.
+  /// What the task runs, stored here by the live engine only; `nil` in a replay. Dask's `run_spec`.
   @exclusivity(unchecked) package var runSpec: (any AnyObject & Sendable)?
 
   init(key: Key) {
@@ -53,23 +52,23 @@ public final class WorkerTaskState {
   }
 }
 
-/// Everything that a worker knows of its tasks: Dask's `worker_state_machine.WorkerState`.
+/// The state of a worker's tasks: Dask's `worker_state_machine.WorkerState`.
 ///
 /// State changes only in `apply(_:)`, live and in a replay.
 public final class WorkerState {
-  /// Every task that is known here, in the order of arrival.
+  /// Every task known here, in the order of arrival.
   @exclusivity(unchecked) public internal(set) var tasks = OrderedMap<Key, WorkerTaskState>()
-  /// What the worker told of itself when it joined; nothing before its first event.
+  /// The worker's snapshot when it joined; `nil` before its first event.
   @exclusivity(unchecked) public internal(set) var facts: WorkerSnapshot?
-  /// How many transitions there have been.
+  /// The number of transitions so far.
   @exclusivity(unchecked) public internal(set) var transitionCounter: Int64 = 0
-  /// How many events did not fit the state they came upon. 0 for a whole log of our own engine.
+  /// The number of events that did not match the state. 0 for a complete log of this engine.
   @exclusivity(unchecked) public internal(set) var mismatchCount = 0
-  /// What this state does not know, because its log does not tell; nothing in a live one.
+  /// Parts of the state that the log does not contain; empty for a live state.
   public let unknown: [UnavailableState]
 
-  @exclusivity(unchecked) private var leaving: [WorkerTaskState] = []
-  /// The task that was found last: events of one come one after the other.
+  @exclusivity(unchecked) private var forgottenTasks: [WorkerTaskState] = []
+  /// The last task that was looked up: events of one task often follow each other.
   @exclusivity(unchecked) private var lastTask: WorkerTaskState?
 
   public init(facts: WorkerSnapshot? = nil, unknown: [UnavailableState] = []) {
@@ -83,11 +82,11 @@ public final class WorkerState {
 
   /// Changes the state by one event of the worker.
   ///
-  /// Afterwards plugins are called, and then `settle()`.
+  /// Call the plugins and then `settle()` afterwards.
   public func apply(_ event: Event) {
     switch event.hook {
     case .setup, .attach:
-      if case .worker(let facts) = event.snapshot.decoded { self.facts = facts }
+      if case .worker(let snapshot) = event.snapshot.decoded { self.facts = snapshot }
       if event.hook == .attach { applyAttach(event) }
     case .stimulus: applyStimulus(event)
     case .transition: applyTransition(event)
@@ -95,15 +94,15 @@ public final class WorkerState {
     }
   }
 
-  /// Lets go of what only had to stay until the plugins were told: forgotten tasks.
+  /// Removes forgotten tasks, which had to stay until plugins were called.
   public func settle() {
-    guard !leaving.isEmpty else { return }
+    guard !forgottenTasks.isEmpty else { return }
     lastTask = nil
-    for task in leaving {
+    for task in forgottenTasks {
       tasks.removeValue(forKey: task.key)
       task.unlink()
     }
-    leaving.removeAll(keepingCapacity: true)
+    forgottenTasks.removeAll(keepingCapacity: true)
   }
 
   func task(_ key: Key) -> WorkerTaskState {
@@ -117,15 +116,17 @@ public final class WorkerState {
     return task
   }
 
-  /// `compute-task`: the scheduler asks for a task to be run here. `refresh-who-has`: it says where
-  /// the results are that this worker has been missing. `acquire-replicas`: it wants results to be
-  /// kept here as well. `update-data`: data comes from outside. `remove-worker`: another worker is
-  /// gone.
+  /// `compute-task`: the scheduler asks for a task to be run here. `refresh-who-has`: it sends the
+  /// holders of results that this worker has been missing. `acquire-replicas`: it wants results to
+  /// be copied here. `update-data`: data comes from outside. `remove-worker`: another worker has
+  /// left.
   private func applyStimulus(_ event: Event) {
-    if case .other(let told) = event.snapshot.decoded { book(told["spans"]?.elements ?? []) }
-    if case .compute(let facts) = event.args.storage { return computeTask(event, facts) }
-    if let told = event.args.encoded.flatMap({ ComputeStimulus(quickly: $0) }) {
-      return computeTask(event, told)
+    if case .other(let content) = event.snapshot.decoded {
+      addSpans(content["spans"]?.elements ?? [])
+    }
+    if case .compute(let request) = event.args.storage { return computeTask(event, request) }
+    if let stimulus = event.args.encoded.flatMap({ ComputeStimulus(fast: $0) }) {
+      return computeTask(event, stimulus)
     }
     let args = event.args.content
     switch args["op"]?.string {
@@ -141,11 +142,11 @@ public final class WorkerState {
     }
   }
 
-  /// What Dask has booked on tasks outside of its state machine: transfers, on one of the tasks that
-  /// each was made for, whether that is done or not, and disk reads.
-  private func book(_ spans: [Value]) {
-    for booked in spans {
-      guard let key = booked["key"].flatMap(Key.init), let span = StartStop(booked) else {
+  /// Adds the spans that Dask assigns to tasks outside of its state machine: transfers, each on one
+  /// of the tasks that it was made for, whether that is done or not, and disk reads.
+  private func addSpans(_ spans: [Value]) {
+    for value in spans {
+      guard let key = value["key"].flatMap(Key.init), let span = StartStop(value) else {
         continue
       }
       tasks[key]?.startStops.append(span)
@@ -166,50 +167,50 @@ public final class WorkerState {
       let task = task(key)
       if task.priority == nil { task.priority = Priority([1]) }
     }
-    take(sizes: ComputeStimulus.sizes(args))
+    set(sizes: ComputeStimulus.sizes(args))
     updateWhoHas(ComputeStimulus.whoHas(args))
   }
 
-  /// Dask tells the size of what is to be fetched.
-  private func take(sizes: [(key: Key, nbytes: Int64?)]) {
+  /// Sets the sizes of results to be fetched, as sent by Dask.
+  private func set(sizes: [(key: Key, nbytes: Int64?)]) {
     for (key, nbytes) in sizes {
       guard let task = tasks[key], task.state != .memory else { continue }
       task.nbytes = nbytes
     }
   }
 
-  private func computeTask(_ event: Event, _ told: ComputeStimulus) {
-    computeTask(event, told.facts)
-    take(sizes: told.sizes)
+  private func computeTask(_ event: Event, _ stimulus: ComputeStimulus) {
+    computeTask(event, stimulus.facts)
+    set(sizes: stimulus.sizes)
   }
 
-  private func computeTask(_ event: Event, _ told: ComputeRequest) {
+  private func computeTask(_ event: Event, _ request: ComputeRequest) {
     guard let key = event.key else {
       mismatchCount += 1
       return
     }
     let task = task(key)
     task.taskRunID = event.taskRunID ?? task.taskRunID
-    // A task that is already under way or done only takes the new run id.
+    // A task that is already being run or done only gets the new run id.
     switch task.state {
     case .waiting, .ready, .constrained, .executing, .longRunning, .memory: return
     default: break
     }
-    task.priority = told.priority
-    // What runs goes on with what it has taken up.
+    task.priority = request.priority
+    // A running task keeps its resources.
     if task.previous != .executing, task.previous != .longRunning {
-      task.resourceRestrictions = told.resourceRestrictions
+      task.resourceRestrictions = request.resourceRestrictions
     }
-    if let annotations = told.annotations { task.annotations = annotations }
+    if let annotations = request.annotations { task.annotations = annotations }
     task.exceptionText = nil
     task.tracebackText = nil
-    for (key, _) in told.whoHas {
+    for (key, _) in request.whoHas {
       let dependency = self.task(key)
       task.dependencies.insert(dependency)
       dependency.dependents.insert(task)
       if dependency.priority == nil { dependency.priority = task.priority }
     }
-    updateWhoHas(told.whoHas)
+    updateWhoHas(request.whoHas)
   }
 
   private func applyTransition(_ event: Event) {
@@ -220,10 +221,10 @@ public final class WorkerState {
     transitionCounter += 1
     let task = task(key)
     if task.state != start { mismatchCount += 1 }
-    if case .task(let facts) = event.snapshot.decoded {
-      take(facts, task)
-      // Dask calls its hook with the state that was recommended.
-      finish = facts.state ?? finish
+    if case .task(let snapshot) = event.snapshot.decoded {
+      applySnapshot(snapshot, task)
+      // Dask calls its hook with the recommended state.
+      finish = snapshot.state ?? finish
     }
     guard start != finish else { return }
 
@@ -234,7 +235,7 @@ public final class WorkerState {
     default: task.previous = nil
     }
     if start == .flight, finish == .fetch || finish == .missing {
-      // The one that was asked does not have it.
+      // The worker that was asked does not have it.
       task.whoHas.removeAll { $0 == task.comingFrom }
     }
     switch finish {
@@ -250,29 +251,29 @@ public final class WorkerState {
     case .released, .rescheduled:
       let holders = task.whoHas
       purge(task)
-      // What has failed here is to be fetched from them.
+      // A result that failed here is to be fetched from its holders.
       if start == .resumed { task.whoHas = holders }
     case .forgotten: forget(task)
     default: break
     }
-    // Dask says so of a task that gives itself up, and releases it.
+    // Dask reports this state for a task that reschedules itself, and releases it.
     task.state = finish == .rescheduled ? .released : finish
   }
 
-  private func take(_ facts: TaskSnapshot, _ task: WorkerTaskState) {
-    if let nbytes = facts.nbytes { task.nbytes = nbytes }
-    if let name = facts.typeName { task.typeName = name }
-    if let text = facts.exceptionText { task.exceptionText = text }
-    if let text = facts.tracebackText { task.tracebackText = text }
-    if let worker = facts.comingFrom { task.comingFrom = worker }
-    if let previous = facts.previous { task.previous = previous }
-    // A transfer is booked on the task that it was made for, as Dask does.
-    let booked = facts.cause.flatMap { tasks[$0] } ?? task
-    if facts.startStops.starts(with: booked.startStops) {
-      // Dask tells all that there are.
-      booked.startStops = facts.startStops
+  private func applySnapshot(_ snapshot: TaskSnapshot, _ task: WorkerTaskState) {
+    if let nbytes = snapshot.nbytes { task.nbytes = nbytes }
+    if let name = snapshot.typeName { task.typeName = name }
+    if let text = snapshot.exceptionText { task.exceptionText = text }
+    if let text = snapshot.tracebackText { task.tracebackText = text }
+    if let worker = snapshot.comingFrom { task.comingFrom = worker }
+    if let previous = snapshot.previous { task.previous = previous }
+    // A transfer is assigned to the task that it was made for, as in Dask.
+    let owner = snapshot.cause.flatMap { tasks[$0] } ?? task
+    if snapshot.startStops.starts(with: owner.startStops) {
+      // Dask records the complete list.
+      owner.startStops = snapshot.startStops
     } else {
-      booked.startStops += facts.startStops
+      owner.startStops += snapshot.startStops
     }
   }
 
@@ -284,7 +285,7 @@ public final class WorkerState {
     }
   }
 
-  /// Puts everything back that a run of the task has left: Dask's `_purge_state`.
+  /// Resets everything that a run of the task has set: Dask's `_purge_state`.
   private func purge(_ task: WorkerTaskState) {
     for dependency in task.dependencies { dependency.waiters.remove(task) }
     task.waitingForData.removeAll()
@@ -302,6 +303,6 @@ public final class WorkerState {
       dependency.waiters.remove(task)
     }
     for dependent in task.dependents { dependent.waitingForData.remove(task) }
-    leaving.append(task)
+    forgottenTasks.append(task)
   }
 }

@@ -5,23 +5,23 @@ extension SchedulerState {
       mismatchCount += 1
       return
     }
-    let facts: WorkerSnapshot
+    let snapshot: WorkerSnapshot
     if case .worker(let recorded) = event.snapshot.decoded {
-      facts = recorded
+      snapshot = recorded
     } else {
       mismatchCount += 1
-      facts = WorkerSnapshot(address: address, name: .null, serverID: "", nthreads: 0)
+      snapshot = WorkerSnapshot(address: address, name: .null, serverID: "", nthreads: 0)
     }
-    if let before = workers[address] { totalThreads &-= before.nthreads }
-    let worker = WorkerInfo(facts: facts)
-    // Our own engine does not say that a worker is as all are.
+    if let previous = workers[address] { totalThreads &-= previous.nthreads }
+    let worker = WorkerInfo(facts: snapshot)
+    // Our own engine does not record the default status of a worker.
     if case .encoded = event.snapshot { worker.take(status: event.snapshot.value?["worker"]) }
     workers[address] = worker
-    totalThreads &+= facts.nthreads
+    totalThreads &+= snapshot.nthreads
     recordRunning()
   }
 
-  /// The hook comes last; our engine has let the worker go with a mark before.
+  /// Applies the hook, which comes last; our engine has removed the worker with an earlier mark.
   func applyRemoveWorker(_ event: Event) {
     if let address = event.worker, departed.remove(address) != nil { return }
     removeWorker(event.worker)
@@ -40,7 +40,7 @@ extension SchedulerState {
   }
 
   func applyReplica(_ event: Event, add: Bool) {
-    // Dask takes what a worker held away from it after it has gone.
+    // Dask removes the replicas of a worker after it has left.
     if !add, let address = event.worker, departed.contains(address) { return }
     guard let key = event.key, let task = tasks[key], let worker = workers[event.worker ?? ""]
     else {

@@ -1,7 +1,7 @@
 /// What a hook was called with beyond its fixed parameters: Python's `*args` and `**kwargs`.
 ///
-/// Args that come out of a log are decoded when someone looks at them, so that a plugin that does
-/// not look pays nothing. Keep `content` in a variable when looking at several of them.
+/// Args from a log are decoded on access, so that a plugin that does not read them pays nothing.
+/// Keep `content` in a variable when reading several of them.
 public struct Args: Sendable {
   /// One keyword argument.
   public struct Argument: Sendable, Hashable {
@@ -35,7 +35,7 @@ public struct Args: Sendable {
     case empty
     case content(Content)
     case encoded(EncodedJSON)
-    // What our own engine has to say; see `ArgsFacts.swift`.
+    // Args made by our own engine; see `ArgsFacts.swift`.
     case run(RunReport)
     case compute(ComputeRequest)
     case graph(GraphSubmission)
@@ -63,7 +63,7 @@ public struct Args: Sendable {
     self.init(Content(positional: positional, named: named))
   }
 
-  /// Args as they stand in a log.
+  /// Args as encoded in a log.
   public init(json: EncodedJSON) {
     storage = .encoded(json)
   }
@@ -76,22 +76,22 @@ public struct Args: Sendable {
     }
   }
 
-  /// Whether a log has nothing in their place.
+  /// Whether there are no args in a log either.
   package var isAbsent: Bool {
     if case .empty = storage { return true }
     return false
   }
 
-  /// The args, decoded. What cannot be read is one argument `$unreadable`.
+  /// The decoded args. Undecodable args become one argument `$unreadable`.
   public var content: Content {
     switch storage {
     case .empty: Content()
     case .content(let content): content
     case .encoded(let json): Self.decode(json)
-    case .run(let facts): Content(named: facts.arguments)
-    case .compute(let facts): Content(named: facts.arguments)
-    case .graph(let facts): Content(named: facts.arguments)
-    case .keys(let facts): Content(named: facts.arguments)
+    case .run(let report): Content(named: report.arguments)
+    case .compute(let request): Content(named: request.arguments)
+    case .graph(let submission): Content(named: submission.arguments)
+    case .keys(let clientKeys): Content(named: clientKeys.arguments)
     }
   }
 
@@ -101,7 +101,7 @@ public struct Args: Sendable {
     return content[name]
   }
 
-  /// The args as they stand in a log; nothing where they do not come out of one.
+  /// The encoded args; `nil` if they do not come from a log.
   package var encoded: EncodedJSON? {
     if case .encoded(let json) = storage { return json }
     return nil
@@ -117,7 +117,7 @@ public struct Args: Sendable {
     (try? json.value()).map(decode) ?? decode(.null)
   }
 
-  /// Args as the value that their JSON is read as.
+  /// Args decoded from the value of their JSON.
   package init(recorded value: Value) {
     self.init(Self.decode(value))
   }
@@ -145,7 +145,7 @@ public struct Args: Sendable {
 }
 
 extension Value {
-  /// Args that hold nothing but `$args` read as a tagged value; this gives the object back.
+  /// Args that hold only `$args` are read as a tagged value; this restores the object.
   fileprivate var asPlainDictionary: Value {
     if case .tagged(let name, let value) = self { return .dict([Entry(.string(name), value)]) }
     return self
@@ -156,7 +156,7 @@ extension Args: Equatable {
   public static func == (a: Args, b: Args) -> Bool { a.content == b.content }
 }
 
-/// JSON as it stands in a log, with the way to the bytes that were interned elsewhere in it.
+/// JSON of a log, with access to the bytes that were interned elsewhere in the log.
 public struct EncodedJSON: Sendable {
   public let text: String
   let blobs: (any BlobSource)?
@@ -166,7 +166,7 @@ public struct EncodedJSON: Sendable {
     self.blobs = blobs
   }
 
-  /// The interned bytes that the text names; nothing when they cannot be had.
+  /// The interned bytes with this hash; `nil` if they are not available.
   package func blob(hash: String) -> [UInt8]? { blobs?.blob(hash: hash) }
 
   /// - Throws: `JSONError`.
@@ -180,8 +180,8 @@ public struct EncodedJSON: Sendable {
   }
 }
 
-/// Where interned bytes are found.
+/// Provides interned bytes.
 public protocol BlobSource: AnyObject, Sendable {
-  /// The bytes with this hash, or nothing when there are none or they cannot be read.
+  /// The bytes with this hash; `nil` if there are none or they cannot be read.
   func blob(hash: String) -> [UInt8]?
 }

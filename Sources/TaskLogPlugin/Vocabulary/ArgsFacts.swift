@@ -1,13 +1,13 @@
-/// The args that our own engine makes, as the facts that they are made of.
+/// The args that our own engine makes, as typed values.
 ///
-/// Most of them nobody looks at: a plugin or recorder that does finds them under Dask's names, made
-/// when it looks. `apply(_:)` takes the facts as they are.
+/// Most of them are never read: when a plugin or recorder reads them, they are converted to
+/// arguments with Dask's names. `apply(_:)` uses the typed values directly.
 
-/// What a worker tells of a task that it has run; in Dask's order, under Dask's names.
+/// A worker's report of a task that it has run; in Dask's order, under Dask's names.
 public struct RunReport: Sendable, FieldEncodable {
   public var worker: String
   public var nbytes: Int64
-  /// The name of the result's type, with its module and without.
+  /// The name of the result's type, with and without its module.
   public var type: String
   public var typeName: String
   public var thread: Int64
@@ -37,13 +37,13 @@ public struct RunReport: Sendable, FieldEncodable {
   }
 }
 
-/// What a worker is told of a task that it is to run.
+/// The request to a worker to run a task.
 public struct ComputeRequest: Sendable, FieldEncodable {
   public var priority: Priority?
   /// The workers that hold each dependency, by address.
   public var whoHas: [(Key, [String])]
   public var annotations: [Value.Entry]?
-  /// What it takes up while it runs.
+  /// The resources that it uses while it runs.
   public var resourceRestrictions: [Resource]
 
   public init(
@@ -66,7 +66,7 @@ public struct ComputeRequest: Sendable, FieldEncodable {
     }
   }
 
-  /// Holders by key, as Dask's messages have them.
+  /// Holders by key, in the form of Dask's messages.
   public static func value(_ whoHas: [(Key, [String])]) -> Value {
     .dict(
       whoHas.map { key, addresses in
@@ -75,18 +75,18 @@ public struct ComputeRequest: Sendable, FieldEncodable {
   }
 }
 
-/// What a client submits, as far as a hook is told of it.
+/// A client's submission of a graph, as passed to hooks.
 public struct GraphSubmission: Sendable, FieldEncodable {
   public var client: String
-  /// What the client wants to hold.
+  /// The keys that the client wants to hold.
   public var keys: [Key]
-  /// Its tasks, and the known ones that they need.
+  /// The tasks of the graph, and the known ones that they need.
   public var tasks: [Key]
   /// `{annotation: {key: value}}`.
   public var annotations: Value
-  /// The tasks that are new, with their priority.
+  /// The new tasks, with their priority.
   public var added: [GraphTask]
-  /// Keys and priorities of those that were known before.
+  /// Keys and priorities of the tasks that were known before.
   public var known: [GraphTask]
 
   public init(
@@ -110,7 +110,7 @@ public struct GraphSubmission: Sendable, FieldEncodable {
   }
 }
 
-/// A client and keys of its.
+/// A client and some of its keys.
 package struct ClientKeys: Sendable, FieldEncodable {
   var client: String
   var keys: [Key]
@@ -122,28 +122,30 @@ package struct ClientKeys: Sendable, FieldEncodable {
 }
 
 extension Args {
-  public static func run(_ facts: RunReport) -> Args { Args(storage: .run(facts)) }
-  public static func compute(_ facts: ComputeRequest) -> Args { Args(storage: .compute(facts)) }
-  public static func graph(_ facts: GraphSubmission) -> Args { Args(storage: .graph(facts)) }
+  public static func run(_ report: RunReport) -> Args { Args(storage: .run(report)) }
+  public static func compute(_ request: ComputeRequest) -> Args { Args(storage: .compute(request)) }
+  public static func graph(_ submission: GraphSubmission) -> Args {
+    Args(storage: .graph(submission))
+  }
 
-  /// A client and keys of its.
+  /// Args with a client and some of its keys.
   public static func keys(_ keys: [Key], of client: String) -> Args {
     Args(storage: .keys(ClientKeys(client: client, keys: keys)))
   }
 
-  /// The worker that they name.
+  /// The worker that the args name.
   public var worker: String? {
-    if case .run(let facts) = storage { return facts.worker }
+    if case .run(let report) = storage { return report.worker }
     return self["worker"]?.string
   }
 
-  /// The client and the keys that they name.
+  /// The client and the keys that the args name.
   var clientAndKeys: (client: String, keys: [Key])? {
     switch storage {
-    case .keys(let facts): return (facts.client, facts.keys)
-    case .graph(let facts): return (facts.client, facts.keys)
+    case .keys(let clientKeys): return (clientKeys.client, clientKeys.keys)
+    case .graph(let submission): return (submission.client, submission.keys)
     case .encoded(let json):
-      if let facts = ClientKeys(quickly: json) { return (facts.client, facts.keys) }
+      if let clientKeys = ClientKeys(fast: json) { return (clientKeys.client, clientKeys.keys) }
       fallthrough
     default:
       let content = content

@@ -1,20 +1,20 @@
 /// One call of one hook, with its args, or one of the recorder's own marks.
 ///
 /// The engine decides events, `apply(_:)` changes the state by them, plugins are called with them,
-/// a recorder writes them down, and a replay reads them back.
+/// a recorder stores them, and a replay reads them back.
 public struct Event: Sendable, Equatable {
   public var hook: Hook
-  /// Nanoseconds since 1970 UTC, by the clock of the source. Data, never order.
+  /// Nanoseconds since 1970 UTC, by the clock of the source. Data, never used for order.
   public var time: Int64
   public var key: Key?
   public var start: State?
-  /// The state that the task is really in afterwards; equals `start` when nothing came of it.
+  /// The actual state of the task afterwards; equals `start` if nothing changed.
   public var finish: State?
-  /// The outside event that set this off.
+  /// The outside event that caused this.
   public var stimulusID: String?
-  /// The address of the worker that this is about: it joins, it is to run the task, it has run it.
+  /// The address of the worker concerned: it joins, is to run the task, or has run it.
   public var worker: String?
-  /// Which run of the task this is about: Dask's `run_id`, counted up by the scheduler.
+  /// The run of the task concerned: Dask's `run_id`, incremented by the scheduler.
   public var taskRunID: Int64?
   public var args: Args
   public var snapshot: Snapshot

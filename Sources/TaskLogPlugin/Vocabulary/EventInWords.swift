@@ -1,6 +1,5 @@
 extension Event {
-  /// What it is a call of and what it is about, for messages: "transition of 'a' from waiting to
-  /// processing".
+  /// The hook and its subject, for messages: "transition of 'a' from waiting to processing".
   public var summaryText: String {
     var words = hook.name
     if let key { words += " of '\(key)'" }

@@ -1,5 +1,5 @@
-/// The facts of a snapshot: what a plugin could have looked up at that moment and what the args do
-/// not determine. Only what is not at its default is kept.
+/// The content of snapshots: state that a plugin could look up at that time and that the args do
+/// not determine. Only values that differ from the default are stored.
 
 /// A span of work on a worker: `compute`, `transfer`, …
 public struct StartStop: Sendable, Hashable, FieldEncodable {
@@ -36,8 +36,8 @@ public struct StartStop: Sendable, Hashable, FieldEncodable {
   }
 }
 
-/// So much of something that workers have and tasks take up while they run, under a name of the
-/// user's (`GPU`, `MEMORY`).
+/// An amount of a resource that workers have and running tasks use, with a name chosen by the user
+/// (`GPU`, `MEMORY`).
 public struct Resource: Sendable, Hashable {
   public var name: String
   public var amount: Double
@@ -47,7 +47,7 @@ public struct Resource: Sendable, Hashable {
     self.amount = amount
   }
 
-  /// The dictionary that Dask has for several of them, whole amounts as integers.
+  /// Several resources as Dask's dictionary, whole amounts as integers.
   public static func value(_ resources: [Resource]) -> Value {
     .dict(
       resources.map { resource in
@@ -56,7 +56,7 @@ public struct Resource: Sendable, Hashable {
       })
   }
 
-  /// The resources that this dictionary names.
+  /// The resources of such a dictionary.
   public static func list(_ value: Value?) -> [Resource] {
     guard case .dict(let entries)? = value else { return [] }
     return entries.compactMap { entry in
@@ -74,13 +74,13 @@ public struct GraphTask: Sendable, Hashable {
   public var priority: Priority?
   /// Annotations of this task by name.
   public var annotations: [Value.Entry]
-  /// How often the task may fail before it errs.
+  /// The number of failures after which the task errs.
   public var retries: Int
-  /// Addresses of the workers that may run it; empty when all may.
+  /// Addresses of the workers that may run it; empty if all may.
   public var workerRestrictions: [String]
-  /// Others may run it as well when none of these is there: Dask's `allow_other_workers`.
+  /// Whether other workers may run it if none of these is available: Dask's `allow_other_workers`.
   public var looseRestrictions: Bool
-  /// What a worker must have for it to run there.
+  /// The resources that a worker must have to run it.
   public var resourceRestrictions: [Resource]
 
   public init(
@@ -106,11 +106,11 @@ public struct WorkerSnapshot: Sendable, Hashable {
   /// The worker's source id.
   public var serverID: String
   public var nthreads: Int
-  /// Bytes; 0 when unlimited.
+  /// Bytes; 0 if unlimited.
   public var memoryLimit: Int64
   public var pid: Int64
   public var host: String
-  /// What it has for tasks to take up.
+  /// The resources that its tasks can use.
   public var resources: [Resource]
 
   public init(
@@ -128,7 +128,7 @@ public struct WorkerSnapshot: Sendable, Hashable {
   }
 }
 
-/// What a transition changed about a task beyond its state.
+/// The changes of a task by a transition, other than its state.
 public struct TaskSnapshot: Sendable, Hashable {
   /// Size of the result in bytes.
   public var nbytes: Int64?
@@ -142,11 +142,11 @@ public struct TaskSnapshot: Sendable, Hashable {
   public var cause: Key?
   public var retries: Int?
   public var suspicious: Int?
-  /// What a cancelled or resumed task was doing before, where that has changed.
+  /// The previous activity of a cancelled or resumed task, if it has changed.
   public var previous: State?
-  /// The state that a worker's task is really in, where the hook was called with another.
+  /// The actual state of a worker's task, if the hook was called with another one.
   public var state: State?
-  /// How many transitions there have been, where some of them were told to nobody.
+  /// The number of transitions so far, if some of them were not reported.
   public var counter: Int64?
 
   public init(

@@ -1,7 +1,7 @@
-/// What an event is a call of: a hook of a plugin, or one of the recorder's own marks.
+/// The kind of an event: a hook of a plugin, or one of the recorder's own marks.
 ///
-/// The hooks are Dask's, in Swift's spelling. Marks are facts that no hook tells and that a faithful
-/// replay needs; plugins never see them.
+/// The hooks are Dask's, in Swift's spelling. Marks record changes that no hook reports and that a
+/// faithful replay needs; plugins never see them.
 public enum Hook: Sendable, Hashable {
   // Scheduler.
   case start, beforeClose, close, restart, updateGraph
@@ -11,20 +11,20 @@ public enum Hook: Sendable, Hashable {
   case setup, teardown
   // Both.
   case transition
-  // Marks: where a recording begins and ends.
+  // Marks: the beginning and end of a recording.
   case attach, detach
-  // Marks: what reached a source from outside, and changes of state that no hook tells.
+  // Marks: requests to a source from outside, and state changes that no hook reports.
   case stimulus, clientDesiresKeys, clientReleasesKeys, addReplica, removeReplica
-  // Mark: what a plugin reported live, for a replay to be compared with.
+  // Mark: a plugin's live report, for comparison with a replay.
   case report
-  // Mark: how many events a filter has left out since the one before.
+  // Mark: the number of events that a filter excluded since the previous such mark.
   case excluded
-  // Mark: what a worker tells of itself.
+  // Mark: a worker's periodic report about itself.
   case heartbeat
-  /// A hook that this version does not know: kept and shown, never dropped.
+  /// A hook that this version does not know: stored and shown, never dropped.
   case other(String)
 
-  /// Every hook and mark that has a name of its own. Grows only at its end.
+  /// Every hook and mark with its own name. New ones are only appended.
   public static let known: [Hook] = [
     .start, .beforeClose, .close, .restart, .updateGraph, .addWorker, .removeWorker, .addClient,
     .removeClient, .validWorkersDownscaling, .logEvent, .setup, .teardown, .transition, .attach,

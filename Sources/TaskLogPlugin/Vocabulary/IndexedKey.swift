@@ -1,18 +1,18 @@
-/// The bytes of keys that are a tuple of a text and a number: `{"$tuple":["sum-1f2e",0]}`.
+/// The encodings of keys that are a tuple of a text and an integer: `{"$tuple":["sum-1f2e",0]}`.
 enum IndexedKey {
   private static let opening = Array("{\"$tuple\":[\"".utf8)
 
-  /// Whether Python and JSON both write the character as it is.
+  /// Whether Python and JSON both write the character unchanged.
   @inline(__always)
   static func isPlain(_ byte: UInt8) -> Bool {
     byte >= 0x20 && byte < 0x7F && byte != 0x27 && byte != 0x5C
   }
 
-  /// The place of the text and the number, exactly as this version writes them; nothing for all else.
+  /// The range of the text and the integer, exactly as this version writes them; otherwise `nil`.
   static func scan(
-    _ json: UnsafeBufferPointer<UInt8>, _ place: inout Int
+    _ json: UnsafeBufferPointer<UInt8>, _ offset: inout Int
   ) -> (name: Range<Int>, index: Int)? {
-    var position = place
+    var position = offset
     guard json.count - position > opening.count + 4 else { return nil }
     for byte in opening {
       guard json[position] == byte else { return nil }
@@ -38,51 +38,52 @@ enum IndexedKey {
     guard position > first, isCanonical, !(isNegative && index == 0), position + 1 < json.count,
       json[position] == 0x5D, json[position + 1] == 0x7D
     else { return nil }
-    place = position + 2
+    offset = position + 2
     return (name, isNegative ? -index : index)
   }
 
-  /// Whether a text is `('NAME', NUMBER)`, of a tuple that `scan` has found from the beginning on.
+  /// Whether a text is `('NAME', NUMBER)`, of a tuple that `scan` has found starting at 0.
   static func isText(
     _ text: UnsafeBufferPointer<UInt8>, _ name: Range<Int>, _ json: UnsafeBufferPointer<UInt8>
   ) -> Bool {
-    // Behind the name come `",`, the number, and `]}` there; here `', `, the number, and `)`.
+    // After the name there is `",`, the integer, and `]}` in the JSON; `', `, the integer, and `)`
+    // here.
     let digits = (name.upperBound + 2)..<(json.count - 2)
     guard text.count == name.count + digits.count + 6, text[0] == 0x28, text[1] == 0x27 else {
       return false
     }
     var position = 2
-    for place in name {
-      guard text[position] == json[place] else { return false }
+    for index in name {
+      guard text[position] == json[index] else { return false }
       position += 1
     }
     guard text[position] == 0x27, text[position + 1] == 0x2C, text[position + 2] == 0x20 else {
       return false
     }
     position += 3
-    for place in digits {
-      guard text[position] == json[place] else { return false }
+    for index in digits {
+      guard text[position] == json[index] else { return false }
       position += 1
     }
     return text[position] == 0x29
   }
 
-  /// The text of a place, which is the known one where that is the same.
+  /// The text of a range; `expected` itself if that is equal.
   static func text(
-    of range: Range<Int>, in bytes: UnsafeBufferPointer<UInt8>, like known: String?
+    of range: Range<Int>, in bytes: UnsafeBufferPointer<UInt8>, like expected: String?
   ) -> String {
     let part = UnsafeBufferPointer(rebasing: bytes[range])
-    if let known, known.hasBytes(part) { return known }
+    if let expected, expected.hasBytes(part) { return expected }
     return String(decoding: part, as: UTF8.self)
   }
 }
 
 extension String {
-  /// Whether these are its bytes.
+  /// Whether the string has these bytes.
   func hasBytes(_ bytes: UnsafeBufferPointer<UInt8>) -> Bool {
     guard utf8.count == bytes.count else { return false }
-    return utf8.withContiguousStorageIfAvailable { mine in
-      for place in 0..<bytes.count where mine[place] != bytes[place] { return false }
+    return utf8.withContiguousStorageIfAvailable { own in
+      for index in 0..<bytes.count where own[index] != bytes[index] { return false }
       return true
     } ?? utf8.elementsEqual(bytes)
   }

@@ -1,16 +1,16 @@
 /// The name of a task.
 ///
 /// Keys hash and compare by bytes, never as `String`: Unicode-equivalent texts are different keys.
-/// Dask allows numbers and tuples as keys too, so a key is kept twice: as the text that people see
-/// and filter by, and, where it is not just that text, as typed JSON; both together are the
-/// identity. The text is Python's `str` of the key; the NULs and lone surrogates that are left in
-/// it are escaped as `\u0000` and `\udc80`.
+/// Dask allows numbers and tuples as keys too, so a key is stored twice: as the text for display
+/// and filters, and, unless it is just that text, as typed JSON; both together are the identity.
+/// The text is Python's `str` of the key; remaining NULs and lone surrogates are escaped as
+/// `\u0000` and `\udc80`.
 public struct Key: Sendable, Hashable {
   /// One allocation per key, however often it is copied; the hash is computed once.
   @usableFromInline internal final class Storage: Sendable {
     let text: String
     let form: Form
-    /// Of the text alone: keys that differ only in their type are rare.
+    /// Hash of the text alone: keys that differ only in their type are rare.
     let hash: Int
 
     init(text: String, form: Form) {
@@ -23,12 +23,12 @@ public struct Key: Sendable, Hashable {
     }
   }
 
-  /// What the key is where it is not just its text. The JSON is written when someone asks for it.
+  /// The form of a key that is not just its text. The JSON is written on access.
   package enum Form: Sendable {
     case plain
     case typed(String)
     case value(Value)
-    /// A tuple of a text and a number.
+    /// A tuple of a text and an integer.
     case numbered(String, Int)
   }
 
@@ -36,9 +36,9 @@ public struct Key: Sendable, Hashable {
 
   package var form: Form { storage.form }
 
-  /// What people see and filter by. Never holds NUL.
+  /// The text for display and filters. Never contains NUL.
   public var text: String { storage.text }
-  /// The key as JSON where it is not just its text, else empty.
+  /// The key as JSON if it is not just its text, else empty.
   public var typed: String {
     switch storage.form {
     case .plain: ""
@@ -56,12 +56,12 @@ public struct Key: Sendable, Hashable {
     }
   }
 
-  /// A key as a log keeps it.
+  /// A key as stored in a log.
   public init(text: String, typed: String) {
     storage = Storage(text: text, form: typed.isEmpty ? .plain : .typed(typed))
   }
 
-  /// The key that is this value: text, a number, or a tuple of them; nothing for any other value.
+  /// The key with this value: text, a number, or a tuple of them; `nil` for any other value.
   public init?(_ value: Value) {
     switch value {
     case .string(let string): self.init(string)
@@ -88,16 +88,16 @@ public struct Key: Sendable, Hashable {
     self.init(displaying: .tuple([.string(name), .string(part)]))
   }
 
-  /// A key as a log keeps it, when it is a tuple of a text and a number, as nearly all are that are
-  /// not text; nothing for any other. Such a one takes one allocation less, and nothing has to be read
-  /// of it to tell its group.
+  /// A key as stored in a log, if it is a tuple of a text and an integer, as nearly all keys are
+  /// that are not text; otherwise `nil`. Such a key takes one allocation less, and its group is
+  /// known without parsing.
   ///
-  /// - Parameter last: shares its name, where that is the same.
+  /// - Parameter last: shares its name if that is equal.
   package init?(
     text: UnsafeBufferPointer<UInt8>, typed: UnsafeBufferPointer<UInt8>, after last: Key?
   ) {
-    var place = 0
-    guard let (name, index) = IndexedKey.scan(typed, &place), place == typed.count,
+    var offset = 0
+    guard let (name, index) = IndexedKey.scan(typed, &offset), offset == typed.count,
       IndexedKey.isText(text, name, typed)
     else { return nil }
     self.init(
@@ -106,11 +106,11 @@ public struct Key: Sendable, Hashable {
         form: .numbered(IndexedKey.text(of: name, in: typed, like: last?.numberedName), index)))
   }
 
-  /// The key of a tuple as it stands in JSON, likewise.
+  /// The same for a tuple in JSON.
   ///
-  /// - Parameter place: where it begins, and afterwards where it ends.
-  init?(tuple json: UnsafeBufferPointer<UInt8>, at place: inout Int, after last: Key?) {
-    guard let (name, index) = IndexedKey.scan(json, &place) else { return nil }
+  /// - Parameter offset: where the tuple begins; afterwards where it ends.
+  init?(tuple json: UnsafeBufferPointer<UInt8>, at offset: inout Int, after last: Key?) {
+    guard let (name, index) = IndexedKey.scan(json, &offset) else { return nil }
     self.init(IndexedKey.text(of: name, in: json, like: last?.numberedName), index)
   }
 
@@ -122,7 +122,7 @@ public struct Key: Sendable, Hashable {
     self.storage = storage
   }
 
-  /// The key as a value, as a plugin's args hold it.
+  /// The key as a value, as in a plugin's args.
   public var value: Value {
     switch storage.form {
     case .plain: .string(text)
@@ -132,14 +132,13 @@ public struct Key: Sendable, Hashable {
     }
   }
 
-  /// The text that a tuple key of a text and a number begins with; its prefix and group follow from
-  /// that alone.
+  /// The text of a tuple key of a text and an integer; its prefix and group follow from that alone.
   var numberedName: String? {
     if case .numbered(let name, _) = storage.form { return name }
     return nil
   }
 
-  /// Whether it is a copy of the other, which is cheaper to tell than whether both are equal.
+  /// Whether it is a copy of the other key, which is cheaper than testing for equality.
   func isCopy(of other: Key) -> Bool { storage === other.storage }
 
   @inlinable
@@ -153,8 +152,8 @@ public struct Key: Sendable, Hashable {
     guard a.storage.hash == b.storage.hash, a.text.sameBytes(as: b.text) else { return false }
     switch (a.storage.form, b.storage.form) {
     case (.plain, .plain): return true
-    case (.numbered(let name, let index), .numbered(let other, let place)):
-      return index == place && name.sameBytes(as: other)
+    case (.numbered(let name, let index), .numbered(let other, let otherIndex)):
+      return index == otherIndex && name.sameBytes(as: other)
     default: return a.typed.sameBytes(as: b.typed)
     }
   }
@@ -163,7 +162,7 @@ public struct Key: Sendable, Hashable {
     hasher.combine(storage.hash)
   }
 
-  /// The hash is well mixed already: a dictionary need not do it once more at each look.
+  /// The hash is well distributed already, so a dictionary need not hash it again on each access.
   public func _rawHashValue(seed: Int) -> Int { mixedHash(storage.hash, seed: seed) }
 }
 
@@ -197,13 +196,13 @@ extension Key {
     return number.description
   }
 
-  /// Python's `repr` of a string: single quotes unless only they occur in it, and an escape for
-  /// every character that cannot be printed.
+  /// Python's `repr` of a string: single quotes unless it contains only these, and an escape for
+  /// every unprintable character.
   private static func quote(_ wtf8: [UInt8]) -> String {
     let quote: Unicode.Scalar =
       wtf8.contains(0x27) && !wtf8.contains(0x22) ? "\"" : "'"
     var output = String(quote)
-    // Backslashes first: those of `escape` must stay single.
+    // Backslashes first: those of `escape` must not be doubled.
     let escaped = wtf8.flatMap { $0 == 0x5C ? [0x5C, 0x5C] : [$0] }
     for scalar in escape(escaped, nul: "\\x00").unicodeScalars {
       switch scalar {

@@ -8,7 +8,7 @@ extension Key {
     Self.prefix(of: value)
   }
 
-  /// The group: `distributed.utils.key_split_group`. Of a tuple it is the first element as it is.
+  /// The group: `distributed.utils.key_split_group`. For a tuple, its first element unchanged.
   public var group: String {
     switch value {
     case .tuple(let elements): return elements.first.flatMap(Key.init)?.text ?? "Other"
@@ -26,13 +26,13 @@ extension Key {
   private static func prefix(of value: Value) -> String {
     switch value {
     case .tuple(let elements): elements.first.map(prefix(of:)) ?? "Other"
-    // The text that people see: NUL and lone surrogates are escaped, which splits no differently.
+    // The display text: NUL and lone surrogates are escaped, which splits no differently.
     case .string, .wtf8: Key(value).flatMap { prefix(of: $0.text) } ?? "Other"
     default: "Other"
     }
   }
 
-  /// As in Python everything goes by code points: a combining mark is a character of its own.
+  /// As in Python everything works on code points: a combining mark is a separate character.
   private static func prefix(of text: String) -> String? {
     let words = text.unicodeScalars.split(separator: "-", omittingEmptySubsequences: false)
     guard let first = words.first, let initial = first.first else { return nil }

@@ -3,7 +3,7 @@
 /// Dask's tuple of (negative user priority, generation, order in the graph), to which a worker adds
 /// its own generation.
 public struct Priority: Sendable, Hashable, Comparable {
-  /// 0 from `count` on.
+  /// 0 from index `count` on.
   private var first = 0.0
   private var second = 0.0
   private var third = 0.0
@@ -25,9 +25,9 @@ public struct Priority: Sendable, Hashable, Comparable {
 
   public var values: [Double] { Array([first, second, third, fourth].prefix(count)) }
 
-  /// One of the values, 0 beyond the last.
-  package subscript(place: Int) -> Double {
-    switch place {
+  /// One of the values; 0 beyond the last.
+  package subscript(index: Int) -> Double {
+    switch index {
     case 0: first
     case 1: second
     case 2: third
@@ -36,7 +36,7 @@ public struct Priority: Sendable, Hashable, Comparable {
     }
   }
 
-  /// This priority with one more field behind the others.
+  /// This priority with one more field appended.
   public func appending(_ value: Double) -> Priority {
     var longer = self
     longer.append(value)
@@ -44,7 +44,7 @@ public struct Priority: Sendable, Hashable, Comparable {
   }
 
   private mutating func append(_ value: Double) {
-    // A negated 0 is 0, as with Python's integers: a log holds whole numbers as integers.
+    // A negated 0 is 0, as with Python's integers: a log stores whole numbers as integers.
     let value = value + 0
     switch length {
     case 0: first = value
@@ -65,7 +65,7 @@ public struct Priority: Sendable, Hashable, Comparable {
     return a.length < b.length
   }
 
-  /// The tuple, whole numbers as integers.
+  /// The tuple, with whole numbers as integers.
   public var value: Value {
     .tuple(
       values.map { field in
@@ -73,7 +73,7 @@ public struct Priority: Sendable, Hashable, Comparable {
       })
   }
 
-  /// The priority that this value is, a tuple or list of numbers.
+  /// The priority of a value that is a tuple or list of numbers.
   public init?(_ value: Value) {
     guard let elements = value.elements else { return nil }
     let numbers = elements.compactMap(\.number)

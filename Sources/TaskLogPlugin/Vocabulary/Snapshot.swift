@@ -1,47 +1,47 @@
-/// The few facts about the task and the cluster at the moment of an event that a plugin could have
-/// looked up and that the args do not determine.
+/// State of the task and the cluster at the time of an event that a plugin could have looked up and
+/// that the args do not determine.
 public indirect enum Snapshot: Sendable {
-  // Indirect, since an event that has none, as most have, is to be small.
+  // Indirect, so that an event without one, as most are, is small.
   case none
-  /// The tasks that are new with a graph, in its order.
+  /// The new tasks of a graph, in its order.
   case graph([GraphTask])
-  /// The worker that joins, or that a plugin is set up on.
+  /// The worker that joins, or on which a plugin is set up.
   case worker(WorkerSnapshot)
   case task(TaskSnapshot)
-  /// A snapshot as it stands in a log; `decoded` says what it is.
+  /// A snapshot as encoded in a log; see `decoded`.
   case encoded(EncodedJSON)
   /// A snapshot of a kind that this version does not know.
   case other(Value)
 
-  /// The snapshot with its facts read.
+  /// The decoded snapshot.
   public var decoded: Snapshot {
     guard case .encoded(let json) = self else { return self }
-    if let facts = Snapshot(quickly: json) { return facts }
+    if let snapshot = Snapshot(fast: json) { return snapshot }
     guard let value = try? json.value() else { return .other(.opaque("unreadable")) }
     return Snapshot(value)
   }
 
-  /// The snapshot that stands in a log as this value.
+  /// The snapshot with this value in a log.
   public init(_ value: Value) {
     if let tasks = value["graph"]?.elements {
-      let facts = tasks.compactMap(GraphTask.init)
-      self = facts.count == tasks.count ? .graph(facts) : .other(value)
-    } else if let facts = value["worker"].flatMap(WorkerSnapshot.init) {
-      self = .worker(facts)
-    } else if let facts = value["task"].map(TaskSnapshot.init) {
-      self = .task(facts)
+      let graphTasks = tasks.compactMap(GraphTask.init)
+      self = graphTasks.count == tasks.count ? .graph(graphTasks) : .other(value)
+    } else if let snapshot = value["worker"].flatMap(WorkerSnapshot.init) {
+      self = .worker(snapshot)
+    } else if let snapshot = value["task"].map(TaskSnapshot.init) {
+      self = .task(snapshot)
     } else {
       self = .other(value)
     }
   }
 
-  /// The value that stands in a log; nothing when there is no snapshot.
+  /// The value in a log; `nil` if there is no snapshot.
   public var value: Value? {
     switch self {
     case .none: nil
     case .graph(let tasks): .object(["graph": .list(tasks.map(\.fields))])
-    case .worker(let facts): .object(["worker": facts.fields])
-    case .task(let facts): .object(["task": facts.fields])
+    case .worker(let snapshot): .object(["worker": snapshot.fields])
+    case .task(let snapshot): .object(["task": snapshot.fields])
     case .encoded(let json): (try? json.value()) ?? .opaque("unreadable")
     case .other(let value): value
     }

@@ -1,4 +1,4 @@
-/// A state of a task, of the scheduler's or of a worker's.
+/// A state of a task, on the scheduler or on a worker.
 ///
 /// Dask's `scheduler.TaskStateState` and `worker_state_machine.TaskStateState` in one vocabulary;
 /// the text of a state in a log is always Dask's (`no-worker`, `long-running`).
@@ -6,18 +6,18 @@ public enum State: Sendable, Hashable {
   case released, waiting, noWorker, queued, processing, memory, erred, forgotten
   case ready, constrained, executing, longRunning, fetch, flight, missing
   case cancelled, resumed, rescheduled, error
-  /// A state that this version does not know: kept and shown, never dropped.
+  /// A state that this version does not know: stored and shown, never dropped.
   case other(String)
 
-  /// Every state that has a name of its own. Grows only at its end.
+  /// Every state with its own name. New ones are only appended.
   public static let known: [State] = [
     .released, .waiting, .noWorker, .queued, .processing, .memory, .erred, .forgotten,
     .ready, .constrained, .executing, .longRunning, .fetch, .flight, .missing,
     .cancelled, .resumed, .rescheduled, .error,
   ]
 
-  /// The place among `known`, nothing for a state that has no name of its own.
-  public var knownPlace: Int? {
+  /// The index among `known`; `nil` for other states.
+  public var knownIndex: Int? {
     switch self {
     case .released: 0
     case .waiting: 1
@@ -79,7 +79,7 @@ public enum State: Sendable, Hashable {
 extension State {
   public static func == (a: State, b: State) -> Bool {
     if case .other(let a) = a, case .other(let b) = b { return a == b }
-    return a.knownPlace == b.knownPlace
+    return a.knownIndex == b.knownIndex
   }
 }
 

@@ -1,9 +1,8 @@
 /// Anything that a hook can be called with, without loss.
 ///
 /// The model is Python's, because Dask's args are: lists and tuples differ, so do `1`, `1.0` and
-/// `True`, dictionaries are ordered and may have keys of any type. Two values are equal when they
-/// are the same bit for bit: text compares by its bytes, `NaN` equals itself, `0.0` and `-0.0` do
-/// not.
+/// `True`, dictionaries are ordered and may have keys of any type. Two values are equal if they are
+/// the same bit for bit: text compares by its bytes, `NaN` equals itself, `0.0` and `-0.0` do not.
 public enum Value: Sendable {
   case null
   case bool(Bool)
@@ -12,7 +11,7 @@ public enum Value: Sendable {
   case bigInt(String)
   case double(Double)
   case string(String)
-  /// Text that holds lone surrogates, in WTF-8.
+  /// Text with lone surrogates, in WTF-8.
   case wtf8([UInt8])
   case bytes([UInt8])
   case bytearray([UInt8])
@@ -22,7 +21,7 @@ public enum Value: Sendable {
   case frozenset([Value])
   case dict([Entry])
   /// A value with a name that begins with `$`: Dask's wrappers (`$serialized`), an object that only
-  /// Python can rebuild (`$python`), a value that was not kept (`$opaque`), or a kind that this
+  /// Python can rebuild (`$python`), a value that was not recorded (`$opaque`), or a kind that this
   /// version does not know.
   indirect case tagged(String, Value)
 
@@ -39,12 +38,12 @@ public enum Value: Sendable {
 }
 
 extension Value {
-  /// A value that was not kept, and why (`redacted`, `capped`, `too deep`, `unreadable`).
+  /// A value that was not recorded, and why (`redacted`, `capped`, `too deep`, `unreadable`).
   public static func opaque(_ reason: String) -> Value {
     .tagged("$opaque", .string(reason))
   }
 
-  /// Whether a replay cannot give back what the live plugin was given here.
+  /// Whether a replay cannot reproduce what the live plugin received here.
   public var isOpaque: Bool {
     switch self {
     case .tagged("$python", let object):
@@ -70,19 +69,19 @@ extension Value {
     return nil
   }
 
-  /// The truth value, when this is one.
+  /// The truth value, if this is one.
   public var bool: Bool? {
     if case .bool(let value) = self { return value }
     return nil
   }
 
-  /// The integer, when this is one of up to 64 bits.
+  /// The integer, if this is one of up to 64 bits.
   public var int: Int64? {
     if case .int(let value) = self { return value }
     return nil
   }
 
-  /// The number as a `Double`, when this is an integer of up to 64 bits or a float.
+  /// The number as a `Double`, if this is an integer of up to 64 bits or a float.
   public var number: Double? {
     switch self {
     case .int(let value): Double(value)
@@ -91,7 +90,7 @@ extension Value {
     }
   }
 
-  /// The text, when this is text without lone surrogates.
+  /// The text, if this is text without lone surrogates.
   public var string: String? {
     if case .string(let value) = self { return value }
     return nil
@@ -107,19 +106,19 @@ extension Value {
 }
 
 extension String {
-  /// Whether both hold the same bytes. `==` finds canonically equivalent text equal; keys and
+  /// Whether both hold the same bytes. `==` treats canonically equivalent text as equal; keys and
   /// recorded text must not.
   @inlinable
   public func sameBytes(as other: String) -> Bool {
     let length = utf8.count
     guard length == other.utf8.count else { return false }
-    let answer = utf8.withContiguousStorageIfAvailable { mine in
+    let isEqual = utf8.withContiguousStorageIfAvailable { own in
       other.utf8.withContiguousStorageIfAvailable { others in
-        for place in 0..<length where mine[place] != others[place] { return false }
+        for index in 0..<length where own[index] != others[index] { return false }
         return true
       }
     }
-    return (answer ?? nil) ?? utf8.elementsEqual(other.utf8)
+    return (isEqual ?? nil) ?? utf8.elementsEqual(other.utf8)
   }
 }
 

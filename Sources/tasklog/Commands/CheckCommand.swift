@@ -8,13 +8,14 @@ import Querying
 struct CheckCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "check",
-    abstract: "Look for whatever is wrong with a log.",
+    abstract: "Check a log for damage and inconsistencies.",
     discussion: """
-      The file itself, its views, what rows point at, args, holes in the numbers of events, changes \
-      of state that cannot be, ends of runs, spools beside it. An error is what the log does not tell \
-      of itself; a warning is a loss that it does tell, or what waits to be put in. Of a run that \
-      several recorders took from one queue holes are judged over all logs that are named. The exit \
-      code is 1 when there are errors, with --strict also when there are warnings. Nothing is changed.
+      Checks the file, its views, references between rows, args, gaps in seqs, invalid \
+      transitions, the ends of runs, and the spools next to the log. An error is damage that the \
+      log does not record itself; a warning is a loss that it records, or events that are not \
+      recovered yet. If several recorders consumed a run from one queue, missing events are \
+      searched in all logs that are named. The exit code is 1 if there are errors, with --strict \
+      also if there are warnings. Nothing is changed.
 
       Examples:
         tasklog check
@@ -23,10 +24,10 @@ struct CheckCommand: ParsableCommand {
 
   @OptionGroup var logs: LogsOptions
 
-  @Flag(help: "Leave out what takes long: the contents of args and blobs, and of indexes.")
+  @Flag(help: "Skip the slow checks: the contents of args, blobs and indexes.")
   var quick = false
 
-  @Flag(help: "Fail for warnings, too.")
+  @Flag(help: "Fail on warnings, too.")
   var strict = false
 
   @OptionGroup var format: FormatOptions
@@ -36,13 +37,13 @@ struct CheckCommand: ParsableCommand {
     var rows: [[SQLiteValue]] = []
     var summaries: [String] = []
     var parts = PartialRunAudit()
-    // As they are: what is in spools stays there, and is told.
+    // The logs are read without recovery: events in spools stay there, and are reported.
     for path in logs.allPaths {
       let result = try check(path)
       failed = failed || result.hasErrors || (strict && result.hasWarnings)
       rows += result.findings.map { Self.row($0, path) }
       summaries.append(Self.summary(result, path))
-      // Of what cannot be read the check itself has told.
+      // The check itself has reported an unreadable log.
       if !result.hasErrors { try parts.add(LogReader(path: path)) }
     }
     for (finding, logs) in parts.findings {
@@ -79,14 +80,14 @@ struct CheckCommand: ParsableCommand {
   }
 
   private static func summary(_ result: LogCheck.Result, _ path: String) -> String {
-    let read =
+    let extent =
       "\(Printable.count(result.events, "event")) of \(Printable.count(result.runs, "run"))"
-    guard !result.findings.isEmpty else { return "\(path): \(read), nothing wrong" }
+    guard !result.findings.isEmpty else { return "\(path): \(extent), no findings" }
     let counts = [(Finding.Severity.error, "error"), (.warning, "warning"), (.info, "note")]
       .compactMap { severity, name in
         let count = result.findings.count { $0.severity == severity }
         return count > 0 ? Printable.count(count, name) : nil
       }
-    return "\(path): \(read), \(counts.joined(separator: ", "))"
+    return "\(path): \(extent), \(counts.joined(separator: ", "))"
   }
 }

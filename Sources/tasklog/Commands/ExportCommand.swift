@@ -13,12 +13,13 @@ struct ExportCommand: ParsableCommand {
       Formats:
         perfetto   tracks, dependencies and counters, for https://ui.perfetto.dev
         chrome     the same as JSON, for about:tracing and other viewers
-        otlp-json  spans of OpenTelemetry, one for each attempt of a task
-        dask       the records of Dask's task stream, as get_task_stream gives them
-        jsonl      each event with all its facts, one to a line
+        otlp-json  OpenTelemetry spans, one per attempt of a task
+        dask       the records of Dask's task stream, as returned by get_task_stream
+        jsonl      all fields of each event, one JSON object per line
         csv        the same as CSV
 
-      A file is written beside its place and renamed, so that it is there whole or not at all.
+      A file is written under a temporary name and renamed, so that it is either complete or \
+      absent.
 
       Examples:
         tasklog export --to perfetto -o run.pftrace
@@ -26,23 +27,24 @@ struct ExportCommand: ParsableCommand {
         tasklog export --to dask --rectangles -o stream.jsonl
       """)
 
-  @Option(help: ArgumentHelp("The format.", valueName: "format"))
+  @Option(help: ArgumentHelp("The output format.", valueName: "format"))
   var to: ExportFormat
 
   @Option(
     name: .shortAndLong,
-    help: ArgumentHelp("The file; - is the standard output, as without it.", valueName: "file"))
+    help: ArgumentHelp(
+      "The file to write; - (the default) is the standard output.", valueName: "file"))
   var output: String?
 
   @OptionGroup var logs: LogsOptions
   @OptionGroup var selection: RunOption
 
-  @Flag(help: "With dask: the rectangles that its task stream draws of the records.")
+  @Flag(help: "With dask: write the rectangles that its task stream draws, instead of the records.")
   var rectangles = false
 
   func run() throws {
     guard !rectangles || to == .dask else {
-      throw Failure.usage("--rectangles goes with --to dask")
+      throw Failure.usage("--rectangles requires --to dask")
     }
     let isFile = output.map { $0 != "-" } ?? false
     guard to != .perfetto || isFile || !Console.isTerminal else {
@@ -53,9 +55,9 @@ struct ExportCommand: ParsableCommand {
         throw Failure.usage("-o \(path): is the log itself; name another file")
       }
     }
-    let joined = try logs.joined(run: selection.selector, all: false)
-    defer { joined.remove() }
-    let parts = try joined.parts.map { log in
+    let logSet = try logs.joined(run: selection.selector, all: false)
+    defer { logSet.remove() }
+    let parts = try logSet.parts.map { log in
       let reader = try log.reader(keptKeys: Export.keptKeys)
       return Export.Part(
         name: log.name, reader: reader, runs: try reader.runs(matching: log.selector))
@@ -76,12 +78,12 @@ struct ExportCommand: ParsableCommand {
       tally = try export.write(to: write) { bar.show($0) }
       try file?.commit()
     }
-    tell(tally, isFile: file?.isReplaced ?? false)
+    report(tally, isFile: file?.isReplaced ?? false)
     for part in parts { for run in part.runs { try RunWarnings.reportParts(run, part.reader) } }
   }
 
-  /// What was written, and everything that is not in it.
-  private func tell(_ tally: ExportTally, isFile: Bool) {
+  /// Prints what was written, and warns about everything that is missing from it.
+  private func report(_ tally: ExportTally, isFile: Bool) {
     if isFile, let output {
       let events = Self.count(tally.events, "event")
       Console.print("\(Printable.text(output)): \(Self.summary(tally.written)) of \(events)")
@@ -92,13 +94,13 @@ struct ExportCommand: ParsableCommand {
     }
     warn(tally.missing, "missing in the log")
     warn(Int64(tally.damaged), "damaged in the log, and written in part or not at all")
-    warn(Int64(tally.outOfOrder), "read before what caused them")
+    warn(Int64(tally.outOfOrder), "written before their causes")
     for (log, run) in tally.unclosed {
-      let place = tally.unclosed.count > 1 ? " of \(log)" : ""
+      let location = tally.unclosed.count > 1 ? " of \(log)" : ""
       Console.complain(
         run.end == .died
-          ? "run #\(run.number)\(place) died; what it did last may not be in the log"
-          : "run #\(run.number)\(place) is still running; this is what was recorded so far")
+          ? "run #\(run.number)\(location) died; its last events may be missing from the log"
+          : "run #\(run.number)\(location) is still running; the export has its events so far")
     }
   }
 
@@ -106,19 +108,19 @@ struct ExportCommand: ParsableCommand {
     Printable.count(number, noun)
   }
 
-  private static func summary(_ figures: TraceCounts) -> String {
+  private static func summary(_ counts: TraceCounts) -> String {
     let parts = [
-      (figures.slices, "slice"), (figures.flows, "dependency arrow"), (figures.failures, "failure"),
-      (figures.gaps, "gap"), (figures.spans, "span"), (figures.links, "link"),
-      (figures.rows, "row"),
+      (counts.slices, "slice"), (counts.flows, "dependency arrow"), (counts.failures, "failure"),
+      (counts.gaps, "gap"), (counts.spans, "span"), (counts.links, "link"),
+      (counts.rows, "row"),
     ].filter { $0.0 > 0 }
     return parts.isEmpty
       ? "nothing" : parts.map { count($0.0, $0.1) }.joined(separator: ", ")
   }
 
-  private func warn(_ events: Int64, _ what: String) {
+  private func warn(_ events: Int64, _ problem: String) {
     guard events > 0 else { return }
-    Console.complain("\(Self.count(events, "event")) \(events == 1 ? "is" : "are") \(what)")
+    Console.complain("\(Self.count(events, "event")) \(events == 1 ? "is" : "are") \(problem)")
   }
 }
 

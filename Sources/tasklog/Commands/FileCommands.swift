@@ -11,24 +11,24 @@ struct DiffCommand: ParsableCommand {
     commandName: "diff",
     abstract: "Compare two runs: counts, durations, failures, first difference.",
     discussion: """
-      Tables: prefixes, states, and first_difference: the first event of the schedulers that is \
-      another. Times, stimuli and addresses are not compared.
+      Tables: prefixes, states, and first_difference: the first differing event of the schedulers. \
+      Times, stimuli and addresses are not compared.
 
       Examples:
         tasklog diff "#1" latest
         tasklog diff latest latest --table prefixes --format csv
       """)
 
-  @Argument(help: ArgumentHelp("A run, as --run takes it.", valueName: "run1"))
+  @Argument(help: ArgumentHelp("A run, as for --run.", valueName: "run1"))
   var first: String
 
-  @Argument(help: ArgumentHelp("Another one.", valueName: "run2"))
+  @Argument(help: ArgumentHelp("The other run.", valueName: "run2"))
   var second: String
 
   @OptionGroup var log: LogOptions
 
   @Option(
-    help: ArgumentHelp("The log of the second run, when it is another.", valueName: "path"),
+    help: ArgumentHelp("The log of the second run, if it is a different one.", valueName: "path"),
     completion: .file())
   var log2: String?
 
@@ -44,11 +44,13 @@ struct DiffCommand: ParsableCommand {
   }
 
   private static func run(
-    _ selector: String, of asked: ResolvedLog
+    _ selector: String, of log: ResolvedLog
   ) throws -> (LogReader, RunInfo) {
-    let reader = try LogReader(path: asked.path)
-    let runs = try reader.runs(matching: asked.selector)
-    guard runs.count == 1 else { throw Failure.usage("\(selector): diff compares two single runs") }
+    let reader = try LogReader(path: log.path)
+    let runs = try reader.runs(matching: log.selector)
+    guard runs.count == 1 else {
+      throw Failure.usage("\(selector): selects several runs; diff compares two single runs")
+    }
     return (reader, runs[0])
   }
 }
@@ -56,13 +58,13 @@ struct DiffCommand: ParsableCommand {
 struct InspectCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "inspect",
-    abstract: "Show what is recorded in a log, how, and what is missing from it.",
+    abstract: "Show a log's contents, recording options, sizes and missing events.",
     discussion: """
       Tables: file, runs, kinds (of events, with the bytes of their args and snapshots), withheld \
-      (in how many events values are redacted or capped, and how many events a filter has left out), \
-      limits (what the recorder was told not to keep), gaps, and spools (of recorders whose last \
-      events are not in the log yet). Changes nothing: spools stay as they are. Of logs/{run}.db \
-      it shows the newest run, with the bytes of all its files.
+      (the number of events with redacted or truncated values, and of filtered events), limits \
+      (the recording options that exclude data), gaps, and spools (of recorders whose last events \
+      are not in the log yet). Nothing is changed, and spools are not recovered. For logs/{run}.db \
+      it shows the newest run, with the size of all its files.
 
       Examples:
         tasklog inspect
@@ -74,33 +76,33 @@ struct InspectCommand: ParsableCommand {
   @Option(
     name: .customLong("run"),
     help: ArgumentHelp(
-      "latest, all, #number, or the beginning of a run's id. By default all.", valueName: "run"))
+      "latest, all, #N, or a run ID prefix. By default all.", valueName: "run"))
   var selector: String?
 
   @OptionGroup var report: ReportOptions
 
   func run() throws {
-    // Of many logs the newest run; they may hold the runs of years.
+    // By default only the newest run of a template, which may stand for years of runs.
     let isTemplate = logs.given.contains(where: LogTemplate.isTemplate)
-    let asked = try logs.asked(
+    let resolved = try logs.asked(
       run: selector ?? (isTemplate ? "latest" : "all"), isRecovering: false)
-    let joined = try LogSet(asked, all: asked.count > 1)
-    defer { joined.remove() }
-    let reader = try joined.reader()
+    let logSet = try LogSet(resolved, all: resolved.count > 1)
+    defer { logSet.remove() }
+    let reader = try logSet.reader()
     let runs = try reader.runs()
     let selected =
-      selector == nil && runs.isEmpty ? [] : try reader.runs(matching: joined.parts[0].selector)
-    let files = asked.flatMap { $0.isJoined ? $0.files : [$0.path] }
+      selector == nil && runs.isEmpty ? [] : try reader.runs(matching: logSet.parts[0].selector)
+    let files = resolved.flatMap { $0.isJoined ? $0.files : [$0.path] }
     try report.write(
       Reports.inspection(
-        reader, selected, files: try asked.flatMap(\.files).map { try LogReader(path: $0) },
+        reader, selected, files: try resolved.flatMap(\.files).map { try LogReader(path: $0) },
         spools: files.flatMap { Self.spools($0, runs) }))
     for run in selected { try RunWarnings.reportParts(run, reader) }
   }
 
-  private static func spools(_ path: String, _ runs: [RunInfo]) -> [Reports.Undrained] {
+  private static func spools(_ path: String, _ runs: [RunInfo]) -> [Reports.PendingSpool] {
     Recovery.spools(log: path).map { spool in
-      Reports.Undrained(
+      Reports.PendingSpool(
         run: spool.run, bytes: spool.bytes,
         isLive: runs.contains { $0.id == spool.run && $0.end == .running })
     }
@@ -109,10 +111,10 @@ struct InspectCommand: ParsableCommand {
 
 struct MergeCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "merge", abstract: "Put the runs of several logs into one.",
+    commandName: "merge", abstract: "Merge the runs of several logs into one log.",
     discussion: """
-      Events keep their identity: what is there already is not put in twice, so that two halves of \
-      one run come together and a merge can be repeated.
+      Events keep their identity, and events that are already present are skipped. Two halves of \
+      one run become one run, and a merge can be repeated.
 
       Examples:
         tasklog merge monday.db tuesday.db --into week.db
@@ -122,25 +124,25 @@ struct MergeCommand: ParsableCommand {
   var logs: [String]
 
   @Option(
-    help: ArgumentHelp("The log to write; made where there is none.", valueName: "path"),
+    help: ArgumentHelp("The log to write; created if it does not exist.", valueName: "path"),
     completion: .file())
   var into: String
 
   func run() throws {
     guard !LogTemplate.isTemplate(into) else {
-      throw Failure.usage("--into \(into): one log comes out of it; name it without {run}")
+      throw Failure.usage("--into \(into): the merged log is one file; omit {run} from its name")
     }
     let logs = logs.flatMap(LogTemplate.all)
     for path in logs {
       guard !FileIdentity.isSame(path, into) else {
-        throw Failure.usage("--into \(into): is one of the logs that are read; name another")
+        throw Failure.usage("--into \(into): is one of the logs to read; name another file")
       }
     }
-    // All are opened before anything is written.
-    let asked = try logs.map { try ResolvedLog($0, run: "all") }
-    let joined = try LogSet(asked, all: false, judges: false)
-    defer { joined.remove() }
-    let readers = try joined.parts.map { try $0.reader() }
+    // Open all logs before writing anything.
+    let resolved = try logs.map { try ResolvedLog($0, run: "all") }
+    let logSet = try LogSet(resolved, all: false, judges: false)
+    defer { logSet.remove() }
+    let readers = try logSet.parts.map { try $0.reader() }
     let merge = try LogMerge(into: into)
     defer { merge.close() }
     for reader in readers {
@@ -148,10 +150,10 @@ struct MergeCommand: ParsableCommand {
       var bar = ProgressBar(total: events, noun: "events")
       let result = try merge.add(reader) { bar.show($0) }
       bar.finish()
-      let known = result.known > 0 ? ", \(result.known) were there already" : ""
+      let duplicates = result.known > 0 ? ", \(result.known) already present" : ""
       Console.print(
         "\(reader.name): \(Printable.count(result.runs, "run")), "
-          + "\(Printable.count(result.added, "event")) added\(known)")
+          + "\(Printable.count(result.added, "event")) added\(duplicates)")
     }
     for run in try LogReader(path: into).runs() { RunWarnings.reportFiles(run, path: into) }
   }
@@ -159,11 +161,11 @@ struct MergeCommand: ParsableCommand {
 
 struct IndexCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "index", abstract: "Build the indexes that make a large log faster to ask.",
+    commandName: "index", abstract: "Build the indexes that speed up queries of a large log.",
     discussion: """
-      On states and stimuli, about a ninth of the size of the log. The one on keys is always there, \
-      and a recorder builds that on failures when a run ends, as long as the log is small enough \
-      for that to take no time worth mentioning.
+      Builds the indexes on states and stimuli, which take about a ninth of the size of the log. \
+      The index on keys always exists. The index on failures is built by the recorder at the end \
+      of a run, if the log is small enough for that to take little time.
 
       Examples:
         tasklog index
@@ -172,12 +174,12 @@ struct IndexCommand: ParsableCommand {
 
   @OptionGroup var log: LogOptions
 
-  @Flag(help: "Take the indexes away again.")
+  @Flag(help: "Remove the indexes instead.")
   var drop = false
 
   func run() throws {
     for path in LogTemplate.all(log.given) {
-      // Refuses what is no log, rather than making one.
+      // Throws if the file is not a log, instead of creating one.
       _ = try LogReader(path: LogOptions.recovered(path))
       let writer = try LogWriter(path: path)
       defer { writer.close(isIndexing: false) }

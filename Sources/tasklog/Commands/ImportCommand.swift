@@ -7,13 +7,13 @@ import Recording
 struct ImportCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "import",
-    abstract: "Put what workers have left on their hosts into the log.",
+    abstract: "Import worker spools that were left on their hosts.",
     discussion: """
       A worker of a Dask cluster keeps its events in a spool on its own disk until the scheduler's \
-      recorder has them. When it is killed, the next worker on that host ships the rest. When none \
-      comes, copy the spool from there and import it. The files stay as they are; importing them \
-      twice does no harm. What does not belong into the log is named, with where it belongs, and \
-      left; the exit code is 1 then.
+      recorder has acknowledged them. If the worker is killed, the next worker on that host sends \
+      the rest. If there is no next worker, copy the spool from that host and import it. The files \
+      are not changed, and importing them twice is harmless. Spools that do not belong to the log \
+      are skipped and reported, with the log that they belong to; the exit code is then 1.
 
       Examples:
         tasklog import /tmp/tasklog-1000
@@ -22,14 +22,14 @@ struct ImportCommand: ParsableCommand {
 
   @OptionGroup var log: LogOptions
 
-  @Argument(help: "The files of a worker's spool, or folders with such files.")
+  @Argument(help: "The files of worker spools, or folders with such files.")
   var paths: [String]
 
   func run() throws {
-    // Refuses what is no log, rather than making one.
+    // Throws if the file is not a log, instead of creating one.
     _ = try LogReader(path: log.path)
     let files = LogTemplate.isTemplate(log.given) ? LogTemplate.files(log.given) : []
-    let (imported, left) = try WorkerSpools.importFiles(paths) { run in
+    let (imported, skipped) = try WorkerSpools.importFiles(paths) { run in
       files.last { $0.run == run }?.path ?? log.path
     }
     for worker in imported {
@@ -39,10 +39,10 @@ struct ImportCommand: ParsableCommand {
       Console.print(text)
     }
     if imported.isEmpty { Console.print("nothing to import") }
-    for one in left {
-      let count = one.files > 1 ? " (\(Printable.count(one.files, "file")))" : ""
-      Console.complain("left \(one.reason)\(count)")
+    for spool in skipped {
+      let count = spool.files > 1 ? " (\(Printable.count(spool.files, "file")))" : ""
+      Console.complain("not imported: \(spool.reason)\(count)")
     }
-    if !left.isEmpty { throw ExitCode(Failure.runCode) }
+    if !skipped.isEmpty { throw ExitCode(Failure.runCode) }
   }
 }

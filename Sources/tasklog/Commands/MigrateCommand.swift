@@ -6,11 +6,11 @@ import Querying
 struct MigrateCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "migrate",
-    abstract: "Bring logs of an older version to the current format.",
+    abstract: "Convert logs of an older format version to the current one.",
     discussion: """
-      Older logs can be read as they are; a recorder brings the one that it writes to up to date by \
-      itself. Each version is one transaction: what is interrupted leaves a log that is whole. A log \
-      that is being recorded into is refused, as is one that is newer than this tasklog.
+      Older logs can be read without a migration, and a recorder converts the log that it writes \
+      to. Each version is one transaction, so an interrupted migration leaves an intact log. Logs \
+      that are being recorded, or are newer than this tasklog, are refused.
 
       Examples:
         tasklog migrate
@@ -25,16 +25,16 @@ struct MigrateCommand: ParsableCommand {
 
   @OptionGroup var log: LogOptions
 
-  @Flag(help: "Tell what would be done, and change nothing.")
+  @Flag(help: "Show what would be done, and change nothing.")
   var dryRun = false
 
   func run() throws {
     guard logs.isEmpty || log.log == nil else {
-      throw Failure.usage("--log \(log.path): name the logs with it or without it, not both")
+      throw Failure.usage("--log \(log.path): name logs with --log or as arguments, not both")
     }
     var failed = false
     for path in (logs.isEmpty ? [log.given] : logs).flatMap(LogTemplate.all) {
-      // One that cannot be brought up to date does not keep the others from it.
+      // A log that cannot be converted does not stop the others.
       do {
         try migrate(path)
       } catch {
@@ -49,12 +49,12 @@ struct MigrateCommand: ParsableCommand {
     let outcome = dryRun ? try LogMigration.preview(path) : try LogMigration.migrate(path)
     let name = Printable.text(path)
     if outcome.isNothing {
-      Console.print("\(name): is of format version \(outcome.to), the current one; nothing to do")
+      Console.print("\(name): has the current format version \(outcome.to); nothing to do")
     } else if dryRun {
       Console.print(
-        "\(name): would be brought from format version \(outcome.from) to \(outcome.to)")
+        "\(name): would be converted from format version \(outcome.from) to \(outcome.to)")
     } else {
-      Console.print("\(name): brought from format version \(outcome.from) to \(outcome.to)")
+      Console.print("\(name): converted from format version \(outcome.from) to \(outcome.to)")
     }
   }
 }

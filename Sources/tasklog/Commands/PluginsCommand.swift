@@ -5,10 +5,10 @@ import TaskLogPlugin
 struct PluginsCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "plugins",
-    abstract: "List the plugins that come with tasklog.",
+    abstract: "List the built-in plugins.",
     discussion: """
-      Each can be named in 'tasklog replay --plugin', with the options below it. A plugin of your own \
-      is a file, or any program: see 'tasklog help replay'.
+      Use a name with 'tasklog replay --plugin', and the options below it with --option. Your own \
+      plugin can be a file or any program: see 'tasklog help replay'.
       """)
 
   func run() {

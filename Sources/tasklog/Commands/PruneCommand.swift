@@ -1,6 +1,5 @@
 import ArgumentParser
 import EventLog
-import Filters
 import LogFormat
 import LogMaintenance
 import Querying
@@ -10,15 +9,15 @@ import TaskLogPlugin
 struct PruneCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "prune",
-    abstract: "Take old runs out of a log, and give the space back.",
+    abstract: "Remove old runs from a log, and free their space.",
     discussion: """
-      A run goes when one of the rules says so; one that is being recorded never does. What goes \
-      leaves a gap with the reason 'pruned', which every command tells of. Others may record, read \
-      and follow the log meanwhile, and the command may be killed at any moment: the log stays whole, \
-      and the next time it is finished.
+      Removes each run that matches a rule, except runs that are being recorded. Each removed run \
+      leaves a gap with the reason 'pruned', which every command reports. Other processes may \
+      record, read and follow the log meanwhile. If the command is killed, the log stays intact, \
+      and the next prune completes the work.
 
-      With a name like logs/{run}.db, under which each run has its own file, the rules are those of \
-      all the files together, and a file of which nothing is left is removed.
+      With a name like logs/{run}.db, where each run has its own file, the rules apply to all the \
+      files together, and empty files are removed.
 
       Examples:
         tasklog prune --older-than 7d --dry-run
@@ -30,21 +29,23 @@ struct PruneCommand: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "Runs that ended so long ago (90s, 30m, 12h, 7d), or before a date.", valueName: "age"))
+      "Remove runs that ended longer ago than this (90s, 30m, 12h, 7d), or before a date.",
+      valueName: "age"))
   var olderThan: String?
 
-  @Option(help: ArgumentHelp("All runs but so many of the newest.", valueName: "count"))
+  @Option(help: ArgumentHelp("Keep only this number of the newest runs.", valueName: "count"))
   var keepRuns: Int?
 
   @Option(
     help: ArgumentHelp(
-      "The oldest runs, until at most so much is left (500MB, 2GiB).", valueName: "size"))
+      "Remove the oldest runs until the log is at most this large (500MB, 2GiB).",
+      valueName: "size"))
   var maxSize: String?
 
-  @Flag(help: "Keep the stories of tasks that failed, and of what they needed.")
+  @Flag(help: "Keep the stories of failed tasks and of their dependencies.")
   var keepFailures = false
 
-  @Flag(help: "Only show what would go.")
+  @Flag(help: "Only show which runs would be removed.")
   var dryRun = false
 
   @OptionGroup var format: FormatOptions
@@ -57,12 +58,12 @@ struct PruneCommand: ParsableCommand {
     if dryRun {
       done = try chosen(rules, paths)
     } else {
-      try finishLast(paths)
-      // By how much a log shrinks is only known afterwards: so once more as long as it is too large.
+      try reclaimLeftoverSpace(paths)
+      // The new size of a log is only known afterwards, so this repeats while it is too large.
       while true {
-        let known = Set(done.map(\.name))
-        let chosen = try chosen(rules, paths.filter(Self.isThere)).filter {
-          !known.contains($0.name)
+        let doneNames = Set(done.map(\.name))
+        let chosen = try chosen(rules, paths.filter(Self.exists)).filter {
+          !doneNames.contains($0.name)
         }
         guard !chosen.isEmpty else { break }
         done += try prune(chosen)
@@ -80,26 +81,26 @@ struct PruneCommand: ParsableCommand {
     var rules = RetentionPolicy()
     if let olderThan {
       let (now, option) = (Clock.now(), "--older-than")
-      // So long ago, or else a date.
+      // An age, or else a date.
       let time =
         (try? FilterParsing.time("-" + olderThan, option: option, now: now))
         ?? (try? FilterParsing.time(olderThan, option: option, now: now))
       guard let time, !olderThan.hasPrefix("-") else {
         throw Failure.usage(
-          "\(option) \(olderThan.isEmpty ? "''" : olderThan): no age; write 90s, 30m, 12h, 7d, or a "
-            + "date, as 2026-01-31")
+          "\(option) \(olderThan.isEmpty ? "''" : olderThan): expected an age such as 90s, 30m, "
+            + "12h or 7d, or a date such as 2026-01-31")
       }
       rules.endedBefore = time
     }
     if let keepRuns {
       guard keepRuns >= 0 else {
-        throw Failure.usage("--keep-runs \(keepRuns): cannot be negative; 0 or more")
+        throw Failure.usage("--keep-runs \(keepRuns): expected 0 or more")
       }
       rules.keptRuns = keepRuns
     }
     rules.maximumBytes = try maxSize.map(ByteSize.read)
     guard olderThan != nil || keepRuns != nil || maxSize != nil else {
-      throw Failure.usage("give a rule: --older-than, --keep-runs or --max-size")
+      throw Failure.usage("name a rule: --older-than, --keep-runs or --max-size")
     }
     return rules
   }
@@ -108,10 +109,10 @@ struct PruneCommand: ParsableCommand {
     paths.reduce(0) { $0 + LogPruning.bytes(of: $1) }
   }
 
-  private static func isThere(_ path: String) -> Bool { LogPruning.bytes(of: path) > 0 }
+  private static func exists(_ path: String) -> Bool { LogPruning.bytes(of: path) > 0 }
 
-  /// Gives back what a command that was killed has left empty.
-  private func finishLast(_ paths: [String]) throws {
+  /// Frees the space that a killed prune command has left empty.
+  private func reclaimLeftoverSpace(_ paths: [String]) throws {
     for path in paths where try LogReader(path: path).freeBytes() > 0 {
       let pruning = try LogPruning(path: path)
       defer { pruning.close() }
@@ -119,9 +120,9 @@ struct PruneCommand: ParsableCommand {
     }
   }
 
-  // MARK: - Doing it
+  // MARK: - Pruning
 
-  /// What became of a run.
+  /// A run to remove, with the number of its events.
   private struct Pruned {
     var candidate: RetentionPolicy.Candidate
     var reason: RetentionPolicy.Reason
@@ -138,16 +139,16 @@ struct PruneCommand: ParsableCommand {
   private func prune(_ chosen: [Pruned]) throws -> [Pruned] {
     var done: [Pruned] = []
     var paths: [String] = []
-    for one in chosen where !paths.contains(one.candidate.path) { paths.append(one.candidate.path) }
+    for run in chosen where !paths.contains(run.candidate.path) { paths.append(run.candidate.path) }
     for path in paths {
-      let mine = chosen.filter { $0.candidate.path == path }
+      let selected = chosen.filter { $0.candidate.path == path }
       let others = files(besides: path)
-      if !keepFailures, isRemovable(path), try isAll(mine, path) {
-        if try RunFileRemoval(path).remove(others: others) { done += mine }
+      if !keepFailures, isRemovable(path), try isAll(selected, path) {
+        if try RunFileRemoval(path).remove(others: others) { done += selected }
         continue
       }
-      done += try prune(mine, in: path)
-      // No task had failed.
+      done += try prune(selected, in: path)
+      // The file is empty: no task had failed.
       if isRemovable(path), try isAll([], path) {
         _ = try RunFileRemoval(path).remove(others: others)
       }
@@ -155,15 +156,15 @@ struct PruneCommand: ParsableCommand {
     return done
   }
 
-  /// The other files of the run that one of the files belongs to.
+  /// The other segments of the run of a file.
   private func files(besides path: String) -> [String] {
     let files = LogTemplate.files(log.given)
     let run = files.first { $0.path == path }?.run
     return files.filter { $0.run == run && $0.path != path }.map(\.path)
   }
 
-  /// Whether a file may go when nothing is left in it. Of a run of which something stays the last one
-  /// tells how it ended, and that what was in it is gone.
+  /// Whether an empty file may be removed. The last segment of a run that is kept in part must
+  /// stay: it has the end of the run and the gap of its pruned events.
   private func isRemovable(_ path: String) -> Bool {
     guard isTemplate else { return false }
     let files = LogTemplate.files(log.given)
@@ -188,24 +189,24 @@ struct PruneCommand: ParsableCommand {
       total: chosen.reduce(0) { $0 + $1.candidate.events }, noun: "events")
     defer { bar.finish() }
     var before: Int64 = 0
-    let done = try chosen.map { one in
-      var one = one
-      one.events = try pruning.prune(
-        one.candidate.run, keepingFailures: keepFailures, files: [path] + files(besides: path)
+    let done = try chosen.map { run in
+      var run = run
+      run.events = try pruning.prune(
+        run.candidate.run, keepingFailures: keepFailures, files: [path] + files(besides: path)
       ) { bar.show(before + $0) }
-      before += one.candidate.events
-      return one
+      before += run.candidate.events
+      return run
     }
     bar.finish()
-    let kept = try pruning.reclaimSpace()
-    if kept > 0 {
+    let pendingBytes = try pruning.reclaimSpace()
+    if pendingBytes > 0 {
       Console.complain(
-        "\(path): \(ByteSize.text(kept)) are given back when nobody reads the log any more")
+        "\(path): \(ByteSize.text(pendingBytes)) will be freed when no command reads the log")
     }
     return done
   }
 
-  // MARK: - Telling it
+  // MARK: - Output
 
   private func write(_ done: [Pruned], _ rules: RetentionPolicy, _ paths: [String]) throws {
     let columns = [
@@ -218,40 +219,40 @@ struct PruneCommand: ParsableCommand {
         Report([
           Report.Table(
             "pruned", title: "Pruned", columns: columns,
-            rows: done.map { one in
-              let run = one.candidate.run
+            rows: done.map { pruned in
+              let run = pruned.candidate.run
               return [
-                .integer(run.number), .text(run.id), .text(one.candidate.path),
+                .integer(run.number), .text(run.id), .text(pruned.candidate.path),
                 .text(Timestamp.iso(run.started)),
-                run.ended.map { .text(Timestamp.iso($0)) } ?? .null, .integer(one.events),
-                .text(one.reason.rawValue),
+                run.ended.map { .text(Timestamp.iso($0)) } ?? .null, .integer(pruned.events),
+                .text(pruned.reason.rawValue),
               ]
             })
         ]))
     }
-    let left = bytes(paths)
+    let remaining = bytes(paths)
     if format.isTable {
       let events = Printable.count(done.reduce(0) { $0 + $1.events }, "event")
       let runs = Printable.count(done.count, "run")
       Console.print(
         dryRun
-          ? "\(events) of \(runs) would go; now it takes \(ByteSize.text(left))"
-          : "\(events) of \(runs) pruned; now it takes \(ByteSize.text(left))")
+          ? "\(events) of \(runs) would be pruned; current size \(ByteSize.text(remaining))"
+          : "\(events) of \(runs) pruned; current size \(ByteSize.text(remaining))")
     }
-    if let most = rules.maximumBytes, left > most, !dryRun {
+    if let limit = rules.maximumBytes, remaining > limit, !dryRun {
       Console.complain(
-        "--max-size: \(ByteSize.text(left)) are left, more than \(ByteSize.text(most)): runs that are "
-          + "being recorded, and what was to be kept, stay")
+        "--max-size: \(ByteSize.text(remaining)) remain, more than \(ByteSize.text(limit)): "
+          + "live runs, and what the options keep, are not pruned")
     }
   }
 }
 
-/// Sizes as people write them.
+/// Parses and prints sizes such as `2GiB`.
 enum ByteSize {
   static func read(_ text: String) throws -> Int64 {
     guard let bytes = Quantity.bytes(text) else {
       throw Failure.usage(
-        "--max-size \(text.isEmpty ? "''" : text): write a size, as 500MB or 2GiB")
+        "--max-size \(text.isEmpty ? "''" : text): expected a size such as 500MB or 2GiB")
     }
     return Int64(bytes)
   }

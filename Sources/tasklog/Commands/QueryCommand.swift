@@ -1,22 +1,21 @@
 import ArgumentParser
 import EventLog
-import Filters
 import LogFormat
 import Querying
 
 struct QueryCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "query",
-    abstract: "Show the transitions of a run, or ask the log anything in SQL.",
+    abstract: "Show the events of a run, or query the log with SQL.",
     usage: """
       tasklog query [<filter> ...] [--run <run>] [--format <format>] [-n <count>]
       tasklog query <sql> [-p <name=value> ...] [--format <format>] [-n <count>]
       tasklog query --schema
       """,
     discussion: """
-      The same filter given twice means or, different filters mean and; filters come before limits. \
-      Without --hook only transitions are shown. On a terminal a table leaves out columns that do \
-      not fit and marks that with "…"; the other formats have them all.
+      The same filter given twice means "or", different filters mean "and"; filters apply before \
+      limits. Without --hook only transitions are shown. On a terminal a table omits columns that \
+      do not fit and marks that with "…"; the other formats have all columns.
 
       Examples:
         tasklog query --finish erred
@@ -26,7 +25,7 @@ struct QueryCommand: ParsableCommand {
         tasklog query --hook addWorker --columns time,worker
         tasklog query "SELECT key, seconds FROM slowest WHERE prefix = :p" -p p=count
 
-      --schema lists the views that SQL can ask, each with an example.
+      --schema lists the views for SQL, each with an example.
       """)
 
   @Argument(help: ArgumentHelp("A SELECT over the views of the log; read-only.", valueName: "sql"))
@@ -46,10 +45,10 @@ struct QueryCommand: ParsableCommand {
   @Option(
     parsing: .unconditional,
     help: ArgumentHelp(
-      "How long SQL may take; 0 for any time. By default 60.", valueName: "seconds"))
+      "The time limit of SQL; 0 for none. By default 60.", valueName: "seconds"))
   var timeout: Double?
 
-  @Flag(help: "List the views that SQL can ask, with their columns and an example of each.")
+  @Flag(help: "List the views for SQL, with their columns and an example of each.")
   var schema = false
 
   func run() throws {
@@ -58,76 +57,76 @@ struct QueryCommand: ParsableCommand {
     if let sql { return try run(sql: sql) }
     for (option, isGiven) in [("-p", !parameters.isEmpty), ("--timeout", timeout != nil)]
     where isGiven {
-      throw Failure.usage("\(option) goes with SQL only")
+      throw Failure.usage("\(option) requires SQL")
     }
-    // What is wrong with the command is said before any log is looked at.
+    // Errors in the command come before any error of a log.
     let filter = try filters.filter(now: Clock.now())
     let columns = try output.eventColumns()
     let groups = try output.groupColumns()
-    // What comes, and where to go on, is told of each log by itself.
-    let isOfEach = output.follow || output.showCursor || output.afterCursor != nil
+    // Following and cursors treat each log separately.
+    let isPerLog = output.follow || output.showCursor || output.afterCursor != nil
     let isTemplate = logs.given.count == 1 && LogTemplate.isTemplate(logs.given[0])
-    let joined =
-      isOfEach || isTemplate
+    let logSet =
+      isPerLog || isTemplate
       ? nil : try logs.joined(run: selection.selector, all: false, orders: false)
-    defer { joined?.remove() }
+    defer { logSet?.remove() }
     try EventQuery(
-      logs: joined.map { EventQuery.Logs(files: $0.parts) } ?? eventLogs(), filter: filter,
+      logs: logSet.map { EventQuery.Logs(files: $0.parts) } ?? eventLogs(), filter: filter,
       columns: columns, groups: groups, output: output,
       format: format
     ).run()
   }
 
-  /// Events come out of files as they are: nothing has to be put together for them.
+  /// The segments with the selected runs: events are read from them directly, without a merge.
   private func eventLogs() throws -> EventQuery.Logs {
-    var found = EventQuery.Logs()
-    for given in logs.given {
-      let names = try RotatedRunResolver(given, run: selection.selector)
-      let paths = names.map { $0.paths.isEmpty ? [given] : $0.paths } ?? [given]
+    var result = EventQuery.Logs()
+    for logName in logs.given {
+      let resolver = try RotatedRunResolver(logName, run: selection.selector)
+      let paths = resolver.map { $0.paths.isEmpty ? [logName] : $0.paths } ?? [logName]
       for path in paths {
-        found.files.append(
+        result.files.append(
           LogSet.Part(
             path: try LogOptions.recovered(path), name: path,
-            selector: names?.selector ?? selection.selector))
+            selector: resolver?.selector ?? selection.selector))
       }
-      guard let names else { continue }
-      if names.runs > 1, output.follow {
+      guard let resolver else { continue }
+      if resolver.runs > 1, output.follow {
         throw Failure.usage(
-          "--follow goes on with one run of \(given); choose it with --run")
+          "--follow follows one run of \(logName); choose it with --run")
       }
-      if logs.given.count == 1, names.runs == 1 { found.template = given }
+      if logs.given.count == 1, resolver.runs == 1 { result.template = logName }
     }
-    return found
+    return result
   }
 
   private func run(sql: String) throws {
-    let given = (selection.run == nil ? [] : ["--run"]) + filters.given + output.given
-    if let option = given.first {
-      throw Failure.usage("\(option) does not go with SQL; put it into the WHERE of the SQL")
+    let unsupported = (selection.run == nil ? [] : ["--run"]) + filters.given + output.given
+    if let option = unsupported.first {
+      throw Failure.usage("\(option) cannot be combined with SQL; filter in the WHERE clause")
     }
     if let timeout, !(timeout >= 0 && timeout < 1e9) {
-      throw Failure.usage("--timeout \(timeout): cannot be negative; seconds, 0 for any time")
+      throw Failure.usage("--timeout \(timeout): expected 0 (no limit) or more seconds")
     }
     let parameters = try parameters.map(Self.parameter)
-    // As --run says nothing, the newest run of many logs.
-    let joined = try logs.joined(run: "latest", all: false, orders: false)
-    defer { joined.remove() }
-    guard joined.parts.count == 1 else {
-      throw Failure.usage("SQL asks one log; 'tasklog merge' makes one of several")
+    // There is no --run here: of a template the newest run.
+    let logSet = try logs.joined(run: "latest", all: false, orders: false)
+    defer { logSet.remove() }
+    guard logSet.parts.count == 1 else {
+      throw Failure.usage("SQL reads one log; combine several with 'tasklog merge'")
     }
-    let path = joined.parts[0].path
+    let path = logSet.parts[0].path
     let seconds = timeout ?? 60
     try format.write {
-      try Queries.sql(
+      try EventQueries.sql(
         sql, path: path, parameters: parameters, timeoutSeconds: seconds > 0 ? seconds : nil,
         limit: output.limit, to: &$0)
     }
   }
 
-  /// `name=value`; what reads as a number is one.
+  /// Parses `name=value`; a value that reads as a number becomes one.
   private static func parameter(_ text: String) throws -> (name: String, value: SQLiteValue) {
     guard let sign = text.firstIndex(of: "="), sign != text.startIndex else {
-      throw Failure.usage("-p \(text.isEmpty ? "''" : text): write name=value")
+      throw Failure.usage("-p \(text.isEmpty ? "''" : text): expected name=value")
     }
     let value = String(text[text.index(after: sign)...])
     if let number = Int64(value), String(number) == value {
@@ -140,15 +139,15 @@ struct QueryCommand: ParsableCommand {
   }
 }
 
-/// What is shown of the events that the filters let through.
+/// The options for the output of the selected events.
 struct QueryOutputOptions: ParsableArguments {
   @Option(
     name: [.customShort("n"), .customShort("l"), .customLong("limit")], parsing: .unconditional,
     help: ArgumentHelp(
-      "At most so many rows; with --follow, the last so many first.", valueName: "count"))
+      "The maximum number of rows; with --follow, of the last recorded rows.", valueName: "count"))
   var limit: Int?
 
-  @Flag(help: "The last event first.")
+  @Flag(help: "Show the last event first.")
   var reverse = false
 
   @Option(
@@ -157,26 +156,26 @@ struct QueryOutputOptions: ParsableArguments {
       valueName: "columns"))
   var columns: String?
 
-  @Flag(help: "Show only how many events there are.")
+  @Flag(help: "Show only the number of events.")
   var count = false
 
   @Option(
     help: ArgumentHelp(
-      "Show how many events there are for each value of these columns.", valueName: "columns"))
+      "Show the number of events for each value of these columns.", valueName: "columns"))
   var groupBy: String?
 
-  @Flag(name: .shortAndLong, help: "Go on with what is being recorded, until the run ends.")
+  @Flag(name: .shortAndLong, help: "Follow a live run until it ends.")
   var follow = false
 
-  @Flag(help: "At the end say on the standard error where to go on with --after-cursor.")
+  @Flag(help: "Print a cursor for --after-cursor on the standard error at the end.")
   var showCursor = false
 
   @Option(
     parsing: .unconditional,
-    help: ArgumentHelp("Show only what has arrived since then.", valueName: "cursor"))
+    help: ArgumentHelp("Show only events that arrived after this cursor.", valueName: "cursor"))
   var afterCursor: String?
 
-  /// The options that were given and that do not go with SQL.
+  /// The names of the options in use that cannot be combined with SQL.
   var given: [String] {
     [
       ("--reverse", reverse), ("--columns", columns != nil), ("--count", count),
@@ -187,20 +186,20 @@ struct QueryOutputOptions: ParsableArguments {
 
   func check() throws {
     if let limit, limit < 0 {
-      throw Failure.usage("--limit \(limit): cannot be negative; 0 or more")
+      throw Failure.usage("--limit \(limit): expected 0 or more")
     }
-    for (one, other) in [
+    for (first, second) in [
       (("--reverse", reverse), ("--follow", follow)), (("--count", count), ("--follow", follow)),
       (("--group-by", groupBy != nil), ("--follow", follow)),
       (("--count", count), ("--group-by", groupBy != nil)),
       (("--count", count), ("--columns", columns != nil)),
       (("--group-by", groupBy != nil), ("--columns", columns != nil)),
-    ] where one.1 && other.1 {
-      throw Failure.usage("\(one.0) and \(other.0) do not go together")
+    ] where first.1 && second.1 {
+      throw Failure.usage("\(first.0) and \(second.0) cannot be combined")
     }
   }
 
-  /// The columns to show, when they were named.
+  /// The columns to show; `nil` for the default.
   func eventColumns() throws -> [EventColumn]? {
     try columns.map { try Self.columns($0, option: "--columns") }
   }
@@ -216,11 +215,11 @@ struct QueryOutputOptions: ParsableArguments {
   {
     let known = EventColumn.known.filter { !forGroups || EventColumn($0)?.isGroup == true }
     return try list.split(separator: ",", omittingEmptySubsequences: false).map { name in
-      // Dask's word; GROUP is SQL's.
+      // `group` is Dask's word; GROUP is a keyword of SQL.
       let name = name == "group" ? "key_group" : String(name)
       guard let column = EventColumn(name), !forGroups || column.isGroup else {
         throw Failure.usage(
-          "\(option) \(name.isEmpty ? "''" : name): there is no such column; columns are "
+          "\(option) \(name.isEmpty ? "''" : name): unknown column; columns are "
             + known.joined(separator: ", ") + ", args.NAME")
       }
       return column

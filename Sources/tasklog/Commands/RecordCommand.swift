@@ -9,15 +9,16 @@ import Recording
 struct RecordCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "record",
-    abstract: "Record from a queue of RabbitMQ into a log.",
+    abstract: "Record from a RabbitMQ queue into a log.",
     discussion: """
-      Takes in whole events, as RabbitMQPlugin and the Python recorder with publish= send them, each \
-      of them once however often it is delivered, and the key, start and finish of the plugin in \
-      Dask's documentation, into a run of their own. A message leaves the queue when it is on the \
-      disk. One that is neither is kept with its bytes, as an event 'malformed'.
+      Records two kinds of messages: whole events, as sent by RabbitMQPlugin and by the Python \
+      recorder with publish=, each stored once however often it is delivered; and the key, start \
+      and finish sent by the plugin in Dask's documentation, stored in a separate run. A message \
+      is acknowledged when it is on the disk. Any other message is stored with its bytes, as an \
+      event 'malformed'.
 
-      Several recorders can share a queue; each log is then partial, and commands that are given all \
-      of them see the whole run. Ctrl-C and SIGTERM end the recording; nothing is lost by it.
+      Several recorders can share a queue; each log is then partial, and commands that read all of \
+      them see the whole run. Ctrl-C and SIGTERM end the recording without losing events.
 
       The user and password come from the address, or from TASKLOG_AMQP_USER and \
       TASKLOG_AMQP_PASSWORD. amqps:// verifies the broker's certificate.
@@ -29,33 +30,34 @@ struct RecordCommand: ParsableCommand {
 
   @Option(
     name: .customLong("from"),
-    help: ArgumentHelp("The broker, as amqp://user:password@host:5672/vhost.", valueName: "url"))
+    help: ArgumentHelp(
+      "The broker, such as amqp://user:password@host:5672/vhost.", valueName: "url"))
   var origin: String
 
   @Option(
     help: ArgumentHelp("The queue. By default \(Publishing.defaultQueue).", valueName: "name"))
   var queue: String?
 
-  @Flag(help: "Do not make the queue where there is none.")
+  @Flag(help: "Fail if the queue does not exist, instead of creating it.")
   var passive = false
 
   @Option(
     help: ArgumentHelp(
-      "How many messages may be on their way to the log at a time. By default 1000.",
+      "The maximum number of unacknowledged messages. By default 1000.",
       valueName: "count"))
   var prefetch: UInt16?
 
   @Option(
     help: ArgumentHelp(
-      "End when no message has come for so long. By default it goes on.", valueName: "seconds"))
+      "End if no message arrives for this time. By default never.", valueName: "seconds"))
   var idle: Double?
 
   @OptionGroup var log: LogOptions
 
   func validate() throws {
-    if let prefetch, prefetch == 0 { throw ValidationError("--prefetch 0: must be at least 1") }
+    if let prefetch, prefetch == 0 { throw ValidationError("--prefetch 0: expected 1 or more") }
     if let idle, !(0...1_000_000).contains(idle) {
-      throw ValidationError("--idle \(idle): must be from 0 to 1000000")
+      throw ValidationError("--idle \(idle): expected seconds from 0 to 1000000")
     }
   }
 
@@ -80,23 +82,23 @@ struct RecordCommand: ParsableCommand {
         Console.complain(message)
       }, isStopped: { Interrupt.hasCome })
     bar.finish()
-    tell(counts)
+    report(counts)
   }
 
   private func refuseNetwork() throws {
     guard let network = LogLocation.networkFileSystem(of: log.path) else { return }
     throw Failure.run(
       "\(log.path): is on \(network), which is not known to be a local file system, and a log is "
-        + "not safe there; name another with --log")
+        + "not safe there; name another file with --log")
   }
 
-  private func tell(_ counts: DeliveryCounts) {
+  private func report(_ counts: DeliveryCounts) {
     var text =
       "\(Printable.count(counts.messages, "message")), \(Printable.count(counts.events, "event")) "
       + "recorded"
-    if counts.known > 0 { text += ", \(counts.known) were there already" }
+    if counts.known > 0 { text += ", \(counts.known) already present" }
     if counts.redelivered > 0 { text += ", \(counts.redelivered) messages redelivered" }
-    if counts.malformed > 0 { text += ", \(counts.malformed) malformed and kept" }
+    if counts.malformed > 0 { text += ", \(counts.malformed) malformed and stored" }
     Console.print(text)
   }
 }

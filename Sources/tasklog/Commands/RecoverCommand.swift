@@ -8,14 +8,14 @@ import Recording
 struct RecoverCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "recover",
-    abstract: "Put what killed recorders have left behind into the log.",
+    abstract: "Recover events that crashed recorders left in their spools.",
     discussion: """
-      A recorder that is killed leaves its last events in its spool, a folder beside the log. They \
-      are put into the log by the next recorder, by the commands that read, and by this one. \
-      Recorders that live are left alone.
+      A recorder that is killed leaves its last events in its spool, a folder next to the log. \
+      They are recovered by the next recorder, by the commands that read, and by this one. The \
+      spools of running recorders are not touched.
 
-      With --into, what can still be read of a damaged log is put into a new one, and what is missing \
-      is noted there as gaps; the damaged file stays as it is.
+      With --into, the readable part of a damaged log is copied to a new one, with gaps for the \
+      missing events; the damaged file is not changed.
 
       Examples:
         tasklog recover
@@ -26,13 +26,13 @@ struct RecoverCommand: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "A new log for what can be read of a damaged one.", valueName: "path"))
+      "A new log for the readable part of a damaged one.", valueName: "path"))
   var into: String?
 
   func run() throws {
     if let into { return try salvage(into) }
     let recovered = try LogTemplate.all(log.given).flatMap { path in
-      // Refuses what is no log, rather than making one.
+      // Throws if the file is not a log, instead of creating one.
       _ = try LogReader(path: path)
       return try Recovery.recover(log: path)
     }
@@ -54,19 +54,19 @@ struct RecoverCommand: ParsableCommand {
     Console.print(
       "\(path): \(Printable.count(result.events, "event")) of "
         + "\(Printable.count(result.runs, "run")) saved into \(into)")
-    warn(result.missing, "event", "missing, and noted as gaps")
-    warn(result.standIns, "name", "lost, and replaced by a $lost-… of its own")
+    warn(result.missing, "event", "missing, and recorded as gaps")
+    warn(result.standIns, "name", "lost, and replaced by a unique name $lost-…")
     warn(Int64(result.unreadable), "row", "unreadable")
-    warn(Int64(result.wrongBlobs), "blob", "not what the hash of it says, and left out")
+    warn(Int64(result.wrongBlobs), "blob", "damaged (its hash does not match), and left out")
     if result.strayPages > 0 {
       Console.complain(
-        "\(Printable.count(result.strayPages, "page")) of the file had lost its place in it, and was "
-          + "read all the same")
+        "\(Printable.count(result.strayPages, "page")) of the file had no link from its tables, "
+          + "and was read anyway")
     }
   }
 
-  private func warn(_ count: Int64, _ noun: String, _ what: String) {
+  private func warn(_ count: Int64, _ noun: String, _ problem: String) {
     guard count > 0 else { return }
-    Console.complain("\(Printable.count(count, noun)) \(count == 1 ? "is" : "are") \(what)")
+    Console.complain("\(Printable.count(count, noun)) \(count == 1 ? "is" : "are") \(problem)")
   }
 }

@@ -12,24 +12,25 @@ import TaskLogPlugin
 struct ReplayCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "replay",
-    abstract: "Send a run through plugins, and print what they report.",
+    abstract: "Replay a run to plugins, and print their reports.",
     usage:
       "tasklog replay --plugin <name> ... [--option <name=value>] ... [--log <path>] [--run <run>]",
     discussion: """
-      A plugin ends in the state that it had live. It is named as 'tasklog plugins' lists it, or by a \
-      file: source in Swift, which is compiled, or a library. Where a file has several plugins, \
-      file.swift:Type chooses one. A plugin from a file runs in a process of its own.
+      A plugin ends in the same state as in the live run. Name a built-in plugin (see 'tasklog \
+      plugins'), or a file: Swift source, which is compiled, or a library. If a file has several \
+      plugins, select one with file.swift:Type. A plugin from a file runs in a separate process.
 
-      A SchedulerPlugin or WorkerPlugin of Dask is named as module:Class or file.py:Class. It is run as \
-      it is, in the Python that --python names, over Dask's own state as it was.
+      Name a SchedulerPlugin or WorkerPlugin of Dask as module:Class or file.py:Class. It runs \
+      unmodified, in the Python named by --python, with Dask's own state rebuilt.
 
-      Any program is a plugin, too: exec:'command args' reads each event as a line of JSON from its \
-      standard input.
+      Any program can be a plugin, too: exec:'command args' reads each event as a line of JSON \
+      from its standard input.
 
-      Plugins that can save what they have counted begin a long run where the last replay of it ended.
+      Plugins that can save their state resume a long run where its last replay ended.
 
-      The exit code is 1 when a plugin failed or is not what it was live, else 3 when the rebuilt state \
-      did not fit the recording, so that a plugin that looked at it may have seen something else.
+      The exit code is 1 if a plugin failed, or if its report differs from the live one with \
+      --verify. It is 3 if the rebuilt state did not match the recording, so that a plugin may \
+      have seen a different state.
 
       Examples:
         tasklog replay --plugin counter --plugin errors
@@ -46,42 +47,42 @@ struct ReplayCommand: AsyncParsableCommand {
 
   func run() async throws {
     guard !plugins.plugin.isEmpty else {
-      let known = (BuiltinPlugins.all.map(\.name) + [RabbitMQPluginKind.name])
+      let builtIn = (BuiltinPlugins.all.map(\.name) + [RabbitMQPluginKind.name])
         .joined(separator: ", ")
       throw Failure.usage(
-        "name a plugin with --plugin; there are \(known), exec:'command', module:Class and "
-          + "file.py:Class of Dask, and files that end in .swift or .so")
+        "name a plugin with --plugin: \(builtIn), exec:'command', module:Class or "
+          + "file.py:Class of Dask, or a file that ends in .swift or .so")
     }
     let options = try part.options(now: Clock.now())
-    let watched = Supervisor.watched()
-    let given = selection.log.given
-    // What comes arrives in the logs themselves.
-    if options.follows, given.count > 1 {
-      throw Failure.usage("--follow goes on with one log; name it with --log")
+    let supervised = Supervisor.watched()
+    let names = selection.log.given
+    // New events arrive in the logs themselves, not in a merged one.
+    if options.follows, names.count > 1 {
+      throw Failure.usage("--follow follows one log; name it with --log")
     }
-    // Of many logs the files of one run are put together first, by the process that outlives plugins.
-    var asked = ResolvedLog.inheritedSelection(given[0]).map { [$0] }
-    if asked == nil, given.contains(where: LogTemplate.isTemplate) {
-      asked = try selection.log.asked(run: selection.selector, follows: options.follows)
+    // The segments of a run are merged first, by the process that survives plugin crashes.
+    var resolved = ResolvedLog.inheritedSelection(names[0]).map { [$0] }
+    if resolved == nil, names.contains(where: LogTemplate.isTemplate) {
+      resolved = try selection.log.asked(run: selection.selector, follows: options.follows)
     }
-    defer { for log in asked ?? [] { log.close() } }
-    if plugins.nameFiles, watched == nil {
-      if asked?.count == 1 { asked?[0].exportSelection() }
+    defer { for log in resolved ?? [] { log.close() } }
+    if plugins.nameFiles, supervised == nil {
+      if resolved?.count == 1 { resolved?[0].exportSelection() }
       let code = try Supervisor.run(
-        timeoutSeconds: plugins.timeoutSeconds, logs: asked?.map(\.path) ?? given)
+        timeoutSeconds: plugins.timeoutSeconds, logs: resolved?.map(\.path) ?? names)
       guard code == 0 else { throw ExitCode(code) }
-      if asked?.contains(where: \.hasFailed) == true { throw ExitCode(Failure.runCode) }
+      if resolved?.contains(where: \.hasFailed) == true { throw ExitCode(Failure.runCode) }
       return
     }
-    let call = watched ?? ActiveCall()
+    let call = supervised ?? ActiveCall()
     let all: [ResolvedLog]
     let logs: LogSet?
     do {
-      all = try asked ?? selection.log.asked(run: selection.selector)
+      all = try resolved ?? selection.log.asked(run: selection.selector)
       logs = options.follows ? nil : try LogSet(all, all: true)
     } catch {
-      // What is wrong with the command comes before what is wrong with a log.
-      _ = try plugins.chosen(log: given[0], options, call)
+      // Errors in the command come before errors of a log.
+      _ = try plugins.chosen(log: names[0], options, call)
       throw error
     }
     defer { logs?.remove() }
@@ -91,28 +92,28 @@ struct ReplayCommand: AsyncParsableCommand {
       options)
     let runs = try reader.runs(matching: logs?.parts[0].selector ?? all[0].selector)
     if options.follows, runs.count > 1 {
-      throw Failure.usage("--follow goes on with one run; choose it with --run")
+      throw Failure.usage("--follow follows one run; choose it with --run")
     }
     var outcome = Outcome.exact
-    for (place, info) in runs.enumerated() {
-      if place > 0 { Console.print() }
+    for (index, info) in runs.enumerated() {
+      if index > 0 { Console.print() }
       if runs.count > 1 {
         Console.print("run #\(info.number), \(info.id)")
         Console.print()
       }
       outcome = max(outcome, try await replay(info, reader, chosen, options, call))
     }
-    // What was not followed to its end is no whole answer.
+    // If following ended early, the result is incomplete.
     if all.contains(where: \.hasFailed) { outcome = max(outcome, .failed) }
     if let code = outcome.exitCode { throw ExitCode(code) }
   }
 
-  /// How well a replay went: what is worse is greater.
+  /// The outcome of a replay, from best to worst.
   private enum Outcome: Int, Comparable {
     case exact
-    /// Plugins may have seen another state than live.
+    /// Plugins may have seen a state that differs from the live one.
     case drifted
-    /// A plugin has failed, or is not what it was live.
+    /// A plugin has failed, or its report differs from the live one.
     case failed
 
     static func < (a: Outcome, b: Outcome) -> Bool { a.rawValue < b.rawValue }
@@ -132,7 +133,7 @@ struct ReplayCommand: AsyncParsableCommand {
   ) async throws -> Outcome {
     let extent = (info.lastSeq ?? 0) - (info.firstSeq ?? 0) + 1
     var options = options
-    // The numbers of events in what was put together are good for this time only.
+    // The seqs of a merged log are valid for this command only.
     if reader.name == reader.path {
       options.checkpoints = checkpoints.options(events: extent) { Console.complain($0) }
     }
@@ -146,7 +147,7 @@ struct ReplayCommand: AsyncParsableCommand {
       }
     }
     var bar = ProgressBar(total: options.follows ? nil : extent, noun: "events")
-    // Of a run that goes on what was seen so far is wanted, of another nothing is.
+    // Interrupting a followed run still prints the reports so far; else it ends the command.
     if options.follows { Interrupt.watch(SIGINT) }
     let result: Replayer.Result
     do {
@@ -157,7 +158,7 @@ struct ReplayCommand: AsyncParsableCommand {
       throw error
     }
     bar.finish()
-    // What plugins have printed comes before what they report.
+    // The output of plugins comes before their reports.
     fflush(nil)
     let text = ReplayText(path: reader.name, run: info, result: result, part: part.given)
     text.write(end: try reader.runs().first { $0.number == info.number }?.end ?? info.end)
@@ -167,11 +168,11 @@ struct ReplayCommand: AsyncParsableCommand {
     }
     if options.verifies, result.verifications.isEmpty {
       Console.complain(
-        "--verify: nothing was noted of these plugins in run #\(info.number); record it with "
+        "--verify: run #\(info.number) has no recorded reports of these plugins; record it with "
           + "Recorder(log:verify:)")
       return .failed
     }
-    // A replay that ended at a failure is no whole answer, whatever the live run had.
+    // A replay that ended at a failure is incomplete, whatever the live run had.
     if result.failureCount > 0 || result.end == .failed
       || result.verifications.contains(where: { $0.differing > 0 })
     {

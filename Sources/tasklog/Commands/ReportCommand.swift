@@ -10,13 +10,13 @@ import Reporting
 struct ReportCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "report",
-    abstract: "Write one HTML page that shows what happened in a run.",
+    abstract: "Write an HTML page about a run.",
     discussion: """
-      Task stream, tasks by state, workers, prefixes, errors with tracebacks, slowest tasks, \
-      critical path, and the story of each key. The page needs no network: open it from disk, send \
-      it, keep it. With several logs their runs are shown as one; halves of one run that were \
-      recorded apart come together. A page that would be larger than --limit shortens the hashes in \
-      keys, and then the stories; it says so.
+      Shows the task stream, tasks by state, workers, prefixes, errors with tracebacks, slowest \
+      tasks, critical path, and the story of each key. The page needs no network: open it from \
+      disk, send it, keep it. The runs of several logs are shown as one, and halves of one run \
+      that were recorded separately are merged. If the page would be larger than --limit, the \
+      hashes in keys are shortened, then the stories; the page and the command report that.
 
       Examples:
         tasklog report -o report.html
@@ -32,34 +32,37 @@ struct ReportCommand: ParsableCommand {
   @OptionGroup var selection: RunOption
 
   @Option(
-    help: ArgumentHelp("A second run, shown beside the first, as --run takes it.", valueName: "run")
+    help: ArgumentHelp("A second run, shown next to the first; as for --run.", valueName: "run")
   )
   var compare: String?
 
   @Option(
-    help: ArgumentHelp("The log of the second run, when it is another.", valueName: "path"))
+    help: ArgumentHelp("The log of the second run, if it is a different one.", valueName: "path"))
   var log2: String?
 
   @Option(
     help: ArgumentHelp(
-      "How large the page may be before it holds less. By default 60.", valueName: "megabytes"))
+      "The maximum size of the page, which omits details to fit. By default 60.",
+      valueName: "megabytes"))
   var limit: Int?
 
   func run() throws {
-    if let limit, limit < 1 { throw Failure.usage("--limit \(limit): 1 or more megabytes") }
+    if let limit, limit < 1 {
+      throw Failure.usage("--limit \(limit): expected 1 or more megabytes")
+    }
     if log2 != nil, compare == nil {
-      throw Failure.usage("--log2: goes with --compare; say which run of it is the second one")
+      throw Failure.usage("--log2: requires --compare, which selects the second run")
     }
     for path in logs.allPaths + (log2.map(LogTemplate.all) ?? [])
     where FileIdentity.isSame(path, output) {
       throw Failure.usage("-o \(output): is the log itself; name another file")
     }
-    var joined: [LogSet] = []
-    defer { for logs in joined { logs.remove() } }
-    var sides = [try side(logs.asked(run: selection.selector), &joined)]
+    var logSets: [LogSet] = []
+    defer { for logSet in logSets { logSet.remove() } }
+    var sides = [try side(logs.asked(run: selection.selector), &logSets)]
     if let compare {
       let others = try log2.map { [try ResolvedLog($0, run: compare)] } ?? logs.asked(run: compare)
-      sides.append(try side(others, &joined))
+      sides.append(try side(others, &logSets))
     }
     let events = try sides.reduce(Int64(0)) { sum, side in
       try side.runs.reduce(sum) { try $0 + side.reader.eventCount(of: $1) }
@@ -73,22 +76,22 @@ struct ReportCommand: ParsableCommand {
         limit: limit.map { $0 * 1_000_000 } ?? ReportPage.sizeLimit
       ) { bar.show($0) }
     }
-    tell(result)
+    report(result)
     for side in sides { for run in side.runs { try RunWarnings.reportParts(run, side.reader) } }
   }
 
-  private func tell(_ result: ReportPage.Result) {
+  private func report(_ result: ReportPage.Result) {
     Console.print(
       "\(output): \(Printable.count(result.tasks, "task")), "
         + "\(Printable.count(result.spans, "span")) of work, \(Self.size(result.bytes))")
     if result.shortenedKeys > 0 {
       Console.print(
-        "  hashes in \(Printable.count(result.shortenedKeys, "key")) are shortened in it")
+        "  hashes are shortened in \(Printable.count(result.shortenedKeys, "key"))")
     }
     if result.omittedEvents > 0 {
       Console.print(
-        "  its stories are without \(Printable.count(result.omittedEvents, "event")) of workers; "
-          + "'tasklog story' has them")
+        "  its stories omit \(Printable.count(result.omittedEvents, "event")) of workers; "
+          + "see 'tasklog story'")
     }
   }
 
@@ -97,26 +100,26 @@ struct ReportCommand: ParsableCommand {
       ? "\((bytes + 999) / 1000) kB" : "\(Double((bytes + 99_999) / 100_000) / 10) MB"
   }
 
-  /// The runs of one log as they are, of several put into one.
-  private func side(_ logs: [ResolvedLog], _ kept: inout [LogSet]) throws -> ReportPage.Side {
-    let joined = try LogSet(logs, all: false)
-    kept.append(joined)
+  /// A side with the runs of one log, or of several merged logs.
+  private func side(_ logs: [ResolvedLog], _ logSets: inout [LogSet]) throws -> ReportPage.Side {
+    let logSet = try LogSet(logs, all: false)
+    logSets.append(logSet)
     let name = logs.map(\.name).map(Self.name).joined(separator: " + ")
-    guard joined.parts.count > 1 else {
-      let reader = try joined.reader()
+    guard logSet.parts.count > 1 else {
+      let reader = try logSet.reader()
       return ReportPage.Side(
-        reader: reader, runs: try reader.runs(matching: joined.parts[0].selector), name: name)
+        reader: reader, runs: try reader.runs(matching: logSet.parts[0].selector), name: name)
     }
-    // Of logs that have nothing to do with each other, each may have a run that is meant.
-    let wanted = Set(
+    // Unrelated logs may each have a selected run.
+    let selected = Set(
       try logs.flatMap { log in
         try LogReader(path: log.path).runs(matching: log.selector).map(\.id)
       })
     let all = try LogSet(logs, all: true)
-    kept.append(all)
+    logSets.append(all)
     let reader = try all.reader()
     return ReportPage.Side(
-      reader: reader, runs: try reader.runs().filter { wanted.contains($0.id) }, name: name)
+      reader: reader, runs: try reader.runs().filter { selected.contains($0.id) }, name: name)
   }
 
   private static func name(_ path: String) -> String {

@@ -1,33 +1,33 @@
 import ArgumentParser
 import EventLog
-import Filters
 import LogAnalysis
 import LogFormat
 import Querying
 
-/// What all verbs take.
+/// The options of the commands that print a report.
 struct VerbOptions: ParsableArguments {
   @OptionGroup var selection: RunOptions
   @OptionGroup var report: ReportOptions
 
-  /// Asks a verb and writes its answer.
-  func write(_ ask: (LogReader, [RunInfo]) throws -> Report) throws {
+  /// Makes a report and writes it, with warnings about the runs.
+  func write(_ makeReport: (LogReader, [RunInfo]) throws -> Report) throws {
     let logs = try selection.log.joined(run: selection.selector, all: true)
     defer { logs.remove() }
     let reader = try logs.reader()
     let runs = try reader.runs(matching: logs.parts[0].selector)
-    try report.write(try ask(reader, runs))
+    try report.write(try makeReport(reader, runs))
     try RunWarnings.tell(reader, runs)
   }
 }
 
 struct SummaryCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "summary", abstract: "Sum a run up: tasks by prefix, time in each state, workers.",
+    commandName: "summary",
+    abstract: "Summarize a run: tasks by prefix, time in each state, workers.",
     discussion: """
-      Tables: prefixes, states (the time that tasks were in each state, in seconds, with nearest-rank \
-      percentiles) and workers (share is that of the time its threads could have computed); where \
-      there are any, incomplete: workers whose last events may be missing.
+      Tables: prefixes, states (the time that tasks were in each state, in seconds, with \
+      nearest-rank percentiles) and workers ("share" is the busy part of the time of its threads); \
+      if there are any, incomplete: workers whose last events may be missing.
 
       Examples:
         tasklog summary
@@ -42,19 +42,19 @@ struct SummaryCommand: ParsableCommand {
 struct StoryCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "story",
-    abstract: "Tell all that happened to a task, or because of a stimulus.",
+    abstract: "Show all events of a task or of a stimulus.",
     discussion: """
-      Events of the scheduler and of all workers, cause before effect, whatever order they arrived \
-      in; "after" are the seconds since the event before. Times are by the scheduler's clock, \
-      "raw_time" is what the clock of their source said. Where keys of several types have one text, \
-      json:1 means the number and json:"1" the text.
+      Shows the events of the scheduler and of all workers, causes before effects, whatever their \
+      order of arrival. "after" is the number of seconds since the previous event. Times are by \
+      the scheduler's clock; "raw_time" is by the clock of the source. If keys of several types \
+      have the same text, json:1 is the number and json:"1" the text.
 
       Examples:
         tasklog story top-20
         tasklog story "('merge-1', 0)" --run all
       """)
 
-  @Argument(help: ArgumentHelp("The key of a task, or a stimulus.", valueName: "key|stimulus"))
+  @Argument(help: ArgumentHelp("The key of a task, or a stimulus ID.", valueName: "key|stimulus"))
   var name: String
 
   @OptionGroup var options: VerbOptions
@@ -64,19 +64,21 @@ struct StoryCommand: ParsableCommand {
       if let report = try Reports.story(reader, runs, of: name) { return report }
       let run = runs.count == 1 ? "run #\(runs[0].number)" : "the runs"
       throw Failure.run(
-        "\(reader.name): \(run) of it has no key and no stimulus '\(name)'; "
-          + "'tasklog query --key \"*\(name)*\"' looks for a part of one")
+        "\(reader.name): no key or stimulus '\(name)' in \(run); "
+          + "search for a part of a key with 'tasklog query --key \"*\(name)*\"'")
     }
   }
 }
 
 struct ErrorsCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "errors", abstract: "Show what failed, why, and what failed with it.",
+    commandName: "errors",
+    abstract: "Show failures: causes, tracebacks, and the tasks that failed with them.",
     discussion: """
-      Tables: causes (exceptions, with how many tasks they failed), errors (tasks that failed on \
-      their own, with their traceback), affected (tasks that failed with them, and whom they blame) \
-      and at_workers (failures that only a worker had, such as data that it cannot unpickle).
+      Tables: causes (exceptions, with the number of tasks that failed), errors (tasks that failed \
+      themselves, with their traceback), affected (tasks that failed because of others, with the \
+      blamed key) and at_workers (failures that only a worker had, such as data that it cannot \
+      unpickle).
 
       Examples:
         tasklog errors
@@ -100,17 +102,17 @@ struct SlowestCommand: ParsableCommand {
   @OptionGroup var options: VerbOptions
 
   @Option(
-    help: ArgumentHelp("Only spans of this kind: compute, transfer, …", valueName: "action"))
+    help: ArgumentHelp("Only spans with this action: compute, transfer, …", valueName: "action"))
   var action: String?
 
   @Option(
     name: [.customShort("n"), .customLong("limit")], parsing: .unconditional,
-    help: ArgumentHelp("At most so many. By default 10.", valueName: "count"))
+    help: ArgumentHelp("The maximum number of rows. By default 10.", valueName: "count"))
   var limit: Int?
 
   func run() throws {
     if let limit, limit < 0 {
-      throw Failure.usage("--limit \(limit): cannot be negative; 0 or more")
+      throw Failure.usage("--limit \(limit): expected 0 or more")
     }
     try options.write { try Reports.slowest($0, $1, action: action, limit: limit ?? 10) }
   }
@@ -119,11 +121,11 @@ struct SlowestCommand: ParsableCommand {
 struct CriticalPathCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "critical-path",
-    abstract: "Show the chain of tasks and waits that set the length of a run.",
+    abstract: "Show the chain of tasks and waits that determined the duration of a run.",
     discussion: """
-      From the task that ended last back over the dependency that came last, and so on. The pieces \
-      follow on each other: wait (at the scheduler), queue (at the worker), transfer, compute and \
-      report (until the scheduler knew).
+      Starts at the task that ended last, continues with its dependency that finished last, and so \
+      on. The consecutive pieces are wait (at the scheduler), queue (at the worker), transfer, \
+      compute and report (until the scheduler received the result).
 
       Examples:
         tasklog critical-path
@@ -137,10 +139,10 @@ struct CriticalPathCommand: ParsableCommand {
 
 struct OpenCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "open", abstract: "Show what was unfinished at the end of the log.",
+    commandName: "open", abstract: "Show the tasks that were unfinished at the end of the log.",
     discussion: """
-      For a run that died: the tasks that the scheduler or a worker still had to do, and since when. \
-      A run that was closed mostly leaves none.
+      For a run that died: the unfinished tasks of the scheduler and the workers, with the time \
+      since when. A closed run usually has none.
 
       Examples:
         tasklog open
@@ -155,12 +157,13 @@ struct OpenCommand: ParsableCommand {
 struct WorkersCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "workers",
-    abstract: "Show the workers of a run: when they joined and left, what they did.",
+    abstract: "Show the workers of a run: when they joined and left, and their work.",
     discussion: """
-      busy are the seconds computed, share is that of what its threads could have; occupancy is how \
-      many tasks a worker had been given at a time, on average. A worker that came back at the address \
-      of another is one of its own: life counts them. clock_offset are the seconds that its clock was \
-      behind the scheduler's, give or take clock_uncertainty; empty where it was not measured.
+      "busy" is the number of seconds computed, "share" its part of the time of the worker's \
+      threads; "occupancy" is the average number of tasks assigned to the worker at a time. A \
+      worker that returns at the address of an earlier one is counted separately, with the next \
+      number as "life". "clock_offset" is the number of seconds that its clock was behind the \
+      scheduler's, with an error of at most "clock_uncertainty"; empty if it was not measured.
 
       Examples:
         tasklog workers
@@ -174,10 +177,10 @@ struct WorkersCommand: ParsableCommand {
 
 struct StateCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "state", abstract: "Show what was where at a moment.",
+    commandName: "state", abstract: "Show task and worker state at a point in time.",
     discussion: """
-      Behind an event (a number as query shows under seq) or at a time. Tables: states (how many \
-      tasks in each) and tasks.
+      Shows the state after an event (a number from the column seq of query) or at a time. Tables: \
+      states (the number of tasks in each) and tasks.
 
       Examples:
         tasklog state --at 100
@@ -187,21 +190,22 @@ struct StateCommand: ParsableCommand {
   @Option(
     parsing: .unconditional,
     help: ArgumentHelp(
-      "The moment: 100, seq:100, 2026-01-31T12:00:00.5 (UTC), or -10m.", valueName: "seq|time"))
+      "The point in time: 100, seq:100, 2026-01-31T12:00:00.5 (UTC), or -10m.",
+      valueName: "seq|time"))
   var at: String
 
   @OptionGroup var options: VerbOptions
 
   func run() throws {
-    let moment: PointInTime
+    let point: PointInTime
     if let seq = Int64(at), seq >= 0 {
-      moment = .seq(seq)
+      point = .seq(seq)
     } else {
       switch try FilterParsing.bound(at, option: "--at", now: Clock.now(), isEnd: true) {
-      case .time(let time): moment = .time(time)
-      case .seq(let seq): moment = .seq(seq)
+      case .time(let time): point = .time(time)
+      case .seq(let seq): point = .seq(seq)
       }
     }
-    try options.write { try Reports.state($0, $1, at: moment) }
+    try options.write { try Reports.state($0, $1, at: point) }
   }
 }

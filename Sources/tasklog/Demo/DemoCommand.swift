@@ -10,15 +10,15 @@ import TaskLogPlugin
 struct DemoCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "demo",
-    abstract: "Count the words of all files below a folder, recorded from first to last.",
+    abstract: "Record a demo job that counts the words of the files below a folder.",
     discussion: """
-      One task a file, a tree of merges, a final top 20. Files that are not UTF-8 text fail their \
-      task; the job carries on with the rest. Hidden files and folders, links, and the log with its \
-      companions are skipped.
+      Runs one task per file, a tree of merges, and a final top 20. Tasks of files that are not \
+      UTF-8 text fail; the job continues with the rest. Hidden files and folders, links, and the \
+      log with its companion files are skipped.
 
-      What is preloaded is a file of Swift, or a library, with a class that is a Preload, a \
-      SchedulerPlugin or a WorkerPlugin; file.swift:Type chooses one. It is there before the first \
-      worker.
+      A preload is a Swift file or a library with a class that is a Preload, a SchedulerPlugin or \
+      a WorkerPlugin; select one with file.swift:Type. It is loaded before the first worker \
+      starts.
 
       Examples:
         tasklog demo --input /usr/share/doc --workers 4
@@ -26,23 +26,23 @@ struct DemoCommand: AsyncParsableCommand {
       """)
 
   @Option(
-    help: ArgumentHelp("By default the working folder.", valueName: "folder"),
+    help: ArgumentHelp("The folder. By default the working folder.", valueName: "folder"),
     completion: .directory)
   var input: String?
 
   @Option(
     parsing: .unconditional,
-    help: ArgumentHelp("By default one worker a processor.", valueName: "count"))
+    help: ArgumentHelp("The number of workers. By default one per processor.", valueName: "count"))
   var workers: Int?
 
   @Option(
     help: ArgumentHelp(
-      "Code to run in the cluster; can be given several times.", valueName: "file"))
+      "Code to load into the cluster; repeat to load several files.", valueName: "file"))
   var preload: [String] = []
 
   @Option(
     help: ArgumentHelp(
-      "What it is made with; with several of them <file>:<name>=<value>.",
+      "An option of a preload; with several preloads <file>:<name>=<value>.",
       valueName: "name=value"))
   var preloadArgument: [String] = []
 
@@ -50,12 +50,12 @@ struct DemoCommand: AsyncParsableCommand {
 
   func run() async throws {
     if let workers, !(1...1024).contains(workers) {
-      throw Failure.usage("--workers \(workers): must be from 1 to 1024")
+      throw Failure.usage("--workers \(workers): expected 1 to 1024")
     }
     let folder = input ?? "."
     let files = try FileFinder.files(below: folder, log: log.path)
     guard !files.isEmpty else {
-      throw Failure.run("\(folder): holds no files to count; name another folder with --input")
+      throw Failure.run("\(folder): has no files to count; name another folder with --input")
     }
     let preloads = try self.preloads()
     let options: Recorder.Options
@@ -71,7 +71,7 @@ struct DemoCommand: AsyncParsableCommand {
         workers: workers, recorder: recorder, preloads: preloads, plugins: [Counter()])
     } catch {
       await recorder.finish()
-      throw Failure.run("the cluster could not be started: \(error)")
+      throw Failure.run("cannot start the cluster: \(error)")
     }
     await cluster.client.registerPlugin { ErrorLogger() }
 
@@ -80,13 +80,13 @@ struct DemoCommand: AsyncParsableCommand {
       count = try await WordCount.run(files, below: folder, on: cluster.client)
     } catch {
       await cluster.close()
-      throw Failure.run("the words could not be counted: \(error)")
+      throw Failure.run("cannot count the words: \(error)")
     }
     let reports = await self.reports(cluster)
     await cluster.close()
 
     printCount(count, files: files.count, folder: folder)
-    Console.print("The live plugins report:")
+    Console.print("Reports of the live plugins:")
     Console.print()
     ReportText.write(reports)
     try printRecorded(recorder)
@@ -96,7 +96,7 @@ struct DemoCommand: AsyncParsableCommand {
     var names: [String] = []
     for name in preload where !names.contains(name) { names.append(name) }
     guard !names.isEmpty || preloadArgument.isEmpty else {
-      throw Failure.usage("--preload-argument \(preloadArgument[0]): there is no --preload")
+      throw Failure.usage("--preload-argument \(preloadArgument[0]): requires --preload")
     }
     let arguments = try NamedValues(
       preloadArgument, option: "--preload-argument", owners: names, ownerOption: "--preload")
@@ -124,18 +124,18 @@ struct DemoCommand: AsyncParsableCommand {
     Console.print()
     let wordWidth = count.top.map { Printable.width($0.word) }.max() ?? 0
     let countWidth = count.top.map { String($0.count).count }.max() ?? 0
-    for (place, entry) in count.top.enumerated() {
+    for (index, entry) in count.top.enumerated() {
       let word = Printable.text(entry.word)
       Console.print(
-        Self.right(String(place + 1), 4) + "  " + word
+        Self.rightAligned(String(index + 1), 4) + "  " + word
           + String(repeating: " ", count: max(0, wordWidth - Printable.width(word)) + 2)
-          + Self.right(String(entry.count), countWidth))
+          + Self.rightAligned(String(entry.count), countWidth))
     }
     if count.top.isEmpty { Console.print("  none") }
     Console.print()
   }
 
-  private static func right(_ text: String, _ width: Int) -> String {
+  private static func rightAligned(_ text: String, _ width: Int) -> String {
     String(repeating: " ", count: max(0, width - text.count)) + text
   }
 
@@ -166,12 +166,12 @@ struct DemoCommand: AsyncParsableCommand {
   }
 
   private static func logOption(_ path: String) -> String {
-    // After a space the parser would take a dash for the next option.
+    // After a space the parser would read a dash as the next option.
     " --log" + (path.hasPrefix("-") ? "=" : " ") + quote(path)
   }
 
-  /// A word as a shell takes it, on one line. By bytes: a quote that is followed by a combining
-  /// character is no `Character` of its own.
+  /// Quotes a word for a shell, on one line. By bytes: a quote followed by a combining character is
+  /// not a separate `Character`.
   private static func quote(_ word: String) -> String {
     let isPlain = word.utf8.allSatisfy { byte in
       switch byte {

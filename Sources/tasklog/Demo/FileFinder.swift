@@ -2,16 +2,16 @@ import Glibc
 
 /// A file that the demo counts.
 struct FoundFile: Sendable {
-  /// The path within the folder, as the system has it: any bytes but NUL.
+  /// The path within the folder, as the system's bytes: any except NUL.
   var path: [UInt8]
 
-  /// The path as text, where it is text.
+  /// The path as text; invalid UTF-8 is replaced.
   var name: String { String(decoding: path, as: UTF8.self) }
 }
 
 /// Finds the files that the demo counts.
 enum FileFinder {
-  /// What tells one file from another, by whatever path it is reached.
+  /// The identity of a file, independent of its path.
   private struct Identity: Hashable {
     var device: UInt64
     var file: UInt64
@@ -20,18 +20,18 @@ enum FileFinder {
   /// The files below a folder, in order. Hidden ones, links, and a log with its companions are
   /// skipped.
   ///
-  /// - Throws: `Failure` when the folder itself cannot be read.
+  /// - Throws: `Failure` if the folder itself cannot be read.
   static func files(below folder: String, log: String) throws -> [FoundFile] {
-    guard !folder.isEmpty else { throw Failure.run("--input '': name a folder") }
+    guard !folder.isEmpty else { throw Failure.run("--input '': expected a folder") }
     var status = stat()
     guard stat(folder, &status) == 0 else {
       throw Failure.run(
         errno == ENOENT
-          ? "\(folder): there is no such folder; name one with --input"
+          ? "\(folder): no such folder; name another with --input"
           : "\(folder): cannot be read: \(String(cString: strerror(errno)))")
     }
     guard status.st_mode & S_IFMT == S_IFDIR else {
-      throw Failure.run("\(folder): is no folder; name one with --input")
+      throw Failure.run("\(folder): is not a folder; name one with --input")
     }
     let skipped = companions(ofLog: log)
     var files: [FoundFile] = []
@@ -58,7 +58,7 @@ enum FileFinder {
     return files.sorted { $0.path.lexicographicallyPrecedes($1.path) }
   }
 
-  /// A path for the system's functions, with the zero at its end.
+  /// A zero-terminated path for the system's functions.
   static func fullPath(_ folder: String, _ path: [UInt8]) -> [CChar] {
     let bytes = path.isEmpty ? Array(folder.utf8) : Array(folder.utf8) + [0x2F] + path
     return (bytes + [0]).map { CChar(bitPattern: $0) }
@@ -73,21 +73,21 @@ enum FileFinder {
     Identity(device: UInt64(status.st_dev), file: UInt64(status.st_ino))
   }
 
-  /// What of a log there is already: the file, SQLite's companions and the recorder's folder.
+  /// The existing files of a log: the file, SQLite's companion files and the recorder's folder.
   private static func companions(ofLog log: String) -> Set<Identity> {
     var paths = [log]
     if let resolved = realpath(log, nil) {
       paths.append(String(cString: resolved))
       free(resolved)
     }
-    var found: Set<Identity> = []
+    var identities: Set<Identity> = []
     for path in paths {
       for suffix in ["", "-wal", "-shm", "-journal", ".spool"] {
         var status = stat()
-        if stat(path + suffix, &status) == 0 { found.insert(identity(status)) }
+        if stat(path + suffix, &status) == 0 { identities.insert(identity(status)) }
       }
     }
-    return found
+    return identities
   }
 
   private static func names(in folder: [CChar]) -> [[UInt8]]? {
@@ -95,7 +95,7 @@ enum FileFinder {
     defer { closedir(stream) }
     var names: [[UInt8]] = []
     while let entry = readdir(stream) {
-      // The name lies in the buffer of the stream until the next call, with a zero at its end.
+      // The name is in the buffer of the stream until the next call, zero-terminated.
       guard let offset = MemoryLayout<dirent>.offset(of: \.d_name) else { return nil }
       let name = UnsafeRawPointer(entry).advanced(by: offset).assumingMemoryBound(to: UInt8.self)
       names.append(

@@ -15,7 +15,7 @@ enum WordCount {
     var failed: Int
   }
 
-  /// Why a file cannot be counted.
+  /// The reason why a file cannot be counted.
   enum Problem: Error, CustomStringConvertible {
     case unreadable(String, reason: String)
     case notText(String)
@@ -28,7 +28,7 @@ enum WordCount {
     }
   }
 
-  /// So many counts are merged by one task.
+  /// The number of counts that one task merges.
   private static let fanIn = 8
 
   static func run(
@@ -43,7 +43,7 @@ enum WordCount {
         try await future.wait()
         good.append(future)
       } catch is TaskError {
-        // The file is told of by the error logger.
+        // The error logger reports the file.
       }
     }
     let failed = counts.count - good.count
@@ -66,8 +66,8 @@ enum WordCount {
     return Result(top: try await top.result(), failed: failed)
   }
 
-  /// `('count', 'a.txt')`. A name that is not UTF-8 is the text that Python makes of it: the bytes
-  /// that do not fit as lone surrogates (PEP 383), so that no two files share a key.
+  /// `('count', 'a.txt')`. A name that is not UTF-8 becomes the same text as in Python, with
+  /// invalid bytes as lone surrogates (PEP 383), so that no two files share a key.
   static func key(_ file: FoundFile) -> Key {
     if let name = String(validating: file.path, as: UTF8.self) { return Key("count", name) }
     var wtf8: [UInt8] = []

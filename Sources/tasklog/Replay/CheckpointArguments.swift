@@ -2,37 +2,38 @@ import ArgumentParser
 import PluginLoading
 import Replaying
 
-/// Whether a replay begins where the last one ended.
+/// The options of checkpoints, with which a replay resumes where the last one ended.
 struct CheckpointArguments: ParsableArguments {
   @Flag(
     name: .customLong("no-checkpoint"),
-    help: "Replay from the first event, and save nothing for the next time.")
+    help: "Replay from the first event, and save no checkpoints.")
   var isOff = false
 
   @Option(
     name: .customLong("checkpoint-every"), parsing: .unconditional,
     help: ArgumentHelp(
-      "How many events lie between two checkpoints. By default 250000.", valueName: "events"))
+      "The number of events between two checkpoints. By default 250000.", valueName: "events"))
   var every: Int64?
 
   func validate() throws {
     if let every, every < 1 {
       throw ValidationError(
-        "--checkpoint-every \(every): must be 1 or more; --no-checkpoint turns checkpoints off")
+        "--checkpoint-every \(every): expected 1 or more; "
+          + "turn checkpoints off with --no-checkpoint")
     }
   }
 
   /// - Parameters:
-  ///   - events: how many the run has at most; nothing is touched for a short one.
-  ///   - complain: takes what is wrong with the cache; the replay goes on without.
+  ///   - events: an upper bound of the run's events; a short run has no checkpoints.
+  ///   - complain: receives a problem of the cache; the replay then runs without checkpoints.
   func options(events: Int64, complain: (String) -> Void) -> CheckpointOptions? {
     guard !isOff, events >= every ?? CheckpointOptions.usual else { return nil }
     switch CacheFolder.make("checkpoints") {
     case .success(let folder):
       return CheckpointOptions(folder: folder, every: every ?? CheckpointOptions.usual)
     case .failure(let failure):
-      // Who has asked for none need not readConfirms that there are none.
-      if every != nil { complain("no checkpoints are kept: \(failure.reason)") }
+      // Not reported unless checkpoints were requested explicitly.
+      if every != nil { complain("no checkpoints are saved: \(failure.reason)") }
       return nil
     }
   }

@@ -2,45 +2,45 @@ import PluginLoading
 import Replaying
 import TaskLogPlugin
 
-/// What `--plugin` can name, tried in this order: what a text is not taken for by any of the first
-/// kinds is for the last one, which knows how to say what is wrong with it.
+/// The kinds of plugins that `--plugin` can name, in the order of matching. The last kind matches
+/// any other text, and throws an error that explains what is wrong with it.
 enum PluginKinds {
   static let all: [any PluginKind.Type] = [
     ProgramPluginKind.self, RabbitMQPluginKind.self, PythonPluginKind.self, SwiftPluginKind.self,
   ]
 }
 
-/// One way in which `--plugin` names a plugin.
+/// One kind of plugin that `--plugin` can name.
 protocol PluginKind: SendableMetatype {
-  /// Whether a text names one of these. Looks at nothing but the text.
+  /// Whether a text names a plugin of this kind, judged by the text alone.
   static func isMeant(by text: String) -> Bool
 
-  /// Finds the plugin; compiles, loads and checks whatever can be before a replay begins.
+  /// Finds the plugin; compiles, loads and checks as much as possible before a replay begins.
   ///
-  /// - Throws: what the user has to be told.
+  /// - Throws: an error that the user sees.
   static func plugin(_ text: String, _ request: PluginRequest) throws -> ChosenPlugin
 }
 
-/// With what a plugin is to be made.
+/// The parameters to create a plugin.
 struct PluginRequest {
-  /// `--option name=value`, those of this plugin.
+  /// The values of `--option name=value` for this plugin.
   var options: [String: String]
   var replay: ReplayOptions
-  /// The log that is replayed.
+  /// The path of the replayed log.
   var log: String
-  /// How long one call may take; 0 for ever.
+  /// The time limit of one call; 0 for none.
   var timeoutSeconds: Int
-  /// Where it is shown that code of the plugin is being run.
+  /// Shows the supervising process which call of a plugin is running.
   var call: ActiveCall
 }
 
-/// A plugin that was found.
+/// A resolved plugin.
 enum ChosenPlugin {
   /// Runs in this process.
   case swift(PluginFactory, options: [String: String])
-  /// Runs in a program of its own, which is made anew for each run that is replayed.
+  /// Runs in its own program, which is started anew for each replayed run.
   case outside(() throws -> any ExternalPlugin)
-  /// Runs with all others in Python in one program.
+  /// Runs in one program with all other Python plugins.
   case python(PythonRequest.Plugin)
 
   var python: PythonRequest.Plugin? {

@@ -1,6 +1,6 @@
 import Replaying
 
-/// Any program that reads lines of JSON: `exec:` and a line for the shell.
+/// A program that reads lines of JSON: `exec:` and a shell command.
 enum ProgramPluginKind: PluginKind {
   private static let start = "exec:"
 
@@ -9,7 +9,7 @@ enum ProgramPluginKind: PluginKind {
   static func plugin(_ text: String, _ request: PluginRequest) throws -> ChosenPlugin {
     let command = String(text.dropFirst(start.count))
     guard command.contains(where: { !$0.isWhitespace }) else {
-      throw Failure.usage("--plugin \(text): name a program behind it, as in exec:'jq .key'")
+      throw Failure.usage("--plugin \(text): expected a program, as in exec:'jq .key'")
     }
     return .outside {
       ProgramPlugin(

@@ -1,7 +1,7 @@
 import Glibc
 import Replaying
 
-/// Plugins in Python: `module:Class`, `file.py:Class`, `file.py`.
+/// Python plugins: `module:Class`, `file.py:Class`, `file.py`.
 enum PythonPluginKind: PluginKind {
   static func isMeant(by text: String) -> Bool {
     if text.hasSuffix(".py") || text.contains(".py:") { return true }
@@ -26,15 +26,15 @@ enum PythonPluginKind: PluginKind {
   }
 }
 
-/// Where Python is.
+/// Finds the Python interpreter.
 enum Interpreter {
-  /// - Parameter named: as the user has named it; else the one of the virtual environment, else
-  ///   `python3`.
+  /// - Parameter named: the user's choice; by default the interpreter of the virtual environment,
+  ///   else `python3`.
   /// - Throws: `Failure`.
   static func path(_ named: String?) throws -> String {
     if let named {
       guard let path = find(named) else {
-        throw Failure.usage("--python \(named): there is no such program")
+        throw Failure.usage("--python \(named): no such program")
       }
       return path
     }
@@ -44,7 +44,7 @@ enum Interpreter {
     }
     guard let path = find("python3") else {
       throw Failure.run(
-        "there is no python3 on PATH, and plugins in Python need one: install it, activate a "
+        "no python3 on PATH, which Python plugins need: install it, activate a "
           + "virtual environment, or name one with --python")
     }
     return path

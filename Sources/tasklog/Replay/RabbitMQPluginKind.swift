@@ -5,18 +5,18 @@ import Recording
 import Replaying
 import TaskLogPlugin
 
-/// `rabbitmq`: publishes a run that is replayed.
+/// `rabbitmq`: publishes a replayed run.
 enum RabbitMQPluginKind: PluginKind {
   static let name = "rabbitmq"
-  static let summary = "publishes the events to a queue of RabbitMQ"
+  static let summary = "publishes the events to a RabbitMQ queue"
   static let options: [PluginFactory.Option] = [
-    .init("url", value: "url", summary: "the broker, as amqp://user:password@host:5672/vhost"),
-    .init("queue", value: "name", summary: "by default \(Publishing.defaultQueue)"),
+    .init("url", value: "url", summary: "the broker, such as amqp://user:password@host:5672/vhost"),
+    .init("queue", value: "name", summary: "the queue; by default \(Publishing.defaultQueue)"),
     .init(
       "payload", value: "kind",
-      summary: "events: all that the log holds; transitions: as in Dask's documentation"),
-    .init("batch", value: "count", summary: "so many events to a message; by default 1"),
-    .init("passive", value: "yes|no", summary: "yes: the queue has to be there"),
+      summary: "events: complete events; transitions: as in Dask's documentation"),
+    .init("batch", value: "count", summary: "the number of events in a message; by default 1"),
+    .init("passive", value: "yes|no", summary: "yes: fail if the queue does not exist"),
   ]
 
   static func isMeant(by text: String) -> Bool { text == name }
@@ -35,10 +35,10 @@ enum RabbitMQPluginKind: PluginKind {
     }
     var batch = 1
     if let text = options["batch"] {
-      guard let number = Int(text), (1...100_000).contains(number) else {
+      guard let count = Int(text), (1...100_000).contains(count) else {
         throw PluginError.badOption("batch", value: text, expected: "a number from 1 to 100000")
       }
-      batch = number
+      batch = count
     }
     let payload: Publishing.Payload
     switch options["payload"] ?? "events" {
@@ -57,7 +57,7 @@ enum RabbitMQPluginKind: PluginKind {
   }
 }
 
-/// Publishes the events of a log: nothing is lost with the process, so that they need no spool.
+/// Publishes the events of a log. No spool is needed, because the events stay in the log.
 final class ReplayedPublisher: ExternalPlugin {
   let name = RabbitMQPluginKind.name
   let needsAll = false
@@ -88,7 +88,7 @@ final class ReplayedPublisher: ExternalPlugin {
     sender?.add(source.source, number: Int(source.number))
   }
 
-  func take(_ recorded: RecordedEvent, isSelected: Bool) throws -> Bool {
+  func process(_ recorded: RecordedEvent, isSelected: Bool) throws -> Bool {
     guard isSelected else { return true }
     try sender?.send(
       recorded.event, source: Int(recorded.source), sourceSeq: recorded.sourceSeq)
@@ -107,12 +107,12 @@ final class ReplayedPublisher: ExternalPlugin {
     }
     let now = try reader.runs().first { $0.id == run.id } ?? run
     if now.end != .running {
-      // Of a part of a run nobody can say where it ends.
-      let isWhole = try !now.isPartial && reader.eventCount(of: now) == sender.eventCount
+      // The last seqs of a partial run are unknown.
+      let isComplete = try !now.isPartial && reader.eventCount(of: now) == sender.eventCount
       let lasts = try sources.map { (Int($0.number), try reader.lastSourceSeq(of: $0)) }
       sender.end(
         now.end, at: now.ended ?? now.started,
-        lastSourceSeqs: isWhole ? lasts.filter { $0.1 > 0 } : [])
+        lastSourceSeqs: isComplete ? lasts.filter { $0.1 > 0 } : [])
     }
     try sender.close()
     let report = Value.object([

@@ -1,49 +1,49 @@
 import ArgumentParser
-import Filters
+import Querying
 import Replaying
 import TaskLogPlugin
 
-/// Which part of a run, and how fast.
+/// The options for the part of a run to replay, and the speed.
 struct ReplayPartOptions: ParsableArguments {
   @Option(
     parsing: .unconditional,
     help: ArgumentHelp(
-      "Call plugins from here on, with the state as it was: seq:100 or 100, "
+      "Call plugins from this point on, with the state of that time: seq:100 or 100, "
         + "2026-01-31T12:00 (UTC), or -10m (s, m, h, d).",
-      valueName: "place"))
+      valueName: "seq|time"))
   var from: String?
 
   @Option(
     parsing: .unconditional,
-    help: ArgumentHelp("Call plugins up to here; written in the same way.", valueName: "place"))
+    help: ArgumentHelp("Call plugins up to this point; same format.", valueName: "seq|time"))
   var to: String?
 
   @Option(
     help: ArgumentHelp(
-      "Call only plugins on the scheduler, on workers, or on the one with this address.",
+      "Call only plugins on the scheduler, on workers, or on the worker at this address.",
       valueName: "scheduler|worker|address"))
   var source: [String] = []
 
   @Option(
     parsing: .unconditionalSingleValue,
     help: ArgumentHelp(
-      "Leave out events about keys other than this one, or than those of a pattern with * and ?.",
+      "Skip events about other keys than this one, or than those that match a pattern.",
       valueName: "glob"))
   var key: [String] = []
 
   @Option(
     help: ArgumentHelp(
-      "Go by the recorded times: 1x as fast as it was, 10x ten times as fast. By default max.",
+      "Replay at recorded speed (1x), ten times faster (10x), and so on. By default max.",
       valueName: "speed"))
   var speed: String?
 
-  @Flag(help: "End at the first hook that fails.")
+  @Flag(help: "Stop at the first hook that fails.")
   var failFast = false
 
-  @Flag(help: "Compare what plugins report with what a recorder has noted of them live.")
+  @Flag(help: "Compare the plugins' reports with those that the recorder stored in the live run.")
   var verify = false
 
-  @Flag(name: .shortAndLong, help: "Go on with what is being recorded, until the run ends.")
+  @Flag(name: .shortAndLong, help: "Follow a live run until it ends.")
   var follow = false
 
   /// - Throws: `Failure`, `FilterError`.
@@ -54,7 +54,7 @@ struct ReplayPartOptions: ParsableArguments {
     switch (options.from, options.to) {
     case (.seq(let from), .seq(let to)) where from > to,
       (.time(let from), .time(let to)) where from > to:
-      throw Failure.usage("--from \(self.from ?? "") lies behind --to \(self.to ?? "")")
+      throw Failure.usage("--from \(self.from ?? "") is after --to \(self.to ?? "")")
     default: break
     }
     options.sources = source.map { text in
@@ -67,13 +67,13 @@ struct ReplayPartOptions: ParsableArguments {
     options.verifies = verify
     if verify, from != nil || !key.isEmpty {
       throw Failure.usage(
-        "--verify needs all that a plugin was called with; leave out "
+        "--verify needs all events of a plugin; omit "
           + (from != nil ? "--from" : "--key"))
     }
     return options
   }
 
-  /// What leaves something out, as it was given.
+  /// The options that skip events, as on the command line.
   var given: String {
     ([("--from", from), ("--to", to)].compactMap { name, value in value.map { "\(name) \($0)" } }
       + source.map { "--source \($0)" } + key.map { "--key \($0)" })
@@ -93,12 +93,12 @@ struct ReplayPartOptions: ParsableArguments {
     }
   }
 
-  /// `1x`, `0.5x`, `10x`; nothing for `max`.
+  /// Parses `1x`, `0.5x`, `10x`; `nil` for `max`.
   private static func speed(_ text: String) throws -> Double? {
     if text == "max" { return nil }
     guard text.hasSuffix("x"), let speed = Double(text.dropLast()), speed.isFinite, speed > 0 else {
       throw Failure.usage(
-        "--speed \(text.isEmpty ? "''" : text): no speed; write 1x, 10x, 0.5x or max")
+        "--speed \(text.isEmpty ? "''" : text): expected a speed such as 1x, 10x or 0.5x, or max")
     }
     return speed
   }

@@ -1,29 +1,29 @@
 import ArgumentParser
 import Replaying
 
-/// What is about plugins in Python.
+/// The options of Python plugins.
 struct ReplayPythonOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
-      "The Python that runs plugins in Python, with the tasklog package. By default that of the "
+      "The interpreter for Python plugins, with the tasklog package. By default that of the "
         + "active virtual environment, else python3.", valueName: "path"))
   var python: String?
 
   @Option(
     help: ArgumentHelp(
-      "Print an attribute of a plugin in Python as JSON, and no reports; with several plugins "
+      "Print an attribute of a Python plugin as JSON instead of reports; with several plugins "
         + "<plugin>:<attribute>.", valueName: "attribute"))
   var result: [String] = []
 
   @Flag(
     help: """
-      Load the pickles in the log, so that plugins in Python get the very objects. A pickle can run \
-      any code with your rights: do this only with logs that you trust. Without it plugins get \
-      stand-ins with type and repr.
+      Load the pickles in the log, so that Python plugins get the original objects. A pickle can \
+      run any code with your rights: use this only with logs that you trust. Without it, plugins \
+      get stand-ins with type and repr.
       """)
   var trustPickles = false
 
-  /// The plugins with all those in Python as one, which is one program.
+  /// Combines all Python plugins into one plugin, which is one program.
   ///
   /// - Throws: `Failure`.
   func joined(
@@ -32,12 +32,12 @@ struct ReplayPythonOptions: ParsableArguments {
     let plugins = chosen.compactMap(\.python)
     guard !plugins.isEmpty else {
       if let first = result.first {
-        throw Failure.usage("--result \(first): it is for plugins in Python, and there is none")
+        throw Failure.usage("--result \(first): requires a Python plugin")
       }
       return chosen
     }
     var request = PythonRequest(python: try Interpreter.path(python), plugins: plugins)
-    request.results = try result.map { try wanted($0, of: plugins) }
+    request.results = try result.map { try resultRequest($0, of: plugins) }
     request.trustsPickles = trustPickles
     request.failsFast = options.failsFast
     request.verifies = options.verifies
@@ -46,13 +46,13 @@ struct ReplayPythonOptions: ParsableArguments {
     return others + [.outside { [request] in PythonPlugins(request) }]
   }
 
-  private func wanted(
+  private func resultRequest(
     _ text: String, of plugins: [PythonRequest.Plugin]
-  ) throws -> PythonRequest.Wanted {
+  ) throws -> PythonRequest.ResultPath {
     if let colon = text.lastIndex(of: ":") {
       let owner = String(text[..<colon])
       guard plugins.contains(where: { $0.name == owner }) else {
-        throw Failure.usage("--result \(text): there is no --plugin \(owner) in Python")
+        throw Failure.usage("--result \(text): no --plugin names a Python plugin '\(owner)'")
       }
       return .init(plugin: owner, path: String(text[text.index(after: colon)...]))
     }

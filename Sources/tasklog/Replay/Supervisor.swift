@@ -5,85 +5,88 @@ import Glibc
 import Replaying
 import TaskLogPlugin
 
-/// Runs a replay with plugins of the user's in a process of its own, and says which plugin it was, and
-/// in which event, when one of them traps, ends the program or never comes back.
+/// Runs a replay with user plugins in a child process, and reports the plugin and the event if one
+/// of them traps, ends the program or never returns.
 ///
-/// This process starts itself once more, with the same arguments and streams and in the same group
-/// of processes, so that a terminal treats both as one. The child does everything, and shows in memory
-/// that both have which call it is in. This one waits.
+/// This process starts itself again, with the same arguments and streams and in the same process
+/// group, so that a terminal treats both as one. The child does the work, and records its active
+/// call in shared memory. The parent waits.
 enum Supervisor {
-  /// How the child finds the shared file, and the pipe by whose end its own end is seen.
+  /// The environment variable with the shared file, and with the pipe whose closing shows the end
+  /// of the child.
   private static let variable = "TASKLOG_WATCHED"
   private static let tickMilliseconds = 100
 
   // MARK: - The child
 
-  /// Where this process is to show its present call; nothing when nobody watches it.
+  /// The shared memory for the active call of this process; `nil` if it is not supervised.
   static func watched() -> ActiveCall? {
     guard let text = getenv(variable).map({ String(cString: $0) }) else { return nil }
     unsetenv(variable)
-    let numbers = text.split(separator: " ").compactMap { Int32($0) }
-    guard numbers.count == 3 else { return nil }
-    tl_end_with_parent(numbers[2])
-    // Programs that are started from here are none of the parent's business.
-    for descriptor in numbers[..<2] { _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC) }
-    return ActiveCall(descriptor: numbers[0])
+    let values = text.split(separator: " ").compactMap { Int32($0) }
+    guard values.count == 3 else { return nil }
+    tl_end_with_parent(values[2])
+    // Programs that are started here do not inherit the descriptors.
+    for descriptor in values[..<2] { _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC) }
+    return ActiveCall(descriptor: values[0])
   }
 
   // MARK: - The parent
 
-  /// Runs this program once more as the child.
+  /// Runs this program again as the child.
   ///
   /// - Parameters:
-  ///   - timeoutSeconds: how long a call of a plugin may take; 0 for ever.
-  ///   - logs: what is replayed, to say what an event is.
-  /// - Returns: the code to exit with.
+  ///   - timeoutSeconds: the time limit of a plugin call; 0 for none.
+  ///   - logs: the replayed logs, to describe an event.
+  /// - Returns: the exit code.
   /// - Throws: `Failure`.
   static func run(timeoutSeconds: Int, logs: [String]) throws -> Int32 {
     var ends: [Int32] = [0, 0]
     let file = tl_memory_file(ActiveCall.size)
-    guard file >= 0, let present = ActiveCall(descriptor: file), pipe(&ends) == 0 else {
+    guard file >= 0, let activeCall = ActiveCall(descriptor: file), pipe(&ends) == 0 else {
       throw cannotStart(errno)
     }
     for descriptor in ends { _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC) }
     let process = try spawn(file: file, pipe: ends[1])
     tl_forward_signals(process)
     close(ends[1])
-    var child = Child(process: process, present: present, pipe: ends[0])
+    var child = Child(process: process, activeCall: activeCall, pipe: ends[0])
     let end = child.wait(ticks: timeoutSeconds * 1000 / tickMilliseconds)
-    if case .exited(let code) = end, present.call == nil { return code }
-    // A progress bar may stand where the line is to begin.
+    if case .exited(let code) = end, activeCall.call == nil { return code }
+    // Erase a progress bar from the line.
     if isatty(STDERR_FILENO) == 1 { _ = "\r\u{1B}[K".withCString { write(STDERR_FILENO, $0, 4) } }
     switch end {
     case .exited(let code):
-      guard let call = present.call else { return code }
+      guard let call = activeCall.call else { return code }
       throw Failure.run(
-        "\(call.plugin) ended the program with code \(code) \(place(call, logs))")
-    case .signalled(let signal): throw ended(by: signal, present, logs)
+        "\(call.plugin) ended the program with code \(code) \(location(call, logs))")
+    case .signalled(let signal): throw ended(by: signal, activeCall, logs)
     case .hung(let call):
       throw Failure.run(
-        "\(call.plugin) has not come back for \(timeoutSeconds) s \(place(call, logs)); "
-          + "--timeout gives it more")
+        "\(call.plugin) made no progress for \(timeoutSeconds) s \(location(call, logs)); "
+          + "raise the limit with --timeout")
     }
   }
 
-  private static func ended(by signal: Int32, _ present: ActiveCall, _ logs: [String]) -> Failure {
-    // What a user or a terminal ends both with, and what ends whoever writes where nobody reads.
+  private static func ended(
+    by signal: Int32, _ activeCall: ActiveCall, _ logs: [String]
+  ) -> Failure {
+    // Signals with which a user or a terminal ends both, and the signal of a closed output pipe.
     if [SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE].contains(signal) { tl_end_by_signal(signal) }
     let name = "signal \(signal) (\(String(cString: strsignal(signal))))"
-    guard let call = present.call else {
+    guard let call = activeCall.call else {
       return Failure.run("the replay was ended by \(name), not within a call of a plugin")
     }
-    return Failure.run("\(call.plugin) was ended by \(name) \(place(call, logs))")
+    return Failure.run("\(call.plugin) was ended by \(name) \(location(call, logs))")
   }
 
-  private static func place(_ call: ActiveCall.Call, _ logs: [String]) -> String {
+  private static func location(_ call: ActiveCall.Call, _ logs: [String]) -> String {
     guard let seq = call.seq else { return "in \(call.what)" }
     let event = (try? event(at: seq, logs))?.summaryText
     return "in \(event ?? call.what) (seq \(seq))"
   }
 
-  /// Only what is replayed as it stands has its events where they are.
+  /// Only logs that are replayed without a merge have these seqs.
   private static func event(at seq: Int64, _ logs: [String]) throws -> Event? {
     guard logs.count == 1 else { return nil }
     let reader = try LogReader(path: logs[0])
@@ -92,20 +95,20 @@ enum Supervisor {
   }
 
   private static func cannotStart(_ code: Int32) -> Failure {
-    .run("a process for the plugins cannot be started: \(String(cString: strerror(code)))")
+    .run("cannot start a process for the plugins: \(String(cString: strerror(code)))")
   }
 
   private static func spawn(file: Int32, pipe: Int32) throws -> pid_t {
     var actions = posix_spawn_file_actions_t()
     posix_spawn_file_actions_init(&actions)
     defer { posix_spawn_file_actions_destroy(&actions) }
-    // Onto itself: the child has it, other programs that may be started meanwhile have not.
+    // Duplicated onto itself: inherited by the child, but not by other programs started meanwhile.
     for descriptor in [file, pipe] {
       posix_spawn_file_actions_adddup2(&actions, descriptor, descriptor)
     }
     setenv(variable, "\(file) \(pipe) \(getpid())", 1)
     defer { unsetenv(variable) }
-    // One line says it all, unless somebody wants more.
+    // One line is enough, unless the user has set this.
     setenv("SWIFT_BACKTRACE", "enable=no", 0)
     var words: [UnsafeMutablePointer<CChar>?] = CommandLine.arguments.map { strdup($0) } + [nil]
     defer { for word in words { free(word) } }
@@ -124,13 +127,13 @@ enum Supervisor {
     }
 
     var process: pid_t
-    var present: ActiveCall
+    var activeCall: ActiveCall
     var pipe: Int32
     private var isStopped = false
 
-    init(process: pid_t, present: ActiveCall, pipe: Int32) {
+    init(process: pid_t, activeCall: ActiveCall, pipe: Int32) {
       self.process = process
-      self.present = present
+      self.activeCall = activeCall
       self.pipe = pipe
     }
 
@@ -140,14 +143,14 @@ enum Supervisor {
       var ticks = 0
       while true {
         var descriptor = pollfd(fd: pipe, events: Int16(POLLIN), revents: 0)
-        // It is closed by the end of the child, and nothing is ever written.
+        // It is closed when the child ends; nothing is ever written to it.
         let isOver = poll(&descriptor, 1, Int32(Supervisor.tickMilliseconds)) > 0
         if let end = end(waiting: isOver) { return end }
-        let (calls, isInside) = present.progress
+        let (calls, isInside) = activeCall.progress
         if !isInside || calls != last || isStopped { ticks = 0 }
         last = calls
         ticks += 1
-        if limit > 0, ticks > limit, let call = present.call, call.number == calls {
+        if limit > 0, ticks > limit, let call = activeCall.call, call.number == calls {
           kill(process, SIGKILL)
           var status: Int32 = 0
           while waitpid(process, &status, 0) < 0, errno == EINTR {}
@@ -158,9 +161,9 @@ enum Supervisor {
 
     private mutating func end(waiting: Bool) -> End? {
       var status: Int32 = 0
-      let found = waitpid(process, &status, (waiting ? 0 : WNOHANG) | WUNTRACED | WCONTINUED)
-      guard found == process else { return nil }
-      // What the macros of `wait.h` say, which Swift does not have.
+      let changed = waitpid(process, &status, (waiting ? 0 : WNOHANG) | WUNTRACED | WCONTINUED)
+      guard changed == process else { return nil }
+      // The conditions of the macros of `wait.h`, which Swift does not have.
       if status & 0xFF == 0x7F {
         isStopped = true
       } else if status == 0xFFFF {

@@ -13,7 +13,7 @@ struct DemoOutput {
 
   /// What the plugins report.
   var plugins: String {
-    let start = text.range(of: "The live plugins report:\n\n")?.upperBound ?? text.startIndex
+    let start = text.range(of: "Reports of the live plugins:\n\n")?.upperBound ?? text.startIndex
     let end = text.range(of: /\n(Recorded .*\.|Nothing was recorded.*|\d+ events? of run .*)\n/)
     return String(text[start..<(end?.lowerBound ?? text.endIndex)])
   }

@@ -20,8 +20,8 @@ struct SampleLog {
 
   /// What commands note on standard error: in run 2 no clock was measured.
   static let note = """
-    tasklog: the clocks of 2 workers of run #2 were not measured: times are what the worker's own \
-    clock said; the view clock_bounds tells how far off that can be
+    tasklog: the clocks of 2 workers of run #2 were not measured: times are by the worker's own \
+    clock; the view clock_bounds has the bounds of its error
 
     """
 

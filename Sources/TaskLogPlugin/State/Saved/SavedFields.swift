@@ -1,10 +1,10 @@
-/// A state that was saved is damaged, or of another version of tasklog.
+/// A saved state that is damaged, or of another version of tasklog.
 package struct SavedStateError: Error {}
 
-/// Numbers for objects that point at each other, in the order in which they are met.
+/// Assigns indexes to objects that reference each other, in the order in which they are visited.
 struct ObjectIDs<Element: AnyObject> {
   private(set) var elements: [Element] = []
-  private var numbers: [Identity: Int] = [:]
+  private var indexes: [Identity: Int] = [:]
 
   init(_ elements: some Sequence<Element>) {
     for element in elements { _ = number(of: element) }
@@ -12,25 +12,24 @@ struct ObjectIDs<Element: AnyObject> {
 
   mutating func number(of element: Element) -> Int {
     let identity = Identity(element)
-    if let number = numbers[identity] { return number }
-    numbers[identity] = elements.count
+    if let index = indexes[identity] { return index }
+    indexes[identity] = elements.count
     elements.append(element)
     return elements.count - 1
   }
 
-  mutating func numbers(of others: some Sequence<Element>) -> Value {
+  mutating func indexes(of others: some Sequence<Element>) -> Value {
     .list(others.map { .int(Int64(number(of: $0))) })
   }
 }
 
-/// What is saved of something, by the names of its fields. What is empty, 0, false or nothing is left
-/// out.
+/// The saved fields of an object, by name. Empty, 0, false and `nil` are omitted.
 struct SavedFields {
   private var entries: [Value.Entry] = []
 
   var value: Value { .dict(entries) }
 
-  /// What is always there.
+  /// Adds a field that is always present.
   mutating func set(_ name: String, _ value: Value) { entries.append(.init(.string(name), value)) }
 
   mutating func add(_ name: String, _ value: Value?) {
@@ -46,7 +45,7 @@ struct SavedFields {
   mutating func add(_ name: String, _ number: Int64) { add(name, .int(number)) }
   mutating func add(_ name: String, _ number: Int) { add(name, .int(Int64(number))) }
 
-  /// Here a 0 is something else than nothing.
+  /// Here 0 and `nil` differ.
   mutating func add(bytes: Int64?) { add("nbytes", .list(bytes.map { [.int($0)] } ?? [])) }
 
   mutating func add(_ name: String, _ amounts: OrderedMap<String, Double>) {
@@ -59,7 +58,7 @@ struct SavedFields {
   }
 }
 
-/// The other direction.
+/// Decoding of saved fields.
 extension Value {
   func text(_ name: String) -> String? { self[name]?.string }
 
@@ -104,7 +103,7 @@ extension Value {
     return counts
   }
 
-  /// The object of a field that holds one number; nothing when there is no such field.
+  /// The object of a field with one index; `nil` if there is no such field.
   func only<Element: AnyObject>(_ name: String, of all: [Element]) throws -> Element? {
     try some(name, of: all).first
   }
@@ -118,9 +117,9 @@ extension Value {
   }
 
   private func element<Element>(of all: [Element]) throws -> Element {
-    guard let number = int.flatMap(Int.init(exactly:)), all.indices.contains(number) else {
+    guard let index = int.flatMap(Int.init(exactly:)), all.indices.contains(index) else {
       throw SavedStateError()
     }
-    return all[number]
+    return all[index]
   }
 }

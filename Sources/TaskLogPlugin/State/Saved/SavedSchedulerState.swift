@@ -1,12 +1,12 @@
-/// The state of a scheduler as a value, for a checkpoint of a replay, and back.
+/// Conversion of a scheduler's state to and from a value, for a checkpoint of a replay.
 extension SchedulerState {
-  /// Everything that is known, between two events; nothing when there are more tasks than so many.
+  /// The entire state, between two events; `nil` if it has more than `limit` tasks.
   package func saved(limit: Int) -> Value? {
     guard tasks.count <= limit else { return nil }
     var objects = SavedObjects(self)
     var fields = SavedFields()
-    fields.add("unrunnable", objects.tasks.numbers(of: unrunnable))
-    fields.add("queued", objects.tasks.numbers(of: queued))
+    fields.add("unrunnable", objects.tasks.indexes(of: unrunnable))
+    fields.add("queued", objects.tasks.indexes(of: queued))
     fields.add("departed", departed.sorted())
     fields.add("totalThreads", totalThreads)
     fields.add("transitionCounter", transitionCounter)
@@ -49,8 +49,8 @@ extension SchedulerState {
   }
 }
 
-/// The objects of a scheduler with a number for each. Those that are gone but still pointed at come
-/// behind those that are known.
+/// The objects of a scheduler with their indexes. Removed objects that are still referenced come
+/// after the known ones.
 private struct SavedObjects {
   var tasks: ObjectIDs<TaskState>
   var workers: ObjectIDs<WorkerInfo>
@@ -66,7 +66,7 @@ private struct SavedObjects {
     prefixes = ObjectIDs(state.prefixes.values)
   }
 
-  /// Until nothing points at anything new.
+  /// Saves all objects, until no new ones are referenced.
   mutating func save(into fields: inout SavedFields) {
     var saved = (
       tasks: [Value](), workers: [Value](), clients: [Value](), groups: [Value](),
@@ -97,7 +97,7 @@ private struct SavedObjects {
   private mutating func saved(_ task: TaskState) -> Value {
     var fields = SavedFields()
     fields.set("key", task.key.value)
-    fields.add("group", groups.numbers(of: [task.group]))
+    fields.add("group", groups.indexes(of: [task.group]))
     fields.add("state", task.state.name)
     fields.add("priority", task.priority?.value)
     fields.add("annotations", .dict(task.annotations))
@@ -105,20 +105,20 @@ private struct SavedObjects {
     fields.add("looseRestrictions", task.looseRestrictions)
     fields.add("resourceRestrictions", Resource.value(task.resourceRestrictions))
     fields.add("isPureData", task.isPureData)
-    fields.add("dependencies", tasks.numbers(of: task.dependencies))
-    fields.add("dependents", tasks.numbers(of: task.dependents))
-    fields.add("waitingOn", tasks.numbers(of: task.waitingOn))
-    fields.add("waiters", tasks.numbers(of: task.waiters))
+    fields.add("dependencies", tasks.indexes(of: task.dependencies))
+    fields.add("dependents", tasks.indexes(of: task.dependents))
+    fields.add("waitingOn", tasks.indexes(of: task.waitingOn))
+    fields.add("waiters", tasks.indexes(of: task.waiters))
     fields.add("hasLostDependencies", task.hasLostDependencies)
-    fields.add("whoWants", clients.numbers(of: task.whoWants))
-    fields.add("whoHas", workers.numbers(of: task.whoHas))
-    if let worker = task.processingOn { fields.add("processingOn", workers.numbers(of: [worker])) }
+    fields.add("whoWants", clients.indexes(of: task.whoWants))
+    fields.add("whoHas", workers.indexes(of: task.whoHas))
+    if let worker = task.processingOn { fields.add("processingOn", workers.indexes(of: [worker])) }
     fields.add("taskRunID", task.taskRunID)
     fields.add(bytes: task.nbytes)
     fields.add("typeName", task.typeName)
     fields.add("exceptionText", task.exceptionText)
     fields.add("tracebackText", task.tracebackText)
-    if let blame = task.exceptionBlame { fields.add("exceptionBlame", tasks.numbers(of: [blame])) }
+    if let blame = task.exceptionBlame { fields.add("exceptionBlame", tasks.indexes(of: [blame])) }
     fields.add("erredOn", task.erredOn)
     fields.add("retries", task.retries)
     fields.add("suspicious", task.suspicious)
@@ -128,11 +128,11 @@ private struct SavedObjects {
   private mutating func saved(_ worker: WorkerInfo) -> Value {
     var fields = SavedFields()
     fields.add("facts", worker.facts.fields)
-    fields.add("processing", tasks.numbers(of: worker.processing))
-    fields.add("hasWhat", tasks.numbers(of: worker.hasWhat))
+    fields.add("processing", tasks.indexes(of: worker.processing))
+    fields.add("hasWhat", tasks.indexes(of: worker.hasWhat))
     fields.add(bytes: worker.nbytes)
     fields.add("status", worker.status.rawValue)
-    fields.add("longRunning", tasks.numbers(of: worker.longRunning))
+    fields.add("longRunning", tasks.indexes(of: worker.longRunning))
     fields.add("usedResources", worker.usedResources)
     return fields.value
   }
@@ -140,20 +140,20 @@ private struct SavedObjects {
   private mutating func saved(_ client: ClientInfo) -> Value {
     var fields = SavedFields()
     fields.add("id", client.id)
-    fields.add("wantsWhat", tasks.numbers(of: client.wantsWhat))
+    fields.add("wantsWhat", tasks.indexes(of: client.wantsWhat))
     return fields.value
   }
 
   private mutating func saved(_ group: TaskGroup) -> Value {
     var fields = SavedFields()
     fields.add("name", group.name)
-    fields.add("prefix", prefixes.numbers(of: [group.prefix]))
+    fields.add("prefix", prefixes.indexes(of: [group.prefix]))
     fields.add("states", group.states)
     fields.add("allDurations", group.allDurations)
     fields.add("nbytesTotal", group.nbytesTotal)
     fields.add("count", group.count)
     fields.add("size", group.size)
-    fields.add("dependencies", groups.numbers(of: group.dependencies))
+    fields.add("dependencies", groups.indexes(of: group.dependencies))
     return fields.value
   }
 
@@ -168,7 +168,7 @@ private struct SavedObjects {
   }
 }
 
-/// The objects of a scheduler that was saved, in the order of their numbers.
+/// The objects of a saved scheduler, by index.
 private struct RestoredObjects {
   let tasks: [TaskState]
   let workers: [WorkerInfo]
@@ -189,8 +189,10 @@ private struct RestoredObjects {
     }
     let groups = groups
     workers = try saved.list("workers").map { value in
-      guard let facts = value["facts"].flatMap(WorkerSnapshot.init) else { throw SavedStateError() }
-      return WorkerInfo(facts: facts)
+      guard let snapshot = value["facts"].flatMap(WorkerSnapshot.init) else {
+        throw SavedStateError()
+      }
+      return WorkerInfo(facts: snapshot)
     }
     clients = try saved.list("clients").map { value in
       guard let id = value.text("id") else { throw SavedStateError() }
@@ -207,7 +209,7 @@ private struct RestoredObjects {
     for (client, value) in zip(clients, saved.list("clients")) {
       client.wantsWhat = try value.some("wantsWhat", of: tasks)
     }
-    // Their counts come last: the tasks have been counted again.
+    // Restored last: creating the tasks has changed the counts.
     for (group, value) in zip(groups, saved.list("groups")) { try restore(group, value) }
     for (prefix, value) in zip(prefixes, saved.list("prefixes")) { try restore(prefix, value) }
   }

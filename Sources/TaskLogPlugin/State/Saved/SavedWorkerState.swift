@@ -1,9 +1,9 @@
-/// The state of a worker as a value, for a checkpoint of a replay, and back.
+/// Conversion of a worker's state to and from a value, for a checkpoint of a replay.
 extension WorkerState {
-  /// Everything that is known, between two events; nothing when there are more tasks than so many.
+  /// The entire state, between two events; `nil` if it has more than `limit` tasks.
   package func saved(limit: Int) -> Value? {
     guard tasks.count <= limit else { return nil }
-    // Those that are forgotten may still be pointed at; they come last.
+    // Forgotten tasks may still be referenced; they come last.
     var all = ObjectIDs(tasks.values)
     var saved: [Value] = []
     while saved.count < all.elements.count { saved.append(all.elements[saved.count].saved(&all)) }
@@ -41,10 +41,10 @@ extension WorkerTaskState {
     fields.add("taskRunID", taskRunID)
     fields.add("annotations", .dict(annotations))
     fields.add("resourceRestrictions", Resource.value(resourceRestrictions))
-    fields.add("dependencies", all.numbers(of: dependencies))
-    fields.add("dependents", all.numbers(of: dependents))
-    fields.add("waitingForData", all.numbers(of: waitingForData))
-    fields.add("waiters", all.numbers(of: waiters))
+    fields.add("dependencies", all.indexes(of: dependencies))
+    fields.add("dependents", all.indexes(of: dependents))
+    fields.add("waitingForData", all.indexes(of: waitingForData))
+    fields.add("waiters", all.indexes(of: waiters))
     fields.add("whoHas", whoHas)
     fields.add("comingFrom", comingFrom)
     fields.add(bytes: nbytes)

@@ -3,8 +3,8 @@ import LogAnalysis
 import LogFormat
 
 extension Reports {
-  /// Each prefix with what became of its tasks, the time in each state, the share of each worker:
-  /// the views `prefixes`, `prefix_states` and `workers`, of one pass over the events.
+  /// Each prefix with the outcomes of its tasks, the time in each state, the share of each worker:
+  /// the views `prefixes`, `prefix_states` and `workers`, from one pass over the events.
   ///
   /// - Throws: `LogError`.
   public static func summary(_ reader: LogReader, _ runs: [RunInfo]) throws -> Report {
@@ -28,7 +28,7 @@ extension Reports {
     return Report(tables + (incomplete.isEmpty ? [] : [table(of: incomplete)]))
   }
 
-  /// Workers whose last events may be missing, and where these may be.
+  /// Workers whose last events may be missing, and where these events may be.
   private static func table(of incomplete: [IncompleteWorker]) -> Report.Table {
     Report.Table(
       "incomplete", title: "Workers whose last events may be missing",
@@ -45,12 +45,12 @@ extension Reports {
       })
   }
 
-  /// What people are shown of each run: prefixes that are keys may be as many as tasks.
+  /// The maximum rows shown to people per run: there may be as many prefixes as tasks.
   private static let mostPrefixes = 50
   private static let mostWorkers = 500
 
-  /// Whether a row of a prefix is shown: those that were computed longest are, and of those that
-  /// took equally long those with the most tasks.
+  /// Selects the rows shown: prefixes with the longest compute time, and among equal ones those
+  /// with the most tasks.
   private static func shownPrefixes(
     _ summaries: [(Int64, RunSummary)]
   ) -> (([SQLiteValue]) -> Bool)? {
@@ -72,7 +72,7 @@ extension Reports {
     }
   }
 
-  /// When workers joined and left, and what they did.
+  /// When workers joined and left, and their work.
   ///
   /// - Throws: `LogError`.
   public static func workers(_ reader: LogReader, _ runs: [RunInfo]) throws -> Report {

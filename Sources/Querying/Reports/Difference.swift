@@ -3,8 +3,8 @@ import LogAnalysis
 import LogFormat
 
 extension Reports {
-  /// Two runs side by side, and the first event of their schedulers in which they differ. What no two
-  /// runs have in common (times, stimuli, addresses of workers) is not looked at.
+  /// Compares two runs side by side, with the first differing event of their schedulers. Values
+  /// that always differ between runs (times, stimuli, addresses of workers) are ignored.
   ///
   /// - Throws: `LogError`.
   public static func difference(
@@ -56,23 +56,23 @@ extension Reports {
   ]
 
   private static func stateRows(_ one: RunSummary, _ two: RunSummary) -> [[SQLiteValue]] {
-    struct Place: Hashable, Comparable {
+    struct StateKey: Hashable, Comparable {
       var prefix, source, state: String
 
       init(_ state: RunSummary.State) {
         (prefix, source, self.state) = (state.prefix ?? "", state.source, state.state)
       }
 
-      static func < (a: Place, b: Place) -> Bool {
+      static func < (a: StateKey, b: StateKey) -> Bool {
         (a.prefix, a.source, a.state) < (b.prefix, b.source, b.state)
       }
     }
-    let before = Dictionary(one.states.map { (Place($0), $0) }, uniquingKeysWith: { $1 })
-    let after = Dictionary(two.states.map { (Place($0), $0) }, uniquingKeysWith: { $1 })
-    return Set(before.keys).union(after.keys).sorted().map { place in
-      let (a, b) = (before[place], after[place])
+    let before = Dictionary(one.states.map { (StateKey($0), $0) }, uniquingKeysWith: { $1 })
+    let after = Dictionary(two.states.map { (StateKey($0), $0) }, uniquingKeysWith: { $1 })
+    return Set(before.keys).union(after.keys).sorted().map { id in
+      let (a, b) = (before[id], after[id])
       return [
-        .text(place.prefix), .text(place.source), .text(place.state), .integer(a?.count ?? 0),
+        .text(id.prefix), .text(id.source), .text(id.state), .integer(a?.count ?? 0),
         .integer(b?.count ?? 0), a.map { seconds($0.p50) } ?? .null,
         b.map { seconds($0.p50) } ?? .null, a.map { seconds($0.max) } ?? .null,
         b.map { seconds($0.max) } ?? .null,
@@ -87,7 +87,7 @@ extension Reports {
     Column("hook"), key, Column("start", .state), Column("finish", .state),
   ]
 
-  /// The event of both sides; where one has ended before, only the other's.
+  /// The differing events of both sides; only one if the other side has ended before.
   private static func eventRows(_ difference: FirstDifference) -> [[SQLiteValue]] {
     [(1, difference.first), (2, difference.second)].compactMap { side, step in
       step.map { step in

@@ -1,11 +1,11 @@
 import Glibc
 
-/// Which plugins in Python are to be replayed, and with what.
+/// The Python plugins to replay, and their settings.
 public struct PythonRequest: Sendable {
   public struct Plugin: Sendable {
     /// `module:Class` or `file.py:Class`.
     public var name: String
-    /// What it is made with.
+    /// The options passed to its initializer.
     public var options: [String: String]
 
     public init(name: String, options: [String: String]) {
@@ -14,8 +14,8 @@ public struct PythonRequest: Sendable {
     }
   }
 
-  /// An attribute that is asked for at the end.
-  public struct Wanted: Sendable {
+  /// An attribute to print at the end.
+  public struct ResultPath: Sendable {
     public var plugin: String
     /// `counter`, or `tally.count` for an attribute of an attribute.
     public var path: String
@@ -29,13 +29,13 @@ public struct PythonRequest: Sendable {
   /// The path of the interpreter.
   public var python: String
   public var plugins: [Plugin]
-  public var results: [Wanted] = []
-  /// Loads the pickles in the log, which can run any code.
+  public var results: [ResultPath] = []
+  /// Whether to load pickles from the log, which can run any code.
   public var trustsPickles = false
   public var failsFast = false
-  /// Compares with what was noted live.
+  /// Whether to compare with results recorded live.
   public var verifies = false
-  /// How long one call of a plugin may take; 0 for ever.
+  /// The timeout of one call of a plugin; 0 for none.
   public var timeoutSeconds = 0
 
   public init(python: String, plugins: [Plugin]) {
@@ -44,10 +44,10 @@ public struct PythonRequest: Sendable {
   }
 }
 
-/// What can be wrong with plugins in Python.
+/// Errors of the Python host.
 public enum PythonError: Error, Sendable, Equatable, CustomStringConvertible {
   case cannotStart(python: String, reason: String)
-  /// The host has said it in its own words.
+  /// A message written by the host.
   case refused(String)
   case exited(python: String, code: Int32, seq: Int64?)
   case signalled(python: String, signal: Int32, seq: Int64?)
@@ -59,17 +59,17 @@ public enum PythonError: Error, Sendable, Equatable, CustomStringConvertible {
       "Python cannot be started: \(python): \(reason); choose another one with --python"
     case .refused(let text): text
     case .exited(let python, let code, let seq):
-      "the host of the Python plugins (\(python)) ended with code \(code) \(Self.place(seq))"
+      "the host of the Python plugins (\(python)) ended with code \(code) \(Self.position(seq))"
     case .signalled(let python, let signal, let seq):
       "the host of the Python plugins (\(python)) was ended by signal \(signal) "
-        + "(\(String(cString: strsignal(signal)))) \(Self.place(seq))"
+        + "(\(String(cString: strsignal(signal)))) \(Self.position(seq))"
     case .garbled(let python):
-      "the host of the Python plugins (\(python)) gave an answer that cannot be read; the tasklog "
-        + "package there may be of another version than this command"
+      "the host of the Python plugins (\(python)) sent an unreadable answer; the tasklog "
+        + "package there may have a different version than this command"
     }
   }
 
-  private static func place(_ seq: Int64?) -> String {
-    seq.map { "after it was given the events up to seq \($0)" } ?? "before its first event"
+  private static func position(_ seq: Int64?) -> String {
+    seq.map { "after receiving the events up to seq \($0)" } ?? "before its first event"
   }
 }

@@ -3,22 +3,23 @@ import Glibc
 import LogFormat
 import TaskLogPlugin
 
-/// What goes to the Python host, as `tasklog/replay/frames.py` reads it: MessagePack arrays that
-/// begin with what they are.
+/// Encodes messages to the Python host, as read by `tasklog/replay/frames.py`: MessagePack arrays
+/// that start with the kind of message.
 ///
-/// Args and snapshots stay the JSON of the log; the host decodes them when a plugin looks.
+/// Args and snapshots are sent as the log's JSON; the host decodes them when a plugin accesses
+/// them.
 struct PythonFrames: ~Copyable {
   private enum Kind: Int64 {
     case hello, source, event, blob, flush, finish
   }
 
-  /// The version of what goes over the pipes; the host has the same number.
+  /// The version of the protocol; the host has the same number.
   static let version: Int64 = 1
-  /// Beyond this many bytes of blobs, the host forgets the older ones.
+  /// Beyond this many bytes of blobs the host drops the older ones.
   private static let blobLimit = 128 << 20
 
   private var writer = MessagePackWriter(capacity: 1 << 17)
-  private let hookPlaces = Dictionary(
+  private let hookIndexes = Dictionary(
     uniqueKeysWithValues: Hook.known.enumerated().map { ($1, Int64($0)) })
   private var sentBlobs: Set<String> = []
   private var sentBytes = 0
@@ -90,7 +91,7 @@ struct PythonFrames: ~Copyable {
     writer.write(recorded.source)
     writer.write(recorded.sourceSeq)
     writer.write(event.time)
-    if let place = hookPlaces[event.hook] { writer.write(place) } else { write(event.hook.name) }
+    if let index = hookIndexes[event.hook] { writer.write(index) } else { write(event.hook.name) }
     if let key = event.key {
       writer.write(key.text)
       let typed = key.typed
@@ -114,10 +115,10 @@ struct PythonFrames: ~Copyable {
 
   private mutating func write(_ state: State?) {
     guard let state else { return writer.writeNil() }
-    if let place = state.knownPlace { writer.write(Int64(place)) } else { writer.write(state.name) }
+    if let index = state.knownIndex { writer.write(Int64(index)) } else { writer.write(state.name) }
   }
 
-  /// Sends what the text names of what is kept elsewhere in the log.
+  /// Sends the blobs that the text refers to and that are stored elsewhere in the log.
   private mutating func sendBlobs(of json: EncodedJSON) {
     for hash in Self.blobs(in: json.text) where !sentBlobs.contains(hash) {
       guard let bytes = json.blob(hash: hash) else { continue }
@@ -136,17 +137,17 @@ struct PythonFrames: ~Copyable {
     }
   }
 
-  /// The hashes in all of `{"$blob":"…"}`.
+  /// The hashes of all `{"$blob":"…"}` in a text.
   static func blobs(in text: String) -> [String] {
     let mark: StaticString = #"$blob":""#
     let length = mark.utf8CodeUnitCount
     guard text.utf8.count > length else { return [] }
     var text = text
     return text.withUTF8 { bytes in
-      var found: [String] = []
+      var hashes: [String] = []
       var rest = UnsafeRawBufferPointer(bytes)
-      while let base = rest.baseAddress, let place = memchr(base, 0x24, rest.count) {
-        rest = UnsafeRawBufferPointer(rebasing: rest[(UnsafeRawPointer(place) - base)...])
+      while let base = rest.baseAddress, let match = memchr(base, 0x24, rest.count) {
+        rest = UnsafeRawBufferPointer(rebasing: rest[(UnsafeRawPointer(match) - base)...])
         guard rest.count > length, let start = rest.baseAddress,
           memcmp(start, mark.utf8Start, length) == 0
         else {
@@ -155,9 +156,9 @@ struct PythonFrames: ~Copyable {
         }
         rest = UnsafeRawBufferPointer(rebasing: rest[length...])
         guard let end = rest.firstIndex(of: UInt8(ascii: "\"")) else { break }
-        found.append(String(decoding: rest[..<end], as: UTF8.self))
+        hashes.append(String(decoding: rest[..<end], as: UTF8.self))
       }
-      return found
+      return hashes
     }
   }
 }

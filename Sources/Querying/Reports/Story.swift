@@ -3,10 +3,11 @@ import LogFormat
 import TaskLogPlugin
 
 extension Reports {
-  /// All events about a key or a stimulus, of scheduler and workers, cause before effect, with the
-  /// seconds since the one before. Keys of several types that have one text have a table each.
+  /// All events about a key or a stimulus, from the scheduler and workers, in causal order, with
+  /// the seconds since the previous event. Keys of different types with the same text have one
+  /// table each.
   ///
-  /// - Returns: nothing when no run knows of it.
+  /// - Returns: `nil` if no run contains it.
   /// - Throws: `LogError`.
   public static func story(
     _ reader: LogReader, _ runs: [RunInfo], of name: String
@@ -17,7 +18,7 @@ extension Reports {
       let sources = Dictionary(
         try reader.sources(of: run).map { ($0.number, $0.source) }, uniquingKeysWith: { $1 })
       let (clocks, lives) = (try reader.clockOffsets(of: run), try reader.workerLives(of: run))
-      for (place, subject) in subjects.enumerated() {
+      for (index, subject) in subjects.enumerated() {
         var before: Int64?
         for recorded in try reader.story(of: subject, in: run) {
           let (event, source) = (recorded.event, sources[recorded.source])
@@ -26,7 +27,7 @@ extension Reports {
             source?.kind == .worker
             ? lives.number(ofSource: recorded.source)
             : event.worker.map { lives.number($0, at: recorded.seq) }
-          rows[place].append([
+          rows[index].append([
             .integer(run.number), .integer(recorded.seq), time(at),
             before.map { seconds(at &- $0) } ?? .null, text(source?.kind.rawValue),
             text(source?.kind == .worker ? source?.address : event.worker),
@@ -51,11 +52,11 @@ extension Reports {
       })
   }
 
-  /// The type of a key, and what means it alone.
+  /// The type of a key, and a title that identifies it unambiguously.
   private static func typed(
     _ subject: LogReader.Subject, _ reader: LogReader
   ) throws -> (type: String, title: String)? {
-    guard case .key(let number) = subject, let key = try reader.key(number) else { return nil }
+    guard case .key(let rowID) = subject, let key = try reader.key(rowID) else { return nil }
     let type =
       switch key.value {
       case .string, .wtf8: "text"

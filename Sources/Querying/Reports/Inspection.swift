@@ -3,8 +3,8 @@ import LogAnalysis
 import LogFormat
 
 extension Reports {
-  /// A spool of a recorder that has not been put into the log.
-  public struct Undrained: Sendable {
+  /// A spool of a recorder that has not been recovered to the log.
+  public struct PendingSpool: Sendable {
     public var run: String
     public var bytes: Int64
     public var isLive: Bool
@@ -18,12 +18,12 @@ extension Reports {
 
   /// What is recorded in a log, how, and what is missing from it.
   ///
-  /// - Parameter files: those that the log was put together from, where it was.
+  /// - Parameter files: the files that the log was merged from, if any.
   /// - Throws: `LogError`.
   public static func inspection(
-    _ reader: LogReader, _ runs: [RunInfo], files: [LogReader] = [], spools: [Undrained]
+    _ reader: LogReader, _ runs: [RunInfo], files: [LogReader] = [], spools: [PendingSpool]
   ) throws -> Report {
-    let facts = try facts(reader, files)
+    let properties = try fileProperties(reader, files)
     let runRows: [[SQLiteValue]] = try runs.map { run in
       let totals = try reader.totals(of: run)
       return [
@@ -33,18 +33,18 @@ extension Reports {
         .integer(totals.workers), .integer(totals.missing),
       ]
     }
-    // Both tables that ask for them want the same.
-    var known: [Int64: [EventKind]] = [:]
+    // Two tables use the same kinds.
+    var cachedKinds: [Int64: [EventKind]] = [:]
     func kinds(_ run: RunInfo) throws -> [EventKind] {
-      if let kinds = known[run.number] { return kinds }
+      if let kinds = cachedKinds[run.number] { return kinds }
       let kinds = try reader.eventKinds(of: run)
-      known[run.number] = kinds
+      cachedKinds[run.number] = kinds
       return kinds
     }
     return Report([
       Report.Table(
         "file", title: "File", columns: [Column("fact"), Column("value")],
-        rows: facts.map { [.text($0.name), $0.value] }),
+        rows: properties.map { [.text($0.name), $0.value] }),
       Report.Table("runs", title: "Runs", columns: runColumns, rows: runRows),
       Report.Table(
         "kinds", title: "Kinds of events",
@@ -52,10 +52,10 @@ extension Reports {
           run, Column("source", leastWidth: 9), Column("hook"), Column("events"),
           Column("args_bytes"), Column("snapshot_bytes", rank: 1),
         ]
-      ) { give in
+      ) { emit in
         for run in runs {
           for kind in try kinds(run) where kind.events > 0 {
-            try give([
+            try emit([
               .integer(run.number), .text(kind.source.rawValue), .text(kind.hook),
               .integer(kind.events), .integer(kind.argsBytes), .integer(kind.snapshotBytes),
             ])
@@ -63,15 +63,15 @@ extension Reports {
         }
       },
       Report.Table(
-        "withheld", title: "Events with values hidden or cut off, and those left out",
+        "withheld", title: "Redacted, truncated and excluded events",
         columns: [
           run, Column("source", leastWidth: 9), Column("hook"), Column("redacted"),
           Column("capped"), Column("excluded"),
         ]
-      ) { give in
+      ) { emit in
         for run in runs {
           for kind in try kinds(run) where kind.redacted + kind.capped + kind.excluded > 0 {
-            try give([
+            try emit([
               .integer(run.number), .text(kind.source.rawValue), .text(kind.hook),
               .integer(kind.redacted), .integer(kind.capped), .integer(kind.excluded),
             ])
@@ -79,7 +79,7 @@ extension Reports {
         }
       },
       Report.Table(
-        "limits", title: "What was not to be kept",
+        "limits", title: "Recording limits",
         columns: [run, Column("option"), Column("value")],
         rows: runs.flatMap { run in
           run.limits.options.map { [.integer(run.number), .text($0.name), .text($0.value)] }
@@ -91,7 +91,7 @@ extension Reports {
           Column("count"), Column("reason"), Column("time", .time, rank: 1),
         ], path: reader.path, runs: runs, order: "run, source, worker, source_seq"),
       Report.Table(
-        "spools", title: "Spools that are not in the log yet",
+        "spools", title: "Spools not yet recovered to the log",
         columns: [Column("id"), Column("bytes"), Column("recorder")],
         rows: spools.map {
           [.text($0.run), .integer($0.bytes), .text($0.isLive ? "running" : "died")]
@@ -99,18 +99,18 @@ extension Reports {
     ])
   }
 
-  /// What takes room is that of the files.
-  private static func facts(
+  /// The properties of the log; sizes are the sums over its files.
+  private static func fileProperties(
     _ reader: LogReader, _ files: [LogReader]
   ) throws -> [LogReader.FileProperty] {
     guard !files.isEmpty else { return try reader.fileFacts() }
     var sums: [String: Int64] = [:]
-    for fact in try files.flatMap({ try $0.fileFacts() }) {
-      if case .integer(let number) = fact.value { sums[fact.name, default: 0] += number }
+    for property in try files.flatMap({ try $0.fileFacts() }) {
+      if case .integer(let number) = property.value { sums[property.name, default: 0] += number }
     }
-    return try reader.fileFacts().map { fact in
-      ["bytes", "free_bytes"].contains(fact.name)
-        ? .init(name: fact.name, value: .integer(sums[fact.name] ?? 0)) : fact
+    return try reader.fileFacts().map { property in
+      ["bytes", "free_bytes"].contains(property.name)
+        ? .init(name: property.name, value: .integer(sums[property.name] ?? 0)) : property
     } + [.init(name: "files", value: .integer(Int64(files.count)))]
   }
 

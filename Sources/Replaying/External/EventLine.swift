@@ -1,17 +1,18 @@
 import EventLog
 import TaskLogPlugin
 
-/// Writes events as lines of JSON, the format that programs outside read.
+/// Writes events as lines of JSON, the format for external programs.
 ///
-/// A line has every field, `null` where an event has none, in this order: `seq`, `run`, `source`
+/// A line has every field, `null` if an event has none, in this order: `seq`, `run`, `source`
 /// (`scheduler` or `worker`), `server_id`, `source_seq`, `time_ns`, `hook`, `key`, `key_typed`,
-/// `start`, `finish`, `stimulus`, `worker`, `task_run`, `args`, `snapshot`. They are
-/// called as the columns of the view `events` are; `worker` is the address of the worker that saw the
-/// event, else of the one that it is about. `args` and `snapshot` are the log's lossless JSON.
+/// `start`, `finish`, `stimulus`, `worker`, `task_run`, `args`, `snapshot`. The names are those of
+/// the columns of the view `events`; `worker` is the address of the worker that observed the event,
+/// else of the one that it is about. `args` and `snapshot` are the log's lossless JSON.
 struct EventLine {
   /// The lines so far, in UTF-8.
   private(set) var output: [UInt8] = []
-  /// How many args and snapshots were no JSON: they are given as `{"$opaque":"unreadable"}`.
+  /// The number of args and snapshots that are invalid JSON; they are written as
+  /// `{"$opaque":"unreadable"}`.
   private(set) var unreadableCount = 0
   private var writer = JSONWriter()
   private var beginnings: [Int64: [UInt8]] = [:]
@@ -19,7 +20,7 @@ struct EventLine {
 
   mutating func removeAll() { output.removeAll(keepingCapacity: true) }
 
-  /// What is the same in all lines of a source is written once.
+  /// Encodes the fields that all lines of a source share once.
   mutating func join(_ info: SourceInfo) {
     writer.removeAll()
     writer.raw(",\"run\":")
@@ -80,11 +81,12 @@ struct EventLine {
   }
 
   private mutating func write(_ value: Value) {
-    // Nothing is interned, so that nothing is thrown.
+    // Nothing is interned, so nothing is thrown.
     try? writer.write(value)
   }
 
-  /// JSON of the log stands as it is, on one line and with the bytes that were interned.
+  /// Copies the log's JSON unchanged, except that it is put on one line and interned bytes are
+  /// resolved.
   private mutating func json(_ json: EncodedJSON?) {
     guard let json else { return writer.raw("null") }
     guard let value = try? json.value() else {
@@ -103,7 +105,7 @@ struct EventLine {
 }
 
 extension Args {
-  /// As it stands in the log; nothing when there are none.
+  /// The args as recorded in the log, or `nil` if there are none.
   fileprivate var recorded: EncodedJSON? {
     switch storage {
     case .empty: nil

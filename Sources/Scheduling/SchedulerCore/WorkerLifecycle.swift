@@ -1,8 +1,8 @@
 import TaskLogPlugin
 
-/// Workers that join, die and retire, and the restart of all.
+/// Joining, death and retirement of workers, and the restart of all.
 extension SchedulerCore {
-  func addWorker(_ facts: WorkerSnapshot, _ request: Request) throws(InternalError) {
+  func addWorker(_ facts: WorkerSnapshot, _ request: TransitionContext) throws(InternalError) {
     guard !state.workers.contains(facts.address) else { return }
     logEvent([facts.address], .object(["action": "add-worker"]), request)
     logEvent(
@@ -17,7 +17,7 @@ extension SchedulerCore {
 
   /// Dask's `bulk_schedule_unrunnable_after_adding_worker`.
   private func scheduleUnrunnable(
-    on address: String, _ request: Request
+    on address: String, _ request: TransitionContext
   ) throws(InternalError) {
     guard !state.unrunnable.isEmpty, let worker = state.workers[address] else { return }
     let runnable = state.unrunnable.filter { task in
@@ -29,13 +29,14 @@ extension SchedulerCore {
     try transitions(recommendations, request)
   }
 
-  // MARK: - Going
+  // MARK: - Removing
 
-  /// Dask's `remove_worker`: the worker is gone before its tasks move, plugins are told after it.
+  /// Dask's `remove_worker`: the worker is removed before its tasks move; plugins are notified
+  /// after that.
   ///
-  /// - Parameter expected: the worker was asked to go; the tasks that it had are not suspicious.
+  /// - Parameter expected: the worker was asked to leave; its tasks do not become suspicious.
   func removeWorker(
-    _ address: String, expected: Bool, _ request: Request
+    _ address: String, expected: Bool, _ request: TransitionContext
   ) throws(InternalError) {
     guard let worker = state.workers[address] else { return }
     let processing = Array(worker.processing)
@@ -68,7 +69,7 @@ extension SchedulerCore {
 
   private func recordRemoval(
     of address: String, _ processing: [TaskState], _ held: [TaskState], _ expected: Bool,
-    _ request: Request
+    _ request: TransitionContext
   ) {
     func keys(_ tasks: [TaskState]) -> Value { .set(tasks.map(\.key.value)) }
     let lost = held.filter(\.whoHas.isEmpty)
@@ -83,26 +84,27 @@ extension SchedulerCore {
     logEvent(["all"], .dict(message), request)
   }
 
-  /// Too many workers have died with this task: Dask's `KilledWorker`.
+  /// Too many workers have died while running this task: Dask's `KilledWorker`.
   private func kill(
-    _ task: TaskState, _ address: String, _ request: Request
+    _ task: TaskState, _ address: String, _ request: TransitionContext
   ) throws(InternalError) -> Recommendations<TaskState> {
     let text =
       "KilledWorker: attempted to run task '\(task.key)' on \(task.suspicious) workers, but all "
       + "those workers died while running it; the last of them was \(address)"
-    var told = request
-    told.args = Args(named: [
+    var context = request
+    context.args = Args(named: [
       .init(
         "exception", .object(["type": "KilledWorker", "description": .string(text)])),
       .init("cause", task.key.value), .init("worker", .string(address)),
     ])
-    return try transition(task, .erred, told)
+    return try transition(task, .erred, context)
   }
 
   // MARK: - Retiring
 
-  /// Dask's `retire_workers`: they get no new tasks, their results are moved, then they go.
-  func retireWorkers(_ addresses: [String], _ request: Request) throws(InternalError) {
+  /// Dask's `retire_workers`: the workers get no new tasks, their results are moved, then they
+  /// leave.
+  func retireWorkers(_ addresses: [String], _ request: TransitionContext) throws(InternalError) {
     for address in addresses where !retiring.contains(address) {
       guard state.workers.contains(address) else {
         instruct(.retired(address: address, succeeded: false))
@@ -113,7 +115,7 @@ extension SchedulerCore {
     }
   }
 
-  private func setStatus(_ status: WorkerStatus, of address: String, _ request: Request) {
+  private func setStatus(_ status: WorkerStatus, of address: String, _ request: TransitionContext) {
     let before = state.workers[address]?.status.rawValue
     emit(
       Event(
@@ -129,15 +131,15 @@ extension SchedulerCore {
       ]), request)
   }
 
-  /// Moves what only retiring workers hold, and lets those go that hold nothing of the kind any
-  /// more: what Dask's `RetireWorker` policy and `_track_retire_worker` do.
-  func goOnRetiring(_ request: Request) throws(InternalError) {
+  /// Moves results that only retiring workers hold, and removes the workers that hold no such
+  /// results any more: Dask's `RetireWorker` policy and `_track_retire_worker`.
+  func continueRetiring(_ request: TransitionContext) throws(InternalError) {
     for address in retiring.keys {
-      guard let worker = state.workers[address], let asked = retiring[address] else { continue }
-      let alone = worker.hasWhat.filter { task in
+      guard let worker = state.workers[address], let requested = retiring[address] else { continue }
+      let unique = worker.hasWhat.filter { task in
         !task.whoHas.contains { $0.status == .running }
       }
-      if alone.isEmpty {
+      if unique.isEmpty {
         try removeWorker(address, expected: true, request)
         instruct(.retired(address: address, succeeded: true))
         recordRetirement(of: address, true, request)
@@ -145,7 +147,7 @@ extension SchedulerCore {
       }
       let recipients = state.workers.values.filter { $0.status == .running }
       guard !recipients.isEmpty else {
-        // Nobody can take them: it stays.
+        // No worker can receive the results: it stays.
         retiring.removeValue(forKey: address)
         setStatus(.running, of: address, request)
         try scheduleUnrunnable(on: address, request)
@@ -153,12 +155,13 @@ extension SchedulerCore {
         recordRetirement(of: address, false, request)
         continue
       }
-      move(alone, from: address, asked, recipients, request)
+      move(unique, from: address, requested, recipients, request)
     }
   }
 
-  /// Dask says it of all workers that were asked to go together, when the last one has.
-  private func recordRetirement(of address: String, _ succeeded: Bool, _ request: Request) {
+  /// Dask logs this once for all workers that were asked together, when the last one has left.
+  private func recordRetirement(of address: String, _ succeeded: Bool, _ request: TransitionContext)
+  {
     let id = Value.string(request.stimulusID)
     let one = Value.list([.string(address)])
     logEvent(
@@ -173,14 +176,14 @@ extension SchedulerCore {
   }
 
   private func move(
-    _ tasks: [TaskState], from address: String, _ asked: [Key: String],
-    _ recipients: [WorkerInfo], _ request: Request
+    _ tasks: [TaskState], from address: String, _ requested: [Key: String],
+    _ recipients: [WorkerInfo], _ request: TransitionContext
   ) {
     var moves: [Key: String] = [:]
-    var wishes = OrderedMap<String, [(Key, [String])]>()
+    var requests = OrderedMap<String, [(Key, [String])]>()
     var load = Dictionary(uniqueKeysWithValues: recipients.map { ($0.address, $0.nbytes) })
     for task in tasks {
-      if let recipient = asked[task.key], state.workers[recipient]?.status == .running {
+      if let recipient = requested[task.key], state.workers[recipient]?.status == .running {
         moves[task.key] = recipient
         continue
       }
@@ -191,10 +194,10 @@ extension SchedulerCore {
       else { continue }
       load[recipient, default: 0] += task.nbytes ?? 0
       moves[task.key] = recipient
-      wishes[recipient] = (wishes[recipient] ?? []) + [(task.key, task.whoHas.map(\.address))]
+      requests[recipient] = (requests[recipient] ?? []) + [(task.key, task.whoHas.map(\.address))]
     }
     retiring[address] = moves
-    for (recipient, whoHas) in wishes {
+    for (recipient, whoHas) in requests {
       instruct(
         .toWorker(
           address: recipient, .acquireReplicas(whoHas), stimulusID: request.stimulusID))
@@ -203,9 +206,9 @@ extension SchedulerCore {
 
   // MARK: - Restart
 
-  /// Dask's `restart`: every task is released by those who want it, plugins are told, and all
-  /// workers go.
-  func restart(_ request: Request) throws(InternalError) {
+  /// Dask's `restart`: every task is released by its clients, plugins are notified, and all workers
+  /// leave.
+  func restart(_ request: TransitionContext) throws(InternalError) {
     for (id, client) in state.clients {
       try release(client.wantsWhat.map(\.key), id, request)
     }

@@ -2,20 +2,19 @@ import EventLog
 import LogFormat
 import TaskLogPlugin
 
-/// The questions that are asked most, ready to be asked. Each is a public view, too, where a view can
-/// say it.
+/// Reports for the most common questions. Each is also a public view, where SQL can express it.
 public enum Reports {
   static let run = Column("run", rank: 9)
   static let key = Column("key", leastWidth: 18)
 
-  /// Rows of a view, of some runs.
+  /// A table with the rows of a view, for some runs.
   static func view(
     _ name: String, title: String, of view: String, _ columns: [Column], path: String,
     runs: [RunInfo], condition: String = "TRUE", order: String = "", limit: Int? = nil,
     parameters: [(name: String, value: SQLiteValue)] = []
   ) -> Report.Table {
-    let numbers = runs.map { String($0.number) }.joined(separator: ", ")
-    // What is shown as a time stands in views in nanoseconds.
+    let runIDs = runs.map { String($0.number) }.joined(separator: ", ")
+    // Times are in nanoseconds in views.
     let sources = columns.map { column in
       switch column.name {
       case "time", "joined", "left", "since", "started", "stopped":
@@ -26,13 +25,13 @@ public enum Reports {
     }
     let sql = """
       SELECT \(sources.joined(separator: ", ")) FROM \(view)
-      WHERE run IN (\(numbers)) AND \(condition) \(order.isEmpty ? "" : "ORDER BY " + order)
+      WHERE run IN (\(runIDs)) AND \(condition) \(order.isEmpty ? "" : "ORDER BY " + order)
       LIMIT \(limit ?? -1)
       """
-    return Report.Table(name, title: title, columns: columns) { give in
+    return Report.Table(name, title: title, columns: columns) { emit in
       try UserSQL(path: path).run(sql, parameters: parameters) { _ in
       } give: { row in
-        try give(zip(columns, row).map(shown))
+        try emit(zip(columns, row).map(shown))
       }
     }
   }

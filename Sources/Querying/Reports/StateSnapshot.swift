@@ -4,7 +4,7 @@ import LogFormat
 import TaskLogPlugin
 
 extension Reports {
-  /// What was where at a moment: how many tasks in each state, and each of them.
+  /// The state at a point in time: the number of tasks in each state, and each task.
   ///
   /// - Throws: `LogError`.
   public static func state(
@@ -20,28 +20,28 @@ extension Reports {
           Reports.run, Column("source"), Column("worker", .address), Column("state", .state),
           Column("tasks"), Column("life", rank: 8),
         ]
-      ) { give in
-        for (run, sources, found) in all {
-          for (number, state, count) in try found.counts() {
-            let source = sources[number]
-            try give([
+      ) { emit in
+        for (run, sources, snapshot) in all {
+          for (sourceID, state, count) in try snapshot.counts() {
+            let source = sources[sourceID]
+            try emit([
               .integer(run.number), text(source?.kind.rawValue),
               source?.kind == .worker ? text(source?.address) : .null, .text(state),
               .integer(count),
-              source?.kind == .worker ? .integer(found.life(ofSource: number)) : .null,
+              source?.kind == .worker ? .integer(snapshot.life(ofSource: sourceID)) : .null,
             ])
           }
         }
       },
-      Report.Table("tasks", title: "Tasks", columns: taskColumns) { give in
-        for (run, sources, found) in all {
-          try found.forEachTask { try give(taskRow(run, $0, sources[$0.source])) }
+      Report.Table("tasks", title: "Tasks", columns: taskColumns) { emit in
+        for (run, sources, snapshot) in all {
+          try snapshot.forEachTask { try emit(taskRow(run, $0, sources[$0.source])) }
         }
       },
     ])
   }
 
-  /// What was unfinished at the end of the log.
+  /// The tasks that were unfinished at the end of the log.
   ///
   /// - Throws: `LogError`.
   public static func open(_ reader: LogReader, _ runs: [RunInfo]) throws -> Report {
@@ -54,11 +54,11 @@ extension Reports {
     }
     return Report([
       Report.Table(
-        "open", title: "What was unfinished", columns: taskColumns + [Column("seconds", rank: 3)]
-      ) { give in
-        for (run, sources, found, end) in all {
-          try found.forEachTask { task in
-            try give(taskRow(run, task, sources[task.source]) + [seconds(end &- task.since)])
+        "open", title: "Unfinished tasks", columns: taskColumns + [Column("seconds", rank: 3)]
+      ) { emit in
+        for (run, sources, snapshot, end) in all {
+          try snapshot.forEachTask { task in
+            try emit(taskRow(run, task, sources[task.source]) + [seconds(end &- task.since)])
           }
         }
       }

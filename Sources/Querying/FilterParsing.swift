@@ -2,13 +2,7 @@ import EventLog
 import LogFormat
 import TaskLogPlugin
 
-//===----------------------------------------------------------------------===//
-// Filters: from what a user types to which events are meant.
-//
-// What it may import: TaskLogPlugin, EventLog. Nothing from Foundation.
-//===----------------------------------------------------------------------===//
-
-/// What can be wrong with a filter. Every wording names the option and the way out.
+/// Errors of filter options. Every message names the option and the remedy.
 public enum FilterError: Error, Sendable, CustomStringConvertible {
   case unknownState(String, option: String)
   case badTime(String, option: String)
@@ -18,25 +12,25 @@ public enum FilterError: Error, Sendable, CustomStringConvertible {
   public var description: String {
     switch self {
     case .unknownState(let name, let option):
-      "\(option) \(Self.word(name)): there is no such state; states are "
+      "\(option) \(Self.word(name)): unknown state; expected one of "
         + State.known.map(\.name).joined(separator: ", ")
     case .badTime(let text, let option):
-      "\(option) \(Self.word(text)): no time; write 2026-01-31T12:00:00, 2026-01-31, "
+      "\(option) \(Self.word(text)): not a time; write 2026-01-31T12:00:00, 2026-01-31, "
         + "-10m (s, m, h, d), or seq:100"
     case .badArg(let text):
-      "--arg \(Self.word(text)): no comparison; write name=value, with =, !=, <, <=, >, >= or ~"
+      "--arg \(Self.word(text)): not a comparison; write name=value, with =, !=, <, <=, >, >= or ~"
     case .badPattern(let text, let option, let reason):
-      "\(option) \(Self.word(text)): no regular expression: \(reason)"
+      "\(option) \(Self.word(text)): invalid regular expression: \(reason)"
     }
   }
 
   private static func word(_ text: String) -> String { text.isEmpty ? "''" : text }
 }
 
-/// Reads the values of filter options.
+/// Parses the values of filter options.
 public enum FilterParsing {
-  /// The names of states that a text means. `error` and `erred` are accepted for each other, because
-  /// a task that fails is `error` on its worker and `erred` on the scheduler.
+  /// The states that a text names. `error` and `erred` are treated as the same, because a failed
+  /// task is `error` on its worker and `erred` on the scheduler.
   ///
   /// - Throws: `FilterError.unknownState`.
   public static func states(_ name: String, option: String) throws -> [String] {
@@ -48,7 +42,7 @@ public enum FilterParsing {
     }
   }
 
-  /// A hook by its name, in Swift's spelling or in Python's.
+  /// The name of a hook in Swift's spelling, from Swift's or Python's.
   public static func hook(_ name: String) -> String {
     var parts = name.split(separator: "_")
     guard name.contains("_"), let first = parts.first else { return name }
@@ -56,12 +50,12 @@ public enum FilterParsing {
     return first + parts.map { $0.prefix(1).uppercased() + $0.dropFirst() }.joined()
   }
 
-  /// `name=value`, or another comparison.
+  /// Parses `name=value`, or another comparison.
   ///
   /// - Throws: `FilterError`.
   public static func arg(_ text: String) throws -> ArgCondition {
     let signs = ArgCondition.Comparison.allCases
-    // The sign that comes first; of those at the same place the longest, which are listed first.
+    // The first sign; of several at the same position the longest, which are listed first.
     var rest = text[...]
     while !rest.isEmpty {
       if let sign = signs.first(where: { rest.hasPrefix($0.rawValue) }) {
@@ -76,7 +70,7 @@ public enum FilterParsing {
     throw FilterError.badArg(text)
   }
 
-  /// A POSIX extended regular expression.
+  /// Validates a POSIX extended regular expression.
   ///
   /// - Throws: `FilterError.badPattern`.
   public static func pattern(_ text: String, option: String) throws -> String {
@@ -88,15 +82,15 @@ public enum FilterParsing {
     }
   }
 
-  /// Where a range of events begins or ends.
+  /// The start or end of a range of events.
   public enum Bound: Sendable, Equatable {
     /// Nanoseconds since 1970 UTC.
     case time(Int64)
-    /// A number in the order of arrival.
+    /// A seq.
     case seq(Int64)
   }
 
-  /// A time as `time` reads it, or `seq:100`.
+  /// Parses a time as `time` does, or `seq:100`.
   ///
   /// - Throws: `FilterError.badTime`.
   public static func bound(
@@ -111,11 +105,11 @@ public enum FilterParsing {
     return .seq(seq)
   }
 
-  /// The moment that a text means, in nanoseconds since 1970 UTC: a date, a date and a time (UTC), or
-  /// so long before now.
+  /// Parses a point in time, in nanoseconds since 1970 UTC: a date, a date and a time (UTC), or a
+  /// duration before now.
   ///
-  /// - Parameter isEnd: means the end of a fraction of a second as far as its digits tell, so that a
-  ///   time that was shown with microseconds covers what it was shown for.
+  /// - Parameter isEnd: whether to return the end of the interval given by the digits of a fraction
+  ///   of a second, so that a time displayed with microseconds covers the whole microsecond.
   /// - Throws: `FilterError.badTime`.
   public static func time(
     _ text: String, option: String, now: Int64, isEnd: Bool = false
@@ -124,7 +118,7 @@ public enum FilterParsing {
     throw FilterError.badTime(text, option: option)
   }
 
-  /// `-10m`: seconds, minutes, hours or days before now.
+  /// Parses `-10m`: seconds, minutes, hours or days before now.
   private static func relative(_ text: String, now: Int64) -> Int64? {
     guard text.hasPrefix("-"), let unit = text.last else { return nil }
     let seconds: Double? =
@@ -140,7 +134,7 @@ public enum FilterParsing {
     return now - Int64(count * seconds * 1e9)
   }
 
-  /// `2026-01-31`, `2026-01-31T12:00`, `2026-01-31 12:00:00.5Z`.
+  /// Parses `2026-01-31`, `2026-01-31T12:00`, `2026-01-31 12:00:00.5Z`.
   private static func absolute(_ text: String, isEnd: Bool) -> Int64? {
     var text = text[...]
     if text.last == "Z" { text.removeLast() }
@@ -165,19 +159,19 @@ public enum FilterParsing {
     return nanoseconds
   }
 
-  /// `05`, `05.25`: exact, which a floating point number would not be.
+  /// Parses `05`, `05.25` exactly, which floating point would not.
   private static func seconds(_ text: Substring, isEnd: Bool) -> Int64? {
     let parts = text.split(separator: ".", omittingEmptySubsequences: false)
-    guard let whole = parts.first.flatMap({ Int64($0) }), (0..<61).contains(whole) else {
+    guard let second = parts.first.flatMap({ Int64($0) }), (0..<61).contains(second) else {
       return nil
     }
-    guard parts.count > 1 else { return whole * 1_000_000_000 }
+    guard parts.count > 1 else { return second * 1_000_000_000 }
     let digits = parts[1]
     guard parts.count == 2, (1...9).contains(digits.utf8.count), let fraction = Int64(digits),
       digits.utf8.allSatisfy({ (0x30...0x39).contains($0) })
     else { return nil }
     let unit = (digits.utf8.count..<9).reduce(Int64(1)) { product, _ in product * 10 }
-    return whole * 1_000_000_000 + fraction * unit + (isEnd ? unit - 1 : 0)
+    return second * 1_000_000_000 + fraction * unit + (isEnd ? unit - 1 : 0)
   }
 
   /// Days since 1970-01-01 in the Gregorian calendar.

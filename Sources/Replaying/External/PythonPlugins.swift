@@ -3,11 +3,11 @@ import Glibc
 import LogFormat
 import TaskLogPlugin
 
-/// All plugins in Python of one replay, in one program: the host in the `tasklog` package, which
+/// All Python plugins of one replay, in one program: the host in the `tasklog` package, which
 /// rebuilds Dask's own state and calls them as Dask would.
 public final class PythonPlugins: ExternalPlugin {
   private static let bufferSize = 1 << 16
-  /// Sets the host up, or says in its own words why there is none.
+  /// Starts the host, or sends a message why it is unavailable.
   private static let bootstrap = """
     import os, sys
     def refuse(text):
@@ -37,7 +37,7 @@ public final class PythonPlugins: ExternalPlugin {
     case ready, refused, failure, done
   }
 
-  /// What the host wants of the events of a kind of source.
+  /// Which events of a kind of source the host needs.
   private enum Need: String {
     case nothing, hooks, everything
   }
@@ -47,8 +47,8 @@ public final class PythonPlugins: ExternalPlugin {
   private var frames = PythonFrames()
   private var child: ChildProgram?
   private var kinds: [Int64: Source.Kind] = [:]
-  private var ofScheduler = Need.everything
-  private var ofWorkers = Need.everything
+  private var schedulerNeed = Need.everything
+  private var workerNeed = Need.everything
   private var buffered: Int64?
   private var isReady = false
   private var result: ExternalResult?
@@ -60,21 +60,21 @@ public final class PythonPlugins: ExternalPlugin {
 
   deinit { child?.stop() }
 
-  public var needsAll: Bool { ofScheduler == .everything || ofWorkers == .everything }
+  public var needsAll: Bool { schedulerNeed == .everything || workerNeed == .everything }
 
-  public func wants(_ source: SourceInfo) -> Bool {
+  public func needs(_ source: SourceInfo) -> Bool {
     need(of: source.source.kind) != .nothing
   }
 
   private func need(of kind: Source.Kind?) -> Need {
-    kind == .scheduler ? ofScheduler : ofWorkers
+    kind == .scheduler ? schedulerNeed : workerNeed
   }
 
   public var failureCount: Int { failures.count }
 
   public func begin(_ run: RunInfo, sources: [SourceInfo]) throws {
     var environment: [String: String] = [:]
-    // The same order of sets each time.
+    // Makes the order of sets reproducible.
     if getenv("PYTHONHASHSEED") == nil { environment["PYTHONHASHSEED"] = "0" }
     do {
       child = try ChildProgram(
@@ -93,7 +93,7 @@ public final class PythonPlugins: ExternalPlugin {
     frames.source(source)
   }
 
-  public func take(_ recorded: RecordedEvent, isSelected: Bool) throws -> Bool {
+  public func process(_ recorded: RecordedEvent, isSelected: Bool) throws -> Bool {
     var rebuilds = false
     switch need(of: kinds[recorded.source]) {
     case .nothing: return true
@@ -101,7 +101,7 @@ public final class PythonPlugins: ExternalPlugin {
       guard isSelected, recorded.event.hook.isCalled else { return true }
     case .everything: rebuilds = true
     }
-    // No hook is called with what a transition has beside its args.
+    // No hook receives the snapshot of a transition.
     frames.event(
       recorded, isSelected: isSelected,
       hasSnapshot: rebuilds || recorded.event.hook != .transition)
@@ -124,25 +124,25 @@ public final class PythonPlugins: ExternalPlugin {
     return result ?? ExternalResult()
   }
 
-  // MARK: - To the host and back
+  // MARK: - Communication with the host
 
   private func send() throws {
     guard let child else { return }
     if frames.count > 0, case .closed = child.write(frames.bytes, timeoutSeconds: nil) {
-      // Whatever there is to say has been said.
+      // The host has ended: read its remaining answers.
       while child.waitForAnswer() {}
-      try takeAnswers()
+      try consumeAnswers()
       throw ended(child)
     }
     frames.removeAll()
     child.receive()
-    try takeAnswers()
+    try consumeAnswers()
   }
 
   private func waitForAnswer() throws {
     guard let child else { return }
     let isOpen = child.waitForAnswer()
-    try takeAnswers()
+    try consumeAnswers()
     if !isOpen, result == nil { throw ended(child) }
   }
 
@@ -155,8 +155,8 @@ public final class PythonPlugins: ExternalPlugin {
     }
   }
 
-  /// Each answer has its length before it, in four bytes.
-  private func takeAnswers() throws {
+  /// Consumes complete answers. Each is preceded by its length in four bytes.
+  private func consumeAnswers() throws {
     guard let child else { return }
     while child.answers.count >= 4 {
       let count = child.answers[..<4].reduce(0) { $0 << 8 | Int($1) }
@@ -167,19 +167,19 @@ public final class PythonPlugins: ExternalPlugin {
         var reader = MessagePackReader(bytes)
         return try? reader.value()
       }
-      try take(value?.elements ?? [])
+      try consume(value?.elements ?? [])
     }
   }
 
-  private func take(_ fields: [Value]) throws(PythonError) {
+  private func consume(_ fields: [Value]) throws(PythonError) {
     guard let kind = fields.first?.int.flatMap(Answer.init), fields.count > 1 else {
       throw .garbled(python: request.python)
     }
     switch kind {
     case .ready:
       isReady = true
-      ofScheduler = fields[1]["scheduler"]?.string.flatMap(Need.init) ?? .everything
-      ofWorkers = fields[1]["workers"]?.string.flatMap(Need.init) ?? .everything
+      schedulerNeed = fields[1]["scheduler"]?.string.flatMap(Need.init) ?? .everything
+      workerNeed = fields[1]["workers"]?.string.flatMap(Need.init) ?? .everything
     case .refused: throw .refused(fields[1].string ?? "")
     case .failure:
       guard fields.count > 6 else { throw .garbled(python: request.python) }
@@ -193,8 +193,8 @@ public final class PythonPlugins: ExternalPlugin {
 }
 
 extension Hook {
-  /// Whether plugins are called with it, compared, or known to have failed; else it is a mark, or
-  /// their beginning.
+  /// Whether plugins are called with it, compared, or known to have failed; other hooks are marks,
+  /// or the start of plugins.
   fileprivate var isCalled: Bool {
     switch self {
     case .start, .attach, .detach, .stimulus, .clientDesiresKeys, .clientReleasesKeys, .addReplica,

@@ -3,13 +3,12 @@ import Glibc
 import LogFormat
 import TaskLogPlugin
 
-/// Any program, as a plugin: it reads the events of a run as lines of JSON from its standard input,
-/// each as `EventLine` says, until that ends.
+/// Runs any program as a plugin: it reads the events of a run from its standard input as lines of
+/// JSON, in the format of `EventLine`, until end of file.
 ///
-/// What it writes to its standard output and error goes where that of this process goes. When it
-/// ends before its input does, with code 0, it wanted no more; any other code, and a signal, are a
-/// failure. It finds the id of the run in `TASKLOG_RUN`, and what was given as `--option name=value`
-/// in `TASKLOG_OPTION_NAME`.
+/// Its standard output and error are inherited from this process. If it ends before its input does,
+/// code 0 means that it needs no more events; any other code, or a signal, is a failure. It finds
+/// the ID of the run in `TASKLOG_RUN`, and each `--option name=value` in `TASKLOG_OPTION_NAME`.
 public final class ProgramPlugin: ExternalPlugin {
   private static let bufferSize = 1 << 16
 
@@ -20,7 +19,7 @@ public final class ProgramPlugin: ExternalPlugin {
 
   private var lines = EventLine()
   private var child: ChildProgram?
-  /// The last event whose line has been handed over, and the last that lies in the buffer.
+  /// The last event whose line has been sent, and the last one in the buffer.
   private var sent: Int64?
   private var buffered: Int64?
   private var isOver = false
@@ -28,8 +27,8 @@ public final class ProgramPlugin: ExternalPlugin {
 
   /// - Parameters:
   ///   - command: a line for `/bin/sh`.
-  ///   - timeoutSeconds: how long the program may read nothing, or go on after its input has ended,
-  ///     before it is taken for hung; for ever by default.
+  ///   - timeoutSeconds: how long the program may read nothing, or continue after its input has
+  ///     ended, before it counts as hung; unlimited by default.
   public init(
     command: String, name: String? = nil, options: [String: String] = [:],
     timeoutSeconds: Int? = nil
@@ -60,9 +59,9 @@ public final class ProgramPlugin: ExternalPlugin {
 
   public func join(_ source: SourceInfo) throws { lines.join(source) }
 
-  /// What has gone wrong with the program, if anything, does not disturb other plugins: it wants no
-  /// more, and is told of at the end.
-  public func take(_ recorded: RecordedEvent, isSelected: Bool) -> Bool {
+  /// A failure of the program does not affect other plugins: it receives no further events, and the
+  /// failure is reported at the end.
+  public func process(_ recorded: RecordedEvent, isSelected: Bool) -> Bool {
     if isOver { return false }
     lines.append(recorded)
     buffered = recorded.seq
@@ -92,13 +91,13 @@ public final class ProgramPlugin: ExternalPlugin {
     if let failure { result.notices.append(failure.description) }
     if lines.unreadableCount > 0 {
       result.notices.append(
-        "plugin '\(name)': \(lines.unreadableCount) args or snapshots are no JSON and were given as "
+        "plugin '\(name)': \(lines.unreadableCount) args or snapshots are invalid JSON, passed as "
           + "unreadable")
     }
     return result
   }
 
-  /// The program has closed its input, or has been given everything: its code says what came of it.
+  /// Evaluates the exit code of a program that has closed its input or received all events.
   private func end(_ child: ChildProgram) {
     isOver = true
     switch child.wait(timeoutSeconds: timeoutSeconds) {
@@ -116,7 +115,7 @@ public final class ProgramPlugin: ExternalPlugin {
   }
 }
 
-/// What can be wrong with a program that reads events.
+/// Errors of a program that reads events.
 public enum ProgramError: Error, Sendable, Equatable, CustomStringConvertible {
   case cannotStart(plugin: String, reason: String)
   case exited(plugin: String, code: Int32, seq: Int64?)
@@ -128,18 +127,18 @@ public enum ProgramError: Error, Sendable, Equatable, CustomStringConvertible {
     case .cannotStart(let plugin, let reason):
       "plugin '\(plugin)' cannot be started: \(reason)"
     case .exited(let plugin, let code, let seq):
-      "plugin '\(plugin)' ended with code \(code) \(Self.place(seq))"
-        + (code == 127 ? "; the shell has not found a program" : "")
+      "plugin '\(plugin)' ended with code \(code) \(Self.position(seq))"
+        + (code == 127 ? "; the shell did not find the program" : "")
     case .signalled(let plugin, let signal, let seq):
       "plugin '\(plugin)' was ended by signal \(signal) (\(String(cString: strsignal(signal)))) "
-        + Self.place(seq)
+        + Self.position(seq)
     case .hung(let plugin, let seconds, let seq):
-      "plugin '\(plugin)' has not gone on for \(seconds) s \(Self.place(seq)); --timeout gives it "
-        + "more"
+      "plugin '\(plugin)' made no progress for \(seconds) s \(Self.position(seq)); raise the limit "
+        + "with --timeout"
     }
   }
 
-  private static func place(_ seq: Int64?) -> String {
-    seq.map { "after it was given the events up to seq \($0)" } ?? "before its first event"
+  private static func position(_ seq: Int64?) -> String {
+    seq.map { "after receiving the events up to seq \($0)" } ?? "before its first event"
   }
 }

@@ -3,18 +3,18 @@ import LogAnalysis
 import LogFormat
 
 extension Reports {
-  /// What went wrong: by cause, each task that failed on its own, those that failed with them, and
-  /// failures that only workers had: the views `error_causes`, `errors`, `failures` and
-  /// `worker_errors`, of one pass over the events.
+  /// The failures of runs: by cause, each task that failed by itself, the tasks that failed because
+  /// of it, and failures seen only by workers: the views `error_causes`, `errors`, `failures` and
+  /// `worker_errors`, from one pass over the events.
   ///
   /// - Throws: `LogError`.
   public static func errors(_ reader: LogReader, _ runs: [RunInfo]) throws -> Report {
     let all = try runs.map { ($0.number, try reader.failures(of: $0)) }
     return Report([
-      Report.Table("causes", title: "Causes", columns: causeColumns) { give in
+      Report.Table("causes", title: "Causes", columns: causeColumns) { emit in
         for (run, failures) in all {
           for cause in try failures.causes() {
-            try give([
+            try emit([
               .integer(run), cause.exception, .integer(cause.tasks), .integer(cause.dependents),
               .integer(cause.workers), .text(cause.firstKey), .integer(cause.firstSeq),
               cause.firstTraceback,
@@ -23,10 +23,10 @@ extension Reports {
         }
       }.shown(most: mostCauses),
       Report.Table("errors", title: "Tasks that failed on their own", columns: errorColumns) {
-        give in
+        emit in
         for (run, failures) in all {
           try failures.forEachError { error in
-            try give([
+            try emit([
               .integer(run), .integer(error.seq), time(error.time), .text(error.key), error.worker,
               .integer(error.retries), .integer(error.dependents), error.exception,
               error.traceback,
@@ -35,11 +35,11 @@ extension Reports {
         }
       }.shown(most: mostFailures),
       Report.Table(
-        "affected", title: "Tasks that failed with them", columns: affectedColumns
-      ) { give in
+        "affected", title: "Tasks that failed because of them", columns: affectedColumns
+      ) { emit in
         for (run, failures) in all {
           try failures.forEachAffected { task in
-            try give([
+            try emit([
               .integer(run), .integer(task.seq), time(task.time), .text(task.key),
               text(task.blamed), task.causeSeq.map(SQLiteValue.integer) ?? .null,
             ])
@@ -47,11 +47,11 @@ extension Reports {
         }
       }.shown(most: mostFailures),
       Report.Table(
-        "at_workers", title: "Failures that only a worker had", columns: atWorkersColumns
-      ) { give in
+        "at_workers", title: "Failures seen only by a worker", columns: atWorkersColumns
+      ) { emit in
         for (run, failures) in all {
           try failures.forEachAtWorkers { failure in
-            try give([
+            try emit([
               .integer(run), .integer(failure.seq), time(failure.time), .text(failure.key),
               .text(failure.worker), text(failure.start), failure.exception, failure.traceback,
             ])
@@ -61,7 +61,7 @@ extension Reports {
     ])
   }
 
-  /// What people are shown: thousands may fail with one.
+  /// The maximum rows shown to people: thousands of tasks may fail because of one.
   private static let mostCauses = 100
   private static let mostFailures = 200
 
@@ -88,12 +88,12 @@ extension Reports {
     Column("blamed", leastWidth: 18), Column("cause_seq", rank: 5),
   ]
 
-  /// With more spans than this, sorting all of them is no dearer than looking for the longest.
+  /// Above this limit, sorting all spans costs no more than searching for the longest.
   private static let maximumSpans = 10_000
 
-  /// The longest spans of work, as the view `slowest` has them.
+  /// The longest spans of work, as in the view `slowest`.
   ///
-  /// - Parameter action: of this kind only, such as compute or transfer; nothing for all.
+  /// - Parameter action: only spans of this kind, such as compute or transfer; `nil` for all.
   /// - Throws: `LogError`.
   public static func slowest(
     _ reader: LogReader, _ runs: [RunInfo], action: String?, limit: Int
@@ -115,19 +115,19 @@ extension Reports {
     ])
   }
 
-  /// The chain of tasks and waits that set the length of the run: the view `critical_path`, found by
-  /// going back from its end.
+  /// The chain of tasks and waits that determined the length of the run: the view `critical_path`,
+  /// traced back from the end.
   ///
   /// - Throws: `LogError`.
   public static func criticalPath(_ reader: LogReader, _ runs: [RunInfo]) throws -> Report {
     let all = try runs.map { ($0.number, try reader.criticalPath(of: $0)) }
     return Report([
       Report.Table(
-        "critical_path", title: "What set the length of the run", columns: pathColumns
-      ) { give in
+        "critical_path", title: "Critical path", columns: pathColumns
+      ) { emit in
         for (run, pieces) in all {
           for (index, piece) in pieces.enumerated() {
-            try give([
+            try emit([
               .integer(run), .integer(Int64(index + 1)), .text(piece.key),
               .text(piece.kind.rawValue), piece.worker,
               piece.start.flatMap { start in piece.stop.map { seconds($0 &- start) } } ?? .null,

@@ -1,11 +1,11 @@
 import Glibc
 
-/// A program that runs beside this one and reads from it, its other streams being those of this one.
-/// One that answers does so on a descriptor of its own.
+/// A child process that reads from this one through its standard input and inherits the other
+/// streams. A program that answers writes to a separate descriptor.
 final class ChildProgram {
   enum Written {
     case written
-    /// Nobody reads any more.
+    /// The reading end is closed.
     case closed
     case timedOut
   }
@@ -20,14 +20,14 @@ final class ChildProgram {
     var reason: String
   }
 
-  /// On which descriptor a program answers.
+  /// The descriptor that a program writes answers to.
   static let answersDescriptor: Int32 = 3
 
   private var input: Int32
   private var output: Int32 = -1
   private var process: pid_t
   private var end: End?
-  /// What the program has answered and nobody has taken.
+  /// Answers received but not yet consumed.
   private(set) var answers: [UInt8] = []
 
   /// - Parameters:
@@ -59,7 +59,7 @@ final class ChildProgram {
     for descriptor in ends + answerEnds where descriptor >= 0 {
       _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
     }
-    // A program that has stopped must not stop the whole replay for longer than its time.
+    // A program that stops reading must not block the replay beyond its timeout.
     _ = fcntl(input, F_SETFL, O_NONBLOCK)
     var actions = posix_spawn_file_actions_t()
     posix_spawn_file_actions_init(&actions)
@@ -71,7 +71,7 @@ final class ChildProgram {
     var attributes = posix_spawnattr_t()
     posix_spawnattr_init(&attributes)
     defer { posix_spawnattr_destroy(&attributes) }
-    // What this process ignores or blocks, the program need not.
+    // Signals that this process ignores or blocks are reset for the program.
     var signals = sigset_t()
     sigemptyset(&signals)
     posix_spawnattr_setsigmask(&attributes, &signals)
@@ -100,28 +100,28 @@ final class ChildProgram {
   private static func reason(_ code: Int32) -> String { String(cString: strerror(code)) }
 
   private static func variables(
-    adding added: [String: String]
+    adding extra: [String: String]
   ) -> [UnsafeMutablePointer<CChar>?] {
     var variables: [UnsafeMutablePointer<CChar>?] = []
     var next = environ
     while let variable = next.pointee {
       let text = String(cString: variable)
-      let isReplaced = text.firstIndex(of: "=").map { added[String(text[..<$0])] != nil } ?? false
+      let isReplaced = text.firstIndex(of: "=").map { extra[String(text[..<$0])] != nil } ?? false
       if !isReplaced { variables.append(strdup(text)) }
       next += 1
     }
-    for name in added.keys.sorted() { variables.append(strdup("\(name)=\(added[name] ?? "")")) }
+    for name in extra.keys.sorted() { variables.append(strdup("\(name)=\(extra[name] ?? "")")) }
     return variables + [nil]
   }
 
-  /// Writes all of it.
+  /// Writes all bytes.
   ///
-  /// - Parameter timeoutSeconds: how long to wait for the program to read on.
+  /// - Parameter timeoutSeconds: how long to wait for the program to read.
   func write(_ bytes: [UInt8], timeoutSeconds: Int?) -> Written {
     bytes.withUnsafeBytes { write($0, timeoutSeconds: timeoutSeconds) }
   }
 
-  /// Writes all of it; what the program answers meanwhile is kept, so that neither waits for the
+  /// Writes all bytes; answers received meanwhile are buffered, so that neither side blocks the
   /// other.
   func write(_ bytes: UnsafeRawBufferPointer, timeoutSeconds: Int?) -> Written {
     guard input >= 0 else { return .closed }
@@ -145,7 +145,7 @@ final class ChildProgram {
   private func waitForReader(_ timeoutSeconds: Int?) -> Bool {
     let limit = timeoutSeconds.map { Int32(clamping: $0 * 1000) } ?? -1
     while true {
-      // One that is negative is not looked at.
+      // `poll` ignores negative descriptors.
       var descriptors = [
         pollfd(fd: input, events: Int16(POLLOUT), revents: 0),
         pollfd(fd: output, events: Int16(POLLIN), revents: 0),
@@ -158,7 +158,7 @@ final class ChildProgram {
     }
   }
 
-  /// Takes in what the program has answered by now.
+  /// Reads the answers available now.
   func receive() {
     var chunk = [UInt8](repeating: 0, count: 1 << 16)
     while output >= 0 {
@@ -174,9 +174,9 @@ final class ChildProgram {
     }
   }
 
-  /// Waits until the program has answered more.
+  /// Waits for more answers.
   ///
-  /// - Returns: false when it will answer no more.
+  /// - Returns: `false` if no more answers will come.
   func waitForAnswer() -> Bool {
     guard output >= 0 else { return false }
     let before = answers.count
@@ -186,11 +186,11 @@ final class ChildProgram {
     return answers.count > before || output >= 0
   }
 
-  /// The first answers have been taken.
+  /// Removes consumed bytes from the front of `answers`.
   func removeAnswers(_ count: Int) { answers.removeFirst(count) }
 
-  /// A pipe that nobody reads is an answer here, not the end of this process, whatever it thinks of
-  /// SIGPIPE otherwise.
+  /// Makes writing to a closed pipe an error here rather than the end of this process, whatever its
+  /// handling of SIGPIPE.
   private static func withoutSIGPIPE<Result>(_ body: () -> Result) -> Result {
     var pipe = sigset_t()
     var before = sigset_t()
@@ -206,7 +206,7 @@ final class ChildProgram {
     return result
   }
 
-  /// There is nothing more to read.
+  /// Closes the program's input.
   func closeInput() {
     if input >= 0 { close(input) }
     input = -1
@@ -219,8 +219,8 @@ final class ChildProgram {
     var pause: UInt32 = 500
     while true {
       var status: Int32 = 0
-      let found = waitpid(process, &status, timeoutSeconds == nil ? 0 : WNOHANG)
-      if found == process || (found < 0 && errno != EINTR) {
+      let waited = waitpid(process, &status, timeoutSeconds == nil ? 0 : WNOHANG)
+      if waited == process || (waited < 0 && errno != EINTR) {
         let signal = status & 0x7F
         let end: End = signal == 0 ? .exited((status >> 8) & 0xFF) : .signalled(signal)
         self.end = end
@@ -229,14 +229,14 @@ final class ChildProgram {
       if let timeoutSeconds, ContinuousClock.now - start > .seconds(timeoutSeconds) {
         return .timedOut
       }
-      if found == 0 {
+      if waited == 0 {
         usleep(pause)
         pause = min(pause * 2, 50_000)
       }
     }
   }
 
-  /// Ends the program, unless it has ended.
+  /// Terminates the program unless it has already ended.
   func stop() {
     closeInput()
     guard end == nil else { return }
