@@ -25,7 +25,7 @@ struct EventQuery {
   private let shown: [Column]
 
   init(
-    logs: Logs, filter: EventFilter, columns wanted: [EventColumn]?, groups: [EventColumn]?,
+    logs: Logs, filter: EventFilter, columns chosen: [EventColumn]?, groups: [EventColumn]?,
     output: QueryOutputOptions, format: FormatOptions
   ) throws {
     self.logs = logs
@@ -43,8 +43,8 @@ struct EventQuery {
     let runCount = logs.template != nil ? 1 : parts.reduce(0) { $0 + ($1.filter.runs?.count ?? 2) }
     var shown = Queries.eventColumns(
       withHook: filter.hooks != ["transition"], isOneRun: runCount == 1)
-    if let wanted {
-      columns = wanted
+    if let chosen {
+      columns = chosen
       shown = columns.map { Queries.column($0.name) }
     } else {
       columns = shown.compactMap { EventColumn($0.name) }

@@ -70,7 +70,7 @@ enum Passwords {
   }
 
   private static func starts(
-    _ text: UnsafeBufferPointer<UInt8>, with scheme: String, at place: Int
+    _ text: UnsafeBufferPointer<UInt8>, with scheme: String, at position: Int
   ) -> Bool {
     text.count - position >= scheme.utf8.count && text[position...].starts(with: scheme.utf8)
   }

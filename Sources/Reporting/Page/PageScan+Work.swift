@@ -1,21 +1,21 @@
 import EventLog
 import TaskLogPlugin
 
-/// What came of tasks: spans of work, results and who holds them, failures.
+/// The outcomes of tasks: spans of work, results and their locations, failures.
 extension PageScan {
-  /// Takes what the args tell of work; most transitions have none.
+  /// Stores the work recorded in the args; most transitions have none.
   ///
-  /// - Returns: the worker that they name.
+  /// - Returns: the worker named by the args, or the given one.
   mutating func outcome(
     _ task: Int, _ row: EventRow, _ cursor: EventCursor, _ about: Int?, hasFailed: Bool
   ) throws -> Int? {
     let reader = reader
-    let found = cursor.withArgs(of: row) { text -> (OutcomeScan, [UInt8]) in
+    let outcome = cursor.withArgs(of: row) { text -> (OutcomeScan, [UInt8]) in
       let scan = OutcomeScan(text, retainsSpans: true)
-      // The text moves with the next row, and the names in it are looked up below.
+      // The text is valid only until the next row is read, and its names are looked up below.
       return (scan, scan.spans.isEmpty && scan.nbytes == nil ? [] : Array(text))
     }
-    guard let (scan, text) = found else { return nil }
+    guard let (scan, text) = outcome else { return nil }
     func name(_ range: Range<Int>) -> String { Self.unescaped(text[range]) }
     if scan.nbytes != nil || hasFailed { tasks[task].nbytes = scan.nbytes ?? 0 }
     if let range = scan.typename, !text.isEmpty {
@@ -27,8 +27,8 @@ extension PageScan {
       worker = workers.place(name(range), at: row.seq)
     }
     guard let worker = worker ?? about else { return nil }
-    // The end that its worker has not told is known after all, unless the worker died of it;
-    // another's is not.
+    // This is the end that the worker itself did not record, unless the worker died of the task.
+    // The end at another worker remains unknown.
     let isItsWorker = tasks[task].executingOn == Int32(worker)
     if isItsWorker, !(hasFailed && scan.spans.isEmpty) { tasks[task].executingOn = -1 }
     endExecuting(task, microseconds(row.time), hasFailed: isItsWorker)
@@ -52,7 +52,7 @@ extension PageScan {
     return worker
   }
 
-  /// The content of a string in JSON.
+  /// The content of a JSON string.
   static func unescaped(_ bytes: ArraySlice<UInt8>) -> String {
     let text = String(decoding: bytes, as: UTF8.self)
     guard bytes.contains(UInt8(ascii: "\\")) else { return text }
@@ -61,7 +61,7 @@ extension PageScan {
 
   // MARK: - Results
 
-  /// - Parameter nbytes: the size, where the event tells it; else that of the last outcome.
+  /// - Parameter nbytes: the size, if the event has it; else that of the last outcome.
   mutating func hold(_ task: Int, _ worker: Int32, _ time: Int64, nbytes: Int64? = nil) {
     if tasks[task].holder == worker || otherHolders[task]?.contains(worker) == true { return }
     if tasks[task].holder < 0 {
@@ -76,8 +76,8 @@ extension PageScan {
   mutating func release(_ task: Int, _ worker: Int32, _ time: Int64) {
     if tasks[task].holder == worker {
       tasks[task].holder = otherHolders[task]?.popLast() ?? -1
-    } else if let place = otherHolders[task]?.firstIndex(of: worker) {
-      otherHolders[task]?.remove(at: place)
+    } else if let index = otherHolders[task]?.firstIndex(of: worker) {
+      otherHolders[task]?.remove(at: index)
     } else {
       return
     }
@@ -101,7 +101,7 @@ extension PageScan {
       seq: row.seq)
   }
 
-  /// What each failure says of itself.
+  /// Adds the texts of the failures.
   mutating func addTexts(of known: RunFailures) throws {
     var failures = failures
     try known.forEachError { error in

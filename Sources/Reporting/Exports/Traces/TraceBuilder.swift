@@ -2,10 +2,10 @@ import EventLog
 import TaskLogPlugin
 
 /// Draws a run: slices for work, arrows for dependencies, counters, and marks for failures, gaps,
-/// graphs and the lives of workers.
+/// graphs and the lifetimes of workers.
 struct TraceBuilder<Writer: TraceWriter>: RunVisitor {
   var writer: Writer
-  /// Slices, arrows and so on that were drawn.
+  /// The counts of the drawn slices, arrows and so on.
   private(set) var figures = TraceCounts()
 
   private let walk: RunWalk
@@ -15,12 +15,12 @@ struct TraceBuilder<Writer: TraceWriter>: RunVisitor {
   private let schedulers: Set<Int64>
   private(set) var processes: TraceProcesses
   private var counters: RunCounters
-  /// The number of each key among the tasks with dependencies, plus one; -1 for none.
+  /// The index of each key among the tasks with dependencies, plus one; -1 for none.
   private var taskOf = IntegersByKey<Int32>()
-  /// Which tasks have a slice that arrows begin at, or end at: only the first one has.
-  private var isGiven: [Bool]
-  private var isTaken: [Bool]
-  /// Workers that have joined and not left, with when.
+  /// Whether a task has a slice at which arrows start, or end: only its first slice has.
+  private var hasOutgoingFlows: [Bool]
+  private var hasIncomingFlows: [Bool]
+  /// Workers that have joined and not left, with the time of joining.
   private var joined: [(address: String, since: Int64, threads: Int64?)] = []
 
   init(
@@ -36,11 +36,11 @@ struct TraceBuilder<Writer: TraceWriter>: RunVisitor {
     processes = TraceProcesses(
       prefix: name, after: after, sources: walk.sources, label: walk.label(of:))
     counters = RunCounters(walk, scheduler: scheduler)
-    isGiven = [Bool](repeating: false, count: dependencies.count)
-    isTaken = isGiven
+    hasOutgoingFlows = [Bool](repeating: false, count: dependencies.count)
+    hasIncomingFlows = hasOutgoingFlows
   }
 
-  /// Draws all of it.
+  /// Draws the whole run.
   mutating func draw(_ tally: inout ExportTally, progress: (Int64) -> Void) throws {
     for source in walk.sources { _ = processes.process(walk.label(of: source), &writer) }
     try drawGaps()
@@ -81,8 +81,8 @@ struct TraceBuilder<Writer: TraceWriter>: RunVisitor {
       figures.graphs += 1
     case .addWorker: join(event, time)
     case .removeWorker:
-      if let place = joined.firstIndex(where: { $0.address == event.worker }) {
-        drawLife(joined.remove(at: place), until: time)
+      if let index = joined.firstIndex(where: { $0.address == event.worker }) {
+        drawLife(joined.remove(at: index), until: time)
       }
     default: break
     }
@@ -92,13 +92,13 @@ struct TraceBuilder<Writer: TraceWriter>: RunVisitor {
   private mutating func join(_ event: Event, _ time: Int64) {
     guard let address = event.worker else { return }
     var (name, threads): (Value, Int64?) = (.null, nil)
-    if case .worker(let facts) = event.snapshot.decoded {
-      (name, threads) = (facts.name, Int64(facts.nthreads))
+    if case .worker(let snapshot) = event.snapshot.decoded {
+      (name, threads) = (snapshot.name, Int64(snapshot.nthreads))
     }
     _ = processes.process(address, name: name, &writer)
-    // One that joins again without having left was lost in a gap.
-    if let place = joined.firstIndex(where: { $0.address == address }) {
-      drawLife(joined.remove(at: place), until: time)
+    // If a worker joins again without having left, its leaving is lost in a gap.
+    if let index = joined.firstIndex(where: { $0.address == address }) {
+      drawLife(joined.remove(at: index), until: time)
     }
     joined.append((address, time, threads))
   }
@@ -138,10 +138,10 @@ struct TraceBuilder<Writer: TraceWriter>: RunVisitor {
     guard !spans.isEmpty else { return }
     let prefix = attempt.key.prefix
     let hasFailed = attempt.outcome == .erred || attempt.exception != nil
-    // Arrows go to and from the last span of computing.
+    // Arrows connect the last compute spans.
     let main = spans.lastIndex { $0.action == "compute" }
-    for (place, span) in spans.enumerated() {
-      let isMain = place == main
+    for (index, span) in spans.enumerated() {
+      let isMain = index == main
       var slice = TraceSlice(
         name: span.action == "compute" ? prefix : "\(span.action)-\(prefix)",
         category: hasFailed && isMain ? "\(span.action),failed" : span.action,
@@ -183,23 +183,24 @@ struct TraceBuilder<Writer: TraceWriter>: RunVisitor {
       let task = dependencies.task(hash: DependencyIndex.hash(of: attempt.key))
       taskOf[attempt.keyNumber] = task.map { Int32(truncatingIfNeeded: $0 + 1) } ?? -1
       return task
-    case let place where place > 0: return Int(place - 1)
+    case let index where index > 0: return Int(index - 1)
     default: return nil
     }
   }
 
-  /// Arrows begin at the first result of a task, and end at the first time that it ran.
+  /// Arrows start at the first result of a task, and end at its first attempt.
   private mutating func addFlows(_ attempt: Attempt, to slice: inout TraceSlice) {
     guard attempt.number > 0, let task = task(attempt) else { return }
-    if !isTaken[task] {
-      isTaken[task] = true
+    if !hasIncomingFlows[task] {
+      hasIncomingFlows[task] = true
       slice.flowsTo = dependencies.dependencies(of: task).map { flow(from: Int($0), to: task) }
-      for dependency in dependencies.dependencies(of: task) where isGiven[Int(dependency)] {
+      for dependency in dependencies.dependencies(of: task)
+      where hasOutgoingFlows[Int(dependency)] {
         figures.flows += 1
       }
     }
-    if attempt.outcome == .memory, !isGiven[task] {
-      isGiven[task] = true
+    if attempt.outcome == .memory, !hasOutgoingFlows[task] {
+      hasOutgoingFlows[task] = true
       slice.flowsFrom = dependencies.dependents(of: task).map { flow(from: task, to: Int($0)) }
     }
   }
