@@ -1,19 +1,19 @@
 import Glibc
 
-/// A file that is there whole or not at all: written beside its place under another name, synced, and
-/// renamed at the end. When the program is stopped by a signal, what is unfinished is removed.
+/// A file that is either complete or absent: written under a temporary name in the same folder,
+/// synced, and renamed at the end. If a signal stops the program, the unfinished file is removed.
 ///
-/// A device or a pipe, to which nothing can be renamed, is written to as it is.
+/// A device or a pipe, which a rename cannot replace, is written to directly.
 public final class OutputFile {
   private let path: String
-  /// Where the file will be: what a link leads to is replaced, not the link.
+  /// The final path: the target of a link is replaced, not the link.
   private let target: String
-  /// Nothing where the output is a device or a pipe.
+  /// `nil` if the output is a device or a pipe.
   private let temporary: String?
   private var descriptor: Int32
   private var buffer: [UInt8] = []
   private static let bufferSize = 1 << 18
-  /// How many bytes were written.
+  /// The number of bytes written.
   public private(set) var count = 0
 
   /// - Throws: `ReportingError`.
@@ -39,7 +39,7 @@ public final class OutputFile {
     }
     let temporary = "\(target).\(getpid()).part"
     unlink(temporary)
-    // Before there is a file: a signal may come at any moment.
+    // Called before the file exists: a signal may arrive at any moment.
     Unfinished.begin(temporary)
     descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
     guard descriptor >= 0 else {
@@ -52,14 +52,14 @@ public final class OutputFile {
 
   deinit {
     if descriptor >= 0 { close(descriptor) }
-    // After a commit there is no such file any more.
+    // After a commit this file no longer exists.
     if let temporary {
       unlink(temporary)
       Unfinished.end(temporary)
     }
   }
 
-  /// Whether what is written will be a file, and not a device or a pipe.
+  /// Whether the output is a file, and not a device or a pipe.
   public var isReplaced: Bool { temporary != nil }
 
   /// - Throws: `ReportingError`.
@@ -71,7 +71,7 @@ public final class OutputFile {
   /// - Throws: `ReportingError`.
   public func write(_ text: String) throws { try write(text.utf8) }
 
-  /// Puts the file in its place.
+  /// Writes the remaining bytes and renames the file to its final path.
   ///
   /// - Throws: `ReportingError`.
   public func commit() throws {
@@ -101,24 +101,24 @@ public final class OutputFile {
   }
 }
 
-/// The one file that is unfinished, for the handlers of signals.
+/// The single unfinished file, for the signal handlers.
 private enum Unfinished {
-  /// Read by signal handlers: replaced only while they are not installed.
+  /// Read by signal handlers; replaced only while they are not installed.
   nonisolated(unsafe) private static var path: UnsafeMutablePointer<CChar>?
   private static let signals = [SIGINT, SIGTERM, SIGHUP]
 
   static func begin(_ path: String) {
     restore()
     self.path = strdup(path)
-    for number in signals {
-      // Whoever has been told to ignore a signal (`nohup`) goes on doing so.
-      let before = signal(number) { number in
+    for signalNumber in signals {
+      // A signal that is ignored (`nohup`) stays ignored.
+      let previous = signal(signalNumber) { received in
         if let path = Unfinished.path { unlink(path) }
-        signal(number, SIG_DFL)
-        raise(number)
+        signal(received, SIG_DFL)
+        raise(received)
       }
-      if unsafeBitCast(before, to: Int.self) == unsafeBitCast(SIG_IGN, to: Int.self) {
-        signal(number, SIG_IGN)
+      if unsafeBitCast(previous, to: Int.self) == unsafeBitCast(SIG_IGN, to: Int.self) {
+        signal(signalNumber, SIG_IGN)
       }
     }
   }
@@ -130,7 +130,7 @@ private enum Unfinished {
 
   private static func restore() {
     guard path != nil else { return }
-    for number in signals { signal(number, SIG_DFL) }
+    for signalNumber in signals { signal(signalNumber, SIG_DFL) }
     free(path)
     path = nil
   }

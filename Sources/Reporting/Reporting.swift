@@ -1,5 +1,5 @@
 //===----------------------------------------------------------------------===//
-// Reporting: a log as something to look at, or for other tools to open.
+// Reporting: a log as a page for people, or as files for other tools.
 //
 // What it does: `Page` writes one HTML file with a run's task stream, charts and tables;
 // `Exports` writes a run in the formats of other tools.
@@ -7,7 +7,8 @@
 // What it may import: TaskLogPlugin, EventLog, Querying, and the C targets with the page's assets
 // and zlib. No SQL: that stays in EventLog.
 //
-// What it promises: a file is there whole or not at all (written beside its place and renamed), and
-// holds what the log holds: what is shortened or left out is counted and said in it. Text from a log
-// stays text wherever it is shown. Memory grows with tasks, not with events.
+// What it promises: a file is either complete or absent (written under a temporary name and
+// renamed), and has the contents of the log: whatever is shortened or left out is counted and
+// reported in it. Text from a log is never interpreted as markup. Memory grows with tasks, not with
+// events.
 //===----------------------------------------------------------------------===//

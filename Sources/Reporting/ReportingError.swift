@@ -1,6 +1,6 @@
 import Glibc
 
-/// What can be wrong with a file that is to be written. Every wording names the file and the way out.
+/// An error when writing a file. Every message names the file and says what to do.
 public enum ReportingError: Error, Sendable {
   case isFolder(path: String)
   case cannotWrite(path: String, errno: Int32)

@@ -32,7 +32,7 @@ enum Console {
         } else if errno == EPIPE {
           exit(0)
         } else if errno != EINTR {
-          complain("cannot write the output: \(String(cString: strerror(errno)))")
+          warn("cannot write the output: \(String(cString: strerror(errno)))")
           exit(1)
         }
       }
@@ -40,10 +40,10 @@ enum Console {
   }
 
   /// Prints a warning in one line on the standard error.
-  static func complain(_ message: String) { tell("tasklog: " + message) }
+  static func warn(_ message: String) { printError("tasklog: " + message) }
 
   /// Prints a message in one line on the standard error.
-  static func tell(_ message: String) {
+  static func printError(_ message: String) {
     let line = Array("\(Printable.text(Passwords.hidden(in: message)))\n".utf8)
     _ = line.withUnsafeBytes { Glibc.write(STDERR_FILENO, $0.baseAddress, $0.count) }
   }

@@ -27,7 +27,7 @@ struct EventQuery {
   private let shown: [Column]
 
   init(
-    logs: Logs, filter: EventFilter, columns wanted: [EventColumn]?, groups: [EventColumn]?,
+    logs: Logs, filter: EventFilter, columns chosen: [EventColumn]?, groups: [EventColumn]?,
     output: QueryOutputOptions, format: FormatOptions
   ) throws {
     self.logs = logs
@@ -45,8 +45,8 @@ struct EventQuery {
     let runCount = logs.template != nil ? 1 : parts.reduce(0) { $0 + ($1.filter.runs?.count ?? 2) }
     var shown = EventQueries.eventColumns(
       withHook: filter.hooks != ["transition"], isOneRun: runCount == 1)
-    if let wanted {
-      columns = wanted
+    if let chosen {
+      columns = chosen
       shown = columns.map { EventQueries.column($0.name) }
     } else {
       columns = shown.compactMap { EventColumn($0.name) }
@@ -71,9 +71,9 @@ struct EventQuery {
       let reader = try LogReader(path: file.path, name: file.name)
       return try reader.runs(matching: file.selector).map { RunSegment(reader: reader, run: $0) }
     }
-    if logs.template != nil { return try RunWarnings.tell(files: segments.compactMap(\.last)) }
+    if logs.template != nil { return try RunWarnings.print(files: segments.compactMap(\.last)) }
     for part in segments.joined() {
-      try RunWarnings.tell(
+      try RunWarnings.print(
         part.reader, [part.run], of: logs.files.count > 1 ? part.reader.name : nil)
     }
   }
@@ -265,6 +265,6 @@ struct EventQuery {
   private func reportCursor(_ positions: ResumePositions) throws {
     var cursors = try positions.map { try $0.part.reader.cursor(at: $0.seq) ?? "-" }
     if logs.template != nil { cursors = [cursors.last { $0 != "-" } ?? "-"] }
-    Console.tell("cursor: \(cursors.joined(separator: " "))")
+    Console.printError("cursor: \(cursors.joined(separator: " "))")
   }
 }

@@ -6,7 +6,7 @@ import Synchronization
 enum Interrupt {
   private static let flag = Atomic(false)
 
-  static var hasCome: Bool { flag.load(ordering: .relaxed) }
+  static var isRequested: Bool { flag.load(ordering: .relaxed) }
 
   static func watch(_ signals: Int32...) {
     // Initialized here, because a signal handler must not allocate.

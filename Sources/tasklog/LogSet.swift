@@ -27,17 +27,19 @@ final class LogSet {
   /// Marks a run that is still running in one of the logs as running in the merged log, too.
   private var locks: [RecorderLock] = []
 
-  private let judges: Bool
+  private let recordsMissingAsGaps: Bool
   private let resolved: [ResolvedLog]
 
   /// - Parameters:
   ///   - all: merges all logs, for callers that need a single log.
   ///   - orders: also restores the order in a single log whose events arrived out of order.
-  ///   - judges: records events that no log has as gaps.
+  ///   - recordsMissingAsGaps: records events that no log has as gaps.
   /// - Throws: `LogError`.
-  init(_ resolved: [ResolvedLog], all: Bool, orders: Bool = true, judges: Bool = true) throws {
+  init(_ resolved: [ResolvedLog], all: Bool, orders: Bool = true, recordsMissingAsGaps: Bool = true)
+    throws
+  {
     self.resolved = resolved
-    self.judges = judges
+    self.recordsMissingAsGaps = recordsMissingAsGaps
     scratch = ScratchFolder()
     let logs = try resolved.map { log in (log, try LogReader(path: log.path).runs()) }
     for group in Self.groups(logs, all: all) {
@@ -100,7 +102,7 @@ final class LogSet {
     _ = try merge.add(readers) { bar.show($0) }
     // Missing events of a run that is still running may arrive later.
     for run in Set(logs.flatMap { $0.runs.map(\.id) }).subtracting(liveRuns)
-    where judges && logs.count > 1 {
+    where recordsMissingAsGaps && logs.count > 1 {
       try merge.judge(run)
     }
     // A name template has already selected its runs.
@@ -114,6 +116,6 @@ final class LogSet {
 extension LogsOptions {
   /// Opens the logs for reading; see `LogSet`.
   func joined(run selector: String, all: Bool, orders: Bool = true) throws -> LogSet {
-    try LogSet(asked(run: selector), all: all, orders: orders)
+    try LogSet(resolve(run: selector), all: all, orders: orders)
   }
 }

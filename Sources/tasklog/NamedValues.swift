@@ -1,4 +1,4 @@
-/// Values given as `name=value`, or as `owner:name=value` if there are several owners.
+/// Values in the form `name=value`, or as `owner:name=value` if there are several owners.
 struct NamedValues {
   private var values: [String: [String: String]] = [:]
 

@@ -39,10 +39,10 @@ struct LogOptions: ParsableArguments {
     let orphans = try Recovery.orphans(log: path)
     guard !orphans.isEmpty else { return path }
     do {
-      for run in try Recovery.recover(log: path) { Console.complain(run.text) }
+      for run in try Recovery.recover(log: path) { Console.warn(run.text) }
     } catch {
       for run in orphans {
-        Console.complain(
+        Console.warn(
           "run #\(run.number) \(run.end == .closed ? "was closed" : "died"), and its last events "
             + "are still in its spool; cannot recover them: \(error)")
       }
@@ -67,7 +67,7 @@ struct LogsOptions: ParsableArguments {
   /// Resolves the names to logs with the selected runs.
   ///
   /// - Throws: `LogError`, `Failure`.
-  func asked(
+  func resolve(
     run selector: String, isRecovering: Bool = true, follows: Bool = false
   ) throws -> [ResolvedLog] {
     var resolved: [ResolvedLog] = []

@@ -127,7 +127,7 @@ final class RotatedRunFiles: @unchecked Sendable {
         failingSince = since
         if now - since > Self.patienceNanoseconds {
           failed.store(true, ordering: .releasing)
-          Console.complain("\(template): stopped following: \(error)")
+          Console.warn("\(template): stopped following: \(error)")
           break
         }
       }

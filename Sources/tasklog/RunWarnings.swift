@@ -6,9 +6,9 @@ import Querying
 /// Warnings next to a result: the log does not contain all events, and whether this was intended.
 enum RunWarnings {
   /// - Parameter log: the name of the log, if there are several.
-  static func tell(_ reader: LogReader, _ runs: [RunInfo], of log: String? = nil) throws {
+  static func print(_ reader: LogReader, _ runs: [RunInfo], of log: String? = nil) throws {
     for run in runs {
-      tell(run, pruned: try reader.pruned(of: run), of: log)
+      print(run, pruned: try reader.pruned(of: run), of: log)
       reportFiles(run, path: reader.name, of: log)
       try reportParts(run, reader, of: log)
       try reportIncomplete([RunSegment(reader: reader, run: run)])
@@ -26,7 +26,7 @@ enum RunWarnings {
       workers.count == 1
       ? "the clock of worker \(Printable.text(first.address)) of \(name(run, of: log)) was"
       : "the clocks of \(workers.count) workers of \(name(run, of: log)) were"
-    Console.complain(
+    Console.warn(
       "\(subject) not measured: times are by the worker's own clock; the view clock_bounds "
         + "has the bounds of its error")
   }
@@ -36,9 +36,9 @@ enum RunWarnings {
   }
 
   /// The warnings of one run in several files.
-  static func tell(files: [RunSegment]) throws {
+  static func print(files: [RunSegment]) throws {
     guard let first = files.first, let last = files.last else { return }
-    tell(first.run, pruned: try files.pruned())
+    print(first.run, pruned: try files.pruned())
     warnAboutPreviousFile(first.run, path: first.reader.path)
     for (prior, file) in zip(files, files.dropFirst())
     where file.run.previousFile != prior.reader.path.split(separator: "/").last.map(String.init) {
@@ -53,12 +53,12 @@ enum RunWarnings {
   static func reportIncomplete(_ files: [RunSegment]) throws {
     guard let reader = files.last?.reader else { return }
     let log = reader.originCount > 1 ? nil : reader.name
-    for line in try files.incompleteWorkers().lines(log: log) { Console.complain(line) }
+    for line in try files.incompleteWorkers().lines(log: log) { Console.warn(line) }
   }
 
   private static func reportFilter(_ run: RunInfo, of log: String? = nil) {
     guard run.limits.isFiltered else { return }
-    Console.complain(
+    Console.warn(
       "\(name(run, of: log)) was recorded with a filter (\(run.limits.filterText)); "
         + "filtered events are not in the results")
   }
@@ -67,7 +67,7 @@ enum RunWarnings {
   static func reportParts(_ run: RunInfo, _ reader: LogReader, of log: String? = nil) throws {
     guard run.isPartial else { return }
     if reader.originCount == 1 {
-      Console.complain(
+      Console.warn(
         "\(name(run, of: log)) is partial: the rest may be in its queue, or in the logs of other "
           + "recorders of that queue" + (log == nil ? "; add them with --log" : ""))
     } else {
@@ -79,7 +79,7 @@ enum RunWarnings {
       }
       if run.lastSourceSeqs == nil { reasons.append("none has its end") }
       if reasons.isEmpty { reasons.append("the rest may still arrive") }
-      Console.complain(
+      Console.warn(
         "run #\(run.number) is partial even with all of these logs: "
           + reasons.joined(separator: ", and "))
     }
@@ -95,7 +95,7 @@ enum RunWarnings {
     let folder = path.lastIndex(of: "/").map { String(path[...$0]) } ?? ""
     if let name = run.previousFile {
       let exists = access(folder + name, F_OK) == 0
-      Console.complain(
+      Console.warn(
         "\(Self.name(run, of: log)) began in an earlier file, \(Printable.text(name))"
           + (exists
             ? "; combine the files with 'tasklog merge'" : ", which is not in the same folder"))
@@ -104,13 +104,13 @@ enum RunWarnings {
 
   private static func warnAboutNextFile(_ run: RunInfo, of log: String? = nil) {
     if let name = run.nextFile {
-      Console.complain("\(Self.name(run, of: log)) continues in \(Printable.text(name))")
+      Console.warn("\(Self.name(run, of: log)) continues in \(Printable.text(name))")
     }
   }
 
-  static func tell(_ run: RunInfo, pruned: Int64, of log: String? = nil) {
+  static func print(_ run: RunInfo, pruned: Int64, of log: String? = nil) {
     guard pruned > 0 else { return }
-    Console.complain(
+    Console.warn(
       "\(Printable.count(pruned, "event")) of \(name(run, of: log)) "
         + "\(pruned == 1 ? "was" : "were") pruned; the results cover the rest")
   }

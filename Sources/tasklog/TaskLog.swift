@@ -67,7 +67,7 @@ struct TaskLog: AsyncParsableCommand {
   }
 
   private static func fail(_ message: String, _ code: Int32) -> Never {
-    Console.complain(message)
+    Console.warn(message)
     exit(withError: ExitCode(code))
   }
 

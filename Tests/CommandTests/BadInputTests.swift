@@ -185,7 +185,7 @@ import Testing
     try folder.write("hidden/.y", "y")
     let none = "has no files to count; name another folder with --input"
     try expect(
-      ["demo", "--input", "no"], 1, "no: there is no such folder; name one with --input",
+      ["demo", "--input", "no"], 1, "no: no such folder; name another with --input",
       in: folder)
     try expect(
       ["demo", "--input", "in/a.txt"], 1, "in/a.txt: is not a folder; name one with --input",
@@ -195,7 +195,7 @@ import Testing
     try expect(["demo", "--input", ""], 1, "--input '': expected a folder", in: folder)
     try expect(
       ["demo", "--input", "a\nb\u{1B}[31m"], 1,
-      "a\\nb\\u{1b}[31m: there is no such folder; name one with --input", in: folder)
+      "a\\nb\\u{1b}[31m: no such folder; name another with --input", in: folder)
   }
 
   @Test func `numbers have bounds`() throws {

@@ -19,7 +19,7 @@ import Testing
     #expect(part.code == 0)
     #expect(
       part.output.contains(
-        /\d+ events of run #1 replayed, and plugins called with \d+ events of them: this is a part \(--from 20 --to seq:60 --source scheduler --key \('count', \*\)\)/
+        /\d+ events of run #1 replayed, and plugins called with \d+ events of them \(--from 20 --to seq:60 --source scheduler --key \('count', \*\)\)/
       ), "\(part.output)")
   }
 

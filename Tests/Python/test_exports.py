@@ -615,6 +615,6 @@ def test_bad_input_is_one_clear_line(
 
 def test_what_is_missing_is_told(tasklog, tmp_path: Path) -> None:
     told = tasklog(SAMPLE, "export", "--to", "dask", "--rectangles", "-o", str(tmp_path / "out"))
-    assert "2 ends of tasks name no thread" in told
+    assert "2 ends of tasks have no thread" in told
     assert "3 events are missing in the log" in told
     assert "run #2 died" in told

@@ -1,10 +1,10 @@
-/// Collects what is written, and gives it on in large pieces.
+/// Buffers bytes and passes them on in large chunks.
 final class ByteSink {
   private static let size = 1 << 17
 
   var bytes: [UInt8] = []
   private let output: ([UInt8]) throws -> Void
-  /// What was given on so far.
+  /// The number of bytes passed on so far.
   private(set) var count = 0
 
   init(_ output: @escaping ([UInt8]) throws -> Void) {
@@ -21,7 +21,7 @@ final class ByteSink {
     text.withUTF8 { bytes.append(contentsOf: $0) }
   }
 
-  /// Gives on what has come together, once it is much.
+  /// Flushes the buffer if it is large.
   func flushIfLarge() throws {
     if bytes.count >= Self.size { try flush() }
   }

@@ -2,29 +2,29 @@ import EventLog
 import LogAnalysis
 import TaskLogPlugin
 
-/// Formats of other tools that runs can be written in.
+/// The formats of other tools in which runs can be exported.
 public enum ExportFormat: String, Sendable, CaseIterable {
-  /// TrackEvents of Perfetto, as protocol buffers.
+  /// Perfetto TrackEvents, as protocol buffers.
   case perfetto
   /// The JSON of Chrome's `about:tracing`.
   case chrome
-  /// Each event with all its facts, as a JSON object on a line of its own.
+  /// All fields of each event, one JSON object per line.
   case jsonl
-  /// Each event with all its facts, as CSV.
+  /// All fields of each event, as CSV.
   case csv
-  /// Spans of OpenTelemetry as OTLP JSON, several to a line.
+  /// OpenTelemetry spans as OTLP JSON, several per line.
   case otlpJSON = "otlp-json"
-  /// The records of Dask's task stream, as JSON objects on lines of their own.
+  /// The records of Dask's task stream, one JSON object per line.
   case dask
 }
 
-/// Runs, written in the format of another tool.
+/// Exports runs in the format of another tool.
 ///
-/// The log is gone through once, in short transactions; what is written is given on in pieces. The
-/// same log gives the same bytes. Memory goes with the tasks that are under way at a time and, by a
-/// few bytes for each, with keys; the pictures and spans need the dependencies of all tasks, too.
+/// The log is read once, in short transactions, and the output is written in chunks. The same log
+/// gives the same bytes. Memory grows with the number of tasks in progress at a time and, by a few
+/// bytes each, with the number of keys; traces and spans need the dependencies of all tasks, too.
 public struct Export {
-  /// A log and the runs of it that are wanted.
+  /// A log and its selected runs.
   public struct Part {
     public var name: String
     public var reader: LogReader
@@ -37,12 +37,12 @@ public struct Export {
     }
   }
 
-  /// How many keys a reader should keep for an export: those of the tasks that are under way.
+  /// The number of keys that a reader should keep for an export: those of the tasks in progress.
   public static let keptKeys = 1 << 18
 
   public var format: ExportFormat
   public var parts: [Part]
-  /// With `dask`: the rectangles that are drawn of the records, instead of the records.
+  /// With `dask`: writes the rectangles drawn from the records, instead of the records.
   public var asRectangles = false
 
   public init(_ format: ExportFormat, _ parts: [Part]) {
@@ -51,9 +51,9 @@ public struct Export {
   }
 
   /// - Parameters:
-  ///   - output: takes what is written, piece by piece.
-  ///   - progress: told how many events have been looked at.
-  /// - Throws: `LogError`, and what the output throws.
+  ///   - output: receives the output in chunks.
+  ///   - progress: receives the number of events read so far.
+  /// - Throws: `LogError`, and errors of the output.
   public func write(
     to output: @escaping ([UInt8]) throws -> Void, progress: (Int64) -> Void = { _ in }
   ) throws -> ExportTally {
@@ -114,26 +114,26 @@ public struct Export {
   }
 }
 
-/// What an export has read and written.
+/// The counts of an export.
 public struct ExportTally {
-  /// Events that were looked at.
+  /// Events that were read.
   public internal(set) var events: Int64 = 0
   public internal(set) var written = TraceCounts()
-  /// Events that are known to be missing from the log.
+  /// Events known to be missing from the log.
   public internal(set) var missing: Int64 = 0
-  /// Events that pointed at something that is not in the file.
+  /// Events with references to rows that are not in the file.
   public internal(set) var damaged = 0
-  /// Events that came before what caused them.
+  /// Events that came before their causes.
   public internal(set) var outOfOrder = 0
-  /// Ends of tasks of which the format has nothing to show.
+  /// Ends of tasks that the format cannot represent.
   public internal(set) var skipped = 0
-  /// Why they were skipped.
+  /// The reason why they were skipped.
   public internal(set) var skippedBecause = ""
-  /// Runs that died or are still going on.
+  /// Runs that died or are still running.
   public internal(set) var unclosed: [(log: String, run: RunInfo)] = []
 }
 
-/// What was drawn or written.
+/// The counts of written objects by kind.
 public struct TraceCounts {
   public internal(set) var slices = 0
   public internal(set) var openSlices = 0

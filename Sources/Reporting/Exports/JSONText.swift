@@ -1,4 +1,4 @@
-/// JSON, written piece by piece.
+/// Appends JSON in pieces.
 extension [UInt8] {
   mutating func raw(_ text: StaticString) {
     text.withUTF8Buffer { append(contentsOf: $0) }
@@ -7,18 +7,19 @@ extension [UInt8] {
   mutating func json(_ number: Int64) {
     var magnitude = number.magnitude
     withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 20) { digits in
-      var place = 20
+      var start = 20
       repeat {
-        place -= 1
-        digits[place] = 0x30 + UInt8(truncatingIfNeeded: magnitude % 10)
+        start -= 1
+        digits[start] = 0x30 + UInt8(truncatingIfNeeded: magnitude % 10)
         magnitude /= 10
       } while magnitude > 0
       if number < 0 { append(0x2D) }
-      append(contentsOf: UnsafeBufferPointer(rebasing: digits[place...]))
+      append(contentsOf: UnsafeBufferPointer(rebasing: digits[start...]))
     }
   }
 
-  /// A string. Whatever could steer a terminal, or change the direction of text, is escaped.
+  /// A string. Characters that could control a terminal, or change the direction of text, are
+  /// escaped.
   mutating func json(_ text: String) {
     var text = text
     append(0x22)
@@ -45,8 +46,8 @@ extension [UInt8] {
     append(0x22)
   }
 
-  /// A character of JSON that is there already: line breaks between its parts become spaces, and
-  /// what may stand in a string but could steer a terminal is escaped.
+  /// A character of existing JSON: line breaks between tokens become spaces, and characters of
+  /// strings that could control a terminal are escaped.
   mutating func json(unquoted scalar: Unicode.Scalar) {
     if scalar.isASCII {
       switch scalar.value {

@@ -1,6 +1,7 @@
-/// What failed on its own, and what failed with it.
+/// The tasks that failed themselves, and those that failed because of them.
 struct FailureTable {
-  /// How many are shown one by one, and how much text of them; the others are counted.
+  /// The maximum number of listed failures, and of bytes of their texts; further ones are only
+  /// counted.
   static let limit = 10_000
   static let textLimit = 8 << 20
 
@@ -9,7 +10,7 @@ struct FailureTable {
     /// Microseconds.
     var time: Int64
     var worker: Int?
-    /// Places among the texts; nothing where there is none, or no room was left for it.
+    /// Indexes of texts; `nil` if there is none, or if the limit was reached.
     var exception: Int?
     var traceback: Int?
     var retries: Int
@@ -21,10 +22,10 @@ struct FailureTable {
   private(set) var texts = NameTable()
   private(set) var count = 0
   private(set) var affectedCount = 0
-  /// Texts that there was no room for.
+  /// Texts omitted because of the limit.
   private(set) var omittedTexts = 0
   private var textSize = 0
-  /// Those of this run, by their events.
+  /// The failures of this run, by the seq of their event.
   private var bySeq: [Int64: Int] = [:]
 
   mutating func beginRun() { bySeq = [:] }
@@ -38,11 +39,11 @@ struct FailureTable {
 
   mutating func addTexts(_ seq: Int64, exception: String?, traceback: String?) {
     guard let failure = bySeq[seq] else { return }
-    failures[failure].exception = place(exception)
-    failures[failure].traceback = place(traceback)
+    failures[failure].exception = index(exception)
+    failures[failure].traceback = index(traceback)
   }
 
-  /// A task that failed because of another one, as far as that is known.
+  /// Adds a task that failed because of another one, whose event is the cause if known.
   mutating func addAffected(_ task: Int, cause: Int64?) {
     affectedCount += 1
     guard let failure = cause.flatMap({ bySeq[$0] }) else { return }
@@ -50,15 +51,15 @@ struct FailureTable {
     if affected.count < Self.limit { affected.append((task, failure)) }
   }
 
-  private mutating func place(_ text: String?) -> Int? {
+  private mutating func index(_ text: String?) -> Int? {
     guard let text else { return nil }
-    let before = texts.names.count
+    let previousCount = texts.names.count
     guard textSize + text.utf8.count <= Self.textLimit else {
       omittedTexts += 1
       return nil
     }
-    let place = texts.place(text)
-    if texts.names.count > before { textSize += text.utf8.count }
-    return place
+    let index = texts.index(text)
+    if texts.names.count > previousCount { textSize += text.utf8.count }
+    return index
   }
 }

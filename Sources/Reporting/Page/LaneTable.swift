@@ -1,10 +1,10 @@
-/// What was done when, a lane for each thread of each worker.
+/// The spans of work, in one lane per thread of each worker.
 struct LaneTable {
   /// How a span of work ended.
   enum Outcome: UInt32 {
     case done = 0
     case failed = 1
-    /// Its end is not in the log: it still ran, its worker died, or the log has a gap.
+    /// Its end is not in the log: it was still running, its worker died, or the log has a gap.
     case open = 2
   }
 
@@ -13,9 +13,9 @@ struct LaneTable {
     var start: Int64
     var duration: Int64
     var task: Int32
-    /// The worker that data came from, for a transfer; else -1.
+    /// The worker that sent the data of a transfer; else -1.
     var source: Int32
-    /// The place of the action, and the outcome.
+    /// The index of the action, and the outcome in the lowest two bits.
     var what: UInt32
 
     init(
@@ -31,12 +31,12 @@ struct LaneTable {
 
   struct Lane {
     var worker: Int
-    /// The number that the thread has in its process; nothing where it is not known.
+    /// The thread ID within the process; `nil` if unknown.
     var thread: Int64?
     var spans: [Span] = []
   }
 
-  private struct Name: Hashable {
+  private struct LaneKey: Hashable {
     var worker: Int
     var thread: Int64?
   }
@@ -44,39 +44,39 @@ struct LaneTable {
   private(set) var lanes: [Lane] = []
   private(set) var actions = ["compute"]
   private(set) var count = 0
-  private var byName: [Name: Int] = [:]
-  private var last: (name: Name, lane: Int)?
-  private var byAction = ["compute": 0]
+  private var indexByKey: [LaneKey: Int] = [:]
+  private var last: (key: LaneKey, lane: Int)?
+  private var indexByAction = ["compute": 0]
 
   mutating func action(_ name: String) -> Int {
-    if let place = byAction[name] { return place }
-    let place = actions.count
+    if let index = indexByAction[name] { return index }
+    let index = actions.count
     actions.append(name)
-    byAction[name] = place
-    return place
+    indexByAction[name] = index
+    return index
   }
 
   mutating func add(_ span: Span, worker: Int, thread: Int64?) {
-    let name = Name(worker: worker, thread: thread)
+    let key = LaneKey(worker: worker, thread: thread)
     let lane: Int
-    if let last, last.name == name {
+    if let last, last.key == key {
       lane = last.lane
     } else {
-      lane = byName[name] ?? lanes.count
+      lane = indexByKey[key] ?? lanes.count
       if lane == lanes.count {
         lanes.append(Lane(worker: worker, thread: thread))
-        byName[name] = lane
+        indexByKey[key] = lane
       }
-      last = (name, lane)
+      last = (key, lane)
     }
     lanes[lane].spans.append(span)
     count += 1
   }
 
-  /// Lanes in the order of workers, their spans in the order of time.
+  /// Sorts the lanes by worker, and their spans by time.
   mutating func sort() {
     lanes = lanes.enumerated().sorted {
-      // Threads in the order in which they were first seen, unknown ones last.
+      // Threads in the order of first use, unknown ones last.
       ($0.element.worker, $0.element.thread == nil ? 1 : 0, $0.offset)
         < ($1.element.worker, $1.element.thread == nil ? 1 : 0, $1.offset)
     }.map(\.element)

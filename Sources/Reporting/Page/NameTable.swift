@@ -1,24 +1,24 @@
-/// Names in the order in which they were met, each once.
+/// Unique names in the order of first use.
 struct NameTable {
   private(set) var names: [String] = []
   private var places: [[UInt8]: Int] = [:]
-  private var byNumber: [Int64: Int] = [:]
+  private var byTextID: [Int64: Int] = [:]
 
-  mutating func place(_ name: String) -> Int {
-    // By bytes: texts that Unicode takes for equal are different names.
+  mutating func index(_ name: String) -> Int {
+    // By bytes: texts that are equal by Unicode are different names.
     let bytes = Array(name.utf8)
-    if let place = places[bytes] { return place }
-    let place = names.count
+    if let index = places[bytes] { return index }
+    let index = names.count
     names.append(name)
-    places[bytes] = place
-    return place
+    places[bytes] = index
+    return index
   }
 
-  /// - Parameter load: the text with this number in the file.
-  mutating func place(ofText number: Int64, load: (Int64) throws -> String?) rethrows -> Int {
-    if let place = byNumber[number] { return place }
-    let place = place(try load(number) ?? "")
-    byNumber[number] = place
-    return place
+  /// - Parameter load: returns the text with this row ID.
+  mutating func index(ofText textID: Int64, load: (Int64) throws -> String?) rethrows -> Int {
+    if let index = byTextID[textID] { return index }
+    let index = index(try load(textID) ?? "")
+    byTextID[textID] = index
+    return index
   }
 }

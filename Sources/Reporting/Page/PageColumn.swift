@@ -1,15 +1,15 @@
 import CZlib
 
-/// One column of the page's data: numbers in as few bytes as they need, compressed as they come.
+/// A column of the page's data: numbers with variable lengths, compressed incrementally.
 ///
-/// What is kept is the compressed form alone, in zlib's format, which browsers can undo by
-/// themselves (`DecompressionStream("deflate")`).
+/// Only the compressed form is stored, in zlib's format, which browsers can decompress themselves
+/// (`DecompressionStream("deflate")`).
 final class PageColumn {
   private static let pendingSize = 1 << 16
 
   let name: String
   private(set) var compressed: [UInt8] = []
-  /// How many bytes went in.
+  /// The number of bytes before compression.
   private(set) var rawCount = 0
   private var pending: [UInt8] = []
   private let stream: UnsafeMutablePointer<z_stream>
@@ -20,7 +20,7 @@ final class PageColumn {
     pending.reserveCapacity(Self.pendingSize)
     stream = .allocate(capacity: 1)
     stream.initialize(to: z_stream())
-    // Fails only without memory, as everything else would.
+    // Fails only if there is no memory, like everything else.
     deflateInit_(stream, level, ZLIB_VERSION, Int32(MemoryLayout<z_stream>.size))
   }
 
@@ -34,7 +34,7 @@ final class PageColumn {
     if pending.count >= Self.pendingSize { compress(Z_NO_FLUSH) }
   }
 
-  /// Seven bits a byte, the lowest first; the highest bit says that more follow.
+  /// Seven bits per byte, the lowest first; the highest bit means that more bytes follow.
   func number(_ value: some BinaryInteger) {
     var rest = UInt64(truncatingIfNeeded: value)
     while rest >= 0x80 {
@@ -44,7 +44,7 @@ final class PageColumn {
     byte(UInt8(truncatingIfNeeded: rest))
   }
 
-  /// A number that may be below zero: its sign becomes the lowest bit.
+  /// A signed number: its sign becomes the lowest bit.
   func signed(_ value: Int64) {
     number(UInt64(bitPattern: (value << 1) ^ (value >> 63)))
   }

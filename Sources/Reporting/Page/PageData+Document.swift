@@ -2,14 +2,13 @@ import EventLog
 import LogAnalysis
 import TaskLogPlugin
 
-/// The part of the page's data that is a document: names, workers, failures, gaps, and what is not
-/// in the page.
+/// The JSON document of the page's data: names, workers, failures, gaps, and omitted details.
 extension PageData {
   func document(_ scan: PageScan, _ detail: Detail) throws -> Value {
     let reader = scan.reader
     func texts(_ names: [String]) -> Value { .list(names.map(Value.string)) }
-    func optional(_ number: Int64?) -> Value { number.map(Value.int) ?? .null }
-    func optional(_ place: Int?) -> Value { place.map { .int(Int64($0)) } ?? .null }
+    func optional(_ value: Int64?) -> Value { value.map(Value.int) ?? .null }
+    func optional(_ index: Int?) -> Value { index.map { .int(Int64($0)) } ?? .null }
     let hasTime = scan.firstTime <= scan.lastTime
     let spanCount = scan.lanes.count
     return .object([
@@ -23,7 +22,7 @@ extension PageData {
             "end": .string(run.end.rawValue), "events": .int(events),
           ])
         }),
-      // In microseconds since 1970 UTC, which a browser's numbers hold exactly.
+      // In microseconds since 1970 UTC, which a browser's numbers represent exactly.
       "origin": .int(scan.origin / 1000),
       "first": .int(hasTime ? scan.firstTime : 0), "last": .int(hasTime ? scan.lastTime : 0),
       "taskCount": .int(Int64(scan.tasks.slots.count)),
@@ -45,7 +44,7 @@ extension PageData {
           .object([
             "run": .int(Int64(row.run)), "address": .string(row.address),
             "life": .int(row.life),
-            // Seconds that its clock was behind the scheduler's.
+            // The number of seconds that its clock was behind the scheduler's.
             "clockOffset": row.clock.map { .double(Double($0.offset) / 1e9) } ?? .null,
             "clockUncertainty": row.clock.map { .double(Double($0.uncertainty) / 1e9) } ?? .null,
             "isClockUnknown": .bool(row.isClockUnknown),
@@ -84,7 +83,7 @@ extension PageData {
   }
 
   private func failures(_ table: FailureTable) -> Value {
-    func optional(_ place: Int?) -> Value { place.map { .int(Int64($0)) } ?? .int(-1) }
+    func optional(_ index: Int?) -> Value { index.map { .int(Int64($0)) } ?? .int(-1) }
     return .object([
       "count": .int(Int64(table.count)), "affectedCount": .int(Int64(table.affectedCount)),
       "omittedTexts": .int(Int64(table.omittedTexts)),
@@ -102,7 +101,7 @@ extension PageData {
     ])
   }
 
-  /// What people call a worker: Dask's names are text or numbers.
+  /// The name of a worker as text: Dask's names are texts or numbers.
   private static func name(_ name: Value) -> String {
     switch name {
     case .null: ""

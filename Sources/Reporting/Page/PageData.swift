@@ -1,23 +1,23 @@
 import EventLog
 import TaskLogPlugin
 
-/// What the page shows of one side: a document in JSON, and columns of numbers.
+/// The data of one side of the page: a JSON document, and columns of numbers.
 struct PageData {
-  /// How much of the log the page holds; each step is taken only when the one before is too large.
+  /// The level of detail of the page; each level is used only if the previous one is too large.
   enum Detail: Int, CaseIterable {
     case all
-    /// Hashes in keys are shortened.
+    /// Shortened hashes in keys.
     case shortKeys
-    /// Stories are without what only set events off at workers, too.
+    /// Also without the stimulus events of workers in stories.
     case withoutStimuli
-    /// Stories are those of the scheduler alone, too.
+    /// Also without all events of workers in stories.
     case schedulerOnly
   }
 
   private(set) var columns: [PageColumn] = []
-  /// Nothing in it can end the element that it stands in: it holds no `<`.
+  /// It cannot end the element that contains it, as it has no `<`.
   private(set) var document = ""
-  /// Hashes that were shortened, and events that are in no story.
+  /// The number of keys with shortened hashes, and of events omitted from stories.
   private(set) var shortenedKeys = 0
   private(set) var omittedEvents = 0
 
@@ -33,21 +33,21 @@ struct PageData {
     for column in fixed { column.finish() }
   }
 
-  /// Tasks that have events, and spans of work.
+  /// The number of tasks with events, and of spans of work.
   var taskCount: Int { scan.tasks.slots.count { $0.events > 0 } }
   var spanCount: Int { scan.lanes.count }
 
-  /// The bytes of all of it as it stands in the page.
+  /// The size in the page, in bytes.
   var size: Int {
     columns.reduce(document.utf8.count) { $0 + ($1.compressed.count + 2) / 3 * 4 }
   }
 
-  /// Makes the columns that depend on it.
+  /// Makes the document and the columns that depend on the level of detail.
   ///
   /// - Throws: `LogError`.
   mutating func make(_ detail: Detail) throws {
     let keys = try keys(isShort: detail != .all)
-    // Shorter keys leave the stories as they are.
+    // Shorter keys do not change the stories.
     if stories == nil || detail.rawValue > Detail.shortKeys.rawValue {
       stories = try makeStories(detail)
     }
@@ -94,10 +94,10 @@ struct PageData {
   private func edges() -> PageColumn {
     let column = PageColumn("needs")
     let (tasks, needs) = scan.tasks.edges
-    // By task, as they came: a counting sort.
+    // Grouped by task, in order of arrival: a counting sort.
     var starts = [Int32](repeating: 0, count: scan.tasks.slots.count + 1)
     for task in tasks { starts[Int(task) + 1] += 1 }
-    for place in 1..<max(1, starts.count) { starts[place] += starts[place - 1] }
+    for index in 1..<max(1, starts.count) { starts[index] += starts[index - 1] }
     var sorted = [Int32](repeating: 0, count: needs.count)
     var next = starts
     for (task, need) in zip(tasks, needs) {
@@ -105,11 +105,11 @@ struct PageData {
       next[Int(task)] += 1
     }
     for task in scan.tasks.slots.indices {
-      // A graph that was sent again names the same ones again.
-      let own = Set(sorted[Int(starts[task])..<Int(starts[task + 1])]).sorted()
-      column.number(own.count)
+      // A graph that was submitted again has the same edges again.
+      let unique = Set(sorted[Int(starts[task])..<Int(starts[task + 1])]).sorted()
+      column.number(unique.count)
       var before = Int64(task)
-      for need in own {
+      for need in unique {
         column.signed(before - Int64(need))
         before = Int64(need)
       }
@@ -155,9 +155,9 @@ struct PageData {
     let events = PageColumn("events")
     let kind = PageColumn("kind")
     let step = PageColumn("step")
-    let place = PageColumn("where")
+    let location = PageColumn("where")
     let stimulus = try scan.reader.number(ofText: Hook.stimulus.name) ?? -1
-    let isKept = scan.kinds.map { kind in
+    let isIncluded = scan.kinds.map { kind in
       switch detail {
       case .all, .shortKeys: true
       case .withoutStimuli: kind.isScheduler || kind.hook != stimulus
@@ -180,7 +180,7 @@ struct PageData {
         let zigzag = reader.number(scan.arena)
         time += Int64(bitPattern: zigzag >> 1) ^ -Int64(bitPattern: zigzag & 1)
         if head & 3 == 2 { worker = reader.number(scan.arena) }
-        guard isKept[Int(head >> 2)] else {
+        guard isIncluded[Int(head >> 2)] else {
           omittedEvents += 1
           continue
         }
@@ -188,7 +188,7 @@ struct PageData {
         kind.number(head & ~3 | (head & 3 == 0 ? 0 : isElsewhere ? 2 : 1))
         step.signed(time - written)
         if isElsewhere {
-          place.number(worker)
+          location.number(worker)
           writtenWorker = worker
         }
         written = time
@@ -196,6 +196,6 @@ struct PageData {
       }
       events.number(count)
     }
-    return [first, events, kind, step, place]
+    return [first, events, kind, step, location]
   }
 }

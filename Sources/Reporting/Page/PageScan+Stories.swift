@@ -1,15 +1,15 @@
 import EventLog
 
-/// How stories grow: what happened, how long after the event before, and at which worker.
+/// Appends events to stories: the kind of event, the time since the previous event, and the worker.
 extension PageScan {
-  mutating func tell(
+  mutating func appendToStory(
     _ task: Int, _ row: EventRow, isScheduler: Bool, _ worker: Int?, _ time: Int64
   ) {
-    let kind = place(
+    let kind = index(
       of: Kind(isScheduler: isScheduler, hook: row.hook, start: row.start, finish: row.finish))
-    // An event of the scheduler that names no worker leaves the story where it is.
+    // A scheduler event without a worker does not change the location of the story.
     let isElsewhere = worker.map { Int32($0) != tasks[task].storyWorker } ?? false
-    // Which of the two a worker is in, only the bit that is not there tells: 0 nothing, 1 same.
+    // The lowest two bits: 0 no worker, 1 the same worker, 2 another worker, which follows.
     let head = UInt64(kind) << 2 | (worker == nil ? 0 : isElsewhere ? 2 : 1)
     var story = tasks[task].story
     arena.append(number: head, to: &story)
@@ -28,14 +28,14 @@ extension PageScan {
     tasks[task].events += 1
   }
 
-  mutating func place(of kind: Kind) -> Int {
-    if let lastKind, lastKind.kind == kind { return lastKind.place }
-    let place = kindPlaces[kind] ?? kinds.count
-    if place == kinds.count {
+  mutating func index(of kind: Kind) -> Int {
+    if let lastKind, lastKind.kind == kind { return lastKind.index }
+    let index = kindIndexes[kind] ?? kinds.count
+    if index == kinds.count {
       kinds.append(kind)
-      kindPlaces[kind] = place
+      kindIndexes[kind] = index
     }
-    lastKind = (kind, place)
-    return place
+    lastKind = (kind, index)
+    return index
   }
 }

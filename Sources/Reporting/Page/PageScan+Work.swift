@@ -3,41 +3,41 @@ import LogAnalysis
 import LogFormat
 import TaskLogPlugin
 
-/// What came of tasks: spans of work, results and who holds them, failures.
+/// The outcomes of tasks: spans of work, results and their locations, failures.
 extension PageScan {
-  /// Takes what the args tell of work; most transitions have none.
+  /// Stores the work recorded in the args; most transitions have none.
   ///
-  /// - Returns: the worker that they name.
+  /// - Returns: the worker named by the args, or the given one.
   mutating func outcome(
     _ task: Int, _ row: EventRow, _ cursor: EventCursor, _ about: Int?, hasFailed: Bool
   ) throws -> Int? {
     let reader = reader
-    let found = cursor.withArgs(of: row) { text -> (OutcomeScan, [UInt8]) in
+    let outcome = cursor.withArgs(of: row) { text -> (OutcomeScan, [UInt8]) in
       let scan = OutcomeScan(text, retainsSpans: true)
-      // The text moves with the next row, and the names in it are looked up below.
+      // The text is valid only until the next row is read, and its names are looked up below.
       return (scan, scan.spans.isEmpty && scan.nbytes == nil ? [] : Array(text))
     }
-    guard let (scan, text) = found else { return nil }
+    guard let (scan, text) = outcome else { return nil }
     func name(_ range: Range<Int>) -> String { Self.unescaped(text[range]) }
     if scan.nbytes != nil || hasFailed { tasks[task].nbytes = scan.nbytes ?? 0 }
     if let range = scan.typename, !text.isEmpty {
-      tasks[task].typename = Int32(typenames.place(name(range)) + 1)
+      tasks[task].typename = Int32(typenames.index(name(range)) + 1)
     }
-    var worker = try workers.place(
+    var worker = try workers.index(
       ofText: row.worker, at: row.seq, load: { try reader.text($0) })
     if worker == nil, let range = scan.worker, !text.isEmpty {
-      worker = workers.place(name(range), at: row.seq)
+      worker = workers.index(name(range), at: row.seq)
     }
     guard let worker = worker ?? about else { return nil }
-    // The end that its worker has not told is known after all, unless the worker died of it;
-    // another's is not.
+    // This is the end that the worker itself did not record, unless the worker died of the task.
+    // The end at another worker remains unknown.
     let isItsWorker = tasks[task].executingOn == Int32(worker)
     if isItsWorker, !(hasFailed && scan.spans.isEmpty) { tasks[task].executingOn = -1 }
     endExecuting(task, microseconds(row.time), hasFailed: isItsWorker)
     for span in scan.spans {
       let isCompute = text[span.action].elementsEqual("compute".utf8)
       let action = isCompute ? 0 : lanes.action(name(span.action))
-      let source = span.source.map { Int32(workers.place(name($0), at: row.seq)) } ?? -1
+      let source = span.source.map { Int32(workers.index(name($0), at: row.seq)) } ?? -1
       let offset =
         isCompute || !hasOwnClocks || !ClockOffsets.isByOwnClock(name(span.action))
         ? 0 : (workers[worker].clock?.offset ?? 0) / 1000
@@ -54,7 +54,7 @@ extension PageScan {
     return worker
   }
 
-  /// The content of a string in JSON.
+  /// The content of a JSON string.
   static func unescaped(_ bytes: ArraySlice<UInt8>) -> String {
     let text = String(decoding: bytes, as: UTF8.self)
     guard bytes.contains(UInt8(ascii: "\\")) else { return text }
@@ -63,8 +63,8 @@ extension PageScan {
 
   // MARK: - Results
 
-  /// - Parameter nbytes: the size, where the event tells it; else that of the last outcome.
-  mutating func hold(_ task: Int, _ worker: Int32, _ time: Int64, nbytes: Int64? = nil) {
+  /// - Parameter nbytes: the size, if the event has it; else that of the last outcome.
+  mutating func addReplica(_ task: Int, _ worker: Int32, _ time: Int64, nbytes: Int64? = nil) {
     if tasks[task].holder == worker || otherHolders[task]?.contains(worker) == true { return }
     if tasks[task].holder < 0 {
       tasks[task].holder = worker
@@ -78,8 +78,8 @@ extension PageScan {
   mutating func release(_ task: Int, _ worker: Int32, _ time: Int64) {
     if tasks[task].holder == worker {
       tasks[task].holder = otherHolders[task]?.popLast() ?? -1
-    } else if let place = otherHolders[task]?.firstIndex(of: worker) {
-      otherHolders[task]?.remove(at: place)
+    } else if let index = otherHolders[task]?.firstIndex(of: worker) {
+      otherHolders[task]?.remove(at: index)
     } else {
       return
     }
@@ -93,7 +93,7 @@ extension PageScan {
 
   // MARK: - Failures
 
-  mutating func fails(_ task: Int, _ row: EventRow, _ worker: Int?, _ time: Int64) {
+  mutating func addFailure(_ task: Int, _ row: EventRow, _ worker: Int?, _ time: Int64) {
     guard let cause = known?.cause(of: row.seq), cause == row.seq else {
       return failures.addAffected(task, cause: known?.cause(of: row.seq))
     }
@@ -103,7 +103,7 @@ extension PageScan {
       seq: row.seq)
   }
 
-  /// What each failure says of itself.
+  /// Adds the texts of the failures.
   mutating func addTexts(of known: RunFailures) throws {
     var failures = failures
     try known.forEachError { error in

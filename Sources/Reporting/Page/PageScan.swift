@@ -3,14 +3,14 @@ import LogAnalysis
 import LogFormat
 import TaskLogPlugin
 
-/// Gathers what the page shows of some runs of one log, in one pass over the events of each, cause
-/// before effect.
+/// Collects the data of the page for some runs of one log, in one pass over the events of each, in
+/// causal order.
 ///
-/// A slot for each task keeps where it is, so that every event closes something and opens something
-/// else; the story of each task grows in an arena beside. Memory grows with tasks and spans of work,
-/// a few dozen bytes for each, and not with events.
+/// A slot for each task has its current state, so that every event closes one interval and opens
+/// another; the stories are in a separate arena. Memory grows with tasks and spans of work, a few
+/// dozen bytes for each, and not with events.
 struct PageScan {
-  /// What stories say of an event beside its time and its worker.
+  /// The properties of an event in a story, in addition to its time and worker.
   struct Kind: Hashable {
     var isScheduler: Bool
     var hook: Int64
@@ -29,9 +29,9 @@ struct PageScan {
   var kinds: [Kind] = []
   var gaps: [(worker: Int?, gap: Gap)] = []
   var runs: [(run: RunInfo, events: Int64)] = []
-  /// Where time begins, in nanoseconds since 1970 UTC.
+  /// The origin of times, in nanoseconds since 1970 UTC.
   let origin: Int64
-  /// Of all events, in microseconds.
+  /// The first and last time of all events, in microseconds.
   var firstTime = Int64.max
   var lastTime = Int64.min
   var states: StepSeries
@@ -39,34 +39,34 @@ struct PageScan {
 
   /// The clocks of the run's workers.
   private var clocks = ClockOffsets()
-  /// Whether workers may tell of work by clocks that are off.
+  /// Whether spans of work may have times of worker clocks that are off.
   var hasOwnClocks = false
-  /// What was stolen of the run's tasks, by the event that says so.
+  /// The stolen tasks of the run, by the seq of their event.
   private var moves: [Int64: TaskReassignment] = [:]
-  var kindPlaces: [Kind: Int] = [:]
-  var lastKind: (kind: Kind, place: Int)?
-  /// Workers that hold a result beside the first one.
+  var kindIndexes: [Kind: Int] = [:]
+  var lastKind: (kind: Kind, index: Int)?
+  /// Further workers with a task's result, in addition to the first one.
   var otherHolders: [Int: [Int32]] = [:]
   private var prefixPages: [Int64: [Int64]] = [:]
-  /// Of the run that is gone through: whom each failed task blames.
+  /// The failures of the current run, with the blamed task of each.
   private(set) var known: RunFailures?
   let hooks: Hooks
   private let stateOf: [Int64: UInt8]
   private let executing: Set<Int64>
 
-  /// The numbers of the hooks that mean something here.
+  /// The row IDs of the hooks used here.
   struct Hooks {
     var transition, updateGraph, addWorker, removeWorker, setup, addReplica, removeReplica: Int64
 
     init(_ reader: LogReader) throws {
-      func number(_ hook: Hook) throws -> Int64 { try reader.number(ofText: hook.name) ?? -1 }
-      transition = try number(.transition)
-      updateGraph = try number(.updateGraph)
-      addWorker = try number(.addWorker)
-      removeWorker = try number(.removeWorker)
-      setup = try number(.setup)
-      addReplica = try number(.addReplica)
-      removeReplica = try number(.removeReplica)
+      func textID(_ hook: Hook) throws -> Int64 { try reader.number(ofText: hook.name) ?? -1 }
+      transition = try textID(.transition)
+      updateGraph = try textID(.updateGraph)
+      addWorker = try textID(.addWorker)
+      removeWorker = try textID(.removeWorker)
+      setup = try textID(.setup)
+      addReplica = try textID(.addReplica)
+      removeReplica = try textID(.removeReplica)
     }
   }
 
@@ -76,8 +76,8 @@ struct PageScan {
     states = StepSeries(width: PageStates.names.count - 1, limit: 32_768)
     hooks = try Hooks(reader)
     var stateOf: [Int64: UInt8] = [:]
-    for (place, name) in PageStates.names.enumerated() {
-      if let number = try reader.number(ofText: name) { stateOf[number] = UInt8(place) }
+    for (index, name) in PageStates.names.enumerated() {
+      if let textID = try reader.number(ofText: name) { stateOf[textID] = UInt8(index) }
     }
     self.stateOf = stateOf
     executing = Set(
@@ -93,7 +93,7 @@ struct PageScan {
 
   // MARK: - The pass
 
-  /// - Parameter show: called with how many events have been read.
+  /// - Parameter show: called with the number of events read.
   /// - Throws: `LogError`.
   mutating func scan(_ run: RunInfo, show: (Int64) -> Void) throws {
     tasks.beginRun()
@@ -110,11 +110,11 @@ struct PageScan {
     var workerOf: [Int64: Int] = [:]
     let unknown = Set(try reader.workersWithoutClock(of: run).map(\.id))
     for source in sources where source.source.kind == .worker {
-      let place = workers.place(of: source)
-      workers[place].isClockUnknown = unknown.contains(source.source.id)
-      workers[place].clock = clocks.last(ofSource: source.number)
-      if source.source.name != .null { workers[place].name = source.source.name }
-      workerOf[source.number] = place
+      let row = workers.index(of: source)
+      workers[row].isClockUnknown = unknown.contains(source.source.id)
+      workers[row].clock = clocks.last(ofSource: source.number)
+      if source.source.name != .null { workers[row].name = source.source.name }
+      workerOf[source.number] = row
     }
     let firstTask = tasks.slots.count
     let cursor = try reader.events(of: run, order: .causal)
@@ -146,17 +146,17 @@ struct PageScan {
     case hooks.updateGraph: graph(row, cursor)
     case hooks.addWorker, hooks.removeWorker, hooks.setup:
       guard
-        let place = try worker
-          ?? workers.place(ofText: row.worker, at: row.seq, load: { try reader.text($0) })
+        let index = try worker
+          ?? workers.index(ofText: row.worker, at: row.seq, load: { try reader.text($0) })
       else { return }
       if row.hook == hooks.removeWorker {
-        workers.leaves(place, time)
+        workers.recordLeave(index, time)
       } else {
-        let facts = try cursor.event(of: row)?.event.snapshot.value?["worker"]
+        let snapshot = try cursor.event(of: row)?.event.snapshot.value?["worker"]
         if row.hook == hooks.addWorker {
-          workers.joins(place, time, facts)
-        } else if let nthreads = facts?["nthreads"]?.int {
-          workers[place].nthreads = nthreads
+          workers.recordJoin(index, time, snapshot)
+        } else if let nthreads = snapshot?["nthreads"]?.int {
+          workers[index].nthreads = nthreads
         }
       }
     default: break
@@ -166,7 +166,7 @@ struct PageScan {
   private mutating func graph(_ row: EventRow, _ cursor: EventCursor) {
     var needs: [UnsafeBufferPointer<UInt8>] = []
     cursor.withSnapshot(of: row) { snapshot in
-      func take(_ args: UnsafeBufferPointer<UInt8>) {
+      func addDependencies(_ args: UnsafeBufferPointer<UInt8>) {
         var scan = GraphScan(snapshot, args: args)
         while let key = scan.next(&needs) {
           let task = tasks.task(ofIdentity: KeyHash.hash(of: key))
@@ -175,7 +175,9 @@ struct PageScan {
           }
         }
       }
-      if cursor.withArgs(of: row, take) == nil { take(UnsafeBufferPointer(start: nil, count: 0)) }
+      if cursor.withArgs(of: row, addDependencies) == nil {
+        addDependencies(UnsafeBufferPointer(start: nil, count: 0))
+      }
     }
   }
 
@@ -183,20 +185,20 @@ struct PageScan {
     _ row: EventRow, _ cursor: EventCursor, _ worker: Int?, _ time: Int64
   ) throws {
     let reader = reader
-    let known = tasks.slots.count
+    let previousCount = tasks.slots.count
     let task = try tasks.task(ofKey: row.key) {
       guard let key = try reader.key(row.key) else { return UInt64(bitPattern: row.key) }
       var json = key.typed.isEmpty ? JSONWriter.text(.string(key.text)) : key.typed
       return json.withUTF8 { KeyHash.hash(of: $0) }
     }
-    if tasks.slots.count > known || tasks[task].events == 0 {
+    if tasks.slots.count > previousCount || tasks[task].events == 0 {
       tasks[task].prefix = Int32(try prefix(ofKey: row.key))
     }
     let about =
       try worker
-      ?? workers.place(ofText: row.worker, at: row.seq, load: { try reader.text($0) })
-    tell(task, row, isScheduler: worker == nil, about, time)
-    if !moves.isEmpty, let move = moves[row.seq] { give(task, to: move, time) }
+      ?? workers.index(ofText: row.worker, at: row.seq, load: { try reader.text($0) })
+    appendToStory(task, row, isScheduler: worker == nil, about, time)
+    if !moves.isEmpty, let move = moves[row.seq] { moveTask(task, to: move, time) }
     if row.hook == hooks.transition {
       if let worker {
         atWorker(task, row, worker, time)
@@ -204,8 +206,8 @@ struct PageScan {
         try atScheduler(task, row, cursor, about, time)
       }
     } else if row.hook == hooks.addReplica, let about {
-      let told = cursor.withArgs(of: row) { OutcomeScan($0).nbytes }
-      hold(task, Int32(about), time, nbytes: told.flatMap { $0 })
+      let nbytes = cursor.withArgs(of: row) { OutcomeScan($0).nbytes }
+      addReplica(task, Int32(about), time, nbytes: nbytes.flatMap { $0 })
     } else if row.hook == hooks.removeReplica, let about {
       release(task, Int32(about), time)
     }
@@ -214,17 +216,17 @@ struct PageScan {
   private mutating func prefix(ofKey key: Int64) throws -> Int {
     let page = key >> 10
     if prefixPages[page] == nil {
-      // Keys come in the order of their numbers, nearly: older pages are hardly asked for again.
+      // Keys arrive nearly in the order of their row IDs: older pages are rarely needed again.
       if prefixPages.count > 64 { prefixPages = [:] }
-      var numbers = [Int64](repeating: 0, count: 1024)
+      var prefixIDs = [Int64](repeating: 0, count: 1024)
       try reader.prefixes(ofKeys: page << 10..<(page + 1) << 10) { key, prefix in
-        numbers[Int(key & 1023)] = prefix
+        prefixIDs[Int(key & 1023)] = prefix
       }
-      prefixPages[page] = numbers
+      prefixPages[page] = prefixIDs
     }
-    let number = prefixPages[page]?[Int(key & 1023)] ?? 0
+    let prefixID = prefixPages[page]?[Int(key & 1023)] ?? 0
     let reader = reader
-    return try prefixes.place(ofText: number) { try reader.text($0) }
+    return try prefixes.index(ofText: prefixID) { try reader.text($0) }
   }
 
   // MARK: - States
@@ -242,7 +244,8 @@ struct PageScan {
     }
   }
 
-  /// A task that runs elsewhere, or is over, while a worker had it: that one has not told its end.
+  /// Ends the span of a task that runs elsewhere or is over, but whose worker has not recorded its
+  /// end.
   mutating func endExecuting(_ task: Int, _ time: Int64, hasFailed: Bool = false) {
     let worker = Int(tasks[task].executingOn)
     guard worker >= 0 else { return }
@@ -262,33 +265,33 @@ struct PageScan {
     let finish = stateOf[row.finish] ?? PageStates.none
     let worker = try outcome(task, row, cursor, about, hasFailed: finish == PageStates.erred)
     guard row.start != row.finish, row.finish != 0 else { return }
-    let before = tasks[task].state
+    let previous = tasks[task].state
     tasks[task].state = finish
-    count(before, -1)
+    count(previous, -1)
     count(finish, 1)
     states.add(time, stateCounts)
-    if before == PageStates.processing {
+    if previous == PageStates.processing {
       workers.change(tasks[task].processingOn, time, tasks: -1)
       tasks[task].processingOn = -1
     }
-    if before == PageStates.memory { releaseAll(task, time) }
+    if previous == PageStates.memory { releaseAll(task, time) }
     switch finish {
     case PageStates.processing:
       tasks[task].sent += 1
       tasks[task].processingOn = Int32(about ?? -1)
       workers.change(tasks[task].processingOn, time, tasks: 1)
     case PageStates.memory:
-      if let worker = worker ?? about { hold(task, Int32(worker), time) }
-    case PageStates.erred: fails(task, row, worker ?? about, time)
+      if let worker = worker ?? about { addReplica(task, Int32(worker), time) }
+    case PageStates.erred: addFailure(task, row, worker ?? about, time)
     default: break
     }
   }
 
-  /// A worker has stolen a task.
-  private mutating func give(_ task: Int, to move: TaskReassignment, _ time: Int64) {
+  /// Moves a stolen task to its new worker.
+  private mutating func moveTask(_ task: Int, to move: TaskReassignment, _ time: Int64) {
     guard tasks[task].state == PageStates.processing else { return }
     workers.change(tasks[task].processingOn, time, tasks: -1)
-    tasks[task].processingOn = Int32(workers.place(move.worker, at: move.seq))
+    tasks[task].processingOn = Int32(workers.index(move.worker, at: move.seq))
     workers.change(tasks[task].processingOn, time, tasks: 1)
   }
 
@@ -301,12 +304,12 @@ struct PageScan {
   ) throws {
     for task in first..<tasks.slots.count where tasks[task].executingOn >= 0 {
       let worker = Int(tasks[task].executingOn)
-      // What a killed worker has seen may come after all else.
+      // The events of a killed worker may come after all others.
       endExecuting(
         task, workers[worker].left ?? lastTime,
         hasFailed: tasks[task].state == PageStates.erred && workers[worker].left != nil)
     }
-    // What is left over at the end of one run is not there in the next.
+    // Tasks that remain at the end of one run do not exist in the next.
     for state in stateCounts.indices { stateCounts[state] = 0 }
     otherHolders = [:]
     gaps += try reader.gaps(of: run).map { (workerOf[$0.source], $0) }

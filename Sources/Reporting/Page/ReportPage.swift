@@ -2,16 +2,17 @@ import CReportPage
 import EventLog
 import TaskLogPlugin
 
-/// Writes one HTML file that shows what happened in a run: it needs no network, and holds its data.
+/// Writes an HTML page about a run. The page needs no network, and contains its data.
 public enum ReportPage {
-  /// A page is to stay one that can be mailed and opened: above this it holds less, and says so.
+  /// The default size limit in bytes, so that a page can be mailed and opened. A larger page omits
+  /// details, and reports that.
   public static let sizeLimit = 60_000_000
 
-  /// The runs that are shown together, as one.
+  /// Runs that are shown together as one.
   public struct Side {
     public var reader: LogReader
     public var runs: [RunInfo]
-    /// What it is called in the page.
+    /// The name to show in the page.
     public var name: String
 
     public init(reader: LogReader, runs: [RunInfo], name: String) {
@@ -21,7 +22,7 @@ public enum ReportPage {
     }
   }
 
-  /// What was written.
+  /// The counts of a written page.
   public struct Result: Sendable {
     public var bytes = 0
     public var tasks = 0
@@ -31,16 +32,16 @@ public enum ReportPage {
   }
 
   /// - Parameters:
-  ///   - sides: one, or two that are shown side by side.
-  ///   - version: of the program, to be shown.
-  ///   - limit: how large the page may become before it holds less.
-  ///   - show: called with how many events have been read.
+  ///   - sides: one side, or two to compare.
+  ///   - version: the version of the program, to show.
+  ///   - limit: the size above which details are omitted, in bytes.
+  ///   - show: called with the number of events read.
   /// - Throws: `LogError`, `ReportingError`.
   public static func write(
     _ sides: [Side], to path: String, version: String, limit: Int = sizeLimit,
     show: (Int64) -> Void = { _ in }
   ) throws -> Result {
-    // Made first, so that nobody waits for a page that has no place.
+    // Opened first, so that an invalid path fails before the events are read.
     let file = try OutputFile(path: path)
     var before: Int64 = 0
     var data: [PageData] = []
@@ -81,13 +82,13 @@ public enum ReportPage {
 
   private struct Asset: @unchecked Sendable {
     var name: String
-    /// Constant for as long as the program runs.
+    /// Constant while the program runs.
     var bytes: UnsafeBufferPointer<UInt8>
   }
 
   private static let assets: [Asset] = {
-    (0..<tl_page_asset_count()).map { place in
-      let asset = tl_page_asset(place)
+    (0..<tl_page_asset_count()).map { index in
+      let asset = tl_page_asset(index)
       return Asset(
         name: String(cString: asset.name),
         bytes: UnsafeBufferPointer(start: asset.bytes, count: asset.count))
@@ -96,14 +97,13 @@ public enum ReportPage {
 
   private static let assetSize = assets.reduce(0) { $0 + $1.bytes.count }
 
-  /// The frame is a page with places for the rest: `<!-- style -->`, `<!-- data -->`,
-  /// `<!-- script -->`.
+  /// The frame is a page with placeholders: `<!-- style -->`, `<!-- data -->`, `<!-- script -->`.
   private static func write(
     _ data: [PageData], names: [String], version: String, to file: OutputFile
   ) throws {
     let frame = String(decoding: assets[0].bytes, as: UTF8.self)
-    for (number, piece) in frame.split(separator: "<!-- ").enumerated() {
-      if number == 0 {
+    for (index, piece) in frame.split(separator: "<!-- ").enumerated() {
+      if index == 0 {
         try file.write(String(piece))
         continue
       }
@@ -134,10 +134,10 @@ public enum ReportPage {
     ])
     try write(
       JSONWriter.text(about).replacing("<", with: "\\u003c"), "application/json", "about", to: file)
-    for (place, side) in data.enumerated() {
-      try write(side.document, "application/json", "document-\(place)", to: file)
+    for (index, side) in data.enumerated() {
+      try write(side.document, "application/json", "document-\(index)", to: file)
       for column in side.columns {
-        try file.write("<script type=\"text/plain\" id=\"\(column.name)-\(place)\">")
+        try file.write("<script type=\"text/plain\" id=\"\(column.name)-\(index)\">")
         var start = 0
         while start < column.compressed.count {
           // A multiple of three, so that only the last piece is padded.

@@ -1,10 +1,10 @@
-/// Keys whose hashes are shortened, where a page would be too large with whole ones.
+/// Shortens the hashes in keys, if the page would be too large otherwise.
 enum ShortKey {
-  /// So many hexadecimal digits in a row are a hash, and so many of them stay.
+  /// The minimum number of consecutive hexadecimal digits of a hash, and the number of digits kept.
   static let hashLength = 16
   static let keptLength = 8
 
-  /// The key with an ellipsis in place of the rest of each hash; nothing when there is none in it.
+  /// The key with an ellipsis for the rest of each hash; `nil` if there is no hash.
   static func text(_ key: String) -> String? {
     var output: [UInt8] = []
     var digits: [UInt8] = []

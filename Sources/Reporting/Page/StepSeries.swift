@@ -1,32 +1,33 @@
-/// A few figures as they change over time, at most so many points of them.
+/// A few values over time, with a limited number of points.
 ///
-/// Exact as long as they fit; then moments are put together, twice as wide ones each time, of which
-/// the last figures stand.
+/// Exact while the points fit. Beyond that, points within an interval are merged, with the last
+/// values of the interval; the interval doubles each time.
 struct StepSeries {
   private let limit: Int
   private let width: Int
-  /// Microseconds that are one point.
+  /// The interval of one point, in microseconds.
   private(set) var resolution: Int64 = 1
   private(set) var times: [Int64] = []
   private(set) var values: [Int64] = []
 
   /// - Parameters:
-  ///   - width: how many figures.
-  ///   - limit: how many points at most.
+  ///   - width: the number of values per point.
+  ///   - limit: the maximum number of points.
   init(width: Int, limit: Int) {
     self.width = width
     self.limit = limit
   }
 
-  /// - Parameter time: microseconds; what comes late counts where time has got to.
-  mutating func add(_ time: Int64, _ figures: some Collection<Int64>) {
+  /// - Parameter time: the time in microseconds; an earlier time than the last one counts as the
+  ///   last one.
+  mutating func add(_ time: Int64, _ newValues: some Collection<Int64>) {
     let time = max(time, times.last ?? time)
     if let last = times.last, last / resolution == time / resolution {
-      values.replaceSubrange((values.count - width)..., with: figures)
+      values.replaceSubrange((values.count - width)..., with: newValues)
       return
     }
     times.append(time)
-    values.append(contentsOf: figures)
+    values.append(contentsOf: newValues)
     if times.count > limit { coarsen() }
   }
 
@@ -34,12 +35,12 @@ struct StepSeries {
     while times.count > limit * 3 / 4 {
       resolution *= 2
       var kept = 0
-      for place in times.indices {
-        if kept > 0, times[kept - 1] / resolution == times[place] / resolution {
-          copy(place, to: kept - 1)
+      for index in times.indices {
+        if kept > 0, times[kept - 1] / resolution == times[index] / resolution {
+          copy(index, to: kept - 1)
         } else {
-          times[kept] = times[place]
-          copy(place, to: kept)
+          times[kept] = times[index]
+          copy(index, to: kept)
           kept += 1
         }
       }
@@ -48,11 +49,11 @@ struct StepSeries {
     }
   }
 
-  private mutating func copy(_ place: Int, to kept: Int) {
-    for figure in 0..<width { values[kept * width + figure] = values[place * width + figure] }
+  private mutating func copy(_ index: Int, to kept: Int) {
+    for figure in 0..<width { values[kept * width + figure] = values[index * width + figure] }
   }
 
-  /// Times, then each figure by itself, all as differences.
+  /// Writes the times, then each value separately, all as differences.
   func write(to column: PageColumn) {
     var before: Int64 = 0
     for time in times {
@@ -61,8 +62,8 @@ struct StepSeries {
     }
     for figure in 0..<width {
       before = 0
-      for place in times.indices {
-        let value = values[place * width + figure]
+      for index in times.indices {
+        let value = values[index * width + figure]
         column.signed(value - before)
         before = value
       }

@@ -1,12 +1,12 @@
-/// The stories of all tasks while they grow: a list of small chunks for each, all in one array.
+/// The growing stories of all tasks: a list of small chunks for each, all in one array.
 ///
-/// A chunk is 20 bytes and the place of the next one, so that a story of a dozen events takes two of
-/// them, and a million stories no allocation each.
+/// A chunk has 20 bytes of data and the offset of the next chunk, so that a story of a dozen events
+/// has two chunks, and a million stories need no allocation each.
 struct StoryArena {
   private static let chunkSize: UInt32 = 24
   private static let dataSize: UInt32 = 20
 
-  /// Where a story begins, and where it goes on.
+  /// The start of a story, and its end, where it grows.
   struct Place {
     fileprivate var head: UInt32 = .max
     fileprivate var tail: UInt32 = .max
@@ -16,28 +16,28 @@ struct StoryArena {
 
   private var bytes: [UInt8] = []
 
-  mutating func append(number: UInt64, to place: inout Place) {
+  mutating func append(number: UInt64, to story: inout Place) {
     var rest = number
     while rest >= 0x80 {
-      append(UInt8(truncatingIfNeeded: rest) | 0x80, to: &place)
+      append(UInt8(truncatingIfNeeded: rest) | 0x80, to: &story)
       rest >>= 7
     }
-    append(UInt8(truncatingIfNeeded: rest), to: &place)
+    append(UInt8(truncatingIfNeeded: rest), to: &story)
   }
 
-  private mutating func append(_ byte: UInt8, to place: inout Place) {
-    if place.tail == .max {
-      place.head = newChunk()
-      place.tail = place.head
-    } else if place.tail % Self.chunkSize == Self.dataSize {
+  private mutating func append(_ byte: UInt8, to story: inout Place) {
+    if story.tail == .max {
+      story.head = newChunk()
+      story.tail = story.head
+    } else if story.tail % Self.chunkSize == Self.dataSize {
       let next = newChunk()
       for shift in 0..<4 {
-        bytes[Int(place.tail) + shift] = UInt8(truncatingIfNeeded: next >> (8 * UInt32(shift)))
+        bytes[Int(story.tail) + shift] = UInt8(truncatingIfNeeded: next >> (8 * UInt32(shift)))
       }
-      place.tail = next
+      story.tail = next
     }
-    bytes[Int(place.tail)] = byte
-    place.tail += 1
+    bytes[Int(story.tail)] = byte
+    story.tail += 1
   }
 
   private mutating func newChunk() -> UInt32 {
@@ -50,7 +50,7 @@ struct StoryArena {
   struct Reader {
     private var position: UInt32
 
-    init(_ place: Place) { position = place.head }
+    init(_ story: Place) { position = story.head }
 
     mutating func number(_ arena: borrowing StoryArena) -> UInt64 {
       var value: UInt64 = 0

@@ -1,32 +1,32 @@
 import EventLog
 
-/// What is known of each task while a run is gone through.
+/// The current state of each task while a run is scanned.
 struct TaskTable {
   struct Slot {
-    /// Its number in the file; 0 for a key that only a graph has named.
+    /// The row ID of its key; 0 for a key that only a graph has named.
     var key: Int64 = 0
     /// Times of the story's first and last event, in microseconds.
     var first: Int64 = 0
     var last: Int64 = 0
-    /// What its last outcome told.
+    /// The size in its last outcome.
     var nbytes: Int64 = 0
-    /// What each of its holders was said to hold.
+    /// The size at each of its holders.
     var held: Int64 = 0
-    /// Since when a worker runs it, where no end is known.
+    /// The start at the worker that runs it, while no end is known.
     var executingSince: Int64 = 0
     var story = StoryArena.Place()
     var events: UInt32 = 0
     var prefix: Int32 = 0
     var typename: Int32 = 0
-    /// The worker that the story was at last.
+    /// The last worker in the story.
     var storyWorker: Int32 = -1
     var processingOn: Int32 = -1
-    /// A worker that holds its result; others are in a table beside.
+    /// A worker with its result; further ones are in `PageScan.otherHolders`.
     var holder: Int32 = -1
     var executingOn: Int32 = -1
     var run: Int32 = 0
     var sent: UInt32 = 0
-    /// The place of its state at the scheduler.
+    /// The index of its state at the scheduler in `PageStates.names`.
     var state: UInt8 = PageStates.none
     var isAtScheduler = false
   }
@@ -46,7 +46,7 @@ struct TaskTable {
     _modify { yield &slots[task] }
   }
 
-  /// Keys that come now are those of another run.
+  /// Starts another run, with its own keys.
   mutating func beginRun() {
     run += 1
     pages = [:]
@@ -55,30 +55,30 @@ struct TaskTable {
     byIdentity = [:]
   }
 
-  /// The place of a key by its number in the file.
+  /// The index of a task by the row ID of its key.
   ///
-  /// - Parameter load: gives the key for its identity, when it is met for the first time.
+  /// - Parameter load: returns the identity of the key, called at its first use.
   mutating func task(ofKey key: Int64, load: () throws -> UInt64) rethrows -> Int {
     let page = key >> Self.pageBits
-    let place = Int(key & (1 << Self.pageBits - 1))
+    let offset = Int(key & (1 << Self.pageBits - 1))
     if page != lastPage {
       if lastPage >= 0 { pages[lastPage] = current }
-      // The page is taken out of the table, so that changing it copies nothing.
+      // The page is moved out of the table, so that changing it makes no copy.
       current =
         pages.removeValue(forKey: page)
         ?? ContiguousArray(repeating: -1, count: 1 << Self.pageBits)
       lastPage = page
     }
-    if current[place] >= 0 { return Int(current[place]) }
+    if current[offset] >= 0 { return Int(current[offset]) }
     let task = task(ofIdentity: try load())
     slots[task].key = key
-    current[place] = Int32(task)
+    current[offset] = Int32(task)
     return task
   }
 
-  /// The place of a key by the hash of its JSON, as graphs name it.
+  /// The index of a task by the hash of its key's JSON, as used in graphs.
   mutating func task(ofIdentity identity: UInt64) -> Int {
-    if let known = byIdentity[identity] { return Int(known) }
+    if let existing = byIdentity[identity] { return Int(existing) }
     let task = slots.count
     slots.append(Slot())
     slots[task].run = run

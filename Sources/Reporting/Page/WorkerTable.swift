@@ -1,7 +1,7 @@
 import EventLog
 import TaskLogPlugin
 
-/// The workers of the runs, and how many tasks and bytes each had over time.
+/// The workers of the runs, with their numbers of tasks and bytes over time.
 struct WorkerTable {
   struct Row {
     var run: Int
@@ -9,9 +9,9 @@ struct WorkerTable {
     /// 1 for the first worker at its address.
     var life: Int64 = 1
     var name: Value = .null
-    /// What is known of its clock, in nanoseconds.
+    /// The offset and uncertainty of its clock, in nanoseconds.
     var clock: (offset: Int64, uncertainty: Int64)?
-    /// Whether it was recorded itself, elsewhere, and nobody has measured its clock.
+    /// Whether it was recorded on another host, and its clock was not measured.
     var isClockUnknown = false
     /// Microseconds.
     var joined: Int64?
@@ -24,107 +24,107 @@ struct WorkerTable {
   }
 
   private(set) var rows: [Row] = []
-  /// The workers of the run, and the rows that they have.
+  /// The workers of the run.
   private var lives = WorkerLives()
-  private var byLife: [Int: Int] = [:]
-  /// Addresses that are none of a known worker.
+  private var rowByLife: [Int: Int] = [:]
+  /// The rows of addresses without a known worker.
   private var byAddress: [String: Int] = [:]
   private var addresses: [Int64: String] = [:]
-  /// Rows by the number of an address in the file, where it means one worker all the time.
+  /// Rows by the row ID of an address that always means the same worker.
   private var byText: [Int64: Int] = [:]
   private var run = -1
 
   mutating func beginRun(_ lives: WorkerLives) {
     run += 1
     self.lives = lives
-    byLife = [:]
+    rowByLife = [:]
     byAddress = [:]
     addresses = [:]
     byText = [:]
   }
 
-  /// The row of the worker that the scheduler's event meant with an address.
-  mutating func place(_ address: String, at seq: Int64) -> Int {
+  /// The row of the worker at an address in a scheduler event.
+  mutating func index(_ address: String, at seq: Int64) -> Int {
     guard let life = lives.place(address, at: seq) else {
-      if let place = byAddress[address] { return place }
+      if let row = byAddress[address] { return row }
       byAddress[address] = add(address)
       return rows.count - 1
     }
-    return place(ofLife: life)
+    return index(ofLife: life)
   }
 
   /// The row of a worker that is a source.
-  mutating func place(of source: SourceInfo) -> Int {
+  mutating func index(of source: SourceInfo) -> Int {
     guard let life = lives.place(ofSource: source.number) else {
-      return place(source.source.address, at: 0)
+      return index(source.source.address, at: 0)
     }
-    return place(ofLife: life)
+    return index(ofLife: life)
   }
 
-  private mutating func place(ofLife life: Int) -> Int {
-    if let place = byLife[life] { return place }
-    byLife[life] = add(lives.lives[life].address, life: lives.lives[life].number)
+  private mutating func index(ofLife life: Int) -> Int {
+    if let row = rowByLife[life] { return row }
+    rowByLife[life] = add(lives.lives[life].address, life: lives.lives[life].number)
     return rows.count - 1
   }
 
   private mutating func add(_ address: String, life: Int64 = 1) -> Int {
-    let place = rows.count
-    // A page with a thousand workers is not to be their curves alone.
-    let limit = max(256, min(8192, 131_072 / (place + 1)))
+    let row = rows.count
+    // Limits the size of the curves in a page with a thousand workers.
+    let limit = max(256, min(8192, 131_072 / (row + 1)))
     rows.append(
       Row(
         run: run, address: address, life: life, series: StepSeries(width: 2, limit: limit)))
-    return place
+    return row
   }
 
-  /// - Parameter load: the text with this number in the file.
-  mutating func place(
-    ofText number: Int64, at seq: Int64, load: (Int64) throws -> String?
+  /// - Parameter load: returns the text with this row ID.
+  mutating func index(
+    ofText textID: Int64, at seq: Int64, load: (Int64) throws -> String?
   ) rethrows -> Int? {
-    guard number != 0 else { return nil }
-    if let place = byText[number] { return place }
-    var known = addresses[number]
-    if known == nil { known = try load(number) }
-    guard let address = known else { return nil }
-    let place = place(address, at: seq)
+    guard textID != 0 else { return nil }
+    if let row = byText[textID] { return row }
+    var text = addresses[textID]
+    if text == nil { text = try load(textID) }
+    guard let address = text else { return nil }
+    let row = index(address, at: seq)
     if lives.place(address, at: .min) == lives.place(address, at: .max) {
-      byText[number] = place
+      byText[textID] = row
     } else {
-      addresses[number] = address
+      addresses[textID] = address
     }
-    return place
+    return row
   }
 
-  subscript(place: Int) -> Row {
-    _read { yield rows[place] }
-    _modify { yield &rows[place] }
+  subscript(row: Int) -> Row {
+    _read { yield rows[row] }
+    _modify { yield &rows[row] }
   }
 
-  mutating func change(_ place: Int32, _ time: Int64, tasks: Int64 = 0, bytes: Int64 = 0) {
-    guard place >= 0 else { return }
-    let place = Int(place)
-    // What a worker that has left had is not taken from it again.
-    rows[place].tasks = max(0, rows[place].tasks + tasks)
-    rows[place].bytes = max(0, rows[place].bytes + bytes)
-    note(place, time)
+  mutating func change(_ row: Int32, _ time: Int64, tasks: Int64 = 0, bytes: Int64 = 0) {
+    guard row >= 0 else { return }
+    let row = Int(row)
+    // The counts of a worker that has left are already zero.
+    rows[row].tasks = max(0, rows[row].tasks + tasks)
+    rows[row].bytes = max(0, rows[row].bytes + bytes)
+    recordPoint(row, time)
   }
 
-  mutating func joins(_ place: Int, _ time: Int64, _ facts: Value?) {
-    rows[place].joined = min(time, rows[place].joined ?? time)
-    rows[place].left = nil
-    if let nthreads = facts?["nthreads"]?.int { rows[place].nthreads = nthreads }
-    if let name = facts?["name"] { rows[place].name = name }
-    note(place, time)
+  mutating func recordJoin(_ row: Int, _ time: Int64, _ snapshot: Value?) {
+    rows[row].joined = min(time, rows[row].joined ?? time)
+    rows[row].left = nil
+    if let nthreads = snapshot?["nthreads"]?.int { rows[row].nthreads = nthreads }
+    if let name = snapshot?["name"] { rows[row].name = name }
+    recordPoint(row, time)
   }
 
-  mutating func leaves(_ place: Int, _ time: Int64) {
-    rows[place].left = max(time, rows[place].left ?? time)
-    rows[place].tasks = 0
-    rows[place].bytes = 0
-    note(place, time)
+  mutating func recordLeave(_ row: Int, _ time: Int64) {
+    rows[row].left = max(time, rows[row].left ?? time)
+    rows[row].tasks = 0
+    rows[row].bytes = 0
+    recordPoint(row, time)
   }
 
-  private mutating func note(_ place: Int, _ time: Int64) {
-    rows[place].series.add(time, [rows[place].tasks, rows[place].bytes])
+  private mutating func recordPoint(_ row: Int, _ time: Int64) {
+    rows[row].series.add(time, [rows[row].tasks, rows[row].bytes])
   }
 }

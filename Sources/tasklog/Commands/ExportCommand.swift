@@ -89,7 +89,7 @@ struct ExportCommand: ParsableCommand {
       Console.print("\(Printable.text(output)): \(Self.summary(tally.written)) of \(events)")
     }
     if tally.skipped > 0 {
-      Console.complain(
+      Console.warn(
         "\(Self.count(tally.skipped, "end")) of tasks \(tally.skippedBecause)")
     }
     warn(tally.missing, "missing in the log")
@@ -97,7 +97,7 @@ struct ExportCommand: ParsableCommand {
     warn(Int64(tally.outOfOrder), "written before their causes")
     for (log, run) in tally.unclosed {
       let location = tally.unclosed.count > 1 ? " of \(log)" : ""
-      Console.complain(
+      Console.warn(
         run.end == .died
           ? "run #\(run.number)\(location) died; its last events may be missing from the log"
           : "run #\(run.number)\(location) is still running; the export has its events so far")
@@ -120,7 +120,7 @@ struct ExportCommand: ParsableCommand {
 
   private func warn(_ events: Int64, _ problem: String) {
     guard events > 0 else { return }
-    Console.complain("\(Self.count(events, "event")) \(events == 1 ? "is" : "are") \(problem)")
+    Console.warn("\(Self.count(events, "event")) \(events == 1 ? "is" : "are") \(problem)")
   }
 }
 

@@ -84,7 +84,7 @@ struct InspectCommand: ParsableCommand {
   func run() throws {
     // By default only the newest run of a template, which may stand for years of runs.
     let isTemplate = logs.given.contains(where: LogTemplate.isTemplate)
-    let resolved = try logs.asked(
+    let resolved = try logs.resolve(
       run: selector ?? (isTemplate ? "latest" : "all"), isRecovering: false)
     let logSet = try LogSet(resolved, all: resolved.count > 1)
     defer { logSet.remove() }
@@ -140,7 +140,7 @@ struct MergeCommand: ParsableCommand {
     }
     // Open all logs before writing anything.
     let resolved = try logs.map { try ResolvedLog($0, run: "all") }
-    let logSet = try LogSet(resolved, all: false, judges: false)
+    let logSet = try LogSet(resolved, all: false, recordsMissingAsGaps: false)
     defer { logSet.remove() }
     let readers = try logSet.parts.map { try $0.reader() }
     let merge = try LogMerge(into: into)

@@ -41,7 +41,7 @@ struct ImportCommand: ParsableCommand {
     if imported.isEmpty { Console.print("nothing to import") }
     for spool in skipped {
       let count = spool.files > 1 ? " (\(Printable.count(spool.files, "file")))" : ""
-      Console.complain("not imported: \(spool.reason)\(count)")
+      Console.warn("not imported: \(spool.reason)\(count)")
     }
     if !skipped.isEmpty { throw ExitCode(Failure.runCode) }
   }

@@ -38,7 +38,7 @@ struct MigrateCommand: ParsableCommand {
       do {
         try migrate(path)
       } catch {
-        Console.complain("\(error)")
+        Console.warn("\(error)")
         failed = true
       }
     }

@@ -200,7 +200,7 @@ struct PruneCommand: ParsableCommand {
     bar.finish()
     let pendingBytes = try pruning.reclaimSpace()
     if pendingBytes > 0 {
-      Console.complain(
+      Console.warn(
         "\(path): \(ByteSize.text(pendingBytes)) will be freed when no command reads the log")
     }
     return done
@@ -240,7 +240,7 @@ struct PruneCommand: ParsableCommand {
           : "\(events) of \(runs) pruned; current size \(ByteSize.text(remaining))")
     }
     if let limit = rules.maximumBytes, remaining > limit, !dryRun {
-      Console.complain(
+      Console.warn(
         "--max-size: \(ByteSize.text(remaining)) remain, more than \(ByteSize.text(limit)): "
           + "live runs, and what the options keep, are not pruned")
     }

@@ -13,9 +13,9 @@ struct QueryCommand: ParsableCommand {
       tasklog query --schema
       """,
     discussion: """
-      The same filter given twice means "or", different filters mean "and"; filters apply before \
-      limits. Without --hook only transitions are shown. On a terminal a table omits columns that \
-      do not fit and marks that with "…"; the other formats have all columns.
+      A repeated filter means "or", different filters mean "and"; filters apply before limits. \
+      Without --hook only transitions are shown. On a terminal a table omits columns that do not \
+      fit and marks that with "…"; the other formats have all columns.
 
       Examples:
         tasklog query --finish erred
@@ -213,14 +213,14 @@ struct QueryOutputOptions: ParsableArguments {
   private static func columns(_ list: String, option: String, forGroups: Bool = false) throws
     -> [EventColumn]
   {
-    let known = EventColumn.known.filter { !forGroups || EventColumn($0)?.isGroup == true }
+    let names = EventColumn.known.filter { !forGroups || EventColumn($0)?.isGroup == true }
     return try list.split(separator: ",", omittingEmptySubsequences: false).map { name in
       // `group` is Dask's word; GROUP is a keyword of SQL.
       let name = name == "group" ? "key_group" : String(name)
       guard let column = EventColumn(name), !forGroups || column.isGroup else {
         throw Failure.usage(
           "\(option) \(name.isEmpty ? "''" : name): unknown column; columns are "
-            + known.joined(separator: ", ") + ", args.NAME")
+            + names.joined(separator: ", ") + ", args.NAME")
       }
       return column
     }

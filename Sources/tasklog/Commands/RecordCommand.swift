@@ -79,8 +79,8 @@ struct RecordCommand: ParsableCommand {
       }, progress: { bar.show($0.events) },
       problem: { message in
         bar.finish()
-        Console.complain(message)
-      }, isStopped: { Interrupt.hasCome })
+        Console.warn(message)
+      }, isStopped: { Interrupt.isRequested })
     bar.finish()
     report(counts)
   }

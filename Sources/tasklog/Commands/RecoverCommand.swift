@@ -59,7 +59,7 @@ struct RecoverCommand: ParsableCommand {
     warn(Int64(result.unreadable), "row", "unreadable")
     warn(Int64(result.wrongBlobs), "blob", "damaged (its hash does not match), and left out")
     if result.strayPages > 0 {
-      Console.complain(
+      Console.warn(
         "\(Printable.count(result.strayPages, "page")) of the file had no link from its tables, "
           + "and was read anyway")
     }
@@ -67,6 +67,6 @@ struct RecoverCommand: ParsableCommand {
 
   private func warn(_ count: Int64, _ noun: String, _ problem: String) {
     guard count > 0 else { return }
-    Console.complain("\(Printable.count(count, noun)) \(count == 1 ? "is" : "are") \(problem)")
+    Console.warn("\(Printable.count(count, noun)) \(count == 1 ? "is" : "are") \(problem)")
   }
 }

@@ -63,10 +63,10 @@ struct ReplayCommand: AsyncParsableCommand {
     // The segments of a run are merged first, by the process that survives plugin crashes.
     var resolved = ResolvedLog.inheritedSelection(names[0]).map { [$0] }
     if resolved == nil, names.contains(where: LogTemplate.isTemplate) {
-      resolved = try selection.log.asked(run: selection.selector, follows: options.follows)
+      resolved = try selection.log.resolve(run: selection.selector, follows: options.follows)
     }
     defer { for log in resolved ?? [] { log.close() } }
-    if plugins.nameFiles, supervised == nil {
+    if plugins.usesExternalCode, supervised == nil {
       if resolved?.count == 1 { resolved?[0].exportSelection() }
       let code = try Supervisor.run(
         timeoutSeconds: plugins.timeoutSeconds, logs: resolved?.map(\.path) ?? names)
@@ -78,7 +78,7 @@ struct ReplayCommand: AsyncParsableCommand {
     let all: [ResolvedLog]
     let logs: LogSet?
     do {
-      all = try resolved ?? selection.log.asked(run: selection.selector)
+      all = try resolved ?? selection.log.resolve(run: selection.selector)
       logs = options.follows ? nil : try LogSet(all, all: true)
     } catch {
       // Errors in the command come before errors of a log.
@@ -135,7 +135,7 @@ struct ReplayCommand: AsyncParsableCommand {
     var options = options
     // The seqs of a merged log are valid for this command only.
     if reader.name == reader.path {
-      options.checkpoints = checkpoints.options(events: extent) { Console.complain($0) }
+      options.checkpoints = checkpoints.options(events: extent) { Console.warn($0) }
     }
     let replayer = Replayer(reader: reader, run: info, options: options)
     replayer.call = call
@@ -152,7 +152,7 @@ struct ReplayCommand: AsyncParsableCommand {
     let result: Replayer.Result
     do {
       result = try await replayer.replay(
-        progress: { bar.show($0) }, isCancelled: { Interrupt.hasCome })
+        progress: { bar.show($0) }, isCancelled: { Interrupt.isRequested })
     } catch {
       bar.finish()
       throw error
@@ -167,7 +167,7 @@ struct ReplayCommand: AsyncParsableCommand {
       try RunWarnings.reportIncomplete([RunSegment(reader: reader, run: run)])
     }
     if options.verifies, result.verifications.isEmpty {
-      Console.complain(
+      Console.warn(
         "--verify: run #\(info.number) has no recorded reports of these plugins; record it with "
           + "Recorder(log:verify:)")
       return .failed

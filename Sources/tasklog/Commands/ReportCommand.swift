@@ -59,9 +59,10 @@ struct ReportCommand: ParsableCommand {
     }
     var logSets: [LogSet] = []
     defer { for logSet in logSets { logSet.remove() } }
-    var sides = [try side(logs.asked(run: selection.selector), &logSets)]
+    var sides = [try side(logs.resolve(run: selection.selector), &logSets)]
     if let compare {
-      let others = try log2.map { [try ResolvedLog($0, run: compare)] } ?? logs.asked(run: compare)
+      let others =
+        try log2.map { [try ResolvedLog($0, run: compare)] } ?? logs.resolve(run: compare)
       sides.append(try side(others, &logSets))
     }
     let events = try sides.reduce(Int64(0)) { sum, side in

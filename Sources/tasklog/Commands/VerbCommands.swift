@@ -16,7 +16,7 @@ struct VerbOptions: ParsableArguments {
     let reader = try logs.reader()
     let runs = try reader.runs(matching: logs.parts[0].selector)
     try report.write(try makeReport(reader, runs))
-    try RunWarnings.tell(reader, runs)
+    try RunWarnings.print(reader, runs)
   }
 }
 

@@ -153,7 +153,7 @@ struct DemoCommand: AsyncParsableCommand {
         + "\(Printable.count(totals.workers, "worker")) as run #\(run.number) in "
         + "\(Printable.text(log.path)).")
     if totals.missing > 0 {
-      Console.complain("\(Printable.count(totals.missing, "event")) could not be recorded")
+      Console.warn("\(Printable.count(totals.missing, "event")) could not be recorded")
     }
     let option = log.log.map(Self.logOption) ?? ""
     Console.print()

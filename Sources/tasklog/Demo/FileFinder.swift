@@ -40,7 +40,7 @@ enum FileFinder {
       guard let names = names(in: fullPath(folder, path)) else {
         let reason = String(cString: strerror(errno))
         if path.isEmpty { throw Failure.run("\(folder): cannot be read: \(reason)") }
-        Console.complain("\(FoundFile(path: path).name): skipped: \(reason)")
+        Console.warn("\(FoundFile(path: path).name): skipped: \(reason)")
         continue
       }
       for name in names where name.first != UInt8(ascii: ".") {

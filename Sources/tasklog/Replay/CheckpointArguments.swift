@@ -25,15 +25,15 @@ struct CheckpointArguments: ParsableArguments {
 
   /// - Parameters:
   ///   - events: an upper bound of the run's events; a short run has no checkpoints.
-  ///   - complain: receives a problem of the cache; the replay then runs without checkpoints.
-  func options(events: Int64, complain: (String) -> Void) -> CheckpointOptions? {
+  ///   - warn: receives a problem of the cache; the replay then runs without checkpoints.
+  func options(events: Int64, warn: (String) -> Void) -> CheckpointOptions? {
     guard !isOff, events >= every ?? CheckpointOptions.usual else { return nil }
     switch CacheFolder.make("checkpoints") {
     case .success(let folder):
       return CheckpointOptions(folder: folder, every: every ?? CheckpointOptions.usual)
     case .failure(let failure):
       // Not reported unless checkpoints were requested explicitly.
-      if every != nil { complain("no checkpoints are saved: \(failure.reason)") }
+      if every != nil { warn("no checkpoints are saved: \(failure.reason)") }
       return nil
     }
   }

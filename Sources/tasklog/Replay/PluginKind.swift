@@ -13,7 +13,7 @@ enum PluginKinds {
 /// One kind of plugin that `--plugin` can name.
 protocol PluginKind: SendableMetatype {
   /// Whether a text names a plugin of this kind, judged by the text alone.
-  static func isMeant(by text: String) -> Bool
+  static func isNamed(by text: String) -> Bool
 
   /// Finds the plugin; compiles, loads and checks as much as possible before a replay begins.
   ///

@@ -4,7 +4,7 @@ import Replaying
 enum ProgramPluginKind: PluginKind {
   private static let start = "exec:"
 
-  static func isMeant(by text: String) -> Bool { text.hasPrefix(start) }
+  static func isNamed(by text: String) -> Bool { text.hasPrefix(start) }
 
   static func plugin(_ text: String, _ request: PluginRequest) throws -> ChosenPlugin {
     let command = String(text.dropFirst(start.count))

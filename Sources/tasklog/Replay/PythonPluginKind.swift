@@ -3,7 +3,7 @@ import Replaying
 
 /// Python plugins: `module:Class`, `file.py:Class`, `file.py`.
 enum PythonPluginKind: PluginKind {
-  static func isMeant(by text: String) -> Bool {
+  static func isNamed(by text: String) -> Bool {
     if text.hasSuffix(".py") || text.contains(".py:") { return true }
     guard let colon = text.lastIndex(of: ":") else { return false }
     let module = text[..<colon].split(separator: ".", omittingEmptySubsequences: false)

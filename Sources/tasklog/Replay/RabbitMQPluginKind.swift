@@ -19,7 +19,7 @@ enum RabbitMQPluginKind: PluginKind {
     .init("passive", value: "yes|no", summary: "yes: fail if the queue does not exist"),
   ]
 
-  static func isMeant(by text: String) -> Bool { text == name }
+  static func isNamed(by text: String) -> Bool { text == name }
 
   static func plugin(_ text: String, _ request: PluginRequest) throws -> ChosenPlugin {
     let publishing = try publishing(request.options)

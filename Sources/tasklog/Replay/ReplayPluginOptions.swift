@@ -26,7 +26,7 @@ struct ReplayPluginOptions: ParsableArguments {
   var timeoutSeconds: Int { timeout ?? 60 }
 
   /// Whether a plugin is code that is not part of this program.
-  var nameFiles: Bool { plugin.contains(where: PluginLoader.namesFile) }
+  var usesExternalCode: Bool { plugin.contains(where: PluginLoader.namesFile) }
 
   func validate() throws {
     if let timeout, !(0...1_000_000).contains(timeout) {
@@ -49,7 +49,7 @@ struct ReplayPluginOptions: ParsableArguments {
       let request = PluginRequest(
         options: options[name], replay: replay, log: log, timeoutSeconds: timeoutSeconds, call: call
       )
-      guard let kind = PluginKinds.all.first(where: { $0.isMeant(by: name) }) else {
+      guard let kind = PluginKinds.all.first(where: { $0.isNamed(by: name) }) else {
         throw Failure.usage("--plugin \(name): unknown plugin")
       }
       return try kind.plugin(name, request)

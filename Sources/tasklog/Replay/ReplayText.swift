@@ -23,20 +23,20 @@ struct ReplayText {
       for line in result.lines { Console.print(Printable.text(line)) }
     }
     for verification in result.verifications { report(verification) }
-    for failure in result.failures.prefix(10) { Console.complain(Self.line(failure)) }
+    for failure in result.failures.prefix(10) { Console.warn(Self.line(failure)) }
     if result.failureCount > 10 {
-      Console.complain("plugins failed \(result.failureCount) times in total")
+      Console.warn("plugins failed \(result.failureCount) times in total")
     }
-    for notice in result.notices { Console.complain(notice) }
+    for notice in result.notices { Console.warn(notice) }
     // The log of a Dask worker never has the spans of a task before it is done.
     let unknown = result.unknown.filter { $0 != .spans }
     if !unknown.isEmpty {
-      Console.complain(
+      Console.warn(
         "plugins read state that the log of run #\(run.number) does not contain: "
           + unknown.map(\.rawValue).joined(separator: ", "))
     }
     if result.mismatchCount > 0 {
-      Console.complain(
+      Console.warn(
         "\(Printable.count(result.mismatchCount, "event")) did not match the rebuilt state; "
           + "a plugin that read it may have seen other values than in the live run")
     }
@@ -47,7 +47,7 @@ struct ReplayText {
         + "lacks their changes")
     RunWarnings.reportFiles(run, path: path)
     if run.limits.isFiltered {
-      Console.complain(
+      Console.warn(
         "run #\(run.number) was recorded with a filter (\(run.limits.filterText)), which excluded "
           + "\(Printable.count(result.excluded, "event")); plugins were not called with them, and "
           + "the rebuilt state lacks their changes")
@@ -57,9 +57,9 @@ struct ReplayText {
     switch end {
     case .closed: break
     case .died:
-      Console.complain("run #\(run.number) died; its last events may be missing from the log")
+      Console.warn("run #\(run.number) died; its last events may be missing from the log")
     case .running:
-      Console.complain(
+      Console.warn(
         "run #\(run.number) is still running; the replay has its events so far")
     }
   }
@@ -99,7 +99,7 @@ struct ReplayText {
     if verification.noted > 1 {
       line += " (\(verification.differing) of \(verification.noted) recorded reports differ)"
     }
-    Console.complain(line)
+    Console.warn(line)
   }
 
   private static func divergence(_ difference: Verification.Difference) -> String {
@@ -127,6 +127,6 @@ struct ReplayText {
 
   private func warn(_ events: Int64, _ problem: String) {
     guard events > 0 else { return }
-    Console.complain("\(Printable.count(events, "event")) \(events == 1 ? "is" : "are") \(problem)")
+    Console.warn("\(Printable.count(events, "event")) \(events == 1 ? "is" : "are") \(problem)")
   }
 }

@@ -5,7 +5,7 @@ import PluginLoading
 enum SwiftPluginKind: PluginKind {
   private static let loader = PluginLoader(builtIn: BuiltinPlugins.all)
 
-  static func isMeant(by text: String) -> Bool { true }
+  static func isNamed(by text: String) -> Bool { true }
 
   static func plugin(_ text: String, _ request: PluginRequest) throws -> ChosenPlugin {
     let match = try loader.find(text)

@@ -19,9 +19,9 @@ import Testing
       let recorded = RecordedEvent(
         seq: seq, source: source, sourceSeq: seq, keyNumber: event.key == nil ? 0 : 7,
         stimulusNumber: 0, event: event)
-      tracker.take(
+      tracker.apply(
         recorded, time: event.time,
-        facts: event.args.isAbsent ? nil : RunArgs(event.args.json))
+        runArgs: event.args.isAbsent ? nil : RunArgs(event.args.json))
     }
 
     mutating func move(
@@ -61,7 +61,7 @@ import Testing
     #expect(attempts[0].number == 1)
     #expect(attempts[0].outcome == .memory)
     #expect(attempts[0].taskRunID == 4)
-    #expect(attempts[0].facts.thread == 5)
+    #expect(attempts[0].runArgs.thread == 5)
     #expect([attempts[0].sent, attempts[0].started, attempts[0].ended] == [1, 2, 9])
     #expect(attempts[0].spans == [WorkSpan(action: "compute", start: 3, stop: 7)])
   }

@@ -101,13 +101,13 @@ import Testing
       {"action":"transfer","start":0,"stop":1,"source":"tcp://b"},7]},"thread":-5,
       "worker":"tcp://\u00e9","nbytes":9223372036854775807,"typename":null}
       """#
-    let facts = RunArgs(json)
-    #expect(facts.worker == "tcp://é")
-    #expect(facts.thread == -5)
-    #expect(facts.nbytes == .max)
-    #expect(facts.typeName == nil)
+    let runArgs = RunArgs(json)
+    #expect(runArgs.worker == "tcp://é")
+    #expect(runArgs.thread == -5)
+    #expect(runArgs.nbytes == .max)
+    #expect(runArgs.typeName == nil)
     #expect(
-      facts.spans == [
+      runArgs.spans == [
         WorkSpan(action: "compute", start: 1_250_000_000, stop: 2_500_000_000),
         WorkSpan(action: "transfer", start: 0, stop: 1_000_000_000, source: "tcp://b"),
       ])

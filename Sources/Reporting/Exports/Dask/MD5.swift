@@ -1,4 +1,4 @@
-/// MD5 (RFC 1321), by which Dask gives a prefix its colour. Nothing secret hangs on it.
+/// MD5 (RFC 1321), from which Dask derives the colour of a prefix. Not used for security.
 enum MD5 {
   private static let shifts: [UInt32] = [7, 12, 17, 22, 5, 9, 14, 20, 4, 11, 16, 23, 6, 10, 15, 21]
 
@@ -39,14 +39,14 @@ enum MD5 {
     var (a, b, c, d) = state
     for step in 0..<64 {
       let round = step / 16
-      let (mix, place): (UInt32, Int) =
+      let (mix, index): (UInt32, Int) =
         switch round {
         case 0: ((b & c) | (~b & d), step)
         case 1: ((d & b) | (~d & c), (5 * step + 1) % 16)
         case 2: (b ^ c ^ d, (3 * step + 5) % 16)
         default: (c ^ (b | ~d), 7 * step % 16)
         }
-      let sum = mix &+ a &+ constants[step] &+ word(place)
+      let sum = mix &+ a &+ constants[step] &+ word(index)
       let shift = shifts[round * 4 + step % 4]
       (a, d, c) = (d, c, b)
       b = b &+ (sum << shift | sum >> (32 - shift))

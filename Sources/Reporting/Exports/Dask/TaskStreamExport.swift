@@ -3,19 +3,19 @@ import Glibc
 import LogFormat
 import TaskLogPlugin
 
-/// Writes what Dask's `TaskStreamPlugin` would have kept of a run: `get_task_stream`'s records, or the
-/// rectangles that it draws of them.
+/// Writes what Dask's `TaskStreamPlugin` would have stored for a run: the records of
+/// `get_task_stream`, or the rectangles drawn from them.
 ///
-/// A record is what the scheduler's plugins were called with when a task came to its end, as plain
-/// JSON: tuples and sets are lists, bytes are base64, a key is its text or number. `rectangles(records)` of
-/// `distributed.diagnostics.task_stream` draws them.
+/// A record has the arguments of the scheduler's plugins at the end of a task, as plain JSON:
+/// tuples and sets are lists, bytes are base64, a key is its text or number. `rectangles(records)`
+/// of `distributed.diagnostics.task_stream` draws them.
 struct TaskStreamExport {
   private let sink: ByteSink
   private let asRectangles: Bool
   private var colors: [String: String] = [:]
-  /// The row of each thread of each worker, in the order in which they come.
+  /// The row of each thread of each worker, in the order of first use.
   private var rows: [String: Int] = [:]
-  /// Interned bytes that were looked up: pickled types, mostly, of which there are few.
+  /// A cache of interned bytes: mostly pickled types, of which there are few.
   private var blobs: [String: [UInt8]] = [:]
 
   init(_ sink: ByteSink, asRectangles: Bool) {
@@ -29,23 +29,23 @@ struct TaskStreamExport {
     let schedulers = try reader.sources(of: run).filter { $0.source.kind == .scheduler }
     let cursor = try reader.events(
       of: run, order: .arrival, wanted: Set(schedulers.map(\.number)))
-    var given: Int64 = 0
+    var count: Int64 = 0
     while let recorded = try cursor.nextEvent() {
-      given += 1
-      if given & 4095 == 0 { progress(tally.events + cursor.count) }
+      count += 1
+      if count & 4095 == 0 { progress(tally.events + cursor.count) }
       let event = recorded.event
       guard event.hook == .transition, event.start == .processing, let key = event.key,
         event.finish == .memory || event.finish == .erred
       else { continue }
-      let facts = RunArgs(event.args.json)
-      guard !facts.spans.isEmpty else {
-        // The plugin has nothing to draw either, and says so with an error.
+      let runArgs = RunArgs(event.args.json)
+      guard !runArgs.spans.isEmpty else {
+        // The plugin cannot draw these either, and raises an error.
         tally.skipped += 1
-        tally.skippedBecause = "tell of no work, and Dask's task stream leaves them out, too"
+        tally.skippedBecause = "have no spans of work, and Dask's task stream omits them, too"
         continue
       }
       if asRectangles {
-        addRectangles(key, event, facts, &tally)
+        addRectangles(key, event, runArgs, &tally)
       } else {
         addRecord(key, event, reader)
         tally.written.rows += 1
@@ -68,14 +68,14 @@ struct TaskStreamExport {
       sink.write(",\"stimulus_id\":")
       sink.bytes.json(stimulus)
     }
-    var found = blobs
+    var cache = blobs
     let args = try? JSONReader.value(event.args.json) { hash in
-      if let bytes = found[hash] { return bytes }
+      if let bytes = cache[hash] { return bytes }
       let bytes = reader.blob(hash: hash)
-      if found.count < 1024 { found[hash] = bytes }
+      if cache.count < 1024 { cache[hash] = bytes }
       return bytes
     }
-    blobs = found
+    blobs = cache
     if case .dict(let entries)? = args {
       for entry in entries {
         guard case .string(let name) = entry.key, name != "key", name != "$args" else { continue }
@@ -90,7 +90,7 @@ struct TaskStreamExport {
 
   // MARK: - Rectangles
 
-  private static let looks: [String: (prefix: String, color: String?, alpha: String)] = [
+  private static let styles: [String: (prefix: String, color: String?, alpha: String)] = [
     "compute": ("", nil, "1"),
     "transfer": ("transfer-", "red", "0.4"),
     "deserialize": ("deserialize-", "gray", "0.4"),
@@ -99,11 +99,11 @@ struct TaskStreamExport {
   ]
 
   private mutating func addRectangles(
-    _ key: Key, _ event: Event, _ facts: RunArgs, _ tally: inout ExportTally
+    _ key: Key, _ event: Event, _ runArgs: RunArgs, _ tally: inout ExportTally
   ) {
-    guard let worker = facts.worker, let thread = facts.thread else {
+    guard let worker = runArgs.worker, let thread = runArgs.thread else {
       tally.skipped += 1
-      tally.skippedBecause = "name no thread, and Dask's task stream leaves them out, too"
+      tally.skippedBecause = "have no thread, and Dask's task stream omits them, too"
       return
     }
     let workerThread = "\(worker)-\(thread)"
@@ -111,13 +111,13 @@ struct TaskStreamExport {
     rows[workerThread] = row
     let name = key.prefix
     for span in Self.spans(event.args.json) {
-      guard let look = Self.looks[span.action] else {
+      guard let style = Self.styles[span.action] else {
         tally.skipped += 1
-        tally.skippedBecause = "are of a kind that Dask's task stream cannot draw"
+        tally.skippedBecause = "have an action that Dask's task stream cannot draw"
         continue
       }
       let isOK = event.finish == .memory
-      let color = look.color ?? (isOK ? color(of: name) : "black")
+      let color = style.color ?? (isOK ? color(of: name) : "black")
       sink.write("{\"start\":")
       sink.write(((span.start + span.stop) / 2 * 1000).description)
       sink.write(",\"duration\":")
@@ -125,13 +125,13 @@ struct TaskStreamExport {
       sink.write(",\"duration_text\":")
       sink.bytes.json(Self.text(span.stop - span.start))
       for (field, text) in [
-        (",\"key\":" as StaticString, key.text), (",\"name\":", look.prefix + name),
+        (",\"key\":" as StaticString, key.text), (",\"name\":", style.prefix + name),
         (",\"color\":", color),
       ] {
         sink.write(field)
         sink.bytes.json(text)
       }
-      sink.write(",\"alpha\":\(look.alpha),\"worker\":")
+      sink.write(",\"alpha\":\(style.alpha),\"worker\":")
       sink.bytes.json(worker)
       sink.write(",\"worker_thread\":")
       sink.bytes.json(workerThread)
@@ -140,7 +140,7 @@ struct TaskStreamExport {
     }
   }
 
-  /// The spans in seconds as they were told: a rectangle is computed of these as Dask computes it.
+  /// The recorded spans in seconds: rectangles are computed from them in the same way as in Dask.
   private static func spans(_ args: String) -> [StartStop] {
     guard let value = try? JSONReader.value(args) else { return [] }
     return value["startstops"]?.elements?.compactMap(StartStop.init) ?? []
@@ -166,24 +166,24 @@ struct TaskStreamExport {
     switch seconds {
     case _ where seconds > 172_800:
       let days = (seconds / 86_400).rounded(.towardZero)
-      return "\(whole(days))d \(whole((seconds - days * 86_400) / 3600))hr"
+      return "\(truncated(days))d \(truncated((seconds - days * 86_400) / 3600))hr"
     case _ where seconds > 7200:
       let hours = (seconds / 3600).rounded(.towardZero)
-      return "\(whole(hours))hr \(whole((seconds - hours * 3600) / 60))m"
+      return "\(truncated(hours))hr \(truncated((seconds - hours * 3600) / 60))m"
     case _ where seconds > 600:
       let minutes = (seconds / 60).rounded(.towardZero)
-      return "\(whole(minutes))m \(whole(seconds - minutes * 60))s"
+      return "\(truncated(minutes))m \(truncated(seconds - minutes * 60))s"
     case _ where seconds >= 1: return "\(fixed(seconds)) s"
     case _ where seconds >= 1e-3: return "\(fixed(seconds * 1e3)) ms"
     default: return "\(fixed(seconds * 1e6)) us"
     }
   }
 
-  private static func whole(_ number: Double) -> Int64 {
+  private static func truncated(_ number: Double) -> Int64 {
     Int64(exactly: number.rounded(.towardZero)) ?? 0
   }
 
-  /// Two digits behind the point, as C rounds them.
+  /// Two decimals, rounded as in C.
   private static func fixed(_ number: Double) -> String {
     withUnsafeTemporaryAllocation(of: CChar.self, capacity: 64) { text in
       let count = withVaList([number]) { vsnprintf(text.baseAddress, text.count, "%.2f", $0) }
@@ -194,7 +194,7 @@ struct TaskStreamExport {
 }
 
 extension [UInt8] {
-  /// A value as plain JSON, for programs that know nothing of the log's types.
+  /// A value as plain JSON, for programs that do not know the log's types.
   mutating func json(plain value: Value) {
     switch value {
     case .null: raw("null")

@@ -2,7 +2,7 @@ import EventLog
 import LogFormat
 import TaskLogPlugin
 
-/// A span of OpenTelemetry.
+/// An OpenTelemetry span.
 struct Span {
   /// The numbers of https://github.com/open-telemetry/opentelemetry-proto's `SpanKind`.
   enum Kind: Int64 {
@@ -26,7 +26,7 @@ struct Span {
   var end: Int64 = 0
   var attributes = SpanAttributes()
   var events: [Event] = []
-  /// The ids of spans of the same trace.
+  /// The IDs of linked spans of the same trace.
   var links: [UInt64] = []
   var isOK = false
   var hasFailed = false
@@ -60,7 +60,7 @@ struct SpanAttributes {
   }
 }
 
-/// The scheduler or a worker of a run, as what spans belong to.
+/// The scheduler or a worker of a run, as the resource of spans.
 struct SpanResource {
   fileprivate var attributes = SpanAttributes()
 
@@ -86,7 +86,7 @@ struct SpanResource {
   }
 }
 
-/// Spans that are written on one line, by the resource that they belong to.
+/// The spans of one line, grouped by resource.
 struct SpanBatch {
   private let ids: SpanIDs
   private var resources: [(resource: SpanResource, spans: [UInt8])] = []
@@ -105,15 +105,15 @@ struct SpanBatch {
     guard count > limit else { return }
     sink.write("{\"resourceSpans\":[")
     var isFirst = true
-    for place in resources.indices where !resources[place].spans.isEmpty {
+    for index in resources.indices where !resources[index].spans.isEmpty {
       if !isFirst { sink.bytes.append(0x2C) }
       isFirst = false
       sink.write("{\"resource\":{\"attributes\":[")
-      sink.bytes += resources[place].resource.attributes.json
+      sink.bytes += resources[index].resource.attributes.json
       sink.write("]},\"scopeSpans\":[{\"scope\":{\"name\":\"tasklog\"},\"spans\":[")
-      sink.bytes += resources[place].spans
+      sink.bytes += resources[index].spans
       sink.write("]}]}")
-      resources[place].spans.removeAll(keepingCapacity: true)
+      resources[index].spans.removeAll(keepingCapacity: true)
     }
     sink.write("]}\n")
     count = 0

@@ -3,17 +3,17 @@ import LogAnalysis
 import LogFormat
 import TaskLogPlugin
 
-/// Writes a run as spans of OpenTelemetry: one for the run, one for each graph that was submitted,
-/// one for each attempt of a task.
+/// Writes a run as OpenTelemetry spans: one for the run, one for each submitted graph, one for each
+/// attempt of a task.
 ///
-/// A file of OTLP JSON as OpenTelemetry's file exporter has it: on each line a complete
-/// `TracesData`, here of up to 512 spans, grouped by the scheduler or worker that they belong to. All
-/// ids are hashes of what they stand for (run, key, attempt), so that the same run gives the same
-/// ids wherever it is exported, and several exports of it come together.
+/// The file is OTLP JSON in the format of OpenTelemetry's file exporter: each line is a complete
+/// `TracesData`, here of up to 512 spans, grouped by scheduler and worker. All IDs are hashes of
+/// the run, key and attempt, so that the same run has the same IDs in every export, and several
+/// exports of it can be combined.
 ///
-/// The run's span is the parent of the graphs', theirs of the attempts of tasks that came with them.
-/// An attempt is linked to the attempts that made what it needs. It begins when the task was given
-/// to its worker, and ends when the scheduler knew of its end.
+/// The run's span is the parent of the graphs' spans, and these are the parents of their tasks'
+/// attempts. An attempt is linked to the attempts that computed its dependencies. It starts when
+/// the task was sent to its worker, and ends when the scheduler received its end.
 struct SpanExport: RunVisitor {
   private static let spansPerLine = 512
 
@@ -23,19 +23,20 @@ struct SpanExport: RunVisitor {
   private let ids: SpanIDs
   private let scheduler: Int
   private let schedulers: Set<Int64>
-  /// By what each is called; where nothing is known of a worker, its spans are the scheduler's.
+  /// Resources by the label of their source. The spans of an unknown worker belong to the
+  /// scheduler.
   private var resources: [String: Int] = [:]
   private var batch: SpanBatch
-  /// The end of what has none.
+  /// The end time of spans without an end.
   private let end: Int64
 
-  /// The spans of graphs by the number of their stimulus, and which of them each key came with.
+  /// The spans of graphs by the row ID of their stimulus, and the graph of each key.
   private var graphs: [Int64: Int32] = [:]
   private var graphIDs: [UInt64] = []
   private var graphOf = IntegersByKey<Int32>()
-  /// The attempt that each task with dependencies came to its result by; 0 for none.
+  /// The attempt that computed the result of each task with dependencies; 0 for none.
   private var attemptOf: [Int32]
-  private var figures = TraceCounts()
+  private var counts = TraceCounts()
 
   init(_ reader: LogReader, _ run: RunInfo, _ sink: ByteSink) throws {
     self.sink = sink
@@ -46,24 +47,24 @@ struct SpanExport: RunVisitor {
     schedulers = Set(walk.sources.filter { $0.source.kind == .scheduler }.map(\.number))
     end = try run.ended ?? reader.timeOfLastEvent(in: run) ?? run.started
     batch = SpanBatch(ids: ids)
-    var place = 0
+    var schedulerResource = 0
     let sources = walk.sources
     for source in sources.filter({ $0.source.kind == .scheduler })
       + sources.filter({ $0.source.kind == .worker })
     {
       let resource = batch.addResource(SpanResource(run, source.source))
       resources[walk.label(of: source)] = resource
-      if source.source.kind == .scheduler { place = resource }
+      if source.source.kind == .scheduler { schedulerResource = resource }
     }
-    if sources.isEmpty { place = batch.addResource(SpanResource(run, nil)) }
-    scheduler = place
+    if sources.isEmpty { schedulerResource = batch.addResource(SpanResource(run, nil)) }
+    scheduler = schedulerResource
   }
 
   mutating func write(_ tally: inout ExportTally, _ progress: (Int64) -> Void) throws {
     addRun()
-    try walk.go(&self, &tally, progress: progress)
+    try walk.traverse(&self, &tally, progress: progress)
     try batch.write(to: sink)
-    tally.written.add(figures)
+    tally.written.add(counts)
   }
 
   private mutating func addRun() {
@@ -79,12 +80,12 @@ struct SpanExport: RunVisitor {
       span.message = "the run died; what it did last may not be in the log"
     }
     batch.add(span, to: scheduler)
-    figures.spans += 1
+    counts.spans += 1
   }
 
   // MARK: - Graphs
 
-  mutating func visit(_ recorded: RecordedEvent, time: Int64, facts: RunArgs?) throws {
+  mutating func visit(_ recorded: RecordedEvent, time: Int64, runArgs: RunArgs?) throws {
     guard schedulers.contains(recorded.source) else { return }
     let event = recorded.event
     if event.hook == .updateGraph {
@@ -109,14 +110,14 @@ struct SpanExport: RunVisitor {
       span.attributes.text("tasklog.stimulus_id", stimulus)
     }
     batch.add(span, to: scheduler)
-    figures.spans += 1
-    figures.graphs += 1
+    counts.spans += 1
+    counts.graphs += 1
   }
 
   // MARK: - Attempts
 
   mutating func visit(_ attempt: Attempt) throws {
-    // What a worker ran on its own account is no attempt of the scheduler's.
+    // Tasks that only a worker knows are not attempts of the scheduler.
     guard attempt.number > 0 else { return }
     let graph = graphOf[attempt.keyNumber]
     let hash = KeyHash.hash(of: attempt.key)
@@ -130,16 +131,16 @@ struct SpanExport: RunVisitor {
     addOutcome(of: attempt, to: &span)
     if let task = dependencies.task(hash: hash) {
       for dependency in dependencies.dependencies(of: task) {
-        let made = attemptOf[Int(dependency)]
-        if made > 0 {
-          span.links.append(ids.attempt(dependencies.hash(of: Int(dependency)), made))
+        let attemptNumber = attemptOf[Int(dependency)]
+        if attemptNumber > 0 {
+          span.links.append(ids.attempt(dependencies.hash(of: Int(dependency)), attemptNumber))
         }
       }
       if attempt.outcome == .memory { attemptOf[task] = attempt.number }
-      figures.links += span.links.count
+      counts.links += span.links.count
     }
     batch.add(span, to: attempt.worker.flatMap { resources[$0] } ?? scheduler)
-    figures.spans += 1
+    counts.spans += 1
     try batch.write(to: sink, ifMoreThan: Self.spansPerLine)
   }
 
@@ -155,11 +156,11 @@ struct SpanExport: RunVisitor {
     if let worker = attempt.worker {
       attributes.text("tasklog.worker", walk.address(ofLabel: worker))
     }
-    if let thread = attempt.facts.thread { attributes.number("thread.id", thread) }
+    if let thread = attempt.runArgs.thread { attributes.number("thread.id", thread) }
     if let stimulus = attempt.stimulusID { attributes.text("tasklog.stimulus_id", stimulus) }
-    if let nbytes = attempt.facts.nbytes { attributes.number("tasklog.nbytes", nbytes) }
-    if let type = attempt.facts.typeName { attributes.text("tasklog.typename", type) }
-    if let blamed = attempt.facts.blamed { attributes.text("tasklog.blamed", blamed) }
+    if let nbytes = attempt.runArgs.nbytes { attributes.number("tasklog.nbytes", nbytes) }
+    if let type = attempt.runArgs.typeName { attributes.text("tasklog.typename", type) }
+    if let blamed = attempt.runArgs.blamed { attributes.text("tasklog.blamed", blamed) }
     switch attempt.outcome {
     case .memory: attributes.text("tasklog.outcome", "memory")
     case .erred: attributes.text("tasklog.outcome", "erred")
@@ -192,7 +193,7 @@ struct SpanExport: RunVisitor {
     case .erred:
       span.hasFailed = true
       span.message =
-        attempt.exception?.text ?? attempt.facts.blamed.map { "it failed with \($0)" }
+        attempt.exception?.text ?? attempt.runArgs.blamed.map { "it failed with \($0)" }
         ?? "the task has erred"
     case .other:
       span.hasFailed = attempt.exception != nil
@@ -201,7 +202,7 @@ struct SpanExport: RunVisitor {
     }
   }
 
-  /// The type that Python's `repr` of an exception begins with.
+  /// The type at the start of Python's `repr` of an exception.
   private static func type(_ text: String) -> String? {
     guard let parenthesis = text.utf8.firstIndex(of: UInt8(ascii: "(")) else { return nil }
     let name = text[..<parenthesis]

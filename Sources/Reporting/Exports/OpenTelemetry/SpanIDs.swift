@@ -2,7 +2,7 @@ import LogAnalysis
 import LogFormat
 import TaskLogPlugin
 
-/// The ids of a run's spans: hashes of what they stand for, never 0.
+/// The IDs of a run's spans: hashes of the run, graph or attempt, never 0.
 struct SpanIDs {
   private let hash: UInt64
   /// In hexadecimal.
@@ -24,10 +24,10 @@ struct SpanIDs {
     Self.id(key ^ Self.id(hash &+ 5) &+ UInt64(bitPattern: Int64(number)))
   }
 
-  private static func id(_ number: UInt64) -> UInt64 { max(1, KeyHash.mixed(number)) }
+  private static func id(_ value: UInt64) -> UInt64 { max(1, KeyHash.mixed(value)) }
 
-  static func hexadecimal(_ number: UInt64) -> String {
-    let digits = String(number, radix: 16)
+  static func hexadecimal(_ value: UInt64) -> String {
+    let digits = String(value, radix: 16)
     return String(repeating: "0", count: 16 - digits.count) + digits
   }
 }

@@ -2,10 +2,10 @@ import EventLog
 import Querying
 import TaskLogPlugin
 
-/// Writes each event of a run in the order of arrival, with all its facts.
+/// Writes all fields of each event of a run, in the order of arrival.
 ///
-/// What repeats from event to event (sources, keys with their prefix and group, the second of a
-/// time) is kept as it was written, so that most of a row is copied.
+/// Repeated parts (sources, keys with their prefix and group, the second of a time) are cached in
+/// their written form, so that most of a row is copied.
 struct EventRowsExport {
   private let reader: LogReader
   private let run: RunInfo
@@ -13,15 +13,15 @@ struct EventRowsExport {
   private let clocks: ClockOffsets
   private let lives: WorkerLives
   private var row: RowText
-  /// What stands of each source and key in a row.
+  /// The written fields of each source and key.
   private var sourceTexts: [Int64: [UInt8]] = [:]
   private var keyTexts: [Int64: [UInt8]] = [:]
   private var beginning: [UInt8] = []
 
-  /// So many keys are remembered: tasks that are under way at a time, mostly.
-  private static let mostKeys = 1 << 15
+  /// The maximum number of cached keys: mostly the tasks in progress at a time.
+  private static let keyLimit = 1 << 15
 
-  /// - Parameter log: the name of the log, where there are several.
+  /// - Parameter log: the name of the log, if there are several.
   init(_ reader: LogReader, _ run: RunInfo, log: String?, asCSV: Bool) throws {
     self.reader = reader
     self.run = run
@@ -39,7 +39,7 @@ struct EventRowsExport {
 
   /// The first line of CSV.
   ///
-  /// - Parameter withLog: there are several logs.
+  /// - Parameter withLog: whether there are several logs.
   static func header(withLog: Bool) -> String {
     (withLog ? "log," : "")
       + "run,run_id,seq,time,time_ns,source,server_id,source_seq,hook,key,key_typed,prefix,"
@@ -79,9 +79,9 @@ struct EventRowsExport {
     row.text("start", event.start?.name)
     row.text("finish", event.finish?.name)
     row.text("stimulus", event.stimulusID)
-    // What a worker saw is about itself.
-    let own = sources[recorded.source].flatMap { $0.kind == .worker ? $0.address : nil }
-    row.text("worker", own ?? event.worker)
+    // A worker's events are about itself.
+    let ownAddress = sources[recorded.source].flatMap { $0.kind == .worker ? $0.address : nil }
+    row.text("worker", ownAddress ?? event.worker)
     row.number("task_run", event.taskRunID)
     row.json("args", event.args.isAbsent ? nil : event.args.json)
     switch event.snapshot {
@@ -92,34 +92,34 @@ struct EventRowsExport {
     row.number("raw_time_ns", event.time)
     row.number(
       "life",
-      own == nil
+      ownAddress == nil
         ? event.worker.map { lives.number($0, at: recorded.seq) }
         : lives.number(ofSource: recorded.source))
     row.end()
   }
 
-  private mutating func writeSource(_ number: Int64) {
-    if let text = sourceTexts[number] {
+  private mutating func writeSource(_ sourceID: Int64) {
+    if let text = sourceTexts[sourceID] {
       row.bytes += text
       return
     }
     let start = row.bytes.count
-    row.text("source", sources[number]?.kind.rawValue)
-    row.text("server_id", sources[number]?.id)
-    sourceTexts[number] = Array(row.bytes[start...])
+    row.text("source", sources[sourceID]?.kind.rawValue)
+    row.text("server_id", sources[sourceID]?.id)
+    sourceTexts[sourceID] = Array(row.bytes[start...])
   }
 
-  private mutating func writeKey(_ key: Key?, _ number: Int64) {
-    if let text = keyTexts[number] {
+  private mutating func writeKey(_ key: Key?, _ keyID: Int64) {
+    if let text = keyTexts[keyID] {
       row.bytes += text
       return
     }
-    if keyTexts.count >= Self.mostKeys { keyTexts.removeAll(keepingCapacity: true) }
+    if keyTexts.count >= Self.keyLimit { keyTexts.removeAll(keepingCapacity: true) }
     let start = row.bytes.count
     row.text("key", key?.text)
     row.text("key_typed", key.flatMap { $0.typed.isEmpty ? nil : $0.typed })
     row.text("prefix", key?.prefix)
     row.text("key_group", key?.group)
-    keyTexts[number] = Array(row.bytes[start...])
+    keyTexts[keyID] = Array(row.bytes[start...])
   }
 }

@@ -1,22 +1,22 @@
 import LogFormat
 import Querying
 
-/// A row, written field by field: an object on a line of its own, or a line of CSV (RFC 4180).
+/// Writes a row field by field: a JSON object on one line, or a line of CSV (RFC 4180).
 ///
-/// No field can steer a terminal: JSON has its escapes, and in CSV these characters are escaped as
-/// `query` does it, but for line breaks and tabs, which stay between quotes.
+/// No field can control a terminal: JSON has its escapes, and CSV fields are escaped as in `query`,
+/// except line breaks and tabs, which are quoted.
 struct RowText {
   var bytes: [UInt8] = []
   private let asCSV: Bool
   private var isFirst = true
-  /// The second that was written last.
+  /// The last written second.
   private var second: (number: Int64, text: [UInt8]) = (.min, [])
 
   init(asCSV: Bool) {
     self.asCSV = asCSV
   }
 
-  /// What was written, as the beginning of rows to come.
+  /// Returns and removes the written bytes, as the start of later rows.
   mutating func take() -> [UInt8] {
     defer { bytes.removeAll(keepingCapacity: true) }
     return bytes
@@ -54,7 +54,7 @@ struct RowText {
     if asCSV { field(text) } else { bytes.json(text) }
   }
 
-  /// JSON as it stands in the log.
+  /// JSON as recorded in the log.
   mutating func json(_ name: StaticString, _ text: String?) {
     begin(name)
     guard let text else {
@@ -101,9 +101,9 @@ struct RowText {
       guard needs.quotes else { return bytes.append(contentsOf: field) }
       bytes.append(0x22)
       var start = 0
-      for place in field.indices where field[place] == 0x22 {
-        bytes.append(contentsOf: field[start...place])
-        start = place
+      for index in field.indices where field[index] == 0x22 {
+        bytes.append(contentsOf: field[start...index])
+        start = index
       }
       bytes.append(contentsOf: field[start...])
       bytes.append(0x22)
@@ -112,8 +112,8 @@ struct RowText {
 }
 
 extension [UInt8] {
-  /// JSON as it stands in a log: on one line, and without what could steer a terminal. What is
-  /// damaged becomes a string.
+  /// Recorded JSON on one line, without characters that could control a terminal. Damaged JSON
+  /// becomes a string.
   mutating func json(recorded text: String) {
     var text = text
     let isPlain = text.withUTF8 { bytes -> Bool in

@@ -1,41 +1,42 @@
 import TaskLogPlugin
 
-/// One time that a task was given to a worker, from there to its end.
+/// One attempt of a task, from its assignment to a worker to its end.
 final class Attempt {
   enum Outcome: Equatable {
     case memory
     case erred
-    /// Taken back before there was a result: to what state the task went.
+    /// Ended without a result: the state that the task moved to.
     case other(State)
-    /// There was no end to it in the log.
+    /// Its end is not in the log.
     case unfinished
   }
 
   let key: Key
   let keyNumber: Int64
-  /// The first of a task is 1; 0 for what only a worker tells of.
+  /// Counted from 1 for each task; 0 if only a worker recorded it.
   let number: Int32
-  /// The worker: its address, with a number when another was there before.
+  /// The worker: its address, with a number if it is not the first worker there.
   var worker: String?
-  /// The worker's place among the sources, while only that is known.
+  /// The run ID of the task, by which late events of a worker are joined to the attempt.
   var taskRunID: Int64?
   var stimulusID: String?
 
-  // Times are nanoseconds since 1970 UTC, by the scheduler's clock as far as the log tells.
+  // Times are nanoseconds since 1970 UTC, by the scheduler's clock as far as the log has clock
+  // offsets.
 
-  /// When the scheduler gave it to the worker.
+  /// When the scheduler sent the task to the worker.
   var sent: Int64?
-  /// When the worker began and ceased to run it.
+  /// When the worker started and stopped running it.
   var started: Int64?
   var stopped: Int64?
-  /// When the scheduler knew of its end.
+  /// When the scheduler received its end.
   var ended: Int64?
 
   var outcome = Outcome.unfinished
-  /// What the scheduler was told of it.
-  var facts = RunArgs()
-  /// What the worker told at its end; looked at only where the scheduler was told nothing.
-  var lastWords: Snapshot = .none
+  /// The args of its end at the scheduler.
+  var runArgs = RunArgs()
+  /// The worker's snapshot at its end; used only if the scheduler received no spans or exception.
+  var workerSnapshot: Snapshot = .none
 
   init(key: Key, keyNumber: Int64, number: Int32) {
     self.key = key
@@ -43,23 +44,23 @@ final class Attempt {
     self.number = number
   }
 
-  /// What was done for it: as the scheduler was told, or else the worker's own words.
+  /// The spans of work received by the scheduler, or else those of the worker's snapshot.
   var spans: [WorkSpan] {
-    if !facts.spans.isEmpty { return facts.spans }
-    if case .task(let facts) = lastWords.decoded, !facts.startStops.isEmpty {
-      return facts.startStops.map(WorkSpan.init)
+    if !runArgs.spans.isEmpty { return runArgs.spans }
+    if case .task(let snapshot) = workerSnapshot.decoded, !snapshot.startStops.isEmpty {
+      return snapshot.startStops.map(WorkSpan.init)
     }
     guard let started else { return [] }
     return [WorkSpan(action: "compute", start: started, stop: stopped)]
   }
 
-  /// Why it failed, nothing when it did not.
+  /// The reason of the failure; `nil` if it did not fail.
   var exception: (text: String, traceback: String?)? {
-    if let text = facts.exception { return (text, facts.traceback) }
-    guard outcome != .memory, case .task(let facts) = lastWords.decoded,
-      let text = facts.exceptionText
+    if let text = runArgs.exception { return (text, runArgs.traceback) }
+    guard outcome != .memory, case .task(let snapshot) = workerSnapshot.decoded,
+      let text = snapshot.exceptionText
     else { return nil }
-    return (text, facts.tracebackText)
+    return (text, snapshot.tracebackText)
   }
 }
 
@@ -68,7 +69,7 @@ struct WorkSpan: Equatable {
   var action: String
   /// Nanoseconds since 1970 UTC.
   var start: Int64
-  /// Nothing when it did not end.
+  /// `nil` if it did not end.
   var stop: Int64?
   /// The worker that a transfer came from.
   var source: String?
@@ -82,7 +83,7 @@ extension WorkSpan {
       source: span.source)
   }
 
-  /// Seconds as whole nanoseconds; what is no time at all becomes 0.
+  /// Seconds as integer nanoseconds; an invalid time becomes 0.
   static func nanoseconds(_ seconds: Double) -> Int64 {
     Int64(exactly: (seconds * 1e9).rounded()) ?? 0
   }

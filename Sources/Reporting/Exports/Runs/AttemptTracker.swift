@@ -1,68 +1,68 @@
 import EventLog
 import TaskLogPlugin
 
-/// Makes attempts of the events of a run, which come in causal order.
+/// Derives the attempts of tasks from the events of a run in causal order.
 ///
-/// What the scheduler does opens and closes an attempt; what the worker tells of the same key in
-/// between is joined to it. A task that is taken back while its worker still runs it stays open until
-/// the worker has ended it or is gone; and one that was taken back before its worker has told of it
-/// waits for that, since what a killed worker has seen may come late. Memory goes with the tasks that
-/// are under way, and four bytes for each key.
+/// The scheduler's events open and close an attempt; the worker's events of the same key in between
+/// are joined to it. If a task is withdrawn while its worker still runs it, the attempt stays open
+/// until the worker has ended it or is gone. If it is withdrawn before any event of its worker, it
+/// waits for one, since the events of a killed worker may arrive late. Memory grows with the number
+/// of tasks in progress, plus four bytes per key.
 struct AttemptTracker {
-  /// Attempts that have come to an end, for the caller to take.
+  /// Ended attempts, to be removed by the caller.
   var ended: [Attempt] = []
 
   private var open: [Int64: Attempt] = [:]
-  /// What a worker runs although the scheduler has taken it back or knows nothing of it.
-  private var atWorker: [Place: Attempt] = [:]
+  /// Attempts that a worker runs although the scheduler has withdrawn or does not know them.
+  private var atWorker: [WorkerTask: Attempt] = [:]
   private var counts = IntegersByKey<Int32>()
-  /// When each worker was removed last.
+  /// The last time that each worker was removed.
   private var removed: [String: Int64] = [:]
-  /// What each source that is a worker is called.
+  /// The label of each source that is a worker.
   private let workers: [Int64: String]
   private let schedulers: Set<Int64>
 
-  private struct Place: Hashable { var worker: String, key: Int64 }
-  private struct RunOfTask: Hashable { var key, run: Int64 }
+  private struct WorkerTask: Hashable { var worker: String, key: Int64 }
+  private struct TaskRun: Hashable { var key, run: Int64 }
 
-  /// What was taken back before its worker has told of it, in the order in which that happened.
-  private var takenBack: [RunOfTask: Attempt] = [:]
-  private var takenBackOrder: [RunOfTask] = []
-  /// Beyond so many the oldest no longer waits.
-  private static let mostTakenBack = 1 << 16
+  /// Attempts that were withdrawn before any event of their worker, in that order.
+  private var withdrawn: [TaskRun: Attempt] = [:]
+  private var withdrawnOrder: [TaskRun] = []
+  /// Beyond this number the oldest half no longer waits.
+  private static let withdrawnLimit = 1 << 16
 
-  /// - Parameter workers: what each source that is a worker is called, as the scheduler's events call
-  ///   it.
+  /// - Parameter workers: the label of each source that is a worker, as used in the scheduler's
+  ///   events.
   init(workers: [Int64: String], schedulers: Set<Int64>) {
     self.workers = workers
     self.schedulers = schedulers
   }
 
   /// - Parameters:
-  ///   - time: of the event, by the scheduler's clock.
-  ///   - facts: what the end of a task tells of its run.
-  mutating func take(_ recorded: RecordedEvent, time: Int64, facts: RunArgs?) {
+  ///   - time: the time of the event, by the scheduler's clock.
+  ///   - runArgs: the args of the end of a task.
+  mutating func apply(_ recorded: RecordedEvent, time: Int64, runArgs: RunArgs?) {
     let event = recorded.event
-    if event.hook == .removeWorker, let worker = event.worker { lose(worker, at: time) }
+    if event.hook == .removeWorker, let worker = event.worker { removeWorker(worker, at: time) }
     guard event.hook == .transition, let key = event.key, let start = event.start,
       let finish = event.finish, start != finish
     else { return }
     if schedulers.contains(recorded.source) {
-      if start == .processing { close(key, recorded, to: finish, time, facts) }
+      if start == .processing { close(key, recorded, to: finish, time, runArgs) }
       if finish == .processing { begin(key, recorded, time) }
     } else if let worker = workers[recorded.source] {
       let isRunning = Self.isRunning(start)
       if !isRunning, finish == .executing {
-        starts(key, recorded, worker, time)
+        recordStart(key, recorded, worker, time)
       } else if isRunning, !Self.isRunning(finish) {
-        stops(key, recorded, worker, finish, time)
+        recordStop(key, recorded, worker, finish, time)
       }
     }
   }
 
-  /// The log has ended: what is still open will not end.
+  /// Ends the remaining attempts at the end of the log.
   mutating func finish() {
-    // What was shipped late, from a worker that was gone already, ended with it.
+    // Late events of a worker that was already gone: the attempt ended with the worker.
     for attempt in atWorker.values {
       if let worker = attempt.worker, let started = attempt.started, let gone = removed[worker],
         gone >= started
@@ -70,16 +70,16 @@ struct AttemptTracker {
         attempt.stopped = gone
       }
     }
-    let left = Array(open.values) + Array(atWorker.values) + Array(takenBack.values)
-    (open, atWorker, takenBack) = ([:], [:], [:])
-    ended += left.sorted { Self.order($0) < Self.order($1) }
+    let remaining = Array(open.values) + Array(atWorker.values) + Array(withdrawn.values)
+    (open, atWorker, withdrawn) = ([:], [:], [:])
+    ended += remaining.sorted { Self.order($0) < Self.order($1) }
   }
 
   private static func order(_ attempt: Attempt) -> (Int64, Int64, Int32) {
     (attempt.sent ?? attempt.started ?? 0, attempt.keyNumber, attempt.number)
   }
 
-  /// A worker's task that was cancelled or resumed while it ran, runs on.
+  /// A task that was cancelled or resumed while it ran keeps running.
   private static func isRunning(_ state: State) -> Bool {
     switch state {
     case .executing, .longRunning, .cancelled, .resumed: true
@@ -98,32 +98,32 @@ struct AttemptTracker {
     attempt.stimulusID = recorded.event.stimulusID
     attempt.sent = time
     open[recorded.keyNumber] = attempt
-    // A task that was taken back and comes again while its worker still runs it, is not run twice.
+    // A task that was withdrawn and is sent again while its worker still runs it is not run twice.
     if let worker = attempt.worker,
-      let before = atWorker.removeValue(
-        forKey: Place(worker: worker, key: recorded.keyNumber))
+      let previous = atWorker.removeValue(
+        forKey: WorkerTask(worker: worker, key: recorded.keyNumber))
     {
-      attempt.started = before.started
-      before.started = nil
-      if before.number > 0 { ended.append(before) }
+      attempt.started = previous.started
+      previous.started = nil
+      if previous.number > 0 { ended.append(previous) }
     }
   }
 
-  private mutating func next(_ key: Key, _ number: Int64) -> Attempt {
-    counts[number] += 1
-    return Attempt(key: key, keyNumber: number, number: counts[number])
+  private mutating func next(_ key: Key, _ keyID: Int64) -> Attempt {
+    counts[keyID] += 1
+    return Attempt(key: key, keyNumber: keyID, number: counts[keyID])
   }
 
   private mutating func close(
-    _ key: Key, _ recorded: RecordedEvent, to finish: State, _ time: Int64, _ facts: RunArgs?
+    _ key: Key, _ recorded: RecordedEvent, to finish: State, _ time: Int64, _ runArgs: RunArgs?
   ) {
     let isEnd = finish == .memory || finish == .erred
-    // Where the beginning is missing, an end that tells of work is an attempt all the same.
-    let known = open.removeValue(forKey: recorded.keyNumber)
-    guard let attempt = known ?? (isEnd ? next(key, recorded.keyNumber) : nil) else { return }
+    // If the start is missing, an end with work still makes an attempt.
+    let existing = open.removeValue(forKey: recorded.keyNumber)
+    guard let attempt = existing ?? (isEnd ? next(key, recorded.keyNumber) : nil) else { return }
     if isEnd {
-      attempt.facts = facts ?? RunArgs()
-      attempt.worker = attempt.facts.worker ?? recorded.event.worker ?? attempt.worker
+      attempt.runArgs = runArgs ?? RunArgs()
+      attempt.worker = attempt.runArgs.worker ?? recorded.event.worker ?? attempt.worker
       attempt.taskRunID = attempt.taskRunID ?? recorded.event.taskRunID
     }
     attempt.ended = time
@@ -136,82 +136,83 @@ struct AttemptTracker {
     setAside(attempt)
   }
 
-  /// An attempt that the scheduler has done with ends here, unless its worker still runs it.
+  /// Ends an attempt that is over for the scheduler, unless its worker still runs it.
   private mutating func setAside(_ attempt: Attempt) {
-    if attempt.started != nil, attempt.stopped == nil, attempt.facts.spans.isEmpty,
+    if attempt.started != nil, attempt.stopped == nil, attempt.runArgs.spans.isEmpty,
       let worker = attempt.worker
     {
-      let place = Place(worker: worker, key: attempt.keyNumber)
-      if let older = atWorker.updateValue(attempt, forKey: place) { ended.append(older) }
+      let workerTask = WorkerTask(worker: worker, key: attempt.keyNumber)
+      if let older = atWorker.updateValue(attempt, forKey: workerTask) { ended.append(older) }
     } else if attempt.started == nil, Self.waitsForWorker(attempt), let run = attempt.taskRunID {
-      wait(attempt, RunOfTask(key: attempt.keyNumber, run: run))
+      wait(attempt, TaskRun(key: attempt.keyNumber, run: run))
     } else {
       ended.append(attempt)
     }
   }
 
-  /// Nobody has told the scheduler of work: the task was taken back, or its worker died.
+  /// Whether the scheduler received no work: the task was withdrawn, or its worker died.
   private static func waitsForWorker(_ attempt: Attempt) -> Bool {
     switch attempt.outcome {
     case .other: true
-    case .erred: attempt.facts.spans.isEmpty
+    case .erred: attempt.runArgs.spans.isEmpty
     case .memory, .unfinished: false
     }
   }
 
-  private mutating func wait(_ attempt: Attempt, _ place: RunOfTask) {
-    if let older = takenBack.updateValue(attempt, forKey: place) { ended.append(older) }
-    takenBackOrder.append(place)
-    guard takenBackOrder.count > Self.mostTakenBack else { return }
-    for place in takenBackOrder.prefix(Self.mostTakenBack / 2) {
-      if let attempt = takenBack.removeValue(forKey: place) { ended.append(attempt) }
+  private mutating func wait(_ attempt: Attempt, _ taskRun: TaskRun) {
+    if let older = withdrawn.updateValue(attempt, forKey: taskRun) { ended.append(older) }
+    withdrawnOrder.append(taskRun)
+    guard withdrawnOrder.count > Self.withdrawnLimit else { return }
+    for taskRun in withdrawnOrder.prefix(Self.withdrawnLimit / 2) {
+      if let attempt = withdrawn.removeValue(forKey: taskRun) { ended.append(attempt) }
     }
-    takenBackOrder.removeFirst(Self.mostTakenBack / 2)
+    withdrawnOrder.removeFirst(Self.withdrawnLimit / 2)
   }
 
   // MARK: - Workers
 
-  private mutating func starts(
+  private mutating func recordStart(
     _ key: Key, _ recorded: RecordedEvent, _ worker: String, _ time: Int64
   ) {
     let run = recorded.event.taskRunID
-    let known = run.flatMap {
-      takenBack.removeValue(forKey: RunOfTask(key: recorded.keyNumber, run: $0))
+    let withdrawnAttempt = run.flatMap {
+      withdrawn.removeValue(forKey: TaskRun(key: recorded.keyNumber, run: $0))
     }
-    if known == nil, let attempt = open[recorded.keyNumber],
+    if withdrawnAttempt == nil, let attempt = open[recorded.keyNumber],
       attempt.started == nil || attempt.worker == worker
     {
-      // Dask moves a task that another worker steals without a word to plugins.
+      // Dask moves a stolen task to another worker without calling plugins.
       attempt.worker = worker
       attempt.started = time
       return
     }
-    let place = Place(worker: worker, key: recorded.keyNumber)
-    if let older = atWorker.removeValue(forKey: place) { ended.append(older) }
-    let attempt = known ?? Attempt(key: key, keyNumber: recorded.keyNumber, number: 0)
+    let workerTask = WorkerTask(worker: worker, key: recorded.keyNumber)
+    if let older = atWorker.removeValue(forKey: workerTask) { ended.append(older) }
+    let attempt = withdrawnAttempt ?? Attempt(key: key, keyNumber: recorded.keyNumber, number: 0)
     attempt.worker = worker
     attempt.started = time
     attempt.taskRunID = run
-    atWorker[place] = attempt
+    atWorker[workerTask] = attempt
   }
 
-  private mutating func stops(
+  private mutating func recordStop(
     _ key: Key, _ recorded: RecordedEvent, _ worker: String, _ finish: State, _ time: Int64
   ) {
-    // Dask calls the hook with the state that was wished for; a cancelled task runs on.
-    if finish == .released, case .task(let facts) = recorded.event.snapshot.decoded,
-      facts.state == .cancelled || facts.state == .resumed
+    // Dask calls the hook with the intended state; a cancelled task keeps running.
+    if finish == .released, case .task(let snapshot) = recorded.event.snapshot.decoded,
+      snapshot.state == .cancelled || snapshot.state == .resumed
     {
       return
     }
-    if let attempt = atWorker.removeValue(forKey: Place(worker: worker, key: recorded.keyNumber)) {
+    let workerTask = WorkerTask(worker: worker, key: recorded.keyNumber)
+    if let attempt = atWorker.removeValue(forKey: workerTask) {
       attempt.stopped = time
-      attempt.lastWords = recorded.event.snapshot
+      attempt.workerSnapshot = recorded.event.snapshot
       if attempt.number == 0 { attempt.outcome = Self.outcome(finish) }
       ended.append(attempt)
     } else if let attempt = open[recorded.keyNumber], attempt.worker == worker {
       attempt.stopped = time
-      attempt.lastWords = recorded.event.snapshot
+      attempt.workerSnapshot = recorded.event.snapshot
     }
   }
 
@@ -223,23 +224,23 @@ struct AttemptTracker {
     }
   }
 
-  /// A worker that is gone runs nothing any more.
-  private mutating func lose(_ worker: String, at time: Int64) {
+  /// Ends the attempts of a worker that is gone.
+  private mutating func removeWorker(_ worker: String, at time: Int64) {
     removed[worker] = time
-    let lost = atWorker.filter { $0.key.worker == worker }
-    for attempt in lost.values.sorted(by: { Self.order($0) < Self.order($1) }) {
+    let lostAttempts = atWorker.filter { $0.key.worker == worker }
+    for attempt in lostAttempts.values.sorted(by: { Self.order($0) < Self.order($1) }) {
       attempt.stopped = max(time, attempt.started ?? time)
       ended.append(attempt)
     }
-    for place in lost.keys { atWorker[place] = nil }
+    for workerTask in lostAttempts.keys { atWorker[workerTask] = nil }
   }
 }
 
-/// One number for each key, 0 where there is none. Keys have small numbers, given out one by one.
+/// An integer for each key, 0 by default. Keys have small consecutive row IDs.
 struct IntegersByKey<Number: FixedWidthInteger> {
   private static var limit: Int64 { 1 << 31 }
   private var dense: [Number] = []
-  /// For numbers that only a damaged log has.
+  /// For row IDs that only a damaged log has.
   private var sparse: [Int64: Number] = [:]
 
   subscript(key: Int64) -> Number {

@@ -1,16 +1,16 @@
 import LogFormat
 import TaskLogPlugin
 
-/// What the args of a task's end tell of how it was run, read without decoding all of them.
+/// The args of a task's end about its run, read without decoding all of them.
 struct RunArgs {
   var worker: String?
-  /// As the worker names its thread; Dask's are addresses.
+  /// The worker's ID of its thread; Dask's are addresses.
   var thread: Int64?
   var nbytes: Int64?
   var typeName: String?
   var exception: String?
   var traceback: String?
-  /// The task that it failed with, which the args do not tell.
+  /// The task that it failed because of, which is not in the args.
   var blamed: String?
   var spans: [WorkSpan] = []
 
@@ -54,8 +54,8 @@ struct RunArgs {
     return WorkSpan(StartStop(action: action, start: start, stop: stop, source: source))
   }
 
-  /// A string; one that is not text as we know it (capped, redacted, with lone surrogates) is shown
-  /// as what stands in the log.
+  /// A string. A value that is not plain text (truncated, redacted, with lone surrogates) is shown
+  /// as recorded in the log.
   private static func text(_ scanner: inout JSONScanner) -> String? {
     guard let token = scanner.token() else { return nil }
     let json = scanner[token]

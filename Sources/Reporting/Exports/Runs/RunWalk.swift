@@ -2,31 +2,31 @@ import EventLog
 import LogAnalysis
 import TaskLogPlugin
 
-/// What is done with the events and attempts of a run.
+/// A visitor of the events and attempts of a run.
 protocol RunVisitor {
-  /// Comes for each event, in causal order. Where several workers were at one address, events and
-  /// attempts have `RunWalk.label` in its place.
+  /// Called for each event, in causal order. If several workers used one address, events and
+  /// attempts have `RunWalk.label` instead of the address.
   ///
   /// - Parameters:
-  ///   - time: by the scheduler's clock, as far as the log tells how workers' clocks differ.
-  ///   - facts: what the end of a task tells of its run.
-  mutating func visit(_ recorded: RecordedEvent, time: Int64, facts: RunArgs?) throws
-  /// Comes for each attempt at its end, and for those without one at the end of the run.
+  ///   - time: the time by the scheduler's clock, as far as the log has clock offsets.
+  ///   - runArgs: the args of the end of a task.
+  mutating func visit(_ recorded: RecordedEvent, time: Int64, runArgs: RunArgs?) throws
+  /// Called for each attempt at its end, and at the end of the run for those without an end.
   mutating func visit(_ attempt: Attempt) throws
 }
 
-/// Goes through a run once.
+/// Traverses a run once.
 struct RunWalk {
   let reader: LogReader
   let run: RunInfo
   let sources: [SourceInfo]
   private let clocks: ClockOffsets
   private let lives: WorkerLives
-  /// Whether an address alone does not tell which worker is meant.
-  private let hasSeveral: Bool
+  /// Whether an address can mean several workers.
+  private let hasReusedAddresses: Bool
   private let schedulers: Set<Int64>
   private let failures: RunFailures
-  /// Exceptions that the args do not have, by event.
+  /// Exceptions that are not in the args, by seq.
   private let texts: [Int64: String]
 
   init(_ reader: LogReader, _ run: RunInfo) throws {
@@ -35,64 +35,68 @@ struct RunWalk {
     sources = try reader.sources(of: run)
     clocks = try reader.clockOffsets(of: run)
     lives = try reader.workerLives(of: run)
-    hasSeveral = lives.hasSeveralAtOneAddress
+    hasReusedAddresses = lives.hasSeveralAtOneAddress
     failures = try reader.failures(of: run)
     texts = try failures.textsBesideArgs()
     schedulers = Set(sources.filter { $0.source.kind == .scheduler }.map(\.number))
   }
 
-  /// How a source is called: its address, with a number when it is not the first worker there.
+  /// The label of a source: its address, with a number if it is not the first worker there.
   func label(of source: SourceInfo) -> String {
-    guard hasSeveral, let place = lives.place(ofSource: source.number) else {
+    guard hasReusedAddresses, let life = lives.place(ofSource: source.number) else {
       return source.source.address
     }
-    return lives.label(place)
+    return lives.label(life)
   }
 
-  /// The address in what `label` or a visit calls a worker.
+  /// The address in a worker's label.
   func address(ofLabel label: String) -> String {
-    guard hasSeveral, let place = lives.lives.indices.first(where: { lives.label($0) == label })
+    guard hasReusedAddresses,
+      let index = lives.lives.indices.first(where: { lives.label($0) == label })
     else { return label }
-    return lives.lives[place].address
+    return lives.lives[index].address
   }
 
   private func label(_ address: String, at seq: Int64) -> String {
     lives.place(address, at: seq).map { lives.label($0) } ?? address
   }
 
-  /// Spans of work by the scheduler's clock.
-  private func clocked(_ facts: RunArgs?, at seq: Int64) -> RunArgs? {
-    guard clocks.isAnyOff, run.engine == "dask", var facts, let worker = facts.worker,
+  /// Converts spans of work to the scheduler's clock.
+  private func clocked(_ runArgs: RunArgs?, at seq: Int64) -> RunArgs? {
+    guard clocks.isAnyOff, run.engine == "dask", var runArgs, let worker = runArgs.worker,
       let source = lives.place(worker, at: seq).flatMap({ lives.lives[$0].source }),
       let offset = clocks.last(ofSource: source)?.offset
-    else { return facts }
-    for place in facts.spans.indices
-    where ClockOffsets.isByOwnClock(facts.spans[place].action) {
-      facts.spans[place].start &+= offset
-      facts.spans[place].stop = facts.spans[place].stop.map { $0 &+ offset }
+    else { return runArgs }
+    for index in runArgs.spans.indices
+    where ClockOffsets.isByOwnClock(runArgs.spans[index].action) {
+      runArgs.spans[index].start &+= offset
+      runArgs.spans[index].stop = runArgs.spans[index].stop.map { $0 &+ offset }
     }
-    return facts
+    return runArgs
   }
 
-  /// What the scheduler calls by an address, by the name of the worker that was there then.
-  private func name(
-    _ recorded: RecordedEvent, _ facts: RunArgs?
-  ) -> (event: RecordedEvent, facts: RunArgs?) {
-    guard hasSeveral, schedulers.contains(recorded.source) else { return (recorded, facts) }
-    var (recorded, facts) = (recorded, facts)
+  /// Replaces the addresses in an event of the scheduler by the label of the worker that was there
+  /// at that time.
+  private func labelled(
+    _ recorded: RecordedEvent, _ runArgs: RunArgs?
+  ) -> (event: RecordedEvent, runArgs: RunArgs?) {
+    guard hasReusedAddresses, schedulers.contains(recorded.source) else {
+      return (recorded, runArgs)
+    }
+    var (recorded, runArgs) = (recorded, runArgs)
     let seq = recorded.seq
     if let worker = recorded.event.worker { recorded.event.worker = label(worker, at: seq) }
-    if let worker = facts?.worker { facts?.worker = label(worker, at: seq) }
-    if var spans = facts?.spans {
-      for place in spans.indices {
-        spans[place].source = spans[place].source.map { label($0, at: seq) }
+    if let worker = runArgs?.worker { runArgs?.worker = label(worker, at: seq) }
+    if var spans = runArgs?.spans {
+      for index in spans.indices {
+        spans[index].source = spans[index].source.map { label($0, at: seq) }
       }
-      facts?.spans = spans
+      runArgs?.spans = spans
     }
-    return (recorded, facts)
+    return (recorded, runArgs)
   }
 
-  func go(
+  func traverse(
     _ visitor: inout some RunVisitor, _ tally: inout ExportTally, progress: (Int64) -> Void
   ) throws {
     let cursor = try reader.events(of: run, order: .causal)
@@ -101,36 +105,38 @@ struct RunWalk {
         sources.filter { $0.source.kind == .worker }.map { ($0.number, label(of: $0)) },
         uniquingKeysWith: { $1 }), schedulers: schedulers)
     var count: Int64 = 0
-    while let given = try cursor.nextEvent() {
+    while let next = try cursor.nextEvent() {
       count += 1
       if count & 4095 == 0 { progress(tally.events + count) }
-      let time = clocks.time(of: given)
-      let (recorded, facts) = name(given, clocked(try self.facts(of: given), at: given.seq))
-      try visitor.visit(recorded, time: time, facts: facts)
-      tracker.take(recorded, time: time, facts: facts)
-      if !tracker.ended.isEmpty { try give(&tracker, to: &visitor) }
+      let time = clocks.time(of: next)
+      let (recorded, runArgs) = labelled(next, clocked(try self.runArgs(of: next), at: next.seq))
+      try visitor.visit(recorded, time: time, runArgs: runArgs)
+      tracker.apply(recorded, time: time, runArgs: runArgs)
+      if !tracker.ended.isEmpty { try emitAttempts(&tracker, to: &visitor) }
     }
     tracker.finish()
-    try give(&tracker, to: &visitor)
+    try emitAttempts(&tracker, to: &visitor)
     tally.events += count
     tally.damaged += cursor.damagedCount
     tally.outOfOrder += cursor.outOfOrderCount
   }
 
-  private func facts(of recorded: RecordedEvent) throws -> RunArgs? {
+  private func runArgs(of recorded: RecordedEvent) throws -> RunArgs? {
     let event = recorded.event
     guard event.hook == .transition, event.finish == .memory || event.finish == .erred else {
       return nil
     }
     let args = event.args.isAbsent ? nil : RunArgs(event.args.json)
     guard event.finish == .erred else { return args }
-    var facts = args ?? RunArgs()
-    facts.exception = facts.exception ?? texts[recorded.seq]
-    facts.blamed = try failures.blamed(at: recorded.seq)
-    return facts
+    var runArgs = args ?? RunArgs()
+    runArgs.exception = runArgs.exception ?? texts[recorded.seq]
+    runArgs.blamed = try failures.blamed(at: recorded.seq)
+    return runArgs
   }
 
-  private func give(_ tracker: inout AttemptTracker, to visitor: inout some RunVisitor) throws {
+  private func emitAttempts(
+    _ tracker: inout AttemptTracker, to visitor: inout some RunVisitor
+  ) throws {
     for attempt in tracker.ended { try visitor.visit(attempt) }
     tracker.ended.removeAll(keepingCapacity: true)
   }

@@ -1,15 +1,15 @@
 import Querying
 
-/// Writes a trace as the JSON of Chrome's `about:tracing`, which other viewers read as well.
+/// Writes a trace as the JSON of Chrome's `about:tracing`, which other viewers read, too.
 ///
-/// Times in it are microseconds, which viewers keep as floating-point numbers: they are told from a
-/// day before the first run on, so that the nanoseconds are kept and nothing is below 0.
+/// Times are in microseconds, which viewers store as floating-point numbers. They count from a day
+/// before the first run, so that the nanoseconds are kept and no time is negative.
 struct ChromeWriter: TraceWriter {
   private let sink: ByteSink
   private let base: Int64
   private var isFirst = true
 
-  /// - Parameter base: the time that is written as 0.
+  /// - Parameter base: the time written as 0, in nanoseconds.
   init(_ sink: ByteSink, base: Int64) {
     self.sink = sink
     self.base = base
@@ -48,16 +48,16 @@ struct ChromeWriter: TraceWriter {
   // MARK: - Tracks
 
   mutating func add(_ process: TraceProcess) {
-    let place = (process.id, process.id)
-    event("M", place, "process_name")
+    let track = (process.id, process.id)
+    event("M", track, "process_name")
     sink.write(",\"args\":{\"name\":")
     sink.bytes.json(process.name)
     sink.write("}}")
-    event("M", place, "process_labels")
+    event("M", track, "process_labels")
     sink.write(",\"args\":{\"labels\":")
     sink.bytes.json(process.label)
     sink.write("}}")
-    event("M", place, "process_sort_index")
+    event("M", track, "process_sort_index")
     sink.write(",\"args\":{\"sort_index\":\(process.id)}}")
   }
 
@@ -74,45 +74,45 @@ struct ChromeWriter: TraceWriter {
   // MARK: - Events
 
   mutating func slice(_ slice: TraceSlice, on track: TraceTrack) {
-    let place = (track.process, track.id)
-    event(slice.stop == nil ? "B" : "X", place, slice.name)
+    let eventTrack = (track.process, track.id)
+    event(slice.stop == nil ? "B" : "X", eventTrack, slice.name)
     time("ts", slice.start &- base)
     if let stop = slice.stop { time("dur", stop - slice.start) }
     category(slice.category)
-    // One of the viewer's colours by name.
+    // A named colour of the viewer.
     if slice.hasFailed { sink.write(",\"cname\":\"terrible\"") }
     details(slice.details)
     for flow in slice.flowsFrom {
-      event("s", place, "dependency")
+      event("s", eventTrack, "dependency")
       self.flow(flow, at: max(slice.start, (slice.stop ?? slice.start) - 1))
     }
     for flow in slice.flowsTo {
-      event("f", place, "dependency")
+      event("f", eventTrack, "dependency")
       sink.write(",\"bp\":\"e\"")
       self.flow(flow, at: slice.start)
     }
   }
 
-  private mutating func flow(_ flow: UInt64, at moment: Int64) {
-    time("ts", moment &- base)
+  private mutating func flow(_ flow: UInt64, at timestamp: Int64) {
+    time("ts", timestamp &- base)
     category("dependency")
     sink.write(",\"id\":\"0x\(String(flow, radix: 16))\"}")
   }
 
   mutating func instant(
-    _ name: String, at moment: Int64, category: String, _ details: [TraceDetail],
+    _ name: String, at timestamp: Int64, category: String, _ details: [TraceDetail],
     on track: TraceTrack
   ) {
     event("i", (track.process, track.id), name)
-    time("ts", moment &- base)
+    time("ts", timestamp &- base)
     sink.write(",\"s\":\"t\"")
     self.category(category)
     self.details(details)
   }
 
-  mutating func count(_ value: Int64, at moment: Int64, on track: TraceTrack) {
+  mutating func count(_ value: Int64, at timestamp: Int64, on track: TraceTrack) {
     event("C", (track.process, track.id), track.name)
-    time("ts", moment &- base)
+    time("ts", timestamp &- base)
     sink.write(",\"args\":{\"value\":")
     sink.bytes.json(value)
     sink.write("}}")
@@ -132,7 +132,7 @@ struct ChromeWriter: TraceWriter {
       switch detail.content {
       case .text(let text): sink.bytes.json(text)
       case .number(let number):
-        // Beyond 2^53 a viewer would round it.
+        // A viewer would round a number beyond 2^53.
         if number.magnitude < 1 << 53 {
           sink.bytes.json(number)
         } else {

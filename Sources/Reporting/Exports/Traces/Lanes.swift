@@ -1,15 +1,15 @@
-/// Lanes for slices that may overlap: each goes to the first lane where it overlaps with nothing.
+/// Assigns slices that may overlap to lanes: each to the first lane without an overlap.
 ///
-/// Slices come in the order of their ends as the scheduler learned of them, which is nearly, but not
-/// quite, that of their times; so each lane remembers the last few thousand of its slices, and takes
-/// nothing that begins before those.
+/// Slices arrive in the order in which the scheduler received their ends, which is nearly, but not
+/// quite, the order of their times. So each lane remembers its last few thousand slices, and
+/// rejects slices that start before those.
 struct Lanes<Track> {
   private var lanes: [Lane] = []
 
   private struct Lane {
-    static var most: Int { 4096 }
+    static var limit: Int { 4096 }
     var track: Track
-    /// What is known no more lies before this.
+    /// The slices before this time are forgotten.
     var floor = Int64.min
     /// Disjoint, in ascending order.
     var starts: [Int64] = []
@@ -17,37 +17,37 @@ struct Lanes<Track> {
 
     init(_ track: Track) { self.track = track }
 
-    /// Takes a slice, or tells that it has no room for it.
-    mutating func take(_ start: Int64, _ stop: Int64) -> Bool {
+    /// Adds a slice; returns `false` if it overlaps with another.
+    mutating func add(_ start: Int64, _ stop: Int64) -> Bool {
       guard start >= floor else { return false }
-      var place = starts.count
-      while place > 0, starts[place - 1] > start { place -= 1 }
-      if place > 0, stops[place - 1] > start { return false }
-      // What is written later must end before what was written begins: in a trace, events of one
-      // time stay in the order in which they were written.
-      if place < starts.count, starts[place] <= stop { return false }
-      starts.insert(start, at: place)
-      stops.insert(stop, at: place)
-      if starts.count > Self.most {
-        floor = stops[Self.most / 2 - 1]
-        starts.removeFirst(Self.most / 2)
-        stops.removeFirst(Self.most / 2)
+      var index = starts.count
+      while index > 0, starts[index - 1] > start { index -= 1 }
+      if index > 0, stops[index - 1] > start { return false }
+      // A slice that is written later must end before an earlier written one starts: in a trace,
+      // events of the same time stay in the order in which they were written.
+      if index < starts.count, starts[index] <= stop { return false }
+      starts.insert(start, at: index)
+      stops.insert(stop, at: index)
+      if starts.count > Self.limit {
+        floor = stops[Self.limit / 2 - 1]
+        starts.removeFirst(Self.limit / 2)
+        stops.removeFirst(Self.limit / 2)
       }
       return true
     }
   }
 
-  /// The track for a slice. Without an end it reaches as far as the track does.
+  /// Returns the track for a slice. A slice without an end extends to the end of the track.
   ///
-  /// - Parameter makeTrack: makes another one; gets how many there are.
+  /// - Parameter makeTrack: creates a track; receives the number of existing ones.
   mutating func track(
     from start: Int64, to stop: Int64?, makeTrack: (Int) -> Track
   ) -> Track {
-    for place in lanes.indices where lanes[place].take(start, stop ?? .max) {
-      return lanes[place].track
+    for index in lanes.indices where lanes[index].add(start, stop ?? .max) {
+      return lanes[index].track
     }
     var lane = Lane(makeTrack(lanes.count))
-    _ = lane.take(start, stop ?? .max)
+    _ = lane.add(start, stop ?? .max)
     lanes.append(lane)
     return lane.track
   }

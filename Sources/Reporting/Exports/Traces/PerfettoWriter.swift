@@ -1,27 +1,28 @@
-/// Writes a trace of Perfetto's: packets with TrackEvents, one after the other.
+/// Writes a Perfetto trace: a sequence of packets with TrackEvents.
 ///
-/// The numbers of fields are those of
-/// https://github.com/google/perfetto/blob/main/protos/perfetto/trace/perfetto_trace.proto. Times are
-/// nanoseconds since 1970; a clock snapshot says so, for viewers to show them as dates. Names are
-/// interned: each is written once, and then meant by its number.
+/// The field numbers are those of
+/// https://github.com/google/perfetto/blob/main/protos/perfetto/trace/perfetto_trace.proto. Times
+/// are nanoseconds since 1970, stated by a clock snapshot, so that viewers show them as dates.
+/// Names are interned: each is written once, and then referred to by its number.
 struct PerfettoWriter: TraceWriter {
-  /// Beyond so many names, which only odd keys make, names stand where they are used.
-  private static let mostNames = 1 << 14
+  /// The maximum number of interned names, reached only with unusual keys. Further names are
+  /// written in each packet.
+  private static let nameLimit = 1 << 14
 
   private let sink: ByteSink
   private var packets = Protobuf()
   private var names: [String: UInt64] = [:]
   private var categories: [String: UInt64] = [:]
-  /// Which names of details have been written, as bits.
+  /// The detail names that have been written, as bits.
   private var detailNames: UInt64 = 0
   private var isFirst = true
 
-  /// - Parameter time: any moment of the trace.
+  /// - Parameter time: any time of the trace.
   init(_ sink: ByteSink, time: Int64) {
     self.sink = sink
     packet { packet in
       packet.message(6) { snapshot in
-        // Boot time, which is what packets are in, and real time are the same here.
+        // Boot time, the clock of packets, and real time are the same here.
         for clock: UInt64 in [6, 1] {
           snapshot.message(1) {
             $0.number(1, clock)
@@ -38,7 +39,7 @@ struct PerfettoWriter: TraceWriter {
     packets.message(1) { packet in
       body(&packet)
       packet.number(10, 1)
-      // The first begins the table of names, the others need it.
+      // The first packet starts the table of names, the others need it.
       packet.number(13, isFirst ? 1 : 2)
     }
   }
@@ -123,22 +124,22 @@ struct PerfettoWriter: TraceWriter {
     at time: Int64, type: UInt64, _ track: TraceTrack, _ name: String, _ category: String,
     _ details: [TraceDetail], _ rest: (inout Protobuf) -> Void
   ) {
-    // What is named here for the first time goes with the packet that uses it.
-    var fresh = Interned()
-    let nameNumber = Self.number(name, in: &names, &fresh.name)
-    let categoryNumber = Self.number(category, in: &categories, &fresh.category)
+    // New names are written in the packet that uses them.
+    var new = Interned()
+    let nameID = Self.number(name, in: &names, &new.name)
+    let categoryID = Self.number(category, in: &categories, &new.category)
     for detail in details where detailNames & 1 << detail.name.rawValue == 0 {
       detailNames |= 1 << detail.name.rawValue
-      fresh.details.append(detail.name)
+      new.details.append(detail.name)
     }
     packet { packet in
       packet.number(8, UInt64(clamping: time))
-      if fresh.isNeeded { packet.message(12) { fresh.write(to: &$0) } }
+      if new.isNeeded { packet.message(12) { new.write(to: &$0) } }
       packet.message(11) { event in
         event.number(9, type)
         event.number(11, UInt64(track.id))
-        if let nameNumber { event.number(10, nameNumber) } else { event.text(23, name) }
-        if let categoryNumber { event.number(3, categoryNumber) } else { event.text(22, category) }
+        if let nameID { event.number(10, nameID) } else { event.text(23, name) }
+        if let categoryID { event.number(3, categoryID) } else { event.text(22, category) }
         for detail in details {
           event.message(4) { annotation in
             annotation.number(1, UInt64(detail.name.rawValue))
@@ -153,7 +154,7 @@ struct PerfettoWriter: TraceWriter {
     }
   }
 
-  /// Names that are new with a packet.
+  /// The names that are new in a packet.
   private struct Interned {
     var name: (UInt64, String)?
     var category: (UInt64, String)?
@@ -179,14 +180,14 @@ struct PerfettoWriter: TraceWriter {
   }
 
   private static func number(
-    _ text: String, in table: inout [String: UInt64], _ fresh: inout (UInt64, String)?
+    _ text: String, in table: inout [String: UInt64], _ new: inout (UInt64, String)?
   ) -> UInt64? {
-    if let number = table[text] { return number }
-    guard table.count < mostNames else { return nil }
-    let number = UInt64(table.count + 1)
-    table[text] = number
-    fresh = (number, text)
-    return number
+    if let id = table[text] { return id }
+    guard table.count < nameLimit else { return nil }
+    let id = UInt64(table.count + 1)
+    table[text] = id
+    new = (id, text)
+    return id
   }
 
   // MARK: - Output

@@ -1,6 +1,6 @@
 /// Writes messages of protocol buffers: https://protobuf.dev/programming-guides/encoding
 ///
-/// Four functions are all that a trace needs; a library would bring a generated copy of its schema.
+/// A trace needs only a few functions; a library would add a generated copy of the schema.
 struct Protobuf {
   var bytes: [UInt8] = []
 
@@ -9,7 +9,7 @@ struct Protobuf {
     varint(value)
   }
 
-  /// An `int64`: a negative one takes ten bytes.
+  /// An `int64`; a negative one takes ten bytes.
   mutating func integer(_ field: UInt32, _ value: Int64) {
     number(field, UInt64(bitPattern: value))
   }
@@ -38,21 +38,21 @@ struct Protobuf {
 
   mutating func message(_ field: UInt32, _ body: (inout Protobuf) -> Void) {
     varint(UInt64(field) << 3 | 2)
-    let place = bytes.count
-    // Most are short: their length takes one byte, and the others are moved on.
+    let start = bytes.count
+    // Most are short, with a length of one byte; longer ones are moved.
     bytes.append(0)
     body(&self)
-    let count = UInt64(bytes.count - place - 1)
-    bytes[place] = UInt8(truncatingIfNeeded: count < 0x80 ? count : count & 0x7F | 0x80)
+    let count = UInt64(bytes.count - start - 1)
+    bytes[start] = UInt8(truncatingIfNeeded: count < 0x80 ? count : count & 0x7F | 0x80)
     guard count >= 0x80 else { return }
     var rest: [UInt8] = []
-    var left = count >> 7
-    while left >= 0x80 {
-      rest.append(UInt8(truncatingIfNeeded: left & 0x7F | 0x80))
-      left >>= 7
+    var remaining = count >> 7
+    while remaining >= 0x80 {
+      rest.append(UInt8(truncatingIfNeeded: remaining & 0x7F | 0x80))
+      remaining >>= 7
     }
-    rest.append(UInt8(truncatingIfNeeded: left))
-    bytes.insert(contentsOf: rest, at: place + 1)
+    rest.append(UInt8(truncatingIfNeeded: remaining))
+    bytes.insert(contentsOf: rest, at: start + 1)
   }
 
   private mutating func varint(_ value: UInt64) {

@@ -1,8 +1,8 @@
 import EventLog
 import TaskLogPlugin
 
-/// How many tasks are in each state, and for each worker how many it has been given and the bytes of
-/// results that it holds, from what the scheduler tells.
+/// Counts the tasks in each state, and for each worker its assigned tasks and the bytes of its
+/// results, from the scheduler's events.
 struct RunCounters {
   private let scheduler: String
   private let resolution: Int64
@@ -11,19 +11,19 @@ struct RunCounters {
   private var occupancy: [String: TraceCounter] = [:]
   private var bytes: [String: TraceCounter] = [:]
   private var workerOrder: [String] = []
-  /// The state of each key, by its place in `stateOrder` plus one.
+  /// The state of each key: its index in `stateOrder` plus one.
   private var stateOf = IntegersByKey<UInt8>()
-  private var givenTo: [Int64: String] = [:]
-  private var held: [Int64: Held] = [:]
+  private var assignedTo: [Int64: String] = [:]
+  private var results: [Int64: StoredResult] = [:]
 
-  /// Where the result of a task lies.
-  private struct Held {
+  /// The size and location of a task's result.
+  private struct StoredResult {
     var nbytes: Int64
     var workers: [String]
   }
 
-  /// Counters have at most so many points on the whole.
-  private static let mostPoints: Int64 = 2_000_000
+  /// The maximum number of points of all counters.
+  private static let pointLimit: Int64 = 2_000_000
 
   init(_ walk: RunWalk, scheduler: String) {
     self.scheduler = scheduler
@@ -34,12 +34,12 @@ struct RunCounters {
       return
     }
     let counters = Int64(8 + 2 * walk.sources.count)
-    let points = min(20_000, max(500, Self.mostPoints / counters))
+    let points = min(20_000, max(500, Self.pointLimit / counters))
     resolution = max(1, ((run.ended ?? run.started) - run.started) / points)
   }
 
-  mutating func take(
-    _ recorded: RecordedEvent, _ time: Int64, _ facts: RunArgs?,
+  mutating func apply(
+    _ recorded: RecordedEvent, _ time: Int64, _ runArgs: RunArgs?,
     _ processes: inout TraceProcesses, _ writer: inout some TraceWriter
   ) {
     let event = recorded.event
@@ -47,37 +47,37 @@ struct RunCounters {
     case .transition:
       guard let start = event.start, let finish = event.finish, start != finish else { return }
       count(recorded.keyNumber, finish, time, &processes, &writer)
-      if start == .processing, let worker = givenTo.removeValue(forKey: recorded.keyNumber) {
+      if start == .processing, let worker = assignedTo.removeValue(forKey: recorded.keyNumber) {
         add(-1, to: \.occupancy, worker, time, &processes, &writer)
       }
       if finish == .processing, let worker = event.worker {
-        givenTo[recorded.keyNumber] = worker
+        assignedTo[recorded.keyNumber] = worker
         add(1, to: \.occupancy, worker, time, &processes, &writer)
       }
       if finish == .memory {
-        if let worker = facts?.worker ?? event.worker, let nbytes = facts?.nbytes {
+        if let worker = runArgs?.worker ?? event.worker, let nbytes = runArgs?.nbytes {
           drop(recorded.keyNumber, time, &processes, &writer)
-          held[recorded.keyNumber] = Held(nbytes: nbytes, workers: [worker])
+          results[recorded.keyNumber] = StoredResult(nbytes: nbytes, workers: [worker])
           add(nbytes, to: \.bytes, worker, time, &processes, &writer)
         }
       } else if start == .memory {
         drop(recorded.keyNumber, time, &processes, &writer)
       }
     case .addReplica:
-      guard let worker = event.worker, var result = held[recorded.keyNumber],
+      guard let worker = event.worker, var result = results[recorded.keyNumber],
         !result.workers.contains(worker)
       else { return }
       result.workers.append(worker)
-      held[recorded.keyNumber] = result
+      results[recorded.keyNumber] = result
       add(result.nbytes, to: \.bytes, worker, time, &processes, &writer)
     case .removeReplica:
-      guard let worker = event.worker, let result = held[recorded.keyNumber],
-        let place = result.workers.firstIndex(of: worker)
+      guard let worker = event.worker, let result = results[recorded.keyNumber],
+        let index = result.workers.firstIndex(of: worker)
       else { return }
-      held[recorded.keyNumber]?.workers.remove(at: place)
+      results[recorded.keyNumber]?.workers.remove(at: index)
       add(-result.nbytes, to: \.bytes, worker, time, &processes, &writer)
     case .removeWorker:
-      if let worker = event.worker { lose(worker, time, &processes, &writer) }
+      if let worker = event.worker { removeWorker(worker, time, &processes, &writer) }
     default: break
     }
   }
@@ -96,8 +96,8 @@ struct RunCounters {
     _ key: Int64, _ state: State, _ time: Int64, _ processes: inout TraceProcesses,
     _ writer: inout some TraceWriter
   ) {
-    let before = stateOf[key]
-    if before > 0 { states[stateOrder[Int(before) - 1]]?.add(-1, at: time, &writer) }
+    let previous = stateOf[key]
+    if previous > 0 { states[stateOrder[Int(previous) - 1]]?.add(-1, at: time, &writer) }
     guard state != .forgotten else {
       stateOf[key] = 0
       return
@@ -132,23 +132,23 @@ struct RunCounters {
     _ key: Int64, _ time: Int64, _ processes: inout TraceProcesses,
     _ writer: inout some TraceWriter
   ) {
-    guard let result = held.removeValue(forKey: key) else { return }
+    guard let result = results.removeValue(forKey: key) else { return }
     for worker in result.workers {
       add(-result.nbytes, to: \.bytes, worker, time, &processes, &writer)
     }
   }
 
-  /// What a worker held is gone with it.
-  private mutating func lose(
+  /// Removes the results of a worker that is gone.
+  private mutating func removeWorker(
     _ worker: String, _ time: Int64, _ processes: inout TraceProcesses,
     _ writer: inout some TraceWriter
   ) {
-    if let left = bytes[worker]?.value, left != 0 {
-      add(-left, to: \.bytes, worker, time, &processes, &writer)
+    if let remaining = bytes[worker]?.value, remaining != 0 {
+      add(-remaining, to: \.bytes, worker, time, &processes, &writer)
     }
-    for (key, result) in held {
-      if let place = result.workers.firstIndex(of: worker) {
-        held[key]?.workers.remove(at: place)
+    for (key, result) in results {
+      if let index = result.workers.firstIndex(of: worker) {
+        results[key]?.workers.remove(at: index)
       }
     }
   }

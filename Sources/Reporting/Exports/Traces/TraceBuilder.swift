@@ -4,10 +4,10 @@ import LogFormat
 import TaskLogPlugin
 
 /// Draws a run: slices for work, arrows for dependencies, counters, and marks for failures, gaps,
-/// graphs and the lives of workers.
+/// graphs and the lifetimes of workers.
 struct TraceBuilder<Writer: TraceWriter>: RunVisitor {
   var writer: Writer
-  /// Slices, arrows and so on that were drawn.
+  /// The counts of the drawn slices, arrows and so on.
   private(set) var figures = TraceCounts()
 
   private let walk: RunWalk
@@ -17,12 +17,12 @@ struct TraceBuilder<Writer: TraceWriter>: RunVisitor {
   private let schedulers: Set<Int64>
   private(set) var processes: TraceProcesses
   private var counters: RunCounters
-  /// The number of each key among the tasks with dependencies, plus one; -1 for none.
+  /// The index of each key among the tasks with dependencies, plus one; -1 for none.
   private var taskOf = IntegersByKey<Int32>()
-  /// Which tasks have a slice that arrows begin at, or end at: only the first one has.
-  private var isGiven: [Bool]
-  private var isTaken: [Bool]
-  /// Workers that have joined and not left, with when.
+  /// Whether a task has a slice at which arrows start, or end: only its first slice has.
+  private var hasOutgoingFlows: [Bool]
+  private var hasIncomingFlows: [Bool]
+  /// Workers that have joined and not left, with the time of joining.
   private var joined: [(address: String, since: Int64, threads: Int64?)] = []
 
   init(
@@ -38,15 +38,15 @@ struct TraceBuilder<Writer: TraceWriter>: RunVisitor {
     processes = TraceProcesses(
       prefix: name, after: after, sources: walk.sources, label: walk.label(of:))
     counters = RunCounters(walk, scheduler: scheduler)
-    isGiven = [Bool](repeating: false, count: dependencies.count)
-    isTaken = isGiven
+    hasOutgoingFlows = [Bool](repeating: false, count: dependencies.count)
+    hasIncomingFlows = hasOutgoingFlows
   }
 
-  /// Draws all of it.
+  /// Draws the whole run.
   mutating func draw(_ tally: inout ExportTally, progress: (Int64) -> Void) throws {
     for source in walk.sources { _ = processes.process(walk.label(of: source), &writer) }
     try drawGaps()
-    try walk.go(&self, &tally, progress: progress)
+    try walk.traverse(&self, &tally, progress: progress)
     for worker in joined { drawLife(worker, until: nil) }
     counters.finish(&writer)
     tally.written.add(figures)
@@ -68,13 +68,13 @@ struct TraceBuilder<Writer: TraceWriter>: RunVisitor {
 
   // MARK: - Events
 
-  mutating func visit(_ recorded: RecordedEvent, time: Int64, facts: RunArgs?) throws {
+  mutating func visit(_ recorded: RecordedEvent, time: Int64, runArgs: RunArgs?) throws {
     guard schedulers.contains(recorded.source) else { return }
     let event = recorded.event
-    counters.take(recorded, time, facts, &processes, &writer)
+    counters.apply(recorded, time, runArgs, &processes, &writer)
     switch event.hook {
     case .transition where event.finish == .erred && event.start != .erred:
-      drawFailure(recorded, time, facts ?? RunArgs())
+      drawFailure(recorded, time, runArgs ?? RunArgs())
     case .updateGraph:
       let track = processes.track(.graphs, "graphs", of: scheduler, &writer)
       writer.instant(
@@ -83,8 +83,8 @@ struct TraceBuilder<Writer: TraceWriter>: RunVisitor {
       figures.graphs += 1
     case .addWorker: join(event, time)
     case .removeWorker:
-      if let place = joined.firstIndex(where: { $0.address == event.worker }) {
-        drawLife(joined.remove(at: place), until: time)
+      if let index = joined.firstIndex(where: { $0.address == event.worker }) {
+        drawLife(joined.remove(at: index), until: time)
       }
     default: break
     }
@@ -94,13 +94,13 @@ struct TraceBuilder<Writer: TraceWriter>: RunVisitor {
   private mutating func join(_ event: Event, _ time: Int64) {
     guard let address = event.worker else { return }
     var (name, threads): (Value, Int64?) = (.null, nil)
-    if case .worker(let facts) = event.snapshot.decoded {
-      (name, threads) = (facts.name, Int64(facts.nthreads))
+    if case .worker(let snapshot) = event.snapshot.decoded {
+      (name, threads) = (snapshot.name, Int64(snapshot.nthreads))
     }
     _ = processes.process(address, name: name, &writer)
-    // One that joins again without having left was lost in a gap.
-    if let place = joined.firstIndex(where: { $0.address == address }) {
-      drawLife(joined.remove(at: place), until: time)
+    // If a worker joins again without having left, its leaving is lost in a gap.
+    if let index = joined.firstIndex(where: { $0.address == address }) {
+      drawLife(joined.remove(at: index), until: time)
     }
     joined.append((address, time, threads))
   }
@@ -119,15 +119,15 @@ struct TraceBuilder<Writer: TraceWriter>: RunVisitor {
   }
 
   private mutating func drawFailure(
-    _ recorded: RecordedEvent, _ time: Int64, _ facts: RunArgs
+    _ recorded: RecordedEvent, _ time: Int64, _ runArgs: RunArgs
   ) {
     guard let key = recorded.event.key else { return }
     let track = processes.track(.failures, "failures", of: scheduler, &writer)
     var details = [TraceDetail.text(.key, key.text)]
-    if let worker = facts.worker { details.append(.text(.worker, worker)) }
-    if let exception = facts.exception { details.append(.text(.exception, exception)) }
-    if let traceback = facts.traceback { details.append(.text(.traceback, traceback)) }
-    if let blamed = facts.blamed { details.append(.text(.blamed, blamed)) }
+    if let worker = runArgs.worker { details.append(.text(.worker, worker)) }
+    if let exception = runArgs.exception { details.append(.text(.exception, exception)) }
+    if let traceback = runArgs.traceback { details.append(.text(.traceback, traceback)) }
+    if let blamed = runArgs.blamed { details.append(.text(.blamed, blamed)) }
     writer.instant(key.prefix, at: time, category: "failure", details, on: track)
     figures.failures += 1
   }
@@ -140,10 +140,10 @@ struct TraceBuilder<Writer: TraceWriter>: RunVisitor {
     guard !spans.isEmpty else { return }
     let prefix = attempt.key.prefix
     let hasFailed = attempt.outcome == .erred || attempt.exception != nil
-    // Arrows go to and from the last span of computing.
+    // Arrows connect the last compute spans.
     let main = spans.lastIndex { $0.action == "compute" }
-    for (place, span) in spans.enumerated() {
-      let isMain = place == main
+    for (index, span) in spans.enumerated() {
+      let isMain = index == main
       var slice = TraceSlice(
         name: span.action == "compute" ? prefix : "\(span.action)-\(prefix)",
         category: hasFailed && isMain ? "\(span.action),failed" : span.action,
@@ -151,7 +151,7 @@ struct TraceBuilder<Writer: TraceWriter>: RunVisitor {
       slice.details = details(attempt, span, isMain: isMain)
       if isMain { addFlows(attempt, to: &slice) }
       let track = processes.track(
-        for: span, thread: attempt.facts.thread, of: worker, &writer)
+        for: span, thread: attempt.runArgs.thread, of: worker, &writer)
       writer.slice(slice, on: track)
       figures.slices += 1
       if span.stop == nil { figures.openSlices += 1 }
@@ -171,8 +171,8 @@ struct TraceBuilder<Writer: TraceWriter>: RunVisitor {
     case .other(let state): details.append(.text(.outcome, state.name))
     case .unfinished: details.append(.text(.outcome, "unfinished"))
     }
-    if let nbytes = attempt.facts.nbytes { details.append(.number(.bytes, nbytes)) }
-    if let type = attempt.facts.typeName { details.append(.text(.type, type)) }
+    if let nbytes = attempt.runArgs.nbytes { details.append(.number(.bytes, nbytes)) }
+    if let type = attempt.runArgs.typeName { details.append(.text(.type, type)) }
     if let exception = attempt.exception { details.append(.text(.exception, exception.text)) }
     return details
   }
@@ -185,23 +185,24 @@ struct TraceBuilder<Writer: TraceWriter>: RunVisitor {
       let task = dependencies.task(hash: KeyHash.hash(of: attempt.key))
       taskOf[attempt.keyNumber] = task.map { Int32(truncatingIfNeeded: $0 + 1) } ?? -1
       return task
-    case let place where place > 0: return Int(place - 1)
+    case let index where index > 0: return Int(index - 1)
     default: return nil
     }
   }
 
-  /// Arrows begin at the first result of a task, and end at the first time that it ran.
+  /// Arrows start at the first result of a task, and end at its first attempt.
   private mutating func addFlows(_ attempt: Attempt, to slice: inout TraceSlice) {
     guard attempt.number > 0, let task = task(attempt) else { return }
-    if !isTaken[task] {
-      isTaken[task] = true
+    if !hasIncomingFlows[task] {
+      hasIncomingFlows[task] = true
       slice.flowsTo = dependencies.dependencies(of: task).map { flow(from: Int($0), to: task) }
-      for dependency in dependencies.dependencies(of: task) where isGiven[Int(dependency)] {
+      for dependency in dependencies.dependencies(of: task)
+      where hasOutgoingFlows[Int(dependency)] {
         figures.flows += 1
       }
     }
-    if attempt.outcome == .memory, !isGiven[task] {
-      isGiven[task] = true
+    if attempt.outcome == .memory, !hasOutgoingFlows[task] {
+      hasOutgoingFlows[task] = true
       slice.flowsFrom = dependencies.dependents(of: task).map { flow(from: task, to: Int($0)) }
     }
   }

@@ -1,14 +1,14 @@
-/// A number that changes, on a track of its own.
+/// A counter on its own track.
 ///
-/// Of changes that follow on each other too quickly to be told apart in a picture of the whole run,
-/// only the last is written.
+/// If changes are too close to be distinguished in a view of the whole run, only the last one is
+/// written.
 struct TraceCounter {
   private let track: TraceTrack
-  /// Nanoseconds.
+  /// The minimum time between two points, in nanoseconds.
   private let resolution: Int64
   private(set) var value: Int64 = 0
   private var pending: (time: Int64, value: Int64)?
-  private var from = Int64.min
+  private var start = Int64.min
 
   init(_ track: TraceTrack, resolution: Int64) {
     self.track = track
@@ -17,11 +17,11 @@ struct TraceCounter {
 
   mutating func add(_ difference: Int64, at time: Int64, _ writer: inout some TraceWriter) {
     value += difference
-    if let pending, time &- from >= resolution || resolution == 0 {
+    if let pending, time &- start >= resolution || resolution == 0 {
       writer.count(pending.value, at: pending.time, on: track)
-      from = time
+      start = time
     } else if pending == nil {
-      from = time
+      start = time
     }
     pending = (time, value)
   }

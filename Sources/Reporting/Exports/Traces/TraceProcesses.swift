@@ -1,19 +1,19 @@
 import EventLog
 import TaskLogPlugin
 
-/// The scheduler and the workers of a run, each with its tracks, which are made when they are needed.
+/// The scheduler and the workers of a run as processes, with tracks that are created on demand.
 struct TraceProcesses {
-  /// Tracks in the order in which a process shows them.
+  /// The sections of a process, in display order.
   enum Section: Int32, Hashable {
     case life = 1
     case graphs, failures, gaps, tasks, occupancy, bytes, threads, others
   }
 
-  /// Where slices go of which several may overlap.
+  /// The key of a set of lanes, for slices that may overlap.
   private struct Pool: Hashable {
     var process: Int32
     var section: Section
-    /// A thread's number, or a kind of work.
+    /// The thread, or the action.
     var thread: Int64?
     var action = ""
   }
@@ -24,12 +24,12 @@ struct TraceProcesses {
   private var names: [String: String] = [:]
   private var pools: [Pool: Lanes<TraceTrack>] = [:]
   private var threadCounts: [Int32: Int] = [:]
-  private var single: [Pool: TraceTrack] = [:]
+  private var singleTracks: [Pool: TraceTrack] = [:]
 
   /// - Parameters:
-  ///   - prefix: what the names of processes begin with.
-  ///   - after: the last number that another run has used.
-  ///   - label: what each source is called.
+  ///   - prefix: the prefix of process names.
+  ///   - after: the last ID used by another run.
+  ///   - label: returns the label of a source.
   init(
     prefix: String, after lastID: Int32, sources: [SourceInfo], label: (SourceInfo) -> String
   ) {
@@ -59,7 +59,7 @@ struct TraceProcesses {
 
   /// The process at an address.
   ///
-  /// - Parameter name: of a worker that is no source itself, as it joins.
+  /// - Parameter name: the name of a joining worker that is not a source.
   mutating func process(
     _ address: String, name: Value = .null, _ writer: inout some TraceWriter
   ) -> TraceProcess {
@@ -71,22 +71,23 @@ struct TraceProcesses {
     return process
   }
 
-  /// The one track of a section, or of a name in it.
+  /// The single track of a section, or of a name in it.
   mutating func track(
     _ section: Section, _ name: String, kind: TraceTrack.Kind = .lane, of address: String,
     _ writer: inout some TraceWriter
   ) -> TraceTrack {
     let process = process(address, &writer)
     let pool = Pool(process: process.id, section: section, action: name)
-    if let track = single[pool] { return track }
+    if let track = singleTracks[pool] { return track }
     let track = TraceTrack(
       id: nextID(), process: process.id, name: name, kind: kind, rank: section.rawValue * 1000)
-    single[pool] = track
+    singleTracks[pool] = track
     writer.add(track)
     return track
   }
 
-  /// The track for a span of work: computing lies on its thread, all else on lanes of its kind.
+  /// The track for a span of work: compute spans are on their thread, others on lanes of their
+  /// action.
   mutating func track(
     for span: WorkSpan, thread: Int64?, of address: String, _ writer: inout some TraceWriter
   ) -> TraceTrack {
@@ -104,20 +105,20 @@ struct TraceProcesses {
         name = "thread \(threadCounts[process.id] ?? 0) (\(thread))"
       }
     }
-    var made: TraceTrack?
-    // Numbers are given out here, since the closure cannot.
+    var newTrack: TraceTrack?
+    // The ID is assigned here, because the closure cannot mutate `self`.
     let id = lastID &+ 1
     let rank = pool.section.rawValue * 1000 + Int32(clamping: threadCounts[process.id] ?? 0)
     let track = pools[pool, default: Lanes()].track(from: span.start, to: span.stop) { count in
       let track = TraceTrack(
         id: id, process: process.id, name: count == 0 ? name : "\(name), lane \(count + 1)",
         kind: isCompute && thread != nil && count == 0 ? .thread : .lane, rank: rank)
-      made = track
+      newTrack = track
       return track
     }
-    if let made {
+    if let newTrack {
       lastID = id
-      writer.add(made)
+      writer.add(newTrack)
     }
     return track
   }

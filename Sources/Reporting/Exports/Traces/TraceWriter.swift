@@ -1,5 +1,5 @@
-/// A picture of runs as processes, tracks on them, and what lies on the tracks: what Perfetto and
-/// Chrome have in common.
+/// Writes runs as processes, their tracks, and events on the tracks: the common model of Perfetto
+/// and Chrome.
 protocol TraceWriter {
   mutating func add(_ process: TraceProcess)
   mutating func add(_ track: TraceTrack)
@@ -8,14 +8,14 @@ protocol TraceWriter {
     _ name: String, at time: Int64, category: String, _ details: [TraceDetail],
     on track: TraceTrack)
   mutating func count(_ value: Int64, at time: Int64, on track: TraceTrack)
-  /// Writes out what has come together, once it is much.
+  /// Flushes the buffer if it is large.
   mutating func flushIfLarge() throws
   mutating func finish() throws
 }
 
 /// A scheduler or a worker.
 struct TraceProcess {
-  /// Unique within the trace, as a process id; real ones of several hosts may be the same.
+  /// A process ID, unique within the trace; real ones of several hosts may collide.
   var id: Int32
   var name: String
   /// Its address.
@@ -26,45 +26,45 @@ struct TraceTrack {
   enum Kind: Equatable {
     /// A thread of a worker.
     case thread
-    /// Slices that are no thread's.
+    /// Slices without a thread.
     case lane
     case counter(isBytes: Bool)
   }
 
-  /// Unique within the trace, among processes, too.
+  /// Unique within the trace, also among processes.
   var id: Int32
   var process: Int32
   var name: String
   var kind: Kind
-  /// Its place among the tracks of its process.
+  /// Its position among the tracks of its process.
   var rank: Int32
 }
 
-/// Work of some length. Slices on a track never overlap.
+/// An interval of work. Slices on a track never overlap.
 struct TraceSlice {
   var name: String
   var category: String
-  /// It failed, or its worker died.
+  /// Whether it failed, or its worker died.
   var hasFailed = false
   /// Nanoseconds since 1970 UTC.
   var start: Int64
-  /// Nothing when it did not end.
+  /// `nil` if it did not end.
   var stop: Int64?
   var details: [TraceDetail] = []
-  /// Arrows that begin here, by their numbers.
+  /// The IDs of arrows that start here.
   var flowsFrom: [UInt64] = []
-  /// Arrows that end here.
+  /// The IDs of arrows that end here.
   var flowsTo: [UInt64] = []
 }
 
-/// A fact that is shown when somebody looks closer.
+/// A detail that viewers show for a selected event.
 struct TraceDetail {
   enum Content {
     case text(String)
     case number(Int64)
   }
 
-  /// The names that there are, by their numbers in a trace.
+  /// The possible names, with their interning numbers in a trace.
   enum Name: UInt8, CaseIterable {
     case key = 1
     case worker, attempt, outcome, bytes, type, from, run, exception, traceback, stimulus, count
