@@ -41,7 +41,7 @@ extension Recorder.Options {
   ]
   /// Variables that are not recorder options, and prefixes of such names.
   private static let others: Set = [
-    "DISABLED", "LIB", "MODULES", "TRAITS", "RUN", "ASKED", "WATCHED",
+    "DISABLED", "LIB", "MODULES", "TRAITS", "RUN", "RESOLVED_LOG", "WATCHED",
   ]
   private static let beginningsOfOthers = ["AMQP_", "OPTION_", "TEST_"]
 

@@ -93,7 +93,7 @@ def test_the_defaults_are_those_of_swift() -> None:
             base, shift = map(int, written.split(" << "))
             assert parse_bytes(default) == base << shift, row
         elif name == "problem":
-            assert default is None and "Recorder.complain" in written
+            assert default is None and "Recorder.printWarning" in written
         else:
             # `Overflow.drop` is `.drop` to those who write it.
             assert default == re.sub(r"^Overflow", "", written), row

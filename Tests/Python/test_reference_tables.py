@@ -18,7 +18,7 @@ def names(cell: str) -> list[str]:
 
 
 def test_each_finding_is_listed_with_its_severity() -> None:
-    source = (SOURCES / "EventLog" / "Checking" / "Finding.swift").read_text()
+    source = (SOURCES / "LogMaintenance" / "Checking" / "Finding.swift").read_text()
     kinds = dict(re.findall(r"^    case (\w+) = \"([\w-]+)\"$", source, re.M))
     severities = {name: "error" for name in kinds.values()}
     for cases, severity in re.findall(r"      case ((?:\.\w+[,\s]*)+):\n        \.(\w+)\n", source):
