@@ -37,6 +37,7 @@ public final class LogWriter {
   let identity: (device: dev_t, inode: ino_t)
   private let inserter: EventInserter
   private let totals: WorkerTotals
+  private let eventTotals: EventTotals
   /// Where an event is encoded that does not come from a spool.
   private var scratch = MessagePackWriter()
   private let insertGap: Statement
@@ -68,6 +69,7 @@ public final class LogWriter {
     do {
       inserter = try EventInserter(connection)
       totals = try WorkerTotals(connection)
+      eventTotals = try EventTotals(connection)
       insertGap = try connection.prepare(
         "INSERT INTO gap (source, source_seq, count, time, reason) VALUES (?, ?, ?, ?, ?)")
       readMeta = try connection.prepare("SELECT value FROM meta WHERE name = ?")
@@ -111,6 +113,7 @@ public final class LogWriter {
         let result = try body()
         try inserter.flush()
         try totals.flush()
+        try eventTotals.flush()
         changeExtent(to: 0)
         if nextSeq != before { try setMeta("next_seq", nextSeq) }
         for (run, extent) in extents {
@@ -152,6 +155,7 @@ public final class LogWriter {
   private func forgetNumbers() {
     inserter.forgetNumbers()
     totals.forget()
+    eventTotals.forget()
     lastSource = nil
     runOfSource.removeAll(keepingCapacity: true)
   }
@@ -188,7 +192,9 @@ public final class LogWriter {
     try insert.bind(6, header.started)
     try insert.bind(7, JSONWriter.text(header.metadata))
     try insert.step()
-    return insert.integer(0)
+    let run = insert.integer(0)
+    try connection.execute("INSERT OR REPLACE INTO run_total (run) VALUES (\(run))")
+    return run
   }
 
   /// Puts in a source; inside a transaction. Gives its number in this file.
@@ -271,6 +277,7 @@ public final class LogWriter {
     try inserter.insert(
       event, seq: nextSeq, source: source, sourceSeq: sourceSeq, texts: texts)
     try totals.take(inserter.news, source: source, seq: nextSeq)
+    try eventTotals.count(inserter.measure, source: source, seq: nextSeq)
     if lastSource != source {
       lastRun = try runOfSource[source] ?? lookUpRun(ofSource: source)
       lastSource = source

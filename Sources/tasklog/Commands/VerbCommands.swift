@@ -43,7 +43,7 @@ struct StoryCommand: ParsableCommand {
     abstract: "Tell all that happened to a task, or because of a stimulus.",
     discussion: """
       Events of the scheduler and of all workers, cause before effect, whatever order they arrived \
-      in; "after" are the seconds since the event before. Times are by the scheduler's clock, \
+      in; "elapsed" are the seconds since the event before. Times are by the scheduler's clock, \
       "raw_time" is what the clock of their source said. Where keys of several types have one text, \
       json:1 means the number and json:"1" the text.
 
@@ -155,7 +155,7 @@ struct WorkersCommand: ParsableCommand {
     commandName: "workers",
     abstract: "Show the workers of a run: when they joined and left, what they did.",
     discussion: """
-      busy are the seconds computed, share is that of what its threads could have; occupancy is how \
+      busy are the seconds computed, utilization is their part of what its threads could have computed; occupancy is how \
       many tasks a worker had been given at a time, on average. A worker that came back at the address \
       of another is one of its own: life counts them. clock_offset are the seconds that its clock was \
       behind the scheduler's, give or take clock_uncertainty; empty where it was not measured.
