@@ -125,6 +125,13 @@ CREATE TABLE hook_event (
 
 -- == data
 
+-- How many rows there are of `text`, `key` and `blob`, and their bytes; kept by whoever inserts or deletes
+-- them.
+INSERT INTO meta
+SELECT 'texts', count(*) FROM text UNION ALL SELECT 'keys', count(*) FROM key
+UNION ALL SELECT 'blobs', count(*) FROM blob
+UNION ALL SELECT 'blob_bytes', coalesce(sum(length(bytes)), 0) FROM blob;
+
 CREATE INDEX worker_life_server ON worker_life (run, server_id);
 
 DROP VIEW events;

@@ -17,6 +17,7 @@ import Testing
     "SELECT source, events FROM source_total WHERE events > 0 ORDER BY source",
     "SELECT * FROM event_total ORDER BY run, source_kind, hook",
     "SELECT hook, seq FROM hook_event ORDER BY hook, seq",
+    "SELECT name, value FROM meta WHERE name NOT IN ('next_seq', 'intern_generation') ORDER BY name",
   ]
 
   /// The stored totals of a log; they are what a rebuild makes of its events.
@@ -63,6 +64,10 @@ import Testing
             ? .tagged("$capped", .object(["bytes": .int(9), "head": "x"])) : .opaque("capped!")),
         .init("c", random.once(in: 9) ? .opaque("capped") : .string(#""$opaque":"capped""#)),
       ])
+    }
+    if random.once(in: 20) {
+      let bytes = [UInt8](repeating: UInt8(random.below(5)), count: 300 + random.below(3))
+      event.args = Args(named: [.init("data", .bytes(bytes))])
     }
     if random.once(in: 5) {
       event.snapshot = .other(.object(["task": random.once(in: 3) ? .opaque("redacted") : .int(1)]))
@@ -121,6 +126,7 @@ import Testing
     let stored = try totals()
     #expect(stored[0].count == 3 && stored[1].count == 9 && stored[2].count > 30)
     #expect(stored[3].count > 20)
+    #expect(stored[4].count == 4 && stored[4].allSatisfy { $0[1] != 0 })
     let sums = stored[2]
     for column in 3...7 { #expect(sums.contains { $0[column] != 0 }, "column \(column)") }
     #expect(stored[0].contains { $0[2] != 0 && $0[1] != $0[2] })
@@ -241,6 +247,10 @@ import Testing
     "DELETE FROM hook_event WHERE seq = (SELECT max(seq) FROM hook_event)",
     "UPDATE hook_event SET seq = seq + 10000 WHERE seq = (SELECT max(seq) FROM hook_event)",
     "UPDATE event SET key = NULL WHERE key = 1",
+    "UPDATE meta SET value = value + 1 WHERE name = 'keys'",
+    "UPDATE meta SET value = value + 1 WHERE name = 'texts'",
+    "DELETE FROM meta WHERE name = 'blobs'",
+    "UPDATE meta SET value = 0 WHERE name = 'blob_bytes'",
     """
     DELETE FROM event WHERE source = 2 AND source_seq = (
       SELECT max(source_seq) FROM event WHERE source = 2)

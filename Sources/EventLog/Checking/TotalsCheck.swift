@@ -85,6 +85,7 @@ struct TotalsCheck {
     try compareRuns(report)
     try compareSources(report)
     try compareKinds(report)
+    try compareInterned(report)
     let stored = try connection.integer("SELECT count(*) FROM hook_event") ?? 0
     let found =
       try connection.integer(
@@ -97,6 +98,23 @@ struct TotalsCheck {
         nil,
         "the table hook_event has \(stored) events, \(found) of them in the log, which has \(rareEvents)"
       )
+    }
+  }
+
+  private func compareInterned(_ report: (Int64?, String) -> Void) throws {
+    // The sum of the bytes needs every row.
+    let counts = [("texts", "text"), ("keys", "key"), ("blobs", "blob")].map {
+      ($0, "SELECT count(*) FROM \($1)")
+    }
+    let bytes = [("blob_bytes", "SELECT coalesce(sum(length(bytes)), 0) FROM blob")]
+    for (name, sql) in counts + (isQuick ? [] : bytes) {
+      let stored = try connection.integer("SELECT value FROM meta WHERE name = '\(name)'")
+      let found = try connection.integer(sql)
+      guard stored != found else { continue }
+      report(
+        nil,
+        "the table meta says \(stored.map(String.init) ?? "nothing") of \(name), of which there are "
+          + "\(found ?? 0)")
     }
   }
 

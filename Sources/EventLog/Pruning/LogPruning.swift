@@ -121,7 +121,7 @@ public final class LogPruning {
   private func remove(_ rows: [Row], of run: RunInfo) throws {
     guard !rows.isEmpty else { return }
     let delete = try connection.prepare("DELETE FROM event WHERE seq = ?")
-    var totals = try TotalsRemoval(connection, run: run.number)
+    var totals = try TotalsRemoval(connection, run)
     for row in rows {
       try totals.remove(row.seq)
       try delete.bind(1, row.seq)

@@ -17,6 +17,10 @@ extension LogReader {
       func number(_ sql: String) throws -> SQLiteValue {
         .integer(try connection.integer(sql) ?? 0)
       }
+      /// What `meta` says, else what is counted.
+      func count(_ name: String, _ sql: String) throws -> SQLiteValue {
+        try number("SELECT coalesce((SELECT value FROM meta WHERE name = '\(name)'), (\(sql)))")
+      }
       let pageSize = try connection.integer("PRAGMA page_size") ?? 0
       let pages = try connection.integer("PRAGMA page_count") ?? 0
       let free = try connection.integer("PRAGMA freelist_count") ?? 0
@@ -25,11 +29,12 @@ extension LogReader {
         FileFact(name: "format", value: try number("PRAGMA user_version")),
         FileFact(name: "bytes", value: .integer(pages * pageSize)),
         FileFact(name: "free_bytes", value: .integer(free * pageSize)),
-        FileFact(name: "keys", value: try number("SELECT count(*) FROM key")),
-        FileFact(name: "texts", value: try number("SELECT count(*) FROM text")),
-        FileFact(name: "blobs", value: try number("SELECT count(*) FROM blob")),
+        FileFact(name: "keys", value: try count("keys", "SELECT count(*) FROM key")),
+        FileFact(name: "texts", value: try count("texts", "SELECT count(*) FROM text")),
+        FileFact(name: "blobs", value: try count("blobs", "SELECT count(*) FROM blob")),
         FileFact(
-          name: "blob_bytes", value: try number("SELECT coalesce(sum(length(bytes)), 0) FROM blob")),
+          name: "blob_bytes",
+          value: try count("blob_bytes", "SELECT coalesce(sum(length(bytes)), 0) FROM blob")),
         FileFact(name: "indexes", value: .text(indexes.joined(separator: " "))),
       ]
     }

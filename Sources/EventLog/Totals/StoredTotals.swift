@@ -46,7 +46,8 @@ enum StoredTotals {
       SELECT run.id, count(DISTINCT event.key), count(DISTINCT CASE
         WHEN source.kind = 'scheduler' AND \(isFailureSQL) THEN event.key END)
       FROM run LEFT JOIN source ON source.run = run.id LEFT JOIN event ON event.source = source.id
-      GROUP BY run.id
+      GROUP BY run.id;
+      \(InternTotals.rebuildSQL)
       """)
   }
 }
@@ -65,11 +66,11 @@ struct TotalsRemoval {
   private var keys: Set<Int64> = []
   private var failedKeys: Set<Int64> = []
 
-  /// - Parameter run: the run of the events.
+  /// - Parameter info: the run of the events, as it was before any of them was removed.
   /// - Throws: `SQLiteError`.
-  init(_ connection: Connection, run: Int64) throws {
+  init(_ connection: Connection, _ info: RunInfo) throws {
     self.connection = connection
-    self.run = run
+    run = info.number
     read = try connection.prepare(
       """
       SELECT event.source, event.hook, event.key, source.kind,
@@ -80,7 +81,8 @@ struct TotalsRemoval {
       FROM event JOIN source ON source.id = event.source WHERE event.seq = ?
       """)
     let isOfTask = """
-      key = ?1 AND +source IN (SELECT id FROM source WHERE run = \(run))
+      key = ?1 AND seq BETWEEN \(info.firstSeq ?? 0) AND \(info.lastSeq ?? .max)
+        AND +source IN (SELECT id FROM source WHERE run = \(run))
       """
     hasKey = try connection.prepare("SELECT 1 FROM event WHERE \(isOfTask) LIMIT 1")
     hasFailed = try connection.prepare(

@@ -38,6 +38,7 @@ public final class LogWriter {
   private let inserter: EventInserter
   private let totals: WorkerTotals
   private let eventTotals: EventTotals
+  let internTotals: InternTotals
   /// Where an event is encoded that does not come from a spool.
   private var scratch = MessagePackWriter()
   private let insertGap: Statement
@@ -70,6 +71,7 @@ public final class LogWriter {
       inserter = try EventInserter(connection)
       totals = try WorkerTotals(connection)
       eventTotals = try EventTotals(connection)
+      internTotals = try InternTotals(connection)
       insertGap = try connection.prepare(
         "INSERT INTO gap (source, source_seq, count, time, reason) VALUES (?, ?, ?, ?, ?)")
       readMeta = try connection.prepare("SELECT value FROM meta WHERE name = ?")
@@ -108,12 +110,14 @@ public final class LogWriter {
         try forgetWhatWasPruned()
         nextSeq = try readNextSeq()
         let before = nextSeq
+        try internTotals.begin()
         extents.removeAll(keepingCapacity: true)
         extent = Extent(run: 0)
         let result = try body()
         try inserter.flush()
         try totals.flush()
         try eventTotals.flush()
+        try internTotals.finish()
         changeExtent(to: 0)
         if nextSeq != before { try setMeta("next_seq", nextSeq) }
         for (run, extent) in extents {
