@@ -143,7 +143,8 @@ import Testing
     #expect(
       try rows("SELECT * FROM runs") == [
         [
-          1, "run-1", "tasklog", "1", "full", 1_000, 99, "closed", 1, 4, 4, #"{"host":"here"}"#, 2, 0,
+          1, "run-1", "tasklog", "1", "full", 1_000, 99, "closed", 1, 4, 4, #"{"host":"here"}"#, 2,
+          0,
           "{}",
         ]
       ])
