@@ -1,14 +1,32 @@
 -- tasklog file format, version 2 (not released yet).
 --
--- The sections below begin with `-- ==`. `tables` and `views` hold for readers of an older log, too:
--- they make the same tables, empty, and the same views as TEMP objects, so that all code sees this
--- version. So `tables` has CREATE TABLE only, and no table of version 1 gets a new column; indexes of
--- new tables, and what fills them, belong to `data`, which only a migration runs. A view that exists
--- in version 1 is dropped in `data` and made in `views`.
+-- The sections below begin with `-- ==`. `tables` and `views` also serve readers of an older log: they
+-- create the same tables and views as TEMP objects, so that all code sees this version. So `tables` has
+-- CREATE TABLE only, and no table of version 1 gets a new column; indexes of new tables, and what fills
+-- them, belong to `data`, which only a migration runs. A view that exists in version 1 is dropped in
+-- `data` and created in `views`.
+--
+-- What needs a table: events are the record. A table is derived from them if a view would have to scan
+-- all events for what must be there at once; none of the tables below holds anything that the events do
+-- not say, except `source_total.complete_to`. Everything else that a version writes is an event with a
+-- hook of its own, an entry in the metadata of a run, or a row of `meta`, and needs no new format:
+--
+--   label of a run            metadata `labels`; a later change is an event of the hook `label`
+--   job, owner of a task      `updateGraph` events: client, span and annotations of what was submitted
+--   place of a scheduler      metadata (`host`, `pid`, …)
+--   place of a worker         args of its `setup`
+--   delivery                  `meta` rows of the copy; what could not be delivered is an event
+--   metrics of a worker       `heartbeat` events
+--   messages, locks, profiles, plugins, nannies, exit codes and reasons of workers
+--                             events, each kind with a hook of its own, found by `hook_event`
+--   simulated run             `run.engine` is `simulated`; metadata `simulated` names its source run
+--
+-- A view is no part of the format: a reader creates those that a log lacks (`NewerSchema`), so later
+-- versions add views over such events without a new version of the format.
 
 -- == tables
 
--- Made from events as they come in (`DerivedTables`), and made again by a migration.
+-- Derived from events as they come in (`DerivedTables`), and created again by a migration.
 
 -- The workers of a run. One may come back at the address of another: from the scheduler's event
 -- `first_seq` on the address means this one; 0 for the first that is known there.
@@ -47,26 +65,72 @@ CREATE TABLE task_move (
   PRIMARY KEY (source, key, seq)
 ) STRICT, WITHOUT ROWID;
 
--- Each stay of a worker with a scheduler, and how many tasks ended there (came to memory or erred) as
--- the scheduler saw it.
-CREATE TABLE worker_stay (
+-- Each interval in which a worker was registered with a scheduler, and the number of tasks that ended
+-- there (came to memory or erred) as the scheduler saw it. Compared with `source_total.tasks_ended` it
+-- says how many events of a worker are missing at least.
+CREATE TABLE worker_registration (
   source INTEGER NOT NULL,                 -- the scheduler
   worker TEXT NOT NULL,                    -- its address
-  joined INTEGER NOT NULL,                 -- the seq of `addWorker`; 0 if it was there before
-  removed INTEGER,                         -- the seq at which it was gone; NULL if it stayed
-  ended INTEGER NOT NULL DEFAULT 0,
-  PRIMARY KEY (source, worker, joined)
+  joined_seq INTEGER NOT NULL,             -- `addWorker`; 0 if it was there before
+  removed_seq INTEGER,                     -- NULL if it was not removed
+  tasks_ended INTEGER NOT NULL DEFAULT 0,
+  PRIMARY KEY (source, worker, joined_seq)
 ) STRICT, WITHOUT ROWID;
 
--- Of each worker that was recorded: how many tasks ended on it, as its own events say; and up to which
--- of its events it is complete where these do not say so themselves.
-CREATE TABLE worker_source (
+-- Totals: written in the transaction of the events that they count, compared with them by
+-- `tasklog check`, and read instead of a scan by `tasklog runs`, `tasklog inspect` and the views `runs`
+-- and `event_kinds`. Events that are gone without a gap at the end of a source show here only.
+-- What a look at the last event of each source or at `gap` tells (times, missing events) is not stored.
+
+-- Each source. It has row IDs, so that a salvage finds its rows in a damaged file, knows how many events
+-- of which source are lost, and keeps `complete_to`, which no event says.
+CREATE TABLE source_total (
   source INTEGER PRIMARY KEY,
-  ended INTEGER NOT NULL DEFAULT 0,
-  complete_to INTEGER
+  events INTEGER NOT NULL DEFAULT 0,       -- in this file
+  tasks_ended INTEGER NOT NULL DEFAULT 0,  -- on this worker, by its own events; 0 for a scheduler
+  complete_to INTEGER                      -- up to this source_seq nothing is missing, although none of
+                                           -- its own events says that it ended
 ) STRICT;
 
+-- Each run. A run without a row has no totals: readers count its events.
+CREATE TABLE run_total (
+  run INTEGER PRIMARY KEY,
+  tasks INTEGER NOT NULL DEFAULT 0,        -- different keys of its events
+  failed INTEGER NOT NULL DEFAULT 0        -- those of them that ever became erred at the scheduler
+) STRICT;
+
+-- Each kind of event of a run: by kind of source and not by source, so that a commit of a thousand
+-- workers' heartbeats changes one row.
+CREATE TABLE event_total (
+  run INTEGER NOT NULL,
+  source_kind TEXT NOT NULL,               -- source.kind
+  hook INTEGER NOT NULL,                   -- text
+  events INTEGER NOT NULL DEFAULT 0,
+  args_bytes INTEGER NOT NULL DEFAULT 0,
+  snapshot_bytes INTEGER NOT NULL DEFAULT 0,
+  redacted INTEGER NOT NULL DEFAULT 0,     -- events with redacted values
+  truncated INTEGER NOT NULL DEFAULT 0,    -- events with truncated values
+  PRIMARY KEY (run, source_kind, hook)
+) STRICT, WITHOUT ROWID;
+
+-- The events of rare hooks: an index, which SQLite cannot have over a part of `event` that depends on
+-- `text`. Without it, finding the few graphs, labels, messages or closed workers among 10^8 events is a
+-- scan of all. Hooks of which there are some for every task or every second are not in it: transition,
+-- stimulus, heartbeat, clientDesiresKeys, clientReleasesKeys, addReplica, removeReplica, report.
+CREATE TABLE hook_event (
+  hook INTEGER NOT NULL,                   -- text
+  seq INTEGER NOT NULL,
+  PRIMARY KEY (hook, seq)
+) STRICT, WITHOUT ROWID;
+
 -- == data
+
+-- How many rows there are of `text`, `key` and `blob`, and their bytes; kept by whoever inserts or deletes
+-- them.
+INSERT INTO meta
+SELECT 'texts', count(*) FROM text UNION ALL SELECT 'keys', count(*) FROM key
+UNION ALL SELECT 'blobs', count(*) FROM blob
+UNION ALL SELECT 'blob_bytes', coalesce(sum(length(bytes)), 0) FROM blob;
 
 CREATE INDEX worker_life_server ON worker_life (run, server_id);
 
@@ -76,6 +140,7 @@ DROP VIEW task_durations;
 DROP VIEW slowest;
 DROP VIEW stays;
 DROP VIEW open_tasks;
+DROP VIEW prefixes;
 DROP VIEW prefix_states;
 DROP VIEW dependencies;
 DROP VIEW critical_path;
@@ -87,6 +152,27 @@ DROP VIEW gaps;
 DROP VIEW failures;
 DROP VIEW errors;
 DROP VIEW error_causes;
+DROP VIEW runs;
+DROP VIEW event_kinds;
+DROP VIEW run_differences;
+
+-- A third kind of source: a command that adds to a run what only others know, while it is recorded or
+-- afterwards (a label, why the cluster's manager ended a worker). It cannot number its events as those of
+-- the scheduler, whose recorder does that, so it is a source, with a server_id of its own each time.
+-- Made anew, as SQLite cannot change a CHECK: https://sqlite.org/lang_altertable.html
+CREATE TABLE source_of_version_2 (
+  id INTEGER PRIMARY KEY,
+  run INTEGER NOT NULL REFERENCES run (id),
+  kind TEXT NOT NULL CHECK (kind IN ('scheduler', 'worker', 'command')),
+  server_id TEXT NOT NULL,                 -- the engine's, never an address
+  address TEXT NOT NULL,
+  name TEXT NOT NULL DEFAULT 'null',       -- JSON
+  number INTEGER,                          -- within its recorder's spool
+  UNIQUE (run, server_id)
+) STRICT;
+INSERT INTO source_of_version_2 SELECT id, run, kind, server_id, address, name, number FROM source;
+DROP TABLE source;
+ALTER TABLE source_of_version_2 RENAME TO source;
 
 -- == views
 
@@ -183,10 +269,10 @@ SELECT
 FROM (SELECT *, CASE WHEN action IN ('disk-read', 'disk-write') THEN (
     SELECT offset / 1e9 FROM clock_offset JOIN source ON source.id = clock_offset.source
     JOIN run ON run.id = source.run AND run.engine = 'dask'
-    WHERE source.run = told.run AND source.address = told.worker AND source.kind = 'worker'
+    WHERE source.run = measured.run AND source.address = measured.worker AND source.kind = 'worker'
       AND coalesce(source.server_id = (SELECT server_id FROM worker_life
-        WHERE worker_life.run = told.run AND worker_life.worker = told.worker
-          AND worker_life.life = told.life), 1)
+        WHERE worker_life.run = measured.run AND worker_life.worker = measured.worker
+          AND worker_life.life = measured.life), 1)
     ORDER BY source_seq DESC LIMIT 1) END AS clock
 FROM (SELECT
   source.run,
@@ -211,7 +297,7 @@ JOIN json_each(CASE
     THEN event.args -> '$.startstops."$tuple"'
   END) AS span
 WHERE event.hook = (SELECT id FROM text WHERE text = 'transition')
-  AND CASE WHEN span.type = 'object' THEN span.value ->> '$.action' END IS NOT NULL) AS told);
+  AND CASE WHEN span.type = 'object' THEN span.value ->> '$.action' END IS NOT NULL) AS measured);
 
 -- Each span of work, the longest first.
 CREATE VIEW slowest AS
@@ -219,12 +305,12 @@ SELECT run, key, prefix, worker, action, round(duration, 6) AS seconds, start, s
 FROM task_durations
 ORDER BY duration DESC, seq, start;
 
--- Each stay of a task in a state, at the scheduler or at one worker: from the event that brought it
--- there to the next one, which is NULL for a stay that had no end. `worker` is the one that a task was
--- given to, or that has stolen it since. `gone_seq` is the event with which the worker of a worker's
--- stay left. What was where at a moment are the stays with seq <= moment
+-- Each interval that a task was in a state, at the scheduler or at one worker: from the event that
+-- brought it there to the next one, which is NULL for an interval without an end. `worker` is the one
+-- that a task was given to, or that has stolen it since. `gone_seq` is the event with which the worker
+-- of a worker's interval left. The states at a moment are the intervals with seq <= moment
 -- AND coalesce(next_seq > moment, 1) AND coalesce(gone_seq > moment, 1).
-CREATE VIEW stays AS
+CREATE VIEW state_intervals AS
 SELECT
   run, source, worker, key, prefix, state, seq, next_seq, start_ns, stop_ns,
   (stop_ns - start_ns) / 1e9 AS seconds,
@@ -244,20 +330,20 @@ FROM (
   SELECT
     run, kind AS source, address, server_id,
     CASE kind WHEN 'worker' THEN address ELSE coalesce(
-      (SELECT worker FROM task_move WHERE task_move.source = stay.source_number
-        AND task_move.key = stay.key_number AND task_move.seq = stay.move_seq),
+      (SELECT worker FROM task_move WHERE task_move.source = interval.source_id
+        AND task_move.key = interval.key_id AND task_move.seq = interval.move_seq),
       (SELECT text FROM text WHERE id = given_to)) END AS worker,
-    key, (SELECT text FROM text WHERE id = prefix_number) AS prefix,
+    key, (SELECT text FROM text WHERE id = prefix_id) AS prefix,
     (SELECT text FROM text WHERE id = finish) AS state,
     seq, next_seq, start_ns, stop_ns, move_seq
   FROM (
     SELECT *, CASE WHEN kind = 'scheduler' THEN (SELECT max(task_move.seq) FROM task_move
-      WHERE task_move.source = source_number AND task_move.key = key_number
+      WHERE task_move.source = source_id AND task_move.key = key_id
         AND task_move.seq > step.seq AND task_move.seq < coalesce(next_seq, 9e18)) END AS move_seq
     FROM (
       SELECT
-        source.run, source.kind, source.address, source.server_id, source.id AS source_number,
-        key.id AS key_number, key.text AS key, key.prefix AS prefix_number,
+        source.run, source.kind, source.address, source.server_id, source.id AS source_id,
+        key.id AS key_id, key.text AS key, key.prefix AS prefix_id,
         event.worker AS given_to, event.finish, event.seq,
         lead(event.seq) OVER task AS next_seq,
         event.at AS start_ns,
@@ -271,8 +357,11 @@ FROM (
         AND event.finish IS NOT NULL AND event.start IS NOT event.finish
       WINDOW task AS (PARTITION BY source.id, key.id, key.text ORDER BY event.source_seq)
     ) AS step
-  ) AS stay
+  ) AS interval
 ) AS given;
+
+-- The name of `state_intervals` in version 1.
+CREATE VIEW stays AS SELECT * FROM state_intervals;
 
 -- What was unfinished at the end of the log, at the scheduler and at the workers that had not left.
 CREATE VIEW open_tasks AS
@@ -282,27 +371,27 @@ SELECT
     WHERE clock_offset.source = event.source AND clock_offset.source_seq <= event.source_seq
     ORDER BY clock_offset.source_seq DESC LIMIT 1), 0) AS at FROM event) AS last ON last.seq = (
       SELECT seq FROM event WHERE event.source = seen.id ORDER BY source_seq DESC LIMIT 1)
-    WHERE seen.run = stays.run) - start_ns) / 1e9 AS seconds,
+    WHERE seen.run = state_intervals.run) - start_ns) / 1e9 AS seconds,
   life
-FROM stays
+FROM state_intervals
 WHERE next_seq IS NULL AND gone_seq IS NULL
   AND state NOT IN ('memory', 'erred', 'error', 'released', 'forgotten');
 
 
--- How long the tasks of each prefix were in each state: only stays that have ended. Percentiles are
+-- How long the tasks of each prefix were in each state: only intervals that have ended. Percentiles are
 -- nearest ranks: times that were really taken.
 CREATE VIEW prefix_states AS
 SELECT
   run, prefix, source, state, count(*) AS count, sum(nanoseconds) / 1e9 AS seconds,
-  max(nanoseconds) FILTER (WHERE place = (count * 50 + 99) / 100) / 1e9 AS p50,
-  max(nanoseconds) FILTER (WHERE place = (count * 95 + 99) / 100) / 1e9 AS p95,
+  max(nanoseconds) FILTER (WHERE rank = (count * 50 + 99) / 100) / 1e9 AS p50,
+  max(nanoseconds) FILTER (WHERE rank = (count * 95 + 99) / 100) / 1e9 AS p95,
   max(nanoseconds) / 1e9 AS max
 FROM (
   SELECT run, prefix, source, state, stop_ns - start_ns AS nanoseconds,
     row_number() OVER (
-      PARTITION BY run, prefix, source, state ORDER BY stop_ns - start_ns) AS place,
+      PARTITION BY run, prefix, source, state ORDER BY stop_ns - start_ns) AS rank,
     count(*) OVER (PARTITION BY run, prefix, source, state) AS count
-  FROM stays
+  FROM state_intervals
   WHERE next_seq IS NOT NULL AND state != 'forgotten'
 )
 GROUP BY run, prefix, source, state
@@ -323,7 +412,7 @@ SELECT
   (SELECT exception FROM failure_texts WHERE failure_texts.seq = outcome.seq) AS exception,
   (SELECT text FROM text WHERE id = key.prefix) AS prefix,
   (SELECT text FROM text WHERE id = key.key_group) AS key_group,
-  task.sent,
+  task.dispatch_count,
   task.done,
   task.failures,
   CASE WHEN outcome.args ->> '$.worker' IS NOT NULL THEN
@@ -345,7 +434,7 @@ FROM (
     -- How often it was given to a worker, came to memory, and erred, on its own or with another.
     count(*) FILTER (
       WHERE event.finish = (SELECT id FROM text WHERE text = 'processing')
-        AND event.start IS NOT event.finish) AS sent,
+        AND event.start IS NOT event.finish) AS dispatch_count,
     count(*) FILTER (
       WHERE event.finish = (SELECT id FROM text WHERE text = 'memory')
         AND event.start IS NOT event.finish) AS done,
@@ -361,10 +450,30 @@ JOIN key ON key.id = task.key
 JOIN event AS last ON last.seq = task.last_seq
 LEFT JOIN event AS outcome ON outcome.seq = task.outcome_seq;
 
+-- Each prefix of each run: how many tasks, and how many of them came to memory, ever failed, or were
+-- given to a worker more than once; the bytes of their last results, the seconds computed.
+CREATE VIEW prefixes AS
+SELECT
+  task.run,
+  task.prefix,
+  count(*) AS tasks,
+  sum(task.done > 0) AS done,
+  sum(task.failures > 0) AS failed,
+  sum(task.dispatch_count > 1) AS retried,
+  coalesce(sum(task.nbytes), 0) AS nbytes,
+  round(coalesce(spans.seconds, 0.0), 6) AS compute
+FROM tasks AS task
+LEFT JOIN (
+  SELECT run, prefix, sum(duration) AS seconds FROM task_durations
+  WHERE action = 'compute' GROUP BY run, prefix
+) AS spans ON spans.run = task.run AND spans.prefix IS task.prefix
+GROUP BY task.run, task.prefix
+ORDER BY task.run, task.prefix;
+
 -- Each worker of each run: when it joined and left by the scheduler's word, and what it did. One that
 -- came back at the address of another is one of its own: `life` counts them. `tasks` came to memory
 -- and `failed` erred there; `nbytes` are those of its results. `busy` are the seconds that its
--- threads computed, `share` is that of what they could have; `occupancy` is how many tasks it had
+-- threads computed, `utilization` is that as a part of what they could have computed; `occupancy` is how many tasks it had
 -- been given at a time, on average. `clock_offset` are the seconds that its clock was behind the
 -- scheduler's at last, give or take `clock_uncertainty`; NULL where nobody has measured it.
 CREATE VIEW workers AS
@@ -469,7 +578,7 @@ SELECT
   round(coalesce(spans.seconds, 0.0), 6) AS busy,
   round(coalesce(spans.seconds, 0.0) * 1e9 / max(coalesce(life.nthreads, 1), 1)
     / (coalesce(life.left_ns, ends.time) - coalesce(life.joined_ns, seen.first)), 4)
-    AS share,
+    AS utilization,
   round(coalesce(given.nanoseconds, 0) * 1.0
     / (coalesce(life.left_ns, ends.time) - coalesce(life.joined_ns, seen.first)), 2)
     AS occupancy,
@@ -498,14 +607,14 @@ WITH
     WHERE event.hook = (SELECT id FROM text WHERE text = 'updateGraph')
   ),
   graph AS MATERIALIZED (
-    SELECT submitted.seq, submitted.run, task.key AS place, task.value -> '$.key' AS task,
+    SELECT submitted.seq, submitted.run, task.key AS position, task.value -> '$.key' AS task,
       task.value -> '$.dependencies' AS dependencies
     FROM submitted JOIN json_each(submitted.snapshot, '$.graph') AS task
     WHERE task.type = 'object'
   ),
   -- Dask's graphs have the keys of their tasks in the args only.
   elsewhere AS MATERIALIZED (
-    SELECT submitted.seq, task.key AS place,
+    SELECT submitted.seq, task.key AS position,
       CASE
         WHEN task.type IN ('object', 'array') THEN task.value
         WHEN instr(submitted.tasks, '\u0000') > 0 THEN submitted.tasks -> task.key
@@ -529,12 +638,12 @@ WITH
         ELSE json_quote(dependency.value)
       END AS dependency
     FROM graph
-    LEFT JOIN elsewhere ON elsewhere.seq = graph.seq AND elsewhere.place = graph.place
+    LEFT JOIN elsewhere ON elsewhere.seq = graph.seq AND elsewhere.position = graph.position
     JOIN json_each(graph.dependencies) AS dependency
   )
 SELECT DISTINCT
   edge.run, key.text AS key, dependency.text AS dependency,
-  key.id AS key_number, dependency.id AS dependency_number
+  key.id AS key_id, dependency.id AS dependency_id
 FROM edge
 LEFT JOIN key AS plain_key
   ON json_type(edge.task) = 'text' AND plain_key.text = edge.task ->> '$'
@@ -550,11 +659,11 @@ JOIN key AS dependency ON dependency.id = coalesce(plain_dependency.id, typed_de
 
 -- The chain of tasks and waits that set the length of each run, its end first found: the task that
 -- ended last, the dependency that came last before it was given to a worker, and so on. Each task
--- is up to five pieces that follow on each other: `wait` at the scheduler, `queue` at the worker,
+-- is up to five segments that follow on each other: `wait` at the scheduler, `queue` at the worker,
 -- `transfer` of dependencies, `compute`, and `report` until the scheduler knew.
 CREATE VIEW critical_path AS
 WITH RECURSIVE
-  needs AS MATERIALIZED (SELECT run, key_number, dependency_number FROM dependencies),
+  needs AS MATERIALIZED (SELECT run, key_id, dependency_id FROM dependencies),
   outcome AS MATERIALIZED (
     SELECT source.run, event.seq, event.key, event.time, event.source, event.finish
     FROM event
@@ -564,15 +673,15 @@ WITH RECURSIVE
       AND event.finish IN (SELECT id FROM text WHERE text IN ('memory', 'erred'))
   ),
   -- From the last outcome back to the one that came last before this task was sent to a worker.
-  path (run, place, seq) AS (
+  path (run, position, seq) AS (
     SELECT run, 0, max(seq) FROM outcome GROUP BY run
     UNION ALL
-    SELECT path.run, path.place - 1, (
+    SELECT path.run, path.position - 1, (
       SELECT max(outcome.seq) FROM needs
-      JOIN outcome ON outcome.run = needs.run AND outcome.key = needs.dependency_number
+      JOIN outcome ON outcome.run = needs.run AND outcome.key = needs.dependency_id
         AND outcome.finish = (SELECT id FROM text WHERE text = 'memory')
       WHERE needs.run = path.run
-        AND needs.key_number = (SELECT key FROM event WHERE seq = path.seq)
+        AND needs.key_id = (SELECT key FROM event WHERE seq = path.seq)
         AND outcome.seq < (
           SELECT max(sent.seq) FROM event AS sent, event AS done
           WHERE done.seq = path.seq AND sent.key = done.key AND sent.source = done.source
@@ -582,13 +691,13 @@ WITH RECURSIVE
     WHERE path.seq IS NOT NULL
   ),
   chain AS MATERIALIZED (
-    SELECT run, place, seq, lag(seq) OVER (PARTITION BY run ORDER BY place) AS before_seq
+    SELECT run, position, seq, lag(seq) OVER (PARTITION BY run ORDER BY position) AS before_seq
     FROM path WHERE seq IS NOT NULL
   ),
   -- When each task of the chain could begin, was sent, computed and was known to be done.
   task AS MATERIALIZED (
     SELECT
-      chain.run, chain.place, done.key, done.seq, done.args ->> '$.worker' AS worker,
+      chain.run, chain.position, done.key, done.seq, done.args ->> '$.worker' AS worker,
       coalesce(
         (SELECT time FROM event WHERE seq = chain.before_seq),
         (SELECT min(first.time) FROM event AS first
@@ -610,20 +719,20 @@ WITH RECURSIVE
   ),
   -- The clocks of workers are their own: what they tell is kept between what the scheduler saw.
   span AS MATERIALIZED (
-    SELECT run, place, key, seq, worker, ready, sent, done,
+    SELECT run, position, key, seq, worker, ready, sent, done,
       min(max(coalesce(started, sent), sent), done) AS started,
       min(max(coalesce(stopped, done), coalesce(started, sent), sent), done) AS stopped,
       min(max(coalesce(fetched_from, sent), sent), coalesce(started, done), done) AS fetched_from,
       min(max(coalesce(fetched_to, sent), sent), coalesce(started, done), done) AS fetched_to
     FROM (
-      SELECT run, place, key, seq, worker, ready, max(sent, ready) AS sent, done, started, stopped,
+      SELECT run, position, key, seq, worker, ready, max(sent, ready) AS sent, done, started, stopped,
         fetched_from, fetched_to
       FROM task)
   ),
-  piece AS (
-    SELECT run, place, part, key, seq,
+  segment AS (
+    SELECT run, position, part, key, seq,
       CASE part WHEN 1 THEN 'wait' WHEN 3 THEN 'transfer' WHEN 5 THEN 'compute' WHEN 6 THEN 'report'
-        ELSE 'queue' END AS piece,
+        ELSE 'queue' END AS segment,
       CASE WHEN part > 1 THEN worker END AS worker,
       CASE part
         WHEN 1 THEN ready
@@ -646,25 +755,25 @@ WITH RECURSIVE
     WHERE part NOT IN (2, 3) OR fetched_to > fetched_from
   )
 SELECT
-  piece.run,
-  row_number() OVER (PARTITION BY piece.run ORDER BY place, part) AS step,
+  segment.run,
+  row_number() OVER (PARTITION BY segment.run ORDER BY position, part) AS step,
   key.text AS key,
-  piece.piece,
-  piece.worker,
+  segment.segment,
+  segment.worker,
   (stop_ns - start_ns) / 1e9 AS seconds,
   round((stop_ns - start_ns) * 1.0
-    / nullif(sum(stop_ns - start_ns) OVER (PARTITION BY piece.run), 0), 4) AS share,
+    / nullif(sum(stop_ns - start_ns) OVER (PARTITION BY segment.run), 0), 4) AS share,
   start_ns,
   stop_ns,
-  piece.seq,
+  segment.seq,
   (SELECT text FROM text WHERE id = key.prefix) AS prefix,
-  CASE WHEN piece.worker IS NOT NULL THEN coalesce((SELECT life FROM worker_life
-      WHERE worker_life.run = piece.run AND worker_life.worker = piece.worker
-        AND first_seq <= piece.seq
+  CASE WHEN segment.worker IS NOT NULL THEN coalesce((SELECT life FROM worker_life
+      WHERE worker_life.run = segment.run AND worker_life.worker = segment.worker
+        AND first_seq <= segment.seq
       ORDER BY first_seq DESC LIMIT 1), 1) END AS life
-FROM piece JOIN key ON key.id = piece.key
-WHERE stop_ns > start_ns OR piece = 'compute'
-ORDER BY piece.run, place, part;
+FROM segment JOIN key ON key.id = segment.key
+WHERE stop_ns > start_ns OR segment = 'compute'
+ORDER BY segment.run, position, part;
 
 -- By how many seconds each worker's clock was behind the scheduler's, from its event `source_seq` on
 -- (the first holds for all before), give or take `uncertainty`. A worker without a row was not
@@ -689,8 +798,8 @@ ORDER BY source.run, source.id, clock_offset.source_seq;
 -- before it was sent, nor be known as done before it was: as far as the clock stood still.
 CREATE VIEW clock_bounds AS
 SELECT
-  run, worker, life, server_id, max(least) / 1e9 AS least, min(most) / 1e9 AS most,
-  count(least) + count(most) AS events
+  run, worker, life, server_id, max(lower) / 1e9 AS lower, min(upper) / 1e9 AS upper,
+  count(lower) + count(upper) AS events
 FROM (
   SELECT
     source.run, source.address AS worker, source.server_id,
@@ -699,12 +808,12 @@ FROM (
       (SELECT 0 FROM worker_life WHERE worker_life.run = source.run
       AND worker_life.worker = source.address LIMIT 1), 1) AS life,
     CASE WHEN cause.finish = (SELECT id FROM text WHERE text = 'processing')
-      AND cause.task_run = event.task_run THEN cause.time - event.time END AS least,
+      AND cause.task_run = event.task_run THEN cause.time - event.time END AS lower,
     CASE WHEN cause.start = (SELECT id FROM text WHERE text = 'processing')
       AND cause.finish IN (SELECT id FROM text WHERE text IN ('memory', 'erred'))
       AND cause.stimulus = event.stimulus
       AND event.start IN (SELECT id FROM text WHERE text IN ('executing', 'long-running'))
-      THEN cause.time - event.time END AS most
+      THEN cause.time - event.time END AS upper
   FROM event
   JOIN source ON source.id = event.source AND source.kind = 'worker'
   JOIN event AS cause ON cause.key = event.key AND cause.hook = event.hook
@@ -739,7 +848,7 @@ SELECT
   key.text AS key,
   event.seq,
   event.at AS time_ns,
-  (event.at - lag(event.at) OVER task) / 1e9 AS after,
+  (event.at - lag(event.at) OVER task) / 1e9 AS elapsed,
   source.kind AS source,
   CASE source.kind WHEN 'worker' THEN source.address
     ELSE (SELECT text FROM text WHERE id = event.worker) END AS worker,
@@ -853,10 +962,10 @@ WITH RECURSIVE
       CASE WHEN blamed.blame IS NULL THEN looks = 2 ELSE blamed.id IS failed.key END AS is_own
     FROM failed LEFT JOIN blamed ON blamed.blame = failed.blame
   ),
-  needs AS MATERIALIZED (SELECT run, key_number, dependency_number FROM dependencies),
+  needs AS MATERIALIZED (SELECT run, key_id, dependency_id FROM dependencies),
   -- How each is judged. Those that do not say whom they blame have the dependency that failed last
   -- before.
-  placed AS MATERIALIZED (
+  judgement AS MATERIALIZED (
     SELECT *,
       CASE
         WHEN is_own THEN 'own'
@@ -869,8 +978,8 @@ WITH RECURSIVE
       SELECT judged.*, CAST(CASE WHEN name IS NULL AND NOT is_own THEN (
         SELECT max(before.seq)
         FROM needs
-        JOIN judged AS before ON before.run = needs.run AND before.key = needs.dependency_number
-        WHERE needs.run = judged.run AND needs.key_number = judged.key AND before.seq < judged.seq
+        JOIN judged AS before ON before.run = needs.run AND before.key = needs.dependency_id
+        WHERE needs.run = judged.run AND needs.key_id = judged.key AND before.seq < judged.seq
           AND NOT EXISTS (
             SELECT 1 FROM event AS since
             WHERE since.key = before.key AND since.source = before.source
@@ -886,17 +995,17 @@ WITH RECURSIVE
     SELECT seq, CASE role
       WHEN 'own' THEN seq
       WHEN 'named' THEN (
-        SELECT max(own.seq) FROM placed AS own
-        WHERE own.role = 'own' AND own.run = placed.run AND own.key = placed.blamed
-          AND own.seq < placed.seq)
+        SELECT max(own.seq) FROM judgement AS own
+        WHERE own.role = 'own' AND own.run = judgement.run AND own.key = judgement.blamed
+          AND own.seq < judgement.seq)
       ELSE (
-        SELECT CASE WHEN min(own.key) = max(own.key) THEN max(own.seq) END FROM placed AS own
-        WHERE own.role = 'own' AND own.run = placed.run AND own.stimulus = placed.stimulus
-          AND own.seq < placed.seq)
+        SELECT CASE WHEN min(own.key) = max(own.key) THEN max(own.seq) END FROM judgement AS own
+        WHERE own.role = 'own' AND own.run = judgement.run AND own.stimulus = judgement.stimulus
+          AND own.seq < judgement.seq)
       END
-    FROM placed WHERE role != 'before'
+    FROM judgement WHERE role != 'before'
     UNION ALL
-    SELECT placed.seq, chain.cause_seq FROM chain JOIN placed ON placed.before_seq = chain.seq
+    SELECT judgement.seq, chain.cause_seq FROM chain JOIN judgement ON judgement.before_seq = chain.seq
   )
 SELECT
   judged.seq,
@@ -911,7 +1020,7 @@ SELECT
         CASE WHEN instr(judged.name, '\u0000') = 0 THEN CAST(judged.name ->> '$' AS TEXT) END,
         judged.name)
     ELSE (SELECT key.text FROM event JOIN key ON key.id = event.key WHERE seq = chain.cause_seq)
-  END AS blamed,
+  END AS cause_key,
   chain.cause_seq,
   judged.time AS time_ns
 FROM judged
@@ -982,7 +1091,95 @@ WHERE event.hook = (SELECT id FROM text WHERE text = 'transition')
   -- A worker that calls its plugins with another state than the task has come to, tells which.
   AND coalesce(event.snapshot ->> '$.task.state', 'error') = 'error'
   AND NOT EXISTS (
-    SELECT 1 FROM event AS told
-    JOIN source AS scheduler ON scheduler.id = told.source AND scheduler.kind = 'scheduler'
-    WHERE told.key = event.key AND +told.stimulus = event.stimulus AND +told.hook = event.hook
+    SELECT 1 FROM event AS measured
+    JOIN source AS scheduler ON scheduler.id = measured.source AND scheduler.kind = 'scheduler'
+    WHERE measured.key = event.key AND +measured.stimulus = event.stimulus AND +measured.hook = event.hook
       AND scheduler.run = source.run);
+
+-- The labels of each run as they are now: those given at its start, and the events that have changed
+-- them, of which `seq` is the last; a label whose value is NULL was removed.
+CREATE VIEW labels AS
+SELECT run, name, value, seq FROM (
+  SELECT *, row_number() OVER (PARTITION BY run, name ORDER BY seq DESC) AS rank
+  FROM (
+    SELECT run.id AS run, label.key AS name, label.value, 0 AS seq
+    FROM run JOIN json_each(run.metadata, '$.labels') AS label
+    UNION ALL
+    SELECT source.run, event.args ->> '$.name', event.args ->> '$.value', event.seq
+    FROM hook_event
+    JOIN event ON event.seq = hook_event.seq
+    JOIN source ON source.id = event.source
+    WHERE hook_event.hook = (SELECT id FROM text WHERE text = 'label')
+      AND event.args ->> '$.name' IS NOT NULL))
+WHERE rank = 1 AND value IS NOT NULL
+ORDER BY run, name;
+
+-- Each run. `end` is NULL for a run that still goes on or that died without anyone noticing: `tasklog
+-- runs` distinguishes these. `tasks` are different keys, `failed` those that ever became erred.
+CREATE VIEW runs AS
+SELECT
+  run.id AS run,
+  run.uuid,
+  run.engine,
+  run.engine_version,
+  run.mode,
+  run.started,
+  run.ended,
+  run.end,
+  run.first_seq,
+  run.last_seq,
+  run.events,
+  run.metadata,
+  CASE WHEN run_total.run IS NOT NULL THEN run_total.tasks ELSE (
+    SELECT count(DISTINCT event.key) FROM source CROSS JOIN event ON event.source = source.id
+    WHERE source.run = run.id) END AS tasks,
+  CASE WHEN run_total.run IS NOT NULL THEN run_total.failed ELSE (
+    SELECT count(DISTINCT event.key) FROM source CROSS JOIN event ON event.source = source.id
+    WHERE source.run = run.id AND source.kind = 'scheduler'
+      AND event.hook = (SELECT id FROM text WHERE text = 'transition')
+      AND event.finish = (SELECT id FROM text WHERE text = 'erred')
+      AND event.start IS NOT event.finish) END AS failed,
+  (SELECT json_group_object(name, value) FROM labels WHERE labels.run = run.id) AS labels
+FROM run
+LEFT JOIN run_total ON run_total.run = run.id;
+
+-- What is recorded of each run: calls of each hook by each kind of source, and their bytes of args
+-- and snapshots.
+CREATE VIEW event_kinds AS
+SELECT run, source, hook, events, args_bytes, snapshot_bytes
+FROM (
+  SELECT
+    event_total.run, source_kind AS source,
+    (SELECT text FROM text WHERE id = event_total.hook) AS hook, events, args_bytes, snapshot_bytes
+  FROM event_total
+  WHERE EXISTS (SELECT 1 FROM run_total WHERE run_total.run = event_total.run) AND events > 0
+  UNION ALL
+  -- Runs without totals.
+  SELECT
+    source.run, source.kind,
+    (SELECT text FROM text WHERE id = event.hook),
+    count(*),
+    coalesce(sum(length(CAST(event.args AS BLOB))), 0),
+    coalesce(sum(length(CAST(event.snapshot AS BLOB))), 0)
+  FROM source CROSS JOIN event ON event.source = source.id
+  WHERE NOT EXISTS (SELECT 1 FROM run_total WHERE run_total.run = source.run)
+  GROUP BY source.run, source.kind, event.hook)
+ORDER BY run, source, events DESC, hook;
+
+-- Two runs side by side, by prefix. Give both: WHERE run1 = 1 AND run2 = 2.
+CREATE VIEW run_differences AS
+SELECT
+  a.id AS run1, b.id AS run2, each.prefix,
+  coalesce(one.tasks, 0) AS tasks1, coalesce(two.tasks, 0) AS tasks2,
+  coalesce(one.done, 0) AS done1, coalesce(two.done, 0) AS done2,
+  coalesce(one.failed, 0) AS failed1, coalesce(two.failed, 0) AS failed2,
+  coalesce(one.retried, 0) AS retried1, coalesce(two.retried, 0) AS retried2,
+  coalesce(one.nbytes, 0) AS nbytes1, coalesce(two.nbytes, 0) AS nbytes2,
+  coalesce(one.compute, 0.0) AS compute1, coalesce(two.compute, 0.0) AS compute2
+FROM run AS a
+JOIN run AS b ON b.id != a.id
+JOIN (SELECT DISTINCT run, prefix FROM prefixes) AS each ON each.run IN (a.id, b.id)
+LEFT JOIN prefixes AS one ON one.run = a.id AND one.prefix IS each.prefix
+LEFT JOIN prefixes AS two ON two.run = b.id AND two.prefix IS each.prefix
+GROUP BY a.id, b.id, each.prefix
+ORDER BY a.id, b.id, each.prefix;

@@ -58,12 +58,16 @@ public enum Schema {
       name: "slowest", summary: "a span of work for a task, the longest first",
       example: "SELECT key, seconds FROM slowest WHERE action = 'compute' LIMIT 5"),
     View(
-      name: "stays",
-      summary: "a stay of a task in a state: from the event that brought it there to the next one",
+      name: "state_intervals",
+      summary:
+        "an interval that a task was in a state: from the event that began it to the next one",
       example: """
-        SELECT state, count(*) FROM stays
+        SELECT state, count(*) FROM state_intervals
         WHERE seq <= 100 AND coalesce(next_seq > 100, 1) GROUP BY state
         """),
+    View(
+      name: "stays", summary: "the same as state_intervals, by the name of format 1",
+      example: "SELECT state, seconds FROM stays WHERE key = 'top-20'"),
     View(
       name: "open_tasks", summary: "a task that was unfinished at the end of the log",
       example: "SELECT key, state, seconds FROM open_tasks ORDER BY seconds DESC"),
@@ -75,7 +79,7 @@ public enum Schema {
       example: "SELECT prefix, p50, p95, max FROM prefix_states WHERE state = 'executing'"),
     View(
       name: "failures", summary: "a task that became erred, and the task that caused it",
-      example: "SELECT key, blamed FROM failures WHERE key != blamed"),
+      example: "SELECT key, cause_key FROM failures WHERE key != cause_key"),
     View(
       name: "errors", summary: "a task that failed on its own",
       example: "SELECT key, worker, exception, retries, dependents FROM errors"),
@@ -90,7 +94,7 @@ public enum Schema {
       example: "SELECT key, worker, exception FROM worker_errors"),
     View(
       name: "workers", summary: "a worker of a run: when it joined and left, what it did",
-      example: "SELECT worker, tasks, nbytes, busy, share FROM workers"),
+      example: "SELECT worker, tasks, nbytes, busy, utilization FROM workers"),
     View(
       name: "clock_offsets",
       summary: "the seconds that a worker's clock was behind, from an event on",
@@ -98,22 +102,26 @@ public enum Schema {
     View(
       name: "clock_bounds",
       summary: "the bounds of a worker's clock offset, derived from cause and effect",
-      example: "SELECT worker, least, most FROM clock_bounds"),
+      example: "SELECT worker, lower, upper FROM clock_bounds"),
     View(
       name: "dependencies", summary: "a task and one of its dependencies",
       example: "SELECT key, count(*) AS needs FROM dependencies GROUP BY key ORDER BY needs DESC"),
     View(
       name: "critical_path",
       summary: "a step in the chain of tasks and waits that determined the length of the run",
-      example: "SELECT piece, sum(seconds) FROM critical_path GROUP BY piece"),
+      example: "SELECT segment, sum(seconds) FROM critical_path GROUP BY segment"),
     View(
       name: "stimuli", summary: "an outside event that caused transitions",
       example: "SELECT stimulus, keys FROM stimuli ORDER BY keys DESC LIMIT 5"),
     View(
       name: "stories", summary: "an event about a key, with the seconds since the previous one",
-      example: "SELECT time_ns, after, source, start, finish FROM stories WHERE key = 'top-20'"),
+      example: "SELECT time_ns, elapsed, source, start, finish FROM stories WHERE key = 'top-20'"),
     View(
-      name: "runs", summary: "a run", example: "SELECT run, engine, end, events FROM runs"),
+      name: "runs", summary: "a run",
+      example: "SELECT run, engine, end, events, tasks, failed FROM runs"),
+    View(
+      name: "labels", summary: "a label of a run, as it is now",
+      example: "SELECT run, value FROM labels WHERE name = 'pipeline'"),
     View(
       name: "event_kinds", summary: "a kind of event: its count and bytes",
       example: "SELECT hook, events, args_bytes FROM event_kinds"),

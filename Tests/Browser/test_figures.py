@@ -78,12 +78,12 @@ def test_the_critical_path_is_that_of_tasklog_critical_path(name, run, report, v
     )
     theirs = [row for row in verb(name, "critical-path", "--run", run)]
     assert [each[:2] for each in ours if each[2] > 2 or each[1] == "compute"] == [
-        [row["key"], row["piece"]]
+        [row["key"], row["segment"]]
         for row in theirs
-        if row["seconds"] > 2e-6 or row["piece"] == "compute"
+        if row["seconds"] > 2e-6 or row["segment"] == "compute"
     ]
     for row in theirs:
-        piece = [each[2] for each in ours if each[:2] == [row["key"], row["piece"]]]
+        piece = [each[2] for each in ours if each[:2] == [row["key"], row["segment"]]]
         assert (
             any(abs(each / 1e6 - row["seconds"]) < 5e-6 for each in piece) or row["seconds"] < 3e-6
         )

@@ -21,10 +21,15 @@ import Testing
     "v1-dask": "c376c102f914d5b4e9b5e56e0354e8530970170bc2afd0a3cf963548dded9981",
     "v1-future": "6c6dad854e396195d101792118dd741f635c141141ec55683ae06c9531631670",
     "v1-later": "f3b2256ae191d035f8260a0ab97abb5d4081625742ff2b8dc4b3678eb27d84a2",
+    // Version 2 is not released: after a change of it, remove its logs and freeze them again.
+    "v2-demo": "dc72a323fc0f2cdbe009ab2f0db0d7a3a8f4f0635a909d409ccd7d470f1a154f",
+    "v2-dask": "759331866e7d798e8006e7c413f58bd9fa56b410ac750b1a476f2c9fdd739fea",
+    "v2-future": "d7c4eb5e5bd1b4edc927a8d797f50a996a4bcf6cc8b554558f999958cf4e75dd",
+    "v2-later": "20c181432ddfe048d1380c2a8b9e252b9f320bdc759a9843c6748532670e1563",
   ]
 
-  /// The newest version of the format that a release has had.
-  static let released = 1
+  /// The newest version of the format of which there are frozen logs.
+  static let newest = 2
 
   static let names = logs.keys.sorted()
   private static func isLater(_ name: String) -> Bool { name.hasSuffix("later") }
@@ -87,7 +92,7 @@ import Testing
     let there = try FileManager.default.contentsOfDirectory(atPath: Self.folder.path)
       .filter { $0.hasSuffix(".db") }.map { String($0.dropLast(3)) }.sorted()
     #expect(there == Self.names)
-    let wanted = (1...Self.released).flatMap { version in
+    let wanted = (1...Self.newest).flatMap { version in
       ["dask", "demo", "future", "later"].map { "v\(version)-\($0)" }
     }
     #expect(Self.names == wanted.sorted(), "Python/freeze.py freezes logs of a new version")

@@ -98,7 +98,7 @@ import Testing
     #expect(path.last?["key"]?.text == "last-1")
   }
 
-  @Test func `state is what the view stays says of that moment`() throws {
+  @Test func `state is what the view state_intervals says of that moment`() throws {
     let log = try RecordedDemo.log
     for seq in [1, 50, 200, 400] {
       let state = try Command.run([
@@ -110,7 +110,7 @@ import Testing
       let stays = try Command.run([
         "query",
         """
-        SELECT count(*) FROM stays WHERE seq <= :at AND coalesce(next_seq > :at, 1)
+        SELECT count(*) FROM state_intervals WHERE seq <= :at AND coalesce(next_seq > :at, 1)
           AND state != 'forgotten'
         """, "-p", "at=\(seq)", "--log", log, "--format", "csv",
       ])
@@ -129,7 +129,7 @@ import Testing
       let answer = try Command.run(["query", example, "--log", SampleLog.path])
       #expect(answer.code == 0, "\(example): \(answer.errors)")
     }
-    #expect(try Command.run(["query", "--schema"]).output.contains("critical_path: a piece"))
+    #expect(try Command.run(["query", "--schema"]).output.contains("critical_path: a segment"))
   }
 
   @Test func `a story puts what arrived late where it belongs`() throws {

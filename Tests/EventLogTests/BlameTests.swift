@@ -51,7 +51,7 @@ import Testing
       if let cause = task.causeSeq { #expect(causes[cause] == task.blamed) }
       found.updateValue(task.blamed, forKey: task.key)
     }
-    for row in try query("SELECT key, blamed FROM failures", log.path).rows {
+    for row in try query("SELECT key, cause_key FROM failures", log.path).rows {
       guard case .text(let key) = row[0] else { continue }
       let name: String? = if case .text(let name) = row[1] { name } else { nil }
       #expect(found[key] == .some(name), "\(key)")

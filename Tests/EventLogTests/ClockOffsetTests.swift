@@ -107,7 +107,7 @@ import Testing
         .transition("a", .processing, .memory, stimulus: "s", time: 14 * Self.second, worker: "w")
       ),
     ])
-    #expect(try rows("SELECT least, most FROM clock_bounds") == [[7.0, 9.0]])
+    #expect(try rows("SELECT lower, upper FROM clock_bounds") == [[7.0, 9.0]])
   }
 
   /// The scheduler's events, and the worker's with a clock two hours ahead and then three days behind.
@@ -141,9 +141,9 @@ import Testing
       try rows("SELECT \(seconds("raw_time_ns")) FROM events ORDER BY seq")
         == [[1], [7201], [7202], [-259_197], [-259_196], [5], [-259_194]])
     #expect(
-      try rows("SELECT state, seconds FROM stays WHERE source = 'worker' ORDER BY seq")
+      try rows("SELECT state, seconds FROM state_intervals WHERE source = 'worker' ORDER BY seq")
         == [["executing", 2.0], ["memory", nil]])
-    #expect(try rows("SELECT after FROM stories ORDER BY seq") == [[nil], [1.0], [2.0], [1.0]])
+    #expect(try rows("SELECT elapsed FROM stories ORDER BY seq") == [[nil], [1.0], [2.0], [1.0]])
     #expect(
       try rows(
         "SELECT \(seconds("first_seen")), \(seconds("last_seen")), clock_offset FROM workers")

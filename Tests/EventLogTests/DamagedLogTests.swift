@@ -87,7 +87,8 @@ import Testing
       }
     }
     for view in [
-      "events", "transitions", "tasks", "task_durations", "stays", "prefixes", "prefix_states",
+      "events", "transitions", "tasks", "task_durations", "state_intervals", "prefixes",
+      "prefix_states",
       "errors", "error_causes", "workers", "dependencies", "critical_path", "stimuli", "stories",
       "runs", "event_kinds", "gaps",
     ] {

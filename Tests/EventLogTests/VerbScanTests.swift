@@ -157,7 +157,7 @@ import Testing
     try expect(
       rows.affected,
       """
-      SELECT run, seq, time_ns, key, blamed, cause_seq FROM failures WHERE cause_seq IS NOT seq
+      SELECT run, seq, time_ns, key, cause_key, cause_seq FROM failures WHERE cause_seq IS NOT seq
       ORDER BY run, seq
       """)
     try expect(rows.causes, "SELECT * FROM error_causes")
@@ -170,20 +170,20 @@ import Testing
     try expect(
       rows.path,
       """
-      SELECT run, key, piece, worker, start_ns, stop_ns, share, seq, life FROM critical_path
+      SELECT run, key, segment, worker, start_ns, stop_ns, share, seq, life FROM critical_path
       ORDER BY run, step
       """)
     try expect(rows.kinds, "SELECT * FROM event_kinds")
     try expect(
       rows.stays,
       """
-      SELECT run, source, worker, life, key, state, start_ns, seq FROM stays
+      SELECT run, source, worker, life, key, state, start_ns, seq FROM state_intervals
       WHERE next_seq IS NULL AND gone_seq IS NULL AND state != 'forgotten' ORDER BY run, seq
       """)
     try expect(
       rows.workers,
       """
-      SELECT run, worker, life, joined_ns, left_ns, nthreads, tasks, failed, nbytes, busy, share,
+      SELECT run, worker, life, joined_ns, left_ns, nthreads, tasks, failed, nbytes, busy, utilization,
         occupancy, clock_offset FROM workers
       """)
     try expect(

@@ -143,7 +143,11 @@ import Testing
     #expect(try rows("SELECT * FROM stimuli") == [[1, "s1", 10, 30, 3, 2]])
     #expect(
       try rows("SELECT * FROM runs") == [
-        [1, "run-1", "tasklog", "1", "full", 1_000, 99, "closed", 1, 4, 4, #"{"host":"here"}"#]
+        [
+          1, "run-1", "tasklog", "1", "full", 1_000, 99, "closed", 1, 4, 4, #"{"host":"here"}"#, 2,
+          0,
+          "{}",
+        ]
       ])
     #expect(
       try rows("SELECT * FROM gaps") == [

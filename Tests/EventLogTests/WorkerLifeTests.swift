@@ -90,11 +90,12 @@ import Testing
     #expect(scanned.map(\.tasks) == [1, 2, 3])
     #expect(
       scanned.map { [.real(($0.share ?? 0).rounded(4)), .real(($0.occupancy ?? 0).rounded(2))] }
-        == (try rows("SELECT share, occupancy FROM workers")))
+        == (try rows("SELECT utilization, occupancy FROM workers")))
   }
 
   @Test(arguments: [
-    "slowest", "task_durations", "tasks", "transitions", "events", "stays", "stories",
+    "slowest", "task_durations", "tasks", "transitions", "events", "state_intervals", "stays",
+    "stories",
   ])
   func `views say which worker at an address is meant`(view: String) throws {
     try threeLives()
@@ -250,7 +251,7 @@ import Testing
     #expect(
       try reader.summary(of: reader.latest()).workers.map { $0.occupancy == nil } == [true, true])
     #expect(
-      try rows("SELECT worker, seconds FROM stays WHERE state = 'processing'") == [
+      try rows("SELECT worker, seconds FROM state_intervals WHERE state = 'processing'") == [
         ["tcp://w:2", 7e-9]
       ])
   }

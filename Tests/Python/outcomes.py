@@ -197,4 +197,4 @@ class Outcome:
     def blamed(self) -> dict[str, int]:
         """How many tasks that failed with another one are blamed on it."""
         lines = self._tasklog(self._log, "errors", "--table", "affected", "--format", "jsonl")
-        return Counter(json.loads(line)["blamed"] for line in lines.splitlines())
+        return Counter(json.loads(line)["cause_key"] for line in lines.splitlines())

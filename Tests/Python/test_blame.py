@@ -122,15 +122,15 @@ def test_each_failed_task_blames_whom_the_scheduler_says(failures: Any, tasklog:
     log, witness = failures
     blamed = {str(key): str(cause) for key, cause in witness.items()}
     assert len(blamed) >= 200 + 3 + 6 + 2
-    view = "SELECT key, blamed, cause_seq IS NOT NULL AS known FROM failures"
+    view = "SELECT key, cause_key, cause_seq IS NOT NULL AS known FROM failures"
     found = rows(tasklog, log, "query", view)
-    assert {row["key"]: row["blamed"] for row in found} == blamed
+    assert {row["key"]: row["cause_key"] for row in found} == blamed
     assert all(row["known"] for row in found)
     # The command says the same.
     own = rows(tasklog, log, "errors", "--table", "errors")
     affected = rows(tasklog, log, "errors", "--table", "affected")
     assert {row["key"] for row in own} == {key for key, cause in blamed.items() if key == cause}
-    assert {row["key"]: row["blamed"] for row in affected} == {
+    assert {row["key"]: row["cause_key"] for row in affected} == {
         key: cause for key, cause in blamed.items() if key != cause
     }
     dependents = {row["key"]: row["dependents"] for row in own}

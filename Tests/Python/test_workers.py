@@ -82,7 +82,7 @@ def test_times_of_all_workers_lie_within_the_run(skewed: Any, tasklog: Callable)
     ((worst,),) = rows(recording, "SELECT max(clock_uncertainty) FROM workers")
     low, high = (began - worst) * 1e9, (ended + worst) * 1e9
     for view, columns in {
-        "events": ["time_ns"], "transitions": ["time_ns"], "stays": ["start_ns"],
+        "events": ["time_ns"], "transitions": ["time_ns"], "state_intervals": ["start_ns"],
         "stories": ["time_ns"], "stimuli": ["first_seen", "last_seen"], "runs": ["ended"],
         "workers": ["first_seen", "last_seen"],
     }.items():  # fmt: skip
@@ -111,7 +111,7 @@ def test_times_of_all_workers_lie_within_the_run(skewed: Any, tasklog: Callable)
         "AND abs(time_ns - raw_time_ns) > 3600e9 LIMIT 1",
     )
     story = json.loads(tasklog(recording.log, "story", key, "--format", "json"))
-    assert sum(abs(event["after"] or 0) for event in story) < ended - began + worst
+    assert sum(abs(event["elapsed"] or 0) for event in story) < ended - began + worst
     assert any(event["raw_time"][:13] != event["time"][:13] for event in story)
 
 
@@ -119,7 +119,7 @@ def test_nothing_is_known_before_its_cause(skewed: Any) -> None:
     recording, _, _ = skewed
     bounds = rows(
         recording,
-        "SELECT name, clock_offset, clock_uncertainty, least, most FROM workers "
+        "SELECT name, clock_offset, clock_uncertainty, lower, upper FROM workers "
         "JOIN clock_bounds USING (run, worker, life)",
     )
     assert len(bounds) == 3

@@ -90,6 +90,7 @@ public enum LogMigration {
           try connection.execute(String(decoding: migration.sql, as: UTF8.self))
           if version > 0, migration.version == DerivedTables.version {
             try DerivedTables(connection).rebuild()
+            try StoredTotals.rebuild(connection)
           }
           try connection.execute(
             """

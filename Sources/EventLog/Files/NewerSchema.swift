@@ -4,6 +4,9 @@ import Migrations
 /// The tables and views that versions after a log's own have added, as TEMP objects of one
 /// connection: a reader sees the newest version, and the file is not written to. The tables are empty.
 ///
+/// A view that a log of the newest version lacks is created, too: views are no part of the format, so that
+/// a later release adds views without a new version.
+///
 /// TEMP objects hide those of the file that have the same name:
 /// https://sqlite.org/lang_naming.html
 enum NewerSchema {
@@ -17,10 +20,34 @@ enum NewerSchema {
       let isKnown = version <= Int64(LogFile.newestVersion)
       let isThere =
         if isKnown { Int64(migration.version) <= version } else { try has(tables, connection) }
-      guard !isThere else { continue }
+      guard !isThere else {
+        if migration.version == LogFile.newestVersion {
+          try addViews(lackingIn: connection, sections["views"] ?? "")
+        }
+        continue
+      }
       try connection.execute("PRAGMA temp_store = MEMORY")
       try connection.execute(temporary(tables))
       try connection.execute(temporary(sections["views"] ?? ""))
+    }
+  }
+
+  /// - Parameter views: the SQL of all views.
+  private static func addViews(
+    lackingIn connection: Connection, _ views: String
+  ) throws(SQLiteError) {
+    var lacking = statements(views)
+    let select = try connection.prepare("SELECT name FROM sqlite_schema WHERE type = 'view'")
+    while try select.step() { lacking.removeAll { $0.name == select.text(0) } }
+    guard !lacking.isEmpty else { return }
+    try connection.execute("PRAGMA temp_store = MEMORY")
+    for view in lacking { try connection.execute(temporary(view.sql)) }
+  }
+
+  /// The statements that create views, in their order.
+  static func statements(_ views: String) -> [(name: String, sql: String)] {
+    ("\n" + views).split(separator: "\nCREATE VIEW ").dropFirst().map { text in
+      (String(text.prefix { $0 != " " && $0 != "\n" }), "CREATE VIEW " + text)
     }
   }
 

@@ -165,7 +165,7 @@ public final class LogReader {
     return try translating {
       RunTotals(
         events: try connection.integer("SELECT events FROM run WHERE id = \(run.number)") ?? 0,
-        tasks: try taskCount(of: run),
+        tasks: try storedTaskCount(of: run) ?? taskCount(of: run),
         workers: try connection.integer(
           "SELECT count(*) FROM source WHERE run = \(run.number) AND kind = 'worker'") ?? 0,
         missing: missing)

@@ -51,11 +51,15 @@ extension LogReader {
   public func excluded(of run: RunInfo) throws -> [ExcludedEvents] {
     guard run.limits.isFiltered, let first = run.firstSeq, let last = run.lastSeq else { return [] }
     return try translating {
+      let isIndexed = try storedTaskCount(of: run) != nil
       let select = try connection.prepare(
         """
-        SELECT source.kind, event.args FROM event JOIN source ON source.id = event.source
+        SELECT source.kind, event.args
+        FROM \(isIndexed ? "hook_event JOIN event ON event.seq = hook_event.seq" : "event")
+        JOIN source ON source.id = event.source
         WHERE event.seq BETWEEN ? AND ? AND source.run = ?
-          AND event.hook = (SELECT id FROM text WHERE text = 'excluded')
+          AND \(isIndexed ? "hook_event" : "event").hook
+            = (SELECT id FROM text WHERE text = 'excluded')
         """)
       try select.bind(1, first)
       try select.bind(2, last)

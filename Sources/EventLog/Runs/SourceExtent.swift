@@ -64,7 +64,7 @@ extension LogReader {
   }
 
   private func completeSources(number: Int64) throws -> Int64? {
-    let select = try totals("SELECT complete_to FROM worker_source WHERE source = \(number)")
+    let select = try totals("SELECT complete_to FROM source_total WHERE source = \(number)")
     return try select?.step() == true ? select?.optionalInteger(0) : nil
   }
 
@@ -76,7 +76,7 @@ extension LogReader {
     try translating {
       let select = try totals(
         """
-        SELECT source, complete_to FROM worker_source
+        SELECT source, complete_to FROM source_total
         WHERE complete_to IS NOT NULL AND source IN (SELECT id FROM source WHERE run = ?)
         """)
       guard let select else { return [] }

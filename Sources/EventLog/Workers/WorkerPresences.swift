@@ -1,4 +1,4 @@
-/// One stay of a worker with the scheduler, as the table `worker_stay` has it.
+/// One stay of a worker with the scheduler, as the table `worker_registration` has it.
 package struct WorkerPresence {
   var address: String
   /// The engine's id of the worker; `nil` if the log does not say.
@@ -18,9 +18,9 @@ extension LogReader {
     try translating {
       let select = try totals(
         """
-        SELECT worker, joined, ended FROM worker_stay
+        SELECT worker, joined_seq, tasks_ended FROM worker_registration
         WHERE source IN (SELECT id FROM source WHERE run = ? AND kind = 'scheduler')
-        ORDER BY joined
+        ORDER BY joined_seq
         """)
       let facts = try connection.prepare(
         """
@@ -50,7 +50,7 @@ extension LogReader {
     try translating {
       let select = try totals(
         """
-        SELECT source, ended FROM worker_source
+        SELECT source, tasks_ended FROM source_total
         WHERE source IN (SELECT id FROM source WHERE run = ?)
         """)
       guard let select else { return [:] }

@@ -48,6 +48,14 @@ final class EventInserter {
   private static let isRelevant = Hook.known.map(DerivedTables.isRelevant)
   /// What the event that was put in last says about workers.
   @exclusivity(unchecked) private(set) var news = WorkerTaskChange.none
+  /// What the totals need of the event that was inserted last.
+  @exclusivity(unchecked) private(set) var measure = EventMeasure()
+  /// The events of rare hooks that are not in `hook_event` yet.
+  @exclusivity(unchecked) private var rare: [(hook: Int64, seq: Int64)] = []
+  private static let isFrequent = Hook.known.map(StoredTotals.frequentHooks.contains)
+  private let insertRare: Statement
+  /// The index of the hook in `Hook.known`; `nil` for a hook that this version does not know.
+  @exclusivity(unchecked) private var hookIndex: Int?
   private let heartbeats: HeartbeatPacker
   private let blobs: BlobInterner
   /// Whether the event that is being put in is one.
@@ -72,6 +80,7 @@ final class EventInserter {
         intern: { bytes in bytes.count > 256 ? try blobs.intern(bytes) : nil },
         isStored: { try blobs.contains($0) }))
     derived = try DerivedTables(connection)
+    insertRare = try connection.prepare("INSERT INTO hook_event (hook, seq) VALUES (?, ?)")
     heartbeats = try HeartbeatPacker(connection, blobs)
   }
 
@@ -83,6 +92,7 @@ final class EventInserter {
   func forgetNumbers() {
     rows.removeAll()
     noted.removeAll()
+    rare.removeAll()
     derived.forget()
     texts.forgetAll()
     keys.forgetAll()
@@ -112,7 +122,9 @@ final class EventInserter {
       rows.set(3, event.time)
       let hook = try self.hook(&fields)
       rows.set(4, hook)
-      rows.set(5, try key(&fields))
+      measure.isKeyNew = false
+      let key = try key(&fields)
+      rows.set(5, key)
       let (from, to) = (try state(&fields), try state(&fields))
       rows.set(6, from)
       rows.set(7, to)
@@ -121,16 +133,19 @@ final class EventInserter {
       rows.set(9, worker)
       rows.set(10, try fields.takeNil() ? nil : fields.integer())
       news = findTaskChange(of: hook, from, to, worker, texts?.args ?? fields.rest)
+      (measure.hook, measure.key) = (hook, key)
+      measure.isFailure =
+        hook == hooks[Self.transition] && to == states[Self.erred] && from != to
       if let texts {
         if isHeartbeat, let args = texts.args, texts.snapshot == nil,
           let packed = try heartbeats.pack(Array(args), time: event.time)
         {
           rows.json.raw(packed)
-          return try rows.add(args: start..<rows.json.output.count, snapshot: nil)
+          return try add(seq, args: start..<rows.json.output.count, snapshot: nil)
         }
         let (args, snapshot) = texts.copied(to: &rows.json)
         if isRelevant { note(seq, event, args) }
-        return try rows.add(args: args, snapshot: snapshot)
+        return try add(seq, args: args, snapshot: snapshot)
       }
       let hasArgs = try !fields.takeNil() && fields.writeArgs(to: &rows.json)
       if isHeartbeat, hasArgs { try packHeartbeat(from: start, time: event.time) }
@@ -138,13 +153,26 @@ final class EventInserter {
       let hasSnapshot = try !fields.takeNil() && fields.arrayCount() == 1
       if hasSnapshot { try fields.write(to: &rows.json) }
       if isRelevant { note(seq, event, hasArgs ? start..<middle : nil) }
-      try rows.add(
-        args: hasArgs ? start..<middle : nil,
+      try add(
+        seq, args: hasArgs ? start..<middle : nil,
         snapshot: hasSnapshot ? middle..<rows.json.output.count : nil)
     } catch let error as MessagePackError {
       rows.json.truncate(to: start)
       throw error
     }
+  }
+
+  /// Completes a row.
+  @inline(__always)
+  private func add(_ seq: Int64, args: Range<Int>?, snapshot: Range<Int>?) throws {
+    (measure.argsBytes, measure.snapshotBytes) = (args?.count ?? 0, snapshot?.count ?? 0)
+    measure.marks = ValueMarks()
+    rows.json.output.withUnsafeBytes { bytes in
+      if let args { measure.marks.look(at: UnsafeRawBufferPointer(rebasing: bytes[args])) }
+      if let snapshot { measure.marks.look(at: UnsafeRawBufferPointer(rebasing: bytes[snapshot])) }
+    }
+    if hookIndex.map({ !Self.isFrequent[$0] }) ?? true { rare.append((measure.hook, seq)) }
+    try rows.add(args: args, snapshot: snapshot)
   }
 
   /// - Parameter args: them, and what follows.
@@ -198,6 +226,12 @@ final class EventInserter {
   /// - Throws: `SQLiteError`.
   func flush() throws {
     try rows.flush()
+    for (hook, seq) in rare {
+      try insertRare.bind(1, hook)
+      try insertRare.bind(2, seq)
+      try insertRare.run()
+    }
+    rare.removeAll(keepingCapacity: true)
     guard !noted.isEmpty else { return }
     for seq in noted { try derived.take(seq) }
     noted.removeAll()
@@ -240,18 +274,27 @@ final class EventInserter {
     if fields.isText {
       let name = try fields.text()
       isHeartbeat = name.elementsEqual(Hook.heartbeat.name.utf8)
-      return try id(name)
+      let id = try id(name)
+      hookIndex = Hook(String(decoding: name, as: UTF8.self)).place
+      if let hookIndex { hooks[hookIndex] = id }
+      return id
     }
     let place = try fields.integer()
     isHeartbeat = place == Int64(Hook.heartbeat.place ?? -1)
-    guard hooks.indices.contains(Int(clamping: place)) else { return try id(Hook.at(place).name) }
+    hookIndex = hooks.indices.contains(Int(clamping: place)) ? Int(place) : nil
+    guard hookIndex != nil else { return try id(Hook.at(place).name) }
     if hooks[Int(place)] == 0 { hooks[Int(place)] = try id(Hook.at(place).name) }
     return hooks[Int(place)]
   }
 
   private func state(_ fields: inout MessagePackReader) throws -> Int64? {
     if fields.takeNil() { return nil }
-    if fields.isText { return try id(fields.text()) }
+    if fields.isText {
+      let name = try fields.text()
+      let id = try id(name)
+      if let index = State(String(decoding: name, as: UTF8.self)).knownPlace { states[index] = id }
+      return id
+    }
     let place = try fields.integer()
     guard states.indices.contains(Int(clamping: place)) else {
       return try id(State.at(place).name)
@@ -290,12 +333,17 @@ final class EventInserter {
       let key = try reader.key()
       try insertKey.bind(3, id(key.prefix))
       try insertKey.bind(4, id(key.group))
-      return try number(insertKey, findKey) {
+      let id = try number(insertKey, findKey) {
         try $0.bind(1, key.text)
         try $0.bind(2, key.typed)
       }
+      measure.isKeyNew = isInserted
+      return id
     }
   }
+
+  /// Whether the last `number` was inserted.
+  @exclusivity(unchecked) private var isInserted = false
 
   /// The number of a row, put in when it is not there.
   private func number(
@@ -303,7 +351,8 @@ final class EventInserter {
   ) throws -> Int64 {
     try bind(insert)
     try insert.run()
-    if connection.changes == 1 { return connection.lastInsertRowID }
+    isInserted = connection.changes == 1
+    if isInserted { return connection.lastInsertRowID }
     defer { find.reset() }
     try bind(find)
     try find.step()

@@ -29,7 +29,9 @@ extension LogWriter {
     try connection.execute(
       "CREATE INDEX IF NOT EXISTS key_typed ON key (typed) WHERE typed != ''")
     // The condition of a partial index may hold numbers only.
+    try internTotals.begin()
     try connection.execute("INSERT OR IGNORE INTO text (text) VALUES ('erred'), ('error')")
+    try internTotals.finish()
     let numbers = try ["erred", "error"].map {
       try connection.integer("SELECT id FROM text WHERE text = '\($0)'") ?? 0
     }

@@ -38,6 +38,8 @@ public final class LogWriter {
   let identity: (device: dev_t, inode: ino_t)
   private let inserter: EventInserter
   private let totals: WorkerTotals
+  private let eventTotals: EventTotals
+  let internTotals: InternTotals
   /// Where an event is encoded that does not come from a spool.
   private var scratch = MessagePackWriter()
   private let insertGap: Statement
@@ -69,6 +71,8 @@ public final class LogWriter {
     do {
       inserter = try EventInserter(connection)
       totals = try WorkerTotals(connection)
+      eventTotals = try EventTotals(connection)
+      internTotals = try InternTotals(connection)
       insertGap = try connection.prepare(
         "INSERT INTO gap (source, source_seq, count, time, reason) VALUES (?, ?, ?, ?, ?)")
       readMeta = try connection.prepare("SELECT value FROM meta WHERE name = ?")
@@ -107,11 +111,14 @@ public final class LogWriter {
         try forgetPruned()
         nextSeq = try readNextSeq()
         let before = nextSeq
+        try internTotals.begin()
         extents.removeAll(keepingCapacity: true)
         extent = Extent(run: 0)
         let result = try body()
         try inserter.flush()
         try totals.flush()
+        try eventTotals.flush()
+        try internTotals.finish()
         changeExtent(to: 0)
         if nextSeq != before { try setMeta("next_seq", nextSeq) }
         for (run, extent) in extents {
@@ -153,6 +160,7 @@ public final class LogWriter {
   private func forgetNumbers() {
     inserter.forgetNumbers()
     totals.forget()
+    eventTotals.forget()
     lastSource = nil
     runOfSource.removeAll(keepingCapacity: true)
   }
@@ -189,7 +197,9 @@ public final class LogWriter {
     try insert.bind(6, header.started)
     try insert.bind(7, JSONWriter.text(header.metadata))
     try insert.step()
-    return insert.integer(0)
+    let run = insert.integer(0)
+    try connection.execute("INSERT OR REPLACE INTO run_total (run) VALUES (\(run))")
+    return run
   }
 
   /// Puts in a source; inside a transaction. Gives its number in this file.
@@ -272,6 +282,7 @@ public final class LogWriter {
     try inserter.insert(
       event, seq: nextSeq, source: source, sourceSeq: sourceSeq, texts: texts)
     try totals.take(inserter.news, source: source, seq: nextSeq)
+    try eventTotals.count(inserter.measure, source: source, seq: nextSeq)
     if lastSource != source {
       lastRun = try runOfSource[source] ?? findRun(ofSource: source)
       lastSource = source

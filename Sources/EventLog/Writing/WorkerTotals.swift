@@ -13,7 +13,7 @@ enum WorkerTaskChange {
 }
 
 /// Counts the tasks that ended on each worker, as the scheduler saw it and as the worker's own events
-/// say: the tables `worker_stay` and `worker_source`. When a worker's last events are missing, the
+/// say: the tables `worker_registration` and `source_total`. When a worker's last events are missing, the
 /// difference says how many ends are among them at least.
 ///
 /// Belongs to one `LogWriter`; used inside its transactions.
@@ -42,28 +42,29 @@ final class WorkerTotals {
     self.connection = connection
     let isPresent = """
       source = ?1 AND worker = (SELECT text FROM text WHERE id = ?2)
-        AND joined = (SELECT max(joined) FROM worker_stay WHERE source = ?1
+        AND joined_seq = (SELECT max(joined_seq) FROM worker_registration WHERE source = ?1
           AND worker = (SELECT text FROM text WHERE id = ?2))
       """
     join = try connection.prepare(
       """
-      INSERT OR IGNORE INTO worker_stay (source, worker, joined)
+      INSERT OR IGNORE INTO worker_registration (source, worker, joined_seq)
       SELECT ?1, text, ?3 FROM text WHERE id = ?2
       """)
     remove = try connection.prepare(
-      "UPDATE worker_stay SET removed = ?3 WHERE \(isPresent) AND removed IS NULL")
+      "UPDATE worker_registration SET removed_seq = ?3 WHERE \(isPresent) AND removed_seq IS NULL")
     // Tasks that err because their worker is gone did not end there.
     end = try connection.prepare(
-      "UPDATE worker_stay SET ended = ended + iif(removed IS NULL, ?3, 0) WHERE \(isPresent)")
+      "UPDATE worker_registration SET tasks_ended = tasks_ended + iif(removed_seq IS NULL, ?3, 0) WHERE \(isPresent)"
+    )
     endOfUnknown = try connection.prepare(
       """
-      INSERT INTO worker_stay (source, worker, joined, ended)
+      INSERT INTO worker_registration (source, worker, joined_seq, tasks_ended)
       SELECT ?1, text, 0, ?3 FROM text WHERE id = ?2
       """)
     endAtSource = try connection.prepare(
       """
-      INSERT INTO worker_source (source, ended) VALUES (?1, ?2)
-      ON CONFLICT (source) DO UPDATE SET ended = ended + ?2
+      INSERT INTO source_total (source, tasks_ended) VALUES (?1, ?2)
+      ON CONFLICT (source) DO UPDATE SET tasks_ended = tasks_ended + ?2
       """)
   }
 
@@ -148,7 +149,7 @@ extension LogWriter {
   public func markComplete(source: Int64, through last: Int64) throws {
     let note = try connection.prepare(
       """
-      INSERT INTO worker_source (source, complete_to) VALUES (?1, ?2)
+      INSERT INTO source_total (source, complete_to) VALUES (?1, ?2)
       ON CONFLICT (source) DO UPDATE SET complete_to = max(coalesce(complete_to, 0), ?2)
       """)
     try note.bind(1, source)

@@ -26,6 +26,7 @@ extension LogReader {
   public func eventKinds(of run: RunInfo) throws -> [EventKind] {
     struct Place: Hashable { var source, hook: Int64 }
     let excluded = try excluded(of: run)
+    if let kinds = try storedEventKinds(of: run, excluded) { return kinds }
     return try translating {
       guard let range = try range(of: run) else { return [] }
       let path = path

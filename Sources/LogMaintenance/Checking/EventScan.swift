@@ -10,6 +10,8 @@ struct EventScan {
   private var references: References
   private let findBlob: Statement
   private let findTemplate: Statement
+  /// What the events add up to.
+  private(set) var stored: TotalsCheck
 
   /// What the events of a run add up to.
   private struct Totals {
@@ -27,6 +29,7 @@ struct EventScan {
     self.show = show
     findBlob = try check.connection.prepare("SELECT 1 FROM blob WHERE hash = ?")
     findTemplate = try check.connection.prepare(LogBlobs.selectByPrefix)
+    stored = try TotalsCheck(check.connection, isQuick: isQuick)
   }
 
   mutating func run() throws {
@@ -60,6 +63,7 @@ struct EventScan {
         sum.first = min(sum.first, seq)
         sum.last = max(sum.last, seq)
         totals[source.run] = sum
+        stored.add(select, seq, source, references.hook(select.integer(3)))
       }
       look(at: select, seq, source)
     }

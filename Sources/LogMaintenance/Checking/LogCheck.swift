@@ -61,9 +61,16 @@ public final class LogCheck {
     look("schema") { try checkSchema() }
     let references = References(connection)
     look("meta") { try checkNumbers() }
+    var totals: TotalsCheck?
     look("events") {
       var scan = try EventScan(self, references, isQuick: isQuick, show: show)
       try scan.run()
+      totals = scan.stored
+    }
+    look("totals") {
+      try totals?.compare { run, detail in
+        list.add(.wrongTotals, run: run, at: run.map { "run #\($0)" } ?? "totals", detail)
+      }
     }
     look("sources") { try checkSources() }
     let unchained = runs.filter(\.limits.hasHookFilter).map(\.number)

@@ -90,6 +90,7 @@ struct InternGC {
     let select = try connection.prepare(
       "SELECT \(columns) FROM \(table) WHERE id > ? ORDER BY id LIMIT \(Self.rowsPerBatch)")
     let delete = try connection.prepare("DELETE FROM \(table) WHERE id = ?")
+    let readBytes = try connection.prepare("SELECT length(bytes) FROM blob WHERE id = ?")
     var last: Int64 = 0
     var isAtEnd = false
     while !isAtEnd {
@@ -110,10 +111,17 @@ struct InternGC {
         select.reset()
         isAtEnd = count < Self.rowsPerBatch
         guard !unused.isEmpty else { return }
+        var bytes: Int64 = 0
         for id in unused {
+          if table == "blob" {
+            defer { readBytes.reset() }
+            try readBytes.bind(1, id)
+            if try readBytes.step() { bytes += readBytes.integer(0) }
+          }
           try delete.bind(1, id)
           try delete.run()
         }
+        try writer.internTotals.remove(unused.count, from: table, blobBytes: bytes)
         try connection.execute(
           "UPDATE meta SET value = value + 1 WHERE name = 'intern_generation'")
       }

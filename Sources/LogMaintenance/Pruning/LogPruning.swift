@@ -123,7 +123,9 @@ public final class LogPruning {
   private func remove(_ rows: [Row], of run: RunInfo) throws {
     guard !rows.isEmpty else { return }
     let delete = try connection.prepare("DELETE FROM event WHERE seq = ?")
+    var totals = try TotalsRemoval(connection, run)
     for row in rows {
+      try totals.remove(row.seq)
       try delete.bind(1, row.seq)
       try delete.run()
     }
@@ -132,6 +134,7 @@ public final class LogPruning {
       DELETE FROM task_move WHERE seq BETWEEN \(rows[0].seq) AND \(rows[rows.count - 1].seq)
         AND NOT EXISTS (SELECT 1 FROM event WHERE event.seq = task_move.seq)
       """)
+    try totals.finish()
     var gaps = try PrunedGaps(connection)
     let sorted = rows.sorted { ($0.source, $0.sourceSeq) < ($1.source, $1.sourceSeq) }
     var start = 0

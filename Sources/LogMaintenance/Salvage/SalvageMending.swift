@@ -22,6 +22,7 @@ struct SalvageMending {
     try DerivedTables(connection).rebuild()
     try mending.total()
     try mending.count(nextSeq)
+    try StoredTotals.rebuild(connection)
     return mending.result
   }
 
@@ -137,6 +138,13 @@ struct SalvageMending {
       next = max(next, first.addingReportingOverflow(select.integer(1)).partialValue)
     }
     for hole in holes { try addGap(source, hole.first, hole.count) }
+    // What its totals say and no hole accounts for was last.
+    let found =
+      try connection.integer("SELECT count(*) FROM event WHERE source = \(source)") ?? 0
+    let said =
+      try connection.integer("SELECT events FROM source_total WHERE source = \(source)") ?? 0
+    let lost = said - found - holes.reduce(0) { $0 + $1.count }
+    if lost > 0 { try addGap(source, next, lost) }
   }
 
   private mutating func addGap(_ source: Int64, _ first: Int64, _ count: Int64) throws {

@@ -2,6 +2,7 @@
 /// what lies on it.
 package enum SalvagedTable: String, CaseIterable {
   case text, key, blob, run, source, gap, event
+  case sourceTotal = "source_total"
 
   private enum Shape {
     case integer, text, blob
@@ -19,6 +20,7 @@ package enum SalvagedTable: String, CaseIterable {
         .integerOrNull, .integer, .integerOrNull, .text,
       ]
     case .source: [.integer, .text, .text, .text, .text, .integerOrNull]
+    case .sourceTotal: [.integer, .integer, .integerOrNull]
     case .gap: [.integer, .integer, .integer, .integer, .text]
     case .event:
       [
@@ -44,14 +46,15 @@ package enum SalvagedTable: String, CaseIterable {
     }
     guard isRight, row.rowID > 0 || self == .event else { return false }
     switch self {
-    case .source: return [.text("scheduler"), .text("worker")].contains(row.values[2])
+    case .source:
+      return [.text("scheduler"), .text("worker"), .text("command")].contains(row.values[2])
     case .run: return [.null, .text("closed"), .text("died")].contains(row.values[8])
     default: return true
     }
   }
 
-  /// The table that a row lies in, by its looks.
+  /// The table that a row lies in, by its looks. A page that was given up may have old totals.
   static func of(_ row: BTreePage.Row) -> SalvagedTable? {
-    allCases.first { $0.columnCount == row.values.count && $0.fits(row) }
+    allCases.first { $0 != .sourceTotal && $0.columnCount == row.values.count && $0.fits(row) }
   }
 }

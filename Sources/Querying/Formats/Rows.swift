@@ -41,7 +41,7 @@ public struct Column: Sendable {
 
 extension Column {
   private static let keys: Set<String> = [
-    "key", "prefix", "group", "key_group", "first_key", "blamed", "dependency",
+    "key", "prefix", "group", "key_group", "first_key", "cause_key", "dependency",
   ]
 }
 

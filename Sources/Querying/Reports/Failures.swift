@@ -85,7 +85,7 @@ extension Reports {
 
   private static let affectedColumns: [Column] = [
     run, Column("seq", rank: 4), Column("time", .time, rank: 3), key,
-    Column("blamed", leastWidth: 18), Column("cause_seq", rank: 5),
+    Column("cause_key", leastWidth: 18), Column("cause_seq", rank: 5),
   ]
 
   /// Above this limit, sorting all spans costs no more than searching for the longest.
@@ -141,7 +141,7 @@ extension Reports {
   }
 
   private static let pathColumns: [Column] = [
-    run, Column("step", rank: 2), key, Column("piece", leastWidth: 8),
+    run, Column("step", rank: 2), key, Column("segment", leastWidth: 8),
     Column("worker", .address, rank: 1), Column("seconds"), Column("share"),
     Column("started", .time, rank: 3), Column("stopped", .time, rank: 4), Column("seq", rank: 5),
     Column("life", rank: 8),

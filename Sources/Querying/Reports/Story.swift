@@ -67,7 +67,7 @@ extension Reports {
   }
 
   private static let storyColumns: [Column] = [
-    run, Column("seq", rank: 6), Column("time", .time), Column("after", rank: 1),
+    run, Column("seq", rank: 6), Column("time", .time), Column("elapsed", rank: 1),
     Column("source", rank: 2, leastWidth: 9), Column("worker", .address, rank: 3),
     Column("hook", rank: 5), Column("key", rank: 4, leastWidth: 12), Column("start", .state),
     Column("finish", .state), Column("stimulus", rank: 7, leastWidth: 12),

@@ -115,7 +115,7 @@ extension Reports {
     run, Column("worker", .address), Column("name", .json, rank: 5),
     Column("joined", .time, rank: 3),
     Column("left", .time, rank: 4), Column("nthreads", rank: 6), Column("tasks"),
-    Column("failed", rank: 2), Column("nbytes"), Column("busy", rank: 1), Column("share"),
+    Column("failed", rank: 2), Column("nbytes"), Column("busy", rank: 1), Column("utilization"),
     Column("occupancy", rank: 1), Column("life", rank: 7), Column("clock_offset", rank: 8),
     Column("clock_uncertainty", rank: 9),
   ]

@@ -45,7 +45,7 @@ struct StoryCommand: ParsableCommand {
     abstract: "Show all events of a task or of a stimulus.",
     discussion: """
       Shows the events of the scheduler and of all workers, causes before effects, whatever their \
-      order of arrival. "after" is the number of seconds since the previous event. Times are by \
+      order of arrival. "elapsed" is the number of seconds since the previous event. Times are by \
       the scheduler's clock; "raw_time" is by the clock of the source. If keys of several types \
       have the same text, json:1 is the number and json:"1" the text.
 
@@ -159,7 +159,7 @@ struct WorkersCommand: ParsableCommand {
     commandName: "workers",
     abstract: "Show the workers of a run: when they joined and left, and their work.",
     discussion: """
-      "busy" is the number of seconds computed, "share" its part of the time of the worker's \
+      "busy" is the number of seconds computed, "utilization" its share of the time of the worker's \
       threads; "occupancy" is the average number of tasks assigned to the worker at a time. A \
       worker that returns at the address of an earlier one is counted separately, with the next \
       number as "life". "clock_offset" is the number of seconds that its clock was behind the \

@@ -160,7 +160,7 @@ for run in sorted({row["run"] for row in rows}):
                     {
                         "seq": row["seq"],
                         "key": row["key"],
-                        "blamed": cause["key"] if cause else None,
+                        "cause_key": cause["key"] if cause else None,
                     }
                 )
 
@@ -209,7 +209,7 @@ for run in sorted({row["run"] for row in rows}):
                 "failed": worker["failed"],
                 "nbytes": worker["nbytes"],
                 "busy": float(worker["busy"]),
-                "share": round(worker["busy"] / max(worker["nthreads"], 1) / life, 4),
+                "utilization": round(worker["busy"] / max(worker["nthreads"], 1) / life, 4),
             }
         )
 
@@ -221,7 +221,7 @@ for run in sorted({row["run"] for row in rows}):
     told = ask(run, "errors")
     columns = ["seq", "key", "worker", "exception", "retries", "traceback", "dependents"]
     compare(f"run {run}: errors", errors, told["errors"], columns)
-    compare(f"run {run}: affected", affected, told["affected"], ["seq", "key", "blamed"])
+    compare(f"run {run}: affected", affected, told["affected"], ["seq", "key", "cause_key"])
     causes = defaultdict(list)
     for error in errors:
         causes[error["exception"]].append(error)
@@ -280,13 +280,13 @@ for run in sorted({row["run"] for row in rows}):
             pieces += [("queue", sent, begun)]
         pieces += [("compute", begun, ended), ("report", ended, done)]
         path += [
-            {"key": text_of[key], "piece": piece, "seconds": (stop - start) / 1e9}
+            {"key": text_of[key], "segment": piece, "seconds": (stop - start) / 1e9}
             for piece, start, stop in pieces
             if stop > start or piece == "compute"
         ]
         previous = done
     told = ask(run, "critical-path")
-    compare(f"run {run}: critical path", path, told, ["key", "piece", "seconds"])
+    compare(f"run {run}: critical path", path, told, ["key", "segment", "seconds"])
     print(
         f"run {run}: {len(prefixes)} prefixes, {len(states)} states, {len(shares)} workers, "
         f"{len(errors)} errors, {len(affected)} affected, {len(path)} pieces of the path"

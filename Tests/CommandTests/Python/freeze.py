@@ -52,6 +52,25 @@ if __name__ == "__main__":
 """
 
 
+#: Brings stored totals in line with events that were changed here.
+TOTALS = """
+DELETE FROM event_total; DELETE FROM run_total; DELETE FROM hook_event;
+INSERT INTO event_total (run, source_kind, hook, events, args_bytes, snapshot_bytes)
+SELECT run, kind, hook, count(*), coalesce(sum(length(CAST(args AS BLOB))), 0),
+  coalesce(sum(length(CAST(snapshot AS BLOB))), 0)
+FROM event JOIN source ON source.id = event.source GROUP BY run, kind, hook;
+UPDATE source_total SET events = (SELECT count(*) FROM event WHERE source = source_total.source);
+INSERT INTO hook_event SELECT hook, seq FROM event WHERE hook NOT IN (
+  SELECT id FROM text WHERE text IN ('transition', 'stimulus', 'heartbeat', 'clientDesiresKeys',
+    'clientReleasesKeys', 'addReplica', 'removeReplica', 'report'));
+INSERT INTO run_total
+SELECT run, count(DISTINCT key), count(DISTINCT CASE WHEN kind = 'scheduler'
+  AND hook = (SELECT id FROM text WHERE text = 'transition')
+  AND finish = (SELECT id FROM text WHERE text = 'erred') AND start IS NOT finish THEN key END)
+FROM event JOIN source ON source.id = event.source GROUP BY run;
+"""
+
+
 def record_demo(program: str, folder: Path) -> Path:
     texts = folder / "texts"
     texts.mkdir()
@@ -93,6 +112,7 @@ def anonymous(log: Path, folder: Path) -> None:
                     f" WHERE instr({column}, ?)",
                     (name, other, name),
                 )
+        connection.executescript(TOTALS)
     connection.close()
     with sqlite3.connect(log) as connection:
         connection.execute("VACUUM")
@@ -129,6 +149,7 @@ def from_the_future(log: Path) -> None:
             )  # fmt: skip
         connection.execute("UPDATE meta SET value = ? WHERE name = 'next_seq'", (seq + 4,))
         connection.execute("UPDATE run SET last_seq = last_seq + 3, events = events + 3")
+        connection.executescript(TOTALS)
     connection.close()
 
 

@@ -1,0 +1,29 @@
+/// A set of row IDs, one bit each: they are assigned from 1 on. A damaged file may hold absurd ones, which
+/// go into a set.
+struct NumberSet {
+  private static let denseLimit: Int64 = 1 << 32
+  private var words: [UInt64] = []
+  private var sparse: Set<Int64> = []
+
+  /// Inserts a row ID.
+  ///
+  /// - Returns: whether it was not there before.
+  @inline(__always)
+  mutating func insert(_ number: Int64) -> Bool {
+    let index = Int(truncatingIfNeeded: number >> 6)
+    guard number >= 0, number < Self.denseLimit else { return sparse.insert(number).inserted }
+    if index >= words.count { grow(to: index) }
+    let bit: UInt64 = 1 << UInt64(number & 63)
+    guard words[index] & bit == 0 else { return false }
+    words[index] |= bit
+    return true
+  }
+
+  private mutating func grow(to index: Int) {
+    words += [UInt64](repeating: 0, count: max(index + 1, words.count * 2, 64) - words.count)
+  }
+
+  var count: Int64 {
+    words.reduce(Int64(sparse.count)) { $0 + Int64($1.nonzeroBitCount) }
+  }
+}

@@ -1,0 +1,189 @@
+import TaskLogPlugin
+
+/// The totals that a log stores of its runs, see `Migrations/v0002_format_2.sql`: how they are derived
+/// from all events, corrected when events are removed, and read.
+enum StoredTotals {
+  /// The hooks whose events are not in `hook_event`: there are some for every task or every second.
+  static let frequentHooks: [Hook] = [
+    .transition, .stimulus, .heartbeat, .clientDesiresKeys, .clientReleasesKeys, .addReplica,
+    .removeReplica, .report,
+  ]
+
+  static let frequentHooksSQL =
+    "(" + frequentHooks.map { "'\($0.name)'" }.joined(separator: ", ") + ")"
+
+  /// Whether a row of `event` of a scheduler says that a task became erred.
+  static let isFailureSQL = """
+    +hook = (SELECT id FROM text WHERE text = 'transition')
+      AND +finish = (SELECT id FROM text WHERE text = 'erred') AND start IS NOT finish
+    """
+
+  /// Creates the totals of all runs from their events; inside a transaction.
+  ///
+  /// What no event says (`complete_to`, and the ends of tasks by worker, which older formats do not have)
+  /// stays as it is.
+  ///
+  /// - Throws: `SQLiteError`.
+  static func rebuild(_ connection: Connection) throws(SQLiteError) {
+    try connection.execute(
+      """
+      DELETE FROM run_total; DELETE FROM event_total; DELETE FROM hook_event;
+      UPDATE source_total SET events = 0;
+      DELETE FROM source_total WHERE source NOT IN (SELECT id FROM source);
+      INSERT INTO event_total
+      SELECT source.run, source.kind, event.hook, count(*),
+        coalesce(sum(length(CAST(event.args AS BLOB))), 0),
+        coalesce(sum(length(CAST(event.snapshot AS BLOB))), 0),
+        sum(\(ValueMarks.redactedSQL)), sum(\(ValueMarks.truncatedSQL))
+      FROM event JOIN source ON source.id = event.source
+      GROUP BY source.run, source.kind, event.hook;
+      INSERT INTO source_total (source, events)
+      SELECT source, count(*) FROM event WHERE source IN (SELECT id FROM source) GROUP BY source
+      ON CONFLICT (source) DO UPDATE SET events = excluded.events;
+      INSERT INTO hook_event SELECT hook, seq FROM event
+      WHERE hook NOT IN (SELECT id FROM text WHERE text IN \(frequentHooksSQL));
+      INSERT INTO run_total (run, tasks, failed)
+      SELECT run.id, count(DISTINCT event.key), count(DISTINCT CASE
+        WHEN source.kind = 'scheduler' AND \(isFailureSQL) THEN event.key END)
+      FROM run LEFT JOIN source ON source.run = run.id LEFT JOIN event ON event.source = source.id
+      GROUP BY run.id;
+      \(InternTotals.rebuildSQL)
+      """)
+  }
+}
+
+/// Takes events out of the totals before they are deleted; inside the transaction that deletes them.
+struct TotalsRemoval {
+  private let connection: Connection
+  private let read: Statement
+  private let hasKey: Statement
+  private let hasFailed: Statement
+  private let takeKind: Statement
+  private let takeSource: Statement
+  private let takeRun: Statement
+  private let takeHook: Statement
+  private let run: Int64
+  private var keys: Set<Int64> = []
+  private var failedKeys: Set<Int64> = []
+
+  /// - Parameter info: the run of the events, as it was before any of them was removed.
+  /// - Throws: `SQLiteError`.
+  init(_ connection: Connection, _ info: RunInfo) throws {
+    self.connection = connection
+    run = info.number
+    read = try connection.prepare(
+      """
+      SELECT event.source, event.hook, event.key, source.kind,
+        coalesce(length(CAST(event.args AS BLOB)), 0),
+        coalesce(length(CAST(event.snapshot AS BLOB)), 0),
+        \(ValueMarks.redactedSQL), \(ValueMarks.truncatedSQL),
+        source.kind = 'scheduler' AND coalesce(\(StoredTotals.isFailureSQL), 0)
+      FROM event JOIN source ON source.id = event.source WHERE event.seq = ?
+      """)
+    let isOfTask = """
+      key = ?1 AND seq BETWEEN \(info.firstSeq ?? 0) AND \(info.lastSeq ?? .max)
+        AND +source IN (SELECT id FROM source WHERE run = \(run))
+      """
+    hasKey = try connection.prepare("SELECT 1 FROM event WHERE \(isOfTask) LIMIT 1")
+    hasFailed = try connection.prepare(
+      """
+      SELECT 1 FROM event WHERE \(isOfTask)
+        AND +source IN (SELECT id FROM source WHERE kind = 'scheduler')
+        AND \(StoredTotals.isFailureSQL) LIMIT 1
+      """)
+    takeKind = try connection.prepare(
+      """
+      UPDATE event_total SET events = events - 1, args_bytes = args_bytes - ?3,
+        snapshot_bytes = snapshot_bytes - ?4, redacted = redacted - ?5, truncated = truncated - ?6
+      WHERE run = \(run) AND source_kind = ?1 AND hook = ?2
+      """)
+    takeSource = try connection.prepare(
+      "UPDATE source_total SET events = events - 1 WHERE source = ?")
+    takeRun = try connection.prepare(
+      "UPDATE run_total SET tasks = tasks - ?1, failed = failed - ?2 WHERE run = \(run)")
+    takeHook = try connection.prepare("DELETE FROM hook_event WHERE hook = ? AND seq = ?")
+  }
+
+  /// Subtracts an event that is still there.
+  ///
+  /// - Throws: `SQLiteError`.
+  mutating func remove(_ seq: Int64) throws {
+    defer { read.reset() }
+    try read.bind(1, seq)
+    guard try read.step() else { return }
+    if let key = read.optionalInteger(2) {
+      keys.insert(key)
+      if read.integer(8) != 0 { failedKeys.insert(key) }
+    }
+    try takeKind.bind(1, read.text(3))
+    try takeKind.bind(2, read.integer(1))
+    for column in Int32(4)...7 { try takeKind.bind(column - 1, read.integer(column)) }
+    try takeKind.run()
+    try takeSource.bind(1, read.integer(0))
+    try takeSource.run()
+    try takeHook.bind(1, read.integer(1))
+    try takeHook.bind(2, seq)
+    try takeHook.run()
+  }
+
+  /// Subtracts the tasks of which no event is left; after the events were deleted.
+  ///
+  /// - Throws: `SQLiteError`.
+  mutating func finish() throws {
+    func gone(_ keys: Set<Int64>, _ find: Statement) throws -> Int64 {
+      try keys.reduce(0) { count, key in
+        defer { find.reset() }
+        try find.bind(1, key)
+        return try find.step() ? count : count + 1
+      }
+    }
+    try takeRun.bind(1, gone(keys, hasKey))
+    try takeRun.bind(2, gone(failedKeys, hasFailed))
+    try takeRun.run()
+    try connection.execute("DELETE FROM event_total WHERE run = \(run) AND events = 0")
+    keys.removeAll()
+    failedKeys.removeAll()
+  }
+}
+
+extension LogReader {
+  /// The number of tasks of a run as its log stores it; `nil` if it does not.
+  func storedTaskCount(of run: RunInfo) throws(SQLiteError) -> Int64? {
+    try connection.integer("SELECT tasks FROM run_total WHERE run = \(run.number)")
+  }
+
+  /// What `eventKinds` returns, as the log stores it; `nil` if it does not.
+  func storedEventKinds(
+    of run: RunInfo, _ excluded: [ExcludedEvents]
+  ) throws -> [EventKind]? {
+    try translating {
+      guard try storedTaskCount(of: run) != nil else { return nil }
+      let select = try connection.prepare(
+        """
+        SELECT source_kind, coalesce((SELECT text FROM text WHERE id = hook), ''), events, args_bytes,
+          snapshot_bytes, redacted, truncated
+        FROM event_total WHERE run = ? AND events > 0
+        """)
+      try select.bind(1, run.number)
+      var kinds: [EventKind] = []
+      while try select.step() {
+        kinds.append(
+          EventKind(
+            source: Source.Kind(rawValue: select.text(0)) ?? .worker, hook: select.text(1),
+            events: select.integer(2), argsBytes: select.integer(3),
+            snapshotBytes: select.integer(4), redacted: select.integer(5),
+            capped: select.integer(6)))
+      }
+      for left in excluded {
+        let known = kinds.firstIndex {
+          $0.source == left.source && $0.hook.sameBytes(as: left.hook)
+        }
+        if known == nil { kinds.append(EventKind(source: left.source, hook: left.hook)) }
+        kinds[known ?? kinds.count - 1].excluded += left.events
+      }
+      return kinds.sorted {
+        ($0.source.rawValue, $1.events, $0.hook) < ($1.source.rawValue, $0.events, $1.hook)
+      }
+    }
+  }
+}
