@@ -129,7 +129,7 @@ import Testing
       let answer = try Command.run(["query", example, "--log", SampleLog.path])
       #expect(answer.code == 0, "\(example): \(answer.errors)")
     }
-    #expect(try Command.run(["query", "--schema"]).output.contains("critical_path: a segment"))
+    #expect(try Command.run(["query", "--schema"]).output.contains("critical_path: a step"))
   }
 
   @Test func `a story puts what arrived late where it belongs`() throws {

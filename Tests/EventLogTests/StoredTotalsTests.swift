@@ -1,9 +1,12 @@
 import Foundation
 import TestTraits
 import Testing
-
 @testable import EventLog
+@testable import LogAnalysis
+@testable import LogFormat
+@testable import LogMaintenance
 @testable import TaskLogPlugin
+
 
 /// Totals that are stored with a run equal what its events say, whatever has written the log.
 @Suite struct StoredTotalsTests {
@@ -171,7 +174,7 @@ import Testing
     _ = try pruning.prune(runs[0], keepingFailures: false)
     var steps = 0
     _ = try pruning.prune(runs[1], keepingFailures: true) { _ in steps += 1 }
-    _ = try pruning.giveSpaceBack()
+    _ = try pruning.reclaimSpace()
     pruning.close()
     let after = try totals()
     #expect(steps > 0 && after[0][0] == [1, 0, 0] && after[0][2] == before[0][2])

@@ -1,3 +1,5 @@
+import LogFormat
+
 /// Counts the events that a writer inserts: the tables `source_total`, `run_total` and `event_total`.
 ///
 /// Tasks are different keys. Those that this writer has seen in a run are a bit each; any other one is

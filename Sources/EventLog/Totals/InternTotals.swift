@@ -1,3 +1,5 @@
+import LogFormat
+
 /// Counts the rows of `text`, `key` and `blob`, and the bytes of blobs: rows of `meta`.
 ///
 /// Rows get the row ID after the highest one, so what a transaction has inserted is the difference of the

@@ -1,3 +1,4 @@
+import LogFormat
 import TaskLogPlugin
 
 /// The totals that a log stores of its runs, see `Migrations/v0002_format_2.sql`: how they are derived

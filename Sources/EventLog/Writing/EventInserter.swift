@@ -292,7 +292,7 @@ final class EventInserter {
     if fields.isText {
       let name = try fields.text()
       let id = try id(name)
-      if let index = State(String(decoding: name, as: UTF8.self)).knownPlace { states[index] = id }
+      if let index = State(String(decoding: name, as: UTF8.self)).knownIndex { states[index] = id }
       return id
     }
     let place = try fields.integer()

@@ -1,3 +1,5 @@
+import EventLog
+import LogFormat
 import TaskLogPlugin
 
 /// Compares the totals that a log stores (`StoredTotals`) with its events.
