@@ -49,8 +49,8 @@ final class EventTotals {
     let id: Int64
     /// The file has no events of the run before this one.
     let firstSeq: Int64
-    var keys = NumberSet()
-    var failedKeys = NumberSet()
+    var keys = RowIDSet()
+    var failedKeys = RowIDSet()
     var newTasks: Int64 = 0
     var newFailed: Int64 = 0
     var kinds: [Kinds] = []

@@ -6,7 +6,7 @@ import LogFormat
 /// highest before and after it.
 ///
 /// Belongs to one `LogWriter`; used inside its transactions.
-final class InternTotals {
+package final class InternTotals {
   private let readHighest: Statement
   private let readBlobBytes: Statement
   private let add: Statement
@@ -64,7 +64,7 @@ final class InternTotals {
   ///   - table: `text`, `key` or `blob`.
   ///   - blobBytes: how many bytes they have.
   /// - Throws: `SQLiteError`.
-  func remove(_ count: Int, from table: String, blobBytes: Int64) throws {
+  package func remove(_ count: Int, from table: String, blobBytes: Int64) throws {
     try change(table + "s", by: -Int64(count))
     if blobBytes > 0 { try change("blob_bytes", by: -blobBytes) }
   }

@@ -3,9 +3,9 @@ import TaskLogPlugin
 
 /// The totals that a log stores of its runs, see `Migrations/v0002_format_2.sql`: how they are derived
 /// from all events, corrected when events are removed, and read.
-enum StoredTotals {
+package enum StoredTotals {
   /// The hooks whose events are not in `hook_event`: there are some for every task or every second.
-  static let frequentHooks: [Hook] = [
+  package static let frequentHooks: [Hook] = [
     .transition, .stimulus, .heartbeat, .clientDesiresKeys, .clientReleasesKeys, .addReplica,
     .removeReplica, .report,
   ]
@@ -25,7 +25,7 @@ enum StoredTotals {
   /// stays as it is.
   ///
   /// - Throws: `SQLiteError`.
-  static func rebuild(_ connection: Connection) throws(SQLiteError) {
+  package static func rebuild(_ connection: Connection) throws(SQLiteError) {
     try connection.execute(
       """
       DELETE FROM run_total; DELETE FROM event_total; DELETE FROM hook_event;
@@ -54,7 +54,7 @@ enum StoredTotals {
 }
 
 /// Takes events out of the totals before they are deleted; inside the transaction that deletes them.
-struct TotalsRemoval {
+package struct TotalsRemoval {
   private let connection: Connection
   private let read: Statement
   private let hasKey: Statement
@@ -69,7 +69,7 @@ struct TotalsRemoval {
 
   /// - Parameter info: the run of the events, as it was before any of them was removed.
   /// - Throws: `SQLiteError`.
-  init(_ connection: Connection, _ info: RunInfo) throws {
+  package init(_ connection: Connection, _ info: RunInfo) throws {
     self.connection = connection
     run = info.number
     read = try connection.prepare(
@@ -108,7 +108,7 @@ struct TotalsRemoval {
   /// Subtracts an event that is still there.
   ///
   /// - Throws: `SQLiteError`.
-  mutating func remove(_ seq: Int64) throws {
+  package mutating func remove(_ seq: Int64) throws {
     defer { read.reset() }
     try read.bind(1, seq)
     guard try read.step() else { return }
@@ -130,7 +130,7 @@ struct TotalsRemoval {
   /// Subtracts the tasks of which no event is left; after the events were deleted.
   ///
   /// - Throws: `SQLiteError`.
-  mutating func finish() throws {
+  package mutating func finish() throws {
     func gone(_ keys: Set<Int64>, _ find: Statement) throws -> Int64 {
       try keys.reduce(0) { count, key in
         defer { find.reset() }
@@ -149,42 +149,7 @@ struct TotalsRemoval {
 
 extension LogReader {
   /// The number of tasks of a run as its log stores it; `nil` if it does not.
-  func storedTaskCount(of run: RunInfo) throws(SQLiteError) -> Int64? {
+  package func storedTaskCount(of run: RunInfo) throws(SQLiteError) -> Int64? {
     try connection.integer("SELECT tasks FROM run_total WHERE run = \(run.number)")
-  }
-
-  /// What `eventKinds` returns, as the log stores it; `nil` if it does not.
-  func storedEventKinds(
-    of run: RunInfo, _ excluded: [ExcludedEvents]
-  ) throws -> [EventKind]? {
-    try translating {
-      guard try storedTaskCount(of: run) != nil else { return nil }
-      let select = try connection.prepare(
-        """
-        SELECT source_kind, coalesce((SELECT text FROM text WHERE id = hook), ''), events, args_bytes,
-          snapshot_bytes, redacted, truncated
-        FROM event_total WHERE run = ? AND events > 0
-        """)
-      try select.bind(1, run.number)
-      var kinds: [EventKind] = []
-      while try select.step() {
-        kinds.append(
-          EventKind(
-            source: Source.Kind(rawValue: select.text(0)) ?? .worker, hook: select.text(1),
-            events: select.integer(2), argsBytes: select.integer(3),
-            snapshotBytes: select.integer(4), redacted: select.integer(5),
-            capped: select.integer(6)))
-      }
-      for left in excluded {
-        let known = kinds.firstIndex {
-          $0.source == left.source && $0.hook.sameBytes(as: left.hook)
-        }
-        if known == nil { kinds.append(EventKind(source: left.source, hook: left.hook)) }
-        kinds[known ?? kinds.count - 1].excluded += left.events
-      }
-      return kinds.sorted {
-        ($0.source.rawValue, $1.events, $0.hook) < ($1.source.rawValue, $0.events, $1.hook)
-      }
-    }
   }
 }

@@ -4,9 +4,11 @@ import Glibc
 ///
 /// Text that looks like a mark has its quotes escaped in JSON. `redactedSQL` and `truncatedSQL` are the
 /// same as conditions on a row.
-struct ValueMarks: Equatable {
-  var isRedacted = false
-  var isTruncated = false
+package struct ValueMarks: Equatable {
+  package var isRedacted = false
+  package var isTruncated = false
+
+  package init() {}
 
   static let redactedSQL = finds([#""$opaque":"redacted""#])
   static let truncatedSQL = finds([#"{"$capped":"#, #""$opaque":"capped""#])
@@ -20,7 +22,7 @@ struct ValueMarks: Equatable {
 
   /// Looks at each `$`, of which JSON has few.
   @inline(__always)
-  mutating func look(at json: UnsafeRawBufferPointer) {
+  package mutating func look(at json: UnsafeRawBufferPointer) {
     guard let start = json.baseAddress else { return }
     let end = start + json.count
     var position = start

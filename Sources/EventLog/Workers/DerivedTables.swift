@@ -8,7 +8,7 @@ import TaskLogPlugin
 /// can be made again at any time.
 package final class DerivedTables {
   /// The version of the format that has brought them.
-  static let version: Int32 = 2
+  package static let version: Int32 = 2
 
   /// Whether an event of a hook may be one of those.
   static func isRelevant(_ hook: Hook) -> Bool { hooks.contains(hook) }

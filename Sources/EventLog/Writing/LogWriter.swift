@@ -39,7 +39,7 @@ public final class LogWriter {
   private let inserter: EventInserter
   private let totals: WorkerTotals
   private let eventTotals: EventTotals
-  let internTotals: InternTotals
+  package let internTotals: InternTotals
   /// Where an event is encoded that does not come from a spool.
   private var scratch = MessagePackWriter()
   private let insertGap: Statement

@@ -26,8 +26,8 @@ struct TotalsCheck {
   private let erred: Int64?
   private var kinds: [Kind: Sums] = [:]
   private var sources: [Int64: Int64] = [:]
-  private var tasks: [Int64: NumberSet] = [:]
-  private var failed: [Int64: NumberSet] = [:]
+  private var tasks: [Int64: RowIDSet] = [:]
+  private var failed: [Int64: RowIDSet] = [:]
   private var rareEvents: Int64 = 0
 
   /// - Throws: `SQLiteError`.
@@ -63,9 +63,9 @@ struct TotalsCheck {
     kinds[kind] = sums
     if !StoredTotals.frequentHooks.contains(hook) { rareEvents += 1 }
     guard let key = row.optionalInteger(4) else { return }
-    _ = tasks[source.run, default: NumberSet()].insert(key)
+    _ = tasks[source.run, default: RowIDSet()].insert(key)
     if source.isScheduler, hook == .transition, isFailure(row) {
-      _ = failed[source.run, default: NumberSet()].insert(key)
+      _ = failed[source.run, default: RowIDSet()].insert(key)
     }
   }
 

@@ -1,15 +1,17 @@
-/// A set of row IDs, one bit each: they are assigned from 1 on. A damaged file may hold absurd ones, which
-/// go into a set.
-struct NumberSet {
-  private static let denseLimit: Int64 = 1 << 32
+/// A set of row IDs, one bit each: they are assigned from 1 on. Larger ones than a log has, as in a
+/// damaged file, go into a hash table.
+package struct RowIDSet {
+  private static let denseLimit: Int64 = 1 << 28
   private var words: [UInt64] = []
   private var sparse: Set<Int64> = []
+
+  package init() {}
 
   /// Inserts a row ID.
   ///
   /// - Returns: whether it was not there before.
   @inline(__always)
-  mutating func insert(_ number: Int64) -> Bool {
+  package mutating func insert(_ number: Int64) -> Bool {
     let index = Int(truncatingIfNeeded: number >> 6)
     guard number >= 0, number < Self.denseLimit else { return sparse.insert(number).inserted }
     if index >= words.count { grow(to: index) }
@@ -23,7 +25,7 @@ struct NumberSet {
     words += [UInt64](repeating: 0, count: max(index + 1, words.count * 2, 64) - words.count)
   }
 
-  var count: Int64 {
+  package var count: Int64 {
     words.reduce(Int64(sparse.count)) { $0 + Int64($1.nonzeroBitCount) }
   }
 }
