@@ -1,15 +1,16 @@
 import Glibc
 import LogFormat
 
-/// Understands messages in a thread, while those before them are put into the log: each takes about as
-/// long as the other.
+/// Decodes messages in a thread while the previous ones are stored in the log: both steps take
+/// about the same time.
 final class MessagePrefetcher {
   typealias Message = Result<QueueMessage, MessageError>
 
-  /// Of fewer a thread makes nothing faster.
+  /// Below this size a thread does not pay off.
   private static let leastBytes = 64 << 10
 
-  /// All of them where there is no thread: whoever is locked out meanwhile does not wait for that.
+  /// All messages, if there is no thread. Decoded up front, so that a connection that waits for the
+  /// write lock does not wait for the decoding.
   private var understood: [Message] = []
   private let queue: OrderedWorkQueue<Message>
   private var thread: pthread_t?
@@ -34,12 +35,12 @@ final class MessagePrefetcher {
     }
   }
 
-  /// Each is asked for once, one after the other.
+  /// Each message is requested once, in order.
   func message(_ place: Int) throws -> Message {
     thread == nil ? understood[place] : try queue.take(place).get()
   }
 
-  /// Nobody asks any more: waits for the thread to end.
+  /// Call when no more messages are requested: waits for the thread to end.
   func close() {
     queue.close()
     if let thread { pthread_join(thread, nil) }

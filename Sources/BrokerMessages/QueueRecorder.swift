@@ -2,58 +2,59 @@ import EventLog
 import LogFormat
 import TaskLogPlugin
 
-/// Records messages that came out of a queue into a log.
+/// Records messages delivered by a queue into a log.
 ///
-/// Whole events go to their run and source, once: one that is there already is passed over, in
-/// whatever order and however often messages come. Other recorders may take messages out of the same
-/// queue, so such a run is marked as partial until all of it is there. Transitions as in Dask's
-/// documentation have no identity; they are the events of a run of this recorder's own, those that
-/// the queue has given out before with `redelivered` among their args. What cannot be understood is
-/// kept there, too, as an event `malformed` with its bytes.
+/// Complete events are stored under their run and source, exactly once: an event that is already
+/// there is skipped, in whatever order and however often messages arrive. Other recorders may
+/// consume the same queue, so such a run is marked as partial until all of it is there. Transitions
+/// as in Dask's documentation have no identity; they become events of this recorder's own run, with
+/// `redelivered` among their args if the queue had delivered them before. What cannot be decoded is
+/// stored there, too, as an event `malformed` with its bytes.
 ///
-/// Once `take` has returned, all of it is on the disk.
+/// Once `take` has returned, everything is on disk.
 public final class QueueRecorder {
-  /// The hook of what could not be understood.
+  /// The hook of messages that could not be decoded.
   public static let malformedHook = Hook("malformed")
 
   public let path: String
   public private(set) var counts = DeliveryCounts()
   private let writer: LogWriter
   private let recorderVersion: String
-  /// Where the messages come from, without a password.
+  /// The origin of the messages, without a password.
   private let origin: String
   private let isThere: Statement
   private let gapIsThere: Statement
   private let dataVersion: Statement
 
-  /// What is known of a run that messages are about.
+  /// The state of a run that messages refer to.
   private struct Run {
     var number: Int64
     var isPartial: Bool
     var isUnordered = false
-    /// Whether it is known how far its sources come.
+    /// Whether the last seq of each of its sources is known.
     var hasEnd: Bool
     var sources: [String: KnownSource] = [:]
   }
 
   private struct KnownSource {
     var number: Int64
-    /// What this recorder has put in.
+    /// The events that this recorder has stored.
     var seqs = IntegerRanges()
-    /// Whether there may be more of it in the log.
+    /// Whether the log may contain more of its events.
     var isOlder: Bool
-    /// The largest number so far.
+    /// The largest seq so far.
     var last: Int64 = 0
   }
 
   private var runs: [String: Run] = [:]
-  /// Held as long as more is to come, so that these runs do not count as dead.
+  /// Held as long as more events are expected, so that these runs do not count as dead.
   private var locks: [String: RecorderLock] = [:]
-  /// Runs that are over, and may be complete.
+  /// Runs that are over and may be complete.
   private var ended: Set<String> = []
-  /// The source of what has no identity, and how many events it has.
+  /// The source of events without an identity, and the number of its events.
   private var own: (run: String, source: Int64, count: Int64)?
-  /// As SQLite counts the commits of others: https://sqlite.org/pragma.html#pragma_data_version
+  /// SQLite's counter of commits by other connections:
+  /// https://sqlite.org/pragma.html#pragma_data_version
   private var seenVersion: Int64?
   private var isShared = false
 
@@ -74,12 +75,12 @@ public final class QueueRecorder {
     }
   }
 
-  /// Whether the file is still where it was.
+  /// Whether the file is still at its path.
   public var isInPlace: Bool { writer.isInPlace }
 
   // MARK: - Messages
 
-  /// Records messages in one transaction; after an error none of them.
+  /// Records messages in one transaction; after an error none of them is stored.
   ///
   /// - Throws: `LogError`.
   public func take(_ deliveries: [Delivery]) throws {
@@ -95,7 +96,7 @@ public final class QueueRecorder {
         for id in ended { try completeIfAllThere(id) }
       }
     } catch {
-      // What was put in or looked up in this transaction is not there.
+      // What this transaction stored or looked up does not exist after the rollback.
       runs.removeAll()
       own = nil
       ended.removeAll()
@@ -139,7 +140,7 @@ public final class QueueRecorder {
     }
   }
 
-  /// Keeps what could not be understood.
+  /// Stores a message that could not be decoded.
   private func keep(
     _ delivery: Delivery, _ error: MessageError, _ counts: inout DeliveryCounts
   ) throws {
@@ -184,7 +185,7 @@ public final class QueueRecorder {
     of message: EventMessage, _ body: UnsafeRawBufferPointer, _ counts: inout DeliveryCounts
   ) throws {
     let id = message.run.id
-    // Each source is looked up once, and not for every event; also one that is named twice.
+    // Each source is looked up once instead of for every event; also one that is listed twice.
     var known: [KnownSource] = []
     var ids: [String: Int] = [:]
     let places = try message.sources.map { source in
@@ -193,9 +194,9 @@ public final class QueueRecorder {
       ids[source.id] = known.count - 1
       return known.count - 1
     }
-    // Two who hold the same numbers would copy them with every change.
+    // Two owners of the same ranges would copy them at every change.
     for serverID in ids.keys { runs[id]?.sources[serverID] = nil }
-    // Also when an event cannot be read: those before it are there.
+    // Also if an event cannot be read: the ones before it are stored.
     defer { for (serverID, place) in ids { runs[id]?.sources[serverID] = known[place] } }
     func put(_ source: Int, _ sourceSeq: Int64, _ append: (Int64) throws -> Void) throws {
       let place = places[source]
@@ -235,7 +236,7 @@ public final class QueueRecorder {
     return try isThere.step()
   }
 
-  /// Whether somebody else writes into this log.
+  /// Checks whether another process writes to this log.
   private func detectConcurrentWriter() throws {
     defer { dataVersion.reset() }
     _ = try dataVersion.step()
@@ -279,7 +280,7 @@ public final class QueueRecorder {
 
   private func note(_ end: EventMessage.End, of message: EventMessage, _ id: String) throws {
     guard let run = runs[id] else { return }
-    // Who goes on after a death may say once more that there was one, when it is known better.
+    // The recorder that resumes after a crash may report the death again, with more precise data.
     let isClosed =
       try writer.connection.integer(
         "SELECT end = 'closed' FROM run WHERE id = \(run.number)") ?? 0
@@ -306,7 +307,7 @@ public final class QueueRecorder {
     self.own = own
   }
 
-  /// Begins the run of what has no identity, or goes on with it.
+  /// Begins or resumes the run for events without an identity.
   private func begun() throws -> (run: String, source: Int64, count: Int64) {
     let id = ownRun
     let source = Source(kind: .scheduler, id: "queue", address: origin)
@@ -328,7 +329,7 @@ public final class QueueRecorder {
 
   // MARK: - The end
 
-  /// Ends the run of this recorder's own. Runs of others go on elsewhere, or have ended.
+  /// Ends this recorder's own run. Runs of other recorders continue elsewhere or have ended.
   public func close() {
     if own != nil {
       try? writer.transaction(synced: true) {
