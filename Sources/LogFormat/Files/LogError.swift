@@ -1,18 +1,19 @@
-/// What can be wrong with a log. Every wording names the file and the way out.
+/// What can be wrong with a log. Every message names the file and what to do.
 public enum LogError: Error, Sendable {
   case missing(path: String)
-  /// It was recorded to a local disk of a host in its stead; of another one, where `host` is `nil`.
+  /// The log was recorded to a local disk of a host instead; of another host if `host` is not
+  /// `nil`.
   case elsewhere(path: String, fileSystem: String, standIn: String, host: String?)
   case folderMissing(path: String, folder: String)
   case isFolder(path: String)
   case unreadable(path: String, reason: String)
   case notADatabase(path: String)
   case empty(path: String)
-  /// All that was recorded is in a write-ahead log that is not beside it.
+  /// All recorded data is in a write-ahead log that is not next to the file.
   case withoutWAL(path: String)
   case notATasklog(path: String)
   case tooNew(path: String, version: Int64, known: Int32)
-  /// A recorder that lives writes the older format.
+  /// A live recorder writes the older format.
   case recordedInOlderFormat(path: String, version: Int64, run: Int64)
   case notMigrated(path: String, from: Int64, to: Int32, reason: String)
   case locked(path: String)
@@ -70,7 +71,7 @@ extension LogError: CustomStringConvertible {
     path.lastIndex(of: "/").map { path[path.index(after: $0)...] } ?? path[...]
   }
 
-  /// What an error of SQLite means for a log.
+  /// Translates an SQLite error into an error of a log.
   package init(_ error: SQLiteError, path: String) {
     if error.isNotADatabase {
       self = .notADatabase(path: path)

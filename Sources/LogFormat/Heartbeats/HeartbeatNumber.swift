@@ -1,39 +1,41 @@
 import TaskLogPlugin
 
-/// A number of a heartbeat, told by what it differs from: the number at its place in the template, the
-/// time of the event, or the number told before it. The shortest way that gives back the very same text
-/// is taken.
+/// A number of a heartbeat, encoded relative to another number: the one at its index in the
+/// template, the time of the event, or the number encoded before it. The shortest encoding that
+/// restores exactly the same text is used.
 ///
-/// Clocks of Python are floats of seconds: in this century a multiple of 2⁻²², like the difference of
-/// two of them.
+/// Python's clocks are floats of seconds: in this century a multiple of 2⁻²², like the difference
+/// of two of them.
 enum HeartbeatNumber {
   enum Kind: UInt8, CaseIterable {
-    /// An integer, less that of the template; or as it is.
+    /// An integer, minus that of the template; or unchanged.
     case integerDifference, integer
     /// A float in tenths.
     case tenths
-    /// A float in units of 2⁻²², less that of the template, less the time of the event, or as it is.
+    /// A float in units of 2⁻²², minus that of the template, minus the time of the event, or
+    /// unchanged.
     case unitsDifference, unitsOfTime, units
     /// The eight bytes of a float.
     case float
-    /// The same text as the number told before.
+    /// The same text as the previous number.
     case repeated
     /// Text.
     case text
-    /// A count by a time in units, as what is sent in a second; the same by the time of the last one.
+    /// A count divided by a time in units, such as bytes sent per second; the same with the
+    /// previous time.
     case rate, rateOfSameTime
-    /// A time in units by a count, as a mean is.
+    /// A time in units divided by a count, such as a mean.
     case mean
   }
 
-  /// What was told before, in the same heartbeat.
+  /// The previous numbers of the same heartbeat.
   struct Told {
     var text: ArraySlice<UInt8>?
     var units: Int64 = 0
   }
 
   static let unit = 4_194_304.0  // 2²²
-  /// Dask's monitor looks twice a second.
+  /// Dask's monitor samples twice a second.
   private static let halfSecond: Int64 = 4_194_304 * 49 / 100
 
   /// The time of an event in units.
@@ -82,7 +84,7 @@ enum HeartbeatNumber {
     }
     offer(.float, (0..<8).map { UInt8(truncatingIfNeeded: float.bitPattern >> UInt64($0 * 8)) })
     if let rate = Fraction(of: float / unit, limit: 1 << 26) {
-      // One byte more than a float pays: the rates after this one are of the same time.
+      // One byte more than a float pays off: the rates after this one have the same time.
       offer(.rate, rate.scaled(to: halfSecond).payload, mayBeLonger: best.kind == .float)
       if best.kind != .rate { offer(.rate, rate.payload) }
     }
@@ -147,19 +149,19 @@ enum HeartbeatNumber {
     Double(String(decoding: text, as: UTF8.self)).flatMap { Int64(exactly: $0 * unit) }
   }
 
-  /// As `JSONWriter` has it.
+  /// Formatted as `JSONWriter` does.
   private static func text(_ float: Double) -> [UInt8]? {
     float.isFinite ? Array(float.description.utf8) : nil
   }
 }
 
-/// The first fraction of small numbers that is as close to a float as floats are, by its continued
-/// fraction.
+/// The first fraction of small numbers that is as close to a float as floats are, from its
+/// continued fraction.
 struct Fraction {
   private(set) var numerator: Int64 = 1
   private(set) var denominator: Int64 = 0
 
-  /// - Parameter limit: what the denominator stays below.
+  /// - Parameter limit: the exclusive upper bound of the denominator.
   init?(of float: Double, limit: Int64) {
     var (rest, before) = (float.magnitude, (numerator: Int64(0), denominator: Int64(1)))
     guard rest < 1e12 else { return nil }
@@ -183,7 +185,8 @@ struct Fraction {
 
   var payload: [UInt8] { Varint.make(signed: numerator) + Varint.make(signed: denominator) }
 
-  /// The same with a denominator that is not below this; itself if the numbers become too large.
+  /// The same fraction with a denominator of at least this; unchanged if the numbers become too
+  /// large.
   func scaled(to least: Int64) -> Fraction {
     let scale = (least + denominator - 1) / denominator
     let (top, isTooLarge) = numerator.multipliedReportingOverflow(by: scale)
@@ -194,11 +197,11 @@ struct Fraction {
   }
 }
 
-/// Numbers in as few bytes as they need, seven bits each, the lowest first.
+/// Numbers in as few bytes as necessary, seven bits each, the lowest first.
 enum Varint {
   static func make(_ number: Int) -> [UInt8] { make(UInt64(number)) }
 
-  /// Small ones of either sign are short.
+  /// Small numbers of either sign are short.
   static func make(signed number: Int64) -> [UInt8] {
     make(UInt64(bitPattern: number << 1 ^ number >> 63))
   }

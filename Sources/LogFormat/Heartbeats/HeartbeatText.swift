@@ -1,15 +1,16 @@
-/// The args of a heartbeat as the log's JSON, taken apart: its numbers, and the text around them.
+/// The args of a heartbeat as the log's JSON, split into its numbers and the text around them.
 ///
-/// Two heartbeats of idle workers differ in a few numbers only, so one can be told by its differences
-/// from another. What has other names in every heartbeat of a busy worker, the tasks that it executes
-/// and what it has counted since the last one, are *parts* that can be exchanged as a whole.
+/// Two heartbeats of idle workers differ in a few numbers only, so one can be encoded as its
+/// differences from another. The values whose names differ in every heartbeat of a busy worker, the
+/// tasks that it executes and its counts since the last one, are *parts* that can be replaced as a
+/// unit.
 package struct HeartbeatText {
   package let bytes: [UInt8]
-  /// Where the numbers are, in order.
+  /// The ranges of the numbers, in order.
   private(set) var numbers: [Range<Int>] = []
-  /// Where the values of `names` are that are objects, in order.
+  /// The ranges of the values of `names` that are objects, in order.
   private(set) var parts: [Range<Int>] = []
-  /// Hashes of the text around the numbers, and of that outside of the parts.
+  /// Hashes of the text around the numbers, and of the text outside the parts.
   package private(set) var skeleton = KeyHash.start
   package private(set) var outline = KeyHash.start
 
@@ -57,7 +58,7 @@ package struct HeartbeatText {
     }
   }
 
-  /// FNV-1a, one byte further.
+  /// Adds one byte to the FNV-1a hash.
   private mutating func mix(_ byte: UInt8, isInside: Bool) {
     KeyHash.add(byte, to: &skeleton)
     if !isInside { KeyHash.add(byte, to: &outline) }
@@ -80,7 +81,7 @@ package struct HeartbeatText {
     return min(place + 1, bytes.count)
   }
 
-  /// A part with 0 in the place of each number.
+  /// A part with 0 in place of each number.
   func blank(_ part: Range<Int>) -> [UInt8] {
     var made: [UInt8] = []
     var last = part.lowerBound
@@ -92,7 +93,7 @@ package struct HeartbeatText {
     return made + bytes[last..<part.upperBound]
   }
 
-  /// This text with other parts; `nil` keeps one.
+  /// This text with other parts; `nil` keeps a part.
   func exchanging(_ others: [[UInt8]?]) -> HeartbeatText {
     var made: [UInt8] = []
     var last = 0
@@ -104,7 +105,7 @@ package struct HeartbeatText {
     return HeartbeatText(made + bytes[last...])
   }
 
-  /// This text with other numbers; those that are not given stay.
+  /// This text with other numbers; numbers without a replacement stay.
   func exchanging(numbers others: [Int: [UInt8]]) -> [UInt8] {
     var made: [UInt8] = []
     var last = 0

@@ -1,29 +1,29 @@
 import TaskLogPlugin
 
-/// The args of a heartbeat as a log has them from format 2 on: text in Base64 in the place of an
-/// object. An idle worker makes 172,800 a day.
+/// The args of a heartbeat as stored from format 2 on: Base64 text in place of an object. An idle
+/// worker sends 172,800 a day.
 ///
-/// Each is told by its differences from a *template*, another heartbeat that is in the table `blob` as
-/// the JSON that it is: any heartbeat can be read by itself, wherever a reader begins and whatever was
-/// pruned before it.
+/// Each is encoded as its differences from a *template*, another heartbeat that is stored as plain
+/// JSON in the table `blob`: any heartbeat can be read independently, wherever a reader begins and
+/// whatever was pruned before it.
 ///
-///     1 byte    1: the template as it is; 2: with other parts
-///     6 bytes   the first of the template's SHA-256
-///     2:        for each part its length and one more, and its bytes, with 0 for a number that follows;
-///               0 where it stays
+///     1 byte    1: the template unchanged; 2: with other parts
+///     6 bytes   the beginning of the template's SHA-256
+///     2:        for each part its length plus one, and its bytes, with 0 for a number that follows;
+///               0 if it is unchanged
 ///     then      for each number that differs: its kind and how many before it do not (four bits each;
-///               15: so many and more follow), and its payload (`HeartbeatNumber`)
+///               15: that many and more follow), and its payload (`HeartbeatNumber`)
 package enum PackedHeartbeat {
   package static let nameLength = 6
 
-  /// The beginning of the template's hash in hexadecimal; `nil` if this is no packed heartbeat.
+  /// The beginning of the template's hash in hexadecimal; `nil` if this is not a packed heartbeat.
   ///
   /// - Parameter args: JSON.
   package static func template(in args: some Sequence<UInt8>) -> String? {
     bytes(of: args).map { name(in: $0) }
   }
 
-  /// The name of a template in a row of bytes.
+  /// The name of a template in packed bytes.
   package static func name(in packed: [UInt8]) -> String {
     packed[1...nameLength].map { byte in
       String(byte >> 4, radix: 16) + String(byte & 15, radix: 16)
@@ -44,7 +44,7 @@ package enum PackedHeartbeat {
 
   // MARK: - Packing
 
-  /// - Returns: `nil` if it cannot be told by this template.
+  /// - Returns: `nil` if it cannot be encoded with this template.
   package static func pack(
     _ text: HeartbeatText, template: HeartbeatText, name: [UInt8], time: Int64
   ) -> [UInt8]? {
@@ -54,7 +54,7 @@ package enum PackedHeartbeat {
       packed = [1] + name
     } else if text.outline == template.outline, text.parts.count == template.parts.count {
       packed = [2] + name
-      // Without their numbers: those are told as all others.
+      // Without their numbers, which are encoded like all others.
       let parts = zip(text.parts, template.parts).map { own, other -> [UInt8]? in
         let own = text.blank(own)
         return own == template.blank(other) ? nil : own
@@ -86,7 +86,7 @@ package enum PackedHeartbeat {
 
   // MARK: - Unpacking
 
-  /// The JSON that was packed; `nil` if it is damaged.
+  /// The JSON that was packed; `nil` if the bytes are damaged.
   package static func unpack(_ packed: [UInt8], template: HeartbeatText, time: Int64) -> [UInt8]? {
     var place = 1 + nameLength
     var base = template
