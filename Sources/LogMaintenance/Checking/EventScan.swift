@@ -2,7 +2,7 @@ import EventLog
 import LogFormat
 import TaskLogPlugin
 
-/// Reads every event once, in the order of arrival, and looks at what its row says by itself.
+/// Reads every event once, in the order of arrival, and checks each row by itself.
 struct EventScan {
   private let check: LogCheck
   private let isQuick: Bool
@@ -11,7 +11,7 @@ struct EventScan {
   private let findBlob: Statement
   private let findTemplate: Statement
 
-  /// What the events of a run add up to.
+  /// The totals of the events of a run.
   private struct Totals {
     var events: Int64 = 0
     var first: Int64 = .max
@@ -30,7 +30,7 @@ struct EventScan {
   }
 
   mutating func run() throws {
-    // A column that is not asked for is not read, which is what makes a quick check quick.
+    // A column that is not selected is not read, which makes a quick check quick.
     let contents = isQuick ? "NULL, NULL" : "args, snapshot"
     let select = try check.connection.prepare(
       """
@@ -144,7 +144,7 @@ struct EventScan {
         return []
       }
       switch value {
-      // What has nothing but positional args reads as a tagged value.
+      // Args with positional values only are read as a tagged value.
       case .dict, .tagged: break
       default:
         check.list.add(kind, run: run, at: "seq \(seq)", "not an object; shown as it stands")
@@ -185,7 +185,7 @@ struct EventScan {
 
   private func hasBlob(_ hash: String) -> Bool {
     defer { findBlob.reset() }
-    // What cannot be found out is told by the look at the blobs themselves.
+    // A failed lookup is reported by the check of the blobs themselves.
     guard (try? findBlob.bind(1, hash)) != nil, let found = try? findBlob.step() else {
       return true
     }
@@ -200,9 +200,8 @@ struct EventScan {
 
   // MARK: - What it all adds up to
 
-  /// A number is given out once, and in every transaction again from where the last one ended: only
-  /// pruning, what is in a run's earlier files, and what was lost when a log was salvaged, leave
-  /// numbers out.
+  /// Each seq is assigned once, and every transaction continues after the last one: only pruning,
+  /// events in earlier segments of a run, and losses of a salvaged log leave seqs unused.
   private func tell(_ holes: (first: Int64, count: Int64)) throws {
     guard holes.count > 0 else { return }
     let told =

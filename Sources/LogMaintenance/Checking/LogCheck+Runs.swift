@@ -4,9 +4,9 @@ import Glibc
 import LogFormat
 import TaskLogPlugin
 
-/// Ends of runs, and what lies beside the file.
+/// Checks of ends of runs, and of the folders next to the file.
 extension LogCheck {
-  /// - Parameter runs: the runs with who is alive, as of a moment ago.
+  /// - Parameter runs: the runs with their live state, as of a moment ago.
   func checkRuns(_ runs: [RunInfo]) throws {
     let infos = Dictionary(runs.map { ($0.number, $0) }) { first, _ in first }
     let select = try connection.prepare(
@@ -26,7 +26,7 @@ extension LogCheck {
           .wrongTime, run: number, at: "run #\(number)",
           "ended before it started; the clock was set back in between")
       }
-      // What follows, other logs may know.
+      // Other logs may contain the rest.
       if partialRuns.contains(number) { continue }
       if select.integer(4) > 0, select.integer(6) == 0 {
         list.add(
@@ -42,7 +42,7 @@ extension LogCheck {
     }
   }
 
-  /// What was left out on purpose is no hole, and no loss.
+  /// Events that were filtered on purpose are neither a hole nor a loss.
   func reportFilters(_ runs: [RunInfo]) throws {
     for run in runs where run.limits.isFiltered {
       let excluded = try LogReader(path: path).excluded(of: run).reduce(0) { $0 + $1.events }
@@ -53,7 +53,7 @@ extension LogCheck {
     }
   }
 
-  /// What others took from the same queue is no hole, either.
+  /// Events that other recorders took from the same queue are not a hole, either.
   func reportParts(_ runs: [RunInfo]) throws {
     for run in runs where run.isPartial {
       let holes = try PartialRunAudit.coverage(of: run, connection).holes
@@ -66,7 +66,7 @@ extension LogCheck {
     }
   }
 
-  /// Workers whose last events may be missing.
+  /// Reports workers whose last events may be missing.
   func checkWorkers(_ runs: [RunInfo]) throws {
     let reader = try LogReader(path: path)
     for run in runs {
@@ -95,7 +95,7 @@ extension LogCheck {
     for name in Self.entries(of: RecorderLock.parent(ofLog: path)) {
       let folder = RecorderLock.parent(ofLog: path) + "/" + name
       guard !RecorderLock.isHeld(log: path, run: name) else { continue }
-      // Of a recorder of a queue there is nothing but the lock.
+      // A recorder of a queue has only a lock there.
       if let run = ends[name], partialRuns.contains(run.number) { continue }
       if ends[name]?.isEndInLog ?? OrphanedFolder.isEmpty(folder) {
         list.add(

@@ -1,7 +1,7 @@
 import EventLog
 import TaskLogPlugin
 
-/// Numbers without holes, and chains of states.
+/// Checks of event numbers and of sources.
 extension LogCheck {
   func checkNumbers() throws {
     let next = try connection.integer("SELECT value FROM meta WHERE name = 'next_seq'")
@@ -48,7 +48,7 @@ extension LogCheck {
     var end: Int64 { first.addingReportingOverflow(count).partialValue }
   }
 
-  /// Within a source, numbers count up from 1 without holes but those that are written down.
+  /// Within a source, numbers count up from 1 without holes, except for recorded gaps.
   func checkSources() throws {
     let sources = try connection.prepare(
       """
@@ -80,7 +80,7 @@ extension LogCheck {
     let select = try connection.prepare(
       "SELECT source_seq FROM event WHERE source = ? ORDER BY source_seq")
     try select.bind(1, id)
-    // The lowest number that neither an event nor a gap has accounted for.
+    // The lowest number that no event or gap accounts for.
     var next: Int64 = 1
     var place = 0
     func account(to number: Int64) {
@@ -91,7 +91,7 @@ extension LogCheck {
       }
     }
     func reportHole(from first: Int64, to end: Int64) {
-      // Another log may have them.
+      // Another log may contain them.
       guard !partialRuns.contains(run) else { return }
       list.add(
         .holeInSource, run: run, count: end - first, at: "\(name), number \(first)",

@@ -6,22 +6,22 @@ import LogFormat
 import Migrations
 import TaskLogPlugin
 
-/// Goes through a whole log and tells everything that is wrong with it.
+/// Checks a whole log and reports everything that is wrong with it.
 ///
-/// What a log promises (see the design: numbers without holes but those that are written down, rows
-/// that point only at what is there, args that can be decoded, ends of runs that agree with their
-/// recorders) is looked at one promise after the other. What cannot be read ends only the look that
-/// met it. Nothing is written. A live log is looked at as of one moment: in a read transaction, below
-/// which its write-ahead log grows until the check is over.
+/// The promises of a log (see the design: numbers without holes except for recorded gaps, rows that
+/// reference only existing rows, args that can be decoded, ends of runs that agree with their
+/// recorders) are checked one by one. Unreadable data ends only the check that encountered it.
+/// Nothing is written. A live log is checked as of one moment: in a read transaction, during which
+/// its write-ahead log grows until the check is over.
 public final class LogCheck {
   public struct Result: Sendable {
     public var runs: Int
-    /// Events that could be read.
+    /// The number of readable events.
     public var events: Int64
-    /// The worst first.
+    /// The most severe first.
     public var findings: [Finding]
 
-    /// Whether something is wrong that the log itself does not tell.
+    /// Whether there is a problem that the log itself does not record.
     public var hasErrors: Bool { findings.contains { $0.severity == .error } }
     public var hasWarnings: Bool { findings.contains { $0.severity == .warning } }
   }
@@ -30,20 +30,20 @@ public final class LogCheck {
   let connection: Connection
   var list = FindingList()
   var events: Int64 = 0
-  /// The numbers of the runs of which other logs may hold the rest.
+  /// The row IDs of the runs whose remaining events may be in other logs.
   var partialRuns: Set<Int64> = []
 
-  /// - Throws: `LogError` when it is no log at all.
+  /// - Throws: `LogError` if the file is not a log.
   public init(path: String) throws {
     self.path = path
     connection = try LogFile.openForChecking(path)
   }
 
   /// - Parameters:
-  ///   - isQuick: leaves out what takes most of the time: the contents of args, snapshots and blobs,
-  ///     and whether indexes agree with their tables.
-  ///   - show: called now and then with how many events have been read.
-  /// - Throws: `LogError` when nothing can be read.
+  ///   - isQuick: skips what takes most of the time: the contents of args, snapshots and blobs, and
+  ///     whether indexes agree with their tables.
+  ///   - show: called periodically with the number of events read so far.
+  /// - Throws: `LogError` if nothing can be read.
   public func run(isQuick: Bool = false, show: @escaping (Int64) -> Void = { _ in }) throws
     -> Result
   {
@@ -78,7 +78,7 @@ public final class LogCheck {
     return Result(runs: runs.count, events: events, findings: list.sorted)
   }
 
-  /// Takes one look; what cannot be read ends it and is a finding.
+  /// Runs one check; unreadable data ends it and is a finding.
   private func look(_ subject: String, _ body: () throws -> Void) {
     do {
       try body()
@@ -131,7 +131,7 @@ public final class LogCheck {
     return isSound
   }
 
-  /// Tables, indexes and views are those of the file's version.
+  /// Checks that tables, indexes and views are those of the file's version.
   private func checkSchema() throws {
     let version = try connection.integer("PRAGMA user_version") ?? 0
     if version > LogFile.newestVersion {

@@ -3,11 +3,11 @@ import LogAnalysis
 import LogFormat
 import TaskLogPlugin
 
-/// The events of a run that stay when the stories of failed tasks are kept: those about tasks that
-/// erred at the scheduler or at a worker, and about all that these needed; and those that are about
-/// no task and small, such as the coming and going of workers.
+/// The events of a run that stay if the stories of failed tasks are retained: those about tasks
+/// that erred at the scheduler or at a worker, and about everything that these needed; and those
+/// that are about no task and small, such as workers that join or leave.
 struct FailureRetention {
-  /// What is about no task, and tells where tasks ran.
+  /// Hooks that are about no task, and show where tasks ran.
   private static let keptHooks: [Hook] = [
     .start, .beforeClose, .close, .restart, .addWorker, .removeWorker, .setup, .teardown, .attach,
     .detach,
@@ -15,14 +15,14 @@ struct FailureRetention {
 
   private var keys: Set<Int64> = []
   private var hooks: Set<Int64> = []
-  /// Whether any task has failed: else nothing stays.
+  /// Whether any task has failed: otherwise nothing stays.
   private var hasFailures: Bool { !keys.isEmpty }
 
-  /// Notes in the run's metadata what stays: when it is pruned again, or once more because that was
-  /// interrupted, the graphs that told what tasks needed may be gone.
+  /// Records in the run's metadata which events stay: when it is pruned again, or once more after
+  /// an interruption, the graphs that contain the dependencies of tasks may be gone.
   ///
-  /// - Parameter files: all that the run was recorded into: a task may have been submitted in one of
-  ///   them and failed in another.
+  /// - Parameter files: all files of the run: a task may have been submitted in one of them and
+  ///   failed in another.
   init(_ run: RunInfo, files: [String], _ writer: LogWriter) throws {
     let connection = writer.connection
     let wanted = try Self.wanted(run, files)
@@ -46,7 +46,7 @@ struct FailureRetention {
     }
   }
 
-  /// Hashes of the keys whose stories are to stay.
+  /// Hashes of the keys whose stories are retained.
   private static func wanted(_ run: RunInfo, _ files: [String]) throws -> Set<UInt64> {
     var wanted: Set<UInt64> = []
     var graphs: [DependencyIndex] = []
@@ -72,7 +72,7 @@ struct FailureRetention {
     return hasFailures && hooks.contains(hook)
   }
 
-  /// Hashes of the keys of tasks that have failed.
+  /// Hashes of the keys of failed tasks.
   private static func failed(_ run: RunInfo, _ connection: Connection) throws -> Set<UInt64> {
     guard let first = run.firstSeq, let last = run.lastSeq else { return [] }
     let select = try connection.prepare(

@@ -5,9 +5,10 @@ import TaskLogPlugin
 
 /// Deletes texts, keys and blobs that no event uses any more.
 ///
-/// Recorders that live may begin to use any of them again at any moment. So what is used is looked up
-/// in short transactions first, and in each transaction that deletes once more for what has come
-/// since; `intern_generation` then tells the others that the numbers which they know may be gone.
+/// Live recorders may begin to use any of them again at any moment. So the used ones are first
+/// collected in short transactions, and each transaction that deletes also checks the events that
+/// were added since; `intern_generation` then notifies the recorders that the row IDs which they
+/// have cached may be gone.
 struct InternGC {
   private static let eventsPerBatch = 16_384
   private static let rowsPerBatch = 4096
@@ -18,11 +19,11 @@ struct InternGC {
   private var texts = References.Numbers()
   private var keys = References.Numbers()
   private var blobs: Set<String> = []
-  /// What the hashes of blobs begin with that heartbeats are told by.
+  /// The hash prefixes of blobs that are templates of heartbeats.
   private var templates: Set<String> = []
-  /// Events up to here have been looked at.
+  /// Events up to here have been scanned.
   private var position: Int64 = 0
-  /// As of when the keys' own texts have been looked at.
+  /// The data version as of which the keys' own texts were scanned.
   private var keysVersion: Int64?
 
   init(_ writer: LogWriter) {
@@ -71,7 +72,7 @@ struct InternGC {
     return count == limit
   }
 
-  /// The prefixes and groups of keys; anew when another process has written.
+  /// Scans the prefixes and groups of keys; again after another process has written.
   private mutating func lookAtKeys() throws {
     let version = try connection.integer("PRAGMA data_version")
     guard version != keysVersion else { return }
@@ -94,8 +95,8 @@ struct InternGC {
     var isAtEnd = false
     while !isAtEnd {
       try writer.transaction {
-        // The row with the highest number stays: else that would be given out once more, and readers
-        // that know it would take it for what it was.
+        // The row with the highest ID stays: otherwise that ID would be assigned again, and readers
+        // that have cached it would take it for the old row.
         let highest = try connection.integer("SELECT max(id) FROM \(table)")
         _ = try lookAtEvents(limit: nil)
         if table == "text" { try lookAtKeys() }

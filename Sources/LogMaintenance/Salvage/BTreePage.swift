@@ -2,7 +2,7 @@ import LogFormat
 
 /// A page of a b-tree, read cell by cell: https://sqlite.org/fileformat2.html#b_tree_pages
 ///
-/// Every read is checked; a cell that does not add up is passed over and counted.
+/// Every read is checked; an invalid cell is skipped and counted.
 package struct BTreePage {
   enum Kind: UInt8 {
     case interiorIndex = 2
@@ -21,11 +21,11 @@ package struct BTreePage {
   let kind: Kind
   private let image: DatabaseImage
   private let bytes: [UInt8]
-  /// Where the header of the page begins: behind the file's own in page 1.
+  /// The offset of the page's header: after the file's own header in page 1.
   private let start: Int
   private let cellCount: Int
 
-  /// Nothing when it is no page of a b-tree.
+  /// `nil` if this is not a page of a b-tree.
   init?(_ number: Int, in image: DatabaseImage) {
     guard let bytes = image.page(number) else { return nil }
     start = number == 1 ? 100 : 0
@@ -47,7 +47,7 @@ package struct BTreePage {
     return offset >= place && offset + 4 <= image.usableSize ? offset : nil
   }
 
-  /// The pages below an interior page.
+  /// The child pages of an interior page.
   var children: [Int] {
     guard !isLeaf else { return [] }
     var children = (0..<cellCount).compactMap { cell($0).map { number(at: $0) } }
@@ -59,9 +59,9 @@ package struct BTreePage {
     bytes[place..<place + 4].reduce(0) { $0 << 8 | Int($1) }
   }
 
-  /// Gives the rows of a leaf.
+  /// Calls `give` with the rows of a leaf.
   ///
-  /// - Returns: how many cells could not be read.
+  /// - Returns: the number of unreadable cells.
   func rows(_ give: (Row) throws -> Void) rethrows -> Int {
     guard isLeaf else { return 0 }
     var unreadable = 0

@@ -2,20 +2,21 @@ import CSQLite
 import Glibc
 import LogFormat
 
-/// The pages of a SQLite file as they lie on the disk, with what its write-ahead log has committed
-/// over them: read without SQLite, which refuses whatever does not add up.
+/// The pages of a SQLite file as they are on disk, overlaid with the committed pages of its
+/// write-ahead log: read without SQLite, which refuses inconsistent files.
 ///
 /// The format: https://sqlite.org/fileformat2.html
 package final class DatabaseImage {
   let pageSize: Int
-  /// Bytes of a page that hold content: https://sqlite.org/fileformat2.html#the_database_header
+  /// The number of bytes of a page that hold content:
+  /// https://sqlite.org/fileformat2.html#the_database_header
   let usableSize: Int
-  /// Numbers of pages count from 1.
+  /// Pages are numbered from 1.
   let pageCount: Int
   private let descriptor: Int32
   private let wal: WriteAheadLog?
 
-  /// - Throws: `LogError.unreadable` when the file cannot be opened.
+  /// - Throws: `LogError.unreadable` if the file cannot be opened.
   init(path: String) throws {
     descriptor = tl_open_file_of_process(path, O_RDONLY | O_CLOEXEC | O_NOCTTY, 0)
     var status = stat()
@@ -33,22 +34,22 @@ package final class DatabaseImage {
       wal?.pageSize ?? (isPlausible ? size : Self.guess(descriptor, Int(status.st_size)))
     let reserved = isPlausible ? Int(header[20]) : 0
     usableSize = pageSize - reserved >= 480 ? pageSize - reserved : pageSize
-    // The last page may have been cut.
+    // The last page may be truncated.
     let pagesInFile = (Int(status.st_size) + pageSize - 1) / pageSize
     pageCount = max(pagesInFile, wal?.lastPage ?? 0)
   }
 
   private static let sizes = (9...16).map { 1 << $0 }
 
-  /// The size of pages where the header is gone: the smallest at whose multiples pages of b-trees
-  /// begin as often as at any other's.
+  /// The page size if the header is gone: the smallest one at whose multiples pages of b-trees
+  /// begin as often as at those of any other.
   private static func guess(_ descriptor: Int32, _ length: Int) -> Int {
     let shares = sizes.map { size in
       let places = stride(from: size, to: min(length, 4_000 * size), by: size)
       let pages = places.count { place in
         let start = read(descriptor, at: place, count: 8)
         guard start.count == 8, BTreePage.Kind(rawValue: start[0]) != nil else { return false }
-        // Of its cells there is one, and they begin behind the page's header.
+        // It has at least one cell, and the cells begin after the page's header.
         return (start[3] > 0 || start[4] > 0) && Int(start[5]) << 8 | Int(start[6]) >= 8
       }
       return Double(pages) / Double(max(1, (length - 1) / size))
@@ -59,7 +60,7 @@ package final class DatabaseImage {
 
   deinit { tl_close_file_of_process(descriptor) }
 
-  /// A page; zeroes where the file has been cut. Nothing when there is no such page.
+  /// A page; zeroes where the file is truncated. `nil` if there is no such page.
   func page(_ number: Int) -> [UInt8]? {
     guard number >= 1, number <= pageCount else { return nil }
     if let page = wal?.page(number) { return page }
@@ -82,7 +83,7 @@ package final class DatabaseImage {
   }
 }
 
-/// The pages that a write-ahead log has committed: https://sqlite.org/fileformat2.html#walformat
+/// The committed pages of a write-ahead log: https://sqlite.org/fileformat2.html#walformat
 private final class WriteAheadLog {
   let pageSize: Int
   private(set) var lastPage = 0
@@ -92,7 +93,7 @@ private final class WriteAheadLog {
   private static let headerSize = 32
   private static let frameHeaderSize = 24
 
-  /// Nothing when there is none, or nothing in it.
+  /// `nil` if there is no such file, or it is empty.
   init?(path: String) {
     let descriptor = open(path, O_RDONLY | O_CLOEXEC)
     guard descriptor >= 0 else { return nil }
@@ -118,7 +119,8 @@ private final class WriteAheadLog {
     return page.count == pageSize ? page : nil
   }
 
-  /// Up to the first frame whose checksum or salt is wrong; what has no commit behind it is left out.
+  /// Reads up to the first frame whose checksum or salt is wrong; frames without a commit after
+  /// them are ignored.
   private func readFrames(_ header: [UInt8], isBigEndian: Bool) {
     var sum: (UInt32, UInt32) = (0, 0)
     Self.add(header[..<24], isBigEndian, &sum)
