@@ -15,10 +15,10 @@ import TaskLogPlugin
 ///
 /// `source` is an index into `sources`, `seq` is the event's number within its source. Together
 /// with the run they identify the event, so that a log stores each event once, however often and in
-/// whatever order messages arrive. Empty fields are omitted. A key is its text, or `{"text",
-/// "value"}` if it is not plain text. The key, `name`, `metadata`, `args` and `snapshot` are the
-/// log's lossless JSON. `end` is in the last message of a run; `how` is `closed` or `died`, and its
-/// `seq` is the number of each source's last event, which shows a consumer what is missing.
+/// whatever order messages arrive. Empty fields are omitted. A key is its text, or
+/// `{"text", "value"}` if it is not plain text. The key, `name`, `metadata`, `args` and `snapshot`
+/// are the log's lossless JSON. `end` is in the last message of a run; `how` is `closed` or `died`,
+/// and its `seq` is the number of each source's last event, which shows a consumer what is missing.
 public struct EventMessage: Sendable {
   /// Increases when a current reader would misinterpret the new format.
   public static let version: Int64 = 1

@@ -9,8 +9,8 @@ final class MessagePrefetcher {
   /// Below this size a thread does not pay off.
   private static let leastBytes = 64 << 10
 
-  /// All messages, if there is no thread. Decoded up front, so that a connection that waits for the
-  /// write lock does not wait for the decoding.
+  /// All messages, if there is no thread. They are decoded up front, so that other writers, which
+  /// the transaction locks out, do not wait for the decoding.
   private var understood: [Message] = []
   private let queue: OrderedWorkQueue<Message>
   private var thread: pthread_t?
