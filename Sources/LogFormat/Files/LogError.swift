@@ -1,7 +1,7 @@
 /// What can be wrong with a log. Every message names the file and what to do.
 public enum LogError: Error, Sendable {
   case missing(path: String)
-  /// The log was recorded to a local disk of a host instead; of another host if `host` is not
+  /// A log of this path is recorded to a local disk instead: on `host`, or on an unknown host.
   /// `nil`.
   case elsewhere(path: String, fileSystem: String, standIn: String, host: String?)
   case folderMissing(path: String, folder: String)
