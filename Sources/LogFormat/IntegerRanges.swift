@@ -11,12 +11,12 @@ public struct IntegerRanges: Sendable, Equatable {
   public var count: Int64 { ranges.reduce(0) { $0 + $1.upperBound - $1.lowerBound + 1 } }
 
   public func contains(_ number: Int64) -> Bool {
-    let place = place(of: number)
-    return place < ranges.count && ranges[place].contains(number)
+    let index = index(of: number)
+    return index < ranges.count && ranges[index].contains(number)
   }
 
   /// The index of the first range that does not end before a number.
-  private func place(of number: Int64) -> Int {
+  private func index(of number: Int64) -> Int {
     // The next number mostly comes after all others.
     if let last = ranges.last, number > last.upperBound { return ranges.count }
     var (low, high) = (0, ranges.count)
@@ -31,7 +31,7 @@ public struct IntegerRanges: Sendable, Equatable {
 
   public mutating func insert(_ range: ClosedRange<Int64>) {
     var range = range
-    let first = place(of: range.lowerBound == .min ? .min : range.lowerBound - 1)
+    let first = index(of: range.lowerBound == .min ? .min : range.lowerBound - 1)
     var end = first
     while end < ranges.count, ranges[end].lowerBound - 1 <= range.upperBound {
       range =

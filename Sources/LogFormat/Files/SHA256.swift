@@ -38,10 +38,10 @@ package enum SHA256 {
     _ bytes: [UInt8], _ block: Int, _ schedule: inout [UInt32], _ state: inout [UInt32]
   ) {
     for index in 0..<16 {
-      let place = block + index * 4
+      let offset = block + index * 4
       schedule[index] =
-        UInt32(bytes[place]) << 24 | UInt32(bytes[place + 1]) << 16
-        | UInt32(bytes[place + 2]) << 8 | UInt32(bytes[place + 3])
+        UInt32(bytes[offset]) << 24 | UInt32(bytes[offset + 1]) << 16
+        | UInt32(bytes[offset + 2]) << 8 | UInt32(bytes[offset + 3])
     }
     for index in 16..<64 {
       let a = schedule[index - 15]

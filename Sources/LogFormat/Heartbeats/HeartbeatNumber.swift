@@ -53,8 +53,8 @@ enum HeartbeatNumber {
     var best: (kind: Kind, payload: [UInt8]) = (.text, Varint.make(text.count) + text)
     func offer(_ kind: Kind, _ payload: [UInt8], mayBeLonger: Bool = false) {
       guard payload.count < best.payload.count + (mayBeLonger ? 2 : 0) else { return }
-      var (place, after) = (payload.startIndex, before)
-      let read = read(kind, payload[...], &place, template: template, time: time, told: &after)
+      var (position, after) = (payload.startIndex, before)
+      let read = read(kind, payload[...], &position, template: template, time: time, told: &after)
       guard let read, read[...] == text else { return }
       best = (kind, payload)
       told = after
@@ -93,11 +93,11 @@ enum HeartbeatNumber {
 
   /// The text of a number; `nil` if the bytes are damaged.
   static func read(
-    _ kind: Kind, _ bytes: ArraySlice<UInt8>, _ place: inout Int, template: ArraySlice<UInt8>,
+    _ kind: Kind, _ bytes: ArraySlice<UInt8>, _ position: inout Int, template: ArraySlice<UInt8>,
     time: Int64, told: inout Told
   ) -> [UInt8]? {
     let made =
-      read(kind, bytes, &place, template, time, &told.units)
+      read(kind, bytes, &position, template, time, &told.units)
       ?? told.text.flatMap {
         kind == .repeated ? Array($0) : nil
       }
@@ -106,33 +106,33 @@ enum HeartbeatNumber {
   }
 
   private static func read(
-    _ kind: Kind, _ bytes: ArraySlice<UInt8>, _ place: inout Int, _ template: ArraySlice<UInt8>,
+    _ kind: Kind, _ bytes: ArraySlice<UInt8>, _ position: inout Int, _ template: ArraySlice<UInt8>,
     _ time: Int64, _ timeUnits: inout Int64
   ) -> [UInt8]? {
     switch kind {
     case .repeated: return nil
     case .text:
-      guard let count = Varint.read(bytes, &place).flatMap({ Int(exactly: $0) }),
-        count <= bytes.endIndex - place
+      guard let count = Varint.read(bytes, &position).flatMap({ Int(exactly: $0) }),
+        count <= bytes.endIndex - position
       else { return nil }
-      defer { place += count }
-      return Array(bytes[place..<place + count])
+      defer { position += count }
+      return Array(bytes[position..<position + count])
     case .float:
-      guard bytes.endIndex - place >= 8 else { return nil }
-      let bits = (0..<8).reduce(UInt64(0)) { $0 | UInt64(bytes[place + $1]) << UInt64($1 * 8) }
-      place += 8
+      guard bytes.endIndex - position >= 8 else { return nil }
+      let bits = (0..<8).reduce(UInt64(0)) { $0 | UInt64(bytes[position + $1]) << UInt64($1 * 8) }
+      position += 8
       return text(Double(bitPattern: bits))
     default: break
     }
-    guard let number = Varint.readSigned(bytes, &place) else { return nil }
+    guard let number = Varint.readSigned(bytes, &position) else { return nil }
     switch kind {
     case .rate:
-      guard let units = Varint.readSigned(bytes, &place) else { return nil }
+      guard let units = Varint.readSigned(bytes, &position) else { return nil }
       timeUnits = units
       return text(Double(number) / (Double(units) / unit))
     case .rateOfSameTime: return text(Double(number) / (Double(timeUnits) / unit))
     case .mean:
-      guard let count = Varint.readSigned(bytes, &place) else { return nil }
+      guard let count = Varint.readSigned(bytes, &position) else { return nil }
       return text(Double(number) / unit / Double(count))
     case .integer: return Array(String(number).utf8)
     case .integerDifference:
@@ -215,11 +215,11 @@ enum Varint {
     return bytes + [UInt8(rest)]
   }
 
-  static func read(_ bytes: ArraySlice<UInt8>, _ place: inout Int) -> UInt64? {
+  static func read(_ bytes: ArraySlice<UInt8>, _ position: inout Int) -> UInt64? {
     var (number, shift) = (UInt64(0), UInt64(0))
-    while place < bytes.endIndex, shift < 64 {
-      let byte = bytes[place]
-      place += 1
+    while position < bytes.endIndex, shift < 64 {
+      let byte = bytes[position]
+      position += 1
       number |= UInt64(byte & 0x7F) << shift
       if byte & 0x80 == 0 { return number }
       shift += 7
@@ -227,7 +227,7 @@ enum Varint {
     return nil
   }
 
-  static func readSigned(_ bytes: ArraySlice<UInt8>, _ place: inout Int) -> Int64? {
-    read(bytes, &place).map { Int64(bitPattern: $0 >> 1) ^ -Int64(bitPattern: $0 & 1) }
+  static func readSigned(_ bytes: ArraySlice<UInt8>, _ position: inout Int) -> Int64? {
+    read(bytes, &position).map { Int64(bitPattern: $0 >> 1) ^ -Int64(bitPattern: $0 & 1) }
   }
 }

@@ -20,29 +20,29 @@ package struct HeartbeatText {
 
   package init(_ bytes: [UInt8]) {
     self.bytes = bytes
-    var (place, depth) = (0, 0)
+    var (offset, depth) = (0, 0)
     var part: (start: Int, depth: Int)?
-    while place < bytes.count {
-      let byte = bytes[place]
+    while offset < bytes.count {
+      let byte = bytes[offset]
       switch byte {
       case UInt8(ascii: "\""):
-        let end = Self.end(ofString: place, bytes)
-        for byte in bytes[place..<end] { mix(byte, isInside: part != nil) }
+        let end = Self.end(ofString: offset, bytes)
+        for byte in bytes[offset..<end] { mix(byte, isInside: part != nil) }
         if part == nil, end + 1 < bytes.count, bytes[end] == UInt8(ascii: ":"),
           bytes[end + 1] == UInt8(ascii: "{"),
-          Self.names.contains(where: { $0.elementsEqual(bytes[place + 1..<end - 1]) })
+          Self.names.contains(where: { $0.elementsEqual(bytes[offset + 1..<end - 1]) })
         {
           part = (end + 1, depth)
           mix(bytes[end], isInside: false)
-          place = end + 1
+          offset = end + 1
         } else {
-          place = end
+          offset = end
         }
         continue
       case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"):
-        let start = place
-        while place < bytes.count, Self.isOfNumber(bytes[place]) { place += 1 }
-        numbers.append(start..<place)
+        let start = offset
+        while offset < bytes.count, Self.isOfNumber(bytes[offset]) { offset += 1 }
+        numbers.append(start..<offset)
         mix(0, isInside: part != nil)
         continue
       case UInt8(ascii: "{"): depth += 1
@@ -50,9 +50,9 @@ package struct HeartbeatText {
       default: break
       }
       mix(byte, isInside: part != nil)
-      place += 1
+      offset += 1
       if byte == UInt8(ascii: "}"), let open = part, open.depth == depth {
-        parts.append(open.start..<place)
+        parts.append(open.start..<offset)
         part = nil
       }
     }
@@ -74,11 +74,11 @@ package struct HeartbeatText {
   }
 
   private static func end(ofString start: Int, _ bytes: [UInt8]) -> Int {
-    var place = start + 1
-    while place < bytes.count, bytes[place] != UInt8(ascii: "\"") {
-      place += bytes[place] == UInt8(ascii: "\\") ? 2 : 1
+    var offset = start + 1
+    while offset < bytes.count, bytes[offset] != UInt8(ascii: "\"") {
+      offset += bytes[offset] == UInt8(ascii: "\\") ? 2 : 1
     }
-    return min(place + 1, bytes.count)
+    return min(offset + 1, bytes.count)
   }
 
   /// A part with 0 in place of each number.

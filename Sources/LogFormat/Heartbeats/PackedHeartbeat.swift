@@ -88,34 +88,34 @@ package enum PackedHeartbeat {
 
   /// The JSON that was packed; `nil` if the bytes are damaged.
   package static func unpack(_ packed: [UInt8], template: HeartbeatText, time: Int64) -> [UInt8]? {
-    var place = 1 + nameLength
+    var offset = 1 + nameLength
     var base = template
     if packed[0] == 2 {
       var parts: [[UInt8]?] = []
       for _ in template.parts {
-        guard let length = Varint.read(packed[...], &place).flatMap({ Int(exactly: $0) }),
-          length - 1 <= packed.count - place
+        guard let length = Varint.read(packed[...], &offset).flatMap({ Int(exactly: $0) }),
+          length - 1 <= packed.count - offset
         else { return nil }
-        parts.append(length == 0 ? nil : Array(packed[place..<place + length - 1]))
-        place += max(0, length - 1)
+        parts.append(length == 0 ? nil : Array(packed[offset..<offset + length - 1]))
+        offset += max(0, length - 1)
       }
       base = template.exchanging(parts)
     }
     var index = -1
     var numbers: [Int: [UInt8]] = [:]
     var told = HeartbeatNumber.Told()
-    while place < packed.count {
-      let head = packed[place]
-      place += 1
+    while offset < packed.count {
+      let head = packed[offset]
+      offset += 1
       var skipped = Int(head & 15)
       if skipped == 15 {
-        guard let more = Varint.read(packed[...], &place), more < 1 << 32 else { return nil }
+        guard let more = Varint.read(packed[...], &offset), more < 1 << 32 else { return nil }
         skipped += Int(more)
       }
       index += skipped + 1
       guard let kind = HeartbeatNumber.Kind(rawValue: head >> 4), index < base.numbers.count,
         let text = HeartbeatNumber.read(
-          kind, packed[...], &place, template: base.bytes[base.numbers[index]], time: time,
+          kind, packed[...], &offset, template: base.bytes[base.numbers[index]], time: time,
           told: &told)
       else { return nil }
       numbers[index] = text

@@ -43,7 +43,7 @@ final class WaitingForLock {
   init(_ patience: LockPatience) { self.patience = patience }
 
   /// - Parameter attempt: the number of earlier calls for the same lock.
-  fileprivate func goesOn(_ attempt: Int32) -> Bool {
+  fileprivate func shouldRetry(_ attempt: Int32) -> Bool {
     if attempt == 0 { start = LockPatience.now() }
     return patience.wait(since: start, attempt: attempt)
   }
@@ -60,7 +60,7 @@ extension Connection {
         guard let context else { return 0 }
         // Retained by the connection, which calls this.
         let waiting = Unmanaged<WaitingForLock>.fromOpaque(context).takeUnretainedValue()
-        return waiting.goesOn(attempt) ? 1 : 0
+        return waiting.shouldRetry(attempt) ? 1 : 0
       }, Unmanaged.passUnretained(waiting).toOpaque())
   }
 }

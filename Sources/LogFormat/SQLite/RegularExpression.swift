@@ -55,8 +55,8 @@ private func regexp(
     return sqlite3_result_null(context)
   }
   let expression: RegularExpression
-  if let known = sqlite3_get_auxdata(context, 0) {
-    expression = Unmanaged<RegularExpression>.fromOpaque(known).takeUnretainedValue()
+  if let cached = sqlite3_get_auxdata(context, 0) {
+    expression = Unmanaged<RegularExpression>.fromOpaque(cached).takeUnretainedValue()
   } else {
     guard let pattern = sqlite3_value_text(arguments[0]) else {
       return sqlite3_result_null(context)
@@ -67,7 +67,7 @@ private func regexp(
       return sqlite3_result_error(context, "REGEXP: \(error.reason)", -1)
     }
     sqlite3_set_auxdata(context, 0, Unmanaged.passRetained(expression).toOpaque()) {
-      if let kept = $0 { Unmanaged<RegularExpression>.fromOpaque(kept).release() }
+      if let retained = $0 { Unmanaged<RegularExpression>.fromOpaque(retained).release() }
     }
   }
   text.withMemoryRebound(to: CChar.self, capacity: Int(sqlite3_value_bytes(arguments[1])) + 1) {
