@@ -111,10 +111,10 @@ extension EventMessage {
     self.sources = sources
     events = []
     for item in try Self.list(value, "events") {
-      let place = try Self.place(item, sources.count)
+      let index = try Self.index(item, sources.count)
       events.append(
         Item(
-          source: place, sourceSeq: try Self.seq(item), event: try Event(message: item)))
+          source: index, sourceSeq: try Self.seq(item), event: try Event(message: item)))
     }
     gaps = []
     for gap in try Self.list(value, "gaps") {
@@ -123,7 +123,7 @@ extension EventMessage {
       else { throw MessageError("has a gap without a count, time or reason") }
       gaps.append(
         Gap(
-          source: try Self.place(gap, sources.count), sourceSeq: try Self.seq(gap), count: count,
+          source: try Self.index(gap, sources.count), sourceSeq: try Self.seq(gap), count: count,
           time: time, reason: reason))
     }
     if let end = value["end"] { self.end = try Self.end(end, sources.count) }
@@ -135,7 +135,7 @@ extension EventMessage {
     else { throw MessageError("has an 'end' without a kind or time") }
     var lasts: [(Int, Int64)] = []
     for source in try list(value, "sources") {
-      lasts.append((try place(source, count), try seq(source)))
+      lasts.append((try index(source, count), try seq(source)))
     }
     return End(end: end, time: time, lastSourceSeqs: lasts)
   }
@@ -148,11 +148,11 @@ extension EventMessage {
     }
   }
 
-  private static func place(_ value: Value, _ count: Int) throws(MessageError) -> Int {
-    guard let place = value["source"]?.int, place >= 0, place < Int64(count) else {
+  private static func index(_ value: Value, _ count: Int) throws(MessageError) -> Int {
+    guard let index = value["source"]?.int, index >= 0, index < Int64(count) else {
       throw MessageError("names a source that it does not have")
     }
-    return Int(place)
+    return Int(index)
   }
 
   private static func seq(_ value: Value) throws(MessageError) -> Int64 {

@@ -11,7 +11,7 @@ public struct EventMessageWriter {
   private var known: [Int: [UInt8]] = [:]
   /// The sources of this message, in its order, and their indexes in it.
   private var sources: [Int] = []
-  private var places: [Int: Int] = [:]
+  private var indexes: [Int: Int] = [:]
   private var events = JSONWriter()
   private var gaps = JSONWriter()
   private var end = JSONWriter()
@@ -55,9 +55,9 @@ public struct EventMessageWriter {
       ).utf8)
   }
 
-  private mutating func place(of number: Int) -> Int64 {
-    if let place = places[number] { return Int64(place) }
-    places[number] = sources.count
+  private mutating func sourceIndex(of number: Int) -> Int64 {
+    if let sourceIndex = indexes[number] { return Int64(sourceIndex) }
+    indexes[number] = sources.count
     sources.append(number)
     return Int64(sources.count - 1)
   }
@@ -70,10 +70,10 @@ public struct EventMessageWriter {
     _ event: EncodedEvent, source number: Int, sourceSeq: Int64, mostBytes: Int
   ) throws -> Bool {
     let start = events.output.count
-    let place = place(of: number)
+    let sourceIndex = sourceIndex(of: number)
     do {
       events.raw(eventCount == 0 ? "{\"source\":" : ",{\"source\":")
-      events.write(int: place)
+      events.write(int: sourceIndex)
       events.raw(",\"seq\":")
       events.write(int: sourceSeq)
       events.raw(",\"time\":")
@@ -97,7 +97,7 @@ public struct EventMessageWriter {
     source number: Int, sourceSeq: Int64, count: Int64, time: Int64, reason: String
   ) {
     gaps.raw(gapCount == 0 ? "{\"source\":" : ",{\"source\":")
-    gaps.write(int: place(of: number))
+    gaps.write(int: sourceIndex(of: number))
     gaps.raw(",\"seq\":")
     gaps.write(int: sourceSeq)
     gaps.raw(",\"count\":")
@@ -122,7 +122,7 @@ public struct EventMessageWriter {
     end.raw(",\"sources\":[")
     for (index, source) in lastSourceSeqs.enumerated() {
       end.raw(index == 0 ? "{\"source\":" : ",{\"source\":")
-      end.write(int: place(of: source.source))
+      end.write(int: sourceIndex(of: source.source))
       end.raw(",\"seq\":")
       end.write(int: source.last)
       end.raw("}")
@@ -160,7 +160,7 @@ public struct EventMessageWriter {
     gaps.removeAll()
     end.removeAll()
     sources.removeAll(keepingCapacity: true)
-    places.removeAll(keepingCapacity: true)
+    indexes.removeAll(keepingCapacity: true)
     eventCount = 0
     gapCount = 0
   }
@@ -215,12 +215,12 @@ extension MessagePackReader {
       json.raw(field)
       return try json.write(text: text())
     }
-    let place = try integer()
-    if known.indices.contains(Int(clamping: place)) {
-      json.raw(known[Int(place)])
+    let nameIndex = try integer()
+    if known.indices.contains(Int(clamping: nameIndex)) {
+      json.raw(known[Int(nameIndex)])
     } else {
       json.raw(field)
-      try json.write(.string(name(place)))
+      try json.write(.string(name(nameIndex)))
     }
   }
 

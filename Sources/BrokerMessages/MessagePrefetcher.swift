@@ -11,7 +11,7 @@ final class MessagePrefetcher {
 
   /// All messages, if there is no thread. They are decoded up front, so that other writers, which
   /// the transaction locks out, do not wait for the decoding.
-  private var understood: [Message] = []
+  private var decoded: [Message] = []
   private let queue: OrderedWorkQueue<Message>
   private var thread: pthread_t?
 
@@ -21,12 +21,12 @@ final class MessagePrefetcher {
       deliveries.reduce(0, { $0 + $1.body.count }) >= Self.leastBytes
     {
       thread = ParallelThread.start { [queue] in
-        while let place = queue.next() {
-          queue.put(.success(Self.message(deliveries[place])), at: place)
+        while let index = queue.next() {
+          queue.put(.success(Self.message(deliveries[index])), at: index)
         }
       }
     }
-    if thread == nil { understood = deliveries.map(Self.message) }
+    if thread == nil { decoded = deliveries.map(Self.message) }
   }
 
   private static func message(_ delivery: Delivery) -> Message {
@@ -36,8 +36,8 @@ final class MessagePrefetcher {
   }
 
   /// Each message is requested once, in order.
-  func message(_ place: Int) throws -> Message {
-    thread == nil ? understood[place] : try queue.take(place).get()
+  func message(_ index: Int) throws -> Message {
+    thread == nil ? decoded[index] : try queue.take(index).get()
   }
 
   /// Call when no more messages are requested: waits for the thread to end.

@@ -90,8 +90,8 @@ public final class QueueRecorder {
     do {
       try writer.transaction(synced: true) {
         try detectConcurrentWriter()
-        for (place, delivery) in deliveries.enumerated() {
-          try put(delivery, try messages.message(place), &counts)
+        for (index, delivery) in deliveries.enumerated() {
+          try put(delivery, try messages.message(index), &counts)
         }
         for id in ended { try completeIfAllThere(id) }
       }
@@ -126,7 +126,7 @@ public final class QueueRecorder {
       do {
         try delivery.body.withUnsafeBytes { try put(message, $0, &counts) }
       } catch let error as MessagePackError {
-        try keep(delivery, MessageError("\(error)"), &counts)
+        try storeMalformed(delivery, MessageError("\(error)"), &counts)
       }
     case .success(.transition(let transition)):
       var args = transition.args.content
@@ -136,12 +136,12 @@ public final class QueueRecorder {
           .transition, time: Clock.now(), key: transition.key, start: transition.start,
           finish: transition.finish, args: Args(args)))
       counts.events += 1
-    case .failure(let error): try keep(delivery, error, &counts)
+    case .failure(let error): try storeMalformed(delivery, error, &counts)
     }
   }
 
   /// Stores a message that could not be decoded.
-  private func keep(
+  private func storeMalformed(
     _ delivery: Delivery, _ error: MessageError, _ counts: inout DeliveryCounts
   ) throws {
     counts.malformed += 1
@@ -160,10 +160,10 @@ public final class QueueRecorder {
     _ message: EventMessage, _ body: UnsafeRawBufferPointer, _ counts: inout DeliveryCounts
   ) throws {
     let id = message.run.id
-    try meet(message.run)
+    try ensureRun(message.run)
     try putEvents(of: message, body, &counts)
     for gap in message.gaps {
-      let known = try meet(message.sources[gap.source], id)
+      let known = try ensureSource(message.sources[gap.source], id)
       defer { gapIsThere.reset() }
       try gapIsThere.bind(1, known.number)
       try gapIsThere.bind(2, gap.sourceSeq)
@@ -175,8 +175,8 @@ public final class QueueRecorder {
         reason: gap.reason)
     }
     if let end = message.end {
-      for last in end.lastSourceSeqs { _ = try meet(message.sources[last.source], id) }
-      try note(end, of: message, id)
+      for last in end.lastSourceSeqs { _ = try ensureSource(message.sources[last.source], id) }
+      try record(end, of: message, id)
     }
     if let run = runs[id], run.isPartial, run.hasEnd { ended.insert(id) }
   }
@@ -188,26 +188,26 @@ public final class QueueRecorder {
     // Each source is looked up once instead of for every event; also one that is listed twice.
     var known: [KnownSource] = []
     var ids: [String: Int] = [:]
-    let places = try message.sources.map { source in
-      if let place = ids[source.id] { return place }
-      known.append(try meet(source, id))
+    let indexes = try message.sources.map { source in
+      if let index = ids[source.id] { return index }
+      known.append(try ensureSource(source, id))
       ids[source.id] = known.count - 1
       return known.count - 1
     }
     // Two owners of the same ranges would copy them at every change.
     for serverID in ids.keys { runs[id]?.sources[serverID] = nil }
     // Also if an event cannot be read: the ones before it are stored.
-    defer { for (serverID, place) in ids { runs[id]?.sources[serverID] = known[place] } }
+    defer { for (serverID, index) in ids { runs[id]?.sources[serverID] = known[index] } }
     func put(_ source: Int, _ sourceSeq: Int64, _ append: (Int64) throws -> Void) throws {
-      let place = places[source]
-      if try known[place].seqs.contains(sourceSeq) || isThere(sourceSeq, known[place]) {
+      let index = indexes[source]
+      if try known[index].seqs.contains(sourceSeq) || isThere(sourceSeq, known[index]) {
         counts.known += 1
         return
       }
-      try append(known[place].number)
-      known[place].seqs.insert(sourceSeq)
-      if sourceSeq < known[place].last { try recordDisorder(id) }
-      known[place].last = max(known[place].last, sourceSeq)
+      try append(known[index].number)
+      known[index].seqs.insert(sourceSeq)
+      if sourceSeq < known[index].last { try recordDisorder(id) }
+      known[index].last = max(known[index].last, sourceSeq)
       counts.events += 1
     }
     for item in message.events {
@@ -245,7 +245,7 @@ public final class QueueRecorder {
     seenVersion = version
   }
 
-  private func meet(_ header: RunHeader) throws {
+  private func ensureRun(_ header: RunHeader) throws {
     guard runs[header.id] == nil else { return }
     if let known = try writer.run(id: header.id) {
       runs[header.id] = Run(
@@ -257,15 +257,15 @@ public final class QueueRecorder {
       runs[header.id] = Run(
         number: try writer.add(header), isPartial: true, hasEnd: false)
     }
-    try hold(header.id)
+    try acquireLock(header.id)
   }
 
-  private func hold(_ run: String) throws {
+  private func acquireLock(_ run: String) throws {
     guard locks[run] == nil, !RecorderLock.isHeld(log: path, run: run) else { return }
     locks[run] = try RecorderLock(log: path, run: run)
   }
 
-  private func meet(_ source: Source, _ id: String) throws -> KnownSource {
+  private func ensureSource(_ source: Source, _ id: String) throws -> KnownSource {
     if let known = runs[id]?.sources[source.id] { return known }
     let run = runs[id]?.number ?? 0
     let known: KnownSource
@@ -278,7 +278,7 @@ public final class QueueRecorder {
     return known
   }
 
-  private func note(_ end: EventMessage.End, of message: EventMessage, _ id: String) throws {
+  private func record(_ end: EventMessage.End, of message: EventMessage, _ id: String) throws {
     guard let run = runs[id] else { return }
     // The recorder that resumes after a crash may report the death again, with more precise data.
     let isClosed =
@@ -301,14 +301,14 @@ public final class QueueRecorder {
   // MARK: - Events without identity
 
   private func appendLocal(_ event: Event) throws {
-    var own = try own ?? begun()
+    var own = try own ?? beginLocalRun()
     own.count += 1
     try writer.append(event, source: own.source, sourceSeq: own.count)
     self.own = own
   }
 
   /// Begins or resumes the run for events without an identity.
-  private func begun() throws -> (run: String, source: Int64, count: Int64) {
+  private func beginLocalRun() throws -> (run: String, source: Int64, count: Int64) {
     let id = ownRun
     let source = Source(kind: .scheduler, id: "queue", address: origin)
     if let known = try writer.run(id: id),
@@ -321,7 +321,7 @@ public final class QueueRecorder {
         id: id, engine: "unknown", engineVersion: "unknown", recorderVersion: recorderVersion,
         mode: "transitions", started: Clock.now(),
         metadata: .object(["from": .string(origin)])))
-    try hold(id)
+    try acquireLock(id)
     return (id, try writer.add(source, run: run), 0)
   }
 

@@ -89,30 +89,30 @@ package final class SourceMergeIterator {
 package struct RunMergeIterator {
   private let sources: [SourceMergeIterator]
   /// The times of the next events, the earliest last, each with the index of its source.
-  private var ready: [(time: Int64, place: Int)] = []
+  private var ready: [(time: Int64, index: Int)] = []
 
   package init(_ sources: [SourceMergeIterator]) throws {
     self.sources = sources
-    for place in sources.indices { try insert(place) }
+    for index in sources.indices { try insert(index) }
   }
 
-  private mutating func insert(_ place: Int) throws {
-    guard let time = try sources[place].head()?.event.time else { return }
+  private mutating func insert(_ index: Int) throws {
+    guard let time = try sources[index].head()?.event.time else { return }
     var (low, high) = (0, ready.count)
     while low < high {
       let middle = (low + high) / 2
       if ready[middle].time > time { low = middle + 1 } else { high = middle }
     }
-    ready.insert((time, place), at: low)
+    ready.insert((time, index), at: low)
   }
 
   /// The next event, its source in the target log, and the number of logs that contain it.
   package mutating func next() throws -> (event: RecordedEvent, source: Int64, copies: Int64)? {
-    guard let place = ready.popLast()?.place, let event = try sources[place].head() else {
+    guard let index = ready.popLast()?.index, let event = try sources[index].head() else {
       return nil
     }
-    let copies = try sources[place].pass(event)
-    try insert(place)
-    return (event, sources[place].target, copies)
+    let copies = try sources[index].pass(event)
+    try insert(index)
+    return (event, sources[index].target, copies)
   }
 }

@@ -104,7 +104,7 @@ extension ScannedEvents {
 private struct ScannedEvent {
   private(set) var source = -1
   private(set) var sourceSeq: Int64 = 0
-  private var whole = 0..<0
+  private var fullRange = 0..<0
   private var time: Int64?
   private var hook: Range<Int>?
   /// The text of the key, and its value if it is not plain text.
@@ -143,7 +143,7 @@ private struct ScannedEvent {
       }
     }
     guard isObject else { return nil }
-    whole = start..<scanner.place
+    fullRange = start..<scanner.place
   }
 
   var isEvent: Bool {
@@ -224,7 +224,7 @@ private struct ScannedEvent {
   func decoded(_ scanner: JSONScanner) -> Event? {
     guard
       let value = try? JSONReader.value(
-        String(decoding: scanner[whole], as: UTF8.self), opensShared: false)
+        String(decoding: scanner[fullRange], as: UTF8.self), opensShared: false)
     else {
       return nil
     }
