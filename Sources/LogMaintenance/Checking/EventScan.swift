@@ -61,13 +61,13 @@ struct EventScan {
         sum.last = max(sum.last, seq)
         totals[source.run] = sum
       }
-      look(at: select, seq, source)
+      inspect(at: select, seq, source)
     }
-    try tell(holes)
+    try reportHoles(holes)
     try compare(totals)
   }
 
-  private mutating func look(at row: Statement, _ seq: Int64, _ source: References.Source?) {
+  private mutating func inspect(at row: Statement, _ seq: Int64, _ source: References.Source?) {
     let run = source?.run
     if references.isWhole {
       if source == nil { reportUnknown("source", row.integer(1), seq, run) }
@@ -86,7 +86,7 @@ struct EventScan {
     }
     let hook = references.hook(row.integer(3))
     switch hook {
-    case .transition: lookAtTransition(row, seq, source)
+    case .transition: checkTransition(row, seq, source)
     case .other(let name) where !name.isEmpty:
       check.list.add(
         .unknownHook, run: run, subject: name, at: "seq \(seq)",
@@ -103,7 +103,7 @@ struct EventScan {
     (3, "hook"), (5, "start"), (6, "finish"), (7, "stimulus"), (8, "worker"),
   ]
 
-  private mutating func lookAtTransition(
+  private mutating func checkTransition(
     _ row: Statement, _ seq: Int64, _ source: References.Source?
   ) {
     guard !row.isNull(4), !row.isNull(5), !row.isNull(6) else {
@@ -135,7 +135,7 @@ struct EventScan {
   ) {
     guard let text = row.optionalText(column) else { return }
     if column == 9, let packed = PackedHeartbeat.bytes(of: text.utf8) {
-      return lookAtHeartbeat(packed, time: row.integer(2), seq, run)
+      return checkHeartbeat(packed, time: row.integer(2), seq, run)
     }
     var missing: String?
     do {
@@ -159,7 +159,7 @@ struct EventScan {
     }
   }
 
-  private func lookAtHeartbeat(_ packed: [UInt8], time: Int64, _ seq: Int64, _ run: Int64?) {
+  private func checkHeartbeat(_ packed: [UInt8], time: Int64, _ seq: Int64, _ run: Int64?) {
     let name = PackedHeartbeat.name(in: packed)
     defer { findTemplate.reset() }
     guard (try? findTemplate.bind(1, name)) != nil, let isThere = try? findTemplate.step() else {
@@ -202,18 +202,18 @@ struct EventScan {
 
   /// Each seq is assigned once, and every transaction continues after the last one: only pruning,
   /// events in earlier segments of a run, and losses of a salvaged log leave seqs unused.
-  private func tell(_ holes: (first: Int64, count: Int64)) throws {
+  private func reportHoles(_ holes: (first: Int64, count: Int64)) throws {
     guard holes.count > 0 else { return }
-    let told =
+    let recorded =
       try check.connection.integer(
         """
         SELECT coalesce(sum(count), 0) FROM gap
         WHERE \(GapReason.isPrunedSQL) OR \(RunFiles.isEarlierSQL)
           OR reason = '\(LogSalvage.reason)'
         """) ?? 0
-    guard holes.count > told else { return }
+    guard holes.count > recorded else { return }
     check.list.add(
-      .holeInSeq, count: holes.count - told, at: "seq \(holes.first)",
+      .holeInSeq, count: holes.count - recorded, at: "seq \(holes.first)",
       "events are gone from the file that nothing accounts for")
   }
 

@@ -37,14 +37,14 @@ extension LogCheck {
         let step = TaskChains.Step(
           seq: select.integer(0), key: select.integer(3), start: select.integer(4),
           finish: select.integer(5))
-        for broken in chains.take(step, &references) { tell(broken, facts.run, &references) }
+        for broken in chains.take(step, &references) { report(broken, facts.run, &references) }
       }
-      for broken in chains.unfinished { tell(broken, facts.run, &references) }
+      for broken in chains.unfinished { report(broken, facts.run, &references) }
       select.reset()
     }
   }
 
-  private func tell(_ broken: TaskChains.Break, _ run: Int64, _ references: inout References) {
+  private func report(_ broken: TaskChains.Break, _ run: Int64, _ references: inout References) {
     list.add(
       .brokenChain, run: run, at: "seq \(broken.step.seq)",
       "a task leaves \(references.state(broken.step.start)), and the event before had brought it to "

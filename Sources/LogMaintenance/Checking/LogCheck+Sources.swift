@@ -82,12 +82,12 @@ extension LogCheck {
     try select.bind(1, id)
     // The lowest number that no event or gap accounts for.
     var next: Int64 = 1
-    var place = 0
+    var index = 0
     func account(to number: Int64) {
-      while place < gaps.count, gaps[place].first <= number {
-        if gaps[place].first > next { reportHole(from: next, to: gaps[place].first) }
-        next = max(next, gaps[place].end)
-        place += 1
+      while index < gaps.count, gaps[index].first <= number {
+        if gaps[index].first > next { reportHole(from: next, to: gaps[index].first) }
+        next = max(next, gaps[index].end)
+        index += 1
       }
     }
     func reportHole(from first: Int64, to end: Int64) {

@@ -48,7 +48,7 @@ public final class LogCheck {
     -> Result
   {
     var runs: [RunInfo] = []
-    look("runs") { runs = try LogReader(path: path).runs() }
+    runCheck("runs") { runs = try LogReader(path: path).runs() }
     partialRuns = Set(runs.filter(\.isPartial).map(\.number))
     do {
       try connection.execute("BEGIN")
@@ -57,29 +57,29 @@ public final class LogCheck {
     }
     defer { try? connection.execute("ROLLBACK") }
     var isSound = false
-    look("file") { isSound = try checkFile(isQuick: isQuick) }
-    look("schema") { try checkSchema() }
+    runCheck("file") { isSound = try checkFile(isQuick: isQuick) }
+    runCheck("schema") { try checkSchema() }
     let references = References(connection)
-    look("meta") { try checkNumbers() }
-    look("events") {
+    runCheck("meta") { try checkNumbers() }
+    runCheck("events") {
       var scan = try EventScan(self, references, isQuick: isQuick, show: show)
       try scan.run()
     }
-    look("sources") { try checkSources() }
+    runCheck("sources") { try checkSources() }
     let unchained = runs.filter(\.limits.hasHookFilter).map(\.number)
-    look("chains") { try checkChains(references, except: Set(unchained)) }
-    look("filters") { try reportFilters(runs) }
-    look("parts") { try reportParts(runs) }
-    look("runs") { try checkRuns(runs) }
-    look("workers") { try checkWorkers(runs) }
-    if !isQuick { look("blobs") { try checkBlobs() } }
+    runCheck("chains") { try checkChains(references, except: Set(unchained)) }
+    runCheck("filters") { try reportFilters(runs) }
+    runCheck("parts") { try reportParts(runs) }
+    runCheck("runs") { try checkRuns(runs) }
+    runCheck("workers") { try checkWorkers(runs) }
+    if !isQuick { runCheck("blobs") { try checkBlobs() } }
     checkSpools(runs)
     if !isSound { reportReadable() }
     return Result(runs: runs.count, events: events, findings: list.sorted)
   }
 
   /// Runs one check; unreadable data ends it and is a finding.
-  private func look(_ subject: String, _ body: () throws -> Void) {
+  private func runCheck(_ subject: String, _ body: () throws -> Void) {
     do {
       try body()
     } catch {
@@ -145,9 +145,9 @@ public final class LogCheck {
     for migration in Migrations.all where Int64(migration.version) <= version {
       try expected.execute(String(decoding: migration.sql, as: UTF8.self))
     }
-    let found = try Self.objects(connection)
+    let existing = try Self.objects(connection)
     for (name, object) in try Self.objects(expected).sorted(by: { $0.key < $1.key }) {
-      guard let sql = found[name]?.sql else {
+      guard let sql = existing[name]?.sql else {
         list.add(
           .missingObject, subject: name, at: name,
           "the \(object.type) is missing; 'tasklog recover --into NEW' makes a whole log of it")

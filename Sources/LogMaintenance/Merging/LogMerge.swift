@@ -128,9 +128,9 @@ public final class LogMerge {
     }
     let isThere = try writer.connection.prepare(
       "SELECT 1 FROM event WHERE source = ? AND source_seq = ?")
-    let place = reader.path + "#" + run.id
+    let positionKey = reader.path + "#" + run.id
     let cursor = try reader.events(
-      of: run, order: .arrival, goingOnFrom: positions[place].map(ResumePoint.init(arrived:)))
+      of: run, order: .arrival, goingOnFrom: positions[positionKey].map(ResumePoint.init(arrived:)))
     var isAtEnd = false
     while !isAtEnd {
       try writer.transaction {
@@ -154,7 +154,7 @@ public final class LogMerge {
       show(result.added + result.known)
     }
     // Not earlier: after an error the run is read again.
-    if preservesSeq { positions[place] = run.lastSeq }
+    if preservesSeq { positions[positionKey] = run.lastSeq }
     try finish(
       [Part(run: run, reader: reader, numbers: numbers)], number, Array(numbers.values),
       goesOn: goesOn)
@@ -279,8 +279,8 @@ public final class LogMerge {
     }
     for gap in gaps {
       let end = gap.first + gap.count
-      for (place, number) in [source, gap.first, end - 1, gap.id].enumerated() {
-        try others.bind(Int32(place + 1), number)
+      for (column, number) in [source, gap.first, end - 1, gap.id].enumerated() {
+        try others.bind(Int32(column + 1), number)
       }
       var holes: [(first: Int64, count: Int64)] = []
       var next = gap.first

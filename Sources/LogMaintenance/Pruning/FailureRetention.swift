@@ -25,11 +25,11 @@ struct FailureRetention {
   ///   failed in another.
   init(_ run: RunInfo, files: [String], _ writer: LogWriter) throws {
     let connection = writer.connection
-    let wanted = try Self.wanted(run, files)
+    let retained = try Self.retained(run, files)
     let select = try connection.prepare("SELECT id, text, typed FROM key")
     while try select.step() {
       let key = Key(text: select.text(1), typed: select.text(2))
-      if wanted.contains(KeyHash.hash(of: key)) { keys.insert(select.integer(0)) }
+      if retained.contains(KeyHash.hash(of: key)) { keys.insert(select.integer(0)) }
     }
     for hook in Self.keptHooks {
       let find = try connection.prepare("SELECT id FROM text WHERE text = ?")
@@ -47,24 +47,24 @@ struct FailureRetention {
   }
 
   /// Hashes of the keys whose stories are retained.
-  private static func wanted(_ run: RunInfo, _ files: [String]) throws -> Set<UInt64> {
-    var wanted: Set<UInt64> = []
+  private static func retained(_ run: RunInfo, _ files: [String]) throws -> Set<UInt64> {
+    var retained: Set<UInt64> = []
     var graphs: [DependencyIndex] = []
     for path in files {
       let reader = try LogReader(path: path)
       guard let part = try reader.runs().first(where: { $0.id == run.id }) else { continue }
-      try wanted.formUnion(failed(part, reader.connection))
+      try retained.formUnion(failed(part, reader.connection))
       let find = try reader.connection.prepare("SELECT text, typed FROM key WHERE id = ?")
       for number in part.metadata[RunMetadataKey.retainedKeys]?.elements?.compactMap(\.int) ?? [] {
         defer { find.reset() }
         try find.bind(1, number)
         guard try find.step() else { continue }
-        wanted.insert(KeyHash.hash(of: Key(text: find.text(0), typed: find.text(1))))
+        retained.insert(KeyHash.hash(of: Key(text: find.text(0), typed: find.text(1))))
       }
       graphs.append(try reader.dependencies(of: part))
     }
-    addDependencies(&wanted, graphs)
-    return wanted
+    addDependencies(&retained, graphs)
+    return retained
   }
 
   func keeps(key: Int64?, hook: Int64) -> Bool {
@@ -93,14 +93,14 @@ struct FailureRetention {
     return hashes
   }
 
-  private static func addDependencies(_ wanted: inout Set<UInt64>, _ graphs: [DependencyIndex]) {
-    var waiting = Array(wanted)
+  private static func addDependencies(_ retained: inout Set<UInt64>, _ graphs: [DependencyIndex]) {
+    var waiting = Array(retained)
     while let hash = waiting.popLast() {
       for graph in graphs {
         guard let task = graph.task(hash: hash) else { continue }
         for dependency in graph.dependencies(of: task) {
           let hash = graph.hash(of: Int(dependency))
-          if wanted.insert(hash).inserted { waiting.append(hash) }
+          if retained.insert(hash).inserted { waiting.append(hash) }
         }
       }
     }

@@ -31,7 +31,7 @@ struct InternGC {
   }
 
   mutating func run() throws {
-    while try lookAtEvents(limit: Self.eventsPerBatch) {}
+    while try scanEvents(limit: Self.eventsPerBatch) {}
     try sweep("key", isUsed: { $0.keys.contains($1.integer(0)) })
     try sweep("blob", columns: "id, hash", isUsed: { $0.isUsed(blob: $1.text(1)) })
     try sweep("text", isUsed: { $0.texts.contains($1.integer(0)) })
@@ -43,7 +43,7 @@ struct InternGC {
   }
 
   /// - Returns: whether there are more.
-  private mutating func lookAtEvents(limit: Int?) throws -> Bool {
+  private mutating func scanEvents(limit: Int?) throws -> Bool {
     let select = try connection.prepare(
       """
       SELECT seq, key, hook, start, finish, stimulus, worker,
@@ -73,7 +73,7 @@ struct InternGC {
   }
 
   /// Scans the prefixes and groups of keys; again after another process has written.
-  private mutating func lookAtKeys() throws {
+  private mutating func scanKeys() throws {
     let version = try connection.integer("PRAGMA data_version")
     guard version != keysVersion else { return }
     keysVersion = version
@@ -98,8 +98,8 @@ struct InternGC {
         // The row with the highest ID stays: otherwise that ID would be assigned again, and readers
         // that have cached it would take it for the old row.
         let highest = try connection.integer("SELECT max(id) FROM \(table)")
-        _ = try lookAtEvents(limit: nil)
-        if table == "text" { try lookAtKeys() }
+        _ = try scanEvents(limit: nil)
+        if table == "text" { try scanKeys() }
         var unused: [Int64] = []
         var count = 0
         try select.bind(1, last)

@@ -136,15 +136,15 @@ public final class LogPruning {
     var gaps = try PrunedGaps(connection)
     let sorted = rows.sorted { ($0.source, $0.sourceSeq) < ($1.source, $1.sourceSeq) }
     var start = 0
-    for place in 1...sorted.count {
-      if place < sorted.count, sorted[place].source == sorted[start].source,
-        sorted[place].sourceSeq == sorted[place - 1].sourceSeq + 1
+    for index in 1...sorted.count {
+      if index < sorted.count, sorted[index].source == sorted[start].source,
+        sorted[index].sourceSeq == sorted[index - 1].sourceSeq + 1
       {
         continue
       }
       try gaps.add(
-        source: sorted[start].source, first: sorted[start].sourceSeq, count: Int64(place - start))
-      start = place
+        source: sorted[start].source, first: sorted[start].sourceSeq, count: Int64(index - start))
+      start = index
     }
     let update = try connection.prepare("UPDATE run SET events = events - ? WHERE id = ?")
     try update.bind(1, Int64(rows.count))

@@ -75,7 +75,7 @@ public struct RetentionPolicy: Sendable {
     var ids: [String] = []
     for candidate in sorted where ids.last != candidate.run.id { ids.append(candidate.run.id) }
     let kept = keptRuns.map { Set(ids.suffix($0)) }
-    var left = bytes
+    var remainingBytes = bytes
     var chosen: [(candidate: Candidate, reason: Reason)] = []
     var others: [Candidate] = []
     for candidate in sorted where !candidate.isLive {
@@ -87,12 +87,12 @@ public struct RetentionPolicy: Sendable {
         others.append(candidate)
         continue
       }
-      left -= candidate.bytes
+      remainingBytes -= candidate.bytes
     }
     if let maximumBytes {
-      for candidate in others where left > maximumBytes {
+      for candidate in others where remainingBytes > maximumBytes {
         chosen.append((candidate, .maxSize))
-        left -= candidate.bytes
+        remainingBytes -= candidate.bytes
       }
     }
     return chosen

@@ -32,7 +32,7 @@ public struct RunFileRemoval {
     let parts = try parts()
     for other in others where other != path {
       do {
-        try note(parts, in: other)
+        try recordRemoval(parts, in: other)
       } catch let error as SQLiteError {
         throw LogError(error, path: other)
       }
@@ -64,7 +64,7 @@ public struct RunFileRemoval {
     return access(String(path.dropLast(self.name.count)) + name, F_OK) == 0
   }
 
-  private func note(_ parts: [Part], in other: String) throws {
+  private func recordRemoval(_ parts: [Part], in other: String) throws {
     let reader = try LogReader(path: other)
     let mine = try reader.runs().compactMap { run in
       parts.first { $0.run.id == run.id }.map { (run, $0) }
@@ -79,7 +79,7 @@ public struct RunFileRemoval {
       try writer.transaction {
         for info in sources {
           guard let gone = part.numbers[info.source.id] else { continue }
-          try note(gone, of: info.number, before: before, writer)
+          try recordRemoval(gone, of: info.number, before: before, writer)
         }
         if run.previousFile == name { try writer.note(RunMetadataKey.previousSegment, before, run: run.number) }
         if run.nextFile == name { try writer.note(RunMetadataKey.nextSegment, behind, run: run.number) }
@@ -88,7 +88,7 @@ public struct RunFileRemoval {
   }
 
   /// Splits the gap for events in earlier segments into the removed part and the remaining part.
-  private func note(
+  private func recordRemoval(
     _ gone: ClosedRange<Int64>, of source: Int64, before: String?, _ writer: LogWriter
   ) throws {
     let select = try writer.connection.prepare(

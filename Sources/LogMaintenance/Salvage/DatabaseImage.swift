@@ -45,9 +45,9 @@ package final class DatabaseImage {
   /// begin as often as at those of any other.
   private static func guess(_ descriptor: Int32, _ length: Int) -> Int {
     let shares = sizes.map { size in
-      let places = stride(from: size, to: min(length, 4_000 * size), by: size)
-      let pages = places.count { place in
-        let start = read(descriptor, at: place, count: 8)
+      let offsets = stride(from: size, to: min(length, 4_000 * size), by: size)
+      let pages = offsets.count { fileOffset in
+        let start = read(descriptor, at: fileOffset, count: 8)
         guard start.count == 8, BTreePage.Kind(rawValue: start[0]) != nil else { return false }
         // It has at least one cell, and the cells begin after the page's header.
         return (start[3] > 0 || start[4] > 0) && Int(start[5]) << 8 | Int(start[6]) >= 8
@@ -88,7 +88,7 @@ private final class WriteAheadLog {
   let pageSize: Int
   private(set) var lastPage = 0
   private let descriptor: Int32
-  private var places: [Int: Int] = [:]
+  private var offsets: [Int: Int] = [:]
 
   private static let headerSize = 32
   private static let frameHeaderSize = 24
@@ -114,8 +114,8 @@ private final class WriteAheadLog {
   deinit { close(descriptor) }
 
   func page(_ number: Int) -> [UInt8]? {
-    guard let place = places[number] else { return nil }
-    let page = DatabaseImage.read(descriptor, at: place, count: pageSize)
+    guard let fileOffset = offsets[number] else { return nil }
+    let page = DatabaseImage.read(descriptor, at: fileOffset, count: pageSize)
     return page.count == pageSize ? page : nil
   }
 
@@ -139,7 +139,7 @@ private final class WriteAheadLog {
       uncommitted[Int(Self.number(frame, 0))] = offset + Self.frameHeaderSize
       let pages = Int(Self.number(frame, 4))
       if pages > 0 {
-        places.merge(uncommitted) { _, new in new }
+        offsets.merge(uncommitted) { _, new in new }
         uncommitted.removeAll(keepingCapacity: true)
         lastPage = pages
       }
@@ -147,18 +147,18 @@ private final class WriteAheadLog {
     }
   }
 
-  private static func number(_ bytes: [UInt8], _ place: Int) -> UInt32 {
-    guard place + 4 <= bytes.count else { return 0 }
-    return bytes[place..<place + 4].reduce(0) { $0 << 8 | UInt32($1) }
+  private static func number(_ bytes: [UInt8], _ fileOffset: Int) -> UInt32 {
+    guard fileOffset + 4 <= bytes.count else { return 0 }
+    return bytes[fileOffset..<fileOffset + 4].reduce(0) { $0 << 8 | UInt32($1) }
   }
 
   private static func add(
     _ bytes: ArraySlice<UInt8>, _ isBigEndian: Bool, _ sum: inout (UInt32, UInt32)
   ) {
     bytes.withUnsafeBytes { bytes in
-      for place in stride(from: 0, to: bytes.count - 7, by: 8) {
-        let first = bytes.loadUnaligned(fromByteOffset: place, as: UInt32.self)
-        let second = bytes.loadUnaligned(fromByteOffset: place + 4, as: UInt32.self)
+      for fileOffset in stride(from: 0, to: bytes.count - 7, by: 8) {
+        let first = bytes.loadUnaligned(fromByteOffset: fileOffset, as: UInt32.self)
+        let second = bytes.loadUnaligned(fromByteOffset: fileOffset + 4, as: UInt32.self)
         sum.0 &+= (isBigEndian ? first.bigEndian : first.littleEndian) &+ sum.1
         sum.1 &+= (isBigEndian ? second.bigEndian : second.littleEndian) &+ sum.0
       }

@@ -168,8 +168,8 @@ public final class LogSalvage {
       return
     }
     try insert.bind(1, row.rowID)
-    for (place, value) in row.values.enumerated().dropFirst() {
-      try insert.bind(Int32(place + 1), value)
+    for (index, value) in row.values.enumerated().dropFirst() {
+      try insert.bind(Int32(index + 1), value)
     }
     try insert.run()
   }

@@ -155,7 +155,7 @@ struct SalvageMending {
 
   private mutating func total(_ run: Int64) throws {
     let sources = "(SELECT id FROM source WHERE run = \(run))"
-    let said = try connection.integer("SELECT events FROM run WHERE id = \(run)") ?? 0
+    let claimed = try connection.integer("SELECT events FROM run WHERE id = \(run)") ?? 0
     let found =
       try connection.integer("SELECT count(*) FROM event WHERE source IN \(sources)") ?? 0
     let lost =
@@ -166,7 +166,7 @@ struct SalvageMending {
         """) ?? 0
     // Events that the run's total includes and no hole accounts for came last; of which source, is
     // unknown.
-    if said > found + lost,
+    if claimed > found + lost,
       let source = try connection.integer(
         "SELECT id FROM source WHERE run = \(run) ORDER BY kind, id LIMIT 1")
     {
@@ -176,7 +176,7 @@ struct SalvageMending {
           SELECT max(coalesce((SELECT max(source_seq) FROM event WHERE source = \(source)), 0),
             coalesce((SELECT max(source_seq + count - 1) FROM gap WHERE source = \(source)), 0))
           """) ?? 0
-      try addGap(source, last + 1, said - found - lost)
+      try addGap(source, last + 1, claimed - found - lost)
     }
     try connection.execute(
       """
