@@ -82,7 +82,7 @@ public enum QueueMessage: Sendable {
     guard case .dict = value else { throw MessageError("no JSON object") }
     if let version = value["tasklog"] {
       guard let version = version.int, version > 0 else {
-        throw MessageError("'tasklog' is no version")
+        throw MessageError("'tasklog' is not a version")
       }
       guard version <= EventMessage.version else {
         throw MessageError(
@@ -144,7 +144,7 @@ extension EventMessage {
     switch value[name] {
     case nil: return []
     case .list(let values): return values
-    default: throw MessageError("'\(name)' is no list")
+    default: throw MessageError("'\(name)' is not a list")
     }
   }
 
@@ -217,7 +217,7 @@ extension Event {
       case ("args", let args): self.args = Args(recorded: args)
       case ("snapshot", let snapshot): self.snapshot = .other(snapshot)
       case ("start", _), ("finish", _), ("stimulus", _), ("worker", _), ("task_run", _):
-        throw MessageError("has an event whose '\(entry.key.string ?? "")' is of a wrong kind")
+        throw MessageError("has an event whose '\(entry.key.string ?? "")' has the wrong type")
       default: break
       }
     }
@@ -231,7 +231,7 @@ extension Key {
     } else if let text = value["text"]?.string, let own = value["value"] {
       self.init(text: text, typed: JSONWriter.text(own))
     } else {
-      throw MessageError("has an event whose key is none")
+      throw MessageError("has an event with an invalid key")
     }
   }
 }

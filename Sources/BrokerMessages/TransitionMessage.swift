@@ -18,7 +18,7 @@ public struct TransitionMessage: Sendable {
     guard case .dict(let entries) = value, let key = value["key"],
       let start = value["start"]?.string, let finish = value["finish"]?.string
     else { throw MessageError("has no 'key', 'start' and 'finish', and no 'tasklog'") }
-    guard let key = Key(Self.asKey(key)) else { throw MessageError("'key' is none of a task") }
+    guard let key = Key(Self.asKey(key)) else { throw MessageError("'key' is not a task's key") }
     self.key = key
     self.start = State(start)
     self.finish = State(finish)

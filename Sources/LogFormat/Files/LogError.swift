@@ -40,12 +40,12 @@ extension LogError: CustomStringConvertible {
       "\(path): the folder \(folder) does not exist; create it or name another log"
     case .isFolder(let path): "\(path): is a folder, not a log; name a file"
     case .unreadable(let path, let reason): "\(path): cannot be read: \(reason)"
-    case .notADatabase(let path): "\(path): is no SQLite database, so no tasklog log"
+    case .notADatabase(let path): "\(path): is not a SQLite database, so not a tasklog log"
     case .empty(let path): "\(path): is empty; nothing has been recorded into it yet"
     case .withoutWAL(let path):
       "\(path): is empty; if it is a copy, \(Self.name(path))-wal is missing, which has what was "
         + "recorded last: copy that to the same folder, too"
-    case .notATasklog(let path): "\(path): is a SQLite database, but no tasklog log"
+    case .notATasklog(let path): "\(path): is a SQLite database, but not a tasklog log"
     case .tooNew(let path, let version, let known):
       "\(path): is of format version \(version), this tasklog knows up to \(known); "
         + "use a newer tasklog"
@@ -61,7 +61,7 @@ extension LogError: CustomStringConvertible {
     case .cannotWrite(let path, let reason): "\(path): cannot be written: \(reason)"
     case .noRuns(let path): "\(path): holds no runs yet"
     case .unknownRun(let path, let run):
-      "\(path): has no run '\(run)'; 'tasklog runs' lists what there is"
+      "\(path): has no run '\(run)'; 'tasklog runs' lists the runs"
     case .ambiguousRun(let path, let run, let count):
       "\(path): '\(run)' is the beginning of \(count) run ids; give more of it"
     }

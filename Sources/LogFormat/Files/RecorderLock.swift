@@ -30,7 +30,7 @@ public final class RecorderLock {
   /// - Throws: `LogError.cannotWrite`.
   public init(in parent: String, run: String) throws {
     guard Self.isSafe(run) else {
-      throw LogError.cannotWrite(path: parent, reason: "'\(run)' cannot be the id of a run")
+      throw LogError.cannotWrite(path: parent, reason: "'\(run)' is not a valid run id")
     }
     self.parent = parent
     folder = parent + "/" + run

@@ -29,7 +29,7 @@ enum HeartbeatNumber {
   }
 
   /// The previous numbers of the same heartbeat.
-  struct Told {
+  struct Previous {
     var text: ArraySlice<UInt8>?
     var units: Int64 = 0
   }
@@ -45,19 +45,20 @@ enum HeartbeatNumber {
   }
 
   static func write(
-    _ text: ArraySlice<UInt8>, template: ArraySlice<UInt8>, time: Int64, told: inout Told
+    _ text: ArraySlice<UInt8>, template: ArraySlice<UInt8>, time: Int64, previous: inout Previous
   ) -> (kind: Kind, payload: [UInt8]) {
-    if told.text == text { return (.repeated, []) }
-    let before = told
-    told.text = text
+    if previous.text == text { return (.repeated, []) }
+    let before = previous
+    previous.text = text
     var best: (kind: Kind, payload: [UInt8]) = (.text, Varint.make(text.count) + text)
     func offer(_ kind: Kind, _ payload: [UInt8], mayBeLonger: Bool = false) {
       guard payload.count < best.payload.count + (mayBeLonger ? 2 : 0) else { return }
       var (position, after) = (payload.startIndex, before)
-      let read = read(kind, payload[...], &position, template: template, time: time, told: &after)
+      let read = read(
+        kind, payload[...], &position, template: template, time: time, previous: &after)
       guard let read, read[...] == text else { return }
       best = (kind, payload)
-      told = after
+      previous = after
     }
     let string = String(decoding: text, as: UTF8.self)
     if let integer = Int64(string) {
@@ -94,14 +95,14 @@ enum HeartbeatNumber {
   /// The text of a number; `nil` if the bytes are damaged.
   static func read(
     _ kind: Kind, _ bytes: ArraySlice<UInt8>, _ position: inout Int, template: ArraySlice<UInt8>,
-    time: Int64, told: inout Told
+    time: Int64, previous: inout Previous
   ) -> [UInt8]? {
     let made =
-      read(kind, bytes, &position, template, time, &told.units)
-      ?? told.text.flatMap {
+      read(kind, bytes, &position, template, time, &previous.units)
+      ?? previous.text.flatMap {
         kind == .repeated ? Array($0) : nil
       }
-    if let made { told.text = made[...] }
+    if let made { previous.text = made[...] }
     return made
   }
 

@@ -68,14 +68,15 @@ package enum PackedHeartbeat {
     }
     guard base.numbers.count == text.numbers.count else { return nil }
     var skipped = 0
-    var told = HeartbeatNumber.Told()
+    var previous = HeartbeatNumber.Previous()
     for (own, other) in zip(text.numbers, base.numbers) {
       let (own, other) = (text.bytes[own], base.bytes[other])
       guard own != other else {
         skipped += 1
         continue
       }
-      let (kind, payload) = HeartbeatNumber.write(own, template: other, time: time, told: &told)
+      let (kind, payload) = HeartbeatNumber.write(
+        own, template: other, time: time, previous: &previous)
       packed.append(kind.rawValue << 4 | UInt8(min(skipped, 15)))
       if skipped >= 15 { packed += Varint.make(skipped - 15) }
       packed += payload
@@ -103,7 +104,7 @@ package enum PackedHeartbeat {
     }
     var index = -1
     var numbers: [Int: [UInt8]] = [:]
-    var told = HeartbeatNumber.Told()
+    var previous = HeartbeatNumber.Previous()
     while offset < packed.count {
       let head = packed[offset]
       offset += 1
@@ -116,7 +117,7 @@ package enum PackedHeartbeat {
       guard let kind = HeartbeatNumber.Kind(rawValue: head >> 4), index < base.numbers.count,
         let text = HeartbeatNumber.read(
           kind, packed[...], &offset, template: base.bytes[base.numbers[index]], time: time,
-          told: &told)
+          previous: &previous)
       else { return nil }
       numbers[index] = text
     }

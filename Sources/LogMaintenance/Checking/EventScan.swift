@@ -147,7 +147,7 @@ struct EventScan {
       // Args with positional values only are read as a tagged value.
       case .dict, .tagged: break
       default:
-        check.list.add(kind, run: run, at: "seq \(seq)", "not an object; shown as it stands")
+        check.list.add(kind, run: run, at: "seq \(seq)", "not an object; shown unchanged")
       }
     } catch {
       check.list.add(kind, run: run, at: "seq \(seq)", "\(error); replayed as unreadable")
@@ -168,7 +168,7 @@ struct EventScan {
     guard isThere else {
       check.list.add(
         .missingBlob, run: run, at: "seq \(seq)",
-        "the heartbeat that it is told by (\(name)…) is not in the log; replayed as a marked opaque "
+        "its heartbeat template (\(name)…) is not in the log; replayed as a marked opaque "
           + "value")
       return
     }
@@ -178,7 +178,7 @@ struct EventScan {
     else {
       check.list.add(
         .unreadableArgs, run: run, at: "seq \(seq)",
-        "a heartbeat that does not fit the one that it is told by; replayed as unreadable")
+        "a heartbeat that does not match its template; replayed as unreadable")
       return
     }
   }
@@ -214,7 +214,7 @@ struct EventScan {
     guard holes.count > recorded else { return }
     check.list.add(
       .holeInSeq, count: holes.count - recorded, at: "seq \(holes.first)",
-      "events are gone from the file that nothing accounts for")
+      "events are missing from the file without a recorded gap")
   }
 
   private func compare(_ totals: [Int64: Totals]) throws {
@@ -226,14 +226,14 @@ struct EventScan {
       if select.integer(1) != found.events {
         check.list.add(
           .wrongTotals, run: run, at: "run #\(run)",
-          "says that it holds \(select.integer(1)) events, and holds \(found.events)")
+          "has a count of \(select.integer(1)) events, but contains \(found.events)")
       } else if found.events > 0,
         (select.optionalInteger(2) ?? .max) > found.first
           || (select.optionalInteger(3) ?? .min) < found.last
       {
         check.list.add(
           .wrongTotals, run: run, at: "run #\(run)",
-          "its events lie at \(found.first)…\(found.last), not at \(select.integer(2))…"
+          "its events are at \(found.first)…\(found.last), not at \(select.integer(2))…"
             + "\(select.integer(3)); readers miss some")
       }
     }

@@ -36,7 +36,7 @@ extension LogCheck {
       if end == nil, infos[number]?.end == .died {
         list.add(
           .diedUnnoticed, run: number, at: "run #\(number)",
-          "its recorder is gone without a word; 'tasklog recover' puts in what it left, and marks it"
+          "its recorder died; 'tasklog recover' recovers its last events and marks the run as died"
         )
       }
     }
@@ -81,8 +81,8 @@ extension LogCheck {
 
   private static func wrongEnd(_ end: String?, ended: Int64?) -> String? {
     switch (end, ended) {
-    case (nil, .some): "has a time of its end, and no end"
-    case (.some, nil): "has an end, and no time of it"
+    case (nil, .some): "has a time of its end, but no end"
+    case (.some, nil): "has an end, but no time of it"
     case (.some(let end), .some) where RunEnd(rawValue: end) == nil: "has an unknown end '\(end)'"
     default: nil
     }
@@ -105,8 +105,7 @@ extension LogCheck {
       } else if let run = ends[name] {
         list.add(
           .undrainedSpool, run: run.number, at: folder,
-          "its recorder is dead and its last events are not in the log; 'tasklog recover' puts them in"
-        )
+          "its recorder is dead, its last events are not in the log; 'tasklog recover' adds them")
       } else {
         list.add(
           .strangeSpool, subject: name, at: folder,

@@ -10,7 +10,7 @@ extension LogCheck {
       if next <= last {
         list.add(
           .wrongNextSeq, at: "meta",
-          "the next event would be \(next), and \(last) is in use; recorders go on behind it")
+          "the next event would be \(next), and \(last) is in use; recorders continue after it")
       }
     } else {
       list.add(.wrongNextSeq, at: "meta", "has no 'next_seq'; recorders refuse the log")
@@ -24,7 +24,7 @@ extension LogCheck {
       guard (try? JSONReader.value(select.text(1))) == nil else { continue }
       list.add(
         .unreadableKey, at: "key \(select.integer(0))",
-        "what it is beside its text cannot be decoded; it is taken for plain text")
+        "its typed value cannot be decoded; the key is read as plain text")
     }
     for column in ["prefix", "key_group"] {
       let dangling =
@@ -36,7 +36,7 @@ extension LogCheck {
       guard dangling > 0 else { continue }
       list.add(
         .unknownReference, count: dangling, subject: "key." + column, at: "table key",
-        "keys have a \(column) that is not in the log; they are left out where it is asked for")
+        "keys have a \(column) that is not in the log; queries by it miss them")
     }
   }
 
@@ -95,7 +95,7 @@ extension LogCheck {
       guard !partialRuns.contains(run) else { return }
       list.add(
         .holeInSource, run: run, count: end - first, at: "\(name), number \(first)",
-        "events of it are gone that no gap accounts for")
+        "events are missing without a recorded gap")
     }
     while try select.step() {
       let number = select.integer(0)
@@ -105,7 +105,7 @@ extension LogCheck {
       } else if number < next {
         list.add(
           .wrongGap, run: run, at: "\(name), number \(number)",
-          "a gap says that this event is missing, and it is there")
+          "a gap records this event as missing, but it exists")
       }
       next = max(next, number + 1)
     }
@@ -137,7 +137,7 @@ extension LogCheck {
       list.add(
         kind, run: run, count: gap.count,
         subject: name + reason,
-        at: "\(name), number \(gap.first)", "events are missing, as the log says: \(reason)")
+        at: "\(name), number \(gap.first)", "events are missing, as the log records: \(reason)")
       gaps.append(gap)
     }
     return gaps

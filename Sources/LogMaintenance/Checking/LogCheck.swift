@@ -150,14 +150,14 @@ public final class LogCheck {
       guard let sql = existing[name]?.sql else {
         list.add(
           .missingObject, subject: name, at: name,
-          "the \(object.type) is missing; 'tasklog recover --into NEW' makes a whole log of it")
+          "the \(object.type) is missing; 'tasklog recover --into NEW' rebuilds the log")
         continue
       }
       guard object.type != "view" || isWorking(name) else { continue }
       if sql != object.sql {
         list.add(
           .changedObject, subject: name, at: name,
-          "the \(object.type) is not as format version \(version) has it")
+          "the \(object.type) differs from that of format version \(version)")
       }
     }
   }
@@ -191,7 +191,7 @@ public final class LogCheck {
       if hash != select.text(1) {
         list.add(
           .wrongBlob, at: "blob \(select.integer(0))",
-          "its bytes are not those that its hash names; what points at it decodes to something else"
+          "its bytes do not match its hash; events that reference it decode to a wrong value"
         )
       }
     }

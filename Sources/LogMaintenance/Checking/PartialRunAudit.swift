@@ -72,7 +72,7 @@ public struct PartialRunAudit {
       guard holes > 0 || run.coverage.lasts == nil else { return nil }
       let what =
         holes > 0
-        ? "\(holes) events of run \(id) are in none of the logs" : "all that is known of is there"
+        ? "\(holes) events of run \(id) are in none of the logs" : "all known events are there"
       return (
         Finding(
           .inNoLog, run: run.number, count: max(1, holes), place: "run \(id)",

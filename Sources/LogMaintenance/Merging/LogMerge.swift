@@ -279,8 +279,8 @@ public final class LogMerge {
     }
     for gap in gaps {
       let end = gap.first + gap.count
-      for (column, number) in [source, gap.first, end - 1, gap.id].enumerated() {
-        try others.bind(Int32(column + 1), number)
+      for (parameter, number) in [source, gap.first, end - 1, gap.id].enumerated() {
+        try others.bind(Int32(parameter + 1), number)
       }
       var holes: [(first: Int64, count: Int64)] = []
       var next = gap.first
