@@ -80,7 +80,7 @@ package enum LogFile {
     }
   }
 
-  /// Whether a file is in WAL mode, which SQLite ends in files that are no longer written to, and
+  /// Whether a file is in WAL mode, which SQLite ends when the last writer closes, and
   /// has no WAL: a reader may have created an empty one.
   /// https://sqlite.org/fileformat2.html#file_format_version_numbers
   private static func hasLostWAL(_ path: String) -> Bool {
