@@ -78,7 +78,7 @@ package final class InternCache<Element> {
     return place == 0 ? nil : blocks[Int(place) - 1].rows
   }
 
-  private func note(_ place: UInt16, of number: Int64) {
+  private func setIndex(_ place: UInt16, of number: Int64) {
     guard number < Self.arrayLimit else {
       sparsePlaces[number] = place == 0 ? nil : place
       return
@@ -115,15 +115,15 @@ package final class InternCache<Element> {
       let rows = Block.allocate(capacity: Int(Self.blockSize))
       rows.initialize(repeating: nil, count: Int(Self.blockSize))
       blocks.append((number, rows))
-      note(UInt16(blocks.count), of: number)
+      setIndex(UInt16(blocks.count), of: number)
       return rows
     }
     let place = oldest
     oldest = (oldest + 1) % blocks.count
     if blocks[place].number == currentNumber { currentNumber = -1 }
-    note(0, of: blocks[place].number)
+    setIndex(0, of: blocks[place].number)
     blocks[place].number = number
-    note(UInt16(place + 1), of: number)
+    setIndex(UInt16(place + 1), of: number)
     return blocks[place].rows
   }
 }

@@ -114,7 +114,7 @@ package struct CausalOrder<Item: CausalItem> {
     for recorded in page {
       position = recorded.seq
       if recorded.isGiven {
-        if let cause = recorded.given(schedulers: schedulers) { note(cause) }
+        if let cause = recorded.given(schedulers: schedulers) { record(cause) }
       } else if waitingCount > 0, waiting[recorded.source] != nil {
         waiting[recorded.source]?.append(recorded)
         try hasQueued(recorded, &output)
@@ -123,7 +123,7 @@ package struct CausalOrder<Item: CausalItem> {
         blocked[cause, default: []].append(recorded.source)
         try hasQueued(recorded, &output)
       } else {
-        try give(recorded, &output)
+        try emit(recorded, &output)
       }
     }
   }
@@ -177,16 +177,16 @@ package struct CausalOrder<Item: CausalItem> {
     if let cause { waitingCauses[cause, default: []].append(recorded.source) }
     // A cycle closes when a source becomes blocked, or when a cause that others wait for is
     // buffered.
-    try breakCircle(from: recorded.source, &output)
+    try breakCycle(from: recorded.source, &output)
     if let cause {
-      for source in blocked[cause] ?? [] { try breakCircle(from: source, &output) }
+      for source in blocked[cause] ?? [] { try breakCycle(from: source, &output) }
     }
     if waitingCount > maximumWaiting { try force(waiting.keys, &output) }
   }
 
   /// Follows the chain of waiting sources. Each source waits for one cause; if that is buffered, it
   /// is in one source or in several, of which any would do: the latter is no cycle yet.
-  private mutating func breakCircle(
+  private mutating func breakCycle(
     from source: Int64, _ output: inout [Item]
   ) throws {
     var path = [source]
@@ -210,7 +210,7 @@ package struct CausalOrder<Item: CausalItem> {
     blocked[cause]?.removeAll { $0 == source }
     if blocked[cause]?.isEmpty == true { blocked[cause] = nil }
     outOfOrderCount += 1
-    if let recorded = take(source) { try give(recorded, thenGoOnWith: source, &output) }
+    if let recorded = take(source) { try emit(recorded, thenResume: source, &output) }
   }
 
   /// Removes the first buffered event of a source; the source stays blocked.
@@ -228,27 +228,27 @@ package struct CausalOrder<Item: CausalItem> {
   // MARK: - Emitting
 
   /// Emits an event, and after it everything that waited for it.
-  private mutating func give(
-    _ recorded: Item, thenGoOnWith source: Int64? = nil,
+  private mutating func emit(
+    _ recorded: Item, thenResume source: Int64? = nil,
     _ output: inout [Item]
   ) throws {
     // Sources that may be able to resume; the events that they emit may let others resume.
-    var ready = giveOne(recorded, &output)
+    var ready = emitOne(recorded, &output)
     if let source { ready.insert(source, at: 0) }
     var next = 0
     while next < ready.count {
-      ready += try goOn(ready[next], &output)
+      ready += try resume(ready[next], &output)
       next += 1
     }
   }
 
   /// Emits an event and returns the sources that waited for it, the one that came first first.
-  private mutating func giveOne(
+  private mutating func emitOne(
     _ recorded: Item, _ output: inout [Item]
   ) -> [Int64] {
     output.append(recorded)
     guard let cause = recorded.given(schedulers: schedulers) else { return [] }
-    note(cause)
+    record(cause)
     if isLate(cause) { outOfOrderCount += 1 }
     guard !blocked.isEmpty, let sources = blocked.removeValue(forKey: cause) else { return [] }
     for source in sources { waiting[source]?.cause = nil }
@@ -256,16 +256,16 @@ package struct CausalOrder<Item: CausalItem> {
   }
 
   /// Records that a cause has been emitted.
-  private mutating func note(_ cause: CausalCause) {
+  private mutating func record(_ cause: CausalCause) {
     switch cause.kind {
     case .workerDone: doneByKey[cause.key] = cause.number
     case .processing:
-      runByKey[cause.key] = max(runByKey[cause.key], Self.behind(cause.number))
+      runByKey[cause.key] = max(runByKey[cause.key], Self.after(cause.number))
     }
   }
 
   /// The next number; only a damaged log reaches the last.
-  private static func behind(_ run: Int64) -> Int64 { run == .max ? run : run + 1 }
+  private static func after(_ run: Int64) -> Int64 { run == .max ? run : run + 1 }
 
   /// Whether an effect of this cause has been emitted before it.
   private mutating func isLate(_ cause: CausalCause) -> Bool {
@@ -274,7 +274,7 @@ package struct CausalOrder<Item: CausalItem> {
       guard missingDone[cause.key] == cause.number else { return false }
       missingDone[cause.key] = 0
     case .processing:
-      guard missingRun[cause.key] == Self.behind(cause.number) else { return false }
+      guard missingRun[cause.key] == Self.after(cause.number) else { return false }
       missingRun[cause.key] = 0
     }
     return true
@@ -283,13 +283,13 @@ package struct CausalOrder<Item: CausalItem> {
   private mutating func recordMissing(_ cause: CausalCause) {
     switch cause.kind {
     case .workerDone: missingDone[cause.key] = cause.number
-    case .processing: missingRun[cause.key] = Self.behind(cause.number)
+    case .processing: missingRun[cause.key] = Self.after(cause.number)
     }
   }
 
   /// Emits the buffered events of a source up to the next one that has to wait. Its first one no
   /// longer waits for its cause.
-  private mutating func goOn(
+  private mutating func resume(
     _ source: Int64, _ output: inout [Item]
   ) throws -> [Int64] {
     var woken: [Int64] = []
@@ -297,10 +297,10 @@ package struct CausalOrder<Item: CausalItem> {
       if let cause = try pendingCause(recorded) {
         waiting[source]?.cause = cause
         blocked[cause, default: []].append(source)
-        try breakCircle(from: source, &output)
+        try breakCycle(from: source, &output)
         return woken
       }
-      if let recorded = take(source) { woken += giveOne(recorded, &output) }
+      if let recorded = take(source) { woken += emitOne(recorded, &output) }
     }
     waiting[source] = nil
     return woken
@@ -316,7 +316,7 @@ package struct CausalOrder<Item: CausalItem> {
     case .workerDone:
       if doneByKey[cause.key] == cause.number { return nil }
     case .processing:
-      if runByKey[cause.key] >= Self.behind(cause.number) { return nil }
+      if runByKey[cause.key] >= Self.after(cause.number) { return nil }
     }
     if try isToCome(cause) { return cause }
     recordMissing(cause)
@@ -334,7 +334,7 @@ package struct CausalOrder<Item: CausalItem> {
       }
     case .processing:
       if runByKey[cause.key] == 0 {
-        runByKey[cause.key] = try numberBefore(cause.kind, cause.key).map { Self.behind($0) } ?? 0
+        runByKey[cause.key] = try numberBefore(cause.kind, cause.key).map { Self.after($0) } ?? 0
       }
     }
   }
