@@ -1,7 +1,7 @@
-/// A message as a queue gives it out.
+/// A message as delivered by a queue.
 public struct Delivery: Sendable {
   public var body: [UInt8]
-  /// Whether the queue has given it out before, to somebody who has not said that it is done.
+  /// Whether the queue delivered the message before, to a consumer that did not acknowledge it.
   public var isRedelivered: Bool
 
   public init(body: [UInt8], isRedelivered: Bool) {
@@ -10,16 +10,16 @@ public struct Delivery: Sendable {
   }
 }
 
-/// What has come out of a queue so far.
+/// What a queue has delivered so far.
 public struct DeliveryCounts: Sendable, Equatable {
   public var messages: Int64 = 0
-  /// Events that are in the log now.
+  /// Events that this recorder added to the log.
   public var events: Int64 = 0
-  /// Events that were in the log already.
+  /// Events that were already in the log.
   public var known: Int64 = 0
-  /// Messages that the queue had given out before.
+  /// Messages that the queue had delivered before.
   public var redelivered: Int64 = 0
-  /// Messages that could not be understood; their bytes are in the log.
+  /// Messages that could not be decoded; their bytes are in the log.
   public var malformed: Int64 = 0
 
   public init() {}

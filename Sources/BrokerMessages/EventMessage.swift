@@ -2,8 +2,8 @@ import EventLog
 import LogFormat
 import TaskLogPlugin
 
-/// Events on their way from a recorder to a log by way of a message queue: everything that a log
-/// holds of them, in one JSON object that needs no other.
+/// Events that a recorder sends to a log through a message queue: everything that a log stores
+/// about them, in one self-contained JSON object.
 ///
 ///     {"tasklog": 1,
 ///      "run": {"id", "engine", "engine_version", "recorder_version", "mode", "started", "metadata"},
@@ -13,19 +13,18 @@ import TaskLogPlugin
 ///      "gaps": [{"source": 0, "seq", "count", "time", "reason"}, …],
 ///      "end": {"how", "time", "sources": [{"source": 0, "seq"}, …]}}
 ///
-/// `source` is a place in `sources`, `seq` the number that the source has given to the event: both
-/// with the run are its identity, by which a log takes each event in once, however often and in
-/// whatever order messages come. Fields that have nothing to say are left out. A key is its text, or
-/// `{"text", "value"}` where it is not just that; it, `name`, `metadata`, `args` and `snapshot` are the
-/// log's lossless JSON. `end` comes in the last message of a run; `how` is `closed` or `died`, and its
-/// `seq` is the number of each source's last event, so that who has received everything else knows
-/// what is missing.
+/// `source` is an index into `sources`, `seq` is the event's number within its source. Together
+/// with the run they identify the event, so that a log stores each event once, however often and in
+/// whatever order messages arrive. Empty fields are omitted. A key is its text, or
+/// `{"text", "value"}` if it is not plain text. The key, `name`, `metadata`, `args` and `snapshot`
+/// are the log's lossless JSON. `end` is in the last message of a run; `how` is `closed` or `died`,
+/// and its `seq` is the number of each source's last event, which shows a consumer what is missing.
 public struct EventMessage: Sendable {
-  /// Goes up when a reader of today would misunderstand what is written.
+  /// Increases when a current reader would misinterpret the new format.
   public static let version: Int64 = 1
 
   public struct Item: Sendable {
-    /// A place in `sources`.
+    /// An index into `sources`.
     public var source: Int
     public var sourceSeq: Int64
     public var event: Event
@@ -42,26 +41,26 @@ public struct EventMessage: Sendable {
   public struct End: Sendable {
     public var end: RunEnd
     public var time: Int64
-    /// The number of the last event of each source, by its place.
+    /// The number of the last event of each source, by the index of the source.
     public var lastSourceSeqs: [(source: Int, sourceSeq: Int64)]
   }
 
   public var run: RunHeader
   public var sources: [Source]
   public var events: [Item]
-  /// More events, as they are to go into a log; see `ScannedEvents`.
+  /// More events, already encoded for a log; see `ScannedEvents`.
   var scanned: ScannedEvents?
   public var gaps: [Gap]
   public var end: End?
 }
 
-/// A message that came out of a queue.
+/// A message delivered by a queue.
 public enum QueueMessage: Sendable {
   case events(EventMessage)
-  /// The one that Dask's documentation shows.
+  /// The message format shown in Dask's documentation.
   case transition(TransitionMessage)
 
-  /// - Throws: `MessageError` when it is neither.
+  /// - Throws: `MessageError` if it is neither.
   public init(_ bytes: UnsafeRawBufferPointer) throws(MessageError) {
     if let message = EventMessage(scanning: bytes) {
       self = .events(message)
@@ -83,7 +82,7 @@ public enum QueueMessage: Sendable {
     guard case .dict = value else { throw MessageError("no JSON object") }
     if let version = value["tasklog"] {
       guard let version = version.int, version > 0 else {
-        throw MessageError("'tasklog' is no version")
+        throw MessageError("'tasklog' is not a version")
       }
       guard version <= EventMessage.version else {
         throw MessageError(
@@ -96,7 +95,7 @@ public enum QueueMessage: Sendable {
   }
 }
 
-/// Why a message is none that can be recorded.
+/// Why a message cannot be recorded.
 public struct MessageError: Error, Sendable, CustomStringConvertible {
   public var description: String
 
@@ -112,10 +111,10 @@ extension EventMessage {
     self.sources = sources
     events = []
     for item in try Self.list(value, "events") {
-      let place = try Self.place(item, sources.count)
+      let index = try Self.index(item, sources.count)
       events.append(
         Item(
-          source: place, sourceSeq: try Self.seq(item), event: try Event(message: item)))
+          source: index, sourceSeq: try Self.seq(item), event: try Event(message: item)))
     }
     gaps = []
     for gap in try Self.list(value, "gaps") {
@@ -124,7 +123,7 @@ extension EventMessage {
       else { throw MessageError("has a gap without a count, time or reason") }
       gaps.append(
         Gap(
-          source: try Self.place(gap, sources.count), sourceSeq: try Self.seq(gap), count: count,
+          source: try Self.index(gap, sources.count), sourceSeq: try Self.seq(gap), count: count,
           time: time, reason: reason))
     }
     if let end = value["end"] { self.end = try Self.end(end, sources.count) }
@@ -136,7 +135,7 @@ extension EventMessage {
     else { throw MessageError("has an 'end' without a kind or time") }
     var lasts: [(Int, Int64)] = []
     for source in try list(value, "sources") {
-      lasts.append((try place(source, count), try seq(source)))
+      lasts.append((try index(source, count), try seq(source)))
     }
     return End(end: end, time: time, lastSourceSeqs: lasts)
   }
@@ -145,15 +144,15 @@ extension EventMessage {
     switch value[name] {
     case nil: return []
     case .list(let values): return values
-    default: throw MessageError("'\(name)' is no list")
+    default: throw MessageError("'\(name)' is not a list")
     }
   }
 
-  private static func place(_ value: Value, _ count: Int) throws(MessageError) -> Int {
-    guard let place = value["source"]?.int, place >= 0, place < Int64(count) else {
+  private static func index(_ value: Value, _ count: Int) throws(MessageError) -> Int {
+    guard let index = value["source"]?.int, index >= 0, index < Int64(count) else {
       throw MessageError("names a source that it does not have")
     }
-    return Int(place)
+    return Int(index)
   }
 
   private static func seq(_ value: Value) throws(MessageError) -> Int64 {
@@ -178,7 +177,7 @@ extension RunHeader {
       started: started, metadata: value["metadata"] ?? .dict([]))
   }
 
-  /// Ids come from strangers, and are the names of folders.
+  /// Ids come from untrusted senders and become names of folders.
   private static func isID(_ id: String) -> Bool {
     (1...64).contains(id.utf8.count)
       && id.utf8.allSatisfy { byte in
@@ -218,7 +217,7 @@ extension Event {
       case ("args", let args): self.args = Args(recorded: args)
       case ("snapshot", let snapshot): self.snapshot = .other(snapshot)
       case ("start", _), ("finish", _), ("stimulus", _), ("worker", _), ("task_run", _):
-        throw MessageError("has an event whose '\(entry.key.string ?? "")' is of a wrong kind")
+        throw MessageError("has an event whose '\(entry.key.string ?? "")' has the wrong type")
       default: break
       }
     }
@@ -232,7 +231,7 @@ extension Key {
     } else if let text = value["text"]?.string, let own = value["value"] {
       self.init(text: text, typed: JSONWriter.text(own))
     } else {
-      throw MessageError("has an event whose key is none")
+      throw MessageError("has an event with an invalid key")
     }
   }
 }

@@ -2,16 +2,16 @@ import EventLog
 import LogFormat
 import TaskLogPlugin
 
-/// Puts events as they lie in a spool into messages, straight from MessagePack to JSON; see
-/// `EventMessage` for what comes out.
+/// Encodes events of a spool as messages, directly from MessagePack to JSON; see `EventMessage` for
+/// the format.
 public struct EventMessageWriter {
-  /// Up to and with the run, which is the same in all messages.
+  /// Everything up to and including the run, which is the same in all messages.
   private let head: [UInt8]
-  /// Each source by its number, written once.
+  /// The JSON of each source by its number, written once.
   private var known: [Int: [UInt8]] = [:]
-  /// The sources of this message, in its order, and their places in it.
+  /// The sources of this message, in its order, and their indexes in it.
   private var sources: [Int] = []
-  private var places: [Int: Int] = [:]
+  private var indexes: [Int: Int] = [:]
   private var events = JSONWriter()
   private var gaps = JSONWriter()
   private var end = JSONWriter()
@@ -38,13 +38,13 @@ public struct EventMessageWriter {
     return json.output
   }
 
-  /// Nothing waits for `finish`.
+  /// Whether there is nothing to finish.
   public var isEmpty: Bool { eventCount == 0 && gapCount == 0 && end.output.isEmpty }
 
-  /// About so long is the message so far.
+  /// The approximate length of the message so far.
   public var byteCount: Int { head.count + events.output.count + gaps.output.count }
 
-  /// Makes a source known by its number; before its first event.
+  /// Registers a source under its number; call it before its first event.
   public mutating func add(_ source: Source, number: Int) {
     known[number] = Array(
       JSONWriter.text(
@@ -55,24 +55,25 @@ public struct EventMessageWriter {
       ).utf8)
   }
 
-  private mutating func place(of number: Int) -> Int64 {
-    if let place = places[number] { return Int64(place) }
-    places[number] = sources.count
+  private mutating func sourceIndex(of number: Int) -> Int64 {
+    if let sourceIndex = indexes[number] { return Int64(sourceIndex) }
+    indexes[number] = sources.count
     sources.append(number)
     return Int64(sources.count - 1)
   }
 
-  /// - Parameter mostBytes: how long a message may become.
-  /// - Returns: whether the event is in the message; not when it alone would be longer than that.
-  /// - Throws: `MessagePackError` when the event cannot be read; nothing of it is in the message then.
+  /// - Parameter mostBytes: the maximum length of a message.
+  /// - Returns: whether the event is in the message; false if it would be longer than that on its
+  ///   own.
+  /// - Throws: `MessagePackError` if the event cannot be read; the message is unchanged then.
   public mutating func append(
     _ event: EncodedEvent, source number: Int, sourceSeq: Int64, mostBytes: Int
   ) throws -> Bool {
     let start = events.output.count
-    let place = place(of: number)
+    let sourceIndex = sourceIndex(of: number)
     do {
       events.raw(eventCount == 0 ? "{\"source\":" : ",{\"source\":")
-      events.write(int: place)
+      events.write(int: sourceIndex)
       events.raw(",\"seq\":")
       events.write(int: sourceSeq)
       events.raw(",\"time\":")
@@ -96,7 +97,7 @@ public struct EventMessageWriter {
     source number: Int, sourceSeq: Int64, count: Int64, time: Int64, reason: String
   ) {
     gaps.raw(gapCount == 0 ? "{\"source\":" : ",{\"source\":")
-    gaps.write(int: place(of: number))
+    gaps.write(int: sourceIndex(of: number))
     gaps.raw(",\"seq\":")
     gaps.write(int: sourceSeq)
     gaps.raw(",\"count\":")
@@ -109,7 +110,7 @@ public struct EventMessageWriter {
     gapCount += 1
   }
 
-  /// Says that the run is over, and how far each source has come, by its number.
+  /// Records that the run is over, and the last seq of each source, by the source's number.
   public mutating func end(
     _ how: RunEnd, at time: Int64, lastSourceSeqs: [(source: Int, last: Int64)]
   ) {
@@ -121,7 +122,7 @@ public struct EventMessageWriter {
     end.raw(",\"sources\":[")
     for (index, source) in lastSourceSeqs.enumerated() {
       end.raw(index == 0 ? "{\"source\":" : ",{\"source\":")
-      end.write(int: place(of: source.source))
+      end.write(int: sourceIndex(of: source.source))
       end.raw(",\"seq\":")
       end.write(int: source.last)
       end.raw("}")
@@ -129,7 +130,7 @@ public struct EventMessageWriter {
     end.raw("]}")
   }
 
-  /// The message; what comes from here on is of the next one.
+  /// Returns the message and begins the next one.
   public mutating func finish() -> [UInt8] {
     var message: [UInt8] = []
     message.reserveCapacity(byteCount + end.output.count + sources.count * 128 + 64)
@@ -159,7 +160,7 @@ public struct EventMessageWriter {
     gaps.removeAll()
     end.removeAll()
     sources.removeAll(keepingCapacity: true)
-    places.removeAll(keepingCapacity: true)
+    indexes.removeAll(keepingCapacity: true)
     eventCount = 0
     gapCount = 0
   }
@@ -202,11 +203,11 @@ extension MessagePackReader {
     }
   }
 
-  /// A field whose value is one of the known ones by its place, or a text.
+  /// A field whose value is a known one, given by its index, or a text.
   ///
   /// - Parameters:
-  ///   - known: the whole field for each of them.
-  ///   - name: what stands for a place that is none of theirs.
+  ///   - known: the complete field for each known value.
+  ///   - name: the name for an index that is not in the list.
   private mutating func writeName(
     _ field: StaticString, _ known: [[UInt8]], to json: inout JSONWriter, _ name: (Int64) -> String
   ) throws {
@@ -214,12 +215,12 @@ extension MessagePackReader {
       json.raw(field)
       return try json.write(text: text())
     }
-    let place = try integer()
-    if known.indices.contains(Int(clamping: place)) {
-      json.raw(known[Int(place)])
+    let nameIndex = try integer()
+    if known.indices.contains(Int(clamping: nameIndex)) {
+      json.raw(known[Int(nameIndex)])
     } else {
       json.raw(field)
-      try json.write(.string(name(place)))
+      try json.write(.string(name(nameIndex)))
     }
   }
 
@@ -247,8 +248,8 @@ extension MessagePackReader {
 }
 
 extension MessagePackReader {
-  /// A key that is `[text, nil, value]`, as most are that are not just text, with nothing made in
-  /// between; false, and nothing is written, for any other.
+  /// Writes a key that is `[text, nil, value]`, as most keys that are not plain text are, without
+  /// an intermediate value. Returns false, and writes nothing, for any other key.
   fileprivate mutating func writeValuedKey(to json: inout JSONWriter) throws -> Bool {
     let start = position
     guard try arrayCount() == 3, isText, case let text = try text(), text.isUTF8, takeNil() else {
@@ -274,7 +275,7 @@ extension JSONWriter {
   }
 }
 
-/// Fields whose values are mostly the same few, as they are in a message.
+/// Fields with few distinct values, encoded as they are in a message.
 private enum Names {
   static let hooks = fields("hook", Hook.known.map(\.name))
   static let starts = fields("start", State.known.map(\.name))

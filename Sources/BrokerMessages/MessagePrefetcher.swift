@@ -1,16 +1,17 @@
 import Glibc
 import LogFormat
 
-/// Understands messages in a thread, while those before them are put into the log: each takes about as
-/// long as the other.
+/// Decodes messages in a thread while the previous ones are stored in the log: both steps take
+/// about the same time.
 final class MessagePrefetcher {
   typealias Message = Result<QueueMessage, MessageError>
 
-  /// Of fewer a thread makes nothing faster.
+  /// Below this size a thread does not pay off.
   private static let leastBytes = 64 << 10
 
-  /// All of them where there is no thread: whoever is locked out meanwhile does not wait for that.
-  private var understood: [Message] = []
+  /// All messages, if there is no thread. They are decoded up front, so that other writers, which
+  /// the transaction locks out, do not wait for the decoding.
+  private var decoded: [Message] = []
   private let queue: OrderedWorkQueue<Message>
   private var thread: pthread_t?
 
@@ -20,12 +21,12 @@ final class MessagePrefetcher {
       deliveries.reduce(0, { $0 + $1.body.count }) >= Self.leastBytes
     {
       thread = ParallelThread.start { [queue] in
-        while let place = queue.next() {
-          queue.put(.success(Self.message(deliveries[place])), at: place)
+        while let index = queue.next() {
+          queue.put(.success(Self.message(deliveries[index])), at: index)
         }
       }
     }
-    if thread == nil { understood = deliveries.map(Self.message) }
+    if thread == nil { decoded = deliveries.map(Self.message) }
   }
 
   private static func message(_ delivery: Delivery) -> Message {
@@ -34,12 +35,12 @@ final class MessagePrefetcher {
     }
   }
 
-  /// Each is asked for once, one after the other.
-  func message(_ place: Int) throws -> Message {
-    thread == nil ? understood[place] : try queue.take(place).get()
+  /// Each message is requested once, in order.
+  func message(_ index: Int) throws -> Message {
+    thread == nil ? decoded[index] : try queue.take(index).get()
   }
 
-  /// Nobody asks any more: waits for the thread to end.
+  /// Call when no more messages are requested: waits for the thread to end.
   func close() {
     queue.close()
     if let thread { pthread_join(thread, nil) }

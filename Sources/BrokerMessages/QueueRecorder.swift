@@ -2,58 +2,59 @@ import EventLog
 import LogFormat
 import TaskLogPlugin
 
-/// Records messages that came out of a queue into a log.
+/// Records messages delivered by a queue into a log.
 ///
-/// Whole events go to their run and source, once: one that is there already is passed over, in
-/// whatever order and however often messages come. Other recorders may take messages out of the same
-/// queue, so such a run is marked as partial until all of it is there. Transitions as in Dask's
-/// documentation have no identity; they are the events of a run of this recorder's own, those that
-/// the queue has given out before with `redelivered` among their args. What cannot be understood is
-/// kept there, too, as an event `malformed` with its bytes.
+/// Complete events are stored under their run and source, exactly once: an event that is already
+/// there is skipped, in whatever order and however often messages arrive. Other recorders may
+/// consume the same queue, so such a run is marked as partial until all of it is there. Transitions
+/// as in Dask's documentation have no identity; they become events of this recorder's own run, with
+/// `redelivered` among their args if the queue had delivered them before. What cannot be decoded is
+/// stored there, too, as an event `malformed` with its bytes.
 ///
-/// Once `take` has returned, all of it is on the disk.
+/// Once `take` has returned, everything is on disk.
 public final class QueueRecorder {
-  /// The hook of what could not be understood.
+  /// The hook of messages that could not be decoded.
   public static let malformedHook = Hook("malformed")
 
   public let path: String
   public private(set) var counts = DeliveryCounts()
   private let writer: LogWriter
   private let recorderVersion: String
-  /// Where the messages come from, without a password.
+  /// The origin of the messages, without a password.
   private let origin: String
   private let isThere: Statement
   private let gapIsThere: Statement
   private let dataVersion: Statement
 
-  /// What is known of a run that messages are about.
+  /// The state of a run that messages refer to.
   private struct Run {
     var number: Int64
     var isPartial: Bool
     var isUnordered = false
-    /// Whether it is known how far its sources come.
+    /// Whether the last seq of each of its sources is known.
     var hasEnd: Bool
     var sources: [String: KnownSource] = [:]
   }
 
   private struct KnownSource {
     var number: Int64
-    /// What this recorder has put in.
+    /// The events that this recorder has stored.
     var seqs = IntegerRanges()
-    /// Whether there may be more of it in the log.
+    /// Whether the log may contain more of its events.
     var isOlder: Bool
-    /// The largest number so far.
+    /// The largest seq so far.
     var last: Int64 = 0
   }
 
   private var runs: [String: Run] = [:]
-  /// Held as long as more is to come, so that these runs do not count as dead.
+  /// Held as long as more events are expected, so that these runs do not count as dead.
   private var locks: [String: RecorderLock] = [:]
-  /// Runs that are over, and may be complete.
+  /// Runs that are over and may be complete.
   private var ended: Set<String> = []
-  /// The source of what has no identity, and how many events it has.
+  /// The source of events without an identity, and the number of its events.
   private var own: (run: String, source: Int64, count: Int64)?
-  /// As SQLite counts the commits of others: https://sqlite.org/pragma.html#pragma_data_version
+  /// SQLite's counter of commits by other connections:
+  /// https://sqlite.org/pragma.html#pragma_data_version
   private var seenVersion: Int64?
   private var isShared = false
 
@@ -74,12 +75,12 @@ public final class QueueRecorder {
     }
   }
 
-  /// Whether the file is still where it was.
+  /// Whether the file is still at its path.
   public var isInPlace: Bool { writer.isInPlace }
 
   // MARK: - Messages
 
-  /// Records messages in one transaction; after an error none of them.
+  /// Records messages in one transaction; after an error none of them is stored.
   ///
   /// - Throws: `LogError`.
   public func take(_ deliveries: [Delivery]) throws {
@@ -89,13 +90,13 @@ public final class QueueRecorder {
     do {
       try writer.transaction(synced: true) {
         try detectConcurrentWriter()
-        for (place, delivery) in deliveries.enumerated() {
-          try put(delivery, try messages.message(place), &counts)
+        for (index, delivery) in deliveries.enumerated() {
+          try put(delivery, try messages.message(index), &counts)
         }
         for id in ended { try completeIfAllThere(id) }
       }
     } catch {
-      // What was put in or looked up in this transaction is not there.
+      // What this transaction stored or looked up does not exist after the rollback.
       runs.removeAll()
       own = nil
       ended.removeAll()
@@ -125,7 +126,7 @@ public final class QueueRecorder {
       do {
         try delivery.body.withUnsafeBytes { try put(message, $0, &counts) }
       } catch let error as MessagePackError {
-        try keep(delivery, MessageError("\(error)"), &counts)
+        try storeMalformed(delivery, MessageError("\(error)"), &counts)
       }
     case .success(.transition(let transition)):
       var args = transition.args.content
@@ -135,12 +136,12 @@ public final class QueueRecorder {
           .transition, time: Clock.now(), key: transition.key, start: transition.start,
           finish: transition.finish, args: Args(args)))
       counts.events += 1
-    case .failure(let error): try keep(delivery, error, &counts)
+    case .failure(let error): try storeMalformed(delivery, error, &counts)
     }
   }
 
-  /// Keeps what could not be understood.
-  private func keep(
+  /// Stores a message that could not be decoded.
+  private func storeMalformed(
     _ delivery: Delivery, _ error: MessageError, _ counts: inout DeliveryCounts
   ) throws {
     counts.malformed += 1
@@ -159,10 +160,10 @@ public final class QueueRecorder {
     _ message: EventMessage, _ body: UnsafeRawBufferPointer, _ counts: inout DeliveryCounts
   ) throws {
     let id = message.run.id
-    try meet(message.run)
+    try ensureRun(message.run)
     try putEvents(of: message, body, &counts)
     for gap in message.gaps {
-      let known = try meet(message.sources[gap.source], id)
+      let known = try ensureSource(message.sources[gap.source], id)
       defer { gapIsThere.reset() }
       try gapIsThere.bind(1, known.number)
       try gapIsThere.bind(2, gap.sourceSeq)
@@ -174,8 +175,8 @@ public final class QueueRecorder {
         reason: gap.reason)
     }
     if let end = message.end {
-      for last in end.lastSourceSeqs { _ = try meet(message.sources[last.source], id) }
-      try note(end, of: message, id)
+      for last in end.lastSourceSeqs { _ = try ensureSource(message.sources[last.source], id) }
+      try record(end, of: message, id)
     }
     if let run = runs[id], run.isPartial, run.hasEnd { ended.insert(id) }
   }
@@ -184,29 +185,29 @@ public final class QueueRecorder {
     of message: EventMessage, _ body: UnsafeRawBufferPointer, _ counts: inout DeliveryCounts
   ) throws {
     let id = message.run.id
-    // Each source is looked up once, and not for every event; also one that is named twice.
+    // Each source is looked up once instead of for every event; also one that is listed twice.
     var known: [KnownSource] = []
     var ids: [String: Int] = [:]
-    let places = try message.sources.map { source in
-      if let place = ids[source.id] { return place }
-      known.append(try meet(source, id))
+    let indexes = try message.sources.map { source in
+      if let index = ids[source.id] { return index }
+      known.append(try ensureSource(source, id))
       ids[source.id] = known.count - 1
       return known.count - 1
     }
-    // Two who hold the same numbers would copy them with every change.
+    // Two owners of the same ranges would copy them at every change.
     for serverID in ids.keys { runs[id]?.sources[serverID] = nil }
-    // Also when an event cannot be read: those before it are there.
-    defer { for (serverID, place) in ids { runs[id]?.sources[serverID] = known[place] } }
+    // Also if an event cannot be read: the ones before it are stored.
+    defer { for (serverID, index) in ids { runs[id]?.sources[serverID] = known[index] } }
     func put(_ source: Int, _ sourceSeq: Int64, _ append: (Int64) throws -> Void) throws {
-      let place = places[source]
-      if try known[place].seqs.contains(sourceSeq) || isThere(sourceSeq, known[place]) {
+      let index = indexes[source]
+      if try known[index].seqs.contains(sourceSeq) || isThere(sourceSeq, known[index]) {
         counts.known += 1
         return
       }
-      try append(known[place].number)
-      known[place].seqs.insert(sourceSeq)
-      if sourceSeq < known[place].last { try recordDisorder(id) }
-      known[place].last = max(known[place].last, sourceSeq)
+      try append(known[index].number)
+      known[index].seqs.insert(sourceSeq)
+      if sourceSeq < known[index].last { try recordDisorder(id) }
+      known[index].last = max(known[index].last, sourceSeq)
       counts.events += 1
     }
     for item in message.events {
@@ -235,7 +236,7 @@ public final class QueueRecorder {
     return try isThere.step()
   }
 
-  /// Whether somebody else writes into this log.
+  /// Checks whether another process writes to this log.
   private func detectConcurrentWriter() throws {
     defer { dataVersion.reset() }
     _ = try dataVersion.step()
@@ -244,7 +245,7 @@ public final class QueueRecorder {
     seenVersion = version
   }
 
-  private func meet(_ header: RunHeader) throws {
+  private func ensureRun(_ header: RunHeader) throws {
     guard runs[header.id] == nil else { return }
     if let known = try writer.run(id: header.id) {
       runs[header.id] = Run(
@@ -256,15 +257,15 @@ public final class QueueRecorder {
       runs[header.id] = Run(
         number: try writer.add(header), isPartial: true, hasEnd: false)
     }
-    try hold(header.id)
+    try acquireLock(header.id)
   }
 
-  private func hold(_ run: String) throws {
+  private func acquireLock(_ run: String) throws {
     guard locks[run] == nil, !RecorderLock.isHeld(log: path, run: run) else { return }
     locks[run] = try RecorderLock(log: path, run: run)
   }
 
-  private func meet(_ source: Source, _ id: String) throws -> KnownSource {
+  private func ensureSource(_ source: Source, _ id: String) throws -> KnownSource {
     if let known = runs[id]?.sources[source.id] { return known }
     let run = runs[id]?.number ?? 0
     let known: KnownSource
@@ -277,9 +278,9 @@ public final class QueueRecorder {
     return known
   }
 
-  private func note(_ end: EventMessage.End, of message: EventMessage, _ id: String) throws {
+  private func record(_ end: EventMessage.End, of message: EventMessage, _ id: String) throws {
     guard let run = runs[id] else { return }
-    // Who goes on after a death may say once more that there was one, when it is known better.
+    // The recorder that resumes after a crash may report the death again, with more precise data.
     let isClosed =
       try writer.connection.integer(
         "SELECT end = 'closed' FROM run WHERE id = \(run.number)") ?? 0
@@ -300,14 +301,14 @@ public final class QueueRecorder {
   // MARK: - Events without identity
 
   private func appendLocal(_ event: Event) throws {
-    var own = try own ?? begun()
+    var own = try own ?? beginLocalRun()
     own.count += 1
     try writer.append(event, source: own.source, sourceSeq: own.count)
     self.own = own
   }
 
-  /// Begins the run of what has no identity, or goes on with it.
-  private func begun() throws -> (run: String, source: Int64, count: Int64) {
+  /// Begins or resumes the run for events without an identity.
+  private func beginLocalRun() throws -> (run: String, source: Int64, count: Int64) {
     let id = ownRun
     let source = Source(kind: .scheduler, id: "queue", address: origin)
     if let known = try writer.run(id: id),
@@ -320,7 +321,7 @@ public final class QueueRecorder {
         id: id, engine: "unknown", engineVersion: "unknown", recorderVersion: recorderVersion,
         mode: "transitions", started: Clock.now(),
         metadata: .object(["from": .string(origin)])))
-    try hold(id)
+    try acquireLock(id)
     return (id, try writer.add(source, run: run), 0)
   }
 
@@ -328,7 +329,7 @@ public final class QueueRecorder {
 
   // MARK: - The end
 
-  /// Ends the run of this recorder's own. Runs of others go on elsewhere, or have ended.
+  /// Ends this recorder's own run. Runs of other recorders continue elsewhere or have ended.
   public func close() {
     if own != nil {
       try? writer.transaction(synced: true) {

@@ -2,8 +2,8 @@ import EventLog
 import LogFormat
 import TaskLogPlugin
 
-/// One source of a run of which several logs hold parts: its events in the order of happening, each of
-/// them once, whatever order they arrived in.
+/// One source of a run whose parts are in several logs: its events in the order in which they
+/// happened, each of them once, whatever their order of arrival.
 package final class SourceMergeIterator {
   private static let eventsPerBatch: Int64 = 64
 
@@ -12,7 +12,7 @@ package final class SourceMergeIterator {
     let number: Int64
     let select: Statement
     let decoder: EventDecoder
-    /// The next ones, the first of them last.
+    /// The next events, in reverse order.
     var events: [RecordedEvent] = []
     var last: Int64 = 0
     var isAtEnd = false
@@ -29,7 +29,7 @@ package final class SourceMergeIterator {
       return events.last
     }
 
-    /// Each time in a transaction of its own, so that a log that is live can be cleaned up.
+    /// Each batch is read in its own transaction, so that a live log can be checkpointed.
     private func fill() throws {
       defer { select.reset() }
       try select.bind(1, number)
@@ -46,7 +46,7 @@ package final class SourceMergeIterator {
   }
 
   private var parts: [Part] = []
-  /// In the log that it is put into.
+  /// The row ID of the source in the target log.
   let target: Int64
 
   package init(target: Int64) { self.target = target }
@@ -61,7 +61,7 @@ package final class SourceMergeIterator {
       Part(reader, number, select, EventDecoder(reader: reader, blobs: reader.blobs)))
   }
 
-  /// The event that comes next, and stays the next one until `pass`.
+  /// The next event; it stays the next one until `pass`.
   func head() throws -> RecordedEvent? {
     var first: RecordedEvent?
     for part in parts {
@@ -71,9 +71,9 @@ package final class SourceMergeIterator {
     return first
   }
 
-  /// Goes on behind an event, in all logs that hold it.
+  /// Advances past an event, in all logs that contain it.
   ///
-  /// - Returns: how many those are.
+  /// - Returns: the number of those logs.
   func pass(_ event: RecordedEvent) throws -> Int64 {
     var count: Int64 = 0
     for part in parts where try part.head()?.sourceSeq == event.sourceSeq {
@@ -84,35 +84,35 @@ package final class SourceMergeIterator {
   }
 }
 
-/// The events of a run of which several logs hold parts, by time, those of each source in the order of
-/// happening.
+/// The events of a run whose parts are in several logs, by time; the events of each source stay in
+/// the order in which they happened.
 package struct RunMergeIterator {
   private let sources: [SourceMergeIterator]
-  /// The times of the next events, the earliest last, and which source has them.
-  private var ready: [(time: Int64, place: Int)] = []
+  /// The times of the next events, the earliest last, each with the index of its source.
+  private var ready: [(time: Int64, index: Int)] = []
 
   package init(_ sources: [SourceMergeIterator]) throws {
     self.sources = sources
-    for place in sources.indices { try insert(place) }
+    for index in sources.indices { try insert(index) }
   }
 
-  private mutating func insert(_ place: Int) throws {
-    guard let time = try sources[place].head()?.event.time else { return }
+  private mutating func insert(_ index: Int) throws {
+    guard let time = try sources[index].head()?.event.time else { return }
     var (low, high) = (0, ready.count)
     while low < high {
       let middle = (low + high) / 2
       if ready[middle].time > time { low = middle + 1 } else { high = middle }
     }
-    ready.insert((time, place), at: low)
+    ready.insert((time, index), at: low)
   }
 
-  /// The next event, its source in the log that it is put into, and how many logs hold it.
+  /// The next event, its source in the target log, and the number of logs that contain it.
   package mutating func next() throws -> (event: RecordedEvent, source: Int64, copies: Int64)? {
-    guard let place = ready.popLast()?.place, let event = try sources[place].head() else {
+    guard let index = ready.popLast()?.index, let event = try sources[index].head() else {
       return nil
     }
-    let copies = try sources[place].pass(event)
-    try insert(place)
-    return (event, sources[place].target, copies)
+    let copies = try sources[index].pass(event)
+    try insert(index)
+    return (event, sources[index].target, copies)
   }
 }

@@ -2,20 +2,21 @@ import EventLog
 import LogFormat
 import TaskLogPlugin
 
-/// The events of a message on their straight way into a log: names and numbers in MessagePack, args
-/// and snapshots as the JSON that they come in, with nothing made in between.
+/// The events of a message, transcoded for a log without intermediate values: names and numbers in
+/// MessagePack, args and snapshots as the JSON of the message.
 ///
-/// What is not as our own writers write it goes by way of values, and so does a message that is not
-/// right, which then says why. So this is only a faster way to the one meaning of each message. (An
-/// object that has two fields of one name, as nobody writes it, may be taken by another of them.)
+/// An event that is not formatted as our own writers format it is decoded to values, and so is an
+/// invalid message, so that the error says why. So this is only a faster path with the same result.
+/// (An object with two fields of the same name, which no writer produces, may be read by the other
+/// field.)
 struct ScannedEvents: Sendable {
   struct Item {
-    /// A place among the sources of the message.
+    /// An index into the sources of the message.
     var source: Int
     var sourceSeq: Int64
-    /// Where the event lies in `encoded`.
+    /// The range of the event in `encoded`.
     fileprivate var fields: Range<Int>
-    /// Where its texts lie in the message; nothing when they are encoded, too.
+    /// The ranges of its texts in the message; `nil` if they are in `encoded`, too.
     fileprivate var texts: (args: Range<Int>?, snapshot: Range<Int>?)?
   }
 
@@ -24,7 +25,7 @@ struct ScannedEvents: Sendable {
 
   /// Calls a body with each event.
   ///
-  /// - Parameter message: the bytes that these events were found in.
+  /// - Parameter message: the bytes from which these events were scanned.
   func forEach(
     in message: UnsafeRawBufferPointer, _ body: (Item, EncodedEvent, CachedJSON?) throws -> Void
   ) throws {
@@ -45,7 +46,7 @@ struct ScannedEvents: Sendable {
 }
 
 extension EventMessage {
-  /// Nothing when the message has to be read as a value.
+  /// `nil` if the message has to be read as a value.
   init?(scanning bytes: UnsafeRawBufferPointer) {
     guard bytes.isUTF8 else { return nil }
     let bytes = bytes.bindMemory(to: UInt8.self)
@@ -70,9 +71,9 @@ extension EventMessage {
 }
 
 extension ScannedEvents {
-  /// Nothing when this is no list, or one of the events is none.
+  /// `nil` if this is not a list, or one of the elements is not an event.
   ///
-  /// - Parameter size: how long the message is, or more.
+  /// - Parameter size: an upper bound of the length of the message.
   fileprivate init?(_ scanner: inout JSONScanner, size: Int) {
     var writer = MessagePackWriter(capacity: size)
     var isRight = true
@@ -99,24 +100,24 @@ extension ScannedEvents {
   }
 }
 
-/// Where the parts of an event lie in a text.
+/// The ranges of the parts of an event in a text.
 private struct ScannedEvent {
   private(set) var source = -1
   private(set) var sourceSeq: Int64 = 0
-  private var whole = 0..<0
+  private var fullRange = 0..<0
   private var time: Int64?
   private var hook: Range<Int>?
-  /// Its text, and its value where it is not just that.
+  /// The text of the key, and its value if it is not plain text.
   private var key: (text: Range<Int>, value: Range<Int>?)?
   /// Start, finish, stimulus and worker.
   private var names: (Range<Int>?, Range<Int>?, Range<Int>?, Range<Int>?)
   private var taskRun: Int64?
   private(set) var args: Range<Int>?
   private(set) var snapshot: Range<Int>?
-  /// Whether each part can be taken over as it stands.
+  /// Whether each part can be copied unchanged.
   private(set) var isPlain = true
 
-  /// Nothing when this is no object.
+  /// `nil` if this is not an object.
   init?(_ scanner: inout JSONScanner) {
     _ = scanner.peek()
     let start = scanner.place
@@ -135,14 +136,14 @@ private struct ScannedEvent {
         source = takeInteger(&scanner).flatMap(Int.init(exactly:)) ?? -1
       case 8 where scanner.equals(name, "task_run"): taskRun = takeInteger(&scanner)
       case 8 where scanner.equals(name, "snapshot"): snapshot = takeObject(&scanner)
-      // What a later version adds has to be JSON as well.
+      // Fields of a later version have to be JSON as well.
       default:
         let token = scanner.token()
         isPlain = isPlain && token.map { PlainJSON.isPlain(scanner[$0]) } ?? false
       }
     }
     guard isObject else { return nil }
-    whole = start..<scanner.place
+    fullRange = start..<scanner.place
   }
 
   var isEvent: Bool {
@@ -196,7 +197,7 @@ private struct ScannedEvent {
     key = (text, value)
   }
 
-  /// The fields of a record from the time on, without texts.
+  /// Writes the fields of a record from the time on, without texts.
   func write(to writer: inout MessagePackWriter, _ scanner: JSONScanner) {
     func put(_ range: Range<Int>?) {
       if let range { writer.write(utf8: scanner[range]) } else { writer.writeNil() }
@@ -219,11 +220,11 @@ private struct ScannedEvent {
     writer.writeNil()
   }
 
-  /// By way of values.
+  /// Decodes the event to values.
   func decoded(_ scanner: JSONScanner) -> Event? {
     guard
       let value = try? JSONReader.value(
-        String(decoding: scanner[whole], as: UTF8.self), opensShared: false)
+        String(decoding: scanner[fullRange], as: UTF8.self), opensShared: false)
     else {
       return nil
     }
@@ -231,13 +232,13 @@ private struct ScannedEvent {
   }
 }
 
-/// What is known of JSON by a look at its bytes. All of it has been scanned, and is JSON.
+/// Checks on the bytes of JSON that has already been scanned, and so is valid.
 private enum PlainJSON {
-  /// Longer numbers may be too large for a number.
+  /// Longer numbers may be out of range.
   private static let longestNumber = 40
 
-  /// Whether a value can go into a log as it stands: on one line, with nothing in it that is to be
-  /// kept apart (`$bytes`, `$blob`, `$shared`), and nothing that `JSONReader` would refuse.
+  /// Whether a value can be stored in a log unchanged: on one line, with nothing in it that is
+  /// stored separately (`$bytes`, `$blob`, `$shared`), and nothing that `JSONReader` would refuse.
   static func isPlain(_ bytes: UnsafeBufferPointer<UInt8>) -> Bool {
     var (isInText, isEscaped) = (false, false)
     var digits = 0
@@ -246,7 +247,7 @@ private enum PlainJSON {
     for byte in bytes {
       if isInText {
         if isEscaped {
-          // Half of a pair is no text.
+          // Half of a surrogate pair is not valid text.
           if byte == UInt8(ascii: "u") { return false }
           isEscaped = false
         } else if byte == 0x22 {
@@ -256,7 +257,7 @@ private enum PlainJSON {
         } else if byte == UInt8(ascii: "b"), before == UInt8(ascii: "$") {
           return false
         } else if byte == UInt8(ascii: "h"), before == UInt8(ascii: "s") {
-          // Rarely the beginning of `$shared`.
+          // May be the beginning of `$shared`; other matches are rare.
           if mayBeShared { return false }
         }
         mayBeShared = byte == UInt8(ascii: "s") && before == UInt8(ascii: "$")
@@ -275,7 +276,7 @@ private enum PlainJSON {
     return true
   }
 
-  /// Whether `JSONWriter` writes it just so: what numbers, text and tuples are made of, and no more.
+  /// Whether `JSONWriter` writes a value exactly like this: only numbers, text and tuples.
   static func isCanonical(_ bytes: UnsafeBufferPointer<UInt8>) -> Bool {
     var isInText = false
     var digits = 0
@@ -284,7 +285,7 @@ private enum PlainJSON {
       if byte == 0x5C { return false }
       if isInText {
         if byte == 0x22 { isInText = false }
-        // The other tags have forms that mean the same.
+        // The other tags have several equivalent forms.
         if before == UInt8(ascii: "$"), byte != UInt8(ascii: "t") { return false }
       } else {
         switch byte {

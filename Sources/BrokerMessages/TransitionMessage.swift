@@ -1,23 +1,24 @@
 import LogFormat
 import TaskLogPlugin
 
-/// The message of the RabbitMQ plugin that Dask's documentation shows: a task has changed its state.
+/// The message of the RabbitMQ plugin in Dask's documentation: a state transition of a task.
 ///
 ///     {"key": "inc-1", "start": "processing", "finish": "memory"}
 ///
-/// It has no identity: the same message twice is two transitions, or one that was delivered twice.
+/// It has no identity: the same message twice is two transitions, or one transition that was
+/// delivered twice.
 public struct TransitionMessage: Sendable {
   public var key: Key
   public var start: State
   public var finish: State
-  /// What else was in the message.
+  /// The remaining fields of the message.
   public var args: Args
 
   init(_ value: Value) throws(MessageError) {
     guard case .dict(let entries) = value, let key = value["key"],
       let start = value["start"]?.string, let finish = value["finish"]?.string
     else { throw MessageError("has no 'key', 'start' and 'finish', and no 'tasklog'") }
-    guard let key = Key(Self.asKey(key)) else { throw MessageError("'key' is none of a task") }
+    guard let key = Key(Self.asKey(key)) else { throw MessageError("'key' is not a task's key") }
     self.key = key
     self.start = State(start)
     self.finish = State(finish)
@@ -30,13 +31,13 @@ public struct TransitionMessage: Sendable {
       })
   }
 
-  /// Plain JSON has no tuples: a key that was one comes as a list.
+  /// Plain JSON has no tuples: a tuple key arrives as a list.
   private static func asKey(_ value: Value) -> Value {
     guard case .list(let elements) = value else { return value }
     return .tuple(elements.map(asKey))
   }
 
-  /// The message of an event; nothing for one that is no transition.
+  /// The message of an event; `nil` if it is not a transition.
   ///
   /// - Throws: `MessagePackError`.
   public static func bytes(_ event: EncodedEvent, _ json: inout JSONWriter) throws -> [UInt8]? {
@@ -55,7 +56,7 @@ public struct TransitionMessage: Sendable {
     return json.output
   }
 
-  /// A key as Python's `json.dumps` writes it.
+  /// A key as written by Python's `json.dumps`.
   private static func plain(_ key: Value) -> Value {
     guard let elements = key.elements else { return key }
     return .list(elements.map(plain))

@@ -8,5 +8,5 @@
 //
 // What it promises: Any SQLite tool can open the file. A reader never writes, understands every
 // older version, and pages in short transactions so that the WAL can be checkpointed. A writer
-// holds the lock for one transaction at a time. Whatever is in a file, nothing here traps.
+// holds the lock for one transaction at a time. Nothing here traps, whatever is in a file.
 //===----------------------------------------------------------------------===//

@@ -7,5 +7,5 @@
 //
 // What it may import: EventLog and what is below it. Nothing from Foundation.
 //
-// What it promises: Where a view says the same for SQL users, a test holds the two equal.
+// What it promises: If a view says the same for SQL users, a test checks that the two are equal.
 //===----------------------------------------------------------------------===//

@@ -1,23 +1,23 @@
-/// A set of numbers that mostly follow one another, as ranges: what there is of a source's events.
+/// A set of mostly consecutive numbers, as ranges: the stored events of a source.
 public struct IntegerRanges: Sendable, Equatable {
-  /// Ascending, and with a hole between each and the next.
+  /// Ascending, with a hole between neighbors.
   public private(set) var ranges: [ClosedRange<Int64>] = []
 
   public init() {}
 
   public var isEmpty: Bool { ranges.isEmpty }
 
-  /// How many numbers there are.
+  /// The count of all numbers.
   public var count: Int64 { ranges.reduce(0) { $0 + $1.upperBound - $1.lowerBound + 1 } }
 
   public func contains(_ number: Int64) -> Bool {
-    let place = place(of: number)
-    return place < ranges.count && ranges[place].contains(number)
+    let index = index(of: number)
+    return index < ranges.count && ranges[index].contains(number)
   }
 
-  /// The first range that does not end before a number.
-  private func place(of number: Int64) -> Int {
-    // What comes next is mostly behind all others.
+  /// The index of the first range that does not end before a number.
+  private func index(of number: Int64) -> Int {
+    // The next number mostly comes after all others.
     if let last = ranges.last, number > last.upperBound { return ranges.count }
     var (low, high) = (0, ranges.count)
     while low < high {
@@ -31,7 +31,7 @@ public struct IntegerRanges: Sendable, Equatable {
 
   public mutating func insert(_ range: ClosedRange<Int64>) {
     var range = range
-    let first = place(of: range.lowerBound == .min ? .min : range.lowerBound - 1)
+    let first = index(of: range.lowerBound == .min ? .min : range.lowerBound - 1)
     var end = first
     while end < ranges.count, ranges[end].lowerBound - 1 <= range.upperBound {
       range =
@@ -43,7 +43,7 @@ public struct IntegerRanges: Sendable, Equatable {
     ranges.replaceSubrange(first..<end, with: CollectionOfOne(range))
   }
 
-  /// The holes before and between the ranges, from 1 on up to a last number.
+  /// The holes before and between the ranges, from 1 up to a last number.
   public func holes(through last: Int64) -> [ClosedRange<Int64>] {
     var holes: [ClosedRange<Int64>] = []
     var next: Int64 = 1

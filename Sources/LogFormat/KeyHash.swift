@@ -1,22 +1,22 @@
 import TaskLogPlugin
 
-/// A hash of a key of 64 bits: the same in every process and on every machine, so that it can be
-/// stored and compared.
+/// A 64-bit hash of a key: the same in every process and on every machine, so that it can be stored
+/// and compared.
 package enum KeyHash {
   package static func hash(of key: Key) -> UInt64 {
     var json = key.typed.isEmpty ? JSONWriter.text(.string(key.text)) : key.typed
     return json.withUTF8 { hash(of: $0) }
   }
 
-  /// - Parameter json: the key as JSON: FNV-1a (http://www.isthe.com/chongo/tech/comp/fnv/) with the
-  ///   bits mixed at the end.
+  /// - Parameter json: the key as JSON. The hash is FNV-1a
+  ///   (http://www.isthe.com/chongo/tech/comp/fnv/) with the bits mixed at the end.
   package static func hash(of json: UnsafeBufferPointer<UInt8>) -> UInt64 {
     var hash = start
     for byte in json { add(byte, to: &hash) }
     return mixed(hash)
   }
 
-  /// FNV-1a, to be continued byte by byte with `add`.
+  /// The initial value of FNV-1a; `add` continues it byte by byte.
   static let start: UInt64 = 0xCBF2_9CE4_8422_2325
 
   @inline(__always)
@@ -24,7 +24,7 @@ package enum KeyHash {
     hash = (hash ^ UInt64(byte)) &* 0x100_0000_01B3
   }
 
-  /// The bits of a number, well mixed: the end of SplitMix64.
+  /// Mixes the bits of a number: the final step of SplitMix64.
   package static func mixed(_ value: UInt64) -> UInt64 {
     var value = value
     value = (value ^ value >> 30) &* 0xBF58_476D_1CE4_E5B9

@@ -3,11 +3,11 @@ package enum RunMetadataKey {
   /// The previous and the next segment of a rotated run: file names next to this one.
   package static let previousSegment = "continues"
   package static let nextSegment = "continued"
-  /// Whether the log holds only a part of the run, as it came from a queue.
+  /// Whether the log contains only a part of the run, as it came from a queue.
   package static let isPartial = "partial"
-  /// The last seq of each source, by source id; of partial runs whose end is known.
+  /// The last seq of each source, by source id; for partial runs whose end is known.
   package static let lastSeqs = "last_seqs"
-  /// Whether events were stored in another order than the one they happened in.
+  /// Whether events were stored in an order other than the one in which they happened.
   package static let isUnordered = "unordered"
   /// The hashes of the keys whose stories a rotated run retains; see `FailureRetention`.
   package static let retainedKeys = "keptKeys"

@@ -49,7 +49,7 @@ extension Drainer {
     part += 1
     hasWritten = false
     segmentStart = Rotation.SegmentStart(next)
-    try before.endFile(run: runBefore, goesOnIn: next.lastComponent, at: Clock.now())
+    try before.endFile(run: runBefore, continuesIn: next.lastComponent, at: Clock.now())
     // Not earlier: a run that has neither an end nor a lock counts as died.
     lock.releasePreviousLog()
     before.close()
@@ -69,7 +69,7 @@ extension Drainer {
     header.metadata = header.metadata.adding(RunMetadataKey.previousSegment, path.lastComponent)
     let next = try before.nextNumber()
     let result = try fresh.transaction(synced: true) {
-      fresh.goOn(at: next)
+      fresh.reserveSeq(from: next)
       let rowID = try fresh.add(header)
       let freshDrain = try drain.restarted(
         run: rowID, into: fresh, reason: RunFiles.gapReason(path.lastComponent))

@@ -86,7 +86,7 @@ extension Recovery {
       !RecorderLock.isHeld(log: previous.path, run: run.id)
     else { return }
     try? previous.endFile(
-      run: openRun.number, goesOnIn: writer.path.lastComponent, at: Clock.now())
+      run: openRun.number, continuesIn: writer.path.lastComponent, at: Clock.now())
     previous.close()
   }
 }

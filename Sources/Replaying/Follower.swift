@@ -49,7 +49,7 @@ struct Follower {
       let reach = reach(last)
       if reach > horizon || isOver || !sources.isEmpty {
         horizon = max(horizon, reach)
-        cursor.goOn(to: last, givingUpTo: horizon, sources: sources, isOver: isOver)
+        cursor.advance(to: last, emittingThrough: horizon, sources: sources, isOver: isOver)
         return News(sources: sources)
       }
       if isCancelled() { return News(sources: [], isCancelled: true) }

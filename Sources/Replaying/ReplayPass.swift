@@ -134,7 +134,7 @@ final class ReplayPass {
       }
     }
     let cursor = try reader.events(
-      of: run, order: .causal, wanted: wanted, goingOnFrom: checkpoint.place, readsAhead: true)
+      of: run, order: .causal, wanted: wanted, resumingFrom: checkpoint.place, readsAhead: true)
     // The order of a single source differs from that of several.
     return cursor.isCausal == checkpoint.place.isCausal ? cursor : nil
   }

@@ -103,7 +103,7 @@ final class LogSet {
     // Missing events of a run that is still running may arrive later.
     for run in Set(logs.flatMap { $0.runs.map(\.id) }).subtracting(liveRuns)
     where recordsMissingAsGaps && logs.count > 1 {
-      try merge.judge(run)
+      try merge.recordMissingAsGaps(run)
     }
     // A name template has already selected its runs.
     let selector = logs.map(\.log.selector).first { $0 != "latest" } ?? "latest"

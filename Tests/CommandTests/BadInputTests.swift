@@ -55,7 +55,7 @@ import Testing
     try expect(command + ["--log", "in"], 1, "in: is a folder, not a log; name a file", in: folder)
     try folder.write("text.db", String(repeating: "This is no database. ", count: 100))
     try expect(
-      command + ["--log", "text.db"], 1, "text.db: is no SQLite database, so no tasklog log",
+      command + ["--log", "text.db"], 1, "text.db: is not a SQLite database, so not a tasklog log",
       in: folder)
     try folder.write("empty.db", "")
     try expect(
@@ -64,7 +64,7 @@ import Testing
     try sqlite("CREATE TABLE x (y)", folder, "other.db")
     try expect(
       command + ["--log", "other.db"], 1,
-      "other.db: is a SQLite database, but no tasklog log", in: folder)
+      "other.db: is a SQLite database, but not a tasklog log", in: folder)
   }
 
   @Test func `a log that cannot be written is told, and left alone`() throws {
@@ -76,11 +76,11 @@ import Testing
     try expect(demo + ["in"], 1, "in: is a folder, not a log; name a file", in: folder)
     try folder.write("text.db", String(repeating: "This is no database. ", count: 100))
     try expect(
-      demo + ["text.db"], 1, "text.db: is no SQLite database, so no tasklog log", in: folder)
+      demo + ["text.db"], 1, "text.db: is not a SQLite database, so not a tasklog log", in: folder)
     try sqlite("CREATE TABLE x (y)", folder, "other.db")
     let before = try Data(contentsOf: URL(fileURLWithPath: folder("other.db")))
     try expect(
-      demo + ["other.db"], 1, "other.db: is a SQLite database, but no tasklog log", in: folder)
+      demo + ["other.db"], 1, "other.db: is a SQLite database, but not a tasklog log", in: folder)
     #expect(try Data(contentsOf: URL(fileURLWithPath: folder("other.db"))) == before)
   }
 
@@ -115,7 +115,7 @@ import Testing
       for run in ["#3", "#0", "#", "zz", "", "Latest"] {
         try expect(
           command + ["--run", run], 1,
-          "tasklog.db: has no run '\(run)'; 'tasklog runs' lists what there is", in: folder)
+          "tasklog.db: has no run '\(run)'; 'tasklog runs' lists the runs", in: folder)
       }
       try expect(
         command + ["--run", "0"], 1,

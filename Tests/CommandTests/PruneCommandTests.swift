@@ -239,7 +239,7 @@ import Testing
     try folder.write("text.db", "no log")
     for (name, words) in [
       ("none.db", "none.db: there is no such log; name one with --log or TASKLOG_LOG"),
-      ("text.db", "text.db: is no SQLite database, so no tasklog log"),
+      ("text.db", "text.db: is not a SQLite database, so not a tasklog log"),
       ("logs/{run}.db", "logs/{run}.db: there is no such log; name one with --log or TASKLOG_LOG"),
     ] {
       let result = try Command.run(

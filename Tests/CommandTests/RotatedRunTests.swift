@@ -71,7 +71,7 @@ import Testing
       try run.csv(["summary", "--run", "all"])
         == run.csv(["summary", "--run", "all"], log: "all.db"))
     for (selector, words) in [
-      ("#3", "has no run '#3'; 'tasklog runs' lists what there is"),
+      ("#3", "has no run '#3'; 'tasklog runs' lists the runs"),
       ("0", "'0' is the beginning of 2 run ids; give more of it"),
     ] {
       for command in [["summary"], ["query"], ["replay", "--plugin", "counter"]] {

@@ -21,15 +21,15 @@ import Testing
     try log.add(Self.step(.processing, .memory), from: log.scheduler)
     let cursor = try log.reader.events(of: log.run(), order: .causal, isFollowed: true)
     #expect(try words(cursor) == [])
-    cursor.goOn(to: 2, givingUpTo: 1, sources: [], isOver: false)
+    cursor.advance(to: 2, emittingThrough: 1, sources: [], isOver: false)
     #expect(try words(cursor) == ["waiting processing"])
     // The worker's batch comes, with a source that was not known.
     let worker = try log.addWorker()
     try log.add(Self.step(.executing, .memory, run: 1), from: worker)
     let sources = try log.reader.sources(of: log.run()).filter { $0.number == worker }
-    cursor.goOn(to: 3, givingUpTo: 2, sources: sources, isOver: false)
+    cursor.advance(to: 3, emittingThrough: 2, sources: sources, isOver: false)
     #expect(try words(cursor) == [])
-    cursor.goOn(to: 3, givingUpTo: 3, sources: [], isOver: false)
+    cursor.advance(to: 3, emittingThrough: 3, sources: [], isOver: false)
     #expect(try words(cursor) == ["executing memory", "processing memory"])
     #expect(cursor.outOfOrderCount == 0)
     #expect(cursor.count == 3)
@@ -39,7 +39,7 @@ import Testing
     let log = try GrowingLog(folder("log.db"))
     try log.add(Self.step(.waiting, .processing, run: 1), from: log.scheduler)
     let cursor = try log.reader.events(of: log.run(), order: .causal, isFollowed: true)
-    cursor.goOn(to: 1, givingUpTo: 1, sources: [], isOver: true)
+    cursor.advance(to: 1, emittingThrough: 1, sources: [], isOver: true)
     #expect(try words(cursor) == ["waiting processing"])
     #expect(try words(cursor) == [])
   }
@@ -51,10 +51,10 @@ import Testing
     let worker = try log.addWorker()
     for _ in 0..<2 { try log.add(Self.step(.ready, .executing), from: worker) }
     let sources = try log.reader.sources(of: log.run()).filter { $0.number == worker }
-    cursor.goOn(to: 1, givingUpTo: 1, sources: sources, isOver: false)
+    cursor.advance(to: 1, emittingThrough: 1, sources: sources, isOver: false)
     #expect(try words(cursor) == [])
     cursor.want([log.scheduler, worker])
-    cursor.goOn(to: 2, givingUpTo: 2, sources: [], isOver: true)
+    cursor.advance(to: 2, emittingThrough: 2, sources: [], isOver: true)
     #expect(try words(cursor) == ["ready executing"])
   }
 

@@ -37,7 +37,7 @@ import Testing
     _ reader: LogReader, pages: Int, from place: ResumePoint? = nil
   ) throws -> (order: [Int64], places: [(place: ResumePoint, given: Int)]) {
     let cursor = try reader.events(
-      of: reader.latest(), order: .causal, goingOnFrom: place, pageSize: pages)
+      of: reader.latest(), order: .causal, resumingFrom: place, pageSize: pages)
     var order: [Int64] = []
     var places: [(ResumePoint, Int)] = []
     while let recorded = try cursor.nextEvent() {

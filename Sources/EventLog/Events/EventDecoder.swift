@@ -1,14 +1,14 @@
 import TaskLogPlugin
 
-/// Makes events of rows of the table `event`, in two steps: numbers first, and what they stand for
-/// when the event is given out.
+/// Decodes rows of the table `event` in two steps: the row IDs first, and the values they refer to
+/// when the event is emitted.
 package final class EventDecoder {
   package static let columns = """
     seq, source, source_seq, time, hook, key, start, finish, stimulus, worker, task_run, args, \
     snapshot
     """
 
-  /// Events that pointed at something that is not in the file.
+  /// Number of events with a reference to a row that is not in the file.
   private(set) var damagedCount = 0
 
   private let reader: LogReader
@@ -16,7 +16,7 @@ package final class EventDecoder {
   // One thread reads, and nothing here calls back: the checks of exclusive access cost a tenth of a
   // replay and could not find anything.
   @exclusivity(unchecked) private var texts = TextStore()
-  /// Hooks and states are few and have small numbers.
+  /// Hooks and states are few and have small row IDs.
   @exclusivity(unchecked) private var hooks = SmallIntegerMap<Hook>()
   @exclusivity(unchecked) private var states = SmallIntegerMap<State>()
 
@@ -25,14 +25,14 @@ package final class EventDecoder {
     self.blobs = blobs
   }
 
-  /// Takes the text of a page whose rows are to be made events of.
+  /// Stores the text of a page whose rows are to be decoded.
   ///
-  /// - Parameter keepingOlder: rows of earlier pages have still to be made events of.
+  /// - Parameter keepingOlder: whether rows of earlier pages have still to be decoded.
   package func take(_ page: inout EventPage, keepingOlder: Bool) {
     texts.take(&page, keepingOlder: keepingOlder)
   }
 
-  /// Says what rows are to the order.
+  /// Describes rows to the causal order.
   func findRoles(of page: inout EventPage, isScheduler: (Int64) -> Bool) throws {
     for place in page.rows.indices {
       let role = try role(page.rows[place], isScheduler: isScheduler(page.rows[place].source))
@@ -40,11 +40,11 @@ package final class EventDecoder {
     }
   }
 
-  /// As `RecordedEvent` says of events.
+  /// Same rules as in `RecordedEvent`.
   private func role(_ row: EventRow, isScheduler: Bool) throws -> EventRow.Role {
     guard row.key != 0 else { return [] }
     if !isScheduler {
-      // Dask counts its runs from 0, and says -1 where there was none.
+      // Dask counts its runs from 0 and uses -1 for no run.
       let hasRun = row.role.contains(.hasTaskRun) && row.taskRun >= 0
       var role: EventRow.Role = hasRun ? .waitsForProcessing : []
       if row.finish != 0, row.stimulus != 0, let start = try state(row.start),
@@ -64,7 +64,7 @@ package final class EventDecoder {
     return .waitsForWorkerDone
   }
 
-  /// The event of a row; nothing when its hook is not in the file.
+  /// The event of a row; `nil` if its hook is not in the file.
   package func event(_ row: EventRow) throws -> RecordedEvent? {
     guard let hook = try hook(row.hook) else {
       damagedCount += 1
@@ -90,21 +90,22 @@ package final class EventDecoder {
     text.utf8.first == UInt8(ascii: "\"") ? blobs.args(text, time: row.time) : text
   }
 
-  /// The args of a row in JSON, in memory that is valid until the call returns; nothing without.
+  /// The args of a row in JSON, in memory that is valid until the call returns; `nil` if it has
+  /// none.
   func withArgs<Result>(
     _ row: EventRow, _ body: (UnsafeBufferPointer<UInt8>) throws -> Result
   ) rethrows -> Result? {
     try texts.withBytes(row.args, body)
   }
 
-  /// The snapshot of a row, likewise.
+  /// The snapshot of a row, under the same conditions.
   func withSnapshot<Result>(
     _ row: EventRow, _ body: (UnsafeBufferPointer<UInt8>) throws -> Result
   ) rethrows -> Result? {
     try texts.withBytes(row.snapshot, body)
   }
 
-  /// What a number stands for; 0 (NULL) for nothing.
+  /// The value of a row ID; `nil` for 0 (NULL).
   private func interned<Element>(
     _ number: Int64, _ cache: InternCache<Element>
   ) throws -> Element? {
@@ -138,7 +139,7 @@ package final class EventDecoder {
   }
 }
 
-/// A few things by their number, which is mostly small.
+/// A small map by row ID, for IDs that are mostly small.
 private struct SmallIntegerMap<Element> {
   private var dense = [Element?](repeating: nil, count: 1024)
   private var sparse: [Int64: Element] = [:]

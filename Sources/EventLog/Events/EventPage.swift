@@ -1,28 +1,28 @@
 import LogFormat
 
-/// A page of rows of the table `event`, as numbers and text that nobody has looked at.
+/// A page of rows of the table `event`: row IDs and undecoded text.
 package struct EventPage: Sendable {
-  /// In the order of arrival; rows of sources that are passed over are not among them.
+  /// In the order of arrival, without the rows of skipped sources.
   package var rows: [EventRow] = []
-  /// What `TextRange` points into.
+  /// The bytes that `TextRange` points into.
   var text: [UInt8] = []
-  /// Which page this is; text is found by it.
+  /// The number of this page, by which text is found.
   var number: Int32 = 0
-  /// The last row that was looked at.
+  /// The last row that was read.
   var position: Int64 = 0
-  /// How many rows of the run were passed over.
+  /// Number of rows of the run that were skipped.
   var skipped: Int64 = 0
-  /// The largest number of a key.
+  /// The largest row ID of a key.
   var largestKey: Int64 = 0
-  /// Nothing comes behind it, so far.
+  /// Whether no row comes after this page so far.
   var isLast = true
 
   package init() {}
 
-  /// Takes the numbers of a row that was selected with `EventDecoder.columns`.
+  /// Reads the integers of a row that was selected with `EventDecoder.columns`.
   ///
-  /// - Parameter isWanted: whether an event will be made of it; else only what the order needs is
-  ///   taken.
+  /// - Parameter isWanted: whether an event will be decoded from it; if not, only what the causal
+  ///   order needs is read.
   package mutating func append(_ row: Statement, seq: Int64, source: Int64, isWanted: Bool) {
     var taken = EventRow(
       seq: seq, source: source, sourceSeq: 0, time: 0, hook: row.integer(4),
@@ -41,10 +41,10 @@ package struct EventPage: Sendable {
     rows.append(taken)
   }
 
-  /// Keeps a NUL behind each text, so that a scan of numbers ends there.
+  /// Keeps a NUL after each text, so that a scan of numbers ends there.
   private mutating func append(_ bytes: UnsafeBufferPointer<UInt8>) -> TextRange {
     let start = text.count
-    // A page of such rows is beyond what SQLite's limits allow.
+    // A page of such rows exceeds SQLite's limits.
     guard let place = Int32(exactly: start), let count = Int32(exactly: bytes.count) else {
       return .null
     }
@@ -54,19 +54,19 @@ package struct EventPage: Sendable {
   }
 }
 
-/// Reads pages of rows, each in a transaction of its own.
+/// Reads pages of rows, each in its own transaction.
 final class PageReader {
   /// Which rows are read.
   struct Choice: Sendable {
     /// The sources of the run.
     var known: Set<Int64>
-    /// The sources whose events are given out; nothing for all.
+    /// The sources whose events are emitted; `nil` for all.
     var wanted: Set<Int64>?
-    /// The others do not count for the order, either.
+    /// Whether the other sources do not affect the order either.
     var skips: Bool
     /// The last event to read.
     var horizon: Int64
-    /// Rows of a page.
+    /// Rows per page.
     var pageSize: Int
   }
 
@@ -75,7 +75,7 @@ final class PageReader {
   }
   private let path: String
   private let select: Statement
-  /// What was asked last; events of one source often lie together.
+  /// The last source that was looked up; events of one source are often adjacent.
   private var lastSource: Int64 = .min
   private var lastIsKnown = false
   private var isLastSelected = true
@@ -87,7 +87,7 @@ final class PageReader {
       "SELECT \(EventDecoder.columns) FROM event WHERE seq > ? ORDER BY seq")
   }
 
-  /// Fills a page with what lies behind a position.
+  /// Fills a page with the rows after a position.
   ///
   /// - Throws: `SQLiteError`, and `LogError` when the rows are out of order.
   func read(after position: Int64, _ number: Int32, into page: inout EventPage) throws {

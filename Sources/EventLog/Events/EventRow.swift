@@ -1,9 +1,9 @@
 import TaskLogPlugin
 
-/// A row of the table `event` as numbers: nothing in it is counted, so that pages of rows are cheap
-/// to fill, to order and to throw away. `EventDecoder` makes the event of it.
+/// A row of the table `event` as integers: without reference-counted fields, so that pages of rows
+/// are cheap to fill, order and discard. `EventDecoder` turns it into an event.
 package struct EventRow: CausalItem {
-  /// What the row is to `CausalOrder`.
+  /// Properties of the row that `CausalOrder` needs.
   struct Role: OptionSet {
     var rawValue: UInt8
 
@@ -13,9 +13,9 @@ package struct EventRow: CausalItem {
     static let waitsForWorkerDone = Role(rawValue: 8)
     /// `task_run` is not NULL.
     static let hasTaskRun = Role(rawValue: 16)
-    /// Nobody wants the event; the row is only here for the order.
+    /// The event is not wanted; the row is only needed for the order.
     static let isUnwanted = Role(rawValue: 32)
-    /// It was given out by a cursor that this one goes on from.
+    /// It was emitted by the cursor that this one resumes.
     static let isGiven = Role(rawValue: 64)
   }
 
@@ -24,7 +24,7 @@ package struct EventRow: CausalItem {
   package var sourceSeq: Int64
   package var time: Int64
   package var hook: Int64
-  /// Numbers of rows; 0 where there is none.
+  /// Row IDs; 0 if there is none.
   package var key: Int64
   package var start: Int64
   package var finish: Int64
@@ -58,26 +58,26 @@ package struct EventRow: CausalItem {
   }
 }
 
-/// Where the text of a column lies: in which page's store, from where on, and how long it is.
+/// The location of a column's text: the store of its page, the offset and the length.
 struct TextRange {
   var page: Int32
   var start: Int32
-  /// Below 0 for NULL.
+  /// Negative for NULL.
   var count: Int32
 
   static let null = TextRange(page: 0, start: 0, count: -1)
 }
 
-/// The text of the rows that have been read and not given out, page by page.
+/// The text of rows that have been read and not emitted, page by page.
 struct TextStore {
-  /// What waits of pages before the present one.
+  /// Text of earlier pages with rows not yet emitted.
   private var older: [Int32: [UInt8]] = [:]
   private var current: [UInt8] = []
   private var number: Int32 = 0
 
-  /// Takes the text of a page, and gives back that of the one before for its memory to be used again.
+  /// Stores the text of a page and returns the store of the previous page for reuse of its memory.
   ///
-  /// - Parameter keepingOlder: rows of earlier pages have still to be made events of.
+  /// - Parameter keepingOlder: whether rows of earlier pages have still to be decoded.
   mutating func take(_ page: inout EventPage, keepingOlder: Bool) {
     if keepingOlder {
       older[number] = current

@@ -1,12 +1,11 @@
 import LogFormat
 import TaskLogPlugin
 
-/// Goes through the events that a filter lets through, as rows of SQL values, in the order of arrival
-/// or against it.
+/// Iterates over the events that match a filter, as rows of SQL values, in the order of arrival or
+/// in reverse.
 ///
-/// Numbers of events are looked for first, and a page of rows at a time is made of them, each in a
-/// transaction of its own. At its end it stays where it is: asked again, it gives what has arrived
-/// since.
+/// Finds seqs first and then reads a page of rows at a time, each in its own transaction. At the
+/// end it keeps its position: the next call returns what has arrived since.
 public final class EventRows {
   private static let pageSize = 1024
 
@@ -18,7 +17,7 @@ public final class EventRows {
   private let isReversed: Bool
   private let findsAllAtOnce: Bool
   private var remaining: Int
-  /// Everything up to here has been looked at; against the order: from here on.
+  /// Everything up to this seq has been checked; in reverse, everything from it on.
   public private(set) var position: Int64
   private var numbers: ArraySlice<Int64> = []
   private var isAtEnd = false
@@ -36,7 +35,8 @@ public final class EventRows {
     try reader.makeDerivedTables()
     let sql = FilterSQL(filter, indexes: try reader.eventIndexes())
     parameters = sql.parameters
-    // What an index finds is not in the order of arrival: all of it is found and sorted at once.
+    // An index does not return events in the order of arrival: all of them are found and sorted at
+    // once.
     findsAllAtOnce = sql.leader != nil
     let (sign, order) = isReversed ? ("<", "DESC") : (">", "ASC")
     let bound = isReversed ? " AND event.seq > \(after)" : ""
@@ -53,7 +53,7 @@ public final class EventRows {
       """)
   }
 
-  /// The next row, nothing at the end. What has arrived after the end comes when asked again.
+  /// The next row; `nil` at the end. A later call returns rows that have arrived since.
   ///
   /// - Throws: `LogError`.
   public func next() throws -> [SQLiteValue]? {
@@ -91,7 +91,7 @@ public final class EventRows {
     if remaining != .max { remaining -= found.count }
     isAtEnd = found.count < wanted || wanted == .max
     if let last = found.last { position = last }
-    // Nobody has to look again at what the filter did not let through.
+    // Events that the filter rejected are not checked again.
     if isAtEnd, !isReversed { position = max(position, last) }
   }
 
@@ -103,7 +103,7 @@ public final class EventRows {
     numbers.removeFirst(part.count)
     try selectRows.bind(1, "[" + part.map(String.init).joined(separator: ",") + "]")
     while try selectRows.step() { page.append((0..<columnCount).map { selectRows.value($0) }) }
-    // Whoever takes the rows may take long, and must not keep a transaction open meanwhile.
+    // The consumer may be slow, and must not keep a transaction open meanwhile.
     selectRows.reset()
   }
 }
@@ -111,9 +111,9 @@ public final class EventRows {
 /// A column of rows of events.
 public struct EventColumn: Sendable, Equatable {
   public var name: String
-  /// What stands for it in a SELECT over the view `events` AS event.
+  /// Its expression in a SELECT over the view `events` AS event.
   let sql: String
-  /// What stands for it when events are counted by it, over `event`, `source` and `key`.
+  /// Its expression when events are counted by it, over `event`, `source` and `key`.
   let group: (value: String, shown: String)?
 
   public static func == (a: EventColumn, b: EventColumn) -> Bool { a.name == b.name }
@@ -125,7 +125,7 @@ public struct EventColumn: Sendable, Equatable {
     "key_group", "raw_time_ns", "life",
   ]
 
-  /// The column of a name; nothing when there is none. `args.NAME` is one of the args.
+  /// The column with a name; `nil` if there is none. `args.NAME` is one of the args.
   public init?(_ name: String) {
     self.name = name
     if name.hasPrefix("args."), name.utf8.count > 5 {

@@ -2,19 +2,19 @@ import CSQLite
 import Glibc
 import LogFormat
 
-/// Reads pages of events ahead in a thread, with a connection of its own, while those before them are
-/// being taken.
+/// Reads pages of events ahead in a thread, with its own connection, while earlier pages are
+/// consumed.
 ///
-/// What SQLite has to do for a row is as much as all that is done with the event afterwards, so that
-/// both side by side take half of the time. The lock guards all that varies.
+/// SQLite's work for a row takes as long as everything that is done with the event afterwards, so
+/// that doing both in parallel halves the time. The lock guards all mutable state.
 final class PagePrefetcher: @unchecked Sendable {
-  /// How many pages lie ready at most.
+  /// Maximum number of pages that are ready.
   private static let ahead = 2
 
   private let lock = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
   private let hasChanged = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
   private var ready: [Result<EventPage, any Error>] = []
-  /// Pages that have been taken, whose memory can be used again.
+  /// Consumed pages, whose memory can be reused.
   private var used: [EventPage] = []
   private var isClosed = false
   private var thread: pthread_t?
@@ -31,15 +31,15 @@ final class PagePrefetcher: @unchecked Sendable {
     hasChanged.deallocate()
   }
 
-  /// Begins to read; nothing where that would not be faster, or cannot be done.
+  /// Starts reading; `nil` if that would not be faster or is not possible.
   ///
   /// - Parameters:
-  ///   - position: the first page lies behind it.
-  ///   - number: that of the first page.
+  ///   - position: the first page comes after it.
+  ///   - number: the number of the first page.
   static func start(
     _ path: String, _ choice: PageReader.Choice, after position: Int64, number: Int32
   ) -> PagePrefetcher? {
-    // https://sqlite.org/threadsafe.html: a library that was built for one thread only.
+    // https://sqlite.org/threadsafe.html: a library that was built for single-threaded use.
     guard sqlite3_threadsafe() != 0, ParallelThread.processors > 1,
       choice.horizon > position, choice.horizon - position > 4 * Int64(choice.pageSize)
     else { return nil }
@@ -67,7 +67,7 @@ final class PagePrefetcher: @unchecked Sendable {
     }
   }
 
-  /// A page to fill, as soon as there is room for it; nothing when nobody takes any more.
+  /// A page to fill, as soon as there is room for it; `nil` if the consumer has stopped.
   private func room() -> EventPage? {
     pthread_mutex_lock(lock)
     defer { pthread_mutex_unlock(lock) }
@@ -82,9 +82,9 @@ final class PagePrefetcher: @unchecked Sendable {
     pthread_cond_signal(hasChanged)
   }
 
-  /// The next page, in place of one that is not needed any more.
+  /// Returns the next page in exchange for one that is no longer needed.
   ///
-  /// - Throws: what reading it has thrown.
+  /// - Throws: the error that reading it has thrown.
   func next(for old: consuming EventPage) throws -> EventPage {
     pthread_mutex_lock(lock)
     defer { pthread_mutex_unlock(lock) }
@@ -95,7 +95,7 @@ final class PagePrefetcher: @unchecked Sendable {
     return try page.get()
   }
 
-  /// Nobody takes any more: waits for the thread to end.
+  /// Stops reading and waits for the thread to end.
   func close() {
     pthread_mutex_lock(lock)
     isClosed = true

@@ -2,24 +2,24 @@ import CSQLite
 import Glibc
 import LogFormat
 
-/// Goes through a long range of numbers in parts: threads read parts ahead, each with a connection
-/// of its own, and the caller takes them in their order.
+/// Scans a long range of row IDs in parts: threads read parts ahead, each with its own connection,
+/// and the caller consumes them in order.
 ///
-/// What is read of each row is left to `read`, which runs on several threads at once; what must be
-/// done in order, or keeps something from row to row, belongs into `take`, which runs on the caller's
-/// thread. Each part is a transaction of its own, so that the write-ahead log can be checkpointed,
-/// and only a few of them are in memory at a time.
+/// `read` decodes the rows and runs on several threads at once; work that must be done in order, or
+/// keeps state from row to row, belongs in `take`, which runs on the caller's thread. Each part has
+/// its own transaction, so that the write-ahead log can be checkpointed, and only a few parts are
+/// in memory at a time.
 package struct ParallelScan<Part: Sendable> {
-  /// Numbers of one part: some hundreds of kilobytes of rows, which stay in the processor's cache.
+  /// Row IDs per part: some hundreds of kilobytes of rows, which stay in the processor's cache.
   package static var usualSize: Int64 { 1 << 14 }
 
-  /// A SELECT over rows whose numbers lie between its two parameters, both included.
+  /// A SELECT over rows whose IDs are between its two parameters, both inclusive.
   let sql: String
   private let range: ClosedRange<Int64>
   private let partSize: Int64
 
-  /// - Parameter partSize: grows where there would be too many parts. Only a log of more than a
-  ///   thousand million events, or a damaged one, has numbers that lie so far apart.
+  /// - Parameter partSize: grows if there would be too many parts. Only a log of more than a
+  ///   thousand million events, or a damaged one, has row IDs that are so far apart.
   package init(_ sql: String, over range: ClosedRange<Int64>, partSize: Int64 = usualSize) {
     self.sql = sql
     self.range = range
@@ -38,9 +38,10 @@ package struct ParallelScan<Part: Sendable> {
   }
 
   /// - Parameters:
-  ///   - threads: how many read; nothing for one a processor, and none for a short range.
-  ///   - read: makes a part of the rows of a statement that is ready to be stepped through.
-  ///   - take: gets the parts in their order.
+  ///   - threads: the number of reading threads; `nil` for one per processor, and none for a short
+  ///     range.
+  ///   - read: makes a part of the rows of a statement that is ready to be stepped.
+  ///   - take: receives the parts in order.
   /// - Throws: what either throws, `SQLiteError`, `LogError`.
   package func run(
     _ reader: LogReader, threads: Int? = nil,
@@ -48,7 +49,7 @@ package struct ParallelScan<Part: Sendable> {
     take: (Part) throws -> Void
   ) throws {
     let processors = ParallelThread.processors
-    // https://sqlite.org/threadsafe.html: a library that was built for one thread only.
+    // https://sqlite.org/threadsafe.html: a library that was built for single-threaded use.
     let canShare = sqlite3_threadsafe() != 0 && processors > 1
     let threads = threads ?? (count < 4 || !canShare ? 0 : min(processors, 8))
     guard threads > 0 else {
@@ -67,7 +68,7 @@ package struct ParallelScan<Part: Sendable> {
             queue.put(Result { try rows(select, index, read) }, at: index)
           }
         } catch {
-          // Whoever waits for the next part learns it.
+          // The consumer that waits for the next part receives the error.
           if let index = queue.next() { queue.put(.failure(error), at: index) }
         }
       }
@@ -77,7 +78,7 @@ package struct ParallelScan<Part: Sendable> {
       for thread in started { pthread_join(thread, nil) }
     }
     guard !started.isEmpty else {
-      // No threads are to be had: it goes without.
+      // No thread could be started: it runs without.
       return try run(reader, threads: 0, read: read, take: take)
     }
     for index in 0..<count { try take(try queue.take(index).get()) }
@@ -95,9 +96,9 @@ package struct ParallelScan<Part: Sendable> {
 }
 
 extension Statement {
-  /// Steps through rows that come by a number of theirs, which is column 0.
+  /// Steps through rows in ascending order of their ID, which is column 0.
   ///
-  /// - Throws: `LogError.damaged` when one is not in the range or behind the one before.
+  /// - Throws: `LogError.damaged` if an ID is out of the range or not after the previous one.
   package func forEachRow(
     in range: ClosedRange<Int64>, _ path: String, _ body: (_ number: Int64) throws -> Void
   ) throws {
@@ -114,13 +115,13 @@ extension Statement {
 }
 
 extension LogReader {
-  /// The numbers between which the events of a run lie; nothing when there are none.
+  /// The range of row IDs of a run's events; `nil` if there are none.
   package func range(of run: RunInfo) throws -> ClosedRange<Int64>? {
     guard let first = run.firstSeq, let last = run.lastSeq,
       let lowest = try connection.integer("SELECT min(seq) FROM event"),
       let highest = try connection.integer("SELECT max(seq) FROM event")
     else { return nil }
-    // What a damaged log says of its runs may be anything.
+    // A damaged log may say anything about its runs.
     let (low, high) = (max(first, lowest), min(last, highest))
     return low <= high ? low...high : nil
   }

@@ -1,4 +1,4 @@
-/// Why events are not in a log: what is told of those that were taken out of it on purpose.
+/// Why events are not in a log: the reason for events that were pruned on purpose.
 package enum GapReason {
   package static let pruned = "pruned"
   package static let isPrunedSQL = "reason LIKE 'pruned%'"
@@ -7,7 +7,7 @@ package enum GapReason {
 }
 
 extension LogReader {
-  /// Events of a run that were taken out of the log to make room.
+  /// The number of events of a run that were pruned from the log to make room.
   ///
   /// - Throws: `LogError`.
   public func pruned(of run: RunInfo) throws -> Int64 {

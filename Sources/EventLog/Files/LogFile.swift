@@ -4,14 +4,14 @@ import LogFormat
 import Migrations
 import TaskLogPlugin
 
-/// The file itself: how it is told from others, opened, made and brought up to date.
+/// The log file: how it is recognized, opened, created and migrated.
 package enum LogFile {
   /// `application_id` of a log: "tlog". https://sqlite.org/pragma.html#pragma_application_id
   static let applicationID: Int64 = 0x746C_6F67
 
   package static var newestVersion: Int32 { Migrations.all.last?.version ?? 0 }
 
-  /// Opens a log for reading, of any version that this program knows or newer.
+  /// Opens a log for reading, of any version that this program supports or newer.
   ///
   /// - Throws: `LogError`.
   static func openForReading(_ path: String) throws -> Connection {
@@ -28,9 +28,9 @@ package enum LogFile {
     }
   }
 
-  /// Opens a log as far as it can be opened, to tell what is wrong with it. With `writable_schema`,
-  /// which changes nothing in a file that is open for reading, SQLite takes one that has been cut for
-  /// as long as it is: https://sqlite.org/pragma.html#pragma_writable_schema
+  /// Opens a log as far as possible, to find out what is wrong with it. With `writable_schema`,
+  /// which changes nothing in a file that is open for reading, SQLite accepts a file that has been
+  /// truncated at its current length: https://sqlite.org/pragma.html#pragma_writable_schema
   ///
   /// - Throws: `LogError`.
   package static func openForChecking(_ path: String) throws -> Connection {
@@ -71,7 +71,7 @@ package enum LogFile {
     if status.st_size == 0, hasNothingInWAL(path) { throw LogError.empty(path: path) }
   }
 
-  /// A pipe would keep whoever opens it waiting.
+  /// Opening a pipe would block.
   private static func checkIsFile(_ status: stat, _ path: String) throws {
     switch status.st_mode & S_IFMT {
     case S_IFREG: return
@@ -80,8 +80,8 @@ package enum LogFile {
     }
   }
 
-  /// Whether a file is in WAL mode, as SQLite leaves none that is not written to, and has no WAL: a
-  /// reader may have made an empty one.
+  /// Whether a file is in WAL mode, which SQLite ends when the last writer closes, and
+  /// has no WAL: a reader may have created an empty one.
   /// https://sqlite.org/fileformat2.html#file_format_version_numbers
   private static func hasLostWAL(_ path: String) -> Bool {
     guard hasNothingInWAL(path) else { return false }
@@ -98,8 +98,8 @@ package enum LogFile {
     return stat(path + "-wal", &status) == 0 ? status.st_size == 0 : errno == ENOENT
   }
 
-  /// A file in WAL mode needs `-wal` and `-shm` beside it. Where they cannot be made (a read-only
-  /// folder) and there is nothing in a WAL, the file is all there is: it is read as it stands.
+  /// A file in WAL mode needs `-wal` and `-shm` next to it. If they cannot be created (a read-only
+  /// folder) and there is nothing in a WAL, the file is complete and is read as it is.
   private static func openReadOnly(_ path: String) throws(SQLiteError) -> Connection {
     let connection = try Connection(path: path, mode: .readOnly)
     do {
@@ -112,18 +112,18 @@ package enum LogFile {
     }
   }
 
-  /// What tells a log from other databases.
+  /// What distinguishes a log from other databases.
   private struct Identity {
     var application: Int64
     var version: Int64
     var tables: Int64
 
     var isLog: Bool { application == applicationID }
-    /// Nobody has put anything into it.
+    /// Nothing has been stored in it.
     var isBlank: Bool { application == 0 && version == 0 && tables == 0 }
   }
 
-  /// In one transaction: another recorder may be making the file a log just now.
+  /// In one transaction: another recorder may be creating the log just now.
   private static func identity(_ connection: Connection) throws(SQLiteError) -> Identity {
     try connection.execute("BEGIN")
     defer { try? connection.execute("ROLLBACK") }
@@ -140,8 +140,8 @@ package enum LogFile {
     throw hasLostWAL(path) ? LogError.withoutWAL(path: path) : LogError.empty(path: path)
   }
 
-  /// What an error of SQLite means for a log that is open for reading. A table or column that is not
-  /// there is one that a newer version has changed, or a damaged file.
+  /// The meaning of an SQLite error for a log that is open for reading. A missing table or column
+  /// was changed by a newer version, or the file is damaged.
   package static func error(_ error: SQLiteError, _ path: String, _ connection: Connection) -> LogError {
     guard error.primaryCode == SQLITE_ERROR else { return LogError(error, path: path) }
     let version = (try? connection.integer("PRAGMA user_version")) ?? 0
@@ -150,7 +150,7 @@ package enum LogFile {
       : .damaged(path: path, reason: error.message)
   }
 
-  /// Opens a log for writing; makes it where there is none and brings an older one up to date.
+  /// Opens a log for writing; creates it if it does not exist and migrates an older one.
   ///
   /// - Throws: `LogError`.
   package static func openForWriting(
@@ -166,9 +166,9 @@ package enum LogFile {
     }
   }
 
-  /// Between a log in WAL mode and one without it, SQLite answers "busy" at once instead of waiting
-  /// where waiting could be for ever: two that change the mode, one that opens while another closes.
-  /// Trying again from the start is safe, and short.
+  /// When a log changes between WAL mode and another mode, SQLite answers "busy" at once instead of
+  /// waiting where that could deadlock: two connections change the mode, or one opens while another
+  /// closes. Retrying from the start is safe, and short.
   private static func retryWhileBusy<Result>(_ body: () throws -> Result) throws -> Result {
     let deadline = Clock.now() + 5_000_000_000
     while true {
@@ -184,16 +184,17 @@ package enum LogFile {
     _ path: String, _ chain: LogMigration.Chain
   ) throws -> Connection {
     let connection = try Connection(path: path, mode: .readWrite)
-    // Where it may not write, SQLite opens a file for reading without a word.
+    // Without write permission, SQLite silently opens a file for reading.
     guard !connection.isReadOnly else {
       throw LogError.cannotWrite(path: path, reason: "it is read-only")
     }
-    // Before anything is changed: a file that is not ours, or is newer, stays as it is.
+    // Before anything is changed: a file that is not a log, or is newer, stays unchanged.
     let identity = try identity(connection)
     guard identity.isLog || identity.isBlank else { throw LogError.notATasklog(path: path) }
     try LogMigration.checkKnown(identity.version, path, chain)
-    // Must be said before the first table is made: https://sqlite.org/pragma.html#pragma_auto_vacuum
-    // Pages of 8 KiB: fewer of them are written than of the default's 4, and few more bytes.
+    // Must be set before the first table is created:
+    // https://sqlite.org/pragma.html#pragma_auto_vacuum
+    // Pages of 8 KiB: fewer of them are written than of the default 4 KiB, and few more bytes.
     if identity.isBlank {
       try connection.execute("PRAGMA page_size = 8192; PRAGMA auto_vacuum = INCREMENTAL")
     }
@@ -201,14 +202,16 @@ package enum LogFile {
     // In WAL mode a commit survives the death of the process; power loss may cost the last ones:
     // https://sqlite.org/pragma.html#pragma_synchronous
     try connection.execute("PRAGMA synchronous = NORMAL")
-    // What is written to stays in memory: the ends of the indexes, and the last pages of the tables.
+    // Pages that are written to stay in memory: the ends of the indexes, and the last pages of the
+    // tables.
     try connection.execute("PRAGMA cache_size = -16384")
     connection.checkpointEvery(pages: 2000)
     try LogMigration.run(chain, on: connection, path)
     return connection
   }
 
-  /// Makes an empty file that is private to its owner; SQLite gives its companions the same mode.
+  /// Creates an empty file that is private to its owner; SQLite gives its companion files the same
+  /// mode.
   private static func create(_ path: String) throws {
     var status = stat()
     if stat(path, &status) == 0 { return try checkIsFile(status, path) }
@@ -223,7 +226,7 @@ package enum LogFile {
     tl_close_file_of_process(descriptor)
   }
 
-  /// Moves the write-ahead log into the file, and leaves the one file when nobody else has it open.
+  /// Checkpoints the write-ahead log, and leaves a single file if no other connection has it open.
   static func mergeWALAndClose(_ connection: Connection) {
     try? connection.checkpoint()
     sqlite3_busy_timeout(connection.handle, 0)

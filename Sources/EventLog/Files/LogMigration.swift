@@ -1,29 +1,29 @@
 import LogFormat
 import Migrations
 
-/// Brings an older log up to date: the chain of `Migrations`, each version in one transaction.
+/// Migrates an older log: the chain of `Migrations`, each version in one transaction.
 ///
-/// Whatever ends it half way (a signal, a full disk, a file that is not what its version says) leaves
-/// the log in the older format, whole. Nothing is migrated under a recorder that lives: it has
-/// prepared what it writes for the tables as they were. A recorder that comes later finds the newer
-/// version, or, when it is of an older tasklog, is refused.
+/// An interruption (a signal, a full disk, a file that is not what its version says) leaves the log
+/// intact in the older format. A log with a live recorder is not migrated: the recorder has
+/// prepared its statements for the old tables. A recorder that starts later finds the newer version
+/// or, if it is of an older tasklog, is refused.
 public enum LogMigration {
   /// Version and SQL in UTF-8, oldest first.
   package typealias Chain = [(version: Int32, sql: [UInt8])]
 
-  /// What was done, or is to be done.
+  /// What was done, or would be done.
   public struct Outcome: Sendable, Equatable {
     /// The version of the format that the log had.
     public var from: Int64
-    /// The version that it has now; the same when there was nothing to do.
+    /// The version that it has now; the same if there was nothing to do.
     public var to: Int64
-    /// How many versions lie between them.
+    /// The number of versions between them.
     public var steps: Int
 
     public var isNothing: Bool { steps == 0 }
   }
 
-  /// Says what `migrate` would do. Changes nothing.
+  /// Reports what `migrate` would do. Changes nothing.
   ///
   /// - Throws: `LogError`.
   public static func preview(_ path: String) throws -> Outcome {
@@ -39,9 +39,9 @@ public enum LogMigration {
     }
   }
 
-  /// Brings a log to the current format. A log that is in it already is not written to.
+  /// Migrates a log to the current format. A log that is current already is not written to.
   ///
-  /// - Throws: `LogError`: also when a recorder of it lives, or the log is newer than this program.
+  /// - Throws: `LogError`, also if the log has a live recorder or is newer than this program.
   @discardableResult
   public static func migrate(_ path: String) throws -> Outcome {
     try migrate(path, through: Migrations.all)
@@ -76,12 +76,12 @@ public enum LogMigration {
     }
   }
 
-  /// Runs what is missing of the chain; makes a log of a blank file.
+  /// Runs the missing part of the chain; turns a blank file into a log.
   static func run(_ chain: Chain, on connection: Connection, _ path: String) throws {
     let found = try version(connection)
     for migration in chain where migration.version > found {
       try connection.transaction {
-        // Another one may have been faster.
+        // Another process may have been faster.
         let version = try version(connection)
         try checkKnown(version, path, chain)
         guard version < migration.version else { return }
@@ -117,7 +117,7 @@ public enum LogMigration {
     }
   }
 
-  /// A view whose tables have changed is told by SQLite only when somebody asks it.
+  /// SQLite reports a view whose tables have changed only when it is queried.
   private static func checkViews(_ connection: Connection) throws(SQLiteError) {
     let views = try connection.prepare("SELECT name FROM sqlite_schema WHERE type = 'view'")
     while try views.step() {

@@ -1,17 +1,18 @@
 import LogFormat
 import Migrations
 
-/// The tables and views that versions after a log's own have added, as TEMP objects of one
-/// connection: a reader sees the newest version, and the file is not written to. The tables are empty.
+/// The tables and views that versions after a log's own version have added, as TEMP objects of one
+/// connection: a reader sees the newest version, and the file is not written to. The tables are
+/// empty.
 ///
-/// A view that a log of the newest version lacks is created, too: views are no part of the format, so that
-/// a later release adds views without a new version.
+/// A view that a log of the newest version lacks is created, too: views are not part of the format, so
+/// that a later release can add views without a new version.
 ///
-/// TEMP objects hide those of the file that have the same name:
+/// TEMP objects hide objects of the file with the same name:
 /// https://sqlite.org/lang_naming.html
 enum NewerSchema {
-  /// - Parameter version: what the log says of itself. Of a version that this program does not know
-  ///   it has what its tables say.
+  /// - Parameter version: the version in the log. For a version that this program does not know,
+  ///   the tables tell which additions it has.
   /// - Throws: `SQLiteError`.
   static func add(to connection: Connection, of version: Int64) throws(SQLiteError) {
     for migration in Migrations.all where migration.version > 1 {
@@ -51,7 +52,7 @@ enum NewerSchema {
     }
   }
 
-  /// Whether a log has the tables that a text makes.
+  /// Whether a log has the tables that an SQL text creates.
   private static func has(
     _ tables: String, _ connection: Connection
   ) throws(SQLiteError) -> Bool {
@@ -79,7 +80,7 @@ enum NewerSchema {
     return sections
   }
 
-  /// A statement begins at the beginning of a line.
+  /// A statement begins at the start of a line.
   private static func temporary(_ sql: String) -> String {
     ("\n" + sql)
       .replacing("\nCREATE TABLE ", with: "\nCREATE TEMP TABLE ")

@@ -2,19 +2,19 @@ import CSQLite
 import LogFormat
 import TaskLogPlugin
 
-/// How the files of a run that is recorded into several, one after the other, point at each other.
+/// How the segments of a rotated run refer to each other.
 public enum RunFiles {
   private static let earlier = "in an earlier file: "
 
   public static func gapReason(_ name: String) -> String { earlier + name }
 
-  /// Whether the events of a gap are in a file before.
+  /// Whether the events of a gap are in an earlier segment.
   public static func isEarlier(_ reason: String) -> Bool { reason.hasPrefix(earlier) }
 
-  /// The file that the events of such a gap are in.
+  /// The segment that has the events of such a gap.
   package static func name(inReason reason: String) -> String { String(reason.dropFirst(earlier.count)) }
 
-  /// The number of the last event of a source that a file tells of, be it there or missing.
+  /// The seq of the last event of a source that a file knows of, whether present or missing.
   package static func lastNumber(of source: Int64, _ connection: Connection) throws -> Int64 {
     try connection.integer(
       """
@@ -23,7 +23,7 @@ public enum RunFiles {
       """) ?? 0
   }
 
-  /// The metadata of a run whose files come together.
+  /// The metadata of a run whose segments are merged.
   package static func joined(_ metadata: Value) -> Value {
     guard case .dict(let entries) = metadata else { return metadata }
     let local = [
@@ -36,17 +36,17 @@ public enum RunFiles {
 }
 
 extension RunInfo {
-  /// The name of the file, beside this one, that the events before are in.
+  /// The file name of the previous segment, in the same folder.
   public var previousFile: String? { metadata[RunMetadataKey.previousSegment]?.string }
-  /// The name of the file, beside this one, that it goes on in.
+  /// The file name of the next segment, in the same folder.
   public var nextFile: String? { metadata[RunMetadataKey.nextSegment]?.string }
 }
 
 extension LogWriter {
-  /// Ends a run in this file, because it goes on in another.
+  /// Ends a run in this file because it continues in the next segment.
   ///
   /// - Throws: `SQLiteError`.
-  public func endFile(run: Int64, goesOnIn name: String, at time: Int64) throws {
+  public func endFile(run: Int64, continuesIn name: String, at time: Int64) throws {
     try transaction(synced: true) {
       try setSpoolPosition(run: run, nil)
       try end(run: run, .closed, at: time)
@@ -54,7 +54,7 @@ extension LogWriter {
     }
   }
 
-  /// Notes the name of another file in the metadata of a run, or that there is none; inside a
+  /// Records the name of another segment in the metadata of a run, or removes it; inside a
   /// transaction.
   package func note(_ entry: String, _ name: String?, run: Int64) throws {
     let update = try connection.prepare(
@@ -66,7 +66,7 @@ extension LogWriter {
     try update.run()
   }
 
-  /// The name of the file that a run was recorded into before.
+  /// The file name of a run's previous segment.
   ///
   /// - Throws: `SQLiteError`.
   public func previousFile(run: Int64) throws -> String? {

@@ -4,12 +4,12 @@ import TaskLogPlugin
 /// A filter as conditions on the columns of `event`.
 ///
 /// One column leads, by its index; the others carry a unary plus, which keeps SQLite from using
-/// theirs: without statistics it cannot know that a key is rare and a state is not.
+/// their indexes: without statistics it does not know that a key is rare and a state is not.
 /// https://sqlite.org/optoverview.html#disqualifying_where_clause_terms_using_unary_
 package struct FilterSQL {
   private(set) var conditions: [String] = []
   private(set) var parameters: [SQLiteValue] = []
-  /// The column whose index finds the events; without one they are found by going through all.
+  /// The column whose index finds the events; `nil` for a scan of all events.
   let leader: String?
 
   /// - Parameter indexes: `LogReader.eventIndexes`.
@@ -20,7 +20,7 @@ package struct FilterSQL {
       ("finish", !filter.finishes.isEmpty), ("failure", !filter.finishes.isEmpty && isOfFailures),
     ]
     leader = wanted.first { $0.1 && indexes[$0.0] != nil }?.0
-    // SQLite takes a partial index where its condition stands word for word.
+    // SQLite uses a partial index only if the query repeats its condition word for word.
     if leader == "failure", let failed = indexes["failure"] { add([("event.\(failed)", [])]) }
     addRuns(filter.runs)
     addKeys(filter)
@@ -110,12 +110,13 @@ package struct FilterSQL {
 
   // MARK: - Workers
 
-  /// The events that a worker saw, and those of the scheduler that are about it. A worker's name is
-  /// looked up in the run of the event: another run may have another worker at that address.
+  /// The events that a worker observed, and those of the scheduler that are about it. A worker's
+  /// name is looked up in the run of the event: another run may have another worker at that
+  /// address.
   private static func worker(_ name: String) -> (String, [SQLiteValue]) {
     let (address, addressParameters) = text("address", is: name)
     let (about, aboutParameters) = text("text", is: name)
-    // Names are JSON; one that is a number is typed as it stands.
+    // Names are JSON; one that is a number is typed as in JSON.
     let names: [SQLiteValue] = [.text(name), .text(JSONWriter.text(.string(name)))]
     return (
       """
@@ -131,7 +132,7 @@ package struct FilterSQL {
     )
   }
 
-  /// A name with brackets in it (a key, an IPv6 address) must find itself, too.
+  /// A name with brackets in it (a key, an IPv6 address) must match itself, too.
   private static func text(_ column: String, is name: String) -> (String, [SQLiteValue]) {
     name.utf8.contains { "*?[".utf8.contains($0) }
       ? ("(\(column) = ? OR \(column) GLOB ?)", [.text(name), .text(name)])
@@ -140,7 +141,8 @@ package struct FilterSQL {
 
   // MARK: - Args
 
-  /// The same argument that is to equal (or to match) this or that means or; all else means and.
+  /// Several values to equal (or to match) for the same argument are joined with OR; everything
+  /// else with AND.
   private mutating func addArgs(_ args: [ArgCondition]) {
     var alternatives: [(name: String, conditions: [(String, [SQLiteValue])])] = []
     for arg in args {
@@ -158,7 +160,7 @@ package struct FilterSQL {
     for alternative in alternatives { add(alternative.conditions) }
   }
 
-  /// An argument as an SQL value; nothing when the args cannot be read.
+  /// An argument as an SQL value; `nil` if the args cannot be read.
   ///
   /// - Parameter time: the column with the event's time in nanoseconds.
   static func argument(_ name: String, time: String = "event.time") -> String {
@@ -166,7 +168,7 @@ package struct FilterSQL {
     return "(CASE WHEN json_valid(event.args) THEN json_extract(\(args), \(quoted(name))) END)"
   }
 
-  /// The args as an object, those of heartbeats too.
+  /// The args as an object, also for heartbeats.
   static func args(time: String = "event.time") -> String { "tasklog_args(event.args, \(time))" }
 
   private static func type(_ name: String) -> String {
@@ -177,7 +179,7 @@ package struct FilterSQL {
     "'" + ArgCondition.path(name).replacing("'", with: "''") + "'"
   }
 
-  /// Numbers are compared as numbers, where the argument is one; all else as text.
+  /// Numbers are compared as numbers if the argument is one; everything else as text.
   private static func condition(_ arg: ArgCondition) -> (String, [SQLiteValue]) {
     let (value, type) = (argument(arg.name), type(arg.name))
     let number =
@@ -186,7 +188,7 @@ package struct FilterSQL {
     let text = SQLiteValue.text(arg.value)
     switch arg.comparison {
     case .matches:
-      // SQL has no booleans: what JSON writes is what is looked at.
+      // SQL has no booleans: their JSON text is compared.
       return (
         """
         CASE \(type) WHEN 'true' THEN 'true' WHEN 'false' THEN 'false'

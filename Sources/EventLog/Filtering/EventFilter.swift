@@ -1,6 +1,6 @@
 import TaskLogPlugin
 
-/// Which events to read. The same field given twice means or, different fields mean and.
+/// Which events to read. Values of the same field are joined with OR, different fields with AND.
 public struct EventFilter: Sendable {
   /// Names or GLOB patterns of keys: see `KeyPattern`.
   public var keys: [String] = []
@@ -8,32 +8,32 @@ public struct EventFilter: Sendable {
   public var prefixes: [String] = []
   /// Names or GLOB patterns of groups of keys.
   public var groups: [String] = []
-  /// The start or the finish is one of these.
+  /// The start or the finish state is one of these.
   public var states: [String] = []
   public var starts: [String] = []
   public var finishes: [String] = []
-  /// Names, addresses or GLOB patterns of addresses of workers: those that saw the event, and those
-  /// that an event of the scheduler is about.
+  /// Names, addresses or GLOB patterns of addresses of workers: those that observed the event, and
+  /// those that an event of the scheduler is about.
   public var workers: [String] = []
-  /// Who saw the event.
+  /// The kind of source that observed the event.
   public var sources: [Source.Kind] = []
   public var hooks: [String] = []
   /// Names or GLOB patterns of stimuli.
   public var stimuli: [String] = []
-  /// Names or GLOB patterns of clients, as args name them.
+  /// Names or GLOB patterns of clients, as in the args.
   public var clients: [String] = []
   public var args: [ArgCondition] = []
-  /// POSIX extended regular expressions, found in the JSON of the args.
+  /// POSIX extended regular expressions, searched in the JSON of the args.
   public var patterns: [String] = []
   /// Nanoseconds since 1970 UTC, inclusive.
   public var since: Int64?
   /// Nanoseconds since 1970 UTC, inclusive.
   public var until: Int64?
-  /// A number in the order of arrival, inclusive.
+  /// A seq (order of arrival), inclusive.
   public var sinceSeq: Int64?
-  /// A number in the order of arrival, inclusive.
+  /// A seq (order of arrival), inclusive.
   public var untilSeq: Int64?
-  /// Numbers of runs in the file; nothing for all.
+  /// Row IDs of runs in the file; `nil` for all.
   public var runs: [Int64]?
 
   public init() {}
@@ -52,7 +52,7 @@ public struct ArgCondition: Sendable, Equatable {
     case matches = "~"
   }
 
-  /// The name of the argument, and of what lies in it: `metadata.x`, `keys.0`.
+  /// The name of the argument, or the path of a value inside it: `metadata.x`, `keys.0`.
   public var name: String
   public var comparison: Comparison
   public var value: String
@@ -63,7 +63,7 @@ public struct ArgCondition: Sendable, Equatable {
     self.value = value
   }
 
-  /// The place in JSON: https://sqlite.org/json1.html#path_arguments
+  /// The JSON path: https://sqlite.org/json1.html#path_arguments
   static func path(_ name: String) -> String {
     name.split(separator: ".", omittingEmptySubsequences: false).reduce("$") { path, part in
       part.isEmpty || !part.utf8.allSatisfy { (0x30...0x39).contains($0) }

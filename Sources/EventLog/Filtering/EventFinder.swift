@@ -1,6 +1,6 @@
 import LogFormat
 
-/// Finds in a file what has been seen in another.
+/// Finds in one file what has been seen in another.
 public struct EventFinder {
   private let reader: LogReader
   private let select: Statement
@@ -18,7 +18,7 @@ public struct EventFinder {
     }
   }
 
-  /// The number in this file of an event of a source of a run; nothing when it is not here.
+  /// The seq in this file of an event of a source of a run; `nil` if it is not in this file.
   ///
   /// - Throws: `LogError`.
   public func seq(run: String, server: String, sourceSeq: Int64) throws -> Int64? {

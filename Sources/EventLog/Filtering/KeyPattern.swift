@@ -1,10 +1,10 @@
 import CSQLite
 import TaskLogPlugin
 
-/// A name of a key, or a pattern of SQL's GLOB: https://sqlite.org/c3ref/strglob.html
+/// The name of a key, or a pattern of SQL's GLOB: https://sqlite.org/c3ref/strglob.html
 ///
-/// Keys of several types may have one text: `1` is a number and a text. After `json:` the key stands
-/// as JSON, and only it is meant: `json:1`, `json:"1"`, `json:{"$tuple":["x",1]}`.
+/// Keys of several types may have the same text: `1` is a number and a text. After `json:` the key
+/// is given as JSON, and only that key matches: `json:1`, `json:"1"`, `json:{"$tuple":["x",1]}`.
 public struct KeyPattern: Sendable {
   private static let exactPrefix = "json:"
 
@@ -16,19 +16,19 @@ public struct KeyPattern: Sendable {
     exact = Self.exact(text)
   }
 
-  /// As `EventFilter.keys` does, by the text of the key where that alone is given.
+  /// Matches like `EventFilter.keys`; by the text of the key if only that is given.
   public func matches(_ key: Key) -> Bool {
     if let exact { return key == exact }
     return key.text.utf8.elementsEqual(text.utf8) || sqlite3_strglob(text, key.text) == 0
   }
 
-  /// The one key that a name means; `nil` if it is text or a pattern.
+  /// The one key that a `json:` name stands for; `nil` if it is text or a pattern.
   static func exact(_ name: String) -> Key? {
     guard name.hasPrefix(exactPrefix) else { return nil }
     return (try? JSONReader.value(String(name.dropFirst(exactPrefix.count)))).flatMap(Key.init)
   }
 
-  /// What means a key and no other.
+  /// The name that matches a key and no other.
   public static func exactName(of key: Key) -> String {
     exactPrefix + (key.typed.isEmpty ? JSONWriter.text(.string(key.text)) : key.typed)
   }

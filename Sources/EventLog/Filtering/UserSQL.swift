@@ -2,20 +2,20 @@ import CSQLite
 import LogFormat
 import TaskLogPlugin
 
-/// Runs the SQL that a user typed over a log, read-only.
+/// Runs a user's SQL on a log, read-only.
 public final class UserSQL {
   private let connection: Connection
   private let path: String
   private let deadline: Deadline?
 
-  /// - Parameter timeoutSeconds: how long a statement may take; nothing for any time.
+  /// - Parameter timeoutSeconds: how long a statement may take; `nil` for no limit.
   /// - Throws: `LogError`.
   public init(path: String, timeoutSeconds: Double? = nil) throws {
     self.path = path
     connection = try LogFile.openForReading(path)
     connection.addRegularExpressions()
     connection.addArgs(LogBlobs(path: path))
-    // SQLite makes these tables when they are first asked for, which the authorizer must not forbid.
+    // SQLite creates these tables on first use, which the authorizer must not forbid.
     for table in ["json_each('[]')", "json_tree('[]')", "pragma_table_info('')"] {
       _ = try? connection.integer("SELECT 1 FROM \(table)")
     }
@@ -50,7 +50,7 @@ public final class UserSQL {
       try start(columns.map { statement.columnName($0) })
       while try statement.step() { try give(columns.map { statement.value($0) }) }
     } catch let error as SQLiteError {
-      // What a statement does on the way (CREATE, a function) is refused as a plain error.
+      // What is denied inside a statement (CREATE, a function) is reported as a plain error.
       if error.isRefused || error.message.hasPrefix("not authorized") { throw UserSQLError.writes }
       switch error.primaryCode {
       case SQLITE_INTERRUPT: throw UserSQLError.tookTooLong(seconds: deadline?.seconds ?? 0)
@@ -78,7 +78,7 @@ public final class UserSQL {
   }
 }
 
-/// What can be wrong with a user's SQL.
+/// Errors in a user's SQL.
 public enum UserSQLError: Error, Sendable, CustomStringConvertible {
   case wrong(String)
   case writes
@@ -106,8 +106,8 @@ public enum UserSQLError: Error, Sendable, CustomStringConvertible {
 
 /// Interrupts statements that take too long: https://sqlite.org/c3ref/progress_handler.html
 ///
-/// Invariant of the unsafe code: whoever watches a connection keeps this object until it stops
-/// watching, and is done with the connection then.
+/// Invariant of the unsafe code: the owner of a watched connection keeps this object until it stops
+/// watching, and does not use the connection after that.
 package final class Deadline {
   let seconds: Double
   private let end: ContinuousClock.Instant

@@ -1,16 +1,17 @@
 import TaskLogPlugin
 
-/// What an event may have to wait for.
+/// The kinds of cause that an event may have to wait for.
 package struct CausalCause: Hashable {
   enum Kind: Hashable {
-    /// The worker's end of a run of the task, by the number of its stimulus.
+    /// The worker's end of a run of the task, by the row ID of its stimulus.
     case workerDone
     /// The scheduler's → processing, by its run of the task. Dask moves a task that another worker
-    /// steals with a new run and without a transition: what it logs of that is the cause then.
+    /// steals with a new run and without a transition: the event that it logs for the move is the
+    /// cause then.
     case processing
   }
 
-  /// A worker that leaves one of these states has ended its run of the task.
+  /// A worker's transition out of one of these states ends its run of the task.
   static let statesOfRun: [State] = [.executing, .longRunning, .cancelled, .resumed]
 
   var kind: Kind
@@ -18,15 +19,15 @@ package struct CausalCause: Hashable {
   var number: Int64
 }
 
-/// What `CausalOrder` has to know of an event.
+/// What `CausalOrder` needs of an event.
 package protocol CausalItem {
   var seq: Int64 { get }
   var source: Int64 { get }
-  /// What others may wait for.
+  /// The cause that this event is for others.
   func given(schedulers: Set<Int64>) -> CausalCause?
-  /// What this one may have to wait for.
+  /// The cause that this event may have to wait for.
   func cause(schedulers: Set<Int64>) -> CausalCause?
-  /// Whether it has been given out before, by a cursor that this one goes on from.
+  /// Whether it has been emitted before, by the cursor that this one resumes.
   var isGiven: Bool { get }
 }
 
@@ -34,59 +35,61 @@ extension CausalItem {
   package var isGiven: Bool { false }
 }
 
-/// Puts the events of a run into causal order.
+/// Emits the events of a run in causal order.
 ///
-/// Within a source `sourceSeq` is the order of happening, and events of one source arrive in it.
+/// Within a source, `sourceSeq` is the order of happening, and events of one source arrive in it.
 /// Across sources two rules hold: a scheduler's processing → memory (or erred) follows the worker's
-/// event of the same (key, stimulusID), and a worker's first event of a (key, taskRunID) follows the
-/// scheduler's → processing of it, or its move to a worker that steals it. Everything else stays in the order of arrival.
+/// event of the same (key, stimulusID), and a worker's first event of a (key, taskRunID) follows
+/// the scheduler's → processing of it, or its move to a worker that steals it. Everything else
+/// stays in the order of arrival.
 ///
-/// The algorithm: events come in the order of arrival. One whose cause has not been given out, but
-/// waits itself or lies further on in the log, holds its source up: it and what follows from that
-/// source waits. It is looked at again only when that cause is given out. Whether a cause lies
-/// further on is answered from the page at hand, and by a look into the log only when it is not
-/// there; a cause that was lost holds nothing up. What has been given out is remembered as one
-/// number per key, so that memory does not grow with the length of the log. Sources that wait for
-/// each other in a circle would do so for ever: the circle is found when it closes, and the event of
-/// it that arrived first is given out before its cause.
+/// The algorithm: events come in the order of arrival. If an event's cause has not been emitted,
+/// because it waits itself or comes later in the log, its source is blocked: the event and the
+/// following events of that source are buffered. They are checked again only when that cause is
+/// emitted. Whether a cause comes later is answered from the current page, and by a query of the
+/// log only if it is not in the page; a lost cause blocks nothing. Emitted causes are remembered as
+/// one number per key, so that memory does not grow with the length of the log. Sources that wait
+/// for each other in a cycle would never proceed: the cycle is detected when it closes, and the
+/// event of it that arrived first is emitted before its cause.
 ///
-/// The order does not depend on the size of the pages.
+/// The order does not depend on the page size.
 package struct CausalOrder<Item: CausalItem> {
-  /// More may come while a run goes on.
+  /// Whether more events may arrive while the run continues.
   var schedulers: Set<Int64>
-  /// Whether a cause lies behind this seq in the log.
+  /// Whether a cause comes after this seq in the log.
   private let isAfter: (CausalCause, Int64) throws -> Bool
-  /// The number of the last cause of a key that was given out before this order began.
+  /// The number of the last cause of a key that was emitted before this order began.
   private let numberBefore: ((CausalCause.Kind, Int64) throws -> Int64?)?
-  /// A source that is held up does not make memory grow beyond this many events.
+  /// Blocked sources buffer at most this many events in memory.
   private let maximumWaiting: Int
 
-  /// The page at hand, the seq of its last event and of the one that is looked at.
+  /// The current page, the seq of its last event and the seq of the current event.
   private var page: [Item] = []
   private var pageEnd: Int64 = .min
   private var position: Int64 = .min
-  /// The causes in the page, with the last place of each; made when the first is asked for, because
-  /// in one process a cause nearly always lies before its effect.
+  /// The causes in the page, with the last seq of each; built when the first one is looked up,
+  /// because in one process a cause nearly always comes before its effect.
   private var inPage: [CausalCause: Int64]?
 
   private var doneByKey = IntegerByKey()
-  /// One more than the run: Dask's first is 0.
+  /// The run plus one: Dask's first run is 0.
   private var runByKey = IntegerByKey()
-  /// The causes that were missing when their effects were given out, likewise. In a run that goes on
-  /// they may still come.
+  /// The same for causes that were missing when their effects were emitted. In a run that continues
+  /// they may still arrive.
   private var missingDone = IntegerByKey()
   private var missingRun = IntegerByKey()
 
-  /// Events of each source that is held up.
+  /// The buffered events of each blocked source.
   private var waiting: [Int64: Queue] = [:]
   private var waitingCount = 0
-  /// The causes that wait themselves, and in which sources: nearly always one.
+  /// The causes that are buffered themselves, and in which sources: nearly always one.
   private var waitingCauses: [CausalCause: [Int64]] = [:]
-  /// The sources that each cause holds up.
+  /// The sources that each cause blocks.
   private var blocked: [CausalCause: [Int64]] = [:]
 
-  /// How many events were given out before their cause: because too many had to wait, because causes
-  /// contradict each other, or because a cause came when nobody waited for it any more.
+  /// Number of events that were emitted before their cause: because the buffer was full, because
+  /// causes contradict each other, or because a cause arrived after its effect no longer waited for
+  /// it.
   private(set) var outOfOrderCount = 0
 
   init(
@@ -100,18 +103,18 @@ package struct CausalOrder<Item: CausalItem> {
     self.isAfter = isAfter
   }
 
-  /// Takes a page of events in the order of arrival and gives out what is ready.
+  /// Adds a page of events in the order of arrival and emits those that are ready.
   mutating func add(_ page: [Item], to output: inout [Item]) throws {
     guard let last = page.last else { return }
     self.page = page
     pageEnd = last.seq
     inPage = nil
-    // Whoever fills pages can use the memory of this one again.
+    // The owner of the pages can reuse the memory of this one.
     defer { self.page = [] }
     for recorded in page {
       position = recorded.seq
       if recorded.isGiven {
-        if let cause = recorded.given(schedulers: schedulers) { note(cause) }
+        if let cause = recorded.given(schedulers: schedulers) { record(cause) }
       } else if waitingCount > 0, waiting[recorded.source] != nil {
         waiting[recorded.source]?.append(recorded)
         try hasQueued(recorded, &output)
@@ -120,31 +123,32 @@ package struct CausalOrder<Item: CausalItem> {
         blocked[cause, default: []].append(recorded.source)
         try hasQueued(recorded, &output)
       } else {
-        try give(recorded, &output)
+        try emit(recorded, &output)
       }
     }
   }
 
-  /// The log has ended: gives out what still waits, in the order of arrival as far as causes allow.
+  /// Called at the end of the log: emits the buffered events, in the order of arrival as far as
+  /// causes allow.
   mutating func finish(_ output: inout [Item]) throws {
     (page, inPage) = ([], [:])
     (pageEnd, position) = (.max, .max)
     while waitingCount > 0 { try force(waiting.keys, &output) }
   }
 
-  /// Whether events have been taken that have not been given out.
+  /// Whether events are buffered.
   var isWaiting: Bool { waitingCount > 0 }
 
-  /// The first event of each source that is held up.
+  /// The first event of each blocked source.
   var firstWaiting: [Int64: Int64] { waiting.compactMapValues { $0.first?.seq } }
 
   // MARK: - Waiting
 
-  /// Events of a source that is held up, in their order.
+  /// The buffered events of a blocked source, in order.
   private struct Queue {
     private var events: [Item]
     private var start = 0
-    /// What holds up the first of them; nothing when that has been given out just now.
+    /// The cause that blocks the first event; `nil` if that cause has just been emitted.
     var cause: CausalCause?
 
     init(_ first: Item, _ cause: CausalCause) {
@@ -158,7 +162,7 @@ package struct CausalOrder<Item: CausalItem> {
 
     mutating func removeFirst() {
       start += 1
-      // Each event is moved once at most in the long run.
+      // Amortized, each event is moved at most once.
       guard start >= 64, start * 2 >= events.count else { return }
       events.removeFirst(start)
       start = 0
@@ -171,17 +175,18 @@ package struct CausalOrder<Item: CausalItem> {
     waitingCount += 1
     let cause = recorded.given(schedulers: schedulers)
     if let cause { waitingCauses[cause, default: []].append(recorded.source) }
-    // A circle closes where a source begins to wait, or where a cause that others wait for does.
-    try breakCircle(from: recorded.source, &output)
+    // A cycle closes when a source becomes blocked, or when a cause that others wait for is
+    // buffered.
+    try breakCycle(from: recorded.source, &output)
     if let cause {
-      for source in blocked[cause] ?? [] { try breakCircle(from: source, &output) }
+      for source in blocked[cause] ?? [] { try breakCycle(from: source, &output) }
     }
     if waitingCount > maximumWaiting { try force(waiting.keys, &output) }
   }
 
-  /// Follows who waits for whom. Each source waits for one cause; where that waits itself, it does
-  /// so in one source, or in several, of which any would do: those are no circle yet.
-  private mutating func breakCircle(
+  /// Follows the chain of waiting sources. Each source waits for one cause; if that is buffered, it
+  /// is in one source or in several, of which any would do: the latter is no cycle yet.
+  private mutating func breakCycle(
     from source: Int64, _ output: inout [Item]
   ) throws {
     var path = [source]
@@ -194,7 +199,8 @@ package struct CausalOrder<Item: CausalItem> {
     }
   }
 
-  /// Gives out what arrived first of the events that hold these sources up, cause or no cause.
+  /// Emits the event that arrived first among those that block these sources, regardless of its
+  /// cause.
   private mutating func force(
     _ sources: some Sequence<Int64>, _ output: inout [Item]
   ) throws {
@@ -204,10 +210,10 @@ package struct CausalOrder<Item: CausalItem> {
     blocked[cause]?.removeAll { $0 == source }
     if blocked[cause]?.isEmpty == true { blocked[cause] = nil }
     outOfOrderCount += 1
-    if let recorded = take(source) { try give(recorded, thenGoOnWith: source, &output) }
+    if let recorded = take(source) { try emit(recorded, thenResume: source, &output) }
   }
 
-  /// Takes the first waiting event of a source; the source stays held up.
+  /// Removes the first buffered event of a source; the source stays blocked.
   private mutating func take(_ source: Int64) -> Item? {
     guard let recorded = waiting[source]?.first else { return nil }
     waiting[source]?.removeFirst()
@@ -219,56 +225,56 @@ package struct CausalOrder<Item: CausalItem> {
     return recorded
   }
 
-  // MARK: - Giving out
+  // MARK: - Emitting
 
-  /// Gives out an event, and after it everything that waited for it.
-  private mutating func give(
-    _ recorded: Item, thenGoOnWith source: Int64? = nil,
+  /// Emits an event, and after it everything that waited for it.
+  private mutating func emit(
+    _ recorded: Item, thenResume source: Int64? = nil,
     _ output: inout [Item]
   ) throws {
-    // Sources that may be able to go on; what they give out may let others go on.
-    var ready = giveOne(recorded, &output)
+    // Sources that may be able to resume; the events that they emit may let others resume.
+    var ready = emitOne(recorded, &output)
     if let source { ready.insert(source, at: 0) }
     var next = 0
     while next < ready.count {
-      ready += try goOn(ready[next], &output)
+      ready += try resume(ready[next], &output)
       next += 1
     }
   }
 
-  /// Gives out an event and tells which sources waited for it, the one that came first first.
-  private mutating func giveOne(
+  /// Emits an event and returns the sources that waited for it, the one that came first first.
+  private mutating func emitOne(
     _ recorded: Item, _ output: inout [Item]
   ) -> [Int64] {
     output.append(recorded)
     guard let cause = recorded.given(schedulers: schedulers) else { return [] }
-    note(cause)
+    record(cause)
     if isLate(cause) { outOfOrderCount += 1 }
     guard !blocked.isEmpty, let sources = blocked.removeValue(forKey: cause) else { return [] }
     for source in sources { waiting[source]?.cause = nil }
     return sources.sorted { (waiting[$0]?.first?.seq ?? 0) < (waiting[$1]?.first?.seq ?? 0) }
   }
 
-  /// Remembers that a cause has been given out.
-  private mutating func note(_ cause: CausalCause) {
+  /// Records that a cause has been emitted.
+  private mutating func record(_ cause: CausalCause) {
     switch cause.kind {
     case .workerDone: doneByKey[cause.key] = cause.number
     case .processing:
-      runByKey[cause.key] = max(runByKey[cause.key], Self.behind(cause.number))
+      runByKey[cause.key] = max(runByKey[cause.key], Self.after(cause.number))
     }
   }
 
-  /// The next number; only a damaged log comes to the last.
-  private static func behind(_ run: Int64) -> Int64 { run == .max ? run : run + 1 }
+  /// The next number; only a damaged log reaches the last.
+  private static func after(_ run: Int64) -> Int64 { run == .max ? run : run + 1 }
 
-  /// Whether an effect has been given out before this cause of it.
+  /// Whether an effect of this cause has been emitted before it.
   private mutating func isLate(_ cause: CausalCause) -> Bool {
     switch cause.kind {
     case .workerDone:
       guard missingDone[cause.key] == cause.number else { return false }
       missingDone[cause.key] = 0
     case .processing:
-      guard missingRun[cause.key] == Self.behind(cause.number) else { return false }
+      guard missingRun[cause.key] == Self.after(cause.number) else { return false }
       missingRun[cause.key] = 0
     }
     return true
@@ -277,13 +283,13 @@ package struct CausalOrder<Item: CausalItem> {
   private mutating func recordMissing(_ cause: CausalCause) {
     switch cause.kind {
     case .workerDone: missingDone[cause.key] = cause.number
-    case .processing: missingRun[cause.key] = Self.behind(cause.number)
+    case .processing: missingRun[cause.key] = Self.after(cause.number)
     }
   }
 
-  /// Gives out the waiting events of a source up to the next that has to wait. Its first one waits
-  /// no longer for what it waited for.
-  private mutating func goOn(
+  /// Emits the buffered events of a source up to the next one that has to wait. Its first one no
+  /// longer waits for its cause.
+  private mutating func resume(
     _ source: Int64, _ output: inout [Item]
   ) throws -> [Int64] {
     var woken: [Int64] = []
@@ -291,10 +297,10 @@ package struct CausalOrder<Item: CausalItem> {
       if let cause = try pendingCause(recorded) {
         waiting[source]?.cause = cause
         blocked[cause, default: []].append(source)
-        try breakCircle(from: source, &output)
+        try breakCycle(from: source, &output)
         return woken
       }
-      if let recorded = take(source) { woken += giveOne(recorded, &output) }
+      if let recorded = take(source) { woken += emitOne(recorded, &output) }
     }
     waiting[source] = nil
     return woken
@@ -302,7 +308,7 @@ package struct CausalOrder<Item: CausalItem> {
 
   // MARK: - Causes
 
-  /// The cause of an event that is still to come.
+  /// The cause of an event that has not been emitted yet.
   private mutating func pendingCause(_ recorded: Item) throws -> CausalCause? {
     guard let cause = recorded.cause(schedulers: schedulers) else { return nil }
     if let numberBefore { try recall(cause, numberBefore) }
@@ -310,14 +316,14 @@ package struct CausalOrder<Item: CausalItem> {
     case .workerDone:
       if doneByKey[cause.key] == cause.number { return nil }
     case .processing:
-      if runByKey[cause.key] >= Self.behind(cause.number) { return nil }
+      if runByKey[cause.key] >= Self.after(cause.number) { return nil }
     }
     if try isToCome(cause) { return cause }
     recordMissing(cause)
     return nil
   }
 
-  /// What was given out for a key before this order began is looked up when it is first asked for.
+  /// What was emitted for a key before this order began is looked up on first use.
   private mutating func recall(
     _ cause: CausalCause, _ numberBefore: (CausalCause.Kind, Int64) throws -> Int64?
   ) throws {
@@ -328,13 +334,13 @@ package struct CausalOrder<Item: CausalItem> {
       }
     case .processing:
       if runByKey[cause.key] == 0 {
-        runByKey[cause.key] = try numberBefore(cause.kind, cause.key).map { Self.behind($0) } ?? 0
+        runByKey[cause.key] = try numberBefore(cause.kind, cause.key).map { Self.after($0) } ?? 0
       }
     }
   }
 
-  /// Whether a cause waits, or has not been reached yet. One that was reached and does not wait has
-  /// been given out, whatever else was given out for its key since.
+  /// Whether a cause is buffered or not yet reached. A cause that was reached and is not buffered
+  /// has been emitted, whatever else was emitted for its key since.
   private mutating func isToCome(_ cause: CausalCause) throws -> Bool {
     if waitingCauses[cause] != nil { return true }
     if let seq = causesInPage()[cause], seq > position { return true }
@@ -352,13 +358,13 @@ package struct CausalOrder<Item: CausalItem> {
   }
 }
 
-/// One number for each key, 0 where there is none. Keys have small numbers, given out one by one;
-/// those of a run lie together.
+/// One number per key, 0 if there is none. Row IDs of keys are small and assigned one by one; those
+/// of a run are adjacent.
 private struct IntegerByKey {
   private static let pageSize: Int64 = 1 << 12
   private static let pageLimit: Int64 = 1 << 16
   private var pages: [ContiguousArray<Int64>] = []
-  /// For numbers that only a damaged log has.
+  /// For row IDs that only a damaged log has.
   private var sparse: [Int64: Int64] = [:]
 
   subscript(key: Int64) -> Int64 {

@@ -1,34 +1,34 @@
 import LogFormat
 import TaskLogPlugin
 
-/// Goes through the events of one run, a page at a time, each page in a transaction of its own.
+/// Iterates over the events of one run, a page at a time, each page in its own transaction.
 public final class EventCursor {
-  /// The sources of the run by their number in the file.
+  /// The sources of the run by row ID.
   public private(set) var sources: [Int64: SourceInfo]
 
   private let reader: LogReader
   private let connection: Connection
   private let decoder: EventDecoder
   private let pages: PageReader
-  /// Reads on meanwhile, where much is to come.
+  /// Reads ahead if many events are to come.
   private var ahead: PagePrefetcher?
   private var mayReadAhead: Bool
-  /// How far the log is known to go.
+  /// The last known seq of the log.
   private var lastSeq: Int64
   private var position: Int64
   private var isAtEnd = false
-  /// Whether more may come than there is.
+  /// Whether more events may arrive.
   private var isFollowed: Bool
 
   private var causal: CausalOrder<EventRow>?
   private var schedulers: Set<Int64>
-  /// How many events of the run have been passed, unwanted ones included.
+  /// Number of events of the run that were passed, including unwanted ones.
   @exclusivity(unchecked) public private(set) var count: Int64 = 0
   private var page = EventPage()
   // One thread reads, and nothing here calls back.
   @exclusivity(unchecked) private var ready: [EventRow] = []
   @exclusivity(unchecked) private var next = 0
-  /// From where this one goes on.
+  /// The point from which this cursor resumes.
   private let beginning: ResumePoint?
   private var largestKey: Int64
   private var waitingAtPageEnd: [Int64: Int64] = [:]
@@ -36,7 +36,7 @@ public final class EventCursor {
   init(
     reader: LogReader, connection: Connection, run: RunInfo, sources: [SourceInfo],
     order: EventOrder, wanted: Set<Int64>?, isFollowed: Bool, blobs: LogBlobs,
-    goingOnFrom beginning: ResumePoint? = nil, readsAhead: Bool = false, pageSize: Int = 4096
+    resumingFrom beginning: ResumePoint? = nil, readsAhead: Bool = false, pageSize: Int = 4096
   ) throws {
     self.beginning = beginning
     largestKey = beginning?.largestKey ?? 0
@@ -44,17 +44,17 @@ public final class EventCursor {
     self.reader = reader
     self.connection = connection
     decoder = EventDecoder(reader: reader, blobs: blobs)
-    // A damaged index may give a row twice.
+    // A damaged index may return a row twice.
     self.sources = Dictionary(sources.map { ($0.number, $0) }) { first, _ in first }
     schedulers = Set(sources.filter { $0.source.kind == .scheduler }.map(\.number))
     position = beginning?.start ?? max(run.firstSeq ?? 1, .min + 1) - 1
     lastSeq = run.lastSeq ?? 0
     self.isFollowed = isFollowed
     mayReadAhead = readsAhead && !isFollowed
-    // Events of one source arrive in their order: where only one is wanted, there is nothing to put
-    // right, and the others can be passed over unread.
+    // Events of one source arrive in order: if only one source is wanted, no reordering is needed,
+    // and the other sources can be skipped unread.
     let skips = (wanted?.count ?? .max) <= 1 && !isFollowed
-    // Before the log's end while causes of what is given out may be on their way.
+    // The horizon is before the end of the log while causes of emitted events may still arrive.
     pages = try PageReader(
       connection, path: reader.path,
       PageReader.Choice(
@@ -67,22 +67,22 @@ public final class EventCursor {
     ahead?.close()
   }
 
-  /// Events that pointed at something that is not in the file.
+  /// Number of events with a reference to a row that is not in the file.
   public var damagedCount: Int { decoder.damagedCount + (beginning?.damagedCount ?? 0) }
 
-  /// How many events were given out before their cause; 0 unless the log contradicts itself or a
-  /// cause came very late.
+  /// Number of events that were emitted before their cause; 0 unless the log contradicts itself or
+  /// a cause arrived very late.
   public var outOfOrderCount: Int { (causal?.outOfOrderCount ?? 0) + (beginning?.outOfOrderCount ?? 0) }
 
-  /// Whether causes hold events up; not where the events of one source alone are wanted.
+  /// Whether causes block events; false if only the events of one source are wanted.
   public var isCausal: Bool { causal != nil }
 
-  /// The last event that was read, by its number in the log.
+  /// The seq of the last event that was read.
   public var lastPosition: Int64 { position }
 
-  /// Where another cursor can go on; nothing in the middle of a page.
+  /// The point from which another cursor can resume; `nil` in the middle of a page.
   public var place: ResumePoint? {
-    // What was still held up at the end has been given out there for want of its cause.
+    // Events that were still blocked at the end have been emitted there without their cause.
     guard next >= ready.count, !isAtEnd || waitingAtPageEnd.isEmpty else { return nil }
     return ResumePoint(
       position: position, known: lastSeq, largestKey: largestKey, isCausal: isCausal,
@@ -101,7 +101,7 @@ public final class EventCursor {
     }
   }
 
-  /// The next event, nothing at the end.
+  /// The next event; `nil` at the end.
   ///
   /// - Throws: `LogError`.
   public func nextEvent() throws -> RecordedEvent? {
@@ -113,8 +113,8 @@ public final class EventCursor {
     }
   }
 
-  /// The next event as the numbers that stand for it in the file; what a pass over all events needs
-  /// of most of them.
+  /// The next event as row IDs of the file, which is all that a scan of all events needs for most
+  /// of them.
   ///
   /// - Throws: `LogError`.
   package func nextRow() throws -> EventRow? {
@@ -133,21 +133,21 @@ public final class EventCursor {
     }
   }
 
-  /// What an event says in full; only of the row that was given out last.
+  /// The decoded event of a row; only for the row that was emitted last.
   ///
   /// - Throws: `LogError`.
   package func event(of row: EventRow) throws -> RecordedEvent? {
     try reader.translating { try decoder.event(row) }
   }
 
-  /// The args of the row that was given out last, in JSON; nothing without.
+  /// The args of the row that was emitted last, in JSON; `nil` if it has none.
   package func withArgs<Result>(
     of row: EventRow, _ body: (UnsafeBufferPointer<UInt8>) throws -> Result
   ) rethrows -> Result? {
     try decoder.withArgs(row, body)
   }
 
-  /// The snapshot of the row that was given out last, in JSON; nothing without.
+  /// The snapshot of the row that was emitted last, in JSON; `nil` if it has none.
   package func withSnapshot<Result>(
     of row: EventRow, _ body: (UnsafeBufferPointer<UInt8>) throws -> Result
   ) rethrows -> Result? {
@@ -158,7 +158,7 @@ public final class EventCursor {
     next = 0
     ready.removeAll(keepingCapacity: true)
     if let ahead {
-      // Nobody else may hold it, or it would be copied to be filled again.
+      // It must be uniquely referenced, or it would be copied when it is filled again.
       var old = EventPage()
       swap(&old, &page)
       page = try ahead.next(for: consume old)
@@ -197,15 +197,15 @@ public final class EventCursor {
 
   // MARK: - Following
 
-  /// Lets a cursor that is at its end go on with what has come since.
+  /// Lets a cursor at its end resume with the events that have arrived since.
   ///
   /// - Parameters:
-  ///   - last: the number of the last event that is there.
-  ///   - horizon: the number of the last event to give out; causes are looked for behind it, too.
+  ///   - last: the seq of the last event in the log.
+  ///   - horizon: the seq of the last event to emit; causes are also looked for after it.
   ///   - new: the sources that were not there before.
-  ///   - isOver: nothing more will come.
-  public func goOn(
-    to last: Int64, givingUpTo horizon: Int64, sources new: [SourceInfo], isOver: Bool
+  ///   - isOver: whether no more events will arrive.
+  public func advance(
+    to last: Int64, emittingThrough horizon: Int64, sources new: [SourceInfo], isOver: Bool
   ) {
     lastSeq = max(lastSeq, last)
     pages.choice.horizon = horizon
@@ -219,13 +219,13 @@ public final class EventCursor {
     isAtEnd = false
   }
 
-  /// Gives out the events of these sources from now on.
+  /// Emits the events of these sources from now on.
   public func want(_ sources: Set<Int64>) {
     pages.choice.wanted = sources
   }
 }
 
-/// Goes through the events of one source in their order, a page at a time.
+/// Iterates over the events of one source in order, a page at a time.
 public final class SourceCursor {
   private static let pageSize: Int64 = 1024
 
@@ -249,10 +249,10 @@ public final class SourceCursor {
       """)
   }
 
-  /// Events that pointed at something that is not in the file.
+  /// Number of events with a reference to a row that is not in the file.
   public var damagedCount: Int { decoder.damagedCount }
 
-  /// The next event, nothing at the end.
+  /// The next event; `nil` at the end.
   ///
   /// - Throws: `LogError`.
   public func nextEvent() throws -> RecordedEvent? {

@@ -1,19 +1,20 @@
 import LogFormat
 import TaskLogPlugin
 
-/// Looks for causes further on in a log.
+/// Looks for causes later in a log.
 ///
-/// It finds exactly the events that `CausalOrder` takes for causes: what that waits for must come.
+/// It finds exactly the events that are causes for `CausalOrder`: a cause that is waited for must
+/// come.
 final class PendingCauseLookup {
   private let connection: Connection
-  /// Statements for the sources that there were when they were made.
+  /// Statements for the sources that existed when they were prepared.
   private var statements: (sources: Int, done: Statement, processing: Statement)?
 
   init(_ connection: Connection) throws {
     self.connection = connection
   }
 
-  /// Whether a cause lies behind a seq.
+  /// Whether a cause comes after a seq.
   func finds(
     _ cause: CausalCause, behind seq: Int64, upTo lastSeq: Int64,
     _ sources: some Collection<SourceInfo>
@@ -33,7 +34,7 @@ final class PendingCauseLookup {
     _ sources: some Collection<SourceInfo>
   ) throws -> (Int, Statement, Statement) {
     let common = "SELECT 1 FROM event WHERE key = ? AND seq > ? AND seq <= ?"
-    // The plus keeps SQLite from an index that finds all tasks of the stimulus.
+    // The unary plus keeps SQLite from an index that finds all tasks of the stimulus.
     let done = try connection.prepare(
       "\(common) AND +stimulus = ? AND \(CauseSQL.isDone("event", sources)) LIMIT 1")
     let processing = try connection.prepare(

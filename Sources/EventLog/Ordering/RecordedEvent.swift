@@ -1,25 +1,25 @@
 import TaskLogPlugin
 
-/// An event as it stands in a log.
+/// An event as stored in a log.
 public struct RecordedEvent: Sendable {
   /// The order of arrival in the file.
   public var seq: Int64
-  /// The number of its source in the file.
+  /// The row ID of its source in the file.
   public var source: Int64
   /// The order of happening within its source.
   public var sourceSeq: Int64
-  /// The number of its key in the file; 0 without one.
+  /// The row ID of its key in the file; 0 without one.
   public var keyNumber: Int64
-  /// The number of its stimulus in the file; 0 without one.
+  /// The row ID of its stimulus in the file; 0 without one.
   public var stimulusNumber: Int64
   public var event: Event
 }
 
-/// In which order events are read.
+/// The order in which events are read.
 public enum EventOrder: Sendable {
-  /// As they came into the file.
+  /// As they arrived in the file.
   case arrival
-  /// Cause before effect; see `CausalOrder`.
+  /// Causes before effects; see `CausalOrder`.
   case causal
 }
 

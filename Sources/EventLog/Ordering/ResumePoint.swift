@@ -1,24 +1,24 @@
 import LogFormat
 import TaskLogPlugin
 
-/// How far a cursor has come in the causal order of a run, so that another one can go on from there,
-/// also when the log has grown.
+/// The position of a cursor in the causal order of a run, from which another cursor can resume,
+/// even if the log has grown.
 ///
-/// Not all events that arrived before it need have been given out: sources may have been held up.
-/// What has been given out is everything up to `position` but what is `waiting`.
+/// Not all events that arrived before it have necessarily been emitted: sources may have been
+/// blocked. All events up to `position` except those in `waiting` have been emitted.
 public struct ResumePoint: Sendable, Equatable {
-  /// The last event that was read, by its number in the log.
+  /// The seq of the last event that was read.
   public var position: Int64
-  /// How far the log was known to go: what lies behind may be a cause that was taken for lost.
+  /// The last known seq of the log: later events may include a cause that was considered lost.
   public var known: Int64
-  /// No event up to `position` is about a key with a larger number in the log. Keys get theirs one by
-  /// one.
+  /// No event up to `position` is about a key with a larger row ID. Row IDs of keys are assigned
+  /// one by one.
   public var largestKey: Int64
-  /// Whether causes held anything up; not where the events of one source alone were read.
+  /// Whether causes blocked events; false if only the events of one source were read.
   public var isCausal: Bool
-  /// The first event of each source that is held up, by the number of the source.
+  /// The first event of each blocked source, by the row ID of the source.
   public var waiting: [Int64: Int64]
-  /// As the cursor counts them.
+  /// Counted as by the cursor.
   public var count: Int64
   public var damagedCount: Int
   public var outOfOrderCount: Int
@@ -37,23 +37,23 @@ public struct ResumePoint: Sendable, Equatable {
     self.outOfOrderCount = outOfOrderCount
   }
 
-  /// Behind an event, in the order of arrival.
+  /// The point after an event, in the order of arrival.
   package init(arrived position: Int64) {
     self.init(
       position: position, known: position, largestKey: 0, isCausal: false, waiting: [:], count: 0,
       damagedCount: 0, outOfOrderCount: 0)
   }
 
-  /// The last event before the first that has not been given out.
+  /// The last event before the first that has not been emitted.
   var start: Int64 { min(position, (waiting.values.min() ?? .max) - 1) }
 
-  /// Whether an event has been given out.
+  /// Whether an event has been emitted.
   func isBehind(_ seq: Int64, of source: Int64) -> Bool {
     seq <= position && seq < waiting[source] ?? .max
   }
 }
 
-/// Looks for causes that were given out before a cursor went on from a place.
+/// Looks for causes that were emitted before the point from which a cursor resumed.
 final class EmittedCauseLookup {
   private let place: ResumePoint
   private let done: Statement
@@ -74,7 +74,7 @@ final class EmittedCauseLookup {
       """)
   }
 
-  /// The number of the last cause of this kind for this key; nothing when there was none.
+  /// The number of the last cause of this kind for this key; `nil` if there was none.
   func number(_ kind: CausalCause.Kind, of key: Int64) throws -> Int64? {
     guard key <= place.largestKey else { return nil }
     let statement = kind == .workerDone ? done : processing
@@ -85,7 +85,7 @@ final class EmittedCauseLookup {
   }
 }
 
-/// What `CausalOrder` takes for a cause and for its effect, in SQL.
+/// The conditions of `CausalOrder` for causes and effects, in SQL.
 enum CauseSQL {
   private static func list(
     _ sources: some Collection<SourceInfo>, _ kind: Source.Kind
@@ -112,7 +112,7 @@ enum CauseSQL {
     """
   }
 
-  /// The scheduler's → processing, or its move of a task that is stolen.
+  /// The scheduler's → processing, or its move of a stolen task.
   static func isProcessing(_ table: String, _ sources: some Collection<SourceInfo>) -> String {
     """
     \(table).task_run IS NOT NULL AND \(table).source IN (\(list(sources, .scheduler)))
@@ -130,7 +130,7 @@ enum CauseSQL {
     """
   }
 
-  /// A worker's event of a run, which follows what gave it to the worker.
+  /// A worker's event of a run, which follows the event that assigned the run to the worker.
   static func waitsForProcessing(_ table: String, _ sources: some Collection<SourceInfo>) -> String
   {
     "\(table).source IN (\(list(sources, .worker))) AND \(table).task_run >= 0"
@@ -138,16 +138,16 @@ enum CauseSQL {
 }
 
 extension LogReader {
-  /// Whether the order up to a place is still what it was: nothing has come since that the events
-  /// before it would have waited for, had it been there.
+  /// Whether the order up to a point is still valid: no event has arrived since that the events
+  /// before the point would have waited for.
   ///
   /// - Throws: `LogError`.
   public func holds(_ place: ResumePoint, of run: RunInfo) throws -> Bool {
     guard place.isCausal, let last = run.lastSeq, last > place.known else { return true }
     let sources = try sources(of: run)
     return try translating {
-      // Whatever has come since, once; few of it is about keys that were there before. Without being
-      // told SQLite would look through all that these sources ever did.
+      // All events that have arrived since, once; few of them are about keys that existed before.
+      // Without this hint SQLite would search all events of these sources.
       let select = try connection.prepare(
         """
         SELECT 1 FROM event AS new NOT INDEXED CROSS JOIN event AS old ON old.key = new.key
@@ -166,7 +166,7 @@ extension LogReader {
     }
   }
 
-  /// The number in the log of an event of a source; nothing when it is not there.
+  /// The seq in the log of an event of a source; `nil` if it is not there.
   ///
   /// - Throws: `LogError`.
   public func seq(of sourceSeq: Int64, in source: SourceInfo) throws -> Int64? {
@@ -179,7 +179,7 @@ extension LogReader {
     }
   }
 
-  /// The first event of a source, by its number in the source and in the log.
+  /// The source seq and the seq of the first event of a source.
   ///
   /// - Throws: `LogError`.
   public func first(of source: SourceInfo) throws -> (sourceSeq: Int64, seq: Int64)? {
@@ -191,7 +191,7 @@ extension LogReader {
     }
   }
 
-  /// How many events of a source are known to be missing before one of them.
+  /// Number of events of a source known to be missing before a given event.
   ///
   /// - Throws: `LogError`.
   public func missing(of source: SourceInfo, before sourceSeq: Int64) throws -> Int64 {
@@ -204,7 +204,7 @@ extension LogReader {
     }
   }
 
-  /// An event by its number in the log; nothing when it is not there.
+  /// The event with a seq; `nil` if it is not there.
   ///
   /// - Throws: `LogError`.
   public func event(at seq: Int64) throws -> RecordedEvent? {

@@ -2,8 +2,8 @@ import CSQLite
 import LogFormat
 
 extension Connection {
-  /// Gives SQL the function `tasklog_args(args, time_ns)`: the args of an event as an object, also
-  /// where the log has those of a heartbeat packed.
+  /// Registers the SQL function `tasklog_args(args, time_ns)`: the args of an event as an object,
+  /// also if the log has those of a heartbeat packed.
   ///
   /// Invariant of the unsafe code: SQLite calls the destructor once, after the last call.
   func addArgs(_ blobs: LogBlobs) {
@@ -22,7 +22,7 @@ private func argsFunction(
   guard let arguments, let args = arguments[0], let blobs = sqlite3_user_data(context) else {
     return sqlite3_result_null(context)
   }
-  // What is an object already is passed on.
+  // An object is passed on unchanged.
   guard let text = sqlite3_value_text(args), text[0] == UInt8(ascii: "\"") else {
     return sqlite3_result_value(context, args)
   }

@@ -1,14 +1,14 @@
 import LogFormat
 import TaskLogPlugin
 
-/// Events as rows, counts and places to go on from.
+/// Events as rows, counts and positions to resume from.
 extension LogReader {
-  /// The events that a filter lets through, as rows.
+  /// The events that match a filter, as rows.
   ///
   /// - Parameters:
   ///   - after: only events that have arrived after this one.
-  ///   - limit: gives at most so many.
-  ///   - isReversed: gives the last one first.
+  ///   - limit: the maximum number of events.
+  ///   - isReversed: returns the last one first.
   /// - Throws: `LogError`.
   public func rows(
     matching filter: EventFilter, columns: [EventColumn], after: Int64 = 0, limit: Int? = nil,
@@ -21,7 +21,7 @@ extension LogReader {
     }
   }
 
-  /// How many events a filter lets through.
+  /// The number of events that match a filter.
   ///
   /// - Throws: `LogError`.
   public func count(matching filter: EventFilter, after: Int64 = 0) throws -> Int64 {
@@ -35,7 +35,7 @@ extension LogReader {
     }
   }
 
-  /// How many events a filter lets through for each value of some columns, the most first.
+  /// The number of matching events for each value of some columns, the most frequent first.
   ///
   /// - Throws: `LogError`.
   public func groups(
@@ -60,7 +60,7 @@ extension LogReader {
     }
   }
 
-  /// The number of the last event in the file.
+  /// The seq of the last event in the file.
   ///
   /// - Throws: `LogError`.
   public func lastSeq() throws -> Int64 {
@@ -71,8 +71,8 @@ extension LogReader {
     try connection.integer("SELECT max(seq) FROM event") ?? 0
   }
 
-  /// The indexes of `event` by what is in them, each with the condition for it to be of use:
-  /// nothing for those that hold every event.
+  /// The indexes of `event` by name without `event_`, each with the condition of a partial index;
+  /// empty for those that contain every event.
   func eventIndexes() throws -> [String: String] {
     let select = try connection.prepare(
       "SELECT name, sql FROM sqlite_schema WHERE type = 'index' AND tbl_name = 'event'")
@@ -92,10 +92,10 @@ extension LogReader {
     }
   }
 
-  // MARK: - Places
+  // MARK: - Positions
 
   /// The identity of an event as one word: run, source and number within the source. It stands for
-  /// the same event in every file that holds it; nothing when there are no events.
+  /// the same event in every file that contains it; `nil` if there are no events.
   ///
   /// - Throws: `LogError`.
   public func cursor(at seq: Int64) throws -> String? {
@@ -112,7 +112,7 @@ extension LogReader {
     }
   }
 
-  /// The number in this file of the event that a cursor names; nothing when it is not here.
+  /// The seq in this file of the event that a cursor names; `nil` if it is not in this file.
   ///
   /// - Throws: `LogError`.
   public func seq(ofCursor cursor: String) throws -> Int64? {

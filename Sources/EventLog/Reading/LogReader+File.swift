@@ -1,6 +1,6 @@
 import LogFormat
 
-/// What the file itself tells.
+/// Properties of the file itself.
 extension LogReader {
   public struct FileProperty: Sendable {
     public var name: String
@@ -11,7 +11,7 @@ extension LogReader {
     }
   }
 
-  /// Version, size, and which indexes there are.
+  /// Version, size, and the existing indexes.
   ///
   /// - Throws: `LogError`.
   public func fileFacts() throws -> [FileProperty] {

@@ -1,22 +1,22 @@
 import TaskLogPlugin
 
-/// What the numbers of rows stand for, for a pass over all events.
+/// The values of row IDs, for a scan of all events.
 extension LogReader {
-  /// The text with a number; nothing when there is none.
+  /// The text with a row ID; `nil` if there is none.
   ///
   /// - Throws: `LogError`.
   package func text(_ number: Int64) throws -> String? {
     try translating { number == 0 ? nil : try texts.element(number) }
   }
 
-  /// The key with a number; nothing when there is none.
+  /// The key with a row ID; `nil` if there is none.
   ///
   /// - Throws: `LogError`.
   package func key(_ number: Int64) throws -> Key? {
     try translating { number == 0 ? nil : try keys.element(number) }
   }
 
-  /// The number of a text; nothing when it is not in the file.
+  /// The row ID of a text; `nil` if it is not in the file.
   ///
   /// - Throws: `LogError`.
   package func number(ofText text: String) throws -> Int64? {
@@ -27,7 +27,7 @@ extension LogReader {
     }
   }
 
-  /// How many events of a run are in the file.
+  /// The number of events of a run in the file.
   ///
   /// - Throws: `LogError`.
   public func eventCount(of run: RunInfo) throws -> Int64 {
@@ -36,7 +36,7 @@ extension LogReader {
     }
   }
 
-  /// Gives the prefix of each key that has a number in a range, as the number of a text.
+  /// Passes on the prefix of each key in a range of row IDs, as the row ID of a text.
   ///
   /// - Throws: `LogError`.
   package func prefixes(
@@ -51,23 +51,23 @@ extension LogReader {
   }
 }
 
-/// A known hole in a log.
+/// A known gap in a log.
 public struct Gap: Sendable {
-  /// The number of its source in the file.
+  /// The row ID of its source in the file.
   public var source: Int64
-  /// The number of the first event that is missing.
+  /// The source seq of the first event that is missing.
   public var sourceSeq: Int64
   public var count: Int64
   public var reason: String
   /// When it was found, in nanoseconds since 1970 UTC.
   public var time: Int64
-  /// The times of the source's events just before and behind it, where there are any.
+  /// The times of the source's events just before and after it, if there are any.
   public var before: Int64?
   public var after: Int64?
 }
 
 extension LogReader {
-  /// The known holes of a run.
+  /// The known gaps of a run.
   ///
   /// - Throws: `LogError`.
   public func gaps(of run: RunInfo) throws -> [Gap] {
@@ -96,8 +96,8 @@ extension LogReader {
     }
   }
 
-  /// The number of the last event of a source that is in the file or known to be missing; 0 when there
-  /// is none.
+  /// The source seq of the last event of a source that is in the file or known to be missing; 0 if
+  /// there is none.
   ///
   /// - Throws: `LogError`.
   public func lastSourceSeq(of source: SourceInfo) throws -> Int64 {

@@ -2,13 +2,13 @@ import TaskLogPlugin
 
 /// Stories: all events about a key or a stimulus.
 extension LogReader {
-  /// What the events of a story have in common, by its number in the file.
+  /// What the events of a story have in common, by row ID in the file.
   public enum Subject: Sendable {
     case key(Int64)
     case stimulus(Int64)
   }
 
-  /// The keys of a name (see `KeyPattern`, but for patterns), or else the stimulus.
+  /// The keys of a name (see `KeyPattern`, but without patterns), or else the stimulus.
   ///
   /// - Throws: `LogError`.
   public func subjects(named name: String) throws -> [Subject] {
@@ -28,10 +28,10 @@ extension LogReader {
     }
   }
 
-  /// All events of a run about a key or a stimulus, cause before effect.
+  /// All events of a run about a key or a stimulus, causes before effects.
   ///
-  /// What `CausalOrder` knows ties only events of one key together, so that those of a story can be
-  /// put into order by themselves.
+  /// `CausalOrder` relates only events of the same key, so that the events of a story can be
+  /// ordered by themselves.
   ///
   /// - Throws: `LogError`.
   public func story(of subject: Subject, in run: RunInfo) throws -> [RecordedEvent] {

@@ -6,9 +6,9 @@ import TaskLogPlugin
 /// Reads a log, live or finished, from one thread at a time. Never writes to it.
 public final class LogReader {
   public let path: String
-  /// How it is named to people: its path, unless it stands for other logs.
+  /// The name shown to users: its path, unless it stands for other logs.
   public let name: String
-  /// How many logs it was put together from.
+  /// The number of logs it was merged from.
   public let originCount: Int
   package let connection: Connection
   package let blobs: LogBlobs
@@ -17,10 +17,10 @@ public final class LogReader {
   var hasDerivedTables = false
 
   /// - Parameters:
-  ///   - name: how it is named to people; by default its path.
-  ///   - originCount: how many logs it was put together from.
-  ///   - keptKeys: about so many keys are kept in memory; less is slower where events that are far
-  ///     apart in the log have the same key.
+  ///   - name: the name shown to users; by default its path.
+  ///   - originCount: the number of logs it was merged from.
+  ///   - keptKeys: the approximate number of keys kept in memory; fewer are slower if events that
+  ///     are far apart in the log have the same key.
   /// - Throws: `LogError`.
   public init(
     path: String, name: String? = nil, originCount: Int = 1, keptKeys: Int = 1 << 17
@@ -40,7 +40,7 @@ public final class LogReader {
         defer { selectKeys.reset() }
         try selectKeys.bind(1, first)
         try selectKeys.bind(2, end)
-        // Keys of one `map` lie together, and share a name.
+        // Keys of one `map` are adjacent, and share a name.
         var last: Key?
         while try selectKeys.step() {
           let key =
@@ -65,8 +65,8 @@ public final class LogReader {
     }
   }
 
-  /// Rows come in the order that was asked for, unless the file is damaged; then going on from the
-  /// last one would never end.
+  /// Rows come in the requested order, unless the file is damaged; then continuing from the last
+  /// one would never end.
   package func checkOrder(of number: Int64, after last: Int64) throws {
     try Self.checkOrder(of: number, after: last, path)
   }
@@ -77,7 +77,7 @@ public final class LogReader {
     }
   }
 
-  /// Turns what SQLite throws into what it means for this log.
+  /// Translates SQLite's errors into errors about this log.
   package func translating<Result>(_ body: () throws -> Result) throws -> Result {
     do {
       return try body()
@@ -93,7 +93,7 @@ public final class LogReader {
   /// - Throws: `LogError`.
   public func runs() throws -> [RunInfo] {
     let runs = try readRuns()
-    // It may have been ended, and its lock let go of, since the row was read.
+    // Since the row was read, the run may have been ended and its lock released.
     return runs.contains { !$0.isEndInLog && $0.end != .running } ? try readRuns() : runs
   }
 
@@ -127,7 +127,7 @@ public final class LogReader {
       info.isEndInLog = false
     } else {
       info.isEndInLog = false
-      // Closed while the log could not be written: that waits in the spool.
+      // Closed while the log could not be written: the end is still in the spool.
       let closed = EndMark.read(log: path, run: id)
       info.end = closed == nil ? .died : .closed
       info.ended = closed ?? row.integer(12)
@@ -135,7 +135,7 @@ public final class LogReader {
     return info
   }
 
-  /// The runs that a selector names: `latest`, `all`, `#number`, or the beginning of an id.
+  /// The runs that a selector names: `latest`, `all`, `#number`, or the prefix of an id.
   ///
   /// - Throws: `LogError`.
   public func runs(matching selector: String) throws -> [RunInfo] {
@@ -157,7 +157,7 @@ public final class LogReader {
     return found
   }
 
-  /// How much a run holds.
+  /// The size of a run.
   ///
   /// - Throws: `LogError`.
   public func totals(of run: RunInfo) throws -> RunTotals {
@@ -172,7 +172,7 @@ public final class LogReader {
     }
   }
 
-  /// Events of a run that are known to be missing.
+  /// Number of events of a run known to be missing.
   ///
   /// - Throws: `LogError`.
   public func missing(of run: RunInfo) throws -> Int64 {
@@ -185,7 +185,7 @@ public final class LogReader {
     }
   }
 
-  /// Events of a source that are known to be missing.
+  /// Number of events of a source known to be missing.
   ///
   /// - Throws: `LogError`.
   public func missing(of source: SourceInfo) throws -> Int64 {
@@ -195,7 +195,7 @@ public final class LogReader {
     }
   }
 
-  /// The keys of a run. Where its events lie by themselves, the index on the key alone tells them.
+  /// The keys of a run. If its events are a contiguous range, the index on the key alone is enough.
   private func taskCount(of run: RunInfo) throws -> Int64 {
     guard let first = run.firstSeq, let last = run.lastSeq else { return 0 }
     let others = try connection.integer(
@@ -227,7 +227,7 @@ public final class LogReader {
     return count
   }
 
-  /// The sources of a run, in the order in which they came.
+  /// The sources of a run, in the order in which they were added.
   ///
   /// - Throws: `LogError`.
   public func sources(of run: RunInfo) throws -> [SourceInfo] {
@@ -253,30 +253,32 @@ public final class LogReader {
   /// The events of a run.
   ///
   /// - Parameters:
-  ///   - wanted: gives out the events of these sources only, by their number in the file. The
-  ///     others are passed over at less cost; they still count for the order.
-  ///   - isFollowed: gives out nothing before `goOn` says up to where.
-  ///   - place: where another cursor of this log has come to, which has given out what lies before.
-  ///   - readsAhead: a thread reads ahead, for whoever wants all of them and has much to do with each.
+  ///   - wanted: emits only the events of these sources, by row ID in the file. The others are
+  ///     skipped at less cost; they still count for the order.
+  ///   - isFollowed: emits nothing before `goOn` sets the horizon.
+  ///   - place: the point that another cursor of this log has reached, which has emitted what comes
+  ///     before.
+  ///   - readsAhead: a thread reads ahead; for consumers that want all events and have much to do
+  ///     with each.
   /// - Throws: `LogError`.
   public func events(
     of run: RunInfo, order: EventOrder, wanted: Set<Int64>? = nil, isFollowed: Bool = false,
-    goingOnFrom place: ResumePoint? = nil, readsAhead: Bool = false
+    resumingFrom place: ResumePoint? = nil, readsAhead: Bool = false
   ) throws -> EventCursor {
     try events(
-      of: run, order: order, wanted: wanted, isFollowed: isFollowed, goingOnFrom: place,
+      of: run, order: order, wanted: wanted, isFollowed: isFollowed, resumingFrom: place,
       readsAhead: readsAhead, pageSize: 4096)
   }
 
   func events(
     of run: RunInfo, order: EventOrder, wanted: Set<Int64>? = nil, isFollowed: Bool = false,
-    goingOnFrom place: ResumePoint? = nil, readsAhead: Bool = false, pageSize: Int
+    resumingFrom place: ResumePoint? = nil, readsAhead: Bool = false, pageSize: Int
   ) throws -> EventCursor {
     let sources = try sources(of: run)
     return try translating {
       try EventCursor(
         reader: self, connection: connection, run: run, sources: sources, order: order,
-        wanted: wanted, isFollowed: isFollowed, blobs: blobs, goingOnFrom: place,
+        wanted: wanted, isFollowed: isFollowed, blobs: blobs, resumingFrom: place,
         readsAhead: readsAhead, pageSize: pageSize)
     }
   }
@@ -292,14 +294,14 @@ public final class LogReader {
   }
 }
 
-/// Finds interned bytes with a connection of its own, so that args can be looked at from any thread.
+/// Finds interned bytes with its own connection, so that args can be decoded on any thread.
 package final class LogBlobs: BlobSource {
   package static let selectByPrefix =
     "SELECT hash, bytes FROM blob WHERE hash BETWEEN ?1 AND ?1 || 'g' LIMIT 2"
   private static let templateLimit = 256
 
   private let path: String
-  /// Opened when the first bytes are asked for.
+  /// Opened on first use.
   private let select = Mutex<Statement?>(nil)
   private let templates = Mutex<[String: HeartbeatText]>([:])
 
@@ -308,9 +310,9 @@ package final class LogBlobs: BlobSource {
   }
 
   /// The args of an event as an object: those of a heartbeat are packed (`PackedHeartbeat`), all
-  /// others stay as they are. The one place where heartbeats are rebuilt.
+  /// others are unchanged. The only code that rebuilds heartbeats.
   ///
-  /// - Parameter time: that of the event.
+  /// - Parameter time: the time of the event.
   func args(_ text: String, time: Int64) -> String {
     guard text.utf8.first == UInt8(ascii: "\""), let packed = PackedHeartbeat.bytes(of: text.utf8)
     else { return text }
@@ -348,6 +350,6 @@ package final class LogBlobs: BlobSource {
 }
 
 extension LogReader {
-  /// Interned bytes, by the hash that stands in their place; nothing when there are none.
+  /// Interned bytes by their hash; `nil` if there are none.
   public func blob(hash: String) -> [UInt8]? { blobs.blob(hash: hash) }
 }

@@ -1,12 +1,12 @@
 import LogFormat
 import TaskLogPlugin
 
-/// A run of which other logs may hold the rest: its events came out of a queue that others take
-/// messages out of, too.
+/// A run of which other logs may have the rest: its events came from a queue that other consumers
+/// read, too.
 ///
 /// Its metadata say so: `partial` is true, and once the end of the run is known, `last_seqs` is the
-/// number of the last event of each source by its id. A hole is a gap only when no log has what is
-/// missing, which is judged when logs are put together.
+/// number of the last event of each source by its id. A hole is a gap only if no log has the
+/// missing events, which is decided when logs are merged.
 package enum PartialRun {
   package static let gapReason = "in none of the logs"
 
@@ -29,13 +29,14 @@ package enum PartialRun {
 }
 
 extension RunInfo {
-  /// Whether other logs may hold more of the run, see `PartialRun`.
+  /// Whether other logs may have more of the run, see `PartialRun`.
   public var isPartial: Bool { PartialRun.isMarked(metadata) }
 
-  /// Whether events of a source have arrived in another order than they happened in.
+  /// Whether events of a source have arrived in another order than they happened.
   public var isUnordered: Bool { metadata[RunMetadataKey.isUnordered]?.bool == true }
 
-  /// How far each source has come at the end of a partial run, by its id; nothing when that is not known.
+  /// The last source seq of each source at the end of a partial run, by source id; `nil` if not
+  /// known.
   public var lastSourceSeqs: [(id: String, last: Int64)]? { PartialRun.expectedLasts(metadata) }
 }
 
@@ -54,12 +55,12 @@ extension LogWriter {
     try update.run()
   }
 
-  /// Whether other logs may hold more of a run, see `PartialRun`.
+  /// Whether other logs may have more of a run, see `PartialRun`.
   package func isPartial(run: Int64) throws -> Bool {
     PartialRun.isMarked(try metadata(ofRun: run))
   }
 
-  /// Notes how far each source has come at the end of a run.
+  /// Records the last source seq of each source at the end of a run.
   package func expect(_ lasts: [(id: String, last: Int64)], run: Int64) throws {
     let metadata = PartialRun.marked(try metadata(ofRun: run))
     guard case .dict(let entries) = metadata else { return }
@@ -67,15 +68,15 @@ extension LogWriter {
     try setMetadata(.dict(entries + [.init(.string(RunMetadataKey.lastSeqs), value)]), run: run)
   }
 
-  /// How far each source of a partial run has come at its end, by its id; nothing when the end is not
-  /// known, or the run is whole.
+  /// The last source seq of each source at the end of a partial run, by source id; `nil` if the end
+  /// is not known, or the run is complete.
   package func expectedLasts(run: Int64) throws -> [(id: String, last: Int64)]? {
     let metadata = try metadata(ofRun: run)
     guard PartialRun.isMarked(metadata) else { return nil }
     return PartialRun.expectedLasts(metadata)
   }
 
-  /// Nothing is missing any more, or it is written down.
+  /// Called when nothing is missing any more, or the missing events are recorded as gaps.
   func unmarkPartial(run: Int64) throws {
     guard case .dict(let entries) = try metadata(ofRun: run) else { return }
     let rest = entries.filter {
@@ -92,17 +93,17 @@ extension LogWriter {
     try update.run()
   }
 
-  /// Takes over what another log knows of a run that this one has, too.
+  /// Merges what another log says about a run that this one has, too.
   package func join(_ other: RunInfo, partial run: Int64) throws {
     let own = try metadata(ofRun: run)
     guard PartialRun.isMarked(own) else { return }
-    // Who has all of it knows that the rest is nowhere else.
+    // A log with the complete run proves that nothing is missing.
     guard other.isPartial else { return try unmarkPartial(run: run) }
     guard let lasts = other.lastSourceSeqs, PartialRun.expectedLasts(own) == nil else { return }
     try expect(lasts, run: run)
   }
 
-  /// Whether a partial run is whole by now; it is not marked as partial any more then.
+  /// Whether a partial run is complete by now; if so, it is no longer marked as partial.
   package func completeIfAllThere(run: Int64) throws -> Bool {
     guard let lasts = try expectedLasts(run: run) else { return false }
     try flushRows()
@@ -115,8 +116,8 @@ extension LogWriter {
     return true
   }
 
-  /// What is missing of a partial run, as far as that is known: up to where its sources have come, else
-  /// up to the last event of each that is there.
+  /// The known holes of a partial run: up to the known last seq of each source, else up to the last
+  /// event of each that is present.
   package func holes(ofPartialRun run: Int64) throws -> [(source: Int64, hole: ClosedRange<Int64>)] {
     let metadata = try metadata(ofRun: run)
     guard PartialRun.isMarked(metadata) else { return [] }
@@ -133,14 +134,14 @@ extension LogWriter {
     return holes
   }
 
-  /// The numbers of a source's events that are in the log, or known to be missing.
+  /// The source seqs of a source's events that are in the log or known to be missing.
   func coverage(ofSource source: Int64) throws -> IntegerRanges {
     try connection.coverage(ofSource: source)
   }
 }
 
 extension Connection {
-  /// The numbers of a source's events that are in the log, or known to be missing.
+  /// The source seqs of a source's events that are in the log or known to be missing.
   package func coverage(ofSource source: Int64) throws -> IntegerRanges {
     var ranges = try eventRanges(ofSource: source)
     let gaps = try prepare("SELECT source_seq, count FROM gap WHERE source = ?")
@@ -153,7 +154,7 @@ extension Connection {
     return ranges
   }
 
-  /// The numbers of a source's events that are in the log.
+  /// The source seqs of a source's events that are in the log.
   func eventRanges(ofSource source: Int64) throws -> IntegerRanges {
     var ranges = IntegerRanges()
     let events = try prepare(

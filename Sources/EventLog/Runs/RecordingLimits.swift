@@ -1,14 +1,14 @@
 import LogFormat
 import TaskLogPlugin
 
-/// What a recorder was told not to keep of a run.
+/// What a recorder was configured not to keep of a run.
 public struct RecordingLimits: Sendable {
   /// Each option in force, with its patterns or its number.
   public var options: [(name: String, value: String)]
-  /// Whether events were left out on purpose.
+  /// Whether events were filtered on purpose.
   public var isFiltered: Bool
-  /// Whether a filter by hook has left events out: then one change of a task's state need not follow
-  /// from the one before.
+  /// Whether a filter by hook has dropped events: then one change of a task's state need not follow
+  /// from the previous one.
   public var hasHookFilter: Bool
 
   init(_ metadata: Value) {
@@ -26,14 +26,14 @@ public struct RecordingLimits: Sendable {
     }
   }
 
-  /// The filters in words.
+  /// The filters as text.
   public var filterText: String {
     options.filter { $0.name.hasPrefix("include") || $0.name.hasPrefix("exclude") }
       .map { "\($0.name) \($0.value)" }.joined(separator: "; ")
   }
 }
 
-/// How many events of one hook a filter has left out.
+/// The number of events of one hook that a filter has dropped.
 public struct ExcludedEvents: Sendable {
   public var source: Source.Kind
   public var hook: String
@@ -45,7 +45,7 @@ extension RunInfo {
 }
 
 extension LogReader {
-  /// What filters have left out of a run, as far as that was noted.
+  /// The events of a run that filters have dropped, as far as recorded.
   ///
   /// - Throws: `LogError`.
   public func excluded(of run: RunInfo) throws -> [ExcludedEvents] {

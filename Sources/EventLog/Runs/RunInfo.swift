@@ -1,27 +1,27 @@
 import TaskLogPlugin
 
-/// How a run has ended. Three different things, and every command tells them apart.
+/// How a run has ended. Every command distinguishes these three.
 public enum RunEnd: String, Sendable {
-  /// The recorder has said that it is over.
+  /// The recorder has recorded the end.
   case closed
-  /// The recorder is gone without a word.
+  /// The recorder is gone without recording the end.
   case died
   /// The recorder is alive.
   case running
 
-  /// The time of the last event of `run` by the scheduler's clock, by a look at the last event of each
-  /// of its sources.
+  /// The time of the last event of `run` by the scheduler's clock, from the last event of each of
+  /// its sources.
   package static let timeOfLastEventSQL = """
     SELECT max((SELECT \(ClockSQL.time(of: "event")) FROM event WHERE event.source = source.id
       ORDER BY source_seq DESC LIMIT 1)) FROM source WHERE source.run = run.id
     """
 }
 
-/// What a log says of one of its runs.
+/// What a log says about one of its runs.
 public struct RunInfo: Sendable {
-  /// The number in this file, as in `#3`.
+  /// The row ID in this file, as in `#3`.
   public var number: Int64
-  /// The UUIDv7 by which it is known everywhere.
+  /// The UUIDv7 that identifies it everywhere.
   public var id: String
   public var engine: String
   public var engineVersion: String
@@ -29,7 +29,7 @@ public struct RunInfo: Sendable {
   public var mode: String
   /// Nanoseconds since 1970 UTC.
   public var started: Int64
-  /// Nanoseconds since 1970 UTC; of a run that died, the time of its last event.
+  /// Nanoseconds since 1970 UTC; for a run that died, the time of its last event.
   public var ended: Int64?
   public var end: RunEnd
   /// Whether the log itself says how it ended.
@@ -39,16 +39,16 @@ public struct RunInfo: Sendable {
   public var metadata: Value
 }
 
-/// How much a run holds.
+/// The size of a run.
 public struct RunTotals: Sendable {
   public var events: Int64
   public var tasks: Int64
   public var workers: Int64
-  /// Events that are known to be missing.
+  /// Number of events known to be missing.
   public var missing: Int64
 }
 
-/// A source with its number in the file.
+/// A source with its row ID in the file.
 public struct SourceInfo: Sendable {
   public var number: Int64
   public var run: Int64

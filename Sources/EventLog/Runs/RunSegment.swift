@@ -1,7 +1,7 @@
 import LogFormat
 import TaskLogPlugin
 
-/// What one of several files has of a run that was recorded into them, one after the other.
+/// What one segment has of a rotated run.
 public struct RunSegment {
   public var reader: LogReader
   public var run: RunInfo
@@ -11,16 +11,16 @@ public struct RunSegment {
   }
 }
 
-/// All parts of a run, in their order, without putting them together.
+/// All segments of a run, in order, without merging them.
 extension [RunSegment] {
-  /// What they say of the run: how it ended is told by the last one.
+  /// The run according to its segments: the last one tells how it ended.
   public var whole: RunInfo? {
     guard var run = first?.run, let last = last?.run else { return nil }
     (run.end, run.ended, run.lastSeq) = (last.end, last.ended, last.lastSeq)
     return run
   }
 
-  /// How much they hold together.
+  /// The total size of the segments.
   ///
   /// - Throws: `LogError`.
   public func totals() throws -> RunTotals {
@@ -42,7 +42,7 @@ extension [RunSegment] {
     return totals
   }
 
-  /// Events that were taken out of them to make room.
+  /// Number of events that were pruned from them to make room.
   ///
   /// - Throws: `LogError`.
   public func pruned() throws -> Int64 {
@@ -55,7 +55,7 @@ extension [RunSegment] {
     return gaps.values.reduce(0) { $0 + Self.length($1) }
   }
 
-  /// How many numbers there are in ranges, some of which may be told by several files.
+  /// Number of distinct seqs in ranges, some of which may be in several segments.
   private static func length(_ ranges: [Range<Int64>]) -> Int64 {
     var (length, end) = (Int64(0), Int64.min)
     for range in ranges.sorted(by: { $0.lowerBound < $1.lowerBound }) {
@@ -81,7 +81,7 @@ extension LogReader {
     }
   }
 
-  /// The numbers of the events that are missing for reasons that a condition chooses.
+  /// The seqs of the events that are missing for reasons that match a condition.
   fileprivate func gaps(
     of info: SourceInfo, _ condition: String
   ) throws -> [Range<Int64>] {

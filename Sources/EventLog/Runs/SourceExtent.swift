@@ -2,11 +2,11 @@ import CSQLite
 import LogFormat
 import TaskLogPlugin
 
-/// How far the events of a worker go in a log, and whether these are all.
+/// How far the events of a worker go in a log, and whether they are complete.
 package struct SourceExtent {
-  /// The number of the last event that is there, or known to be missing.
+  /// The source seq of the last event that is present or known to be missing.
   package var last: Int64 = 0
-  /// Whether the worker said that it ends, or all is known to be there that it had left.
+  /// Whether the worker reported its end, or everything it had written is known to be present.
   package var isComplete = false
 }
 
@@ -47,14 +47,15 @@ extension LogReader {
       if let known = try completeSources(number: info.number) {
         extent.isComplete = extent.isComplete || known >= extent.last
       } else if isPruned, !isCounted {
-        // What went may have said so, and nobody noted it then.
+        // The pruned events may have included the end, which was not recorded elsewhere then.
         extent.isComplete = true
       }
       return extent
     }
   }
 
-  /// A statement over the totals of workers; `nil` in a log of a later version that has others.
+  /// A statement over the totals of workers; `nil` in a log of a later version with a different
+  /// table.
   func totals(_ sql: String) throws -> Statement? {
     do {
       return try connection.prepare(sql)
@@ -68,8 +69,8 @@ extension LogReader {
     return try select?.step() == true ? select?.optionalInteger(0) : nil
   }
 
-  /// The sources of a run that are known to be complete although they do not say so, each with the
-  /// number of its last event.
+  /// The sources of a run that are known to be complete although their events do not say so, each
+  /// with the source seq of its last event.
   ///
   /// - Throws: `LogError`.
   package func completeSources(of run: RunInfo) throws -> [(source: Int64, last: Int64)] {

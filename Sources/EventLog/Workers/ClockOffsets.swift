@@ -1,12 +1,13 @@
 import TaskLogPlugin
 
-/// By how much the clocks of a run's workers are behind the scheduler's, as the view `clock_offsets`
-/// has it: what makes times of different sources comparable.
+/// By how much the clocks of a run's workers are behind the scheduler's, as in the view
+/// `clock_offsets`: makes times of different sources comparable.
 ///
-/// Dask's workers measure it with each heartbeat. A worker that has not keeps its own times.
+/// Dask's workers measure it with each heartbeat. A worker that has not measured it keeps its own
+/// times.
 public struct ClockOffsets: Sendable {
   struct Step: Sendable {
-    /// From this event of the source on.
+    /// Valid from this event of the source on.
     var sourceSeq: Int64
     var offset: Int64
     var uncertainty: Int64
@@ -34,7 +35,7 @@ public struct ClockOffsets: Sendable {
     time(recorded.event.time, source: recorded.source, sourceSeq: recorded.sourceSeq)
   }
 
-  /// Whether a worker of Dask tells by its own clock when it did work of a kind; of all else it tells by
+  /// Whether Dask's workers report times of an action by their own clock; all other times are by
   /// the scheduler's.
   public static func isByOwnClock(_ action: String) -> Bool {
     action == "disk-read" || action == "disk-write"
@@ -43,14 +44,14 @@ public struct ClockOffsets: Sendable {
   /// Whether the clock of a source was measured.
   public func isKnown(ofSource source: Int64) -> Bool { steps[source] != nil }
 
-  /// What was measured last of a source's clock, in nanoseconds.
+  /// The last measured offset of a source's clock, in nanoseconds.
   public func last(ofSource source: Int64) -> (offset: Int64, uncertainty: Int64)? {
     steps[source]?.last.map { ($0.offset, $0.uncertainty) }
   }
 
   private func corrected(_ time: Int64, _ source: Int64, _ sourceSeq: Int64) -> Int64 {
     guard let steps = steps[source] else { return time }
-    // Few, and nearly always the last.
+    // There are few, and nearly always the last one applies.
     guard let step = steps.last(where: { $0.sourceSeq <= sourceSeq }) else { return time }
     let (sum, overflows) = time.addingReportingOverflow(step.offset)
     return overflows ? time : sum
@@ -81,12 +82,12 @@ extension LogReader {
     }
   }
 
-  /// The workers of a run whose clocks nobody has measured although they are on other machines: their
-  /// times are what their own clocks said.
+  /// The workers of a run whose clocks were not measured although they are on other machines: their
+  /// times are by their own clocks.
   ///
   /// - Throws: `LogError`.
   public func workersWithoutClock(of run: RunInfo) throws -> [Source] {
-    // The workers of our own engine are threads beside the scheduler.
+    // The workers of our own engine are threads in the scheduler's process.
     guard run.engine != "tasklog" else { return [] }
     let clocks = try clockOffsets(of: run)
     return try sources(of: run)
@@ -95,7 +96,7 @@ extension LogReader {
   }
 }
 
-/// The time of a row of `event` by the scheduler's clock, as the views have it.
+/// The time of a row of `event` by the scheduler's clock, as in the views.
 enum ClockSQL {
   static func time(of event: String) -> String {
     """

@@ -3,22 +3,22 @@ import TaskLogPlugin
 
 /// Writes the table `clock_offset`: by how much the clock of a worker is behind the scheduler's.
 ///
-/// A worker of Dask measures that with each heartbeat: what the scheduler's clock said, against the
-/// middle between its own times of asking and of the answer. The truth lies within half of the time
-/// between these two, its uncertainty, and a busy scheduler makes that large. So an offset is kept for
-/// as long as no measurement contradicts it, the first being none at all: clocks that agree stay as
-/// they are. One that is contradicted becomes what was measured.
+/// Dask's workers measure it with each heartbeat: the scheduler's time, compared with the middle
+/// between the worker's times of request and response. The true offset is within half of the time
+/// between these two, the uncertainty, and a busy scheduler makes that large. So an offset is kept
+/// as long as no measurement contradicts it, starting with no offset: clocks that agree stay as
+/// they are. An offset that is contradicted is replaced by the measured one.
 final class ClockTable {
-  /// Where a log does not say how long the answer took: measurements of older recorders. A worker's
-  /// first one may take a second, when the scheduler is busy with the coming of others.
+  /// Used if a log does not say how long the response took: measurements of older recorders. A
+  /// worker's first one may take a second if the scheduler is busy with other workers that join.
   static let assumedUncertainty: Int64 = 2_000_000_000
-  /// What is further away than a century is no clock.
+  /// An offset of more than a century is not from a clock.
   private static let largest = 3e18
 
   private let select: Statement
   private let insert: Statement
   private let update: Statement
-  /// The last row of each source, as far as it was looked up.
+  /// The last row of each source that was looked up.
   private var last: [Int64: Offset?] = [:]
 
   private struct Offset {
@@ -53,7 +53,7 @@ final class ClockTable {
       Self.nanoseconds(args["round_trip"]?.number).map { max(0, $0 / 2) }
       ?? Self.assumedUncertainty
     guard let before = try lastRow(of: row.source) else {
-      // From the first event on: nothing else is known of what came before.
+      // Valid from the first event on: nothing is known about the time before.
       return try put(row.source, from: 0, measured, uncertainty, keeping: 0)
     }
     if abs(measured - before.offset) > uncertainty {

@@ -1,16 +1,17 @@
 import LogFormat
 import TaskLogPlugin
 
-/// Keeps the tables that are made from events: `worker_life`, `clock_offset` and `task_move`.
+/// Maintains the tables that are derived from events: `worker_life`, `clock_offset` and
+/// `task_move`.
 ///
-/// They hold what views and scans would otherwise have to look for in all events: which worker an
-/// address meant at a moment, how far the clock of a worker was off, and who has stolen a task. They
-/// can be made again at any time.
+/// They hold what views and scans would otherwise have to search all events for: which worker an
+/// address meant at a moment, how far the clock of a worker was off, and which worker has stolen a
+/// task. They can be rebuilt at any time.
 package final class DerivedTables {
-  /// The version of the format that has brought them.
+  /// The version of the format that introduced them.
   package static let version: Int32 = 2
 
-  /// Whether an event of a hook may be one of those.
+  /// Whether an event of a hook may be relevant to the tables.
   static func isRelevant(_ hook: Hook) -> Bool { hooks.contains(hook) }
 
   private static let hooks: [Hook] = [
@@ -20,7 +21,8 @@ package final class DerivedTables {
   static let clockOffset = Array(#"{"op":"clock-offset""#.utf8)
   static let moveTask = Array(#"{"op":"move-task""#.utf8)
 
-  /// The tables' own condition on a row of `event`, for those that were not seen as they came in.
+  /// The same condition in SQL on a row of `event`, for events that were not seen when they were
+  /// inserted.
   private static let condition = """
     hook IN (SELECT id FROM text
       WHERE text IN ('addWorker', 'removeWorker', 'attach', 'setup', 'teardown'))
@@ -52,7 +54,7 @@ package final class DerivedTables {
       "INSERT OR IGNORE INTO task_move (source, key, seq, time, worker) VALUES (?, ?, ?, ?, ?)")
   }
 
-  /// A row of `event` with what is known of its source.
+  /// A row of `event` with the properties of its source.
   struct Row {
     var seq, source, sourceSeq, time: Int64
     var key: Int64?
@@ -64,7 +66,7 @@ package final class DerivedTables {
     var worker: String?
   }
 
-  /// Takes what an event says that is in the table `event`; inside a transaction.
+  /// Applies an event that is in the table `event`; inside a transaction.
   ///
   /// - Throws: `SQLiteError`.
   func take(_ seq: Int64) throws {
@@ -83,7 +85,8 @@ package final class DerivedTables {
     }
   }
 
-  /// Makes the tables for a reader of a log whose format has none: as TEMP tables of its connection.
+  /// Builds the tables for a reader of a log whose format has none: as TEMP tables of its
+  /// connection.
   ///
   /// - Throws: `SQLiteError`.
   static func makeTemporary(_ connection: Connection) throws {
@@ -93,7 +96,7 @@ package final class DerivedTables {
     try DerivedTables(connection).rebuild()
   }
 
-  /// Makes all tables again.
+  /// Rebuilds all tables.
   ///
   /// - Throws: `SQLiteError`.
   package func rebuild() throws {
@@ -107,7 +110,7 @@ package final class DerivedTables {
     for seq in numbers { try take(seq) }
   }
 
-  /// What is in memory may not be in the file any more.
+  /// Values in memory may no longer be in the file.
   func forget() { clocks.forget() }
 
   private func row(_ seq: Int64) throws -> Row? {
@@ -123,7 +126,7 @@ package final class DerivedTables {
       worker: select.optionalText(12))
   }
 
-  /// A task that waits at a worker is given to another one that steals it, and no transition says so:
+  /// A task that waits at a worker is given to another one that steals it, without a transition:
   /// Dask's `move_task_confirm`, and the mark of our own engine.
   private func move(_ row: Row) throws {
     guard row.isScheduler, let key = row.key, let args = try? JSONReader.value(row.args ?? "")

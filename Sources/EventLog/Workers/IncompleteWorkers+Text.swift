@@ -1,9 +1,9 @@
-/// What is said of workers whose last events may be missing.
+/// Messages about workers whose last events may be missing.
 extension [IncompleteWorker] {
-  /// So many of them are named in one line.
+  /// Maximum number of workers that are named in one line.
   private static let mostNamed = 3
 
-  /// A line for each place where spools are.
+  /// One line for each location of spools.
   ///
   /// - Parameter log: the name of the log, for the command that imports; `nil` if it has none.
   public func lines(log: String?) -> [String] {
@@ -30,7 +30,7 @@ extension [IncompleteWorker] {
     return "\(who) of run #\(first?.run ?? 0) \(isOne ? "has" : "have") no end in the log;"
   }
 
-  /// How to get what is missing, or how much that is.
+  /// How to get the missing events, or how many they are.
   package func way(log: String?) -> String {
     guard let first else { return "" }
     let spool = isOne ? "its spool" : "their spools"
@@ -63,7 +63,7 @@ extension [IncompleteWorker] {
   }
 }
 
-/// Words of a command to be typed.
+/// Words of a command for the user to type.
 enum ShellWord {
   static func quoted(_ word: String) -> String {
     let isPlain = word.utf8.allSatisfy { byte in

@@ -2,21 +2,21 @@ import Glibc
 import LogFormat
 import TaskLogPlugin
 
-/// A worker whose last events may be missing: nothing in the log says that what is there is all.
+/// A worker whose last events may be missing: nothing in the log says that its events are complete.
 public struct IncompleteWorker: Sendable {
-  /// Where its spool is, in which they may be.
+  /// The location of its spool, which may hold them.
   public enum Spool: String, Sendable {
     /// On this host.
     case here
-    /// It would be on this host, and is not there any more.
+    /// It would be on this host, but no longer exists.
     case gone
-    /// On another host, if it is still there.
+    /// On another host, if it still exists.
     case elsewhere
     /// The log does not say.
     case unknown
   }
 
-  /// The number of the run in its log.
+  /// The row ID of the run in its log.
   public var run: Int64
   public var address: String
   /// The engine's id of it; `nil` if the log does not say.
@@ -30,8 +30,8 @@ public struct IncompleteWorker: Sendable {
 }
 
 extension LogReader {
-  /// The workers of a run whose last events may be missing. None of a run that goes on, or of which
-  /// other logs have the rest.
+  /// The workers of a run whose last events may be missing. Empty for a run that is still running,
+  /// or of which other logs have the rest.
   ///
   /// - Throws: `LogError`.
   public func incompleteWorkers(of run: RunInfo) throws -> [IncompleteWorker] {
@@ -39,7 +39,7 @@ extension LogReader {
   }
 }
 
-/// What the log knows of the events of one worker.
+/// What the log says about the events of one worker.
 private struct WorkerEvents {
   var serverID: String
   var address: String
@@ -47,16 +47,16 @@ private struct WorkerEvents {
   var ended: Int64 = 0
   var host: String?
   var folder: String?
-  /// Whether it said where its spool is.
+  /// Whether it reported the location of its spool.
   var hasPlace = false
 }
 
 extension [RunSegment] {
-  /// The workers of a run whose last events may be missing, in the order in which they came.
+  /// The workers of a run whose last events may be missing, in the order in which they joined.
   ///
   /// - Throws: `LogError`.
   public func incompleteWorkers() throws -> [IncompleteWorker] {
-    // Workers of our own engine are in the process of the recorder, and need no spool of their own.
+    // Workers of our own engine are in the recorder's process and need no spool.
     guard let whole, let last = last?.run, whole.end != .running, !whole.isPartial,
       last.nextFile == nil, whole.metadata[RunMetadataKey.workers]?.bool == true
     else { return [] }
@@ -75,7 +75,7 @@ extension [RunSegment] {
       worker.host = stays[place].host
       worker.folder = whole.metadata[RunMetadataKey.workerSpool]?.string
       let found = Self.incomplete(worker, whole, stays[place].ended)
-      // One that came and went at once has recorded nothing.
+      // A worker that joined and left at once has recorded nothing.
       if stays[place].ended > 0 || found.spool == .here { incomplete.append(found) }
     }
     return incomplete
@@ -104,8 +104,8 @@ extension [RunSegment] {
     return workers
   }
 
-  /// Which stay is that of which worker, by its id, and where the log does not say that in their order
-  /// at an address; and the stays of workers of which there is no event.
+  /// Matches stays to workers: by worker id or, if the log does not have it, by their order at an
+  /// address; and lists the stays of workers without events.
   private static func matches(
     _ stays: [WorkerPresence], _ workers: [WorkerEvents]
   ) -> (stayOfWorker: [Int: Int], alone: [Int]) {
@@ -147,14 +147,14 @@ extension [RunSegment] {
       return found
     }
     if let host = worker.host {
-      // The scheduler knows addresses, and only a worker its host's name.
+      // The scheduler knows addresses, but a worker only its host's name.
       found.spool = worker.hasPlace && host == SpoolLocation.hostName ? .gone : .elsewhere
     }
     return found
   }
 }
 
-/// Where the spools of workers are.
+/// The locations of workers' spools.
 enum SpoolLocation {
   static let hostName: String = {
     var name = [CChar](repeating: 0, count: 256)
@@ -162,8 +162,7 @@ enum SpoolLocation {
     return String(decoding: name.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
   }()
 
-  /// Where a worker on this host puts its spool when nothing else was said: `default_folder` of the
-  /// Python package.
+  /// The default folder of a worker's spool on this host: `default_folder` of the Python package.
   static var defaultFolder: String {
     let temporary = ["TMPDIR", "TEMP", "TMP"].compactMap { (name: String) -> String? in
       getenv(name).map { String(cString: $0) }
@@ -188,8 +187,8 @@ enum SpoolLocation {
 }
 
 extension LogReader {
-  /// On which host, and in which folder, a worker keeps its spool, as it said when it was set up; the
-  /// folder is `nil` if it found no disk.
+  /// The host and folder of a worker's spool, as the worker reported at setup; the folder is `nil`
+  /// if it found no disk.
   fileprivate func spoolPlace(of info: SourceInfo) throws -> (host: String, folder: String?)? {
     try translating {
       let select = try connection.prepare(

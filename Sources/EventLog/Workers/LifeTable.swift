@@ -1,11 +1,11 @@
 import LogFormat
 import TaskLogPlugin
 
-/// Writes the table `worker_life`: a row for each worker of a run, told by the engine's id of it and,
-/// where that is not recorded, by its coming and going.
+/// Writes the table `worker_life`: a row for each worker of a run, identified by the engine's id
+/// or, if that is not recorded, by when it joins and leaves.
 ///
-/// From its `first_seq` on the address means this worker to the scheduler; what comes before the first
-/// that is known of an address is about that one.
+/// From its `first_seq` on, the address means this worker to the scheduler; earlier events about an
+/// address belong to the first worker known there.
 final class LifeTable {
   private let last: Statement
   private let byServer: Statement
@@ -83,7 +83,7 @@ final class LifeTable {
     try leave.run()
   }
 
-  /// The workers that a recorder found when it was attached.
+  /// The workers that were there when a recorder was attached.
   func attach(_ row: DerivedTables.Row) throws {
     guard let snapshot = row.snapshot.flatMap({ try? JSONReader.value($0) }) else { return }
     for facts in snapshot["attach"]?["workers"]?.elements ?? [] {
@@ -109,7 +109,7 @@ final class LifeTable {
 
   // MARK: - Rows
 
-  /// The first event of the worker at an address, which is put in when nothing is known of it.
+  /// The first event of the worker at an address; the worker is inserted if none is known there.
   private func current(
     _ run: Int64, _ address: String, _ serverID: String?, isAdded: Bool, _ seq: Int64
   ) throws -> Int64 {
@@ -119,7 +119,7 @@ final class LifeTable {
     let latest = try life(last, run, address, nil)
     if let latest {
       let isOther = serverID != nil && latest.serverID != nil
-      // Without ids one that comes after another has left is another one.
+      // Without ids, a worker that joins after another one has left is a different worker.
       let comesAgain = isAdded && latest.hasLeft
       if !isOther, !comesAgain { return latest.firstSeq }
     }

@@ -1,6 +1,6 @@
 extension LogWriter {
-  /// Takes over what is known of a run's workers from the file that it was in before, whose events say
-  /// it; inside a transaction, when the run's sources are there.
+  /// Copies what the previous segment says about a run's workers, which is derived from its events;
+  /// inside a transaction, after the run's sources are inserted.
   public func inheritWorkers(ofRun run: Int64, from before: LogWriter, run runBefore: Int64) throws
   {
     let lives = try before.connection.prepare(
@@ -23,7 +23,7 @@ extension LogWriter {
         SELECT max(source_seq) FROM clock_offset WHERE clock_offset.source = source.id)
       WHERE source.run = ?
       """)
-    // What is known at the end of a file holds from the beginning of the next one.
+    // The last values of a segment are valid from the beginning of the next one.
     let insertClock = try connection.prepare(
       """
       INSERT OR IGNORE INTO clock_offset (source, source_seq, offset, uncertainty)

@@ -1,4 +1,4 @@
-/// A task that was given to another worker while it was processing: work stealing.
+/// A move of a task to another worker while it was processing: work stealing.
 public struct TaskReassignment: Sendable {
   public var seq: Int64
   public var source: Int64
@@ -10,7 +10,7 @@ public struct TaskReassignment: Sendable {
 }
 
 extension LogReader {
-  /// The tasks of a run that were stolen, in the order of arrival.
+  /// The moves of stolen tasks of a run, in the order of arrival.
   ///
   /// - Throws: `LogError`.
   public func taskMoves(of run: RunInfo) throws -> [TaskReassignment] {

@@ -1,53 +1,54 @@
 import TaskLogPlugin
 
-/// A worker of a run. What is at its address before or after it is another one.
+/// A worker of a run. Earlier and later workers at its address are different ones.
 public struct WorkerLife: Sendable {
   public var address: String
-  /// 1 for the first at its address; 0 for one of which only its own events are known where the
-  /// scheduler tells of others.
+  /// 1 for the first worker at its address; 0 for a worker that is known only from its own events
+  /// although the scheduler has recorded others.
   public var number: Int64
-  /// From this event of the scheduler on its address means it.
+  /// From this event of the scheduler on, its address means this worker.
   public var firstSeq: Int64
   public var serverID: String?
   /// JSON.
   public var name: String
   public var nthreads: Int64?
-  /// Its source, when it was recorded itself.
+  /// Its source, if it was recorded itself.
   public var source: Int64?
   /// By the scheduler's clock, in nanoseconds since 1970 UTC.
   public var joined: Int64?
   public var left: Int64?
-  /// The event that says that it left or closed, and when that was by the scheduler's clock.
+  /// The event by which it left or closed, and the time of that by the scheduler's clock.
   public var gone: (seq: Int64, time: Int64)?
 }
 
-/// The workers of a run, and which of them an address means: as the view `workers` tells them apart.
+/// The workers of a run, and which of them an address means: the same distinction as in the view
+/// `workers`.
 public struct WorkerLives: Sendable {
   public private(set) var lives: [WorkerLife] = []
-  /// By address, in their order.
+  /// By address, in the order of joining.
   private var byAddress: [String: [Int]] = [:]
   private var bySource: [Int64: Int] = [:]
 
   public init() {}
 
   mutating func add(_ life: WorkerLife) {
-    // What the scheduler says of an address is never about one that it does not tell of.
+    // What the scheduler says about an address is never about a worker that it has not recorded.
     if life.number > 0 { byAddress[life.address, default: []].append(lives.count) }
     if let source = life.source { bySource[source] = lives.count }
     lives.append(life)
   }
 
-  /// The place of the worker that the scheduler's event meant with an address.
+  /// The index of the worker that the scheduler's event meant by an address.
   public func place(_ address: String, at seq: Int64) -> Int? {
     guard let places = byAddress[address] else { return nil }
     if places.count == 1 { return places[0] }
     return places.last { lives[$0].firstSeq <= seq } ?? places[0]
   }
 
-  /// The place of the worker that is a source.
+  /// The index of the worker that is a source.
   public func place(ofSource source: Int64) -> Int? { bySource[source] }
 
-  /// Which of the workers at an address the scheduler's event meant, as views count them.
+  /// Which of the workers at an address the scheduler's event meant, numbered as in the views.
   public func number(_ address: String, at seq: Int64) -> Int64 {
     place(address, at: seq).map { lives[$0].number } ?? 1
   }
@@ -56,11 +57,11 @@ public struct WorkerLives: Sendable {
     bySource[source].map { lives[$0].number } ?? 1
   }
 
-  /// Whether two workers were at one address.
+  /// Whether two workers had the same address.
   public var hasSeveralAtOneAddress: Bool { byAddress.contains { $0.value.count > 1 } }
 
-  /// How a worker is called where nothing but its address stands: one that is not the first at its
-  /// address has its number behind it.
+  /// The name of a worker where only addresses are shown: one that is not the first at its address
+  /// has its number appended.
   public func label(_ place: Int) -> String {
     Self.label(lives[place].address, lives[place].number)
   }
@@ -112,7 +113,7 @@ extension LogReader {
     }
   }
 
-  /// A log of an older format has none of these tables: they are made for this reader.
+  /// A log of an older format has none of these tables: they are built for this reader.
   func makeDerivedTables() throws {
     guard !hasDerivedTables else { return }
     hasDerivedTables = true

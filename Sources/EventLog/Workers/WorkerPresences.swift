@@ -1,16 +1,16 @@
-/// One stay of a worker with the scheduler, as the table `worker_registration` has it.
+/// One stay of a worker with the scheduler; a row of the table `worker_registration`.
 package struct WorkerPresence {
   var address: String
   /// The engine's id of the worker; `nil` if the log does not say.
   var serverID: String?
   /// Its host as the scheduler knew it.
   var host: String?
-  /// How many tasks ended on it for the scheduler.
+  /// The number of tasks that ended on it according to the scheduler.
   var ended: Int64
 }
 
 extension LogReader {
-  /// The stays of workers in this segment of a run, in their order. `isContinued` says that a stay began
+  /// The stays of workers in this segment of a run, in order. `isContinued` is true if a stay began
   /// before it.
   ///
   /// - Throws: `LogError`.
@@ -43,7 +43,8 @@ extension LogReader {
     }
   }
 
-  /// How many tasks ended on each worker of a run as its own events say, by the number of its source.
+  /// The number of tasks that ended on each worker of a run according to its own events, by the row
+  /// ID of its source.
   ///
   /// - Throws: `LogError`.
   func endedAtSources(of run: RunInfo) throws -> [Int64: Int64] {
@@ -63,8 +64,8 @@ extension LogReader {
 }
 
 extension [RunSegment] {
-  /// The stays of all workers of a run, in their order; of one that went on from segment to segment
-  /// the ends are added up.
+  /// The stays of all workers of a run, in order; the ends of a stay that continued from segment to
+  /// segment are added up.
   ///
   /// - Throws: `LogError`.
   package func stays() throws -> [WorkerPresence] {

@@ -1,9 +1,9 @@
-/// The hashes by which the JSON of a log names bytes that are kept once.
+/// The hashes by which the JSON of a log refers to bytes that are stored once.
 package enum BlobHashes {
   private static let mark = Array(#""$blob":""#.utf8)
   private static let length = 64
 
-  /// What stands behind `"$blob":`. What only looks like it in somebody's text is among them as well.
+  /// The hashes after `"$blob":`. Lookalikes in users' text are among them as well.
   package static func all(in json: String) -> [String] {
     let bytes = Array(json.utf8)
     var hashes: [String] = []

@@ -2,10 +2,11 @@ import Glibc
 import LogFormat
 import TaskLogPlugin
 
-/// Puts bytes into the table `blob`, once, by the SHA-256 of their content.
+/// Stores bytes in the table `blob`, once, by the SHA-256 of their content.
 ///
-/// What many events hold, as the annotations of a graph that each of its tasks is sent with, is known by
-/// comparing it to what came last: that is much less than the hash.
+/// Values that many events share, such as the annotations of a graph that each of its tasks is sent
+/// with, are recognized by comparing them to the most recent values: that costs much less than the
+/// hash.
 final class BlobInterner {
   private static let recentCount = 8
   private static let recentBytes = 32 << 20
@@ -13,13 +14,13 @@ final class BlobInterner {
   private struct Known {
     var bytes: [UInt8]
     var hash: String
-    /// Whether it is in the table.
+    /// Whether the bytes are in the table.
     var isStored: Bool
   }
 
   private let insert: Statement
   private let find: Statement
-  /// The last that were asked for, the last one first.
+  /// The most recently used values, the last one first.
   private var recent: [Known] = []
 
   /// - Throws: `SQLiteError`.
@@ -28,18 +29,18 @@ final class BlobInterner {
     find = try connection.prepare("SELECT 1 FROM blob WHERE hash = ?")
   }
 
-  /// What was put in was rolled back, or may have been pruned.
+  /// Called when inserted rows were rolled back or may have been pruned.
   func forgetAll() {
     for index in recent.indices { recent[index].isStored = false }
   }
 
-  /// Takes over the values of the previous segment, which events of this one may refer to.
+  /// Inherits the values of the previous segment, which events of this one may refer to.
   func inherit(from other: BlobInterner) {
     recent = other.recent
     forgetAll()
   }
 
-  /// Whether bytes with this hash are in the table, or can be put there.
+  /// Whether bytes with this hash are in the table or can be stored there.
   ///
   /// - Throws: `SQLiteError`.
   func contains(_ hash: String) throws -> Bool {
@@ -52,7 +53,7 @@ final class BlobInterner {
     return try find.step()
   }
 
-  /// Makes one the last that was asked for, and puts it into the table where it is not there.
+  /// Makes a value the most recently used one and stores it in the table if it is not there.
   private func use(_ index: Int) throws {
     recent.swapAt(0, index)
     guard !recent[0].isStored else { return }
@@ -80,7 +81,7 @@ final class BlobInterner {
     return hash
   }
 
-  /// - Parameter hash: that of the bytes.
+  /// - Parameter hash: the hash of the bytes.
   /// - Throws: `SQLiteError`.
   func put(_ bytes: [UInt8], _ hash: String) throws {
     try insert.bind(1, hash)

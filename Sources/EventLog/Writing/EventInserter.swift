@@ -1,7 +1,7 @@
 import LogFormat
 import TaskLogPlugin
 
-/// Args and snapshot of an event as the log has them.
+/// Args and snapshot of an event as JSON in the log's format.
 package struct CachedJSON {
   var args: UnsafeRawBufferPointer?
   var snapshot: UnsafeRawBufferPointer?
@@ -10,7 +10,7 @@ package struct CachedJSON {
     (self.args, self.snapshot) = (args, snapshot)
   }
 
-  /// Where they lie behind what was in the writer before.
+  /// Copies both to the end of the writer's output and returns their ranges there.
   fileprivate func copied(
     to json: inout JSONWriter
   ) -> (args: Range<Int>?, snapshot: Range<Int>?) {
@@ -24,8 +24,8 @@ package struct CachedJSON {
   }
 }
 
-/// Puts events into their table as they lie in a spool: from MessagePack to numbers and JSON, with
-/// nothing made in between for what is already known.
+/// Inserts events from the format of a spool into their table: from MessagePack to row IDs and
+/// JSON, with no intermediate values for what is already interned.
 ///
 /// Belongs to one `LogWriter`; used inside its transactions.
 final class EventInserter {
@@ -37,16 +37,16 @@ final class EventInserter {
   // One thread at a time: the checks for exclusive access would only cost time.
   @exclusivity(unchecked) private var texts = InternTable(limit: 64 << 20)
   @exclusivity(unchecked) private var keys = InternTable(limit: 128 << 20)
-  /// By their place among those that are known, 0 where the number is not.
+  /// Row IDs by index in `Hook.known` and `State.known`; 0 if the ID is not known yet.
   @exclusivity(unchecked) private var hooks = [Int64](repeating: 0, count: Hook.known.count)
   @exclusivity(unchecked) private var states = [Int64](repeating: 0, count: State.known.count)
   private let rows: PendingRows
   private let derived: DerivedTables
-  /// What derived tables may have to be told of, when it is in the file.
+  /// Seqs of events that derived tables may need, once these are in the file.
   @exclusivity(unchecked) private var noted: [Int64] = []
-  /// By their place among those that are known.
+  /// By index in `Hook.known`.
   private static let isRelevant = Hook.known.map(DerivedTables.isRelevant)
-  /// What the event that was put in last says about workers.
+  /// What the last inserted event says about workers.
   @exclusivity(unchecked) private(set) var news = WorkerTaskChange.none
   /// What the totals need of the event that was inserted last.
   @exclusivity(unchecked) private(set) var measure = EventMeasure()
@@ -58,7 +58,7 @@ final class EventInserter {
   @exclusivity(unchecked) private var hookIndex: Int?
   private let heartbeats: HeartbeatPacker
   private let blobs: BlobInterner
-  /// Whether the event that is being put in is one.
+  /// Whether the event that is being inserted is a heartbeat.
   @exclusivity(unchecked) private var isHeartbeat = false
 
   /// - Throws: `SQLiteError`.
@@ -84,10 +84,10 @@ final class EventInserter {
     heartbeats = try HeartbeatPacker(connection, blobs)
   }
 
-  /// Takes over the large values of the previous segment, which events of this one may refer to.
+  /// Inherits the large values of the previous segment, which events of this one may refer to.
   func inheritBlobs(from other: EventInserter) { blobs.inherit(from: other.blobs) }
 
-  /// The numbers in memory may not be those in the file any more, and rows that wait belong to a
+  /// Called when row IDs in memory may differ from those in the file, and pending rows belong to a
   /// transaction that was rolled back.
   func forgetNumbers() {
     rows.removeAll()
@@ -102,12 +102,12 @@ final class EventInserter {
     for place in states.indices { states[place] = 0 }
   }
 
-  /// Puts an event in, at the latest with the next `flush`.
+  /// Inserts an event, at the latest with the next `flush`.
   ///
-  /// - Parameter texts: args and snapshot where they are the log's JSON already; the event has none
-  ///   then.
-  /// - Throws: `MessagePackError` when the event cannot be read, and then nothing of it is in the
-  ///   table; `SQLiteError`.
+  /// - Parameter texts: args and snapshot if they are JSON in the log's format already; the event
+  ///   itself has none then.
+  /// - Throws: `MessagePackError` if the event cannot be read, in which case nothing of it is in
+  ///   the table; `SQLiteError`.
   func insert(
     _ event: EncodedEvent, seq: Int64, source: Int64, sourceSeq: Int64, texts: CachedJSON? = nil
   ) throws {
@@ -175,7 +175,7 @@ final class EventInserter {
     try rows.add(args: args, snapshot: snapshot)
   }
 
-  /// - Parameter args: them, and what follows.
+  /// - Parameter args: the args, and the bytes after them.
   @inline(__always)
   private func findTaskChange(
     of hook: Int64, _ start: Int64?, _ finish: Int64?, _ worker: Int64?,
@@ -191,7 +191,8 @@ final class EventInserter {
     return .removed(worker)
   }
 
-  /// A task comes to memory or errs: at the scheduler out of processing, at its worker out of work.
+  /// Whether a task comes to memory or errs: at the scheduler from processing, at its worker from a
+  /// state of work.
   @inline(__always)
   private func changeAtEnd(_ start: Int64, _ finish: Int64, _ worker: Int64?) -> WorkerTaskChange {
     if start == states[Self.processing] {
@@ -206,12 +207,12 @@ final class EventInserter {
     return .endedHere
   }
 
-  // Places in `Hook.known` and `State.known`.
+  // Indexes in `Hook.known` and `State.known`.
   private static let (addWorker, transition, stimulus) = (5, 13, 16)
   private static let (processing, memory, erred) = (4, 5, 6)
   private static let (executing, longRunning, error) = (10, 11, 18)
 
-  /// Puts in the bytes that the JSON of another log names.
+  /// Stores the bytes that the JSON of another log refers to.
   ///
   /// - Throws: `SQLiteError`.
   func copyBlobs(of json: EncodedJSON) throws {
@@ -221,7 +222,7 @@ final class EventInserter {
     }
   }
 
-  /// Puts in the rows of events that wait for others.
+  /// Inserts the pending rows.
   ///
   /// - Throws: `SQLiteError`.
   func flush() throws {
@@ -245,11 +246,11 @@ final class EventInserter {
     return isRelevant[place]
   }
 
-  /// Of marks of all kinds only two matter.
+  /// Of all kinds of marks only two are relevant.
   private func note(_ seq: Int64, _ event: EncodedEvent, _ args: Range<Int>?) {
     var fields = event.fields
     let hook = (try? fields.integer()).map { Hook.at($0) }
-    // Only a move to a worker that steals is about a key.
+    // Only a move to a worker that steals has a key.
     if hook == .logEvent, fields.takeNil() { return }
     if hook == .stimulus {
       guard let args else { return }
@@ -261,7 +262,7 @@ final class EventInserter {
     noted.append(seq)
   }
 
-  /// Packs the args that have just been written.
+  /// Packs the args that were just written.
   private func packHeartbeat(from start: Int, time: Int64) throws {
     guard let packed = try heartbeats.pack(Array(rows.json.output[start...]), time: time) else {
       return
@@ -345,7 +346,7 @@ final class EventInserter {
   /// Whether the last `number` was inserted.
   @exclusivity(unchecked) private var isInserted = false
 
-  /// The number of a row, put in when it is not there.
+  /// The ID of a row, which is inserted if it is not there.
   private func number(
     _ insert: Statement, _ find: Statement, _ bind: (Statement) throws -> Void
   ) throws -> Int64 {

@@ -1,10 +1,11 @@
 import LogFormat
 import TaskLogPlugin
 
-/// Packs the heartbeats that are put into a log, and chooses their templates.
+/// Packs the heartbeats that are inserted into a log, and chooses their templates.
 ///
-/// A heartbeat becomes a template when its like is seen for the second time: the shapes of those of
-/// busy workers may never come again. Belongs to one `EventInserter`; used inside its transactions.
+/// A heartbeat becomes a template when a similar one is seen for the second time: the shapes of
+/// heartbeats of busy workers may never occur again. Belongs to one `EventInserter`; used inside
+/// its transactions.
 final class HeartbeatPacker {
   private struct Template {
     var text: HeartbeatText
@@ -15,16 +16,16 @@ final class HeartbeatPacker {
   private static let templateLimit = 16
   private static let seenLimit = 64
   private static let longest = 1 << 16
-  /// A template from which others differ by more bytes than this has grown old.
+  /// A template is outdated if other heartbeats differ from it by more bytes than this.
   private static let patience = 96
-  /// An old template is kept at least for so many.
+  /// An outdated template is kept for at least this many heartbeats.
   private static let minimumUses = 256
-  /// What `inspect` and `check` look for stands as it is.
+  /// Fields that `inspect` and `check` search for stay unpacked.
   private static let markers = [Array("\"$opaque\"".utf8), Array("\"$capped\"".utf8)]
 
   private let blobs: BlobInterner
   private let find: Statement
-  /// The last one that was used first.
+  /// The most recently used one first.
   private var templates: [Template] = []
   private var seen: [UInt64] = []
 
@@ -34,13 +35,13 @@ final class HeartbeatPacker {
     find = try connection.prepare(LogBlobs.selectByPrefix)
   }
 
-  /// What was put in was rolled back, or may have been pruned.
+  /// Called when inserted rows were rolled back or may have been pruned.
   func forgetAll() {
     templates.removeAll()
     seen.removeAll()
   }
 
-  /// The packed args; `nil` if they are to stand as they are.
+  /// The packed args; `nil` if they are to be stored unpacked.
   ///
   /// - Throws: `SQLiteError`.
   func pack(_ json: [UInt8], time: Int64) throws -> [UInt8]? {

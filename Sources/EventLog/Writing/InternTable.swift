@@ -1,19 +1,19 @@
 import Glibc
 
-/// Gives repeated bytes their numbers in the file: looked up in memory, then put in, else looked up
-/// in the file. What it remembers is bounded; what it forgot is found in the file again.
+/// Maps repeated bytes to their row IDs in the file: looks them up in memory, else in the file, and
+/// inserts them if they are new. Memory is bounded; evicted entries are found in the file again.
 ///
 /// In memory it is a table with open addressing (linear probing, at most half full) over the bytes
-/// themselves, which lie one behind the other in memory of its own: no allocation and no text is
-/// made for what is known. Hashes are seeded, so that a stranger's keys cannot be made to collide.
+/// themselves, which are stored one after the other in its own memory: known bytes need no
+/// allocation and no text. Hashes are seeded, so that keys cannot be chosen to collide.
 ///
-/// Invariant of the unsafe parts: an entry's bytes lie at `arena[start..<start + count]`.
+/// Invariant of the unsafe parts: an entry's bytes are at `arena[start..<start + count]`.
 struct InternTable: ~Copyable {
   private struct Entry {
     var hash: UInt64
     var id: Int64
     var start: Int
-    /// −1 where there is no entry.
+    /// −1 if there is no entry.
     var count: Int
   }
 
@@ -23,7 +23,7 @@ struct InternTable: ~Copyable {
   private var arenaCount = 0
   private var arenaCapacity = 1 << 16
   private let seed = UInt64.random(in: .min ... .max)
-  /// It forgets everything when it would hold more than so many bytes.
+  /// All entries are evicted when they would exceed this many bytes.
   private let limit: Int
 
   init(limit: Int) {
@@ -43,9 +43,10 @@ struct InternTable: ~Copyable {
     return entries
   }
 
-  /// The number of some bytes.
+  /// The row ID of some bytes.
   ///
-  /// - Parameter find: gives the number in the file, put in when it is not there.
+  /// - Parameter find: returns the row ID in the file, where the row is inserted if it is not
+  ///   there.
   @inline(__always)
   mutating func id(
     _ bytes: UnsafeRawBufferPointer, _ find: (UnsafeRawBufferPointer) throws -> Int64

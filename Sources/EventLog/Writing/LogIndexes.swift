@@ -1,16 +1,16 @@
 import CSQLite
 import LogFormat
 
-/// The indexes that are not needed to record, only to ask: made when a run has ended.
+/// The indexes that are needed only for queries, not for recording: built when a run has ended.
 extension LogWriter {
-  /// Logs with more events than this are left to `tasklog index`: whoever ends a run does not wait
-  /// for longer than about a second.
+  /// Logs with more events than this are left to `tasklog index`: ending a run must not wait for
+  /// longer than about a second.
   public static let eventsIndexedAtEnd: Int64 = 1_000_000
 
-  /// Every one, by its name; `FilterSQL` knows them by what comes after `event_`.
+  /// All indexes by name; `FilterSQL` knows them by what comes after `event_`.
   private static let names = ["event_stimulus", "event_finish", "event_failure", "key_typed"]
 
-  /// Builds the indexes that are not there, and tells SQLite how selective each is:
+  /// Builds the missing indexes, and tells SQLite how selective each is:
   /// https://sqlite.org/lang_analyze.html
   ///
   /// - Throws: `LogError`.
@@ -24,11 +24,11 @@ extension LogWriter {
     }
   }
 
-  /// Those that hold few rows: every event is in the other two, and they are a ninth of a log.
+  /// The indexes with few rows: every event is in the other two, which are a ninth of a log.
   private func buildSmallIndexes() throws {
     try connection.execute(
       "CREATE INDEX IF NOT EXISTS key_typed ON key (typed) WHERE typed != ''")
-    // The condition of a partial index may hold numbers only.
+    // The condition of a partial index may contain only numbers.
     try internTotals.begin()
     try connection.execute("INSERT OR IGNORE INTO text (text) VALUES ('erred'), ('error')")
     try internTotals.finish()
@@ -40,7 +40,7 @@ extension LogWriter {
       "CREATE INDEX IF NOT EXISTS event_failure ON event (finish) WHERE finish IN (\(list))")
   }
 
-  /// Takes the indexes away again.
+  /// Removes the indexes again.
   ///
   /// - Throws: `LogError`.
   public func dropIndexes() throws {
@@ -52,12 +52,12 @@ extension LogWriter {
     try? connection.execute("PRAGMA incremental_vacuum")
   }
 
-  /// When a run has ended: what asks the log finds indexes, unless they would take too long.
+  /// Called when a run has ended: builds the indexes for queries, unless that would take too long.
   func buildIndexesOfSmallLog() {
     guard let last = try? connection.integer("SELECT max(seq) FROM event"),
       last <= Self.eventsIndexedAtEnd
     else { return }
-    // They only save time; a log that others write to at this moment is as good without.
+    // They only save time; a log that others are writing to is usable without them.
     sqlite3_busy_timeout(connection.handle, 0)
     defer { sqlite3_busy_timeout(connection.handle, 5_000) }
     try? changing {

@@ -2,13 +2,13 @@ import CSQLite
 import Glibc
 import TaskLogPlugin
 
-/// What a recorder's spool needs of the log.
+/// The state of the log that a recorder's spool needs.
 extension LogWriter {
-  /// A source as far as it is in the log.
+  /// How far a source is in the log.
   public struct SourceProgress: Sendable {
-    /// The number in the file.
+    /// The row ID in the file.
     public var id: Int64
-    /// The number of its last event that is in the log or written down as missing.
+    /// The seq of its last event that is in the log or recorded as missing.
     public var lastSourceSeq: Int64
 
     public init(id: Int64, lastSourceSeq: Int64) {
@@ -21,11 +21,11 @@ extension LogWriter {
   public struct OpenRun: Sendable {
     public var number: Int64
     public var id: String
-    /// Up to where its spool is in the log.
+    /// The position up to which its spool is in the log.
     public var spoolPosition: Int64?
   }
 
-  /// The runs that have no end.
+  /// The runs that have not ended.
   ///
   /// - Throws: `SQLiteError`.
   public func openRuns() throws -> [OpenRun] {
@@ -41,7 +41,7 @@ extension LogWriter {
     return runs
   }
 
-  /// The number of a run in the file, whether it has ended or not.
+  /// The row ID of a run in the file, whether it has ended or not.
   ///
   /// - Throws: `SQLiteError`.
   public func run(id: String) throws -> OpenRun? {
@@ -52,7 +52,8 @@ extension LogWriter {
       number: select.integer(0), id: select.text(1), spoolPosition: select.optionalInteger(2))
   }
 
-  /// Notes up to where a run's spool is in the log; inside the transaction that put it there.
+  /// Records up to which position a run's spool is in the log; inside the transaction that inserted
+  /// it.
   public func setSpoolPosition(run: Int64, _ position: Int64?) throws {
     let update = try connection.prepare("UPDATE run SET spool_position = ? WHERE id = ?")
     try update.bind(1, position)
@@ -80,7 +81,7 @@ extension LogWriter {
     return sources
   }
 
-  /// How far the source with this server id is in the log; nothing when it is not there.
+  /// How far the source with this server id is in the log; `nil` if it is not there.
   ///
   /// - Throws: `SQLiteError`.
   public func source(ofRun run: Int64, serverID: String) throws -> SourceProgress? {
@@ -97,7 +98,7 @@ extension LogWriter {
     return SourceProgress(id: select.integer(0), lastSourceSeq: select.integer(1))
   }
 
-  /// How many events of a run are in the log, and how many are known to be missing.
+  /// The number of a run's events in the log, and the number of those known to be missing.
   ///
   /// - Throws: `SQLiteError`.
   public func counts(ofRun run: Int64) throws -> (events: Int64, missing: Int64) {
@@ -110,7 +111,7 @@ extension LogWriter {
     return (events, missing ?? 0)
   }
 
-  /// Notes that a run has died, at the time of its last event; inside a transaction.
+  /// Records that a run has died, at the time of its last event; inside a transaction.
   public func endAsDied(run: Int64) throws {
     let update = try connection.prepare(
       """
@@ -122,8 +123,8 @@ extension LogWriter {
     try update.run()
   }
 
-  /// Makes the write-ahead log start anew once it has grown to so many bytes, so that it does not
-  /// grow for ever below readers that never stop: each of them reads in short transactions, and this
+  /// Restarts the write-ahead log once it has grown to a number of bytes, so that it does not grow
+  /// without limit while readers never stop: each of them reads in short transactions, and this
   /// waits for those. https://sqlite.org/wal.html#avoiding_excessively_large_wal_files
   public func limitWAL(to bytes: Int) {
     var status = stat()
@@ -131,15 +132,16 @@ extension LogWriter {
     sqlite3_wal_checkpoint_v2(connection.handle, nil, SQLITE_CHECKPOINT_TRUNCATE, nil, nil)
   }
 
-  /// Whether the file that is written is still the one that its path leads to.
+  /// Whether the file that is written is still the one at its path.
   public var isInPlace: Bool {
     var status = stat()
     return stat(path, &status) == 0 && status.st_dev == identity.device
       && status.st_ino == identity.inode
   }
 
-  /// Lets go of a file that is not in its place any more. SQLite would remove the `-wal` file by its
-  /// name, which may be another's by now: https://sqlite.org/c3ref/c_fcntl_begin_atomic_write.html
+  /// Abandons a file that is no longer at its path. SQLite would remove the `-wal` file by its
+  /// name, which may belong to another file by now:
+  /// https://sqlite.org/c3ref/c_fcntl_begin_atomic_write.html
   public func abandon() {
     var keep: Int32 = 1
     sqlite3_file_control(connection.handle, "main", SQLITE_FCNTL_PERSIST_WAL, &keep)

@@ -3,14 +3,14 @@ import Glibc
 import LogFormat
 import TaskLogPlugin
 
-/// What is known of a run when it begins.
+/// What is known about a run when it starts.
 public struct RunHeader: Sendable {
   /// UUIDv7, from `RunID.make()`.
   public var id: String
   public var engine: String
   public var engineVersion: String
   public var recorderVersion: String
-  /// `full` when all marks are recorded, `hooks` when only public hooks are.
+  /// `full` if all marks are recorded, `hooks` if only public hooks are.
   public var mode: String
   /// Nanoseconds since 1970 UTC.
   public var started: Int64
@@ -30,7 +30,7 @@ public struct RunHeader: Sendable {
   }
 }
 
-/// Writes into a log, from one thread at a time. Any number of writers may share a file; each holds
+/// Writes to a log, from one thread at a time. Any number of writers may share a file; each holds
 /// the lock for one transaction.
 public final class LogWriter {
   public let path: String
@@ -40,7 +40,7 @@ public final class LogWriter {
   private let totals: WorkerTotals
   private let eventTotals: EventTotals
   package let internTotals: InternTotals
-  /// Where an event is encoded that does not come from a spool.
+  /// Buffer to encode an event that does not come from a spool.
   private var scratch = MessagePackWriter()
   private let insertGap: Statement
   private let readMeta: Statement
@@ -49,17 +49,17 @@ public final class LogWriter {
   private let readRunOfSource: Statement
   private var generation: Int64 = 0
 
-  /// The number of the next event, while a transaction is open.
+  /// The seq of the next event, while a transaction is open.
   private var nextSeq: Int64 = 0
-  /// The run of each source that this writer has put in or looked up.
+  /// The run of each source that this writer has inserted or looked up.
   private var runOfSource: [Int64: Int64] = [:]
-  /// What the open transaction has added to runs, and to that of the last event.
+  /// What the open transaction has added to each run, and to the run of the last event.
   private var extents: [Int64: Extent] = [:]
   private var extent = Extent(run: 0)
   private var lastSource: Int64?
   private var lastRun: Int64 = 0
 
-  /// Opens a log, makes it where there is none, and brings an older one up to date.
+  /// Opens a log, creates it if it does not exist, and migrates an older one.
   ///
   /// - Throws: `LogError`.
   public init(path: String) throws {
@@ -88,7 +88,7 @@ public final class LogWriter {
     }
   }
 
-  /// The statement by which events are written; also what a benchmark measures against.
+  /// The statement that inserts events; also the baseline of a benchmark.
   public static let insertEventSQL = """
     INSERT INTO event (seq, source, source_seq, time, hook, key, start, finish, stimulus, worker,
       task_run, args, snapshot) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
@@ -96,10 +96,10 @@ public final class LogWriter {
 
   // MARK: - Transactions
 
-  /// Runs a body in one transaction; on an error nothing of it is in the file.
+  /// Runs a body in one transaction; after an error none of it is in the file.
   ///
-  /// - Parameter synced: whether the commit is to be on the disk when this returns, and not only
-  ///   some time later: https://sqlite.org/pragma.html#pragma_synchronous
+  /// - Parameter synced: whether the commit must be on disk when this returns, instead of some time
+  ///   later: https://sqlite.org/pragma.html#pragma_synchronous
   /// - Throws: `SQLiteError`, or what the body throws.
   public func transaction<Result>(
     synced: Bool = false, _ body: () throws -> Result
@@ -131,14 +131,14 @@ public final class LogWriter {
         return result
       }
     } catch {
-      // Numbers that were given out in this transaction are not in the file.
+      // Row IDs that were assigned in this transaction are not in the file.
       forgetNumbers()
       throw error
     }
   }
 
-  /// The number of the next event, which must be free: a file that was changed by hand or damaged
-  /// would otherwise refuse every event from now on.
+  /// The seq of the next event, which must be free: a file that was edited by hand or damaged would
+  /// otherwise reject every event from now on.
   private func readNextSeq() throws -> Int64 {
     let last = try connection.integer("SELECT max(seq) FROM event") ?? 0
     let next = try meta("next_seq")
@@ -154,7 +154,7 @@ public final class LogWriter {
     generation = found
   }
 
-  /// Takes over the large values of the previous segment, which events of this one may refer to.
+  /// Inherits the large values of the previous segment, which events of this one may refer to.
   package func inheritBlobs(from other: LogWriter) { inserter.inheritBlobs(from: other.inserter) }
 
   private func forgetNumbers() {
@@ -182,7 +182,7 @@ public final class LogWriter {
 
   // MARK: - Rows
 
-  /// Puts in a run; inside a transaction. Gives its number in this file.
+  /// Inserts a run and returns its row ID in this file; inside a transaction.
   public func add(_ header: RunHeader) throws -> Int64 {
     let insert = try connection.prepare(
       """
@@ -202,7 +202,7 @@ public final class LogWriter {
     return run
   }
 
-  /// Puts in a source; inside a transaction. Gives its number in this file.
+  /// Inserts a source and returns its row ID in this file; inside a transaction.
   ///
   /// - Parameter number: its number within the recorder's spool.
   public func add(_ source: Source, run: Int64, number: Int? = nil) throws -> Int64 {
@@ -219,7 +219,7 @@ public final class LogWriter {
     try insert.bind(6, number.map(Int64.init))
     try insert.run()
     guard connection.changes == 1 else {
-      // Ids are the host's affair. Two sources of one id are kept apart rather than refused.
+      // Ids are chosen by the host. Two sources with the same id are kept apart instead of refused.
       var other = source
       other.id += "#" + (number.map(String.init) ?? "again")
       return try add(other, run: run, number: number)
@@ -229,7 +229,7 @@ public final class LogWriter {
     return id
   }
 
-  /// Puts in an event; inside a transaction.
+  /// Inserts an event; inside a transaction.
   public func append(_ event: Event, source: Int64, sourceSeq: Int64) throws {
     scratch.removeAll()
     scratch.write(event, number: 0, sourceSeq: sourceSeq)
@@ -237,7 +237,8 @@ public final class LogWriter {
     try append(encoded, source: source, sourceSeq: sourceSeq)
   }
 
-  /// Puts in an event of another log; inside a transaction. What its tasks share stays shared.
+  /// Inserts an event of another log; inside a transaction. Values that its tasks share stay
+  /// shared.
   package func append(copyOf event: Event, source: Int64, sourceSeq: Int64) throws {
     let args = event.args.encoded
     var snapshot: EncodedJSON?
@@ -251,7 +252,7 @@ public final class LogWriter {
     scratch.write(bare, number: 0, sourceSeq: sourceSeq)
     guard case .event(_, _, let encoded) = try SpoolRecord(scratch.bytes) else { return }
     for json in [args, snapshot].compactMap({ $0 }) { try inserter.copyBlobs(of: json) }
-    // Bytes as SQLite is given them, which stay where they are.
+    // Bytes are passed to SQLite as they are, without a copy.
     let texts = [args, snapshot].map { $0.map { Array($0.text.utf8) } }
     func with(_ place: Int, _ body: (UnsafeRawBufferPointer?) throws -> Void) rethrows {
       guard let text = texts[place] else { return try body(nil) }
@@ -266,15 +267,15 @@ public final class LogWriter {
     }
   }
 
-  /// Puts in an event as it lies in a spool; inside a transaction, and at the latest at its end.
+  /// Inserts an event in the format of a spool; inside a transaction, and at the latest at its end.
   ///
-  /// - Throws: `MessagePackError` when the event cannot be read; nothing of it is in the log then.
-  ///   `SQLiteError`.
+  /// - Throws: `MessagePackError` if the event cannot be read, in which case nothing of it is in
+  ///   the log; `SQLiteError`.
   public func append(_ event: EncodedEvent, source: Int64, sourceSeq: Int64) throws {
     try append(event, texts: nil, source: source, sourceSeq: sourceSeq)
   }
 
-  /// The same of an event whose args and snapshot are the log's JSON already.
+  /// The same for an event whose args and snapshot are JSON in the log's format already.
   @inline(__always)
   package func append(
     _ event: EncodedEvent, texts: CachedJSON?, source: Int64, sourceSeq: Int64
@@ -293,15 +294,15 @@ public final class LogWriter {
     nextSeq += 1
   }
 
-  /// Gives the events that come numbers from here on, unless those are in use; inside a transaction.
-  public func goOn(at seq: Int64) { nextSeq = max(nextSeq, seq) }
+  /// Numbers the following events from this seq on, unless it is in use; inside a transaction.
+  public func reserveSeq(from seq: Int64) { nextSeq = max(nextSeq, seq) }
 
-  /// The number that the next event gets.
+  /// The seq that the next event gets.
   ///
   /// - Throws: `SQLiteError`, `LogError`.
   public func nextNumber() throws -> Int64 { try readNextSeq() }
 
-  /// Puts in the rows that wait for others, so that what asks the file within a transaction sees them.
+  /// Inserts the pending rows, so that queries within a transaction see them.
   func flushRows() throws { try inserter.flush() }
 
   /// What a transaction has added to a run.
@@ -312,13 +313,13 @@ public final class LogWriter {
     var count: Int64 = 0
   }
 
-  /// Events of several runs may come in turns; mostly they are all of one.
+  /// Events of several runs may alternate; mostly they are all of one run.
   private func changeExtent(to run: Int64) {
     if extent.count > 0 { extents[extent.run] = extent }
     extent = extents[run] ?? Extent(run: run, first: nextSeq)
   }
 
-  /// A source that another writer put in, or this one before something was rolled back.
+  /// Finds a source that another writer inserted, or this one before a rollback.
   private func findRun(ofSource source: Int64) throws -> Int64 {
     defer { readRunOfSource.reset() }
     try readRunOfSource.bind(1, source)
@@ -330,7 +331,7 @@ public final class LogWriter {
     return run
   }
 
-  /// Writes down a hole: so many events of a source from a number on; inside a transaction.
+  /// Records a gap: a number of lost events of a source from a seq on; inside a transaction.
   public func addGap(
     source: Int64, sourceSeq: Int64, count: Int64, time: Int64, reason: String
   ) throws {
@@ -342,7 +343,7 @@ public final class LogWriter {
     try insertGap.run()
   }
 
-  /// Notes how a run has ended; inside a transaction.
+  /// Records how a run has ended; inside a transaction.
   public func end(run: Int64, _ end: RunEnd, at time: Int64) throws {
     let update = try connection.prepare("UPDATE run SET ended = ?, end = ? WHERE id = ?")
     try update.bind(1, time)
@@ -351,10 +352,10 @@ public final class LogWriter {
     try update.run()
   }
 
-  /// Leaves one file without a WAL when no one else has the log open; with others on it, the last
-  /// one does. https://sqlite.org/wal.html#read_only_databases
+  /// Leaves a single file without a WAL if no other connection has the log open; otherwise, the
+  /// last connection does. https://sqlite.org/wal.html#read_only_databases
   ///
-  /// - Parameter isIndexing: whether a small log gets the indexes that those who ask it like to have.
+  /// - Parameter isIndexing: whether a small log gets the indexes that speed up queries.
   public func close(isIndexing: Bool = true) {
     if isIndexing { buildIndexesOfSmallLog() }
     LogFile.mergeWALAndClose(connection)
@@ -362,6 +363,6 @@ public final class LogWriter {
 }
 
 extension LogWriter {
-  /// Waits for other writers as long as a patience lasts.
+  /// Waits for other writers until the patience runs out.
   public func wait(with patience: LockPatience) { connection.wait(with: patience) }
 }

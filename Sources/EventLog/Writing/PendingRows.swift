@@ -1,29 +1,30 @@
 import LogFormat
 import TaskLogPlugin
 
-/// Rows of the table of events that are complete and not yet put in.
+/// Rows of the table `event` that are complete and not yet inserted.
 ///
-/// They go in 32 at a time, by one statement: SQLite opens its cursors for a statement and not for a
-/// row, which saves a third of what a row costs. `OR FAIL`, because otherwise SQLite keeps a journal
-/// of its own for a statement of several rows; an error rolls back the transaction, and with it what
-/// a statement has put in before it failed: https://sqlite.org/lang_conflict.html
+/// They are inserted 32 at a time, by one statement: SQLite opens its cursors per statement and not
+/// per row, which saves a third of the cost of a row. `OR FAIL`, because otherwise SQLite keeps a
+/// statement journal for a statement of several rows; an error rolls back the transaction, and with
+/// it the rows that a statement has inserted before it failed:
+/// https://sqlite.org/lang_conflict.html
 final class PendingRows {
   static let atOnce = 32
-  /// The columns that are numbers; two of text follow.
+  /// The number of integer columns; two text columns follow.
   static let numbers = 11
   private static let columns = numbers + 2
 
   private let connection: Connection
   private let many: Statement
   private let one: Statement
-  /// Row by row.
+  /// The integers, row by row.
   @exclusivity(unchecked) private var values = [Int64?](repeating: nil, count: atOnce * numbers)
-  /// Where the texts of a row lie in `json`; nothing where a column is NULL.
+  /// The ranges of a row's texts in `json`; `nil` for NULL.
   @exclusivity(unchecked) private var texts = [Range<Int>?](repeating: nil, count: atOnce * 2)
   @exclusivity(unchecked) private var count = 0
-  /// What the parameters of `many` hold: a good part of them need not be set again.
+  /// The bound parameters of `many`: a good part of them need not be bound again.
   @exclusivity(unchecked) private var bound = [Int64?](repeating: nil, count: atOnce * columns)
-  /// The texts of all rows, one behind the other.
+  /// The texts of all rows, one after the other.
   @exclusivity(unchecked) var json: JSONWriter
 
   /// - Throws: `SQLiteError`.
@@ -43,13 +44,14 @@ final class PendingRows {
     json.removeAll()
   }
 
-  /// Sets a column of the row that is being made.
+  /// Sets a column of the current row.
   @inline(__always)
   func set(_ column: Int, _ value: Int64?) {
     values[count * Self.numbers + column] = value
   }
 
-  /// Completes a row, with what its texts are of `json`; the last one of many puts all of them in.
+  /// Completes a row with the ranges of its texts in `json`; when the batch is full, inserts all
+  /// rows.
   ///
   /// - Throws: `SQLiteError`.
   @inline(__always)
@@ -60,7 +62,7 @@ final class PendingRows {
     if count == Self.atOnce { try putMany() }
   }
 
-  /// Puts in what there is.
+  /// Inserts all pending rows.
   ///
   /// - Throws: `SQLiteError`.
   func flush() throws(SQLiteError) {
@@ -108,7 +110,7 @@ final class PendingRows {
     removeAll()
   }
 
-  /// The texts stay where they are while the body runs.
+  /// The texts do not move while the body runs.
   private func withTexts(
     _ body: (UnsafeRawBufferPointer) throws(SQLiteError) -> Void
   ) throws(SQLiteError) {

@@ -1,10 +1,10 @@
 import Glibc
 import LogFormat
 
-/// What an event says about the tasks of a worker, by the numbers of texts.
+/// What an event says about the tasks of a worker, as row IDs of texts.
 enum WorkerTaskChange {
   case none
-  /// At the scheduler: a worker has joined, or is gone; a task has come to memory or erred on it.
+  /// At the scheduler: a worker has joined or left; a task has come to memory or erred on it.
   case joined(Int64)
   case removed(Int64)
   case ended(on: Int64)
@@ -12,9 +12,9 @@ enum WorkerTaskChange {
   case endedHere
 }
 
-/// Counts the tasks that ended on each worker, as the scheduler saw it and as the worker's own events
-/// say: the tables `worker_registration` and `source_total`. When a worker's last events are missing, the
-/// difference says how many ends are among them at least.
+/// Counts the tasks that ended on each worker, according to the scheduler and to the worker's own
+/// events: the tables `worker_registration` and `source_total`. If a worker's last events are missing, the
+/// difference is the minimum number of task ends among them.
 ///
 /// Belongs to one `LogWriter`; used inside its transactions.
 final class WorkerTotals {
@@ -24,10 +24,10 @@ final class WorkerTotals {
     var worker: Int64
   }
 
-  // What the open transaction has added and not written yet.
+  // Changes of the open transaction that are not written yet.
   private var stays: [StateInterval: Int64] = [:]
   private var sources: [Int64: Int64] = [:]
-  /// Events of one source often lie together.
+  /// Events of one source are often adjacent.
   private var last: (source: Int64, count: Int64) = (0, 0)
 
   private let connection: Connection
@@ -52,7 +52,7 @@ final class WorkerTotals {
       """)
     remove = try connection.prepare(
       "UPDATE worker_registration SET removed_seq = ?3 WHERE \(isPresent) AND removed_seq IS NULL")
-    // Tasks that err because their worker is gone did not end there.
+    // Tasks that err because their worker left did not end there.
     end = try connection.prepare(
       "UPDATE worker_registration SET tasks_ended = tasks_ended + iif(removed_seq IS NULL, ?3, 0) WHERE \(isPresent)"
     )
@@ -68,7 +68,7 @@ final class WorkerTotals {
       """)
   }
 
-  /// Takes in what an event has said.
+  /// Applies an event's change.
   ///
   /// - Throws: `SQLiteError`.
   @inline(__always)
@@ -105,11 +105,11 @@ final class WorkerTotals {
   }
 
   private func write(_ stay: StateInterval, _ count: Int64) throws {
-    // One that was there before the recording, or joined in an earlier segment.
+    // A worker that was there before the recording, or joined in an earlier segment.
     if try !run(end, stay, count) { try run(endOfUnknown, stay, count) }
   }
 
-  /// Writes what the transaction has added.
+  /// Writes the changes of the transaction.
   ///
   /// - Throws: `SQLiteError`.
   func flush() throws {
@@ -123,7 +123,7 @@ final class WorkerTotals {
     forget()
   }
 
-  /// What was taken in since the last `flush` was rolled back.
+  /// Called when the changes since the last `flush` were rolled back.
   func forget() {
     stays.removeAll(keepingCapacity: true)
     sources.removeAll(keepingCapacity: true)
@@ -132,7 +132,7 @@ final class WorkerTotals {
 }
 
 extension UnsafeRawBufferPointer {
-  /// Whether text stands at the beginning of these bytes, or not far behind it.
+  /// Whether the text is at the beginning of these bytes, or shortly after it.
   func hasNear(_ text: StaticString) -> Bool {
     let length = text.utf8CodeUnitCount
     let last = Swift.min(count, 64) - length
@@ -142,8 +142,9 @@ extension UnsafeRawBufferPointer {
 }
 
 extension LogWriter {
-  /// Notes up to which of its events a source is known to be complete where its own events do not say
-  /// so: it never said that it ended, and all that it had left is in the log. Inside a transaction.
+  /// Records up to which of its events a source is known to be complete if its own events do not
+  /// say so: it never reported its end, and everything it had written is in the log. Inside a
+  /// transaction.
   ///
   /// - Throws: `SQLiteError`.
   public func markComplete(source: Int64, through last: Int64) throws {

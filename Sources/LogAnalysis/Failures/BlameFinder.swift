@@ -2,27 +2,27 @@ import EventLog
 import LogFormat
 import TaskLogPlugin
 
-/// Finds the task that each failed task blames, as the view `failures` says it.
+/// Finds the task that each failed task blames, as in the view `failures`.
 ///
-/// The scheduler says whom it blames. Where a log does not have that, it is the dependency that
-/// erred last before it and has not come to memory since, and for whom that one blames; where no
-/// graph tells, the one task that has failed on its own of the same stimulus.
+/// The scheduler says which task it blames. If a log does not have that, it is the dependency that
+/// erred last before the task and has not come to memory since, or the task that this dependency
+/// blames; if there is no graph, the only task that has failed on its own in the same stimulus.
 struct BlameFinder {
   /// In the order of arrival.
   private(set) var failures: [RunFailures.Failure] = []
-  /// Names that are blamed and are no keys of this log; found at `-1 - blamed`.
+  /// Blamed names that are not keys of this log; the name of `blamed` is at `-1 - blamed`.
   private(set) var unresolved: [String] = []
 
   private let reader: LogReader
   private let run: RunInfo
   private let selectKey: Statement
   private let selectSince: Statement
-  /// Read when the first task does not say whom it blames.
+  /// Read when the first task does not say which task it blames.
   private var graphs: GraphDependencies?
-  /// The last failure of each key, and the last one of it that was its own.
+  /// The last failure of each key, and its last failure on its own.
   private var last: [Int64: Int] = [:]
   private var own: [Int64: Int64] = [:]
-  /// What failed on its own last of each stimulus; no key where there were several.
+  /// The task that failed on its own last in each stimulus; no key if there were several.
   private var byStimulus: [Int64: (key: Int64?, seq: Int64)] = [:]
   /// The name that was looked up last: thousands may blame one task.
   private var lastName: (json: String, blamed: Int64)?
@@ -65,8 +65,8 @@ struct BlameFinder {
     failures.append(failure)
   }
 
-  /// The number of a key, or what stands for one that the log does not have; nothing where the value
-  /// was not kept.
+  /// The row ID of a key, or a negative stand-in for a name that the log does not have; `nil` if
+  /// the value was not kept.
   private mutating func name(_ json: String) throws -> Int64? {
     if let lastName, lastName.json.sameBytes(as: json) { return lastName.blamed }
     if json.hasPrefix(#"{"$capped":"#) || json.hasPrefix(#"{"$opaque":"#) { return nil }

@@ -2,7 +2,7 @@ import EventLog
 import LogFormat
 import TaskLogPlugin
 
-/// What failed in a run, found in one pass over its events.
+/// The failures of a run, found in one pass over its events.
 extension LogReader {
   /// - Throws: `LogError`.
   public func failures(of run: RunInfo) throws -> RunFailures {
@@ -65,11 +65,11 @@ extension LogReader {
   }
 }
 
-/// What a thread finds in its part of the events.
+/// The results of one thread for its part of the events.
 struct FailurePart: Sendable {
   /// A task that became erred.
   struct Failed: Sendable {
-    /// What tells whether it has failed on its own, where nobody says whom it blames.
+    /// Tells whether it has failed on its own, if the event does not say which task it blames.
     enum Looks: Sendable { case affected, own, certainlyOwn }
 
     var seq: Int64
@@ -77,7 +77,7 @@ struct FailurePart: Sendable {
     var stimulus: Int64?
     var key: Int64
     var looks: Looks
-    /// The key that it blames, in JSON.
+    /// The blamed key, in JSON.
     var blame: String?
   }
 
@@ -86,11 +86,11 @@ struct FailurePart: Sendable {
   var atWorkers: [Int64] = []
 }
 
-/// What args and snapshot of a failure tell of its cause, read without decoding all of them.
+/// What args and snapshot of a failure say about its cause, read without decoding all of them.
 private struct BlameScan {
   /// A key in JSON.
   var blame: String?
-  /// Whether there is an exception's text, or something in its place.
+  /// Whether there is an exception's text, or a placeholder for it.
   var hasText = false
 
   mutating func read(args: UnsafeBufferPointer<UInt8>) {

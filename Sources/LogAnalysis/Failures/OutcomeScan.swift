@@ -1,35 +1,35 @@
 import LogFormat
 
-/// What the args of a task that has come to an end tell, read without decoding all of them: size,
-/// worker and seconds computed, and on request each span of work.
+/// What the args of a finished task contain, read without decoding all of them: size, worker and
+/// seconds computed, and on request each span of work.
 package struct OutcomeScan {
-  /// What was done for the task, from when to when in seconds since 1970 UTC.
+  /// A span of work for the task, with start and end in seconds since 1970 UTC.
   package struct Span {
-    /// Where its kind lies in the text, without its quotes.
+    /// The location of its kind in the text, without its quotes.
     package var action: Range<Int>
     package var start: Double
     package var stop: Double
-    /// Where the address of the worker that data came from lies in the text, without its quotes.
+    /// The location of the address of the worker that data came from, without its quotes.
     package var source: Range<Int>?
   }
 
   package private(set) var nbytes: Int64?
   private(set) var computeSeconds = 0.0
   private(set) var hasCompute = false
-  /// Seconds of the longest span of the action that was asked for.
+  /// Seconds of the longest span of the requested action.
   private(set) var longest: Double?
-  /// Where the worker's address lies in the text, without its quotes.
+  /// The location of the worker's address in the text, without its quotes.
   package private(set) var worker: Range<Int>?
-  /// Where the name of the result's type lies in the text, without its quotes.
+  /// The location of the name of the result's type in the text, without its quotes.
   package private(set) var typename: Range<Int>?
   package private(set) var thread: Int64?
-  /// Only when they were asked for.
+  /// Only if requested.
   package private(set) var spans: [Span] = []
 
-  /// Whose longest span is looked for.
+  /// The action whose longest span is searched for.
   enum Action: Sendable {
     case none, any
-    /// Its name as it stands in JSON, without the quotes.
+    /// Its name as in JSON, without the quotes.
     case named([UInt8])
   }
 
@@ -37,7 +37,8 @@ package struct OutcomeScan {
   private let retainsSpans: Bool
   private var scan: JSONScan
 
-  /// - Parameter text: followed by a byte that is no part of a number, as SQLite's text is by a NUL.
+  /// - Parameter text: followed by a byte that is not part of a number, such as the NUL of SQLite's
+  ///   text.
   package init(_ text: UnsafeBufferPointer<UInt8>, retainsSpans: Bool = false) {
     self.init(text, longestOf: .none, retainsSpans: retainsSpans)
   }
@@ -76,7 +77,7 @@ package struct OutcomeScan {
       span()
       guard scan.take(",") else { break }
     }
-    // The rest is skipped from where the value began.
+    // The rest is skipped from the start of the value.
     scan.rewind(to: before)
   }
 

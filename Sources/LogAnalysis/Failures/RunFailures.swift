@@ -7,17 +7,17 @@ public struct FailedTask: Sendable {
   public var seq: Int64
   public var time: Int64
   public var key: String
-  /// As the args have it, as have traceback and mostly exception: see the view `failure_texts`.
+  /// As in the args, like the traceback and usually the exception: see the view `failure_texts`.
   public var worker: SQLiteValue
   public var exception: SQLiteValue
   public var traceback: SQLiteValue
-  /// How often the task had been given to a worker before.
+  /// How often the task had been assigned to a worker before.
   public var retries: Int64
-  /// How many tasks failed with it.
+  /// The number of tasks that failed with it.
   public var dependents: Int64
 }
 
-/// A task that failed with another; one of the rows of the view `failures`.
+/// A task that failed because of another; one of the rows of the view `failures`.
 public struct AffectedTask: Sendable {
   public var seq: Int64
   public var time: Int64
@@ -26,13 +26,13 @@ public struct AffectedTask: Sendable {
   public var causeSeq: Int64?
 }
 
-/// A failure that only a worker had; a row of the view `worker_errors`.
+/// A failure that only a worker recorded; a row of the view `worker_errors`.
 public struct WorkerFailure: Sendable {
   public var seq: Int64
   public var time: Int64
   public var key: String
   public var worker: String
-  /// The state that the task was in before.
+  /// The state of the task before.
   public var start: String?
   public var exception: SQLiteValue
   public var traceback: SQLiteValue
@@ -49,14 +49,14 @@ public struct ErrorCause: Sendable {
   public var firstTraceback: SQLiteValue = .null
 }
 
-/// What failed in a run. Only numbers are kept; what is shown of each is read when it is asked for.
+/// The failures of a run. Only row IDs and numbers are kept; the values of each are read on demand.
 public struct RunFailures {
   struct Failure: Sendable {
     var seq: Int64
     var key: Int64
-    /// Whom it blames by the scheduler's own word; 0 where there is none.
+    /// The task that the scheduler blames explicitly; 0 if there is none.
     var blamed: Int64 = 0
-    /// The failure that it came of: itself when it has failed on its own.
+    /// The failure that caused it: itself if it has failed on its own.
     var causeSeq: Int64?
 
     var isOwn: Bool { causeSeq == seq }
@@ -66,9 +66,9 @@ public struct RunFailures {
   private let reader: LogReader
   /// In the order of arrival.
   private let failures: [Failure]
-  /// What is blamed and is no key of this log.
+  /// Blamed names that are not keys of this log.
   private let unresolved: [String]
-  /// Events of workers that may be failures of which the scheduler knows nothing.
+  /// Events of workers that may be failures that the scheduler does not know.
   private let atWorkers: [Int64]
   private var dependents: [Int64: Int64] = [:]
 
@@ -85,7 +85,7 @@ public struct RunFailures {
     }
   }
 
-  // MARK: - One event
+  // MARK: - Single events
 
   private func failure(_ seq: Int64) -> Failure? {
     var (low, high) = (0, failures.count)
@@ -96,11 +96,11 @@ public struct RunFailures {
     return low < failures.count && failures[low].seq == seq ? failures[low] : nil
   }
 
-  /// The event of the failure that the failure of a task came of, which is itself for a task that has
-  /// failed on its own; nothing where that is not known.
+  /// The event of the failure that caused the failure of a task, which is itself for a task that
+  /// has failed on its own; `nil` if unknown.
   package func cause(of seq: Int64) -> Int64? { failure(seq)?.causeSeq }
 
-  /// The task that a failed task blames; nothing for one that has failed on its own.
+  /// The task that a failed task blames; `nil` for one that has failed on its own.
   ///
   /// - Throws: `LogError`.
   package func blamed(at seq: Int64) throws -> String? {
@@ -115,7 +115,7 @@ public struct RunFailures {
     return try reader.keys.element(cause.key)?.text
   }
 
-  // MARK: - All of them
+  // MARK: - All failures
 
   private func pages(_ events: some Sequence<Int64>, _ body: (String) throws -> Void) throws {
     func list(_ page: [Int64]) -> String {
@@ -132,8 +132,8 @@ public struct RunFailures {
     if !page.isEmpty { try body(list(page)) }
   }
 
-  /// Reads rows of some events, a page of them at a time, so that no transaction waits for who takes
-  /// them.
+  /// Reads rows of some events, a page at a time, so that no transaction stays open while the
+  /// consumer is busy.
   private func rows<Row>(
     _ sql: String, of events: some Sequence<Int64>, _ make: (Statement) throws -> Row,
     _ body: (Row) throws -> Void
@@ -150,7 +150,7 @@ public struct RunFailures {
     }
   }
 
-  /// Gives each task that failed on its own, in the order of arrival.
+  /// Passes each task that failed on its own to the body, in the order of arrival.
   ///
   /// - Throws: `LogError`, or what the body throws.
   public func forEachError(_ body: (FailedTask) throws -> Void) throws {
@@ -176,7 +176,7 @@ public struct RunFailures {
     }
   }
 
-  /// Gives each task that failed with another, in the order of arrival.
+  /// Passes each task that failed because of another to the body, in the order of arrival.
   ///
   /// - Throws: `LogError`, or what the body throws.
   public func forEachAffected(_ body: (AffectedTask) throws -> Void) throws {
@@ -195,7 +195,7 @@ public struct RunFailures {
     }
   }
 
-  /// Gives each failure that only a worker had, in the order of arrival.
+  /// Passes each failure that only a worker recorded to the body, in the order of arrival.
   ///
   /// - Throws: `LogError`, or what the body throws.
   public func forEachAtWorkers(_ body: (WorkerFailure) throws -> Void) throws {
@@ -214,8 +214,8 @@ public struct RunFailures {
     }
   }
 
-  /// Exceptions of tasks that failed on their own, by event, where the args do not have a text:
-  /// those that the scheduler made itself, such as Dask's `KilledWorker`.
+  /// Exceptions of tasks that failed on their own, by event, if the args do not have a text: those
+  /// that the scheduler created itself, such as Dask's `KilledWorker`.
   ///
   /// - Throws: `LogError`.
   package func textsBesideArgs() throws -> [Int64: String] {
@@ -234,12 +234,12 @@ public struct RunFailures {
     return texts
   }
 
-  /// The tasks that failed on their own by what went wrong, the most first.
+  /// The tasks that failed on their own, grouped by cause, the most frequent first.
   ///
   /// - Throws: `LogError`.
   public func causes() throws -> [ErrorCause] {
     var causes: [ErrorCause] = []
-    // By bytes, as SQL compares them.
+    // By bytes, like SQL's comparison.
     var workers: [Set<[UInt8]>] = []
     var places: [[UInt8]: Int] = [:]
     try forEachError { error in

@@ -2,7 +2,7 @@ import EventLog
 import LogFormat
 import TaskLogPlugin
 
-/// A piece of the chain of tasks and waits that set the length of a run; a row of the view
+/// A piece of the chain of tasks and waits that determined the duration of a run; a row of the view
 /// `critical_path`.
 public struct PathSegment: Sendable {
   public enum Kind: String, Sendable {
@@ -14,18 +14,18 @@ public struct PathSegment: Sendable {
   public var worker: SQLiteValue
   /// Which of the workers at that address it is; see `WorkerLife.number`.
   public var life: Int64?
-  /// Nanoseconds since 1970 UTC; nothing where the log does not tell.
+  /// Nanoseconds since 1970 UTC; `nil` if the log does not say.
   public var start: Int64?
   public var stop: Int64?
-  /// Its share in the whole chain.
+  /// Its share of the whole chain.
   public var share: SQLiteValue = .null
   /// The event that ended the task.
   public var seq: Int64
 }
 
 extension LogReader {
-  /// The chain of tasks and waits that set the length of a run: what the view `critical_path` says,
-  /// found by going back from the last task alone instead of over all of them.
+  /// The chain of tasks and waits that determined the duration of a run: the same as the view
+  /// `critical_path`, but found by going back from the last task only instead of over all tasks.
   ///
   /// - Throws: `LogError`.
   public func criticalPath(of run: RunInfo) throws -> [PathSegment] {
@@ -61,8 +61,8 @@ private struct PathWalk {
 
   /// The events that ended the tasks of the chain, the last first.
   ///
-  /// Conditions with a unary plus keep SQLite from the indexes of states, of which it may not know
-  /// how little they select.
+  /// Conditions with a unary plus keep SQLite from the indexes of states, which it may not know to
+  /// be unselective.
   func chain() throws -> [Int64] {
     let outcome = """
       +event.hook = \(Self.id("transition")) AND +event.start = \(Self.id("processing"))
@@ -91,7 +91,7 @@ private struct PathWalk {
     var chain: [Int64] = []
     var next = try last.step() ? last.integer(0) : nil
     last.reset()
-    // Each is before the one before: this ends.
+    // Each event is before the previous one, so the loop ends.
     while let seq = next {
       chain.append(seq)
       next = nil
@@ -111,7 +111,7 @@ private struct PathWalk {
 
   // MARK: - The pieces
 
-  /// What the scheduler and the worker say of a task of the chain; nothing where they do not.
+  /// What the scheduler and the worker recorded about a task of the chain; `nil` if they did not.
   private struct Task {
     var key: String
     var worker: SQLiteValue
@@ -161,7 +161,7 @@ private struct PathWalk {
     return pieces
   }
 
-  /// The clocks of workers are their own: what they tell is kept between what the scheduler saw.
+  /// Workers have their own clocks: their times are clamped to what the scheduler observed.
   private static func pieces(_ task: Task) -> [PathSegment] {
     let done = task.done
     let sent = both(task.sent, task.ready, max)
@@ -194,7 +194,7 @@ private struct PathWalk {
     return pieces
   }
 
-  /// As SQL has it: what is made of something unknown is unknown.
+  /// As in SQL: an expression with an unknown operand is unknown.
   private static func both(
     _ a: Int64?, _ b: Int64?, _ body: (Int64, Int64) -> Int64
   ) -> Int64? {
@@ -202,7 +202,7 @@ private struct PathWalk {
     return body(a, b)
   }
 
-  /// The pieces with their shares, rounded as the view rounds them.
+  /// The pieces with their shares, rounded as in the view.
   func shared(_ pieces: [PathSegment]) throws -> [PathSegment] {
     let lengths = pieces.map { Self.both($0.start, $0.stop, { $1 &- $0 }) }
     let total = lengths.reduce(Int64(0)) { $0 &+ ($1 ?? 0) }

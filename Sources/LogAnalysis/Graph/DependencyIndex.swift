@@ -2,18 +2,18 @@ import EventLog
 import LogFormat
 import TaskLogPlugin
 
-/// What each task of a run needs and what needs it, as graphs were submitted.
+/// The dependencies and dependents of each task of a run, as graphs were submitted.
 ///
-/// A task is a number, and a key is known by a hash of its JSON alone, so that a million tasks with
-/// two million edges take 40 MB; two keys of one hash would be taken for one another, which for a
-/// million of them has a chance of one in thirty million.
+/// A task is a number, and a key is represented only by a hash of its JSON, so that a million tasks
+/// with two million edges take 40 MB; two keys with the same hash would be confused, which for a
+/// million keys has a chance of one in thirty million.
 public struct DependencyIndex: Sendable {
-  /// Ascending; the place of a hash is the number of its task.
+  /// Ascending; the index of a hash is the number of its task.
   private var hashes: [UInt64] = []
   private var needed = Neighbours()
   private var needing = Neighbours()
 
-  /// Who is next to whom: those of task n lie from `starts[n]` to `starts[n + 1]`.
+  /// Adjacency list: the neighbours of task n are at `starts[n]..<starts[n + 1]`.
   private struct Neighbours {
     var starts: [Int32] = []
     var tasks: [Int32] = []
@@ -47,7 +47,7 @@ public struct DependencyIndex: Sendable {
   /// No tasks.
   public init() {}
 
-  /// - Parameter edges: a task and one that it needs.
+  /// - Parameter edges: pairs of a task and one of its dependencies.
   init(_ edges: inout [(UInt64, UInt64)]) {
     edges.sort { $0 < $1 }
     Self.removeRepeats(&edges, ==)
@@ -61,7 +61,7 @@ public struct DependencyIndex: Sendable {
     needing = Neighbours(edges, hashes, count: hashes.count)
   }
 
-  /// In place, so that no more memory is needed. Equal elements lie together.
+  /// Sorts in place, so that no more memory is needed. Equal elements are adjacent.
   private static func removeRepeats<Element>(
     _ elements: inout [Element], _ areEqual: (Element, Element) -> Bool
   ) {
@@ -82,28 +82,28 @@ public struct DependencyIndex: Sendable {
     return low < hashes.count && hashes[low] == hash ? low : nil
   }
 
-  /// How many tasks need another or are needed.
+  /// The number of tasks with a dependency or a dependent.
   public var count: Int { hashes.count }
 
-  /// How many dependencies there are.
+  /// The number of dependencies.
   public var edgeCount: Int { needed.tasks.count }
 
-  /// The number of a task, nothing when it needs none and none needs it.
+  /// The number of a task; `nil` if it has no dependencies and no dependents.
   public func task(hash: UInt64) -> Int? { Self.place(of: hash, in: hashes) }
 
   /// The hash of the key of a task.
   public func hash(of task: Int) -> UInt64 { hashes[task] }
 
-  /// The tasks that a task needs.
+  /// The dependencies of a task.
   public func dependencies(of task: Int) -> ArraySlice<Int32> { needed[task] }
 
-  /// The tasks that need a task.
+  /// The dependents of a task.
   public func dependents(of task: Int) -> ArraySlice<Int32> { needing[task] }
 }
 
 extension LogReader {
-  /// The dependencies of all tasks of a run: those that came with graphs, with data, or that a
-  /// recorder found when it was attached.
+  /// The dependencies of all tasks of a run: those that were submitted with graphs or data, or that
+  /// a recorder found when it was attached.
   ///
   /// - Throws: `LogError`.
   public func dependencies(of run: RunInfo) throws -> DependencyIndex {
@@ -141,7 +141,7 @@ extension LogReader {
   }
 }
 
-/// Reads the graph out of an event, key by key as hashes.
+/// Reads the graph from an event, key by key as hashes.
 private enum DependencyScan {
   /// The hashes of the keys in the argument `tasks`.
   static func tasks(inArgs args: UnsafeBufferPointer<UInt8>) -> [UInt64] {
@@ -158,8 +158,8 @@ private enum DependencyScan {
     return tasks
   }
 
-  /// - Parameter tasks: what Dask's recorder leaves out of the snapshot: keys that stand in the args,
-  ///   at the same place.
+  /// - Parameter tasks: the keys that Dask's recorder omits from the snapshot: they are in the
+  ///   args, at the same index.
   static func addEdges(
     of snapshot: UnsafeBufferPointer<UInt8>, tasks: [UInt64], to edges: inout [(UInt64, UInt64)]
   ) {

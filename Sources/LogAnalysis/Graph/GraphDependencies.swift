@@ -2,16 +2,17 @@ import EventLog
 import LogFormat
 import TaskLogPlugin
 
-/// What each task of a run needs, as graphs were submitted; found by the task's key.
+/// The dependencies of each task of a run, as graphs were submitted; found by the task's key.
 ///
-/// Of each task only a hash of its key and the place of its dependencies in the log are kept: graphs
-/// may be as large as the run. The text of a graph is read again when one of its tasks is asked for.
+/// For each task only a hash of its key and the location of its dependencies in the log are kept:
+/// graphs may be as large as the run. The text of a graph is read again when one of its tasks is
+/// looked up.
 final class GraphDependencies {
   struct Entry: Sendable {
     var hash: Int
     /// The event of the graph.
     var seq: Int64
-    /// Where the dependencies stand in its snapshot.
+    /// The location of the dependencies in its snapshot.
     var place: Int
   }
 
@@ -20,8 +21,8 @@ final class GraphDependencies {
   private let entries: [Entry]
   private let selectSnapshot: Statement
   private let selectKey: Statement
-  /// The graphs that were asked for last, the newest at the end; neighbours on a path mostly are of one,
-  /// and what fails together is of a few.
+  /// The most recently used graphs, the newest at the end; neighbours on a path are mostly in one
+  /// graph, and tasks that fail together are in a few.
   private var last: [(seq: Int64, text: [UInt8])] = []
   private static let mostKept = 8
   private static let maximumBytesKept = 128 << 20
@@ -33,7 +34,7 @@ final class GraphDependencies {
     selectKey = try reader.connection.prepare("SELECT id FROM key WHERE text = ? AND typed = ?")
   }
 
-  /// The numbers of the keys that a task needs, in no order.
+  /// The row IDs of the keys that a task depends on, in no order.
   func dependencies(of key: Key) throws -> Set<Int64> {
     var found: Set<Int64> = []
     let hash = Self.hash(key)
@@ -86,7 +87,7 @@ final class GraphDependencies {
     (try? JSONReader.value(String(decoding: json, as: UTF8.self))).flatMap(Key.init)
   }
 
-  /// Of the JSON that stands for a key, as this log's writer puts it down.
+  /// The hash of a key's JSON, in the format of this log's writer.
   private static func hash(_ key: Key) -> Int {
     var json = key.typed.isEmpty ? JSONWriter.text(.string(key.text)) : key.typed
     return json.withUTF8 { hash(UnsafeRawBufferPointer($0)) }
@@ -98,7 +99,7 @@ final class GraphDependencies {
     return hasher.finalize()
   }
 
-  /// Escapes and spaces may be put down in more than one way: such a key is read first.
+  /// Escapes and spaces may be written in more than one way: such a key is decoded first.
   private static func hash(_ json: Slice<UnsafeBufferPointer<UInt8>>) -> Int? {
     guard json.contains(where: { $0 <= 0x20 || $0 == UInt8(ascii: "\\") }) else {
       return hash(UnsafeRawBufferPointer(UnsafeBufferPointer(rebasing: json)))
@@ -135,9 +136,9 @@ final class GraphDependencies {
     return entries
   }
 
-  /// The tasks of a graph that need others.
+  /// The tasks of a graph that have dependencies.
   ///
-  /// - Parameter tasks: the keys of the tasks in their order; Dask's graphs have them in the args only.
+  /// - Parameter tasks: the keys of the tasks in order; Dask's graphs have them only in the args.
   private static func graph(
     _ seq: Int64, _ text: UnsafeBufferPointer<UInt8>, into entries: inout [Entry],
     tasks: () -> [Int?]
@@ -192,7 +193,7 @@ final class GraphDependencies {
 }
 
 extension Array {
-  /// The first place from which on a condition holds, which holds up to the end from there.
+  /// The first index at which a condition holds that also holds for all later ones.
   fileprivate func partitioningIndex(_ isBehind: (Element) -> Bool) -> Int {
     var (low, high) = (0, count)
     while low < high {

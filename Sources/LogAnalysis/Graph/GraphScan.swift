@@ -1,10 +1,10 @@
 import LogFormat
 
-/// The tasks of a graph as it was submitted, and what each needs, read without decoding all of it: a
+/// The tasks of a submitted graph and the dependencies of each, read without decoding all of it: a
 /// graph may have a million tasks.
 ///
-/// A task names itself by its `key`; where it does not, it is the one at the same place among the
-/// `tasks` of the args, as Dask's recorder writes it.
+/// A task has its `key`; if it does not, its key is at the same index in the `tasks` of the args,
+/// as Dask's recorder writes it.
 package struct GraphScan {
   private var tasks: JSONScan
   private var names: JSONScan
@@ -12,7 +12,7 @@ package struct GraphScan {
 
   /// - Parameters:
   ///   - snapshot: in JSON.
-  ///   - args: in JSON; empty where there are none.
+  ///   - args: in JSON; empty if there are none.
   package init(_ snapshot: UnsafeBufferPointer<UInt8>, args: UnsafeBufferPointer<UInt8>) {
     tasks = JSONScan(snapshot)
     names = JSONScan(args)
@@ -54,7 +54,7 @@ package struct GraphScan {
 }
 
 extension JSONScan {
-  /// Goes into the list that is a member of an object.
+  /// Enters the list that is a member of an object.
   fileprivate mutating func enterList(_ name: StaticString) -> Bool {
     guard take("{") else { return false }
     repeat {
@@ -69,7 +69,7 @@ extension JSONScan {
     return false
   }
 
-  /// The value at hand, as it stands.
+  /// The current value, as in the text.
   fileprivate mutating func bytes() -> UnsafeBufferPointer<UInt8> {
     let place = value()
     return UnsafeBufferPointer(rebasing: text[place])

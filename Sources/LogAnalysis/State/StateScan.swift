@@ -1,32 +1,32 @@
 import EventLog
 import TaskLogPlugin
 
-/// Where a task was, at the scheduler or at a worker.
+/// The state of a task at the scheduler or at a worker.
 public struct TaskLocation: Sendable {
-  /// The number of the source in the file.
+  /// The row ID of the source in the file.
   public var source: Int64
   public var key: String
   public var state: String
-  /// The worker that a task was given to, or that has stolen it since.
+  /// The worker that a task was assigned to, or that has stolen it since.
   public var worker: String?
   /// Which of the workers at that address it is; see `WorkerLife.number`.
   public var life: Int64?
-  /// Since when, by the scheduler's clock in nanoseconds since 1970 UTC.
+  /// The start of the state, by the scheduler's clock in nanoseconds since 1970 UTC.
   public var since: Int64
-  /// The event that brought it there.
+  /// The event that led to the state.
   public var seq: Int64
 }
 
-/// A moment of a run.
+/// A point in time of a run.
 public enum PointInTime: Sendable {
-  /// Behind an event in the order of arrival.
+  /// After an event, in the order of arrival.
   case seq(Int64)
   /// By the scheduler's clock, in nanoseconds since 1970 UTC.
   case time(Int64)
   case end
 }
 
-/// What was where at a moment, what came there first first.
+/// The states of tasks at a moment, in the order in which they were entered.
 public struct StateSnapshot {
   struct Found {
     var seq: Int64
@@ -37,7 +37,7 @@ public struct StateSnapshot {
     var move: TaskReassignment?
   }
 
-  /// What is known of the run's workers.
+  /// The workers of the run.
   struct Known {
     var lives = WorkerLives()
     var clocks = ClockOffsets()
@@ -55,7 +55,7 @@ public struct StateSnapshot {
     self.known = known
   }
 
-  /// How many tasks were in each state, at each source.
+  /// The number of tasks in each state, at each source.
   ///
   /// - Throws: `LogError`.
   public func counts() throws -> [(source: Int64, state: String, count: Int64)] {
@@ -71,7 +71,7 @@ public struct StateSnapshot {
   /// Which of the workers at its address a source is; see `WorkerLife.number`.
   public func life(ofSource source: Int64) -> Int64 { known.lives.number(ofSource: source) }
 
-  /// Gives each of them, read from the log when they are asked for.
+  /// Passes each of them to the body, read from the log on demand.
   ///
   /// - Throws: `LogError`, or what the body throws.
   public func forEachTask(_ body: (TaskLocation) throws -> Void) throws {
@@ -89,7 +89,7 @@ public struct StateSnapshot {
     return try page.map { found in
       defer { select.reset() }
       try select.bind(1, found.seq)
-      // It was there a moment ago.
+      // It existed a moment ago.
       let isThere = try select.step()
       let number = isThere ? select.integer(1) : 0
       let worker = try found.move?.worker ?? (number == 0 ? nil : reader.texts.element(number))
@@ -110,13 +110,13 @@ public struct StateSnapshot {
 }
 
 extension LogReader {
-  /// What was where at a moment. Tasks that were forgotten are nowhere, and nothing is at a worker
+  /// The states of tasks at a moment. Forgotten tasks have none, and there are none at a worker
   /// that has left.
   ///
   /// - Parameters:
   ///   - run: the run.
-  ///   - moment: an event, behind which it is, or a time.
-  ///   - isWanted: which states are of interest; nothing for all. What is in another state takes no
+  ///   - moment: an event, after which the states are taken, or a time.
+  ///   - isWanted: selects the states of interest; `nil` for all. Tasks in other states take no
   ///     memory.
   /// - Throws: `LogError`.
   public func whereabouts(
@@ -136,7 +136,7 @@ extension LogReader {
       let known = StateSnapshot.Known(
         lives: try workerLives(of: run), clocks: try clockOffsets(of: run),
         schedulers: Set(sources.filter { $0.source.kind == .scheduler }.map(\.number)))
-      // Which workers are gone by then, and take with them what they had.
+      // The workers that have left by then, whose tasks are dropped.
       let gone = Set(
         known.lives.lives.filter { life in
           life.gone.map { $0.seq <= range.upperBound && $0.time <= lastTime } ?? false
@@ -168,7 +168,7 @@ extension LogReader {
     }
   }
 
-  /// The time of the last event of a run, by a look at the last one of each source.
+  /// The time of the last event of a run, from the last event of each source.
   ///
   /// - Throws: `LogError`.
   public func timeOfLastEvent(in run: RunInfo) throws -> Int64? {
@@ -191,7 +191,7 @@ extension LogReader {
     struct StateInterval { var seq, state: Int64 }
     let transition = try KnownTexts(self).transition
     let path = path
-    // States that are asked about once each.
+    // Results for states, each of which is checked only once.
     var keeps: [Int64: Bool] = [:]
     func isKept(_ state: Int64) throws -> Bool {
       if let known = keeps[state] { return known }

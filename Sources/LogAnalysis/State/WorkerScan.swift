@@ -1,7 +1,7 @@
 import EventLog
 import TaskLogPlugin
 
-/// What workers did, as a run is gone through; rows as the view `workers` has them.
+/// Sums up what workers did during a scan of a run; rows as in the view `workers`.
 struct WorkerScan {
   private struct Figures {
     var row: RunSummary.Worker
@@ -11,13 +11,13 @@ struct WorkerScan {
 
   private let lives: WorkerLives
   private var figures: [Figures] = []
-  /// The addresses that were met, and the numbers that they have in the file.
+  /// The addresses that occurred, and their row IDs in the file.
   private var addresses: [String] = []
   private var byAddress: [String: Int] = [:]
   private var byText: [Int64: Int] = [:]
-  /// By place of an address: its only worker, below 0 when there are several or none.
+  /// By index of an address: its only worker; negative if there are none or several.
   private var only: [Int] = []
-  /// By the place of each source: the worker that it is, and the time of its last event.
+  /// By index of a source: its worker, and the time of its last event.
   private var workerAt: [Int?] = []
   private var lastTimes: [Int64] = []
   private var source: Int?
@@ -41,7 +41,7 @@ struct WorkerScan {
     }
   }
 
-  /// The place of an address.
+  /// The index of an address.
   mutating func address(_ text: String) -> Int {
     if let place = byAddress[text] { return place }
     let place = addresses.count
@@ -53,13 +53,13 @@ struct WorkerScan {
     return place
   }
 
-  /// The worker that the scheduler's event meant with the address at a place; nothing for one that
-  /// is no worker of this run: args may name any.
+  /// The worker that the scheduler's event meant with the address at an index; `nil` if it is no
+  /// worker of this run: args may name any address.
   func place(_ address: Int, at seq: Int64) -> Int? {
     only[address] >= 0 ? only[address] : lives.place(addresses[address], at: seq)
   }
 
-  /// The same by the number of the address in the file.
+  /// The same by the row ID of the address in the file.
   mutating func place(ofText number: Int64, at seq: Int64, _ reader: LogReader) throws -> Int? {
     guard number != 0 else { return nil }
     if let known = byText[number] { return place(known, at: seq) }
@@ -69,7 +69,7 @@ struct WorkerScan {
     return place(address, at: seq)
   }
 
-  /// The events that follow are of the source at this place.
+  /// The following events are of the source at this index.
   mutating func look(at place: Int?) {
     if let source, time != .min { lastTimes[source] = time }
     if let worker { figures[worker].firstSeen = min(first, figures[worker].firstSeen) }
@@ -104,8 +104,8 @@ struct WorkerScan {
     }
   }
 
-  /// A worker was to do a task for so long.
-  mutating func addGiven(_ place: Int, _ nanoseconds: Int64) {
+  /// Adds the time for which a worker had a task to do.
+  mutating func addAssigned(_ place: Int, _ nanoseconds: Int64) {
     figures[place].given &+= nanoseconds
   }
 
@@ -129,7 +129,7 @@ struct WorkerScan {
   }
 }
 
-/// Where each source of a run stands among them.
+/// The index of each source of a run among its sources.
 struct SourceIndex: Sendable {
   private var small: [Int32] = []
   private var others: [Int64: Int] = [:]
@@ -153,7 +153,7 @@ struct SourceIndex: Sendable {
 }
 
 extension LogReader {
-  /// Sums a run up.
+  /// Summarizes a run.
   ///
   /// - Throws: `LogError`.
   public func summary(of run: RunInfo) throws -> RunSummary {

@@ -10,17 +10,17 @@ public struct EventKind: Sendable {
   public var events: Int64 = 0
   public var argsBytes: Int64 = 0
   public var snapshotBytes: Int64 = 0
-  /// In so many of them values are hidden, because of their names.
+  /// The number of calls with values that are redacted because of their names.
   public var redacted: Int64 = 0
-  /// In so many of them values are cut off or left out, because of their length.
+  /// The number of calls with values that are truncated or omitted because of their length.
   public var capped: Int64 = 0
-  /// So many more were left out by a filter.
+  /// The number of further calls that a filter has dropped.
   public var excluded: Int64 = 0
 }
 
 extension LogReader {
-  /// What is recorded of a run, as the view `event_kinds` says it: what the scheduler told before
-  /// what the workers told, the most first.
+  /// What is recorded of a run, as in the view `event_kinds`: the scheduler's events before the
+  /// workers' events, the most frequent first.
   ///
   /// - Throws: `LogError`.
   public func eventKinds(of run: RunInfo) throws -> [EventKind] {
@@ -53,8 +53,8 @@ extension LogReader {
     }
   }
 
-  /// Whether values are hidden, and whether they are cut off. Text that is the same as a marker has
-  /// its quotes escaped in JSON. Where nothing can be, no args are looked through.
+  /// Whether values are redacted, and whether they are truncated. Text that equals a marker has its
+  /// quotes escaped in JSON. If neither is possible, no args are searched.
   private static func marks(_ run: RunInfo) -> String {
     let hasRedaction = run.metadata[RunMetadataKey.redacted]?.elements?.isEmpty == false
     guard !run.limits.options.isEmpty || hasRedaction || run.engine == "dask" else {
@@ -70,7 +70,7 @@ extension LogReader {
       + finds([#"{"$capped":"#, #""$opaque":"capped""#])
   }
 
-  /// Adds up what the sources of one kind told.
+  /// Adds up the events of the sources of one kind.
   private func kinds(
     of run: RunInfo, _ sums: [(source: Int64, hook: Int64, sums: EventKind.Sums)],
     _ excluded: [ExcludedEvents]

@@ -2,7 +2,7 @@ import EventLog
 import LogFormat
 import TaskLogPlugin
 
-/// What a scheduler told of one event, but for what no two runs have in common.
+/// What a scheduler recorded for one event, without what always differs between runs.
 public struct SchedulerStep: Sendable {
   public var seq: Int64
   public var time: Int64
@@ -12,17 +12,17 @@ public struct SchedulerStep: Sendable {
   public var finish: String?
 }
 
-/// Where the schedulers of two runs first told something else.
+/// The first event in which the schedulers of two runs differ.
 public struct FirstDifference: Sendable {
-  /// The how manyeth event of its run it is, from 1.
+  /// The index of the event in its run, from 1.
   public var number: Int64
-  /// What each told; nothing for a run that had ended before.
+  /// The event of each run; `nil` for a run that had ended before.
   public var first: SchedulerStep?
   public var second: SchedulerStep?
 
-  /// The first event of the schedulers that is another: hook, key and states are compared.
+  /// The first event of the schedulers that differs: hook, key and states are compared.
   ///
-  /// - Returns: nothing when all are the same.
+  /// - Returns: `nil` if all are the same.
   /// - Throws: `LogError`.
   public init?(
     _ first: (reader: LogReader, run: RunInfo), _ second: (reader: LogReader, run: RunInfo)
@@ -30,7 +30,7 @@ public struct FirstDifference: Sendable {
     let (one, two) = (
       try StepCursor(first.reader, first.run), try StepCursor(second.reader, second.run)
     )
-    // In one file what is the same has the same number.
+    // In one file, equal values have equal row IDs.
     let isOneFile = first.reader === second.reader
     number = 0
     while true {
@@ -59,7 +59,7 @@ extension SchedulerStep {
   }
 }
 
-/// Goes through the events of a run's scheduler in the order of happening, a page at a time.
+/// Iterates over the events of a run's scheduler in the order of happening, a page at a time.
 private final class StepCursor {
   struct Numbers {
     var seq, time, hook, key, start, finish: Int64

@@ -1,4 +1,4 @@
-/// What `SummaryScan` finds in one run: the rows of the views `prefixes`, `prefix_states` and
+/// The results of `SummaryScan` for one run: the rows of the views `prefixes`, `prefix_states` and
 /// `workers`.
 public struct RunSummary: Sendable {
   public struct Prefix: Sendable {
@@ -39,8 +39,8 @@ public struct RunSummary: Sendable {
     public var occupancy: Double?
     /// 1 for the first worker at its address.
     public var life: Int64 = 1
-    /// By how many nanoseconds its clock was behind the scheduler's at last, and by how many that may
-    /// be wrong; nothing when it was not measured.
+    /// The last offset of its clock behind the scheduler's, and its uncertainty, in nanoseconds;
+    /// `nil` if it was not measured.
     public var clock: (offset: Int64, uncertainty: Int64)?
   }
 
@@ -51,7 +51,7 @@ public struct RunSummary: Sendable {
 
 /// Durations of one kind, and their nearest-rank percentiles.
 ///
-/// Nearly all are below four seconds and take four bytes each; the others stand apart.
+/// Nearly all are below four seconds and take four bytes each; the others are stored separately.
 package struct Durations {
   private var small: [UInt32] = []
   private var others: [Int64] = []
@@ -68,12 +68,12 @@ package struct Durations {
     }
   }
 
-  /// The smallest duration that so many percent of all do not exceed.
+  /// The smallest duration that is not exceeded by this percentage of all durations.
   mutating func percentile(_ percent: Int) -> Int64 {
     let place = (count * percent + 99) / 100 - 1
     guard place >= 0 else { return 0 }
     others.sort()
-    // What clocks that were put back make comes first.
+    // Negative durations, from clocks that were set back, come first.
     let below = others.prefix { $0 < 0 }.count
     if place < below { return others[place] }
     guard place < below + small.count else { return others[place - small.count] }
@@ -82,7 +82,8 @@ package struct Durations {
 }
 
 extension [UInt32] {
-  /// The element that would stand at a place if this were sorted: Hoare's selection. Changes the order.
+  /// The element that would be at an index if this were sorted: Hoare's selection. Changes the
+  /// order.
   mutating func selectSmallest(_ place: Int) -> UInt32 {
     withUnsafeMutableBufferPointer { values in
       var (low, high) = (0, values.count - 1)

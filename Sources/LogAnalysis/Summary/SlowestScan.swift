@@ -2,13 +2,13 @@ import EventLog
 import TaskLogPlugin
 
 extension LogReader {
-  /// The events with the longest spans of work of some runs, in the order of arrival: those that the
-  /// first rows of the view `slowest` are of. It only has to look at these then, instead of sorting
+  /// The events with the longest spans of work of some runs, in the order of arrival: the events of
+  /// the first rows of the view `slowest`, which then has to read only these, instead of sorting
   /// the spans of all tasks.
   ///
   /// - Parameters:
   ///   - action: only spans of this kind.
-  ///   - limit: how many spans are wanted.
+  ///   - limit: the number of spans.
   /// - Throws: `LogError`.
   public func eventsWithLongestSpans(
     in runs: [RunInfo], action: String?, limit: Int
@@ -55,14 +55,14 @@ extension LogReader {
   }
 }
 
-/// The events with the longest spans that were seen so far: a heap with the shortest of them at the
-/// top. Of spans that are equally long the earlier event goes before.
+/// The events with the longest spans seen so far: a heap with the shortest of them at the top. Of
+/// equally long spans the earlier event is preferred.
 struct LongestSpans: Sendable {
   struct Event {
     var seq: Int64
     var seconds: Double
 
-    /// Whether it has to go first.
+    /// Whether it is evicted first.
     func isWorse(than other: Event) -> Bool {
       seconds < other.seconds || (seconds == other.seconds && seq > other.seq)
     }

@@ -2,8 +2,8 @@ import EventLog
 import LogFormat
 import TaskLogPlugin
 
-/// What a summary needs of some events: a few numbers of each row, and of their args what they tell of
-/// work. Made by several threads at once; `SummaryScan` takes them in order.
+/// What a summary needs of some events: a few numbers of each row and, from the args, what they say
+/// about work. Created by several threads at once; `SummaryScan` consumes the parts in order.
 package struct SummaryPart: Sendable {
   static let sql = """
     SELECT seq, source, time, hook, key, start, finish, worker, args, source_seq
@@ -18,9 +18,9 @@ package struct SummaryPart: Sendable {
 
   struct Row {
     var kind: Kind
-    /// The place of the source among those of the run.
+    /// The index of the source among those of the run.
     var source: Int32
-    /// The place of what the args tell in `outcomes`; below 0 where they tell nothing.
+    /// The index in `outcomes` of what the args contain; negative if they contain nothing.
     var outcome: Int32 = -1
     var seq: Int64
     /// By the scheduler's clock.
@@ -35,16 +35,16 @@ package struct SummaryPart: Sendable {
     var nbytes: Int64?
     var computeSeconds: Double
     var hasCompute: Bool
-    /// The place of the worker's address in `workers`; below 0 where there is none.
+    /// The index of the worker's address in `workers`; negative if there is none.
     var worker: Int32
   }
 
   var rows: ContiguousArray<Row> = []
   var outcomes: ContiguousArray<Outcome> = []
-  /// The addresses of workers that args name.
+  /// The addresses of workers in args.
   var workers: [String] = []
 
-  /// What has to be known of a run to make parts of it.
+  /// The properties of a run that are needed to create parts of it.
   struct Making: Sendable {
     var path: String
     var places: SourceIndex
@@ -88,7 +88,7 @@ package struct SummaryPart: Sendable {
     }
   }
 
-  /// What the args tell of work; most transitions have none.
+  /// What the args say about work; most transitions have none.
   private mutating func addOutcome(
     _ row: Statement, _ worker: Int64, _ names: inout WorkerNames
   ) -> Int32 {
@@ -106,14 +106,14 @@ package struct SummaryPart: Sendable {
   }
 }
 
-/// The addresses of workers that args name, each once.
+/// The addresses of workers in args, without duplicates.
 private struct WorkerNames {
   private(set) var names: [String] = []
   private var bytes: [[UInt8]] = []
   private var places: [String: Int32] = [:]
   private var byNumber: [Int64: Int32] = [:]
 
-  /// - Parameter number: that of the worker the event is about; nearly always the same.
+  /// - Parameter number: the row ID of the worker the event is about; nearly always the same.
   mutating func place(_ name: UnsafeBufferPointer<UInt8>, number: Int64) -> Int32 {
     if let known = byNumber[number], bytes[Int(known)].elementsEqual(name) { return known }
     let text = String(decoding: name, as: UTF8.self)

@@ -1,12 +1,12 @@
 import EventLog
 import TaskLogPlugin
 
-/// Sums a run up in one pass over its events, which several threads read.
+/// Summarizes a run in one pass over its events, which several threads read.
 ///
 /// The same figures as the views `prefixes`, `prefix_states` and `workers`, many times as fast: a
-/// slot per key keeps where the task is at the scheduler and at the worker that had it last, so
-/// that each event closes one stay and opens the next. A task that is on several workers at once has
-/// its other stays in a table beside.
+/// slot per key stores the state of the task at the scheduler and at the worker that had it last,
+/// so that each event closes one stay and opens the next. The further stays of a task that is on
+/// several workers at once are in a separate table.
 struct SummaryScan {
   private let reader: LogReader
   private let run: RunInfo
@@ -15,11 +15,11 @@ struct SummaryScan {
   private var otherStays: [OtherInterval: StateInterval] = [:]
   private var prefixes = PrefixTable()
   var workers: WorkerScan
-  /// The sources of the run by their number, and which of them are schedulers.
+  /// The sources of the run by row ID, and which of them are schedulers.
   private let places: SourceIndex
   private let isSchedulerAt: [Bool]
   private let clocks: ClockOffsets
-  /// What was stolen, in the order of arrival, and how much of it has been gone through.
+  /// The moves of stolen tasks, in the order of arrival, and how many of them have been applied.
   private let moves: [TaskReassignment]
   private var moveCount = 0
 
@@ -74,7 +74,7 @@ struct SummaryScan {
     return summary
   }
 
-  // MARK: - The pass
+  // MARK: - Scanning
 
   private mutating func scan() throws {
     guard let range = try reader.range(of: run) else { return }
@@ -119,7 +119,7 @@ struct SummaryScan {
       prefixes.rows[prefix].figures.computeSeconds += outcome.computeSeconds
       workers.addBusy(worker, outcome.computeSeconds)
     }
-    // Nothing came of it.
+    // The state did not change.
     guard row.start != row.finish, row.finish != 0 else { return }
     let stay = StateInterval(state: texts.place(ofState: row.finish), time: row.time)
     if isScheduler {
@@ -152,16 +152,16 @@ struct SummaryScan {
     else { return }
     let nbytes = finish == texts.memory ? outcome?.nbytes : nil
     workers.addOutcome(worker, hasSucceeded: finish == texts.memory, nbytes: nbytes ?? 0)
-    // The view takes the size that the last outcome tells, of whatever kind it was.
+    // The view uses the size in the last outcome, of whatever kind it was.
     let last = outcome?.nbytes ?? 0
     prefixes.rows[prefix].figures.nbytes &+= last &- keys[place].nbytes
     keys[place].nbytes = last
   }
 
-  /// A task is given to a worker, and so no longer to the one that had it to do; to none at its end.
+  /// Assigns a task to a worker, and removes it from the previous one; to none at its end.
   private mutating func give(_ place: Int, to worker: Int?, _ time: Int64) {
     if keys[place].givenTo >= 0 {
-      workers.addGiven(Int(keys[place].givenTo), time &- keys[place].givenAt)
+      workers.addAssigned(Int(keys[place].givenTo), time &- keys[place].givenAt)
     }
     keys[place].givenTo = Int32(worker ?? -1)
     keys[place].givenAt = time
@@ -187,14 +187,14 @@ struct SummaryScan {
   ) {
     let isOver = texts.states[stay.state] == texts.forgotten
     let other = OtherInterval(source: source, key: key)
-    // A free slot is not for a worker that has its stay beside.
+    // A free slot is not used for a worker that has its stay in the separate table.
     let isBeside = !otherStays.isEmpty && otherStays[other] != nil
     if keys[place].source == source || (keys[place].source < 0 && !isBeside) {
       if keys[place].source == source { end(keys[place].atWorker, prefix, kind: 1, stay.time) }
       keys[place].source = source
       keys[place].atWorker = stay
       if isOver {
-        // What comes after is a new life of the key; its slot is free for any worker.
+        // Later events are a new life of the key; its slot is free for any worker.
         keys[place].source = -1
         keys[place].atWorker = nil
       }
@@ -205,9 +205,9 @@ struct SummaryScan {
   }
 }
 
-/// A stay of a task in a state.
+/// The time that a task spends in a state.
 package struct StateInterval {
-  /// The place of the state among those that were seen.
+  /// The index of the state among those that occurred.
   var state: Int
   var time: Int64
 }

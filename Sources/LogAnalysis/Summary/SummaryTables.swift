@@ -2,14 +2,14 @@ import EventLog
 import LogFormat
 import TaskLogPlugin
 
-/// The numbers of the texts that a summary has to know.
+/// The row IDs of the texts that a summary needs.
 struct KnownTexts {
   let transition: Int64
   let processing: Int64
   let memory: Int64
   let erred: Int64
   let forgotten: Int64
-  /// The states that were seen, by their place.
+  /// The states that occurred, by index.
   private(set) var states: [Int64] = []
   private var places: [Int64: Int] = [:]
   private var small = [Int](repeating: -1, count: 1024)
@@ -39,15 +39,15 @@ struct KnownTexts {
   }
 }
 
-/// What is known of each key while a run is gone through; pages of neighbours are made when the
-/// first of them is met.
+/// The state of each key during a scan; a page of neighbouring keys is created when the first of
+/// them occurs.
 struct KeySlots {
   struct Slot {
     var scheduler: StateInterval?
-    /// The worker that had it last, by the place of its source; below 0 for none.
+    /// The index of the source of the worker that had it last; negative for none.
     var source: Int32 = -1
     var atWorker: StateInterval?
-    /// The place of the worker that has it to do, below 0 for none, and since when.
+    /// The index of the worker that has it to do, negative for none, and since when.
     var givenTo: Int32 = -1
     var givenAt: Int64 = 0
     var prefix: Int64 = 0
@@ -63,7 +63,7 @@ struct KeySlots {
   private static let pageSize: Int64 = 4096
   private let reader: LogReader
   private var slots: ContiguousArray<Slot> = []
-  /// Where the slots of each page begin.
+  /// The offset of the slots of each page.
   private var pages: [Int64: Int] = [:]
   private var lastPage: Int64 = -1
   private var lastStart = 0
@@ -80,7 +80,7 @@ struct KeySlots {
 
   func prefix(_ place: Int) -> Int64 { slots[place].prefix }
 
-  /// Where the slot of a key is; nothing for a key that is not in the file.
+  /// The offset of the slot of a key; `nil` for a key that is not in the file.
   mutating func place(_ key: Int64) throws -> Int? {
     let page = key >> 12
     if page != lastPage {
@@ -106,7 +106,7 @@ struct KeySlots {
     try select.bind(2, first + Self.pageSize)
     while try select.step() {
       let id = select.integer(0)
-      // A damaged index gives rows that were not asked for.
+      // A damaged index returns rows that were not requested.
       guard (first..<first + Self.pageSize).contains(id) else { continue }
       slots[start + Int(id - first)].exists = true
       slots[start + Int(id - first)].prefix = select.integer(1)
@@ -133,7 +133,7 @@ struct PrefixTable {
       return byKind[kind][state]
     }
 
-    /// What there are durations of.
+    /// The kinds of durations.
     var durations: [(kind: Int, state: Int)] {
       byKind.indices.flatMap { kind in
         byKind[kind].indices.filter { byKind[kind][$0] != nil }.map { (kind, $0) }

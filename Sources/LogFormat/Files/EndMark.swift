@@ -1,12 +1,12 @@
 import Glibc
 
-/// Says, in the folder of a recorder, that its run was closed and when, where that could
+/// Records, in the folder of a recorder, that its run was closed and when, for runs whose end could
 /// not be written to the log: recovery then ends the run as closed, and not as died.
 public enum EndMark {
   /// The name of the file.
   public static let name = "closed"
 
-  /// - Returns: whether it is there.
+  /// - Returns: whether the mark was written.
   @discardableResult
   public static func write(in folder: String, at time: Int64) -> Bool {
     let (path, fresh) = (folder + "/" + name, folder + "/" + name + ".new")
@@ -15,7 +15,7 @@ public enum EndMark {
     guard descriptor >= 0 else { return false }
     let count = bytes.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
     close(descriptor)
-    // A torn one would say another time.
+    // A torn write would contain a wrong time.
     guard count == bytes.count, rename(fresh, path) == 0 else {
       unlink(fresh)
       return false
@@ -23,7 +23,7 @@ public enum EndMark {
     return true
   }
 
-  /// When the run in whose folder this is was closed; `nil` if nothing says so.
+  /// When the run of this folder was closed; `nil` if there is no mark.
   public static func read(in folder: String) -> Int64? {
     let descriptor = open(folder + "/" + name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)
     guard descriptor >= 0 else { return nil }
@@ -34,7 +34,7 @@ public enum EndMark {
     return Int64(String(decoding: bytes[..<(count - 1)], as: UTF8.self))
   }
 
-  /// The same beside a log.
+  /// The same for the folder next to a log.
   public static func read(log path: String, run: String) -> Int64? {
     RecorderLock.folder(log: path, run: run).flatMap { read(in: $0) }
   }

@@ -1,13 +1,13 @@
 import CSupport
 
-/// The file systems whose memory maps and locks can be trusted: those that lie on this machine's own
-/// disks and in its memory. Any other may be reached through a network, or be one of which nobody
-/// knows how it maps and locks (`wekafs`, `panfs`, `virtiofs`, file systems in user space), and is
-/// treated as a network file system.
+/// The file systems whose memory maps and locks are reliable: those on this machine's own disks and
+/// in its memory. Any other may be reached through a network, or its maps and locks have unknown
+/// semantics (`wekafs`, `panfs`, `virtiofs`, file systems in user space); it is treated as a
+/// network file system.
 package enum LocalFileSystem {
-  /// By their names in `/proc/self/mountinfo`, with the numbers of `statfs(2)` and
-  /// `linux/magic.h`, by which they are told where a file's device is not in the table of mounts: a
-  /// subvolume of btrfs has a device of its own.
+  /// By their names in `/proc/self/mountinfo`, with the numbers of `statfs(2)` and `linux/magic.h`,
+  /// which identify them if a file's device is not in the table of mounts: a subvolume of btrfs has
+  /// its own device.
   static let known: [(name: String, magic: UInt32)] = [
     ("ext2", 0xEF53), ("ext3", 0xEF53), ("ext4", 0xEF53), ("xfs", 0x5846_5342),
     ("btrfs", 0x9123_683E), ("zfs", 0x2FC1_2FC1), ("bcachefs", 0xCA45_1A4E),
@@ -30,8 +30,8 @@ package enum LocalFileSystem {
     userSpace.contains(type) || known.contains { $0.name == type }
   }
 
-  /// What the kernel says of the file system of a folder: its name where it is a local one, its
-  /// number where it is not; `nil` if it cannot be asked.
+  /// The kernel's identification of the file system of a folder: the name of a local one, the
+  /// number of any other; `nil` if the call fails.
   static func name(ofFolder folder: String) -> String? {
     let magic = tl_file_system(folder)
     return magic == 0 ? nil : name(ofMagic: magic)

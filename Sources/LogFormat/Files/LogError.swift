@@ -1,18 +1,19 @@
-/// What can be wrong with a log. Every wording names the file and the way out.
+/// What can be wrong with a log. Every message names the file and what to do.
 public enum LogError: Error, Sendable {
   case missing(path: String)
-  /// It was recorded to a local disk of a host in its stead; of another one, where `host` is `nil`.
+  /// A log of this path is recorded to a local disk instead: on `host`, or on an unknown host.
+  /// `nil`.
   case elsewhere(path: String, fileSystem: String, standIn: String, host: String?)
   case folderMissing(path: String, folder: String)
   case isFolder(path: String)
   case unreadable(path: String, reason: String)
   case notADatabase(path: String)
   case empty(path: String)
-  /// All that was recorded is in a write-ahead log that is not beside it.
+  /// All recorded data is in a write-ahead log that is not next to the file.
   case withoutWAL(path: String)
   case notATasklog(path: String)
   case tooNew(path: String, version: Int64, known: Int32)
-  /// A recorder that lives writes the older format.
+  /// A live recorder writes the older format.
   case recordedInOlderFormat(path: String, version: Int64, run: Int64)
   case notMigrated(path: String, from: Int64, to: Int32, reason: String)
   case locked(path: String)
@@ -39,12 +40,12 @@ extension LogError: CustomStringConvertible {
       "\(path): the folder \(folder) does not exist; create it or name another log"
     case .isFolder(let path): "\(path): is a folder, not a log; name a file"
     case .unreadable(let path, let reason): "\(path): cannot be read: \(reason)"
-    case .notADatabase(let path): "\(path): is no SQLite database, so no tasklog log"
+    case .notADatabase(let path): "\(path): is not a SQLite database, so not a tasklog log"
     case .empty(let path): "\(path): is empty; nothing has been recorded into it yet"
     case .withoutWAL(let path):
       "\(path): is empty; if it is a copy, \(Self.name(path))-wal is missing, which has what was "
         + "recorded last: copy that to the same folder, too"
-    case .notATasklog(let path): "\(path): is a SQLite database, but no tasklog log"
+    case .notATasklog(let path): "\(path): is a SQLite database, but not a tasklog log"
     case .tooNew(let path, let version, let known):
       "\(path): is of format version \(version), this tasklog knows up to \(known); "
         + "use a newer tasklog"
@@ -60,7 +61,7 @@ extension LogError: CustomStringConvertible {
     case .cannotWrite(let path, let reason): "\(path): cannot be written: \(reason)"
     case .noRuns(let path): "\(path): holds no runs yet"
     case .unknownRun(let path, let run):
-      "\(path): has no run '\(run)'; 'tasklog runs' lists what there is"
+      "\(path): has no run '\(run)'; 'tasklog runs' lists the runs"
     case .ambiguousRun(let path, let run, let count):
       "\(path): '\(run)' is the beginning of \(count) run ids; give more of it"
     }
@@ -70,7 +71,7 @@ extension LogError: CustomStringConvertible {
     path.lastIndex(of: "/").map { path[path.index(after: $0)...] } ?? path[...]
   }
 
-  /// What an error of SQLite means for a log.
+  /// Translates an SQLite error into an error of a log.
   package init(_ error: SQLiteError, path: String) {
     if error.isNotADatabase {
       self = .notADatabase(path: path)

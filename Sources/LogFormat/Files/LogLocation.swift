@@ -2,17 +2,17 @@ import Glibc
 
 /// Where a log can be written.
 ///
-/// Neither SQLite's write-ahead log nor a spool that is mapped into memory is safe on a network file
-/// system (https://sqlite.org/wal.html#overview): a log that would lie on one, or on a file system
-/// that is not known to be local (`LocalFileSystem`), is written on a local disk in its stead.
+/// Neither SQLite's write-ahead log nor a memory-mapped spool is safe on a network file system
+/// (https://sqlite.org/wal.html#overview): a log whose path is on one, or on a file system that is
+/// not known to be local (`LocalFileSystem`), is written to a local disk instead.
 public enum LogLocation {
-  /// The kind of file system that a log would lie on, if that is not a known local one: it is, or is
-  /// treated as, one that is reached through a network.
+  /// The type of a log's file system if it is not a known local one: it is, or is treated as, a
+  /// network file system.
   public static func networkFileSystem(of log: String) -> String? {
     let folder = folder(of: log)
     var status = stat()
     guard stat(folder, &status) == 0 else { return nil }
-    // As the kernel's own macros take a device's number apart.
+    // Split a device number like the kernel's macros.
     let major = (status.st_dev >> 8) & 0xFFF | (status.st_dev >> 32) & ~0xFFF
     let minor = status.st_dev & 0xFF | (status.st_dev >> 12) & ~0xFF
     let type =
@@ -22,7 +22,8 @@ public enum LogLocation {
     return type
   }
 
-  /// The type of the file system with this device number, in the words of `proc_pid_mountinfo(5)`.
+  /// The type of the file system with this device number, from the table in `proc_pid_mountinfo(5)`
+  /// format.
   static func fileSystem(_ device: String, in mounts: String) -> String? {
     for line in mounts.split(separator: "\n") {
       let fields = line.split(separator: " ")
@@ -34,17 +35,17 @@ public enum LogLocation {
     return nil
   }
 
-  /// The file on a local disk that stands in for a log on a network file system: always the same for
-  /// the same log.
+  /// The file on a local disk that replaces a log on a network file system: always the same for the
+  /// same log.
   ///
-  /// - Throws: `LogError.cannotWrite` when there is no local disk to be had.
+  /// - Throws: `LogError.cannotWrite` if no local disk is available.
   public static func standIn(for log: String) throws -> String {
     let path = fallbackPath(for: log)
     let folder = folder(of: path)
     for name in [Self.folder(of: folder), folder] where mkdir(name, 0o700) != 0 && errno != EEXIST {
       throw LogError.cannotWrite(path: log, reason: "\(name): \(String(cString: strerror(errno)))")
     }
-    // In a folder that all may write to, somebody else may have been there first.
+    // In a folder that everyone may write to, another user may have created it first.
     var status = stat()
     guard lstat(folder, &status) == 0, status.st_mode & S_IFMT == S_IFDIR,
       status.st_uid == getuid(), status.st_mode & 0o022 == 0
@@ -62,15 +63,14 @@ public enum LogLocation {
     return localFolder + "/\(hash)-\(name(of: log))"
   }
 
-  /// The name of this machine, for those who look for a log on another.
+  /// The name of this machine, for users who look for a log on another one.
   public static var host: String {
     var name = [CChar](repeating: 0, count: 256)
     guard gethostname(&name, name.count - 1) == 0 else { return "this host" }
     return String(decoding: name.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
   }
 
-  /// In the user's own folder for state, or, where that is on a network as well, in `/var/tmp` or
-  /// `/tmp`.
+  /// The user's folder for state or, if that is on a network as well, `/var/tmp` or `/tmp`.
   private static var localFolder: String {
     let home = getenv("HOME").map { String(cString: $0) } ?? ""
     let state = getenv("XDG_STATE_HOME").map { String(cString: $0) } ?? home + "/.local/state"

@@ -1,6 +1,6 @@
 import Migrations
 
-/// The public face of a log as this version makes it.
+/// The public schema of a log as created by this version.
 public enum LogSchema {
   /// The views by name, with the names of their columns.
   ///

@@ -1,21 +1,21 @@
 import Glibc
 
-/// The names of logs of which each run has its own: `logs/{run}.db`. A run that is recorded into
-/// several files one after the other has `{run}.2`, `{run}.3`, … in their names.
+/// The names of logs with one file per run: `logs/{run}.db`. The segments of a rotated run have
+/// `{run}.2`, `{run}.3`, … in their names.
 public enum LogTemplate {
   static let mark = "{run}"
 
-  /// One log that such a name stands for.
+  /// A log that matches such a template.
   public struct File: Sendable, Equatable {
     public var path: String
     public var run: String
-    /// 1 for the first file of a run.
+    /// 1 for the first segment of a run.
     public var part: Int
   }
 
   public static func isTemplate(_ path: String) -> Bool { path.contains(mark) }
 
-  /// Whether the run stands in the name of the file, once, and not in that of a folder.
+  /// Whether `{run}` is in the name of the file, once, and not in that of a folder.
   public static func isUsable(_ path: String) -> Bool {
     let name = split(path).name
     return name.contains(mark) && parts(of: path) != nil
@@ -27,7 +27,7 @@ public enum LogTemplate {
     return head + run + (part > 1 ? ".\(part)" : "") + tail
   }
 
-  /// The logs that there are, those of the oldest run first, each run's in their order.
+  /// The existing logs, the oldest run first, the segments of a run in their order.
   public static func files(_ template: String) -> [File] {
     let (folder, name) = split(template)
     guard let (head, tail) = parts(of: name), let stream = opendir(folder) else { return [] }
@@ -47,15 +47,15 @@ public enum LogTemplate {
       let path = template.contains("/") ? folder + "/" + name : name
       files.append(File(path: path, run: String(run), part: part))
     }
-    // Ids of runs are made of the time that they began at.
+    // Ids of runs sort by the time at which the runs began.
     return files.sorted { ($0.run, $0.part) < ($1.run, $1.part) }
   }
 
-  /// The last log of the newest run; any other path is what it is.
+  /// The last log of the newest run; any other path is returned unchanged.
   public static func newest(_ path: String) -> String {
     guard isTemplate(path) else { return path }
     let files = files(path)
-    // One that is just being made holds nothing yet.
+    // A file that is just being created is still empty.
     let last = files.last { file in
       var status = stat()
       return stat(file.path, &status) == 0 && status.st_size > 0
@@ -63,14 +63,14 @@ public enum LogTemplate {
     return (last ?? files.last)?.path ?? path
   }
 
-  /// All logs that a path stands for.
+  /// All logs that match a path.
   public static func all(_ path: String) -> [String] {
     guard isTemplate(path) else { return [path] }
     let files = files(path).map(\.path)
     return files.isEmpty ? [path] : files
   }
 
-  /// Makes the folder that the logs of all runs lie in, private to its owner.
+  /// Creates the folder of the logs of all runs, private to its owner.
   public static func makeFolder(_ template: String) { mkdir(split(template).folder, 0o700) }
 
   private static func isRun(_ text: Substring) -> Bool {

@@ -1,8 +1,9 @@
 import Glibc
 
-/// The folder of a recorder that is gone.
+/// The folder of a recorder that no longer exists.
 package enum OrphanedFolder {
-  /// Whether nothing is in it but its lock: it was made, and never used, or nearly removed.
+  /// Whether the folder contains only its lock: it was created and never used, or its removal was
+  /// interrupted.
   package static func isEmpty(_ folder: String) -> Bool {
     guard let stream = opendir(folder) else { return false }
     defer { closedir(stream) }

@@ -1,11 +1,11 @@
 import CSQLite
 import Glibc
 
-/// The lock that a recorder holds as long as it lives, on a file in its own folder beside the log.
+/// The lock that a recorder holds during its lifetime, on a file in its own folder next to the log.
 ///
-/// The kernel lets go of it when the process dies, however it dies; the child of a fork does not keep
-/// it (`tl_open_file_of_process`). By it a reader tells a run that is still going on from one that
-/// died. The folder is the place of the recorder's spool.
+/// The kernel releases it when the process dies, for whatever reason; the child of a fork does not
+/// inherit it (`tl_open_file_of_process`). It lets a reader distinguish a run that is still
+/// recording from one that died. The folder also contains the recorder's spool.
 public final class RecorderLock {
   private let descriptor: Int32
   private var folder: String
@@ -18,26 +18,26 @@ public final class RecorderLock {
     parent(ofLog: path) + "/" + run + "/lock"
   }
 
-  /// Makes the folder of a run's recorder and takes its lock.
+  /// Creates the folder of a run's recorder and acquires its lock.
   ///
   /// - Throws: `LogError.cannotWrite`.
   public convenience init(log path: String, run: String) throws {
     try self.init(in: Self.parent(ofLog: path), run: run)
   }
 
-  /// The same in a folder of recorders that have no log.
+  /// The same in a folder of recorders without a log.
   ///
   /// - Throws: `LogError.cannotWrite`.
   public init(in parent: String, run: String) throws {
     guard Self.isSafe(run) else {
-      throw LogError.cannotWrite(path: parent, reason: "'\(run)' cannot be the id of a run")
+      throw LogError.cannotWrite(path: parent, reason: "'\(run)' is not a valid run id")
     }
     self.parent = parent
     folder = parent + "/" + run
     let file = folder + "/lock"
     var opened: Int32 = -1
-    // Another recorder that closes may take the parent folder away between two of these steps, and
-    // who cleans up what killed ones have left may take the folder or the file.
+    // Another recorder that closes may remove the parent folder between two of these steps, and a
+    // process that recovers orphaned spools may remove the folder or the file.
     for _ in 0..<100 where opened < 0 {
       for name in [parent, folder] where mkdir(name, 0o700) != 0 {
         guard errno == EEXIST || errno == ENOENT else {
@@ -59,26 +59,25 @@ public final class RecorderLock {
     }
   }
 
-  /// Whether an open file is the one that its name leads to, and was not removed meanwhile.
+  /// Whether an open file is still the one at its path, and was not removed meanwhile.
   private static func isStill(_ descriptor: Int32, at path: String) -> Bool {
     var (held, named) = (stat(), stat())
     return fstat(descriptor, &held) == 0 && stat(path, &named) == 0
       && held.st_ino == named.st_ino && held.st_dev == named.st_dev
   }
 
-  /// Takes the lock that a dead recorder has left behind; nothing when a living one holds it, or
-  /// there is none.
+  /// Acquires the lock of a dead recorder; `nil` if a live one holds it, or there is none.
   public convenience init?(takingOver run: String, log path: String) {
     self.init(takingOver: run, in: Self.parent(ofLog: path), isMaking: true)
   }
 
-  /// The same in a folder of recorders that have no log.
+  /// The same in a folder of recorders without a log.
   ///
-  /// - Parameter isMaking: makes the lock where the folder is there and the lock is not: whoever is
-  ///   killed while it removes the folder may have removed the lock already.
+  /// - Parameter isMaking: creates the lock if the folder exists and the lock does not: a process
+  ///   that is killed while it removes the folder may have removed the lock already.
   public init?(takingOver run: String, in parent: String, isMaking: Bool = false) {
     let folder = parent + "/" + run
-    // Nothing is stored before it is ours: `deinit` would take away what is another's.
+    // Nothing is stored before the lock is ours: `deinit` would remove another recorder's folder.
     guard Self.isSafe(run), let descriptor = Self.takenOver(folder, isMaking) else { return nil }
     self.parent = parent
     self.folder = folder
@@ -89,7 +88,7 @@ public final class RecorderLock {
     let flags = O_RDWR | O_CLOEXEC | O_NOFOLLOW | (isMaking ? O_CREAT : 0)
     let descriptor = tl_open_file_of_process(folder + "/lock", flags, 0o600)
     guard descriptor >= 0 else { return nil }
-    // Another one may have recovered it, and removed it, while this one was waiting.
+    // Another process may have recovered and removed it while this one waited.
     guard flock(descriptor, LOCK_EX | LOCK_NB) == 0, isStill(descriptor, at: folder + "/lock")
     else {
       tl_close_file_of_process(descriptor)
@@ -98,16 +97,16 @@ public final class RecorderLock {
     return descriptor
   }
 
-  /// The folder of a run's recorder, where its spool lies; nothing when the id, which may be a
-  /// stranger's, would lead somewhere else.
+  /// The folder of a run's recorder, which contains its spool; `nil` if the id, which is untrusted,
+  /// would point somewhere else.
   public static func folder(log path: String, run: String) -> String? {
     isSafe(run) ? parent(ofLog: path) + "/" + run : nil
   }
 
-  /// The folder that this lock is for.
+  /// The folder that this lock protects.
   public var path: String { folder }
 
-  /// Lets another log's readers find this lock, ahead of `move`: by a link to the folder.
+  /// Makes this lock visible to readers of another log, ahead of `move`: by a link to the folder.
   ///
   /// - Throws: `LogError.cannotWrite`.
   public func announce(toLog path: String, run: String) throws {
@@ -120,19 +119,19 @@ public final class RecorderLock {
     }
   }
 
-  /// Takes back what `announce` did, where it came to nothing.
+  /// Reverts `announce` after a failure.
   public func withdraw(fromLog path: String, run: String) {
     let newParent = Self.parent(ofLog: path)
-    // A folder stays: only a link is removed by this.
+    // A folder stays: this only removes a link.
     unlink(newParent + "/" + run)
     rmdir(newParent)
   }
 
-  /// Moves the folder beside another log, to which it was announced, and whose recorder this one is
-  /// from then on. The lock, which is on the file and not on its name, is held all the time, and is
-  /// found from both logs until `releasePreviousLog`.
+  /// Moves the folder next to another log, to which it was announced, and whose recorder this one
+  /// is from then on. The lock is on the file, not on its name, so it is held throughout; it is
+  /// visible from both logs until `releasePreviousLog`.
   ///
-  /// - Parameter exchange: lets two names change places at once; false where that cannot be done.
+  /// - Parameter exchange: swaps two names atomically; returns false if that is not supported.
   /// - Throws: `LogError.cannotWrite`.
   public func move(
     toLog path: String, run: String, exchange: (_ a: String, _ b: String) -> Bool
@@ -144,7 +143,7 @@ public final class RecorderLock {
         throw LogError.cannotWrite(path: newFolder, reason: String(cString: strerror(errno)))
       }
     }
-    // After the exchange there is the link that announced it, which leads to itself now.
+    // After the exchange this is the link that announced it, which now points to itself.
     let link = folder + ".link"
     unlink(link)
     if symlink("../\(newParent.split(separator: "/").last ?? "")/\(run)", link) == 0 {
@@ -155,31 +154,30 @@ public final class RecorderLock {
     (parent, folder) = (newParent, newFolder)
   }
 
-  /// Lets the log before find this lock no more: the run has ended in it.
+  /// Removes this lock from the previous log: the run has ended there.
   public func releasePreviousLog() {
     guard let (parent, folder) = former else { return }
     former = nil
-    // A folder stays: only a link is removed by this.
+    // A folder stays: this only removes a link.
     unlink(folder)
-    // Only goes when no other recorder has its folder in it.
+    // Only succeeds if no other recorder has its folder in it.
     rmdir(parent)
   }
 
   private var former: (parent: String, folder: String)?
 
-  /// Leaves the folder where it is when the lock is let go of: there is something to be recovered in
-  /// it.
+  /// Keeps the folder when the lock is released: it contains events to recover.
   public func leaveFolder() {
     leavesFolder = true
   }
 
-  /// Takes the folder away after all when the lock is let go of.
+  /// Removes the folder when the lock is released, after an earlier `leaveFolder`.
   public func removeFolder() {
     leavesFolder = false
   }
 
   private var leavesFolder = false
-  /// A process that is forked from the owner must not take the owner's folder away.
+  /// A process that is forked from the owner must not remove the owner's folder.
   private let owner = getpid()
 
   deinit {
@@ -187,22 +185,23 @@ public final class RecorderLock {
     if !leavesFolder, owner == getpid() {
       unlink(folder + "/lock")
       rmdir(folder)
-      // Only goes when no other recorder has its folder in it.
+      // Only succeeds if no other recorder has its folder in it.
       rmdir(parent)
     }
     tl_close_file_of_process(descriptor)
   }
 
-  /// Two seconds of them, and a little more.
+  /// A little more than two seconds of attempts.
   private static let attemptsAtLoop = 10_000
 
-  /// Whether the recorder of a run is alive. Where that cannot be found out, because the folder is
-  /// another user's, it counts as alive: nobody may call a run dead that goes on.
+  /// Whether the recorder of a run is alive. If that cannot be determined, because the folder
+  /// belongs to another user, it counts as alive: a run that is still recording must never be
+  /// reported as dead.
   public static func isHeld(log path: String, run: String) -> Bool {
     guard isSafe(run) else { return false }
     var descriptor: Int32 = -1
-    // For a moment it may lead to itself, see `move`; on a busy machine that moment is long. What was
-    // killed in it has left it so, until somebody cleans up.
+    // The link points to itself for a moment, see `move`; on a busy machine that moment is long. A
+    // recorder that was killed in that moment has left it like this, until someone cleans up.
     for attempt in 0..<attemptsAtLoop {
       descriptor = open(
         file(log: path, run: run), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)
@@ -214,8 +213,8 @@ public final class RecorderLock {
     return flock(descriptor, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK
   }
 
-  /// Whether a run id can be the name of a folder. Ids are read from logs, which may come from a
-  /// stranger: one with a slash in it would lead somewhere else.
+  /// Whether a run id is a valid folder name. Ids are read from logs, which are untrusted: one with
+  /// a slash in it would point somewhere else.
   private static func isSafe(_ run: String) -> Bool {
     !run.isEmpty
       && run.utf8.allSatisfy {

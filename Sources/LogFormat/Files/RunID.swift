@@ -3,7 +3,7 @@ import Glibc
 /// Makes ids of runs: UUIDv7 (RFC 9562, section 5.7), whose text sorts by time.
 ///
 /// The twelve bits after the milliseconds are their fraction (section 6.2, method 3), so that runs
-/// that begin within one millisecond sort by time, too.
+/// that begin in the same millisecond sort by time, too.
 public enum RunID {
   public static func make() -> String { make(at: Clock.now()) }
 
@@ -28,7 +28,7 @@ public enum RunID {
   }
 }
 
-/// The machine's clock.
+/// The system clock.
 public enum Clock {
   /// Nanoseconds since 1970 UTC.
   public static func now() -> Int64 {

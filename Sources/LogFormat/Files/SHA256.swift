@@ -1,4 +1,4 @@
-/// SHA-256 (FIPS 180-4), by which binary in a log is stored once.
+/// SHA-256 (FIPS 180-4), which deduplicates binary data in a log.
 package enum SHA256 {
   private static let constants: [UInt32] = [
     0x428a_2f98, 0x7137_4491, 0xb5c0_fbcf, 0xe9b5_dba5, 0x3956_c25b, 0x59f1_11f1, 0x923f_82a4,
@@ -38,10 +38,10 @@ package enum SHA256 {
     _ bytes: [UInt8], _ block: Int, _ schedule: inout [UInt32], _ state: inout [UInt32]
   ) {
     for index in 0..<16 {
-      let place = block + index * 4
+      let offset = block + index * 4
       schedule[index] =
-        UInt32(bytes[place]) << 24 | UInt32(bytes[place + 1]) << 16
-        | UInt32(bytes[place + 2]) << 8 | UInt32(bytes[place + 3])
+        UInt32(bytes[offset]) << 24 | UInt32(bytes[offset + 1]) << 16
+        | UInt32(bytes[offset + 2]) << 8 | UInt32(bytes[offset + 3])
     }
     for index in 16..<64 {
       let a = schedule[index - 15]

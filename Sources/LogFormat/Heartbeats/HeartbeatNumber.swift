@@ -1,39 +1,41 @@
 import TaskLogPlugin
 
-/// A number of a heartbeat, told by what it differs from: the number at its place in the template, the
-/// time of the event, or the number told before it. The shortest way that gives back the very same text
-/// is taken.
+/// A number of a heartbeat, encoded relative to another number: the one at its index in the
+/// template, the time of the event, or the number encoded before it. The shortest encoding that
+/// restores exactly the same text is used.
 ///
-/// Clocks of Python are floats of seconds: in this century a multiple of 2⁻²², like the difference of
-/// two of them.
+/// Python's clocks are floats of seconds: in this century a multiple of 2⁻²², like the difference
+/// of two of them.
 enum HeartbeatNumber {
   enum Kind: UInt8, CaseIterable {
-    /// An integer, less that of the template; or as it is.
+    /// An integer, minus that of the template; or unchanged.
     case integerDifference, integer
     /// A float in tenths.
     case tenths
-    /// A float in units of 2⁻²², less that of the template, less the time of the event, or as it is.
+    /// A float in units of 2⁻²², minus that of the template, minus the time of the event, or
+    /// unchanged.
     case unitsDifference, unitsOfTime, units
     /// The eight bytes of a float.
     case float
-    /// The same text as the number told before.
+    /// The same text as the previous number.
     case repeated
     /// Text.
     case text
-    /// A count by a time in units, as what is sent in a second; the same by the time of the last one.
+    /// A count divided by a time in units, such as bytes sent per second; the same with the
+    /// previous time.
     case rate, rateOfSameTime
-    /// A time in units by a count, as a mean is.
+    /// A time in units divided by a count, such as a mean.
     case mean
   }
 
-  /// What was told before, in the same heartbeat.
-  struct Told {
+  /// The previous numbers of the same heartbeat.
+  struct Previous {
     var text: ArraySlice<UInt8>?
     var units: Int64 = 0
   }
 
   static let unit = 4_194_304.0  // 2²²
-  /// Dask's monitor looks twice a second.
+  /// Dask's monitor samples twice a second.
   private static let halfSecond: Int64 = 4_194_304 * 49 / 100
 
   /// The time of an event in units.
@@ -43,19 +45,20 @@ enum HeartbeatNumber {
   }
 
   static func write(
-    _ text: ArraySlice<UInt8>, template: ArraySlice<UInt8>, time: Int64, told: inout Told
+    _ text: ArraySlice<UInt8>, template: ArraySlice<UInt8>, time: Int64, previous: inout Previous
   ) -> (kind: Kind, payload: [UInt8]) {
-    if told.text == text { return (.repeated, []) }
-    let before = told
-    told.text = text
+    if previous.text == text { return (.repeated, []) }
+    let before = previous
+    previous.text = text
     var best: (kind: Kind, payload: [UInt8]) = (.text, Varint.make(text.count) + text)
     func offer(_ kind: Kind, _ payload: [UInt8], mayBeLonger: Bool = false) {
       guard payload.count < best.payload.count + (mayBeLonger ? 2 : 0) else { return }
-      var (place, after) = (payload.startIndex, before)
-      let read = read(kind, payload[...], &place, template: template, time: time, told: &after)
+      var (position, after) = (payload.startIndex, before)
+      let read = read(
+        kind, payload[...], &position, template: template, time: time, previous: &after)
       guard let read, read[...] == text else { return }
       best = (kind, payload)
-      told = after
+      previous = after
     }
     let string = String(decoding: text, as: UTF8.self)
     if let integer = Int64(string) {
@@ -82,7 +85,7 @@ enum HeartbeatNumber {
     }
     offer(.float, (0..<8).map { UInt8(truncatingIfNeeded: float.bitPattern >> UInt64($0 * 8)) })
     if let rate = Fraction(of: float / unit, limit: 1 << 26) {
-      // One byte more than a float pays: the rates after this one are of the same time.
+      // One byte more than a float pays off: the rates after this one have the same time.
       offer(.rate, rate.scaled(to: halfSecond).payload, mayBeLonger: best.kind == .float)
       if best.kind != .rate { offer(.rate, rate.payload) }
     }
@@ -91,46 +94,46 @@ enum HeartbeatNumber {
 
   /// The text of a number; `nil` if the bytes are damaged.
   static func read(
-    _ kind: Kind, _ bytes: ArraySlice<UInt8>, _ place: inout Int, template: ArraySlice<UInt8>,
-    time: Int64, told: inout Told
+    _ kind: Kind, _ bytes: ArraySlice<UInt8>, _ position: inout Int, template: ArraySlice<UInt8>,
+    time: Int64, previous: inout Previous
   ) -> [UInt8]? {
     let made =
-      read(kind, bytes, &place, template, time, &told.units)
-      ?? told.text.flatMap {
+      read(kind, bytes, &position, template, time, &previous.units)
+      ?? previous.text.flatMap {
         kind == .repeated ? Array($0) : nil
       }
-    if let made { told.text = made[...] }
+    if let made { previous.text = made[...] }
     return made
   }
 
   private static func read(
-    _ kind: Kind, _ bytes: ArraySlice<UInt8>, _ place: inout Int, _ template: ArraySlice<UInt8>,
+    _ kind: Kind, _ bytes: ArraySlice<UInt8>, _ position: inout Int, _ template: ArraySlice<UInt8>,
     _ time: Int64, _ timeUnits: inout Int64
   ) -> [UInt8]? {
     switch kind {
     case .repeated: return nil
     case .text:
-      guard let count = Varint.read(bytes, &place).flatMap({ Int(exactly: $0) }),
-        count <= bytes.endIndex - place
+      guard let count = Varint.read(bytes, &position).flatMap({ Int(exactly: $0) }),
+        count <= bytes.endIndex - position
       else { return nil }
-      defer { place += count }
-      return Array(bytes[place..<place + count])
+      defer { position += count }
+      return Array(bytes[position..<position + count])
     case .float:
-      guard bytes.endIndex - place >= 8 else { return nil }
-      let bits = (0..<8).reduce(UInt64(0)) { $0 | UInt64(bytes[place + $1]) << UInt64($1 * 8) }
-      place += 8
+      guard bytes.endIndex - position >= 8 else { return nil }
+      let bits = (0..<8).reduce(UInt64(0)) { $0 | UInt64(bytes[position + $1]) << UInt64($1 * 8) }
+      position += 8
       return text(Double(bitPattern: bits))
     default: break
     }
-    guard let number = Varint.readSigned(bytes, &place) else { return nil }
+    guard let number = Varint.readSigned(bytes, &position) else { return nil }
     switch kind {
     case .rate:
-      guard let units = Varint.readSigned(bytes, &place) else { return nil }
+      guard let units = Varint.readSigned(bytes, &position) else { return nil }
       timeUnits = units
       return text(Double(number) / (Double(units) / unit))
     case .rateOfSameTime: return text(Double(number) / (Double(timeUnits) / unit))
     case .mean:
-      guard let count = Varint.readSigned(bytes, &place) else { return nil }
+      guard let count = Varint.readSigned(bytes, &position) else { return nil }
       return text(Double(number) / unit / Double(count))
     case .integer: return Array(String(number).utf8)
     case .integerDifference:
@@ -147,19 +150,19 @@ enum HeartbeatNumber {
     Double(String(decoding: text, as: UTF8.self)).flatMap { Int64(exactly: $0 * unit) }
   }
 
-  /// As `JSONWriter` has it.
+  /// Formatted as `JSONWriter` does.
   private static func text(_ float: Double) -> [UInt8]? {
     float.isFinite ? Array(float.description.utf8) : nil
   }
 }
 
-/// The first fraction of small numbers that is as close to a float as floats are, by its continued
-/// fraction.
+/// The first fraction of small numbers that is as close to a float as floats are, from its
+/// continued fraction.
 struct Fraction {
   private(set) var numerator: Int64 = 1
   private(set) var denominator: Int64 = 0
 
-  /// - Parameter limit: what the denominator stays below.
+  /// - Parameter limit: the exclusive upper bound of the denominator.
   init?(of float: Double, limit: Int64) {
     var (rest, before) = (float.magnitude, (numerator: Int64(0), denominator: Int64(1)))
     guard rest < 1e12 else { return nil }
@@ -183,7 +186,8 @@ struct Fraction {
 
   var payload: [UInt8] { Varint.make(signed: numerator) + Varint.make(signed: denominator) }
 
-  /// The same with a denominator that is not below this; itself if the numbers become too large.
+  /// The same fraction with a denominator of at least this; unchanged if the numbers become too
+  /// large.
   func scaled(to least: Int64) -> Fraction {
     let scale = (least + denominator - 1) / denominator
     let (top, isTooLarge) = numerator.multipliedReportingOverflow(by: scale)
@@ -194,11 +198,11 @@ struct Fraction {
   }
 }
 
-/// Numbers in as few bytes as they need, seven bits each, the lowest first.
+/// Numbers in as few bytes as necessary, seven bits each, the lowest first.
 enum Varint {
   static func make(_ number: Int) -> [UInt8] { make(UInt64(number)) }
 
-  /// Small ones of either sign are short.
+  /// Small numbers of either sign are short.
   static func make(signed number: Int64) -> [UInt8] {
     make(UInt64(bitPattern: number << 1 ^ number >> 63))
   }
@@ -212,11 +216,11 @@ enum Varint {
     return bytes + [UInt8(rest)]
   }
 
-  static func read(_ bytes: ArraySlice<UInt8>, _ place: inout Int) -> UInt64? {
+  static func read(_ bytes: ArraySlice<UInt8>, _ position: inout Int) -> UInt64? {
     var (number, shift) = (UInt64(0), UInt64(0))
-    while place < bytes.endIndex, shift < 64 {
-      let byte = bytes[place]
-      place += 1
+    while position < bytes.endIndex, shift < 64 {
+      let byte = bytes[position]
+      position += 1
       number |= UInt64(byte & 0x7F) << shift
       if byte & 0x80 == 0 { return number }
       shift += 7
@@ -224,7 +228,7 @@ enum Varint {
     return nil
   }
 
-  static func readSigned(_ bytes: ArraySlice<UInt8>, _ place: inout Int) -> Int64? {
-    read(bytes, &place).map { Int64(bitPattern: $0 >> 1) ^ -Int64(bitPattern: $0 & 1) }
+  static func readSigned(_ bytes: ArraySlice<UInt8>, _ position: inout Int) -> Int64? {
+    read(bytes, &position).map { Int64(bitPattern: $0 >> 1) ^ -Int64(bitPattern: $0 & 1) }
   }
 }

@@ -1,15 +1,16 @@
-/// The args of a heartbeat as the log's JSON, taken apart: its numbers, and the text around them.
+/// The args of a heartbeat as the log's JSON, split into its numbers and the text around them.
 ///
-/// Two heartbeats of idle workers differ in a few numbers only, so one can be told by its differences
-/// from another. What has other names in every heartbeat of a busy worker, the tasks that it executes
-/// and what it has counted since the last one, are *parts* that can be exchanged as a whole.
+/// Two heartbeats of idle workers differ in a few numbers only, so one can be encoded as its
+/// differences from another. The values whose names differ in every heartbeat of a busy worker, the
+/// tasks that it executes and its counts since the last one, are *parts* that can be replaced as a
+/// unit.
 package struct HeartbeatText {
   package let bytes: [UInt8]
-  /// Where the numbers are, in order.
+  /// The ranges of the numbers, in order.
   private(set) var numbers: [Range<Int>] = []
-  /// Where the values of `names` are that are objects, in order.
+  /// The ranges of the values of `names` that are objects, in order.
   private(set) var parts: [Range<Int>] = []
-  /// Hashes of the text around the numbers, and of that outside of the parts.
+  /// Hashes of the text around the numbers, and of the text outside the parts.
   package private(set) var skeleton = KeyHash.start
   package private(set) var outline = KeyHash.start
 
@@ -19,29 +20,29 @@ package struct HeartbeatText {
 
   package init(_ bytes: [UInt8]) {
     self.bytes = bytes
-    var (place, depth) = (0, 0)
+    var (offset, depth) = (0, 0)
     var part: (start: Int, depth: Int)?
-    while place < bytes.count {
-      let byte = bytes[place]
+    while offset < bytes.count {
+      let byte = bytes[offset]
       switch byte {
       case UInt8(ascii: "\""):
-        let end = Self.end(ofString: place, bytes)
-        for byte in bytes[place..<end] { mix(byte, isInside: part != nil) }
+        let end = Self.end(ofString: offset, bytes)
+        for byte in bytes[offset..<end] { mix(byte, isInside: part != nil) }
         if part == nil, end + 1 < bytes.count, bytes[end] == UInt8(ascii: ":"),
           bytes[end + 1] == UInt8(ascii: "{"),
-          Self.names.contains(where: { $0.elementsEqual(bytes[place + 1..<end - 1]) })
+          Self.names.contains(where: { $0.elementsEqual(bytes[offset + 1..<end - 1]) })
         {
           part = (end + 1, depth)
           mix(bytes[end], isInside: false)
-          place = end + 1
+          offset = end + 1
         } else {
-          place = end
+          offset = end
         }
         continue
       case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"):
-        let start = place
-        while place < bytes.count, Self.isOfNumber(bytes[place]) { place += 1 }
-        numbers.append(start..<place)
+        let start = offset
+        while offset < bytes.count, Self.isOfNumber(bytes[offset]) { offset += 1 }
+        numbers.append(start..<offset)
         mix(0, isInside: part != nil)
         continue
       case UInt8(ascii: "{"): depth += 1
@@ -49,15 +50,15 @@ package struct HeartbeatText {
       default: break
       }
       mix(byte, isInside: part != nil)
-      place += 1
+      offset += 1
       if byte == UInt8(ascii: "}"), let open = part, open.depth == depth {
-        parts.append(open.start..<place)
+        parts.append(open.start..<offset)
         part = nil
       }
     }
   }
 
-  /// FNV-1a, one byte further.
+  /// Adds one byte to the FNV-1a hash.
   private mutating func mix(_ byte: UInt8, isInside: Bool) {
     KeyHash.add(byte, to: &skeleton)
     if !isInside { KeyHash.add(byte, to: &outline) }
@@ -73,14 +74,14 @@ package struct HeartbeatText {
   }
 
   private static func end(ofString start: Int, _ bytes: [UInt8]) -> Int {
-    var place = start + 1
-    while place < bytes.count, bytes[place] != UInt8(ascii: "\"") {
-      place += bytes[place] == UInt8(ascii: "\\") ? 2 : 1
+    var offset = start + 1
+    while offset < bytes.count, bytes[offset] != UInt8(ascii: "\"") {
+      offset += bytes[offset] == UInt8(ascii: "\\") ? 2 : 1
     }
-    return min(place + 1, bytes.count)
+    return min(offset + 1, bytes.count)
   }
 
-  /// A part with 0 in the place of each number.
+  /// A part with 0 in place of each number.
   func blank(_ part: Range<Int>) -> [UInt8] {
     var made: [UInt8] = []
     var last = part.lowerBound
@@ -92,7 +93,7 @@ package struct HeartbeatText {
     return made + bytes[last..<part.upperBound]
   }
 
-  /// This text with other parts; `nil` keeps one.
+  /// This text with other parts; `nil` keeps a part.
   func exchanging(_ others: [[UInt8]?]) -> HeartbeatText {
     var made: [UInt8] = []
     var last = 0
@@ -104,7 +105,7 @@ package struct HeartbeatText {
     return HeartbeatText(made + bytes[last...])
   }
 
-  /// This text with other numbers; those that are not given stay.
+  /// This text with other numbers; numbers without a replacement stay.
   func exchanging(numbers others: [Int: [UInt8]]) -> [UInt8] {
     var made: [UInt8] = []
     var last = 0

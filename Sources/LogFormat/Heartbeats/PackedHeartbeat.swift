@@ -1,29 +1,29 @@
 import TaskLogPlugin
 
-/// The args of a heartbeat as a log has them from format 2 on: text in Base64 in the place of an
-/// object. An idle worker makes 172,800 a day.
+/// The args of a heartbeat as stored from format 2 on: Base64 text in place of an object. An idle
+/// worker sends 172,800 a day.
 ///
-/// Each is told by its differences from a *template*, another heartbeat that is in the table `blob` as
-/// the JSON that it is: any heartbeat can be read by itself, wherever a reader begins and whatever was
-/// pruned before it.
+/// Each is encoded as its differences from a *template*, another heartbeat that is stored as plain
+/// JSON in the table `blob`: any heartbeat can be read independently, wherever a reader begins and
+/// whatever was pruned before it.
 ///
-///     1 byte    1: the template as it is; 2: with other parts
-///     6 bytes   the first of the template's SHA-256
-///     2:        for each part its length and one more, and its bytes, with 0 for a number that follows;
-///               0 where it stays
+///     1 byte    1: the template unchanged; 2: with other parts
+///     6 bytes   the beginning of the template's SHA-256
+///     2:        for each part its length plus one, and its bytes, with 0 for a number that follows;
+///               0 if it is unchanged
 ///     then      for each number that differs: its kind and how many before it do not (four bits each;
-///               15: so many and more follow), and its payload (`HeartbeatNumber`)
+///               15: that many and more follow), and its payload (`HeartbeatNumber`)
 package enum PackedHeartbeat {
   package static let nameLength = 6
 
-  /// The beginning of the template's hash in hexadecimal; `nil` if this is no packed heartbeat.
+  /// The beginning of the template's hash in hexadecimal; `nil` if this is not a packed heartbeat.
   ///
   /// - Parameter args: JSON.
   package static func template(in args: some Sequence<UInt8>) -> String? {
     bytes(of: args).map { name(in: $0) }
   }
 
-  /// The name of a template in a row of bytes.
+  /// The name of a template in packed bytes.
   package static func name(in packed: [UInt8]) -> String {
     packed[1...nameLength].map { byte in
       String(byte >> 4, radix: 16) + String(byte & 15, radix: 16)
@@ -44,7 +44,7 @@ package enum PackedHeartbeat {
 
   // MARK: - Packing
 
-  /// - Returns: `nil` if it cannot be told by this template.
+  /// - Returns: `nil` if it cannot be encoded with this template.
   package static func pack(
     _ text: HeartbeatText, template: HeartbeatText, name: [UInt8], time: Int64
   ) -> [UInt8]? {
@@ -54,7 +54,7 @@ package enum PackedHeartbeat {
       packed = [1] + name
     } else if text.outline == template.outline, text.parts.count == template.parts.count {
       packed = [2] + name
-      // Without their numbers: those are told as all others.
+      // Without their numbers, which are encoded like all others.
       let parts = zip(text.parts, template.parts).map { own, other -> [UInt8]? in
         let own = text.blank(own)
         return own == template.blank(other) ? nil : own
@@ -68,14 +68,15 @@ package enum PackedHeartbeat {
     }
     guard base.numbers.count == text.numbers.count else { return nil }
     var skipped = 0
-    var told = HeartbeatNumber.Told()
+    var previous = HeartbeatNumber.Previous()
     for (own, other) in zip(text.numbers, base.numbers) {
       let (own, other) = (text.bytes[own], base.bytes[other])
       guard own != other else {
         skipped += 1
         continue
       }
-      let (kind, payload) = HeartbeatNumber.write(own, template: other, time: time, told: &told)
+      let (kind, payload) = HeartbeatNumber.write(
+        own, template: other, time: time, previous: &previous)
       packed.append(kind.rawValue << 4 | UInt8(min(skipped, 15)))
       if skipped >= 15 { packed += Varint.make(skipped - 15) }
       packed += payload
@@ -86,37 +87,37 @@ package enum PackedHeartbeat {
 
   // MARK: - Unpacking
 
-  /// The JSON that was packed; `nil` if it is damaged.
+  /// The JSON that was packed; `nil` if the bytes are damaged.
   package static func unpack(_ packed: [UInt8], template: HeartbeatText, time: Int64) -> [UInt8]? {
-    var place = 1 + nameLength
+    var offset = 1 + nameLength
     var base = template
     if packed[0] == 2 {
       var parts: [[UInt8]?] = []
       for _ in template.parts {
-        guard let length = Varint.read(packed[...], &place).flatMap({ Int(exactly: $0) }),
-          length - 1 <= packed.count - place
+        guard let length = Varint.read(packed[...], &offset).flatMap({ Int(exactly: $0) }),
+          length - 1 <= packed.count - offset
         else { return nil }
-        parts.append(length == 0 ? nil : Array(packed[place..<place + length - 1]))
-        place += max(0, length - 1)
+        parts.append(length == 0 ? nil : Array(packed[offset..<offset + length - 1]))
+        offset += max(0, length - 1)
       }
       base = template.exchanging(parts)
     }
     var index = -1
     var numbers: [Int: [UInt8]] = [:]
-    var told = HeartbeatNumber.Told()
-    while place < packed.count {
-      let head = packed[place]
-      place += 1
+    var previous = HeartbeatNumber.Previous()
+    while offset < packed.count {
+      let head = packed[offset]
+      offset += 1
       var skipped = Int(head & 15)
       if skipped == 15 {
-        guard let more = Varint.read(packed[...], &place), more < 1 << 32 else { return nil }
+        guard let more = Varint.read(packed[...], &offset), more < 1 << 32 else { return nil }
         skipped += Int(more)
       }
       index += skipped + 1
       guard let kind = HeartbeatNumber.Kind(rawValue: head >> 4), index < base.numbers.count,
         let text = HeartbeatNumber.read(
-          kind, packed[...], &place, template: base.bytes[base.numbers[index]], time: time,
-          told: &told)
+          kind, packed[...], &offset, template: base.bytes[base.numbers[index]], time: time,
+          previous: &previous)
       else { return nil }
       numbers[index] = text
     }

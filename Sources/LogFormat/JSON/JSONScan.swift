@@ -1,18 +1,19 @@
 import Glibc
 
-/// Looks through JSON in UTF-8 for what is wanted and skips the rest, without decoding it; where it
-/// is no JSON it stops.
+/// Searches JSON in UTF-8 for selected values and skips the rest, without decoding it; stops at
+/// invalid JSON.
 package struct JSONScan {
   package let text: UnsafeBufferPointer<UInt8>
   package private(set) var place: Int
 
-  /// - Parameter text: followed by a byte that is no part of a number, as SQLite's text is by a NUL.
+  /// - Parameter text: followed by a byte that is not part of a number, as SQLite's text is by a
+  ///   NUL.
   package init(_ text: UnsafeBufferPointer<UInt8>, from place: Int = 0) {
     self.text = text
     self.place = place
   }
 
-  /// Goes back to where it was.
+  /// Goes back to an earlier position.
   package mutating func rewind(to place: Int) { self.place = place }
 
   package func peek() -> UInt8? { place < text.count ? text[place] : nil }
@@ -21,7 +22,7 @@ package struct JSONScan {
     while let byte = peek(), byte == 0x20 || (0x09...0x0D).contains(byte) { place += 1 }
   }
 
-  /// Whether this character comes next; then it goes behind it.
+  /// Whether this character comes next; consumes it if so.
   package mutating func take(_ character: Unicode.Scalar) -> Bool {
     skipSpaces()
     guard peek() == UInt8(character.value) else { return false }
@@ -30,7 +31,7 @@ package struct JSONScan {
     return true
   }
 
-  /// The content of a string, with its escapes as they stand.
+  /// The content of a string, with its escapes unchanged.
   package mutating func string() -> Range<Int>? {
     guard peek() == UInt8(ascii: "\"") else { return nil }
     place += 1
@@ -73,7 +74,7 @@ package struct JSONScan {
     return index > place ? value : nil
   }
 
-  /// Goes behind the value at hand, or what is left of it.
+  /// Skips the current value, or the rest of it.
   package mutating func skip() {
     var depth = 0
     while let byte = peek() {
@@ -92,7 +93,7 @@ package struct JSONScan {
     }
   }
 
-  /// Where the value at hand stands; goes behind it.
+  /// The range of the current value; advances past it.
   package mutating func value() -> Range<Int> {
     skipSpaces()
     let start = place
@@ -102,7 +103,7 @@ package struct JSONScan {
     return start..<end
   }
 
-  /// Goes through the members of an object; the body gets each name and may read the value.
+  /// Iterates over the members of an object; the body receives each name and may read the value.
   ///
   /// - Returns: whether it is an object.
   @discardableResult
@@ -117,7 +118,7 @@ package struct JSONScan {
     return true
   }
 
-  /// Goes through the elements of a list; the body gets each and must go behind it.
+  /// Iterates over the elements of a list; the body receives each and must advance past it.
   package mutating func elements(_ body: (inout JSONScan) -> Void) {
     guard take("["), peek() != UInt8(ascii: "]") else { return }
     repeat {

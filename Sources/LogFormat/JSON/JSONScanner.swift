@@ -1,10 +1,10 @@
 import Glibc
 
-/// Goes over JSON in UTF-8 without building anything of it.
+/// Scans JSON in UTF-8 without building values.
 ///
-/// Made for args that are read for a few of their fields, millions of times: what is not asked for is
-/// skipped, and what was asked for is told as a range of bytes. Skipping checks as `JSONReader` does,
-/// so that a text that was skipped to its end is JSON.
+/// Made for args of which a few fields are read, millions of times: other fields are skipped, and
+/// the selected ones are returned as ranges of bytes. Skipping validates as `JSONReader` does, so
+/// that a text that was skipped to its end is valid JSON.
 package struct JSONScanner {
   private static let maximumDepth = 512
 
@@ -22,7 +22,7 @@ package struct JSONScanner {
     return !bytes.contains { $0 == 0x0A || $0 == 0x0D }
   }
 
-  /// The next byte that is no space; 0 at the end.
+  /// The next byte that is not white space; 0 at the end.
   package mutating func peek() -> UInt8 {
     while place < bytes.count {
       switch bytes[place] {
@@ -40,7 +40,7 @@ package struct JSONScanner {
     return true
   }
 
-  /// The bytes of a range that was told before.
+  /// The bytes of a range that was returned before.
   package subscript(range: Range<Int>) -> UnsafeBufferPointer<UInt8> {
     UnsafeBufferPointer(rebasing: bytes[range])
   }
@@ -52,14 +52,14 @@ package struct JSONScanner {
 
   // MARK: - Values
 
-  /// The content of a string, its escapes as they stand.
+  /// The content of a string, its escapes unchanged.
   package mutating func string() -> Range<Int>? {
     guard peek() == 0x22 else { return nil }
     let start = place + 1
     return skipString() ? start..<place - 1 : nil
   }
 
-  /// The bytes of the value at hand.
+  /// The bytes of the current value.
   package mutating func token() -> Range<Int>? {
     _ = peek()
     let start = place
@@ -91,8 +91,8 @@ package struct JSONScanner {
     }
   }
 
-  /// Goes through the members of an object: the body is called in front of each value, and takes all
-  /// of it or nothing. Tells whether all of it was an object.
+  /// Iterates over the members of an object: the body is called before each value, and consumes all
+  /// of it or nothing. Returns whether all of it was an object.
   @discardableResult
   package mutating func members(
     _ body: (_ name: Range<Int>, _ scanner: inout JSONScanner) -> Void
@@ -109,7 +109,7 @@ package struct JSONScanner {
     return take("}")
   }
 
-  /// Goes through the elements of an array, or of one that is tagged as a tuple or set.
+  /// Iterates over the elements of an array, or of a tagged tuple or set.
   @discardableResult
   package mutating func elements(_ body: (_ scanner: inout JSONScanner) -> Void) -> Bool {
     if peek() == 0x7B {
@@ -136,7 +136,7 @@ package struct JSONScanner {
 
   // MARK: - Skipping
 
-  /// Goes behind the value at hand; false where it is none.
+  /// Advances past the current value; false if it is invalid.
   package mutating func skip() -> Bool { skip(depth: 0) }
 
   private mutating func skip(depth: Int) -> Bool {

@@ -1,7 +1,7 @@
 import TaskLogPlugin
 
-/// Facts go into MessagePack field by field, without values in between. What comes out is read as
-/// the same values.
+/// Writes the fields of snapshots as MessagePack, without intermediate values. They are read back
+/// as the same values.
 extension MessagePackWriter: FieldEncoder {
   package mutating func field(_ name: StaticString, _ value: Value) {
     begin(name)
@@ -77,7 +77,7 @@ extension MessagePackWriter: FieldEncoder {
     write(element)
   }
 
-  /// A map of the fields; how many they are is known when they have been written.
+  /// A map of the fields; their count is known once they are written.
   package mutating func write(_ facts: some FieldEncodable) {
     let start = beginMap()
     let outer = fieldCount
@@ -102,7 +102,7 @@ extension MessagePackWriter: FieldEncoder {
     end(extensionAt: start)
   }
 
-  /// The key as the value that it is.
+  /// The value of the key.
   package mutating func writeValue(of key: Key) {
     switch key.form {
     case .plain: write(key.text)

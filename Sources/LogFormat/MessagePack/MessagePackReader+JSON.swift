@@ -1,7 +1,7 @@
 import TaskLogPlugin
 
-/// MessagePack straight to the log's JSON: the same text as by way of `Value` and `JSONWriter`,
-/// without making the values. What is rare goes that way.
+/// MessagePack directly to the log's JSON: the same text as through `Value` and `JSONWriter`,
+/// without creating the values. Rare types are converted through values.
 extension MessagePackReader {
   /// Writes the next value as JSON.
   ///
@@ -41,7 +41,7 @@ extension MessagePackReader {
     json.raw("]")
   }
 
-  /// An object when every key is a plain name, which is only seen on the way.
+  /// An object if every key is a plain name, which is only known while writing.
   private mutating func writeMap(to json: inout JSONWriter, _ depth: Int) throws {
     let (start, length) = (position, json.output.count)
     let count = try mapCount()
@@ -59,7 +59,7 @@ extension MessagePackReader {
     json.raw("}")
   }
 
-  /// A key of an object with its colon; false when it is none that can stand there.
+  /// A key of an object with its colon; false if it is not a plain name.
   private mutating func writeName(to json: inout JSONWriter) throws -> Bool {
     guard isText else { return false }
     let name = try text()
@@ -94,7 +94,8 @@ extension MessagePackReader {
     }
   }
 
-  /// What several tasks have, see `JSONWriter+Shared.swift`; false if this is another tagged value.
+  /// A value that several tasks share, see `JSONWriter+Shared.swift`; false if this is another
+  /// tagged value.
   private mutating func writeShared(to json: inout JSONWriter, _ depth: Int) throws -> Bool {
     guard try arrayCount() == 2, isText, try text().elementsEqual("$shared".utf8), isArray else {
       return false
@@ -110,7 +111,7 @@ extension MessagePackReader {
     return try json.writeShared(number)
   }
 
-  /// Large text, which comes once a batch; false if it is another value.
+  /// Large text, written once per batch; false if it is another value.
   private mutating func defineSharedText(_ number: Int64, in json: inout JSONWriter) throws -> Bool
   {
     let start = position
@@ -146,7 +147,7 @@ extension MessagePackReader {
     }
   }
 
-  /// Writes the args that `MessagePackWriter.write(_: Args)` wrote; false when there are none.
+  /// Writes the args that `MessagePackWriter.write(_: Args)` wrote; false if there are none.
   package mutating func writeArgs(to json: inout JSONWriter) throws -> Bool {
     guard try arrayCount() == 2 else {
       throw MessagePackError(offset: position, reason: "args that are not two")
@@ -167,7 +168,7 @@ extension MessagePackReader {
     for place in 0..<count {
       if place > 0 || positional > 0 { json.raw(",") }
       guard try writeName(to: &json) else {
-        // A name that begins with `$`, or is no text.
+        // A name that begins with `$`, or is not text.
         position = start
         json.truncate(to: length)
         let content = try argsContent()

@@ -1,6 +1,6 @@
 import TaskLogPlugin
 
-/// Why some bytes are not the MessagePack that was expected.
+/// Why bytes are not the expected MessagePack.
 public struct MessagePackError: Error, Sendable, CustomStringConvertible {
   /// In bytes.
   public var offset: Int
@@ -17,7 +17,7 @@ public struct MessagePackReader {
   /// Deeper nesting than this is an error.
   private static let maximumDepth = 512
 
-  /// - Parameter bytes: must stay where they are while the reader is in use.
+  /// - Parameter bytes: must stay valid and in place while the reader is in use.
   public init(_ bytes: UnsafeRawBufferPointer) {
     self.bytes = bytes
   }
@@ -53,11 +53,11 @@ public struct MessagePackReader {
 
   // MARK: - What the fields of a record are
 
-  /// The type of what comes next; that of no type at the end.
+  /// The type of the next value; an invalid type at the end.
   @inline(__always)
   var peek: UInt8 { position < bytes.count ? bytes[position] : 0xC1 }
 
-  /// What lies between two positions.
+  /// The bytes between two positions.
   package func slice(_ start: Int, _ end: Int) -> UnsafeRawBufferPointer {
     UnsafeRawBufferPointer(rebasing: bytes[start..<end])
   }
@@ -70,7 +70,7 @@ public struct MessagePackReader {
     return Double(bitPattern: try number(UInt64.self))
   }
 
-  /// Takes a nil when there is one.
+  /// Consumes a nil if there is one.
   @inline(__always)
   public mutating func takeNil() -> Bool {
     guard position < bytes.count, bytes[position] == 0xC0 else { return false }
@@ -131,7 +131,7 @@ public struct MessagePackReader {
     }
   }
 
-  /// What has not been read.
+  /// The unread bytes.
   public var rest: UnsafeRawBufferPointer { UnsafeRawBufferPointer(rebasing: bytes[position...]) }
 
   public mutating func arrayCount() throws(MessagePackError) -> Int {
@@ -221,7 +221,7 @@ public struct MessagePackReader {
     }
   }
 
-  /// The number of an extension's type, and where its content ends; then comes its content.
+  /// The type of an extension and the end of its content; the content comes next.
   mutating func extensionHeader() throws(MessagePackError) -> (type: Int8, end: Int) {
     let length: Int
     switch try byte() {

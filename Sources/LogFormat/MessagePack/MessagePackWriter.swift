@@ -1,9 +1,9 @@
 import TaskLogPlugin
 
-/// Writes MessagePack (https://github.com/msgpack/msgpack/blob/master/spec.md) into memory of its own
-/// that it keeps from one use to the next.
+/// Writes MessagePack (https://github.com/msgpack/msgpack/blob/master/spec.md) into its own memory,
+/// which it reuses.
 ///
-/// What MessagePack has no type for is an extension: see `MessagePackExtension`.
+/// Types that MessagePack lacks are extensions: see `MessagePackExtension`.
 ///
 /// Invariant of the unsafe parts: `base` holds `capacity` bytes, `count` of them are written, and
 /// `reserve` is called before anything is written.
@@ -11,7 +11,7 @@ public struct MessagePackWriter: ~Copyable {
   private var base: UnsafeMutablePointer<UInt8>
   private var capacity: Int
   public private(set) var count = 0
-  /// Of the facts that are being written.
+  /// The number of fields of the snapshot that is being written.
   var fieldCount = 0
 
   /// Deeper nesting than this is replaced by a marked opaque value, as in `JSONWriter`.
@@ -26,7 +26,7 @@ public struct MessagePackWriter: ~Copyable {
     base.deallocate()
   }
 
-  /// What has been written.
+  /// The written bytes.
   public var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: base, count: count) }
 
   @inline(__always)
@@ -56,7 +56,7 @@ public struct MessagePackWriter: ~Copyable {
     count += 1
   }
 
-  /// A type byte and a number in the network's order.
+  /// A type byte and a number in network byte order.
   @inline(__always)
   private mutating func put<Number: FixedWidthInteger>(_ type: UInt8, _ number: Number) {
     reserve(1 + MemoryLayout<Number>.size)
@@ -141,12 +141,12 @@ public struct MessagePackWriter: ~Copyable {
     }
   }
 
-  /// What has been encoded elsewhere.
+  /// A value that is already encoded.
   public mutating func write(encoded bytes: UnsafeRawBufferPointer) {
     put(contentsOf: bytes)
   }
 
-  /// A name that never changes; shorter than 32 bytes.
+  /// A constant name, shorter than 32 bytes.
   @inline(__always)
   package mutating func write(_ name: StaticString) {
     let length = name.utf8CodeUnitCount
@@ -154,7 +154,7 @@ public struct MessagePackWriter: ~Copyable {
     put(contentsOf: UnsafeRawBufferPointer(start: name.utf8Start, count: length))
   }
 
-  /// Begins an extension whose length is known when its content has been written.
+  /// Begins an extension whose length is known once its content is written.
   mutating func begin(_ type: MessagePackExtension) -> Int {
     put(0xC9, UInt32(0))
     put(UInt8(bitPattern: type.rawValue))
@@ -166,7 +166,7 @@ public struct MessagePackWriter: ~Copyable {
     UnsafeMutableRawPointer(base + start - 5).storeBytes(of: length, as: UInt32.self)
   }
 
-  /// Begins a map of up to 65,535 entries, whose number is known when they have been written.
+  /// Begins a map of up to 65,535 entries, whose count is known once they are written.
   mutating func beginMap() -> Int {
     put(0xDE, UInt16(0))
     return count
@@ -231,7 +231,7 @@ public struct MessagePackWriter: ~Copyable {
     for value in values { write(value, depth: depth + 1) }
   }
 
-  /// A key: its text, or, where it is not just that, its text and its typed JSON or its value.
+  /// A key: its text or, if it is not plain text, its text and its typed JSON or its value.
   @inline(__always)
   public mutating func write(_ key: Key) {
     switch key.form {
@@ -278,7 +278,7 @@ public struct MessagePackWriter: ~Copyable {
     }
   }
 
-  /// A snapshot that is not `none`, as the value that stands in a log.
+  /// A snapshot that is not `none`, as the value that is stored in a log.
   package mutating func write(_ snapshot: Snapshot) {
     switch snapshot {
     case .none: writeNil()
@@ -300,7 +300,7 @@ public struct MessagePackWriter: ~Copyable {
   }
 }
 
-/// What MessagePack has no type for. The content of `tuple`, `set` and `frozenset` is an array, of
+/// Types that MessagePack lacks. The content of `tuple`, `set` and `frozenset` is an array, of
 /// `tagged` an array of a name and a value, of the others plain bytes.
 public enum MessagePackExtension: Int8, Sendable {
   case tuple = 1

@@ -1,12 +1,13 @@
-/// Records of a source that numbers its events itself and keeps them in a spool of its own until the
-/// recorder has them: a worker of a Dask cluster.
+/// Records of a source that numbers its events itself and keeps them in its own spool until the
+/// recorder has received them: a worker of a Dask cluster.
 ///
 /// Each is a header of eight bytes, the length of the content and its CRC-32 (zlib's), both little
 /// endian, and the content in MessagePack:
-/// - `[sourceSeq, …]`, eleven in all: an event, the fields of `SpoolRecord`'s from the time on;
-/// - `[sourceSeq, count, time, reason]`: so many events from this one on are missing.
+/// - `[sourceSeq, …]`, eleven elements: an event, with the fields of a `SpoolRecord` event from the
+///   time on;
+/// - `[sourceSeq, count, time, reason]`: `count` events from this one on are missing.
 ///
-/// A length of 0 is the end.
+/// A length of 0 marks the end.
 public enum SourceRecord {
   case event(sourceSeq: Int64, fields: UnsafeRawBufferPointer)
   case gap(sourceSeq: Int64, count: Int64, time: Int64, reason: String)
@@ -29,8 +30,8 @@ public enum SourceRecord {
   }
 }
 
-/// Goes through the records of a source. What makes no sense is left out and counted: the numbers
-/// of the events show what is missing.
+/// Iterates over the records of a source. Invalid records are skipped and counted: the numbers of
+/// the events show what is missing.
 public struct SourceRecordReader {
   private let bytes: UnsafeRawBufferPointer
   private let checksCRC: Bool
@@ -38,7 +39,7 @@ public struct SourceRecordReader {
   public private(set) var unreadableCount = 0
 
   /// - Parameters:
-  ///   - bytes: must stay where they are while the reader is in use.
+  ///   - bytes: must stay valid and in place while the reader is in use.
   ///   - checksCRC: for records that come from a disk.
   public init(_ bytes: UnsafeRawBufferPointer, checksCRC: Bool = false) {
     self.bytes = bytes
@@ -53,7 +54,7 @@ public struct SourceRecordReader {
     return nil
   }
 
-  /// The content of the next record; nothing at the end, or where what follows is damaged.
+  /// The content of the next record; `nil` at the end, or if the following bytes are damaged.
   public mutating func nextContent() -> UnsafeRawBufferPointer? {
     guard bytes.count - position >= 8 else { return nil }
     let length = Int(number(at: position))
@@ -78,7 +79,7 @@ public struct SourceRecordReader {
   }
 }
 
-/// zlib's CRC-32 (RFC 1952, section 8), which every Python has.
+/// zlib's CRC-32 (RFC 1952, section 8), which is part of every Python.
 package enum CRC32 {
   private static let table: [UInt32] = (0..<256).map { (value: UInt32) in
     (0..<8).reduce(value) { crc, _ in crc & 1 == 1 ? crc >> 1 ^ 0xEDB8_8320 : crc >> 1 }

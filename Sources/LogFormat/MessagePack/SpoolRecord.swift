@@ -1,25 +1,25 @@
 import TaskLogPlugin
 
-/// What a recorder hands over to the thread (or the later process) that writes the log: the content
-/// of a record of the spool, in MessagePack.
+/// What a recorder passes to the thread (or the later process) that writes the log: the content of
+/// a record of the spool, in MessagePack.
 ///
 /// An array that begins with its kind:
 /// - `[0, number, kind, id, address, name]`: a source, by its number within the spool;
-/// - `[1, number, sourceSeq, time, hook, key, start, finish, stimulus, worker, taskRun, args,
-///   snapshot]`: an event, `nil` where there is nothing, the snapshot in an array of its own;
-/// - `[2, number, sourceSeq, count, time, reason]`: so many events from this one on are not there;
+/// - `[1, number, sourceSeq, time, hook, key, start, finish, stimulus, worker, taskRun, args, snapshot]`:
+///   an event, `nil` for an absent field, the snapshot in its own array;
+/// - `[2, number, sourceSeq, count, time, reason]`: `count` events from this one on are missing;
 /// - `[3, number, index, count, bytes]`: a part of a record that is too long for one.
 ///
 /// A time is in nanoseconds or, as a float, in seconds. A key is its text, its value,
-/// `[text, typed]`, or `[text, nil, value]`. Hooks and states are their place in `Hook.known` and
-/// `State.known`, or their name. Those lists only ever grow at their ends.
+/// `[text, typed]`, or `[text, nil, value]`. Hooks and states are their index in `Hook.known` and
+/// `State.known`, or their name. Those lists only grow at their ends.
 public enum SpoolRecord {
   case source(number: Int, Source)
   case event(number: Int, sourceSeq: Int64, EncodedEvent)
   case gap(number: Int, sourceSeq: Int64, count: Int64, time: Int64, reason: String)
   case part(number: Int, index: Int, count: Int, bytes: [UInt8])
 
-  /// That of its source, within the spool.
+  /// The number of its source within the spool.
   public var number: Int {
     switch self {
     case .source(let number, _), .event(let number, _, _), .gap(let number, _, _, _, _),
@@ -65,7 +65,7 @@ extension MessagePackWriter {
     write(event.snapshot)
   }
 
-  /// An event whose fields from the time on have been encoded elsewhere.
+  /// An event whose fields from the time on are already encoded.
   @inline(__always)
   public mutating func writeEvent(
     encoded fields: UnsafeRawBufferPointer, number: Int, sourceSeq: Int64
@@ -152,11 +152,11 @@ extension SpoolRecord {
   }
 }
 
-/// An event as it lies in a spool. Good only as long as the bytes that it was read from.
+/// An encoded event of a spool. Valid only as long as the bytes from which it was read.
 public struct EncodedEvent {
   /// Nanoseconds since 1970 UTC.
   public let time: Int64
-  /// Before the hook, the first of the fields behind the time.
+  /// Positioned before the hook, the first field after the time.
   package let fields: MessagePackReader
 
   fileprivate init(_ reader: inout MessagePackReader) throws(MessagePackError) {
@@ -164,7 +164,7 @@ public struct EncodedEvent {
     fields = reader
   }
 
-  /// An event whose fields from the time on have been encoded elsewhere.
+  /// An event whose fields from the time on are already encoded.
   ///
   /// - Throws: `MessagePackError`.
   public init(fields: UnsafeRawBufferPointer) throws(MessagePackError) {
@@ -172,7 +172,7 @@ public struct EncodedEvent {
     try self.init(&reader)
   }
 
-  /// Which hook it is a call of, and about which task.
+  /// The hook of the event and the key of its task.
   ///
   /// - Throws: `MessagePackError`.
   public func hookAndKey() throws(MessagePackError) -> (hook: Hook, key: Key?) {
@@ -189,7 +189,7 @@ public struct EncodedEvent {
 }
 
 extension MessagePackReader {
-  /// A number of events; one beyond 48 bits is damage.
+  /// A count of events; more than 48 bits means damage.
   fileprivate mutating func count() throws(MessagePackError) -> Int64 {
     let count = try integer()
     guard count.magnitude < 1 << 48 else {
@@ -217,7 +217,7 @@ extension MessagePackReader {
   }
 
   /// Nanoseconds, or seconds as a float: a float of this century is exact to a quarter of a
-  /// microsecond, and nanoseconds give it back.
+  /// microsecond, and nanoseconds preserve it.
   fileprivate mutating func time() throws(MessagePackError) -> Int64 {
     guard peek == 0xCB else { return try integer() }
     let (start, seconds) = (position, try double())
@@ -232,7 +232,7 @@ extension MessagePackReader {
     let start = position
     if isText {
       let bytes = try text()
-      // Text with a NUL or lone surrogates in it is a key that is not just its text.
+      // Text with a NUL or lone surrogates in it is a key that is not plain text.
       guard bytes.isUTF8 else { return try key(.wtf8(Array(bytes)), at: start) }
       let text = String(decoding: bytes, as: UTF8.self)
       return bytes.contains(0) ? Key(text) : Key(text: text, typed: "")
@@ -254,7 +254,7 @@ extension MessagePackReader {
     return key
   }
 
-  /// Goes behind a key.
+  /// Advances past a key.
   package mutating func skipKey() throws(MessagePackError) {
     if isText {
       _ = try text()
@@ -270,7 +270,7 @@ extension MessagePackReader {
     }
   }
 
-  /// Goes behind a value; one that is no extension is read, and thrown away.
+  /// Advances past a value; one that is not an extension is read and discarded.
   private mutating func skip() throws(MessagePackError) {
     switch peek {
     case 0xC7...0xC9, 0xD4...0xD8: position = try extensionHeader().end
@@ -284,14 +284,14 @@ extension MessagePackReader {
 }
 
 extension State {
-  /// The state at a place; one that this version does not know keeps its number as its name.
+  /// The state at an index; for a state that this version does not know, the name is its index.
   package static func at(_ place: Int64) -> State {
     known.indices.contains(Int(clamping: place)) ? known[Int(place)] : .other("#\(place)")
   }
 }
 
 extension Hook {
-  /// The place in `known`.
+  /// The index in `known`.
   package var place: Int? {
     switch self {
     case .start: 0
@@ -322,7 +322,7 @@ extension Hook {
     }
   }
 
-  /// The hook at a place; one that this version does not know keeps its number as its name.
+  /// The hook at an index; for a hook that this version does not know, the name is its index.
   package static func at(_ place: Int64) -> Hook {
     known.indices.contains(Int(clamping: place)) ? known[Int(place)] : .other("#\(place)")
   }

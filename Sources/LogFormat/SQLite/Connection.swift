@@ -2,16 +2,16 @@ import CSQLite
 
 /// A connection to a database, used from one thread at a time.
 ///
-/// A thin wrap of https://sqlite.org/c3ref/sqlite3.html: every result code that is not success is
-/// thrown as `SQLiteError`.
+/// A thin wrapper around https://sqlite.org/c3ref/sqlite3.html: every result code that is not
+/// success is thrown as `SQLiteError`.
 public final class Connection {
   public enum Mode: Sendable {
     case readOnly
-    /// For a file that nobody can change, in a folder where SQLite may not make its own files:
+    /// For a file that nobody can change, in a folder where SQLite cannot create its own files:
     /// https://sqlite.org/c3ref/open.html#uriimmutable
     case immutable
     case readWrite
-    /// Nowhere but in memory; the path means nothing.
+    /// Only in memory; the path is ignored.
     case memory
   }
 
@@ -25,7 +25,7 @@ public final class Connection {
   {
     tl_use_open_file_locks()
     var flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE | SQLITE_OPEN_PRIVATECACHE
-    // SQLite has names of its own, such as `:memory:`; a path with a folder is never one of them.
+    // SQLite has special names, such as `:memory:`; a path with a folder is never one of them.
     let path = path.hasPrefix("/") ? path : "./" + path
     var name = path
     switch mode {
@@ -47,7 +47,7 @@ public final class Connection {
     }
     self.handle = handle
     sqlite3_busy_timeout(handle, busyTimeoutMilliseconds)
-    // A file may come from a stranger, or be damaged: https://sqlite.org/security.html
+    // A file may be untrusted or damaged: https://sqlite.org/security.html
     // Not trusted_schema = OFF: SQLite 3.40 then refuses its own JSON functions in our views.
     try execute("PRAGMA cell_size_check = ON; PRAGMA mmap_size = 0")
   }
@@ -78,7 +78,7 @@ public final class Connection {
     SQLiteError(code: code, message: String(cString: sqlite3_errmsg(handle)), sql: sql)
   }
 
-  /// Runs every statement of a text and throws their rows away.
+  /// Runs every statement of a text and discards their rows.
   public func execute(_ sql: String) throws(SQLiteError) {
     let code = sqlite3_exec(handle, sql, nil, nil, nil)
     guard code == SQLITE_OK else { throw error(code, sql: sql) }
@@ -88,7 +88,7 @@ public final class Connection {
     try Statement(self, sql)
   }
 
-  /// The first column of the first row, nothing when there is no row or it is NULL.
+  /// The first column of the first row; `nil` if there is no row or it is NULL.
   public func integer(_ sql: String) throws(SQLiteError) -> Int64? {
     let statement = try prepare(sql)
     return try statement.step() ? statement.optionalInteger(0) : nil
@@ -109,14 +109,14 @@ public final class Connection {
     }
   }
 
-  /// Whether the file can only be read, whatever was asked for:
+  /// Whether the file can only be read, whatever the mode:
   /// https://sqlite.org/c3ref/db_readonly.html
   package var isReadOnly: Bool { sqlite3_db_readonly(handle, nil) == 1 }
 
-  /// How many rows the last statement inserted, changed or deleted.
+  /// The number of rows that the last statement inserted, changed or deleted.
   public var changes: Int32 { sqlite3_changes(handle) }
 
-  /// The number of the row that was inserted last.
+  /// The row ID of the last inserted row.
   public var lastInsertRowID: Int64 { sqlite3_last_insert_rowid(handle) }
 
   /// Moves everything from the write-ahead log into the file and empties it:
@@ -126,10 +126,10 @@ public final class Connection {
     guard code == SQLITE_OK else { throw error(code) }
   }
 
-  /// Moves the write-ahead log into the file whenever it has grown by so many pages.
+  /// Moves the write-ahead log into the file whenever it has grown by this number of pages.
   ///
-  /// SQLite's own automatic checkpoints begin again at every commit as long as a reader keeps the
-  /// log from starting anew, and each of them syncs the disk:
+  /// SQLite's own automatic checkpoints repeat at every commit as long as a reader keeps the log
+  /// from restarting, and each of them syncs the disk:
   /// https://sqlite.org/c3ref/wal_autocheckpoint.html
   package func checkpointEvery(pages: Int32) {
     let checkpoints = Checkpoints(every: pages)
@@ -150,7 +150,7 @@ public final class Connection {
 /// When the write-ahead log is due to be moved into the file.
 private final class Checkpoints {
   private let every: Int32
-  /// How long the log was at the last one.
+  /// The length of the log at the last checkpoint.
   private var last: Int32 = 0
 
   package init(every: Int32) {
@@ -158,7 +158,7 @@ private final class Checkpoints {
   }
 
   package func isDue(_ pages: Int32) -> Bool {
-    // It has started anew.
+    // The log has restarted.
     if pages < last { last = 0 }
     guard pages - last >= every else { return false }
     last = pages

@@ -2,9 +2,9 @@ import CSQLite
 import Glibc
 import Synchronization
 
-/// How long a connection waits for another process's lock. It can be shortened while it waits.
+/// How long a connection waits for another process's lock. It can be shortened during the wait.
 public final class LockPatience: Sendable {
-  /// The same for one attempt as the timeout of other connections.
+  /// Per attempt the same as the timeout of other connections.
   private static let attemptNanoseconds: Int64 = 5_000_000_000
   private static let longestPauseMicroseconds: Int64 = 25_000
 
@@ -12,17 +12,17 @@ public final class LockPatience: Sendable {
 
   public init() {}
 
-  /// Waits no longer than until then, by `now()`.
+  /// Ends all waiting at a deadline, in the time of `now()`.
   public func end(at deadline: Int64) { self.deadline.store(deadline, ordering: .relaxed) }
 
-  /// Nanoseconds of a clock that never jumps.
+  /// Nanoseconds of a monotonic clock.
   public static func now() -> Int64 {
     var time = timespec()
     clock_gettime(CLOCK_MONOTONIC, &time)
     return Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)
   }
 
-  /// Waits a little; false when it has been long enough.
+  /// Waits a little; false if the time is up.
   fileprivate func wait(since start: Int64, attempt: Int32) -> Bool {
     let now = Self.now()
     let end = min(start + Self.attemptNanoseconds, deadline.load(ordering: .relaxed))
@@ -33,7 +33,7 @@ public final class LockPatience: Sendable {
   }
 }
 
-/// What a connection tells its busy handler: https://sqlite.org/c3ref/busy_handler.html
+/// The context of a connection's busy handler: https://sqlite.org/c3ref/busy_handler.html
 ///
 /// Belongs to the thread that uses the connection.
 final class WaitingForLock {
@@ -42,15 +42,15 @@ final class WaitingForLock {
 
   init(_ patience: LockPatience) { self.patience = patience }
 
-  /// - Parameter attempt: how often this has been called for the same lock.
-  fileprivate func goesOn(_ attempt: Int32) -> Bool {
+  /// - Parameter attempt: the number of earlier calls for the same lock.
+  fileprivate func shouldRetry(_ attempt: Int32) -> Bool {
     if attempt == 0 { start = LockPatience.now() }
     return patience.wait(since: start, attempt: attempt)
   }
 }
 
 extension Connection {
-  /// Waits for locks as long as a patience lasts, instead of for a fixed time.
+  /// Waits for locks as long as `patience` allows, instead of for a fixed time.
   package func wait(with patience: LockPatience) {
     let waiting = WaitingForLock(patience)
     self.waiting = waiting
@@ -58,9 +58,9 @@ extension Connection {
       handle,
       { context, attempt in
         guard let context else { return 0 }
-        // Kept by the connection, which calls this.
+        // Retained by the connection, which calls this.
         let waiting = Unmanaged<WaitingForLock>.fromOpaque(context).takeUnretainedValue()
-        return waiting.goesOn(attempt) ? 1 : 0
+        return waiting.shouldRetry(attempt) ? 1 : 0
       }, Unmanaged.passUnretained(waiting).toOpaque())
   }
 }

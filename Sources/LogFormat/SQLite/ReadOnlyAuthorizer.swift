@@ -1,25 +1,25 @@
 import CSQLite
 
 extension Connection {
-  /// Lets through nothing but reading: no writing, no ATTACH, no PRAGMA that changes anything, no
-  /// extensions. For SQL that a user typed, on a connection that is open for reading only.
+  /// Allows only reading: no writing, no ATTACH, no PRAGMA that changes anything, no extensions.
+  /// For SQL that a user typed, on a connection that is open for reading only.
   ///
   /// https://sqlite.org/c3ref/set_authorizer.html
   public func allowOnlyReading() {
     sqlite3_set_authorizer(handle, authorize, nil)
-    // How deep and how long a statement may be: https://sqlite.org/security.html
+    // Limits the depth and the length of a statement: https://sqlite.org/security.html
     sqlite3_limit(handle, SQLITE_LIMIT_ATTACHED, 0)
     sqlite3_limit(handle, SQLITE_LIMIT_EXPR_DEPTH, 200)
   }
 }
 
-/// PRAGMAs that only tell about the schema.
+/// PRAGMAs that only describe the schema.
 private let readingPragmas: Set<String> = [
   "table_info", "table_xinfo", "table_list", "index_list", "index_info", "index_xinfo",
   "database_list", "function_list", "collation_list", "compile_options",
 ]
 
-/// PRAGMAs that only tell something when they are given no argument.
+/// PRAGMAs that only read a setting if they have no argument.
 private let settingPragmas: Set<String> = [
   "user_version", "application_id", "page_count", "page_size", "freelist_count", "journal_mode",
   "encoding", "auto_vacuum", "schema_version", "data_version",

@@ -1,11 +1,11 @@
 import CSQLite
 import Glibc
 
-/// A POSIX extended regular expression, as `grep -E` takes it.
+/// A POSIX extended regular expression, as in `grep -E`.
 ///
 /// Invariant of the unsafe code: `compiled` was filled by a successful `regcomp` and is freed once.
 public final class RegularExpression {
-  /// What is wrong with a pattern.
+  /// Why a pattern is invalid.
   public struct Malformed: Error, Sendable {
     public var reason: String
   }
@@ -39,14 +39,14 @@ public final class RegularExpression {
 }
 
 extension Connection {
-  /// Gives SQL its operator REGEXP: https://sqlite.org/lang_expr.html#regexp
+  /// Implements SQL's operator REGEXP: https://sqlite.org/lang_expr.html#regexp
   package func addRegularExpressions() {
     sqlite3_create_function_v2(
       handle, "regexp", 2, SQLITE_UTF8 | SQLITE_DETERMINISTIC, nil, regexp, nil, nil, nil)
   }
 }
 
-/// `regexp(pattern, text)`. The pattern is compiled once a statement, as long as it is a constant:
+/// `regexp(pattern, text)`. The pattern is compiled once per statement if it is a constant:
 /// https://sqlite.org/c3ref/get_auxdata.html
 private func regexp(
   _ context: OpaquePointer?, _: Int32, _ arguments: UnsafeMutablePointer<OpaquePointer?>?
@@ -55,8 +55,8 @@ private func regexp(
     return sqlite3_result_null(context)
   }
   let expression: RegularExpression
-  if let known = sqlite3_get_auxdata(context, 0) {
-    expression = Unmanaged<RegularExpression>.fromOpaque(known).takeUnretainedValue()
+  if let cached = sqlite3_get_auxdata(context, 0) {
+    expression = Unmanaged<RegularExpression>.fromOpaque(cached).takeUnretainedValue()
   } else {
     guard let pattern = sqlite3_value_text(arguments[0]) else {
       return sqlite3_result_null(context)
@@ -67,7 +67,7 @@ private func regexp(
       return sqlite3_result_error(context, "REGEXP: \(error.reason)", -1)
     }
     sqlite3_set_auxdata(context, 0, Unmanaged.passRetained(expression).toOpaque()) {
-      if let kept = $0 { Unmanaged<RegularExpression>.fromOpaque(kept).release() }
+      if let retained = $0 { Unmanaged<RegularExpression>.fromOpaque(retained).release() }
     }
   }
   text.withMemoryRebound(to: CChar.self, capacity: Int(sqlite3_value_bytes(arguments[1])) + 1) {

@@ -1,6 +1,6 @@
 import CSQLite
 
-/// What SQLite said, and on which statement.
+/// An error reported by SQLite, and its statement.
 public struct SQLiteError: Error, Sendable, CustomStringConvertible {
   /// The extended result code: https://sqlite.org/rescode.html
   public var code: Int32
@@ -14,7 +14,7 @@ public struct SQLiteError: Error, Sendable, CustomStringConvertible {
   public var isNotADatabase: Bool { primaryCode == SQLITE_NOTADB }
   public var isCorrupt: Bool { primaryCode == SQLITE_CORRUPT }
   public var cannotOpen: Bool { primaryCode == SQLITE_CANTOPEN }
-  /// Refused by the authorizer, or a write to something that is open for reading only.
+  /// Refused by the authorizer, or a write to a read-only database.
   public var isRefused: Bool { primaryCode == SQLITE_AUTH || primaryCode == SQLITE_READONLY }
 
   public var description: String {

@@ -7,7 +7,7 @@ public final class Statement {
   private let connection: Connection
   let handle: OpaquePointer
 
-  /// - Throws: `SQLiteError`, also when there is no statement in the text or more than one.
+  /// - Throws: `SQLiteError`, also if the text contains no statement or more than one.
   public convenience init(_ connection: Connection, _ sql: String) throws(SQLiteError) {
     var handle: OpaquePointer?
     var rest = ""
@@ -37,7 +37,7 @@ public final class Statement {
     sqlite3_finalize(handle)
   }
 
-  /// Whether a text holds anything beyond spaces, comments and semicolons.
+  /// Whether a text contains anything but spaces, comments and semicolons.
   private static func holdsStatement(
     _ text: String, _ connection: Connection
   ) throws(SQLiteError) -> Bool {
@@ -69,12 +69,12 @@ public final class Statement {
     return false
   }
 
-  /// Makes the statement ready to be run again; its parameters stay.
+  /// Resets the statement so that it can run again; its parameters stay bound.
   public func reset() {
     sqlite3_reset(handle)
   }
 
-  /// Runs a statement that gives no rows.
+  /// Runs a statement that returns no rows.
   public func run() throws(SQLiteError) {
     try step()
     reset()
@@ -104,7 +104,7 @@ public final class Statement {
     try check(code)
   }
 
-  /// Text in UTF-8 that stays where it is until the statement has been run; NULL when there is none.
+  /// Text in UTF-8 that stays valid and in place until the statement has run; `nil` binds NULL.
   package func bind(
     _ parameter: Int32, unmovedText bytes: UnsafeRawBufferPointer?
   ) throws(SQLiteError) {
@@ -136,14 +136,14 @@ public final class Statement {
     }
   }
 
-  /// The names of the parameters, such as `:key`; nothing for those that have none.
+  /// The names of the parameters, such as `:key`; `nil` for those without a name.
   public var parameterNames: [String?] {
     (0..<sqlite3_bind_parameter_count(handle)).map { index in
       sqlite3_bind_parameter_name(handle, index + 1).map { String(cString: $0) }
     }
   }
 
-  /// SQLite copies what is bound before the call returns.
+  /// SQLite copies the bound value before the call returns.
   private static let transient = unsafeBitCast(-1, to: sqlite3_destructor_type.self)
   nonisolated(unsafe) private static let emptyText: UnsafePointer<CChar> = {
     let text = UnsafeMutablePointer<CChar>.allocate(capacity: 1)
@@ -175,14 +175,14 @@ public final class Statement {
     optionalText(column) ?? ""
   }
 
-  /// The column as text; bytes that are not UTF-8 are shown by the replacement character.
+  /// The column as text; bytes that are not UTF-8 become replacement characters.
   public func optionalText(_ column: Int32) -> String? {
     guard let start = sqlite3_column_text(handle, column) else { return nil }
     let count = Int(sqlite3_column_bytes(handle, column))
     return String(decoding: UnsafeBufferPointer(start: start, count: count), as: UTF8.self)
   }
 
-  /// Gives a body the bytes of a column that is text, nothing when it is NULL. They are good until
+  /// Calls a body with the bytes of a text column; `nil` if it is NULL. The bytes are valid until
   /// the next step.
   package func withText<Result>(
     _ column: Int32, _ body: (UnsafeBufferPointer<UInt8>) -> Result
@@ -192,7 +192,7 @@ public final class Statement {
     return body(UnsafeBufferPointer(start: start, count: count))
   }
 
-  /// How many bytes a column of text or bytes has; 0 for NULL.
+  /// The number of bytes of a text or blob column; 0 for NULL.
   package func byteCount(_ column: Int32) -> Int64 {
     isNull(column) ? 0 : Int64(sqlite3_column_bytes(handle, column))
   }
@@ -203,7 +203,7 @@ public final class Statement {
     return Array(UnsafeRawBufferPointer(start: start, count: count))
   }
 
-  /// The column as what SQLite holds: null, integer, float, text or bytes.
+  /// The column with the type that SQLite stores: null, integer, float, text or bytes.
   public func value(_ column: Int32) -> SQLiteValue {
     switch sqlite3_column_type(handle, column) {
     case SQLITE_INTEGER: .integer(integer(column))
@@ -215,7 +215,7 @@ public final class Statement {
   }
 }
 
-/// A value as SQLite holds it: https://sqlite.org/datatype3.html
+/// A value as stored by SQLite: https://sqlite.org/datatype3.html
 public enum SQLiteValue: Sendable, Equatable {
   case null
   case integer(Int64)

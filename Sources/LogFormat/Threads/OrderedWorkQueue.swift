@@ -1,8 +1,8 @@
 import Glibc
 
-/// Parts on their way from the threads that read them to the one that takes them.
+/// Passes parts from the threads that read them to the one that consumes them, in order.
 ///
-/// The lock guards all that varies. Readers are at most `ahead` parts before the taker.
+/// The lock guards all mutable state. Readers are at most `ahead` parts ahead of the consumer.
 package final class OrderedWorkQueue<Part: Sendable>: @unchecked Sendable {
   private let count: Int
   private let ahead: Int
@@ -31,7 +31,7 @@ package final class OrderedWorkQueue<Part: Sendable>: @unchecked Sendable {
     hasRoom.deallocate()
   }
 
-  /// The part that the calling thread is to read; nothing when there is nothing left to do.
+  /// The index of the part that the calling thread should read; `nil` if nothing remains.
   package func next() -> Int? {
     pthread_mutex_lock(lock)
     defer { pthread_mutex_unlock(lock) }
@@ -50,7 +50,7 @@ package final class OrderedWorkQueue<Part: Sendable>: @unchecked Sendable {
     pthread_cond_signal(isPut)
   }
 
-  /// Waits for a part, which are taken one after the other.
+  /// Waits for a part; parts are consumed in order.
   package func take(_ index: Int) -> Result<Part, any Error> {
     pthread_mutex_lock(lock)
     defer { pthread_mutex_unlock(lock) }
@@ -64,7 +64,7 @@ package final class OrderedWorkQueue<Part: Sendable>: @unchecked Sendable {
     }
   }
 
-  /// Nobody takes any more.
+  /// Call when no more parts are consumed.
   package func close() {
     pthread_mutex_lock(lock)
     isClosed = true

@@ -1,6 +1,6 @@
 import Glibc
 
-/// A thread that does a part of what another one waits for.
+/// A thread that does a part of the work that another thread waits for.
 package final class ParallelThread: Sendable {
   private let body: @Sendable () -> Void
 
@@ -8,10 +8,10 @@ package final class ParallelThread: Sendable {
     self.body = body
   }
 
-  /// How many can run at once.
+  /// The number of threads that can run at once.
   package static let processors = max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN)))
 
-  /// Nothing when there is no thread to be had.
+  /// `nil` if no thread can be started.
   package static func start(_ body: @escaping @Sendable () -> Void) -> pthread_t? {
     var thread = pthread_t()
     // Balanced by the release at the end of the thread.

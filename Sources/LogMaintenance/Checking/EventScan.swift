@@ -2,7 +2,7 @@ import EventLog
 import LogFormat
 import TaskLogPlugin
 
-/// Reads every event once, in the order of arrival, and looks at what its row says by itself.
+/// Reads every event once, in the order of arrival, and checks each row by itself.
 struct EventScan {
   private let check: LogCheck
   private let isQuick: Bool
@@ -13,7 +13,7 @@ struct EventScan {
   /// What the events add up to.
   private(set) var stored: TotalsCheck
 
-  /// What the events of a run add up to.
+  /// The totals of the events of a run.
   private struct Totals {
     var events: Int64 = 0
     var first: Int64 = .max
@@ -33,7 +33,7 @@ struct EventScan {
   }
 
   mutating func run() throws {
-    // A column that is not asked for is not read, which is what makes a quick check quick.
+    // A column that is not selected is not read, which makes a quick check quick.
     let contents = isQuick ? "NULL, NULL" : "args, snapshot"
     let select = try check.connection.prepare(
       """
@@ -65,13 +65,13 @@ struct EventScan {
         totals[source.run] = sum
         stored.add(select, seq, source, references.hook(select.integer(3)))
       }
-      look(at: select, seq, source)
+      inspect(at: select, seq, source)
     }
-    try tell(holes)
+    try reportHoles(holes)
     try compare(totals)
   }
 
-  private mutating func look(at row: Statement, _ seq: Int64, _ source: References.Source?) {
+  private mutating func inspect(at row: Statement, _ seq: Int64, _ source: References.Source?) {
     let run = source?.run
     if references.isWhole {
       if source == nil { reportUnknown("source", row.integer(1), seq, run) }
@@ -90,7 +90,7 @@ struct EventScan {
     }
     let hook = references.hook(row.integer(3))
     switch hook {
-    case .transition: lookAtTransition(row, seq, source)
+    case .transition: checkTransition(row, seq, source)
     case .other(let name) where !name.isEmpty:
       check.list.add(
         .unknownHook, run: run, subject: name, at: "seq \(seq)",
@@ -107,7 +107,7 @@ struct EventScan {
     (3, "hook"), (5, "start"), (6, "finish"), (7, "stimulus"), (8, "worker"),
   ]
 
-  private mutating func lookAtTransition(
+  private mutating func checkTransition(
     _ row: Statement, _ seq: Int64, _ source: References.Source?
   ) {
     guard !row.isNull(4), !row.isNull(5), !row.isNull(6) else {
@@ -139,7 +139,7 @@ struct EventScan {
   ) {
     guard let text = row.optionalText(column) else { return }
     if column == 9, let packed = PackedHeartbeat.bytes(of: text.utf8) {
-      return lookAtHeartbeat(packed, time: row.integer(2), seq, run)
+      return checkHeartbeat(packed, time: row.integer(2), seq, run)
     }
     var missing: String?
     do {
@@ -148,10 +148,10 @@ struct EventScan {
         return []
       }
       switch value {
-      // What has nothing but positional args reads as a tagged value.
+      // Args with positional values only are read as a tagged value.
       case .dict, .tagged: break
       default:
-        check.list.add(kind, run: run, at: "seq \(seq)", "not an object; shown as it stands")
+        check.list.add(kind, run: run, at: "seq \(seq)", "not an object; shown unchanged")
       }
     } catch {
       check.list.add(kind, run: run, at: "seq \(seq)", "\(error); replayed as unreadable")
@@ -163,7 +163,7 @@ struct EventScan {
     }
   }
 
-  private func lookAtHeartbeat(_ packed: [UInt8], time: Int64, _ seq: Int64, _ run: Int64?) {
+  private func checkHeartbeat(_ packed: [UInt8], time: Int64, _ seq: Int64, _ run: Int64?) {
     let name = PackedHeartbeat.name(in: packed)
     defer { findTemplate.reset() }
     guard (try? findTemplate.bind(1, name)) != nil, let isThere = try? findTemplate.step() else {
@@ -172,7 +172,7 @@ struct EventScan {
     guard isThere else {
       check.list.add(
         .missingBlob, run: run, at: "seq \(seq)",
-        "the heartbeat that it is told by (\(name)…) is not in the log; replayed as a marked opaque "
+        "its heartbeat template (\(name)…) is not in the log; replayed as a marked opaque "
           + "value")
       return
     }
@@ -182,14 +182,14 @@ struct EventScan {
     else {
       check.list.add(
         .unreadableArgs, run: run, at: "seq \(seq)",
-        "a heartbeat that does not fit the one that it is told by; replayed as unreadable")
+        "a heartbeat that does not match its template; replayed as unreadable")
       return
     }
   }
 
   private func hasBlob(_ hash: String) -> Bool {
     defer { findBlob.reset() }
-    // What cannot be found out is told by the look at the blobs themselves.
+    // A failed lookup is reported by the check of the blobs themselves.
     guard (try? findBlob.bind(1, hash)) != nil, let found = try? findBlob.step() else {
       return true
     }
@@ -204,22 +204,21 @@ struct EventScan {
 
   // MARK: - What it all adds up to
 
-  /// A number is given out once, and in every transaction again from where the last one ended: only
-  /// pruning, what is in a run's earlier files, and what was lost when a log was salvaged, leave
-  /// numbers out.
-  private func tell(_ holes: (first: Int64, count: Int64)) throws {
+  /// Each seq is assigned once, and every transaction continues after the last one: only pruning,
+  /// events in earlier segments of a run, and losses of a salvaged log leave seqs unused.
+  private func reportHoles(_ holes: (first: Int64, count: Int64)) throws {
     guard holes.count > 0 else { return }
-    let told =
+    let recorded =
       try check.connection.integer(
         """
         SELECT coalesce(sum(count), 0) FROM gap
         WHERE \(GapReason.isPrunedSQL) OR \(RunFiles.isEarlierSQL)
           OR reason = '\(LogSalvage.reason)'
         """) ?? 0
-    guard holes.count > told else { return }
+    guard holes.count > recorded else { return }
     check.list.add(
-      .holeInSeq, count: holes.count - told, at: "seq \(holes.first)",
-      "events are gone from the file that nothing accounts for")
+      .holeInSeq, count: holes.count - recorded, at: "seq \(holes.first)",
+      "events are missing from the file without a recorded gap")
   }
 
   private func compare(_ totals: [Int64: Totals]) throws {
@@ -231,14 +230,14 @@ struct EventScan {
       if select.integer(1) != found.events {
         check.list.add(
           .wrongTotals, run: run, at: "run #\(run)",
-          "says that it holds \(select.integer(1)) events, and holds \(found.events)")
+          "has a count of \(select.integer(1)) events, but contains \(found.events)")
       } else if found.events > 0,
         (select.optionalInteger(2) ?? .max) > found.first
           || (select.optionalInteger(3) ?? .min) < found.last
       {
         check.list.add(
           .wrongTotals, run: run, at: "run #\(run)",
-          "its events lie at \(found.first)…\(found.last), not at \(select.integer(2))…"
+          "its events are at \(found.first)…\(found.last), not at \(select.integer(2))…"
             + "\(select.integer(3)); readers miss some")
       }
     }

@@ -1,16 +1,16 @@
-/// Something that a check of a log has found.
+/// A problem that a check of a log has found.
 public struct Finding: Sendable {
-  /// What it means for those who rely on the log.
+  /// The consequence for users of the log.
   public enum Severity: String, Sendable {
-    /// The log contradicts itself or is damaged: what it says cannot be relied on everywhere.
+    /// The log is inconsistent or damaged: its content is not reliable everywhere.
     case error
-    /// Something is missing, and the log says so; or it waits to be put in.
+    /// Something is missing, and the log records that; or it is not recovered yet.
     case warning
     /// Worth knowing.
     case info
   }
 
-  /// What was found. The raw value is its name in outputs and stays as it is.
+  /// The kind of problem. The raw value is its name in outputs and is stable.
   public enum Kind: String, Sendable, CaseIterable {
     // The file.
     case damagedPage = "damaged-page"
@@ -20,11 +20,11 @@ public struct Finding: Sendable {
     case brokenView = "broken-view"
     case newerVersion = "newer-version"
     case readableByOthers = "readable-by-others"
-    // What rows point at.
+    // References between rows.
     case unknownReference = "unknown-reference"
     case missingBlob = "missing-blob"
     case wrongBlob = "wrong-blob"
-    // What rows say.
+    // Contents of rows.
     case unreadableKey = "unreadable-key"
     case unreadableArgs = "unreadable-args"
     case unreadableSnapshot = "unreadable-snapshot"
@@ -39,7 +39,7 @@ public struct Finding: Sendable {
     case wrongGap = "wrong-gap"
     case knownGap = "known-gap"
     case wrongTotals = "wrong-totals"
-    // What happened.
+    // Runs and their events.
     case impossibleTransition = "impossible-transition"
     case brokenChain = "broken-chain"
     case wrongEnd = "wrong-end"
@@ -51,7 +51,7 @@ public struct Finding: Sendable {
     case partialRun = "partial-run"
     case inNoLog = "in-no-log"
     case incompleteWorker = "incomplete-worker"
-    // Beside the file.
+    // Next to the file.
     case undrainedSpool = "undrained-spool"
     case strangeSpool = "strange-spool"
     case emptySpool = "empty-spool"
@@ -70,11 +70,11 @@ public struct Finding: Sendable {
   }
 
   public var kind: Kind
-  /// The number of the run in the file, where it is about one.
+  /// The row ID of the run in the file, if the finding is about one.
   public var run: Int64?
-  /// How often it was found.
+  /// The number of occurrences.
   public var count: Int64
-  /// Where it was found first: an event, a source, a table.
+  /// The location of the first occurrence: an event, a source, a table.
   public var place: String
   /// What is wrong there, and what to do about it.
   public var detail: String
@@ -92,20 +92,19 @@ public struct Finding: Sendable {
   public var severity: Severity { kind.severity }
 }
 
-/// Findings, those of one kind in one run taken together: a fault in each of a million rows is one
-/// line.
+/// Findings, grouped by kind and run: the same error in each of a million rows is one line.
 struct FindingList {
   private struct Place: Hashable {
     var kind: Finding.Kind
     var run: Int64?
-    /// Keeps apart what is told one by one.
+    /// Separates findings of one kind that are reported individually.
     var subject: String
   }
 
   private var places: [Place: Int] = [:]
   private(set) var findings: [Finding] = []
 
-  /// - Parameter subject: what it is about, where findings of one kind are to be told apart.
+  /// - Parameter subject: what the finding is about, if findings of one kind are to be kept apart.
   mutating func add(
     _ kind: Finding.Kind, run: Int64? = nil, count: Int64 = 1, subject: String = "",
     at place: @autoclosure () -> String, _ detail: @autoclosure () -> String
@@ -120,7 +119,7 @@ struct FindingList {
     }
   }
 
-  /// The worst first, then in the order of `Finding.Kind`, then by run.
+  /// The most severe first, then in the order of `Finding.Kind`, then by run.
   var sorted: [Finding] {
     let order = Dictionary(
       uniqueKeysWithValues: Finding.Kind.allCases.enumerated().map { ($1, $0) })
@@ -133,7 +132,7 @@ struct FindingList {
         }
       return (severity, order[finding.kind] ?? 0, finding.run ?? 0)
     }
-    // Stable: what was found first comes first among equals.
+    // Stable: equal findings stay in the order in which they were found.
     return findings.enumerated().sorted {
       let (a, b) = (rank($0.element), rank($1.element))
       return a == b ? $0.offset < $1.offset : a < b

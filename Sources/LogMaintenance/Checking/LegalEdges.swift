@@ -1,13 +1,13 @@
 import TaskLogPlugin
 
-/// Which changes of state can happen at all.
+/// The state transitions that are possible.
 ///
 /// Dask's `Scheduler._TRANSITIONS_TABLE` and `WorkerState._TRANSITIONS_TABLE` of distributed 2024.8
-/// to 2026.8, and what comes of them: an edge of the scheduler may end in another state than the one
-/// it was taken for (`waiting→processing` in no-worker, queued or erred, `released→waiting` in
-/// released), and a worker of our engine tells the state that a task is really in, where Dask's tells
-/// the one that was asked for (`executing→released` is executing→cancelled as long as the thread
-/// runs). A transition without an edge runs through released and is two events.
+/// to 2026.8, and their consequences: an edge of the scheduler may end in a state other than the
+/// requested one (`waiting→processing` in no-worker, queued or erred, `released→waiting` in
+/// released), and a worker of our engine reports the actual state of a task, where Dask's reports
+/// the requested one (`executing→released` is executing→cancelled as long as the thread runs). A
+/// transition without an edge passes through released and is two events.
 enum LegalEdges {
   private static let scheduler = table([
     "released": "waiting erred forgotten",
@@ -51,9 +51,9 @@ enum LegalEdges {
     return table
   }
 
-  /// Whether a task can have changed so; a state that this version does not know can be anything.
+  /// Whether a task can make this transition; a state that this version does not know allows any.
   static func has(_ start: State, _ finish: State, isScheduler: Bool) -> Bool {
-    // Nothing came of it.
+    // The transition had no effect.
     if start == finish { return true }
     guard let row = start.knownIndex, let column = finish.knownIndex else { return true }
     return (isScheduler ? scheduler : worker)[row][column]

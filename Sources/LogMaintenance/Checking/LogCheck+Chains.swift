@@ -2,10 +2,11 @@ import EventLog
 import TaskLogPlugin
 
 extension LogCheck {
-  /// At a scheduler each transition of a task begins where the one before has ended. (A worker of
-  /// Dask tells the state that was asked for, and the next one begins where the task really was.)
+  /// At a scheduler each transition of a task starts in the state in which the previous one ended.
+  /// (A worker of Dask reports the requested state, and the next transition starts in the actual
+  /// one.)
   ///
-  /// - Parameter unchained: runs of which a filter has left out hooks that bring states.
+  /// - Parameter unchained: runs for which a filter excluded hooks that carry states.
   func checkChains(_ references: References, except unchained: Set<Int64>) throws {
     var references = references
     let select = try connection.prepare(
@@ -21,12 +22,12 @@ extension LogCheck {
       var chains = TaskChains()
       var last: Int64 = 0
       while try select.step() {
-        // What happened in a hole is not known.
+        // The transitions inside a hole are unknown.
         if select.integer(1) != last + 1 { chains.forgetAll() }
         last = select.integer(1)
         switch references.hook(select.integer(2)) {
         case .transition: break
-        // What reaches a scheduler from outside may bring data, and with it states.
+        // Input from outside a scheduler may bring data, and with it states.
         case .restart, .stimulus, .attach:
           chains.forgetAll()
           continue
@@ -36,14 +37,14 @@ extension LogCheck {
         let step = TaskChains.Step(
           seq: select.integer(0), key: select.integer(3), start: select.integer(4),
           finish: select.integer(5))
-        for broken in chains.take(step, &references) { tell(broken, facts.run, &references) }
+        for broken in chains.take(step, &references) { report(broken, facts.run, &references) }
       }
-      for broken in chains.unfinished { tell(broken, facts.run, &references) }
+      for broken in chains.unfinished { report(broken, facts.run, &references) }
       select.reset()
     }
   }
 
-  private func tell(_ broken: TaskChains.Break, _ run: Int64, _ references: inout References) {
+  private func report(_ broken: TaskChains.Break, _ run: Int64, _ references: inout References) {
     list.add(
       .brokenChain, run: run, at: "seq \(broken.step.seq)",
       "a task leaves \(references.state(broken.step.start)), and the event before had brought it to "
@@ -51,13 +52,13 @@ extension LogCheck {
   }
 }
 
-/// Whether the transitions of the tasks of one scheduler follow one another: where each task is by
-/// the events so far. Keys and states are numbers of the file.
+/// Checks that the transitions of the tasks of one scheduler are continuous: tracks the state of
+/// each task by the events so far. Keys and states are row IDs of the file.
 ///
-/// One transition of Dask takes place within another: a task whose inputs are larger than the memory
-/// of its worker is failed on its way to `processing`. Plugins are called first with
-/// processing → erred, then with the outer one, which ends there as well: waiting → erred,
-/// queued → erred or no-worker → erred.
+/// One transition of Dask is nested in another: a task whose inputs are larger than the memory of
+/// its worker is failed on its way to `processing`. Plugins are called first with processing →
+/// erred, then with the outer one, which ends there as well: waiting → erred, queued → erred or
+/// no-worker → erred.
 struct TaskChains {
   struct Step {
     var seq: Int64
@@ -66,20 +67,20 @@ struct TaskChains {
     var finish: Int64
   }
 
-  /// A step that does not begin where its task is.
+  /// A step that does not start in the state of its task.
   struct Break {
     var step: Step
     var known: Int64
   }
 
   private var states: [Int64: Int64] = [:]
-  /// By task, what may be an inner transition whose outer one is still to come.
+  /// By task, what may be an inner transition whose outer one has not followed yet.
   private var inner: [Int64: Inner] = [:]
   private var lastSeq: Int64 = 0
 
   private struct Inner {
     var step: Step
-    /// Where the task was, if that is known.
+    /// The previous state of the task, if known.
     var known: Int64?
 
     var asBreak: Break? { known.map { Break(step: step, known: $0) } }
@@ -90,9 +91,9 @@ struct TaskChains {
     inner.removeAll(keepingCapacity: true)
   }
 
-  /// Takes the next transition.
+  /// Applies the next transition.
   ///
-  /// - Returns: the steps that turn out not to begin where their task is.
+  /// - Returns: the steps that turn out not to start in the state of their task.
   mutating func take(_ step: Step, _ references: inout References) -> [Break] {
     lastSeq = step.seq
     let known = states[step.key]
@@ -122,8 +123,8 @@ struct TaskChains {
     [.waiting, .queued, .noWorker].contains(references.state(state))
   }
 
-  /// Inner transitions whose outer one has not come. In a log that was cut off it may be missing
-  /// after the last event.
+  /// Inner transitions whose outer one did not follow. In a truncated log it may be missing after
+  /// the last event.
   var unfinished: [Break] {
     inner.values.filter { $0.step.seq != lastSeq }.compactMap(\.asBreak)
       .sorted { $0.step.seq < $1.step.seq }

@@ -4,9 +4,9 @@ import Glibc
 import LogFormat
 import TaskLogPlugin
 
-/// Ends of runs, and what lies beside the file.
+/// Checks of ends of runs, and of the folders next to the file.
 extension LogCheck {
-  /// - Parameter runs: the runs with who is alive, as of a moment ago.
+  /// - Parameter runs: the runs with their live state, as of a moment ago.
   func checkRuns(_ runs: [RunInfo]) throws {
     let infos = Dictionary(runs.map { ($0.number, $0) }) { first, _ in first }
     let select = try connection.prepare(
@@ -26,7 +26,7 @@ extension LogCheck {
           .wrongTime, run: number, at: "run #\(number)",
           "ended before it started; the clock was set back in between")
       }
-      // What follows, other logs may know.
+      // Other logs may contain the rest.
       if partialRuns.contains(number) { continue }
       if select.integer(4) > 0, select.integer(6) == 0 {
         list.add(
@@ -36,13 +36,13 @@ extension LogCheck {
       if end == nil, infos[number]?.end == .died {
         list.add(
           .diedUnnoticed, run: number, at: "run #\(number)",
-          "its recorder is gone without a word; 'tasklog recover' puts in what it left, and marks it"
+          "its recorder died; 'tasklog recover' recovers its last events and marks the run as died"
         )
       }
     }
   }
 
-  /// What was left out on purpose is no hole, and no loss.
+  /// Events that were filtered on purpose are neither a hole nor a loss.
   func reportFilters(_ runs: [RunInfo]) throws {
     for run in runs where run.limits.isFiltered {
       let excluded = try LogReader(path: path).excluded(of: run).reduce(0) { $0 + $1.events }
@@ -53,7 +53,7 @@ extension LogCheck {
     }
   }
 
-  /// What others took from the same queue is no hole, either.
+  /// Events that other recorders took from the same queue are not a hole, either.
   func reportParts(_ runs: [RunInfo]) throws {
     for run in runs where run.isPartial {
       let holes = try PartialRunAudit.coverage(of: run, connection).holes
@@ -66,7 +66,7 @@ extension LogCheck {
     }
   }
 
-  /// Workers whose last events may be missing.
+  /// Reports workers whose last events may be missing.
   func checkWorkers(_ runs: [RunInfo]) throws {
     let reader = try LogReader(path: path)
     for run in runs {
@@ -81,8 +81,8 @@ extension LogCheck {
 
   private static func wrongEnd(_ end: String?, ended: Int64?) -> String? {
     switch (end, ended) {
-    case (nil, .some): "has a time of its end, and no end"
-    case (.some, nil): "has an end, and no time of it"
+    case (nil, .some): "has a time of its end, but no end"
+    case (.some, nil): "has an end, but no time of it"
     case (.some(let end), .some) where RunEnd(rawValue: end) == nil: "has an unknown end '\(end)'"
     default: nil
     }
@@ -95,7 +95,7 @@ extension LogCheck {
     for name in Self.entries(of: RecorderLock.parent(ofLog: path)) {
       let folder = RecorderLock.parent(ofLog: path) + "/" + name
       guard !RecorderLock.isHeld(log: path, run: name) else { continue }
-      // Of a recorder of a queue there is nothing but the lock.
+      // A recorder of a queue has only a lock there.
       if let run = ends[name], partialRuns.contains(run.number) { continue }
       if ends[name]?.isEndInLog ?? OrphanedFolder.isEmpty(folder) {
         list.add(
@@ -105,8 +105,7 @@ extension LogCheck {
       } else if let run = ends[name] {
         list.add(
           .undrainedSpool, run: run.number, at: folder,
-          "its recorder is dead and its last events are not in the log; 'tasklog recover' puts them in"
-        )
+          "its recorder is dead, its last events are not in the log; 'tasklog recover' adds them")
       } else {
         list.add(
           .strangeSpool, subject: name, at: folder,

@@ -1,7 +1,7 @@
 import EventLog
 import TaskLogPlugin
 
-/// Numbers without holes, and chains of states.
+/// Checks of event numbers and of sources.
 extension LogCheck {
   func checkNumbers() throws {
     let next = try connection.integer("SELECT value FROM meta WHERE name = 'next_seq'")
@@ -10,7 +10,7 @@ extension LogCheck {
       if next <= last {
         list.add(
           .wrongNextSeq, at: "meta",
-          "the next event would be \(next), and \(last) is in use; recorders go on behind it")
+          "the next event would be \(next), and \(last) is in use; recorders continue after it")
       }
     } else {
       list.add(.wrongNextSeq, at: "meta", "has no 'next_seq'; recorders refuse the log")
@@ -24,7 +24,7 @@ extension LogCheck {
       guard (try? JSONReader.value(select.text(1))) == nil else { continue }
       list.add(
         .unreadableKey, at: "key \(select.integer(0))",
-        "what it is beside its text cannot be decoded; it is taken for plain text")
+        "its typed value cannot be decoded; the key is read as plain text")
     }
     for column in ["prefix", "key_group"] {
       let dangling =
@@ -36,7 +36,7 @@ extension LogCheck {
       guard dangling > 0 else { continue }
       list.add(
         .unknownReference, count: dangling, subject: "key." + column, at: "table key",
-        "keys have a \(column) that is not in the log; they are left out where it is asked for")
+        "keys have a \(column) that is not in the log; queries by it miss them")
     }
   }
 
@@ -48,7 +48,7 @@ extension LogCheck {
     var end: Int64 { first.addingReportingOverflow(count).partialValue }
   }
 
-  /// Within a source, numbers count up from 1 without holes but those that are written down.
+  /// Within a source, numbers count up from 1 without holes, except for recorded gaps.
   func checkSources() throws {
     let sources = try connection.prepare(
       """
@@ -80,22 +80,22 @@ extension LogCheck {
     let select = try connection.prepare(
       "SELECT source_seq FROM event WHERE source = ? ORDER BY source_seq")
     try select.bind(1, id)
-    // The lowest number that neither an event nor a gap has accounted for.
+    // The lowest number that no event or gap accounts for.
     var next: Int64 = 1
-    var place = 0
+    var index = 0
     func account(to number: Int64) {
-      while place < gaps.count, gaps[place].first <= number {
-        if gaps[place].first > next { reportHole(from: next, to: gaps[place].first) }
-        next = max(next, gaps[place].end)
-        place += 1
+      while index < gaps.count, gaps[index].first <= number {
+        if gaps[index].first > next { reportHole(from: next, to: gaps[index].first) }
+        next = max(next, gaps[index].end)
+        index += 1
       }
     }
     func reportHole(from first: Int64, to end: Int64) {
-      // Another log may have them.
+      // Another log may contain them.
       guard !partialRuns.contains(run) else { return }
       list.add(
         .holeInSource, run: run, count: end - first, at: "\(name), number \(first)",
-        "events of it are gone that no gap accounts for")
+        "events are missing without a recorded gap")
     }
     while try select.step() {
       let number = select.integer(0)
@@ -105,7 +105,7 @@ extension LogCheck {
       } else if number < next {
         list.add(
           .wrongGap, run: run, at: "\(name), number \(number)",
-          "a gap says that this event is missing, and it is there")
+          "a gap records this event as missing, but it exists")
       }
       next = max(next, number + 1)
     }
@@ -137,7 +137,7 @@ extension LogCheck {
       list.add(
         kind, run: run, count: gap.count,
         subject: name + reason,
-        at: "\(name), number \(gap.first)", "events are missing, as the log says: \(reason)")
+        at: "\(name), number \(gap.first)", "events are missing, as the log records: \(reason)")
       gaps.append(gap)
     }
     return gaps

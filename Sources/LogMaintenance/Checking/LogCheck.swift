@@ -6,22 +6,22 @@ import LogFormat
 import Migrations
 import TaskLogPlugin
 
-/// Goes through a whole log and tells everything that is wrong with it.
+/// Checks a whole log and reports everything that is wrong with it.
 ///
-/// What a log promises (see the design: numbers without holes but those that are written down, rows
-/// that point only at what is there, args that can be decoded, ends of runs that agree with their
-/// recorders) is looked at one promise after the other. What cannot be read ends only the look that
-/// met it. Nothing is written. A live log is looked at as of one moment: in a read transaction, below
-/// which its write-ahead log grows until the check is over.
+/// The promises of a log (see the design: numbers without holes except for recorded gaps, rows that
+/// reference only existing rows, args that can be decoded, ends of runs that agree with their
+/// recorders) are checked one by one. Unreadable data ends only the check that encountered it.
+/// Nothing is written. A live log is checked as of one moment: in a read transaction, during which
+/// its write-ahead log grows until the check is over.
 public final class LogCheck {
   public struct Result: Sendable {
     public var runs: Int
-    /// Events that could be read.
+    /// The number of readable events.
     public var events: Int64
-    /// The worst first.
+    /// The most severe first.
     public var findings: [Finding]
 
-    /// Whether something is wrong that the log itself does not tell.
+    /// Whether there is a problem that the log itself does not record.
     public var hasErrors: Bool { findings.contains { $0.severity == .error } }
     public var hasWarnings: Bool { findings.contains { $0.severity == .warning } }
   }
@@ -30,25 +30,25 @@ public final class LogCheck {
   let connection: Connection
   var list = FindingList()
   var events: Int64 = 0
-  /// The numbers of the runs of which other logs may hold the rest.
+  /// The row IDs of the runs whose remaining events may be in other logs.
   var partialRuns: Set<Int64> = []
 
-  /// - Throws: `LogError` when it is no log at all.
+  /// - Throws: `LogError` if the file is not a log.
   public init(path: String) throws {
     self.path = path
     connection = try LogFile.openForChecking(path)
   }
 
   /// - Parameters:
-  ///   - isQuick: leaves out what takes most of the time: the contents of args, snapshots and blobs,
-  ///     and whether indexes agree with their tables.
-  ///   - show: called now and then with how many events have been read.
-  /// - Throws: `LogError` when nothing can be read.
+  ///   - isQuick: skips what takes most of the time: the contents of args, snapshots and blobs, and
+  ///     whether indexes agree with their tables.
+  ///   - show: called periodically with the number of events read so far.
+  /// - Throws: `LogError` if nothing can be read.
   public func run(isQuick: Bool = false, show: @escaping (Int64) -> Void = { _ in }) throws
     -> Result
   {
     var runs: [RunInfo] = []
-    look("runs") { runs = try LogReader(path: path).runs() }
+    runCheck("runs") { runs = try LogReader(path: path).runs() }
     partialRuns = Set(runs.filter(\.isPartial).map(\.number))
     do {
       try connection.execute("BEGIN")
@@ -57,36 +57,36 @@ public final class LogCheck {
     }
     defer { try? connection.execute("ROLLBACK") }
     var isSound = false
-    look("file") { isSound = try checkFile(isQuick: isQuick) }
-    look("schema") { try checkSchema() }
+    runCheck("file") { isSound = try checkFile(isQuick: isQuick) }
+    runCheck("schema") { try checkSchema() }
     let references = References(connection)
-    look("meta") { try checkNumbers() }
+    runCheck("meta") { try checkNumbers() }
     var totals: TotalsCheck?
-    look("events") {
+    runCheck("events") {
       var scan = try EventScan(self, references, isQuick: isQuick, show: show)
       try scan.run()
       totals = scan.stored
     }
-    look("totals") {
+    runCheck("totals") {
       try totals?.compare { run, detail in
         list.add(.wrongTotals, run: run, at: run.map { "run #\($0)" } ?? "totals", detail)
       }
     }
-    look("sources") { try checkSources() }
+    runCheck("sources") { try checkSources() }
     let unchained = runs.filter(\.limits.hasHookFilter).map(\.number)
-    look("chains") { try checkChains(references, except: Set(unchained)) }
-    look("filters") { try reportFilters(runs) }
-    look("parts") { try reportParts(runs) }
-    look("runs") { try checkRuns(runs) }
-    look("workers") { try checkWorkers(runs) }
-    if !isQuick { look("blobs") { try checkBlobs() } }
+    runCheck("chains") { try checkChains(references, except: Set(unchained)) }
+    runCheck("filters") { try reportFilters(runs) }
+    runCheck("parts") { try reportParts(runs) }
+    runCheck("runs") { try checkRuns(runs) }
+    runCheck("workers") { try checkWorkers(runs) }
+    if !isQuick { runCheck("blobs") { try checkBlobs() } }
     checkSpools(runs)
     if !isSound { reportReadable() }
     return Result(runs: runs.count, events: events, findings: list.sorted)
   }
 
-  /// Takes one look; what cannot be read ends it and is a finding.
-  private func look(_ subject: String, _ body: () throws -> Void) {
+  /// Runs one check; unreadable data ends it and is a finding.
+  private func runCheck(_ subject: String, _ body: () throws -> Void) {
     do {
       try body()
     } catch {
@@ -138,7 +138,7 @@ public final class LogCheck {
     return isSound
   }
 
-  /// Tables, indexes and views are those of the file's version.
+  /// Checks that tables, indexes and views are those of the file's version.
   private func checkSchema() throws {
     let version = try connection.integer("PRAGMA user_version") ?? 0
     if version > LogFile.newestVersion {
@@ -152,19 +152,19 @@ public final class LogCheck {
     for migration in Migrations.all where Int64(migration.version) <= version {
       try expected.execute(String(decoding: migration.sql, as: UTF8.self))
     }
-    let found = try Self.objects(connection)
+    let existing = try Self.objects(connection)
     for (name, object) in try Self.objects(expected).sorted(by: { $0.key < $1.key }) {
-      guard let sql = found[name]?.sql else {
+      guard let sql = existing[name]?.sql else {
         list.add(
           .missingObject, subject: name, at: name,
-          "the \(object.type) is missing; 'tasklog recover --into NEW' makes a whole log of it")
+          "the \(object.type) is missing; 'tasklog recover --into NEW' rebuilds the log")
         continue
       }
       guard object.type != "view" || isWorking(name) else { continue }
       if sql != object.sql {
         list.add(
           .changedObject, subject: name, at: name,
-          "the \(object.type) is not as format version \(version) has it")
+          "the \(object.type) differs from that of format version \(version)")
       }
     }
   }
@@ -198,7 +198,7 @@ public final class LogCheck {
       if hash != select.text(1) {
         list.add(
           .wrongBlob, at: "blob \(select.integer(0))",
-          "its bytes are not those that its hash names; what points at it decodes to something else"
+          "its bytes do not match its hash; events that reference it decode to a wrong value"
         )
       }
     }

@@ -3,15 +3,15 @@ import EventLog
 import LogFormat
 import TaskLogPlugin
 
-/// What several logs hold together of runs of which each has a part.
+/// The combined content of several logs, for runs of which each log has a part.
 public struct PartialRunAudit {
-  /// What is there of a run, by its source's id, and how far each source has come at its end, if that is
-  /// known.
+  /// The events of a run that are present, by source id, and the last number of each source, if it
+  /// is known.
   struct Coverage {
     var sources: [String: IntegerRanges] = [:]
     var lasts: [String: Int64]?
 
-    /// How many events are missing before the last that there is of each source, or was.
+    /// The number of events that are missing before the last present or known one of each source.
     var holes: Int64 {
       let ids = Set(sources.keys).union((lasts ?? [:]).keys)
       return ids.reduce(0) { sum, id in
@@ -24,7 +24,7 @@ public struct PartialRunAudit {
 
   private var runs: [String: (coverage: Coverage, logs: [String], number: Int64, isLive: Bool)] =
     [:]
-  /// Runs that one of the logs holds as a whole.
+  /// Runs that one of the logs contains completely.
   private var whole: Set<String> = []
 
   public init() {}
@@ -63,7 +63,8 @@ public struct PartialRunAudit {
     return coverage
   }
 
-  /// What none of the logs has, of runs that are in several of them, each with those logs.
+  /// Events that are in none of the logs, for runs that are in several of them, each with those
+  /// logs.
   public var findings: [(finding: Finding, logs: [String])] {
     runs.sorted { $0.key < $1.key }.compactMap { id, run in
       guard run.logs.count > 1, !whole.contains(id), !run.isLive else { return nil }
@@ -71,7 +72,7 @@ public struct PartialRunAudit {
       guard holes > 0 || run.coverage.lasts == nil else { return nil }
       let what =
         holes > 0
-        ? "\(holes) events of run \(id) are in none of the logs" : "all that is known of is there"
+        ? "\(holes) events of run \(id) are in none of the logs" : "all known events are there"
       return (
         Finding(
           .inNoLog, run: run.number, count: max(1, holes), place: "run \(id)",

@@ -1,10 +1,10 @@
 import LogFormat
 import TaskLogPlugin
 
-/// What rows of `event` may point at.
+/// The rows that rows of `event` may reference.
 struct References {
-  /// Numbers that exist. They are given out from 1 on, so that a bit each is enough; a damaged file
-  /// may hold absurd ones, which go into a set.
+  /// A set of row IDs. They are assigned from 1 on, so a bit each is enough; a damaged file may
+  /// contain extreme ones, which are stored in a set.
   struct Numbers {
     private static let denseLimit: Int64 = 1 << 28
     private var dense: [Bool] = []
@@ -36,7 +36,7 @@ struct References {
   private(set) var texts = Numbers()
   private(set) var keys = Numbers()
   private(set) var sources: [Int64: Source] = [:]
-  /// Whether all of them could be read: else nothing can be said of what is missing.
+  /// Whether all of them could be read: otherwise missing rows cannot be detected.
   private(set) var isWhole = true
   private let connection: Connection
   private var hooks: [Int64: Hook] = [:]

@@ -3,41 +3,40 @@ import EventLog
 import LogFormat
 import TaskLogPlugin
 
-/// Puts the runs of logs into one log.
+/// Copies the runs of several logs into one log.
 ///
-/// An event is told by its run, its source and its number within the source: what is there already
-/// is passed over, so that a merge can be repeated, and halves of a run that were recorded apart come
-/// together. Events keep the order of arrival of the log that they come from.
+/// An event is identified by its run, its source and its number within the source: an event that is
+/// already there is skipped, so that a merge can be repeated, and parts of a run that were recorded
+/// separately are combined. Events keep the order of arrival of their original log.
 public final class LogMerge {
   public struct Result: Sendable {
     public var runs = 0
     public var added: Int64 = 0
-    /// Events that were there already.
+    /// Events that were already in the log.
     public var known: Int64 = 0
   }
 
   private static let eventsPerBatch = 4096
   private let writer: LogWriter
   private let preservesSeq: Bool
-  /// Up to which event each run of a file has been read, where numbers are kept.
+  /// The last event that was read of each run of a file, if event numbers are preserved.
   private var positions: [String: Int64] = [:]
-  /// The largest numbers of the events of sources.
+  /// The largest event number of each source.
   private var lasts: [Int64: Int64] = [:]
   private var unordered: Set<Int64> = []
 
-  /// - Parameter preservesSeq: for files of runs that go on from one to the next and are to be
-  ///   asked as one log: events keep their numbers, and of a file that is added again only what is
-  ///   new is read.
+  /// - Parameter preservesSeq: for segments of rotated runs that are queried as one log: events
+  ///   keep their numbers, and of a segment that is added again only new events are read.
   /// - Throws: `LogError`.
   public init(into path: String, preservesSeq: Bool = false) throws {
     writer = try LogWriter(path: path)
     self.preservesSeq = preservesSeq
   }
 
-  /// Adds all runs of several logs at once. One of which several logs hold parts, or whose events did
-  /// not arrive in their order, is put in order meanwhile: by time, and by number within each source.
+  /// Adds all runs of several logs at once. A run whose parts are in several logs, or whose events
+  /// did not arrive in order, is sorted meanwhile: by time, and by number within each source.
   ///
-  /// - Parameter show: called with how many events have been read.
+  /// - Parameter show: called with the number of events read so far.
   /// - Throws: `LogError`.
   public func add(_ readers: [LogReader], show: (Int64) -> Void = { _ in }) throws -> Result {
     var parts: [String: [(run: RunInfo, reader: LogReader)]] = [:]
@@ -63,11 +62,11 @@ public final class LogMerge {
     return result
   }
 
-  /// Writes down as gaps what none of the logs that were put in has of runs that were spread over them;
-  /// for a log to which no more is added.
+  /// Records as gaps the events that none of the merged logs contains, of runs that were in several
+  /// of them; for a log to which nothing more is added.
   ///
   /// - Throws: `LogError`.
-  public func judge(_ run: String) throws {
+  public func recordMissingAsGaps(_ run: String) throws {
     do {
       try writer.transaction {
         guard let number = try writer.run(id: run)?.number else { return }
@@ -91,8 +90,9 @@ public final class LogMerge {
   /// Adds runs of a log.
   ///
   /// - Parameters:
-  ///   - next: the ids of those that go on in a file that is added next; how they end is told by that.
-  ///   - show: called with how many events have been read.
+  ///   - next: the ids of those that continue in a file that is added next, which determines their
+  ///     end.
+  ///   - show: called with the number of events read so far.
   /// - Throws: `LogError`.
   public func add(
     _ reader: LogReader, goingOn next: Set<String> = [], show: (Int64) -> Void = { _ in }
@@ -128,9 +128,9 @@ public final class LogMerge {
     }
     let isThere = try writer.connection.prepare(
       "SELECT 1 FROM event WHERE source = ? AND source_seq = ?")
-    let place = reader.path + "#" + run.id
+    let positionKey = reader.path + "#" + run.id
     let cursor = try reader.events(
-      of: run, order: .arrival, goingOnFrom: positions[place].map(ResumePoint.init(arrived:)))
+      of: run, order: .arrival, resumingFrom: positions[positionKey].map(ResumePoint.init(arrived:)))
     var isAtEnd = false
     while !isAtEnd {
       try writer.transaction {
@@ -153,14 +153,14 @@ public final class LogMerge {
       }
       show(result.added + result.known)
     }
-    // Not earlier: after an error it is read again.
-    if preservesSeq { positions[place] = run.lastSeq }
+    // Not earlier: after an error the run is read again.
+    if preservesSeq { positions[positionKey] = run.lastSeq }
     try finish(
       [Part(run: run, reader: reader, numbers: numbers)], number, Array(numbers.values),
       goesOn: goesOn)
   }
 
-  /// Adds a run of which several logs hold parts.
+  /// Adds a run of which several logs have parts.
   private func add(
     _ parts: [(run: RunInfo, reader: LogReader)], _ result: inout Result, _ show: (Int64) -> Void
   ) throws {
@@ -218,19 +218,19 @@ public final class LogMerge {
       try writer.markUnordered(run: run)
     }
     lasts[source] = max(last, recorded.sourceSeq)
-    if preservesSeq { writer.goOn(at: recorded.seq) }
+    if preservesSeq { writer.reserveSeq(from: recorded.seq) }
     try writer.append(
       copyOf: recorded.event, source: source, sourceSeq: recorded.sourceSeq)
   }
 
-  /// What a log holds of a run, with the numbers that its sources have here.
+  /// The part of a run in a log, with the row IDs of its sources in the target.
   private struct Part {
     var run: RunInfo
     var reader: LogReader
     var numbers: [Int64: Int64]
   }
 
-  /// What can be said once all events are there.
+  /// Records what is only known once all events are there.
   private func finish(
     _ parts: [Part], _ number: Int64, _ sources: [Int64], goesOn: Bool
   ) throws {
@@ -243,7 +243,7 @@ public final class LogMerge {
     }
   }
 
-  /// What a log knows of sources that did not say themselves that they are complete.
+  /// Marks sources as complete that the log knows to be complete, without an event that says so.
   private func markComplete(_ part: Part) throws {
     for (source, last) in try part.reader.completeSources(of: part.run) {
       guard let own = part.numbers[source] else { continue }
@@ -251,8 +251,8 @@ public final class LogMerge {
     }
   }
 
-  /// Where files of one run come together, what was in the one before is not missing any more; nor is
-  /// what was pruned from one copy of it and not from another.
+  /// Where segments of one run are combined, events of the previous one are no longer missing; nor
+  /// are events that were pruned from one copy of it and not from another.
   private func mendGaps(of source: Int64) throws {
     let select = try writer.connection.prepare(
       """
@@ -279,8 +279,8 @@ public final class LogMerge {
     }
     for gap in gaps {
       let end = gap.first + gap.count
-      for (place, number) in [source, gap.first, end - 1, gap.id].enumerated() {
-        try others.bind(Int32(place + 1), number)
+      for (parameter, number) in [source, gap.first, end - 1, gap.id].enumerated() {
+        try others.bind(Int32(parameter + 1), number)
       }
       var holes: [(first: Int64, count: Int64)] = []
       var next = gap.first
@@ -342,7 +342,7 @@ public final class LogMerge {
     }
   }
 
-  /// Notes which file the first events are in that have not come yet.
+  /// Records which file contains the first events that have not been added yet.
   private func recordPreviousFile(_ number: Int64) throws {
     let reason = try writer.connection.prepare(
       """
@@ -354,8 +354,9 @@ public final class LogMerge {
     try writer.note(RunMetadataKey.previousSegment, name, run: number)
   }
 
-  /// How the run has ended, or in which file it goes on: of its files the last tells that, in whatever
-  /// order they come. A run that goes on where it was read has died as far as this file knows.
+  /// Records how the run ended, or in which segment it continues: its last segment determines that,
+  /// in whatever order the segments are added. A run that is still live in its source has died as
+  /// far as this file knows.
   private func end(_ part: Part, _ number: Int64) throws {
     let run = part.run
     let known = try writer.connection.prepare(
@@ -377,15 +378,15 @@ public final class LogMerge {
       }
       return
     }
-    // How a run has ended of which others hold the rest, they may know; of the same run in several logs
-    // who has heard that it is over.
+    // How a run of which others have the rest ended is known to them; for the same run in several
+    // logs, to those that recorded its end.
     guard run.end == .closed || run.end == .died && !run.isPartial else { return }
     let isPartOfFiles = run.previousFile != nil || run.nextFile != nil
     guard run.end == .closed || !isClosed || isPartOfFiles else { return }
     try writer.end(run: number, run.end, at: run.ended ?? run.started)
   }
 
-  /// Whether nothing of a run that is there comes behind what a file of it holds.
+  /// Whether no event of the run in the target comes after those of a segment of it.
   private func isLast(_ part: Part, _ run: Int64) throws -> Bool {
     let count = try writer.connection.integer("SELECT count(*) FROM source WHERE run = \(run)")
     guard count == Int64(part.numbers.count) else { return false }

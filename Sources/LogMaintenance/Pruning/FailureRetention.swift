@@ -3,11 +3,11 @@ import LogAnalysis
 import LogFormat
 import TaskLogPlugin
 
-/// The events of a run that stay when the stories of failed tasks are kept: those about tasks that
-/// erred at the scheduler or at a worker, and about all that these needed; and those that are about
-/// no task and small, such as the coming and going of workers.
+/// The events of a run that stay if the stories of failed tasks are retained: those about tasks
+/// that erred at the scheduler or at a worker, and about everything that these needed; and those
+/// that are about no task and small, such as workers that join or leave.
 struct FailureRetention {
-  /// What is about no task, and tells where tasks ran.
+  /// Hooks that are about no task, and show where tasks ran.
   private static let keptHooks: [Hook] = [
     .start, .beforeClose, .close, .restart, .addWorker, .removeWorker, .setup, .teardown, .attach,
     .detach,
@@ -15,21 +15,21 @@ struct FailureRetention {
 
   private var keys: Set<Int64> = []
   private var hooks: Set<Int64> = []
-  /// Whether any task has failed: else nothing stays.
+  /// Whether any task has failed: otherwise nothing stays.
   private var hasFailures: Bool { !keys.isEmpty }
 
-  /// Notes in the run's metadata what stays: when it is pruned again, or once more because that was
-  /// interrupted, the graphs that told what tasks needed may be gone.
+  /// Records in the run's metadata which events stay: when it is pruned again, or once more after
+  /// an interruption, the graphs that contain the dependencies of tasks may be gone.
   ///
-  /// - Parameter files: all that the run was recorded into: a task may have been submitted in one of
-  ///   them and failed in another.
+  /// - Parameter files: all files of the run: a task may have been submitted in one of them and
+  ///   failed in another.
   init(_ run: RunInfo, files: [String], _ writer: LogWriter) throws {
     let connection = writer.connection
-    let wanted = try Self.wanted(run, files)
+    let retained = try Self.retained(run, files)
     let select = try connection.prepare("SELECT id, text, typed FROM key")
     while try select.step() {
       let key = Key(text: select.text(1), typed: select.text(2))
-      if wanted.contains(KeyHash.hash(of: key)) { keys.insert(select.integer(0)) }
+      if retained.contains(KeyHash.hash(of: key)) { keys.insert(select.integer(0)) }
     }
     for hook in Self.keptHooks {
       let find = try connection.prepare("SELECT id FROM text WHERE text = ?")
@@ -46,25 +46,25 @@ struct FailureRetention {
     }
   }
 
-  /// Hashes of the keys whose stories are to stay.
-  private static func wanted(_ run: RunInfo, _ files: [String]) throws -> Set<UInt64> {
-    var wanted: Set<UInt64> = []
+  /// Hashes of the keys whose stories are retained.
+  private static func retained(_ run: RunInfo, _ files: [String]) throws -> Set<UInt64> {
+    var retained: Set<UInt64> = []
     var graphs: [DependencyIndex] = []
     for path in files {
       let reader = try LogReader(path: path)
       guard let part = try reader.runs().first(where: { $0.id == run.id }) else { continue }
-      try wanted.formUnion(failed(part, reader.connection))
+      try retained.formUnion(failed(part, reader.connection))
       let find = try reader.connection.prepare("SELECT text, typed FROM key WHERE id = ?")
       for number in part.metadata[RunMetadataKey.retainedKeys]?.elements?.compactMap(\.int) ?? [] {
         defer { find.reset() }
         try find.bind(1, number)
         guard try find.step() else { continue }
-        wanted.insert(KeyHash.hash(of: Key(text: find.text(0), typed: find.text(1))))
+        retained.insert(KeyHash.hash(of: Key(text: find.text(0), typed: find.text(1))))
       }
       graphs.append(try reader.dependencies(of: part))
     }
-    addDependencies(&wanted, graphs)
-    return wanted
+    addDependencies(&retained, graphs)
+    return retained
   }
 
   func keeps(key: Int64?, hook: Int64) -> Bool {
@@ -72,7 +72,7 @@ struct FailureRetention {
     return hasFailures && hooks.contains(hook)
   }
 
-  /// Hashes of the keys of tasks that have failed.
+  /// Hashes of the keys of failed tasks.
   private static func failed(_ run: RunInfo, _ connection: Connection) throws -> Set<UInt64> {
     guard let first = run.firstSeq, let last = run.lastSeq else { return [] }
     let select = try connection.prepare(
@@ -93,14 +93,14 @@ struct FailureRetention {
     return hashes
   }
 
-  private static func addDependencies(_ wanted: inout Set<UInt64>, _ graphs: [DependencyIndex]) {
-    var waiting = Array(wanted)
+  private static func addDependencies(_ retained: inout Set<UInt64>, _ graphs: [DependencyIndex]) {
+    var waiting = Array(retained)
     while let hash = waiting.popLast() {
       for graph in graphs {
         guard let task = graph.task(hash: hash) else { continue }
         for dependency in graph.dependencies(of: task) {
           let hash = graph.hash(of: Int(dependency))
-          if wanted.insert(hash).inserted { waiting.append(hash) }
+          if retained.insert(hash).inserted { waiting.append(hash) }
         }
       }
     }

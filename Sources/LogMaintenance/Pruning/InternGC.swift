@@ -5,9 +5,10 @@ import TaskLogPlugin
 
 /// Deletes texts, keys and blobs that no event uses any more.
 ///
-/// Recorders that live may begin to use any of them again at any moment. So what is used is looked up
-/// in short transactions first, and in each transaction that deletes once more for what has come
-/// since; `intern_generation` then tells the others that the numbers which they know may be gone.
+/// Live recorders may begin to use any of them again at any moment. So the used ones are first
+/// collected in short transactions, and each transaction that deletes also checks the events that
+/// were added since; `intern_generation` then notifies the recorders that the row IDs which they
+/// have cached may be gone.
 struct InternGC {
   private static let eventsPerBatch = 16_384
   private static let rowsPerBatch = 4096
@@ -18,11 +19,11 @@ struct InternGC {
   private var texts = References.Numbers()
   private var keys = References.Numbers()
   private var blobs: Set<String> = []
-  /// What the hashes of blobs begin with that heartbeats are told by.
+  /// The hash prefixes of blobs that are templates of heartbeats.
   private var templates: Set<String> = []
-  /// Events up to here have been looked at.
+  /// Events up to here have been scanned.
   private var position: Int64 = 0
-  /// As of when the keys' own texts have been looked at.
+  /// The data version as of which the keys' own texts were scanned.
   private var keysVersion: Int64?
 
   init(_ writer: LogWriter) {
@@ -30,7 +31,7 @@ struct InternGC {
   }
 
   mutating func run() throws {
-    while try lookAtEvents(limit: Self.eventsPerBatch) {}
+    while try scanEvents(limit: Self.eventsPerBatch) {}
     try sweep("key", isUsed: { $0.keys.contains($1.integer(0)) })
     try sweep("blob", columns: "id, hash", isUsed: { $0.isUsed(blob: $1.text(1)) })
     try sweep("text", isUsed: { $0.texts.contains($1.integer(0)) })
@@ -42,7 +43,7 @@ struct InternGC {
   }
 
   /// - Returns: whether there are more.
-  private mutating func lookAtEvents(limit: Int?) throws -> Bool {
+  private mutating func scanEvents(limit: Int?) throws -> Bool {
     let select = try connection.prepare(
       """
       SELECT seq, key, hook, start, finish, stimulus, worker,
@@ -71,8 +72,8 @@ struct InternGC {
     return count == limit
   }
 
-  /// The prefixes and groups of keys; anew when another process has written.
-  private mutating func lookAtKeys() throws {
+  /// Scans the prefixes and groups of keys; again after another process has written.
+  private mutating func scanKeys() throws {
     let version = try connection.integer("PRAGMA data_version")
     guard version != keysVersion else { return }
     keysVersion = version
@@ -95,11 +96,11 @@ struct InternGC {
     var isAtEnd = false
     while !isAtEnd {
       try writer.transaction {
-        // The row with the highest number stays: else that would be given out once more, and readers
-        // that know it would take it for what it was.
+        // The row with the highest ID stays: otherwise that ID would be assigned again, and readers
+        // that have cached it would take it for the old row.
         let highest = try connection.integer("SELECT max(id) FROM \(table)")
-        _ = try lookAtEvents(limit: nil)
-        if table == "text" { try lookAtKeys() }
+        _ = try scanEvents(limit: nil)
+        if table == "text" { try scanKeys() }
         var unused: [Int64] = []
         var count = 0
         try select.bind(1, last)

@@ -4,15 +4,16 @@ import Glibc
 import LogFormat
 import TaskLogPlugin
 
-/// Takes events of runs that are over out of a log and gives their space back to the disk, while
-/// others may record into the same log, read and follow it.
+/// Deletes events of finished runs from a log and returns their space to the disk, while other
+/// processes may record into the same log, read and follow it.
 ///
-/// Every step is a transaction that leaves a whole log, so that it may be killed at any moment: with
-/// the rows go the counts of their run, and a gap with the reason `pruned` comes in their place.
-/// Names that nobody uses any more go next, see `InternGC`, then the empty pages:
+/// Every step is a transaction that leaves a consistent log, so the process may be killed at any
+/// moment: the deletion of rows also updates the counts of their run, and adds a gap with the
+/// reason `pruned` in their place. Unused names are deleted next, see `InternGC`, then the empty
+/// pages:
 /// https://sqlite.org/pragma.html#pragma_incremental_vacuum
 public final class LogPruning {
-  /// So many events are looked at in one transaction: others want to write, too.
+  /// The number of events per transaction, limited because others want to write, too.
   private static let eventsPerBatch = 4096
   private static let pagesPerBatch = 256
   private static let pauseMicroseconds: UInt32 = 2_000
@@ -24,21 +25,21 @@ public final class LogPruning {
   /// - Throws: `LogError`.
   public init(path: String) throws {
     self.path = path
-    // Refuses what is no log, rather than making one.
+    // Refuses a file that is not a log instead of creating one.
     _ = try LogReader(path: path)
     writer = try LogWriter(path: path)
   }
 
   public func close() { writer.close(isIndexing: false) }
 
-  /// Takes the events of a run out.
+  /// Deletes the events of a run.
   ///
   /// - Parameters:
-  ///   - keepingFailures: the stories of tasks that failed, and of what they needed, stay; with them
-  ///     what happened to workers and to the scheduler.
-  ///   - files: all files that the run was recorded into, where there are others.
-  ///   - show: called with how many events have been looked at.
-  /// - Returns: how many events went.
+  ///   - keepingFailures: retains the stories of failed tasks, and of what they needed, together
+  ///     with the events of workers and of the scheduler.
+  ///   - files: all files of the run, if there are others.
+  ///   - show: called with the number of events scanned so far.
+  /// - Returns: the number of deleted events.
   /// - Throws: `LogError`.
   public func prune(
     _ run: RunInfo, keepingFailures: Bool, files: [String] = [],
@@ -91,12 +92,12 @@ public final class LogPruning {
     }
   }
 
-  /// Whether events of a run wait beside the log to be recovered: first they have to be in it.
+  /// Whether a spool next to the log contains events of a run that must be recovered first.
   private func hasSpool(_ run: RunInfo) -> Bool {
     RecorderLock.folder(log: path, run: run.id).map { access($0, F_OK) == 0 } ?? false
   }
 
-  /// The events that say that a worker's events are complete may go.
+  /// The events that mark a worker's events as complete may be deleted.
   private func markSourcesComplete(of run: RunInfo) throws {
     let reader = try LogReader(path: path)
     let isCounted = try ![RunSegment(reader: reader, run: run)].stays().isEmpty
@@ -138,15 +139,15 @@ public final class LogPruning {
     var gaps = try PrunedGaps(connection)
     let sorted = rows.sorted { ($0.source, $0.sourceSeq) < ($1.source, $1.sourceSeq) }
     var start = 0
-    for place in 1...sorted.count {
-      if place < sorted.count, sorted[place].source == sorted[start].source,
-        sorted[place].sourceSeq == sorted[place - 1].sourceSeq + 1
+    for index in 1...sorted.count {
+      if index < sorted.count, sorted[index].source == sorted[start].source,
+        sorted[index].sourceSeq == sorted[index - 1].sourceSeq + 1
       {
         continue
       }
       try gaps.add(
-        source: sorted[start].source, first: sorted[start].sourceSeq, count: Int64(place - start))
-      start = place
+        source: sorted[start].source, first: sorted[start].sourceSeq, count: Int64(index - start))
+      start = index
     }
     let update = try connection.prepare("UPDATE run SET events = events - ? WHERE id = ?")
     try update.bind(1, Int64(rows.count))
@@ -154,7 +155,7 @@ public final class LogPruning {
     try update.run()
   }
 
-  /// Between which numbers the events lie that are left.
+  /// Updates the range of the numbers of the remaining events.
   private func fitExtent(of run: RunInfo, _ sources: Set<Int64>) throws {
     var (first, last): (Int64?, Int64?)
     let select = try connection.prepare("SELECT min(seq), max(seq) FROM event WHERE source = ?")
@@ -177,10 +178,11 @@ public final class LogPruning {
 
   // MARK: - Space
 
-  /// What is left to be done when some events are gone: forgets the names that nobody uses any more
-  /// and gives the empty pages back to the disk.
+  /// Cleans up after events were deleted: deletes unused names and returns the empty pages to the
+  /// disk.
   ///
-  /// - Returns: how many bytes could not be given back, because somebody reads or writes all the time.
+  /// - Returns: the number of bytes that could not be returned, because another process reads or
+  ///   writes all the time.
   /// - Throws: `LogError`.
   public func reclaimSpace() throws -> Int64 {
     try translating {
@@ -192,10 +194,10 @@ public final class LogPruning {
           usleep(Self.pauseMicroseconds)
         }
       } else {
-        // A file that another tool has made: all of it is written anew.
+        // A file that was created by another tool: all of it is rewritten.
         try connection.execute("VACUUM")
       }
-      // The file becomes shorter when its write-ahead log is moved into it, which waits for readers.
+      // The file shrinks when its write-ahead log is moved into it, which waits for readers.
       for _ in 0..<50 {
         if (try? connection.checkpoint()) != nil { break }
         usleep(20_000)
@@ -206,7 +208,7 @@ public final class LogPruning {
     }
   }
 
-  /// The bytes of a log on the disk, its write-ahead log with it.
+  /// The bytes of a log on disk, including its write-ahead log.
   public static func bytes(of path: String) -> Int64 {
     [path, path + "-wal"].reduce(0) { sum, name in
       var status = stat()

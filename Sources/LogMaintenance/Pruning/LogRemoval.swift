@@ -1,11 +1,11 @@
 import Glibc
 import LogFormat
 
-/// Removes the files of logs of which nothing is to be kept.
+/// Removes the files of logs of which nothing is retained.
 public enum LogRemoval {
-  /// Removes a log, with what lies beside it.
+  /// Removes a log and the files next to it.
   ///
-  /// - Returns: false when a recorder lives on it, and then nothing was done.
+  /// - Returns: false if a live recorder uses it, and then nothing is changed.
   /// - Throws: `LogError.cannotWrite`.
   public static func remove(_ path: String) throws -> Bool {
     guard !isInUse(path) else { return false }
@@ -13,12 +13,12 @@ public enum LogRemoval {
       throw LogError.cannotWrite(path: path, reason: String(cString: strerror(errno)))
     }
     for name in [path + "-wal", path + "-shm"] { unlink(name) }
-    // Only goes when nothing is in it that could be recovered.
+    // Only succeeds if it contains nothing to recover.
     rmdir(RecorderLock.parent(ofLog: path))
     return true
   }
 
-  /// Whether a recorder lives on a log.
+  /// Whether a live recorder uses a log.
   static func isInUse(_ path: String) -> Bool {
     names(RecorderLock.parent(ofLog: path)).contains { RecorderLock.isHeld(log: path, run: $0) }
   }

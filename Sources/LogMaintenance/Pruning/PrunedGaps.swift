@@ -1,7 +1,7 @@
 import EventLog
 import LogFormat
 
-/// Puts gaps where events have been, and makes one of those that meet.
+/// Inserts gaps in place of deleted events, and joins adjacent ones.
 struct PrunedGaps {
   private let findBefore: Statement
   private let findBehind: Statement

@@ -1,30 +1,30 @@
 import EventLog
 
-/// Which runs are to be taken out of logs.
+/// The runs to delete from logs.
 public struct RetentionPolicy: Sendable {
-  /// Those that have ended before this time, in nanoseconds since 1970 UTC.
+  /// Runs that ended before this time, in nanoseconds since 1970 UTC.
   public var endedBefore: Int64?
-  /// All but so many of the newest.
+  /// All but this number of the newest runs.
   public var keptRuns: Int?
-  /// The oldest, until all logs together take at most so many bytes.
+  /// The oldest runs, until all logs together take at most this number of bytes.
   public var maximumBytes: Int64?
 
   public init() {}
 
-  /// Which rule a run falls under. The raw value is its name in outputs and stays as it is.
+  /// The rule that applies to a run. The raw value is its name in outputs and is stable.
   public enum Reason: String, Sendable {
     case olderThan = "older-than"
     case keepRuns = "keep-runs"
     case maxSize = "max-size"
   }
 
-  /// A run, or as much of it as is in one file.
+  /// A run, or the part of it that is in one file.
   public struct Candidate: Sendable {
     public var path: String
     public var run: RunInfo
     /// In this file.
     public var events: Int64
-    /// About so many bytes of the file are its.
+    /// The approximate number of bytes that it uses in the file.
     public var bytes: Int64
 
     public init(path: String, run: RunInfo, events: Int64, bytes: Int64) {
@@ -34,13 +34,13 @@ public struct RetentionPolicy: Sendable {
       self.bytes = bytes
     }
 
-    /// Nobody takes anything from a run that is being recorded.
+    /// Nothing is deleted from a run that is being recorded.
     public var isLive: Bool { run.end == .running }
   }
 
-  /// What is in logs.
+  /// The runs in logs.
   ///
-  /// - Parameter withEmpty: also runs of which nothing is left, where each has a file of its own.
+  /// - Parameter withEmpty: includes runs without remaining events, if each run has its own file.
   /// - Throws: `LogError`.
   public static func candidates(_ paths: [String], withEmpty: Bool) throws -> [Candidate] {
     var candidates: [Candidate] = []
@@ -62,12 +62,12 @@ public struct RetentionPolicy: Sendable {
   }
 
   /// - Parameters:
-  ///   - candidates: of all logs.
-  ///   - bytes: how many all logs take.
+  ///   - candidates: the runs of all logs.
+  ///   - bytes: the size of all logs.
   public func choose(
     _ candidates: [Candidate], bytes: Int64
   ) -> [(candidate: Candidate, reason: Reason)] {
-    // The oldest first; the files of one run in their order.
+    // The oldest first; the segments of one run in their order.
     let sorted = candidates.sorted {
       ($0.run.started, $0.run.id, $0.run.ended ?? .max)
         < ($1.run.started, $1.run.id, $1.run.ended ?? .max)
@@ -75,7 +75,7 @@ public struct RetentionPolicy: Sendable {
     var ids: [String] = []
     for candidate in sorted where ids.last != candidate.run.id { ids.append(candidate.run.id) }
     let kept = keptRuns.map { Set(ids.suffix($0)) }
-    var left = bytes
+    var remainingBytes = bytes
     var chosen: [(candidate: Candidate, reason: Reason)] = []
     var others: [Candidate] = []
     for candidate in sorted where !candidate.isLive {
@@ -87,12 +87,12 @@ public struct RetentionPolicy: Sendable {
         others.append(candidate)
         continue
       }
-      left -= candidate.bytes
+      remainingBytes -= candidate.bytes
     }
     if let maximumBytes {
-      for candidate in others where left > maximumBytes {
+      for candidate in others where remainingBytes > maximumBytes {
         chosen.append((candidate, .maxSize))
-        left -= candidate.bytes
+        remainingBytes -= candidate.bytes
       }
     }
     return chosen
@@ -100,7 +100,7 @@ public struct RetentionPolicy: Sendable {
 }
 
 extension LogReader {
-  /// Bytes of the file that are empty.
+  /// The number of unused bytes in the file.
   ///
   /// - Throws: `LogError`.
   public func freeBytes() throws -> Int64 {

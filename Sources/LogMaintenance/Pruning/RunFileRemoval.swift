@@ -3,11 +3,11 @@ import Glibc
 import LogFormat
 import TaskLogPlugin
 
-/// Removes one of the files that a run was recorded into, one after the other.
+/// Removes one of the segments of a rotated run.
 ///
-/// What was in it is missing from then on: the gaps by which later files say where those events are
-/// say that they were pruned. That is done first, so that a command that is killed on the way has told
-/// what the next one removes.
+/// Its events are missing from then on: the gaps that record their location in later segments are
+/// changed to say that they were pruned. That is done first, so that a command that is killed on
+/// the way has already recorded what the next one removes.
 public struct RunFileRemoval {
   private let path: String
   private let name: String
@@ -17,22 +17,22 @@ public struct RunFileRemoval {
     name = String(path.split(separator: "/").last ?? "")
   }
 
-  /// What a file holds of a run.
+  /// The part of a run in a file.
   private struct Part {
     var run: RunInfo
-    /// The numbers of its events, there or missing, by the id of their source.
+    /// The numbers of its events, present or missing, by the id of their source.
     var numbers: [String: ClosedRange<Int64>] = [:]
   }
 
-  /// - Parameter others: the run's other files.
-  /// - Returns: false when a recorder lives on the file, and then nothing was done.
+  /// - Parameter others: the run's other segments.
+  /// - Returns: false if a live recorder uses the file, and then nothing is changed.
   /// - Throws: `LogError`.
   public func remove(others: [String]) throws -> Bool {
     guard !LogRemoval.isInUse(path) else { return false }
     let parts = try parts()
     for other in others where other != path {
       do {
-        try note(parts, in: other)
+        try recordRemoval(parts, in: other)
       } catch let error as SQLiteError {
         throw LogError(error, path: other)
       }
@@ -47,7 +47,7 @@ public struct RunFileRemoval {
         var part = Part(run: run)
         for info in try reader.sources(of: run) {
           let last = try RunFiles.lastNumber(of: info.number, reader.connection)
-          // What is in still earlier files goes with it where none of them is there.
+          // Events of still earlier segments are gone with it if none of those segments exists.
           let earlier = try reader.connection.integer(
             "SELECT max(source_seq + count) FROM gap WHERE \(RunFiles.isEarlierSQL) "
               + "AND source = \(info.number)")
@@ -64,7 +64,7 @@ public struct RunFileRemoval {
     return access(String(path.dropLast(self.name.count)) + name, F_OK) == 0
   }
 
-  private func note(_ parts: [Part], in other: String) throws {
+  private func recordRemoval(_ parts: [Part], in other: String) throws {
     let reader = try LogReader(path: other)
     let mine = try reader.runs().compactMap { run in
       parts.first { $0.run.id == run.id }.map { (run, $0) }
@@ -79,7 +79,7 @@ public struct RunFileRemoval {
       try writer.transaction {
         for info in sources {
           guard let gone = part.numbers[info.source.id] else { continue }
-          try note(gone, of: info.number, before: before, writer)
+          try recordRemoval(gone, of: info.number, before: before, writer)
         }
         if run.previousFile == name { try writer.note(RunMetadataKey.previousSegment, before, run: run.number) }
         if run.nextFile == name { try writer.note(RunMetadataKey.nextSegment, behind, run: run.number) }
@@ -87,8 +87,8 @@ public struct RunFileRemoval {
     }
   }
 
-  /// Divides the gap for what is in earlier files into what goes and what stays.
-  private func note(
+  /// Splits the gap for events in earlier segments into the removed part and the remaining part.
+  private func recordRemoval(
     _ gone: ClosedRange<Int64>, of source: Int64, before: String?, _ writer: LogWriter
   ) throws {
     let select = try writer.connection.prepare(

@@ -2,20 +2,21 @@ import CSQLite
 import Glibc
 import LogFormat
 
-/// The pages of a SQLite file as they lie on the disk, with what its write-ahead log has committed
-/// over them: read without SQLite, which refuses whatever does not add up.
+/// The pages of a SQLite file as they are on disk, overlaid with the committed pages of its
+/// write-ahead log: read without SQLite, which refuses inconsistent files.
 ///
 /// The format: https://sqlite.org/fileformat2.html
 package final class DatabaseImage {
   let pageSize: Int
-  /// Bytes of a page that hold content: https://sqlite.org/fileformat2.html#the_database_header
+  /// The number of bytes of a page that hold content:
+  /// https://sqlite.org/fileformat2.html#the_database_header
   let usableSize: Int
-  /// Numbers of pages count from 1.
+  /// Pages are numbered from 1.
   let pageCount: Int
   private let descriptor: Int32
   private let wal: WriteAheadLog?
 
-  /// - Throws: `LogError.unreadable` when the file cannot be opened.
+  /// - Throws: `LogError.unreadable` if the file cannot be opened.
   init(path: String) throws {
     descriptor = tl_open_file_of_process(path, O_RDONLY | O_CLOEXEC | O_NOCTTY, 0)
     var status = stat()
@@ -33,22 +34,22 @@ package final class DatabaseImage {
       wal?.pageSize ?? (isPlausible ? size : Self.guess(descriptor, Int(status.st_size)))
     let reserved = isPlausible ? Int(header[20]) : 0
     usableSize = pageSize - reserved >= 480 ? pageSize - reserved : pageSize
-    // The last page may have been cut.
+    // The last page may be truncated.
     let pagesInFile = (Int(status.st_size) + pageSize - 1) / pageSize
     pageCount = max(pagesInFile, wal?.lastPage ?? 0)
   }
 
   private static let sizes = (9...16).map { 1 << $0 }
 
-  /// The size of pages where the header is gone: the smallest at whose multiples pages of b-trees
-  /// begin as often as at any other's.
+  /// The page size if the header is gone: the smallest one at whose multiples pages of b-trees
+  /// begin as often as at those of any other.
   private static func guess(_ descriptor: Int32, _ length: Int) -> Int {
     let shares = sizes.map { size in
-      let places = stride(from: size, to: min(length, 4_000 * size), by: size)
-      let pages = places.count { place in
-        let start = read(descriptor, at: place, count: 8)
+      let offsets = stride(from: size, to: min(length, 4_000 * size), by: size)
+      let pages = offsets.count { fileOffset in
+        let start = read(descriptor, at: fileOffset, count: 8)
         guard start.count == 8, BTreePage.Kind(rawValue: start[0]) != nil else { return false }
-        // Of its cells there is one, and they begin behind the page's header.
+        // It has at least one cell, and the cells begin after the page's header.
         return (start[3] > 0 || start[4] > 0) && Int(start[5]) << 8 | Int(start[6]) >= 8
       }
       return Double(pages) / Double(max(1, (length - 1) / size))
@@ -59,7 +60,7 @@ package final class DatabaseImage {
 
   deinit { tl_close_file_of_process(descriptor) }
 
-  /// A page; zeroes where the file has been cut. Nothing when there is no such page.
+  /// A page; zeroes where the file is truncated. `nil` if there is no such page.
   func page(_ number: Int) -> [UInt8]? {
     guard number >= 1, number <= pageCount else { return nil }
     if let page = wal?.page(number) { return page }
@@ -82,17 +83,17 @@ package final class DatabaseImage {
   }
 }
 
-/// The pages that a write-ahead log has committed: https://sqlite.org/fileformat2.html#walformat
+/// The committed pages of a write-ahead log: https://sqlite.org/fileformat2.html#walformat
 private final class WriteAheadLog {
   let pageSize: Int
   private(set) var lastPage = 0
   private let descriptor: Int32
-  private var places: [Int: Int] = [:]
+  private var offsets: [Int: Int] = [:]
 
   private static let headerSize = 32
   private static let frameHeaderSize = 24
 
-  /// Nothing when there is none, or nothing in it.
+  /// `nil` if there is no such file, or it is empty.
   init?(path: String) {
     let descriptor = open(path, O_RDONLY | O_CLOEXEC)
     guard descriptor >= 0 else { return nil }
@@ -113,12 +114,13 @@ private final class WriteAheadLog {
   deinit { close(descriptor) }
 
   func page(_ number: Int) -> [UInt8]? {
-    guard let place = places[number] else { return nil }
-    let page = DatabaseImage.read(descriptor, at: place, count: pageSize)
+    guard let fileOffset = offsets[number] else { return nil }
+    let page = DatabaseImage.read(descriptor, at: fileOffset, count: pageSize)
     return page.count == pageSize ? page : nil
   }
 
-  /// Up to the first frame whose checksum or salt is wrong; what has no commit behind it is left out.
+  /// Reads up to the first frame whose checksum or salt is wrong; frames without a commit after
+  /// them are ignored.
   private func readFrames(_ header: [UInt8], isBigEndian: Bool) {
     var sum: (UInt32, UInt32) = (0, 0)
     Self.add(header[..<24], isBigEndian, &sum)
@@ -137,7 +139,7 @@ private final class WriteAheadLog {
       uncommitted[Int(Self.number(frame, 0))] = offset + Self.frameHeaderSize
       let pages = Int(Self.number(frame, 4))
       if pages > 0 {
-        places.merge(uncommitted) { _, new in new }
+        offsets.merge(uncommitted) { _, new in new }
         uncommitted.removeAll(keepingCapacity: true)
         lastPage = pages
       }
@@ -145,18 +147,18 @@ private final class WriteAheadLog {
     }
   }
 
-  private static func number(_ bytes: [UInt8], _ place: Int) -> UInt32 {
-    guard place + 4 <= bytes.count else { return 0 }
-    return bytes[place..<place + 4].reduce(0) { $0 << 8 | UInt32($1) }
+  private static func number(_ bytes: [UInt8], _ fileOffset: Int) -> UInt32 {
+    guard fileOffset + 4 <= bytes.count else { return 0 }
+    return bytes[fileOffset..<fileOffset + 4].reduce(0) { $0 << 8 | UInt32($1) }
   }
 
   private static func add(
     _ bytes: ArraySlice<UInt8>, _ isBigEndian: Bool, _ sum: inout (UInt32, UInt32)
   ) {
     bytes.withUnsafeBytes { bytes in
-      for place in stride(from: 0, to: bytes.count - 7, by: 8) {
-        let first = bytes.loadUnaligned(fromByteOffset: place, as: UInt32.self)
-        let second = bytes.loadUnaligned(fromByteOffset: place + 4, as: UInt32.self)
+      for fileOffset in stride(from: 0, to: bytes.count - 7, by: 8) {
+        let first = bytes.loadUnaligned(fromByteOffset: fileOffset, as: UInt32.self)
+        let second = bytes.loadUnaligned(fromByteOffset: fileOffset + 4, as: UInt32.self)
         sum.0 &+= (isBigEndian ? first.bigEndian : first.littleEndian) &+ sum.1
         sum.1 &+= (isBigEndian ? second.bigEndian : second.littleEndian) &+ sum.0
       }

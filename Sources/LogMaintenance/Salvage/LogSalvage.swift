@@ -3,26 +3,27 @@ import Glibc
 import LogFormat
 import TaskLogPlugin
 
-/// Saves what is left of a damaged log into a new one.
+/// Salvages a damaged log into a new one.
 ///
-/// The file is read page by page, without SQLite. First the trees of its tables are gone through from
-/// their roots; then every page that no tree has led to is looked at by itself, and its rows are told
-/// by their shape. A row that is found twice is taken from the tree. Rows keep their numbers. What
-/// events point at and is gone gets a stand-in that begins with `$lost`, so that no event is lost for
-/// the loss of a name; and what is missing in the numbers of a source becomes a gap.
+/// The file is read page by page, without SQLite. First the trees of its tables are walked from
+/// their roots; then every page that no tree has reached is read by itself, and the table of its
+/// rows is inferred from their shape. Of a row that is found twice, the one in the tree is used.
+/// Rows keep their IDs. A missing row that events reference is replaced by a stand-in that begins
+/// with `$lost`, so that no event is lost for the loss of a name; and missing numbers of a source
+/// become a gap.
 public final class LogSalvage {
   public struct Result: Sendable {
     public var runs: Int64 = 0
     public var events: Int64 = 0
-    /// Events that are known to be lost with the damage.
+    /// Events that are known to be lost.
     public var missing: Int64 = 0
-    /// Names, sources and runs that are gone and have a stand-in.
+    /// Missing names, sources and runs that were replaced by a stand-in.
     public var standIns: Int64 = 0
-    /// Pages that belong to a table and were reached by no tree.
+    /// Pages that belong to a table and were not reached by any tree.
     public var strayPages = 0
-    /// Cells of pages, and whole rows, that could not be read.
+    /// Cells of pages, and complete rows, that could not be read.
     public var unreadable = 0
-    /// Binary that is not what its hash names; it is left out.
+    /// Binary data that does not match its hash; it is omitted.
     public var wrongBlobs = 0
   }
 
@@ -40,8 +41,8 @@ public final class LogSalvage {
 
   /// Reads `path` and writes `newPath`, which must not exist.
   ///
-  /// - Parameter show: called now and then with how many pages have been read, and of how many.
-  /// - Throws: `LogError`, also when there is nothing of a log in the file; no new file is left then.
+  /// - Parameter show: called periodically with the number of pages read so far, and the total.
+  /// - Throws: `LogError`, also if the file contains nothing of a log; no new file remains then.
   public static func salvage(
     _ path: String, into newPath: String,
     show: @escaping (_ pages: Int64, _ of: Int64) -> Void = { _, _ in }
@@ -93,7 +94,7 @@ public final class LogSalvage {
 
   // MARK: - Trees
 
-  /// Where the trees of the tables begin, as far as the file still says so.
+  /// The root pages of the tables, as far as the file still contains them.
   private func roots() throws -> [(SalvagedTable, Int)] {
     var roots: [(SalvagedTable, Int)] = []
     try walk(1) { row in
@@ -112,7 +113,7 @@ public final class LogSalvage {
     }
   }
 
-  /// Goes through a tree. A page is gone through once, whatever points at it.
+  /// Walks a tree. Each page is visited once, whatever references it.
   private func walk(_ root: Int, _ give: (BTreePage.Row) throws -> Void) throws {
     var waiting = [root]
     while let number = waiting.popLast() {
@@ -147,7 +148,7 @@ public final class LogSalvage {
       }
       if isOfTable { result.strayPages += 1 }
     case .leafIndex:
-      // The table `meta` has no row numbers, and so is an index.
+      // The table `meta` has no row IDs, and so is an index.
       _ = page.rows { row in
         guard row.values.count == 2, row.values[0] == .text("next_seq"),
           case .integer(let next) = row.values[1], next < .max >> 1
@@ -167,8 +168,8 @@ public final class LogSalvage {
       return
     }
     try insert.bind(1, row.rowID)
-    for (place, value) in row.values.enumerated().dropFirst() {
-      try insert.bind(Int32(place + 1), value)
+    for (index, value) in row.values.enumerated().dropFirst() {
+      try insert.bind(Int32(index + 1), value)
     }
     try insert.run()
   }

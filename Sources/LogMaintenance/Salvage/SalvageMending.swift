@@ -2,8 +2,8 @@ import EventLog
 import LogFormat
 import TaskLogPlugin
 
-/// Makes a whole log of saved rows: stand-ins for what is gone, gaps for what is missing, totals and
-/// ends that are true.
+/// Builds a consistent log from salvaged rows: stand-ins for missing rows, gaps for missing events,
+/// correct totals and ends.
 struct SalvageMending {
   private let connection: Connection
   private var result: LogSalvage.Result
@@ -13,8 +13,8 @@ struct SalvageMending {
     self.result = result
   }
 
-  /// - Parameter nextSeq: the number that the damaged file would have given out next, 0 when that is
-  ///   not known.
+  /// - Parameter nextSeq: the number that the damaged file would have assigned next, 0 if it is
+  ///   unknown.
   func mend(nextSeq: Int64) throws -> LogSalvage.Result {
     var mending = self
     try mending.dropPruned()
@@ -26,7 +26,7 @@ struct SalvageMending {
     return mending.result
   }
 
-  /// Pages that the file has given up may still hold rows that were pruned from it.
+  /// Pages that the file has freed may still contain rows that were pruned from it.
   private func dropPruned() throws {
     try connection.execute(
       """
@@ -64,7 +64,7 @@ struct SalvageMending {
     result.standIns += Int64(connection.changes)
   }
 
-  /// A source that is gone belongs to the only run there is, else to one of its own.
+  /// A missing source belongs to the only run there is, otherwise to a run of its own.
   private mutating func addFallbackSources() throws {
     let lost = try numbers(
       """
@@ -76,7 +76,7 @@ struct SalvageMending {
     for source in lost {
       let run = try home ?? (runs.count == 1 ? runs[0] : makeRun(nil))
       home = run
-      // What a scheduler alone tells gives it away.
+      // Hooks that only a scheduler calls identify it.
       let isScheduler =
         try connection.integer(
           """
@@ -163,7 +163,7 @@ struct SalvageMending {
 
   private mutating func total(_ run: Int64) throws {
     let sources = "(SELECT id FROM source WHERE run = \(run))"
-    let said = try connection.integer("SELECT events FROM run WHERE id = \(run)") ?? 0
+    let claimed = try connection.integer("SELECT events FROM run WHERE id = \(run)") ?? 0
     let found =
       try connection.integer("SELECT count(*) FROM event WHERE source IN \(sources)") ?? 0
     let lost =
@@ -172,8 +172,9 @@ struct SalvageMending {
         SELECT coalesce(sum(count), 0) FROM gap WHERE source IN \(sources)
           AND reason = '\(LogSalvage.reason)'
         """) ?? 0
-    // What the run had and no hole accounts for was last; of which source, nobody knows any more.
-    if said > found + lost,
+    // Events that the run's total includes and no hole accounts for came last; of which source, is
+    // unknown.
+    if claimed > found + lost,
       let source = try connection.integer(
         "SELECT id FROM source WHERE run = \(run) ORDER BY kind, id LIMIT 1")
     {
@@ -183,7 +184,7 @@ struct SalvageMending {
           SELECT max(coalesce((SELECT max(source_seq) FROM event WHERE source = \(source)), 0),
             coalesce((SELECT max(source_seq + count - 1) FROM gap WHERE source = \(source)), 0))
           """) ?? 0
-      try addGap(source, last + 1, said - found - lost)
+      try addGap(source, last + 1, claimed - found - lost)
     }
     try connection.execute(
       """
@@ -200,7 +201,7 @@ struct SalvageMending {
     result.events += found
   }
 
-  /// Numbers of the file are never given out again. Those of lost events are accounted for by gaps.
+  /// Numbers of the file are never reused. Those of lost events are accounted for by gaps.
   private func count(_ nextSeq: Int64) throws {
     let last = try connection.integer("SELECT max(seq) FROM event") ?? 0
     try connection.execute(

@@ -1,5 +1,5 @@
-/// The tables of a log by the shape of their rows: a page that no tree leads to any more is known by
-/// what lies on it.
+/// The tables of a log by the shape of their rows: a page that no tree reaches any more is
+/// identified by its content.
 package enum SalvagedTable: String, CaseIterable {
   case text, key, blob, run, source, gap, event
   case sourceTotal = "source_total"
@@ -30,10 +30,10 @@ package enum SalvagedTable: String, CaseIterable {
     }
   }
 
-  /// How many columns its rows have, the number of the row included.
+  /// The number of columns of its rows, including the row ID.
   var columnCount: Int { shape.count + 1 }
 
-  /// Whether a row can be one of its rows. The number of the row stands as NULL among its values:
+  /// Whether a row may belong to the table. The row ID is stored as NULL among the values:
   /// https://sqlite.org/fileformat2.html#representation_of_sql_tables
   func fits(_ row: BTreePage.Row) -> Bool {
     guard row.values.count == columnCount, row.values[0] == .null else { return false }
@@ -53,7 +53,7 @@ package enum SalvagedTable: String, CaseIterable {
     }
   }
 
-  /// The table that a row lies in, by its looks. A page that was given up may have old totals.
+  /// The table that a row belongs to, inferred from its shape.
   static func of(_ row: BTreePage.Row) -> SalvagedTable? {
     allCases.first { $0 != .sourceTotal && $0.columnCount == row.values.count && $0.fits(row) }
   }
