@@ -147,7 +147,9 @@ def test_large_text_is_in_the_first_event_of_a_batch() -> None:
 
     def size(text: str) -> int:
         # Dask makes another object of it for each task.
-        packed = encoder.pack(encoder.named({"annotations": Shared({"custom": text[:1] + text[1:]})}))
+        packed = encoder.pack(
+            encoder.named({"annotations": Shared({"custom": text[:1] + text[1:]})})
+        )
         encoder.end_event()
         return len(packed)
 

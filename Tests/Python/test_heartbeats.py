@@ -46,7 +46,9 @@ def beaten(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[list]]:
         Client(cluster) as client,
     ):
         recorder = package.Recorder(
-            log, verify=[annotated.Metrics], every=50,
+            log,
+            verify=[annotated.Metrics],
+            every=50,
             worker_spool=str(log.parent / "spool"),
         )
         client.register_plugin(recorder)

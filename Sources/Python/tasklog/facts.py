@@ -31,10 +31,7 @@ def limits(ts: Any) -> tuple | None:
     A plugin can change them by itself.
     """
     if not (
-        ts.annotations
-        or ts.worker_restrictions
-        or ts.host_restrictions
-        or ts.resource_restrictions
+        ts.annotations or ts.worker_restrictions or ts.host_restrictions or ts.resource_restrictions
     ):
         return None
     return (

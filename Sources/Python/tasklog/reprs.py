@@ -50,8 +50,10 @@ class _Repr:
     def _show(self, value: Any) -> None:
         method = type(value).__repr__
         show = _SHOWN.get(method)
-        if show is None and dataclasses.is_dataclass(value) and method is vars(type(value)).get(
-            "__repr__"
+        if (
+            show is None
+            and dataclasses.is_dataclass(value)
+            and method is vars(type(value)).get("__repr__")
         ):
             # As `dataclass` has made it, and nobody else.
             made = getattr(method, "__wrapped__", None)

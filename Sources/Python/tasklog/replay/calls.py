@@ -13,6 +13,7 @@ from tasklog.replay.events import Event
 from tasklog.replay.failures import Failure, Failures
 from tasklog.replay.needs import function_of, needs_arguments
 
+
 class Caller:
     """Calls the plugins of one scheduler or worker.
 

@@ -72,5 +72,3 @@ def _take_worker(s: Scheduler, facts: dict) -> None:
     if "memoryUnmanagedHistory" in facts:
         ws._memory_unmanaged_old = facts["memoryUnmanagedOld"]
         ws._memory_unmanaged_history.extend(map(tuple, facts["memoryUnmanagedHistory"]))
-
-

@@ -281,7 +281,8 @@ class Host:
             rest = len(self.looked_at) - 8
             self.notices.append(
                 "plugins looked at fields that are not replayed: "
-                + fields + (f", and {rest} more" if rest > 0 else "")
+                + fields
+                + (f", and {rest} more" if rest > 0 else "")
             )
         self.notices += self.live_failures.notices()
         known = {
