@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import shutil
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
-from typing import Callable
 
 import pytest
-from chromium import Page
 
+from chromium import Page
 from dask_job import HOSTILE
 
 VIEW = "[tasklogReport.timeline.view.from, tasklogReport.timeline.view.to]"

@@ -7,15 +7,17 @@ import dataclasses
 import json
 import random
 import types
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any
 
-import annotated
 import dask
 import pytest
+from distributed import Client, LocalCluster
+
+import annotated
 import tasklog as package
 from clusters import HERE
-from distributed import Client, LocalCluster
 from log import Log
 from replaying import Replay
 from tasklog.decoding import Decoder

@@ -12,14 +12,17 @@ import datetime
 import decimal
 import json
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Callable
+from typing import Any
 
 
 @dataclass(frozen=True)
 class Opaque:
-    """A value that was not kept, and why; of one that was too long its beginning, and how many bytes
-    it had."""
+    """A value that was not recorded, and why.
+
+    Of one that was too long, it has the beginning and the number of bytes.
+    """
 
     reason: str
     bytes: int | None = field(default=None, compare=False)

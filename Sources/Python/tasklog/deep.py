@@ -7,7 +7,8 @@ named in the log. The wrapped functions are called as they were called, whatever
 from __future__ import annotations
 
 import inspect
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 from tasklog import facts
 from tasklog.repeating import Repeated, exact

@@ -8,8 +8,8 @@ is a name and a value:
 - ``$python``: an object that only Python can rebuild: its ``type``, its ``repr``, and its ``state``
   (types that are known here and safe to rebuild) or its ``pickle`` (when that is asked for);
 - ``$opaque``: a value that was not kept, and why;
-- ``$shared``: a number within the event and, where that comes first, a value: annotations, which all
-  tasks of a graph may have. What has the same number is the same object;
+- ``$shared``: a number within the event and, at its first use, a value: annotations, which all
+  tasks of a graph may share. Equal numbers stand for the same object;
 - ``$json``, within ``$shared``: the JSON of a large text, which the log stores once;
 - ``$same``, within ``$shared``: the SHA-256 of such JSON that an event before has brought.
 
@@ -25,7 +25,8 @@ import hashlib
 import json
 import re
 import uuid
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 import msgpack
 

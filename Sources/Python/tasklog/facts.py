@@ -7,7 +7,8 @@ The names are those of the Swift side (`Facts.swift`) where it has the fact.
 from __future__ import annotations
 
 import pickle
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 from distributed.protocol.serialize import Serialized, deserialize
 

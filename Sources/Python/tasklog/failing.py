@@ -12,7 +12,8 @@ from __future__ import annotations
 import collections
 import logging
 import threading
-from typing import Any, Callable, Iterable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 #: Those that tell of plugins.
 _LOGGERS = (

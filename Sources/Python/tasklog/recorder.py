@@ -9,14 +9,25 @@ import platform
 import socket
 import threading
 import weakref
+from collections.abc import Callable, Sequence
 from types import SimpleNamespace
-from typing import Any, Callable, Sequence
+from typing import Any
 
 import cloudpickle
 from distributed.scheduler import TaskState
 
 from tasklog import (
-    deep, encoding, ending, facts, failing, filtering, noting, reprs, spans, spool, worker,
+    deep,
+    encoding,
+    ending,
+    facts,
+    failing,
+    filtering,
+    noting,
+    reprs,
+    spans,
+    spool,
+    worker,
 )  # fmt: skip
 from tasklog.encoding import HOOKS, STATES, Encoder
 from tasklog.hooks import Hooks

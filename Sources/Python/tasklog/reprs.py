@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import dataclasses
 import types
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 
 def safe_repr(value: Any, limit: int = 2000) -> str:

@@ -8,7 +8,8 @@ that could be watched. Nothing else tells of them before the task is done.
 from __future__ import annotations
 
 import inspect
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 #: The method of a worker that books a transfer.
 _BOOKS = "_update_metrics_received_data"

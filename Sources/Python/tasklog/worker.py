@@ -561,7 +561,7 @@ class WorkerRecorder(WorkerPlugin):
             raise RuntimeError(f"the scheduler's recorder answered {reply!r}")
 
     async def _ship_orphans(self) -> None:
-        """Ships what dead workers have left on this host, of this run and of others that are over."""
+        """Ships what dead workers left on this host, of this run and of runs that have ended."""
         log = self.options.get("log")
 
         def takes(header: dict[str, Any]) -> bool:

@@ -7,7 +7,8 @@ import functools
 import inspect
 import traceback
 from collections import defaultdict
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 from tasklog.replay.events import Event
 from tasklog.replay.failures import Failure, Failures
@@ -212,7 +213,7 @@ async def call_scheduler(caller: Caller, scheduler: Any, event: Event) -> None:
             graph = (event.snapshot or {}).get("graph", ())
             kwargs["dependencies"] = {
                 facts.get("key", key): set(facts.get("dependencies", ()))
-                for key, facts in zip(kwargs["tasks"], graph)
+                for key, facts in zip(kwargs["tasks"], graph, strict=False)
             }
         caller.call("update_graph", scheduler, **kwargs)
     elif hook == "addWorker":

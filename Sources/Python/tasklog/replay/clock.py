@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 #: Their own clocks are needed as they are.
 _LEFT_ALONE = ("asyncio", "tornado", "concurrent", "threading", "logging", "tasklog")

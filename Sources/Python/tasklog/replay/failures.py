@@ -1,8 +1,8 @@
 """Failures of hooks: which of them the live run had, too.
 
-What the live run had is in the recording as marks (`tasklog.failing`), each after the event in
-which the hook failed. A failure waits for its mark until the plugins are called again; one in a hook that
-may end later waits until the end.
+The failures of the live run are in the recording as marks (`tasklog.failing`), each after the event
+in which the hook failed. A failure waits for its mark until the plugins are called again; one in a
+hook that may end later waits until the end.
 """
 
 from __future__ import annotations

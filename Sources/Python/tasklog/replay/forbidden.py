@@ -4,7 +4,8 @@ nothing."""
 from __future__ import annotations
 
 import inspect
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 #: Of `Scheduler` and `Server`: what acts on workers, clients, tasks or the outside.
 SCHEDULER = (

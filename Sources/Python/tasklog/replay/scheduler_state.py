@@ -136,7 +136,7 @@ class SchedulerStateHost(Tasks, Stimuli):
         graph, kwargs = event.snapshot["graph"], event.kwargs
         if len(graph) == len(kwargs["tasks"]):
             # What stands in the args is not repeated.
-            for key, facts in zip(kwargs["tasks"], graph):
+            for key, facts in zip(kwargs["tasks"], graph, strict=True):
                 facts.setdefault("key", key)
         for facts in graph:
             facts.setdefault("priority", kwargs["priority"].get(facts["key"]))

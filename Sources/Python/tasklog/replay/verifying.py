@@ -76,7 +76,7 @@ def _parting(live: Any, replayed: Any, place: list[str]) -> tuple | None:
                 return parting
         return None
     if isinstance(live, (list, tuple)) and isinstance(replayed, list):
-        for number, (ours, theirs) in enumerate(zip(live, replayed)):
+        for number, (ours, theirs) in enumerate(zip(live, replayed, strict=False)):
             parting = _parting(ours, theirs, [*place, str(number)])
             if parting:
                 return parting

@@ -7,7 +7,8 @@ from, which depends on hashes and a random number; and whether a value could be 
 
 from __future__ import annotations
 
-from typing import Any, Iterator
+from collections.abc import Iterator
+from typing import Any
 
 import distributed.worker_state_machine as machine
 from distributed.worker_state_machine import WorkerState

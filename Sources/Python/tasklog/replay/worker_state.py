@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import dataclasses
 from collections import deque
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 from distributed.worker_state_machine import StateMachineEvent, TaskState
 
