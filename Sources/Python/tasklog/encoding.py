@@ -166,7 +166,7 @@ class Encoder:
             )
         return self._packers[depth]
 
-    def _nested(self, values: list) -> bytes:
+    def _nested(self, values: list[Any]) -> bytes:
         """Packs what lies inside of an extension, while another packer is at work."""
         self._depth += 1
         try:
@@ -290,7 +290,8 @@ class Encoder:
 
     def _capped(self, value: str | bytes) -> Packed:
         """The head of what is too long, and how long it was."""
-        length = len(value if type(value) is bytes else value.encode("utf-8", "surrogatepass"))
+        encoded = value if isinstance(value, bytes) else value.encode("utf-8", "surrogatepass")
+        length = len(encoded)
         return self._tagged("$capped", {"bytes": length, "head": value[:HEAD_LENGTH]})
 
     def _tagged(self, name: str, prepared: Any) -> Packed:

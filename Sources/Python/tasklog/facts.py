@@ -16,17 +16,17 @@ from tasklog import history
 from tasklog.encoding import Shared
 
 
-def keys(tasks: Any) -> list:
+def keys(tasks: Any) -> list[Any]:
     return [task.key for task in tasks]
 
 
-def order(keys: list) -> list[int]:
+def order(keys: list[Any]) -> list[int]:
     """The order of keys that are known: the place of each among all of them, sorted."""
     place = {key: number for number, key in enumerate(sorted(keys, key=repr))}
     return [place[key] for key in keys]
 
 
-def limits(ts: Any) -> tuple | None:
+def limits(ts: Any) -> tuple[Any, ...] | None:
     """What decides where a task may run, and its annotations; `None` where nothing does.
 
     A plugin can change them by itself.
@@ -56,7 +56,7 @@ def restrictions(ts: Any) -> dict[str, Any]:
     }
 
 
-def are_other_limits(before: tuple | None, now: tuple | None) -> bool:
+def are_other_limits(before: tuple[Any, ...] | None, now: tuple[Any, ...] | None) -> bool:
     if before is None or now is None:
         return before is not now
     ours, theirs = before[-1], now[-1]

@@ -41,13 +41,13 @@ class FailureWatch(logging.Filter):
     """
 
     def __init__(
-        self, plugins: Callable[[], Iterable], put: Callable[[dict[str, Any]], None]
+        self, plugins: Callable[[], Iterable[Any]], put: Callable[[dict[str, Any]], None]
     ) -> None:
         super().__init__()
         self._plugins = plugins
         self._put = put
         self._thread = threading.get_ident()
-        self._counts: collections.Counter = collections.Counter()
+        self._counts: collections.Counter[Any] = collections.Counter()
 
     def install(self) -> None:
         for name in _LOGGERS:

@@ -88,7 +88,7 @@ REFUSED = -100
 def _bind(library: ctypes.PyDLL) -> Any:
     """The fast way into a library, when there is one for this Python: encodes and puts at once."""
     try:
-        from tasklog import _native  # type: ignore[attr-defined]
+        from tasklog import _native
     except ImportError:
         return None
     address = ctypes.cast(library.tasklog_put, ctypes.c_void_p).value

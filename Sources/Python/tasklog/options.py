@@ -237,8 +237,10 @@ class Options:
         return self._place(self.log and os.path.abspath(self.log))
 
     def _place(self, log: str | None) -> str:
-        queue = f"the queue '{self.publish_queue}'"
-        return " and ".join([log] * (log is not None) + [queue] * (self.publish is not None))
+        places = [] if log is None else [log]
+        if self.publish is not None:
+            places.append(f"the queue '{self.publish_queue}'")
+        return " and ".join(places)
 
 
 def _find(name: str, given: dict[str, Any]) -> tuple[str | None, Any]:

@@ -74,7 +74,8 @@ class _Repr:
     def _text(self, value: Any) -> None:
         """Text or bytes; what quotes there are around it depends on all of it."""
         if len(value) <= 4 * self._limit:
-            return self._put(type(value).__repr__(value))
+            return self._put(repr(value))
+        one: Any
         one, two = ("'", '"') if isinstance(value, str) else (b"'", b'"')
         more = value[:0] if one not in value else one if two not in value else one + two
         self._put(repr(value[: self._limit] + more))

@@ -28,7 +28,7 @@ class Spans:
         self._booked: list[dict[str, Any]] = []
         #: Tasks that are about to run: with how many spans they had, and when they ran before.
         self._starting: list[tuple[Any, int, float | None]] = []
-        self._wrapped: Callable | None = None
+        self._wrapped: Callable[..., Any] | None = None
         try:
             self._wrap()
         except Exception:

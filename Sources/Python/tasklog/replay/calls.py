@@ -138,7 +138,7 @@ class Caller:
             # Those that wait for nothing are done with this.
             await asyncio.sleep(0)
 
-    def chained(self, hook: str, scheduler: Any, workers: list) -> None:
+    def chained(self, hook: str, scheduler: Any, workers: list[Any]) -> None:
         """Calls a hook whose answer is what the next plugin is called with."""
         for name, plugin in list(self.plugins.items()):
             function = self.hook(plugin, hook)
@@ -165,7 +165,7 @@ class Caller:
         self.failures.add(plugin, failure, error)
 
 
-_NOTHING: tuple = ((), {})
+_NOTHING: tuple[Any, ...] = ((), {})
 
 
 @functools.cache

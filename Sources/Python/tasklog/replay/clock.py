@@ -24,7 +24,10 @@ class Clock:
 
     def bind(self) -> None:
         """Puts this clock in the place of those that can be bound, in all modules so far."""
-        bound: dict[int, Callable] = {id(time.time): self.time, id(time.time_ns): self.time_ns}
+        bound: dict[int, Callable[..., Any]] = {
+            id(time.time): self.time,
+            id(time.time_ns): self.time_ns,
+        }
         metrics = sys.modules.get("distributed.metrics")
         if metrics is not None:
             bound[id(metrics.time)] = self.time
