@@ -288,6 +288,15 @@ def test_hostile_keys_are_text_everywhere(report):
     assert page.problems == []
 
 
+def test_line_breaks_and_tabs_in_a_prefix_are_shown_as_codes(report, rows):
+    breaks = "prefix LIKE '%' || char(10) || '%' AND prefix LIKE '%' || char(9) || '%'"
+    assert rows("dask", f"SELECT count(*) FROM tasks WHERE {breaks}") == [(1,)]
+    page = report("dask")
+    prefixes = page.run("tasklogReport.sides[0].prefixes")
+    assert "line\\u000abreak\\u0009tab" in prefixes
+    assert [prefix for prefix in prefixes if "\n" in prefix or "\t" in prefix] == []
+
+
 def test_an_error_is_shown_with_its_traceback_as_text(report):
     page = report("dask")
     page.run("tasklogReport.panels.show('errors')")
