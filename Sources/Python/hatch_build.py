@@ -1,8 +1,8 @@
 """Builds the dynamic library with Swift and puts it into the wheel.
 
 The Swift runtime is linked in: the wheel needs no Swift where it is installed. With `TASKLOG_LIB`
-a library that has been built already is taken. `TASKLOG_TRAITS` names traits of the Swift package to
-build with: with `RabbitMQ` the recorder can publish.
+a library that has been built already is taken. `TASKLOG_TRAITS` names the traits of the Swift
+package to build with: with `RabbitMQ` the recorder can publish.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
 """The RabbitMQ plugin of Dask's documentation, unmodified but for the broker's place."""
 
+import json
 import os
 
 import click
 import pika
 from distributed.diagnostics.plugin import SchedulerPlugin
-import json
 
 
 class RabbitMQPlugin(SchedulerPlugin):

@@ -1,5 +1,8 @@
-"""Calls the RabbitMQ plugin of Dask's documentation as a scheduler does, so many times, and prints the
-seconds of the calls: `documented_pika.py COUNT [confirms|kept]`. Who says `kept` takes the messages."""
+"""Calls the RabbitMQ plugin of Dask's documentation COUNT times, as a scheduler does.
+
+Prints the seconds of the calls: `documented_pika.py COUNT [confirms|kept]`. With `kept` the caller
+consumes the messages.
+"""
 
 import sys
 import time

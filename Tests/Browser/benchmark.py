@@ -119,8 +119,8 @@ def zooming(chromium: Chromium, report: Path) -> None:
         print(
             f"zooming, {name}: a frame every {statistics.median(between):.1f} ms "
             f"(99 %: {high(between, 0.99):.1f} ms, an empty one every "
-            f"{statistics.median(empty):.1f} ms), of which drawing {statistics.median(drawing):.1f} "
-            f"ms (99 %: {high(drawing, 0.99):.1f} ms)"
+            f"{statistics.median(empty):.1f} ms), of which drawing "
+            f"{statistics.median(drawing):.1f} ms (99 %: {high(drawing, 0.99):.1f} ms)"
         )
     drawn = page.run("tasklogReport.timeline.streams[0].drawn")
     memory = page.run("performance.memory.usedJSHeapSize") / 2**20

@@ -8,9 +8,11 @@ import pytest
 
 STORIES = """(() => { const side = tasklogReport.sides[0];
   return [...Array(side.count).keys()].filter((t) => side.events[t]).map((task) =>
-    [side.keys.slice(side.keyStart[task], side.keyStart[task + 1] - 1), side.story(task).map((e) => [
-      Math.round(side.origin + e.time), e.isScheduler ? "scheduler" : "worker",
-      e.worker >= 0 ? side.workers[e.worker].address : null, e.hook, e.start || null, e.finish || null])]);
+    [side.keys.slice(side.keyStart[task], side.keyStart[task + 1] - 1), side.story(task).map(
+      (e) => [
+        Math.round(side.origin + e.time), e.isScheduler ? "scheduler" : "worker",
+        e.worker >= 0 ? side.workers[e.worker].address : null,
+        e.hook, e.start || null, e.finish || null])]);
 })()"""
 
 
@@ -19,8 +21,10 @@ def microseconds(time: str) -> int:
 
 
 def by_source(events: list) -> dict[tuple, list]:
-    """What each source saw, in its order: which of two workers that do not wait for each other comes
-    first is nobody's to say. A scheduler's events name the workers that they are about."""
+    """The events of each source in its order; two independent workers have no common order.
+
+    A scheduler's events name the workers that they are about.
+    """
     seen: dict[tuple, list] = {}
     for event in events:
         seen.setdefault((event[1], event[2] if event[1] == "worker" else None), []).append(event)
@@ -42,7 +46,7 @@ def test_stories_are_those_of_tasklog_story(name, run, report, verb):
             who: [event[3:] for event in theirs[who]] for who in theirs
         }
         for who, own in ours.items():
-            for event, other in zip(own, theirs[who]):
+            for event, other in zip(own, theirs[who], strict=True):
                 assert abs(event[0] - other[0]) <= 1
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import shutil
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
-from typing import Callable
 
 import pytest
-from chromium import Page
 
+from chromium import Page
 from dask_job import HOSTILE
 
 VIEW = "[tasklogReport.timeline.view.from, tasklogReport.timeline.view.to]"
@@ -286,6 +286,15 @@ def test_hostile_keys_are_text_everywhere(report):
     assert page.run("document.querySelectorAll('main img, main b b, main script').length") == 0
     assert page.dialogs == 0
     assert page.problems == []
+
+
+def test_line_breaks_and_tabs_in_a_prefix_are_shown_as_codes(report, rows):
+    breaks = "prefix LIKE '%' || char(10) || '%' AND prefix LIKE '%' || char(9) || '%'"
+    assert rows("dask", f"SELECT count(*) FROM tasks WHERE {breaks}") == [(1,)]
+    page = report("dask")
+    prefixes = page.run("tasklogReport.sides[0].prefixes")
+    assert "line\\u000abreak\\u0009tab" in prefixes
+    assert [prefix for prefix in prefixes if "\n" in prefix or "\t" in prefix] == []
 
 
 def test_an_error_is_shown_with_its_traceback_as_text(report):

@@ -1,4 +1,4 @@
-"""Plugins that look at annotations, and at what workers tell of themselves; live and in a replay."""
+"""Plugins that look at annotations and at the state of workers, live and in a replay."""
 
 from __future__ import annotations
 

@@ -4,9 +4,9 @@
 
 One `dask scheduler` and two `dask worker`s run the same tasks round after round; from round to
 round another plugin is attached to the scheduler, in turns: none, one that does nothing, tasklog,
-the RabbitMQ plugin of Dask's documentation (its code, publishing to a local sink that takes in all
-and answers nothing), and one that inserts a row into SQLite and commits. Told are the medians with the
-interval that holds the middle half of the rounds, in microseconds of CPU per transition at the
+the RabbitMQ plugin of Dask's documentation (its code, publishing to a local sink that reads all
+and answers nothing), and one that inserts a row into SQLite and commits. Prints the medians with
+the interval that holds the middle half of the rounds, in microseconds of CPU per transition at the
 scheduler: of the thread that runs the event loop, and of the whole process.
 
 The time of tasklog's hook alone, and the bytes of the log per task, are told at the end.
@@ -168,7 +168,7 @@ def round_of(client: Client, tasks: int, is_summed: bool = True) -> tuple[int, f
     while client.run_on_scheduler(lambda dask_scheduler: len(dask_scheduler.tasks)):
         pass
     after = client.run_on_scheduler(consumed)
-    return tuple(b - a for a, b in zip(before, after))  # type: ignore[return-value]
+    return tuple(b - a for a, b in zip(before, after, strict=True))  # type: ignore[return-value]
 
 
 def told(values: list[float]) -> str:

@@ -1,5 +1,8 @@
-"""A RabbitMQ of the tests' own, as `Tests/TestSupport/Broker.swift` starts it: on loopback, with its own
-folders, ports, cookie and port mapper, ended by the pids of what was started."""
+"""A RabbitMQ of the tests, as `Tests/TestSupport/Broker.swift` starts it.
+
+It is on loopback, with its own folders, ports, cookie and port mapper, and is ended by the pids of
+what was started.
+"""
 
 from __future__ import annotations
 

@@ -11,9 +11,10 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Callable, Iterator
+from typing import Any
 
 from distributed import SpecCluster
 from distributed.deploy.spec import ProcessInterface
@@ -39,8 +40,10 @@ def wait_for(condition: Callable[[], Any], what: str, seconds: float = DEADLINE)
 
 
 def our_tracebacks(text: str) -> list[str]:
-    """The tracebacks in what a process has printed that lead through tasklog. Dask prints some of its
-    own when a connection closes at the wrong moment."""
+    """The tracebacks that lead through tasklog, in what a process has printed.
+
+    Dask prints others if a connection closes at the wrong moment.
+    """
     found = re.findall(r"^Traceback .*\n(?:[ \t].*\n|\n)*.*", text, re.MULTILINE)
     return [each for each in found if re.search(r"(site-packages|Sources/Python)/tasklog/", each)]
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Callable, Iterator
+from typing import Any
 
 import pytest
 from distributed import Client, LocalCluster, wait
@@ -149,9 +150,8 @@ def _scale(cluster: Any, maximum: int) -> None:
 @pytest.fixture(scope="session")
 def attached(new_recording: Callable) -> Recording:
     """A recorder that is attached in the middle of a run."""
-    import tasklog
-
     import beside
+    import tasklog
 
     recording = new_recording("attached")
     with recording.applied():

@@ -12,7 +12,6 @@ saw and does not say so. ``TASKLOG_TEST_PROGRAM`` names the program that recover
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import shutil

@@ -6,13 +6,13 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any, AsyncIterator
-
-from tasklog.replay import frames
-from tasklog.replay.host import Host
+from typing import Any
 
 from log import Log
+from tasklog.replay import frames
+from tasklog.replay.host import Host
 
 
 def frames_of(path: Path | str, without: int | None = None) -> list[list]:

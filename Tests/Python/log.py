@@ -9,9 +9,10 @@ import json
 import os
 import sqlite3
 import subprocess
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Any
 
 from tasklog.decoding import Decoder
 

@@ -43,7 +43,7 @@ def plain(value: Any) -> Any:
 
 
 def _keys(tasks: Any) -> Any:
-    return None if tasks is None else sorted((repr(ts.key) for ts in tasks))
+    return None if tasks is None else sorted(repr(ts.key) for ts in tasks)
 
 
 def _fields(thing: Any, names: list[str], label: str, told: dict[str, Any]) -> None:

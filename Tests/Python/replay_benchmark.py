@@ -115,7 +115,8 @@ def own_loop(log: Path, plugin: str, made: list[list]) -> float:
             host._blobs[frame[1]] = frame[2]
         elif frame[3] == scheduler:
             event = Event(frame, host.decoder, host._keys)
-            event.arguments, event.snapshot
+            # Decoded when they are first read.
+            _ = event.arguments, event.snapshot
             events.append(event)
     replay = host.replays[scheduler]
 

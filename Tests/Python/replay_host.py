@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable
-
-from tasklog.replay.host import Host as ReplayHost
-from tasklog.replay.scheduler_state import SchedulerStateHost
+from collections.abc import Callable
+from typing import Any
 
 from log import Event, Log
+from tasklog.replay.host import Host as ReplayHost
+from tasklog.replay.scheduler_state import SchedulerStateHost
 
 
 class Host:

@@ -7,15 +7,17 @@ import dataclasses
 import json
 import random
 import types
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any
 
-import annotated
 import dask
 import pytest
+from distributed import Client, LocalCluster
+
+import annotated
 import tasklog as package
 from clusters import HERE
-from distributed import Client, LocalCluster
 from log import Log
 from replaying import Replay
 from tasklog.decoding import Decoder
@@ -147,7 +149,9 @@ def test_large_text_is_in_the_first_event_of_a_batch() -> None:
 
     def size(text: str) -> int:
         # Dask makes another object of it for each task.
-        packed = encoder.pack(encoder.named({"annotations": Shared({"custom": text[:1] + text[1:]})}))
+        packed = encoder.pack(
+            encoder.named({"annotations": Shared({"custom": text[:1] + text[1:]})})
+        )
         encoder.end_event()
         return len(packed)
 

@@ -1,5 +1,7 @@
-"""Why tasks failed: whom each blames, what it says of itself, and what only a worker knows of it, by
-the word of a scheduler that is asked beside the recorder."""
+"""Why tasks failed: which task each blames, its own exception, and what only a worker knows.
+
+Compared with what the scheduler itself answers next to the recorder.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +9,16 @@ import json
 import os
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any
 
 import dask
 import pytest
+from distributed import Client, LocalCluster, SchedulerPlugin, wait
+
 import tasklog as package
 from clusters import wait_for
-from distributed import Client, LocalCluster, SchedulerPlugin, wait
 from log import Log
 from replaying import Replay
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import importlib.util
 import os
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any
 
 import dask
 import pytest
@@ -64,9 +65,8 @@ async def mount(server: Any) -> None:
 def test_the_plugins_of_dasks_own_tests_end_as_they_did_live(
     new_recording: Callable, replay: Callable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from tasklog.replay import results
-
     import test_dask_tests as this
+    from tasklog.replay import results
 
     recording = new_recording("dasks-own-tests")
     this.FOUND[:] = dask_tests.write(Path(SOURCE or ""), recording.folder)

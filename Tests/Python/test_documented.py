@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 
 import pytest
+
 from clusters import HERE
 from watched import Watched
 

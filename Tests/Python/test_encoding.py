@@ -14,12 +14,12 @@ import msgpack
 import numpy
 import pytest
 from distributed.protocol.serialize import Serialize, Serialized
-from tasklog.decoding import Opaque, PythonObject
-from tasklog.encoding import Encoder
-from tasklog.library import REFUSED, NativeRecorder
 
 import beside
 from log import Log
+from tasklog.decoding import Opaque, PythonObject
+from tasklog.encoding import Encoder
+from tasklog.library import REFUSED, NativeRecorder
 
 
 class Odd:
@@ -142,7 +142,7 @@ def random_value(generator: random.Random, depth: int = 0) -> Any:
     if kind == 11:
         return frozenset(generator.sample(hashable, 2))
     keys = generator.sample(hashable, len(items))
-    return dict(zip(keys, items))
+    return dict(zip(keys, items, strict=True))
 
 
 @pytest.mark.parametrize("fast", [False, True])

@@ -63,7 +63,7 @@ def test_the_log_equals_what_the_scheduler_called(recording: Recording, tasklog)
         assert len(expected) <= len(calls) <= len(expected) + 1
         calls = calls[: len(expected)]
     assert len(expected) > 50
-    for number, (ours, theirs) in enumerate(zip(calls, expected)):
+    for number, (ours, theirs) in enumerate(zip(calls, expected, strict=False)):
         assert ours == theirs, f"event {number}"
     assert len(calls) == len(expected)
 
@@ -82,7 +82,7 @@ def test_the_log_equals_what_the_workers_called(recording: Recording, tasklog) -
             expected = expected[: len(ours)]
         if "attached" in recording.folder.name:
             expected = expected[len(expected) - len(ours) :]
-        for number, (mine, theirs) in enumerate(zip(ours, expected)):
+        for number, (mine, theirs) in enumerate(zip(ours, expected, strict=False)):
             assert mine == theirs, f"event {number} of {server}"
         assert len(ours) == len(expected)
         compared += len(ours)

@@ -5,18 +5,19 @@ from __future__ import annotations
 import base64
 import csv
 import io
+import itertools
 import json
 import os
 import resource
 import signal
 import subprocess
 from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Callable, Iterator
+from typing import Any
 
 import pytest
-from dask.utils import key_split
 from distributed import Client, LocalCluster
 from distributed.diagnostics.task_stream import rectangles
 from google.protobuf import json_format
@@ -26,15 +27,15 @@ from perfetto.protos.perfetto.trace.perfetto_trace_pb2 import Trace, TrackEvent
 import beside
 import workloads
 from clusters import Recording
-from expected import Expected, expected, nanoseconds
+from expected import expected
 from log import Log
 
 SAMPLE = Path(__file__).resolve().parents[1] / "CommandTests" / "Logs" / "sample.db"
 FORMATS = ["perfetto", "chrome", "jsonl", "csv", "otlp-json", "dask"]
 HOSTILE = [
-    "<script>alert(1)</script>", '"},{"ph":"X', "=cmd()|'/C calc'!A0", "new\nline\rand\ttab", "\x1b[31mred",
-    "\u202eevil", "nul\0byte", "comma,quote\"semicolon;", "\\u0041\\", "emoji-😀", "\ud800lone",
-    "a" * 5000, "\x7f\x9b2J",
+    "<script>alert(1)</script>", '"},{"ph":"X', "=cmd()|'/C calc'!A0", "new\nline\rand\ttab",
+    "\x1b[31mred", "\u202eevil", "nul\0byte", "comma,quote\"semicolon;", "\\u0041\\",
+    "emoji-😀", "\ud800lone", "a" * 5000, "\x7f\x9b2J",
 ]  # fmt: skip
 
 
@@ -319,7 +320,7 @@ def test_chrome_has_integer_ids_and_no_slice_overlaps(pictured: Recording, expor
     for lane, slices in lanes.items():
         assert lane in threads
         slices.sort()
-        for (_, stop), (start, _) in zip(slices, slices[1:]):
+        for (_, stop), (start, _) in itertools.pairwise(slices):
             assert stop <= start
     assert {pid for pid, _ in lanes} <= {pid for pid, _ in processes}
     picture = Picture(export(pictured.log, "perfetto"))
@@ -337,8 +338,8 @@ def spans_of(data: bytes) -> list[tuple[dict[str, Any], Span]]:
     spans = []
     for line in data.splitlines():
         document = json.loads(line)
-        for resource in document["resourceSpans"]:
-            for scope in resource["scopeSpans"]:
+        for spans_of_resource in document["resourceSpans"]:
+            for scope in spans_of_resource["scopeSpans"]:
                 for span in scope["spans"]:
                     for part in [span, *span.get("links", ())]:
                         # OTLP has ids in hexadecimal where protobuf's JSON has base64.
@@ -347,9 +348,9 @@ def spans_of(data: bytes) -> list[tuple[dict[str, Any], Span]]:
                                 raw = bytes.fromhex(part[name])
                                 part[name] = base64.b64encode(raw).decode()
         traces = json_format.ParseDict(document, TracesData())
-        for resource in traces.resource_spans:
-            about = attributes(resource.resource.attributes)
-            spans += [(about, s) for scope in resource.scope_spans for s in scope.spans]
+        for group in traces.resource_spans:
+            about = attributes(group.resource.attributes)
+            spans += [(about, s) for scope in group.scope_spans for s in scope.spans]
     return spans
 
 
@@ -504,8 +505,8 @@ def test_every_event_is_there_with_all_its_facts(
     )
     exported = lines(export(path, "jsonl", "--run", "all"))
     assert len(exported) == len(rows) > 50
-    for event, row in zip(exported, rows):
-        known = dict(zip(COLUMNS, row), run_id=row[-1])
+    for event, row in zip(exported, rows, strict=True):
+        known = dict(zip(COLUMNS, row, strict=False), run_id=row[-1])
         known["key_typed"] = known["key_typed"] or None
         for json_column in ("args", "snapshot"):
             if known[json_column] is not None:
@@ -518,7 +519,7 @@ def test_every_event_is_there_with_all_its_facts(
     text = export(path, "csv", "--run", "all").decode()
     table = list(csv.DictReader(io.StringIO(text, newline="")))
     assert len(table) == len(rows)
-    for event, fields in zip(exported, table):
+    for event, fields in zip(exported, table, strict=True):
         assert list(fields) == list(event)
         for column in ("seq", "time_ns", "server_id", "hook", "finish", "task_run"):
             assert fields[column] == ("" if event[column] is None else str(event[column]))

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any
+
+import pytest
+from distributed import Client, LocalCluster
 
 import annotated
-import pytest
 import tasklog as package
 import workloads
 from clusters import HERE, wait_for
-from distributed import Client, LocalCluster
 from replaying import Replay
 
 
@@ -46,7 +48,9 @@ def beaten(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[list]]:
         Client(cluster) as client,
     ):
         recorder = package.Recorder(
-            log, verify=[annotated.Metrics], every=50,
+            log,
+            verify=[annotated.Metrics],
+            every=50,
             worker_spool=str(log.parent / "spool"),
         )
         client.register_plugin(recorder)

@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 from distributed import Client, wait
-from tasklog.spool import WorkerSpool
 
 import workloads
 from clusters import CommandCluster, Recording, wait_for
 from log import Log
+from tasklog.spool import WorkerSpool
 from test_spools import assert_equal_to_what_was_called, kill_a_worker
 
 COMMANDS = [
@@ -33,7 +33,7 @@ def lost(new_recording: Callable[[str], Recording]) -> tuple[Recording, str]:
     spool, hidden = recording.folder / "spool", recording.folder / "hidden"
     with CommandCluster(recording) as cluster, Client(cluster.address) as client:
         server = kill_a_worker(recording, cluster, client)
-        # Where the scheduler runs there is none of that name: else it took what is there at its end.
+        # Else the recorder, which is on the same host, would recover the spool at its end.
         spool.rename(hidden)
     hidden.rename(spool)
     return recording, server

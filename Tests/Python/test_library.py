@@ -14,10 +14,10 @@ from pathlib import Path
 
 import msgpack
 import pytest
-from tasklog import library
-from tasklog.library import LibraryError, NativeRecorder
 
 from log import Log
+from tasklog import library
+from tasklog.library import LibraryError, NativeRecorder
 
 HEADER = Path(__file__).resolve().parents[2] / "Sources" / "TaskLogC"
 

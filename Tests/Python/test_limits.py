@@ -5,15 +5,17 @@ from __future__ import annotations
 
 import json
 import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Callable, Iterator
+from typing import Any
 
 import dask
 import pytest
+from distributed import Client, LocalCluster
+
 import tasklog as package
 import workloads
 from clusters import wait_for
-from distributed import Client, LocalCluster
 from log import Log
 from replaying import Replay
 from tasklog.decoding import Opaque

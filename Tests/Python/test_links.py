@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from documents import CATALOG, PLUGIN_CATALOG, REPOSITORY
 
 sys.path.insert(0, str(REPOSITORY / "Sources"))

@@ -6,7 +6,8 @@ from __future__ import annotations
 import collections
 import json
 import os
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 from distributed import Client, LocalCluster, Worker, wait
@@ -107,7 +108,7 @@ def test_scheduler_plugins_end_as_they_did_live(too_large: Watched, replay: Call
     wanted = [(name, path) for name in names for path in watchers.ON_SCHEDULER[name][1]]
     lines = replay(too_large.log).results(names, wanted)
     assert len(lines) == len(wanted)
-    for (name, path), line in zip(wanted, lines):
+    for (name, path), line in zip(wanted, lines, strict=True):
         assert line == too_large.scheduler[f"{name}.{path}"], f"{name}.{path}"
 
 

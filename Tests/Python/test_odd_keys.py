@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import tasklog as package
 from distributed import Client, LocalCluster, wait
+
+import tasklog as package
 
 
 def work(x: int) -> int:

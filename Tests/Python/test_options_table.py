@@ -6,9 +6,9 @@ import re
 from dataclasses import fields
 
 from dask.utils import parse_bytes, parse_timedelta
-from tasklog.options import _OTHERS, Options
 
 from documents import CATALOG, REPOSITORY, code, table
+from tasklog.options import _OTHERS, Options
 
 RECORDING = REPOSITORY / "Sources" / "Recording"
 OPTIONS = table((CATALOG / "Options.md").read_text(), "Python")
@@ -65,7 +65,7 @@ def test_the_variables_are_those_that_swift_reads() -> None:
             r"options\.([\w.]+) = (?:try )?(?:patterns|size|seconds)\(\"(\w+)\"", source
         )
     )
-    for local, variable, name in re.findall(
+    for _, variable, name in re.findall(
         r"if let (\w+) = try seconds\(\"(\w+)\".*\{ options\.(\w+) = \1 \}", source
     ):
         read[f"TASKLOG_{variable}"] = name

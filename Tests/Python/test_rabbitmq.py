@@ -6,8 +6,9 @@ import os
 import subprocess
 import sys
 import uuid
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Callable, Iterator
+from typing import Any
 
 import pytest
 from distributed import Client, LocalCluster, wait
@@ -16,7 +17,7 @@ import beside
 import tasklog as package
 import workloads
 from broker import SCRIPT, Broker, free_port
-from clusters import CommandCluster, Recording, wait_for
+from clusters import CommandCluster, Recording
 from conftest import REPOSITORY
 from documents import CATALOG
 from log import Log
@@ -163,7 +164,7 @@ def assert_equal(found: Log, expected: Log, run: str) -> None:
     ours, theirs = whole(found, run), whole(expected, run)
     assert list(ours) == list(theirs)
     for server, rows in theirs.items():
-        for mine, other in zip(ours[server], rows):
+        for mine, other in zip(ours[server], rows, strict=False):
             assert mine == other
         assert len(ours[server]) == len(rows)
     about = (

@@ -69,7 +69,7 @@ def test_the_cheat_sheet_has_twelve_questions() -> None:
 def test_a_command_of_the_cheat_sheet_answers(command: str, tmp_path: Path, tasklog) -> None:
     shutil.copy(REPOSITORY / "Tests" / "CommandTests" / "Logs" / "sample.db", tmp_path / "run.db")
     for name, value in PLACEHOLDERS.items():
-        command = re.sub(rf"\b{name}\b", lambda _: value, command)
+        command = re.sub(rf"\b{name}\b", lambda _, value=value: value, command)
     environment = {
         **os.environ,
         "PATH": f"{tasklog.program.parent}:{os.environ['PATH']}",

@@ -10,12 +10,12 @@ from pathlib import Path
 import msgpack
 import pytest
 from distributed import Client, LocalCluster
-from tasklog.spool import WorkerSpool, orphans, records
 
 import witness
 import workloads
 from clusters import wait_for
 from tasklog import Recorder
+from tasklog.spool import WorkerSpool, orphans, records
 
 
 def put(spool: WorkerSpool, count: int, size: int = 10) -> None:

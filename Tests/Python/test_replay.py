@@ -8,8 +8,9 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any
 
 import pytest
 
@@ -30,7 +31,7 @@ def test_scheduler_plugins_end_as_they_did_live(recorded: Watched, replay: Calla
     wanted = [(n, path) for n, (_, paths) in watchers.ON_SCHEDULER.items() for path in paths]
     lines = replay(recorded.log).results(list(watchers.ON_SCHEDULER), wanted)
     assert len(lines) == len(wanted)
-    for (name, path), line in zip(wanted, lines):
+    for (name, path), line in zip(wanted, lines, strict=True):
         live = recorded.scheduler[f"{name}.{path}"]
         if name == "GroupTiming" and path != "nthreads":
             close(json.loads(line), json.loads(live))
@@ -47,7 +48,7 @@ def close(replayed: Any, live: Any) -> None:
             close(replayed[name], value)
     elif isinstance(live, list):
         assert len(replayed) == len(live)
-        for ours, theirs in zip(replayed, live):
+        for ours, theirs in zip(replayed, live, strict=True):
             close(ours, theirs)
     else:
         assert abs(replayed - live) < 0.5
@@ -58,7 +59,7 @@ def test_worker_plugins_end_as_they_did_live(recorded: Watched, replay: Callable
     lines = replay(recorded.log).results(list(watchers.ON_WORKERS), wanted)
     assert len(lines) == len(wanted)
     assert recorded.workers
-    for (name, path), line in zip(wanted, lines):
+    for (name, path), line in zip(wanted, lines, strict=True):
         # A killed worker has told nobody what its plugins were; those of the log have its share.
         replayed = json.loads(line)
         assert recorded.workers.keys() <= replayed.keys()
@@ -164,7 +165,7 @@ def test_without_one_event_comparisons_fail_and_drift_appears(
     lines = told["results"]
     different = [
         f"{given.rpartition(':')[2]}.{path}"
-        for (given, path), line in zip(wanted, lines)
+        for (given, path), line in zip(wanted, lines, strict=True)
         if line != watched_in_process.scheduler[f"{given.rpartition(':')[2]}.{path}"]
     ]
     assert {"MyPlugin.seen", "Everything.calls", "Probe.digests"} <= set(different)

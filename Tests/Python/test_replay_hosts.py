@@ -8,8 +8,9 @@ import os
 import subprocess
 import sys
 import venv
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any
 
 import pytest
 
@@ -442,6 +443,7 @@ def test_without_distributed_plugins_that_only_use_their_arguments_work(
     demo: Path, same_graph: Recording, replay: Callable, tmp_path: Path, counter: Path
 ) -> None:
     import msgpack
+
     import tasklog
 
     bare = tmp_path / "bare"

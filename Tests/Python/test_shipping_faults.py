@@ -9,13 +9,13 @@ from pathlib import Path
 import msgpack
 import pytest
 from distributed import Client, LocalCluster
-from tasklog.encoding import TRANSITION
-from tasklog.spool import MAGIC, orphans, records
 
 import witness
 import workloads
 from log import Log
 from tasklog import Recorder
+from tasklog.encoding import TRANSITION
+from tasklog.spool import MAGIC, orphans, records
 
 
 async def never(**_: object) -> dict:

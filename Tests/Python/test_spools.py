@@ -12,12 +12,12 @@ from pathlib import Path
 import msgpack
 import pytest
 from distributed import Client, wait
-from tasklog.spool import Segment, WorkerSpool, orphans, records
 
 import beside
 import workloads
 from clusters import CommandCluster, Recording, wait_for
 from log import Log
+from tasklog.spool import Segment, WorkerSpool, orphans, records
 from test_equality import worker_row
 
 

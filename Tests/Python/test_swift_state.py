@@ -7,14 +7,16 @@ import fcntl
 import re
 import shutil
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any
+
+import pytest
+from distributed import Client, LocalCluster
 
 import beside
-import pytest
 import workloads
 from clusters import Recording
-from distributed import Client, LocalCluster
 from documents import PLUGIN_CATALOG
 from log import Log
 from probe import plain
@@ -120,7 +122,8 @@ def test_a_swift_plugin_sees_what_a_python_plugin_saw_live(
     compared = 0
     # Older versions enter a graph's tasks, let others run, and only then call the hook.
     is_late = not any("stimulus_id" in str(row[2]) for row in live if row[0] == "updateGraph")
-    for number, ((hook, key, ours), (live_hook, _, _, theirs)) in enumerate(zip(found, live)):
+    pairs = zip(found, live, strict=False)
+    for number, ((hook, key, ours), (live_hook, _, _, theirs)) in enumerate(pairs):
         assert hook == live_hook, number
         names = {name for name in theirs if wanted(name)}
         # Fields of a version that does not have them are compared with nothing.
@@ -167,7 +170,8 @@ def test_a_swift_plugin_sees_of_workers_what_a_python_plugin_saw_live(
         if "attached" in recording.folder.name:
             # The recorder came later; what it found is not all that could be looked up.
             live = live[len(live) - len(found) :]
-        for number, (ours, (key, start, finish, theirs)) in enumerate(zip(found, live)):
+        pairs = zip(found, live, strict=False)
+        for number, (ours, (key, start, finish, theirs)) in enumerate(pairs):
             assert (ours["key"], ours["start"], ours["finish"]) == (key, start, finish), number
             for name in theirs.keys() & set(WORKER_TASK):
                 mine = ours.get(name)
@@ -220,8 +224,10 @@ final class Looking: SchedulerPlugin, Checkpointing {
     guard let state = scheduler?.state, let task = state.tasks[key] else { return }
     let links = [task.dependencies, task.dependents, task.waitingOn, task.waiters]
       .map { $0.map { $0.key.text } }
-    let workers = state.workers.values.map { "\\($0.address) \\($0.nbytes) \\($0.processing.count)" }
-    last = "\\(task.state) \\(String(describing: task.priority?.values)) \\(links) \\(task.taskRunID)"
+    let workers = state.workers.values
+      .map { "\\($0.address) \\($0.nbytes) \\($0.processing.count)" }
+    last = "\\(task.state) \\(String(describing: task.priority?.values)) \\(links)"
+      + " \\(task.taskRunID)"
       + " \\(task.whoHas.map(\\.address)) \\(task.whoWants.map(\\.id)) \\(task.nbytes ?? -1)"
       + " \\(task.typeName ?? "") \\(task.exceptionText ?? "") \\(task.retries) \\(task.suspicious)"
       + " \\(task.group.size) \\(task.group.count) \\(task.group.nbytesTotal)"

@@ -198,6 +198,7 @@ def test_workers_need_not_have_the_package(tmp_path: Path) -> None:
 
 def test_options_come_from_arguments_environment_and_config(monkeypatch, tmp_path: Path) -> None:
     import dask
+
     from tasklog.options import Options
 
     monkeypatch.setenv("TASKLOG_LOG", "environment.db")

@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from typing import Callable
+from collections.abc import Callable
 
 import pytest
 
@@ -27,7 +27,7 @@ def test_worker_plugins_see_where_data_came_from(moving: Watched, replay: Callab
     # It is an error when something of it did not fit the recording.
     lines = replay(moving.log).results([name for name, _ in wanted], wanted)
     assert len(moving.workers) == 4
-    for (name, path), line in zip(wanted, lines):
+    for (name, path), line in zip(wanted, lines, strict=True):
         replayed = json.loads(line)
         for address, live in moving.workers.items():
             same(json.loads(live[f"{name}.{path}"]), replayed[address], f"{name} on {address}")
@@ -56,7 +56,7 @@ def test_a_run_that_is_followed_can_pause_anywhere(moving: Watched) -> None:
 
 def same(live: list, replayed: list, where: str) -> None:
     """Names what differs: whole rows would be too much to read."""
-    for number, (ours, theirs) in enumerate(zip(live, replayed)):
+    for number, (ours, theirs) in enumerate(zip(live, replayed, strict=False)):
         if isinstance(ours, dict):
             fields = [name for name in ours if ours[name] != theirs.get(name)]
             told = {name: (ours[name], theirs.get(name)) for name in fields}

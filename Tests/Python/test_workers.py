@@ -8,8 +8,9 @@ import re
 import socket
 import sqlite3
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Callable, Iterator
+from typing import Any
 
 import pytest
 from distributed import Client
@@ -91,9 +92,7 @@ def test_times_of_all_workers_lie_within_the_run(skewed: Any, tasklog: Callable)
                 recording, f"SELECT min({column}), max({column}), count(*) FROM {view}"
             )
             assert count > 0 and low <= least and most <= high, (view, column)
-    ((spread,),) = rows(
-        recording, "SELECT (max(raw_time_ns) - min(raw_time_ns)) / 1e9 FROM events"
-    )
+    ((spread,),) = rows(recording, "SELECT (max(raw_time_ns) - min(raw_time_ns)) / 1e9 FROM events")
     assert spread > 250_000
     ((least, most),) = rows(recording, "SELECT min(start), max(stop) FROM slowest")
     assert low / 1e9 <= least and most <= high / 1e9
@@ -143,7 +142,9 @@ def returning(new_recording: Callable[[str], Recording]) -> Recording:
             worker = cluster.add_worker(*arguments, "127.0.0.1")
             client.wait_for_workers(1, timeout=60)
             tasks = client.map(
-                slow, range(10 * (life + 1)), key=[f"slow-{life}-{i}" for i in range(10 * (life + 1))]
+                slow,
+                range(10 * (life + 1)),
+                key=[f"slow-{life}-{i}" for i in range(10 * (life + 1))],
             )
             client.gather(tasks)
             del tasks

@@ -14,7 +14,8 @@ import subprocess
 import sys
 import threading
 import time
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 QUERY = "SELECT count(*) FROM event"
 # A process that knows nothing of tasklog.

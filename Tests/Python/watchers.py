@@ -11,8 +11,6 @@ import json
 import os
 from typing import Any
 
-import probe
-import transfers
 from distributed.diagnostics import progress_stream
 from distributed.diagnostics.eventstream import EventStream
 from distributed.diagnostics.graph_layout import GraphLayout
@@ -22,6 +20,9 @@ from distributed.diagnostics.task_stream import TaskStreamPlugin
 from distributed.diagnostics.websocket import WebsocketPlugin
 from distributed.scheduler import CollectTaskMetaDataPlugin, Scheduler
 from distributed.worker import Worker
+
+import probe
+import transfers
 
 _counts = getattr(progress_stream, "_counts", None) or progress_stream.counts
 

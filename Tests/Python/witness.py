@@ -106,7 +106,7 @@ def differences(
         ours, theirs = log.get(source, []), witnessed.get(source, [])
         if ours != theirs:
             common = next(
-                (n for n, (a, b) in enumerate(zip(ours, theirs)) if a != b),
+                (n for n, (a, b) in enumerate(zip(ours, theirs, strict=False)) if a != b),
                 min(len(ours), len(theirs)),
             )
             words = f"equal for {common}, then {ours[common:][:2]} for {theirs[common:][:2]}"

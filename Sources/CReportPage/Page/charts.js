@@ -1,10 +1,23 @@
-// The tracks beside the task stream: overview, axis, and curves.
+// The tracks above and below the task stream: overview, axis, and curves.
 
-/** The width of what stands left of the curves; the style sheet has it, too. */
-const gutter = () => (innerWidth <= 900 ? 104 : 148);
+import { clock, make, mix, rgb, STATES, steps, swatch, theme, tick } from "./theme.js";
+import { lowerBound } from "./data.js";
 
-/** A canvas with a label beside it. */
-class Track {
+/** The width of the labels left of the curves; the same as in the style sheet. */
+export const gutter = () => (innerWidth <= 900 ? 104 : 148);
+
+/** A canvas with a label. */
+export class Track {
+  /** @type {number} */
+  width;
+
+  /**
+   * @param {import("./timeline.js").Timeline} timeline
+   * @param {import("./side.js").Side} side
+   * @param {string} label
+   * @param {number} height
+   * @param {string} describe
+   */
   constructor(timeline, side, label, height, describe) {
     this.timeline = timeline;
     this.side = side;
@@ -19,7 +32,7 @@ class Track {
     this.context = this.canvas.getContext("2d");
   }
 
-  /** Makes the canvas fit, and the context count in CSS pixels. */
+  /** Resizes the canvas, and scales the context to CSS pixels. */
   begin() {
     const ratio = devicePixelRatio || 1;
     this.width = this.timeline.width;
@@ -35,18 +48,38 @@ class Track {
     return this.context;
   }
 
-  /** Where a time of the run lies. */
+  /**
+   * The position of a time of the run.
+   * @param {number} time
+   */
   x(time) {
     const { view } = this.timeline;
     return ((time - view.from) / view.length) * this.width;
   }
 
-  tip() {
+  /** Draws what is in view. */
+  draw() {}
+
+  /**
+   * What to show at a position; null if there is nothing.
+   * @param {number} _x
+   * @returns {import("./types.js").Tip}
+   */
+  tip(_x) {
     return null;
   }
 }
 
-/** The values of a step curve at each pixel. */
+/**
+ * The values of a step curve at each pixel.
+ * @param {import("./types.js").Curve} curve
+ * @param {number} figure
+ * @param {number} from
+ * @param {number} pixelTime
+ * @param {number} width
+ * @param {number} last
+ * @param {Float64Array} output
+ */
 function sample({ times, values }, figure, from, pixelTime, width, last, output) {
   const own = values[figure];
   let at = lowerBound(times, from) - 1;
@@ -59,8 +92,19 @@ function sample({ times, values }, figure, from, pixelTime, width, last, output)
 }
 
 /** Curves on top of each other. */
-class StackTrack extends Track {
-  /** @param layers what each is called, its colour, its curve and which figure of it. */
+export class StackTrack extends Track {
+  /** @type {string} */
+  keyNames;
+
+  /**
+   * @param {import("./timeline.js").Timeline} timeline
+   * @param {import("./side.js").Side} side
+   * @param {string} label
+   * @param {number} height
+   * @param {import("./types.js").Layer[]} layers
+   * @param {(value: number) => string} show
+   * @param {string} describe
+   */
   constructor(timeline, side, label, height, layers, show, describe) {
     super(timeline, side, label, height, describe);
     this.layers = layers;
@@ -106,7 +150,10 @@ class StackTrack extends Track {
     this.timeline.drawCursor(this, context);
   }
 
-  /** What the colours are, where there is room for it. */
+  /**
+   * Shows the names of the colours, if there is room.
+   * @param {import("./types.js").Layer[]} layers
+   */
   keyOf(layers) {
     const names = layers.map((layer) => layer.name).join();
     if (this.height <= 70 || names === this.keyNames) return;
@@ -114,9 +161,15 @@ class StackTrack extends Track {
     this.key.replaceChildren(...layers.map((layer) => make("span", {}, swatch(layer.colour), layer.name)));
   }
 
-  /** A stepped edge from left to right, or back. */
+  /**
+   * A stepped edge from left to right, or back.
+   * @param {CanvasRenderingContext2D} context
+   * @param {Float64Array} values
+   * @param {number} scale
+   * @param {boolean} isBack
+   */
   edge(context, values, scale, isBack) {
-    const y = (x) => this.height - 1 - values[x] * scale;
+    const y = (/** @type {number} */ x) => this.height - 1 - values[x] * scale;
     const count = values.length;
     for (let i = 0; i < count; i++) {
       const x = isBack ? count - 1 - i : i;
@@ -125,24 +178,35 @@ class StackTrack extends Track {
     }
   }
 
+  /** @param {number} x */
   tip(x) {
     const { view } = this.timeline;
     const time = view.from + (x / this.width) * view.length + this.side.first;
+    /** @type {import("./types.js").Tip["rows"]} */
     const rows = [];
     for (const layer of this.layers) {
       const at = lowerBound(layer.curve.times, time + 1e-6) - 1;
       const value = at >= 0 && time <= this.side.last ? layer.curve.values[layer.figure][at] : 0;
       if (value) rows.push([layer.name, this.show(value), layer.colour]);
     }
-    // As they lie: the topmost first.
+    // In the order of the layers, the topmost first.
     rows.reverse();
     const total = rows.length > 8 ? rows.length - 8 : 0;
-    return { title: tick(time - this.side.first, view.length / 1000), rows: rows.slice(0, 8), more: total ? `and ${total} more` : "" };
+    return {
+      title: tick(time - this.side.first, view.length / 1000),
+      rows: rows.slice(0, 8),
+      more: total ? `and ${total} more` : ""
+    };
   }
 }
 
-/** A curve that is the sum of others. */
-function summed(curves, figure) {
+/**
+ * A curve that is the sum of others.
+ * @param {import("./types.js").Curve[]} curves
+ * @param {number} figure
+ */
+export function summed(curves, figure) {
+  /** @type {[number, number][]} */
   const changes = [];
   for (const { times, values } of curves) {
     let before = 0;
@@ -153,6 +217,7 @@ function summed(curves, figure) {
     }
   }
   changes.sort((a, b) => a[0] - b[0]);
+  /** @type {number[]} */
   const times = [];
   const sums = [];
   let sum = 0;
@@ -167,8 +232,13 @@ function summed(curves, figure) {
   return { times: Float64Array.from(times), values: [Float64Array.from(sums)] };
 }
 
-/** Few workers each have a layer, many are one sum. */
-function workerLayers(side, figure, colour) {
+/**
+ * A layer for each worker, or one for their sum if there are many.
+ * @param {import("./side.js").Side} side
+ * @param {number} figure
+ * @param {string} colour
+ */
+export function workerLayers(side, figure, colour) {
   const curves = side.workers.map((worker) => worker.series);
   if (side.workers.length > 12) {
     return [{ name: "all workers", colour, curve: summed(curves, figure), figure: 0 }];
@@ -180,8 +250,12 @@ function workerLayers(side, figure, colour) {
   });
 }
 
-/** How busy the whole run was, and which part of it is in view. */
-class Overview extends Track {
+/** How busy the run was, and which part of it is in view. */
+export class Overview extends Track {
+  /**
+   * @param {import("./timeline.js").Timeline} timeline
+   * @param {import("./side.js").Side[]} sides
+   */
   constructor(timeline, sides) {
     super(timeline, sides[0], "Whole run", 34, "How many tasks were being worked on over the whole run");
     this.sides = sides;
@@ -189,6 +263,7 @@ class Overview extends Track {
     this.canvas.classList.add("overview");
   }
 
+  /** @param {number} time */
   x(time) {
     return (time / this.timeline.view.whole) * this.width;
   }
@@ -228,13 +303,21 @@ class Overview extends Track {
     context.lineWidth = 1;
   }
 
+  /**
+   * @param {CanvasRenderingContext2D} context
+   * @param {number} time
+   */
   gap(context, time) {
     context.fillStyle = theme.gap;
     context.fillRect(this.x(time) - 1, 0, 2, this.height);
   }
 }
 
-class Axis extends Track {
+export class Axis extends Track {
+  /**
+   * @param {import("./timeline.js").Timeline} timeline
+   * @param {import("./side.js").Side} side
+   */
   constructor(timeline, side) {
     super(timeline, side, "", 22, "Time since the beginning of the run");
     this.canvas.setAttribute("aria-hidden", "true");
@@ -257,6 +340,7 @@ class Axis extends Track {
       const width = context.measureText(text).width;
       if (x + width / 2 < this.width && x - width / 2 > 0) context.fillText(text, x - width / 2, 8);
     }
-    this.figure.textContent = clock(this.side, this.side.first + Math.max(0, view.from), view.length < 1e4 ? 6 : 3) + " UTC";
+    this.figure.textContent =
+      clock(this.side, this.side.first + Math.max(0, view.from), view.length < 1e4 ? 6 : 3) + " UTC";
   }
 }

@@ -1,5 +1,8 @@
-// Reading the page's data: columns of numbers in base64, compressed, seven bits a byte.
+// Reads the page's data: columns of numbers in base64, compressed, seven bits a byte.
 
+import { byID } from "./theme.js";
+
+/** @param {string} text */
 function fromBase64(text) {
   if (Uint8Array.fromBase64) return Uint8Array.fromBase64(text);
   const binary = atob(text);
@@ -8,8 +11,12 @@ function fromBase64(text) {
   return bytes;
 }
 
-/** The bytes of a column of a side. It is read once, and its text is let go. */
-async function column(side, name) {
+/**
+ * The bytes of a column of a side. It can be read once: its text is removed.
+ * @param {number} side
+ * @param {string} name
+ */
+export async function column(side, name) {
   const element = document.getElementById(`${name}-${side}`);
   const bytes = fromBase64(element.textContent);
   element.remove();
@@ -17,8 +24,12 @@ async function column(side, name) {
   return new Uint8Array(await new Response(stream).arrayBuffer());
 }
 
-/** Reads numbers one after the other. */
-class Numbers {
+/** Decodes numbers one after the other. */
+export class Numbers {
+  /**
+   * @param {Uint8Array} bytes
+   * @param {number} [at]
+   */
   constructor(bytes, at = 0) {
     this.bytes = bytes;
     this.at = at;
@@ -44,12 +55,20 @@ class Numbers {
     return value % 2 ? -(value + 1) / 2 : value / 2;
   }
 
+  /**
+   * @template {Uint32Array | Int32Array | Float64Array} T
+   * @param {T} array
+   */
   fill(array) {
     for (let i = 0; i < array.length; i++) array[i] = this.next();
     return array;
   }
 
-  /** Values that come as differences. */
+  /**
+   * Decodes values that are stored as differences.
+   * @template {Uint32Array | Int32Array | Float64Array} T
+   * @param {T} array
+   */
   sums(array) {
     let sum = 0;
     for (let i = 0; i < array.length; i++) array[i] = sum += this.signed();
@@ -57,8 +76,14 @@ class Numbers {
   }
 }
 
-/** The first place in a sorted array, between two others, whose value is not below another. */
-function lowerBound(array, value, from = 0, to = array.length) {
+/**
+ * The first index of a sorted array, between two others, whose value is at least `value`.
+ * @param {ArrayLike<number>} array
+ * @param {number} value
+ * @param {number} [from]
+ * @param {number} [to]
+ */
+export function lowerBound(array, value, from = 0, to = array.length) {
   while (from < to) {
     const middle = (from + to) >> 1;
     if (array[middle] < value) from = middle + 1;
@@ -67,5 +92,11 @@ function lowerBound(array, value, from = 0, to = array.length) {
   return from;
 }
 
-/** Lets the browser draw and answer before going on. */
-const breathe = () => new Promise((go) => setTimeout(go));
+/** Lets the browser draw and handle input before the caller continues. */
+export const yieldToBrowser = () => new Promise((resolve) => setTimeout(resolve));
+
+/**
+ * What the page is about: the version of tasklog, and the names of the sides.
+ * @type {{ version: string, names: string[] }}
+ */
+export const page = JSON.parse(byID("about").textContent);

@@ -1,23 +1,30 @@
-// Figures of a side that the tiles and tables show.
+// Figures of a side, for the tiles and tables.
 
-/** What became of the tasks of each prefix; the same figures as `tasklog summary`. */
-Side.prototype.prefixFigures = function () {
-  if (this.prefixRows) return this.prefixRows;
-  const rows = this.prefixes.map((name) => ({ name, tasks: 0, done: 0, failed: 0, retried: 0, nbytes: 0, compute: 0, spans: [] }));
-  const isFailed = new Set(this.failedTasks());
-  for (let task = 0; task < this.count; task++) {
+import { OPEN } from "./rows.js";
+import { summed } from "./charts.js";
+
+/**
+ * What became of the tasks of each prefix; the same figures as `tasklog summary`.
+ * @param {import("./side.js").Side} side
+ */
+export function prefixFigures(side) {
+  /** @type {import("./types.js").PrefixFigures[]} */
+  const rows = side.prefixes.map(
+    (name) => ({ name, tasks: 0, done: 0, failed: 0, retried: 0, nbytes: 0, compute: 0, spans: [] }));
+  const isFailed = new Set(failedTasks(side));
+  for (let task = 0; task < side.count; task++) {
     // 254: the scheduler has not told of it.
-    if (this.state[task] === 254 || !this.events[task]) continue;
-    const row = rows[this.prefix[task]];
+    if (side.state[task] === 254 || !side.events[task]) continue;
+    const row = rows[side.prefix[task]];
     row.tasks++;
-    row.nbytes += this.nbytes[task];
-    if (this.sent[task] > 1) row.retried++;
+    row.nbytes += side.nbytes[task];
+    if (side.sent[task] > 1) row.retried++;
     if (isFailed.has(task)) row.failed++;
   }
-  for (const { compute } of this.lanes) {
+  for (const { compute } of side.lanes) {
     for (let i = 0; i < compute.count; i++) {
       if ((compute.what[i] & 3) === OPEN) continue;
-      const row = rows[this.prefix[compute.task[i]]];
+      const row = rows[side.prefix[compute.task[i]]];
       const length = compute.stop[i] - compute.start[i];
       row.compute += length;
       row.spans.push(length);
@@ -31,51 +38,59 @@ Side.prototype.prefixFigures = function () {
     row.most = lengths.length ? lengths.at(-1) : null;
     delete row.spans;
   }
-  return (this.prefixRows = rows.filter((row) => row.tasks));
-};
+  return rows.filter((row) => row.tasks);
+}
 
-/** Tasks that erred, ever. */
-Side.prototype.failedTasks = function () {
-  const found = this.failures.rows.map(([task]) => task);
-  for (const [task] of this.failures.affected) found.push(task);
-  const erred = this.states.indexOf("erred");
-  for (let task = 0; task < this.count; task++) if (this.state[task] === erred) found.push(task);
+/**
+ * Tasks that erred, ever.
+ * @param {import("./side.js").Side} side
+ */
+function failedTasks(side) {
+  const found = side.failures.rows.map(([task]) => task);
+  for (const [task] of side.failures.affected) found.push(task);
+  const erred = side.states.indexOf("erred");
+  for (let task = 0; task < side.count; task++) if (side.state[task] === erred) found.push(task);
   return [...new Set(found)];
-};
+}
 
-Side.prototype.totals = function () {
-  if (this.totalFigures) return this.totalFigures;
-  const prefixes = this.prefixFigures();
-  const sum = (name) => prefixes.reduce((total, row) => total + row[name], 0);
-  const threads = this.workers.reduce((total, worker) => total + Math.max(worker.nthreads ?? 0, worker.lanes.filter((lane) => lane.known).length), 0);
+/** @param {import("./side.js").Side} side */
+export function totals(side) {
+  const prefixes = side.prefixFigures();
+  const sum = (/** @type {"tasks" | "compute"} */ name) => prefixes.reduce((total, row) => total + row[name], 0);
+  const threads = side.workers.reduce(
+    (total, worker) => total + Math.max(worker.nthreads ?? 0, worker.lanes.filter((lane) => lane.known).length), 0);
   let capacity = 0;
-  for (const worker of this.workers) {
-    const from = worker.joined ?? this.first;
-    capacity += Math.max(0, (worker.left ?? this.last) - from) * Math.max(1, worker.nthreads ?? worker.lanes.length);
+  for (const worker of side.workers) {
+    const from = worker.joined ?? side.first;
+    capacity += Math.max(0, (worker.left ?? side.last) - from) * Math.max(1, worker.nthreads ?? worker.lanes.length);
   }
   let fetched = 0;
   let fetches = 0;
-  for (const { others } of this.lanes) {
+  for (const { others } of side.lanes) {
     for (let i = 0; i < others.count; i++) {
-      if (this.actions[others.what[i] >> 2] !== "transfer") continue;
+      if (side.actions[others.what[i] >> 2] !== "transfer") continue;
       fetched += others.stop[i] - others.start[i];
       fetches++;
     }
   }
-  const held = summed(this.workers.map((worker) => worker.series), 1).values[0].reduce((a, b) => Math.max(a, b), 0);
-  return (this.totalFigures = {
-    tasks: sum("tasks"), failed: this.failures.count, affected: this.failures.affectedCount,
+  const held = summed(side.workers.map((worker) => worker.series), 1).values[0].reduce((a, b) => Math.max(a, b), 0);
+  return {
+    tasks: sum("tasks"), failed: side.failures.count, affected: side.failures.affectedCount,
     compute: sum("compute"), threads, share: capacity ? sum("compute") / capacity : 0,
-    fetched, fetches, held, missing: this.gaps.reduce((total, gap) => total + gap.count, 0),
-    events: this.runs.reduce((total, run) => total + run.events, 0),
-  });
-};
+    fetched, fetches, held, missing: side.gaps.reduce((total, gap) => total + gap.count, 0),
+    events: side.runs.reduce((total, run) => total + run.events, 0),
+  };
+}
 
-/** The longest spans of computing. */
-Side.prototype.slowest = function (limit) {
+/**
+ * The longest spans of computing.
+ * @param {import("./side.js").Side} side
+ * @param {number} limit
+ */
+export function slowestSpans(side, limit) {
   const found = [];
   let least = -1;
-  for (const lane of this.lanes) {
+  for (const lane of side.lanes) {
     for (const row of [lane.compute, lane.others]) {
       for (let i = 0; i < row.count; i++) {
         const length = row.stop[i] - row.start[i];
@@ -90,12 +105,15 @@ Side.prototype.slowest = function (limit) {
     }
   }
   found.sort((a, b) => b.length - a.length);
-  return found.slice(0, limit).map(({ lane, row, i }) => this.span(lane, row, i));
-};
+  return found.slice(0, limit).map(({ lane, row, i }) => side.span(lane, row, i));
+}
 
-/** What each worker did. */
-Side.prototype.workerFigures = function () {
-  return this.workers.map((worker) => {
+/**
+ * What each worker did.
+ * @param {import("./side.js").Side} side
+ */
+export function workerFigures(side) {
+  return side.workers.map((worker) => {
     let [spans, compute, fetched] = [0, 0, 0];
     for (const lane of worker.lanes) {
       for (let i = 0; i < lane.compute.count; i++) {
@@ -105,9 +123,17 @@ Side.prototype.workerFigures = function () {
       }
       for (let i = 0; i < lane.others.count; i++) fetched += lane.others.stop[i] - lane.others.start[i];
     }
-    const life = (worker.left ?? this.last) - (worker.joined ?? this.first);
+    const life = (worker.left ?? side.last) - (worker.joined ?? side.first);
     const threads = Math.max(1, worker.nthreads ?? worker.lanes.length);
-    const most = (figure) => worker.series.values[figure].reduce((a, b) => Math.max(a, b), 0);
-    return { worker, spans, compute, fetched, share: life > 0 ? compute / life / threads : 0, given: most(0), held: most(1) };
+    const most = (/** @type {number} */ figure) => worker.series.values[figure].reduce((a, b) => Math.max(a, b), 0);
+    return {
+      worker,
+      spans,
+      compute,
+      fetched,
+      share: life > 0 ? compute / life / threads : 0,
+      given: most(0),
+      held: most(1)
+    };
   });
-};
+}

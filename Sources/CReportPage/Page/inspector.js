@@ -1,9 +1,25 @@
-// One task: what it is, what it needed, and its story.
+// One task: its facts, its dependencies, and its story.
 
-const inspector = {
-  isShown: false,
-  before: null,
+import { byID, bytes, clock, duration, make, ownClock, plural, STATES, swatch, whole } from "./theme.js";
+import { FAILED, OPEN } from "./rows.js";
+import { detailNotes, panels } from "./panels.js";
 
+export class Inspector {
+  isShown = false;
+  /** @type {Element} */
+  before;
+  /** @type {import("./side.js").Side} */
+  side;
+  /** @type {number} */
+  task;
+  /** @type {HTMLElement} */
+  element;
+
+  /**
+   * @param {import("./side.js").Side} side
+   * @param {number} task
+   * @param {boolean} [focuses]
+   */
   show(side, task, focuses = false) {
     this.side = side;
     this.task = task;
@@ -14,26 +30,26 @@ const inspector = {
     document.body.classList.add("inspecting");
     this.fill();
     if (focuses) this.element.focus();
-  },
+  }
 
   hide() {
     if (!this.isShown) return;
     this.isShown = false;
     this.element.hidden = true;
     document.body.classList.remove("inspecting");
-    if (this.element.contains(document.activeElement)) this.before?.focus?.();
-  },
+    if (this.element.contains(document.activeElement)) /** @type {HTMLElement} */ (this.before)?.focus?.();
+  }
 
   build() {
     this.element = make("aside", { id: "inspector", tabindex: "-1", "aria-label": "Story of a task", hidden: true });
     this.element.addEventListener("keydown", (event) => {
       if (event.key !== "Escape") return;
       this.hide();
-      panels.timeline.let(false);
+      panels.timeline.deselect(false);
       byID("tracks").focus();
     });
     document.body.append(this.element);
-  },
+  }
 
   fill() {
     const { side, task } = this;
@@ -42,39 +58,56 @@ const inspector = {
       make("h2", {}, make("code", {}, side.key(task))),
       make("button", { type: "button", class: "plain", "aria-label": "Close", onclick: () => {
         this.hide();
-        timeline.let(false);
+        timeline.deselect(false);
       } }, "✕"));
+    /** @type {Node[]} */
     const parts = [head];
     if (!side.storyPlaces) {
       parts.push(make("p", { role: "status" }, "Reading its story…"));
     } else {
-      parts.push(this.facts(), this.acts(), this.failure(), this.list("Needs", side.needsOf(task)), this.list("Needed by", side.dependentsOf(task)), this.story());
+      parts.push(this.facts(), this.acts(), this.failure(), this.list("Needs", side.needsOf(task)),
+        this.list("Needed by", side.dependentsOf(task)), this.story());
     }
     this.element.replaceChildren(...parts.filter(Boolean));
     this.element.scrollTop = 0;
-  },
+  }
 
   facts() {
     const { side, task } = this;
     const spans = side.spansOf(task);
     const facts = [
-      ["prefix", make("span", { class: "name" }, swatch(panels.timeline.prefixColour(side.prefixName(task))), side.prefixName(task))],
-      ["state", make("span", {}, side.stateName(task) === "erred" ? make("b", { class: "bad" }, "erred") : side.stateName(task))],
+      [
+        "prefix",
+        make("span", { class: "name" }, swatch(panels.timeline.prefixColour(side.prefixName(task))),
+          side.prefixName(task))
+      ],
+      [
+        "state",
+        make(
+          "span", {}, side.stateName(task) === "erred" ? make("b", { class: "bad" }, "erred") : side.stateName(task))
+      ],
     ];
     if (side.runs.length > 1) facts.push(["run", `#${side.runs[side.run[task]].number}`]);
-    if (side.nbytes[task]) facts.push(["result", `${bytes(side.nbytes[task])}${side.type[task] ? ` · ${side.types[side.type[task] - 1]}` : ""}`]);
+    if (side.nbytes[task])
+      facts.push(
+        ["result", `${bytes(side.nbytes[task])}${side.type[task] ? ` · ${side.types[side.type[task] - 1]}` : ""}`]);
     for (const span of spans.slice(0, 12)) {
       const from = span.source >= 0 ? ` from ${side.workers[span.source].label}` : "";
-      facts.push([span.action, `${span.outcome === OPEN ? "at least " : ""}${duration(span.stop - span.start)} on ${side.workers[span.lane.worker].label}${from}${span.outcome === FAILED ? ", failed" : span.outcome === OPEN ? ", its end is not in the log" : ""}`]);
+      const least = span.outcome === OPEN ? "at least " : "";
+      const end = span.outcome === FAILED ? ", failed" : span.outcome === OPEN ? ", its end is not in the log" : "";
+      const where = side.workers[span.lane.worker].label;
+      facts.push([span.action, `${least}${duration(span.stop - span.start)} on ${where}${from}${end}`]);
     }
     if (spans.length > 12) facts.push(["", `and ${plural(spans.length - 12, "more span")}`]);
-    return make("dl", { class: "facts" }, ...facts.flatMap(([name, value]) => [make("dt", {}, name), make("dd", {}, value)]));
-  },
+    return make(
+      "dl", { class: "facts" }, ...facts.flatMap(([name, value]) => [make("dt", {}, name), make("dd", {}, value)]));
+  }
 
   acts() {
     const { side, task } = this;
     const timeline = panels.timeline;
-    const act = (text, run) => make("button", { type: "button", onclick: run }, text);
+    const act = (/** @type {string} */ text, /** @type {() => void} */ run) =>
+      make("button", { type: "button", onclick: run }, text);
     return make("div", { class: "acts" },
       act("Zoom to it", () => timeline.select(side, task, { zoom: true, show: false })),
       act("Chain to it", () => {
@@ -83,7 +116,7 @@ const inspector = {
         byID("panel").replaceChildren(...[panels.path(task)].flat());
         byID("details").scrollIntoView({ block: "nearest" });
       }));
-  },
+  }
 
   failure() {
     const { side, task } = this;
@@ -91,26 +124,37 @@ const inspector = {
     const cause = side.failures.affected.find(([each]) => each === task);
     if (row) {
       const [exception, traceback] = [side.failures.texts[row[3]], side.failures.texts[row[4]]];
-      return make("section", { class: "failure" }, make("b", { class: "bad" }, exception ?? "Failed without an exception"), ...(traceback ? [make("pre", { tabindex: "0" }, traceback)] : []));
+      return make("section", { class: "failure" },
+        make("b", { class: "bad" }, exception ?? "Failed without an exception"),
+        ...(traceback ? [make("pre", { tabindex: "0" }, traceback)] : []));
     }
     if (!cause) return null;
     const blamed = side.failures.rows[cause[1]][0];
     return make("section", { class: "failure" }, make("b", { class: "bad" }, "Failed because of "), this.link(blamed));
-  },
+  }
 
+  /** @param {number} task */
   link(task) {
-    return make("button", { type: "button", class: "link", onclick: () => panels.timeline.select(this.side, task) }, make("code", {}, this.side.key(task)));
-  },
+    return make("button", { type: "button", class: "link", onclick: () => panels.timeline.select(this.side, task) },
+      make("code", {}, this.side.key(task)));
+  }
 
+  /**
+   * @param {string} title
+   * @param {Int32Array} tasks
+   */
   list(title, tasks) {
     if (!tasks.length) return null;
     const items = [...tasks.slice(0, 30)].map((task) => make("li", {}, this.link(task)));
     if (tasks.length > 30) items.push(make("li", {}, `and ${whole(tasks.length - 30)} more`));
-    return make("details", { open: tasks.length <= 6 }, make("summary", {}, `${title} `, make("b", { class: "count" }, whole(tasks.length))), make("ul", { class: "keys" }, ...items));
-  },
+    return make("details", { open: tasks.length <= 6 },
+      make("summary", {}, `${title} `, make("b", { class: "count" }, whole(tasks.length))),
+      make("ul", { class: "keys" }, ...items));
+  }
 
   story() {
     const { side, task } = this;
+    /** @type {number} */
     let before = null;
     const events = side.story(task);
     const rows = events.slice(0, 2000).map((event) => {
@@ -121,21 +165,31 @@ const inspector = {
         ? make("span", {}, state(event.start), " → ", state(event.finish))
         : make("span", { class: "mark" }, event.hook);
       return make("tr", { class: event.isScheduler ? "scheduler" : "worker" },
-        make("td", { class: "number", title: clock(side, event.time, 6) + ownClock(side, event) }, seconds(event.time - side.first)),
-        make("td", { class: "number soft" }, after),
-        make("td", {}, event.isScheduler ? "scheduler" : worker),
+        make("td", { class: "number", title: clock(side, event.time, 6) + ownClock(side, event) },
+          seconds(event.time - side.first)),
+        make("td", { class: "number soft" }, after), make("td", {}, event.isScheduler ? "scheduler" : worker),
         make("td", {}, what, event.isScheduler && worker ? make("span", { class: "soft" }, ` on ${worker}`) : null));
     });
     const notes = [];
     if (side.detail.omittedEvents) notes.push(make("p", { class: "soft" }, detailNotes(side).at(-1)));
-    if (events.length > 2000) notes.push(make("p", { class: "soft" }, `and ${whole(events.length - 2000)} more events`));
+    if (events.length > 2000)
+      notes.push(make("p", { class: "soft" }, `and ${whole(events.length - 2000)} more events`));
     return make("section", {}, make("h3", {}, "Story"),
-      make("div", { class: "tablebox" }, make("table", { class: "story" }, make("caption", { class: "hidden" }, "Events about this task, cause before effect"),
-        make("thead", {}, make("tr", {}, ...["at", "after", "seen by", "what"].map((name, i) => make("th", { scope: "col", class: i < 2 ? "number" : undefined }, name)))),
-        make("tbody", {}, ...rows))), ...notes);
-  },
-};
+      make("div", { class: "tablebox" },
+        make("table", { class: "story" },
+          make("caption", { class: "hidden" }, "Events about this task, cause before effect"),
+          make("thead", {},
+            make("tr", {},
+              ...["at", "after", "seen by", "what"].map(
+                (name, i) => make("th", { scope: "col", class: i < 2 ? "number" : undefined }, name)))),
+          make("tbody", {}, ...rows))),
+      ...notes);
+  }
+}
 
+export const inspector = new Inspector();
+
+/** @param {string} name */
 function state(name) {
   const element = make("span", { class: "state" }, name || "–");
   const colour = STATES[{ error: "erred", executing: "processing", "long-running": "processing" }[name] ?? name];
@@ -143,4 +197,5 @@ function state(name) {
   return element;
 }
 
+/** @param {number} time */
 const seconds = (time) => `${(time / 1e6).toFixed(time < 1e6 ? 6 : 4)} s`;

@@ -1,11 +1,31 @@
 // Pointer, wheel and keys on the timeline.
 
-class Hands {
+import { byID, bytes, duration, FAILED_COLOUR, make, plural, swatch, tick } from "./theme.js";
+import { lowerBound } from "./data.js";
+import { FAILED, OPEN } from "./rows.js";
+import { Overview } from "./charts.js";
+import { StreamTrack } from "./stream.js";
+import { gapSpan } from "./marks.js";
+import { inspector } from "./inspector.js";
+
+export class PointerController {
+  /** @type {import("./types.js").Drag} */
+  drag;
+  /** @type {boolean} */
+  hasHinted;
+
+  /** @param {import("./timeline.js").Timeline} timeline */
   constructor(timeline) {
     this.timeline = timeline;
     this.host = timeline.host;
+    /** @type {Map<number, number>} */
     this.pointers = new Map();
     this.drag = null;
+    /**
+     * @param {string} name
+     * @param {(event: any) => void} act
+     * @param {AddEventListenerOptions} [options]
+     */
     const on = (name, act, options) => this.host.addEventListener(name, act.bind(this), options);
     on("pointerdown", this.down);
     on("pointermove", this.move);
@@ -19,15 +39,25 @@ class Hands {
     this.host.append(this.band);
   }
 
-  /** The track under the pointer, and where on its canvas. */
+  /**
+   * The track under the pointer, and the position on its canvas.
+   * @param {MouseEvent} event
+   */
   place(event) {
-    const track = event.target.track;
+    const target = /** @type {HTMLCanvasElement} */ (event.target);
+    const { track } = target;
     if (!track) return null;
-    const box = event.target.getBoundingClientRect();
+    const box = target.getBoundingClientRect();
     const x = event.clientX - box.left;
-    return { track, x, y: event.clientY - box.top, time: this.timeline.view.from + (x / this.timeline.width) * this.timeline.view.length };
+    return {
+      track,
+      x,
+      y: event.clientY - box.top,
+      time: this.timeline.view.from + (x / this.timeline.width) * this.timeline.view.length
+    };
   }
 
+  /** @param {PointerEvent} event */
   down(event) {
     const place = this.place(event);
     if (!place || event.button !== 0) return;
@@ -38,11 +68,19 @@ class Hands {
     const { view } = this.timeline;
     const isOverview = place.track instanceof Overview;
     const kind = isOverview ? "overview" : event.shiftKey ? "band" : "pan";
-    this.drag = { kind, x: event.clientX, from: view.from, to: view.to, place, moved: false, target: event.target };
+    this.drag = {
+      kind,
+      x: event.clientX,
+      from: view.from,
+      to: view.to,
+      place,
+      moved: false,
+      target: /** @type {HTMLCanvasElement} */ (event.target)
+    };
     if (isOverview) {
       const time = (place.x / this.timeline.width) * view.whole;
       this.drag.time = time;
-      // A grip on the part that is in view moves it; a drag elsewhere chooses another part.
+      // Dragging the visible part moves it; dragging elsewhere selects another part.
       this.drag.isInside = time > view.from && time < view.to && view.length < view.whole * 0.95;
     }
   }
@@ -50,9 +88,17 @@ class Hands {
   startPinch() {
     const [a, b] = this.pointers.values();
     const { view } = this.timeline;
-    this.drag = { kind: "pinch", width: Math.max(10, Math.abs(a - b)), middle: (a + b) / 2, from: view.from, to: view.to, moved: true };
+    this.drag = {
+      kind: "pinch",
+      width: Math.max(10, Math.abs(a - b)),
+      middle: (a + b) / 2,
+      from: view.from,
+      to: view.to,
+      moved: true
+    };
   }
 
+  /** @param {PointerEvent} event */
   move(event) {
     if (this.pointers.has(event.pointerId)) this.pointers.set(event.pointerId, event.clientX);
     if (!this.drag) return this.hover(event);
@@ -81,6 +127,10 @@ class Hands {
     }
   }
 
+  /**
+   * @param {number} from
+   * @param {number} to
+   */
   showBand(from, to) {
     const box = this.host.getBoundingClientRect();
     this.band.hidden = false;
@@ -88,6 +138,7 @@ class Hands {
     this.band.style.width = `${Math.abs(to - from)}px`;
   }
 
+  /** @param {PointerEvent} event */
   up(event) {
     this.pointers.delete(event.pointerId);
     const { drag } = this;
@@ -97,13 +148,14 @@ class Hands {
     if (drag.kind === "band" && drag.moved) {
       const { view, width } = this.timeline;
       const left = drag.target.getBoundingClientRect().left;
-      const time = (x) => drag.from + ((x - left) / width) * (drag.to - drag.from);
+      const time = (/** @type {number} */ x) => drag.from + ((x - left) / width) * (drag.to - drag.from);
       view.glide(time(Math.min(drag.x, event.clientX)), time(Math.max(drag.x, event.clientX)));
     } else if (!drag.moved) {
       this.click(drag.place);
     }
   }
 
+  /** @param {import("./types.js").Place} place */
   click({ track, x, y, time }) {
     if (track instanceof Overview) {
       const { view } = this.timeline;
@@ -113,9 +165,10 @@ class Hands {
     if (!(track instanceof StreamTrack)) return;
     const span = this.spanAt(track, y, time);
     if (span) this.timeline.select(track.side, span.task);
-    else this.timeline.let();
+    else this.timeline.deselect();
   }
 
+  /** @param {MouseEvent} event */
   twice(event) {
     const place = this.place(event);
     if (!place || !(place.track instanceof StreamTrack)) return;
@@ -123,12 +176,17 @@ class Hands {
     if (span) this.timeline.view.showSpan(span.start - place.track.side.first, span.stop - place.track.side.first);
   }
 
+  /**
+   * @param {import("./stream.js").StreamTrack} track
+   * @param {number} y
+   * @param {number} time
+   */
   spanAt(track, y, time) {
     const lane = track.laneAt(y);
     if (!lane) return null;
     const { side } = track;
     const tolerance = (this.timeline.view.length / this.timeline.width) * 3;
-    const at = (row) => {
+    const at = (/** @type {import("./rows.js").Row} */ row) => {
       const found = row.at(time + side.first, tolerance);
       return found < 0 ? null : side.span(lane, row, found);
     };
@@ -143,6 +201,7 @@ class Hands {
     this.timeline.redraw();
   }
 
+  /** @param {PointerEvent} event */
   hover(event) {
     const place = this.place(event);
     if (!place) return this.leave();
@@ -158,12 +217,16 @@ class Hands {
     this.host.classList.toggle("pointing", Boolean(span));
     if (gap && (!span || place.time + track.side.first < span.start)) tip.show(event, gapTip(track.side, gap));
     else if (span) {
-      const said = spanTip(track.side, span, this.timeline);
-      if (gap) said.rows.push(["gap", `${plural(gap.count, "event")} missing: ${gap.reason}`]);
-      tip.show(event, said);
+      const shown = spanTip(track.side, span, this.timeline);
+      if (gap) shown.rows.push(["gap", `${plural(gap.count, "event")} missing: ${gap.reason}`]);
+      tip.show(event, shown);
     } else tip.hide();
   }
 
+  /**
+   * @param {import("./stream.js").StreamTrack} track
+   * @param {import("./types.js").Place} place
+   */
   gapAt(track, { y, time }) {
     const lane = track.laneAt(y);
     const slack = (this.timeline.view.length / this.timeline.width) * 4;
@@ -174,6 +237,7 @@ class Hands {
     });
   }
 
+  /** @param {WheelEvent} event */
   wheel(event) {
     const place = this.place(event);
     if (!place) return;
@@ -196,10 +260,12 @@ class Hands {
 
   // MARK: Keys
 
+  /** @param {KeyboardEvent} event */
   key(event) {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const { timeline } = this;
     const { view } = timeline;
+    /** @type {Record<string, () => void>} */
     const acts = {
       ArrowLeft: () => view.glide(view.from - view.length * 0.2, view.to - view.length * 0.2),
       ArrowRight: () => view.glide(view.from + view.length * 0.2, view.to + view.length * 0.2),
@@ -211,7 +277,7 @@ class Hands {
       ArrowDown: () => this.stepLane(1), ArrowUp: () => this.stepLane(-1),
       Enter: () => timeline.selection && inspector.show(timeline.selection.side, timeline.selection.task, true),
       z: () => timeline.selection && timeline.select(timeline.selection.side, timeline.selection.task, { zoom: true }),
-      Escape: () => timeline.let(),
+      Escape: () => timeline.deselect(),
     };
     const act = acts[event.key.length === 1 ? event.key.toLowerCase() : event.key];
     if (!act) return;
@@ -219,43 +285,60 @@ class Hands {
     act();
   }
 
-  /** To the task before or behind on the same thread. */
+  /**
+   * Selects the previous or the next task on the same thread.
+   * @param {number} by
+   */
   step(by) {
     const { timeline } = this;
     const { focus } = timeline;
     if (!focus) {
       const side = timeline.sides[0];
       const lane = side.lanes.find((each) => each.compute.count);
-      if (lane) this.go(side, lane, Math.min(lane.compute.count - 1, lowerBound(lane.compute.start, timeline.view.from + side.first)));
+      if (lane)
+        this.go(side, lane,
+          Math.min(lane.compute.count - 1, lowerBound(lane.compute.start, timeline.view.from + side.first)));
       return;
     }
     this.go(focus.side, focus.lane, focus.at + by);
   }
 
+  /** @param {number} by */
   stepLane(by) {
     const { focus } = this.timeline;
     if (!focus) return this.step(0);
-    const all = this.timeline.sides.flatMap((side) => side.lanes.filter((lane) => lane.compute.count).map((lane) => [side, lane]));
-    const next = all[all.findIndex(([, lane]) => lane === focus.lane) + by];
+    const all = this.timeline.sides.flatMap(
+      (side) => side.lanes.filter((lane) => lane.compute.count).map((lane) => ({ side, lane })));
+    const next = all[all.findIndex(({ lane }) => lane === focus.lane) + by];
     if (!next) return;
-    const [side, lane] = next;
+    const { side, lane } = next;
     const time = focus.lane.compute.start[focus.at] - focus.side.first + side.first;
     this.go(side, lane, Math.min(lane.compute.count - 1, lowerBound(lane.compute.start, time)));
   }
 
+  /**
+   * @param {import("./side.js").Side} side
+   * @param {import("./types.js").Lane} lane
+   * @param {number} at
+   */
   go(side, lane, at) {
     if (at < 0 || at >= lane.compute.count) return;
     const task = lane.compute.task[at];
     this.timeline.select(side, task, { show: inspector.isShown });
     this.timeline.focus = { side, lane, at };
     const span = side.span(lane, lane.compute, at);
-    byID("spoken").textContent = `${side.key(task)}, ${duration(span.stop - span.start)} on ${side.workers[lane.worker].label}${span.outcome === FAILED ? ", failed" : ""}`;
+    byID("spoken").textContent = `${side.key(task)}, ${duration(span.stop - span.start)} on ${
+      side.workers[lane.worker].label}${span.outcome === FAILED ? ", failed" : ""}`;
   }
 }
 
-// MARK: What is said at the pointer
+// MARK: Tooltips
 
 const tip = {
+  /**
+   * @param {MouseEvent} event
+   * @param {import("./types.js").Tip} shown
+   */
   show(event, { title, rows, more }) {
     const element = byID("tip");
     element.replaceChildren(make("b", {}, title), ...rows.map(([name, value, colour]) =>
@@ -272,9 +355,15 @@ const tip = {
   },
 };
 
+/**
+ * @param {import("./side.js").Side} side
+ * @param {import("./types.js").Span} span
+ * @param {import("./timeline.js").Timeline} timeline
+ */
 function spanTip(side, span, timeline) {
   const worker = side.workers[span.lane.worker];
   const isCompute = span.action === "compute";
+  /** @type {import("./types.js").Tip["rows"]} */
   const rows = [
     [isCompute ? side.prefixName(span.task) || "compute" : span.action, duration(span.stop - span.start),
       isCompute ? timeline.prefixColour(side.prefixName(span.task)) : timeline.actionColour(span.action)],
@@ -285,11 +374,20 @@ function spanTip(side, span, timeline) {
   if (span.outcome === OPEN) rows.push(["its end is not in the log", ""]);
   if (span.source >= 0) rows.push(["data from", side.workers[span.source].label]);
   if (side.nbytes && isCompute && side.nbytes[span.task]) rows.push(["result", bytes(side.nbytes[span.task])]);
-  const pixel_ = timeline.view.length / timeline.width;
-  const [first, end] = span.row.range(span.start - pixel_, span.start + pixel_);
-  return { title: side.key(span.task), rows, more: end - first > 2 ? `and ${end - first - 1} more at this place; zoom in` : "" };
+  const pixelTime = timeline.view.length / timeline.width;
+  const [first, end] = span.row.range(span.start - pixelTime, span.start + pixelTime);
+  return {
+    title: side.key(span.task),
+    rows,
+    more: end - first > 2 ? `and ${end - first - 1} more at this place; zoom in` : ""
+  };
 }
 
+/**
+ * @param {import("./side.js").Side} side
+ * @param {import("./types.js").Gap} gap
+ * @returns {import("./types.js").Tip}
+ */
 function gapTip(side, gap) {
   return {
     title: `Gap: ${plural(gap.count, "event")} missing`,

@@ -1,13 +1,21 @@
 // The task stream as pixels: a row of colours for each thread, repeated over the height of its lane.
 //
-// Where a thread has more spans in view than pixels, a pyramid stands for them: how busy it was in
-// each stretch of time, and with what most. So a frame costs as much as there are pixels, whether
-// there are a thousand tasks or a million.
+// If a thread has more spans in view than pixels, a pyramid is drawn instead: how busy the thread was
+// in each interval, and with what most. So the cost of a frame depends on the number of pixels, not on
+// the number of tasks.
+
+import { FAILED, OPEN } from "./rows.js";
 
 const LEAST_BUCKETS = 64;
 
-/** Busy shares of a row's time, in ever wider stretches; level 0 is the finest. */
-class Pyramid {
+/** Busy shares of a row's time, in ever longer intervals; level 0 is the finest. */
+export class Pyramid {
+  /**
+   * @param {import("./rows.js").Row} row
+   * @param {number} first
+   * @param {number} length
+   * @param {import("./types.js").ColourOf} colourOf
+   */
   constructor(row, first, length, colourOf) {
     let size = LEAST_BUCKETS;
     while (size < row.count && size < 1 << 20) size *= 2;
@@ -20,6 +28,11 @@ class Pyramid {
     }
   }
 
+  /**
+   * @param {import("./rows.js").Row} row
+   * @param {number} size
+   * @param {import("./types.js").ColourOf} colourOf
+   */
   finest(row, size, colourOf) {
     const level = Pyramid.level(size);
     const scale = size / this.length;
@@ -42,6 +55,7 @@ class Pyramid {
     return level;
   }
 
+  /** @param {number} size */
   static level(size) {
     return {
       size, busy: new Float32Array(size), most: new Float32Array(size),
@@ -49,6 +63,10 @@ class Pyramid {
     };
   }
 
+  /**
+   * @param {import("./types.js").Level} finer
+   * @param {number} size
+   */
   static halved(finer, size) {
     const level = Pyramid.level(size);
     for (let at = 0; at < size; at++) {
@@ -64,7 +82,10 @@ class Pyramid {
     return level;
   }
 
-  /** The level whose stretches are about a pixel wide. */
+  /**
+   * The level whose intervals are about a pixel wide.
+   * @param {number} pixelTime
+   */
   at(pixelTime) {
     const wanted = this.length / pixelTime;
     for (const level of this.levels) if (level.size <= wanted * 2) return level;
@@ -72,17 +93,16 @@ class Pyramid {
   }
 }
 
-/** What each pixel of a lane shows. */
+/** What each pixel of a lane shows: one line of pixels. */
 class Scanline {
+  /** @param {number} width */
   constructor(width) {
     this.width = width;
     this.busy = new Float32Array(width);
     this.most = new Float32Array(width);
     this.colour = new Uint8Array(width);
-    /** 1: something is here, however short; 2: it failed; 4: where one ends and another begins; 8: its end is not known. */
+    /** 1: a span, however short; 2: it failed; 4: one ends and another begins; 8: its end is not known. */
     this.flags = new Uint8Array(width);
-    /** How many spans are drawn into it. */
-    this.drawn = 0;
   }
 
   clear() {
@@ -91,7 +111,13 @@ class Scanline {
     this.flags.fill(0);
   }
 
-  /** @returns how many spans lie in view. */
+  /**
+   * @param {import("./rows.js").Row} row
+   * @param {{ from: number, to: number }} view
+   * @param {import("./types.js").ColourOf} colourOf
+   * @param {{ first: number, length: number }} whole
+   * @returns the number of spans in view.
+   */
   draw(row, view, colourOf, whole) {
     this.clear();
     const [first, end] = row.range(view.from, view.to);
@@ -106,6 +132,13 @@ class Scanline {
     return count;
   }
 
+  /**
+   * @param {import("./rows.js").Row} row
+   * @param {number} i
+   * @param {{ from: number, to: number }} view
+   * @param {number} pixelTime
+   * @param {import("./types.js").ColourOf} colourOf
+   */
   span(row, i, view, pixelTime, colourOf) {
     const from = Math.max(0, (row.start[i] - view.from) / pixelTime);
     const to = Math.min(this.width, (row.stop[i] - view.from) / pixelTime);
@@ -127,6 +160,11 @@ class Scanline {
     if (to - from > 5) this.flags[Math.max(0, Math.ceil(to) - 1)] |= 4;
   }
 
+  /**
+   * @param {Pyramid} pyramid
+   * @param {{ from: number, to: number }} view
+   * @param {number} pixelTime
+   */
   fromPyramid(pyramid, view, pixelTime) {
     const level = pyramid.at(pixelTime);
     const scale = level.size / pyramid.length;
@@ -149,14 +187,28 @@ class Scanline {
 }
 
 /** Paints lanes into a picture of a canvas. */
-class Raster {
+export class Raster {
+  /** @type {ImageData} */
+  picture;
+  /** @type {Uint32Array} */
+  pixels;
+  /** @type {Scanline} */
+  line;
+  /** @type {number} */
+  height;
+
+  /** @param {HTMLCanvasElement} canvas */
   constructor(canvas) {
     this.canvas = canvas;
     this.context = canvas.getContext("2d", { alpha: false });
     this.width = 0;
   }
 
-  /** @returns whether there is anything to paint on. */
+  /**
+   * @param {number} width
+   * @param {number} height
+   * @returns whether the canvas has an area.
+   */
   resize(width, height) {
     if (this.canvas.width !== width || this.canvas.height !== height || !this.picture) {
       this.canvas.width = width;
@@ -171,11 +223,18 @@ class Raster {
     return width > 0 && height > 0;
   }
 
-  fill(colour) {
-    this.pixels.fill(colour);
+  /** @param {number} value */
+  fill(value) {
+    this.pixels.fill(value);
   }
 
-  /** Puts what the scanline holds over the background in rows from one to another. */
+  /**
+   * Paints the scanline over the background, into the rows from `top` to `bottom`.
+   * @param {number} top
+   * @param {number} bottom
+   * @param {(x: number) => import("./types.js").Background} background
+   * @param {import("./types.js").ColourTables} tables
+   */
   put(top, bottom, background, tables) {
     top = Math.max(0, top);
     bottom = Math.min(this.height, bottom);
@@ -189,7 +248,7 @@ class Raster {
         continue;
       }
       const over = flags[x] & 2 ? tables.failed : tables.colours[colour[x]];
-      // However little it is, it can be seen.
+      // Visible, however short.
       let share = 0.3 + 0.7 * Math.min(1, busy[x]);
       if (flags[x] & 4) share *= 0.45;
       if (flags[x] & 8) share *= (x >> 2) % 2 ? 0.85 : 0.4;

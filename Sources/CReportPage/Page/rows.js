@@ -1,26 +1,33 @@
 // Spans of work on one thread.
 
-const OPEN = 2;
-const FAILED = 1;
+import { lowerBound } from "./data.js";
 
-/** Spans of work on one thread that do not hide each other: computing, or all the rest. */
-class Row {
+export const OPEN = 2;
+export const FAILED = 1;
+
+/** Spans of work on one thread: computing, or all others. */
+export class Row {
+  /** @type {Int32Array} */
+  source;
+  /** Made when it is first drawn.
+   * @type {import("./raster.js").Pyramid} */
+  pyramid = null;
+
+  /** @param {number} count */
   constructor(count) {
     this.start = new Float64Array(count);
     this.stop = new Float64Array(count);
     this.task = new Int32Array(count);
     this.what = new Uint16Array(count);
-    this.source = null;
     /** The latest stop up to each span; the stops themselves where none overlap. */
     this.reach = this.stop;
-    this.pyramid = null;
   }
 
   get count() {
     return this.start.length;
   }
 
-  /** To be called when all spans are there. */
+  /** To be called after all spans are filled in. */
   finish() {
     let latest = -Infinity;
     let overlaps = false;
@@ -34,20 +41,28 @@ class Row {
     for (let i = 0; i < this.count; i++) this.reach[i] = latest = Math.max(latest, this.stop[i]);
   }
 
-  /** The first span that may reach beyond a time, and the first that begins at another or later. */
+  /**
+   * The index of the first span that may end after `from`, and of the first that starts at `to` or later.
+   * @param {number} from
+   * @param {number} to
+   */
   range(from, to) {
     const first = lowerBound(this.reach, from);
     return [first, lowerBound(this.start, to, first)];
   }
 
-  /** The span at a time, or the nearest one not farther off than so many microseconds. */
+  /**
+   * The index of the span at a time, or of the nearest one within `tolerance` microseconds; -1 if there is none.
+   * @param {number} time
+   * @param {number} tolerance
+   */
   at(time, tolerance) {
     const [first, end] = this.range(time - tolerance, time + tolerance);
     let best = -1;
     let nearest = Infinity;
     for (let i = Math.max(first, end - 2000); i < end; i++) {
       const off = time < this.start[i] ? this.start[i] - time : Math.max(0, time - this.stop[i]);
-      // Of several at once the longest is what one sees.
+      // Of several at once the longest is the visible one.
       const score = off - (off === 0 ? this.stop[i] - this.start[i] : 0) * 1e-9;
       if (off <= tolerance && score < nearest) {
         best = i;

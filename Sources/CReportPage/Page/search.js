@@ -1,30 +1,35 @@
 // Finding keys.
 
+import { byID, make, plural, swatch } from "./theme.js";
+
 const MATCHES = 60;
 
-class Search {
+export class Search {
+  /** @param {import("./timeline.js").Timeline} timeline */
   constructor(timeline) {
     this.timeline = timeline;
-    this.input = byID("search");
+    this.input = /** @type {HTMLInputElement} */ (byID("search"));
     this.box = byID("found");
     this.list = byID("matches");
     this.chosen = -1;
+    /** @type {[import("./side.js").Side, number][]} */
     this.matches = [];
     this.input.addEventListener("input", () => this.find());
     this.input.addEventListener("focus", () => this.input.value && this.find());
     this.input.addEventListener("keydown", (event) => this.key(event));
     document.addEventListener("pointerdown", (event) => {
-      if (!event.target.closest(".find")) this.close();
+      if (!(event.target instanceof Element && event.target.closest(".find"))) this.close();
     });
     document.addEventListener("keydown", (event) => {
-      const isTyping = event.target.closest?.("input, textarea, dialog");
+      const { target } = event;
+      const isTyping = target instanceof Element && target.closest("input, textarea, dialog");
       if (isTyping || event.ctrlKey || event.metaKey || event.altKey) return;
       if (event.key === "/") {
         event.preventDefault();
         this.input.focus();
         this.input.select();
       } else if (event.key === "?") {
-        byID("help").showModal();
+        /** @type {HTMLDialogElement} */ (byID("help")).showModal();
       }
     });
   }
@@ -38,25 +43,40 @@ class Search {
       if (!side.keys) continue;
       const found = side.find(text, MATCHES);
       count += found.count;
-      this.matches.push(...found.found.map((task) => [side, task]));
+      for (const task of found.found) this.matches.push([side, task]);
     }
     this.matches.length = Math.min(this.matches.length, MATCHES);
     const isReady = this.timeline.sides.every((side) => side.keys);
-    byID("found-count").textContent = !isReady ? "Still reading the keys…" : count === 0 ? "No key has this in it." : `${plural(count, "key")}${count >= 100000 ? " or more" : ""}${count > this.matches.length ? `, the first ${this.matches.length}` : ""}`;
+    byID("found-count").textContent = isReady ? this.countText(count) : "Still reading the keys…";
     this.list.replaceChildren(...this.matches.map(([side, task], place) => this.option(side, task, text, place)));
     this.box.hidden = false;
     this.input.setAttribute("aria-expanded", "true");
     this.choose(this.matches.length ? 0 : -1);
   }
 
+  /** @param {number} count */
+  countText(count) {
+    if (count === 0) return "No key has this in it.";
+    const first = count > this.matches.length ? `, the first ${this.matches.length}` : "";
+    return `${plural(count, "key")}${count >= 100000 ? " or more" : ""}${first}`;
+  }
+
+  /**
+   * @param {import("./side.js").Side} side
+   * @param {number} task
+   * @param {string} text
+   * @param {number} place
+   */
   option(side, task, text, place) {
     const key = side.key(task);
     const at = key.toLowerCase().indexOf(text.toLowerCase());
     const shown = make("code", {});
-    if (at >= 0) shown.append(key.slice(0, at), make("mark", {}, key.slice(at, at + text.length)), key.slice(at + text.length));
+    if (at >= 0)
+      shown.append(key.slice(0, at), make("mark", {}, key.slice(at, at + text.length)), key.slice(at + text.length));
     else shown.append(key);
     const element = make("li", { role: "option", id: `match-${place}`, "aria-selected": "false" },
-      ...(this.timeline.sides.length > 1 ? [make("b", { class: "letter" }, side.letter)] : []), swatch(this.timeline.prefixColour(side.prefixName(task))), shown, make("small", {}, side.stateName(task)));
+      ...(this.timeline.sides.length > 1 ? [make("b", { class: "letter" }, side.letter)] : []),
+      swatch(this.timeline.prefixColour(side.prefixName(task))), shown, make("small", {}, side.stateName(task)));
     element.addEventListener("pointerdown", (event) => {
       event.preventDefault();
       this.choose(place);
@@ -65,6 +85,7 @@ class Search {
     return element;
   }
 
+  /** @param {number} place */
   choose(place) {
     this.chosen = place;
     [...this.list.children].forEach((element, each) => element.setAttribute("aria-selected", String(each === place)));
@@ -73,8 +94,9 @@ class Search {
     this.list.children[place].scrollIntoView({ block: "nearest" });
   }
 
+  /** @param {KeyboardEvent} event */
   key(event) {
-    const by = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+    const by = event.key === "ArrowDown" ? 1 : event.key === "ArrowUp" ? -1 : 0;
     if (by && this.matches.length) {
       event.preventDefault();
       this.choose((this.chosen + by + this.matches.length) % this.matches.length);

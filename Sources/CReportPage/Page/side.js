@@ -1,6 +1,112 @@
-// One side of the page: what happened in a run, or in several that are shown as one.
+// One side of the page: a run, or several that are shown as one.
 
-class Side {
+import { plain } from "./theme.js";
+import { column, lowerBound, Numbers } from "./data.js";
+import { Row } from "./rows.js";
+import { criticalPath, findLastOutcomes, indexStories, taskStory } from "./stories.js";
+import { prefixFigures, totals } from "./figures.js";
+
+export class Side {
+  /** @type {import("./types.js").Run[]} */
+  runs;
+  /** @type {number} */
+  origin;
+  /** @type {number} */
+  first;
+  /** @type {number} */
+  last;
+  /** @type {number} */
+  edgeCount;
+  /** @type {number} */
+  spanCount;
+  /** @type {number} */
+  statePoints;
+  /** @type {number} */
+  stateResolution;
+  /** @type {string[]} */
+  states;
+  /** @type {string[]} */
+  actions;
+  /** @type {string[]} */
+  prefixes;
+  /** @type {string[]} */
+  types;
+  /** @type {import("./types.js").SideDocument["kinds"]} */
+  kinds;
+  /** @type {import("./types.js").Worker[]} */
+  workers;
+  /** @type {import("./types.js").Worker[]} */
+  orderedWorkers;
+  /** @type {import("./types.js").Lane[]} */
+  lanes;
+  /** @type {import("./types.js").Gap[]} */
+  gaps;
+  /** @type {import("./types.js").Failures} */
+  failures;
+  /** @type {import("./types.js").Detail} */
+  detail;
+  /** @type {import("./types.js").Curve} */
+  stateSeries;
+  /** @type {Uint8Array} */
+  state;
+  /** @type {Uint8Array} */
+  storyKinds;
+  /** @type {Uint8Array} */
+  storySteps;
+  /** @type {Uint8Array} */
+  storyWheres;
+  /** @type {Uint32Array} */
+  prefix;
+  /** @type {Uint32Array} */
+  type;
+  /** @type {Uint32Array} */
+  sent;
+  /** @type {Uint32Array} */
+  run;
+  /** @type {Uint32Array} */
+  events;
+  /** @type {Uint32Array} */
+  needStart;
+  /** @type {Uint32Array} */
+  dependentStart;
+  /** @type {Uint32Array} */
+  keyStart;
+  /** @type {Uint32Array} */
+  spanStart;
+  /** @type {Uint32Array} */
+  spanLane;
+  /** @type {Uint32Array} */
+  storyPlaces;
+  /** @type {Int32Array} */
+  needs;
+  /** @type {Int32Array} */
+  dependents;
+  /** @type {Int32Array} */
+  spansByTask;
+  /** @type {Float64Array} */
+  nbytes;
+  /** @type {Float64Array} */
+  firstTime;
+  /** @type {Float64Array} */
+  lastOutcomeTimes;
+  /** @type {string} */
+  keys;
+  /** @type {string} */
+  lowerKeys;
+  /** @type {Uint8Array} */
+  colourOfPrefix;
+  /** @type {number[]} */
+  colourOfAction;
+  /** @type {import("./types.js").PrefixFigures[]} */
+  prefixRows;
+  /** @type {import("./types.js").Totals} */
+  totalFigures;
+
+  /**
+   * @param {number} number
+   * @param {string} name
+   * @param {import("./types.js").SideDocument} data
+   */
   constructor(number, name, data) {
     Object.assign(this, data);
     this.number = number;
@@ -8,11 +114,11 @@ class Side {
     this.count = data.taskCount;
     this.letter = "AB"[number];
     this.length = Math.max(1, data.last - data.first);
-    this.prefixes = this.prefixes.map(plain);
-    this.types = this.types.map(plain);
+    this.prefixes = this.prefixes.map((text) => plain(text));
+    this.types = this.types.map((text) => plain(text));
     for (const gap of this.gaps) {
-      // What is missing can be noticed long after the last event that is there.
-      for (const end of ["time", "before", "after"]) {
+      // A gap can be noticed long after the last recorded event.
+      for (const end of /** @type {const} */ (["time", "before", "after"])) {
         if (gap[end] !== null) gap[end] = Math.min(Math.max(gap[end], data.first), data.last);
       }
     }
@@ -22,13 +128,13 @@ class Side {
       worker.name = plain(worker.name);
       worker.address = plain(worker.address);
       worker.label = /^\d+$/.test(worker.name) ? `worker ${worker.name}` : worker.name || worker.address;
-      // One that came back at the address of another is another one.
+      // A worker that joins at the address of an earlier one is a different worker.
       if (worker.life > 1) worker.label += ` (${worker.life})`;
       worker.lanes = [];
     }
   }
 
-  // What has to be there before anything can be drawn.
+  /** Reads what the first picture needs. */
   async readSpans() {
     const [prefix, gap, duration, task, what, source] = await Promise.all(
       ["prefix", "gap", "duration", "task", "what", "source"].map((name) =>
@@ -36,13 +142,13 @@ class Side {
     this.prefix = new Numbers(prefix).fill(new Uint32Array(this.count));
     const read = [gap, duration, task, what, source].map((bytes) => new Numbers(bytes));
     for (const lane of this.lanes) {
-      this.readLane(lane, ...read);
+      this.readLane(lane, read);
       this.workers[lane.worker].lanes.push(lane);
     }
     this.orderLanes();
   }
 
-  /** Workers in the order of their names, one that has come again behind the one before. */
+  /** Sorts workers by name; of two with the same name the later one comes second. */
   orderLanes() {
     const natural = new Intl.Collator("en", { numeric: true });
     const order = this.workers.map((_, place) => place).sort((a, b) => {
@@ -54,7 +160,11 @@ class Side {
     this.lanes.forEach((lane, place) => (lane.place = place));
   }
 
-  readLane(lane, gap, duration, task, what, source) {
+  /**
+   * @param {import("./types.js").Lane} lane
+   * @param {import("./data.js").Numbers[]} columns
+   */
+  readLane(lane, [gap, duration, task, what, source]) {
     const count = lane.count;
     const all = new Row(count);
     all.source = new Int32Array(count);
@@ -90,7 +200,7 @@ class Side {
 
   async readSeries() {
     const read = new Numbers(await column(this.number, "series"));
-    const points = (count, width) => {
+    const points = (/** @type {number} */ count, /** @type {number} */ width) => {
       const times = read.sums(new Float64Array(count));
       const values = [];
       for (let i = 0; i < width; i++) values.push(read.sums(new Float64Array(count)));
@@ -100,7 +210,7 @@ class Side {
     for (const worker of this.workers) worker.series = points(worker.points, 2);
   }
 
-  // All the rest, while the first picture is there already.
+  /** Reads the columns of tasks, after the first picture is drawn. */
   async readTasks() {
     const names = ["nbytes", "type", "state", "sent", "run", "needs", "first", "events"];
     const [nbytes, type, state, sent, run, needs, first, events] = await Promise.all(
@@ -117,6 +227,7 @@ class Side {
     await this.readKeys();
   }
 
+  /** @param {import("./data.js").Numbers} read */
   readNeeds(read) {
     this.needStart = new Uint32Array(this.count + 1);
     const needs = new Int32Array(this.edgeCount);
@@ -140,7 +251,7 @@ class Side {
       at = this.keys.indexOf("\0", at) + 1;
     }
     this.keyStart[this.count] = at;
-    // Letters of ASCII alone, so that places stay the same.
+    // Only ASCII letters, so that offsets stay the same.
     for (let i = 0; i < bytes.length; i++) {
       if (bytes[i] > 64 && bytes[i] < 91) bytes[i] += 32;
     }
@@ -151,30 +262,37 @@ class Side {
     const names = ["kind", "step", "where"];
     [this.storyKinds, this.storySteps, this.storyWheres] = await Promise.all(
       names.map((name) => column(this.number, name)));
-    this.indexStories();
+    this.storyPlaces = indexStories(this);
   }
 
   // MARK: Questions
 
+  /** @param {number} task */
   key(task) {
     if (!this.keys) return "…";
     return plain(this.keys.slice(this.keyStart[task], this.keyStart[task + 1] - 1)) || "(no events)";
   }
 
+  /** @param {number} task */
   prefixName(task) {
     return this.prefixes[this.prefix[task]] ?? "";
   }
 
+  /** @param {number} task */
   stateName(task) {
     const state = this.state[task];
     return this.states[state] ?? "not known";
   }
 
+  /** @param {number} task */
   needsOf(task) {
     return this.needs.subarray(this.needStart[task], this.needStart[task + 1]);
   }
 
-  /** Tasks that need another one. */
+  /**
+   * Tasks that need another one.
+   * @param {number} task
+   */
   dependentsOf(task) {
     if (!this.dependentStart) {
       const start = (this.dependentStart = new Uint32Array(this.count + 1));
@@ -189,7 +307,10 @@ class Side {
     return this.dependents.subarray(this.dependentStart[task], this.dependentStart[task + 1]);
   }
 
-  /** Every span of a task, computing and other. */
+  /**
+   * Every span of a task, computing and other.
+   * @param {number} task
+   */
   spansOf(task) {
     if (!this.spansByTask) this.indexSpans();
     const found = [];
@@ -202,6 +323,11 @@ class Side {
     return found.sort((a, b) => a.start - b.start);
   }
 
+  /**
+   * @param {import("./types.js").Lane} lane
+   * @param {import("./rows.js").Row} row
+   * @param {number} at
+   */
   span(lane, row, at) {
     return {
       lane, row, at, start: row.start[at], stop: row.stop[at], task: row.task[at],
@@ -212,6 +338,7 @@ class Side {
 
   indexSpans() {
     const start = (this.spanStart = new Uint32Array(this.count + 1));
+    /** @param {(lane: import("./types.js").Lane, task: number, at: number) => void} visit */
     const rows = (visit) => {
       for (const lane of this.lanes) {
         for (let i = 0; i < lane.compute.count; i++) visit(lane, lane.compute.task[i], i);
@@ -229,10 +356,14 @@ class Side {
     });
   }
 
-  /** Keys with a text in them, at most so many, and how many there are in all. */
+  /**
+   * Tasks whose key contains a text, at most `limit`, and their total number.
+   * @param {string} text
+   * @param {number} limit
+   */
   find(text, limit) {
     let query = text;
-    // Letters that could hide others are shown as \u202e, and so may be typed or copied.
+    // Characters that are shown as \u202e may be typed or copied like that.
     if (text.includes("\\u") && !this.keys.includes(text)) {
       query = text.replace(/\\u([0-9a-f]{4})/gi, (_, digits) => String.fromCharCode(parseInt(digits, 16)));
     }
@@ -242,16 +373,52 @@ class Side {
       query = query.replace(hash, (digits) => digits.slice(0, keptLength) + "…");
     }
     const isLower = query === query.toLowerCase();
-    const text_ = isLower ? this.lowerKeys : this.keys;
+    const haystack = isLower ? this.lowerKeys : this.keys;
     const found = [];
     let count = 0;
-    for (let at = text_.indexOf(query); at >= 0 && count < 100000;) {
-      // The last key that begins at this place or before.
+    for (let at = haystack.indexOf(query); at >= 0 && count < 100000;) {
+      // The last key that begins at this offset or before.
       const task = lowerBound(this.keyStart, at + 1) - 1;
       count++;
       if (found.length < limit) found.push(task);
-      at = text_.indexOf(query, this.keyStart[task + 1]);
+      at = haystack.indexOf(query, this.keyStart[task + 1]);
     }
     return { found, count };
   }
+
+  // MARK: Stories and figures
+
+  /**
+   * All events about a task, cause before effect.
+   * @param {number} task
+   */
+  story(task) {
+    return taskStory(this, task);
+  }
+
+  /** @param {number} task */
+  criticalPath(task) {
+    return criticalPath(this, task);
+  }
+
+  /** When each task last came to an end at the scheduler; -Infinity if it did not. */
+  get lastOutcomes() {
+    return (this.lastOutcomeTimes ??= findLastOutcomes(this));
+  }
+
+  /** The same figures as `tasklog summary`, for each prefix. */
+  prefixFigures() {
+    return (this.prefixRows ??= prefixFigures(this));
+  }
+
+  totals() {
+    return (this.totalFigures ??= totals(this));
+  }
+}
+
+/** @param {import("./side.js").Side} side */
+export function sideTitle(side) {
+  const runs = side.runs.map((run) => `run #${run.number}`).join(", ");
+  const engines = [...new Set(side.runs.map((run) => `${run.engine} ${run.engineVersion}`))].join(", ");
+  return `${side.name} · ${runs} · ${engines}`;
 }

@@ -1,80 +1,100 @@
 // Stories of tasks, and what follows from them: attempts, and the chain that set the run's length.
 
+import { Numbers } from "./data.js";
+import { OPEN } from "./rows.js";
+
 const STORY_BLOCK = 64;
 
-/** Where every 64th story begins in each of its columns. */
-Side.prototype.indexStories = function () {
-  const blocks = Math.ceil(this.count / STORY_BLOCK) + 1;
-  const places = (this.storyPlaces = new Uint32Array(blocks * 3));
-  const kinds = new Numbers(this.storyKinds);
-  const steps = this.storySteps;
-  const wheres = this.storyWheres;
+/**
+ * Where every 64th story begins in each of its columns.
+ * @param {import("./side.js").Side} side
+ */
+export function indexStories(side) {
+  const blocks = Math.ceil(side.count / STORY_BLOCK) + 1;
+  const places = new Uint32Array(blocks * 3);
+  const kinds = new Numbers(side.storyKinds);
+  const steps = side.storySteps;
+  const wheres = side.storyWheres;
   let step = 0;
   let where = 0;
-  for (let task = 0; task < this.count; task++) {
+  for (let task = 0; task < side.count; task++) {
     if (task % STORY_BLOCK === 0) {
       const at = (task / STORY_BLOCK) * 3;
       places[at] = kinds.at;
       places[at + 1] = step;
       places[at + 2] = where;
     }
-    for (let left = this.events[task]; left > 0; left--) {
+    for (let left = side.events[task]; left > 0; left--) {
       if ((kinds.next() & 3) === 2) {
         while (wheres[where++] >= 128);
       }
       while (steps[step++] >= 128);
     }
   }
-};
+  return places;
+}
 
-/** All events about a task, cause before effect. */
-Side.prototype.story = function (task) {
+/**
+ * All events about a task, cause before effect.
+ * @param {import("./side.js").Side} side
+ * @param {number} task
+ */
+export function taskStory(side, task) {
   const block = Math.floor(task / STORY_BLOCK);
-  const kinds = new Numbers(this.storyKinds, this.storyPlaces[block * 3]);
-  const steps = new Numbers(this.storySteps, this.storyPlaces[block * 3 + 1]);
-  const wheres = new Numbers(this.storyWheres, this.storyPlaces[block * 3 + 2]);
+  const kinds = new Numbers(side.storyKinds, side.storyPlaces[block * 3]);
+  const steps = new Numbers(side.storySteps, side.storyPlaces[block * 3 + 1]);
+  const wheres = new Numbers(side.storyWheres, side.storyPlaces[block * 3 + 2]);
   for (let other = block * STORY_BLOCK; ; other++) {
     const events = [];
-    let time = this.firstTime[other];
+    let time = side.firstTime[other];
     let worker = -1;
-    for (let left = this.events[other]; left > 0; left--) {
+    for (let left = side.events[other]; left > 0; left--) {
       const head = kinds.next();
       time += steps.signed();
       if ((head & 3) === 2) worker = wheres.next();
       if (other !== task) continue;
-      const [source, hook, start, finish] = this.kinds[head >> 2];
+      const [source, hook, start, finish] = side.kinds[head >> 2];
       events.push({ time, isScheduler: source === 0, worker: head & 3 ? worker : -1, hook, start, finish });
     }
     if (other === task) return events;
   }
-};
+}
 
-/** What came of a task at the scheduler, each time: when it was ready, sent, and done. */
-Side.prototype.attempts = function (task) {
+/**
+ * What came of a task at the scheduler, each time: when it was ready, sent, and done.
+ * @param {import("./side.js").Side} side
+ * @param {number} task
+ */
+function taskAttempts(side, task) {
   const attempts = [];
   let sent = null;
   let seen = null;
-  for (const event of this.story(task)) {
+  for (const event of side.story(task)) {
     if (!event.isScheduler || event.hook !== "transition") continue;
     seen ??= event.time;
     if (event.finish === "processing") sent = event.time;
     if (event.start === "processing" && (event.finish === "memory" || event.finish === "erred")) {
-      attempts.push({ task, seen, sent: sent ?? event.time, done: event.time, finish: event.finish, worker: event.worker });
+      attempts.push(
+        { task, seen, sent: sent ?? event.time, done: event.time, finish: event.finish, worker: event.worker });
     }
   }
   return attempts;
-};
+}
 
 /**
  * The chain of tasks and waits that ends with a task: back to the dependency that came last before
  * it was sent to a worker, and so on. Without a task, the one that ended last.
+ * @param {import("./side.js").Side} side
+ * @param {number} [task]
+ * @param {number} [limit]
+ * @returns {import("./types.js").Step[]}
  */
-Side.prototype.criticalPath = function (task, limit = 5000) {
+export function criticalPath(side, task, limit = 5000) {
   let last = null;
   if (task === undefined) {
     let latest = -Infinity;
-    for (let i = 0; i < this.count; i++) {
-      const end = this.lastOutcome(i);
+    for (let i = 0; i < side.count; i++) {
+      const end = side.lastOutcomes[i];
       if (end >= latest && end > -Infinity) {
         latest = end;
         task = i;
@@ -82,13 +102,14 @@ Side.prototype.criticalPath = function (task, limit = 5000) {
     }
   }
   if (task === undefined) return [];
-  last = this.attempts(task).at(-1);
+  last = taskAttempts(side, task).at(-1);
+  /** @type {import("./types.js").Attempt[]} */
   const chain = [];
   while (last && chain.length < limit) {
     chain.push(last);
     let before = null;
-    for (const need of this.needsOf(last.task)) {
-      for (const attempt of this.attempts(need)) {
+    for (const need of side.needsOf(last.task)) {
+      for (const attempt of taskAttempts(side, need)) {
         if (attempt.finish !== "memory" || attempt.done > last.sent) continue;
         if (!before || attempt.done > before.done) before = attempt;
       }
@@ -96,41 +117,46 @@ Side.prototype.criticalPath = function (task, limit = 5000) {
     last = before;
   }
   chain.reverse();
-  return chain.map((attempt, place) => this.pieces(attempt, chain[place - 1]));
-};
+  return chain.map((attempt, place) => attemptPieces(side, attempt, chain[place - 1]));
+}
 
-/** When a task last came to an end at the scheduler; a cheap look at its spans finds candidates. */
-Side.prototype.lastOutcome = function (task) {
-  this.lastOutcomes ??= this.findLastOutcomes();
-  return this.lastOutcomes[task];
-};
-
-Side.prototype.findLastOutcomes = function () {
-  const kinds = new Numbers(this.storyKinds);
-  const steps = new Numbers(this.storySteps);
-  const isOutcome = this.kinds.map(([source, hook, start, finish]) =>
+/**
+ * When each task last came to an end at the scheduler.
+ * @param {import("./side.js").Side} side
+ */
+export function findLastOutcomes(side) {
+  const kinds = new Numbers(side.storyKinds);
+  const steps = new Numbers(side.storySteps);
+  const isOutcome = side.kinds.map(([source, hook, start, finish]) =>
     source === 0 && hook === "transition" && start === "processing" &&
     (finish === "memory" || finish === "erred"));
-  const ends = new Float64Array(this.count).fill(-Infinity);
-  for (let task = 0; task < this.count; task++) {
-    let time = this.firstTime[task];
-    for (let left = this.events[task]; left > 0; left--) {
+  const ends = new Float64Array(side.count).fill(-Infinity);
+  for (let task = 0; task < side.count; task++) {
+    let time = side.firstTime[task];
+    for (let left = side.events[task]; left > 0; left--) {
       const head = kinds.next();
       time += steps.signed();
       if (isOutcome[head >> 2]) ends[task] = time;
     }
   }
   return ends;
-};
+}
 
-/** An attempt in pieces that follow on each other. Workers' clocks are kept between the scheduler's. */
-Side.prototype.pieces = function (attempt, before) {
+/**
+ * An attempt in pieces that follow on each other. Workers' clocks are kept between the scheduler's.
+ * @param {import("./side.js").Side} side
+ * @param {import("./types.js").Attempt} attempt
+ * @param {import("./types.js").Attempt} before
+ */
+function attemptPieces(side, attempt, before) {
   const { task, done } = attempt;
   const ready = before ? before.done : attempt.seen;
   const sent = Math.max(attempt.sent, ready);
-  const within = (time, low, high) => Math.min(Math.max(time, low), high);
+  const within = (/** @type {number} */ time, /** @type {number} */ low, /** @type {number} */ high) =>
+    Math.min(Math.max(time, low), high);
+  /** @type {(number | null)[]} */
   let [started, stopped, fetchedFrom, fetchedTo] = [null, null, null, null];
-  for (const span of this.spansOf(task)) {
+  for (const span of side.spansOf(task)) {
     // Of the attempt at hand; what overlaps it by its own clock.
     if (span.outcome === OPEN || span.stop < attempt.sent || span.start > done) continue;
     if (span.action === "compute") {
@@ -143,6 +169,7 @@ Side.prototype.pieces = function (attempt, before) {
   }
   started = within(started ?? sent, sent, done);
   stopped = Math.max(within(stopped ?? done, sent, done), started);
+  /** @type {import("./types.js").Piece[]} */
   const pieces = [["wait", ready, sent]];
   if (fetchedTo !== null && within(fetchedTo, sent, started) > within(fetchedFrom, sent, started)) {
     const [from, to] = [within(fetchedFrom, sent, started), within(fetchedTo, sent, started)];
@@ -155,4 +182,4 @@ Side.prototype.pieces = function (attempt, before) {
     task, worker: attempt.worker, start: ready, stop: done,
     pieces: pieces.filter(([name, from, to]) => to > from || name === "compute"),
   };
-};
+}

@@ -1,6 +1,27 @@
 // The task stream: a lane for each thread of each worker.
 
-class StreamTrack {
+import { FAILED_COLOUR, ink, make, pixel, plural, rgb, theme } from "./theme.js";
+import { FAILED, OPEN } from "./rows.js";
+import { Raster } from "./raster.js";
+import { gutter } from "./charts.js";
+import { drawGaps, drawMarks, drawSelection } from "./marks.js";
+
+export class StreamTrack {
+  /** @type {Map<import("./types.js").Lane, { time: number, place: number }[]>} */
+  marks;
+  /** @type {number} */
+  gap;
+  /** @type {number} */
+  laneHeight;
+  /** @type {number} */
+  total;
+  /** @type {number} */
+  height;
+
+  /**
+   * @param {import("./timeline.js").Timeline} timeline
+   * @param {import("./side.js").Side} side
+   */
   constructor(timeline, side) {
     this.timeline = timeline;
     this.side = side;
@@ -21,10 +42,11 @@ class StreamTrack {
   }
 
   describe() {
-    return `Task stream of ${plural(this.side.lanes.length, "thread")}, ${plural(this.side.spanCount, "span")} of work; the tables below hold the same in words`;
+    return `Task stream of ${plural(this.side.lanes.length, "thread")}, ${
+      plural(this.side.spanCount, "span")} of work; the tables below hold the same in words`;
   }
 
-  /** Failures that no span of work shows: by lane, or at the top where no worker is known. */
+  /** Collects the failures, by lane; those without a known worker are marked at the top. */
   markFailures() {
     this.marks = new Map();
     for (const [place, [, time, worker]] of this.side.failures.rows.entries()) {
@@ -37,10 +59,11 @@ class StreamTrack {
 
   // MARK: Layout
 
+  /** @param {number} most */
   layout(most) {
     const count = Math.max(1, this.side.lanes.length);
     const groups = new Set(this.side.lanes.map((lane) => lane.worker)).size;
-    // Many lanes may take more of the page before they have to be scrolled.
+    // Many lanes may use more of the page before they are scrolled.
     most = Math.max(most, Math.min(most * 1.5, count * 4 + groups + 8));
     for (const gap of [7, 4, 2, 1]) {
       this.gap = gap;
@@ -63,24 +86,31 @@ class StreamTrack {
     for (const canvas of [this.names, this.canvas, this.over]) canvas.style.height = `${this.height}px`;
   }
 
+  /** @param {number} time */
   x(time) {
     const { view } = this.timeline;
     return ((time - this.side.first - view.from) / view.length) * this.timeline.width;
   }
 
-  /** The lane at a height of the canvas. */
+  /**
+   * The lane at a height of the canvas.
+   * @param {number} y
+   */
   laneAt(y) {
     const at = y + this.element.scrollTop;
     return this.side.lanes.find((lane) => at >= lane.y - 1 && at < lane.y + this.laneHeight + 1);
   }
 
+  /** @param {import("./types.js").Lane} lane */
   isVisible(lane) {
     const top = lane.y - this.element.scrollTop;
     return top < this.height && top + this.laneHeight > 0;
   }
 
+  /** @param {import("./types.js").Lane} lane */
   reveal(lane) {
-    if (!lane || (lane.y >= this.element.scrollTop && lane.y + this.laneHeight <= this.element.scrollTop + this.height)) return;
+    if (!lane || (lane.y >= this.element.scrollTop && lane.y + this.laneHeight <= this.element.scrollTop + this.height))
+      return;
     this.element.scrollTop = lane.y - this.height / 2;
   }
 
@@ -98,13 +128,14 @@ class StreamTrack {
     this.paint(ratio);
     this.raster.show();
     this.drawLabels();
-    this.drawGaps();
-    this.drawMarks();
-    this.drawSelection();
+    drawGaps(this);
+    drawMarks(this);
+    drawSelection(this);
     this.timeline.drawCursor(this, this.context);
     this.drawNames(ratio);
   }
 
+  /** @param {number} ratio */
   paint(ratio) {
     const { view, colourOf, tables } = this.timeline;
     const part = { from: view.from + this.side.first, to: view.to + this.side.first };
@@ -119,9 +150,10 @@ class StreamTrack {
       const worker = this.side.workers[lane.worker];
       const joined = worker.joined === null ? -Infinity : (worker.joined - part.from) / pixelTime;
       const left = ((worker.left ?? this.side.last) - part.from) / pixelTime;
-      const background = (x) => (x + 1 >= joined && x <= left ? alive : gone);
+      const background = (/** @type {number} */ x) => (x + 1 >= joined && x <= left ? alive : gone);
       const top = Math.round((lane.y - this.element.scrollTop) * ratio);
-      const bottom = Math.round((lane.y + this.laneHeight - this.element.scrollTop - (this.laneHeight > 5 ? 1 : 0)) * ratio);
+      const bottom =
+        Math.round((lane.y + this.laneHeight - this.element.scrollTop - (this.laneHeight > 5 ? 1 : 0)) * ratio);
       const strip = Math.max(1, Math.round((bottom - top) * 0.26));
       const split = lane.others.count ? bottom - strip : bottom;
       const computing = this.raster.line.draw(lane.compute, part, colourOf(this.side), whole);
@@ -166,6 +198,10 @@ class StreamTrack {
     }
   }
 
+  /**
+   * @param {string} text
+   * @param {number} width
+   */
   fitting(text, width) {
     const { context } = this;
     const full = context.measureText(text).width;
@@ -175,6 +211,7 @@ class StreamTrack {
     return count >= 3 ? text.slice(0, count) + "…" : "";
   }
 
+  /** @param {number} ratio */
   drawNames(ratio) {
     const { names, nameContext: context } = this;
     const gutterWidth = gutter();
@@ -195,7 +232,8 @@ class StreamTrack {
       const middle = (Math.max(0, top) + Math.min(this.height, bottom)) / 2;
       if (middle < free) continue;
       free = middle + 13;
-      context.fillStyle = worker.left !== null && worker.left < this.side.last - this.side.length * 0.01 ? theme.muted : theme.text;
+      context.fillStyle =
+        worker.left !== null && worker.left < this.side.last - this.side.length * 0.01 ? theme.muted : theme.text;
       const { label } = worker;
       let text = label;
       while (text.length > 4 && context.measureText(text).width > gutter() - 26) text = text.slice(0, -2);

@@ -1,12 +1,18 @@
 // Tables that can be sorted by any column.
 
+import { make, whole } from "./theme.js";
+
 const ROWS_AT_ONCE = 300;
 
 /**
- * @param columns name, how a row's value is got, how it is shown, and whether it is a number.
- * @param rows any values.
+ * A table that the user can sort by any column.
+ * @param {string} caption
+ * @param {import("./types.js").Column[]} columns
+ * @param {any[]} rows
+ * @param {import("./types.js").TableOptions} [options]
  */
-function table(caption, columns, rows, { sort = 0, descending = false, act, actLabel } = {}) {
+export function table(caption, columns, rows, options = {}) {
+  const { sort = 0, descending = false, act, actLabel } = options;
   const state = { sort, descending, shown: ROWS_AT_ONCE };
   const body = make("tbody");
   const heads = columns.map((column, place) => {
@@ -21,10 +27,18 @@ function table(caption, columns, rows, { sort = 0, descending = false, act, actL
     state.shown += 1000;
     fill();
   } });
+  /**
+   */
   function fill() {
     const { get } = columns[state.sort];
     const sorted = rows.map((row) => [get(row), row]);
-    sorted.sort(([a], [b]) => (a === b ? 0 : a === null || a === undefined ? 1 : b === null || b === undefined ? -1 : (a < b ? -1 : 1) * (state.descending ? -1 : 1)));
+    sorted.sort(([a], [b]) => {
+      if (a === b) return 0;
+      // What has no value comes last in both directions.
+      if (a === null || a === undefined) return 1;
+      if (b === null || b === undefined) return -1;
+      return (a < b ? -1 : 1) * (state.descending ? -1 : 1);
+    });
     heads.forEach((head, place) => {
       if (place === state.sort) head.setAttribute("aria-sort", state.descending ? "descending" : "ascending");
       else head.removeAttribute("aria-sort");
@@ -34,12 +48,18 @@ function table(caption, columns, rows, { sort = 0, descending = false, act, actL
     more.hidden = left <= 0;
     more.textContent = `Show more: ${whole(left)} are left`;
   }
+  /** @param {import("./rows.js").Row} row */
   function line(row) {
     const cells = columns.map((column, place) => {
       const value = column.show ? column.show(column.get(row), row) : column.get(row);
       const content = value instanceof Node ? value : document.createTextNode(value ?? "");
-      const cell = make(place === 0 ? "th" : "td", { scope: place === 0 ? "row" : undefined, class: [column.number ? "number" : "", column.wide ? "wide" : ""].join(" ").trim() || undefined });
-      if (place === 0 && act) cell.append(make("button", { type: "button", class: "link", title: actLabel, onclick: () => act(row) }, content));
+      const cell = make(place === 0 ? "th" : "td", {
+        scope: place === 0 ? "row" : undefined,
+        class: [column.number ? "number" : "", column.wide ? "wide" : ""].join(" ").trim() || undefined
+      });
+      if (place === 0 && act)
+        cell.append(
+          make("button", { type: "button", class: "link", title: actLabel, onclick: () => act(row) }, content));
       else cell.append(content);
       return cell;
     });
@@ -47,11 +67,18 @@ function table(caption, columns, rows, { sort = 0, descending = false, act, actL
   }
   fill();
   return make("div", { class: "tablebox" },
-    make("table", {}, make("caption", { class: "hidden" }, caption), make("thead", {}, make("tr", {}, ...heads)), body), more);
+    make(
+      "table", {}, make("caption", { class: "hidden" }, caption), make("thead", {}, make("tr", {}, ...heads)), body),
+    more);
 }
 
-/** A share as a bar behind its text. */
-function bar(text, share, colour) {
+/**
+ * Text with a bar for its share.
+ * @param {string} text
+ * @param {number} share
+ * @param {string} colour
+ */
+export function bar(text, share, colour) {
   const element = make("span", { class: "bar" }, text);
   element.style.setProperty("--share", `${Math.max(0, Math.min(1, share)) * 100}%`);
   if (colour) element.style.setProperty("--colour", colour);

@@ -1,76 +1,130 @@
-// Colours, and numbers as people read them.
+// Colours, numbers as text, and elements.
 
-/** For prefixes, in the order of the time that each took; red and orange mean something else. */
-const PALETTE = [
+/** For prefixes, in the order of their total time; red and orange have other meanings. */
+export const PALETTE = [
   "#4e79a7", "#59a386", "#b07aa1", "#d9b93b", "#76b7c2", "#8a6bbf", "#9c755f", "#7fae4f",
   "#d48fb0", "#3f8fbf", "#a8a15a", "#6f7fd0",
 ];
-const REST = "#8c939c";
-const FAILED_COLOUR = "#d13438";
-const ACTIONS = { transfer: "#e8853d", "disk-read": "#b5651d", "disk-write": "#b5651d", deserialize: "#9aa0a6" };
-const STATES = {
+export const REST = "#8c939c";
+export const FAILED_COLOUR = "#d13438";
+/** @type {Record<string, string>} */
+export const ACTIONS = { transfer: "#e8853d", "disk-read": "#b5651d", "disk-write": "#b5651d", deserialize: "#9aa0a6" };
+/** @type {Record<string, string>} */
+export const STATES = {
   processing: "#4e79a7", memory: "#59a386", waiting: "#c9b458", queued: "#9d8ec7",
   "no-worker": "#e8853d", erred: FAILED_COLOUR, released: "#a9b0b8",
 };
 /** From the bottom of the chart to its top. */
-const STATE_ORDER = ["processing", "memory", "waiting", "queued", "no-worker", "erred", "released"];
+export const STATE_ORDER = ["processing", "memory", "waiting", "queued", "no-worker", "erred", "released"];
 
-function rgb(colour) {
+/** @param {string} colour */
+export function rgb(colour) {
   const value = parseInt(colour.slice(1), 16);
   return [value >> 16, (value >> 8) & 255, value & 255];
 }
 
-/** A pixel as it lies in memory. */
-/** What can be read on a colour. */
-function ink(colour) {
+/**
+ * The colour of text that can be read on a colour.
+ * @param {string} colour
+ */
+export function ink(colour) {
   const [r, g, b] = rgb(colour);
   return r * 0.299 + g * 0.587 + b * 0.114 > 150 ? "#1b1a17" : "#ffffff";
 }
 
-function pixel([r, g, b]) {
+/**
+ * A pixel as it is in the memory of a canvas.
+ * @param {import("./types.js").RGB} colour
+ */
+export function pixel([r, g, b]) {
   return (255 << 24) | (b << 16) | (g << 8) | r;
 }
 
-function mix(a, b, share) {
+/**
+ * @param {import("./types.js").RGB} a
+ * @param {import("./types.js").RGB} b
+ * @param {number} share
+ */
+export function mix(a, b, share) {
   return a.map((value, i) => Math.round(value + (b[i] - value) * share));
 }
 
-const theme = {
-  choice: "auto",
-  /** What the style sheet says, for what is drawn. */
+/**
+ * What the page can be set to, and the text of its button.
+ * @type {Record<string, string>}
+ */
+const CHOICES = { auto: "◐", light: "☀", dark: "☾" };
+
+export class Theme {
+  choice = "auto";
+  /** @type {string} */
+  surface;
+  /** @type {string} */
+  lane;
+  /** @type {string} */
+  gone;
+  /** @type {string} */
+  line;
+  /** @type {string} */
+  text;
+  /** @type {string} */
+  muted;
+  /** @type {string} */
+  accent;
+  /** @type {string} */
+  gap;
+  /** @type {string} */
+  soft;
+  /** @type {boolean} */
+  isDark;
+  /** @type {string} */
+  font;
+  /** Called when the colours change.
+   * @type {() => void} */
+  changed;
+
+  /** Reads the colours of the style sheet, for canvases. */
   read() {
     const style = getComputedStyle(document.documentElement);
-    const colour = (name) => style.getPropertyValue(`--${name}`).trim();
+    const colour = (/** @type {string} */ name) => style.getPropertyValue(`--${name}`).trim();
     for (const name of ["surface", "lane", "gone", "line", "text", "muted", "accent", "gap", "soft"]) {
-      this[name] = colour(name);
+      this[/** @type {"surface"} */ (name)] = colour(name);
     }
     this.isDark = colour("scheme") === "dark";
     this.font = `11px ${style.fontFamily}`;
-  },
+  }
+
   next() {
-    const choices = ["auto", "light", "dark"];
-    this.set(choices[(choices.indexOf(this.choice) + 1) % 3]);
-  },
+    const choices = Object.keys(CHOICES);
+    this.set(choices[(choices.indexOf(this.choice) + 1) % choices.length]);
+  }
+
+  /** @param {string} choice */
   set(choice) {
     this.choice = choice;
     if (choice === "auto") delete document.documentElement.dataset.theme;
     else document.documentElement.dataset.theme = choice;
     const button = document.getElementById("theme");
-    button.textContent = { auto: "◐", light: "☀", dark: "☾" }[choice];
+    button.textContent = CHOICES[choice];
     button.setAttribute("aria-label", `Colours: ${choice === "auto" ? "as the system" : choice}`);
     button.title = button.getAttribute("aria-label");
     this.read();
     this.changed?.();
-  },
-};
+  }
+}
+
+export const theme = new Theme();
 
 // MARK: Numbers
 
-/** A time span in microseconds, with the unit that suits it. */
-function duration(microseconds) {
+/**
+ * A duration in microseconds, as text with a suitable unit.
+ * @param {number} microseconds
+ */
+export function duration(microseconds) {
   const size = Math.abs(microseconds);
   const sign = microseconds < 0 ? "−" : "";
-  const short = (value) =>
+  const short = (/** @type {number} */ value) =>
     value >= 100 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value.toFixed(2);
   if (size < 1000) return `${sign}${Math.round(size)} µs`;
   if (size < 1e6) return `${sign}${short(size / 1e3)} ms`;
@@ -81,7 +135,8 @@ function duration(microseconds) {
   return `${sign}${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }
 
-function bytes(count) {
+/** @param {number} count */
+export function bytes(count) {
   const units = ["B", "kB", "MB", "GB", "TB"];
   let unit = 0;
   while (count >= 1000 && unit < 4) {
@@ -91,33 +146,57 @@ function bytes(count) {
   return `${unit === 0 || count >= 100 ? Math.round(count) : count.toFixed(1)} ${units[unit]}`;
 }
 
-const whole = (number) => Math.round(number).toLocaleString("en");
-const plural = (count, noun) => `${whole(count)} ${noun}${count === 1 ? "" : "s"}`;
-const percent = (share) => `${(share * 100).toFixed(share < 0.1 ? 1 : 0)} %`;
+/** @param {number} number */
+export const whole = (number) => Math.round(number).toLocaleString("en");
+/**
+ * @param {number} count
+ * @param {string} noun
+ */
+export const plural = (count, noun) => `${whole(count)} ${noun}${count === 1 ? "" : "s"}`;
+/** @param {number} share */
+export const percent = (share) => `${(share * 100).toFixed(share < 0.1 ? 1 : 0)} %`;
 
-/** A moment by the clock. */
-function clock(side, time, digits = 3) {
+/**
+ * A time of the run by the clock.
+ * @param {import("./side.js").Side} side
+ * @param {number} time
+ * @param {number} [digits]
+ */
+export function clock(side, time, digits = 3) {
   const text = new Date((side.origin + time) / 1000).toISOString();
   const micro = String(Math.floor((((side.origin + time) % 1e6) + 1e6) % 1e6)).padStart(6, "0");
   return `${text.slice(11, 19)}.${micro.slice(0, digits)}`;
 }
 
-/** How a worker's own clock stood to the scheduler's, by which all times are shown. */
-function clockState({ isClockUnknown, clockOffset, clockUncertainty }) {
+/**
+ * The offset of a worker's clock to the scheduler's, by which all times are shown.
+ * @param {import("./types.js").Worker} worker
+ */
+export function clockState({ isClockUnknown, clockOffset, clockUncertainty }) {
   if (isClockUnknown) return "not measured";
   if (!clockOffset) return "as the scheduler's";
   const way = clockOffset > 0 ? "behind" : "ahead";
   return `${duration(Math.abs(clockOffset) * 1e6)} ${way}, ± ${duration(clockUncertainty * 1e6)}`;
 }
 
-/** What a worker's own clock said, where that is not what is shown. */
-function ownClock(side, event) {
+/**
+ * The time by the worker's own clock, if that differs from the time that is shown.
+ * @param {import("./side.js").Side} side
+ * @param {import("./types.js").StoryEvent} event
+ */
+export function ownClock(side, event) {
   const offset = event.isScheduler || event.worker < 0 ? 0 : side.workers[event.worker].clockOffset;
-  return offset ? `, by the worker's clock ${new Date((side.origin + event.time) / 1000 - offset * 1000).toISOString()}` : "";
+  return offset
+    ? `, by the worker's clock ${new Date((side.origin + event.time) / 1000 - offset * 1000).toISOString()}`
+    : "";
 }
 
-/** Even steps for an axis. */
-function steps(length, most) {
+/**
+ * Even steps for an axis.
+ * @param {number} length
+ * @param {number} most
+ */
+export function steps(length, most) {
   const units = [1, 2, 5];
   for (let scale = 1; scale < 1e7; scale *= 10) {
     for (const unit of units) if (length / (unit * scale) <= most) return unit * scale;
@@ -128,12 +207,18 @@ function steps(length, most) {
   return 86400e6 * Math.ceil(length / 86400e6 / most);
 }
 
-/** A time on the axis, no finer than its steps. */
-function tick(time, step) {
+/**
+ * A time on the axis, not more precise than its steps.
+ * @param {number} time
+ * @param {number} step
+ */
+export function tick(time, step) {
   if (time === 0) return "0";
   if (step >= 60e6) {
     const minutes = Math.round(time / 60e6);
-    return Math.abs(minutes) >= 60 ? `${Math.floor(minutes / 60)}:${String(minutes % 60).padStart(2, "0")} h` : `${minutes} min`;
+    return Math.abs(minutes) >= 60
+      ? `${Math.floor(minutes / 60)}:${String(minutes % 60).padStart(2, "0")} h`
+      : `${minutes} min`;
   }
   if (step >= 1e4 || time >= 1e6) {
     const digits = Math.max(0, Math.ceil(6 - Math.log10(step) - 1e-9));
@@ -145,16 +230,27 @@ function tick(time, step) {
 
 // MARK: Elements
 
-/** Text with what could turn or hide its letters made visible. */
-function plain(text, isLong = false) {
+/**
+ * Text in which characters that reorder or hide others are escaped.
+ * @param {string} text
+ * @param {boolean} [isLong]
+ */
+export function plain(text, isLong = false) {
   const hidden = isLong
     ? /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/g
     : /[\u0000-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/g;
   return text.replace(hidden, (letter) => `\\u${letter.charCodeAt(0).toString(16).padStart(4, "0")}`);
 }
 
-/** An element with attributes, and text or other elements in it. Text is never read as HTML. */
-function make(tag, attributes = {}, ...content) {
+/**
+ * Creates an element with attributes, and text or other elements in it. Text is never parsed as HTML.
+ * @template {keyof HTMLElementTagNameMap} K
+ * @param {K} tag
+ * @param {Record<string, any>} [attributes]
+ * @param {...(string | Node)} content
+ * @returns {HTMLElementTagNameMap[K]}
+ */
+export function make(tag, attributes = {}, ...content) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
     if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
@@ -164,4 +260,12 @@ function make(tag, attributes = {}, ...content) {
   return element;
 }
 
-const byID = (id) => document.getElementById(id);
+/** @param {string} id */
+export const byID = (id) => document.getElementById(id);
+
+/** @param {string} colour */
+export const swatch = (colour) => {
+  const element = make("i", { class: "swatch", "aria-hidden": "true" });
+  element.style.background = colour;
+  return element;
+};

@@ -1,6 +1,48 @@
 // The timeline: the tracks of one or two sides, one time axis, one selection.
 
-class Timeline {
+import {
+  ACTIONS, byID, bytes, duration, FAILED_COLOUR, make, mix, PALETTE, plural, REST, rgb, STATE_ORDER, STATES, swatch,
+  theme, whole,
+} from "./theme.js";
+import { sideTitle } from "./side.js";
+import { View } from "./view.js";
+import { Axis, gutter, Overview, StackTrack, workerLayers } from "./charts.js";
+import { StreamTrack } from "./stream.js";
+import { inspector } from "./inspector.js";
+
+export class Timeline {
+  /** @type {Map<string, number>} */
+  seconds;
+  /** @type {Map<string, number>} */
+  colourPlace;
+  /** @type {string[]} */
+  ranked;
+  /** @type {import("./types.js").ColourTables} */
+  tables;
+  /** @type {import("./charts.js").Track[]} */
+  tracks;
+  /** @type {StreamTrack[]} */
+  streams;
+  /** @type {Overview} */
+  overview;
+  /** @type {Axis} */
+  axis;
+  /** @type {number} */
+  width;
+  /** @type {number} */
+  requested;
+  /** @type {import("./types.js").Focus} */
+  focus;
+  /** @type {import("./types.js").Selection} */
+  selection;
+  /** @type {string} */
+  alone;
+  /** @type {number} */
+  cursor;
+  /** @type {number[]} */
+  frames;
+
+  /** @param {import("./side.js").Side[]} sides */
   constructor(sides) {
     this.sides = sides;
     this.host = byID("tracks");
@@ -20,7 +62,7 @@ class Timeline {
 
   // MARK: Colours
 
-  /** Prefixes by the time that their tasks took, over both sides: those that matter get colours. */
+  /** Ranks prefixes by the total time of their tasks on both sides; the first ones get colours. */
   rankPrefixes() {
     this.seconds = new Map();
     for (const side of this.sides) {
@@ -30,7 +72,8 @@ class Timeline {
       }
       side.prefixes.forEach((name, i) => this.seconds.set(name, (this.seconds.get(name) ?? 0) + own[i]));
     }
-    this.ranked = [...this.seconds.keys()].sort((a, b) => this.seconds.get(b) - this.seconds.get(a) || (a < b ? -1 : 1));
+    this.ranked =
+      [...this.seconds.keys()].sort((a, b) => this.seconds.get(b) - this.seconds.get(a) || (a < b ? -1 : 1));
     this.colourPlace = new Map(this.ranked.map((name, i) => [name, Math.min(i, PALETTE.length)]));
     for (const side of this.sides) {
       side.colourOfPrefix = Uint8Array.from(side.prefixes, (name) => this.colourPlace.get(name));
@@ -38,17 +81,22 @@ class Timeline {
     }
   }
 
+  /** @param {string} name */
   prefixColour(name) {
     return PALETTE[this.colourPlace.get(name)] ?? REST;
   }
 
+  /** @param {string} name */
   actionColour(name) {
     return ACTIONS[name] ?? "#9aa0a6";
   }
 
-  /** What place among the colours a span of a side has. */
+  /**
+   * For a side, the function from a span to the index of its colour.
+   * @returns {(side: import("./side.js").Side) => import("./types.js").ColourOf}
+   */
   get colourOf() {
-    return (side) => {
+    return (/** @type {import("./side.js").Side} */ side) => {
       const dimmed = PALETTE.length + 1;
       const alone = this.alone === null ? -1 : side.prefixes.indexOf(this.alone);
       if (this.alone !== null) {
@@ -61,6 +109,10 @@ class Timeline {
     };
   }
 
+  /**
+   * @param {import("./side.js").Side} side
+   * @param {number} task
+   */
   isDimmed(side, task) {
     return this.alone !== null && side.prefixName(task) !== this.alone;
   }
@@ -74,6 +126,7 @@ class Timeline {
     this.tables = { colours, failed: rgb(FAILED_COLOUR) };
   }
 
+  /** @param {string} prefix */
   showAlone(prefix) {
     this.alone = this.alone === prefix ? null : prefix;
     for (const side of this.sides) {
@@ -100,10 +153,14 @@ class Timeline {
         name: state, colour: STATES[state], curve: side.stateSeries, figure: side.states.indexOf(state),
       }));
       const small = this.sides.length > 1;
-      const states = new StackTrack(this, side, "Tasks by state", small ? 60 : 84, layers, whole, "Tasks in each state over time");
+      const states =
+        new StackTrack(this, side, "Tasks by state", small ? 60 : 84, layers, whole, "Tasks in each state over time");
       const stream = new StreamTrack(this, side);
-      const given = new StackTrack(this, side, "Given to workers", small ? 40 : 52, workerLayers(side, 0, STATES.processing), (n) => plural(n, "task"), "Tasks that workers had been given, over time");
-      const held = new StackTrack(this, side, "Held in memory", small ? 40 : 52, workerLayers(side, 1, STATES.memory), bytes, "Bytes of results that workers held, over time");
+      const given =
+        new StackTrack(this, side, "Given to workers", small ? 40 : 52, workerLayers(side, 0, STATES.processing),
+          (n) => plural(n, "task"), "Tasks that workers had been given, over time");
+      const held = new StackTrack(this, side, "Held in memory", small ? 40 : 52, workerLayers(side, 1, STATES.memory),
+        bytes, "Bytes of results that workers held, over time");
       part.append(states.element, stream.element, given.element, held.element);
       this.host.append(part);
       this.streams.push(stream);
@@ -121,9 +178,9 @@ class Timeline {
   }
 
   redraw() {
-    if (this.asked) return;
-    this.asked = requestAnimationFrame(() => {
-      this.asked = 0;
+    if (this.requested) return;
+    this.requested = requestAnimationFrame(() => {
+      this.requested = 0;
       this.draw();
     });
   }
@@ -138,7 +195,11 @@ class Timeline {
     if (this.frames.length > 600) this.frames.shift();
   }
 
-  /** The line at the pointer, through all tracks. */
+  /**
+   * The line at the pointer, through all tracks.
+   * @param {import("./charts.js").Track | StreamTrack} track
+   * @param {CanvasRenderingContext2D} context
+   */
   drawCursor(track, context) {
     if (this.cursor === null) return;
     const x = Math.round(((this.cursor - this.view.from) / this.view.length) * this.width) + 0.5;
@@ -154,49 +215,59 @@ class Timeline {
   drawLegend() {
     const legend = byID("legend");
     const shown = this.ranked.slice(0, PALETTE.length);
-    const chips = shown.map((name) =>
-      make("button", { type: "button", class: "chip", "aria-pressed": String(this.alone === name), title: `${name || "(no prefix)"}: ${duration(this.seconds.get(name))}`, onclick: () => this.showAlone(name) },
-        swatch(this.prefixColour(name)), make("span", {}, name || "(no prefix)")));
-    if (this.ranked.length > shown.length) chips.push(make("span", { class: "chip still" }, swatch(REST), `${this.ranked.length - shown.length} more`));
+    /** @type {HTMLElement[]} */
+    const chips = shown.map((name) => {
+      const shownName = name || "(no prefix)";
+      const attributes = {
+        type: "button",
+        class: "chip",
+        "aria-pressed": String(this.alone === name),
+        title: `${shownName}: ${duration(this.seconds.get(name))}`,
+        onclick: () => this.showAlone(name),
+      };
+      return make("button", attributes, swatch(this.prefixColour(name)), make("span", {}, shownName));
+    });
+    if (this.ranked.length > shown.length)
+      chips.push(make("span", { class: "chip still" }, swatch(REST), `${this.ranked.length - shown.length} more`));
     const actions = [...new Set(this.sides.flatMap((side) => side.actions.slice(1)))];
-    for (const action of actions) chips.push(make("span", { class: "chip still strip" }, swatch(this.actionColour(action)), action));
-    if (this.sides.some((side) => side.failures.count)) chips.push(make("span", { class: "chip still" }, swatch(FAILED_COLOUR), "failed"));
-    if (this.sides.some((side) => side.gaps.length)) chips.push(make("span", { class: "chip still" }, make("i", { class: "swatch hatch" }), "gap in the log"));
+    for (const action of actions)
+      chips.push(make("span", { class: "chip still strip" }, swatch(this.actionColour(action)), action));
+    if (this.sides.some((side) => side.failures.count))
+      chips.push(make("span", { class: "chip still" }, swatch(FAILED_COLOUR), "failed"));
+    if (this.sides.some((side) => side.gaps.length))
+      chips.push(make("span", { class: "chip still" }, make("i", { class: "swatch hatch" }), "gap in the log"));
     legend.replaceChildren(...chips);
   }
 
   // MARK: Selection
 
-  select(side, task, { zoom = false, show = true } = {}) {
+  /**
+   * @param {import("./side.js").Side} side
+   * @param {number} task
+   * @param {{ zoom?: boolean, show?: boolean }} [options]
+   */
+  select(side, task, options = {}) {
+    const { zoom = false, show = true } = options;
     this.selection = { side, task };
-    const span = side.keys ? side.spansOf(task).find((span) => span.action === "compute") ?? side.spansOf(task)[0] : null;
+    const span =
+      side.keys ? side.spansOf(task).find((span) => span.action === "compute") ?? side.spansOf(task)[0] : null;
     if (span) {
       this.focus = { side, lane: span.lane, at: span.action === "compute" ? span.at : 0 };
       this.streams[side.number].reveal(span.lane);
       const all = side.spansOf(task);
       const [start, stop] = [all[0].start - side.first, Math.max(...all.map((each) => each.stop)) - side.first];
       if (zoom) this.view.showSpan(start, stop);
-      else if (start > this.view.to || stop < this.view.from) this.view.glide(start - this.view.length / 2, start + this.view.length / 2);
+      else if (start > this.view.to || stop < this.view.from)
+        this.view.glide(start - this.view.length / 2, start + this.view.length / 2);
     }
     if (show) inspector.show(side, task);
     this.redraw();
   }
 
-  let(go = true) {
+  /** @param {boolean} [isClosing] */
+  deselect(isClosing = true) {
     this.selection = null;
-    if (go) inspector.hide();
+    if (isClosing) inspector.hide();
     this.redraw();
   }
-}
-
-const swatch = (colour) => {
-  const element = make("i", { class: "swatch", "aria-hidden": "true" });
-  element.style.background = colour;
-  return element;
-};
-
-function sideTitle(side) {
-  const runs = side.runs.map((run) => `run #${run.number}`).join(", ");
-  const engines = [...new Set(side.runs.map((run) => `${run.engine} ${run.engineVersion}`))].join(", ");
-  return `${side.name} · ${runs} · ${engines}`;
 }

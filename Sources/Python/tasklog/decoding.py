@@ -12,14 +12,26 @@ import datetime
 import decimal
 import json
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Callable
+from typing import Any
+
+#: From a text and a position to the value that begins there, and its end.
+_Scanner = Callable[[str, int], tuple[Any, int]]
+
+
+def _scanner(object_hook: Callable[[dict[str, Any]], Any] | None = None) -> _Scanner:
+    """What `json.loads` calls after its checks."""
+    # Typeshed leaves it out.
+    return json.JSONDecoder(object_hook=object_hook).scan_once  # type: ignore[attr-defined]
 
 
 @dataclass(frozen=True)
 class Opaque:
-    """A value that was not kept, and why; of one that was too long its beginning, and how many bytes
-    it had."""
+    """A value that was not recorded, and why.
+
+    Of one that was too long, it has the beginning and the number of bytes.
+    """
 
     reason: str
     bytes: int | None = field(default=None, compare=False)
@@ -63,14 +75,14 @@ class Decoder:
         #: What the event that is being decoded shares, by its number.
         self._shared: dict[int, Any] | None = None
         #: How many objects of which type were not rebuilt.
-        self.stand_ins: collections.Counter = collections.Counter()
+        self.stand_ins: collections.Counter[Any] = collections.Counter()
         #: How many values were not kept, by the reason.
-        self.opaque: collections.Counter = collections.Counter()
-        self._scan = json.JSONDecoder(object_hook=self._object).scan_once
+        self.opaque: collections.Counter[Any] = collections.Counter()
+        self._scan = _scanner(self._object)
 
     def args(
         self, text: str | None, shared: dict[int, Any] | None = None
-    ) -> tuple[tuple, dict[str, Any]]:
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """The positional and the named arguments."""
         if text is None:
             return (), {}
@@ -98,7 +110,7 @@ class Decoder:
         """A key of its two columns."""
         return self.loads(typed) if typed else text
 
-    def _object(self, value: dict) -> Any:
+    def _object(self, value: dict[str, Any]) -> Any:
         """An object whose content is decoded already; a tagged value has one name."""
         if len(value) != 1:
             if "exception" in value or "traceback" in value:
@@ -138,7 +150,7 @@ class Decoder:
             shared[number] = value
         return shared[number]
 
-    def _python(self, content: dict) -> Any:
+    def _python(self, content: dict[str, Any]) -> Any:
         name, state, pickled = content["type"], content.get("state"), content.get("pickle")
         if name in _REFERENCES and self.reference is not None:
             return self.reference(name, state)
@@ -169,7 +181,7 @@ class _Json:
         self.text = text
 
 
-_SCAN = json.JSONDecoder().scan_once
+_SCAN = _scanner()
 
 #: What the arguments of a call are kept under; not a tag.
 _ARGUMENTS = {"$args", "$kwargs"}
@@ -184,7 +196,7 @@ class SerializedData:
     data: Any = None
 
 
-def _serialized(content: dict) -> Any:
+def _serialized(content: dict[str, Any]) -> Any:
     try:
         from distributed.protocol.serialize import Serialize, Serialized
     except ImportError:
@@ -194,7 +206,7 @@ def _serialized(content: dict) -> Any:
     return Serialized(content["header"], content["frames"])
 
 
-def _put_texts(value: dict) -> None:
+def _put_texts(value: dict[str, Any]) -> None:
     """Gives pickled exceptions their texts, so that people can be shown these."""
     for name in ("exception", "traceback"):
         text = value.get(f"{name}_text", value.get(f"{name}Text"))
@@ -205,16 +217,16 @@ def _put_texts(value: dict) -> None:
 _SERIALIZED = ("Serialize", "Serialized", "SerializedData")
 
 
-def _numpy(state: list) -> Any:
+def _numpy(state: list[Any]) -> Any:
     import numpy
 
     dtype, content = state
     return numpy.frombuffer(content, dtype=dtype)[0]
 
 
-def _defaultdict(state: list) -> collections.defaultdict:
+def _defaultdict(state: list[Any]) -> collections.defaultdict[Any, Any]:
     factories = {kind.__name__: kind for kind in (dict, list, set, int, float, str, tuple)}
-    made: collections.defaultdict = collections.defaultdict(factories.get(state[0]))
+    made: collections.defaultdict[Any, Any] = collections.defaultdict(factories.get(state[0]))
     made.update(state[1])
     return made
 

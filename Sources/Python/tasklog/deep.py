@@ -7,7 +7,8 @@ named in the log. The wrapped functions are called as they were called, whatever
 from __future__ import annotations
 
 import inspect
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 from tasklog import facts
 from tasklog.repeating import Repeated, exact
@@ -27,26 +28,28 @@ def install(recorder: Any, scheduler: Any) -> list[str]:
     return missing
 
 
-def _needs(function: Callable, *names: str) -> None:
+def _needs(function: Callable[..., Any], *names: str) -> None:
     """Fails when a function does not have these parameters."""
     parameters = inspect.signature(function).parameters
     for name in names:
         parameters[name]
 
 
-def _put(recorder: Any, scheduler: Any, name: str, function: Callable) -> None:
+def _put(recorder: Any, scheduler: Any, name: str, function: Callable[..., Any]) -> None:
     """Puts a function in the place of a method, until the recorder is detached."""
     setattr(scheduler, name, function)
     recorder._undo.append(lambda: restore(scheduler, name, function))
 
 
-def restore(scheduler: Any, name: str, function: Callable) -> None:
+def restore(scheduler: Any, name: str, function: Callable[..., Any]) -> None:
     """Gives the method its place back, unless somebody else has taken it since."""
     if vars(scheduler).get(name) is function:
         delattr(scheduler, name)
 
 
-def _handle(recorder: Any, handlers: dict, name: str, function: Callable) -> None:
+def _handle(
+    recorder: Any, handlers: dict[str, Any], name: str, function: Callable[..., Any]
+) -> None:
     """Puts a function in the place of a handler, until the recorder is detached."""
     before = handlers[name]
 
@@ -58,7 +61,7 @@ def _handle(recorder: Any, handlers: dict, name: str, function: Callable) -> Non
     recorder._undo.append(undo)
 
 
-def _guard(recorder: Any, what: str, body: Callable, *args: Any) -> None:
+def _guard(recorder: Any, what: str, body: Callable[..., Any], *args: Any) -> None:
     if recorder._native is None:
         return
     try:
@@ -99,7 +102,7 @@ def _desires(recorder: Any, scheduler: Any) -> None:
     _needs(desires, "keys", "client")
     _needs(releases, "keys", "client", "stimulus_id")
 
-    def tell(hook: str, keys: list, client: str, stimulus: str | None) -> None:
+    def tell(hook: str, keys: list[Any], client: str, stimulus: str | None) -> None:
         if hook == "clientDesiresKeys":
             # New tasks of a graph are announced with it.
             keys = [key for key in keys if key in recorder._known]
@@ -132,7 +135,9 @@ def _long_running(recorder: Any, scheduler: Any) -> None:
     handle = scheduler.handle_long_running
     _needs(handle, "key", "worker", "compute_duration", "stimulus_id")
 
-    def tell(key: Any, worker: str, compute_duration: Any, stimulus_id: str, rest: dict) -> None:
+    def tell(
+        key: Any, worker: str, compute_duration: Any, stimulus_id: str, rest: dict[str, Any]
+    ) -> None:
         ts = scheduler.tasks.get(key)
         ws = ts.processing_on if ts is not None else None
         if ws is None or ws.address != worker or worker not in scheduler.workers:
@@ -288,7 +293,7 @@ def _known_data(recorder: Any, scheduler: Any) -> None:
     update = scheduler.update_data
     _needs(update, "who_has", "nbytes", "client")
 
-    def tell(who_has: dict, nbytes: dict) -> None:
+    def tell(who_has: dict[str, Any], nbytes: dict[str, Any]) -> None:
         for key in who_has:
             if key in recorder._known and key in scheduler.tasks:
                 size = {key: nbytes[key]} if key in nbytes else {}

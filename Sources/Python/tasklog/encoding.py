@@ -8,8 +8,8 @@ is a name and a value:
 - ``$python``: an object that only Python can rebuild: its ``type``, its ``repr``, and its ``state``
   (types that are known here and safe to rebuild) or its ``pickle`` (when that is asked for);
 - ``$opaque``: a value that was not kept, and why;
-- ``$shared``: a number within the event and, where that comes first, a value: annotations, which all
-  tasks of a graph may have. What has the same number is the same object;
+- ``$shared``: a number within the event and, at its first use, a value: annotations, which all
+  tasks of a graph may share. Equal numbers stand for the same object;
 - ``$json``, within ``$shared``: the JSON of a large text, which the log stores once;
 - ``$same``, within ``$shared``: the SHA-256 of such JSON that an event before has brought.
 
@@ -25,7 +25,8 @@ import hashlib
 import json
 import re
 import uuid
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 import msgpack
 
@@ -165,7 +166,7 @@ class Encoder:
             )
         return self._packers[depth]
 
-    def _nested(self, values: list) -> bytes:
+    def _nested(self, values: list[Any]) -> bytes:
         """Packs what lies inside of an extension, while another packer is at work."""
         self._depth += 1
         try:
@@ -289,7 +290,8 @@ class Encoder:
 
     def _capped(self, value: str | bytes) -> Packed:
         """The head of what is too long, and how long it was."""
-        length = len(value if type(value) is bytes else value.encode("utf-8", "surrogatepass"))
+        encoded = value if isinstance(value, bytes) else value.encode("utf-8", "surrogatepass")
+        length = len(encoded)
         return self._tagged("$capped", {"bytes": length, "head": value[:HEAD_LENGTH]})
 
     def _tagged(self, name: str, prepared: Any) -> Packed:

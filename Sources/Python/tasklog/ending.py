@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import weakref
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 from tasklog import spool, worker
 from tasklog.deep import _handle, _put
@@ -33,7 +34,7 @@ def install(recorder: Any, scheduler: Any) -> None:
 def _closing(recorder: Any, scheduler: Any) -> None:
     """The hook `close` is not the last: what comes after it is recorded, too."""
 
-    def ending(close: Callable) -> Callable:
+    def ending(close: Callable[..., Any]) -> Callable[..., Any]:
         async def close_and_finish(*args: Any, **kwargs: Any) -> Any:
             try:
                 return await close(*args, **kwargs)
@@ -109,7 +110,7 @@ class ClosingWorkers:
         #: The ids of those that will tell of their end.
         self._expected: set[str] = set()
         #: Those that are being asked, by their addresses.
-        self._asked: dict[str, asyncio.Task] = {}
+        self._asked: dict[str, asyncio.Task[Any]] = {}
         self._deadline: float | None = None
         self._has_changed = asyncio.Event()
 
@@ -169,7 +170,9 @@ class ClosingWorkers:
         self._expected.clear()
 
 
-def take_leftovers(folder: str | None, run: str, take: Callable[[dict, bytes], None]) -> None:
+def take_leftovers(
+    folder: str | None, run: str, take: Callable[[dict[str, Any], bytes], Any]
+) -> None:
     """Takes what workers of a run on this host that are gone have left in their spools."""
     try:
         for orphan in spool.orphans(folder or worker.default_folder(), run):
@@ -178,7 +181,7 @@ def take_leftovers(folder: str | None, run: str, take: Callable[[dict, bytes], N
         logger.debug("tasklog: spools of workers are left as they are: %r", error)
 
 
-def _take_orphan(orphan: spool.Orphan, take: Callable[[dict, bytes], None]) -> None:
+def _take_orphan(orphan: spool.Orphan, take: Callable[[dict[str, Any], bytes], Any]) -> None:
     taken = False
     try:
         if orphan.header is not None:
@@ -189,7 +192,7 @@ def _take_orphan(orphan: spool.Orphan, take: Callable[[dict, bytes], None]) -> N
         orphan.release(remove=taken)
 
 
-open_recorders: weakref.WeakSet = weakref.WeakSet()
+open_recorders: weakref.WeakSet[Any] = weakref.WeakSet()
 
 
 def finish_all() -> None:

@@ -7,7 +7,8 @@ The names are those of the Swift side (`Facts.swift`) where it has the fact.
 from __future__ import annotations
 
 import pickle
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 from distributed.protocol.serialize import Serialized, deserialize
 
@@ -15,26 +16,23 @@ from tasklog import history
 from tasklog.encoding import Shared
 
 
-def keys(tasks: Any) -> list:
+def keys(tasks: Any) -> list[Any]:
     return [task.key for task in tasks]
 
 
-def order(keys: list) -> list[int]:
+def order(keys: list[Any]) -> list[int]:
     """The order of keys that are known: the place of each among all of them, sorted."""
     place = {key: number for number, key in enumerate(sorted(keys, key=repr))}
     return [place[key] for key in keys]
 
 
-def limits(ts: Any) -> tuple | None:
+def limits(ts: Any) -> tuple[Any, ...] | None:
     """What decides where a task may run, and its annotations; `None` where nothing does.
 
     A plugin can change them by itself.
     """
     if not (
-        ts.annotations
-        or ts.worker_restrictions
-        or ts.host_restrictions
-        or ts.resource_restrictions
+        ts.annotations or ts.worker_restrictions or ts.host_restrictions or ts.resource_restrictions
     ):
         return None
     return (
@@ -58,7 +56,7 @@ def restrictions(ts: Any) -> dict[str, Any]:
     }
 
 
-def are_other_limits(before: tuple | None, now: tuple | None) -> bool:
+def are_other_limits(before: tuple[Any, ...] | None, now: tuple[Any, ...] | None) -> bool:
     if before is None or now is None:
         return before is not now
     ours, theirs = before[-1], now[-1]

@@ -12,7 +12,8 @@ from __future__ import annotations
 import collections
 import logging
 import threading
-from typing import Any, Callable, Iterable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 #: Those that tell of plugins.
 _LOGGERS = (
@@ -40,13 +41,13 @@ class FailureWatch(logging.Filter):
     """
 
     def __init__(
-        self, plugins: Callable[[], Iterable], put: Callable[[dict[str, Any]], None]
+        self, plugins: Callable[[], Iterable[Any]], put: Callable[[dict[str, Any]], None]
     ) -> None:
         super().__init__()
         self._plugins = plugins
         self._put = put
         self._thread = threading.get_ident()
-        self._counts: collections.Counter = collections.Counter()
+        self._counts: collections.Counter[Any] = collections.Counter()
 
     def install(self) -> None:
         for name in _LOGGERS:

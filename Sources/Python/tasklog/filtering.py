@@ -8,7 +8,8 @@ This module is sent to workers by value: it imports nothing of this package.
 from __future__ import annotations
 
 import re
-from typing import Any, Iterable
+from collections.abc import Iterable
+from typing import Any
 
 #: The options that make up a filter.
 NAMES = tuple(

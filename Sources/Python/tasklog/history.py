@@ -66,7 +66,7 @@ def _topics(s: Any) -> dict[str, Any]:
     }
 
 
-def _last(entries: Any) -> list:
+def _last(entries: Any) -> list[Any]:
     """The newest entries: all are found in one go, between two events of the scheduler."""
     return list(islice(reversed(entries), KEPT))[::-1]
 

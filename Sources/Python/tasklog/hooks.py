@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import logging
 import time
+from collections.abc import Callable
 from typing import Any
 
 from distributed.diagnostics.plugin import SchedulerPlugin
@@ -17,7 +18,7 @@ from tasklog.stealing import Loads
 logger = logging.getLogger("tasklog")
 
 
-class LastTransition(collections.deque):
+class LastTransition(collections.deque[Any]):
     """A log of transitions of length 0 (``distributed.admin.low-level-log-length``), which still
     tells of the last one."""
 
@@ -34,6 +35,24 @@ class Hooks(SchedulerPlugin):
     _scheduler: Any
     _encoder: Encoder
     _loads: Loads | None
+    #: The methods of the library, and what they are called with.
+    _put: Callable[..., int]
+    _put_event: Callable[..., int] | None
+    _pack: Callable[[Any], bytes]
+    _handle: int
+    _source: int
+    _longest: int
+    #: A `SimpleNamespace`, or the `Scheduler` of ``_native``.
+    _seen: Any
+    _known: set[Any]
+    _limits: dict[Any, tuple[Any, ...]]
+    _spans: dict[str, Any]
+    _addresses: set[str]
+    _computation: Any
+    _has_queueable: bool
+    _errors: int
+    _refused: bool
+    _undo: list[Callable[[], None]]
 
     # Writing
 
@@ -64,7 +83,7 @@ class Hooks(SchedulerPlugin):
         except Exception as error:
             self._fail(hook, error)
 
-    def _write(self, fields: list) -> None:
+    def _write(self, fields: list[Any]) -> None:
         """Puts an event into the spool; it is there when this returns."""
         if self._put_event is not None:
             patterns = self._encoder.patterns
@@ -80,7 +99,7 @@ class Hooks(SchedulerPlugin):
         if self._put(self._handle, self._source, body, len(body)) < 0:
             self._refuse()
 
-    def _prepared(self, fields: list) -> list:
+    def _prepared(self, fields: list[Any]) -> list[Any]:
         """The fields of an event that holds more than the fast way knows."""
         encoder, (args, snapshot) = self._encoder, fields[8:]
         key = None if fields[2] is None else encoder.key(fields[2])
@@ -178,7 +197,9 @@ class Hooks(SchedulerPlugin):
         except Exception as error:
             self._fail("transition", error)
 
-    def _rare_facts(self, ts: Any, finish: str, counter: int, told: dict | None) -> dict | None:
+    def _rare_facts(
+        self, ts: Any, finish: str, counter: int, told: dict[str, Any] | None
+    ) -> dict[str, Any] | None:
         """What is at its default for nearly every transition."""
         told = {} if told is None else told
         if counter != self._seen.counter + 1:
@@ -201,7 +222,9 @@ class Hooks(SchedulerPlugin):
             self._spans.pop(ts.group.name, None)
         return told
 
-    def _failure_facts(self, ts: Any, kwargs: dict[str, Any], told: dict | None) -> dict | None:
+    def _failure_facts(
+        self, ts: Any, kwargs: dict[str, Any], told: dict[str, Any] | None
+    ) -> dict[str, Any] | None:
         """Whom a failed task blames, and the text of an exception that Dask has made, where the
         args do not have them."""
         told = {} if told is None else told
@@ -353,7 +376,7 @@ class Hooks(SchedulerPlugin):
     def remove_client(self, scheduler: Any, client: str) -> None:
         self._emit("removeClient", {"client": client})
 
-    def valid_workers_downscaling(self, scheduler: Any, workers: list) -> list:
+    def valid_workers_downscaling(self, scheduler: Any, workers: list[Any]) -> list[Any]:
         try:
             addresses = [ws.address for ws in workers]
         except Exception as error:
@@ -391,6 +414,6 @@ class Hooks(SchedulerPlugin):
             "logEvent", {"topic": topic, "message": msg}, key=key, run=run, snapshot=snapshot
         )
 
-    def _suspicious(self, keys: Any) -> list:
+    def _suspicious(self, keys: Any) -> list[Any]:
         tasks = self._scheduler.tasks
         return [[k, tasks[k].suspicious] for k in keys if k in tasks]

@@ -5,8 +5,9 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any
 
 from tasklog.encoding import Packed
 
@@ -87,7 +88,7 @@ REFUSED = -100
 def _bind(library: ctypes.PyDLL) -> Any:
     """The fast way into a library, when there is one for this Python: encodes and puts at once."""
     try:
-        from tasklog import _native  # type: ignore[attr-defined]
+        from tasklog import _native
     except ImportError:
         return None
     address = ctypes.cast(library.tasklog_put, ctypes.c_void_p).value
@@ -136,7 +137,7 @@ class NativeRecorder:
         return number
 
     def put_left(self, run: str, source: dict[str, Any], records: bytes) -> None:
-        """Puts what a dead worker of an earlier run has left into the log, where that has the run."""
+        """Stores the events that a dead worker of an earlier run left, if the log has that run."""
         encoded = json.dumps(source.get("name")).encode()
         answer = self._waiting.tasklog_put_left(
             self.handle, run.encode(), _text(source["id"]), _text(source["address"]), encoded,

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import inspect
 import logging
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 from distributed.diagnostics.plugin import SchedulerPlugin
 
@@ -106,13 +107,13 @@ class NotingPlugin(SchedulerPlugin):
     async def close(self) -> None:
         await self.notes.awaited("close")
 
-    def valid_workers_downscaling(self, scheduler: Any, workers: list) -> list:
+    def valid_workers_downscaling(self, scheduler: Any, workers: list[Any]) -> list[Any]:
         # It watches only.
         self.notes.call("valid_workers_downscaling", scheduler, list(workers))
         return workers
 
 
-def _forwarding(hook: str) -> Callable:
+def _forwarding(hook: str) -> Callable[..., Any]:
     def forward(self: NotingPlugin, *args: Any, **kwargs: Any) -> Any:
         answer = self.notes.call(hook, *args, **kwargs)
         return self.notes.finish(hook, answer) if inspect.isawaitable(answer) else answer
@@ -125,7 +126,7 @@ for _hook in _SYNCHRONOUS:
     setattr(NotingPlugin, _hook, _forwarding(_hook))
 
 
-def made(kinds: list, on_worker: bool, scheduler: Any = None) -> list:
+def made(kinds: list[Any], on_worker: bool, scheduler: Any = None) -> list[Any]:
     """An instance of each class that is for schedulers, or of each that is for workers."""
     instances = []
     for kind in kinds:

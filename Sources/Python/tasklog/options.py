@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import difflib
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields
-from typing import Any, Callable
+from typing import Any
 
 from tasklog.encoding import HOOKS
 from tasklog.filtering import NAMES, hook_patterns
@@ -236,8 +237,10 @@ class Options:
         return self._place(self.log and os.path.abspath(self.log))
 
     def _place(self, log: str | None) -> str:
-        queue = f"the queue '{self.publish_queue}'"
-        return " and ".join([log] * (log is not None) + [queue] * (self.publish is not None))
+        places = [] if log is None else [log]
+        if self.publish is not None:
+            places.append(f"the queue '{self.publish_queue}'")
+        return " and ".join(places)
 
 
 def _find(name: str, given: dict[str, Any]) -> tuple[str | None, Any]:

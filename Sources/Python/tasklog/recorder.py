@@ -9,14 +9,25 @@ import platform
 import socket
 import threading
 import weakref
+from collections.abc import Callable, Sequence
 from types import SimpleNamespace
-from typing import Any, Callable, Sequence
+from typing import Any
 
 import cloudpickle
 from distributed.scheduler import TaskState
 
 from tasklog import (
-    deep, encoding, ending, facts, failing, filtering, noting, reprs, spans, spool, worker,
+    deep,
+    encoding,
+    ending,
+    facts,
+    failing,
+    filtering,
+    noting,
+    reprs,
+    spans,
+    spool,
+    worker,
 )  # fmt: skip
 from tasklog.encoding import HOOKS, STATES, Encoder
 from tasklog.hooks import Hooks
@@ -81,7 +92,7 @@ class Recorder(Hooks):
 
     def __init__(
         self,
-        log: str | os.PathLike | None = None,
+        log: str | os.PathLike[str] | None = None,
         verify: Sequence[type] = (),
         every: int = 1000,
         **options: Any,
@@ -92,7 +103,7 @@ class Recorder(Hooks):
         self._noting: list[NotingPlugin] = []
         self._native: NativeRecorder | None = None
         self._finishing = threading.Lock()
-        self._ending: asyncio.Task | None = None
+        self._ending: asyncio.Task[Any] | None = None
         self._undo: list[Callable[[], None]] = []
         #: The recorder that does already what this one was asked for.
         self._joined: Recorder | None = None
@@ -206,9 +217,9 @@ class Recorder(Hooks):
         self._undo = []
         self._worker_part: str | None = None
         self._closing_workers = ending.ClosingWorkers(scheduler, options.close_seconds)
-        self._known: set = set(scheduler.tasks)
+        self._known: set[Any] = set(scheduler.tasks)
         self._spans: dict[str, Any] = {}
-        self._limits: dict[Any, tuple] = {}
+        self._limits: dict[Any, tuple[Any, ...]] = {}
         self._loads: Loads | None = None
         for ts in scheduler.tasks.values():
             self._keep_limits(ts)
@@ -260,6 +271,7 @@ class Recorder(Hooks):
             native.handle, self._source, self._longest, scheduler, super().transition, STATES,
             self._known, self._encoder._keys, self._spans, self._limits, *hooks,
         )  # fmt: skip
+        # Dask calls it for each transition: the instance's own is faster than one that forwards.
         self.transition = seen.transition  # type: ignore[method-assign]
         return seen
 
@@ -383,9 +395,10 @@ class Recorder(Hooks):
     async def _register_workers(self) -> None:
         """Sends the worker's part to all workers, present and future."""
         try:
-            options = self._options
+            options, run = self._options, self.run
+            assert run is not None
             part = worker.WorkerRecorder(
-                self._native.run,  # type: ignore[union-attr]
+                run,
                 {
                     "max_value_bytes": options.max_value_bytes,
                     "pickle": options.pickle,

@@ -18,9 +18,9 @@ class Repeated:
     """What was told last under each path of names."""
 
     def __init__(self) -> None:
-        self._told: dict[tuple, tuple[str, float]] = {}
+        self._told: dict[tuple[Any, ...], tuple[str, float]] = {}
 
-    def is_again(self, path: tuple, value: Any) -> bool:
+    def is_again(self, path: tuple[Any, ...], value: Any) -> bool:
         """Whether just this was told before, and nothing else since above or below it."""
         text, now = exact(value), time.monotonic()
         before = self._told.get(path)

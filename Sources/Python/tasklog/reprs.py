@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import dataclasses
 import types
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 
 def safe_repr(value: Any, limit: int = 2000) -> str:
@@ -50,8 +51,10 @@ class _Repr:
     def _show(self, value: Any) -> None:
         method = type(value).__repr__
         show = _SHOWN.get(method)
-        if show is None and dataclasses.is_dataclass(value) and method is vars(type(value)).get(
-            "__repr__"
+        if (
+            show is None
+            and dataclasses.is_dataclass(value)
+            and method is vars(type(value)).get("__repr__")
         ):
             # As `dataclass` has made it, and nobody else.
             made = getattr(method, "__wrapped__", None)
@@ -71,7 +74,8 @@ class _Repr:
     def _text(self, value: Any) -> None:
         """Text or bytes; what quotes there are around it depends on all of it."""
         if len(value) <= 4 * self._limit:
-            return self._put(type(value).__repr__(value))
+            return self._put(repr(value))
+        one: Any
         one, two = ("'", '"') if isinstance(value, str) else (b"'", b'"')
         more = value[:0] if one not in value else one if two not in value else one + two
         self._put(repr(value[: self._limit] + more))

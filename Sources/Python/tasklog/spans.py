@@ -8,7 +8,8 @@ that could be watched. Nothing else tells of them before the task is done.
 from __future__ import annotations
 
 import inspect
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 #: The method of a worker that books a transfer.
 _BOOKS = "_update_metrics_received_data"
@@ -27,7 +28,7 @@ class Spans:
         self._booked: list[dict[str, Any]] = []
         #: Tasks that are about to run: with how many spans they had, and when they ran before.
         self._starting: list[tuple[Any, int, float | None]] = []
-        self._wrapped: Callable | None = None
+        self._wrapped: Callable[..., Any] | None = None
         try:
             self._wrap()
         except Exception:

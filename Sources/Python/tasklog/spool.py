@@ -23,7 +23,8 @@ import os
 import struct
 import time
 import zlib
-from typing import Any, Callable, Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import msgpack
 
@@ -290,11 +291,11 @@ class OrphanFile:
                 self.header = header
                 self.start = self.end = first[0]
                 self.last = header.get("first", 1) - 1
-        body = None
+        last: bytes | None = None
         for self.end, body in contents:
-            pass
-        if body is not None:
-            self._take_last(body)
+            last = body
+        if last is not None:
+            self._take_last(last)
 
     def _take_last(self, body: bytes) -> None:
         # Only the beginning: what comes after may be of types that only the worker had.

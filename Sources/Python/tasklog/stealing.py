@@ -15,7 +15,7 @@ class Loads:
     def __init__(self, recorder: Any, scheduler: Any) -> None:
         self._recorder = recorder
         self._scheduler = scheduler
-        self._before: tuple[set, set] | None = None
+        self._before: tuple[set[Any], set[Any]] | None = None
         self._rescheduled: list[str] = []
 
     def keep(self) -> None:
@@ -48,7 +48,7 @@ class Loads:
             self._tell(address)
         self._rescheduled = []
 
-    def _now(self) -> tuple[set, set]:
+    def _now(self) -> tuple[set[Any], set[Any]]:
         return set(self._scheduler.idle), set(self._scheduler.saturated)
 
     def _tell(self, address: str) -> None:

@@ -56,7 +56,7 @@ class WorkerRecorder(WorkerPlugin):
         self._errors = 0
         self._watching: FailureWatch | None = None
         self._noted: list[Notes] = []
-        self._guard: asyncio.Task | None = None
+        self._guard: asyncio.Task[Any] | None = None
         self._spans: Spans | None = None
         try:
             self._begin(worker)
@@ -86,7 +86,7 @@ class WorkerRecorder(WorkerPlugin):
         self._interval = self.options["worker_interval"]
         self._stimuli = self.options["stimuli"]
         self._timer: asyncio.TimerHandle | None = None
-        self._shipping: asyncio.Task | None = None
+        self._shipping: asyncio.Task[Any] | None = None
         #: One batch is on its way at a time.
         self._draining = asyncio.Lock()
         self._failures = 0
@@ -167,10 +167,11 @@ class WorkerRecorder(WorkerPlugin):
         start: str,
         finish: str,
         stimulus: str | None,
-        args: tuple,
+        args: tuple[Any, ...],
         kwargs: dict[str, Any],
     ) -> None:
         spool, encoder = self._spool, self._encoder
+        assert spool is not None
         ts = self._state.tasks.get(key)
         facts = run = None
         if ts is not None:
@@ -228,11 +229,11 @@ class WorkerRecorder(WorkerPlugin):
             facts["startStops"] = [dict(span) for span in ts.startstops]
         return facts
 
-    def _snapshot(self, facts: dict[str, Any]) -> list:
+    def _snapshot(self, facts: dict[str, Any]) -> list[Any]:
         """What is prepared already is left as it is; names are looked at where some are hidden."""
         return [self._encoder.value(facts) if self._encoder.patterns else facts]
 
-    def _args(self, args: tuple, kwargs: dict[str, Any]) -> list:
+    def _args(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
         encoder = self._encoder
         return [[encoder.value(value) for value in args], encoder.named(kwargs)]
 
@@ -333,7 +334,7 @@ class WorkerRecorder(WorkerPlugin):
             args = {"op": "set-resources", "resources": self._resources}
             self._put("stimulus", args=args)
 
-    def _put_stimulus(self, event: Any, spans: list | None = None) -> None:
+    def _put_stimulus(self, event: Any, spans: list[Any] | None = None) -> None:
         kind = type(event)
         if kind not in self._fields:
             names = [field.name for field in dataclasses.fields(event)]
@@ -455,7 +456,7 @@ class WorkerRecorder(WorkerPlugin):
             self._shipping = self._loop.create_task(self._ship())
             self._shipping.add_done_callback(self._has_shipped)
 
-    def _has_shipped(self, task: asyncio.Task) -> None:
+    def _has_shipped(self, task: asyncio.Task[Any]) -> None:
         self._shipping = None
         if self._spool is not None and self._spool.has_unshipped:
             self._wake()
@@ -561,7 +562,7 @@ class WorkerRecorder(WorkerPlugin):
             raise RuntimeError(f"the scheduler's recorder answered {reply!r}")
 
     async def _ship_orphans(self) -> None:
-        """Ships what dead workers have left on this host, of this run and of others that are over."""
+        """Ships what dead workers left on this host, of this run and of runs that have ended."""
         log = self.options.get("log")
 
         def takes(header: dict[str, Any]) -> bool:
@@ -635,7 +636,8 @@ class WorkerRecorder(WorkerPlugin):
             self._tell("events are missing and counted as gaps", error)
         try:
             reason = f"recorder error in {what}: {type(error).__name__}"
-            self._spool.lose(reason, time.time_ns())  # type: ignore[union-attr]
+            if self._spool is not None:
+                self._spool.lose(reason, time.time_ns())
         except Exception:
             pass
 
@@ -653,7 +655,7 @@ class WorkerRecorder(WorkerPlugin):
         )
 
 
-class StimulusLog(collections.deque):
+class StimulusLog(collections.deque[Any]):
     """A worker's log of stimuli that tells of each as it comes: people keep none of them
     (``distributed.admin.low-level-log-length: 0``)."""
 

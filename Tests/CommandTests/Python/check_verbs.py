@@ -1,5 +1,7 @@
-"""Computes summary, errors and critical-path of each run by itself, from the view `events` alone, and
-compares with what `tasklog` says. Usage: check_verbs.py LOG TASKLOG"""
+"""Computes summary, errors and critical-path of each run from the view `events` alone.
+
+Compares them with the output of `tasklog`. Usage: check_verbs.py LOG TASKLOG
+"""
 
 import json
 import math
@@ -31,10 +33,25 @@ def same(a, b):
     return a == b
 
 
+def rank(ordered, percent):
+    """The percentile of durations in nanoseconds, in seconds."""
+    return ordered[math.ceil(len(ordered) * percent / 100) - 1] / 1e9
+
+
+def extent(found):
+    """The first start and the last stop of spans, in nanoseconds; None if there are none."""
+    if not found:
+        return None
+    return [
+        round(min(start for start, _ in found) * 1e6) * 1000,
+        round(max(stop for _, stop in found) * 1e6) * 1000,
+    ]
+
+
 def compare(what, ours, theirs, columns):
     theirs = [{name: row[name] for name in columns} for row in theirs]
     if len(ours) != len(theirs) or not all(
-        same(a[name], b[name]) for a, b in zip(ours, theirs) for name in columns
+        same(a[name], b[name]) for a, b in zip(ours, theirs, strict=True) for name in columns
     ):
         failures.append(what)
         print(f"{what}: computed here, then what tasklog says")
@@ -182,7 +199,6 @@ for run in sorted({row["run"] for row in rows}):
     states = []
     for (prefix, source, state), taken in sorted(stays.items()):
         taken.sort()
-        rank = lambda percent: taken[math.ceil(len(taken) * percent / 100) - 1] / 1e9
         states.append(
             {
                 "prefix": prefix,
@@ -190,9 +206,9 @@ for run in sorted({row["run"] for row in rows}):
                 "state": state,
                 "count": len(taken),
                 "seconds": sum(taken) / 1e9,
-                "p50": rank(50),
-                "p95": rank(95),
-                "max": rank(100),
+                "p50": rank(taken, 50),
+                "p95": rank(taken, 95),
+                "max": rank(taken, 100),
             }
         )
     end = max(last_time.values())
@@ -257,19 +273,11 @@ for run in sorted({row["run"] for row in rows}):
         ]
         outcome = max(before, key=lambda o: o[0][0]) if before else None
     path, previous = [], None
-    for (seq, done, _, args, (_, sent)), key in chain:
+    for (_, done, _, args, (_, sent)), key in chain:
         ready = previous if previous is not None else tasks[key].first_time
         sent = max(sent, ready)
-        nanoseconds = lambda found: (
-            [
-                round(min(s for s, _ in found) * 1e6) * 1000,
-                round(max(s for _, s in found) * 1e6) * 1000,
-            ]
-            if found
-            else None
-        )
-        computed = nanoseconds(spans(args, "compute")) or [sent, done]
-        fetched = nanoseconds(spans(args, "transfer"))
+        computed = extent(spans(args, "compute")) or [sent, done]
+        fetched = extent(spans(args, "transfer"))
         begun = min(max(computed[0], sent), done)
         ended = min(max(computed[1], begun), done)
         pieces = [("wait", ready, sent)]

@@ -7,8 +7,10 @@ import time
 sys.path.insert(0, sys.argv[1] + "/Python")
 log = sys.argv[2]
 
-import tasklog
-from distributed import Client, LocalCluster
+# From the sources: the path comes first.
+from distributed import Client, LocalCluster  # noqa: E402
+
+import tasklog  # noqa: E402
 
 
 def increment(x):

@@ -3,8 +3,8 @@
 Usage: freeze.py PROGRAM LIBRARY
 
 PROGRAM is a release build of tasklog, LIBRARY its libTaskLogC.so; the Python that runs this needs
-`distributed`, and lies in a folder that says nothing of its owner (`/opt/dask`), as pickles keep its
-name. What is frozen already is never made again: other programs have written such files, and
+`distributed`, and lies in a folder that says nothing of its owner (`/opt/dask`), as pickles keep
+its name. What is frozen already is never made again: other programs have written such files, and
 no later change of ours may make them unreadable.
 """
 
@@ -137,14 +137,14 @@ def from_the_future(log: Path) -> None:
         key = connection.execute("SELECT min(id) FROM key").fetchone()[0]
         args = '{"$args":[1,{"$hologram":{"depth":3}}],"mood":"calm","$unheard":[null,{"$a":1}]}'
         snapshot = '{"aura":{"$colour":"ultraviolet"}}'
-        for place, (hook, start, finish) in enumerate(
+        for place, states in enumerate(
             [(hook, None, None), (hook, start, finish), (transition, start, finish)], 1
         ):
             connection.execute(
                 "INSERT INTO event VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, 1, ?, ?)",
                 (
-                    seq + place, source, source_seq + place, time + place, hook, key, start, finish,
-                    stimulus, args, snapshot,
+                    seq + place, source, source_seq + place, time + place, states[0], key,
+                    *states[1:], stimulus, args, snapshot,
                 ),
             )  # fmt: skip
         connection.execute("UPDATE meta SET value = ? WHERE name = 'next_seq'", (seq + 4,))

@@ -17,7 +17,9 @@ def main():
     generator = random.Random(seed)
     shutil.copy("whole.db", "tasklog.db")
     for _ in range(3):
-        prune = subprocess.Popen(["tasklog", "prune", "--keep-runs", "1"], stdout=subprocess.DEVNULL)
+        prune = subprocess.Popen(
+            ["tasklog", "prune", "--keep-runs", "1"], stdout=subprocess.DEVNULL
+        )
         wait = generator.uniform(0.02, 0.6)
         time.sleep(wait)
         prune.kill()

@@ -6,6 +6,7 @@ import sys
 import pytest
 from distributed import Client, LocalCluster, Scheduler, Worker
 from distributed.utils_test import cleanup, gen_cluster, inc, slowinc  # noqa: F401
+
 from gen_clusters import test_a_restart, test_a_shutdown, test_workers_that_close  # noqa: F401
 
 

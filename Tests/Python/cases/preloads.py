@@ -6,8 +6,9 @@ import os
 import time
 from pathlib import Path
 
-from clusters import CommandCluster, Recording, wait_for
 from distributed import Client, wait
+
+from clusters import CommandCluster, Recording, wait_for
 
 MINE = """
 import click

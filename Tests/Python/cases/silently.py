@@ -3,8 +3,9 @@
 import json
 import os
 
-import tasklog
 from distributed import Client
+
+import tasklog
 
 if __name__ == "__main__":
     with Client(

@@ -15,8 +15,16 @@ import sys
 import threading
 
 import dask
-from distributed import Client, Reschedule, Scheduler, SchedulerPlugin, Worker, WorkerPlugin
-from distributed import get_client, secede
+from distributed import (
+    Client,
+    Reschedule,
+    Scheduler,
+    SchedulerPlugin,
+    Worker,
+    WorkerPlugin,
+    get_client,
+    secede,
+)
 
 DEADLINE_SECONDS = 20
 # One graph takes a second or two.
@@ -175,7 +183,7 @@ class Side:
         futures = self.client.map(
             task, [step.get("kind", "ok")] * len(keys), keys, key=keys, pure=False
         )
-        self.futures.update(zip(keys, futures))
+        self.futures.update(zip(keys, futures, strict=True))
 
     async def scatter(self, step):
         workers = [self.workers[name].address for name in step.get("workers", self.workers)]

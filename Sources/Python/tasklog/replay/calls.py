@@ -7,11 +7,13 @@ import functools
 import inspect
 import traceback
 from collections import defaultdict
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 from tasklog.replay.events import Event
 from tasklog.replay.failures import Failure, Failures
 from tasklog.replay.needs import function_of, needs_arguments
+
 
 class Caller:
     """Calls the plugins of one scheduler or worker.
@@ -136,7 +138,7 @@ class Caller:
             # Those that wait for nothing are done with this.
             await asyncio.sleep(0)
 
-    def chained(self, hook: str, scheduler: Any, workers: list) -> None:
+    def chained(self, hook: str, scheduler: Any, workers: list[Any]) -> None:
         """Calls a hook whose answer is what the next plugin is called with."""
         for name, plugin in list(self.plugins.items()):
             function = self.hook(plugin, hook)
@@ -163,7 +165,7 @@ class Caller:
         self.failures.add(plugin, failure, error)
 
 
-_NOTHING: tuple = ((), {})
+_NOTHING: tuple[Any, ...] = ((), {})
 
 
 @functools.cache
@@ -211,7 +213,7 @@ async def call_scheduler(caller: Caller, scheduler: Any, event: Event) -> None:
             graph = (event.snapshot or {}).get("graph", ())
             kwargs["dependencies"] = {
                 facts.get("key", key): set(facts.get("dependencies", ()))
-                for key, facts in zip(kwargs["tasks"], graph)
+                for key, facts in zip(kwargs["tasks"], graph, strict=False)
             }
         caller.call("update_graph", scheduler, **kwargs)
     elif hook == "addWorker":

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 #: Their own clocks are needed as they are.
 _LEFT_ALONE = ("asyncio", "tornado", "concurrent", "threading", "logging", "tasklog")
@@ -23,7 +24,10 @@ class Clock:
 
     def bind(self) -> None:
         """Puts this clock in the place of those that can be bound, in all modules so far."""
-        bound: dict[int, Callable] = {id(time.time): self.time, id(time.time_ns): self.time_ns}
+        bound: dict[int, Callable[..., Any]] = {
+            id(time.time): self.time,
+            id(time.time_ns): self.time_ns,
+        }
         metrics = sys.modules.get("distributed.metrics")
         if metrics is not None:
             bound[id(metrics.time)] = self.time

@@ -35,15 +35,16 @@ class Event:
     nanoseconds: int
     hook: str
     key: Any
-    start: str | None
-    finish: str | None
-    stimulus: str | None
-    worker: str | None
+    #: None for hooks that do not have it; as Dask's functions expect it for those that do.
+    start: Any
+    finish: Any
+    stimulus: Any
+    worker: Any
     run: int | None
     #: Whether plugins are called with it; else it only changes the state.
     is_selected: bool
 
-    def __init__(self, fields: list, decoder: Decoder, keys: dict[str, Any]) -> None:
+    def __init__(self, fields: list[Any], decoder: Decoder, keys: dict[str, Any]) -> None:
         (
             _, self.is_selected, self.seq, self.source, self.number, self.nanoseconds, hook, key,
             typed, start, finish, self.stimulus, self.worker, self.run, self._args, self._snapshot,
@@ -68,7 +69,7 @@ class Event:
         return self.nanoseconds / 10**9
 
     @property
-    def arguments(self) -> tuple[tuple, dict[str, Any]]:
+    def arguments(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Beyond the fixed parameters of the hook: the positional and the named ones."""
         arguments = self._args
         if type(arguments) is not tuple:

@@ -1,8 +1,8 @@
 """Failures of hooks: which of them the live run had, too.
 
-What the live run had is in the recording as marks (`tasklog.failing`), each after the event in
-which the hook failed. A failure waits for its mark until the plugins are called again; one in a hook that
-may end later waits until the end.
+The failures of the live run are in the recording as marks (`tasklog.failing`), each after the event
+in which the hook failed. A failure waits for its mark until the plugins are called again; one in a
+hook that may end later waits until the end.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class LiveFailures:
     """Failures that the live run had, too, or only that: in words."""
 
     def __init__(self) -> None:
-        self._both: dict[tuple, list] = {}
+        self._both: dict[tuple[Any, ...], list[Any]] = {}
 
     def add(self, failure: Failure, reason: str | None) -> None:
         kind = failure.error.split(":")[0]
@@ -103,7 +103,7 @@ def _in_words(count: int, failure: Failure, reason: str | None) -> str:
     return f"plugin '{failure.plugin}' {live}: {place}: {failure.error}{end}"
 
 
-def unmatched(failed_live: collections.Counter, names: dict[str, str]) -> list[str]:
+def unmatched(failed_live: collections.Counter[Any], names: dict[str, str]) -> list[str]:
     """What failed live and not in the replay, of the plugins that were replayed."""
     return [
         f"plugin '{names[plugin]}' failed live in {hook} with {error} and not in this replay"
@@ -119,7 +119,9 @@ def _fails_everywhere(host: Any, error: BaseException) -> str | None:
     if not isinstance(error, AttributeError) or owner is None or host.is_forced or not host.is_dask:
         return None
     kind = next((k for k in type(owner).__mro__ if k.__module__ in _MODULES), None)
-    if kind is None or kind.__name__ not in _LOOKED_AT or _has(kind, error.name):
+    if kind is None or kind.__name__ not in _LOOKED_AT:
+        return None
+    if error.name is None or _has(kind, error.name):
         return None
     import distributed
 

@@ -4,7 +4,8 @@ nothing."""
 from __future__ import annotations
 
 import inspect
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 #: Of `Scheduler` and `Server`: what acts on workers, clients, tasks or the outside.
 SCHEDULER = (
@@ -44,7 +45,7 @@ def forbid(kind: type, names: tuple[str, ...], label: str) -> None:
             setattr(kind, name, _counting(f"{label}.{name}", original))
 
 
-def _counting(name: str, original: Any) -> Callable:
+def _counting(name: str, original: Any) -> Callable[..., Any]:
     original = getattr(original, "__wrapped__", original)
     is_async = inspect.iscoroutinefunction(original)
     answer: Any = None
@@ -100,4 +101,5 @@ def refuse_connections(host: Any) -> None:
 
     for name, module in list(sys.modules.items()):
         if name.startswith("distributed") and vars(module).get("connect") is original:
+            # A name of modules that import it; mypy knows only those of every module.
             module.connect = connect  # type: ignore[attr-defined]

@@ -12,7 +12,7 @@ from tasklog.history import LIMITED, SETTINGS, SUMS
 from tasklog.replay.stimuli import Stimuli, computation
 
 
-def take_settings(s: Any, settings: dict) -> None:
+def take_settings(s: Any, settings: dict[str, Any]) -> None:
     for name in SETTINGS:
         if name in settings and hasattr(s, name):
             setattr(s, name, settings[name])
@@ -24,7 +24,7 @@ def take_settings(s: Any, settings: dict) -> None:
     dask.config.set({"distributed.scheduler.default-task-durations": settings["durations"]})
 
 
-def take_history(state: Stimuli, found: dict) -> None:
+def take_history(state: Stimuli, found: dict[str, Any]) -> None:
     """What does not belong to single tasks; these are there already."""
     s = state.scheduler
     for about in found.get("computations", ()):
@@ -57,12 +57,12 @@ def take_history(state: Stimuli, found: dict) -> None:
             s.task_groups[name].last_worker = last
 
 
-def _put_loads(kept: Any, workers: list) -> None:
+def _put_loads(kept: Any, workers: list[Any]) -> None:
     kept.clear()
     kept.update({ws.address: ws for ws in workers} if hasattr(kept, "keys") else workers)
 
 
-def _take_worker(s: Scheduler, facts: dict) -> None:
+def _take_worker(s: Scheduler, facts: dict[str, Any]) -> None:
     ws = s.workers[facts["address"]]
     ws.actors.update(s.tasks[key] for key in facts.get("actors", ()) if key in s.tasks)
     ws.time_delay = facts.get("timeDelay", 0)
@@ -72,5 +72,3 @@ def _take_worker(s: Scheduler, facts: dict) -> None:
     if "memoryUnmanagedHistory" in facts:
         ws._memory_unmanaged_old = facts["memoryUnmanagedOld"]
         ws._memory_unmanaged_history.extend(map(tuple, facts["memoryUnmanagedHistory"]))
-
-

@@ -37,18 +37,18 @@ class Host:
         #: Whether the host is changing state itself, so that nothing that is called is a plugin's
         #: doing.
         self.drives = False
-        self.drift: collections.Counter = collections.Counter()
-        self.forbidden: collections.Counter = collections.Counter()
+        self.drift: collections.Counter[Any] = collections.Counter()
+        self.forbidden: collections.Counter[Any] = collections.Counter()
         #: Fields that plugins have looked at and that are not replayed.
-        self.looked_at: collections.Counter = collections.Counter()
+        self.looked_at: collections.Counter[Any] = collections.Counter()
         self.failures: list[Failure] = []
         self.failure_count = 0
         self.live_failures = LiveFailures()
         #: What failed live and not here: the class of the plugin, its hook, the class of the error.
-        self.failed_live: collections.Counter = collections.Counter()
+        self.failed_live: collections.Counter[Any] = collections.Counter()
         #: The classes of plugins of which it is recorded that hooks have failed.
         self.seen_failing: set[str] = set()
-        self.unfinished: set[asyncio.Task] = set()
+        self.unfinished: set[asyncio.Task[Any]] = set()
         #: By which plugins are named to the user.
         self.names: dict[int, str] = {}
         self.notices: list[str] = []
@@ -121,7 +121,7 @@ class Host:
             return None
         return distributed.__version__
 
-    def _decide(self, run: dict, version: str | None) -> None:
+    def _decide(self, run: dict[str, Any], version: str | None) -> None:
         """What has to be rebuilt, and how."""
         self._of_scheduler = [t for t in self.targets if not t.is_for_workers]
         self._of_workers = [t for t in self.targets if t.is_for_workers]
@@ -173,7 +173,7 @@ class Host:
                 elif not await self._take(frame):
                     return
 
-    async def _take(self, frame: list) -> bool:
+    async def _take(self, frame: list[Any]) -> bool:
         """A frame other than an event; false after the last one."""
         kind = frame[0]
         if kind == frames.HELLO:
@@ -281,7 +281,8 @@ class Host:
             rest = len(self.looked_at) - 8
             self.notices.append(
                 "plugins looked at fields that are not replayed: "
-                + fields + (f", and {rest} more" if rest > 0 else "")
+                + fields
+                + (f", and {rest} more" if rest > 0 else "")
             )
         self.notices += self.live_failures.notices()
         known = {
@@ -298,7 +299,7 @@ class Host:
                 "then, it did not fail, or Dask's loggers were set to be silent"
             )
 
-    def _collect(self) -> tuple[list, list]:
+    def _collect(self) -> tuple[list[Any], list[Any]]:
         """The reports, and a line of JSON for each attribute that was asked for."""
         found = {id(target): self._instances(target) for target in self.targets}
         reports = [

@@ -167,7 +167,7 @@ def _last_words(error: BaseException) -> str:
 
 
 def _candidates(module: Any) -> list[str]:
-    """The plugins that a module defines: what it keeps to itself only where there is nothing else."""
+    """The plugins that a module defines; internal ones only if there are no others."""
     names = [
         name
         for name, value in vars(module).items()

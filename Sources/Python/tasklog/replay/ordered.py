@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Iterable, Iterator
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 
-class OrderedSet(set):
+class OrderedSet(set[Any]):
     """A `set` that iterates in the order of insertion.
 
     The order of a live set depends on the hash seed of its process; where the recording has it, it
@@ -14,14 +15,14 @@ class OrderedSet(set):
 
     __slots__ = ("_order",)
 
-    def __init__(self, items: Iterable = ()) -> None:
+    def __init__(self, items: Iterable[Any] = ()) -> None:
         self._order = dict.fromkeys(items)
         set.__init__(self, self._order)
 
-    def __iter__(self) -> Iterator:
+    def __iter__(self) -> Iterator[Any]:
         return iter(self._order)
 
-    def __reversed__(self) -> Iterator:
+    def __reversed__(self) -> Iterator[Any]:
         return reversed(self._order)
 
     def __repr__(self) -> str:
@@ -56,29 +57,30 @@ class OrderedSet(set):
     def copy(self) -> OrderedSet:
         return OrderedSet(self._order)
 
-    def update(self, *others: Iterable) -> None:
+    def update(self, *others: Iterable[Any]) -> None:
         for other in others:
             for item in other:
                 self.add(item)
 
-    def difference_update(self, *others: Iterable) -> None:
+    def difference_update(self, *others: Iterable[Any]) -> None:
         for other in others:
             for item in list(other):
                 self.discard(item)
 
-    def intersection_update(self, *others: Iterable) -> None:
+    def intersection_update(self, *others: Iterable[Any]) -> None:
         kept = set(self).intersection(*others)
         for item in [item for item in self._order if item not in kept]:
             self.discard(item)
 
-    def __ior__(self, other: Any) -> OrderedSet:  # type: ignore[override,misc]
+    # Mypy wants `|=` to take what `|` takes; Dask's sets are only joined with sets.
+    def __ior__(self, other: Any) -> OrderedSet:  # type: ignore[misc]
         self.update(other)
         return self
 
-    def __isub__(self, other: Any) -> OrderedSet:  # type: ignore[override,misc]
+    def __isub__(self, other: Any) -> OrderedSet:  # type: ignore[misc]
         self.difference_update(other)
         return self
 
-    def __iand__(self, other: Any) -> OrderedSet:  # type: ignore[override,misc]
+    def __iand__(self, other: Any) -> OrderedSet:  # type: ignore[misc]
         self.intersection_update(other)
         return self

@@ -50,14 +50,14 @@ def plain(value: Any, depth: int = 0) -> Any:
     return _other(value, depth)
 
 
-def _in_order(items: list) -> list:
+def _in_order(items: list[Any]) -> list[Any]:
     try:
         return sorted(items)
     except TypeError:
         return sorted(items, key=lambda item: json.dumps(item, sort_keys=True))
 
 
-def _object(value: dict, depth: int) -> Any:
+def _object(value: dict[str, Any], depth: int) -> Any:
     named = {
         name if isinstance(name, str) else _name(name): plain(item, depth)
         for name, item in value.items()

@@ -19,8 +19,8 @@ from tasklog.replay.looking import watch_fields
 HOSTS: dict[str, str] = {}
 
 
-def host_of(address: str) -> str:
-    return HOSTS.get(address) or address.split("://")[-1].rsplit(":", 1)[0]
+def host_of(addr: str) -> str:
+    return HOSTS.get(addr) or addr.split("://")[-1].rsplit(":", 1)[0]
 
 
 def quieten() -> None:
@@ -33,10 +33,14 @@ class NeverStarted(Scheduler):
     """Nothing leaves it, and it does nothing on its own."""
 
     _replay_host: Any = None
+    #: Where Dask has servers and connections, there is nobody.
+    rpc: Any
+    http_application: Any
+    http_server: Any
 
     def __init__(self, host: Any) -> None:
         self._replay_host = host
-        quiet = {
+        quiet: dict[str, Any] = {
             "distributed.scheduler.preload": [],
             "distributed.scheduler.worker-ttl": None,
             "distributed.scheduler.jupyter": False,
@@ -46,8 +50,9 @@ class NeverStarted(Scheduler):
         with tempfile.TemporaryDirectory(prefix="tasklog-") as folder:
             with dask.config.set(dict(quiet, **{"temporary-directory": folder})):
                 super().__init__(dashboard=False, host="127.0.0.1", extensions={}, validate=False)
-            if getattr(self, "_workdir", None) is not None:
-                self._workdir.release()
+            workdir = getattr(self, "_workdir", None)
+            if workdir is not None:
+                workdir.release()
                 self._workdir = None
         sys.path[:] = [path for path in sys.path if not path.startswith(folder)]
         host.drives = False
@@ -72,7 +77,7 @@ class Servers:
     """The workers and clients of a scheduler, as they come and go."""
 
     def __init__(self, host: Any) -> None:
-        scheduler_module.get_address_host = host_of  # type: ignore[attr-defined]
+        scheduler_module.get_address_host = host_of
         self.host = host
         self.scheduler = NeverStarted(host)
         #: Workers that have left.
@@ -87,12 +92,12 @@ class Servers:
             return s.tasks.get(identity)
         return s.clients.get(identity)
 
-    def add_worker(self, facts: dict, now: float) -> None:
+    def add_worker(self, facts: dict[str, Any], now: float) -> None:
         s, address = self.scheduler, facts["address"]
         HOSTS[address] = facts["host"]
         ws = WorkerState(
             address=address,
-            status=Status.lookup[facts.get("status", "running")],
+            status=Status[facts.get("status", "running")],
             pid=facts["pid"],
             name=facts["name"],
             nthreads=facts["nthreads"],
@@ -121,7 +126,8 @@ class Servers:
             s.total_nthreads_history.append((now, s.total_nthreads))
         if hasattr(s, "_workers_added_total"):
             s._workers_added_total += 1
-        s.stream_comms[address] = Nobody(self.host, "Scheduler.stream_comms")
+        nobody: Any = Nobody(self.host, "Scheduler.stream_comms")
+        s.stream_comms[address] = nobody
         s.add_resources(worker=address, resources=facts.get("resources", {}))
         s.check_idle_saturated(ws)
 
@@ -178,7 +184,7 @@ class Servers:
 
     # Clients
 
-    def client(self, name: str, facts: dict | None = None) -> ClientState:
+    def client(self, name: str, facts: dict[str, Any] | None = None) -> ClientState:
         s = self.scheduler
         if name not in s.clients:
             s.clients[name] = ClientState(name, versions=(facts or {}).get("versions"))

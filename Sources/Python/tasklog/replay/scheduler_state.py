@@ -37,10 +37,10 @@ class SchedulerStateHost(Tasks, Stimuli):
         super().__init__(host)
         self.only_forced = only_forced
         self.recommends = recommends
-        self._last: tuple | None = None
+        self._last: tuple[Any, ...] | None = None
         #: By key of the tasks that Dask has failed within another transition: where that one began,
         #: and what it recommends. Its event comes next.
-        self._nested: dict[Any, tuple] = {}
+        self._nested: dict[Any, tuple[Any, ...]] = {}
         self._apply = {
             name.removeprefix("apply_"): getattr(self, name)
             for name in dir(self)
@@ -136,7 +136,7 @@ class SchedulerStateHost(Tasks, Stimuli):
         graph, kwargs = event.snapshot["graph"], event.kwargs
         if len(graph) == len(kwargs["tasks"]):
             # What stands in the args is not repeated.
-            for key, facts in zip(kwargs["tasks"], graph):
+            for key, facts in zip(kwargs["tasks"], graph, strict=True):
                 facts.setdefault("key", key)
         for facts in graph:
             facts.setdefault("priority", kwargs["priority"].get(facts["key"]))
@@ -234,8 +234,12 @@ class SchedulerStateHost(Tasks, Stimuli):
         if duration is not None:
             before = ts.prefix.duration_average
             ts.prefix.duration_average = duration if before < 0 else (before + duration) / 2
-        ts.processing_on.add_to_long_running(ts)
-        self.scheduler.check_idle_saturated(ts.processing_on)
+        ws = ts.processing_on
+        if ws is None:
+            self.host.drift["a long-running task that no worker processes"] += 1
+            return
+        ws.add_to_long_running(ts)
+        self.scheduler.check_idle_saturated(ws)
 
     def stimulus_set_restrictions(self, event: Event) -> None:
         ts = self.scheduler.tasks[event.key]
@@ -303,7 +307,7 @@ class SchedulerStateHost(Tasks, Stimuli):
         placed = sorted(tasks, key=lambda ts: repr(ts.key))
         return OrderedSet(placed[place] for place in order)
 
-    def _execute(self, ts: Any, event: Event) -> dict | None:
+    def _execute(self, ts: Any, event: Event) -> dict[Any, Any] | None:
         """Executes a transition, and gives what it recommends; nothing when it was forced."""
         s, start, finish, kwargs = self.scheduler, event.start, event.finish, event.kwargs
         nested = self._nested.pop(event.key, None) if self._nested else None
@@ -353,7 +357,7 @@ class SchedulerStateHost(Tasks, Stimuli):
             and event.worker in self.scheduler.workers
         )
 
-    def _to_processing(self, ts: Any, event: Event) -> dict:
+    def _to_processing(self, ts: Any, event: Event) -> dict[Any, Any]:
         s = self.scheduler
         s.queued.discard(ts)
         s.unrunnable.pop(ts, None)

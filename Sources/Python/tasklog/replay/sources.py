@@ -81,6 +81,14 @@ class SourceReplay:
             elif event.kwargs.get("plugin") == verifier.name:
                 verifier.compare(event)
 
+    def take(self, event: Event) -> bool:
+        """Applies an event, unless something may have to be awaited for it: then false."""
+        raise NotImplementedError
+
+    async def take_awaiting(self, event: Event) -> None:
+        """Applies an event that `take` has refused."""
+        raise NotImplementedError
+
     async def begin(self) -> None:
         """Registers the plugins, and calls them as they are called first."""
 
@@ -160,7 +168,7 @@ class WorkerReplay(SourceReplay):
         self.state: Any = None
         self._rebuilds = host.rebuilds_workers
 
-    def _make(self, facts: dict | None) -> None:
+    def _make(self, facts: dict[str, Any] | None) -> None:
         """The worker as it says of itself in its first event."""
         source, host = self.source, self.host
         if self._rebuilds:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict, deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import dask
@@ -13,7 +13,7 @@ from distributed.worker import Worker
 from tornado.ioloop import IOLoop
 
 #: Containers that plugins put something into.
-_MAKERS: dict[str, Any] = {
+_MAKERS: dict[Callable[[], Any], tuple[str, ...]] = {
     dict: (
         "active_threads", "bandwidth_types", "bandwidth_workers", "connection_args", "digests_max",
         "digests_total", "digests_total_since_heartbeat", "execution_state", "executors",
@@ -62,7 +62,7 @@ class RecordedException(Exception):
     """Stands for the exception of a task: its text, which is what the recording has of it."""
 
 
-class _Errors(Mapping):
+class _Errors(Mapping[str, Any]):
     """By key, what failed tasks of a worker have of one kind."""
 
     def __init__(self, state: Any, name: str, make: Any) -> None:
@@ -76,7 +76,7 @@ class _Errors(Mapping):
             raise KeyError(key)
         return self._make(text)
 
-    def __iter__(self) -> Iterator:
+    def __iter__(self) -> Iterator[Any]:
         return (key for key, ts in self._state.tasks.items() if getattr(ts, self._name))
 
     def __len__(self) -> int:
@@ -90,14 +90,14 @@ class OlderWorker:
     state: Any
 
     @property
-    def exceptions(self) -> Mapping:
+    def exceptions(self) -> Mapping[str, Any]:
         return self._older("exceptions", "exception_text", RecordedException)
 
     @property
-    def tracebacks(self) -> Mapping:
+    def tracebacks(self) -> Mapping[str, Any]:
         return self._older("tracebacks", "traceback_text", str)
 
-    def _older(self, name: str, attribute: str, make: Any) -> Mapping:
+    def _older(self, name: str, attribute: str, make: Any) -> Mapping[str, Any]:
         import distributed
 
         self._replay_host.notice(

@@ -26,7 +26,7 @@ class Stimuli(Servers):
     def apply_heartbeat(self, event: Event) -> None:
         self._heartbeat(event, event.kwargs["metrics"])
 
-    def _heartbeat(self, event: Event, metrics: dict) -> None:
+    def _heartbeat(self, event: Event, metrics: dict[str, Any]) -> None:
         s, kwargs = self.scheduler, event.kwargs
         ws = s.workers[event.worker]
         beat(self, ws, metrics, kwargs["lastSeen"], kwargs["executing"])
@@ -39,7 +39,8 @@ class Stimuli(Servers):
             cs.last_seen = event.kwargs["lastSeen"]
 
     def stimulus_set_metadata(self, event: Event) -> None:
-        keys, value = [], event.kwargs["metadata"]
+        keys: list[Any] = []
+        value = event.kwargs["metadata"]
         while len(keys) < event.kwargs["depth"] and isinstance(value, dict):
             ((key, value),) = value.items()
             keys.append(key)
@@ -70,7 +71,9 @@ def computation(id: str, start: float) -> Computation:
     return made
 
 
-def beat(servers: Servers, ws: Any, metrics: dict, at: float, executing: dict | None) -> None:
+def beat(
+    servers: Servers, ws: Any, metrics: dict[str, Any], at: float, executing: dict[Any, Any] | None
+) -> None:
     """A heartbeat, at its time. Where a metric is not recorded, only what is there is set."""
     s, clock = servers.scheduler, servers.host.clock
     if getattr(servers, "only_forced", False):

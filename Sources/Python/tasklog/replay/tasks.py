@@ -23,14 +23,14 @@ class RunSpec:
 
 
 class Tasks(Servers):
-    def enter(self, graph: list[dict]) -> None:
+    def enter(self, graph: list[dict[str, Any]]) -> None:
         """Enters the tasks of a graph, or those that are found."""
         for facts in graph:
             self.new_task(facts)
         for facts in graph:
             self.link(facts)
 
-    def new_task(self, facts: dict) -> Any:
+    def new_task(self, facts: dict[str, Any]) -> Any:
         s, key = self.scheduler, facts["key"]
         ts = s.tasks.get(key)
         if ts is None:
@@ -45,7 +45,8 @@ class Tasks(Servers):
         ts.retries = facts.get("retries", 0)
         ts.actor = facts.get("actor", False)
         if facts.get("hasRunSpec", True):
-            ts.run_spec = RunSpec(facts.get("dependencies", []), facts.get("dataProducer", False))
+            spec: Any = RunSpec(facts.get("dependencies", []), facts.get("dataProducer", False))
+            ts.run_spec = spec
         if "span" in facts:
             ts.group.span_id = facts["span"]
         if facts.get("workerRestrictions"):
@@ -62,7 +63,7 @@ class Tasks(Servers):
             ts._queueable = facts.get("queueable", True)
         return ts
 
-    def link(self, facts: dict) -> None:
+    def link(self, facts: dict[str, Any]) -> None:
         s = self.scheduler
         ts = s.tasks[facts["key"]]
         for key in facts.get("dependencies", []):
@@ -74,7 +75,7 @@ class Tasks(Servers):
         if "blame" in facts:
             ts.exception_blame = s.tasks.get(facts["blame"])
 
-    def fill(self, facts: dict) -> None:
+    def fill(self, facts: dict[str, Any]) -> None:
         """A task that is under way."""
         s = self.scheduler
         ts = s.tasks[facts["key"]]
@@ -127,11 +128,14 @@ class Tasks(Servers):
         ):
             if hasattr(ts.prefix, "remove_group"):
                 ts.prefix.remove_group(group)
-            elif group in ts.prefix.groups:
-                ts.prefix.groups.remove(group)
+            else:
+                # Older versions have no method for it, newer ones no set that can change.
+                groups: Any = ts.prefix.groups
+                if group in groups:
+                    groups.remove(group)
             del s.task_groups[group.name]
 
-    def take_totals(self, found: dict) -> None:
+    def take_totals(self, found: dict[str, Any]) -> None:
         """What prefixes, groups and workers had added up before the recording began."""
         s = self.scheduler
         for name, facts in found["prefixes"].items():
@@ -156,7 +160,7 @@ class Tasks(Servers):
         s.erred_tasks.extend(ErredTask(*entry) for entry in found["erredTasks"])
 
 
-def _take(thing: Any, facts: dict) -> None:
+def _take(thing: Any, facts: dict[str, Any]) -> None:
     for name, value in facts.items():
         before = getattr(thing, name, None)
         if before is None and not hasattr(thing, name):

@@ -20,7 +20,7 @@ class Verifier:
         self._noted = 0
         self._differing = 0
         self._equal_seq: int | None = None
-        self._first: list | None = None
+        self._first: list[Any] | None = None
         self._events = 0
         self._last: Event | None = None
 
@@ -51,7 +51,7 @@ class Verifier:
         self._events, self._last = 0, None
 
     @property
-    def row(self) -> list | None:
+    def row(self) -> list[Any] | None:
         """Nothing when nothing was noted."""
         if self._noted == 0:
             return None
@@ -63,7 +63,7 @@ def _shown(value: Any) -> str:
     return text if len(text) <= 200 else text[:200] + "…"
 
 
-def _parting(live: Any, replayed: Any, place: list[str]) -> tuple | None:
+def _parting(live: Any, replayed: Any, place: list[str]) -> tuple[Any, ...] | None:
     """Where two results first differ. What was not kept differs from nothing."""
     if isinstance(live, Opaque):
         return None
@@ -76,7 +76,7 @@ def _parting(live: Any, replayed: Any, place: list[str]) -> tuple | None:
                 return parting
         return None
     if isinstance(live, (list, tuple)) and isinstance(replayed, list):
-        for number, (ours, theirs) in enumerate(zip(live, replayed)):
+        for number, (ours, theirs) in enumerate(zip(live, replayed, strict=False)):
             parting = _parting(ours, theirs, [*place, str(number)])
             if parting:
                 return parting

@@ -34,17 +34,18 @@ def _size(value: NotRecorded) -> int:
     return value.nbytes or 0
 
 
+# What Dask's class is derived from depends on the version.
 class NeverStartedWorker(*BASES):  # type: ignore[misc]
     """What a plugin is set up on. It has the attributes that do not need a running server."""
 
     _replay_host: Any
 
-    def __init__(self, host: Any, facts: dict, owner: Any) -> None:
-        machine.get_address_host = host_of  # type: ignore[attr-defined]
+    def __init__(self, host: Any, facts: dict[str, Any], owner: Any) -> None:
+        machine.get_address_host = host_of
         address = facts["address"]
         HOSTS.setdefault(address, facts.get("host") or "")
         self._replay_host = host
-        self.plugins = {}
+        self.plugins: dict[str, Any] = {}
         limits = {k: v for k, v in facts.get("limits", {}).items() if v is not None}
         self.state = ReplayedWorkerState(
             nthreads=facts["nthreads"],

@@ -27,10 +27,10 @@ class Choices:
             return None
         return event.key
 
-    def recorded_fetches(self) -> dict[str, list]:
+    def recorded_fetches(self) -> dict[str, list[Any]]:
         """The tasks that are fetched next, by the worker that they come from, in the order in which
         Dask has chosen them; nothing when the recording does not have it."""
-        fetches: dict[str, list] = {}
+        fetches: dict[str, list[Any]] = {}
         # Dask takes the last one first.
         for event in reversed(self._expected):
             if (event.start, event.finish) != ("fetch", "flight"):
@@ -44,7 +44,7 @@ class Choices:
                 fetches.setdefault(worker, []).append(ts)
         return fetches
 
-    def recorded_failure(self, ts: Any) -> tuple | None:
+    def recorded_failure(self, ts: Any) -> tuple[Any, ...] | None:
         """What went wrong when the value of a task was to be stored: one that has to be written to
         disk at once may not be picklable. Its next transition is to ``error``."""
         event = self._expected[0] if self._expected else None
@@ -61,7 +61,7 @@ class Choices:
         return next((e for e in self._expected if e.key == event.key and e.finish == "error"), None)
 
 
-def task_facts(event: Event) -> dict:
+def task_facts(event: Event) -> dict[str, Any]:
     snapshot = event.snapshot
     return snapshot.get("task", {}) if snapshot else {}
 

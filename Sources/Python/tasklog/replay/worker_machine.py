@@ -7,7 +7,8 @@ from, which depends on hashes and a random number; and whether a value could be 
 
 from __future__ import annotations
 
-from typing import Any, Iterator
+from collections.abc import Iterator
+from typing import Any
 
 import distributed.worker_state_machine as machine
 from distributed.worker_state_machine import WorkerState
@@ -20,12 +21,12 @@ class ReplayedWorkerState(WorkerState):
     #: Has the recorded events: a `WorkerStateHost`.
     _owner: Any
     #: What is recommended and has not been done yet, of the stimulus `_stimulus_id`.
-    _pending: dict
-    _initial: dict
+    _pending: dict[Any, Any]
+    _initial: dict[Any, Any]
     _stimulus_id: str = ""
     #: What is still to be fetched from each worker, in the recorded order; `None` when that is not
     #: recorded, and Dask chooses.
-    _fetches: dict[str, list] | None = None
+    _fetches: dict[str, list[Any]] | None = None
 
     def _transitions(self, recommendations: Any, *, stimulus_id: str) -> Any:
         self._pending, self._initial = dict(recommendations), {}
@@ -113,7 +114,7 @@ class ReplayedWorkerState(WorkerState):
             worker = next(iter(self._fetches))
             yield worker, self.data_needed[worker]
 
-    def _select_keys_for_gather(self, available: Any) -> tuple[list, int]:
+    def _select_keys_for_gather(self, available: Any) -> tuple[list[Any], int]:
         if self._fetches is None:
             return super()._select_keys_for_gather(available)
         worker = next(iter(self._fetches))

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import dataclasses
 from collections import deque
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 from distributed.worker_state_machine import StateMachineEvent, TaskState
 
@@ -44,7 +45,7 @@ class WorkerStateHost(Choices):
     def __init__(
         self,
         host: Any,
-        facts: dict,
+        facts: dict[str, Any],
         call: Callable[[Event], None],
         compare: Callable[[Event], None],
         only_forced: bool = False,
@@ -62,7 +63,7 @@ class WorkerStateHost(Choices):
         self._expected: deque[Event] = deque()
         #: Transitions that were made before their events came, as a group can pause between the two
         #: halves of one through ``released``.
-        self._ahead: deque[tuple] = deque()
+        self._ahead: deque[tuple[Any, ...]] = deque()
         #: Stand-ins for the values of the stimulus, by key.
         self._values: dict[Any, NotRecorded] = {}
 
@@ -288,7 +289,7 @@ class WorkerStateHost(Choices):
         self._put_into(ts, facts.get("state", event.finish))
         self._call_plugins(event)
 
-    def _put_into(self, ts: TaskState, finish: str) -> None:
+    def _put_into(self, ts: TaskState, finish: Any) -> None:
         state = self.worker.state
         for name in _COLLECTIONS.values():
             getattr(state, name).discard(ts)
@@ -345,7 +346,7 @@ class WorkerStateHost(Choices):
         )
         state.available_resources.update(about.get("availableResources", {}))
 
-    def _connect(self, ts: TaskState, facts: dict) -> None:
+    def _connect(self, ts: TaskState, facts: dict[str, Any]) -> None:
         state = self.worker.state
         for key in facts["dependencies"]:
             if key in state.tasks:
