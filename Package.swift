@@ -59,17 +59,25 @@ let package = Package(
       dependencies: ["TaskLogPlugin", .product(name: "Logging", package: "swift-log")]),
     .target(
       name: "ClusterService",
-      dependencies: ["Scheduling", "TaskLogPlugin", .product(name: "CoreMetrics", package: "swift-metrics"), .product(name: "ServiceLifecycle", package: "swift-service-lifecycle")]),
+      dependencies: [
+        "Scheduling", "TaskLogPlugin", .product(name: "CoreMetrics", package: "swift-metrics"),
+        .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+      ]),
     .target(name: "CImages"),
     .target(name: "PluginLoading", dependencies: ["CImages", "TaskLogPlugin"]),
     .target(
       name: "Recording",
-      dependencies: ["BrokerMessages", "CSupport", "EventLog", "LogFormat", "LogMaintenance", "TaskLogPlugin"]),
+      dependencies: [
+        "BrokerMessages", "CSupport", "EventLog", "LogFormat", "LogMaintenance", "TaskLogPlugin",
+      ]),
     .systemLibrary(
       name: "CRabbitMQ", pkgConfig: "librabbitmq", providers: [.apt(["librabbitmq-dev"])]),
     .target(
       name: "AMQP",
-      dependencies: ["BrokerMessages", "EventLog", "Recording", "TaskLogPlugin", .target(name: "CRabbitMQ", condition: .when(traits: ["RabbitMQ"]))]),
+      dependencies: [
+        "BrokerMessages", "EventLog", "Recording", "TaskLogPlugin",
+        .target(name: "CRabbitMQ", condition: .when(traits: ["RabbitMQ"])),
+      ]),
     .target(
       name: "TaskLogC",
       dependencies: ["AMQP", "CSupport", "LogFormat", "Recording", "TaskLogPlugin"],
@@ -81,21 +89,36 @@ let package = Package(
     .target(name: "CReportPage", exclude: ["Page"]),
     .target(
       name: "Reporting",
-      dependencies: ["CReportPage", "CZlib", "EventLog", "LogAnalysis", "LogFormat", "Querying", "TaskLogPlugin"]),
+      dependencies: [
+        "CReportPage", "CZlib", "EventLog", "LogAnalysis", "LogFormat", "Querying", "TaskLogPlugin",
+      ]),
     .target(
       name: "Replaying",
       dependencies: ["BrokerMessages", "EventLog", "LogAnalysis", "LogFormat", "TaskLogPlugin"]),
     .target(name: "BuiltinPlugins", dependencies: ["TaskLogPlugin"]),
     .target(
       name: "TaskLogKit",
-      dependencies: ["AMQP", "BrokerMessages", "BuiltinPlugins", "ClusterService", "EventLog", "LogAnalysis", "LogFormat", "LogMaintenance", "PluginLoading", "Recording", "Replaying", "Scheduling", "TaskLogPlugin"]),
+      dependencies: [
+        "AMQP", "BrokerMessages", "BuiltinPlugins", "ClusterService", "EventLog", "LogAnalysis",
+        "LogFormat", "LogMaintenance", "PluginLoading", "Recording", "Replaying", "Scheduling",
+        "TaskLogPlugin",
+      ]),
     .executableTarget(
       name: "tasklog",
-      dependencies: ["AMQP", "BrokerMessages", "BuiltinPlugins", "CSupport", "EventLog", "LogAnalysis", "LogFormat", "LogMaintenance", "PluginLoading", "Querying", "Recording", "Replaying", "Reporting", "Scheduling", "TaskLogPlugin", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+      dependencies: [
+        "AMQP", "BrokerMessages", "BuiltinPlugins", "CSupport", "EventLog", "LogAnalysis",
+        "LogFormat", "LogMaintenance", "PluginLoading", "Querying", "Recording", "Replaying",
+        "Reporting", "Scheduling", "TaskLogPlugin",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
       linkerSettings: exportsSymbols),
     .executableTarget(
       name: "tasklog-bench",
-      dependencies: ["AMQP", "BuiltinPlugins", "CSQLite", "EventLog", "LogAnalysis", "LogFormat", "PluginLoading", "Recording", "Replaying", "Scheduling", "tasklog", "TaskLogPlugin", "TestSupport"],
+      dependencies: [
+        "AMQP", "BuiltinPlugins", "CSQLite", "EventLog", "LogAnalysis", "LogFormat",
+        "PluginLoading", "Recording", "Replaying", "Scheduling", "tasklog", "TaskLogPlugin",
+        "TestSupport",
+      ],
       path: "Tests/Benchmarks", exclude: ["README.md", "documented_pika.py", "engine_dask.py"],
       linkerSettings: exportsSymbols),
     .target(name: "TestSupport", dependencies: ["TaskLogPlugin"], path: "Tests/TestSupport"),
@@ -106,11 +129,20 @@ let package = Package(
       linkerSettings: exportsSymbols),
     .testTarget(
       name: "EventLogTests",
-      dependencies: ["BrokerMessages", "EventLog", "LogAnalysis", "LogFormat", "LogMaintenance", "Migrations", "TaskLogPlugin", "TestSupport"],
+      dependencies: [
+        "BrokerMessages", "EventLog", "LogAnalysis", "LogFormat", "LogMaintenance", "Migrations",
+        "TaskLogPlugin", "TestSupport",
+      ],
       linkerSettings: exportsSymbols),
     .testTarget(
       name: "SchedulingTests",
-      dependencies: ["ClusterService", "Scheduling", "TaskLogPlugin", "TestSupport", "TestTraits", .product(name: "InMemoryLogging", package: "swift-log"), .product(name: "MetricsTestKit", package: "swift-metrics"), .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"), .product(name: "ServiceLifecycleTestKit", package: "swift-service-lifecycle")],
+      dependencies: [
+        "ClusterService", "Scheduling", "TaskLogPlugin", "TestSupport", "TestTraits",
+        .product(name: "InMemoryLogging", package: "swift-log"),
+        .product(name: "MetricsTestKit", package: "swift-metrics"),
+        .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+        .product(name: "ServiceLifecycleTestKit", package: "swift-service-lifecycle"),
+      ],
       exclude: ["Differential/dask_side.py", "Differential/graphs.json"],
       linkerSettings: exportsSymbols),
     // A process that records until it is killed.
@@ -120,7 +152,9 @@ let package = Package(
       path: "Tests/Victim"),
     .executableTarget(
       name: "tasklog-soak",
-      dependencies: ["EventLog", "LogFormat", "LogMaintenance", "Recording", "tasklog", "TaskLogPlugin"], path: "Tests/Soak",
+      dependencies: [
+        "EventLog", "LogFormat", "LogMaintenance", "Recording", "tasklog", "TaskLogPlugin",
+      ], path: "Tests/Soak",
       linkerSettings: exportsSymbols),
     // Counts the allocations of a process, from C.
     .target(name: "ProbeSupport", path: "Tests/ProbeSupport"),
@@ -130,7 +164,10 @@ let package = Package(
       path: "Tests/Probe", linkerSettings: exportsSymbols),
     .testTarget(
       name: "RecordingTests",
-      dependencies: ["CSupport", "EventLog", "LogFormat", "LogMaintenance", "Migrations", "Recording", "recording-victim", "TaskLogKit", "TestSupport", "TestTraits"],
+      dependencies: [
+        "CSupport", "EventLog", "LogFormat", "LogMaintenance", "Migrations", "Recording",
+        "recording-victim", "TaskLogKit", "TestSupport", "TestTraits",
+      ],
       linkerSettings: exportsSymbols),
     .testTarget(
       name: "QueryingTests",
@@ -138,23 +175,36 @@ let package = Package(
       linkerSettings: exportsSymbols),
     .testTarget(
       name: "ReportingTests",
-      dependencies: ["EventLog", "LogAnalysis", "LogFormat", "Reporting", "TaskLogPlugin", "TestSupport"],
+      dependencies: [
+        "EventLog", "LogAnalysis", "LogFormat", "Reporting", "TaskLogPlugin", "TestSupport",
+      ],
       linkerSettings: exportsSymbols),
     .testTarget(
       name: "ReplayingTests",
-      dependencies: ["EventLog", "LogFormat", "Replaying", "TaskLogKit", "TaskLogPlugin", "TestSupport", "TestTraits"],
+      dependencies: [
+        "EventLog", "LogFormat", "Replaying", "TaskLogKit", "TaskLogPlugin", "TestSupport",
+        "TestTraits",
+      ],
       linkerSettings: exportsSymbols),
     .testTarget(
       name: "CheckingTests",
-      dependencies: ["EventLog", "LogFormat", "LogMaintenance", "TaskLogKit", "TaskLogPlugin", "TestSupport", "TestTraits"],
+      dependencies: [
+        "EventLog", "LogFormat", "LogMaintenance", "TaskLogKit", "TaskLogPlugin", "TestSupport",
+        "TestTraits",
+      ],
       linkerSettings: exportsSymbols),
     .testTarget(
       name: "AMQPTests",
-      dependencies: ["AMQP", "recording-victim", "tasklog", "TaskLogKit", "TestSupport", "TestTraits"],
+      dependencies: [
+        "AMQP", "recording-victim", "tasklog", "TaskLogKit", "TestSupport", "TestTraits",
+      ],
       exclude: ["documented.py"], linkerSettings: exportsSymbols),
     .testTarget(
       name: "CommandTests",
-      dependencies: ["EventLog", "LogAnalysis", "LogFormat", "LogMaintenance", "Migrations", "Querying", "recording-victim", "tasklog", "TaskLogKit", "TaskLogPlugin", "TestSupport", "TestTraits"],
+      dependencies: [
+        "EventLog", "LogAnalysis", "LogFormat", "LogMaintenance", "Migrations", "Querying",
+        "recording-victim", "tasklog", "TaskLogKit", "TaskLogPlugin", "TestSupport", "TestTraits",
+      ],
       exclude: ["Frozen", "Help", "Logs", "Outputs", "Python"],
       linkerSettings: exportsSymbols),
   ],

@@ -134,7 +134,9 @@ struct ReadyRows {
       bind(insertEvent, 12, step.row.args)
       bind(insertEvent, 13, step.row.snapshot)
       try run(insertEvent, database)
-      if index % rowsPerBatch == rowsPerBatch - 1 { try database.execute("COMMIT; BEGIN IMMEDIATE") }
+      if index % rowsPerBatch == rowsPerBatch - 1 {
+        try database.execute("COMMIT; BEGIN IMMEDIATE")
+      }
     }
     try database.execute("COMMIT")
   }

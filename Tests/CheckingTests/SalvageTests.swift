@@ -3,10 +3,10 @@ import TaskLogPlugin
 import TestSupport
 import TestTraits
 import Testing
+
 @testable import EventLog
 @testable import LogFormat
 @testable import LogMaintenance
-
 
 /// Damaged logs, and what is saved of them.
 ///

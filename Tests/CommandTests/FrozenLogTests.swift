@@ -24,7 +24,7 @@ import Testing
     // Version 2 is not released: after a change of it, remove its logs and freeze them again.
     "v2-demo": "dc72a323fc0f2cdbe009ab2f0db0d7a3a8f4f0635a909d409ccd7d470f1a154f",
     "v2-dask": "759331866e7d798e8006e7c413f58bd9fa56b410ac750b1a476f2c9fdd739fea",
-    "v2-future": "d7c4eb5e5bd1b4edc927a8d797f50a996a4bcf6cc8b554558f999958cf4e75dd",
+    "v2-future": "c982b6112ead4e5674c507339796c304510f060a865c59e4f38247958d8b7e3b",
     "v2-later": "20c181432ddfe048d1380c2a8b9e252b9f320bdc759a9843c6748532670e1563",
   ]
 

@@ -1,9 +1,9 @@
 import TestSupport
 import Testing
+
 @testable import EventLog
 @testable import LogAnalysis
 @testable import TaskLogPlugin
-
 
 /// Which failure each failed task came of; by the scan and by the view, which must say the same.
 @Suite struct BlameTests {

@@ -1,8 +1,8 @@
 import TestSupport
 import Testing
+
 @testable import EventLog
 @testable import TaskLogPlugin
-
 
 /// Random streams like those of an engine, of which some sources arrive late.
 @Suite struct CausalOrderPropertyTests {

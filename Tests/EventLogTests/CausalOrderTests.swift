@@ -1,7 +1,7 @@
 import Testing
+
 @testable import EventLog
 @testable import TaskLogPlugin
-
 
 /// What `CausalOrder` gives for literal streams. Source 0 is the scheduler; keys and stimuli are
 /// their numbers; an event's name is its place in the stream.

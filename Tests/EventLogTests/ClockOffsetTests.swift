@@ -1,9 +1,9 @@
 import Testing
+
 @testable import EventLog
 @testable import LogAnalysis
 @testable import LogFormat
 @testable import TaskLogPlugin
-
 
 /// Times of workers are told by the scheduler's clock, as far as it is known how theirs differ.
 @Suite struct ClockOffsetTests {

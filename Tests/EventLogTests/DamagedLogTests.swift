@@ -1,10 +1,10 @@
 import TestSupport
 import Testing
+
 @testable import EventLog
 @testable import LogAnalysis
 @testable import LogFormat
 @testable import TaskLogPlugin
-
 
 /// Logs with bytes missing or changed: whatever is in a file, reading it ends, and ends in what is
 /// there or in an error.

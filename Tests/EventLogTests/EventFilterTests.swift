@@ -1,10 +1,10 @@
 import TestSupport
 import Testing
+
 @testable import EventLog
 @testable import LogFormat
 @testable import LogMaintenance
 @testable import TaskLogPlugin
-
 
 @Suite struct EventFilterTests {
   private let folder: TemporaryFolder

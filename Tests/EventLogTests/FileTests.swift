@@ -1,10 +1,10 @@
 import Foundation
 import Migrations
 import Testing
+
 @testable import EventLog
 @testable import LogFormat
 @testable import TaskLogPlugin
-
 
 @Suite struct FileTests {
   private let folder: TemporaryFolder

@@ -1,8 +1,8 @@
 import Testing
+
 @testable import EventLog
 @testable import LogFormat
 @testable import TaskLogPlugin
-
 
 /// A cursor that goes on with a log that grows.
 @Suite struct FollowedCursorTests {

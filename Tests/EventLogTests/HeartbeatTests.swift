@@ -1,10 +1,10 @@
 import TestSupport
 import Testing
+
 @testable import EventLog
 @testable import LogFormat
 @testable import LogMaintenance
 @testable import TaskLogPlugin
-
 
 /// Heartbeats are packed in a log, and come out of it as they went in.
 @Suite struct HeartbeatTests {

@@ -1,8 +1,8 @@
 import Testing
+
 @testable import EventLog
 @testable import LogFormat
 @testable import TaskLogPlugin
-
 
 /// A reader that is open while a recorder writes.
 @Suite struct LiveLogTests {

@@ -1,10 +1,10 @@
 import Foundation
 import Migrations
 import Testing
+
 @testable import EventLog
 @testable import LogFormat
 @testable import TaskLogPlugin
-
 
 /// Older logs are brought up to date along a chain that goes on where the released one ends: two
 /// versions that nobody has released.

@@ -1,8 +1,8 @@
 import TestSupport
 import Testing
+
 @testable import EventLog
 @testable import TaskLogPlugin
-
 
 /// Going on where another cursor has come to.
 @Suite struct PlaceTests {

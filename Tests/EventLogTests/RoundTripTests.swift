@@ -1,8 +1,8 @@
 import TestSupport
 import Testing
+
 @testable import EventLog
 @testable import TaskLogPlugin
-
 
 @Suite struct RoundTripTests {
   private let folder: TemporaryFolder

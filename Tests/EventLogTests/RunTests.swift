@@ -1,8 +1,8 @@
 import Testing
+
 @testable import EventLog
 @testable import LogFormat
 @testable import TaskLogPlugin
-
 
 @Suite struct RunTests {
   private let folder: TemporaryFolder

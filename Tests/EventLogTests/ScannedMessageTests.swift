@@ -1,10 +1,10 @@
 import TaskLogPlugin
 import TestSupport
 import Testing
+
 @testable import BrokerMessages
 @testable import EventLog
 @testable import LogFormat
-
 
 /// The fast way into a log and the way by values are one: what a message means does not depend on it.
 @Suite struct ScannedMessageTests {

@@ -1,10 +1,10 @@
 import TestSupport
 import Testing
+
 @testable import EventLog
 @testable import LogFormat
 @testable import LogMaintenance
 @testable import TaskLogPlugin
-
 
 /// What the tasks of a graph have in common is in a log once, and what shares an object still does
 /// after any way that an event can go.

@@ -1,12 +1,12 @@
 import Foundation
 import TestTraits
 import Testing
+
 @testable import EventLog
 @testable import LogAnalysis
 @testable import LogFormat
 @testable import LogMaintenance
 @testable import TaskLogPlugin
-
 
 /// Totals that are stored with a run equal what its events say, whatever has written the log.
 @Suite struct StoredTotalsTests {

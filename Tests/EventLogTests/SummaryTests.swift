@@ -1,10 +1,10 @@
 import TestSupport
 import Testing
+
 @testable import EventLog
 @testable import LogAnalysis
 @testable import LogFormat
 @testable import TaskLogPlugin
-
 
 /// A summary is what the views say, whatever order things come in.
 @Suite struct SummaryTests {

@@ -1,7 +1,7 @@
 import Testing
+
 @testable import EventLog
 @testable import TaskLogPlugin
-
 
 @Suite struct UserSQLTests {
   private let folder: TemporaryFolder

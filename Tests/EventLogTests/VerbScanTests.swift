@@ -1,10 +1,10 @@
 import TestSupport
 import Testing
+
 @testable import EventLog
 @testable import LogAnalysis
 @testable import LogFormat
 @testable import TaskLogPlugin
-
 
 /// The scans behind the verbs say what the views say, whatever order things come in.
 @Suite struct VerbScanTests {

@@ -1,8 +1,8 @@
 import Testing
+
 @testable import EventLog
 @testable import LogFormat
 @testable import TaskLogPlugin
-
 
 /// What the views say of a small log.
 @Suite struct ViewTests {

@@ -1,9 +1,9 @@
 import Testing
+
 @testable import EventLog
 @testable import LogAnalysis
 @testable import LogFormat
 @testable import TaskLogPlugin
-
 
 /// Workers are told apart by their lives, not by their addresses.
 @Suite struct WorkerLifeTests {

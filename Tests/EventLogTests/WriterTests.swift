@@ -1,9 +1,9 @@
 import TestSupport
 import Testing
+
 @testable import EventLog
 @testable import LogFormat
 @testable import TaskLogPlugin
-
 
 @Suite struct WriterTests {
   private let folder: TemporaryFolder

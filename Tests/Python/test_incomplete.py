@@ -126,6 +126,12 @@ def elsewhere(log: Path, server: str) -> None:
             "AND source = (SELECT id FROM source WHERE server_id = ?)",
             (server,),
         )
+        connection.execute(
+            "UPDATE event_total SET args_bytes = ("
+            "SELECT coalesce(sum(length(CAST(args AS BLOB))), 0) FROM event"
+            " JOIN source ON source.id = event.source WHERE source.run = event_total.run"
+            " AND source.kind = source_kind AND event.hook = event_total.hook)"
+        )
 
 
 def test_of_a_run_that_goes_on_nothing_is_missing_yet(

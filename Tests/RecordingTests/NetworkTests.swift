@@ -3,9 +3,9 @@ import TaskLogKit
 import TestSupport
 import TestTraits
 import Testing
+
 @testable import EventLog
 @testable import LogFormat
-
 
 /// What would not lie on a known local file system is written to a local disk, and it says so.
 @Suite(.exclusive(.services)) struct NetworkTests {

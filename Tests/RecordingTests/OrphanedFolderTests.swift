@@ -4,8 +4,8 @@ import LogFormat
 import LogMaintenance
 import TaskLogKit
 import Testing
-@testable import Recording
 
+@testable import Recording
 
 /// What recorders that were killed at certain moments leave beside a log goes away, and nothing else.
 @Suite struct OrphanedFolderTests {

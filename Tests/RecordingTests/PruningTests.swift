@@ -3,11 +3,11 @@ import TaskLogKit
 import TestSupport
 import TestTraits
 import Testing
+
 @testable import EventLog
 @testable import LogFormat
 @testable import LogMaintenance
 @testable import Recording
-
 
 /// What is pruned is gone from the disk, leaves gaps, and nothing else changes.
 @Suite(.exclusive(.services)) struct PruningTests {

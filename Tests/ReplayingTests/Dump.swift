@@ -44,7 +44,9 @@ enum Dump {
 
   /// What is known of the whole cluster at that moment.
   static func cluster(_ state: SchedulerState) -> String {
-    var fields: [String] = ["transitions=\(state.transitionCounter) mismatchCount=\(state.mismatchCount)"]
+    var fields: [String] = [
+      "transitions=\(state.transitionCounter) mismatchCount=\(state.mismatchCount)"
+    ]
     fields.append("tasks=\(state.tasks.map { "\($0.0)" })")
     fields.append("groups=\(state.groups.map(\.0)) prefixes=\(state.prefixes.map(\.0))")
     fields.append("unrunnable=\(state.unrunnable.map(\.key)) queued=\(state.queued.map(\.key))")

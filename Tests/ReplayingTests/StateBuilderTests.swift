@@ -1,8 +1,8 @@
 import EventLog
 import TaskLogPlugin
 import Testing
-@testable import Replaying
 
+@testable import Replaying
 
 @Suite struct StateBuilderTests {
   @Test func `a state that nobody looks at is not built`() async throws {

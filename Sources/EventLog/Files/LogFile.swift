@@ -142,7 +142,9 @@ package enum LogFile {
 
   /// The meaning of an SQLite error for a log that is open for reading. A missing table or column
   /// was changed by a newer version, or the file is damaged.
-  package static func error(_ error: SQLiteError, _ path: String, _ connection: Connection) -> LogError {
+  package static func error(_ error: SQLiteError, _ path: String, _ connection: Connection)
+    -> LogError
+  {
     guard error.primaryCode == SQLITE_ERROR else { return LogError(error, path: path) }
     let version = (try? connection.integer("PRAGMA user_version")) ?? 0
     return version > newestVersion

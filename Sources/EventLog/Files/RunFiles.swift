@@ -12,7 +12,9 @@ public enum RunFiles {
   public static func isEarlier(_ reason: String) -> Bool { reason.hasPrefix(earlier) }
 
   /// The segment that has the events of such a gap.
-  package static func name(inReason reason: String) -> String { String(reason.dropFirst(earlier.count)) }
+  package static func name(inReason reason: String) -> String {
+    String(reason.dropFirst(earlier.count))
+  }
 
   /// The seq of the last event of a source that a file knows of, whether present or missing.
   package static func lastNumber(of source: Int64, _ connection: Connection) throws -> Int64 {

@@ -72,7 +72,9 @@ public final class EventCursor {
 
   /// Number of events that were emitted before their cause; 0 unless the log contradicts itself or
   /// a cause arrived very late.
-  public var outOfOrderCount: Int { (causal?.outOfOrderCount ?? 0) + (beginning?.outOfOrderCount ?? 0) }
+  public var outOfOrderCount: Int {
+    (causal?.outOfOrderCount ?? 0) + (beginning?.outOfOrderCount ?? 0)
+  }
 
   /// Whether causes block events; false if only the events of one source are wanted.
   public var isCausal: Bool { causal != nil }

@@ -59,7 +59,8 @@ final class EmittedCauseLookup {
   private let done: Statement
   private let processing: Statement
 
-  init(_ connection: Connection, _ place: ResumePoint, _ sources: some Collection<SourceInfo>) throws
+  init(_ connection: Connection, _ place: ResumePoint, _ sources: some Collection<SourceInfo>)
+    throws
   {
     self.place = place
     done = try connection.prepare(

@@ -255,7 +255,7 @@ public final class LogReader {
   /// - Parameters:
   ///   - wanted: emits only the events of these sources, by row ID in the file. The others are
   ///     skipped at less cost; they still count for the order.
-  ///   - isFollowed: emits nothing before `goOn` sets the horizon.
+  ///   - isFollowed: emits nothing before `advance(to:emittingThrough:sources:isOver:)` sets the horizon.
   ///   - place: the point that another cursor of this log has reached, which has emitted what comes
   ///     before.
   ///   - readsAhead: a thread reads ahead; for consumers that want all events and have much to do

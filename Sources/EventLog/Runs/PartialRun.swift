@@ -15,17 +15,23 @@ package enum PartialRun {
       return .object([RunMetadataKey.isPartial: .bool(true), "metadata": metadata])
     }
     return .dict(
-      entries.filter { $0.key.string != RunMetadataKey.isPartial && $0.key.string != RunMetadataKey.lastSeqs }
+      entries.filter {
+        $0.key.string != RunMetadataKey.isPartial && $0.key.string != RunMetadataKey.lastSeqs
+      }
         + [.init(.string(RunMetadataKey.isPartial), .bool(true))])
   }
 
   /// The metadata of a run whose events are put in order.
   package static func ordered(_ metadata: Value) -> Value {
-    guard case .dict(let entries) = metadata, metadata[RunMetadataKey.isUnordered] != nil else { return metadata }
+    guard case .dict(let entries) = metadata, metadata[RunMetadataKey.isUnordered] != nil else {
+      return metadata
+    }
     return .dict(entries.filter { $0.key.string != RunMetadataKey.isUnordered })
   }
 
-  static func isMarked(_ metadata: Value) -> Bool { metadata[RunMetadataKey.isPartial]?.bool == true }
+  static func isMarked(_ metadata: Value) -> Bool {
+    metadata[RunMetadataKey.isPartial]?.bool == true
+  }
 }
 
 extension RunInfo {
@@ -118,7 +124,8 @@ extension LogWriter {
 
   /// The known holes of a partial run: up to the known last seq of each source, else up to the last
   /// event of each that is present.
-  package func holes(ofPartialRun run: Int64) throws -> [(source: Int64, hole: ClosedRange<Int64>)] {
+  package func holes(ofPartialRun run: Int64) throws -> [(source: Int64, hole: ClosedRange<Int64>)]
+  {
     let metadata = try metadata(ofRun: run)
     guard PartialRun.isMarked(metadata) else { return [] }
     let lasts = Dictionary(PartialRun.expectedLasts(metadata) ?? []) { first, _ in first }

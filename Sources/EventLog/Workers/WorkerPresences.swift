@@ -14,7 +14,9 @@ extension LogReader {
   /// before it.
   ///
   /// - Throws: `LogError`.
-  fileprivate func segmentStays(of run: RunInfo) throws -> [(stay: WorkerPresence, isContinued: Bool)] {
+  fileprivate func segmentStays(of run: RunInfo) throws -> [(
+    stay: WorkerPresence, isContinued: Bool
+  )] {
     try translating {
       let select = try totals(
         """

@@ -152,7 +152,8 @@ extension LogReader {
   }
 
   private func applyMoves(
-    to found: inout [StateSnapshot.Found], of run: RunInfo, until isInTime: (TaskReassignment) -> Bool
+    to found: inout [StateSnapshot.Found], of run: RunInfo,
+    until isInTime: (TaskReassignment) -> Bool
   ) throws {
     struct Place: Hashable { var source, key: Int64 }
     var last: [Place: TaskReassignment] = [:]

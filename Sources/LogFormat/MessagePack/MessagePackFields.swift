@@ -66,7 +66,8 @@ extension MessagePackWriter: FieldEncoder {
     }
   }
 
-  package mutating func field<Element: FieldEncodable>(_ name: StaticString, _ elements: [Element]) {
+  package mutating func field<Element: FieldEncodable>(_ name: StaticString, _ elements: [Element])
+  {
     begin(name)
     write(arrayOf: elements.count)
     for element in elements { write(element) }

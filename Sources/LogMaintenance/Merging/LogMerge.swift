@@ -130,7 +130,8 @@ public final class LogMerge {
       "SELECT 1 FROM event WHERE source = ? AND source_seq = ?")
     let positionKey = reader.path + "#" + run.id
     let cursor = try reader.events(
-      of: run, order: .arrival, resumingFrom: positions[positionKey].map(ResumePoint.init(arrived:)))
+      of: run, order: .arrival, resumingFrom: positions[positionKey].map(ResumePoint.init(arrived:))
+    )
     var isAtEnd = false
     while !isAtEnd {
       try writer.transaction {
@@ -360,7 +361,8 @@ public final class LogMerge {
   private func end(_ part: Part, _ number: Int64) throws {
     let run = part.run
     let known = try writer.connection.prepare(
-      "SELECT ended, metadata ->> '$.\(RunMetadataKey.nextSegment)', end = 'closed' FROM run WHERE id = ?")
+      "SELECT ended, metadata ->> '$.\(RunMetadataKey.nextSegment)', end = 'closed' FROM run WHERE id = ?"
+    )
     try known.bind(1, number)
     guard try known.step() else { return }
     let (isEnded, goesOn, isClosed) = (!known.isNull(0), !known.isNull(1), known.integer(2) == 1)

@@ -38,7 +38,8 @@ struct FailureRetention {
     }
     guard hasFailures else { return }
     let note = try connection.prepare(
-      "UPDATE run SET metadata = json_set(metadata, '$.\(RunMetadataKey.retainedKeys)', json(?)) WHERE id = ?")
+      "UPDATE run SET metadata = json_set(metadata, '$.\(RunMetadataKey.retainedKeys)', json(?)) WHERE id = ?"
+    )
     try writer.transaction {
       try note.bind(1, "[" + keys.sorted().map(String.init).joined(separator: ",") + "]")
       try note.bind(2, run.number)

@@ -81,8 +81,12 @@ public struct RunFileRemoval {
           guard let gone = part.numbers[info.source.id] else { continue }
           try recordRemoval(gone, of: info.number, before: before, writer)
         }
-        if run.previousFile == name { try writer.note(RunMetadataKey.previousSegment, before, run: run.number) }
-        if run.nextFile == name { try writer.note(RunMetadataKey.nextSegment, behind, run: run.number) }
+        if run.previousFile == name {
+          try writer.note(RunMetadataKey.previousSegment, before, run: run.number)
+        }
+        if run.nextFile == name {
+          try writer.note(RunMetadataKey.nextSegment, behind, run: run.number)
+        }
       }
     }
   }

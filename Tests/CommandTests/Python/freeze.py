@@ -68,6 +68,8 @@ SELECT run, count(DISTINCT key), count(DISTINCT CASE WHEN kind = 'scheduler'
   AND hook = (SELECT id FROM text WHERE text = 'transition')
   AND finish = (SELECT id FROM text WHERE text = 'erred') AND start IS NOT finish THEN key END)
 FROM event JOIN source ON source.id = event.source GROUP BY run;
+UPDATE meta SET value = (SELECT count(*) FROM text) WHERE name = 'texts';
+UPDATE meta SET value = (SELECT count(*) FROM key) WHERE name = 'keys';
 """
 
 

@@ -1,8 +1,8 @@
 import Testing
+
 @testable import EventLog
 @testable import LogFormat
 @testable import TaskLogPlugin
-
 
 /// A log with one run that a test fills.
 final class LogUnderTest {

@@ -1,10 +1,10 @@
 import TaskLogPlugin
 import Testing
+
 @testable import EventLog
 @testable import LogAnalysis
 @testable import LogFormat
 @testable import Reporting
-
 
 @Suite struct AttemptTests {
   private static let key: Key = "x-1"
