@@ -184,7 +184,7 @@ def test_errors_have_words(tmp_path: Path) -> None:
     with pytest.raises(LibraryError, match="no-such-folder"):
         NativeRecorder(str(tmp_path / "no-such-folder" / "run.db"), {})
     recorder = NativeRecorder(str(tmp_path / "run.db"), {})
-    with pytest.raises(LibraryError, match="'scheduler' or a 'worker'"):
+    with pytest.raises(LibraryError, match="'scheduler' or 'worker'"):
         recorder.source("client", "c", "tcp://c")
     recorder.close()
 

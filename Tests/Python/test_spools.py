@@ -114,7 +114,7 @@ def test_import_says_what_is_wrong(tmp_path: Path, in_process: Recording, tasklo
     assert "No such file" in tasklog(in_process.log, "import", tmp_path / "none", code=1)
     header = {"id": "w", "address": "tcp://w", "log": "/logs/b.db", "log_host": "far"}
     spool = WorkerSpool(str(tmp_path / "spool"), "another-run", header)
-    assert "lives" in tasklog(in_process.log, "import", tmp_path / "spool", code=1)
+    assert "is alive" in tasklog(in_process.log, "import", tmp_path / "spool", code=1)
     spool.put(b"\x01")
     spool.close()
     told = tasklog(in_process.log, "import", tmp_path / "spool", code=1)
