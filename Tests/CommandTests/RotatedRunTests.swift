@@ -140,7 +140,7 @@ import Testing
       ["summary", "--log", "logs/{run}.db"], environment: ["TMPDIR": "/proc"])
     #expect(result.code == 1)
     #expect(result.errors.contains("logs/{run}.db: cannot merge its files ("))
-    #expect(result.errors.contains("TMPDIR names another folder"))
+    #expect(result.errors.contains("set TMPDIR to another folder"))
     #expect(try run.csv(["query", "--count"]).count == 2)
   }
 
