@@ -46,7 +46,7 @@ struct ScannedEvents: Sendable {
 }
 
 extension EventMessage {
-  /// `nil` if the message has to be read as a value.
+  /// `nil` if the message must be read as a value.
   init?(scanning bytes: UnsafeRawBufferPointer) {
     guard bytes.isUTF8 else { return nil }
     let bytes = bytes.bindMemory(to: UInt8.self)

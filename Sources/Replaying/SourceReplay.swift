@@ -173,7 +173,7 @@ final class SourceReplay {
     if let failure = target.failure { throw failure }
   }
 
-  /// Applies the next event of the source and calls the plugins, unless a hook has to be awaited
+  /// Applies the next event of the source and calls the plugins, unless a hook must be awaited
   /// for it.
   ///
   /// - Returns: whether the event was handled; if not, `processAwaiting` handles it.

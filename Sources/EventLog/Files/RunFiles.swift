@@ -16,7 +16,7 @@ public enum RunFiles {
     String(reason.dropFirst(earlier.count))
   }
 
-  /// The seq of the last event of a source that a file knows of, whether present or missing.
+  /// The seq of the last event of a source in a file, whether present or in a gap.
   package static func lastNumber(of source: Int64, _ connection: Connection) throws -> Int64 {
     try connection.integer(
       """

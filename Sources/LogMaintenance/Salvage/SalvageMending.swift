@@ -64,7 +64,7 @@ struct SalvageMending {
     result.standIns += Int64(connection.changes)
   }
 
-  /// A missing source belongs to the only run there is, otherwise to a run of its own.
+  /// A missing source belongs to the only run there is, otherwise to a new run.
   private mutating func addFallbackSources() throws {
     let lost = try numbers(
       """

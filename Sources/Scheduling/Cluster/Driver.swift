@@ -10,7 +10,7 @@ protocol Driven: AnyObject, Sendable {
 
 /// Lets the thread that has just run a task process the consequences: it notifies the worker, the
 /// worker notifies the scheduler, and the scheduler sends workers their next tasks. None of them
-/// has to be woken.
+/// must be woken.
 ///
 /// There is one per thread, so nothing here is shared.
 final class Driver {

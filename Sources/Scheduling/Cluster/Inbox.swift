@@ -10,7 +10,7 @@ final class Inbox<Message: Sendable>: Sendable {
 
   private let state = Lock(State())
 
-  /// Appends a message; returns `true` if the actor has to be woken.
+  /// Appends a message; returns `true` if the actor must be woken.
   func put(_ message: Message) -> Bool {
     state.withLock { state in
       state.messages.append(message)
@@ -19,7 +19,7 @@ final class Inbox<Message: Sendable>: Sendable {
     }
   }
 
-  /// Appends several messages; returns `true` if the actor has to be woken.
+  /// Appends several messages; returns `true` if the actor must be woken.
   func put(_ messages: [Message]) -> Bool {
     state.withLock { state in
       if state.messages.isEmpty {
