@@ -118,7 +118,7 @@ static int lacks_text(PyObject *ts, PyObject *finish, PyObject *kwargs) {
   return !blamed || blamed == ts;
 }
 
-/* Whether nothing about the task has to be told beyond what every transition tells. */
+/* Whether the task has nothing to record beyond what every transition records. */
 static int is_plain(PyObject *ts, PyObject *finish, PyObject *kwargs) {
   if (lacks_text(ts, finish, kwargs)) return 0;
   if (is_true(ts, n_suspicious) || is_true(ts, n_annotations) || is_queueable(ts) != 1 ||
