@@ -184,7 +184,7 @@ class Options:
         known = {option.name: option for option in fields(cls) if "read" in option.metadata}
         for name in given:
             if name not in known:
-                options._add_problem(name, f"there is no option '{name}'")
+                options._add_problem(name, f"unknown option '{name}'")
         places = {name: _find(name, given) for name in known}
         for name, option in known.items():
             where, value = places[name]
@@ -203,7 +203,7 @@ class Options:
         if options.publish is not None and places["log"][0] is None:
             options.log = None
         for variable in _unknown_variables(known):
-            words = f"there is no option '{variable}'"
+            words = f"unknown option '{variable}'"
             options._add_problem(variable.removeprefix("TASKLOG_").lower(), words)
         return options
 
