@@ -22,7 +22,7 @@ WRONG = {
         {"TASKLOG_WORKER_INTERVAL": "soon"},
         "TASKLOG_WORKER_INTERVAL is 'soon'",
     ),
-    "an option that there is not": ({"TASKLOG_COLOUR": "red"}, "no option 'TASKLOG_COLOUR'"),
+    "an option that there is not": ({"TASKLOG_COLOUR": "red"}, "unknown option 'TASKLOG_COLOUR'"),
 }
 
 

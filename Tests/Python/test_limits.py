@@ -196,10 +196,10 @@ def test_limits_come_from_arguments_environment_and_config(
 @pytest.mark.parametrize(
     ("name", "value", "words"),
     [
-        ("exclude_hooks", "transtion", "'transtion' is the name of no hook; hooks are start"),
-        ("include_keys", [1], "it has to be patterns"),
+        ("exclude_hooks", "transtion", "'transtion' matches no hook; the hooks are start"),
+        ("include_keys", [1], "expected patterns"),
         ("max_args_bytes", "7 apples", ""),
-        ("max_args_bytes", 3, "it has to be a size from 1 kiB"),
+        ("max_args_bytes", 3, "expected a size from 1 kiB"),
     ],
 )
 def test_a_limit_that_cannot_be_is_told_and_not_used(name: str, value: Any, words: str) -> None:

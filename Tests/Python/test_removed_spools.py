@@ -143,7 +143,7 @@ def test_a_worker_says_so_once_and_loses_nothing(
         clean(spool)
     told = [record for record in caplog.records if record.name == "tasklog"]
     (words,) = [record.getMessage() for record in told]
-    assert "was removed from" in words and str(spool) in words and "made again" in words
+    assert "was removed from" in words and str(spool) in words and "created again" in words
     # Neither with Dask's loggers.
     assert all(record.exc_info is None for record in caplog.records)
     seen, logged = witness.seen(tmp_path / "witness"), witness.logged(tmp_path / "run.db")

@@ -1,9 +1,9 @@
-/* From Python's objects to MessagePack: what `encoding.py` does, for what is of a known type.
+/* Encodes Python's objects of known types as MessagePack, as `encoding.py` does.
  *
  * Only what it knows is encoded, by exact type: None, bool, int of 64 bits, float, str, bytes,
- * bytearray, list, tuple, set, frozenset, dict, and what Python has packed already. Anything else,
- * and what is too long or nested too deeply, is refused. No code of anybody else's is called, so
- * nothing changes while it is being encoded.
+ * bytearray, list, tuple, set, frozenset, dict, and values that Python has packed. Anything else, and
+ * what is too long or nested too deeply, is refused. No code of the objects is called, so nothing
+ * changes while it is being encoded.
  */
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
@@ -19,11 +19,11 @@ typedef struct {
   size_t count, capacity;
   /* Of text and bytes. */
   Py_ssize_t longest;
-  /* A tuple of bytes in lower case: names whose values are not kept; or NULL. */
+  /* A tuple of bytes in lower case: names whose values are redacted; or NULL. */
   PyObject *patterns;
 } Buffer;
 
-/* What has been packed already: a tuple of a code and bytes. */
+/* The type of a packed value: a tuple of a code and bytes. */
 static PyObject *packed_type;
 
 static int reserve(Buffer *b, size_t more) {
@@ -148,7 +148,7 @@ static int any_set(Buffer *b, PyObject *o, uint8_t code, int depth) {
 
 static char lower(char c) { return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c; }
 
-/* As `Redaction` of the Swift side: `*` is any bytes and `?` one; on a mismatch behind a `*` it
+/* As `Redaction` of the Swift side: `*` is any bytes and `?` one; on a mismatch after a `*` it
  * goes back to it and lets it take one more byte. The pattern is in lower case. */
 static int matches(const char *name, Py_ssize_t n, const char *pattern, Py_ssize_t m) {
   Py_ssize_t place = 0, part = 0, star_part = -1, star_place = 0;
@@ -170,7 +170,7 @@ static int matches(const char *name, Py_ssize_t n, const char *pattern, Py_ssize
   return part == m;
 }
 
-/* Whether the value of this name is not to be kept; -1 when that cannot be told. */
+/* Whether the value of this name is redacted; -1 if that is unknown. */
 static int is_redacted(Buffer *b, PyObject *name) {
   if (Py_TYPE(name) != &PyUnicode_Type) return 0;
   Py_ssize_t n, m;

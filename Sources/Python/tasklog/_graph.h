@@ -26,7 +26,7 @@ static int dependencies(Buffer *b, PyObject *ts, int *count) {
   return done && seen == n;
 }
 
-/* The span of a task's group, when it has not been told. */
+/* The span of a task's group, if it has not been recorded. */
 static int span(Buffer *b, PyObject *ts, PyObject *spans, int *count) {
   PyObject *group = PyObject_GetAttr(ts, n_group);
   PyObject *id = group ? PyObject_GetAttr(group, n_span_id) : NULL;
@@ -87,7 +87,7 @@ static int describe(
   PyObject *own = PyObject_GetAttr(ts, n_priority);
   PyObject *annotations = PyObject_GetAttr(ts, n_annotations);
   if (!own || !annotations) done = 0;
-  /* What stands in the args is not told again. */
+  /* What the args have is not repeated. */
   if (done && own != Py_None && own != priority)
     done = field(b, "priority", &count) && encode(b, own, 0);
   if (done && annotations == Py_None)

@@ -8,7 +8,7 @@
 static int64_t (*put_function)(int64_t, int32_t, const void *, size_t);
 
 /* Kept from one event to the next; the interpreter's lock is held all the time. While an event is
- * being encoded, the collector of garbage may call somebody who records another one: `is_busy`
+ * being encoded, the garbage collector may call code that records another one: `is_busy`
  * sends that one the way through Python. */
 static Buffer buffer;
 static int is_busy;
@@ -100,7 +100,7 @@ static PyObject *given(PyObject *kwargs, PyObject *name) {
   return value == Py_None ? NULL : value;
 }
 
-/* The key of the task that a failed one blames, where the args do not tell; NULL where they do, or
+/* The key of the task that a failed one blames, if the args lack it; NULL if they have it, or
  * with an error. */
 static PyObject *blamed_key(PyObject *ts, PyObject *finish, PyObject *kwargs) {
   if (!is_text(finish, n_erred) || given(kwargs, n_cause)) return NULL;
@@ -118,7 +118,7 @@ static int lacks_text(PyObject *ts, PyObject *finish, PyObject *kwargs) {
   return !blamed || blamed == ts;
 }
 
-/* Whether nothing about the task has to be told beyond what every transition tells. */
+/* Whether the task has nothing to record beyond what every transition records. */
 static int is_plain(PyObject *ts, PyObject *finish, PyObject *kwargs) {
   if (lacks_text(ts, finish, kwargs)) return 0;
   if (is_true(ts, n_suspicious) || is_true(ts, n_annotations) || is_queueable(ts) != 1 ||
@@ -130,8 +130,8 @@ static int is_plain(PyObject *ts, PyObject *finish, PyObject *kwargs) {
   return dependencies >= 0 && dependencies < 2 && dependents >= 0 && dependents < 2;
 }
 
-/* What the scheduler recommended, and whom a failed task blames: in a snapshot of its own, nil where
- * there is nothing. */
+/* Writes what the scheduler recommended and the task that a failed one blames, as the snapshot of the
+ * task; nil if there is neither. */
 static int snapshot(Buffer *b, PyObject *last, PyObject *key, PyObject *blamed) {
   PyObject *told = PyObject_GetAttr(last, n_recommendations);
   int done = told && Py_TYPE(told) == &PyDict_Type;
@@ -187,7 +187,7 @@ static int encode_transition(
   return done;
 }
 
-/* A task is gone. Nothing here may fail any more: the event has been put. */
+/* Forgets a task. Nothing here may fail: the event has been stored. */
 static void forget(Scheduler *s, PyObject *ts, PyObject *key) {
   PySet_Discard(s->known, key);
   if (PyDict_Size(s->keys) > 0 && !PyUnicode_Check(key)) PyDict_DelItem(s->keys, key);

@@ -38,7 +38,7 @@ static int grow_shared(void) {
   return 1;
 }
 
-/* Nothing has a number any more. */
+/* Forgets all numbers, at the end of an event. */
 static void forget_shared(void) {
   shared_count = 0;
   if (++shared_event == 0 || shared_capacity > 1 << 16) {

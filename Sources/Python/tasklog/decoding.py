@@ -1,7 +1,7 @@
-"""From the log's JSON back to the objects that the live hooks were called with.
+"""Decodes the log's JSON to the objects that the live hooks were called with.
 
-Nothing is executed: a pickle is only loaded where `unpickle` is set, which a log from a stranger
-should not be read with.
+Nothing is executed: a pickle is only loaded if `unpickle` is set, which must not be done for a log
+from a stranger.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Opaque:
 
 @dataclass(frozen=True)
 class PythonObject:
-    """An object that only Python could rebuild, and that was not rebuilt."""
+    """An object that could not be rebuilt from the log."""
 
     type: str
     repr: str
@@ -55,10 +55,10 @@ class Decoder:
     """Decodes the JSON of args and snapshots.
 
     blob:
-        Gives the bytes that were interned elsewhere in the log, by their hash.
+        Returns bytes that are interned in the log, by their hash.
     reference:
-        Gives the object that a reference to a worker, task or client stands for, by the name of its
-        type and its address or key.
+        Returns the worker, task or client that a reference stands for, by the name of its type and
+        its address or key.
     unpickle:
         Whether to load pickles.
     """
@@ -72,11 +72,11 @@ class Decoder:
         self.blob = blob
         self.reference = reference
         self.unpickle = unpickle
-        #: What the event that is being decoded shares, by its number.
+        #: The shared values of the event that is being decoded, by their number.
         self._shared: dict[int, Any] | None = None
-        #: How many objects of which type were not rebuilt.
+        #: The number of objects of each type that were not rebuilt.
         self.stand_ins: collections.Counter[Any] = collections.Counter()
-        #: How many values were not kept, by the reason.
+        #: The number of values that were not recorded, by the reason.
         self.opaque: collections.Counter[Any] = collections.Counter()
         self._scan = _scanner(self._object)
 
@@ -95,7 +95,7 @@ class Decoder:
     def loads(self, text: str, shared: dict[int, Any] | None = None) -> Any:
         """
         shared:
-            What args and snapshot of an event have in common, by its number: the same object in
+            Values that args and snapshot of an event share, by their number: the same object in
             both.
         """
         if '"$' not in text:
@@ -107,11 +107,11 @@ class Decoder:
             self._shared = before
 
     def key(self, text: str, typed: str | None) -> Any:
-        """A key of its two columns."""
+        """A key from its two columns."""
         return self.loads(typed) if typed else text
 
     def _object(self, value: dict[str, Any]) -> Any:
-        """An object whose content is decoded already; a tagged value has one name."""
+        """Converts an object whose content is decoded; a tagged value has one name."""
         if len(value) != 1:
             if "exception" in value or "traceback" in value:
                 _put_texts(value)
@@ -140,7 +140,7 @@ class Decoder:
         return Opaque(reason)
 
     def _same(self, number: int, value: Any) -> Any:
-        """The object with this number, of this value when it comes first."""
+        """The object with this number; `value` is that object at its first use."""
         shared = self._shared
         if shared is None:
             shared = {}
@@ -173,7 +173,7 @@ class Decoder:
 
 
 class _Json:
-    """JSON that is decoded when it is known to be wanted."""
+    """JSON that is decoded when it is used."""
 
     __slots__ = ("text",)
 
@@ -183,13 +183,13 @@ class _Json:
 
 _SCAN = _scanner()
 
-#: What the arguments of a call are kept under; not a tag.
+#: The names of the arguments of a call; not tags.
 _ARGUMENTS = {"$args", "$kwargs"}
 
 
 @dataclass
 class SerializedData:
-    """Dask's `Serialize` or `Serialized`, where Dask is not installed."""
+    """Replaces Dask's `Serialize` or `Serialized` if Dask is not installed."""
 
     header: Any = None
     frames: Any = None
@@ -207,7 +207,7 @@ def _serialized(content: dict[str, Any]) -> Any:
 
 
 def _put_texts(value: dict[str, Any]) -> None:
-    """Gives pickled exceptions their texts, so that people can be shown these."""
+    """Adds their texts to pickled exceptions, to be shown."""
     for name in ("exception", "traceback"):
         text = value.get(f"{name}_text", value.get(f"{name}Text"))
         if isinstance(text, str) and type(value.get(name)).__name__ in _SERIALIZED:

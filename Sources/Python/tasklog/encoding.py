@@ -1,17 +1,17 @@
-"""From what Dask's hooks are called with to MessagePack, without loss.
+"""Encodes the arguments of Dask's hooks as MessagePack, without loss.
 
-What MessagePack has no type for is an extension, as `MessagePackExtension` of the Swift side has
-them: tuples, sets, bytearrays, big integers, and tagged values for everything else. A tagged value
+Types that MessagePack lacks are extensions, the same as `MessagePackExtension` of the Swift side:
+tuples, sets, bytearrays, big integers, and tagged values for everything else. A tagged value
 is a name and a value:
 
 - ``$serialized``: Dask's `Serialized` (``header``, ``frames``) and `Serialize` (``data``);
 - ``$python``: an object that only Python can rebuild: its ``type``, its ``repr``, and its ``state``
-  (types that are known here and safe to rebuild) or its ``pickle`` (when that is asked for);
-- ``$opaque``: a value that was not kept, and why;
+  (types that are known here and safe to rebuild) or its ``pickle`` (if the option is set);
+- ``$opaque``: a value that was not recorded, and why;
 - ``$shared``: a number within the event and, at its first use, a value: annotations, which all
   tasks of a graph may share. Equal numbers stand for the same object;
 - ``$json``, within ``$shared``: the JSON of a large text, which the log stores once;
-- ``$same``, within ``$shared``: the SHA-256 of such JSON that an event before has brought.
+- ``$same``, within ``$shared``: the SHA-256 of such JSON that an earlier event had.
 
 This module is sent to workers by value, with `reprs`.
 """
@@ -34,7 +34,7 @@ from tasklog.reprs import safe_repr
 
 TUPLE, SET, FROZENSET, BYTEARRAY, BIG_INT, _WTF8, TAGGED = range(1, 8)
 
-#: A hook is its place in this list: Swift's `Hook.known`. It only ever grows at its end.
+#: A hook is its index in this list: Swift's `Hook.known`. New hooks are added at its end.
 HOOKS = {
     name: place
     for place, name in enumerate(
@@ -135,7 +135,7 @@ class Encoder:
     ) -> None:
         self.max_value_bytes = max_value_bytes
         self.pickle = pickle
-        #: Names whose values are not kept, as bytes in lower case.
+        #: Names whose values are redacted, as bytes in lower case.
         self.patterns = tuple(name.encode("utf-8", "surrogatepass").lower() for name in redact)
         self._hidden = _matcher(self.patterns)
         self._hides: dict[str, bool] = {}
@@ -153,8 +153,8 @@ class Encoder:
         self.sent: SentTexts | None = None
         #: Keys that are not just text, as they are packed.
         self._keys: dict[Any, Any] = {}
-        #: The fast way: what it is given holds nothing but None, bool, int, float, str, bytes,
-        #: lists, tuples and dicts of them.
+        #: The fast way, for values of only None, bool, int, float, str, bytes, and lists, tuples
+        #: and dicts of them.
         self.pack: Callable[[Any], bytes] = self._packer(0).pack
 
     def _packer(self, depth: int) -> msgpack.Packer:
@@ -167,7 +167,7 @@ class Encoder:
         return self._packers[depth]
 
     def _nested(self, values: list[Any]) -> bytes:
-        """Packs what lies inside of an extension, while another packer is at work."""
+        """Packs the content of an extension, while another packer is in use."""
         self._depth += 1
         try:
             return self._packer(self._depth).pack(values)
@@ -175,7 +175,7 @@ class Encoder:
             self._depth -= 1
 
     def _default(self, value: Any) -> Any:
-        """What the packer cannot pack, also on the fast way."""
+        """Converts what the packer cannot pack, also on the fast way."""
         kind = type(value)
         if kind is Packed:
             return msgpack.ExtType(value.code, value.data)
@@ -189,10 +189,10 @@ class Encoder:
     # Keys
 
     def key(self, key: Any) -> Any:
-        """A key as it goes into the field of an event: text as it is, anything else packed."""
+        """A key for the field of an event: text as it is, anything else packed."""
         if type(key) is str:
             return key
-        # 1 and 1.0 are equal, and packed differently: only what cannot be mistaken is remembered.
+        # 1 and 1.0 are equal, and packed differently: only unambiguous keys are remembered.
         if type(key) is not tuple or not _REMEMBERED.issuperset(map(type, key)):
             return self.value(key)
         packed = self._keys.get(key)
@@ -203,14 +203,14 @@ class Encoder:
         return packed
 
     def forget(self, key: Any) -> None:
-        """A key is not needed any more."""
+        """Forgets a key that is no longer needed."""
         if type(key) is not str:
             self._keys.pop(key, None)
 
     # Events
 
     def end_event(self) -> None:
-        """What is encoded from here on is of another event."""
+        """Ends an event: values are shared only within one."""
         if self._held:
             self._numbers.clear()
             self._objects.clear()
@@ -261,14 +261,14 @@ class Encoder:
     # Anything
 
     def named(self, args: dict[str, Any]) -> dict[str, Any]:
-        """Named arguments, prepared for packing; redacted where that is asked for."""
+        """Named arguments, prepared for packing and redacted."""
         return {name: self.argument(name, value) for name, value in args.items()}
 
     def argument(self, name: str, value: Any) -> Any:
         return _REDACTED if self.hides(name) else self.value(value)
 
     def hides(self, name: Any) -> bool:
-        """Whether what has this name, an argument or an item of a dict, is not to be kept."""
+        """Whether the value of this name, an argument or an item of a dict, is redacted."""
         if self._hidden is None or type(name) is not str:
             return False
         hides = self._hides.get(name)
@@ -280,7 +280,7 @@ class Encoder:
         return hides
 
     def value(self, value: Any) -> Any:
-        """Anything, prepared for packing: the packer packs the answer as it is."""
+        """Any value, prepared for packing: the packer packs the result as it is."""
         self._budget = MAXIMUM_VALUES
         self._path.clear()
         return self._prepare(value, 0)
@@ -289,7 +289,7 @@ class Encoder:
         return self._tagged("$opaque", reason)
 
     def _capped(self, value: str | bytes) -> Packed:
-        """The head of what is too long, and how long it was."""
+        """The beginning of a value that is too long, and its length."""
         encoded = value if isinstance(value, bytes) else value.encode("utf-8", "surrogatepass")
         length = len(encoded)
         return self._tagged("$capped", {"bytes": length, "head": value[:HEAD_LENGTH]})
@@ -346,7 +346,7 @@ class Encoder:
         try:
             return Packed(BIG_INT, str(value).encode())
         except ValueError:
-            # More digits than Python wants to print.
+            # More digits than Python prints.
             return self.opaque("capped")
 
     def _special(self, value: Any, kind: type, depth: int) -> Any:
@@ -382,7 +382,7 @@ class Encoder:
         return None
 
     def _python(self, value: Any, kind: type, depth: int) -> Packed:
-        """An object; once an event, however often it occurs: its `repr` may be slow."""
+        """An object; encoded once for each event, because its `repr` may be slow."""
         known = self._objects.get(id(value))
         if known is None:
             hidden_before = self._hidden_count
@@ -390,7 +390,7 @@ class Encoder:
             known = self._objects[id(value)] = packed, self._hidden_count > hidden_before
             self._held.append(value)
         else:
-            # What holds it may not tell of it, either.
+            # Its container must not show it, either.
             self._hidden_count += known[1]
         return known[0]
 
@@ -402,7 +402,7 @@ class Encoder:
         if self._hidden is not None and (
             self._hidden_count > hidden_before or self._has_hidden(value)
         ):
-            # Its text, or its pickle, would tell what is not to be kept.
+            # Its text or its pickle would contain the redacted value.
             described["repr"] = _REDACTED
         elif state is None and self.pickle:
             import cloudpickle
@@ -414,13 +414,13 @@ class Encoder:
         return self._tagged("$python", described)
 
     def _has_hidden(self, value: Any) -> bool:
-        """Whether an object has an attribute that is not to be kept."""
+        """Whether an object has an attribute that is redacted."""
         names = [*getattr(value, "__dict__", ()), *getattr(type(value), "__slots__", ())]
         return any(self.hides(name) for name in names)
 
 
 class _Pairs:
-    """Makes the dict that the packer packs of pairs that are prepared already."""
+    """Makes a dict for the packer from prepared pairs."""
 
     @staticmethod
     def of(pairs: list[tuple[Any, Any]], encoder: Encoder) -> Any:
@@ -430,13 +430,15 @@ class _Pairs:
                 return packable
         except TypeError:
             pass
-        # A key that cannot be one once it is prepared.
+        # A prepared key is not hashable, or equals another one.
         return encoder._tagged("$map", [[key, value] for key, value in pairs])
 
 
 def _matcher(patterns: tuple[bytes, ...]) -> Callable[[str], bool] | None:
-    """Matches names as `Redaction` of the Swift side does: by their bytes, with ``*`` for any and
-    ``?`` for one of them; capital letters do not matter."""
+    """Matches names as `Redaction` of the Swift side does.
+
+    By their bytes, with ``*`` for any and ``?`` for one of them, ignoring case.
+    """
     if not patterns:
         return None
     wild = {b"*": b".*", b"?": b"."}
@@ -448,7 +450,7 @@ def _matcher(patterns: tuple[bytes, ...]) -> Callable[[str], bool] | None:
     return lambda name: match(name.encode("utf-8", "surrogatepass").lower()) is not None
 
 
-#: A value that was not kept, packed.
+#: A redacted value, packed.
 _REDACTED = Packed(TAGGED, msgpack.packb(["$opaque", "redacted"]))
 _REMEMBERED = {str, int}
 _SCALARS = {bool, int, float}
@@ -460,7 +462,7 @@ def type_name(kind: type) -> str:
 
 
 def plain_state(value: Any, kind: type) -> tuple[Any] | None:
-    """Of types that are known and safe to rebuild, what they are rebuilt from."""
+    """The state that a value of a known and safe type is rebuilt from; None for other types."""
     name = type_name(kind)
     if kind is memoryview:
         return (value.tobytes(),)
@@ -476,7 +478,7 @@ def plain_state(value: Any, kind: type) -> tuple[Any] | None:
     if kind is range:
         return ([value.start, value.stop, value.step],)
     if kind in (datetime.datetime, datetime.date, datetime.time):
-        # Time zones of other kinds are objects of their own.
+        # Other time zones are objects.
         zone = getattr(value, "tzinfo", None)
         if zone is None or type(zone) is datetime.timezone:
             return (value.isoformat(),)

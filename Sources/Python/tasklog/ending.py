@@ -1,8 +1,8 @@
-"""The end of a recording: what Dask does at an end without telling its plugins, wrapped.
+"""The end of a recording: wraps what Dask does at an end without calling its plugins.
 
-A scheduler that closes asks its workers for their last events before it tells them to close, and
-waits for the end of each before it stops to listen. A plugin that is taken off or replaced ends its
-recording, on workers too.
+A scheduler that closes asks its workers for their last events before it closes them, and waits for
+the end of each before it stops listening. A plugin that is removed or replaced ends its recording,
+on workers too.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tasklog import spool, worker
-from tasklog.deep import _handle, _put
+from tasklog.state_hooks import _handle, _put
 
 logger = logging.getLogger("tasklog")
 
@@ -25,14 +25,14 @@ def install(recorder: Any, scheduler: Any) -> None:
         try:
             part(recorder, scheduler)
         except Exception as error:
-            # A version of Dask that is not known yet.
+            # An unknown version of Dask.
             logger.warning(
                 "tasklog: the end of this recording may be incomplete: %s: %r", part.__name__, error
             )
 
 
 def _closing(recorder: Any, scheduler: Any) -> None:
-    """The hook `close` is not the last: what comes after it is recorded, too."""
+    """The hook `close` is not the last event: later ones are recorded, too."""
 
     def ending(close: Callable[..., Any]) -> Callable[..., Any]:
         async def close_and_finish(*args: Any, **kwargs: Any) -> Any:
@@ -50,8 +50,10 @@ def _closing(recorder: Any, scheduler: Any) -> None:
 
 
 def _waiting(recorder: Any, scheduler: Any) -> None:
-    """A scheduler closes its connections after it has told the workers to close, and stops to
-    listen after that: in between the workers ship their last events."""
+    """Waits for the last events of the workers before the scheduler closes its connections.
+
+    It does that after it has asked the workers to close, and stops listening later.
+    """
     pool = scheduler.rpc
     close = pool.close
 
@@ -67,7 +69,7 @@ def _replacing(recorder: Any, scheduler: Any) -> None:
 
     def add_plugin(plugin: Any, *args: Any, **kwargs: Any) -> Any:
         if plugin is recorder:
-            # Dask adds what has added itself already.
+            # It has added itself already, at the front.
             return recorder._rename(kwargs.get("name") or recorder.name)
         if getattr(plugin, "_joined", None) is recorder:
             return None
@@ -88,7 +90,7 @@ def _removing(recorder: Any, scheduler: Any) -> None:
 
     async def unregister_scheduler_plugin(name: str, **kwargs: Any) -> Any:
         if scheduler.plugins.get(name) is recorder:
-            # Whoever asked for it is answered when the recording has ended.
+            # The caller gets the answer when the recording has ended.
             return await recorder.detach()
         return await unregister(name, **kwargs)
 
@@ -107,7 +109,7 @@ class ClosingWorkers:
         self._seconds = seconds
         #: Addresses of workers that ship, by their ids.
         self._recorded: dict[str, str] = {}
-        #: The ids of those that will tell of their end.
+        #: The ids of those that will report their end.
         self._expected: set[str] = set()
         #: Those that are being asked, by their addresses.
         self._asked: dict[str, asyncio.Task[Any]] = {}
@@ -123,18 +125,18 @@ class ClosingWorkers:
             return
         self._recorded[id] = address
         if len(self._recorded) > 2 * len(self._scheduler.workers) + 100:
-            # Those that were killed have told of no end.
+            # Killed workers have not reported their end.
             present = self._scheduler.workers
             self._recorded = {i: a for i, a in self._recorded.items() if a in present}
 
     def leave(self, address: str) -> None:
-        """A worker is gone for the scheduler: it need not be waited for any longer."""
+        """Stops waiting for a worker that has left the scheduler."""
         task = self._asked.pop(address, None)
         if task is not None:
             task.cancel()
 
     async def ask(self) -> None:
-        """Asks all workers to ship what they have, and waits for it."""
+        """Asks all workers to ship their events, and waits for them."""
         loop = asyncio.get_running_loop()
         self._deadline = loop.time() + self._seconds
         present = self._scheduler.workers
@@ -170,18 +172,18 @@ class ClosingWorkers:
         self._expected.clear()
 
 
-def take_leftovers(
+def recover_orphans(
     folder: str | None, run: str, take: Callable[[dict[str, Any], bytes], Any]
 ) -> None:
-    """Takes what workers of a run on this host that are gone have left in their spools."""
+    """Recovers the spools of dead workers of a run on this host."""
     try:
         for orphan in spool.orphans(folder or worker.default_folder(), run):
-            _take_orphan(orphan, take)
+            _recover_orphan(orphan, take)
     except Exception as error:
-        logger.debug("tasklog: spools of workers are left as they are: %r", error)
+        logger.debug("tasklog: spools of workers are not recovered: %r", error)
 
 
-def _take_orphan(orphan: spool.Orphan, take: Callable[[dict[str, Any], bytes], Any]) -> None:
+def _recover_orphan(orphan: spool.Orphan, take: Callable[[dict[str, Any], bytes], Any]) -> None:
     taken = False
     try:
         if orphan.header is not None:
@@ -196,7 +198,7 @@ open_recorders: weakref.WeakSet[Any] = weakref.WeakSet()
 
 
 def finish_all() -> None:
-    """Ends what schedulers that nobody has closed were recording, before the process ends."""
+    """Ends the recordings of schedulers that were not closed, before the process ends."""
     for recorder in list(open_recorders):
         recorder.finish()
 

@@ -1,8 +1,8 @@
-"""Failures of other plugins' hooks, which Dask swallows and logs, among the events.
+"""Records failures of other plugins' hooks, which Dask catches and logs.
 
-A replay of such a plugin fails as well; with this it knows that the live run did, too. The mark is
-``report`` with the name of the plugin's class, the hook, and the class of the error. What Dask does
-not log, because its loggers are set to be silent, is not seen here.
+A replay of such a plugin fails as well; the mark says that the live run did, too. The mark is
+``report`` with the name of the plugin's class, the hook, and the class of the error. Failures that
+Dask does not log, because its loggers are silent, are not recorded.
 
 This module is sent to workers by value.
 """
@@ -15,7 +15,7 @@ import threading
 from collections.abc import Callable, Iterable
 from typing import Any
 
-#: Those that tell of plugins.
+#: The loggers that log failures of plugins.
 _LOGGERS = (
     "distributed.scheduler", "distributed.broker", "distributed.worker",
     "distributed.worker.state_machine", "distributed.utils",
@@ -25,17 +25,17 @@ _CALLERS = {
     "_transition": "transition", "_notify_plugins": "transition", "publish": "log_event",
     "plugin_add": "setup", "plugin_remove": "teardown",
 }  # fmt: skip
-#: So many failures of one hook of one plugin with one kind of error are recorded one by one.
+#: The number of failures of one hook of one plugin with one kind of error that are recorded.
 _MAXIMUM = 1000
 
 
 class FailureWatch(logging.Filter):
-    """Sees what Dask logs, and leaves it as it is.
+    """Reads what Dask logs, and does not change it.
 
-    A filter and not a handler: a logger without handlers is told of warnings in another way.
+    A filter and not a handler: without a handler a logger prints warnings in another way.
 
     plugins:
-        Gives the plugins of the server that is recorded; others may be in this process.
+        Returns the plugins of the server that is recorded; the process may have other servers.
     put:
         Records the mark.
     """
@@ -60,29 +60,29 @@ class FailureWatch(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         if record.exc_info and threading.get_ident() == self._thread:
             try:
-                self._take(record.exc_info[1])
+                self._record(record.exc_info[1])
             except Exception:
-                # Whatever it was, the message goes on.
+                # The message is logged in any case.
                 pass
         return True
 
-    def _take(self, error: BaseException | None) -> None:
+    def _record(self, error: BaseException | None) -> None:
         found = None if error is None else self._origin(error)
         if found is None:
             return
         plugin, hook = found
-        told = failure(plugin, hook, error)
-        if told["plugin"] == "Recorder":
+        mark = failure(plugin, hook, error)
+        if mark["plugin"] == "Recorder":
             return
-        place = tuple(told.values())
+        place = tuple(mark.values())
         self._counts[place] += 1
         if self._counts[place] < _MAXIMUM:
-            self._put(told)
+            self._put(mark)
         elif self._counts[place] == _MAXIMUM:
-            self._put(dict(told, more=True))
+            self._put(dict(mark, more=True))
 
     def _origin(self, error: BaseException) -> tuple[Any, str] | None:
-        """The plugin that has failed, and its hook, by the frames of the traceback."""
+        """The plugin that failed, and its hook, from the traceback; None if it is none."""
         own = list(self._plugins())
         trace = error.__traceback__
         caller = trace.tb_frame if trace is not None else None
@@ -94,7 +94,7 @@ class FailureWatch(logging.Filter):
             trace = trace.tb_next
         if caller is None:
             return None
-        # It could not even be called.
+        # The hook could not be called.
         plugin, name = caller.f_locals.get("plugin"), caller.f_code.co_name
         if plugin is None or all(plugin is not one for one in own):
             return None

@@ -1,6 +1,7 @@
-"""Which events a worker keeps, as `Recorder.Filter` of the Swift side lets them through at the
-scheduler: by the patterns of their hook, their key and their source, with ``*`` for any characters
-and ``?`` for one.
+"""The filter of a worker's events, as `Recorder.Filter` of the Swift side is at the scheduler.
+
+An event is admitted by the patterns of its hook, its key and its source, with ``*`` for any
+characters and ``?`` for one.
 
 This module is sent to workers by value: it imports nothing of this package.
 """
@@ -15,7 +16,7 @@ from typing import Any
 NAMES = tuple(
     f"{kind}_{what}" for what in ("hooks", "keys", "sources") for kind in ("include", "exclude")
 )
-#: Marks without which a recording makes no sense.
+#: Marks that a recording cannot do without.
 _ALWAYS = {"attach", "detach", "report", "excluded"}
 
 
@@ -35,12 +36,12 @@ class Patterns:
 
 
 def hook_patterns(patterns: Iterable[str]) -> Patterns:
-    """Dask's spelling of hooks is as good as that of the log."""
+    """Patterns for hooks, which match Dask's spelling and that of the log."""
     return Patterns([pattern.replace("_", "") for pattern in patterns], ignores_case=True)
 
 
 class Filter:
-    """What is let through of one worker."""
+    """Decides which events of one worker are recorded."""
 
     def __init__(self, rules: dict[str, Any], names: Iterable[str]) -> None:
         sources = [Patterns(rules[name]) for name in ("include_sources", "exclude_sources")]
@@ -54,7 +55,7 @@ class Filter:
 
     @classmethod
     def of(cls, rules: dict[str, Any], names: Iterable[str]) -> Filter | None:
-        """Nothing when everything is let through."""
+        """The filter of these rules; None if they admit everything."""
         return cls(rules, names) if any(rules.values()) else None
 
     def admits(self, hook: str, key: Any) -> bool:

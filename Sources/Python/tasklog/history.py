@@ -1,7 +1,7 @@
-"""What a scheduler is set to, and what it has gathered before a recorder was attached.
+"""The settings of a scheduler, and what it collected before a recorder was attached.
 
-Only what plugins can look up and what no hook tells. What the installed version does not have is
-left out.
+Only what plugins can look up and no hook is called with. What the installed version does not have
+is left out.
 """
 
 from __future__ import annotations
@@ -23,28 +23,28 @@ SETTINGS = (
 )  # fmt: skip
 #: Collections that forget their oldest entries; how many they hold is a setting.
 LIMITED = ("computations", "erred_tasks", "transition_log")
-#: How much is recorded of what grows: so many of the newest entries.
+#: The number of the newest entries that are recorded of a collection that grows.
 KEPT = 1000
-#: Sums that heartbeats add to, as pairs: their keys are no texts.
+#: Sums that heartbeats add to, as pairs: their keys are not text.
 SUMS = ("bandwidth_workers", "bandwidth_types", "cumulative_worker_metrics")
 
 
 def found(scheduler: Any) -> dict[str, Any]:
-    """The settings and the history of a scheduler; what fails is left out, and told."""
-    told: dict[str, Any] = {}
+    """The settings and the history of a scheduler; a part that fails is left out and logged."""
+    history: dict[str, Any] = {}
     for name, part in _PARTS.items():
         try:
-            told[name] = part(scheduler)
+            history[name] = part(scheduler)
         except Exception as error:
             logger.warning("tasklog: %s of the scheduler is not recorded: %r", name, error)
-    return told
+    return history
 
 
 def _settings(s: Any) -> dict[str, Any]:
-    told = {name: getattr(s, name) for name in SETTINGS if hasattr(s, name)}
-    told["lengths"] = {n: getattr(s, n).maxlen for n in LIMITED if hasattr(s, n)}
-    told["durations"] = dict(dask.config.get("distributed.scheduler.default-task-durations", {}))
-    return told
+    history = {name: getattr(s, name) for name in SETTINGS if hasattr(s, name)}
+    history["lengths"] = {n: getattr(s, n).maxlen for n in LIMITED if hasattr(s, n)}
+    history["durations"] = dict(dask.config.get("distributed.scheduler.default-task-durations", {}))
+    return history
 
 
 def _computations(s: Any) -> list[dict[str, Any]]:
@@ -67,7 +67,7 @@ def _topics(s: Any) -> dict[str, Any]:
 
 
 def _last(entries: Any) -> list[Any]:
-    """The newest entries: all are found in one go, between two events of the scheduler."""
+    """The newest entries, read at once, between two events of the scheduler."""
     return list(islice(reversed(entries), KEPT))[::-1]
 
 

@@ -1,4 +1,4 @@
-"""The hooks of the recorder: what Dask calls, and how it gets into the spool."""
+"""The hooks of the recorder that Dask calls, and how their events are stored in the spool."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 from distributed.diagnostics.plugin import SchedulerPlugin
 
-from tasklog import facts
+from tasklog import snapshots
 from tasklog.encoding import HOOKS, STATES, TRANSITION, Encoder, Shared
 from tasklog.library import REFUSED, NativeRecorder
 from tasklog.stealing import Loads
@@ -19,8 +19,10 @@ logger = logging.getLogger("tasklog")
 
 
 class LastTransition(collections.deque[Any]):
-    """A log of transitions of length 0 (``distributed.admin.low-level-log-length``), which still
-    tells of the last one."""
+    """A log of transitions of length 0 that still has the last one.
+
+    The length is ``distributed.admin.low-level-log-length``.
+    """
 
     last = None
 
@@ -29,7 +31,7 @@ class LastTransition(collections.deque[Any]):
 
 
 class Hooks(SchedulerPlugin):
-    """What is known of a recording that goes on is set by `Recorder`."""
+    """The hooks of `Recorder`, which sets these attributes when a recording begins."""
 
     _native: NativeRecorder | None
     _scheduler: Any
@@ -84,7 +86,7 @@ class Hooks(SchedulerPlugin):
             self._fail(hook, error)
 
     def _write(self, fields: list[Any]) -> None:
-        """Puts an event into the spool; it is there when this returns."""
+        """Stores an event in the spool; it is durable when this returns."""
         if self._put_event is not None:
             patterns = self._encoder.patterns
             answer = self._put_event(self._handle, self._source, fields, self._longest, patterns)
@@ -100,7 +102,7 @@ class Hooks(SchedulerPlugin):
             self._refuse()
 
     def _prepared(self, fields: list[Any]) -> list[Any]:
-        """The fields of an event that holds more than the fast way knows."""
+        """The fields of an event that the fast way cannot encode."""
         encoder, (args, snapshot) = self._encoder, fields[8:]
         key = None if fields[2] is None else encoder.key(fields[2])
         if args is not None:
@@ -111,7 +113,7 @@ class Hooks(SchedulerPlugin):
         return [*fields[:2], key, *fields[3:8], args, snapshot]
 
     def _fail(self, what: str, error: Exception) -> None:
-        """An error of our own: counted, told once, a gap in the log; never Dask's problem."""
+        """Counts an error of the recorder as a gap, and logs the first; Dask never sees it."""
         self._errors += 1
         if self._errors == 1:
             logger.warning(
@@ -140,14 +142,17 @@ class Hooks(SchedulerPlugin):
     def transition(
         self, key: Any, start: str, finish: str, *args: Any, stimulus_id: str, **kwargs: Any
     ) -> None:
-        """Where there is a library for it, this is done in C as long as nothing is unusual: see
-        `Scheduler` in ``_scheduler.h``."""
+        """Records a transition.
+
+        With the library, C code does this unless something is unusual: see `Scheduler` in
+        ``_scheduler.h``.
+        """
         if self._native is None:
             return
         try:
             scheduler = self._scheduler
             if len(scheduler.workers) != self._seen.workers:
-                self._notice_departed(expected=False)
+                self._record_departed(expected=False)
             ts = scheduler.tasks[key]
             if key not in self._known:
                 self._announce(ts)
@@ -158,9 +163,9 @@ class Hooks(SchedulerPlugin):
                 or ts.resource_restrictions
                 or key in self._limits
             ):
-                self._tell_limits(ts, finish)
+                self._record_limits(ts, finish)
             log = scheduler.transition_log
-            worker = run = told = None
+            worker = run = state = None
             if finish == "processing":
                 worker, run = ts.processing_on.address, ts.run_id
             if kwargs:
@@ -170,9 +175,9 @@ class Hooks(SchedulerPlugin):
                 at, recommendations = last.timestamp, last.recommendations
                 if recommendations:
                     if len(recommendations) == 1 and key in recommendations:
-                        told = {"recommends": recommendations[key]}
+                        state = {"recommends": recommendations[key]}
                     else:
-                        told = {"recommendations": recommendations}
+                        state = {"recommendations": recommendations}
             else:
                 at = time.time()
             counter = scheduler.transition_counter
@@ -183,94 +188,93 @@ class Hooks(SchedulerPlugin):
                 or finish == "forgotten"
                 or (self._has_queueable and not ts._queueable)
             ):
-                told = self._rare_facts(ts, finish, counter, told)
+                state = self._rare_state(ts, finish, counter, state)
             if finish == "erred":
-                told = self._failure_facts(ts, kwargs, told)
+                state = self._failure_state(ts, kwargs, state)
             self._seen.counter = counter
             fields = [
                 at, TRANSITION, key, STATES.get(start, start), STATES.get(finish, finish),
                 stimulus_id, worker, run,
                 [list(args), kwargs] if kwargs or args else None,
-                [{"task": told}] if told else None,
+                [{"task": state}] if state else None,
             ]  # fmt: skip
             self._write(fields)
         except Exception as error:
             self._fail("transition", error)
 
-    def _rare_facts(
-        self, ts: Any, finish: str, counter: int, told: dict[str, Any] | None
+    def _rare_state(
+        self, ts: Any, finish: str, counter: int, state: dict[str, Any] | None
     ) -> dict[str, Any] | None:
-        """What is at its default for nearly every transition."""
-        told = {} if told is None else told
+        """Adds what has its default for nearly every transition."""
+        state = {} if state is None else state
         if counter != self._seen.counter + 1:
-            told["counter"] = counter
+            state["counter"] = counter
         if ts.suspicious:
-            told["suspicious"] = ts.suspicious
+            state["suspicious"] = ts.suspicious
         if ts.annotations and "retries" in ts.annotations:
-            told["retries"] = ts.retries
+            state["retries"] = ts.retries
         if self._has_queueable and not ts._queueable:
-            told["queueable"] = False
+            state["queueable"] = False
         if finish == "forgotten":
-            # A plugin sees them in the order of a copy of the set; which they are is known.
+            # Plugins see them in the order of a copy of the set, which only its order determines.
             for name in ("dependencies", "dependents"):
                 tasks = getattr(ts, name)
                 if len(tasks) > 1:
-                    told[name] = facts.order(facts.keys(tasks))
+                    state[name] = snapshots.order(snapshots.keys(tasks))
             self._known.discard(ts.key)
             self._encoder.forget(ts.key)
-            # A group that comes again is a new one.
+            # A later group of this name is a new one.
             self._spans.pop(ts.group.name, None)
-        return told
+        return state
 
-    def _failure_facts(
-        self, ts: Any, kwargs: dict[str, Any], told: dict[str, Any] | None
+    def _failure_state(
+        self, ts: Any, kwargs: dict[str, Any], state: dict[str, Any] | None
     ) -> dict[str, Any] | None:
-        """Whom a failed task blames, and the text of an exception that Dask has made, where the
-        args do not have them."""
-        told = {} if told is None else told
+        """Adds the blamed task and the text of an exception, if the args lack them."""
+        state = {} if state is None else state
         blamed = ts.exception_blame
         if blamed is not None and kwargs.get("cause") is None:
-            told["blame"] = blamed.key
+            state["blame"] = blamed.key
         if blamed is ts and kwargs.get("exception_text") is None:
-            text = ts.exception_text or facts.exception_text(ts.exception)
+            text = ts.exception_text or snapshots.exception_text(ts.exception)
             if text:
-                told["exceptionText"] = self._encoder.argument("exception_text", text)
-        return told
+                state["exceptionText"] = self._encoder.argument("exception_text", text)
+        return state
 
     def _announce(self, ts: Any) -> None:
-        """A task that came without a graph: scattered data, or a client's wish for lost data."""
+        """Records a task without a graph: scattered data, or lost data that a client wants."""
         self._known.add(ts.key)
-        self._keep_limits(ts)
-        self._tell_computation()
-        snapshot = {"graph": [facts.present_task(ts)]}
+        self._remember_limits(ts)
+        self._record_computation()
+        snapshot = {"graph": [snapshots.present_task(ts)]}
         self._emit("stimulus", {"op": "update-data"}, key=ts.key, snapshot=snapshot)
 
-    def _keep_limits(self, ts: Any) -> None:
-        """What limits a task is told with it; see `_tell_limits`."""
-        limits = facts.limits(ts)
+    def _remember_limits(self, ts: Any) -> None:
+        """Remembers the limits of a task that were recorded with it; see `_record_limits`."""
+        limits = snapshots.limits(ts)
         if limits is not None:
             self._limits[ts.key] = limits
 
-    def _tell_limits(self, ts: Any, finish: str) -> None:
-        """Tells what a plugin has changed by itself in a task since it was told."""
-        before, now = self._limits.get(ts.key), facts.limits(ts)
-        if facts.are_other_limits(before, now):
-            self._emit("stimulus", facts.restrictions(ts), key=ts.key)
+    def _record_limits(self, ts: Any, finish: str) -> None:
+        """Records the limits of a task that a plugin has changed since they were recorded."""
+        before, now = self._limits.get(ts.key), snapshots.limits(ts)
+        if snapshots.have_limits_changed(before, now):
+            self._emit("stimulus", snapshots.restrictions(ts), key=ts.key)
         if now is None or finish == "forgotten":
             self._limits.pop(ts.key, None)
         else:
             self._limits[ts.key] = now
 
-    def _tell_computation(self) -> None:
-        """A computation that tasks from here on are counted to."""
+    def _record_computation(self) -> None:
+        """Records the current computation, if it is a new one."""
         computations = getattr(self._scheduler, "computations", None)
         if computations and computations[-1] is not self._computation:
             self._computation = computation = computations[-1]
             args = {"op": "computation", "id": str(computation.id), "start": computation.start}
             self._emit("stimulus", args)
 
-    def _notice_departed(self, expected: bool, stimulus: str | None = None) -> None:
-        """A worker goes before its tasks do, and the hook for it comes last."""
+    def _record_departed(self, expected: bool, stimulus: str | None = None) -> None:
+        """Records workers that have left: before their tasks leave them, and before the hook."""
         present = set(self._scheduler.workers)
         for address in self._addresses - present:
             self._emit(
@@ -304,8 +308,8 @@ class Hooks(SchedulerPlugin):
         if self._native is None:
             return
         try:
-            self._tell_computation()
-            # Always a `defaultdict(dict)`; as a plain one everybody can read it.
+            self._record_computation()
+            # Always a `defaultdict(dict)`; a plain one is readable everywhere.
             plain = {name: dict(values) for name, values in annotations.items()}
             args = dict(
                 client=client, tasks=tasks, keys=keys, annotations=plain, priority=priority,
@@ -313,7 +317,7 @@ class Hooks(SchedulerPlugin):
             )  # fmt: skip
             put = self._seen.graph
             for key in tasks:
-                self._keep_limits(scheduler.tasks[key])
+                self._remember_limits(scheduler.tasks[key])
             if put is not None and put(time.time(), stimulus_id, args, tasks, priority):
                 return
             args["annotations"] = Shared(plain, 2)
@@ -323,21 +327,24 @@ class Hooks(SchedulerPlugin):
         self._emit("updateGraph", args, stimulus=stimulus_id, snapshot={"graph": graph})
 
     def _graph_task(self, ts: Any, priority: Any) -> dict[str, Any]:
-        """The facts of a task of a graph, but for what stands in the args: the key, in `tasks` at
-        the same place, and the priority, when it is that in `priority`."""
+        """The snapshot of a task of a graph, without what the args have.
+
+        These are the key, at the same index of `tasks`, and the priority, if it is that in
+        `priority`.
+        """
         span = ts.group.span_id
         is_new = span is not None and self._spans.get(ts.group.name) != span
         if is_new:
             self._spans[ts.group.name] = span
-        described = facts.graph_task(ts, is_new)
+        described = snapshots.graph_task(ts, is_new)
         if ts.key in self._known:
-            # Its state is known, too.
+            # Its state is known as well.
             described.pop("state", None)
             described["known"] = True
         else:
             self._known.add(ts.key)
             if ts.state != "released" or ts.nbytes >= 0:
-                described = dict(facts.present_task(ts), **described)
+                described = dict(snapshots.present_task(ts), **described)
         del described["key"]
         if ts.priority is not None and ts.priority is priority:
             del described["priority"]
@@ -353,7 +360,7 @@ class Hooks(SchedulerPlugin):
         try:
             self._addresses = set(scheduler.workers)
             self._seen.workers = len(self._addresses)
-            described = facts.worker(scheduler.workers[worker])
+            described = snapshots.worker(scheduler.workers[worker])
         except Exception as error:
             return self._fail("addWorker", error)
         self._emit("addWorker", worker=worker, snapshot={"worker": described})
@@ -392,7 +399,7 @@ class Hooks(SchedulerPlugin):
         try:
             action = msg.get("action") if isinstance(msg, dict) else None
             if action == "remove-worker":
-                self._notice_departed(bool(msg.get("expected")), msg.get("stimulus_id"))
+                self._record_departed(bool(msg.get("expected")), msg.get("stimulus_id"))
                 if not msg.get("expected"):
                     snapshot = {"suspicious": self._suspicious(msg.get("processing-tasks") or ())}
             elif action == "worker-status-change" and topic in self._addresses:
@@ -403,7 +410,7 @@ class Hooks(SchedulerPlugin):
                 )
             elif topic == "stealing":
                 if self._loads is not None:
-                    self._loads.note(msg)
+                    self._loads.before_log(msg)
                 if isinstance(msg, tuple) and msg[:1] == ("confirm",):
                     ts = self._scheduler.tasks.get(msg[1])
                     if ts is not None:

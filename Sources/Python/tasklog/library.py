@@ -16,11 +16,11 @@ _NAME = "libTaskLogC.so"
 
 
 class LibraryError(Exception):
-    """The library is not there, or cannot do what it is asked."""
+    """The library is missing, or could not do what was requested."""
 
 
 def find() -> Path:
-    """``$TASKLOG_LIB``, else beside this module, else in the build folder of a checkout."""
+    """The path of the library: ``$TASKLOG_LIB``, else next to this module, else in a checkout."""
     named = os.environ.get("TASKLOG_LIB")
     if named:
         return Path(named)
@@ -33,8 +33,10 @@ def find() -> Path:
 
 
 def load() -> ctypes.PyDLL:
-    """Loads the library. It keeps the interpreter's lock while it copies an event: that is shorter
-    than letting go of it."""
+    """Loads the library.
+
+    It holds the interpreter's lock while it copies an event: releasing the lock would take longer.
+    """
     path = find()
     try:
         library = ctypes.PyDLL(str(path))
@@ -81,12 +83,12 @@ def _text(value: str) -> bytes:
     return value.encode("utf-8", "surrogatepass").replace(b"\0", b"\\0")
 
 
-#: What the fast way answers when it cannot encode an event.
+#: The result of the fast way if it cannot encode an event.
 REFUSED = -100
 
 
 def _bind(library: ctypes.PyDLL) -> Any:
-    """The fast way into a library, when there is one for this Python: encodes and puts at once."""
+    """The fast way, which encodes and stores at once; None if there is none for this Python."""
     try:
         from tasklog import _native
     except ImportError:
@@ -101,7 +103,7 @@ class NativeRecorder:
 
     def __init__(self, log: str | None, options: dict[str, Any]) -> None:
         self._library = load()
-        # These wait, for the disk or for a thread: others may run meanwhile.
+        # Functions that wait for the disk or for a thread, without the interpreter's lock.
         self._waiting = ctypes.CDLL(self._library._name)
         _declare(self._waiting)
         self.put = self._library.tasklog_put
@@ -153,7 +155,7 @@ class NativeRecorder:
         return self._waiting.tasklog_flush(self.handle, seconds) == 0
 
     def counters(self, source: int) -> dict[str, int]:
-        """How many events of a source there were, and how many of them were lost."""
+        """The number of events of a source, and the number of them that were lost."""
         values = (ctypes.c_int64 * 2)()
         if self._library.tasklog_counters(self.handle, source, values, 2) < 0:
             raise LibraryError(self.last_error())

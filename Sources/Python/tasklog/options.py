@@ -1,4 +1,4 @@
-"""What can be set: by arguments of `Recorder`, else by the environment, else by Dask's config."""
+"""The options: arguments of `Recorder`, else environment variables, else Dask's config."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def _flag(value: Any) -> bool:
     known = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
     if isinstance(value, str) and value.lower() in known:
         return known[value.lower()]
-    raise ValueError("it has to be true or false")
+    raise ValueError("expected true or false")
 
 
 def _seconds(value: Any) -> float:
@@ -28,7 +28,7 @@ def _seconds(value: Any) -> float:
 
     seconds = float(parse_timedelta(value))
     if not 0.001 <= seconds <= 86_400:
-        raise ValueError("it has to be a time from 1ms to 1d")
+        raise ValueError("expected a duration from 1ms to 1d")
     return seconds
 
 
@@ -37,7 +37,7 @@ def _age(value: Any) -> float:
 
     seconds = float(parse_timedelta(value))
     if not 1 <= seconds <= 1e9:
-        raise ValueError("it has to be a time of 1s or more")
+        raise ValueError("expected a duration of 1s or more")
     return seconds
 
 
@@ -46,40 +46,40 @@ def _bytes(value: Any) -> int:
 
     count = int(parse_bytes(value))
     if not 1 << 10 <= count <= 1 << 44:
-        raise ValueError("it has to be a size from 1 kiB to 16 TiB")
+        raise ValueError("expected a size from 1 kiB to 16 TiB")
     return count
 
 
 def _path(value: Any) -> str:
     path = os.fspath(value)
     if not isinstance(path, str) or not path or "\0" in path:
-        raise ValueError("it has to be a path")
+        raise ValueError("expected a path")
     return os.path.expanduser(path)
 
 
 def _address(value: Any) -> str:
     if not isinstance(value, str):
-        raise ValueError("it has to be the address of a broker, as amqp://host")
+        raise ValueError("expected the address of a broker, such as amqp://host")
     return value
 
 
 def _queue(value: Any) -> str:
     if not isinstance(value, str) or not value:
-        raise ValueError("it has to be the name of a queue")
+        raise ValueError("expected the name of a queue")
     return value
 
 
 def _batch(value: Any) -> int:
     count = int(value)
     if not 1 <= count <= 100_000:
-        raise ValueError("it has to be a number of events from 1 to 100000")
+        raise ValueError("expected a number of events from 1 to 100000")
     return count
 
 
 def _names(value: Any) -> tuple[str, ...]:
     names = value.split(",") if isinstance(value, str) else list(value)
     if not all(isinstance(name, str) for name in names):
-        raise ValueError("it has to be names with commas between them")
+        raise ValueError("expected names, separated by commas")
     return tuple(name.strip() for name in names if name.strip())
 
 
@@ -88,15 +88,15 @@ def _hooks(value: Any) -> tuple[str, ...]:
     for name in names:
         patterns = hook_patterns([name])
         if not any(patterns.matches(hook) for hook in HOOKS):
-            raise ValueError(f"'{name}' is the name of no hook; hooks are {', '.join(HOOKS)}")
+            raise ValueError(f"'{name}' matches no hook; the hooks are {', '.join(HOOKS)}")
     return names
 
 
 def _patterns(value: Any) -> tuple[str, ...]:
-    """Keys may have commas in them: only a list, or text with ``;``, has several."""
+    """Several patterns are a list, or text with ``;``: keys may contain commas."""
     names = value.split(";") if isinstance(value, str) else list(value)
     if not all(isinstance(name, str) for name in names):
-        raise ValueError("it has to be patterns, in a list or with ; between them")
+        raise ValueError("expected patterns, in a list or separated by ;")
     return tuple(name.strip() for name in names if name.strip())
 
 
@@ -110,34 +110,37 @@ def _option(default: Any, read: Callable[[Any], Any], secret: bool = False) -> A
 
 @dataclass
 class Options:
-    """An option `name` is also ``TASKLOG_NAME`` in the environment and ``tasklog.name`` in Dask's
-    config."""
+    """The options of a recorder.
 
-    #: The log file; none when events are published and no log is asked for.
+    An option `name` is also ``TASKLOG_NAME`` in the environment and ``tasklog.name`` in Dask's
+    config.
+    """
+
+    #: The log file; None if events are published and no log is requested.
     log: str | None = _option("tasklog.db", _path)
     #: The broker that events are published to.
     publish: str | None = _option(None, _address, secret=True)
-    #: The queue there, made when there is none.
+    #: The queue there, created if it does not exist.
     publish_queue: str = _option("dask_task_status", _queue)
-    #: So many events, or fewer, are one message.
+    #: The largest number of events in a message.
     publish_batch: int = _option(1, _batch)
     #: The folder where events wait until the broker has confirmed them.
     publish_spool: str = _option("tasklog-publish.spool", _path)
-    #: Records the state that changes without a hook, too; else public hooks only.
+    #: Records state that changes without a hook, too; else only public hooks.
     deep: bool = _option(True, _flag)
     #: Records the workers, too.
     workers: bool = _option(True, _flag)
-    #: Records what reached each worker from outside.
+    #: Records the stimuli of each worker.
     stimuli: bool = _option(True, _flag)
-    #: Records what workers tell of themselves twice a second.
+    #: Records the heartbeats of workers.
     heartbeats: bool = _option(True, _flag)
-    #: Names of args, with * and ?, whose values are not to be kept.
+    #: Names of args, with * and ?, whose values are redacted.
     redact: tuple[str, ...] = _option((), _names)
-    #: Keeps objects that only Python can rebuild as pickles.
+    #: Records objects that only Python can rebuild as pickles.
     pickle: bool = _option(False, _flag)
-    #: Of text and bytes longer than this only the beginning is kept.
+    #: Text and bytes longer than this are truncated.
     max_value_bytes: int = _option(1 << 20, _bytes)
-    #: The args of one event are at most so long; what is longer is cut.
+    #: Args of an event that are longer than this are truncated.
     max_args_bytes: int | None = _option(None, _bytes)
     #: Only events of these hooks, with * and ?; and none of those.
     include_hooks: tuple[str, ...] = _option((), _hooks)
@@ -145,43 +148,43 @@ class Options:
     #: Of events about a task, only those about these keys; and none about those.
     include_keys: tuple[str, ...] = _option((), _patterns)
     exclude_keys: tuple[str, ...] = _option((), _patterns)
-    #: Only what these sources see: scheduler, worker, or the id, address or name of one.
+    #: Only events of these sources: scheduler, worker, or the id, address or name of one.
     include_sources: tuple[str, ...] = _option((), _patterns)
     exclude_sources: tuple[str, ...] = _option((), _patterns)
-    #: How long a worker collects events before it ships them. They are in its spool at once.
+    #: How long a worker collects events, which are in its spool, before it ships them.
     worker_interval: float = _option(0.5, _seconds)
-    #: Where workers keep what has not been shipped; by default a folder of the user's in the
-    #: system's folder for temporary files.
+    #: The folder of the workers' spools; by default one of the user in the system's folder for
+    #: temporary files.
     worker_spool: str | None = _option(None, _path)
-    #: At most so many bytes lie in a worker's spool.
+    #: The largest size of a worker's spool.
     worker_spool_limit: int = _option(256 << 20, _bytes)
-    #: At most so many bytes lie in the recorder's spool.
+    #: The largest size of the recorder's spool.
     spool_limit: int | None = _option(None, _bytes)
     #: Start a new segment when the current one has grown by this size, or reached this age.
     rotate_size: int | None = _option(None, _bytes)
     rotate_age: float | None = _option(None, _age)
-    #: A loss of power costs at most what was recorded in this time.
+    #: A power loss costs at most the events of this time.
     sync_seconds: float = _option(1.0, _seconds)
     #: How long the end of a recording may take.
     close_seconds: float = _option(10.0, _seconds)
-    #: What was wrong with what was set; such an option stays at its default.
+    #: Errors of options that are set to their default instead.
     problems: list[str] = field(default_factory=list)
-    #: What was wrong where a default would keep what was to be redacted: nothing is recorded.
+    #: Errors of redaction, after which nothing is recorded.
     refused: list[str] = field(default_factory=list)
 
     @property
     def filter(self) -> dict[str, list[str]]:
-        """What a filter is made of."""
+        """The options of the filter."""
         return {name: list(getattr(self, name)) for name in NAMES}
 
     @classmethod
     def read(cls, given: dict[str, Any]) -> Options:
-        """Puts together what was set. Nothing is raised: see `problems`."""
+        """Reads the options. It raises nothing: see `problems`."""
         options = cls()
         known = {option.name: option for option in fields(cls) if "read" in option.metadata}
         for name in given:
             if name not in known:
-                options._add_problem(name, f"there is no option '{name}'")
+                options._add_problem(name, f"unknown option '{name}'")
         places = {name: _find(name, given) for name in known}
         for name, option in known.items():
             where, value = places[name]
@@ -190,7 +193,7 @@ class Options:
             try:
                 setattr(options, name, option.metadata["read"](value))
             except Exception as error:
-                # There may be a password in it.
+                # It may contain a password.
                 shown = "…" if option.metadata["secret"] else repr(value)
                 words = f"{where} is {shown}: {error}"
                 if name == "redact":
@@ -200,19 +203,19 @@ class Options:
         if options.publish is not None and places["log"][0] is None:
             options.log = None
         for variable in _unknown_variables(known):
-            words = f"there is no option '{variable}'"
+            words = f"unknown option '{variable}'"
             options._add_problem(variable.removeprefix("TASKLOG_").lower(), words)
         return options
 
     def _add_problem(self, name: str, words: str) -> None:
-        """A misspelt option is not used; one that was to redact something has to be."""
+        """Adds an unknown option; one that looks like `redact` is refused."""
         if difflib.get_close_matches(name, ["redact"], 1, 0.7) or "redact" in name:
             self.refused.append(f"{words}; did you mean 'redact'?")
         else:
             self.problems.append(words)
 
     def differences(self, other: Options) -> list[str]:
-        """What another recorder was asked for that is not the same."""
+        """The options that differ from those of another recorder, in words."""
         different = []
         for option in fields(self):
             if "read" not in option.metadata:
@@ -221,19 +224,19 @@ class Options:
             if option.name in _PATHS:
                 ours, theirs = (path and os.path.realpath(path) for path in (ours, theirs))
             if ours != theirs and option.metadata["secret"]:
-                different.append(f"'{option.name}' is another one")
+                different.append(f"'{option.name}' differs")
             elif ours != theirs:
                 different.append(f"'{option.name}' is {ours!r} there and {theirs!r} here")
         return different
 
     @property
     def place(self) -> str:
-        """Where events go, in words."""
+        """The log and the queue, in words."""
         return self._place(self.log)
 
     @property
     def absolute_place(self) -> str:
-        """The same for somebody who is in another folder, or on another machine."""
+        """The same with the absolute path of the log."""
         return self._place(self.log and os.path.abspath(self.log))
 
     def _place(self, log: str | None) -> str:
@@ -257,7 +260,7 @@ def _find(name: str, given: dict[str, Any]) -> tuple[str | None, Any]:
     return (None, None) if value is None else (f"'tasklog.{name}' in Dask's config", value)
 
 
-#: Variables that are not options of a recorder in Dask, and what the names of such begin with.
+#: Variables, or their prefixes, that are not options of a recorder in Dask.
 _OTHERS = (
     "TASKLOG_AMQP_", "TASKLOG_RESOLVED_LOG", "TASKLOG_DISABLED", "TASKLOG_LIB", "TASKLOG_MODULES",
     "TASKLOG_OPTION_", "TASKLOG_RUN", "TASKLOG_TEST_", "TASKLOG_TRAITS", "TASKLOG_WATCHED",

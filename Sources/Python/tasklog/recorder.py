@@ -17,38 +17,38 @@ import cloudpickle
 from distributed.scheduler import TaskState
 
 from tasklog import (
-    deep,
     encoding,
     ending,
-    facts,
     failing,
     filtering,
-    noting,
+    reports,
     reprs,
+    snapshots,
     spans,
     spool,
+    state_hooks,
     worker,
 )  # fmt: skip
 from tasklog.encoding import HOOKS, STATES, Encoder
 from tasklog.hooks import Hooks
 from tasklog.library import LibraryError, NativeRecorder
-from tasklog.noting import Notes, NotingPlugin, is_for_workers, made
 from tasklog.options import Options
 from tasklog.replay import results
+from tasklog.reports import PluginReports, VerifiedPlugin, instantiate, is_for_workers
 from tasklog.stealing import Loads
 
 logger = logging.getLogger("tasklog")
 
-#: One recorder at a time begins on a scheduler.
+#: Held by the recorder that is being attached to a scheduler.
 _beginning: weakref.WeakKeyDictionary[Any, asyncio.Lock] = weakref.WeakKeyDictionary()
 
 
 class RecordingError(Exception):
-    """Nothing is recorded as it was asked for."""
+    """What was requested cannot be recorded."""
 
 
 class _OneLine(logging.Filter):
-    """Dask logs what a plugin raises when it is registered; whoever registered it has it, too."""
+    """Shortens the traceback that Dask logs of a plugin whose registration failed to one line."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         error = record.exc_info[1] if record.exc_info else None
@@ -67,19 +67,19 @@ class Recorder(Hooks):
     >>> client.register_plugin(tasklog.Recorder("run.db"))  # doctest: +SKIP
 
     log:
-        The log file, as the scheduler's machine and working folder see it. With the option
-        ``publish``, the address of a broker, there need be none.
+        The log file, as the scheduler's machine and working folder see it. Optional with the option
+        ``publish``, the address of a broker.
     verify:
-        Classes of plugins of which an instance runs next to the recorder, on the scheduler or on
-        each worker; what it is, is noted in the log for ``tasklog replay --verify`` to compare.
+        Classes of plugins. An instance runs next to the recorder, on the scheduler or on each
+        worker; its state is recorded, and ``tasklog replay --verify`` compares it.
     every:
-        After how many calls it is noted, beside the end; 0 for the end only.
+        The number of calls between two records of this state; 0 for the end only.
     options:
         See `tasklog.options.Options`.
 
-    An event whose hook has returned is in the spool beside the log: the death of the process does
-    not lose it. Nothing that fails here reaches Dask; it is told once, by the logger ``tasklog``.
-    What cannot be recorded as asked for is a `RecordingError` where the plugin is registered.
+    An event whose hook has returned is in the spool next to the log, and survives the death of the
+    process. No failure of the recorder reaches Dask; it is logged once, by the logger ``tasklog``.
+    If what was requested cannot be recorded, registering the plugin raises `RecordingError`.
 
     A recording ends with the scheduler, or before it:
 
@@ -87,7 +87,7 @@ class Recorder(Hooks):
     """
 
     name = "tasklog"
-    #: Dask drops an idempotent plugin without a word when there is one of the name.
+    #: Dask silently drops an idempotent plugin if there is one with its name.
     idempotent = False
 
     def __init__(
@@ -97,24 +97,24 @@ class Recorder(Hooks):
         every: int = 1000,
         **options: Any,
     ) -> None:
-        self._given = dict(options, log=log)
+        self._arguments = dict(options, log=log)
         self._verified = list(verify)
         self._every = every
-        self._noting: list[NotingPlugin] = []
+        self._verified_plugins: list[VerifiedPlugin] = []
         self._native: NativeRecorder | None = None
         self._finishing = threading.Lock()
         self._ending: asyncio.Task[Any] | None = None
         self._undo: list[Callable[[], None]] = []
-        #: The recorder that does already what this one was asked for.
+        #: The recorder with the same options that already records this scheduler.
         self._joined: Recorder | None = None
 
     def __reduce__(self) -> Any:
-        given = dict(self._given, verify=self._verified, every=self._every)
+        given = dict(self._arguments, verify=self._verified, every=self._every)
         return _remake, (given,)
 
     @property
     def run(self) -> str | None:
-        """The id of the run; nothing when nothing is recorded."""
+        """The id of the run; None if nothing is recorded."""
         return self._native.run if self._native else None
 
     # Beginning and end
@@ -125,15 +125,15 @@ class Recorder(Hooks):
             await self._attach(scheduler)
         except RecordingError as error:
             if is_registered:
-                # By a client, which is told. A scheduler that starts with this plugin is not hurt.
+                # By a client, which gets the error. A scheduler that starts with it is not hurt.
                 raise
             logger.warning("tasklog: %s", error)
         self._emit("start")
-        for plugin in self._noting:
+        for plugin in self._verified_plugins:
             await plugin.start(scheduler)
 
     async def attach(self, scheduler: Any) -> bool:
-        """Begins to record, also in the middle of a run; false when that is not possible."""
+        """Begins to record, also in the middle of a run; false if that is not possible."""
         try:
             await self._attach(scheduler)
         except RecordingError as error:
@@ -153,7 +153,7 @@ class Recorder(Hooks):
             raise RecordingError(f"nothing is recorded: {words}") from None
 
     async def _attach_alone(self, scheduler: Any) -> None:
-        options = Options.read(self._given)
+        options = Options.read(self._arguments)
         if options.refused:
             raise RecordingError(f"nothing is recorded: {'; '.join(options.refused)}")
         for other in list(ending.open_recorders):
@@ -182,7 +182,7 @@ class Recorder(Hooks):
             await self._register_workers()
 
     def _join(self, other: Recorder, options: Options) -> None:
-        """The same again is nothing new, so that a notebook's cell can be run again."""
+        """Joins a recorder with the same options, so that a cell of a notebook can be run again."""
         different = other._options.differences(options)
         for what, one, two in (
             ("verify", _names(other._verified), _names(self._verified)),
@@ -201,7 +201,7 @@ class Recorder(Hooks):
         self._joined = other
 
     def _begin(self, scheduler: Any, options: Options, native: NativeRecorder) -> None:
-        """Everything from the state that is found to the first hook happens in one go."""
+        """Snapshots the state and installs the hooks, with no event of the scheduler in between."""
         self._scheduler = scheduler
         self._options = options
         self._encoder = Encoder(options.max_value_bytes, options.pickle, options.redact)
@@ -222,7 +222,7 @@ class Recorder(Hooks):
         self._limits: dict[Any, tuple[Any, ...]] = {}
         self._loads: Loads | None = None
         for ts in scheduler.tasks.values():
-            self._keep_limits(ts)
+            self._remember_limits(ts)
         self._addresses = set(scheduler.workers)
         self._computation: Any = next(iter(list(getattr(scheduler, "computations", ()))[-1:]), None)
         self._longest = options.max_value_bytes
@@ -232,7 +232,7 @@ class Recorder(Hooks):
         self._seen = self._watch(scheduler, native)
         self._seen.workers = len(self._addresses)
         self._seen.counter = scheduler.transition_counter
-        found = facts.cluster(scheduler, self._encoder.argument)
+        found = snapshots.cluster(scheduler, self._encoder.argument)
         about = {
             "id": scheduler.id,
             "address": scheduler.address,
@@ -242,30 +242,32 @@ class Recorder(Hooks):
             "bandwidth": getattr(scheduler, "bandwidth", None),
             "workerSaturation": getattr(scheduler, "WORKER_SATURATION", None),
         }
-        missing = deep.install(self, scheduler) if options.deep else None
+        missing = state_hooks.install(self, scheduler) if options.deep else None
         self._emit("attach", args=dict(about, missing=missing), snapshot={"attach": found})
-        # First, so that a cause comes before what other plugins make of it.
-        self._noting = [
-            NotingPlugin(Notes(plugin, self._every, self._note))
-            for plugin in made(self._verified, False, scheduler)
+        # First, so that an event comes before those that other plugins cause.
+        self._verified_plugins = [
+            VerifiedPlugin(PluginReports(plugin, self._every, self._record_report))
+            for plugin in instantiate(self._verified, False, scheduler)
         ]
         scheduler.plugins = {
             self.name: self,
-            **{plugin.name: plugin for plugin in self._noting},
+            **{plugin.name: plugin for plugin in self._verified_plugins},
             **{name: p for name, p in scheduler.plugins.items() if name != self.name},
         }
-        scheduler.handlers["tasklog_records"] = self._take_records
-        self._watching = failing.FailureWatch(lambda: scheduler.plugins.values(), self._note)
-        self._watching.install()
-        self._undo.append(self._watching.remove)
+        scheduler.handlers["tasklog_records"] = self._receive_records
+        self._failure_watch = failing.FailureWatch(
+            lambda: scheduler.plugins.values(), self._record_report
+        )
+        self._failure_watch.install()
+        self._undo.append(self._failure_watch.remove)
         ending.install(self, scheduler)
         ending.open_recorders.add(self)
 
     def _watch(self, scheduler: Any, native: NativeRecorder) -> Any:
-        """What has been seen of the scheduler; in C, it also records what comes with every task."""
+        """What was last seen of the scheduler; in C, it also records the hooks of every task."""
         if native.scheduler is None or self._encoder.patterns:
             return SimpleNamespace(mark=None, graph=None)
-        # A number that does not fit into one byte would need another encoding.
+        # Numbers below 128 are one byte in MessagePack, as the C code writes them.
         hooks = HOOKS["transition"], HOOKS["updateGraph"]
         seen = native.scheduler(
             native.handle, self._source, self._longest, scheduler, super().transition, STATES,
@@ -291,7 +293,7 @@ class Recorder(Hooks):
             self._closing_workers.leave(worker)
 
     async def detach(self) -> None:
-        """Ends the recording of a scheduler that goes on."""
+        """Ends the recording of a scheduler that keeps running."""
         if self._native is None:
             return
         if self._ending is None:
@@ -300,9 +302,9 @@ class Recorder(Hooks):
 
     async def _detach(self) -> None:
         is_quiet = await self._unregister_workers()
-        self._leave()
+        self._unhook()
         if not is_quiet:
-            # A worker that does not know it yet is told when it ships.
+            # A worker that was not reached gets the answer when it ships.
             self._scheduler.handlers["tasklog_records"] = _answer_closed
         await self._finish_soon()
 
@@ -318,16 +320,16 @@ class Recorder(Hooks):
             logger.warning("tasklog: the recording of some workers has not ended: %r", error)
             return False
 
-    def _leave(self) -> None:
-        """Takes everything off the scheduler that was put there."""
-        self._end_noting()
+    def _unhook(self) -> None:
+        """Removes all hooks from the scheduler."""
+        self._end_reports()
         self._emit("detach")
         for undo in reversed(self._undo):
             undo()
         self._undo = []
         scheduler = self._scheduler
         scheduler.handlers.pop("tasklog_records", None)
-        own = [self, *self._noting]
+        own = [self, *self._verified_plugins]
         scheduler.plugins = {
             name: plugin
             for name, plugin in scheduler.plugins.items()
@@ -335,7 +337,7 @@ class Recorder(Hooks):
         }
 
     def _rename(self, name: str) -> None:
-        """Dask knows a plugin by the name that it was registered with."""
+        """Uses the name that the plugin was registered with, as Dask does."""
         plugins = self._scheduler.plugins
         if name not in plugins:
             self._scheduler.plugins = {
@@ -343,7 +345,7 @@ class Recorder(Hooks):
             }
 
     def _end_if_removed(self) -> None:
-        """Dask does not tell a plugin that it was removed or replaced."""
+        """Ends the recording if the plugin was removed or replaced: no hook is called for that."""
         try:
             plugins = self._scheduler.plugins.values()
             if self._native is None or self._ending or any(plugin is self for plugin in plugins):
@@ -358,42 +360,42 @@ class Recorder(Hooks):
     async def _finish_soon(self) -> None:
         if self._native is None:
             return
-        self._end_noting()
+        self._end_reports()
         try:
             await asyncio.get_running_loop().run_in_executor(None, self.finish)
         except RuntimeError:
-            # At the end of the interpreter there is no thread to be had.
+            # At the end of the interpreter no thread can be started.
             self.finish()
 
-    def _end_noting(self) -> None:
-        for plugin in self._noting:
-            plugin.notes.end()
+    def _end_reports(self) -> None:
+        for plugin in self._verified_plugins:
+            plugin.reports.end()
 
     def finish(self) -> None:
-        """Writes out what is left and ends the run in the log."""
-        # Who comes second waits for the end as well.
+        """Writes the remaining events and ends the run in the log."""
+        # A second caller waits for the end as well.
         with self._finishing:
             native = self._native
             if native is None:
                 return
-            # What a fork puts nowhere it must not take.
+            # A forked process does not record, so it must not recover spools.
             if self._options.workers and os.getpid() == self._process:
-                ending.take_leftovers(self._options.worker_spool, native.run, self._take)
+                ending.recover_orphans(self._options.worker_spool, native.run, self._store_records)
             self._native = None
             vars(self).pop("transition", None)
-            self._watching.remove()
+            self._failure_watch.remove()
             native.close()
             ending.open_recorders.discard(self)
 
-    def _note(self, args: dict[str, Any]) -> None:
+    def _record_report(self, args: dict[str, Any]) -> None:
         self._emit("report", args)
 
     def flush(self, seconds: float = 10) -> bool:
-        """Waits until what has been recorded so far is in the log, and with the broker."""
+        """Waits until all events recorded so far are in the log, and confirmed by the broker."""
         return self._native is not None and self._native.flush(seconds)
 
     async def _register_workers(self) -> None:
-        """Sends the worker's part to all workers, present and future."""
+        """Sends the recorder of workers to all workers, present and future."""
         try:
             options, run = self._options, self.run
             assert run is not None
@@ -407,7 +409,7 @@ class Recorder(Hooks):
                     "worker_interval": options.worker_interval,
                     "worker_spool": options.worker_spool,
                     "worker_spool_limit": options.worker_spool_limit,
-                    # So that what is left of a worker says where it belongs.
+                    # So that the spool of a dead worker names its log.
                     "log": None if options.log is None else os.path.abspath(options.log),
                     "log_host": socket.gethostname(),
                     "stimuli": options.stimuli,
@@ -418,13 +420,13 @@ class Recorder(Hooks):
                     "every": self._every,
                 },
             )
-            # Workers need not have this package: they get it by value.
+            # Workers need not have this package: it is sent by value.
             for module in (
-                encoding, reprs, failing, filtering, spans, spool, worker, noting, results,
+                encoding, reprs, failing, filtering, spans, spool, worker, reports, results,
             ):  # fmt: skip
                 cloudpickle.register_pickle_by_value(module)
             sent = cloudpickle.dumps(part)
-            # One of that name would be replaced, or not be replaced, whoever made it.
+            # A plugin with the same name would be replaced, or keep this one out.
             name = part.name
             if name in self._scheduler.worker_plugins:
                 name = f"{name}-{part.run}"
@@ -440,7 +442,7 @@ class Recorder(Hooks):
 
     # Worker's records
 
-    async def _take_records(
+    async def _receive_records(
         self,
         run: str = "",
         source: Any = None,
@@ -449,25 +451,27 @@ class Recorder(Hooks):
         ended: bool = False,
         **_: Any,
     ) -> dict[str, Any]:
-        """Takes in what a worker has shipped; the answer is the acknowledgement. Workers ship what
-        is their own, and what dead ones have left."""
+        """Stores what a worker ships; the answer acknowledges it.
+
+        Workers ship their own events, and those that dead workers left.
+        """
         native = self._native
         if native is None:
             return {"status": "closed"}
         if own and run != native.run:
-            # One that is recorded still into a run that has ended.
+            # From a worker that still records into a run that has ended.
             return {"status": "closed"}
         if run != native.run:
-            return await _take_left(native, run, source, bytes(records))
+            return await _store_left(native, run, source, bytes(records))
         try:
-            sequence = self._take(source, bytes(records)) if records else None
+            sequence = self._store_records(source, bytes(records)) if records else None
             if own:
                 self._closing_workers.ship(source["id"], source["address"], ended)
             return {"status": "OK", "sequence": sequence}
         except Exception as error:
             return {"status": "error", "error": repr(error)}
 
-    def _take(self, source: dict[str, Any], records: bytes) -> int:
+    def _store_records(self, source: dict[str, Any], records: bytes) -> int:
         native = self._native
         assert native is not None
         number = self._sources.get(source["id"])
@@ -499,7 +503,7 @@ def _open(scheduler: Any, options: Options) -> NativeRecorder:
         "mode": "full" if options.deep else "hooks",
         "sync_seconds": options.sync_seconds,
         "close_seconds": options.close_seconds,
-        # Of this size they are ready ahead of what a scheduler records, and little lies idle.
+        # Large enough to be ready before a scheduler needs the next one, with little unused.
         "segment_size": 1 << 20,
         "metadata": {
             "host": socket.gethostname(),
@@ -536,7 +540,7 @@ def _open(scheduler: Any, options: Options) -> NativeRecorder:
     try:
         return NativeRecorder(options.log, {**given, **publishing})
     except LibraryError as error:
-        # What can be recorded is.
+        # Without the broker, the log still records.
         if options.log is None:
             raise
         options.publish = None
@@ -544,10 +548,10 @@ def _open(scheduler: Any, options: Options) -> NativeRecorder:
         return NativeRecorder(options.log, given)
 
 
-async def _take_left(
+async def _store_left(
     native: NativeRecorder, run: str, source: Any, records: bytes
 ) -> dict[str, Any]:
-    """Takes in what a dead worker of an earlier run has left."""
+    """Stores the events that a dead worker of an earlier run left."""
     try:
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(None, native.put_left, run, source, records)
@@ -557,7 +561,7 @@ async def _take_left(
 
 
 def _idempotent(scheduler: Any) -> dict[str, Any]:
-    """Newer versions want to be told."""
+    """The argument `idempotent`, which newer versions require."""
     import inspect
 
     parameters = inspect.signature(scheduler.register_worker_plugin).parameters

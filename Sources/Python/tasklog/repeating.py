@@ -1,42 +1,42 @@
-"""Metadata that is set again as it is: a `LocalCluster` does so every second."""
+"""Finds metadata that is set again to the same value: a `LocalCluster` does so every second."""
 
 from __future__ import annotations
 
 import time
 from typing import Any
 
-#: What is said again is told again after so many seconds: a log may have lost its beginning.
+#: Seconds after which a repeated value is recorded again: the log may have lost the first.
 PATIENCE = 60.0
 #: More values than this, and longer ones, are not remembered.
 LIMIT = 64
 LONGEST = 4096
-#: Their `repr` tells all of them.
+#: Types whose `repr` is exact.
 _PLAIN = frozenset((type(None), bool, int, float, str, bytes))
 
 
 class Repeated:
-    """What was told last under each path of names."""
+    """The values that were recorded last, by their path of names."""
 
     def __init__(self) -> None:
-        self._told: dict[tuple[Any, ...], tuple[str, float]] = {}
+        self._recorded: dict[tuple[Any, ...], tuple[str, float]] = {}
 
     def is_again(self, path: tuple[Any, ...], value: Any) -> bool:
-        """Whether just this was told before, and nothing else since above or below it."""
+        """Whether this value was recorded last, and no other since above or below its path."""
         text, now = exact(value), time.monotonic()
-        before = self._told.get(path)
+        before = self._recorded.get(path)
         if before is not None and before[0] == text and now - before[1] < PATIENCE:
             return True
-        for other in list(self._told):
+        for other in list(self._recorded):
             shorter = min(len(other), len(path))
             if other[:shorter] == path[:shorter]:
-                del self._told[other]
-        if text is not None and len(self._told) < LIMIT:
-            self._told[path] = text, now
+                del self._recorded[other]
+        if text is not None and len(self._recorded) < LIMIT:
+            self._recorded[path] = text, now
         return False
 
 
 def exact(value: Any) -> str | None:
-    """Text that no other value has, types and order included; `None` if that is not so easy."""
+    """Text that no other value has, including types and order; None if that would take long."""
     left = LIMIT
 
     def is_plain(value: Any) -> bool:

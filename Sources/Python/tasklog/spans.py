@@ -1,8 +1,8 @@
-"""What Dask books on a worker's tasks outside of the state machine: transfers and disk reads.
+"""Records what Dask books on a worker's tasks outside of the state machine: transfers, disk reads.
 
-A transfer is booked on one of the tasks that it was made for, whichever comes first in a set,
-whether that task is done or not. A disk read is booked when a task begins to run, without a call
-that could be watched. Nothing else tells of them before the task is done.
+A transfer is booked on one of the tasks that it was made for: the first one of a set, whether that
+task is done or not. A disk read is booked when a task begins to run, without a call that could be
+wrapped. No hook has them before the task is done.
 """
 
 from __future__ import annotations
@@ -16,23 +16,23 @@ _BOOKS = "_update_metrics_received_data"
 
 
 class Spans:
-    """Gathers the spans of one worker until they are recorded.
+    """Collects the spans of one worker until they are recorded.
 
     fail:
-        Is called with an error of our own.
+        Called with an error of the recorder.
     """
 
     def __init__(self, worker: Any, fail: Callable[[str, Exception], None]) -> None:
         self._worker = worker
         self._fail = fail
         self._booked: list[dict[str, Any]] = []
-        #: Tasks that are about to run: with how many spans they had, and when they ran before.
+        #: Tasks that are about to run, with their number of spans and their previous start.
         self._starting: list[tuple[Any, int, float | None]] = []
         self._wrapped: Callable[..., Any] | None = None
         try:
             self._wrap()
         except Exception:
-            # Another version of Dask: transfers are recorded with the tasks that are done.
+            # Another version of Dask: transfers are recorded when their tasks are done.
             pass
 
     def _wrap(self) -> None:
@@ -58,7 +58,7 @@ class Spans:
         self._starting.append((ts, len(ts.startstops), ts.start_time))
 
     def taken(self) -> list[dict[str, Any]]:
-        """What has been booked since the last call."""
+        """The spans that were booked since the last call."""
         if self._starting:
             self._look()
         booked, self._booked = self._booked, []
@@ -76,7 +76,7 @@ class Spans:
         self._starting = starting
 
     def release(self) -> None:
-        """Gives the worker its method back, unless somebody else has taken it since."""
+        """Restores the method of the worker, unless another function has replaced it since."""
         if self._wrapped is not None and vars(self._worker).get(_BOOKS) is self._wrapped:
             delattr(self._worker, _BOOKS)
         self._wrapped = None

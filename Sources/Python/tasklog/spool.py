@@ -1,4 +1,4 @@
-"""The spool of a worker: where its events are until the scheduler's recorder has them.
+"""The spool of a worker: its events until the scheduler's recorder has acknowledged them.
 
 A source has files of one size, `FOLDER/RUN-ID/SOURCE-ID.N`, mapped into memory: what has been
 stored survives the death of the process by any signal. A file is locked as long as its worker
@@ -8,8 +8,8 @@ lives. Layout:
     8   records, each a header of eight bytes (length of the content, CRC-32 of it, both little
         endian) and the content in MessagePack; a length of 0 is the end
 
-The first record of a file is a map that says whose it is. The header of a record is stored after
-its content, so a torn record has none.
+The first record of a file is a map that identifies its worker. The header of a record is stored
+after its content, so a torn record has none.
 
 This module is sent to workers by value: it imports nothing of this package.
 """
@@ -35,7 +35,7 @@ SEGMENT_BYTES = 1 << 20
 
 
 class Segment:
-    """One file of a spool, or memory where there is no disk to be had."""
+    """One file of a spool, or memory if there is no disk space."""
 
     def __init__(self, path: str | None, size: int) -> None:
         self.path = path
@@ -43,7 +43,7 @@ class Segment:
         if path is None:
             self.map = mmap.mmap(-1, size)
         else:
-            # Under another name until it is locked: else it could be taken for a dead worker's.
+            # Under another name until it is locked: else it would look like a dead worker's.
             fresh = path + ".new"
             flags = os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC
             self.descriptor = os.open(fresh, flags, 0o600)
@@ -73,11 +73,11 @@ class Segment:
 
     @property
     def is_removed(self) -> bool:
-        """Whether somebody else has removed the file."""
+        """Whether another program has removed the file."""
         return self.path is not None and os.fstat(self.descriptor).st_nlink == 0
 
     def restore(self) -> None:
-        """Puts the content into a new file at the same path."""
+        """Copies the content to a new file at the same path."""
         fresh = Segment(self.path, self.size)
         fresh.map[: self.end] = self.map[: self.end]
         self.map.close()
@@ -94,7 +94,7 @@ class Segment:
 
 
 class WorkerSpool:
-    """The spool of one source. What lies in it is numbered; `shipped` says what can go."""
+    """The spool of one source. Its events are numbered; those before `shipped` can be removed."""
 
     def __init__(
         self, folder: str | None, run: str, header: dict[str, Any], limit: int = 256 << 20
@@ -105,7 +105,7 @@ class WorkerSpool:
         self.segments: list[Segment] = []
         self.problem: str | None = None
         self._number = 0
-        #: Events that found no room, from the first of them on.
+        #: The number of events since the spool has been full.
         self._missing = 0
         self._sequence = 0
         if self.folder is not None:
@@ -120,10 +120,10 @@ class WorkerSpool:
         self.problem = f"{error}"
 
     def _roll(self, count: int) -> bool:
-        """Begins the next file; false when the limit is reached."""
+        """Begins the next file; false if the limit is reached."""
         if sum(segment.size for segment in self.segments) >= self.limit:
             return False
-        # By the number of its first event a file without any says how far its worker had come.
+        # The number of its first event: a file without events says how many there were before.
         header = dict(self.header, first=max(1, self._sequence))
         first = msgpack.packb(header, default=repr)
         size = max(SEGMENT_BYTES, count + len(first) + 64)
@@ -150,7 +150,7 @@ class WorkerSpool:
             return Segment(path, size)
 
     def restore(self) -> bool:
-        """Makes the files again that somebody else has removed; true if there were any."""
+        """Creates files again that another program has removed; true if there were any."""
         if self.folder is None:
             return False
         removed = [segment for segment in self.segments if segment.is_removed]
@@ -177,7 +177,7 @@ class WorkerSpool:
         return False
 
     def lose(self, reason: str, time: int) -> None:
-        """Notes that an event could not be encoded."""
+        """Stores a gap for an event that could not be encoded."""
         self._sequence += 1
         self._store(msgpack.packb([self._sequence, 1, time, reason]))
 
@@ -205,7 +205,7 @@ class WorkerSpool:
         return self.segments[0].shipped < self.segments[0].end or len(self.segments) > 1
 
     def batch(self) -> tuple[Segment, int, bytes] | None:
-        """Records that have not been acknowledged: where they lie, where they end, and they."""
+        """Records to ship: their segment, the offset where they end, and their bytes."""
         for segment in self.segments:
             if segment.shipped < segment.end:
                 return segment, segment.end, segment.map[segment.shipped : segment.end]
@@ -217,7 +217,7 @@ class WorkerSpool:
             self.segments.pop(0).remove()
 
     def close(self) -> None:
-        """Everything has been shipped, or nobody is left to ship to: then the files stay."""
+        """Closes the files, and removes those whose events have all been shipped."""
         for segment in self.segments:
             if segment.shipped == segment.end:
                 segment.remove()
@@ -230,7 +230,7 @@ class WorkerSpool:
 
 
 class Orphan:
-    """All files that a dead worker has left, claimed."""
+    """All files of a dead worker, locked by this process."""
 
     def __init__(self, files: list[OrphanFile]) -> None:
         self.files = files
@@ -241,14 +241,14 @@ class Orphan:
 
     @property
     def has_ended(self) -> bool:
-        """Whether its last record says that it is the last."""
+        """Whether its last record is the mark that its events are complete."""
         return any(file.has_ended for file in self.files)
 
     def batches(self) -> list[bytes]:
-        """Its records, a batch a file, up to a mark that they are all."""
+        """Its records, one batch for each file, and a mark that they are complete."""
         batches = [file.batch for file in self.files if file.batch]
         if not self.has_ended:
-            # Nobody need wonder then whether more was lost with it.
+            # So that `check` does not report that more may be missing.
             mark = [self.last + 1, time.time(), _DETACH, *[None] * 6, [[], {"left": True}], None]
             content = msgpack.packb(mark)
             batches.append(struct.pack(HEADER, len(content), zlib.crc32(content)) + content)
@@ -266,14 +266,14 @@ class Orphan:
             remove_folder(os.path.dirname(self.path))
 
 
-#: The place of the mark `detach` among the hooks.
+#: The index of the mark `detach` among the hooks.
 _DETACH = 15
-#: A gap is a number, how many events, a time and a reason; an event has more fields.
+#: A gap is the first number, the number of events, a time and a reason; an event has more.
 _GAP_FIELDS = 4
 
 
 class OrphanFile:
-    """A file that a dead worker has left, claimed."""
+    """A file of a dead worker, locked by this process."""
 
     def __init__(self, path: str, descriptor: int) -> None:
         self.path = path
@@ -295,10 +295,10 @@ class OrphanFile:
         for self.end, body in contents:
             last = body
         if last is not None:
-            self._take_last(last)
+            self._read_last(last)
 
-    def _take_last(self, body: bytes) -> None:
-        # Only the beginning: what comes after may be of types that only the worker had.
+    def _read_last(self, body: bytes) -> None:
+        # Only the first fields: the others may have types that only the worker had.
         unpacker = msgpack.Unpacker(max_buffer_size=0)
         unpacker.feed(body)
         count, self.last = unpacker.read_array_header(), unpacker.unpack()
@@ -319,7 +319,7 @@ class OrphanFile:
 
 
 def records(content: bytes) -> Iterator[tuple[int, bytes]]:
-    """The whole records in a file: where each ends, and its content."""
+    """The complete records of a file: the offset where each ends, and its content."""
     if content[: len(MAGIC)] != MAGIC:
         return
     position = len(MAGIC)
@@ -335,18 +335,17 @@ def records(content: bytes) -> Iterator[tuple[int, bytes]]:
         position = end
 
 
-#: A file under its first name is being made; one that is older than this was not finished.
+#: A file under its first name is being created; an older one was not finished.
 _STALE_SECONDS = 60.0
 
 
 def orphans(
     folder: str, run: str, takes: Callable[[dict[str, Any]], bool] | None = None
 ) -> Iterator[Orphan]:
-    """Claims what workers on this host have left that are dead: those of this run come first, then
-    those of others, as far as they are wanted.
+    """Locks the spools of dead workers on this host: of this run first, then of other runs.
 
     takes:
-        Whether the files with a header, which are not of this run, are wanted; by default none are.
+        Whether to lock files of another run with this header; by default none are.
     """
     try:
         runs = sorted(os.listdir(folder), key=lambda name: (name != run, name))
@@ -355,7 +354,7 @@ def orphans(
     for name in runs:
         path = os.path.join(folder, name)
         for files in _files(path).values():
-            orphan = _claimed(files, takes if name != run else None, name == run)
+            orphan = _claim(files, takes if name != run else None, name == run)
             if orphan is not None:
                 yield orphan
         remove_folder(path)
@@ -380,10 +379,10 @@ def _files(folder: str) -> dict[str, list[str]]:
     return files
 
 
-def _claimed(
+def _claim(
     paths: list[str], takes: Callable[[dict[str, Any]], bool] | None, own: bool
 ) -> Orphan | None:
-    """All files of a worker, or none: one that lives has them locked."""
+    """Locks all files of a worker, or none: a living worker has them locked."""
     files: list[OrphanFile] = []
     try:
         if not own:
@@ -406,19 +405,19 @@ def _claimed(
         # Killed before it had recorded anything.
         empty = all(file.content[: len(MAGIC)] in (MAGIC, bytes(len(MAGIC))) for file in files)
     except Exception:
-        # Not ours, or not to be read: whoever imports it is told why.
+        # Not a spool, or damaged: `tasklog import` reports why.
         empty = False
     for file in files:
         file.release(remove=empty)
     return None
 
 
-#: The record that says whose a file is lies within this.
+#: The size that holds the first record of any file.
 _HEADER_BYTES = 1 << 16
 
 
 def _header(path: str) -> dict[str, Any] | None:
-    """Whose a file is, without reading more of it; nothing when it does not say."""
+    """The header of a file, without reading more of it; None if it has none."""
     with open(path, "rb") as file:
         first = next(records(file.read(_HEADER_BYTES)), None)
     header = None if first is None else msgpack.unpackb(first[1], strict_map_key=False)
@@ -426,7 +425,7 @@ def _header(path: str) -> dict[str, Any] | None:
 
 
 def _remove_stale(path: str) -> None:
-    """Removes a file whose worker was killed while it made it."""
+    """Removes a file whose worker was killed while it created it."""
     try:
         if time.time() - os.stat(path).st_mtime > _STALE_SECONDS:
             os.unlink(path)
@@ -435,7 +434,7 @@ def _remove_stale(path: str) -> None:
 
 
 def remove_folder(path: str) -> None:
-    """Removes the folder of a run when nothing is in it any more."""
+    """Removes the folder of a run if it is empty."""
     try:
         os.rmdir(path)
     except OSError:

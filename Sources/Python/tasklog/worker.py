@@ -1,8 +1,8 @@
-"""The recorder's part on a worker: a `WorkerPlugin` that ships what it sees to the scheduler.
+"""The recorder of a worker: a `WorkerPlugin` that ships its events to the scheduler.
 
-Each transition and each stimulus goes into the worker's spool at once, numbered; from there batches
-go to the scheduler's recorder, whose answer says up to which number it has them. What a killed
-worker has left in its spool is shipped by the next one on that host.
+Each transition and each stimulus is stored in the worker's spool at once, numbered; from there
+batches are shipped to the scheduler's recorder, which acknowledges them by number. What a killed
+worker left in its spool is shipped by the next one on that host.
 
 This module is sent to workers by value, so that they need not have the package installed.
 """
@@ -25,19 +25,19 @@ from distributed.diagnostics.plugin import WorkerPlugin
 from tasklog.encoding import HOOKS, STATES, TRANSITION, Encoder, SentTexts, Shared
 from tasklog.failing import FailureWatch
 from tasklog.filtering import Filter
-from tasklog.noting import Notes, made
+from tasklog.reports import PluginReports, instantiate
 from tasklog.spans import Spans
 from tasklog.spool import Orphan, WorkerSpool, orphans
 
 logger = logging.getLogger("tasklog")
 
-#: What of a stimulus is in fields of its own, or is the payload itself.
+#: Attributes of a stimulus that the event has fields for, or that are the payload.
 _NOT_ARGS = {"stimulus_id", "handled", "key", "run_id", "run_spec", "value", "data"}
-#: A batch smaller than this waits for company: a batch costs the scheduler as much as three tasks.
+#: A smaller batch is the last of a shipment: a batch costs the scheduler as much as three tasks.
 _SMALL_BATCH = 1 << 19
 #: Seconds between two samples of the clock's offset that differ little.
 _OFFSET_SECONDS = 10.0
-#: What the end of a worker waits for a scheduler that does not wait for it.
+#: Seconds that a worker's end waits for a scheduler that does not wait for the worker.
 _PROBE_SECONDS = 1.0
 
 
@@ -54,22 +54,24 @@ class WorkerRecorder(WorkerPlugin):
     async def setup(self, worker: Any) -> None:
         self._spool: WorkerSpool | None = None
         self._errors = 0
-        self._watching: FailureWatch | None = None
-        self._noted: list[Notes] = []
+        self._failure_watch: FailureWatch | None = None
+        self._reports: list[PluginReports] = []
         self._guard: asyncio.Task[Any] | None = None
         self._spans: Spans | None = None
         try:
             self._begin(worker)
-            for plugin in made(self.options.get("verify", []), True):
-                self._noted.append(Notes(plugin, self.options["every"], self._note))
-            for notes in self._noted:
-                await notes.awaited("setup", worker=worker)
+            for plugin in instantiate(self.options.get("verify", []), True):
+                self._reports.append(
+                    PluginReports(plugin, self.options["every"], self._record_report)
+                )
+            for reports in self._reports:
+                await reports.awaited("setup", worker=worker)
         except Exception as error:
-            self._tell("this worker is not recorded", error)
+            self._warn("this worker is not recorded", error)
             return
         self._guard = self._loop.create_task(self._end_with_the_loop())
         worker.handlers["tasklog_ship"] = self._ship_asked
-        # At once: what a dead worker has left here need not wait.
+        # At once, for the spools of dead workers.
         self._begin_shipping()
 
     def _begin(self, worker: Any) -> None:
@@ -87,22 +89,22 @@ class WorkerRecorder(WorkerPlugin):
         self._stimuli = self.options["stimuli"]
         self._timer: asyncio.TimerHandle | None = None
         self._shipping: asyncio.Task[Any] | None = None
-        #: One batch is on its way at a time.
-        self._draining = asyncio.Lock()
+        #: Held while batches are shipped, one at a time.
+        self._drain_lock = asyncio.Lock()
         self._failures = 0
-        #: The scheduler closes, and waits for the last events of this worker.
-        self._is_awaited = False
+        #: Whether the scheduler closes, and waits for the last events of this worker.
+        self._is_scheduler_waiting = False
         self._is_ending = False
-        self._has_told_removal = False
+        self._has_warned_of_removal = False
         self._offset: tuple[float, float] | None = None
-        #: Dask's last measurement, all waiting for answers until then, and the last of it.
+        #: Dask's last measurement, the sum of all round trips until then, and the last one.
         self._measured: tuple[float | None, float, float | None] = (None, 0.0, None)
         self._fields: dict[type, tuple[str, list[str]]] = {}
-        #: Stimuli that are not recorded yet, and the last one that was heard.
-        self._fresh: list[Any] = []
+        #: Stimuli that are not recorded yet, and the last one.
+        self._pending_stimuli: list[Any] = []
         log = self._state.stimulus_log
         self._stimulus: str | None = log[-1].stimulus_id if log else None
-        self._state.stimulus_log = StimulusLog(log, log.maxlen, self._hear)
+        self._state.stimulus_log = StimulusLog(log, log.maxlen, self._on_stimulus)
         self._resources = dict(self._state.total_resources)
         self._folder = self.options["worker_spool"] or default_folder()
         header = {
@@ -113,7 +115,7 @@ class WorkerRecorder(WorkerPlugin):
         self._header = header
         names = ["worker", *(str(header[name]) for name in ("id", "address", "name"))]
         self._filter = Filter.of(self.options["filter"], names)
-        #: What the filter has left out and no mark has told yet, by hook.
+        #: The number of events that were filtered and are in no mark yet, by hook.
         self._excluded: dict[str, int] = {}
         home = {name: self.options.get(name) for name in ("log", "log_host")}
         spool = WorkerSpool(
@@ -129,17 +131,17 @@ class WorkerRecorder(WorkerPlugin):
         self._spool = spool
         if self._stimuli:
             self._spans = Spans(worker, self._fail)
-        self._watching = FailureWatch(lambda: worker.plugins.values(), self._note)
-        self._watching.install()
+        self._failure_watch = FailureWatch(lambda: worker.plugins.values(), self._record_report)
+        self._failure_watch.install()
         place = {"hostname": socket.gethostname(), "spool": spool.folder and self._folder}
         self._put(
-            "setup", args=place, snapshot={"worker": self._encoder.value(worker_facts(worker))}
+            "setup", args=place, snapshot={"worker": self._encoder.value(worker_snapshot(worker))}
         )
         if self._state.tasks:
-            found = [self._task_facts(ts) for ts in self._state.tasks.values()]
-            about = self._encoder.value(state_facts(self._state))
+            found = [self._task_snapshot(ts) for ts in self._state.tasks.values()]
+            about = self._encoder.value(state_snapshot(self._state))
             self._put("attach", snapshot={"attach": {"tasks": found, "state": about}})
-        # What dead workers have left is looked for once there is an answer to expect.
+        # Spools of dead workers are looked for once the scheduler has answered.
         self._looks_for_orphans = True
 
     # Hooks
@@ -148,18 +150,18 @@ class WorkerRecorder(WorkerPlugin):
         if self._spool is None:
             return
         try:
-            if self._fresh:
-                self._harvest_new()
+            if self._pending_stimuli:
+                self._record_stimuli()
             if self._filter is None or self._admits("transition", key):
                 self._put_transition(key, start, finish, self._stimulus, args, kwargs)
             if finish == "forgotten":
                 self._encoder.forget(key)
             if self._timer is None:
-                self._wake()
+                self._schedule_batch()
         except Exception as error:
             self._fail("transition", error)
-        for notes in self._noted:
-            notes.call("transition", key, start, finish, *args, **kwargs)
+        for reports in self._reports:
+            reports.call("transition", key, start, finish, *args, **kwargs)
 
     def _put_transition(
         self,
@@ -190,21 +192,21 @@ class WorkerRecorder(WorkerPlugin):
         spool.put(content)
 
     def _admits(self, hook: str, key: Any) -> bool:
-        """Whether the filter lets an event through; one that it does not is counted."""
+        """Whether the filter admits an event; if not, it is counted."""
         if self._filter is None or self._filter.admits(hook, key):
             return True
         self._excluded[hook] = self._excluded.get(hook, 0) + 1
         if self._timer is None:
-            self._wake()
+            self._schedule_batch()
         return False
 
-    def _tell_excluded(self) -> None:
+    def _record_excluded(self) -> None:
         hooks, self._excluded = self._excluded, {}
         if hooks:
             self._put("excluded", args={"events": sum(hooks.values()), "hooks": hooks})
 
     def _facts(self, ts: Any, finish: str) -> dict[str, Any]:
-        """What the transition changed about a task beyond its state."""
+        """What the transition changed in a task beyond its state."""
         facts: dict[str, Any] = {}
         if ts.state != finish:
             facts["state"] = ts.state
@@ -225,12 +227,12 @@ class WorkerRecorder(WorkerPlugin):
         elif finish == "flight":
             facts["comingFrom"] = ts.coming_from
         elif finish == "ready" and ts.startstops:
-            # What has been fetched for it.
+            # The transfers that it needed.
             facts["startStops"] = [dict(span) for span in ts.startstops]
         return facts
 
     def _snapshot(self, facts: dict[str, Any]) -> list[Any]:
-        """What is prepared already is left as it is; names are looked at where some are hidden."""
+        """Prepares a snapshot for packing; only redaction has to look at its names."""
         return [self._encoder.value(facts) if self._encoder.patterns else facts]
 
     def _args(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
@@ -241,8 +243,11 @@ class WorkerRecorder(WorkerPlugin):
         await self._end(self.options["close_seconds"])
 
     async def _end_with_the_loop(self) -> None:
-        """Is cancelled by a loop that ends without the worker being closed, as that of
-        ``dask worker --no-nanny`` does at SIGTERM: the loop waits for this."""
+        """Ends the recording if the loop ends without closing the worker.
+
+        The loop of ``dask worker --no-nanny`` does that at SIGTERM: it cancels this task and waits
+        for it.
+        """
         try:
             await self._loop.create_future()
         except asyncio.CancelledError:
@@ -250,85 +255,85 @@ class WorkerRecorder(WorkerPlugin):
             raise
 
     async def _end(self, seconds: float) -> None:
-        """Ships the last events; what finds no scheduler stays in the spool."""
+        """Ships the last events; without a scheduler they stay in the spool."""
         if self._spool is None or self._is_ending:
             return
         self._is_ending = True
         try:
             if self._timer is not None:
                 self._timer.cancel()
-            self._harvest_new()
+            self._record_stimuli()
             self._put("teardown")
-            self._tell_excluded()
-            for notes in self._noted:
-                await notes.awaited("teardown", worker=self._worker)
-                notes.end()
+            self._record_excluded()
+            for reports in self._reports:
+                await reports.awaited("teardown", worker=self._worker)
+                reports.end()
             self._restore_spool()
             await asyncio.wait_for(self._ship_the_rest(), seconds)
         except Exception as error:
-            # There is none when the recording was over before.
+            # Without a spool the recording has already ended.
             if self._spool is not None and self._spool.has_unshipped:
-                self._tell_of_the_rest(error)
+                self._warn_of_unshipped(error)
         finally:
             self._stop()
 
     def _stop(self) -> None:
-        """Nothing more is recorded. What has not been shipped stays in the spool's files."""
+        """Stops recording. What has not been shipped stays in the spool's files."""
         spool, self._spool = self._spool, None
         try:
-            self._stop_hearing()
+            self._stop_listening()
             if self._guard is not None and self._guard is not asyncio.current_task():
                 self._guard.cancel()
             if self._spans is not None:
                 self._spans.release()
             handler = self._worker.handlers.get("tasklog_ship")
-            # Its function is another one when this class came again, for a worker beside this one.
+            # Another worker of this process may have a later copy of this class.
             if getattr(handler, "__self__", None) is self:
                 del self._worker.handlers["tasklog_ship"]
-            if self._watching is not None:
-                self._watching.remove()
+            if self._failure_watch is not None:
+                self._failure_watch.remove()
             if spool is not None:
                 spool.close()
         except Exception as error:
-            self._tell("the end of its spool failed", error)
+            self._warn("the end of its spool failed", error)
 
-    def _note(self, args: dict[str, Any]) -> None:
+    def _record_report(self, args: dict[str, Any]) -> None:
         if self._spool is not None:
             self._put("report", args=args)
 
     # Stimuli
 
-    def _hear(self, event: Any) -> None:
-        """A stimulus comes, which is recorded when it changes something."""
+    def _on_stimulus(self, event: Any) -> None:
+        """Called with each stimulus; it is recorded when it changes something."""
         self._stimulus = event.stimulus_id
         if self._spool is None:
             return
-        self._fresh.append(event)
+        self._pending_stimuli.append(event)
         if self._timer is None:
-            self._wake()
+            self._schedule_batch()
 
-    def _stop_hearing(self) -> None:
+    def _stop_listening(self) -> None:
         log = self._state.stimulus_log
-        if getattr(getattr(log, "heard", None), "__self__", None) is self:
+        if getattr(getattr(log, "listener", None), "__self__", None) is self:
             self._state.stimulus_log = collections.deque(log, log.maxlen)
 
-    def _harvest_new(self) -> None:
-        """Records the stimuli that have come since the last one that was recorded."""
+    def _record_stimuli(self) -> None:
+        """Records the stimuli since the last one that was recorded."""
         if self._state.total_resources != self._resources:
-            self._tell_resources()
-        fresh, self._fresh = self._fresh, []
+            self._record_resources()
+        fresh, self._pending_stimuli = self._pending_stimuli, []
         if not fresh or not self._stimuli:
             return
         spans = self._spans.taken() if self._spans is not None else None
         for place, event in enumerate(fresh, 1):
             try:
-                # All before the last one have changed nothing that a plugin could see.
+                # Those before the last one changed nothing that a plugin could see.
                 self._put_stimulus(event, spans if place == len(fresh) else None)
             except Exception as error:
                 self._fail("stimulus", error)
 
-    def _tell_resources(self) -> None:
-        """They are set from outside, without a stimulus."""
+    def _record_resources(self) -> None:
+        """Records resources, which are set from outside without a stimulus."""
         self._resources = dict(self._state.total_resources)
         if self._stimuli:
             args = {"op": "set-resources", "resources": self._resources}
@@ -378,7 +383,7 @@ class WorkerRecorder(WorkerPlugin):
                 [
                     spool.next_sequence, at or time.time(), HOOKS[hook],
                     None if key is None else encoder.key(key), None, None, stimulus, None, run,
-                    # What tells how much was left out is told as it is.
+                    # The mark of filtered events is never redacted.
                     None if args is None
                     else [[], args if hook == "excluded" else encoder.named(args)],
                     None if snapshot is None else self._snapshot(snapshot),
@@ -393,11 +398,11 @@ class WorkerRecorder(WorkerPlugin):
             self._forget_sent()
 
     def _forget_sent(self) -> None:
-        """Events from here on hold large texts again."""
+        """Sends large texts in full again: what was sent before may be lost."""
         if self._encoder.sent is not None:
             self._encoder.sent.forget()
 
-    def _task_facts(self, ts: Any) -> Any:
+    def _task_snapshot(self, ts: Any) -> Any:
         facts = {
             "key": ts.key,
             "state": ts.state,
@@ -439,12 +444,12 @@ class WorkerRecorder(WorkerPlugin):
 
     # Shipping
 
-    def _wake(self) -> None:
-        """Lets a batch go when the interval has passed."""
+    def _schedule_batch(self) -> None:
+        """Schedules the next batch after the interval."""
         if self._is_ending or self._spool is None:
             return
         if self._timer is None and self._shipping is None:
-            # After failures with more patience, up to five seconds.
+            # After failures the interval doubles, up to five seconds.
             wait = (
                 min(5.0, self._interval * 2**self._failures) if self._failures else self._interval
             )
@@ -459,13 +464,13 @@ class WorkerRecorder(WorkerPlugin):
     def _has_shipped(self, task: asyncio.Task[Any]) -> None:
         self._shipping = None
         if self._spool is not None and self._spool.has_unshipped:
-            self._wake()
+            self._schedule_batch()
 
     async def _ship(self) -> None:
         try:
-            self._harvest_new()
+            self._record_stimuli()
             self._sample_offset()
-            self._tell_excluded()
+            self._record_excluded()
             self._restore_spool()
             await self._drain(_SMALL_BATCH)
             self._failures = 0
@@ -473,15 +478,15 @@ class WorkerRecorder(WorkerPlugin):
                 self._looks_for_orphans = False
                 await self._ship_orphans()
         except _RecordingOver as error:
-            self._tell_of_the_rest(error)
+            self._warn_of_unshipped(error)
             self._stop()
         except Exception as error:
             self._failures = min(self._failures + 1, 20)
             logger.debug("tasklog: a batch was not taken, will try again: %s", error)
 
     async def _drain(self, smallest: int = 0) -> None:
-        """Ships batches until none is left; one that is smaller is the last."""
-        async with self._draining:
+        """Ships batches until none is left, or one is smaller than `smallest`."""
+        async with self._drain_lock:
             while (spool := self._spool) is not None and (batch := spool.batch()) is not None:
                 self._forget_sent()
                 segment, end, records = batch
@@ -497,7 +502,7 @@ class WorkerRecorder(WorkerPlugin):
             self._shipping.cancel()
             await asyncio.wait([self._shipping])
         wait = _PROBE_SECONDS
-        if self._is_awaited or not self._has_lost_scheduler():
+        if self._is_scheduler_waiting or not self._has_lost_scheduler():
             wait = self.options["close_seconds"]
         elif not await self._is_scheduler_there():
             raise ConnectionError("the scheduler is gone")
@@ -505,10 +510,10 @@ class WorkerRecorder(WorkerPlugin):
         await asyncio.wait_for(self._send(self._header, b"", own=True, ended=True), wait)
 
     async def _drain_to_the_end(self) -> None:
-        """Ships all, and at last a mark by which everybody knows that this is all."""
+        """Ships all events, and last a mark that the worker's events are complete."""
         await self._drain()
         end = None
-        # What happens meanwhile comes before another mark.
+        # Events that occur meanwhile are followed by another mark.
         while (spool := self._spool) is not None and spool.next_sequence != end:
             self._put("detach")
             end = spool.next_sequence
@@ -519,7 +524,7 @@ class WorkerRecorder(WorkerPlugin):
         return stream is None or bool(stream.closed())
 
     async def _is_scheduler_there(self) -> bool:
-        """Dask tries for half a minute to connect to a scheduler that was killed."""
+        """Whether the scheduler accepts connections: Dask would try for half a minute."""
         scheme, _, rest = self._worker.scheduler.address.partition("://")
         host, _, port = rest.rpartition(":")
         if scheme not in ("tcp", "tls") or not port.isdecimal():
@@ -533,13 +538,13 @@ class WorkerRecorder(WorkerPlugin):
         return True
 
     async def _ship_asked(self, **_: Any) -> dict[str, Any]:
-        """The scheduler closes. It waits for this, and after it for the end of the worker."""
+        """Ships all events, as the scheduler closes; it waits for this and the worker's end."""
         if self._spool is None:
             return {"status": "not recorded"}
-        self._is_awaited = True
+        self._is_scheduler_waiting = True
         try:
-            self._harvest_new()
-            self._tell_excluded()
+            self._record_stimuli()
+            self._record_excluded()
             await self._drain()
         except Exception as error:
             return {"status": "error", "error": repr(error)}
@@ -548,7 +553,7 @@ class WorkerRecorder(WorkerPlugin):
     async def _send(
         self, header: dict[str, Any], records: bytes, run: str | None = None, **about: Any
     ) -> None:
-        """Sends records, and returns when the recorder has them."""
+        """Sends records, and returns when the recorder has acknowledged them."""
         reply = await asyncio.wait_for(
             self._worker.scheduler.tasklog_records(
                 run=run or self.run, source=header, records=records, **about
@@ -566,7 +571,7 @@ class WorkerRecorder(WorkerPlugin):
         log = self.options.get("log")
 
         def takes(header: dict[str, Any]) -> bool:
-            """Only of runs in the same log is anything of use to this one's recorder."""
+            """Whether a spool belongs to the log of this run's recorder."""
             return log is not None and header.get("log") == log
 
         for orphan in orphans(self._folder, self.run, takes):
@@ -576,7 +581,7 @@ class WorkerRecorder(WorkerPlugin):
             except asyncio.CancelledError:
                 raise
             except Exception as error:
-                logger.debug("tasklog: what a dead worker has left stays there: %s", error)
+                logger.debug("tasklog: the spool of a dead worker is left as it is: %s", error)
             finally:
                 orphan.release(remove=shipped)
 
@@ -589,12 +594,12 @@ class WorkerRecorder(WorkerPlugin):
         return True
 
     def _sample_offset(self) -> None:
-        """How far the worker's clock is behind the scheduler's, as Dask has measured it.
+        """Records how far the worker's clock is behind the scheduler's, as Dask measures it.
 
-        Dask takes what the scheduler's clock said for the middle between asking and answer, so that
-        half of the time between them is how wrong it may be. What all answers together have taken
-        since the last look is at least what the last one took, and so are 20 times Dask's average,
-        in which the last one counts for a twentieth.
+        Dask assumes that the scheduler's clock was read in the middle of the round trip, so the
+        error is at most half of the round trip. The sum of all round trips since the last sample is
+        at least the last one, and so are 20 times Dask's average, in which the last one has a
+        weight of one twentieth.
         """
         delay, now = getattr(self._worker, "scheduler_delay", None), time.monotonic()
         if delay is None:
@@ -619,10 +624,10 @@ class WorkerRecorder(WorkerPlugin):
 
     def _restore_spool(self) -> None:
         spool = self._spool
-        if spool is not None and spool.restore() and not self._has_told_removal:
-            self._has_told_removal = True
+        if spool is not None and spool.restore() and not self._has_warned_of_removal:
+            self._has_warned_of_removal = True
             logger.warning(
-                "tasklog: the spool of worker %s was removed from %s while in use, and is made "
+                "tasklog: the spool of worker %s was removed from %s while in use, and is created "
                 "again; set 'worker_spool' to a folder that nothing cleans up",
                 self._worker.address,
                 self._folder,
@@ -633,7 +638,7 @@ class WorkerRecorder(WorkerPlugin):
     def _fail(self, what: str, error: Exception) -> None:
         self._errors += 1
         if self._errors == 1:
-            self._tell("events are missing and counted as gaps", error)
+            self._warn("events are missing and counted as gaps", error)
         try:
             reason = f"recorder error in {what}: {type(error).__name__}"
             if self._spool is not None:
@@ -641,14 +646,14 @@ class WorkerRecorder(WorkerPlugin):
         except Exception:
             pass
 
-    def _tell_of_the_rest(self, error: Exception) -> None:
-        self._tell(
+    def _warn_of_unshipped(self, error: Exception) -> None:
+        self._warn(
             f"the last events of this worker stay in {self._folder}; "
             f"'tasklog import {self._folder}' adds them to the log",
             error,
         )
 
-    def _tell(self, what: str, error: Exception) -> None:
+    def _warn(self, what: str, error: Exception) -> None:
         address = getattr(getattr(self, "_worker", None), "address", "?")
         logger.warning(
             "tasklog: %s (worker %s): %s: %s", what, address, type(error).__name__, error
@@ -656,25 +661,27 @@ class WorkerRecorder(WorkerPlugin):
 
 
 class StimulusLog(collections.deque[Any]):
-    """A worker's log of stimuli that tells of each as it comes: people keep none of them
-    (``distributed.admin.low-level-log-length: 0``)."""
+    """A worker's log of stimuli that calls a listener with each.
 
-    def __init__(self, log: Any = (), maxlen: int | None = None, heard: Any = None) -> None:
+    The log itself may keep none of them (``distributed.admin.low-level-log-length: 0``).
+    """
+
+    def __init__(self, log: Any = (), maxlen: int | None = None, listener: Any = None) -> None:
         super().__init__(log, maxlen)
-        self.heard = heard
+        self.listener = listener
 
     def append(self, event: Any) -> None:
         super().append(event)
-        if self.heard is None:
+        if self.listener is None:
             return
         try:
-            self.heard(event)
+            self.listener(event)
         except Exception:
-            logger.debug("tasklog: a stimulus was not heard", exc_info=True)
+            logger.debug("tasklog: a stimulus was not recorded", exc_info=True)
 
 
 class _RecordingOver(Exception):
-    """The scheduler has no recorder of this run any more."""
+    """The scheduler no longer has a recorder of this run."""
 
 
 def default_folder() -> str:
@@ -688,14 +695,14 @@ def operation(kind: type) -> str:
 
 
 def type_text(kind: type) -> str:
-    """A type as Dask's `typename` has it."""
+    """The name of a type, as Dask's `typename` shows it."""
     from dask.utils import typename
 
     return typename(kind)
 
 
-def worker_facts(worker: Any) -> dict[str, Any]:
-    """What a worker tells of itself."""
+def worker_snapshot(worker: Any) -> dict[str, Any]:
+    """The identity of a worker."""
     limit = getattr(getattr(worker, "memory_manager", None), "memory_limit", None)
     return {
         "address": worker.address,
@@ -712,18 +719,18 @@ def worker_facts(worker: Any) -> dict[str, Any]:
     }
 
 
-#: What decides about the order in which a worker fetches data.
+#: Settings that decide about the order in which a worker fetches data.
 _LIMITS = (
     "transfer_incoming_count_limit",
     "transfer_incoming_bytes_limit",
     "transfer_message_bytes_limit",
 )
-#: What a worker's state counts, as a recorder finds it.
+#: Counters of a worker's state.
 _COUNTED = ("generation", "executed_count", "transition_counter", "transfer_incoming_bytes")
 
 
-def state_facts(state: Any) -> dict[str, Any]:
-    """What a recorder finds of a worker's state beside its tasks."""
+def state_snapshot(state: Any) -> dict[str, Any]:
+    """The state of a worker without its tasks, when a recorder is attached."""
     return {
         **{name: getattr(state, name, 0) for name in _COUNTED},
         "inFlightWorkers": {a: list(keys) for a, keys in state.in_flight_workers.items()},

@@ -729,7 +729,7 @@ function prefixFigures(side) {
     (name) => ({ name, tasks: 0, done: 0, failed: 0, retried: 0, nbytes: 0, compute: 0, spans: [] }));
   const isFailed = new Set(failedTasks(side));
   for (let task = 0; task < side.count; task++) {
-    // 254: the scheduler has not told of it.
+    // 254: the scheduler has not reported it.
     if (side.state[task] === 254 || !side.events[task]) continue;
     const row = rows[side.prefix[task]];
     row.tasks++;

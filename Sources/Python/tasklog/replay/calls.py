@@ -1,4 +1,4 @@
-"""How plugins are called: as Dask calls them, each failure kept to itself and told."""
+"""Calls plugins as Dask calls them; a failure is recorded and does not reach other plugins."""
 
 from __future__ import annotations
 
@@ -41,8 +41,7 @@ class Caller:
         self._overridden: dict[tuple[type, str], bool] = {}
 
     def hook(self, plugin: Any, hook: str) -> Any:
-        """A hook of a plugin; nothing when it has none but that of Dask's base class, which does
-        nothing."""
+        """A hook of a plugin; None if it only has that of Dask's base class, which does nothing."""
         known = plugin if hook in getattr(plugin, "__dict__", ()) else type(plugin)
         if known is not plugin:
             try:
@@ -87,7 +86,7 @@ class Caller:
         return self._host.is_done
 
     def transition(self, event: Event) -> None:
-        """The hook that counts; arguments that nobody looks at are not decoded."""
+        """Calls `transition`; arguments are only decoded if a plugin uses them."""
         host = self._host
         if self._is_over():
             return
@@ -115,7 +114,7 @@ class Caller:
             host.calling = None
 
     async def awaited(self, hook: str, *args: Any, **kwargs: Any) -> None:
-        """Calls a hook that Dask awaits before it goes on."""
+        """Calls a hook that Dask awaits before it continues."""
         for name, awaitable in self.call(hook, *args, **kwargs):
             await self._await(name, hook, awaitable)
 
@@ -126,7 +125,7 @@ class Caller:
             self.fail(name, self.plugins.get(name), hook, error)
 
     async def spawned(self, hook: str, *args: Any, **kwargs: Any) -> None:
-        """Calls a hook beside whose coroutines Dask goes on with other work."""
+        """Calls a hook whose coroutine Dask does not await before it continues."""
         started = [
             asyncio.ensure_future(self._await(name, hook, awaitable))
             for name, awaitable in self.call(hook, *args, **kwargs)

@@ -1,4 +1,4 @@
-"""What choosing a worker for a task changes beside the task.
+"""What choosing a worker for a task changes in addition to the task.
 
 Whom Dask has chosen is recorded; how it chose is not done again.
 """

@@ -1,4 +1,4 @@
-"""An event of the run as the host gets it: what is costly to decode waits until it is asked for."""
+"""An event of the run as the host gets it; args and snapshot are decoded at their first use."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tasklog.encoding import HOOKS, STATES
 HOOK_NAMES = list(HOOKS)
 STATE_NAMES = list(STATES)
 
-#: What the recorder writes down beside the calls of hooks: it changes the state, and no plugin is
+#: What the recorder records in addition to calls of hooks: it changes the state, and no plugin is
 #: called with it.
 MARKS = frozenset(
     {
@@ -53,7 +53,7 @@ class Event:
         self.start = STATE_NAMES[start] if type(start) is int else start
         self.finish = STATE_NAMES[finish] if type(finish) is int else finish
         self._decoder = decoder
-        #: What args and snapshot have in common.
+        #: Values that args and snapshot share.
         self._shared: dict[int, Any] = {}
         if typed:
             key = keys.get(typed)
@@ -94,7 +94,7 @@ class Event:
 
 
 class Source:
-    """Who saw events: the scheduler or a worker."""
+    """A source of events: the scheduler or one worker."""
 
     def __init__(self, number: int, kind: str, server: str, address: str, name: Any) -> None:
         self.number = number

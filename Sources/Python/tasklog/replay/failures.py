@@ -30,7 +30,7 @@ class Failures:
     """The failures on one source.
 
     host:
-        Is told of those that only the replay has, and of those that the live run had.
+        Gets the failures that only the replay has, and those that the live run had.
     """
 
     def __init__(self, host: Any) -> None:
@@ -65,7 +65,7 @@ class Failures:
         self._host.failed_live[about] += 1
 
     def settle(self, at_end: bool = False) -> None:
-        """No more marks come for what has failed so far."""
+        """Ends the failures so far: no mark for them can follow."""
         settled = [entry for entry in self._pending if at_end or not entry[2]]
         self._pending = [] if at_end else [entry for entry in self._pending if entry[2]]
         for _, failure, _ in settled:
@@ -114,7 +114,7 @@ def unmatched(failed_live: collections.Counter[Any], names: dict[str, str]) -> l
 
 
 def _fails_everywhere(host: Any, error: BaseException) -> str | None:
-    """Why an error cannot be one of the replay alone: what was asked for is not Dask's."""
+    """Why an error is not one of the replay alone: Dask does not have the attribute; else None."""
     owner = getattr(error, "obj", None)
     if not isinstance(error, AttributeError) or owner is None or host.is_forced or not host.is_dask:
         return None

@@ -6,8 +6,8 @@ Each frame is a MessagePack array that begins with what it is. The command sends
 - ``[SOURCE, number, kind, id, address, name]``: a source, before its first event;
 - ``[EVENT, …]``: see `events.Event`; ``[BLOB, hash, bytes]`` comes before the first event that
   holds it;
-- ``[FLUSH]``: there are no more events for now;
-- ``[FINISH]``: there will be no more events.
+- ``[FLUSH]``: no events follow for now;
+- ``[FINISH]``: no events follow.
 
 The host answers ``[READY, about]`` to the greeting, or ``[ERROR, text]``; then ``[FAILURE, …]`` for
 hooks that failed, and ``[DONE, about]`` to the end.
@@ -42,7 +42,7 @@ class Frames:
         os.set_blocking(descriptor, False)
 
     async def chunks(self) -> AsyncIterator[Any]:
-        """Gives, chunk by chunk, what iterates over the frames in it."""
+        """Yields, chunk by chunk, an iterator of its frames."""
         loop = asyncio.get_running_loop()
         while True:
             try:

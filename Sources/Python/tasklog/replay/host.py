@@ -21,9 +21,9 @@ from tasklog.replay.loading import LoadingError, Target
 from tasklog.replay.sources import SchedulerReplay, SourceReplay, WorkerReplay
 from tasklog.replay.watching import watch
 
-#: Seconds for what a plugin has begun and not finished when there are no more events.
+#: Seconds that a plugin has to finish its coroutines after the last event.
 _LAST_SECONDS = 10.0
-#: So many failures are told in full.
+#: The number of failures that are reported in full.
 _MAXIMUM_FAILURES = 100
 
 
@@ -122,7 +122,7 @@ class Host:
         return distributed.__version__
 
     def _decide(self, run: dict[str, Any], version: str | None) -> None:
-        """What has to be rebuilt, and how."""
+        """Decides what is rebuilt, and how."""
         self._of_scheduler = [t for t in self.targets if not t.is_for_workers]
         self._of_workers = [t for t in self.targets if t.is_for_workers]
         self.rebuilds = any(t.needs_state for t in self._of_scheduler) and version is not None
@@ -249,7 +249,7 @@ class Host:
         for replay in self.replays.values():
             if replay.server is not None:
                 replay.caller.failures.settle(at_end=True)
-        self._tell_failures()
+        self._add_failure_notices()
         self.clock.release()
         if self.decoder.opaque:
             counted = "; ".join(f"{why} ({n})" for why, n in self.decoder.opaque.most_common())
@@ -275,7 +275,7 @@ class Host:
             ],
         }
 
-    def _tell_failures(self) -> None:
+    def _add_failure_notices(self) -> None:
         if self.looked_at:
             fields = ", ".join(f"{name} ({n})" for name, n in self.looked_at.most_common(8))
             rest = len(self.looked_at) - 8
@@ -300,7 +300,7 @@ class Host:
             )
 
     def _collect(self) -> tuple[list[Any], list[Any]]:
-        """The reports, and a line of JSON for each attribute that was asked for."""
+        """The reports, and a line of JSON for each requested attribute."""
         found = {id(target): self._instances(target) for target in self.targets}
         reports = [
             [target.given, worker, self._report(target, plugin)]

@@ -110,7 +110,7 @@ def _file(given: str, path: str) -> Any:
     if not os.path.exists(path):
         raise LoadingError(f"{given}: there is no file {path}")
     folder = os.path.dirname(os.path.abspath(path))
-    # What lies beside it can be imported, as when it is run.
+    # Modules next to it can be imported, as when it is run.
     if folder not in sys.path:
         sys.path.insert(0, folder)
     name = os.path.splitext(os.path.basename(path))[0]

@@ -16,7 +16,7 @@ from tasklog.encoding import type_name
 
 _SCALARS = (bool, int, float, str, bytes)
 _COLLECTIONS = (list, tuple, deque, set, frozenset, dict)
-#: Of a report that nobody has written, so many entries of a collection are shown.
+#: The number of entries of a collection that a report made of attributes shows.
 _SHOWN = 20
 _MAXIMUM_DEPTH = 60
 
@@ -27,7 +27,7 @@ def text(value: Any) -> str:
 
 
 def plain(value: Any, depth: int = 0) -> Any:
-    """A value as what JSON has; what it has not is told apart by a name with a `$`."""
+    """A value as JSON; types that JSON lacks are tagged by a name with a `$`."""
     if value is None or isinstance(value, (bool, str)):
         return str(value) if isinstance(value, str) else value
     if isinstance(value, enum.Enum):
@@ -159,7 +159,7 @@ def attributes(plugin: Any) -> dict[str, Any]:
 
 
 def _short(value: Any) -> tuple[Any] | None:
-    """A value as far as it fits into a report; nothing for what is no data."""
+    """A value as far as it fits into a report; None if it is not data."""
     if value is None or isinstance(value, _SCALARS) or type(value).__name__ in _SERIALIZED:
         return (plain(readable(value)),)
     if isinstance(value, _COLLECTIONS):

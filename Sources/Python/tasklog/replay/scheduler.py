@@ -24,7 +24,7 @@ def host_of(addr: str) -> str:
 
 
 def quieten() -> None:
-    """Dask's own words about what happened to a cluster that is long gone."""
+    """Silences Dask's messages about a cluster that is gone."""
     for name in ("scheduler", "worker", "worker.state_machine", "core", "comm", "stealing"):
         logging.getLogger(f"distributed.{name}").setLevel(logging.CRITICAL)
 
@@ -33,7 +33,7 @@ class NeverStarted(Scheduler):
     """Nothing leaves it, and it does nothing on its own."""
 
     _replay_host: Any = None
-    #: Where Dask has servers and connections, there is nobody.
+    #: Not Dask's servers and connections.
     rpc: Any
     http_application: Any
     http_server: Any
@@ -60,7 +60,7 @@ class NeverStarted(Scheduler):
         self.rpc = Nobody(host, "Scheduler.rpc")
 
     def _transition(self, key: Any, finish: Any, stimulus_id: Any, **kwargs: Any) -> Any:
-        """Dask makes a transition within another; it has an event of its own."""
+        """Dask makes a transition within another, which is recorded as a separate event."""
         self._replay_host.forbid("Scheduler._transition")
         return {}, {}, {}
 

@@ -26,7 +26,7 @@ class SchedulerStateHost(Tasks, Stimuli):
     """Applies the events of one scheduler.
 
     host:
-        Keeps `drift`, and is told of what is forbidden.
+        Counts `drift`, and what is forbidden.
     only_forced:
         Executes no function of Dask's: for a recording of another version.
     recommends:
@@ -285,7 +285,7 @@ class SchedulerStateHost(Tasks, Stimuli):
             executed = self._execute(ts, event)
             if self.recommends and executed is not None:
                 if self._last is not None and self._last[:2] == (key, s.transition_counter):
-                    # Both halves of an indirect transition are told of it.
+                    # Both halves of an indirect transition have the recommendations.
                     executed = {**self._last[2], **executed}
                 self._last = (key, s.transition_counter, executed)
                 if executed != recommendations and finish != "processing":
@@ -308,7 +308,7 @@ class SchedulerStateHost(Tasks, Stimuli):
         return OrderedSet(placed[place] for place in order)
 
     def _execute(self, ts: Any, event: Event) -> dict[Any, Any] | None:
-        """Executes a transition, and gives what it recommends; nothing when it was forced."""
+        """Executes a transition and returns what it recommends; None if it was forced."""
         s, start, finish, kwargs = self.scheduler, event.start, event.finish, event.kwargs
         nested = self._nested.pop(event.key, None) if self._nested else None
         if nested is not None and (start, finish) == (nested[0], ts.state):

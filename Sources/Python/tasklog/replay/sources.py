@@ -71,7 +71,7 @@ class SourceReplay:
                 server.plugins[name] = plugin
 
     def verify(self, event: Event) -> None:
-        """Compares with what was noted live, or counts what comes before that."""
+        """Compares with the report of the live plugin, or counts the events before it."""
         if event.hook == "report" and "failed" in event.kwargs:
             self.caller.failures.match(event.kwargs)
             return
@@ -93,7 +93,7 @@ class SourceReplay:
         """Registers the plugins, and calls them as they are called first."""
 
     async def complete(self, may_continue: bool = False) -> None:
-        """What has been taken in is complete, as far as is known."""
+        """Ends the events so far, which may be complete."""
 
 
 class SchedulerReplay(SourceReplay):
@@ -119,7 +119,7 @@ class SchedulerReplay(SourceReplay):
         await self.caller.awaited("start", self.scheduler)
 
     def take(self, event: Event) -> bool:
-        """Takes in an event, unless something may have to be awaited for it."""
+        """Applies a transition, unless a hook may have to be awaited before it."""
         if event.hook != "transition" or not (self.has_begun or not event.is_selected):
             return False
         host, state = self.host, self.state
@@ -199,7 +199,7 @@ class WorkerReplay(SourceReplay):
             return False
         if event.hook == "report":
             if self.state is not None:
-                self.state.take_noted(event)
+                self.state.take_report(event)
             else:
                 self.verify(event)
             return True

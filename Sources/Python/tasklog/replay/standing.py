@@ -1,5 +1,7 @@
-"""What a worker that is never started has in place of a server's attributes, so that plugins can be
-set up on it, and what older versions of Dask had."""
+"""Attributes of a worker that is never started, so that plugins can be set up on it.
+
+They replace those of a server, and add those that older versions of Dask had.
+"""
 
 from __future__ import annotations
 
@@ -84,7 +86,7 @@ class _Errors(Mapping[str, Any]):
 
 
 class OlderWorker:
-    """What `Worker` had for years and has no more; used where the installed version lacks it."""
+    """What `Worker` had in older versions; used if the installed version lacks it."""
 
     _replay_host: Any
     state: Any

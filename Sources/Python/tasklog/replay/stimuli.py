@@ -1,4 +1,4 @@
-"""What changes a scheduler without a hook, beside tasks: heartbeats, metadata, resources."""
+"""Changes of a scheduler without a hook, except of tasks: heartbeats, metadata, resources."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Stimuli(Servers):
         self.scheduler.add_resources(worker=event.worker, resources=event.kwargs["resources"])
 
     def stimulus_check_idle_saturated(self, event: Event) -> None:
-        """What stealing has made of a worker."""
+        """Sets what stealing has classified a worker as."""
         s, kwargs = self.scheduler, event.kwargs
         ws = s.workers[event.worker]
         if kwargs["idle"]:
@@ -60,7 +60,7 @@ class Stimuli(Servers):
         (s.saturated.add if kwargs["saturated"] else s.saturated.discard)(ws)
 
     def stimulus_computation(self, event: Event) -> None:
-        """Tasks from here on are counted to it."""
+        """Begins the computation of the tasks that follow."""
         self.names_computations = True
         self.scheduler.computations.append(computation(event.kwargs["id"], event.kwargs["start"]))
 
@@ -74,7 +74,7 @@ def computation(id: str, start: float) -> Computation:
 def beat(
     servers: Servers, ws: Any, metrics: dict[str, Any], at: float, executing: dict[Any, Any] | None
 ) -> None:
-    """A heartbeat, at its time. Where a metric is not recorded, only what is there is set."""
+    """Applies a heartbeat at its time. If a metric was not recorded, the others are set."""
     s, clock = servers.scheduler, servers.host.clock
     if getattr(servers, "only_forced", False):
         # Another version may want other metrics.

@@ -117,7 +117,7 @@ class Tasks(Servers):
             ts.suspicious = count
 
     def forget(self, key: Any) -> None:
-        """What is left of a task after plugins have been told that it is forgotten."""
+        """Removes a forgotten task after plugins have been called."""
         s = self.scheduler
         ts = s.tasks.pop(key, None)
         if ts is None:

@@ -1,4 +1,4 @@
-"""What a plugin was live, as it was noted, compared with what it is in the replay."""
+"""Compares the reports of a live plugin with the same plugin in the replay."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Verifier:
         self._plugin = plugin
         self.name = type(plugin).__name__
         self._worker = worker
-        self._noted = 0
+        self._reported = 0
         self._differing = 0
         self._equal_seq: int | None = None
         self._first: list[Any] | None = None
@@ -30,8 +30,8 @@ class Verifier:
         self._last = event
 
     def compare(self, event: Event) -> None:
-        """What was noted live after all events before this one."""
-        self._noted += 1
+        """Compares with the report of the live plugin after all events before this one."""
+        self._reported += 1
         live = event.kwargs.get("report")
         replayed = json.loads(results.text(results.full(self._plugin)))
         parting = _parting(live, replayed, [])
@@ -52,10 +52,10 @@ class Verifier:
 
     @property
     def row(self) -> list[Any] | None:
-        """Nothing when nothing was noted."""
-        if self._noted == 0:
+        """The result for the command; None if there was no report."""
+        if self._reported == 0:
             return None
-        return [self.name, self._worker, self._noted, self._differing, self._first]
+        return [self.name, self._worker, self._reported, self._differing, self._first]
 
 
 def _shown(value: Any) -> str:

@@ -28,8 +28,10 @@ class Choices:
         return event.key
 
     def recorded_fetches(self) -> dict[str, list[Any]]:
-        """The tasks that are fetched next, by the worker that they come from, in the order in which
-        Dask has chosen them; nothing when the recording does not have it."""
+        """The tasks that are fetched next, by the worker that they come from.
+
+        In the order in which Dask chose them; empty if that is not recorded.
+        """
         fetches: dict[str, list[Any]] = {}
         # Dask takes the last one first.
         for event in reversed(self._expected):
@@ -45,8 +47,11 @@ class Choices:
         return fetches
 
     def recorded_failure(self, ts: Any) -> tuple[Any, ...] | None:
-        """What went wrong when the value of a task was to be stored: one that has to be written to
-        disk at once may not be picklable. Its next transition is to ``error``."""
+        """The recorded failure to store the value of a task; None if it could be stored.
+
+        A value that must be written to disk at once may not be picklable. The next transition of
+        its task is to ``error``.
+        """
         event = self._expected[0] if self._expected else None
         if event is None or event.key != ts.key or not _could_not_be_stored(event):
             return None

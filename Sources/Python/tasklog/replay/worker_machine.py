@@ -31,14 +31,14 @@ class ReplayedWorkerState(WorkerState):
     def _transitions(self, recommendations: Any, *, stimulus_id: str) -> Any:
         self._pending, self._initial = dict(recommendations), {}
         self._stimulus_id = stimulus_id
-        # The host goes on with `resume`, and does not carry instructions out.
+        # The host continues with `resume`, and does not execute instructions.
         return []
 
     def resume(self, is_complete: bool) -> None:
         """Makes the transitions of which there are events.
 
         is_complete:
-            Whether there are no more events of this stimulus: then what is left is done as well.
+            Whether this was the last event of the stimulus: then the rest is processed as well.
             What is fetched from where can only be told then, since Dask chooses for all tasks
             at once.
         """

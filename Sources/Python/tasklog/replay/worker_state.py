@@ -39,7 +39,7 @@ class WorkerStateHost(Choices):
     call:
         Calls the plugins with a transition.
     compare:
-        Is given what was noted of a plugin, when it has been called with all before that.
+        Called with each report of a plugin, after the events before it.
     """
 
     def __init__(
@@ -112,7 +112,7 @@ class WorkerStateHost(Choices):
             return
         self._is_complete = not may_continue
         self._guarded(self._execute, self._stimulus)
-        self._compare_noted()
+        self._compare_reports()
         if may_continue:
             return
         self._stimulus, self._is_begun = None, False
@@ -124,16 +124,16 @@ class WorkerStateHost(Choices):
             event = self._expected.popleft()
             self.host.drift[f"worker: {event.start} to {event.finish} did not come"] += 1
             self._force(event)
-            self._compare_noted()
+            self._compare_reports()
 
-    def take_noted(self, event: Event) -> None:
+    def take_report(self, event: Event) -> None:
         """What a plugin was live after the transitions so far."""
         if self._stimulus is None:
             self._compare(event)
         else:
             self._expected.append(event)
 
-    def _compare_noted(self) -> None:
+    def _compare_reports(self) -> None:
         while self._expected and self._expected[0].hook == "report":
             self._compare(self._expected.popleft())
 
@@ -203,7 +203,7 @@ class WorkerStateHost(Choices):
             self._expected.popleft()
             self._take_facts(event)
             self._call_plugins(event)
-            self._compare_noted()
+            self._compare_reports()
             return
         if event is None and not self._is_complete:
             self._ahead.append((key, start, finish))
@@ -244,7 +244,7 @@ class WorkerStateHost(Choices):
                 ts.startstops.append(span)
 
     def _take_facts(self, event: Event) -> None:
-        """What a value told of itself, and what the worker measured beside its state machine."""
+        """Sets what a value has and a worker measures outside of the state machine."""
         state = self.worker.state
         ts = state.tasks.get(event.key)
         facts = task_facts(event)

@@ -1,7 +1,7 @@
-"""What a snapshot holds: the facts about tasks, workers and the cluster that a plugin could look up
-and that the args of the hooks do not determine. Only what is not at its default is kept.
+"""Snapshots of tasks, workers and the cluster: state that plugins can look up.
 
-The names are those of the Swift side (`Facts.swift`) where it has the fact.
+Only state that the args of the hooks do not determine, and that differs from its default. The names
+are those of the Swift side, for state that it has.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ def keys(tasks: Any) -> list[Any]:
 
 
 def order(keys: list[Any]) -> list[int]:
-    """The order of keys that are known: the place of each among all of them, sorted."""
+    """The order of known keys: the index of each in their sorted list."""
     place = {key: number for number, key in enumerate(sorted(keys, key=repr))}
     return [place[key] for key in keys]
 
 
 def limits(ts: Any) -> tuple[Any, ...] | None:
-    """What decides where a task may run, and its annotations; `None` where nothing does.
+    """The restrictions of a task and its annotations; None if it has none.
 
-    A plugin can change them by itself.
+    A plugin can change them without a hook.
     """
     if not (
         ts.annotations or ts.worker_restrictions or ts.host_restrictions or ts.resource_restrictions
@@ -45,7 +45,7 @@ def limits(ts: Any) -> tuple[Any, ...] | None:
 
 
 def restrictions(ts: Any) -> dict[str, Any]:
-    """The args of the mark that tells them."""
+    """The args of the mark that records the restrictions of a task."""
     return {
         "op": "set-restrictions",
         "workerRestrictions": ts.worker_restrictions,
@@ -56,11 +56,11 @@ def restrictions(ts: Any) -> dict[str, Any]:
     }
 
 
-def are_other_limits(before: tuple[Any, ...] | None, now: tuple[Any, ...] | None) -> bool:
+def have_limits_changed(before: tuple[Any, ...] | None, now: tuple[Any, ...] | None) -> bool:
     if before is None or now is None:
         return before is not now
     ours, theirs = before[-1], now[-1]
-    # Annotations can be anything: whether two of them are equal is not asked.
+    # Annotations can be any objects: they are compared by identity.
     return before[:-1] != now[:-1] or (
         ours.keys() != theirs.keys() or any(ours[name] is not theirs[name] for name in ours)
     )
@@ -70,7 +70,7 @@ def graph_task(ts: Any, span: bool) -> dict[str, Any]:
     """A task as it enters the scheduler.
 
     span:
-        Whether the span of its group is to be told.
+        Whether to include the span of its group.
     """
     facts: dict[str, Any] = {"key": ts.key}
     if ts.dependencies:
@@ -109,7 +109,7 @@ def graph_task(ts: Any, span: bool) -> dict[str, Any]:
 
 
 def present_task(ts: Any) -> dict[str, Any]:
-    """A task as a recorder finds it when it is attached, or that it sees for the first time."""
+    """A task when a recorder is attached, or sees it for the first time."""
     facts = graph_task(ts, span=True)
     optional = {
         "nbytes": ts.nbytes if ts.nbytes >= 0 else None,
@@ -137,12 +137,13 @@ def present_task(ts: Any) -> dict[str, Any]:
 
 
 def exception_text(exception: Any) -> str | None:
-    """The text of an exception that the scheduler has made itself (`KilledWorker` and the like), as
-    the `repr` of one with a message; none where it cannot be told.
+    """The text of an exception that the scheduler itself made (such as `KilledWorker`).
+
+    As the `repr` of one with a message; None if it is unknown.
 
     exception:
-        Bytes that the scheduler has pickled itself, just now, or its `Serialized`. What comes from
-        a worker has its text beside it and is not opened.
+        Bytes that the scheduler has just pickled, or its `Serialized`. An exception from a worker
+        comes with its text and is not unpickled.
     """
     try:
         if isinstance(exception, bytes):
@@ -180,7 +181,7 @@ def worker(ws: Any) -> dict[str, Any]:
 
 
 def present_worker(ws: Any) -> dict[str, Any]:
-    """A worker as a recorder finds it when it is attached."""
+    """A worker when a recorder is attached."""
     return dict(
         worker(ws),
         hasWhat=keys(ws.has_what),
@@ -195,10 +196,10 @@ def present_worker(ws: Any) -> dict[str, Any]:
 
 
 def cluster(scheduler: Any, argument: Callable[[str, Any], Any]) -> dict[str, Any]:
-    """Everything that a recorder finds when it is attached.
+    """The whole state when a recorder is attached.
 
     argument:
-        Prepares a value by its name, where its name does not stand beside it.
+        Redacts and prepares a value by its name, for lists without names.
     """
     s = scheduler
     return {
@@ -226,7 +227,7 @@ def cluster(scheduler: Any, argument: Callable[[str, Any], Any]) -> dict[str, An
 
 
 def _totals(bundle: Any) -> dict[str, Any]:
-    """What prefixes and groups add up, by the names of their attributes."""
+    """The totals of a prefix or a group, by the names of their attributes."""
     names = ("_duration_us", "_all_durations_us", "_types", "nbytes_total", "states", "_size")
     return {name: _plain(getattr(bundle, name)) for name in names if hasattr(bundle, name)}
 

@@ -1,8 +1,8 @@
-"""What plugins are live, noted among the events, for `tasklog replay --verify` to compare with.
+"""Records reports of live plugins, which `tasklog replay --verify` compares with.
 
-Each plugin that is to be verified runs next to the recorder. The mark ``report`` says what it was
-after all events of its source before it: its ``plugin``, which is the name of its class, and its
-``report``; or which of its hooks has ``failed``.
+Each verified plugin runs next to the recorder. The mark ``report`` has its state after all earlier
+events of its source: ``plugin``, the name of its class, and ``report``; or the hook that
+``failed``.
 
 This module is sent to workers by value with `tasklog.replay.results`.
 """
@@ -28,8 +28,8 @@ _SYNCHRONOUS = (
 )  # fmt: skip
 
 
-class Notes:
-    """Notes a plugin after every so many calls, and at the end."""
+class PluginReports:
+    """Records the state of a plugin after every N calls, and at the end."""
 
     def __init__(self, plugin: Any, every: int, put: Callable[[dict[str, Any]], None]) -> None:
         self.plugin = plugin
@@ -39,18 +39,18 @@ class Notes:
         self._is_new = True
 
     def call(self, hook: str, *args: Any, **kwargs: Any) -> Any:
-        """Calls a hook as it is called on any plugin, and gives what it answers."""
+        """Calls a hook of the plugin and returns its result."""
         function = getattr(self.plugin, hook, None)
         answer = None
         if function is not None:
             try:
                 answer = function(*args, **kwargs)
             except Exception as error:
-                self._tell(hook, error)
+                self._report_failure(hook, error)
         self._calls += 1
         self._is_new = True
         if self._every > 0 and self._calls % self._every == 0:
-            self.note()
+            self.record()
         return answer
 
     async def awaited(self, hook: str, *args: Any, **kwargs: Any) -> None:
@@ -59,75 +59,75 @@ class Notes:
             await self.finish(hook, answer)
 
     async def finish(self, hook: str, answer: Any) -> None:
-        """Awaits what a hook has answered."""
+        """Awaits the result of a hook."""
         try:
             await answer
         except Exception as error:
-            self._tell(hook, error)
+            self._report_failure(hook, error)
         self._is_new = True
 
-    def _tell(self, hook: str, error: Exception) -> None:
-        """As Dask tells of it, and for a replay that fails as well."""
+    def _report_failure(self, hook: str, error: Exception) -> None:
+        """Logs a failure as Dask does, and records it for a replay, which fails as well."""
         logger.info("Plugin failed with exception", exc_info=True)
         try:
             self._put(failure(self.plugin, hook, error))
         except Exception as own:
-            logger.warning("tasklog: a failure is not noted: %r", own)
+            logger.warning("tasklog: a failure is not recorded: %r", own)
 
-    def note(self) -> None:
+    def record(self) -> None:
         self._is_new = False
         try:
             report = full(self.plugin)
             self._put({"plugin": type(self.plugin).__name__, "report": report})
         except Exception as error:
-            logger.warning("tasklog: a result is not noted: %r", error)
+            logger.warning("tasklog: a report is not recorded: %r", error)
 
     def end(self) -> None:
-        """Nothing more comes."""
+        """Records the last state."""
         if self._is_new:
-            self.note()
+            self.record()
 
 
-class NotingPlugin(SchedulerPlugin):
-    """Stands for a plugin on a scheduler."""
+class VerifiedPlugin(SchedulerPlugin):
+    """Forwards the hooks of a scheduler to a plugin that is verified."""
 
-    def __init__(self, notes: Notes) -> None:
-        self.notes = notes
-        self.name = f"{type(notes.plugin).__name__} (verified)"
+    def __init__(self, reports: PluginReports) -> None:
+        self.reports = reports
+        self.name = f"{type(reports.plugin).__name__} (verified)"
         self._has_started = False
 
     async def start(self, scheduler: Any) -> None:
         if not self._has_started:
             self._has_started = True
-            await self.notes.awaited("start", scheduler)
+            await self.reports.awaited("start", scheduler)
 
     async def before_close(self) -> None:
-        await self.notes.awaited("before_close")
+        await self.reports.awaited("before_close")
 
     async def close(self) -> None:
-        await self.notes.awaited("close")
+        await self.reports.awaited("close")
 
     def valid_workers_downscaling(self, scheduler: Any, workers: list[Any]) -> list[Any]:
-        # It watches only.
-        self.notes.call("valid_workers_downscaling", scheduler, list(workers))
+        # A verified plugin decides nothing.
+        self.reports.call("valid_workers_downscaling", scheduler, list(workers))
         return workers
 
 
 def _forwarding(hook: str) -> Callable[..., Any]:
-    def forward(self: NotingPlugin, *args: Any, **kwargs: Any) -> Any:
-        answer = self.notes.call(hook, *args, **kwargs)
-        return self.notes.finish(hook, answer) if inspect.isawaitable(answer) else answer
+    def forward(self: VerifiedPlugin, *args: Any, **kwargs: Any) -> Any:
+        answer = self.reports.call(hook, *args, **kwargs)
+        return self.reports.finish(hook, answer) if inspect.isawaitable(answer) else answer
 
     forward.__name__ = hook
     return forward
 
 
 for _hook in _SYNCHRONOUS:
-    setattr(NotingPlugin, _hook, _forwarding(_hook))
+    setattr(VerifiedPlugin, _hook, _forwarding(_hook))
 
 
-def made(kinds: list[Any], on_worker: bool, scheduler: Any = None) -> list[Any]:
-    """An instance of each class that is for schedulers, or of each that is for workers."""
+def instantiate(kinds: list[Any], on_worker: bool, scheduler: Any = None) -> list[Any]:
+    """An instance of each class for schedulers, or of each class for workers."""
     instances = []
     for kind in kinds:
         if is_for_workers(kind) == on_worker:

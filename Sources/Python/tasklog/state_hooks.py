@@ -1,7 +1,7 @@
-"""The state of a scheduler that changes without a hook: what changes it is wrapped.
+"""Wraps the functions that change the state of a scheduler without calling a hook.
 
-Each part checks for what it needs in the installed version; what is not there is left out, and
-named in the log. The wrapped functions are called as they were called, whatever happens here.
+Each part checks what it needs in the installed version. A part that does not fit is left out, and
+named in the log. The wrapped functions are called with their arguments, whatever fails here.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-from tasklog import facts
+from tasklog import snapshots
 from tasklog.repeating import Repeated, exact
 from tasklog.stealing import Loads
 
 
 def install(recorder: Any, scheduler: Any) -> list[str]:
-    """Wraps what is there, and gives the names of what is not."""
+    """Wraps the parts that the installed version has, and returns the names of the others."""
     missing = []
     for name, part in _PARTS.items():
         if name.startswith("heartbeat") and not recorder._options.heartbeats:
@@ -29,20 +29,20 @@ def install(recorder: Any, scheduler: Any) -> list[str]:
 
 
 def _needs(function: Callable[..., Any], *names: str) -> None:
-    """Fails when a function does not have these parameters."""
+    """Raises a KeyError if a function does not have these parameters."""
     parameters = inspect.signature(function).parameters
     for name in names:
         parameters[name]
 
 
 def _put(recorder: Any, scheduler: Any, name: str, function: Callable[..., Any]) -> None:
-    """Puts a function in the place of a method, until the recorder is detached."""
+    """Replaces a method by a function until the recorder is detached."""
     setattr(scheduler, name, function)
     recorder._undo.append(lambda: restore(scheduler, name, function))
 
 
 def restore(scheduler: Any, name: str, function: Callable[..., Any]) -> None:
-    """Gives the method its place back, unless somebody else has taken it since."""
+    """Restores the method, unless another function has replaced it since."""
     if vars(scheduler).get(name) is function:
         delattr(scheduler, name)
 
@@ -50,7 +50,7 @@ def restore(scheduler: Any, name: str, function: Callable[..., Any]) -> None:
 def _handle(
     recorder: Any, handlers: dict[str, Any], name: str, function: Callable[..., Any]
 ) -> None:
-    """Puts a function in the place of a handler, until the recorder is detached."""
+    """Replaces a handler by a function until the recorder is detached."""
     before = handlers[name]
 
     def undo() -> None:
@@ -75,22 +75,22 @@ def _replicas(recorder: Any, scheduler: Any) -> None:
     _needs(add, "ts", "ws")
     _needs(remove, "ts", "ws")
 
-    def tell_added(ts: Any, ws: Any) -> None:
+    def record_added(ts: Any, ws: Any) -> None:
         if ts.key not in recorder._known:
             recorder._announce(ts)
         recorder._emit("addReplica", {"nbytes": ts.nbytes}, key=ts.key, worker=ws.address)
 
-    def tell_removed(ts: Any, ws: Any) -> None:
+    def record_removed(ts: Any, ws: Any) -> None:
         recorder._emit("removeReplica", key=ts.key, worker=ws.address)
 
     def add_replica(ts: Any, ws: Any) -> Any:
         # The first replica of a result comes with the transition to memory.
         if ts.state == "memory":
-            _guard(recorder, "addReplica", tell_added, ts, ws)
+            _guard(recorder, "addReplica", record_added, ts, ws)
         return add(ts, ws)
 
     def remove_replica(ts: Any, ws: Any) -> Any:
-        _guard(recorder, "removeReplica", tell_removed, ts, ws)
+        _guard(recorder, "removeReplica", record_removed, ts, ws)
         return remove(ts, ws)
 
     _put(recorder, scheduler, "add_replica", add_replica)
@@ -102,25 +102,25 @@ def _desires(recorder: Any, scheduler: Any) -> None:
     _needs(desires, "keys", "client")
     _needs(releases, "keys", "client", "stimulus_id")
 
-    def tell(hook: str, keys: list[Any], client: str, stimulus: str | None) -> None:
+    def record(hook: str, keys: list[Any], client: str, stimulus: str | None) -> None:
         if hook == "clientDesiresKeys":
             # New tasks of a graph are announced with it.
             keys = [key for key in keys if key in recorder._known]
         if len(keys) == 1:
-            # Most come one by one, and a key of its own takes less room.
+            # Most come one by one, and the field for the key takes less space.
             recorder._emit(hook, {"client": client}, key=keys[0], stimulus=stimulus)
         elif keys:
             recorder._emit(hook, {"client": client, "keys": keys}, stimulus=stimulus)
 
     def client_desires_keys(keys: Any, client: str) -> Any:
         keys = list(keys)
-        _guard(recorder, "clientDesiresKeys", tell, "clientDesiresKeys", keys, client, None)
+        _guard(recorder, "clientDesiresKeys", record, "clientDesiresKeys", keys, client, None)
         return desires(keys=keys, client=client)
 
     def client_releases_keys(keys: Any, client: str, stimulus_id: str | None = None) -> Any:
         keys = list(keys)
         _guard(
-            recorder, "clientReleasesKeys", tell, "clientReleasesKeys", keys, client, stimulus_id
+            recorder, "clientReleasesKeys", record, "clientReleasesKeys", keys, client, stimulus_id
         )
         return releases(keys=keys, client=client, stimulus_id=stimulus_id)
 
@@ -135,7 +135,7 @@ def _long_running(recorder: Any, scheduler: Any) -> None:
     handle = scheduler.handle_long_running
     _needs(handle, "key", "worker", "compute_duration", "stimulus_id")
 
-    def tell(
+    def record(
         key: Any, worker: str, compute_duration: Any, stimulus_id: str, rest: dict[str, Any]
     ) -> None:
         ts = scheduler.tasks.get(key)
@@ -156,7 +156,7 @@ def _long_running(recorder: Any, scheduler: Any) -> None:
     def handle_long_running(
         key: Any, worker: str, compute_duration: Any, stimulus_id: str, **rest: Any
     ) -> Any:
-        _guard(recorder, "long-running", tell, key, worker, compute_duration, stimulus_id, rest)
+        _guard(recorder, "long-running", record, key, worker, compute_duration, stimulus_id, rest)
         return handle(
             key=key,
             worker=worker,
@@ -173,18 +173,18 @@ def _restrictions(recorder: Any, scheduler: Any) -> None:
     restrict = scheduler.set_restrictions
     _needs(restrict, "worker")
 
-    def tell(keys: Any) -> None:
+    def record(keys: Any) -> None:
         for key in keys:
             ts = scheduler.tasks.get(key)
             if ts is None:
                 continue
-            recorder._emit("stimulus", facts.restrictions(ts), key=key)
+            recorder._emit("stimulus", snapshots.restrictions(ts), key=key)
             recorder._limits.pop(key, None)
-            recorder._keep_limits(ts)
+            recorder._remember_limits(ts)
 
     def set_restrictions(worker: Any) -> Any:
         answer = restrict(worker)
-        _guard(recorder, "set-restrictions", tell, worker)
+        _guard(recorder, "set-restrictions", record, worker)
         return answer
 
     _put(recorder, scheduler, "set_restrictions", set_restrictions)
@@ -196,11 +196,11 @@ def _heartbeats(recorder: Any, scheduler: Any) -> None:
     beat = scheduler.handlers["heartbeat_worker"]
     _needs(beat, "address", "metrics", "executing")
 
-    def tell(address: str, executing: Any) -> None:
+    def record(address: str, executing: Any) -> None:
         ws = scheduler.workers.get(address)
         if ws is None:
             return
-        # All of it: what is the same as in another one is seen where it is put into the log.
+        # All values: the drainer finds those that equal the previous ones.
         recorder._emit(
             "heartbeat",
             {
@@ -215,7 +215,7 @@ def _heartbeats(recorder: Any, scheduler: Any) -> None:
 
     def heartbeat_worker(*args: Any, **kwargs: Any) -> Any:
         answer = beat(*args, **kwargs)
-        _guard(recorder, "heartbeat-worker", tell, kwargs["address"], kwargs.get("executing"))
+        _guard(recorder, "heartbeat-worker", record, kwargs["address"], kwargs.get("executing"))
         return answer
 
     _handle(recorder, scheduler.handlers, "heartbeat_worker", heartbeat_worker)
@@ -225,13 +225,13 @@ def _client_heartbeats(recorder: Any, scheduler: Any) -> None:
     beat = scheduler.stream_handlers["heartbeat-client"]
     _needs(beat, "client")
 
-    def tell(client: str) -> None:
+    def record(client: str) -> None:
         args = {"op": "heartbeat-client", "client": client}
         recorder._emit("stimulus", dict(args, lastSeen=scheduler.clients[client].last_seen))
 
     def client_heartbeat(client: str) -> Any:
         answer = beat(client=client)
-        _guard(recorder, "heartbeat-client", tell, client)
+        _guard(recorder, "heartbeat-client", record, client)
         return answer
 
     _handle(recorder, scheduler.stream_handlers, "heartbeat-client", client_heartbeat)
@@ -251,12 +251,12 @@ def _metadata(recorder: Any, scheduler: Any) -> None:
         except Exception:
             return None
 
-    def tell(keys: Any, value: Any, before: str | None) -> None:
-        # A restart and a forgotten task take metadata away.
+    def record(keys: Any, value: Any, before: str | None) -> None:
+        # A restart and a forgotten task remove metadata.
         is_held = before is not None and before == exact(value)
         if known.is_again(tuple(keys), value) and is_held:
             return
-        # Under its names, so that those are hidden that are to be.
+        # Under its names, so that they can be redacted.
         for key in reversed(list(keys)):
             value = {key: value}
         args = {"op": "set-metadata", "depth": len(keys), "metadata": value}
@@ -265,7 +265,7 @@ def _metadata(recorder: Any, scheduler: Any) -> None:
     def set_metadata(keys: Any, value: Any = None) -> Any:
         before = held(keys)
         answer = put(keys=keys, value=value)
-        _guard(recorder, "set-metadata", tell, keys, value, before)
+        _guard(recorder, "set-metadata", record, keys, value, before)
         return answer
 
     _put(recorder, scheduler, "set_metadata", set_metadata)
@@ -276,24 +276,24 @@ def _resources(recorder: Any, scheduler: Any) -> None:
     add = scheduler.handlers["set_resources"]
     _needs(add, "worker", "resources")
 
-    def tell(worker: str, resources: Any) -> None:
+    def record(worker: str, resources: Any) -> None:
         args = {"op": "set-resources", "resources": dict(resources or {})}
         recorder._emit("stimulus", args, worker=worker)
 
     def set_resources(worker: str, resources: Any = None) -> Any:
         answer = add(worker=worker, resources=resources)
-        _guard(recorder, "set-resources", tell, worker, resources)
+        _guard(recorder, "set-resources", record, worker, resources)
         return answer
 
     _handle(recorder, scheduler.handlers, "set_resources", set_resources)
 
 
 def _known_data(recorder: Any, scheduler: Any) -> None:
-    """Data that is scattered under a key that is known puts its task into memory: no transition."""
+    """Scattering data under a known key moves its task to memory without a transition."""
     update = scheduler.update_data
     _needs(update, "who_has", "nbytes", "client")
 
-    def tell(who_has: dict[str, Any], nbytes: dict[str, Any]) -> None:
+    def record(who_has: dict[str, Any], nbytes: dict[str, Any]) -> None:
         for key in who_has:
             if key in recorder._known and key in scheduler.tasks:
                 size = {key: nbytes[key]} if key in nbytes else {}
@@ -301,7 +301,7 @@ def _known_data(recorder: Any, scheduler: Any) -> None:
                 recorder._emit("stimulus", args, key=key)
 
     def update_data(*, who_has: Any, nbytes: Any, client: str | None = None) -> Any:
-        _guard(recorder, "update-data", tell, who_has, nbytes)
+        _guard(recorder, "update-data", record, who_has, nbytes)
         return update(who_has=who_has, nbytes=nbytes, client=client)
 
     _put(recorder, scheduler, "update_data", update_data)
@@ -317,14 +317,14 @@ def _stealing(recorder: Any, scheduler: Any) -> None:
     _needs(confirm, "key", "state", "stimulus_id")
     loads = recorder._loads = Loads(recorder, scheduler)
 
-    def balance_and_tell() -> Any:
-        _guard(recorder, "stealing", loads.keep)
+    def recorded_balance() -> Any:
+        _guard(recorder, "stealing", loads.begin)
         try:
             return balance()
         finally:
             _guard(recorder, "stealing", loads.finish)
 
-    def confirm_and_tell(**kwargs: Any) -> Any:
+    def recorded_confirm(**kwargs: Any) -> Any:
         try:
             return confirm(**kwargs)
         finally:
@@ -335,10 +335,10 @@ def _stealing(recorder: Any, scheduler: Any) -> None:
         if callback is not None and callback.callback == before:
             callback.callback = after
 
-    _put(recorder, steal, "balance", balance_and_tell)
-    replace_callback(balance, balance_and_tell)
-    recorder._undo.append(lambda: replace_callback(balance_and_tell, balance))
-    _handle(recorder, scheduler.stream_handlers, "steal-response", confirm_and_tell)
+    _put(recorder, steal, "balance", recorded_balance)
+    replace_callback(balance, recorded_balance)
+    recorder._undo.append(lambda: replace_callback(recorded_balance, balance))
+    _handle(recorder, scheduler.stream_handlers, "steal-response", recorded_confirm)
 
 
 _PARTS: dict[str, Callable[[Any, Any], None]] = {
