@@ -110,7 +110,7 @@ def test_a_swift_plugin_sees_what_a_python_plugin_saw_live(
     printed = tasklog(
         recording.log, "replay", "--plugin", HERE / "SchedulerProbe.swift", "--option", f"out={out}"
     )
-    assert "misfits: 0" in printed, printed
+    assert "mismatchCount: 0" in printed, printed
     log = Log(recording.log)
     (server,) = log.servers("scheduler")
     live = [r for r in beside.read(recording.folder / f"scheduler-{server}") if r[0] != "start"]
