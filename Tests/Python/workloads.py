@@ -126,13 +126,13 @@ def released(client: Client) -> None:
 
 
 def stealing(client: Client) -> None:
-    """All tasks begin where their data is; others help out."""
+    """All tasks begin where their data is; others help out. Dask balances once a second."""
     address = next(iter(workers_of(client)))
     data = client.scatter(1, workers=[address])
     wait([data])
     futures = [
         client.submit(
-            slow, 0.03, data, key=f"steal-{i}", workers=[address], allow_other_workers=True
+            slow, 0.1, data, key=f"steal-{i}", workers=[address], allow_other_workers=True
         )
         for i in range(40)
     ]
