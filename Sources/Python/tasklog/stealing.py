@@ -17,9 +17,11 @@ class Loads:
         self._scheduler = scheduler
         self._before: tuple[set[Any], set[Any]] | None = None
         self._rescheduled: list[str] = []
+        #: The number of tasks of each prefix whose duration stealing has asked for in vain.
+        self._unknown: dict[str, int] = {}
 
     def begin(self) -> None:
-        self._before = self._now()
+        self._before, self._unknown = self._now(), self._unknown_durations()
 
     def record_changes(self) -> None:
         """Records the workers that have become idle or saturated, or no longer are."""
@@ -31,6 +33,14 @@ class Loads:
         addresses.update(ws.address for ws in saturated ^ now[1])
         for address in sorted(addresses):
             self._record(address)
+        unknown = self._unknown_durations()
+        if unknown != self._unknown:
+            changed = [name for name in unknown if unknown[name] != self._unknown.get(name)]
+            self._unknown = unknown
+            durations = self._scheduler.unknown_durations
+            for name in changed:
+                args = {"op": "unknown-durations", "keys": [ts.key for ts in durations[name]]}
+                self._recorder._emit("stimulus", args)
 
     def finish(self) -> None:
         self.record_changes()
@@ -50,6 +60,11 @@ class Loads:
 
     def _now(self) -> tuple[set[Any], set[Any]]:
         return set(self._scheduler.idle), set(self._scheduler.saturated)
+
+    def _unknown_durations(self) -> dict[str, int]:
+        """Newer versions of Dask keep them in the stealing extension."""
+        durations = getattr(self._scheduler, "unknown_durations", {})
+        return {name: len(tasks) for name, tasks in durations.items()}
 
     def _record(self, address: str) -> None:
         s = self._scheduler

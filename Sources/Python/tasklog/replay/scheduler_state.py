@@ -196,6 +196,9 @@ class SchedulerStateHost(Tasks, Stimuli):
                 v.remove_from_processing(ts)
                 t.add_to_processing(ts)
                 ts.run_id = event.run
+                if hasattr(s, "get_task_duration"):
+                    # The message to the thief has it.
+                    s.get_task_duration(ts)
         broker = getattr(s, "_broker", None)
         if broker is not None:
             broker._topics[topic].publish((event.time, message))

@@ -59,6 +59,13 @@ class Stimuli(Servers):
             s.idle.pop(ws.address, None)
         (s.saturated.add if kwargs["saturated"] else s.saturated.discard)(ws)
 
+    def stimulus_unknown_durations(self, event: Event) -> None:
+        """Tasks whose duration stealing has asked for."""
+        for key in event.kwargs["keys"]:
+            ts = self.scheduler.tasks.get(key)
+            if ts is not None and hasattr(self.scheduler, "get_task_duration"):
+                self.scheduler.get_task_duration(ts)
+
     def stimulus_computation(self, event: Event) -> None:
         """Begins the computation of the tasks that follow."""
         self.names_computations = True
