@@ -53,7 +53,10 @@ let package = Package(
     .target(name: "LogAnalysis", dependencies: ["EventLog", "LogFormat", "TaskLogPlugin"]),
     .target(
       name: "LogMaintenance",
-      dependencies: ["BrokerMessages", "EventLog", "LogAnalysis", "LogFormat", "TaskLogPlugin"]),
+      dependencies: [
+        "BrokerMessages", "CSQLite", "EventLog", "LogAnalysis", "LogFormat", "Migrations",
+        "TaskLogPlugin",
+      ]),
     .target(
       name: "Scheduling",
       dependencies: ["TaskLogPlugin", .product(name: "Logging", package: "swift-log")]),

@@ -99,7 +99,7 @@ import Testing
   }
 
   @Test func `what cannot be loaded is said in one line, with the way out`() throws {
-    try expectFailure(["--plugin", "none"], "there are counter, errors", code: 64)
+    try expectFailure(["--plugin", "none"], "unknown plugin; expected counter, errors", code: 64)
     try expectFailure(["--plugin", "none.swift"], "none.swift: no such file")
     try folder.write("Broken.swift", "import TaskLogPlugin\nfinal class A: SchedulerPlugin {")
     try expectFailure(["--plugin", "Broken.swift"], "Broken.swift: swiftc failed")

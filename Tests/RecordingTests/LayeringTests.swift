@@ -10,16 +10,24 @@ import Testing
   /// What each module may import of ours.
   private static let allowed: [String: Set<String>] = [
     "TaskLogPlugin": [],
-    "EventLog": ["CSQLite", "CSupport", "Migrations", "TaskLogPlugin"],
-    "Filters": ["EventLog", "TaskLogPlugin"],
+    "LogFormat": ["CSQLite", "CSupport", "Migrations", "TaskLogPlugin"],
+    "EventLog": ["CSQLite", "LogFormat", "Migrations", "TaskLogPlugin"],
+    "BrokerMessages": ["EventLog", "LogFormat", "TaskLogPlugin"],
+    "LogAnalysis": ["EventLog", "LogFormat", "TaskLogPlugin"],
+    "LogMaintenance": [
+      "BrokerMessages", "CSQLite", "EventLog", "LogAnalysis", "LogFormat", "Migrations",
+      "TaskLogPlugin",
+    ],
     "PluginLoading": ["CImages", "TaskLogPlugin"],
     "Scheduling": ["Logging", "TaskLogPlugin"],
     "ClusterService": ["CoreMetrics", "Scheduling", "ServiceLifecycle", "TaskLogPlugin"],
-    "Recording": ["CSupport", "EventLog", "TaskLogPlugin"],
-    "AMQP": ["CRabbitMQ", "CSupport", "EventLog", "Recording", "TaskLogPlugin"],
-    "TaskLogC": ["AMQP", "CSupport", "EventLog", "Recording", "TaskLogPlugin"],
-    "Querying": ["EventLog", "Filters", "TaskLogPlugin"],
-    "Replaying": ["EventLog", "TaskLogPlugin"],
+    "Recording": [
+      "BrokerMessages", "CSupport", "EventLog", "LogFormat", "LogMaintenance", "TaskLogPlugin",
+    ],
+    "AMQP": ["BrokerMessages", "CRabbitMQ", "EventLog", "Recording", "TaskLogPlugin"],
+    "TaskLogC": ["AMQP", "CSupport", "LogFormat", "Recording", "TaskLogPlugin"],
+    "Querying": ["BrokerMessages", "EventLog", "LogAnalysis", "LogFormat", "TaskLogPlugin"],
+    "Replaying": ["BrokerMessages", "EventLog", "LogAnalysis", "LogFormat", "TaskLogPlugin"],
     "BuiltinPlugins": ["TaskLogPlugin"],
   ]
 

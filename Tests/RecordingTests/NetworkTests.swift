@@ -88,7 +88,7 @@ import Testing
     recorder.close()
     defer { unlink(recorder.log) }
     #expect(told.message.contains("fuse.sshfs"))
-    #expect(told.message.contains("on host \(LogLocation.host), into \(recorder.log)"))
+    #expect(told.message.contains("on host \(LogLocation.host) into \(recorder.log)"))
     #expect(try LogReader(path: recorder.log).runs().count == 1)
     #expect(try FileManager.default.contentsOfDirectory(atPath: mount).isEmpty)
     #expect(throws: LogError.self) { try LogReader(path: asked) }
