@@ -318,6 +318,15 @@ final class OurSide {
         return false
       }
     }
+    if case .dict(let states)? = step["onWorker"] {
+      let workers = run.state.withLock { $0.workers }
+      for entry in states {
+        let isReached = workers.contains { transitions in
+          transitions.last { $0.key == entry.key.string }?.finish == entry.value.string
+        }
+        guard isReached else { return false }
+      }
+    }
     guard case .dict(let states)? = step["states"] else { return true }
     return await cluster.scheduler.withPlugin(SchedulerProbe.self) { probe in
       states.allSatisfy { entry in

@@ -253,8 +253,19 @@ class Side:
             states = {
                 key: tasks[key].state if key in tasks else "gone" for key in step.get("states", {})
             }
-            return states == step.get("states", {}) and all(
-                Run.started.count(key) >= count for key, count in step.get("started", {}).items()
+            return (
+                states == step.get("states", {})
+                and all(
+                    Run.started.count(key) >= count
+                    for key, count in step.get("started", {}).items()
+                )
+                and all(
+                    any(
+                        key in worker.state.tasks and worker.state.tasks[key].state == state
+                        for worker in self.workers.values()
+                    )
+                    for key, state in step.get("onWorker", {}).items()
+                )
             )
 
         await self.wait(holds, step)
