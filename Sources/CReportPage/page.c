@@ -9,9 +9,60 @@ static const unsigned char page_html[] = {
 static const unsigned char page_css[] = {
 #embed "Page/page.css"
 };
-// What `Page/join.py` makes of the modules in `Page`.
-static const unsigned char page_js[] = {
-#embed "Page/Joined/page.js"
+// Each module after those that it imports.
+static const unsigned char theme_js[] = {
+#embed "Page/theme.js"
+};
+static const unsigned char data_js[] = {
+#embed "Page/data.js"
+};
+static const unsigned char rows_js[] = {
+#embed "Page/rows.js"
+};
+static const unsigned char stories_js[] = {
+#embed "Page/stories.js"
+};
+static const unsigned char charts_js[] = {
+#embed "Page/charts.js"
+};
+static const unsigned char figures_js[] = {
+#embed "Page/figures.js"
+};
+static const unsigned char side_js[] = {
+#embed "Page/side.js"
+};
+static const unsigned char view_js[] = {
+#embed "Page/view.js"
+};
+static const unsigned char raster_js[] = {
+#embed "Page/raster.js"
+};
+static const unsigned char marks_js[] = {
+#embed "Page/marks.js"
+};
+static const unsigned char stream_js[] = {
+#embed "Page/stream.js"
+};
+static const unsigned char tables_js[] = {
+#embed "Page/tables.js"
+};
+static const unsigned char panels_js[] = {
+#embed "Page/panels.js"
+};
+static const unsigned char inspector_js[] = {
+#embed "Page/inspector.js"
+};
+static const unsigned char timeline_js[] = {
+#embed "Page/timeline.js"
+};
+static const unsigned char pointer_js[] = {
+#embed "Page/pointer.js"
+};
+static const unsigned char search_js[] = {
+#embed "Page/search.js"
+};
+static const unsigned char main_js[] = {
+#embed "Page/main.js"
 };
 
 #define FILE(name, bytes) {name, bytes, sizeof bytes}
@@ -19,7 +70,24 @@ static const unsigned char page_js[] = {
 static const struct tl_page_file files[] = {
     FILE("page.html", page_html),
     FILE("page.css", page_css),
-    FILE("page.js", page_js),
+    FILE("theme.js", theme_js),
+    FILE("data.js", data_js),
+    FILE("rows.js", rows_js),
+    FILE("stories.js", stories_js),
+    FILE("charts.js", charts_js),
+    FILE("figures.js", figures_js),
+    FILE("side.js", side_js),
+    FILE("view.js", view_js),
+    FILE("raster.js", raster_js),
+    FILE("marks.js", marks_js),
+    FILE("stream.js", stream_js),
+    FILE("tables.js", tables_js),
+    FILE("panels.js", panels_js),
+    FILE("inspector.js", inspector_js),
+    FILE("timeline.js", timeline_js),
+    FILE("pointer.js", pointer_js),
+    FILE("search.js", search_js),
+    FILE("main.js", main_js),
 };
 
 struct tl_page_file tl_page_asset(size_t place) { return files[place]; }

@@ -109,8 +109,8 @@ public enum ReportPage {
       }
       let parts = piece.split(separator: " -->", maxSplits: 1)
       switch parts[0] {
-      case "style": try write(".css", "style", to: file)
-      case "script": try write(".js", "script", to: file)
+      case "style": try file.write("<style>\n" + text(of: ".css").joined() + "</style>\n")
+      case "script": try file.write("<script>\n" + script + "</script>\n")
       case "data": try write(data, names, version, to: file)
       default: break
       }
@@ -118,12 +118,15 @@ public enum ReportPage {
     }
   }
 
-  private static func write(_ kind: String, _ tag: String, to file: OutputFile) throws {
-    try file.write("<\(tag)>\n")
-    if tag == "script" { try file.write("\"use strict\";\n(() => {\n") }
-    for asset in assets where asset.name.hasSuffix(kind) { try file.write(asset.bytes) }
-    if tag == "script" { try file.write("})();\n") }
-    try file.write("</\(tag)>\n")
+  private static func text(of kind: String) -> [String] {
+    assets.filter { $0.name.hasSuffix(kind) }.map { String(decoding: $0.bytes, as: UTF8.self) }
+  }
+
+  private static var script: String {
+    var script = PageScript()
+    for module in text(of: ".js") { script.append(module: module) }
+    script.finish()
+    return script.text
   }
 
   private static func write(
