@@ -8,8 +8,8 @@ import LogFormat
 ///
 /// Belongs to one `LogWriter`; used inside its transactions.
 final class EventTotals {
-  /// Sets of keys are kept for as many runs; of others the file is asked again.
-  private static let keptRuns = 16
+  /// The number of runs whose sets of keys are retained; for others, keys are looked up in the file.
+  private static let retainedRuns = 16
 
   private struct Kind {
     var hook: Int64
@@ -176,11 +176,11 @@ final class EventTotals {
     }
     defer { findSource.reset() }
     try findSource.bind(1, id)
-    let isThere = try findSource.step()
-    let number = isThere ? findSource.integer(0) : 0
-    let run = runs[number] ?? Run(id: number, firstSeq: findSource.optionalInteger(2) ?? seq)
-    runs[number] = run
-    let source = Source(id: id, run: run, kind: isThere ? findSource.text(1) : "")
+    let exists = try findSource.step()
+    let runID = exists ? findSource.integer(0) : 0
+    let run = runs[runID] ?? Run(id: runID, firstSeq: findSource.optionalInteger(2) ?? seq)
+    runs[runID] = run
+    let source = Source(id: id, run: run, kind: exists ? findSource.text(1) : "")
     sources[id] = source
     last = source
     return source
@@ -205,7 +205,7 @@ final class EventTotals {
       try addToRun.run()
       (run.newTasks, run.newFailed) = (0, 0)
     }
-    if runs.count > Self.keptRuns { forget() }
+    if runs.count > Self.retainedRuns { forget() }
   }
 
   private func flush(_ kinds: Kinds, of run: Run) throws {

@@ -53,16 +53,16 @@ package enum StoredTotals {
   }
 }
 
-/// Takes events out of the totals before they are deleted; inside the transaction that deletes them.
+/// Subtracts events from the totals before they are deleted; inside the transaction that deletes them.
 package struct TotalsRemoval {
   private let connection: Connection
   private let read: Statement
   private let hasKey: Statement
   private let hasFailed: Statement
-  private let takeKind: Statement
-  private let takeSource: Statement
-  private let takeRun: Statement
-  private let takeHook: Statement
+  private let subtractFromKind: Statement
+  private let subtractFromSource: Statement
+  private let subtractFromRun: Statement
+  private let deleteHook: Statement
   private let run: Int64
   private var keys: Set<Int64> = []
   private var failedKeys: Set<Int64> = []
@@ -92,17 +92,17 @@ package struct TotalsRemoval {
         AND +source IN (SELECT id FROM source WHERE kind = 'scheduler')
         AND \(StoredTotals.isFailureSQL) LIMIT 1
       """)
-    takeKind = try connection.prepare(
+    subtractFromKind = try connection.prepare(
       """
       UPDATE event_total SET events = events - 1, args_bytes = args_bytes - ?3,
         snapshot_bytes = snapshot_bytes - ?4, redacted = redacted - ?5, truncated = truncated - ?6
       WHERE run = \(run) AND source_kind = ?1 AND hook = ?2
       """)
-    takeSource = try connection.prepare(
+    subtractFromSource = try connection.prepare(
       "UPDATE source_total SET events = events - 1 WHERE source = ?")
-    takeRun = try connection.prepare(
+    subtractFromRun = try connection.prepare(
       "UPDATE run_total SET tasks = tasks - ?1, failed = failed - ?2 WHERE run = \(run)")
-    takeHook = try connection.prepare("DELETE FROM hook_event WHERE hook = ? AND seq = ?")
+    deleteHook = try connection.prepare("DELETE FROM hook_event WHERE hook = ? AND seq = ?")
   }
 
   /// Subtracts an event that is still there.
@@ -116,31 +116,31 @@ package struct TotalsRemoval {
       keys.insert(key)
       if read.integer(8) != 0 { failedKeys.insert(key) }
     }
-    try takeKind.bind(1, read.text(3))
-    try takeKind.bind(2, read.integer(1))
-    for column in Int32(4)...7 { try takeKind.bind(column - 1, read.integer(column)) }
-    try takeKind.run()
-    try takeSource.bind(1, read.integer(0))
-    try takeSource.run()
-    try takeHook.bind(1, read.integer(1))
-    try takeHook.bind(2, seq)
-    try takeHook.run()
+    try subtractFromKind.bind(1, read.text(3))
+    try subtractFromKind.bind(2, read.integer(1))
+    for column in Int32(4)...7 { try subtractFromKind.bind(column - 1, read.integer(column)) }
+    try subtractFromKind.run()
+    try subtractFromSource.bind(1, read.integer(0))
+    try subtractFromSource.run()
+    try deleteHook.bind(1, read.integer(1))
+    try deleteHook.bind(2, seq)
+    try deleteHook.run()
   }
 
   /// Subtracts the tasks of which no event is left; after the events were deleted.
   ///
   /// - Throws: `SQLiteError`.
   package mutating func finish() throws {
-    func gone(_ keys: Set<Int64>, _ find: Statement) throws -> Int64 {
+    func countGone(_ keys: Set<Int64>, _ find: Statement) throws -> Int64 {
       try keys.reduce(0) { count, key in
         defer { find.reset() }
         try find.bind(1, key)
         return try find.step() ? count : count + 1
       }
     }
-    try takeRun.bind(1, gone(keys, hasKey))
-    try takeRun.bind(2, gone(failedKeys, hasFailed))
-    try takeRun.run()
+    try subtractFromRun.bind(1, countGone(keys, hasKey))
+    try subtractFromRun.bind(2, countGone(failedKeys, hasFailed))
+    try subtractFromRun.run()
     try connection.execute("DELETE FROM event_total WHERE run = \(run) AND events = 0")
     keys.removeAll()
     failedKeys.removeAll()

@@ -10,32 +10,32 @@ package struct ValueMarks: Equatable {
 
   package init() {}
 
-  static let redactedSQL = finds([#""$opaque":"redacted""#])
-  static let truncatedSQL = finds([#"{"$capped":"#, #""$opaque":"capped""#])
+  package static let redactedSQL = contains([#""$opaque":"redacted""#])
+  package static let truncatedSQL = contains([#"{"$capped":"#, #""$opaque":"capped""#])
 
-  private static func finds(_ texts: [String]) -> String {
+  private static func contains(_ texts: [String]) -> String {
     let found = ["args", "snapshot"].flatMap { column in
       texts.map { "coalesce(instr(event.\(column), '\($0)'), 0) > 0" }
     }
     return "(" + found.joined(separator: " OR ") + ")"
   }
 
-  /// Looks at each `$`, of which JSON has few.
+  /// Finds the marks by each `$`, of which JSON has few.
   @inline(__always)
-  package mutating func look(at json: UnsafeRawBufferPointer) {
+  package mutating func scan(_ json: UnsafeRawBufferPointer) {
     guard let start = json.baseAddress else { return }
     let end = start + json.count
     var position = start
     while let found = memchr(position, 0x24, end - position) {
       let next = UnsafeRawPointer(found) + 1
-      look(at: next, from: start, to: end)
+      inspect(next, from: start, to: end)
       position = next
     }
   }
 
   /// - Parameter name: what comes after a `$`.
-  private mutating func look(
-    at name: UnsafeRawPointer, from start: UnsafeRawPointer, to end: UnsafeRawPointer
+  private mutating func inspect(
+    _ name: UnsafeRawPointer, from start: UnsafeRawPointer, to end: UnsafeRawPointer
   ) {
     func has(_ text: StaticString) -> Bool {
       end - name >= text.utf8CodeUnitCount

@@ -168,8 +168,8 @@ final class EventInserter {
     (measure.argsBytes, measure.snapshotBytes) = (args?.count ?? 0, snapshot?.count ?? 0)
     measure.marks = ValueMarks()
     rows.json.output.withUnsafeBytes { bytes in
-      if let args { measure.marks.look(at: UnsafeRawBufferPointer(rebasing: bytes[args])) }
-      if let snapshot { measure.marks.look(at: UnsafeRawBufferPointer(rebasing: bytes[snapshot])) }
+      if let args { measure.marks.scan(UnsafeRawBufferPointer(rebasing: bytes[args])) }
+      if let snapshot { measure.marks.scan(UnsafeRawBufferPointer(rebasing: bytes[snapshot])) }
     }
     if hookIndex.map({ !Self.isFrequent[$0] }) ?? true { rare.append((measure.hook, seq)) }
     try rows.add(args: args, snapshot: snapshot)

@@ -24,23 +24,66 @@ extension LogReader {
   ///
   /// - Throws: `LogError`.
   public func eventKinds(of run: RunInfo) throws -> [EventKind] {
-    struct Place: Hashable { var source, hook: Int64 }
-    let excluded = try excluded(of: run)
-    if let kinds = try storedEventKinds(of: run, excluded) { return kinds }
+    var kinds = try storedEventKinds(of: run) ?? countedEventKinds(of: run)
+    for filtered in try excluded(of: run) {
+      kinds[Self.index(of: filtered.source, filtered.hook, in: &kinds)].excluded += filtered.events
+    }
+    return kinds.sorted {
+      ($0.source.rawValue, $1.events, $0.hook) < ($1.source.rawValue, $0.events, $1.hook)
+    }
+  }
+
+  private static func index(
+    of source: Source.Kind, _ hook: String, in kinds: inout [EventKind]
+  ) -> Int {
+    if let known = kinds.firstIndex(where: { $0.source == source && $0.hook.sameBytes(as: hook) }) {
+      return known
+    }
+    kinds.append(EventKind(source: source, hook: hook))
+    return kinds.count - 1
+  }
+
+  /// The kinds from the totals that the log stores; `nil` if it stores none.
+  private func storedEventKinds(of run: RunInfo) throws -> [EventKind]? {
+    try translating {
+      guard try storedTaskCount(of: run) != nil else { return nil }
+      let select = try connection.prepare(
+        """
+        SELECT source_kind, coalesce((SELECT text FROM text WHERE id = hook), ''), events, args_bytes,
+          snapshot_bytes, redacted, truncated
+        FROM event_total WHERE run = ? AND events > 0
+        """)
+      try select.bind(1, run.number)
+      var kinds: [EventKind] = []
+      while try select.step() {
+        kinds.append(
+          EventKind(
+            source: Source.Kind(rawValue: select.text(0)) ?? .worker, hook: select.text(1),
+            events: select.integer(2), argsBytes: select.integer(3),
+            snapshotBytes: select.integer(4), redacted: select.integer(5),
+            capped: select.integer(6)))
+      }
+      return kinds
+    }
+  }
+
+  /// The kinds from all events of the run.
+  private func countedEventKinds(of run: RunInfo) throws -> [EventKind] {
+    struct SourceHook: Hashable { var source, hook: Int64 }
     return try translating {
       guard let range = try range(of: run) else { return [] }
       let path = path
-      let scan = ParallelScan<[Place: EventKind.Sums]>(
+      let scan = ParallelScan<[SourceHook: EventKind.Sums]>(
         """
         SELECT seq, source, hook, args, snapshot, \(Self.marks(run)) FROM event
         WHERE seq BETWEEN ? AND ? ORDER BY seq
         """, over: range)
-      var sums: [Place: EventKind.Sums] = [:]
+      var sums: [SourceHook: EventKind.Sums] = [:]
       try scan.run(self) { select, range in
-        var part: [Place: EventKind.Sums] = [:]
+        var part: [SourceHook: EventKind.Sums] = [:]
         try select.forEachRow(in: range, path) { _ in
-          let place = Place(source: select.integer(1), hook: select.integer(2))
-          part[place, default: .init()].add(
+          let key = SourceHook(source: select.integer(1), hook: select.integer(2))
+          part[key, default: .init()].add(
             select.byteCount(3), select.byteCount(4), isRedacted: select.integer(5) != 0,
             isCapped: select.integer(6) != 0)
         }
@@ -48,49 +91,26 @@ extension LogReader {
       } take: {
         sums.merge($0) { $0 + $1 }
       }
-      return try kinds(
-        of: run, sums.map { (source: $0.source, hook: $0.hook, sums: $1) }, excluded)
+      let sources = Dictionary(
+        try sources(of: run).map { ($0.number, $0.source.kind) }, uniquingKeysWith: { $1 })
+      var kinds: [EventKind] = []
+      for (key, sums) in sums {
+        guard let source = sources[key.source] else { continue }
+        let hook = try texts.element(key.hook) ?? ""
+        kinds[Self.index(of: source, hook, in: &kinds)].add(sums)
+      }
+      return kinds
     }
   }
 
-  /// Whether values are redacted, and whether they are truncated. Text that equals a marker has its
-  /// quotes escaped in JSON. If neither is possible, no args are searched.
+  /// SQL that tells whether values of an event are redacted, and whether they are truncated. If
+  /// neither is possible in a run, no args are searched.
   private static func marks(_ run: RunInfo) -> String {
     let hasRedaction = run.metadata[RunMetadataKey.redacted]?.elements?.isEmpty == false
     guard !run.limits.options.isEmpty || hasRedaction || run.engine == "dask" else {
       return "0, 0"
     }
-    func finds(_ texts: [String]) -> String {
-      let found = ["args", "snapshot"].flatMap { column in
-        texts.map { "coalesce(instr(\(column), '\($0)'), 0) > 0" }
-      }
-      return found.joined(separator: " OR ")
-    }
-    return finds([#""$opaque":"redacted""#]) + ", "
-      + finds([#"{"$capped":"#, #""$opaque":"capped""#])
-  }
-
-  /// Adds up the events of the sources of one kind.
-  private func kinds(
-    of run: RunInfo, _ sums: [(source: Int64, hook: Int64, sums: EventKind.Sums)],
-    _ excluded: [ExcludedEvents]
-  ) throws -> [EventKind] {
-    let sources = Dictionary(
-      try sources(of: run).map { ($0.number, $0.source.kind) }, uniquingKeysWith: { $1 })
-    var kinds: [EventKind] = []
-    func place(_ source: Source.Kind, _ hook: String) -> Int {
-      let known = kinds.firstIndex { $0.source == source && $0.hook.sameBytes(as: hook) }
-      if known == nil { kinds.append(EventKind(source: source, hook: hook)) }
-      return known ?? kinds.count - 1
-    }
-    for (source, hook, sums) in sums {
-      guard let source = sources[source] else { continue }
-      kinds[place(source, try texts.element(hook) ?? "")].add(sums)
-    }
-    for left in excluded { kinds[place(left.source, left.hook)].excluded += left.events }
-    return kinds.sorted {
-      ($0.source.rawValue, $1.events, $0.hook) < ($1.source.rawValue, $0.events, $1.hook)
-    }
+    return "\(ValueMarks.redactedSQL), \(ValueMarks.truncatedSQL)"
   }
 }
 

@@ -55,7 +55,7 @@ struct TotalsCheck {
       sums.snapshotBytes += row.byteCount(10)
       var marks = ValueMarks()
       for column in Int32(9)...10 {
-        row.withText(column) { marks.look(at: UnsafeRawBufferPointer($0)) }
+        row.withText(column) { marks.scan(UnsafeRawBufferPointer($0)) }
       }
       if marks.isRedacted { sums.redacted += 1 }
       if marks.isTruncated { sums.truncated += 1 }
@@ -115,7 +115,7 @@ struct TotalsCheck {
       guard stored != found else { continue }
       report(
         nil,
-        "the table meta says \(stored.map(String.init) ?? "nothing") of \(name), of which there are "
+        "the table meta stores \(stored.map(String.init) ?? "no number") as \(name), but the log has "
           + "\(found ?? 0)")
     }
   }
@@ -129,14 +129,14 @@ struct TotalsCheck {
     while try select.step() {
       let run = select.integer(0)
       guard !select.isNull(1) else {
-        report(run, "has no totals; its events are counted instead")
+        report(run, "has no stored totals; its events are counted instead")
         continue
       }
       let found = (tasks[run]?.count ?? 0, failed[run]?.count ?? 0)
       if (select.integer(1), select.integer(2)) != found {
         report(
           run,
-          "says that it has \(select.integer(1)) tasks, \(select.integer(2)) of them failed, and has "
+          "stores \(select.integer(1)) tasks, \(select.integer(2)) of them failed, but its events have "
             + "\(found.0), \(found.1) of them failed")
       }
     }
@@ -155,7 +155,7 @@ struct TotalsCheck {
       let name = select.text(2) == "scheduler" ? "the scheduler" : "worker \(select.text(3))"
       report(
         select.integer(1),
-        "says that it has \(select.integer(4)) events of \(name), and has \(found)")
+        "stores \(select.integer(4)) events of \(name), but has \(found)")
     }
   }
 
@@ -166,10 +166,10 @@ struct TotalsCheck {
         coalesce((SELECT text FROM text WHERE id = hook), hook)
       FROM event_total ORDER BY run, source_kind, hook
       """)
-    var left = kinds
+    var unstored = kinds
     while try select.step() {
       let kind = Kind(run: select.integer(0), source: select.text(1), hook: select.integer(2))
-      let found = left.removeValue(forKey: kind) ?? Sums()
+      let found = unstored.removeValue(forKey: kind) ?? Sums()
       var stored = Sums(events: select.integer(3))
       if !isQuick {
         (stored.argsBytes, stored.snapshotBytes) = (select.integer(4), select.integer(5))
@@ -179,15 +179,15 @@ struct TotalsCheck {
       report(
         kind.run,
         stored.events == found.events
-          ? "says something else of the sizes of \(kind.source) events of the hook \(select.text(8)) "
-            + "than they are"
-          : "says that it has \(stored.events) \(kind.source) events of the hook \(select.text(8)), and "
-            + "has \(found.events)")
+          ? "stores other sizes of \(kind.source) events of the hook \(select.text(8)) than they have"
+          : "stores \(stored.events) \(kind.source) events of the hook \(select.text(8)), but has "
+            + "\(found.events)")
     }
-    for (kind, found) in left.sorted(by: { ($0.key.run, $0.key.hook) < ($1.key.run, $1.key.hook) })
-    {
+    for (kind, found) in unstored.sorted(by: {
+      ($0.key.run, $0.key.hook) < ($1.key.run, $1.key.hook)
+    }) {
       report(
-        kind.run, "does not say that it has \(found.events) \(kind.source) events of a hook")
+        kind.run, "stores no total of \(found.events) \(kind.source) events of a hook")
     }
   }
 }
