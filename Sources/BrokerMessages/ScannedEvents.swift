@@ -7,8 +7,6 @@ import TaskLogPlugin
 ///
 /// An event that is not formatted as our own writers format it is decoded to values, and so is an
 /// invalid message, so that the error says why. So this is only a faster path with the same result.
-/// (An object with two fields of the same name, which no writer produces, may be read by the other
-/// field.)
 struct ScannedEvents: Sendable {
   struct Item {
     /// An index into the sources of the message.
@@ -54,8 +52,8 @@ extension EventMessage {
     var found: (events: ScannedEvents, range: Range<Int>)?
     let isObject = scanner.members { name, scanner in
       guard scanner.equals(name, "events") else { return }
-      let start = scanner.place
-      found = ScannedEvents(&scanner, size: bytes.count).map { ($0, start..<scanner.place) }
+      let start = scanner.offset
+      found = ScannedEvents(&scanner, size: bytes.count).map { ($0, start..<scanner.offset) }
     }
     guard isObject, scanner.peek() == 0, let (scanned, events) = found else { return nil }
     // Without its events a message is short.
@@ -120,7 +118,7 @@ private struct ScannedEvent {
   /// `nil` if this is not an object.
   init?(_ scanner: inout JSONScanner) {
     _ = scanner.peek()
-    let start = scanner.place
+    let start = scanner.offset
     let isObject = scanner.members { name, scanner in
       switch name.count {
       case 3 where scanner.equals(name, "key"): takeKey(&scanner)
@@ -143,7 +141,7 @@ private struct ScannedEvent {
       }
     }
     guard isObject else { return nil }
-    fullRange = start..<scanner.place
+    fullRange = start..<scanner.offset
   }
 
   var isEvent: Bool {

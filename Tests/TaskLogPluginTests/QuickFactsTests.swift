@@ -16,6 +16,12 @@ import Testing
     switch value {
     case .dict(var entries) where !entries.isEmpty:
       let place = random.below(entries.count)
+      if random.once(in: 4) {
+        // Two fields of one name.
+        let value = random.once(in: 3) ? random.value(depth: 3) : entries[place].value
+        entries.insert(.init(entries[place].key, value), at: random.below(entries.count + 1))
+        return .dict(entries)
+      }
       entries[place].value =
         random.once(in: 3) ? random.value(depth: 3) : damaged(entries[place].value, &random)
       return .dict(entries)
@@ -215,6 +221,17 @@ import Testing
     #expect(tasks[0].annotations[0].value == .bytes([1, 2]))
     #expect(tasks[0].annotations[1].value == .tagged("$blob", "no"))
     #expect(Snapshot(fast: json) == Snapshot(try json.value()))
+  }
+
+  @Test func `of two fields of one name the last one counts`() throws {
+    let text = #"{"task":{"nbytes":1,"typeName":"a","typeName":"b","nbytes":2}}"#
+    let expected = Snapshot.task(TaskSnapshot(nbytes: 2, typeName: "b"))
+    #expect(Snapshot(fast: EncodedJSON(text)) == expected)
+    #expect(Snapshot(try JSONReader.value(text)) == expected)
+    let args = Args(json: EncodedJSON(#"{"worker":"a","worker":"b","nbytes":1,"nbytes":"no"}"#))
+    #expect(args["worker"] == "b" && args["nbytes"] == "no")
+    let result = args.encoded.flatMap { StoredResult(fast: $0, worker: "a", typeName: nil) }
+    #expect(result?.worker == "b" && result?.nbytes == nil)
   }
 
   // MARK: - Keys

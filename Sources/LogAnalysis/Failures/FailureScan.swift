@@ -94,35 +94,41 @@ private struct BlameScan {
   var hasText = false
 
   mutating func read(args: UnsafeBufferPointer<UInt8>) {
-    var scan = JSONScan(args)
-    scan.members { name, scan in
-      if scan.equals(name, "cause") {
-        blame = blame ?? Self.key(args[scan.value()])
-      } else if scan.equals(name, "exception_text") {
-        hasText = hasText || Self.isValue(scan)
+    var scanner = JSONScanner(args)
+    scanner.members { name, scanner in
+      if scanner.equals(name, "cause") {
+        blame = Self.key(&scanner)
+      } else if scanner.equals(name, "exception_text") {
+        hasText = Self.isValue(&scanner)
       }
     }
   }
 
+  /// Adds what the args do not say.
   mutating func read(snapshot: UnsafeBufferPointer<UInt8>) {
-    var scan = JSONScan(snapshot)
-    scan.members { name, scan in
-      guard scan.equals(name, "task") else { return }
-      scan.members { name, scan in
-        if scan.equals(name, "blame") {
-          blame = blame ?? Self.key(snapshot[scan.value()])
-        } else if scan.equals(name, "exceptionText") {
-          hasText = hasText || Self.isValue(scan)
+    var task = BlameScan()
+    var scanner = JSONScanner(snapshot)
+    scanner.members { name, scanner in
+      guard scanner.equals(name, "task") else { return }
+      task = BlameScan()
+      scanner.members { name, scanner in
+        if scanner.equals(name, "blame") {
+          task.blame = Self.key(&scanner)
+        } else if scanner.equals(name, "exceptionText") {
+          task.hasText = Self.isValue(&scanner)
         }
       }
     }
+    blame = blame ?? task.blame
+    hasText = hasText || task.hasText
   }
 
-  private static func isValue(_ scan: JSONScan) -> Bool {
-    scan.peek().map { $0 != UInt8(ascii: "n") } ?? false
+  private static func isValue(_ scanner: inout JSONScanner) -> Bool {
+    scanner.peek() != UInt8(ascii: "n")
   }
 
-  private static func key(_ json: Slice<UnsafeBufferPointer<UInt8>>) -> String? {
-    json.first == UInt8(ascii: "n") ? nil : String(decoding: json, as: UTF8.self)
+  private static func key(_ scanner: inout JSONScanner) -> String? {
+    guard isValue(&scanner), let json = scanner.token() else { return nil }
+    return String(decoding: scanner[json], as: UTF8.self)
   }
 }

@@ -33,84 +33,69 @@ package struct OutcomeScan {
     case named([UInt8])
   }
 
-  private let action: Action
-  private let retainsSpans: Bool
-  private var scan: JSONScan
-
-  /// - Parameter text: followed by a byte that is not part of a number, such as the NUL of SQLite's
-  ///   text.
   package init(_ text: UnsafeBufferPointer<UInt8>, retainsSpans: Bool = false) {
     self.init(text, longestOf: .none, retainsSpans: retainsSpans)
   }
 
-  /// - Parameter text: as above.
   init(
     _ text: UnsafeBufferPointer<UInt8>, longestOf action: Action, retainsSpans: Bool = false
   ) {
-    self.action = action
-    self.retainsSpans = retainsSpans
-    scan = JSONScan(text)
-    guard scan.take("{") else { return }
-    repeat {
-      guard let name = scan.string(), scan.take(":") else { return }
-      switch name {
-      case _ where scan.equals(name, "nbytes"): nbytes = scan.integer()
-      case _ where scan.equals(name, "worker"): worker = scan.string()
-      case _ where scan.equals(name, "startstops"): startStops()
-      case _ where retainsSpans && scan.equals(name, "thread"): thread = scan.integer()
-      case _ where retainsSpans && scan.equals(name, "typename"): typename = scan.string()
+    var scanner = JSONScanner(text)
+    scanner.members { name, scanner in
+      switch name.count {
+      case 6 where scanner.equals(name, "nbytes"): nbytes = scanner.integer()
+      case 6 where scanner.equals(name, "worker"): worker = scanner.string()
+      case 10 where scanner.equals(name, "startstops"):
+        startStops(&scanner, longestOf: action, retainsSpans)
+      case 6 where retainsSpans && scanner.equals(name, "thread"): thread = scanner.integer()
+      case 8 where retainsSpans && scanner.equals(name, "typename"): typename = scanner.string()
       default: break
       }
-      scan.skip()
-    } while scan.take(",")
+    }
   }
 
-  private mutating func startStops() {
-    let before = scan.place
-    if scan.take("{") {
-      guard let name = scan.string(), scan.equals(name, "$tuple"), scan.take(":") else {
-        return scan.rewind(to: before)
+  private mutating func startStops(
+    _ scanner: inout JSONScanner, longestOf action: Action, _ retainsSpans: Bool
+  ) {
+    (spans, longest, computeSeconds, hasCompute) = ([], nil, 0, false)
+    let isList = scanner.elements { scanner in
+      guard let span = Self.span(&scanner, withSource: retainsSpans) else { return }
+      let seconds = span.stop - span.start
+      if scanner.equals(span.action, "compute") {
+        computeSeconds += seconds
+        hasCompute = true
+      }
+      if retainsSpans { spans.append(span) }
+      if action.includes(scanner[span.action]) {
+        longest = max(longest ?? -.infinity, seconds)
       }
     }
-    guard scan.take("[") else { return scan.rewind(to: before) }
-    while scan.peek() == UInt8(ascii: "{") {
-      span()
-      guard scan.take(",") else { break }
-    }
-    // The rest is skipped from the start of the value.
-    scan.rewind(to: before)
+    if !isList { (spans, longest, computeSeconds, hasCompute) = ([], nil, 0, false) }
   }
 
-  private mutating func span() {
-    guard scan.take("{") else { return }
+  private static func span(_ scanner: inout JSONScanner, withSource: Bool) -> Span? {
     var (name, source): (Range<Int>?, Range<Int>?)
     var (start, stop): (Double?, Double?)
-    repeat {
-      guard let field = scan.string(), scan.take(":") else { return }
-      switch field {
-      case _ where scan.equals(field, "action"): name = scan.string()
-      case _ where scan.equals(field, "start"): start = scan.number()
-      case _ where scan.equals(field, "stop"): stop = scan.number()
-      case _ where retainsSpans && scan.equals(field, "source"): source = scan.string()
+    scanner.members { field, scanner in
+      switch field.count {
+      case 6 where scanner.equals(field, "action"): name = scanner.string()
+      case 5 where scanner.equals(field, "start"): start = scanner.number()
+      case 4 where scanner.equals(field, "stop"): stop = scanner.number()
+      case 6 where withSource && scanner.equals(field, "source"): source = scanner.string()
       default: break
       }
-      scan.skip()
-    } while scan.take(",")
-    _ = scan.take("}")
-    guard let name, let start, let stop else { return }
-    if scan.equals(name, "compute") {
-      computeSeconds += stop - start
-      hasCompute = true
     }
-    if retainsSpans { spans.append(Span(action: name, start: start, stop: stop, source: source)) }
-    if isWanted(name) { longest = max(longest ?? -.infinity, stop - start) }
+    guard let name, let start, let stop else { return nil }
+    return Span(action: name, start: start, stop: stop, source: source)
   }
+}
 
-  private func isWanted(_ name: Range<Int>) -> Bool {
-    switch action {
+extension OutcomeScan.Action {
+  fileprivate func includes(_ name: UnsafeBufferPointer<UInt8>) -> Bool {
+    switch self {
     case .none: false
     case .any: true
-    case .named(let wanted): scan.text[name].elementsEqual(wanted)
+    case .named(let wanted): name.elementsEqual(wanted)
     }
   }
 }

@@ -54,9 +54,9 @@ final class GraphDependencies {
   private func keys(_ entry: Entry) throws -> [Key] {
     try snapshot(entry.seq).withUnsafeBufferPointer { text in
       var keys: [Key] = []
-      var scan = JSONScan(text, from: entry.place)
-      scan.elements { scan in
-        if let key = Self.key(text[scan.value()]) { keys.append(key) }
+      var scanner = JSONScanner(text, from: entry.place)
+      scanner.elements { scanner in
+        if let json = scanner.token(), let key = Self.key(text[json]) { keys.append(key) }
       }
       return keys
     }
@@ -145,21 +145,20 @@ final class GraphDependencies {
   ) {
     var keys: [Int?]?
     var index = 0
-    var scan = JSONScan(text)
-    scan.members { name, scan in
-      guard scan.equals(name, "graph") else { return }
-      scan.elements { scan in
+    var scanner = JSONScanner(text)
+    scanner.members { name, scanner in
+      guard scanner.equals(name, "graph") else { return }
+      scanner.elements { scanner in
         var (key, place) = (Int?.none, Int?.none)
         var hasKey = false
-        let isTask = scan.members { name, scan in
-          if scan.equals(name, "key") {
+        scanner.members { name, scanner in
+          if scanner.equals(name, "key") {
             hasKey = true
-            key = hash(text[scan.value()])
-          } else if scan.equals(name, "dependencies") {
-            place = scan.place
+            key = scanner.token().flatMap { hash(text[$0]) }
+          } else if scanner.equals(name, "dependencies") {
+            place = scanner.offset
           }
         }
-        if !isTask { scan.skip() }
         if let place {
           if !hasKey {
             let all = keys ?? tasks()
@@ -176,16 +175,11 @@ final class GraphDependencies {
   /// Hashes of the keys in the argument `tasks`: a list, or a tuple.
   private static func tasks(_ args: UnsafeBufferPointer<UInt8>) -> [Int?] {
     var keys: [Int?] = []
-    var scan = JSONScan(args)
-    scan.members { name, scan in
-      guard scan.equals(name, "tasks") else { return }
-      func list(_ scan: inout JSONScan) {
-        scan.elements { keys.append(hash(args[$0.value()])) }
-      }
-      if scan.peek() == UInt8(ascii: "{") {
-        scan.members { name, scan in if scan.equals(name, "$tuple") { list(&scan) } }
-      } else {
-        list(&scan)
+    var scanner = JSONScanner(args)
+    scanner.members { name, scanner in
+      guard scanner.equals(name, "tasks") else { return }
+      scanner.elements { scanner in
+        keys.append(scanner.token().flatMap { hash(args[$0]) })
       }
     }
     return keys

@@ -6,16 +6,16 @@ import LogFormat
 /// A task has its `key`; if it does not, its key is at the same index in the `tasks` of the args,
 /// as Dask's recorder writes it.
 package struct GraphScan {
-  private var tasks: JSONScan
-  private var names: JSONScan
+  private var tasks: JSONScanner
+  private var names: JSONScanner
   private var isAtEnd = false
 
   /// - Parameters:
   ///   - snapshot: in JSON.
   ///   - args: in JSON; empty if there are none.
   package init(_ snapshot: UnsafeBufferPointer<UInt8>, args: UnsafeBufferPointer<UInt8>) {
-    tasks = JSONScan(snapshot)
-    names = JSONScan(args)
+    tasks = JSONScanner(snapshot)
+    names = JSONScanner(args)
     _ = names.enterList("tasks")
     isAtEnd = !tasks.enterList("graph")
   }
@@ -36,24 +36,24 @@ package struct GraphScan {
         if tasks.equals(name, "key") {
           key = tasks.bytes()
         } else if tasks.equals(name, "dependencies"), tasks.take("[") {
-          while let byte = tasks.peek(), byte != UInt8(ascii: "]") {
-            dependencies.append(tasks.bytes())
+          while tasks.peek() != UInt8(ascii: "]"), let dependency = tasks.bytes() {
+            dependencies.append(dependency)
             guard tasks.take(",") else { break }
           }
           _ = tasks.take("]")
         } else {
-          tasks.skip()
+          _ = tasks.skip()
         }
       } while tasks.take(",")
     }
     isAtEnd = !(tasks.take("}") && tasks.take(","))
     let name = names.bytes()
     _ = names.take(",")
-    return key ?? (name.isEmpty ? nil : name)
+    return key ?? name
   }
 }
 
-extension JSONScan {
+extension JSONScanner {
   /// Enters the list that is a member of an object.
   fileprivate mutating func enterList(_ name: StaticString) -> Bool {
     guard take("{") else { return false }
@@ -64,14 +64,13 @@ extension JSONScan {
         guard take("{"), let tag = string(), equals(tag, "$tuple"), take(":") else { return false }
         return take("[")
       }
-      skip()
+      _ = skip()
     } while take(",")
     return false
   }
 
   /// The current value, as in the text.
-  fileprivate mutating func bytes() -> UnsafeBufferPointer<UInt8> {
-    let place = value()
-    return UnsafeBufferPointer(rebasing: text[place])
+  fileprivate mutating func bytes() -> UnsafeBufferPointer<UInt8>? {
+    token().map { self[$0] }
   }
 }

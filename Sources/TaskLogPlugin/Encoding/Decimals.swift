@@ -1,5 +1,5 @@
 /// Converts decimal digits to a `Double`.
-enum Decimals {
+package enum Decimals {
   private static let powers: [UInt64] = {
     var powers: [UInt64] = [1]
     for _ in 1...19 { powers.append(powers[powers.count - 1] &* 10) }
@@ -14,7 +14,7 @@ enum Decimals {
   /// rounding.
   ///
   /// - Parameter decimals: at most 19.
-  static func double(_ digits: UInt64, decimals: Int) -> Double {
+  package static func double(_ digits: UInt64, decimals: Int) -> Double {
     guard digits != 0, decimals < powers.count else { return 0 }
     let divisor = powers[decimals]
     let (digitsShift, divisorShift) = (digits.leadingZeroBitCount, divisor.leadingZeroBitCount)

@@ -3,8 +3,8 @@
 /// A replay reads the args and the snapshot of every event, and making values of them would mostly
 /// create objects that are thrown away. Text that our own writers would not write, and text that
 /// only a value can represent, throws: the caller then reads it again, as a value. So this is only
-/// a faster path to the single meaning of each text. (Of two fields with the same name, which no
-/// writer produces, this path uses the last, and the value path the first.)
+/// a faster path to the single meaning of each text. Of several fields with the same name, which no
+/// writer produces, the last counts on both paths, as it does in Python and JavaScript.
 extension JSONReader {
   /// The name of a field, as it is in the text.
   struct Name {

@@ -63,6 +63,7 @@ extension GraphTask {
       case "dependencies": task.dependencies = try reader.keys()
       case "priority": task.priority = try reader.priority()
       case "annotations":
+        task.annotations = []
         if case .dict(let entries) = try reader.anyValue() { task.annotations = entries }
       case "retries": task.retries = try reader.integer().flatMap { Int(exactly: $0) } ?? 0
       case "workerRestrictions": task.workerRestrictions = try reader.texts()
@@ -181,10 +182,12 @@ struct ComputeStimulus {
           }
           stimulus.facts.whoHas = holders
         case "nbytes":
+          stimulus.sizes = []
           try reader.entries { (reader, key) throws(JSONError) in
             stimulus.sizes.append((key, try reader.integer()))
           }
         case "annotations":
+          stimulus.facts.annotations = nil
           if case .dict(let entries) = try reader.anyValue() {
             stimulus.facts.annotations = entries
           }
@@ -237,6 +240,7 @@ struct UpdateGraphCall {
         case "tasks": call.tasks = try reader.keys()
         case "annotations": call.annotations = try reader.anyValue()
         case "priority":
+          call.priority = OrderedMap()
           call.priority.reserveCapacity(call.tasks.count)
           try reader.entries { (reader, key) throws(JSONError) in
             call.priority[key] = try reader.priority()

@@ -25,9 +25,9 @@ public struct Args: Sendable {
       self.named = named
     }
 
-    /// The keyword argument of this name.
+    /// The keyword argument of this name; the last one, should a log have several.
     public subscript(name: String) -> Value? {
-      named.first { $0.name.sameBytes(as: name) }?.value
+      named.last { $0.name.sameBytes(as: name) }?.value
     }
   }
 

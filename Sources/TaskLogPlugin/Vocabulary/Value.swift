@@ -60,10 +60,10 @@ extension Value {
     .dict(entries.map { Entry(.string($0.key), $0.value) })
   }
 
-  /// The value of the first entry with this text as its key.
+  /// The value of the last entry with this text as its key.
   public subscript(name: String) -> Value? {
     guard case .dict(let entries) = self else { return nil }
-    for entry in entries {
+    for entry in entries.reversed() {
       if case .string(let key) = entry.key, key.sameBytes(as: name) { return entry.value }
     }
     return nil

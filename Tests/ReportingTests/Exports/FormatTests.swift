@@ -77,24 +77,7 @@ import Testing
   }
 }
 
-@Suite struct JSONScannerTests {
-  private func isWhole(_ text: String) -> Bool {
-    var text = text
-    return text.withUTF8 { bytes in
-      var scanner = JSONScanner(bytes)
-      return scanner.skip() && scanner.peek() == 0
-    }
-  }
-
-  @Test func `what the reader reads is skipped whole, and what is cut off is not`() throws {
-    let text = #"{"a":[1,-2.5e+3,{"$tuple":["x\"\u00e9\\",null]}],"b":{},"c":[],"d":true}"#
-    _ = try JSONReader.value(text)
-    #expect(isWhole(text))
-    for count in 0..<text.utf8.count {
-      #expect(!isWhole(String(decoding: text.utf8.prefix(count), as: UTF8.self)))
-    }
-  }
-
+@Suite struct RunArgsTests {
   @Test func `fields are found in any order, and others are passed over`() {
     let json = #"""
       {"x":{"worker":"no"},"startstops":{"$tuple":[{"stop":2.5,"action":"compute","start":1.25},
