@@ -108,7 +108,7 @@ public final class QueueRecorder {
     ended.removeAll()
     for id in locks.keys where runs[id]?.isPartial == false { locks[id] = nil }
     self.counts += counts
-    writer.limitWAL(to: 64 << 20)
+    writer.limitWAL()
   }
 
   private static func reason(_ error: any Error) -> String {

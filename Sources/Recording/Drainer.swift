@@ -36,8 +36,6 @@ final class Drainer: SpoolConsumer, @unchecked Sendable {
   private static let worthwhileBytes = 1 << 20
   /// A commit of this many bytes means that events arrive by the thousand.
   private static let busyBytes = 32 << 10
-  /// The write-ahead log is restarted when it has grown to this many bytes.
-  private static let walLimit = 64 << 20
 
   // Only `thread` is shared; everything else belongs to the writing thread, from its start to its
   // end.
@@ -184,7 +182,7 @@ final class Drainer: SpoolConsumer, @unchecked Sendable {
     } catch {
       reportOnce(error)
     }
-    writer.limitWAL(to: Self.walLimit)
+    writer.limitWAL()
   }
 
   // MARK: - A log that is gone

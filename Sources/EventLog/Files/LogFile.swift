@@ -68,7 +68,7 @@ package enum LogFile {
     guard access(path, R_OK) == 0 else {
       throw LogError.unreadable(path: path, reason: String(cString: strerror(errno)))
     }
-    if status.st_size == 0, hasNothingInWAL(path) { throw LogError.empty(path: path) }
+    if status.st_size == 0, WALPolicy.size(of: path) == 0 { throw LogError.empty(path: path) }
   }
 
   /// Opening a pipe would block.
@@ -84,18 +84,13 @@ package enum LogFile {
   /// has no WAL: a reader may have created an empty one.
   /// https://sqlite.org/fileformat2.html#file_format_version_numbers
   private static func hasLostWAL(_ path: String) -> Bool {
-    guard hasNothingInWAL(path) else { return false }
+    guard WALPolicy.size(of: path) == 0 else { return false }
     let descriptor = open(path, O_RDONLY | O_CLOEXEC)
     guard descriptor >= 0 else { return false }
     defer { close(descriptor) }
     return withUnsafeTemporaryAllocation(byteCount: 20, alignment: 1) { header in
       pread(descriptor, header.baseAddress, 20, 0) == 20 && header[18] == 2 && header[19] == 2
     }
-  }
-
-  private static func hasNothingInWAL(_ path: String) -> Bool {
-    var status = stat()
-    return stat(path + "-wal", &status) == 0 ? status.st_size == 0 : errno == ENOENT
   }
 
   /// A file in WAL mode needs `-wal` and `-shm` next to it. If they cannot be created (a read-only
@@ -106,7 +101,8 @@ package enum LogFile {
       _ = try connection.integer("PRAGMA schema_version")
       return connection
     } catch {
-      guard error.cannotOpen || error.primaryCode == SQLITE_READONLY, hasNothingInWAL(path)
+      guard error.cannotOpen || error.primaryCode == SQLITE_READONLY,
+        WALPolicy.size(of: path) == 0
       else { throw error }
       return try Connection(path: path, mode: .immutable)
     }
@@ -200,14 +196,10 @@ package enum LogFile {
     if identity.isBlank {
       try connection.execute("PRAGMA page_size = 8192; PRAGMA auto_vacuum = INCREMENTAL")
     }
-    try connection.execute("PRAGMA journal_mode = WAL")
-    // In WAL mode a commit survives the death of the process; power loss may cost the last ones:
-    // https://sqlite.org/pragma.html#pragma_synchronous
-    try connection.execute("PRAGMA synchronous = NORMAL")
+    try WALPolicy.begin(connection)
     // Pages that are written to stay in memory: the ends of the indexes, and the last pages of the
     // tables.
     try connection.execute("PRAGMA cache_size = -16384")
-    connection.checkpointEvery(pages: 2000)
     try LogMigration.run(chain, on: connection, path)
     return connection
   }
@@ -226,12 +218,5 @@ package enum LogFile {
         : LogError.cannotWrite(path: path, reason: String(cString: strerror(code)))
     }
     tl_close_file_of_process(descriptor)
-  }
-
-  /// Checkpoints the write-ahead log, and leaves a single file if no other connection has it open.
-  static func mergeWALAndClose(_ connection: Connection) {
-    try? connection.checkpoint()
-    sqlite3_busy_timeout(connection.handle, 0)
-    try? connection.execute("PRAGMA journal_mode = DELETE")
   }
 }

@@ -52,7 +52,7 @@ public enum LogMigration {
     let outcome = try preview(path, through: chain)
     guard !outcome.isNothing else { return outcome }
     let connection = try LogFile.openForWriting(path, through: chain)
-    LogFile.mergeWALAndClose(connection)
+    WALPolicy.end(connection)
     return outcome
   }
 

@@ -1,5 +1,6 @@
 import CSQLite
 import Glibc
+import LogFormat
 import TaskLogPlugin
 
 /// The state of the log that a recorder's spool needs.
@@ -123,14 +124,8 @@ extension LogWriter {
     try update.run()
   }
 
-  /// Restarts the write-ahead log once it has grown to a number of bytes, so that it does not grow
-  /// without limit while readers never stop: each of them reads in short transactions, and this
-  /// waits for those. https://sqlite.org/wal.html#avoiding_excessively_large_wal_files
-  public func limitWAL(to bytes: Int) {
-    var status = stat()
-    guard stat(path + "-wal", &status) == 0, status.st_size > bytes else { return }
-    sqlite3_wal_checkpoint_v2(connection.handle, nil, SQLITE_CHECKPOINT_TRUNCATE, nil, nil)
-  }
+  /// Empties the write-ahead log if it has grown too long; after a commit.
+  package func limitWAL() { WALPolicy.limit(connection, path) }
 
   /// Whether the file that is written is still the one at its path.
   public var isInPlace: Bool {

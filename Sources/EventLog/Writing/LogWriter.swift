@@ -358,7 +358,7 @@ public final class LogWriter {
   /// - Parameter isIndexing: whether a small log gets the indexes that speed up queries.
   public func close(isIndexing: Bool = true) {
     if isIndexing { buildIndexesOfSmallLog() }
-    LogFile.mergeWALAndClose(connection)
+    WALPolicy.end(connection)
   }
 }
 

@@ -16,7 +16,7 @@ public final class Connection {
   }
 
   package let handle: OpaquePointer
-  private var checkpoints: Checkpoints?
+  var checkpoints: Checkpoints?
   var waiting: WaitingForLock?
 
   /// - Parameter busyTimeoutMilliseconds: how long to wait for another process's lock.
@@ -118,50 +118,4 @@ public final class Connection {
 
   /// The row ID of the last inserted row.
   public var lastInsertRowID: Int64 { sqlite3_last_insert_rowid(handle) }
-
-  /// Moves everything from the write-ahead log into the file and empties it:
-  /// https://sqlite.org/pragma.html#pragma_wal_checkpoint
-  public func checkpoint() throws(SQLiteError) {
-    let code = sqlite3_wal_checkpoint_v2(handle, nil, SQLITE_CHECKPOINT_TRUNCATE, nil, nil)
-    guard code == SQLITE_OK else { throw error(code) }
-  }
-
-  /// Moves the write-ahead log into the file whenever it has grown by this number of pages.
-  ///
-  /// SQLite's own automatic checkpoints repeat at every commit as long as a reader keeps the log
-  /// from restarting, and each of them syncs the disk:
-  /// https://sqlite.org/c3ref/wal_autocheckpoint.html
-  package func checkpointEvery(pages: Int32) {
-    let checkpoints = Checkpoints(every: pages)
-    self.checkpoints = checkpoints
-    sqlite3_wal_hook(
-      handle,
-      { context, handle, _, pages in
-        guard let context, let handle else { return SQLITE_OK }
-        let checkpoints = Unmanaged<Checkpoints>.fromOpaque(context).takeUnretainedValue()
-        if checkpoints.isDue(pages) {
-          sqlite3_wal_checkpoint_v2(handle, nil, SQLITE_CHECKPOINT_PASSIVE, nil, nil)
-        }
-        return SQLITE_OK
-      }, Unmanaged.passUnretained(checkpoints).toOpaque())
-  }
-}
-
-/// When the write-ahead log is due to be moved into the file.
-private final class Checkpoints {
-  private let every: Int32
-  /// The length of the log at the last checkpoint.
-  private var last: Int32 = 0
-
-  package init(every: Int32) {
-    self.every = every
-  }
-
-  package func isDue(_ pages: Int32) -> Bool {
-    // The log has restarted.
-    if pages < last { last = 0 }
-    guard pages - last >= every else { return false }
-    last = pages
-    return true
-  }
 }

@@ -198,10 +198,7 @@ public final class LogPruning {
         try connection.execute("VACUUM")
       }
       // The file shrinks when its write-ahead log is moved into it, which waits for readers.
-      for _ in 0..<50 {
-        if (try? connection.checkpoint()) != nil { break }
-        usleep(20_000)
-      }
+      WALPolicy.emptyWaiting(connection)
       let pages = try connection.integer("PRAGMA page_count") ?? 0
       let bytes = pages * (try connection.integer("PRAGMA page_size") ?? 0)
       return max(0, Self.bytes(of: path) - bytes)
@@ -210,10 +207,9 @@ public final class LogPruning {
 
   /// The bytes of a log on disk, including its write-ahead log.
   public static func bytes(of path: String) -> Int64 {
-    [path, path + "-wal"].reduce(0) { sum, name in
-      var status = stat()
-      return stat(name, &status) == 0 ? sum + Int64(status.st_size) : sum
-    }
+    var status = stat()
+    let bytes = stat(path, &status) == 0 ? Int64(status.st_size) : 0
+    return bytes + Int64(WALPolicy.size(of: path) ?? 0)
   }
 
   private func translating<Result>(_ body: () throws -> Result) throws -> Result {

@@ -12,7 +12,7 @@ public enum LogRemoval {
     guard unlink(path) == 0 || errno == ENOENT else {
       throw LogError.cannotWrite(path: path, reason: String(cString: strerror(errno)))
     }
-    for name in [path + "-wal", path + "-shm"] { unlink(name) }
+    for name in WALPolicy.companions(of: path) { unlink(name) }
     // Only succeeds if it contains nothing to recover.
     rmdir(RecorderLock.parent(ofLog: path))
     return true

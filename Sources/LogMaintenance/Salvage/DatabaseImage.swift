@@ -26,7 +26,7 @@ package final class DatabaseImage {
       throw LogError.unreadable(path: path, reason: reason)
     }
     let header = Self.read(descriptor, at: 0, count: 100)
-    wal = WriteAheadLog(path: path + "-wal")
+    wal = WriteAheadLog(path: WALPolicy.wal(of: path))
     let named = header.count == 100 ? Int(header[16]) << 8 | Int(header[17]) : 0
     let size = named == 1 ? 65_536 : named
     let isPlausible = Self.sizes.contains(size)

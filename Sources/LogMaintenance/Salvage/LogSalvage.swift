@@ -57,11 +57,10 @@ public final class LogSalvage {
       let salvage = try LogSalvage(image, path, connection, show)
       let result = try connection.transaction { try salvage.run() }
       guard result.events > 0 || result.runs > 0 else { throw LogError.nothingFound(path: path) }
-      try? connection.checkpoint()
-      try? connection.execute("PRAGMA journal_mode = DELETE")
+      WALPolicy.end(connection)
       return result
     } catch {
-      for ending in ["", "-wal", "-shm"] { unlink(newPath + ending) }
+      for name in [newPath] + WALPolicy.companions(of: newPath) { unlink(name) }
       if let error = error as? SQLiteError {
         throw LogError.cannotWrite(path: newPath, reason: error.message)
       }
