@@ -49,7 +49,7 @@ extension Drainer {
     part += 1
     hasWritten = false
     segmentStart = Rotation.SegmentStart(next)
-    try before.endFile(run: runBefore, continuesIn: next.lastComponent, at: Clock.now())
+    try before.endFile(run: runBefore, continuesIn: next.lastPathComponent, at: Clock.now())
     // Not earlier: a run that has neither an end nor a lock counts as died.
     lock.releasePreviousLog()
     before.close()
@@ -66,13 +66,13 @@ extension Drainer {
     _ = try LogRemoval.remove(name)
     let fresh = try LogWriter(path: name)
     var header = header
-    header.metadata = header.metadata.adding(RunMetadataKey.previousSegment, path.lastComponent)
+    header.metadata = header.metadata.adding(RunMetadataKey.previousSegment, path.lastPathComponent)
     let next = try before.nextNumber()
     let result = try fresh.transaction(synced: true) {
       fresh.reserveSeq(from: next)
       let rowID = try fresh.add(header)
       let freshDrain = try drain.restarted(
-        run: rowID, into: fresh, reason: RunFiles.gapReason(path.lastComponent))
+        run: rowID, into: fresh, reason: RunFiles.gapReason(path.lastPathComponent))
       try fresh.inheritWorkers(ofRun: rowID, from: before, run: run)
       let position = drain.position(readTo: tail.position)
       try fresh.setSpoolPosition(run: rowID, Int64(bitPattern: position.word))

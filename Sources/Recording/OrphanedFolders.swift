@@ -15,8 +15,7 @@ enum OrphanedFolders {
   ///   - now: seconds since 1970 UTC.
   static func remove(log path: String, runs: [RunInfo], now: Int = time(nil)) {
     let parent = RecorderLock.parent(ofLog: path)
-    let names = SpoolFolder.names(parent)
-    guard !names.isEmpty || access(parent, F_OK) == 0 else { return }
+    guard let names = try? FolderListing.names(parent) else { return }
     let ended = Set(runs.filter(\.isEndInLog).map(\.id))
     let known = Set(runs.map(\.id))
     for name in names {

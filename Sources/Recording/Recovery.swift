@@ -42,8 +42,9 @@ public enum Recovery {
   /// The spools next to a log, sorted by name.
   public static func spools(log path: String) -> [PendingSpool] {
     let parent = RecorderLock.parent(ofLog: path)
-    return SpoolFolder.names(parent).sorted().map { run in
-      let bytes = SpoolFolder.names("\(parent)/\(run)").reduce(Int64(0)) { sum, name in
+    func names(_ folder: String) -> [String] { (try? FolderListing.names(folder)) ?? [] }
+    return names(parent).map { run in
+      let bytes = names("\(parent)/\(run)").reduce(Int64(0)) { sum, name in
         var status = stat()
         let isThere = lstat("\(parent)/\(run)/\(name)", &status) == 0
         return isThere ? sum + Int64(status.st_size) : sum
@@ -124,7 +125,12 @@ public enum Recovery {
   private static func drain(
     _ run: LogWriter.OpenRun, _ folder: String, _ writer: LogWriter
   ) throws -> Recovered {
-    let segments = SpoolFolder(folder)
+    let segments: SpoolFolder
+    do {
+      segments = try SpoolFolder(folder)
+    } catch {
+      throw LogError.unreadable(path: folder, reason: error.description)
+    }
     defer { segments.unmap() }
     let start =
       run.spoolPosition.map { SpoolPosition(word: UInt64(bitPattern: $0)) } ?? segments.first

@@ -49,11 +49,6 @@ extension Recorder.Options {
   }
 }
 
-extension String {
-  /// The name of the file without its folder.
-  var lastComponent: String { String(split(separator: "/").last ?? "") }
-}
-
 extension Value {
   func adding(_ name: String, _ text: String) -> Value {
     guard case .dict(let entries) = self else { return self }
@@ -79,14 +74,15 @@ extension Recovery {
   /// Ends the run in the previous segment for a recorder that rotated and died before it did so
   /// itself.
   static func endPreviousFile(_ writer: LogWriter, _ run: LogWriter.OpenRun) {
-    guard let name = try? writer.previousFile(run: run.number), !name.contains("/") else { return }
-    let folder = writer.path.lastIndex(of: "/").map { String(writer.path[...$0]) } ?? ""
-    guard access(folder + name, F_OK) == 0, let previous = try? LogWriter(path: folder + name),
+    guard let name = try? writer.previousFile(run: run.number), UntrustedName.isFileName(name)
+    else { return }
+    let path = writer.path.sibling(name)
+    guard access(path, F_OK) == 0, let previous = try? LogWriter(path: path),
       let openRun = try? previous.openRuns().first(where: { $0.id == run.id }),
       !RecorderLock.isHeld(log: previous.path, run: run.id)
     else { return }
     try? previous.endFile(
-      run: openRun.number, continuesIn: writer.path.lastComponent, at: Clock.now())
+      run: openRun.number, continuesIn: writer.path.lastPathComponent, at: Clock.now())
     previous.close()
   }
 }

@@ -24,16 +24,15 @@ final class WorkerSpoolFile {
   /// Identifies the worker.
   var source: String { run + "/" + id }
 
-  var folder: String { path.lastIndex(of: "/").map { String(path[..<$0]) } ?? "." }
-
   /// Whether the folder has a later file of this worker that is not among these.
   func hasNext(in files: [WorkerSpoolFile]) -> Bool {
-    let names = Set(files.map { $0.path.split(separator: "/").last.map(String.init) ?? "" })
-    let name = path.split(separator: "/").last.map(String.init) ?? ""
+    let known = Set(files.map(\.path.lastPathComponent))
     // A single file may have been renamed.
-    guard name.hasPrefix(id + ".") else { return false }
-    return SpoolFolder.names(folder).contains { other in
-      other.hasPrefix(id + ".") && !names.contains(other)
+    guard path.lastPathComponent.hasPrefix(id + ".") else { return false }
+    // If that is unknown, there may be one.
+    guard let names = try? FolderListing.names(path.parentFolder) else { return true }
+    return names.contains { other in
+      other.hasPrefix(id + ".") && !known.contains(other)
         && other.split(separator: ".").last.flatMap { Int($0) } ?? 0 > number
     }
   }
@@ -47,20 +46,13 @@ final class WorkerSpoolFile {
       throw WorkerSpoolError.cannotRead(path: path, reason: String(cString: strerror(errno)))
     }
     guard status.st_mode & S_IFMT == S_IFDIR else { return [path] }
-    guard let stream = opendir(path) else {
-      throw WorkerSpoolError.cannotRead(path: path, reason: String(cString: strerror(errno)))
+    do {
+      // A file that is still being created is none yet.
+      return try FolderListing.names(path).filter { !$0.hasSuffix(".new") }
+        .flatMap { try find(path + "/" + $0) }.sorted()
+    } catch let error as FolderListing.Failure {
+      throw WorkerSpoolError.cannotRead(path: path, reason: error.description)
     }
-    defer { closedir(stream) }
-    var paths: [String] = []
-    while let entry = readdir(stream) {
-      let name = withUnsafePointer(to: &entry.pointee.d_name) { pointer in
-        pointer.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-      }
-      // A file that is still being created.
-      guard name != ".", name != "..", !name.hasSuffix(".new") else { continue }
-      paths += try find(path + "/" + name)
-    }
-    return paths.sorted()
   }
 
   /// - Parameter removesFile: whether the file will be removed once it is in the log.

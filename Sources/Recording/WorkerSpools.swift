@@ -116,13 +116,22 @@ public enum WorkerSpools {
     }
   }
 
+  private static func names(_ folder: String) throws -> [String] {
+    do {
+      return try FolderListing.names(folder)
+    } catch {
+      if error.isMissing { return [] }
+      throw LogError.unreadable(path: folder, reason: error.description)
+    }
+  }
+
   /// Imports what workers on this host left, of runs that are over and in the log, and removes
   /// those files; for the next recorder on this host.
   ///
   ///
   /// - Throws: `LogError`.
   static func importOrphanedSpools(_ folder: String, log: (String) -> String?) throws {
-    for run in SpoolFolder.names(folder).sorted() {
+    for run in try names(folder) {
       let path = folder + "/" + run
       guard let log = log(run) else { continue }
       var left: [Skipped] = []
@@ -187,7 +196,8 @@ public enum WorkerSpools {
     let first = files[0]
     guard let run = try writer.run(id: first.run) else {
       throw WorkerSpoolError.unknownRun(
-        path: files.count == 1 ? first.path : first.folder, run: first.run, log: writer.path,
+        path: files.count == 1 ? first.path : first.path.parentFolder, run: first.run,
+        log: writer.path,
         home: first.home)
     }
     guard !RecorderLock.isHeld(log: writer.path, run: first.run) else {

@@ -41,7 +41,7 @@ enum RunWarnings {
     print(first.run, pruned: try files.pruned())
     warnAboutPreviousFile(first.run, path: first.reader.path)
     for (prior, file) in zip(files, files.dropFirst())
-    where file.run.previousFile != prior.reader.path.split(separator: "/").last.map(String.init) {
+    where file.run.previousFile != prior.reader.path.lastPathComponent {
       warnAboutPreviousFile(file.run, path: file.reader.path)
     }
     warnAboutNextFile(last.run)
@@ -92,9 +92,8 @@ enum RunWarnings {
   }
 
   private static func warnAboutPreviousFile(_ run: RunInfo, path: String, of log: String? = nil) {
-    let folder = path.lastIndex(of: "/").map { String(path[...$0]) } ?? ""
     if let name = run.previousFile {
-      let exists = access(folder + name, F_OK) == 0
+      let exists = access(path.sibling(name), F_OK) == 0
       Console.warn(
         "\(Self.name(run, of: log)) began in an earlier file, \(Printable.text(name))"
           + (exists

@@ -57,8 +57,23 @@ import Testing
     let (log, _) = try closedLog()
     let folder = try make(log, Self.unknown, ["lock", "control", "1"])
     try Recovery.recover(log: log.path)
-    #expect(SpoolFolder.names(folder).sorted() == ["1", "control", "lock"])
+    #expect(try FolderListing.names(folder) == ["1", "control", "lock"])
     #expect(try LogCheck(path: log.path).run().findings.map(\.kind) == [.strangeSpool])
+  }
+
+  @Test func `what cannot be listed may hold something, and check says so`() throws {
+    let (log, _) = try closedLog()
+    // A link that points to itself.
+    let folder = "\(log.path).spool"
+    #expect(symlink("test.db.spool", folder) == 0)
+    #expect(SpoolFolder.hasRecords(folder))
+    #expect(throws: FolderListing.Failure.self) { try SpoolFolder(folder) }
+    #expect(try LogCheck(path: log.path).run().findings.map(\.kind) == [.strangeSpool])
+    #expect(try !LogRemoval.remove(log.path))
+    #expect(access(log.path, F_OK) == 0)
+    unlink(folder)
+    #expect(try LogRemoval.remove(log.path))
+    #expect(access(log.path, F_OK) != 0)
   }
 
   @Test func `the folder of a recorder that lives stays`() throws {

@@ -103,7 +103,7 @@ import Testing
     spool.slot(of: last)?.pointee = 42
     spool.slot(of: 0)?.pointee = 1
     #expect(spool.lastSourceSeqs.map(\.source) == [0, last])
-    #expect(SpoolFolder(log.folder.path).lastSourceSeqs.map(\.last) == [1, 42])
+    #expect(try SpoolFolder(log.folder.path).lastSourceSeqs.map(\.last) == [1, 42])
     spool.removeAll()
     #expect(try log.names == [])
   }

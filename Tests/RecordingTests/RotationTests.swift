@@ -1,4 +1,5 @@
 import Foundation
+import LogFormat
 import TaskLogKit
 import TestSupport
 import TestTraits
@@ -62,9 +63,9 @@ import Testing
       let reader = try LogReader(path: file.path)
       let run = try reader.runs(matching: "latest")[0]
       #expect(run.end == .closed)
-      #expect(run.previousFile == (place > 0 ? files[place - 1].path.lastComponent : nil))
+      #expect(run.previousFile == (place > 0 ? files[place - 1].path.lastPathComponent : nil))
       #expect(
-        run.nextFile == (place + 1 < files.count ? files[place + 1].path.lastComponent : nil))
+        run.nextFile == (place + 1 < files.count ? files[place + 1].path.lastPathComponent : nil))
       let findings = try LogCheck(path: file.path).run().findings
       #expect(findings.allSatisfy { $0.kind == .earlierFile })
       #expect(findings.isEmpty == (place == 0))
@@ -199,6 +200,6 @@ import Testing
     }
     let files = LogTemplate.files(log.folder.path + "/{run}.db")
     #expect(files.map(\.part) == [1, 2, 10])
-    #expect(files.map(\.path.lastComponent) == ["\(run).db", "\(run).2.db", "\(run).10.db"])
+    #expect(files.map(\.path.lastPathComponent) == ["\(run).db", "\(run).2.db", "\(run).10.db"])
   }
 }

@@ -30,7 +30,7 @@ import Testing
       spool.prepare()
     }
     // Who finds it after the death of its process reads what had not been drained, and no more.
-    let left = SpoolFolder(log.folder.path)
+    let left = try SpoolFolder(log.folder.path)
     var late = SpoolReader(from: reader.position) { left.mappings[$0] }
     var rest: [UInt64] = []
     while true {

@@ -212,9 +212,8 @@ package enum LogFile {
     let descriptor = tl_open_file_of_process(path, O_CREAT | O_RDWR | O_CLOEXEC, 0o600)
     if descriptor < 0 {
       let code = errno
-      let folder = path.lastIndex(of: "/").map { String(path[..<$0]) } ?? "."
       throw code == ENOENT
-        ? LogError.folderMissing(path: path, folder: folder.isEmpty ? "/" : folder)
+        ? LogError.folderMissing(path: path, folder: path.parentFolder)
         : LogError.cannotWrite(path: path, reason: String(cString: strerror(code)))
     }
     tl_close_file_of_process(descriptor)

@@ -172,17 +172,10 @@ enum SpoolLocation {
 
   /// Whether a worker has left files of a run on this host.
   static func hasSpool(of serverID: String, run: String, in folder: String) -> Bool {
-    guard !serverID.isEmpty, !run.contains("/"), let stream = opendir(folder + "/" + run) else {
-      return false
-    }
-    defer { closedir(stream) }
-    while let entry = readdir(stream) {
-      let name = withUnsafePointer(to: &entry.pointee.d_name) {
-        $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-      }
-      if name.hasPrefix(serverID + "."), !name.hasSuffix(".new") { return true }
-    }
-    return false
+    guard !serverID.isEmpty, UntrustedName.isRunID(run),
+      let names = try? FolderListing.names(folder + "/" + run)
+    else { return false }
+    return names.contains { $0.hasPrefix(serverID + ".") && !$0.hasSuffix(".new") }
   }
 }
 

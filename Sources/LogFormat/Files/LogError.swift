@@ -43,8 +43,8 @@ extension LogError: CustomStringConvertible {
     case .notADatabase(let path): "\(path): is not a SQLite database, so not a tasklog log"
     case .empty(let path): "\(path): is empty; nothing has been recorded into it yet"
     case .withoutWAL(let path):
-      "\(path): is empty; if it is a copy, \(Self.name(path))-wal is missing, which has what was "
-        + "recorded last: copy that to the same folder, too"
+      "\(path): is empty; if it is a copy, \(WALPolicy.wal(of: path.lastPathComponent)) is missing, "
+        + "which has what was recorded last: copy that to the same folder, too"
     case .notATasklog(let path): "\(path): is a SQLite database, but not a tasklog log"
     case .tooNew(let path, let version, let known):
       "\(path): is of format version \(version), this tasklog knows up to \(known); "
@@ -65,10 +65,6 @@ extension LogError: CustomStringConvertible {
     case .ambiguousRun(let path, let run, let count):
       "\(path): '\(run)' is the beginning of \(count) run ids; give more of it"
     }
-  }
-
-  private static func name(_ path: String) -> Substring {
-    path.lastIndex(of: "/").map { path[path.index(after: $0)...] } ?? path[...]
   }
 
   /// Translates an SQLite error into an error of a log.

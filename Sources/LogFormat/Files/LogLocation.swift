@@ -9,7 +9,7 @@ public enum LogLocation {
   /// The type of a log's file system if it is not a known local one: it is, or is treated as, a
   /// network file system.
   public static func networkFileSystem(of log: String) -> String? {
-    let folder = folder(of: log)
+    let folder = log.parentFolder
     var status = stat()
     guard stat(folder, &status) == 0 else { return nil }
     // Split a device number like the kernel's macros.
@@ -41,8 +41,8 @@ public enum LogLocation {
   /// - Throws: `LogError.cannotWrite` if no local disk is available.
   public static func standIn(for log: String) throws -> String {
     let path = fallbackPath(for: log)
-    let folder = folder(of: path)
-    for name in [Self.folder(of: folder), folder] where mkdir(name, 0o700) != 0 && errno != EEXIST {
+    let folder = path.parentFolder
+    for name in [folder.parentFolder, folder] where mkdir(name, 0o700) != 0 && errno != EEXIST {
       throw LogError.cannotWrite(path: log, reason: "\(name): \(String(cString: strerror(errno)))")
     }
     // In a folder that everyone may write to, another user may have created it first.
@@ -56,11 +56,11 @@ public enum LogLocation {
   }
 
   package static func fallbackPath(for log: String) -> String {
-    let real = realpath(folder(of: log), nil)
+    let real = realpath(log.parentFolder, nil)
     defer { free(real) }
-    let absolute = (real.map { String(cString: $0) } ?? "") + "/" + name(of: log)
+    let absolute = (real.map { String(cString: $0) } ?? "") + "/" + log.lastPathComponent
     let hash = SHA256.hash(Array(absolute.utf8)).prefix(12)
-    return localFolder + "/\(hash)-\(name(of: log))"
+    return localFolder + "/\(hash)-\(log.lastPathComponent)"
   }
 
   /// The name of this machine, for users who look for a log on another one.
@@ -83,15 +83,6 @@ public enum LogLocation {
       access($0, W_OK) == 0 && networkFileSystem(of: $0 + "/x") == nil
     }
     return "\(temporary ?? "/var/tmp")/tasklog-\(getuid())"
-  }
-
-  private static func folder(of path: String) -> String {
-    guard let slash = path.lastIndex(of: "/") else { return "." }
-    return slash == path.startIndex ? "/" : String(path[..<slash])
-  }
-
-  private static func name(of path: String) -> String {
-    path.lastIndex(of: "/").map { String(path[path.index(after: $0)...]) } ?? path
   }
 
   private static func read(_ path: String) -> String {

@@ -17,8 +17,7 @@ public enum LogTemplate {
 
   /// Whether `{run}` is in the name of the file, once, and not in that of a folder.
   public static func isUsable(_ path: String) -> Bool {
-    let name = split(path).name
-    return name.contains(mark) && parts(of: path) != nil
+    path.lastPathComponent.contains(mark) && parts(of: path) != nil
   }
 
   /// The path of a run's log.
@@ -29,14 +28,9 @@ public enum LogTemplate {
 
   /// The existing logs, the oldest run first, the segments of a run in their order.
   public static func files(_ template: String) -> [File] {
-    let (folder, name) = split(template)
-    guard let (head, tail) = parts(of: name), let stream = opendir(folder) else { return [] }
-    defer { closedir(stream) }
+    guard let (head, tail) = parts(of: template.lastPathComponent) else { return [] }
     var files: [File] = []
-    while let entry = readdir(stream) {
-      let name = withUnsafePointer(to: &entry.pointee.d_name) {
-        $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-      }
+    for name in (try? FolderListing.names(template.parentFolder)) ?? [] {
       guard name.hasPrefix(head), name.hasSuffix(tail), name.count >= head.count + tail.count
       else { continue }
       let middle = name.dropFirst(head.count).dropLast(tail.count)
@@ -44,8 +38,7 @@ public enum LogTemplate {
       guard let run = fields.first, isRun(run), fields.count <= 2 else { continue }
       let part = fields.count == 1 ? 1 : Int(fields[1]) ?? 0
       guard part > 0, fields.count == 1 || part > 1 else { continue }
-      let path = template.contains("/") ? folder + "/" + name : name
-      files.append(File(path: path, run: String(run), part: part))
+      files.append(File(path: template.sibling(name), run: String(run), part: part))
     }
     // Ids of runs sort by the time at which the runs began.
     return files.sorted { ($0.run, $0.part) < ($1.run, $1.part) }
@@ -71,19 +64,13 @@ public enum LogTemplate {
   }
 
   /// Creates the folder of the logs of all runs, private to its owner.
-  public static func makeFolder(_ template: String) { mkdir(split(template).folder, 0o700) }
+  public static func makeFolder(_ template: String) { mkdir(template.parentFolder, 0o700) }
 
   private static func isRun(_ text: Substring) -> Bool {
     text.utf8.count == 36
       && text.utf8.allSatisfy {
         (0x30...0x39).contains($0) || (0x61...0x66).contains($0) || $0 == UInt8(ascii: "-")
       }
-  }
-
-  private static func split(_ path: String) -> (folder: String, name: String) {
-    guard let slash = path.lastIndex(of: "/") else { return (".", path) }
-    let folder = String(path[..<slash])
-    return (folder.isEmpty ? "/" : folder, String(path[path.index(after: slash)...]))
   }
 
   private static func parts(of text: String) -> (head: String, tail: String)? {

@@ -29,7 +29,7 @@ public final class RecorderLock {
   ///
   /// - Throws: `LogError.cannotWrite`.
   public init(in parent: String, run: String) throws {
-    guard Self.isSafe(run) else {
+    guard UntrustedName.isRunID(run) else {
       throw LogError.cannotWrite(path: parent, reason: "'\(run)' is not a valid run id")
     }
     self.parent = parent
@@ -78,7 +78,9 @@ public final class RecorderLock {
   public init?(takingOver run: String, in parent: String, isMaking: Bool = false) {
     let folder = parent + "/" + run
     // Nothing is stored before the lock is ours: `deinit` would remove another recorder's folder.
-    guard Self.isSafe(run), let descriptor = Self.takenOver(folder, isMaking) else { return nil }
+    guard UntrustedName.isRunID(run), let descriptor = Self.takenOver(folder, isMaking) else {
+      return nil
+    }
     self.parent = parent
     self.folder = folder
     self.descriptor = descriptor
@@ -100,7 +102,7 @@ public final class RecorderLock {
   /// The folder of a run's recorder, which contains its spool; `nil` if the id, which is untrusted,
   /// would point somewhere else.
   public static func folder(log path: String, run: String) -> String? {
-    isSafe(run) ? parent(ofLog: path) + "/" + run : nil
+    UntrustedName.isRunID(run) ? parent(ofLog: path) + "/" + run : nil
   }
 
   /// The folder that this lock protects.
@@ -111,10 +113,9 @@ public final class RecorderLock {
   /// - Throws: `LogError.cannotWrite`.
   public func announce(toLog path: String, run: String) throws {
     let newParent = Self.parent(ofLog: path)
-    let name = parent.split(separator: "/").last ?? ""
     withdraw(fromLog: path, run: run)
     mkdir(newParent, 0o700)
-    guard symlink("../\(name)/\(run)", newParent + "/" + run) == 0 else {
+    guard symlink("../\(parent.lastPathComponent)/\(run)", newParent + "/" + run) == 0 else {
       throw LogError.cannotWrite(path: newParent, reason: String(cString: strerror(errno)))
     }
   }
@@ -146,7 +147,7 @@ public final class RecorderLock {
     // After the exchange this is the link that announced it, which now points to itself.
     let link = folder + ".link"
     unlink(link)
-    if symlink("../\(newParent.split(separator: "/").last ?? "")/\(run)", link) == 0 {
+    if symlink("../\(newParent.lastPathComponent)/\(run)", link) == 0 {
       rename(link, folder)
     }
     releasePreviousLog()
@@ -198,7 +199,7 @@ public final class RecorderLock {
   /// belongs to another user, it counts as alive: a run that is still recording must never be
   /// reported as dead.
   public static func isHeld(log path: String, run: String) -> Bool {
-    guard isSafe(run) else { return false }
+    guard UntrustedName.isRunID(run) else { return false }
     var descriptor: Int32 = -1
     // The link points to itself for a moment, see `move`; on a busy machine that moment is long. A
     // recorder that was killed in that moment has left it like this, until someone cleans up.
@@ -211,19 +212,5 @@ public final class RecorderLock {
     guard descriptor >= 0 else { return errno == EACCES || errno == EMFILE || errno == ENFILE }
     defer { close(descriptor) }
     return flock(descriptor, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK
-  }
-
-  /// Whether a run id is a valid folder name. Ids are read from logs, which are untrusted: one with
-  /// a slash in it would point somewhere else.
-  private static func isSafe(_ run: String) -> Bool {
-    !run.isEmpty
-      && run.utf8.allSatisfy {
-        switch $0 {
-        case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "a")...UInt8(ascii: "z"),
-          UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "-"), UInt8(ascii: "_"):
-          true
-        default: false
-        }
-      }
   }
 }

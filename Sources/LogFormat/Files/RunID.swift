@@ -1,4 +1,5 @@
 import Glibc
+import TaskLogPlugin
 
 /// Makes ids of runs: UUIDv7 (RFC 9562, section 5.7), whose text sorts by time.
 ///
@@ -13,18 +14,13 @@ public enum RunID {
     let (milliseconds, rest) = UInt64(time).quotientAndRemainder(dividingBy: 1_000_000)
     let high = milliseconds << 16 | 0x7000 | rest * 4096 / 1_000_000
     let low = 0x8000_0000_0000_0000 | UInt64.random(in: 0...(.max >> 2), using: &generator)
-    let digits = hexadecimal(high) + hexadecimal(low)
+    let digits = high.hexadecimal + low.hexadecimal
     var text = ""
     for (index, digit) in digits.enumerated() {
       if [8, 12, 16, 20].contains(index) { text += "-" }
       text.append(digit)
     }
     return text
-  }
-
-  private static func hexadecimal(_ value: UInt64) -> String {
-    let digits = String(value, radix: 16)
-    return String(repeating: "0", count: 16 - digits.count) + digits
   }
 }
 

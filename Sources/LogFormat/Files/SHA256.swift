@@ -1,3 +1,5 @@
+import TaskLogPlugin
+
 /// SHA-256 (FIPS 180-4), which deduplicates binary data in a log.
 package enum SHA256 {
   private static let constants: [UInt32] = [
@@ -28,10 +30,7 @@ package enum SHA256 {
     for block in stride(from: 0, to: padded.count, by: 64) {
       compress(padded, block, &schedule, &state)
     }
-    return state.map { word in
-      let digits = String(word, radix: 16)
-      return String(repeating: "0", count: 8 - digits.count) + digits
-    }.joined()
+    return state.map(\.hexadecimal).joined()
   }
 
   private static func compress(

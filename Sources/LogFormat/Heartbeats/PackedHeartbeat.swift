@@ -25,9 +25,7 @@ package enum PackedHeartbeat {
 
   /// The name of a template in packed bytes.
   package static func name(in packed: [UInt8]) -> String {
-    packed[1...nameLength].map { byte in
-      String(byte >> 4, radix: 16) + String(byte & 15, radix: 16)
-    }.joined()
+    packed[1...nameLength].map(\.hexadecimal).joined()
   }
 
   package static func bytes(of args: some Sequence<UInt8>) -> [UInt8]? {

@@ -67,8 +67,7 @@ public final class Connection {
         UInt8(ascii: "-"), UInt8(ascii: "_"):
         uri.unicodeScalars.append(Unicode.Scalar(byte))
       default:
-        let digits = String(byte, radix: 16)
-        uri += "%" + (digits.count < 2 ? "0" : "") + digits
+        uri += "%" + byte.hexadecimal
       }
     }
     return uri + "?immutable=1"

@@ -92,8 +92,18 @@ extension LogCheck {
 
   func checkSpools(_ runs: [RunInfo]) {
     let ends = Dictionary(runs.map { ($0.id, $0) }) { first, _ in first }
-    for name in Self.entries(of: RecorderLock.parent(ofLog: path)) {
-      let folder = RecorderLock.parent(ofLog: path) + "/" + name
+    let parent = RecorderLock.parent(ofLog: path)
+    let names: [String]
+    do {
+      names = try FolderListing.names(parent)
+    } catch {
+      guard !error.isMissing else { return }
+      return list.add(
+        .strangeSpool, at: parent,
+        "cannot be listed: \(error); whether it has events that the log lacks is unknown")
+    }
+    for name in names {
+      let folder = parent + "/" + name
       guard !RecorderLock.isHeld(log: path, run: name) else { continue }
       // A recorder of a queue has only a lock there.
       if let run = ends[name], partialRuns.contains(run.number) { continue }
@@ -112,18 +122,5 @@ extension LogCheck {
           "is the spool of a run that is not in this log; it may belong to one that was moved away")
       }
     }
-  }
-
-  private static func entries(of folder: String) -> [String] {
-    guard let directory = opendir(folder) else { return [] }
-    defer { closedir(directory) }
-    var names: [String] = []
-    while let entry = readdir(directory) {
-      let name = withUnsafePointer(to: &entry.pointee.d_name) {
-        $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-      }
-      if name != ".", name != ".." { names.append(name) }
-    }
-    return names.sorted()
   }
 }

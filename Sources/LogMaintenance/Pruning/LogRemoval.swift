@@ -18,21 +18,14 @@ public enum LogRemoval {
     return true
   }
 
-  /// Whether a live recorder uses a log.
+  /// Whether a live recorder uses a log, or may use it: if that is unknown, nothing is removed.
   static func isInUse(_ path: String) -> Bool {
-    names(RecorderLock.parent(ofLog: path)).contains { RecorderLock.isHeld(log: path, run: $0) }
-  }
-
-  private static func names(_ folder: String) -> [String] {
-    guard let stream = opendir(folder) else { return [] }
-    defer { closedir(stream) }
-    var names: [String] = []
-    while let entry = readdir(stream) {
-      names.append(
-        withUnsafePointer(to: &entry.pointee.d_name) {
-          $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-        })
+    do {
+      return try FolderListing.names(RecorderLock.parent(ofLog: path)).contains {
+        RecorderLock.isHeld(log: path, run: $0)
+      }
+    } catch {
+      return !error.isMissing
     }
-    return names
   }
 }

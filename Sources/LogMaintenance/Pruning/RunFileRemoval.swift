@@ -10,11 +10,10 @@ import TaskLogPlugin
 /// the way has already recorded what the next one removes.
 public struct RunFileRemoval {
   private let path: String
-  private let name: String
+  private var name: String { path.lastPathComponent }
 
   public init(_ path: String) {
     self.path = path
-    name = String(path.split(separator: "/").last ?? "")
   }
 
   /// The part of a run in a file.
@@ -60,8 +59,8 @@ public struct RunFileRemoval {
   }
 
   private func hasFile(_ name: String?) -> Bool {
-    guard let name, !name.contains("/") else { return false }
-    return access(String(path.dropLast(self.name.count)) + name, F_OK) == 0
+    guard let name, UntrustedName.isFileName(name) else { return false }
+    return access(path.sibling(name), F_OK) == 0
   }
 
   private func recordRemoval(_ parts: [Part], in other: String) throws {

@@ -43,25 +43,7 @@ struct JSONRowsWriter: RowWriter {
     }
     text.append(0x7D)
     if asLines { text.append(0x0A) }
-    output(Self.withoutControls(text))
-  }
-
-  /// Escapes characters that JSON allows in strings but that a terminal interprets as commands, or
-  /// that change the direction of text.
-  static func withoutControls(_ json: [UInt8]) -> [UInt8] {
-    guard json.contains(where: { $0 >= 0x7F }) else { return json }
-    var escaped = ""
-    for scalar in String(decoding: json, as: UTF8.self).unicodeScalars {
-      guard scalar.value == 0x7F || (!scalar.isASCII && Printable.isOtherControl(scalar)) else {
-        escaped.unicodeScalars.append(scalar)
-        continue
-      }
-      for unit in String(scalar).utf16 {
-        let digits = String(unit, radix: 16)
-        escaped += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
-      }
-    }
-    return Array(escaped.utf8)
+    output(TerminalJSON.escaped(text))
   }
 
   mutating func finish() {

@@ -21,7 +21,7 @@ struct OrphanedSpool {
   static func all(
     in spool: String, but own: String, _ publishing: Publishing, unreadable: (String) -> Void
   ) -> [OrphanedSpool] {
-    SpoolFolder.names(spool).sorted().compactMap { run in
+    ((try? FolderListing.names(spool)) ?? []).compactMap { run in
       guard run != own else { return nil }
       guard let lock = RecorderLock(takingOver: run, in: spool) else { return nil }
       lock.leaveFolder()
@@ -71,7 +71,7 @@ struct OrphanedSpool {
     _ stream: inout MessageStream, _ connection: any MessageConnection,
     while shouldContinue: () -> Bool
   ) throws -> Bool {
-    let folder = SpoolFolder(lock.path)
+    let folder = try SpoolFolder(lock.path)
     defer { folder.unmap() }
     var reader = SpoolReader(from: max(state.position, folder.first)) { folder.mappings[$0] }
     var hasEnded = false

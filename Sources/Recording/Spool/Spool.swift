@@ -244,14 +244,10 @@ final class Spool: @unchecked Sendable {
       return try Mapping.create(path, size: segmentSize)
     } catch  where error.code == ENOENT {
       // The folder was removed by another process.
-      mkdir(parent(of: folder), 0o700)
+      mkdir(folder.parentFolder, 0o700)
       mkdir(folder, 0o700)
       return try Mapping.create(path, size: segmentSize)
     }
-  }
-
-  private func parent(of path: String) -> String {
-    path.lastIndex(of: "/").map { String(path[..<$0]) } ?? "."
   }
 
   /// The mapping of a segment; `nil` if it does not exist yet or any more.

@@ -8,9 +8,10 @@ struct SpoolFolder {
   let mappings: [UInt32: Mapping]
   private let controls: [ControlFile]
 
-  init(_ folder: String) {
+  /// - Throws: `FolderListing.Failure`: what the folder holds is unknown.
+  init(_ folder: String) throws(FolderListing.Failure) {
     var mappings: [UInt32: Mapping] = [:]
-    for name in Self.names(folder) {
+    for name in try FolderListing.names(folder) {
       guard let number = UInt32(name), let mapping = try? Mapping.existing("\(folder)/\(name)")
       else { continue }
       // A segment that was being created when the process died holds nothing.
@@ -45,9 +46,9 @@ struct SpoolFolder {
   /// The last source_seq of each source.
   var lastSourceSeqs: [(source: Int, last: Int64)] { ControlFile.lastSourceSeqs(controls) }
 
-  /// Whether the segments of a folder hold any record.
+  /// Whether the segments of a folder hold any record, or may hold one.
   static func hasRecords(_ path: String) -> Bool {
-    let folder = SpoolFolder(path)
+    guard let folder = try? SpoolFolder(path) else { return true }
     defer { folder.unmap() }
     var reader = SpoolReader(from: folder.first) { folder.mappings[$0] }
     while true {
@@ -59,23 +60,9 @@ struct SpoolFolder {
     }
   }
 
-  /// The names in a folder.
-  static func names(_ folder: String) -> [String] {
-    guard let stream = opendir(folder) else { return [] }
-    defer { closedir(stream) }
-    var names: [String] = []
-    while let entry = readdir(stream) {
-      let name = withUnsafePointer(to: &entry.pointee.d_name) { pointer in
-        pointer.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-      }
-      if name != ".", name != ".." { names.append(name) }
-    }
-    return names
-  }
-
   /// Removes the files of a spool, except the lock, which belongs to its holder.
   static func removeFiles(_ folder: String) {
-    for name in names(folder)
+    for name in (try? FolderListing.names(folder)) ?? []
     where UInt32(name) != nil || name.hasPrefix("control") || name.hasPrefix("spare.") {
       unlink("\(folder)/\(name)")
     }

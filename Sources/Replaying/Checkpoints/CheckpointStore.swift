@@ -99,16 +99,8 @@ struct CheckpointStore {
   }
 
   private func names(beginningWith start: String) -> [String] {
-    guard let directory = opendir(folder) else { return [] }
-    defer { closedir(directory) }
-    var names: [String] = []
-    while let entry = readdir(directory) {
-      let name = withUnsafePointer(to: &entry.pointee.d_name) {
-        $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-      }
-      if name.hasPrefix(start), !name.hasPrefix(".") { names.append(name) }
-    }
-    return names
+    let names = (try? FolderListing.names(folder)) ?? []
+    return names.filter { $0.hasPrefix(start) && !$0.hasPrefix(".") }
   }
 
   private static func read(_ path: String) -> [UInt8]? {

@@ -240,8 +240,6 @@ public struct JSONWriter {
     output.append(0x22)
   }
 
-  private static let hexadecimal = Array("0123456789abcdef".utf8)
-
   /// A JSON string; control characters are escaped, everything else is written as it is.
   mutating func write(string text: String) {
     var text = text
@@ -274,9 +272,8 @@ public struct JSONWriter {
     case 0x0D: output.append(UInt8(ascii: "r"))
     case 0x09: output.append(UInt8(ascii: "t"))
     default:
-      output += [0x75, 0x30, 0x30]
-      output.append(Self.hexadecimal[Int(byte >> 4)])
-      output.append(Self.hexadecimal[Int(byte & 15)])
+      output.append(UInt8(ascii: "u"))
+      UInt16(byte).appendHexadecimal(to: &output)
     }
   }
 }

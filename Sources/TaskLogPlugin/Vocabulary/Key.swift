@@ -212,10 +212,9 @@ extension Key {
       case "\t": output += "\\t"
       case _ where isPrintable(scalar): output.unicodeScalars.append(scalar)
       default:
-        let digits = String(scalar.value, radix: 16)
         let (letter, width) =
           scalar.value < 0x100 ? ("x", 2) : scalar.value < 0x10000 ? ("u", 4) : ("U", 8)
-        output += "\\" + letter + String(repeating: "0", count: width - digits.count) + digits
+        output += "\\" + letter + scalar.value.hexadecimal(digits: width)
       }
     }
     output.unicodeScalars.append(quote)
@@ -244,8 +243,9 @@ extension Key {
         index += 1
       } else if byte == 0xED, index + 2 < wtf8.count, wtf8[index + 1] >= 0xA0 {
         let unit =
-          UInt32(0xD000) | UInt32(wtf8[index + 1] & 0x3F) << 6 | UInt32(wtf8[index + 2] & 0x3F)
-        output += Array("\\u".utf8) + Array(String(unit, radix: 16).utf8)
+          UInt16(0xD000) | UInt16(wtf8[index + 1] & 0x3F) << 6 | UInt16(wtf8[index + 2] & 0x3F)
+        output += "\\u".utf8
+        unit.appendHexadecimal(to: &output)
         index += 3
       } else {
         output.append(byte)

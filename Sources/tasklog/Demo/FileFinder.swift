@@ -1,4 +1,5 @@
 import Glibc
+import LogFormat
 
 /// A file that the demo counts.
 struct FoundFile: Sendable {
@@ -37,10 +38,12 @@ enum FileFinder {
     var files: [FoundFile] = []
     var folders: [[UInt8]] = [[]]
     while let path = folders.popLast() {
-      guard let names = names(in: fullPath(folder, path)) else {
-        let reason = String(cString: strerror(errno))
-        if path.isEmpty { throw Failure.run("\(folder): cannot be read: \(reason)") }
-        Console.warn("\(FoundFile(path: path).name): skipped: \(reason)")
+      let names: [[UInt8]]
+      do {
+        names = try FolderListing.bytes(fullPath(folder, path))
+      } catch {
+        if path.isEmpty { throw Failure.run("\(folder): cannot be read: \(error)") }
+        Console.warn("\(FoundFile(path: path).name): skipped: \(error)")
         continue
       }
       for name in names where name.first != UInt8(ascii: ".") {
@@ -82,28 +85,13 @@ enum FileFinder {
     }
     var identities: Set<Identity> = []
     for path in paths {
-      for suffix in ["", "-wal", "-shm", "-journal", ".spool"] {
+      let companions =
+        [path, path + "-journal", RecorderLock.parent(ofLog: path)] + WALPolicy.companions(of: path)
+      for file in companions {
         var status = stat()
-        if stat(path + suffix, &status) == 0 { identities.insert(identity(status)) }
+        if stat(file, &status) == 0 { identities.insert(identity(status)) }
       }
     }
     return identities
-  }
-
-  private static func names(in folder: [CChar]) -> [[UInt8]]? {
-    guard let stream = opendir(folder) else { return nil }
-    defer { closedir(stream) }
-    var names: [[UInt8]] = []
-    while let entry = readdir(stream) {
-      // The name is in the buffer of the stream until the next call, zero-terminated.
-      guard let offset = MemoryLayout<dirent>.offset(of: \.d_name) else { return nil }
-      let name = UnsafeRawPointer(entry).advanced(by: offset).assumingMemoryBound(to: UInt8.self)
-      names.append(
-        Array(
-          UnsafeBufferPointer(
-            start: name, count: strlen(UnsafeRawPointer(name).assumingMemoryBound(to: CChar.self))))
-      )
-    }
-    return names
   }
 }

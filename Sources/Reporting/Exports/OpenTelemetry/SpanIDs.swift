@@ -12,7 +12,7 @@ struct SpanIDs {
   init(run id: String) {
     hash = KeyHash.hash(of: Key(id))
     run = Self.id(hash &+ 1)
-    trace = Self.hexadecimal(Self.id(hash &+ 2)) + Self.hexadecimal(Self.id(hash &+ 3))
+    trace = Self.id(hash &+ 2).hexadecimal + Self.id(hash &+ 3).hexadecimal
   }
 
   func graph(_ sourceSeq: Int64) -> UInt64 {
@@ -25,9 +25,4 @@ struct SpanIDs {
   }
 
   private static func id(_ value: UInt64) -> UInt64 { max(1, KeyHash.mixed(value)) }
-
-  static func hexadecimal(_ value: UInt64) -> String {
-    let digits = String(value, radix: 16)
-    return String(repeating: "0", count: 16 - digits.count) + digits
-  }
 }

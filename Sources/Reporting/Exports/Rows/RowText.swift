@@ -127,6 +127,7 @@ extension [UInt8] {
       return scanner.skip() && scanner.peek() == 0
     }
     guard isJSON else { return json(text) }
-    for scalar in text.unicodeScalars { json(unquoted: scalar) }
+    // Controls are only allowed between values.
+    append(contentsOf: TerminalJSON.escaped(text.utf8.map { $0 < 0x20 ? 0x20 : $0 }))
   }
 }
