@@ -1,4 +1,5 @@
 import Glibc
+import TaskLogPlugin
 
 /// The address of a broker with credentials: `amqp://user:password@host:port/vhost?heartbeat=30`.
 ///
@@ -49,8 +50,8 @@ public struct AMQPAddress: Sendable, Equatable {
     vhost = path.isEmpty ? "/" : try decoded(path)
     let at = authority.lastIndex(of: "@")
     let hostAndPort = at.map { authority[$0...].dropFirst() } ?? authority
-    user = environment("TASKLOG_AMQP_USER") ?? "guest"
-    password = environment("TASKLOG_AMQP_PASSWORD") ?? "guest"
+    user = environment(EnvironmentVariable.amqpUser.rawValue) ?? "guest"
+    password = environment(EnvironmentVariable.amqpPassword.rawValue) ?? "guest"
     if let at {
       let parts = authority[..<at].split(
         separator: ":", maxSplits: 1, omittingEmptySubsequences: false)

@@ -56,7 +56,9 @@ struct PluginCompiler: Sendable {
       decoding: buffer.prefix(max(0, count)).map(UInt8.init(bitPattern:)), as: UTF8.self)
     let folder = program.lastIndex(of: "/").map { String(program[..<$0]) } ?? "."
     var folders = [folder + "/Modules", folder + "/../lib/tasklog/modules"]
-    if let custom = getenv("TASKLOG_MODULES") { folders.insert(String(cString: custom), at: 0) }
+    if let custom = getenv(EnvironmentVariable.modules.rawValue) {
+      folders.insert(String(cString: custom), at: 0)
+    }
     for folder in folders where access(folder + "/TaskLogPlugin.swiftmodule", R_OK) == 0 {
       return folder
     }
@@ -103,10 +105,7 @@ struct ContentHash {
     state ^= state >> 64
   }
 
-  var text: String {
-    let digits = String(state, radix: 16)
-    return String(repeating: "0", count: 32 - digits.count) + digits
-  }
+  var text: String { state.hexadecimal }
 }
 
 enum Files {

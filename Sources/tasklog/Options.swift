@@ -4,6 +4,8 @@ import LogFormat
 import Querying
 import Recording
 
+import enum TaskLogPlugin.EnvironmentVariable
+
 /// The option that names one log.
 struct LogOptions: ParsableArguments {
   @Option(
@@ -27,7 +29,7 @@ struct LogOptions: ParsableArguments {
   }
 
   static var defaultPath: String {
-    let fromEnvironment = getenv("TASKLOG_LOG").map { String(cString: $0) } ?? ""
+    let fromEnvironment = getenv(EnvironmentVariable.log.rawValue).map { String(cString: $0) } ?? ""
     return fromEnvironment.isEmpty ? "tasklog.db" : fromEnvironment
   }
 

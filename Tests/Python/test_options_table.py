@@ -15,6 +15,13 @@ OPTIONS = table((CATALOG / "Options.md").read_text(), "Python")
 #: The options of the recorder in Python, by name.
 KNOWN = {option.name: option for option in fields(Options) if "read" in option.metadata}
 NONE = "–"
+#: The variables by their names in Swift.
+VARIABLES = dict(
+    re.findall(
+        r'case (\w+) = "(TASKLOG_\w+)"',
+        (REPOSITORY / "Sources/TaskLogPlugin/Vocabulary/EnvironmentVariable.swift").read_text(),
+    )
+)
 
 
 def test_each_option_of_python_is_one_row() -> None:
@@ -60,15 +67,15 @@ def test_the_variables_are_those_that_swift_reads() -> None:
     """`Options+Environment.swift` gives each variable to the property that the table names."""
     source = (RECORDING / "Options+Environment.swift").read_text()
     read = dict(
-        (f"TASKLOG_{variable}", name)
+        (VARIABLES[variable], name)
         for name, variable in re.findall(
-            r"options\.([\w.]+) = (?:try )?(?:patterns|size|seconds)\(\"(\w+)\"", source
+            r"options\.([\w.]+) = (?:try )?(?:patterns|size|seconds)\(\.(\w+)", source
         )
     )
     for _, variable, name in re.findall(
-        r"if let (\w+) = try seconds\(\"(\w+)\".*\{ options\.(\w+) = \1 \}", source
+        r"if let (\w+) = try seconds\(\.(\w+).*\{ options\.(\w+) = \1 \}", source
     ):
-        read[f"TASKLOG_{variable}"] = name
+        read[VARIABLES[variable]] = name
     named = [(code(row[1]), code(row[3])) for row in OPTIONS]
     assert read == {
         variable: name for variable, name in named if variable and name and "(" not in name
@@ -107,5 +114,8 @@ def test_the_other_variables_are_listed() -> None:
     named = {name for row in rows for name in re.findall(r"`(TASKLOG_\w+)(?:=\d)?`", row[0])}
     #: How a replay hands its selection to the process that it watches.
     internal = {"TASKLOG_RESOLVED_LOG", "TASKLOG_WATCHED"}
+    options = {code(row[1]) for row in OPTIONS}
+    for name in set(VARIABLES.values()) - options - internal:
+        assert name in named or f"`{name}`" in text, name
     for name in set(_OTHERS) - internal:
         assert any(listed.startswith(name) for listed in named) or f"`{name}" in text, name

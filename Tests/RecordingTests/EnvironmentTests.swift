@@ -2,6 +2,7 @@ import Foundation
 import Testing
 
 @testable import Recording
+@testable import TaskLogPlugin
 
 /// Options that whoever runs a program sets.
 @Suite struct EnvironmentTests {
@@ -79,5 +80,8 @@ import Testing
     let others = source.matches(of: #/"(TASKLOG_[A-Z_]+)"/#).map { String($0.1) }
     #expect(options.count > 20 && others.count > 5)
     #expect(try unknown(among: options + others) == [])
+    // There as here, a name with `_` at its end is the beginning of others.
+    let listed = EnvironmentVariable.allCases.map(\.rawValue).filter { !$0.contains("_AMQP_") }
+    #expect(Set(options + others) == Set(listed + EnvironmentVariable.otherBeginnings))
   }
 }

@@ -45,10 +45,10 @@ public final class ProgramPlugin: ExternalPlugin {
 
   public func begin(_ run: RunInfo, sources: [SourceInfo]) throws {
     for source in sources { lines.join(source) }
-    var environment = ["TASKLOG_RUN": run.id]
+    var environment = [EnvironmentVariable.run.rawValue: run.id]
     for (name, value) in options {
       let letters = name.uppercased().map { $0.isASCII && ($0.isLetter || $0.isNumber) ? $0 : "_" }
-      environment["TASKLOG_OPTION_" + String(letters)] = value
+      environment[EnvironmentVariable.pluginOption + String(letters)] = value
     }
     do {
       child = try ChildProgram(command: command, environment: environment)

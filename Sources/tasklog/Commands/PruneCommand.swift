@@ -98,7 +98,13 @@ struct PruneCommand: ParsableCommand {
       }
       rules.keptRuns = keepRuns
     }
-    rules.maximumBytes = try maxSize.map(ByteSize.read)
+    rules.maximumBytes = try maxSize.map { text in
+      guard let bytes = Quantity.bytes(text) else {
+        throw Failure.usage(
+          "--max-size \(text.isEmpty ? "''" : text): expected a size such as 500MB or 2GiB")
+      }
+      return Int64(bytes)
+    }
     guard olderThan != nil || keepRuns != nil || maxSize != nil else {
       throw Failure.usage("name a rule: --older-than, --keep-runs or --max-size")
     }
@@ -201,7 +207,8 @@ struct PruneCommand: ParsableCommand {
     let pendingBytes = try pruning.reclaimSpace()
     if pendingBytes > 0 {
       Console.warn(
-        "\(path): \(ByteSize.text(pendingBytes)) will be freed when no command reads the log")
+        "\(path): \(Quantity.text(bytes: pendingBytes)) will be freed when no command reads the log"
+      )
     }
     return done
   }
@@ -236,34 +243,14 @@ struct PruneCommand: ParsableCommand {
       let runs = Printable.count(done.count, "run")
       Console.print(
         dryRun
-          ? "\(events) of \(runs) would be pruned; current size \(ByteSize.text(remaining))"
-          : "\(events) of \(runs) pruned; current size \(ByteSize.text(remaining))")
+          ? "\(events) of \(runs) would be pruned; current size \(Quantity.text(bytes: remaining))"
+          : "\(events) of \(runs) pruned; current size \(Quantity.text(bytes: remaining))")
     }
     if let limit = rules.maximumBytes, remaining > limit, !dryRun {
       Console.warn(
-        "--max-size: \(ByteSize.text(remaining)) remain, more than \(ByteSize.text(limit)): "
-          + "live runs, and what the options keep, are not pruned")
+        "--max-size: \(Quantity.text(bytes: remaining)) remain, "
+          + "more than \(Quantity.text(bytes: limit)): live runs, and what the options keep, are "
+          + "not pruned")
     }
-  }
-}
-
-/// Parses and prints sizes such as `2GiB`.
-enum ByteSize {
-  static func read(_ text: String) throws -> Int64 {
-    guard let bytes = Quantity.bytes(text) else {
-      throw Failure.usage(
-        "--max-size \(text.isEmpty ? "''" : text): expected a size such as 500MB or 2GiB")
-    }
-    return Int64(bytes)
-  }
-
-  static func text(_ bytes: Int64) -> String {
-    var (value, unit) = (Double(bytes), 0)
-    let names = ["bytes", "kB", "MB", "GB", "TB"]
-    while value >= 1000, unit < names.count - 1 {
-      value /= 1000
-      unit += 1
-    }
-    return unit == 0 ? "\(bytes) bytes" : "\((value * 10).rounded() / 10) \(names[unit])"
   }
 }

@@ -14,7 +14,7 @@ import TaskLogPlugin
 enum Supervisor {
   /// The environment variable with the shared file, and with the pipe whose closing shows the end
   /// of the child.
-  private static let variable = "TASKLOG_WATCHED"
+  private static let variable = EnvironmentVariable.watched.rawValue
   private static let tickMilliseconds = 100
 
   // MARK: - The child
