@@ -7,18 +7,13 @@ struct OptionsError: Error, CustomStringConvertible {
   var description: String
 }
 
-/// The options for publishing.
-struct PublishingOptions {
-  var url: String?
-  var queue = Publishing.defaultQueue
-  var batch = 1
-  var spool = Publishing.defaultSpool
-
+extension PublishingOptions {
+  /// Where to publish; `nil` if nothing is published.
+  ///
   /// - Throws: `OptionsError`, which does not show the credentials of the address.
-  func publishing() throws(OptionsError) -> Publishing? {
-    guard let url else { return nil }
+  func destination() throws(OptionsError) -> Publishing? {
     do {
-      return try Publishing(to: url, queue: queue, payload: .events(batch: batch), spool: spool)
+      return try publishing()
     } catch .notBuilt {
       throw OptionsError(
         description: "this library was built without RabbitMQ, nothing is published; "
@@ -49,16 +44,21 @@ enum OptionsReader {
     return (options, publishing)
   }
 
+  private static let namesOfPublishing = [
+    "publish": "url", "publish_queue": "queue", "publish_batch": "batch", "publish_spool": "spool",
+  ]
+
   /// Sets an option of publishing; false if the option is not one of these.
   private static func set(
     _ name: String, _ value: Value, _ publishing: inout PublishingOptions
   ) throws(OptionsError) -> Bool {
-    switch name {
-    case "publish": publishing.url = try text(name, value)
-    case "publish_queue": publishing.queue = try text(name, value)
-    case "publish_batch": publishing.batch = Int(try number(name, value, 1...100_000))
-    case "publish_spool": publishing.spool = try text(name, value)
-    default: return false
+    guard let short = namesOfPublishing[name] else { return false }
+    do {
+      try publishing.set(short, value)
+    } catch .badOption(_, _, let expected) {
+      throw OptionsError(description: "option '\(name)': expected \(expected)")
+    } catch {
+      throw OptionsError(description: "unknown option '\(name)'")
     }
     return true
   }

@@ -37,7 +37,7 @@ public func tasklogOpen(_ log: UnsafePointer<CChar>?, _ options: UnsafePointer<C
   do {
     let (options, publishingOptions) = try OptionsReader.options(
       options.map { String(cString: $0) } ?? "{}")
-    let publishing = try publishingOptions.publishing()
+    let publishing = try publishingOptions.destination()
     let recorder: Recorder
     if let log, log.pointee != 0 {
       recorder = try Recorder(log: String(cString: log), options: options, publishing: publishing)

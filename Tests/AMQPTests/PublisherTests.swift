@@ -19,6 +19,29 @@
       return options
     }
 
+    @Test func `the options of publishing are read from text and from numbers`() throws {
+      func publishing(_ options: [(String, Value)]) throws -> Publishing? {
+        var publishing = PublishingOptions()
+        for (name, value) in options { try publishing.set(name, value) }
+        return try publishing.publishing()
+      }
+      #expect(try publishing([("queue", "q")]) == nil)
+      let url: (String, Value) = ("url", "amqp://user:secret@host")
+      let all = try #require(
+        try publishing([url, ("queue", "q"), ("batch", "7"), ("spool", "s"), ("passive", "yes")]))
+      #expect(all.payload == .events(batch: 7) && all.spool == "s")
+      #expect(all.destination.contains("'q'") && !all.destination.contains("secret"))
+      #expect(try publishing([url, ("batch", 7)])?.payload == .events(batch: 7))
+      #expect(try publishing([url, ("payload", "transitions")])?.payload == .transitions)
+      let wrong: [(String, Value)] = [
+        ("batch", "0"), ("batch", 100_001), ("batch", "many"), ("batch", .double(1.5)),
+        ("payload", "all"), ("passive", "maybe"), ("queue", 7), ("url", .null), ("colour", "red"),
+      ]
+      for option in wrong {
+        #expect(throws: PluginError.self, "\(option)") { try publishing([url, option]) }
+      }
+    }
+
     @Test func `what is not to be kept never reaches the broker, and what is left out is counted`()
       async throws
     {

@@ -181,6 +181,8 @@ def test_errors_have_words(tmp_path: Path) -> None:
         NativeRecorder(str(tmp_path / "run.db"), {"colour": "red"})
     with pytest.raises(LibraryError, match="spool_limit"):
         NativeRecorder(str(tmp_path / "run.db"), {"spool_limit": -1})
+    with pytest.raises(LibraryError, match="'publish_batch': expected a number from 1 to 100000"):
+        NativeRecorder(str(tmp_path / "run.db"), {"publish_batch": 0})
     with pytest.raises(LibraryError, match="no-such-folder"):
         NativeRecorder(str(tmp_path / "no-such-folder" / "run.db"), {})
     recorder = NativeRecorder(str(tmp_path / "run.db"), {})

@@ -30,30 +30,14 @@ enum RabbitMQPluginKind: PluginKind {
     for name in options.keys.sorted() where !Self.options.contains(where: { $0.name == name }) {
       throw PluginError.unknownOption(name, plugin: Self.name)
     }
-    guard let url = options["url"] else {
+    var publishing = PublishingOptions()
+    for (name, text) in options.sorted(by: { $0.key < $1.key }) {
+      try publishing.set(name, .string(text))
+    }
+    guard let publishing = try publishing.publishing() else {
       throw Failure.usage("--plugin rabbitmq: name the broker with --option url=amqp://host")
     }
-    var batch = 1
-    if let text = options["batch"] {
-      guard let count = Int(text), (1...100_000).contains(count) else {
-        throw PluginError.badOption("batch", value: text, expected: "a number from 1 to 100000")
-      }
-      batch = count
-    }
-    let payload: Publishing.Payload
-    switch options["payload"] ?? "events" {
-    case "events": payload = .events(batch: batch)
-    case "transitions": payload = .transitions
-    case let other:
-      throw PluginError.badOption("payload", value: other, expected: "events or transitions")
-    }
-    let passive = options["passive"] ?? "no"
-    guard passive == "yes" || passive == "no" else {
-      throw PluginError.badOption("passive", value: passive, expected: "yes or no")
-    }
-    return try Publishing(
-      to: url, queue: options["queue"] ?? Publishing.defaultQueue, isPassive: passive == "yes",
-      payload: payload)
+    return publishing
   }
 }
 
