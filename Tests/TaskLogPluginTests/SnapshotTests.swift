@@ -87,4 +87,45 @@ import Testing
     case .other: "other"
     }
   }
+
+  @Test func `the lists of the names of fields are complete`() {
+    func names(_ value: some FieldEncodable) -> [String] {
+      value.entries.compactMap(\.key.string)
+    }
+    func check(_ value: some FieldEncodable, _ listed: [StaticString]) {
+      #expect(names(value) == listed.map(\.description))
+    }
+    let span = StartStop(action: "transfer", start: 1, stop: 2, source: "b")
+    let task = TaskSnapshot(
+      nbytes: 1, typeName: "a", exceptionText: "b", tracebackText: "c", startStops: [span],
+      comingFrom: "d", cause: "e", retries: 2, suspicious: 3, previous: .executing,
+      state: .memory, counter: 4)
+    let graphTask = GraphTask(
+      key: "k", dependencies: ["d"], priority: Priority(0, 1, 2), annotations: [.init("a", 1)],
+      retries: 1, workerRestrictions: ["w"], looseRestrictions: true,
+      resourceRestrictions: [Resource("GPU", 1)])
+    let worker = WorkerSnapshot(
+      address: "a", name: "n", serverID: "s", nthreads: 1, resources: [Resource("GPU", 1)])
+    check(span, SpanField.all)
+    check(task, TaskField.all)
+    check(graphTask, GraphTaskField.all)
+    check(worker, WorkerField.all)
+    check(
+      RunReport(worker: "w", nbytes: 1, type: "t", typeName: "n", thread: 1, startStops: [span]),
+      RunReport.fieldNames)
+    check(ClientKeys(client: "c", keys: ["k"]), ClientKeys.fieldNames)
+    let kinds: [Snapshot] = [.task(task), .graph([graphTask]), .worker(worker)]
+    for (snapshot, kind) in zip(kinds, SnapshotKind.all) {
+      guard let value = snapshot.value, case .dict(let entries) = value else {
+        Issue.record("no snapshot")
+        continue
+      }
+      #expect(entries.map(\.key.string) == [kind.description])
+      // Whatever writes a field, both ways of reading find it.
+      #expect(Snapshot(value) == snapshot)
+      if kind.description != "worker" {
+        #expect(Snapshot(fast: EncodedJSON(JSONWriter.text(value))) == snapshot)
+      }
+    }
+  }
 }

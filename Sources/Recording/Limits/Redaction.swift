@@ -10,23 +10,17 @@ struct Redaction: Sendable {
   private let matchesKeys: Bool
   private let matchesTask: Bool
 
-  /// - Parameter patterns: names, with `*` for any characters and `?` for one; case is ignored.
+  /// - Parameter patterns: names or patterns (see `Glob`); case is ignored.
   init?(_ patterns: [String]) {
     guard !patterns.isEmpty else { return nil }
     let patterns = NamePatterns(patterns, ignoresCase: true)
-    func matches(_ names: [String]) -> Bool { names.contains(where: patterns.matches) }
+    func matches(_ names: [StaticString]) -> Bool {
+      names.contains { patterns.matches($0.description) }
+    }
     self.patterns = patterns
-    let span = ["action", "start", "stop", "source"]
-    matchesRun = matches(
-      span + [
-        "worker", "nbytes", "type", "typename", "thread", "metadata", "status", "startstops",
-      ])
-    matchesKeys = matches(["client", "keys"])
-    matchesTask = matches(
-      span + [
-        "task", "nbytes", "typeName", "exceptionText", "tracebackText", "startStops", "comingFrom",
-        "cause", "retries", "suspicious", "previous", "state", "counter",
-      ])
+    matchesRun = matches(RunReport.fieldNames + SpanField.all)
+    matchesKeys = matches(ClientKeys.fieldNames)
+    matchesTask = matches([SnapshotKind.task] + TaskField.all + SpanField.all)
   }
 
   func redacted(_ event: borrowing Event) -> Event {

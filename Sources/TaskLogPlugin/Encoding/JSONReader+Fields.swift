@@ -240,10 +240,10 @@ extension JSONReader {
       var (start, stop): (Double?, Double?)
       try reader.fields { (reader, name) throws(JSONError) in
         switch name {
-        case "action": action = try reader.text()
-        case "start": start = try reader.double()
-        case "stop": stop = try reader.double()
-        case "source": source = try reader.text()
+        case SpanField.action: action = try reader.text()
+        case SpanField.start: start = try reader.double()
+        case SpanField.stop: stop = try reader.double()
+        case SpanField.source: source = try reader.text()
         default: try reader.skipValue()
         }
       }

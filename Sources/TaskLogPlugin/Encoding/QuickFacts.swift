@@ -11,8 +11,8 @@ extension Snapshot {
       try reader.fields { (reader, name) throws(JSONError) in
         guard snapshot == nil else { throw reader.needsGenericDecode() }
         switch name {
-        case "task": snapshot = .task(try TaskSnapshot(&reader))
-        case "graph":
+        case SnapshotKind.task: snapshot = .task(try TaskSnapshot(&reader))
+        case SnapshotKind.graph:
           var tasks: [GraphTask] = []
           try reader.elements { reader throws(JSONError) in
             tasks.append(try GraphTask(&reader, after: tasks.last))
@@ -34,18 +34,19 @@ extension TaskSnapshot {
     var snapshot = TaskSnapshot()
     try reader.fields { (reader, name) throws(JSONError) in
       switch name {
-      case "nbytes": snapshot.nbytes = try reader.integer()
-      case "typeName": snapshot.typeName = try reader.text()
-      case "exceptionText": snapshot.exceptionText = try reader.text()
-      case "tracebackText": snapshot.tracebackText = try reader.text()
-      case "startStops": snapshot.startStops = try reader.startStops()
-      case "comingFrom": snapshot.comingFrom = try reader.text()
-      case "cause": snapshot.cause = try reader.key()
-      case "retries": snapshot.retries = try reader.integer().flatMap { Int(exactly: $0) }
-      case "suspicious": snapshot.suspicious = try reader.integer().flatMap { Int(exactly: $0) }
-      case "previous": snapshot.previous = try reader.text().map { State($0) }
-      case "state": snapshot.state = try reader.text().map { State($0) }
-      case "counter": snapshot.counter = try reader.integer()
+      case TaskField.nbytes: snapshot.nbytes = try reader.integer()
+      case TaskField.typeName: snapshot.typeName = try reader.text()
+      case TaskField.exceptionText: snapshot.exceptionText = try reader.text()
+      case TaskField.tracebackText: snapshot.tracebackText = try reader.text()
+      case TaskField.startStops: snapshot.startStops = try reader.startStops()
+      case TaskField.comingFrom: snapshot.comingFrom = try reader.text()
+      case TaskField.cause: snapshot.cause = try reader.key()
+      case TaskField.retries: snapshot.retries = try reader.integer().flatMap { Int(exactly: $0) }
+      case TaskField.suspicious:
+        snapshot.suspicious = try reader.integer().flatMap { Int(exactly: $0) }
+      case TaskField.previous: snapshot.previous = try reader.text().map { State($0) }
+      case TaskField.state: snapshot.state = try reader.text().map { State($0) }
+      case TaskField.counter: snapshot.counter = try reader.integer()
       default: try reader.skipValue()
       }
     }
@@ -59,16 +60,18 @@ extension GraphTask {
     var task = GraphTask(key: last?.key ?? "")
     try reader.fields { (reader, name) throws(JSONError) in
       switch name {
-      case "key": key = try reader.key(after: last?.key)
-      case "dependencies": task.dependencies = try reader.keys()
-      case "priority": task.priority = try reader.priority()
-      case "annotations":
+      case GraphTaskField.key: key = try reader.key(after: last?.key)
+      case GraphTaskField.dependencies: task.dependencies = try reader.keys()
+      case GraphTaskField.priority: task.priority = try reader.priority()
+      case GraphTaskField.annotations:
         task.annotations = []
         if case .dict(let entries) = try reader.anyValue() { task.annotations = entries }
-      case "retries": task.retries = try reader.integer().flatMap { Int(exactly: $0) } ?? 0
-      case "workerRestrictions": task.workerRestrictions = try reader.texts()
-      case "looseRestrictions": task.looseRestrictions = try reader.anyValue().bool ?? false
-      case "resourceRestrictions":
+      case GraphTaskField.retries:
+        task.retries = try reader.integer().flatMap { Int(exactly: $0) } ?? 0
+      case GraphTaskField.workerRestrictions: task.workerRestrictions = try reader.texts()
+      case GraphTaskField.looseRestrictions:
+        task.looseRestrictions = try reader.anyValue().bool ?? false
+      case GraphTaskField.resourceRestrictions:
         task.resourceRestrictions = Resource.list(try reader.anyValue())
       default: try reader.skipValue()
       }

@@ -25,6 +25,11 @@ public struct RunReport: Sendable, FieldEncodable {
     self.startStops = startStops
   }
 
+  /// The names of its fields.
+  package static let fieldNames: [StaticString] = [
+    "worker", "nbytes", "type", "typename", "thread", "metadata", "status", "startstops",
+  ]
+
   package func write<Sink: FieldEncoder & ~Copyable>(to sink: inout Sink) {
     sink.field("worker", worker)
     sink.field("nbytes", nbytes)
@@ -114,6 +119,9 @@ public struct GraphSubmission: Sendable, FieldEncodable {
 package struct ClientKeys: Sendable, FieldEncodable {
   var client: String
   var keys: [Key]
+
+  /// The names of its fields.
+  package static let fieldNames: [StaticString] = ["client", "keys"]
 
   package func write<Sink: FieldEncoder & ~Copyable>(to sink: inout Sink) {
     sink.field("client", client)

@@ -22,17 +22,17 @@ public struct StartStop: Sendable, Hashable, FieldEncodable {
   public var value: Value { fields }
 
   package func write<Sink: FieldEncoder & ~Copyable>(to sink: inout Sink) {
-    sink.field("action", action)
-    sink.field("start", start)
-    sink.field("stop", stop)
-    if let source { sink.field("source", source) }
+    sink.field(SpanField.action, action)
+    sink.field(SpanField.start, start)
+    sink.field(SpanField.stop, stop)
+    if let source { sink.field(SpanField.source, source) }
   }
 
   public init?(_ value: Value) {
-    guard let action = value["action"]?.string, let start = value["start"]?.number,
-      let stop = value["stop"]?.number
+    guard let action = value[SpanField.action]?.string, let start = value[SpanField.start]?.number,
+      let stop = value[SpanField.stop]?.number
     else { return nil }
-    self.init(action: action, start: start, stop: stop, source: value["source"]?.string)
+    self.init(action: action, start: start, stop: stop, source: value[SpanField.source]?.string)
   }
 }
 
