@@ -26,7 +26,7 @@ public struct ReplayOptions: Sendable, Equatable {
   public var to: Bound?
   /// Sources that match any of these; all if empty.
   public var sources: [SourceChoice] = []
-  /// Names or GLOB patterns of keys; events without a single key always match.
+  /// Names or patterns of keys; events without a single key always match.
   public var keys: [String] = []
   /// The speed relative to the recording; `nil` for maximum speed.
   public var speed: Double?

@@ -133,9 +133,9 @@ package struct FilterSQL {
   }
 
   /// A name with brackets in it (a key, an IPv6 address) must match itself, too.
-  private static func text(_ column: String, is name: String) -> (String, [SQLiteValue]) {
-    name.utf8.contains { "*?[".utf8.contains($0) }
-      ? ("(\(column) = ? OR \(column) GLOB ?)", [.text(name), .text(name)])
+  static func text(_ column: String, is name: String) -> (String, [SQLiteValue]) {
+    Glob.isPattern(name)
+      ? ("(\(column) = ? OR \(column) GLOB ?)", [.text(name), .text(Glob(name).sql)])
       : ("\(column) = ?", [.text(name)])
   }
 

@@ -2,25 +2,25 @@ import TaskLogPlugin
 
 /// Which events to read. Values of the same field are joined with OR, different fields with AND.
 public struct EventFilter: Sendable {
-  /// Names or GLOB patterns of keys: see `KeyPattern`.
+  /// Names or patterns of keys: see `KeyPattern` and `Glob`.
   public var keys: [String] = []
-  /// Names or GLOB patterns of prefixes of keys.
+  /// Names or patterns of prefixes of keys.
   public var prefixes: [String] = []
-  /// Names or GLOB patterns of groups of keys.
+  /// Names or patterns of groups of keys.
   public var groups: [String] = []
   /// The start or the finish state is one of these.
   public var states: [String] = []
   public var starts: [String] = []
   public var finishes: [String] = []
-  /// Names, addresses or GLOB patterns of addresses of workers: those that observed the event, and
+  /// Names, addresses or patterns of addresses of workers: those that observed the event, and
   /// those that an event of the scheduler is about.
   public var workers: [String] = []
   /// The kind of source that observed the event.
   public var sources: [Source.Kind] = []
   public var hooks: [String] = []
-  /// Names or GLOB patterns of stimuli.
+  /// Names or patterns of stimuli.
   public var stimuli: [String] = []
-  /// Names or GLOB patterns of clients, as in the args.
+  /// Names or patterns of clients, as in the args.
   public var clients: [String] = []
   public var args: [ArgCondition] = []
   /// POSIX extended regular expressions, searched in the JSON of the args.

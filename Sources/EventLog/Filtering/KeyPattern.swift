@@ -1,25 +1,25 @@
-import CSQLite
+import LogFormat
 import TaskLogPlugin
 
-/// The name of a key, or a pattern of SQL's GLOB: https://sqlite.org/c3ref/strglob.html
+/// The name of a key, or a pattern: see `Glob`.
 ///
 /// Keys of several types may have the same text: `1` is a number and a text. After `json:` the key
 /// is given as JSON, and only that key matches: `json:1`, `json:"1"`, `json:{"$tuple":["x",1]}`.
 public struct KeyPattern: Sendable {
   private static let exactPrefix = "json:"
 
-  private let text: String
+  private let glob: Glob
   private let exact: Key?
 
   public init(_ text: String) {
-    self.text = text
+    glob = Glob(text)
     exact = Self.exact(text)
   }
 
   /// Matches like `EventFilter.keys`; by the text of the key if only that is given.
   public func matches(_ key: Key) -> Bool {
     if let exact { return key == exact }
-    return key.text.utf8.elementsEqual(text.utf8) || sqlite3_strglob(text, key.text) == 0
+    return glob.matches(key.text)
   }
 
   /// The one key that a `json:` name stands for; `nil` if it is text or a pattern.

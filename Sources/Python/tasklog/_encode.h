@@ -148,20 +148,74 @@ static int any_set(Buffer *b, PyObject *o, uint8_t code, int depth) {
 
 static char lower(char c) { return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c; }
 
-/* As `Redaction` of the Swift side: `*` is any bytes and `?` one; on a mismatch after a `*` it
- * goes back to it and lets it take one more byte. The pattern is in lower case. */
+/* A character of UTF-8, in lower case if it is ASCII; moves behind it. */
+static unsigned long character(const char *s, Py_ssize_t n, Py_ssize_t *place) {
+  unsigned char first = (unsigned char)lower(s[(*place)++]);
+  if (first < 0x80) return first;
+  unsigned long code = first & (first < 0xE0 ? 0x1F : first < 0xF0 ? 0x0F : 0x07);
+  while (*place < n && ((unsigned char)s[*place] & 0xC0) == 0x80)
+    code = code << 6 | ((unsigned char)s[(*place)++] & 0x3F);
+  return code;
+}
+
+/* Where the content of the set that begins here ends: at its bracket; -1 if it has none. */
+static Py_ssize_t set_end(const char *pattern, Py_ssize_t m, Py_ssize_t first) {
+  for (Py_ssize_t place = first + 1; place < m; place++)
+    if (pattern[place] == ']') return place;
+  return -1;
+}
+
+static int is_in_set(unsigned long c, const char *pattern, Py_ssize_t place, Py_ssize_t end) {
+  while (place < end) {
+    unsigned long low = character(pattern, end, &place), high = low;
+    if (place + 1 < end && pattern[place] == '-') {
+      place++;
+      high = character(pattern, end, &place);
+    }
+    if (low <= c && c <= high) return 1;
+  }
+  return 0;
+}
+
+/* As `Glob` of the Swift side. On a mismatch after a `*` it goes back to it and lets it take one
+ * more character. The pattern is in lower case. */
 static int matches(const char *name, Py_ssize_t n, const char *pattern, Py_ssize_t m) {
   Py_ssize_t place = 0, part = 0, star_part = -1, star_place = 0;
+  int is_equal = n == m;
+  for (Py_ssize_t i = 0; is_equal && i < n; i++) is_equal = lower(name[i]) == pattern[i];
+  if (is_equal) return 1;
   while (place < n) {
+    Py_ssize_t behind = place, next = part;
+    int fits = 0;
     if (part < m && pattern[part] == '*') {
-      star_part = part++;
+      star_part = ++part;
       star_place = place;
-    } else if (part < m && (pattern[part] == '?' || pattern[part] == lower(name[place]))) {
-      place++;
-      part++;
+      continue;
+    }
+    if (part < m) {
+      unsigned long c = character(name, n, &behind);
+      Py_ssize_t first = part + 1, end = -1;
+      int is_negated = pattern[part] == '[' && first < m &&
+                       (pattern[first] == '^' || pattern[first] == '!');
+      first += is_negated;
+      if (pattern[part] == '[' && first < m) end = set_end(pattern, m, first);
+      if (end >= 0) {
+        fits = is_in_set(c, pattern, first, end) != is_negated;
+        next = end + 1;
+      } else if (pattern[part] == '?') {
+        fits = 1;
+        next = part + 1;
+      } else {
+        fits = character(pattern, m, &next) == c;
+      }
+    }
+    if (fits) {
+      place = behind;
+      part = next;
     } else if (star_part >= 0) {
-      part = star_part + 1;
-      place = ++star_place;
+      character(name, n, &star_place);
+      place = star_place;
+      part = star_part;
     } else {
       return 0;
     }

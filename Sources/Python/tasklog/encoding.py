@@ -13,7 +13,7 @@ is a name and a value:
 - ``$json``, within ``$shared``: the JSON of a large text, which the log stores once;
 - ``$same``, within ``$shared``: the SHA-256 of such JSON that an earlier event had.
 
-This module is sent to workers by value, with `reprs`.
+This module is sent to workers by value, with `filtering` and `reprs`.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ import datetime
 import decimal
 import hashlib
 import json
-import re
 import uuid
 from collections.abc import Callable
 from typing import Any
 
 import msgpack
 
+from tasklog.filtering import Patterns
 from tasklog.reprs import safe_repr
 
 TUPLE, SET, FROZENSET, BYTEARRAY, BIG_INT, _WTF8, TAGGED = range(1, 8)
@@ -137,7 +137,7 @@ class Encoder:
         self.pickle = pickle
         #: Names whose values are redacted, as bytes in lower case.
         self.patterns = tuple(name.encode("utf-8", "surrogatepass").lower() for name in redact)
-        self._hidden = _matcher(self.patterns)
+        self._hidden = Patterns(redact, ignores_case=True).matches if redact else None
         self._hides: dict[str, bool] = {}
         self._hidden_count = 0
         self._packers: list[msgpack.Packer] = []
@@ -432,22 +432,6 @@ class _Pairs:
             pass
         # A prepared key is not hashable, or equals another one.
         return encoder._tagged("$map", [[key, value] for key, value in pairs])
-
-
-def _matcher(patterns: tuple[bytes, ...]) -> Callable[[str], bool] | None:
-    """Matches names as `Redaction` of the Swift side does.
-
-    By their bytes, with ``*`` for any and ``?`` for one of them, ignoring case.
-    """
-    if not patterns:
-        return None
-    wild = {b"*": b".*", b"?": b"."}
-    parts = [
-        b"".join(wild.get(part) or re.escape(part) for part in re.split(rb"([*?])", pattern))
-        for pattern in patterns
-    ]
-    match = re.compile(b"|".join(b"(?:" + part + b")" for part in parts), re.DOTALL).fullmatch
-    return lambda name: match(name.encode("utf-8", "surrogatepass").lower()) is not None
 
 
 #: A redacted value, packed.

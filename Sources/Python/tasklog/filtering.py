@@ -1,7 +1,6 @@
 """The filter of a worker's events, as `Recorder.Filter` of the Swift side is at the scheduler.
 
-An event is admitted by the patterns of its hook, its key and its source, with ``*`` for any
-characters and ``?`` for one.
+An event is admitted by the patterns of its hook, its key and its source.
 
 This module is sent to workers by value: it imports nothing of this package.
 """
@@ -9,6 +8,7 @@ This module is sent to workers by value: it imports nothing of this package.
 from __future__ import annotations
 
 import re
+import string
 from collections.abc import Iterable
 from typing import Any
 
@@ -20,19 +20,56 @@ NAMES = tuple(
 _ALWAYS = {"attach", "detach", "report", "excluded"}
 
 
+_LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
+_ITEM = re.compile(r"(.)-(.)|(.)", re.DOTALL)
+
+
 class Patterns:
+    """Patterns of names, which match as those of `Glob` of the Swift side.
+
+    ``*`` is any characters, ``?`` one, ``[ab0-9]`` one of a set and ``[^ab]`` or ``[!ab]`` one that
+    is not in it. A ``[`` without an end is itself, and a name that equals a pattern matches it.
+    """
+
     def __init__(self, patterns: Iterable[str], ignores_case: bool = False) -> None:
-        wild = {"*": ".*", "?": "."}
-        parts = [
-            "".join(wild.get(part) or re.escape(part) for part in re.split("([*?])", pattern))
-            for pattern in patterns
-        ]
-        flags = re.DOTALL | (re.IGNORECASE | re.ASCII if ignores_case else 0)
-        self._match = re.compile("|".join(f"(?:{part})" for part in parts), flags).fullmatch
+        self._ignores_case = ignores_case
+        parts = []
+        for pattern in patterns:
+            folded = self._fold(pattern)
+            parts += [f"(?:{re.escape(folded)})", f"(?:{_expression(folded)})"]
+        self._match = re.compile("|".join(parts), re.DOTALL).fullmatch
         self.is_empty = not parts
 
     def matches(self, name: str) -> bool:
-        return not self.is_empty and self._match(name) is not None
+        return not self.is_empty and self._match(self._fold(name)) is not None
+
+    def _fold(self, name: str) -> str:
+        return name.translate(_LOWER) if self._ignores_case else name
+
+
+def _expression(pattern: str) -> str:
+    """The regular expression of a pattern."""
+    parts, place = [], 0
+    while place < len(pattern):
+        character = pattern[place]
+        is_negated = pattern[place + 1 : place + 2] in ("^", "!")
+        first = place + 1 + is_negated
+        end = pattern.find("]", first + 1) if character == "[" else -1
+        if end < 0:
+            parts.append({"*": ".*", "?": "."}.get(character) or re.escape(character))
+            place += 1
+        else:
+            parts.append(_one_of(pattern[first:end], is_negated))
+            place = end + 1
+    return "".join(parts)
+
+
+def _one_of(content: str, is_negated: bool) -> str:
+    ranges = [(item[1] or item[3], item[2] or item[3]) for item in _ITEM.finditer(content)]
+    items = [f"{re.escape(a)}-{re.escape(b)}" for a, b in ranges if a <= b]
+    if not items:
+        return "." if is_negated else "(?!)"
+    return f"[{'^' if is_negated else ''}{''.join(items)}]"
 
 
 def hook_patterns(patterns: Iterable[str]) -> Patterns:

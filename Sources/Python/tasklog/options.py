@@ -134,7 +134,7 @@ class Options:
     stimuli: bool = _option(True, _flag)
     #: Records the heartbeats of workers.
     heartbeats: bool = _option(True, _flag)
-    #: Names of args, with * and ?, whose values are redacted.
+    #: Names of args, or patterns of names, whose values are redacted.
     redact: tuple[str, ...] = _option((), _names)
     #: Records objects that only Python can rebuild as pickles.
     pickle: bool = _option(False, _flag)
@@ -142,7 +142,7 @@ class Options:
     max_value_bytes: int = _option(1 << 20, _bytes)
     #: Args of an event that are longer than this are truncated.
     max_args_bytes: int | None = _option(None, _bytes)
-    #: Only events of these hooks, with * and ?; and none of those.
+    #: Only events of these hooks, or patterns of their names; and none of those.
     include_hooks: tuple[str, ...] = _option((), _hooks)
     exclude_hooks: tuple[str, ...] = _option((), _hooks)
     #: Of events about a task, only those about these keys; and none about those.

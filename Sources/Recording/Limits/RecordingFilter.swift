@@ -3,7 +3,7 @@ import TaskLogPlugin
 extension Recorder {
   /// Which events are recorded. An event is recorded if its hook, its key and its source each match
   /// an include pattern, if there are any, and no exclude pattern. In patterns, `*` matches any
-  /// characters and `?` one.
+  /// characters, `?` one, and `[ab]` one of a set.
   ///
   /// Excluded events are counted in the log by the mark `excluded` and get no source_seq: they
   /// leave no gap. Marks that a recording needs (`attach`, `detach`, `report`) are always recorded.
