@@ -42,7 +42,7 @@ public final class Recorder: RecordingPlugin {
     /// A folder in which workers on this host keep their spools: events that dead workers left
     /// there, of runs that are over and in this log, are recovered into it.
     public var workerSpools: String?
-    /// Names of args whose values are redacted, with `*` and `?`, also at any depth within
+    /// Names of args whose values are redacted, or patterns of names, also at any depth within
     /// dictionaries; case is ignored. The values are replaced before anything reaches the disk. The
     /// text of an exception is covered only by its own names (`exceptionText`, …).
     public var redactedArgs: [String] = []
@@ -63,10 +63,6 @@ public final class Recorder: RecordingPlugin {
     public init() {}
   }
 
-  private struct Channels {
-    var all: [SpoolChannel] = []
-  }
-
   /// The id of the recorded run.
   public let runID = RunID.make()
   /// The path of the first segment: not always the requested one, see `LogLocation`. `{run}` in the
@@ -81,9 +77,11 @@ public final class Recorder: RecordingPlugin {
   private let options: Options
   private let verified: [any Plugin.Type]
   private let every: Int
-  /// One per spool; empty if recording is disabled.
-  private let consumers: [any SpoolConsumer]
-  private let channels = Mutex(Channels())
+  /// Drains the spool of the log; `nil` if nothing is recorded into a log.
+  private let recorder: (any SpoolConsumer)?
+  /// Drains the spool of the broker; `nil` if nothing is published.
+  private let publisher: (any SpoolConsumer)?
+  private let channels = Mutex<[SpoolChannel]>([])
   private let isOpen = OpenFlag()
   private let isFinished = Mutex(false)
   private let generation = tl_generation()
@@ -128,7 +126,7 @@ public final class Recorder: RecordingPlugin {
     self.options = options
     try options.filter.check()
     guard !Self.isDisabled else {
-      consumers = []
+      (recorder, publisher) = (nil, nil)
       return
     }
     if isTemplate {
@@ -155,8 +153,10 @@ public final class Recorder: RecordingPlugin {
           syncNanoseconds: Int64(options.syncSeconds * 1e9),
           closeNanoseconds: Int64(options.closeSeconds * 1e9),
           rotation: options.rotation(template), problem: options.problem))
-      consumers = [drainer] + (publisher.map { [$0] } ?? [])
-      for consumer in consumers { try consumer.start() }
+      recorder = drainer
+      self.publisher = publisher
+      try drainer.start()
+      try publisher?.start()
       if let folder = options.workerSpools { importOrphanedSpools(folder) }
     } catch let error as SQLiteError {
       throw LogError.cannotWrite(path: log, reason: error.message)
@@ -181,16 +181,17 @@ public final class Recorder: RecordingPlugin {
     self.options = options
     try options.filter.check()
     guard !Self.isDisabled else {
-      consumers = []
+      (recorder, publisher) = (nil, nil)
       return
     }
     let publisher = try Publisher(publishing, options.header(run: runID), options)
-    consumers = [publisher]
+    recorder = nil
+    self.publisher = publisher
     try publisher.start()
   }
 
   public static var isDisabled: Bool {
-    guard let value = getenv("TASKLOG_DISABLED") else { return false }
+    guard let value = getenv(EnvironmentVariable.disabled.rawValue) else { return false }
     return String(cString: value) == "1"
   }
 
@@ -231,19 +232,13 @@ public final class Recorder: RecordingPlugin {
 
   /// `nil` if recording is disabled.
   func spoolChannel(for source: Source) -> SpoolChannel? {
-    guard let first = consumers.first else { return nil }
+    guard let spool = recorder?.spool ?? publisher?.spool else { return nil }
     return channels.withLock { channels in
-      let index = channels.all.count
-      let mirror = consumers.dropFirst().first.map {
-        SpoolChannel(
-          number: index, source: source, spool: $0.spool, waits: waits, limits: nil,
-          isOpen: isOpen)
-      }
       let channel = SpoolChannel(
-        number: index, source: source, spool: first.spool, waits: waits,
-        limits: SourceLimits(options, redaction: redaction, source), isOpen: isOpen,
-        second: mirror)
-      channels.all.append(channel)
+        number: channels.count, source: source, spool: spool,
+        published: recorder == nil ? nil : publisher?.spool, waits: waits,
+        limits: SourceLimits(options, redaction: redaction, source), isOpen: isOpen)
+      channels.append(channel)
       return channel
     }
   }
@@ -252,11 +247,12 @@ public final class Recorder: RecordingPlugin {
   ///
   /// - Returns: whether this happened within the timeout.
   public func flush(timeoutSeconds: Double) -> Bool {
-    guard !consumers.isEmpty, generation == tl_generation() else { return false }
+    guard recorder != nil || publisher != nil, generation == tl_generation() else { return false }
     let deadline = SpoolThread.now() + Int64(max(0, min(timeoutSeconds, 1e6)) * 1e9)
-    return consumers.allSatisfy {
-      $0.flush(timeoutSeconds: Double(deadline - SpoolThread.now()) / 1e9)
+    func flush(_ consumer: (any SpoolConsumer)?) -> Bool {
+      consumer?.flush(timeoutSeconds: Double(deadline - SpoolThread.now()) / 1e9) ?? true
     }
+    return flush(recorder) && flush(publisher)
   }
 
   /// Writes the remaining events and ends the run in the log. Blocks until that is done.
@@ -273,11 +269,12 @@ public final class Recorder: RecordingPlugin {
     // A forked child has no writing thread; the recording belongs to the parent.
     guard isFirst, generation == tl_generation() else { return }
     isOpen.close()
-    let marks = LastMarks(channels.withLock { $0.all.map(\.exclusions) })
-    // All are stopped at once: none loses time to another one's deadline.
-    for consumer in consumers { consumer.thread.stop(recording: marks) }
-    for consumer in consumers {
-      if let message = consumer.thread.finish() { problem("tasklog: \(message)") }
+    let marks = LastMarks(channels.withLock { $0.map(\.exclusions) })
+    // Both are stopped at once: neither loses time to the other one's deadline.
+    recorder?.thread.stop(recording: marks)
+    publisher?.thread.stop(recording: marks)
+    for message in [recorder?.thread.finish(), publisher?.thread.finish()] {
+      if let message { problem("tasklog: \(message)") }
     }
   }
 }
