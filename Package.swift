@@ -87,7 +87,9 @@ let package = Package(
       exclude: ["tasklog.h"], linkerSettings: hidesSQLite),
     .target(
       name: "Querying",
-      dependencies: ["BrokerMessages", "EventLog", "LogAnalysis", "LogFormat", "TaskLogPlugin"]),
+      dependencies: [
+        "BrokerMessages", "EventLog", "LogAnalysis", "LogFormat", "LogMaintenance", "TaskLogPlugin",
+      ]),
     .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
     .target(name: "CReportPage", exclude: ["Page"]),
     .target(
@@ -174,7 +176,10 @@ let package = Package(
       linkerSettings: exportsSymbols),
     .testTarget(
       name: "QueryingTests",
-      dependencies: ["BrokerMessages", "EventLog", "LogFormat", "Querying", "TaskLogPlugin"],
+      dependencies: [
+        "BrokerMessages", "EventLog", "LogFormat", "LogMaintenance", "Querying", "TaskLogPlugin",
+        "TestSupport",
+      ],
       linkerSettings: exportsSymbols),
     .testTarget(
       name: "ReportingTests",
