@@ -163,6 +163,7 @@ struct ReplayCommand: AsyncParsableCommand {
     let text = ReplayText(path: reader.name, run: info, result: result, part: part.given)
     text.write(end: try reader.runs().first { $0.number == info.number }?.end ?? info.end)
     try RunWarnings.reportParts(info, reader)
+    RunWarnings.reportUntested(info)
     if let run = try reader.runs().first(where: { $0.number == info.number }) {
       try RunWarnings.reportIncomplete([RunSegment(reader: reader, run: run)])
     }
