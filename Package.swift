@@ -19,9 +19,6 @@ let package = Package(
     .library(name: "TaskLogPluginDyn", type: .dynamic, targets: ["TaskLogPlugin"]),
     .library(name: "TaskLogC", type: .dynamic, targets: ["TaskLogC"]),
     .executable(name: "tasklog", targets: ["tasklog"]),
-    // With a second target `swift package generate-manual` leaves it alone, instead of running it.
-    .executable(name: "tasklog-bench", targets: ["tasklog-bench", "TestSupport"]),
-    .executable(name: "tasklog-soak", targets: ["tasklog-soak", "TestSupport"]),
   ],
   traits: [
     .trait(
@@ -87,7 +84,9 @@ let package = Package(
       exclude: ["tasklog.h"], linkerSettings: hidesSQLite),
     .target(
       name: "Querying",
-      dependencies: ["BrokerMessages", "EventLog", "LogAnalysis", "LogFormat", "TaskLogPlugin"]),
+      dependencies: [
+        "BrokerMessages", "EventLog", "LogAnalysis", "LogFormat", "LogMaintenance", "TaskLogPlugin",
+      ]),
     .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
     .target(name: "CReportPage", exclude: ["Page"]),
     .target(
@@ -115,15 +114,20 @@ let package = Package(
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       linkerSettings: exportsSymbols),
-    .executableTarget(
-      name: "tasklog-bench",
+    .target(
+      name: "Benchmarks",
       dependencies: [
         "AMQP", "BuiltinPlugins", "CSQLite", "EventLog", "LogAnalysis", "LogFormat",
-        "PluginLoading", "Recording", "Replaying", "Scheduling", "tasklog", "TaskLogPlugin",
-        "TestSupport",
+        "PluginLoading", "Recording", "Replaying", "Scheduling", "TaskLogPlugin", "TestSupport",
       ],
-      path: "Tests/Benchmarks", exclude: ["README.md", "documented_pika.py", "engine_dask.py"],
-      linkerSettings: exportsSymbols),
+      path: "Tests/Benchmarks",
+      exclude: ["Program", "README.md", "documented_pika.py", "engine_dask.py"]),
+    // No product of the package: its users do not see it. It depends on the `tasklog` that it
+    // measures, and so on ArgumentParser; `swift package generate-manual` runs every program of which
+    // that is true, but only if it is in Swift.
+    .executableTarget(
+      name: "tasklog-bench", dependencies: ["Benchmarks", "tasklog"],
+      path: "Tests/Benchmarks/Program", linkerSettings: exportsSymbols),
     .target(name: "TestSupport", dependencies: ["TaskLogPlugin"], path: "Tests/TestSupport"),
     // Apart from TestSupport, which programs link that have no Swift Testing.
     .target(name: "TestTraits", path: "Tests/TestTraits"),
@@ -153,11 +157,14 @@ let package = Package(
       name: "recording-victim",
       dependencies: ["AMQP", "CSupport", "EventLog", "Migrations", "Recording", "TaskLogPlugin"],
       path: "Tests/Victim"),
-    .executableTarget(
-      name: "tasklog-soak",
+    .target(
+      name: "Soak",
       dependencies: [
-        "EventLog", "LogFormat", "LogMaintenance", "Recording", "tasklog", "TaskLogPlugin",
-      ], path: "Tests/Soak",
+        "EventLog", "LogFormat", "LogMaintenance", "Recording", "TaskLogPlugin", "TestSupport",
+      ],
+      path: "Tests/Soak", exclude: ["Program"]),
+    .executableTarget(
+      name: "tasklog-soak", dependencies: ["Soak", "tasklog"], path: "Tests/Soak/Program",
       linkerSettings: exportsSymbols),
     // Counts the allocations of a process, from C.
     .target(name: "ProbeSupport", path: "Tests/ProbeSupport"),
@@ -174,7 +181,10 @@ let package = Package(
       linkerSettings: exportsSymbols),
     .testTarget(
       name: "QueryingTests",
-      dependencies: ["BrokerMessages", "EventLog", "LogFormat", "Querying", "TaskLogPlugin"],
+      dependencies: [
+        "BrokerMessages", "EventLog", "LogFormat", "LogMaintenance", "Querying", "TaskLogPlugin",
+        "TestSupport",
+      ],
       linkerSettings: exportsSymbols),
     .testTarget(
       name: "ReportingTests",

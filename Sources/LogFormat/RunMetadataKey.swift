@@ -19,6 +19,10 @@ package enum RunMetadataKey {
   package static let workerSpool = "worker_spool"
   /// Whether stimuli that change state without a hook are recorded.
   package static let stimuli = "stimuli"
+  /// The version of Dask, if the recorder was not tested with it, and the state that it was told not
+  /// to record.
+  package static let untestedVersion = "untested_version"
+  package static let notRecorded = "not_recorded"
   package static let host = "host"
   package static let processID = "pid"
 }

@@ -39,27 +39,7 @@ public enum EventQueries {
   ///
   /// - Throws: `LogError`.
   public static func runs(_ readers: [LogReader], to writer: inout any RowWriter) throws {
-    try write(parts(of: readers), ofSeveral: readers.count > 1, to: &writer)
-  }
-
-  /// The parts of each run in the files, as of now.
-  ///
-  /// - Throws: `LogError`.
-  public static func parts(of readers: [LogReader]) throws -> [[RunSegment]] {
-    var runs: [[RunSegment]] = []
-    var indexes: [String: Int] = [:]
-    for reader in readers {
-      for run in try reader.runs() {
-        let part = RunSegment(reader: reader, run: run)
-        if let index = indexes[run.id] {
-          runs[index].append(part)
-        } else {
-          indexes[run.id] = runs.count
-          runs.append([part])
-        }
-      }
-    }
-    return runs
+    try write(RunSegment.runs(in: readers), ofSeveral: readers.count > 1, to: &writer)
   }
 
   /// - Parameter ofSeveral: whether the runs come from several files and are numbered across them.

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Glibc
 import LogFormat
+import LogMaintenance
 import Querying
 import Recording
 
@@ -17,7 +18,7 @@ struct LogOptions: ParsableArguments {
   /// The named log, which may be a template for many logs: see `LogTemplate`.
   var given: String { log ?? Self.defaultPath }
 
-  /// The path of the log; for a template, the last segment of the newest run. `ResolvedLog` has all
+  /// The path of the log; for a template, the last segment of the newest run. `LogSet` has all
   /// segments.
   var path: String { LogTemplate.newest(given) }
 
@@ -66,23 +67,40 @@ struct LogsOptions: ParsableArguments {
   /// The paths of all named logs, with templates expanded.
   var allPaths: [String] { given.flatMap(LogTemplate.all) }
 
-  /// Resolves the names to logs with the selected runs.
+  /// Opens the logs for reading; see `LogSet.resolve`.
   ///
-  /// - Throws: `LogError`, `Failure`.
+  /// - Throws: `LogError`, `LogSetError`.
   func resolve(
-    run selector: String, isRecovering: Bool = true, follows: Bool = false
-  ) throws -> [ResolvedLog] {
-    var resolved: [ResolvedLog] = []
-    do {
-      for name in given {
-        resolved.append(
-          try ResolvedLog(name, run: selector, isRecovering: isRecovering, follows: follows))
+    run selector: String, _ mode: LogSet.Mode, follows: Bool = false, restoresOrder: Bool = true,
+    isRecovering: Bool = true
+  ) throws -> LogSet {
+    try LogSet.resolve(
+      given, runs: selector, mode: mode, follows: follows, restoresOrder: restoresOrder,
+      environment: .command(isRecovering: isRecovering))
+  }
+
+  /// Opens the logs for reading, merged into one if `all` is true.
+  func joined(run selector: String, all: Bool) throws -> LogSet {
+    try resolve(run: selector, all ? .one : .groups)
+  }
+}
+
+extension LogSet.Environment {
+  /// What a command does while its logs are resolved.
+  ///
+  /// - Parameter isRecovering: recovers the spools of dead recorders first.
+  static func command(isRecovering: Bool = true) -> LogSet.Environment {
+    var environment = LogSet.Environment()
+    if isRecovering { environment.prepare = { _ = try LogOptions.recovered($0) } }
+    environment.willCreateScratch = ScratchRemoval.watch
+    environment.progress = { total in
+      var bar = ProgressBar(total: total, noun: "events")
+      return { count in
+        if let count { bar.show(count) } else { bar.finish() }
       }
-    } catch {
-      for log in resolved { log.close() }
-      throw error
     }
-    return resolved
+    environment.warn = { Console.warn($0) }
+    return environment
   }
 }
 

@@ -13,6 +13,7 @@ enum RunWarnings {
       try reportParts(run, reader, of: log)
       try reportIncomplete([RunSegment(reader: reader, run: run)])
       reportFilter(run, of: log)
+      reportUntested(run, of: log)
       try reportClocks(run, reader, of: log)
     }
   }
@@ -47,6 +48,16 @@ enum RunWarnings {
     warnAboutNextFile(last.run)
     try reportIncomplete(files)
     reportFilter(last.run)
+    reportUntested(last.run)
+  }
+
+  /// Warns about a run of a version of Dask with which the recorder used public hooks only.
+  static func reportUntested(_ run: RunInfo, of log: String? = nil) {
+    guard let version = run.limits.untestedVersion, !run.limits.notRecorded.isEmpty else { return }
+    Console.warn(
+      "\(name(run, of: log)) was recorded by public hooks only, because distributed "
+        + "\(Printable.text(version)) is untested; not recorded: "
+        + run.limits.notRecorded.map { Printable.text($0) }.joined(separator: ", "))
   }
 
   /// Warns about workers whose last events may be missing.

@@ -1,6 +1,7 @@
 import ArgumentParser
 import EventLog
 import LogFormat
+import LogMaintenance
 import PluginLoading
 import Querying
 import Recording
@@ -122,6 +123,15 @@ extension LogError: ExplainedError {
   var isUsage: Bool { false }
 }
 
+extension LogSetError: ExplainedError {
+  var isUsage: Bool {
+    switch self {
+    case .severalRunsToFollow: true
+    case .cannotMerge: false
+    }
+  }
+}
+
 extension ReportingError: ExplainedError {
   var isUsage: Bool { false }
 }
@@ -136,6 +146,15 @@ extension UserSQLError: ExplainedError {
 
 extension FilterError: ExplainedError {
   var isUsage: Bool { true }
+}
+
+extension EventQueryError: ExplainedError {
+  var isUsage: Bool {
+    switch self {
+    case .cursorCount: true
+    case .unknownCursor: false
+    }
+  }
 }
 
 extension LoadingError: ExplainedError {

@@ -23,7 +23,16 @@ import Glibc
 // ratio decides.
 //===----------------------------------------------------------------------===//
 
-@main
+/// The main function of the program, see `Program/main.c`.
+@_cdecl("tasklog_bench")
+func runProgram() {
+  Task.detached {
+    await Benchmarks.main()
+    exit(0)
+  }
+  while true { pause() }
+}
+
 struct Benchmarks {
   /// How many words stand behind each option.
   private static let options = [

@@ -23,7 +23,7 @@ struct ExportBenchmark {
       ("perfetto", []), ("chrome", []), ("otlp-json", []), ("jsonl", []), ("csv", []),
       ("dask", []), ("dask", ["--rectangles"]),
     ] as [(String, [String])] {
-      let command = [Process.tasklog, "export", "--to", name, "--log", folder.log] + more
+      let command = [tasklogProgram, "export", "--to", name, "--log", folder.log] + more
       let file = folder.path + "/export"
       _ = try Process.run(command + ["-o", file])
       let bytes = Process.size(file)
@@ -176,12 +176,6 @@ struct ExportBenchmark {
 }
 
 extension Process {
-  /// The `tasklog` that lies beside this program.
-  static let tasklog: String = {
-    let own = CommandLine.arguments[0]
-    return (own.lastIndex(of: "/").map { String(own[...$0]) } ?? "./") + "tasklog"
-  }()
-
   fileprivate static func size(_ path: String) -> Int {
     var status = stat()
     return stat(path, &status) == 0 ? Int(status.st_size) : 0

@@ -77,14 +77,7 @@ struct FileAndCheckpointBenchmark {
 
   /// The whole command: a file is replayed in a process of its own, which another one watches.
   private func compareCommands(_ log: String, cache: String) throws {
-    var path = [CChar](repeating: 0, count: Int(PATH_MAX))
-    let count = readlink("/proc/self/exe", &path, path.count - 1)
-    let own = String(
-      decoding: path.prefix(max(0, count)).map(UInt8.init(bitPattern:)), as: UTF8.self)
-    let program =
-      own.split(separator: "/", omittingEmptySubsequences: false).dropLast()
-      .joined(separator: "/") + "/tasklog"
-    guard access(program, X_OK) == 0 else {
+    guard access(tasklogProgram, X_OK) == 0 else {
       return say("the command itself is not measured: build tasklog, too\n")
     }
     setenv("XDG_CACHE_HOME", cache, 1)
@@ -94,8 +87,9 @@ struct FileAndCheckpointBenchmark {
     func run(_ plugin: String) throws -> Double {
       try seconds {
         let code = system(
-          "'\(program)' replay --no-checkpoint --log '\(log)' --plugin '\(plugin)' > /dev/null")
-        guard code == 0 else { throw BenchmarkError.noProgram(program, code) }
+          "'\(tasklogProgram)' replay --no-checkpoint --log '\(log)' --plugin '\(plugin)' > /dev/null"
+        )
+        guard code == 0 else { throw BenchmarkError.noProgram(tasklogProgram, code) }
       }
     }
     try comparison.run {

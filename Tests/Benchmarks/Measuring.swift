@@ -1,4 +1,5 @@
 import Glibc
+import TestSupport
 
 /// Takes a subject and its baseline in turns, and prints both with their ratio.
 struct Comparison {
@@ -138,25 +139,16 @@ func outputNumber(of arguments: [String]) throws -> Double {
   return number
 }
 
-/// A path for a log that nobody else has, in a folder that is removed at the end.
-final class TemporaryFolder {
-  let path: String
+/// The `tasklog` that lies beside this program.
+let tasklogProgram = Programs.path("tasklog")
 
-  init() throws {
-    var template = Array("/tmp/tasklog-bench-XXXXXX".utf8CString)
-    guard mkdtemp(&template) != nil else { throw BenchmarkError.noFolder(errno) }
-    path = String(decoding: template.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
-  }
+typealias TemporaryFolder = TestSupport.TemporaryFolder
 
-  deinit {
-    for suffix in ["", "-wal", "-shm", "-journal"] { unlink(log + suffix) }
-    rmdir(path)
-  }
-
-  var log: String { path + "/bench.db" }
+extension TemporaryFolder {
+  var log: String { self("bench.db") }
 
   /// For events on their way to a broker; gone with the last that is confirmed.
-  var spool: String { path + "/publish.spool" }
+  var spool: String { self("publish.spool") }
 }
 
 enum BenchmarkError: Error {

@@ -21,7 +21,7 @@ struct QueryBenchmark {
       defer { if self.folder == nil { unlink(log) } }
       try make(log, size)
       measured.append(try measure(log, size))
-      let index = try Process.run([Self.program, "index", "--log", log])
+      let index = try Process.run([tasklogProgram, "index", "--log", log])
       say("tasklog index: \(rounded(index.seconds, 10)) s, then \(Self.size(log) >> 20) MiB")
       measured.append(try measure(log, size, isIndexed: true))
     }
@@ -29,7 +29,7 @@ struct QueryBenchmark {
     say("median of \(rounds) rounds; the shell sqlite3 is asked the same in turns")
     report("without the indexes of `tasklog index`", measured[0], measured[2])
     report("with them", measured[1], measured[3])
-    try FollowBenchmark(program: Self.program, rounds: rounds).run()
+    try FollowBenchmark(program: tasklogProgram, rounds: rounds).run()
   }
 
   private func make(_ log: String, _ size: Int) throws {
@@ -40,7 +40,7 @@ struct QueryBenchmark {
       ])
       say("\(size) events written in \(rounded(writing.seconds, 10)) s")
     }
-    _ = try Process.run([Self.program, "index", "--drop", "--log", log])
+    _ = try Process.run([tasklogProgram, "index", "--drop", "--log", log])
     say("\(size) events: \(Self.size(log) >> 20) MiB")
   }
 
@@ -114,7 +114,7 @@ struct QueryBenchmark {
       var (own, shell): ([Double], [Double]) = ([], [])
       var memory = 0
       let arguments =
-        [Self.program] + question.arguments
+        [tasklogProgram] + question.arguments
         + (question.name.hasSuffix("version") ? [] : ["--log", log])
       // One uncounted round fills the system's cache.
       for round in 0...rounds {
@@ -153,11 +153,6 @@ struct QueryBenchmark {
           + column("\(b.bytes >> 20) MiB") + rate + ratio)
     }
   }
-
-  private static let program: String = {
-    let own = CommandLine.arguments[0]
-    return (own.lastIndex(of: "/").map { String(own[...$0]) } ?? "./") + "tasklog"
-  }()
 
   private static func size(_ path: String) -> Int {
     var status = stat()

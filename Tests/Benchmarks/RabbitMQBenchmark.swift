@@ -57,7 +57,7 @@
         let published = try await place.publish(workload, batch: batch, spool: folder.spool)
         table.add("published and confirmed, \(name)", count, published)
         let recorder = try place.startRecorder(into: folder.log)
-        let recorded = seconds { place.wait(for: count, in: folder.log) }
+        let recorded = try seconds { try place.wait(for: count, in: folder.log) }
         table.add("queue to log by tasklog record, \(name)", count, recorded)
         recorder.end(SIGTERM)
       }
@@ -77,10 +77,10 @@
       let folder = try TemporaryFolder()
       let recorder = try place.startRecorder(into: folder.log)
       // It makes the log when it listens to the queue.
-      while access(folder.log, F_OK) != 0 { usleep(10_000) }
+      try TestSupport.wait(for: "the log") { access(folder.log, F_OK) == 0 }
       let start = now()
       _ = try await place.publish(workload, batch: batch, spool: folder.spool)
-      place.wait(for: count, in: folder.log)
+      try place.wait(for: count, in: folder.log)
       table.add(
         "published, confirmed and recorded at once, \(batch) events a message", count,
         Double(now() - start) / 1e9)
@@ -96,9 +96,9 @@
       let folder = try TemporaryFolder()
       let recorder = try BrokerPlace(broker, Publishing.defaultQueue).startRecorder(
         into: folder.log)
-      while access(folder.log, F_OK) != 0 { usleep(10_000) }
+      try TestSupport.wait(for: "the log") { access(folder.log, F_OK) == 0 }
       _ = try PikaBenchmark(python: python, broker: broker).seconds(count, isKept: true)
-      BrokerPlace(broker, Publishing.defaultQueue).wait(for: count, in: folder.log)
+      try BrokerPlace(broker, Publishing.defaultQueue).wait(for: count, in: folder.log)
       recorder.end(SIGTERM)
       let reader = try LogReader(path: folder.log)
       guard let source = try reader.sources(of: reader.runs()[0]).first else { return }
@@ -160,19 +160,17 @@
 
     func startRecorder(into log: String) throws -> Child {
       try Child([
-        Process.tasklog, "record", "--from", broker.url, "--queue", queue, "--log", log,
+        tasklogProgram, "record", "--from", broker.url, "--queue", queue, "--log", log,
       ])
     }
 
     /// Waits until a log has so many events of a run in it.
-    func wait(for count: Int, in log: String) {
-      while true {
-        if let reader = try? LogReader(path: log), let run = try? reader.runs().last,
-          let found = try? reader.eventCount(of: run), found >= count
-        {
-          return
-        }
-        usleep(10_000)
+    func wait(for count: Int, in log: String) throws {
+      try TestSupport.wait(for: "\(count) events in the log", seconds: 600) {
+        guard let reader = try? LogReader(path: log), let run = try? reader.runs().last,
+          let found = try? reader.eventCount(of: run)
+        else { return false }
+        return found >= count
       }
     }
   }

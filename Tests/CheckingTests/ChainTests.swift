@@ -1,8 +1,8 @@
 import EventLog
-import Foundation
 import LogFormat
 import LogMaintenance
 import TaskLogPlugin
+import TestSupport
 import Testing
 
 /// Whether the transitions of a task follow one another, as a check looks at it.
@@ -11,11 +11,8 @@ import Testing
 
   /// How often a check finds that a task did not leave the state it was in.
   private func breaks(_ steps: [Step]) throws -> Int64 {
-    let folder = FileManager.default.temporaryDirectory
-      .appendingPathComponent("tasklog-chain-\(UUID().uuidString)")
-    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-    defer { try? FileManager.default.removeItem(at: folder) }
-    let path = folder.appendingPathComponent("test.db").path
+    let folder = try TemporaryFolder()
+    let path = folder("test.db")
     let writer = try LogWriter(path: path)
     try writer.transaction {
       let run = try writer.add(

@@ -8,12 +8,9 @@ import Testing
   private struct Wrong: Error {}
 
   @Test func `a hundred recorded runs have nothing wrong with them`() async throws {
-    let folder = FileManager.default.temporaryDirectory
-      .appendingPathComponent("tasklog-clean-\(UUID().uuidString)")
-    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-    defer { try? FileManager.default.removeItem(at: folder) }
+    let folder = try TemporaryFolder()
     for number in 0..<100 {
-      let path = folder.appendingPathComponent("\(number).db").path
+      let path = folder("\(number).db")
       var random = Randomness.generator(UInt64(number) &+ 7_000)
       let kind = Self.kinds[number % Self.kinds.count]
       try await Self.record(path, kind, &random)

@@ -99,10 +99,10 @@ import Testing
     let recorder = try Recorder(log: template, options: RotatedRun.options)
     let channel = recorder.channel(for: Source(kind: .scheduler, id: "s", address: "a"))
     var count: Int64 = 0
-    let deadline = ContinuousClock.now + .seconds(120)
+    let deadline = Deadline(seconds: 120)
     func record(untilFiles wanted: Int) throws {
       while LogTemplate.files(template).count < wanted {
-        try #require(ContinuousClock.now < deadline)
+        try #require(!deadline.hasPassed)
         for _ in 0..<100 {
           count += 1
           channel.record(Event(.logEvent, time: count, key: Key("task", Int(count))))

@@ -3,7 +3,7 @@ import TaskLogKit
 import TestTraits
 import Testing
 
-@testable import tasklog
+@testable import LogMaintenance
 
 /// `--log 'logs/{run}.db'` asks all files of a run, as if they were one log.
 @Suite(.exclusive(.commands)) struct RotatedRunTests {
@@ -227,9 +227,9 @@ import Testing
     ].map { try Following($0 + ["--log", template], folder) }
     #expect(try Command.run(["summary", "--log", template]).code == 0)
     var next = 101
-    let deadline = ContinuousClock.now + .seconds(120)
+    let deadline = Deadline(seconds: 120)
     while LogTemplate.files(template).count < 4 {
-      try #require(ContinuousClock.now < deadline)
+      try #require(!deadline.hasPassed)
       record(next...next + 99)
       next += 100
     }

@@ -1,8 +1,8 @@
 import EventLog
-import Foundation
 import LogFormat
 import Querying
 import TaskLogPlugin
+import TestSupport
 import Testing
 
 /// Filters on names that look like patterns.
@@ -11,11 +11,8 @@ import Testing
 
   /// The keys of the transitions that a filter lets through.
   private func keys(_ change: (inout EventFilter) -> Void) throws -> [String] {
-    let folder = FileManager.default.temporaryDirectory
-      .appendingPathComponent("tasklog-tests-\(UUID().uuidString)")
-    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-    defer { try? FileManager.default.removeItem(at: folder) }
-    let path = folder.appendingPathComponent("test.db").path
+    let folder = try TemporaryFolder()
+    let path = folder("test.db")
     let writer = try LogWriter(path: path)
     try writer.transaction {
       let run = try writer.add(

@@ -5,4 +5,6 @@ final class Output {
   func write(_ more: [UInt8]) { bytes += more }
 
   var text: String { String(decoding: bytes, as: UTF8.self) }
+
+  var lines: [String] { text.split(whereSeparator: \.isNewline).map(String.init) }
 }

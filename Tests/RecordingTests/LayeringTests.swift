@@ -26,7 +26,9 @@ import Testing
     ],
     "AMQP": ["BrokerMessages", "CRabbitMQ", "EventLog", "Recording", "TaskLogPlugin"],
     "TaskLogC": ["AMQP", "CSupport", "LogFormat", "Recording", "TaskLogPlugin"],
-    "Querying": ["BrokerMessages", "EventLog", "LogAnalysis", "LogFormat", "TaskLogPlugin"],
+    "Querying": [
+      "BrokerMessages", "EventLog", "LogAnalysis", "LogFormat", "LogMaintenance", "TaskLogPlugin",
+    ],
     "Replaying": ["BrokerMessages", "EventLog", "LogAnalysis", "LogFormat", "TaskLogPlugin"],
     "BuiltinPlugins": ["TaskLogPlugin"],
   ]

@@ -14,9 +14,19 @@ import TaskLogPlugin
 // exit code is 1 when a bound is broken. Every figure is of this process but for the commands' own.
 //===----------------------------------------------------------------------===//
 
-@main
+/// The main function of the program, see `Program/main.c`.
+@_cdecl("tasklog_soak")
+func runProgram() {
+  do {
+    try Soak.run()
+  } catch {
+    print("tasklog-soak: \(error)")
+    exit(1)
+  }
+}
+
 struct Soak {
-  static func main() throws {
+  static func run() throws {
     let folder =
       CommandLine.arguments.dropFirst().first
       ?? FileManager.default.temporaryDirectory

@@ -5,6 +5,7 @@ import LogMaintenance
 import Recording
 import Synchronization
 import TaskLogPlugin
+import TestSupport
 
 /// One soak: its threads and commands, and what is asked of them at the end.
 final class SoakRun: Sendable {
@@ -202,8 +203,7 @@ final class SoakRun: Sendable {
 
   private static func command(_ arguments: [String], output: Pipe, errors: Pipe? = nil) -> Process {
     let process = Process()
-    process.executableURL = URL(fileURLWithPath: CommandLine.arguments[0])
-      .resolvingSymlinksInPath().deletingLastPathComponent().appendingPathComponent("tasklog")
+    process.executableURL = URL(fileURLWithPath: Programs.path("tasklog"))
     process.arguments = arguments
     process.standardOutput = output
     // A follower says at its end that the run goes on in another file.

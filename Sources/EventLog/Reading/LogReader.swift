@@ -135,26 +135,13 @@ public final class LogReader {
     return info
   }
 
-  /// The runs that a selector names: `latest`, `all`, `#number`, or the prefix of an id.
+  /// The runs that a selector names: `latest`, `all`, `#N`, or the prefix of a run ID.
   ///
   /// - Throws: `LogError`.
   public func runs(matching selector: String) throws -> [RunInfo] {
     let runs = try runs()
-    guard let latest = runs.last else { throw LogError.noRuns(path: name) }
-    switch selector {
-    case "latest": return [latest]
-    case "all": return runs
-    default: break
-    }
-    let found =
-      selector.hasPrefix("#")
-      ? runs.filter { "#\($0.number)" == selector }
-      : runs.filter { !selector.isEmpty && $0.id.hasPrefix(selector) }
-    guard !found.isEmpty else { throw LogError.unknownRun(path: name, run: selector) }
-    guard found.count == 1 else {
-      throw LogError.ambiguousRun(path: name, run: selector, count: found.count)
-    }
-    return found
+    guard !runs.isEmpty else { throw LogError.noRuns(path: name) }
+    return try RunSelector(selector).select(from: runs, ofLog: name, id: \.id, number: \.number)
   }
 
   /// The size of a run.

@@ -3,17 +3,28 @@ import TaskLogPlugin
 
 /// What a recorder was configured not to keep of a run.
 public struct RecordingLimits: Sendable {
-  /// Each option in force, with its patterns or its number.
+  /// Each option in force, with its patterns or its number; before them what was not recorded
+  /// because of options, or of an untested version of Dask.
   public var options: [(name: String, value: String)]
   /// Whether events were filtered on purpose.
   public var isFiltered: Bool
   /// Whether a filter by hook has dropped events: then one change of a task's state need not follow
   /// from the previous one.
   public var hasHookFilter: Bool
+  /// The version of Dask, if the recorder was not tested with it.
+  package var untestedVersion: String?
+  /// The kinds of state that were not recorded because of options or of that version.
+  package var notRecorded: [String]
 
   init(_ metadata: Value) {
     options = []
     (isFiltered, hasHookFilter) = (false, false)
+    untestedVersion = metadata[RunMetadataKey.untestedVersion]?.string
+    notRecorded = metadata[RunMetadataKey.notRecorded]?.elements?.compactMap(\.string) ?? []
+    if let untestedVersion { options.append((RunMetadataKey.untestedVersion, untestedVersion)) }
+    if !notRecorded.isEmpty {
+      options.append((RunMetadataKey.notRecorded, notRecorded.joined(separator: ", ")))
+    }
     guard case .dict(let entries)? = metadata[RunMetadataKey.limits] else { return }
     for entry in entries {
       guard let name = entry.key.string else { continue }

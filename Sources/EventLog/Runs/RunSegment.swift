@@ -9,6 +9,26 @@ public struct RunSegment {
   public init(reader: LogReader, run: RunInfo) {
     (self.reader, self.run) = (reader, run)
   }
+
+  /// The segments of each run in several files, in the order of the files.
+  ///
+  /// - Throws: `LogError`.
+  public static func runs(in readers: [LogReader]) throws -> [[RunSegment]] {
+    var runs: [[RunSegment]] = []
+    var indexes: [String: Int] = [:]
+    for reader in readers {
+      for run in try reader.runs() {
+        let segment = RunSegment(reader: reader, run: run)
+        if let index = indexes[run.id] {
+          runs[index].append(segment)
+        } else {
+          indexes[run.id] = runs.count
+          runs.append([segment])
+        }
+      }
+    }
+    return runs
+  }
 }
 
 /// All segments of a run, in order, without merging them.

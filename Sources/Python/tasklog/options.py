@@ -100,6 +100,9 @@ def _patterns(value: Any) -> tuple[str, ...]:
     return tuple(name.strip() for name in names if name.strip())
 
 
+#: The versions of distributed that the tests run with.
+TESTED_VERSIONS = ("2024.8.2", "2025.5.1", "2026.8.0")
+
 #: Options that name a file or a folder.
 _PATHS = ("log", "worker_spool", "publish_spool")
 
@@ -126,7 +129,8 @@ class Options:
     publish_batch: int = _option(1, _batch)
     #: The folder where events wait until the broker has confirmed them.
     publish_spool: str = _option("tasklog-publish.spool", _path)
-    #: Records state that changes without a hook, too; else only public hooks.
+    #: Records state that changes without a hook, too; else only public hooks. By default false on
+    #: an untested version of distributed, and then `stimuli`, too.
     deep: bool = _option(True, _flag)
     #: Records the workers, too.
     workers: bool = _option(True, _flag)
@@ -167,6 +171,10 @@ class Options:
     sync_seconds: float = _option(1.0, _seconds)
     #: How long the end of a recording may take.
     close_seconds: float = _option(10.0, _seconds)
+    #: The installed version of distributed if no test runs with it; else None.
+    untested_version: str | None = None
+    #: What that version has changed, in a line; None if nothing.
+    limited: str | None = None
     #: Errors of options that are set to their default instead.
     problems: list[str] = field(default_factory=list)
     #: Errors of redaction, after which nothing is recorded.
@@ -186,12 +194,14 @@ class Options:
             if name not in known:
                 options._add_problem(name, f"unknown option '{name}'")
         places = {name: _find(name, given) for name in known}
+        chosen = set()
         for name, option in known.items():
             where, value = places[name]
             if where is None:
                 continue
             try:
                 setattr(options, name, option.metadata["read"](value))
+                chosen.add(name)
             except Exception as error:
                 # It may contain a password.
                 shown = "…" if option.metadata["secret"] else repr(value)
@@ -202,10 +212,28 @@ class Options:
                     options.problems.append(f"{words}; {option.default!r} is used")
         if options.publish is not None and places["log"][0] is None:
             options.log = None
+        options._limit_to_public_hooks(chosen)
         for variable in _unknown_variables(known):
             words = f"unknown option '{variable}'"
             options._add_problem(variable.removeprefix("TASKLOG_").lower(), words)
         return options
+
+    def _limit_to_public_hooks(self, chosen: set[str]) -> None:
+        """Sets the defaults for an untested version of distributed, whose internals may differ."""
+        import distributed
+
+        if distributed.__version__ in TESTED_VERSIONS:
+            return
+        self.untested_version = distributed.__version__
+        if "deep" not in chosen:
+            self.deep = False
+            self.limited = (
+                f"distributed {self.untested_version} is untested (tested are "
+                f"{', '.join(TESTED_VERSIONS)}): recording by public hooks only; "
+                "set deep=True or TASKLOG_DEEP=true to record more"
+            )
+        if "stimuli" not in chosen and not self.deep:
+            self.stimuli = False
 
     def _add_problem(self, name: str, words: str) -> None:
         """Adds an unknown option; one that looks like `redact` is refused."""

@@ -163,6 +163,8 @@ class Recorder(Hooks):
                 await asyncio.shield(other._ending)
         loop = asyncio.get_running_loop()
         native = await loop.run_in_executor(None, _open, scheduler, options)
+        if options.limited is not None:
+            logger.warning("tasklog: %s", options.limited)
         if options.problems:
             logger.warning(
                 "tasklog: some options are not used, the rest is recorded to %s: %s",
@@ -516,6 +518,8 @@ def _open(scheduler: Any, options: Options) -> NativeRecorder:
             "stimuli": options.stimuli,
             "redact": list(options.redact),
             "worker_spool": options.worker_spool,
+            "untested_version": options.untested_version,
+            "not_recorded": _not_recorded(options),
         },
     }
     given.update({name: patterns for name, patterns in options.filter.items() if patterns})
@@ -546,6 +550,16 @@ def _open(scheduler: Any, options: Options) -> NativeRecorder:
         options.publish = None
         options.problems.append(str(error))
         return NativeRecorder(options.log, given)
+
+
+def _not_recorded(options: Options) -> list[str]:
+    """The parts of `state_hooks` that the options leave out, and ``stimuli`` of workers."""
+    names = [
+        name
+        for name in state_hooks.PARTS
+        if not options.deep or (name.startswith("heartbeat") and not options.heartbeats)
+    ]
+    return names if options.stimuli or not options.workers else [*names, "stimuli"]
 
 
 async def _store_left(

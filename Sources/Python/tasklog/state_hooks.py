@@ -18,7 +18,7 @@ from tasklog.stealing import Loads
 def install(recorder: Any, scheduler: Any) -> list[str]:
     """Wraps the parts that the installed version has, and returns the names of the others."""
     missing = []
-    for name, part in _PARTS.items():
+    for name, part in PARTS.items():
         if name.startswith("heartbeat") and not recorder._options.heartbeats:
             continue
         try:
@@ -341,7 +341,7 @@ def _stealing(recorder: Any, scheduler: Any) -> None:
     _handle(recorder, scheduler.stream_handlers, "steal-response", recorded_confirm)
 
 
-_PARTS: dict[str, Callable[[Any, Any], None]] = {
+PARTS: dict[str, Callable[[Any, Any], None]] = {
     "replicas": _replicas,
     "desires": _desires,
     "long_running": _long_running,

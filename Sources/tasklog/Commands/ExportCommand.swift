@@ -1,6 +1,7 @@
 import ArgumentParser
 import EventLog
 import LogAnalysis
+import LogFormat
 import LogMaintenance
 import Querying
 import Reporting

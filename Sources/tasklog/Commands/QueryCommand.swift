@@ -1,6 +1,7 @@
 import ArgumentParser
 import EventLog
 import LogFormat
+import LogMaintenance
 import Querying
 
 struct QueryCommand: ParsableCommand {
@@ -61,42 +62,35 @@ struct QueryCommand: ParsableCommand {
     }
     // Errors in the command come before any error of a log.
     let filter = try filters.filter(now: Clock.now())
-    let columns = try output.eventColumns()
-    let groups = try output.groupColumns()
-    // Following and cursors treat each log separately.
-    let isPerLog = output.follow || output.showCursor || output.afterCursor != nil
-    let isTemplate = logs.given.count == 1 && LogTemplate.isTemplate(logs.given[0])
-    let logSet =
-      isPerLog || isTemplate
-      ? nil : try logs.joined(run: selection.selector, all: false, orders: false)
-    defer { logSet?.remove() }
-    try EventQuery(
-      logs: logSet.map { EventQuery.Logs(files: $0.parts) } ?? eventLogs(), filter: filter,
-      columns: columns, groups: groups, output: output,
-      format: format
-    ).run()
+    let options = try output.options()
+    let logSet = try logSet()
+    defer { logSet.remove() }
+    let query = try EventQuery(logSet, filter: filter, options: options)
+    try format.writeInParts { try query.write(to: &$0, flush: $1) }
+    if case .events = options.result, output.showCursor {
+      Console.printError("cursor: \(try query.cursor())")
+    }
+    let segments = try logSet.parts.map { part in
+      let reader = try part.reader()
+      return try part.runs(reader).map { RunSegment(reader: reader, run: $0) }
+    }
+    if logSet.template != nil {
+      return try RunWarnings.print(files: segments.compactMap(\.last))
+    }
+    for part in segments.joined() {
+      try RunWarnings.print(
+        part.reader, [part.run], of: segments.count > 1 ? part.reader.name : nil)
+    }
   }
 
-  /// The segments with the selected runs: events are read from them directly, without a merge.
-  private func eventLogs() throws -> EventQuery.Logs {
-    var result = EventQuery.Logs()
-    for logName in logs.given {
-      let resolver = try RotatedRunResolver(logName, run: selection.selector)
-      let paths = resolver.map { $0.paths.isEmpty ? [logName] : $0.paths } ?? [logName]
-      for path in paths {
-        result.files.append(
-          LogSet.Part(
-            path: try LogOptions.recovered(path), name: path,
-            selector: resolver?.selector ?? selection.selector))
-      }
-      guard let resolver else { continue }
-      if resolver.runs > 1, output.follow {
-        throw Failure.usage(
-          "--follow follows one run of \(logName); choose it with --run")
-      }
-      if logs.given.count == 1, resolver.runs == 1 { result.template = logName }
-    }
-    return result
+  private func logSet() throws -> LogSet {
+    // Following and cursors treat each log separately. The segments of a run are read one after
+    // the other, without a merge.
+    let isPerLog = output.follow || output.showCursor || output.afterCursor != nil
+    let isTemplate = logs.given.count == 1 && LogTemplate.isTemplate(logs.given[0])
+    return try logs.resolve(
+      run: selection.selector, isPerLog || isTemplate ? .files : .groups, follows: output.follow,
+      restoresOrder: false)
   }
 
   private func run(sql: String) throws {
@@ -109,7 +103,7 @@ struct QueryCommand: ParsableCommand {
     }
     let parameters = try parameters.map(Self.parameter)
     // There is no --run here: of a template the newest run.
-    let logSet = try logs.joined(run: "latest", all: false, orders: false)
+    let logSet = try logs.resolve(run: "latest", .groups, restoresOrder: false)
     defer { logSet.remove() }
     guard logSet.parts.count == 1 else {
       throw Failure.usage("SQL reads one log; combine several with 'tasklog merge'")
@@ -199,14 +193,19 @@ struct QueryOutputOptions: ParsableArguments {
     }
   }
 
-  /// The columns to show; `nil` for the default.
-  func eventColumns() throws -> [EventColumn]? {
-    try columns.map { try Self.columns($0, option: "--columns") }
-  }
-
-  /// The columns to count by.
-  func groupColumns() throws -> [EventColumn]? {
-    try groupBy.map { try Self.columns($0, option: "--group-by", forGroups: true) }
+  func options() throws -> EventQuery.Options {
+    var options = EventQuery.Options()
+    options.limit = limit
+    options.isReversed = reverse
+    options.follows = follow
+    options.afterCursor = afterCursor
+    options.columns = try columns.map { try Self.columns($0, option: "--columns") }
+    if count { options.result = .count }
+    if let groupBy {
+      options.result = .groups(
+        try Self.columns(groupBy, option: "--group-by", forGroups: true))
+    }
+    return options
   }
 
   /// - Parameter forGroups: only columns that events can be counted by.

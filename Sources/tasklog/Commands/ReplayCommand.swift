@@ -61,36 +61,36 @@ struct ReplayCommand: AsyncParsableCommand {
       throw Failure.usage("--follow follows one log; name it with --log")
     }
     // The segments of a run are merged first, by the process that survives plugin crashes.
-    var resolved = ResolvedLog.inheritedSelection(names[0]).map { [$0] }
+    var resolved = LogSet.inherited(names[0])
     if resolved == nil, names.contains(where: LogTemplate.isTemplate) {
-      resolved = try selection.log.resolve(run: selection.selector, follows: options.follows)
+      resolved = try selection.log.resolve(
+        run: selection.selector, .names, follows: options.follows)
     }
-    defer { for log in resolved ?? [] { log.close() } }
+    defer { resolved?.remove() }
     if plugins.usesExternalCode, supervised == nil {
-      if resolved?.count == 1 { resolved?[0].exportSelection() }
+      resolved?.export()
       let code = try Supervisor.run(
-        timeoutSeconds: plugins.timeoutSeconds, logs: resolved?.map(\.path) ?? names)
+        timeoutSeconds: plugins.timeoutSeconds, logs: resolved?.parts.map(\.path) ?? names)
       guard code == 0 else { throw ExitCode(code) }
-      if resolved?.contains(where: \.hasFailed) == true { throw ExitCode(Failure.runCode) }
+      if resolved?.hasFailed == true { throw ExitCode(Failure.runCode) }
       return
     }
     let call = supervised ?? ActiveCall()
-    let all: [ResolvedLog]
-    let logs: LogSet?
+    let logs: LogSet
     do {
-      all = try resolved ?? selection.log.resolve(run: selection.selector)
-      logs = options.follows ? nil : try LogSet(all, all: true)
+      logs = try resolved ?? selection.log.resolve(run: selection.selector, .names)
+      resolved = logs
+      if !options.follows { try logs.merge(.one) }
     } catch {
       // Errors in the command come before errors of a log.
       _ = try plugins.chosen(log: names[0], options, call)
       throw error
     }
-    defer { logs?.remove() }
-    let reader = try logs?.reader() ?? LogReader(path: all[0].path, name: all[0].name)
+    let reader = try logs.reader()
     let chosen = try python.joined(
       plugins.chosen(log: reader.path, options, call), timeoutSeconds: plugins.timeoutSeconds,
       options)
-    let runs = try reader.runs(matching: logs?.parts[0].selector ?? all[0].selector)
+    let runs = try logs.parts[0].runs(reader)
     if options.follows, runs.count > 1 {
       throw Failure.usage("--follow follows one run; choose it with --run")
     }
@@ -104,7 +104,7 @@ struct ReplayCommand: AsyncParsableCommand {
       outcome = max(outcome, try await replay(info, reader, chosen, options, call))
     }
     // If following ended early, the result is incomplete.
-    if all.contains(where: \.hasFailed) { outcome = max(outcome, .failed) }
+    if logs.hasFailed { outcome = max(outcome, .failed) }
     if let code = outcome.exitCode { throw ExitCode(code) }
   }
 
@@ -163,6 +163,7 @@ struct ReplayCommand: AsyncParsableCommand {
     let text = ReplayText(path: reader.name, run: info, result: result, part: part.given)
     text.write(end: try reader.runs().first { $0.number == info.number }?.end ?? info.end)
     try RunWarnings.reportParts(info, reader)
+    RunWarnings.reportUntested(info)
     if let run = try reader.runs().first(where: { $0.number == info.number }) {
       try RunWarnings.reportIncomplete([RunSegment(reader: reader, run: run)])
     }

@@ -59,11 +59,9 @@ struct ReportCommand: ParsableCommand {
     }
     var logSets: [LogSet] = []
     defer { for logSet in logSets { logSet.remove() } }
-    var sides = [try side(logs.resolve(run: selection.selector), &logSets)]
+    var sides = [try side(logs.given, selection.selector, &logSets)]
     if let compare {
-      let others =
-        try log2.map { [try ResolvedLog($0, run: compare)] } ?? logs.resolve(run: compare)
-      sides.append(try side(others, &logSets))
+      sides.append(try side(log2.map { [$0] } ?? logs.given, compare, &logSets))
     }
     let events = try sides.reduce(Int64(0)) { sum, side in
       try side.runs.reduce(sum) { try $0 + side.reader.eventCount(of: $1) }
@@ -102,25 +100,17 @@ struct ReportCommand: ParsableCommand {
   }
 
   /// A side with the runs of one log, or of several merged logs.
-  private func side(_ logs: [ResolvedLog], _ logSets: inout [LogSet]) throws -> ReportPage.Side {
-    let logSet = try LogSet(logs, all: false)
-    logSets.append(logSet)
-    let name = logs.map(\.name).map(Self.name).joined(separator: " + ")
-    guard logSet.parts.count > 1 else {
-      let reader = try logSet.reader()
-      return ReportPage.Side(
-        reader: reader, runs: try reader.runs(matching: logSet.parts[0].selector), name: name)
-    }
+  private func side(
+    _ names: [String], _ selector: String, _ logSets: inout [LogSet]
+  ) throws -> ReportPage.Side {
     // Unrelated logs may each have a selected run.
-    let selected = Set(
-      try logs.flatMap { log in
-        try LogReader(path: log.path).runs(matching: log.selector).map(\.id)
-      })
-    let all = try LogSet(logs, all: true)
-    logSets.append(all)
-    let reader = try all.reader()
+    let logSet = try LogSet.resolve(
+      names, runs: selector, mode: .oneOfSelections, environment: .command())
+    logSets.append(logSet)
+    let reader = try logSet.reader()
     return ReportPage.Side(
-      reader: reader, runs: try reader.runs().filter { selected.contains($0.id) }, name: name)
+      reader: reader, runs: try logSet.parts[0].runs(reader),
+      name: logSet.named.map(\.name).map(Self.name).joined(separator: " + "))
   }
 
   private static func name(_ path: String) -> String {

@@ -1,5 +1,6 @@
 import ArgumentParser
 import EventLog
+import LogFormat
 import LogMaintenance
 import Querying
 
@@ -22,9 +23,10 @@ struct RunsCommand: ParsableCommand {
   @OptionGroup var format: FormatOptions
 
   func run() throws {
-    if logs.given.count == 1, let parts = try Self.parts(logs.given[0]) {
-      try format.write { try EventQueries.write(parts.runs, ofSeveral: parts.files > 1, to: &$0) }
-      for run in parts.runs { try RunWarnings.reportIncomplete(run) }
+    if logs.given.count == 1, LogTemplate.isTemplate(logs.given[0]) {
+      let runs = try LogSet.segments(of: logs.given[0], environment: .command())
+      try format.write { try EventQueries.write(runs, ofSeveral: true, to: &$0) }
+      for run in runs { try RunWarnings.reportIncomplete(run) }
       return
     }
     let logSet = try logs.joined(run: "all", all: true)
@@ -35,19 +37,5 @@ struct RunsCommand: ParsableCommand {
       try RunWarnings.reportParts(run, reader)
       try RunWarnings.reportIncomplete([RunSegment(reader: reader, run: run)])
     }
-  }
-
-  /// The segments of each run of a template such as `logs/{run}.db`; `nil` for other names, or if
-  /// there are no files.
-  private static func parts(_ template: String) throws -> (runs: [[RunSegment]], files: Int)? {
-    while let resolver = try RotatedRunResolver(template, run: "all"), !resolver.paths.isEmpty {
-      let readers = try resolver.paths.map { try LogReader(path: LogOptions.recovered($0)) }
-      let runs = try EventQueries.parts(of: readers)
-      // A new segment may have been started meanwhile; without it a live run looks ended.
-      if try RotatedRunResolver(template, run: "all")?.paths == resolver.paths {
-        return (runs, readers.count)
-      }
-    }
-    return nil
   }
 }

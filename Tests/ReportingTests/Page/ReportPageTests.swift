@@ -1,6 +1,7 @@
 import EventLog
 import Foundation
 import Reporting
+import TestSupport
 import Testing
 
 /// What a page holds when it would be too large.
@@ -9,9 +10,8 @@ import Testing
     let log = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
       .appendingPathComponent("../../CommandTests/Logs/sample.db").standardizedFileURL.path
     let reader = try LogReader(path: log)
-    let path = FileManager.default.temporaryDirectory
-      .appendingPathComponent("tasklog-page-\(UUID().uuidString).html").path
-    defer { try? FileManager.default.removeItem(atPath: path) }
+    let folder = try TemporaryFolder()
+    let path = folder("page.html")
     let side = ReportPage.Side(
       reader: reader, runs: try reader.runs(matching: "#1"), name: "</script><b>")
     let result = try ReportPage.write([side], to: path, version: "0", limit: limit)

@@ -1,8 +1,6 @@
 import EventLog
-import Foundation
+import Glibc
 import LogFormat
-import LogMaintenance
-import Querying
 import Synchronization
 
 /// The segments of rotated runs, merged into one log that exists as long as the command.
@@ -14,61 +12,60 @@ import Synchronization
 final class RotatedRunFiles: @unchecked Sendable {
   private static let pollMicroseconds: UInt32 = 20_000
   /// How long a segment may be unreadable before following ends.
-  private static let patienceNanoseconds: UInt64 = 10_000_000_000
+  private static let patience = Duration.seconds(10)
 
   let path: String
   private let template: String
-  private let scratch = ScratchFolder()
+  private let scratch: ScratchFolder
   private let merge: LogMerge
+  private let progress: (_ total: Int64) -> (_ merged: Int64?) -> Void
+  private let warn: @Sendable (String) -> Void
   /// The locks that show readers of this log that a run is live, by run ID.
   private var locks: [String: RecorderLock] = [:]
   /// Copies the new events of a live run.
   private var follower: SegmentFollower?
   private let isOver = Atomic(false)
   private let failed = Atomic(false)
-  private let hasEnded = DispatchSemaphore(value: 0)
   private let isFollowed: Bool
-  private var isFollowing = false
+  private var thread: pthread_t?
   private var isClosed = false
 
-  /// - Throws: `LogError`, `Failure`.
-  init(_ template: String, _ files: [String], follows: Bool) throws {
+  /// - Throws: `LogError`, `LogSetError`.
+  init(
+    _ template: String, _ files: [String], follows: Bool,
+    _ environment: LogSet.Environment = LogSet.Environment()
+  ) throws {
     self.template = template
     isFollowed = follows
+    (progress, warn) = (environment.progress, environment.warn)
+    scratch = ScratchFolder(willCreate: environment.willCreateScratch)
     path = scratch.path("joined.db")
     do {
       merge = try LogMerge(into: path, preservesSeq: true)
     } catch {
       scratch.remove()
-      throw Self.withAdvice(error, template)
+      throw LogSetError.cannotMerge(template: template, reason: "\(error)")
     }
     do {
       try add(files)
     } catch {
       close()
       guard case .cannotWrite(path, _)? = error as? LogError else { throw error }
-      throw Self.withAdvice(error, template)
+      throw LogSetError.cannotMerge(template: template, reason: "\(error)")
     }
     guard follows, !locks.isEmpty else { return }
-    isFollowing = true
-    Thread.detachNewThread {
-      self.follow()
-      self.hasEnded.signal()
+    thread = ParallelThread.start { self.follow() }
+    if thread == nil {
+      locks.removeAll()
+      fail("no thread can be started")
     }
-  }
-
-  /// Suggests another folder: there may be space elsewhere.
-  private static func withAdvice(_ error: any Error, _ template: String) -> Failure {
-    .run(
-      "\(template): cannot merge its files (\(error)); set TMPDIR to another folder for it, "
-        + "or name one of the files with --log")
   }
 
   func close() {
     guard !isClosed else { return }
     isClosed = true
     isOver.store(true, ordering: .releasing)
-    if isFollowing { hasEnded.wait() }
+    if let thread { pthread_join(thread, nil) }
     merge.close(isIndexing: false)
     locks.removeAll()
     scratch.remove()
@@ -76,11 +73,8 @@ final class RotatedRunFiles: @unchecked Sendable {
 
   private func add(_ files: [String]) throws {
     var readers = try files.map { try LogReader(path: $0) }
-    let total = try readers.reduce(Int64(0)) { sum, reader in
-      try reader.runs().reduce(sum) { try $0 + reader.eventCount(of: $1) }
-    }
-    var bar = ProgressBar(total: total, noun: "events")
-    defer { bar.finish() }
+    let show = progress(try readers.reduce(0) { try $0 + $1.eventCount() })
+    defer { show(nil) }
     var done: Int64 = 0
     var index = 0
     while index < readers.count {
@@ -93,7 +87,7 @@ final class RotatedRunFiles: @unchecked Sendable {
       let live = runs.filter { !next.contains($0.id) && ($0.end == .running || hasNext) }
       // The end of a segment is not the end of a run that was live a moment ago.
       let result = try merge.add(reader, goingOn: next.union(live.map(\.id))) {
-        bar.show(done + $0)
+        show(done + $0)
       }
       done += result.added + result.known
       for run in live {
@@ -116,23 +110,27 @@ final class RotatedRunFiles: @unchecked Sendable {
   var hasFailed: Bool { failed.load(ordering: .acquiring) }
 
   private func follow() {
-    var failingSince: UInt64?
+    var failingSince: ContinuousClock.Instant?
     while !isOver.load(ordering: .acquiring), let follower {
       do {
         if try !follower.step() { break }
         failingSince = nil
       } catch {
-        let now = DispatchTime.now().uptimeNanoseconds
+        let now = ContinuousClock.now
         let since = failingSince ?? now
         failingSince = since
-        if now - since > Self.patienceNanoseconds {
-          failed.store(true, ordering: .releasing)
-          Console.warn("\(template): stopped following: \(error)")
+        if now - since > Self.patience {
+          fail("\(error)")
           break
         }
       }
       usleep(Self.pollMicroseconds)
     }
     locks.removeAll()
+  }
+
+  private func fail(_ reason: String) {
+    failed.store(true, ordering: .releasing)
+    warn("\(template): stopped following: \(reason)")
   }
 }

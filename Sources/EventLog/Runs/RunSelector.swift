@@ -1,0 +1,32 @@
+import LogFormat
+
+/// What selects runs of a log: `latest`, `all`, `#N`, or the prefix of a run ID.
+package struct RunSelector: Sendable, Equatable {
+  package static let latest = RunSelector("latest")
+  package static let all = RunSelector("all")
+
+  package let text: String
+
+  package init(_ text: String) { self.text = text }
+
+  /// - Parameters:
+  ///   - runs: all runs, oldest first.
+  ///   - log: the name of the log, for errors.
+  ///   - number: the N of `#N`.
+  /// - Throws: `LogError.unknownRun`, `LogError.ambiguousRun`.
+  package func select<Run>(
+    from runs: [Run], ofLog log: String, id: (Run) -> String, number: (Run) -> Int64
+  ) throws -> [Run] {
+    if self == .latest { return runs.suffix(1) }
+    if self == .all { return runs }
+    let matches =
+      text.hasPrefix("#")
+      ? runs.filter { "#\(number($0))" == text }
+      : runs.filter { !text.isEmpty && id($0).hasPrefix(text) }
+    guard !matches.isEmpty else { throw LogError.unknownRun(path: log, run: text) }
+    guard matches.count == 1 else {
+      throw LogError.ambiguousRun(path: log, run: text, count: matches.count)
+    }
+    return matches
+  }
+}
