@@ -23,14 +23,16 @@ struct RunsCommand: ParsableCommand {
 
   func run() throws {
     if logs.given.count == 1, let parts = try Self.parts(logs.given[0]) {
-      try format.write { try EventQueries.write(parts.runs, ofSeveral: parts.files > 1, to: &$0) }
+      try format.write(
+        Reports.runs(parts.runs, ofSeveral: parts.files > 1), options: logs.repeated)
       for run in parts.runs { try RunWarnings.reportIncomplete(run) }
       return
     }
     let logSet = try logs.joined(run: "all", all: true)
     defer { logSet.remove() }
     let reader = try logSet.reader()
-    try format.write { try EventQueries.runs([reader], to: &$0) }
+    let runs = try EventQueries.parts(of: [reader])
+    try format.write(Reports.runs(runs, ofSeveral: false), options: logs.repeated)
     for run in try reader.runs() {
       try RunWarnings.reportParts(run, reader)
       try RunWarnings.reportIncomplete([RunSegment(reader: reader, run: run)])
