@@ -62,7 +62,8 @@ struct TerminalTests {
 
   @Test func `a summary begins with how long, how much and what went wrong`() throws {
     let shown = try lines("summary", columns: 140)
-    #expect(shown[0].contains(/^Run #1 \(tasklog .*\) took [0-9.]+ m?s and was closed at .* UTC\.$/))
+    #expect(
+      shown[0].contains(/^Run #1 \(tasklog .*\) took [0-9.]+ m?s and was closed at .* UTC\.$/))
     let tasks = try RecordedDemo.content.get().folder.files
     #expect(shown[1].contains(" on 2 workers with "))
     let bad = try RecordedDemo.content.get().folder.bad.count
@@ -78,7 +79,7 @@ struct TerminalTests {
     let bad = try RecordedDemo.content.get().folder.bad
     #expect(shown[0] == "Run #1: \(bad.count) tasks failed.")
     #expect(shown.count { $0.hasSuffix(" is not UTF-8 text") } == min(10, bad.count))
-    #expect(shown.contains { $0.contains(/^  In \('count', /) })
+    #expect(shown.contains { $0.contains(#/^  In \('count', /#) })
     #expect(shown.contains { $0.contains(/^  On .*\/\d+ at \d\d:\d\d:\d\d\.\d{3}\.$/) })
     let command = try #require(
       shown.first { $0.hasPrefix("  tasklog story ") }?.split(separator: "  #")[0])
@@ -98,7 +99,7 @@ struct TerminalTests {
     let log = try RecordedDemo.log
     #expect(
       shown.contains {
-        $0.contains(/tasklog story ".*" --log /) && $0.contains("--log \(log) --run \"#1\"")
+        $0.contains(#/tasklog story ".*" --log /#) && $0.contains("--log \(log) --run \"#1\"")
       })
   }
 
@@ -117,7 +118,8 @@ struct TerminalTests {
 
   @Test func `on a terminal a table comes without being asked for, json when asked`() throws {
     #expect(try lines("runs", columns: 80)[0].hasPrefix("run  started"))
-    #expect(try lines("runs", columns: 80).last == "'tasklog summary --run #N' tells how a run went")
+    #expect(
+      try lines("runs", columns: 80).last == "'tasklog summary --run #N' tells how a run went")
     #expect(try lines("runs --format jsonl", columns: 80)[0].hasPrefix(#"{"run":1,"#))
   }
 }

@@ -4,7 +4,7 @@ extension Reports {
   /// The findings of a check; on a terminal each with all that is known of it.
   ///
   /// - Parameter rows: those of the table.
-  public static func findings(_ table: Report.Table, _ rows: [[SQLiteValue]]) -> Report {
+  package static func findings(_ table: Report.Table, _ rows: [[SQLiteValue]]) -> Report {
     var report = Report([table])
     let names = table.columns.map(\.name)
     report.text = { terminal in

@@ -7,7 +7,7 @@ extension Reports {
   /// - Parameters:
   ///   - runs: the parts of each.
   ///   - ofSeveral: whether the runs come from several files and are numbered across them.
-  public static func runs(_ runs: [[RunSegment]], ofSeveral: Bool) -> Report {
+  package static func runs(_ runs: [[RunSegment]], ofSeveral: Bool) -> Report {
     Report([
       Report.Table("runs", title: "Runs", columns: EventQueries.runColumns) { emit in
         var collector: any RowWriter = RowCollector()
