@@ -6,9 +6,10 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from distributed import Client, LocalCluster, wait
+
 import workloads
 from clusters import CommandCluster, Recording, wait_for
-from distributed import Client, LocalCluster, wait
 
 
 def parse(row: int) -> int:
@@ -57,7 +58,7 @@ def a_killed_worker(recording: Recording) -> None:
 
 
 def lost_data(recording: Recording) -> None:
-    """A worker dies that holds data of which there is no other copy, and which nothing can make again."""
+    """A worker dies with the only copy of data that nothing can make again."""
     with CommandCluster(recording) as cluster:
         holder = cluster.add_worker("--no-nanny", "--name", "holder")
         with Client(cluster.address) as client:

@@ -1,5 +1,5 @@
-"""Runs that failed in five ways, looked at as a new user does: at a terminal, with the commands that
-the help and the output of the command before name, and no more than three of them."""
+"""Runs that failed in five ways, looked at as a new user does: at a terminal, with at most three
+commands that the help and the output of the command before name."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Terminal:
     def __init__(self, program: Path, log: Path, columns: int = 100) -> None:
         self.program, self.log, self.columns = program, log, columns
 
-    def run(self, *arguments: str, environment: dict[str, str] | None = None) -> str:
+    def run(self, *arguments: str) -> str:
         ours, theirs = pty.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, self.columns, 0, 0))
         process = subprocess.Popen(
@@ -33,7 +33,7 @@ class Terminal:
             stdin=subprocess.DEVNULL,
             stdout=theirs,
             stderr=theirs,
-            env={**os.environ, "TASKLOG_LOG": str(self.log), "NO_COLOR": "1", **(environment or {})},
+            env={**os.environ, "TASKLOG_LOG": str(self.log), "NO_COLOR": "1"},
         )
         os.close(theirs)
         pieces = []
