@@ -29,7 +29,7 @@ public enum EventQueries {
 
   public static let runColumns: [Column] = [
     Column("run"), Column("id", rank: 2, leastWidth: 36), Column("engine", rank: 1),
-    Column("started", .date), Column("seconds"), Column("end", .state), Column("events"),
+    Column("started", .date), Column("seconds", .seconds), Column("end", .state), Column("events"),
     Column("tasks"), Column("workers"), Column("missing"),
     Column("incomplete", rank: 1),
   ]

@@ -1,4 +1,5 @@
 import ArgumentParser
+import EventLog
 import Glibc
 import LogFormat
 import LogMaintenance
@@ -64,6 +65,9 @@ struct LogsOptions: ParsableArguments {
 
   var given: [String] { log.isEmpty ? [LogOptions.defaultPath] : log }
 
+  /// What a further command needs to read the same logs; each option after a space.
+  var repeated: String { log.map { " --log \(ShellWord.quoted($0))" }.joined() }
+
   /// The paths of all named logs, with templates expanded.
   var allPaths: [String] { given.flatMap(LogTemplate.all) }
 
@@ -121,6 +125,11 @@ struct RunOptions: ParsableArguments {
   @OptionGroup var run: RunOption
 
   var selector: String { run.selector }
+
+  /// What a further command needs to read the same logs and runs; each option after a space.
+  var repeated: String {
+    log.repeated + (run.run.map { " --run \(ShellWord.quoted($0))" } ?? "")
+  }
 }
 
 /// The option for the output format.
@@ -151,10 +160,14 @@ struct FormatOptions: ParsableArguments {
     try body(&writer, output.flush)
   }
 
-  func write(_ report: Report) throws {
+  /// - Parameter options: those that further commands need to read the same log and run, each after
+  ///   a space.
+  func write(_ report: Report, options: String = "") throws {
     let output = BufferedOutput()
     defer { output.flush() }
-    try report.write(chosen, to: output.write, terminal: Console.terminal)
+    var terminal = Console.terminal
+    terminal?.options = options
+    try report.write(chosen, to: output.write, terminal: terminal)
   }
 }
 
@@ -166,7 +179,8 @@ struct ReportOptions: ParsableArguments {
     help: ArgumentHelp("Show only this table of the report, as plain rows.", valueName: "name"))
   var table: String?
 
-  func write(_ report: Report) throws {
+  /// - Parameter options: as for `FormatOptions`.
+  func write(_ report: Report, options: String = "") throws {
     var report = report
     if let table {
       guard let match = report.tables.first(where: { $0.name == table }) else {
@@ -177,7 +191,7 @@ struct ReportOptions: ParsableArguments {
       }
       report = Report([match])
     }
-    try format.write(report)
+    try format.write(report, options: options)
   }
 }
 

@@ -17,7 +17,8 @@ struct TaskLog: AsyncParsableCommand {
     abstract: "A flight recorder for task schedulers.",
     discussion: """
       A log is a SQLite file with every transition of every task of one or many runs. Name it with \
-      --log or TASKLOG_LOG; by default it is tasklog.db in the working folder.
+      --log or TASKLOG_LOG; by default it is tasklog.db in the working folder. Begin with \
+      'tasklog summary'; 'tasklog errors' shows what failed and why.
       """,
     version: taskLogVersion,
     groupedSubcommands: [

@@ -30,7 +30,10 @@ struct TerminalTests {
   func `a table fits the terminal`(command: String, columns: Int) throws {
     let lines = try lines(command, columns: columns)
     #expect(lines.count > 1)
-    let tooWide = lines.filter { Printable.width($0) > columns }
+    // A command is to be copied in one piece.
+    let tooWide = lines.filter {
+      Printable.width($0) > columns && !$0.contains(/^ *tasklog [a-z]/)
+    }
     #expect(tooWide.isEmpty)
     #expect(lines.allSatisfy { !$0.contains("\u{1B}") && !$0.hasSuffix(" ") })
   }
@@ -57,6 +60,49 @@ struct TerminalTests {
     #expect(empty == colours)
   }
 
+  @Test func `a summary begins with how long, how much and what went wrong`() throws {
+    let shown = try lines("summary", columns: 140)
+    #expect(
+      shown[0].contains(/^Run #1 \(tasklog .*\) took [0-9.]+ m?s and was closed at .* UTC\.$/))
+    let tasks = try RecordedDemo.content.get().folder.files
+    #expect(shown[1].contains(" on 2 workers with "))
+    let bad = try RecordedDemo.content.get().folder.bad.count
+    #expect(bad > 0 && tasks > bad)
+    #expect(shown[2].hasPrefix("Went wrong: \(bad) tasks failed ("), "\(shown[2])")
+    #expect(shown[3].hasPrefix("tasklog errors "))
+    #expect(shown[4] == "Tasks by prefix")
+    #expect(!shown.contains { $0.contains(/\b0\.\d{4}/) })
+  }
+
+  @Test func `errors are blocks with the commands that tell more, and a table when asked`() throws {
+    let shown = try lines("errors", columns: 100)
+    let bad = try RecordedDemo.content.get().folder.bad
+    #expect(shown[0] == "Run #1: \(bad.count) tasks failed.")
+    #expect(shown.count { $0.hasSuffix(" is not UTF-8 text") } == min(10, bad.count))
+    #expect(shown.contains { $0.contains(#/^  In \('count', /#) })
+    #expect(shown.contains { $0.contains(/^  On .*\/\d+ at \d\d:\d\d:\d\d\.\d{3}\.$/) })
+    let command = try #require(
+      shown.first { $0.hasPrefix("  tasklog story ") }?.split(separator: "  #")[0])
+    let story = try Command.shell(
+      String(command), environment: ["TASKLOG_LOG": try RecordedDemo.log])
+    #expect(story.code == 0 && story.output.contains(#""finish":"erred""#), "\(story.errors)")
+    #expect(shown.contains("… and \(bad.count - 10) more causes:"))
+    let table = try lines("errors --table causes", columns: 100)
+    #expect(table[0].hasPrefix("exception "))
+    #expect(table.count >= bad.count + 1)
+  }
+
+  @Test func `commands that are named repeat the log and the run`() throws {
+    let shown = try lines(
+      "errors --run '#1' --log \"$SAME\"", columns: 300,
+      environment: ["NO_COLOR": "1", "SAME": try RecordedDemo.log])
+    let log = try RecordedDemo.log
+    #expect(
+      shown.contains {
+        $0.contains(#/tasklog story ".*" --log /#) && $0.contains("--log \(log) --run \"#1\"")
+      })
+  }
+
   @Test func `colours never leave the terminal`() throws {
     let result = try Command.run(["query", "--format", "table", "--log", try RecordedDemo.log])
     #expect(!result.output.contains("\u{1B}"))
@@ -72,6 +118,8 @@ struct TerminalTests {
 
   @Test func `on a terminal a table comes without being asked for, json when asked`() throws {
     #expect(try lines("runs", columns: 80)[0].hasPrefix("run  started"))
+    #expect(
+      try lines("runs", columns: 80).last == "'tasklog summary --run #N' tells how a run went")
     #expect(try lines("runs --format jsonl", columns: 80)[0].hasPrefix(#"{"run":1,"#))
   }
 }

@@ -64,8 +64,8 @@ extension [IncompleteWorker] {
 }
 
 /// Words of a command for the user to type.
-enum ShellWord {
-  static func quoted(_ word: String) -> String {
+package enum ShellWord {
+  package static func quoted(_ word: String) -> String {
     let isPlain = word.utf8.allSatisfy { byte in
       switch byte {
       case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "a")...UInt8(ascii: "z"),

@@ -47,6 +47,14 @@ public struct ErrorCause: Sendable {
   public var firstSeq: Int64
   public var firstKey: String
   public var firstTraceback: SQLiteValue = .null
+  /// When it first failed a task.
+  package var firstTime: Int64
+  /// How often one of its tasks had been assigned to a worker before, at most.
+  package var retries: Int64 = 0
+  /// As many of its tasks, of their workers and of the tasks that failed with them as were asked for.
+  package var keys: [String] = []
+  package var workerAddresses: [String] = []
+  package var dependentKeys: [String] = []
 }
 
 /// The failures of a run. Only row IDs and numbers are kept; the values of each are read on demand.
@@ -234,11 +242,24 @@ public struct RunFailures {
     return texts
   }
 
+  /// The number of tasks that failed on their own, and of those that failed because of others.
+  package var counts: (own: Int, affected: Int) {
+    let own = failures.count { $0.isOwn }
+    return (own, failures.count - own)
+  }
+
   /// The tasks that failed on their own, grouped by cause, the most frequent first.
   ///
   /// - Throws: `LogError`.
-  public func causes() throws -> [ErrorCause] {
+  public func causes() throws -> [ErrorCause] { try causes(examples: 0) }
+
+  /// The same with some of the tasks and workers of each.
+  ///
+  /// - Parameter examples: at most so many of each kind.
+  /// - Throws: `LogError`.
+  package func causes(examples: Int) throws -> [ErrorCause] {
     var causes: [ErrorCause] = []
+    var placesOfFailures: [Int64: Int] = [:]
     // By bytes, like SQL's comparison.
     var workers: [Set<[UInt8]>] = []
     var places: [[UInt8]: Int] = [:]
@@ -248,12 +269,31 @@ public struct RunFailures {
       if place == causes.count {
         places[name] = place
         causes.append(
-          ErrorCause(exception: error.exception, firstSeq: error.seq, firstKey: error.key))
+          ErrorCause(
+            exception: error.exception, firstSeq: error.seq, firstKey: error.key,
+            firstTime: error.time))
         workers.append([])
       }
       causes[place].tasks += 1
       causes[place].dependents += error.dependents
-      if error.worker != .null { workers[place].insert(Array("\(error.worker)".utf8)) }
+      if error.worker != .null,
+        workers[place].insert(Array("\(error.worker)".utf8)).inserted,
+        workers[place].count <= examples, case .text(let address) = error.worker
+      {
+        causes[place].workerAddresses.append(address)
+      }
+      guard examples > 0 else { return }
+      causes[place].retries = max(causes[place].retries, error.retries)
+      if causes[place].keys.count < examples { causes[place].keys.append(error.key) }
+      if error.dependents > 0 { placesOfFailures[error.seq] = place }
+    }
+    if !placesOfFailures.isEmpty {
+      try forEachAffected { task in
+        guard let place = task.causeSeq.flatMap({ placesOfFailures[$0] }),
+          causes[place].dependentKeys.count < examples
+        else { return }
+        causes[place].dependentKeys.append(task.key)
+      }
     }
     return try reader.translating {
       let select = try reader.connection.prepare(

@@ -12,6 +12,16 @@ public struct Report {
     public var most = Int.max
     /// Selects the rows shown to people, if these are not the first ones.
     public var isShown: (([SQLiteValue]) -> Bool)?
+    /// The title on a terminal, if units differ there.
+    package var terminalTitle: String?
+    /// The columns that come first on a terminal, by name.
+    package var first: [String] = []
+    /// Shown on a terminal below a table with rows, of which it is given the number.
+    package var note: ((_ rows: Int) -> String?)?
+    /// Shown on a terminal in place of rows if there are none; without it the table is left out.
+    package var whenEmpty: String?
+    /// Rows as a terminal shows them.
+    package var forTerminal: (([SQLiteValue]) -> [SQLiteValue])?
     let fill: (_ emit: ([SQLiteValue]) throws -> Void) throws -> Void
 
     /// - Parameter fill: calls its argument with each row.
@@ -29,6 +39,37 @@ public struct Report {
       self.init(name, title: title, columns: columns) { emit in for row in rows { try emit(row) } }
     }
 
+    /// The same table with other properties on a terminal.
+    package func onTerminal(
+      title: String? = nil, first: [String] = [], whenEmpty: String? = nil,
+      note: ((_ rows: Int) -> String?)? = nil
+    ) -> Table {
+      var table = self
+      table.terminalTitle = title
+      table.first = first
+      table.whenEmpty = whenEmpty
+      table.note = note
+      return table
+    }
+
+    /// The same table, in which a terminal shows the values of one column as sizes where the name in
+    /// another column says that they are bytes.
+    package func withSizes(in value: String, of name: String) -> Table {
+      var table = self
+      guard let value = columns.firstIndex(where: { $0.name == value }),
+        let name = columns.firstIndex(where: { $0.name == name })
+      else { return table }
+      table.forTerminal = { row in
+        guard case .text(let text) = row[name], text.hasSuffix("bytes"),
+          case .integer(let count) = row[value]
+        else { return row }
+        var row = row
+        row[value] = .text(Units.bytes(Double(count)))
+        return row
+      }
+      return table
+    }
+
     /// The same table with at most `most` rows shown to people.
     public func shown(
       most: Int, _ isShown: (([SQLiteValue]) -> Bool)? = nil
@@ -41,9 +82,22 @@ public struct Report {
   }
 
   public var tables: [Table]
+  /// Text that a terminal shows before the tables.
+  package var text: ((Terminal) throws -> String)?
+  /// Whether a terminal shows the tables, too.
+  package var hasTablesOnTerminal = true
+  /// What a terminal shows if no table has rows and there is no text.
+  package var none = "no rows"
 
   public init(_ tables: [Table]) {
     self.tables = tables
+  }
+
+  /// The same report with other text on a terminal.
+  package func onTerminal(none: String) -> Report {
+    var report = self
+    report.none = none
+    return report
   }
 
   /// Writes all tables. A single table is written as rows only. Several are distinguished: by
@@ -54,6 +108,7 @@ public struct Report {
   public func write(
     _ format: RowFormat, to output: @escaping TextOutput, terminal: Terminal?
   ) throws {
+    if format == .table, let terminal { return try write(to: output, terminal) }
     if tables.count == 1 {
       if format == .table || format == .markdown {
         return try writeForPeople(tables[0], format, output, terminal)

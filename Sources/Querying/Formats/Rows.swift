@@ -16,6 +16,16 @@ public struct Column: Sendable {
     case state
     /// A key, prefix or group, which may have any length: shortened in the middle.
     case key
+    /// A duration in seconds.
+    case seconds
+    /// A size in bytes.
+    case bytes
+    /// A part of a whole, of which 1 is all.
+    case share
+    /// A time in seconds since 1970 UTC.
+    case epoch
+    /// An exception as Python's `repr` shows it.
+    case exception
   }
 
   public var name: String
@@ -24,6 +34,11 @@ public struct Column: Sendable {
   public var rank: Int
   /// The minimum width on a narrow terminal.
   public var leastWidth: Int
+  /// The name on a terminal, if the name tells a unit that is not shown there.
+  package var heading: String { kind == .seconds && name == "seconds" ? "duration" : name }
+  /// Whether a terminal does not show the column if it is the same in all rows: the run that was
+  /// selected, the first life of each worker.
+  package var isOmittedIfSame: Bool { name == "run" && rank > 0 || name == "life" }
 
   public init(
     _ name: String, _ kind: Kind = .plain, rank: Int = 0, leastWidth: Int? = nil
@@ -33,7 +48,7 @@ public struct Column: Sendable {
     self.rank = rank
     self.leastWidth =
       switch kind {
-      case .time, .date, .state: .max
+      case .time, .date, .state, .epoch, .seconds, .bytes, .share: .max
       default: leastWidth ?? max(8, name.count)
       }
   }
@@ -81,9 +96,12 @@ public enum RowFormat: String, Sendable, CaseIterable {
 public struct Terminal: Sendable {
   public var columns: Int
   public var hasColours: Bool
+  /// The options that a command shown there needs to read the same log and run, each after a space.
+  public var options: String
 
-  public init(columns: Int, hasColours: Bool) {
+  public init(columns: Int, hasColours: Bool, options: String = "") {
     self.columns = columns
     self.hasColours = hasColours
+    self.options = options
   }
 }

@@ -3,9 +3,9 @@ import LogFormat
 
 /// Writes rows as a table for people.
 ///
-/// Widths come from the first rows. On a terminal the table fits its width, see `TableLayout`, and
-/// important states are coloured; otherwise only keys are shortened, and cells wider than most
-/// exceed their column.
+/// Widths come from the first rows. On a terminal the table fits its width, see `TableLayout`, values
+/// have units, see `PeopleText`, and important states are coloured; otherwise only keys are shortened,
+/// and cells wider than most exceed their column.
 struct TableWriter: RowWriter {
   private static let rowsToMeasure = 1000
   private static let widestCell = 60
@@ -37,18 +37,25 @@ struct TableWriter: RowWriter {
   private var isRight: [Bool] = []
   /// The common day of all measured times of a column, by column; it is omitted.
   private var days: [Int: Substring] = [:]
+  /// Whether it is one of the tables of a report: what says nothing is omitted on a terminal, and the
+  /// report tells which columns are not shown.
+  private let isOfReport: Bool
 
-  init(output: @escaping TextOutput, terminal: Terminal?) {
+  init(output: @escaping TextOutput, terminal: Terminal?, isOfReport: Bool = false) {
     self.output = output
     self.terminal = terminal
+    self.isOfReport = isOfReport
   }
+
+  /// The columns that the terminal has no room for.
+  private(set) var hidden: [String] = []
 
   mutating func start(_ columns: [Column]) {
     self.columns = columns
   }
 
   mutating func row(_ values: [SQLiteValue]) {
-    let cells = zip(columns, values).map { Self.cell($1, $0) }
+    let cells = zip(columns, values).map { cell($1, $0) }
     if isMeasured {
       write(withoutDay(cells))
     } else {
@@ -62,19 +69,32 @@ struct TableWriter: RowWriter {
   }
 
   mutating func finish() {
-    if !isMeasured { measure() }
+    guard let terminal else {
+      if !isMeasured { measure() }
+      return
+    }
+    if !isMeasured {
+      guard !waiting.isEmpty else {
+        if !isOfReport { output(Array("no rows\n".utf8)) }
+        return
+      }
+      measure(isComplete: true)
+    }
+    if !isOfReport { output(Array(PeopleText.hidden(hidden, terminal).utf8)) }
   }
 
   // MARK: - Layout
 
-  private mutating func measure() {
+  /// - Parameter isComplete: whether no rows follow.
+  private mutating func measure(isComplete: Bool = false) {
     isMeasured = true
-    for index in columns.indices where columns[index].kind == .time {
+    for index in columns.indices
+    where columns[index].kind == .time || terminal != nil && columns[index].kind == .epoch {
       let commonDays = Set(waiting.lazy.map { $0[index].text }.filter { !$0.isEmpty }.map(Self.day))
       if commonDays.count == 1, let day = commonDays.first { days[index] = day }
     }
     waiting = waiting.map(withoutDay)
-    let headers = columns.map { Cell(Printable.text($0.name)) }
+    let headers = columns.map { Cell(Printable.text(terminal == nil ? $0.name : $0.heading)) }
     let natural = columns.indices.map { index in
       waiting.reduce(headers[index].width) { max($0, $1[index].width) }
     }
@@ -85,7 +105,10 @@ struct TableWriter: RowWriter {
     shown = Array(columns.indices)
     widths = natural.map { min($0, Self.widestColumn) }
     if let terminal {
-      let measures = columns.indices.map { index in
+      let isOmitted = columns.indices.map { isOfReport && isComplete && saysNothing($0) }
+      var told = columns.indices.filter { !isOmitted[$0] }
+      if told.isEmpty { told = Array(columns.indices) }
+      let measures = told.map { index in
         let column = columns[index]
         let natural = column.kind == .json ? natural[index] : min(natural[index], Self.widestCell)
         // A truncated number would be wrong.
@@ -93,28 +116,43 @@ struct TableWriter: RowWriter {
           natural: natural, least: isRight[index] ? natural : column.leastWidth, rank: column.rank)
       }
       let layout = TableLayout(measures, available: terminal.columns)
-      (shown, widths, isPartial) = (layout.shown, layout.widths, layout.isPartial)
+      (shown, widths, isPartial) = (layout.shown.map { told[$0] }, layout.widths, layout.isPartial)
+      hidden = told.filter { !shown.contains($0) }.map { headers[$0].text }
     }
     write(headers, isHeader: true)
     for cells in waiting { write(cells) }
     waiting = []
   }
 
-  private static func cell(_ value: SQLiteValue, _ column: Column) -> Cell {
+  /// Whether a column has no values, or one that the reader knows, such as the selected run.
+  private func saysNothing(_ index: Int) -> Bool {
+    let first = waiting.first?[index].text ?? ""
+    guard first.isEmpty || columns[index].isOmittedIfSame else { return false }
+    if columns[index].name == "life", first != "1", !first.isEmpty { return false }
+    return columns.count > 1 && waiting.allSatisfy { $0[index].text == first }
+  }
+
+  private func cell(_ value: SQLiteValue, _ column: Column) -> Cell {
+    guard terminal == nil else {
+      let cell = PeopleText.cell(value, column)
+      return Cell(Printable.text(cell.text), isNumber: cell.isNumber)
+    }
     switch value {
     case .integer(let number): return Cell(String(number), isNumber: true)
-    case .real(let number): return Cell(short(number), isNumber: true)
+    case .real(let number): return Cell(Self.short(number), isNumber: true)
     default: break
     }
     let text = Printable.text(value.text(forPeopleIn: column))
-    guard column.kind == .date, day(text) != nil else { return Cell(text) }
+    guard column.kind == .date, Self.day(text) != nil else { return Cell(text) }
     return Cell(String(text.prefix(19)).replacing("T", with: " "))
   }
 
-  /// The day of a time in ISO 8601, or `nil` for any other text.
+  /// The day of a time in ISO 8601 or as `Units.time` writes it, or `nil` for any other text.
   private static func day(_ text: String) -> Substring? {
     let bytes = Array(text.utf8.prefix(20))
-    guard bytes.count == 20, bytes[10] == UInt8(ascii: "T"), bytes[13] == UInt8(ascii: ":") else {
+    guard bytes.count == 20, bytes[10] == UInt8(ascii: "T") || bytes[10] == UInt8(ascii: " "),
+      bytes[13] == UInt8(ascii: ":")
+    else {
       return nil
     }
     return text.prefix(10)
@@ -130,7 +168,7 @@ struct TableWriter: RowWriter {
   }
 
   /// Formats a number for people: to microseconds, without an exponent.
-  private static func short(_ number: Double) -> String {
+  static func short(_ number: Double) -> String {
     let millionths = (number.magnitude * 1e6).rounded()
     guard number.magnitude < 1e12, millionths >= 1 || number == 0 else { return number.description }
     guard number.magnitude < 1e-4 else { return ((number * 1e6).rounded() / 1e6).description }

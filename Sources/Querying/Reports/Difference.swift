@@ -15,13 +15,17 @@ extension Reports {
     let difference = try FirstDifference(first, second)
     return Report([
       Report.Table(
-        "prefixes", title: "Tasks by prefix", columns: prefixColumns, rows: prefixRows(one, two)),
+        "prefixes", title: "Tasks by prefix", columns: prefixColumns, rows: prefixRows(one, two)
+      ).onTerminal(
+        first: ["prefix", "tasks1", "tasks2", "failed1", "failed2", "compute1", "compute2"]),
       Report.Table(
         "states", title: "Seconds in each state", columns: stateColumns,
-        rows: stateRows(one, two)),
+        rows: stateRows(one, two)
+      ).onTerminal(title: "Time in each state"),
       Report.Table(
         "first_difference", title: "The first difference", columns: eventColumns,
-        rows: difference.map(eventRows) ?? []),
+        rows: difference.map(eventRows) ?? []
+      ).onTerminal(whenEmpty: "none: the schedulers of both runs did the same"),
     ])
   }
 
@@ -31,8 +35,9 @@ extension Reports {
     Column("prefix", leastWidth: 14),
     Column("tasks1"), Column("tasks2"), Column("done1", rank: 4), Column("done2", rank: 4),
     Column("failed1"), Column("failed2"), Column("retried1", rank: 3),
-    Column("retried2", rank: 3), Column("nbytes1", rank: 2), Column("nbytes2", rank: 2),
-    Column("compute1", rank: 1), Column("compute2", rank: 1),
+    Column("retried2", rank: 3), Column("nbytes1", .bytes, rank: 2),
+    Column("nbytes2", .bytes, rank: 2),
+    Column("compute1", .seconds, rank: 1), Column("compute2", .seconds, rank: 1),
   ]
 
   private static func prefixRows(_ one: RunSummary, _ two: RunSummary) -> [[SQLiteValue]] {
@@ -52,7 +57,8 @@ extension Reports {
   private static let stateColumns: [Column] = [
     Column("prefix", leastWidth: 14), Column("source", rank: 2, leastWidth: 9),
     Column("state", .state), Column("count1", rank: 1), Column("count2", rank: 1),
-    Column("p50_1"), Column("p50_2"), Column("max1", rank: 3), Column("max2", rank: 3),
+    Column("p50_1", .seconds), Column("p50_2", .seconds), Column("max1", .seconds, rank: 3),
+    Column("max2", .seconds, rank: 3),
   ]
 
   private static func stateRows(_ one: RunSummary, _ two: RunSummary) -> [[SQLiteValue]] {

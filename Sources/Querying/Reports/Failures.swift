@@ -9,8 +9,9 @@ extension Reports {
   ///
   /// - Throws: `LogError`.
   public static func errors(_ reader: LogReader, _ runs: [RunInfo]) throws -> Report {
-    let all = try runs.map { ($0.number, try reader.failures(of: $0)) }
-    return Report([
+    let found = try runs.map { ($0, try reader.failures(of: $0)) }
+    let all = found.map { ($0.number, $1) }
+    var report = Report([
       Report.Table("causes", title: "Causes", columns: causeColumns) { emit in
         for (run, failures) in all {
           for cause in try failures.causes() {
@@ -59,6 +60,9 @@ extension Reports {
         }
       }.shown(most: mostFailures),
     ])
+    report.text = { try FailureBlocks.text(reader, found, $0) }
+    report.hasTablesOnTerminal = false
+    return report
   }
 
   /// The maximum rows shown to people: thousands of tasks may fail because of one.
@@ -68,11 +72,11 @@ extension Reports {
   private static let atWorkersColumns: [Column] = [
     run, Column("seq", rank: 4), Column("time", .time, rank: 3), key,
     Column("worker", .address, rank: 1), Column("start", .state, rank: 3),
-    Column("exception", rank: 2, leastWidth: 20), Column("traceback", rank: 6, leastWidth: 20),
+    Column("exception", .exception, leastWidth: 20), Column("traceback", rank: 6, leastWidth: 20),
   ]
 
   private static let causeColumns: [Column] = [
-    run, Column("exception", leastWidth: 30), Column("tasks"), Column("dependents"),
+    run, Column("exception", .exception, leastWidth: 30), Column("tasks"), Column("dependents"),
     Column("workers", rank: 2), Column("first_key", rank: 1, leastWidth: 18),
     Column("first_seq", rank: 3), Column("first_traceback", rank: 5, leastWidth: 20),
   ]
@@ -80,7 +84,7 @@ extension Reports {
   private static let errorColumns: [Column] = [
     run, Column("seq", rank: 4), Column("time", .time, rank: 3), key,
     Column("worker", .address, rank: 1), Column("retries"), Column("dependents"),
-    Column("exception", rank: 2, leastWidth: 20), Column("traceback", rank: 6, leastWidth: 20),
+    Column("exception", .exception, leastWidth: 20), Column("traceback", rank: 6, leastWidth: 20),
   ]
 
   private static let affectedColumns: [Column] = [
@@ -107,12 +111,17 @@ extension Reports {
       view(
         "slowest", title: "The longest spans of work", of: "slowest",
         [
-          run, Column("seconds"), Column("action"), key, Column("prefix", rank: 4, leastWidth: 12),
-          Column("worker", .address, rank: 1), Column("seq", rank: 5), Column("start", rank: 6),
-          Column("stop", rank: 7), Column("life", rank: 8),
+          run, Column("seconds", .seconds), Column("action"), key,
+          Column("prefix", rank: 4, leastWidth: 12),
+          Column("worker", .address, rank: 1), Column("seq", rank: 5),
+          Column("start", .epoch, rank: 3),
+          Column("stop", .epoch, rank: 7), Column("life", rank: 8),
         ], path: reader.path, runs: runs, condition: condition, limit: limit,
-        parameters: action.map { [("action", .text($0))] } ?? [])
-    ])
+        parameters: action.map { [("action", .text($0))] } ?? []
+      ).onTerminal { rows in
+        rows == limit ? "the \(limit) longest; --limit shows more" : nil
+      }
+    ]).onTerminal(none: "no spans of work")
   }
 
   /// The chain of tasks and waits that determined the length of the run: the view `critical_path`,
@@ -121,7 +130,7 @@ extension Reports {
   /// - Throws: `LogError`.
   public static func criticalPath(_ reader: LogReader, _ runs: [RunInfo]) throws -> Report {
     let all = try runs.map { ($0.number, try reader.criticalPath(of: $0)) }
-    return Report([
+    var report = Report([
       Report.Table(
         "critical_path", title: "Critical path", columns: pathColumns
       ) { emit in
@@ -136,13 +145,17 @@ extension Reports {
             ])
           }
         }
-      }
-    ])
+      }.onTerminal(first: ["run", "step", "segment", "key", "seconds", "share", "worker"])
+    ]).onTerminal(none: "no critical path: no task was finished")
+    if all.contains(where: { !$1.isEmpty }) {
+      report.text = { PathHeadline.text(all, $0) }
+    }
+    return report
   }
 
   private static let pathColumns: [Column] = [
     run, Column("step", rank: 2), key, Column("segment", leastWidth: 8),
-    Column("worker", .address, rank: 1), Column("seconds"), Column("share"),
+    Column("worker", .address, rank: 1), Column("seconds", .seconds), Column("share", .share),
     Column("started", .time, rank: 3), Column("stopped", .time, rank: 4), Column("seq", rank: 5),
     Column("life", rank: 8),
   ]

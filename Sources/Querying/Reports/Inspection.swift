@@ -44,13 +44,14 @@ extension Reports {
     return Report([
       Report.Table(
         "file", title: "File", columns: [Column("fact"), Column("value")],
-        rows: properties.map { [.text($0.name), $0.value] }),
+        rows: properties.map { [.text($0.name), $0.value] }
+      ).withSizes(in: "value", of: "fact"),
       Report.Table("runs", title: "Runs", columns: runColumns, rows: runRows),
       Report.Table(
         "kinds", title: "Kinds of events",
         columns: [
           run, Column("source", leastWidth: 9), Column("hook"), Column("events"),
-          Column("args_bytes"), Column("snapshot_bytes", rank: 1),
+          Column("args_bytes", .bytes), Column("snapshot_bytes", .bytes, rank: 1),
         ]
       ) { emit in
         for run in runs {
@@ -92,7 +93,7 @@ extension Reports {
         ], path: reader.path, runs: runs, order: "run, source, worker, source_seq"),
       Report.Table(
         "spools", title: "Spools not yet recovered to the log",
-        columns: [Column("id"), Column("bytes"), Column("recorder")],
+        columns: [Column("id"), Column("bytes", .bytes), Column("recorder")],
         rows: spools.map {
           [.text($0.run), .integer($0.bytes), .text($0.isLive ? "running" : "died")]
         }),

@@ -37,8 +37,8 @@ extension Reports {
         for (run, sources, snapshot) in all {
           try snapshot.forEachTask { try emit(taskRow(run, $0, sources[$0.source])) }
         }
-      },
-    ])
+      }.onTerminal(first: firstTaskColumns),
+    ]).onTerminal(none: "no tasks at that point")
   }
 
   /// The tasks that were unfinished at the end of the log.
@@ -48,26 +48,25 @@ extension Reports {
     let all = try runs.map { run in
       (
         run, try sources(reader, run),
-        try reader.whereabouts(in: run, at: .end, states: isOpen),
+        try reader.whereabouts(in: run, at: .end, states: StateSnapshot.isUnfinished),
         try reader.timeOfLastEvent(in: run) ?? 0
       )
     }
     return Report([
       Report.Table(
-        "open", title: "Unfinished tasks", columns: taskColumns + [Column("seconds", rank: 3)]
+        "open", title: "Unfinished tasks",
+        columns: taskColumns + [Column("seconds", .seconds, rank: 3)]
       ) { emit in
         for (run, sources, snapshot, end) in all {
           try snapshot.forEachTask { task in
             try emit(taskRow(run, task, sources[task.source]) + [seconds(end &- task.since)])
           }
         }
-      }
-    ])
+      }.onTerminal(first: firstTaskColumns)
+    ]).onTerminal(none: "no unfinished tasks")
   }
 
-  private static func isOpen(_ state: String) -> Bool {
-    !["memory", "erred", "error", "released", "forgotten"].contains(state)
-  }
+  private static let firstTaskColumns = ["run", "key", "state", "seconds", "worker", "source"]
 
   private static let taskColumns: [Column] = [
     Reports.run, Column("source", rank: 4, leastWidth: 9), Column("worker", .address, rank: 1), key,

@@ -40,9 +40,13 @@ extension Reports {
         }
       }
     }
+    let failure = exceptionText(in: rows)
     let stories = zip(subjects, rows).filter { !$1.isEmpty }
     if stories.count == 1 {
-      return Report([Report.Table("story", title: name, columns: storyColumns, rows: stories[0].1)])
+      return Report([
+        Report.Table("story", title: name, columns: storyColumns, rows: stories[0].1)
+          .onTerminal(note: { _ in failure })
+      ])
     }
     guard !stories.isEmpty else { return nil }
     return Report(
@@ -50,6 +54,19 @@ extension Reports {
         let (type, title) = try typed(subject, reader) ?? ("story", name)
         return Report.Table(type, title: title, columns: storyColumns, rows: rows)
       })
+  }
+
+  /// What a terminal shows of the last failure among the rows.
+  private static func exceptionText(in rows: [[[SQLiteValue]]]) -> String? {
+    guard let args = storyColumns.firstIndex(where: { $0.name == "args" }) else { return nil }
+    for row in rows.joined().reversed() {
+      guard case .text(let json) = row[args], json.contains(#""exception_text":"#),
+        let text = (try? JSONReader.value(json))?["exception_text"]?.string
+      else { continue }
+      return "failed with \(Printable.text(ExceptionText.forPeople(text))); "
+        + "'tasklog errors' has the traceback"
+    }
+    return nil
   }
 
   /// The type of a key, and a title that identifies it unambiguously.
@@ -67,7 +84,7 @@ extension Reports {
   }
 
   private static let storyColumns: [Column] = [
-    run, Column("seq", rank: 6), Column("time", .time), Column("elapsed", rank: 1),
+    run, Column("seq", rank: 6), Column("time", .time), Column("elapsed", .seconds, rank: 1),
     Column("source", rank: 2, leastWidth: 9), Column("worker", .address, rank: 3),
     Column("hook", rank: 5), Column("key", rank: 4, leastWidth: 12), Column("start", .state),
     Column("finish", .state), Column("stimulus", rank: 7, leastWidth: 12),

@@ -8,24 +8,28 @@ extension Reports {
   ///
   /// - Throws: `LogError`.
   public static func summary(_ reader: LogReader, _ runs: [RunInfo]) throws -> Report {
-    let summaries = try runs.map { ($0.number, try reader.summary(of: $0)) }
+    let summariesOfRuns = try runs.map { ($0, try reader.summary(of: $0)) }
+    let summaries = summariesOfRuns.map { ($0.number, $1) }
     let incomplete = try runs.flatMap { try reader.incompleteWorkers(of: $0) }
     let isShown = shownPrefixes(summaries)
     let tables = [
       Report.Table(
         "prefixes", title: "Tasks by prefix", columns: prefixColumns,
         rows: summaries.flatMap { run, summary in summary.prefixes.map { row(run, $0) } }
-      ).shown(most: .max, isShown),
+      ).shown(most: .max, isShown).onTerminal(
+        first: ["run", "prefix", "tasks", "failed", "retried", "compute", "nbytes"]),
       Report.Table(
         "states", title: "Seconds in each state", columns: stateColumns,
         rows: summaries.flatMap { run, summary in summary.states.map { row(run, $0) } }
-      ).shown(most: .max, isShown),
+      ).shown(most: .max, isShown).onTerminal(title: "Time in each state"),
       Report.Table(
         "workers", title: "Workers", columns: workerColumns,
         rows: summaries.flatMap { run, summary in summary.workers.map { row(run, $0) } }
-      ).shown(most: mostWorkers),
+      ).shown(most: mostWorkers).onTerminal(first: firstWorkerColumns),
     ]
-    return Report(tables + (incomplete.isEmpty ? [] : [table(of: incomplete)]))
+    var report = Report(tables + (incomplete.isEmpty ? [] : [table(of: incomplete)]))
+    report.text = { try SummaryHeadline.text(reader, summariesOfRuns, $0) }
+    return report
   }
 
   /// Workers whose last events may be missing, and where these events may be.
@@ -80,13 +84,15 @@ extension Reports {
     return Report([
       Report.Table(
         "workers", title: "Workers", columns: workerColumns,
-        rows: summaries.flatMap { run, summary in summary.workers.map { row(run, $0) } })
-    ])
+        rows: summaries.flatMap { run, summary in summary.workers.map { row(run, $0) } }
+      ).onTerminal(first: firstWorkerColumns)
+    ]).onTerminal(none: "no workers")
   }
 
   private static let prefixColumns: [Column] = [
     run, Column("prefix", leastWidth: 18), Column("tasks"), Column("done", rank: 4),
-    Column("failed"), Column("retried"), Column("nbytes"), Column("compute", rank: 1),
+    Column("failed"), Column("retried"), Column("nbytes", .bytes, rank: 3),
+    Column("compute", .seconds, rank: 1),
   ]
 
   private static func row(_ run: Int64, _ prefix: RunSummary.Prefix) -> [SQLiteValue] {
@@ -99,8 +105,8 @@ extension Reports {
 
   private static let stateColumns: [Column] = [
     run, Column("prefix", leastWidth: 18), Column("source", rank: 1, leastWidth: 9),
-    Column("state", .state), Column("count"), Column("seconds", rank: 2), Column("p50"),
-    Column("p95"), Column("max"),
+    Column("state", .state), Column("count"), Column("seconds", .seconds, rank: 2),
+    Column("p50", .seconds), Column("p95", .seconds), Column("max", .seconds),
   ]
 
   private static func row(_ run: Int64, _ state: RunSummary.State) -> [SQLiteValue] {
@@ -115,9 +121,14 @@ extension Reports {
     run, Column("worker", .address), Column("name", .json, rank: 5),
     Column("joined", .time, rank: 3),
     Column("left", .time, rank: 4), Column("nthreads", rank: 6), Column("tasks"),
-    Column("failed", rank: 2), Column("nbytes"), Column("busy", rank: 1), Column("utilization"),
-    Column("occupancy", rank: 1), Column("life", rank: 7), Column("clock_offset", rank: 8),
-    Column("clock_uncertainty", rank: 9),
+    Column("failed", rank: 2), Column("nbytes", .bytes, rank: 4),
+    Column("busy", .seconds, rank: 1), Column("utilization", .share), Column("occupancy", rank: 4),
+    Column("life", rank: 7), Column("clock_offset", .seconds, rank: 8),
+    Column("clock_uncertainty", .seconds, rank: 9),
+  ]
+
+  private static let firstWorkerColumns = [
+    "run", "worker", "name", "tasks", "failed", "utilization", "busy", "joined", "left",
   ]
 
   private static func row(_ run: Int64, _ worker: RunSummary.Worker) -> [SQLiteValue] {

@@ -57,7 +57,8 @@ struct CheckCommand: ParsableCommand {
     ]
     if !rows.isEmpty || !format.isTable {
       try format.write(
-        Report([Report.Table("findings", title: "Findings", columns: columns, rows: rows)]))
+        Reports.findings(
+          Report.Table("findings", title: "Findings", columns: columns, rows: rows), rows))
     }
     if format.isTable { for summary in summaries { Console.print(summary) } }
     if failed { throw ExitCode(Failure.runCode) }

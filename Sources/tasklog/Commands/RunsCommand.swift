@@ -25,14 +25,15 @@ struct RunsCommand: ParsableCommand {
   func run() throws {
     if logs.given.count == 1, LogTemplate.isTemplate(logs.given[0]) {
       let runs = try LogSet.segments(of: logs.given[0], environment: .command())
-      try format.write { try EventQueries.write(runs, ofSeveral: true, to: &$0) }
+      try format.write(Reports.runs(runs, ofSeveral: true), options: logs.repeated)
       for run in runs { try RunWarnings.reportIncomplete(run) }
       return
     }
     let logSet = try logs.joined(run: "all", all: true)
     defer { logSet.remove() }
     let reader = try logSet.reader()
-    try format.write { try EventQueries.runs([reader], to: &$0) }
+    let runs = try RunSegment.runs(in: [reader])
+    try format.write(Reports.runs(runs, ofSeveral: false), options: logs.repeated)
     for run in try reader.runs() {
       try RunWarnings.reportParts(run, reader)
       try RunWarnings.reportIncomplete([RunSegment(reader: reader, run: run)])

@@ -15,7 +15,7 @@ struct VerbOptions: ParsableArguments {
     defer { logs.remove() }
     let reader = try logs.reader()
     let runs = try reader.runs(matching: logs.parts[0].selector)
-    try report.write(try makeReport(reader, runs))
+    try report.write(try makeReport(reader, runs), options: selection.repeated)
     try RunWarnings.print(reader, runs)
   }
 }
@@ -23,8 +23,9 @@ struct VerbOptions: ParsableArguments {
 struct SummaryCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "summary",
-    abstract: "Summarize a run: tasks by prefix, time in each state, workers.",
+    abstract: "Summarize a run: what went wrong, tasks by prefix, time in each state, workers.",
     discussion: """
+      On a terminal it begins with how long the run took, how much it did, and what went wrong. \
       Tables: prefixes, states (the time that tasks were in each state, in seconds, with \
       nearest-rank percentiles) and workers ("share" is the busy part of the time of its threads); \
       if there are any, incomplete: workers whose last events may be missing.
@@ -73,8 +74,12 @@ struct StoryCommand: ParsableCommand {
 struct ErrorsCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "errors",
-    abstract: "Show failures: causes, tracebacks, and the tasks that failed with them.",
+    abstract: "Show what failed and why: exceptions, tracebacks, lost workers, a dead scheduler.",
     discussion: """
+      On a terminal each cause is shown with its traceback, the tasks that failed with it, and the \
+      commands that tell more; after them the workers that were lost. --table shows the tables \
+      instead, as does every format but that of a terminal.
+
       Tables: causes (exceptions, with the number of tasks that failed), errors (tasks that failed \
       themselves, with their traceback), affected (tasks that failed because of others, with the \
       blamed key) and at_workers (failures that only a worker had, such as data that it cannot \

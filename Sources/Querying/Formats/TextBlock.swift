@@ -1,0 +1,85 @@
+import EventLog
+
+/// Lines of text for a terminal.
+struct TextBlock {
+  let terminal: Terminal
+  private(set) var text = ""
+
+  init(_ terminal: Terminal) { self.terminal = terminal }
+
+  /// A blank line between parts.
+  mutating func space() {
+    if !text.isEmpty { text += "\n" }
+  }
+
+  /// Prose in lines that fit the terminal.
+  mutating func prose(_ line: String, indent: Int = 0) {
+    let space = String(repeating: " ", count: indent)
+    text += PeopleText.wrapped(space + Printable.text(line), terminal, indent: indent + 2)
+  }
+
+  /// Prose whose colour says whether something is wrong.
+  mutating func colored(_ line: String, isBad: Bool) {
+    for line in PeopleText.wrapped(Printable.text(line), terminal).split(separator: "\n") {
+      text += (isBad ? terminal.red(String(line)) : terminal.green(String(line))) + "\n"
+    }
+  }
+
+  mutating func heading(_ line: String, isBad: Bool = false) {
+    let line = Printable.text(line)
+    text += (isBad ? terminal.red(terminal.bold(line)) : terminal.bold(line)) + "\n"
+  }
+
+  /// Text of several lines as it is, but for an indent: lines of code are not broken.
+  mutating func verbatim(_ lines: String, indent: Int) {
+    let space = String(repeating: " ", count: indent)
+    for line in lines.split(separator: "\n", omittingEmptySubsequences: false) {
+      let line = Printable.text(String(line))
+      text += line.isEmpty ? "\n" : "\(space)\(line)\n"
+    }
+  }
+
+  /// Keys one after the other, and how many more there are.
+  mutating func keys(_ label: String, _ keys: [String], of count: Int64, indent: Int) {
+    let shown = keys.map {
+      Printable.withoutMiddle(Printable.text($0), width: max(18, min(60, terminal.columns - 8)))
+    }
+    let more = count - Int64(shown.count)
+    var words = shown.enumerated().map { index, key in
+      index < shown.count - 1 || more > 0 ? "\(key)," : key
+    }
+    if more > 0 { words.append("… and \(Units.count(more)) more") }
+    let space = String(repeating: " ", count: indent)
+    var line = space + label
+    var isBegun = !label.isEmpty
+    for word in words {
+      if isBegun, Printable.width(line) + 1 + Printable.width(word) > terminal.columns {
+        text += line + "\n"
+        line = space + " "
+      }
+      line += " " + word
+      isBegun = true
+    }
+    text += line + "\n"
+  }
+
+  /// Commands to type next, each with what it shows.
+  mutating func commands(_ commands: [(command: String, purpose: String)], indent: Int) {
+    let space = String(repeating: " ", count: indent)
+    let words = commands.map { Printable.text("tasklog \($0.command)\(terminal.options)") }
+    let width = words.map(Printable.width).max() ?? 0
+    for (word, (_, purpose)) in zip(words, commands) {
+      let padding = String(repeating: " ", count: width - Printable.width(word))
+      let line = "\(space)\(word)\(padding)  # \(purpose)"
+      text += (Printable.width(line) <= terminal.columns ? line : space + word) + "\n"
+    }
+  }
+
+  /// `story KEY`, if the key can be typed.
+  static func story(_ key: String) -> String? {
+    guard !key.unicodeScalars.contains(where: Printable.isControl), key.utf8.count <= 500,
+      !key.isEmpty
+    else { return nil }
+    return "story \(ShellWord.quoted(key))"
+  }
+}

@@ -1,0 +1,144 @@
+import EventLog
+import LogAnalysis
+import LogFormat
+
+/// Three lines about a run: how long it took, how much it did, and what went wrong.
+enum SummaryHeadline {
+  /// What went wrong in a run.
+  struct Troubles {
+    var failed: Int64 = 0
+    var affected: Int64 = 0
+    var atWorkers: Int64 = 0
+    /// The most frequent exception.
+    var exception: String?
+    var exceptions = 0
+    var lostWorkers: Int64 = 0
+    var cancelled: Int64 = 0
+    var unfinished: Int64 = 0
+    var missing: Int64 = 0
+    var incompleteWorkers: Int64 = 0
+  }
+
+  /// - Throws: `LogError`.
+  static func text(
+    _ reader: LogReader, _ summaries: [(run: RunInfo, summary: RunSummary)], _ terminal: Terminal
+  ) throws -> String {
+    var block = TextBlock(terminal)
+    var commands: [(command: String, purpose: String)] = []
+    func propose(_ command: String, _ purpose: String) {
+      if !commands.contains(where: { $0.command == command }) {
+        commands.append((command, purpose))
+      }
+    }
+    for (run, summary) in summaries {
+      block.space()
+      block.prose(duration(run, now: try reader.timeOfLastEvent(in: run)))
+      block.prose(extent(summary, try reader.totals(of: run)))
+      let troubles = try troubles(of: run, reader)
+      block.verdict(wrong(troubles, run))
+      if troubles.failed + troubles.affected + troubles.atWorkers + troubles.lostWorkers > 0
+        || run.end == .died
+      {
+        propose("errors", "causes, with tracebacks")
+      }
+      if troubles.unfinished > 0, run.end != .running { propose("open", "unfinished tasks") }
+      if troubles.missing > 0 { propose("check", "what is missing in the log") }
+    }
+    block.commands(commands, indent: 0)
+    return block.text
+  }
+
+  static func duration(_ run: RunInfo, now: Int64?) -> String {
+    let name = "Run #\(run.number) (\(run.engine) \(run.engineVersion))"
+    let end = run.ended ?? now ?? run.started
+    let duration = Units.duration(nanoseconds: end &- run.started)
+    switch run.end {
+    case .closed: return "\(name) took \(duration) and was closed at \(Units.second(end)) UTC."
+    case .died: return "\(name) died after \(duration), at \(Units.second(end)) UTC."
+    case .running:
+      return "\(name) has been running for \(duration), since \(Units.second(run.started)) UTC."
+    }
+  }
+
+  static func extent(_ summary: RunSummary, _ totals: RunTotals) -> String {
+    let threads = summary.workers.reduce(Int64(0)) { $0 + ($1.nthreads ?? 0) }
+    let compute = summary.prefixes.reduce(0) { $0 + $1.computeSeconds }
+    return "\(Units.count(totals.tasks, "task")) on "
+      + "\(Units.count(Int64(summary.workers.count), "worker")) with "
+      + "\(Units.count(threads, "thread")), \(Units.duration(seconds: compute)) of compute time, "
+      + "\(Units.count(totals.events, "event"))."
+  }
+
+  private static func troubles(of run: RunInfo, _ reader: LogReader) throws -> Troubles {
+    var troubles = Troubles()
+    let failures = try reader.failures(of: run)
+    (troubles.failed, troubles.affected) = (
+      Int64(failures.counts.own), Int64(failures.counts.affected)
+    )
+    let causes = try failures.causes()
+    let atWorkers = try failures.workerFailureGroups(examples: 0)
+    troubles.atWorkers = atWorkers.reduce(0) { $0 + $1.tasks }
+    troubles.exceptions = causes.count + atWorkers.count
+    troubles.exception = [causes.first?.exception, atWorkers.first?.first.exception]
+      .compactMap { $0 }.first { $0 != .null }.map { ExceptionText.forPeople($0.plainText) }
+    for worker in try reader.lostWorkers(of: run, keys: 0) {
+      troubles.lostWorkers += 1
+      troubles.cancelled += worker.forgotten.count
+    }
+    troubles.unfinished = try reader.unfinishedTasks(of: run, keys: 0).count
+    troubles.missing = try reader.totals(of: run).missing
+    troubles.incompleteWorkers = Int64(try reader.incompleteWorkers(of: run).count)
+    return troubles
+  }
+
+  /// What went wrong; `nil` if nothing did.
+  static func wrong(_ troubles: Troubles, _ run: RunInfo) -> String? {
+    var parts: [String] = []
+    if run.end == .died { parts.append("the scheduler died") }
+    if troubles.failed + troubles.affected > 0 {
+      let affected =
+        troubles.affected > 0
+        ? ", and \(Units.count(troubles.affected)) because of \(troubles.failed == 1 ? "it" : "them")"
+        : ""
+      parts.append("\(Units.count(troubles.failed, "task")) failed\(affected)")
+    }
+    if troubles.atWorkers > 0 {
+      parts.append("\(Units.count(troubles.atWorkers, "failure")) that only a worker saw")
+    }
+    if let exception = troubles.exception {
+      let more = troubles.exceptions > 1 ? " and \(troubles.exceptions - 1) more" : ""
+      let first = exception.split(separator: "\n").first.map(String.init) ?? exception
+      parts[parts.count - 1] += " (\(Printable.withoutMiddle(first, width: 120))\(more))"
+    }
+    if troubles.lostWorkers > 0 {
+      parts.append(
+        "\(Units.count(troubles.lostWorkers, "worker")) \(troubles.lostWorkers == 1 ? "was" : "were") lost"
+          + (troubles.cancelled > 0
+            ? ", and \(Units.count(troubles.cancelled, "task")) cancelled with \(troubles.lostWorkers == 1 ? "its" : "their") data"
+            : ""))
+    }
+    if troubles.unfinished > 0, run.end != .running {
+      parts.append(
+        "\(Units.count(troubles.unfinished, "task")) \(troubles.unfinished == 1 ? "was" : "were") unfinished"
+      )
+    }
+    if troubles.missing > 0 {
+      parts.append(
+        "\(Units.count(troubles.missing, "event")) of the log \(troubles.missing == 1 ? "is" : "are") missing"
+      )
+    }
+    if troubles.incompleteWorkers > 0 {
+      parts.append(
+        "the last events of \(Units.count(troubles.incompleteWorkers, "worker")) may be missing")
+    }
+    return parts.isEmpty ? nil : parts.joined(separator: "; ")
+  }
+}
+
+extension TextBlock {
+  /// The answer to "what went wrong".
+  mutating func verdict(_ wrong: String?) {
+    guard let wrong else { return colored("Nothing went wrong.", isBad: false) }
+    colored("Went wrong: \(wrong).", isBad: true)
+  }
+}
