@@ -238,33 +238,8 @@ public struct RunFailures {
   ///
   /// - Throws: `LogError`.
   public func causes() throws -> [ErrorCause] {
-    var causes: [ErrorCause] = []
-    // By bytes, like SQL's comparison.
-    var workers: [Set<[UInt8]>] = []
-    var places: [[UInt8]: Int] = [:]
-    try forEachError { error in
-      let name = Array("\(error.exception)".utf8)
-      let place = places[name] ?? causes.count
-      if place == causes.count {
-        places[name] = place
-        causes.append(
-          ErrorCause(exception: error.exception, firstSeq: error.seq, firstKey: error.key))
-        workers.append([])
-      }
-      causes[place].tasks += 1
-      causes[place].dependents += error.dependents
-      if error.worker != .null { workers[place].insert(Array("\(error.worker)".utf8)) }
-    }
-    return try reader.translating {
-      let select = try reader.connection.prepare(
-        "SELECT args ->> '$.traceback_text' FROM event WHERE seq = ?")
-      for place in causes.indices {
-        defer { select.reset() }
-        causes[place].workers = Int64(workers[place].count)
-        try select.bind(1, causes[place].firstSeq)
-        if try select.step() { causes[place].firstTraceback = select.value(0) }
-      }
-      return causes.sorted { ($1.tasks, $0.firstSeq) < ($0.tasks, $1.firstSeq) }
-    }
+    var causes = CauseTable()
+    try forEachError { causes.add($0) }
+    return causes.sorted().map(\.cause)
   }
 }
