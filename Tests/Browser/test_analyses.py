@@ -81,7 +81,7 @@ def test_durations_of_prefixes_are_those_that_the_scheduler_knew(name, report, r
     lengths: dict[str, list[float]] = {}
     for prefix, length in rows(
         name,
-        "SELECT prefix, seconds FROM task_durations WHERE action = 'compute' ORDER BY 2",
+        "SELECT prefix, duration FROM task_durations WHERE action = 'compute' ORDER BY 2",
     ):
         lengths.setdefault(prefix or "", []).append(length)
     shown = {row["name"]: row for row in page.run("tasklogReport.sides[0].prefixFigures()")}
@@ -117,7 +117,7 @@ def test_the_head_has_the_sums_of_summary_and_errors(name, report, verb, rows):
         assert shown["share"] == pytest.approx(busy / capacity, rel=0.05)
     [transfers] = rows(
         name,
-        "SELECT count(*), coalesce(sum(seconds), 0) FROM task_durations WHERE action = 'transfer'",
+        "SELECT count(*), coalesce(sum(duration), 0) FROM task_durations WHERE action = 'transfer'",
     )
     assert (shown["fetches"], shown["fetched"] / 1e6) == (
         transfers[0],

@@ -160,19 +160,23 @@ export class Inspector {
     const { side } = this;
     const attempts = side.attemptsOf(this.task);
     if (!attempts.length) return null;
-    const at = (/** @type {number} */ time) =>
-      make("td", { class: "number" }, time === null ? "–" : seconds(time - side.first));
-    const rows = attempts.slice(0, 200).map((attempt) => make("tr", {},
-      make("td", {}, attempt.worker < 0 ? "–" : side.workers[attempt.worker].label),
-      at(attempt.sent), at(attempt.started), at(attempt.stopped), at(attempt.ended),
-      make("td", {}, state(attempt.outcome))));
-    const heads = ["worker", "sent", "started", "stopped", "reported", "outcome"];
+    const at = (/** @type {number} */ time) => (time === null ? "–" : seconds(time - side.first));
+    const between = (/** @type {number} */ from, /** @type {number} */ to) =>
+      make("td", { class: "number" }, from === null || to === null ? "–" : duration(to - from));
+    const rows = attempts.slice(0, 200).map((attempt) => {
+      const { worker, outcome, sent, started, stopped, ended } = attempt;
+      const title = `sent ${at(sent)}, started ${at(started)}, stopped ${at(stopped)}, ended ${at(ended)}`;
+      return make("tr", { title },
+        make("td", {}, worker < 0 ? "–" : side.workers[worker].label), make("td", {}, state(outcome)),
+        make("td", { class: "number" }, at(sent)), between(sent, started), between(started, stopped));
+    });
+    const heads = ["worker", "outcome", "sent", "queue", "run time"];
     return make("section", { class: "attempts" }, make("h3", {}, attempts.length === 1 ? "Attempt" : "Attempts"),
       make("div", { class: "tablebox" },
         make("table", {},
-          make("caption", { class: "hidden" }, "Attempts to run this task, in seconds since the start of the run"),
+          make("caption", { class: "hidden" }, "Attempts to run this task"),
           make("thead", {}, make("tr", {}, ...heads.map((name, i) =>
-            make("th", { scope: "col", class: i > 0 && i < 5 ? "number" : undefined }, name)))),
+            make("th", { scope: "col", class: i > 1 ? "number" : undefined }, name)))),
           make("tbody", {}, ...rows))),
       ...(attempts.length > 200 ? [make("p", { class: "soft" }, `and ${whole(attempts.length - 200)} more`)] : []));
   }
