@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import REPOSITORY
+from conftest import REPOSITORY, SAMPLE
 
 FROZEN = REPOSITORY / "Tests/CommandTests/Frozen"
 LOGS = ["engine", "frozen", "lost", "backwards"]
@@ -391,3 +391,73 @@ def test_the_chain_of_a_clicked_task_follows_the_rule_of_critical_path(name, rep
         assert chain == oracle.chain(key)
         longest = max(longest, len(chain))
     assert longest > 1
+
+
+LENGTH = 6000
+
+
+@pytest.fixture(scope="session")
+def chained_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A log whose last run has a chain of tasks, each of which needs the one before."""
+    path = tmp_path_factory.mktemp("chained") / "chained.db"
+    path.write_bytes(SAMPLE.read_bytes())
+    with sqlite3.connect(path) as log:
+
+        def text(name: str) -> int:
+            log.execute("INSERT OR IGNORE INTO text (text) VALUES (?)", [name])
+            return log.execute("SELECT id FROM text WHERE text = ?", [name]).fetchone()[0]
+
+        [(seq, time)] = log.execute("SELECT max(seq), max(time) FROM event")
+        [(source, source_seq)] = log.execute(
+            "SELECT source, max(source_seq) FROM event WHERE source = (SELECT max(source.id)"
+            " FROM source WHERE kind = 'scheduler')"
+        )
+        events = []
+
+        def add(hook: str, key: int | None, start: str | None, finish: str | None, snapshot=None):
+            number = len(events) + 1
+            states = [text(state) if state else None for state in (start, finish)]
+            events.append(
+                [seq + number, source, source_seq + number, time + number * 1_000_000, text(hook)]
+                + [key, *states, snapshot]
+            )
+
+        graph = [
+            {"key": f"link-{i}", "dependencies": [f"link-{i - 1}"] if i else []}
+            for i in range(LENGTH)
+        ]
+        add("updateGraph", None, None, None, json.dumps({"graph": graph}))
+        first = log.execute("SELECT max(id) + 1 FROM key").fetchone()[0]
+        for i in range(LENGTH):
+            log.execute(
+                "INSERT INTO key (id, text, prefix, key_group) VALUES (?, ?, ?, ?)",
+                [first + i, f"link-{i}", text("link"), text("link")],
+            )
+            add("transition", first + i, "waiting", "processing")
+            add("transition", first + i, "processing", "memory")
+        log.executemany(
+            "INSERT INTO event (seq, source, source_seq, time, hook, key, start, finish, snapshot)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            events,
+        )
+        log.execute("INSERT INTO hook_event VALUES (?, ?)", [events[0][4], events[0][0]])
+        log.execute(
+            "UPDATE run SET last_seq = ?, events = events + ? WHERE id = (SELECT max(id) FROM run)",
+            [events[-1][0], len(events)],
+        )
+    log.close()
+    return path
+
+
+def test_a_path_of_any_length_is_complete(chained_log, tasklog, tmp_path, tab):
+    path = tmp_path / "report.html"
+    tasklog("report", "--log", chained_log, "-o", path)
+    told = tasklog("critical-path", "--log", chained_log, "--format", "jsonl").splitlines()
+    keys = list(dict.fromkeys(json.loads(line)["key"] for line in told))
+    assert len(keys) == LENGTH
+    tab.open(path)
+    tab.wait("window.tasklogReport")
+    side = "tasklogReport.sides[0]"
+    for task in ("", f"{side}.find('link-{LENGTH - 1}', 1).found[0]"):
+        shown = tab.run(f"{side}.criticalPath({task}).map((step) => {side}.key(step.task))")
+        assert shown == keys
