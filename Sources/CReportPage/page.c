@@ -22,11 +22,11 @@ static const unsigned char rows_js[] = {
 static const unsigned char stories_js[] = {
 #embed "Page/stories.js"
 };
+static const unsigned char attempts_js[] = {
+#embed "Page/attempts.js"
+};
 static const unsigned char charts_js[] = {
 #embed "Page/charts.js"
-};
-static const unsigned char figures_js[] = {
-#embed "Page/figures.js"
 };
 static const unsigned char side_js[] = {
 #embed "Page/side.js"
@@ -42,6 +42,9 @@ static const unsigned char marks_js[] = {
 };
 static const unsigned char stream_js[] = {
 #embed "Page/stream.js"
+};
+static const unsigned char slowest_js[] = {
+#embed "Page/slowest.js"
 };
 static const unsigned char tables_js[] = {
 #embed "Page/tables.js"
@@ -74,13 +77,14 @@ static const struct tl_page_file files[] = {
     FILE("data.js", data_js),
     FILE("rows.js", rows_js),
     FILE("stories.js", stories_js),
+    FILE("attempts.js", attempts_js),
     FILE("charts.js", charts_js),
-    FILE("figures.js", figures_js),
     FILE("side.js", side_js),
     FILE("view.js", view_js),
     FILE("raster.js", raster_js),
     FILE("marks.js", marks_js),
     FILE("stream.js", stream_js),
+    FILE("slowest.js", slowest_js),
     FILE("tables.js", tables_js),
     FILE("panels.js", panels_js),
     FILE("inspector.js", inspector_js),

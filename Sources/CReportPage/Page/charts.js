@@ -257,9 +257,9 @@ export class Overview extends Track {
    * @param {import("./side.js").Side[]} sides
    */
   constructor(timeline, sides) {
-    super(timeline, sides[0], "Whole run", 34, "How many tasks were being worked on over the whole run");
+    super(timeline, sides[0], "Whole run", 34, "Number of tasks in processing over the whole run");
     this.sides = sides;
-    this.figure.textContent = "drag to choose a part";
+    this.figure.textContent = "drag to select a part";
     this.canvas.classList.add("overview");
   }
 
@@ -319,7 +319,7 @@ export class Axis extends Track {
    * @param {import("./side.js").Side} side
    */
   constructor(timeline, side) {
-    super(timeline, side, "", 22, "Time since the beginning of the run");
+    super(timeline, side, "", 22, "Time since the start of the run");
     this.canvas.setAttribute("aria-hidden", "true");
   }
 

@@ -1,7 +1,7 @@
-// One task: its facts, its dependencies, and its story.
+// One task: its facts, its dependencies, its attempts, and its story.
 
 import { byID, bytes, clock, duration, make, ownClock, plural, STATES, swatch, whole } from "./theme.js";
-import { FAILED, OPEN } from "./rows.js";
+import { FAILED, LOST, OPEN } from "./rows.js";
 import { detailNotes, panels } from "./panels.js";
 
 export class Inspector {
@@ -63,10 +63,10 @@ export class Inspector {
     /** @type {Node[]} */
     const parts = [head];
     if (!side.storyPlaces) {
-      parts.push(make("p", { role: "status" }, "Reading its story…"));
+      parts.push(make("p", { role: "status" }, "Reading the story…"));
     } else {
-      parts.push(this.facts(), this.acts(), this.failure(), this.list("Needs", side.needsOf(task)),
-        this.list("Needed by", side.dependentsOf(task)), this.story());
+      parts.push(this.facts(), this.acts(), this.failure(), this.list("Dependencies", side.needsOf(task)),
+        this.list("Dependents", side.dependentsOf(task)), this.attempts(), this.story());
     }
     this.element.replaceChildren(...parts.filter(Boolean));
     this.element.scrollTop = 0;
@@ -94,7 +94,8 @@ export class Inspector {
     for (const span of spans.slice(0, 12)) {
       const from = span.source >= 0 ? ` from ${side.workers[span.source].label}` : "";
       const least = span.outcome === OPEN ? "at least " : "";
-      const end = span.outcome === FAILED ? ", failed" : span.outcome === OPEN ? ", its end is not in the log" : "";
+      const end = span.outcome === FAILED ? ", failed" : span.outcome === LOST ? ", failed with its worker"
+        : span.outcome === OPEN ? ", its end is not in the log" : "";
       const where = side.workers[span.lane.worker].label;
       facts.push([span.action, `${least}${duration(span.stop - span.start)} on ${where}${from}${end}`]);
     }
@@ -120,17 +121,20 @@ export class Inspector {
 
   failure() {
     const { side, task } = this;
-    const row = side.failures.rows.filter(([each]) => each === task).at(-1);
-    const cause = side.failures.affected.find(([each]) => each === task);
-    if (row) {
-      const [exception, traceback] = [side.failures.texts[row[3]], side.failures.texts[row[4]]];
-      return make("section", { class: "failure" },
-        make("b", { class: "bad" }, exception ?? "Failed without an exception"),
-        ...(traceback ? [make("pre", { tabindex: "0" }, traceback)] : []));
+    const failure = side.failureOf(task);
+    if (!failure) return null;
+    const { rows, causes, texts } = side.failures;
+    const row = rows[failure.index];
+    if (!failure.isOwn) {
+      const blamed =
+        row ? this.link(row.task) : make("code", {}, failure.blamed ?? "a task that this page does not list");
+      return make("section", { class: "failure" }, make("b", { class: "bad" }, "Failed because of "), blamed);
     }
-    if (!cause) return null;
-    const blamed = side.failures.rows[cause[1]][0];
-    return make("section", { class: "failure" }, make("b", { class: "bad" }, "Failed because of "), this.link(blamed));
+    const text = row ? texts[causes[row.cause]?.exception] ?? "Failed without an exception"
+      : "Failed; this page does not list its exception, see tasklog errors";
+    const traceback = row && texts[row.traceback];
+    return make("section", { class: "failure" },
+      make("b", { class: "bad" }, text), ...(traceback ? [make("pre", { tabindex: "0" }, traceback)] : []));
   }
 
   /** @param {number} task */
@@ -150,6 +154,31 @@ export class Inspector {
     return make("details", { open: tasks.length <= 6 },
       make("summary", {}, `${title} `, make("b", { class: "count" }, whole(tasks.length))),
       make("ul", { class: "keys" }, ...items));
+  }
+
+  attempts() {
+    const { side } = this;
+    const attempts = side.attemptsOf(this.task);
+    if (!attempts.length) return null;
+    const at = (/** @type {number} */ time) => (time === null ? "–" : seconds(time - side.first));
+    const between = (/** @type {number} */ from, /** @type {number} */ to) =>
+      make("td", { class: "number" }, from === null || to === null ? "–" : duration(to - from));
+    const rows = attempts.slice(0, 200).map((attempt) => {
+      const { worker, outcome, sent, started, stopped, ended } = attempt;
+      const title = `sent ${at(sent)}, started ${at(started)}, stopped ${at(stopped)}, ended ${at(ended)}`;
+      return make("tr", { title },
+        make("td", {}, worker < 0 ? "–" : side.workers[worker].label), make("td", {}, state(outcome)),
+        make("td", { class: "number" }, at(sent)), between(sent, started), between(started, stopped));
+    });
+    const heads = ["worker", "outcome", "sent", "queue", "run time"];
+    return make("section", { class: "attempts" }, make("h3", {}, attempts.length === 1 ? "Attempt" : "Attempts"),
+      make("div", { class: "tablebox" },
+        make("table", {},
+          make("caption", { class: "hidden" }, "Attempts to run this task"),
+          make("thead", {}, make("tr", {}, ...heads.map((name, i) =>
+            make("th", { scope: "col", class: i > 1 ? "number" : undefined }, name)))),
+          make("tbody", {}, ...rows))),
+      ...(attempts.length > 200 ? [make("p", { class: "soft" }, `and ${whole(attempts.length - 200)} more`)] : []));
   }
 
   story() {

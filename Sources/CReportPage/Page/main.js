@@ -34,12 +34,12 @@ function tiles(sides) {
     tile("Tasks", (side) => whole(side.totals().tasks), (side) => `${whole(side.totals().events)} events`),
     tile("Failed", (side) => whole(side.totals().failed), (side) => {
       const { failed, affected } = side.totals();
-      return affected ? `and ${whole(affected)} with them` : failed ? "on their own" : "none";
+      return affected ? `and ${whole(affected)} because of them` : failed ? "" : "none";
     }, (side) => side.totals().failed > 0),
-    tile("Workers", (side) => whole(side.workers.length), (side) => plural(side.totals().threads, "thread")),
+    tile("Workers", (side) => whole(side.totals().workers), (side) => plural(side.totals().threads, "thread")),
     tile("Busy", (side) => percent(side.totals().share), (side) => `${duration(side.totals().compute)} computed`),
     tile("Transfers", (side) => duration(side.totals().fetched), (side) => plural(side.totals().fetches, "transfer")),
-    tile("Held at most", (side) => bytes(side.totals().held), () => "results in memory"),
+    tile("Results", (side) => bytes(side.totals().held), () => "in memory at most"),
   ];
   if (sides.some((side) => side.totals().missing)) {
     shown.push(tile("Missing", (side) => whole(side.totals().missing),
@@ -52,7 +52,7 @@ function tiles(sides) {
 /** @param {import("./side.js").Side[]} sides */
 function titles(sides) {
   const names = sides.map(sideTitle);
-  const text = sides.length > 1 ? `${sides[0].name} beside ${sides[1].name}` : sides[0].name;
+  const text = sides.length > 1 ? `${sides[0].name} and ${sides[1].name}` : sides[0].name;
   byID("title").textContent = text;
   const start = (/** @type {Side} */ side) =>
     new Date((side.origin + side.first) / 1000).toISOString().slice(0, 19).replace("T", " ");
@@ -98,7 +98,7 @@ async function start() {
   }
   await new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)));
   const painted = performance.now();
-  byID("loading").textContent = "The tables follow…";
+  byID("loading").textContent = "Reading the tables…";
   for (const side of sides) {
     await yieldToBrowser();
     await side.readTasks();

@@ -3,7 +3,8 @@
 import { byID, bytes, clockState, duration, make, percent, plural, STATES, swatch, whole } from "./theme.js";
 import { page } from "./data.js";
 import { sideTitle } from "./side.js";
-import { slowestSpans, workerFigures } from "./figures.js";
+import { hasFailed, LOST, OPEN } from "./rows.js";
+import { slowestSpans } from "./slowest.js";
 import { bar, table } from "./tables.js";
 
 export class Panels {
@@ -103,13 +104,14 @@ export class Panels {
           show: (name) => make("span", { class: "name" }, swatch(timeline.prefixColour(name)), name || "(no prefix)")
         },
         { name: "tasks", number: true, get: (row) => row.tasks, show: whole },
+        { name: "done", number: true, get: (row) => row.done, show: whole },
         {
           name: "failed",
           number: true,
           get: (row) => row.failed,
           show: (n) => (n ? make("span", { class: "bad" }, whole(n)) : "0")
         },
-        { name: "sent again", number: true, get: (row) => row.retried, show: whole },
+        { name: "retried", number: true, get: (row) => row.retried, show: whole },
         {
           name: "computed",
           number: true,
@@ -127,7 +129,7 @@ export class Panels {
         { name: "results", number: true, get: (row) => row.nbytes, show: bytes },
       ],
       rows, {
-        sort: 4,
+        sort: 5,
         descending: true,
         act: (row) => timeline.showAlone(row.name),
         actLabel: "Show this prefix alone"
@@ -179,10 +181,26 @@ export class Panels {
   // MARK: Slowest and path
 
   slowest() {
+    const { side } = this;
+    const isUnknown = (/** @type {number} */ outcome) => outcome === OPEN || outcome === LOST;
+    const rows = slowestSpans(side, 300, (outcome) => !isUnknown(outcome));
+    const others = slowestSpans(side, 300, isUnknown);
+    const parts = [this.spans("The longest spans of work", rows)];
+    if (others.length) {
+      parts.push(make("h3", {}, "Work without a recorded end"),
+        this.spans("Work without a recorded end, with the minimum duration", others));
+    }
+    return parts;
+  }
+
+  /**
+   * @param {string} caption
+   * @param {import("./types.js").Span[]} rows
+   */
+  spans(caption, rows) {
     const { side, timeline } = this;
-    const rows = slowestSpans(side, 300);
     const most = rows.length ? rows[0].stop - rows[0].start : 1;
-    return table("The longest spans of work",
+    return table(caption,
       [
         {
           name: "key",
@@ -190,7 +208,7 @@ export class Panels {
           get: (span) => side.key(span.task),
           show: (_, span) => this.key(side, span.task)
         },
-        { name: "work", get: (span) => span.action },
+        { name: "action", get: (span) => span.action },
         {
           name: "duration",
           number: true,
@@ -201,8 +219,10 @@ export class Panels {
               : timeline.actionColour(span.action))
         },
         { name: "worker", get: (span) => side.workers[span.lane.worker].label },
-        { name: "began at", number: true, get: (span) => span.start - side.first, show: duration },
+        { name: "started", number: true, get: (span) => span.start - side.first, show: duration },
         { name: "result", number: true, get: (span) => side.nbytes[span.task], show: bytes },
+        ...(rows.some((span) => hasFailed(span.outcome))
+          ? [{ name: "outcome", get: (/** @type {import("./types.js").Span} */ span) => OUTCOMES[span.outcome] }] : []),
       ],
       rows, {
         sort: 2,
@@ -218,41 +238,49 @@ export class Panels {
   /** @param {number} [task] */
   path(task) {
     const { side } = this;
-    const chain = side.criticalPath(task);
-    if (!chain.length) return make("p", { class: "empty" }, "No task came to an end.");
+    if (task !== undefined) return this.chain(side.criticalPath(task), "up to this task");
+    const isOne = side.runs.length === 1;
+    return side.runs.flatMap((run, place) =>
+      this.chain(side.criticalPathOfRun(place), isOne ? "of the run" : `of run #${run.number}`));
+  }
+
+  /**
+   * @param {import("./types.js").Attempt[]} chain
+   * @param {string} what
+   */
+  chain(chain, what) {
+    const { side } = this;
+    if (!chain.length) return [make("p", { class: "empty" }, "No task came to an end.")];
+    const rows = chain.map((attempt, place) => {
+      /** @type {Record<string, number>} */
+      const sums = {};
+      for (const [name, from, to] of attempt.pieces) sums[name] = (sums[name] ?? 0) + (to ?? 0) - (from ?? 0);
+      return { ...attempt, place: place + 1, sums };
+    });
     /** @type {Record<string, number>} */
     const sums = {};
-    let total = 0;
-    for (const step of chain) {
-      for (const [name, from, to] of step.pieces) {
-        sums[name] = (sums[name] ?? 0) + to - from;
-        total += to - from;
-      }
+    for (const row of rows) {
+      for (const [name, sum] of Object.entries(row.sums)) sums[name] = (sums[name] ?? 0) + sum;
     }
-    const share = make("div", {
+    const total = Object.values(sums).reduce((a, b) => a + b, 0);
+    const shares = Object.entries(sums).map(([name, sum]) => ({ name, sum, share: total ? sum / total : 0 }));
+    const bar = make("div", {
       class: "shares",
       role: "img",
-      "aria-label": Object.entries(sums).map(([name, sum]) => `${name} ${percent(sum / total)}`).join(", ")
+      "aria-label": shares.map(({ name, share }) => `${name} ${percent(share)}`).join(", ")
     },
-      ...Object.entries(sums).map(([name, sum]) => {
+      ...shares.map(({ name, sum, share }) => {
         const part = make("span", { class: `piece ${name}`, title: `${name}: ${duration(sum)}` },
-          sum / total > 0.06 ? `${name} ${percent(sum / total)}` : "");
-        part.style.flexGrow = String(sum / total);
+          share > 0.06 ? `${name} ${percent(share)}` : "");
+        part.style.flexGrow = String(share);
         return part;
       }));
-    const text = `${plural(chain.length, "task")} and the waits between them set the length${
-      task === undefined ? " of the run" : " up to this task"}: ${duration(total)}.`;
-    const rows = chain.map((step, place) => ({
-      ...step,
-      place: place + 1,
-      sums: Object.fromEntries(["wait", "queue", "transfer", "compute", "report"].map(
-        (name) => [name,
-          step.pieces.filter(([each]) => each === name).reduce((sum, [, from, to]) => sum + to - from, 0)]))
-    }));
+    const text = `${plural(chain.length, "task")} and the waits between them determined the duration ${what}: ${
+      duration(total)}.`;
     /** @returns {import("./types.js").Column} */
     const column = (/** @type {string} */ name) =>
-      ({ name, number: true, get: (step) => step.sums[name], show: (n) => (n ? duration(n) : "–") });
-    return [make("p", { class: "lead" }, text), share, table("What set the length of the run", [
+      ({ name, number: true, get: (step) => step.sums[name] ?? 0, show: (n) => (n ? duration(n) : "–") });
+    return [make("p", { class: "lead" }, text), bar, table(`The chain of tasks that determined the duration ${what}`, [
       { name: "key", wide: true, get: (step) => side.key(step.task), show: (_, step) => this.key(side, step.task) },
       { name: "step", number: true, get: (step) => step.place, show: whole },
       ...["wait", "queue", "transfer", "compute", "report"].map(column),
@@ -264,60 +292,58 @@ export class Panels {
 
   errors() {
     const { side } = this;
-    const { rows, texts, count, affectedCount, affected, omittedTexts } = side.failures;
+    const { rows, causes, texts, count, affectedCount, omittedTexts } = side.failures;
     if (!count)
       return make("p", { class: "empty" },
         affectedCount
           ? `${plural(affectedCount, "task")} failed because of others that are not in this log.`
           : "Nothing failed.");
-    /** @type {Map<number, [number, import("./types.js").FailureRow][]>} */
-    const causes = new Map();
-    rows.forEach((row, place) => {
-      const list = causes.get(row[3]) ?? [];
-      if (!list.length) causes.set(row[3], list);
-      list.push([place, row]);
-    });
-    const blocks = [...causes].sort((a, b) => b[1].length - a[1].length).slice(0, 200).map(([text, list], place) => {
-      const dependents = list.reduce((sum, [, row]) => sum + row[6], 0);
+    /** @type {number[][]} */
+    const failuresOf = causes.map(() => []);
+    rows.forEach((row, index) => failuresOf[row.cause]?.push(index));
+    const blocks = causes.slice(0, 200).map((cause, place) => {
+      const run = side.runs.length > 1 ? ` in run #${side.runs[cause.run].number}` : "";
+      const on = cause.workers ? ` on ${plural(cause.workers, "worker")}` : "";
+      const others =
+        cause.dependents ? `, and ${whole(cause.dependents)} because of ${cause.tasks === 1 ? "it" : "them"}` : "";
       const head = make("summary", {},
-        make("b", { class: "bad" }, texts[text] ?? "No exception was told: its worker died, or it was given up"),
-        make("span", {},
-          `${plural(list.length, "task")}${
-            dependents ? `, and ${whole(dependents)} that needed ${list.length === 1 ? "it" : "them"}` : ""}`));
+        make("b", { class: "bad" },
+          texts[cause.exception] ?? "No exception was recorded: its worker died, or it was cancelled"),
+        make("span", {}, `${plural(cause.tasks, "task")}${on}${others}${run}`));
       const block = make("details", { open: place === 0 }, head);
       const fill = () => {
         if (block.childElementCount > 1) return;
-        const trace = texts[list[0][1][4]];
-        if (trace) block.append(make("pre", { tabindex: "0", "aria-label": "Traceback of the first" }, trace));
-        block.append(make("ul", { class: "keys" }, ...list.slice(0, 100).map(([, row]) => this.failure(row))));
-        if (list.length > 100) block.append(make("p", {}, `and ${whole(list.length - 100)} more`));
-        const own = new Set(list.map(([each]) => each));
-        const others = affected.filter(([, failure]) => own.has(failure)).slice(0, 100);
-        if (others.length)
-          block.append(make("h3", {}, "Failed with them"),
-            make("ul", { class: "keys" }, ...others.map(([task]) => this.keyItem(task, ""))));
+        const trace = texts[cause.traceback];
+        if (trace) block.append(make("pre", { tabindex: "0", "aria-label": "Traceback of the first task" }, trace));
+        const list = failuresOf[place];
+        block.append(make("ul", { class: "keys" }, ...list.slice(0, 100).map((index) => this.failure(rows[index]))));
+        if (cause.tasks > 100) block.append(make("p", {}, `and ${whole(cause.tasks - 100)} more`));
+        const affected = list.flatMap((index) => side.affectedOf(index)).slice(0, 100);
+        if (affected.length)
+          block.append(make("h3", {}, "Failed because of them"),
+            make("ul", { class: "keys" }, ...affected.map((task) => this.keyItem(task, ""))));
       };
       block.addEventListener("toggle", fill);
       if (place === 0) fill();
       return block;
     });
-    const lead = `${plural(count, "task")} failed on ${count === 1 ? "its" : "their"} own${
-      affectedCount ? `, ${whole(affectedCount)} because of others` : ""}, of ${plural(causes.size, "cause")}.`;
+    const lead = `${plural(count, "task")} failed ${count === 1 ? "itself" : "themselves"}${
+      affectedCount ? `, ${whole(affectedCount)} because of others` : ""}; ${plural(causes.length, "cause")}.`;
     const left = [];
-    if (causes.size > 200) left.push(`${whole(causes.size - 200)} causes are not shown here.`);
+    if (causes.length > 200) left.push(`${whole(causes.length - 200)} causes are not shown here.`);
     if (count > rows.length)
-      left.push(`${whole(count - rows.length)} failures are only counted in this page; tasklog errors lists them.`);
+      left.push(`${whole(count - rows.length)} failures are not listed in this page; see tasklog errors.`);
     if (omittedTexts)
-      left.push(`${plural(omittedTexts, "text")} of exceptions found no room in this page; tasklog errors has them.`);
+      left.push(`${plural(omittedTexts, "text")} of exceptions did not fit into this page; see tasklog errors.`);
     return [make("p", { class: "lead" }, lead), ...left.map((text) => make("p", { class: "notice" }, text)), ...blocks];
   }
 
-  /** @param {import("./types.js").FailureRow} row */
-  failure([task, time, worker, , , retries]) {
+  /** @param {import("./types.js").Failure} failure */
+  failure({ task, time, worker, retries }) {
     const { side } = this;
     const facts = [duration(time - side.first)];
     if (worker >= 0) facts.push(side.workers[worker].label);
-    if (retries) facts.push(`tried again ${retries === 1 ? "once" : `${retries} times`}`);
+    if (retries) facts.push(`retried ${retries === 1 ? "once" : `${retries} times`}`);
     return this.keyItem(task, facts.join(" · "));
   }
 
@@ -336,35 +362,37 @@ export class Panels {
 
   workers() {
     const { side } = this;
-    const rows = workerFigures(side);
+    const rows = side.workers.filter((worker) => worker.isKnown || worker.lanes.length);
     /** @type {import("./types.js").Column} */
-    const clocks = {
-      name: "clock", number: true, get: ({ worker }) => worker.clockOffset, show: (_, { worker }) => clockState(worker),
-    };
+    const clocks = { name: "clock", number: true, get: (row) => row.clockOffset, show: (_, row) => clockState(row) };
+    const since = (/** @type {number} */ time) => (time === null ? "–" : duration(time - side.first));
     return table("Workers",
       [
-        { name: "worker", get: ({ worker }) => worker.label },
-        { name: "address", get: ({ worker }) => worker.address, show: (text) => make("code", {}, text) },
+        { name: "worker", get: (row) => row.label },
+        { name: "address", get: (row) => row.address, show: (text) => make("code", {}, text) },
         ...(side.hasOtherClocks ? [clocks] : []),
-        { name: "threads", number: true, get: ({ worker }) => worker.nthreads ?? worker.lanes.length },
+        { name: "threads", number: true, get: (row) => row.nthreads, show: (n) => (n === null ? "–" : whole(n)) },
+        { name: "joined", number: true, get: (row) => row.joined, show: since },
+        { name: "left", number: true, get: (row) => row.left, show: since },
+        { name: "tasks", number: true, get: (row) => row.tasks, show: whole },
+        { name: "failed", number: true, get: (row) => row.failed, show: whole },
+        { name: "computed", number: true, get: (row) => row.busy, show: duration },
         {
-          name: "joined",
+          name: "busy",
           number: true,
-          get: ({ worker }) => worker.joined,
-          show: (n) => (n === null ? "–" : duration(n - side.first))
+          get: (row) => row.utilization,
+          show: (n) => (n === null ? "–" : bar(percent(n), n, STATES.processing))
         },
         {
-          name: "left",
+          name: "assigned",
           number: true,
-          get: ({ worker }) => worker.left,
-          show: (n) => (n === null ? "–" : duration(n - side.first))
+          get: (row) => row.occupancy,
+          show: (n) => (n === null ? "–" : n.toFixed(2))
         },
-        { name: "spans", number: true, get: (row) => row.spans, show: whole },
-        { name: "computed", number: true, get: (row) => row.compute, show: duration },
-        { name: "busy", number: true, get: (row) => row.share, show: (n) => bar(percent(n), n, STATES.processing) },
         { name: "transferred", number: true, get: (row) => row.fetched, show: duration },
-        { name: "most tasks", number: true, get: (row) => row.given, show: whole },
-        { name: "most bytes", number: true, get: (row) => row.held, show: bytes },
+        { name: "results", number: true, get: (row) => row.nbytes, show: bytes },
+        { name: "most tasks", number: true, get: (row) => row.mostTasks, show: whole },
+        { name: "most in memory", number: true, get: (row) => row.mostBytes, show: bytes },
       ],
       rows, { sort: 0 });
   }
@@ -375,11 +403,11 @@ export class Panels {
     for (const side of this.timeline.sides) {
       const totals = side.totals();
       for (const run of side.runs) {
-        facts.push(["Run", `#${run.number} of ${side.name}`], ["Id", run.id],
+        facts.push(["Run", `#${run.number} of ${side.name}`], ["ID", run.id],
           [
             "Engine",
             `${run.engine} ${run.engineVersion}, recorded ${
-              run.mode === "full" ? "with all marks" : `in mode ${run.mode}`}`
+              run.mode === "full" ? "in full" : `in mode ${run.mode}`}`
           ],
           ["Started", new Date((side.origin + run.started) / 1000).toISOString()],
           [
@@ -389,6 +417,12 @@ export class Panels {
           ["Events", whole(run.events)]);
       }
       facts.push(["Tasks", `${whole(totals.tasks)}; ${plural(side.spanCount, "span")} of work`]);
+      if (totals.unreported)
+        facts.push([
+          "Not included",
+          `${plural(totals.unreported, "computation")} (${duration(totals.unreportedTime)}) that `
+            + "only a worker recorded: in the timeline, but in no figure"
+        ]);
       if (totals.missing)
         facts.push([
           "Missing",
@@ -398,10 +432,10 @@ export class Panels {
       const unknown = side.workers.filter((worker) => worker.isClockUnknown).length;
       if (unknown)
         facts.push([
-          "Clocks", `those of ${plural(unknown, "worker")} were not measured: their times are what they said themselves`
+          "Clocks", `not measured on ${plural(unknown, "worker")}: times of their events are by their own clocks`
         ]);
-      for (const text of detailNotes(side)) facts.push(["Left out", text]);
-      facts.push(["Curves", `points are ${duration(side.stateResolution)} apart or more`]);
+      for (const text of detailNotes(side)) facts.push(["Omitted", text]);
+      facts.push(["Curves", `points are at least ${duration(side.stateResolution)} apart`]);
     }
     facts.push(["Written by", `tasklog ${page.version}; needs no network`]);
     return make(
@@ -409,20 +443,23 @@ export class Panels {
   }
 }
 
+/** Of spans of work, by code. */
+const OUTCOMES = ["done", "failed", "unknown", "failed with its worker"];
+
 export const panels = new Panels();
 
 /**
- * What the page leaves out, in sentences.
+ * What the page omits, in sentences.
  * @param {import("./side.js").Side} side
  */
 export function detailNotes(side) {
   const { shortenedKeys, omittedEvents, omits, keptLength } = side.detail;
   const notes = [];
   if (shortenedKeys)
-    notes.push(`The hashes in ${plural(shortenedKeys, "key")} are shortened to ${
-      keptLength} digits, so that this page stays one that can be sent.`);
+    notes.push(`Hashes in ${plural(shortenedKeys, "key")} are shortened to ${
+      keptLength} digits, to limit the size of this page.`);
   if (omittedEvents)
-    notes.push(`Stories are without ${plural(omittedEvents, "event")} ${
-      omits === "stimuli" ? "of what set workers off" : "of workers"}; tasklog story has them.`);
+    notes.push(`Stories omit ${
+      plural(omittedEvents, omits === "stimuli" ? "stimulus event" : "event")} of workers; see tasklog story.`);
   return notes;
 }

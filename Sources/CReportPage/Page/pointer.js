@@ -2,7 +2,7 @@
 
 import { byID, bytes, duration, FAILED_COLOUR, make, plural, swatch, tick } from "./theme.js";
 import { lowerBound } from "./data.js";
-import { FAILED, OPEN } from "./rows.js";
+import { hasFailed, LOST, OPEN } from "./rows.js";
 import { Overview } from "./charts.js";
 import { StreamTrack } from "./stream.js";
 import { gapSpan } from "./marks.js";
@@ -328,7 +328,7 @@ export class PointerController {
     this.timeline.focus = { side, lane, at };
     const span = side.span(lane, lane.compute, at);
     byID("spoken").textContent = `${side.key(task)}, ${duration(span.stop - span.start)} on ${
-      side.workers[lane.worker].label}${span.outcome === FAILED ? ", failed" : ""}`;
+      side.workers[lane.worker].label}${hasFailed(span.outcome) ? ", failed" : ""}`;
   }
 }
 
@@ -370,7 +370,8 @@ function spanTip(side, span, timeline) {
     ["worker", worker.label],
     ["from", tick(Math.round(span.start - side.first), timeline.view.length / 1000)],
   ];
-  if (span.outcome === FAILED) rows.push(["failed", "", FAILED_COLOUR]);
+  if (hasFailed(span.outcome))
+    rows.push([span.outcome === LOST ? "failed with its worker" : "failed", "", FAILED_COLOUR]);
   if (span.outcome === OPEN) rows.push(["its end is not in the log", ""]);
   if (span.source >= 0) rows.push(["data from", side.workers[span.source].label]);
   if (side.nbytes && isCompute && side.nbytes[span.task]) rows.push(["result", bytes(side.nbytes[span.task])]);
@@ -379,7 +380,7 @@ function spanTip(side, span, timeline) {
   return {
     title: side.key(span.task),
     rows,
-    more: end - first > 2 ? `and ${end - first - 1} more at this place; zoom in` : ""
+    more: end - first > 2 ? `and ${end - first - 1} more here; zoom in` : ""
   };
 }
 
@@ -391,6 +392,6 @@ function spanTip(side, span, timeline) {
 function gapTip(side, gap) {
   return {
     title: `Gap: ${plural(gap.count, "event")} missing`,
-    rows: [["why", gap.reason], ["of", gap.worker === null ? "the scheduler" : side.workers[gap.worker].label]],
+    rows: [["reason", gap.reason], ["source", gap.worker === null ? "the scheduler" : side.workers[gap.worker].label]],
   };
 }

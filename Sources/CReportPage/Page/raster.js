@@ -4,7 +4,7 @@
 // in each interval, and with what most. So the cost of a frame depends on the number of pixels, not on
 // the number of tasks.
 
-import { FAILED, OPEN } from "./rows.js";
+import { hasFailed, OPEN } from "./rows.js";
 
 const LEAST_BUCKETS = 64;
 
@@ -48,7 +48,7 @@ export class Pyramid {
           level.most[at] = share;
           level.colour[at] = colour;
         }
-        if ((row.what[i] & 3) === FAILED) level.failed[at] = 1;
+        if (hasFailed(row.what[i] & 3)) level.failed[at] = 1;
         level.some[at] = 1;
       }
     }
@@ -143,7 +143,7 @@ class Scanline {
     const from = Math.max(0, (row.start[i] - view.from) / pixelTime);
     const to = Math.min(this.width, (row.stop[i] - view.from) / pixelTime);
     const outcome = row.what[i] & 3;
-    const flags = 1 | (outcome === FAILED ? 2 : 0) | (outcome === OPEN ? 8 : 0);
+    const flags = 1 | (hasFailed(outcome) ? 2 : 0) | (outcome === OPEN ? 8 : 0);
     const colour = colourOf(row, i);
     const last = Math.min(this.width - 1, Math.floor(to));
     for (let x = Math.min(this.width - 1, Math.floor(from)); x <= last; x++) {

@@ -2,8 +2,15 @@
 
 import { lowerBound } from "./data.js";
 
-export const OPEN = 2;
+// How a span of work ended.
 export const FAILED = 1;
+/** Its end is not in the log. */
+export const OPEN = 2;
+/** It failed because its worker died; the scheduler never learned its times. */
+export const LOST = 3;
+
+/** @param {number} outcome */
+export const hasFailed = (outcome) => outcome === FAILED || outcome === LOST;
 
 /** Spans of work on one thread: computing, or all others. */
 export class Row {

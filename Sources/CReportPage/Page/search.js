@@ -56,7 +56,7 @@ export class Search {
 
   /** @param {number} count */
   countText(count) {
-    if (count === 0) return "No key has this in it.";
+    if (count === 0) return "No key contains this text.";
     const first = count > this.matches.length ? `, the first ${this.matches.length}` : "";
     return `${plural(count, "key")}${count >= 100000 ? " or more" : ""}${first}`;
   }

@@ -3,8 +3,8 @@
 import { plain } from "./theme.js";
 import { column, lowerBound, Numbers } from "./data.js";
 import { Row } from "./rows.js";
-import { criticalPath, findLastOutcomes, indexStories, taskStory } from "./stories.js";
-import { prefixFigures, totals } from "./figures.js";
+import { chainTo, indexAttempts, taskAttempts } from "./attempts.js";
+import { indexStories, taskStory } from "./stories.js";
 
 export class Side {
   /** @type {import("./types.js").Run[]} */
@@ -59,8 +59,9 @@ export class Side {
   prefix;
   /** @type {Uint32Array} */
   type;
-  /** @type {Uint32Array} */
-  sent;
+  /** How each task failed: see `failureOf`.
+   * @type {Uint32Array} */
+  failure;
   /** @type {Uint32Array} */
   run;
   /** @type {Uint32Array} */
@@ -87,8 +88,15 @@ export class Side {
   nbytes;
   /** @type {Float64Array} */
   firstTime;
-  /** @type {Float64Array} */
-  lastOutcomeTimes;
+  /** @type {Uint8Array} */
+  attemptHeads;
+  /** @type {Uint8Array} */
+  attemptMoments;
+  /** @type {Uint32Array} */
+  attemptPlaces;
+  /** The tasks that failed because of each failure.
+   * @type {Map<number, number[]>} */
+  affectedBy;
   /** @type {string} */
   keys;
   /** @type {string} */
@@ -99,8 +107,8 @@ export class Side {
   colourOfAction;
   /** @type {import("./types.js").PrefixFigures[]} */
   prefixRows;
-  /** @type {import("./types.js").Totals} */
-  totalFigures;
+  /** @type {string[]} */
+  outcomes;
 
   /**
    * @param {number} number
@@ -108,7 +116,9 @@ export class Side {
    * @param {import("./types.js").SideDocument} data
    */
   constructor(number, name, data) {
-    Object.assign(this, data);
+    const { totals, figures, failures, ...rest } = data;
+    Object.assign(this, rest);
+    this.totalFigures = totals;
     this.number = number;
     this.name = name;
     this.count = data.taskCount;
@@ -122,7 +132,18 @@ export class Side {
         if (gap[end] !== null) gap[end] = Math.min(Math.max(gap[end], data.first), data.last);
       }
     }
-    this.failures.texts = this.failures.texts.map((text) => plain(text, true));
+    this.prefixRows = figures.map(
+      ([prefix, tasks, done, failed, retried, nbytes, compute, runs, median, high, most]) => (
+        { name: this.prefixes[prefix], tasks, done, failed, retried, nbytes, compute, runs, median, high, most }));
+    this.failures = {
+      ...failures,
+      texts: failures.texts.map((text) => plain(text, true)),
+      rows: failures.rows.map(([task, time, worker, cause, traceback, retries, dependents]) => (
+        { task, time, worker, cause, traceback, retries, dependents })),
+      causes: failures.causes.map(([run, exception, tasks, dependents, workers, first, traceback]) => (
+        { run, exception, tasks, dependents, workers, first, traceback })),
+      blamed: new Map(failures.blamed),
+    };
     this.hasOtherClocks = this.workers.some((worker) => worker.clockOffset || worker.isClockUnknown);
     for (const worker of this.workers) {
       worker.name = plain(worker.name);
@@ -212,14 +233,14 @@ export class Side {
 
   /** Reads the columns of tasks, after the first picture is drawn. */
   async readTasks() {
-    const names = ["nbytes", "type", "state", "sent", "run", "needs", "first", "events"];
-    const [nbytes, type, state, sent, run, needs, first, events] = await Promise.all(
+    const names = ["nbytes", "type", "state", "failure", "run", "needs", "first", "events"];
+    const [nbytes, type, state, failure, run, needs, first, events] = await Promise.all(
       names.map((name) => column(this.number, name)));
     const n = this.count;
     this.nbytes = new Numbers(nbytes).fill(new Float64Array(n));
     this.type = new Numbers(type).fill(new Uint32Array(n));
     this.state = state;
-    this.sent = new Numbers(sent).fill(new Uint32Array(n));
+    this.failure = new Numbers(failure).fill(new Uint32Array(n));
     this.run = new Numbers(run).fill(new Uint32Array(n));
     this.firstTime = new Numbers(first).sums(new Float64Array(n));
     this.events = new Numbers(events).fill(new Uint32Array(n));
@@ -259,9 +280,10 @@ export class Side {
   }
 
   async readStories() {
-    const names = ["kind", "step", "where"];
-    [this.storyKinds, this.storySteps, this.storyWheres] = await Promise.all(
-      names.map((name) => column(this.number, name)));
+    const names = ["kind", "step", "where", "attempt", "moment", "attemptsize"];
+    const columns = await Promise.all(names.map((name) => column(this.number, name)));
+    [this.storyKinds, this.storySteps, this.storyWheres, this.attemptHeads, this.attemptMoments] = columns;
+    this.attemptPlaces = indexAttempts(columns[5], this.count);
     this.storyPlaces = indexStories(this);
   }
 
@@ -396,23 +418,69 @@ export class Side {
     return taskStory(this, task);
   }
 
-  /** @param {number} task */
+  /**
+   * All attempts of a task, in the order in which they were sent.
+   * @param {number} task
+   */
+  attemptsOf(task) {
+    return taskAttempts(this, task);
+  }
+
+  /**
+   * The chain of attempts that ends with the last end of a task; without a task, the critical path of each run.
+   * @param {number} [task]
+   */
   criticalPath(task) {
-    return criticalPath(this, task);
+    if (task === undefined) return this.runs.flatMap((_, run) => this.criticalPathOfRun(run));
+    const attempts = taskAttempts(this, task);
+    let at = attempts.length - 1;
+    while (at >= 0 && !attempts[at].pieces.length) at--;
+    return at < 0 ? [] : chainTo(this, task, at);
   }
 
-  /** When each task last came to an end at the scheduler; -Infinity if it did not. */
-  get lastOutcomes() {
-    return (this.lastOutcomeTimes ??= findLastOutcomes(this));
+  /** @param {number} run */
+  criticalPathOfRun(run) {
+    const { last } = this.runs[run];
+    return last ? chainTo(this, last[0], last[1]) : [];
   }
 
-  /** The same figures as `tasklog summary`, for each prefix. */
+  /**
+   * The last failure of a task: whether it failed on its own, the index of the failure, and the key that it blames.
+   * @param {number} task
+   */
+  failureOf(task) {
+    const code = this.failure[task];
+    if (!code) return null;
+    const index = code < 3 ? -1 : (code - 3) >> 1;
+    return { isOwn: code % 2 === 1, index, blamed: this.failures.texts[this.failures.blamed.get(task)] ?? null };
+  }
+
+  /**
+   * Tasks that failed because of a failure.
+   * @param {number} index
+   */
+  affectedOf(index) {
+    if (!this.affectedBy) {
+      this.affectedBy = new Map();
+      for (let task = 0; task < this.count; task++) {
+        const failure = this.failure[task] ? this.failureOf(task) : null;
+        if (!failure || failure.isOwn || failure.index < 0) continue;
+        const list = this.affectedBy.get(failure.index) ?? [];
+        if (!list.length) this.affectedBy.set(failure.index, list);
+        list.push(task);
+      }
+    }
+    return this.affectedBy.get(index) ?? [];
+  }
+
+  /** The figures of `tasklog summary` for each prefix, and the durations of its computations. */
   prefixFigures() {
-    return (this.prefixRows ??= prefixFigures(this));
+    return this.prefixRows;
   }
 
+  /** The figures of the head. */
   totals() {
-    return (this.totalFigures ??= totals(this));
+    return this.totalFigures;
   }
 }
 

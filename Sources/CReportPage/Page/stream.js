@@ -1,7 +1,7 @@
 // The task stream: a lane for each thread of each worker.
 
 import { FAILED_COLOUR, ink, make, pixel, plural, rgb, theme } from "./theme.js";
-import { FAILED, OPEN } from "./rows.js";
+import { hasFailed, OPEN } from "./rows.js";
 import { Raster } from "./raster.js";
 import { gutter } from "./charts.js";
 import { drawGaps, drawMarks, drawSelection } from "./marks.js";
@@ -43,13 +43,13 @@ export class StreamTrack {
 
   describe() {
     return `Task stream of ${plural(this.side.lanes.length, "thread")}, ${
-      plural(this.side.spanCount, "span")} of work; the tables below hold the same in words`;
+      plural(this.side.spanCount, "span")} of work; the tables below show the same as text`;
   }
 
   /** Collects the failures, by lane; those without a known worker are marked at the top. */
   markFailures() {
     this.marks = new Map();
-    for (const [place, [, time, worker]] of this.side.failures.rows.entries()) {
+    for (const [place, { time, worker }] of this.side.failures.rows.entries()) {
       const lane = worker < 0 ? undefined : this.side.workers[worker].lanes[0];
       const list = this.marks.get(lane) ?? [];
       if (!list.length) this.marks.set(lane, list);
@@ -192,7 +192,7 @@ export class StreamTrack {
         if (!text) continue;
         const outcome = lane.compute.what[i] & 3;
         const colour = this.timeline.prefixColour(this.side.prefixName(lane.compute.task[i]));
-        context.fillStyle = outcome === OPEN ? theme.text : ink(outcome === FAILED ? FAILED_COLOUR : colour);
+        context.fillStyle = outcome === OPEN ? theme.text : ink(hasFailed(outcome) ? FAILED_COLOUR : colour);
         context.fillText(text, left + 4, y);
       }
     }

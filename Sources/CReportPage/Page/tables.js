@@ -27,8 +27,6 @@ export function table(caption, columns, rows, options = {}) {
     state.shown += 1000;
     fill();
   } });
-  /**
-   */
   function fill() {
     const { get } = columns[state.sort];
     const sorted = rows.map((row) => [get(row), row]);
@@ -46,7 +44,7 @@ export function table(caption, columns, rows, options = {}) {
     body.replaceChildren(...sorted.slice(0, state.shown).map(([, row]) => line(row)));
     const left = rows.length - state.shown;
     more.hidden = left <= 0;
-    more.textContent = `Show more: ${whole(left)} are left`;
+    more.textContent = `Show more: ${whole(left)} rows are not shown`;
   }
   /** @param {import("./rows.js").Row} row */
   function line(row) {

@@ -137,10 +137,10 @@ export function duration(microseconds) {
 
 /** @param {number} count */
 export function bytes(count) {
-  const units = ["B", "kB", "MB", "GB", "TB"];
+  const units = ["B", "KiB", "MiB", "GiB", "TiB"];
   let unit = 0;
-  while (count >= 1000 && unit < 4) {
-    count /= 1000;
+  while (count >= 1024 && unit < 4) {
+    count /= 1024;
     unit++;
   }
   return `${unit === 0 || count >= 100 ? Math.round(count) : count.toFixed(1)} ${units[unit]}`;

@@ -66,11 +66,8 @@ export class Timeline {
   rankPrefixes() {
     this.seconds = new Map();
     for (const side of this.sides) {
-      const own = new Float64Array(side.prefixes.length);
-      for (const { compute } of side.lanes) {
-        for (let i = 0; i < compute.count; i++) own[side.prefix[compute.task[i]]] += compute.stop[i] - compute.start[i];
-      }
-      side.prefixes.forEach((name, i) => this.seconds.set(name, (this.seconds.get(name) ?? 0) + own[i]));
+      for (const name of side.prefixes) this.seconds.set(name, this.seconds.get(name) ?? 0);
+      for (const { name, compute } of side.prefixFigures()) this.seconds.set(name, this.seconds.get(name) + compute);
     }
     this.ranked =
       [...this.seconds.keys()].sort((a, b) => this.seconds.get(b) - this.seconds.get(a) || (a < b ? -1 : 1));
@@ -156,15 +153,16 @@ export class Timeline {
       const states =
         new StackTrack(this, side, "Tasks by state", small ? 60 : 84, layers, whole, "Tasks in each state over time");
       const stream = new StreamTrack(this, side);
-      const given =
-        new StackTrack(this, side, "Given to workers", small ? 40 : 52, workerLayers(side, 0, STATES.processing),
-          (n) => plural(n, "task"), "Tasks that workers had been given, over time");
-      const held = new StackTrack(this, side, "Held in memory", small ? 40 : 52, workerLayers(side, 1, STATES.memory),
-        bytes, "Bytes of results that workers held, over time");
-      part.append(states.element, stream.element, given.element, held.element);
+      const assigned =
+        new StackTrack(this, side, "Assigned to workers", small ? 40 : 52, workerLayers(side, 0, STATES.processing),
+          (n) => plural(n, "task"), "Tasks assigned to workers, over time");
+      const results =
+        new StackTrack(this, side, "Results in memory", small ? 40 : 52, workerLayers(side, 1, STATES.memory), bytes,
+          "Bytes of results in the memory of workers, over time");
+      part.append(states.element, stream.element, assigned.element, results.element);
       this.host.append(part);
       this.streams.push(stream);
-      this.tracks.push(states, given, held);
+      this.tracks.push(states, assigned, results);
     }
     this.readColours();
     this.drawLegend();

@@ -24,6 +24,8 @@ export interface Run {
   ended: number | null;
   end: "closed" | "died" | "running";
   events: number;
+  /** The last task that came to an end, and the index of that attempt. */
+  last: [number, number] | null;
 }
 
 /** Values at times, each until the next time; an array for each figure. */
@@ -45,6 +47,18 @@ export interface Worker {
   left: number | null;
   lastSeen: number | null;
   nthreads: number | null;
+  /** Whether the scheduler knew it; else it has no figures. */
+  isKnown: boolean;
+  // As `tasklog workers`; times in microseconds.
+  tasks: number;
+  failed: number;
+  nbytes: number;
+  busy: number;
+  utilization: number | null;
+  occupancy: number | null;
+  fetched: number;
+  mostTasks: number;
+  mostBytes: number;
   points: number;
   resolution: number;
   // Added by the page.
@@ -75,17 +89,51 @@ export interface Gap {
   after: number | null;
 }
 
-/** Task, time, worker, exception, traceback, retries, dependents. */
-export type FailureRow = number[];
+/** A task that failed on its own. Indexes are -1 if there is none. */
+export interface Failure {
+  task: number;
+  time: number;
+  worker: number;
+  /** An index of `causes`. */
+  cause: number;
+  /** An index of `texts`. */
+  traceback: number;
+  retries: number;
+  dependents: number;
+}
+
+/** An exception with the tasks that it failed, as `tasklog errors` groups them. */
+export interface Cause {
+  run: number;
+  /** An index of `texts`. */
+  exception: number;
+  tasks: number;
+  dependents: number;
+  workers: number;
+  first: number;
+  traceback: number;
+}
 
 export interface Failures {
   count: number;
   affectedCount: number;
   omittedTexts: number;
   texts: string[];
-  rows: FailureRow[];
-  /** Tasks that failed with another one: the task, and an index of `rows`. */
-  affected: [number, number][];
+  rows: Failure[];
+  causes: Cause[];
+  /** From tasks to indexes of `texts`. */
+  blamed: Map<number, number>;
+}
+
+/** `Failures` as it stands in the document: with lists instead of objects. */
+export interface FailureDocument {
+  count: number;
+  affectedCount: number;
+  omittedTexts: number;
+  texts: string[];
+  rows: number[][];
+  causes: number[][];
+  blamed: [number, number][];
 }
 
 export interface Detail {
@@ -105,7 +153,12 @@ export interface SideDocument {
   taskCount: number;
   edgeCount: number;
   spanCount: number;
+  /** See `PrefixFigures`. */
+  figures: number[][];
+  totals: Totals;
   states: string[];
+  /** Of attempts. */
+  outcomes: string[];
   actions: string[];
   prefixes: string[];
   types: string[];
@@ -116,7 +169,7 @@ export interface SideDocument {
   statePoints: number;
   stateResolution: number;
   gaps: Gap[];
-  failures: Failures;
+  failures: FailureDocument;
   detail: Detail;
 }
 
@@ -143,25 +196,23 @@ export interface StoryEvent {
   finish: string;
 }
 
+/** A part of an attempt: its name, from when to when; `null` if not known. */
+export type Piece = [string, number | null, number | null];
+
+/** An attempt to run a task. Times are `null` if they are not known. */
 export interface Attempt {
   task: number;
-  seen: number;
-  sent: number;
-  done: number;
-  finish: string;
+  /** An index of `workers`, or -1. */
   worker: number;
-}
-
-/** A piece of an attempt: its name, from when to when. */
-export type Piece = [string, number, number];
-
-/** A step of the critical path. */
-export interface Step {
-  task: number;
-  worker: number;
-  start: number;
-  stop: number;
+  outcome: string;
+  sent: number | null;
+  started: number | null;
+  stopped: number | null;
+  ended: number | null;
+  /** From the end of its predecessor on the critical path to its own end. */
   pieces: Piece[];
+  /** The predecessor: a task, and the index of its attempt. */
+  before: { task: number; at: number } | null;
 }
 
 export interface PrefixFigures {
@@ -172,7 +223,6 @@ export interface PrefixFigures {
   retried: number;
   nbytes: number;
   compute: number;
-  spans?: number[];
   runs?: number;
   median?: number | null;
   high?: number | null;
@@ -184,6 +234,7 @@ export interface Totals {
   failed: number;
   affected: number;
   compute: number;
+  workers: number;
   threads: number;
   share: number;
   fetched: number;
@@ -191,6 +242,9 @@ export interface Totals {
   held: number;
   missing: number;
   events: number;
+  /** Computations that only their worker recorded, and their time. */
+  unreported: number;
+  unreportedTime: number;
 }
 
 export interface Layer {

@@ -37,6 +37,8 @@ package struct EventRow: CausalItem {
 
   package var isGiven: Bool { role.contains(.isGiven) }
 
+  package var taskRunID: Int64? { role.contains(.hasTaskRun) ? taskRun : nil }
+
   package func given(schedulers: Set<Int64>) -> CausalCause? {
     if role.contains(.givesProcessing) {
       return CausalCause(kind: .processing, key: key, number: taskRun)

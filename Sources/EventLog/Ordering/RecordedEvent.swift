@@ -13,6 +13,18 @@ public struct RecordedEvent: Sendable {
   /// The row ID of its stimulus in the file; 0 without one.
   public var stimulusNumber: Int64
   public var event: Event
+
+  package init(
+    seq: Int64, source: Int64, sourceSeq: Int64, keyNumber: Int64, stimulusNumber: Int64,
+    event: Event
+  ) {
+    self.seq = seq
+    self.source = source
+    self.sourceSeq = sourceSeq
+    self.keyNumber = keyNumber
+    self.stimulusNumber = stimulusNumber
+    self.event = event
+  }
 }
 
 /// The order in which events are read.

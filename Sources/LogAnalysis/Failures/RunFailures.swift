@@ -255,56 +255,21 @@ public struct RunFailures {
 
   /// The same with some of the tasks and workers of each.
   ///
-  /// - Parameter examples: at most so many of each kind.
+  /// - Parameter examples: the maximum number of each kind.
   /// - Throws: `LogError`.
   package func causes(examples: Int) throws -> [ErrorCause] {
-    var causes: [ErrorCause] = []
-    var placesOfFailures: [Int64: Int] = [:]
-    // By bytes, like SQL's comparison.
-    var workers: [Set<[UInt8]>] = []
-    var places: [[UInt8]: Int] = [:]
+    var causes = CauseTable(examples: examples)
+    var indexesOfFailures: [Int64: Int] = [:]
     try forEachError { error in
-      let name = Array("\(error.exception)".utf8)
-      let place = places[name] ?? causes.count
-      if place == causes.count {
-        places[name] = place
-        causes.append(
-          ErrorCause(
-            exception: error.exception, firstSeq: error.seq, firstKey: error.key,
-            firstTime: error.time))
-        workers.append([])
-      }
-      causes[place].tasks += 1
-      causes[place].dependents += error.dependents
-      if error.worker != .null,
-        workers[place].insert(Array("\(error.worker)".utf8)).inserted,
-        workers[place].count <= examples, case .text(let address) = error.worker
-      {
-        causes[place].workerAddresses.append(address)
-      }
-      guard examples > 0 else { return }
-      causes[place].retries = max(causes[place].retries, error.retries)
-      if causes[place].keys.count < examples { causes[place].keys.append(error.key) }
-      if error.dependents > 0 { placesOfFailures[error.seq] = place }
+      let index = causes.add(error)
+      if examples > 0, error.dependents > 0 { indexesOfFailures[error.seq] = index }
     }
-    if !placesOfFailures.isEmpty {
+    if !indexesOfFailures.isEmpty {
       try forEachAffected { task in
-        guard let place = task.causeSeq.flatMap({ placesOfFailures[$0] }),
-          causes[place].dependentKeys.count < examples
-        else { return }
-        causes[place].dependentKeys.append(task.key)
+        guard let index = task.causeSeq.flatMap({ indexesOfFailures[$0] }) else { return }
+        causes.add(task, failedWith: index)
       }
     }
-    return try reader.translating {
-      let select = try reader.connection.prepare(
-        "SELECT args ->> '$.traceback_text' FROM event WHERE seq = ?")
-      for place in causes.indices {
-        defer { select.reset() }
-        causes[place].workers = Int64(workers[place].count)
-        try select.bind(1, causes[place].firstSeq)
-        if try select.step() { causes[place].firstTraceback = select.value(0) }
-      }
-      return causes.sorted { ($1.tasks, $0.firstSeq) < ($0.tasks, $1.firstSeq) }
-    }
+    return causes.sorted().map(\.cause)
   }
 }

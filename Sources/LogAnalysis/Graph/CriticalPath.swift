@@ -99,27 +99,17 @@ private struct PathWalk {
       try sent.bind(1, seq)
       guard try sent.step(), !sent.isNull(1), let key = try reader.keys.element(sent.integer(0))
       else { break }
-      for dependency in try graphs.dependencies(of: key) {
+      next = try PathRule.predecessor(try graphs.dependencies(of: key)) { dependency in
         defer { before.reset() }
         try before.bind(1, dependency)
         try before.bind(2, sent.integer(1))
-        if try before.step(), let seq = before.optionalInteger(0) { next = max(seq, next ?? .min) }
+        return try before.step() ? before.optionalInteger(0) : nil
       }
     }
     return chain
   }
 
   // MARK: - The pieces
-
-  /// What the scheduler and the worker recorded about a task of the chain; `nil` if they did not.
-  private struct Task {
-    var key: String
-    var worker: SQLiteValue
-    var seq: Int64
-    var ready, sent: Int64?
-    var done: Int64
-    var started, stopped, fetchedFrom, fetchedTo: Int64?
-  }
 
   func pieces(_ chain: [Int64]) throws -> [PathSegment] {
     func moment(_ action: String, _ function: String) -> String {
@@ -149,62 +139,27 @@ private struct PathWalk {
       guard try select.step(), let key = try reader.keys.element(select.integer(0)) else {
         continue
       }
-      let task = Task(
-        key: key.text, worker: select.value(1), seq: seq,
+      var moments = PathMoments(
         ready: before ?? select.optionalInteger(3), sent: select.optionalInteger(4),
-        done: select.integer(2), started: select.optionalInteger(5),
-        stopped: select.optionalInteger(6), fetchedFrom: select.optionalInteger(7),
-        fetchedTo: select.optionalInteger(8))
-      pieces += Self.pieces(task)
-      before = task.done
-    }
-    return pieces
-  }
-
-  /// Workers have their own clocks: their times are clamped to what the scheduler observed.
-  private static func pieces(_ task: Task) -> [PathSegment] {
-    let done = task.done
-    let sent = both(task.sent, task.ready, max)
-    func within(_ moment: Int64?, to end: Int64? = nil) -> Int64? {
-      both(both(moment, sent, max), min(end ?? done, done), min)
-    }
-    let started = within(task.started ?? sent)
-    let stopped = within(both(task.stopped ?? done, task.started ?? sent, max))
-    let from = within(task.fetchedFrom ?? sent, to: task.started)
-    let to = within(task.fetchedTo ?? sent, to: task.started)
-    var pieces: [PathSegment] = []
-    func add(_ kind: PathSegment.Kind, _ start: Int64?, _ stop: Int64?) {
-      let isLong = both(start, stop, { $1 > $0 ? 1 : 0 }) == 1
-      guard isLong || kind == .compute else { return }
-      pieces.append(
+        done: select.integer(2))
+      moments.started = select.optionalInteger(5)
+      moments.stopped = select.optionalInteger(6)
+      moments.fetchedFrom = select.optionalInteger(7)
+      moments.fetchedTo = select.optionalInteger(8)
+      let worker = select.value(1)
+      pieces += moments.pieces.map { piece in
         PathSegment(
-          kind: kind, key: task.key, worker: kind == .wait ? .null : task.worker, start: start,
-          stop: stop, seq: task.seq))
+          kind: piece.kind, key: key.text, worker: piece.kind == .wait ? .null : worker,
+          start: piece.start, stop: piece.stop, seq: seq)
+      }
+      before = moments.done
     }
-    add(.wait, task.ready, sent)
-    if let from, let to, to > from {
-      add(.queue, sent, both(from, sent, max))
-      add(.transfer, from, to)
-      add(.queue, to, started)
-    } else {
-      add(.queue, sent, started)
-    }
-    add(.compute, started, stopped)
-    add(.report, stopped, done)
     return pieces
-  }
-
-  /// As in SQL: an expression with an unknown operand is unknown.
-  private static func both(
-    _ a: Int64?, _ b: Int64?, _ body: (Int64, Int64) -> Int64
-  ) -> Int64? {
-    guard let a, let b else { return nil }
-    return body(a, b)
   }
 
   /// The pieces with their shares, rounded as in the view.
   func shared(_ pieces: [PathSegment]) throws -> [PathSegment] {
-    let lengths = pieces.map { Self.both($0.start, $0.stop, { $1 &- $0 }) }
+    let lengths = pieces.map { PathMoments.both($0.start, $0.stop, { $1 &- $0 }) }
     let total = lengths.reduce(Int64(0)) { $0 &+ ($1 ?? 0) }
     let select = try reader.connection.prepare("SELECT round(? * 1.0 / nullif(?, 0), 4)")
     return try zip(pieces, lengths).map { piece, length in

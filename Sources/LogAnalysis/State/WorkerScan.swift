@@ -118,6 +118,7 @@ struct WorkerScan {
       if let start, (row.left ?? end) != start {
         let life = Double((row.left ?? end) &- start)
         row.share = row.busySeconds * 1e9 / Double(max(row.nthreads ?? 1, 1)) / life
+        row.capacitySeconds = life / 1e9 * Double(max(row.nthreads ?? 1, 1))
         row.occupancy = Double(figures.given) / life
       }
       row.clock = lives.lives[place].source.flatMap { clocks.last(ofSource: $0) }

@@ -37,6 +37,8 @@ public struct RunSummary: Sendable {
     public var busySeconds = 0.0
     public var share: Double?
     public var occupancy: Double?
+    /// The time of its threads, in seconds, of which `busySeconds` is a share.
+    package var capacitySeconds = 0.0
     /// 1 for the first worker at its address.
     public var life: Int64 = 1
     /// The last offset of its clock behind the scheduler's, and its uncertainty, in nanoseconds;
@@ -49,6 +51,17 @@ public struct RunSummary: Sendable {
   public var workers: [Worker] = []
 }
 
+extension Sequence<RunSummary.Worker> {
+  /// The share of the time of all threads that they computed; `nil` if no worker had any time.
+  package var utilization: Double? {
+    let (busy, capacity) = reduce((0.0, 0.0)) {
+      $1.capacitySeconds > 0
+        ? ($0.0 + $1.busySeconds, $0.1 + $1.capacitySeconds) : $0
+    }
+    return capacity > 0 ? busy / capacity : nil
+  }
+}
+
 /// Durations of one kind, and their nearest-rank percentiles.
 ///
 /// Nearly all are below four seconds and take four bytes each; the others are stored separately.
@@ -57,9 +70,11 @@ package struct Durations {
   private var others: [Int64] = []
   private(set) var total: Int64 = 0
 
-  var count: Int { small.count + others.count }
+  package init() {}
 
-  mutating func add(_ nanoseconds: Int64) {
+  package var count: Int { small.count + others.count }
+
+  package mutating func add(_ nanoseconds: Int64) {
     total &+= nanoseconds
     if let value = UInt32(exactly: nanoseconds) {
       small.append(value)
@@ -69,7 +84,7 @@ package struct Durations {
   }
 
   /// The smallest duration that is not exceeded by this percentage of all durations.
-  mutating func percentile(_ percent: Int) -> Int64 {
+  package mutating func percentile(_ percent: Int) -> Int64 {
     let place = (count * percent + 99) / 100 - 1
     guard place >= 0 else { return 0 }
     others.sort()

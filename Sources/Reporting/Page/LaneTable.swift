@@ -6,6 +6,11 @@ struct LaneTable {
     case failed = 1
     /// Its end is not in the log: it was still running, its worker died, or the log has a gap.
     case open = 2
+    /// It failed because its worker died, so that the scheduler never learned its times.
+    case lost = 3
+
+    /// Whether the scheduler learned the times of the work, so that summaries include it.
+    var isReported: Bool { self == .done || self == .failed }
   }
 
   struct Span {
@@ -27,6 +32,9 @@ struct LaneTable {
       self.source = source
       what = UInt32(action) << 2 | outcome.rawValue
     }
+
+    var action: Int { Int(what >> 2) }
+    var outcome: Outcome { Outcome(rawValue: what & 3) ?? .open }
   }
 
   struct Lane {

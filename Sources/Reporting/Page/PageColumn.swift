@@ -12,6 +12,10 @@ final class PageColumn {
   /// The number of bytes before compression.
   private(set) var rawCount = 0
   private var pending: [UInt8] = []
+
+  /// The number of bytes that were added, before compression.
+  var byteCount: Int { rawCount + pending.count }
+
   private let stream: UnsafeMutablePointer<z_stream>
   private var isFinished = false
 

@@ -24,12 +24,20 @@ struct PageData {
   private var scan: PageScan
   private var fixed: [PageColumn] = []
   private var stories: [PageColumn]?
+  private let needCount: Int
+  private let lastOfRun: [Int: (task: Int, index: Int)]
 
   /// - Throws: `LogError`.
   init(_ scan: consuming PageScan) throws {
     self.scan = scan
     self.scan.lanes.sort()
-    fixed = [edges(), series()] + spans() + taskColumns()
+    self.scan.attempts.sort()
+    self.scan.figures.add(self.scan.lanes, self.scan.tasks)
+    let needs = NeedTable(self.scan.tasks)
+    needCount = needs.count
+    let attempts = Self.attempts(self.scan, needs)
+    lastOfRun = attempts.lastOfRun
+    fixed = [edges(needs), series()] + spans() + taskColumns() + attempts.columns
     for column in fixed { column.finish() }
   }
 
@@ -53,7 +61,8 @@ struct PageData {
     }
     columns = fixed + [keys] + (stories ?? [])
     for column in columns { column.finish() }
-    document = JSONWriter.text(try document(scan, detail)).replacing("<", with: "\\u003c")
+    document = JSONWriter.text(try document(scan, detail, needCount, lastOfRun)).replacing(
+      "<", with: "\\u003c")
   }
 
   // MARK: - Tasks
@@ -78,38 +87,26 @@ struct PageData {
     let bytes = PageColumn("nbytes")
     let type = PageColumn("type")
     let state = PageColumn("state")
-    let sent = PageColumn("sent")
+    let failure = PageColumn("failure")
     let run = PageColumn("run")
-    for slot in scan.tasks.slots {
+    for (task, slot) in scan.tasks.slots.enumerated() {
       prefix.number(slot.prefix)
       bytes.number(max(0, slot.nbytes))
       type.number(slot.typename)
       state.byte(slot.isAtScheduler ? slot.state : 254)
-      sent.number(slot.sent)
+      failure.number(scan.failures.last[task]?.code ?? 0)
       run.number(slot.run)
     }
-    return [prefix, bytes, type, state, sent, run]
+    return [prefix, bytes, type, state, failure, run]
   }
 
-  private func edges() -> PageColumn {
+  private func edges(_ needs: NeedTable) -> PageColumn {
     let column = PageColumn("needs")
-    let (tasks, needs) = scan.tasks.edges
-    // Grouped by task, in order of arrival: a counting sort.
-    var starts = [Int32](repeating: 0, count: scan.tasks.slots.count + 1)
-    for task in tasks { starts[Int(task) + 1] += 1 }
-    for index in 1..<max(1, starts.count) { starts[index] += starts[index - 1] }
-    var sorted = [Int32](repeating: 0, count: needs.count)
-    var next = starts
-    for (task, need) in zip(tasks, needs) {
-      sorted[Int(next[Int(task)])] = need
-      next[Int(task)] += 1
-    }
     for task in scan.tasks.slots.indices {
-      // A graph that was submitted again has the same edges again.
-      let unique = Set(sorted[Int(starts[task])..<Int(starts[task + 1])]).sorted()
-      column.number(unique.count)
+      let own = needs[task]
+      column.number(own.count)
       var before = Int64(task)
-      for need in unique {
+      for need in own {
         column.signed(before - Int64(need))
         before = Int64(need)
       }

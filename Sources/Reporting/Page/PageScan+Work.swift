@@ -12,6 +12,7 @@ extension PageScan {
     _ task: Int, _ row: EventRow, _ cursor: EventCursor, _ about: Int?, hasFailed: Bool
   ) throws -> Int? {
     let reader = reader
+    runArgs = RunArgs()
     let outcome = cursor.withArgs(of: row) { text -> (OutcomeScan, [UInt8]) in
       let scan = OutcomeScan(text, retainsSpans: true)
       // The text is valid only until the next row is read, and its names are looked up below.
@@ -29,6 +30,7 @@ extension PageScan {
       worker = workers.index(name(range), at: row.seq)
     }
     guard let worker = worker ?? about else { return nil }
+    runArgs.worker = String(worker)
     // This is the end that the worker itself did not record, unless the worker died of the task.
     // The end at another worker remains unknown.
     let isItsWorker = tasks[task].executingOn == Int32(worker)
@@ -43,6 +45,8 @@ extension PageScan {
         ? 0 : (workers[worker].clock?.offset ?? 0) / 1000
       let start = microseconds(span.start) &+ offset
       let stop = microseconds(span.stop) &+ offset
+      runArgs.spans.append(
+        WorkSpan(action: name(span.action), start: start, stop: stop, source: nil))
       firstTime = min(firstTime, start)
       lastTime = max(lastTime, stop)
       lanes.add(
@@ -89,35 +93,5 @@ extension PageScan {
 
   mutating func releaseAll(_ task: Int, _ time: Int64) {
     while tasks[task].holder >= 0 { release(task, tasks[task].holder, time) }
-  }
-
-  // MARK: - Failures
-
-  mutating func addFailure(_ task: Int, _ row: EventRow, _ worker: Int?, _ time: Int64) {
-    guard let cause = known?.cause(of: row.seq), cause == row.seq else {
-      return failures.addAffected(task, cause: known?.cause(of: row.seq))
-    }
-    failures.add(
-      FailureTable.Failure(
-        task: task, time: time, worker: worker, retries: max(0, Int(tasks[task].sent) - 1)),
-      seq: row.seq)
-  }
-
-  /// Adds the texts of the failures.
-  mutating func addTexts(of known: RunFailures) throws {
-    var failures = failures
-    try known.forEachError { error in
-      failures.addTexts(
-        error.seq, exception: Self.text(error.exception), traceback: Self.text(error.traceback))
-    }
-    self.failures = failures
-  }
-
-  private static func text(_ value: SQLiteValue) -> String? {
-    switch value {
-    case .null: nil
-    case .text(let text): text
-    default: String(describing: value)
-    }
   }
 }

@@ -24,6 +24,8 @@ struct PageScan {
   var lanes = LaneTable()
   var workers = WorkerTable()
   var failures = FailureTable()
+  var attempts = AttemptTable()
+  var figures = PageFigures()
   var prefixes = NameTable()
   var typenames = NameTable()
   var kinds: [Kind] = []
@@ -50,6 +52,8 @@ struct PageScan {
   private var prefixPages: [Int64: [Int64]] = [:]
   /// The failures of the current run, with the blamed task of each.
   private(set) var known: RunFailures?
+  /// The args of the current event about the end of a task.
+  var runArgs = RunArgs()
   let hooks: Hooks
   private let stateOf: [Int64: UInt8]
   private let executing: Set<Int64>
@@ -116,6 +120,7 @@ struct PageScan {
       if source.source.name != .null { workers[row].name = source.source.name }
       workerOf[source.number] = row
     }
+    try attempts.beginRun(reader, sources, workerOf)
     let firstTask = tasks.slots.count
     let cursor = try reader.events(of: run, order: .causal)
     var count: Int64 = 0
@@ -136,7 +141,9 @@ struct PageScan {
     }
     runs.append((run, count))
     try endRun(run, from: firstTask, workerOf)
-    try addTexts(of: known)
+    try failures.endRun(known)
+    attempts.endRun()
+    try addSummary(of: run)
   }
 
   private mutating func withoutKey(
@@ -151,6 +158,7 @@ struct PageScan {
       else { return }
       if row.hook == hooks.removeWorker {
         workers.recordLeave(index, time)
+        attempts.removeWorker(index, row, time)
       } else {
         let snapshot = try cursor.event(of: row)?.event.snapshot.value?["worker"]
         if row.hook == hooks.addWorker {
@@ -205,6 +213,7 @@ struct PageScan {
       } else {
         try atScheduler(task, row, cursor, about, time)
       }
+      try attempt(task, row, cursor, about, isScheduler: worker == nil, time)
     } else if row.hook == hooks.addReplica, let about {
       let nbytes = cursor.withArgs(of: row) { OutcomeScan($0).nbytes }
       addReplica(task, Int32(about), time, nbytes: nbytes.flatMap { $0 })
@@ -254,7 +263,7 @@ struct PageScan {
     let stop = max(start, min(time, workers[worker].left ?? time))
     lanes.add(
       LaneTable.Span(
-        start: start, stop: stop, task: task, action: 0, outcome: hasFailed ? .failed : .open),
+        start: start, stop: stop, task: task, action: 0, outcome: hasFailed ? .lost : .open),
       worker: worker, thread: nil)
   }
 
@@ -277,12 +286,12 @@ struct PageScan {
     if previous == PageStates.memory { releaseAll(task, time) }
     switch finish {
     case PageStates.processing:
-      tasks[task].sent += 1
       tasks[task].processingOn = Int32(about ?? -1)
       workers.change(tasks[task].processingOn, time, tasks: 1)
     case PageStates.memory:
       if let worker = worker ?? about { addReplica(task, Int32(worker), time) }
-    case PageStates.erred: addFailure(task, row, worker ?? about, time)
+    case PageStates.erred:
+      failures.add(task, row.seq, worker: worker ?? about, time, cause: known?.cause(of: row.seq))
     default: break
     }
   }

@@ -14,6 +14,11 @@ struct TaskTable {
     var held: Int64 = 0
     /// The start at the worker that runs it, while no end is known.
     var executingSince: Int64 = 0
+    /// The first transition at the scheduler; `.max` if there is none.
+    var seen = Int64.max
+    /// The event by which the scheduler sent it last, and its time; 0 if there is none.
+    var sentSeq: Int64 = 0
+    var sentTime: Int64 = 0
     var story = StoryArena.Place()
     var events: UInt32 = 0
     var prefix: Int32 = 0
@@ -25,7 +30,6 @@ struct TaskTable {
     var holder: Int32 = -1
     var executingOn: Int32 = -1
     var run: Int32 = 0
-    var sent: UInt32 = 0
     /// The index of its state at the scheduler in `PageStates.names`.
     var state: UInt8 = PageStates.none
     var isAtScheduler = false

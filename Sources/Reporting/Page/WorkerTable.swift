@@ -1,4 +1,5 @@
 import EventLog
+import LogAnalysis
 import TaskLogPlugin
 
 /// The workers of the runs, with their numbers of tasks and bytes over time.
@@ -20,10 +21,18 @@ struct WorkerTable {
     var nthreads: Int64?
     var tasks: Int64 = 0
     var bytes: Int64 = 0
+    /// The most at any time.
+    var mostTasks: Int64 = 0
+    var mostBytes: Int64 = 0
     var series: StepSeries
+    /// The row of the summary; `nil` if the scheduler did not know it.
+    var summary: RunSummary.Worker?
   }
 
   private(set) var rows: [Row] = []
+  /// The bytes of results on all workers, and the most at any time.
+  private var bytes: Int64 = 0
+  private(set) var mostBytes: Int64 = 0
   /// The workers of the run.
   private var lives = WorkerLives()
   private var rowByLife: [Int: Int] = [:]
@@ -41,6 +50,20 @@ struct WorkerTable {
     byAddress = [:]
     addresses = [:]
     byText = [:]
+    // Results that remain at the end of one run do not exist in the next.
+    bytes = 0
+  }
+
+  /// Adds the rows of a run's summary.
+  mutating func add(_ summary: RunSummary) {
+    var indexes: [String: Int] = [:]
+    for (index, life) in lives.lives.enumerated() {
+      indexes["\(life.number) \(life.address)"] = index
+    }
+    for worker in summary.workers {
+      guard let index = indexes["\(worker.life) \(worker.address)"] else { continue }
+      rows[self.index(ofLife: index)].summary = worker
+    }
   }
 
   /// The row of the worker at an address in a scheduler event.
@@ -105,7 +128,7 @@ struct WorkerTable {
     let row = Int(row)
     // The counts of a worker that has left are already zero.
     rows[row].tasks = max(0, rows[row].tasks + tasks)
-    rows[row].bytes = max(0, rows[row].bytes + bytes)
+    setBytes(row, max(0, rows[row].bytes + bytes))
     recordPoint(row, time)
   }
 
@@ -120,11 +143,19 @@ struct WorkerTable {
   mutating func recordLeave(_ row: Int, _ time: Int64) {
     rows[row].left = max(time, rows[row].left ?? time)
     rows[row].tasks = 0
-    rows[row].bytes = 0
+    setBytes(row, 0)
     recordPoint(row, time)
   }
 
+  private mutating func setBytes(_ row: Int, _ bytes: Int64) {
+    self.bytes += bytes - rows[row].bytes
+    rows[row].bytes = bytes
+    mostBytes = max(mostBytes, self.bytes)
+  }
+
   private mutating func recordPoint(_ row: Int, _ time: Int64) {
+    rows[row].mostTasks = max(rows[row].mostTasks, rows[row].tasks)
+    rows[row].mostBytes = max(rows[row].mostBytes, rows[row].bytes)
     rows[row].series.add(time, [rows[row].tasks, rows[row].bytes])
   }
 }

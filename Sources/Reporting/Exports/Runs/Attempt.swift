@@ -29,8 +29,9 @@ final class Attempt {
   /// When the worker started and stopped running it.
   var started: Int64?
   var stopped: Int64?
-  /// When the scheduler received its end.
+  /// When the scheduler received its end, and the seq of that event.
   var ended: Int64?
+  var endSeq: Int64?
 
   var outcome = Outcome.unfinished
   /// The args of its end at the scheduler.

@@ -127,6 +127,7 @@ struct AttemptTracker {
       attempt.taskRunID = attempt.taskRunID ?? recorded.event.taskRunID
     }
     attempt.ended = time
+    attempt.endSeq = recorded.seq
     attempt.outcome =
       switch finish {
       case .memory: .memory

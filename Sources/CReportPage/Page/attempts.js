@@ -1,0 +1,92 @@
+// The attempts of each task, and the chains of tasks that they form. Both are computed when the page is
+// written, as `tasklog critical-path` does; here they are only read.
+
+import { Numbers } from "./data.js";
+
+const ATTEMPT_BLOCK = 64;
+/** What is known about an attempt. */
+const [SENT, STARTED, STOPPED, ENDED, PATH] = [1, 2, 4, 8, 16];
+const OUTCOME_BITS = 5;
+const PIECES = ["wait", "queue", "transfer", "queue", "compute", "report"];
+const WITHOUT_TIMES = 64;
+
+/**
+ * Where every 64th task begins in the two columns of attempts.
+ * @param {Uint8Array} sizes
+ * @param {number} count
+ */
+export function indexAttempts(sizes, count) {
+  const places = new Uint32Array((Math.ceil(count / ATTEMPT_BLOCK) + 1) * 2);
+  const read = new Numbers(sizes);
+  for (let i = 2; i < places.length; i++) places[i] = places[i - 2] + read.next();
+  return places;
+}
+
+/**
+ * All attempts of a task, in the order in which they were sent.
+ * @param {import("./side.js").Side} side
+ * @param {number} task
+ */
+export function taskAttempts(side, task) {
+  const block = Math.floor(task / ATTEMPT_BLOCK);
+  const heads = new Numbers(side.attemptHeads, side.attemptPlaces[block * 2]);
+  const moments = new Numbers(side.attemptMoments, side.attemptPlaces[block * 2 + 1]);
+  for (let other = block * ATTEMPT_BLOCK; ; other++) {
+    /** @type {import("./types.js").Attempt[]} */
+    const attempts = [];
+    for (let left = heads.next(); left > 0; left--) attempts.push(readAttempt(side, other, heads, moments));
+    if (other === task) return attempts;
+  }
+}
+
+/**
+ * @param {import("./side.js").Side} side
+ * @param {number} task
+ * @param {Numbers} heads
+ * @param {Numbers} moments
+ * @returns {import("./types.js").Attempt}
+ */
+function readAttempt(side, task, heads, moments) {
+  const origin = side.firstTime[task];
+  const head = heads.next();
+  const worker = heads.next() - 1;
+  const time = (/** @type {number} */ mark) => (head & mark ? origin + moments.signed() : null);
+  const mask = head & PATH ? heads.next() : 0;
+  const start = mask && mask !== WITHOUT_TIMES ? origin + moments.signed() : null;
+  let [sent, started, stopped, ended] = [time(SENT), time(STARTED), time(STOPPED), time(ENDED)];
+  /** @type {import("./types.js").Piece[]} */
+  const pieces = [];
+  if (mask === WITHOUT_TIMES) {
+    pieces.push(["compute", null, null]);
+  } else if (mask) {
+    let at = start;
+    PIECES.forEach((name, bit) => {
+      if (!(mask & (1 << bit))) return;
+      pieces.push([name, at, (at += moments.next())]);
+    });
+    const [, begin, end] = pieces.find(([name]) => name === "compute");
+    sent ??= pieces[0][0] === "wait" ? pieces[0][2] : start;
+    started ??= begin;
+    stopped ??= end;
+    ended ??= at;
+  }
+  const need = head & PATH ? heads.next() : 0;
+  const before = need ? { task: side.needsOf(task)[need - 1], at: heads.next() } : null;
+  return { task, worker, outcome: side.outcomes[head >> OUTCOME_BITS], sent, started, stopped, ended, pieces, before };
+}
+
+/**
+ * The chain of attempts that ends with an attempt of a task.
+ * @param {import("./side.js").Side} side
+ * @param {number} task
+ * @param {number} at
+ */
+export function chainTo(side, task, at) {
+  const chain = [];
+  for (let next = { task, at }; next; ) {
+    const attempt = taskAttempts(side, next.task)[next.at];
+    chain.push(attempt);
+    next = attempt.before;
+  }
+  return chain.reverse();
+}

@@ -1,0 +1,120 @@
+import LogAnalysis
+
+/// The columns of attempts, grouped by task: one with small numbers, one with times, and one with
+/// the size of each in every block of tasks, so that a page can read a single task's.
+extension PageData {
+  static let attemptBlock = 64
+
+  /// Marks of what is known about an attempt; its outcome is in the bits above.
+  private struct Known: OptionSet {
+    var rawValue: UInt64
+
+    static let sent = Known(rawValue: 1)
+    static let started = Known(rawValue: 2)
+    static let stopped = Known(rawValue: 4)
+    static let ended = Known(rawValue: 8)
+    /// It has pieces of a path.
+    static let path = Known(rawValue: 16)
+    static let bitCount: UInt64 = 5
+  }
+
+  /// The pieces of a path in their order, by the bit of each.
+  private static let pieces: [PathSegment.Kind] = [
+    .wait, .queue, .transfer, .queue, .compute, .report,
+  ]
+  /// The pieces have no times.
+  private static let isWithoutTimes: UInt64 = 64
+
+  struct Attempts {
+    var columns: [PageColumn]
+    /// The last attempt with an end in each run: its task, and its index among the task's attempts.
+    var lastOfRun: [Int: (task: Int, index: Int)]
+  }
+
+  static func attempts(_ scan: PageScan, _ needs: NeedTable) -> Attempts {
+    let (heads, times) = (PageColumn("attempt"), PageColumn("moment"))
+    let sizes = PageColumn("attemptsize")
+    let (table, slots) = (scan.attempts, scan.tasks.slots)
+    let predecessors = table.paths.predecessors(needs, taskCount: slots.count)
+    // The index of each outcome among the attempts of its task.
+    var indexes = [Int32](repeating: 0, count: table.paths.outcomes.count)
+    var (task, first) = (Int32(-1), 0)
+    for (row, attempt) in table.rows.enumerated() {
+      if attempt.task != task { (task, first) = (attempt.task, row) }
+      if attempt.path >= 0 { indexes[Int(attempt.path)] = Int32(row - first) }
+    }
+    var (next, written) = (0, (heads: 0, times: 0))
+    for task in slots.indices {
+      let start = next
+      while next < table.rows.count, table.rows[next].task == task { next += 1 }
+      heads.number(next - start)
+      for attempt in table.rows[start..<next] {
+        let path = Int(attempt.path)
+        let predecessor = path < 0 ? -1 : predecessors[path]
+        write(attempt, after: slots[task].first, scan, predecessor, heads, times)
+        guard predecessor >= 0 else {
+          if path >= 0 { heads.number(0) }
+          continue
+        }
+        let need = table.paths.outcomes[Int(predecessor)].task
+        let index = needs[task].firstIndex(of: need).map { $0 - needs[task].startIndex } ?? 0
+        heads.number(index + 1)
+        heads.number(indexes[Int(predecessor)])
+      }
+      guard task % attemptBlock == attemptBlock - 1 || task == slots.count - 1 else { continue }
+      sizes.number(heads.byteCount - written.heads)
+      sizes.number(times.byteCount - written.times)
+      written = (heads.byteCount, times.byteCount)
+    }
+    return Attempts(
+      columns: [heads, times, sizes],
+      lastOfRun: table.paths.lastOfRun.mapValues {
+        (Int(table.paths.outcomes[$0].task), Int(indexes[$0]))
+      })
+  }
+
+  /// - Parameter origin: times are relative to it.
+  private static func write(
+    _ attempt: AttemptTable.Row, after origin: Int64, _ scan: PageScan, _ predecessor: Int32,
+    _ heads: PageColumn, _ times: PageColumn
+  ) {
+    var known: Known = []
+    var (mask, lengths, numbers) = (UInt64(0), [Int64](), [Int64]())
+    if attempt.path >= 0 {
+      known.insert(.path)
+      let pieces = scan.attempts.paths.pieces(Int(attempt.path), after: predecessor)
+      if let start = pieces.first?.start {
+        numbers.append(start - origin)
+        var bit = 0
+        for piece in pieces {
+          while Self.pieces[bit] != piece.kind { bit += 1 }
+          mask |= 1 << UInt64(bit)
+          lengths.append((piece.stop ?? 0) - (piece.start ?? 0))
+          bit += 1
+        }
+      } else {
+        mask = isWithoutTimes
+      }
+    }
+    let outcome = attempt.path < 0 ? nil : scan.attempts.paths.outcomes[Int(attempt.path)]
+    let hasWork = outcome.map { $0.started != PathTable.unknown } ?? false
+    let isOnPath = mask != 0 && mask != isWithoutTimes
+    // What follows from the pieces is not repeated.
+    let wait = mask & 1 != 0 ? lengths[0] : 0
+    func add(_ mark: Known, _ time: Int64, unless isImplied: Bool) {
+      guard time != PathTable.unknown, !isImplied else { return }
+      known.insert(mark)
+      numbers.append(time - origin)
+    }
+    let sent = isOnPath ? origin + numbers[0] + wait : PathTable.unknown
+    add(.sent, attempt.sent, unless: attempt.sent == sent)
+    add(.started, attempt.started, unless: hasWork)
+    add(.stopped, attempt.stopped, unless: hasWork)
+    add(.ended, attempt.ended, unless: isOnPath)
+    heads.number(known.rawValue | UInt64(attempt.outcome) << Known.bitCount)
+    heads.number(attempt.worker + 1)
+    if attempt.path >= 0 { heads.number(mask) }
+    for number in numbers { times.signed(number) }
+    for length in lengths { times.number(length) }
+  }
+}
