@@ -6,17 +6,17 @@ import LogMaintenance
 import Querying
 import Recording
 
-struct DiffCommand: ParsableCommand {
+struct CompareCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "diff",
+    commandName: "compare",
     abstract: "Compare two runs: counts, durations, failures, first difference.",
     discussion: """
       Tables: prefixes, states, and first_difference: the first differing event of the schedulers. \
       Times, stimuli and addresses are not compared.
 
       Examples:
-        tasklog diff "#1" latest
-        tasklog diff latest latest --table prefixes --format csv
+        tasklog compare "#1" latest
+        tasklog compare latest latest --table prefixes --format csv
       """)
 
   @Argument(help: ArgumentHelp("A run, as for --run.", valueName: "run1"))
@@ -49,7 +49,7 @@ struct DiffCommand: ParsableCommand {
     let reader = try LogReader(path: log.path)
     let runs = try reader.runs(matching: log.selector)
     guard runs.count == 1 else {
-      throw Failure.usage("\(selector): selects several runs; diff compares two single runs")
+      throw Failure.usage("\(selector): selects several runs; compare two single runs")
     }
     return (reader, runs[0])
   }
