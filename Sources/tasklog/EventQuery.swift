@@ -62,6 +62,7 @@ struct EventQuery {
     var filter = filter
     let runIDs = try reader.runs(matching: log.selector).map(\.number)
     filter.runs = log.selector == "all" && output.follow ? nil : runIDs
+    try filter.resolveSpans(reader, reports: !output.follow)
     return EventStream.Part(name: log.name, reader: reader, filter: filter)
   }
 

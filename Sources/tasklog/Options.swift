@@ -148,7 +148,7 @@ struct ReportOptions: ParsableArguments {
 
   func write(_ report: Report) throws {
     var report = report
-    if let table {
+    if let table, !report.tables.isEmpty {
       guard let match = report.tables.first(where: { $0.name == table }) else {
         throw Failure.usage(
           "--table \(table.isEmpty ? "''" : table): unknown table; "

@@ -1,5 +1,6 @@
 import ArgumentParser
 import EventLog
+import LogAnalysis
 import LogFormat
 import PluginLoading
 import Querying
@@ -135,6 +136,10 @@ extension ReportingError: ExplainedError {
 }
 
 extension WorkerSpoolError: ExplainedError {
+  var isUsage: Bool { false }
+}
+
+extension ScopeError: ExplainedError {
   var isUsage: Bool { false }
 }
 

@@ -156,7 +156,8 @@ import Testing
 
   @Test func `two equal runs have no first difference`() throws {
     let result = try Command.run([
-      "compare", "#1", "#1", "--log", SampleLog.path, "--table", "first_difference", "--format", "csv",
+      "compare", "#1", "#1", "--log", SampleLog.path, "--table", "first_difference", "--format",
+      "csv",
     ])
     #expect(result.lines == ["side,event,seq,time,hook,key,start,finish"])
     let other = try Command.run([

@@ -35,6 +35,8 @@ package struct OutcomeScan {
 
   private let action: Action
   private let retainsSpans: Bool
+  /// Cuts the sums and the longest span, in seconds since 1970 UTC; `nil` for all of time.
+  private let window: (start: Double, stop: Double)?
   private var scan: JSONScan
 
   /// - Parameter text: followed by a byte that is not part of a number, such as the NUL of SQLite's
@@ -45,9 +47,11 @@ package struct OutcomeScan {
 
   /// - Parameter text: as above.
   init(
-    _ text: UnsafeBufferPointer<UInt8>, longestOf action: Action, retainsSpans: Bool = false
+    _ text: UnsafeBufferPointer<UInt8>, longestOf action: Action, retainsSpans: Bool = false,
+    window: TimeWindow? = nil
   ) {
     self.action = action
+    self.window = window?.seconds
     self.retainsSpans = retainsSpans
     scan = JSONScan(text)
     guard scan.take("{") else { return }
@@ -98,12 +102,17 @@ package struct OutcomeScan {
     } while scan.take(",")
     _ = scan.take("}")
     guard let name, let start, let stop else { return }
+    if retainsSpans { spans.append(Span(action: name, start: start, stop: stop, source: source)) }
+    var seconds = stop - start
+    if let window {
+      guard start <= window.stop, stop >= window.start else { return }
+      seconds = min(stop, window.stop) - max(start, window.start)
+    }
     if scan.equals(name, "compute") {
-      computeSeconds += stop - start
+      computeSeconds += seconds
       hasCompute = true
     }
-    if retainsSpans { spans.append(Span(action: name, start: start, stop: stop, source: source)) }
-    if isWanted(name) { longest = max(longest ?? -.infinity, stop - start) }
+    if isWanted(name) { longest = max(longest ?? -.infinity, seconds) }
   }
 
   private func isWanted(_ name: Range<Int>) -> Bool {

@@ -66,8 +66,13 @@ struct QueryCommand: ParsableCommand {
     // Following and cursors treat each log separately.
     let isPerLog = output.follow || output.showCursor || output.afterCursor != nil
     let isTemplate = logs.given.count == 1 && LogTemplate.isTemplate(logs.given[0])
+    // The graphs of a run may be in other segments than the events of their tasks.
+    if isTemplate, isPerLog, !filters.span.isEmpty {
+      throw Failure.usage(
+        "--span: cannot be combined with --follow or a cursor for \(logs.given[0]); name one log")
+    }
     let logSet =
-      isPerLog || isTemplate
+      isPerLog || isTemplate && filters.span.isEmpty
       ? nil : try logs.joined(run: selection.selector, all: false, orders: false)
     defer { logSet?.remove() }
     try EventQuery(
