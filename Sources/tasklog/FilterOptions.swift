@@ -64,6 +64,12 @@ struct FilterOptions: ParsableArguments {
   @Option(
     parsing: .unconditionalSingleValue,
     help: ArgumentHelp(
+      "Tasks in this span of Dask: a name, an ID or a pattern.", valueName: "glob"))
+  var span: [String] = []
+
+  @Option(
+    parsing: .unconditionalSingleValue,
+    help: ArgumentHelp(
       "A comparison of an argument, with =, !=, <, <=, >, >= or ~ (a regular expression).",
       valueName: "name=value"))
   var arg: [String] = []
@@ -91,7 +97,8 @@ struct FilterOptions: ParsableArguments {
       ("--key", !key.isEmpty), ("--prefix", !prefix.isEmpty), ("--group", !group.isEmpty),
       ("--state", !state.isEmpty), ("--start", !start.isEmpty), ("--finish", !finish.isEmpty),
       ("--worker", !worker.isEmpty), ("--source", !source.isEmpty), ("--hook", !hook.isEmpty),
-      ("--stimulus", !stimulus.isEmpty), ("--client", !client.isEmpty), ("--arg", !arg.isEmpty),
+      ("--stimulus", !stimulus.isEmpty), ("--client", !client.isEmpty),
+      ("--span", !span.isEmpty), ("--arg", !arg.isEmpty),
       ("--grep", !grep.isEmpty), ("--since", since != nil), ("--until", until != nil),
     ].filter(\.1).map(\.0)
   }
@@ -111,6 +118,7 @@ struct FilterOptions: ParsableArguments {
     filter.sources = source
     filter.stimuli = stimulus
     filter.clients = client
+    filter.spans = span
     filter.args = try arg.map(FilterParsing.arg)
     filter.patterns = try grep.map { try FilterParsing.pattern($0, option: "--grep") }
     if let since {

@@ -182,7 +182,7 @@ struct ReportOptions: ParsableArguments {
   /// - Parameter options: as for `FormatOptions`.
   func write(_ report: Report, options: String = "") throws {
     var report = report
-    if let table {
+    if let table, !report.tables.isEmpty {
       guard let match = report.tables.first(where: { $0.name == table }) else {
         throw Failure.usage(
           "--table \(table.isEmpty ? "''" : table): unknown table; "

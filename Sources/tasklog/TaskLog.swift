@@ -1,5 +1,6 @@
 import ArgumentParser
 import EventLog
+import LogAnalysis
 import LogFormat
 import LogMaintenance
 import PluginLoading
@@ -32,7 +33,7 @@ struct TaskLog: AsyncParsableCommand {
         name: "Explain",
         subcommands: [
           ErrorsCommand.self, SlowestCommand.self, CriticalPathCommand.self, OpenCommand.self,
-          DiffCommand.self,
+          CompareCommand.self,
         ]),
       CommandGroup(name: "Replay", subcommands: [ReplayCommand.self, PluginsCommand.self]),
       CommandGroup(name: "Export", subcommands: [ExportCommand.self]),
@@ -45,8 +46,14 @@ struct TaskLog: AsyncParsableCommand {
         ]),
     ])
 
+  /// Former names of commands, and their names now.
+  private static let renamedCommands = ["diff": "compare"]
+
   static func main() async {
     Passwords.hideFromOthers()
+    if let former = CommandLine.arguments.dropFirst().first, let name = renamedCommands[former] {
+      fail("\(former): unknown command; did you mean '\(name)'?", Failure.usageCode)
+    }
     do {
       var command = try parseAsRoot()
       if var asynchronous = command as? any AsyncParsableCommand {
@@ -107,6 +114,8 @@ struct Failure: Error {
   /// EX_USAGE of `sysexits.h`.
   static let usageCode: Int32 = 64
   static let runCode: Int32 = 1
+  /// The answer of a check is no: `check` has findings, a report differs from the live one.
+  static let answerCode: Int32 = 2
   /// A replay whose rebuilt state did not match the recording.
   static let driftCode: Int32 = 3
 
@@ -138,6 +147,10 @@ extension ReportingError: ExplainedError {
 }
 
 extension WorkerSpoolError: ExplainedError {
+  var isUsage: Bool { false }
+}
+
+extension ScopeError: ExplainedError {
   var isUsage: Bool { false }
 }
 

@@ -143,7 +143,7 @@
       let checked = try ask(["check"], two, folder)
       #expect(checked.contains(#""finding":"in-no-log","log":"LOG""#), "\(checked)")
       #expect(checked.contains("10 events of run 01942f00"))
-      _ = try ask(["check", "--strict"], two, folder, code: 1)
+      _ = try ask(["check", "--strict"], two, folder, code: 2)
       let gaps = try ask(["query", "SELECT source_seq, count, reason FROM gaps"], two, folder)
       #expect(
         gaps.contains(#"{"source_seq":11,"count":10,"reason":"in none of the logs"}"#), "\(gaps)")
@@ -275,7 +275,7 @@
       try record(messages, "ordered.db", folder)
       let difference = try ask(
         [
-          "diff", "latest", "latest", "--log2", folder("ordered.db"), "--table",
+          "compare", "latest", "latest", "--log2", folder("ordered.db"), "--table",
           "first_difference", "--format", "csv",
         ], ["all.db"], folder)
       #expect(difference.split(separator: "\n").count == 1, "\(difference)")

@@ -82,7 +82,7 @@ struct QueryBenchmark {
         arguments: ["state", "--at", "\(size / 2)", "--table", "states"]),
       Question(name: "inspect", arguments: ["inspect"]),
       Question(name: "runs", arguments: ["runs"]),
-      Question(name: "diff latest latest", arguments: ["diff", "latest", "latest"]),
+      Question(name: "compare latest latest", arguments: ["compare", "latest", "latest"]),
     ]
   }
 

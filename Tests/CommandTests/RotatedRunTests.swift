@@ -46,7 +46,7 @@ import Testing
     let report = try run.run(["report", "--log", "logs/{run}.db", "-o", "page.html"])
     let same = try run.run(["report", "--log", "whole.db", "-o", "page.html"])
     #expect(report.output == same.output)
-    #expect(try run.csv(["diff", "latest", "latest", "--table", "first_difference"]).count == 1)
+    #expect(try run.csv(["compare", "latest", "latest", "--table", "first_difference"]).count == 1)
   }
 
   @Test func `a run is chosen by its place in the list, or its id`() async throws {

@@ -26,7 +26,7 @@ import Testing
     ("critical-path", ["critical-path", "--run", "all"]),
     ("open", ["open"]),
     ("workers", ["workers", "--run", "all"]),
-    ("diff", ["diff", "#1", "#2"]),
+    ("compare", ["compare", "#1", "#2"]),
     ("state", ["state", "--run", "#1", "--at", "30"]),
     ("inspect", ["inspect"]),
     ("runs", ["runs"]),

@@ -10,7 +10,7 @@ struct TerminalTests {
     "query", "query --state erred", "runs", "query 'SELECT * FROM tasks'",
     "query 'SELECT * FROM task_durations'", "query 'SELECT * FROM events'", "summary", "errors",
     "story top-20", "slowest", "critical-path", "workers", "state --at 300", "inspect",
-    "diff latest latest",
+    "compare latest latest",
   ]
 
   /// The lines of a command on a terminal so many columns wide.

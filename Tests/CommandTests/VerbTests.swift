@@ -156,11 +156,12 @@ import Testing
 
   @Test func `two equal runs have no first difference`() throws {
     let result = try Command.run([
-      "diff", "#1", "#1", "--log", SampleLog.path, "--table", "first_difference", "--format", "csv",
+      "compare", "#1", "#1", "--log", SampleLog.path, "--table", "first_difference", "--format",
+      "csv",
     ])
     #expect(result.lines == ["side,event,seq,time,hook,key,start,finish"])
     let other = try Command.run([
-      "diff", "#1", "latest", "--log2", SampleLog.path, "--log", SampleLog.path, "--table",
+      "compare", "#1", "latest", "--log2", SampleLog.path, "--log", SampleLog.path, "--table",
       "first_difference", "--format", "csv",
     ])
     #expect(other.lines.count == 3)
@@ -173,7 +174,7 @@ import Testing
     ),
     (["open", "--table", ""], "--table '': unknown table; the only table is open"),
     (["slowest", "-n", "-1"], "--limit -1: expected 0 or more"),
-    (["diff", "all", "#1"], "all: selects several runs; diff compares two single runs"),
+    (["compare", "all", "#1"], "all: selects several runs; compare two single runs"),
     (
       ["state", "--at", "soon"],
       "--at soon: not a time; write 2026-01-31T12:00:00, 2026-01-31, -10m (s, m, h, d), or seq:100"

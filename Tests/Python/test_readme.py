@@ -76,7 +76,7 @@ def test_a_command_of_the_cheat_sheet_answers(command: str, tmp_path: Path, task
         "TASKLOG_LOG": "run.db",
     }
     # Of a closed run nothing is open, and not every run has a failure.
-    takes_a_run = command.split()[1] not in ("check", "diff", "query", "runs")
+    takes_a_run = command.split()[1] not in ("check", "compare", "query", "runs")
     answers = []
     for run in ("1", "2") if takes_a_run else (None,):
         done = subprocess.run(

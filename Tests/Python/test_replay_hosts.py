@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 import venv
@@ -422,7 +423,7 @@ def test_what_was_noted_live_is_compared(
     swift = (HERE / "Counter.swift").read_text()
     other.write_text(swift.replace("start == .processing", "start == .released"))
     done = replay(recording.log).run(f"--plugin={other}", "--verify")
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "counter" in done.stdout + done.stderr
     other = tmp_path / "other.py"
     other.write_text(
@@ -432,8 +433,29 @@ def test_what_was_noted_live_is_compared(
         "        if start == 'waiting' and finish == 'memory':\n            self.counter += 1\n"
     )
     done = replay(recording.log).run(f"--plugin={other}:Counter", "--verify")
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "counter" in done.stdout + done.stderr
+    # A state that does not fit comes before a report that differs, and a failure before both.
+    log = tmp_path / "without.db"
+    with sqlite3.connect(recording.log) as connection:
+        connection.execute("VACUUM INTO ?", (str(log),))
+    with sqlite3.connect(log) as connection:
+        connection.execute(
+            """
+            DELETE FROM event WHERE seq = (
+              SELECT seq FROM event JOIN source ON source.id = source
+              WHERE kind = 'scheduler' AND hook = (SELECT id FROM text WHERE text = 'transition')
+                AND finish = (SELECT id FROM text WHERE text = 'processing') LIMIT 1 OFFSET 40)
+            """
+        )
+    failing = tmp_path / "failing.py"
+    failing.write_text("class Failing:\n    def transition(self, *args, **kwargs): 1 / 0\n")
+    plugins = [f"--plugin={other}:Counter", f"--plugin={WATCHERS}:MyPlugin", "--verify"]
+    done = replay(log).run(*plugins)
+    assert done.returncode == 3, done.stdout + done.stderr
+    assert "differs from the live run" in done.stderr and "drift: " in done.stderr, done.stderr
+    done = replay(log).run(*plugins, f"--plugin={failing}:Failing")
+    assert done.returncode == 1, done.stdout + done.stderr
 
 
 # Other Pythons

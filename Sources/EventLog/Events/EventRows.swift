@@ -33,7 +33,7 @@ public final class EventRows {
     remaining = limit ?? .max
     position = isReversed ? .max : after
     try reader.makeDerivedTables()
-    let sql = FilterSQL(filter, indexes: try reader.eventIndexes())
+    let sql = try reader.sql(of: filter)
     parameters = sql.parameters
     // An index does not return events in the order of arrival: all of them are found and sorted at
     // once.

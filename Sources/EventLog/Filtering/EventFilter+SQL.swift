@@ -12,8 +12,10 @@ package struct FilterSQL {
   /// The column whose index finds the events; `nil` for a scan of all events.
   let leader: String?
 
-  /// - Parameter indexes: `LogReader.eventIndexes`.
-  init(_ filter: EventFilter, indexes: [String: String]) {
+  /// - Parameters:
+  ///   - indexes: `LogReader.eventIndexes`.
+  ///   - selection: the name of the SQL function of `filter.tasks`, if it has one.
+  init(_ filter: EventFilter, indexes: [String: String], selection: String? = nil) {
     let isOfFailures = filter.finishes.allSatisfy { $0 == "erred" || $0 == "error" }
     let wanted = [
       ("key", !filter.keys.isEmpty), ("stimulus", !filter.stimuli.isEmpty),
@@ -48,6 +50,7 @@ package struct FilterSQL {
     add(filter.patterns.map { ("\(Self.args()) REGEXP ?", [.text($0)]) })
     if let since = filter.sinceSeq { add([("event.seq >= ?", [.integer(since)])]) }
     if let until = filter.untilSeq { add([("event.seq <= ?", [.integer(until)])]) }
+    if let selection { add([("\(selection)(event.key, event.source)", [])]) }
   }
 
   var condition: String { conditions.isEmpty ? "TRUE" : conditions.joined(separator: " AND ") }

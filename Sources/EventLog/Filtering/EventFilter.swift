@@ -22,6 +22,10 @@ public struct EventFilter: Sendable {
   public var stimuli: [String] = []
   /// Names or patterns of clients, as in the args.
   public var clients: [String] = []
+  /// Names, IDs or GLOB patterns of Dask's spans; `tasks` has to select the tasks in them.
+  public var spans: [String] = []
+  /// Only events of these tasks; `nil` for all events.
+  public var tasks: (any TaskSelection)?
   public var args: [ArgCondition] = []
   /// POSIX extended regular expressions, searched in the JSON of the args.
   public var patterns: [String] = []

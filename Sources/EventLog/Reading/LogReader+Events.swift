@@ -27,7 +27,7 @@ extension LogReader {
   public func count(matching filter: EventFilter, after: Int64 = 0) throws -> Int64 {
     try translating {
       try makeDerivedTables()
-      let sql = FilterSQL(filter, indexes: try eventIndexes())
+      let sql = try sql(of: filter)
       let select = try connection.prepare(
         "SELECT count(*) FROM event WHERE \(sql.condition) AND event.seq > ?")
       try bind(sql.parameters + [.integer(after)], to: select)
@@ -46,7 +46,7 @@ extension LogReader {
     guard groups.count == columns.count, !groups.isEmpty else { return }
     try translating {
       try makeDerivedTables()
-      let sql = FilterSQL(filter, indexes: try eventIndexes())
+      let sql = try sql(of: filter)
       let select = try connection.prepare(
         """
         SELECT \(groups.map(\.shown).joined(separator: ", ")), count(*) AS count
@@ -69,6 +69,17 @@ extension LogReader {
 
   func lastSeqInFile() throws -> Int64 {
     try connection.integer("SELECT max(seq) FROM event") ?? 0
+  }
+
+  /// The conditions of a filter, with the function for its selection of tasks.
+  func sql(of filter: EventFilter) throws -> FilterSQL {
+    let indexes = try eventIndexes()
+    guard let tasks = filter.tasks else { return FilterSQL(filter, indexes: indexes) }
+    // A function cannot be replaced while a statement uses it.
+    selectionCount += 1
+    let name = "tasklog_selects_\(selectionCount)"
+    connection.add(tasks, as: name)
+    return FilterSQL(filter, indexes: indexes, selection: name)
   }
 
   /// The indexes of `event` by name without `event_`, each with the condition of a partial index;

@@ -15,6 +15,8 @@ public final class LogReader {
   package let keys: InternCache<Key>
   package let texts: InternCache<String>
   var hasDerivedTables = false
+  /// The number of SQL functions that select tasks.
+  var selectionCount = 0
 
   /// - Parameters:
   ///   - name: the name shown to users; by default its path.

@@ -1,6 +1,6 @@
 /// A set of row IDs, one bit each: they are assigned from 1 on. Larger ones than a log has, as in a
 /// damaged file, go into a hash table.
-package struct RowIDSet {
+package struct RowIDSet: Sendable {
   private static let denseLimit: Int64 = 1 << 28
   private var words: [UInt64] = []
   private var sparse: Set<Int64> = []
@@ -21,8 +21,23 @@ package struct RowIDSet {
     return true
   }
 
+  @inline(__always)
+  package func contains(_ number: Int64) -> Bool {
+    guard number >= 0, number < Self.denseLimit else { return sparse.contains(number) }
+    let index = Int(truncatingIfNeeded: number >> 6)
+    return index < words.count && words[index] & (1 << UInt64(number & 63)) != 0
+  }
+
   private mutating func grow(to index: Int) {
     words += [UInt64](repeating: 0, count: max(index + 1, words.count * 2, 64) - words.count)
+  }
+
+  /// The row IDs that are in both.
+  package func intersection(_ other: RowIDSet) -> RowIDSet {
+    var both = RowIDSet()
+    both.words = zip(words, other.words).map { $0 & $1 }
+    both.sparse = sparse.intersection(other.sparse)
+    return both
   }
 
   package var count: Int64 {

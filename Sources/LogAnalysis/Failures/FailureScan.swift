@@ -4,8 +4,10 @@ import TaskLogPlugin
 
 /// The failures of a run, found in one pass over its events.
 extension LogReader {
+  /// - Parameter scope: the part of the run whose failures are passed on; the cause of each is
+  ///   searched in all of the run.
   /// - Throws: `LogError`.
-  public func failures(of run: RunInfo) throws -> RunFailures {
+  public func failures(of run: RunInfo, in scope: RunScope? = nil) throws -> RunFailures {
     try translating {
       guard let range = try range(of: run) else { return RunFailures(self) }
       let sources = try sources(of: run)
@@ -21,7 +23,13 @@ extension LogReader {
         try select.forEachRow(in: range, path) { seq in
           let (source, finish) = (select.integer(1), select.integer(3))
           if finish != texts.erred {
-            if workers.place(source) != nil { part.atWorkers.append(seq) }
+            guard workers.place(source) != nil else { return }
+            if let scope {
+              guard scope.includes(source: source), scope.includes(task: select.integer(5)) else {
+                return
+              }
+            }
+            part.atWorkers.append(seq)
           } else if schedulers.place(source) != nil {
             part.failed.append(Self.failure(seq, select, texts))
           }
@@ -31,7 +39,7 @@ extension LogReader {
         for failed in part.failed { try finder.add(failed) }
         atWorkers += part.atWorkers
       }
-      return RunFailures(self, finder.failures, unresolved: finder.unresolved, atWorkers)
+      return RunFailures(self, finder.failures, unresolved: finder.unresolved, atWorkers, scope)
     }
   }
 

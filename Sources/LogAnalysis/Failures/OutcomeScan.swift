@@ -37,8 +37,10 @@ package struct OutcomeScan {
     self.init(text, longestOf: .none, retainsSpans: retainsSpans)
   }
 
+  /// - Parameter window: cuts the sums and the longest span; `nil` for all of time.
   init(
-    _ text: UnsafeBufferPointer<UInt8>, longestOf action: Action, retainsSpans: Bool = false
+    _ text: UnsafeBufferPointer<UInt8>, longestOf action: Action, retainsSpans: Bool = false,
+    window: TimeWindow? = nil
   ) {
     var scanner = JSONScanner(text)
     scanner.members { name, scanner in
@@ -46,7 +48,7 @@ package struct OutcomeScan {
       case 6 where scanner.equals(name, "nbytes"): nbytes = scanner.integer()
       case 6 where scanner.equals(name, "worker"): worker = scanner.string()
       case 10 where scanner.equals(name, "startstops"):
-        startStops(&scanner, longestOf: action, retainsSpans)
+        startStops(&scanner, longestOf: action, retainsSpans, window?.seconds)
       case 6 where retainsSpans && scanner.equals(name, "thread"): thread = scanner.integer()
       case 8 where retainsSpans && scanner.equals(name, "typename"): typename = scanner.string()
       default: break
@@ -55,17 +57,22 @@ package struct OutcomeScan {
   }
 
   private mutating func startStops(
-    _ scanner: inout JSONScanner, longestOf action: Action, _ retainsSpans: Bool
+    _ scanner: inout JSONScanner, longestOf action: Action, _ retainsSpans: Bool,
+    _ window: (start: Double, stop: Double)?
   ) {
     (spans, longest, computeSeconds, hasCompute) = ([], nil, 0, false)
     let isList = scanner.elements { scanner in
       guard let span = Self.span(&scanner, withSource: retainsSpans) else { return }
-      let seconds = span.stop - span.start
+      if retainsSpans { spans.append(span) }
+      var seconds = span.stop - span.start
+      if let window {
+        guard span.start <= window.stop, span.stop >= window.start else { return }
+        seconds = min(span.stop, window.stop) - max(span.start, window.start)
+      }
       if scanner.equals(span.action, "compute") {
         computeSeconds += seconds
         hasCompute = true
       }
-      if retainsSpans { spans.append(span) }
       if action.includes(scanner[span.action]) {
         longest = max(longest ?? -.infinity, seconds)
       }

@@ -78,12 +78,15 @@ public struct RunFailures {
   private let unresolved: [String]
   /// Events of workers that may be failures that the scheduler does not know.
   private let atWorkers: [Int64]
+  /// What is passed on; `nil` for all of the run.
+  private let scope: RunScope?
   private var dependents: [Int64: Int64] = [:]
 
   init(
     _ reader: LogReader, _ failures: [Failure] = [], unresolved: [String] = [],
-    _ atWorkers: [Int64] = []
+    _ atWorkers: [Int64] = [], _ scope: RunScope? = nil
   ) {
+    self.scope = scope
     self.reader = reader
     self.failures = failures
     self.unresolved = unresolved
@@ -124,6 +127,24 @@ public struct RunFailures {
   }
 
   // MARK: - All failures
+
+  /// The events of the failures of tasks in the scope: those on their own, or those because of
+  /// others.
+  private func events(own: Bool) -> some Sequence<Int64> {
+    let scope = scope
+    return failures.lazy.filter {
+      $0.isOwn == own && scope?.includes(task: $0.key) ?? true
+    }.map(\.seq)
+  }
+
+  /// Whether a failure is in the scope by its time and the worker in its args.
+  private func isIncluded(_ seq: Int64, _ time: Int64, _ worker: SQLiteValue) -> Bool {
+    guard let scope else { return true }
+    guard scope.window.contains(time) else { return false }
+    guard scope.selectsWorkers else { return true }
+    guard case .text(let address) = worker else { return false }
+    return scope.includes(worker: address, at: seq)
+  }
 
   private func pages(_ events: some Sequence<Int64>, _ body: (String) throws -> Void) throws {
     func list(_ page: [Int64]) -> String {
@@ -173,14 +194,14 @@ public struct RunFailures {
             AND +sent.finish = (SELECT id FROM text WHERE text = 'processing'))
       FROM event JOIN key ON key.id = event.key
       WHERE event.seq IN (SELECT value FROM json_each(?)) ORDER BY event.seq
-      """, of: failures.lazy.filter(\.isOwn).map(\.seq)
+      """, of: events(own: true)
     ) { select in
       FailedTask(
         seq: select.integer(0), time: select.integer(1), key: select.text(2),
         worker: select.value(3), exception: select.value(4), traceback: select.value(5),
         retries: select.integer(6), dependents: dependents[select.integer(0)] ?? 0)
     } _: {
-      try body($0)
+      if isIncluded($0.seq, $0.time, $0.worker) { try body($0) }
     }
   }
 
@@ -192,14 +213,14 @@ public struct RunFailures {
       """
       SELECT event.seq, event.time, key.text FROM event JOIN key ON key.id = event.key
       WHERE event.seq IN (SELECT value FROM json_each(?)) ORDER BY event.seq
-      """, of: failures.lazy.filter { !$0.isOwn }.map(\.seq)
+      """, of: events(own: false)
     ) { select in
       let failure = failure(select.integer(0))
       return AffectedTask(
         seq: select.integer(0), time: select.integer(1), key: select.text(2),
         blamed: try failure.flatMap(blamed), causeSeq: failure?.causeSeq)
     } _: {
-      try body($0)
+      if scope?.window.contains($0.time) ?? true { try body($0) }
     }
   }
 
@@ -218,7 +239,7 @@ public struct RunFailures {
         worker: select.text(3), start: select.optionalText(4), exception: select.value(5),
         traceback: select.value(6))
     } _: {
-      try body($0)
+      if scope?.window.contains($0.time) ?? true { try body($0) }
     }
   }
 

@@ -21,18 +21,31 @@ public struct PathSegment: Sendable {
   public var share: SQLiteValue = .null
   /// The event that ended the task.
   public var seq: Int64
+
+  /// The part of it that is within a time window; `nil` if none is.
+  fileprivate func cut(to window: TimeWindow) -> PathSegment? {
+    guard window.isBounded, let start, let stop else { return self }
+    guard let part = window.part(start, stop) else { return nil }
+    var segment = self
+    (segment.start, segment.stop) = part
+    return segment
+  }
 }
 
 extension LogReader {
   /// The chain of tasks and waits that determined the duration of a run: the same as the view
   /// `critical_path`, but found by going back from the last task only instead of over all tasks.
   ///
+  /// - Parameter scope: the part of the run: the chain ends with its last task, and is cut at the
+  ///   edges of its time window. The tasks that this task waited for may be any.
   /// - Throws: `LogError`.
-  public func criticalPath(of run: RunInfo) throws -> [PathSegment] {
+  public func criticalPath(of run: RunInfo, in scope: RunScope? = nil) throws -> [PathSegment] {
     try translating {
       guard let range = try range(of: run) else { return [] }
-      let walk = try PathWalk(self, run, range)
-      return try walk.shared(walk.pieces(try walk.chain()))
+      let walk = try PathWalk(self, run, range, scope)
+      let pieces = try walk.pieces(try walk.chain())
+      return try walk.shared(
+        scope.map { scope in pieces.compactMap { $0.cut(to: scope.window) } } ?? pieces)
     }
   }
 }
@@ -43,8 +56,12 @@ private struct PathWalk {
   private let schedulers: String
   private let graphs: GraphDependencies
   private let lives: WorkerLives
+  private let scope: RunScope?
 
-  init(_ reader: LogReader, _ run: RunInfo, _ range: ClosedRange<Int64>) throws {
+  init(
+    _ reader: LogReader, _ run: RunInfo, _ range: ClosedRange<Int64>, _ scope: RunScope?
+  ) throws {
+    self.scope = scope
     self.reader = reader
     self.range = range
     schedulers = try reader.sources(of: run).filter { $0.source.kind == .scheduler }
@@ -70,9 +87,10 @@ private struct PathWalk {
       """
     let last = try reader.connection.prepare(
       """
-      SELECT event.seq FROM event WHERE \(outcome) AND event.seq BETWEEN ? AND ?
+      SELECT event.seq, event.key, event.time, event.worker FROM event
+      WHERE \(outcome) AND event.seq BETWEEN ? AND ?
         AND +event.finish IN (\(Self.id("memory")), \(Self.id("erred")))
-      ORDER BY event.seq DESC LIMIT 1
+      ORDER BY event.seq DESC \(scope == nil ? "LIMIT 1" : "")
       """)
     try last.bind(1, range.lowerBound)
     try last.bind(2, range.upperBound)
@@ -80,7 +98,7 @@ private struct PathWalk {
       """
       SELECT done.key, (SELECT max(sent.seq) FROM event AS sent
         WHERE sent.key = done.key AND sent.source = done.source AND sent.seq < done.seq
-          AND +sent.finish = \(Self.id("processing")))
+          AND +sent.finish = \(Self.id("processing"))), done.time
       FROM event AS done WHERE done.seq = ?
       """)
     let before = try reader.connection.prepare(
@@ -89,7 +107,10 @@ private struct PathWalk {
         AND +event.finish = \(Self.id("memory"))
       """)
     var chain: [Int64] = []
-    var next = try last.step() ? last.integer(0) : nil
+    var next: Int64?
+    while next == nil, try last.step() {
+      if try isIncluded(last) { next = last.integer(0) }
+    }
     last.reset()
     // Each event is before the previous one, so the loop ends.
     while let seq = next {
@@ -97,7 +118,9 @@ private struct PathWalk {
       next = nil
       defer { sent.reset() }
       try sent.bind(1, seq)
-      guard try sent.step(), !sent.isNull(1), let key = try reader.keys.element(sent.integer(0))
+      guard try sent.step(), !sent.isNull(1),
+        sent.integer(2) >= scope?.window.start ?? .min,
+        let key = try reader.keys.element(sent.integer(0))
       else { break }
       next = try PathRule.predecessor(try graphs.dependencies(of: key)) { dependency in
         defer { before.reset() }
@@ -107,6 +130,17 @@ private struct PathWalk {
       }
     }
     return chain
+  }
+
+  /// Whether the chain may end with the event of a row.
+  private func isIncluded(_ row: Statement) throws -> Bool {
+    guard let scope else { return true }
+    guard scope.includes(task: row.integer(1)), scope.window.contains(row.integer(2)) else {
+      return false
+    }
+    guard scope.selectsWorkers else { return true }
+    let worker = try reader.texts.element(row.integer(3))
+    return worker.map { scope.includes(worker: $0, at: row.integer(0)) } ?? false
   }
 
   // MARK: - The pieces

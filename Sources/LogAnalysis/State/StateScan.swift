@@ -118,9 +118,12 @@ extension LogReader {
   ///   - moment: an event, after which the states are taken, or a time.
   ///   - isWanted: selects the states of interest; `nil` for all. Tasks in other states take no
   ///     memory.
+  ///   - scope: the part of the run; `nil` for all of it. A task that is on a worker outside of it
+  ///     is not included.
   /// - Throws: `LogError`.
   public func whereabouts(
-    in run: RunInfo, at moment: PointInTime, states isWanted: ((String) -> Bool)? = nil
+    in run: RunInfo, at moment: PointInTime, states isWanted: ((String) -> Bool)? = nil,
+    scope: RunScope? = nil
   ) throws -> StateSnapshot {
     try translating {
       guard var range = try range(of: run) else { return StateSnapshot(self, []) }
@@ -144,11 +147,26 @@ extension LogReader {
       let present = sources.filter { !gone.contains($0.number) }
       var found = try found(
         SourceIndex(present), known.clocks, in: range, until: lastTime, isWanted)
+      if let scope { found.removeAll { !scope.includes(task: $0.key) } }
       try applyMoves(
         to: &found, of: run,
         until: { $0.seq <= range.upperBound && $0.time <= lastTime })
+      if let scope, scope.selectsWorkers {
+        found = try found.filter { try isIncluded($0, known, scope) }
+      }
       return StateSnapshot(self, found, known)
     }
+  }
+
+  /// Whether a task is on one of the workers of a scope, or on none.
+  private func isIncluded(
+    _ task: StateSnapshot.Found, _ known: StateSnapshot.Known, _ scope: RunScope
+  ) throws -> Bool {
+    guard known.schedulers.contains(task.source) else { return scope.includes(source: task.source) }
+    if let move = task.move { return scope.includes(worker: move.worker, at: move.seq) }
+    let worker = try connection.integer("SELECT worker FROM event WHERE seq = \(task.seq)") ?? 0
+    guard worker != 0, let address = try texts.element(worker) else { return true }
+    return scope.includes(worker: address, at: task.seq)
   }
 
   private func applyMoves(

@@ -10,6 +10,7 @@ struct WorkerScan {
   }
 
   private let lives: WorkerLives
+  private let scope: RunScope?
   private var figures: [Figures] = []
   /// The addresses that occurred, and their row IDs in the file.
   private var addresses: [String] = []
@@ -26,8 +27,10 @@ struct WorkerScan {
   private var first = Int64.max
   private var end: Int64 = 0
 
-  init(sources: [SourceInfo], lives: WorkerLives) {
+  /// - Parameter scope: `nil` for all of the run.
+  init(sources: [SourceInfo], lives: WorkerLives, _ scope: RunScope?) {
     self.lives = lives
+    self.scope = scope
     for life in lives.lives {
       var row = RunSummary.Worker(address: life.address)
       row.name = life.name
@@ -67,6 +70,12 @@ struct WorkerScan {
     let address = address(text)
     byText[number] = address
     return place(address, at: seq)
+  }
+
+  /// Whether what a worker did counts, by the index of its source.
+  @inline(__always)
+  func isSourceIncluded(_ source: Int) -> Bool {
+    scope == nil || scope?.includes(worker: workerAt[source]) ?? true
   }
 
   /// The following events are of the source at this index.
@@ -111,12 +120,20 @@ struct WorkerScan {
 
   /// The rows in the order in which the workers joined.
   func rows(_ clocks: ClockOffsets) -> [RunSummary.Worker] {
-    let rows = figures.indices.map { place -> (Int64, RunSummary.Worker) in
+    let rows = figures.indices.compactMap { place -> (Int64, RunSummary.Worker)? in
+      guard scope?.includes(worker: place) ?? true else { return nil }
       let figures = figures[place]
       var row = figures.row
       let start = row.joined ?? (figures.firstSeen == .max ? nil : figures.firstSeen)
-      if let start, (row.left ?? end) != start {
-        let life = Double((row.left ?? end) &- start)
+      if let window = scope?.window, window.isBounded {
+        // Only workers that were there.
+        guard let start, window.overlaps(start, row.left ?? end) else { return nil }
+      }
+      let present = start.map {
+        scope?.window.duration($0, row.left ?? end) ?? (row.left ?? end) &- $0
+      }
+      if let present, present != 0 {
+        let life = Double(present)
         row.share = row.busySeconds * 1e9 / Double(max(row.nthreads ?? 1, 1)) / life
         row.capacitySeconds = life / 1e9 * Double(max(row.nthreads ?? 1, 1))
         row.occupancy = Double(figures.given) / life
@@ -156,10 +173,11 @@ struct SourceIndex: Sendable {
 extension LogReader {
   /// Summarizes a run.
   ///
+  /// - Parameter scope: the part of the run; `nil` for all of it.
   /// - Throws: `LogError`.
-  public func summary(of run: RunInfo) throws -> RunSummary {
+  public func summary(of run: RunInfo, in scope: RunScope? = nil) throws -> RunSummary {
     try translating {
-      var scan = try SummaryScan(self, run)
+      var scan = try SummaryScan(self, run, scope)
       return try scan.summary()
     }
   }

@@ -9,9 +9,10 @@ extension LogReader {
   /// - Parameters:
   ///   - action: only spans of this kind.
   ///   - limit: the number of spans.
+  ///   - scopes: the parts of the runs; spans are cut at the edges of their time window.
   /// - Throws: `LogError`.
   public func eventsWithLongestSpans(
-    in runs: [RunInfo], action: String?, limit: Int
+    in runs: [RunInfo], action: String?, limit: Int, scopes: RunScopes = RunScopes()
   ) throws -> [Int64] {
     guard limit > 0 else { return [] }
     return try translating {
@@ -24,7 +25,8 @@ extension LogReader {
         guard let range = try range(of: run) else { continue }
         let schedulers = SourceIndex(
           try sources(of: run).filter { $0.source.kind == .scheduler })
-        try scan(range, schedulers, transition, wanted, into: &longest)
+        let spans = try scopes[run].map { try ScopedSpans(self, run, $0) }
+        try scan(range, schedulers, transition, wanted, spans, into: &longest)
       }
       return longest.events.map(\.seq).sorted()
     }
@@ -32,19 +34,25 @@ extension LogReader {
 
   private func scan(
     _ range: ClosedRange<Int64>, _ schedulers: SourceIndex, _ transition: Int64,
-    _ wanted: OutcomeScan.Action, into longest: inout LongestSpans
+    _ wanted: OutcomeScan.Action, _ spans: ScopedSpans?, into longest: inout LongestSpans
   ) throws {
     let (path, limit) = (path, longest.limit)
     let scan = ParallelScan<LongestSpans>(
       """
-      SELECT seq, source, args FROM event
+      SELECT seq, source, args, key FROM event
       WHERE seq BETWEEN ? AND ? AND hook = \(transition) AND args IS NOT NULL ORDER BY seq
       """, over: range)
     try scan.run(self) { select, range in
       var part = LongestSpans(limit: limit)
       try select.forEachRow(in: range, path) { seq in
         guard schedulers.place(select.integer(1)) != nil,
-          let seconds = select.withText(2, { OutcomeScan($0, longestOf: wanted).longest }) ?? nil
+          spans?.scope.includes(task: select.integer(3)) ?? true,
+          let seconds = select.withText(
+            2,
+            { text in
+              guard let spans else { return OutcomeScan(text, longestOf: wanted).longest }
+              return spans.longest(of: wanted, in: text, seq)
+            }) ?? nil
         else { return }
         part.add(seq, seconds)
       }

@@ -51,6 +51,8 @@ package struct SummaryPart: Sendable {
     var isSchedulerAt: [Bool]
     var transition: Int64
     var clocks: ClockOffsets
+    /// Cuts spans of work; `nil` for all of time.
+    var window: TimeWindow?
 
     func part(_ select: Statement, _ range: ClosedRange<Int64>) throws -> SummaryPart {
       var part = SummaryPart()
@@ -77,7 +79,7 @@ package struct SummaryPart: Sendable {
             row.finish = select.integer(6)
             if isSchedulerAt[place] {
               row.worker = select.integer(7)
-              row.outcome = part.addOutcome(select, row.worker, &names)
+              row.outcome = part.addOutcome(select, row.worker, &names, window)
             }
           }
         }
@@ -90,10 +92,10 @@ package struct SummaryPart: Sendable {
 
   /// What the args say about work; most transitions have none.
   private mutating func addOutcome(
-    _ row: Statement, _ worker: Int64, _ names: inout WorkerNames
+    _ row: Statement, _ worker: Int64, _ names: inout WorkerNames, _ window: TimeWindow?
   ) -> Int32 {
     let outcome = row.withText(8) { text in
-      let scan = OutcomeScan(text)
+      let scan = OutcomeScan(text, longestOf: .none, window: window)
       return Outcome(
         nbytes: scan.nbytes, computeSeconds: scan.computeSeconds, hasCompute: scan.hasCompute,
         worker: scan.worker.map {

@@ -10,6 +10,8 @@ import TaskLogPlugin
 struct SummaryScan {
   private let reader: LogReader
   private let run: RunInfo
+  /// `nil` for all of the run.
+  private let scope: RunScope?
   private var texts: KnownTexts
   private var keys: KeySlots
   private var otherStays: [OtherInterval: StateInterval] = [:]
@@ -28,9 +30,10 @@ struct SummaryScan {
     var key: Int64
   }
 
-  init(_ reader: LogReader, _ run: RunInfo) throws {
+  init(_ reader: LogReader, _ run: RunInfo, _ scope: RunScope?) throws {
     self.reader = reader
     self.run = run
+    self.scope = scope
     texts = try KnownTexts(reader)
     keys = KeySlots(reader)
     let sources = try reader.sources(of: run)
@@ -38,7 +41,7 @@ struct SummaryScan {
     isSchedulerAt = sources.map { $0.source.kind == .scheduler }
     clocks = try reader.clockOffsets(of: run)
     moves = try reader.taskMoves(of: run)
-    workers = WorkerScan(sources: sources, lives: try reader.workerLives(of: run))
+    workers = WorkerScan(sources: sources, lives: try reader.workerLives(of: run), scope)
   }
 
   mutating func summary() throws -> RunSummary {
@@ -80,7 +83,7 @@ struct SummaryScan {
     guard let range = try reader.range(of: run) else { return }
     let making = SummaryPart.Making(
       path: reader.path, places: places, isSchedulerAt: isSchedulerAt,
-      transition: texts.transition, clocks: clocks)
+      transition: texts.transition, clocks: clocks, window: scope?.window)
     try ParallelScan<SummaryPart>(SummaryPart.sql, over: range).run(
       reader, read: { try making.part($0, $1) }, take: { try take($0) })
     workers.runEnd()
@@ -108,6 +111,7 @@ struct SummaryScan {
   private mutating func transition(
     _ row: SummaryPart.Row, _ outcome: SummaryPart.Outcome?, _ worker: Int?
   ) throws {
+    if let scope, !scope.includes(task: row.key) { return }
     guard let place = try keys.place(row.key) else { return }
     let isScheduler = isSchedulerAt[Int(row.source)]
     let prefix = prefixes.place(keys.prefix(place))
@@ -115,7 +119,7 @@ struct SummaryScan {
       keys[place].isSeen = true
       prefixes.rows[prefix].figures.tasks += 1
     }
-    if let outcome, outcome.hasCompute {
+    if let outcome, outcome.hasCompute, scope?.includes(worker: worker) ?? true {
       prefixes.rows[prefix].figures.computeSeconds += outcome.computeSeconds
       workers.addBusy(worker, outcome.computeSeconds)
     }
@@ -127,7 +131,7 @@ struct SummaryScan {
       give(place, to: nil, row.time)
       keys[place].scheduler = stay
       try scheduler(row, place, prefix, outcome, worker)
-    } else {
+    } else if workers.isSourceIncluded(Int(row.source)) {
       begin(stay, place, row.key, row.source, prefix)
     }
   }
@@ -137,10 +141,16 @@ struct SummaryScan {
     _ worker: Int?
   ) throws {
     let finish = row.finish
+    let counts = scope?.window.contains(row.time) ?? true
     if finish == texts.processing {
       keys[place].sent += 1
-      if keys[place].sent == 2 { prefixes.rows[prefix].figures.retried += 1 }
+      if counts, keys[place].sent > 1, !keys[place].isRetried {
+        keys[place].isRetried = true
+        prefixes.rows[prefix].figures.retried += 1
+      }
       give(place, to: try workers.place(ofText: row.worker, at: row.seq, reader), row.time)
+    } else if !counts {
+      return
     } else if finish == texts.memory {
       if !keys[place].isDone { prefixes.rows[prefix].figures.done += 1 }
       keys[place].isDone = true
@@ -151,7 +161,9 @@ struct SummaryScan {
     guard row.start == texts.processing, finish == texts.memory || finish == texts.erred
     else { return }
     let nbytes = finish == texts.memory ? outcome?.nbytes : nil
-    workers.addOutcome(worker, hasSucceeded: finish == texts.memory, nbytes: nbytes ?? 0)
+    if scope?.includes(worker: worker) ?? true {
+      workers.addOutcome(worker, hasSucceeded: finish == texts.memory, nbytes: nbytes ?? 0)
+    }
     // The view uses the size in the last outcome, of whatever kind it was.
     let last = outcome?.nbytes ?? 0
     prefixes.rows[prefix].figures.nbytes &+= last &- keys[place].nbytes
@@ -161,16 +173,24 @@ struct SummaryScan {
   /// Assigns a task to a worker, and removes it from the previous one; to none at its end.
   private mutating func give(_ place: Int, to worker: Int?, _ time: Int64) {
     if keys[place].givenTo >= 0 {
-      workers.addAssigned(Int(keys[place].givenTo), time &- keys[place].givenAt)
+      let assigned = duration(keys[place].givenAt, time)
+      workers.addAssigned(Int(keys[place].givenTo), assigned ?? 0)
     }
     keys[place].givenTo = Int32(worker ?? -1)
     keys[place].givenAt = time
+  }
+
+  /// The part of an interval that counts; `nil` if none does.
+  @inline(__always)
+  private func duration(_ start: Int64, _ stop: Int64) -> Int64? {
+    scope == nil ? stop &- start : scope?.window.duration(start, stop)
   }
 
   private mutating func move(before seq: Int64) throws {
     while moveCount < moves.count, moves[moveCount].seq < seq {
       let move = moves[moveCount]
       moveCount += 1
+      if let scope, !scope.includes(task: move.key) { continue }
       guard let place = try keys.place(move.key) else { continue }
       let address = workers.address(move.worker)
       give(place, to: workers.place(address, at: move.seq), move.time)
@@ -178,8 +198,8 @@ struct SummaryScan {
   }
 
   private mutating func end(_ stay: StateInterval?, _ prefix: Int, kind: Int, _ time: Int64) {
-    guard let stay else { return }
-    prefixes.rows[prefix].add(kind, stay.state, time &- stay.time)
+    guard let stay, let duration = duration(stay.time, time) else { return }
+    prefixes.rows[prefix].add(kind, stay.state, duration)
   }
 
   private mutating func begin(

@@ -53,6 +53,7 @@ struct KeySlots {
     var prefix: Int64 = 0
     var nbytes: Int64 = 0
     var sent: Int32 = 0
+    var isRetried = false
     var isSeen = false
     var isDone = false
     var hasFailed = false

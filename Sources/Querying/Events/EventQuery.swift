@@ -1,5 +1,6 @@
 import EventLog
 import Glibc
+import LogAnalysis
 import LogFormat
 import LogMaintenance
 
@@ -40,12 +41,17 @@ package final class EventQuery {
   private let shown: [Column]
   private var positions: [(part: EventStream.Part, seq: Int64)]
 
+  /// Why the spans of the filter select no task, one line for each run; empty if they select one.
+  package let emptyReasons: [String]
+
   private var isOneRun: Bool { logs.template != nil }
 
   /// - Throws: `LogError`, `EventQueryError`.
   package init(_ logs: LogSet, filter: EventFilter, options: Options = Options()) throws {
     (self.logs, self.filter, self.options) = (logs, filter, options)
-    var parts = try logs.parts.map { try Self.part($0, filter, options) }
+    var emptyReasons: [String] = []
+    var parts = try logs.parts.map { try Self.part($0, filter, options, &emptyReasons) }
+    self.emptyReasons = emptyReasons
     if let cursor = options.afterCursor {
       parts =
         try logs.template.map { try Self.parts(parts, after: cursor, $0) }
@@ -67,13 +73,16 @@ package final class EventQuery {
   }
 
   private static func part(
-    _ log: LogSet.Part, _ filter: EventFilter, _ options: Options
+    _ log: LogSet.Part, _ filter: EventFilter, _ options: Options, _ emptyReasons: inout [String]
   ) throws -> EventStream.Part {
     let reader = try log.reader()
     var filter = filter
     let runs = try log.runs(reader).map(\.number)
     let isEveryRun = RunSelector(log.selector) == .all && options.follows
     filter.runs = isEveryRun ? nil : runs
+    let reasons = try filter.resolveSpans(reader)
+    // A run that is followed may still get tasks in the spans.
+    if !options.follows { emptyReasons += reasons }
     return EventStream.Part(name: log.name, reader: reader, filter: filter)
   }
 
@@ -129,7 +138,8 @@ package final class EventQuery {
       if !isLive {
         guard let next = last.flatMap(logs.nextSegment) else { break }
         last = next
-        let part = try Self.part(next, filter, options)
+        var reasons: [String] = []
+        let part = try Self.part(next, filter, options, &reasons)
         parts.append(part)
         try stream.append(part)
         continue

@@ -7,9 +7,12 @@ extension Reports {
   /// of it, and failures seen only by workers: the views `error_causes`, `errors`, `failures` and
   /// `worker_errors`, from one pass over the events.
   ///
+  /// - Parameter scopes: the parts of the runs; `dependents` are those in all of the run.
   /// - Throws: `LogError`.
-  public static func errors(_ reader: LogReader, _ runs: [RunInfo]) throws -> Report {
-    let found = try runs.map { ($0, try reader.failures(of: $0)) }
+  package static func errors(
+    _ reader: LogReader, _ runs: [RunInfo], in scopes: RunScopes = RunScopes()
+  ) throws -> Report {
+    let found = try runs.map { ($0, try reader.failures(of: $0, in: scopes[$0])) }
     let all = found.map { ($0.number, $1) }
     var report = Report([
       Report.Table("causes", title: "Causes", columns: causeColumns) { emit in
@@ -97,11 +100,17 @@ extension Reports {
 
   /// The longest spans of work, as in the view `slowest`.
   ///
-  /// - Parameter action: only spans of this kind, such as compute or transfer; `nil` for all.
+  /// - Parameters:
+  ///   - action: only spans of this kind, such as compute or transfer; `nil` for all.
+  ///   - scopes: the parts of the runs; spans are cut at the edges of their time window.
   /// - Throws: `LogError`.
   public static func slowest(
-    _ reader: LogReader, _ runs: [RunInfo], action: String?, limit: Int
+    _ reader: LogReader, _ runs: [RunInfo], action: String?, limit: Int,
+    in scopes: RunScopes = RunScopes()
   ) throws -> Report {
+    if runs.contains(where: { scopes[$0] != nil }) {
+      return try slowest(reader, runs, action, limit, scopes)
+    }
     var condition = action == nil ? "TRUE" : "action = :action"
     if limit <= maximumSpans {
       let events = try reader.eventsWithLongestSpans(in: runs, action: action, limit: limit)
@@ -109,14 +118,8 @@ extension Reports {
     }
     return Report([
       view(
-        "slowest", title: "The longest spans of work", of: "slowest",
-        [
-          run, Column("seconds", .seconds), Column("action"), key,
-          Column("prefix", rank: 4, leastWidth: 12),
-          Column("worker", .address, rank: 1), Column("seq", rank: 5),
-          Column("start", .epoch, rank: 3),
-          Column("stop", .epoch, rank: 7), Column("life", rank: 8),
-        ], path: reader.path, runs: runs, condition: condition, limit: limit,
+        "slowest", title: "The longest spans of work", of: "slowest", slowestColumns,
+        path: reader.path, runs: runs, condition: condition, limit: limit,
         parameters: action.map { [("action", .text($0))] } ?? []
       ).onTerminal { rows in
         rows == limit ? "the \(limit) longest; --limit shows more" : nil
@@ -127,9 +130,12 @@ extension Reports {
   /// The chain of tasks and waits that determined the length of the run: the view `critical_path`,
   /// traced back from the end.
   ///
+  /// - Parameter scopes: the parts of the runs: see `LogReader.criticalPath(of:in:)`.
   /// - Throws: `LogError`.
-  public static func criticalPath(_ reader: LogReader, _ runs: [RunInfo]) throws -> Report {
-    let all = try runs.map { ($0.number, try reader.criticalPath(of: $0)) }
+  package static func criticalPath(
+    _ reader: LogReader, _ runs: [RunInfo], in scopes: RunScopes = RunScopes()
+  ) throws -> Report {
+    let all = try runs.map { ($0.number, try reader.criticalPath(of: $0, in: scopes[$0])) }
     var report = Report([
       Report.Table(
         "critical_path", title: "Critical path", columns: pathColumns
@@ -152,6 +158,13 @@ extension Reports {
     }
     return report
   }
+
+  static let slowestColumns: [Column] = [
+    run, Column("seconds", .seconds), Column("action"), key,
+    Column("prefix", rank: 4, leastWidth: 12), Column("worker", .address, rank: 1),
+    Column("seq", rank: 5), Column("start", .epoch, rank: 3), Column("stop", .epoch, rank: 7),
+    Column("life", rank: 8),
+  ]
 
   private static let pathColumns: [Column] = [
     run, Column("step", rank: 2), key, Column("segment", leastWidth: 8),

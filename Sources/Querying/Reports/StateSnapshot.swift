@@ -43,13 +43,20 @@ extension Reports {
 
   /// The tasks that were unfinished at the end of the log.
   ///
+  /// - Parameter scopes: the parts of the runs; the moment is the end of the time window, if there is
+  ///   one, and the seconds are those within it.
   /// - Throws: `LogError`.
-  public static func open(_ reader: LogReader, _ runs: [RunInfo]) throws -> Report {
+  public static func open(
+    _ reader: LogReader, _ runs: [RunInfo], in scopes: RunScopes = RunScopes()
+  ) throws -> Report {
     let all = try runs.map { run in
-      (
+      let (scope, end) = (scopes[run], try reader.timeOfLastEvent(in: run) ?? 0)
+      let window = scope?.window ?? TimeWindow()
+      let moment = window.stop < end ? PointInTime.time(window.stop) : .end
+      return (
         run, try sources(reader, run),
-        try reader.whereabouts(in: run, at: .end, states: StateSnapshot.isUnfinished),
-        try reader.timeOfLastEvent(in: run) ?? 0
+        try reader.whereabouts(
+          in: run, at: moment, states: StateSnapshot.isUnfinished, scope: scope), window, end
       )
     }
     return Report([
@@ -57,9 +64,10 @@ extension Reports {
         "open", title: "Unfinished tasks",
         columns: taskColumns + [Column("seconds", .seconds, rank: 3)]
       ) { emit in
-        for (run, sources, snapshot, end) in all {
+        for (run, sources, snapshot, window, end) in all {
           try snapshot.forEachTask { task in
-            try emit(taskRow(run, task, sources[task.source]) + [seconds(end &- task.since)])
+            let duration = window.duration(task.since, end) ?? 0
+            try emit(taskRow(run, task, sources[task.source]) + [seconds(duration)])
           }
         }
       }.onTerminal(first: firstTaskColumns)

@@ -6,9 +6,12 @@ extension Reports {
   /// Each prefix with the outcomes of its tasks, the time in each state, the share of each worker:
   /// the views `prefixes`, `prefix_states` and `workers`, from one pass over the events.
   ///
+  /// - Parameter scopes: the parts of the runs.
   /// - Throws: `LogError`.
-  public static func summary(_ reader: LogReader, _ runs: [RunInfo]) throws -> Report {
-    let summariesOfRuns = try runs.map { ($0, try reader.summary(of: $0)) }
+  package static func summary(
+    _ reader: LogReader, _ runs: [RunInfo], in scopes: RunScopes = RunScopes()
+  ) throws -> Report {
+    let summariesOfRuns = try runs.map { ($0, try reader.summary(of: $0, in: scopes[$0])) }
     let summaries = summariesOfRuns.map { ($0.number, $1) }
     let incomplete = try runs.flatMap { try reader.incompleteWorkers(of: $0) }
     let isShown = shownPrefixes(summaries)
@@ -78,9 +81,12 @@ extension Reports {
 
   /// When workers joined and left, and their work.
   ///
+  /// - Parameter scopes: the parts of the runs.
   /// - Throws: `LogError`.
-  public static func workers(_ reader: LogReader, _ runs: [RunInfo]) throws -> Report {
-    let summaries = try runs.map { ($0.number, try reader.summary(of: $0)) }
+  public static func workers(
+    _ reader: LogReader, _ runs: [RunInfo], in scopes: RunScopes = RunScopes()
+  ) throws -> Report {
+    let summaries = try runs.map { ($0.number, try reader.summary(of: $0, in: scopes[$0])) }
     return Report([
       Report.Table(
         "workers", title: "Workers", columns: workerColumns,

@@ -29,8 +29,13 @@ public struct Export {
     public var name: String
     public var reader: LogReader
     public var runs: [RunInfo]
+    /// The parts of the runs to export.
+    public var scopes: RunScopes
 
-    public init(name: String, reader: LogReader, runs: [RunInfo]) {
+    public init(
+      name: String, reader: LogReader, runs: [RunInfo], scopes: RunScopes = RunScopes()
+    ) {
+      self.scopes = scopes
       self.name = name
       self.reader = reader
       self.runs = runs
@@ -72,19 +77,22 @@ public struct Export {
       if format == .csv { sink.write(EventRowsExport.header(withLog: parts.count > 1)) }
       for (part, run) in runs {
         var rows = try EventRowsExport(
-          part.reader, run, log: parts.count > 1 ? part.name : nil, asCSV: format == .csv)
+          part.reader, run, log: parts.count > 1 ? part.name : nil, asCSV: format == .csv,
+          part.scopes[run])
         try rows.write(to: sink, &tally, progress)
       }
       try sink.flush()
     case .otlpJSON:
       for (part, run) in runs {
-        var spans = try SpanExport(part.reader, run, sink)
+        var spans = try SpanExport(part.reader, run, sink, part.scopes[run])
         try spans.write(&tally, progress)
       }
       try sink.flush()
     case .dask:
       var stream = TaskStreamExport(sink, asRectangles: asRectangles)
-      for (part, run) in runs { try stream.write(part.reader, run, &tally, progress) }
+      for (part, run) in runs {
+        try stream.write(part.reader, run, part.scopes[run], &tally, progress)
+      }
       try sink.flush()
     }
     for (part, run) in runs {
@@ -105,7 +113,7 @@ public struct Export {
     for (part, run) in runs {
       let name = parts.count > 1 ? "\(part.name) #\(run.number) " : "#\(run.number) "
       var builder = TraceBuilder(
-        writer, walk: try RunWalk(part.reader, run),
+        writer, walk: try RunWalk(part.reader, run, part.scopes[run]),
         dependencies: try part.reader.dependencies(of: run), name: runs.count > 1 ? name : "",
         after: last)
       try builder.draw(&tally, progress: progress)

@@ -14,7 +14,7 @@ struct CheckCommand: ParsableCommand {
       transitions, the ends of runs, and the spools next to the log. An error is damage that the \
       log does not record itself; a warning is a loss that it records, or events that are not \
       recovered yet. If several recorders consumed a run from one queue, missing events are \
-      searched in all logs that are named. The exit code is 1 if there are errors, with --strict \
+      searched in all logs that are named. The exit code is 2 if there are errors, with --strict \
       also if there are warnings. Nothing is changed.
 
       Examples:
@@ -61,7 +61,7 @@ struct CheckCommand: ParsableCommand {
           Report.Table("findings", title: "Findings", columns: columns, rows: rows), rows))
     }
     if format.isTable { for summary in summaries { Console.print(summary) } }
-    if failed { throw ExitCode(Failure.runCode) }
+    if failed { throw ExitCode(Failure.answerCode) }
   }
 
   private func check(_ path: String) throws -> LogCheck.Result {

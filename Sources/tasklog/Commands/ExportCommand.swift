@@ -9,7 +9,8 @@ import Reporting
 struct ExportCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "export", abstract: "Write a run in the format of another tool.",
-    usage: "tasklog export --to <format> [-o <file>] [--log <path>] ... [--run <run>]",
+    usage:
+      "tasklog export --to <format> [<filter> ...] [-o <file>] [--log <path>] ... [--run <run>]",
     discussion: """
       Formats:
         perfetto   tracks, dependencies and counters, for https://ui.perfetto.dev
@@ -25,6 +26,7 @@ struct ExportCommand: ParsableCommand {
       Examples:
         tasklog export --to perfetto -o run.pftrace
         tasklog export --to csv --run all
+        tasklog export --to chrome --prefix count --until seq:60 -o begin.json
         tasklog export --to dask --rectangles -o stream.jsonl
       """)
 
@@ -39,6 +41,7 @@ struct ExportCommand: ParsableCommand {
 
   @OptionGroup var logs: LogsOptions
   @OptionGroup var selection: RunOption
+  @OptionGroup(title: "Filters") var scope: ScopeOptions
 
   @Flag(help: "With dask: write the rectangles that its task stream draws, instead of the records.")
   var rectangles = false
@@ -56,15 +59,19 @@ struct ExportCommand: ParsableCommand {
         throw Failure.usage("-o \(path): is the log itself; name another file")
       }
     }
+    let filter = try scope.filter(now: Clock.now())
     let logSet = try logs.joined(run: selection.selector, all: false)
     defer { logSet.remove() }
-    let parts = try logSet.parts.map { log in
+    var scopeLines: [String] = []
+    let parts = try logSet.parts.map { log -> Export.Part in
       let reader = try log.reader(keptKeys: Export.keptKeys)
-      return Export.Part(
-        name: log.name, reader: reader, runs: try reader.runs(matching: log.selector))
+      let runs = try reader.runs(matching: log.selector)
+      let scoped = try ScopedRuns(reader, runs, filter)
+      scopeLines += scoped.lines
+      return Export.Part(name: log.name, reader: reader, runs: runs, scopes: scoped.scopes)
     }
-    let extent = parts.flatMap(\.runs).reduce(Int64(0)) {
-      $0 + ($1.lastSeq ?? 0) - ($1.firstSeq ?? 0) + 1
+    let extent = parts.flatMap(\.runs).reduce(Int64(0)) { (sum: Int64, run: RunInfo) -> Int64 in
+      sum + (run.lastSeq ?? 0) - (run.firstSeq ?? 0) + 1
     }
     var export = Export(to, parts)
     export.asRectangles = rectangles
@@ -79,6 +86,7 @@ struct ExportCommand: ParsableCommand {
       tally = try export.write(to: write) { bar.show($0) }
       try file?.commit()
     }
+    for line in scopeLines { Console.warn(line) }
     report(tally, isFile: file?.isReplaced ?? false)
     for part in parts { for run in part.runs { try RunWarnings.reportParts(run, part.reader) } }
   }

@@ -3,17 +3,17 @@ import EventLog
 import LogMaintenance
 import Querying
 
-struct DiffCommand: ParsableCommand {
+struct CompareCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "diff",
+    commandName: "compare",
     abstract: "Compare two runs: counts, durations, failures, first difference.",
     discussion: """
       Tables: prefixes, states, and first_difference: the first differing event of the schedulers. \
       Times, stimuli and addresses are not compared.
 
       Examples:
-        tasklog diff "#1" latest
-        tasklog diff latest latest --table prefixes --format csv
+        tasklog compare "#1" latest
+        tasklog compare latest latest --table prefixes --format csv
       """)
 
   @Argument(help: ArgumentHelp("A run, as for --run.", valueName: "run1"))
@@ -47,7 +47,7 @@ struct DiffCommand: ParsableCommand {
     let reader = try logSet.reader()
     let runs = try logSet.parts[0].runs(reader)
     guard runs.count == 1 else {
-      throw Failure.usage("\(selector): selects several runs; diff compares two single runs")
+      throw Failure.usage("\(selector): selects several runs; compare two single runs")
     }
     return (reader, runs[0])
   }

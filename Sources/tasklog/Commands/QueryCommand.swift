@@ -66,6 +66,7 @@ struct QueryCommand: ParsableCommand {
     let logSet = try logSet()
     defer { logSet.remove() }
     let query = try EventQuery(logSet, filter: filter, options: options)
+    for reason in query.emptyReasons { Console.warn(reason) }
     try format.writeInParts { try query.write(to: &$0, flush: $1) }
     if case .events = options.result, output.showCursor {
       Console.printError("cursor: \(try query.cursor())")
@@ -88,9 +89,15 @@ struct QueryCommand: ParsableCommand {
     // the other, without a merge.
     let isPerLog = output.follow || output.showCursor || output.afterCursor != nil
     let isTemplate = logs.given.count == 1 && LogTemplate.isTemplate(logs.given[0])
+    // The graphs of a run may be in other segments than the events of their tasks.
+    let joinsSegments = isTemplate && !filters.span.isEmpty
+    if joinsSegments, isPerLog {
+      throw Failure.usage(
+        "--span: cannot be combined with --follow or a cursor for \(logs.given[0]); name one log")
+    }
     return try logs.resolve(
-      run: selection.selector, isPerLog || isTemplate ? .files : .groups, follows: output.follow,
-      restoresOrder: false)
+      run: selection.selector, isPerLog || isTemplate && !joinsSegments ? .files : .groups,
+      follows: output.follow, restoresOrder: false)
   }
 
   private func run(sql: String) throws {

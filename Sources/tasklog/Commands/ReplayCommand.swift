@@ -28,9 +28,9 @@ struct ReplayCommand: AsyncParsableCommand {
 
       Plugins that can save their state resume a long run where its last replay ended.
 
-      The exit code is 1 if a plugin failed, or if its report differs from the live one with \
-      --verify. It is 3 if the rebuilt state did not match the recording, so that a plugin may \
-      have seen a different state.
+      The exit code is 1 if a plugin failed; 3 if the rebuilt state did not match the recording, \
+      so that a plugin may have seen a different state; and 2 if a report differs from the live \
+      one with --verify. 1 takes precedence over 3, and 3 over 2.
 
       Examples:
         tasklog replay --plugin counter --plugin errors
@@ -71,8 +71,10 @@ struct ReplayCommand: AsyncParsableCommand {
       resolved?.export()
       let code = try Supervisor.run(
         timeoutSeconds: plugins.timeoutSeconds, logs: resolved?.parts.map(\.path) ?? names)
+      // An incomplete result is a failure, whatever the part of it says.
+      let isAnswer = [0, Failure.answerCode, Failure.driftCode].contains(code)
+      if resolved?.hasFailed == true, isAnswer { throw ExitCode(Failure.runCode) }
       guard code == 0 else { throw ExitCode(code) }
-      if resolved?.hasFailed == true { throw ExitCode(Failure.runCode) }
       return
     }
     let call = supervised ?? ActiveCall()
@@ -111,9 +113,11 @@ struct ReplayCommand: AsyncParsableCommand {
   /// The outcome of a replay, from best to worst.
   private enum Outcome: Int, Comparable {
     case exact
+    /// A report differs from the live one.
+    case differs
     /// Plugins may have seen a state that differs from the live one.
     case drifted
-    /// A plugin has failed, or its report differs from the live one.
+    /// A plugin has failed, or the result is incomplete.
     case failed
 
     static func < (a: Outcome, b: Outcome) -> Bool { a.rawValue < b.rawValue }
@@ -121,6 +125,7 @@ struct ReplayCommand: AsyncParsableCommand {
     var exitCode: Int32? {
       switch self {
       case .exact: nil
+      case .differs: Failure.answerCode
       case .drifted: Failure.driftCode
       case .failed: Failure.runCode
       }
@@ -174,11 +179,8 @@ struct ReplayCommand: AsyncParsableCommand {
       return .failed
     }
     // A replay that ended at a failure is incomplete, whatever the live run had.
-    if result.failureCount > 0 || result.end == .failed
-      || result.verifications.contains(where: { $0.differing > 0 })
-    {
-      return .failed
-    }
-    return result.mismatchCount > 0 || result.drift > 0 ? .drifted : .exact
+    if result.failureCount > 0 || result.end == .failed { return .failed }
+    if result.mismatchCount > 0 || result.drift > 0 { return .drifted }
+    return result.verifications.contains { $0.differing > 0 } ? .differs : .exact
   }
 }

@@ -20,10 +20,37 @@ struct VerbOptions: ParsableArguments {
   }
 }
 
+/// The options of the commands that print a report of a run, or of a part of it.
+struct ScopedVerbOptions: ParsableArguments {
+  @OptionGroup(title: "Filters") var scope: ScopeOptions
+  @OptionGroup var options: VerbOptions
+
+  static func usage(_ command: String) -> String {
+    "tasklog \(command) [<filter> ...] [--log <path> ...] [--run <run>] [--format <format>] "
+      + "[--table <name>]"
+  }
+
+  /// Makes a report of the selected part and writes it, and says how much of the run it shows.
+  func write(_ makeReport: (LogReader, [RunInfo], RunScopes) throws -> Report) throws {
+    // Errors in the command come before any error of a log.
+    let filter = try scope.filter(now: Clock.now())
+    var scoped: ScopedRuns?
+    try options.write { reader, runs in
+      let part = try ScopedRuns(reader, runs, filter)
+      scoped = part
+      // A table without rows says less than the line about it.
+      return part.isEmpty && options.report.format.isTable
+        ? Report([]) : try makeReport(reader, runs, part.scopes)
+    }
+    for line in scoped?.lines ?? [] { Console.warn(line) }
+  }
+}
+
 struct SummaryCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "summary",
     abstract: "Summarize a run: what went wrong, tasks by prefix, time in each state, workers.",
+    usage: ScopedVerbOptions.usage("summary"),
     discussion: """
       On a terminal it begins with how long the run took, how much it did, and what went wrong. \
       Tables: prefixes, states (the time that tasks were in each state, in seconds, with \
@@ -32,12 +59,13 @@ struct SummaryCommand: ParsableCommand {
 
       Examples:
         tasklog summary
+        tasklog summary --prefix count --since seq:20
         tasklog summary --table states --format csv
       """)
 
-  @OptionGroup var options: VerbOptions
+  @OptionGroup var options: ScopedVerbOptions
 
-  func run() throws { try options.write(Reports.summary) }
+  func run() throws { try options.write(Reports.summary(_:_:in:)) }
 }
 
 struct StoryCommand: ParsableCommand {
@@ -75,6 +103,7 @@ struct ErrorsCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "errors",
     abstract: "Show what failed and why: exceptions, tracebacks, lost workers, a dead scheduler.",
+    usage: ScopedVerbOptions.usage("errors"),
     discussion: """
       On a terminal each cause is shown with its traceback, the tasks that failed with it, and the \
       commands that tell more; after them the workers that were lost. --table shows the tables \
@@ -90,21 +119,22 @@ struct ErrorsCommand: ParsableCommand {
         tasklog errors --table errors --format json
       """)
 
-  @OptionGroup var options: VerbOptions
+  @OptionGroup var options: ScopedVerbOptions
 
-  func run() throws { try options.write(Reports.errors) }
+  func run() throws { try options.write(Reports.errors(_:_:in:)) }
 }
 
 struct SlowestCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "slowest", abstract: "Show the longest spans of work.",
+    usage: ScopedVerbOptions.usage("slowest [--action <action>] [-n <count>]"),
     discussion: """
       Examples:
         tasklog slowest
         tasklog slowest --action compute -n 3
       """)
 
-  @OptionGroup var options: VerbOptions
+  @OptionGroup var options: ScopedVerbOptions
 
   @Option(
     help: ArgumentHelp("Only spans with this action: compute, transfer, …", valueName: "action"))
@@ -119,7 +149,7 @@ struct SlowestCommand: ParsableCommand {
     if let limit, limit < 0 {
       throw Failure.usage("--limit \(limit): expected 0 or more")
     }
-    try options.write { try Reports.slowest($0, $1, action: action, limit: limit ?? 10) }
+    try options.write { try Reports.slowest($0, $1, action: action, limit: limit ?? 10, in: $2) }
   }
 }
 
@@ -127,6 +157,7 @@ struct CriticalPathCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "critical-path",
     abstract: "Show the chain of tasks and waits that determined the duration of a run.",
+    usage: ScopedVerbOptions.usage("critical-path"),
     discussion: """
       Starts at the task that ended last, continues with its dependency that finished last, and so \
       on. The consecutive pieces are wait (at the scheduler), queue (at the worker), transfer, \
@@ -137,14 +168,15 @@ struct CriticalPathCommand: ParsableCommand {
         tasklog critical-path --format csv
       """)
 
-  @OptionGroup var options: VerbOptions
+  @OptionGroup var options: ScopedVerbOptions
 
-  func run() throws { try options.write(Reports.criticalPath) }
+  func run() throws { try options.write(Reports.criticalPath(_:_:in:)) }
 }
 
 struct OpenCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "open", abstract: "Show the tasks that were unfinished at the end of the log.",
+    usage: ScopedVerbOptions.usage("open"),
     discussion: """
       For a run that died: the unfinished tasks of the scheduler and the workers, with the time \
       since when. A closed run usually has none.
@@ -154,15 +186,16 @@ struct OpenCommand: ParsableCommand {
         tasklog open --run all --format jsonl
       """)
 
-  @OptionGroup var options: VerbOptions
+  @OptionGroup var options: ScopedVerbOptions
 
-  func run() throws { try options.write(Reports.open) }
+  func run() throws { try options.write(Reports.open(_:_:in:)) }
 }
 
 struct WorkersCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "workers",
     abstract: "Show the workers of a run: when they joined and left, and their work.",
+    usage: ScopedVerbOptions.usage("workers"),
     discussion: """
       "busy" is the number of seconds computed, "utilization" its share of the time of the worker's \
       threads; "occupancy" is the average number of tasks assigned to the worker at a time. A \
@@ -175,9 +208,9 @@ struct WorkersCommand: ParsableCommand {
         tasklog workers --format markdown
       """)
 
-  @OptionGroup var options: VerbOptions
+  @OptionGroup var options: ScopedVerbOptions
 
-  func run() throws { try options.write(Reports.workers) }
+  func run() throws { try options.write(Reports.workers(_:_:in:)) }
 }
 
 struct StateCommand: ParsableCommand {

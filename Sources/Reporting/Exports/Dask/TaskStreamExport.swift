@@ -1,5 +1,6 @@
 import EventLog
 import Glibc
+import LogAnalysis
 import LogFormat
 import TaskLogPlugin
 
@@ -24,7 +25,8 @@ struct TaskStreamExport {
   }
 
   mutating func write(
-    _ reader: LogReader, _ run: RunInfo, _ tally: inout ExportTally, _ progress: (Int64) -> Void
+    _ reader: LogReader, _ run: RunInfo, _ scope: RunScope?, _ tally: inout ExportTally,
+    _ progress: (Int64) -> Void
   ) throws {
     let schedulers = try reader.sources(of: run).filter { $0.source.kind == .scheduler }
     let cursor = try reader.events(
@@ -35,9 +37,11 @@ struct TaskStreamExport {
       if count & 4095 == 0 { progress(tally.events + cursor.count) }
       let event = recorded.event
       guard event.hook == .transition, event.start == .processing, let key = event.key,
-        event.finish == .memory || event.finish == .erred
+        event.finish == .memory || event.finish == .erred,
+        scope?.includes(task: recorded.keyNumber) ?? true
       else { continue }
       let runArgs = RunArgs(event.args.json)
+      if let scope, !Self.isIncluded(runArgs, recorded, scope) { continue }
       guard !runArgs.spans.isEmpty else {
         // The plugin cannot draw these either, and raises an error.
         tally.skipped += 1
@@ -45,7 +49,7 @@ struct TaskStreamExport {
         continue
       }
       if asRectangles {
-        addRectangles(key, event, runArgs, &tally)
+        addRectangles(key, event, runArgs, scope?.window, &tally)
       } else {
         addRecord(key, event, reader)
         tally.written.rows += 1
@@ -54,6 +58,20 @@ struct TaskStreamExport {
     }
     tally.events += cursor.count
     tally.damaged += cursor.damagedCount
+  }
+
+  /// Whether a record is in a scope by its worker and the time of its spans, or of its event if it
+  /// has none.
+  private static func isIncluded(
+    _ runArgs: RunArgs, _ recorded: RecordedEvent, _ scope: RunScope
+  ) -> Bool {
+    if scope.selectsWorkers {
+      guard let worker = runArgs.worker ?? recorded.event.worker,
+        scope.includes(worker: worker, at: recorded.seq)
+      else { return false }
+    }
+    guard !runArgs.spans.isEmpty else { return scope.window.contains(recorded.event.time) }
+    return runArgs.spans.contains { scope.window.part($0.start, $0.stop ?? $0.start) != nil }
   }
 
   // MARK: - Records
@@ -99,7 +117,8 @@ struct TaskStreamExport {
   ]
 
   private mutating func addRectangles(
-    _ key: Key, _ event: Event, _ runArgs: RunArgs, _ tally: inout ExportTally
+    _ key: Key, _ event: Event, _ runArgs: RunArgs, _ window: TimeWindow?,
+    _ tally: inout ExportTally
   ) {
     guard let worker = runArgs.worker, let thread = runArgs.thread else {
       tally.skipped += 1
@@ -111,6 +130,7 @@ struct TaskStreamExport {
     rows[workerThread] = row
     let name = key.prefix
     for span in Self.spans(event.args.json) {
+      guard let span = Self.cut(span, to: window) else { continue }
       guard let style = Self.styles[span.action] else {
         tally.skipped += 1
         tally.skippedBecause = "have an action that Dask's task stream cannot draw"
@@ -144,6 +164,14 @@ struct TaskStreamExport {
   private static func spans(_ args: String) -> [StartStop] {
     guard let value = try? JSONReader.value(args) else { return [] }
     return value["startstops"]?.elements?.compactMap(StartStop.init) ?? []
+  }
+
+  private static func cut(_ span: StartStop, to window: TimeWindow?) -> StartStop? {
+    guard let window = window?.seconds else { return span }
+    guard span.start <= window.stop, span.stop >= window.start else { return nil }
+    var span = span
+    (span.start, span.stop) = (max(span.start, window.start), min(span.stop, window.stop))
+    return span
   }
 
   /// `distributed.utils.palette`: viridis in 18 steps.

@@ -38,9 +38,9 @@ struct SpanExport: RunVisitor {
   private var attemptOf: [Int32]
   private var counts = TraceCounts()
 
-  init(_ reader: LogReader, _ run: RunInfo, _ sink: ByteSink) throws {
+  init(_ reader: LogReader, _ run: RunInfo, _ sink: ByteSink, _ scope: RunScope?) throws {
     self.sink = sink
-    walk = try RunWalk(reader, run)
+    walk = try RunWalk(reader, run, scope)
     dependencies = try reader.dependencies(of: run)
     ids = SpanIDs(run: run.id)
     attemptOf = [Int32](repeating: 0, count: dependencies.count)
@@ -125,7 +125,8 @@ struct SpanExport: RunVisitor {
       id: ids.attempt(hash, attempt.number),
       parent: graph > 0 ? graphIDs[Int(graph) - 1] : ids.run, name: attempt.key.prefix,
       kind: .consumer, start: start(of: attempt))
-    span.end = max(span.start, attempt.ended ?? attempt.stopped ?? end)
+    let last = min(end, walk.scope?.window.stop ?? .max)
+    span.end = max(span.start, attempt.ended ?? attempt.stopped ?? last)
     span.attributes = attributes(of: attempt)
     for work in attempt.spans { add(work, to: &span) }
     addOutcome(of: attempt, to: &span)

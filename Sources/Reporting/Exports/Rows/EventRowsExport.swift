@@ -1,4 +1,5 @@
 import EventLog
+import LogAnalysis
 import Querying
 import TaskLogPlugin
 
@@ -12,6 +13,7 @@ struct EventRowsExport {
   private let sources: [Int64: Source]
   private let clocks: ClockOffsets
   private let lives: WorkerLives
+  private let scope: RunScope?
   private var row: RowText
   /// The written fields of each source and key.
   private var sourceTexts: [Int64: [UInt8]] = [:]
@@ -21,8 +23,13 @@ struct EventRowsExport {
   /// The maximum number of cached keys: mostly the tasks in progress at a time.
   private static let keyLimit = 1 << 15
 
-  /// - Parameter log: the name of the log, if there are several.
-  init(_ reader: LogReader, _ run: RunInfo, log: String?, asCSV: Bool) throws {
+  /// - Parameters:
+  ///   - log: the name of the log, if there are several.
+  ///   - scope: the events to write; `nil` for all.
+  init(
+    _ reader: LogReader, _ run: RunInfo, log: String?, asCSV: Bool, _ scope: RunScope?
+  ) throws {
+    self.scope = scope
     self.reader = reader
     self.run = run
     sources = Dictionary(
@@ -52,24 +59,27 @@ struct EventRowsExport {
   ) throws {
     let cursor = try reader.events(of: run, order: .arrival)
     var count: Int64 = 0
+    var written = 0
     while let recorded = try cursor.nextEvent() {
       count += 1
       if count & 4095 == 0 { progress(tally.events + count) }
-      write(recorded)
+      let time = clocks.time(of: recorded)
+      guard scope?.includes(recorded, time: time) ?? true else { continue }
+      written += 1
+      write(recorded, time)
       sink.bytes += row.bytes
       row.bytes.removeAll(keepingCapacity: true)
       try sink.flushIfLarge()
     }
     tally.events += count
-    tally.written.rows += Int(count)
+    tally.written.rows += written
     tally.damaged += cursor.damagedCount
   }
 
-  private mutating func write(_ recorded: RecordedEvent) {
+  private mutating func write(_ recorded: RecordedEvent, _ time: Int64) {
     let event = recorded.event
     row.bytes += beginning
     row.number("seq", recorded.seq)
-    let time = clocks.time(of: recorded)
     row.time("time", time)
     row.number("time_ns", time)
     writeSource(recorded.source)

@@ -1,3 +1,4 @@
+import LogAnalysis
 import TaskLogPlugin
 
 /// One attempt of a task, from its assignment to a worker to its end.
@@ -39,6 +40,9 @@ final class Attempt {
   /// The worker's snapshot at its end; used only if the scheduler received no spans or exception.
   var workerSnapshot: Snapshot = .none
 
+  /// Cuts its times; `nil` for none.
+  private var window: TimeWindow?
+
   init(key: Key, keyNumber: Int64, number: Int32) {
     self.key = key
     self.keyNumber = keyNumber
@@ -47,12 +51,41 @@ final class Attempt {
 
   /// The spans of work received by the scheduler, or else those of the worker's snapshot.
   var spans: [WorkSpan] {
+    guard let window else { return allSpans }
+    return allSpans.compactMap { span in
+      guard let part = window.part(span.start, span.stop ?? .max) else { return nil }
+      var span = span
+      // A span that goes on after the window has no stop there either.
+      (span.start, span.stop) = (part.start, part.stop == .max ? nil : part.stop)
+      return span
+    }
+  }
+
+  private var allSpans: [WorkSpan] {
     if !runArgs.spans.isEmpty { return runArgs.spans }
     if case .task(let snapshot) = workerSnapshot.decoded, !snapshot.startStops.isEmpty {
       return snapshot.startStops.map(WorkSpan.init)
     }
     guard let started else { return [] }
     return [WorkSpan(action: "compute", start: started, stop: stopped)]
+  }
+
+  /// Cuts its times at the edges of a window; returns whether any part of it is within.
+  func cut(to window: TimeWindow) -> Bool {
+    guard window.isBounded else { return true }
+    let all = allSpans
+    let start = sent ?? started ?? all.map(\.start).min() ?? ended ?? .min
+    // The clock of a worker is known only roughly: its work may lie outside of that.
+    guard
+      window.part(start, max(start, ended ?? stopped ?? .max)) != nil
+        || all.contains(where: { window.part($0.start, $0.stop ?? .max) != nil })
+    else { return false }
+    self.window = window
+    func inside(_ time: Int64?) -> Int64? { time.map { min(max($0, window.start), window.stop) } }
+    (sent, started, stopped, ended) = (
+      inside(sent), inside(started), inside(stopped), inside(ended)
+    )
+    return true
   }
 
   /// The reason of the failure; `nil` if it did not fail.

@@ -19,7 +19,11 @@ protocol RunVisitor {
 struct RunWalk {
   let reader: LogReader
   let run: RunInfo
+  /// The sources that are in the scope.
   let sources: [SourceInfo]
+  /// The part of the run that visitors get; `nil` for all of it.
+  let scope: RunScope?
+  private let allSources: [SourceInfo]
   private let clocks: ClockOffsets
   private let lives: WorkerLives
   /// Whether an address can mean several workers.
@@ -29,10 +33,14 @@ struct RunWalk {
   /// Exceptions that are not in the args, by seq.
   private let texts: [Int64: String]
 
-  init(_ reader: LogReader, _ run: RunInfo) throws {
+  init(_ reader: LogReader, _ run: RunInfo, _ scope: RunScope?) throws {
     self.reader = reader
     self.run = run
-    sources = try reader.sources(of: run)
+    self.scope = scope
+    allSources = try reader.sources(of: run)
+    sources = allSources.filter {
+      $0.source.kind == .scheduler || scope?.includes(source: $0.number) ?? true
+    }
     clocks = try reader.clockOffsets(of: run)
     lives = try reader.workerLives(of: run)
     hasReusedAddresses = lives.hasSeveralAtOneAddress
@@ -99,23 +107,30 @@ struct RunWalk {
   func traverse(
     _ visitor: inout some RunVisitor, _ tally: inout ExportTally, progress: (Int64) -> Void
   ) throws {
+    var filter = WalkFilter(scope, lives)
     let cursor = try reader.events(of: run, order: .causal)
     var tracker = AttemptTracker(
       workers: Dictionary(
-        sources.filter { $0.source.kind == .worker }.map { ($0.number, label(of: $0)) },
+        allSources.filter { $0.source.kind == .worker }.map { ($0.number, label(of: $0)) },
         uniquingKeysWith: { $1 }), schedulers: schedulers)
     var count: Int64 = 0
     while let next = try cursor.nextEvent() {
       count += 1
       if count & 4095 == 0 { progress(tally.events + count) }
+      guard filter.isNeeded(next) else { continue }
       let time = clocks.time(of: next)
+      if let graph = filter.graph(of: next) {
+        try visitor.visit(graph, time: clocks.time(of: graph), runArgs: nil)
+      }
       let (recorded, runArgs) = labelled(next, clocked(try self.runArgs(of: next), at: next.seq))
-      try visitor.visit(recorded, time: time, runArgs: runArgs)
+      if filter.passes(next, time: time) {
+        try visitor.visit(recorded, time: time, runArgs: runArgs)
+      }
       tracker.apply(recorded, time: time, runArgs: runArgs)
-      if !tracker.ended.isEmpty { try emitAttempts(&tracker, to: &visitor) }
+      if !tracker.ended.isEmpty { try emitAttempts(&tracker, to: &visitor, filter) }
     }
     tracker.finish()
-    try emitAttempts(&tracker, to: &visitor)
+    try emitAttempts(&tracker, to: &visitor, filter)
     tally.events += count
     tally.damaged += cursor.damagedCount
     tally.outOfOrder += cursor.outOfOrderCount
@@ -135,9 +150,9 @@ struct RunWalk {
   }
 
   private func emitAttempts(
-    _ tracker: inout AttemptTracker, to visitor: inout some RunVisitor
+    _ tracker: inout AttemptTracker, to visitor: inout some RunVisitor, _ filter: WalkFilter
   ) throws {
-    for attempt in tracker.ended { try visitor.visit(attempt) }
+    for attempt in tracker.ended where filter.cut(attempt) { try visitor.visit(attempt) }
     tracker.ended.removeAll(keepingCapacity: true)
   }
 }

@@ -1,10 +1,13 @@
 import EventLog
+import LogAnalysis
 import TaskLogPlugin
 
 /// Counts the tasks in each state, and for each worker its assigned tasks and the bytes of its
 /// results, from the scheduler's events.
 struct RunCounters {
   private let scheduler: String
+  /// The labels of workers that have counters; `nil` for all.
+  private let workers: Set<String>?
   private let resolution: Int64
   private var states: [State: TraceCounter] = [:]
   private var stateOrder: [State] = []
@@ -27,6 +30,9 @@ struct RunCounters {
 
   init(_ walk: RunWalk, scheduler: String) {
     self.scheduler = scheduler
+    workers =
+      walk.scope?.selectsWorkers == true
+      ? Set(walk.sources.filter { $0.source.kind == .worker }.map(walk.label(of:))) : nil
     let run = walk.run
     let events = (run.lastSeq ?? 0) - (run.firstSeq ?? 0)
     guard events > 200_000 else {
@@ -117,6 +123,7 @@ struct RunCounters {
     _ worker: String, _ time: Int64, _ processes: inout TraceProcesses,
     _ writer: inout some TraceWriter
   ) {
+    guard workers?.contains(worker) ?? true else { return }
     if self[keyPath: counters][worker] == nil {
       let isBytes = counters == \.bytes
       let track = processes.track(

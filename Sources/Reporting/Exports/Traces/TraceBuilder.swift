@@ -15,6 +15,7 @@ struct TraceBuilder<Writer: TraceWriter>: RunVisitor {
   private let dependencies: DependencyIndex
   private let runHash: UInt64
   private let schedulers: Set<Int64>
+  private let window: TimeWindow
   private(set) var processes: TraceProcesses
   private var counters: RunCounters
   /// The index of each key among the tasks with dependencies, plus one; -1 for none.
@@ -31,6 +32,7 @@ struct TraceBuilder<Writer: TraceWriter>: RunVisitor {
     self.writer = writer
     self.walk = walk
     self.dependencies = dependencies
+    window = walk.scope?.window ?? TimeWindow()
     scheduler =
       walk.sources.first { $0.source.kind == .scheduler }?.source.address ?? "no scheduler"
     schedulers = Set(walk.sources.filter { $0.source.kind == .scheduler }.map(\.number))
@@ -47,7 +49,7 @@ struct TraceBuilder<Writer: TraceWriter>: RunVisitor {
     for source in walk.sources { _ = processes.process(walk.label(of: source), &writer) }
     try drawGaps()
     try walk.traverse(&self, &tally, progress: progress)
-    for worker in joined { drawLife(worker, until: nil) }
+    for worker in joined { drawLife(worker, until: window.stop == .max ? nil : window.stop) }
     counters.finish(&writer)
     tally.written.add(figures)
   }
@@ -56,7 +58,8 @@ struct TraceBuilder<Writer: TraceWriter>: RunVisitor {
     let labels = Dictionary(
       walk.sources.map { ($0.number, walk.label(of: $0)) }
     ) { first, _ in first }
-    for gap in try walk.reader.gaps(of: walk.run) {
+    for gap in try walk.reader.gaps(of: walk.run)
+    where window.contains(gap.time) && labels[gap.source] != nil {
       let track = processes.track(
         .gaps, "gaps", of: labels[gap.source] ?? scheduler, &writer)
       writer.instant(
@@ -71,11 +74,15 @@ struct TraceBuilder<Writer: TraceWriter>: RunVisitor {
   mutating func visit(_ recorded: RecordedEvent, time: Int64, runArgs: RunArgs?) throws {
     guard schedulers.contains(recorded.source) else { return }
     let event = recorded.event
+    // What was before a time window is drawn at its start.
+    guard time <= window.stop else { return }
+    let isWithin = time >= window.start
+    let time = max(time, window.start)
     counters.apply(recorded, time, runArgs, &processes, &writer)
     switch event.hook {
-    case .transition where event.finish == .erred && event.start != .erred:
+    case .transition where event.finish == .erred && event.start != .erred && isWithin:
       drawFailure(recorded, time, runArgs ?? RunArgs())
-    case .updateGraph:
+    case .updateGraph where isWithin:
       let track = processes.track(.graphs, "graphs", of: scheduler, &writer)
       writer.instant(
         "update-graph", at: time, category: "graph",
@@ -84,7 +91,8 @@ struct TraceBuilder<Writer: TraceWriter>: RunVisitor {
     case .addWorker: join(event, time)
     case .removeWorker:
       if let index = joined.firstIndex(where: { $0.address == event.worker }) {
-        drawLife(joined.remove(at: index), until: time)
+        let worker = joined.remove(at: index)
+        if isWithin { drawLife(worker, until: time) }
       }
     default: break
     }

@@ -1,0 +1,80 @@
+import EventLog
+import LogFormat
+import TaskLogPlugin
+
+/// Selects the events of the tasks in some of Dask's spans, in a log that may be live: when an event
+/// of an unknown task comes, the graphs that have arrived since are read.
+///
+/// Unchecked, because only the thread that reads the events uses it.
+public final class SpanTasks: TaskSelection, @unchecked Sendable {
+  private final class Run {
+    var info: RunInfo
+    var scan: SubmissionScan
+    var readTo: Int64
+    /// The tasks that were looked up.
+    var known = RowIDSet()
+
+    init(_ info: RunInfo, _ scan: SubmissionScan) {
+      self.info = info
+      self.scan = scan
+      readTo = (info.firstSeq ?? 1) - 1
+    }
+  }
+
+  /// A reader of its own: the other one is in the middle of its statements.
+  private let reader: LogReader
+  private let filter: ScopeFilter
+  private var runs: [Int64: Run] = [:]
+  private var runOfSource: [Int64: Int64] = [:]
+
+  /// - Throws: `LogError`.
+  public init(path: String, spans: [String]) throws {
+    reader = try LogReader(path: path)
+    var filter = ScopeFilter()
+    filter.spans = spans
+    self.filter = filter
+  }
+
+  public func contains(key: Int64, source: Int64) throws -> Bool {
+    guard let run = try run(ofSource: source) else { return false }
+    // A graph arrives before the first event of its tasks.
+    if run.known.insert(key), run.scan.inSpans?.contains(key) != true { try readOn(run) }
+    return run.scan.inSpans?.contains(key) ?? false
+  }
+
+  /// Why a run has no such tasks; `nil` if it has some.
+  ///
+  /// - Throws: `ScopeError`, `LogError`.
+  public func emptyReason(of info: RunInfo) throws -> RunScope.EmptyReason? {
+    guard let run = try self.run(info.number) else { return .noTask }
+    try readOn(run)
+    guard !run.scan.spans.isEmpty else { throw ScopeError.noSpans(run: info.number) }
+    return run.scan.inSpans?.count == 0 ? .noSpan(known: run.scan.spans.sorted()) : nil
+  }
+
+  private func run(ofSource source: Int64) throws -> Run? {
+    if let number = runOfSource[source] { return runs[number] }
+    guard
+      let number = try reader.translating({
+        try reader.connection.integer("SELECT run FROM source WHERE id = \(source)")
+      })
+    else { return nil }
+    runOfSource[source] = number
+    return try run(number)
+  }
+
+  private func run(_ number: Int64) throws -> Run? {
+    if let run = runs[number] { return run }
+    guard let info = try reader.runs().first(where: { $0.number == number }) else { return nil }
+    let run = Run(info, try reader.translating { try SubmissionScan(reader, filter) })
+    runs[number] = run
+    return run
+  }
+
+  private func readOn(_ run: Run) throws {
+    let last = try reader.lastSeq()
+    guard last > run.readTo else { return }
+    try reader.translating { try run.scan.scan(run.info, run.readTo + 1...last) }
+    run.readTo = last
+  }
+}

@@ -1,0 +1,86 @@
+import ArgumentParser
+import EventLog
+import LogAnalysis
+import Querying
+
+/// The options that restrict a report to a part of a run.
+struct ScopeOptions: ParsableArguments {
+  @Option(
+    parsing: .unconditionalSingleValue,
+    help: ArgumentHelp("Only tasks with this prefix, or a pattern with * and ?.", valueName: "glob")
+  )
+  var prefix: [String] = []
+
+  @Option(
+    parsing: .unconditionalSingleValue,
+    help: ArgumentHelp("Only tasks of this client, or a pattern.", valueName: "glob"))
+  var client: [String] = []
+
+  @Option(
+    parsing: .unconditionalSingleValue,
+    help: ArgumentHelp(
+      "Only tasks in this span of Dask: a name, an ID or a pattern.", valueName: "glob"))
+  var span: [String] = []
+
+  @Option(
+    parsing: .unconditionalSingleValue,
+    help: ArgumentHelp(
+      "Only this worker, by name, address or address pattern, and the tasks that it was given.",
+      valueName: "worker"))
+  var worker: [String] = []
+
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp(
+      "Only from this time on: 2026-01-31T12:00 (UTC), 2026-01-31, -10m (s, m, h, d), or seq:100.",
+      valueName: "time"))
+  var since: String?
+
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp("Only up to this time, in the same format.", valueName: "time"))
+  var until: String?
+
+  /// - Throws: `FilterError`.
+  func filter(now: Int64) throws -> ScopeFilter {
+    var filter = ScopeFilter()
+    filter.prefixes = prefix
+    filter.clients = client
+    filter.spans = span
+    filter.workers = worker
+    filter.since = try since.map { try Self.point($0, option: "--since", now: now) }
+    filter.until = try until.map { try Self.point($0, option: "--until", now: now, isEnd: true) }
+    return filter
+  }
+
+  private static func point(
+    _ text: String, option: String, now: Int64, isEnd: Bool = false
+  ) throws -> PointInTime {
+    switch try FilterParsing.bound(text, option: option, now: now, isEnd: isEnd) {
+    case .time(let time): .time(time)
+    case .seq(let seq): .seq(seq)
+    }
+  }
+}
+
+/// The selected parts of runs, and what to say about them.
+struct ScopedRuns {
+  var scopes = RunScopes()
+  /// One line for each run: how much of it is shown, or why nothing is.
+  private(set) var lines: [String] = []
+  /// Whether there is nothing to show.
+  private(set) var isEmpty = false
+
+  /// - Throws: `ScopeError`, `LogError`.
+  init(_ reader: LogReader, _ runs: [RunInfo], _ filter: ScopeFilter) throws {
+    guard !filter.isEmpty else { return }
+    for run in runs {
+      guard let scope = try reader.scope(of: run, filter) else { continue }
+      scopes[run] = scope
+      lines.append(
+        scope.share.emptyBecause?.text(filter, run: run)
+          ?? (runs.count > 1 ? "run #\(run.number): \(scope.share.text)" : scope.share.text))
+    }
+    isEmpty = runs.allSatisfy { scopes[$0]?.share.emptyBecause != nil }
+  }
+}

@@ -1,0 +1,93 @@
+import EventLog
+import Testing
+
+@testable import LogAnalysis
+
+/// Which tasks of a graph are of a client or in a span, on literals in the formats of both engines.
+@Suite struct SubmissionTests {
+  private static func read(
+    _ args: String, _ snapshot: String, clients: [String] = [], spans: [String] = []
+  ) -> SubmissionPart {
+    var part = SubmissionPart()
+    let pattern = SubmissionPart.Pattern(
+      clients: clients.map(TextPattern.init), spans: spans.map(TextPattern.init))
+    var (args, snapshot) = (args, snapshot)
+    args.withUTF8 { args in snapshot.withUTF8 { part.read(args: args, $0, pattern) } }
+    return part
+  }
+
+  private static func ofClient(_ part: SubmissionPart) -> Set<String> {
+    Set(part.tasks.filter(\.isOfClient).map { String(decoding: $0.key, as: UTF8.self) })
+  }
+
+  /// Each task with what its span is found to be.
+  private static func spans(_ part: SubmissionPart) -> [String] {
+    part.tasks.map { task in
+      let key = String(decoding: task.key, as: UTF8.self)
+      switch task.span {
+      case .annotated(let matches): return "\(key) \(matches)"
+      case .ofGroup: return "\(key) group \(task.groupSpan ?? "-")"
+      case nil: return "\(key) -"
+      }
+    }
+  }
+
+  @Test func `a client has the tasks that are new with its graph, and those that it requested`() {
+    let args = #"""
+      {"client":"alice-1","tasks":["a","b",{"$tuple":["c",1]}],"keys":{"$set":["b"]}}
+      """#
+    let snapshot = #"{"graph":[{"known":true},{"known":true},{"dependencies":["a"]}]}"#
+    let part = Self.read(args, snapshot, clients: ["alice*"])
+    #expect(Self.ofClient(part) == [#""b""#, #"{"$tuple":["c",1]}"#])
+    #expect(part.clients == ["alice-1"])
+    #expect(Self.ofClient(Self.read(args, snapshot, clients: ["alice"])).isEmpty)
+  }
+
+  @Test func `our engine's graphs have the keys of the new tasks only`() {
+    let args = #"{"client":"c","keys":["x"],"tasks":["x","y"]}"#
+    let part = Self.read(args, #"{"graph":[{"key":"x","dependencies":["y"]}]}"#, clients: ["c"])
+    #expect(Self.ofClient(part) == [#""x""#])
+  }
+
+  @Test func `tasks that were there are of the clients that want them`() {
+    let snapshot = #"""
+      {"attach":{"tasks":[{"key":"x","whoWants":["c"]},{"key":"y"},{"key":"z","whoWants":["d","c"]}]}}
+      """#
+    let part = Self.read("{}", snapshot, clients: ["c"])
+    #expect(Self.ofClient(part) == [#""x""#, #""z""#])
+    #expect(part.clients == ["c", "d"])
+  }
+
+  @Test func `an annotation is found whole, shared, or shared earlier in the event`() {
+    let load = #"{"name":{"$tuple":["training","load"]},"ids":{"$tuple":["1","2"]}}"#
+    let other = #"{"name":["other"],"ids":["3"]}"#
+    let args = #"""
+      {"tasks":["a","b","c","d","e"],"annotations":{"span":{"$map":[["d",{"$shared":[4,\#(load)]}],
+      ["e",{"$shared":[5,\#(other)]}]]}}}
+      """#
+    let snapshot = #"""
+      {"graph":[{"annotations":{"span":\#(load)}},{"annotations":{"span":{"$shared":[0,\#(load)]}}},
+      {"annotations":{"retries":2,"span":{"$shared":[0]}}},{"annotations":{"span":{"$shared":[4]}}},
+      {"annotations":{"span":{"$shared":[5]}}}]}
+      """#
+    let all = [#""a" true"#, #""b" true"#, #""c" true"#, #""d" true"#, #""e" false"#]
+    for span in ["training", "load", "1", "2", "l*"] {
+      #expect(Self.spans(Self.read(args, snapshot, spans: [span])) == all, "\(span)")
+    }
+    let part = Self.read(args, snapshot, spans: ["other"])
+    #expect(Self.spans(part).map { $0.suffix(5) } == ["false", "false", "false", "false", " true"])
+    #expect(part.spans == ["training", "load", "other"])
+  }
+
+  @Test func `a task without an annotation is in the span of its group`() {
+    let part = Self.read(
+      #"{"tasks":["a","b"]}"#, #"{"graph":[{"span":"s-1"},{}]}"#, spans: ["default"])
+    #expect(Self.spans(part) == [#""a" group s-1"#, #""b" group -"#])
+  }
+
+  @Test(arguments: ["", "{", "[]", #"{"graph":3}"#, #"{"graph":[3,{"key":}]}"#, "null"])
+  func `what is no graph has no tasks`(snapshot: String) {
+    let part = Self.read(#"{"client":7,"tasks":3}"#, snapshot, clients: ["*"], spans: ["*"])
+    #expect(Self.ofClient(part).isEmpty)
+  }
+}
