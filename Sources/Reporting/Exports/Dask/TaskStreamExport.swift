@@ -1,5 +1,6 @@
 import EventLog
 import Glibc
+import LogAnalysis
 import LogFormat
 import TaskLogPlugin
 

@@ -1,4 +1,5 @@
 import EventLog
+import LogAnalysis
 import TaskLogPlugin
 
 /// Counts the tasks in each state, and for each worker its assigned tasks and the bytes of its
