@@ -596,45 +596,55 @@ LEFT JOIN spans ON spans.run = life.run AND spans.worker = life.worker AND spans
 LEFT JOIN given ON given.run = life.run AND given.worker = life.worker AND given.life = life.life
 ORDER BY life.run, coalesce(life.joined_ns, seen.first, ends.time + 1), life.worker, life.life;
 
--- Each task with what it needs, as graphs were submitted. Where a key may have a NUL, its JSON is taken
--- as it stands: some SQLite cut such a text, and a key that has one is found by its JSON only.
+-- Each task with what it needs: as graphs were submitted, as a recorder found it when it was attached
+-- to a scheduler, and as tasks came without a graph (scattered data). Where a key may have a NUL, its
+-- JSON is taken as it stands: some SQLite cut such a text, and a key that has one is found by its JSON
+-- only.
 CREATE VIEW dependencies AS
 WITH
+  -- The columns are calculated once for an event: a graph and its keys may be megabytes.
   submitted AS MATERIALIZED (
-    SELECT event.seq, source.run, event.args, event.snapshot
-    FROM event
-    JOIN source ON source.id = event.source
-    WHERE event.hook = (SELECT id FROM text WHERE text = 'updateGraph')
+    SELECT seq, run, graph, tasks, instr(tasks, '\u0000') > 0 AS may_have_nul
+    FROM (
+      SELECT event.seq, source.run,
+        coalesce(event.snapshot -> '$.graph', event.snapshot -> '$.attach.tasks') AS graph,
+        CASE
+          WHEN json_type(event.args, '$.tasks') = 'array' THEN event.args -> '$.tasks'
+          WHEN json_type(event.args, '$.tasks."$tuple"') = 'array'
+            THEN event.args -> '$.tasks."$tuple"'
+        END AS tasks
+      FROM event
+      JOIN source ON source.id = event.source AND source.kind = 'scheduler'
+      WHERE event.hook IN (
+          SELECT id FROM text WHERE text IN ('updateGraph', 'attach', 'stimulus'))
+        AND event.snapshot IS NOT NULL)
+    WHERE graph IS NOT NULL
   ),
   graph AS MATERIALIZED (
-    SELECT submitted.seq, submitted.run, task.key AS position, task.value -> '$.key' AS task,
-      task.value -> '$.dependencies' AS dependencies
-    FROM submitted JOIN json_each(submitted.snapshot, '$.graph') AS task
-    WHERE task.type = 'object'
+    SELECT seq, run, position, task, dependencies, instr(dependencies, '\u0000') > 0 AS may_have_nul
+    FROM (
+      SELECT submitted.seq, submitted.run, task.key AS position, task.value -> '$.key' AS task,
+        task.value -> '$.dependencies' AS dependencies
+      FROM submitted JOIN json_each(submitted.graph) AS task
+      WHERE task.type = 'object')
+    WHERE dependencies IS NOT NULL
   ),
   -- Dask's graphs have the keys of their tasks in the args only.
   elsewhere AS MATERIALIZED (
     SELECT submitted.seq, task.key AS position,
       CASE
         WHEN task.type IN ('object', 'array') THEN task.value
-        WHEN instr(submitted.tasks, '\u0000') > 0 THEN submitted.tasks -> task.key
+        WHEN may_have_nul THEN submitted.tasks -> task.key
         ELSE json_quote(task.value)
       END AS task
-    FROM (
-      SELECT seq, CASE
-          WHEN json_type(args, '$.tasks') = 'array' THEN args -> '$.tasks'
-          WHEN json_type(args, '$.tasks."$tuple"') = 'array' THEN args -> '$.tasks."$tuple"'
-        END AS tasks
-      FROM submitted
-      WHERE EXISTS (SELECT 1 FROM graph WHERE graph.seq = submitted.seq AND graph.task IS NULL)
-    ) AS submitted
-    JOIN json_each(submitted.tasks) AS task
+    FROM submitted JOIN json_each(submitted.tasks) AS task
+    WHERE EXISTS (SELECT 1 FROM graph WHERE graph.seq = submitted.seq AND graph.task IS NULL)
   ),
   edge AS MATERIALIZED (
     SELECT graph.run, coalesce(graph.task, elsewhere.task) AS task,
       CASE
         WHEN dependency.type IN ('object', 'array') THEN dependency.value
-        WHEN instr(graph.dependencies, '\u0000') > 0 THEN graph.dependencies -> dependency.key
+        WHEN may_have_nul THEN graph.dependencies -> dependency.key
         ELSE json_quote(dependency.value)
       END AS dependency
     FROM graph

@@ -27,6 +27,7 @@ import Testing
         case 1: added.append((log.scheduler, comesOrGoes(&random)))
         case 2: added.append((random.pick(sources), clockOffset(&random)))
         case 3: added.append((log.scheduler, move(&random)))
+        case 4: added.append((random.pick(sources), presentGraph(&random)))
         default: added.append((random.pick(sources), event(&random)))
         }
       }
@@ -84,6 +85,25 @@ import Testing
       args: Args(named: [
         .init("client", "c"), .init("tasks", random.once(in: 2) ? .tuple(names) : .list(names)),
       ]), snapshot: .other(.object(["graph": .list(described)])))
+  }
+
+  /// A graph that a recorder found when it was attached, or a task that came without a graph.
+  private static func presentGraph(_ random: inout SplitMix64) -> Event {
+    let tasks = Value.list(
+      (0..<2).map { _ in
+        .object([
+          "key": random.pick(keys).value,
+          "dependencies": .list((0..<random.below(3)).map { _ in random.pick(keys).value }),
+          "state": "waiting",
+        ])
+      })
+    guard random.once(in: 2) else {
+      return Event(
+        .attach, time: 1, snapshot: .other(.object(["attach": .object(["tasks": tasks])])))
+    }
+    return Event(
+      .stimulus, time: 1, key: random.pick(keys), args: Args(named: [.init("op", "update-data")]),
+      snapshot: .other(.object(["graph": tasks])))
   }
 
   private static func event(_ random: inout SplitMix64) -> Event {
@@ -173,6 +193,11 @@ import Testing
       SELECT run, key, segment, worker, start_ns, stop_ns, share, seq, life FROM critical_path
       ORDER BY run, step
       """)
+    try expect(
+      rows.edges,
+      """
+      SELECT run, key_id, dependency_id FROM dependencies ORDER BY run, key_id, dependency_id
+      """)
     try expect(rows.kinds, "SELECT * FROM event_kinds")
     try expect(
       rows.stays,
@@ -203,6 +228,7 @@ import Testing
   private struct Rows {
     var errors, affected, causes, path, kinds, stays, workers, states: [[SQLiteValue]]
     var atWorkers: [[SQLiteValue]] = []
+    var edges: [[SQLiteValue]] = []
 
     init() {
       (errors, affected, causes, path) = ([], [], [], [])
@@ -245,6 +271,7 @@ import Testing
           integer(piece.stop), piece.share, .integer(piece.seq), integer(piece.life),
         ]
       }
+      edges += try Self.edges(run, reader)
       kinds += try reader.eventKinds(of: run).map { kind in
         [
           number, .text(kind.source.rawValue), .text(kind.hook), .integer(kind.events),
@@ -280,6 +307,26 @@ import Testing
           .integer(state.count), .real(Double(state.p50) / 1e9), .real(Double(state.max) / 1e9),
         ]
       }
+    }
+
+    /// The dependencies of each key; those of the index and those that are looked up one by one.
+    private static func edges(_ run: RunInfo, _ reader: LogReader) throws -> [[SQLiteValue]] {
+      let select = try reader.connection.prepare("SELECT id, text, typed FROM key ORDER BY id")
+      var keys: [(id: Int64, key: Key)] = []
+      while try select.step() {
+        keys.append((select.integer(0), Key(text: select.text(1), typed: select.text(2))))
+      }
+      let ids = Dictionary(uniqueKeysWithValues: keys.map { (KeyHash.hash(of: $0.key), $0.id) })
+      let index = try reader.dependencies(of: run)
+      let graphs = try GraphDependencies(reader, run)
+      var edges: [[SQLiteValue]] = []
+      for (id, key) in keys {
+        let needs = index.task(hash: KeyHash.hash(of: key)).map(index.dependencies(of:)) ?? []
+        let dependencies = needs.compactMap { ids[index.hash(of: Int($0))] }.sorted()
+        #expect(try graphs.dependencies(of: key).sorted() == dependencies)
+        edges += dependencies.map { [.integer(run.number), .integer(id), .integer($0)] }
+      }
+      return edges
     }
   }
 

@@ -2,7 +2,7 @@ import EventLog
 import LogFormat
 import TaskLogPlugin
 
-/// The dependencies and dependents of each task of a run, as graphs were submitted.
+/// The dependencies and dependents of each task of a run.
 ///
 /// A task is a number, and a key is represented only by a hash of its JSON, so that a million tasks
 /// with two million edges take 40 MB; two keys with the same hash would be confused, which for a
@@ -102,100 +102,15 @@ public struct DependencyIndex: Sendable {
 }
 
 extension LogReader {
-  /// The dependencies of all tasks of a run: those that were submitted with graphs or data, or that
-  /// a recorder found when it was attached.
+  /// The dependencies of all tasks of a run; see `TaskGraphReader`.
   ///
   /// - Throws: `LogError`.
   public func dependencies(of run: RunInfo) throws -> DependencyIndex {
     try translating {
-      let sources = Set(
-        try self.sources(of: run).filter { $0.source.kind == .scheduler }.map(\.number))
-      let select = try connection.prepare(
-        """
-        SELECT seq, source, args, snapshot FROM event WHERE seq > ? AND seq <= ?
-          AND hook IN (SELECT id FROM text WHERE text IN ('updateGraph', 'attach', 'stimulus'))
-          AND snapshot IS NOT NULL
-        ORDER BY seq LIMIT 64
-        """)
-      var edges: [(UInt64, UInt64)] = []
-      var position = (run.firstSeq ?? 1) - 1
-      while true {
-        try select.bind(1, position)
-        try select.bind(2, run.lastSeq ?? 0)
-        var count = 0
-        while try select.step() {
-          count += 1
-          let seq = select.integer(0)
-          try checkOrder(of: seq, after: position)
-          position = seq
-          guard sources.contains(select.integer(1)) else { continue }
-          let tasks = select.withText(2) { DependencyScan.tasks(inArgs: $0) } ?? []
-          _ = select.withText(3) { DependencyScan.addEdges(of: $0, tasks: tasks, to: &edges) }
-        }
-        // Short transactions, so that the write-ahead log can be checkpointed.
-        select.reset()
-        if count < 64 { break }
+      var edges: [(UInt64, UInt64)] = try readGraph(of: run) { _, node, edges in
+        for dependency in node.dependencies { edges.append((node.key, dependency)) }
       }
       return DependencyIndex(&edges)
-    }
-  }
-}
-
-/// Reads the graph from an event, key by key as hashes.
-private enum DependencyScan {
-  /// The hashes of the keys in the argument `tasks`.
-  static func tasks(inArgs args: UnsafeBufferPointer<UInt8>) -> [UInt64] {
-    var tasks: [UInt64] = []
-    var scanner = JSONScanner(args)
-    scanner.members { name, scanner in
-      guard scanner.equals(name, "tasks") else { return }
-      scanner.elements { scanner in
-        if let token = scanner.token() {
-          tasks.append(KeyHash.hash(of: scanner[token]))
-        }
-      }
-    }
-    return tasks
-  }
-
-  /// - Parameter tasks: the keys that Dask's recorder omits from the snapshot: they are in the
-  ///   args, at the same index.
-  static func addEdges(
-    of snapshot: UnsafeBufferPointer<UInt8>, tasks: [UInt64], to edges: inout [(UInt64, UInt64)]
-  ) {
-    var scanner = JSONScanner(snapshot)
-    scanner.members { name, scanner in
-      if scanner.equals(name, "graph") {
-        addTasks(&scanner, tasks, &edges)
-      } else if scanner.equals(name, "attach") {
-        scanner.members { name, scanner in
-          if scanner.equals(name, "tasks") { addTasks(&scanner, [], &edges) }
-        }
-      }
-    }
-  }
-
-  private static func addTasks(
-    _ scanner: inout JSONScanner, _ tasks: [UInt64], _ edges: inout [(UInt64, UInt64)]
-  ) {
-    var place = 0
-    scanner.elements { scanner in
-      var key = place < tasks.count ? tasks[place] : nil
-      place += 1
-      let first = edges.count
-      scanner.members { name, scanner in
-        if scanner.equals(name, "key"), let token = scanner.token() {
-          key = KeyHash.hash(of: scanner[token])
-        } else if scanner.equals(name, "dependencies") {
-          scanner.elements { scanner in
-            if let token = scanner.token() {
-              edges.append((0, KeyHash.hash(of: scanner[token])))
-            }
-          }
-        }
-      }
-      guard let key else { return edges.removeLast(edges.count - first) }
-      for edge in first..<edges.count { edges[edge].0 = key }
     }
   }
 }

@@ -19,10 +19,13 @@ extension PageScan {
       return (scan, scan.spans.isEmpty && scan.nbytes == nil ? [] : Array(text))
     }
     guard let (scan, text) = outcome else { return nil }
-    func name(_ range: Range<Int>) -> String { Self.unescaped(text[range]) }
+    func bytes<Name>(_ range: Range<Int>, _ name: (UnsafeBufferPointer<UInt8>) -> Name) -> Name {
+      text.withUnsafeBufferPointer { name(UnsafeBufferPointer(rebasing: $0[range])) }
+    }
+    func name(_ range: Range<Int>) -> String { bytes(range, OutcomeScan.text) }
     if scan.nbytes != nil || hasFailed { tasks[task].nbytes = scan.nbytes ?? 0 }
-    if let range = scan.typename, !text.isEmpty {
-      tasks[task].typename = Int32(typenames.index(name(range)) + 1)
+    if let range = scan.typename, !text.isEmpty, let type = bytes(range, OutcomeScan.recordedText) {
+      tasks[task].typename = Int32(typenames.index(type) + 1)
     }
     var worker = try workers.index(
       ofText: row.worker, at: row.seq, load: { try reader.text($0) })
@@ -56,13 +59,6 @@ extension PageScan {
         worker: worker, thread: scan.thread)
     }
     return worker
-  }
-
-  /// The content of a JSON string.
-  static func unescaped(_ bytes: ArraySlice<UInt8>) -> String {
-    let text = String(decoding: bytes, as: UTF8.self)
-    guard bytes.contains(UInt8(ascii: "\\")) else { return text }
-    return (try? JSONReader.value("\"\(text)\""))?.string ?? text
   }
 
   // MARK: - Results

@@ -60,12 +60,15 @@ struct PageScan {
 
   /// The row IDs of the hooks used here.
   struct Hooks {
-    var transition, updateGraph, addWorker, removeWorker, setup, addReplica, removeReplica: Int64
+    var transition, addWorker, removeWorker, setup, addReplica, removeReplica: Int64
+    var updateGraph, attach, stimulus: Int64
 
     init(_ reader: LogReader) throws {
       func textID(_ hook: Hook) throws -> Int64 { try reader.number(ofText: hook.name) ?? -1 }
       transition = try textID(.transition)
       updateGraph = try textID(.updateGraph)
+      attach = try textID(.attach)
+      stimulus = try textID(.stimulus)
       addWorker = try textID(.addWorker)
       removeWorker = try textID(.removeWorker)
       setup = try textID(.setup)
@@ -150,7 +153,8 @@ struct PageScan {
     _ row: EventRow, _ cursor: EventCursor, _ worker: Int?, _ time: Int64
   ) throws {
     switch row.hook {
-    case hooks.updateGraph: graph(row, cursor)
+    case hooks.updateGraph, hooks.attach, hooks.stimulus:
+      if worker == nil { addGraph(row, cursor) }
     case hooks.addWorker, hooks.removeWorker, hooks.setup:
       guard
         let index = try worker
@@ -171,20 +175,16 @@ struct PageScan {
     }
   }
 
-  private mutating func graph(_ row: EventRow, _ cursor: EventCursor) {
-    var needs: [UnsafeBufferPointer<UInt8>] = []
-    cursor.withSnapshot(of: row) { snapshot in
-      func addDependencies(_ args: UnsafeBufferPointer<UInt8>) {
-        var scan = GraphScan(snapshot, args: args)
-        while let key = scan.next(&needs) {
-          let task = tasks.task(ofIdentity: KeyHash.hash(of: key))
-          for need in needs {
-            tasks.addEdge(task, needs: tasks.task(ofIdentity: KeyHash.hash(of: need)))
-          }
+  /// Adds the dependencies that an event of the scheduler tells of, if any.
+  private mutating func addGraph(_ row: EventRow, _ cursor: EventCursor) {
+    _ = cursor.withSnapshot(of: row) { snapshot in
+      TaskGraphReader.forEachNode(in: snapshot) {
+        _ = cursor.withArgs(of: row, $0)
+      } _: { node in
+        let task = tasks.task(ofIdentity: node.key)
+        for dependency in node.dependencies {
+          tasks.addEdge(task, needs: tasks.task(ofIdentity: dependency))
         }
-      }
-      if cursor.withArgs(of: row, addDependencies) == nil {
-        addDependencies(UnsafeBufferPointer(start: nil, count: 0))
       }
     }
   }
@@ -219,6 +219,8 @@ struct PageScan {
       addReplica(task, Int32(about), time, nbytes: nbytes.flatMap { $0 })
     } else if row.hook == hooks.removeReplica, let about {
       release(task, Int32(about), time)
+    } else if row.hook == hooks.stimulus, worker == nil {
+      addGraph(row, cursor)
     }
   }
 

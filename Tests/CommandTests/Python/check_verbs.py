@@ -116,11 +116,12 @@ for run in sorted({row["run"] for row in rows}):
             worker["nthreads"] = max(
                 worker["nthreads"], snapshot.get("worker", {}).get("nthreads", 0)
             )
-        if row["hook"] == "updateGraph":
+        if row["source"] == "scheduler" and row["hook"] in ("updateGraph", "attach", "stimulus"):
+            graph = snapshot.get("graph") or snapshot.get("attach", {}).get("tasks", [])
             # Dask's graphs have the keys in the args.
             names = args.get("tasks", [])
             names = names.get("$tuple", []) if isinstance(names, dict) else names
-            for place, entry in enumerate(snapshot.get("graph", [])):
+            for place, entry in enumerate(graph):
                 task = entry["key"] if "key" in entry else names[place]
                 tasks[identity(task)].dependencies += [
                     identity(key) for key in entry.get("dependencies", [])

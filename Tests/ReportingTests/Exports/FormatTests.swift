@@ -1,3 +1,4 @@
+import LogAnalysis
 import Testing
 
 @testable import LogFormat
@@ -82,13 +83,16 @@ import Testing
     let json = #"""
       {"x":{"worker":"no"},"startstops":{"$tuple":[{"stop":2.5,"action":"compute","start":1.25},
       {"action":"transfer","start":0,"stop":1,"source":"tcp://b"},7]},"thread":-5,
-      "worker":"tcp://\u00e9","nbytes":9223372036854775807,"typename":null}
+      "worker":"tcp://\u00e9","nbytes":9223372036854775807,"typename":null,
+      "exception_text":"boom \"x\"","traceback_text":{"$opaque":"redacted"}}
       """#
     let runArgs = RunArgs(json)
     #expect(runArgs.worker == "tcp://é")
     #expect(runArgs.thread == -5)
     #expect(runArgs.nbytes == .max)
     #expect(runArgs.typeName == nil)
+    #expect(runArgs.exception == "boom \"x\"")
+    #expect(runArgs.traceback == #"{"$opaque":"redacted"}"#)
     #expect(
       runArgs.spans == [
         WorkSpan(action: "compute", start: 1_250_000_000, stop: 2_500_000_000),

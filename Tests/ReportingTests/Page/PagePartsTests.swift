@@ -1,3 +1,5 @@
+import LogFormat
+import TaskLogPlugin
 import Testing
 
 @testable import LogAnalysis
@@ -103,14 +105,22 @@ import Testing
     return bytes.withUnsafeBufferPointer { body(UnsafeBufferPointer(rebasing: $0.dropLast())) }
   }
 
+  private static let names =
+    ["a", "b", "c,]}", "c", "d e"].map { Key($0) }
+    + [Key("b", 1), Key(.int(3)) ?? "3"]
+
+  /// The texts of the keys in a graph.
   private func graph(_ snapshot: String, _ args: String = "") -> [[String]] {
     withBytes(snapshot) { snapshot in
       withBytes(args) { args in
-        var scan = GraphScan(snapshot, args: args)
-        var needs: [UnsafeBufferPointer<UInt8>] = []
         var tasks: [[String]] = []
-        while let key = scan.next(&needs) {
-          tasks.append(([key] + needs).map { String(decoding: $0, as: UTF8.self) })
+        TaskGraphReader.forEachNode(in: snapshot) {
+          $0(args)
+        } _: { node in
+          tasks.append(
+            ([node.key] + node.dependencies).map { hash in
+              Self.names.first { KeyHash.hash(of: $0) == hash }?.text ?? "?"
+            })
         }
         return tasks
       }
@@ -120,19 +130,30 @@ import Testing
   @Test func `tasks of a graph name themselves and what they need`() {
     let snapshot = """
       {"graph":[{"key":"a"},{"key":{"$tuple":["b",1]},"priority":[1,2],"dependencies":["a",3]},
-      {"dependencies":[],"key":"c,]}"}]}
+      {"dependencies":[],"key":"c,]}"},{"key":"d e","dependencies":[ "\\u0061", "d e" ]}]}
       """
     #expect(
-      graph(snapshot) == [["\"a\""], ["{\"$tuple\":[\"b\",1]}", "\"a\"", "3"], ["\"c,]}\""]])
+      graph(snapshot) == [["a"], ["('b', 1)", "a", "3"], ["c,]}"], ["d e", "a", "d e"]])
   }
 
   @Test func `tasks of a graph that do not name themselves are named by the args`() {
-    let args = #"{"client":"c","tasks":["a",{"$tuple":["b",1]},"c"],"x":1}"#
-    let snapshot = #"{"graph":[{},{"dependencies":["a"],"span":"s"},{"dependencies":[]}]}"#
-    #expect(graph(snapshot, args) == [["\"a\""], ["{\"$tuple\":[\"b\",1]}", "\"a\""], ["\"c\""]])
+    let args = #"{"client":"c","tasks":["a",{"$tuple":["b",1]},"b","c"],"x":1}"#
+    let snapshot = #"{"graph":[{},{"dependencies":["a"],"span":"s"},0,{"dependencies":[]},{}]}"#
+    #expect(graph(snapshot, args) == [["a"], ["('b', 1)", "a"], ["c"]])
   }
 
-  @Test(arguments: ["", "{}", "null", #"{"graph":[]}"#, #"{"graph":3}"#, #"{"graph":[{"#, "[1"])
+  @Test func `the tasks that a recorder found are a graph`() {
+    let snapshot = """
+      {"attach":{"workers":[{"tasks":[]}],"tasks":[{"key":"a"},{"key":"b","dependencies":["a"]}]}}
+      """
+    #expect(graph(snapshot) == [["a"], ["b", "a"]])
+  }
+
+  @Test(
+    arguments: [
+      "", "{}", "null", #"{"graph":[]}"#, #"{"graph":3}"#, #"{"graph":[{"#, "[1",
+      #"{"attach":{"tasks":3}}"#, #"{"tasks":[{"key":"a"}]}"#,
+    ])
   func `what is no graph has no tasks`(snapshot: String) {
     #expect(graph(snapshot) == [])
   }
@@ -152,7 +173,7 @@ import Testing
         #expect(scan.nbytes == 12)
         #expect(scan.thread == 7)
         #expect(name(scan.worker) == "tcp://w")
-        #expect(name(scan.typename) == "int")
+        #expect(name(scan.typename) == "\"int\"")
         #expect(scan.spans.map(\.start) == [1.5, 3])
         #expect(scan.spans.map(\.stop) == [2.5, 4])
         #expect(name(scan.spans.first?.action) == "transfer")

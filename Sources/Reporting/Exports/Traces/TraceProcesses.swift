@@ -1,4 +1,5 @@
 import EventLog
+import LogAnalysis
 import TaskLogPlugin
 
 /// The scheduler and the workers of a run as processes, with tracks that are created on demand.

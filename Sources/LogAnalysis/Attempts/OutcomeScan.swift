@@ -1,7 +1,9 @@
 import LogFormat
+import TaskLogPlugin
 
 /// What the args of a finished task contain, read without decoding all of them: size, worker and
-/// seconds computed, and on request each span of work.
+/// seconds computed, and on request each span of work with the rest about the run. `RunArgs` is the
+/// same as values.
 package struct OutcomeScan {
   /// A span of work for the task, with start and end in seconds since 1970 UTC.
   package struct Span {
@@ -20,11 +22,16 @@ package struct OutcomeScan {
   private(set) var longest: Double?
   /// The location of the worker's address in the text, without its quotes.
   package private(set) var worker: Range<Int>?
-  /// The location of the name of the result's type in the text, without its quotes.
-  package private(set) var typename: Range<Int>?
-  package private(set) var thread: Int64?
-  /// Only if requested.
+
+  // Only if requested.
+
   package private(set) var spans: [Span] = []
+  package private(set) var thread: Int64?
+  /// The locations of the name of the result's type, of the exception and of its traceback; see
+  /// `recordedText`.
+  package private(set) var typename: Range<Int>?
+  private(set) var exception: Range<Int>?
+  private(set) var traceback: Range<Int>?
 
   /// The action whose longest span is searched for.
   enum Action: Sendable {
@@ -50,7 +57,11 @@ package struct OutcomeScan {
       case 10 where scanner.equals(name, "startstops"):
         startStops(&scanner, longestOf: action, retainsSpans, window?.seconds)
       case 6 where retainsSpans && scanner.equals(name, "thread"): thread = scanner.integer()
-      case 8 where retainsSpans && scanner.equals(name, "typename"): typename = scanner.string()
+      case 8 where retainsSpans && scanner.equals(name, "typename"): typename = scanner.token()
+      case 14 where retainsSpans && scanner.equals(name, "exception_text"):
+        exception = scanner.token()
+      case 14 where retainsSpans && scanner.equals(name, "traceback_text"):
+        traceback = scanner.token()
       default: break
       }
     }
@@ -103,6 +114,25 @@ extension OutcomeScan.Action {
     case .none: false
     case .any: true
     case .named(let wanted): name.elementsEqual(wanted)
+    }
+  }
+}
+
+extension OutcomeScan {
+  /// The content of a JSON string without its quotes.
+  package static func text(_ content: UnsafeBufferPointer<UInt8>) -> String {
+    let text = String(decoding: content, as: UTF8.self)
+    guard content.contains(UInt8(ascii: "\\")) else { return text }
+    return (try? JSONReader.value("\"\(text)\""))?.string ?? text
+  }
+
+  /// The text of a value that is mostly a string; `nil` for null. A value that is not kept as plain
+  /// text (truncated, redacted) is shown as recorded in the log.
+  package static func recordedText(_ json: UnsafeBufferPointer<UInt8>) -> String? {
+    switch json.first {
+    case UInt8(ascii: "\""): text(UnsafeBufferPointer(rebasing: json.dropFirst().dropLast()))
+    case UInt8(ascii: "n"): nil
+    default: String(decoding: json, as: UTF8.self)
     }
   }
 }

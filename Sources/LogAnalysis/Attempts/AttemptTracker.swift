@@ -8,9 +8,9 @@ import TaskLogPlugin
 /// until the worker has ended it or is gone. If it is withdrawn before any event of its worker, it
 /// waits for one, since the events of a killed worker may arrive late. Memory grows with the number
 /// of tasks in progress, plus four bytes per key.
-struct AttemptTracker {
+package struct AttemptTracker {
   /// Ended attempts, to be removed by the caller.
-  var ended: [Attempt] = []
+  package var ended: [Attempt] = []
 
   private var open: [Int64: Attempt] = [:]
   /// Attempts that a worker runs although the scheduler has withdrawn or does not know them.
@@ -33,7 +33,7 @@ struct AttemptTracker {
 
   /// - Parameter workers: the label of each source that is a worker, as used in the scheduler's
   ///   events.
-  init(workers: [Int64: String], schedulers: Set<Int64>) {
+  package init(workers: [Int64: String], schedulers: Set<Int64>) {
     self.workers = workers
     self.schedulers = schedulers
   }
@@ -41,7 +41,7 @@ struct AttemptTracker {
   /// - Parameters:
   ///   - time: the time of the event, by the scheduler's clock.
   ///   - runArgs: the args of the end of a task.
-  mutating func apply(_ recorded: RecordedEvent, time: Int64, runArgs: RunArgs?) {
+  package mutating func apply(_ recorded: RecordedEvent, time: Int64, runArgs: RunArgs?) {
     let event = recorded.event
     if event.hook == .removeWorker, let worker = event.worker { removeWorker(worker, at: time) }
     guard event.hook == .transition, let key = event.key, let start = event.start,
@@ -61,7 +61,7 @@ struct AttemptTracker {
   }
 
   /// Ends the remaining attempts at the end of the log.
-  mutating func finish() {
+  package mutating func finish() {
     // Late events of a worker that was already gone: the attempt ended with the worker.
     for attempt in atWorker.values {
       if let worker = attempt.worker, let started = attempt.started, let gone = removed[worker],
@@ -238,13 +238,15 @@ struct AttemptTracker {
 }
 
 /// An integer for each key, 0 by default. Keys have small consecutive row IDs.
-struct IntegersByKey<Number: FixedWidthInteger> {
+package struct IntegersByKey<Number: FixedWidthInteger> {
   private static var limit: Int64 { 1 << 31 }
   private var dense: [Number] = []
   /// For row IDs that only a damaged log has.
   private var sparse: [Int64: Number] = [:]
 
-  subscript(key: Int64) -> Number {
+  package init() {}
+
+  package subscript(key: Int64) -> Number {
     get {
       if key >= 0, key < Int64(dense.count) { return dense[Int(key)] }
       return sparse.isEmpty ? 0 : sparse[key] ?? 0

@@ -2,8 +2,8 @@ import LogAnalysis
 import TaskLogPlugin
 
 /// One attempt of a task, from its assignment to a worker to its end.
-final class Attempt {
-  enum Outcome: Equatable {
+package final class Attempt {
+  package enum Outcome: Equatable {
     case memory
     case erred
     /// Ended without a result: the state that the task moved to.
@@ -12,45 +12,45 @@ final class Attempt {
     case unfinished
   }
 
-  let key: Key
-  let keyNumber: Int64
+  package let key: Key
+  package let keyNumber: Int64
   /// Counted from 1 for each task; 0 if only a worker recorded it.
-  let number: Int32
+  package let number: Int32
   /// The worker: its address, with a number if it is not the first worker there.
-  var worker: String?
+  package var worker: String?
   /// The run ID of the task, by which late events of a worker are joined to the attempt.
-  var taskRunID: Int64?
-  var stimulusID: String?
+  package var taskRunID: Int64?
+  package var stimulusID: String?
 
   // Times are nanoseconds since 1970 UTC, by the scheduler's clock as far as the log has clock
   // offsets.
 
   /// When the scheduler sent the task to the worker.
-  var sent: Int64?
+  package var sent: Int64?
   /// When the worker started and stopped running it.
-  var started: Int64?
-  var stopped: Int64?
+  package var started: Int64?
+  package var stopped: Int64?
   /// When the scheduler received its end, and the seq of that event.
-  var ended: Int64?
-  var endSeq: Int64?
+  package var ended: Int64?
+  package var endSeq: Int64?
 
-  var outcome = Outcome.unfinished
+  package var outcome = Outcome.unfinished
   /// The args of its end at the scheduler.
-  var runArgs = RunArgs()
+  package var runArgs = RunArgs()
   /// The worker's snapshot at its end; used only if the scheduler received no spans or exception.
-  var workerSnapshot: Snapshot = .none
+  package var workerSnapshot: Snapshot = .none
 
   /// Cuts its times; `nil` for none.
   private var window: TimeWindow?
 
-  init(key: Key, keyNumber: Int64, number: Int32) {
+  package init(key: Key, keyNumber: Int64, number: Int32) {
     self.key = key
     self.keyNumber = keyNumber
     self.number = number
   }
 
   /// The spans of work received by the scheduler, or else those of the worker's snapshot.
-  var spans: [WorkSpan] {
+  package var spans: [WorkSpan] {
     guard let window else { return allSpans }
     return allSpans.compactMap { span in
       guard let part = window.part(span.start, span.stop ?? .max) else { return nil }
@@ -71,7 +71,7 @@ final class Attempt {
   }
 
   /// Cuts its times at the edges of a window; returns whether any part of it is within.
-  func cut(to window: TimeWindow) -> Bool {
+  package func cut(to window: TimeWindow) -> Bool {
     guard window.isBounded else { return true }
     let all = allSpans
     let start = sent ?? started ?? all.map(\.start).min() ?? ended ?? .min
@@ -89,7 +89,7 @@ final class Attempt {
   }
 
   /// The reason of the failure; `nil` if it did not fail.
-  var exception: (text: String, traceback: String?)? {
+  package var exception: (text: String, traceback: String?)? {
     if let text = runArgs.exception { return (text, runArgs.traceback) }
     guard outcome != .memory, case .task(let snapshot) = workerSnapshot.decoded,
       let text = snapshot.exceptionText
@@ -99,18 +99,25 @@ final class Attempt {
 }
 
 /// A span of work.
-struct WorkSpan: Equatable {
-  var action: String
+package struct WorkSpan: Equatable, Sendable {
+  package var action: String
   /// Nanoseconds since 1970 UTC.
-  var start: Int64
+  package var start: Int64
   /// `nil` if it did not end.
-  var stop: Int64?
+  package var stop: Int64?
   /// The worker that a transfer came from.
-  var source: String?
+  package var source: String?
+
+  package init(action: String, start: Int64, stop: Int64?, source: String? = nil) {
+    self.action = action
+    self.start = start
+    self.stop = stop
+    self.source = source
+  }
 }
 
 extension WorkSpan {
-  init(_ span: StartStop) {
+  package init(_ span: StartStop) {
     let start = Self.nanoseconds(span.start)
     self.init(
       action: span.action, start: start, stop: max(start, Self.nanoseconds(span.stop)),
@@ -118,7 +125,7 @@ extension WorkSpan {
   }
 
   /// Seconds as integer nanoseconds; an invalid time becomes 0.
-  static func nanoseconds(_ seconds: Double) -> Int64 {
+  package static func nanoseconds(_ seconds: Double) -> Int64 {
     Int64(exactly: (seconds * 1e9).rounded()) ?? 0
   }
 }
