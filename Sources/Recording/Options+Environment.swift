@@ -105,7 +105,7 @@ extension Recorder.Options {
 }
 
 /// Sizes and durations as users write them and Dask reads them: a number and a unit.
-public enum Quantity {
+package enum Quantity {
   private static let sizes: [String: Double] = [
     "": 1, "b": 1, "kb": 1e3, "mb": 1e6, "gb": 1e9, "tb": 1e12, "kib": 1024, "mib": 1_048_576,
     "gib": 1_073_741_824, "tib": 1_099_511_627_776,
@@ -115,13 +115,13 @@ public enum Quantity {
   ]
 
   /// Bytes of `500MB`, `2 GiB`, `1024`; `nil` if the text is not a size.
-  public static func bytes(_ text: String) -> Int? {
+  package static func bytes(_ text: String) -> Int? {
     guard let value = value(text, sizes), value < 1e18 else { return nil }
     return Int(value)
   }
 
   /// Seconds of `500ms`, `1.5 h`, `7d`, and plain seconds; `nil` if the text is not a duration.
-  public static func seconds(_ text: String) -> Double? { value(text, times) }
+  package static func seconds(_ text: String) -> Double? { value(text, times) }
 
   private static func value(_ text: String, _ units: [String: Double]) -> Double? {
     let number = text.prefix { $0.isASCII && ($0.isNumber || $0 == ".") }

@@ -5,19 +5,19 @@ import TaskLogPlugin
 ///
 /// Keys of several types may have the same text: `1` is a number and a text. After `json:` the key
 /// is given as JSON, and only that key matches: `json:1`, `json:"1"`, `json:{"$tuple":["x",1]}`.
-public struct KeyPattern: Sendable {
+package struct KeyPattern: Sendable {
   private static let exactPrefix = "json:"
 
   private let text: String
   private let exact: Key?
 
-  public init(_ text: String) {
+  package init(_ text: String) {
     self.text = text
     exact = Self.exact(text)
   }
 
   /// Matches like `EventFilter.keys`; by the text of the key if only that is given.
-  public func matches(_ key: Key) -> Bool {
+  package func matches(_ key: Key) -> Bool {
     if let exact { return key == exact }
     return key.text.utf8.elementsEqual(text.utf8) || sqlite3_strglob(text, key.text) == 0
   }
@@ -29,7 +29,7 @@ public struct KeyPattern: Sendable {
   }
 
   /// The name that matches a key and no other.
-  public static func exactName(of key: Key) -> String {
+  package static func exactName(of key: Key) -> String {
     exactPrefix + (key.typed.isEmpty ? JSONWriter.text(.string(key.text)) : key.typed)
   }
 }

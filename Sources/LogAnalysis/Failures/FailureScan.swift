@@ -5,7 +5,7 @@ import TaskLogPlugin
 /// The failures of a run, found in one pass over its events.
 extension LogReader {
   /// - Throws: `LogError`.
-  public func failures(of run: RunInfo) throws -> RunFailures {
+  package func failures(of run: RunInfo) throws -> RunFailures {
     try translating {
       guard let range = try range(of: run) else { return RunFailures(self) }
       let sources = try sources(of: run)

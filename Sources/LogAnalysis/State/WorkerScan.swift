@@ -156,7 +156,7 @@ extension LogReader {
   /// Summarizes a run.
   ///
   /// - Throws: `LogError`.
-  public func summary(of run: RunInfo) throws -> RunSummary {
+  package func summary(of run: RunInfo) throws -> RunSummary {
     try translating {
       var scan = try SummaryScan(self, run)
       return try scan.summary()

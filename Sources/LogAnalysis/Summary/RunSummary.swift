@@ -1,52 +1,52 @@
 /// The results of `SummaryScan` for one run: the rows of the views `prefixes`, `prefix_states` and
 /// `workers`.
-public struct RunSummary: Sendable {
-  public struct Prefix: Sendable {
-    public var name: String?
-    public var tasks: Int64 = 0
-    public var done: Int64 = 0
-    public var failed: Int64 = 0
-    public var retried: Int64 = 0
-    public var nbytes: Int64 = 0
-    public var computeSeconds = 0.0
+package struct RunSummary: Sendable {
+  package struct Prefix: Sendable {
+    package var name: String?
+    package var tasks: Int64 = 0
+    package var done: Int64 = 0
+    package var failed: Int64 = 0
+    package var retried: Int64 = 0
+    package var nbytes: Int64 = 0
+    package var computeSeconds = 0.0
 
-    public init() {}
+    package init() {}
   }
 
-  public struct State: Sendable {
-    public var prefix: String?
-    public var source: String
-    public var state: String
-    public var count: Int64
+  package struct State: Sendable {
+    package var prefix: String?
+    package var source: String
+    package var state: String
+    package var count: Int64
     /// All in nanoseconds.
-    public var total: Int64
-    public var p50: Int64
-    public var p95: Int64
-    public var max: Int64
+    package var total: Int64
+    package var p50: Int64
+    package var p95: Int64
+    package var max: Int64
   }
 
-  public struct Worker: Sendable {
-    public var address: String
-    public var name: String = "null"
-    public var joined: Int64?
-    public var left: Int64?
-    public var nthreads: Int64?
-    public var tasks: Int64 = 0
-    public var failed: Int64 = 0
-    public var nbytes: Int64 = 0
-    public var busySeconds = 0.0
-    public var share: Double?
-    public var occupancy: Double?
+  package struct Worker: Sendable {
+    package var address: String
+    package var name: String = "null"
+    package var joined: Int64?
+    package var left: Int64?
+    package var nthreads: Int64?
+    package var tasks: Int64 = 0
+    package var failed: Int64 = 0
+    package var nbytes: Int64 = 0
+    package var busySeconds = 0.0
+    package var share: Double?
+    package var occupancy: Double?
     /// 1 for the first worker at its address.
-    public var life: Int64 = 1
+    package var life: Int64 = 1
     /// The last offset of its clock behind the scheduler's, and its uncertainty, in nanoseconds;
     /// `nil` if it was not measured.
-    public var clock: (offset: Int64, uncertainty: Int64)?
+    package var clock: (offset: Int64, uncertainty: Int64)?
   }
 
-  public var prefixes: [Prefix] = []
-  public var states: [State] = []
-  public var workers: [Worker] = []
+  package var prefixes: [Prefix] = []
+  package var states: [State] = []
+  package var workers: [Worker] = []
 }
 
 /// Durations of one kind, and their nearest-rank percentiles.

@@ -10,7 +10,7 @@ extension LogReader {
   ///   - action: only spans of this kind.
   ///   - limit: the number of spans.
   /// - Throws: `LogError`.
-  public func eventsWithLongestSpans(
+  package func eventsWithLongestSpans(
     in runs: [RunInfo], action: String?, limit: Int
   ) throws -> [Int64] {
     guard limit > 0 else { return [] }

@@ -6,13 +6,13 @@ import Glibc
 /// The kernel releases it when the process dies, for whatever reason; the child of a fork does not
 /// inherit it (`tl_open_file_of_process`). It lets a reader distinguish a run that is still
 /// recording from one that died. The folder also contains the recorder's spool.
-public final class RecorderLock {
+package final class RecorderLock {
   private let descriptor: Int32
   private var folder: String
   private var parent: String
 
   /// The folder of all recorders' folders.
-  public static func parent(ofLog path: String) -> String { path + ".spool" }
+  package static func parent(ofLog path: String) -> String { path + ".spool" }
 
   private static func file(log path: String, run: String) -> String {
     parent(ofLog: path) + "/" + run + "/lock"
@@ -21,14 +21,14 @@ public final class RecorderLock {
   /// Creates the folder of a run's recorder and acquires its lock.
   ///
   /// - Throws: `LogError.cannotWrite`.
-  public convenience init(log path: String, run: String) throws {
+  package convenience init(log path: String, run: String) throws {
     try self.init(in: Self.parent(ofLog: path), run: run)
   }
 
   /// The same in a folder of recorders without a log.
   ///
   /// - Throws: `LogError.cannotWrite`.
-  public init(in parent: String, run: String) throws {
+  package init(in parent: String, run: String) throws {
     guard Self.isSafe(run) else {
       throw LogError.cannotWrite(path: parent, reason: "'\(run)' is not a valid run id")
     }
@@ -67,7 +67,7 @@ public final class RecorderLock {
   }
 
   /// Acquires the lock of a dead recorder; `nil` if a live one holds it, or there is none.
-  public convenience init?(takingOver run: String, log path: String) {
+  package convenience init?(takingOver run: String, log path: String) {
     self.init(takingOver: run, in: Self.parent(ofLog: path), isMaking: true)
   }
 
@@ -75,7 +75,7 @@ public final class RecorderLock {
   ///
   /// - Parameter isMaking: creates the lock if the folder exists and the lock does not: a process
   ///   that is killed while it removes the folder may have removed the lock already.
-  public init?(takingOver run: String, in parent: String, isMaking: Bool = false) {
+  package init?(takingOver run: String, in parent: String, isMaking: Bool = false) {
     let folder = parent + "/" + run
     // Nothing is stored before the lock is ours: `deinit` would remove another recorder's folder.
     guard Self.isSafe(run), let descriptor = Self.takenOver(folder, isMaking) else { return nil }
@@ -99,17 +99,17 @@ public final class RecorderLock {
 
   /// The folder of a run's recorder, which contains its spool; `nil` if the id, which is untrusted,
   /// would point somewhere else.
-  public static func folder(log path: String, run: String) -> String? {
+  package static func folder(log path: String, run: String) -> String? {
     isSafe(run) ? parent(ofLog: path) + "/" + run : nil
   }
 
   /// The folder that this lock protects.
-  public var path: String { folder }
+  package var path: String { folder }
 
   /// Makes this lock visible to readers of another log, ahead of `move`: by a link to the folder.
   ///
   /// - Throws: `LogError.cannotWrite`.
-  public func announce(toLog path: String, run: String) throws {
+  package func announce(toLog path: String, run: String) throws {
     let newParent = Self.parent(ofLog: path)
     let name = parent.split(separator: "/").last ?? ""
     withdraw(fromLog: path, run: run)
@@ -120,7 +120,7 @@ public final class RecorderLock {
   }
 
   /// Reverts `announce` after a failure.
-  public func withdraw(fromLog path: String, run: String) {
+  package func withdraw(fromLog path: String, run: String) {
     let newParent = Self.parent(ofLog: path)
     // A folder stays: this only removes a link.
     unlink(newParent + "/" + run)
@@ -133,7 +133,7 @@ public final class RecorderLock {
   ///
   /// - Parameter exchange: swaps two names atomically; returns false if that is not supported.
   /// - Throws: `LogError.cannotWrite`.
-  public func move(
+  package func move(
     toLog path: String, run: String, exchange: (_ a: String, _ b: String) -> Bool
   ) throws {
     let (newParent, newFolder) = (Self.parent(ofLog: path), Self.parent(ofLog: path) + "/" + run)
@@ -155,7 +155,7 @@ public final class RecorderLock {
   }
 
   /// Removes this lock from the previous log: the run has ended there.
-  public func releasePreviousLog() {
+  package func releasePreviousLog() {
     guard let (parent, folder) = former else { return }
     former = nil
     // A folder stays: this only removes a link.
@@ -167,12 +167,12 @@ public final class RecorderLock {
   private var former: (parent: String, folder: String)?
 
   /// Keeps the folder when the lock is released: it contains events to recover.
-  public func leaveFolder() {
+  package func leaveFolder() {
     leavesFolder = true
   }
 
   /// Removes the folder when the lock is released, after an earlier `leaveFolder`.
-  public func removeFolder() {
+  package func removeFolder() {
     leavesFolder = false
   }
 
@@ -197,7 +197,7 @@ public final class RecorderLock {
   /// Whether the recorder of a run is alive. If that cannot be determined, because the folder
   /// belongs to another user, it counts as alive: a run that is still recording must never be
   /// reported as dead.
-  public static func isHeld(log path: String, run: String) -> Bool {
+  package static func isHeld(log path: String, run: String) -> Bool {
     guard isSafe(run) else { return false }
     var descriptor: Int32 = -1
     // The link points to itself for a moment, see `move`; on a busy machine that moment is long. A

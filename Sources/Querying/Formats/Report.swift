@@ -1,21 +1,21 @@
 import LogFormat
 
 /// A result of one or more tables, each with its name and columns.
-public struct Report {
-  public struct Table {
+package struct Report {
+  package struct Table {
     /// The name in machine-readable formats.
-    public var name: String
+    package var name: String
     /// The title shown to people.
-    public var title: String
-    public var columns: [Column]
+    package var title: String
+    package var columns: [Column]
     /// The maximum number of rows shown to people; machine-readable formats have all.
-    public var most = Int.max
+    package var most = Int.max
     /// Selects the rows shown to people, if these are not the first ones.
-    public var isShown: (([SQLiteValue]) -> Bool)?
+    package var isShown: (([SQLiteValue]) -> Bool)?
     let fill: (_ emit: ([SQLiteValue]) throws -> Void) throws -> Void
 
     /// - Parameter fill: calls its argument with each row.
-    public init(
+    package init(
       _ name: String, title: String, columns: [Column],
       fill: @escaping (_ emit: ([SQLiteValue]) throws -> Void) throws -> Void
     ) {
@@ -25,12 +25,12 @@ public struct Report {
       self.fill = fill
     }
 
-    public init(_ name: String, title: String, columns: [Column], rows: [[SQLiteValue]]) {
+    package init(_ name: String, title: String, columns: [Column], rows: [[SQLiteValue]]) {
       self.init(name, title: title, columns: columns) { emit in for row in rows { try emit(row) } }
     }
 
     /// The same table with at most `most` rows shown to people.
-    public func shown(
+    package func shown(
       most: Int, _ isShown: (([SQLiteValue]) -> Bool)? = nil
     ) -> Table {
       var table = self
@@ -40,9 +40,9 @@ public struct Report {
     }
   }
 
-  public var tables: [Table]
+  package var tables: [Table]
 
-  public init(_ tables: [Table]) {
+  package init(_ tables: [Table]) {
     self.tables = tables
   }
 
@@ -51,7 +51,7 @@ public struct Report {
   /// TSV, where each row has the columns of all.
   ///
   /// - Throws: the errors of filling the tables.
-  public func write(
+  package func write(
     _ format: RowFormat, to output: @escaping TextOutput, terminal: Terminal?
   ) throws {
     if tables.count == 1 {

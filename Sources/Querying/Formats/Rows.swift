@@ -1,8 +1,8 @@
 import LogFormat
 
 /// A column of written rows.
-public struct Column: Sendable {
-  public enum Kind: Sendable {
+package struct Column: Sendable {
+  package enum Kind: Sendable {
     case plain
     /// Text that is already JSON.
     case json
@@ -18,14 +18,14 @@ public struct Column: Sendable {
     case key
   }
 
-  public var name: String
-  public var kind: Kind
+  package var name: String
+  package var kind: Kind
   /// Columns with higher ranks are dropped first on a narrow terminal; columns with 0 stay.
-  public var rank: Int
+  package var rank: Int
   /// The minimum width on a narrow terminal.
-  public var leastWidth: Int
+  package var leastWidth: Int
 
-  public init(
+  package init(
     _ name: String, _ kind: Kind = .plain, rank: Int = 0, leastWidth: Int? = nil
   ) {
     self.name = name
@@ -46,7 +46,7 @@ extension Column {
 }
 
 /// Writes rows in a format.
-public protocol RowWriter {
+package protocol RowWriter {
   mutating func start(_ columns: [Column])
   mutating func row(_ values: [SQLiteValue])
   /// Writes what is buffered so far.
@@ -55,17 +55,17 @@ public protocol RowWriter {
 }
 
 extension RowWriter {
-  public mutating func flush() {}
+  package mutating func flush() {}
 }
 
 /// Receives written text, in UTF-8.
-public typealias TextOutput = ([UInt8]) -> Void
+package typealias TextOutput = ([UInt8]) -> Void
 
 /// The output formats for rows.
-public enum RowFormat: String, Sendable, CaseIterable {
+package enum RowFormat: String, Sendable, CaseIterable {
   case table, json, jsonl, csv, tsv, markdown
 
-  public func writer(to output: @escaping TextOutput, terminal: Terminal?) -> any RowWriter {
+  package func writer(to output: @escaping TextOutput, terminal: Terminal?) -> any RowWriter {
     switch self {
     case .table: TableWriter(output: output, terminal: terminal)
     case .json: JSONRowsWriter(output: output, asLines: false)
@@ -78,11 +78,11 @@ public enum RowFormat: String, Sendable, CaseIterable {
 }
 
 /// The properties of the output terminal.
-public struct Terminal: Sendable {
-  public var columns: Int
-  public var hasColours: Bool
+package struct Terminal: Sendable {
+  package var columns: Int
+  package var hasColours: Bool
 
-  public init(columns: Int, hasColours: Bool) {
+  package init(columns: Int, hasColours: Bool) {
     self.columns = columns
     self.hasColours = hasColours
   }

@@ -8,7 +8,7 @@ extension Reports {
   /// `worker_errors`, from one pass over the events.
   ///
   /// - Throws: `LogError`.
-  public static func errors(_ reader: LogReader, _ runs: [RunInfo]) throws -> Report {
+  package static func errors(_ reader: LogReader, _ runs: [RunInfo]) throws -> Report {
     let all = try runs.map { ($0.number, try reader.failures(of: $0)) }
     return Report([
       Report.Table("causes", title: "Causes", columns: causeColumns) { emit in
@@ -95,7 +95,7 @@ extension Reports {
   ///
   /// - Parameter action: only spans of this kind, such as compute or transfer; `nil` for all.
   /// - Throws: `LogError`.
-  public static func slowest(
+  package static func slowest(
     _ reader: LogReader, _ runs: [RunInfo], action: String?, limit: Int
   ) throws -> Report {
     var condition = action == nil ? "TRUE" : "action = :action"
@@ -119,7 +119,7 @@ extension Reports {
   /// traced back from the end.
   ///
   /// - Throws: `LogError`.
-  public static func criticalPath(_ reader: LogReader, _ runs: [RunInfo]) throws -> Report {
+  package static func criticalPath(_ reader: LogReader, _ runs: [RunInfo]) throws -> Report {
     let all = try runs.map { ($0.number, try reader.criticalPath(of: $0)) }
     return Report([
       Report.Table(

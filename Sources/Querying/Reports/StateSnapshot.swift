@@ -7,7 +7,7 @@ extension Reports {
   /// The state at a point in time: the number of tasks in each state, and each task.
   ///
   /// - Throws: `LogError`.
-  public static func state(
+  package static func state(
     _ reader: LogReader, _ runs: [RunInfo], at moment: PointInTime
   ) throws -> Report {
     let all = try runs.map { run in
@@ -44,7 +44,7 @@ extension Reports {
   /// The tasks that were unfinished at the end of the log.
   ///
   /// - Throws: `LogError`.
-  public static func open(_ reader: LogReader, _ runs: [RunInfo]) throws -> Report {
+  package static func open(_ reader: LogReader, _ runs: [RunInfo]) throws -> Report {
     let all = try runs.map { run in
       (
         run, try sources(reader, run),

@@ -7,7 +7,7 @@ extension Reports {
   /// the views `prefixes`, `prefix_states` and `workers`, from one pass over the events.
   ///
   /// - Throws: `LogError`.
-  public static func summary(_ reader: LogReader, _ runs: [RunInfo]) throws -> Report {
+  package static func summary(_ reader: LogReader, _ runs: [RunInfo]) throws -> Report {
     let summaries = try runs.map { ($0.number, try reader.summary(of: $0)) }
     let incomplete = try runs.flatMap { try reader.incompleteWorkers(of: $0) }
     let isShown = shownPrefixes(summaries)
@@ -75,7 +75,7 @@ extension Reports {
   /// When workers joined and left, and their work.
   ///
   /// - Throws: `LogError`.
-  public static func workers(_ reader: LogReader, _ runs: [RunInfo]) throws -> Report {
+  package static func workers(_ reader: LogReader, _ runs: [RunInfo]) throws -> Report {
     let summaries = try runs.map { ($0.number, try reader.summary(of: $0)) }
     return Report([
       Report.Table(
