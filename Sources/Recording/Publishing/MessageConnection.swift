@@ -40,7 +40,8 @@ package struct MessageConfirm: Sendable {
 /// Where to publish, and how.
 public struct Publishing: Sendable {
   public enum Payload: Sendable, Equatable {
-    /// Everything that a log holds, up to `batch` events per message; see `EventMessage`.
+    /// Everything that a log holds, up to `batch` events per message, at least 1; see
+    /// `EventMessage`.
     case events(batch: Int)
     /// The scheduler's transitions as in Dask's documentation; see `TransitionMessage`.
     case transitions
