@@ -101,9 +101,8 @@ let package = Package(
     .target(
       name: "TaskLogKit",
       dependencies: [
-        "AMQP", "BrokerMessages", "BuiltinPlugins", "ClusterService", "EventLog", "LogAnalysis",
-        "LogFormat", "LogMaintenance", "PluginLoading", "Recording", "Replaying", "Scheduling",
-        "TaskLogPlugin",
+        "AMQP", "BuiltinPlugins", "ClusterService", "EventLog", "LogFormat", "PluginLoading",
+        "Recording", "Replaying", "Scheduling", "TaskLogPlugin",
       ]),
     .executableTarget(
       name: "tasklog",
@@ -209,7 +208,8 @@ let package = Package(
     .testTarget(
       name: "AMQPTests",
       dependencies: [
-        "AMQP", "recording-victim", "tasklog", "TaskLogKit", "TestSupport", "TestTraits",
+        "AMQP", "BrokerMessages", "LogMaintenance", "recording-victim", "tasklog", "TaskLogKit",
+        "TestSupport", "TestTraits",
       ],
       exclude: ["documented.py"], linkerSettings: exportsSymbols),
     .testTarget(

@@ -8,25 +8,25 @@ import TaskLogPlugin
 /// `connection_timeout` in milliseconds, `cacertfile`. A user and password that the address lacks
 /// come from `TASKLOG_AMQP_USER` and `TASKLOG_AMQP_PASSWORD`, else they are `guest`.
 public struct AMQPAddress: Sendable, Equatable {
-  public var isEncrypted: Bool
-  public var host: String
-  public var port: Int32
-  public var vhost: String
-  public var user: String
+  package var isEncrypted: Bool
+  package var host: String
+  package var port: Int32
+  package var vhost: String
+  package var user: String
   var password: String
-  public var heartbeatSeconds: Int32 = 30
-  public var timeoutMilliseconds: Int = 10_000
+  package var heartbeatSeconds: Int32 = 30
+  package var timeoutMilliseconds: Int = 10_000
   /// A file of trusted certificates; `nil` for the system's.
-  public var authorities: String?
+  package var authorities: String?
 
   /// - Throws: `AMQPError.badAddress`.
-  public init(_ text: String) throws(AMQPError) {
+  package init(_ text: String) throws(AMQPError) {
     try self.init(text) { name in getenv(name).map { String(cString: $0) } }
   }
 
   /// - Parameter environment: returns the value of an environment variable.
   /// - Throws: `AMQPError.badAddress`.
-  public init(_ text: String, environment: (String) -> String?) throws(AMQPError) {
+  package init(_ text: String, environment: (String) -> String?) throws(AMQPError) {
     let shown = Self.withoutPassword(text)
     func bad(_ reason: String) -> AMQPError { .badAddress(shown, reason: reason) }
     func decoded(_ part: some StringProtocol) throws(AMQPError) -> String {

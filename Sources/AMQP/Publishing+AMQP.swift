@@ -26,9 +26,9 @@ extension Publishing {
 }
 
 /// Rules for queue names.
-public enum AMQPQueue {
+package enum AMQPQueue {
   /// Whether the name is valid for a queue: a short string of AMQP.
-  public static func isName(_ name: String) -> Bool {
+  package static func isName(_ name: String) -> Bool {
     (1...255).contains(name.utf8.count) && !name.utf8.contains(0)
   }
 }

@@ -6,17 +6,17 @@ import Recording
 ///
 /// A message is acknowledged when its transaction has been committed. Otherwise it is redelivered,
 /// to this recorder or another.
-public struct QueueConsumer {
-  public struct Settings: Sendable {
-    public var queue: String
+package struct QueueConsumer {
+  package struct Settings: Sendable {
+    package var queue: String
     /// Do not create the queue if it does not exist.
-    public var isPassive = false
+    package var isPassive = false
     /// The maximum number of received and unacknowledged messages.
-    public var prefetch: UInt16 = 1000
+    package var prefetch: UInt16 = 1000
     /// Stop when no message has arrived for this time; never by default.
-    public var idleMilliseconds: Int?
+    package var idleMilliseconds: Int?
 
-    public init(queue: String) { self.queue = queue }
+    package init(queue: String) { self.queue = queue }
   }
 
   /// The maximum size of the messages in one commit, in bytes, so that others can write, too.
@@ -30,7 +30,7 @@ public struct QueueConsumer {
   let settings: Settings
 
   /// - Throws: `AMQPError` if the address or queue name is invalid, or this build has no RabbitMQ.
-  public init(_ url: String, _ settings: Settings) throws(AMQPError) {
+  package init(_ url: String, _ settings: Settings) throws(AMQPError) {
     address = try AMQPAddress(url)
     self.settings = settings
     guard AMQPQueue.isName(settings.queue) else { throw AMQPError.badQueue(settings.queue) }
@@ -38,10 +38,10 @@ public struct QueueConsumer {
   }
 
   /// The name of the queue in the log and in messages.
-  public var origin: String { "\(address), queue '\(settings.queue)'" }
+  package var origin: String { "\(address), queue '\(settings.queue)'" }
 
   #if !RabbitMQ
-    public func run(
+    package func run(
       into open: () throws -> QueueRecorder, progress: (DeliveryCounts) -> Void,
       problem: (String) -> Void, isStopped: () -> Bool
     ) throws -> DeliveryCounts {
@@ -64,7 +64,7 @@ public struct QueueConsumer {
     ///   - problem: called once per outage with the error that is retried.
     /// - Throws: `AMQPError` if there is no broker at the beginning, or it refuses the connection,
     ///   or the queue is gone and must not be created; `LogError` if the log no longer exists.
-    public func run(
+    package func run(
       into open: () throws -> QueueRecorder, progress: (DeliveryCounts) -> Void,
       problem: (String) -> Void, isStopped: () -> Bool
     ) throws -> DeliveryCounts {

@@ -19,49 +19,49 @@ import TaskLogPlugin
 /// `{"text", "value"}` if it is not plain text. The key, `name`, `metadata`, `args` and `snapshot`
 /// are the log's lossless JSON. `end` is in the last message of a run; `how` is `closed` or `died`,
 /// and its `seq` is the number of each source's last event, which shows a consumer what is missing.
-public struct EventMessage: Sendable {
+package struct EventMessage: Sendable {
   /// Increases when a current reader would misinterpret the new format.
-  public static let version: Int64 = 1
+  package static let version: Int64 = 1
 
-  public struct Item: Sendable {
+  package struct Item: Sendable {
     /// An index into `sources`.
-    public var source: Int
-    public var sourceSeq: Int64
-    public var event: Event
+    package var source: Int
+    package var sourceSeq: Int64
+    package var event: Event
   }
 
-  public struct Gap: Sendable {
-    public var source: Int
-    public var sourceSeq: Int64
-    public var count: Int64
-    public var time: Int64
-    public var reason: String
+  package struct Gap: Sendable {
+    package var source: Int
+    package var sourceSeq: Int64
+    package var count: Int64
+    package var time: Int64
+    package var reason: String
   }
 
-  public struct End: Sendable {
-    public var end: RunEnd
-    public var time: Int64
+  package struct End: Sendable {
+    package var end: RunEnd
+    package var time: Int64
     /// The number of the last event of each source, by the index of the source.
-    public var lastSourceSeqs: [(source: Int, sourceSeq: Int64)]
+    package var lastSourceSeqs: [(source: Int, sourceSeq: Int64)]
   }
 
-  public var run: RunHeader
-  public var sources: [Source]
-  public var events: [Item]
+  package var run: RunHeader
+  package var sources: [Source]
+  package var events: [Item]
   /// More events, already encoded for a log; see `ScannedEvents`.
   var scanned: ScannedEvents?
-  public var gaps: [Gap]
-  public var end: End?
+  package var gaps: [Gap]
+  package var end: End?
 }
 
 /// A message delivered by a queue.
-public enum QueueMessage: Sendable {
+package enum QueueMessage: Sendable {
   case events(EventMessage)
   /// The message format shown in Dask's documentation.
   case transition(TransitionMessage)
 
   /// - Throws: `MessageError` if it is neither.
-  public init(_ bytes: UnsafeRawBufferPointer) throws(MessageError) {
+  package init(_ bytes: UnsafeRawBufferPointer) throws(MessageError) {
     if let message = EventMessage(scanning: bytes) {
       self = .events(message)
       return
@@ -96,8 +96,8 @@ public enum QueueMessage: Sendable {
 }
 
 /// Why a message cannot be recorded.
-public struct MessageError: Error, Sendable, CustomStringConvertible {
-  public var description: String
+package struct MessageError: Error, Sendable, CustomStringConvertible {
+  package var description: String
 
   init(_ description: String) { self.description = description }
 }

@@ -4,7 +4,7 @@ import TaskLogPlugin
 
 /// Encodes events of a spool as messages, directly from MessagePack to JSON; see `EventMessage` for
 /// the format.
-public struct EventMessageWriter {
+package struct EventMessageWriter {
   /// Everything up to and including the run, which is the same in all messages.
   private let head: [UInt8]
   /// The JSON of each source by its number, written once.
@@ -16,9 +16,9 @@ public struct EventMessageWriter {
   private var gaps = JSONWriter()
   private var end = JSONWriter()
   private var gapCount = 0
-  public private(set) var eventCount = 0
+  package private(set) var eventCount = 0
 
-  public init(run: RunHeader) {
+  package init(run: RunHeader) {
     head = Self.head(run)
   }
 
@@ -39,13 +39,13 @@ public struct EventMessageWriter {
   }
 
   /// Whether there is nothing to finish.
-  public var isEmpty: Bool { eventCount == 0 && gapCount == 0 && end.output.isEmpty }
+  package var isEmpty: Bool { eventCount == 0 && gapCount == 0 && end.output.isEmpty }
 
   /// The approximate length of the message so far.
-  public var byteCount: Int { head.count + events.output.count + gaps.output.count }
+  package var byteCount: Int { head.count + events.output.count + gaps.output.count }
 
   /// Registers a source under its number; call it before its first event.
-  public mutating func add(_ source: Source, number: Int) {
+  package mutating func add(_ source: Source, number: Int) {
     known[number] = Array(
       JSONWriter.text(
         .object([
@@ -66,7 +66,7 @@ public struct EventMessageWriter {
   /// - Returns: whether the event is in the message; false if it would be longer than that on its
   ///   own.
   /// - Throws: `MessagePackError` if the event cannot be read; the message is unchanged then.
-  public mutating func append(
+  package mutating func append(
     _ event: EncodedEvent, source number: Int, sourceSeq: Int64, mostBytes: Int
   ) throws -> Bool {
     let start = events.output.count
@@ -93,7 +93,7 @@ public struct EventMessageWriter {
     }
   }
 
-  public mutating func appendGap(
+  package mutating func appendGap(
     source number: Int, sourceSeq: Int64, count: Int64, time: Int64, reason: String
   ) {
     gaps.raw(gapCount == 0 ? "{\"source\":" : ",{\"source\":")
@@ -111,7 +111,7 @@ public struct EventMessageWriter {
   }
 
   /// Records that the run is over, and the last seq of each source, by the source's number.
-  public mutating func end(
+  package mutating func end(
     _ how: RunEnd, at time: Int64, lastSourceSeqs: [(source: Int, last: Int64)]
   ) {
     end.removeAll()
@@ -131,7 +131,7 @@ public struct EventMessageWriter {
   }
 
   /// Returns the message and begins the next one.
-  public mutating func finish() -> [UInt8] {
+  package mutating func finish() -> [UInt8] {
     var message: [UInt8] = []
     message.reserveCapacity(byteCount + end.output.count + sources.count * 128 + 64)
     message += head

@@ -12,12 +12,12 @@ import TaskLogPlugin
 /// stored there, too, as an event `malformed` with its bytes.
 ///
 /// Once `take` has returned, everything is on disk.
-public final class QueueRecorder {
+package final class QueueRecorder {
   /// The hook of messages that could not be decoded.
-  public static let malformedHook = Hook("malformed")
+  package static let malformedHook = Hook("malformed")
 
-  public let path: String
-  public private(set) var counts = DeliveryCounts()
+  package let path: String
+  package private(set) var counts = DeliveryCounts()
   private let writer: LogWriter
   private let recorderVersion: String
   /// The origin of the messages, without a password.
@@ -59,7 +59,7 @@ public final class QueueRecorder {
   private var isShared = false
 
   /// - Throws: `LogError`.
-  public init(path: String, origin: String, recorderVersion: String) throws {
+  package init(path: String, origin: String, recorderVersion: String) throws {
     self.path = path
     self.origin = origin
     self.recorderVersion = recorderVersion
@@ -76,14 +76,14 @@ public final class QueueRecorder {
   }
 
   /// Whether the file is still at its path.
-  public var isInPlace: Bool { writer.isInPlace }
+  package var isInPlace: Bool { writer.isInPlace }
 
   // MARK: - Messages
 
   /// Records messages in one transaction; after an error none of them is stored.
   ///
   /// - Throws: `LogError`.
-  public func take(_ deliveries: [Delivery]) throws {
+  package func take(_ deliveries: [Delivery]) throws {
     let messages = MessagePrefetcher(deliveries)
     defer { messages.close() }
     var counts = DeliveryCounts()
@@ -330,7 +330,7 @@ public final class QueueRecorder {
   // MARK: - The end
 
   /// Ends this recorder's own run. Runs of other recorders continue elsewhere or have ended.
-  public func close() {
+  package func close() {
     if own != nil {
       try? writer.transaction(synced: true) {
         if let run = try writer.run(id: ownRun) {

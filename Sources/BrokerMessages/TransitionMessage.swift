@@ -7,12 +7,12 @@ import TaskLogPlugin
 ///
 /// It has no identity: the same message twice is two transitions, or one transition that was
 /// delivered twice.
-public struct TransitionMessage: Sendable {
-  public var key: Key
-  public var start: State
-  public var finish: State
+package struct TransitionMessage: Sendable {
+  package var key: Key
+  package var start: State
+  package var finish: State
   /// The remaining fields of the message.
-  public var args: Args
+  package var args: Args
 
   init(_ value: Value) throws(MessageError) {
     guard case .dict(let entries) = value, let key = value["key"],
@@ -40,7 +40,7 @@ public struct TransitionMessage: Sendable {
   /// The message of an event; `nil` if it is not a transition.
   ///
   /// - Throws: `MessagePackError`.
-  public static func bytes(_ event: EncodedEvent, _ json: inout JSONWriter) throws -> [UInt8]? {
+  package static func bytes(_ event: EncodedEvent, _ json: inout JSONWriter) throws -> [UInt8]? {
     let event = try event.decoded()
     guard event.hook == .transition, let key = event.key, let start = event.start,
       let finish = event.finish

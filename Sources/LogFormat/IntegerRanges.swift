@@ -1,16 +1,16 @@
 /// A set of mostly consecutive numbers, as ranges: the stored events of a source.
-public struct IntegerRanges: Sendable, Equatable {
+package struct IntegerRanges: Sendable, Equatable {
   /// Ascending, with a hole between neighbors.
-  public private(set) var ranges: [ClosedRange<Int64>] = []
+  package private(set) var ranges: [ClosedRange<Int64>] = []
 
-  public init() {}
+  package init() {}
 
-  public var isEmpty: Bool { ranges.isEmpty }
+  package var isEmpty: Bool { ranges.isEmpty }
 
   /// The count of all numbers.
-  public var count: Int64 { ranges.reduce(0) { $0 + $1.upperBound - $1.lowerBound + 1 } }
+  package var count: Int64 { ranges.reduce(0) { $0 + $1.upperBound - $1.lowerBound + 1 } }
 
-  public func contains(_ number: Int64) -> Bool {
+  package func contains(_ number: Int64) -> Bool {
     let index = index(of: number)
     return index < ranges.count && ranges[index].contains(number)
   }
@@ -27,9 +27,9 @@ public struct IntegerRanges: Sendable, Equatable {
     return low
   }
 
-  public mutating func insert(_ number: Int64) { insert(number...number) }
+  package mutating func insert(_ number: Int64) { insert(number...number) }
 
-  public mutating func insert(_ range: ClosedRange<Int64>) {
+  package mutating func insert(_ range: ClosedRange<Int64>) {
     var range = range
     let first = index(of: range.lowerBound == .min ? .min : range.lowerBound - 1)
     var end = first
@@ -44,7 +44,7 @@ public struct IntegerRanges: Sendable, Equatable {
   }
 
   /// The holes before and between the ranges, from 1 up to a last number.
-  public func holes(through last: Int64) -> [ClosedRange<Int64>] {
+  package func holes(through last: Int64) -> [ClosedRange<Int64>] {
     var holes: [ClosedRange<Int64>] = []
     var next: Int64 = 1
     for range in ranges where next <= last {

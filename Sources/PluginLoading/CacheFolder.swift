@@ -1,15 +1,15 @@
 import Glibc
 
 /// Folders for caches, private to the user, next to the user's other caches.
-public enum CacheFolder {
-  public struct Failure: Error, Sendable {
-    public var reason: String
+package enum CacheFolder {
+  package struct Failure: Error, Sendable {
+    package var reason: String
   }
 
   /// A folder in `$XDG_CACHE_HOME/tasklog`, else in `~/.cache/tasklog`.
   ///
   /// - Parameter base: replaces `$XDG_CACHE_HOME`.
-  public static func make(_ name: String, in base: String? = nil) -> Result<String, Failure> {
+  package static func make(_ name: String, in base: String? = nil) -> Result<String, Failure> {
     func environment(_ name: String) -> String? {
       getenv(name).map { String(cString: $0) }.flatMap { $0.isEmpty ? nil : $0 }
     }

@@ -4,7 +4,7 @@ import TaskLogPlugin
 /// Finds plugins by their names on the command line.
 public struct PluginLoader: Sendable {
   /// The built-in plugins, found by name.
-  public let builtIn: [PluginFactory]
+  package let builtIn: [PluginFactory]
   private let compiler: PluginCompiler
 
   /// - Parameter cache: the folder of compiled files; by default next to the user's other caches.
@@ -14,14 +14,14 @@ public struct PluginLoader: Sendable {
   }
 
   /// Whether a text names a file, with code that is not part of this program.
-  public static func namesFile(_ text: String) -> Bool { file(in: text) != nil }
+  package static func namesFile(_ text: String) -> Bool { file(in: text) != nil }
 
   /// Finds the plugin for a name, `file.swift`, `lib.so`, or one of the two with `:Type`. A Swift
   /// file is compiled, but none of its code is run yet.
   ///
   /// - Parameter option: the option that contains the text, for errors.
   /// - Throws: `LoadingError`.
-  public func find(_ text: String, option: String = "--plugin") throws(LoadingError)
+  package func find(_ text: String, option: String = "--plugin") throws(LoadingError)
     -> ResolvedPlugin
   {
     if let factory = builtIn.first(where: { $0.name == text }) { return .builtIn(factory) }
@@ -44,7 +44,7 @@ public struct PluginLoader: Sendable {
   /// The factory of a plugin that was found. Its file is loaded, which runs code of it.
   ///
   /// - Throws: `LoadingError`.
-  public func factory(for found: ResolvedPlugin) throws(LoadingError) -> PluginFactory {
+  package func factory(for found: ResolvedPlugin) throws(LoadingError) -> PluginFactory {
     switch found {
     case .builtIn(let factory): return factory
     case .file(let path, let library, let type):
@@ -61,7 +61,7 @@ public struct PluginLoader: Sendable {
   /// If a file has one, it decides what happens with the plugins in the same file.
   ///
   /// - Throws: `LoadingError`.
-  public func preload(for text: String) throws(LoadingError) -> PluginFactory {
+  package func preload(for text: String) throws(LoadingError) -> PluginFactory {
     switch try find(text, option: "--preload") {
     case .builtIn(let factory): return factory
     case .file(let path, let library, let type):
@@ -109,7 +109,7 @@ public struct PluginLoader: Sendable {
 }
 
 /// What a text names, before any of its code is run.
-public enum ResolvedPlugin: Sendable {
+package enum ResolvedPlugin: Sendable {
   case builtIn(PluginFactory)
   /// A library, and the file that was given; they differ for source.
   case file(path: String, library: String, type: String?)

@@ -3,13 +3,13 @@ import LogFormat
 import TaskLogPlugin
 
 /// Errors of filter options. Every message names the option and the remedy.
-public enum FilterError: Error, Sendable, CustomStringConvertible {
+package enum FilterError: Error, Sendable, CustomStringConvertible {
   case unknownState(String, option: String)
   case badTime(String, option: String)
   case badArg(String)
   case badPattern(String, option: String, reason: String)
 
-  public var description: String {
+  package var description: String {
     switch self {
     case .unknownState(let name, let option):
       "\(option) \(Self.word(name)): unknown state; expected one of "
@@ -28,12 +28,12 @@ public enum FilterError: Error, Sendable, CustomStringConvertible {
 }
 
 /// Parses the values of filter options.
-public enum FilterParsing {
+package enum FilterParsing {
   /// The states that a text names. `error` and `erred` are treated as the same, because a failed
   /// task is `error` on its worker and `erred` on the scheduler.
   ///
   /// - Throws: `FilterError.unknownState`.
-  public static func states(_ name: String, option: String) throws -> [String] {
+  package static func states(_ name: String, option: String) throws -> [String] {
     switch name {
     case "error", "erred": return ["error", "erred"]
     default:
@@ -43,7 +43,7 @@ public enum FilterParsing {
   }
 
   /// The name of a hook in Swift's spelling, from Swift's or Python's.
-  public static func hook(_ name: String) -> String {
+  package static func hook(_ name: String) -> String {
     var parts = name.split(separator: "_")
     guard name.contains("_"), let first = parts.first else { return name }
     parts.removeFirst()
@@ -53,7 +53,7 @@ public enum FilterParsing {
   /// Parses `name=value`, or another comparison.
   ///
   /// - Throws: `FilterError`.
-  public static func arg(_ text: String) throws -> ArgCondition {
+  package static func arg(_ text: String) throws -> ArgCondition {
     let signs = ArgCondition.Comparison.allCases
     // The first sign; of several at the same position the longest, which are listed first.
     var rest = text[...]
@@ -73,7 +73,7 @@ public enum FilterParsing {
   /// Validates a POSIX extended regular expression.
   ///
   /// - Throws: `FilterError.badPattern`.
-  public static func pattern(_ text: String, option: String) throws -> String {
+  package static func pattern(_ text: String, option: String) throws -> String {
     do throws(RegularExpression.Malformed) {
       _ = try RegularExpression(text)
       return text
@@ -83,7 +83,7 @@ public enum FilterParsing {
   }
 
   /// The start or end of a range of events.
-  public enum Bound: Sendable, Equatable {
+  package enum Bound: Sendable, Equatable {
     /// Nanoseconds since 1970 UTC.
     case time(Int64)
     /// A seq.
@@ -93,7 +93,7 @@ public enum FilterParsing {
   /// Parses a time as `time` does, or `seq:100`.
   ///
   /// - Throws: `FilterError.badTime`.
-  public static func bound(
+  package static func bound(
     _ text: String, option: String, now: Int64, isEnd: Bool = false
   ) throws -> Bound {
     guard text.hasPrefix("seq:") else {
@@ -111,7 +111,7 @@ public enum FilterParsing {
   /// - Parameter isEnd: whether to return the end of the interval given by the digits of a fraction
   ///   of a second, so that a time displayed with microseconds covers the whole microsecond.
   /// - Throws: `FilterError.badTime`.
-  public static func time(
+  package static func time(
     _ text: String, option: String, now: Int64, isEnd: Bool = false
   ) throws -> Int64 {
     if let time = relative(text, now: now) ?? absolute(text, isEnd: isEnd) { return time }

@@ -3,9 +3,9 @@ import LogFormat
 import TaskLogPlugin
 
 /// EventQueries for events and runs, with their columns, and user SQL.
-public enum EventQueries {
+package enum EventQueries {
   /// The event columns shown by `tasklog query`.
-  public static let eventColumns: [Column] = [
+  package static let eventColumns: [Column] = [
     Column("seq", rank: 4), Column("time", .time), Column("run", rank: 7),
     // States and workers usually identify the source.
     Column("source", rank: 3, leastWidth: 9), Column("worker", .address, rank: 2),
@@ -18,7 +18,7 @@ public enum EventQueries {
   /// - Parameters:
   ///   - withHook: whether there are events other than transitions.
   ///   - isOneRun: whether there is only one run.
-  public static func eventColumns(withHook: Bool, isOneRun: Bool) -> [Column] {
+  package static func eventColumns(withHook: Bool, isOneRun: Bool) -> [Column] {
     var columns = eventColumns
     if withHook { columns.insert(Column("hook"), at: 5) }
     if !isOneRun, let run = columns.firstIndex(where: { $0.name == "run" }) {
@@ -27,7 +27,7 @@ public enum EventQueries {
     return columns
   }
 
-  public static let runColumns: [Column] = [
+  package static let runColumns: [Column] = [
     Column("run"), Column("id", rank: 2, leastWidth: 36), Column("engine", rank: 1),
     Column("started", .date), Column("seconds", .seconds), Column("end", .state), Column("events"),
     Column("tasks"), Column("workers"), Column("missing"),
@@ -44,7 +44,7 @@ public enum EventQueries {
 
   /// - Parameter ofSeveral: whether the runs come from several files and are numbered across them.
   /// - Throws: `LogError`.
-  public static func write(
+  package static func write(
     _ runs: [[RunSegment]], ofSeveral: Bool, to writer: inout any RowWriter
   ) throws {
     writer.start(runColumns)
@@ -71,7 +71,7 @@ public enum EventQueries {
   ///   - timeoutSeconds: the maximum duration; `nil` for none.
   ///   - limit: the maximum number of rows.
   /// - Throws: `LogError`, `UserSQLError`.
-  public static func sql(
+  package static func sql(
     _ sql: String, path: String, parameters: [(name: String, value: SQLiteValue)] = [],
     timeoutSeconds: Double? = nil, limit: Int? = nil, to writer: inout any RowWriter
   ) throws {
@@ -94,7 +94,7 @@ public enum EventQueries {
   }
 
   /// The display settings of a column with this name.
-  public static func column(_ name: String) -> Column {
+  package static func column(_ name: String) -> Column {
     switch name {
     case "start", "finish", "state", "end": Column(name, .state)
     case "worker": Column(name, .address)

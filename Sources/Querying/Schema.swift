@@ -2,17 +2,17 @@ import LogAnalysis
 import LogFormat
 
 /// The public views of a log, each with a summary and an example.
-public enum Schema {
-  public struct View: Sendable {
-    public var name: String
+package enum Schema {
+  package struct View: Sendable {
+    package var name: String
     /// What a row of it represents.
-    public var summary: String
-    public var example: String
-    public var columns: [String] = []
+    package var summary: String
+    package var example: String
+    package var columns: [String] = []
   }
 
   /// - Throws: `SQLiteError`.
-  public static func views() throws -> [View] {
+  package static func views() throws -> [View] {
     let columns = Dictionary(
       try LogSchema.views().map { ($0.name, $0.columns) }, uniquingKeysWith: { $1 })
     return described.map { view in
@@ -25,7 +25,7 @@ public enum Schema {
   /// All views as rows.
   ///
   /// - Throws: `SQLiteError`.
-  public static func report() throws -> Report {
+  package static func report() throws -> Report {
     Report([
       Report.Table(
         "views", title: "Views",

@@ -1,7 +1,7 @@
 /// Formats times as text.
-public enum Timestamp {
+package enum Timestamp {
   /// ISO 8601 in UTC with microseconds.
-  public static func iso(_ nanoseconds: Int64) -> String {
+  package static func iso(_ nanoseconds: Int64) -> String {
     let days = floorDivide(nanoseconds, 86_400_000_000_000)
     let remainder = nanoseconds % 86_400_000_000_000
     let rest = remainder < 0 ? remainder + 86_400_000_000_000 : remainder

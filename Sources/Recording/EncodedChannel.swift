@@ -6,12 +6,12 @@ import TaskLogPlugin
 /// Any thread may call it.
 ///
 /// An event is a MessagePack array of the fields of a `SpoolRecord` event, starting with the time.
-public final class EncodedChannel: Sendable {
-  public struct Counts: Sendable {
+package final class EncodedChannel: Sendable {
+  package struct Counts: Sendable {
     /// The source_seq of the last event.
-    public var sourceSeq: Int64
+    package var sourceSeq: Int64
     /// The number of events that were dropped for lack of room.
-    public var lost: Int64
+    package var lost: Int64
   }
 
   /// The header of a MessagePack array of ten elements, the fields.
@@ -26,7 +26,7 @@ public final class EncodedChannel: Sendable {
   /// Stores an event, which gets its source_seq here.
   ///
   /// - Returns: its source_seq; `nil` if the recorder is closed or this is not an event.
-  public func put(_ event: UnsafeRawBufferPointer) -> Int64? {
+  package func put(_ event: UnsafeRawBufferPointer) -> Int64? {
     guard event.count > 10, event[0] == Self.fieldsHeader else { return nil }
     let fields = UnsafeRawBufferPointer(rebasing: event[1...])
     // Only a gap needs the time, and a gap is written with the next event that finds room.
@@ -37,7 +37,7 @@ public final class EncodedChannel: Sendable {
   /// duplicates are skipped.
   ///
   /// - Returns: the source_seq of the last stored event; `nil` if the recorder is closed.
-  public func put(records: UnsafeRawBufferPointer) -> Int64? {
+  package func put(records: UnsafeRawBufferPointer) -> Int64? {
     channel.withLock { channel in
       guard channel.isAccepting else { return nil }
       var reader = SourceRecordReader(records)
@@ -57,18 +57,18 @@ public final class EncodedChannel: Sendable {
   }
 
   /// Records that the next `count` events are missing, and why.
-  public func putGap(_ count: Int64, reason: String) {
+  package func putGap(_ count: Int64, reason: String) {
     channel.withLock { $0.recordGap(count, reason, time: Clock.now()) }
   }
 
-  public var counts: Counts {
+  package var counts: Counts {
     channel.withLock { Counts(sourceSeq: $0.sourceSeq, lost: $0.lostCount) }
   }
 }
 
 extension Recorder {
   /// A channel for the encoded events of one source; `nil` if recording is disabled.
-  public func encodedChannel(for source: Source) -> EncodedChannel? {
+  package func encodedChannel(for source: Source) -> EncodedChannel? {
     spoolChannel(for: source).map(EncodedChannel.init)
   }
 }

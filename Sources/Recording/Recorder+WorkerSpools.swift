@@ -26,7 +26,7 @@ extension Recorder {
   /// - Returns: whether they are in the log, which requires that it has the run and the run is
   ///   over.
   /// - Throws: `LogError`.
-  public func put(
+  package func put(
     records: UnsafeRawBufferPointer, of source: Source, run: String
   ) throws -> Bool {
     guard run != runID, let log = Self.log(ofEnded: run, template) else { return false }

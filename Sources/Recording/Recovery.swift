@@ -10,20 +10,20 @@ import TaskLogPlugin
 /// Each event is recovered exactly once: under the lock of the recorder's own folder, from the
 /// position stored in the log, which advances in the same transaction as the rows. Live recorders
 /// are left alone.
-public enum Recovery {
+package enum Recovery {
   /// A recovered run.
-  public struct Recovered: Sendable {
-    public var run: String
+  package struct Recovered: Sendable {
+    package var run: String
     /// The number of events that were in the spool and not yet in the log.
-    public var events: Int64
+    package var events: Int64
     /// The number of missing events: recorded when the process died, but dropped for lack of room,
     /// or lost in a damaged spool.
-    public var missing: Int64
+    package var missing: Int64
     /// How the run ended: `closed` if only the log could not be written then.
-    public var end = RunEnd.died
+    package var end = RunEnd.died
 
     /// A summary for the log of a program.
-    public var text: String {
+    package var text: String {
       let message =
         end == .closed
         ? "run \(run): \(events) events that could not be written at its end were recovered from "
@@ -34,13 +34,13 @@ public enum Recovery {
   }
 
   /// The spool folder of a recorder, live or dead, next to the log.
-  public struct PendingSpool: Sendable {
-    public var run: String
-    public var bytes: Int64
+  package struct PendingSpool: Sendable {
+    package var run: String
+    package var bytes: Int64
   }
 
   /// The spools next to a log, sorted by name.
-  public static func spools(log path: String) -> [PendingSpool] {
+  package static func spools(log path: String) -> [PendingSpool] {
     let parent = RecorderLock.parent(ofLog: path)
     func names(_ folder: String) -> [String] { (try? FolderListing.names(folder)) ?? [] }
     return names(parent).map { run in
@@ -56,7 +56,7 @@ public enum Recovery {
   /// Runs without an end in the log whose recorder is dead. Removes folders that hold nothing.
   ///
   /// - Throws: `LogError`.
-  public static func orphans(log path: String) throws -> [RunInfo] {
+  package static func orphans(log path: String) throws -> [RunInfo] {
     // Most logs have no recorder, live or dead: then the log need not be opened.
     guard access(RecorderLock.parent(ofLog: path), F_OK) == 0 else { return [] }
     let runs = try LogReader(path: path).runs()
@@ -75,7 +75,7 @@ public enum Recovery {
   ///
   /// - Throws: `LogError`.
   @discardableResult
-  public static func recover(log path: String) throws -> [Recovered] {
+  package static func recover(log path: String) throws -> [Recovered] {
     let writer = try LogWriter(path: path)
     defer { writer.close() }
     return try recover(writer)

@@ -4,7 +4,7 @@ import LogFormat
 import TaskLogPlugin
 
 /// Why the spool of a worker cannot be imported into a log.
-public enum WorkerSpoolError: Error, Sendable, CustomStringConvertible {
+package enum WorkerSpoolError: Error, Sendable, CustomStringConvertible {
   case cannotRead(path: String, reason: String)
   case noSpool(path: String)
   case isInUse(path: String)
@@ -12,7 +12,7 @@ public enum WorkerSpoolError: Error, Sendable, CustomStringConvertible {
   case unknownRun(path: String, run: String, log: String, home: String?)
   case runIsAlive(path: String, run: String)
 
-  public var description: String {
+  package var description: String {
     switch self {
     case .cannotRead(let path, let reason): "\(path): \(reason)"
     case .noSpool(let path): "\(path): not a worker spool"
@@ -33,30 +33,30 @@ public enum WorkerSpoolError: Error, Sendable, CustomStringConvertible {
 /// A file is `RUN-ID/SOURCE-ID.N`: "tlworker", then records in the format of `SourceRecord`, of
 /// which the first is a map that identifies the worker. Events carry their source_seq, and those
 /// that are in the log already are skipped, so importing a file twice does no harm.
-public enum WorkerSpools {
+package enum WorkerSpools {
   /// The result of importing the files of one worker.
-  public struct Imported: Sendable {
-    public var run: String
-    public var worker: String
-    public var events: Int64
+  package struct Imported: Sendable {
+    package var run: String
+    package var worker: String
+    package var events: Int64
     /// The number of events that are neither in these files nor in the log.
-    public var missing: Int64
+    package var missing: Int64
     /// The number of records that cannot be decoded.
-    public var unreadable: Int
+    package var unreadable: Int
   }
 
   /// Files that were not imported, and why; files of one run that belong elsewhere are reported
   /// once.
-  public struct Skipped: Sendable {
-    public var files: Int
-    public var reason: WorkerSpoolError
+  package struct Skipped: Sendable {
+    package var files: Int
+    package var reason: WorkerSpoolError
   }
 
   /// Imports files, and all files below folders, whose runs are in the log; the others are skipped.
   ///
   /// - Parameter log: returns the log of a run, given the run's id.
   /// - Throws: `LogError`.
-  public static func importFiles(
+  package static func importFiles(
     _ paths: [String], log: (String) -> String
   ) throws -> (imported: [Imported], left: [Skipped]) {
     var left: [Skipped] = []

@@ -15,7 +15,7 @@ public final class Replayer {
     public var event: String?
     public var error: String
 
-    public init(
+    package init(
       plugin: String, worker: String?, seq: Int64?, hook: String, event: String? = nil,
       error: String
     ) {
@@ -35,7 +35,7 @@ public final class Replayer {
     public var worker: String?
     public var report: Value
 
-    public init(plugin: String, worker: String?, report: Value) {
+    package init(plugin: String, worker: String?, report: Value) {
       self.plugin = plugin
       self.worker = worker
       self.report = report
@@ -96,7 +96,7 @@ public final class Replayer {
   }
 
   /// Publishes which Swift plugin is being called with what; reading it is optional.
-  public var call = ActiveCall()
+  package var call = ActiveCall()
 
   private let reader: LogReader
   private let run: RunInfo
@@ -120,8 +120,14 @@ public final class Replayer {
     add(PluginFactory(type), options: options)
   }
 
+  /// Adds a program that reads events from its standard input.
+  public func add(_ program: ProgramPlugin) { outside.append(program) }
+
+  /// Adds plugins written in Python.
+  public func add(_ plugins: PythonPlugins) { outside.append(plugins) }
+
   /// Adds an external plugin.
-  public func add(_ outside: any ExternalPlugin) {
+  package func add(_ outside: any ExternalPlugin) {
     self.outside.append(outside)
   }
 

@@ -4,7 +4,7 @@ import Glibc
 /// synced, and renamed at the end. If a signal stops the program, the unfinished file is removed.
 ///
 /// A device or a pipe, which a rename cannot replace, is written to directly.
-public final class OutputFile {
+package final class OutputFile {
   private let path: String
   /// The final path: the target of a link is replaced, not the link.
   private let target: String
@@ -14,10 +14,10 @@ public final class OutputFile {
   private var buffer: [UInt8] = []
   private static let bufferSize = 1 << 18
   /// The number of bytes written.
-  public private(set) var count = 0
+  package private(set) var count = 0
 
   /// - Throws: `ReportingError`.
-  public init(path: String) throws {
+  package init(path: String) throws {
     self.path = path
     var status = stat()
     var target = path
@@ -60,21 +60,21 @@ public final class OutputFile {
   }
 
   /// Whether the output is a file, and not a device or a pipe.
-  public var isReplaced: Bool { temporary != nil }
+  package var isReplaced: Bool { temporary != nil }
 
   /// - Throws: `ReportingError`.
-  public func write(_ bytes: some Sequence<UInt8>) throws {
+  package func write(_ bytes: some Sequence<UInt8>) throws {
     buffer.append(contentsOf: bytes)
     if buffer.count >= Self.bufferSize { try flush() }
   }
 
   /// - Throws: `ReportingError`.
-  public func write(_ text: String) throws { try write(text.utf8) }
+  package func write(_ text: String) throws { try write(text.utf8) }
 
   /// Writes the remaining bytes and renames the file to its final path.
   ///
   /// - Throws: `ReportingError`.
-  public func commit() throws {
+  package func commit() throws {
     try flush()
     guard let temporary else { return }
     guard fsync(descriptor) == 0, rename(temporary, target) == 0 else {

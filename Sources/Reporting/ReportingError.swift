@@ -1,13 +1,13 @@
 import Glibc
 
 /// An error when writing a file. Every message names the file and says what to do.
-public enum ReportingError: Error, Sendable {
+package enum ReportingError: Error, Sendable {
   case isFolder(path: String)
   case cannotWrite(path: String, errno: Int32)
 }
 
 extension ReportingError: CustomStringConvertible {
-  public var description: String {
+  package var description: String {
     switch self {
     case .isFolder(let path): "\(path): is a folder; name a file in it"
     case .cannotWrite(let path, ENOENT):

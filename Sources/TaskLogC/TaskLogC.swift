@@ -80,12 +80,8 @@ public func tasklogSource(
   guard let id, id.pointee != 0, let address else {
     return Recorders.fail(Status.badArgument, "a source needs an id and an address")
   }
-  var value = Value.null
-  if let name {
-    guard let parsed = try? JSONReader.value(String(cString: name)) else {
-      return Recorders.fail(Status.badArgument, "the name of a source is not JSON")
-    }
-    value = parsed
+  guard let value = sourceName(name) else {
+    return Recorders.fail(Status.badArgument, "the name of a source is not JSON")
   }
   let source = Source(
     kind: kind, id: String(cString: id), address: String(cString: address), name: value)
@@ -115,6 +111,12 @@ public func tasklogPutRecords(
 }
 
 /// The C caller has the bytes ready, and only these arguments.
+/// The name of a source, given as JSON; `nil` if it is not JSON.
+private func sourceName(_ json: UnsafePointer<CChar>?) -> Value? {
+  guard let json else { return .null }
+  return try? JSONReader.value(String(cString: json))
+}
+
 @_cdecl("tasklog_put_left")
 public func tasklogPutLeft(
   _ recorder: Int64, _ run: UnsafePointer<CChar>?, _ id: UnsafePointer<CChar>?,
@@ -126,9 +128,11 @@ public func tasklogPutLeft(
   }
   guard let run, let id, id.pointee != 0, let address, let records, length > 0, length < 1 << 31
   else { return Recorders.fail(Status.badArgument, "expected a run, a source and records") }
+  guard let value = sourceName(name) else {
+    return Recorders.fail(Status.badArgument, "the name of a source is not JSON")
+  }
   let source = Source(
-    kind: .worker, id: String(cString: id), address: String(cString: address),
-    name: name.flatMap { try? JSONReader.value(String(cString: $0)) } ?? .null)
+    kind: .worker, id: String(cString: id), address: String(cString: address), name: value)
   do {
     let isThere = try openRecorder.recorder.put(
       records: UnsafeRawBufferPointer(start: records, count: length), of: source,

@@ -12,13 +12,10 @@
 //===----------------------------------------------------------------------===//
 
 @_exported import AMQP
-@_exported import BrokerMessages
 @_exported import BuiltinPlugins
 @_exported import ClusterService
 @_exported import EventLog
-@_exported import LogAnalysis
 @_exported import LogFormat
-@_exported import LogMaintenance
 @_exported import PluginLoading
 @_exported import Recording
 @_exported import Replaying

@@ -1,5 +1,6 @@
 #if RabbitMQ
   import Foundation
+  import LogMaintenance
   import TaskLogKit
   import TestSupport
   import TestTraits

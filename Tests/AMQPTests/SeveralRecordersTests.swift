@@ -1,5 +1,7 @@
 #if RabbitMQ
+  import BrokerMessages
   import Foundation
+  import LogMaintenance
   import TaskLogKit
   import TestSupport
   import TestTraits

@@ -1,5 +1,6 @@
 #if RabbitMQ
   import AMQP
+  import BrokerMessages
   import Foundation
   import TaskLogKit
   import TestSupport

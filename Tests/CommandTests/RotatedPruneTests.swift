@@ -1,4 +1,5 @@
 import Foundation
+import LogMaintenance
 import TaskLogKit
 import TestTraits
 import Testing

@@ -1,4 +1,5 @@
 import Foundation
+import LogMaintenance
 import Synchronization
 import TaskLogKit
 import TestSupport

@@ -1,3 +1,4 @@
+import LogMaintenance
 import TaskLogKit
 import Testing
 

@@ -53,6 +53,13 @@ import Testing
     #expect(state.workers["w"]?.nbytes == 32)
   }
 
+  @Test func `a worker that is attached to again counts its threads once`() {
+    let state = SchedulerState()
+    for _ in 1...2 { state.apply(Self.attach([])) }
+    #expect(state.workers.count == 1)
+    #expect(state.totalThreads == 2)
+  }
+
   @Test func `data that came without a graph is there with its first mark`() {
     let state = SchedulerState()
     state.apply(Self.attach([]))

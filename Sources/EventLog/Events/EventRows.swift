@@ -6,7 +6,7 @@ import TaskLogPlugin
 ///
 /// Finds seqs first and then reads a page of rows at a time, each in its own transaction. At the
 /// end it keeps its position: the next call returns what has arrived since.
-public final class EventRows {
+package final class EventRows {
   private static let pageSize = 1024
 
   private let reader: LogReader
@@ -18,7 +18,7 @@ public final class EventRows {
   private let findsAllAtOnce: Bool
   private var remaining: Int
   /// Everything up to this seq has been checked; in reverse, everything from it on.
-  public private(set) var position: Int64
+  package private(set) var position: Int64
   private var numbers: ArraySlice<Int64> = []
   private var isAtEnd = false
   private var page: [[SQLiteValue]] = []
@@ -56,7 +56,7 @@ public final class EventRows {
   /// The next row; `nil` at the end. A later call returns rows that have arrived since.
   ///
   /// - Throws: `LogError`.
-  public func next() throws -> [SQLiteValue]? {
+  package func next() throws -> [SQLiteValue]? {
     try reader.translating {
       while true {
         if nextInPage < page.count {
@@ -109,24 +109,24 @@ public final class EventRows {
 }
 
 /// A column of rows of events.
-public struct EventColumn: Sendable, Equatable {
-  public var name: String
+package struct EventColumn: Sendable, Equatable {
+  package var name: String
   /// Its expression in a SELECT over the view `events` AS event.
   let sql: String
   /// Its expression when events are counted by it, over `event`, `source` and `key`.
   let group: (value: String, shown: String)?
 
-  public static func == (a: EventColumn, b: EventColumn) -> Bool { a.name == b.name }
+  package static func == (a: EventColumn, b: EventColumn) -> Bool { a.name == b.name }
 
   /// The columns of the view `events`.
-  public static let known = [
+  package static let known = [
     "seq", "time", "run", "source", "hook", "key", "start", "finish", "stimulus", "worker",
     "task_run", "args", "snapshot", "time_ns", "server_id", "source_seq", "key_typed", "prefix",
     "key_group", "raw_time_ns", "life",
   ]
 
   /// The column with a name; `nil` if there is none. `args.NAME` is one of the args.
-  public init?(_ name: String) {
+  package init?(_ name: String) {
     self.name = name
     if name.hasPrefix("args."), name.utf8.count > 5 {
       let argument = String(name.dropFirst(5))
@@ -159,5 +159,5 @@ public struct EventColumn: Sendable, Equatable {
   }
 
   /// Whether events can be counted by it.
-  public var isGroup: Bool { group != nil }
+  package var isGroup: Bool { group != nil }
 }

@@ -10,7 +10,7 @@ extension LogReader {
   /// The number of events of a run that were pruned from the log to make room.
   ///
   /// - Throws: `LogError`.
-  public func pruned(of run: RunInfo) throws -> Int64 {
+  package func pruned(of run: RunInfo) throws -> Int64 {
     try translating {
       try connection.integer(
         """

@@ -7,26 +7,26 @@ import Migrations
 /// intact in the older format. A log with a live recorder is not migrated: the recorder has
 /// prepared its statements for the old tables. A recorder that starts later finds the newer version
 /// or, if it is of an older tasklog, is refused.
-public enum LogMigration {
+package enum LogMigration {
   /// Version and SQL in UTF-8, oldest first.
   package typealias Chain = [(version: Int32, sql: [UInt8])]
 
   /// What was done, or would be done.
-  public struct Outcome: Sendable, Equatable {
+  package struct Outcome: Sendable, Equatable {
     /// The version of the format that the log had.
-    public var from: Int64
+    package var from: Int64
     /// The version that it has now; the same if there was nothing to do.
-    public var to: Int64
+    package var to: Int64
     /// The number of versions between them.
-    public var steps: Int
+    package var steps: Int
 
-    public var isNothing: Bool { steps == 0 }
+    package var isNothing: Bool { steps == 0 }
   }
 
   /// Reports what `migrate` would do. Changes nothing.
   ///
   /// - Throws: `LogError`.
-  public static func preview(_ path: String) throws -> Outcome {
+  package static func preview(_ path: String) throws -> Outcome {
     try preview(path, through: Migrations.all)
   }
 
@@ -43,7 +43,7 @@ public enum LogMigration {
   ///
   /// - Throws: `LogError`, also if the log has a live recorder or is newer than this program.
   @discardableResult
-  public static func migrate(_ path: String) throws -> Outcome {
+  package static func migrate(_ path: String) throws -> Outcome {
     try migrate(path, through: Migrations.all)
   }
 

@@ -3,13 +3,13 @@ import LogFormat
 import TaskLogPlugin
 
 /// How the segments of a rotated run refer to each other.
-public enum RunFiles {
+package enum RunFiles {
   private static let earlier = "in an earlier file: "
 
-  public static func gapReason(_ name: String) -> String { earlier + name }
+  package static func gapReason(_ name: String) -> String { earlier + name }
 
   /// Whether the events of a gap are in an earlier segment.
-  public static func isEarlier(_ reason: String) -> Bool { reason.hasPrefix(earlier) }
+  package static func isEarlier(_ reason: String) -> Bool { reason.hasPrefix(earlier) }
 
   /// The segment that has the events of such a gap.
   package static func name(inReason reason: String) -> String {
@@ -39,16 +39,16 @@ public enum RunFiles {
 
 extension RunInfo {
   /// The file name of the previous segment, in the same folder.
-  public var previousFile: String? { metadata[RunMetadataKey.previousSegment]?.string }
+  package var previousFile: String? { metadata[RunMetadataKey.previousSegment]?.string }
   /// The file name of the next segment, in the same folder.
-  public var nextFile: String? { metadata[RunMetadataKey.nextSegment]?.string }
+  package var nextFile: String? { metadata[RunMetadataKey.nextSegment]?.string }
 }
 
 extension LogWriter {
   /// Ends a run in this file because it continues in the next segment.
   ///
   /// - Throws: `SQLiteError`.
-  public func endFile(run: Int64, continuesIn name: String, at time: Int64) throws {
+  package func endFile(run: Int64, continuesIn name: String, at time: Int64) throws {
     try transaction(synced: true) {
       try setSpoolPosition(run: run, nil)
       try end(run: run, .closed, at: time)
@@ -71,7 +71,7 @@ extension LogWriter {
   /// The file name of a run's previous segment.
   ///
   /// - Throws: `SQLiteError`.
-  public func previousFile(run: Int64) throws -> String? {
+  package func previousFile(run: Int64) throws -> String? {
     let select = try connection.prepare(
       "SELECT metadata ->> '$.\(RunMetadataKey.previousSegment)' FROM run WHERE id = ?")
     try select.bind(1, run)

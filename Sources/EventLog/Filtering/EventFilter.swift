@@ -14,7 +14,7 @@ public struct EventFilter: Sendable {
   public var finishes: [String] = []
   /// Names, addresses or patterns of addresses of workers: those that observed the event, and
   /// those that an event of the scheduler is about.
-  public var workers: [String] = []
+  package var workers: [String] = []
   /// The kind of source that observed the event.
   public var sources: [Source.Kind] = []
   public var hooks: [String] = []
@@ -28,24 +28,24 @@ public struct EventFilter: Sendable {
   public var tasks: (any TaskSelection)?
   public var args: [ArgCondition] = []
   /// POSIX extended regular expressions, searched in the JSON of the args.
-  public var patterns: [String] = []
+  package var patterns: [String] = []
   /// Nanoseconds since 1970 UTC, inclusive.
-  public var since: Int64?
+  package var since: Int64?
   /// Nanoseconds since 1970 UTC, inclusive.
-  public var until: Int64?
+  package var until: Int64?
   /// A seq (order of arrival), inclusive.
-  public var sinceSeq: Int64?
+  package var sinceSeq: Int64?
   /// A seq (order of arrival), inclusive.
-  public var untilSeq: Int64?
+  package var untilSeq: Int64?
   /// Row IDs of runs in the file; `nil` for all.
-  public var runs: [Int64]?
+  package var runs: [Int64]?
 
-  public init() {}
+  package init() {}
 }
 
 /// What one argument of an event is compared with.
-public struct ArgCondition: Sendable, Equatable {
-  public enum Comparison: String, Sendable, CaseIterable {
+package struct ArgCondition: Sendable, Equatable {
+  package enum Comparison: String, Sendable, CaseIterable {
     case notEqual = "!="
     case lessOrEqual = "<="
     case greaterOrEqual = ">="
@@ -57,11 +57,11 @@ public struct ArgCondition: Sendable, Equatable {
   }
 
   /// The name of the argument, or the path of a value inside it: `metadata.x`, `keys.0`.
-  public var name: String
-  public var comparison: Comparison
-  public var value: String
+  package var name: String
+  package var comparison: Comparison
+  package var value: String
 
-  public init(name: String, comparison: Comparison, value: String) {
+  package init(name: String, comparison: Comparison, value: String) {
     self.name = name
     self.comparison = comparison
     self.value = value

@@ -1,12 +1,12 @@
 import LogFormat
 
 /// Finds in one file what has been seen in another.
-public struct EventFinder {
+package struct EventFinder {
   private let reader: LogReader
   private let select: Statement
 
   /// - Throws: `LogError`.
-  public init(_ reader: LogReader) throws {
+  package init(_ reader: LogReader) throws {
     self.reader = reader
     select = try reader.translating {
       try reader.connection.prepare(
@@ -21,7 +21,7 @@ public struct EventFinder {
   /// The seq in this file of an event of a source of a run; `nil` if it is not in this file.
   ///
   /// - Throws: `LogError`.
-  public func seq(run: String, server: String, sourceSeq: Int64) throws -> Int64? {
+  package func seq(run: String, server: String, sourceSeq: Int64) throws -> Int64? {
     try reader.translating {
       defer { select.reset() }
       try select.bind(1, run)

@@ -5,7 +5,7 @@ import TaskLogPlugin
 ///
 /// Keys of several types may have the same text: `1` is a number and a text. After `json:` the key
 /// is given as JSON, and only that key matches: `json:1`, `json:"1"`, `json:{"$tuple":["x",1]}`.
-public struct KeyPattern: Sendable {
+package struct KeyPattern: Sendable {
   private static let exactPrefix = "json:"
 
   private let glob: Glob
@@ -17,7 +17,7 @@ public struct KeyPattern: Sendable {
   }
 
   /// Matches like `EventFilter.keys`; by the text of the key if only that is given.
-  public func matches(_ key: Key) -> Bool {
+  package func matches(_ key: Key) -> Bool {
     if let exact { return key == exact }
     return glob.matches(key.text)
   }
@@ -29,7 +29,7 @@ public struct KeyPattern: Sendable {
   }
 
   /// The name that matches a key and no other.
-  public static func exactName(of key: Key) -> String {
+  package static func exactName(of key: Key) -> String {
     exactPrefix + (key.typed.isEmpty ? JSONWriter.text(.string(key.text)) : key.typed)
   }
 }

@@ -4,7 +4,7 @@ import TaskLogPlugin
 /// Iterates over the events of one run, a page at a time, each page in its own transaction.
 public final class EventCursor {
   /// The sources of the run by row ID.
-  public private(set) var sources: [Int64: SourceInfo]
+  package private(set) var sources: [Int64: SourceInfo]
 
   private let reader: LogReader
   private let connection: Connection
@@ -77,13 +77,13 @@ public final class EventCursor {
   }
 
   /// Whether causes block events; false if only the events of one source are wanted.
-  public var isCausal: Bool { causal != nil }
+  package var isCausal: Bool { causal != nil }
 
   /// The seq of the last event that was read.
-  public var lastPosition: Int64 { position }
+  package var lastPosition: Int64 { position }
 
   /// The point from which another cursor can resume; `nil` in the middle of a page.
-  public var place: ResumePoint? {
+  package var place: ResumePoint? {
     // Events that were still blocked at the end have been emitted there without their cause.
     guard next >= ready.count, !isAtEnd || waitingAtPageEnd.isEmpty else { return nil }
     return ResumePoint(
@@ -206,7 +206,7 @@ public final class EventCursor {
   ///   - horizon: the seq of the last event to emit; causes are also looked for after it.
   ///   - new: the sources that were not there before.
   ///   - isOver: whether no more events will arrive.
-  public func advance(
+  package func advance(
     to last: Int64, emittingThrough horizon: Int64, sources new: [SourceInfo], isOver: Bool
   ) {
     lastSeq = max(lastSeq, last)
@@ -222,13 +222,13 @@ public final class EventCursor {
   }
 
   /// Emits the events of these sources from now on.
-  public func want(_ sources: Set<Int64>) {
+  package func want(_ sources: Set<Int64>) {
     pages.choice.wanted = sources
   }
 }
 
 /// Iterates over the events of one source in order, a page at a time.
-public final class SourceCursor {
+package final class SourceCursor {
   private static let pageSize: Int64 = 1024
 
   private let reader: LogReader
@@ -252,12 +252,12 @@ public final class SourceCursor {
   }
 
   /// Number of events with a reference to a row that is not in the file.
-  public var damagedCount: Int { decoder.damagedCount }
+  package var damagedCount: Int { decoder.damagedCount }
 
   /// The next event; `nil` at the end.
   ///
   /// - Throws: `LogError`.
-  public func nextEvent() throws -> RecordedEvent? {
+  package func nextEvent() throws -> RecordedEvent? {
     try reader.translating {
       while true {
         while next < page.rows.count {

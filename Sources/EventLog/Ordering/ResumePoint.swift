@@ -6,24 +6,24 @@ import TaskLogPlugin
 ///
 /// Not all events that arrived before it have necessarily been emitted: sources may have been
 /// blocked. All events up to `position` except those in `waiting` have been emitted.
-public struct ResumePoint: Sendable, Equatable {
+package struct ResumePoint: Sendable, Equatable {
   /// The seq of the last event that was read.
-  public var position: Int64
+  package var position: Int64
   /// The last known seq of the log: later events may include a cause that was considered lost.
-  public var known: Int64
+  package var known: Int64
   /// No event up to `position` is about a key with a larger row ID. Row IDs of keys are assigned
   /// one by one.
-  public var largestKey: Int64
+  package var largestKey: Int64
   /// Whether causes blocked events; false if only the events of one source were read.
-  public var isCausal: Bool
+  package var isCausal: Bool
   /// The first event of each blocked source, by the row ID of the source.
-  public var waiting: [Int64: Int64]
+  package var waiting: [Int64: Int64]
   /// Counted as by the cursor.
-  public var count: Int64
-  public var damagedCount: Int
-  public var outOfOrderCount: Int
+  package var count: Int64
+  package var damagedCount: Int
+  package var outOfOrderCount: Int
 
-  public init(
+  package init(
     position: Int64, known: Int64, largestKey: Int64, isCausal: Bool, waiting: [Int64: Int64],
     count: Int64, damagedCount: Int, outOfOrderCount: Int
   ) {
@@ -143,7 +143,7 @@ extension LogReader {
   /// before the point would have waited for.
   ///
   /// - Throws: `LogError`.
-  public func holds(_ place: ResumePoint, of run: RunInfo) throws -> Bool {
+  package func holds(_ place: ResumePoint, of run: RunInfo) throws -> Bool {
     guard place.isCausal, let last = run.lastSeq, last > place.known else { return true }
     let sources = try sources(of: run)
     return try translating {
@@ -170,7 +170,7 @@ extension LogReader {
   /// The seq in the log of an event of a source; `nil` if it is not there.
   ///
   /// - Throws: `LogError`.
-  public func seq(of sourceSeq: Int64, in source: SourceInfo) throws -> Int64? {
+  package func seq(of sourceSeq: Int64, in source: SourceInfo) throws -> Int64? {
     try translating {
       let select = try connection.prepare(
         "SELECT seq FROM event WHERE source = ? AND source_seq = ?")
@@ -183,7 +183,7 @@ extension LogReader {
   /// The source seq and the seq of the first event of a source.
   ///
   /// - Throws: `LogError`.
-  public func first(of source: SourceInfo) throws -> (sourceSeq: Int64, seq: Int64)? {
+  package func first(of source: SourceInfo) throws -> (sourceSeq: Int64, seq: Int64)? {
     try translating {
       let select = try connection.prepare(
         "SELECT source_seq, seq FROM event WHERE source = ? ORDER BY source_seq LIMIT 1")
@@ -195,7 +195,7 @@ extension LogReader {
   /// Number of events of a source known to be missing before a given event.
   ///
   /// - Throws: `LogError`.
-  public func missing(of source: SourceInfo, before sourceSeq: Int64) throws -> Int64 {
+  package func missing(of source: SourceInfo, before sourceSeq: Int64) throws -> Int64 {
     try translating {
       let select = try connection.prepare(
         "SELECT coalesce(sum(count), 0) FROM gap WHERE source = ? AND source_seq < ?")
@@ -208,7 +208,7 @@ extension LogReader {
   /// The event with a seq; `nil` if it is not there.
   ///
   /// - Throws: `LogError`.
-  public func event(at seq: Int64) throws -> RecordedEvent? {
+  package func event(at seq: Int64) throws -> RecordedEvent? {
     try translating {
       let select = try connection.prepare(
         "SELECT \(EventDecoder.columns) FROM event WHERE seq = ?")

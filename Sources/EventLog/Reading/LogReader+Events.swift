@@ -10,7 +10,7 @@ extension LogReader {
   ///   - limit: the maximum number of events.
   ///   - isReversed: returns the last one first.
   /// - Throws: `LogError`.
-  public func rows(
+  package func rows(
     matching filter: EventFilter, columns: [EventColumn], after: Int64 = 0, limit: Int? = nil,
     isReversed: Bool = false
   ) throws -> EventRows {
@@ -24,7 +24,7 @@ extension LogReader {
   /// The number of events that match a filter.
   ///
   /// - Throws: `LogError`.
-  public func count(matching filter: EventFilter, after: Int64 = 0) throws -> Int64 {
+  package func count(matching filter: EventFilter, after: Int64 = 0) throws -> Int64 {
     try translating {
       try makeDerivedTables()
       let sql = try sql(of: filter)
@@ -38,7 +38,7 @@ extension LogReader {
   /// The number of matching events for each value of some columns, the most frequent first.
   ///
   /// - Throws: `LogError`.
-  public func groups(
+  package func groups(
     matching filter: EventFilter, by columns: [EventColumn], after: Int64 = 0,
     give: ([SQLiteValue]) throws -> Void
   ) throws {
@@ -63,7 +63,7 @@ extension LogReader {
   /// The seq of the last event in the file.
   ///
   /// - Throws: `LogError`.
-  public func lastSeq() throws -> Int64 {
+  package func lastSeq() throws -> Int64 {
     try translating { try lastSeqInFile() }
   }
 
@@ -109,7 +109,7 @@ extension LogReader {
   /// the same event in every file that contains it; `nil` if there are no events.
   ///
   /// - Throws: `LogError`.
-  public func cursor(at seq: Int64) throws -> String? {
+  package func cursor(at seq: Int64) throws -> String? {
     try translating {
       let select = try connection.prepare(
         """
@@ -126,7 +126,7 @@ extension LogReader {
   /// The seq in this file of the event that a cursor names; `nil` if it is not in this file.
   ///
   /// - Throws: `LogError`.
-  public func seq(ofCursor cursor: String) throws -> Int64? {
+  package func seq(ofCursor cursor: String) throws -> Int64? {
     let parts = cursor.split(separator: "/", omittingEmptySubsequences: false)
     guard parts.count >= 3, let number = parts.last.flatMap({ Int64($0) }) else { return nil }
     return try EventFinder(self).seq(
@@ -138,7 +138,7 @@ extension LogReader {
   /// https://sqlite.org/pragma.html#pragma_data_version
   ///
   /// - Throws: `LogError`.
-  public func changeCount() throws -> Int64 {
+  package func changeCount() throws -> Int64 {
     try translating { try connection.integer("PRAGMA data_version") ?? 0 }
   }
 }

@@ -2,11 +2,11 @@ import LogFormat
 
 /// Properties of the file itself.
 extension LogReader {
-  public struct FileProperty: Sendable {
-    public var name: String
-    public var value: SQLiteValue
+  package struct FileProperty: Sendable {
+    package var name: String
+    package var value: SQLiteValue
 
-    public init(name: String, value: SQLiteValue) {
+    package init(name: String, value: SQLiteValue) {
       (self.name, self.value) = (name, value)
     }
   }
@@ -14,7 +14,7 @@ extension LogReader {
   /// Version, size, and the existing indexes.
   ///
   /// - Throws: `LogError`.
-  public func fileFacts() throws -> [FileProperty] {
+  package func fileFacts() throws -> [FileProperty] {
     try translating {
       func number(_ sql: String) throws -> SQLiteValue {
         .integer(try connection.integer(sql) ?? 0)

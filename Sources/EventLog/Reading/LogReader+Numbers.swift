@@ -30,7 +30,7 @@ extension LogReader {
   /// The number of events of a run in the file.
   ///
   /// - Throws: `LogError`.
-  public func eventCount(of run: RunInfo) throws -> Int64 {
+  package func eventCount(of run: RunInfo) throws -> Int64 {
     try translating {
       try connection.integer("SELECT events FROM run WHERE id = \(run.number)") ?? 0
     }
@@ -52,25 +52,25 @@ extension LogReader {
 }
 
 /// A known gap in a log.
-public struct Gap: Sendable {
+package struct Gap: Sendable {
   /// The row ID of its source in the file.
-  public var source: Int64
+  package var source: Int64
   /// The source seq of the first event that is missing.
-  public var sourceSeq: Int64
-  public var count: Int64
-  public var reason: String
+  package var sourceSeq: Int64
+  package var count: Int64
+  package var reason: String
   /// When it was found, in nanoseconds since 1970 UTC.
-  public var time: Int64
+  package var time: Int64
   /// The times of the source's events just before and after it, if there are any.
-  public var before: Int64?
-  public var after: Int64?
+  package var before: Int64?
+  package var after: Int64?
 }
 
 extension LogReader {
   /// The known gaps of a run.
   ///
   /// - Throws: `LogError`.
-  public func gaps(of run: RunInfo) throws -> [Gap] {
+  package func gaps(of run: RunInfo) throws -> [Gap] {
     try translating {
       try makeDerivedTables()
       let select = try connection.prepare(
@@ -100,7 +100,7 @@ extension LogReader {
   /// there is none.
   ///
   /// - Throws: `LogError`.
-  public func lastSourceSeq(of source: SourceInfo) throws -> Int64 {
+  package func lastSourceSeq(of source: SourceInfo) throws -> Int64 {
     try translating {
       try connection.integer(
         """

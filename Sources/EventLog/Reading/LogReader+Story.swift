@@ -3,7 +3,7 @@ import TaskLogPlugin
 /// Stories: all events about a key or a stimulus.
 extension LogReader {
   /// What the events of a story have in common, by row ID in the file.
-  public enum Subject: Sendable {
+  package enum Subject: Sendable {
     case key(Int64)
     case stimulus(Int64)
   }
@@ -11,7 +11,7 @@ extension LogReader {
   /// The keys of a name (see `KeyPattern`, but without patterns), or else the stimulus.
   ///
   /// - Throws: `LogError`.
-  public func subjects(named name: String) throws -> [Subject] {
+  package func subjects(named name: String) throws -> [Subject] {
     try translating {
       let exact = KeyPattern.exact(name)
       let findKeys = try connection.prepare(
@@ -34,7 +34,7 @@ extension LogReader {
   /// ordered by themselves.
   ///
   /// - Throws: `LogError`.
-  public func story(of subject: Subject, in run: RunInfo) throws -> [RecordedEvent] {
+  package func story(of subject: Subject, in run: RunInfo) throws -> [RecordedEvent] {
     let sources = try sources(of: run)
     let schedulers = Set(sources.filter { $0.source.kind == .scheduler }.map(\.number))
     let known = Set(sources.map(\.number))

@@ -9,7 +9,7 @@ public final class LogReader {
   /// The name shown to users: its path, unless it stands for other logs.
   public let name: String
   /// The number of logs it was merged from.
-  public let originCount: Int
+  package let originCount: Int
   package let connection: Connection
   package let blobs: LogBlobs
   package let keys: InternCache<Key>
@@ -18,14 +18,19 @@ public final class LogReader {
   /// The number of SQL functions that select tasks.
   var selectionCount = 0
 
+  /// Opens a log for reading.
+  ///
+  /// - Throws: `LogError`.
+  public convenience init(path: String) throws { try self.init(path: path, name: nil) }
+
   /// - Parameters:
   ///   - name: the name shown to users; by default its path.
   ///   - originCount: the number of logs it was merged from.
   ///   - keptKeys: the approximate number of keys kept in memory; fewer are slower if events that
   ///     are far apart in the log have the same key.
   /// - Throws: `LogError`.
-  public init(
-    path: String, name: String? = nil, originCount: Int = 1, keptKeys: Int = 1 << 17
+  package init(
+    path: String, name: String?, originCount: Int = 1, keptKeys: Int = 1 << 17
   ) throws {
     self.path = path
     self.originCount = originCount
@@ -241,6 +246,13 @@ public final class LogReader {
 
   /// The events of a run.
   ///
+  /// - Throws: `LogError`.
+  package func events(of run: RunInfo, order: EventOrder = .causal) throws -> EventCursor {
+    try events(of: run, order: order, pageSize: 4096)
+  }
+
+  /// The events of a run.
+  ///
   /// - Parameters:
   ///   - wanted: emits only the events of these sources, by row ID in the file. The others are
   ///     skipped at less cost; they still count for the order.
@@ -250,7 +262,7 @@ public final class LogReader {
   ///   - readsAhead: a thread reads ahead; for consumers that want all events and have much to do
   ///     with each.
   /// - Throws: `LogError`.
-  public func events(
+  package func events(
     of run: RunInfo, order: EventOrder, wanted: Set<Int64>? = nil, isFollowed: Bool = false,
     resumingFrom place: ResumePoint? = nil, readsAhead: Bool = false
   ) throws -> EventCursor {
@@ -275,7 +287,7 @@ public final class LogReader {
   /// The events of one source, in the order of happening.
   ///
   /// - Throws: `LogError`.
-  public func events(of source: SourceInfo) throws -> SourceCursor {
+  package func events(of source: SourceInfo) throws -> SourceCursor {
     try translating {
       try SourceCursor(
         reader: self, connection: connection, source: source.number, blobs: blobs)
@@ -340,5 +352,5 @@ package final class LogBlobs: BlobSource {
 
 extension LogReader {
   /// Interned bytes by their hash; `nil` if there are none.
-  public func blob(hash: String) -> [UInt8]? { blobs.blob(hash: hash) }
+  package func blob(hash: String) -> [UInt8]? { blobs.blob(hash: hash) }
 }

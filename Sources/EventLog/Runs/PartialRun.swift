@@ -36,14 +36,14 @@ package enum PartialRun {
 
 extension RunInfo {
   /// Whether other logs may have more of the run, see `PartialRun`.
-  public var isPartial: Bool { PartialRun.isMarked(metadata) }
+  package var isPartial: Bool { PartialRun.isMarked(metadata) }
 
   /// Whether events of a source have arrived in another order than they happened.
-  public var isUnordered: Bool { metadata[RunMetadataKey.isUnordered]?.bool == true }
+  package var isUnordered: Bool { metadata[RunMetadataKey.isUnordered]?.bool == true }
 
   /// The last source seq of each source at the end of a partial run, by source id; `nil` if not
   /// known.
-  public var lastSourceSeqs: [(id: String, last: Int64)]? { PartialRun.expectedLasts(metadata) }
+  package var lastSourceSeqs: [(id: String, last: Int64)]? { PartialRun.expectedLasts(metadata) }
 }
 
 extension LogWriter {

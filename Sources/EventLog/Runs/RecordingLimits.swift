@@ -7,7 +7,7 @@ public struct RecordingLimits: Sendable {
   /// because of options, or of an untested version of Dask.
   public var options: [(name: String, value: String)]
   /// Whether events were filtered on purpose.
-  public var isFiltered: Bool
+  package var isFiltered: Bool
   /// Whether a filter by hook has dropped events: then one change of a task's state need not follow
   /// from the previous one.
   public var hasHookFilter: Bool
@@ -38,28 +38,28 @@ public struct RecordingLimits: Sendable {
   }
 
   /// The filters as text.
-  public var filterText: String {
+  package var filterText: String {
     options.filter { $0.name.hasPrefix("include") || $0.name.hasPrefix("exclude") }
       .map { "\($0.name) \($0.value)" }.joined(separator: "; ")
   }
 }
 
 /// The number of events of one hook that a filter has dropped.
-public struct ExcludedEvents: Sendable {
-  public var source: Source.Kind
-  public var hook: String
-  public var events: Int64
+package struct ExcludedEvents: Sendable {
+  package var source: Source.Kind
+  package var hook: String
+  package var events: Int64
 }
 
 extension RunInfo {
-  public var limits: RecordingLimits { RecordingLimits(metadata) }
+  package var limits: RecordingLimits { RecordingLimits(metadata) }
 }
 
 extension LogReader {
   /// The events of a run that filters have dropped, as far as recorded.
   ///
   /// - Throws: `LogError`.
-  public func excluded(of run: RunInfo) throws -> [ExcludedEvents] {
+  package func excluded(of run: RunInfo) throws -> [ExcludedEvents] {
     guard run.limits.isFiltered, let first = run.firstSeq, let last = run.lastSeq else { return [] }
     return try translating {
       let isIndexed = try storedTaskCount(of: run) != nil

@@ -2,11 +2,11 @@ import LogFormat
 import TaskLogPlugin
 
 /// What one segment has of a rotated run.
-public struct RunSegment {
-  public var reader: LogReader
-  public var run: RunInfo
+package struct RunSegment {
+  package var reader: LogReader
+  package var run: RunInfo
 
-  public init(reader: LogReader, run: RunInfo) {
+  package init(reader: LogReader, run: RunInfo) {
     (self.reader, self.run) = (reader, run)
   }
 
@@ -34,7 +34,7 @@ public struct RunSegment {
 /// All segments of a run, in order, without merging them.
 extension [RunSegment] {
   /// The run according to its segments: the last one tells how it ended.
-  public var whole: RunInfo? {
+  package var whole: RunInfo? {
     guard var run = first?.run, let last = last?.run else { return nil }
     (run.end, run.ended, run.lastSeq) = (last.end, last.ended, last.lastSeq)
     return run
@@ -43,7 +43,7 @@ extension [RunSegment] {
   /// The total size of the segments.
   ///
   /// - Throws: `LogError`.
-  public func totals() throws -> RunTotals {
+  package func totals() throws -> RunTotals {
     if count == 1 { return try self[0].reader.totals(of: self[0].run) }
     var totals = RunTotals(events: 0, tasks: 0, workers: 0, missing: 0)
     var (tasks, workers) = (Set<UInt64>(), Set<String>())
@@ -65,7 +65,7 @@ extension [RunSegment] {
   /// Number of events that were pruned from them to make room.
   ///
   /// - Throws: `LogError`.
-  public func pruned() throws -> Int64 {
+  package func pruned() throws -> Int64 {
     var gaps: [String: [Range<Int64>]] = [:]
     for part in self {
       for info in try part.reader.sources(of: part.run) {

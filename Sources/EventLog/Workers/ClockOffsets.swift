@@ -5,7 +5,7 @@ import TaskLogPlugin
 ///
 /// Dask's workers measure it with each heartbeat. A worker that has not measured it keeps its own
 /// times.
-public struct ClockOffsets: Sendable {
+package struct ClockOffsets: Sendable {
   struct Step: Sendable {
     /// Valid from this event of the source on.
     var sourceSeq: Int64
@@ -15,9 +15,9 @@ public struct ClockOffsets: Sendable {
 
   private var steps: [Int64: [Step]] = [:]
   /// Whether any clock is off: most are not.
-  public private(set) var isAnyOff = false
+  package private(set) var isAnyOff = false
 
-  public init() {}
+  package init() {}
 
   mutating func add(_ step: Step, ofSource source: Int64) {
     steps[source, default: []].append(step)
@@ -26,26 +26,26 @@ public struct ClockOffsets: Sendable {
 
   /// The time of a source's event by the scheduler's clock, in nanoseconds since 1970 UTC.
   @inline(__always)
-  public func time(_ time: Int64, source: Int64, sourceSeq: @autoclosure () -> Int64) -> Int64 {
+  package func time(_ time: Int64, source: Int64, sourceSeq: @autoclosure () -> Int64) -> Int64 {
     isAnyOff ? corrected(time, source, sourceSeq()) : time
   }
 
   /// The time of an event by the scheduler's clock.
-  public func time(of recorded: RecordedEvent) -> Int64 {
+  package func time(of recorded: RecordedEvent) -> Int64 {
     time(recorded.event.time, source: recorded.source, sourceSeq: recorded.sourceSeq)
   }
 
   /// Whether Dask's workers report times of an action by their own clock; all other times are by
   /// the scheduler's.
-  public static func isByOwnClock(_ action: String) -> Bool {
+  package static func isByOwnClock(_ action: String) -> Bool {
     action == "disk-read" || action == "disk-write"
   }
 
   /// Whether the clock of a source was measured.
-  public func isKnown(ofSource source: Int64) -> Bool { steps[source] != nil }
+  package func isKnown(ofSource source: Int64) -> Bool { steps[source] != nil }
 
   /// The last measured offset of a source's clock, in nanoseconds.
-  public func last(ofSource source: Int64) -> (offset: Int64, uncertainty: Int64)? {
+  package func last(ofSource source: Int64) -> (offset: Int64, uncertainty: Int64)? {
     steps[source]?.last.map { ($0.offset, $0.uncertainty) }
   }
 
@@ -62,7 +62,7 @@ extension LogReader {
   /// The clocks of a run's workers.
   ///
   /// - Throws: `LogError`.
-  public func clockOffsets(of run: RunInfo) throws -> ClockOffsets {
+  package func clockOffsets(of run: RunInfo) throws -> ClockOffsets {
     try translating {
       try makeDerivedTables()
       let select = try connection.prepare(
@@ -86,7 +86,7 @@ extension LogReader {
   /// times are by their own clocks.
   ///
   /// - Throws: `LogError`.
-  public func workersWithoutClock(of run: RunInfo) throws -> [Source] {
+  package func workersWithoutClock(of run: RunInfo) throws -> [Source] {
     // The workers of our own engine are threads in the scheduler's process.
     guard run.engine != "tasklog" else { return [] }
     let clocks = try clockOffsets(of: run)

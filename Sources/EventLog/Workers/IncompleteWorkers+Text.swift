@@ -6,7 +6,7 @@ extension [IncompleteWorker] {
   /// One line for each location of spools.
   ///
   /// - Parameter log: the name of the log, for the command that imports; `nil` if it has none.
-  public func lines(log: String?) -> [String] {
+  package func lines(log: String?) -> [String] {
     var groups: [[IncompleteWorker]] = []
     var places: [[String?]: Int] = [:]
     for worker in self {

@@ -3,9 +3,9 @@ import LogFormat
 import TaskLogPlugin
 
 /// A worker whose last events may be missing: nothing in the log says that its events are complete.
-public struct IncompleteWorker: Sendable {
+package struct IncompleteWorker: Sendable {
   /// The location of its spool, which may hold them.
-  public enum Spool: String, Sendable {
+  package enum Spool: String, Sendable {
     /// On this host.
     case here
     /// It would be on this host, but no longer exists.
@@ -17,16 +17,16 @@ public struct IncompleteWorker: Sendable {
   }
 
   /// The row ID of the run in its log.
-  public var run: Int64
-  public var address: String
+  package var run: Int64
+  package var address: String
   /// The engine's id of it; `nil` if the log does not say.
-  public var serverID: String?
-  public var host: String?
-  public var folder: String?
-  public var spool: Spool
+  package var serverID: String?
+  package var host: String?
+  package var folder: String?
+  package var spool: Spool
   /// The number of task ends that the scheduler recorded for it and its own events lack; `nil` if the
   /// format of the log does not have them.
-  public var missingEnds: Int64?
+  package var missingEnds: Int64?
 }
 
 extension LogReader {
@@ -34,7 +34,7 @@ extension LogReader {
   /// or of which other logs have the rest.
   ///
   /// - Throws: `LogError`.
-  public func incompleteWorkers(of run: RunInfo) throws -> [IncompleteWorker] {
+  package func incompleteWorkers(of run: RunInfo) throws -> [IncompleteWorker] {
     try [RunSegment(reader: self, run: run)].incompleteWorkers()
   }
 }
@@ -55,7 +55,7 @@ extension [RunSegment] {
   /// The workers of a run whose last events may be missing, in the order in which they joined.
   ///
   /// - Throws: `LogError`.
-  public func incompleteWorkers() throws -> [IncompleteWorker] {
+  package func incompleteWorkers() throws -> [IncompleteWorker] {
     // Workers of our own engine are in the recorder's process and need no spool.
     guard let whole, let last = last?.run, whole.end != .running, !whole.isPartial,
       last.nextFile == nil, whole.metadata[RunMetadataKey.workers]?.bool == true

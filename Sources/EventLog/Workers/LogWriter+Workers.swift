@@ -1,7 +1,7 @@
 extension LogWriter {
   /// Copies what the previous segment says about a run's workers, which is derived from its events;
   /// inside a transaction, after the run's sources are inserted.
-  public func inheritWorkers(ofRun run: Int64, from before: LogWriter, run runBefore: Int64) throws
+  package func inheritWorkers(ofRun run: Int64, from before: LogWriter, run runBefore: Int64) throws
   {
     let lives = try before.connection.prepare(
       """

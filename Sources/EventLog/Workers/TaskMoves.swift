@@ -1,19 +1,19 @@
 /// A move of a task to another worker while it was processing: work stealing.
-public struct TaskReassignment: Sendable {
-  public var seq: Int64
-  public var source: Int64
-  public var key: Int64
+package struct TaskReassignment: Sendable {
+  package var seq: Int64
+  package var source: Int64
+  package var key: Int64
   /// By the scheduler's clock, in nanoseconds since 1970 UTC.
-  public var time: Int64
+  package var time: Int64
   /// The address of the worker that has stolen it.
-  public var worker: String
+  package var worker: String
 }
 
 extension LogReader {
   /// The moves of stolen tasks of a run, in the order of arrival.
   ///
   /// - Throws: `LogError`.
-  public func taskMoves(of run: RunInfo) throws -> [TaskReassignment] {
+  package func taskMoves(of run: RunInfo) throws -> [TaskReassignment] {
     try translating {
       try makeDerivedTables()
       let select = try connection.prepare(

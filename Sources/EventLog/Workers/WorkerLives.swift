@@ -1,35 +1,35 @@
 import TaskLogPlugin
 
 /// A worker of a run. Earlier and later workers at its address are different ones.
-public struct WorkerLife: Sendable {
-  public var address: String
+package struct WorkerLife: Sendable {
+  package var address: String
   /// 1 for the first worker at its address; 0 for a worker that is known only from its own events
   /// although the scheduler has recorded others.
-  public var number: Int64
+  package var number: Int64
   /// From this event of the scheduler on, its address means this worker.
-  public var firstSeq: Int64
-  public var serverID: String?
+  package var firstSeq: Int64
+  package var serverID: String?
   /// JSON.
-  public var name: String
-  public var nthreads: Int64?
+  package var name: String
+  package var nthreads: Int64?
   /// Its source, if it was recorded itself.
-  public var source: Int64?
+  package var source: Int64?
   /// By the scheduler's clock, in nanoseconds since 1970 UTC.
-  public var joined: Int64?
-  public var left: Int64?
+  package var joined: Int64?
+  package var left: Int64?
   /// The event by which it left or closed, and the time of that by the scheduler's clock.
-  public var gone: (seq: Int64, time: Int64)?
+  package var gone: (seq: Int64, time: Int64)?
 }
 
 /// The workers of a run, and which of them an address means: the same distinction as in the view
 /// `workers`.
-public struct WorkerLives: Sendable {
-  public private(set) var lives: [WorkerLife] = []
+package struct WorkerLives: Sendable {
+  package private(set) var lives: [WorkerLife] = []
   /// By address, in the order of joining.
   private var byAddress: [String: [Int]] = [:]
   private var bySource: [Int64: Int] = [:]
 
-  public init() {}
+  package init() {}
 
   mutating func add(_ life: WorkerLife) {
     // What the scheduler says about an address is never about a worker that it has not recorded.
@@ -39,34 +39,34 @@ public struct WorkerLives: Sendable {
   }
 
   /// The index of the worker that the scheduler's event meant by an address.
-  public func place(_ address: String, at seq: Int64) -> Int? {
+  package func place(_ address: String, at seq: Int64) -> Int? {
     guard let places = byAddress[address] else { return nil }
     if places.count == 1 { return places[0] }
     return places.last { lives[$0].firstSeq <= seq } ?? places[0]
   }
 
   /// The index of the worker that is a source.
-  public func place(ofSource source: Int64) -> Int? { bySource[source] }
+  package func place(ofSource source: Int64) -> Int? { bySource[source] }
 
   /// Which of the workers at an address the scheduler's event meant, numbered as in the views.
-  public func number(_ address: String, at seq: Int64) -> Int64 {
+  package func number(_ address: String, at seq: Int64) -> Int64 {
     place(address, at: seq).map { lives[$0].number } ?? 1
   }
 
-  public func number(ofSource source: Int64) -> Int64 {
+  package func number(ofSource source: Int64) -> Int64 {
     bySource[source].map { lives[$0].number } ?? 1
   }
 
   /// Whether two workers had the same address.
-  public var hasSeveralAtOneAddress: Bool { byAddress.contains { $0.value.count > 1 } }
+  package var hasSeveralAtOneAddress: Bool { byAddress.contains { $0.value.count > 1 } }
 
   /// The name of a worker where only addresses are shown: one that is not the first at its address
   /// has its number appended.
-  public func label(_ place: Int) -> String {
+  package func label(_ place: Int) -> String {
     Self.label(lives[place].address, lives[place].number)
   }
 
-  public static func label(_ address: String, _ number: Int64) -> String {
+  package static func label(_ address: String, _ number: Int64) -> String {
     number > 1 ? "\(address) (\(number))" : address
   }
 }
@@ -75,7 +75,7 @@ extension LogReader {
   /// The workers of a run.
   ///
   /// - Throws: `LogError`.
-  public func workerLives(of run: RunInfo) throws -> WorkerLives {
+  package func workerLives(of run: RunInfo) throws -> WorkerLives {
     try translating {
       try makeDerivedTables()
       let select = try connection.prepare(

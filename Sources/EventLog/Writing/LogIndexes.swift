@@ -5,7 +5,7 @@ import LogFormat
 extension LogWriter {
   /// Logs with more events than this are left to `tasklog index`: ending a run must not wait for
   /// longer than about a second.
-  public static let eventsIndexedAtEnd: Int64 = 1_000_000
+  package static let eventsIndexedAtEnd: Int64 = 1_000_000
 
   /// All indexes by name; `FilterSQL` knows them by what comes after `event_`.
   private static let names = ["event_stimulus", "event_finish", "event_failure", "key_typed"]
@@ -14,7 +14,7 @@ extension LogWriter {
   /// https://sqlite.org/lang_analyze.html
   ///
   /// - Throws: `LogError`.
-  public func buildIndexes() throws {
+  package func buildIndexes() throws {
     try changing {
       try buildSmallIndexes()
       for column in ["stimulus", "finish"] {
@@ -43,7 +43,7 @@ extension LogWriter {
   /// Removes the indexes again.
   ///
   /// - Throws: `LogError`.
-  public func dropIndexes() throws {
+  package func dropIndexes() throws {
     try changing {
       for name in Self.names {
         try connection.execute("DROP INDEX IF EXISTS \(name)")

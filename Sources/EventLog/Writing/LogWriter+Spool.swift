@@ -6,30 +6,30 @@ import TaskLogPlugin
 /// The state of the log that a recorder's spool needs.
 extension LogWriter {
   /// How far a source is in the log.
-  public struct SourceProgress: Sendable {
+  package struct SourceProgress: Sendable {
     /// The row ID in the file.
-    public var id: Int64
+    package var id: Int64
     /// The seq of its last event that is in the log or recorded as missing.
-    public var lastSourceSeq: Int64
+    package var lastSourceSeq: Int64
 
-    public init(id: Int64, lastSourceSeq: Int64) {
+    package init(id: Int64, lastSourceSeq: Int64) {
       self.id = id
       self.lastSourceSeq = lastSourceSeq
     }
   }
 
   /// A run that no recorder has ended.
-  public struct OpenRun: Sendable {
-    public var number: Int64
-    public var id: String
+  package struct OpenRun: Sendable {
+    package var number: Int64
+    package var id: String
     /// The position up to which its spool is in the log.
-    public var spoolPosition: Int64?
+    package var spoolPosition: Int64?
   }
 
   /// The runs that have not ended.
   ///
   /// - Throws: `SQLiteError`.
-  public func openRuns() throws -> [OpenRun] {
+  package func openRuns() throws -> [OpenRun] {
     let select = try connection.prepare(
       "SELECT id, uuid, spool_position FROM run WHERE end IS NULL ORDER BY id")
     var runs: [OpenRun] = []
@@ -45,7 +45,7 @@ extension LogWriter {
   /// The row ID of a run in the file, whether it has ended or not.
   ///
   /// - Throws: `SQLiteError`.
-  public func run(id: String) throws -> OpenRun? {
+  package func run(id: String) throws -> OpenRun? {
     let select = try connection.prepare("SELECT id, uuid, spool_position FROM run WHERE uuid = ?")
     try select.bind(1, id)
     guard try select.step() else { return nil }
@@ -55,7 +55,7 @@ extension LogWriter {
 
   /// Records up to which position a run's spool is in the log; inside the transaction that inserted
   /// it.
-  public func setSpoolPosition(run: Int64, _ position: Int64?) throws {
+  package func setSpoolPosition(run: Int64, _ position: Int64?) throws {
     let update = try connection.prepare("UPDATE run SET spool_position = ? WHERE id = ?")
     try update.bind(1, position)
     try update.bind(2, run)
@@ -65,7 +65,7 @@ extension LogWriter {
   /// The sources of a run by their number within its spool.
   ///
   /// - Throws: `SQLiteError`.
-  public func sources(ofRun run: Int64) throws -> [Int: SourceProgress] {
+  package func sources(ofRun run: Int64) throws -> [Int: SourceProgress] {
     let select = try connection.prepare(
       """
       SELECT number, id, max(
@@ -85,7 +85,7 @@ extension LogWriter {
   /// How far the source with this server id is in the log; `nil` if it is not there.
   ///
   /// - Throws: `SQLiteError`.
-  public func source(ofRun run: Int64, serverID: String) throws -> SourceProgress? {
+  package func source(ofRun run: Int64, serverID: String) throws -> SourceProgress? {
     let select = try connection.prepare(
       """
       SELECT id, max(
@@ -102,7 +102,7 @@ extension LogWriter {
   /// The number of a run's events in the log, and the number of those known to be missing.
   ///
   /// - Throws: `SQLiteError`.
-  public func counts(ofRun run: Int64) throws -> (events: Int64, missing: Int64) {
+  package func counts(ofRun run: Int64) throws -> (events: Int64, missing: Int64) {
     let events = try connection.integer("SELECT events FROM run WHERE id = \(run)") ?? 0
     let missing = try connection.integer(
       """
@@ -113,7 +113,7 @@ extension LogWriter {
   }
 
   /// Records that a run has died, at the time of its last event; inside a transaction.
-  public func endAsDied(run: Int64) throws {
+  package func endAsDied(run: Int64) throws {
     let update = try connection.prepare(
       """
       UPDATE run SET end = 'died', spool_position = NULL,
@@ -128,7 +128,7 @@ extension LogWriter {
   package func limitWAL() { WALPolicy.limit(connection, path) }
 
   /// Whether the file that is written is still the one at its path.
-  public var isInPlace: Bool {
+  package var isInPlace: Bool {
     var status = stat()
     return stat(path, &status) == 0 && status.st_dev == identity.device
       && status.st_ino == identity.inode
@@ -137,7 +137,7 @@ extension LogWriter {
   /// Abandons a file that is no longer at its path. SQLite would remove the `-wal` file by its
   /// name, which may belong to another file by now:
   /// https://sqlite.org/c3ref/c_fcntl_begin_atomic_write.html
-  public func abandon() {
+  package func abandon() {
     var keep: Int32 = 1
     sqlite3_file_control(connection.handle, "main", SQLITE_FCNTL_PERSIST_WAL, &keep)
   }

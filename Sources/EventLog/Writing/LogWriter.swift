@@ -4,19 +4,19 @@ import LogFormat
 import TaskLogPlugin
 
 /// What is known about a run when it starts.
-public struct RunHeader: Sendable {
+package struct RunHeader: Sendable {
   /// UUIDv7, from `RunID.make()`.
-  public var id: String
-  public var engine: String
-  public var engineVersion: String
-  public var recorderVersion: String
+  package var id: String
+  package var engine: String
+  package var engineVersion: String
+  package var recorderVersion: String
   /// `full` if all marks are recorded, `hooks` if only public hooks are.
-  public var mode: String
+  package var mode: String
   /// Nanoseconds since 1970 UTC.
-  public var started: Int64
-  public var metadata: Value
+  package var started: Int64
+  package var metadata: Value
 
-  public init(
+  package init(
     id: String, engine: String, engineVersion: String, recorderVersion: String, mode: String,
     started: Int64, metadata: Value = .dict([])
   ) {
@@ -32,8 +32,8 @@ public struct RunHeader: Sendable {
 
 /// Writes to a log, from one thread at a time. Any number of writers may share a file; each holds
 /// the lock for one transaction.
-public final class LogWriter {
-  public let path: String
+package final class LogWriter {
+  package let path: String
   package let connection: Connection
   let identity: (device: dev_t, inode: ino_t)
   private let inserter: EventInserter
@@ -62,7 +62,7 @@ public final class LogWriter {
   /// Opens a log, creates it if it does not exist, and migrates an older one.
   ///
   /// - Throws: `LogError`.
-  public init(path: String) throws {
+  package init(path: String) throws {
     self.path = path
     connection = try LogFile.openForWriting(path)
     var status = stat()
@@ -89,7 +89,7 @@ public final class LogWriter {
   }
 
   /// The statement that inserts events; also the baseline of a benchmark.
-  public static let insertEventSQL = """
+  package static let insertEventSQL = """
     INSERT INTO event (seq, source, source_seq, time, hook, key, start, finish, stimulus, worker,
       task_run, args, snapshot) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
     """
@@ -101,7 +101,7 @@ public final class LogWriter {
   /// - Parameter synced: whether the commit must be on disk when this returns, instead of some time
   ///   later: https://sqlite.org/pragma.html#pragma_synchronous
   /// - Throws: `SQLiteError`, or what the body throws.
-  public func transaction<Result>(
+  package func transaction<Result>(
     synced: Bool = false, _ body: () throws -> Result
   ) throws -> Result {
     if synced { try connection.execute("PRAGMA synchronous = FULL") }
@@ -183,7 +183,7 @@ public final class LogWriter {
   // MARK: - Rows
 
   /// Inserts a run and returns its row ID in this file; inside a transaction.
-  public func add(_ header: RunHeader) throws -> Int64 {
+  package func add(_ header: RunHeader) throws -> Int64 {
     let insert = try connection.prepare(
       """
       INSERT INTO run (uuid, engine, engine_version, recorder_version, mode, started, metadata)
@@ -205,7 +205,7 @@ public final class LogWriter {
   /// Inserts a source and returns its row ID in this file; inside a transaction.
   ///
   /// - Parameter number: its number within the recorder's spool.
-  public func add(_ source: Source, run: Int64, number: Int? = nil) throws -> Int64 {
+  package func add(_ source: Source, run: Int64, number: Int? = nil) throws -> Int64 {
     let insert = try connection.prepare(
       """
       INSERT INTO source (run, kind, server_id, address, name, number) VALUES (?, ?, ?, ?, ?, ?)
@@ -230,7 +230,7 @@ public final class LogWriter {
   }
 
   /// Inserts an event; inside a transaction.
-  public func append(_ event: Event, source: Int64, sourceSeq: Int64) throws {
+  package func append(_ event: Event, source: Int64, sourceSeq: Int64) throws {
     scratch.removeAll()
     scratch.write(event, number: 0, sourceSeq: sourceSeq)
     guard case .event(_, _, let encoded) = try SpoolRecord(scratch.bytes) else { return }
@@ -271,7 +271,7 @@ public final class LogWriter {
   ///
   /// - Throws: `MessagePackError` if the event cannot be read, in which case nothing of it is in
   ///   the log; `SQLiteError`.
-  public func append(_ event: EncodedEvent, source: Int64, sourceSeq: Int64) throws {
+  package func append(_ event: EncodedEvent, source: Int64, sourceSeq: Int64) throws {
     try append(event, texts: nil, source: source, sourceSeq: sourceSeq)
   }
 
@@ -295,12 +295,12 @@ public final class LogWriter {
   }
 
   /// Numbers the following events from this seq on, unless it is in use; inside a transaction.
-  public func reserveSeq(from seq: Int64) { nextSeq = max(nextSeq, seq) }
+  package func reserveSeq(from seq: Int64) { nextSeq = max(nextSeq, seq) }
 
   /// The seq that the next event gets.
   ///
   /// - Throws: `SQLiteError`, `LogError`.
-  public func nextNumber() throws -> Int64 { try readNextSeq() }
+  package func nextNumber() throws -> Int64 { try readNextSeq() }
 
   /// Inserts the pending rows, so that queries within a transaction see them.
   func flushRows() throws { try inserter.flush() }
@@ -332,7 +332,7 @@ public final class LogWriter {
   }
 
   /// Records a gap: a number of lost events of a source from a seq on; inside a transaction.
-  public func addGap(
+  package func addGap(
     source: Int64, sourceSeq: Int64, count: Int64, time: Int64, reason: String
   ) throws {
     try insertGap.bind(1, source)
@@ -344,7 +344,7 @@ public final class LogWriter {
   }
 
   /// Records how a run has ended; inside a transaction.
-  public func end(run: Int64, _ end: RunEnd, at time: Int64) throws {
+  package func end(run: Int64, _ end: RunEnd, at time: Int64) throws {
     let update = try connection.prepare("UPDATE run SET ended = ?, end = ? WHERE id = ?")
     try update.bind(1, time)
     try update.bind(2, end == .died ? "died" : "closed")
@@ -356,7 +356,7 @@ public final class LogWriter {
   /// last connection does. https://sqlite.org/wal.html#read_only_databases
   ///
   /// - Parameter isIndexing: whether a small log gets the indexes that speed up queries.
-  public func close(isIndexing: Bool = true) {
+  package func close(isIndexing: Bool = true) {
     if isIndexing { buildIndexesOfSmallLog() }
     WALPolicy.end(connection)
   }
@@ -364,5 +364,5 @@ public final class LogWriter {
 
 extension LogWriter {
   /// Waits for other writers until the patience runs out.
-  public func wait(with patience: LockPatience) { connection.wait(with: patience) }
+  package func wait(with patience: LockPatience) { connection.wait(with: patience) }
 }

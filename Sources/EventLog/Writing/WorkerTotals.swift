@@ -147,7 +147,7 @@ extension LogWriter {
   /// transaction.
   ///
   /// - Throws: `SQLiteError`.
-  public func markComplete(source: Int64, through last: Int64) throws {
+  package func markComplete(source: Int64, through last: Int64) throws {
     let note = try connection.prepare(
       """
       INSERT INTO source_total (source, complete_to) VALUES (?1, ?2)

@@ -3,39 +3,39 @@ import LogFormat
 import TaskLogPlugin
 
 /// A task that failed on its own; a row of the view `errors`.
-public struct FailedTask: Sendable {
-  public var seq: Int64
-  public var time: Int64
-  public var key: String
+package struct FailedTask: Sendable {
+  package var seq: Int64
+  package var time: Int64
+  package var key: String
   /// As in the args, like the traceback and usually the exception: see the view `failure_texts`.
-  public var worker: SQLiteValue
-  public var exception: SQLiteValue
-  public var traceback: SQLiteValue
+  package var worker: SQLiteValue
+  package var exception: SQLiteValue
+  package var traceback: SQLiteValue
   /// How often the task had been assigned to a worker before.
-  public var retries: Int64
+  package var retries: Int64
   /// The number of tasks that failed with it.
-  public var dependents: Int64
+  package var dependents: Int64
 }
 
 /// A task that failed because of another; one of the rows of the view `failures`.
-public struct AffectedTask: Sendable {
-  public var seq: Int64
-  public var time: Int64
-  public var key: String
-  public var blamed: String?
-  public var causeSeq: Int64?
+package struct AffectedTask: Sendable {
+  package var seq: Int64
+  package var time: Int64
+  package var key: String
+  package var blamed: String?
+  package var causeSeq: Int64?
 }
 
 /// A failure that only a worker recorded; a row of the view `worker_errors`.
-public struct WorkerFailure: Sendable {
-  public var seq: Int64
-  public var time: Int64
-  public var key: String
-  public var worker: String
+package struct WorkerFailure: Sendable {
+  package var seq: Int64
+  package var time: Int64
+  package var key: String
+  package var worker: String
   /// The state of the task before.
-  public var start: String?
-  public var exception: SQLiteValue
-  public var traceback: SQLiteValue
+  package var start: String?
+  package var exception: SQLiteValue
+  package var traceback: SQLiteValue
 }
 
 /// An exception with the tasks that it failed; a row of the view `error_causes`.
@@ -58,7 +58,7 @@ public struct ErrorCause: Sendable {
 }
 
 /// The failures of a run. Only row IDs and numbers are kept; the values of each are read on demand.
-public struct RunFailures {
+package struct RunFailures {
   struct Failure: Sendable {
     var seq: Int64
     var key: Int64
@@ -182,7 +182,7 @@ public struct RunFailures {
   /// Passes each task that failed on its own to the body, in the order of arrival.
   ///
   /// - Throws: `LogError`, or what the body throws.
-  public func forEachError(_ body: (FailedTask) throws -> Void) throws {
+  package func forEachError(_ body: (FailedTask) throws -> Void) throws {
     try rows(
       """
       SELECT event.seq, event.time, key.text, event.args ->> '$.worker',
@@ -208,7 +208,7 @@ public struct RunFailures {
   /// Passes each task that failed because of another to the body, in the order of arrival.
   ///
   /// - Throws: `LogError`, or what the body throws.
-  public func forEachAffected(_ body: (AffectedTask) throws -> Void) throws {
+  package func forEachAffected(_ body: (AffectedTask) throws -> Void) throws {
     try rows(
       """
       SELECT event.seq, event.time, key.text FROM event JOIN key ON key.id = event.key
@@ -227,7 +227,7 @@ public struct RunFailures {
   /// Passes each failure that only a worker recorded to the body, in the order of arrival.
   ///
   /// - Throws: `LogError`, or what the body throws.
-  public func forEachAtWorkers(_ body: (WorkerFailure) throws -> Void) throws {
+  package func forEachAtWorkers(_ body: (WorkerFailure) throws -> Void) throws {
     try rows(
       """
       SELECT seq, time_ns, key, worker, start, exception, traceback FROM worker_errors

@@ -4,21 +4,21 @@ import TaskLogPlugin
 
 /// A piece of the chain of tasks and waits that determined the duration of a run; a row of the view
 /// `critical_path`.
-public struct PathSegment: Sendable {
-  public enum Kind: String, Sendable {
+package struct PathSegment: Sendable {
+  package enum Kind: String, Sendable {
     case wait, queue, transfer, compute, report
   }
 
-  public var kind: Kind
-  public var key: String
-  public var worker: SQLiteValue
+  package var kind: Kind
+  package var key: String
+  package var worker: SQLiteValue
   /// Which of the workers at that address it is; see `WorkerLife.number`.
-  public var life: Int64?
+  package var life: Int64?
   /// Nanoseconds since 1970 UTC; `nil` if the log does not say.
-  public var start: Int64?
-  public var stop: Int64?
+  package var start: Int64?
+  package var stop: Int64?
   /// Its share of the whole chain.
-  public var share: SQLiteValue = .null
+  package var share: SQLiteValue = .null
   /// The event that ended the task.
   public var seq: Int64
 

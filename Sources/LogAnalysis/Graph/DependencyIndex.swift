@@ -7,7 +7,7 @@ import TaskLogPlugin
 /// A task is a number, and a key is represented only by a hash of its JSON, so that a million tasks
 /// with two million edges take 40 MB; two keys with the same hash would be confused, which for a
 /// million keys has a chance of one in thirty million.
-public struct DependencyIndex: Sendable {
+package struct DependencyIndex: Sendable {
   /// Ascending; the index of a hash is the number of its task.
   private var hashes: [UInt64] = []
   private var needed = Neighbours()
@@ -45,7 +45,7 @@ public struct DependencyIndex: Sendable {
   }
 
   /// No tasks.
-  public init() {}
+  package init() {}
 
   /// - Parameter edges: pairs of a task and one of its dependencies.
   init(_ edges: inout [(UInt64, UInt64)]) {
@@ -83,29 +83,29 @@ public struct DependencyIndex: Sendable {
   }
 
   /// The number of tasks with a dependency or a dependent.
-  public var count: Int { hashes.count }
+  package var count: Int { hashes.count }
 
   /// The number of dependencies.
-  public var edgeCount: Int { needed.tasks.count }
+  package var edgeCount: Int { needed.tasks.count }
 
   /// The number of a task; `nil` if it has no dependencies and no dependents.
-  public func task(hash: UInt64) -> Int? { Self.place(of: hash, in: hashes) }
+  package func task(hash: UInt64) -> Int? { Self.place(of: hash, in: hashes) }
 
   /// The hash of the key of a task.
-  public func hash(of task: Int) -> UInt64 { hashes[task] }
+  package func hash(of task: Int) -> UInt64 { hashes[task] }
 
   /// The dependencies of a task.
-  public func dependencies(of task: Int) -> ArraySlice<Int32> { needed[task] }
+  package func dependencies(of task: Int) -> ArraySlice<Int32> { needed[task] }
 
   /// The dependents of a task.
-  public func dependents(of task: Int) -> ArraySlice<Int32> { needing[task] }
+  package func dependents(of task: Int) -> ArraySlice<Int32> { needing[task] }
 }
 
 extension LogReader {
   /// The dependencies of all tasks of a run; see `TaskGraphReader`.
   ///
   /// - Throws: `LogError`.
-  public func dependencies(of run: RunInfo) throws -> DependencyIndex {
+  package func dependencies(of run: RunInfo) throws -> DependencyIndex {
     try translating {
       var edges: [(UInt64, UInt64)] = try readGraph(of: run) { _, node, edges in
         for dependency in node.dependencies { edges.append((node.key, dependency)) }

@@ -2,23 +2,23 @@ import EventLog
 import TaskLogPlugin
 
 /// The state of a task at the scheduler or at a worker.
-public struct TaskLocation: Sendable {
+package struct TaskLocation: Sendable {
   /// The row ID of the source in the file.
-  public var source: Int64
-  public var key: String
-  public var state: String
+  package var source: Int64
+  package var key: String
+  package var state: String
   /// The worker that a task was assigned to, or that has stolen it since.
-  public var worker: String?
+  package var worker: String?
   /// Which of the workers at that address it is; see `WorkerLife.number`.
-  public var life: Int64?
+  package var life: Int64?
   /// The start of the state, by the scheduler's clock in nanoseconds since 1970 UTC.
-  public var since: Int64
+  package var since: Int64
   /// The event that led to the state.
-  public var seq: Int64
+  package var seq: Int64
 }
 
 /// A point in time of a run.
-public enum PointInTime: Sendable {
+package enum PointInTime: Sendable {
   /// After an event, in the order of arrival.
   case seq(Int64)
   /// By the scheduler's clock, in nanoseconds since 1970 UTC.
@@ -27,7 +27,7 @@ public enum PointInTime: Sendable {
 }
 
 /// The states of tasks at a moment, in the order in which they were entered.
-public struct StateSnapshot {
+package struct StateSnapshot {
   struct Found {
     var seq: Int64
     var source: Int64
@@ -58,7 +58,7 @@ public struct StateSnapshot {
   /// The number of tasks in each state, at each source.
   ///
   /// - Throws: `LogError`.
-  public func counts() throws -> [(source: Int64, state: String, count: Int64)] {
+  package func counts() throws -> [(source: Int64, state: String, count: Int64)] {
     struct Place: Hashable { var source, state: Int64 }
     var counts: [Place: Int64] = [:]
     for task in found { counts[Place(source: task.source, state: task.state), default: 0] += 1 }
@@ -69,12 +69,12 @@ public struct StateSnapshot {
   }
 
   /// Which of the workers at its address a source is; see `WorkerLife.number`.
-  public func life(ofSource source: Int64) -> Int64 { known.lives.number(ofSource: source) }
+  package func life(ofSource source: Int64) -> Int64 { known.lives.number(ofSource: source) }
 
   /// Passes each of them to the body, read from the log on demand.
   ///
   /// - Throws: `LogError`, or what the body throws.
-  public func forEachTask(_ body: (TaskLocation) throws -> Void) throws {
+  package func forEachTask(_ body: (TaskLocation) throws -> Void) throws {
     var start = 0
     while start < found.count {
       let page = found[start..<min(start + Self.pageSize, found.count)]
@@ -190,7 +190,7 @@ extension LogReader {
   /// The time of the last event of a run, from the last event of each source.
   ///
   /// - Throws: `LogError`.
-  public func timeOfLastEvent(in run: RunInfo) throws -> Int64? {
+  package func timeOfLastEvent(in run: RunInfo) throws -> Int64? {
     try translating {
       try connection.integer(
         "SELECT (\(RunEnd.timeOfLastEventSQL)) FROM run WHERE id = \(run.number)")

@@ -4,18 +4,18 @@ import TaskLogPlugin
 
 /// Calls of one hook by one kind of source, with the bytes of their args and snapshots; a row of the
 /// view `event_kinds`.
-public struct EventKind: Sendable {
-  public var source: Source.Kind
-  public var hook: String
-  public var events: Int64 = 0
-  public var argsBytes: Int64 = 0
-  public var snapshotBytes: Int64 = 0
+package struct EventKind: Sendable {
+  package var source: Source.Kind
+  package var hook: String
+  package var events: Int64 = 0
+  package var argsBytes: Int64 = 0
+  package var snapshotBytes: Int64 = 0
   /// The number of calls with values that are redacted because of their names.
-  public var redacted: Int64 = 0
+  package var redacted: Int64 = 0
   /// The number of calls with values that are truncated or omitted because of their length.
-  public var capped: Int64 = 0
+  package var capped: Int64 = 0
   /// The number of further calls that a filter has dropped.
-  public var excluded: Int64 = 0
+  package var excluded: Int64 = 0
 }
 
 extension LogReader {
@@ -23,7 +23,7 @@ extension LogReader {
   /// workers' events, the most frequent first.
   ///
   /// - Throws: `LogError`.
-  public func eventKinds(of run: RunInfo) throws -> [EventKind] {
+  package func eventKinds(of run: RunInfo) throws -> [EventKind] {
     var kinds = try storedEventKinds(of: run) ?? countedEventKinds(of: run)
     for filtered in try excluded(of: run) {
       kinds[Self.index(of: filtered.source, filtered.hook, in: &kinds)].excluded += filtered.events

@@ -3,28 +3,28 @@ import LogFormat
 import TaskLogPlugin
 
 /// What a scheduler recorded for one event, without what always differs between runs.
-public struct SchedulerStep: Sendable {
-  public var seq: Int64
-  public var time: Int64
-  public var hook: String
-  public var key: String?
-  public var start: String?
-  public var finish: String?
+package struct SchedulerStep: Sendable {
+  package var seq: Int64
+  package var time: Int64
+  package var hook: String
+  package var key: String?
+  package var start: String?
+  package var finish: String?
 }
 
 /// The first event in which the schedulers of two runs differ.
-public struct FirstDifference: Sendable {
+package struct FirstDifference: Sendable {
   /// The index of the event in its run, from 1.
-  public var number: Int64
+  package var number: Int64
   /// The event of each run; `nil` for a run that had ended before.
-  public var first: SchedulerStep?
-  public var second: SchedulerStep?
+  package var first: SchedulerStep?
+  package var second: SchedulerStep?
 
   /// The first event of the schedulers that differs: hook, key and states are compared.
   ///
   /// - Returns: `nil` if all are the same.
   /// - Throws: `LogError`.
-  public init?(
+  package init?(
     _ first: (reader: LogReader, run: RunInfo), _ second: (reader: LogReader, run: RunInfo)
   ) throws {
     let (one, two) = (

@@ -1,28 +1,28 @@
 /// The results of `SummaryScan` for one run: the rows of the views `prefixes`, `prefix_states` and
 /// `workers`.
-public struct RunSummary: Sendable {
-  public struct Prefix: Sendable {
-    public var name: String?
-    public var tasks: Int64 = 0
-    public var done: Int64 = 0
-    public var failed: Int64 = 0
-    public var retried: Int64 = 0
-    public var nbytes: Int64 = 0
-    public var computeSeconds = 0.0
+package struct RunSummary: Sendable {
+  package struct Prefix: Sendable {
+    package var name: String?
+    package var tasks: Int64 = 0
+    package var done: Int64 = 0
+    package var failed: Int64 = 0
+    package var retried: Int64 = 0
+    package var nbytes: Int64 = 0
+    package var computeSeconds = 0.0
 
-    public init() {}
+    package init() {}
   }
 
-  public struct State: Sendable {
-    public var prefix: String?
-    public var source: String
-    public var state: String
-    public var count: Int64
+  package struct State: Sendable {
+    package var prefix: String?
+    package var source: String
+    package var state: String
+    package var count: Int64
     /// All in nanoseconds.
-    public var total: Int64
-    public var p50: Int64
-    public var p95: Int64
-    public var max: Int64
+    package var total: Int64
+    package var p50: Int64
+    package var p95: Int64
+    package var max: Int64
   }
 
   public struct Worker: Sendable {
@@ -40,15 +40,15 @@ public struct RunSummary: Sendable {
     /// The time of its threads, in seconds, of which `busySeconds` is a share.
     package var capacitySeconds = 0.0
     /// 1 for the first worker at its address.
-    public var life: Int64 = 1
+    package var life: Int64 = 1
     /// The last offset of its clock behind the scheduler's, and its uncertainty, in nanoseconds;
     /// `nil` if it was not measured.
-    public var clock: (offset: Int64, uncertainty: Int64)?
+    package var clock: (offset: Int64, uncertainty: Int64)?
   }
 
-  public var prefixes: [Prefix] = []
-  public var states: [State] = []
-  public var workers: [Worker] = []
+  package var prefixes: [Prefix] = []
+  package var states: [State] = []
+  package var workers: [Worker] = []
 }
 
 extension Sequence<RunSummary.Worker> {

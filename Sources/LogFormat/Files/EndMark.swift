@@ -2,13 +2,13 @@ import Glibc
 
 /// Records, in the folder of a recorder, that its run was closed and when, for runs whose end could
 /// not be written to the log: recovery then ends the run as closed, and not as died.
-public enum EndMark {
+package enum EndMark {
   /// The name of the file.
-  public static let name = "closed"
+  package static let name = "closed"
 
   /// - Returns: whether the mark was written.
   @discardableResult
-  public static func write(in folder: String, at time: Int64) -> Bool {
+  package static func write(in folder: String, at time: Int64) -> Bool {
     let (path, fresh) = (folder + "/" + name, folder + "/" + name + ".new")
     let bytes = Array("\(time)\n".utf8)
     let descriptor = open(fresh, O_CREAT | O_WRONLY | O_TRUNC | O_CLOEXEC, 0o600)
@@ -24,7 +24,7 @@ public enum EndMark {
   }
 
   /// When the run of this folder was closed; `nil` if there is no mark.
-  public static func read(in folder: String) -> Int64? {
+  package static func read(in folder: String) -> Int64? {
     let descriptor = open(folder + "/" + name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)
     guard descriptor >= 0 else { return nil }
     defer { close(descriptor) }
@@ -35,11 +35,11 @@ public enum EndMark {
   }
 
   /// The same for the folder next to a log.
-  public static func read(log path: String, run: String) -> Int64? {
+  package static func read(log path: String, run: String) -> Int64? {
     RecorderLock.folder(log: path, run: run).flatMap { read(in: $0) }
   }
 
-  public static func remove(from folder: String) {
+  package static func remove(from folder: String) {
     for ending in ["", ".new"] { unlink(folder + "/" + name + ending) }
   }
 }

@@ -5,7 +5,7 @@ import Glibc
 /// Neither SQLite's write-ahead log nor a memory-mapped spool is safe on a network file system
 /// (https://sqlite.org/wal.html#overview): a log whose path is on one, or on a file system that is
 /// not known to be local (`LocalFileSystem`), is written to a local disk instead.
-public enum LogLocation {
+package enum LogLocation {
   /// The type of a log's file system if it is not a known local one: it is, or is treated as, a
   /// network file system.
   public static func networkFileSystem(of log: String) -> String? {
@@ -39,7 +39,7 @@ public enum LogLocation {
   /// same log.
   ///
   /// - Throws: `LogError.cannotWrite` if no local disk is available.
-  public static func standIn(for log: String) throws -> String {
+  package static func standIn(for log: String) throws -> String {
     let path = fallbackPath(for: log)
     let folder = path.parentFolder
     for name in [folder.parentFolder, folder] where mkdir(name, 0o700) != 0 && errno != EEXIST {
@@ -64,7 +64,7 @@ public enum LogLocation {
   }
 
   /// The name of this machine, for users who look for a log on another one.
-  public static var host: String {
+  package static var host: String {
     var name = [CChar](repeating: 0, count: 256)
     guard gethostname(&name, name.count - 1) == 0 else { return "this host" }
     return String(decoding: name.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)

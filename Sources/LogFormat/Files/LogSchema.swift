@@ -1,11 +1,11 @@
 import Migrations
 
 /// The public schema of a log as created by this version.
-public enum LogSchema {
+package enum LogSchema {
   /// The views by name, with the names of their columns.
   ///
   /// - Throws: `SQLiteError`.
-  public static func views() throws -> [(name: String, columns: [String])] {
+  package static func views() throws -> [(name: String, columns: [String])] {
     let connection = try Connection(path: "", mode: .memory)
     for migration in Migrations.all {
       try connection.execute(String(decoding: migration.sql, as: UTF8.self))

@@ -2,18 +2,18 @@ import Glibc
 
 /// The names of logs with one file per run: `logs/{run}.db`. The segments of a rotated run have
 /// `{run}.2`, `{run}.3`, … in their names.
-public enum LogTemplate {
+package enum LogTemplate {
   static let mark = "{run}"
 
   /// A log that matches such a template.
-  public struct File: Sendable, Equatable {
-    public var path: String
-    public var run: String
+  package struct File: Sendable, Equatable {
+    package var path: String
+    package var run: String
     /// 1 for the first segment of a run.
-    public var part: Int
+    package var part: Int
   }
 
-  public static func isTemplate(_ path: String) -> Bool { path.contains(mark) }
+  package static func isTemplate(_ path: String) -> Bool { path.contains(mark) }
 
   /// Whether `{run}` is in the name of the file, once, and not in that of a folder.
   public static func isUsable(_ path: String) -> Bool {
@@ -21,7 +21,7 @@ public enum LogTemplate {
   }
 
   /// The path of a run's log.
-  public static func path(_ template: String, run: String, part: Int = 1) -> String {
+  package static func path(_ template: String, run: String, part: Int = 1) -> String {
     guard let (head, tail) = parts(of: template) else { return template }
     return head + run + (part > 1 ? ".\(part)" : "") + tail
   }
@@ -45,7 +45,7 @@ public enum LogTemplate {
   }
 
   /// The last log of the newest run; any other path is returned unchanged.
-  public static func newest(_ path: String) -> String {
+  package static func newest(_ path: String) -> String {
     guard isTemplate(path) else { return path }
     let files = files(path)
     // A file that is just being created is still empty.
@@ -57,7 +57,7 @@ public enum LogTemplate {
   }
 
   /// All logs that match a path.
-  public static func all(_ path: String) -> [String] {
+  package static func all(_ path: String) -> [String] {
     guard isTemplate(path) else { return [path] }
     let files = files(path).map(\.path)
     return files.isEmpty ? [path] : files

@@ -6,13 +6,13 @@ import Glibc
 /// The kernel releases it when the process dies, for whatever reason; the child of a fork does not
 /// inherit it (`tl_open_file_of_process`). It lets a reader distinguish a run that is still
 /// recording from one that died. The folder also contains the recorder's spool.
-public final class RecorderLock {
+package final class RecorderLock {
   private let descriptor: Int32
   private var folder: String
   private var parent: String
 
   /// The folder of all recorders' folders.
-  public static func parent(ofLog path: String) -> String { path + ".spool" }
+  package static func parent(ofLog path: String) -> String { path + ".spool" }
 
   private static func file(log path: String, run: String) -> String {
     parent(ofLog: path) + "/" + run + "/lock"
@@ -21,7 +21,7 @@ public final class RecorderLock {
   /// Creates the folder of a run's recorder and acquires its lock.
   ///
   /// - Throws: `LogError.cannotWrite`.
-  public convenience init(log path: String, run: String) throws {
+  package convenience init(log path: String, run: String) throws {
     try self.init(in: Self.parent(ofLog: path), run: run)
   }
 
@@ -67,7 +67,7 @@ public final class RecorderLock {
   }
 
   /// Acquires the lock of a dead recorder; `nil` if a live one holds it, or there is none.
-  public convenience init?(takingOver run: String, log path: String) {
+  package convenience init?(takingOver run: String, log path: String) {
     self.init(takingOver: run, in: Self.parent(ofLog: path), isMaking: true)
   }
 
@@ -75,7 +75,7 @@ public final class RecorderLock {
   ///
   /// - Parameter isMaking: creates the lock if the folder exists and the lock does not: a process
   ///   that is killed while it removes the folder may have removed the lock already.
-  public init?(takingOver run: String, in parent: String, isMaking: Bool = false) {
+  package init?(takingOver run: String, in parent: String, isMaking: Bool = false) {
     let folder = parent + "/" + run
     // Nothing is stored before the lock is ours: `deinit` would remove another recorder's folder.
     guard UntrustedName.isRunID(run), let descriptor = Self.takenOver(folder, isMaking) else {
@@ -106,12 +106,12 @@ public final class RecorderLock {
   }
 
   /// The folder that this lock protects.
-  public var path: String { folder }
+  package var path: String { folder }
 
   /// Makes this lock visible to readers of another log, ahead of `move`: by a link to the folder.
   ///
   /// - Throws: `LogError.cannotWrite`.
-  public func announce(toLog path: String, run: String) throws {
+  package func announce(toLog path: String, run: String) throws {
     let newParent = Self.parent(ofLog: path)
     withdraw(fromLog: path, run: run)
     mkdir(newParent, 0o700)
@@ -121,7 +121,7 @@ public final class RecorderLock {
   }
 
   /// Reverts `announce` after a failure.
-  public func withdraw(fromLog path: String, run: String) {
+  package func withdraw(fromLog path: String, run: String) {
     let newParent = Self.parent(ofLog: path)
     // A folder stays: this only removes a link.
     unlink(newParent + "/" + run)
@@ -134,7 +134,7 @@ public final class RecorderLock {
   ///
   /// - Parameter exchange: swaps two names atomically; returns false if that is not supported.
   /// - Throws: `LogError.cannotWrite`.
-  public func move(
+  package func move(
     toLog path: String, run: String, exchange: (_ a: String, _ b: String) -> Bool
   ) throws {
     let (newParent, newFolder) = (Self.parent(ofLog: path), Self.parent(ofLog: path) + "/" + run)
@@ -156,7 +156,7 @@ public final class RecorderLock {
   }
 
   /// Removes this lock from the previous log: the run has ended there.
-  public func releasePreviousLog() {
+  package func releasePreviousLog() {
     guard let (parent, folder) = former else { return }
     former = nil
     // A folder stays: this only removes a link.
@@ -168,12 +168,12 @@ public final class RecorderLock {
   private var former: (parent: String, folder: String)?
 
   /// Keeps the folder when the lock is released: it contains events to recover.
-  public func leaveFolder() {
+  package func leaveFolder() {
     leavesFolder = true
   }
 
   /// Removes the folder when the lock is released, after an earlier `leaveFolder`.
-  public func removeFolder() {
+  package func removeFolder() {
     leavesFolder = false
   }
 

@@ -5,8 +5,8 @@ import TaskLogPlugin
 ///
 /// The twelve bits after the milliseconds are their fraction (section 6.2, method 3), so that runs
 /// that begin in the same millisecond sort by time, too.
-public enum RunID {
-  public static func make() -> String { make(at: Clock.now()) }
+package enum RunID {
+  package static func make() -> String { make(at: Clock.now()) }
 
   /// - Parameter time: nanoseconds since 1970 UTC.
   static func make(at time: Int64) -> String {
@@ -25,9 +25,9 @@ public enum RunID {
 }
 
 /// The system clock.
-public enum Clock {
+package enum Clock {
   /// Nanoseconds since 1970 UTC.
-  public static func now() -> Int64 {
+  package static func now() -> Int64 {
     var time = timespec()
     clock_gettime(CLOCK_REALTIME, &time)
     return Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)

@@ -1,28 +1,28 @@
 import TaskLogPlugin
 
 /// Why bytes are not the expected MessagePack.
-public struct MessagePackError: Error, Sendable, CustomStringConvertible {
+package struct MessagePackError: Error, Sendable, CustomStringConvertible {
   /// In bytes.
-  public var offset: Int
-  public var reason: String
+  package var offset: Int
+  package var reason: String
 
-  public var description: String { "not MessagePack at byte \(offset): \(reason)" }
+  package var description: String { "not MessagePack at byte \(offset): \(reason)" }
 }
 
 /// Reads MessagePack, the inverse of `MessagePackWriter`. Every read is checked; nothing traps.
-public struct MessagePackReader {
+package struct MessagePackReader {
   private let bytes: UnsafeRawBufferPointer
-  public package(set) var position = 0
+  package var position = 0
 
   /// Deeper nesting than this is an error.
   private static let maximumDepth = 512
 
   /// - Parameter bytes: must stay valid and in place while the reader is in use.
-  public init(_ bytes: UnsafeRawBufferPointer) {
+  package init(_ bytes: UnsafeRawBufferPointer) {
     self.bytes = bytes
   }
 
-  public var isAtEnd: Bool { position == bytes.count }
+  package var isAtEnd: Bool { position == bytes.count }
 
   private func error(_ reason: String) -> MessagePackError {
     MessagePackError(offset: position, reason: reason)
@@ -72,13 +72,13 @@ public struct MessagePackReader {
 
   /// Consumes a nil if there is one.
   @inline(__always)
-  public mutating func takeNil() -> Bool {
+  package mutating func takeNil() -> Bool {
     guard position < bytes.count, bytes[position] == 0xC0 else { return false }
     position += 1
     return true
   }
 
-  public mutating func integer() throws(MessagePackError) -> Int64 {
+  package mutating func integer() throws(MessagePackError) -> Int64 {
     let type = try byte()
     switch type {
     case 0...0x7F: return Int64(type)
@@ -102,7 +102,7 @@ public struct MessagePackReader {
   }
 
   /// The bytes of a text, in place.
-  public mutating func text() throws(MessagePackError) -> UnsafeRawBufferPointer {
+  package mutating func text() throws(MessagePackError) -> UnsafeRawBufferPointer {
     let type = try byte()
     switch type {
     case 0xA0...0xBF: return try run(Int(type & 0x1F))
@@ -115,7 +115,7 @@ public struct MessagePackReader {
     }
   }
 
-  public var isText: Bool {
+  package var isText: Bool {
     guard position < bytes.count else { return false }
     switch bytes[position] {
     case 0xA0...0xBF, 0xD9...0xDB: return true
@@ -123,7 +123,7 @@ public struct MessagePackReader {
     }
   }
 
-  public var isArray: Bool {
+  package var isArray: Bool {
     guard position < bytes.count else { return false }
     switch bytes[position] {
     case 0x90...0x9F, 0xDC, 0xDD: return true
@@ -132,9 +132,9 @@ public struct MessagePackReader {
   }
 
   /// The unread bytes.
-  public var rest: UnsafeRawBufferPointer { UnsafeRawBufferPointer(rebasing: bytes[position...]) }
+  package var rest: UnsafeRawBufferPointer { UnsafeRawBufferPointer(rebasing: bytes[position...]) }
 
-  public mutating func arrayCount() throws(MessagePackError) -> Int {
+  package mutating func arrayCount() throws(MessagePackError) -> Int {
     let type = try byte()
     switch type {
     case 0x90...0x9F: return Int(type & 0x0F)
@@ -146,7 +146,7 @@ public struct MessagePackReader {
     }
   }
 
-  public mutating func mapCount() throws(MessagePackError) -> Int {
+  package mutating func mapCount() throws(MessagePackError) -> Int {
     let type = try byte()
     switch type {
     case 0x80...0x8F: return Int(type & 0x0F)
@@ -160,7 +160,7 @@ public struct MessagePackReader {
 
   // MARK: - Values
 
-  public mutating func value() throws(MessagePackError) -> Value {
+  package mutating func value() throws(MessagePackError) -> Value {
     try value(depth: 0)
   }
 
@@ -275,7 +275,7 @@ public struct MessagePackReader {
   }
 
   /// The args that `MessagePackWriter.write(_: Args)` wrote.
-  public mutating func args() throws(MessagePackError) -> Args.Content {
+  package mutating func args() throws(MessagePackError) -> Args.Content {
     guard try arrayCount() == 2 else { throw error("args that are not two") }
     return try argsContent()
   }

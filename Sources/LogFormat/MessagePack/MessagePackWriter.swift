@@ -7,17 +7,17 @@ import TaskLogPlugin
 ///
 /// Invariant of the unsafe parts: `base` holds `capacity` bytes, `count` of them are written, and
 /// `reserve` is called before anything is written.
-public struct MessagePackWriter: ~Copyable {
+package struct MessagePackWriter: ~Copyable {
   private var base: UnsafeMutablePointer<UInt8>
   private var capacity: Int
-  public private(set) var count = 0
+  package private(set) var count = 0
   /// The number of fields of the snapshot that is being written.
   var fieldCount = 0
 
   /// Deeper nesting than this is replaced by a marked opaque value, as in `JSONWriter`.
-  public static let maximumDepth = JSONWriter.maximumDepth
+  package static let maximumDepth = JSONWriter.maximumDepth
 
-  public init(capacity: Int = 1024) {
+  package init(capacity: Int = 1024) {
     base = .allocate(capacity: capacity)
     self.capacity = capacity
   }
@@ -27,10 +27,10 @@ public struct MessagePackWriter: ~Copyable {
   }
 
   /// The written bytes.
-  public var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: base, count: count) }
+  package var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: base, count: count) }
 
   @inline(__always)
-  public mutating func removeAll() {
+  package mutating func removeAll() {
     count = 0
   }
 
@@ -77,13 +77,13 @@ public struct MessagePackWriter: ~Copyable {
   // MARK: - What MessagePack has
 
   @inline(__always)
-  public mutating func writeNil() { put(0xC0) }
+  package mutating func writeNil() { put(0xC0) }
 
   @inline(__always)
-  public mutating func write(_ value: Bool) { put(value ? 0xC3 : 0xC2) }
+  package mutating func write(_ value: Bool) { put(value ? 0xC3 : 0xC2) }
 
   @inline(__always)
-  public mutating func write(_ value: Int64) {
+  package mutating func write(_ value: Int64) {
     switch value {
     case 0...0x7F: put(UInt8(truncatingIfNeeded: value))
     case -32..<0: put(UInt8(truncatingIfNeeded: value))
@@ -95,10 +95,10 @@ public struct MessagePackWriter: ~Copyable {
   }
 
   @inline(__always)
-  public mutating func write(_ value: Double) { put(0xCB, value.bitPattern) }
+  package mutating func write(_ value: Double) { put(0xCB, value.bitPattern) }
 
   @inline(__always)
-  public mutating func write(_ text: String) {
+  package mutating func write(_ text: String) {
     var text = text
     text.withUTF8 { write(utf8: $0) }
   }
@@ -114,7 +114,7 @@ public struct MessagePackWriter: ~Copyable {
     put(contentsOf: UnsafeRawBufferPointer(bytes))
   }
 
-  public mutating func write(bytes: [UInt8]) {
+  package mutating func write(bytes: [UInt8]) {
     switch bytes.count {
     case 0..<0x100: put(0xC4, UInt8(truncatingIfNeeded: bytes.count))
     case 0x100..<0x1_0000: put(0xC5, UInt16(truncatingIfNeeded: bytes.count))
@@ -124,7 +124,7 @@ public struct MessagePackWriter: ~Copyable {
   }
 
   @inline(__always)
-  public mutating func write(arrayOf count: Int) {
+  package mutating func write(arrayOf count: Int) {
     switch count {
     case 0..<16: put(0x90 | UInt8(truncatingIfNeeded: count))
     case 16..<0x1_0000: put(0xDC, UInt16(truncatingIfNeeded: count))
@@ -133,7 +133,7 @@ public struct MessagePackWriter: ~Copyable {
   }
 
   @inline(__always)
-  public mutating func write(mapOf count: Int) {
+  package mutating func write(mapOf count: Int) {
     switch count {
     case 0..<16: put(0x80 | UInt8(truncatingIfNeeded: count))
     case 16..<0x1_0000: put(0xDE, UInt16(truncatingIfNeeded: count))
@@ -142,7 +142,7 @@ public struct MessagePackWriter: ~Copyable {
   }
 
   /// A value that is already encoded.
-  public mutating func write(encoded bytes: UnsafeRawBufferPointer) {
+  package mutating func write(encoded bytes: UnsafeRawBufferPointer) {
     put(contentsOf: bytes)
   }
 
@@ -191,7 +191,7 @@ public struct MessagePackWriter: ~Copyable {
 
   // MARK: - Values
 
-  public mutating func write(_ value: Value) {
+  package mutating func write(_ value: Value) {
     write(value, depth: 0)
   }
 
@@ -233,7 +233,7 @@ public struct MessagePackWriter: ~Copyable {
 
   /// A key: its text or, if it is not plain text, its text and its typed JSON or its value.
   @inline(__always)
-  public mutating func write(_ key: Key) {
+  package mutating func write(_ key: Key) {
     switch key.form {
     case .plain: write(key.text)
     case .typed(let typed):
@@ -249,7 +249,7 @@ public struct MessagePackWriter: ~Copyable {
   }
 
   /// Args: an array of the positional ones and a map of the others.
-  public mutating func write(_ args: Args) {
+  package mutating func write(_ args: Args) {
     write(arrayOf: 2)
     switch args.storage {
     case .empty:
@@ -302,7 +302,7 @@ public struct MessagePackWriter: ~Copyable {
 
 /// Types that MessagePack lacks. The content of `tuple`, `set` and `frozenset` is an array, of
 /// `tagged` an array of a name and a value, of the others plain bytes.
-public enum MessagePackExtension: Int8, Sendable {
+package enum MessagePackExtension: Int8, Sendable {
   case tuple = 1
   case set = 2
   case frozenset = 3

@@ -8,7 +8,7 @@
 /// - `[sourceSeq, count, time, reason]`: `count` events from this one on are missing.
 ///
 /// A length of 0 marks the end.
-public enum SourceRecord {
+package enum SourceRecord {
   case event(sourceSeq: Int64, fields: UnsafeRawBufferPointer)
   case gap(sourceSeq: Int64, count: Int64, time: Int64, reason: String)
 
@@ -32,21 +32,21 @@ public enum SourceRecord {
 
 /// Iterates over the records of a source. Invalid records are skipped and counted: the numbers of
 /// the events show what is missing.
-public struct SourceRecordReader {
+package struct SourceRecordReader {
   private let bytes: UnsafeRawBufferPointer
   private let checksCRC: Bool
   private var position = 0
-  public private(set) var unreadableCount = 0
+  package private(set) var unreadableCount = 0
 
   /// - Parameters:
   ///   - bytes: must stay valid and in place while the reader is in use.
   ///   - checksCRC: for records that come from a disk.
-  public init(_ bytes: UnsafeRawBufferPointer, checksCRC: Bool = false) {
+  package init(_ bytes: UnsafeRawBufferPointer, checksCRC: Bool = false) {
     self.bytes = bytes
     self.checksCRC = checksCRC
   }
 
-  public mutating func next() -> SourceRecord? {
+  package mutating func next() -> SourceRecord? {
     while let content = nextContent() {
       if let record = try? SourceRecord(content) { return record }
       unreadableCount += 1
@@ -55,7 +55,7 @@ public struct SourceRecordReader {
   }
 
   /// The content of the next record; `nil` at the end, or if the following bytes are damaged.
-  public mutating func nextContent() -> UnsafeRawBufferPointer? {
+  package mutating func nextContent() -> UnsafeRawBufferPointer? {
     guard bytes.count - position >= 8 else { return nil }
     let length = Int(number(at: position))
     guard length > 0 else { return nil }

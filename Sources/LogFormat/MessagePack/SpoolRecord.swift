@@ -13,14 +13,14 @@ import TaskLogPlugin
 /// A time is in nanoseconds or, as a float, in seconds. A key is its text, its value,
 /// `[text, typed]`, or `[text, nil, value]`. Hooks and states are their index in `Hook.known` and
 /// `State.known`, or their name. Those lists only grow at their ends.
-public enum SpoolRecord {
+package enum SpoolRecord {
   case source(number: Int, Source)
   case event(number: Int, sourceSeq: Int64, EncodedEvent)
   case gap(number: Int, sourceSeq: Int64, count: Int64, time: Int64, reason: String)
   case part(number: Int, index: Int, count: Int, bytes: [UInt8])
 
   /// The number of its source within the spool.
-  public var number: Int {
+  package var number: Int {
     switch self {
     case .source(let number, _), .event(let number, _, _), .gap(let number, _, _, _, _),
       .part(let number, _, _, _):
@@ -30,7 +30,7 @@ public enum SpoolRecord {
 }
 
 extension MessagePackWriter {
-  public mutating func write(source: Source, number: Int) {
+  package mutating func write(source: Source, number: Int) {
     write(arrayOf: 6)
     write(Int64(0))
     write(Int64(number))
@@ -40,7 +40,7 @@ extension MessagePackWriter {
     write(source.name)
   }
 
-  public mutating func write(_ event: borrowing Event, number: Int, sourceSeq: Int64) {
+  package mutating func write(_ event: borrowing Event, number: Int, sourceSeq: Int64) {
     write(arrayOf: 13)
     write(Int64(1))
     write(Int64(number))
@@ -67,7 +67,7 @@ extension MessagePackWriter {
 
   /// An event whose fields from the time on are already encoded.
   @inline(__always)
-  public mutating func writeEvent(
+  package mutating func writeEvent(
     encoded fields: UnsafeRawBufferPointer, number: Int, sourceSeq: Int64
   ) {
     write(arrayOf: 13)
@@ -77,7 +77,7 @@ extension MessagePackWriter {
     write(encoded: fields)
   }
 
-  public mutating func writeGap(
+  package mutating func writeGap(
     number: Int, sourceSeq: Int64, count: Int64, time: Int64, reason: String
   ) {
     write(arrayOf: 6)
@@ -89,7 +89,7 @@ extension MessagePackWriter {
     write(reason)
   }
 
-  public mutating func writePart(
+  package mutating func writePart(
     _ bytes: UnsafeRawBufferPointer, index: Int, count: Int, number: Int
   ) {
     write(arrayOf: 5)
@@ -119,7 +119,7 @@ extension MessagePackWriter {
 
 extension SpoolRecord {
   /// - Throws: `MessagePackError`.
-  public init(_ bytes: UnsafeRawBufferPointer) throws(MessagePackError) {
+  package init(_ bytes: UnsafeRawBufferPointer) throws(MessagePackError) {
     var reader = MessagePackReader(bytes)
     let fields = try reader.arrayCount()
     let kind = try reader.integer()
@@ -153,9 +153,9 @@ extension SpoolRecord {
 }
 
 /// An encoded event of a spool. Valid only as long as the bytes from which it was read.
-public struct EncodedEvent {
+package struct EncodedEvent {
   /// Nanoseconds since 1970 UTC.
-  public let time: Int64
+  package let time: Int64
   /// Positioned before the hook, the first field after the time.
   package let fields: MessagePackReader
 
@@ -167,7 +167,7 @@ public struct EncodedEvent {
   /// An event whose fields from the time on are already encoded.
   ///
   /// - Throws: `MessagePackError`.
-  public init(fields: UnsafeRawBufferPointer) throws(MessagePackError) {
+  package init(fields: UnsafeRawBufferPointer) throws(MessagePackError) {
     var reader = MessagePackReader(fields)
     try self.init(&reader)
   }
@@ -175,14 +175,14 @@ public struct EncodedEvent {
   /// The hook of the event and the key of its task.
   ///
   /// - Throws: `MessagePackError`.
-  public func hookAndKey() throws(MessagePackError) -> (hook: Hook, key: Key?) {
+  package func hookAndKey() throws(MessagePackError) -> (hook: Hook, key: Key?) {
     var fields = fields
     let hook = try fields.isText ? Hook(fields.string()) : Hook.at(fields.integer())
     return (hook, try fields.takeNil() ? nil : fields.key())
   }
 
   /// - Throws: `MessagePackError`.
-  public func decoded() throws(MessagePackError) -> Event {
+  package func decoded() throws(MessagePackError) -> Event {
     var fields = fields
     return try fields.event(time: time)
   }

@@ -4,8 +4,8 @@ import CSQLite
 ///
 /// A thin wrapper around https://sqlite.org/c3ref/sqlite3.html: every result code that is not
 /// success is thrown as `SQLiteError`.
-public final class Connection {
-  public enum Mode: Sendable {
+package final class Connection {
+  package enum Mode: Sendable {
     case readOnly
     /// For a file that nobody can change, in a folder where SQLite cannot create its own files:
     /// https://sqlite.org/c3ref/open.html#uriimmutable
@@ -21,7 +21,7 @@ public final class Connection {
 
   /// - Parameter busyTimeoutMilliseconds: how long to wait for another process's lock.
   /// - Throws: `SQLiteError`.
-  public init(path: String, mode: Mode, busyTimeoutMilliseconds: Int32 = 5_000) throws(SQLiteError)
+  package init(path: String, mode: Mode, busyTimeoutMilliseconds: Int32 = 5_000) throws(SQLiteError)
   {
     tl_use_open_file_locks()
     var flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE | SQLITE_OPEN_PRIVATECACHE
@@ -78,24 +78,24 @@ public final class Connection {
   }
 
   /// Runs every statement of a text and discards their rows.
-  public func execute(_ sql: String) throws(SQLiteError) {
+  package func execute(_ sql: String) throws(SQLiteError) {
     let code = sqlite3_exec(handle, sql, nil, nil, nil)
     guard code == SQLITE_OK else { throw error(code, sql: sql) }
   }
 
-  public func prepare(_ sql: String) throws(SQLiteError) -> Statement {
+  package func prepare(_ sql: String) throws(SQLiteError) -> Statement {
     try Statement(self, sql)
   }
 
   /// The first column of the first row; `nil` if there is no row or it is NULL.
-  public func integer(_ sql: String) throws(SQLiteError) -> Int64? {
+  package func integer(_ sql: String) throws(SQLiteError) -> Int64? {
     let statement = try prepare(sql)
     return try statement.step() ? statement.optionalInteger(0) : nil
   }
 
   /// Runs a body in one transaction that has the write lock from its start:
   /// https://sqlite.org/lang_transaction.html#deferred_immediate_and_exclusive_transactions
-  public func transaction<Result>(_ body: () throws -> Result) throws -> Result {
+  package func transaction<Result>(_ body: () throws -> Result) throws -> Result {
     try execute("BEGIN IMMEDIATE")
     do {
       let result = try body()
@@ -113,7 +113,7 @@ public final class Connection {
   package var isReadOnly: Bool { sqlite3_db_readonly(handle, nil) == 1 }
 
   /// The number of rows that the last statement inserted, changed or deleted.
-  public var changes: Int32 { sqlite3_changes(handle) }
+  package var changes: Int32 { sqlite3_changes(handle) }
 
   /// The row ID of the last inserted row.
   public var lastInsertRowID: Int64 { sqlite3_last_insert_rowid(handle) }

@@ -3,20 +3,20 @@ import Glibc
 import Synchronization
 
 /// How long a connection waits for another process's lock. It can be shortened during the wait.
-public final class LockPatience: Sendable {
+package final class LockPatience: Sendable {
   /// Per attempt the same as the timeout of other connections.
   private static let attemptNanoseconds: Int64 = 5_000_000_000
   private static let longestPauseMicroseconds: Int64 = 25_000
 
   private let deadline = Atomic<Int64>(.max)
 
-  public init() {}
+  package init() {}
 
   /// Ends all waiting at a deadline, in the time of `now()`.
-  public func end(at deadline: Int64) { self.deadline.store(deadline, ordering: .relaxed) }
+  package func end(at deadline: Int64) { self.deadline.store(deadline, ordering: .relaxed) }
 
   /// Nanoseconds of a monotonic clock.
-  public static func now() -> Int64 {
+  package static func now() -> Int64 {
     var time = timespec()
     clock_gettime(CLOCK_MONOTONIC, &time)
     return Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)

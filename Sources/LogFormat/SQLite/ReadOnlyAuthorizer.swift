@@ -5,7 +5,7 @@ extension Connection {
   /// For SQL that a user typed, on a connection that is open for reading only.
   ///
   /// https://sqlite.org/c3ref/set_authorizer.html
-  public func allowOnlyReading() {
+  package func allowOnlyReading() {
     sqlite3_set_authorizer(handle, authorize, nil)
     // Limits the depth and the length of a statement: https://sqlite.org/security.html
     sqlite3_limit(handle, SQLITE_LIMIT_ATTACHED, 0)

@@ -4,16 +4,16 @@ import Glibc
 /// A POSIX extended regular expression, as in `grep -E`.
 ///
 /// Invariant of the unsafe code: `compiled` was filled by a successful `regcomp` and is freed once.
-public final class RegularExpression {
+package final class RegularExpression {
   /// Why a pattern is invalid.
-  public struct Malformed: Error, Sendable {
-    public var reason: String
+  package struct Malformed: Error, Sendable {
+    package var reason: String
   }
 
   private let compiled: UnsafeMutablePointer<regex_t>
 
   /// - Throws: `Malformed`.
-  public init(_ pattern: String) throws(Malformed) {
+  package init(_ pattern: String) throws(Malformed) {
     let compiled = UnsafeMutablePointer<regex_t>.allocate(capacity: 1)
     let code = regcomp(compiled, pattern, REG_EXTENDED | REG_NOSUB)
     guard code == 0 else {

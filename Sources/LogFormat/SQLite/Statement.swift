@@ -3,12 +3,12 @@ import CSQLite
 /// A prepared statement: https://sqlite.org/c3ref/stmt.html
 ///
 /// Parameters count from 1, columns from 0, as in SQLite.
-public final class Statement {
+package final class Statement {
   private let connection: Connection
   let handle: OpaquePointer
 
   /// - Throws: `SQLiteError`, also if the text contains no statement or more than one.
-  public convenience init(_ connection: Connection, _ sql: String) throws(SQLiteError) {
+  package convenience init(_ connection: Connection, _ sql: String) throws(SQLiteError) {
     var handle: OpaquePointer?
     var rest = ""
     let code = sql.withCString { text -> Int32 in
@@ -58,7 +58,7 @@ public final class Statement {
 
   /// Whether there is another row.
   @discardableResult
-  public func step() throws(SQLiteError) -> Bool {
+  package func step() throws(SQLiteError) -> Bool {
     let code = sqlite3_step(handle)
     if code == SQLITE_ROW { return true }
     guard code == SQLITE_DONE else {
@@ -70,22 +70,22 @@ public final class Statement {
   }
 
   /// Resets the statement so that it can run again; its parameters stay bound.
-  public func reset() {
+  package func reset() {
     sqlite3_reset(handle)
   }
 
   /// Runs a statement that returns no rows.
-  public func run() throws(SQLiteError) {
+  package func run() throws(SQLiteError) {
     try step()
     reset()
   }
 
   /// Whether it cannot change the database: https://sqlite.org/c3ref/stmt_readonly.html
-  public var isReadOnly: Bool { sqlite3_stmt_readonly(handle) != 0 }
+  package var isReadOnly: Bool { sqlite3_stmt_readonly(handle) != 0 }
 
   // MARK: - Parameters
 
-  public func bind(_ parameter: Int32, _ value: Int64?) throws(SQLiteError) {
+  package func bind(_ parameter: Int32, _ value: Int64?) throws(SQLiteError) {
     if let value {
       try check(sqlite3_bind_int64(handle, parameter, value))
     } else {
@@ -93,7 +93,7 @@ public final class Statement {
     }
   }
 
-  public func bind(_ parameter: Int32, _ text: String) throws(SQLiteError) {
+  package func bind(_ parameter: Int32, _ text: String) throws(SQLiteError) {
     var text = text
     let code = text.withUTF8 { bytes in
       sqlite3_bind_text64(
@@ -116,7 +116,7 @@ public final class Statement {
           ?? Self.emptyText, UInt64(bytes.count), nil, UInt8(SQLITE_UTF8)))
   }
 
-  public func bind(_ parameter: Int32, blob bytes: [UInt8]) throws(SQLiteError) {
+  package func bind(_ parameter: Int32, blob bytes: [UInt8]) throws(SQLiteError) {
     let code = bytes.withUnsafeBytes { bytes in
       bytes.isEmpty
         ? sqlite3_bind_zeroblob(handle, parameter, 0)
@@ -126,7 +126,7 @@ public final class Statement {
     try check(code)
   }
 
-  public func bind(_ parameter: Int32, _ value: SQLiteValue) throws(SQLiteError) {
+  package func bind(_ parameter: Int32, _ value: SQLiteValue) throws(SQLiteError) {
     switch value {
     case .null: try bind(parameter, nil as Int64?)
     case .integer(let number): try bind(parameter, number)
@@ -137,7 +137,7 @@ public final class Statement {
   }
 
   /// The names of the parameters, such as `:key`; `nil` for those without a name.
-  public var parameterNames: [String?] {
+  package var parameterNames: [String?] {
     (0..<sqlite3_bind_parameter_count(handle)).map { index in
       sqlite3_bind_parameter_name(handle, index + 1).map { String(cString: $0) }
     }
@@ -153,30 +153,30 @@ public final class Statement {
 
   // MARK: - Columns
 
-  public var columnCount: Int32 { sqlite3_column_count(handle) }
+  package var columnCount: Int32 { sqlite3_column_count(handle) }
 
-  public func columnName(_ column: Int32) -> String {
+  package func columnName(_ column: Int32) -> String {
     sqlite3_column_name(handle, column).map { String(cString: $0) } ?? ""
   }
 
-  public func isNull(_ column: Int32) -> Bool {
+  package func isNull(_ column: Int32) -> Bool {
     sqlite3_column_type(handle, column) == SQLITE_NULL
   }
 
-  public func integer(_ column: Int32) -> Int64 {
+  package func integer(_ column: Int32) -> Int64 {
     sqlite3_column_int64(handle, column)
   }
 
-  public func optionalInteger(_ column: Int32) -> Int64? {
+  package func optionalInteger(_ column: Int32) -> Int64? {
     isNull(column) ? nil : integer(column)
   }
 
-  public func text(_ column: Int32) -> String {
+  package func text(_ column: Int32) -> String {
     optionalText(column) ?? ""
   }
 
   /// The column as text; bytes that are not UTF-8 become replacement characters.
-  public func optionalText(_ column: Int32) -> String? {
+  package func optionalText(_ column: Int32) -> String? {
     guard let start = sqlite3_column_text(handle, column) else { return nil }
     let count = Int(sqlite3_column_bytes(handle, column))
     return String(decoding: UnsafeBufferPointer(start: start, count: count), as: UTF8.self)
@@ -197,14 +197,14 @@ public final class Statement {
     isNull(column) ? 0 : Int64(sqlite3_column_bytes(handle, column))
   }
 
-  public func bytes(_ column: Int32) -> [UInt8] {
+  package func bytes(_ column: Int32) -> [UInt8] {
     guard let start = sqlite3_column_blob(handle, column) else { return [] }
     let count = Int(sqlite3_column_bytes(handle, column))
     return Array(UnsafeRawBufferPointer(start: start, count: count))
   }
 
   /// The column with the type that SQLite stores: null, integer, float, text or bytes.
-  public func value(_ column: Int32) -> SQLiteValue {
+  package func value(_ column: Int32) -> SQLiteValue {
     switch sqlite3_column_type(handle, column) {
     case SQLITE_INTEGER: .integer(integer(column))
     case SQLITE_FLOAT: .real(sqlite3_column_double(handle, column))

@@ -1,7 +1,7 @@
 /// A problem that a check of a log has found.
-public struct Finding: Sendable {
+package struct Finding: Sendable {
   /// The consequence for users of the log.
-  public enum Severity: String, Sendable {
+  package enum Severity: String, Sendable {
     /// The log is inconsistent or damaged: its content is not reliable everywhere.
     case error
     /// Something is missing, and the log records that; or it is not recovered yet.
@@ -11,7 +11,7 @@ public struct Finding: Sendable {
   }
 
   /// The kind of problem. The raw value is its name in outputs and is stable.
-  public enum Kind: String, Sendable, CaseIterable {
+  package enum Kind: String, Sendable, CaseIterable {
     // The file.
     case damagedPage = "damaged-page"
     case unreadable = "unreadable"
@@ -56,7 +56,7 @@ public struct Finding: Sendable {
     case strangeSpool = "strange-spool"
     case emptySpool = "empty-spool"
 
-    public var severity: Severity {
+    package var severity: Severity {
       switch self {
       case .readableByOthers, .unknownHook, .unknownState, .filtered, .prunedEvents,
         .earlierFile, .partialRun, .emptySpool:
@@ -69,17 +69,17 @@ public struct Finding: Sendable {
     }
   }
 
-  public var kind: Kind
+  package var kind: Kind
   /// The row ID of the run in the file, if the finding is about one.
-  public var run: Int64?
+  package var run: Int64?
   /// The number of occurrences.
-  public var count: Int64
+  package var count: Int64
   /// The location of the first occurrence: an event, a source, a table.
-  public var place: String
+  package var place: String
   /// What is wrong there, and what to do about it.
-  public var detail: String
+  package var detail: String
 
-  public init(
+  package init(
     _ kind: Kind, run: Int64? = nil, count: Int64 = 1, place: String, detail: String
   ) {
     self.kind = kind
@@ -89,7 +89,7 @@ public struct Finding: Sendable {
     self.detail = detail
   }
 
-  public var severity: Severity { kind.severity }
+  package var severity: Severity { kind.severity }
 }
 
 /// Findings, grouped by kind and run: the same error in each of a million rows is one line.

@@ -13,17 +13,17 @@ import TaskLogPlugin
 /// recorders) are checked one by one. Unreadable data ends only the check that encountered it.
 /// Nothing is written. A live log is checked as of one moment: in a read transaction, during which
 /// its write-ahead log grows until the check is over.
-public final class LogCheck {
-  public struct Result: Sendable {
-    public var runs: Int
+package final class LogCheck {
+  package struct Result: Sendable {
+    package var runs: Int
     /// The number of readable events.
-    public var events: Int64
+    package var events: Int64
     /// The most severe first.
-    public var findings: [Finding]
+    package var findings: [Finding]
 
     /// Whether there is a problem that the log itself does not record.
-    public var hasErrors: Bool { findings.contains { $0.severity == .error } }
-    public var hasWarnings: Bool { findings.contains { $0.severity == .warning } }
+    package var hasErrors: Bool { findings.contains { $0.severity == .error } }
+    package var hasWarnings: Bool { findings.contains { $0.severity == .warning } }
   }
 
   let path: String
@@ -34,7 +34,7 @@ public final class LogCheck {
   var partialRuns: Set<Int64> = []
 
   /// - Throws: `LogError` if the file is not a log.
-  public init(path: String) throws {
+  package init(path: String) throws {
     self.path = path
     connection = try LogFile.openForChecking(path)
   }
@@ -44,7 +44,7 @@ public final class LogCheck {
   ///     whether indexes agree with their tables.
   ///   - show: called periodically with the number of events read so far.
   /// - Throws: `LogError` if nothing can be read.
-  public func run(isQuick: Bool = false, show: @escaping (Int64) -> Void = { _ in }) throws
+  package func run(isQuick: Bool = false, show: @escaping (Int64) -> Void = { _ in }) throws
     -> Result
   {
     var runs: [RunInfo] = []

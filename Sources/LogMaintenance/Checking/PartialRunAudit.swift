@@ -4,7 +4,7 @@ import LogFormat
 import TaskLogPlugin
 
 /// The combined content of several logs, for runs of which each log has a part.
-public struct PartialRunAudit {
+package struct PartialRunAudit {
   /// The events of a run that are present, by source id, and the last number of each source, if it
   /// is known.
   struct Coverage {
@@ -27,10 +27,10 @@ public struct PartialRunAudit {
   /// Runs that one of the logs contains completely.
   private var whole: Set<String> = []
 
-  public init() {}
+  package init() {}
 
   /// - Throws: `LogError`.
-  public mutating func add(_ reader: LogReader) throws {
+  package mutating func add(_ reader: LogReader) throws {
     for run in try reader.runs() {
       guard run.isPartial else {
         whole.insert(run.id)
@@ -65,7 +65,7 @@ public struct PartialRunAudit {
 
   /// Events that are in none of the logs, for runs that are in several of them, each with those
   /// logs.
-  public var findings: [(finding: Finding, logs: [String])] {
+  package var findings: [(finding: Finding, logs: [String])] {
     runs.sorted { $0.key < $1.key }.compactMap { id, run in
       guard run.logs.count > 1, !whole.contains(id), !run.isLive else { return nil }
       let holes = run.coverage.holes

@@ -8,12 +8,12 @@ import TaskLogPlugin
 /// An event is identified by its run, its source and its number within the source: an event that is
 /// already there is skipped, so that a merge can be repeated, and parts of a run that were recorded
 /// separately are combined. Events keep the order of arrival of their original log.
-public final class LogMerge {
-  public struct Result: Sendable {
-    public var runs = 0
-    public var added: Int64 = 0
+package final class LogMerge {
+  package struct Result: Sendable {
+    package var runs = 0
+    package var added: Int64 = 0
     /// Events that were already in the log.
-    public var known: Int64 = 0
+    package var known: Int64 = 0
   }
 
   private static let eventsPerBatch = 4096
@@ -28,7 +28,7 @@ public final class LogMerge {
   /// - Parameter preservesSeq: for segments of rotated runs that are queried as one log: events
   ///   keep their numbers, and of a segment that is added again only new events are read.
   /// - Throws: `LogError`.
-  public init(into path: String, preservesSeq: Bool = false) throws {
+  package init(into path: String, preservesSeq: Bool = false) throws {
     writer = try LogWriter(path: path)
     self.preservesSeq = preservesSeq
   }
@@ -38,7 +38,7 @@ public final class LogMerge {
   ///
   /// - Parameter show: called with the number of events read so far.
   /// - Throws: `LogError`.
-  public func add(_ readers: [LogReader], show: (Int64) -> Void = { _ in }) throws -> Result {
+  package func add(_ readers: [LogReader], show: (Int64) -> Void = { _ in }) throws -> Result {
     var parts: [String: [(run: RunInfo, reader: LogReader)]] = [:]
     for reader in readers {
       for run in try reader.runs() { parts[run.id, default: []].append((run, reader)) }
@@ -66,7 +66,7 @@ public final class LogMerge {
   /// of them; for a log to which nothing more is added.
   ///
   /// - Throws: `LogError`.
-  public func recordMissingAsGaps(_ run: String) throws {
+  package func recordMissingAsGaps(_ run: String) throws {
     do {
       try writer.transaction {
         guard let number = try writer.run(id: run)?.number else { return }
@@ -94,7 +94,7 @@ public final class LogMerge {
   ///     end.
   ///   - show: called with the number of events read so far.
   /// - Throws: `LogError`.
-  public func add(
+  package func add(
     _ reader: LogReader, goingOn next: Set<String> = [], show: (Int64) -> Void = { _ in }
   ) throws -> Result {
     var result = Result()
@@ -110,7 +110,7 @@ public final class LogMerge {
   }
 
   /// - Parameter isIndexing: see `LogWriter.close`.
-  public func close(isIndexing: Bool = true) { writer.close(isIndexing: isIndexing) }
+  package func close(isIndexing: Bool = true) { writer.close(isIndexing: isIndexing) }
 
   private func add(
     _ run: RunInfo, _ reader: LogReader, goesOn: Bool, _ result: inout Result,

@@ -12,25 +12,25 @@ import TaskLogPlugin
 /// reason `pruned` in their place. Unused names are deleted next, see `InternGC`, then the empty
 /// pages:
 /// https://sqlite.org/pragma.html#pragma_incremental_vacuum
-public final class LogPruning {
+package final class LogPruning {
   /// The number of events per transaction, limited because others want to write, too.
   private static let eventsPerBatch = 4096
   private static let pagesPerBatch = 256
   private static let pauseMicroseconds: UInt32 = 2_000
 
-  public let path: String
+  package let path: String
   private let writer: LogWriter
   private var connection: Connection { writer.connection }
 
   /// - Throws: `LogError`.
-  public init(path: String) throws {
+  package init(path: String) throws {
     self.path = path
     // Refuses a file that is not a log instead of creating one.
     _ = try LogReader(path: path)
     writer = try LogWriter(path: path)
   }
 
-  public func close() { writer.close(isIndexing: false) }
+  package func close() { writer.close(isIndexing: false) }
 
   /// Deletes the events of a run.
   ///
@@ -41,7 +41,7 @@ public final class LogPruning {
   ///   - show: called with the number of events scanned so far.
   /// - Returns: the number of deleted events.
   /// - Throws: `LogError`.
-  public func prune(
+  package func prune(
     _ run: RunInfo, keepingFailures: Bool, files: [String] = [],
     show: (Int64) -> Void = { _ in }
   ) throws -> Int64 {
@@ -184,7 +184,7 @@ public final class LogPruning {
   /// - Returns: the number of bytes that could not be returned, because another process reads or
   ///   writes all the time.
   /// - Throws: `LogError`.
-  public func reclaimSpace() throws -> Int64 {
+  package func reclaimSpace() throws -> Int64 {
     try translating {
       var sweep = InternGC(writer)
       try sweep.run()

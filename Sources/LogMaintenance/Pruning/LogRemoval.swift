@@ -2,12 +2,12 @@ import Glibc
 import LogFormat
 
 /// Removes the files of logs of which nothing is retained.
-public enum LogRemoval {
+package enum LogRemoval {
   /// Removes a log and the files next to it.
   ///
   /// - Returns: false if a live recorder uses it, and then nothing is changed.
   /// - Throws: `LogError.cannotWrite`.
-  public static func remove(_ path: String) throws -> Bool {
+  package static func remove(_ path: String) throws -> Bool {
     guard !isInUse(path) else { return false }
     guard unlink(path) == 0 || errno == ENOENT else {
       throw LogError.cannotWrite(path: path, reason: String(cString: strerror(errno)))

@@ -1,33 +1,33 @@
 import EventLog
 
 /// The runs to delete from logs.
-public struct RetentionPolicy: Sendable {
+package struct RetentionPolicy: Sendable {
   /// Runs that ended before this time, in nanoseconds since 1970 UTC.
-  public var endedBefore: Int64?
+  package var endedBefore: Int64?
   /// All but this number of the newest runs.
-  public var keptRuns: Int?
+  package var keptRuns: Int?
   /// The oldest runs, until all logs together take at most this number of bytes.
-  public var maximumBytes: Int64?
+  package var maximumBytes: Int64?
 
-  public init() {}
+  package init() {}
 
   /// The rule that applies to a run. The raw value is its name in outputs and is stable.
-  public enum Reason: String, Sendable {
+  package enum Reason: String, Sendable {
     case olderThan = "older-than"
     case keepRuns = "keep-runs"
     case maxSize = "max-size"
   }
 
   /// A run, or the part of it that is in one file.
-  public struct Candidate: Sendable {
-    public var path: String
-    public var run: RunInfo
+  package struct Candidate: Sendable {
+    package var path: String
+    package var run: RunInfo
     /// In this file.
-    public var events: Int64
+    package var events: Int64
     /// The approximate number of bytes that it uses in the file.
-    public var bytes: Int64
+    package var bytes: Int64
 
-    public init(path: String, run: RunInfo, events: Int64, bytes: Int64) {
+    package init(path: String, run: RunInfo, events: Int64, bytes: Int64) {
       self.path = path
       self.run = run
       self.events = events
@@ -35,14 +35,14 @@ public struct RetentionPolicy: Sendable {
     }
 
     /// Nothing is deleted from a run that is being recorded.
-    public var isLive: Bool { run.end == .running }
+    package var isLive: Bool { run.end == .running }
   }
 
   /// The runs in logs.
   ///
   /// - Parameter withEmpty: includes runs without remaining events, if each run has its own file.
   /// - Throws: `LogError`.
-  public static func candidates(_ paths: [String], withEmpty: Bool) throws -> [Candidate] {
+  package static func candidates(_ paths: [String], withEmpty: Bool) throws -> [Candidate] {
     var candidates: [Candidate] = []
     for path in paths {
       let reader = try LogReader(path: path)
@@ -64,7 +64,7 @@ public struct RetentionPolicy: Sendable {
   /// - Parameters:
   ///   - candidates: the runs of all logs.
   ///   - bytes: the size of all logs.
-  public func choose(
+  package func choose(
     _ candidates: [Candidate], bytes: Int64
   ) -> [(candidate: Candidate, reason: Reason)] {
     // The oldest first; the segments of one run in their order.
@@ -103,7 +103,7 @@ extension LogReader {
   /// The number of unused bytes in the file.
   ///
   /// - Throws: `LogError`.
-  public func freeBytes() throws -> Int64 {
+  package func freeBytes() throws -> Int64 {
     try translating {
       (try connection.integer("PRAGMA freelist_count") ?? 0)
         * (try connection.integer("PRAGMA page_size") ?? 0)

@@ -8,11 +8,11 @@ import TaskLogPlugin
 /// Its events are missing from then on: the gaps that record their location in later segments are
 /// changed to say that they were pruned. That is done first, so that a command that is killed on
 /// the way has already recorded what the next one removes.
-public struct RunFileRemoval {
+package struct RunFileRemoval {
   private let path: String
   private var name: String { path.lastPathComponent }
 
-  public init(_ path: String) {
+  package init(_ path: String) {
     self.path = path
   }
 
@@ -26,7 +26,7 @@ public struct RunFileRemoval {
   /// - Parameter others: the run's other segments.
   /// - Returns: false if a live recorder uses the file, and then nothing is changed.
   /// - Throws: `LogError`.
-  public func remove(others: [String]) throws -> Bool {
+  package func remove(others: [String]) throws -> Bool {
     guard !LogRemoval.isInUse(path) else { return false }
     let parts = try parts()
     for other in others where other != path {

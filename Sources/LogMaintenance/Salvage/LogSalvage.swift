@@ -11,20 +11,20 @@ import TaskLogPlugin
 /// Rows keep their IDs. A missing row that events reference is replaced by a stand-in that begins
 /// with `$lost`, so that no event is lost for the loss of a name; and missing numbers of a source
 /// become a gap.
-public final class LogSalvage {
-  public struct Result: Sendable {
-    public var runs: Int64 = 0
-    public var events: Int64 = 0
+package final class LogSalvage {
+  package struct Result: Sendable {
+    package var runs: Int64 = 0
+    package var events: Int64 = 0
     /// Events that are known to be lost.
-    public var missing: Int64 = 0
+    package var missing: Int64 = 0
     /// Missing names, sources and runs that were replaced by a stand-in.
-    public var standIns: Int64 = 0
+    package var standIns: Int64 = 0
     /// Pages that belong to a table and were not reached by any tree.
-    public var strayPages = 0
+    package var strayPages = 0
     /// Cells of pages, and complete rows, that could not be read.
-    public var unreadable = 0
+    package var unreadable = 0
     /// Binary data that does not match its hash; it is omitted.
-    public var wrongBlobs = 0
+    package var wrongBlobs = 0
   }
 
   static let reason = "damaged, not recovered"
@@ -43,7 +43,7 @@ public final class LogSalvage {
   ///
   /// - Parameter show: called periodically with the number of pages read so far, and the total.
   /// - Throws: `LogError`, also if the file contains nothing of a log; no new file remains then.
-  public static func salvage(
+  package static func salvage(
     _ path: String, into newPath: String,
     show: @escaping (_ pages: Int64, _ of: Int64) -> Void = { _, _ in }
   ) throws -> Result {

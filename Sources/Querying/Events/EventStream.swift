@@ -7,16 +7,16 @@ import LogFormat
 /// is next, and each row begins with the name of its log. The files of one run are emitted one
 /// after the other. An event of a run that is spread over several logs is emitted once. At the end
 /// the stream keeps its position: a later call to `next()` returns events that have arrived since.
-public final class EventStream {
+package final class EventStream {
   /// A log with its filter and starting position.
-  public struct Part {
-    public var name: String
-    public var reader: LogReader
-    public var filter: EventFilter
+  package struct Part {
+    package var name: String
+    package var reader: LogReader
+    package var filter: EventFilter
     /// Only events after this seq.
-    public var after: Int64
+    package var after: Int64
 
-    public init(name: String, reader: LogReader, filter: EventFilter, after: Int64 = 0) {
+    package init(name: String, reader: LogReader, filter: EventFilter, after: Int64 = 0) {
       self.name = name
       self.reader = reader
       self.filter = filter
@@ -42,7 +42,7 @@ public final class EventStream {
   private static let order = ["seq", "time_ns"].compactMap { EventColumn($0) }
 
   /// - Throws: `LogError`.
-  public init(
+  package init(
     _ parts: [Part], columns: [EventColumn], limit: Int? = nil, isReversed: Bool = false,
     isOneRun: Bool = false
   ) throws {
@@ -68,17 +68,17 @@ public final class EventStream {
   }
 
   /// Whether several logs contain parts of the same run.
-  public var mayRepeat: Bool { duplicates?.mayRepeat ?? false }
+  package var mayRepeat: Bool { duplicates?.mayRepeat ?? false }
 
   /// The seq up to which each log has been read; once the limit is reached, that of its last row.
-  public var positions: [Int64] {
+  package var positions: [Int64] {
     remaining > 0 || extraCount == 0 ? rows.map(\.position) : emitted
   }
 
   /// Appends the next file of the run, to be read after those before it.
   ///
   /// - Throws: `LogError`.
-  public func append(_ part: Part) throws {
+  package func append(_ part: Part) throws {
     let extra = extraCount > 0 ? Self.order : []
     rows.append(
       try part.reader.rows(matching: part.filter, columns: columns + extra, after: part.after))
@@ -88,7 +88,7 @@ public final class EventStream {
   /// The next row, or `nil` at the end.
   ///
   /// - Throws: `LogError`.
-  public func next() throws -> [SQLiteValue]? {
+  package func next() throws -> [SQLiteValue]? {
     guard remaining > 0 else { return nil }
     if isOneRun { return try nextOfRun() }
     guard rows.count > 1 else {

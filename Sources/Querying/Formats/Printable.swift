@@ -1,10 +1,10 @@
 /// Makes text safe to display: it stays on one line and cannot control a terminal.
-public enum Printable {
+package enum Printable {
   /// Escapes everything that a terminal interprets as a command, that breaks a line or that changes
   /// the direction of text.
   ///
   /// - Parameter kept: characters that the output format can represent itself.
-  public static func text(_ text: String, keeping kept: Set<Unicode.Scalar> = []) -> String {
+  package static func text(_ text: String, keeping kept: Set<Unicode.Scalar> = []) -> String {
     guard !isPlain(text), text.unicodeScalars.contains(where: isControl) else { return text }
     var escaped = ""
     for scalar in text.unicodeScalars {
@@ -39,7 +39,7 @@ public enum Printable {
   }
 
   /// The number of terminal columns of a text.
-  public static func width(_ text: String) -> Int {
+  package static func width(_ text: String) -> Int {
     if text.utf8.allSatisfy({ $0 < 0x80 }) { return text.utf8.count }
     return text.reduce(0) { $0 + width($1) }
   }
@@ -85,7 +85,7 @@ public enum Printable {
   }
 
   /// A count with its noun: `1 event`, `2 events`.
-  public static func count(_ number: some BinaryInteger, _ noun: String) -> String {
+  package static func count(_ number: some BinaryInteger, _ noun: String) -> String {
     "\(number) \(noun)\(number == 1 ? "" : "s")"
   }
 }

@@ -1,15 +1,15 @@
 import LogFormat
 
 /// A result of one or more tables, each with its name and columns.
-public struct Report {
-  public struct Table {
+package struct Report {
+  package struct Table {
     /// The name in machine-readable formats.
-    public var name: String
+    package var name: String
     /// The title shown to people.
-    public var title: String
-    public var columns: [Column]
+    package var title: String
+    package var columns: [Column]
     /// The maximum number of rows shown to people; machine-readable formats have all.
-    public var most = Int.max
+    package var most = Int.max
     /// Selects the rows shown to people, if these are not the first ones.
     public var isShown: (([SQLiteValue]) -> Bool)?
     /// The title on a terminal, if units differ there.
@@ -25,7 +25,7 @@ public struct Report {
     let fill: (_ emit: ([SQLiteValue]) throws -> Void) throws -> Void
 
     /// - Parameter fill: calls its argument with each row.
-    public init(
+    package init(
       _ name: String, title: String, columns: [Column],
       fill: @escaping (_ emit: ([SQLiteValue]) throws -> Void) throws -> Void
     ) {
@@ -35,7 +35,7 @@ public struct Report {
       self.fill = fill
     }
 
-    public init(_ name: String, title: String, columns: [Column], rows: [[SQLiteValue]]) {
+    package init(_ name: String, title: String, columns: [Column], rows: [[SQLiteValue]]) {
       self.init(name, title: title, columns: columns) { emit in for row in rows { try emit(row) } }
     }
 
@@ -71,7 +71,7 @@ public struct Report {
     }
 
     /// The same table with at most `most` rows shown to people.
-    public func shown(
+    package func shown(
       most: Int, _ isShown: (([SQLiteValue]) -> Bool)? = nil
     ) -> Table {
       var table = self
@@ -89,7 +89,7 @@ public struct Report {
   /// What a terminal shows if no table has rows and there is no text.
   package var none = "no rows"
 
-  public init(_ tables: [Table]) {
+  package init(_ tables: [Table]) {
     self.tables = tables
   }
 
@@ -105,7 +105,7 @@ public struct Report {
   /// TSV, where each row has the columns of all.
   ///
   /// - Throws: the errors of filling the tables.
-  public func write(
+  package func write(
     _ format: RowFormat, to output: @escaping TextOutput, terminal: Terminal?
   ) throws {
     if format == .table, let terminal { return try write(to: output, terminal) }

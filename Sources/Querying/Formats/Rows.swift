@@ -1,8 +1,8 @@
 import LogFormat
 
 /// A column of written rows.
-public struct Column: Sendable {
-  public enum Kind: Sendable {
+package struct Column: Sendable {
+  package enum Kind: Sendable {
     case plain
     /// Text that is already JSON.
     case json
@@ -28,10 +28,10 @@ public struct Column: Sendable {
     case exception
   }
 
-  public var name: String
-  public var kind: Kind
+  package var name: String
+  package var kind: Kind
   /// Columns with higher ranks are dropped first on a narrow terminal; columns with 0 stay.
-  public var rank: Int
+  package var rank: Int
   /// The minimum width on a narrow terminal.
   public var leastWidth: Int
   /// The name on a terminal, if the name tells a unit that is not shown there.
@@ -40,7 +40,7 @@ public struct Column: Sendable {
   /// selected, the first life of each worker.
   package var isOmittedIfSame: Bool { name == "run" && rank > 0 || name == "life" }
 
-  public init(
+  package init(
     _ name: String, _ kind: Kind = .plain, rank: Int = 0, leastWidth: Int? = nil
   ) {
     self.name = name
@@ -61,7 +61,7 @@ extension Column {
 }
 
 /// Writes rows in a format.
-public protocol RowWriter {
+package protocol RowWriter {
   mutating func start(_ columns: [Column])
   mutating func row(_ values: [SQLiteValue])
   /// Writes what is buffered so far.
@@ -70,17 +70,17 @@ public protocol RowWriter {
 }
 
 extension RowWriter {
-  public mutating func flush() {}
+  package mutating func flush() {}
 }
 
 /// Receives written text, in UTF-8.
-public typealias TextOutput = ([UInt8]) -> Void
+package typealias TextOutput = ([UInt8]) -> Void
 
 /// The output formats for rows.
-public enum RowFormat: String, Sendable, CaseIterable {
+package enum RowFormat: String, Sendable, CaseIterable {
   case table, json, jsonl, csv, tsv, markdown
 
-  public func writer(to output: @escaping TextOutput, terminal: Terminal?) -> any RowWriter {
+  package func writer(to output: @escaping TextOutput, terminal: Terminal?) -> any RowWriter {
     switch self {
     case .table: TableWriter(output: output, terminal: terminal)
     case .json: JSONRowsWriter(output: output, asLines: false)

@@ -7,7 +7,7 @@ extension Reports {
   /// that always differ between runs (times, stimuli, addresses of workers) are ignored.
   ///
   /// - Throws: `LogError`.
-  public static func difference(
+  package static func difference(
     _ first: (reader: LogReader, run: RunInfo), _ second: (reader: LogReader, run: RunInfo)
   ) throws -> Report {
     let one = try first.reader.summary(of: first.run)

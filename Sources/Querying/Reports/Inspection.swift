@@ -4,12 +4,12 @@ import LogFormat
 
 extension Reports {
   /// A spool of a recorder that has not been recovered to the log.
-  public struct PendingSpool: Sendable {
-    public var run: String
-    public var bytes: Int64
-    public var isLive: Bool
+  package struct PendingSpool: Sendable {
+    package var run: String
+    package var bytes: Int64
+    package var isLive: Bool
 
-    public init(run: String, bytes: Int64, isLive: Bool) {
+    package init(run: String, bytes: Int64, isLive: Bool) {
       self.run = run
       self.bytes = bytes
       self.isLive = isLive
@@ -20,7 +20,7 @@ extension Reports {
   ///
   /// - Parameter files: the files that the log was merged from, if any.
   /// - Throws: `LogError`.
-  public static func inspection(
+  package static func inspection(
     _ reader: LogReader, _ runs: [RunInfo], files: [LogReader] = [], spools: [PendingSpool]
   ) throws -> Report {
     let properties = try fileProperties(reader, files)

@@ -3,7 +3,7 @@ import LogFormat
 import TaskLogPlugin
 
 /// Reports for the most common questions. Each is also a public view, where SQL can express it.
-public enum Reports {
+package enum Reports {
   static let run = Column("run", rank: 9)
   static let key = Column("key", leastWidth: 18)
 

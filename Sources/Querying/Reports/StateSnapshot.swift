@@ -7,7 +7,7 @@ extension Reports {
   /// The state at a point in time: the number of tasks in each state, and each task.
   ///
   /// - Throws: `LogError`.
-  public static func state(
+  package static func state(
     _ reader: LogReader, _ runs: [RunInfo], at moment: PointInTime
   ) throws -> Report {
     let all = try runs.map { run in

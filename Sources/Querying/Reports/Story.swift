@@ -9,7 +9,7 @@ extension Reports {
   ///
   /// - Returns: `nil` if no run contains it.
   /// - Throws: `LogError`.
-  public static func story(
+  package static func story(
     _ reader: LogReader, _ runs: [RunInfo], of name: String
   ) throws -> Report? {
     let subjects = try reader.subjects(named: name)

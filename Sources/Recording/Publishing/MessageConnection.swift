@@ -1,7 +1,7 @@
 /// A connection to a broker that confirms each message once it is responsible for it.
 ///
 /// Used by one thread. After an error it is unusable.
-public protocol MessageConnection: AnyObject {
+package protocol MessageConnection: AnyObject {
   /// Whether connecting created the queue: the content of an earlier queue of this name is lost.
   var isQueueNew: Bool { get }
 
@@ -22,15 +22,15 @@ public protocol MessageConnection: AnyObject {
 }
 
 /// A broker's confirm of messages.
-public struct MessageConfirm: Sendable {
+package struct MessageConfirm: Sendable {
   /// The number of the message on its connection.
-  public var number: UInt64
+  package var number: UInt64
   /// Whether it applies to all messages up to this one.
-  public var isMultiple: Bool
+  package var isMultiple: Bool
   /// False if the broker could not store them.
-  public var isAccepted: Bool
+  package var isAccepted: Bool
 
-  public init(number: UInt64, isMultiple: Bool, isAccepted: Bool) {
+  package init(number: UInt64, isMultiple: Bool, isAccepted: Bool) {
     self.number = number
     self.isMultiple = isMultiple
     self.isAccepted = isAccepted
@@ -40,7 +40,8 @@ public struct MessageConfirm: Sendable {
 /// Where to publish, and how.
 public struct Publishing: Sendable {
   public enum Payload: Sendable, Equatable {
-    /// Everything that a log holds, up to `batch` events per message; see `EventMessage`.
+    /// Everything that a log holds, up to `batch` events per message, at least 1; see
+    /// `EventMessage`.
     case events(batch: Int)
     /// The scheduler's transitions as in Dask's documentation; see `TransitionMessage`.
     case transitions
@@ -54,10 +55,10 @@ public struct Publishing: Sendable {
   public var windowMessages = 1000
   public var windowBytes = 1 << 20
   /// The name of the destination in reported problems: without a password.
-  public var destination: String
-  public var connect: @Sendable () throws -> any MessageConnection
+  package var destination: String
+  package var connect: @Sendable () throws -> any MessageConnection
 
-  public init(
+  package init(
     destination: String, payload: Payload = .events(batch: 1),
     spool: String = Publishing.defaultSpool,
     connect: @escaping @Sendable () throws -> any MessageConnection

@@ -4,31 +4,31 @@ import TaskLogPlugin
 
 /// Publishes events that are stored elsewhere, on the caller's thread: it blocks while the broker
 /// does.
-public final class MessageSender {
+package final class MessageSender {
   private let connection: any MessageConnection
   private let batcher: MessageBatcher
   private var window: InFlightWindow<Void>
   private var scratch = MessagePackWriter()
   private let timeoutNanoseconds: Int64
   /// The number of events accepted for sending, and of messages that the broker has confirmed.
-  public private(set) var eventCount: Int64 = 0
-  public private(set) var messageCount: Int64 = 0
+  package private(set) var eventCount: Int64 = 0
+  package private(set) var messageCount: Int64 = 0
 
   /// Connects to the broker.
   ///
   /// - Parameter timeoutSeconds: how long the broker may be silent.
   /// - Throws: the errors of the connection.
-  public init(_ publishing: Publishing, run: RunHeader, timeoutSeconds: Int64 = 60) throws {
+  package init(_ publishing: Publishing, run: RunHeader, timeoutSeconds: Int64 = 60) throws {
     connection = try publishing.connect()
     batcher = MessageBatcher(run: run, payload: publishing.payload)
     window = InFlightWindow(messages: publishing.windowMessages, bytes: publishing.windowBytes)
     timeoutNanoseconds = timeoutSeconds * 1_000_000_000
   }
 
-  public func add(_ source: Source, number: Int) { _ = batcher.add(source, run: 0, number: number) }
+  package func add(_ source: Source, number: Int) { _ = batcher.add(source, run: 0, number: number) }
 
   /// - Throws: the errors of the connection, `PublishingError`.
-  public func send(_ event: Event, source: Int, sourceSeq: Int64) throws {
+  package func send(_ event: Event, source: Int, sourceSeq: Int64) throws {
     scratch.removeAll()
     scratch.write(event, number: source, sourceSeq: sourceSeq)
     guard case .event(_, _, let encoded) = try SpoolRecord(scratch.bytes) else { return }
@@ -37,20 +37,20 @@ public final class MessageSender {
     try send(all: false)
   }
 
-  public func sendGap(source: Int, sourceSeq: Int64, count: Int64, time: Int64, reason: String) {
+  package func sendGap(source: Int, sourceSeq: Int64, count: Int64, time: Int64, reason: String) {
     batcher.addGap(
       source: Int64(source), sourceSeq: sourceSeq, count: count, time: time, reason: reason)
   }
 
   /// Adds the end of the run.
-  public func end(_ how: RunEnd, at time: Int64, lastSourceSeqs: [(source: Int, last: Int64)]) {
+  package func end(_ how: RunEnd, at time: Int64, lastSourceSeqs: [(source: Int, last: Int64)]) {
     batcher.end(how, at: time, lastSourceSeqs: lastSourceSeqs)
   }
 
   /// Waits until everything is confirmed.
   ///
   /// - Throws: as `send`.
-  public func flush() throws {
+  package func flush() throws {
     try send(all: true)
     while !window.isEmpty { try readConfirms() }
   }
@@ -58,7 +58,7 @@ public final class MessageSender {
   /// Waits until everything is confirmed and closes the connection.
   ///
   /// - Throws: as `send`.
-  public func close() throws {
+  package func close() throws {
     try flush()
     connection.close()
   }

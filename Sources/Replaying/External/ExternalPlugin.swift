@@ -3,7 +3,7 @@ import LogAnalysis
 
 /// A plugin in an external program: it receives the events of a run in replay order through a pipe,
 /// and cannot access the state rebuilt here.
-public protocol ExternalPlugin: AnyObject {
+package protocol ExternalPlugin: AnyObject {
   /// The name used in reports and failures.
   var name: String { get }
 
@@ -47,27 +47,27 @@ public protocol ExternalPlugin: AnyObject {
 }
 
 extension ExternalPlugin {
-  public func needs(_ source: SourceInfo) -> Bool { true }
-  public var failureCount: Int { 0 }
+  package func needs(_ source: SourceInfo) -> Bool { true }
+  package var failureCount: Int { 0 }
 }
 
 /// The results of an external program at its end.
-public struct ExternalResult: Sendable {
-  public var reports: [Replayer.Report]
+package struct ExternalResult: Sendable {
+  package var reports: [Replayer.Report]
   /// The first hooks that failed.
-  public var failures: [Replayer.Failure]
+  package var failures: [Replayer.Failure]
   /// The total number of failed hooks.
-  public var failureCount: Int
+  package var failureCount: Int
   /// Comparisons with the results recorded live, if the replay verifies.
-  public var verifications: [Verification]
+  package var verifications: [Verification]
   /// Other messages for the user, one line each.
-  public var notices: [String]
+  package var notices: [String]
   /// Output requested by the user, one line each.
-  public var lines: [String] = []
+  package var lines: [String] = []
   /// How often a state accessed by plugins had to be set to its recorded value.
-  public var drift: Int64 = 0
+  package var drift: Int64 = 0
 
-  public init(
+  package init(
     reports: [Replayer.Report] = [], failures: [Replayer.Failure] = [], failureCount: Int = 0,
     verifications: [Verification] = [], notices: [String] = []
   ) {

@@ -12,7 +12,7 @@ import TaskLogPlugin
 public final class ProgramPlugin: ExternalPlugin {
   private static let bufferSize = 1 << 16
 
-  public let name: String
+  package let name: String
   private let command: String
   private let options: [String: String]
   private let timeoutSeconds: Int?
@@ -41,9 +41,9 @@ public final class ProgramPlugin: ExternalPlugin {
 
   deinit { child?.stop() }
 
-  public var needsAll: Bool { false }
+  package var needsAll: Bool { false }
 
-  public func begin(_ run: RunInfo, sources: [SourceInfo]) throws {
+  package func begin(_ run: RunInfo, sources: [SourceInfo]) throws {
     for source in sources { lines.join(source) }
     var environment = [EnvironmentVariable.run.rawValue: run.id]
     for (name, value) in options {
@@ -57,11 +57,11 @@ public final class ProgramPlugin: ExternalPlugin {
     }
   }
 
-  public func join(_ source: SourceInfo) throws { lines.join(source) }
+  package func join(_ source: SourceInfo) throws { lines.join(source) }
 
   /// A failure of the program does not affect other plugins: it receives no further events, and the
   /// failure is reported at the end.
-  public func process(_ recorded: RecordedEvent, isSelected: Bool) -> Bool {
+  package func process(_ recorded: RecordedEvent, isSelected: Bool) -> Bool {
     if isOver { return false }
     lines.append(recorded)
     buffered = recorded.seq
@@ -69,7 +69,7 @@ public final class ProgramPlugin: ExternalPlugin {
     return !isOver
   }
 
-  public func flush() {
+  package func flush() {
     guard !isOver, let child, !lines.output.isEmpty else { return }
     switch child.write(lines.output, timeoutSeconds: timeoutSeconds) {
     case .written: sent = buffered
@@ -79,9 +79,9 @@ public final class ProgramPlugin: ExternalPlugin {
     lines.removeAll()
   }
 
-  public var failureCount: Int { failure == nil ? 0 : 1 }
+  package var failureCount: Int { failure == nil ? 0 : 1 }
 
-  public func finish() -> ExternalResult {
+  package func finish() -> ExternalResult {
     flush()
     if let child, !isOver {
       child.closeInput()

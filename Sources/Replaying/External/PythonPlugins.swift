@@ -42,7 +42,7 @@ public final class PythonPlugins: ExternalPlugin {
     case nothing, hooks, everything
   }
 
-  public let name = "python"
+  package let name = "python"
   private let request: PythonRequest
   private var frames = PythonFrames()
   private var child: ChildProgram?
@@ -60,9 +60,9 @@ public final class PythonPlugins: ExternalPlugin {
 
   deinit { child?.stop() }
 
-  public var needsAll: Bool { schedulerNeed == .everything || workerNeed == .everything }
+  package var needsAll: Bool { schedulerNeed == .everything || workerNeed == .everything }
 
-  public func needs(_ source: SourceInfo) -> Bool {
+  package func needs(_ source: SourceInfo) -> Bool {
     need(of: source.source.kind) != .nothing
   }
 
@@ -70,9 +70,9 @@ public final class PythonPlugins: ExternalPlugin {
     kind == .scheduler ? schedulerNeed : workerNeed
   }
 
-  public var failureCount: Int { failures.count }
+  package var failureCount: Int { failures.count }
 
-  public func begin(_ run: RunInfo, sources: [SourceInfo]) throws {
+  package func begin(_ run: RunInfo, sources: [SourceInfo]) throws {
     var environment: [String: String] = [:]
     // Makes the order of sets reproducible.
     if getenv("PYTHONHASHSEED") == nil { environment["PYTHONHASHSEED"] = "0" }
@@ -88,12 +88,12 @@ public final class PythonPlugins: ExternalPlugin {
     while !isReady { try waitForAnswer() }
   }
 
-  public func join(_ source: SourceInfo) throws {
+  package func join(_ source: SourceInfo) throws {
     kinds[source.number] = source.source.kind
     frames.source(source)
   }
 
-  public func process(_ recorded: RecordedEvent, isSelected: Bool) throws -> Bool {
+  package func process(_ recorded: RecordedEvent, isSelected: Bool) throws -> Bool {
     var rebuilds = false
     switch need(of: kinds[recorded.source]) {
     case .nothing: return true
@@ -110,12 +110,12 @@ public final class PythonPlugins: ExternalPlugin {
     return true
   }
 
-  public func flush() throws {
+  package func flush() throws {
     frames.flush()
     try send()
   }
 
-  public func finish() throws -> ExternalResult {
+  package func finish() throws -> ExternalResult {
     frames.finish()
     try send()
     while result == nil { try waitForAnswer() }

@@ -33,7 +33,7 @@ public struct Verification: Sendable {
   public var differing = 0
   public var first: Difference?
 
-  public init(plugin: String, worker: String?) {
+  package init(plugin: String, worker: String?) {
     self.plugin = plugin
     self.worker = worker
   }
@@ -42,24 +42,24 @@ public struct Verification: Sendable {
 /// Compares the results of one plugin on one source with those recorded live.
 ///
 /// The mark `report` contains a plugin's report after all earlier events of its source.
-public struct Verifier {
+package struct Verifier {
   private var result: Verification
   private var equalSeq: Int64?
   /// The number of events since the last recorded result.
   private var events = 0
   private var last: RecordedEvent?
 
-  public init(plugin: String, worker: String?) {
+  package init(plugin: String, worker: String?) {
     result = Verification(plugin: plugin, worker: worker)
   }
 
   /// The comparison so far; `nil` if no result of the plugin was recorded.
-  public var verification: Verification? { result.noted > 0 ? result : nil }
+  package var verification: Verification? { result.noted > 0 ? result : nil }
 
   /// Processes the next event of the source, after the plugin was called with it.
   ///
   /// - Parameter report: returns the plugin's current report; called only to compare it.
-  public mutating func process(_ recorded: RecordedEvent, report: () -> Value) {
+  package mutating func process(_ recorded: RecordedEvent, report: () -> Value) {
     guard recorded.event.hook == .report else {
       events += 1
       last = recorded

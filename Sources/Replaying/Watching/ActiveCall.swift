@@ -10,9 +10,9 @@ import TaskLogPlugin
 ///
 /// The memory is a file: it starts with words of 64 bits, followed by the names of plugins, each
 /// written once and identified by its offset.
-public final class ActiveCall {
+package final class ActiveCall {
   /// The kind of a call that is not a call of a hook.
-  public enum Step: Int, Sendable, CaseIterable {
+  package enum Step: Int, Sendable, CaseIterable {
     case loading, initializing, starting, settingUp, reporting, checkpointing, restoring
 
     var word: UInt64 { UInt64(Hook.known.count + 1 + rawValue) }
@@ -30,7 +30,7 @@ public final class ActiveCall {
   }
 
   /// The minimum initial size of the file in bytes.
-  public static let size = 4096
+  package static let size = 4096
 
   private let words: UnsafeMutablePointer<UInt64>
   private let descriptor: Int32?
@@ -38,7 +38,7 @@ public final class ActiveCall {
   private var names: [String: UInt64] = [:]
 
   /// Creates an instance in private memory.
-  public init() {
+  package init() {
     words = .allocate(capacity: Self.size / 8)
     words.initialize(repeating: 0, count: Self.size / 8)
     descriptor = nil
@@ -48,7 +48,7 @@ public final class ActiveCall {
   ///
   /// - Parameter descriptor: a file that is at least a page long, open for reading and writing. It
   ///   stays open.
-  public init?(descriptor: Int32) {
+  package init?(descriptor: Int32) {
     let memory = mmap(nil, Self.size, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0)
     guard let memory, memory != MAP_FAILED else { return nil }
     words = memory.bindMemory(to: UInt64.self, capacity: Self.size / 8)
@@ -62,7 +62,7 @@ public final class ActiveCall {
   // MARK: - Replaying process
 
   /// Returns the word that identifies a plugin.
-  public func label(_ plugin: String) -> UInt64 {
+  package func label(_ plugin: String) -> UInt64 {
     guard let descriptor else { return 1 }
     if let word = names[plugin] { return word }
     let bytes = Array(plugin.utf8.prefix(1000)) + [0]
@@ -80,7 +80,7 @@ public final class ActiveCall {
   }
 
   /// Records that another call of a plugin is about to start.
-  public func begin(_ label: UInt64, _ step: Step, seq: Int64 = 0) {
+  package func begin(_ label: UInt64, _ step: Step, seq: Int64 = 0) {
     begin(label, step.word, seq)
   }
 
@@ -94,30 +94,30 @@ public final class ActiveCall {
 
   /// Records that the call has returned.
   @inline(__always)
-  public func end() {
+  package func end() {
     words[Word.plugin] = 0
   }
 
   // MARK: - Watching process
 
   /// A call in progress.
-  public struct Call: Sendable, Equatable {
-    public var plugin: String
+  package struct Call: Sendable, Equatable {
+    package var plugin: String
     /// The hook, or the name of the step.
-    public var what: String
+    package var what: String
     /// The seq of the event; `nil` if there is none.
-    public var seq: Int64?
+    package var seq: Int64?
     /// The number of this call.
-    public var number: UInt64
+    package var number: UInt64
   }
 
   /// The number of calls, and whether the last is in progress.
-  public var progress: (calls: UInt64, isInside: Bool) {
+  package var progress: (calls: UInt64, isInside: Bool) {
     (words[Word.count], words[Word.plugin] != 0)
   }
 
   /// The current call; `nil` between calls.
-  public var call: Call? {
+  package var call: Call? {
     let label = words[Word.plugin]
     guard label != 0, let descriptor else { return nil }
     var bytes = [UInt8](repeating: 0, count: 1001)

@@ -3,7 +3,7 @@ import LogAnalysis
 import TaskLogPlugin
 
 /// The formats of other tools in which runs can be exported.
-public enum ExportFormat: String, Sendable, CaseIterable {
+package enum ExportFormat: String, Sendable, CaseIterable {
   /// Perfetto TrackEvents, as protocol buffers.
   case perfetto
   /// The JSON of Chrome's `about:tracing`.
@@ -23,7 +23,7 @@ public enum ExportFormat: String, Sendable, CaseIterable {
 /// The log is read once, in short transactions, and the output is written in chunks. The same log
 /// gives the same bytes. Memory grows with the number of tasks in progress at a time and, by a few
 /// bytes each, with the number of keys; traces and spans need the dependencies of all tasks, too.
-public struct Export {
+package struct Export {
   /// A log and its selected runs.
   public struct Part {
     public var name: String
@@ -43,14 +43,14 @@ public struct Export {
   }
 
   /// The number of keys that a reader should keep for an export: those of the tasks in progress.
-  public static let keptKeys = 1 << 18
+  package static let keptKeys = 1 << 18
 
-  public var format: ExportFormat
-  public var parts: [Part]
+  package var format: ExportFormat
+  package var parts: [Part]
   /// With `dask`: writes the rectangles drawn from the records, instead of the records.
-  public var asRectangles = false
+  package var asRectangles = false
 
-  public init(_ format: ExportFormat, _ parts: [Part]) {
+  package init(_ format: ExportFormat, _ parts: [Part]) {
     self.format = format
     self.parts = parts
   }
@@ -59,7 +59,7 @@ public struct Export {
   ///   - output: receives the output in chunks.
   ///   - progress: receives the number of events read so far.
   /// - Throws: `LogError`, and errors of the output.
-  public func write(
+  package func write(
     to output: @escaping ([UInt8]) throws -> Void, progress: (Int64) -> Void = { _ in }
   ) throws -> ExportTally {
     var tally = ExportTally()
@@ -123,37 +123,37 @@ public struct Export {
 }
 
 /// The counts of an export.
-public struct ExportTally {
+package struct ExportTally {
   /// Events that were read.
-  public internal(set) var events: Int64 = 0
-  public internal(set) var written = TraceCounts()
+  package internal(set) var events: Int64 = 0
+  package internal(set) var written = TraceCounts()
   /// Events known to be missing from the log.
-  public internal(set) var missing: Int64 = 0
+  package internal(set) var missing: Int64 = 0
   /// Events with references to rows that are not in the file.
-  public internal(set) var damaged = 0
+  package internal(set) var damaged = 0
   /// Events that came before their causes.
-  public internal(set) var outOfOrder = 0
+  package internal(set) var outOfOrder = 0
   /// Ends of tasks that the format cannot represent.
-  public internal(set) var skipped = 0
+  package internal(set) var skipped = 0
   /// The reason why they were skipped.
-  public internal(set) var skippedBecause = ""
+  package internal(set) var skippedBecause = ""
   /// Runs that died or are still running.
-  public internal(set) var unclosed: [(log: String, run: RunInfo)] = []
+  package internal(set) var unclosed: [(log: String, run: RunInfo)] = []
 }
 
 /// The counts of written objects by kind.
-public struct TraceCounts {
-  public internal(set) var slices = 0
-  public internal(set) var openSlices = 0
-  public internal(set) var failedSlices = 0
-  public internal(set) var flows = 0
-  public internal(set) var failures = 0
-  public internal(set) var gaps = 0
-  public internal(set) var graphs = 0
-  public internal(set) var lives = 0
-  public internal(set) var spans = 0
-  public internal(set) var links = 0
-  public internal(set) var rows = 0
+package struct TraceCounts {
+  package internal(set) var slices = 0
+  package internal(set) var openSlices = 0
+  package internal(set) var failedSlices = 0
+  package internal(set) var flows = 0
+  package internal(set) var failures = 0
+  package internal(set) var gaps = 0
+  package internal(set) var graphs = 0
+  package internal(set) var lives = 0
+  package internal(set) var spans = 0
+  package internal(set) var links = 0
+  package internal(set) var rows = 0
 
   mutating func add(_ other: TraceCounts) {
     for field: WritableKeyPath<TraceCounts, Int> in [

@@ -3,19 +3,19 @@ import EventLog
 import TaskLogPlugin
 
 /// Writes an HTML page about a run. The page needs no network, and contains its data.
-public enum ReportPage {
+package enum ReportPage {
   /// The default size limit in bytes, so that a page can be mailed and opened. A larger page omits
   /// details, and reports that.
-  public static let sizeLimit = 60_000_000
+  package static let sizeLimit = 60_000_000
 
   /// Runs that are shown together as one.
-  public struct Side {
-    public var reader: LogReader
-    public var runs: [RunInfo]
+  package struct Side {
+    package var reader: LogReader
+    package var runs: [RunInfo]
     /// The name to show in the page.
-    public var name: String
+    package var name: String
 
-    public init(reader: LogReader, runs: [RunInfo], name: String) {
+    package init(reader: LogReader, runs: [RunInfo], name: String) {
       self.reader = reader
       self.runs = runs
       self.name = name
@@ -23,12 +23,12 @@ public enum ReportPage {
   }
 
   /// The counts of a written page.
-  public struct Result: Sendable {
-    public var bytes = 0
-    public var tasks = 0
-    public var spans = 0
-    public var shortenedKeys = 0
-    public var omittedEvents = 0
+  package struct Result: Sendable {
+    package var bytes = 0
+    package var tasks = 0
+    package var spans = 0
+    package var shortenedKeys = 0
+    package var omittedEvents = 0
   }
 
   /// - Parameters:
@@ -37,7 +37,7 @@ public enum ReportPage {
   ///   - limit: the size above which details are omitted, in bytes.
   ///   - show: called with the number of events read.
   /// - Throws: `LogError`, `ReportingError`.
-  public static func write(
+  package static func write(
     _ sides: [Side], to path: String, version: String, limit: Int = sizeLimit,
     show: (Int64) -> Void = { _ in }
   ) throws -> Result {

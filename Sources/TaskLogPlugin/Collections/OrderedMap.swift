@@ -128,7 +128,7 @@ public struct OrderedMap<Key: Hashable, Value> {
 
   /// Reserves room for a total number of entries.
   @inlinable
-  public mutating func reserveCapacity(_ count: Int) {
+  package mutating func reserveCapacity(_ count: Int) {
     entries.reserveCapacity(count)
     guard count > Self.searched, index == nil || isEmpty else { return }
     index = IndexTable(capacity: count)
@@ -139,7 +139,7 @@ public struct OrderedMap<Key: Hashable, Value> {
 
   @inlinable
   @discardableResult
-  public mutating func removeValue(forKey key: Key) -> Value? {
+  package mutating func removeValue(forKey key: Key) -> Value? {
     let hash = hash(key)
     guard let position = position(of: key, hash) else { return nil }
     index?.remove(hash, position)
@@ -156,7 +156,7 @@ public struct OrderedMap<Key: Hashable, Value> {
   }
 
   @inlinable
-  public mutating func removeAll() {
+  package mutating func removeAll() {
     self = OrderedMap()
   }
 
@@ -170,7 +170,7 @@ public struct OrderedMap<Key: Hashable, Value> {
 
   /// Removes and returns the entry that was inserted last.
   @inlinable
-  public mutating func popLast() -> (key: Key, value: Value)? {
+  package mutating func popLast() -> (key: Key, value: Value)? {
     while let last = entries.popLast() {
       head = Swift.min(head, entries.count)
       guard let last else { continue }

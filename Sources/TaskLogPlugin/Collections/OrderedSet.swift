@@ -65,7 +65,7 @@ public struct OrderedSet<Element: AnyObject> {
   }
 
   @inlinable
-  public mutating func insert(_ element: Element) {
+  package mutating func insert(_ element: Element) {
     switch storage {
     case .none: storage = .one(element)
     case .one(let only):
@@ -91,7 +91,7 @@ public struct OrderedSet<Element: AnyObject> {
   }
 
   @inlinable
-  public mutating func remove(_ element: Element) {
+  package mutating func remove(_ element: Element) {
     switch storage {
     case .none: break
     case .one(let only):
@@ -110,7 +110,7 @@ public struct OrderedSet<Element: AnyObject> {
   }
 
   @inlinable
-  public mutating func removeAll() {
+  package mutating func removeAll() {
     storage = .none
   }
 }

@@ -1,18 +1,18 @@
 /// Why a text is not JSON of a log.
-public struct JSONError: Error, Sendable, CustomStringConvertible {
+package struct JSONError: Error, Sendable, CustomStringConvertible {
   /// The offset in bytes.
-  public var offset: Int
-  public var reason: String
+  package var offset: Int
+  package var reason: String
 
-  public var description: String { "not JSON at byte \(offset): \(reason)" }
+  package var description: String { "not JSON at byte \(offset): \(reason)" }
 }
 
 /// Reads the log's lossless JSON, the inverse of `JSONWriter`.
 ///
 /// A recursive descent over bytes that never traps: depth is bounded, every read is checked.
-public struct JSONReader {
+package struct JSONReader {
   /// Deeper nesting than this is an error. `JSONWriter` never reaches it.
-  public static let maximumDepth = 512
+  package static let maximumDepth = 512
 
   let bytes: UnsafeBufferPointer<UInt8>
   var position = 0
@@ -43,7 +43,7 @@ public struct JSONReader {
   ///   - opensShared: whether `{"$shared": [number, value]}` is read as the value. Code that writes
   ///     the value again needs the numbers.
   /// - Throws: `JSONError`.
-  public static func value(
+  package static func value(
     _ text: String, blob: ((String) -> [UInt8]?)? = nil, opensShared: Bool = true
   ) throws(JSONError) -> Value {
     var text = text
@@ -348,7 +348,7 @@ public struct JSONReader {
 
 extension Value {
   /// The integer with these decimal digits, of any size; `nil` if they are not canonical.
-  public init?(digits: String) {
+  package init?(digits: String) {
     if let value = Int64(digits), String(value) == digits {
       self = .int(value)
       return

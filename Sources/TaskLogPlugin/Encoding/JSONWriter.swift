@@ -6,14 +6,14 @@
 /// `{"$float": "nan"}`, `{"$int": digits}` beyond 64 bits, `{"$wtf8": base64}`. A value that occurs
 /// several times in an event is `{"$shared": [number, value]}`, the same object wherever the number
 /// is the same, see `JSONWriter+Shared.swift`. `JSONReader` is the inverse.
-public struct JSONWriter {
+package struct JSONWriter {
   /// Deeper nesting than this is replaced by a marked opaque value.
-  public static let maximumDepth = 128
+  package static let maximumDepth = 128
 
   /// The text so far, in UTF-8.
-  public private(set) var output: [UInt8] = []
+  package private(set) var output: [UInt8] = []
   /// The number of values that were replaced by opaque ones.
-  public private(set) var opaqueCount = 0
+  package private(set) var opaqueCount = 0
   /// Stores bytes elsewhere and returns their hash; `nil` keeps them in place.
   let intern: ((UnsafeRawBufferPointer) throws -> String?)?
   /// Whether bytes with this hash are stored there.
@@ -25,7 +25,7 @@ public struct JSONWriter {
 
   /// - Parameter intern: called for each run of bytes; if it returns a hash, `{"$blob": hash}` is
   ///   written in their place.
-  public init(intern: ((UnsafeRawBufferPointer) throws -> String?)? = nil) {
+  package init(intern: ((UnsafeRawBufferPointer) throws -> String?)? = nil) {
     self.init(intern: intern, isStored: nil)
   }
 
@@ -37,7 +37,7 @@ public struct JSONWriter {
   }
 
   /// The JSON of a value.
-  public static func text(_ value: Value) -> String {
+  package static func text(_ value: Value) -> String {
     var writer = JSONWriter()
     // Without an interning function nothing here throws.
     try? writer.write(value)
@@ -45,7 +45,7 @@ public struct JSONWriter {
   }
 
   /// The JSON of a hook's args: positional ones under `$args`, keyword ones by name, in order.
-  public static func text(_ args: Args) -> String {
+  package static func text(_ args: Args) -> String {
     var writer = JSONWriter()
     try? writer.write(args)
     return String(decoding: writer.output, as: UTF8.self)
@@ -59,19 +59,19 @@ public struct JSONWriter {
   /// Appends text that is the log's JSON already.
   package mutating func write(json: UnsafeRawBufferPointer) { output.append(contentsOf: json) }
 
-  public mutating func removeAll() {
+  package mutating func removeAll() {
     output.removeAll(keepingCapacity: true)
     opaqueCount = 0
     forgetShared()
   }
 
   /// - Throws: the errors of the interning function.
-  public mutating func write(_ value: Value) throws {
+  package mutating func write(_ value: Value) throws {
     try write(value, depth: 0)
   }
 
   /// - Throws: the errors of the interning function.
-  public mutating func write(_ args: Args) throws {
+  package mutating func write(_ args: Args) throws {
     let content = args.content
     raw("{")
     var first = true

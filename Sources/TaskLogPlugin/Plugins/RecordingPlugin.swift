@@ -11,7 +11,7 @@ public struct Source: Sendable, Hashable {
   /// A worker's name.
   public var name: Value
 
-  public init(kind: Kind, id: String, address: String, name: Value = .null) {
+  package init(kind: Kind, id: String, address: String, name: Value = .null) {
     self.kind = kind
     self.id = id
     self.address = address
@@ -40,7 +40,7 @@ extension RecordingPlugin {
 }
 
 /// A plugin that belongs to a recorder: it is not listed among the reports of a run.
-public protocol RecorderInternal: Plugin {}
+package protocol RecorderInternal: Plugin {}
 
 /// Receives the events of one source in order, from one thread at a time.
 public protocol EventChannel: AnyObject, Sendable {

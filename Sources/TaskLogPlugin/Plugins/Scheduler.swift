@@ -12,7 +12,7 @@ public final class Scheduler {
   ///   - id: the scheduler's source id.
   ///   - actions: what plugins may do to the scheduler; `nil` in a replay.
   ///   - readState: returns the state as of the current event.
-  public init(
+  package init(
     id: String, actions: (any SchedulerActions)? = nil, readState: @escaping () -> SchedulerState
   ) {
     self.id = id
@@ -82,7 +82,7 @@ public final class Worker {
   ///   - address: the worker's address.
   ///   - name: the worker's name.
   ///   - readState: returns the state as of the current event.
-  public init(id: String, address: String, name: Value, readState: @escaping () -> WorkerState) {
+  package init(id: String, address: String, name: Value, readState: @escaping () -> WorkerState) {
     self.id = id
     self.address = address
     self.name = name

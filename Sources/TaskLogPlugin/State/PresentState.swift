@@ -11,8 +11,8 @@ extension SchedulerState {
       }
       let worker = WorkerInfo(facts: snapshot)
       worker.take(status: value)
+      totalThreads &+= snapshot.nthreads &- (workers[snapshot.address]?.nthreads ?? 0)
       workers[snapshot.address] = worker
-      totalThreads &+= snapshot.nthreads
     }
     recordRunning()
     if case .dict(let entries)? = attached["clients"] {

@@ -23,9 +23,9 @@ public final class SchedulerState {
   /// The number of transitions so far.
   @exclusivity(unchecked) public internal(set) var transitionCounter: Int64 = 0
   /// The number of events that did not match the state. 0 for a complete log of this engine.
-  @exclusivity(unchecked) public internal(set) var mismatchCount = 0
+  @exclusivity(unchecked) package internal(set) var mismatchCount = 0
   /// Parts of the state that the log does not contain; empty for a live state.
-  public let unknown: [UnavailableState]
+  package let unknown: [UnavailableState]
 
   /// Forgotten tasks, kept until plugins have been called.
   @exclusivity(unchecked) private var forgottenTasks: [TaskState] = []
@@ -44,7 +44,7 @@ public final class SchedulerState {
 
   let totals = StateTotals()
 
-  public init(unknown: [UnavailableState] = []) {
+  package init(unknown: [UnavailableState] = []) {
     self.unknown = unknown
   }
 
@@ -65,7 +65,7 @@ public final class SchedulerState {
   /// Changes the state by one event of the scheduler.
   ///
   /// Call the plugins and then `settle()` afterwards.
-  public func apply(_ event: Event) {
+  package func apply(_ event: Event) {
     switch event.hook {
     case .transition: applyTransition(event)
     case .updateGraph: applyUpdateGraph(event)
@@ -86,7 +86,7 @@ public final class SchedulerState {
   }
 
   /// Removes forgotten tasks, which had to stay until plugins were called.
-  public func settle() {
+  package func settle() {
     guard !forgottenTasks.isEmpty else { return }
     lastTask = nil
     for task in forgottenTasks {

@@ -106,7 +106,7 @@ public enum WorkerStatus: String, Sendable {
 
 /// A worker as the scheduler knows it: Dask's `scheduler.WorkerState`.
 public final class WorkerInfo {
-  public let facts: WorkerSnapshot
+  package let facts: WorkerSnapshot
   public var address: String { facts.address }
   public var nthreads: Int { facts.nthreads }
 
@@ -134,7 +134,7 @@ public final class WorkerInfo {
   }
 
   /// Whether it has enough of each resource for a task, if it ran no other.
-  public func supplies(_ restrictions: [Resource]) -> Bool {
+  package func supplies(_ restrictions: [Resource]) -> Bool {
     restrictions.allSatisfy { required in
       facts.resources.contains { $0.name == required.name && $0.amount >= required.amount }
     }

@@ -34,10 +34,10 @@ public enum UnavailableState: String, Sendable, CaseIterable {
 
 extension SchedulerState {
   /// Whether the log contains this part of the state; always true live.
-  public func knows(_ fact: UnavailableState) -> Bool { !unknown.contains(fact) }
+  package func knows(_ fact: UnavailableState) -> Bool { !unknown.contains(fact) }
 }
 
 extension WorkerState {
   /// Whether the log contains this part of the state; always true live.
-  public func knows(_ fact: UnavailableState) -> Bool { !unknown.contains(fact) }
+  package func knows(_ fact: UnavailableState) -> Bool { !unknown.contains(fact) }
 }

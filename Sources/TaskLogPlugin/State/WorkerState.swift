@@ -59,19 +59,19 @@ public final class WorkerState {
   /// Every task known here, in the order of arrival.
   @exclusivity(unchecked) public internal(set) var tasks = OrderedMap<Key, WorkerTaskState>()
   /// The worker's snapshot when it joined; `nil` before its first event.
-  @exclusivity(unchecked) public internal(set) var facts: WorkerSnapshot?
+  @exclusivity(unchecked) package internal(set) var facts: WorkerSnapshot?
   /// The number of transitions so far.
   @exclusivity(unchecked) public internal(set) var transitionCounter: Int64 = 0
   /// The number of events that did not match the state. 0 for a complete log of this engine.
-  @exclusivity(unchecked) public internal(set) var mismatchCount = 0
+  @exclusivity(unchecked) package internal(set) var mismatchCount = 0
   /// Parts of the state that the log does not contain; empty for a live state.
-  public let unknown: [UnavailableState]
+  package let unknown: [UnavailableState]
 
   @exclusivity(unchecked) private var forgottenTasks: [WorkerTaskState] = []
   /// The last task that was looked up: events of one task often follow each other.
   @exclusivity(unchecked) private var lastTask: WorkerTaskState?
 
-  public init(facts: WorkerSnapshot? = nil, unknown: [UnavailableState] = []) {
+  package init(facts: WorkerSnapshot? = nil, unknown: [UnavailableState] = []) {
     self.facts = facts
     self.unknown = unknown
   }
@@ -83,7 +83,7 @@ public final class WorkerState {
   /// Changes the state by one event of the worker.
   ///
   /// Call the plugins and then `settle()` afterwards.
-  public func apply(_ event: Event) {
+  package func apply(_ event: Event) {
     switch event.hook {
     case .setup, .attach:
       if case .worker(let snapshot) = event.snapshot.decoded { self.facts = snapshot }
@@ -95,7 +95,7 @@ public final class WorkerState {
   }
 
   /// Removes forgotten tasks, which had to stay until plugins were called.
-  public func settle() {
+  package func settle() {
     guard !forgottenTasks.isEmpty else { return }
     lastTask = nil
     for task in forgottenTasks {

@@ -8,7 +8,7 @@ public struct Args: Sendable {
     public var name: String
     public var value: Value
 
-    public init(_ name: String, _ value: Value) {
+    package init(_ name: String, _ value: Value) {
       self.name = name
       self.value = value
     }
@@ -20,7 +20,7 @@ public struct Args: Sendable {
     /// In the order of the call.
     public var named: [Argument]
 
-    public init(positional: [Value] = [], named: [Argument] = []) {
+    package init(positional: [Value] = [], named: [Argument] = []) {
       self.positional = positional
       self.named = named
     }
@@ -49,22 +49,22 @@ public struct Args: Sendable {
   }
 
   /// No args.
-  public static let none = Args()
+  @usableFromInline package static let none = Args()
 
-  public init() {
+  package init() {
     storage = .empty
   }
 
-  public init(_ content: Content) {
+  package init(_ content: Content) {
     storage = content.positional.isEmpty && content.named.isEmpty ? .empty : .content(content)
   }
 
-  public init(positional: [Value] = [], named: [Argument]) {
+  package init(positional: [Value] = [], named: [Argument]) {
     self.init(Content(positional: positional, named: named))
   }
 
   /// Args as encoded in a log.
-  public init(json: EncodedJSON) {
+  package init(json: EncodedJSON) {
     storage = .encoded(json)
   }
 
@@ -108,7 +108,7 @@ public struct Args: Sendable {
   }
 
   /// The JSON of the log.
-  public var json: String {
+  package var json: String {
     if case .encoded(let json) = storage { return json.text }
     return JSONWriter.text(self)
   }
@@ -158,10 +158,10 @@ extension Args: Equatable {
 
 /// JSON of a log, with access to the bytes that were interned elsewhere in the log.
 public struct EncodedJSON: Sendable {
-  public let text: String
+  package let text: String
   let blobs: (any BlobSource)?
 
-  public init(_ text: String, blobs: (any BlobSource)? = nil) {
+  package init(_ text: String, blobs: (any BlobSource)? = nil) {
     self.text = text
     self.blobs = blobs
   }
@@ -170,7 +170,7 @@ public struct EncodedJSON: Sendable {
   package func blob(hash: String) -> [UInt8]? { blobs?.blob(hash: hash) }
 
   /// - Throws: `JSONError`.
-  public func value() throws(JSONError) -> Value {
+  package func value() throws(JSONError) -> Value {
     var text = text
     let result: Result<Value, JSONError> = text.withUTF8 { bytes in
       var reader = JSONReader(bytes, blobs: blobs)
@@ -181,7 +181,7 @@ public struct EncodedJSON: Sendable {
 }
 
 /// Provides interned bytes.
-public protocol BlobSource: AnyObject, Sendable {
+package protocol BlobSource: AnyObject, Sendable {
   /// The bytes with this hash; `nil` if there are none or they cannot be read.
   func blob(hash: String) -> [UInt8]?
 }

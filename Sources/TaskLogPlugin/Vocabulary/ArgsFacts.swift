@@ -13,7 +13,7 @@ public struct RunReport: Sendable, FieldEncodable {
   public var thread: Int64
   public var startStops: [StartStop]
 
-  public init(
+  package init(
     worker: String, nbytes: Int64, type: String, typeName: String, thread: Int64,
     startStops: [StartStop]
   ) {
@@ -51,7 +51,7 @@ public struct ComputeRequest: Sendable, FieldEncodable {
   /// The resources that it uses while it runs.
   public var resourceRestrictions: [Resource]
 
-  public init(
+  package init(
     priority: Priority?, whoHas: [(Key, [String])], annotations: [Value.Entry]?,
     resourceRestrictions: [Resource] = []
   ) {
@@ -72,7 +72,7 @@ public struct ComputeRequest: Sendable, FieldEncodable {
   }
 
   /// Holders by key, in the form of Dask's messages.
-  public static func value(_ whoHas: [(Key, [String])]) -> Value {
+  package static func value(_ whoHas: [(Key, [String])]) -> Value {
     .dict(
       whoHas.map { key, addresses in
         Value.Entry(key.value, .list(addresses.map(Value.string)))
@@ -94,7 +94,7 @@ public struct GraphSubmission: Sendable, FieldEncodable {
   /// Keys and priorities of the tasks that were known before.
   public var known: [GraphTask]
 
-  public init(
+  package init(
     client: String, keys: [Key], tasks: [Key], annotations: Value, added: [GraphTask],
     known: [GraphTask] = []
   ) {
@@ -130,19 +130,19 @@ package struct ClientKeys: Sendable, FieldEncodable {
 }
 
 extension Args {
-  public static func run(_ report: RunReport) -> Args { Args(storage: .run(report)) }
-  public static func compute(_ request: ComputeRequest) -> Args { Args(storage: .compute(request)) }
-  public static func graph(_ submission: GraphSubmission) -> Args {
+  package static func run(_ report: RunReport) -> Args { Args(storage: .run(report)) }
+  package static func compute(_ request: ComputeRequest) -> Args { Args(storage: .compute(request)) }
+  package static func graph(_ submission: GraphSubmission) -> Args {
     Args(storage: .graph(submission))
   }
 
   /// Args with a client and some of its keys.
-  public static func keys(_ keys: [Key], of client: String) -> Args {
+  package static func keys(_ keys: [Key], of client: String) -> Args {
     Args(storage: .keys(ClientKeys(client: client, keys: keys)))
   }
 
   /// The worker that the args name.
-  public var worker: String? {
+  package var worker: String? {
     if case .run(let report) = storage { return report.worker }
     return self["worker"]?.string
   }

@@ -17,10 +17,10 @@ public struct Event: Sendable, Equatable {
   /// The run of the task concerned: Dask's `run_id`, incremented by the scheduler.
   public var taskRunID: Int64?
   public var args: Args
-  public var snapshot: Snapshot
+  @usableFromInline package var snapshot: Snapshot
 
   @inlinable
-  public init(
+  package init(
     _ hook: Hook, time: Int64, key: Key? = nil, start: State? = nil, finish: State? = nil,
     stimulusID: String? = nil, worker: String? = nil, taskRunID: Int64? = nil,
     args: Args = .none, snapshot: Snapshot = .none

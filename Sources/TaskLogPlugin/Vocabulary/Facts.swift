@@ -11,7 +11,7 @@ public struct StartStop: Sendable, Hashable, FieldEncodable {
   /// The worker that a transfer came from.
   public var source: String?
 
-  public init(action: String, start: Double, stop: Double, source: String? = nil) {
+  package init(action: String, start: Double, stop: Double, source: String? = nil) {
     self.action = action
     self.start = start
     self.stop = stop
@@ -19,7 +19,7 @@ public struct StartStop: Sendable, Hashable, FieldEncodable {
   }
 
   /// The dictionary that Dask passes in `startstops`.
-  public var value: Value { fields }
+  package var value: Value { fields }
 
   package func write<Sink: FieldEncoder & ~Copyable>(to sink: inout Sink) {
     sink.field(SpanField.action, action)
@@ -48,7 +48,7 @@ public struct Resource: Sendable, Hashable {
   }
 
   /// Several resources as Dask's dictionary, whole amounts as integers.
-  public static func value(_ resources: [Resource]) -> Value {
+  package static func value(_ resources: [Resource]) -> Value {
     .dict(
       resources.map { resource in
         let amount = Int64(exactly: resource.amount).map(Value.int) ?? .double(resource.amount)
@@ -57,7 +57,7 @@ public struct Resource: Sendable, Hashable {
   }
 
   /// The resources of such a dictionary.
-  public static func list(_ value: Value?) -> [Resource] {
+  package static func list(_ value: Value?) -> [Resource] {
     guard case .dict(let entries)? = value else { return [] }
     return entries.compactMap { entry in
       guard let name = entry.key.string, let amount = entry.value.number else { return nil }
@@ -83,7 +83,7 @@ public struct GraphTask: Sendable, Hashable {
   /// The resources that a worker must have to run it.
   public var resourceRestrictions: [Resource]
 
-  public init(
+  package init(
     key: Key, dependencies: [Key] = [], priority: Priority? = nil,
     annotations: [Value.Entry] = [], retries: Int = 0, workerRestrictions: [String] = [],
     looseRestrictions: Bool = false, resourceRestrictions: [Resource] = []
@@ -113,7 +113,7 @@ public struct WorkerSnapshot: Sendable, Hashable {
   /// The resources that its tasks can use.
   public var resources: [Resource]
 
-  public init(
+  package init(
     address: String, name: Value, serverID: String, nthreads: Int, memoryLimit: Int64 = 0,
     pid: Int64 = 0, host: String = "", resources: [Resource] = []
   ) {
@@ -131,25 +131,25 @@ public struct WorkerSnapshot: Sendable, Hashable {
 /// The changes of a task by a transition, other than its state.
 public struct TaskSnapshot: Sendable, Hashable {
   /// Size of the result in bytes.
-  public var nbytes: Int64?
-  public var typeName: String?
-  public var exceptionText: String?
-  public var tracebackText: String?
-  public var startStops: [StartStop]
+  package var nbytes: Int64?
+  package var typeName: String?
+  package var exceptionText: String?
+  package var tracebackText: String?
+  package var startStops: [StartStop]
   /// The worker that a result is being fetched from.
-  public var comingFrom: String?
+  package var comingFrom: String?
   /// The task that a transfer was made for.
-  public var cause: Key?
-  public var retries: Int?
-  public var suspicious: Int?
+  package var cause: Key?
+  package var retries: Int?
+  package var suspicious: Int?
   /// The previous activity of a cancelled or resumed task, if it has changed.
-  public var previous: State?
+  package var previous: State?
   /// The actual state of a worker's task, if the hook was called with another one.
-  public var state: State?
+  package var state: State?
   /// The number of transitions so far, if some of them were not reported.
-  public var counter: Int64?
+  package var counter: Int64?
 
-  public init(
+  package init(
     nbytes: Int64? = nil, typeName: String? = nil, exceptionText: String? = nil,
     tracebackText: String? = nil, startStops: [StartStop] = [], comingFrom: String? = nil,
     cause: Key? = nil, retries: Int? = nil, suspicious: Int? = nil, previous: State? = nil,

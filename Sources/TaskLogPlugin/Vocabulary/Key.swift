@@ -57,7 +57,7 @@ public struct Key: Sendable, Hashable {
   }
 
   /// A key as stored in a log.
-  public init(text: String, typed: String) {
+  package init(text: String, typed: String) {
     storage = Storage(text: text, form: typed.isEmpty ? .plain : .typed(typed))
   }
 

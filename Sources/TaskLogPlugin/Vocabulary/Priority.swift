@@ -13,11 +13,11 @@ public struct Priority: Sendable, Hashable, Comparable {
   public var count: Int { Int(length) }
 
   /// - Parameter values: at most four; further ones are ignored.
-  public init(_ values: [Double]) {
+  package init(_ values: [Double]) {
     for value in values.prefix(4) { append(value) }
   }
 
-  public init(_ first: Double, _ second: Double, _ third: Double) {
+  package init(_ first: Double, _ second: Double, _ third: Double) {
     append(first)
     append(second)
     append(third)
@@ -37,7 +37,7 @@ public struct Priority: Sendable, Hashable, Comparable {
   }
 
   /// This priority with one more field appended.
-  public func appending(_ value: Double) -> Priority {
+  package func appending(_ value: Double) -> Priority {
     var longer = self
     longer.append(value)
     return longer
@@ -66,7 +66,7 @@ public struct Priority: Sendable, Hashable, Comparable {
   }
 
   /// The tuple, with whole numbers as integers.
-  public var value: Value {
+  package var value: Value {
     .tuple(
       values.map { field in
         Int64(exactly: field).map(Value.int) ?? .double(field)
@@ -74,7 +74,7 @@ public struct Priority: Sendable, Hashable, Comparable {
   }
 
   /// The priority of a value that is a tuple or list of numbers.
-  public init?(_ value: Value) {
+  package init?(_ value: Value) {
     guard let elements = value.elements else { return nil }
     let numbers = elements.compactMap(\.number)
     guard numbers.count == elements.count else { return nil }

@@ -14,7 +14,7 @@ public indirect enum Snapshot: Sendable {
   case other(Value)
 
   /// The decoded snapshot.
-  public var decoded: Snapshot {
+  package var decoded: Snapshot {
     guard case .encoded(let json) = self else { return self }
     if let snapshot = Snapshot(fast: json) { return snapshot }
     guard let value = try? json.value() else { return .other(.opaque("unreadable")) }
@@ -36,7 +36,7 @@ public indirect enum Snapshot: Sendable {
   }
 
   /// The value in a log; `nil` if there is no snapshot.
-  public var value: Value? {
+  package var value: Value? {
     switch self {
     case .none: nil
     case .graph(let tasks): .object([SnapshotKind.graph.description: .list(tasks.map(\.fields))])

@@ -17,7 +17,7 @@ public enum State: Sendable, Hashable {
   ]
 
   /// The index among `known`; `nil` for other states.
-  public var knownIndex: Int? {
+  package var knownIndex: Int? {
     switch self {
     case .released: 0
     case .waiting: 1

@@ -39,12 +39,12 @@ public enum Value: Sendable {
 
 extension Value {
   /// A value that was not recorded, and why (`redacted`, `capped`, `too deep`, `unreadable`).
-  public static func opaque(_ reason: String) -> Value {
+  package static func opaque(_ reason: String) -> Value {
     .tagged("$opaque", .string(reason))
   }
 
   /// Whether a replay cannot reproduce what the live plugin received here.
-  public var isOpaque: Bool {
+  package var isOpaque: Bool {
     switch self {
     case .tagged("$python", let object):
       if case .bytes? = object["pickle"] { return false }
@@ -109,7 +109,7 @@ extension String {
   /// Whether both hold the same bytes. `==` treats canonically equivalent text as equal; keys and
   /// recorded text must not.
   @inlinable
-  public func sameBytes(as other: String) -> Bool {
+  package func sameBytes(as other: String) -> Bool {
     let length = utf8.count
     guard length == other.utf8.count else { return false }
     let isEqual = utf8.withContiguousStorageIfAvailable { own in

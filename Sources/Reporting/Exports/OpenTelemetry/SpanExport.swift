@@ -161,7 +161,7 @@ struct SpanExport: RunVisitor {
     if let stimulus = attempt.stimulusID { attributes.text("tasklog.stimulus_id", stimulus) }
     if let nbytes = attempt.runArgs.nbytes { attributes.number("tasklog.nbytes", nbytes) }
     if let type = attempt.runArgs.typeName { attributes.text("tasklog.typename", type) }
-    if let blamed = attempt.runArgs.blamed { attributes.text("tasklog.blamed", blamed) }
+    if let blamed = attempt.runArgs.blamed { attributes.text("tasklog.cause_key", blamed) }
     switch attempt.outcome {
     case .memory: attributes.text("tasklog.outcome", "memory")
     case .erred: attributes.text("tasklog.outcome", "erred")

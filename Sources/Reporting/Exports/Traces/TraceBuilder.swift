@@ -135,7 +135,7 @@ struct TraceBuilder<Writer: TraceWriter>: RunVisitor {
     if let worker = runArgs.worker { details.append(.text(.worker, worker)) }
     if let exception = runArgs.exception { details.append(.text(.exception, exception)) }
     if let traceback = runArgs.traceback { details.append(.text(.traceback, traceback)) }
-    if let blamed = runArgs.blamed { details.append(.text(.blamed, blamed)) }
+    if let blamed = runArgs.blamed { details.append(.text(.cause, blamed)) }
     writer.instant(key.prefix, at: time, category: "failure", details, on: track)
     figures.failures += 1
   }

@@ -68,7 +68,7 @@ struct TraceDetail {
   enum Name: UInt8, CaseIterable {
     case key = 1
     case worker, attempt, outcome, bytes, type, from, run, exception, traceback, stimulus, count
-    case reason, source, threads, address, thread, blamed
+    case reason, source, threads, address, thread, cause
 
     var text: StaticString {
       switch self {
@@ -89,7 +89,7 @@ struct TraceDetail {
       case .threads: "threads"
       case .address: "address"
       case .thread: "thread"
-      case .blamed: "blamed"
+      case .cause: "cause_key"
       }
     }
   }
