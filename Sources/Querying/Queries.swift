@@ -34,14 +34,8 @@ package enum EventQueries {
     Column("incomplete", rank: 1),
   ]
 
-  /// Writes the runs of a log, or of several files: the parts of a run are merged in file order,
-  /// and runs are numbered across all files.
+  /// Writes runs: the parts of a run are merged in file order.
   ///
-  /// - Throws: `LogError`.
-  public static func runs(_ readers: [LogReader], to writer: inout any RowWriter) throws {
-    try write(RunSegment.runs(in: readers), ofSeveral: readers.count > 1, to: &writer)
-  }
-
   /// - Parameter ofSeveral: whether the runs come from several files and are numbered across them.
   /// - Throws: `LogError`.
   package static func write(

@@ -1,5 +1,6 @@
 import Foundation
 import LogFormat
+import LogMaintenance
 import TaskLogKit
 import TestSupport
 import TestTraits

@@ -1,32 +1,32 @@
 import TaskLogPlugin
 
 /// Which events to read. Values of the same field are joined with OR, different fields with AND.
-public struct EventFilter: Sendable {
+package struct EventFilter: Sendable {
   /// Names or patterns of keys: see `KeyPattern` and `Glob`.
-  public var keys: [String] = []
+  package var keys: [String] = []
   /// Names or patterns of prefixes of keys.
-  public var prefixes: [String] = []
+  package var prefixes: [String] = []
   /// Names or patterns of groups of keys.
-  public var groups: [String] = []
+  package var groups: [String] = []
   /// The start or the finish state is one of these.
-  public var states: [String] = []
-  public var starts: [String] = []
-  public var finishes: [String] = []
+  package var states: [String] = []
+  package var starts: [String] = []
+  package var finishes: [String] = []
   /// Names, addresses or patterns of addresses of workers: those that observed the event, and
   /// those that an event of the scheduler is about.
   package var workers: [String] = []
   /// The kind of source that observed the event.
-  public var sources: [Source.Kind] = []
-  public var hooks: [String] = []
+  package var sources: [Source.Kind] = []
+  package var hooks: [String] = []
   /// Names or patterns of stimuli.
-  public var stimuli: [String] = []
+  package var stimuli: [String] = []
   /// Names or patterns of clients, as in the args.
-  public var clients: [String] = []
+  package var clients: [String] = []
   /// Names, IDs or GLOB patterns of Dask's spans; `tasks` has to select the tasks in them.
-  public var spans: [String] = []
+  package var spans: [String] = []
   /// Only events of these tasks; `nil` for all events.
-  public var tasks: (any TaskSelection)?
-  public var args: [ArgCondition] = []
+  package var tasks: (any TaskSelection)?
+  package var args: [ArgCondition] = []
   /// POSIX extended regular expressions, searched in the JSON of the args.
   package var patterns: [String] = []
   /// Nanoseconds since 1970 UTC, inclusive.

@@ -11,7 +11,7 @@ package struct KeyPattern: Sendable {
   private let glob: Glob
   private let exact: Key?
 
-  public init(_ text: String) {
+  package init(_ text: String) {
     glob = Glob(text)
     exact = Self.exact(text)
   }

@@ -2,7 +2,7 @@ import CSQLite
 import LogFormat
 
 /// Selects events by their task, in ways that SQL cannot express.
-public protocol TaskSelection: AnyObject, Sendable {
+package protocol TaskSelection: AnyObject, Sendable {
   /// Called on the thread that reads the events.
   ///
   /// - Parameters:

@@ -2,15 +2,15 @@ import LogFormat
 import TaskLogPlugin
 
 /// What a recorder was configured not to keep of a run.
-public struct RecordingLimits: Sendable {
+package struct RecordingLimits: Sendable {
   /// Each option in force, with its patterns or its number; before them what was not recorded
   /// because of options, or of an untested version of Dask.
-  public var options: [(name: String, value: String)]
+  package var options: [(name: String, value: String)]
   /// Whether events were filtered on purpose.
   package var isFiltered: Bool
   /// Whether a filter by hook has dropped events: then one change of a task's state need not follow
   /// from the previous one.
-  public var hasHookFilter: Bool
+  package var hasHookFilter: Bool
   /// The version of Dask, if the recorder was not tested with it.
   package var untestedVersion: String?
   /// The kinds of state that were not recorded because of options or of that version.

@@ -13,7 +13,7 @@ package struct RunSegment {
   /// The segments of each run in several files, in the order of the files.
   ///
   /// - Throws: `LogError`.
-  public static func runs(in readers: [LogReader]) throws -> [[RunSegment]] {
+  package static func runs(in readers: [LogReader]) throws -> [[RunSegment]] {
     var runs: [[RunSegment]] = []
     var indexes: [String: Int] = [:]
     for reader in readers {

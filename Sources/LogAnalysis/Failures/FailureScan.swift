@@ -7,7 +7,7 @@ extension LogReader {
   /// - Parameter scope: the part of the run whose failures are passed on; the cause of each is
   ///   searched in all of the run.
   /// - Throws: `LogError`.
-  public func failures(of run: RunInfo, in scope: RunScope? = nil) throws -> RunFailures {
+  package func failures(of run: RunInfo, in scope: RunScope? = nil) throws -> RunFailures {
     try translating {
       guard let range = try range(of: run) else { return RunFailures(self) }
       let sources = try sources(of: run)

@@ -39,14 +39,14 @@ package struct WorkerFailure: Sendable {
 }
 
 /// An exception with the tasks that it failed; a row of the view `error_causes`.
-public struct ErrorCause: Sendable {
-  public var exception: SQLiteValue
-  public var tasks: Int64 = 0
-  public var dependents: Int64 = 0
-  public var workers: Int64 = 0
-  public var firstSeq: Int64
-  public var firstKey: String
-  public var firstTraceback: SQLiteValue = .null
+package struct ErrorCause: Sendable {
+  package var exception: SQLiteValue
+  package var tasks: Int64 = 0
+  package var dependents: Int64 = 0
+  package var workers: Int64 = 0
+  package var firstSeq: Int64
+  package var firstKey: String
+  package var firstTraceback: SQLiteValue = .null
   /// When it first failed a task.
   package var firstTime: Int64
   /// How often one of its tasks had been assigned to a worker before, at most.
@@ -272,7 +272,7 @@ package struct RunFailures {
   /// The tasks that failed on their own, grouped by cause, the most frequent first.
   ///
   /// - Throws: `LogError`.
-  public func causes() throws -> [ErrorCause] { try causes(examples: 0) }
+  package func causes() throws -> [ErrorCause] { try causes(examples: 0) }
 
   /// The same with some of the tasks and workers of each.
   ///

@@ -20,7 +20,7 @@ package struct PathSegment: Sendable {
   /// Its share of the whole chain.
   package var share: SQLiteValue = .null
   /// The event that ended the task.
-  public var seq: Int64
+  package var seq: Int64
 
   /// The part of it that is within a time window; `nil` if none is.
   fileprivate func cut(to window: TimeWindow) -> PathSegment? {
@@ -39,7 +39,7 @@ extension LogReader {
   /// - Parameter scope: the part of the run: the chain ends with its last task, and is cut at the
   ///   edges of its time window. The tasks that this task waited for may be any.
   /// - Throws: `LogError`.
-  public func criticalPath(of run: RunInfo, in scope: RunScope? = nil) throws -> [PathSegment] {
+  package func criticalPath(of run: RunInfo, in scope: RunScope? = nil) throws -> [PathSegment] {
     try translating {
       guard let range = try range(of: run) else { return [] }
       let walk = try PathWalk(self, run, range, scope)

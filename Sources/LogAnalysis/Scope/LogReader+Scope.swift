@@ -6,7 +6,7 @@ extension LogReader {
   /// The part of a run that a filter selects; `nil` if it selects everything.
   ///
   /// - Throws: `ScopeError`, `LogError`.
-  public func scope(of run: RunInfo, _ filter: ScopeFilter) throws -> RunScope? {
+  package func scope(of run: RunInfo, _ filter: ScopeFilter) throws -> RunScope? {
     guard !filter.isEmpty else { return nil }
     return try translating { try ScopeResolver(self, run, filter).scope() }
   }

@@ -11,7 +11,7 @@ import TaskLogPlugin
 /// - A window counts events within it, and cuts durations at its edges.
 ///
 /// Resolved once per command, see `LogReader.scope(of:_:)`; an analysis without one covers all.
-public struct RunScope: Sendable {
+package struct RunScope: Sendable {
   /// The row IDs of the keys of the tasks.
   let tasks: RowIDSet
   /// By index of a worker in `lives`; `nil` for all workers.
@@ -20,20 +20,20 @@ public struct RunScope: Sendable {
   /// Whether tasks are selected by prefix, client or span.
   package let selectsTasks: Bool
   /// By the scheduler's clock, in nanoseconds since 1970 UTC.
-  public let window: TimeWindow
-  public let share: Share
+  package let window: TimeWindow
+  package let share: Share
 
   /// How much of the run it is.
-  public struct Share: Sendable {
-    public var tasks: Int64
-    public var allTasks: Int64
+  package struct Share: Sendable {
+    package var tasks: Int64
+    package var allTasks: Int64
     /// `nil` if it covers all workers.
-    public var workers: Int?
-    public var allWorkers: Int
+    package var workers: Int?
+    package var allWorkers: Int
     /// The part of the run's time; `nil` if it covers all of it.
-    public var time: Double?
+    package var time: Double?
     /// Why it has no task; `nil` if it has some.
-    public var emptyBecause: EmptyReason?
+    package var emptyBecause: EmptyReason?
 
     package init(
       tasks: Int64, allTasks: Int64, workers: Int? = nil, allWorkers: Int = 0, time: Double? = nil,
@@ -48,7 +48,7 @@ public struct RunScope: Sendable {
     }
   }
 
-  public enum EmptyReason: Sendable {
+  package enum EmptyReason: Sendable {
     case noWorker
     /// The log has no key with such a prefix.
     case noPrefix
@@ -102,21 +102,21 @@ public struct RunScope: Sendable {
 }
 
 /// A span of time, both ends inclusive, in nanoseconds since 1970 UTC.
-public struct TimeWindow: Sendable {
-  public var start = Int64.min
-  public var stop = Int64.max
+package struct TimeWindow: Sendable {
+  package var start = Int64.min
+  package var stop = Int64.max
 
   /// All of time.
-  public init() {}
+  package init() {}
 
-  public init(_ start: Int64, _ stop: Int64) {
+  package init(_ start: Int64, _ stop: Int64) {
     (self.start, self.stop) = (start, stop)
   }
 
-  public var isBounded: Bool { start != .min || stop != .max }
+  package var isBounded: Bool { start != .min || stop != .max }
 
   @inline(__always)
-  public func contains(_ time: Int64) -> Bool { start <= time && time <= stop }
+  package func contains(_ time: Int64) -> Bool { start <= time && time <= stop }
 
   @inline(__always)
   func overlaps(_ from: Int64, _ to: Int64) -> Bool { from <= stop && to >= start }
@@ -146,12 +146,12 @@ public struct TimeWindow: Sendable {
 }
 
 /// The scopes of some runs of one log by the numbers of the runs; of a run that is not here, all.
-public struct RunScopes: Sendable {
+package struct RunScopes: Sendable {
   private var scopes: [Int64: RunScope] = [:]
 
-  public init() {}
+  package init() {}
 
-  public subscript(run: RunInfo) -> RunScope? {
+  package subscript(run: RunInfo) -> RunScope? {
     get { scopes[run.number] }
     set { scopes[run.number] = newValue }
   }

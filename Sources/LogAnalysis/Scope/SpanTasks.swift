@@ -6,7 +6,7 @@ import TaskLogPlugin
 /// of an unknown task comes, the graphs that have arrived since are read.
 ///
 /// Unchecked, because only the thread that reads the events uses it.
-public final class SpanTasks: TaskSelection, @unchecked Sendable {
+package final class SpanTasks: TaskSelection, @unchecked Sendable {
   private final class Run {
     var info: RunInfo
     var scan: SubmissionScan
@@ -28,14 +28,14 @@ public final class SpanTasks: TaskSelection, @unchecked Sendable {
   private var runOfSource: [Int64: Int64] = [:]
 
   /// - Throws: `LogError`.
-  public init(path: String, spans: [String]) throws {
+  package init(path: String, spans: [String]) throws {
     reader = try LogReader(path: path)
     var filter = ScopeFilter()
     filter.spans = spans
     self.filter = filter
   }
 
-  public func contains(key: Int64, source: Int64) throws -> Bool {
+  package func contains(key: Int64, source: Int64) throws -> Bool {
     guard let run = try run(ofSource: source) else { return false }
     // A graph arrives before the first event of its tasks.
     if run.known.insert(key), run.scan.inSpans?.contains(key) != true { try readOn(run) }
@@ -45,7 +45,7 @@ public final class SpanTasks: TaskSelection, @unchecked Sendable {
   /// Why a run has no such tasks; `nil` if it has some.
   ///
   /// - Throws: `ScopeError`, `LogError`.
-  public func emptyReason(of info: RunInfo) throws -> RunScope.EmptyReason? {
+  package func emptyReason(of info: RunInfo) throws -> RunScope.EmptyReason? {
     guard let run = try self.run(info.number) else { return .noTask }
     try readOn(run)
     guard !run.scan.spans.isEmpty else { throw ScopeError.noSpans(run: info.number) }

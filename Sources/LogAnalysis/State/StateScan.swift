@@ -121,7 +121,7 @@ extension LogReader {
   ///   - scope: the part of the run; `nil` for all of it. A task that is on a worker outside of it
   ///     is not included.
   /// - Throws: `LogError`.
-  public func whereabouts(
+  package func whereabouts(
     in run: RunInfo, at moment: PointInTime, states isWanted: ((String) -> Bool)? = nil,
     scope: RunScope? = nil
   ) throws -> StateSnapshot {

@@ -175,7 +175,7 @@ extension LogReader {
   ///
   /// - Parameter scope: the part of the run; `nil` for all of it.
   /// - Throws: `LogError`.
-  public func summary(of run: RunInfo, in scope: RunScope? = nil) throws -> RunSummary {
+  package func summary(of run: RunInfo, in scope: RunScope? = nil) throws -> RunSummary {
     try translating {
       var scan = try SummaryScan(self, run, scope)
       return try scan.summary()

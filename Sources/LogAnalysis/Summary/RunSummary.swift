@@ -25,18 +25,18 @@ package struct RunSummary: Sendable {
     package var max: Int64
   }
 
-  public struct Worker: Sendable {
-    public var address: String
-    public var name: String = "null"
-    public var joined: Int64?
-    public var left: Int64?
-    public var nthreads: Int64?
-    public var tasks: Int64 = 0
-    public var failed: Int64 = 0
-    public var nbytes: Int64 = 0
-    public var busySeconds = 0.0
-    public var share: Double?
-    public var occupancy: Double?
+  package struct Worker: Sendable {
+    package var address: String
+    package var name: String = "null"
+    package var joined: Int64?
+    package var left: Int64?
+    package var nthreads: Int64?
+    package var tasks: Int64 = 0
+    package var failed: Int64 = 0
+    package var nbytes: Int64 = 0
+    package var busySeconds = 0.0
+    package var share: Double?
+    package var occupancy: Double?
     /// The time of its threads, in seconds, of which `busySeconds` is a share.
     package var capacitySeconds = 0.0
     /// 1 for the first worker at its address.

@@ -11,7 +11,7 @@ extension LogReader {
   ///   - limit: the number of spans.
   ///   - scopes: the parts of the runs; spans are cut at the edges of their time window.
   /// - Throws: `LogError`.
-  public func eventsWithLongestSpans(
+  package func eventsWithLongestSpans(
     in runs: [RunInfo], action: String?, limit: Int, scopes: RunScopes = RunScopes()
   ) throws -> [Int64] {
     guard limit > 0 else { return [] }

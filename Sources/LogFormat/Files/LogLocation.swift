@@ -8,7 +8,7 @@ import Glibc
 package enum LogLocation {
   /// The type of a log's file system if it is not a known local one: it is, or is treated as, a
   /// network file system.
-  public static func networkFileSystem(of log: String) -> String? {
+  package static func networkFileSystem(of log: String) -> String? {
     let folder = log.parentFolder
     var status = stat()
     guard stat(folder, &status) == 0 else { return nil }

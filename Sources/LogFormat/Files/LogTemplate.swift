@@ -16,7 +16,7 @@ package enum LogTemplate {
   package static func isTemplate(_ path: String) -> Bool { path.contains(mark) }
 
   /// Whether `{run}` is in the name of the file, once, and not in that of a folder.
-  public static func isUsable(_ path: String) -> Bool {
+  package static func isUsable(_ path: String) -> Bool {
     path.lastPathComponent.contains(mark) && parts(of: path) != nil
   }
 
@@ -27,7 +27,7 @@ package enum LogTemplate {
   }
 
   /// The existing logs, the oldest run first, the segments of a run in their order.
-  public static func files(_ template: String) -> [File] {
+  package static func files(_ template: String) -> [File] {
     guard let (head, tail) = parts(of: template.lastPathComponent) else { return [] }
     var files: [File] = []
     for name in (try? FolderListing.names(template.parentFolder)) ?? [] {
@@ -64,7 +64,7 @@ package enum LogTemplate {
   }
 
   /// Creates the folder of the logs of all runs, private to its owner.
-  public static func makeFolder(_ template: String) { mkdir(template.parentFolder, 0o700) }
+  package static func makeFolder(_ template: String) { mkdir(template.parentFolder, 0o700) }
 
   private static func isRun(_ text: Substring) -> Bool {
     text.utf8.count == 36

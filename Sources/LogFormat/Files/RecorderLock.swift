@@ -28,7 +28,7 @@ package final class RecorderLock {
   /// The same in a folder of recorders without a log.
   ///
   /// - Throws: `LogError.cannotWrite`.
-  public init(in parent: String, run: String) throws {
+  package init(in parent: String, run: String) throws {
     guard UntrustedName.isRunID(run) else {
       throw LogError.cannotWrite(path: parent, reason: "'\(run)' is not a valid run id")
     }
@@ -101,7 +101,7 @@ package final class RecorderLock {
 
   /// The folder of a run's recorder, which contains its spool; `nil` if the id, which is untrusted,
   /// would point somewhere else.
-  public static func folder(log path: String, run: String) -> String? {
+  package static func folder(log path: String, run: String) -> String? {
     UntrustedName.isRunID(run) ? parent(ofLog: path) + "/" + run : nil
   }
 
@@ -198,7 +198,7 @@ package final class RecorderLock {
   /// Whether the recorder of a run is alive. If that cannot be determined, because the folder
   /// belongs to another user, it counts as alive: a run that is still recording must never be
   /// reported as dead.
-  public static func isHeld(log path: String, run: String) -> Bool {
+  package static func isHeld(log path: String, run: String) -> Bool {
     guard UntrustedName.isRunID(run) else { return false }
     var descriptor: Int32 = -1
     // The link points to itself for a moment, see `move`; on a busy machine that moment is long. A

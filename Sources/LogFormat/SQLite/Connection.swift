@@ -116,5 +116,5 @@ package final class Connection {
   package var changes: Int32 { sqlite3_changes(handle) }
 
   /// The row ID of the last inserted row.
-  public var lastInsertRowID: Int64 { sqlite3_last_insert_rowid(handle) }
+  package var lastInsertRowID: Int64 { sqlite3_last_insert_rowid(handle) }
 }

@@ -206,7 +206,7 @@ package final class LogPruning {
   }
 
   /// The bytes of a log on disk, including its write-ahead log.
-  public static func bytes(of path: String) -> Int64 {
+  package static func bytes(of path: String) -> Int64 {
     var status = stat()
     let bytes = stat(path, &status) == 0 ? Int64(status.st_size) : 0
     return bytes + Int64(WALPolicy.size(of: path) ?? 0)

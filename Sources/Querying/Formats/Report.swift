@@ -11,7 +11,7 @@ package struct Report {
     /// The maximum number of rows shown to people; machine-readable formats have all.
     package var most = Int.max
     /// Selects the rows shown to people, if these are not the first ones.
-    public var isShown: (([SQLiteValue]) -> Bool)?
+    package var isShown: (([SQLiteValue]) -> Bool)?
     /// The title on a terminal, if units differ there.
     package var terminalTitle: String?
     /// The columns that come first on a terminal, by name.
@@ -81,7 +81,7 @@ package struct Report {
     }
   }
 
-  public var tables: [Table]
+  package var tables: [Table]
   /// Text that a terminal shows before the tables.
   package var text: ((Terminal) throws -> String)?
   /// Whether a terminal shows the tables, too.

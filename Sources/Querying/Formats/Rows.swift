@@ -33,7 +33,7 @@ package struct Column: Sendable {
   /// Columns with higher ranks are dropped first on a narrow terminal; columns with 0 stay.
   package var rank: Int
   /// The minimum width on a narrow terminal.
-  public var leastWidth: Int
+  package var leastWidth: Int
   /// The name on a terminal, if the name tells a unit that is not shown there.
   package var heading: String { kind == .seconds && name == "seconds" ? "duration" : name }
   /// Whether a terminal does not show the column if it is the same in all rows: the run that was
@@ -93,13 +93,13 @@ package enum RowFormat: String, Sendable, CaseIterable {
 }
 
 /// The properties of the output terminal.
-public struct Terminal: Sendable {
-  public var columns: Int
-  public var hasColours: Bool
+package struct Terminal: Sendable {
+  package var columns: Int
+  package var hasColours: Bool
   /// The options that a command shown there needs to read the same log and run, each after a space.
-  public var options: String
+  package var options: String
 
-  public init(columns: Int, hasColours: Bool, options: String = "") {
+  package init(columns: Int, hasColours: Bool, options: String = "") {
     self.columns = columns
     self.hasColours = hasColours
     self.options = options

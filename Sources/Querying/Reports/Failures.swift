@@ -104,7 +104,7 @@ extension Reports {
   ///   - action: only spans of this kind, such as compute or transfer; `nil` for all.
   ///   - scopes: the parts of the runs; spans are cut at the edges of their time window.
   /// - Throws: `LogError`.
-  public static func slowest(
+  package static func slowest(
     _ reader: LogReader, _ runs: [RunInfo], action: String?, limit: Int,
     in scopes: RunScopes = RunScopes()
   ) throws -> Report {

@@ -3,7 +3,7 @@ import LogAnalysis
 
 extension RunScope.Share {
   /// How much of the run is shown, in one line.
-  public var text: String {
+  package var text: String {
     var parts = [
       "\(Self.grouped(tasks)) of \(Self.tasks(allTasks))\(Self.percent(tasks, allTasks))"
     ]
@@ -41,7 +41,7 @@ extension RunScope.Share {
 
 extension RunScope.EmptyReason {
   /// Why nothing is shown of a run, in one line.
-  public func text(_ filter: ScopeFilter, run: RunInfo) -> String {
+  package func text(_ filter: ScopeFilter, run: RunInfo) -> String {
     let name = "run #\(run.number)"
     switch self {
     case .noWorker: return "no worker of \(name) is \(Self.list(filter.workers))"

@@ -46,7 +46,7 @@ extension Reports {
   /// - Parameter scopes: the parts of the runs; the moment is the end of the time window, if there is
   ///   one, and the seconds are those within it.
   /// - Throws: `LogError`.
-  public static func open(
+  package static func open(
     _ reader: LogReader, _ runs: [RunInfo], in scopes: RunScopes = RunScopes()
   ) throws -> Report {
     let all = try runs.map { run in

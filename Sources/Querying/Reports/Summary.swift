@@ -83,7 +83,7 @@ extension Reports {
   ///
   /// - Parameter scopes: the parts of the runs.
   /// - Throws: `LogError`.
-  public static func workers(
+  package static func workers(
     _ reader: LogReader, _ runs: [RunInfo], in scopes: RunScopes = RunScopes()
   ) throws -> Report {
     let summaries = try runs.map { ($0.number, try reader.summary(of: $0, in: scopes[$0])) }

@@ -25,14 +25,14 @@ package enum ExportFormat: String, Sendable, CaseIterable {
 /// bytes each, with the number of keys; traces and spans need the dependencies of all tasks, too.
 package struct Export {
   /// A log and its selected runs.
-  public struct Part {
-    public var name: String
-    public var reader: LogReader
-    public var runs: [RunInfo]
+  package struct Part {
+    package var name: String
+    package var reader: LogReader
+    package var runs: [RunInfo]
     /// The parts of the runs to export.
-    public var scopes: RunScopes
+    package var scopes: RunScopes
 
-    public init(
+    package init(
       name: String, reader: LogReader, runs: [RunInfo], scopes: RunScopes = RunScopes()
     ) {
       self.scopes = scopes
