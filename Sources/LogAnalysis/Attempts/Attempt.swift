@@ -1,4 +1,3 @@
-import LogAnalysis
 import TaskLogPlugin
 
 /// One attempt of a task, from its assignment to a worker to its end.

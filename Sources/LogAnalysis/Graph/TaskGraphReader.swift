@@ -62,7 +62,7 @@ package enum TaskGraphReader {
           hasKey = true
           key = scanner.keyHash()
         } else if scanner.equals(name, "dependencies") {
-          node.offset = scanner.place
+          node.offset = scanner.offset
           scanner.elements { scanner in
             if let dependency = scanner.keyHash() { node.dependencies.append(dependency) }
           }

@@ -1,4 +1,5 @@
 import EventLog
+import LogAnalysis
 import TaskLogPlugin
 
 /// The attempts of all tasks, as `AttemptTracker` derives them, and the path table with their ends.

@@ -1,4 +1,5 @@
 import EventLog
+import LogAnalysis
 
 extension EventFilter {
   /// Selects the tasks in the spans.
