@@ -25,7 +25,9 @@ package final class MessageSender {
     timeoutNanoseconds = timeoutSeconds * 1_000_000_000
   }
 
-  package func add(_ source: Source, number: Int) { _ = batcher.add(source, run: 0, number: number) }
+  package func add(_ source: Source, number: Int) {
+    _ = batcher.add(source, run: 0, number: number)
+  }
 
   /// - Throws: the errors of the connection, `PublishingError`.
   package func send(_ event: Event, source: Int, sourceSeq: Int64) throws {

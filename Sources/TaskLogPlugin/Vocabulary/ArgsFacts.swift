@@ -131,7 +131,9 @@ package struct ClientKeys: Sendable, FieldEncodable {
 
 extension Args {
   package static func run(_ report: RunReport) -> Args { Args(storage: .run(report)) }
-  package static func compute(_ request: ComputeRequest) -> Args { Args(storage: .compute(request)) }
+  package static func compute(_ request: ComputeRequest) -> Args {
+    Args(storage: .compute(request))
+  }
   package static func graph(_ submission: GraphSubmission) -> Args {
     Args(storage: .graph(submission))
   }
