@@ -22,7 +22,7 @@ package final class QueueRecorder {
   private let recorderVersion: String
   /// The origin of the messages, without a password.
   private let origin: String
-  private let isThere: Statement
+  private let existing: EventLookup
   private let gapIsThere: Statement
   private let dataVersion: Statement
 
@@ -65,8 +65,7 @@ package final class QueueRecorder {
     self.recorderVersion = recorderVersion
     writer = try LogWriter(path: path)
     do {
-      isThere = try writer.connection.prepare(
-        "SELECT 1 FROM event WHERE source = ? AND source_seq = ?")
+      existing = try EventLookup(writer.connection)
       gapIsThere = try writer.connection.prepare(
         "SELECT 1 FROM gap WHERE source = ? AND source_seq = ? AND count = ? AND reason = ?")
       dataVersion = try writer.connection.prepare("PRAGMA data_version")
@@ -230,10 +229,7 @@ package final class QueueRecorder {
 
   private func isThere(_ sourceSeq: Int64, _ source: KnownSource) throws -> Bool {
     guard source.isOlder || isShared else { return false }
-    defer { isThere.reset() }
-    try isThere.bind(1, source.number)
-    try isThere.bind(2, sourceSeq)
-    return try isThere.step()
+    return try existing.contains(sourceSeq, of: source.number)
   }
 
   /// Checks whether another process writes to this log.

@@ -16,15 +16,6 @@ package enum RunFiles {
     String(reason.dropFirst(earlier.count))
   }
 
-  /// The seq of the last event of a source in a file, whether present or in a gap.
-  package static func lastNumber(of source: Int64, _ connection: Connection) throws -> Int64 {
-    try connection.integer(
-      """
-      SELECT max(coalesce((SELECT max(source_seq) FROM event WHERE source = \(source)), 0),
-        coalesce((SELECT max(source_seq + count - 1) FROM gap WHERE source = \(source)), 0))
-      """) ?? 0
-  }
-
   /// The metadata of a run whose segments are merged.
   package static func joined(_ metadata: Value) -> Value {
     guard case .dict(let entries) = metadata else { return metadata }

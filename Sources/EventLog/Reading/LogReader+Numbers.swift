@@ -96,18 +96,10 @@ extension LogReader {
     }
   }
 
-  /// The source seq of the last event of a source that is in the file or known to be missing; 0 if
-  /// there is none.
+  /// See `LastSourceSeq`.
   ///
   /// - Throws: `LogError`.
   package func lastSourceSeq(of source: SourceInfo) throws -> Int64 {
-    try translating {
-      try connection.integer(
-        """
-        SELECT max(
-          coalesce((SELECT max(source_seq) FROM event WHERE source = \(source.number)), 0),
-          coalesce((SELECT max(source_seq + count - 1) FROM gap WHERE source = \(source.number)), 0))
-        """) ?? 0
-    }
+    try translating { try LastSourceSeq.value(of: source.number, in: connection) }
   }
 }

@@ -68,9 +68,7 @@ extension LogWriter {
   package func sources(ofRun run: Int64) throws -> [Int: SourceProgress] {
     let select = try connection.prepare(
       """
-      SELECT number, id, max(
-        coalesce((SELECT max(source_seq) FROM event WHERE source = source.id), 0),
-        coalesce((SELECT max(source_seq + count - 1) FROM gap WHERE source = source.id), 0))
+      SELECT number, id, \(LastSourceSeq.sql(of: "source.id"))
       FROM source WHERE run = ? AND number IS NOT NULL
       """)
     try select.bind(1, run)
@@ -88,9 +86,7 @@ extension LogWriter {
   package func source(ofRun run: Int64, serverID: String) throws -> SourceProgress? {
     let select = try connection.prepare(
       """
-      SELECT id, max(
-        coalesce((SELECT max(source_seq) FROM event WHERE source = source.id), 0),
-        coalesce((SELECT max(source_seq + count - 1) FROM gap WHERE source = source.id), 0))
+      SELECT id, \(LastSourceSeq.sql(of: "source.id"))
       FROM source WHERE run = ? AND server_id = ?
       """)
     try select.bind(1, run)

@@ -2,13 +2,13 @@ import EventLog
 import LogFormat
 import TaskLogPlugin
 
-/// Reads the graph of a run: its tasks, and those that each depends on. The view `dependencies` says
-/// the same.
+/// Reads the graph of a run: its tasks, and those that each depends on. The view `dependencies`
+/// says the same.
 ///
 /// A part of the graph is in the snapshot of an event of the scheduler: `updateGraph`, as a client
-/// submitted it; `attach`, as a recorder found it; `stimulus`, a task that came without a graph, such
-/// as scattered data. A graph may have a million tasks, so it is not decoded: a key is represented by
-/// its hash.
+/// submitted it; `attach`, as a recorder found it; `stimulus`, a task that came without a graph,
+/// such as scattered data. A graph may have a million tasks, so it is not decoded: a key is
+/// represented by its hash.
 package enum TaskGraphReader {
   /// The hooks of events that can have a part of a graph.
   package static let hooks: [Hook] = [.updateGraph, .attach, .stimulus]
@@ -26,8 +26,9 @@ package enum TaskGraphReader {
   ///
   /// - Parameters:
   ///   - snapshot: as JSON.
-  ///   - withArgs: calls its argument with the args as JSON, if there are any. They have the keys of
-  ///     tasks that do not have their own, at the same index in `tasks`, as Dask's recorder writes it.
+  ///   - withArgs: calls its argument with the args as JSON, if there are any. They have the keys
+  ///     of tasks that do not have their own, at the same index in `tasks`, as Dask's recorder
+  ///     writes it.
   package static func forEachNode(
     in snapshot: UnsafeBufferPointer<UInt8>,
     withArgs: ((UnsafeBufferPointer<UInt8>) -> Void) -> Void, _ body: (Node) -> Void

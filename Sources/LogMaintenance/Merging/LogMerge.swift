@@ -126,33 +126,15 @@ package final class LogMerge {
       }
       return (number, numbers)
     }
-    let isThere = try writer.connection.prepare(
-      "SELECT 1 FROM event WHERE source = ? AND source_seq = ?")
     let positionKey = reader.path + "#" + run.id
     let cursor = try reader.events(
       of: run, order: .arrival, resumingFrom: positions[positionKey].map(ResumePoint.init(arrived:))
     )
-    var isAtEnd = false
-    while !isAtEnd {
-      try writer.transaction {
-        for _ in 0..<Self.eventsPerBatch {
-          guard let recorded = try cursor.nextEvent() else {
-            isAtEnd = true
-            break
-          }
-          guard let source = numbers[recorded.source] else { continue }
-          defer { isThere.reset() }
-          try isThere.bind(1, source)
-          try isThere.bind(2, recorded.sourceSeq)
-          if try isThere.step() {
-            result.known += 1
-          } else {
-            try append(recorded, source, run: number)
-            result.added += 1
-          }
-        }
+    try append(to: number, &result, show) {
+      while let recorded = try cursor.nextEvent() {
+        if let source = numbers[recorded.source] { return (recorded, source, 1) }
       }
-      show(result.added + result.known)
+      return nil
     }
     // Not earlier: after an error the run is read again.
     if preservesSeq { positions[positionKey] = run.lastSeq }
@@ -184,23 +166,31 @@ package final class LogMerge {
       }
     }
     var events = try RunMergeIterator(sources.sorted { $0.key < $1.key }.map(\.value))
-    let isThere = try writer.connection.prepare(
-      "SELECT 1 FROM event WHERE source = ? AND source_seq = ?")
+    try append(to: number, &result, show) { try events.next() }
+    try finish(added, number, Array(sources.keys), goesOn: false)
+  }
+
+  /// Appends the events that are not in the log yet, each batch in a transaction.
+  ///
+  /// - Parameter next: the next event, the row ID of its source in the target, and the number of its
+  ///   copies in the merged logs.
+  private func append(
+    to run: Int64, _ result: inout Result, _ show: (Int64) -> Void,
+    _ next: () throws -> (event: RecordedEvent, source: Int64, copies: Int64)?
+  ) throws {
+    let existing = try EventLookup(writer.connection)
     var isAtEnd = false
     while !isAtEnd {
       try writer.transaction {
         for _ in 0..<Self.eventsPerBatch {
-          guard let (recorded, source, copies) = try events.next() else {
+          guard let (recorded, source, copies) = try next() else {
             isAtEnd = true
             break
           }
-          defer { isThere.reset() }
-          try isThere.bind(1, source)
-          try isThere.bind(2, recorded.sourceSeq)
-          if try isThere.step() {
+          if try existing.contains(recorded.sourceSeq, of: source) {
             result.known += copies
           } else {
-            try append(recorded, source, run: number)
+            try append(recorded, source, run: run)
             result.added += 1
             result.known += copies - 1
           }
@@ -208,7 +198,6 @@ package final class LogMerge {
       }
       show(result.added + result.known)
     }
-    try finish(added, number, Array(sources.keys), goesOn: false)
   }
 
   private func append(_ recorded: RecordedEvent, _ source: Int64, run: Int64) throws {
@@ -393,8 +382,8 @@ package final class LogMerge {
     let count = try writer.connection.integer("SELECT count(*) FROM source WHERE run = \(run)")
     guard count == Int64(part.numbers.count) else { return false }
     return try part.numbers.allSatisfy { source, own in
-      try RunFiles.lastNumber(of: source, part.reader.connection)
-        >= RunFiles.lastNumber(of: own, writer.connection)
+      try LastSourceSeq.value(of: source, in: part.reader.connection)
+        >= LastSourceSeq.value(of: own, in: writer.connection)
     }
   }
 }

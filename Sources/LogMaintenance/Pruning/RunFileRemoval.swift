@@ -45,7 +45,7 @@ package struct RunFileRemoval {
       try reader.runs().map { run in
         var part = Part(run: run)
         for info in try reader.sources(of: run) {
-          let last = try RunFiles.lastNumber(of: info.number, reader.connection)
+          let last = try LastSourceSeq.value(of: info.number, in: reader.connection)
           // Events of still earlier segments are gone with it if none of those segments exists.
           let earlier = try reader.connection.integer(
             "SELECT max(source_seq + count) FROM gap WHERE \(RunFiles.isEarlierSQL) "

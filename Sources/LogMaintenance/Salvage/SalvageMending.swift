@@ -178,12 +178,7 @@ struct SalvageMending {
       let source = try connection.integer(
         "SELECT id FROM source WHERE run = \(run) ORDER BY kind, id LIMIT 1")
     {
-      let last =
-        try connection.integer(
-          """
-          SELECT max(coalesce((SELECT max(source_seq) FROM event WHERE source = \(source)), 0),
-            coalesce((SELECT max(source_seq + count - 1) FROM gap WHERE source = \(source)), 0))
-          """) ?? 0
+      let last = try LastSourceSeq.value(of: source, in: connection)
       try addGap(source, last + 1, claimed - found - lost)
     }
     try connection.execute(
