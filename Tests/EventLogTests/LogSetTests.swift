@@ -234,7 +234,7 @@ import Testing
   }
 
   @Test func `a run that is live in one of the logs is live in the merged one`() throws {
-    try record("a.db", Self.first, [1], isPartial: true)
+    try record("a.db", Self.first, [1], isPartial: true, closes: false)
     try record("b.db", Self.first, [3], isPartial: true, closes: false)
     let lock = try RecorderLock(log: folder("b.db"), run: Self.first)
     let logs = try resolve(["a.db", "b.db"], .groups)
