@@ -42,13 +42,9 @@ import Testing
     return try part.runs(reader).map { try reader.all($0).map(\.sourceSeq) }
   }
 
-  /// Of the first log; the set removes its merged logs when it is gone.
-  private func sourceSeqs(_ logs: LogSet) throws -> [[Int64]] {
-    try withExtendedLifetime(logs) { try sourceSeqs(logs.parts[0]) }
-  }
-
-  private func allSourceSeqs(_ logs: LogSet) throws -> [[[Int64]]] {
-    try withExtendedLifetime(logs) { try logs.parts.map { try sourceSeqs($0) } }
+  /// The source seqs of the selected runs of each part. Temporary files exist as long as the set.
+  private func sourceSeqs(_ logs: LogSet) throws -> [[[Int64]]] {
+    try withExtendedLifetime(logs) { try logs.parts.map(sourceSeqs) }
   }
 
   private func resolve(
@@ -79,7 +75,7 @@ import Testing
     #expect(logs.parts.map(\.path) == [folder("a.db")])
     #expect(logs.parts.map(\.name) == [folder("a.db")])
     #expect(logs.parts[0].originCount == 1 && logs.parts[0].segments == [])
-    #expect(try sourceSeqs(logs) == [[1, 2, 3]])
+    #expect(try sourceSeqs(logs) == [[[1, 2, 3]]])
     #expect(logs.template == nil && !logs.hasFailed)
   }
 
@@ -125,13 +121,13 @@ import Testing
     #expect(logs.parts[0].segments == segments)
     #expect(logs.parts[0].name == folder("logs/{run}.db"))
     #expect(!segments.contains(logs.parts[0].path))
-    #expect(try sourceSeqs(logs) == [[1, 2, 3, 4, 5]])
+    #expect(try sourceSeqs(logs) == [[[1, 2, 3, 4, 5]]])
     for (selector, expected) in [
       ("#1", [[1, 2]]), ("#2", [[1, 2, 3, 4, 5]]), ("01942f00", [[1, 2]]),
       ("all", [[1, 2], [1, 2, 3, 4, 5]]),
     ] as [(String, [[Int64]])] {
       let logs = try resolve(["logs/{run}.db"], selector, .one)
-      #expect(try sourceSeqs(logs) == expected, "\(selector)")
+      #expect(try sourceSeqs(logs) == [expected], "\(selector)")
     }
   }
 
@@ -147,7 +143,7 @@ import Testing
     try recordTemplate()
     let logs = try resolve(["logs/{run}.db"], .files)
     #expect(logs.template == folder("logs/{run}.db"))
-    #expect(try allSourceSeqs(logs) == [[[1, 2, 3]], [[4, 5]]])
+    #expect(try sourceSeqs(logs) == [[[1, 2, 3]], [[4, 5]]])
     #expect(logs.nextSegment(after: logs.parts[0])?.path == logs.parts[1].path)
     #expect(logs.nextSegment(after: logs.parts[1]) == nil)
     // Of several runs they are not one sequence, nor next to other logs.
@@ -198,13 +194,14 @@ import Testing
     try record("c.db", Self.first, [2, 3, 6], isPartial: true)
     let names = ["a.db", "b.db", "c.db"]
     #expect(
-      try allSourceSeqs(resolve(names, .names)) == [[[1, 2, 4]], [[1]], [[2, 3, 6]]])
+      try sourceSeqs(resolve(names, .names)) == [[[1, 2, 4]], [[1]], [[2, 3, 6]]])
     let logs = try resolve(names, .groups)
     #expect(logs.parts.map(\.name) == [folder("b.db"), "\(folder("a.db")) + \(folder("c.db"))"])
     #expect(logs.parts.map(\.originCount) == [1, 2])
-    #expect(try allSourceSeqs(logs) == [[[1]], [[1, 2, 3, 4, 6]]])
+    #expect(try sourceSeqs(logs) == [[[1]], [[1, 2, 3, 4, 6]]])
     let reader = try logs.parts[1].reader()
     #expect(try reader.missing(of: reader.latest()) == 1)
+    logs.remove()
   }
 
   @Test func `complete runs of several logs are merged only on request`() throws {
@@ -212,33 +209,32 @@ import Testing
     try record("b.db", Self.second, [1], started: 2)
     #expect(try resolve(["a.db", "b.db"], .groups).parts.count == 2)
     let one = try resolve(["b.db", "a.db"], .one)
-    #expect(try sourceSeqs(one) == [[1]])
+    #expect(try sourceSeqs(one) == [[[1]]])
     #expect(try one.reader().runs().map(\.id) == [Self.first, Self.second])
     // The selection of each log, instead of one of the merged log.
     let each = try resolve(["b.db", "a.db"], .oneOfSelections)
-    #expect(try sourceSeqs(each) == [[1, 2], [1]])
+    #expect(try sourceSeqs(each) == [[[1, 2], [1]]])
     #expect(each.named.map(\.path) == [folder("b.db"), folder("a.db")])
   }
 
   @Test func `events that arrived out of order are put in order, if wanted`() throws {
     try record("a.db", Self.first, [2, 1, 3], isUnordered: true)
-    #expect(try sourceSeqs(resolve(["a.db"], .one)) == [[1, 2, 3]])
-    #expect(try sourceSeqs(resolve(["a.db"], .groups)) == [[1, 2, 3]])
-    #expect(
-      try sourceSeqs(resolve(["a.db"], .groups, restoresOrder: false)) == [[2, 1, 3]])
-    #expect(try sourceSeqs(resolve(["a.db"], .names)) == [[2, 1, 3]])
+    #expect(try sourceSeqs(resolve(["a.db"], .one)) == [[[1, 2, 3]]])
+    #expect(try sourceSeqs(resolve(["a.db"], .groups)) == [[[1, 2, 3]]])
+    #expect(try sourceSeqs(resolve(["a.db"], .groups, restoresOrder: false)) == [[[2, 1, 3]]])
+    #expect(try sourceSeqs(resolve(["a.db"], .names)) == [[[2, 1, 3]]])
   }
 
   @Test func `logs of names can be merged later`() throws {
     try record("a.db", Self.first, [2, 1, 3], isUnordered: true)
     let logs = try resolve(["a.db"], .names)
     try logs.merge(.one)
-    #expect(try sourceSeqs(logs) == [[1, 2, 3]])
+    #expect(try sourceSeqs(logs) == [[[1, 2, 3]]])
     #expect(try sourceSeqs(logs.named[0]) == [[2, 1, 3]])
   }
 
   @Test func `a run that is live in one of the logs is live in the merged one`() throws {
-    try record("a.db", Self.first, [1], isPartial: true)
+    try record("a.db", Self.first, [1], isPartial: true, closes: false)
     try record("b.db", Self.first, [3], isPartial: true, closes: false)
     let lock = try RecorderLock(log: folder("b.db"), run: Self.first)
     let logs = try resolve(["a.db", "b.db"], .groups)
