@@ -33,7 +33,7 @@ struct TerminalTests {
     // A command is to be copied in one piece, and a traceback is shown as it is.
     let tooWide = lines.filter {
       Printable.width($0) > columns && !$0.contains(/^ *tasklog [a-z]/)
-        && !$0.contains(/^ *task '.*', submitted at /)
+        && !$0.contains(#/^ *task '.*', submitted at /#)
     }
     #expect(tooWide.isEmpty)
     #expect(lines.allSatisfy { !$0.contains("\u{1B}") && !$0.hasSuffix(" ") })
