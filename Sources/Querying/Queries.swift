@@ -95,6 +95,10 @@ package enum EventQueries {
     case "time": Column(name, .time)
     case "args", "snapshot": Column(name, .json, leastWidth: 16)
     case "key": Column(name, leastWidth: 18)
+    case "seconds", "duration", "elapsed", "busy", "compute": Column(name, .seconds)
+    case "utilization", "share": Column(name, .share)
+    case "nbytes", "bytes", "args_bytes", "snapshot_bytes": Column(name, .bytes)
+    case "exception", "first_exception": Column(name, .exception)
     default: Column(name)
     }
   }

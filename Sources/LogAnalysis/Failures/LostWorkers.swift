@@ -50,16 +50,16 @@ extension LogReader {
     return try translating {
       let removal = try connection.prepare(
         """
-        SELECT event.seq, event.source, event.stimulus FROM event
-        WHERE seq = ? AND event.stimulus IS NOT NULL
+        SELECT event.seq, event.source, event.stimulus, event.worker FROM event
+        WHERE seq = ? AND event.stimulus IS NOT NULL AND event.worker IS NOT NULL
         """)
       // What the removal of a worker causes comes between its two events.
       let cause = try connection.prepare(
         """
         SELECT seq, args ->> '$.expected' FROM (
-          SELECT seq, source, stimulus, hook, args FROM event WHERE seq < ?1
+          SELECT seq, source, worker, hook, args FROM event WHERE seq < ?1
           ORDER BY seq DESC LIMIT \(Self.searchedForCause))
-        WHERE source = ?2 AND stimulus = ?3
+        WHERE source = ?2 AND worker = ?3
           AND hook = (SELECT id FROM text WHERE text = 'stimulus')
           AND args ->> '$.op' = 'remove-worker'
         LIMIT 1
@@ -86,7 +86,7 @@ extension LogReader {
         try removal.bind(1, gone.seq)
         guard try removal.step() else { continue }
         let (source, stimulus) = (removal.integer(1), removal.integer(2))
-        for (index, number) in [gone.seq, source, stimulus].enumerated() {
+        for (index, number) in [gone.seq, source, removal.integer(3)].enumerated() {
           try cause.bind(Int32(index + 1), number)
         }
         guard try cause.step() else {

@@ -21,7 +21,12 @@ enum PeopleText {
       return number.magnitude < 100_000_000_000_000_000
         ? (Units.duration(nanoseconds: number), true)
         : (Units.time(Timestamp.iso(number)), false)
-    case .real(let number): return (TableWriter.short(number), true)
+    case .real(let number):
+      // A view has both: the start of a span in seconds, and the start state of a transition.
+      if ["start", "stop"].contains(column.name), number > 1e9 {
+        return (Units.time(iso(seconds: number)), false)
+      }
+      return (TableWriter.short(number), true)
     case .blob(let bytes): return (ArgsText.binary(bytes.count), false)
     case .text(let text):
       switch column.kind {

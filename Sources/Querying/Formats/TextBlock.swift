@@ -15,7 +15,10 @@ struct TextBlock {
   /// Prose in lines that fit the terminal.
   mutating func prose(_ line: String, indent: Int = 0) {
     let space = String(repeating: " ", count: indent)
-    text += PeopleText.wrapped(space + Printable.text(line), terminal, indent: indent + 2)
+    let narrower = Terminal(columns: terminal.columns - indent, hasColours: false)
+    for line in PeopleText.wrapped(Printable.text(line), narrower).split(separator: "\n") {
+      text += "\(space)\(line)\n"
+    }
   }
 
   /// Prose whose colour says whether something is wrong.
@@ -25,9 +28,11 @@ struct TextBlock {
     }
   }
 
-  mutating func heading(_ line: String, isBad: Bool = false) {
-    let line = Printable.text(line)
-    text += (isBad ? terminal.red(terminal.bold(line)) : terminal.bold(line)) + "\n"
+  /// The name of what went wrong.
+  mutating func trouble(_ line: String) {
+    for line in PeopleText.wrapped(Printable.text(line), terminal).split(separator: "\n") {
+      text += terminal.red(terminal.bold(String(line))) + "\n"
+    }
   }
 
   /// Text of several lines as it is, but for an indent: lines of code are not broken.

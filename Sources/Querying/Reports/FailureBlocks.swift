@@ -41,7 +41,9 @@ struct FailureBlocks {
       block.prose("… and \(Units.count(Int64(causes.count - Self.mostCauses), "more cause")):")
       block.commands([("errors --table causes", "all causes")], indent: 2)
     }
-    for failure in atWorkers.prefix(Self.mostCauses) { add(failure) }
+    let hasUnfinished =
+      try !atWorkers.isEmpty && reader.unfinishedTasks(of: run, keys: 0).count > 0
+    for failure in atWorkers.prefix(Self.mostCauses) { add(failure, hasUnfinished) }
     if atWorkers.count > Self.mostCauses {
       block.space()
       block.prose("… and \(Units.count(Int64(atWorkers.count - Self.mostCauses))) more at workers:")
@@ -103,7 +105,7 @@ struct FailureBlocks {
     block.commands(next, indent: 2)
   }
 
-  private mutating func add(_ failure: WorkerFailureGroup) {
+  private mutating func add(_ failure: WorkerFailureGroup, _ hasUnfinished: Bool) {
     addException(failure.first.exception)
     block.prose(
       "Only at \(failure.workers == 1 ? "the worker \(failure.first.worker)" : Units.count(failure.workers, "worker")), "
@@ -116,7 +118,7 @@ struct FailureBlocks {
     if let story = TextBlock.story(failure.first.key) {
       next.append((story, "what happened to it"))
     }
-    next.append(("open", "tasks that were never finished"))
+    if hasUnfinished { next.append(("open", "tasks that were never finished")) }
     block.commands(next, indent: 2)
   }
 
@@ -128,7 +130,7 @@ struct FailureBlocks {
         separator: "\n", omittingEmptySubsequences: false
       ).map(String.init)
     }
-    for line in lines { block.heading(line, isBad: true) }
+    for line in lines { block.trouble(line) }
   }
 
   private mutating func addTraceback(_ traceback: SQLiteValue, of key: String?) {
@@ -146,7 +148,7 @@ struct FailureBlocks {
 
   private mutating func addDeath(of run: RunInfo, _ reader: LogReader) throws {
     block.space()
-    block.heading("The scheduler died", isBad: true)
+    block.trouble("The scheduler died")
     let ended = run.ended.map { " The last event is of \(Units.second($0)) UTC." } ?? ""
     block.prose(
       "It was killed or lost, or its process ended without closing it; why is not in the log.\(ended)",
@@ -162,9 +164,8 @@ struct FailureBlocks {
 
   private mutating func add(_ lost: [LostWorker]) {
     block.space()
-    block.heading(
-      "\(Units.count(Int64(lost.count), "worker")) \(lost.count == 1 ? "was" : "were") lost",
-      isBad: true)
+    block.trouble(
+      "\(Units.count(Int64(lost.count), "worker")) \(lost.count == 1 ? "was" : "were") lost")
     block.prose("The scheduler lost the connection; why is not in the log.", indent: 2)
     for worker in lost.prefix(Self.mostCauses) {
       let name =

@@ -14,6 +14,7 @@ extension Reports {
   ) throws -> Report? {
     let subjects = try reader.subjects(named: name)
     var rows: [[[SQLiteValue]]] = subjects.map { _ in [] }
+    var failed: Int64?
     for run in runs {
       let sources = Dictionary(
         try reader.sources(of: run).map { ($0.number, $0.source) }, uniquingKeysWith: { $1 })
@@ -37,10 +38,11 @@ extension Reports {
             life.map(SQLiteValue.integer) ?? .null,
           ])
           before = at
+          if event.finish == .erred, source?.kind == .scheduler { failed = recorded.seq }
         }
       }
     }
-    let failure = exceptionText(in: rows)
+    let failure = try exceptionText(reader, at: failed)
     let stories = zip(subjects, rows).filter { !$1.isEmpty }
     if stories.count == 1 {
       return Report([
@@ -56,17 +58,18 @@ extension Reports {
       })
   }
 
-  /// What a terminal shows of the last failure among the rows.
-  private static func exceptionText(in rows: [[[SQLiteValue]]]) -> String? {
-    guard let args = storyColumns.firstIndex(where: { $0.name == "args" }) else { return nil }
-    for row in rows.joined().reversed() {
-      guard case .text(let json) = row[args], json.contains(#""exception_text":"#),
-        let text = (try? JSONReader.value(json))?["exception_text"]?.string
-      else { continue }
-      return "failed with \(Printable.text(ExceptionText.forPeople(text))); "
-        + "'tasklog errors' has the traceback"
+  /// What a terminal shows of the last failure that the scheduler recorded.
+  private static func exceptionText(_ reader: LogReader, at seq: Int64?) throws -> String? {
+    guard let seq else { return nil }
+    let text = try reader.translating {
+      let select = try reader.connection.prepare(
+        "SELECT exception FROM failure_texts WHERE seq = ?")
+      try select.bind(1, seq)
+      return try select.step() ? select.optionalText(0) : nil
     }
-    return nil
+    return text.map {
+      "failed with \(Printable.text(ExceptionText.forPeople($0))); 'tasklog errors' has the traceback"
+    }
   }
 
   /// The type of a key, and a title that identifies it unambiguously.

@@ -1,6 +1,7 @@
 import EventLog
 import LogAnalysis
 import LogFormat
+import TaskLogPlugin
 
 extension Reports {
   /// Each prefix with the outcomes of its tasks, the time in each state, the share of each worker:
@@ -28,7 +29,7 @@ extension Reports {
       Report.Table(
         "workers", title: "Workers", columns: workerColumns,
         rows: summaries.flatMap { run, summary in summary.workers.map { row(run, $0) } }
-      ).shown(most: mostWorkers).onTerminal(first: firstWorkerColumns),
+      ).shown(most: mostWorkers).forWorkers(),
     ]
     var report = Report(tables + (incomplete.isEmpty ? [] : [table(of: incomplete)]))
     report.text = { try SummaryHeadline.text(reader, summariesOfRuns, $0) }
@@ -40,7 +41,8 @@ extension Reports {
     Report.Table(
       "incomplete", title: "Workers whose last events may be missing",
       columns: [
-        run, Column("worker", .address), Column("server_id", rank: 3), Column("host"),
+        run, Column("worker", .address), Column("server_id", rank: 3, leastWidth: 43),
+        Column("host"),
         Column("folder", rank: 1), Column("spool", .state), Column("missing_ends"),
       ],
       rows: incomplete.map { worker in
@@ -91,7 +93,7 @@ extension Reports {
       Report.Table(
         "workers", title: "Workers", columns: workerColumns,
         rows: summaries.flatMap { run, summary in summary.workers.map { row(run, $0) } }
-      ).onTerminal(first: firstWorkerColumns)
+      ).forWorkers()
     ]).onTerminal(none: "no workers")
   }
 
@@ -124,7 +126,7 @@ extension Reports {
   }
 
   private static let workerColumns: [Column] = [
-    run, Column("worker", .address), Column("name", .json, rank: 5),
+    run, Column("worker", .address, leastWidth: 21), Column("name", .json, rank: 5),
     Column("joined", .time, rank: 3),
     Column("left", .time, rank: 4), Column("nthreads", rank: 6), Column("tasks"),
     Column("failed", rank: 2), Column("nbytes", .bytes, rank: 4),
@@ -133,9 +135,18 @@ extension Reports {
     Column("clock_uncertainty", .seconds, rank: 9),
   ]
 
-  private static let firstWorkerColumns = [
+  fileprivate static let firstWorkerColumns = [
     "run", "worker", "name", "tasks", "failed", "utilization", "busy", "joined", "left",
   ]
+
+  /// The name of a worker without quotes, or nothing if it is its address.
+  fileprivate static func forTerminal(_ row: [SQLiteValue]) -> [SQLiteValue] {
+    guard case .text(let json) = row[2] else { return row }
+    var row = row
+    let name = (try? JSONReader.value(json))?.string ?? json
+    row[2] = json == "null" || row[1] == .text(name) ? .null : .text(name)
+    return row
+  }
 
   private static func row(_ run: Int64, _ worker: RunSummary.Worker) -> [SQLiteValue] {
     [
@@ -147,5 +158,14 @@ extension Reports {
       worker.clock.map { seconds($0.offset) } ?? .null,
       worker.clock.map { seconds($0.uncertainty) } ?? .null,
     ]
+  }
+}
+
+extension Report.Table {
+  /// The same table of workers with its columns as a terminal shows them.
+  fileprivate func forWorkers() -> Report.Table {
+    var table = onTerminal(first: Reports.firstWorkerColumns)
+    table.forTerminal = Reports.forTerminal
+    return table
   }
 }

@@ -91,6 +91,13 @@ enum SummaryHeadline {
     return troubles
   }
 
+  /// The beginning of a text: a sentence, or as much as fits in a line.
+  private static func shortened(_ text: String) -> String {
+    let most = 90
+    let sentence = text.firstRange(of: ". ").map { String(text[..<$0.lowerBound]) } ?? text
+    return sentence.count <= most ? sentence : "\(sentence.prefix(most - 1))…"
+  }
+
   /// What went wrong; `nil` if nothing did.
   static func wrong(_ troubles: Troubles, _ run: RunInfo) -> String? {
     var parts: [String] = []
@@ -108,7 +115,7 @@ enum SummaryHeadline {
     if let exception = troubles.exception {
       let more = troubles.exceptions > 1 ? " and \(troubles.exceptions - 1) more" : ""
       let first = exception.split(separator: "\n").first.map(String.init) ?? exception
-      parts[parts.count - 1] += " (\(Printable.withoutMiddle(first, width: 120))\(more))"
+      parts[parts.count - 1] += " (\(shortened(first))\(more))"
     }
     if troubles.lostWorkers > 0 {
       parts.append(
