@@ -107,13 +107,13 @@ import Testing
         [Column("a"), Column("b"), Column("c")],
         [[.integer(123_456_789), .integer(123_456_789), .integer(123_456_789)]],
         terminal: terminal(24))
-        == """
-                a          b  …
-        123456789  123456789
-        … not shown: c; --format
-          csv has all columns
+          == """
+                  a          b  …
+          123456789  123456789
+          … not shown: c; --format
+            csv has all columns
 
-        """)
+          """)
   }
 
   @Test func `the least important columns go first`() {
