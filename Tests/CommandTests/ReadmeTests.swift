@@ -63,7 +63,9 @@ import Testing
       let result = try Command.shell(line, path: path, folder: folder.url)
       #expect(result.code == 0, "\(line): \(result.errors)")
       #expect(!result.output.isEmpty, "\(line)")
-      #expect(result.errors.isEmpty, "\(line): \(result.errors)")
+      // A report about a part of a run says how large that part is.
+      let errors = result.errors.split(separator: "\n").filter { !$0.hasPrefix("tasklog: shows ") }
+      #expect(errors.isEmpty, "\(line): \(result.errors)")
     }
   }
 }
