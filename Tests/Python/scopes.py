@@ -45,7 +45,10 @@ class Part:
     until: int = 1 << 62
 
     def cut(self, start: float, stop: float, unit: float = 1) -> tuple[float, float] | None:
-        low, high = self.since / unit, self.until / unit
+        # Nanoseconds as a float are not exact.
+        low, high = (self.since, self.until)
+        if unit != 1:
+            low, high = low / unit, high / unit
         if start > high or stop < low:
             return None
         return max(start, low), min(stop, high)

@@ -34,7 +34,7 @@ class Shared:
         times = sorted(row["time_ns"] for row in self.events.transitions("scheduler"))
         third = len(times) // 3
         self.early, self.late = times[third], times[2 * third]
-        self.address = sorted(self.events.worker_names)[0]
+        self.address, other = sorted(self.events.worker_names)
         (ident,) = (i for i in self.events.spans["slow-0"] if re.fullmatch(r"[0-9a-f-]{36}", i))
         self.parts = {
             "prefix": Part(prefix="increment"),
@@ -46,9 +46,9 @@ class Shared:
             "default span": Part(span="default"),
             "span id": Part(span=ident),
             "worker": Part(worker=self.address),
-            "worker name": Part(worker="1"),
-            "since": Part(since=self.early),
-            "until": Part(until=self.late),
+            "worker name": Part(worker=str(self.events.worker_names[other])),
+            "since": Part(since=self.late),
+            "until": Part(until=self.early),
             "window": Part(since=self.early, until=self.late),
             "window of a worker": Part(worker="0", since=self.early, until=self.late),
             "span in a window": Part(span="training", since=self.early),
@@ -113,6 +113,8 @@ def shared(new_recording: Any, tasklog: Any) -> Shared:
                 alice.submit(workloads.slow, 0.1, n, key=f"slow-{n}", pure=False) for n in range(6)
             ]
         wait([total, *slow])
+        # What is forgotten early is not in what comes late.
+        del slow
         # Bob asks for what Alice has computed, and for his own.
         others = bob.map(workloads.increment, range(8, 20))
         failed = bob.submit(workloads.fail, 3, key="fail-3")
@@ -477,14 +479,15 @@ def test_a_live_run_is_followed_in_a_span(new_recording: Any, tasklog: Any) -> N
         follower = subprocess.Popen(
             [tasklog.program, *command, "--follow"], stdout=subprocess.PIPE, text=True
         )
+        assert follower.stdout is not None
         for first in (10, 20):
             with span("late"):
                 wait(client.map(workloads.slow, [0.01] * 5, range(first, first + 5)))
             # Its first line shows that it follows while the second graph is not there yet.
             if first == 10:
-                assert follower.stdout is not None
                 lines = [follower.stdout.readline()]
-    lines += follower.communicate(timeout=60)[0].splitlines(keepends=True)
+    lines += follower.stdout.readlines()
+    follower.wait(timeout=60)
     assert follower.returncode == 0
     after = subprocess.run([tasklog.program, *command], capture_output=True, text=True, check=True)
     assert lines == after.stdout.splitlines(keepends=True)

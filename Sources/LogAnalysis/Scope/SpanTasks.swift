@@ -38,7 +38,10 @@ package final class SpanTasks: TaskSelection, @unchecked Sendable {
   package func contains(key: Int64, source: Int64) throws -> Bool {
     guard let run = try run(ofSource: source) else { return false }
     // A graph arrives before the first event of its tasks.
-    if run.known.insert(key), run.scan.inSpans?.contains(key) != true { try readOn(run) }
+    if run.known.insert(key), run.scan.inSpans?.contains(key) != true {
+      try readOn(run)
+      if let name = try reader.key(key) { run.scan.resolve(name, key) }
+    }
     return run.scan.inSpans?.contains(key) ?? false
   }
 

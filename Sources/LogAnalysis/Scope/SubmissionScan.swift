@@ -22,7 +22,9 @@ struct SubmissionScan {
   private let pattern: SubmissionPart.Pattern
   private let selectKey: Statement
   /// The current span of each group.
-  private var spanOfGroup: [Int64: String] = [:]
+  private var spanOfGroup: [String: String] = [:]
+  /// The keys of tasks in the spans that have no row ID yet.
+  private var unresolved: Set<Key> = []
 
   init(_ reader: LogReader, _ filter: ScopeFilter) throws {
     self.reader = reader
@@ -31,7 +33,7 @@ struct SubmissionScan {
     if !filter.clients.isEmpty { ofClients = RowIDSet() }
     if !filter.spans.isEmpty { inSpans = RowIDSet() }
     selectKey = try reader.connection.prepare(
-      "SELECT id, key_group FROM key WHERE text = ? AND typed = ?")
+      "SELECT id FROM key WHERE text = ? AND typed = ?")
   }
 
   mutating func scan(_ run: RunInfo, _ range: ClosedRange<Int64>) throws {
@@ -68,29 +70,42 @@ struct SubmissionScan {
     clients.formUnion(part.clients)
     spans.formUnion(part.spans)
     for task in part.tasks {
-      defer { selectKey.reset() }
       let value = try? JSONReader.value(String(decoding: task.key, as: UTF8.self))
       guard let key = value.flatMap(Key.init) else { continue }
-      try selectKey.bind(1, key.text)
-      try selectKey.bind(2, key.typed)
-      guard try selectKey.step() else { continue }
-      let id = selectKey.integer(0)
-      if task.isOfClient { _ = ofClients?.insert(id) }
-      guard inSpans != nil, let span = task.span else { continue }
-      let group = selectKey.integer(1)
-      if let groupSpan = task.groupSpan { spanOfGroup[group] = groupSpan }
-      let isIn: Bool
-      switch span {
-      case .annotated(let matches): isIn = matches
-      case .ofGroup:
-        guard let groupSpan = spanOfGroup[group] else { continue }
-        spans.insert(SubmissionPart.defaultSpan)
-        isIn =
-          pattern.spans.anyMatches(SubmissionPart.defaultSpan)
-          || pattern.spans.anyMatches(groupSpan)
+      let isInSpan = isInSpan(task, key)
+      guard task.isOfClient || isInSpan else { continue }
+      guard let id = try id(of: key) else {
+        // In a live log a key gets its row ID with the first event of its task.
+        if isInSpan { unresolved.insert(key) }
+        continue
       }
-      if isIn { _ = inSpans?.insert(id) }
+      if task.isOfClient { _ = ofClients?.insert(id) }
+      if isInSpan { _ = inSpans?.insert(id) }
     }
+  }
+
+  private mutating func isInSpan(_ task: SubmissionPart.Task, _ key: Key) -> Bool {
+    if let span = task.groupSpan { spanOfGroup[key.group] = span }
+    switch task.span {
+    case nil: return false
+    case .annotated(let matches): return matches
+    case .ofGroup:
+      guard let span = spanOfGroup[key.group] else { return false }
+      spans.insert(SubmissionPart.defaultSpan)
+      return pattern.spans.anyMatches(SubmissionPart.defaultSpan) || pattern.spans.anyMatches(span)
+    }
+  }
+
+  private func id(of key: Key) throws -> Int64? {
+    defer { selectKey.reset() }
+    try selectKey.bind(1, key.text)
+    try selectKey.bind(2, key.typed)
+    return try selectKey.step() ? selectKey.integer(0) : nil
+  }
+
+  /// Completes the tasks in spans by a key that had no row ID before.
+  mutating func resolve(_ key: Key, _ id: Int64) {
+    if !unresolved.isEmpty, unresolved.remove(key) != nil { _ = inSpans?.insert(id) }
   }
 }
 
