@@ -2,11 +2,12 @@
 // written, as `tasklog critical-path` does; here they are only read.
 
 import { Numbers } from "./data.js";
+import { FAILED } from "./rows.js";
 
 const ATTEMPT_BLOCK = 64;
 /** What is known about an attempt. */
-const [SENT, STARTED, STOPPED, ENDED, PATH] = [1, 2, 4, 8, 16];
-const OUTCOME_BITS = 5;
+const [SENT, STARTED, STOPPED, ENDED, PATH, SPAN] = [1, 2, 4, 8, 16, 32];
+const OUTCOME_BITS = 6;
 const PIECES = ["wait", "queue", "transfer", "queue", "compute", "report"];
 const WITHOUT_TIMES = 64;
 
@@ -34,8 +35,9 @@ export function taskAttempts(side, task) {
   for (let other = block * ATTEMPT_BLOCK; ; other++) {
     /** @type {import("./types.js").Attempt[]} */
     const attempts = [];
-    for (let left = heads.next(); left > 0; left--) attempts.push(readAttempt(side, other, heads, moments));
-    if (other === task) return attempts;
+    const isWanted = other === task;
+    for (let left = heads.next(); left > 0; left--) attempts.push(readAttempt(side, other, heads, moments, isWanted));
+    if (isWanted) return attempts;
   }
 }
 
@@ -44,9 +46,10 @@ export function taskAttempts(side, task) {
  * @param {number} task
  * @param {Numbers} heads
  * @param {Numbers} moments
+ * @param {boolean} isWanted Else it is only read past.
  * @returns {import("./types.js").Attempt}
  */
-function readAttempt(side, task, heads, moments) {
+function readAttempt(side, task, heads, moments, isWanted) {
   const origin = side.firstTime[task];
   const head = heads.next();
   const worker = heads.next() - 1;
@@ -62,7 +65,8 @@ function readAttempt(side, task, heads, moments) {
     let at = start;
     PIECES.forEach((name, bit) => {
       if (!(mask & (1 << bit))) return;
-      pieces.push([name, at, (at += moments.next())]);
+      const isSpan = name === "compute" && head & SPAN;
+      pieces.push([name, at, (at += !isSpan ? moments.next() : isWanted ? computeLength(side, task) : 0)]);
     });
     const [, begin, end] = pieces.find(([name]) => name === "compute");
     sent ??= pieces[0][0] === "wait" ? pieces[0][2] : start;
@@ -73,6 +77,16 @@ function readAttempt(side, task, heads, moments) {
   const need = head & PATH ? heads.next() : 0;
   const before = need ? { task: side.needsOf(task)[need - 1], at: heads.next() } : null;
   return { task, worker, outcome: side.outcomes[head >> OUTCOME_BITS], sent, started, stopped, ended, pieces, before };
+}
+
+/**
+ * The length of a task's only span of computing that the scheduler learned of.
+ * @param {import("./side.js").Side} side
+ * @param {number} task
+ */
+function computeLength(side, task) {
+  const span = side.spansOf(task).find(({ action, outcome }) => action === "compute" && outcome <= FAILED);
+  return span.stop - span.start;
 }
 
 /**

@@ -15,7 +15,9 @@ extension PageData {
     static let ended = Known(rawValue: 8)
     /// It has pieces of a path.
     static let path = Known(rawValue: 16)
-    static let bitCount: UInt64 = 5
+    /// The length of its `compute` is that of the task's only span of computing.
+    static let span = Known(rawValue: 32)
+    static let bitCount: UInt64 = 6
   }
 
   /// The pieces of a path in their order, by the bit of each.
@@ -43,6 +45,7 @@ extension PageData {
       if attempt.task != task { (task, first) = (attempt.task, row) }
       if attempt.path >= 0 { indexes[Int(attempt.path)] = Int32(row - first) }
     }
+    let lengths = computeLengths(scan)
     var (next, written) = (0, (heads: 0, times: 0))
     for task in slots.indices {
       let start = next
@@ -51,7 +54,9 @@ extension PageData {
       for attempt in table.rows[start..<next] {
         let path = Int(attempt.path)
         let predecessor = path < 0 ? -1 : predecessors[path]
-        write(attempt, after: slots[task].first, scan, predecessor, heads, times)
+        write(
+          attempt, after: slots[task].first, computed: lengths[task], scan, predecessor, heads,
+          times)
         guard predecessor >= 0 else {
           if path >= 0 { heads.number(0) }
           continue
@@ -73,10 +78,27 @@ extension PageData {
       })
   }
 
-  /// - Parameter origin: times are relative to it.
+  /// The length of each task's only span of computing that the scheduler learned of; -1 if it has
+  /// none or several.
+  private static func computeLengths(_ scan: PageScan) -> [Int64] {
+    var lengths = [Int64](repeating: -1, count: scan.tasks.slots.count)
+    var isSeen = [Bool](repeating: false, count: lengths.count)
+    for lane in scan.lanes.lanes {
+      for span in lane.spans where span.action == 0 && span.outcome.isReported {
+        let task = Int(span.task)
+        lengths[task] = isSeen[task] ? -1 : span.duration
+        isSeen[task] = true
+      }
+    }
+    return lengths
+  }
+
+  /// - Parameters:
+  ///   - origin: times are relative to it.
+  ///   - computed: of `computeLengths`.
   private static func write(
-    _ attempt: AttemptTable.Row, after origin: Int64, _ scan: PageScan, _ predecessor: Int32,
-    _ heads: PageColumn, _ times: PageColumn
+    _ attempt: AttemptTable.Row, after origin: Int64, computed: Int64, _ scan: PageScan,
+    _ predecessor: Int32, _ heads: PageColumn, _ times: PageColumn
   ) {
     var known: Known = []
     var (mask, lengths, numbers) = (UInt64(0), [Int64](), [Int64]())
@@ -89,7 +111,12 @@ extension PageData {
         for piece in pieces {
           while Self.pieces[bit] != piece.kind { bit += 1 }
           mask |= 1 << UInt64(bit)
-          lengths.append((piece.stop ?? 0) - (piece.start ?? 0))
+          let length = (piece.stop ?? 0) - (piece.start ?? 0)
+          if piece.kind == .compute, length == computed {
+            known.insert(.span)
+          } else {
+            lengths.append(length)
+          }
           bit += 1
         }
       } else {
