@@ -52,10 +52,10 @@ public final class Recorder: RecordingPlugin {
     /// Which events are recorded; all by default.
     public var filter = Filter()
     /// The name of the recorded engine.
-    package var engine = "tasklog"
-    package var engineVersion = taskLogVersion
+    public var engine = "tasklog"
+    public var engineVersion = taskLogVersion
     /// `full` if all marks are recorded, `hooks` if only public hooks are.
-    package var mode = "full"
+    public var mode = "full"
     public var metadata: Value = .dict([])
     /// Receives problems. By default they are printed to standard error.
     public var problem: @Sendable (String) -> Void = { Recorder.printWarning($0) }

@@ -67,7 +67,10 @@ def lost_data(recording: Recording) -> None:
             wait(list(data.values()))
             cluster.add_worker("--no-nanny", "--name", "other")
             client.wait_for_workers(2, timeout=60)
-            means = client.map(mean, range(40), prices=data["prices"], key="mean")
+            # The other worker is not to get a copy of the data.
+            means = client.map(
+                mean, range(40), prices=data["prices"], key="mean", workers=["holder"]
+            )
             wait_for(lambda: any(future.done() for future in means), "first result")
             holder.kill()
             wait_for(lambda: all(future.done() for future in means), "end of all tasks")
