@@ -95,7 +95,7 @@ def doc_text(file: Path) -> str:
         parts.append(text[end : match.start(2)] + destination)
         end = match.end(2)
     text = "".join(parts) + text[end:]
-    # A list of topics has links without a text of their own.
+    # A list of topics has links without text.
     return re.sub(r"^- \[[^\]]*\]\((doc:\w+)\)$", r"- <\1>", text, flags=re.M)
 
 

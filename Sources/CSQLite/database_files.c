@@ -2,7 +2,7 @@
 //
 // Closing any descriptor of a file drops all POSIX locks of the process on it, those of other
 // copies of SQLite included. A descriptor that SQLite closes is therefore *parked*: it is closed
-// once nobody has a lock on the file, or nobody else in this process has it open, and until then
+// once no lock is held on the file, or it is not open elsewhere in this process, and until then
 // used again when the same file is opened.
 #define _GNU_SOURCE
 #include "database_files.h"
@@ -42,9 +42,8 @@ static bool is_open_elsewhere_in_process(const struct file *file) {
   return is_found;
 }
 
-/// Whether closing a parked descriptor drops nobody's locks. If it is open for writing, nobody gets
-/// a lock between this and the closing; if it is open for reading alone, somebody may, in between
-/// two system calls.
+/// Whether closing a parked descriptor drops no locks. If it is open for writing, no lock can be taken
+/// between this and the closing; if it is open for reading alone, one may, in between two system calls.
 static bool can_close(int descriptor, const struct file *file) {
   struct stat status;
   if (fstat(descriptor, &status) != 0 || status.st_nlink == 0) return true;
@@ -54,7 +53,7 @@ static bool can_close(int descriptor, const struct file *file) {
   } else if (fcntl(descriptor, F_OFD_GETLK, &everything) == 0 && everything.l_type == F_UNLCK) {
     return true;
   }
-  // Somebody has locks on it: another process, where nobody else in this one has it open.
+  // There are locks on it: of another process, unless it is open elsewhere in this one.
   return !is_open_elsewhere_in_process(file);
 }
 
@@ -71,7 +70,7 @@ static void forget(struct file *file) {
   free(file);
 }
 
-/// Closes the parked descriptors of a file, if that drops nobody's locks.
+/// Closes the parked descriptors of a file, if that drops no locks.
 static void close_parked(struct file *file) {
   // One of them has the locks of this copy, which a lock on everything would replace.
   if (file->users > 0 && file->lock >= 0) return;

@@ -39,7 +39,7 @@ static void *map_file(
 }
 
 /// Mutexes that all connections share, in the order in which SQLite takes several of them. A
-/// thread that holds one while another forks does not exist in the child, where nobody releases it.
+/// thread that holds one while another forks does not exist in the child, where it is never released.
 static const int shared_mutexes[] = {
     SQLITE_MUTEX_STATIC_OPEN, SQLITE_MUTEX_STATIC_MAIN, SQLITE_MUTEX_STATIC_VFS1,
     SQLITE_MUTEX_STATIC_LRU,  SQLITE_MUTEX_STATIC_PMEM, SQLITE_MUTEX_STATIC_PRNG,

@@ -12,7 +12,7 @@
 #include "database_files.h"
 
 /// Lets a descriptor that is open for writing, too, take over the locks of one that is not. Nothing
-/// can be in the way: where this copy holds a read lock, nobody else has a write lock.
+/// can be in the way: where this copy holds a read lock, there is no write lock.
 static bool take_over(struct file *file, int descriptor) {
   for (int i = 0; i < file->read_lock_count; i++) {
     struct flock lock = {

@@ -88,7 +88,7 @@ def test_hooks_are_left_out_and_counted(
     assert excluded(found, "scheduler")["logEvent"] > 0
     assert excluded(found, "worker")["stimulus"] > 30
     assert_no_loss(log, tasklog)
-    kinds = tasklog(log, "inspect", "--table", "withheld", "--format", "jsonl")
+    kinds = tasklog(log, "inspect", "--table", "reduced", "--format", "jsonl")
     counted = {
         (row["source"], row["hook"]): row["excluded"] for row in map(json.loads, kinds.splitlines())
     }
@@ -162,7 +162,7 @@ def test_args_are_cut_to_their_head(tmp_path: Path, tasklog: Callable[..., str])
     assert message.head["note"].head == "x" * 1024
     assert "rows" not in message.head
     assert message.bytes > 20_000
-    kinds = tasklog(log, "inspect", "--table", "withheld", "--format", "jsonl")
+    kinds = tasklog(log, "inspect", "--table", "reduced", "--format", "jsonl")
     rows = {(row["source"], row["hook"]): row for row in map(json.loads, kinds.splitlines())}
     row = rows["scheduler", "logEvent"]
     assert row["capped"] == row["redacted"] == 1

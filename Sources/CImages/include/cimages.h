@@ -15,7 +15,7 @@ bool tl_conforming_classes(
     void *_Nonnull handle, void (*_Nonnull each)(const void *_Nonnull metadata, void *_Nullable context),
     void *_Nullable context);
 
-/// Whether the image that an address lies in is that of the handle.
+/// Whether an address is in the image of the handle.
 bool tl_is_in_image(void *_Nonnull handle, const void *_Nonnull address);
 
 /// Gives the names of the functions that an ELF file of 64 bits defines, from its symbol table or,

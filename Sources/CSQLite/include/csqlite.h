@@ -1,4 +1,4 @@
-// SQLite, in a copy of our own, and how its locks are made safe beside other copies in the process.
+// Our own copy of SQLite, and how its locks are made safe from other copies in the process.
 #ifndef TASKLOG_CSQLITE_H
 #define TASKLOG_CSQLITE_H
 
@@ -13,7 +13,7 @@
 /// that this copy holds, and drops them all whenever it closes the file:
 /// https://sqlite.org/howtocorrupt.html#multiple_copies_of_sqlite_linked_into_the_same_application
 /// Locks of open file descriptions exclude other copies and other processes, whatever locks those
-/// use, and nobody else's `close` drops them:
+/// use, and the `close` of other descriptors does not drop them:
 /// https://man7.org/linux/man-pages/man2/F_OFD_SETLK.2const.html
 ///
 /// - Returns: whether they are; not so on a kernel without them (Linux before 3.15).
@@ -23,7 +23,7 @@ __attribute__((swift_attr("discardableResult"))) bool tl_use_open_file_locks(voi
 /// it.
 int32_t tl_open_file_of_process(const char *_Nonnull path, int32_t flags, uint32_t mode);
 
-/// Closes what `tl_open_file_of_process` has opened, as soon as that drops nobody's locks.
+/// Closes what `tl_open_file_of_process` has opened, as soon as that drops no locks.
 void tl_close_file_of_process(int32_t descriptor);
 
 #endif

@@ -54,7 +54,7 @@ package final class Attempt {
     return allSpans.compactMap { span in
       guard let part = window.part(span.start, span.stop ?? .max) else { return nil }
       var span = span
-      // A span that goes on after the window has no stop there either.
+      // A span that continues after the window has no stop there either.
       (span.start, span.stop) = (part.start, part.stop == .max ? nil : part.stop)
       return span
     }

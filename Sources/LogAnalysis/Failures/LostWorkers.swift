@@ -30,8 +30,8 @@ package struct SomeKeys: Sendable {
 }
 
 extension LogReader {
-  /// The cause of a removal is searched among so many events before it: those between the two are
-  /// of the tasks of the worker.
+  /// The number of events before a removal among which its cause is searched: those between the two
+  /// are of the tasks of the worker.
   private static let searchedForCause = 1_000_000
   /// Older logs do not have the causes, which are not searched for every worker then.
   private static let mostWithoutCause = 3
@@ -42,7 +42,7 @@ extension LogReader {
   /// unexpectedly, and they did not record their end. Of a worker that was not recorded itself nothing
   /// says whether it was stopped; it counts if something was lost with it.
   ///
-  /// - Parameter keys: at most so many keys of each kind are told.
+  /// - Parameter keys: the maximum number of keys of each kind.
   /// - Throws: `LogError`.
   package func lostWorkers(of run: RunInfo, keys: Int) throws -> [LostWorker] {
     let gone = try workerLives(of: run).lives.filter { $0.gone != nil }

@@ -51,7 +51,7 @@ package struct ErrorCause: Sendable {
   package var firstTime: Int64
   /// How often one of its tasks had been assigned to a worker before, at most.
   package var retries: Int64 = 0
-  /// As many of its tasks, of their workers and of the tasks that failed with them as were asked for.
+  /// Examples of its tasks, of their workers and of the tasks that failed with them.
   package var keys: [String] = []
   package var workerAddresses: [String] = []
   package var dependentKeys: [String] = []

@@ -21,7 +21,7 @@ package final class SpanTasks: TaskSelection, @unchecked Sendable {
     }
   }
 
-  /// A reader of its own: the other one is in the middle of its statements.
+  /// Its own reader: the other one is in the middle of its statements.
   private let reader: LogReader
   private let filter: ScopeFilter
   private var runs: [Int64: Run] = [:]

@@ -3,7 +3,7 @@ import EventLog
 extension LogReader {
   /// The tasks that the scheduler of a run had not finished at the end of the log.
   ///
-  /// - Parameter keys: at most so many keys are told.
+  /// - Parameter keys: the maximum number of keys.
   /// - Throws: `LogError`.
   package func unfinishedTasks(of run: RunInfo, keys: Int) throws -> SomeKeys {
     let schedulers = Set(

@@ -7,7 +7,7 @@ import CSQLite
 package final class Connection {
   package enum Mode: Sendable {
     case readOnly
-    /// For a file that nobody can change, in a folder where SQLite cannot create its own files:
+    /// For a file that cannot change, in a folder where SQLite cannot create its own files:
     /// https://sqlite.org/c3ref/open.html#uriimmutable
     case immutable
     case readWrite

@@ -107,7 +107,7 @@ package final class LogCheck {
     list.add(
       .unreadable, subject: "total", at: path,
       "\(events) of \(total.map(String.init) ?? "an unknown number of") events can be read in "
-        + "their order; 'tasklog recover --into NEW' saves what is there")
+        + "their order; 'tasklog recover --into NEW' saves the readable rest")
   }
 
   // MARK: - The file

@@ -17,7 +17,7 @@ class Loads:
         self._scheduler = scheduler
         self._before: tuple[set[Any], set[Any]] | None = None
         self._rescheduled: list[str] = []
-        #: The number of tasks of each prefix whose duration stealing has asked for in vain.
+        #: The number of tasks of each prefix whose unknown duration stealing has requested.
         self._unknown: dict[str, int] = {}
 
     def begin(self) -> None:

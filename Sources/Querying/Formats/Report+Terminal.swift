@@ -9,7 +9,7 @@ extension Report {
     var isFirst = text == nil
     var hasRows = false
     var hidden: [String] = []
-    // Rows read before an error are written, too, and what is not shown of them is told.
+    // Rows read before an error are written, too, and the columns that are not shown are named.
     defer { output(Array(PeopleText.hidden(hidden, terminal).utf8)) }
     for table in tables {
       let title =

@@ -64,7 +64,7 @@ extension Reports {
         }
       },
       Report.Table(
-        "withheld", title: "Redacted, truncated and excluded events",
+        "reduced", title: "Redacted, truncated and excluded events",
         columns: [
           run, Column("source", leastWidth: 9), Column("hook"), Column("redacted"),
           Column("capped"), Column("excluded"),

@@ -31,7 +31,7 @@ struct SpoolOutput {
     isRegistered = register(source, &scratch)
   }
 
-  /// Whether the registration or a gap has to be stored before the next event.
+  /// Whether the registration or a gap must be stored before the next event.
   var isBehind: Bool { !isRegistered || missing != nil }
 
   /// Stores the registration and the gap for which there was no room before.

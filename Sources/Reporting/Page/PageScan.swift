@@ -175,7 +175,7 @@ struct PageScan {
     }
   }
 
-  /// Adds the dependencies that an event of the scheduler tells of, if any.
+  /// Adds the dependencies that an event of the scheduler contains, if any.
   private mutating func addGraph(_ row: EventRow, _ cursor: EventCursor) {
     _ = cursor.withSnapshot(of: row) { snapshot in
       TaskGraphReader.forEachNode(in: snapshot) {

@@ -27,7 +27,7 @@ extension Client {
     }
   }
 
-  /// Runs tasks to their end even if nobody holds their futures: Dask's `fire_and_forget`.
+  /// Runs tasks to their end even if their futures are released: Dask's `fire_and_forget`.
   public func fireAndForget<Output>(_ futures: Future<Output>...) {
     state.withLock { state in
       guard !state.isClosed else { return }

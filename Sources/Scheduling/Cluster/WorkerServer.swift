@@ -100,7 +100,7 @@ actor WorkerServer: Driven {
     releaseAll()
   }
 
-  /// The worker dies: it notifies nobody, not even its plugins.
+  /// The worker dies: it notifies neither the scheduler nor its plugins.
   func die() {
     isClosed = true
     releaseAll()

@@ -2,7 +2,7 @@ import TaskLogPlugin
 
 /// Clients and the keys they want.
 extension SchedulerCore {
-  /// The client that wants fire-and-forget tasks, of which nobody holds a future, until they are
+  /// The client that wants fire-and-forget tasks, whose futures may all be gone, until they are
   /// done.
   static let fireAndForget = "fire-and-forget"
 

@@ -37,8 +37,8 @@ extension SchedulerCore {
     }
   }
 
-  /// Handles a report about an older run of a task. If this worker was also asked for the newer
-  /// run, the older run has replaced it, and the task has to run again.
+  /// Handles a report about an older run of a task. If this worker was also assigned the newer
+  /// run, the older run has replaced it, and the task must run again.
   private func handleStale(
     _ task: TaskState, on worker: String, frees: Bool, _ request: TransitionContext
   ) throws(InternalError) {

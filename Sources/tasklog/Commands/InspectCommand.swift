@@ -10,7 +10,7 @@ struct InspectCommand: ParsableCommand {
     commandName: "inspect",
     abstract: "Show a log's contents, recording options, sizes and missing events.",
     discussion: """
-      Tables: file, runs, kinds (of events, with the bytes of their args and snapshots), withheld \
+      Tables: file, runs, kinds (of events, with the bytes of their args and snapshots), reduced \
       (the number of events with redacted or truncated values, and of filtered events), limits \
       (the recording options that exclude data), gaps, and spools (of recorders whose last events \
       are not in the log yet). Nothing is changed, and spools are not recovered. For logs/{run}.db \

@@ -63,14 +63,14 @@ async def _done(answer: Any) -> Any:
     return answer
 
 
-class Nobody:
+class NullConnection:
     """Stands in for a connection, or for a pool of them: what is called on it is counted."""
 
     def __init__(self, host: Any, label: str) -> None:
         self._host = host
         self._label = label
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Nobody:
+    def __call__(self, *args: Any, **kwargs: Any) -> NullConnection:
         return self
 
     def __getattr__(self, name: str) -> Any:

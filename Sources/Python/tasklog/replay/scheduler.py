@@ -12,7 +12,7 @@ import distributed.scheduler as scheduler_module
 from distributed.core import Status
 from distributed.scheduler import ClientState, Scheduler, WorkerState
 
-from tasklog.replay.forbidden import SCHEDULER, Nobody, forbid
+from tasklog.replay.forbidden import SCHEDULER, NullConnection, forbid
 from tasklog.replay.looking import watch_fields
 
 #: Addresses of another process cannot be resolved: the host is in the recording.
@@ -57,7 +57,7 @@ class NeverStarted(Scheduler):
         sys.path[:] = [path for path in sys.path if not path.startswith(folder)]
         host.drives = False
         self.status = Status.running
-        self.rpc = Nobody(host, "Scheduler.rpc")
+        self.rpc = NullConnection(host, "Scheduler.rpc")
 
     def _transition(self, key: Any, finish: Any, stimulus_id: Any, **kwargs: Any) -> Any:
         """Dask makes a transition within another, which is recorded as a separate event."""
@@ -126,8 +126,8 @@ class Servers:
             s.total_nthreads_history.append((now, s.total_nthreads))
         if hasattr(s, "_workers_added_total"):
             s._workers_added_total += 1
-        nobody: Any = Nobody(self.host, "Scheduler.stream_comms")
-        s.stream_comms[address] = nobody
+        connection: Any = NullConnection(self.host, "Scheduler.stream_comms")
+        s.stream_comms[address] = connection
         s.add_resources(worker=address, resources=facts.get("resources", {}))
         s.check_idle_saturated(ws)
 

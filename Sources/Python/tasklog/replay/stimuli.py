@@ -60,7 +60,7 @@ class Stimuli(Servers):
         (s.saturated.add if kwargs["saturated"] else s.saturated.discard)(ws)
 
     def stimulus_unknown_durations(self, event: Event) -> None:
-        """Tasks whose duration stealing has asked for."""
+        """Tasks whose unknown duration stealing has requested."""
         for key in event.kwargs["keys"]:
             ts = self.scheduler.tasks.get(key)
             if ts is not None and hasattr(self.scheduler, "get_task_duration"):

@@ -11,7 +11,7 @@ import distributed.worker_state_machine as machine
 from dask.sizeof import sizeof
 from distributed.core import Status
 
-from tasklog.replay.forbidden import WORKER, Nobody, forbid
+from tasklog.replay.forbidden import WORKER, NullConnection, forbid
 from tasklog.replay.looking import watch_fields
 from tasklog.replay.scheduler import HOSTS, host_of
 from tasklog.replay.standing import BASES, stand_in
@@ -66,9 +66,9 @@ class NeverStartedWorker(*BASES):  # type: ignore[misc]
             memory_limit=facts.get("memoryLimit") or None, data=self.state.data
         )
         self._status = Status.running
-        self.scheduler = Nobody(host, "Worker.scheduler")
-        self.rpc = Nobody(host, "Worker.rpc")
-        self.batched_stream = Nobody(host, "Worker.batched_stream")
+        self.scheduler = NullConnection(host, "Worker.scheduler")
+        self.rpc = NullConnection(host, "Worker.rpc")
+        self.batched_stream = NullConnection(host, "Worker.batched_stream")
         self.scheduler_delay = 0.0
         self._client = None
         stand_in(self)

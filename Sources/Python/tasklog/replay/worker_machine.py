@@ -134,7 +134,7 @@ class ReplayedWorkerState(WorkerState):
             return {ts: ("error", *failure, run_id)}, []
         return super()._transition_to_memory(ts, value, msg_type, run_id, stimulus_id=stimulus_id)
 
-    # What nobody gets
+    # Messages that a replay has no receiver for
 
     def _notify_plugins(self, method_name: str, *args: Any, **kwargs: Any) -> None:
         self._owner.has_transitioned(*args)
