@@ -109,7 +109,7 @@ extension String {
   /// Whether both hold the same bytes. `==` treats canonically equivalent text as equal; keys and
   /// recorded text must not.
   @inlinable
-  package func sameBytes(as other: String) -> Bool {
+  public func sameBytes(as other: String) -> Bool {
     let length = utf8.count
     guard length == other.utf8.count else { return false }
     let isEqual = utf8.withContiguousStorageIfAvailable { own in
