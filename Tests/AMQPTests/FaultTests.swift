@@ -8,31 +8,32 @@
 
   @testable import AMQP
 
-  /// What can happen to a broker in the middle of the work.
+  /// A fault of a broker in the middle of the work.
   enum Fault: String, CaseIterable, CustomTestStringConvertible {
     case killed, stopped, hung
     case hungForLong = "hung for longer than heartbeats"
 
     var testDescription: String { rawValue }
 
-    /// How often it is reported: once per outage, and a broker that hangs for a moment may or may not
-    /// be noticed, by how busy the machine is.
+    /// How often it is reported: once per outage. Whether a broker that hangs for a moment is
+    /// noticed depends on how busy the machine is.
     var reports: ClosedRange<Int> { self == .hung ? 0...1 : 1...1 }
 
-    /// So that a broker that hangs is soon given up.
+    /// Short, so that a hanging broker is given up soon.
     static let query = "?heartbeat=1&connection_timeout=1000"
 
-    /// Lets it happen, and mends it.
+    /// Causes the fault and repairs it.
     ///
     /// - Parameters:
-    ///   - goesOn: whether the work has gone on for a while.
-    ///   - isNoticed: whether those who are connected have noticed.
+    ///   - goesOn: whether the work has continued for a while.
+    ///   - isNoticed: whether the connected clients have noticed it.
     func happen(
       to broker: Broker, while goesOn: () -> Bool, until isNoticed: () -> Bool
     ) throws {
       switch self {
       case .killed, .stopped:
-        // A queue that was declared just now is not yet on RabbitMQ's disk, whatever it confirms.
+        // RabbitMQ may not have written a queue that was just declared to its disk, whatever it
+        // confirms.
         if self == .killed { try broker.control(["eval", "mnesia:sync_log()."]) }
         broker.stop(self == .killed ? SIGKILL : SIGTERM)
         let hasBeenNoticed = waits(until: isNoticed)
@@ -47,9 +48,9 @@
     }
   }
 
-  /// Brokers that die, end and hang, with publishers and recorders that do not.
+  /// Brokers that die, stop and hang while publishers and recorders keep running.
   @Suite(.exclusive(.services), .serialized) struct FaultTests {
-    /// A run that goes on, into a log and through a broker.
+    /// An ongoing run that is recorded into a log and through a broker.
     private struct Live {
       let queue: Queue
       let told = Told()
@@ -72,7 +73,7 @@
         await tee.finish()
       }
 
-      /// Compares what came out of the queue with what was recorded directly.
+      /// Compares the events from the queue with those recorded directly.
       func compare() throws {
         let (expected, found) = (try queue.log("direct.db"), try queue.log())
         let events = try expected.recorded()
@@ -93,7 +94,7 @@
     }
 
     @Test(arguments: Fault.allCases)
-    func `a publisher loses nothing to a broker that is`(_ fault: Fault) async throws {
+    func `a publisher loses no event when the broker fails`(_ fault: Fault) async throws {
       let live = try Live()
       #expect(live.plugin.flush(timeoutSeconds: 30))
       #expect(waits { live.producer.count > 500 })
@@ -110,7 +111,7 @@
     }
 
     @Test(arguments: Fault.allCases)
-    func `a recorder loses nothing to a broker that is`(_ fault: Fault) async throws {
+    func `a recorder loses no event when the broker fails`(_ fault: Fault) async throws {
       let live = try Live()
       let recorder = try live.queue.recorder(query: Fault.query, ["--prefetch", "50"])
       #expect(waits { live.queue.eventCount() > 500 })
@@ -134,7 +135,7 @@
       try live.compare()
     }
 
-    @Test func `recorders that are killed lose nothing, and record nothing twice`() async throws {
+    @Test func `killed recorders lose no event and record none twice`() async throws {
       let live = try Live()
       #expect(waits { live.producer.count > 3000 })
       for _ in 0..<4 {
@@ -153,7 +154,7 @@
       try live.compare()
     }
 
-    @Test func `a publisher that is killed has lost nothing, the next one sends the rest`()
+    @Test func `a killed publisher loses no event, the next publisher sends the rest`()
       async throws
     {
       let queue = try Queue()
@@ -206,7 +207,7 @@
     }
   }
 
-  /// Records on a thread of its own, at a pace that can be followed, until it is to stop.
+  /// Records on its own thread, at a pace that a reader can follow, until it is stopped.
   final class Producer: @unchecked Sendable {
     private let lock = NSLock()
     private let done = DispatchSemaphore(value: 0)
@@ -227,7 +228,7 @@
       }
     }
 
-    /// How many events there are so far.
+    /// The number of events so far.
     var count: Int { lock.withLock { number } }
 
     func stop() {

@@ -7,7 +7,7 @@
 
   /// A recorder that writes a log and publishes at once.
   @Suite(.exclusive(.services)) struct LogAndQueueTests {
-    @Test func `the log and what is published are the same run`() async throws {
+    @Test func `the log and the published messages contain the same run`() async throws {
       let queue = try Queue()
       let log = queue.folder("direct.db")
       var options = Recorder.Options()
@@ -21,7 +21,7 @@
       let squares = cluster.client.map("square", Array(1...200)) { $0 * $0 }
       let total = cluster.client.submit("total", all: squares) { $0.reduce(0, +) }
       #expect(try await total.result() == (1...200).reduce(0) { $0 + $1 * $1 })
-      // Longer than a file of the spool: it goes in parts.
+      // Longer than a segment of the spool: it is split into parts.
       let channel = recorder.channel(for: Source(kind: .worker, id: "other", address: "a"))
       var long = transition(1)
       long.args = Args(named: [.init("text", .string(String(repeating: "x", count: 200_000)))])
@@ -37,7 +37,7 @@
       #expect(!FileManager.default.fileExists(atPath: queue.spool))
     }
 
-    @Test func `a broker that is not there costs the log nothing`() async throws {
+    @Test func `a missing broker does not affect the log`() async throws {
       let queue = try Queue()
       let log = queue.folder("direct.db")
       let told = Told()
@@ -71,7 +71,7 @@
       #expect(run.end == .closed)
       #expect(told.lines.count == 2, "\(told.lines)")
 
-      // What found room is sent by the next one, and the rest is told as a gap.
+      // The next publisher sends what was stored in the spool; the rest is reported as a gap.
       let next = try queue.plugin()
       next.channel(for: Source(kind: .scheduler, id: "s", address: "a")).record(transition(1))
       #expect(next.flush(timeoutSeconds: 30))

@@ -7,8 +7,8 @@
 
   @testable import AMQP
 
-  /// A publisher among things that are not as they should be: the scheduler goes on, is told once, and
-  /// what has happened waits on the disk.
+  /// A publisher under faults: the scheduler continues, one line is logged, and the events wait on
+  /// the disk.
   @Suite(.exclusive(.services)) struct PublisherTests {
     private static let source = Source(kind: .scheduler, id: "s", address: "a")
 
@@ -19,7 +19,7 @@
       return options
     }
 
-    @Test func `the options of publishing are read from text and from numbers`() throws {
+    @Test func `publishing options are read from text and from numbers`() throws {
       func publishing(_ options: [(String, Value)]) throws -> Publishing? {
         var publishing = PublishingOptions()
         for (name, value) in options { try publishing.set(name, value) }
@@ -42,7 +42,7 @@
       }
     }
 
-    @Test func `what is not to be kept never reaches the broker, and what is left out is counted`()
+    @Test func `redacted values never reach the broker, and filtered events are counted`()
       async throws
     {
       let queue = try Queue()
@@ -105,7 +105,7 @@
       }
       try expectLimits(plugin.runID)
 
-      // The same when the end finds no broker, and another publisher sends what was left.
+      // The same if there is no broker at the end, and another publisher sends the rest.
       options.closeSeconds = 0.3
       let lonely = try RabbitMQPlugin(
         url: "amqp://127.0.0.1:\(Broker.freePort())", queue: queue.name, spool: queue.spool,
@@ -126,7 +126,7 @@
       try expectLimits(lonely.runID)
     }
 
-    @Test func `what nobody can read is told, and stays`() async throws {
+    @Test func `unreadable records are reported and stay`() async throws {
       let queue = try Queue()
       let folder = queue.spool + "/01942f00-0000-7000-8000-00000000000b"
       try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
@@ -143,7 +143,7 @@
       #expect(try queue.record().events == 1)
     }
 
-    @Test func `a refused login is told once, and the next publisher sends what waits`()
+    @Test func `a refused login is logged once, and the next publisher sends the waiting events`()
       async throws
     {
       let queue = try Queue()
@@ -169,7 +169,7 @@
       #expect(try queue.log().eventCount(of: run) == 500)
     }
 
-    @Test func `a queue that is deleted is made again for what is not confirmed`() async throws {
+    @Test func `a deleted queue is declared again for unconfirmed messages`() async throws {
       let queue = try Queue()
       let told = Told()
       let plugin = try queue.plugin(options: options(told))
@@ -191,12 +191,12 @@
       try queue.record()
       let seqs = try queue.log().recorded().map(\.sourceSeq)
       let first = try #require(seqs.min())
-      // What had been confirmed went with the queue; everything else is there, once.
+      // Confirmed messages were deleted with the queue; every other one is there exactly once.
       #expect(first <= Int64(deleted) + 1)
       #expect(seqs.sorted() == Array(first...Int64(producer.count)))
     }
 
-    @Test func `a full queue is waited for, and it is said once`() async throws {
+    @Test func `a publisher waits for a full queue and logs it once`() async throws {
       let queue = try Queue()
       try queue.publish([])
       try queue.broker.control([
@@ -213,7 +213,7 @@
       #expect(!plugin.flush(timeoutSeconds: 1))
       #expect(told.lines.count == 1)
       #expect(told.lines[0].contains("the broker refused a message; its queue"))
-      // Somebody takes them.
+      // A consumer takes the messages.
       let recorder = try queue.recorder()
       #expect(plugin.flush(timeoutSeconds: 60))
       await tee.finish()

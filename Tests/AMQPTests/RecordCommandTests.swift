@@ -7,13 +7,14 @@
 
   @testable import AMQP
 
-  /// `tasklog record` as people use it: its ends, what it says, and what is wrong with its surroundings.
+  /// `tasklog record` as people use it: how it ends, what it prints, and faults of its
+  /// surroundings.
   @Suite(.exclusive(.services)) struct RecordCommandTests {
     private static func messages(_ numbers: ClosedRange<Int>) -> [String] {
       numbers.map { #"{"key": "k\#($0)", "start": "a", "finish": "b"}"# }
     }
 
-    /// Runs a line of shell in a folder, and gives the code and what it said.
+    /// Runs a line of shell in a folder, and returns the exit code and the output.
     private func shell(_ line: String, _ queue: Queue) throws -> (code: Int32?, output: String) {
       let name = queue.folder(UUID().uuidString)
       let path = URL(fileURLWithPath: Queue.program).deletingLastPathComponent().path
@@ -28,7 +29,7 @@
     }
 
     @Test(arguments: [SIGINT, SIGTERM])
-    func `a signal ends it when what it has taken is on the disk, and the rest stays in the queue`(
+    func `after a signal the consumed messages are in the log and the rest stays in the queue`(
       _ signal: Int32
     ) throws {
       let queue = try Queue()
@@ -43,12 +44,12 @@
       #expect(try queue.log().runs().map(\.end) == [.closed])
       #expect(!FileManager.default.fileExists(atPath: queue.folder("consumed.db.spool")))
       #expect(!FileManager.default.fileExists(atPath: queue.folder("consumed.db-wal")))
-      // The next one takes what was on its way as given out before, and once.
+      // The next recorder gets the unacknowledged messages as redelivered, and records them once.
       try queue.record(into: "rest.db")
       #expect(queue.eventCount("rest.db") == 20_000 - taken)
     }
 
-    @Test func `in a pipe it says nothing but the sum at the end`() throws {
+    @Test func `in a pipe only the total at the end is printed`() throws {
       let queue = try Queue()
       try queue.publish(Self.messages(1...10) + ["malformed"])
       let result = try shell(
@@ -56,7 +57,7 @@
       #expect(result.output == "11 messages, 10 events recorded, 1 malformed and stored\n0\n")
     }
 
-    @Test func `on a terminal it shows how much has come, and how fast`() async throws {
+    @Test func `on a terminal the number of events and their rate are shown`() async throws {
       let queue = try Queue()
       let plugin = try queue.plugin()
       let producer = Producer(
@@ -77,14 +78,14 @@
       await plugin.finish()
     }
 
-    @Test func `a second signal ends it at once`() throws {
+    @Test func `a second signal ends it immediately`() throws {
       let queue = try Queue()
       try queue.publish(Self.messages(1...10))
       let recorder = try queue.recorder()
       #expect(waits { queue.eventCount() == 10 })
       let holder = try LogHolder(queue.folder("consumed.db"))
       try queue.publish(Self.messages(11...20))
-      // It has taken what it cannot put in.
+      // It has consumed messages that it cannot store.
       #expect(try waits { try queue.count() == 0 })
       recorder.signal(SIGTERM)
       #expect(
@@ -98,7 +99,7 @@
       #expect(queue.eventCount() == 20)
     }
 
-    @Test func `a log that somebody has locked is waited for, and it is said once`() throws {
+    @Test func `a locked log is waited for and logged once`() throws {
       let queue = try Queue()
       try queue.publish(Self.messages(1...10))
       let recorder = try queue.recorder()
@@ -114,7 +115,7 @@
       #expect(try queue.log().recorded().count == 500)
     }
 
-    @Test func `a disk that is full loses nothing`() throws {
+    @Test func `a full disk loses no event`() throws {
       let queue = try Queue()
       try queue.publish(Self.messages(1...5000))
       let recorder = try Child(
@@ -136,7 +137,7 @@
       #expect(Set(keys).count == 5000)
     }
 
-    @Test func `a log that is taken away ends it, and what was not put in stays in the queue`()
+    @Test func `removing the log ends the command, and events not stored stay in the queue`()
       throws
     {
       let queue = try Queue()
@@ -151,7 +152,7 @@
       #expect(try waits { try queue.count() == 10 })
     }
 
-    @Test func `a queue that is deleted is made again, or ends it with --passive`() throws {
+    @Test func `a deleted queue is declared again, or ends the command with --passive`() throws {
       let queue = try Queue()
       try queue.publish(Self.messages(1...10))
       let recorder = try queue.recorder()
@@ -176,7 +177,7 @@
       #expect(try queue.output().count == 3)
     }
 
-    @Test func `what is wrong is said in one line, with the way out`() throws {
+    @Test func `an error is one line that says what to do`() throws {
       let queue = try Queue()
       let (port, nobody) = (queue.broker.port, try Broker.freePort())
       func expect(_ words: String, _ code: Int32, _ message: String) throws {
@@ -239,7 +240,7 @@
         "no/such.db: the folder no does not exist; create it or name another log")
     }
 
-    @Test func `what is wrong with a replay to a broker is said in one line, too`() throws {
+    @Test func `an error of a replay to a broker is one line, too`() throws {
       let queue = try Queue()
       let nobody = try Broker.freePort()
       let recorder = try Recorder(log: queue.folder("run.db"))

@@ -10,7 +10,7 @@
   /// From a scheduler through a real broker into a log.
   @Suite(.exclusive(.services)) struct RoundTripTests {
     @Test(arguments: [1, 50])
-    func `a run that went through the broker equals the one recorded directly`(
+    func `a run sent through the broker equals the run recorded directly`(
       batch: Int
     ) async throws {
       let queue = try Queue()
@@ -40,7 +40,7 @@
       #expect(try queue.count() == 0)
     }
 
-    @Test func `every kind of value comes through`() async throws {
+    @Test func `every kind of value is preserved`() async throws {
       let queue = try Queue()
       var random = SplitMix64(seed: 10)
       let events = (0..<300).map { number in
@@ -71,7 +71,7 @@
       #expect(try found.recorded().count == 300)
     }
 
-    @Test func `what is published twice is in the log once`() async throws {
+    @Test func `a message that is published twice is recorded once`() async throws {
       let queue = try Queue()
       let log = queue.folder("direct.db")
       let recorder = try Recorder(log: log)
@@ -95,7 +95,7 @@
       #expect(try again.runs().map(\.isPartial) == [false])
     }
 
-    @Test func `messages as in Dask's documentation are recorded, and as such published`() throws {
+    @Test func `messages as in Dask's documentation are recorded and replayed`() throws {
       let queue = try Queue()
       try queue.publish([
         #"{"key": "inc-1", "start": "processing", "finish": "memory"}"#,
@@ -126,8 +126,7 @@
       #expect(again.map(\.event.finish) == recorded.map(\.event.finish))
     }
 
-    @Test func `what cannot be understood is kept with its bytes, and not asked for again`() throws
-    {
+    @Test func `a message that cannot be decoded is stored as bytes and acknowledged`() throws {
       let queue = try Queue()
       let bodies = [
         "no JSON", "", "{}", "[1]", #"{"tasklog": 99}"#, #"{"tasklog": 1, "run": {"id": "../x"}}"#,
@@ -144,10 +143,10 @@
       #expect(kept.allSatisfy { $0.event.args["reason"]?.string?.isEmpty == false })
     }
 
-    @Test func `a redelivered message without identity is recorded, and marked`() throws {
+    @Test func `a redelivered message without an identity is recorded and marked`() throws {
       let queue = try Queue()
       try queue.publish((0..<10).map { #"{"key": "k\#($0)", "start": "a", "finish": "b"}"# })
-      // Somebody takes them and goes away without a word.
+      // A consumer takes the messages and disconnects without acknowledging them.
       let gone = try ConsumingConnection(
         AMQPAddress(queue.broker.url), QueueConsumer.Settings(queue: queue.name))
       #expect(try waits { try !gone.batch().isEmpty })
@@ -157,7 +156,7 @@
       #expect(try queue.log().recorded().allSatisfy { $0.event.args["redelivered"] == .bool(true) })
     }
 
-    @Test func `a recorder without a broker ends its run, and the next one sends it`() async throws
+    @Test func `a publisher without a broker ends its run, and the next one sends it`() async throws
     {
       let queue = try Queue()
       let told = Told()
@@ -189,7 +188,7 @@
     }
   }
 
-  /// What was told as a problem.
+  /// The problems that were reported.
   final class Told: @unchecked Sendable {
     private let lock = NSLock()
     // Guarded by `lock`.

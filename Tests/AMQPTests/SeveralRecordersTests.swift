@@ -9,11 +9,11 @@
 
   @testable import AMQP
 
-  /// A run that several recorders took out of one queue is one run to whoever asks all of their logs.
+  /// A run that several recorders consumed from one queue is one run for readers of all their logs.
   @Suite(.exclusive(.services)) struct SeveralRecordersTests {
     private static let names = ["a.db", "b.db", "c.db"]
 
-    /// What a command says of logs, with how it names them taken out.
+    /// What a command prints about logs, without their names.
     private func ask(
       _ words: [String], _ logs: [String], _ folder: TemporaryFolder, code: Int32 = 0
     ) throws -> String {
@@ -30,7 +30,7 @@
     /// The identities of the events that are in any of the logs.
     private static func identities(_ queue: Queue) -> Set<String> {
       names.reduce(into: []) { all, name in
-        // One that has just begun may hold no run yet.
+        // A log that was just created may contain no run yet.
         guard let log = try? queue.log(name), let run = try? log.runs().last else { return }
         for event in (try? log.recorded(of: run)) ?? [] {
           all.insert("\(event.source.id) \(event.sourceSeq)")
@@ -38,7 +38,8 @@
       }
     }
 
-    @Test func `three recorders, one of them killed, have all of a run together`() async throws {
+    @Test func `the logs of three recorders, one of them killed, hold the whole run`() async throws
+    {
       let queue = try Queue()
       let cluster = try await LocalCluster(
         workers: 2,
@@ -48,7 +49,7 @@
       #expect(try await total.result() == (1...150).reduce(0) { $0 + $1 * $1 })
       await cluster.close()
 
-      // All are there before the first message is: each gets its share.
+      // All recorders are connected before the first message: each gets its share.
       let recorders = try Self.names.map { try queue.recorder(into: $0, ["--prefetch", "2"]) }
       #expect(waits { queue.eventCount("a.db") > 20 })
       #expect(recorders[0].end(SIGKILL) == -SIGKILL)
@@ -80,7 +81,7 @@
         let (expected, found) = (
           try ask(words, ["direct.db"], queue.folder), try ask(words, Self.names, queue.folder)
         )
-        // Where something lies in a log is the log's affair.
+        // Positions within a log differ between the logs.
         let isSame =
           found.replacing(/"seq":\d+/, with: "") == expected.replacing(/"seq":\d+/, with: "")
         #expect(isSame, "\(words)")
@@ -102,11 +103,11 @@
       #expect(FileManager.default.fileExists(atPath: queue.folder("report.html")))
     }
 
-    // MARK: - What is missing
+    // MARK: - Missing events
 
     /// A run of messages with ten events each, and its end.
     ///
-    /// - Parameter count: of events in all.
+    /// - Parameter count: the total number of events.
     private func messages(_ count: Int = 30) throws -> [[UInt8]] {
       let collector = Collector()
       let publishing = Publishing(destination: "nowhere", payload: .events(batch: 10)) { collector }
@@ -130,7 +131,7 @@
       log.close()
     }
 
-    @Test func `what another log has is not missing, what none has is`() throws {
+    @Test func `only an event that no log contains is missing`() throws {
       let folder = try TemporaryFolder()
       let messages = try messages()
       #expect(messages.count == 4)
@@ -150,7 +151,7 @@
       #expect(
         gaps.contains(#"{"source_seq":11,"count":10,"reason":"in none of the logs"}"#), "\(gaps)")
 
-      // The third one has them, whatever the order.
+      // The third log contains them, in any order of the logs.
       for names in [["a.db", "b.db", "c.db"], ["c.db", "b.db", "a.db"]] {
         let runs = try ask(["runs"], names, folder)
         #expect(runs.contains(#""end":"closed""#) && runs.contains(#""missing":0"#), "\(runs)")
@@ -159,13 +160,13 @@
         #expect(
           try ask(["query", "--columns", "key"], names, folder).split(separator: "\n").count == 30)
       }
-      // One alone says what it is.
+      // A single log reports what it lacks.
       let alone = try ask(["summary"], ["a.db"], folder)
       #expect(alone.contains("run #1 is partial: the rest may be in its queue, or in the logs"))
       #expect(try ask(["check", "--strict"], ["a.db"], folder).contains("partial-run"))
     }
 
-    @Test func `many messages at once go in in their order, with what makes no sense among them`()
+    @Test func `a batch of messages is stored in order, including those that cannot be decoded`()
       throws
     {
       let folder = try TemporaryFolder()
@@ -177,7 +178,7 @@
       try log.take(messages.map { Delivery(body: $0, isRedelivered: false) })
       #expect(log.counts.messages == 502 && log.counts.events == 5000)
       #expect(log.counts.malformed == 1)
-      // All of it again, before what cannot be put in.
+      // All of it again, before the messages that cannot be stored.
       try log.take(messages.map { Delivery(body: $0, isRedelivered: true) })
       #expect(log.counts.known == 5000 && log.counts.malformed == 2)
       try FileManager.default.removeItem(atPath: folder("a.db"))
@@ -187,7 +188,7 @@
       log.close()
     }
 
-    @Test func `events of many messages at once are in their order`() throws {
+    @Test func `events of a batch of messages are in order`() throws {
       let folder = try TemporaryFolder()
       let log = try QueueRecorder(
         path: folder("a.db"), origin: "nowhere", recorderVersion: "1")
@@ -198,7 +199,7 @@
       #expect(try !reader.runs()[0].isPartial && !reader.runs()[0].isUnordered)
     }
 
-    @Test func `what two recorders took is shown once, also where each log is asked by itself`()
+    @Test func `an event consumed by two recorders is shown once, also with a cursor`()
       throws
     {
       let folder = try TemporaryFolder()
@@ -227,7 +228,7 @@
       }
     }
 
-    @Test func `what is put together goes when the answer is given, or is not wanted any more`()
+    @Test func `a temporary merged log is removed however the command ends`()
       throws
     {
       let folder = try TemporaryFolder()
@@ -253,7 +254,7 @@
       }
     }
 
-    @Test func `a merge waits for what has not been put in yet`() throws {
+    @Test func `a merge recovers pending events first`() throws {
       let folder = try TemporaryFolder()
       let messages = try messages()
       try record([messages[2], messages[3]], "b.db", folder)
@@ -268,12 +269,12 @@
       let all = try LogReader(path: folder("all.db"))
       let run = try all.runs()[0]
       #expect(!run.isPartial && run.end == .closed)
-      // They came in the wrong order, which is put right for who replays.
+      // They arrived in the wrong order, which replay corrects.
       #expect(run.isUnordered)
       let replayed = try ask(["replay", "--plugin", "exec:cat"], ["all.db"], folder)
       let seqs = replayed.matches(of: /"sourceSeq":(\d+)/).compactMap { Int($0.1) }
       #expect(seqs == seqs.sorted(), "\(replayed)")
-      // And for who compares it with one that came in order.
+      // So does a comparison with a run that arrived in order.
       try record(messages, "ordered.db", folder)
       let difference = try ask(
         [
@@ -283,7 +284,7 @@
       #expect(difference.split(separator: "\n").count == 1, "\(difference)")
     }
 
-    @Test func `a run that one of the recorders still takes in goes on, and has no gaps yet`()
+    @Test func `a run that a recorder is still consuming is live and has no gaps yet`()
       throws
     {
       let folder = try TemporaryFolder()
@@ -298,7 +299,7 @@
       #expect(try ask(["runs"], ["a.db", "b.db"], folder).contains(#""end":"died""#))
     }
 
-    @Test func `a run whose end nobody has heard of is not closed`() throws {
+    @Test func `a run whose end was not received is not closed`() throws {
       let folder = try TemporaryFolder()
       let messages = try messages()
       try record([messages[0]], "a.db", folder)
@@ -311,8 +312,8 @@
     }
   }
 
-  /// Takes messages as a broker does, and keeps them.
-  /// One thread has it; that is what `@unchecked` relies on.
+  /// Receives messages as a broker does, and keeps them.
+  /// Used by one thread, which `@unchecked` relies on.
   private final class Collector: MessageConnection, @unchecked Sendable {
     let isQueueNew = false
     var bodies: [[UInt8]] = []

@@ -8,18 +8,18 @@
 
   @testable import AMQP
 
-  /// The brokers that tests share; each test has a queue of its own.
+  /// The brokers that tests share; each test has its own queue.
   enum Brokers {
-    /// For tests that do not hurt it.
+    /// For tests that do not damage it.
     static func well() throws -> Broker { try startedWell.get() }
 
-    /// For those that do, one after the other: each leaves it as it was.
+    /// For tests that do, one at a time: each restores it.
     static func hurt() throws -> Broker { try startedToHurt.get() }
 
     private static let startedWell = Result { try start() }
     private static let startedToHurt = Result { try start() }
 
-    /// One of a test's own.
+    /// A broker for one test.
     static func start(
       _ certificate: (file: String, key: String)? = nil, _ password: String = "guest"
     ) throws -> Broker {
@@ -35,7 +35,7 @@
       // Guarded by `lock`.
       private var brokers: [Broker] = []
 
-      // Nothing else comes at the end of all tests.
+      // There is no other hook at the end of all tests.
       init() { atexit { Brokers.running.end() } }
 
       func add(_ broker: Broker) { lock.withLock { brokers.append(broker) } }
@@ -44,7 +44,7 @@
     }
   }
 
-  /// What a test publishes into and consumes from.
+  /// The queue that a test publishes to and consumes from.
   struct Queue {
     let broker: Broker
     let name = "test-\(UUID().uuidString)"
@@ -65,7 +65,7 @@
         options: options)
     }
 
-    /// Puts plain bytes into the queue.
+    /// Publishes plain bytes to the queue.
     func publish(_ bodies: [String]) throws {
       try Self.publish(bodies, to: broker.url, name)
     }
@@ -87,14 +87,14 @@
 
     func delete() throws { try broker.control(["delete_queue", name]) }
 
-    /// How many messages wait in the queue.
+    /// The number of messages that wait in the queue.
     func count() throws -> Int {
       let connection = try AMQPConnection(AMQPAddress(broker.url))
       defer { connection.close() }
       return try connection.declare(queue: name, isPassive: false).messageCount
     }
 
-    /// Records what is in the queue, until no more comes.
+    /// Records the messages of the queue until no more arrive.
     @discardableResult
     func record(
       into log: String = "consumed.db", idleMilliseconds: Int = Int(400 * Patience.factor),
@@ -111,7 +111,7 @@
         }, progress: { _ in }, problem: { Issue.record("\($0)") }, isStopped: { false })
     }
 
-    /// A `tasklog record` of its own, as a user starts it.
+    /// A separate `tasklog record` process, as a user starts it.
     func recorder(
       into log: String = "consumed.db", query: String = "", _ arguments: [String] = []
     ) throws -> Child {
@@ -122,19 +122,19 @@
         ] + arguments, output: folder("output"))
     }
 
-    /// What recorders have said so far.
+    /// The output of the recorders so far.
     func output() throws -> [String] {
       try String(contentsOfFile: folder("output"), encoding: .utf8)
         .split(separator: "\n").map(String.init)
     }
 
-    /// How many events a log holds that may not be there yet.
+    /// The number of events in a log, which may not exist yet.
     func eventCount(_ name: String = "consumed.db") -> Int64 {
       guard let log = try? log(name), let runs = try? log.runs() else { return 0 }
       return runs.reduce(0) { $0 + ((try? log.eventCount(of: $1)) ?? 0) }
     }
 
-    /// Whether a log has all of its run.
+    /// Whether a log contains its whole run.
     func isWhole(_ name: String = "consumed.db") -> Bool {
       guard let run = try? log(name).runs().last else { return false }
       return run.end == .closed && !run.isPartial
@@ -147,7 +147,7 @@
     }
   }
 
-  /// An event as it is compared: by its identity, and everything in it.
+  /// An event as it is compared: its identity and all of its content.
   struct Recorded: Equatable, CustomStringConvertible {
     var source: Source
     var sourceSeq: Int64
@@ -157,7 +157,7 @@
   }
 
   extension LogReader {
-    /// All events of the newest run, in the order of their identity.
+    /// All events of the newest run, ordered by identity.
     func recorded() throws -> [Recorded] { try recorded(of: #require(try runs().last)) }
 
     func recorded(of run: RunInfo) throws -> [Recorded] {
@@ -173,7 +173,7 @@
     }
   }
 
-  /// Records one run into two places.
+  /// Records one run to two destinations.
   final class Tee: RecordingPlugin {
     private let all: [any RecordingPlugin]
 
@@ -192,7 +192,7 @@
     }
   }
 
-  /// Events whose content tells their number.
+  /// Events whose content contains their number.
   func transition(_ number: Int) -> Event {
     Event(
       .transition, time: Int64(number), key: Key("task-\(number)"), start: .processing,

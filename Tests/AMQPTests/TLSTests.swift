@@ -10,14 +10,14 @@
   /// Certificates that OpenSSL makes for a test.
   struct Certificates {
     let folder: TemporaryFolder
-    /// Who signs those of the broker, and somebody else.
+    /// The authority that signs the broker's certificate, and another authority.
     var authority: String { folder("ca.pem") }
     var stranger: String { folder("stranger.pem") }
     var files: (file: String, key: String) {
       (folder("broker.pem"), folder("broker.key"))
     }
 
-    /// - Parameter days: how long that of the broker, which is for `localhost`, is good.
+    /// - Parameter days: how long the broker's certificate, which is for `localhost`, is valid.
     init(days: Int = 30) throws {
       folder = try TemporaryFolder()
       let script = """
@@ -43,7 +43,7 @@
       return (try Brokers.start(certificates.files, password), certificates)
     }
 
-    /// What `tasklog record` says, and its code.
+    /// The output of `tasklog record` and its exit code.
     private func record(
       _ address: String, _ queue: Queue, environment: [String: String] = [:]
     ) throws -> (code: Int32?, lines: [String]) {
@@ -59,7 +59,7 @@
       return (code, output.split(separator: "\n").map(String.init))
     }
 
-    @Test func `events go through TLS, and nobody is told the password`() async throws {
+    @Test func `events are sent over TLS, and the password is never printed`() async throws {
       let (broker, certificates) = try Self.broker.get()
       let port = try #require(broker.tlsPort)
       let queue = try Queue(on: broker)
@@ -69,7 +69,7 @@
       let channel = plugin.channel(for: Source(kind: .scheduler, id: "s", address: "a"))
       for number in 1...500 { channel.record(transition(number)) }
       #expect(plugin.flush(timeoutSeconds: 30))
-      // What is on the disk meanwhile.
+      // The content of the disk while it runs.
       try expectNoPassword(in: queue.folder)
       await plugin.finish()
       let answer = try record(address, queue)
@@ -77,7 +77,7 @@
       #expect(answer.lines == ["501 messages, 500 events recorded"])
       #expect(queue.isWhole())
 
-      // The password can come from the environment, and the authority, too.
+      // The password can come from the environment, and so can the authority.
       let again = try record(
         "amqps://localhost:\(port)", queue,
         environment: [
@@ -85,7 +85,7 @@
         ])
       #expect(again.code == 0)
       #expect(again.lines == ["0 messages, 0 events recorded"])
-      // What has no identity is in a run that names the broker.
+      // A message without an identity is in a run that names the broker.
       try Queue.publish(
         [#"{"key": "a", "start": "b", "finish": "c"}"#, "malformed"], to: address, queue.name)
       #expect(try record(address, queue).code == 0)
@@ -104,7 +104,7 @@
       }
     }
 
-    @Test func `who lists processes does not see the password`() throws {
+    @Test func `the password is not visible in the list of processes`() throws {
       let (broker, _) = try Self.broker.get()
       let queue = try Queue(on: broker)
       let child = try Child([
@@ -119,7 +119,7 @@
       #expect(child.end(SIGTERM) == 0)
     }
 
-    @Test func `a broker that cannot be trusted is refused`() throws {
+    @Test func `a broker that is not trusted is refused`() throws {
       let (broker, certificates) = try Self.broker.get()
       let port = try #require(broker.tlsPort)
       let queue = try Queue(on: broker)
@@ -153,7 +153,7 @@
       #expect(!FileManager.default.fileExists(atPath: queue.folder("consumed.db")))
     }
 
-    @Test func `a certificate that has expired is refused, by a publisher, too`() async throws {
+    @Test func `an expired certificate is refused, also by a publisher`() async throws {
       let certificates = try Certificates(days: -1)
       let broker = try Brokers.start(certificates.files, Self.password)
       let queue = try Queue(on: broker)

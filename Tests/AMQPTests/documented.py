@@ -1,4 +1,4 @@
-"""The RabbitMQ plugin of Dask's documentation, unmodified but for the broker's place."""
+"""The RabbitMQ plugin of Dask's documentation, unmodified except for the broker's address."""
 
 import json
 import os

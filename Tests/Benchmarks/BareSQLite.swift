@@ -35,7 +35,7 @@ final class BareSQLite {
     return statement
   }
 
-  /// Steps through every row and takes every column as what it is.
+  /// Steps through every row and reads every column as its type.
   static func scan(_ path: String) throws -> Int {
     let database = try BareSQLite(path: path)
     let statement = try database.prepare(
@@ -60,8 +60,8 @@ final class BareSQLite {
   }
 }
 
-/// Rows as they are put into the tables, ready in memory: numbers and text that only have to be
-/// bound.
+/// Rows as they are inserted into the tables, ready in memory: numbers and text that only have to
+/// be bound.
 struct ReadyRows {
   struct Row {
     var numbers: [Int64?]
@@ -71,7 +71,7 @@ struct ReadyRows {
 
   var texts: [String] = []
   var keys: [Key] = []
-  /// Rows in their order, and before each the texts and keys that are new with it.
+  /// Rows in their order, each preceded by the texts and keys that it is the first to use.
   var steps: [(newTexts: Range<Int>, newKeys: Range<Int>, row: Row)] = []
 
   init(_ workload: Workload) {
@@ -105,7 +105,7 @@ struct ReadyRows {
     }
   }
 
-  /// Puts all rows into an empty log's tables, a transaction every so many rows.
+  /// Inserts all rows into the tables of an empty log, with a fixed number of rows per transaction.
   func insert(into database: BareSQLite, rowsPerBatch: Int) throws {
     let insertEvent = try database.prepare(LogWriter.insertEventSQL)
     let insertText = try database.prepare("INSERT INTO text (id, text) VALUES (?, ?)")

@@ -6,21 +6,21 @@ import Glibc
 //     swift run -c release tasklog-bench [--events COUNT] [--rounds COUNT] [--only NAME]
 //         [--tasks COUNT] [--largest COUNT] [--workers COUNT] [--keep FOLDER]
 //
-// `--tasks` and `--largest` (tasks of the largest graph) are for the engine, which is set beside
-// Dask when TASKLOG_TEST_PYTHON names a Python that has `distributed`. With `--workers` the engine
-// runs alone, for a profiler to look at.
+// `--tasks` and `--largest` (tasks of the largest graph) are for the engine, which is compared with
+// Dask if TASKLOG_TEST_PYTHON names a Python that has `distributed`. With `--workers` only the
+// engine runs, for a profiler.
 //
-// `rabbitmq` is there in a build with `--traits RabbitMQ`, and sets itself beside pika when
+// `rabbitmq` exists in a build with `--traits RabbitMQ`; it is compared with pika if
 // TASKLOG_TEST_PYTHON names a Python that has `pika` and `distributed`.
 //
-// `--keep` names a folder where the logs of `query` stay, to be asked again another time.
+// `--keep` names a folder where the logs of `query` stay, so that they can be queried again later.
 //
-// `--write-report-log PATH` only writes a log of so many tasks, which `Tests/Browser/benchmark.py`
-// makes report pages of.
+// `--write-report-log PATH` only writes a log of `--tasks` tasks, which
+// `Tests/Browser/benchmark.py` makes report pages of.
 //
-// Each figure stands beside a bare baseline that is measured in the same process, in turns with it,
-// round by round; what is printed are medians, and the ratio of the two. Machines are noisy: the
-// ratio decides.
+// Each figure is printed next to a bare baseline that is measured in the same process, alternating
+// round by round; the figures are medians, followed by the ratio of the two. Machines are noisy:
+// the ratio decides.
 //===----------------------------------------------------------------------===//
 
 /// The main function of the program, see `Program/main.c`.
@@ -34,7 +34,7 @@ func runProgram() {
 }
 
 struct Benchmarks {
-  /// How many words stand behind each option.
+  /// The number of values that follow each option.
   private static let options = [
     "--events": 1, "--rounds": 1, "--only": 1, "--tasks": 1, "--largest": 1, "--workers": 1,
     "--keep": 1, "--write-log": 1, "--write-report-log": 1, "--write-run": 1, "--scan-log": 1,
@@ -45,7 +45,7 @@ struct Benchmarks {
     "rabbitmq",
   ]
 
-  /// Whoever mistypes an option does not want to wait for everything else.
+  /// A mistyped option is an error, so that the caller does not wait for all other benchmarks.
   private static func checkArguments() {
     var words = CommandLine.arguments.dropFirst()
     while let option = words.popFirst() {
@@ -154,7 +154,7 @@ struct Benchmarks {
     }
   }
 
-  /// Whether a group of benchmarks is to be run: all are, unless one is named.
+  /// Whether a group of benchmarks is run: all are, unless one is named.
   private static func isWanted(_ name: String) -> Bool {
     guard let place = CommandLine.arguments.firstIndex(of: "--only") else { return true }
     return CommandLine.arguments[place...].dropFirst().first == name

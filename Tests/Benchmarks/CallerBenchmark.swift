@@ -5,10 +5,10 @@ import Synchronization
 import TaskLogPlugin
 import TestSupport
 
-/// What a call of a hook costs its caller, event by event: recorded, not recorded, and recorded in
+/// The cost of a hook call for its caller, event by event: recorded, not recorded, and recorded in
 /// the ways that people write themselves.
 struct CallerBenchmark {
-  /// Events of each producer when they come as fast as they can.
+  /// Events of each producer at full speed.
   var events: Int
 
   func run() throws {
@@ -106,7 +106,7 @@ struct Kind: Sendable {
   var hasArgs: Bool
   var event: @Sendable (Key, Int64) -> Event
 
-  /// A thousand of them, made before the clock runs.
+  /// A thousand of them, made before the measurement starts.
   func events(producer: Int) -> [Event] {
     (0..<1000).map { event(Key("work-5f3c9a1e-\(producer)", $0), Int64($0)) }
   }
@@ -141,7 +141,7 @@ struct Kind: Sendable {
   ]
 }
 
-/// Nanoseconds of single calls.
+/// Durations of single calls in nanoseconds.
 struct Samples {
   private var values: [Int64] = []
 
@@ -167,19 +167,19 @@ struct Samples {
   }
 }
 
-/// Takes events in and does nothing, without being optimized away.
+/// Accepts events and does nothing, without being optimized away.
 final class Nobody: EventChannel {
   func record(_ event: Event) {}
 }
 
-/// A plugin as many are: a list under a lock, gone with the process.
+/// A typical plugin: a list under a lock, lost with the process.
 private final class LockedArray: EventChannel {
   private let events = Mutex<[Event]>([])
 
   func record(_ event: Event) { events.withLock { $0.append(event) } }
 }
 
-/// A plugin that inserts into a table of its own, a commit every thousand rows.
+/// A plugin that inserts into its own table, with a commit every thousand rows.
 private final class DirectInsert: EventChannel, @unchecked Sendable {
   // Used by one thread.
   private let database: BareSQLite

@@ -1,19 +1,19 @@
 import Glibc
 import Scheduling
 
-/// What the embedded engine costs: tiny tasks, mapped over numbers and summed up in a tree.
+/// The cost of the embedded engine: tiny tasks, mapped over numbers and summed up in a tree.
 ///
-/// The tree has eight branches, as Dask's own reductions have (`split_every`). What is timed is the
-/// way from the call of `map` to the sum in hand, the cluster being up.
+/// The tree has eight branches, as Dask's own reductions have (`split_every`). Measured is the time
+/// from the call of `map` to the sum, on a cluster that is already running.
 struct EngineBenchmark {
-  /// Tasks of the map; the tree comes on top.
+  /// Tasks of the map; the tree adds some.
   var tasks: Int
   var rounds: Int
-  /// Tasks of the largest graph whose cost is set against that of the smallest.
+  /// Tasks of the largest graph, whose cost is compared with that of the smallest.
   var largest: Int
   /// A Python that has `distributed`.
   var python: String?
-  /// Nothing but the engine with so many workers: for a profiler to look at.
+  /// Only the engine with this number of workers: for a profiler.
   var workers: Int?
 
   private static let branches = 8
@@ -29,7 +29,7 @@ struct EngineBenchmark {
     if let python { try await besideDask(python) }
   }
 
-  // MARK: - What is measured
+  // MARK: - Measurements
 
   private func alone(workers: Int) async throws {
     for _ in 0..<rounds {
@@ -43,7 +43,7 @@ struct EngineBenchmark {
     }
   }
 
-  /// Before anything else, while no memory of earlier rounds is there to be used again.
+  /// Runs first, while there is no memory of earlier rounds to reuse.
   private func memory() async throws {
     let cluster = try await LocalCluster(workers: 2)
     let before = Self.residentBytes()
@@ -70,7 +70,7 @@ struct EngineBenchmark {
     comparison.report(asSpeed: true)
   }
 
-  /// The cost of a task must not depend on how many there are.
+  /// The cost of a task must not depend on the number of tasks.
   private func growth() async throws {
     var smallest: Double?
     var count = 10_000

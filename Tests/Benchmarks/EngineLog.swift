@@ -3,15 +3,15 @@ import Recording
 import Scheduling
 import TaskLogPlugin
 
-/// A real run of our own engine: waves of tasks with sums over them, each let go of before the next,
-/// so that the state at any moment does not depend on how long the run was.
+/// A real run of our own engine: waves of tasks with sums over them, each released before the next,
+/// so that the state at any moment does not depend on the length of the run.
 enum EngineLog {
   private static let wave = 1000
 
   private struct Failed: Error {}
 
   /// - Parameter fails: whether a task of each wave fails.
-  /// - Returns: how many events the run has.
+  /// - Returns: the number of events of the run.
   static func record(tasks: Int, into log: String, fails: Bool = false) async throws -> Int {
     var options = Recorder.Options()
     options.overflow = .wait

@@ -4,7 +4,7 @@ import Scheduling
 import Synchronization
 import TaskLogPlugin
 
-/// What recording costs a running engine: time, and processor time of those who call and of the
+/// The cost of recording for a running engine: time, and processor time of the callers and of the
 /// thread that writes.
 struct EngineRecordingBenchmark {
   var tasks: Int
@@ -41,7 +41,7 @@ struct EngineRecordingBenchmark {
     say()
   }
 
-  /// How much of the callers' time passes between the call of the recorder and its return.
+  /// The share of the callers' time that passes between the call of the recorder and its return.
   private func share() async throws {
     var shares: [Double] = []
     var calls = 0
@@ -84,13 +84,13 @@ struct EngineRecordingBenchmark {
     return cost
   }
 
-  /// It may be behind; it is done when it does nothing for a while.
+  /// The writer may be behind; it is done if it is idle for a while.
   private static func restOfDrainerSeconds() -> Double {
     var (last, unchanged) = (drainerSeconds(), 0)
     while unchanged < 3 {
       usleep(100_000)
       let spent = drainerSeconds()
-      // It looks for work all the time.
+      // It polls for work all the time.
       unchanged = spent - last < 0.01 ? unchanged + 1 : 0
       last = spent
     }
@@ -103,7 +103,7 @@ struct EngineRecordingBenchmark {
     return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
   }
 
-  /// Processor time of the threads that write logs, by the name that they have in `/proc`.
+  /// Processor time of the threads that write logs, by their name in `/proc`.
   private static func drainerSeconds() -> Double {
     guard let folder = opendir("/proc/self/task") else { return 0 }
     defer { closedir(folder) }
@@ -120,8 +120,8 @@ struct EngineRecordingBenchmark {
   }
 }
 
-/// Measures the time of each call of a recorder; a call in which the thread was put aside does not
-/// count.
+/// Measures the duration of each call of a recorder; a call during which the thread was preempted
+/// does not count.
 private final class TimedRecorder: RecordingPlugin {
   private final class Channel: EventChannel, @unchecked Sendable {
     // Written by one thread, and read when it has stopped, or nearly so.
@@ -140,7 +140,7 @@ private final class TimedRecorder: RecordingPlugin {
     }
   }
 
-  /// What two looks at the clock cost.
+  /// The cost of reading the clock twice.
   private static let clockNanoseconds: Int64 = {
     let start = now()
     for _ in 0..<10_000 { _ = now() }

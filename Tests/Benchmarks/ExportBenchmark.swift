@@ -2,8 +2,8 @@ import EventLog
 import Glibc
 import TaskLogPlugin
 
-/// What writing a large run in each format of `tasklog export` costs: whole processes, by the clock,
-/// beside a scan of the same log that does nothing with its rows.
+/// The cost of writing a large run in each format of `tasklog export`: wall-clock time of whole
+/// processes, compared with a scan of the same log that discards its rows.
 struct ExportBenchmark {
   var tasks: Int
   var rounds: Int
@@ -76,8 +76,8 @@ struct ExportBenchmark {
 
   private static func key(_ task: Int) -> Key { Key("work-5f3c9a1e", task) }
 
-  /// A run of tasks of a millisecond, on all threads at once, each of which needs the two before it;
-  /// they come in graphs of a thousand, and a thousand results are in memory.
+  /// A run of tasks of a millisecond, on all threads at once, each of which depends on the two
+  /// before it; they are submitted in graphs of a thousand, and a thousand results are in memory.
   func write(_ path: String) throws {
     let writer = try LogWriter(path: path)
     let sources = try writer.transaction {
@@ -105,7 +105,7 @@ struct ExportBenchmark {
 
   private func events(_ range: Range<Int>, _ give: (Int, Event) throws -> Void) throws {
     for task in range {
-      // Threads take turns: so many tasks begin in the same millisecond.
+      // Threads take turns: one task per thread starts in the same millisecond.
       let time = 1_750_000_000_000_000_000 + Int64(task / 16) * 1_000_000
       if task % Self.group == 0 {
         let new = (task..<min(task + Self.group, range.upperBound)).map { task in

@@ -6,7 +6,8 @@ import Recording
 import Replaying
 import TaskLogPlugin
 
-/// What a plugin in a file costs beside the same one built in, and what a checkpoint saves.
+/// The cost of a plugin in a file compared with the same plugin built in, and what a checkpoint
+/// saves.
 struct FileAndCheckpointBenchmark {
   var workload: Workload
   var rounds: Int
@@ -14,7 +15,7 @@ struct FileAndCheckpointBenchmark {
   func run() async throws {
     let folder = try TemporaryFolder()
     defer { removeAll(folder.path) }
-    // One percent more than what was replayed before.
+    // One percent more than was replayed before.
     let more = Workload(events: workload.events.count / 100, firstTask: workload.tasks)
     let recorder = try Recorder(log: folder.log)
     let channels = Workload.sources.map { recorder.channel(for: $0) }
@@ -39,7 +40,7 @@ struct FileAndCheckpointBenchmark {
       events: events * 99 / 100)
   }
 
-  /// The source of the plugin that is built in, as a user would have it in a file.
+  /// The source of the built-in plugin, as a user would have it in a file.
   private static let counterFile =
     #filePath.split(separator: "/", omittingEmptySubsequences: false).dropLast(3)
     .joined(separator: "/") + "/Sources/BuiltinPlugins/Counter.swift"
@@ -75,7 +76,7 @@ struct FileAndCheckpointBenchmark {
     comparison.report(asSpeed: true)
   }
 
-  /// The whole command: a file is replayed in a process of its own, which another one watches.
+  /// The whole command: a file is replayed in a separate process that another one watches.
   private func compareCommands(_ log: String, cache: String) throws {
     guard access(tasklogProgram, X_OK) == 0 else {
       return say("the command itself is not measured: build tasklog, too\n")
@@ -126,7 +127,7 @@ struct FileAndCheckpointBenchmark {
       "replay through \(name) from a checkpoint, 1 % of the log behind it",
       against: "the whole replay", events: events, rounds: rounds)
     try await comparison.run {
-      // What the round before has saved would be all of it.
+      // The checkpoint of the previous round would cover all of it.
       for name in try listing(cache) where !saved.contains(name) { unlink("\(cache)/\(name)") }
       let (seconds, result) = try await replay(folder.log, factories, checkpoints: options)
       precondition(result.before == events && result.reports.map(\.report) == expected)

@@ -3,8 +3,8 @@ import Glibc
 import Recording
 import TaskLogPlugin
 
-/// How long it takes from a hook to the line that `tasklog query --follow` writes: through the spool,
-/// the thread that writes, the log, and a process that looks at it.
+/// The time from a hook to the line that `tasklog query --follow` writes: through the spool, the
+/// thread that writes, the log, and a process that polls it.
 struct FollowBenchmark {
   /// The program `tasklog`.
   var program: String
@@ -30,7 +30,7 @@ struct FollowBenchmark {
     defer { reader.end() }
     reader.wait(for: "task-0")
     let seconds = (1...max(50, rounds * 20)).map { number in
-      // At any moment of the follower's own rhythm.
+      // At any moment of the follower's polling interval.
       usleep(UInt32(number * 7919 % 40_000))
       let start = now()
       record(number)
@@ -44,7 +44,7 @@ struct FollowBenchmark {
   }
 }
 
-/// A process whose lines are waited for.
+/// A process whose output lines are awaited.
 private struct Follower {
   private let output: Int32
   private var child = pid_t()
@@ -66,7 +66,7 @@ private struct Follower {
     guard code == 0 else { throw BenchmarkError.noProgram(arguments[0], code) }
   }
 
-  /// Reads until a line has come, or nothing comes any more.
+  /// Reads until a line has arrived or the output ends.
   mutating func wait(for line: String) {
     let wanted = Array((line + "\n").utf8)
     var bytes = [UInt8](repeating: 0, count: 4096)

@@ -1,12 +1,12 @@
 import Glibc
 import TestSupport
 
-/// Takes a subject and its baseline in turns, and prints both with their ratio.
+/// Measures a subject and its baseline in turns, and prints both with their ratio.
 struct Comparison {
-  /// What is measured, and what beside.
+  /// The subject that is measured, and its baseline.
   var subject: String
   var baseline: String
-  /// How many of the unit are done in a round.
+  /// The number of units processed in a round.
   var events: Int
   var rounds: Int
   var unit: String
@@ -52,7 +52,7 @@ struct Comparison {
     }
   }
 
-  /// - Parameter asSpeed: the ratio of speeds, of times otherwise.
+  /// - Parameter asSpeed: whether the ratio is of speeds instead of times.
   func report(asSpeed: Bool) {
     let ratios = zip(subjectSeconds, baselineSeconds).map { asSpeed ? $1 / $0 : $0 / $1 }
     line(subject, median(subjectSeconds))
@@ -70,7 +70,7 @@ struct Comparison {
   }
 }
 
-/// Prints a line at once, also into a pipe.
+/// Prints a line immediately, also into a pipe.
 func say(_ line: String = "") {
   _ = Array((line + "\n").utf8).withUnsafeBytes { write(STDOUT_FILENO, $0.baseAddress, $0.count) }
 }
@@ -85,7 +85,7 @@ func rounded(_ value: Double, _ parts: Double) -> Double {
   (value * parts).rounded() / parts
 }
 
-/// Nanoseconds by a clock that does not jump.
+/// Nanoseconds of a monotonic clock.
 @inline(__always)
 func now() -> Int64 {
   var time = timespec()
@@ -93,7 +93,7 @@ func now() -> Int64 {
   return Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)
 }
 
-/// The first line of a small file of `/proc`, empty when it is not there.
+/// The first line of a small file of `/proc`, empty if the file does not exist.
 func firstLine(_ path: String) -> String {
   guard let file = fopen(path, "r") else { return "" }
   defer { fclose(file) }
@@ -102,7 +102,7 @@ func firstLine(_ path: String) -> String {
   return String(decoding: line.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
 }
 
-/// Seconds that a body takes.
+/// The duration of a body in seconds.
 func seconds(_ body: () throws -> Void) rethrows -> Double {
   let start = ContinuousClock.now
   try body()
@@ -139,7 +139,7 @@ func outputNumber(of arguments: [String]) throws -> Double {
   return number
 }
 
-/// The `tasklog` that lies beside this program.
+/// The `tasklog` in the same folder as this program.
 let tasklogProgram = Programs.path("tasklog")
 
 typealias TemporaryFolder = TestSupport.TemporaryFolder
@@ -147,7 +147,7 @@ typealias TemporaryFolder = TestSupport.TemporaryFolder
 extension TemporaryFolder {
   var log: String { self("bench.db") }
 
-  /// For events on their way to a broker; gone with the last that is confirmed.
+  /// For events on their way to a broker; removed with the last one that is confirmed.
   var spool: String { self("publish.spool") }
 }
 
@@ -158,7 +158,7 @@ enum BenchmarkError: Error {
   case sqlite(Int32, String)
 }
 
-/// Seconds that processors have spent on this process.
+/// The processor time of this process in seconds.
 func processorSeconds() -> Double {
   var time = timespec()
   clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time)

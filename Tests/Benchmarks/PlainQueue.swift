@@ -1,8 +1,8 @@
 import Synchronization
 import TestSupport
 
-/// The least that runs the graph of the engine's benchmark: one locked queue, some threads, and a
-/// count of inputs to each sum that are still to come.
+/// The least code that runs the graph of the engine's benchmark: one locked queue, some threads,
+/// and for each sum a count of the missing inputs.
 final class PlainQueue: Sendable {
   private struct Node {
     var parent: Int
@@ -51,7 +51,7 @@ final class PlainQueue: Sendable {
     }
   }
 
-  /// A thread ends when nothing is ready: whoever runs the last input of a sum runs the sum.
+  /// A thread ends if nothing is ready: the thread that runs the last input of a sum runs the sum.
   private func work() {
     while let (place, inputs) = next() {
       let result = inputs.isEmpty ? run(place) : sum(inputs)

@@ -3,13 +3,13 @@ import Glibc
 import LogFormat
 import TaskLogPlugin
 
-/// What asking a large log costs: whole processes of the `tasklog` that lies beside this program, by
-/// the clock, with the most memory that each had; on a tenth of the events first, to show how cost
-/// grows.
+/// The cost of querying a large log: wall-clock time and peak memory of whole processes of the
+/// `tasklog` in the same folder as this program; on a tenth of the events first, to show how the
+/// cost grows.
 struct QueryBenchmark {
   var events: Int
   var rounds: Int
-  /// Where logs are kept from one time to the next; nothing for nowhere.
+  /// Where logs are kept between runs of the benchmark; `nil` if they are not.
   var folder: String?
 
   func run() throws {
@@ -34,7 +34,7 @@ struct QueryBenchmark {
 
   private func make(_ log: String, _ size: Int) throws {
     if Self.size(log) == 0 {
-      // By a process of its own: what a child is said to have had is at least what its parent has.
+      // In a separate process: the peak memory of a child is at least that of its parent.
       let writing = try Process.run([
         CommandLine.arguments[0], "--events", "\(size)", "--write-log", log,
       ])
@@ -44,7 +44,7 @@ struct QueryBenchmark {
     say("\(size) events: \(Self.size(log) >> 20) MiB")
   }
 
-  // MARK: - Questions
+  // MARK: - Queries
 
   private struct Question {
     var name: String
@@ -86,7 +86,7 @@ struct QueryBenchmark {
     ]
   }
 
-  /// What `query --finish erred` asks, as one statement.
+  /// The query of `query --finish erred` as one statement.
   private static let sameSQL = """
     SELECT seq, time, run, source, worker, key, start, finish, stimulus, args FROM events
     WHERE seq IN (SELECT event.seq FROM event
@@ -96,19 +96,19 @@ struct QueryBenchmark {
     ORDER BY seq
     """
 
-  /// What one question took on one log.
+  /// The measurements of one query on one log.
   private struct Figure {
     var name: String
     var seconds: Double
     var bytes: Int
     var events: Int
-    /// How many times as long as the baseline.
+    /// The ratio to the baseline.
     var ratio: Double?
   }
 
   private func measure(_ log: String, _ size: Int, isIndexed: Bool = false) throws -> [Figure] {
     let hasShell = (try? Process.run(["sqlite3", "--version"])) != nil
-    // Only these are asked of an indexed log; the others go through all events anyhow.
+    // Only these run on an indexed log; the others scan all events anyway.
     let wanted = ["query --finish erred", "query --stimulus NAME", "errors"]
     return try questions(size).filter { !isIndexed || wanted.contains($0.name) }.map { question in
       var (own, shell): ([Double], [Double]) = ([], [])
@@ -163,8 +163,9 @@ struct QueryBenchmark {
 
   private static func key(_ task: Int) -> Key { Key("work-5f3c9a1e", task) }
 
-  /// The same events as `Workload`, with a task in a thousand that errs, in graphs of ten thousand
-  /// tasks, each of which needs the one that ended last before it began; written as they are made.
+  /// The same events as `Workload`, with one task in a thousand that errs, in graphs of ten
+  /// thousand tasks, each of which depends on the one that ended last before it started; written as
+  /// they are made.
   func write(_ path: String) throws {
     let writer = try LogWriter(path: path)
     let sources = try writer.transaction {
@@ -218,15 +219,15 @@ extension QueryBenchmark {
   }
 }
 
-/// A process with what it took.
+/// A process and its measurements.
 enum Process {
   struct Result {
     var seconds: Double
-    /// The most memory that it had.
+    /// Its peak memory.
     var bytes: Int
   }
 
-  /// Runs a program to its end; its output goes nowhere.
+  /// Runs a program to its end; its output is discarded.
   static func run(_ arguments: [String]) throws -> Result {
     var actions = posix_spawn_file_actions_t()
     posix_spawn_file_actions_init(&actions)

@@ -6,19 +6,19 @@
   import TaskLogPlugin
   import TestSupport
 
-  /// How fast events go to a real broker and from there into a log, beside the plugin of Dask's
-  /// documentation on the same broker.
+  /// The rate of events to a real broker and from there into a log, compared with the plugin of
+  /// Dask's documentation on the same broker.
   ///
-  /// The broker, who publishes and who records share the processors of one machine, which they need
-  /// not do. Each figure is a median of rounds in which everything is measured in turns; a share is
-  /// that of the same round.
+  /// The broker, the publisher and the recorder share the processors of one machine, which they
+  /// need not do. Each figure is a median of rounds in which everything is measured in turns; a
+  /// share is that of the same round.
   struct RabbitMQBenchmark {
     var events: Int
     var rounds: Int
     /// A Python that has `pika` and `distributed`.
     var python: String?
 
-    /// Of these many events is a message made.
+    /// The number of events in a message.
     private static let batches = [1, 100, 1000]
 
     func run() async throws {
@@ -76,7 +76,7 @@
       let place = BrokerPlace(broker, "rate-\(round)-\(batch)-at-once")
       let folder = try TemporaryFolder()
       let recorder = try place.startRecorder(into: folder.log)
-      // It makes the log when it listens to the queue.
+      // It creates the log when it subscribes to the queue.
       try TestSupport.wait(for: "the log") { access(folder.log, F_OK) == 0 }
       let start = now()
       _ = try await place.publish(workload, batch: batch, spool: folder.spool)
@@ -87,8 +87,8 @@
       recorder.end(SIGTERM)
     }
 
-    /// The same with the plugin of Dask's documentation. Its program begins when it pleases, so what counts
-    /// is the time from its first event in the log to the last one.
+    /// The same with the plugin of Dask's documentation. Its program starts by itself, so the
+    /// measured time is that from its first event in the log to the last one.
     private func measurePikaAtOnce(
       _ broker: Broker, _ python: String, _ table: inout RateTable
     ) throws {
@@ -138,21 +138,21 @@
     }
   }
 
-  /// A queue of its own.
+  /// A queue for one measurement.
   private struct BrokerPlace {
     let broker: Broker
     let queue: String
 
     init(_ broker: Broker, _ queue: String) { (self.broker, self.queue) = (broker, queue) }
 
-    /// Seconds from the first event until all are confirmed, and the run is over.
+    /// Seconds from the first event until all are confirmed and the run has ended.
     func publish(_ workload: Workload, batch: Int, spool: String) async throws -> Double {
       let plugin = try RabbitMQPlugin(
         url: broker.url, queue: queue, payload: .events(batch: batch), spool: spool)
       let channels = Workload.sources.map { plugin.channel(for: $0) }
       let start = now()
       for (source, event) in workload.events { channels[source].record(event) }
-      // The end waits for a broker only so long.
+      // The end waits for a broker only for a limited time.
       guard plugin.flush(timeoutSeconds: 600) else { throw BenchmarkError.noBroker }
       await plugin.finish()
       return Double(now() - start) / 1e9
@@ -164,7 +164,7 @@
       ])
     }
 
-    /// Waits until a log has so many events of a run in it.
+    /// Waits until a log contains this number of events of a run.
     func wait(for count: Int, in log: String) throws {
       try TestSupport.wait(for: "\(count) events in the log", seconds: 600) {
         guard let reader = try? LogReader(path: log), let run = try? reader.runs().last,
@@ -187,16 +187,16 @@
       setenv("TASKLOG_TEST_BROKER_PORT", "\(broker.port)", 1)
     }
 
-    /// - Parameter isKept: the messages stay in the queue.
+    /// - Parameter isKept: whether the messages stay in the queue.
     func seconds(_ count: Int, confirms: Bool = false, isKept: Bool = false) throws -> Double {
       try outputNumber(
         of: [python, script, "\(count)"] + (confirms ? ["confirms"] : isKept ? ["kept"] : []))
     }
   }
 
-  /// Rates of several ways to do the same, each beside the first.
+  /// Rates of several ways to do the same, each compared with the first.
   private struct RateTable {
-    /// What is published and recorded at once stands beside this one, too.
+    /// The rate of publishing and recording at once, which is compared with this one, too.
     static let atOnce = "pika, without confirms, and recorded at once"
 
     let baseline: String

@@ -6,7 +6,7 @@ import Synchronization
 import TaskLogPlugin
 import TestSupport
 
-/// What recording costs: the caller, and the way into the file.
+/// The cost of recording: for the caller, and for the way into the file.
 struct RecorderBenchmark {
   var workload: Workload
   var rounds: Int
@@ -73,7 +73,7 @@ struct RecorderBenchmark {
     say()
   }
 
-  /// What an event takes up in a log that holds nothing else.
+  /// The size of an event in a log that contains nothing else.
   private func bytes(of events: [(source: Int, event: Event)]) throws -> Int {
     let folder = try TemporaryFolder()
     let recorder = try Recorder(log: folder.log)
@@ -85,7 +85,7 @@ struct RecorderBenchmark {
     return Int(status.st_size) / max(1, events.count)
   }
 
-  /// From a spool that has everything in it to the closed file.
+  /// From a spool that contains everything to the closed file.
   private func drain() throws {
     var comparison = Comparison(
       "recorder, draining a filled spool",
@@ -100,8 +100,8 @@ struct RecorderBenchmark {
     comparison.report(asSpeed: true)
   }
 
-  /// The same while one reader reads all events again and again, and another follows. Beside the
-  /// same readers on another log: what they take of processor and caches they take there as well.
+  /// The same while one reader reads all events repeatedly and another follows. The baseline has
+  /// the same readers on another log: they use as much processor time and cache there.
   private func readers() throws {
     var comparison = Comparison(
       "recorder, draining with a reader loop and a follower",
@@ -125,7 +125,7 @@ struct RecorderBenchmark {
   ) throws -> Double {
     let recorder = try Recorder(log: folder.log)
     let channels = Workload.sources.map { recorder.channel(for: $0) }
-    // Holds the thread that writes off until everything lies in the spool.
+    // Keeps the thread that writes from running until everything is in the spool.
     let other = try BareSQLite(path: folder.log)
     try other.execute("PRAGMA busy_timeout = 60000; BEGIN IMMEDIATE")
     for (source, event) in workload.events { channels[source].record(event) }
@@ -147,7 +147,7 @@ struct RecorderBenchmark {
   }
 }
 
-/// One thread that reads a whole log again and again, and one that follows what comes.
+/// One thread that reads a whole log repeatedly, and one that follows it.
 private final class Readers: Sendable {
   private struct Seen {
     var rounds = 0

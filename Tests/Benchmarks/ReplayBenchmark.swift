@@ -5,12 +5,12 @@ import Recording
 import Replaying
 import TaskLogPlugin
 
-/// What reading a log back costs.
+/// The cost of reading a log back.
 struct ReplayBenchmark {
   var workload: Workload
   var rounds: Int
 
-  /// - Parameter isWanted: whether a benchmark of this name is to be run.
+  /// - Parameter isWanted: whether a benchmark of this name is run.
   func run(_ isWanted: (String) -> Bool) async throws {
     let folder = try TemporaryFolder()
     let recorder = try Recorder(log: folder.log)
@@ -33,7 +33,7 @@ struct ReplayBenchmark {
 
   private static let counter = BuiltinPlugins.all.first { $0.name == "counter" }
   private static let lookers = [
-    ("nobody looks at the state", counter),
+    ("the state is not read", counter),
     (
       "the scheduler's state rebuilt",
       PluginFactory(name: "looking", summary: "", type: LookingCounter.self)
@@ -75,7 +75,7 @@ struct ReplayBenchmark {
 
   // MARK: - Memory
 
-  /// The most memory that a replay ever had, of a log and of one four times as long.
+  /// The peak memory of a replay, of a log and of one four times as long.
   func runMemory(tasks: Int) async throws {
     let (short, long) = (try TemporaryFolder(), try TemporaryFolder())
     let counts = [
@@ -94,7 +94,7 @@ struct ReplayBenchmark {
     say()
   }
 
-  /// Replays a log and prints the most memory that this process ever had, in kibibytes.
+  /// Replays a log and prints the peak memory of this process, in kibibytes.
   static func printPeak(_ log: String, looker place: Int) async throws {
     _ = try await replay(log, lookers[place].1)
     guard let file = fopen("/proc/self/status", "r") else { return }
@@ -108,7 +108,7 @@ struct ReplayBenchmark {
   }
 }
 
-/// Counts only what the scheduler still knows: looks at its state in every hook.
+/// Counts only what the scheduler still knows: reads its state in every hook.
 private final class LookingCounter: SchedulerPlugin {
   private var scheduler: Scheduler?
   private var counter = 0
@@ -124,7 +124,7 @@ private final class LookingCounter: SchedulerPlugin {
   }
 }
 
-/// Looks at the state of its worker in every hook.
+/// Reads the state of its worker in every hook.
 private final class LookingWorker: WorkerPlugin {
   private var worker: Worker?
   private var bytes: Int64 = 0

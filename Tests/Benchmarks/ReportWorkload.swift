@@ -3,10 +3,10 @@ import LogFormat
 import TaskLogPlugin
 
 /// A log such as a Dask run of many small tasks makes, for the report page: a hundred threads on
-/// twenty-five workers, keys that end in a hash of their own, dependencies, transfers, failures;
-/// eleven events to a task.
+/// twenty-five workers, keys that end in a unique hash, dependencies, transfers, failures; eleven
+/// events per task.
 ///
-/// Everything follows from the number of the task, so that two logs of one size are the same.
+/// Everything is computed from the number of the task, so that two logs of one size are the same.
 struct ReportWorkload {
   private static let workers = 25
   private static let threads = 4

@@ -1,6 +1,6 @@
 import TaskLogPlugin
 
-/// Events such as an engine run makes: ten to a task, one of them with the args of a finished task.
+/// Events such as an engine run makes: ten per task, one of them with the args of a finished task.
 struct Workload: Sendable {
   /// With their source: 0 is the scheduler, 1 and 2 are workers.
   let events: [(source: Int, event: Event)]
@@ -12,7 +12,7 @@ struct Workload: Sendable {
     Source(kind: .worker, id: "Worker-1", address: "inproc://bench/1", name: 1),
   ]
 
-  /// - Parameter firstTask: the number of the first task, for a workload that goes on with another.
+  /// - Parameter firstTask: the number of the first task, for a workload that continues another.
   init(events count: Int, firstTask: Int = 0) {
     tasks = max(1, count / 10)
     var events: [(Int, Event)] = []

@@ -1,10 +1,10 @@
-"""What the report page of a large run costs to write, to open and to zoom.
+"""Measures the cost of the report page of a large run: writing, opening and zooming it.
 
     python Tests/Browser/benchmark.py [--tasks COUNT] [--rounds COUNT]
 
-Each figure stands beside a baseline that is measured in the same run: writing beside `tasklog
-summary`, which goes over the same events; opening beside a page of the same size without a script;
-zooming beside an empty frame.
+Each figure is printed next to a baseline that is measured in the same run: writing with `tasklog
+summary`, which reads the same events; opening with a page of the same size without a script;
+zooming with an empty frame.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from chromium import Chromium, Page
 
 ROOT = Path(__file__).parents[2]
 
-# Zooms in by a constant factor and out again, a step a frame, and notes when frames came.
+# Zooms in by a constant factor and out again, a step per frame, and records when frames came.
 ZOOM = """(async () => {
   const { timeline } = window.tasklogReport;
   const frame = () => new Promise((go) => requestAnimationFrame(go));
@@ -45,7 +45,7 @@ EMPTY = """(async () => {
 
 
 def run(*command: object) -> tuple[float, float]:
-    """Seconds, and the most MiB that the process had."""
+    """Seconds, and the peak memory of the process in MiB."""
     start = time.perf_counter()
     process = subprocess.Popen([str(part) for part in command], stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
@@ -59,7 +59,7 @@ def high(values: list[float], share: float) -> float:
 
 
 def first_paint(page: Page) -> float:
-    # A page that is loaded need not have been painted.
+    # A page that is loaded may not have been painted.
     page.wait("performance.getEntriesByName('first-contentful-paint').length > 0")
     return page.run("performance.getEntriesByName('first-contentful-paint')[0].startTime")
 

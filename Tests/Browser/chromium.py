@@ -20,7 +20,7 @@ DEADLINE_SECONDS = 120
 
 
 class Page:
-    """One tab: what it logs, what it asks the network for, and what it shows."""
+    """One tab: its log, its network requests, and its content."""
 
     def __init__(self, url: str) -> None:
         self.exits = contextlib.ExitStack()
@@ -68,7 +68,7 @@ class Page:
             )
 
     def run(self, script: str) -> Any:
-        """The value of an expression in the page; a promise is waited for."""
+        """Return the value of an expression in the page; a promise is awaited."""
         result = self.call(
             "Runtime.evaluate", expression=script, awaitPromise=True, returnByValue=True
         )
@@ -77,7 +77,7 @@ class Page:
         return result["result"].get("value")
 
     def wait(self, condition: str, seconds: float = DEADLINE_SECONDS) -> None:
-        """Until an expression is true."""
+        """Wait until an expression is true."""
         deadline = time.monotonic() + seconds
         while not self.run(f"Boolean({condition})"):
             assert time.monotonic() < deadline, f"never came true: {condition}; {self.problems}"
@@ -140,7 +140,7 @@ class Page:
         path.write_bytes(base64.b64decode(result["data"]))
 
     def settle(self) -> None:
-        """Until what was asked for has been drawn."""
+        """Wait until the requested view has been drawn."""
         self.run("new Promise((go) => requestAnimationFrame(() => requestAnimationFrame(go)))")
 
     def close(self) -> None:
@@ -148,7 +148,7 @@ class Page:
 
 
 class Chromium:
-    """The browser; ends with the folder that it lived in."""
+    """The browser; ends with the temporary folder of its profile."""
 
     def __init__(self) -> None:
         program = shutil.which("chromium") or shutil.which("chromium-browser")

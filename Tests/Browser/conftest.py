@@ -29,7 +29,7 @@ def program() -> Path:
 
 @pytest.fixture(scope="session")
 def tasklog(program: Path) -> Callable[..., str]:
-    """Runs the command line, and gives what it prints; with an error, also what it complains of."""
+    """Runs the command line, and returns its output; on an error, also its error message."""
 
     def run(*arguments: object, code: int = 0) -> str:
         words = [str(program), *map(str, arguments)]
@@ -53,7 +53,7 @@ def logs(tasklog: Callable[..., str], tmp_path_factory: pytest.TempPathFactory) 
 
 @pytest.fixture(scope="session")
 def rows(logs: dict[str, Path]) -> Callable[..., list[tuple]]:
-    """What a log says, in SQL."""
+    """Queries a log with SQL."""
 
     def ask(name: str, sql: str, *parameters: Any) -> list[tuple]:
         with sqlite3.connect(f"file:{logs[name]}?mode=ro&immutable=1", uri=True) as connection:
@@ -64,7 +64,7 @@ def rows(logs: dict[str, Path]) -> Callable[..., list[tuple]]:
 
 @pytest.fixture(scope="session")
 def verb(tasklog: Callable[..., str], logs: dict[str, Path]) -> Callable[..., list[dict]]:
-    """What a verb of the command line says of a log."""
+    """Returns the output of a verb of the command line for a log."""
 
     def ask(name: str, *arguments: object) -> list[dict]:
         lines = tasklog(*arguments, "--log", logs[name], "--format", "jsonl").splitlines()

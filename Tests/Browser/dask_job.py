@@ -45,7 +45,7 @@ def die():
 def wait_for_log(path, count):
     """Waits until `count` computations are in the log.
 
-    The last ones of a worker that dies reach it with the next worker on this host, or recorder.
+    The last ones of a worker that dies arrive with the next worker on this host, or the recorder.
     """
     deadline = time.monotonic() + 30 * float(os.environ.get("TASKLOG_TEST_PATIENCE") or 1)
     select = "SELECT count(*) FROM task_durations WHERE action = 'compute'"
@@ -68,7 +68,7 @@ if __name__ == "__main__":
         wait([failed, client.submit(total, [failed], key="needs-broken")])
         wait([client.submit(increment, i, key=key) for i, key in enumerate(HOSTILE)])
         wait_for_log(sys.argv[1], 120 + 1 + 1 + len(HOSTILE))
-        # Else they are computed again, and lost once more if only their worker recorded them.
+        # Otherwise they are computed again, and lost once more if only their worker recorded them.
         del numbers
         wait(client.submit(die, key="die-1"))
         assert client.submit(total, client.map(increment, range(20, 40))).result() == 610

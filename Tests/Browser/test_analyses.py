@@ -1,4 +1,4 @@
-"""What the page shows of a run is what the commands print: it computes nothing of its own."""
+"""The analyses on the page equal the output of the commands: it computes none itself."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def test_the_head_has_the_sums_of_summary_and_errors(name, report, verb, rows):
     assert shown["affected"] == len(verb(name, "errors", "--table", "affected"))
     assert shown["workers"] == len(workers)
     assert shown["threads"] == sum(row["nthreads"] or 0 for row in workers)
-    # From the shares of the workers, the share of all of them.
+    # The share of all workers, from the shares of each.
     capacity = sum(row["busy"] / row["utilization"] for row in workers if row["utilization"])
     busy = sum(row["busy"] for row in workers if row["utilization"])
     idle = [row for row in workers if not row["utilization"]]

@@ -1,4 +1,4 @@
-"""What the page says is what the log and the other verbs say."""
+"""The figures on the page equal those of the log and of the other verbs."""
 
 from __future__ import annotations
 
@@ -125,8 +125,7 @@ def test_the_curve_of_states_is_that_of_the_log_at_every_moment(name, report, ro
             now[before] -= 1
         state_of[key, typed] = finish
         now[finish] = now.get(finish, 0) + 1
-        # What is within one microsecond is one point, of which the last figures stand; time never
-        # goes back.
+        # Points within one microsecond are one point with the last values; time never goes back.
         moment = max((time - origin) // 1000, moments[-1] if moments else 0)
         if moments and moments[-1] == moment:
             counts[-1] = dict(now)

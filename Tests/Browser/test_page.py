@@ -1,4 +1,4 @@
-"""The page as a person uses it: it loads, draws, zooms, finds, and can be worked by keys."""
+"""The page as a person uses it: it loads, draws, zooms, searches, and is operated by keys."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def length(page: Page) -> float:
 
 
 def still(page: Page) -> None:
-    """Until the view has come to rest."""
+    """Waits until the view is at rest."""
     page.run(
         f"""(async () => {{
           let last = "";
@@ -261,7 +261,7 @@ def test_what_is_not_there_is_not_found(report):
 
 
 def shown(key: str) -> str:
-    """As the page shows it: what could turn or hide letters is made visible."""
+    """As the page shows it: characters that could reorder or hide text are made visible."""
     for letter in "\n\t\u202e\u200b":
         key = key.replace(letter, f"\\u{ord(letter):04x}")
     return key
@@ -274,7 +274,7 @@ def test_hostile_keys_are_text_everywhere(report):
     )
     for key in HOSTILE:
         assert shown(key) in keys
-        # A field for text takes no line breaks: what is typed is what is shown.
+        # A text field accepts no line breaks: what is typed is what is shown.
         typed = json.dumps(shown(key))
         page.run(f"tasklogReport.search.input.value = {typed}; tasklogReport.search.find()")
         page.run("tasklogReport.search.go()")
@@ -398,7 +398,7 @@ def test_a_page_fits_windows_of_any_width(width, report):
 
 def test_two_runs_stand_side_by_side(report):
     page = report("sample", "--run", "#1", "--compare", "#2")
-    # The last one of the second run has no end in the log.
+    # The last task of the second run has no end in the log.
     assert page.run("tasklogReport.timeline.streams.map((s) => s.drawn.computing)") == [6, 3]
     heads = page.run("[...document.querySelectorAll('#panel thead th')].map((h) => h.textContent)")
     assert "computed A" in heads and "computed B" in heads

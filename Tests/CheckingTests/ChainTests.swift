@@ -5,7 +5,7 @@ import TaskLogPlugin
 import TestSupport
 import Testing
 
-/// Whether the transitions of a task follow one another, as a check looks at it.
+/// Whether a check finds that the transitions of a task follow one another.
 @Suite struct ChainTests {
   typealias Step = (key: Key, start: State, finish: State)
 
@@ -37,7 +37,7 @@ import Testing
   }
 
   @Test(arguments: [State.waiting, .queued, .noWorker])
-  func `a transition of Dask within another one is no fault`(_ start: State) throws {
+  func `a transition of Dask nested in another one is not a fault`(_ start: State) throws {
     var steps: [Step] = [("a", .released, .waiting)]
     if start != .waiting { steps.append(("a", .waiting, start)) }
     steps += [
@@ -45,13 +45,13 @@ import Testing
       ("a", .erred, .released),
     ]
     #expect(try breaks(steps) == 0)
-    // Where the task was before is not known.
+    // The earlier state of the task is not known.
     #expect(try breaks([("a", .processing, .erred), ("a", start, .erred)]) == 0)
   }
 
   @Test func `a failure of a task that was not sent to a worker is a fault`() throws {
     let sent: [Step] = [("a", .released, .waiting), ("a", .processing, .erred)]
-    // The outer one does not come, or begins elsewhere, or was there before.
+    // The outer transition is missing, starts in another state, or came before.
     #expect(try breaks(sent + [("a", .erred, .released)]) == 1)
     #expect(try breaks(sent + [("b", .released, .waiting)]) == 1)
     #expect(try breaks(sent + [("a", .queued, .erred)]) == 2)

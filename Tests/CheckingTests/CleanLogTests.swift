@@ -4,11 +4,11 @@ import TaskLogKit
 import TestSupport
 import Testing
 
-/// What real recorders write is never wrong.
+/// Checks that logs of real recorders have no findings.
 @Suite struct CleanLogTests {
   private struct Wrong: Error {}
 
-  @Test func `a hundred recorded runs have nothing wrong with them`() async throws {
+  @Test func `a check of a hundred recorded runs finds nothing`() async throws {
     let folder = try TemporaryFolder()
     for number in 0..<100 {
       let path = folder("\(number).db")
@@ -16,14 +16,14 @@ import Testing
       let kind = Self.kinds[number % Self.kinds.count]
       try await Self.record(path, kind, &random)
       let result = try LogCheck(path: try Self.changed(path, kind)).run()
-      // That something was not wanted is no fault.
+      // Events that were filtered are not a fault.
       let findings = result.findings.filter { kind != .limited || $0.kind != .filtered }
       #expect(findings.map { "\($0)" } == [], "log \(number), \(kind)")
       #expect(result.events > 10)
     }
   }
 
-  /// What may have been done with a log.
+  /// The ways in which a log may have been processed.
   private enum Kind {
     case plain, limited, recovered, merged
   }
@@ -43,8 +43,8 @@ import Testing
     return other
   }
 
-  /// A job with failures, retries, transfers, released results, a worker that dies and a restart, as
-  /// chance has it.
+  /// A random job with failures, retries, transfers, released results, a worker that dies and a
+  /// restart.
   private static func record(
     _ path: String, _ kind: Kind, _ random: inout SplitMix64
   ) async throws {

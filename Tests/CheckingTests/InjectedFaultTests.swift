@@ -6,7 +6,7 @@ import TaskLogPlugin
 import TestSupport
 import Testing
 
-/// Faults that are put into a healthy log, one at a time, and what a check calls them.
+/// Faults that are injected into a healthy log, one at a time, and the findings of a check.
 @Suite struct InjectedFaultTests {
   struct Fault: CustomTestStringConvertible, Sendable {
     var name: String
@@ -75,7 +75,7 @@ import Testing
     Fault("a source is gone", .unknownReference, sql: "DELETE FROM source WHERE id = 2"),
     Fault("a run is gone", .unknownReference, sql: "DELETE FROM run WHERE id = 1"),
     Fault(
-      "a gap of nobody", .unknownReference,
+      "a gap of an unknown source", .unknownReference,
       sql: "INSERT INTO gap (source, source_seq, count, time, reason) VALUES (99, 1, 1, 1, 'lost')"
     ),
     Fault(
@@ -110,18 +110,18 @@ import Testing
       "an end without a time", .wrongEnd, sql: "UPDATE run SET ended = NULL WHERE id = 1"),
     Fault("a time without an end", .wrongEnd, sql: "UPDATE run SET end = NULL WHERE id = 1"),
     Fault(
-      "a death that nobody has noticed", .diedUnnoticed,
+      "a death that is not recorded", .diedUnnoticed,
       sql: "UPDATE run SET end = NULL, ended = NULL WHERE id = 1"),
     Fault(
       "a run that has other events than it says", .wrongTotals,
       sql: "UPDATE run SET events = events + 1 WHERE id = 2"),
     Fault(
-      "a run whose events lie elsewhere", .wrongTotals,
+      "a run whose events are elsewhere", .wrongTotals,
       sql: "UPDATE run SET last_seq = last_seq - 1 WHERE id = 1"),
     Fault(
       "a run of workers alone", .noScheduler,
       sql: "UPDATE source SET kind = 'worker' WHERE id = 4"),
-    Fault("a gap that is told", .knownGap, sql: "SELECT 1"),
+    Fault("a known gap", .knownGap, sql: "SELECT 1"),
     Fault(
       "events that were pruned", .prunedEvents, sql: "UPDATE gap SET reason = 'pruned'"),
     Fault(
@@ -196,20 +196,20 @@ import Testing
         """),
   ]
 
-  @Test(arguments: faults) func `a fault is found, and named`(_ fault: Fault) throws {
+  @Test(arguments: faults) func `an injected fault is found and named`(_ fault: Fault) throws {
     let log = try CheckedLog()
     try fault.inject(log)
     let findings = try LogCheck(path: log.path).run().findings
     #expect(findings.contains { $0.kind == fault.kind }, "found: \(findings)")
   }
 
-  @Test func `a healthy log has nothing but the gap that it tells of`() throws {
+  @Test func `the only finding in a healthy log is its known gap`() throws {
     let log = try CheckedLog()
     let findings = try LogCheck(path: log.path).run().findings
     #expect(findings.map(\.kind) == [.knownGap])
   }
 
-  @Test func `what is in none of the logs of a run is found in all of them together`() throws {
+  @Test func `an event that no log of a run contains is missing in all of them together`() throws {
     let logs = try [20, 21].map { seq in
       let log = try CheckedLog()
       try log.execute(
@@ -233,13 +233,13 @@ import Testing
   }
 
   @Test func `every kind of finding is injected`() {
-    // What is in none of several logs is told of all of them: see the tests of several recorders.
+    // Events missing in all of several logs: see the tests of several recorders.
     let injected = Set(Self.faults.map(\.kind)).union([.inNoLog])
     #expect(Finding.Kind.allCases.filter { !injected.contains($0) } == [])
   }
 }
 
-/// A copy of the committed sample log, with binary that is kept once, to be spoilt.
+/// A copy of the committed sample log, with bytes that are stored once, to be damaged.
 final class CheckedLog {
   private let folder: TemporaryFolder
   var path: String { folder("test.db") }
@@ -265,7 +265,7 @@ final class CheckedLog {
     try Connection(path: path, mode: .readWrite).execute(sql)
   }
 
-  /// The bytes of the page where a table begins.
+  /// The bytes of the first page of a table.
   func rootPage(of table: String, in bytes: [UInt8]) throws -> Range<Int> {
     let found = try Connection(path: path, mode: .readOnly)
       .integer("SELECT rootpage FROM sqlite_schema WHERE name = '\(table)'")

@@ -8,10 +8,10 @@ import Testing
 @testable import LogFormat
 @testable import LogMaintenance
 
-/// Damaged logs, and what is saved of them.
+/// Damaged logs, and what is salvaged from them.
 ///
 /// `TASKLOG_TEST_SQLITE` names a `sqlite3` whose `.recover` works (Debian's does not: it has no
-/// `sqlite_dbpage`); where it is given, whatever that saves must be saved here, too.
+/// `sqlite_dbpage`); if it is given, every event that it recovers must be salvaged here, too.
 @Suite(.exclusive(.commands)) struct SalvageTests {
   private let folder: TemporaryFolder
   private let healthy: [UInt8]
@@ -46,7 +46,7 @@ import Testing
   }
 
   private static func event(_ number: Int, _ random: inout SplitMix64) -> Event {
-    // One in a few has binary that is kept once, or goes on on other pages.
+    // One in a few has bytes that are stored once, or continues on other pages.
     let args =
       random.once(in: 9)
       ? Args(named: [.init("data", .bytes((0..<400).map { _ in UInt8(random.below(256)) }))])
@@ -102,7 +102,7 @@ import Testing
     return spoilt
   }
 
-  /// The numbers of the events on pages that were left alone. An event may go on elsewhere.
+  /// The numbers of the events on pages that were not damaged. An event may continue elsewhere.
   private func untouched(_ spoilt: Set<Int>) throws -> Set<Int64> {
     let whole = folder("whole.db")
     try Data(healthy).write(to: URL(fileURLWithPath: whole))
@@ -131,7 +131,7 @@ import Testing
   // MARK: - Tests
 
   @Test(arguments: Damage.allCases)
-  func `what damage has left is saved, and the rest is a gap`(_ kind: Damage) throws {
+  func `events on undamaged pages are salvaged, and the rest is a gap`(_ kind: Damage) throws {
     let original = try Self.rows(folder("healthy.db"))
     var random = Randomness.generator(UInt64(kind.hashValue & 0xFF) &+ 13)
     for round in 0..<Randomness.setting("TASKLOG_TEST_SALVAGES", default: 6) {
@@ -141,11 +141,11 @@ import Testing
       let rows = try Self.rows(saved)
       let note = "\(kind), round \(round)"
       #expect(result.events == Int64(rows.count), "\(note)")
-      // Those that went on on another page may have lost what lay there.
+      // Events that continue on another page may have lost that part.
       let continued = try Self.rows(
         folder("healthy.db"), where: "length(args) + coalesce(length(snapshot), 0) > 400")
       let others = rows.filter { original[$0.key] != $0.value && continued[$0.key] == nil }.count
-      // Bits may have flipped within a row, which then is another.
+      // Bits may have flipped within a row, which changes the row.
       #expect(others <= (kind == .flippedBits ? 8 : 0), "\(note): \(others) are other rows")
       let lost = try untouched(spoilt).filter { rows[$0] == nil }
       #expect(lost.filter { continued[$0] == nil } == [], "\(note)")
@@ -159,7 +159,7 @@ import Testing
     }
   }
 
-  /// Whatever SQLite's own shell saves is saved.
+  /// Whatever SQLite's own shell recovers is salvaged.
   private func compare(_ shell: String, _ rows: [Int64: String], _ note: String) throws {
     let other = folder("other.db")
     try? FileManager.default.removeItem(atPath: other)
@@ -184,10 +184,10 @@ import Testing
     #expect(theirs.filter { !known.contains($0) } == [], "\(note)")
   }
 
-  @Test func `what is in a write-ahead log is saved as well`() throws {
+  @Test func `events in a write-ahead log are salvaged, too`() throws {
     let writer = try LogWriter(path: path)
     try writer.transaction { try Self.fillRest(writer) }
-    // The writer is still there, and so is its write-ahead log.
+    // The writer is still open, and so is its write-ahead log.
     let result = try LogSalvage.salvage(path, into: saved)
     #expect(result.events == 50)
     withExtendedLifetime(writer) {}
@@ -206,13 +206,13 @@ import Testing
     }
   }
 
-  @Test func `nothing is left behind where there is nothing to be saved`() throws {
+  @Test func `no file remains if there is nothing to salvage`() throws {
     try Data(Array(repeating: 0x41, count: 9_000)).write(to: URL(fileURLWithPath: path))
     #expect(throws: LogError.self) { try LogSalvage.salvage(path, into: saved) }
     #expect(!FileManager.default.fileExists(atPath: saved))
   }
 
-  @Test func `an existing file is not written over`() throws {
+  @Test func `an existing file is not overwritten`() throws {
     let taken = folder("healthy.db")
     #expect(throws: LogError.self) { try LogSalvage.salvage(taken, into: taken) }
     #expect(try Self.rows(taken).count == 1_800)

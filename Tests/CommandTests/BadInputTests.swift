@@ -3,8 +3,7 @@ import TestTraits
 import Testing
 
 @Suite(.blocking) struct BadInputTests {
-  /// What is wrong with a command: the exit code, and what the one line on the standard error says
-  /// behind `tasklog: `.
+  /// Invalid use of a command: the exit code, and the one line on standard error after `tasklog: `.
   private func expect(
     _ arguments: [String], _ code: Int32, _ message: String, in folder: TemporaryFolder,
     _ location: SourceLocation = #_sourceLocation
@@ -44,7 +43,7 @@ import Testing
   }
 
   @Test(arguments: readers)
-  func `a log that cannot be read is told`(command: [String]) throws {
+  func `a log that cannot be read is reported`(command: [String]) throws {
     let folder = try makeFolder()
     try expect(
       command, 1, "tasklog.db: there is no such log; name one with --log or TASKLOG_LOG",
@@ -67,7 +66,7 @@ import Testing
       "other.db: is a SQLite database, but not a tasklog log", in: folder)
   }
 
-  @Test func `a log that cannot be written is told, and left alone`() throws {
+  @Test func `a log that cannot be written is reported and not changed`() throws {
     let folder = try makeFolder()
     let demo = ["demo", "--input", "in", "--log"]
     try expect(
@@ -84,7 +83,7 @@ import Testing
     #expect(try Data(contentsOf: URL(fileURLWithPath: folder("other.db"))) == before)
   }
 
-  @Test func `a log of a newer version is read as far as known, and not written`() throws {
+  @Test func `a log of a newer version is read as far as possible and not written`() throws {
     let folder = try makeFolder()
     try makeLog(folder)
     try sqlite("PRAGMA user_version = 99", folder, "tasklog.db")
@@ -108,7 +107,7 @@ import Testing
     #expect(try Command.run(["runs"], folder: folder.url).lines.count == 1)
   }
 
-  @Test func `a run that is not there, or not one, is told`() throws {
+  @Test func `an unknown run or an invalid run selector is reported`() throws {
     let folder = try makeFolder()
     try makeLog(folder, runs: 2)
     for command in [["query"], ["replay", "--plugin", "counter"]] {
@@ -123,7 +122,7 @@ import Testing
     }
   }
 
-  @Test func `plugins are named, and known`() throws {
+  @Test func `a plugin must be named and known`() throws {
     let folder = try makeFolder()
     try expect(
       ["replay"], 64,
@@ -136,7 +135,7 @@ import Testing
       in: folder)
   }
 
-  @Test func `SQL only reads`() throws {
+  @Test func `SQL is read-only`() throws {
     let folder = try makeFolder()
     try makeLog(folder)
     let refusal =
@@ -170,14 +169,14 @@ import Testing
     ["--run", "latest"], ["--key", "x"], ["--state", "memory"], ["--start", "memory"],
     ["--finish", "memory"], ["--worker", "0"], ["--since", "-1h"], ["--until", "-1h"],
   ])
-  func `filters do not go with SQL`(filter: [String]) throws {
+  func `filters cannot be combined with SQL`(filter: [String]) throws {
     try expect(
       ["query", "SELECT 1"] + filter, 64,
       "\(filter[0]) cannot be combined with SQL; filter in the WHERE clause",
       in: try makeFolder())
   }
 
-  @Test func `the demo needs a folder with files in it`() throws {
+  @Test func `the demo requires a folder with files`() throws {
     let folder = try makeFolder()
     try folder.makeFolder("empty/inner")
     try folder.makeFolder("hidden/.git")
@@ -198,7 +197,7 @@ import Testing
       "a\\nb\\u{1b}[31m: no such folder; name another with --input", in: folder)
   }
 
-  @Test func `numbers have bounds`() throws {
+  @Test func `numbers must be within their bounds`() throws {
     let folder = try makeFolder()
     for workers in ["0", "-1", "1025"] {
       try expect(
@@ -216,7 +215,7 @@ import Testing
       in: folder)
   }
 
-  @Test func `values of filters are known`() throws {
+  @Test func `an unknown value of a filter is refused`() throws {
     let folder = try makeFolder()
     let states =
       "released, waiting, no-worker, queued, processing, memory, erred, forgotten, ready, "
@@ -237,7 +236,7 @@ import Testing
     }
   }
 
-  @Test func `what the parser refuses is one line, too`() throws {
+  @Test func `an error of the argument parser is one line, too`() throws {
     let folder = try makeFolder()
     try expect(
       ["query", "--foo"], 64, "unknown option '--foo'; did you mean '--log'?", in: folder)
@@ -256,10 +255,10 @@ import Testing
   }
 
   @Test(.enabled(if: geteuid() == 0 && Command.isInstalled("setpriv")))
-  func `what an unprivileged user may not do is told`() throws {
+  func `missing permissions of an unprivileged user are reported`() throws {
     let folder = try makeFolder()
     try makeLog(folder)
-    // Where the tests are built others may not look.
+    // Other users may not read the folder that the tests are built in.
     try FileManager.default.copyItem(
       atPath: Command.program.path, toPath: folder("program"))
     func run(_ arguments: String) throws -> Command.Result {
@@ -284,14 +283,14 @@ import Testing
     #expect(
       readOnly.errors.contains(/^tasklog: tasklog.db: cannot be written: [^\n]+\n$/),
       "\(readOnly.errors)")
-    // A log in a folder that nobody may write to can still be read.
+    // A log in a folder without write permission can still be read.
     let read = try run("query --limit 1")
     #expect(read.code == 0, "\(read.errors)")
     #expect(read.lines.count == 1)
     #expect(try run("replay --plugin counter").output.contains("counter: 2"))
     #expect(folder.names == before)
 
-    // A file that cannot be read fails its task, a folder that cannot be read is skipped.
+    // An unreadable file fails its task, an unreadable folder is skipped.
     try FileManager.default.setAttributes(
       [.posixPermissions: 0], ofItemAtPath: folder("in/a.txt"))
     try folder.write("in/b.txt", "three")

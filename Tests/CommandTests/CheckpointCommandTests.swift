@@ -16,7 +16,7 @@ import Testing
     return (Int(match.1) ?? 0, match.2.flatMap { Int($0) } ?? 0)
   }
 
-  @Test func `a second replay begins where the first has ended, unless it is told not to`() throws {
+  @Test func `a second replay resumes where the first has ended, unless disabled`() throws {
     let plugins = ["--plugin", "counter", "--plugin", "errors", "--checkpoint-every", "20"]
     let first = try folder.replay(plugins)
     #expect(try events(first).before == 0)
@@ -31,12 +31,12 @@ import Testing
     #expect(try FileManager.default.contentsOfDirectory(atPath: cache).count == 1)
   }
 
-  @Test func `a short run is replayed whole, and nothing is kept of it`() throws {
+  @Test func `a short run is replayed completely and leaves no checkpoint`() throws {
     #expect(try folder.replay(["--plugin", "counter"]).code == 0)
     #expect(!FileManager.default.fileExists(atPath: folder("cache")))
   }
 
-  @Test func `a plugin of a file is resumed while its code is the same`() throws {
+  @Test func `a plugin of a file is resumed only if its code is unchanged`() throws {
     func write(_ step: Int) throws {
       try folder.write(
         "Steps.swift",
@@ -67,7 +67,7 @@ import Testing
     #expect(other.lines[1] != first.lines[1])
   }
 
-  @Test func `a cache that cannot be used is told, and the replay goes on`() throws {
+  @Test func `an unusable cache is reported, and the replay continues`() throws {
     let result = try folder.replay(
       ["--plugin", "counter", "--checkpoint-every", "20"],
       environment: ["XDG_CACHE_HOME": "/dev/null"])

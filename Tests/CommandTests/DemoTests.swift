@@ -23,7 +23,7 @@ import Testing
     #expect(try Command.run(arguments).output == replay.output)
   }
 
-  @Test func `the top 20 are the words that were written most often`() throws {
+  @Test func `the top 20 are the most frequent words`() throws {
     let folder = try DemoFolder()
     let result = try Command.run(
       ["demo", "--input", folder.folder.path, "--log", folder.folder("tasklog.db")])
@@ -75,14 +75,14 @@ import Testing
     #expect(try replay("--run", String(id.dropLast(3))).output == two.output)
   }
 
-  @Test func `a log is left as one file`() throws {
+  @Test func `a log is one file after the demo`() throws {
     let folder = try DemoFolder(files: 20)
     _ = try Command.run(
       ["demo", "--input", folder.folder.path, "--log", folder.folder("tasklog.db")])
     #expect(folder.folder.names.filter { $0.contains("tasklog.db") } == ["tasklog.db"])
   }
 
-  @Test func `the next commands that a demo prints work`() throws {
+  @Test func `the commands that a demo suggests work`() throws {
     let folder = try TemporaryFolder()
     try folder.makeFolder("it's in")
     try folder.write("it's in/a.txt", "one two")
@@ -142,7 +142,7 @@ import Testing
     #expect(!folder.folder.exists("tasklog.db"))
   }
 
-  @Test func `what the environment says is not to be kept is not`() throws {
+  @Test func `redaction and filters of the environment apply`() throws {
     let folder = try DemoFolder(files: 5)
     let log = folder.folder("tasklog.db")
     func demo(_ environment: [String: String]) throws -> Command.Result {
@@ -177,7 +177,7 @@ import Testing
     #expect(result.output.contains("1 file in \(folder.path); 1 could not be counted:\n\n  none\n"))
   }
 
-  @Test func `a log that is reached by a link is skipped, too`() throws {
+  @Test func `a log that is reached through a link is skipped, too`() throws {
     let folder = try TemporaryFolder()
     try folder.write("a.txt", "one two")
     try FileManager.default.createSymbolicLink(
@@ -190,7 +190,7 @@ import Testing
     }
   }
 
-  @Test func `files whose names are not UTF-8 are counted and told apart`() throws {
+  @Test func `files whose names are not UTF-8 are counted separately`() throws {
     let folder = try TemporaryFolder()
     try folder.makeFolder("in")
     _ = try Command.shell(

@@ -3,7 +3,7 @@ import LogFormat
 import TestTraits
 import Testing
 
-/// Each exit code of the command line; `test_replay_hosts.py` has 2 and 3 of a replay, and which
+/// Each exit code of the command line; `test_replay_hosts.py` covers 2 and 3 of a replay, and which
 /// code takes precedence.
 @Suite(.blocking) struct ExitCodeTests {
   private static func frozen(_ name: String) -> String {
@@ -27,7 +27,7 @@ import Testing
     }
   }
 
-  @Test func `a check that finds errors answers 2, a strict one also of warnings`() throws {
+  @Test func `a check with errors exits with 2, a strict one also with warnings`() throws {
     let folder = try TemporaryFolder()
     try FileManager.default.copyItem(atPath: Self.frozen("v1-demo"), toPath: folder("log.db"))
     do {

@@ -2,10 +2,10 @@ import Foundation
 import TestTraits
 import Testing
 
-/// What every export writes of the small log in `Logs/`, text for text.
+/// The output of every export of the small log in `Logs/`, compared as text.
 ///
-/// The texts lie in `Outputs/`, one file a format. After a change that is meant,
-/// `TASKLOG_WRITE_OUTPUTS=1 swift test --filter ExportOutputTests` writes them anew.
+/// The expected texts are in `Outputs/`, one file per format. After an intended change,
+/// `TASKLOG_WRITE_OUTPUTS=1 swift test --filter ExportOutputTests` rewrites them.
 @Suite(.blocking) struct ExportOutputTests {
   private static let outputs = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
     .appendingPathComponent("Outputs")
@@ -13,7 +13,7 @@ import Testing
   @Test(arguments: [
     "perfetto", "chrome", "otlp-json", "dask", "dask --rectangles", "jsonl", "csv",
   ])
-  func `an export writes what was written down`(format: String) throws {
+  func `the output of an export is as expected`(format: String) throws {
     let folder = try TemporaryFolder()
     try FileManager.default.copyItem(atPath: SampleLog.path, toPath: folder("sample.db"))
     let arguments = ["export", "--to"] + format.split(separator: " ").map(String.init)
@@ -40,7 +40,7 @@ import Testing
 /// Protocol buffers as text without their schema, as `protoc --decode_raw` shows them:
 /// https://protobuf.dev/programming-guides/encoding/
 private enum RawProtobuf {
-  /// Nothing when it is no message.
+  /// `nil` if it is not a message.
   static func text(_ bytes: ArraySlice<UInt8>, indent: String) -> String? {
     var rest = bytes
     var text = ""
@@ -67,7 +67,7 @@ private enum RawProtobuf {
     return text
   }
 
-  /// Text where it can be read, else a message, else bytes.
+  /// Text if it is readable, else a message, else bytes.
   private static func content(_ bytes: ArraySlice<UInt8>, indent: String) -> String {
     let isText = bytes.allSatisfy { $0 >= 0x20 && $0 < 0x7F }
     if isText { return ": \"\(String(decoding: bytes, as: UTF8.self))\"" }

@@ -4,13 +4,13 @@ import Migrations
 import TestTraits
 import Testing
 
-/// Logs of every released version of the file format, and what every verb says of them.
+/// Logs of every released version of the file format, and the output of every verb for them.
 ///
-/// The logs in `Frozen/` are never made again, whatever changes: they stand for the files that people
-/// have. `Python/freeze.py` adds those of a new version when it is released. Of each version there is
-/// one of the demo, one of a real Dask cluster, one with events from the future, and one that says
-/// that it is of a later version. What is said of them may change for the better:
-/// `TASKLOG_WRITE_OUTPUTS=1 swift test --filter FrozenLogTests` writes that down anew.
+/// The logs in `Frozen/` are never regenerated, whatever changes: they stand for the files that
+/// people have. `Python/freeze.py` adds those of a new version when it is released. Each version
+/// has one log of the demo, one of a real Dask cluster, one with unknown future events, and one
+/// that is marked as a later version. The output may change for the better:
+/// `TASKLOG_WRITE_OUTPUTS=1 swift test --filter FrozenLogTests` rewrites the expected texts.
 @Suite(.blocking) struct FrozenLogTests {
   private static let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
     .appendingPathComponent("Frozen")
@@ -21,14 +21,14 @@ import Testing
     "v1-dask": "c376c102f914d5b4e9b5e56e0354e8530970170bc2afd0a3cf963548dded9981",
     "v1-future": "6c6dad854e396195d101792118dd741f635c141141ec55683ae06c9531631670",
     "v1-later": "f3b2256ae191d035f8260a0ab97abb5d4081625742ff2b8dc4b3678eb27d84a2",
-    // Version 2 is not released: after a change of it, remove its logs and freeze them again.
+    // Version 2 is not released: after a change to it, remove its logs and freeze them again.
     "v2-demo": "785d3243beb15e5a245733ce3188232629b0984c17450376e605d55c28abb0ea",
     "v2-dask": "7effbb1ad230ccd567794552cd6580b0679aa28bb93d6cc12e6fa0747e4132ba",
     "v2-future": "cb8b0069f25017856c6d79557f948e1c21125dd31efd5758582fbe086b3cd7f5",
     "v2-later": "20c181432ddfe048d1380c2a8b9e252b9f320bdc759a9843c6748532670e1563",
   ]
 
-  /// The newest version of the format of which there are frozen logs.
+  /// The newest version of the format that has frozen logs.
   static let newest = 2
 
   static let names = logs.keys.sorted()
@@ -51,7 +51,7 @@ import Testing
     return folder
   }
 
-  /// What only reads.
+  /// Verbs that only read.
   private static let reading = [
     "runs", "inspect", "inspect --table kinds", "check", "check --quick --strict", "summary",
     "summary --table states", "story top-20", "story \"('total', 1)\"", "story moonrise-1",
@@ -64,7 +64,7 @@ import Testing
     "prune --keep-runs 0 --dry-run",
   ]
 
-  /// What writes files beside the log; a digest of those stands for them.
+  /// Verbs that write files next to the log; a digest of those stands for them.
   private static let files =
     ["perfetto", "chrome", "otlp-json", "dask", "jsonl", "csv"].map {
       ("export --to \($0) -o output", "output")
@@ -79,16 +79,16 @@ import Testing
     "prune --keep-runs 0 --keep-failures",
   ]
 
-  /// A test of its own has `demo`; these read no log.
+  /// `demo` has its own test; these read no log.
   private static let withoutLog = ["tasklog", "demo", "plugins", "record"]
 
   private static let events = "query --run all --hook '*' --format jsonl --log"
 
-  @Test(arguments: names) func `a frozen log is what was released`(name: String) throws {
+  @Test(arguments: names) func `a frozen log is unchanged since its release`(name: String) throws {
     #expect(try Self.digest(Self.path(name)) == Self.logs[name])
   }
 
-  @Test func `every frozen log is known, and every version has one of each kind`() throws {
+  @Test func `every frozen log is listed, and every version has one of each kind`() throws {
     let there = try FileManager.default.contentsOfDirectory(atPath: Self.folder.path)
       .filter { $0.hasSuffix(".db") }.map { String($0.dropLast(3)) }.sorted()
     #expect(there == Self.names)
@@ -99,8 +99,8 @@ import Testing
   }
 
   @Test(arguments: names.filter { !isLater($0) })
-  func `the SQL of a released version is not changed any more`(name: String) throws {
-    // Indexes, and what SQLite has counted of them, come and go.
+  func `the SQL of a released version does not change`(name: String) throws {
+    // Indexes, and SQLite's statistics about them, come and go.
     let sql = """
       SELECT type, name, sql FROM sqlite_schema WHERE type != 'index' AND name NOT LIKE 'sqlite%'
       ORDER BY name
@@ -138,7 +138,7 @@ import Testing
     #expect(try Self.digest(folder("log.db")) == before)
   }
 
-  @Test func `no verb is left out`() throws {
+  @Test func `every verb is covered`() throws {
     let help = Self.folder.deletingLastPathComponent().appendingPathComponent("Help")
     let verbs = try FileManager.default.contentsOfDirectory(atPath: help.path)
       .map { $0.replacing(".txt", with: "") }
@@ -154,7 +154,7 @@ import Testing
     return "\n$ tasklog \(line)\n\(result.output)\(result.errors)\(ending)"
   }
 
-  @Test(arguments: names) func `every verb says of a frozen log what it said`(name: String) throws {
+  @Test(arguments: names) func `verb output for a frozen log is as expected`(name: String) throws {
     let folder = try Self.copy(name)
     var text = "Every verb over \(name).db, which is never made again.\n"
     for line in Self.reading { text += try Self.shown(line, folder) }
@@ -179,7 +179,7 @@ import Testing
       }
       try FileManager.default.removeItem(atPath: folder(output))
     }
-    // How large the page is depends on what it is drawn with.
+    // The size of the page depends on the code that draws it.
     text += try Self.shown("report -o report.html", folder)
       .replacing(/, [0-9.]+ [kM]B/, with: "")
     #expect(try Self.digest(folder("log.db")) == Self.logs[name], "a reader has written")
@@ -200,7 +200,7 @@ import Testing
   }
 
   @Test(arguments: names.filter { !isLater($0) })
-  func `a recorder goes on in an older log`(name: String) throws {
+  func `a recorder continues in an older log`(name: String) throws {
     let folder = try Self.copy(name)
     try folder.makeFolder("texts")
     try folder.write("texts/a.txt", "one two")

@@ -3,7 +3,7 @@ import TestTraits
 import Testing
 
 @Suite(.blocking) struct HelpTests {
-  /// Every command there is, as the program itself lists them.
+  /// Every command that exists, as the program itself lists them.
   static let commands: [String] = {
     struct Dump: Decodable {
       struct Command: Decodable {
@@ -18,7 +18,7 @@ import Testing
     return (dump.command.subcommands ?? []).map(\.commandName).filter { $0 != "help" }
   }()
 
-  @Test func `every command has a text, and every text a command`() throws {
+  @Test func `every command has an expected help text, and every text a command`() throws {
     let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
       .appendingPathComponent("Help")
     let texts = try FileManager.default.contentsOfDirectory(atPath: folder.path)
@@ -26,10 +26,10 @@ import Testing
     #expect(texts.sorted() == (["tasklog"] + Self.commands).map { $0 + ".txt" }.sorted())
   }
 
-  /// The texts lie in `Help/`, one file a command. After a change that is meant,
-  /// `TASKLOG_WRITE_HELP=1 swift test --filter HelpTests` writes them anew.
+  /// The expected texts are in `Help/`, one file per command. After an intended change,
+  /// `TASKLOG_WRITE_HELP=1 swift test --filter HelpTests` rewrites them.
   @Test(arguments: ["tasklog"] + commands)
-  func `help reads as it was written down`(command: String) throws {
+  func `the help text is as expected`(command: String) throws {
     let arguments = command == "tasklog" ? ["--help"] : [command, "--help"]
     let result = try Command.run(arguments, environment: ["COLUMNS": "80"])
     #expect(result.code == 0)
@@ -42,7 +42,7 @@ import Testing
     #expect(try String(contentsOf: file, encoding: .utf8) == result.output)
   }
 
-  @Test func `help, --help and no command at all say the same`() throws {
+  @Test func `help, --help and no command at all print the same`() throws {
     let help = try Command.run(["--help"])
     for arguments in [["help"], []] {
       let result = try Command.run(arguments)
@@ -54,14 +54,14 @@ import Testing
       try Command.run(["help", "query"]).output == Command.run(["query", "--help"]).output)
   }
 
-  @Test func `--version is a version`() throws {
+  @Test func `--version prints a version`() throws {
     let result = try Command.run(["--version"])
     #expect(result.code == 0)
     #expect(result.output.contains(/^\d+\.\d+\.\d+\n$/))
   }
 
-  /// What `import` takes only a killed worker leaves behind, `record` needs a broker; these, the demo,
-  /// the report and the plugins have tests of their own.
+  /// `import` needs the spool of a killed worker, `record` needs a broker; these, the demo, the
+  /// report and the plugins have their own tests.
   static let elsewhere = ["import", "record", "demo", "report", "plugins"]
 
   @Test(arguments: commands.filter { !elsewhere.contains($0) })
@@ -71,7 +71,7 @@ import Testing
     let counter = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
       .appendingPathComponent("../../Sources/BuiltinPlugins/Counter.swift")
     try FileManager.default.copyItem(atPath: counter.path, toPath: folder("Counter.swift"))
-    // A run that died has something open; all else is asked of one that has everything.
+    // A run that died has unfinished tasks; all other examples run on one that has everything.
     let log = command == "open" ? SampleLog.path : try RecordedDemo.log
     for name in ["tasklog.db", "monday.db", "tuesday.db", "crashed.db"] {
       try FileManager.default.copyItem(atPath: log, toPath: folder(name))
@@ -81,7 +81,7 @@ import Testing
     for example in examples {
       let result = try Command.shell(String(example), folder: folder.url)
       #expect(result.code == 0, "\(example): \(result.errors)")
-      // A command with filters says how much it shows.
+      // A command with filters prints how much of the run it shows.
       let errors = result.errors.replacing(/(?m)^tasklog: shows .* tasks .*\n/, with: "")
       #expect(errors == "" || log == SampleLog.path && errors == SampleLog.note)
       let isQuiet = ["check", "index", "recover", "prune"].contains(command)
@@ -90,7 +90,7 @@ import Testing
   }
 
   @Test(arguments: ["bash", "zsh", "fish"])
-  func `a shell's completion knows every command and its options`(shell: String) throws {
+  func `the completion of a shell knows every command and its options`(shell: String) throws {
     let script = try Command.run(["--generate-completion-script", shell])
     #expect(script.code == 0)
     #expect(script.errors == "")
@@ -103,7 +103,7 @@ import Testing
     }
   }
 
-  /// What a shell offers behind a line, as the shell itself makes it of the script.
+  /// The completions that a shell offers for a line, computed by the shell from the script.
   private static func offers(_ shell: String, _ line: String) throws -> Command.Result {
     let folder = try TemporaryFolder()
     try folder.write(
@@ -121,7 +121,8 @@ import Testing
     case "fish":
       try folder.write("drive", "source script; complete -C $argv[1]")
     default:
-      // Completion needs a terminal: one in which somebody presses the key, and which then ends.
+      // Completion needs a terminal: a pseudo terminal in which a script presses the key, and which
+      // then ends.
       try folder.write(
         "setup",
         """

@@ -31,13 +31,13 @@ import Testing
     let sum = groups.dropFirst().compactMap { $0.split(separator: ",").last.flatMap { Int($0) } }
       .reduce(0, +)
     #expect(sum == counts[0] + counts[1])
-    // What holds no run of which the other has a part is not put together for SQL.
+    // A log without a run that is partly in the other one is not merged for SQL.
     let sql = try Command.run(["query", "SELECT 1", "--log", SampleLog.path, "--log", demo])
     #expect(sql.code == 64)
     #expect(sql.errors == "tasklog: SQL reads one log; combine several with 'tasklog merge'\n")
   }
 
-  @Test func `a merged log holds every event of all, once`() throws {
+  @Test func `a merged log contains every event of all logs exactly once`() throws {
     let folder = try TemporaryFolder()
     let demo = try RecordedDemo.log
     func merge() throws -> [String] {
@@ -58,7 +58,7 @@ import Testing
     }
     let wanted = try content(SampleLog.path) + content(demo)
     #expect(try content("all.db").sorted() == wanted.sorted())
-    // Again: all is known.
+    // A second time: all of it is already there.
     #expect(try merge()[0] == "\(SampleLog.path): 2 runs, 0 events added, 82 already present")
     #expect(try content("all.db").count == wanted.count)
     let runs = try csv(["runs", "--log", "all.db"], folder)
@@ -82,7 +82,7 @@ import Testing
         == "tasklog: --into ./a.db: is one of the logs to read; name another file\n")
   }
 
-  @Test func `a cursor goes on where the last one ended`() throws {
+  @Test func `a query resumes after the cursor of the last one`() throws {
     let folder = try TemporaryFolder()
     func query(_ arguments: [String]) throws -> Command.Result {
       try Command.run(
@@ -109,7 +109,7 @@ import Testing
   }
 
   @Test(arguments: ["csv", "table"])
-  func `what is recorded is shown while it is, until the run ends`(format: String) throws {
+  func `a live run is shown while it is recorded, until it ends`(format: String) throws {
     let folder = try TemporaryFolder()
     let id = "01942f00-0000-7000-8000-00000000000f"
     let writer = try LogWriter(path: folder("live.db"))
@@ -120,7 +120,7 @@ import Testing
           started: 1))
       return try writer.add(Source(kind: .scheduler, id: "s", address: "tcp://s:1"), run: run)
     }
-    // As long as its lock is held, the run goes on.
+    // As long as its lock is held, the run is live.
     var lock: RecorderLock? = try RecorderLock(log: folder("live.db"), run: id)
     func record(_ numbers: ClosedRange<Int64>) throws {
       try writer.transaction {
@@ -143,7 +143,7 @@ import Testing
     process.standardOutput = output
     try process.run()
     var text = ""
-    /// Reads on until a line has come.
+    /// Reads until a line has arrived.
     func wait(for line: String) throws {
       while !text.contains(line + "\n") && !text.contains(line + "\r\n") {
         let data = output.fileHandleForReading.availableData
@@ -163,13 +163,13 @@ import Testing
     text += String(
       decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
     #expect(process.terminationStatus == 0)
-    // The last two that were there, and all that came.
+    // The last two that existed before, and all that arrived.
     #expect(
       text.split(whereSeparator: \.isNewline)
         == ["key", "task-4", "task-5", "task-6", "task-7", "task-8"])
   }
 
-  @Test func `indexes come when a run ends, and change no answer`() throws {
+  @Test func `indexes are created when a run ends, and change no answer`() throws {
     let folder = try TemporaryFolder()
     try FileManager.default.copyItem(atPath: SampleLog.path, toPath: folder("a.db"))
     let commands = SampleOutputTests.commands.filter { $0.name != "inspect" }

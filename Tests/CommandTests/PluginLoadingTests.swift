@@ -2,9 +2,9 @@ import Foundation
 import TestTraits
 import Testing
 
-/// Plugins of a user's own, in files.
+/// A user's plugins in files.
 @Suite(.exclusive(.commands)) struct PluginLoadingTests {
-  /// A folder with a small log, and its own cache for what is compiled.
+  /// A folder with a small log and a separate cache for compiled plugins.
   private let folder: TemporaryFolder
   private let log: String
 
@@ -67,7 +67,7 @@ import Testing
     #expect(result.output.isEmpty, sourceLocation: location)
   }
 
-  @Test func `a file of Swift gives what the plugin built in gives`() throws {
+  @Test func `a plugin in a Swift file reports the same as the built-in one`() throws {
     let built = try replay(["--plugin", "counter"])
     let number = try #require(built.output.firstMatch(of: /counter: (\d+)/)).1
     for _ in 0..<2 {
@@ -89,7 +89,7 @@ import Testing
       atPath: folder("cache/tasklog/plugins/\(library)"), toPath: folder("libTally.so"))
     let loaded = try replay(["--plugin", "libTally.so:Tally"])
     #expect(loaded.output == (try replay(["--plugin", "./Tally.swift"])).output)
-    // What was built against another API would crash: it is refused unloaded.
+    // A library that was built against another API would crash: it is refused before it is loaded.
     var bytes = try Data(contentsOf: URL(fileURLWithPath: folder("libTally.so")))
     let mark = try #require(bytes.range(of: Data("TASKLOG_PLUGIN_ABI=1".utf8)))
     bytes[mark.upperBound - 1] = UInt8(ascii: "9")
@@ -98,7 +98,7 @@ import Testing
       ["--plugin", "libOld.so"], "libOld.so: was built for TASKLOG_PLUGIN_ABI=9")
   }
 
-  @Test func `what cannot be loaded is said in one line, with the way out`() throws {
+  @Test func `an error of loading is one line that says what to do`() throws {
     try expectFailure(["--plugin", "none"], "unknown plugin; expected counter, errors", code: 64)
     try expectFailure(["--plugin", "none.swift"], "none.swift: no such file")
     try folder.write("Broken.swift", "import TaskLogPlugin\nfinal class A: SchedulerPlugin {")
@@ -130,7 +130,7 @@ import Testing
     try expectFailure(["--plugin", "Throws.swift"], "not today")
   }
 
-  @Test func `a method that only looks like a hook is refused`() throws {
+  @Test func `a method that is similar to a hook but no hook is refused`() throws {
     try folder.write(
       "Near.swift",
       """
@@ -146,7 +146,7 @@ import Testing
       ["--plugin", "Near.swift"],
       "the hook is transition(key: Key, start: State, finish: State, stimulusID: String, args: Args)"
     )
-    // One beside the hook itself is its owner's business.
+    // An overload in addition to the hook itself is allowed.
     try folder.write(
       "Beside.swift",
       """
@@ -160,7 +160,7 @@ import Testing
     #expect(try replay(["--plugin", "Beside.swift"]).code == 0)
   }
 
-  @Test func `without a compiler or the module it says what is missing`() throws {
+  @Test func `a missing compiler or module is reported`() throws {
     let program = Command.program.path
     try expectFailure(
       ["--plugin", "Tally.swift"], "swiftc is not on the PATH",
@@ -175,7 +175,7 @@ import Testing
     #expect(result.errors.contains("TASKLOG_MODULES"))
   }
 
-  @Test func `plugins lists what can be named, with its options`() throws {
+  @Test func `plugins lists the plugins by name with their options`() throws {
     let result = try Command.run(["plugins"])
     #expect(result.code == 0)
     let words = result.lines.map { $0.split(separator: " ").prefix(2).joined(separator: " ") }
@@ -187,7 +187,7 @@ import Testing
       ])
   }
 
-  @Test func `the options of a plugin that comes with tasklog do what is said of them`() throws {
+  @Test func `the options of a built-in plugin work as documented`() throws {
     let all = try replay(["--plugin", "counter"])
     let some = try replay(["--plugin", "counter", "--option", "prefix=count"])
     #expect(some.output.contains("counter: 6\n"), "\(some.output)")

@@ -43,7 +43,7 @@ import Testing
       environment: ["XDG_CACHE_HOME": folder("cache")], folder: folder.url)
   }
 
-  @Test func `a file with a Preload is set up, and what it adds reports`() throws {
+  @Test func `a file with a Preload is set up, and the plugin that it adds reports`() throws {
     let result = try demo([
       "--preload", "Setup.swift", "--preload-argument", "greeting=good day",
     ])
@@ -54,8 +54,7 @@ import Testing
     #expect(result.output.contains("\nFailures\n  count: 1\n"))
   }
 
-  @Test func `a plugin of a file is preloaded as it is, on the scheduler or on each worker`() throws
-  {
+  @Test func `a plugin of a file is preloaded on the scheduler or on each worker`() throws {
     let scheduler = try demo(["--preload", "Setup.swift:Failures"])
     #expect(scheduler.code == 0, "\(scheduler.errors)")
     #expect(!scheduler.output.contains("hello"))
@@ -76,7 +75,7 @@ import Testing
     #expect(worker.output.contains("place: worker 1"))
   }
 
-  @Test func `what cannot be preloaded is said in one line, before anything is recorded`() throws {
+  @Test func `an invalid preload is reported in one line before anything is recorded`() throws {
     func expectFailure(
       _ arguments: [String], _ message: String, code: Int32 = 1,
       location: SourceLocation = #_sourceLocation
@@ -107,7 +106,7 @@ import Testing
     try expectFailure(["--preload", "Near.swift"], "the hook is setup(scheduler: Scheduler)")
   }
 
-  @Test func `one whose initializer throws ends the demo`() throws {
+  @Test func `a preload whose initializer throws ends the demo`() throws {
     try folder.write(
       "Throws.swift",
       """

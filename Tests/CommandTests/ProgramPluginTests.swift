@@ -14,7 +14,7 @@ import Testing
     try folder.replay(["--plugin", "exec:" + program] + arguments)
   }
 
-  @Test func `a program is given every fact of every event, as a line of JSON`() throws {
+  @Test func `a program receives every field of every event as a line of JSON`() throws {
     let replay = try replay("cat")
     #expect(replay.code == 0, "\(replay.errors)")
     let lines = replay.lines.dropLast()
@@ -33,7 +33,7 @@ import Testing
     #expect(bySeq.count == views.lines.count)
     for line in views.lines {
       var expected = try Self.facts(line)
-      // SQL gives args as text, the line as what they are.
+      // SQL returns args as text, the line contains them as JSON.
       for name in ["args", "snapshot"] {
         if let text = expected[name] as? String { expected[name] = try Self.facts(text) }
       }
@@ -51,7 +51,7 @@ import Testing
     return String(decoding: data, as: UTF8.self)
   }
 
-  @Test func `what a program prints stands before what the others report`() throws {
+  @Test func `the output of a program comes before the reports of the others`() throws {
     let result = try folder.replay(["--plugin", "exec:wc -l", "--plugin", "counter"])
     #expect(result.code == 0, "\(result.errors)")
     let count = try #require(result.lines.first.flatMap { Int($0) })
@@ -68,7 +68,7 @@ import Testing
     #expect(runs.output.contains(id[0]))
   }
 
-  @Test func `a program that ends early and content wanted no more`() throws {
+  @Test func `a program that exits early with success is not an error`() throws {
     let result = try replay("head -n 1 > first.json")
     #expect(result.code == 0, "\(result.errors)")
     #expect(result.errors == "")
@@ -82,7 +82,7 @@ import Testing
     ("kill -9 $$", "was ended by signal 9 (Killed) after receiving the events up to seq "),
     ("no-such-program-here", "; the shell did not find the program"),
   ])
-  func `a program that fails is named with the event`(program: String, message: String) throws {
+  func `a failing program is reported with the event`(program: String, message: String) throws {
     let result = try replay(program)
     #expect(result.code == 1)
     let line = try #require(result.errors.split(separator: "\n").last)
@@ -90,7 +90,7 @@ import Testing
     #expect(line.contains(message), "\(result.errors)")
   }
 
-  @Test func `a program that fails does not disturb the others`() throws {
+  @Test func `a failing program does not disturb the others`() throws {
     let result = try folder.replay(["--plugin", "exec:exit 3", "--plugin", "counter"])
     #expect(result.code == 1)
     let alone = try folder.replay(["--plugin", "counter"])
@@ -98,14 +98,14 @@ import Testing
     #expect(result.errors.hasPrefix("tasklog: plugin 'exec:exit 3' ended with code 3 after "))
   }
 
-  @Test func `a program that does not go on is ended after its time`() throws {
+  @Test func `a program that does not continue is ended after a timeout`() throws {
     let result = try replay("exec sleep 600", ["--timeout", "1"])
     #expect(result.code == 1)
     #expect(result.errors.contains("made no progress for 1 s"), "\(result.errors)")
     #expect(result.errors.contains("--timeout"))
   }
 
-  @Test func `text in a log cannot end a line before its time`() throws {
+  @Test func `text in a log cannot end a line early`() throws {
     let change = try folder.shell(
       #"""
       sqlite3 run.db "UPDATE event SET args = '{' || char(10) || '\"a\":1}' WHERE seq = 3;
@@ -124,7 +124,7 @@ import Testing
     }
   }
 
-  @Test func `a program has to be named`() throws {
+  @Test func `a program plugin requires the name of a program`() throws {
     let result = try replay("  ")
     #expect(result.code == 64)
     #expect(result.errors.contains("expected a program, as in"))

@@ -7,7 +7,7 @@ import TestSupport
 import TestTraits
 import Testing
 
-/// `tasklog prune`: what goes, what stays, what is said, and what is left when it is killed.
+/// `tasklog prune`: what it removes, keeps and prints, and the state after it was killed.
 @Suite(.exclusive(.commands)) struct PruneCommandTests {
   /// A program in the folder Python.
   private static func script(_ name: String) -> String {
@@ -15,7 +15,7 @@ import Testing
       .appendingPathComponent("Python/\(name).py").path
   }
 
-  /// A log with some runs of so many events.
+  /// A log with runs of the given numbers of events.
   private func makeLog(
     _ folder: TemporaryFolder, runs: Int, events: Int, name: String = "tasklog.db"
   ) throws {
@@ -46,7 +46,7 @@ import Testing
 
   private func size(_ path: String) -> Int64 { LogPruning.bytes(of: path) }
 
-  @Test func `a dry run says what would go, and changes nothing`() throws {
+  @Test func `a dry run prints what would be removed, and changes nothing`() throws {
     let folder = try TemporaryFolder()
     try makeLog(folder, runs: 4, events: 200)
     let before = try Data(contentsOf: URL(fileURLWithPath: folder("tasklog.db")))
@@ -61,10 +61,10 @@ import Testing
     #expect(folder.names == ["tasklog.db"])
   }
 
-  @Test func `what was pruned is told by check, query, replay, runs and inspect`() throws {
+  @Test func `pruned events are reported by check, query, replay, runs and inspect`() throws {
     let folder = try TemporaryFolder()
     try makeLog(folder, runs: 3, events: 2_000)
-    // Beside what every log has: the text of its views.
+    // In addition to what every log has: the text of its views.
     let empty = try TemporaryFolder()
     try LogWriter(path: empty("tasklog.db")).close(isIndexing: false)
     let least = size(empty("tasklog.db"))
@@ -99,7 +99,7 @@ import Testing
     #expect(again.output.hasPrefix("0 events of 0 runs pruned"))
   }
 
-  @Test func `the size that is asked for is that of the file afterwards`() throws {
+  @Test func `the requested size is that of the file afterwards`() throws {
     let folder = try TemporaryFolder()
     try makeLog(folder, runs: 10, events: 2_000)
     let most = size(folder("tasklog.db")) / 2
@@ -109,7 +109,7 @@ import Testing
     #expect(result.errors == "")
     #expect(size(folder("tasklog.db")) <= most)
     #expect(result.lines.count < 9)
-    // The newest stay.
+    // The newest events stay.
     let runs = try Command.run(["query", "SELECT max(run) FROM events"], folder: folder.url)
     #expect(runs.output.contains("10"))
     let nothing = try Command.run(["prune", "--max-size", "1kB"], folder: folder.url)
@@ -128,7 +128,7 @@ import Testing
     #expect(recovered.output.contains("events recovered\n"), "\(recovered.output)")
     let check = try Command.run(["check", "--format", "jsonl"], folder: folder.url)
     #expect(check.lines.count { $0.contains("\"pruned-events\"") } == 2)
-    // The victim's workers do what no worker does.
+    // The victim's workers do what no real worker does.
     let errors = check.lines.filter {
       $0.contains("\"error\"") && !$0.contains("\"impossible-transition\"")
         && !$0.contains("\"broken-chain\"")
@@ -136,7 +136,7 @@ import Testing
     #expect(errors == [])
   }
 
-  @Test func `killed at any moment it leaves a whole log, and the next one finishes`() throws {
+  @Test func `killed at any moment it leaves a valid log, and the next prune finishes`() throws {
     let folder = try TemporaryFolder()
     try makeLog(folder, runs: 4, events: 30_000, name: "whole.db")
     let whole = size(folder("whole.db"))
@@ -150,14 +150,14 @@ import Testing
       let facts = try Command.run(
         ["inspect", "--table", "file", "--format", "csv"], folder: folder.url)
       #expect(facts.lines.contains("free_bytes,0"))
-      // Of the run that is left.
+      // Of the remaining run.
       #expect(facts.lines.contains("keys,15000"))
       let events = try Command.run(["query", "--count"], folder: folder.url)
       #expect(events.output.contains("30000"))
     }
   }
 
-  @Test func `files of which nothing is left are removed, the last part of a run stays`() throws {
+  @Test func `files without remaining events are removed, a run's last segment stays`() throws {
     let folder = try TemporaryFolder()
     try folder.makeFolder("logs")
     var ids: [String] = []
@@ -178,7 +178,7 @@ import Testing
     #expect(left.output.contains("300"))
   }
 
-  @Test func `a demo can be recorded into a file of its own`() throws {
+  @Test func `a demo can be recorded into its own file`() throws {
     let folder = try TemporaryFolder()
     try folder.makeFolder("in")
     try folder.write("in/a.txt", "one two")
@@ -208,7 +208,7 @@ import Testing
       "--older-than soon: expected an age such as 90s, 30m, 12h or 7d, or a date such as 2026-01-31"
     ),
   ])
-  func `a rule that cannot be is told in a line`(arguments: [String], message: String) throws {
+  func `an invalid rule is reported in one line`(arguments: [String], message: String) throws {
     let folder = try TemporaryFolder()
     let result = try Command.run(["prune"] + arguments, folder: folder.url)
     #expect(result.code == 64)
@@ -226,7 +226,7 @@ import Testing
       "{run}.db: this command writes all runs into one log; omit {run} from its name"
     ),
   ])
-  func `what writes one log takes no name for many`(arguments: [String], message: String) throws {
+  func `a command for one log refuses a template`(arguments: [String], message: String) throws {
     let folder = try TemporaryFolder()
     let result = try Command.run(arguments, folder: folder.url)
     #expect(result.code == 64)
@@ -234,7 +234,7 @@ import Testing
     #expect(folder.names == [])
   }
 
-  @Test func `what is no log is not made one`() throws {
+  @Test func `a file that is not a log is not turned into one`() throws {
     let folder = try TemporaryFolder()
     try folder.write("text.db", "no log")
     for (name, words) in [

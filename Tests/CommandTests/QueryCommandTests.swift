@@ -5,7 +5,7 @@ import Testing
 @Suite(.blocking) struct QueryCommandTests {
   typealias Row = [String: JSONValue]
 
-  @Test func `each filter gives the rows that it describes`() throws {
+  @Test func `each filter returns the rows that it describes`() throws {
     let all = try rows([])
     #expect(all.count > 500)
     let worker = try #require(all.map { $0["worker"]?.text ?? "" }.first { !$0.isEmpty })
@@ -58,7 +58,7 @@ import Testing
         == Array(all.filter { finish($0) == "memory" }.prefix(3)))
   }
 
-  @Test func `seq counts up, and every row has every column`() throws {
+  @Test func `seq is ascending, and every row has every column`() throws {
     let all = try rows([])
     let seqs = all.compactMap { $0["seq"]?.number }
     #expect(seqs == seqs.sorted())
@@ -70,7 +70,7 @@ import Testing
   }
 
   @Test(arguments: ["json", "jsonl", "csv"])
-  func `python reads what is written, and it is the same rows`(format: String) throws {
+  func `Python reads every format, and the rows are the same`(format: String) throws {
     let script = """
       import sys, json, csv
       name, format = sys.argv[1:]
@@ -111,7 +111,7 @@ import Testing
   }
 
   @Test(arguments: ["table", "json", "jsonl", "csv"])
-  func `the same question has the same answer, byte by byte`(format: String) throws {
+  func `the same query has the same output, byte for byte`(format: String) throws {
     let first = try query(["--format", format])
     #expect(first.code == 0)
     #expect(first.errors == "")
@@ -119,13 +119,13 @@ import Testing
   }
 
   @Test(arguments: [("json", "[]\n"), ("jsonl", "")])
-  func `no rows are no rows in every format`(format: String, output: String) throws {
+  func `an empty result is valid in every format`(format: String, output: String) throws {
     #expect(try query(["--key", "nothing", "--format", format]).output == output)
     let header = "seq,time,run,source,worker,key,start,finish,stimulus,args\r\n"
     #expect(try query(["--key", "nothing", "--format", "csv"]).output == header)
   }
 
-  @Test func `a table has one line a row and no control characters`() throws {
+  @Test func `a table has one line per row and no control characters`() throws {
     let log = try RecordedDemo.log
     let count = try rows([]).count
     let names =
@@ -145,7 +145,7 @@ import Testing
         == "x\na\\u{1b}[31m\\n\\r\\t\\u{9b}\\u{202e}\\u{2028}b\n")
   }
 
-  @Test func `SQL is answered with its own columns`() throws {
+  @Test func `SQL results have the columns of the statement`() throws {
     let result = try query([
       "SELECT 1 AS one, 1.5 AS half, 'a\"b,c' AS text, NULL AS missing, x'00ff' AS bytes;",
       "--format", "jsonl",
@@ -168,7 +168,7 @@ import Testing
     #expect(result.lines.count == (view == "gaps" ? 1 : view == "runs" ? 2 : 3))
   }
 
-  @Test func `--limit cuts any SQL short`() throws {
+  @Test func `--limit applies to any SQL`() throws {
     for sql in ["SELECT key FROM tasks", "SELECT key FROM tasks;", "PRAGMA table_list -- all"] {
       for limit in [0, 1, 2] {
         #expect(try query([sql, "--limit", "\(limit)", "--format", "jsonl"]).lines.count == limit)
@@ -176,12 +176,12 @@ import Testing
     }
   }
 
-  @Test func `nobody has to read to the end`() throws {
+  @Test func `a reader may close the pipe early`() throws {
     let log = try RecordedDemo.log
     let result = try Command.shell("tasklog query --format csv --log '\(log)' | head -1")
     #expect(result.output == "seq,time,run,source,worker,key,start,finish,stimulus,args\r\n")
     #expect(result.errors == "")
-    // With SIGPIPE ignored, as in some hosts, the write fails instead.
+    // If SIGPIPE is ignored, as in some hosts, the write fails instead.
     let ignoring = try Command.shell(
       "trap '' PIPE; tasklog query --format csv --log '\(log)' | head -1")
     #expect(ignoring.errors == "")
@@ -194,7 +194,7 @@ import Testing
   }
 
   @Test(.enabled(if: Command.isInstalled("sqlite3")))
-  func `a person with sqlite3 can read the log`() throws {
+  func `the log can be read with sqlite3`() throws {
     let result = try Command.shell(
       "sqlite3 '\(try RecordedDemo.log)' 'select * from transitions limit 5'")
     #expect(result.code == 0)
@@ -240,7 +240,7 @@ import Testing
   }
 }
 
-/// What the columns of a row hold.
+/// The content of the columns of a row.
 enum JSONValue: Decodable, Equatable {
   case null
   case number(Double)
@@ -263,7 +263,7 @@ enum JSONValue: Decodable, Equatable {
     }
   }
 
-  /// The text, empty when it is something else.
+  /// The text, empty if it is something else.
   var text: String {
     if case .text(let text) = self { return text }
     return ""

@@ -2,7 +2,7 @@ import Foundation
 import TestTraits
 import Testing
 
-/// Runs what the README and the articles tell people to type.
+/// Runs the examples of the README and the articles.
 @Suite(.blocking) struct ReadmeTests {
   private static let root = URL(fileURLWithPath: #filePath)
     .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
@@ -20,8 +20,8 @@ import Testing
       + articles.filter { $0.pathExtension == "md" }.sorted { $0.path < $1.path }
   }
 
-  /// The lines of all blocks marked `sh`. A block marked `bash` needs what is not here, such as a
-  /// cluster or a broker.
+  /// The lines of all blocks marked `sh`. A block marked `bash` needs what is not available here,
+  /// such as a cluster or a broker.
   private static func lines() throws -> [String] {
     try files().flatMap { file in
       try String(contentsOf: file, encoding: .utf8).matches(of: /(?s)```sh\n(.*?)```/)
@@ -29,7 +29,7 @@ import Testing
     }
   }
 
-  /// What needs a whole build of its own: `Tests/run` does these.
+  /// Examples that need a separate whole build: `Tests/run` does these.
   private static let elsewhere = [
     "apt-get update && apt-get install -y libsqlite3-dev zlib1g-dev && swift run -c release tasklog demo "
       + "&& swift run -c release tasklog query --limit 10 "
@@ -45,7 +45,7 @@ import Testing
     try FileManager.default.createSymbolicLink(
       at: folder.url.appendingPathComponent("Sources"),
       withDestinationURL: Self.root.appendingPathComponent("Sources"))
-    // A Dask log takes a cluster to record: what is asked of one is not run here.
+    // A Dask log requires a cluster: queries of one are not run here.
     let lines = try Self.lines().filter {
       !Self.elsewhere.contains($0) && !$0.contains("--log dask.db")
     }
@@ -53,7 +53,7 @@ import Testing
     let path = Command.program.deletingLastPathComponent().path
     for line in lines {
       guard !line.hasPrefix("eval ") else {
-        // What it defines is for the shell that people type in.
+        // Its definitions are for the shell that people type in.
         try folder.write("line", line)
         let result = try Command.shell(
           "bash -c '. ./line; complete -p tasklog'", path: path, folder: folder.url)

@@ -3,7 +3,7 @@ import TestSupport
 import TestTraits
 import Testing
 
-/// What a killed recorder has left behind is found by whoever reads the log next.
+/// Events of a killed recorder are recovered by the next reader of the log.
 @Suite(.exclusive(.commands)) struct RecoverCommandTests {
   /// A log whose recorder was killed in the middle of its work.
   private func killedLog() throws -> TemporaryFolder {
@@ -24,7 +24,7 @@ import Testing
     ["runs"], ["query", "--limit", "1"], ["query", "SELECT count(*) FROM events"],
     ["replay", "--plugin", "counter"],
   ])
-  func `a command that reads recovers first, and says so once`(command: [String]) throws {
+  func `a command that reads recovers first, and reports it once`(command: [String]) throws {
     let folder = try killedLog()
     let first = try Command.run(command, folder: folder.url)
     #expect(first.code == 0)
@@ -35,7 +35,7 @@ import Testing
     #expect(!FileManager.default.fileExists(atPath: folder.url.path + "/tasklog.db.spool"))
   }
 
-  @Test func `recover tells what it has put into the log`() throws {
+  @Test func `recover reports what it has stored in the log`() throws {
     let folder = try killedLog()
     let first = try Command.run(["recover"], folder: folder.url)
     #expect(first.code == 0 && first.errors.isEmpty)
@@ -43,7 +43,7 @@ import Testing
     #expect(try Command.run(["recover"], folder: folder.url).output == "nothing to recover\n")
   }
 
-  @Test func `recover makes no log where there is none`() throws {
+  @Test func `recover does not create a missing log`() throws {
     let folder = try TemporaryFolder()
     let result = try Command.run(["recover"], folder: folder.url)
     #expect(result.code == 1)

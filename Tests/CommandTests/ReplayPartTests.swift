@@ -8,7 +8,7 @@ import Testing
 
   init() throws { folder = try PluginFolder() }
 
-  @Test func `what was left out is said, with the options that did it`() throws {
+  @Test func `the omitted part is reported with the options that caused it`() throws {
     let whole = try folder.replay(["--plugin", "counter"])
     #expect(whole.output.contains("counter: 8\n"))
     #expect(!whole.output.contains("part"))
@@ -23,7 +23,7 @@ import Testing
       ), "\(part.output)")
   }
 
-  @Test func `a part that ends before the run and one that begins there make up the whole`()
+  @Test func `a part up to an event and a part from the next one make up the whole run`()
     throws
   {
     func count(_ arguments: [String]) throws -> Int {
@@ -37,7 +37,7 @@ import Testing
     #expect(try count(["--to", "2020-01-01"]) == 0)
   }
 
-  @Test func `wrong options are refused in a line that says what to write`() throws {
+  @Test func `wrong options are refused in one line that says what to write`() throws {
     for (arguments, message) in [
       (
         ["--from", "soon"],
@@ -54,7 +54,7 @@ import Testing
     ] as [([String], String?)] {
       let result = try folder.replay(["--plugin", "counter"] + arguments)
       guard let message else {
-        // One run is as good as all.
+        // A single run is the same as all.
         #expect(result.code == 0)
         continue
       }
@@ -64,18 +64,18 @@ import Testing
     }
   }
 
-  @Test func `a run that has ended is followed to its end at once`() throws {
+  @Test func `following a run that has ended stops at its end immediately`() throws {
     let result = try folder.replay(["--plugin", "counter", "--follow"])
     #expect(result.code == 0)
     #expect(result.output.contains("counter: 8\n"))
   }
 
-  @Test func `recorded times can be gone by`() throws {
+  @Test func `a replay can be paced by recorded times`() throws {
     let result = try folder.replay(["--plugin", "counter", "--speed", "1000x"])
     #expect(result.output.contains("counter: 8\n"))
   }
 
-  @Test func `without notes there is nothing to verify, and it says how to make some`() throws {
+  @Test func `verify without recorded reports says how to record them`() throws {
     let result = try folder.replay(["--plugin", "counter", "--verify"])
     #expect(result.code == 1)
     #expect(
@@ -84,7 +84,7 @@ import Testing
         + "Recorder(log:verify:)\n")
   }
 
-  @Test func `a failing plugin is named with the event, and fail-fast ends there`() throws {
+  @Test func `a failing plugin is reported with the event, and fail-fast ends there`() throws {
     try folder.write(
       "Picky.swift",
       """
@@ -114,7 +114,7 @@ import Testing
     #expect(first.output.contains("; stopped at the first failure"))
   }
 
-  @Test func `a plugin that has seen enough ends the replay`() throws {
+  @Test func `a plugin that wants no more events ends the replay`() throws {
     try folder.write(
       "Enough.swift",
       """

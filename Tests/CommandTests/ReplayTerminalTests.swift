@@ -2,18 +2,18 @@ import Foundation
 import TestTraits
 import Testing
 
-/// A replay that takes long, on a terminal.
+/// A long replay on a terminal.
 @Suite(.exclusive(.commands)) struct ReplayTerminalTests {
   private let folder: PluginFolder
 
   init() throws { folder = try PluginFolder() }
 
-  /// Runs a command on a terminal, and presses Ctrl-C once what it shows has a text in it.
+  /// Runs a command on a terminal, and presses Ctrl-C once its output contains a text.
   private static let terminal = """
     import fcntl, os, pty, select, sqlite3, sys
     awaited, *command = sys.argv[1:]
     if os.environ.get("RUNNING"):
-        # As long as its lock is held a run goes on.
+        # As long as its lock is held a run is live.
         log = sqlite3.connect("run.db")
         log.executescript("UPDATE run SET end = NULL, ended = NULL")
         spool = "run.db.spool/" + log.execute("SELECT uuid FROM run").fetchone()[0]
@@ -55,16 +55,16 @@ import Testing
   /// So slow that it never ends by itself.
   private static let slowly = ["--plugin", "counter", "--speed", "0.00001x"]
 
-  @Test func `a bar shows how far it is, how fast it goes and how long it will take`() throws {
+  @Test func `a bar shows the progress, the speed and the remaining time`() throws {
     let shown = try onTerminal(Self.slowly, awaiting: "left")
     let bar = /\r\[[#.]{30}\] \d+ %  \d+ events\/s  (\d+ h )?(\d+ min )?(\d+ s )?left\x1B\[K/
     #expect(shown.firstMatch(of: bar) != nil, "\(shown)")
-    // Nobody is told what a plugin is that has seen only the beginning.
+    // A plugin that has seen only the beginning does not report.
     #expect(!shown.contains("counter:"))
     #expect(shown.hasSuffix("ended with -2\n"), "\(shown)")
   }
 
-  @Test func `without a terminal there is no bar`() throws {
+  @Test func `without a terminal no bar is shown`() throws {
     let result = try folder.shell(
       "timeout --signal INT 2 tasklog replay --log run.db "
         + Self.slowly.joined(separator: " "))
@@ -73,7 +73,7 @@ import Testing
     #expect(result.code == 124)
   }
 
-  @Test func `Ctrl-C ends the following of a live run with what was seen of it`() throws {
+  @Test func `Ctrl-C while following a live run reports what was seen of it`() throws {
     let whole = try folder.replay(["--plugin", "counter"])
     let shown = try onTerminal(
       ["--plugin", "counter", "--follow"], awaiting: "events/s", environment: ["RUNNING": "1"])

@@ -4,7 +4,7 @@ import TaskLogKit
 import TestTraits
 import Testing
 
-/// `tasklog prune --log 'logs/{run}.db'` on a run that was recorded into several files.
+/// `tasklog prune --log 'logs/{run}.db'` on a run that was recorded into several segments.
 @Suite(.exclusive(.commands)) struct RotatedPruneTests {
   private func prune(_ run: RotatedRun, _ rules: [String]) throws -> [String] {
     try run.csv(["prune"] + rules)
@@ -16,12 +16,12 @@ import Testing
     return result.lines
   }
 
-  /// What is left of a run when so many of its first files are gone.
+  /// The remaining segments of a run after the given number of first segments was removed.
   private func sizeWithout(_ count: Int, of run: RotatedRun) -> Int64 {
     run.files.dropFirst(count).reduce(0) { $0 + LogPruning.bytes(of: $1.path) }
   }
 
-  @Test func `what was in files that are gone was pruned, and that is told`() async throws {
+  @Test func `events of removed segments count as pruned, and that is reported`() async throws {
     let run = try await RotatedRun.copy()
     let before = run.files
     let all = LogTemplate.files(run.folder("logs/{run}.db"))
@@ -31,7 +31,7 @@ import Testing
     let dry = try prune(run, rules + ["--dry-run"])
     #expect(run.files == before)
     #expect(try prune(run, rules) == dry)
-    // All of the older run, and two files of the newer one.
+    // All of the older run, and two segments of the newer one.
     #expect(dry.count == 1 + (all.count - before.count) + 2)
     #expect(run.files == Array(before.dropFirst(2)))
     let note = "tasklog: \(events[1]) events of run #1 were pruned; the results cover the rest\n"
@@ -40,11 +40,11 @@ import Testing
     }
     #expect(try run.csv(["query", "--hook", "*", "--count"])[1] == "\(total - events[1])")
     let runs = try run.csv(["runs"])
-    // What is pruned stands before what workers may have left.
+    // Pruned events are reported before events that workers may not have delivered.
     #expect(runs[1].hasSuffix(",\(events[1]),0"))
     let gaps = try run.csv(["query", "SELECT DISTINCT reason, sum(count) FROM gaps GROUP BY 1"])
     #expect(gaps == ["reason,sum(count)", "pruned,\(events[1])"])
-    // The first file that is left has nothing before it any more, the others have only what is there.
+    // The first remaining segment has no previous one, the others report only their own content.
     let findings = try check(run)
     #expect(findings.contains { $0.contains("\"pruned-events\"") })
     let first = try LogReader(path: run.files[0].path)
@@ -59,7 +59,7 @@ import Testing
     #expect(try prune(run, rules).count == 1)
   }
 
-  @Test func `files that are all there fill what was pruned from others`() async throws {
+  @Test func `segments that are all present fill the gaps of pruned ones`() async throws {
     let run = try await RotatedRun.copy()
     let shared = try await RotatedRun.shared
     _ = try prune(run, ["--max-size", "\(sizeWithout(2, of: run))"])
@@ -67,7 +67,7 @@ import Testing
     #expect(try LogCheck(path: run.folder("whole.db")).run().findings.isEmpty)
   }
 
-  @Test func `a story that goes through several files is kept whole`() async throws {
+  @Test func `a story that spans several segments is kept complete`() async throws {
     let run = try await RotatedRun.copy()
     let failed = try run.csv(["query", "--finish", "erred", "--columns", "key"])[1]
     let story = try run.csv(["story", failed])
@@ -79,11 +79,12 @@ import Testing
       "query", "SELECT DISTINCT key FROM events WHERE key NOT NULL ORDER BY 1",
     ])
     #expect(keys.dropFirst().map { $0.split(separator: "-")[0] } == ["failing", "needed"])
-    // The file that tells how the run ended stays; those without anything of the story are gone.
+    // The segment that records how the run ended stays; those without events of the story are
+    // removed.
     #expect(run.files.count >= 2 && run.files.count < all)
     #expect(try run.csv(["runs"]).last?.contains(",closed,") == true)
     for line in try check(run) { #expect(line.contains("-events\"") || line.contains("-file\"")) }
-    // Once more, nothing goes; without the stories, all does.
+    // A second time nothing is removed; without the stories, everything is.
     let kept = run.files.map(\.path)
     _ = try prune(run, ["--keep-runs", "0", "--keep-failures"])
     #expect(run.files.map(\.path) == kept)
@@ -94,7 +95,7 @@ import Testing
     #expect(run.files.isEmpty)
   }
 
-  @Test func `of a run that goes on the file that is written stays`() async throws {
+  @Test func `the segment that is being written stays`() async throws {
     let folder = try TemporaryFolder()
     let template = folder("logs/{run}.db")
     let recorder = try Recorder(log: template, options: RotatedRun.options)

@@ -5,7 +5,7 @@ import Testing
 
 @testable import LogMaintenance
 
-/// `--log 'logs/{run}.db'` asks all files of a run, as if they were one log.
+/// `--log 'logs/{run}.db'` queries all segments of a run as if they were one log.
 @Suite(.exclusive(.commands)) struct RotatedRunTests {
   private static let questions: [[String]] = [
     ["summary"], ["errors"], ["slowest"], ["critical-path"], ["open"], ["workers"],
@@ -18,7 +18,7 @@ import Testing
     ["query", "SELECT key, count(*) FROM transitions GROUP BY key ORDER BY key"],
   ]
 
-  @Test func `answers are those of the log that a merge makes of the files`() async throws {
+  @Test func `answers equal those of a merged log of the segments`() async throws {
     let run = try await RotatedRun.copy()
     #expect(run.files.count >= 5)
     #expect(try run.merge(run.files, into: "whole.db") == "")
@@ -49,7 +49,7 @@ import Testing
     #expect(try run.csv(["compare", "latest", "latest", "--table", "first_difference"]).count == 1)
   }
 
-  @Test func `a run is chosen by its place in the list, or its id`() async throws {
+  @Test func `a run is selected by its index in the list, or its id`() async throws {
     let run = try await RotatedRun.copy()
     _ = try run.merge(LogTemplate.files(run.folder("logs/{run}.db")), into: "all.db")
     #expect(try run.csv(["runs"]) == run.csv(["runs"], log: "all.db"))
@@ -61,7 +61,7 @@ import Testing
         == ["#1", "#2", "all"].map { selector in
           try run.csv(["query", "--count", "--run", selector], log: "all.db")[1]
         })
-    // In a file of its own each is the first one.
+    // In its own file each run is the first one.
     for (id, number) in [(run.older, "#1"), (String(run.older.prefix(20)), "#1")] {
       #expect(
         try run.csv(["summary", "--run", id])
@@ -82,7 +82,7 @@ import Testing
     }
   }
 
-  @Test func `a cursor goes on from file to file`() async throws {
+  @Test func `a cursor continues from segment to segment`() async throws {
     let run = try await RotatedRun.shared
     let all = try run.csv(["query", "--columns", "seq"]).dropFirst()
     var seen: [String] = []
@@ -100,7 +100,7 @@ import Testing
     #expect(seen == Array(all))
   }
 
-  @Test func `nothing is left of what was put together for a command`() async throws {
+  @Test func `a command leaves no temporary merged log`() async throws {
     let run = try await RotatedRun.copy()
     try run.folder.makeFolder("scratch")
     let environment = ["TMPDIR": run.folder("scratch"), "TASKLOG_LOG": "logs/{run}.db"]
@@ -134,7 +134,7 @@ import Testing
     }
   }
 
-  @Test func `a disk without room for all of them is told, with the way out`() async throws {
+  @Test func `a disk too small for the merged log is reported with what to do`() async throws {
     let run = try await RotatedRun.shared
     let result = try run.run(
       ["summary", "--log", "logs/{run}.db"], environment: ["TMPDIR": "/proc"])
@@ -146,7 +146,7 @@ import Testing
 
   // MARK: - Merging
 
-  @Test func `a merge of some of the files says where the rest is`() async throws {
+  @Test func `a merge of some segments says where the others are`() async throws {
     let run = try await RotatedRun.copy()
     let files = run.files
     let names = files.map { $0.path.split(separator: "/").last.map(String.init) ?? "" }
@@ -156,7 +156,7 @@ import Testing
     let continues = "tasklog: run #1 continues in \(names[2])\n"
     #expect(try notes([0, 1], "first.db") == continues)
     #expect(try run.run(["summary", "--log", "first.db"]).errors == continues)
-    // In whatever order they come, and again.
+    // In any order, and repeatedly.
     #expect(try notes([1, 0], "turned.db") == continues)
     #expect(try notes([0], "turned.db") == continues)
     let middle = try notes([1, 2], "middle.db")
@@ -174,7 +174,7 @@ import Testing
     }
   }
 
-  @Test func `segments that began after they were looked for belong to the run`() async throws {
+  @Test func `segments created after the segments were listed belong to the run`() async throws {
     let run = try await RotatedRun.shared
     let files = run.files.map(\.path)
     let joined = try RotatedRunFiles(
@@ -190,9 +190,9 @@ import Testing
     #expect(whole.nextFile == nil && whole.end == .closed)
   }
 
-  // MARK: - While it is recorded
+  // MARK: - Live runs
 
-  @Test func `a run is followed from file to file`() async throws {
+  @Test func `a run is followed from segment to segment`() async throws {
     let folder = try TemporaryFolder()
     let template = folder("logs/{run}.db")
     let recorder = try Recorder(log: template, options: RotatedRun.options)
@@ -233,7 +233,7 @@ import Testing
       record(next...next + 99)
       next += 100
     }
-    // Of a run that goes on in several files, none of which is ended meanwhile.
+    // A live run in several segments, none of which ends meanwhile.
     #expect(recorder.flush(timeoutSeconds: 60))
     let runs = try Command.run(["runs", "--log", template, "--format", "csv"])
     #expect(runs.lines.count == 2 && runs.lines[1].contains(",running,\(next - 1),"), "\(runs)")
@@ -251,7 +251,7 @@ import Testing
     #expect(outputs[3].contains("count: \(next - 1)\n"))
   }
 
-  /// A command that goes on until a run ends.
+  /// A command that continues until a run ends.
   private final class Following {
     private let process = Process()
     private let pipe = Pipe()

@@ -2,7 +2,7 @@ import Foundation
 import TestTraits
 import Testing
 
-/// Closed, died and still running are three different ends, and every command tells them apart.
+/// Closed, died and running are three different ends, and every command distinguishes them.
 @Suite(.blocking) struct RunEndTests {
   private static let warning = "; its last events may be missing from the log"
 
@@ -29,7 +29,7 @@ import Testing
     output.firstMatch(of: /"end":"(\w+)"/)?.1
   }
 
-  @Test func `a run that was closed says nothing more`() throws {
+  @Test func `a closed run prints no warning`() throws {
     let folder = try makeLog("")
     #expect(end(try Command.run(["runs"], folder: folder.url).output) == "closed")
     let replay = try Command.run(["replay", "--plugin", "counter"], folder: folder.url)
@@ -43,16 +43,16 @@ import Testing
     #expect(replay.code == 0)
     #expect(replay.output.hasPrefix("counter\n  counter: 2\n\n"))
     #expect(replay.errors == "tasklog: run #1 died\(Self.warning)\n")
-    // The next recorder writes that down.
+    // The next recorder records that.
     #expect(try Command.run(["demo", "--input", "in"], folder: folder.url).code == 0)
     let ends = try Command.run(
       ["query", "SELECT end FROM runs ORDER BY run", "--format", "csv"], folder: folder.url)
     #expect(ends.lines == ["end", "died", "closed"])
   }
 
-  @Test func `a run whose recorder is alive is still running`() throws {
+  @Test func `a run whose recorder is alive is running`() throws {
     let folder = try makeLog("UPDATE run SET end = NULL, ended = NULL")
-    // Holds the lock of the recorder while both commands are run.
+    // Holds the lock of the recorder while both commands run.
     let output = try python(
       """
       run = sqlite3.connect('tasklog.db').execute('SELECT uuid FROM run').fetchone()[0]
@@ -68,7 +68,7 @@ import Testing
         == "tasklog: run #1 is still running; the replay has its events so far\n")
   }
 
-  @Test func `events that are missing are counted wherever the run is shown`() throws {
+  @Test func `missing events are counted wherever the run is shown`() throws {
     let folder = try makeLog(
       """
       INSERT INTO gap (source, source_seq, count, time, reason)

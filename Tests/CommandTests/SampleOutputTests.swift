@@ -2,10 +2,10 @@ import Foundation
 import TestTraits
 import Testing
 
-/// What every command prints of the small log in `Logs/`, in every format.
+/// The output of every command for the small log in `Logs/`, in every format.
 ///
-/// The texts lie in `Outputs/`, one file a command. After a change that is meant,
-/// `TASKLOG_WRITE_OUTPUTS=1 swift test --filter SampleOutputTests` writes them anew; with
+/// The expected texts are in `Outputs/`, one file per command. After an intended change,
+/// `TASKLOG_WRITE_OUTPUTS=1 swift test --filter SampleOutputTests` rewrites them; with
 /// `TASKLOG_WRITE_SAMPLE=1` the log, too.
 @Suite(.blocking, .serialized) struct SampleOutputTests {
   static let formats = ["table", "json", "jsonl", "csv", "tsv", "markdown"]
@@ -39,7 +39,7 @@ import Testing
     ProcessInfo.processInfo.environment[name] == "1"
   }
 
-  /// Answers of a read-only copy: a reader writes nothing, not even beside the log.
+  /// Outputs for a read-only copy: a reader writes nothing, not even next to the log.
   private func copy() throws -> TemporaryFolder {
     let folder = try TemporaryFolder()
     try FileManager.default.copyItem(atPath: SampleLog.path, toPath: folder("sample.db"))
@@ -48,7 +48,7 @@ import Testing
     return folder
   }
 
-  @Test func `the log is what its generator makes`() throws {
+  @Test func `the sample log equals the output of its generator`() throws {
     if Self.isSet("TASKLOG_WRITE_SAMPLE") {
       try FileManager.default.createDirectory(
         at: SampleLog.folder, withIntermediateDirectories: true)
@@ -71,7 +71,7 @@ import Testing
   }
 
   @Test(arguments: commands.map(\.name))
-  func `a command prints what was written down, in every format`(name: String) throws {
+  func `the output of a command in every format is as expected`(name: String) throws {
     let command = try #require(Self.commands.first { $0.name == name })
     let folder = try copy()
     let before = try Data(contentsOf: URL(fileURLWithPath: folder("sample.db")))

@@ -22,7 +22,7 @@ import Testing
       "shows 0 of 100 tasks (0 %), 0 % of the run's time"
     ),
   ])
-  func `a share is said in numbers and percent`(share: RunScope.Share, text: String) {
+  func `a share is printed in numbers and percent`(share: RunScope.Share, text: String) {
     #expect(share.text == text)
   }
 }

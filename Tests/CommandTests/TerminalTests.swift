@@ -3,7 +3,7 @@ import Querying
 import TestTraits
 import Testing
 
-/// What people see: the output on a pseudo terminal, made by `script` of util-linux.
+/// The output that people see, on a pseudo terminal made by `script` of util-linux.
 @Suite(.exclusive(.commands), .enabled(if: Command.isInstalled("script")))
 struct TerminalTests {
   static let commands = [
@@ -13,7 +13,7 @@ struct TerminalTests {
     "compare latest latest",
   ]
 
-  /// The lines of a command on a terminal so many columns wide.
+  /// The output lines of a command on a terminal of the given width in columns.
   private func lines(
     _ command: String, columns: Int, environment: [String: String] = ["NO_COLOR": "1"]
   ) throws -> [String] {
@@ -30,7 +30,7 @@ struct TerminalTests {
   func `a table fits the terminal`(command: String, columns: Int) throws {
     let lines = try lines(command, columns: columns)
     #expect(lines.count > 1)
-    // A command is to be copied in one piece, and a traceback is shown as it is.
+    // A command must be copied in one piece, and a traceback is shown unchanged.
     let tooWide = lines.filter {
       Printable.width($0) > columns && !$0.contains(/^ *tasklog [a-z]/)
         && !$0.contains(#/^ *task '.*', submitted at /#)
@@ -56,12 +56,12 @@ struct TerminalTests {
     #expect(colours.contains { $0.contains("\u{1B}[32mmemory\u{1B}[0m") })
     let plain = try lines("query", columns: 140)
     #expect(colours.map { $0.replacing(/\u{1B}\[\d+m/, with: "") } == plain)
-    // An empty NO_COLOR is none: https://no-color.org
+    // An empty NO_COLOR counts as unset: https://no-color.org
     let empty = try lines("query", columns: 140, environment: ["NO_COLOR": ""])
     #expect(empty == colours)
   }
 
-  @Test func `a summary begins with how long, how much and what went wrong`() throws {
+  @Test func `a summary begins with the duration, the amounts and the problems`() throws {
     let shown = try lines("summary", columns: 140)
     #expect(
       shown[0].contains(/^Run #1 \(tasklog .*\) took [0-9.]+ m?s and was closed at .* UTC\.$/))
@@ -75,7 +75,7 @@ struct TerminalTests {
     #expect(!shown.contains { $0.contains(/\b0\.\d{4}/) })
   }
 
-  @Test func `errors are blocks with the commands that tell more, and a table when asked`() throws {
+  @Test func `errors are blocks with commands for more details, and a table on request`() throws {
     let shown = try lines("errors", columns: 100)
     let bad = try RecordedDemo.content.get().folder.bad
     #expect(shown[0] == "Run #1: \(bad.count) tasks failed.")
@@ -93,7 +93,7 @@ struct TerminalTests {
     #expect(table.count >= bad.count + 1)
   }
 
-  @Test func `commands that are named repeat the log and the run`() throws {
+  @Test func `suggested commands repeat the log and the run`() throws {
     let shown = try lines(
       "errors --run '#1' --log \"$SAME\"", columns: 300,
       environment: ["NO_COLOR": "1", "SAME": try RecordedDemo.log])
@@ -104,12 +104,12 @@ struct TerminalTests {
       })
   }
 
-  @Test func `colours never leave the terminal`() throws {
+  @Test func `colours are written to a terminal only`() throws {
     let result = try Command.run(["query", "--format", "table", "--log", try RecordedDemo.log])
     #expect(!result.output.contains("\u{1B}"))
   }
 
-  @Test func `what is binary does not go to a terminal`() throws {
+  @Test func `binary output is not written to a terminal`() throws {
     let result = try Command.shell(
       "script -qec 'tasklog export --to perfetto' /dev/null",
       environment: ["TASKLOG_LOG": try RecordedDemo.log])
@@ -117,7 +117,7 @@ struct TerminalTests {
       result.output == "tasklog: --to perfetto is binary; name a file with -o\r\n")
   }
 
-  @Test func `on a terminal a table comes without being asked for, json when asked`() throws {
+  @Test func `on a terminal a table is the default, JSON is on request`() throws {
     #expect(try lines("runs", columns: 80)[0].hasPrefix("run  started"))
     #expect(
       try lines("runs", columns: 80).contains("'tasklog summary --run #N' tells how a run went"))

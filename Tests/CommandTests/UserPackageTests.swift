@@ -2,10 +2,10 @@ import Foundation
 import TestTraits
 import Testing
 
-/// A package of a user's own: a library of plugins, a program that calls the library, and what
-/// happens where the wrong product was linked.
+/// A user's package: a library of plugins, a program that calls the library, and the error if the
+/// wrong product was linked.
 ///
-/// It depends on this checkout as it would on any package, and is built once for all of these tests.
+/// It depends on this checkout as on any package, and is built once for all of these tests.
 @Suite(.exclusive(.commands), .serialized) struct UserPackageTests {
   private static let manifest = """
     // swift-tools-version: 6.2
@@ -23,7 +23,8 @@ import Testing
           name: "Mine", dependencies: [.product(name: "TaskLogPluginDyn", package: "tasklog")]),
         .target(
           name: "Wrong", dependencies: [.product(name: "TaskLogKit", package: "tasklog")],
-          // Debian's archive can be a part of a shared library only where nobody else sees it.
+          // Debian's archive can be linked into a shared library only if its symbols are not
+          // exported.
           linkerSettings: [.unsafeFlags(["-Xlinker", "--exclude-libs=libsqlite3.a"])]),
         .executableTarget(
           name: "tally", dependencies: [.product(name: "TaskLogKit", package: "tasklog")]),
@@ -31,7 +32,7 @@ import Testing
     )
     """
 
-  /// Across two files, as no single file could have it.
+  /// Spans two files, unlike a plugin in a single file.
   private static let mine = """
     import TaskLogPlugin
 
@@ -118,14 +119,14 @@ import Testing
     return String(try #require(builtIn.output.firstMatch(of: /counter: \d+/)).output)
   }
 
-  @Test func `a package that links TaskLogPluginDyn makes a library that is loaded`() throws {
+  @Test func `a package that links TaskLogPluginDyn makes a loadable library`() throws {
     let library = package.products.appendingPathComponent("libMine.so").path
     let result = try folder.replay(["--plugin", library])
     #expect(result.code == 0, "\(result.errors)")
     #expect(result.output.contains("Mine\n  \(try counter())\n"))
   }
 
-  @Test func `one that links TaskLogKit has a copy of its own, and is told what to link`() throws {
+  @Test func `a library that links TaskLogKit is refused with what to link`() throws {
     let library = package.products.appendingPathComponent("libWrong.so").path
     let result = try folder.replay(["--plugin", library])
     #expect(result.code == 1)
@@ -135,7 +136,7 @@ import Testing
     #expect(result.output.isEmpty)
   }
 
-  @Test func `a program of the user's replays with a class of its own`() throws {
+  @Test func `a user's program replays with its own class`() throws {
     let result = try Command.run(
       [folder.log], program: package.products.appendingPathComponent("tally"))
     #expect(result.code == 0, "\(result.errors)")

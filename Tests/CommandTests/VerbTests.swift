@@ -3,19 +3,19 @@ import LogFormat
 import TestTraits
 import Testing
 
-/// What the verbs say is compared with what others make of the same log.
+/// Compares the output of the verbs with what other tools compute from the same log.
 @Suite(.blocking) struct VerbTests {
   static let python = ProcessInfo.processInfo.environment["TASKLOG_TEST_PYTHON"]
   private static let scripts = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
     .appendingPathComponent("Python")
 
-  /// A small log of both engines, a recorded one with many kinds of keys, and, where there is a Dask,
-  /// one of a real cluster.
+  /// A small log of both engines, a recorded one with many kinds of keys, and, if Dask is
+  /// available, one of a real cluster.
   static func logs() throws -> [String] {
     [SampleLog.path, try RecordedDemo.log] + (python == nil ? [] : [try RecordedDask.log])
   }
 
-  @Test func `summary, errors and critical-path are what plain Python computes`() throws {
+  @Test func `summary, errors and critical-path equal what plain Python computes`() throws {
     for log in try Self.logs() {
       let result = try Command.run(
         program: URL(fileURLWithPath: "/usr/bin/env"),
@@ -50,14 +50,14 @@ import Testing
     (["critical-path"], "critical_path"), (["slowest", "-n", "1000"], "slowest"),
     (["open"], "open_tasks"), (["inspect", "--table", "kinds"], "event_kinds"),
   ])
-  func `a verb says what its view says`(verb: [String], view: String) throws {
+  func `the output of a verb equals its view`(verb: [String], view: String) throws {
     for log in try Self.logs() {
       let run = ["--log", log, "--run", "all", "--format", "json"]
       let verb = try Command.run(verb + run)
       #expect(verb.code == 0, "\(verb.errors)")
       let rows = try Self.rows(verb.output)
       let columns = Set(try #require(LogSchema.views().first { $0.name == view }).columns)
-      // Names are JSON, which formats write as what it is; the other columns are the view's.
+      // Names are JSON, which formats write as its value; the other columns are those of the view.
       let shared = Set(rows.first?.keys.map { $0 } ?? []).intersection(columns)
         .subtracting(["name"])
       #expect(shared.count >= 3 || rows.isEmpty)
@@ -79,7 +79,7 @@ import Testing
     }
   }
 
-  /// Sums of seconds depend on the order of adding in their last digits.
+  /// Sums of seconds depend on the order of addition in their last digits.
   private static func text(_ value: JSONValue?) -> String {
     guard case .number(let number)? = value else { return "\(value ?? .null)" }
     return number.rounded() == number ? "\(number)" : String(format: "%.5f", number)
@@ -90,7 +90,7 @@ import Testing
   }
 
   @Test(.enabled(if: python != nil, "TASKLOG_TEST_PYTHON names no Python with distributed"))
-  func `the critical path of a Dask run goes back over its dependencies`() throws {
+  func `the critical path of a Dask run follows its dependencies`() throws {
     let path = try Self.rows(
       Command.run(["critical-path", "--log", RecordedDask.log, "--format", "json"]).output)
     #expect(Set(path.map { $0["key"]?.text ?? "" }).count == 3)
@@ -98,7 +98,7 @@ import Testing
     #expect(path.last?["key"]?.text == "last-1")
   }
 
-  @Test func `state is what the view state_intervals says of that moment`() throws {
+  @Test func `state equals the view state_intervals at that moment`() throws {
     let log = try RecordedDemo.log
     for seq in [1, 50, 200, 400] {
       let state = try Command.run([
@@ -132,7 +132,7 @@ import Testing
     #expect(try Command.run(["query", "--schema"]).output.contains("critical_path: a step"))
   }
 
-  @Test func `a story puts what arrived late where it belongs`() throws {
+  @Test func `a story orders late events by their cause`() throws {
     let result = try Command.run(
       ["story", "load-1", "--log", SampleLog.path, "--format", "csv"])
     let rows = result.lines.dropFirst().map { $0.split(separator: ",").map(String.init) }
@@ -144,7 +144,7 @@ import Testing
     #expect(result.lines[7].contains(",scheduler,") && result.lines[7].contains(",memory,"))
   }
 
-  @Test func `what there is no story of is told`() throws {
+  @Test func `a key or stimulus without a story is reported`() throws {
     let result = try Command.run(["story", "nope", "--log", SampleLog.path])
     #expect(result.code == 1)
     #expect(result.output == "")
@@ -200,7 +200,7 @@ import Testing
       "SQL reads one log; combine several with 'tasklog merge'"
     ),
   ])
-  func `what is wrong with a command is said in one line`(
+  func `an error of a command is one line`(
     arguments: [String], message: String
   ) throws {
     let result = try Command.run(arguments, environment: ["TASKLOG_LOG": SampleLog.path])
@@ -209,7 +209,7 @@ import Testing
     #expect(result.output == "")
   }
 
-  @Test func `columns that are not there are told`() throws {
+  @Test func `unknown columns are reported`() throws {
     for option in ["--columns", "--group-by"] {
       let result = try Command.run(["query", option, "nope", "--log", SampleLog.path])
       #expect(result.code == 64)
@@ -218,7 +218,7 @@ import Testing
     }
   }
 
-  @Test func `SQL takes parameters by name, and no longer than it may`() throws {
+  @Test func `SQL takes named parameters, and is ended after its time limit`() throws {
     func query(_ arguments: [String]) throws -> Command.Result {
       try Command.run(["query"] + arguments + ["--log", SampleLog.path, "--format", "csv"])
     }

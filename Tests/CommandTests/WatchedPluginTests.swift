@@ -2,7 +2,7 @@ import Foundation
 import TestTraits
 import Testing
 
-/// Plugins from files that end or hang the program that runs them.
+/// Plugins from files that end or hang the process that runs them.
 @Suite(.exclusive(.commands)) struct WatchedPluginTests {
   private let folder: PluginFolder
 
@@ -37,12 +37,12 @@ import Testing
     #expect(own.count == 1, "\(result.errors)", sourceLocation: location)
     #expect(
       own.first?.wholeMatch(of: message) != nil, "\(result.errors)", sourceLocation: location)
-    // The runtime's own word, if any, but no stack.
+    // The message of the Swift runtime, if any, but no stack.
     #expect(result.errors.split(separator: "\n").count <= 2, sourceLocation: location)
     #expect(!result.errors.contains("Thread 0"), sourceLocation: location)
   }
 
-  @Test func `a plugin that traps is named with the event`() throws {
+  @Test func `a plugin that traps is reported with the event`() throws {
     try write(
       "Trap", "\(Self.transition) { count += 1; if count == 7 { let a: [Int] = []; _ = a[count] } }"
     )
@@ -52,14 +52,14 @@ import Testing
     )
   }
 
-  @Test func `one that traps on a worker is named with the worker`() throws {
+  @Test func `a plugin that traps on a worker is reported with the worker`() throws {
     try write("Mine", kind: "WorkerPlugin", "func setup(worker: Worker) { fatalError(\"no\") }")
     try expectLine(
       "Mine",
       /tasklog: plugin 'Mine' on worker inproc:\/\/.* was ended by signal \d+ \(.*\) in setup/)
   }
 
-  @Test func `one that never comes back is named with the event`() throws {
+  @Test func `a plugin that never returns is reported with the event`() throws {
     try write("Hang", "\(Self.transition) { count += 1; if count == 7 { forever() } }")
     try expectLine(
       "Hang", arguments: ["--timeout", "1"],
@@ -67,7 +67,7 @@ import Testing
     )
   }
 
-  @Test func `one that ends the program is named with the event`() throws {
+  @Test func `a plugin that ends the process is reported with the event`() throws {
     try write(
       "Leave", "func addWorker(scheduler: Scheduler, worker: String) { exit(0) }")
     try expectLine(
@@ -76,7 +76,7 @@ import Testing
     )
   }
 
-  @Test func `one whose library hangs while it is loaded is named`() throws {
+  @Test func `a plugin whose library hangs while it is loaded is reported`() throws {
     try folder.write("hang.c", "__attribute__((constructor)) static void wait(void) { for (;;); }")
     try write("Loads", "")
     let made = try folder.shell(
@@ -94,7 +94,7 @@ import Testing
       "\(result.errors)")
   }
 
-  @Test func `an end by a signal ends both processes, and the same is seen from outside`() throws {
+  @Test func `a signal ends both processes, and the exit status shows it`() throws {
     try write("Wait", "\(Self.transition) { forever() }")
     let result = try folder.shell(
       """
@@ -122,7 +122,7 @@ import Testing
     #expect(killed.output == "gone\n", "\(killed)")
   }
 
-  @Test func `what the plugin writes and how it ends comes through as without a watcher`() throws {
+  @Test func `output and exit code of a plugin are the same as without a watcher`() throws {
     try write("Speaks", "func close() { print(\"closed\") }")
     let result = try folder.replay(["--plugin", "Speaks.swift", "--plugin", "counter"])
     #expect(result.code == 0, "\(result.errors)")

@@ -8,7 +8,7 @@
       ["record", "--from", "amqp://127.0.0.1"],
       ["replay", "--plugin", "rabbitmq", "--option", "url=amqp://127.0.0.1"],
     ])
-    func `what needs a broker says how to get it`(arguments: [String]) throws {
+    func `a broker command says how to enable it`(arguments: [String]) throws {
       let folder = try TemporaryFolder()
       let before = folder.names
       let result = try Command.run(

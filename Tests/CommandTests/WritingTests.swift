@@ -3,8 +3,8 @@ import LogFormat
 import TestTraits
 import Testing
 
-/// What `report` and `export` do while they write: how far they are on a terminal, and nothing half
-/// written anywhere.
+/// `report` and `export` while they write: the progress on a terminal, and no partial file
+/// anywhere.
 @Suite(.blocking) struct WritingTests {
   private struct Told: Decodable {
     var code: Int32
@@ -16,7 +16,7 @@ import Testing
   private static let script = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
     .appendingPathComponent("Python/on_terminal.py")
 
-  /// The first run of the sample, its events so often that writing them takes a while.
+  /// The first run of the sample, its events repeated so often that writing them takes a while.
   private static let largeLog: Swift.Result<TemporaryFolder, any Error> = Swift.Result {
     let folder = try TemporaryFolder()
     path = folder.path
@@ -45,7 +45,7 @@ import Testing
     return folder
   }
 
-  /// The folder, which is taken away when the tests end. Written once, before it is read.
+  /// The folder, which is removed when the tests end. Written once, before it is read.
   nonisolated(unsafe) private static var path = ""
 
   private func run(_ mode: String, _ command: String, in folder: TemporaryFolder) throws -> Told {
@@ -60,17 +60,17 @@ import Testing
 
   static let commands = ["report -o written", "export --to chrome -o written"]
 
-  @Test(arguments: commands) func `a terminal sees how far the work is`(command: String) throws {
+  @Test(arguments: commands) func `a terminal shows the progress`(command: String) throws {
     let folder = try TemporaryFolder()
     let told = try run("terminal", command, in: folder)
     #expect(told.code == 0)
     #expect(told.errors.contains(/\r\[#*\.*\] \d+ %  \d+ events\/s  [0-9a-z ]+ left\u{1B}\[K/))
-    // At the end it is gone, and the line belongs to what comes next.
+    // At the end it is erased, and the line is free for the next output.
     #expect(told.errors.hasSuffix("\r\u{1B}[K"))
     #expect(folder.names == ["written"])
   }
 
-  @Test(arguments: commands) func `a pipe sees nothing of it`(command: String) throws {
+  @Test(arguments: commands) func `a pipe receives no progress`(command: String) throws {
     let folder = try TemporaryFolder()
     let told = try run("pipe", command, in: folder)
     #expect(told.code == 0 && told.errors == "")
@@ -79,7 +79,7 @@ import Testing
   }
 
   @Test(arguments: commands, [true, false])
-  func `Ctrl-C in the middle leaves what was there, and nothing else`(
+  func `Ctrl-C while writing leaves the previous file and no other`(
     command: String, wasThere: Bool
   ) throws {
     let folder = try TemporaryFolder()
@@ -95,7 +95,7 @@ import Testing
   }
 
   @Test(arguments: commands)
-  func `what a link leads to is replaced, a device written to`(command: String) throws {
+  func `the target of a link is replaced, a device is written to`(command: String) throws {
     let folder = try TemporaryFolder()
     try folder.write("real", "before")
     try FileManager.default.createSymbolicLink(
@@ -111,7 +111,7 @@ import Testing
     #expect(!FileManager.default.fileExists(atPath: "/dev/null.part"))
   }
 
-  @Test(arguments: commands) func `the log itself is not written over`(command: String) throws {
+  @Test(arguments: commands) func `the log itself is not overwritten`(command: String) throws {
     let folder = try TemporaryFolder()
     try FileManager.default.copyItem(atPath: SampleLog.path, toPath: folder("log.db"))
     try FileManager.default.createSymbolicLink(

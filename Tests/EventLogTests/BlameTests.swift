@@ -5,7 +5,7 @@ import Testing
 @testable import LogAnalysis
 @testable import TaskLogPlugin
 
-/// Which failure each failed task came of; by the scan and by the view, which must say the same.
+/// The failure that each failed task is blamed on, by the scan and by the view, which must agree.
 @Suite struct BlameTests {
   private let folder: TemporaryFolder
   private let log: LogUnderTest
@@ -36,7 +36,7 @@ import Testing
     return event
   }
 
-  /// Whom each failed task blames, by its key.
+  /// The blamed task of each failed task, by its key.
   private func blamed() throws -> [String: String?] {
     try log.close()
     let reader = try LogReader(path: log.path)
@@ -59,7 +59,7 @@ import Testing
     return found
   }
 
-  @Test func `a task that comes after the failure blames it, by the graph`() throws {
+  @Test func `a task submitted after the failure blames it, by the graph`() throws {
     try log.append([
       graph([("root", [])]), failure("root", .processing, stimulus: "s-1", text: "boom"),
       graph([("child", ["root"])]), failure("child", stimulus: "s-2"),
@@ -68,7 +68,7 @@ import Testing
     #expect(try blamed() == ["root": "root", "child": "root", "('grand', 1)": "root"])
   }
 
-  @Test func `what failed with one worker is told apart by the graph`() throws {
+  @Test func `failures at one worker are distinguished by the graph`() throws {
     let names = ["a", "b", "c"]
     try log.append(
       [graph(names.map { (Key("uses-" + $0), [Key("die-" + $0)]) })]
@@ -79,7 +79,7 @@ import Testing
     for name in names { #expect(found["uses-" + name] == .some("die-" + name)) }
   }
 
-  @Test func `a dependency that has come to memory since is not blamed`() throws {
+  @Test func `a dependency that is in memory by now is not blamed`() throws {
     try log.append([
       graph([("both", ["first", "retried"])]),
       failure("first", .processing, stimulus: "s-1", text: "boom"),
@@ -91,15 +91,15 @@ import Testing
     #expect(try blamed()["both"] == .some("first"))
   }
 
-  @Test func `what the scheduler says goes before the graph`() throws {
+  @Test func `the scheduler's blame takes precedence over the graph`() throws {
     try log.append([
       graph([("both", ["one", "two"])]),
       failure("one", .processing, stimulus: "s-1", text: "boom"),
       failure("two", .processing, stimulus: "s-2", text: "bang"),
       failure("both", stimulus: "s-3", blame: "one"),
-      // A task may be at a worker when an actor that it needs is lost.
+      // A task may be at a worker when an actor that it depends on is lost.
       failure("lost", .processing, stimulus: "s-4", blame: "two"),
-      // A key that this log does not have, and a value that was not kept.
+      // A key that this log does not contain, and a value that was not kept.
       failure("stray", stimulus: "s-5", blame: Key("no", 1)),
       failure("hidden", stimulus: "s-2", cause: .opaque("redacted")),
     ])
@@ -120,7 +120,7 @@ import Testing
     #expect(found["with some"] == .some(nil))
   }
 
-  @Test func `a long chain of failures is blamed on its first`() throws {
+  @Test func `a long chain of failures is blamed on its first failure`() throws {
     let keys = (0..<20_000).map { Key("link-\($0)") }
     try log.append(
       [graph(zip(keys.dropFirst(), keys).map { ($0, [$1]) })]
@@ -138,7 +138,7 @@ import Testing
       ])
   }
 
-  @Test func `a failure that came without its text has what the log knows`() throws {
+  @Test func `a failure recorded without its text has the text known from the log`() throws {
     func event(_ key: Key, _ start: State, worker: String?, exception: Value?) -> Event {
       var event = Event.transition(key, start, .erred, stimulus: "s")
       var args: [Args.Argument] = []
@@ -172,7 +172,7 @@ import Testing
     #expect(try failures.textsBesideArgs().count == 5)
   }
 
-  @Test func `a failure of a worker that the scheduler knows is not the worker's alone`() throws {
+  @Test func `failures at workers exclude those that the scheduler knows`() throws {
     let worker = try log.addWorker(1)
     func failed(_ key: Key, _ start: State, _ stimulus: String, state: String? = nil) -> Event {
       var event = Event.transition(key, start, .error, stimulus: stimulus)

@@ -4,15 +4,15 @@ import Testing
 @testable import EventLog
 @testable import TaskLogPlugin
 
-/// Random streams like those of an engine, of which some sources arrive late.
+/// Random streams like those of an engine, in which some sources arrive late.
 @Suite struct CausalOrderPropertyTests {
-  /// What happened, in the order of happening: tasks are dispatched, run, and end, some of them
+  /// The events in the order of occurrence: tasks are dispatched, run, and end, some of them
   /// several times, on several workers.
   static func history(_ random: inout SplitMix64) -> [RecordedEvent] {
     let workers = 1 + random.below(4)
     var stimulus: Int64 = 0
     var runs: [Int64: Int64] = [:]
-    // What follows in each task that is under way.
+    // The following events of each active task.
     var underway: [[RecordedEvent]] = []
     var history: [RecordedEvent] = []
     func recorded(_ source: Int64, _ key: Int64, _ event: Event) -> RecordedEvent {
@@ -76,7 +76,7 @@ import Testing
     return arrival
   }
 
-  @Test func `a history in order stays as it is`() throws {
+  @Test func `a history in order is unchanged`() throws {
     var random = Randomness.generator(121)
     for round in 0..<Randomness.count / 10 {
       let stream = CausalStream(Self.history(&random))
@@ -86,7 +86,7 @@ import Testing
     }
   }
 
-  @Test func `whatever comes late, causes come first, sources keep their order, nothing is lost`()
+  @Test func `with late events, causes come first, sources keep their order, no event is lost`()
     throws
   {
     var random = Randomness.generator(122)
@@ -113,7 +113,7 @@ import Testing
     }
   }
 
-  @Test func `streams of any kind end, each event once, each source in its order`() throws {
+  @Test func `any stream ends, with each event once and each source in its order`() throws {
     var random = Randomness.generator(123)
     for round in 0..<Randomness.count / 10 {
       var history = Self.shuffle(Self.history(&random), &random)
@@ -138,7 +138,7 @@ import Testing
     }
   }
 
-  @Test func `a log gives its events in causal order across its pages`() throws {
+  @Test func `a log emits its events in causal order across its pages`() throws {
     let folder = try TemporaryFolder()
     let log = try LogUnderTest(folder("log.db"))
     let worker = try log.addWorker(1)

@@ -3,8 +3,8 @@ import Testing
 @testable import EventLog
 @testable import TaskLogPlugin
 
-/// What `CausalOrder` gives for literal streams. Source 0 is the scheduler; keys and stimuli are
-/// their numbers; an event's name is its place in the stream.
+/// The output of `CausalOrder` for literal streams. Source 0 is the scheduler; keys and stimuli are
+/// their numbers; an event's name is its index in the stream.
 @Suite struct CausalOrderTests {
   private static func dispatch(_ key: Int64, run: Int64) -> RecordedEvent {
     recorded(0, key, 0, .transition("k", .waiting, .processing, run: run))
@@ -34,7 +34,7 @@ import Testing
       event: event)
   }
 
-  /// The places of a stream in causal order, the same for pages of every size.
+  /// The indexes of a stream in causal order, the same for pages of every size.
   private func order(
     _ stream: [RecordedEvent], maximumWaiting: Int = 1 << 20
   ) throws -> (places: [Int], forced: Int) {
@@ -56,7 +56,7 @@ import Testing
     #expect(foundForced == forced, sourceLocation: sourceLocation)
   }
 
-  @Test func `what a worker does with a task that it has stolen waits for the move`() throws {
+  @Test func `a worker's events of a stolen task wait for the scheduler's move of it`() throws {
     try expect(
       [
         Self.execute(2, 1, run: 9), Self.done(2, 1, 7, run: 9), Self.dispatch(1, run: 1),
@@ -64,7 +64,7 @@ import Testing
       ], [2, 3, 0, 1, 4])
   }
 
-  @Test func `what is in order stays as it is`() throws {
+  @Test func `a stream in causal order is unchanged`() throws {
     try expect(
       [
         Self.other(0), Self.dispatch(1, run: 1), Self.execute(1, 1, run: 1), Self.other(2),
@@ -72,11 +72,11 @@ import Testing
       ], Array(0..<8))
   }
 
-  @Test func `nothing stays nothing`() throws {
+  @Test func `an empty stream stays empty`() throws {
     try expect([], [])
   }
 
-  @Test func `a scheduler's memory follows the worker's batch that comes late`() throws {
+  @Test func `a scheduler's memory follows the worker's late batch`() throws {
     try expect(
       [
         Self.dispatch(1, run: 1), Self.memory(1, 7), Self.other(0), Self.other(2),
@@ -84,7 +84,7 @@ import Testing
       ], [0, 3, 4, 5, 1, 2, 6])
   }
 
-  @Test func `a worker's first event follows the scheduler's dispatch that comes late`() throws {
+  @Test func `a worker's first event follows the scheduler's late dispatch`() throws {
     try expect(
       [
         Self.other(1), Self.execute(1, 1, run: 3), Self.done(1, 1, 7, run: 3),
@@ -92,7 +92,7 @@ import Testing
       ], [0, 3, 4, 1, 2, 5])
   }
 
-  @Test func `the first run of Dask's, whose number is 0, follows its dispatch too`() throws {
+  @Test func `the first run of a Dask task, numbered 0, follows its dispatch too`() throws {
     try expect(
       [
         Self.execute(1, 1, run: 0), Self.done(1, 1, 7, run: 0), Self.dispatch(1, run: 0),
@@ -100,13 +100,13 @@ import Testing
       ], [2, 0, 1, 3])
   }
 
-  @Test func `an effect that was given out before its cause came is counted`() throws {
+  @Test func `an effect that was emitted before its cause arrived is counted`() throws {
     for (effect, cause) in [
       (Self.memory(1, 7), Self.done(1, 1, 7, run: -1)),
       (Self.execute(1, 1, run: 0), Self.dispatch(1, run: 0)),
       (Self.execute(1, 1, run: 3), Self.dispatch(1, run: 3)),
     ] {
-      // Nothing is known to lie behind a page, as in a run that goes on.
+      // No event is known to come after a page, as in a live run.
       var order = CausalOrder<RecordedEvent>(schedulers: [0]) { _, _ in false }
       var output: [RecordedEvent] = []
       for (seq, event) in [effect, Self.other(2), cause, cause].enumerated() {
@@ -119,7 +119,7 @@ import Testing
     }
   }
 
-  @Test func `a task that fails is put in order as one that succeeds`() throws {
+  @Test func `a failing task is ordered like a succeeding one`() throws {
     try expect(
       [
         Self.recorded(0, 1, 7, .transition("k", .processing, .erred)),
@@ -127,11 +127,11 @@ import Testing
       ], [1, 0])
   }
 
-  @Test func `events with another stimulus are no causes`() throws {
+  @Test func `an event with another stimulus is not a cause`() throws {
     try expect([Self.memory(1, 7), Self.done(1, 1, 8), Self.done(1, 2, 7)], [0, 1, 2])
   }
 
-  @Test func `a cause that was lost holds nothing up`() throws {
+  @Test func `a lost cause does not block its effect`() throws {
     try expect(
       [
         Self.memory(1, 7), Self.execute(1, 2, run: 1), Self.other(0), Self.memory(2, 8),
@@ -139,7 +139,7 @@ import Testing
       ], [0, 1, 2, 3, 4])
   }
 
-  @Test func `a later event of the worker that does not end a run is no cause`() throws {
+  @Test func `a later worker event that does not end a run is not a cause`() throws {
     try expect(
       [
         Self.memory(1, 7), Self.other(0),
@@ -147,8 +147,9 @@ import Testing
       ], [0, 1, 2])
   }
 
-  @Test func `causes wait for causes`() throws {
-    // Worker 1's end waits for the dispatch behind scheduler events that wait for worker 2.
+  @Test func `causes wait for their own causes`() throws {
+    // Worker 1's end waits for the dispatch that comes after scheduler events that wait for worker
+    // 2.
     try expect(
       [
         Self.execute(1, 1, run: 1), Self.done(1, 1, 7), Self.memory(5, 9),
@@ -165,8 +166,8 @@ import Testing
       ], [0, 4, 5, 1, 2, 6, 7, 3])
   }
 
-  @Test func `an end that was given out counts although the key has ended again since`() throws {
-    // Two workers ran the key; the scheduler is held up by another key meanwhile.
+  @Test func `an emitted end is a cause although the key has ended again since`() throws {
+    // Two workers ran the key; meanwhile the scheduler is blocked by another key.
     try expect(
       [
         Self.memory(2, 5), Self.memory(1, 7), Self.done(1, 1, 7, run: 0),
@@ -174,8 +175,8 @@ import Testing
       ], [2, 3, 4, 0, 1, 5, 6])
   }
 
-  @Test func `causes that contradict each other are given out, and counted`() throws {
-    // Each of two sources has its cause behind the other's effect.
+  @Test func `causes that contradict each other are emitted and counted`() throws {
+    // Each of two sources has its cause after the other's effect.
     try expect(
       [
         Self.memory(1, 7), Self.dispatch(2, run: 1), Self.execute(1, 2, run: 1),
@@ -183,7 +184,7 @@ import Testing
       ], [0, 1, 2, 3, 4, 5], forced: 1)
   }
 
-  @Test func `a circle of more sources is found when it closes`() throws {
+  @Test func `a cycle of more than two sources is detected when it closes`() throws {
     try expect(
       [
         Self.memory(1, 7), Self.dispatch(2, run: 1), Self.dispatch(3, run: 1),
@@ -192,7 +193,7 @@ import Testing
       ], [5, 0, 1, 2, 3, 4, 6, 7, 8, 9], forced: 1)
   }
 
-  @Test func `what waits is bounded`() throws {
+  @Test func `the number of waiting events is bounded`() throws {
     var stream = [Self.memory(1, 7)]
     stream += (0..<50).map { _ in Self.other(0) }
     stream.append(Self.done(1, 1, 7))
@@ -201,15 +202,15 @@ import Testing
     #expect(forced == 1)
   }
 
-  @Test func `damaged numbers of keys do no harm`() throws {
+  @Test func `damaged key numbers do no harm`() throws {
     for key in [-1, .min, .max, 1 << 40, 1 << 28] as [Int64] {
       try expect([Self.memory(key, 7), Self.done(1, key, 7)], [1, 0])
       try expect([Self.execute(1, key, run: 1), Self.dispatch(key, run: 1)], [1, 0])
     }
   }
 
-  @Test func `a hundred thousand waiting events are looked at once or twice each`() throws {
-    // All of a worker waits for one late dispatch, and the scheduler for ends among it.
+  @Test func `a hundred thousand waiting events are visited at most twice each`() throws {
+    // All events of a worker wait for one late dispatch, and the scheduler for ends among them.
     var stream = [Self.execute(1, 1, run: 1)]
     for key in 2..<50_000 as Range<Int64> {
       stream.append(Self.done(1, key, key, run: 0))

@@ -5,7 +5,7 @@ import Testing
 @testable import LogFormat
 @testable import TaskLogPlugin
 
-/// Times of workers are told by the scheduler's clock, as far as it is known how theirs differ.
+/// Worker times are converted to the scheduler's clock as far as their offset is known.
 @Suite struct ClockOffsetTests {
   let folder: TemporaryFolder
   let log: LogUnderTest
@@ -34,7 +34,7 @@ import Testing
     try rows("SELECT source_seq, offset, uncertainty FROM clock_offsets")
   }
 
-  @Test func `a clock that agrees is left as it is, whatever the answer took`() throws {
+  @Test func `an accurate clock is not corrected, whatever the round trip`() throws {
     try log.append(
       [
         measured(0.004, roundTrip: 0.01), measured(-0.3, roundTrip: 0.8),
@@ -44,7 +44,7 @@ import Testing
     #expect(try offsets() == [[0, 0.0, 0.001]])
   }
 
-  @Test func `a clock that is off is corrected from the first event on`() throws {
+  @Test func `a clock with an offset is corrected from the first event on`() throws {
     try log.append(
       [.transition("a", .ready, .executing, time: Self.start), measured(7200, roundTrip: 0.02)],
       source: worker)
@@ -54,7 +54,7 @@ import Testing
         == [["2026-01-31T14:00:00.000000Z", .integer(7200 * Self.second)]])
   }
 
-  @Test func `a clock that is set is corrected from there on`() throws {
+  @Test func `a clock that is changed is corrected from that moment on`() throws {
     let move = Event.transition("a", .ready, .executing, time: Self.start)
     try log.append(
       [
@@ -67,34 +67,34 @@ import Testing
         == [[0], [-3], [-3]])
   }
 
-  @Test func `a measurement whose error is not recorded counts for large offsets only`() throws {
+  @Test func `a measurement without a recorded error counts for large offsets only`() throws {
     try log.append([measured(0.03, roundTrip: nil), measured(60, roundTrip: nil)], source: worker)
     #expect(try offsets() == [[0, 0.0, 2.03], [2, 60.0, 2.0]])
   }
 
   @Test(arguments: [Double.nan, .infinity, 1e300, -1e12])
-  func `what cannot be a clock is not taken for one`(delay: Double) throws {
+  func `an impossible clock value is ignored`(delay: Double) throws {
     try log.append([measured(delay, roundTrip: 0.01)], source: worker)
     #expect(try offsets().isEmpty)
     try log.append([measured(1, roundTrip: delay)], source: worker)
     #expect(try offsets().count <= 1)
   }
 
-  @Test func `a worker whose clock was not measured keeps its times, and that is said`() throws {
+  @Test func `a worker with an unmeasured clock keeps its times, and that is reported`() throws {
     try log.append([.transition("a", .ready, .executing, time: Self.start)], source: worker)
     try log.close()
     #expect(try rows("SELECT time_ns - raw_time_ns FROM events") == [[0]])
     #expect(try rows("SELECT clock_offset, clock_uncertainty FROM workers") == [[nil, nil]])
     let reader = try LogReader(path: log.path)
     let run = try reader.latest()
-    // Our own engine's workers are threads beside the scheduler.
+    // Our own engine's workers are threads in the scheduler's process.
     #expect(try reader.workersWithoutClock(of: run).isEmpty)
     var other = run
     other.engine = "dask"
     #expect(try reader.workersWithoutClock(of: other).map(\.id) == ["Worker-1"])
   }
 
-  @Test func `causes and effects bound a clock that was not measured`() throws {
+  @Test func `causes and effects bound the offset of an unmeasured clock`() throws {
     try log.append([
       (
         log.scheduler,
@@ -110,7 +110,8 @@ import Testing
     #expect(try rows("SELECT lower, upper FROM clock_bounds") == [[7.0, 9.0]])
   }
 
-  /// The scheduler's events, and the worker's with a clock two hours ahead and then three days behind.
+  /// The scheduler's events, and the worker's with a clock two hours ahead and then three days
+  /// behind.
   private func skewed() throws {
     func at(_ seconds: Int64) -> Int64 { Self.start + seconds * Self.second }
     try log.append([
@@ -128,7 +129,7 @@ import Testing
     }
   }
 
-  @Test func `times of different clocks are one time everywhere`() throws {
+  @Test func `times of different clocks are converted to one clock everywhere`() throws {
     try skewed()
     try log.writer.transaction { try log.writer.endAsDied(run: log.run) }
     log.writer.close()
@@ -161,7 +162,7 @@ import Testing
         == 2 * Self.second)
     let gap = try #require(try reader.gaps(of: run).first)
     #expect([gap.time, gap.before].map { ($0 ?? 0) - start } == [7, 6].map { $0 * Self.second })
-    // After the first second the task is at the scheduler alone; after the third it executes.
+    // After the first second the task is only at the scheduler; after the third it executes.
     for (moment, wanted) in [(1, ["processing"]), (3, ["processing", "executing"])] {
       var states: [String] = []
       let found = try reader.whereabouts(

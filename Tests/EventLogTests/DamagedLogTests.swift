@@ -6,8 +6,8 @@ import Testing
 @testable import LogFormat
 @testable import TaskLogPlugin
 
-/// Logs with bytes missing or changed: whatever is in a file, reading it ends, and ends in what is
-/// there or in an error.
+/// Logs with missing or changed bytes: whatever a file contains, reading it ends with the readable
+/// events or an error.
 @Suite struct DamagedLogTests {
   private let folder: TemporaryFolder
   private let path: String
@@ -41,7 +41,7 @@ import Testing
     healthy = try Files.read(path)
   }
 
-  /// Reads everything there is to read. Errors must be those of this module.
+  /// Reads everything that a reader can read. Errors must be those of this module.
   private func readAll(_ note: String) {
     func attempt(_ body: () throws -> Void) {
       do {
@@ -96,7 +96,7 @@ import Testing
     }
   }
 
-  @Test func `a log that was cut off is read as far as it goes, or refused`() throws {
+  @Test func `a truncated log is read as far as possible, or refused`() throws {
     var random = Randomness.generator(142)
     for _ in 0..<40 {
       let length = random.below(healthy.count)
@@ -109,11 +109,11 @@ import Testing
     }
   }
 
-  @Test func `a log with changed bits is read as far as it makes sense, or refused`() throws {
+  @Test func `a log with changed bits is read as far as possible, or refused`() throws {
     var random = Randomness.generator(143)
     for round in 0..<150 {
       var bytes = healthy
-      // Often in one place, where it hurts most.
+      // Often in one place, where the effect is greatest.
       let start = random.once(in: 2) ? 0 : random.below(bytes.count)
       for _ in 0..<1 + random.below(20) {
         let place = random.once(in: 2) ? start + random.below(4_096) : random.below(bytes.count)
@@ -124,7 +124,7 @@ import Testing
     }
   }
 
-  /// What bits cannot be relied on to hit.
+  /// Damage that random bits may not cause.
   @Test(arguments: [
     "UPDATE run SET first_seq = \(Int64.min), last_seq = \(Int64.max)",
     "UPDATE run SET first_seq = \(Int64.max)", "UPDATE run SET first_seq = NULL, last_seq = NULL",
@@ -148,7 +148,7 @@ import Testing
     readAll(statement)
   }
 
-  @Test func `events that point at nothing are counted`() throws {
+  @Test func `events with invalid references are counted`() throws {
     try sql("DELETE FROM key", on: path)
     let reader = try LogReader(path: path)
     let cursor = try reader.events(of: reader.latest(), order: .arrival)

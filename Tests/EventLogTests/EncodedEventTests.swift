@@ -5,7 +5,7 @@ import Testing
 
 /// Events that another language has encoded.
 @Suite struct EncodedEventTests {
-  /// An event of nothing but a time and a key.
+  /// An event with only a time and a key.
   private static func event(
     time: (inout MessagePackWriter) -> Void = { $0.write(Int64(5)) },
     key: (inout MessagePackWriter) -> Void = { $0.write("k") }
@@ -19,13 +19,13 @@ import Testing
   }
 
   @Test(arguments: [0, 1.25, 1_795_463_561.390_625, -0.5, 4_000_000_000.999])
-  func `a time in seconds becomes nanoseconds that give it back`(seconds: Double) throws {
+  func `a time in seconds becomes the nanoseconds that convert back to it`(seconds: Double) throws {
     let event = try Self.event(time: { $0.write(seconds) })
     #expect(Double(event.time) / 1e9 == seconds)
   }
 
   @Test(arguments: [Double.nan, .infinity, 1e300])
-  func `a time that is none is an error`(seconds: Double) {
+  func `an invalid time is an error`(seconds: Double) {
     #expect(throws: MessagePackError.self) { try Self.event(time: { $0.write(seconds) }) }
   }
 
@@ -33,14 +33,14 @@ import Testing
     Value.string("plain"), .string("nul\0"), .wtf8([0x61, 0xED, 0xB2, 0x80]), .int(7),
     .double(7), .bigInt("123456789012345678901234567890"), .tuple(["x", 1, .tuple([2.5])]),
   ])
-  func `a key may be its value`(value: Value) throws {
+  func `a key may be given as its value`(value: Value) throws {
     let key = try #require(try Self.event(key: { $0.write(value) }).key)
     #expect(key == Key(value))
     #expect(key.value == value)
   }
 
   @Test(arguments: [Value.dict([]), .bool(true), .list([1, 2, 3, 4]), .tagged("$opaque", "x")])
-  func `a value that is no key is an error`(value: Value) {
+  func `a value that is not a key is an error`(value: Value) {
     #expect(throws: (any Error).self) { try Self.event(key: { $0.write(value) }) }
   }
 }
@@ -65,7 +65,7 @@ import Testing
     return Array(writer.bytes)
   }
 
-  /// The numbers of the gaps in some records, and how many records made no sense.
+  /// The numbers of the gaps in some records, and the number of malformed records.
   private static func read(_ bytes: [UInt8]) -> (numbers: [Int64], unreadable: Int) {
     bytes.withUnsafeBytes { bytes in
       var reader = SourceRecordReader(bytes, checksCRC: true)
@@ -88,14 +88,14 @@ import Testing
     #expect(Self.read([]).numbers == [])
   }
 
-  @Test func `what makes no sense is left out and counted`() {
+  @Test func `malformed records are skipped and counted`() {
     let good = Self.record(Self.gap(1, count: 2))
     let odd = Self.record([0xC1, 0xC1])
     #expect(Self.read(odd + good) == ([1], 1))
     #expect(Self.read(good + Self.record(Self.gap(3, count: 1), crc: 5)) == ([1], 1))
   }
 
-  @Test func `cut off or damaged anywhere, nothing traps`() {
+  @Test func `truncated or damaged records never trap`() {
     let whole = Self.record(Self.gap(1, count: 2)) + Self.record(Self.gap(3, count: 1))
     for length in 0...whole.count { _ = Self.read(Array(whole[..<length])) }
     for place in whole.indices {

@@ -39,7 +39,7 @@ import Testing
     var event: Event
   }
 
-  /// What the SQL should find, said in Swift.
+  /// The expected result of the SQL, computed in Swift.
   private static func matches(
     _ recorded: Recorded, _ filter: EventFilter, _ workers: [(run: Int64, source: Source)]
   ) -> Bool {
@@ -87,12 +87,12 @@ import Testing
       && filter.runs.map { $0.contains(recorded.run) } ?? true
   }
 
-  /// Given twice for the same argument these mean or.
+  /// Several values for the same argument are combined by or.
   private static func isAlternative(_ condition: ArgCondition) -> Bool {
     condition.comparison == .equal || condition.comparison == .matches
   }
 
-  /// Numbers are compared as numbers where the argument is one, all else as text.
+  /// Compared as numbers if the argument is one, otherwise as text.
   private static func compares(_ event: Event, _ condition: ArgCondition) -> Bool {
     guard let value = event.args.content[condition.name] else { return false }
     if let number = value.number, let wanted = Double(condition.value) {
@@ -119,7 +119,7 @@ import Testing
     case .matches: return value != .null && text.contains(condition.value)
     default: break
     }
-    // Text and numbers have no order between them.
+    // Text and numbers are not ordered relative to each other.
     guard case .string = value, Double(condition.value) == nil else { return false }
     switch condition.comparison {
     case .less: return text < condition.value
@@ -179,7 +179,7 @@ import Testing
     return filter
   }
 
-  @Test func `filters find what a plain comparison finds`() throws {
+  @Test func `filters find the same as a plain comparison`() throws {
     var random = Randomness.generator(131)
     let logs = try (0..<3).map { _ in try LogUnderTest(path) }
     var workers: [(run: Int64, source: Source)] = []
@@ -213,7 +213,7 @@ import Testing
     }
     var found = 0
     for round in 0..<Randomness.count / 4 {
-      // The same with the indexes that are there when a run has ended, and with all of them.
+      // The same with the indexes that exist after the end of a run, and with all of them.
       if round == Randomness.count / 12 { logs[0].writer.buildIndexesOfSmallLog() }
       if round == Randomness.count / 6 { try logs[0].writer.buildIndexes() }
       let filter = Self.filter(&random)
@@ -234,7 +234,7 @@ import Testing
     #expect(found > Randomness.count / 20, "most filters find nothing")
   }
 
-  @Test func `counts by a column add up to all, the most first`() throws {
+  @Test func `counts by a column add up to all, the largest first`() throws {
     let log = try LogUnderTest(path)
     let worker = try log.addWorker(1)
     try log.append([
@@ -264,7 +264,7 @@ import Testing
     }
   }
 
-  @Test func `rows go on with what has arrived since their end`() throws {
+  @Test func `rows continue with what has arrived since their end`() throws {
     let log = try LogUnderTest(path)
     var filter = EventFilter()
     filter.hooks = ["start"]
@@ -279,7 +279,7 @@ import Testing
     #expect(try Self.all(rows) == Array(5...3_004))
   }
 
-  @Test func `a cursor names the same event in every file that holds it`() throws {
+  @Test func `a cursor names the same event in every file that contains it`() throws {
     let log = try LogUnderTest(path)
     try log.append([Event(.start, time: 1), Event(.close, time: 2), Event(.close, time: 3)])
     let reader = try LogReader(path: path)
@@ -306,7 +306,7 @@ import Testing
     return seqs
   }
 
-  @Test func `a filter without anything lets everything through, over many pages`() throws {
+  @Test func `an empty filter matches everything, over many pages`() throws {
     let log = try LogUnderTest(path)
     try log.append((0..<3_000).map { Event(.start, time: $0) })
     #expect(try seqs(EventFilter()) == Array(1...3_000))

@@ -35,7 +35,7 @@ import Testing
     try sql("PRAGMA user_version = 99", on: path)
   }
 
-  @Test func `what is no log is told by what it is, and left as it is`() throws {
+  @Test func `a file that is not a log has an error for its kind, and is not changed`() throws {
     #expect(problems(folder("none/log.db")) == ["missing", "folderMissing"])
     #expect(problems(folder.path) == ["isFolder", "isFolder"])
     #expect(problems("/dev/null") == ["notADatabase", "notADatabase"])
@@ -70,12 +70,12 @@ import Testing
     #expect(problems(folder("new.db")) == ["missing", "none"])
   }
 
-  @Test func `a copy without its write-ahead log says what is missing`() throws {
+  @Test func `a copy without its write-ahead log is an error that says so`() throws {
     let log = try LogUnderTest(path)
     try log.append([.transition("a", .released, .waiting)])
     let copy = folder("copy.db")
     try FileManager.default.copyItem(atPath: path, toPath: copy)
-    // A reader may leave an empty one beside it.
+    // A reader may leave an empty one next to it.
     for _ in 0..<2 {
       let error = #expect(throws: LogError.self) { _ = try LogReader(path: copy) }
       #expect(
@@ -88,7 +88,7 @@ import Testing
     #expect(try LogReader(path: copy).runs().count == 1)
   }
 
-  @Test func `a newer log is read as long as what a reader needs is there`() throws {
+  @Test func `a newer log is read if it has the tables that a reader needs`() throws {
     let log = try LogUnderTest(path)
     try log.append([Event(.other("fromTheFuture"), time: 5)])
     try log.close()
@@ -122,7 +122,7 @@ import Testing
     #expect(try sql("PRAGMA integrity_check", on: path) == [["ok"]])
   }
 
-  @Test func `names that mean something to SQLite are just names`() throws {
+  @Test func `names with a meaning in SQLite are plain names`() throws {
     for name in [":memory:", "file:log.db?mode=memory", "a%20b", "a b#c?d", "\u{e9}"] {
       let path = folder(name)
       let log = try LogUnderTest(path)
@@ -136,7 +136,7 @@ import Testing
   }
 
   @Test(arguments: [false, true])
-  func `a closed log, or one left in WAL mode, is read where nothing can be written`(
+  func `a closed log, or one left in WAL mode, is read from read-only storage`(
     inWALMode: Bool
   ) throws {
     do {
@@ -162,7 +162,7 @@ import Testing
     #expect(folder.names == ["log.db"])
   }
 
-  @Test func `a log of another user says that it cannot be read`() throws {
+  @Test func `a log of another user is reported as not readable`() throws {
     try LogUnderTest(path).close()
     try Files.setMode(0, path)
     try Files.setMode(0o755, folder.path)
@@ -171,7 +171,7 @@ import Testing
     }
   }
 
-  @Test func `an empty WAL that was left behind does not matter where nothing can be written`()
+  @Test func `an empty leftover WAL does not matter on read-only storage`()
     throws
   {
     try LogUnderTest(path).close()
@@ -186,7 +186,7 @@ import Testing
     }
   }
 
-  @Test func `the SQL in the program is that of the folder Migrations`() throws {
+  @Test func `the SQL in the program equals that of the folder Migrations`() throws {
     var root = URL(fileURLWithPath: #filePath)
     for _ in 0..<3 { root.deleteLastPathComponent() }
     let migrations = root.appendingPathComponent("Migrations").path
@@ -203,7 +203,7 @@ import Testing
   }
 }
 
-/// Takes away root's power over files from the thread that runs a test:
+/// Takes root's permissions for files away from the thread that runs a test:
 /// https://man7.org/linux/man-pages/man2/setfsuid.2.html
 enum Unprivileged {
   static func run(_ body: () throws -> Void) throws {

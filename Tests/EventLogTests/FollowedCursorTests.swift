@@ -4,7 +4,7 @@ import Testing
 @testable import LogFormat
 @testable import TaskLogPlugin
 
-/// A cursor that goes on with a log that grows.
+/// A cursor that follows a growing log.
 @Suite struct FollowedCursorTests {
   private let folder = try! TemporaryFolder()
 
@@ -14,8 +14,7 @@ import Testing
       taskRunID: run)
   }
 
-  @Test func `nothing is given out before it is allowed, and a cause beyond is waited for`() throws
-  {
+  @Test func `no event is emitted beyond the limit, and a cause beyond it is waited for`() throws {
     let log = try GrowingLog(folder("log.db"))
     try log.add(Self.step(.waiting, .processing, run: 1), from: log.scheduler)
     try log.add(Self.step(.processing, .memory), from: log.scheduler)
@@ -23,7 +22,7 @@ import Testing
     #expect(try words(cursor) == [])
     cursor.advance(to: 2, emittingThrough: 1, sources: [], isOver: false)
     #expect(try words(cursor) == ["waiting processing"])
-    // The worker's batch comes, with a source that was not known.
+    // The worker's batch arrives, with a source that was not known.
     let worker = try log.addWorker()
     try log.add(Self.step(.executing, .memory, run: 1), from: worker)
     let sources = try log.reader.sources(of: log.run()).filter { $0.number == worker }
@@ -35,7 +34,7 @@ import Testing
     #expect(cursor.count == 3)
   }
 
-  @Test func `at the end everything is given out`() throws {
+  @Test func `at the end all events are emitted`() throws {
     let log = try GrowingLog(folder("log.db"))
     try log.add(Self.step(.waiting, .processing, run: 1), from: log.scheduler)
     let cursor = try log.reader.events(of: log.run(), order: .causal, isFollowed: true)
@@ -44,7 +43,7 @@ import Testing
     #expect(try words(cursor) == [])
   }
 
-  @Test func `sources can be asked for later`() throws {
+  @Test func `sources can be added later`() throws {
     let log = try GrowingLog(folder("log.db"))
     let cursor = try log.reader.events(
       of: log.run(), order: .causal, wanted: [log.scheduler], isFollowed: true)
@@ -67,7 +66,7 @@ import Testing
   }
 }
 
-/// A log of one run that events are added to while it is read.
+/// A log of one run that grows while it is read.
 private final class GrowingLog {
   let reader: LogReader
   let scheduler: Int64

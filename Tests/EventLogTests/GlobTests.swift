@@ -6,7 +6,7 @@ import Testing
 
 @testable import EventLog
 
-/// One meaning of patterns, in Swift, in SQL and, by `test_globs.py`, in Python.
+/// Patterns have the same meaning in Swift, in SQL and, by `test_globs.py`, in Python.
 @Suite struct GlobTests {
   struct Case: Decodable, Sendable {
     var pattern: String
@@ -52,7 +52,7 @@ import Testing
     }
   }
 
-  @Test func `each case of the table matches as it says`() throws {
+  @Test func `each case of the table matches as documented`() throws {
     let database = try Database()
     let cases = try Self.cases()
     #expect(cases.count > 30)

@@ -6,13 +6,13 @@ import Testing
 @testable import LogMaintenance
 @testable import TaskLogPlugin
 
-/// Heartbeats are packed in a log, and come out of it as they went in.
+/// Heartbeats are packed in a log and unpacked without loss.
 @Suite struct HeartbeatTests {
   private let folder: TemporaryFolder
 
   init() throws { folder = try TemporaryFolder() }
 
-  /// What an idle worker tells twice a second, as Dask 2026.8.0 has it.
+  /// What an idle worker sends twice a second in Dask 2026.8.0.
   private struct Worker {
     var random: SplitMix64
     var time = 1_795_857_080.25
@@ -107,7 +107,7 @@ import Testing
       time, [.init("executing", map(1)), .init("metrics", map(2)), .init("x", number())])
   }
 
-  /// What SQL finds in the column, and what the log's readers make of it.
+  /// The values of the column in SQL, and as the log's readers decode them.
   private func stored(_ path: String) throws -> [String] {
     try sql("SELECT args FROM event ORDER BY seq", on: path).map { row in
       guard case .text(let text) = row[0] else { return "" }
@@ -124,7 +124,7 @@ import Testing
     }
   }
 
-  @Test func `an idle worker takes at most 25 MB a day, and every value comes back`() throws {
+  @Test func `an idle worker takes at most 25 MB a day, and every value is preserved`() throws {
     let path = folder("idle.db")
     let log = try LogUnderTest(path)
     let events = Self.idle(4_000, 901)
@@ -142,14 +142,14 @@ import Testing
     #expect(bytes / Int64(events.count) * 172_800 < 25_000_000)
   }
 
-  @Test func `whatever a heartbeat holds comes back byte for byte`() throws {
+  @Test func `any heartbeat is preserved byte for byte`() throws {
     var random = Randomness.generator(902)
     let path = folder("wild.db")
     let log = try LogUnderTest(path)
     var events: [Event] = []
     for _ in 0..<Randomness.count / 4 {
       let event = Self.wild(&random)
-      // The same shape again: only then it is worth a template.
+      // The same shape again: a template is made only then.
       events += random.once(in: 2) ? [event] : [event, event, event]
       if random.once(in: 3) { events += Self.idle(2, UInt64(random.below(50))) }
     }
@@ -159,7 +159,7 @@ import Testing
     #expect(try stored(path).filter { $0.hasPrefix("\"") }.count > events.count / 8)
   }
 
-  @Test func `busy workers take no more than the names of their tasks`() throws {
+  @Test func `busy workers need only the additional space for the names of their tasks`() throws {
     let path = folder("busy.db")
     let log = try LogUnderTest(path)
     var random = Randomness.generator(903)
@@ -228,7 +228,7 @@ import Testing
     #expect(try stored(path).filter { $0.hasPrefix("\"") }.count > 190)
   }
 
-  @Test func `pruning keeps the templates that are used, and those alone`() throws {
+  @Test func `pruning keeps only the templates that are used`() throws {
     let path = folder("pruned.db")
     let log = try LogUnderTest(path)
     try log.append(Self.idle(50, 908))
@@ -253,7 +253,7 @@ import Testing
     #expect(left[0][0] != 0 && left != blobs)
   }
 
-  @Test func `what is lost or damaged is told, and nothing traps`() throws {
+  @Test func `lost or damaged heartbeats are reported, and nothing traps`() throws {
     let path = folder("lost.db")
     let log = try LogUnderTest(path)
     try log.append(Self.idle(20, 910))

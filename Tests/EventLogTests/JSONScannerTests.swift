@@ -13,7 +13,7 @@ import Testing
     }
   }
 
-  @Test func `what the reader reads is skipped whole, and what is cut off is not`() throws {
+  @Test func `what the reader reads is skipped as a whole, and truncated text is not`() throws {
     let text = #"{"a":[1,-2.5e+3,{"$tuple":["x\"\u00e9\\",null]}],"b":{},"c":[],"d":true}"#
     _ = try JSONReader.value(text)
     #expect(isWhole(text))
@@ -41,7 +41,7 @@ import Testing
     #"{"a":{"b","c":1},"d":2}"#, #"{"a":"x\q,"b":1}"#, #"{"a":{"$tuple":[1],"x":1,},"d":2}"#,
     #"{"a":[1,{"b" 2}],"d":2}"#, #"{"a":[1,2"d":2}"#, #"{"a":01}"#, #"{"a":1,}"#, #"{"a":-}"#,
   ])
-  func `an object with a damaged part is none, whatever of it is read`(_ text: String) {
+  func `an object with a damaged part is invalid, whichever part is read`(_ text: String) {
     func isObject(_ read: (inout JSONScanner) -> Void) -> Bool {
       var text = text
       return text.withUTF8 { bytes in
@@ -80,7 +80,7 @@ import Testing
     #expect(elements("[]") == [])
   }
 
-  @Test func `numbers are what the reader reads`() throws {
+  @Test func `numbers equal those of the reader`() throws {
     var random = Randomness.generator(81)
     let fixed = [
       "0", "-0", "9223372036854775807", "9223372036854775808", "-9223372036854775808",

@@ -20,15 +20,15 @@ import Testing
     }
   }
 
-  @Test func `more keys and texts than a block holds come back`() throws {
+  @Test func `more keys and texts than a block contains are preserved`() throws {
     try log.append(events(0..<5_000))
-    // Against the order of first use.
+    // In the reverse order of first use.
     try log.append(events(0..<5_000).reversed())
     let read = try LogReader(path: log.path).all().map(\.event)
     #expect(read == events(0..<5_000) + events(0..<5_000).reversed())
   }
 
-  @Test func `a reader that is open sees what is written later`() throws {
+  @Test func `an open reader sees events that are written later`() throws {
     let reader = try LogReader(path: log.path)
     #expect(try reader.all().isEmpty)
     var count = 0
@@ -39,7 +39,7 @@ import Testing
     }
   }
 
-  @Test func `a cursor ends where the run ended when it was asked for`() throws {
+  @Test func `a cursor ends where the run ended when the cursor was created`() throws {
     try log.append(events(0..<10))
     let reader = try LogReader(path: log.path)
     let run = try reader.latest()
@@ -58,7 +58,7 @@ import Testing
     let reader = try LogReader(path: log.path)
     let cursor = try reader.events(of: reader.latest(), order: .causal)
     _ = try cursor.nextEvent()
-    // Fails when a reader holds on to the WAL: https://sqlite.org/pragma.html#pragma_wal_checkpoint
+    // Fails if a reader retains the WAL: https://sqlite.org/pragma.html#pragma_wal_checkpoint
     #expect(try sql("PRAGMA wal_checkpoint(TRUNCATE)", on: log.path)[0][0] == 0)
     var answer: SQLiteValue?
     try reader.rows(matching: EventFilter(), columns: ["seq"], limit: nil) { row in

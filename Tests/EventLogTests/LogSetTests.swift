@@ -217,7 +217,7 @@ import Testing
     #expect(each.named.map(\.path) == [folder("b.db"), folder("a.db")])
   }
 
-  @Test func `events that arrived out of order are put in order, if wanted`() throws {
+  @Test func `out-of-order events are put in order on request`() throws {
     try record("a.db", Self.first, [2, 1, 3], isUnordered: true)
     #expect(try sourceSeqs(resolve(["a.db"], .one)) == [[[1, 2, 3]]])
     #expect(try sourceSeqs(resolve(["a.db"], .groups)) == [[[1, 2, 3]]])

@@ -6,8 +6,8 @@ import Testing
 @testable import LogFormat
 @testable import TaskLogPlugin
 
-/// Older logs are brought up to date along a chain that goes on where the released one ends: two
-/// versions that nobody has released.
+/// Older logs are migrated along a chain that continues after the released versions with two
+/// unreleased ones.
 @Suite struct MigrationTests {
   private let folder: TemporaryFolder
   private let path: String
@@ -51,7 +51,7 @@ import Testing
     #expect(try Files.read(path) == before)
   }
 
-  @Test func `a log goes through every version that it lacks, and stays one file`() throws {
+  @Test func `a log is migrated through every missing version, and stays one file`() throws {
     let chain = Self.chain(Self.second, Self.third)
     let before = try sql("SELECT * FROM events ORDER BY seq", on: path)
     let last = Int64(Self.newest + 2)
@@ -67,7 +67,7 @@ import Testing
     #expect(try Files.mode(path) == 0o600)
   }
 
-  @Test func `a log that is up to date is not written to`() throws {
+  @Test func `an up-to-date log is not written to`() throws {
     let chain = Self.chain(Self.second)
     try LogMigration.migrate(path, through: chain)
     let before = try Files.read(path)
@@ -75,18 +75,18 @@ import Testing
     #expect(try Files.read(path) == before)
   }
 
-  @Test func `the released chain has nothing to do for a log of today`() throws {
+  @Test func `the released chain has nothing to do for a log of the current version`() throws {
     let before = try Files.read(path)
     #expect(try LogMigration.migrate(path).isNothing)
     #expect(try Files.read(path) == before)
   }
 
-  @Test func `a writer brings the log that it opens up to date`() throws {
+  @Test func `a writer migrates the log that it opens`() throws {
     _ = try LogFile.openForWriting(path, through: Self.chain(Self.second))
     #expect(try version() == [[.integer(Int64(Self.newest + 1))]])
   }
 
-  @Test func `a new log is made through the whole chain`() throws {
+  @Test func `a new log is created by the whole chain`() throws {
     let new = folder("new.db")
     _ = try LogFile.openForWriting(new, through: Self.chain(Self.second, Self.third))
     #expect(try sql("PRAGMA user_version", on: new) == [[.integer(Int64(Self.newest + 2))]])
@@ -98,7 +98,7 @@ import Testing
     "ALTER TABLE event ADD COLUMN weight INTEGER; CREATE VIEW broken AS SELECT nowhere FROM event;",
     "UPDATE event SET source = 1, source_seq = 1;",
   ])
-  func `a version that fails leaves the log as it was, and says so`(failing: String) throws {
+  func `a failing version leaves the log unchanged, and the error says so`(failing: String) throws {
     let before = try sql("SELECT * FROM events ORDER BY seq", on: path)
     let error = #expect(throws: LogError.self) {
       try LogMigration.migrate(path, through: Self.chain(failing))
@@ -111,7 +111,7 @@ import Testing
     #expect(try LogReader(path: path).all().count == 2)
   }
 
-  @Test func `what an earlier version has done stays when a later one fails`() throws {
+  @Test func `an earlier version stays applied if a later one fails`() throws {
     #expect(throws: LogError.self) {
       try LogMigration.migrate(path, through: Self.chain(Self.second, "DROP TABLE nothing;"))
     }
@@ -121,7 +121,7 @@ import Testing
     #expect(try version() == [[.integer(Int64(Self.newest + 2))]])
   }
 
-  @Test func `a log under a recorder that lives is refused, until it has ended`() throws {
+  @Test func `a log with a live recorder is refused until the recorder has ended`() throws {
     let chain = Self.chain(Self.second)
     let id = RunID.make()
     let log = try LogUnderTest(path, id: id)
@@ -132,7 +132,7 @@ import Testing
       }
       let said = error.map { "\($0)" } ?? ""
       #expect(said.contains("run #2 is still recorded into it"), "\(said)")
-      // Nor does another recorder pull the tables away from under it.
+      // Nor does another recorder change the tables under it.
       #expect(throws: LogError.self) { try LogFile.openForWriting(path, through: chain) }
       #expect(try version() == [[.integer(Int64(Self.newest))]])
       try log.append([.transition("b", .released, .waiting)])
@@ -148,7 +148,7 @@ import Testing
     try expectRefusal({ _ = try LogMigration.preview(path) }, says: "use a newer tasklog")
   }
 
-  @Test func `what is no log is refused, and nothing is made`() throws {
+  @Test func `a file that is not a log is refused, and nothing is created`() throws {
     for (name, content) in [("empty.db", ""), ("text.db", String(repeating: "x", count: 5000))] {
       try Files.write(Array(content.utf8), to: folder(name))
     }
@@ -160,7 +160,7 @@ import Testing
     #expect(folder.names == ["empty.db", "log.db", "text.db"])
   }
 
-  @Test func `a log that may not be written to is refused, and can be read all the same`() throws {
+  @Test func `a read-only log is refused, but can be read`() throws {
     try Files.setMode(0o444, path)
     try Files.setMode(0o555, folder.path)
     defer { try? Files.setMode(0o755, folder.path) }
@@ -177,7 +177,7 @@ import Testing
     }
   }
 
-  @Test func `somebody who reads meanwhile goes on with what there was`() throws {
+  @Test func `a concurrent reader continues with its snapshot of the log`() throws {
     let reader = try Connection(path: path, mode: .readOnly)
     try sql("PRAGMA journal_mode = WAL", on: path)
     try reader.execute("BEGIN")

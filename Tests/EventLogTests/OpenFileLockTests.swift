@@ -4,7 +4,7 @@ import Testing
 
 @testable import LogFormat
 
-/// Our copy of SQLite beside another one in the same process.
+/// Our copy of SQLite together with another copy in the same process.
 @Suite struct OpenFileLockTests {
   private let folder: TemporaryFolder
   private let path: String
@@ -31,7 +31,7 @@ import Testing
     }
   }
 
-  @Test func `our transaction keeps out another copy in the process`() throws {
+  @Test func `our transaction excludes another copy in the process`() throws {
     let (ours, other) = (try opened(), try OtherSQLite(path: path))
     try ours.execute("PRAGMA journal_mode = WAL; BEGIN IMMEDIATE")
     #expect(other.execute("BEGIN IMMEDIATE") == OtherSQLite.busy)
@@ -63,7 +63,7 @@ import Testing
     #expect(other.execute("BEGIN; SELECT count(*) FROM kept") == 0)
     for _ in 0..<3 { _ = try opened(readsOnly ? .readOnly : .readWrite) }
     writer = nil
-    // Somebody reads what a new beginning of the write-ahead log would overwrite …
+    // A reader uses what a restart of the write-ahead log would overwrite …
     let truncate = "INSERT INTO kept VALUES (1); PRAGMA wal_checkpoint(TRUNCATE)"
     #expect(try sqlInOtherProcess(truncate, on: path).hasPrefix("(1, "))
     // … and has the file open.
@@ -72,7 +72,7 @@ import Testing
     #expect(try sqlInOtherProcess(truncate, on: path).hasPrefix("(0, "))
   }
 
-  @Test func `what cannot be closed yet is used again, and closed in the end`() throws {
+  @Test func `a descriptor that cannot be closed yet is reused, and closed in the end`() throws {
     try opened().execute("PRAGMA journal_mode = WAL")
     var other: OtherSQLite? = try OtherSQLite(path: path)
     #expect(other?.execute("BEGIN; SELECT count(*) FROM run") == 0)
@@ -88,7 +88,7 @@ import Testing
     #expect(try descriptors() == 0)
   }
 
-  @Test func `what another process has locked is closed at once`() throws {
+  @Test func `a file that another process has locked is closed immediately`() throws {
     let script = """
       import os, sqlite3, sys, time
       connection = sqlite3.connect(sys.argv[1], isolation_level=None)
@@ -107,12 +107,12 @@ import Testing
     #expect(try descriptors() == 0)
   }
 
-  @Test func `connections of ours share a file as ever`() throws {
+  @Test func `our connections share a file as usual`() throws {
     let (one, two) = (try opened(), try opened())
     try one.execute("PRAGMA journal_mode = WAL; CREATE TABLE kept (a); BEGIN IMMEDIATE")
     #expect(throws: SQLiteError.self) { try two.execute("BEGIN IMMEDIATE") }
     try one.execute("INSERT INTO kept VALUES (1); COMMIT")
-    // What one of them has locked, another gives back.
+    // The lock of one connection is released by another one.
     let three = try opened(.readOnly)
     try three.execute("BEGIN")
     #expect(try three.integer("SELECT count(*) FROM kept") == 1)
@@ -131,7 +131,7 @@ import Testing
     let writer = try opened()
     try writer.execute("BEGIN IMMEDIATE; INSERT INTO kept VALUES (1)")
     #expect(try sqlInOtherProcess("BEGIN IMMEDIATE", on: path) == "locked")
-    // As long as somebody reads, it cannot commit; nor can others.
+    // While a reader is active, it cannot commit; nor can others.
     #expect(throws: SQLiteError.self) { try writer.execute("COMMIT") }
     reader = nil
     try writer.execute("COMMIT")
@@ -182,7 +182,7 @@ import Testing
   }
 }
 
-/// What went wrong on several threads, and how many of them have come to their end.
+/// The errors of several threads, and the number of threads that have ended.
 private final class Problems: @unchecked Sendable {
   private let condition = NSCondition()
   private var problems: [String] = []

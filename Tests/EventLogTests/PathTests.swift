@@ -25,7 +25,7 @@ import Testing
     #expect(UntrustedName.isRunID("01942f00-0000-7000-8000-00000000000f"))
   }
 
-  @Test func `a folder is listed with all names in it, or says why not`() throws {
+  @Test func `a folder is listed with all names in it, or an error says why not`() throws {
     let folder = try TemporaryFolder()
     for name in ["b", ".hidden", "\u{e9} x", String(repeating: "n", count: 255)] {
       try Files.write([], to: folder(name))

@@ -4,13 +4,13 @@ import Testing
 @testable import EventLog
 @testable import TaskLogPlugin
 
-/// Going on where another cursor has come to.
+/// Resuming where another cursor has stopped.
 @Suite struct PlaceTests {
   private let folder: TemporaryFolder
 
   init() throws { folder = try TemporaryFolder() }
 
-  /// A log of events of a scheduler (source 0) and workers, and the way to make it longer.
+  /// A log of events of a scheduler (source 0) and workers, which can be extended.
   private final class GrowingLog {
     let log: LogUnderTest
     private var sources: [Int64: Int64] = [:]
@@ -32,7 +32,7 @@ import Testing
     }
   }
 
-  /// All that a cursor gives out, and the places that it comes by.
+  /// All events that a cursor emits, and the resume points that it passes.
   private func run(
     _ reader: LogReader, pages: Int, from place: ResumePoint? = nil
   ) throws -> (order: [Int64], places: [(place: ResumePoint, given: Int)]) {
@@ -48,7 +48,7 @@ import Testing
     return (order, places)
   }
 
-  @Test func `from any place a cursor goes on as the first one did`() throws {
+  @Test func `from any resume point a cursor continues as the first one did`() throws {
     var random = Randomness.generator(331)
     var count = 0
     var held = 0
@@ -76,7 +76,7 @@ import Testing
     #expect(count > 50 && held > 10)
   }
 
-  @Test func `in a log that has grown a place that still holds gives the same as the whole`()
+  @Test func `in a log that has grown a valid resume point continues like the whole`()
     throws
   {
     var random = Randomness.generator(332)
@@ -109,7 +109,7 @@ import Testing
     #expect(held > 20 && broken > 0)
   }
 
-  @Test func `what comes late and is the cause of something breaks the places behind that`() throws
+  @Test func `a late event that is a cause invalidates the resume points after its effect`() throws
   {
     let path = folder("late.db")
     let log = try LogUnderTest(path)

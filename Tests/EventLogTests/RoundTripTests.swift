@@ -13,7 +13,7 @@ import Testing
     path = folder("log.db")
   }
 
-  @Test func `events come back as they were written, in both orders of reading`() throws {
+  @Test func `events are read as they were written, in both orders of reading`() throws {
     var random = Randomness.generator(101)
     let log = try LogUnderTest(path)
     let sources = [log.scheduler, try log.addWorker(1), try log.addWorker(2, name: "b")]
@@ -44,7 +44,7 @@ import Testing
     }
   }
 
-  @Test func `sources and runs come back as they were written`() throws {
+  @Test func `sources and runs are read as they were written`() throws {
     let log = try LogUnderTest(path, id: "0198-ab")
     _ = try log.addWorker(1, name: .tuple(["a", 1]))
     try log.close(at: 77)
@@ -60,7 +60,7 @@ import Testing
       ])
   }
 
-  @Test func `an event without anything comes back without anything`() throws {
+  @Test func `an empty event is read as an empty event`() throws {
     let log = try LogUnderTest(path)
     try log.append([Event(.start, time: 0), Event(.other(""), time: .min, stimulusID: "")])
     let read = try LogReader(path: path).all().map(\.event)
@@ -106,7 +106,7 @@ import Testing
     #expect(try LogReader(path: path).all().allSatisfy { $0.event.args == args })
   }
 
-  @Test func `args with bytes can be looked at after their reader is gone, from many threads`()
+  @Test func `args with bytes can be read after their reader is closed, from many threads`()
     async throws
   {
     let log = try LogUnderTest(path)
@@ -121,7 +121,7 @@ import Testing
     }
   }
 
-  @Test func `a blob that is not there leaves an opaque value`() throws {
+  @Test func `a missing blob is read as an opaque value`() throws {
     let log = try LogUnderTest(path)
     let long = Value.bytes([UInt8](repeating: 1, count: 300))
     try log.append([Event(.logEvent, time: 0, args: Args(positional: [long], named: []))])

@@ -28,7 +28,7 @@ import Testing
       #expect(try reader.runs().map(\.end) == [.closed, .died, .died, .running])
       #expect(try reader.runs().map(\.ended) == [44, 30, 5, nil])
 
-      // The next recorder writes it down; nothing else changes.
+      // The next recorder records it; nothing else changes.
       let writer = try LogWriter(path: path)
       let dead = try writer.openRuns().filter { !RecorderLock.isHeld(log: path, run: $0.id) }
       try writer.transaction { for run in dead { try writer.endAsDied(run: run.number) } }
@@ -42,7 +42,7 @@ import Testing
     #expect(try LogReader(path: path).latest().end == .died)
   }
 
-  @Test func `a lock is held as long as its owner lives, and leaves nothing behind`() throws {
+  @Test func `a lock is held as long as its owner lives, and no file remains`() throws {
     #expect(!RecorderLock.isHeld(log: path, run: "a"))
     var locks = [try RecorderLock(log: path, run: "a"), try RecorderLock(log: path, run: "b")]
     #expect(RecorderLock.isHeld(log: path, run: "a"))
@@ -56,7 +56,7 @@ import Testing
     #expect(folder.names.isEmpty)
   }
 
-  @Test func `a run id from a stranger's log leads nowhere else`() throws {
+  @Test func `a run id from a stranger's log cannot point elsewhere`() throws {
     let outside = folder("outside")
     let lock = try RecorderLock(log: outside, run: "a")
     let ids = ["../outside.spool/a", "..", ".", "", "/", "a/../../outside.spool/a", "\u{e9}"]
@@ -71,7 +71,7 @@ import Testing
     for id in ids { #expect(throws: LogError.self) { try RecorderLock(log: path, run: id) } }
   }
 
-  @Test func `a run is named by latest, all, its number or the beginning of its id`() throws {
+  @Test func `a run is selected by latest, all, its number or the beginning of its id`() throws {
     for id in ["0198-aa", "0198-ab", "0199-aa"] { _ = try LogUnderTest(path, id: id) }
     let reader = try LogReader(path: path)
     func found(_ selector: String) throws -> [String] {
@@ -96,7 +96,7 @@ import Testing
     }
   }
 
-  @Test func `a log without runs says so`() throws {
+  @Test func `a log without runs is reported`() throws {
     _ = try LogWriter(path: path)
     let reader = try LogReader(path: path)
     #expect(try reader.runs().isEmpty)

@@ -6,7 +6,8 @@ import Testing
 @testable import EventLog
 @testable import LogFormat
 
-/// The fast way into a log and the way by values are one: what a message means does not depend on it.
+/// The fast decoder and the one by values agree: the meaning of a message does not depend on the
+/// way.
 @Suite struct ScannedMessageTests {
   private static let run = RunHeader(
     id: "r", engine: "e", engineVersion: "1", recorderVersion: "1", mode: "full", started: 1)
@@ -59,7 +60,7 @@ import Testing
   ]
 
   @Test(arguments: unusual)
-  func `what others write means the same, or is refused the same`(_ text: String) throws {
+  func `messages of other programs mean the same, or are refused equally`(_ text: String) throws {
     let places = [
       "\"args\":\(text)", "\"args\":{\"x\":\(text)}", "\"snapshot\":\(text)", "\"key\":\(text)",
       "\"key\":{\"text\":\"t\",\"value\":\(text)}", "\"start\":\(text)", "\"stimulus\":\(text)",
@@ -80,7 +81,7 @@ import Testing
   }
 
   @Test
-  func `an event that a message has twice, under a source that it names twice, is recorded once`()
+  func `an event that a message contains twice, under a source named twice, is recorded once`()
     throws
   {
     let folder = try TemporaryFolder()
@@ -106,7 +107,7 @@ import Testing
   private struct Meant: Equatable {
     var source: Int
     var sourceSeq: Int64
-    /// As a log has it.
+    /// As stored in a log.
     var texts: [String]
   }
 
@@ -128,7 +129,7 @@ import Testing
     return message.events.map { meant($0.source, $0.sourceSeq, $0.event) }
   }
 
-  /// Nothing when the fast way leaves it to the other.
+  /// `nil` if the fast decoder leaves it to the other.
   private static func scanned(_ message: [UInt8]) throws -> [Meant]? {
     try message.withUnsafeBytes { bytes in
       guard let found = EventMessage(scanning: bytes), let scanned = found.scanned else {

@@ -6,8 +6,8 @@ import Testing
 @testable import LogMaintenance
 @testable import TaskLogPlugin
 
-/// What the tasks of a graph have in common is in a log once, and what shares an object still does
-/// after any way that an event can go.
+/// Values that the tasks of a graph share are stored once in a log, and values that share an object
+/// still do after every way that an event can take.
 @Suite struct SharedValueTests {
   private let folder: TemporaryFolder
 
@@ -40,7 +40,7 @@ import Testing
 
   private static let bytes = [UInt8](repeating: 7, count: 400)
 
-  /// What a plugin sees of it.
+  /// The event as a plugin sees it.
   private static let plain: Value = .dict([
     .init(.string("text"), text), .init(.string("small"), small),
     .init(.string("nested"), .list([text, .bytes(bytes)])),
@@ -57,14 +57,14 @@ import Testing
   }
 
   private func expectSmall(_ path: String, _ events: Int64) throws {
-    // The text, and what it is nested in.
+    // The text, and the value that it is nested in.
     #expect(try sql("SELECT count(*) FROM blob WHERE length(bytes) > 1000", on: path) == [[2]])
     let sizes = try sql("SELECT sum(length(args) + length(snapshot)) FROM event", on: path)
     guard case .integer(let size) = sizes[0][0] else { return #expect(Bool(false)) }
     #expect(size < events * 40_000)
   }
 
-  @Test func `a value that tasks share is in the log once`() throws {
+  @Test func `a value that tasks share is stored once`() throws {
     let path = folder("once.db")
     let log = try LogUnderTest(path)
     try log.append((1...20).map { Self.event($0) })
@@ -79,7 +79,7 @@ import Testing
     #expect(try LogCheck(path: path).run().findings.isEmpty)
   }
 
-  /// As a worker of Dask sends it: text that an earlier event of the batch has brought by its hash.
+  /// As a worker of Dask sends it: the hash of a text that an earlier event of the batch contained.
   private static func sent(_ time: Int64, _ text: Value, again: Bool) -> Event {
     let json = JSONWriter.text(text)
     let value =
@@ -95,7 +95,7 @@ import Testing
     let (path, next) = (folder("sent.db"), folder("next.db"))
     let log = try LogUnderTest(path)
     try log.append([Self.sent(1, Self.text, again: false), Self.sent(2, Self.text, again: true)])
-    // In a later transaction, and one that nobody has brought.
+    // In a later transaction, and a text that was never sent.
     try log.append([
       Self.sent(3, Self.text, again: true), Self.sent(4, .string("unknown"), again: true),
     ])
@@ -108,17 +108,17 @@ import Testing
     #expect(values[..<3].allSatisfy { $0 == Self.text })
     #expect(values[3] == .opaque("its text is not in this log"))
     #expect(try LogReader(path: next).all().map { $0.event.args["custom"] } == [Self.text])
-    // It is the log's own way to store it: of a scheduler the same is the same.
+    // The log stores its own form, which is the same for the same value.
     #expect(try sql("SELECT count(DISTINCT args) FROM event WHERE seq < 4", on: path) == [[1]])
     for path in [path, next] { #expect(try LogCheck(path: path).run().findings.isEmpty) }
-    // A process that has just started knows of none.
+    // A process that has just started knows no texts.
     let later = try LogUnderTest(path, started: 2_000)
     try later.append([Self.sent(6, Self.text, again: true)])
     try later.close()
     #expect(try LogReader(path: path).all().last?.event.args["custom"] == Self.text)
   }
 
-  @Test func `a text that is no JSON is no event`() throws {
+  @Test func `an event with a text that is not JSON is refused`() throws {
     let path = folder("wrong.db")
     let log = try LogUnderTest(path)
     let wrong = Self.shared(0, .tagged("$json", .string("\"a\", \"b\"")))
@@ -127,7 +127,7 @@ import Testing
     }
   }
 
-  @Test func `numbers belong to one event, and one without a value is no value`() throws {
+  @Test func `numbers belong to one event, and one without a value is invalid`() throws {
     let path = folder("numbers.db")
     let log = try LogUnderTest(path)
     try log.append([Self.event(1), Self.event(2, text: .string("other"))])
@@ -146,7 +146,7 @@ import Testing
     #expect(events[3].args["a"] == .tagged("$shared", .string("x")))
   }
 
-  @Test func `a merged log shares the same`() throws {
+  @Test func `a merged log shares the same values`() throws {
     let (first, path) = (folder("first.db"), folder("merged.db"))
     let log = try LogUnderTest(first)
     try log.append((1...5).map { Self.event($0) })
@@ -161,8 +161,8 @@ import Testing
         == sql("SELECT args, snapshot FROM event", on: first))
   }
 
-  @Test func `what comes from a queue shares the same`() throws {
-    // In a message every value stands where it is.
+  @Test func `events from a queue share the same values`() throws {
+    // In a message every value is written out.
     let event = Self.event(1)
     let json = "{\"args\":" + event.args.json + "}"
     #expect(!json.contains("$blob") && json.utf8.count > 1_000_000)
@@ -180,10 +180,10 @@ import Testing
     #expect(try sql("SELECT count(*) FROM blob WHERE length(bytes) > 1000", on: path) == [[2]])
   }
 
-  @Test func `pruning keeps what is shared as long as it is used`() throws {
+  @Test func `pruning keeps shared values as long as they are used`() throws {
     let path = folder("pruned.db")
     let log = try LogUnderTest(path)
-    // The other text first: what was interned last always stays.
+    // The other text first: the text that was interned last always stays.
     try log.append([
       Self.event(1, text: .string(String(repeating: "x", count: 1_999))), Self.event(2),
     ])

@@ -4,7 +4,7 @@ import Testing
 @testable import LogFormat
 @testable import TaskLogPlugin
 
-/// What goes into the spool comes out of it.
+/// Values in the spool are read as they were written.
 @Suite struct SpoolRecordTests {
   @Test func `an event is the same after MessagePack`() throws {
     var random = Randomness.generator(211)
@@ -53,7 +53,7 @@ import Testing
     if case .event(_, _, let event) = try SpoolRecord(bytes) { _ = try event.decoded() }
   }
 
-  @Test func `facts are the same MessagePack values as the dictionaries that plugins see`() throws {
+  @Test func `snapshots are the same MessagePack values as plugins' dictionaries`() throws {
     var random = Randomness.generator(213)
     var direct = MessagePackWriter()
     var byValue = MessagePackWriter()
@@ -100,7 +100,7 @@ import Testing
     }
   }
 
-  @Test func `a record that is cut off or changed is refused or read, and never traps`() throws {
+  @Test func `a truncated or changed record is refused or read, and never traps`() throws {
     var random = Randomness.generator(212)
     var writer = MessagePackWriter()
     for _ in 0..<Randomness.count / 10 {
@@ -116,8 +116,8 @@ import Testing
     }
   }
 
-  @Test func `hooks and states keep their places`() {
-    // These numbers lie in spools on disks: the lists only ever grow at their ends.
+  @Test func `hooks and states keep their numbers`() {
+    // These numbers are in spools on disks: the lists only ever grow at their ends.
     #expect(Hook.known.map(\.place) == Array(0..<24))
     #expect(State.known.map(\.knownIndex) == Array(0..<19))
     #expect(Hook.at(13) == .transition && Hook.at(23) == .heartbeat && State.at(4) == .processing)

@@ -8,7 +8,7 @@ import Testing
 @testable import LogMaintenance
 @testable import TaskLogPlugin
 
-/// Totals that are stored with a run equal what its events say, whatever has written the log.
+/// The stored totals of a run equal those of its events, whatever has written the log.
 @Suite struct StoredTotalsTests {
   private let folder: TemporaryFolder
   private var path: String { folder("log.db") }
@@ -23,7 +23,7 @@ import Testing
     "SELECT name, value FROM meta WHERE name NOT IN ('next_seq', 'intern_generation') ORDER BY name",
   ]
 
-  /// The stored totals of a log; they are what a rebuild makes of its events.
+  /// The stored totals of a log, which equal a rebuild from its events.
   @discardableResult
   private func totals(_ path: String? = nil) throws -> [[[SQLiteValue]]] {
     let path = path ?? self.path
@@ -80,7 +80,7 @@ import Testing
 
   private struct Refused: Error {}
 
-  /// Writes runs of the same keys, some transactions of which are rolled back, by several writers.
+  /// Writes runs of the same keys with several writers, and rolls some transactions back.
   private func write(_ seed: UInt64, to path: String, runs: Int = 3) throws {
     var random = SplitMix64(seed: seed)
     for _ in 0..<runs {
@@ -122,7 +122,7 @@ import Testing
   }
 
   @Test(arguments: 1...8)
-  func `whatever writers append and roll back, stored totals are those of the events`(
+  func `after appends and rollbacks, stored totals equal those of the events`(
     seed: UInt64
   ) throws {
     try write(seed, to: path)
@@ -155,7 +155,7 @@ import Testing
     #expect(try totals()[0] == [[1, 3, 2]])
   }
 
-  @Test func `a log that is put together has the totals of its events`() throws {
+  @Test func `a merged log has the totals of its events`() throws {
     try write(21, to: folder("one.db"))
     try write(22, to: folder("two.db"))
     let merge = try LogMerge(into: path)
@@ -166,7 +166,7 @@ import Testing
     #expect(try totals()[0].count == 6)
   }
 
-  @Test func `what is pruned is taken out of the totals, step by step`() throws {
+  @Test func `pruned events are subtracted from the totals, step by step`() throws {
     try write(31, to: path)
     let before = try totals()
     let pruning = try LogPruning(path: path)
@@ -181,13 +181,13 @@ import Testing
     #expect(after[2].count < before[2].count)
   }
 
-  @Test func `a salvaged log has the totals of what was saved`() throws {
+  @Test func `a salvaged log has the totals of the salvaged events`() throws {
     try write(41, to: path)
     _ = try LogSalvage.salvage(path, into: folder("saved.db"))
     #expect(try totals(folder("saved.db")) == totals())
   }
 
-  @Test func `a salvage says how many of the last events of which source are lost`() throws {
+  @Test func `a salvage reports how many of the last events of which source are lost`() throws {
     try write(42, to: path, runs: 1)
     try sql("DELETE FROM event WHERE source = 2 AND source_seq > 5", on: path)
     let lost = try sql(
@@ -212,14 +212,14 @@ import Testing
         + " \(try query("SELECT run, tasks, failed, labels FROM runs", path).rows)"
         + " \(try query("SELECT * FROM event_kinds", path).rows)"
     }
-    // As long as it is in the older format, everything is counted.
+    // While it is in the older format, everything is counted.
     let counted = try shown()
     try LogMigration.migrate(path)
     #expect(try totals()[0] == [[1, 9, 2]])
     #expect(try shown() == counted)
   }
 
-  @Test func `readers use stored totals, and count where there are none`() throws {
+  @Test func `readers use stored totals, and count if there are none`() throws {
     try write(51, to: path, runs: 1)
     let reader = try LogReader(path: path)
     let run = try reader.latest()
@@ -267,7 +267,7 @@ import Testing
     #expect(findings.contains { $0.kind == .wrongTotals }, "\(findings)")
   }
 
-  @Test func `labels are those of the start, and what was changed since`() throws {
+  @Test func `labels are those of the start, with later changes`() throws {
     let writer = try LogWriter(path: path)
     try writer.transaction {
       for labels in [["pipeline": "etl", "branch": "main", "old": "x"], [:]] as [[String: String]] {
@@ -301,8 +301,7 @@ import Testing
       ])
   }
 
-  @Test func `a view that a log lacks is there for its reader, and the log stays as it is`() throws
-  {
+  @Test func `a view missing in a log is available to its reader, the log is unchanged`() throws {
     try write(71, to: path, runs: 1)
     let wanted = try query("SELECT * FROM state_intervals", path).rows
     #expect(!wanted.isEmpty)

@@ -3,7 +3,7 @@ import Testing
 
 @testable import LogAnalysis
 
-/// Which tasks of a graph are of a client or in a span, on literals in the formats of both engines.
+/// Which tasks of a graph belong to a client or a span, on literals in the formats of both engines.
 @Suite struct SubmissionTests {
   private static func read(
     _ args: String, _ snapshot: String, clients: [String] = [], spans: [String] = []
@@ -20,7 +20,7 @@ import Testing
     Set(part.tasks.filter(\.isOfClient).map { String(decoding: $0.key, as: UTF8.self) })
   }
 
-  /// Each task with what its span is found to be.
+  /// Each task with the span that is found for it.
   private static func spans(_ part: SubmissionPart) -> [String] {
     part.tasks.map { task in
       let key = String(decoding: task.key, as: UTF8.self)
@@ -43,13 +43,13 @@ import Testing
     #expect(Self.ofClient(Self.read(args, snapshot, clients: ["alice"])).isEmpty)
   }
 
-  @Test func `our engine's graphs have the keys of the new tasks only`() {
+  @Test func `our engine's graphs contain only the keys of the new tasks`() {
     let args = #"{"client":"c","keys":["x"],"tasks":["x","y"]}"#
     let part = Self.read(args, #"{"graph":[{"key":"x","dependencies":["y"]}]}"#, clients: ["c"])
     #expect(Self.ofClient(part) == [#""x""#])
   }
 
-  @Test func `tasks that were there are of the clients that want them`() {
+  @Test func `existing tasks belong to the clients that want them`() {
     let snapshot = #"""
       {"attach":{"tasks":[{"key":"x","whoWants":["c"]},{"key":"y"},{"key":"z","whoWants":["d","c"]}]}}
       """#
@@ -58,7 +58,7 @@ import Testing
     #expect(part.clients == ["c", "d"])
   }
 
-  @Test func `an annotation is found whole, shared, or shared earlier in the event`() {
+  @Test func `an annotation is found complete, shared, or shared earlier in the event`() {
     let load = #"{"name":{"$tuple":["training","load"]},"ids":{"$tuple":["1","2"]}}"#
     let other = #"{"name":["other"],"ids":["3"]}"#
     let args = #"""
@@ -86,7 +86,7 @@ import Testing
   }
 
   @Test(arguments: ["", "{", "[]", #"{"graph":3}"#, #"{"graph":[3,{"key":}]}"#, "null"])
-  func `what is no graph has no tasks`(snapshot: String) {
+  func `a value that is not a graph has no tasks`(snapshot: String) {
     let part = Self.read(#"{"client":7,"tasks":3}"#, snapshot, clients: ["*"], spans: ["*"])
     #expect(Self.ofClient(part).isEmpty)
   }

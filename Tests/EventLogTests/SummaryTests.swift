@@ -6,10 +6,10 @@ import Testing
 @testable import LogFormat
 @testable import TaskLogPlugin
 
-/// A summary is what the views say, whatever order things come in.
+/// A summary equals the views, in whatever order events arrive.
 @Suite struct SummaryTests {
   @Test(arguments: 0..<20)
-  func `a summary of random events is what the views say`(round: Int) throws {
+  func `a summary of random events equals the views`(round: Int) throws {
     let folder = try TemporaryFolder()
     let path = folder("log.db")
     var random = Randomness.generator(UInt64(700 + round))
@@ -23,7 +23,7 @@ import Testing
     var events: [(source: Int64, event: Event)] = []
     for _ in 0..<400 {
       let worker = "tcp://w:\(1 + random.below(4))"
-      // A task in many places at once, clocks that go back, args that are no args of an outcome.
+      // A task in many places at once, clocks that go back, args that are not those of an outcome.
       var event = Event.transition(
         random.pick(keys), .released, .waiting, time: Int64(random.below(10_000)) * 1_000_000,
         worker: random.once(in: 2) ? worker : nil)
@@ -102,7 +102,7 @@ import Testing
     "{\"startstops\":[{\"action\":\"compute\"",
     "{\"a\":[[[[\"nbytes\"]]],\"nbytes\":7}", "{\"nbytes\":99999999999999999999}",
   ])
-  func `args that are no outcome do no harm`(text: String) {
+  func `args that are not an outcome do no harm`(text: String) {
     var bytes = Array(text.utf8) + [0]
     bytes.withUnsafeMutableBufferPointer {
       let scan = OutcomeScan(UnsafeBufferPointer(rebasing: $0.dropLast()))

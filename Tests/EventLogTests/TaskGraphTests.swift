@@ -6,7 +6,7 @@ import Testing
 @testable import LogFormat
 @testable import TaskLogPlugin
 
-/// The graph of a run, from each kind of event that has a part of it.
+/// The graph of a run, from each kind of event that contains a part of it.
 @Suite struct TaskGraphTests {
   private let folder: TemporaryFolder
   private let log: LogUnderTest
@@ -70,7 +70,7 @@ import Testing
   }
 
   @Test(arguments: Kind.allCases)
-  func `a dependency is known to all, however it came to the scheduler`(kind: Kind) throws {
+  func `all analyses know a dependency, however it reached the scheduler`(kind: Kind) throws {
     try log.append([kind.event] + Self.work)
     try log.close()
     let reader = try LogReader(path: log.path)
@@ -101,8 +101,7 @@ import Testing
       try query("SELECT cause_key FROM failures WHERE key = 'b'", log.path).rows == [["a"]])
   }
 
-  @Test func `what a worker had when a recorder was attached is no graph of the scheduler`() throws
-  {
+  @Test func `a worker's tasks at the attach of a recorder are not in the graph`() throws {
     let worker = try log.addWorker(1)
     try log.append([(worker, Kind.attached.event)] + Self.work.map { (log.scheduler, $0) })
     try log.close()

@@ -14,7 +14,7 @@ import Testing
     try log.append([.transition("x", .released, .waiting, stimulus: "s", time: 5)])
   }
 
-  /// The columns of the views are what people build on: names and order only ever grow.
+  /// The columns of the views are a public interface: names and order only ever grow.
   @Test(arguments: [
     (
       "events",
@@ -111,7 +111,7 @@ import Testing
     "EXPLAIN INSERT INTO text (text) VALUES ('x')", "ALTER TABLE event ADD COLUMN x",
     "WITH a AS (SELECT 1) DELETE FROM event", "REPLACE INTO text (text) VALUES ('x')",
   ])
-  func `what could change anything is refused`(text: String) throws {
+  func `SQL that could change anything is refused`(text: String) throws {
     let before = try Files.read(path)
     let error = #expect(throws: UserSQLError.self) { try query(text, path) }
     guard case .writes? = error else {
@@ -126,7 +126,7 @@ import Testing
     "SELECT 1; DROP TABLE event", "SELECT 1; nonsense", "SELECT nothing", "nonsense",
     "SELECT * FROM nowhere",
   ])
-  func `what is no one statement is wrong`(text: String) throws {
+  func `SQL that is not exactly one statement is an error`(text: String) throws {
     let error = #expect(throws: UserSQLError.self) { try query(text, path) }
     guard case .wrong? = error else {
       Issue.record("\(text): \(String(describing: error))")
@@ -143,11 +143,11 @@ import Testing
     "SELECT 1 ; ; /* done */", "-- first\nSELECT 1", "VALUES (1)",
     "SELECT value FROM json_each('[1]')",
   ])
-  func `what only reads is allowed`(text: String) throws {
+  func `SQL that only reads is allowed`(text: String) throws {
     #expect(try !query(text, path).rows.isEmpty)
   }
 
-  @Test func `values come as SQLite holds them`() throws {
+  @Test func `values are returned as SQLite stores them`() throws {
     #expect(
       try query("SELECT NULL AS a, 1, 1.5, 'x', x'00ff', 1 AS a", path).rows
         == [[nil, 1, 1.5, "x", .blob([0, 255]), 1]])

@@ -6,15 +6,15 @@ import Testing
 @testable import LogFormat
 @testable import TaskLogPlugin
 
-/// The scans behind the verbs say what the views say, whatever order things come in.
+/// The scans of the verbs equal the views, in whatever order events arrive.
 @Suite struct VerbScanTests {
   private static let keys: [Key] = [
     "inc-1", "inc-2", "sum", Key("x", 1), Key("x", "a\"b\\c\u{e9}"), "with space", Key(.int(7))!,
     "7", "nul\0", "nul",
   ]
 
-  /// Runs with graphs of both engines, tasks that fail on their own and with others, causes that
-  /// point nowhere, spans of several kinds, clocks that go back and that are set, workers that come
+  /// Runs with graphs of both engines, tasks that fail on their own and with others, causes that do
+  /// not exist, spans of several kinds, clocks that go back and that are changed, workers that come
   /// back at the address of others, and tasks that are stolen.
   private static func log(_ path: String, _ random: inout SplitMix64, events: Int) throws {
     for run in 0..<2 {
@@ -73,7 +73,7 @@ import Testing
     guard random.once(in: 2) else {
       return Event(.updateGraph, time: 1, snapshot: .graph(tasks))
     }
-    // As Dask's recorder puts it: the keys are in the args.
+    // As Dask's recorder records it: the keys are in the args.
     let names = tasks.map(\.key.value)
     let described = tasks.map { task in
       Value.object(
@@ -144,7 +144,7 @@ import Testing
     return event
   }
 
-  /// What a recorder puts beside a failure.
+  /// What a recorder adds to a failure.
   private static func snapshot(_ random: inout SplitMix64) -> Snapshot {
     var task: [Value.Entry] = []
     if random.once(in: 3) {
@@ -157,7 +157,7 @@ import Testing
     return task.isEmpty ? .none : .other(.object(["task": .dict(task)]))
   }
 
-  /// What scans say of all runs, and the SQL over the views that says the same.
+  /// The results of scans of all runs, and the SQL over the views that returns the same.
   private static func compare(_ path: String, _ note: String) throws {
     let reader = try LogReader(path: path)
     let runs = try reader.runs()
@@ -331,7 +331,7 @@ import Testing
   }
 
   @Test(arguments: 0..<20)
-  func `scans of random events say what the views say`(round: Int) throws {
+  func `scans of random events equal the views`(round: Int) throws {
     let folder = try TemporaryFolder()
     var random = Randomness.generator(UInt64(740 + round))
     try Self.log(folder("log.db"), &random, events: 10 + random.below(300))
@@ -343,11 +343,11 @@ import Testing
     try Self.compare(folder("log.db"), "seed \(Randomness.seed)")
   }
 
-  @Test func `a log that several threads read is summed up as one thread does`() throws {
+  @Test func `a log that several threads read is summed up as by one thread`() throws {
     let folder = try TemporaryFolder()
     let path = folder("log.db")
     var random = Randomness.generator(770)
-    // More than four parts, which is where threads begin.
+    // More than four parts, from which on threads are used.
     var parts = 5 * Int(ParallelScan<SummaryPart>.usualSize)
     let log = try LogUnderTest(path)
     let worker = try log.addWorker(1)
@@ -394,7 +394,7 @@ import Testing
   }
 
   @Test(arguments: [0, 1, 3], [1, 7, 1000])
-  func `parts come in their order, whoever reads them`(threads: Int, size: Int) throws {
+  func `parts are consumed in order by any thread`(threads: Int, size: Int) throws {
     let folder = try TemporaryFolder()
     let reader = try Self.numbered(folder("log.db"), events: 200)
     var numbers: [Int64] = []
@@ -447,7 +447,7 @@ import Testing
     }
   }
 
-  @Test func `rows out of their range are a damaged log`() throws {
+  @Test func `rows outside their range are a damaged log`() throws {
     let folder = try TemporaryFolder()
     let reader = try Self.numbered(folder("log.db"), events: 20)
     let path = reader.path

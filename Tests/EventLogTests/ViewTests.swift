@@ -4,7 +4,7 @@ import Testing
 @testable import LogFormat
 @testable import TaskLogPlugin
 
-/// What the views say of a small log.
+/// The content of the views for a small log.
 @Suite struct ViewTests {
   private let folder: TemporaryFolder
   private let log: LogUnderTest
@@ -31,7 +31,7 @@ import Testing
     StartStop(action: action, start: start, stop: stop).value
   }
 
-  @Test func `tasks tell the last state and what came of the last run`() throws {
+  @Test func `tasks have the last state and the outcome of the last run`() throws {
     let failed: [Args.Argument] = [
       .init("worker", "w1"), .init("exception_text", "boom"), .init("traceback_text", "line"),
     ]
@@ -64,7 +64,7 @@ import Testing
       ])
   }
 
-  @Test func `tasks of different runs and keys of the same text are told apart`() throws {
+  @Test func `tasks of different runs and keys of the same text are distinguished`() throws {
     try log.append([
       .transition("1", .released, .waiting), .transition(Key(.int(1))!, .released, .forgotten),
     ])
@@ -160,7 +160,7 @@ import Testing
     #expect(totals.missing == 5)
   }
 
-  @Test func `events tell whom they are about`() throws {
+  @Test func `events name their task and worker`() throws {
     let worker = try log.addWorker(1)
     try log.append([
       (

@@ -5,7 +5,7 @@ import Testing
 @testable import LogFormat
 @testable import TaskLogPlugin
 
-/// Workers are told apart by their lives, not by their addresses.
+/// Workers are distinguished by their lives, not by their addresses.
 @Suite struct WorkerLifeTests {
   let folder: TemporaryFolder
   let log: LogUnderTest
@@ -32,7 +32,7 @@ import Testing
     Event(.removeWorker, time: time, worker: address)
   }
 
-  /// A task from when it was given to the worker to its result, with a span of work.
+  /// A task from its assignment to the worker to its result, with a span of work.
   private func task(_ key: Key, from start: Int64, to end: Int64) -> [Event] {
     [
       .transition(key, .waiting, .processing, time: start, worker: address),
@@ -72,7 +72,7 @@ import Testing
     try log.close(at: 40 * second)
   }
 
-  @Test func `workers at one address one after the other are rows of their own`() throws {
+  @Test func `successive workers at one address have separate rows`() throws {
     try threeLives()
     #expect(
       try rows(
@@ -97,7 +97,7 @@ import Testing
     "slowest", "task_durations", "tasks", "transitions", "events", "state_intervals", "stays",
     "stories",
   ])
-  func `views say which worker at an address is meant`(view: String) throws {
+  func `views tell which worker at an address is meant`(view: String) throws {
     try threeLives()
     let wanted = try rows(
       "SELECT DISTINCT key, substr(key, 6, 1) + 1 FROM \(view) WHERE key IS NOT NULL ORDER BY key")
@@ -107,7 +107,7 @@ import Testing
         "SELECT DISTINCT key, life FROM \(view) WHERE key IS NOT NULL ORDER BY key") == wanted)
   }
 
-  @Test func `what a view says of a worker joins with what workers say of it`() throws {
+  @Test func `a view's reference to a worker joins with the view of workers`() throws {
     try threeLives()
     #expect(
       try rows(
@@ -123,14 +123,14 @@ import Testing
     #expect(try rows("SELECT life, joined_ns, left_ns FROM workers") == [[1, 1, nil]])
   }
 
-  @Test func `without ids a worker that comes after one has left is another one`() throws {
+  @Test func `without ids a worker that joins after one has left is another one`() throws {
     try log.append([joins(nil, at: 1), joins(nil, at: 2), leaves(at: 3), joins(nil, at: 4)])
     try log.close()
     #expect(
       try rows("SELECT life, joined_ns, left_ns FROM workers") == [[1, 1, 3], [2, 4, nil]])
   }
 
-  @Test func `workers that were there when a recorder was attached are known`() throws {
+  @Test func `workers that existed when a recorder was attached are known`() throws {
     let worker = Value.object([
       "address": .string(address), "serverID": "Worker-1", "nthreads": 4, "name": "gpu0",
     ])
@@ -150,7 +150,7 @@ import Testing
         ])
   }
 
-  @Test func `what workers sent late is theirs`() throws {
+  @Test func `late events of a worker are assigned to it`() throws {
     try log.append([joins("Worker-1", at: 1)])
     let first = try log.addWorker(1, address: address)
     try log.append([leaves(at: 2), joins("Worker-2", at: 3)])
@@ -159,7 +159,7 @@ import Testing
     #expect(try rows("SELECT life FROM transitions") == [[1]])
   }
 
-  @Test func `tables that were emptied come out the same when they are made again`() throws {
+  @Test func `emptied tables are rebuilt with the same content`() throws {
     try threeLives()
     let tables = ["worker_life", "clock_offset", "task_move"]
     let before = try tables.map { try sql("SELECT * FROM \($0)", on: log.path) }
@@ -169,9 +169,9 @@ import Testing
     #expect(try tables.map { try sql("SELECT * FROM \($0)", on: log.path) } == before)
   }
 
-  // MARK: - What is unfinished
+  // MARK: - Unfinished tasks
 
-  @Test func `what a worker had that has left is not unfinished`() throws {
+  @Test func `tasks of a worker that has left are not unfinished`() throws {
     let worker = try log.addWorker(1, address: address)
     try log.append([joins("Worker-1", at: 1)])
     try log.append([.transition("a", .waiting, .processing, time: 2, worker: address)])
@@ -191,13 +191,13 @@ import Testing
     #expect(try open() == ["scheduler waiting"])
     let before = try reader.whereabouts(in: reader.latest(), at: .seq(3))
     #expect(try before.counts().map(\.count) == [1, 1])
-    // What it sends late changes nothing.
+    // Its late events change nothing.
     try log.append([.transition("a", .executing, .memory, time: 5)], source: worker)
     #expect(try open() == ["scheduler waiting"])
     try log.close()
   }
 
-  @Test func `what a worker had that has closed is not unfinished`() throws {
+  @Test func `tasks of a worker that has closed are not unfinished`() throws {
     let worker = try log.addWorker(1)
     try log.append(
       [.transition("a", .ready, .executing, time: 3), Event(.teardown, time: 4)], source: worker)
@@ -206,7 +206,7 @@ import Testing
   }
 
   @Test(arguments: [true, false])
-  func `a task that was stolen is at the worker that has stolen it`(isDask: Bool) throws {
+  func `a stolen task is at the worker that has stolen it`(isDask: Bool) throws {
     let confirmed: Event =
       isDask
       ? Event(
@@ -222,7 +222,7 @@ import Testing
         args: Args(named: [.init("op", "move-task")]))
     try log.append([
       .transition("a", .waiting, .processing, time: 2, worker: "tcp://w:1"),
-      // Asking alone moves nothing.
+      // A request alone moves nothing.
       Event(
         .logEvent, time: 3,
         args: Args(named: [

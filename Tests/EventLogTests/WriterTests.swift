@@ -50,7 +50,7 @@ import Testing
       ])
   }
 
-  @Test func `a transaction that fails leaves nothing, and what follows reads back right`() throws {
+  @Test func `a failing transaction stores nothing, and later events read back right`() throws {
     let log = try LogUnderTest(path)
     #expect(throws: Abort.self) {
       try log.writer.transaction {
@@ -73,7 +73,7 @@ import Testing
       #expect(try sql("SELECT count(*) FROM \(table)", on: path) == [[0]], "\(table)")
     }
     #expect(try sql("SELECT count(*) FROM run", on: path) == [[1]])
-    // Another order of first use: numbers that were remembered would now be wrong.
+    // Another order of first use: cached numbers would now be wrong.
     let events = [
       Event(.other("gone"), time: 1, key: "new", start: .other("lost"), finish: .waiting),
       Event(.transition, time: 2, key: "gone-5", stimulusID: "new", worker: "gone"),
@@ -119,7 +119,7 @@ import Testing
     #expect(read.map(\.sourceSeq) == events.indices.map { Int64($0 + 1) })
   }
 
-  @Test func `a number is never given out twice, even after the newest rows are deleted`() throws {
+  @Test func `a number is never reused, even after the newest rows are deleted`() throws {
     let log = try LogUnderTest(path)
     try log.append((0..<5).map { Event(.start, time: $0) })
     try sql("DELETE FROM event WHERE seq > 2", on: path)
@@ -127,7 +127,7 @@ import Testing
     #expect(try sql("SELECT seq FROM event", on: path) == [[1], [2], [6]])
   }
 
-  @Test func `a wrong count of numbers in the file does not stop the writer`() throws {
+  @Test func `a wrong number counter in the file does not stop the writer`() throws {
     let log = try LogUnderTest(path)
     try log.append((0..<5).map { Event(.start, time: $0) })
     try sql("UPDATE meta SET value = 2 WHERE name = 'next_seq'", on: path)
@@ -135,7 +135,7 @@ import Testing
     #expect(try sql("SELECT max(seq) FROM event", on: path) == [[6]])
   }
 
-  @Test func `numbers that have run out are an error, no trap`() throws {
+  @Test func `running out of numbers is an error, not a trap`() throws {
     let log = try LogUnderTest(path)
     try sql("UPDATE meta SET value = \(Int64.max) WHERE name = 'next_seq'", on: path)
     #expect(throws: LogError.self) { try log.append([Event(.close, time: 9)]) }
@@ -154,7 +154,7 @@ import Testing
     #expect(try LogReader(path: path).all().map(\.event) == [event])
   }
 
-  @Test func `a writer may go on with a source that another has put in`() throws {
+  @Test func `a writer may continue a source that another has added`() throws {
     let log = try LogUnderTest(path)
     try log.append([Event(.start, time: 1)])
     let other = try LogWriter(path: path)
@@ -169,7 +169,7 @@ import Testing
     }
   }
 
-  @Test func `an event that is there already is refused`() throws {
+  @Test func `an event that exists already is refused`() throws {
     let log = try LogUnderTest(path)
     try log.append([Event(.start, time: 1)])
     #expect(throws: SQLiteError.self) {
@@ -181,7 +181,7 @@ import Testing
     #expect(try LogReader(path: path).all().count == 2)
   }
 
-  @Test func `many recorders may begin on a new file at once`() async throws {
+  @Test func `many recorders may open a new file at once`() async throws {
     for round in 0..<5 {
       let path = folder("race-\(round).db")
       try await withThrowingTaskGroup(of: Void.self) { group in

@@ -4,7 +4,7 @@ import Recording
 import TaskLogPlugin
 
 //===----------------------------------------------------------------------===//
-// What can only be seen in a process of its own:
+// Measurements that require a separate process:
 //
 //     recording-probe allocations LOG   prints how many allocations 1,000 events without args make
 //                                       on the thread that records them
@@ -21,7 +21,7 @@ private func event(_ number: Int) -> Event {
 
 private func countAllocations(_ channel: any EventChannel) -> UInt64 {
   let events = (0..<1000).map(event)
-  // The first events make the room that the later ones use.
+  // The first events allocate the memory that the later ones use.
   for event in events { channel.record(event) }
   let before = probe_allocations()
   // Not a `for` loop, whose iterator allocates in a build without optimization.
@@ -39,7 +39,7 @@ private func recordBeforeAndAfterFork(_ channel: any EventChannel, _ recorder: R
   if child == 0 {
     for number in 0..<50 { channel.record(event(number)) }
     recorder.close()
-    // Without the cleaning up at the exit, which is the parent's.
+    // Without the cleanup at exit, which is the parent's.
     _exit(0)
   }
   for number in 100..<200 { channel.record(event(number)) }

@@ -1,6 +1,6 @@
 import TaskLogPlugin
 
-/// Looks a task up at each transition, so that the state is rebuilt.
+/// Looks up a task at each transition, so that the state is rebuilt.
 final class Looking: SchedulerPlugin {
   var erred = 0
   private var scheduler: Scheduler?

@@ -1,8 +1,8 @@
 import Glibc
 import TaskLogPlugin
 
-/// Writes down what can be looked up in a scheduler at each hook, under the names of `probe.py`: a
-/// line of JSON a hook, into the file `out`.
+/// Writes what can be looked up in a scheduler at each hook, under the names of `probe.py`: one
+/// line of JSON per hook, into the file `out`.
 final class SchedulerProbe: SchedulerPlugin {
   private var scheduler: Scheduler?
   private var file: UnsafeMutablePointer<FILE>?
@@ -53,7 +53,7 @@ final class SchedulerProbe: SchedulerPlugin {
     ])
   }
 
-  // MARK: - Looking
+  // MARK: - Lookups
 
   private func look(_ hook: String, _ key: Key? = nil) {
     guard let file, let state = scheduler?.state else { return }

@@ -1,8 +1,9 @@
 import Glibc
 import TaskLogPlugin
 
-/// Writes down what can be looked up in a worker at each transition, under the names of
-/// `probe.look_worker`: a line of JSON each, into a file named after the worker in the folder `out`.
+/// Writes what can be looked up in a worker at each transition, under the names of
+/// `probe.look_worker`: one line of JSON each, into a file named after the worker in the folder
+/// `out`.
 final class WorkerProbe: WorkerPlugin {
   private var folder = ""
   private var worker: Worker?

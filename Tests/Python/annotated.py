@@ -1,4 +1,4 @@
-"""Plugins that look at annotations and at the state of workers, live and in a replay."""
+"""Plugins that read annotations and the state of workers, live and in a replay."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from distributed.diagnostics.plugin import SchedulerPlugin
 
 
 def text(value: Any) -> str:
-    """What can be told of a value live as well as in a replay, where objects are stand-ins."""
+    """What is known of a value both live and in a replay, where objects are stand-ins."""
     shown = value.repr if type(value).__name__ == "PythonObject" else repr(value)
     return f"{len(shown) if len(shown) < 2000 else 'long'} {shown[:500]}"
 
 
 class Annotated(SchedulerPlugin):
-    """Compares annotations, which of them are the same object, and changes them."""
+    """Compares annotations, records which of them are the same object, and changes them."""
 
     def __init__(self) -> None:
         self.seen: list = []

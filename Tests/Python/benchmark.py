@@ -1,4 +1,4 @@
-"""What recording costs a Dask scheduler, measured on one cluster in one run.
+"""Measures the cost of recording for a Dask scheduler, on one cluster in one run.
 
     python Tests/Python/benchmark.py
 
@@ -6,10 +6,10 @@ One `dask scheduler` and two `dask worker`s run the same tasks round after round
 round another plugin is attached to the scheduler, in turns: none, one that does nothing, tasklog,
 the RabbitMQ plugin of Dask's documentation (its code, publishing to a local sink that reads all
 and answers nothing), and one that inserts a row into SQLite and commits. Prints the medians with
-the interval that holds the middle half of the rounds, in microseconds of CPU per transition at the
-scheduler: of the thread that runs the event loop, and of the whole process.
+the interquartile range of the rounds, in microseconds of CPU per transition at the scheduler:
+of the thread that runs the event loop, and of the whole process.
 
-The time of tasklog's hook alone, and the bytes of the log per task, are told at the end.
+The time of tasklog's hook alone, and the bytes of the log per task, are printed at the end.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class NoOp(SchedulerPlugin):
 
 
 class RabbitMQPlugin(SchedulerPlugin):
-    """As Dask's documentation has it, but for the port."""
+    """As in Dask's documentation, except for the port."""
 
     name = "benchmark"
 
@@ -68,7 +68,7 @@ class RabbitMQPlugin(SchedulerPlugin):
 
 
 def serve_sink(port: Any) -> None:
-    """A broker that agrees to everything and throws away what is published; in its own process."""
+    """A broker that accepts everything and discards what is published; in a separate process."""
     import socket
     import threading
 
@@ -124,7 +124,7 @@ class SQLitePlugin(SchedulerPlugin):
 
 
 async def attach(dask_scheduler: Any, variant: str, folder: str, port: int) -> None:
-    """Attaches one of the plugins, and lets go of the one before."""
+    """Attaches one of the plugins, and detaches the previous one."""
     from tasklog import Recorder
 
     s = dask_scheduler
@@ -238,8 +238,8 @@ def time_of_hook(rounds: int = 7) -> float:
 
 
 def bytes_per_task(client: Client, folder: str, tasks: int) -> None:
-    """The size of a log of nothing but a round, with and without what reached the workers; of
-    enough tasks that the pages of an empty log (180 kB) do not count."""
+    """The size of a log with only one round, with and without the tasks that reached the workers;
+    with enough tasks that the pages of an empty log (180 kB) do not count."""
 
     async def record(dask_scheduler: Any, path: str, stimuli: bool) -> None:
         from tasklog import Recorder
@@ -285,7 +285,7 @@ def main() -> None:
             with Client(cluster.address) as client:
                 client.wait_for_workers(2)
                 for number in range(arguments.rounds + 1):
-                    # Every other round the other way round.
+                    # Every other round in the reverse order.
                     for variant in variants if number % 2 else reversed(variants):
                         client.run_on_scheduler(
                             attach, variant=variant, folder=folder, port=port.value

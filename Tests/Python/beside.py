@@ -1,7 +1,7 @@
-"""What the recorder is compared with: plugins of their own, beside it, on scheduler and workers.
+"""Independent plugins on scheduler and workers, which the recorder is compared with.
 
-They keep what their hooks are called with, in a form of their own that tells apart what the log has
-to tell apart, and write each row out at once, so that a SIGKILL loses none.
+They keep what their hooks are called with, in a separate format that makes the same distinctions
+as the log, and write each row out at once, so that a SIGKILL loses none.
 
 A preload for `dask scheduler` and `dask worker`: rows go to files in ``BESIDE_FOLDER``.
 """
@@ -19,7 +19,7 @@ import probe
 
 
 def comparable(value: Any) -> Any:
-    """A value as what is equal only to the same value: 1, 1.0 and True differ, NaN is itself."""
+    """Converts a value so that only the same value is equal: 1, 1.0, True differ; NaN is itself."""
     kind = type(value)
     if value is None or kind in (bool, int, str):
         return (kind.__name__, value)
@@ -86,7 +86,7 @@ class Counter(SchedulerPlugin):
 
 
 class Beside(SchedulerPlugin):
-    """Keeps every hook with its args, and what can be looked up at that moment."""
+    """Keeps every hook with its args, and the state that can be looked up at that moment."""
 
     name = "beside"
 
@@ -162,7 +162,7 @@ class Stream(TaskStreamPlugin):
 
 
 class BesideWorker(WorkerPlugin):
-    """Keeps every transition of a worker, and the task as it is then."""
+    """Keeps every transition of a worker, and the task at that moment."""
 
     name = "beside-worker"
 
@@ -194,7 +194,7 @@ class BesideWorker(WorkerPlugin):
 
 
 class LookWorker(WorkerPlugin):
-    """Keeps what can be looked up in a worker's state at each of its transitions."""
+    """Keeps the state of a worker that can be looked up at each of its transitions."""
 
     name = "look-worker"
 
@@ -207,7 +207,7 @@ class LookWorker(WorkerPlugin):
 
 
 def attach(dask_scheduler: Any) -> None:
-    """Adds the plugins to a scheduler, behind the recorder."""
+    """Adds the plugins to a scheduler, after the recorder."""
     dask_scheduler.add_plugin(Beside(dask_scheduler))
     dask_scheduler.add_plugin(Stream(dask_scheduler))
 

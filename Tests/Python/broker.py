@@ -1,7 +1,7 @@
 """A RabbitMQ of the tests, as `Tests/TestSupport/Broker.swift` starts it.
 
-It is on loopback, with its own folders, ports, cookie and port mapper, and is ended by the pids of
-what was started.
+It is on loopback, with separate folders, ports, cookie and port mapper, and is ended by the pids
+of its processes.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class Broker:
     def end(self) -> None:
         with contextlib.suppress(OSError, ValueError):
             os.kill(int((self.folder / "pid").read_text()), signal.SIGKILL)
-        # What started it ends with it.
+        # Its child processes end with it.
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._server.wait(30)
         self._server.kill()

@@ -1,4 +1,4 @@
-"""Real clusters, recorded, with the plugins beside the recorder on scheduler and workers."""
+"""Real clusters, recorded, with the independent plugins on scheduler and workers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from distributed import SpecCluster
 from distributed.deploy.spec import ProcessInterface
 
 HERE = Path(__file__).resolve().parent
-#: Deadlines are so many times as long on a busy machine.
+#: The factor by which deadlines are longer on a busy machine.
 PATIENCE = float(os.environ.get("TASKLOG_TEST_PATIENCE") or 1)
 DEADLINE = 60.0 * PATIENCE
 # Environments that are layered on others have no program of this name.
@@ -29,7 +29,7 @@ DASK_WORKER = [sys.executable, "-m", "dask", "worker"]
 
 
 def wait_for(condition: Callable[[], Any], what: str, seconds: float = DEADLINE) -> Any:
-    """Waits until a condition holds, and gives what it answers."""
+    """Waits until a condition holds, and returns its value."""
     deadline = time.monotonic() + seconds
     while True:
         answer = condition()
@@ -40,7 +40,7 @@ def wait_for(condition: Callable[[], Any], what: str, seconds: float = DEADLINE)
 
 
 def our_tracebacks(text: str) -> list[str]:
-    """The tracebacks that lead through tasklog, in what a process has printed.
+    """The tracebacks through tasklog in the output of a process.
 
     Dask prints others if a connection closes at the wrong moment.
     """
@@ -50,7 +50,7 @@ def our_tracebacks(text: str) -> list[str]:
 
 @dataclass
 class Recording:
-    """A log and what was kept beside it."""
+    """A log and the records of the independent plugins."""
 
     folder: Path
     environment: dict[str, str] = field(default_factory=dict)
@@ -72,7 +72,7 @@ class Recording:
 
     @contextlib.contextmanager
     def applied(self) -> Iterator[None]:
-        """The environment, in this process; Dask's config has been read when it was imported."""
+        """The environment, in this process; Dask's config was read when it was imported."""
         import dask
 
         before = dict(os.environ)
@@ -117,7 +117,7 @@ class Process:
         return wait_for(found, f"'{pattern}' from {self.process.args}")
 
     def kill(self) -> None:
-        """SIGKILL, to it and what it has started."""
+        """Sends SIGKILL to it and its child processes."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait(DEADLINE)
@@ -218,7 +218,7 @@ class WorkerCommand(ProcessInterface):
 
 
 def scaling_cluster(recording: Recording) -> SpecCluster:
-    """`dask scheduler`, and as many `dask worker`s as it is told."""
+    """`dask scheduler`, and the requested number of `dask worker`s."""
     options = {"recording": recording}
     return SpecCluster(
         scheduler={"cls": SchedulerCommand, "options": options},

@@ -2,7 +2,7 @@
 
     python collecting.py FILE…
 
-A test that is looked up by its name must be there, and must be run.
+A test that is selected by its name must exist, and must be run.
 """
 
 from __future__ import annotations

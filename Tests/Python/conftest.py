@@ -1,4 +1,4 @@
-"""Recordings of real clusters; each is made once, and looked at by many tests."""
+"""Recordings of real clusters; each is made once, and used by many tests."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 
 @pytest.fixture(scope="session")
 def tasklog() -> Callable[..., str]:
-    """Runs the command line on a log, and gives what it prints."""
+    """Runs the command line on a log, and returns its output."""
     named = os.environ.get("TASKLOG_TEST_PROGRAM")
     candidates = [REPOSITORY / ".build" / kind / "tasklog" for kind in ("release", "debug")]
     program = Path(named) if named else next(path for path in candidates if path.exists())
@@ -131,7 +131,7 @@ def adaptive(new_recording: Callable) -> Recording:
 
 @pytest.fixture(scope="session")
 def adaptive_commands(new_recording: Callable) -> Recording:
-    """The same of `dask scheduler` and `dask worker`s that come and go."""
+    """The same with `dask scheduler` and `dask worker`s that join and leave."""
     recording = new_recording("adaptive-commands")
     with scaling_cluster(recording) as cluster:
         _scale(cluster, maximum=2)
@@ -203,7 +203,7 @@ def recording(request: pytest.FixtureRequest) -> Recording:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The tests of the older versions are begun first and looked at last."""
+    """Starts the tests of the older versions first, and checks them last."""
     first = "test_the_older_versions_are_tested_beside_this_one"
     last = "test_the_same_holds_for_an_older_version"
     items.sort(key=lambda item: (item.name != first) + item.name.startswith(last))

@@ -1,8 +1,8 @@
-"""The plugins inside Dask's own test files, each made a module of its own.
+"""The plugins inside Dask's own test files, each converted to a module.
 
-They stand in functions, and use what is around them there: the scheduler as ``s``, and lists that
-they fill. The text of the class stays as it is; what it uses is put before it, and after it a
-property that tells what it and these lists hold.
+They are defined in functions, and use variables of these: the scheduler as ``s``, and lists that
+they fill. The text of the class is unchanged; the names that it uses are defined before it, and
+after it a property that returns the content of the plugin and of these lists.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 
 KINDS = {"SchedulerPlugin": "scheduler", "WorkerPlugin": "worker"}
 
-#: Not run, as they would end or hold up the cluster that all of them live on.
+#: Not run, as they would end or block the cluster that all of them share.
 LEFT_OUT = {
     "Dummy2": "raises in start: its scheduler never comes up",
     "BlockClose": "never lets its worker close",
@@ -65,12 +65,12 @@ class Found:
     path: Path
     name: str
     kind: str
-    #: What it has to be made with, beside a scheduler.
+    #: The arguments of its initializer in addition to a scheduler.
     arguments: list[str]
 
 
 def write(source: Path, to: Path) -> list[Found]:
-    """Makes a module of each plugin that has a hook of its own.
+    """Makes a module of each plugin that defines a hook.
 
     source:
         A checkout of `distributed`.
@@ -117,7 +117,7 @@ def _module(imports: list, scope: list, node: ast.ClassDef) -> str:
         text = ast.unparse(statement)
         if "__future__" not in text:
             lines.append(f"try:\n    {text}\nexcept ImportError:\n    pass")
-    # What is around it there is global here.
+    # Local variables around it are global here.
     text = ast.unparse(node).replace("nonlocal ", "global ")
     lines += [*around.values(), text]
     after = AFTER.replace("AROUND", repr(sorted(around))).replace("PLUGIN", node.name)

@@ -1,6 +1,5 @@
-"""The plugins of Dask's documentation, letter by letter, and what makes them.
-
-The `ErrorLogger` is that of the years when a worker had `exceptions`.
+"""The plugins of Dask's documentation, letter by letter, and code that creates them.
+| The `ErrorLogger` is from the time when a worker had `exceptions`.
 """
 # ruff: noqa
 
@@ -39,7 +38,7 @@ def error_logger():
 
 
 class Tracebacks(WorkerPlugin):
-    """What was looked up beside the exceptions; and exceptions as they are kept by plugins."""
+    """Lookups in addition to the exceptions; and exceptions as plugins keep them."""
 
     def setup(self, worker):
         self.worker = worker

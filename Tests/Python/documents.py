@@ -18,6 +18,6 @@ def table(text: str, first: str) -> list[list[str]]:
 
 
 def code(cell: str) -> str | None:
-    """What a cell says in code; nothing but that is in it."""
+    """The code in a cell, which must contain nothing else."""
     found = re.fullmatch(r"`([^`]+)`", cell)
     return found and found[1]

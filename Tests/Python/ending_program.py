@@ -2,7 +2,7 @@
 
     python ending_program.py KIND WAY
 
-It prints ``ready to end`` when it has worked, and then ends, or works on until it is ended.
+It prints ``ready to end`` when it has worked, and then ends, or continues until it is ended.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def cluster_of(kind: str, **options: Any) -> LocalCluster:
 def client_of(kind: str) -> Client:
     if kind == "commands":
         client = Client(os.environ["SCHEDULER"], timeout=60)
-        # One that is still beginning when its scheduler goes looks for it for long.
+        # A worker that is still starting when its scheduler ends searches for it for long.
         client.wait_for_workers(2)
         return client
     # As most scripts do it: the cluster is the client's.
@@ -56,14 +56,14 @@ def client_of(kind: str) -> Client:
 
 
 def settle(client: Client) -> None:
-    """Waits until the scheduler has let go of everything."""
+    """Waits until the scheduler has released everything."""
 
     def tasks(dask_scheduler: Any) -> int:
         return len(dask_scheduler.tasks)
 
     while client.run_on_scheduler(tasks):
         time.sleep(0.02)
-    # A worker lets go of a task after the scheduler did.
+    # A worker releases a task after the scheduler did.
     while any(client.run(lambda dask_worker: len(dask_worker.state.tasks)).values()):
         time.sleep(0.02)
 
@@ -72,7 +72,7 @@ def settle(client: Client) -> None:
 
 
 def script_end(kind: str) -> None:
-    global client, futures  # As in a script: it is there until the interpreter goes.
+    global client, futures  # As in a script: it exists until the interpreter exits.
     client = client_of(kind)
     some_work(client)
     ready()
@@ -110,7 +110,7 @@ def wait_for_a_signal(kind: str) -> None:
 
 
 def wait_to_close(kind: str) -> None:
-    """Works until it is told to close, or its cluster has gone."""
+    """Works until it is requested to close, or its cluster has ended."""
     global client, futures
     client = client_of(kind)
     some_work(client)
@@ -151,7 +151,7 @@ def last_of_several(kind: str) -> None:
 
 def idle_timeout(kind: str) -> None:
     async def be_impatient(dask_scheduler: Any) -> None:
-        # Not before there was something to do, however slow this machine is.
+        # Not before there was work, however slow this machine is.
         dask_scheduler.idle_timeout = 0.2
         PeriodicCallback(dask_scheduler.check_idle, 50).start()
 

@@ -1,4 +1,4 @@
-"""Ways in which a recorded cluster ends, of which there is a table in ``test_endings.py``."""
+"""Ways in which a recorded cluster ends; ``test_endings.py`` has a table of them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ KINDS = ("processes", "threads", "commands")
 
 
 class Program(Process):
-    """A process in a group of its own, that is told things by its standard input."""
+    """A process in a separate process group that is controlled through its standard input."""
 
     def __init__(self, arguments: list[str], environment: dict[str, str], folder: Path) -> None:
         self.output = folder / f"output-{len(list(folder.glob('output-*')))}"
@@ -38,7 +38,7 @@ class Program(Process):
             )
 
     def signal(self, number: int) -> None:
-        """As a terminal does it: to it and what it has started."""
+        """Sends a signal like a terminal: to it and its child processes."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, number)
 
@@ -49,7 +49,7 @@ class Program(Process):
 
     @property
     def is_gone(self) -> bool:
-        """Whether it has ended, and all that it has started."""
+        """Whether it and all of its child processes have ended."""
         if self.process.poll() is None:
             return False
         try:
@@ -70,7 +70,7 @@ class Ending:
             "TASKLOG_WORKER_SPOOL": str(self.spool),
             "WITNESS_FOLDER": str(folder / "witness"),
             "DASK_DISTRIBUTED__SCHEDULER__PRELOAD": '["witness", "tasklog"]',
-            # Nobody may wait for somebody who is gone: it would be longer than a test waits.
+            # Processes must not wait for ended ones: it would take longer than the test's deadline.
             "TASKLOG_CLOSE_SECONDS": "1h",
             **environment,
         }
@@ -103,7 +103,7 @@ class Ending:
              nanny, "--local-directory", str(self.folder)],
         )  # fmt: skip
 
-    # What can be done with it
+    # Actions
 
     def wait_for_text(self, text: str, program: Program | None = None) -> None:
         program = program or self.program
@@ -120,7 +120,7 @@ class Ending:
 
     @property
     def cluster(self) -> list[Program]:
-        """The processes that a cluster is made of."""
+        """The processes of a cluster."""
         return [self.scheduler, *self.workers] if self.kind == "commands" else [self.program]
 
     def signal(self, number: int) -> None:
@@ -128,7 +128,7 @@ class Ending:
             program.signal(number)
 
     def worker_processes(self) -> list[int]:
-        """The ids of the processes that workers live in, as they told the recorder."""
+        """The ids of the processes that workers run in, as reported to the recorder."""
         rows = Log(self.log).rows(
             "SELECT json_extract(snapshot, '$.worker.pid') FROM events WHERE hook = 'setup'"
         )
@@ -138,13 +138,13 @@ class Ending:
         for program in self.programs:
             program.kill()
 
-    # What came of it
+    # Results
 
     def leftover_spools(self) -> list[Path]:
         return [path for path in self.spool.rglob("*") if path.is_file()]
 
     def recover(self, tasklog: Callable[..., str]) -> None:
-        """Takes what killed processes have left."""
+        """Recovers the events of killed processes."""
         tasklog(self.log, "recover")
         if self.leftover_spools():
             tasklog(self.log, "import", self.spool)
@@ -153,7 +153,7 @@ class Ending:
         return Log(self.log).one("SELECT coalesce(sum(count), 0) FROM gap")
 
     def incomplete_workers(self, tasklog: Callable[..., str]) -> list[dict[str, Any]]:
-        """What `tasklog check` says of workers that have come to no end."""
+        """The findings of `tasklog check` about workers without an end."""
         lines = tasklog(self.log, "check", "--format", "jsonl").splitlines()
         findings = [json.loads(line) for line in lines]
         return [found for found in findings if found["finding"] == "incomplete-worker"]
@@ -170,8 +170,8 @@ class Ending:
         )
 
     def assert_nothing_is_lost(self, is_gone: Callable[[tuple[str, str]], bool]) -> None:
-        """What was seen is in the log; a process that was killed may differ by the one call whose
-        hook had not returned."""
+        """Whether the log contains what was seen; a process that was killed may differ by the one
+        call whose hook had not returned."""
         seen, logged = witness.seen(self.folder / "witness"), witness.logged(self.log)
         assert {kind for kind, _ in seen} == {"scheduler", "worker"}
         assert sum(map(len, seen.values())) > 100
@@ -187,7 +187,7 @@ class Ending:
                 assert ours[:both] == theirs[:both], source
 
     def lost(self) -> dict[tuple[str, str], int]:
-        """How many transitions of each source were seen and are not in the log."""
+        """The number of transitions of each source that were seen and are not in the log."""
         seen, logged = witness.seen(self.folder / "witness"), witness.logged(self.log)
         lost = {source: len(seen[source]) - len(logged.get(source, [])) for source in seen}
         return {source: count for source, count in lost.items() if count > 1}
@@ -196,11 +196,11 @@ class Ending:
         return "\n".join(program.text for program in self.programs)
 
 
-# How a program that is ready comes to its end
+# How a ready program ends
 
 
 def by_itself(ending: Ending) -> None:
-    """It ends as it is written."""
+    """It ends at the end of its code."""
 
 
 def signaled(number: int) -> Callable[[Ending], None]:
@@ -208,8 +208,8 @@ def signaled(number: int) -> Callable[[Ending], None]:
 
 
 def interrupted_twice(ending: Ending) -> None:
-    """Dask, interrupted while it closes, leaves processes behind or hangs, also where nothing is
-    recorded: who has pressed Ctrl-C twice closes the terminal then."""
+    """Dask, interrupted while it closes, leaves processes behind or hangs, also without a recorder:
+    a user who has pressed Ctrl-C twice closes the terminal then."""
     ending.signal(signal.SIGINT)
     time.sleep(0.2)
     ending.signal(signal.SIGINT)
@@ -220,7 +220,7 @@ def interrupted_twice(ending: Ending) -> None:
 
 
 def orchestrated(ending: Ending, grace: float = 30.0) -> None:
-    """SIGTERM, a grace period that ends early when everything has gone, SIGKILL of the group."""
+    """SIGTERM, a grace period that ends early when all have ended, SIGKILL of the group."""
     ending.signal(signal.SIGTERM)
     deadline = time.monotonic() + grace
     while time.monotonic() < deadline and not all(program.is_gone for program in ending.cluster):
@@ -234,13 +234,13 @@ def kill_scheduler(ending: Ending) -> None:
 
 
 def kill_worker(ending: Ending) -> None:
-    """One of them; then the cluster ends as it should."""
+    """Kills one of them; then the cluster ends as usual."""
     _kill_worker(ending)
     _close(ending)
 
 
 def lose_worker(ending: Ending) -> None:
-    """A worker with its nanny and the folder of its spool, as with a host."""
+    """Kills a worker with its nanny and removes its spool folder, as if its host was lost."""
     if ending.kind == "commands":
         ending.workers[0].signal(signal.SIGKILL)
         ending.workers[1].signal(signal.SIGKILL)
@@ -252,7 +252,7 @@ def lose_worker(ending: Ending) -> None:
 
 
 def kill_nanny(ending: Ending) -> None:
-    """The worker goes at once when its nanny does."""
+    """The worker ends immediately when its nanny does."""
     nanny = ending.workers[0]
     nanny.process.send_signal(signal.SIGKILL)
     wait_for(lambda: nanny.is_gone, "end of the nanny's worker", 60 * PATIENCE)
@@ -272,7 +272,7 @@ def _close(ending: Ending) -> None:
 
 
 def notebook_restart(ending: Ending) -> None:
-    """A kernel is asked to go, and killed after some seconds if it has not."""
+    """A kernel is requested to end, and killed after some seconds if it has not."""
     ending.program.process.stdin.close()  # type: ignore[union-attr]
     deadline = time.monotonic() + 5 * PATIENCE
     while time.monotonic() < deadline and not ending.program.is_gone:
@@ -291,7 +291,7 @@ def taken_off(ending: Ending) -> None:
 
 Cell = tuple[str, Callable[[Ending], Any]]
 
-#: Of each way: the program, and what is done to it.
+#: For each way: the program, and what is done to it.
 WAYS: dict[str, Cell] = {
     "the script ends": ("script_end", by_itself),
     "the script ends while busy": ("script_end_while_busy", by_itself),
@@ -322,7 +322,7 @@ _CLIENT = "a client's end is not the cluster's: see the test of clients"
 _ONE_PROCESS = "worker and scheduler are one process"
 _NANNY = "the nannies live in the scheduler's process"
 
-#: Cells that cannot be, and why.
+#: Impossible cells, and the reason.
 NONE: dict[tuple[str, str], str] = {
     **{
         (way, "commands"): _CLIENT
@@ -340,7 +340,7 @@ NONE: dict[tuple[str, str], str] = {
     ("adaptive to zero", "commands"): "see `adaptive_commands` in conftest.py",
 }  # fmt: skip
 
-#: Where processes are killed, so that there may be something to recover.
+#: Ways that kill processes, so that there may be something to recover.
 KILLS = {
     "os._exit", "SIGTERM", "SIGTERM, then SIGKILL", "Ctrl-C twice", "SIGKILL of everything",
     "SIGKILL of the scheduler", "SIGKILL of a worker", "SIGKILL of a nanny",

@@ -4,10 +4,10 @@
     python endings.py N [GRACE]
 
 In each round `dask scheduler` and two `dask worker`s get SIGTERM at a random moment of their work,
-in a random order. After a grace period (in seconds; by default a random one from 0 to 5) what is
-left of each is killed, with its group. In every second round the folder of the workers' spools is
-deleted, as that of a pod. Prints a line for each round, and fails when a log lacks what its witness
-saw and does not say so. ``TASKLOG_TEST_PROGRAM`` names the program that recovers.
+in a random order. After a grace period (in seconds; by default a random one from 0 to 5) the rest
+of each is killed, with its group. In every second round the folder of the workers' spools is
+deleted, as that of a pod. Prints a line for each round, and fails if a log lacks events that its
+witness saw and does not report that. ``TASKLOG_TEST_PROGRAM`` names the program that recovers.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def tasklog(log: Path, *arguments: str) -> str:
 
 
 def one_round(number: int, folder: Path, grace: float | None) -> str | None:
-    """What is wrong with the log after an end; nothing if it is right."""
+    """What is wrong with the log after an end; `None` if nothing is."""
     chance = random.Random(number)
     loses_spool = number % 2 == 1
     ending = Ending(folder, "commands", "wait_for_a_signal", TASKLOG_CLOSE_SECONDS="10s")

@@ -1,4 +1,4 @@
-"""What the exports of a log have to hold, worked out in plain Python from its events."""
+"""The expected content of the exports of a log, computed in plain Python from its events."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ class Attempt:
 
 @dataclass
 class Expected:
-    """A run of Dask as its scheduler and workers tell it."""
+    """A run of Dask as recorded by its scheduler and workers."""
 
     attempts: list[Attempt] = field(default_factory=list)
-    #: Spans of work that the scheduler was told: action, prefix, start, stop, worker, thread, key.
+    #: Spans of work that the scheduler received: action, prefix, start, stop, worker, thread, key.
     spans: Counter = field(default_factory=Counter)
-    #: How often workers began to run a task.
+    #: How often workers started to run a task.
     executions: int = 0
-    #: Ends of tasks that tell of computing, by key.
+    #: Ends of tasks whose args contain compute times, by key.
     computed: set = field(default_factory=set)
     in_memory: set = field(default_factory=set)
     edges: set = field(default_factory=set)

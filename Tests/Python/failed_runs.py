@@ -58,7 +58,7 @@ def a_killed_worker(recording: Recording) -> None:
 
 
 def lost_data(recording: Recording) -> None:
-    """A worker dies with the only copy of data that nothing can make again."""
+    """A worker dies with the only copy of data that cannot be computed again."""
     with CommandCluster(recording) as cluster:
         holder = cluster.add_worker("--no-nanny", "--name", "holder")
         with Client(cluster.address) as client:
@@ -67,7 +67,7 @@ def lost_data(recording: Recording) -> None:
             wait(list(data.values()))
             cluster.add_worker("--no-nanny", "--name", "other")
             client.wait_for_workers(2, timeout=60)
-            # The other worker is not to get a copy of the data.
+            # The other worker must not get a copy of the data.
             means = client.map(
                 mean, range(40), prices=data["prices"], key="mean", workers=["holder"]
             )
@@ -116,7 +116,7 @@ def data_that_cannot_be_unpickled(recording: Recording) -> None:
             model = client.submit(make_model, key="make-model", workers=[maker])
             wait([model])
             score = client.submit(id, model, key="score", workers=[reader])
-            # Dask waits for ever: only the worker knows of the failure.
+            # Dask waits for ever: the failure is known only to the worker.
             wait_for(lambda: "version 3 needed" in cluster.workers[1].text, "failure")
             assert score.status == "pending"
 

@@ -44,7 +44,7 @@ class Cannot(SchedulerPlugin):
 
 
 class InReplays(SchedulerPlugin):
-    """Fails in a replay alone."""
+    """Fails only in a replay."""
 
     name = "in-replays"
 
@@ -57,13 +57,13 @@ class InReplays(SchedulerPlugin):
 
 
 class Lively(InReplays):
-    """Fails live alone."""
+    """Fails only live."""
 
     name = "lively"
 
 
 class Missing(WorkerPlugin):
-    """Asks a worker for what Dask's worker does not have."""
+    """Uses an attribute that Dask's worker does not have."""
 
     def setup(self, worker: Any) -> None:
         self.worker = worker
@@ -73,7 +73,7 @@ class Missing(WorkerPlugin):
 
 
 class Mistaken(Missing):
-    """Asks for what a live worker has."""
+    """Uses an attribute that a live worker has."""
 
     def transition(self, key: Any, start: str, finish: str, **kwargs: Any) -> None:
         self.worker.workspace.no_such_thing_at_all()

@@ -1,5 +1,5 @@
-"""Feeds the host of a replay from the log without the command: for looks from within, and for
-figures of the host alone."""
+"""Feeds the host of a replay from the log without the command: for inspection, and for
+measurements of the host alone."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from tasklog.replay.host import Host
 
 
 def frames_of(path: Path | str, without: int | None = None) -> list[list]:
-    """All frames of a log with one run, but the greeting and the end.
+    """All frames of a log with one run, except the greeting and the end.
 
     without:
-        The number of an event that is left out.
+        The number of an event that is omitted.
     """
     log = Log(path)
     made: list[list] = [
@@ -83,7 +83,7 @@ class Kept:
 
 
 def main() -> None:
-    """A replay in a process of its own: the host changes what Dask's modules are for it."""
+    """A replay in a separate process: the host changes Dask's modules in its process."""
     about = json.loads(sys.argv[1])
     host = feed(
         about["log"], about["plugins"], about.get("without"), about.get("pauses", False),
@@ -100,10 +100,10 @@ def feed(
     pauses: bool = False,
     **about: Any,
 ) -> Host:
-    """Replays a log through plugins in this process, and gives the host as it ended.
+    """Replays a log through plugins in this process, and returns the host in its final state.
 
     pauses:
-        Whether after each event there are no more for now, as in a run that is followed.
+        Whether the host has to wait after each event, as in a run that is followed.
     """
     kept = Kept()
     host = Host(kept)  # type: ignore[arg-type]

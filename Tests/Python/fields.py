@@ -1,6 +1,6 @@
-"""Every public field of what a plugin can reach, found by looking at the classes and not by a list.
+"""Every public field that a plugin can reach, found by inspecting the classes instead of a list.
 
-The same plugins look live and in a replay; each keeps what has changed from one look to the next. A
+The same plugins read it live and in a replay; each keeps what has changed since the last time. A
 preload for scheduler and workers.
 """
 
@@ -18,7 +18,7 @@ from distributed import worker_state_machine as machine
 from distributed.diagnostics.plugin import SchedulerPlugin, WorkerPlugin
 from distributed.scheduler import Scheduler
 
-#: How a thing that has an identity of its own is told when another one refers to it.
+#: How an object with an identity is named when another one refers to it.
 _IDENTITIES = {
     scheduler_module.TaskState: "key",
     scheduler_module.WorkerState: "address",
@@ -60,7 +60,7 @@ def plain(value: Any, depth: int = 0) -> Any:
     if kind.__name__ in ("HeapSet", "SortedSet"):
         return {"set": sorted((plain(item, depth + 1) for item in value), key=repr)}
     if isinstance(value, (list, tuple)) or isinstance(value, deque):
-        # Of what only grows, the end and how much there is.
+        # Of a list that only grows, the end and the length.
         items = list(value) if len(value) <= 50 else [len(value), *list(value)[-5:]]
         return [plain(item, depth + 1) for item in items]
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
@@ -75,14 +75,14 @@ def plain(value: Any, depth: int = 0) -> Any:
 
 
 def _kind(thing: Any) -> str:
-    """The class of Dask's that it is of."""
+    """The class of Dask that it belongs to."""
     kind = next(k for k in type(thing).__mro__ if k.__module__.startswith("distributed."))
     of_worker = kind.__module__ == "distributed.worker_state_machine"
     return f"{'worker ' if of_worker else ''}{kind.__name__}"
 
 
 class Changes:
-    """What was seen, as far as it was another than at the look before."""
+    """The fields that differ from the previous time."""
 
     def __init__(self) -> None:
         self.looks: list[str] = []
@@ -95,7 +95,7 @@ class Changes:
             for name in names_of(thing):
                 try:
                     with warnings.catch_warnings():
-                        # Older versions warn of fields that are to go.
+                        # Older versions warn about deprecated fields.
                         warnings.simplefilter("ignore")
                         text = json.dumps(plain(getattr(thing, name)))
                 except Exception as error:
@@ -107,7 +107,7 @@ class Changes:
 
 
 class Fields(SchedulerPlugin):
-    """Looks at each hook at the scheduler and what the hook is about, now and then at all tasks."""
+    """Reads the scheduler and the objects of each hook, now and then all tasks."""
 
     def __init__(self, scheduler: Any) -> None:
         self.scheduler = scheduler
@@ -116,7 +116,7 @@ class Fields(SchedulerPlugin):
     def look(self, hook: str, key: Any = None) -> None:
         s = self.scheduler
         self.seen.looks.append(f"{hook} {key!r}")
-        # As many before it in a replay as live, also when one of them has begun later.
+        # The same number before it in a replay as live, also when one of them has started later.
         number = s.transition_counter
         if number > 400 and number % 10 and hook != "log_event":
             return

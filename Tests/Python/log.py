@@ -1,6 +1,6 @@
-"""Reads a log with nothing but SQLite and the package's decoder.
+"""Reads a log with only SQLite and the package's decoder.
 
-Only the args of heartbeats, which are packed, are asked of the program.
+Only the args of heartbeats, which are packed, are decoded by the program.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class Log:
         return self._heartbeats[server][number]
 
     def events(self, server: str) -> Iterator[Event]:
-        """The events of one source, in the order of happening."""
+        """The events of one source, in the order of occurrence."""
         decoder = self.decoder
         for row in self.connection.execute(
             """

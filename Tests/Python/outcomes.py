@@ -1,4 +1,4 @@
-"""What came of a program of ``cases/``: the facts that the table in ``test_cases.py`` names."""
+"""The outcome of a program of ``cases/``: the facts that the table in ``test_cases.py`` names."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _as_in_a_log(key: str) -> str:
 
 
 class Outcome:
-    """A program that was run beside a witness, and its log. Each public name is a fact."""
+    """A program that was run with a witness, and its log. Each public name is a fact."""
 
     def __init__(self, program: str, folder: Path, tasklog: Callable[..., str]) -> None:
         self._folder, self._tasklog = folder, tasklog
@@ -50,7 +50,7 @@ class Outcome:
 
     @property
     def text(self) -> str:
-        """What the program has said, for one who looks for a fault."""
+        """The output of the program, for debugging."""
         return self._done.stdout + self._done.stderr
 
     @property
@@ -67,12 +67,12 @@ class Outcome:
 
     @property
     def ends(self) -> list[str | None]:
-        """How each run has ended."""
+        """The end of each run."""
         return [end for (end,) in Log(self._log).rows("SELECT end FROM run ORDER BY id")]
 
     @cached_property
     def _seen(self) -> dict[tuple[str, str], witness.Transitions]:
-        """By the witness; a text in a log has no NUL and no half of a surrogate pair."""
+        """By the witness; a text in a log has no NUL and no lone surrogate."""
         found = witness.seen(self._folder / "witness")
         assert sum(map(len, found.values())) > 0
         return {
@@ -82,7 +82,7 @@ class Outcome:
 
     @property
     def lost(self) -> list[str]:
-        """Sources of which the log has not, in their order, exactly the transitions that the
+        """Sources for which the log does not contain, in order, exactly the transitions that the
         witness saw."""
         return [
             f"{d.source[0]}: {d.seen} seen, {d.logged} in the log; {d.words}"
@@ -91,8 +91,8 @@ class Outcome:
 
     @property
     def lost_by_the_kill(self) -> list[str]:
-        """The same after what was left has been recovered. Each process that was killed may differ
-        by the one call whose hook had not returned."""
+        """The same after the spools have been recovered. Each process that was killed may differ by
+        the one call whose hook had not returned."""
         self._tasklog(self._log, "recover")
         if any(path.is_file() for path in (self._folder / "spool").rglob("*")):
             self._tasklog(self._log, "import", self._folder / "spool")
@@ -106,12 +106,12 @@ class Outcome:
 
     @property
     def missing(self) -> int:
-        """How many events the log says are missing."""
+        """The number of missing events according to the log."""
         return Log(self._log).one("SELECT coalesce(sum(count), 0) FROM gap")
 
     @property
     def findings(self) -> list[str]:
-        """What `tasklog check` says."""
+        """The output of `tasklog check`."""
         lines = self._tasklog(self._log, "check", "--format", "jsonl").splitlines()
         return sorted(json.loads(line)["finding"] for line in lines)
 
@@ -146,7 +146,7 @@ class Outcome:
 
     @property
     def raw_controls(self) -> list[str]:
-        """The commands that print what would control a terminal, or turn its text around."""
+        """The commands whose output contains terminal controls or reorders text."""
         found = []
         for verb in VERBS:
             text = self._tasklog(self._log, verb, "--format", "table")
@@ -172,7 +172,7 @@ class Outcome:
 
     @property
     def is_at_most_25_MB_a_day(self) -> bool:
-        """What heartbeats take of the file, for a worker that tells two in a second."""
+        """The size of heartbeats in the file, for a worker that sends two per second."""
         sizes = []
         for change in (
             "SELECT 1",
@@ -189,7 +189,7 @@ class Outcome:
 
     @property
     def failed_with_each(self) -> dict[int, int]:
-        """How many tasks failed by themselves with so many others, by that number."""
+        """How many groups of tasks failed by themselves together, by the size of the group."""
         lines = self._tasklog(self._log, "errors", "--table", "errors", "--format", "jsonl")
         return Counter(json.loads(line)["dependents"] for line in lines.splitlines())
 

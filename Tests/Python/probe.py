@@ -1,6 +1,6 @@
 """What a plugin can look up in a scheduler at one moment, as plain values.
 
-The same function looks at the live scheduler and at one that a recording is fed to.
+The same function reads the live scheduler and one that a recording is fed to.
 """
 
 from __future__ import annotations

@@ -1,15 +1,15 @@
-"""What a replay through Python plugins costs: `python Tests/Python/replay_benchmark.py [LOG]`.
+"""Measures a replay through Python plugins: `python Tests/Python/replay_benchmark.py [LOG]`.
 
-Without a log one is recorded: a job of thousands of tasks on a `LocalCluster`. Told are events of
-the scheduler a second, the best of several rounds that are measured in turns:
+Without a log one is recorded: a job of thousands of tasks on a `LocalCluster`. Printed are events
+of the scheduler per second, the best of several rounds that are measured in turns:
 
-- the host's own loop: the events lie in memory as the pipe would bring them, decoded before;
-- the command with the same plugin, which looks at the state: reading the log, the pipe, decoding,
-  Dask's own transition functions, the plugin (wanted: 0.6 of the loop);
-- the command with a plugin that uses only its arguments (wanted: 3 times the one before), and with
-  one that does not even look at these.
+- the host's own loop: the events are in memory as the pipe would send them, already decoded;
+- the command with the same plugin, which reads the state: reading the log, the pipe, decoding,
+Dask's own transition functions, the plugin (target: 0.6 of the loop);
+- the command with a plugin that uses only its arguments (target: 3 times the previous one), and
+with one that does not even read these.
 
-Starting Python and importing Dask is measured with an empty plugin list, and taken off.
+Starting Python and importing Dask is measured with an empty plugin list, and subtracted.
 """
 
 from __future__ import annotations
@@ -154,7 +154,7 @@ def main() -> None:
         log = Path(sys.argv[1]) if len(sys.argv) > 1 else record(folder, 10_000)
         plugins = folder / "benchmarked.py"
         plugins.write_text(PLUGINS)
-        # The same plugin over a log with next to nothing in it: what starting costs.
+        # The same plugin over an almost empty log: the cost of starting.
         small = folder / "small"
         small.mkdir()
         nothing = record(small, 0)

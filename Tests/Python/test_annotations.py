@@ -1,4 +1,4 @@
-"""Annotations are recorded once, however many tasks have them, and replayed as they were."""
+"""Annotations are recorded once, however many tasks have them, and are unchanged in a replay."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Slow:
 
 
 def record(log: Path, processes: bool, values: dict[str, Any], n: int = 20, **options: Any) -> None:
-    """Each value annotates a graph of its own."""
+    """Each value annotates a separate graph."""
     with (
         LocalCluster(
             n_workers=2, threads_per_worker=1, processes=processes, dashboard_address=":0",
@@ -157,19 +157,19 @@ def test_large_text_is_in_the_first_event_of_a_batch() -> None:
 
     assert [size("t" * 10_000) > 10_000 for _ in range(3)] == [True, False, False]
     assert size("u" * 10_000) > 10_000 and size("t" * 10_000) < 200
-    # Of one that is not much longer than its hash, and what is no Unicode, all is told.
+    # A value hardly longer than its hash, and one that is not Unicode, is sent in full.
     assert [size("t" * 1000) > 1000 for _ in range(2)] == [True, True]
     assert [size("\ud800" * 5000) > 5000 for _ in range(2)] == [True, True]
     encoder.sent.forget()
     assert [size("t" * 10_000) > 10_000 for _ in range(2)] == [True, False]
-    # More than is remembered.
+    # More than are cached.
     for number in range(SentTexts.MAXIMUM_COUNT):
         assert size(f"{number}" * 10_000) > 10_000
     assert size("t" * 10_000) > 10_000
 
 
 def decoded(encoder: Encoder, value: Any) -> Any:
-    """As it comes out of a log: the JSON is made by the Swift side, here by hand."""
+    """As it is read from a log: the JSON is made by the Swift side, here by hand."""
     import msgpack
 
     def opened(value: Any) -> Any:
@@ -244,7 +244,7 @@ class OwnSet(frozenset):
 
 
 def anything(choose: random.Random, depth: int) -> Any:
-    """Text with all quotes, and containers of every kind that is cut."""
+    """Text with all quotes, and containers of every kind that is truncated."""
     kind = choose.randrange(15 if depth else 4)
     some = range(choose.randrange(4))
     words = ["a", "it's", '"q"', "both'\"", "é", "\n"]

@@ -1,4 +1,4 @@
-"""The graph of tasks that a recorder found when it was attached to a busy cluster."""
+"""The graph of tasks that a recorder finds when it is attached to a busy cluster."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is set wrongly disturbs nobody: Dask runs, and one warning says what is not recorded."""
+"""Invalid settings do not affect Dask: it runs, and one warning says what is not recorded."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_errors_of_the_recorder_are_told_once_and_become_gaps(tmp_path: Path, ca
         def broken(*_: object) -> None:
             raise RuntimeError("broken for a test")
 
-        # What is done in C has no errors of its own: it leaves to Python what it cannot do.
+        # C code raises no errors: it leaves to Python what it cannot do.
         fast, recorder.transition = recorder.transition, super(type(recorder), recorder).transition
         put, recorder._put_event = recorder._put_event, broken
         client.gather(client.map(workloads.increment, range(60), pure=False))

@@ -1,6 +1,6 @@
-"""Why tasks failed: which task each blames, its own exception, and what only a worker knows.
+"""Why tasks failed: the task that each blames, its own exception, and failures at workers only.
 
-Compared with what the scheduler itself answers next to the recorder.
+Compared with the answers of the scheduler itself next to the recorder.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from replaying import Replay
 
 
 class Witness(SchedulerPlugin):
-    """Whom each task blames when it becomes erred."""
+    """The blamed task of each task when it becomes erred."""
 
     name = "witness"
 
@@ -41,7 +41,7 @@ def fail() -> None:
 
 
 def die(barrier: str, count: int) -> None:
-    """Kills its worker when so many tasks are there."""
+    """Kills its worker when this many tasks exist."""
     Path(f"{barrier}-{os.urandom(8).hex()}").touch()
     while len(list(Path(barrier).parent.glob(Path(barrier).name + "-*"))) < count:
         time.sleep(0.01)
@@ -60,7 +60,7 @@ class Counter:
 
 
 class Parcel:
-    """Cannot be unpickled by anybody."""
+    """Cannot be unpickled anywhere."""
 
     def __reduce__(self) -> tuple:
         return _open, ()
@@ -98,7 +98,7 @@ def failures(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict]:
         # Submitted after the failure.
         child = client.submit(use, root, key=("child", 1))
         grandchild = client.submit(use, child, key="grandchild")
-        # One of a crowd.
+        # One of many.
         crowd = client.map(use, [root] * 200, range(200), key=[f"crowd-{i}" for i in range(200)])
         wait([grandchild, *crowd])
         actor = client.submit(Counter, key="actor", actor=True)
@@ -130,7 +130,7 @@ def test_each_failed_task_blames_whom_the_scheduler_says(failures: Any, tasklog:
     found = rows(tasklog, log, "query", view)
     assert {row["key"]: row["cause_key"] for row in found} == blamed
     assert all(row["known"] for row in found)
-    # The command says the same.
+    # The command reports the same.
     own = rows(tasklog, log, "errors", "--table", "errors")
     affected = rows(tasklog, log, "errors", "--table", "affected")
     assert {row["key"] for row in own} == {key for key, cause in blamed.items() if key == cause}

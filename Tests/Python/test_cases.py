@@ -1,8 +1,8 @@
 """Cases from public reports of people who run Dask, and programs whose replay differed from live.
 
-Each row has what it does, where it comes from, and what is expected of it: of a program of
-``cases/`` the facts of `outcomes.Outcome`, else the tests that hold the case. What the commit
-54dd56b did, before these were mended, is the last word of a row.
+Each row has a description, its source, and what is expected of it: of a program of ``cases/``
+the facts of `outcomes.Outcome`, else the tests that cover the case. The behaviour of the commit
+54dd56b, before these were fixed, is the last field of a row.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ from outcomes import PATIENCE, Outcome
 class Case:
     name: str
     does: str
-    #: A public report, and the part of the work that mended it.
+    #: A public report, and the part of the work that fixed it.
     comes_from: str
-    #: What 54dd56b did.
+    #: The behaviour of 54dd56b.
     before: str
     program: str | None = None
     #: The facts that are expected of the program.
     expected: dict[str, Any] = field(default_factory=dict)
-    #: The tests that hold the case.
+    #: The tests that cover the case.
     held: tuple[str, ...] = ()
 
 
-#: Nothing is lost, nothing is wrong, and a replay is as live.
+#: No event is lost, nothing is wrong, and a replay equals live.
 SOUND = {"code": 0, "ends": ["closed"], "lost": [], "missing": 0, "findings": []}
 REPLAYED = {**SOUND, "replayed": "as live"}
 
@@ -79,7 +79,7 @@ CASES = [
     ),
     Case(
         "09-unique-keys",
-        "a file name as key, so that nearly each task is a prefix of its own",
+        "a file name as key, so that nearly each task has its own prefix",
         "dask/distributed#5965, #8133, prefect#21697; C8",
         "printed 63 MB",
         held=("test_odd_keys.py::test_a_summary_of_many_long_prefixes_is_short_for_people_only",),
@@ -200,7 +200,7 @@ CASES = [
     ),
     Case(
         "35-gen-cluster",
-        "Dask's own test fixtures, and classes of schedulers and workers of a project of its own",
+        "Dask's own test fixtures, and subclasses of schedulers and workers of a project",
         "dask/distributed#1620, #6069, dask#6919; A1, A2",
         "lost a worker",
         program="own_classes.py",
@@ -219,7 +219,7 @@ CASES = [
         "39-mass-failure",
         "a task fails and thousands with it; hundreds fail, each in its own words",
         "dask/distributed#5497, #6539; C3",
-        "blamed nobody",
+        "blamed no task",
         program="mass_failure.py",
         expected={
             **REPLAYED,
@@ -242,7 +242,7 @@ CASES = [
         "44-blame",
         "tasks that were submitted after the failure; several that are lost with one worker",
         "dask/distributed#6539, #2694, dask-jobqueue#122; C3, C4",
-        "blamed nobody",
+        "blamed no task",
         held=(
             "test_blame.py::test_each_failed_task_blames_whom_the_scheduler_says",
             "test_blame.py::test_failures_that_the_scheduler_made_have_their_text",
@@ -277,7 +277,7 @@ CASES = [
     ),
     Case(
         "silently",
-        "a second recorder with a log and a redaction of its own",
+        "a second recorder with its own log and redaction",
         "A6",
         "ignored it",
         program="silently.py",

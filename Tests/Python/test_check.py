@@ -1,4 +1,4 @@
-"""What is recorded of real clusters has nothing wrong with it."""
+"""Recordings of real clusters have no findings."""
 
 from __future__ import annotations
 

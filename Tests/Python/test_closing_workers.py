@@ -1,4 +1,4 @@
-"""A scheduler that closes waits for those workers that will ship something, and for no other."""
+"""A closing scheduler waits for the workers that will ship events, and for no other."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ async def never() -> dict:
 
 
 def workers_that(seconds: float, **answers: Answer) -> ClosingWorkers:
-    """Workers that have shipped before, by their addresses; ids are these with ``id-`` before."""
+    """Workers that have shipped before, by their addresses; ids have the prefix ``id-``."""
 
     def rpc(address: str) -> Any:
         return SimpleNamespace(tasklog_ship=answers[address])

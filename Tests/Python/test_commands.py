@@ -17,7 +17,7 @@ def lines(output: str) -> list[dict]:
 
 
 def transitions(recording: Recording) -> list[tuple]:
-    """Key, start and finish of every transition that the plugin beside saw at the scheduler."""
+    """Key, start and finish of every transition of the scheduler in the independent plugin."""
     server = scheduler_of(Log(recording.log))
     return [
         tuple(value for _, value in args[1][1:3])

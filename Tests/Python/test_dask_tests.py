@@ -1,7 +1,7 @@
 """The plugins inside Dask's own test files, live and in a replay.
 
-The files are not in the wheel, and not in the source distribution either: the test wants a checkout
-of `distributed` in ``TASKLOG_TEST_DISTRIBUTED``.
+The files are neither in the wheel nor in the source distribution: the test needs a checkout of
+`distributed` in ``TASKLOG_TEST_DISTRIBUTED``.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ async def dask_setup(server):
 """
 
 FOUND: list[dask_tests.Found] = []
-#: What stands for the plugins of a scheduler or worker, by their place in `FOUND`.
+#: The expected values for the plugins of a scheduler or worker, by their position in `FOUND`.
 LIVE: dict[str, dict[int, Any]] = {}
 
 

@@ -1,4 +1,4 @@
-"""Plugins of Dask's documentation in a replay, as they stand there."""
+"""Plugins of Dask's documentation in a replay, unmodified."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_the_error_logger_of_older_versions_logs_the_texts_of_exceptions(
         for key, text, _ in json.loads(told["RepairedErrorLogger.errors"])
     ]
     assert len(expected) >= 3
-    # A killed worker has told nobody what its plugins were.
+    # A killed worker has not reported the state of its plugins.
     assert set(expected) <= set(logged)
     assert any("ValueError('not 12')" in line for line in logged)
     notices = [line for line in done.stderr.splitlines() if "Worker.exceptions is gone" in line]

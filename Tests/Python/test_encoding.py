@@ -1,4 +1,4 @@
-"""Any value comes back from a log as it went in."""
+"""Any value is read from a log as it was written."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tasklog.library import REFUSED, NativeRecorder
 
 
 class Odd:
-    """Only Python can rebuild it."""
+    """Only Python can recreate it."""
 
     def __init__(self, x: int) -> None:
         self.x = x
@@ -240,7 +240,7 @@ HIDDEN = Opaque("redacted")
 
 @pytest.mark.parametrize("fast", [False, True])
 def test_values_are_redacted_by_name_at_any_depth(tmp_path: Path, fast: bool) -> None:
-    """As `RedactionTests` of the Swift side has it."""
+    """As in `RedactionTests` of the Swift side."""
     values: list[Any] = [
         {"token": "hunter2", 1: "kept"},
         {"Password": "hunter2", "pass": "kept", "config": [{"api_key": "hunter2", "port": 80}]},
@@ -261,7 +261,7 @@ def test_values_are_redacted_by_name_at_any_depth(tmp_path: Path, fast: bool) ->
 
 @pytest.mark.parametrize("fast", [False, True])
 def test_names_are_redacted_by_the_patterns_of_the_table(tmp_path: Path, fast: bool) -> None:
-    """As `GlobTests` of the Swift side has it."""
+    """As in `GlobTests` of the Swift side."""
     cases = [case for case in GLOBS if case.get("ignores_case") or not has_capitals(case)]
     assert len(cases) > 30
     for number, case in enumerate(cases):
@@ -317,5 +317,5 @@ def test_the_places_of_hooks_and_states_are_those_of_the_swift_side(tmp_path: Pa
     events = list(Log(tmp_path / "run.db").events("s"))
     assert [e.hook for e in events[: len(HOOKS)]] == list(HOOKS)
     assert [e.start for e in events[len(HOOKS) + 1 : -1]] == list(STATES)
-    # Nothing that the Swift side has is left out here.
+    # Everything that the Swift side has is covered here.
     assert (events[len(HOOKS)].hook, events[-1].start) == (f"#{len(HOOKS)}", f"#{len(STATES)}")

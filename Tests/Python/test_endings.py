@@ -1,8 +1,8 @@
 """Nothing is lost silently, in whatever way a recording ends.
 
-A table of ways to end and kinds of clusters. In each cell what an independent witness has seen is
-in the log, or recovered into it afterwards; each process that was killed may differ by the one call
-whose hook had not returned.
+A table of ways to end and kinds of clusters. In each cell, everything that an independent witness
+has seen is in the log, or is recovered into it afterwards; each process that was killed may differ
+by the one call whose hook had not returned.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from clusters import HERE, wait_for
 from ending_ways import KILLS, KINDS, NONE, PATIENCE, WAYS, Ending
 from log import Log
 
-#: What runs where time is short: each way once, and each kind several times.
+#: The cells for a short run: each way once, and each kind several times.
 SHORT = {
     "processes": {
         "the script ends while busy", "os._exit", "Ctrl-C", "SIGKILL of a worker",
@@ -78,13 +78,13 @@ def test_what_was_seen_is_in_the_log(tmp_path: Path, way: str, kind: str, tasklo
         ending.assert_nothing_is_lost(is_worker)
         lost = ending.lost()
         assert sum(lost.values()) > 0 and len(incomplete) >= len(lost)
-        # As many as ended for the scheduler, which is no more than what was lost.
+        # As many as ended for the scheduler, which is at most the number that was lost.
         assert 0 < sum(found["count"] for found in incomplete) <= sum(lost.values())
     else:
         ending.assert_nothing_is_lost(lambda _: False)
         assert incomplete == []
         assert ending.missing() == 0
-    # Dask's own are none of ours.
+    # Dask's own are not ours.
     assert not [part for part in ending.text().split("Traceback")[1:] if "tasklog/" in part]
 
 
@@ -110,14 +110,14 @@ def test_the_end_of_a_client_is_not_the_end_of_its_cluster(
 
 @pytest.fixture(scope="module")
 def commands_ending(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ending]:
-    """`dask scheduler` and `dask worker`s that many clients come to."""
+    """`dask scheduler` and `dask worker`s that many clients connect to."""
     ending = Ending(tmp_path_factory.mktemp("clients"), "commands", "script_end")
     yield ending
     ending.kill_leftovers()
 
 
 def test_clusters_of_pytest_lose_nothing(tmp_path: Path) -> None:
-    """Those of Dask's own fixture, which many projects test with."""
+    """Clusters of Dask's own fixture, which many projects test with."""
     environment = {
         **os.environ,
         "PYTHONPATH": str(HERE),
@@ -140,7 +140,7 @@ def test_clusters_of_pytest_lose_nothing(tmp_path: Path) -> None:
 
 
 def test_orchestrated_endings_are_never_wrong(tasklog) -> None:
-    """A few rounds of `endings.py`, which makes any number of them."""
+    """A few rounds of `endings.py`, which runs any number of them."""
     rounds = os.environ.get("TASKLOG_TEST_ENDING_ROUNDS", "3")
     done = subprocess.run(
         [sys.executable, str(HERE / "endings.py"), rounds],

@@ -1,4 +1,4 @@
-"""The log holds what plugins beside the recorder were called with, event by event, arg by arg."""
+"""The log contains what independent plugins were called with, event by event, arg by arg."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import beside
 from clusters import Recording
 from log import Event, Log
 
-#: What the recorder writes down beside the calls of hooks.
+#: What the recorder records in addition to the calls of hooks.
 MARKS = {
     "attach", "detach", "stimulus", "clientDesiresKeys", "clientReleasesKeys", "addReplica",
     "removeReplica", "report", "heartbeat",
@@ -16,7 +16,7 @@ MARKS = {
 
 
 def call(event: Event) -> tuple:
-    """The call of the hook that an event is, as the plugin beside keeps it."""
+    """The call of the hook that an event is, as the independent plugin keeps it."""
     args, kwargs = list(event.args), dict(event.kwargs)
     if event.hook == "transition":
         args = [event.key, event.start, event.finish, *args]
@@ -30,7 +30,7 @@ def call(event: Event) -> tuple:
 
 
 def sorted_names(value: tuple) -> tuple:
-    """The order of keyword arguments is the caller's, but for those with a column of their own."""
+    """The order of keyword arguments is the caller's, except for those stored in a column."""
     return value[0], sorted(value[1], key=repr)
 
 
@@ -56,10 +56,10 @@ def test_the_log_equals_what_the_scheduler_called(recording: Recording, tasklog)
     expected = rows(recording.folder / f"scheduler-{server}")
     calls = [call(event) for event in log.events(server) if event.hook not in MARKS]
     if "attached" in recording.folder.name:
-        # The plugin beside came a little later.
+        # The independent plugin was attached a little later.
         calls = calls[len(calls) - len(expected) :]
     if "killed-scheduler" in recording.folder.name:
-        # The recorder comes first: the last event may have reached it and not the one beside.
+        # The recorder comes first: the last event may have reached only the recorder.
         assert len(expected) <= len(calls) <= len(expected) + 1
         calls = calls[: len(expected)]
     assert len(expected) > 50
@@ -77,7 +77,7 @@ def test_the_log_equals_what_the_workers_called(recording: Recording, tasklog) -
         expected = beside.read(path)
         ours = [worker_row(e) for e in log.events(server) if e.hook == "transition"]
         if "killed-scheduler" in recording.folder.name:
-            # The rest lies in the worker's spool; see test_spools.
+            # The rest is in the worker's spool; see test_spools.
             assert len(ours) <= len(expected)
             expected = expected[: len(ours)]
         if "attached" in recording.folder.name:

@@ -1,4 +1,4 @@
-"""Exports of real runs, opened with the tools' own classes and counted against the log."""
+"""Exports of real runs, opened with the tools' own classes and compared with the log's counts."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ HOSTILE = [
 
 @pytest.fixture(scope="session")
 def hostile(new_recording: Callable) -> Recording:
-    """Keys that mean something to those who read exports."""
+    """Keys with a special meaning for programs that read exports."""
     recording = new_recording("hostile")
     with (
         recording.applied(),
@@ -96,7 +96,7 @@ def export(tasklog: Any, tmp_path_factory: pytest.TempPathFactory) -> Callable[.
 
 
 class Track:
-    """What TraceProcessor makes of the events of a track."""
+    """The events of a track in TraceProcessor."""
 
     def __init__(self, descriptor: Any) -> None:
         self.descriptor = descriptor
@@ -190,8 +190,9 @@ def test_perfetto_draws_each_span_of_work_once(pictured: Recording, export) -> N
         thread = thread if action == "compute" else None
         spans[action, shown(prefix), start, stop, worker, shown(key), thread] += count
     assert not spans - drawn
-    # What else is drawn is what workers did without an end that the scheduler was told. The last
-    # events of workers do not reach a scheduler that is killed.
+    # Other slices are runs at workers without an end that the scheduler received. The last events
+    # of
+    # workers do not reach a scheduler that is killed.
     if "killed-scheduler" not in pictured.folder.name:
         assert computed == told.executions
 
@@ -412,7 +413,7 @@ def test_opentelemetry_links_to_what_was_needed_and_tells_exceptions(
         exceptions = [event for event in span.events if event.name == "exception"]
         if about.get("tasklog.outcome") == "erred":
             assert span.status.code == Status.STATUS_CODE_ERROR and span.status.message
-            # Of a worker that was killed there is no text.
+            # There is no text from a worker that was killed.
             if not about["tasklog.key"].startswith("deadly"):
                 (exception,) = exceptions
                 assert "exception.message" in attributes(exception.attributes)
@@ -463,7 +464,7 @@ def test_dask_gives_the_records_that_its_own_plugin_kept(of_dask: Recording, exp
     theirs = [plain(dict(record, key=text_or_number(record["key"]))) for record in records]
     assert len(theirs) > 10
     if "killed-scheduler" in of_dask.folder.name:
-        # The recorder is first: it may have one more than the plugin behind it had written.
+        # The recorder is first: it may have one more than the plugin after it had written.
         ours = ours[: len(theirs)]
     assert ours == theirs
 
@@ -476,7 +477,7 @@ def test_dask_draws_the_rectangles_that_its_own_plugin_drew(of_dask: Recording, 
     ours = lines(export(of_dask.log, "dask", "--rectangles"))[: len(theirs["start"])]
     theirs["key"] = [shown(str(key)) for key in theirs["key"]]
     assert {name: [row[name] for row in ours] for name in theirs} == theirs
-    # What Dask draws of exported records is the same again.
+    # Dask draws the same of exported records.
     again = rectangles(lines(export(of_dask.log, "dask")))
     again["key"] = [str(key) for key in again["key"]]
     length = len(theirs["start"])
@@ -512,7 +513,7 @@ def test_every_event_is_there_with_all_its_facts(
             if known[json_column] is not None:
                 known[json_column] = json.loads(known[json_column])
         if event["hook"] == "heartbeat":
-            # Packed in the file; a test of their own looks at what they hold.
+            # Packed in the file; a separate test covers their content.
             assert isinstance(event["args"], dict)
             known["args"] = event["args"]
         assert event == known

@@ -1,5 +1,5 @@
-"""A hook that fails in a replay as it failed live is reported as such, and is no failure of the
-replay; one that only the replay has is."""
+"""A hook that fails in a replay as it failed live is reported as such, and is not a failure of the
+replay; one that fails only in the replay is."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ LOGGERS = [
 
 @pytest.fixture
 def info() -> Iterator[None]:
-    """The level of Dask's loggers as it is by default; what they say is not shown."""
+    """The default level of Dask's loggers; their messages are not shown."""
     loggers = [logging.getLogger(name) for name in ("distributed", *LOGGERS)]
     before = [(each, each.level, each.handlers[:], each.propagate) for each in loggers]
     for each in loggers:
@@ -42,7 +42,7 @@ def info() -> Iterator[None]:
 
 
 def record(recording: Recording, *plugins: Any, verify: tuple = (), scatter: bool = True) -> Path:
-    """A small run with plugins beside the recorder."""
+    """A small run with the plugins next to the recorder."""
     import dask
 
     with (
@@ -168,7 +168,7 @@ def test_asking_for_what_dask_does_not_have_fails_on_a_cluster_too(
     done = replay(log).run(f"--plugin={FAILING}:Missing")
     assert done.returncode == 0, done.stderr
     assert "has no Worker.no_such_thing_at_all" in done.stderr, done.stderr
-    # What a live worker has, and the rebuilt one has not, is the replay's own failure.
+    # An attribute that only the live worker has is a failure of the replay itself.
     done = replay(log).run(f"--plugin={FAILING}:Mistaken")
     assert done.returncode == 1, done.stderr
 

@@ -1,4 +1,4 @@
-"""Every public field that a plugin can look up is in a replay what it was live, but for those that
+"""Every public field that a plugin can look up has its live value in a replay, except those that
 `tasklog.replay.fields` lists, and the article ReplayDaskPlugins names."""
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from documents import PLUGIN_CATALOG
 from tasklog.replay.fields import NOT_FOUND, NOT_REPLAYED, SERVER, is_replayed
 
 FIELDS = str(HERE / "fields.py")
-#: Times that Dask takes itself: in a replay they are those of the event.
+#: Times that Dask measures itself: in a replay they are those of the event.
 SECONDS = 1.0
 TIMES = {("Scheduler", "total_nthreads_history"), ("Scheduler", "erred_tasks")}
-#: Of the versions before.
+#: Of earlier versions.
 OLDER = {
     "incoming_transfer_log", "outgoing_count", "outgoing_current_count", "outgoing_transfer_log",
     "total_in_connections",
@@ -38,7 +38,7 @@ OLDER = {
 
 @dataclass
 class Looked:
-    """A log, and what was seen live of all fields."""
+    """A log, and the live values of all fields."""
 
     log: Path
     scheduler: list = field(default_factory=list)
@@ -51,7 +51,7 @@ class Looked:
 def looked(
     recording: Recording, attach: bool = False, **settings: Any
 ) -> Iterator[tuple[Client, Looked, Any]]:
-    """A cluster with a plugin that looks at everything, on the scheduler and on each worker."""
+    """A cluster with a plugin that reads everything, on the scheduler and on each worker."""
     kept = Looked(recording.log, is_attached=attach)
     environment = {
         "TASKLOG_LOG": str(recording.log),
@@ -89,7 +89,7 @@ def looked(
 
 
 class Changing(SchedulerPlugin):
-    """Changes tasks by itself, in ways that no hook tells; called after the one that looks."""
+    """Changes tasks by itself, without any hook; called after the plugin that reads them."""
 
     def __init__(self, scheduler: Any) -> None:
         self.scheduler = scheduler
@@ -120,7 +120,7 @@ def increment(x: int) -> int:
 
 @pytest.fixture(scope="module")
 def usual(new_recording: Callable) -> Looked:
-    """Metadata, resources that nobody has, scattered data, actors, errors, stealing."""
+    """Metadata, unavailable resources, scattered data, actors, errors, stealing."""
     recording = new_recording("fields-usual")
     with looked(recording) as (client, kept, scheduler):
         client.run_on_scheduler(add_changing)
@@ -163,7 +163,7 @@ def unqueued(new_recording: Callable) -> Looked:
 
 
 def balance_unevenly(dask_scheduler: Any) -> bool:
-    """Has stealing find that a worker has less to do than its tasks say, as it does when some of
+    """Makes stealing find that a worker has less to do than its tasks say, as it does when some of
     them are on their way to others."""
     stealing = dask_scheduler.extensions["stealing"]
     if not dask_scheduler.saturated:
@@ -202,7 +202,7 @@ def killed(new_recording: Callable) -> Looked:
 
 @pytest.fixture(scope="module")
 def found(new_recording: Callable) -> Looked:
-    """A recorder that is attached when there is an actor, work, history, metadata and topics."""
+    """A recorder that is attached when actors, work, history, metadata and topics exist."""
     import tasklog
 
     recording = new_recording("fields-found")
@@ -258,9 +258,9 @@ def test_every_public_field_is_what_it_was_live(
 
 
 def differences(live: list, replayed: list, is_attached: bool) -> Iterator[tuple]:
-    """The fields that are not the same from one look on to the next, once each."""
+    """The fields that change from one read to the next, once each."""
     assert live[0] and live[1]
-    # Who looks live may have come after the recorder.
+    # The live plugin may have been attached after the recorder.
     before = len(replayed[0]) - len(live[0]) if is_attached else 0
     assert before >= 0
     assert live[0] == replayed[0][before : before + len(live[0])]
@@ -282,7 +282,7 @@ def differences(live: list, replayed: list, is_attached: bool) -> Iterator[tuple
             if not is_replayed(kind, name) or (kind, name) in told:
                 continue
             if place not in now[0]:
-                # What older versions had, and the replay offers.
+                # Fields of older versions that the replay offers.
                 continue
             if is_attached and name in NOT_FOUND.get(kind, ()):
                 continue

@@ -1,5 +1,5 @@
-"""Runs that failed in five ways, looked at as a new user does: at a terminal, with at most three
-commands that the help and the output of the command before name."""
+"""Runs that failed in five ways, examined as a new user does: at a terminal, with at most three
+commands that the help and the output of the previous command name."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from clusters import PATIENCE, Recording
 
 
 class Terminal:
-    """What a command prints at a terminal."""
+    """The output of a command at a terminal."""
 
     def __init__(self, program: Path, log: Path, columns: int = 100) -> None:
         self.program, self.log, self.columns = program, log, columns
@@ -40,7 +40,7 @@ class Terminal:
         while True:
             try:
                 piece = os.read(ours, 1 << 16)
-            except OSError:  # what the end of a terminal is called
+            except OSError:  # how the end of a terminal is reported
                 break
             if not piece:
                 break
@@ -111,7 +111,7 @@ def test_every_kind_has_its_leads() -> None:
 @pytest.mark.parametrize("kind", LEADS)
 def test_three_commands_lead_to_the_cause(kind: str, failed: Callable) -> None:
     terminal = failed(kind)
-    # The first is the command that the help gives for a look at a run.
+    # The first is the command that the help names for inspecting a run.
     assert re.search(r"^ +summary +Summarize a run: ", terminal.run("--help"), re.MULTILINE)
     first = terminal.run("summary")
     in_words, shown = LEADS[kind]
@@ -124,7 +124,7 @@ def test_three_commands_lead_to_the_cause(kind: str, failed: Callable) -> None:
     in_prose = " ".join(second.split())
     for words in shown:
         assert words in second or words in in_prose, second
-    # Whatever it names, can be typed.
+    # Everything that it names can be typed.
     commands = re.findall(r"^ *tasklog (.*?)(?:  # .*)?$", second, re.MULTILINE)
     assert commands, second
     for command in commands:

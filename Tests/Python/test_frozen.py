@@ -43,7 +43,7 @@ def test_a_frozen_log_is_replayed(frozen: Path, tasklog: Any, tmp_path: Path) ->
     done = Replay(tasklog.program, log).run(
         "--plugin", plugin, "--result", "counter", "--result", "states"
     )
-    # A state that only a later Dask has is told, and is drift.
+    # A state that only a later Dask has is reported, and is drift.
     is_known = not frozen.stem.endswith("future")
     assert done.returncode == (0 if is_known else 3), done.stderr
     assert ("drift" in done.stderr) != is_known and ("levitating" in done.stderr) != is_known

@@ -1,4 +1,4 @@
-"""What workers tell of themselves is recorded at each heartbeat, and takes little room."""
+"""The measurements of workers are recorded at each heartbeat, and take little space."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from replaying import Replay
 
 
 class Witness:
-    """Keeps what a scheduler has of a worker after each heartbeat, as its handler leaves it."""
+    """Keeps a scheduler's state of a worker after each heartbeat, as its handler leaves it."""
 
     def __init__(self, scheduler: Any) -> None:
         self.seen: list[list] = []
@@ -29,7 +29,7 @@ class Witness:
             answer = beat(*args, **kwargs)
             ws = scheduler.workers.get(kwargs["address"])
             if ws is not None:
-                # The key of a task that ran may be no text.
+                # The key of a task that ran may not be text.
                 executing = sorted((repr(ts.key), took) for ts, took in ws.executing.items())
                 self.seen.append([ws.address, repr(ws.metrics), ws.last_seen, executing])
             return answer

@@ -1,4 +1,4 @@
-"""What is left in workers' spools is told wherever a run is shown, with the way to get it."""
+"""Events in workers' spools are reported wherever a run is shown, with the way to get them."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ COMMANDS = [
 
 @pytest.fixture
 def lost(new_recording: Callable[[str], Recording]) -> tuple[Recording, str]:
-    """A closed run of which one worker was killed, and has left all that it did in its spool."""
+    """A closed run of which one worker was killed with all of its events still in its spool."""
     recording = new_recording("lost")
     recording.environment["TASKLOG_WORKER_INTERVAL"] = "1h"
     spool, hidden = recording.folder / "spool", recording.folder / "hidden"
     with CommandCluster(recording) as cluster, Client(cluster.address) as client:
         server = kill_a_worker(recording, cluster, client)
-        # Else the recorder, which is on the same host, would recover the spool at its end.
+        # Otherwise the recorder, which is on the same host, would recover the spool at its end.
         spool.rename(hidden)
     hidden.rename(spool)
     return recording, server
@@ -46,7 +46,7 @@ def run(tasklog: Any, log: Path, *arguments: str) -> subprocess.CompletedProcess
 
 
 def notes(tasklog: Any, log: Path, command: tuple[str, ...]) -> str:
-    """What a command says of workers whose events may be missing."""
+    """The output of a command about workers whose events may be missing."""
     done = run(tasklog, log, *command)
     assert done.returncode == 0, done.stdout + done.stderr
     lines = (done.stdout if command[0] == "check" else done.stderr).splitlines()
@@ -119,7 +119,7 @@ def test_on_another_host_what_is_known_is_told(lost: tuple[Recording, str], task
 
 
 def elsewhere(log: Path, server: str) -> None:
-    """As if a worker had been on another host."""
+    """Makes a worker appear to have been on another host."""
     with contextlib.closing(Log(log).connection.__class__(log)) as connection, connection:
         connection.execute(
             "UPDATE event SET args = json_set(args, '$.hostname', 'pod') WHERE source_seq = 1 "
@@ -183,7 +183,7 @@ def test_the_next_one_on_the_host_picks_up_what_is_left_of_an_ended_run(
     recording, server = lost
     spool = recording.folder / "spool"
     if who == "worker":
-        # Where the scheduler runs there is no spool of that name.
+        # The scheduler's host has no spool of that name.
         hidden = spool.rename(recording.folder / "hidden")
     with CommandCluster(recording) as cluster, Client(cluster.address) as client:
         if who == "worker":
@@ -197,7 +197,7 @@ def test_the_next_one_on_the_host_picks_up_what_is_left_of_an_ended_run(
     assert Log(recording.log).rows("SELECT * FROM gap") == []
     runs = [json.loads(line) for line in run(tasklog, recording.log, "runs").stdout.splitlines()]
     assert [one["incomplete"] for one in runs] == [0, 0]
-    # Folders in which nothing is left go away, too.
+    # Empty folders are removed, too.
     assert list(spool.iterdir()) == []
 
 

@@ -1,4 +1,4 @@
-"""The library behind its C ABI: whatever it is called with, it answers."""
+"""The library with its C ABI returns a result for any arguments."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def test_records_that_come_twice_are_left_out(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("seed", range(3))
 def test_no_argument_makes_it_trap(tmp_path: Path, seed: int) -> None:
-    """In a process of its own: a trap would be its end."""
+    """In a separate process: a trap would end it."""
     done = run(
         """
         import ctypes, random, sys
@@ -297,7 +297,7 @@ def test_the_library_needs_no_swift_and_is_small() -> None:
     assert found.stat().st_size < 14 << 20
     needed = subprocess.run(["ldd", found], capture_output=True, text=True, check=True).stdout
     assert "libswift" not in needed and "Foundation" not in needed
-    # It has an SQLite of its own.
+    # It contains its own SQLite.
     assert "libsqlite3" not in needed
 
 

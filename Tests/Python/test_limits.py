@@ -1,5 +1,5 @@
-"""What a recorder is told to leave out, to hide and to cut off is so on the scheduler and on the
-workers, is counted, and looks like no loss."""
+"""Filters, redaction and truncation apply on the scheduler and on the workers, are counted, and do
+not appear as lost events."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def test_keys_are_left_out_and_counted(tmp_path: Path, tasklog: Callable[..., st
     assert_no_loss(log, tasklog)
     told = tasklog(log, "replay", "--plugin", "counter")
     assert "recorded with a filter (excludeKeys square*)" in told
-    # A plugin that looks at the state of Dask's own scheduler, rebuilt without those tasks.
+    # A plugin that reads the state of Dask's own scheduler, rebuilt without those tasks.
     (tmp_path / "looker.py").write_text(LOOKER)
     replayed = Replay(tasklog.program, log).run(f"--plugin={tmp_path / 'looker.py'}:Looker")
     assert replayed.returncode == 3 and "drift: " in replayed.stderr, replayed.stderr
@@ -157,7 +157,7 @@ def test_args_are_cut_to_their_head(tmp_path: Path, tasklog: Callable[..., str])
     message = event.kwargs["message"]
     assert isinstance(message, Opaque) and message.reason == "capped"
     assert message.head["user"] == Opaque("redacted")
-    # The single value was cut in Python, the args as a whole in the library.
+    # The single value was truncated in Python, the args as a whole in the library.
     assert message.head["note"].bytes == 20_000
     assert message.head["note"].head == "x" * 1024
     assert "rows" not in message.head

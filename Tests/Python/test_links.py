@@ -1,4 +1,4 @@
-"""Every link in our Markdown leads to a file and to a heading that exist; how DocC gets them."""
+"""Every link in our Markdown leads to an existing file and heading; how DocC receives them."""
 
 from __future__ import annotations
 

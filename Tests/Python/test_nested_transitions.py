@@ -1,5 +1,5 @@
 """Dask fails a task whose inputs are larger than the memory of a worker on its way there: a
-transition within another one. Run with every version of Dask."""
+transition nested in another one. Run with every version of Dask."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def wait_for_file(path: str) -> None:
 
 @pytest.fixture(scope="module")
 def too_large(new_recording: Callable) -> Watched:
-    """Tasks that fail so when they were waiting, queued, and without a worker."""
+    """Tasks that fail like this when they were waiting, queued, and without a worker."""
     recording = new_recording("too-large")
     config = {
         "distributed.worker.memory.target": False,
@@ -77,7 +77,7 @@ def state_of(client: Client, key: str) -> str | None:
 
 
 def without_a_worker(client: Client, future: Any) -> None:
-    """Waits for a task that has no worker, and has one come for it."""
+    """Waits for a task without a worker, and adds a worker for it."""
     cluster = client.cluster
     assert isinstance(cluster, LocalCluster)
     wait_for(lambda: state_of(client, future.key) == "no-worker", "task without a worker")
@@ -117,7 +117,7 @@ def test_a_check_finds_nothing_wrong(too_large: Watched, tasklog: Callable) -> N
 
 
 def test_a_state_in_swift_fits_the_recording(too_large: Watched, replay: Callable) -> None:
-    """Else the exit code is 3."""
+    """Otherwise the exit code is 3."""
     done = replay(too_large.log).run(f"--plugin={watched.HERE}/Looking.swift")
     assert done.returncode == 0, done.stdout + done.stderr
     live = json.loads(too_large.scheduler["Everything.calls"])

@@ -1,4 +1,4 @@
-"""Keys that are numbers, long, or as many as tasks."""
+"""Keys that are numbers, long, or as numerous as tasks."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Older versions of Dask are recorded and replayed as well as the newest.
 
-Their tests run beside those of the newest, one version after the other, from the beginning: all of
-them mostly wait for processes. ``TASKLOG_TEST_OLDER`` names their Pythons, separated by ``:``.
+Their tests run in parallel with those of the newest, one version after the other, from the start:
+all mostly wait for processes. ``TASKLOG_TEST_OLDER`` names their Pythons, separated by ``:``.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ import pytest
 
 OLDER = [path for path in os.environ.get("TASKLOG_TEST_OLDER", "").split(os.pathsep) if path]
 
-#: Of what is tested here with the newest version, for every older one.
+#: The tests of the newest version that are run for every older one.
 REPLAYED = ["test_worker_replay.py", "test_nested_transitions.py"]
-#: And for the first that is named.
+#: And for the first one.
 TESTS = [
     *REPLAYED,
     "test_equality.py", "test_snapshot.py", "test_commands.py", "test_limits.py",

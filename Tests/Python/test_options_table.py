@@ -64,7 +64,7 @@ def test_each_option_of_swift_is_one_row() -> None:
 
 
 def test_the_variables_are_those_that_swift_reads() -> None:
-    """`Options+Environment.swift` gives each variable to the property that the table names."""
+    """`Options+Environment.swift` assigns each variable to the property that the table names."""
     source = (RECORDING / "Options+Environment.swift").read_text()
     read = dict(
         (VARIABLES[variable], name)
@@ -102,7 +102,7 @@ def test_the_defaults_are_those_of_swift() -> None:
         elif name == "problem":
             assert default is None and "Recorder.printWarning" in written
         else:
-            # `Overflow.drop` is `.drop` to those who write it.
+            # `Overflow.drop` is `.drop` in Swift code.
             assert default == re.sub(r"^Overflow", "", written), row
         compared += 1
     assert compared == len(defaults)
@@ -112,7 +112,7 @@ def test_the_other_variables_are_listed() -> None:
     text = (CATALOG / "Options.md").read_text()
     rows = table(text, "variable")
     named = {name for row in rows for name in re.findall(r"`(TASKLOG_\w+)(?:=\d)?`", row[0])}
-    #: How a replay hands its selection to the process that it watches.
+    #: How a replay passes its selection to the process that it watches.
     internal = {"TASKLOG_RESOLVED_LOG", "TASKLOG_WATCHED"}
     options = {code(row[1]) for row in OPTIONS}
     for name in set(VARIABLES.values()) - options - internal:

@@ -1,4 +1,4 @@
-"""What Swift programs may rely on is listed in `Tests/public-api.txt`; all else is `package`."""
+"""The API for Swift programs is listed in `Tests/public-api.txt`; all else is `package`."""
 
 from __future__ import annotations
 

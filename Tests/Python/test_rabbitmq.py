@@ -1,4 +1,4 @@
-"""By way of a real broker: the plugin of Dask's documentation, and what our recorder publishes."""
+"""Through a real broker: the plugin of Dask's documentation, and our recorder as a publisher."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PLAIN = REPOSITORY / ".build-plain" / "debug" / "libTaskLogC.so"
 
 
 def without_rabbitmq(program: Path) -> str | None:
-    """Why these tests cannot be."""
+    """The reason to skip these tests."""
     said = subprocess.run(
         [program, "record", "--from", "amqp://127.0.0.1:1", "--log", "/nowhere/run.db"],
         capture_output=True,
@@ -50,7 +50,7 @@ def broker(tasklog: Callable, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 
 class Queue:
-    """A queue of a test's own."""
+    """A queue for one test."""
 
     def __init__(self, broker: Broker, program: Path, folder: Path) -> None:
         self.broker, self.program, self.folder = broker, program, folder
@@ -69,7 +69,7 @@ class Queue:
         return {f"TASKLOG_{name.upper()}": value for name, value in self.options.items()}
 
     def record(self, name: str | None = None) -> Log:
-        """What is in the queue, recorded by `tasklog record` until no more comes."""
+        """The content of the queue, recorded by `tasklog record` until no more messages arrive."""
         log = self.folder / "consumed.db"
         done = subprocess.run(
             [
@@ -91,7 +91,7 @@ def queue(broker: Broker, tasklog: Callable, tmp_path: Path) -> Queue:
 
 
 def plain(value: tuple) -> Any:
-    """The value that `beside.comparable` was given."""
+    """The value before its conversion by the independent plugin."""
     kind, content = value
     if kind == "float":
         return float.fromhex(content)
@@ -135,7 +135,7 @@ def test_the_plugin_of_the_documentation_is_recorded_and_counted_right(
 
 
 def whole(log: Log, run: str) -> dict[str, list]:
-    """All that a log holds of a run, by source."""
+    """The whole content of a log about a run, by source."""
     sources = log.rows(
         "SELECT server_id, kind, address, name FROM source WHERE run = "
         "(SELECT id FROM run WHERE uuid = ?) ORDER BY server_id",
@@ -213,7 +213,7 @@ def test_what_a_filter_leaves_out_is_told_the_same_in_both(queue: Queue, tmp_pat
 
 
 def test_without_a_log_there_is_only_the_queue(queue: Queue, tmp_path: Path) -> None:
-    """Set by the environment alone; the password is told nowhere."""
+    """Set by the environment alone; the password is never printed."""
     recording = Recording(tmp_path)
     address = queue.broker.url.replace("amqp://", "amqp://guest:guest@")
     recording.environment = {
@@ -247,7 +247,7 @@ def test_what_a_killed_scheduler_has_left_the_next_one_sends(
             client.wait_for_workers(1, timeout=60)
             futures = client.map(workloads.increment, range(2000), pure=False)
             wait(futures[:200])
-            # In the middle of everything, the sending, too.
+            # In the middle of everything, including the sending.
             cluster.scheduler.kill()
     tasklog(recording.log, "recover")
     expected = Log(recording.log)
@@ -298,7 +298,7 @@ def test_without_a_broker_dask_runs_and_events_wait(queue: Queue, tmp_path: Path
     done = run_script(tmp_path, f"amqp://me:secret@127.0.0.1:{free_port()}")
     assert done.returncode == 0, done.stderr
     told = [line for line in done.stderr.splitlines() if "tasklog" in line]
-    # Once that it tries again, and once, at the end, where the rest is.
+    # Once that it retries, and once, at the end, where the rest is.
     assert len(told) == 2, done.stderr
     assert "will try again" in told[0] and "stays in" in told[1]
     assert "secret" not in done.stdout + done.stderr
@@ -351,7 +351,7 @@ def test_a_library_without_rabbitmq_says_how_to_get_it(tmp_path: Path) -> None:
 def test_the_commands_of_the_article_work(broker: Broker, tmp_path: Path, tasklog) -> None:
     lines = (CATALOG / "RabbitMQ.md").read_text().splitlines()
     commands = [line for line in lines if line.startswith("tasklog r")]
-    # Without `--idle` they go on for ever.
+    # Without `--idle` they continue for ever.
     lines = [line for line in commands if "record" not in line or "--idle" in line]
     assert len(lines) == 2
     tasklog(tmp_path / "run.db", "demo", "--input", REPOSITORY / "Sources" / "AMQP")

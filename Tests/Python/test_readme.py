@@ -1,4 +1,4 @@
-"""What the README tells Dask's users to type, and its cheat sheet."""
+"""The commands for Dask's users in the README, and its cheat sheet."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from log import Log
 
 README = (REPOSITORY / "README.md").read_text()
 
-#: What has been done before this test is run.
+#: The commands that have been run before this test.
 INSTALLING = ("python3 -m venv", "pip install", "swift build")
 
 
@@ -75,7 +75,7 @@ def test_a_command_of_the_cheat_sheet_answers(command: str, tmp_path: Path, task
         "PATH": f"{tasklog.program.parent}:{os.environ['PATH']}",
         "TASKLOG_LOG": "run.db",
     }
-    # Of a closed run nothing is open, and not every run has a failure.
+    # A closed run has no unfinished tasks, and not every run has a failure.
     takes_a_run = command.split()[1] not in ("check", "compare", "query", "runs")
     answers = []
     for run in ("1", "2") if takes_a_run else (None,):

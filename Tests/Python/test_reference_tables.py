@@ -1,4 +1,4 @@
-"""Tables of the documentation, compared with what they list."""
+"""Tables of the documentation, compared with the code that they describe."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_each_command_is_listed() -> None:
     assert listed | {"tasklog"} == {file.stem for file in helps}
 
 
-#: The products that modules use of other packages.
+#: The products of other packages that modules use.
 PRODUCTS = {
     "swift-log": "Logging",
     "swift-metrics": "CoreMetrics",
@@ -66,7 +66,7 @@ PRODUCTS = {
 
 
 def dependencies(module: str) -> set[str]:
-    """Those of a target of the package."""
+    """The dependencies of a target of the package."""
     package = (REPOSITORY / "Package.swift").read_text()
     body = package[re.search(rf'\.target\(\s*name: "{module}"', package).end() :]
     body = body[: re.search(r"^    (\.|//)", body, re.M).start()]

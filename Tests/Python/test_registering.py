@@ -1,4 +1,4 @@
-"""A recorder that is registered by a client: once, again, wrongly, and taken off."""
+"""A recorder that a client registers: once, again, wrongly, and unregisters."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tasklog.recorder import RecordingError
 
 @pytest.fixture
 def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
-    """Of a cluster with a witness, whose scheduler is in this process, in a folder of its own."""
+    """A log in a temporary folder of a cluster with a witness; its scheduler is in this process."""
     import dask
 
     monkeypatch.chdir(tmp_path)
@@ -42,7 +42,7 @@ def scheduler_of(client: Client) -> Any:
 
 
 def work(client: Client, count: int = 20) -> None:
-    """So that all have let go of it afterwards."""
+    """So that all have released it afterwards."""
     client.gather(client.map(workloads.increment, range(count), pure=False))
     workers = client.cluster.workers.values()
     wait_for(lambda: not scheduler_of(client).tasks, "end of all tasks")
@@ -142,7 +142,7 @@ def test_unregistering_ends_a_recording_on_workers_too(client: Client, tmp_path:
     work(client)
     client.unregister_scheduler_plugin("tasklog")
     seen = witness.seen(tmp_path / "witness")
-    # All has ended when the call returns.
+    # The recording has ended when the call returns.
     assert Log("run.db").rows("SELECT end FROM run") == [("closed",)]
     ends = "SELECT source, count(*) FROM events WHERE hook = ? GROUP BY 1"
     assert ("scheduler", 1) in Log("run.db").rows(ends, "detach")
@@ -152,7 +152,7 @@ def test_unregistering_ends_a_recording_on_workers_too(client: Client, tmp_path:
     assert {name: dict(getattr(scheduler, name)) for name in names} == before
     assert [set(worker.handlers) for worker in client.cluster.workers.values()] == handlers
     assert not any("tasklog-worker" in w.plugins for w in client.cluster.workers.values())
-    # What comes later is in no log; and a second one records all of it.
+    # Later events are in no log; and a second recorder records all of it.
     work(client)
     assert counts(witness.logged("run.db")) == counts(seen)
     between = counts(witness.seen(tmp_path / "witness"))
@@ -189,7 +189,7 @@ def test_unregistering_in_the_middle_of_work_keeps_what_came_before_it(
 
 
 class Mine(SchedulerPlugin):
-    """Somebody's plugin that has our name."""
+    """A foreign plugin that has our name."""
 
     name = "tasklog"
 
@@ -260,7 +260,7 @@ def test_a_plugin_of_the_workers_that_has_our_name_stays(client: Client, tmp_pat
 
 
 def test_a_scheduler_starts_with_a_recorder_that_cannot_record(tmp_path: Path, caplog) -> None:
-    """It is hurt by nothing that is wrong with ours."""
+    """Errors of ours do not affect it."""
     with (
         LocalCluster(
             n_workers=1, processes=False, dashboard_address=None,

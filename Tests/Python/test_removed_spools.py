@@ -1,4 +1,4 @@
-"""A worker's spool that a cleaner of temporary files removes while it is in use is made again."""
+"""A worker's spool that a cleaner of temporary files removes while in use is created again."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_what_was_not_shipped_is_on_the_disk_again(
         assert orphan.header["id"] == "w"
         found += numbers(orphan.batch)
         orphan.release(remove=True)
-    # The last is the mark that this is all.
+    # The last is the mark that the events are complete.
     assert found == list(range(len(shipped) + 1, 52))
 
 
@@ -115,7 +115,7 @@ def test_a_folder_that_cannot_be_made_again_is_no_error(tmp_path: Path) -> None:
 
 
 def clean(folder: Path) -> None:
-    """Removes a folder out of which a worker takes files meanwhile."""
+    """Removes a folder while a worker removes files in it."""
     while folder.exists():
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -144,7 +144,7 @@ def test_a_worker_says_so_once_and_loses_nothing(
     told = [record for record in caplog.records if record.name == "tasklog"]
     (words,) = [record.getMessage() for record in told]
     assert "was removed from" in words and str(spool) in words and "created again" in words
-    # Neither with Dask's loggers.
+    # Nor with Dask's loggers.
     assert all(record.exc_info is None for record in caplog.records)
     seen, logged = witness.seen(tmp_path / "witness"), witness.logged(tmp_path / "run.db")
     assert sum(map(len, seen.values())) > 100 and witness.differences(seen, logged) == []

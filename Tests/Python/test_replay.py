@@ -1,4 +1,4 @@
-"""`tasklog replay` through plugins in Python: what they were live is what they are in a replay."""
+"""`tasklog replay` through plugins in Python: in a replay they end as they did live."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_scheduler_plugins_end_as_they_did_live(recorded: Watched, replay: Calla
 
 
 def close(replayed: Any, live: Any) -> None:
-    """The plugin asks for the time a little after the event, which nobody records: its bins differ
+    """The plugin reads the clock a little after the event, which is not recorded: its bins differ
     by that."""
     if isinstance(live, dict):
         assert replayed.keys() == live.keys()
@@ -60,7 +60,7 @@ def test_worker_plugins_end_as_they_did_live(recorded: Watched, replay: Callable
     assert len(lines) == len(wanted)
     assert recorded.workers
     for (name, path), line in zip(wanted, lines, strict=True):
-        # A killed worker has told nobody what its plugins were; those of the log have its share.
+        # A killed worker has not reported its plugins; the replayed ones have its events.
         replayed = json.loads(line)
         assert recorded.workers.keys() <= replayed.keys()
         for address, live in recorded.workers.items():
@@ -193,7 +193,7 @@ def test_what_does_not_fit_the_recording_makes_the_exit_code_3(
         (looking, 3),
         # A failure comes first.
         ([*looking, f"--plugin={failing}:Failing"], 1),
-        # Nobody looks at what does not fit.
+        # No plugin reads what does not fit.
         ([f"--plugin={WATCHERS}:Counter"], 0),
     ):
         done = replay(log).run(*plugins)
@@ -222,7 +222,7 @@ def test_the_end_of_a_part_is_the_last_that_plugins_are_called_with(
     watched_in_process: Watched, replay: Callable
 ) -> None:
     live = json.loads(watched_in_process.scheduler["MyPlugin.seen"])
-    # Events of workers come in batches, so that a part of the log may be theirs alone.
+    # Events of workers come in batches, so that a part of the log may contain only theirs.
     told = Log(watched_in_process.log).rows(
         """
         SELECT seq FROM event JOIN source ON source.id = source

@@ -142,14 +142,14 @@ def test_a_run_is_followed_through_plugins_while_it_is_recorded(
     assert "drift" not in errors, errors
     afterwards = replay(recording.log).run(*plugins, *wanted)
     assert output == afterwards.stdout
-    # Tasks whose results are still there are not run again.
+    # Tasks whose results still exist are not run again.
     assert int(output.splitlines()[0]) >= 61
 
 
 def test_a_log_of_our_own_engine_shows_its_state_to_plugins_of_dask(
     demo: Path, replay: Callable
 ) -> None:
-    """Dask's own functions make the same of it."""
+    """Dask's own functions compute the same state."""
     replayed = replay(demo)
     done = replayed.run(
         f"--plugin={WATCHERS}:MyPlugin",
@@ -415,7 +415,7 @@ def test_what_was_noted_live_is_compared(
     assert "'Counter' on the scheduler: same as live in all" in done.stdout
     assert "'MyPlugin' on the scheduler: same as live in all" in done.stdout
     assert done.stdout.count("'RepairedErrorLogger' on worker") == 2
-    # A plugin that was carried over to Swift is compared with what it was in Python.
+    # A plugin that was ported to Swift is compared with its Python version.
     done = replay(recording.log).run(f"--plugin={HERE}/Counter.swift", "--verify")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "'Counter' on the scheduler: same as live in all" in done.stdout

@@ -1,4 +1,4 @@
-"""Reports of a part of a run, against what plain Python computes from the events."""
+"""Reports of a part of a run, compared with what plain Python computes from the events."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ COMMANDS = ("summary", "errors", "workers", "slowest", "critical-path", "open")
 
 
 class Shared:
-    """A log of a cluster that two clients share, and how to ask it."""
+    """A log of a cluster that two clients share, and functions to query it."""
 
     def __init__(self, log: Path, program: Path) -> None:
         self.log = log
@@ -113,9 +113,9 @@ def shared(new_recording: Any, tasklog: Any) -> Shared:
                 alice.submit(workloads.slow, 0.1, n, key=f"slow-{n}", pure=False) for n in range(6)
             ]
         wait([total, *slow])
-        # What is forgotten early is not in what comes late.
+        # Keys that are forgotten early are not in late parts.
         del slow
-        # Bob asks for what Alice has computed, and for his own.
+        # Bob requests what Alice has computed, and his own.
         others = bob.map(workloads.increment, range(8, 20))
         failed = bob.submit(workloads.fail, 3, key="fail-3")
         after = bob.submit(sum, [failed], key="sum-after")
@@ -452,7 +452,7 @@ def test_what_matches_nothing_is_said_in_one_line(shared: Shared, command: str) 
         (["--prefix", "fail", "--client", "*alice*"],
          "no task of run #1 matches all of these filters"),
     ):  # fmt: skip
-        # A table would be all heads; a program still gets what it can parse.
+        # A table would have only headers; a program still gets output that it can parse.
         formats = [] if command.startswith("export") else ["--format", "table"]
         output, errors = shared.run(*command.split(), *options, *formats)
         if formats:
@@ -483,7 +483,7 @@ def test_a_live_run_is_followed_in_a_span(new_recording: Any, tasklog: Any) -> N
         for first in (10, 20):
             with span("late"):
                 wait(client.map(workloads.slow, [0.01] * 5, range(first, first + 5)))
-            # Its first line shows that it follows while the second graph is not there yet.
+            # Its first line shows that it follows while the second graph does not exist yet.
             if first == 10:
                 lines = [follower.stdout.readline()]
     lines += follower.stdout.readlines()

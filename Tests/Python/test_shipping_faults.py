@@ -1,4 +1,4 @@
-"""A worker whose last events nobody takes keeps them, says so once, and ends as ever."""
+"""A worker whose last events are not accepted keeps them, logs that once, and ends as usual."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_what_nobody_takes_stays_in_the_spool(
     ):
         client.register_plugin(Recorder(tmp_path / "run.db", close_seconds=0.3, **options))
         recorder = cluster.scheduler.plugins["tasklog"]
-        # What is left is not taken at the end either.
+        # The remaining events are not accepted at the end either.
         recorder._options.workers = False
         cluster.scheduler.handlers["tasklog_records"] = ANSWERS[what]
         client.gather(client.map(workloads.increment, range(30), pure=False))
@@ -72,5 +72,5 @@ def test_what_nobody_takes_stays_in_the_spool(
         orphan.release(remove=False)
     seen = witness.seen(tmp_path / "witness")
     (expected,) = (len(transitions) for (kind, _), transitions in seen.items() if kind == "worker")
-    # Where a recording is over a worker that is told so records nothing more.
+    # After the end of a recording a worker is notified, and records nothing more.
     assert left == expected if "over" not in what and "another" not in what else left <= expected

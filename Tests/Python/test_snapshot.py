@@ -1,5 +1,5 @@
 """The snapshots suffice: Dask's own transition functions, fed with a recording in a scheduler that
-is never started, bring forth every field that was seen live."""
+is never started, reproduce every field that was seen live."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ def test_a_replay_sees_what_was_seen_live(recording: Recording, tasklog) -> None
     live = beside.read(recording.folder / f"scheduler-{server}")
     if "attached" in recording.folder.name:
         looked = looked[len(looked) - len(live) :]
-        # The log of transitions from before is not recorded.
+        # The transition log from before is not recorded.
         for told in (*looked, *live):
             for name in ("last transition", "transition_log"):
                 told[-1].pop(name, None)
-    # Older versions enter a graph's tasks, let others run, and only then call the hook.
+    # Older versions add a graph's tasks, let others run, and only then call the hook.
     is_late = not any("stimulus_id" in str(row[2]) for row in live if row[0] == "updateGraph")
     different: dict[str, list] = {}
     compared = 0

@@ -23,7 +23,7 @@ OF_THE_ENGINE = {"cause"}
 
 
 def written(*things: Any) -> set[str]:
-    """The names of fields that the source of something writes."""
+    """The names of the fields that a source file writes."""
     source = "".join(inspect.getsource(thing) for thing in things)
     return {a or b for a, b in re.findall(r'\w\["(\w+)"\] =|"(\w+)":', source)}
 

@@ -1,4 +1,4 @@
-"""What a worker has recorded and not shipped survives its death."""
+"""Events that a worker has recorded and not shipped survive its death."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from test_equality import worker_row
 
 
 def unshipped(recording: Recording, server: str) -> int:
-    """How many events of a worker its spool holds."""
+    """The number of events of a worker in its spool."""
     files = (recording.folder / "spool").glob(f"*/{server}.*")
     return sum(len(list(records(file.read_bytes()))) - 1 for file in files)
 
@@ -33,7 +33,7 @@ def assert_equal_to_what_was_called(recording: Recording, log: Path, server: str
     expected = beside.read(recording.folder / f"worker-{server}")
     assert len(expected) > 50
     assert ours == expected[: len(ours)]
-    # The plugin beside may be the first of the two.
+    # The independent plugin may be the first of the two.
     assert len(ours) in (len(expected), len(expected) - 1)
 
 
@@ -51,7 +51,7 @@ def kill_a_worker(recording: Recording, cluster: CommandCluster, client: Client)
 
 @pytest.fixture
 def silent(new_recording: Callable[[str], Recording]) -> Recording:
-    """Workers that ship what they have recorded once in an hour."""
+    """Workers that ship their events once in an hour."""
     recording = new_recording("silent")
     recording.environment["TASKLOG_WORKER_INTERVAL"] = "1h"
     return recording
@@ -85,7 +85,7 @@ def test_the_spool_of_a_host_that_never_comes_back_is_imported(silent: Recording
         spool = silent.folder / "spool"
         refused = tasklog(silent.log, "import", spool, code=1)
         assert "is still being recorded" in refused
-        # Of this host the recorder would take it at its end.
+        # The recorder would recover it at its end if it was on this host.
         spool = spool.rename(silent.folder / "of-another-host")
     told = tasklog(silent.log, "import", spool)
     assert " events imported" in told and "missing" not in told
@@ -141,7 +141,7 @@ def test_a_spool_gives_out_what_is_not_acknowledged(tmp_path: Path) -> None:
     put(spool, 2)
     spool.acknowledge(segment, end)
     assert numbers(spool.batch()[2]) == [6, 7]
-    # Not acknowledged: given out once more.
+    # Not acknowledged: emitted once more.
     assert numbers(spool.batch()[2]) == [6, 7]
 
 
@@ -192,7 +192,7 @@ def test_a_living_workers_spool_is_no_orphan(tmp_path: Path) -> None:
     spool.close()
     (orphan,) = orphans(str(tmp_path), "run")
     assert orphan.header["id"] == "w" and orphan.last == 3 and not orphan.has_ended
-    # The last one says that they are all.
+    # The last one says that the events are complete.
     assert [numbers(batch) for batch in orphan.batches()] == [[1, 2, 3], [4]]
     assert numbers(orphan.batch) == [1, 2, 3, 4]
     orphan.release(remove=True)
@@ -201,7 +201,7 @@ def test_a_living_workers_spool_is_no_orphan(tmp_path: Path) -> None:
 
 
 def let_go(segments: list[Segment]) -> None:
-    """As the death of a worker does."""
+    """Like the death of a worker."""
     for segment in segments:
         segment.map.close()
         os.close(segment.descriptor)
@@ -212,7 +212,7 @@ def test_all_files_of_a_worker_are_claimed_or_none(tmp_path: Path) -> None:
     put(spool, 25, size=100_000)
     paths = [Path(segment.path) for segment in spool.segments]
     assert len(paths) == 3
-    # As a worker that lives has them: any of them may be the one that is still locked.
+    # As a live worker has them: any of them may be the one that is still locked.
     let_go(spool.segments[:1])
     assert list(orphans(str(tmp_path), "run")) == []
     let_go(spool.segments[1:])
@@ -225,7 +225,7 @@ def test_all_files_of_a_worker_are_claimed_or_none(tmp_path: Path) -> None:
 def test_a_file_without_events_says_how_far_its_worker_had_come(tmp_path: Path) -> None:
     spool = WorkerSpool(str(tmp_path), "run", {"id": "w"})
     put(spool, 10, size=100_000)
-    # The next event needs another file, and its worker is killed before it is in it.
+    # The next event needs another file, and its worker is killed before the event is in it.
     spool._sequence += 1
     spool._roll(100_000)
     segment, end, _ = spool.batch()
@@ -271,14 +271,14 @@ def test_what_holds_nothing_is_removed(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     killed = tmp_path / "killed"
     killed.mkdir()
-    # Killed while it made its first file, and before anything was in it.
+    # Killed while it created its first file, before anything was in it.
     for name in ("w.1.new", "v.1.new", "w.1"):
         (killed / name).write_bytes(bytes(1 << 20))
     os.utime(killed / "w.1.new", (0, 0))
     (killed / "x.1").write_bytes(b"something else")
     assert list(orphans(str(tmp_path), "run")) == []
     assert [path.name for path in tmp_path.iterdir()] == ["killed"]
-    # A worker may be making one of them just now, and the other is none of ours.
+    # A worker may be creating one of them just now, and the other is not ours.
     assert sorted(path.name for path in killed.iterdir()) == ["v.1.new", "x.1"]
 
 
@@ -327,6 +327,6 @@ def test_a_killed_process_leaves_whole_records(tmp_path: Path) -> None:
     for orphan in orphans(str(tmp_path), "run"):
         found += numbers(orphan.batch)
         orphan.release(remove=True)
-    # And a mark that they are all.
+    # And a mark that the events are complete.
     assert found == list(range(1, len(found) + 1))
     assert len(found) - 1 >= told - 1

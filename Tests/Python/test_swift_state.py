@@ -1,5 +1,5 @@
-"""The state that Swift rebuilds of a Dask log: a Swift plugin sees in a replay what a Python plugin
-saw live, field by field."""
+"""The state that Swift rebuilds from a Dask log: a Swift plugin sees in a replay what a Python
+plugin saw live, field by field."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from probe import plain
 
 HERE = Path(__file__).resolve().parent
 
-#: What is compared, under the names of `probe.py`. The rest of what `probe.py` looks at has no
+#: What is compared, under the names of `probe.py`. The other fields of `probe.py` have no
 #: counterpart in Swift.
 SCHEDULER = [
     "scheduler.total_nthreads", "scheduler.transition_counter", "workers", "clients", "tasks",
@@ -50,7 +50,7 @@ KEYS = {"unrunnable", "queued", "has_what", "processing", "long_running"} | {
 
 
 def rebuilt(path: Path, log: Log) -> list[tuple[str, Any, dict[str, Any]]]:
-    """What the Swift probe saw, in the form of `probe.look`."""
+    """The records of the Swift probe, in the form of `probe.look`."""
     rows = []
     for line in path.read_text().splitlines():
         told = log.decoder.loads(line)
@@ -72,14 +72,14 @@ def in_form(name: str, value: Any) -> Any:
 
 def same(name: str, live: Any, found: Any) -> bool:
     field = name.rsplit(".", 1)[-1]
-    # Python tells nothing in several ways.
+    # Python represents "nothing" in several ways.
     if not live and not found and live not in (0, False) and found not in (0, False):
         return True
     if name == "task.run_id":
         # 0 before the first run, and Dask counts from 0.
         return (live or 0) == found
     if field == "states":
-        # A group that is gone takes its forgotten tasks from Dask's prefix.
+        # A removed group takes its forgotten tasks out of Dask's prefix.
         left = {"forgotten"} if name.startswith("prefix") else set()
         return states(live, left) == states(found, left)
     if field == "_all_durations_us":
@@ -116,17 +116,17 @@ def test_a_swift_plugin_sees_what_a_python_plugin_saw_live(
     live = [r for r in beside.read(recording.folder / f"scheduler-{server}") if r[0] != "start"]
     found = rebuilt(out, log)
     if "attached" in recording.folder.name:
-        # The plugin beside came a little later.
+        # The independent plugin was attached a little later.
         found = found[len(found) - len(live) :]
     different: dict[str, list] = {}
     compared = 0
-    # Older versions enter a graph's tasks, let others run, and only then call the hook.
+    # Older versions add a graph's tasks, let others run, and only then call the hook.
     is_late = not any("stimulus_id" in str(row[2]) for row in live if row[0] == "updateGraph")
     pairs = zip(found, live, strict=False)
     for number, ((hook, key, ours), (live_hook, _, _, theirs)) in enumerate(pairs):
         assert hook == live_hook, number
         names = {name for name in theirs if wanted(name)}
-        # Fields of a version that does not have them are compared with nothing.
+        # Fields that a version does not have are not compared.
         assert names <= ours.keys(), (number, hook, names - ours.keys())
         for name in names:
             if hook == "logEvent" and is_late and name in ("tasks", "groups", "prefixes"):
@@ -168,7 +168,7 @@ def test_a_swift_plugin_sees_of_workers_what_a_python_plugin_saw_live(
         live = beside.read(recording.folder / f"look-{server}")
         found = [log.decoder.loads(line) for line in (tmp_path / server).read_text().splitlines()]
         if "attached" in recording.folder.name:
-            # The recorder came later; what it found is not all that could be looked up.
+            # The recorder was attached later; the state that it found is incomplete.
             live = live[len(live) - len(found) :]
         pairs = zip(found, live, strict=False)
         for number, (ours, (key, start, finish, theirs)) in enumerate(pairs):
@@ -176,14 +176,14 @@ def test_a_swift_plugin_sees_of_workers_what_a_python_plugin_saw_live(
             for name in theirs.keys() & set(WORKER_TASK):
                 mine = ours.get(name)
                 if name in WORKER_KEYS:
-                    # Swift lets a task go when its plugins have been told, Dask before.
+                    # Swift forgets a task after its plugins were called, Dask before.
                     gone = key if name == "tasks" and finish == "forgotten" else None
                     mine = sorted(repr(k) for k in mine or () if k != gone)
                 if name == "priority" and theirs[name]:
-                    # Dask's worker adds a number of its own.
+                    # Dask's worker adds a number.
                     theirs[name] = theirs[name][: len(mine)]
                 if name == "startstops" and finish not in ("memory", "released", "forgotten"):
-                    # Told when it is done: `UnknownFact.spans`.
+                    # Known when it is done: `UnknownFact.spans`.
                     continue
                 compared += 1
                 if not same(name, theirs[name], plain(mine) if name != "startstops" else mine):
@@ -209,7 +209,7 @@ def test_the_documented_counter_gives_the_live_count(
     assert f"counter: {counted[1]}\n" in printed, printed
 
 
-#: Looks at all that can be looked up of a task and of the scheduler, and adds it up.
+#: Reads everything that can be looked up of a task and of the scheduler, and sums it up.
 LOOKING = """
 import TaskLogPlugin
 
@@ -276,7 +276,7 @@ def test_a_log_that_has_grown_is_replayed_from_its_checkpoint(
     with sqlite3.connect(recording.log) as whole:
         last, count = whole.execute("SELECT max(seq), count(*) FROM event").fetchone()
         run = whole.execute("SELECT uuid FROM run").fetchone()[0]
-    # As long as somebody holds its lock a run goes on.
+    # As long as its lock is held a run is live.
     folder = tmp_path / "growing.db.spool" / run
     folder.mkdir(parents=True)
     lock = (folder / "lock").open("w")
@@ -296,5 +296,5 @@ def test_a_log_that_has_grown_is_replayed_from_its_checkpoint(
         assert report == replayed("--no-checkpoint")[0]
         starts.append(before)
     assert starts[0] == 0
-    # What came late may have made the last ones useless.
+    # Late events may have made the last ones unusable.
     assert all(0 < start < count for start in starts[1:]), (starts, count)

@@ -1,4 +1,4 @@
-"""Every way to turn the recorder on, with what Dask's users have: commands and `LocalCluster`."""
+"""Every way to enable the recorder, with what Dask's users have: commands and `LocalCluster`."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if __name__ == "__main__":
 
 
 def bare(tmp_path: Path) -> Recording:
-    """A recording that nothing has been set for."""
+    """A recording without any settings."""
     recording = Recording(tmp_path)
     recording.environment["TASKLOG_WORKER_SPOOL"] = str(tmp_path / "spool")
     return recording
@@ -170,7 +170,7 @@ def test_register_plugin_in_the_middle_of_a_run(tmp_path: Path) -> None:
 
 
 def test_workers_need_not_have_the_package(tmp_path: Path) -> None:
-    """Neither those that are there nor those that come later."""
+    """Neither existing ones nor those that come later."""
     hidden = tmp_path / "hidden" / "tasklog"
     hidden.mkdir(parents=True)
     (hidden / "__init__.py").write_text("raise ImportError('tasklog is not installed here')")
@@ -215,7 +215,7 @@ def test_options_come_from_arguments_environment_and_config(monkeypatch, tmp_pat
 
 
 def test_redacted_arguments_are_not_in_the_log(tmp_path: Path) -> None:
-    """On the scheduler and on workers, whose stimuli hold the annotations of a task."""
+    """On the scheduler and on workers, whose stimuli contain the annotations of a task."""
     import dask
 
     recorder = package.Recorder(tmp_path / "run.db", redact="exception*,traceback*,pass*")
@@ -257,7 +257,7 @@ def test_a_detached_recorder_leaves_nothing_behind(tmp_path: Path) -> None:
         client.register_plugin(package.Recorder(tmp_path / "run.db"))
         assert set(vars(scheduler)) > own
         workloads.maps(client)
-        # What the client lets go of reaches the scheduler a little later.
+        # The client's release reaches the scheduler a little later.
         wait_for(lambda: not scheduler.tasks, "the end of all tasks")
 
         async def detach(dask_scheduler: object) -> None:

@@ -77,7 +77,7 @@ def test_a_child_that_outlives_its_parent_keeps_none_of_its_locks(tmp_path: Path
         parent.send_signal(signal.SIGKILL)
         parent.wait()
         assert "running" not in tasklog(Path(log), "runs")
-        # Only who is alone with a log can do this; the child is still there.
+        # Only a process that is alone with a log can do this; the child still runs.
         other = sqlite3.connect(log, timeout=0)
         assert other.execute("PRAGMA journal_mode = DELETE").fetchone() == ("delete",)
         assert other.execute("SELECT count(*) FROM event").fetchone() == (1,)

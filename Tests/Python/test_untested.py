@@ -1,4 +1,4 @@
-"""On a version of distributed that no test runs with, a recorder uses public hooks only."""
+"""With a version of distributed that no test runs with, a recorder uses public hooks only."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ RELEASES = "SELECT count(*) FROM events WHERE hook = 'clientReleasesKeys'"
 
 
 def record(folder: Path, version: str, **environment: str) -> tuple[Log, dict, list[str]]:
-    """The log, the run's metadata, and what the recorder said."""
+    """The log, the run's metadata, and the recorder's messages."""
     program = folder / "program.py"
     program.write_text(PROGRAM)
     variables = {k: v for k, v in os.environ.items() if not k.startswith("TASKLOG_")}

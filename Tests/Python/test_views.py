@@ -1,4 +1,4 @@
-"""The views can be asked by other SQLites than ours: newer ones refuse what is nested too deep."""
+"""Other versions of SQLite can query the views: newer ones refuse statements nested too deeply."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""What worker plugins saw live is what they see in a replay, where data moves between workers and
-to disk: nothing of a replay depends on hashes or chance. Run with every version of Dask."""
+"""Worker plugins see in a replay what they saw live, where data moves between workers and to disk:
+nothing of a replay depends on hashes or chance. Run with every version of Dask."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def moving(request: pytest.FixtureRequest, new_recording: Callable) -> Watched:
 
 def test_worker_plugins_see_where_data_came_from(moving: Watched, replay: Callable) -> None:
     wanted = [("WorkerProbe", "seen"), ("Notified", "observed"), ("RepairedErrorLogger", "errors")]
-    # It is an error when something of it did not fit the recording.
+    # It is an error if any of it did not fit the recording.
     lines = replay(moving.log).results([name for name, _ in wanted], wanted)
     assert len(moving.workers) == 4
     for (name, path), line in zip(wanted, lines, strict=True):
@@ -55,7 +55,7 @@ def test_a_run_that_is_followed_can_pause_anywhere(moving: Watched) -> None:
 
 
 def same(live: list, replayed: list, where: str) -> None:
-    """Names what differs: whole rows would be too much to read."""
+    """Names the differences: whole rows would be too long to read."""
     for number, (ours, theirs) in enumerate(zip(live, replayed, strict=False)):
         if isinstance(ours, dict):
             fields = [name for name in ours if ours[name] != theirs.get(name)]

@@ -1,4 +1,4 @@
-"""Workers whose clocks are off, and workers that come back at the address of another one."""
+"""Workers whose clocks have an offset, and workers at the address of a previous one."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ import workloads
 from clusters import CommandCluster, Recording, wait_for
 
 CLOCKS = {"ahead": 7200, "behind": -259_200, "right": 0}
-#: A clock that is off by so many seconds, before anything has looked at it.
+#: A clock with an offset in seconds, set before anything has read it.
 SET_CLOCK = """
 import os, time
 offset, now, now_ns = int(os.environ["CLOCK_OFFSET"]), time.time, time.time_ns
@@ -55,7 +55,7 @@ def skewed(new_recording: Callable[[str], Recording]) -> Iterator[tuple[Recordin
 
 
 def page_of(recording: Recording, tasklog: Callable) -> dict[str, Any]:
-    """What the report page knows but for its columns of numbers."""
+    """The content of the report page except its columns of numbers."""
     page = recording.folder / "page.html"
     tasklog(recording.log, "report", "-o", str(page))
     found = re.search(r'id="document-0">(.*?)</script>', page.read_text(), re.S)
@@ -74,7 +74,7 @@ def test_each_clock_is_known_with_its_uncertainty(skewed: Any) -> None:
     assert {json.loads(name) for name, _, _ in measured} == set(CLOCKS)
     for name, offset, uncertainty in measured:
         assert abs(offset + CLOCKS[json.loads(name)]) <= uncertainty, name
-        # Half of the time that a scheduler takes for an answer.
+        # Half of the scheduler's round trip time.
         assert uncertainty < 30, name
 
 

@@ -1,4 +1,4 @@
-"""Graphs whose data moves between workers and to disk, and what a worker's plugin sees of that."""
+"""Graphs whose data moves between workers and to disk, and a worker plugin's view of that."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from distributed import Client, wait
 import workloads
 from clusters import wait_for
 
-#: Some of the blocks below do not fit into memory, and are written to disk. Nobody but the graphs
-#: below takes a copy away.
+#: Some of the blocks below do not fit into memory, and are written to disk. Only the graphs below
+#: remove a copy.
 CONFIG = {
     "distributed.scheduler.active-memory-manager.start": False,
     "distributed.worker.memory.target": 0.1,
@@ -32,7 +32,7 @@ def block(number: int, size: int) -> bytes:
 
 
 class Stubborn:
-    """Is larger than what is kept in memory, and cannot be written to disk."""
+    """Is larger than the memory limit, and cannot be written to disk."""
 
     def __sizeof__(self) -> int:
         return 30_000_000
@@ -51,7 +51,7 @@ def everything(client: Client) -> None:
 
 
 def replicas(client: Client) -> None:
-    """What several workers hold is needed by another one."""
+    """Results that several workers hold are needed by another one."""
     addresses = sorted(workloads.workers_of(client))
     for round in range(4):
         data = client.scatter([b"x" * (1000 + n) for n in range(6)], addresses[:1], hash=False)
@@ -75,7 +75,7 @@ def replicas(client: Client) -> None:
 
 
 def fetched_again(client: Client) -> None:
-    """A worker loses what it has fetched, and fetches it for one more task: the transfer is booked
+    """A worker loses a fetched result, and fetches it for one more task: the transfer is recorded
     on any of those that need it, and most of them are done."""
     here, there = sorted(workloads.workers_of(client))[:2]
 
@@ -96,7 +96,7 @@ def fetched_again(client: Client) -> None:
 
 
 def shuffled(client: Client) -> None:
-    """By P2P, whose barriers all workers fetch from whoever has them."""
+    """By P2P, whose barriers all workers fetch from any holder."""
     import dask
     import dask.array as da
 
@@ -119,7 +119,7 @@ def spilled(client: Client) -> None:
 
 
 def cancelled(client: Client) -> None:
-    """Tasks are cancelled while their data is on its way, and what waits for it is not."""
+    """Tasks are cancelled while their data is in flight, and their waiting dependents are not."""
     addresses = sorted(workloads.workers_of(client))
     for round in range(2):
         blocks = [
@@ -138,7 +138,7 @@ def cancelled(client: Client) -> None:
 
 
 def seen(state: Any) -> dict[str, Any]:
-    """What a plugin can look up of the transfers of a worker."""
+    """The transfers of a worker that a plugin can look up."""
     row = {
         "fetches": state.transfer_incoming_count,
         "fetched": state.transfer_incoming_bytes,
@@ -147,7 +147,7 @@ def seen(state: Any) -> dict[str, Any]:
         "busy": sorted(state.busy_workers),
     }
     if len(state.tasks) < 100:
-        # Of all tasks: a transfer is booked on any of those that it was made for.
+        # Of all tasks: a transfer is recorded on any of those that it was made for.
         spans = {str(key): ts.startstops for key, ts in state.tasks.items() if ts.startstops}
         row["spans"] = digest(spans)
         row["holders"] = digest(

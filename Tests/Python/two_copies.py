@@ -1,5 +1,5 @@
-"""Records in this process, reads the log here through some library, which may have a SQLite of its
-own, while another process writes into it.
+"""Records in this process, reads the log here through a library, which may have its own SQLite,
+while another process writes into it.
 
 python two_copies.py READER SECONDS   works in the current folder; prints a JSON object.
 """
@@ -18,7 +18,7 @@ from collections.abc import Callable
 from typing import Any
 
 QUERY = "SELECT count(*) FROM event"
-# A process that knows nothing of tasklog.
+# A process without tasklog.
 OTHER = """
 import sqlite3
 connection = sqlite3.connect("run.db", timeout=60, isolation_level=None)
@@ -80,7 +80,7 @@ READERS: dict[str, Callable[[], Any]] = {
 
 
 class Repeating(threading.Thread):
-    """Does something again and again; counts how often, and keeps what went wrong."""
+    """Does something repeatedly; counts how often, and keeps the errors."""
 
     def __init__(self, what: Callable[[], Any]) -> None:
         super().__init__()

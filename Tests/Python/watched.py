@@ -21,7 +21,7 @@ from clusters import HERE, Recording
 
 @dataclass
 class Watched:
-    """A log, and what the plugins were at the end of the run."""
+    """A log, and the attributes of the plugins at the end of the run."""
 
     recording: Recording
     #: By plugin and attribute, as JSON.
@@ -38,7 +38,7 @@ class Watched:
 def watched(
     recording: Recording, config: dict[str, Any] | None = None, **options: Any
 ) -> Iterator[tuple[Client, Watched]]:
-    """A cluster of this process, or with workers in processes of their own.
+    """A cluster in this process, or with workers in separate processes.
 
     config:
         Dask's, for the workers.
@@ -89,7 +89,7 @@ def in_process(recording: Recording) -> Watched:
     """Errors, retries, actors, scattered data, stealing, queued tasks, all kinds of keys."""
     with watched(recording, processes=False) as (client, kept):
         workloads.everything(client, str(recording.folder))
-        # More than fit: the rest is queued.
+        # More than there is room for: the rest is queued.
         wait(client.map(workloads.increment, range(100, 160), pure=False))
     return kept
 

@@ -1,5 +1,5 @@
 """Plugins that run live next to the recorder, and again in replays: Dask's own, those of its
-documentation, and such as its tests have. None of them knows of a recorder.
+documentation, and some like those of its tests. None of them depends on a recorder.
 
 A preload for scheduler and workers, which adds them to both.
 """
@@ -86,7 +86,7 @@ class RabbitMQPlugin(SchedulerPlugin):
     def transition(self, key, start, finish, *args, **kwargs):
         message = {"key": str(key), "start": start, "finish": finish, "args": len(args)}
         for name, value in kwargs.items():
-            # What shows its address in memory is another text each time.
+            # An object that shows its address in memory has a different text each time.
             message[name] = type(value).__name__ if " at 0x" in str(value) else str(value)
         self.channel.basic_publish(exchange="", routing_key="dask", body=json.dumps(message))
 
@@ -108,7 +108,7 @@ def metadata(scheduler):
 
 
 class Everything(SchedulerPlugin):
-    """Each hook with all that it is called with; those that can be are async."""
+    """Each hook with all of its arguments; hooks that can be are async."""
 
     def __init__(self):
         self.calls = []
@@ -128,7 +128,7 @@ class Everything(SchedulerPlugin):
 
     def update_graph(self, scheduler, *, keys, tasks, annotations, priority, **kwargs):
         assert scheduler is self.scheduler
-        # Of which kind they are depends on the version.
+        # Their kinds depend on the version.
         kind = type(annotations).__name__
         self.calls.append(["update_graph", keys, tasks, kind, dict(annotations), priority, kwargs])
 
@@ -148,7 +148,7 @@ class Everything(SchedulerPlugin):
 
     def add_worker(self, scheduler, worker):
         self.calls.append(["add_worker", worker, sorted(scheduler.workers)])
-        # What is awaited comes after what happened meanwhile: only that it comes is the same.
+        # An awaited call comes after what happened meanwhile: only its presence is the same.
         return self.note(worker)
 
     async def note(self, worker):
@@ -167,7 +167,7 @@ class Everything(SchedulerPlugin):
 
 
 def _comparable(value):
-    """What Dask's wrappers hold, whichever of them it is."""
+    """The content of Dask's wrappers, whichever of them it is."""
     if type(value).__name__ == "Serialize":
         return ["serialized", repr(value.data)]
     if type(value).__name__ == "Serialized":
@@ -180,7 +180,7 @@ def _comparable(value):
 
 
 class Failing(SchedulerPlugin):
-    """Fails in one hook of many; the others and other plugins go on."""
+    """Fails in one hook of many; the other hooks and other plugins continue."""
 
     def __init__(self):
         self.count = 0
@@ -211,7 +211,7 @@ class Bars(SchedulerPlugin):
                 bar.name = name
             self.bars.append(bar)
             try:
-                # Nothing in it waits when all keys are known.
+                # Nothing in it waits if all keys are known.
                 bar.setup().send(None)
             except StopIteration:
                 pass
@@ -244,7 +244,7 @@ class Probe(SchedulerPlugin):
 
     def look(self, key=None):
         self.rows += 1
-        # There is so much to see that later only some of it is looked at.
+        # There are so many fields that later only some of them are read.
         if self.rows > 4000 and self.rows % 20:
             return
         for name, value in probe.look(self.scheduler, key).items():
@@ -277,7 +277,7 @@ class Probe(SchedulerPlugin):
         self.look()
 
 
-#: What makes a plugin, and the attributes that are compared.
+#: How to create a plugin, and the attributes that are compared.
 ON_SCHEDULER = {
     "Counter": (lambda s: Counter(), ["counter"]),
     "MyPlugin": (MyPlugin, ["seen"]),
@@ -305,7 +305,7 @@ ON_SCHEDULER = {
 
 
 class ErrorLogger(WorkerPlugin):
-    """The documentation's example. `Worker.tasks` is gone from this version: it fails inside of
+    """The documentation's example. `Worker.tasks` was removed in this version: it fails inside of
     Dask, which swallows it."""
 
     def __init__(self):
@@ -328,7 +328,7 @@ class RepairedErrorLogger(ErrorLogger):
 
 
 class Notified(WorkerPlugin):
-    """Keeps what it is told, as Dask's tests do."""
+    """Keeps its arguments, as Dask's tests do."""
 
     def __init__(self):
         self.observed = []
@@ -400,7 +400,7 @@ LIVE: dict[str, dict[str, Any]] = {}
 
 
 class Keeper(WorkerPlugin):
-    """Writes the results of the others down: the last to be torn down."""
+    """Writes the results of the others: the last to be torn down."""
 
     name = "keeper"
 

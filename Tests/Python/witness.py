@@ -1,7 +1,7 @@
-"""An independent witness of every transition, and what a log has of them.
+"""An independent witness of every transition, and a comparison with the log.
 
-A preload for a scheduler: writes each transition that the scheduler and each worker see to a file
-of its own in ``WITNESS_FOLDER``, before the hook returns. It shares no code with the recorder.
+A preload for a scheduler: writes each transition that the scheduler and each worker see to a
+separate file in ``WITNESS_FOLDER``, before the hook returns. It shares no code with the recorder.
 """
 
 from __future__ import annotations
@@ -64,14 +64,14 @@ def seen(folder: Path) -> dict[tuple[str, str], Transitions]:
     found = {}
     for path in sorted(folder.iterdir()) if folder.exists() else ():
         kind, _, ident = path.name.partition(" ")
-        # The last line may be torn where its process was killed.
+        # The last line may be incomplete if its process was killed.
         lines = [line for line in path.read_text().splitlines(True) if line.endswith("\n")]
         found[kind, ident] = [tuple(json.loads(line)) for line in lines]
     return found
 
 
 def logged(log: Path) -> dict[tuple[str, str], Transitions]:
-    """What a log has of them, in the order of happening."""
+    """The transitions in a log, in the order of occurrence."""
     found: dict[tuple[str, str], Transitions] = {}
     connection = sqlite3.connect(f"file:{log}?mode=ro", uri=True)
     with connection:
@@ -90,7 +90,7 @@ def logged(log: Path) -> dict[tuple[str, str], Transitions]:
 
 @dataclass
 class Difference:
-    """Where a source's transitions in the log are not those that its witness saw."""
+    """The first difference of a source's transitions in the log from those that its witness saw."""
 
     source: tuple[str, str]
     seen: int

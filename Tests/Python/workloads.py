@@ -1,4 +1,4 @@
-"""What runs on the clusters."""
+"""Workloads for the clusters."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ import Testing
 @Suite struct EventFilterTests {
   private static let address = "tcp://[::1]:4000"
 
-  /// The keys of the transitions that a filter lets through.
+  /// The keys of the transitions that match a filter.
   private func keys(_ change: (inout EventFilter) -> Void) throws -> [String] {
     let folder = try TemporaryFolder()
     let path = folder("test.db")
@@ -46,7 +46,7 @@ import Testing
     return found
   }
 
-  @Test func `a worker is found by its address, brackets or not`() throws {
+  @Test func `a worker is found by its address, with or without brackets`() throws {
     #expect(try keys { $0.workers = [Self.address] } == ["x[1]", "y*", "yz"])
     #expect(try keys { $0.workers = ["tcp://*:4000"] } == ["x[1]", "y*", "yz"])
     #expect(try keys { $0.workers = ["tcp://[::1]:1"] } == [])
@@ -57,7 +57,7 @@ import Testing
     #expect(try keys { $0.workers = ["bo*"] } == [])
   }
 
-  @Test func `a key that looks like a pattern finds itself, and what the pattern finds`() throws {
+  @Test func `a key that looks like a pattern finds itself and the pattern's matches`() throws {
     #expect(try keys { $0.keys = ["x[1]"] } == ["x[1]", "x1"])
     #expect(try keys { $0.keys = ["y*"] } == ["y*", "yz"])
     #expect(try keys { $0.keys = ["x1"] } == ["x1"])

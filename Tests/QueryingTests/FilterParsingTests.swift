@@ -16,7 +16,7 @@ import Testing
   }
 
   @Test(arguments: ["", "Memory", "longRunning", "done", " memory"])
-  func `there are no other states`(name: String) {
+  func `unknown states are refused`(name: String) {
     #expect(throws: FilterError.self) { try FilterParsing.states(name, option: "--state") }
   }
 
@@ -25,7 +25,7 @@ import Testing
       ("-1s", 1_000_000_000), ("-1.5s", 1_500_000_000), ("-10m", 600_000_000_000),
       ("-2h", 7_200_000_000_000), ("-1d", 86_400_000_000_000), ("-0s", 0),
     ] as [(String, Int64)])
-  func `a time can be so long ago`(text: String, ago: Int64) throws {
+  func `a time can be relative to now`(text: String, ago: Int64) throws {
     #expect(try FilterParsing.time(text, option: "--since", now: Self.now) == Self.now - ago)
   }
 
@@ -47,7 +47,7 @@ import Testing
       ("2026-01-01T00:00:01.5", 1_599_999_999), ("2026-01-01T00:00:01.500000", 1_500_000_999),
       ("2026-01-01T00:00:01.500000000", 1_500_000_000), ("2026-01-01T00:00:01", 1_000_000_000),
     ] as [(String, Int64)])
-  func `an end covers what was shown with its digits`(text: String, rest: Int64) throws {
+  func `an end includes the precision with which it was written`(text: String, rest: Int64) throws {
     let day = try FilterParsing.time("2026-01-01", option: "--until", now: 0)
     #expect(try FilterParsing.time(text, option: "--until", now: 0, isEnd: true) == day + rest)
   }
@@ -60,7 +60,7 @@ import Testing
     "2026-01-01T12:00:01.", "2026-01-01T12:00:01.1.1", "2026-01-01T12:00:01.+1",
     "2026-01-01T12:00:01.1234567890",
   ])
-  func `anything else is no time`(text: String) {
+  func `any other text is not a time`(text: String) {
     #expect(throws: FilterError.self) {
       try FilterParsing.time(text, option: "--since", now: Self.now)
     }
@@ -69,7 +69,7 @@ import Testing
   @Test(arguments: [
     "1970-01-01", "1999-12-31", "2000-02-29", "2100-02-28", "2100-03-01", "2199-12-31",
   ])
-  func `what is written can be read`(day: String) throws {
+  func `a printed value can be parsed`(day: String) throws {
     let time = try FilterParsing.time(day, option: "--since", now: 0)
     #expect(Timestamp.iso(time).hasPrefix(day + "T00:00"))
   }
@@ -83,21 +83,21 @@ import Testing
     ("a=b!=c", ArgCondition(name: "a", comparison: .equal, value: "b!=c")),
     ("type~^in[t]$", ArgCondition(name: "type", comparison: .matches, value: "^in[t]$")),
   ])
-  func `an argument is compared by the first sign`(text: String, condition: ArgCondition) throws {
+  func `an argument is split at the first operator`(text: String, condition: ArgCondition) throws {
     #expect(try FilterParsing.arg(text) == condition)
   }
 
   @Test(arguments: ["", "nbytes", "=1", "!=1", "a~("])
-  func `anything else is no comparison`(text: String) {
+  func `any other text is not a comparison`(text: String) {
     #expect(throws: FilterError.self) { try FilterParsing.arg(text) }
   }
 
   @Test(arguments: ["(", "[", "a{2,1}", "*\\("])
-  func `what is no regular expression is told`(pattern: String) {
+  func `an invalid regular expression is reported`(pattern: String) {
     #expect(throws: FilterError.self) { try FilterParsing.pattern(pattern, option: "--grep") }
   }
 
-  @Test func `hooks have Python's names, too`() {
+  @Test func `hooks can be named as in Python, too`() {
     #expect(FilterParsing.hook("add_worker") == "addWorker")
     #expect(FilterParsing.hook("valid_workers_downscaling") == "validWorkersDownscaling")
     #expect(FilterParsing.hook("transition") == "transition")

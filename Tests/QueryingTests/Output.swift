@@ -1,4 +1,4 @@
-/// Collects what is written.
+/// Collects written text.
 final class Output {
   private var bytes: [UInt8] = []
 

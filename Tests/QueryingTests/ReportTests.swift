@@ -2,7 +2,7 @@ import EventLog
 import Querying
 import Testing
 
-/// Answers of one table and of several, in each format.
+/// Reports of one table and of several, in each format.
 @Suite struct ReportTests {
   private let fruits = Report.Table(
     "fruits", title: "Fruits", columns: [Column("name"), Column("count")],
@@ -16,13 +16,13 @@ import Testing
     return output.text
   }
 
-  @Test func `one table alone is rows and nothing else`() throws {
+  @Test func `a single table is rows and nothing else`() throws {
     #expect(try text([fruits], .csv) == "name,count\r\napple,2\r\n")
     #expect(try text([fruits], .json) == "[\n{\"name\":\"apple\",\"count\":2}\n]\n")
     #expect(try text([fruits], .table) == "name   count\napple      2\n")
   }
 
-  @Test func `for people several stand under their titles`() throws {
+  @Test func `for people several tables have titles`() throws {
     #expect(
       try text([fruits, roots], .table)
         == "Fruits\nname   count\napple      2\n\nRoots & more\ndepth  name\n")
@@ -47,13 +47,13 @@ import Testing
     #expect(try text([some], .table) == "n\n7\n… and 999 more; --format jsonl has all\n")
   }
 
-  @Test func `in JSON several are one object`() throws {
+  @Test func `in JSON several tables are one object`() throws {
     #expect(
       try text([fruits, roots], .json)
         == "{\n\"fruits\": [\n{\"name\":\"apple\",\"count\":2}\n],\n\"roots\": []\n}\n")
   }
 
-  @Test func `in lines each row tells its table`() throws {
+  @Test func `in JSON lines each row names its table`() throws {
     #expect(
       try text([fruits, fruits], .jsonl)
         == "{\"table\":\"fruits\",\"name\":\"apple\",\"count\":2}\n"
@@ -69,7 +69,7 @@ import Testing
         == "table\tname\tcount\tdepth\nfruits\tapple\t2\t\nroots\tbeet\t\t0.5\n")
   }
 
-  @Test func `rows that came before an error are written`() {
+  @Test func `rows before an error are written`() {
     struct Broken: Error {}
     let output = Output()
     let table = Report.Table("x", title: "", columns: [Column("x")]) { give in

@@ -21,7 +21,7 @@ import Testing
     // A quote and a combining character are one `Character`.
     ("\"\u{301}", "\"\"\"\u{301}\""), (",\u{301}", "\",\u{301}\""),
   ])
-  func `CSV quotes what it must`(field: String, written: String) {
+  func `CSV quotes only fields that require it`(field: String, written: String) {
     #expect(text(.csv, [Column("x")], [[.text(field)]]) == "x\r\n\(written)\r\n")
   }
 
@@ -29,7 +29,7 @@ import Testing
     #expect(text(.csv, [Column("x"), Column("y")], [[.null, .text("")]]) == "x,y\r\n,\r\n")
   }
 
-  @Test func `JSON in a column stands as it is`() {
+  @Test func `JSON in a column is written unchanged`() {
     let json = #"{"b":1,"a":[1.0,{"$bytes":"AA=="}]}"#
     #expect(
       text(.jsonl, [Column("args", .json)], [[.text(json)]]) == "{\"args\":\(json)}\n")
@@ -54,7 +54,7 @@ import Testing
         == "[\n{\"x\":1},\n{\"x\":null}\n]\n")
   }
 
-  @Test func `what people see stays on one line and steers nothing`() {
+  @Test func `text for people stays on one line without control characters`() {
     #expect(Printable.text("plain ü 漢 😀") == "plain ü 漢 😀")
     #expect(Printable.text("a\u{1B}]0;x\u{7}\r\n\t") == "a\\u{1b}]0;x\\u{7}\\r\\n\\t")
     #expect(
@@ -71,7 +71,7 @@ import Testing
 
   private static let steering = "a\u{1B}[31m\u{9B}\u{202E}\u{2028}\u{7F}b"
 
-  @Test func `no format lets through what steers a terminal`() {
+  @Test func `no format emits terminal control characters`() {
     for format in RowFormat.allCases {
       let written = text(format, [Column(Self.steering)], [[.text(Self.steering)]])
       let controls = written.unicodeScalars.filter {
@@ -82,7 +82,7 @@ import Testing
     }
   }
 
-  @Test func `JSON escapes it so that it can be read back`() throws {
+  @Test func `JSON escapes control characters reversibly`() throws {
     let line = text(.jsonl, [Column("x")], [[.text(Self.steering + "\u{E0001}")]])
     #expect(
       line
@@ -93,7 +93,7 @@ import Testing
         == true)
   }
 
-  @Test func `tab-separated values have one line a row, and escapes for what would break it`() {
+  @Test func `tab-separated values have one line per row, with escapes for separators`() {
     #expect(
       text(
         .tsv, [Column("x"), Column("y")],
@@ -101,7 +101,7 @@ import Testing
         == "x\ty\na\\tb\\nc\\\\d\\r\t\n1\t0.5\n")
   }
 
-  @Test func `what Markdown would take for markup stands for itself`() {
+  @Test func `Markdown markup in values is escaped`() {
     #expect(
       text(.markdown, [Column("a_b")], [[.text("x|y *z* `q` <b>&[l](u)\n\\")]])
         == #"| a\_b |"# + "\n| --- |\n"

@@ -5,7 +5,7 @@ import Testing
 @testable import Querying
 
 @Suite struct TableTests {
-  /// What a writer makes of rows.
+  /// The output of a table writer.
   private func text(
     _ columns: [Column], _ rows: [[SQLiteValue]], format: RowFormat = .table,
     terminal: Terminal? = nil
@@ -61,7 +61,7 @@ import Testing
           """)
   }
 
-  @Test func `the day is left out when all times are of one`() {
+  @Test func `the day is omitted when all times are of one day`() {
     let one = "2026-11-23T07:01:04.225102Z"
     let two = "2026-11-24T07:01:04.225102Z"
     let columns = [Column("time", .time)]
@@ -72,7 +72,7 @@ import Testing
     #expect(text([Column("x", .date)], [[.text(one)]]) == "x\n2026-11-23 07:01:04\n")
   }
 
-  @Test func `a day that comes later than what was measured is shown`() {
+  @Test func `a day that comes later than the measured rows is shown`() {
     let first = "2026-11-23T07:01:04.225102Z"
     let later = "2026-11-24T07:01:04.225102Z"
     let rows = Array(repeating: [SQLiteValue.text(first)], count: 1000) + [[.text(later)]]
@@ -82,7 +82,7 @@ import Testing
     #expect(lines[1001] == later)
   }
 
-  @Test func `what does not fit a terminal is cut, an address at its front, a key in its middle`() {
+  @Test func `wide values are cut, an address at its front, a key in its middle`() {
     #expect(
       text(
         [Column("worker", .address), Column("key", leastWidth: 6)],
@@ -101,7 +101,7 @@ import Testing
     #expect(cut == "x     y\n漢…   漢…\n")
   }
 
-  @Test func `numbers are never cut, the columns on the right go instead`() {
+  @Test func `numbers are never cut, the columns on the right are dropped instead`() {
     #expect(
       text(
         [Column("a"), Column("b"), Column("c")],
@@ -116,7 +116,7 @@ import Testing
           """)
   }
 
-  @Test func `the least important columns go first`() {
+  @Test func `the least important columns are dropped first`() {
     let measures = [
       TableLayout.Measure(natural: 10, least: 10, rank: 1),
       TableLayout.Measure(natural: 10, least: 5, rank: 0),
@@ -137,7 +137,7 @@ import Testing
   }
 
   @Test(arguments: 0..<300)
-  func `a layout never is wider than the terminal, nor wastes room`(seed: Int) {
+  func `a layout is never wider than the terminal, and wastes no room`(seed: Int) {
     var state = UInt64(seed) &* 0x9E37_79B9_7F4A_7C15 &+ 1
     func next(_ limit: UInt64) -> Int {
       state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
@@ -179,7 +179,7 @@ import Testing
     #expect(Printable.withoutMiddle("abcd", width: 0) == "…")
   }
 
-  @Test func `one wide cell does not fill up the others`() {
+  @Test func `one wide cell does not widen the others`() {
     let wide = String(repeating: "x", count: 10_000)
     var rows: [[SQLiteValue]] = [[.text(wide), .text("a")]]
     for _ in 0..<50 { rows.append([.text("y"), .text("b")]) }
@@ -197,7 +197,7 @@ import Testing
       #expect(!shown.contains("gASV") && !shown.contains("blob"))
     }
     #expect(text(column, [[.text(args)]], format: .csv).contains("gASV"))
-    // Text and descriptions are for people, and what is no JSON stays as it is.
+    // Text and descriptions are for people; text that is not JSON is unchanged.
     for other in [#"{"exception":{"description":"no"},"traceback":null}"#, #"{"exception":"#] {
       #expect(text(column, [[.text(other)]]).contains(other))
     }

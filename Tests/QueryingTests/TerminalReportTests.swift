@@ -5,7 +5,7 @@ import Testing
 @testable import LogAnalysis
 @testable import Querying
 
-/// Reports and tables on a terminal; in a pipe they stay as they are.
+/// Reports and tables on a terminal; in a pipe they are raw.
 @Suite struct TerminalReportTests {
   private func text(
     _ report: Report, columns: Int = 100, hasColours: Bool = false, options: String = ""
@@ -38,7 +38,7 @@ import Testing
       ],
     ])
 
-  @Test func `values have units, and what says nothing is not shown`() throws {
+  @Test func `values have units, and meaningless values are not shown`() throws {
     let table = """
       duration   nbytes  share  time          start         exception       joined_ns
         768 µs  3.9 MiB   74 %  07:01:04.225  20:19:41.182  ValueError: no  2026-11-28 20:19:41.182
@@ -69,7 +69,7 @@ import Testing
     #expect(try text(Report([table])) == "run  n  life\n  1  5     2\n  2  6     2\n")
   }
 
-  @Test func `columns come in the order of their use, and the others are named`() throws {
+  @Test func `columns are ordered by importance, and hidden ones are named`() throws {
     let table = Report.Table(
       "many", title: "",
       columns: [Column("least", rank: 2), Column("less", rank: 1), Column("most")],
@@ -127,7 +127,7 @@ import Testing
     #expect(output.text == "x\n1\n")
   }
 
-  @Test func `binary values and pickles are not shown, and the text of an exception is`() throws {
+  @Test func `binary values and pickles are not shown, but the text of an exception is`() throws {
     let args =
       #"{"type":{"$bytes":"gAWVFQAA"},"exception":{"$serialized":{"header":{},"frames":[]}},"#
       + #""exception_text":"ValueError('no')","inner":[{"$bytes":"AAAA"}]}"#
@@ -140,7 +140,7 @@ import Testing
         + "\n")
   }
 
-  @Test func `a block breaks its prose, its list of keys, and no command`() {
+  @Test func `a block wraps its prose and its list of keys, but no command`() {
     var block = TextBlock(Terminal(columns: 30, hasColours: false, options: " --log 'my log'"))
     block.keys("In 9 tasks:", ["('a', 1)", "('a', 2)", "('a', 3)"], of: 9, indent: 2)
     block.commands([(TextBlock.story("('a', 1)") ?? "", "what happened to it")], indent: 2)
@@ -169,7 +169,7 @@ import Testing
       ended: end == .running ? nil : 1_795_897_277_000_000_000, end: end, metadata: .null)
   }
 
-  @Test func `how long`() {
+  @Test func `a summary shows the duration`() {
     #expect(
       SummaryHeadline.duration(run(.closed), now: nil)
         == "Run #2 (dask 2026.8.0) took 3 min 20 s and was closed at 2026-11-28 20:21:17 UTC.")
@@ -181,7 +181,7 @@ import Testing
         == "Run #2 (dask 2026.8.0) has been running for 10 s, since 2026-11-28 20:17:57 UTC.")
   }
 
-  @Test func `how much`() {
+  @Test func `a summary shows the amounts`() {
     var summary = RunSummary()
     summary.workers = [1, 2, nil].map { (threads: Int64?) in
       var worker = RunSummary.Worker(address: "a")
@@ -196,9 +196,9 @@ import Testing
         == "22 tasks on 3 workers with 3 threads, 3.1 ms of compute time, 1,183 events.")
   }
 
-  @Test func `what went wrong`() {
+  @Test func `a summary shows the problems`() {
     #expect(SummaryHeadline.wrong(.init(), run(.closed)) == nil)
-    // Nothing is unfinished while the run goes on.
+    // Nothing counts as unfinished while the run is live.
     var troubles = SummaryHeadline.Troubles()
     troubles.unfinished = 5
     #expect(SummaryHeadline.wrong(troubles, run(.running)) == nil)

@@ -3,7 +3,7 @@ import Testing
 
 @testable import Querying
 
-/// How a terminal shows durations, sizes, shares, times and exceptions.
+/// The display of durations, sizes, shares, times and exceptions on a terminal.
 @Suite struct UnitsTests {
   @Test(arguments: [
     (0, "0 s"), (1e-12, "0 s"), (25e-9, "25 ns"), (0.000768, "768 µs"), (0.0012, "1.2 ms"),
@@ -48,7 +48,7 @@ import Testing
     (#"KeyError("it's")"#, "KeyError: it's"),
     (#"ValueError('a\nb\\c\x41\u00fc')"#, "ValueError: a\nb\\cAü"),
     ("pkg.Error('')", "pkg.Error"),
-    // What is not one text stays as it is.
+    // Anything that is not one text is unchanged.
     ("KeyError(7)", "KeyError(7)"), ("OSError(2, 'No such file')", "OSError(2, 'No such file')"),
     ("E('a', 'b')", "E('a', 'b')"), ("E('a' 'b')", "E('a' 'b')"), ("E('a\\')", "E('a\\')"),
     ("bash/NEWS.gz is not UTF-8 text", "bash/NEWS.gz is not UTF-8 text"), ("(x)", "(x)"), ("", ""),

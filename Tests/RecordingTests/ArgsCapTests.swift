@@ -3,7 +3,7 @@ import Testing
 
 @testable import Recording
 
-/// Args that are too long are cut to their head, with their true length.
+/// Args that are too long are truncated to their beginning, with their original length.
 @Suite struct ArgsCapTests {
   private func recorded(_ args: Args, limit: Int) throws -> (args: Args, log: TemporaryLog) {
     let log = try TemporaryLog()
@@ -15,11 +15,11 @@ import Testing
     channel.record(Event(.logEvent, time: 1, args: args))
     recorder.close()
     let found = try #require(try log.events().values.first?.first?.event.args)
-    // Decoded while the log is there.
+    // Decoded while the log exists.
     return (Args(found.content), log)
   }
 
-  @Test func `the long ones are cut to one length, the short ones stay whole`() throws {
+  @Test func `long args are truncated to one length, short ones are kept whole`() throws {
     let args = Args(
       positional: [.string(String(repeating: "é", count: 5000))],
       named: [
@@ -51,13 +51,13 @@ import Testing
     }
   }
 
-  @Test func `args within the limit are as they were`() throws {
+  @Test func `args within the limit are unchanged`() throws {
     let args = Args(named: [.init("a", .string(String(repeating: "x", count: 900)))])
     #expect(try recorded(args, limit: 1000).args == args)
     #expect(try recorded(args, limit: 100).args != args)
   }
 
-  @Test func `what is cut off and hidden is counted`() throws {
+  @Test func `args that are truncated and redacted are counted`() throws {
     let args = Args(named: [
       .init("a", .string(String(repeating: "x", count: 900))), .init("token", 1),
       .init("b", #"{"$capped": "$opaque":"redacted""#),

@@ -14,7 +14,7 @@ private struct Call: Equatable, Sendable, CustomStringConvertible {
   var description: String { "\(key) \(start) → \(finish) \(stimulusID) \(Args(args).json)" }
 }
 
-/// Where the plugins of a test write down what they see, by source.
+/// Where the plugins of a test record what they see, by source.
 private final class Notes: Sendable {
   private let calls = Mutex<[String: [Call]]>([:])
 
@@ -57,7 +57,7 @@ private final class WorkerWitness: WorkerPlugin {
 private struct Refusal: Error {}
 
 @Suite struct CompletenessTests {
-  /// A job with dependencies that cross workers, errors that travel, retries and released futures.
+  /// A job with dependencies across workers, errors that propagate, retries and released futures.
   private func job(_ client: Client) async throws {
     let numbers = client.map("number", Array(0..<200)) { number in
       if number % 17 == 3 { throw Refusal() }
@@ -131,7 +131,7 @@ private struct Refusal: Error {}
     #expect(try reader.runs(matching: "latest")[0].end == .closed)
   }
 
-  @Test func `what does not fit into the spool is a gap of just so many events`() throws {
+  @Test func `events that do not fit into the spool are a gap with their exact number`() throws {
     let log = try TemporaryLog()
     var options = Recorder.Options()
     options.segmentSize = 4096
@@ -152,7 +152,7 @@ private struct Refusal: Error {}
     #expect(last.sourceSeq == totals.events)
   }
 
-  @Test func `several recorders write into one log at once`() throws {
+  @Test func `several recorders write into one log at the same time`() throws {
     let log = try TemporaryLog()
     let recorders = try (0..<3).map { _ in try Recorder(log: log.path) }
     for recorder in recorders {
@@ -172,7 +172,7 @@ private struct Refusal: Error {}
     #expect(try log.names == ["test.db"])
   }
 
-  @Test func `a run whose recorder is gone without a word has died`() throws {
+  @Test func `a run whose recorder ended without closing it has died`() throws {
     let log = try TemporaryLog()
     // A writer without a recorder's lock is what a killed process leaves.
     let writer = try LogWriter(path: log.path)
@@ -187,7 +187,7 @@ private struct Refusal: Error {}
     let before = try LogReader(path: log.path).runs()[0]
     #expect(before.end == .died)
     #expect(before.ended == 7)
-    // The next recorder writes it down.
+    // The next recorder records that.
     try Recorder(log: log.path).close()
     let after = try LogReader(path: log.path).runs()
     #expect(after.map(\.end) == [.died, .closed])

@@ -4,7 +4,7 @@ import Testing
 @testable import Recording
 @testable import TaskLogPlugin
 
-/// Options that whoever runs a program sets.
+/// Options set in the environment of a program.
 @Suite struct EnvironmentTests {
   private func options(_ variables: [String: String]) throws -> Recorder.Options {
     try Recorder.Options.read(variables).options
@@ -34,7 +34,7 @@ import Testing
     #expect(options.closeSeconds == 2)
   }
 
-  @Test func `nothing set is nothing changed`() throws {
+  @Test func `without variables the options are unchanged`() throws {
     for variables in [[:], ["TASKLOG_ROTATE_SIZE": "", "TASKLOG_REDACT": ""]] {
       let options = try options(variables)
       #expect(options.redactedArgs == [])
@@ -48,7 +48,7 @@ import Testing
     ("TASKLOG_ROTATE_SIZE", "big"), ("TASKLOG_ROTATE_SIZE", "-1"), ("TASKLOG_ROTATE_AGE", "0.1s"),
     ("TASKLOG_SPOOL_LIMIT", "1 furlong"), ("TASKLOG_SYNC_SECONDS", "soon"),
   ])
-  func `what cannot be is named with the variable`(name: String, value: String) {
+  func `an invalid value is reported with its variable`(name: String, value: String) {
     #expect {
       _ = try options([name: value])
     } throws: {
@@ -60,7 +60,7 @@ import Testing
     try Recorder.Options.read(Dictionary(uniqueKeysWithValues: names.map { ($0, "") })).unknown
   }
 
-  @Test func `what looks like an option and is none is told`() throws {
+  @Test func `an unknown variable that looks like an option is reported`() throws {
     let names = [
       "TASKLOG_REDCAT", "TASKLOG_", "TASKLOG_REDACT", "TASKLOG_SYNC_SECONDS",
       "TASKLOG_WORKER_SPOOL",
@@ -69,7 +69,7 @@ import Testing
     #expect(try unknown(among: names) == ["TASKLOG_", "TASKLOG_REDCAT", "TASKLOG_RUNS"])
   }
 
-  @Test func `what the recorder in Python knows is known`() throws {
+  @Test func `Swift knows the variables of the recorder in Python`() throws {
     let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
       .deletingLastPathComponent().deletingLastPathComponent()
     let source = try String(
@@ -80,7 +80,7 @@ import Testing
     let others = source.matches(of: #/"(TASKLOG_[A-Z_]+)"/#).map { String($0.1) }
     #expect(options.count > 20 && others.count > 5)
     #expect(try unknown(among: options + others) == [])
-    // There as here, a name with `_` at its end is the beginning of others.
+    // As in Python, a name that ends in `_` is a prefix of other names.
     let listed = EnvironmentVariable.allCases.map(\.rawValue).filter { !$0.contains("_AMQP_") }
     #expect(Set(options + others) == Set(listed + EnvironmentVariable.otherBeginnings))
   }

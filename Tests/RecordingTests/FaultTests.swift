@@ -6,11 +6,11 @@ import TestSupport
 import TestTraits
 import Testing
 
-/// What goes wrong outside costs only what finds no room, and that is counted.
+/// External faults cost only the events that find no room, and those are counted.
 @Suite(.exclusive(.services)) struct FaultTests {
   private let source = Source(kind: .scheduler, id: "Scheduler-1", address: "inproc://1")
 
-  /// What a recorder tells.
+  /// The problems that a recorder reports.
   private final class Problems: Sendable {
     private let told = Mutex<[String]>([])
     var all: [String] { told.withLock { $0 } }
@@ -30,7 +30,7 @@ import Testing
       finish: .processing, stimulusID: "stimulus-\(number / 100)")
   }
 
-  /// Events and gaps of the newest run, together.
+  /// The number of events and missing events of the newest run.
   private func totals(_ path: String) throws -> (events: Int64, missing: Int64, end: RunEnd) {
     let reader = try LogReader(path: path)
     let run = try #require(try reader.runs().last)
@@ -38,7 +38,7 @@ import Testing
   }
 
   @Test(.enabled(if: SmallDisk.isAllowed, "needs the right to mount"))
-  func `a full disk costs what finds no room`() throws {
+  func `a full disk costs only the events that find no room`() throws {
     let disk = try SmallDisk(megabytes: 40)
     let ballast = disk.path + "/ballast"
     try Data(count: 33 << 20).write(to: URL(fileURLWithPath: ballast))
@@ -64,7 +64,7 @@ import Testing
   }
 
   @Test(.enabled(if: SmallDisk.isAllowed, "needs the right to mount"))
-  func `on a read-only disk a log is read as it stands, and nothing is written`() throws {
+  func `on a read-only disk a log is read in its present state, and nothing is written`() throws {
     let log = try TemporaryLog()
     let victim = try Victim(log: log)
     try victim.kill(afterEvents: 10_000)
@@ -74,7 +74,7 @@ import Testing
       try FileManager.default.copyItem(atPath: log.path + suffix, toPath: path + suffix)
     }
     try #require(system("mount -o remount,ro \(disk.path)") == 0)
-    // What lies in the spool is known to be there, and stays there.
+    // Events in the spool are reported, and stay there.
     #expect(try Recovery.orphans(log: path).count == 1)
     #expect(throws: LogError.self) { try Recovery.recover(log: path) }
     #expect(throws: LogError.self) { try Recorder(log: path) }
@@ -85,7 +85,7 @@ import Testing
   }
 
   @Test(.enabled(if: getuid() == 0, "needs another user"))
-  func `a spool that becomes read-only costs what finds no room`() throws {
+  func `a spool that becomes read-only costs only the events that find no room`() throws {
     let log = try TemporaryLog()
     let nobody = 65534
     try FileManager.default.setAttributes(
@@ -125,7 +125,7 @@ import Testing
     #expect(try log.names == ["test.db"])
   }
 
-  @Test func `a log that is moved away and back goes on`() throws {
+  @Test func `a log that is moved away and back is continued`() throws {
     let log = try TemporaryLog()
     let problems = Problems()
     let recorder = try Recorder(log: log.path, options: options(problems))
@@ -146,7 +146,7 @@ import Testing
     #expect(events == 1500 && missing == 0 && end == .closed)
   }
 
-  @Test func `a recorder that a lock holds up closes in time, and its run is closed`() throws {
+  @Test func `a recorder blocked by a lock closes in time, and its run is closed`() throws {
     let log = try TemporaryLog()
     let problems = Problems()
     var options = options(problems)
@@ -161,10 +161,10 @@ import Testing
     channel.record(Event(.addClient, time: 1))
     let began = ContinuousClock.now
     recorder.close()
-    // SQLite alone waits for five seconds, once for each attempt.
+    // SQLite's own timeout is five seconds for each attempt.
     #expect(began.duration(to: .now) < .seconds(4 * Patience.factor))
     #expect(problems.all.contains { $0.contains("the last events stay in") })
-    // Who cannot write either knows how it ended.
+    // A recorder that cannot write records how the run ended all the same.
     #expect(try totals(log.path).events == 1000)
     #expect(try totals(log.path).end == .closed)
     #expect(try Recovery.orphans(log: log.path).map(\.id) == [recorder.runID])
@@ -173,7 +173,7 @@ import Testing
     #expect(recovered.end == .closed && recovered.missing == 0)
     let reader = try LogReader(path: log.path)
     let run = try #require(try reader.runs().first)
-    // With the mark of what the filter has left out.
+    // Includes the mark with the number of filtered events.
     #expect(try reader.totals(of: run).events == 1501)
     #expect(try reader.excluded(of: run).map(\.events) == [1])
     #expect(run.end == .closed && run.ended.map { $0 >= run.started } == true)
@@ -181,7 +181,7 @@ import Testing
     #expect(try LogCheck(path: log.path).run().findings.allSatisfy { $0.severity != .error })
   }
 
-  @Test func `two sources of one id are kept apart`() throws {
+  @Test func `two sources with the same id are kept apart`() throws {
     let log = try TemporaryLog()
     let recorder = try Recorder(log: log.path)
     for address in ["a", "b"] {
@@ -196,7 +196,7 @@ import Testing
     #expect(try reader.totals(of: run).events == 2)
   }
 
-  @Test func `times that jump change neither order nor number`() throws {
+  @Test func `clock jumps change neither order nor number`() throws {
     let log = try TemporaryLog()
     let recorder = try Recorder(log: log.path)
     let channel = recorder.channel(for: source)
@@ -212,7 +212,7 @@ import Testing
     let log = try TemporaryLog()
     let victim = try Victim(log: log, arguments: ["65536", "\(256 << 20)"])
     try victim.waitForEvents(2_000)
-    // What the disk held at some moment …
+    // The state of the disk at some moment …
     let copy = log.path + ".copy"
     try wait(for: "the sources are in the log") {
       let reader = try LogReader(path: log.path)
@@ -221,7 +221,7 @@ import Testing
     let snapshot = try Connection(path: log.path, mode: .readWrite, busyTimeoutMilliseconds: 60_000)
     try snapshot.execute("VACUUM INTO '\(copy)'")
     let position = try snapshot.integer("SELECT spool_position FROM run") ?? 0
-    // … until segments that it has not seen are gone.
+    // … until segments that it does not contain are removed.
     let spool = log.path + ".spool"
     try wait(for: "segments are removed") {
       let run = try FileManager.default.contentsOfDirectory(atPath: spool)[0]
@@ -235,7 +235,7 @@ import Testing
     #expect(try log.check(against: victim, "power loss") > 0)
   }
 
-  @Test func `a spool with bits flipped or its end cut off loses nothing in silence`() throws {
+  @Test func `a damaged or truncated spool loses no event without a gap`() throws {
     let log = try TemporaryLog()
     let victim = try Victim(log: log, arguments: ["16384", "\(64 << 20)"])
     try victim.waitForEvents()
@@ -252,7 +252,7 @@ import Testing
       let spool = copy.path + ".spool"
       let folder = try "\(spool)/\(FileManager.default.contentsOfDirectory(atPath: spool)[0])"
       let names = try FileManager.default.contentsOfDirectory(atPath: folder).sorted()
-      // The control file says how much there was: what it says wrong is not lost, but not known.
+      // The control file contains the count: events that it miscounts are not lost, but unknown.
       let damaged = names.filter { Int($0) != nil && random.once(in: 2) }
       for name in damaged { try damage("\(folder)/\(name)", &random) }
       try Recovery.recover(log: copy.path)
@@ -281,7 +281,7 @@ import Testing
     try bytes.write(to: URL(fileURLWithPath: path))
   }
 
-  @Test func `a recorder on a damaged log refuses it or tells what it cannot write`() throws {
+  @Test func `a recorder on a damaged log refuses it or reports what it cannot write`() throws {
     let log = try TemporaryLog()
     for _ in 0..<2 {
       let recorder = try Recorder(log: log.path)
@@ -290,12 +290,12 @@ import Testing
       recorder.close()
     }
     var random = Randomness.generator(78)
-    // Each outcome has to occur, else the rounds show nothing of it.
+    // Each outcome must occur, otherwise the rounds prove nothing about it.
     var (recorded, reported, refused) = (0, 0, 0)
     for round in 0..<max(40, Randomness.count / 100) {
       let copy = try TemporaryLog()
       try FileManager.default.copyItem(atPath: log.path, toPath: copy.path)
-      // Bits that nobody reads, a header that everybody reads, or a page that only a writer reads.
+      // Bits that are never read, a header that is always read, or a page that only a writer reads.
       if round.isMultiple(of: 2) {
         try damage(copy.path, &random)
       } else {
@@ -324,7 +324,7 @@ import Testing
     #expect(recorded > 0 && reported > 0 && refused > 0, "\(recorded), \(reported), \(refused)")
   }
 
-  @Test func `the child of a fork records nothing, says so once, and leaves the parent's log`()
+  @Test func `a forked child records nothing, logs that once, and leaves the parent's log alone`()
     throws
   {
     let log = try TemporaryLog()
@@ -336,7 +336,7 @@ import Testing
     #expect(events == 200 && missing == 0 && end == .closed)
   }
 
-  @Test func `an event without args makes no allocation on its way`() throws {
+  @Test func `recording an event without args allocates no memory`() throws {
     #expect(try probe("allocations", TemporaryLog()).output == "0\n")
   }
 

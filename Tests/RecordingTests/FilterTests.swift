@@ -4,9 +4,9 @@ import Testing
 
 @testable import Recording
 
-/// What a recorder is told to leave out is left out, counted, and no gap.
+/// Filtered events are not recorded, they are counted, and they are not a gap.
 @Suite struct FilterTests {
-  /// Records on a scheduler and a worker; gives what is in the log.
+  /// Records on a scheduler and a worker; returns the content of the log.
   private func recorded(
     _ filter: Recorder.Filter, events: [Event], encoded: Bool = false, count: Int = 1,
     redacting names: [String] = []
@@ -52,13 +52,13 @@ import Testing
     Event(.other("future"), time: 6, key: "sum"),
   ]
 
-  /// A line for each event but the marks that count: source, time.
+  /// A line for each event except the marks with counts: source, time.
   private func times(_ log: TemporaryLog) throws -> [String: [Int64]] {
     try log.events().mapValues { $0.filter { $0.event.hook != .excluded }.map(\.event.time) }
   }
 
   @Test(arguments: [false, true])
-  func `hooks are chosen by their names in either spelling`(encoded: Bool) throws {
+  func `hooks are selected by their names in either spelling`(encoded: Bool) throws {
     var filter = Recorder.Filter()
     filter.includeHooks = ["add_*", "Transition"]
     let log = try recorded(filter, events: Self.events, encoded: encoded)
@@ -70,7 +70,7 @@ import Testing
   }
 
   @Test(arguments: [false, true])
-  func `keys are chosen by their text, and events without a key stay`(encoded: Bool) throws {
+  func `keys are selected by their text, and events without a key stay`(encoded: Bool) throws {
     var filter = Recorder.Filter()
     filter.includeKeys = ["load-*", "('sum', ?)"]
     filter.excludeKeys = ["*-1"]
@@ -79,7 +79,7 @@ import Testing
   }
 
   @Test(arguments: ["worker", "tcp://w", "w", "7"])
-  func `sources are chosen by kind, address, id and name`(pattern: String) throws {
+  func `sources are selected by kind, address, id and name`(pattern: String) throws {
     var filter = Recorder.Filter()
     filter.excludeSources = [pattern]
     let log = try recorded(filter, events: Self.events)
@@ -91,7 +91,7 @@ import Testing
   }
 
   @Test(arguments: [false, true])
-  func `everything that is left out is counted, and is no gap`(encoded: Bool) throws {
+  func `all filtered events are counted, and are not a gap`(encoded: Bool) throws {
     var filter = Recorder.Filter()
     filter.excludeHooks = ["stimulus"]
     filter.excludeKeys = ["load-*"]
@@ -100,7 +100,7 @@ import Testing
     let reader = try LogReader(path: log.path)
     let run = try reader.runs(matching: "latest")[0]
     #expect(run.limits.isFiltered)
-    // Not even by those who hide everything is this hidden.
+    // These counts are recorded even if everything is filtered.
     #expect(run.limits.filterText == "excludeHooks stimulus; excludeKeys load-*")
     let excluded = try reader.excluded(of: run).map { "\($0.source) \($0.hook) \($0.events)" }
     #expect(
@@ -108,7 +108,7 @@ import Testing
         "scheduler stimulus 1500", "scheduler transition 1500", "worker stimulus 1500",
         "worker transition 1500",
       ])
-    // Noted as it goes, not at the end alone.
+    // Recorded continuously, not only at the end.
     let marks = try log.events()["scheduler null"]?.filter { $0.event.hook == .excluded }
     #expect(try #require(marks).count > 2)
     #expect(try reader.missing(of: run) == 0)
@@ -120,7 +120,7 @@ import Testing
     #expect(kinds.reduce(0) { $0 + $1.excluded } == 6000)
   }
 
-  @Test func `a filter for a hook that there is not is an error`() throws {
+  @Test func `a filter for an unknown hook is an error`() throws {
     let log = try TemporaryLog()
     var options = Recorder.Options()
     options.filter.excludeHooks = ["transtion"]
@@ -131,7 +131,7 @@ import Testing
     #expect(try log.names == [])
   }
 
-  @Test func `a filtered run is replayed, and the replay tells of it`() async throws {
+  @Test func `a filtered run is replayed, and the replay reports the filter`() async throws {
     let log = try TemporaryLog()
     var options = Recorder.Options()
     options.filter.excludeKeys = ["*square*"]
@@ -152,7 +152,7 @@ import Testing
   }
 }
 
-/// Looks at the state at every transition.
+/// Reads the state at every transition.
 private final class Looker: SchedulerPlugin {
   private var scheduler: Scheduler?
   private var seen = 0

@@ -3,12 +3,12 @@ import Testing
 
 @testable import Recording
 
-/// The messages on their way to a broker: which are sent, sent again, and done for good.
+/// The messages on their way to a broker: which are sent, sent again, and confirmed.
 @Suite struct InFlightWindowTests {
-  /// A broker that stores and confirms in the order that it likes, and whose connections break.
+  /// A broker that stores and confirms in any order, and whose connections break.
   private struct Broker {
     var random: SplitMix64
-    /// All messages that were stored, the same one perhaps several times.
+    /// All messages that were stored, possibly several times.
     var stored: Set<UInt8> = []
     /// Messages of this connection that are not confirmed yet, by their number.
     private var received: [(number: UInt64, message: UInt8)] = []
@@ -21,7 +21,7 @@ import Testing
     init(seed: UInt64) { random = SplitMix64(seed: seed) }
 
     mutating func connect() {
-      // What was received and not confirmed may have been stored or not.
+      // Messages received and not confirmed may have been stored or not.
       for (_, message) in received where random.next() % 2 == 0 { stored.insert(message) }
       received = []
       lastNumber = 0
@@ -35,7 +35,7 @@ import Testing
       received.append((lastNumber, body[0]))
     }
 
-    /// Confirms or refuses some of what was received.
+    /// Confirms or rejects some of the received messages.
     mutating func confirm() -> [MessageConfirm] {
       var confirms: [MessageConfirm] = []
       while !received.isEmpty, random.next() % 4 > 0 {
@@ -84,7 +84,7 @@ import Testing
     #expect(window.unconfirmedBytes == 0)
   }
 
-  @Test func `a confirm is for the message that has its number on this connection`() throws {
+  @Test func `a confirmation belongs to the message with its number on this connection`() throws {
     var window = InFlightWindow<Int>(messages: 10, bytes: 1000)
     for mark in 1...3 { window.add([UInt8(mark)], mark) }
     window.sendAll { _ in }

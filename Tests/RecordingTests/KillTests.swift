@@ -4,9 +4,9 @@ import TestSupport
 import TestTraits
 import Testing
 
-/// Nothing that returned is lost, whenever the process is killed.
+/// No event whose hook has returned is lost, whenever the process is killed.
 @Suite(.exclusive(.services), .serialized) struct KillTests {
-  @Test func `nothing that returned is lost when the process is killed`() throws {
+  @Test func `no event that was recorded is lost when the process is killed`() throws {
     var moments = Randomness.generator()
     for round in 0..<Randomness.setting("TASKLOG_TEST_KILLS", default: 30) {
       let log = try TemporaryLog()
@@ -19,7 +19,7 @@ import Testing
     }
   }
 
-  @Test func `nothing is lost while another process keeps the log locked`() throws {
+  @Test func `no event is lost while another process keeps the log locked`() throws {
     for round in 0..<Randomness.setting("TASKLOG_TEST_LOCKED_KILLS", default: 3) {
       let log = try TemporaryLog()
       let victim = try Victim(log: log)
@@ -33,7 +33,7 @@ import Testing
     }
   }
 
-  @Test func `what finds no room in the spool is a gap of just so many events`() throws {
+  @Test func `events that find no room in the spool are a gap with their exact number`() throws {
     let log = try TemporaryLog()
     let victim = try Victim(log: log, arguments: ["65536", "262144"])
     try victim.waitForEvents()
@@ -45,7 +45,7 @@ import Testing
     #expect(missing > 10_000)
   }
 
-  @Test func `recovering twice, or at once, puts nothing in twice`() async throws {
+  @Test func `recovering repeatedly or concurrently stores each event once`() async throws {
     let log = try TemporaryLog()
     let victim = try Victim(log: log)
     try victim.kill(afterEvents: 10_000)
@@ -57,7 +57,7 @@ import Testing
     #expect(try log.check(against: victim, "twice") == 0)
   }
 
-  @Test func `the next recorder on the log recovers what the dead one has left`() throws {
+  @Test func `the next recorder on the log recovers the events of a killed one`() throws {
     let log = try TemporaryLog()
     let victim = try Victim(log: log)
     try victim.kill(afterEvents: 10_000)

@@ -1,13 +1,13 @@
 import Foundation
 import Testing
 
-/// The floors of the house, checked on the source and on what the compiler made of it.
+/// The layers of the modules, checked on the source and on the compiled objects.
 @Suite struct LayeringTests {
   private static let sources = URL(fileURLWithPath: #filePath)
     .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
     .appendingPathComponent("Sources")
 
-  /// What each module may import of ours.
+  /// The modules of this package that each module may import.
   private static let allowed: [String: Set<String>] = [
     "TaskLogPlugin": [],
     "LogFormat": ["CSQLite", "CSupport", "Migrations", "TaskLogPlugin"],
@@ -42,7 +42,7 @@ import Testing
   }
 
   @Test(arguments: allowed.keys.sorted())
-  func `a module imports only what lies below it`(module: String) throws {
+  func `a module imports only modules below it`(module: String) throws {
     let files = try Self.swiftFiles(module)
     #expect(!files.isEmpty)
     // The vocabulary imports nothing at all, so that its one module file is enough for a plugin.

@@ -7,11 +7,11 @@ import TestSupport
 import TestTraits
 import Testing
 
-/// A migration that is killed with SIGKILL, at many moments, leaves a log that is whole.
+/// A migration that is killed with SIGKILL, at many moments, leaves an intact log.
 @Suite(.exclusive(.services)) struct MigrationKillTests {
   private static let kills = 8
   private static let next = Migrations.all.count + 1
-  /// Writes so much that SQLite puts pages into the file long before the commit.
+  /// Writes so much that SQLite writes pages to the file long before the commit.
   private static let sql = """
     ALTER TABLE event ADD COLUMN weight TEXT;
     UPDATE event SET weight = hex(zeroblob(2000));
@@ -52,7 +52,7 @@ import Testing
     return stat(path, &status) == 0 ? Int(status.st_size) : 0
   }
 
-  /// Waits until the migration has written so much, or has ended; gives whether it was killed.
+  /// Waits until the migration has written this much or has ended; returns whether it was killed.
   private static func kill(_ child: pid_t, log: String, afterBytes bytes: Int) throws -> Bool {
     var status: Int32 = 0
     let deadline = Deadline(seconds: 120)
@@ -74,7 +74,7 @@ import Testing
     ]
   }
 
-  @Test func `a migration that is killed leaves the older log whole, and can be done again`()
+  @Test func `a killed migration leaves the older log intact, and can be repeated`()
     throws
   {
     let folder = try TemporaryLog()

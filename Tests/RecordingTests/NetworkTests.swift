@@ -7,7 +7,7 @@ import Testing
 @testable import EventLog
 @testable import LogFormat
 
-/// What would not lie on a known local file system is written to a local disk, and it says so.
+/// A log that is not on a known local file system is written to a local disk, and that is reported.
 @Suite(.exclusive(.services)) struct NetworkTests {
   @Test(arguments: [
     ("ext4", true), ("xfs", true), ("btrfs", true), ("zfs", true), ("tmpfs", true),
@@ -16,7 +16,7 @@ import Testing
     ("fuse", false), ("fuse.sshfs", false), ("fuse.s3fs", false), ("fuse.bindfs", false),
     ("afs2030", false), ("", false),
   ])
-  func `only file systems that are known to be local are taken for local`(
+  func `only file systems known to be local count as local`(
     type: String, isLocal: Bool
   ) {
     #expect(LocalFileSystem.contains(type) == isLocal)
@@ -27,7 +27,7 @@ import Testing
       (0xEF53, true), (0x9123_683E, true), (0x0102_1994, true), (0x6969, false),
       (0x6573_5546, false), (0x0102_1997, false), (0x1234_5678, false),
     ] as [(UInt32, Bool)])
-  func `where a device is in no table of mounts the kernel's number tells`(
+  func `a device missing in the table of mounts is classified by the kernel's magic number`(
     magic: UInt32, isLocal: Bool
   ) {
     #expect(LocalFileSystem.contains(LocalFileSystem.name(ofMagic: magic)) == isLocal)
@@ -40,7 +40,7 @@ import Testing
     #expect(LogLocation.networkFileSystem(of: "/proc/run.db") == "proc")
   }
 
-  @Test func `where a log is instead is told with the host`() {
+  @Test func `the error for a log on a stand-in disk names the host`() {
     let here = LogError.elsewhere(
       path: "/weka/run.db", fileSystem: "wekafs", standIn: "/var/tmp/run.db", host: "node7")
     #expect("\(here)".contains("on host node7, in /var/tmp/run.db"))
@@ -71,7 +71,7 @@ import Testing
     let mount = folder + "/mount"
     for name in ["/mount", "/far"] { mkdir(folder + name, 0o700) }
     mkfifo(folder + "/pipe", 0o600)
-    // sshfs without a network: it talks to the server of files through a pipe.
+    // sshfs without a network: it talks to the file server through a pipe.
     let command =
       "(\(Self.server) <'\(folder)/pipe' | sshfs ':\(folder)/far' '\(mount)' -o passive "
       + ">'\(folder)/pipe') >/dev/null 2>&1 &"
@@ -92,12 +92,12 @@ import Testing
     #expect(try LogReader(path: recorder.log).runs().count == 1)
     #expect(try FileManager.default.contentsOfDirectory(atPath: mount).isEmpty)
     #expect(throws: LogError.self) { try LogReader(path: asked) }
-    // The same place again, so that runs come together.
+    // The same location again, so that runs are in one log.
     #expect(try LogLocation.standIn(for: asked) == recorder.log)
   }
 
   private final class Told: @unchecked Sendable {
-    // Written by the thread that makes the recorder.
+    // Written by the thread that creates the recorder.
     var message = ""
   }
 }

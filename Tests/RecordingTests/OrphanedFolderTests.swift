@@ -7,11 +7,12 @@ import Testing
 
 @testable import Recording
 
-/// What recorders that were killed at certain moments leave beside a log goes away, and nothing else.
+/// Folders that recorders killed at certain moments left next to a log are removed, and nothing
+/// else is.
 @Suite struct OrphanedFolderTests {
   private static let unknown = "01942f00-0000-7000-8000-00000000000f"
 
-  /// A log with a run that is closed.
+  /// A log with a closed run.
   private func closedLog() throws -> (log: TemporaryLog, run: String) {
     let log = try TemporaryLog()
     let recorder = try Recorder(log: log.path)
@@ -30,14 +31,15 @@ import Testing
     return folder
   }
 
-  /// The moments between the end of a run and the last of its files, and before its beginning.
+  /// The moments between the end of a run and the removal of its last file, and before its
+  /// beginning.
   private static let states: [(isKnown: Bool, files: [String])] = [
     (true, ["lock", "control", "1", "2", "spare.1", "closed"]), (true, ["lock", "control"]),
     (true, ["lock"]), (true, ["control", "1"]), (true, []), (false, ["lock"]), (false, []),
   ]
 
   @Test(arguments: states.indices, ["recover", "recorder", "reader"])
-  func `what holds nothing goes away`(state: Int, by who: String) throws {
+  func `a folder without events is removed`(state: Int, by who: String) throws {
     let (log, run) = try closedLog()
     let (isKnown, files) = Self.states[state]
     let folder = try make(log, isKnown ? run : Self.unknown, files)
@@ -53,7 +55,7 @@ import Testing
     #expect(try LogCheck(path: log.path).run().findings.isEmpty)
   }
 
-  @Test func `what may hold something stays`() throws {
+  @Test func `a folder that may contain events stays`() throws {
     let (log, _) = try closedLog()
     let folder = try make(log, Self.unknown, ["lock", "control", "1"])
     try Recovery.recover(log: log.path)
@@ -61,7 +63,7 @@ import Testing
     #expect(try LogCheck(path: log.path).run().findings.map(\.kind) == [.strangeSpool])
   }
 
-  @Test func `what cannot be listed may hold something, and check says so`() throws {
+  @Test func `an unreadable folder may contain events, and check reports it`() throws {
     let (log, _) = try closedLog()
     // A link that points to itself.
     let folder = "\(log.path).spool"
@@ -76,7 +78,7 @@ import Testing
     #expect(access(log.path, F_OK) != 0)
   }
 
-  @Test func `the folder of a recorder that lives stays`() throws {
+  @Test func `the folder of a live recorder stays`() throws {
     let (log, run) = try closedLog()
     for name in [run, Self.unknown] {
       let lock = try RecorderLock(log: log.path, run: name)
@@ -87,7 +89,7 @@ import Testing
     }
   }
 
-  @Test func `recorders that begin while others clean up keep their locks`() throws {
+  @Test func `recorders that start while others clean up keep their locks`() throws {
     let (log, _) = try closedLog()
     let isDone = Flag()
     let cleaner = Thread {
@@ -121,12 +123,12 @@ import Testing
     }
   }
 
-  @Test func `a link that a killed recorder left leading to itself goes away`() throws {
+  @Test func `a circular link left by a killed recorder is removed`() throws {
     let (log, run) = try closedLog()
     mkdir(log.path + ".spool", 0o700)
     let link = "\(log.path).spool/\(run)"
     #expect(symlink("../test.db.spool/\(run)", link) == 0)
-    // A recorder that lives may be about to make it anew.
+    // A live recorder may be about to create it anew.
     try Recovery.recover(log: log.path)
     var status = stat()
     #expect(lstat(link, &status) == 0)

@@ -12,7 +12,7 @@ import Testing
       (0, true), (1, false), (5, false),
       // It works for a moment: the same outage.
       (6, nil), (7, false), (8, nil), (17, false),
-      // It works for long enough, whatever is said meanwhile.
+      // It works for long enough, whatever is reported meanwhile.
       (20, nil), (25, nil), (30, true), (31, false),
     ]
     for (second, reported) in events {

@@ -9,7 +9,7 @@ import Testing
 @testable import LogMaintenance
 @testable import Recording
 
-/// What is pruned is gone from the disk, leaves gaps, and nothing else changes.
+/// Pruned events are removed from the disk and leave gaps, and nothing else changes.
 @Suite(.exclusive(.services)) struct PruningTests {
   private static func record(_ recorder: Recorder, _ events: Int, _ name: String) {
     let channel = recorder.channel(for: Source(kind: .scheduler, id: "s", address: "a"))
@@ -47,7 +47,7 @@ import Testing
     return Dictionary(uniqueKeysWithValues: facts.map { ($0.name, $0.value) })
   }
 
-  @Test func `the space comes back, gaps are left, other runs stay as they are`() throws {
+  @Test func `the space is freed, gaps remain, other runs are unchanged`() throws {
     let (log, alone) = (try TemporaryLog(), try TemporaryLog())
     try Self.recorded(log, 20_000, "first")
     try Self.recorded(log, 20_000, "second")
@@ -58,7 +58,7 @@ import Testing
     #expect(try Self.prune(log, [1, 2]) == 40_000)
     let after = LogPruning.bytes(of: log.path)
     #expect(after * 5 < size)
-    // As large as a log that has never had the others.
+    // As large as a log that never contained the others.
     #expect(after < LogPruning.bytes(of: alone.path) + (256 << 10))
     let facts = try Self.facts(log)
     #expect(facts["free_bytes"] == .integer(0))
@@ -74,23 +74,23 @@ import Testing
     // One gap for each source, however many steps it took.
     let connection = try Connection(path: log.path, mode: .readOnly)
     #expect(try connection.integer("SELECT count(*) FROM gap") == 2)
-    // Numbers are never given out again.
+    // Numbers are never reused.
     try Self.recorded(log, 1, "fourth")
     #expect(try log.events().values.first?.first?.seq == 42_001)
   }
 
-  @Test func `a run that is recorded goes on, and readers see what is so`() throws {
+  @Test func `a live run continues, and readers see a consistent state`() throws {
     let log = try TemporaryLog()
     try Self.recorded(log, 5_000, "old")
     let recorder = try Recorder(log: log.path)
     Self.record(recorder, 2_000, "old")
     #expect(recorder.flush(timeoutSeconds: 60))
-    // Knows names and their numbers from before.
+    // Has names and their numbers cached from before.
     let reader = try LogReader(path: log.path)
     let cursor = try reader.events(of: try reader.runs()[1], order: .arrival)
     while try cursor.nextEvent() != nil {}
     #expect(try Self.prune(log, [1, 2]) == 5_000)
-    // What was used before, and new names.
+    // Names used before, and new ones.
     let worker = recorder.channel(for: Source(kind: .worker, id: "w", address: "b"))
     for number in 0..<3_000 {
       worker.record(
@@ -113,7 +113,7 @@ import Testing
     #expect(try LogCheck(path: log.path).run().findings.map(\.kind) == [.prunedEvents])
   }
 
-  @Test func `pruning goes on while others record and read`() throws {
+  @Test func `pruning continues while others record and read`() throws {
     let log = try TemporaryLog()
     for number in 0..<4 { try Self.recorded(log, 6_000, "run-\(number)") }
     let recorder = try Recorder(log: log.path)
@@ -124,7 +124,7 @@ import Testing
           for part in 0..<6 {
             let channel = recorder.channel(
               for: Source(kind: part == 0 ? .scheduler : .worker, id: "\(part)", address: "a"))
-            // The names of runs that go, among others.
+            // The names of pruned runs, among others.
             for event in 0..<2_000 {
               channel.record(Event(.logEvent, time: 1, key: Key("run-\(part)-\(event)")))
             }
@@ -155,7 +155,7 @@ import Testing
 
   private struct Broken: Error {}
 
-  @Test func `the stories of failed tasks stay, with those of what they needed`() async throws {
+  @Test func `the stories of failed tasks and of their dependencies stay`() async throws {
     let log = try TemporaryLog()
     let cluster = try await LocalCluster(workers: 2, recorder: Recorder(log: log.path))
     let client = cluster.client
@@ -179,7 +179,7 @@ import Testing
     #expect(try !LogCheck(path: log.path).run().hasErrors)
     #expect(try LogReader(path: log.path).pruned(of: run) == removed)
     #expect(try LogReader(path: log.path).eventCount(of: run) == before - removed)
-    // Who keeps them once more takes nothing; who does not, the rest.
+    // Pruning again with the stories removes nothing; without them it removes the rest.
     #expect(try Self.prune(log, [1], keepingFailures: true) == 0)
     #expect(try Self.prune(log, [1]) == before - removed)
   }
@@ -212,7 +212,7 @@ import Testing
       .map { "\($0.candidate.run.number) \($0.reason.rawValue)" }
   }
 
-  @Test func `rules choose the oldest, and never what is being recorded`() {
+  @Test func `rules select the oldest runs, and never what is being recorded`() {
     let candidates = [
       candidate(1, ended: 0, end: .running), candidate(2, ended: 30), candidate(3, ended: 20),
       candidate(4, ended: 50, end: .died), candidate(5, ended: 60),

@@ -21,7 +21,7 @@ import Testing
     let seen = Mutex(Seen())
   }
 
-  @Test func `readers that never stop meet no error, and the write-ahead log stays bounded`()
+  @Test func `continuous readers meet no error, and the write-ahead log stays bounded`()
     throws
   {
     let log = try TemporaryLog()
@@ -30,7 +30,7 @@ import Testing
     let channel = recorder.channel(for: Source(kind: .scheduler, id: "s", address: "a"))
     let count = 60_000
     let shared = Shared()
-    // Threads of their own: the pool of tasks may have no room for all three at once.
+    // Separate threads: the pool of tasks may have no room for all three at once.
     onThreads(3) { number in
       if number == 0 {
         Self.write(count, to: channel)
@@ -60,7 +60,7 @@ import Testing
     }
   }
 
-  /// Reads all events, or follows how many there are.
+  /// Reads all events, or follows their number.
   private static func look(at path: String, whole: Bool, _ shared: Shared) {
     do {
       let events = whole ? try readAll(path) : try last(path)
@@ -94,7 +94,7 @@ import Testing
     return try reader.runs().last.map { try reader.totals(of: $0).events } ?? 0
   }
 
-  @Test func `more sources than one control file has room for all have their word`() throws {
+  @Test func `more sources than fit into one control file all have their count`() throws {
     let log = try TemporaryLog()
     let spool = try Spool(folder: log.folder.path, segmentSize: 4096, limit: 1 << 20)
     let last = SpoolLayout.slotsInControl * 2 + 7

@@ -3,7 +3,7 @@ import Testing
 
 @testable import Recording
 
-/// Values of args that are not to be kept never reach the disk.
+/// Redacted values of args never reach the disk.
 @Suite struct RedactionTests {
   private func recorded(_ event: Event, redacting names: [String]) throws -> Event {
     let log = try TemporaryLog()
@@ -15,7 +15,7 @@ import Testing
     return try #require(try log.events().values.first?.first?.event)
   }
 
-  @Test func `values are replaced by name, at any depth`() throws {
+  @Test func `values are redacted by name, at any depth`() throws {
     let secret = Value.string("hunter2")
     let args = Args(
       positional: [.dict([.init("token", secret), .init(1, secret)])],
@@ -34,7 +34,7 @@ import Testing
       event.args.content.positional == [.dict([.init("token", redacted), .init(1, secret)])])
   }
 
-  @Test func `the engine's own args and snapshots are covered by their names`() throws {
+  @Test func `the engine's own args and snapshots are redacted by their names`() throws {
     let facts = RunReport(
       worker: "w", nbytes: 8, type: "Swift.Int", typeName: "Int", thread: 1, startStops: [])
     let event = Event(

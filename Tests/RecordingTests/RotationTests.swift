@@ -8,13 +8,13 @@ import Testing
 
 @testable import Recording
 
-/// A run goes on in another file when the one that it is in is large or old enough.
+/// A run continues in another segment when its present one is large or old enough.
 @Suite(.exclusive(.services), .serialized) struct RotationTests {
   private static func template(_ log: TemporaryLog) -> String {
     log.folder.appendingPathComponent("logs/{run}.db").path
   }
 
-  /// Puts all files of a template into the log of a test.
+  /// Merges all segments of a template into the log of a test.
   private static func merge(_ log: TemporaryLog, reversed: Bool = false) throws {
     let merge = try LogMerge(into: log.path)
     defer { merge.close() }
@@ -24,7 +24,7 @@ import Testing
     }
   }
 
-  /// Records until there are so many files.
+  /// Records until there are `files` files.
   private func recorded(_ log: TemporaryLog, files: Int) throws -> Int64 {
     var options = Recorder.Options()
     options.rotateBytes = 256 << 10
@@ -54,7 +54,7 @@ import Testing
     return count
   }
 
-  @Test func `a run goes on in other files, which are whole and come together again`() throws {
+  @Test func `a run continues in other segments, which are intact and can be merged`() throws {
     let log = try TemporaryLog()
     let count = try recorded(log, files: 4)
     let files = LogTemplate.files(Self.template(log))
@@ -70,7 +70,7 @@ import Testing
       let findings = try LogCheck(path: file.path).run().findings
       #expect(findings.allSatisfy { $0.kind == .earlierFile })
       #expect(findings.isEmpty == (place == 0))
-      // Nobody is left on any of them.
+      // No recorder holds the lock of any of them.
       #expect(access(file.path + "-wal", F_OK) != 0)
       #expect(access(file.path + ".spool", F_OK) != 0)
     }
@@ -85,7 +85,7 @@ import Testing
     }
   }
 
-  @Test func `a segment that ends between two looks is not the end of its run`() throws {
+  @Test func `a segment that ends between two reads is not the end of its run`() throws {
     let log = try TemporaryLog()
     let template = Self.template(log)
     var options = Recorder.Options()
@@ -110,7 +110,7 @@ import Testing
     let follower = SegmentFollower(merge, template: template, segment: first, changes: nil)
     let joined = { try LogReader(path: log.path).runs().first?.end }
     let isMore = try follower.step {
-      // The run goes on in another segment after the first one was seen to be live.
+      // The run continues in another segment after the first one was seen to be live.
       let deadline = Deadline(seconds: 120)
       while try first.runs().first?.end == .running {
         try #require(!deadline.hasPassed, "it does not go on in another segment")
@@ -128,7 +128,7 @@ import Testing
     withExtendedLifetime(lock) {}
   }
 
-  @Test func `nothing is lost when the process is killed, whatever file it is in`() throws {
+  @Test func `no event is lost when the process is killed, whatever segment it is in`() throws {
     var moments = Randomness.generator()
     for round in 0..<Randomness.setting("TASKLOG_TEST_ROTATED_KILLS", default: 5) {
       let log = try TemporaryLog()
@@ -138,7 +138,7 @@ import Testing
       for file in LogTemplate.files(Self.template(log)) {
         try Recovery.recover(log: file.path)
         #expect(access(file.path + ".spool", F_OK) != 0, "round \(round)")
-        // The victim's workers do what no worker does.
+        // The victim's workers do what no real worker does.
         for finding in try LogCheck(path: file.path).run().findings
         where ![.impossibleTransition, .brokenChain].contains(finding.kind) {
           #expect(finding.severity != .error, "round \(round): \(finding)")
@@ -149,7 +149,7 @@ import Testing
     }
   }
 
-  @Test func `a run has a file of its own also where that does not grow`() throws {
+  @Test func `a run without rotation has its own file, too`() throws {
     let log = try TemporaryLog()
     var ids: [String] = []
     for _ in 0..<3 {
@@ -164,14 +164,14 @@ import Testing
     #expect(LogTemplate.newest(Self.template(log)).hasSuffix("\(ids[2]).db"))
   }
 
-  @Test func `a run goes on in another file when it is old enough`() throws {
+  @Test func `a run continues in another segment when its segment is old enough`() throws {
     let log = try TemporaryLog()
     var options = Recorder.Options()
     options.rotateSeconds = 1
     options.syncSeconds = 0.1
     let recorder = try Recorder(log: Self.template(log), options: options)
     let channel = recorder.channel(for: Source(kind: .scheduler, id: "s", address: "a"))
-    // A segment that has nothing in it is not ended.
+    // A segment without events is not ended.
     try wait(for: "a second segment") {
       channel.record(Event(.start, time: 1))
       return LogTemplate.files(Self.template(log)).count >= 2
@@ -184,7 +184,7 @@ import Testing
     ("{run}/log.db", "{run}/log.db: expected {run} once, in the file name"),
     ("{run}-{run}.db", "{run}-{run}.db: expected {run} once, in the file name"),
   ])
-  func `a name that cannot be is an error`(name: String, words: String) throws {
+  func `an invalid template is an error`(name: String, words: String) throws {
     var options = Recorder.Options()
     options.rotateBytes = 1 << 20
     let error = #expect(throws: RecordingError.self) {
@@ -193,7 +193,7 @@ import Testing
     #expect(error?.description.hasPrefix(words) == true)
   }
 
-  @Test func `names of logs and nothing else are found`() throws {
+  @Test func `only names of logs match a template`() throws {
     let log = try TemporaryLog()
     let run = RunID.make()
     for name in ["\(run).db", "\(run).10.db", "\(run).2.db", "\(run).1.db", "\(run).x.db", "x.db"] {

@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-/// A disk of its own in memory, gone with this object.
+/// A separate disk in memory, removed with this object.
 final class SmallDisk {
   let path: String
 

@@ -3,7 +3,7 @@ import Testing
 @testable import Recording
 
 @Suite struct SpoolTests {
-  /// Takes out what the producers have put in.
+  /// Reads the records that the producers have written.
   private func drain(_ reader: inout SpoolReader, before end: SpoolPosition) -> [UInt64] {
     var numbers: [UInt64] = []
     while case .record(let content, _) = reader.next(before: end) {
@@ -12,7 +12,7 @@ import Testing
     return numbers
   }
 
-  @Test func `segments that have been drained are used again, and show nothing of what they held`()
+  @Test func `drained segments are reused and reveal nothing of their earlier content`()
     throws
   {
     let log = try TemporaryLog()
@@ -20,7 +20,7 @@ import Testing
     var reader = SpoolReader(from: .start) { spool.mapping(of: $0) }
     var read: [UInt64] = []
     for number in 0..<5000 as Range<UInt64> {
-      // Of different lengths, so that records do not lie where others have lain.
+      // Of different lengths, so that records are not at the offsets of earlier ones.
       let content = [number] + Array(repeating: .max, count: Int(number % 7))
       #expect(content.withUnsafeBytes { spool.put($0) })
       guard number % 300 == 299 else { continue }
@@ -29,7 +29,7 @@ import Testing
       #expect(try log.names.contains { $0.hasPrefix("spare.") })
       spool.prepare()
     }
-    // Who finds it after the death of its process reads what had not been drained, and no more.
+    // A reader that finds it after the death of its process reads only what had not been drained.
     let left = try SpoolFolder(log.folder.path)
     var late = SpoolReader(from: reader.position) { left.mappings[$0] }
     var rest: [UInt64] = []
@@ -51,7 +51,7 @@ import Testing
     #expect(try log.names == [])
   }
 
-  @Test func `a full spool has room for who comes now, and not without end`() throws {
+  @Test func `a full spool accepts a limited number of reserved records`() throws {
     let log = try TemporaryLog()
     let spool = try Spool(folder: log.folder.path, segmentSize: 4096, limit: 8192)
     func put(isReserved: Bool) -> Bool {

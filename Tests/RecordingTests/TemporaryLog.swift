@@ -2,7 +2,7 @@ import Foundation
 import TaskLogKit
 import TestSupport
 
-/// A folder of its own for a test's log, removed with it.
+/// A temporary folder for a test's log, removed with it.
 final class TemporaryLog: Sendable {
   private let temporary: TemporaryFolder
   var folder: URL { temporary.url }
@@ -12,7 +12,7 @@ final class TemporaryLog: Sendable {
     temporary = try TemporaryFolder()
   }
 
-  /// What lies in the folder.
+  /// The names of the files in the folder.
   var names: [String] {
     get throws { try FileManager.default.contentsOfDirectory(atPath: folder.path).sorted() }
   }

@@ -4,7 +4,7 @@ import TaskLogKit
 import TestSupport
 import Testing
 
-/// A process that records on several threads, for being killed.
+/// A process that records on several threads, in order to be killed.
 final class Victim {
   static let threads = 3
   private let process: pid_t
@@ -14,7 +14,7 @@ final class Victim {
   /// - Parameters:
   ///   - arguments: the size of a segment and the limit of the spool.
   ///   - launcher: the words of a program that starts it.
-  ///   - name: that of the log in its folder, where it is another.
+  ///   - name: the name of the log in its folder, if it is another.
   init(
     log: TemporaryLog, arguments: [String] = [], launcher: [String] = [], name: String? = nil
   ) throws {
@@ -53,7 +53,7 @@ final class Victim {
     }
   }
 
-  /// Lets it record so many events in all, and kills it with SIGKILL.
+  /// Lets it record this many events in all, and kills it with SIGKILL.
   func kill(afterEvents count: UInt64) throws {
     try waitForEvents(count)
     try kill()
@@ -67,12 +67,12 @@ final class Victim {
     #expect(status & 0x7F == SIGKILL)
   }
 
-  /// How many calls of each thread have returned.
+  /// The number of calls of each thread that have returned.
   var returned: [UInt64] { (0..<Self.threads).map { tl_load_acquire(counters + 8 * $0) } }
 }
 
 extension TemporaryLog {
-  /// Checks the log against what the victim told; gives how many events are missing.
+  /// Checks the log against the victim's counters; returns the number of missing events.
   @discardableResult
   func check(against victim: Victim, _ note: String) throws -> Int64 {
     let reader = try LogReader(path: path)
@@ -96,7 +96,7 @@ extension TemporaryLog {
     let missing = try reader.missing(of: run)
     let returned = victim.returned
     let total = recorded.values.reduce(0, +) + missing
-    // A call that was under way may be in the log or not.
+    // An unfinished call may be in the log or not.
     #expect(total >= Int64(returned.reduce(0, +)), "\(note)")
     #expect(total <= Int64(returned.reduce(0, +)) + Int64(Victim.threads), "\(note)")
     if missing == 0 {
@@ -112,7 +112,7 @@ extension TemporaryLog {
     return missing
   }
 
-  /// Holds the write lock of the log, once the drainer has let go of it.
+  /// Holds the write lock of the log, once the drainer has released it.
   func locked() throws -> Connection {
     let other = try Connection(
       path: path, mode: .readWrite, busyTimeoutMilliseconds: 120_000)

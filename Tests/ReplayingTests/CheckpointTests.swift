@@ -2,7 +2,7 @@ import Foundation
 import TaskLogKit
 import Testing
 
-/// Counts what it sees, looks at the state in each transition, and can save what it has counted.
+/// Counts events, reads the state in each transition, and can save its counts.
 private final class Tally: SchedulerPlugin, Checkpointing {
   private var lines: [String] = []
   private var scheduler: Scheduler?
@@ -28,7 +28,7 @@ private final class Tally: SchedulerPlugin, Checkpointing {
   }
 }
 
-/// The same on workers; ends early where it is told to.
+/// The same on workers; ends early at its limit.
 private final class WorkerTally: WorkerPlugin, Checkpointing {
   private var lines: [String] = []
   private var worker: Worker?
@@ -100,7 +100,7 @@ private final class Forgetful: SchedulerPlugin {}
     try #require(process.terminationStatus == 0)
   }
 
-  /// The log as it was when it had so many events.
+  /// The log as it was when it had this many events.
   private func shorter(_ events: Int64) throws -> String {
     let path = cache + "-\(events).db"
     try FileManager.default.copyItem(atPath: log.path, toPath: path)
@@ -123,7 +123,7 @@ private final class Forgetful: SchedulerPlugin {}
   }
 
   @Test(arguments: [5, 40, 41, 77, 130, 200])
-  func `a log that has grown is replayed from where the last replay ended, with the same result`(
+  func `a log that has grown is replayed from the last checkpoint, with the same result`(
     events: Int64
   ) async throws {
     let whole = try await replay(saves: false)
@@ -137,11 +137,11 @@ private final class Forgetful: SchedulerPlugin {}
     let again = try await replay()
     #expect(again.before == whole.events)
     expectEqual(again, whole)
-    // The log is not written by who reads it.
+    // Readers do not write to the log.
     #expect(try Data(contentsOf: URL(fileURLWithPath: log.path)) == content)
   }
 
-  @Test func `one plugin alone is resumed, and one that wanted no more stays so`() async throws {
+  @Test func `a single plugin is resumed, and one that has ended stays so`() async throws {
     for plugins: Plugins in [
       [(Counter.self, [:])], [(ErrorLogger.self, ["limit": "1"])], [(WorkerTally.self, [:])],
       [(WorkerTally.self, ["limit": "6"]), (Tally.self, [:])],
@@ -156,7 +156,7 @@ private final class Forgetful: SchedulerPlugin {}
     }
   }
 
-  @Test func `other plugins, options or runs have checkpoints of their own`() async throws {
+  @Test func `other plugins, options or runs have separate checkpoints`() async throws {
     _ = try await replay([(Counter.self, [:])])
     #expect(try await replay([(Counter.self, ["prefix": "sum"])]).before == 0)
     #expect(try await replay([(Counter.self, [:]), (ErrorLogger.self, [:])]).before == 0)
@@ -166,7 +166,7 @@ private final class Forgetful: SchedulerPlugin {}
     #expect(try files.count == 4)
   }
 
-  @Test func `a checkpoint is its user's alone, and they thin out towards the beginning`()
+  @Test func `a checkpoint is private to its user, and older ones are thinned out`()
     async throws
   {
     for events in [20, 40, 60, 80, 100, 120] as [Int64] {
@@ -179,7 +179,7 @@ private final class Forgetful: SchedulerPlugin {}
     }
   }
 
-  @Test func `a damaged checkpoint is told of and not used`() async throws {
+  @Test func `a damaged checkpoint is reported and not used`() async throws {
     let whole = try await replay()
     for damage in 0..<3 {
       let name = try #require(try files.last)
@@ -200,7 +200,7 @@ private final class Forgetful: SchedulerPlugin {}
     }
   }
 
-  @Test func `a plugin that cannot take it back begins at the beginning`() async throws {
+  @Test func `a plugin that cannot restore its checkpoint begins at the beginning`() async throws {
     let plugins: Plugins = [(Tally.self, ["refuses": ""])]
     let whole = try await replay(plugins)
     let result = try await replay(plugins)
@@ -225,10 +225,10 @@ private final class Forgetful: SchedulerPlugin {}
     expectEqual(pruned, try await replay(saves: false))
   }
 
-  @Test func `an event that comes late and is the cause of one before makes an earlier one do`()
+  @Test func `a late event that is a cause of an earlier one invalidates later checkpoints`()
     async throws
   {
-    // The end of a task on its worker is not there yet when the first replays are made.
+    // The end of a task on its worker is missing when the first replays run.
     let path = cache + "-late.db"
     try FileManager.default.copyItem(atPath: log.path, toPath: path)
     try sql(
@@ -262,7 +262,7 @@ private final class Forgetful: SchedulerPlugin {}
     expectEqual(resumed, whole)
   }
 
-  @Test func `what failed is told each time, and is not passed over`() async throws {
+  @Test func `failures are reported each time, and are not passed over`() async throws {
     let plugins: Plugins = [(Counter.self, [:]), (Thrower.self, [:])]
     let first = try await replay(plugins)
     #expect(first.failureCount > 0)
@@ -286,7 +286,7 @@ private final class Forgetful: SchedulerPlugin {}
     #expect(try files == [])
   }
 
-  @Test func `where nothing can be saved the replay goes on, and it is told`() async throws {
+  @Test func `an unwritable cache is reported, and the replay continues`() async throws {
     let result = try await replay { $0.checkpoints?.folder = "/nowhere/at/all" }
     #expect(result.notices.count == 1)
     #expect(result.notices[0].hasPrefix("no checkpoints are kept: /nowhere/at/all/"))

@@ -8,11 +8,11 @@ import Testing
 
 /// A replay of a run that is still being recorded.
 @Suite(.exclusive(.commands)) struct FollowTests {
-  /// Far more than any of them waits for: a test that is held up by others has not failed.
+  /// Far longer than any of them waits: a test that others slow down has not failed.
   fileprivate static let limit: TimeLimitTrait = .timeLimit(.minutes(Int(10 * Patience.factor)))
 
   @Test(FollowTests.limit)
-  func `a live run is followed to its end, workers that join included`() async throws {
+  func `a live run is followed to its end, including workers that join`() async throws {
     let log = try TemporaryLog()
     let recorder = try Recorder(log: log.path)
     let cluster = try await LocalCluster(workers: 1, recorder: recorder)
@@ -20,7 +20,7 @@ import Testing
     let seen = Mutex<Int64>(0)
     let isOver = Mutex(false)
     let follower = Task {
-      // One that has failed says why at the end.
+      // A failed follower reports why at the end.
       defer { isOver.withLock { $0 = true } }
       var options = ReplayOptions()
       options.follows = true
@@ -35,7 +35,7 @@ import Testing
     let first = cluster.client.map("first", Array(0..<20)) { $0 * 2 }
     for future in first { _ = try await future.result() }
     #expect(recorder.flush(timeoutSeconds: 30))
-    // It goes on while the run does.
+    // It continues while the run does.
     try await eventually("the follower to come to the first tasks") {
       seen.withLock { $0 } >= 50 || isOver.withLock { $0 }
     }
@@ -57,9 +57,9 @@ import Testing
   func `an effect waits for a cause that reaches the log after it`() async throws {
     let log = try LateLog()
     let order = Order()
-    // What comes late on a busy machine is waited for as well.
+    // A late arrival on a busy machine is waited for as well.
     let follower = log.follow(order, patience: .seconds(3600))
-    // The batch of the worker comes once the follower has seen the others.
+    // The batch of the worker arrives once the follower has seen the others.
     try await eventually("the follower to begin") { order.hasBegun.withLock { $0 } }
     try log.end()
     let result = try await follower.value
@@ -74,11 +74,11 @@ import Testing
   }
 
   @Test(FollowTests.limit)
-  func `an effect whose cause comes later than it is waited for is counted`() async throws {
+  func `an effect whose cause arrives after the waiting time is counted`() async throws {
     let log = try LateLog()
     let order = Order()
     let follower = log.follow(order, patience: .zero)
-    try await eventually("what is there to be given out") {
+    try await eventually("events to be emitted") {
       order.lines.withLock { $0.count } >= 2
     }
     try log.end()
@@ -90,7 +90,7 @@ import Testing
   }
 }
 
-/// A run that goes on, in which the scheduler has told of a task's end and the worker has not.
+/// A live run in which the scheduler has recorded a task's end and the worker has not.
 private final class LateLog {
   private let log: TemporaryLog
   private let writer: LogWriter
@@ -143,7 +143,7 @@ private final class LateLog {
     }
   }
 
-  /// The worker's batch comes, and the run ends.
+  /// The worker's batch arrives, and the run ends.
   func end() throws {
     try writer.transaction {
       try writer.append(
@@ -159,7 +159,7 @@ final class Order: Sendable {
   let hasBegun = Mutex(false)
 }
 
-/// Stands for a program of its own; notes the order of all events.
+/// Stands for an external program; records the order of all events.
 private final class OrderedOutside: ExternalPlugin {
   let name = "ordered"
   let needsAll = true

@@ -2,7 +2,7 @@ import TaskLogKit
 import Testing
 
 @Suite struct LiveAndReplayTests {
-  @Test func `a plugin that looks from the start sees of the scheduler what it saw live`()
+  @Test func `a plugin that reads the state from the start sees the scheduler as live`()
     async throws
   {
     let log = try TemporaryLog()
@@ -16,7 +16,7 @@ import Testing
     #expect(result.outOfOrder == 0)
   }
 
-  @Test func `a plugin that looks from the start sees of the workers what it saw live`()
+  @Test func `a plugin that reads the state from the start sees the workers as live`()
     async throws
   {
     let log = try TemporaryLog()
@@ -30,7 +30,7 @@ import Testing
   }
 
   @Test(arguments: [2, 17, 60, 131])
-  func `a plugin that first looks in the middle sees what it would have seen anyway`(
+  func `a plugin that first reads the state in the middle sees the same as one from the start`(
     from: Int
   ) async throws {
     let log = try TemporaryLog()
@@ -44,7 +44,7 @@ import Testing
     }
   }
 
-  @Test func `two replays say the same`() async throws {
+  @Test func `two replays give the same report`() async throws {
     let log = try TemporaryLog()
     _ = try await log.record()
     let first = try await log.replay((SchedulerProbe.self, [:]), (WorkerProbe.self, [:]))
@@ -53,7 +53,7 @@ import Testing
     #expect(first.events == second.events)
   }
 
-  @Test func `reports of worker plugins come in the order of live`() async throws {
+  @Test func `reports of worker plugins are in the order of the live run`() async throws {
     let log = try TemporaryLog()
     let live = try await log.record(workers: 5)
     let result = try await log.replay((ErrorLogger.self, [:]))
@@ -62,7 +62,7 @@ import Testing
     #expect(live.errors.contains { !($0.report.elements ?? []).isEmpty })
   }
 
-  @Test func `each run of a log is replayed on its own`() async throws {
+  @Test func `each run of a log is replayed separately`() async throws {
     let log = try TemporaryLog()
     let first = try await log.record(tasks: 10, workers: 1)
     let second = try await log.record(tasks: 25, workers: 2)
@@ -72,7 +72,7 @@ import Testing
     expectEqual(two.lines("SchedulerProbe"), second.scheduler)
   }
 
-  /// Tells the first line that differs, not all of them.
+  /// Reports the first line that differs, not all of them.
   private func expectEqual(
     _ found: [String], _ wanted: [String], _ location: SourceLocation = #_sourceLocation
   ) {

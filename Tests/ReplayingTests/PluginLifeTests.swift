@@ -57,7 +57,7 @@ import Testing
     }
   }
 
-  @Test func `a run that died is replayed as far as it goes, and nothing is closed`() async throws {
+  @Test func `a run that died is replayed to its last event, and nothing is closed`() async throws {
     let log = try TemporaryLog()
     let writer = try LogWriter(path: log.path)
     try writer.transaction {
@@ -83,7 +83,7 @@ import Testing
     let result = try await log.replay((Life.self, [:]), (LateLooker.self, [:]))
     #expect(result.events == 4)
     #expect(result.lines("Life") == ["start", "first"])
-    // The forgotten task is gone once the plugins have been told, as it is live.
+    // The forgotten task is removed after the plugins were called, as it is live.
     #expect(result.lines("LateLooker") == ["0 tasks, 3 transitions"])
   }
 }
@@ -144,7 +144,7 @@ private final class WorkerLife: WorkerPlugin {
   func report() -> Value { .list(lines.map(Value.string)) }
 }
 
-/// Looks at the state when all is over.
+/// Reads the state when everything is over.
 private final class LateLooker: SchedulerPlugin {
   private var scheduler: Scheduler?
 

@@ -1,7 +1,7 @@
 import Synchronization
 import TaskLogKit
 
-/// Where live plugins note what they see, so that it can be read after the cluster is closed.
+/// Where live plugins record what they see, so that it can be read after the cluster is closed.
 final class Notes: Sendable {
   private let lines = Mutex<[String: [String]]>([:])
 
@@ -16,7 +16,7 @@ final class Notes: Sendable {
   }
 }
 
-/// Notes everything that it can see of a scheduler in each hook, from a hook on.
+/// Records everything that it can see of a scheduler in each hook, from a given hook on.
 final class SchedulerProbe: SchedulerPlugin {
   private var lines: [String] = []
   private var scheduler: Scheduler?
@@ -25,7 +25,7 @@ final class SchedulerProbe: SchedulerPlugin {
 
   init() {}
 
-  /// - Parameter options: `from`, the number of the first transition in which it looks.
+  /// - Parameter options: `from`, the number of the first transition in which it reads the state.
   init(options: [String: String]) {
     from = options["from"].flatMap(Int.init) ?? 0
   }
@@ -68,7 +68,7 @@ final class SchedulerProbe: SchedulerPlugin {
   func report() -> Value { .list(lines.map(Value.string)) }
 }
 
-/// Notes everything that it can see of a worker in each hook, from a hook on.
+/// Records everything that it can see of a worker in each hook, from a given hook on.
 final class WorkerProbe: WorkerPlugin {
   private var lines: [String] = []
   private var worker: Worker?

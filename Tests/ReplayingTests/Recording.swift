@@ -2,7 +2,7 @@ import Foundation
 import TaskLogKit
 import TestSupport
 
-/// A log in a folder of its own, which goes away with it.
+/// A log in a temporary folder that is removed with it.
 final class TemporaryLog {
   let path: String
   private let folder: TemporaryFolder
@@ -17,7 +17,7 @@ struct Wrong: Error, CustomStringConvertible {
   var description: String
 }
 
-/// What a live run with probes has noted.
+/// The records of a live run with probes.
 struct LiveRun {
   var scheduler: [String]
   var workers: [String: [String]]
@@ -25,7 +25,7 @@ struct LiveRun {
 }
 
 extension TemporaryLog {
-  /// Records a job with dependencies, transfers and failures that travel to dependents.
+  /// Records a job with dependencies, transfers and failures that propagate to dependents.
   func record(tasks count: Int = 40, workers: Int = 3) async throws -> LiveRun {
     let notes = Notes()
     let cluster = try await LocalCluster(
@@ -47,7 +47,7 @@ extension TemporaryLog {
     }
     let total = client.submit("total", all: sums) { $0.reduce(0, +) }
     _ = try await total.result()
-    // One that errs because of what it needs.
+    // A task that errs because of a dependency.
     let hopeless = client.submit("sum", all: Array(numbers.prefix(5))) { $0.count }
     do {
       _ = try await hopeless.result()

@@ -3,9 +3,9 @@ import Testing
 
 @testable import LogFormat
 
-/// Whatever stands in a log, a replay of it comes to its end and counts what it could not use.
+/// A replay of any log ends and counts what it could not use.
 @Suite struct SafetyTests {
-  /// Damage to a whole log, and whether the file itself tells of it.
+  /// Damage to a whole log, and whether the file itself shows it.
   @Test(arguments: [
     "UPDATE event SET hook = 999999 WHERE seq % 7 = 0",
     "UPDATE event SET key = 999999 WHERE seq % 5 = 0",
@@ -15,7 +15,7 @@ import Testing
     "DELETE FROM text WHERE id % 3 = 0",
     "DELETE FROM key WHERE id % 2 = 0",
   ])
-  func `numbers that point nowhere are counted`(damage: String) async throws {
+  func `numbers that refer to nothing are counted`(damage: String) async throws {
     let log = try TemporaryLog()
     _ = try await log.record()
     try log.execute(damage)
@@ -44,7 +44,7 @@ import Testing
     "UPDATE source SET kind = 'worker'",
     "UPDATE source SET address = '', name = '{', server_id = server_id || char(10)",
   ])
-  func `contents that make no sense break nothing`(damage: String) async throws {
+  func `undecodable contents do no harm`(damage: String) async throws {
     let log = try TemporaryLog()
     _ = try await log.record(tasks: 20, workers: 2)
     try log.execute(damage)
@@ -57,7 +57,7 @@ import Testing
     _ = try await log.replay(options: options, (EveryTask.self, [:]))
   }
 
-  @Test func `in a log with events that do not fit the state, they are counted`() async throws {
+  @Test func `events that do not fit the state are counted`() async throws {
     let log = try TemporaryLog()
     _ = try await log.record()
     try log.execute(
@@ -72,7 +72,7 @@ extension TemporaryLog {
     try Connection(path: path, mode: .readWrite).execute(sql)
   }
 
-  /// Replays through plugins that look at everything.
+  /// Replays through plugins that read the whole state.
   fileprivate func replayAll() async throws -> Replayer.Result {
     try await replay(
       (EveryTask.self, [:]), (EveryWorkerTask.self, [:]), (SchedulerProbe.self, [:]),

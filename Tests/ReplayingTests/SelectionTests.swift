@@ -4,7 +4,7 @@ import Testing
 /// Which part of a run plugins are called with.
 @Suite struct SelectionTests {
   @Test(arguments: [3, 40, 200])
-  func `from an event on a plugin sees what one that was there all along sees`(
+  func `from an event on a plugin sees the same as one that started earlier`(
     from: Int
   ) async throws {
     let log = try TemporaryLog()
@@ -38,7 +38,7 @@ import Testing
     #expect(lines.allSatisfy { !$0.hasPrefix("close") })
   }
 
-  @Test func `a range of times gives each source the piece that lies in it`() async throws {
+  @Test func `a range of times selects the events of each source within it`() async throws {
     let log = try TemporaryLog()
     _ = try await log.record()
     let events = try log.scheduler().events
@@ -53,7 +53,7 @@ import Testing
     #expect(!wanted.isEmpty)
   }
 
-  @Test func `with a pattern of keys the state is still that of all of them`() async throws {
+  @Test func `with a pattern of keys the state still contains all keys`() async throws {
     let log = try TemporaryLog()
     _ = try await log.record()
     let whole = try await log.replay((SchedulerProbe.self, [:]))
@@ -63,7 +63,7 @@ import Testing
     let lines = part.lines("SchedulerProbe")
     #expect(lines.contains { $0.hasPrefix("total-") })
     #expect(!lines.contains { $0.hasPrefix("square-") || $0.hasPrefix("sum-") })
-    // What is about no single key stays.
+    // Events without a single key stay.
     #expect(lines.contains { $0.hasPrefix("updateGraph") })
     let all = Set(whole.lines("SchedulerProbe"))
     #expect(lines.allSatisfy(all.contains))
@@ -87,8 +87,7 @@ import Testing
     #expect(workers.reports.count == live.workers.count)
   }
 
-  @Test func `a part that nothing lies in starts a plugin and calls it with nothing`() async throws
-  {
+  @Test func `a part without events starts a plugin and calls no hook`() async throws {
     let log = try TemporaryLog()
     _ = try await log.record(tasks: 5)
     var options = ReplayOptions()
@@ -100,7 +99,7 @@ import Testing
   }
 }
 
-/// Notes the transitions that it is called with.
+/// Records the transitions that it is called with.
 final class Calls: SchedulerPlugin {
   private var lines: [String] = []
 
@@ -112,7 +111,7 @@ final class Calls: SchedulerPlugin {
 }
 
 extension TemporaryLog {
-  /// What the scheduler of the latest run has told.
+  /// The events of the scheduler in the latest run.
   func scheduler() throws -> (events: [RecordedEvent], seqs: [Int64]) {
     let reader = try LogReader(path: path)
     guard let run = try reader.runs(matching: "latest").first,

@@ -5,7 +5,7 @@ import Testing
 @testable import Replaying
 
 @Suite struct StateBuilderTests {
-  @Test func `a state that nobody looks at is not built`() async throws {
+  @Test func `a state that is never read is not built`() async throws {
     let log = try TemporaryLog()
     _ = try await log.record(tasks: 5)
     var made = 0
@@ -17,7 +17,7 @@ import Testing
     #expect(made == 0)
   }
 
-  @Test func `a state is built once, however often it is looked at`() async throws {
+  @Test func `a state is built once, however often it is read`() async throws {
     let log = try TemporaryLog()
     _ = try await log.record(tasks: 5)
     var made = 0
@@ -31,7 +31,7 @@ import Testing
     #expect(seen.allSatisfy { $0 === seen.first })
   }
 
-  @Test func `a state that is saved between any two events goes on as if it had not been`()
+  @Test func `a state saved between any two events continues as if it had not been saved`()
     async throws
   {
     let log = try TemporaryLog()
@@ -71,7 +71,7 @@ import Testing
       let resumed = builder()
       try resumed.resume(after: recorded.sourceSeq - 1, with: JSONReader.value(saved))
       #expect(JSONWriter.text(try #require(resumed.saved(limit: .max))) == saved)
-      // Far enough for what was saved to have its effects.
+      // Far enough for the saved state to have its effects.
       take(events[place...].prefix(40), resumed)
       let straight = builder()
       try straight.resume(after: 0, with: JSONReader.value(fresh))
@@ -80,7 +80,7 @@ import Testing
     }
   }
 
-  @Test func `a state that was saved and is damaged is refused`() throws {
+  @Test func `a damaged saved state is refused`() throws {
     for damage in [
       #"{"tasks":[{}]}"#, #"{"tasks":[{"key":"x"}]}"#,
       #"{"tasks":[{"key":"x","state":"waiting","dependencies":[1]}]}"#,
@@ -100,7 +100,7 @@ import Testing
     let reader = try LogReader(path: log.path)
     let run = try #require(try reader.runs().first)
     let source = try #require(try reader.sources(of: run).first)
-    // A state is made where its history is read, and nowhere else.
+    // A state is created where its history is read, and nowhere else.
     let builder = StateBuilder<SchedulerState>(unknown: []) {
       makes()
       return try reader.events(of: source)

@@ -3,9 +3,9 @@ import Testing
 
 @testable import Replaying
 
-/// How a replay ends before the run does, and how fast it goes.
+/// How a replay ends before the run does, and its speed.
 @Suite struct StoppingTests {
-  @Test func `a plugin that has seen enough is not called any more, and reports`() async throws {
+  @Test func `a plugin that wants no more events is not called again, and reports`() async throws {
     let log = try TemporaryLog()
     _ = try await log.record()
     let whole = try await log.replay((Calls.self, [:]))
@@ -19,7 +19,7 @@ import Testing
     #expect(result.events == whole.events)
   }
 
-  @Test func `a replay ends when no plugin wants more`() async throws {
+  @Test func `a replay ends when no plugin wants more events`() async throws {
     let log = try TemporaryLog()
     _ = try await log.record()
     let result = try await log.replay((FirstError.self, [:]))
@@ -29,7 +29,7 @@ import Testing
     #expect(result.lines("FirstError").count == 1)
   }
 
-  @Test func `a live plugin that has seen enough is not called any more`() async throws {
+  @Test func `a live plugin that wants no more events is not called again`() async throws {
     let log = try TemporaryLog()
     let cluster = try await LocalCluster(
       workers: 1, recorder: Recorder(log: log.path), plugins: [FirstError()])
@@ -44,7 +44,7 @@ import Testing
     #expect(live?.report == replayed.reports.first?.report)
   }
 
-  @Test func `each worker's instance stops for itself`() async throws {
+  @Test func `each worker's instance stops separately`() async throws {
     let log = try TemporaryLog()
     let live = try await log.record(workers: 3)
     let result = try await log.replay((StopsOnWorker.self, [:]))
@@ -85,17 +85,17 @@ import Testing
     #expect(result.reports.map(\.plugin) == ["Calls"])
   }
 
-  @Test func `events are due by their recorded times`() {
+  @Test func `events are due at their recorded times`() {
     var pacer = Pacer(speed: 10)
     #expect([1_000, 2_000, 1_500, 12_000].map { pacer.due($0) } == [0, 100, 50, 1_100])
-    // A time that comes before the first one, and one that is absurd.
+    // A time before the first one, and one that is absurd.
     #expect(pacer.due(-5) == 0)
     #expect(pacer.due(.max) > 0)
     var before = Pacer(speed: 1e-300)
     #expect([.min, .max, .min].map { before.due($0) } == [0, 0, 0])
   }
 
-  @Test func `a replay by recorded times calls the same`() async throws {
+  @Test func `a replay by recorded times makes the same calls`() async throws {
     let log = try TemporaryLog()
     _ = try await log.record(tasks: 10)
     let fast = try await log.replay((Calls.self, [:]))
@@ -107,7 +107,7 @@ import Testing
   }
 }
 
-/// Looks for the first task that errs.
+/// Searches for the first task that errs.
 private final class FirstError: SchedulerPlugin {
   private var lines: [String] = []
 

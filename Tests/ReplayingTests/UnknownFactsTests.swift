@@ -1,9 +1,9 @@
 import TaskLogKit
 import Testing
 
-/// What a log cannot tell is said, and not made up.
+/// What cannot be known from a log is reported as unknown, and not made up.
 @Suite struct UnknownFactsTests {
-  @Test func `a log of our own engine tells all`() async throws {
+  @Test func `in a log of our own engine everything is known`() async throws {
     let log = try TemporaryLog()
     _ = try await log.record(tasks: 5, workers: 1)
     let result = try await log.replay((Asker.self, [:]), (WorkerAsker.self, [:]))
@@ -11,7 +11,7 @@ import Testing
     #expect(result.reports.allSatisfy { $0.report["unknown"]?.elements == [] })
   }
 
-  @Test func `public hooks of Dask do not tell where replicas are, nor what clients want`()
+  @Test func `public hooks of Dask do not contain replicas or clients' wishes`()
     async throws
   {
     let log = try TemporaryLog()
@@ -25,14 +25,14 @@ import Testing
       result.unknown == [.replicas, .wants, .longRunning, .restrictions, .requests, .spans])
   }
 
-  @Test func `nothing is said when no plugin has looked`() async throws {
+  @Test func `nothing is reported if no plugin has read the state`() async throws {
     let log = try TemporaryLog()
     try log.write(mode: "hooks")
     let result = try await log.replay((Counter.self, [:]))
     #expect(result.unknown.isEmpty)
   }
 
-  @Test func `events that are missing make everything uncertain`() async throws {
+  @Test func `missing events make everything uncertain`() async throws {
     let log = try TemporaryLog()
     try log.write(mode: "full", missing: 3)
     let result = try await log.replay((Asker.self, [:]), (WorkerAsker.self, [:]))

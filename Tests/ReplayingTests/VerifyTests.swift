@@ -3,10 +3,10 @@ import Testing
 
 @testable import Replaying
 
-/// What plugins report live is noted, and compared in a replay.
+/// Live reports of plugins are recorded, and compared in a replay.
 @Suite struct VerifyTests {
   @Test(arguments: [0, 1, 7])
-  func `a replay reports what was noted live, on the scheduler and on each worker`(
+  func `a replay reports what was recorded live, on the scheduler and on each worker`(
     every: Int
   ) async throws {
     let log = try TemporaryLog()
@@ -22,7 +22,7 @@ import Testing
     if every == 0 { #expect(result.verifications.allSatisfy { $0.noted == 1 }) }
   }
 
-  @Test func `marks are not among the reports of a run and do not change it`() async throws {
+  @Test func `recorded reports do not change the reports of a run`() async throws {
     let log = try TemporaryLog()
     let reports = try await log.record(verify: [Counter.self, WorkerCounter.self], every: 1)
     #expect(reports.isEmpty)
@@ -30,7 +30,7 @@ import Testing
     #expect(result.reports.first?.report["counter"]?.int == 21)
   }
 
-  @Test func `with a note for each event the one is named in which the two part`() async throws {
+  @Test func `with a report for each event the first different event is named`() async throws {
     let log = try TemporaryLog()
     try await log.record(verify: [Counter.self], every: 1)
     let seq = try log.forge()
@@ -47,7 +47,7 @@ import Testing
     #expect(verification.noted > verification.differing)
   }
 
-  @Test func `with fewer notes the interval is named`() async throws {
+  @Test func `with fewer recorded reports the interval is named`() async throws {
     let log = try TemporaryLog()
     try await log.record(verify: [Counter.self], every: 10)
     let seq = try log.forge()
@@ -57,13 +57,13 @@ import Testing
     #expect(first.events >= 10)
   }
 
-  @Test func `of a plugin that nothing was noted of nothing is said`() async throws {
+  @Test func `a plugin without recorded reports is not mentioned`() async throws {
     let log = try TemporaryLog()
     try await log.record(verify: [Counter.self], every: 10)
     #expect(try await log.verify(KeyCounter.self).verifications.isEmpty)
   }
 
-  @Test func `what was not kept differs from nothing`() {
+  @Test func `redacted values are equal to any value`() {
     func differs(_ live: Value, _ replayed: Value) -> String? {
       FirstDivergence(live: live, replayed: replayed)?.place
     }
@@ -170,7 +170,7 @@ extension TemporaryLog {
     return try await replayer.replay()
   }
 
-  /// Makes one processing → memory in the middle another transition, and returns its number.
+  /// Replaces one processing → memory in the middle by another transition, and returns its number.
   fileprivate func forge() throws -> Int64 {
     let seqs = try scheduler().events
       .filter { $0.event.start == .processing && $0.event.finish == .memory }.map(\.seq)

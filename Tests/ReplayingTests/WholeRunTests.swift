@@ -4,9 +4,9 @@ import TaskLogKit
 import TestSupport
 import Testing
 
-/// Runs with all that can happen to a task, live beside the recorder and in a replay.
+/// Runs with everything that can happen to a task, recorded live and replayed.
 @Suite struct WholeRunTests {
-  @Test func `every field of every task is in each hook what it was live`() async throws {
+  @Test func `every field of every task has in each hook its live value`() async throws {
     let log = try TemporaryLog()
     let live = try await log.recordWholeRun()
     let result = try await log.replay(
@@ -17,7 +17,7 @@ import Testing
     for (name, report) in live.scheduler {
       let names = ["probe": "SchedulerProbe", "counter": "Counter"]
       let replayed = result.reports.first { $0.plugin == names[name] ?? name }?.report
-      // The first line that differs tells more than all of them.
+      // The first different line is more helpful than all of them.
       let pairs = zip(report.elements ?? [], replayed?.elements ?? [])
       if let parting = pairs.enumerated().first(where: { $1.0 != $1.1 }) {
         Issue.record("\(name), line \(parting.offset):\n\(parting.element.0)\n\(parting.element.1)")
@@ -29,14 +29,14 @@ import Testing
     #expect(lines.count > 300)
   }
 
-  @Test func `every field of every task of a worker is in each hook what it was live`()
+  @Test func `every field of every task of a worker has in each hook its live value`()
     async throws
   {
     let log = try TemporaryLog()
     let live = try await log.recordWholeRun()
     let result = try await log.replay((EveryWorkerTask.self, [:]), (ErrorLogger.self, [:]))
     let replayed = result.reports.filter { $0.plugin == "EveryWorkerTask" }
-    // Those that were killed and those of before the restart, too.
+    // Including those of killed workers and of those before the restart.
     #expect(replayed.count >= 6)
     #expect(Set(replayed.compactMap(\.worker)) == Set(live.workers.keys))
     for report in replayed {
@@ -49,7 +49,7 @@ import Testing
     }
   }
 
-  @Test func `what plugins have seen is the same in each replay, whatever their company`()
+  @Test func `plugins see the same in each replay, whatever other plugins there are`()
     async throws
   {
     let log = try TemporaryLog()
@@ -61,8 +61,8 @@ import Testing
   }
 }
 
-/// Looks at every field of every task of the scheduler in each hook; a line of each is a number that
-/// stands for all of it.
+/// Reads every field of every task of the scheduler in each hook; each is recorded as a line with a
+/// hash of all of it.
 final class EveryTask: SchedulerPlugin {
   private var scheduler: Scheduler?
   private var lines: [Value] = []
@@ -137,7 +137,7 @@ private final class Maps: SchedulerPlugin {
   func restart(scheduler: Scheduler) { last = [:] }
 }
 
-/// What was seen of a whole run by the plugins that were there.
+/// What the plugins saw of a whole run.
 struct WholeRun {
   var scheduler: [(name: String, report: Value)]
   var workers: [String: [String]]
@@ -145,8 +145,8 @@ struct WholeRun {
 }
 
 extension TemporaryLog {
-  /// Errors, retries, data from outside, workers that join, leave and die with tasks, tasks that are
-  /// cancelled, a restart.
+  /// Errors, retries, data from outside, workers that join, leave and die with tasks, tasks that
+  /// are cancelled, a restart.
   func recordWholeRun() async throws -> WholeRun {
     let notes = Notes()
     let cluster = try await LocalCluster(
@@ -175,7 +175,7 @@ extension TemporaryLog {
     let sum = client.submit("sum", all: data) { $0.reduce(0, +) }
     #expect(try await sum.result() == 6)
 
-    // A worker dies with what it has and holds.
+    // A worker dies with its tasks and results.
     let gate = Gate()
     let held = client.map("held", Array(0..<12)) { $0 }
     for future in held { _ = try await future.result() }
@@ -208,7 +208,7 @@ extension TemporaryLog {
   }
 }
 
-/// Holds the threads of tasks up until it is opened.
+/// Blocks the threads of tasks until it is opened.
 private final class Gate: Sendable {
   private let state = Mutex((isOpen: false, waiting: 0))
 

@@ -5,7 +5,7 @@ import Testing
 @testable import Scheduling
 
 @Suite struct CancelTests {
-  @Test func `what needs a cancelled task is cancelled before it`() throws {
+  @Test func `dependents of a cancelled task are cancelled before it`() throws {
     let scheduler = try HandDrivenScheduler()
     try scheduler.submit(["a": [], "b": ["a"]], keys: ["a", "b"])
     #expect(
@@ -18,7 +18,7 @@ import Testing
     #expect(scheduler.core.state.tasks.isEmpty)
   }
 
-  @Test func `a task that another client wants is only cancelled by force`() throws {
+  @Test func `a task that another client wants is cancelled only by force`() throws {
     let scheduler = try HandDrivenScheduler()
     try scheduler.tell(.addClient("d"))
     try scheduler.submit(["a": []], keys: ["a"])
@@ -29,7 +29,7 @@ import Testing
     #expect(scheduler.core.state.tasks.isEmpty)
   }
 
-  @Test func `a cancelled future fails, and its key can be submitted anew`() async throws {
+  @Test func `a cancelled future fails, and its key can be submitted again`() async throws {
     try await withCluster(workers: 1) { cluster in
       let isOver = Lock(false)
       let endless = cluster.client.submit("endless", key: "endless") { () -> Int in

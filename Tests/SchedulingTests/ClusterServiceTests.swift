@@ -13,9 +13,9 @@ private final class Faulty: SchedulerPlugin {
   func addWorker(scheduler: Scheduler, worker: String) throws { throw Broken() }
 }
 
-/// A cluster as a server has it.
+/// A cluster as a server runs it.
 @Suite struct ClusterServiceTests {
-  @Test func `shutdown waits for the tasks that run, and closes the cluster`() async throws {
+  @Test func `shutdown waits for the running tasks, and closes the cluster`() async throws {
     let cluster = try await LocalCluster(workers: 1)
     let gate = Gate()
     let future = cluster.client.submit("slow") {
@@ -52,7 +52,7 @@ private final class Faulty: SchedulerPlugin {
     gate.open()
   }
 
-  @Test func `a logger hears of workers and of faulty plugins`() async throws {
+  @Test func `a logger receives messages about workers and faulty plugins`() async throws {
     let handler = InMemoryLogHandler()
     let logger = Logger(label: "test", factory: { _ in handler })
     let cluster = try await LocalCluster(workers: 2, logger: logger, plugins: [Faulty()])
@@ -66,8 +66,8 @@ private final class Faulty: SchedulerPlugin {
     #expect(entries.last == "info scheduler closes")
   }
 
-  @Test func `a metrics backend is told how many tasks are in each state`() async throws {
-    // The factory of the process can be set but once.
+  @Test func `a metrics backend receives the number of tasks in each state`() async throws {
+    // The factory of the process can be set only once.
     let metrics = TestMetrics()
     MetricsSystem.bootstrap(metrics)
     let cluster = try await LocalCluster(workers: 1, plugins: [TaskMetrics()])

@@ -6,7 +6,7 @@ import Testing
 
 /// Workers that come and go while a cluster runs.
 @Suite struct ClusterWorkersTests {
-  @Test func `a worker that is added later runs what waits for one`() async throws {
+  @Test func `a worker that is added later runs the tasks that wait for one`() async throws {
     try await withCluster(workers: 1) { cluster in
       let only = await cluster.workers
       try await cluster.removeWorker(only[0])
@@ -18,7 +18,7 @@ import Testing
     }
   }
 
-  @Test func `what a killed worker held is computed again`() async throws {
+  @Test func `results of a killed worker are computed again`() async throws {
     try await withCluster(workers: 2) { cluster in
       let runs = Lock(0)
       let futures = cluster.client.map("square", Array(0..<40)) { number in
@@ -66,7 +66,7 @@ import Testing
       let workers = await cluster.workers
       expect(await cluster.retireWorkers([workers[0]]), is: [workers[0]])
       expect(await cluster.workers, is: [workers[1]])
-      // The last one has nobody to give its results to.
+      // There is no worker that could receive the last one's results.
       expect(await cluster.retireWorkers([workers[1]]), is: [])
       expect(try await cluster.client.gather(futures), is: (0..<40).map { $0 * $0 })
       #expect(runs.withLock { $0 } == 40)
@@ -91,7 +91,7 @@ import Testing
 }
 
 extension LocalCluster {
-  /// The worker that a task is with.
+  /// The worker that a task is assigned to.
   func worker(running key: Key) async -> String? {
     await scheduler.processingOn(key)
   }

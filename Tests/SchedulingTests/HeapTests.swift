@@ -4,7 +4,7 @@ import Testing
 @testable import Scheduling
 
 @Suite struct HeapTests {
-  @Test func `elements come out by priority, equal ones in the order of insertion`() {
+  @Test func `elements are removed by priority, equal ones in the order of insertion`() {
     var heap = Heap<Int, String>()
     for (priority, element) in [(2, "c"), (1, "a"), (2, "d"), (1, "b"), (0, "first")] {
       heap.insert(element, priority: priority)
@@ -14,7 +14,7 @@ import Testing
     #expect(order == ["first", "a", "b", "c", "d"])
   }
 
-  @Test func `random insertions and removals come out as if they were sorted`() {
+  @Test func `random insertions and removals return the elements in sorted order`() {
     var random = Randomness.generator(32)
     var heap = Heap<Int, Int>()
     var model: [(priority: Int, element: Int)] = []

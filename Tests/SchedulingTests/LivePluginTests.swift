@@ -5,7 +5,7 @@ import Testing
 
 private struct Refusal: Error {}
 
-/// Notes every call.
+/// Records every call.
 private class Noter: SchedulerPlugin {
   var calls: [String] = []
   var forgotten: [String] = []
@@ -58,7 +58,7 @@ private final class Ledger: Sendable {
   let calls = Lock<[String]>([])
 }
 
-/// Copies its notes to a ledger when it is closed.
+/// Copies its records to a ledger when it is closed.
 private final class LastWords: Noter {
   var ledger: Ledger?
 
@@ -133,7 +133,7 @@ private final class Memory: RecordingPlugin {
 }
 
 @Suite struct LivePluginTests {
-  @Test func `a plugin is told of everything in order, with the state that it sees`() async throws {
+  @Test func `a plugin is called for every event in order, with the matching state`() async throws {
     let ledger = Ledger()
     let plugin = LastWords(ledger)
     let cluster = try await LocalCluster(workers: 1, plugins: [Thrower(), plugin])
@@ -142,7 +142,7 @@ private final class Memory: RecordingPlugin {
       #expect(try await x.result() == 5)
     }
     await cluster.close()
-    // `TopicTests` has what the scheduler notes of itself.
+    // `TopicTests` checks the events that the scheduler logs about itself.
     let calls = ledger.calls.withLock { $0 }.filter {
       !$0.hasPrefix("logEvent ") || $0.hasPrefix("logEvent done")
     }
@@ -189,7 +189,7 @@ private final class Memory: RecordingPlugin {
     await cluster.close()
   }
 
-  @Test func `a recorder gets every event of every source once and in order`() async throws {
+  @Test func `a recorder receives every event of every source once and in order`() async throws {
     let memory = Memory()
     let cluster = try await LocalCluster(workers: 2, recorder: memory)
     do {
@@ -212,7 +212,7 @@ private final class Memory: RecordingPlugin {
       let ends: (Hook, Hook) = source.kind == .scheduler ? (.start, .close) : (.setup, .teardown)
       #expect(events.first?.hook == ends.0)
       #expect(events.last?.hook == ends.1)
-      // A replay of the events alone agrees that nothing is missing or doubled.
+      // A replay of only the events confirms that none is missing or doubled.
       if source.kind == .scheduler {
         let state = SchedulerState()
         for event in events {

@@ -4,7 +4,7 @@ import Testing
 
 @testable import Scheduling
 
-/// Lets a number of tasks pass once all of them have come.
+/// Lets a number of tasks pass once all of them have arrived.
 private final class Barrier: Sendable {
   private let missing: Lock<Int>
 
@@ -12,7 +12,7 @@ private final class Barrier: Sendable {
     missing = Lock(count)
   }
 
-  /// - Throws: `Broken` when the others do not come.
+  /// - Throws: `Broken` if the others do not arrive.
   func pass() throws {
     missing.withLock { $0 -= 1 }
     let deadline = ContinuousClock.now + .seconds(60)
@@ -22,7 +22,7 @@ private final class Barrier: Sendable {
   }
 }
 
-/// Looks at what the scheduler knows, within a plugin's isolation.
+/// Reads what the scheduler knows, within a plugin's isolation.
 private final class Looker: SchedulerPlugin {
   var scheduler: Scheduler?
   nonisolated(nonsending) func start(scheduler: Scheduler) async throws {
@@ -74,7 +74,7 @@ private final class Looker: SchedulerPlugin {
     }
   }
 
-  @Test func `an error says which task failed, why and where it was submitted`() async throws {
+  @Test func `an error names the failed task, the reason and its origin`() async throws {
     try await withCluster { cluster in
       let client = cluster.client
       let bad = client.submit("bad") { () throws -> Int in throw Broken() }
@@ -86,7 +86,7 @@ private final class Looker: SchedulerPlugin {
       #expect(error.exceptionText == "broken on purpose")
       #expect(error.tracebackText.contains("LocalClusterTests.swift"))
       await #expect(throws: TaskError.self) { try await client.gather([later, bad]) }
-      // A graph that comes afterwards fails as well.
+      // A graph that is submitted afterwards fails as well.
       let latest = client.submit("latest", later) { $0 }
       let other = try #require(
         await #expect(throws: TaskError.self) { try await latest.wait() })
@@ -94,7 +94,7 @@ private final class Looker: SchedulerPlugin {
     }
   }
 
-  @Test func `a task is tried again as often as it was said`() async throws {
+  @Test func `a task is retried as often as requested`() async throws {
     try await withCluster { cluster in
       let left = Lock(2)
       let flaky = cluster.client.submit("flaky", retries: 2) { () throws -> String in
@@ -118,7 +118,7 @@ private final class Looker: SchedulerPlugin {
     }
   }
 
-  @Test func `a future of another cluster is an error, not a wait for ever`() async throws {
+  @Test func `a future of another cluster is an error, and is not awaited for ever`() async throws {
     try await withCluster { one in
       try await withCluster { other in
         let stranger = one.client.submit("x") { 1 }
@@ -144,7 +144,7 @@ private final class Looker: SchedulerPlugin {
     }
   }
 
-  @Test func `tasks run at the same time, on each worker and on each thread`() async throws {
+  @Test func `tasks run in parallel, on each worker and on each thread`() async throws {
     for (workers, threads) in [(2, 1), (1, 2)] {
       try await withCluster(workers: workers, threads: threads) { cluster in
         let barrier = Barrier(2)
@@ -157,14 +157,14 @@ private final class Looker: SchedulerPlugin {
     }
   }
 
-  @Test func `20,000 tiny tasks come out right`() async throws {
+  @Test func `20,000 tiny tasks have the right results`() async throws {
     try await withCluster(threads: 2) { cluster in
       let futures = cluster.client.map("tiny", Array(0..<20_000)) { $0 + 1 }
       expect(try await cluster.client.gather(futures), is: Array(1...20_000))
     }
   }
 
-  @Test func `a key that is released and wanted again in turn keeps giving results`() async throws {
+  @Test func `a key that is released and wanted again repeatedly keeps its results`() async throws {
     try await withCluster { cluster in
       for round in 0..<300 {
         let input = cluster.client.submit("a", key: "a") { round }
@@ -175,7 +175,7 @@ private final class Looker: SchedulerPlugin {
     }
   }
 
-  @Test func `closing fails what is pending and does not wait for what runs`() async throws {
+  @Test func `closing fails pending tasks and does not wait for running ones`() async throws {
     let cluster = try await LocalCluster(workers: 1)
     let isOver = Lock(false)
     let endless = cluster.client.submit("endless") { () -> Int in
@@ -187,13 +187,13 @@ private final class Looker: SchedulerPlugin {
     await cluster.close()
     await #expect(throws: ClusterError.self) { try await result.value }
     isOver.withLock { $0 = true }
-    // Afterwards everything fails at once, what was done and what is new.
+    // Afterwards every call fails immediately, for finished tasks and for new ones.
     let late = cluster.client.submit("late") { 1 }
     await #expect(throws: ClusterError.self) { try await late.result() }
     await cluster.close()
   }
 
-  @Test func `the result of a finished task cannot be had once the cluster is closed`()
+  @Test func `the result of a finished task is not available after the cluster is closed`()
     async throws
   {
     let cluster = try await LocalCluster(workers: 1)

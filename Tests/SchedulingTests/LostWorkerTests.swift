@@ -3,9 +3,9 @@ import Testing
 @testable import Scheduling
 @testable import TaskLogPlugin
 
-/// Workers that die, join, retire and are restarted, told to a scheduler by hand.
+/// Workers that die, join, retire and are restarted, reported to a scheduler by hand.
 @Suite struct LostWorkerTests {
-  @Test func `a task errs when more workers have died with it than may`() throws {
+  @Test func `a task errs when more workers than allowed have died with it`() throws {
     let scheduler = try HandDrivenScheduler(workers: ["u", "v"], allowedFailures: 1)
     try scheduler.submit(["a": [], "b": ["a"]], keys: ["b"])
     let first = scheduler.core.state.tasks["a"]!.processingOn!.address
@@ -26,7 +26,7 @@ import Testing
     #expect(scheduler.core.state.tasks["a"]?.erredOn == [second])
   }
 
-  @Test func `a worker that was asked to go makes no task suspicious`() throws {
+  @Test func `a worker that retires makes no task suspicious`() throws {
     let scheduler = try HandDrivenScheduler(allowedFailures: 0)
     try scheduler.submit(["a": []], keys: ["a"])
     try scheduler.tell(.removeWorker(address: "w", expected: true))
@@ -34,7 +34,7 @@ import Testing
     #expect(scheduler.state("a") == "queued")
   }
 
-  @Test func `a result that another worker holds too is not lost with one`() throws {
+  @Test func `a result with a second replica is not lost with one worker`() throws {
     let scheduler = try HandDrivenScheduler()
     try scheduler.submit(["a": []], keys: ["a"])
     try scheduler.finish("a", run: 1)
@@ -47,7 +47,7 @@ import Testing
     #expect(scheduler.core.state.tasks["a"]?.whoHas.map(\.address) == ["v"])
   }
 
-  @Test func `a worker retires when its results are with others, and gets no task before`() throws {
+  @Test func `a worker retires when its results are elsewhere, and gets no task before`() throws {
     let scheduler = try HandDrivenScheduler()
     try scheduler.submit(["a": [], "b": []], keys: ["a", "b"])
     try scheduler.finish("a", run: 1)
@@ -67,7 +67,7 @@ import Testing
     #expect(scheduler.core.state.tasks["b"]?.suspicious == 0)
   }
 
-  @Test func `a worker whose results nobody can take stays and works on`() throws {
+  @Test func `a worker whose results no other worker can store stays and continues`() throws {
     let scheduler = try HandDrivenScheduler()
     try scheduler.submit(["a": []], keys: ["a"])
     try scheduler.finish("a", run: 1)
@@ -79,7 +79,7 @@ import Testing
     #expect(scheduler.state("b") == "processing")
   }
 
-  @Test func `when the one that was to take over a result dies another is asked`() throws {
+  @Test func `when the receiver of a result dies another one is chosen`() throws {
     let scheduler = try HandDrivenScheduler()
     try scheduler.submit(["a": []], keys: ["a"])
     try scheduler.finish("a", run: 1)
@@ -90,13 +90,13 @@ import Testing
       try scheduler.tell(.removeWorker(address: "u", expected: false)).last == "v <- acquire a@w")
   }
 
-  @Test func `a copy that is asked for and that nobody has any more is freed`() throws {
+  @Test func `a requested copy that no worker has any more is freed`() throws {
     let scheduler = try HandDrivenScheduler(workers: ["v", "w"])
     #expect(
       try scheduler.tell(.requestRefreshWhoHas(worker: "v", keys: ["a"])) == ["v <- free a"])
   }
 
-  @Test func `a restart forgets every task and sends every worker away`() throws {
+  @Test func `a restart forgets every task and removes every worker`() throws {
     let scheduler = try HandDrivenScheduler()
     try scheduler.submit(["a": [], "b": ["a"]], keys: ["a", "b"])
     try scheduler.finish("a", run: 1)
@@ -111,14 +111,14 @@ import Testing
     #expect(scheduler.core.state.clients.keys == ["c"])
   }
 
-  @Test func `a worker fetches what it is to keep, though nothing on it needs it`() throws {
+  @Test func `a worker fetches data that it must keep, though no task on it needs it`() throws {
     let worker = HandDrivenWorker()
     #expect(
       try worker.tell(.acquireReplicas([("a", ["v"])])) == [
         "stimulus acquire-replicas on=w", "transition a released>fetch",
         "transition a fetch>flight", "gather a from v",
       ])
-    // Nor does it go with a task that does.
+    // It is not released with a task that needs it, either.
     try worker.compute("b", run: 1, with: [("a", ["v"])])
     try worker.free("b")
     #expect(worker.state("a") == "flight")

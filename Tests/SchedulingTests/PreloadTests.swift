@@ -5,7 +5,7 @@ import Testing
 
 @testable import Scheduling
 
-/// What happened, in order; preloads are made by the cluster, which only knows their options.
+/// The calls in order; preloads are created by the cluster, which only knows their options.
 private let ledgers = Mutex<[String: [String]]>([:])
 
 private func note(_ line: String, _ name: String) {
@@ -77,7 +77,7 @@ private final class Late: SchedulerPlugin {
 }
 
 @Suite struct PreloadTests {
-  @Test func `a preload is set up before all else and torn down before plugins close`()
+  @Test func `a preload is set up first and torn down before plugins close`()
     async throws
   {
     let cluster = try await LocalCluster(
@@ -97,7 +97,7 @@ private final class Late: SchedulerPlugin {
     #expect(ledger("all") == ["preload", "plugin", "on worker 0", "on worker 1"])
   }
 
-  @Test func `an error of setup is told, and the cluster runs all the same`() async throws {
+  @Test func `an error of setup is reported, and the cluster runs all the same`() async throws {
     let cluster = try await LocalCluster(
       workers: 1, preloads: [PreloadSpec(Setup.self, options: ["ledger": "failed", "fail": ""])])
     expect(try await cluster.client.submit("one") { 1 }.result(), is: 1)
@@ -106,7 +106,7 @@ private final class Late: SchedulerPlugin {
       ledger("failed") == ["set up beside 0 workers", "torn down beside 1 workers"])
   }
 
-  @Test func `one that cannot be made is an error of the cluster`() async throws {
+  @Test func `a preload that cannot be created is an error of the cluster`() async throws {
     await #expect(throws: Broken.self) {
       _ = try await LocalCluster(
         workers: 1, preloads: [PreloadSpec(Setup.self, options: ["refuse": ""])])

@@ -14,7 +14,7 @@ import Testing
         client: "c", tasks: keys.map { NewTask(key: $0, dependencies: []) }, keys: keys))
   }
 
-  @Test func `a worker gets a tenth more root tasks than it has threads, the others are queued`()
+  @Test func `a worker gets a tenth more root tasks than it has threads, the rest is queued`()
     throws
   {
     let scheduler = try HandDrivenScheduler(workers: ["w"])
@@ -30,7 +30,7 @@ import Testing
     #expect(scheduler.state(Key("m", 4)) == "queued")
   }
 
-  @Test func `what follows from a root task comes before the next root task`() throws {
+  @Test func `a dependent of a root task comes before the next root task`() throws {
     let scheduler = try HandDrivenScheduler(workers: [])
     try scheduler.add("w", threads: 1)
     let roots = Self.keys(5)
@@ -45,7 +45,7 @@ import Testing
     #expect(!events.contains { $0.contains("queued>processing") })
   }
 
-  @Test func `a small group, one with restrictions and one that needs many is not queued`() throws {
+  @Test func `a small group, a restricted one and one with many inputs is not queued`() throws {
     let scheduler = try HandDrivenScheduler(workers: ["w"])
     _ = try Self.submit(4, to: scheduler)
     #expect(Self.keys(4).allSatisfy { scheduler.state($0) == "processing" })
@@ -62,7 +62,7 @@ import Testing
     }
   }
 
-  @Test func `a queued task that nobody wants any more is forgotten`() throws {
+  @Test func `a queued task that no client wants any more is forgotten`() throws {
     let scheduler = try HandDrivenScheduler(workers: ["w"])
     _ = try Self.submit(5, to: scheduler)
     #expect(
@@ -73,8 +73,7 @@ import Testing
     #expect(scheduler.core.state.queued.map(\.key) == [Key("m", 3)])
   }
 
-  @Test func `without a worker tasks are queued, and go by priority to the one that joins`() throws
-  {
+  @Test func `without a worker tasks are queued, and assigned by priority to a new one`() throws {
     let scheduler = try HandDrivenScheduler(workers: [])
     let tasks = [0.0, 2, 1].enumerated().map { index, priority in
       NewTask(key: Key("m", index), dependencies: [], userPriority: priority)
@@ -97,13 +96,13 @@ import Testing
       ])
   }
 
-  @Test func `nothing is queued when the saturation is infinite`() throws {
+  @Test func `no task is queued if the saturation is infinite`() throws {
     let scheduler = try HandDrivenScheduler(workers: ["w"], workerSaturation: .infinity)
     _ = try Self.submit(9, to: scheduler)
     #expect(scheduler.core.state.workers["w"]?.processing.count == 9)
   }
 
-  @Test func `a queued task errs when there has been no worker for too long`() throws {
+  @Test func `a queued task errs if there has been no worker for too long`() throws {
     let scheduler = try HandDrivenScheduler(workers: [])
     try scheduler.submit(["a": [], "b": ["a"]], keys: ["a", "b"])
     #expect(try scheduler.tell(.noWorkersTimeout(nanoseconds: 100)) == [])

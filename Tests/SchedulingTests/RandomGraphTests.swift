@@ -9,7 +9,7 @@ import Testing
 
 /// The cores of a scheduler and its workers against random graphs, deaths and delays.
 ///
-/// `TASKLOG_TEST_SEED` and `TASKLOG_TEST_COUNT` say which graphs and how many.
+/// `TASKLOG_TEST_SEED` and `TASKLOG_TEST_COUNT` select which graphs and how many.
 @Suite struct RandomGraphTests {
   private static func setting(_ name: String, _ other: UInt64) -> UInt64 {
     getenv(name).flatMap { UInt64(String(cString: $0)) } ?? other

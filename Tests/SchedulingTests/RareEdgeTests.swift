@@ -3,10 +3,10 @@ import Testing
 @testable import Scheduling
 @testable import TaskLogPlugin
 
-/// The edges that random graphs seldom come to, each with a way that leads to it.
+/// The edges that random graphs rarely take, each with stimuli that lead to it.
 struct RareEdge: Sendable, CustomTestStringConvertible {
   var edge: String
-  /// Gives back the edges that have been taken.
+  /// Returns the edges that were taken.
   var take: @Sendable () throws -> Set<String>
 
   var testDescription: String { edge }
@@ -32,14 +32,14 @@ struct RareEdge: Sendable, CustomTestStringConvertible {
     }
   }
 
-  /// `a` runs, nobody wants it any more, and it is needed from another worker.
+  /// `a` runs, no client wants it any more, and it is needed from another worker.
   private static func resumedRun(_ worker: HandDrivenWorker) throws {
     try worker.compute("a", run: 1)
     try worker.free("a")
     try worker.compute("b", run: 2, with: [("a", ["v"])])
   }
 
-  /// `a` is being fetched, and nobody knows who else has it.
+  /// `a` is being fetched, and no other holder of it is known.
   private static func missing(_ worker: HandDrivenWorker) throws {
     try worker.compute("b", run: 1, with: [("a", ["v"])])
     try worker.tell(.gatherFailure(worker: "v"))

@@ -3,7 +3,7 @@ import Testing
 @testable import Scheduling
 @testable import TaskLogPlugin
 
-/// Tasks that take up what only some workers have, and only so much of.
+/// Tasks that require resources that only some workers have, and only in limited amounts.
 @Suite struct ResourceTests {
   private static let gpu = [Resource("GPU", 1)]
 
@@ -16,7 +16,7 @@ import Testing
         keys: [key]))
   }
 
-  @Test func `a task goes to a worker that has enough, or waits for one`() throws {
+  @Test func `a task is assigned to a worker with enough resources, or waits for one`() throws {
     let scheduler = try HandDrivenScheduler(workers: ["u", "v"])
     #expect(try Self.submit("a", to: scheduler).last == "transition a waiting>no-worker")
     try scheduler.add("w", resources: [Resource("GPU", 0.5)])
@@ -40,7 +40,7 @@ import Testing
       ])
   }
 
-  @Test func `tasks of a worker run as long as there is enough, and others pass them`() throws {
+  @Test func `tasks of a worker run while resources suffice, and others overtake them`() throws {
     let worker = HandDrivenWorker(nthreads: 3, resources: Self.gpu)
     try worker.compute("a", run: 1, resources: Self.gpu)
     #expect(
@@ -57,7 +57,7 @@ import Testing
       ])
   }
 
-  @Test func `of a ready and a constrained task the more urgent one runs first`() throws {
+  @Test func `the more urgent one of a ready and a constrained task runs first`() throws {
     let worker = HandDrivenWorker(nthreads: 1, resources: Self.gpu)
     try worker.compute("a", run: 1)
     try worker.compute("late", run: 2, priority: 9, resources: Self.gpu)
@@ -78,7 +78,7 @@ import Testing
       ])
   }
 
-  @Test func `what a cancelled task takes up comes back when it ends`() throws {
+  @Test func `the resources of a cancelled task are returned when it ends`() throws {
     let worker = HandDrivenWorker(nthreads: 2, resources: Self.gpu)
     try worker.compute("a", run: 1, resources: Self.gpu)
     try worker.free("a")

@@ -16,7 +16,7 @@ import Testing
         ], keys: [key]))
   }
 
-  @Test func `a task goes to the worker that it is restricted to`() throws {
+  @Test func `a task is assigned to the worker that it is restricted to`() throws {
     let scheduler = try HandDrivenScheduler(workers: ["u", "v", "w"])
     for number in 0..<6 {
       _ = try Self.submit(Key("a\(number)"), to: scheduler, workers: ["v"])
@@ -24,7 +24,7 @@ import Testing
     }
   }
 
-  @Test func `a task waits for its worker, and no other gets it`() throws {
+  @Test func `a task waits for its worker, and no other worker gets it`() throws {
     let scheduler = try HandDrivenScheduler()
     #expect(
       try Self.submit("a", to: scheduler, workers: ["v"]) == [
@@ -37,7 +37,7 @@ import Testing
     #expect(scheduler.core.state.tasks["a"]?.processingOn?.address == "v")
   }
 
-  @Test func `others run the task where they may and its worker is not there`() throws {
+  @Test func `a task with loose restrictions runs elsewhere if its worker is missing`() throws {
     let scheduler = try HandDrivenScheduler()
     _ = try Self.submit("a", to: scheduler, workers: ["v"], others: true)
     #expect(scheduler.core.state.tasks["a"]?.processingOn?.address == "w")
@@ -47,7 +47,7 @@ import Testing
     #expect(scheduler.core.state.tasks["b"]?.processingOn?.address == "v")
   }
 
-  @Test func `restrictions and annotations of a client are told to the scheduler`() async throws {
+  @Test func `restrictions and annotations of a client reach the scheduler`() async throws {
     try await withCluster(workers: 2) { cluster in
       let workers = await cluster.workers
       await cluster.scheduler.addPlugin(PlaceProbe())
@@ -63,7 +63,7 @@ import Testing
   }
 }
 
-/// Notes where tasks are run, and how many are annotated with a color.
+/// Records where tasks run, and how many are annotated with a color.
 private final class PlaceProbe: SchedulerPlugin {
   var places: Set<String> = []
   var colors = 0

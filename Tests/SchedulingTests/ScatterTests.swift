@@ -3,7 +3,7 @@ import Testing
 @testable import Scheduling
 @testable import TaskLogPlugin
 
-/// Data that comes from outside.
+/// Data that a client scatters.
 @Suite struct ScatterTests {
   private static func scatter(
     _ key: Key, to workers: [String], of scheduler: HandDrivenScheduler
@@ -12,7 +12,7 @@ import Testing
     return try scheduler.tell(.updateData(client: "c", [(data, workers: workers)]))
   }
 
-  @Test func `data is in memory without a transition, and forgotten with its future`() throws {
+  @Test func `scattered data is in memory without a transition until its future is gone`() throws {
     let scheduler = try HandDrivenScheduler(workers: ["v", "w"])
     #expect(
       try Self.scatter("x", to: ["v", "w"], of: scheduler) == [
@@ -26,7 +26,7 @@ import Testing
       ])
   }
 
-  @Test func `data that is lost is forgotten, and what needs it with it`() throws {
+  @Test func `lost scattered data is forgotten, together with its dependents`() throws {
     let scheduler = try HandDrivenScheduler(workers: ["v", "w"])
     _ = try Self.scatter("x", to: ["v"], of: scheduler)
     try scheduler.submit(["a": ["x"]], keys: ["a"])
@@ -38,7 +38,7 @@ import Testing
     #expect(scheduler.core.state.tasks.isEmpty)
   }
 
-  @Test func `data for a task that is being made is not taken`() throws {
+  @Test func `data for a task that is being computed is refused`() throws {
     let scheduler = try HandDrivenScheduler()
     try scheduler.submit(["a": []], keys: ["a"])
     #expect(
@@ -46,7 +46,7 @@ import Testing
     #expect(scheduler.state("a") == "processing")
   }
 
-  @Test func `a task of the key of lost or held data is one that can be run`() throws {
+  @Test func `data in memory becomes a task if a graph defines its key`() throws {
     let scheduler = try HandDrivenScheduler()
     _ = try Self.scatter("x", to: ["w"], of: scheduler)
     try scheduler.submit(["x": []], keys: ["x"])
@@ -54,7 +54,7 @@ import Testing
     #expect(scheduler.state("x") == "memory")
   }
 
-  @Test func `a worker keeps data, and takes it in place of what it waits for`() throws {
+  @Test func `a worker stores data, also in place of a result that it waits for`() throws {
     let worker = HandDrivenWorker()
     let data = ScatteredData(key: "x", nbytes: 8, typeName: "Int")
     #expect(
@@ -115,7 +115,7 @@ import Testing
     }
   }
 
-  @Test func `scattering to a worker that is not there throws`() async throws {
+  @Test func `scattering to an unknown worker throws`() async throws {
     try await withCluster { cluster in
       do {
         _ = try await cluster.client.scatter([1], workers: ["nowhere"])
@@ -125,7 +125,7 @@ import Testing
     }
   }
 
-  @Test func `a future of data that died with its worker fails, and does not wait for ever`()
+  @Test func `a future of data that died with its worker fails, and is not awaited for ever`()
     async throws
   {
     try await withCluster(workers: 2) { cluster in
@@ -141,7 +141,7 @@ import Testing
   }
 }
 
-/// Keeps the scheduler to be looked at.
+/// Retains the scheduler for inspection.
 final class Onlooker: SchedulerPlugin {
   var scheduler: Scheduler?
 

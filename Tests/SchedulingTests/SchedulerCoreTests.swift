@@ -5,7 +5,7 @@ import Testing
 
 /// Literal stimuli in, literal events and instructions out.
 @Suite struct SchedulerCoreTests {
-  @Test func `a chain runs from its start, and the middle is let go of`() throws {
+  @Test func `a chain runs from its start, and the middle is released`() throws {
     let scheduler = try HandDrivenScheduler()
     let all =
       try scheduler.submit(["a": [], "b": ["a"]], keys: ["b"])
@@ -51,7 +51,7 @@ import Testing
     #expect(scheduler.state("z") == "processing")
   }
 
-  @Test func `an error travels to all that need the task, and to later graphs`() throws {
+  @Test func `an error propagates to all dependents of the task, and to later graphs`() throws {
     let scheduler = try HandDrivenScheduler()
     try scheduler.submit(["a": [], "b": ["a"], "z": ["b"]], keys: ["a", "b", "z"])
     #expect(
@@ -69,8 +69,7 @@ import Testing
     #expect(scheduler.core.state.tasks.isEmpty)
   }
 
-  @Test func `a failed task that nobody holds is not run again by those that fail with it`() throws
-  {
+  @Test func `a failed task without a future is not rerun by its failed dependents`() throws {
     let scheduler = try HandDrivenScheduler()
     try scheduler.submit(["a": [], "b": ["a"]], keys: ["b"])
     try scheduler.fail("a", run: 1)
@@ -105,7 +104,7 @@ import Testing
     #expect(scheduler.core.state.groups.isEmpty)
   }
 
-  @Test func `late news is answered by freeing the key`() throws {
+  @Test func `a late result is answered by freeing the key`() throws {
     let scheduler = try HandDrivenScheduler(workers: ["v", "w"])
     #expect(try scheduler.finish("gone", run: 1) == ["w <- free gone"])
     #expect(try scheduler.fail("gone", run: 1) == [])
@@ -117,8 +116,7 @@ import Testing
     #expect(scheduler.state("a") == "processing")
   }
 
-  @Test func `news of an older run by the worker that is to run the task makes it run anew`() throws
-  {
+  @Test func `a result of an older run makes the assigned worker run the task again`() throws {
     let scheduler = try HandDrivenScheduler()
     try scheduler.submit(["a": []], keys: ["a"])
     try scheduler.release("a")
@@ -131,7 +129,7 @@ import Testing
       ])
   }
 
-  @Test func `a worker that joins gets the tasks that none could run, by priority`() throws {
+  @Test func `a worker that joins gets the tasks without a worker, by priority`() throws {
     let scheduler = try HandDrivenScheduler(workers: [])
     try scheduler.submit(["a": []], keys: ["a"])
     try scheduler.submit(["b": []], keys: ["b"])
@@ -140,7 +138,7 @@ import Testing
     #expect(scheduler.core.state.workers["w"]?.processing.map(\.key) == ["a", "b"])
   }
 
-  @Test func `what a dead worker had is made again on another`() throws {
+  @Test func `tasks and results of a dead worker are computed on another`() throws {
     let scheduler = try HandDrivenScheduler(workers: ["w"])
     try scheduler.submit(["a": [], "b": ["a"]], keys: ["a", "b"])
     try scheduler.finish("a", run: 1)
@@ -154,7 +152,7 @@ import Testing
       ])
   }
 
-  @Test func `a lost result that a failed task is needed for errs`() throws {
+  @Test func `a lost result that depends on a failed task errs`() throws {
     let scheduler = try HandDrivenScheduler(workers: ["w"])
     try scheduler.submit(["a": [], "b": ["a"]], keys: ["b"])
     try scheduler.finish("a", run: 1)
@@ -166,7 +164,7 @@ import Testing
     #expect(scheduler.core.state.tasks["b"]?.exceptionBlame?.key == "a")
   }
 
-  @Test func `with a client go its tasks, not those of another`() throws {
+  @Test func `with a client its tasks are released, and those of others are not`() throws {
     let scheduler = try HandDrivenScheduler()
     try scheduler.tell(.addClient("d"))
     try scheduler.submit(["a": []], keys: ["a"])
@@ -176,7 +174,7 @@ import Testing
     #expect(scheduler.core.state.clients.keys == ["c"])
   }
 
-  @Test func `a key that is known already is not run twice, and its state is told`() throws {
+  @Test func `a known key is not run twice, and its state is reported`() throws {
     let scheduler = try HandDrivenScheduler()
     try scheduler.submit(["a": []], keys: ["a"])
     #expect(try scheduler.submit(["a": []], keys: ["a"]) == ["updateGraph"])
@@ -184,7 +182,7 @@ import Testing
     #expect(try scheduler.submit(["a": []], keys: ["a"]) == ["updateGraph", "c <- in memory a"])
   }
 
-  @Test func `a task that was let go of runs again when it is wanted`() throws {
+  @Test func `a released task runs again when it is wanted`() throws {
     let scheduler = try HandDrivenScheduler()
     try scheduler.submit(["a": [], "b": ["a"]], keys: ["b"])
     try scheduler.finish("a", run: 1)
@@ -203,7 +201,7 @@ import Testing
     #expect(scheduler.core.state.tasks.isEmpty)
   }
 
-  @Test func `a copy is noted, one that nobody needs is freed, one that will be asked for stays`()
+  @Test func `a copy is recorded, an unneeded one is freed, an expected one stays`()
     throws
   {
     let scheduler = try HandDrivenScheduler(workers: ["w"])

@@ -4,9 +4,9 @@ import Testing
 @testable import Scheduling
 @testable import TaskLogPlugin
 
-/// Tasks that leave their thread, give themselves up, or submit others.
+/// Tasks that leave their thread, reschedule themselves, or submit others.
 @Suite struct SecedeTests {
-  @Test func `a task that secedes makes room, and ends as any other`() throws {
+  @Test func `a task that secedes frees its thread, and ends like any other`() throws {
     let worker = HandDrivenWorker()
     try worker.compute("a", run: 1)
     try worker.compute("b", run: 2)
@@ -27,7 +27,7 @@ import Testing
     #expect(try worker.tell(.secede("gone", computeSeconds: 1)) == [])
   }
 
-  @Test func `a long-running task that is freed and wanted again tells so anew`() throws {
+  @Test func `a long-running task that is freed and wanted again reports that again`() throws {
     let worker = HandDrivenWorker()
     try worker.compute("a", run: 1)
     try worker.tell(.secede("a", computeSeconds: 3))
@@ -39,7 +39,7 @@ import Testing
       ])
   }
 
-  @Test func `a cancelled task that secedes does not tell the scheduler`() throws {
+  @Test func `a cancelled task that secedes does not notify the scheduler`() throws {
     let worker = HandDrivenWorker()
     try worker.compute("a", run: 1)
     try worker.compute("b", run: 2)
@@ -66,7 +66,7 @@ import Testing
     #expect(worker.state("b") == "executing")
   }
 
-  @Test func `a task that gives itself up is released, and the scheduler told`() throws {
+  @Test func `a task that reschedules itself is released, and the scheduler is notified`() throws {
     for secedes in [false, true] {
       let worker = HandDrivenWorker()
       try worker.compute("a", run: 1)
@@ -81,7 +81,7 @@ import Testing
     }
   }
 
-  @Test func `a cancelled task that gives itself up is no news`() throws {
+  @Test func `a cancelled task that reschedules itself does not notify the scheduler`() throws {
     let worker = HandDrivenWorker()
     try worker.compute("a", run: 1)
     try worker.free("a")
@@ -91,7 +91,7 @@ import Testing
       ])
   }
 
-  @Test func `a resumed task that gives itself up is fetched`() throws {
+  @Test func `a resumed task that reschedules itself is fetched`() throws {
     let worker = HandDrivenWorker(nthreads: 2)
     try worker.compute("a", run: 1)
     try worker.free("a")
@@ -103,7 +103,7 @@ import Testing
       ])
   }
 
-  @Test func `a task that has given itself up is run anew`() throws {
+  @Test func `a task that has rescheduled itself is run again`() throws {
     let scheduler = try HandDrivenScheduler()
     try scheduler.submit(["a": []], keys: ["a"])
     #expect(try scheduler.tell(.reschedule(worker: "other", key: "a")) == [])
@@ -114,7 +114,7 @@ import Testing
       ])
   }
 
-  @Test func `old news of seceding is passed over`() throws {
+  @Test func `an outdated message about seceding is ignored`() throws {
     let scheduler = try HandDrivenScheduler()
     try scheduler.submit(["a": []], keys: ["a"])
     let message = LongRunning(key: "a", worker: "w", taskRunID: 7, computeSeconds: 1)
@@ -152,7 +152,7 @@ import Testing
     }
   }
 
-  @Test func `an async task waits for those that it has submitted`() async throws {
+  @Test func `an async task waits for the tasks that it has submitted`() async throws {
     try await withCluster(workers: 1, threads: 1) { cluster in
       let future: Future<Int> = cluster.client.submit("outer") {
         guard let context = TaskContext.current else { throw Broken() }
@@ -168,7 +168,7 @@ import Testing
     }
   }
 
-  @Test func `an async task fails as any other`() async throws {
+  @Test func `an async task fails like any other`() async throws {
     try await withCluster { cluster in
       let future: Future<Int> = cluster.client.submit("fail") {
         await Task.yield()
@@ -183,7 +183,7 @@ import Testing
     }
   }
 
-  @Test func `what a task submits comes before what was submitted with it`() throws {
+  @Test func `tasks that a task submits come before tasks submitted together with it`() throws {
     let scheduler = try HandDrivenScheduler()
     try scheduler.submit(["a": []], keys: ["a"])
     try scheduler.tell(
@@ -195,7 +195,7 @@ import Testing
     #expect(b.priority! < a.priority!)
   }
 
-  @Test func `a task that is fired and forgotten runs, and then nobody knows it`() async throws {
+  @Test func `a fire-and-forget task runs, and then the scheduler forgets it`() async throws {
     try await withCluster { cluster in
       let runs = Counter()
       await cluster.scheduler.addPlugin(Onlooker())
@@ -213,7 +213,7 @@ import Testing
     }
   }
 
-  @Test func `nobody holds a task that was fired, and it is forgotten when it is done`() throws {
+  @Test func `a fire-and-forget task has no future, and is forgotten when it is done`() throws {
     let scheduler = try HandDrivenScheduler()
     try scheduler.submit(["a": [], "b": []], keys: ["a", "b"])
     let both = SchedulerStimulus.clientDesiresKeys(client: "fire-and-forget", keys: ["a", "b"])

@@ -4,9 +4,9 @@ import Testing
 @testable import Scheduling
 @testable import TaskLogPlugin
 
-/// Idle workers take tasks from those that have too many.
+/// Idle workers steal tasks from those that have too many.
 @Suite struct StealingTests {
-  /// Four tasks with `v`, which has one thread, and none with `w`, which has just come.
+  /// Four tasks on `v`, which has one thread, and none on `w`, which has just joined.
   private static func unequal() throws -> HandDrivenScheduler {
     let scheduler = try HandDrivenScheduler(workers: [], workerSaturation: .infinity)
     try scheduler.add("v", threads: 1)
@@ -21,7 +21,7 @@ import Testing
     try scheduler.tell(.stealResponse(worker: "v", key: key, state: state, stimulusID: id))
   }
 
-  @Test func `an idle worker gets the task that came last, once the other has given it away`()
+  @Test func `an idle worker gets the newest task, once the other has given it away`()
     throws
   {
     let scheduler = try Self.unequal()
@@ -37,7 +37,7 @@ import Testing
     #expect(scheduler.state("d") == "memory")
   }
 
-  @Test func `a task that runs already stays`() throws {
+  @Test func `a running task is not stolen`() throws {
     let scheduler = try Self.unequal()
     try scheduler.tell(.balance)
     #expect(try Self.answer(.executing, to: scheduler) == [])
@@ -45,7 +45,7 @@ import Testing
     #expect(try scheduler.tell(.balance) == ["v <- steal d"])
   }
 
-  @Test func `a task that the victim does not know, or that no thief waits for, is run anew`()
+  @Test func `a task unknown to the victim, or without a waiting thief, is run again`()
     throws
   {
     let scheduler = try Self.unequal()
@@ -58,7 +58,7 @@ import Testing
       try Self.answer(.ready, to: other).contains("transition d waiting>processing on=v run=5"))
   }
 
-  @Test func `an answer that comes too late changes nothing`() throws {
+  @Test func `an answer that arrives too late changes nothing`() throws {
     let scheduler = try Self.unequal()
     try scheduler.tell(.balance)
     #expect(try Self.answer(.ready, id: "steal-9", to: scheduler) == [])
@@ -68,11 +68,10 @@ import Testing
     #expect(try Self.answer(.ready, "gone", to: scheduler) == [])
   }
 
-  @Test func `nothing is stolen when nobody is idle, or what is left is not enough to pay`() throws
-  {
+  @Test func `no task is stolen if no worker is idle, or if it would not pay`() throws {
     let scheduler = try Self.unequal()
     try scheduler.tell(.balance)
-    // One is on its way to the only idle worker.
+    // One task is on its way to the only idle worker.
     #expect(try scheduler.tell(.balance) == [])
     let off = SchedulerCore(SchedulerCore.Options(workStealing: false)) { _ in }
     #expect(!off.mayBalance)
@@ -95,7 +94,7 @@ import Testing
     #expect(try other.tell(.balance) == ["v <- steal c"])
   }
 
-  @Test func `a worker gives away what does not run yet`() throws {
+  @Test func `a worker gives away tasks that do not run yet`() throws {
     let worker = HandDrivenWorker()
     try worker.compute("a", run: 1)
     try worker.compute("b", run: 2)

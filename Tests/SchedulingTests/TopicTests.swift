@@ -3,9 +3,9 @@ import Testing
 @testable import Scheduling
 @testable import TaskLogPlugin
 
-/// What the scheduler notes of itself, under Dask's topics.
+/// The events that the scheduler logs about itself, under Dask's topics.
 @Suite struct TopicTests {
-  @Test func `a worker that comes and goes is noted under its address and for all`() throws {
+  @Test func `a worker that joins and leaves is logged under its address and for all`() throws {
     let scheduler = try HandDrivenScheduler(workers: [])
     try scheduler.add("w")
     #expect(
@@ -22,7 +22,7 @@ import Testing
     #expect(scheduler.notes == ["w: \(message)}", #"all: \#(message),"worker":"w"}"#])
   }
 
-  @Test func `clients, their graphs and what they cancel are noted`() throws {
+  @Test func `clients, their graphs and their cancellations are logged`() throws {
     let scheduler = try HandDrivenScheduler()
     try scheduler.tell(.addClient("d"))
     #expect(
@@ -44,7 +44,7 @@ import Testing
     #expect(scheduler.notes.first == #"all: {"action":"remove-client","client":"d"}"#)
   }
 
-  @Test func `the retiring of a worker is noted, and its status before`() throws {
+  @Test func `the retiring of a worker is logged, with its status before`() throws {
     let scheduler = try HandDrivenScheduler(workers: ["v", "w"])
     try scheduler.tell(.retireWorkers(["w"]))
     let notes = scheduler.notes
@@ -59,7 +59,7 @@ import Testing
     #expect(notes.last == #"w: {"action":"retired","stimulus_id":"s4"}"#)
   }
 
-  @Test func `scattering, restarting and stealing are noted`() throws {
+  @Test func `scattering, restarting and stealing are logged`() throws {
     let scheduler = try HandDrivenScheduler(workers: ["w"], workerSaturation: .infinity)
     let data = ScatteredData(key: "x", nbytes: 8, typeName: "Int")
     try scheduler.tell(.updateData(client: "c", [(data, workers: ["w"])]))
@@ -82,7 +82,7 @@ import Testing
       scheduler.notes.last == #"all: {"action":"restart-workers","workers":null,"client":null}"#)
   }
 
-  @Test func `tasks that have waited for a worker too long are noted`() throws {
+  @Test func `tasks that have waited for a worker too long are logged`() throws {
     let scheduler = try HandDrivenScheduler(workers: [])
     try scheduler.submit(["a": []], keys: ["a"])
     try scheduler.tell(.noWorkersTimeout(nanoseconds: 1))

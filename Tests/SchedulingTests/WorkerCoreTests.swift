@@ -32,7 +32,7 @@ import Testing
     #expect(spans == [StartStop(action: "transfer", start: 1, stop: 2, source: "v")])
   }
 
-  @Test func `an input that is here is not fetched`() throws {
+  @Test func `an input that is in memory here is not fetched`() throws {
     let worker = HandDrivenWorker()
     try worker.compute("a", run: 1)
     try worker.succeed("a", run: 1)
@@ -51,7 +51,7 @@ import Testing
     #expect(try worker.succeed("d", run: 1).last == "execute c run=1")
   }
 
-  @Test func `an error is told and kept until it is freed`() throws {
+  @Test func `an error is reported and kept until the task is freed`() throws {
     let worker = HandDrivenWorker()
     try worker.compute("a", run: 1)
     #expect(
@@ -78,7 +78,7 @@ import Testing
       ])
   }
 
-  @Test func `a task that runs when it is freed is cancelled until its end is told`() throws {
+  @Test func `a running task that is freed is cancelled until its end`() throws {
     for fails in [false, true] {
       let worker = HandDrivenWorker()
       try worker.compute("a", run: 1)
@@ -93,7 +93,7 @@ import Testing
     }
   }
 
-  @Test func `a cancelled task that is asked for again goes on as the older run`() throws {
+  @Test func `a cancelled task that is requested again continues as the older run`() throws {
     let worker = HandDrivenWorker()
     try worker.compute("a", run: 1)
     try worker.free("a")
@@ -116,7 +116,7 @@ import Testing
     #expect(worker.core.executing == ["b", "c"])
   }
 
-  @Test func `what a worker does not have is fetched from the next, or asked for`() throws {
+  @Test func `a missing result is fetched from the next holder, or holders are requested`() throws {
     let worker = HandDrivenWorker()
     try worker.compute("b", run: 1, with: [("a", ["v", "u"]), ("x", ["v"])])
     #expect(
@@ -139,7 +139,7 @@ import Testing
     #expect(try worker.receive("a", "x", from: "t").contains("execute b run=1"))
   }
 
-  @Test func `a missing result that is asked to be computed here is`() throws {
+  @Test func `a missing result that is requested to be computed here is computed`() throws {
     let worker = HandDrivenWorker()
     try worker.compute("b", run: 1, with: [("a", ["v"])])
     try worker.tell(.gatherFailure(worker: "v"))
@@ -148,7 +148,7 @@ import Testing
     #expect(try worker.succeed("a", run: 2).last == "execute b run=1")
   }
 
-  @Test func `a transfer that is cancelled and wanted again goes on`() throws {
+  @Test func `a transfer that is cancelled and wanted again continues`() throws {
     let worker = HandDrivenWorker()
     try worker.compute("b", run: 1, with: [("a", ["v"])])
     try worker.free("b")
@@ -158,7 +158,7 @@ import Testing
     #expect(try worker.receive("a", from: "v").contains("execute c run=2"))
   }
 
-  @Test func `a task that is on its way here and is to be run here is taken as it comes`() throws {
+  @Test func `a task in transfer that is to run here is finished when it arrives`() throws {
     let worker = HandDrivenWorker()
     try worker.compute("b", run: 1, with: [("a", ["v"])])
     try worker.compute("a", run: 2)
@@ -166,7 +166,7 @@ import Testing
     #expect(try worker.receive("a", from: "v").contains("finished a run=2 nbytes=8"))
   }
 
-  @Test func `a task that is to be run here after its transfer fails is run`() throws {
+  @Test func `a task that is to run here after its transfer fails is run`() throws {
     let worker = HandDrivenWorker()
     try worker.compute("b", run: 1, with: [("a", ["v"])])
     try worker.compute("a", run: 2)
@@ -174,7 +174,7 @@ import Testing
     #expect(try worker.succeed("a", run: 2).last == "execute b run=1")
   }
 
-  @Test func `a cancelled run whose result is needed from elsewhere is as good as a transfer`()
+  @Test func `a cancelled run whose result is needed from elsewhere replaces a transfer`()
     throws
   {
     let worker = HandDrivenWorker(nthreads: 2)
@@ -182,7 +182,7 @@ import Testing
     try worker.free("a")
     try worker.compute("b", run: 2, with: [("a", ["v"])])
     #expect(worker.state("a") == "resumed")
-    // Needed by one more: nothing is begun twice.
+    // Needed by one more: nothing is started twice.
     try worker.compute("c", run: 3, with: [("a", ["v"])])
     #expect(worker.state("a") == "resumed")
     #expect(try worker.succeed("a", run: 1).contains("add a"))
@@ -199,7 +199,7 @@ import Testing
     #expect(try worker.fail("a", run: 1).last == "gather a from v")
   }
 
-  @Test func `a resumed run that nobody needs any more is cancelled again`() throws {
+  @Test func `a resumed run that no task needs any more is cancelled again`() throws {
     let worker = HandDrivenWorker()
     try worker.compute("a", run: 1)
     try worker.free("a")
@@ -210,14 +210,14 @@ import Testing
     #expect(worker.core.state.tasks.isEmpty)
   }
 
-  @Test func `a task in memory that is asked for again is told to be done`() throws {
+  @Test func `a task in memory that is requested again is reported as done`() throws {
     let worker = HandDrivenWorker()
     try worker.compute("a", run: 1)
     try worker.succeed("a", run: 1)
     #expect(try worker.compute("a", run: 5).last == "finished a run=5 nbytes=8")
   }
 
-  @Test func `an input that is not yet fetched, or missing, is let go of at once`() throws {
+  @Test func `an input that is not yet fetched, or missing, is released at once`() throws {
     let worker = HandDrivenWorker()
     try worker.compute("b", run: 1, with: [("a", ["v"])])
     try worker.compute("c", run: 2, with: [("x", ["v"])])

@@ -3,7 +3,7 @@ import Testing
 @testable import Scheduling
 @testable import TaskLogPlugin
 
-/// Notes its life in a ledger that all instances share.
+/// Records its life in a ledger that all instances share.
 private final class Lifer: WorkerPlugin {
   final class Ledger: Sendable {
     let lines = Lock<[String]>([])
@@ -37,7 +37,7 @@ private final class Lifer: WorkerPlugin {
   }
 }
 
-/// Lets only some workers go.
+/// Permits only some workers to be removed.
 private final class Keeper: SchedulerPlugin {
   func validWorkersDownscaling(scheduler: Scheduler, workers: [WorkerInfo]) -> [WorkerInfo] {
     workers.filter { $0.facts.name != 0 }
@@ -70,7 +70,7 @@ private final class Events: RecordingPlugin {
     }
   }
 
-  @Test func `a plugin of the same name takes the place of the first, unless it is idempotent`()
+  @Test func `a plugin of the same name replaces the first, unless it is idempotent`()
     async throws
   {
     try await withCluster(workers: 1) { cluster in
@@ -107,7 +107,7 @@ private final class Events: RecordingPlugin {
     }
   }
 
-  @Test func `plugins say which workers may go, and what they say is recorded`() async throws {
+  @Test func `plugins say which workers may be removed, and that is recorded`() async throws {
     let events = Events()
     let cluster = try await LocalCluster(workers: 3, recorder: events, plugins: [Keeper()])
     let workers = await cluster.workers

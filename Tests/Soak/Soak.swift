@@ -4,9 +4,9 @@ import Recording
 import TaskLogPlugin
 
 //===----------------------------------------------------------------------===//
-// Records for a long time as a scheduler and a worker do, into a log that goes on in other files,
-// while a reader, a follower and `tasklog prune --max-size` are at it; and tells whether anything
-// grows, is lost, or becomes slower.
+// Records for a long time as a scheduler and a worker do, into a log with several segments, while a
+// reader, a follower and `tasklog prune --max-size` run; and reports whether anything grows, is
+// lost, or becomes slower.
 //
 //     tasklog-soak [FOLDER]
 //
@@ -44,7 +44,7 @@ struct Soak {
   }
 }
 
-/// What was seen within a tenth of the time.
+/// The measurements within a tenth of the time.
 struct SoakSpan {
   var latencies: [Int64] = []
   var residentBytes: Int64 = 0

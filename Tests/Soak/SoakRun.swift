@@ -7,10 +7,11 @@ import Synchronization
 import TaskLogPlugin
 import TestSupport
 
-/// One soak: its threads and commands, and what is asked of them at the end.
+/// One soak: its threads and commands, and the bounds that are checked at the end.
 final class SoakRun: Sendable {
   private static let spans = 10
-  /// A file goes on in the next one at this size, and all files together are pruned to that.
+  /// At this size a segment is followed by the next one, and all segments together are pruned to
+  /// that.
   private static let fileBytes: Int64 = 8 << 20
   private static let mostBytes: Int64 = 40 << 20
 
@@ -34,7 +35,7 @@ final class SoakRun: Sendable {
     self.rate = max(100, rate)
     var options = Recorder.Options()
     options.rotateBytes = Self.fileBytes
-    // So that even a short soak has had many of them.
+    // So small that even a short soak has many of them.
     options.rotateSeconds = Double(self.seconds) / 20
     options.filter.excludeHooks = ["restart"]
     options.maximumArgsBytes = 2048
@@ -73,13 +74,13 @@ final class SoakRun: Sendable {
     problems.withLock { if $0.count < 20 { $0.append(problem) } }
   }
 
-  // MARK: - Those who are at it
+  // MARK: - Threads and commands
 
   /// Each call is timed as its caller sees it.
   private func record(_ source: Source) {
     let channel = recorder.channel(for: source)
     let pause = UInt64(2_000_000_000 / rate)
-    // What is kept of them takes the same memory however long it goes on.
+    // The data kept about them takes the same memory however long it runs.
     let stride = max(8, seconds / 8)
     var next = DispatchTime.now().uptimeNanoseconds
     var latencies: [Int64] = []
@@ -113,7 +114,7 @@ final class SoakRun: Sendable {
   private static let short = Value.string(String(repeating: "x", count: 150))
   private static let long = Value.string(String(repeating: "y", count: 5_000))
 
-  /// A task has eight of them; now and then one is long, or is left out.
+  /// A task has eight of them; now and then one is long, or is filtered.
   private static func event(_ count: Int) -> Event {
     if count % 500 == 499 { return Event(.restart, time: Clock.now()) }
     let text = count % 1000 == 0 ? long : short
@@ -123,7 +124,7 @@ final class SoakRun: Sendable {
       args: count % 4 == 0 ? Args(named: [.init("text", text)]) : .none)
   }
 
-  /// Reads every event of the file that is being written, again and again.
+  /// Reads every event of the file that is being written, repeatedly.
   private func read() throws {
     while goesOn {
       let path = LogTemplate.newest(template)
@@ -163,7 +164,7 @@ final class SoakRun: Sendable {
       try process.run()
       var last: Int64 = 0
       var rest: [UInt8] = []
-      // Ends when the recorder goes on in the next file.
+      // Ends when the recorder continues in the next file.
       while case let data = output.fileHandleForReading.availableData, !data.isEmpty {
         rest += data
         while let end = rest.firstIndex(of: UInt8(ascii: "\n")) {
@@ -183,7 +184,7 @@ final class SoakRun: Sendable {
     }
   }
 
-  /// `tasklog prune`, again and again.
+  /// `tasklog prune`, repeatedly.
   private func prune() throws {
     while goesOn {
       let errors = Pipe()
@@ -206,12 +207,12 @@ final class SoakRun: Sendable {
     process.executableURL = URL(fileURLWithPath: Programs.path("tasklog"))
     process.arguments = arguments
     process.standardOutput = output
-    // A follower says at its end that the run goes on in another file.
+    // A follower reports at its end that the run continues in another file.
     process.standardError = errors ?? FileHandle.nullDevice as Any
     return process
   }
 
-  /// The most that each span has seen of memory and disk.
+  /// The maximum memory and disk space of each span.
   private func watch() {
     while goesOn {
       let files = LogTemplate.files(template)
@@ -230,7 +231,7 @@ final class SoakRun: Sendable {
     }
   }
 
-  /// Memory of its own: what it has mapped of the spool belongs to the disk, and is told there.
+  /// Private memory: the mapped files of the spool belong to the disk, and are counted there.
   private static var residentBytes: Int64 {
     guard let text = try? String(contentsOfFile: "/proc/self/status", encoding: .utf8),
       let line = text.split(separator: "\n").first(where: { $0.hasPrefix("RssAnon:") }),
@@ -241,7 +242,7 @@ final class SoakRun: Sendable {
 
   // MARK: - The end
 
-  /// What was wanted is no fault.
+  /// Events filtered on request are not a fault.
   private static let expected: [Finding.Kind] = [.earlierFile, .filtered, .prunedEvents]
 
   private func checkFiles() throws {
@@ -255,7 +256,7 @@ final class SoakRun: Sendable {
       _ = try merge.add(LogReader(path: file.path))
     }
     merge.close()
-    // Together they are without a hole, from the first event that was not pruned on.
+    // Together they have no gap, from the first event that was not pruned on.
     for finding in try LogCheck(path: merged).run().findings
     where !Self.expected.contains(finding.kind) {
       complain("all files: \(finding.kind.rawValue) at \(finding.place): \(finding.detail)")
@@ -266,7 +267,7 @@ final class SoakRun: Sendable {
     let last = try connection.integer(
       "SELECT sum(last) FROM (SELECT max(source_seq) AS last FROM event GROUP BY source)")
     print("files hold \(events) of \(recorded.load(ordering: .relaxed)) events")
-    // Marks of what was left out have numbers, too.
+    // Marks of filtered events have numbers, too.
     if last ?? 0 < recorded.load(ordering: .relaxed) { complain("the last events are not there") }
   }
 
@@ -286,7 +287,7 @@ final class SoakRun: Sendable {
           String(repeating: " ", count: max(0, width - cell.count)) + cell
         }.joined())
     }
-    // The first span warms up: what is kept and grows up to its bound is there afterwards.
+    // The first span warms up: data that grows up to a bound has reached it afterwards.
     let (early, late) = (spans[1...3], spans[7...9])
     bound(
       "memory", early.map(\.residentBytes).max() ?? 0, late.map(\.residentBytes).max() ?? 0,
@@ -295,7 +296,7 @@ final class SoakRun: Sendable {
       "caller's median", Self.median(early.map { $0.latency(0.5) }),
       Self.median(late.map { $0.latency(0.5) }), factor: 1.5, allowance: 500)
     let most = spans.map(\.diskBytes).max() ?? 0
-    // Between two looks of prune a file more, and what is being written.
+    // Between two runs of prune one file more, and the one being written.
     if most > Self.mostBytes + 4 * Self.fileBytes {
       complain("the files took \(Self.megabytes(most)) MB")
     }

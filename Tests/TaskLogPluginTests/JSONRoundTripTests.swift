@@ -5,7 +5,7 @@ import Testing
 @testable import TaskLogPlugin
 
 @Suite struct JSONRoundTripTests {
-  @Test func `every value comes back from its JSON, and gives the same JSON again`() throws {
+  @Test func `every value is restored from its JSON, and gives the same JSON again`() throws {
     var random = Randomness.generator(1)
     for round in 0..<Randomness.count {
       let value = random.value()
@@ -17,7 +17,7 @@ import Testing
     }
   }
 
-  @Test func `interned bytes come back from their store`() throws {
+  @Test func `interned bytes are restored from their store`() throws {
     var random = Randomness.generator(2)
     for round in 0..<Randomness.count / 2 {
       let value = random.value()
@@ -50,7 +50,7 @@ import Testing
     }
   }
 
-  @Test func `args come back from their JSON`() throws {
+  @Test func `args are restored from their JSON`() throws {
     var random = Randomness.generator(3)
     for round in 0..<Randomness.count {
       let args = random.args()
@@ -73,12 +73,12 @@ import Testing
     ),
     (Args(named: [.init("$args", 1)]), ##"{"$kwargs":{"$map":[["$args",1]]}}"##),
   ])
-  func `args stand in the log as documented`(args: Args, json: String) {
+  func `args are written as documented`(args: Args, json: String) {
     #expect(args.json == json)
     #expect(Args(json: EncodedJSON(json)) == args)
   }
 
-  @Test func `args that cannot be read are one marked argument`() {
+  @Test func `unreadable args become one marked argument`() {
     for json in ["", "[]", "{", "1", #"{"$tuple":[]}"#] {
       let content = Args(json: EncodedJSON(json)).content
       #expect(content.named.map(\.name) == ["$unreadable"], "\(json)")
@@ -96,12 +96,12 @@ import Testing
     (.dict([.init("$a", 2), .init("b", 3)]), #"{"$map":[["$a",2],["b",3]]}"#),
     (.string("\0\u{7f}\"\\\n"), #""\u0000\u007f\"\\\n""#),
   ])
-  func `values stand in the log as documented`(value: Value, json: String) throws {
+  func `values are written as documented`(value: Value, json: String) throws {
     #expect(JSONWriter.text(value) == json)
     #expect(try JSONReader.value(json) == value)
   }
 
-  @Test func `Python reads what we write`() throws {
+  @Test func `Python reads the written JSON`() throws {
     var random = Randomness.generator(4)
     let texts = (0..<300).map { _ in JSONWriter.text(random.value()) }
     let python = Process()

@@ -2,10 +2,10 @@ import Testing
 
 @testable import TaskLogPlugin
 
-/// What `dask.utils.key_split` and `distributed.utils.key_split_group` of Dask 2026.8 answer.
+/// The results of `dask.utils.key_split` and `distributed.utils.key_split_group` of Dask 2026.8.
 ///
-/// NUL and lone surrogates are escaped as in every text that people see; a group that is not text in
-/// Dask is given as its `str`; nothing stands where Dask raises.
+/// NUL and lone surrogates are escaped as in all text for people; a group that is not text in Dask
+/// is given as its `str`; `nil` where Dask raises.
 @Suite struct KeySplitTests {
   private static let expectations: [(key: Value, prefix: String, group: String?)] = [
     ("x", "x", "x"),

@@ -18,7 +18,7 @@ import Testing
     #expect(Key(.double(0)) != Key(.double(-0.0)))
   }
 
-  @Test func `the text of a key never holds NUL`() throws {
+  @Test func `the text of a key never contains NUL`() throws {
     var random = Randomness.generator(20)
     for _ in 0..<Randomness.count {
       let key = try #require(Key(random.keyValue()))
@@ -28,19 +28,19 @@ import Testing
     }
   }
 
-  @Test func `NUL and the text that it is shown as are different keys`() {
+  @Test func `NUL and the text that represents it are different keys`() {
     #expect(Key("a\0b").text == #"a\u0000b"#)
     #expect(Key("a\0b") != Key(#"a\u0000b"#))
     #expect(Key("a\0b").value == "a\0b")
   }
 
-  @Test func `a key that is plain text is kept once`() {
+  @Test func `a key that is plain text is stored once`() {
     #expect(Key("inc-2a3d").typed.isEmpty)
     #expect(Key("(1, 2)").typed.isEmpty)
     #expect(!Key("x", 1).typed.isEmpty)
   }
 
-  @Test func `a key comes back from its value`() throws {
+  @Test func `a key is restored from its value`() throws {
     var random = Randomness.generator(21)
     for round in 0..<Randomness.count {
       let value = random.keyValue()
@@ -50,7 +50,7 @@ import Testing
     }
   }
 
-  @Test func `a key comes back from the two texts of a log`() throws {
+  @Test func `a key is restored from the two texts of a log`() throws {
     var random = Randomness.generator(22)
     for round in 0..<Randomness.count {
       let key = try #require(Key(random.keyValue()))
@@ -80,7 +80,7 @@ import Testing
     Value.null, true, .bytes([1]), .bytearray([1]), ["x"], .set(["x"]), .frozenset(["x"]),
     .dict([]), .opaque("redacted"), .tuple([.null]), .tuple(["x", .tuple([["y"]])]),
   ])
-  func `a value that cannot name a task is no key`(value: Value) {
+  func `a value that cannot name a task is not a key`(value: Value) {
     #expect(Key(value) == nil)
   }
 
@@ -90,7 +90,7 @@ import Testing
     #expect(Key("count", "a.txt").text == "('count', 'a.txt')")
   }
 
-  /// The expectations are what `str` of CPython 3 answers.
+  /// The expectations are the results of `str` in CPython 3.
   @Test(arguments: [
     (Value.int(-5), "-5"), (.bigInt("9223372036854775808"), "9223372036854775808"),
     (.double(1), "1.0"), (.double(-0.0), "-0.0"), (.double(1e15), "1000000000000000.0"),
@@ -119,7 +119,7 @@ import Testing
     #expect(key.text.sameBytes(as: text), "\(key.text)")
   }
 
-  @Test func `a key with a typed text that cannot be read has an opaque value`() {
+  @Test func `a key with an unreadable typed text has an opaque value`() {
     let key = Key(text: "x", typed: "{")
     #expect(key.value.isOpaque)
     #expect(key.prefix == "Other")

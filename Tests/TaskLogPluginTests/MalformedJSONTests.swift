@@ -11,7 +11,7 @@ import Testing
       "map": .dict([.init(1, .set([])), .init("$k", .bigInt("9223372036854775808"))]),
     ]))
 
-  @Test func `a text that was cut off anywhere is an error`() throws {
+  @Test func `a truncated text is an error`() throws {
     let bytes = Array(Self.sample.utf8)
     _ = try JSONReader.value(Self.sample)
     for length in 0..<bytes.count {
@@ -35,7 +35,7 @@ import Testing
       }
       let text = String(decoding: bytes, as: UTF8.self)
       guard let value = try? JSONReader.value(text) else { continue }
-      // Whatever was read can be written and read again.
+      // Anything that was read can be written and read again.
       #expect(throws: Never.self) { try JSONReader.value(JSONWriter.text(value)) }
     }
   }
@@ -51,7 +51,7 @@ import Testing
     "{\"a\":}", "{\"a\":1,}", "{,}", "{'a':1}", "{\"a\" 1}", "tru", "nul", "True", "NaN",
     "Infinity", "-Infinity", "undefined", "1 1", "\"a\"b", "// 1", "\u{feff}1", "\u{a0}1",
   ])
-  func `what is not JSON is an error`(text: String) {
+  func `a text that is not JSON is an error`(text: String) {
     #expect(throws: JSONError.self) { try JSONReader.value(text) }
   }
 
@@ -59,7 +59,7 @@ import Testing
     "-", "+1", "007", "-01", "00", "1.", ".5", "1.e5", "1e", "1e+", "1-2", "--1", "0x10", "1_000",
     "1e5.5", "1.2.3", "1e400", "-1e400", "1e99999999999999999999", "٣",
   ])
-  func `what is not a number of JSON, or none that a float can hold, is an error`(text: String) {
+  func `an invalid number, or one that no float can hold, is an error`(text: String) {
     #expect(throws: JSONError.self) { try JSONReader.value(text) }
   }
 
@@ -81,12 +81,12 @@ import Testing
     #expect(throws: JSONError.self) { try JSONReader.value(text) }
   }
 
-  @Test func `escapes of other writers are understood`() throws {
+  @Test func `escapes of other writers are decoded`() throws {
     let text = #""\u0041\/\b\f\n\r\t\"\\\u00E9\ud83d\udc4d\u0000""#
     #expect(try JSONReader.value(text) == .string("A/\u{8}\u{c}\n\r\t\"\\\u{e9}\u{1f44d}\0"))
   }
 
-  @Test func `an error names the byte`() {
+  @Test func `an error names the byte offset`() {
     #expect(throws: JSONError.self) { try JSONReader.value("[1, x]") }
     do {
       _ = try JSONReader.value("[1, x]")
@@ -137,7 +137,7 @@ import Testing
     }
   }
 
-  @Test func `a value that is as deep as allowed is written whole`() throws {
+  @Test func `a value that is as deep as allowed is written completely`() throws {
     var value: Value = 7
     for _ in 0..<JSONWriter.maximumDepth - 1 { value = .dict([.init(1, value)]) }
     var writer = JSONWriter()

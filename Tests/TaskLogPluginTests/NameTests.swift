@@ -3,7 +3,7 @@ import Testing
 @testable import TaskLogPlugin
 
 @Suite struct NameTests {
-  @Test func `every state comes back from its name`() {
+  @Test func `every state is restored from its name`() {
     for state in State.known { #expect(State(state.name) == state) }
     #expect(Set(State.known.map(\.name)).count == State.known.count)
   }
@@ -15,19 +15,19 @@ import Testing
   }
 
   @Test(arguments: ["", "noWorker", "Released", "released ", "from the future"])
-  func `a state that is not known is kept`(name: String) {
+  func `an unknown state is kept`(name: String) {
     #expect(State(name) == .other(name))
     #expect(State(name).name == name)
   }
 
-  @Test func `every hook comes back from its name`() {
+  @Test func `every hook is restored from its name`() {
     for hook in Hook.known { #expect(Hook(hook.name) == hook) }
     #expect(Hook.known.map(\.name) == Hook.known.map { String(describing: $0) })
     #expect(Set(Hook.known.map(\.name)).count == Hook.known.count)
   }
 
   @Test(arguments: ["", "update_graph", "Start", "other", "from the future"])
-  func `a hook that is not known is kept`(name: String) {
+  func `an unknown hook is kept`(name: String) {
     #expect(Hook(name) == .other(name))
     #expect(Hook(name).name == name)
   }

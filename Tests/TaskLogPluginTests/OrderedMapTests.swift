@@ -3,7 +3,7 @@ import Testing
 
 @testable import TaskLogPlugin
 
-/// An ordered map so simple that it must be right.
+/// An ordered map that is simple enough to be obviously correct.
 private struct Model {
   var entries: [(key: Int, value: Int)] = []
 
@@ -18,7 +18,7 @@ private struct Model {
   }
 }
 
-/// A key that has its hash in common with a third of the others.
+/// A key that shares its hash with a third of the others.
 private struct Clashing: Hashable {
   var number: Int
 
@@ -26,9 +26,9 @@ private struct Clashing: Hashable {
 }
 
 @Suite struct OrderedMapTests {
-  @Test func `random operations leave what they leave in a simple model`() {
+  @Test func `random operations give the same result as in a simple model`() {
     var random = Randomness.generator(30)
-    // Growing first, then shrinking, so that the map is closed up several times.
+    // Growing first, then shrinking, so that the map is compacted several times.
     for (size, removals) in [(10, 2), (200, 3), (200, 1), (60, 2)] {
       var (map, model) = (OrderedMap<Int, Int>(), Model())
       for step in 0..<Randomness.count {
@@ -48,7 +48,7 @@ private struct Clashing: Hashable {
           map.removeAll()
           model.entries = []
         default:
-          // The oldest entries leave first, as from a queue.
+          // The oldest entries are removed first, as from a queue.
           let key = map.first?.key ?? key
           let removed = map.removeValue(forKey: key)
           #expect(removed == model.entries.first { $0.key == key }?.value)
@@ -67,7 +67,7 @@ private struct Clashing: Hashable {
     }
   }
 
-  @Test func `keys of one hash are told apart, whichever of them are removed`() {
+  @Test func `keys of one hash are distinguished, whichever of them are removed`() {
     var random = Randomness.generator(31)
     var (map, model) = (OrderedMap<Clashing, Int>(), Model())
     for step in 0..<Randomness.count {
@@ -82,7 +82,7 @@ private struct Clashing: Hashable {
     }
   }
 
-  @Test func `a value is changed where it lies, and room may be made at any time`() {
+  @Test func `a value is changed in place, and room may be reserved at any time`() {
     var map = OrderedMap<Int, [Int]>()
     #expect(map.change(1) { $0.append(1) } == nil)
     for key in 0..<40 {
@@ -101,7 +101,7 @@ private struct Clashing: Hashable {
     #expect(map[39] == [39, 0])
   }
 
-  @Test func `a key that is set again keeps its place`() {
+  @Test func `a key that is set again keeps its position`() {
     var map = OrderedMap<String, Int>()
     for (place, key) in ["a", "b", "a"].enumerated() { map[key] = place }
     #expect(map.keys == ["a", "b"])

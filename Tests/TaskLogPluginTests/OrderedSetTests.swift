@@ -11,7 +11,7 @@ private final class Element {
 @Suite struct OrderedSetTests {
   private let elements = (0..<60).map { Element($0) }
 
-  @Test func `random operations leave what they leave in an array`() {
+  @Test func `random operations give the same result as in an array`() {
     var random = Randomness.generator(31)
     for size in [5, 13, 14, 60] {
       var (set, model) = (OrderedSet<Element>(), [Element]())

@@ -2,7 +2,7 @@ import Testing
 
 @testable import TaskLogPlugin
 
-/// Writes down each call with all its parameters.
+/// Records each call with all its parameters.
 private final class Witness: SchedulerPlugin {
   var calls: [String] = []
 
@@ -55,7 +55,7 @@ private final class WorkerWitness: WorkerPlugin {
 }
 
 private final class Silent: SchedulerPlugin, WorkerPlugin {
-  // Both protocols have this hook; a class that is both must say which it means.
+  // Both protocols have this hook; a class that conforms to both must say which it means.
   func transition(key: Key, start: State, finish: State, stimulusID: String, args: Args) {}
 }
 
@@ -123,14 +123,14 @@ private final class Failing: SchedulerPlugin {
   }()
 
   @Test(arguments: expectations.indices)
-  func `an event calls its hook of a scheduler plugin with what it carries`(place: Int) throws {
+  func `an event calls its hook of a scheduler plugin with its content`(place: Int) throws {
     let (event, call) = Self.expectations[place]
     let witness = Witness()
     try witness.call(event, scheduler: scheduler)
     #expect(witness.calls == [call].compactMap { $0 })
   }
 
-  @Test func `async hooks, hooks of the other side and marks call nothing`() throws {
+  @Test func `async hooks, hooks of the other side and marks make no call`() throws {
     let witness = Witness()
     let hooks: [Hook] = [
       .start, .beforeClose, .close, .setup, .teardown, .attach, .detach, .stimulus,
@@ -169,7 +169,7 @@ private final class Failing: SchedulerPlugin {
         == workers.map(\.address))
   }
 
-  @Test func `what a hook throws reaches the caller`() {
+  @Test func `an error that a hook throws reaches the caller`() {
     let event = Event(.transition, time: 1, key: "x", start: .waiting, finish: .processing)
     #expect(throws: Failure.self) { try Failing().call(event, scheduler: scheduler) }
   }

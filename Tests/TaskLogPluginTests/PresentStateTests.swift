@@ -2,7 +2,7 @@ import Testing
 
 @testable import TaskLogPlugin
 
-/// What a recorder of Dask finds, and what its graphs leave to the args.
+/// The state that a recorder of Dask finds at attach, and fields that its graphs leave to the args.
 @Suite struct PresentStateTests {
   private static let worker: Value = .object([
     "address": "w", "name": 0, "serverID": "Worker-1", "nthreads": 2,
@@ -20,7 +20,7 @@ import Testing
         ])))
   }
 
-  @Test func `an attach brings workers, clients and tasks that are under way`() throws {
+  @Test func `an attach adds workers, clients and unfinished tasks`() throws {
     let state = SchedulerState()
     state.apply(
       Self.attach([
@@ -42,7 +42,7 @@ import Testing
     #expect(b?.priority == Priority([0, 1, 2]) && b?.whoWants.map(\.id) == ["c"])
     #expect(c?.waitingOn.map(\.key.text) == ["b-1"])
     #expect(state.groups["b"]?.states[.processing] == 1)
-    // What follows fits.
+    // The following events fit.
     state.apply(
       Event(
         .transition, time: 2, key: "b-1", start: .processing, finish: .memory, stimulusID: "s",
@@ -60,7 +60,7 @@ import Testing
     #expect(state.totalThreads == 2)
   }
 
-  @Test func `data that came without a graph is there with its first mark`() {
+  @Test func `data that came without a graph exists from its first mark on`() {
     let state = SchedulerState()
     state.apply(Self.attach([]))
     state.apply(
@@ -118,7 +118,7 @@ import Testing
     #expect(state.tasks.isEmpty)
   }
 
-  @Test func `a worker's task is in the state that it is in, whatever the hook was told`() {
+  @Test func `a worker's task is in its real state, whatever state the hook received`() {
     let state = WorkerState()
     func move(_ start: State, _ finish: State, really: State? = nil) {
       var snapshot = Snapshot.none

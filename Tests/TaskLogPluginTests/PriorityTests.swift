@@ -16,7 +16,7 @@ import Testing
     }
   }
 
-  @Test func `a priority comes back from its value`() {
+  @Test func `a priority is restored from its value`() {
     var random = Randomness.generator(40)
     for _ in 0..<Randomness.count {
       let fields = (0..<random.below(5)).map { _ in
@@ -38,7 +38,7 @@ import Testing
   }
 
   @Test(arguments: [Value.null, 1, "x", .tuple([1, "x"]), [.null], .dict([])])
-  func `what is not a row of numbers is no priority`(value: Value) {
+  func `a value that is not a sequence of numbers is not a priority`(value: Value) {
     #expect(Priority(value) == nil)
   }
 }

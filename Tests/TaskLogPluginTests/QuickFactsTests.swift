@@ -3,7 +3,7 @@ import Testing
 
 @testable import TaskLogPlugin
 
-/// What is read field by field against what the values tell.
+/// Compares reading field by field with decoding the values.
 @Suite struct QuickFactsTests {
   private func json(_ value: Value) -> EncodedJSON { EncodedJSON(JSONWriter.text(value)) }
 
@@ -11,7 +11,7 @@ import Testing
     (try? json.value()).map { Snapshot($0) }
   }
 
-  /// Facts as they are written, or with something else in the place of one of them.
+  /// Snapshots as they are written, or with one field replaced by something else.
   private func damaged(_ value: Value, _ random: inout SplitMix64) -> Value {
     switch value {
     case .dict(var entries) where !entries.isEmpty:
@@ -74,7 +74,7 @@ import Testing
       resourceRestrictions: random.once(in: 3) ? [Resource("GPU", 1.5)] : [])
   }
 
-  /// How often something was read fast of so many texts.
+  /// The share of the texts that were read by the fast way.
   private func share(_ count: Int, _ body: (inout SplitMix64) throws -> Bool) rethrows -> Double {
     var random = Randomness.generator(77)
     var quick = 0
@@ -92,11 +92,11 @@ import Testing
       #expect(quick == slowSnapshot(plain), "\(plain.text)")
       return true
     }
-    // Keys of tuples with `$` in them and the like are left to the values.
+    // Keys of tuples with `$` in them and similar ones are left to the slow way.
     #expect(share > 0.9)
   }
 
-  @Test func `a snapshot with anything in it means the same, or is left to the values`() {
+  @Test func `a snapshot with anything in it means the same, or is left to the slow way`() {
     let share = share(Randomness.count) { random in
       let snapshot: Snapshot =
         random.once(in: 2)
@@ -131,7 +131,7 @@ import Testing
     #expect(share > 0.7)
   }
 
-  @Test func `what a worker is to run means the same`() {
+  @Test func `the args of a task assigned to a worker mean the same`() {
     let share = share(Randomness.count) { random in
       var facts = ComputeRequest(
         priority: random.once(in: 4) ? nil : Priority(0, 1, 2),
@@ -188,7 +188,7 @@ import Testing
     #expect(share > 0.3)
   }
 
-  @Test func `a text with damaged bytes is read as the values tell, or not at all`() {
+  @Test func `a text with damaged bytes is read as by the slow way, or not at all`() {
     var random = Randomness.generator(78)
     for _ in 0..<Randomness.count {
       var bytes = Array(JSONWriter.text(Snapshot.task(taskFacts(&random)).value ?? .null).utf8)
@@ -206,7 +206,7 @@ import Testing
     }
   }
 
-  @Test func `interned bytes are found in what is read fast`() throws {
+  @Test func `interned bytes are found by the fast way`() throws {
     final class Blobs: BlobSource {
       func blob(hash: String) -> [UInt8]? { hash == "abc" ? [1, 2] : nil }
     }
@@ -236,7 +236,7 @@ import Testing
 
   // MARK: - Keys
 
-  @Test func `a key that a log keeps is the same, however it is read`() {
+  @Test func `a key in a log is the same, however it is read`() {
     var random = Randomness.generator(79)
     var (fast, last) = (0, Key?.none)
     for _ in 0..<Randomness.count {
@@ -261,7 +261,7 @@ import Testing
 
   // MARK: - Numbers
 
-  @Test func `a number with decimals is the one that is closest`() throws {
+  @Test func `a number with decimals is the closest float`() throws {
     var random = Randomness.generator(80)
     for _ in 0..<Randomness.count * 20 {
       let digits = String(random.next() >> UInt64(random.below(64)))
@@ -274,7 +274,7 @@ import Testing
       let expected = try #require(Double(text))
       #expect(try JSONReader.value(text) == .double(expected), "\(text)")
     }
-    // Halves between two that can be had, and what lies beside them.
+    // Midpoints between two adjacent floats, and their neighbours.
     for text in [
       "9007199254740992.5", "9007199254740993.0", "4503599627370496.5", "4503599627370497.5",
       "4503599627370496.4", "0.1", "0.3", "0.0000000000000000001", "1795580615.2141147",

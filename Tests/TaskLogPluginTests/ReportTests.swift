@@ -37,13 +37,13 @@ private final class Holder: SchedulerPlugin {
 }
 
 @Suite struct ReportTests {
-  @Test func `a counter says what it counted, and not which scheduler it looks at`() {
+  @Test func `a counter reports its count, and not the scheduler that it refers to`() {
     let plugin = Counter()
     plugin.scheduler = Scheduler(id: "s") { SchedulerState() }
     #expect(plugin.report() == .object(["counter": 12]))
   }
 
-  @Test func `a scheduler that is not there yet is not shown either`() {
+  @Test func `a scheduler that does not exist yet is not reported either`() {
     #expect(Counter().report() == .object(["counter": 12]))
   }
 
@@ -75,14 +75,14 @@ private final class Holder: SchedulerPlugin {
     #expect(Collector().report()[property] == nil)
   }
 
-  @Test func `ordered collections show what they hold`() {
+  @Test func `ordered collections report their elements`() {
     let holder = Holder()
     for key in ["b", "x", "a"] as [Key] { holder.map[key] = 1 }
     holder.map["x"] = nil
     #expect(holder.report() == .object(["map": .object(["a": 1, "b": 1]), "set": []]))
   }
 
-  @Test func `a report never shows where an object lies in memory`() {
+  @Test func `a report never contains the address of an object`() {
     let state = SchedulerState()
     let holder = Holder()
     for name in 0..<20 { holder.set.insert(state.task(Key("x", name))) }
@@ -90,7 +90,7 @@ private final class Holder: SchedulerPlugin {
     #expect(!holder.report().description.contains("0x"))
   }
 
-  @Test func `a plugin refuses options that it does not know, by name`() throws {
+  @Test func `a plugin refuses unknown options by name`() throws {
     _ = try Counter(options: [:])
     do {
       _ = try Counter(options: ["zeta": "1", "alpha": "2"])
@@ -100,7 +100,7 @@ private final class Holder: SchedulerPlugin {
     }
   }
 
-  @Test func `a plugin is called by its class, and is not idempotent`() {
+  @Test func `a plugin is named after its class, and is not idempotent`() {
     #expect(Counter().name == "Counter")
     #expect(NamedCounter().name == "NamedCounter")
     #expect(!Counter().idempotent)

@@ -64,7 +64,7 @@ private func chain() -> SchedulerState {
 }
 
 @Suite struct SchedulerStateTests {
-  @Test func `a graph brings its tasks with all that is known of them`() throws {
+  @Test func `a graph adds its tasks with everything that is known of them`() throws {
     let state = chain()
     let (a, b) = (try #require(state.tasks["a-1"]), try #require(state.tasks["b-1"]))
     #expect(line(a) == "released neededBy=b-1")
@@ -155,7 +155,7 @@ private func chain() -> SchedulerState {
     #expect(prefix.allDurations["compute"] == 0.5)
   }
 
-  @Test func `a failure is blamed for the tasks that needed it, and forgotten by a retry`() {
+  @Test func `a failure is blamed for its dependents, and cleared by a retry`() {
     let state = chain()
     let events = [
       move("b-1", .released, .waiting), move("a-1", .released, .waiting),
@@ -196,7 +196,7 @@ private func chain() -> SchedulerState {
     let state = chain()
     var events = [move("b-1", .released, .waiting), move("a-1", .released, .waiting)]
     if start != .waiting { events.append(move("a-1", .waiting, start)) }
-    // Dask's first one takes place within the second one.
+    // Dask's first transition takes place within the second one.
     events.append(
       move(
         "a-1", .processing, .erred, worker: "w",
@@ -210,13 +210,13 @@ private func chain() -> SchedulerState {
     #expect(state.workers["w"]?.processing.isEmpty == true)
     #expect(state.queued.isEmpty && state.unrunnable.isEmpty)
     #expect(state.mismatchCount == 0)
-    // Where it was before the second one is not known: that one does not fit.
+    // The start state of the second one is not known: it does not fit.
     let other = chain()
     other.apply(move("a-1", start, .erred))
     #expect(other.mismatchCount == 1)
   }
 
-  @Test func `a forgotten task can be looked up until the plugins have been told`() throws {
+  @Test func `a forgotten task can be looked up until the plugins were called`() throws {
     let state = chain()
     state.apply(move("b-1", .released, .forgotten))
     let task = try #require(state.tasks["b-1"])
@@ -230,7 +230,7 @@ private func chain() -> SchedulerState {
     #expect(task.dependencies.isEmpty)
   }
 
-  @Test func `who lost a dependency is marked`() {
+  @Test func `a task that lost a dependency is marked`() {
     let state = chain()
     state.apply(move("a-1", .released, .forgotten))
     state.settle()
@@ -250,7 +250,7 @@ private func chain() -> SchedulerState {
     #expect(state.mismatchCount == 0)
   }
 
-  @Test func `a second replica counts on its worker, and goes with it`() throws {
+  @Test func `a second replica is counted on its worker, and removed with it`() throws {
     let state = chain()
     let facts = WorkerSnapshot(address: "v", name: 1, serverID: "Worker-2", nthreads: 2)
     state.apply(Event(.addWorker, time: 1, worker: "v", snapshot: .worker(facts)))
@@ -271,14 +271,14 @@ private func chain() -> SchedulerState {
     #expect(state.mismatchCount == 0)
   }
 
-  @Test func `a client that leaves holds nothing any more`() {
+  @Test func `a client that leaves wants no task any more`() {
     let state = chain()
     state.apply(Event(.removeClient, time: 1, args: Args(named: [.init("client", "c")])))
     #expect(state.clients.isEmpty)
     #expect(state.tasks["b-1"]?.whoWants.isEmpty == true)
   }
 
-  @Test func `nothing came of a transition that ends where it began`() {
+  @Test func `a transition that ends where it began changes nothing`() {
     let state = chain()
     state.apply(move("a-1", .released, .released))
     #expect(line(state.tasks["a-1"]) == "released neededBy=b-1")
@@ -313,7 +313,7 @@ private func chain() -> SchedulerState {
     #expect(state.mismatchCount == 1)
   }
 
-  @Test func `a result from nowhere counts, and its task is still not in two states at once`() {
+  @Test func `a result from an unknown worker counts, and its task has only one state`() {
     let state = chain()
     state.apply(move("a-1", .released, .waiting))
     state.apply(move("a-1", .waiting, .processing, worker: "w"))
@@ -348,7 +348,7 @@ private func chain() -> SchedulerState {
     #expect(state.tasks.keys == ["y"])
   }
 
-  @Test func `random events never trap, and each task stays in one place`() {
+  @Test func `random events never trap, and each task stays in one collection`() {
     var random = Randomness.generator(50)
     let keys: [Key] = ["a-1", "b-1", "c", Key("x", 1), "\0"]
     let names: [Value] = ["c", "d", "w", "v", "", .null, 5]

@@ -31,7 +31,7 @@ import Testing
   ]
 
   @Test(arguments: snapshots.indices)
-  func `a snapshot comes back from its value`(place: Int) throws {
+  func `a snapshot is restored from its value`(place: Int) throws {
     let snapshot = Self.snapshots[place]
     let value = try #require(snapshot.value)
     let read = Snapshot(value)
@@ -40,7 +40,7 @@ import Testing
   }
 
   @Test(arguments: snapshots.indices)
-  func `a snapshot comes back from the JSON of a log`(place: Int) throws {
+  func `a snapshot is restored from the JSON of a log`(place: Int) throws {
     let snapshot = Self.snapshots[place]
     let encoded = Snapshot.encoded(EncodedJSON(JSONWriter.text(try #require(snapshot.value))))
     #expect(encoded == snapshot)
@@ -48,7 +48,7 @@ import Testing
     #expect(kind(encoded.decoded) == kind(snapshot))
   }
 
-  @Test func `the facts of a graph come back field by field`() throws {
+  @Test func `the snapshot of a graph is restored field by field`() throws {
     guard case .graph(let tasks) = Self.snapshots[1],
       case .graph(let read) = Snapshot(try #require(Self.snapshots[1].value))
     else {
@@ -58,11 +58,11 @@ import Testing
     #expect(read == tasks)
   }
 
-  @Test func `no snapshot has no value`() {
+  @Test func `an empty snapshot has no value`() {
     #expect(Snapshot.none.value == nil)
   }
 
-  @Test func `a snapshot that cannot be read is marked`() {
+  @Test func `an unreadable snapshot is marked`() {
     guard case .other(let value) = Snapshot.encoded(EncodedJSON("{")).decoded else {
       Issue.record("it was read")
       return
@@ -121,7 +121,7 @@ import Testing
         continue
       }
       #expect(entries.map(\.key.string) == [kind.description])
-      // Whatever writes a field, both ways of reading find it.
+      // Both ways of reading find every written field.
       #expect(Snapshot(value) == snapshot)
       if kind.description != "worker" {
         #expect(Snapshot(fast: EncodedJSON(JSONWriter.text(value))) == snapshot)

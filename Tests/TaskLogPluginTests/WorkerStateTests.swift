@@ -31,7 +31,7 @@ private func move(
     snapshot: facts.map(Snapshot.task) ?? .none)
 }
 
-/// The scheduler asks for b, which needs a; a lies on the worker `v`.
+/// The scheduler assigns b, which needs a; a is on the worker `v`.
 private func compute(run: Int64) -> Event {
   Event(
     .stimulus, time: 1, key: "b", stimulusID: "s", taskRunID: run,
@@ -42,7 +42,7 @@ private func compute(run: Int64) -> Event {
 }
 
 @Suite struct WorkerStateTests {
-  @Test func `a transfer can be booked on a task that is done`() {
+  @Test func `a transfer can be recorded on a task that is done`() {
     let state = WorkerState()
     let ran = TaskSnapshot(
       nbytes: 40, typeName: "str", startStops: [StartStop(action: "compute", start: 2, stop: 3)])
@@ -60,7 +60,7 @@ private func compute(run: Int64) -> Event {
     #expect(line(state.tasks["b"]).hasSuffix("nbytes=40 type=str did=compute,transfer"))
   }
 
-  @Test func `a worker's first event says who it is`() {
+  @Test func `a worker's first event identifies it`() {
     for hook in [Hook.setup, .attach] {
       let state = WorkerState()
       let facts = WorkerSnapshot(address: "w", name: 0, serverID: "Worker-1", nthreads: 2)
@@ -69,7 +69,7 @@ private func compute(run: Int64) -> Event {
     }
   }
 
-  @Test func `a task is asked for, its dependency fetched, and both are forgotten`() throws {
+  @Test func `a task is assigned, its dependency fetched, and both are forgotten`() throws {
     let state = WorkerState()
     let got = TaskSnapshot(
       nbytes: 28, typeName: "int",
@@ -128,7 +128,7 @@ private func compute(run: Int64) -> Event {
     #expect(state.tasks.isEmpty)
   }
 
-  @Test func `what was asked for has the priority and annotations of the scheduler`() {
+  @Test func `an assigned task has the priority and annotations of the scheduler`() {
     let state = WorkerState()
     state.apply(compute(run: 7))
     #expect(state.tasks["b"]?.priority == Priority([0, 1, 2]))
@@ -136,7 +136,7 @@ private func compute(run: Int64) -> Event {
     #expect(state.tasks["a"]?.priority == Priority([0, 1, 2]))
   }
 
-  @Test func `a task that is under way only takes the new run`() {
+  @Test func `an unfinished task only takes the new run`() {
     let state = WorkerState()
     for (start, finish) in [(State.released, State.ready), (.ready, .executing)] {
       state.apply(move("b", start, finish))
@@ -146,7 +146,7 @@ private func compute(run: Int64) -> Event {
     #expect(state.tasks["a"] == nil)
   }
 
-  @Test func `what an exception says is kept until the task is asked for again`() {
+  @Test func `the text of an exception is kept until the task is assigned again`() {
     let state = WorkerState()
     let facts = TaskSnapshot(exceptionText: "ZeroDivision", tracebackText: "line 1")
     state.apply(move("b", .released, .executing))
@@ -159,7 +159,7 @@ private func compute(run: Int64) -> Event {
   }
 
   @Test(arguments: [State.executing, .longRunning, .flight])
-  func `a cancelled task remembers what it was doing`(doing: State) {
+  func `a cancelled task keeps its previous state`(doing: State) {
     let state = WorkerState()
     state.apply(move("b", .released, doing, TaskSnapshot(comingFrom: doing == .flight ? "v" : nil)))
     state.apply(move("b", doing, .cancelled))
@@ -169,7 +169,7 @@ private func compute(run: Int64) -> Event {
     #expect(line(state.tasks["b"]) == "released")
   }
 
-  @Test func `a forgotten task can be looked up until the plugins have been told`() throws {
+  @Test func `a forgotten task can be looked up until the plugins were called`() throws {
     let state = WorkerState()
     state.apply(compute(run: 7))
     state.apply(move("b", .released, .forgotten))
@@ -181,7 +181,7 @@ private func compute(run: Int64) -> Event {
     #expect(task.dependencies.isEmpty)
   }
 
-  @Test func `a snapshot counts even when nothing came of the transition`() {
+  @Test func `a snapshot counts even if the transition changed nothing`() {
     let state = WorkerState()
     state.apply(move("b", .released, .released, TaskSnapshot(nbytes: 5)))
     #expect(line(state.tasks["b"]) == "released nbytes=5")
@@ -204,7 +204,7 @@ private func compute(run: Int64) -> Event {
     #expect(state.mismatchCount == 1)
   }
 
-  @Test func `a stimulus that asks for nothing changes nothing`() {
+  @Test func `a stimulus without a request changes nothing`() {
     let state = WorkerState()
     for args in [Args.none, Args(named: [.init("op", "free-keys")]), Args(named: [.init("op", 1)])]
     {

@@ -1,16 +1,17 @@
 import Foundation
 
-/// A RabbitMQ of a test's own: on loopback, with its own folders, ports, cookie and port mapper, from
-/// Debian's `rabbitmq-server`, whose service is not needed. Ended by the pids of what was started.
+/// A separate RabbitMQ for a test: on loopback, with its own folders, ports, cookie and port
+/// mapper, from Debian's `rabbitmq-server`, whose service is not needed. Its processes are ended by
+/// their pids.
 package final class Broker: @unchecked Sendable {
-  // Everything is set before anybody else sees it, but for what `lock` guards.
+  // All of it is set before other threads see it, except what `lock` guards.
   package let folder: URL
   package let port: Int
   package let tlsPort: Int?
   private let distributionPort: Int
   private let mapper: Child
   private let mapperPort: Int
-  /// Ends everything when this process is gone before it could.
+  /// Ends all processes if this process ends before it could.
   private let watcher: Child
   private let lock = NSLock()
   private var server: Child?
@@ -95,7 +96,7 @@ package final class Broker: @unchecked Sendable {
     }
   }
 
-  /// Starts the server (again), with what it had on its disk.
+  /// Starts the server (again), with the data on its disk.
   package func start() throws {
     try? FileManager.default.removeItem(at: pidFile)
     let server = try Child([Self.script], environment: environment)
@@ -106,7 +107,7 @@ package final class Broker: @unchecked Sendable {
     }
   }
 
-  /// What all of its programs go by.
+  /// The environment of all of its programs.
   private var environment: [String: String] {
     [
       "HOME": folder.appendingPathComponent("home").path,
@@ -147,7 +148,7 @@ package final class Broker: @unchecked Sendable {
     let server = lock.withLock { self.server }
     signal(SIGCONT)
     signal(number)
-    // What started it ends with it.
+    // Its child processes end with it.
     if server?.wait(seconds: 30) == nil {
       signal(SIGKILL)
       server?.end(SIGKILL)
@@ -185,7 +186,7 @@ package final class Broker: @unchecked Sendable {
     withSocket(port) { connect($0, $1, $2) == 0 }
   }
 
-  /// A port that nobody listens on.
+  /// A port without a listener.
   package static func freePort() throws -> Int {
     let port: Int? = withSocket(0) { descriptor, address, length in
       guard bind(descriptor, address, length) == 0 else { return nil }

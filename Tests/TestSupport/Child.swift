@@ -11,7 +11,7 @@ package final class Child: @unchecked Sendable {
 
   /// - Parameters:
   ///   - words: the program, looked up in the path, and its arguments.
-  ///   - environment: beside what this process has.
+  ///   - environment: variables in addition to those of this process.
   ///   - output: the file that standard output goes to, and standard error if `errors` is `nil`;
   ///     nowhere by default.
   package init(
@@ -32,7 +32,7 @@ package final class Child: @unchecked Sendable {
     } else {
       posix_spawn_file_actions_adddup2(&actions, 1, 2)
     }
-    // The threads of a test block signals that a program counts on.
+    // The threads of a test block signals that a program relies on.
     var attributes = posix_spawnattr_t()
     posix_spawnattr_init(&attributes)
     var none = sigset_t()
@@ -57,7 +57,7 @@ package final class Child: @unchecked Sendable {
     lock.withLock { if status == nil { _ = kill(pid, number) } }
   }
 
-  /// Its exit code, or minus the number of the signal that ended it; nothing while it runs.
+  /// Its exit code, or minus the number of the signal that ended it; `nil` while it runs.
   package var code: Int32? {
     lock.withLock {
       if status == nil {

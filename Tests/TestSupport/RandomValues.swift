@@ -1,6 +1,6 @@
 import TaskLogPlugin
 
-/// Random values of every case, with a liking for what breaks codecs.
+/// Random values of every case, with a preference for those that break codecs.
 extension SplitMix64 {
   package mutating func value(depth: Int = 0) -> Value {
     switch below(depth < 5 ? 18 : 10) {

@@ -20,7 +20,7 @@ package struct SplitMix64: RandomNumberGenerator {
     Int.random(in: 0..<limit, using: &self)
   }
 
-  /// Whether something happens that happens once in so many times.
+  /// True with a probability of one in `times`.
   package mutating func once(in times: Int) -> Bool {
     below(times) == 0
   }
@@ -30,12 +30,12 @@ package struct SplitMix64: RandomNumberGenerator {
   }
 }
 
-/// What steers the random tests: `TASKLOG_TEST_SEED` and `TASKLOG_TEST_COUNT`.
+/// The parameters of the random tests: `TASKLOG_TEST_SEED` and `TASKLOG_TEST_COUNT`.
 package enum Randomness {
   package static let seed: UInt64 = read("TASKLOG_TEST_SEED").flatMap { UInt64($0) } ?? 20_260_801
   package static let count: Int = read("TASKLOG_TEST_COUNT").flatMap { Int($0) } ?? 2_000
 
-  /// A generator of its own for each test, so that one test does not shift the other's numbers.
+  /// A separate generator for each test, so that one test does not shift the other's numbers.
   package static func generator(_ salt: UInt64 = 0) -> SplitMix64 {
     SplitMix64(seed: seed &+ salt &* 0xD134_2543_DE82_EF95)
   }

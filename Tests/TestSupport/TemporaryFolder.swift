@@ -1,6 +1,6 @@
 import Foundation
 
-/// A folder of a test's own, removed with this object. Other users may look into it.
+/// A temporary folder for a test, removed with this object. Other users may read it.
 package final class TemporaryFolder: Sendable {
   package let url: URL
   package var path: String { url.path }

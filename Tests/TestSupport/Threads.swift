@@ -10,12 +10,12 @@ package struct Threads {
   }
 }
 
-/// Runs a body on so many threads at once, each with its number, and waits for all of them.
+/// Runs a body on this many threads at once, each with its number, and waits for all of them.
 package func onThreads(_ count: Int, _ body: @escaping @Sendable (Int) -> Void) {
   startThreads(count, body).join()
 }
 
-/// Runs a body on so many threads at once, each with its number.
+/// Runs a body on this many threads at once, each with its number.
 package func startThreads(_ count: Int, _ body: @escaping @Sendable (Int) -> Void) -> Threads {
   final class Job: Sendable {
     let number: Int

@@ -9,11 +9,11 @@ package enum Patience {
     return max(1, Double(text) ?? 1)
   }()
 
-  /// How long to wait before a condition is looked at again.
+  /// How long to wait before a condition is checked again.
   static let pollMicroseconds: UInt32 = 2_000
 }
 
-/// A condition that did not come true in time.
+/// A condition that did not become true in time.
 package struct TimedOut: Error, CustomStringConvertible {
   package var awaited: String
   package var seconds: Double
@@ -34,7 +34,7 @@ package struct Deadline {
   package var hasPassed: Bool { ContinuousClock.now >= end }
 }
 
-/// Blocks this thread until a condition is true, and looks at it once more when the time has passed:
+/// Blocks this thread until a condition is true, and checks it once more when the time has passed:
 /// a machine that did not run the test meanwhile is no reason to fail.
 ///
 /// - Returns: whether it is true.

@@ -2,7 +2,7 @@ import Testing
 
 /// Heavy suites: of each kind one runs at a time.
 ///
-/// They block the thread that they run on, so each kind has a thread of its own: the pool of Swift's
+/// They block the thread that they run on, so each kind has a separate thread: the pool of Swift's
 /// concurrency has one for each processor, and an engine under test, whose actors run there, would
 /// stand still meanwhile.
 package struct ExclusiveTrait: SuiteTrait, TestTrait, TestScoping {
@@ -43,8 +43,8 @@ package struct ExclusiveTrait: SuiteTrait, TestTrait, TestScoping {
   }
 }
 
-/// Suites that wait for child processes: at most two of their tests run at once, on threads of their
-/// own, for the reason that `ExclusiveTrait` gives.
+/// Suites that wait for child processes: at most two of their tests run at once, on separate
+/// threads, for the reason that `ExclusiveTrait` gives.
 package struct BlockingTrait: SuiteTrait, TestTrait, TestScoping {
   private static let executor = ThreadExecutor(threads: 2, name: "blocking tests")
 
@@ -58,7 +58,7 @@ package struct BlockingTrait: SuiteTrait, TestTrait, TestScoping {
 }
 
 extension Trait where Self == ExclusiveTrait {
-  /// Runs beside no other exclusive suite of its kind.
+  /// Runs with no other exclusive suite of its kind at the same time.
   package static func exclusive(_ kind: ExclusiveTrait.Kind) -> Self { Self(kind: kind) }
 }
 

@@ -1,6 +1,6 @@
 import Foundation
 
-/// Runs tasks on threads of its own, which they may block.
+/// Runs tasks on separate threads, which they may block.
 final class ThreadExecutor: TaskExecutor, @unchecked Sendable {
   private let condition = NSCondition()
   // Guarded by `condition`.

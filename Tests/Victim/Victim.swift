@@ -12,13 +12,13 @@ import TaskLogPlugin
 //     recording-victim LOG COUNTERS THREADS [SEGMENT-SIZE SPOOL-LIMIT]
 //     recording-victim migrate LOG SQL-FILE
 //
-// The second one brings a log to a version that nobody has released, with the SQL of the file.
+// The second one migrates a log to an unreleased version, with the SQL of the file.
 //
-// Each thread is a source of its own. After each call that has returned it writes the number of its
-// calls into the file COUNTERS, a word for each thread, which survives its death as the spool does. With
-// TASKLOG_VICTIM_ROTATES a file of the log has about so many bytes. With TASKLOG_VICTIM_PUBLISHES, the
-// address of a broker and a queue, it publishes instead, at a pace that can be followed, and LOG is the
-// folder of the spool.
+// Each thread is a separate source. After each call that has returned it writes the number of its
+// calls into the file COUNTERS, a word for each thread, which survives its death as the spool does.
+// With TASKLOG_VICTIM_ROTATES a file of the log has about this number of bytes. With
+// TASKLOG_VICTIM_PUBLISHES, the address of a broker and a queue, it publishes instead, at a pace
+// that a reader can follow, and LOG is the folder of the spool.
 //===----------------------------------------------------------------------===//
 
 private func die(_ message: String) -> Never {
@@ -103,7 +103,7 @@ enum Victim {
           channel: recorder.channel(for: source), counter: counters + 8 * number, number: number,
           isPaced: publishing != nil))
     }
-    // Whoever started it may be killed as well; it must not fill the disk for ever.
+    // The process that started it may be killed as well; it must not fill the disk for ever.
     while getppid() == parent { sleep(1) }
     exit(1)
   }

@@ -78,7 +78,7 @@ class Task:
 
 
 def identity(key):
-    """What a key in JSON is in the columns key_typed (if any) and key."""
+    """Converts a key in JSON to the columns key_typed (if any) and key."""
     return (
         ("", key)
         if isinstance(key, str) and "\0" not in key

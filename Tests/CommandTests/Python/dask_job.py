@@ -47,7 +47,7 @@ with LocalCluster(
         failed = client.submit(total, [client.submit(broken, 1)])
         assert isinstance(failed.exception(), ValueError)
         assert client.submit(second_time, log + ".marker", retries=2).result() == 1
-        # The last to end, and what set the length of the run: three in a row.
+        # The last to end, which determine the length of the run: three in a row.
         slow = client.submit(slowly, 0, 0.5, key="first-1")
         slow = client.submit(slowly, slow, 0.2, key=("middle", 1))
         assert client.submit(slowly, slow, 0.1, key="last-1").result() == 3

@@ -3,9 +3,9 @@
 Usage: freeze.py PROGRAM LIBRARY
 
 PROGRAM is a release build of tasklog, LIBRARY its libTaskLogC.so; the Python that runs this needs
-`distributed`, and lies in a folder that says nothing of its owner (`/opt/dask`), as pickles keep
-its name. What is frozen already is never made again: other programs have written such files, and
-no later change of ours may make them unreadable.
+`distributed`, and is in a folder that does not reveal its owner (`/opt/dask`), as pickles contain
+its name. Frozen logs are never regenerated: other programs have written such files, and no later
+change of ours may make them unreadable.
 """
 
 import hashlib
@@ -52,7 +52,7 @@ if __name__ == "__main__":
 """
 
 
-#: Brings stored totals in line with events that were changed here.
+#: Updates stored totals after events were changed here.
 TOTALS = """
 DELETE FROM event_total; DELETE FROM run_total; DELETE FROM hook_event;
 INSERT INTO event_total (run, source_kind, hook, events, args_bytes, snapshot_bytes)
@@ -94,7 +94,7 @@ def record_dask(library: str, folder: Path) -> Path:
 
 
 def anonymous(log: Path, folder: Path) -> None:
-    """Takes the places and the name of this machine out of what was recorded."""
+    """Removes the paths and the name of this machine from the recorded events."""
     places = sorted(
         {str(folder), str(SOURCES.parent), sys.prefix, sys.base_prefix, os.path.expanduser("~")},
         key=len,
@@ -156,7 +156,7 @@ def from_the_future(log: Path) -> None:
 
 
 def of_a_later_version(log: Path) -> None:
-    """Says that it is of version 99, with a column, a table and a view more."""
+    """Marks the log as version 99, with an additional column, table and view."""
     with sqlite3.connect(log) as connection:
         connection.executescript(
             """

@@ -1,4 +1,4 @@
-"""Runs a command with its standard error on a terminal, and tells what came there.
+"""Runs a command with its standard error on a terminal, and prints what it wrote there.
 
 Usage: on_terminal.py terminal|pipe|interrupt PROGRAM ARGUMENT...
 
@@ -23,7 +23,7 @@ def read_all(descriptor: int, into: list[bytes]) -> None:
     while True:
         try:
             piece = os.read(descriptor, 4096)
-        except OSError:  # what the end of a terminal is called
+        except OSError:  # how the end of a terminal is reported
             return
         if not piece:
             return
@@ -35,8 +35,8 @@ ours, theirs = os.pipe() if mode == "pipe" else pty.openpty()
 
 
 def at_the_terminal() -> None:
-    """As if somebody had typed the command there."""
-    # Whoever has started us may have had it ignored, or blocked.
+    """Gives the child the signals of a command typed at a terminal."""
+    # The parent may have inherited it ignored or blocked.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
     if mode != "pipe":

@@ -1,4 +1,4 @@
-"""Kills `tasklog prune` three times at random moments; each time the log is whole.
+"""Kills `tasklog prune` three times at random moments; each time the log is intact.
 
     python3 prune_kill.py SEED
 

@@ -2,7 +2,7 @@
 
     python3 prune_live.py VICTIM LOG
 
-The runs that have ended go, the one that is being recorded stays and continues.
+The ended runs are removed, the one that is being recorded stays and continues.
 """
 
 import json
@@ -40,7 +40,7 @@ def main():
         for attempt in range(20):  # noqa: B007 - the last one is looked at below
             done = subprocess.run(command, capture_output=True, text=True)
             print(done.stdout, done.stderr)
-            # On a machine with too much to do the victim may hold the log for long.
+            # On an overloaded machine the victim may lock the log for long.
             if "try again" not in done.stderr:
                 break
         assert done.returncode == 0, done.stderr

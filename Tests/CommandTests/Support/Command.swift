@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// Runs the real `tasklog` as a process of its own.
+/// Runs the real `tasklog` in a separate process.
 enum Command {
   struct Result {
     var output: String
@@ -12,7 +12,7 @@ enum Command {
     var lines: [String] { output.split(whereSeparator: \.isNewline).map(String.init) }
   }
 
-  /// The program lies beside the test bundle.
+  /// The program is in the same folder as the test bundle.
   static var program: URL { URL(fileURLWithPath: Programs.path("tasklog")) }
 
   /// Runs a line of shell with the real `tasklog` first on the path.

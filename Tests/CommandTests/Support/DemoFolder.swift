@@ -1,11 +1,11 @@
 import Foundation
 import TestSupport
 
-/// A folder for the demo, with everything in it that folders of people have, and the counts that are
+/// A folder for the demo, with everything that folders of people contain, and the counts that are
 /// known because the test wrote the words.
 struct DemoFolder {
   let folder: TemporaryFolder
-  /// The files that the demo is to see.
+  /// The files that the demo is expected to read.
   private(set) var files = 0
   /// Those of them that are not UTF-8 text, or that cannot be read.
   private(set) var bad: Set<String> = []
@@ -42,7 +42,7 @@ struct DemoFolder {
     if geteuid() != 0 { try addUnreadable() }
   }
 
-  /// The words that are there most often; equal ones in the order of their text.
+  /// The most frequent words; equally frequent ones in the order of their text.
   var top: [String] {
     counts.sorted { $0.value == $1.value ? $0.key < $1.key : $0.value > $1.value }
       .prefix(20).map { "\($0.key) \($0.value)" }
@@ -61,7 +61,7 @@ struct DemoFolder {
 
   private mutating func addBinary(_ name: String) throws {
     var bytes = (0..<200).map { _ in UInt8(random.below(256)) }
-    // One kind has a NUL, one is no UTF-8.
+    // One kind contains a NUL, one is not UTF-8.
     bytes[100] = random.below(2) == 0 ? 0 : 0xFF
     try folder.write(name, bytes)
     files += 1

@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-/// The parts of what `tasklog demo` and `tasklog replay` print.
+/// The parts of the output of `tasklog demo` and `tasklog replay`.
 struct DemoOutput {
   let text: String
 
@@ -11,14 +11,14 @@ struct DemoOutput {
       .map { $0.split(separator: " ").dropFirst().joined(separator: " ") }
   }
 
-  /// What the plugins report.
+  /// The reports of the plugins.
   var plugins: String {
     let start = text.range(of: "Reports of the live plugins:\n\n")?.upperBound ?? text.startIndex
     let end = text.range(of: /\n(Recorded .*\.|Nothing was recorded.*|\d+ events? of run .*)\n/)
     return String(text[start..<(end?.lowerBound ?? text.endIndex)])
   }
 
-  /// The commands that are proposed.
+  /// The suggested commands.
   var next: [String] {
     guard let start = text.range(of: "\nNext:\n")?.upperBound else { return [] }
     return text[start...].split(separator: "\n").map { $0.trimmingCharacters(in: .whitespaces) }
@@ -56,6 +56,6 @@ enum RecordedDemo {
 
   static var log: String { get throws { try content.get().log } }
 
-  /// The folder, which is taken away when the tests end. Written once, before it is read.
+  /// The folder, which is removed when the tests end. Written once, before it is read.
   nonisolated(unsafe) private static var path = ""
 }

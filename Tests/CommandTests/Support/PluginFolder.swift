@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-/// A folder with the log of a small demo and the plugins of a test, and a cache of its own.
+/// A folder with the log of a small demo, the plugins of a test, and a separate cache.
 struct PluginFolder {
   let folder: TemporaryFolder
   let log: String
@@ -21,7 +21,7 @@ struct PluginFolder {
 
   func write(_ name: String, _ content: String) throws { try folder.write(name, content) }
 
-  /// Runs a line of the shell in the folder.
+  /// Runs a line of shell in the folder.
   func shell(_ line: String, environment: [String: String] = [:]) throws -> Command.Result {
     try Command.shell(
       line, environment: self.environment.merging(environment) { $1 }, folder: folder.url)

@@ -24,6 +24,6 @@ enum RecordedDask {
 
   static var log: String { get throws { try content.get()("dask.db") } }
 
-  /// The folder, which is taken away when the tests end. Written once, before it is read.
+  /// The folder, which is removed when the tests end. Written once, before it is read.
   nonisolated(unsafe) private static var path = ""
 }

@@ -2,12 +2,12 @@ import Foundation
 import TaskLogKit
 import Testing
 
-/// A folder with `logs/{run}.db`: a small run in one file, and a newer one in several.
+/// A folder with `logs/{run}.db`: a small run in one segment, and a newer one in several.
 final class RotatedRun: Sendable {
   let folder: TemporaryFolder
   let older: String
   let newer: String
-  /// The files of the newer run.
+  /// The segments of the newer run.
   var files: [LogTemplate.File] {
     LogTemplate.files(folder("logs/{run}.db")).filter { $0.run == newer }
   }
@@ -28,10 +28,10 @@ final class RotatedRun: Sendable {
   }
   nonisolated(unsafe) private static var path = ""
 
-  /// To be read by many.
+  /// A shared instance, for reading.
   static var shared: RotatedRun { get async throws { try await recorded.value } }
 
-  /// To be changed.
+  /// A copy, for changing.
   static func copy() async throws -> RotatedRun {
     let shared = try await shared
     let folder = try TemporaryFolder()
@@ -46,7 +46,7 @@ final class RotatedRun: Sendable {
     return options
   }
 
-  /// Tasks until there are so many files. One of the first fails at the end.
+  /// Runs tasks until there are `files` segments. One of the first fails at the end.
   private static func record(in folder: TemporaryFolder, files: Int) async throws -> String {
     let template = folder("logs/{run}.db")
     let recorder = try Recorder(log: template, options: options)
@@ -78,14 +78,14 @@ final class RotatedRun: Sendable {
     try Command.run(arguments, environment: environment, folder: folder.url)
   }
 
-  /// The lines of CSV that a command gives.
+  /// The lines of CSV that a command prints.
   func csv(_ arguments: [String], log: String = "logs/{run}.db") throws -> [String] {
     let result = try run(arguments + ["--log", log, "--format", "csv"])
     #expect(result.code == 0, "\(result.errors)")
     return result.lines
   }
 
-  /// Puts files into a log, and gives what is said of them.
+  /// Merges files into a log, and returns the output.
   func merge(_ files: [LogTemplate.File], into name: String) throws -> String {
     let result = try run(["merge"] + files.map(\.path) + ["--into", name])
     #expect(result.code == 0, "\(result.errors)")

@@ -3,11 +3,12 @@ import Foundation
 import LogAnalysis
 import TaskLogPlugin
 
-/// Makes `Logs/sample.db`, the small log that the outputs of all commands are written down for.
+/// Generates `Logs/sample.db`, the small log that the expected outputs of all commands are for.
 ///
-/// Run 1 is of our engine: loads, a sum over both, a task that fails twice and takes another with it,
-/// a key that would steer a terminal. Run 2 is of Dask, told by its hooks: worker events that arrive
-/// late, tuples, a lost stretch, and a death in the middle of its work. Everything in it is fixed.
+/// Run 1 is of our engine: loads, a sum over both, a task that fails twice and makes another fail,
+/// a key with terminal control characters. Run 2 is of Dask, recorded by its hooks: worker events
+/// that arrive late, tuples, a gap, and a death in the middle of its work. Everything in it is
+/// fixed.
 struct SampleLog {
   static let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
     .deletingLastPathComponent().appendingPathComponent("Logs")
@@ -18,7 +19,7 @@ struct SampleLog {
   static let alice = "tcp://10.0.0.1:4000"
   static let other = "tcp://10.0.0.2:4001"
 
-  /// What commands note on standard error: in run 2 no clock was measured.
+  /// What commands print on standard error: in run 2 no clock was measured.
   static let note = """
     tasklog: the clocks of 2 workers of run #2 were not measured: times are by the worker's own \
     clock; the view clock_bounds has the bounds of its error
@@ -157,7 +158,7 @@ struct SampleLog {
     }
   }
 
-  /// As Dask's recorder tells it: keys are in the args.
+  /// As Dask's recorder records it: keys are in the args.
   private static func daskGraph(_ tasks: [GraphTask]) -> Snapshot {
     .other(
       .object([
@@ -203,7 +204,7 @@ struct SampleLog {
         .init("typename", "int"), .init("status", "OK"),
         .init("startstops", isDask ? .tuple(spans) : .list(spans)),
       ]))
-    // What a worker of Dask has seen arrives in batches, behind what the scheduler did meanwhile.
+    // Events of a Dask worker arrive in batches, after later events of the scheduler.
     if isDask { try scheduler(atScheduler) }
     try append(atWorker, sources[worker + 1])
     if !isDask { try scheduler(atScheduler) }
@@ -233,7 +234,7 @@ struct SampleLog {
         ])))
   }
 
-  /// Over released to another state, as the scheduler does it.
+  /// Through released to another state, as the scheduler does it.
   private mutating func released(
     _ key: Key, to finish: State, from start: State = .waiting, at moment: Int, _ stimulus: String
   ) throws {

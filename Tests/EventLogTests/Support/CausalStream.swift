@@ -1,10 +1,10 @@
 @testable import EventLog
 @testable import TaskLogPlugin
 
-/// Events in the order of arrival and what `CausalOrder` makes of them. Source 0 is the scheduler.
+/// Events in the order of arrival and the output of `CausalOrder`. Source 0 is the scheduler.
 final class CausalStream {
   let events: [RecordedEvent]
-  /// How often the order had to look into the log.
+  /// How often the order read from the log.
   private(set) var lookUps = 0
   private var lastPlaces: [CausalCause: Int64] = [:]
 
@@ -22,7 +22,7 @@ final class CausalStream {
     }
   }
 
-  /// The places of the events in causal order.
+  /// The indexes of the events in causal order.
   func order(
     pages size: Int, maximumWaiting: Int = 1 << 20
   ) throws -> (places: [Int], forced: Int) {
@@ -39,7 +39,7 @@ final class CausalStream {
     return (output.map { Int($0.seq) }, order.outOfOrderCount)
   }
 
-  /// The rules, said once more.
+  /// The rules, implemented a second time.
   static func given(by recorded: RecordedEvent) -> CausalCause? {
     let event = recorded.event
     guard recorded.keyNumber != 0 else { return nil }

@@ -31,7 +31,7 @@ final class LogUnderTest {
     }
   }
 
-  /// Appends events of one source in a transaction of their own.
+  /// Appends events of one source in a separate transaction.
   func append(_ events: [Event], source: Int64? = nil) throws {
     try append(events.map { (source ?? scheduler, $0) })
   }
@@ -114,7 +114,7 @@ func sql(_ text: String, on path: String) throws -> [[SQLiteValue]] {
   return rows
 }
 
-/// What a user's SQL gives.
+/// The result of a user's SQL.
 func query(_ text: String, _ path: String) throws -> (columns: [String], rows: [[SQLiteValue]]) {
   var names: [String] = []
   var rows: [[SQLiteValue]] = []
@@ -132,7 +132,7 @@ extension SQLiteValue: ExpressibleByStringLiteral, ExpressibleByIntegerLiteral,
 }
 
 extension LogReader {
-  /// All rows that a filter lets through, by the names of columns.
+  /// All rows that match a filter, by the names of columns.
   func rows(
     matching filter: EventFilter, columns: [String], limit: Int?,
     give: ([SQLiteValue]) throws -> Void

@@ -1,8 +1,8 @@
 import Foundation
 import Testing
 
-/// A connection of a second copy of SQLite in this process, whose locks are the process's: such as any
-/// library brings that does not know of ours.
+/// A connection of a second copy of SQLite in this process, whose locks are the process's, such as
+/// a library contains that does not know our copy.
 final class OtherSQLite {
   private typealias Open =
     @convention(c) (
@@ -30,7 +30,7 @@ final class OtherSQLite {
     executeFunction = try function("sqlite3_exec", Execute.self)
     closeFunction = try function("sqlite3_close_v2", Close.self)
     var handle: OpaquePointer?
-    // To read and to write.
+    // For reading and writing.
     let code = try function("sqlite3_open_v2", Open.self)(path, &handle, 2, nil)
     try #require(code == 0)
     self.handle = try #require(handle)
@@ -38,13 +38,13 @@ final class OtherSQLite {
 
   deinit { _ = closeFunction(handle) }
 
-  /// Gives SQLite's result code; rows are thrown away.
+  /// Returns SQLite's result code; rows are discarded.
   @discardableResult
   func execute(_ sql: String) -> Int32 { executeFunction(handle, sql, nil, nil, nil) }
 }
 
-/// A Python script that runs beside a test. Foundation's `Process` now and then misses the death of a
-/// child, so it is not used here.
+/// A Python script that runs during a test. Foundation's `Process` now and then misses the death of
+/// a child, so it is not used here.
 final class PythonScript {
   private let stream: UnsafeMutablePointer<FILE>
 
@@ -67,7 +67,7 @@ final class PythonScript {
   deinit { pclose(stream) }
 }
 
-/// Runs SQL in a process of its own, without waiting for locks.
+/// Runs SQL in a separate process, without waiting for locks.
 ///
 /// - Returns: the first row as text, or `locked`.
 func sqlInOtherProcess(_ text: String, on path: String) throws -> String {

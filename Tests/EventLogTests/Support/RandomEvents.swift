@@ -3,7 +3,7 @@ import TestSupport
 @testable import TaskLogPlugin
 
 extension SplitMix64 {
-  /// An event with everything that an event can have.
+  /// An event with every part that an event can have.
   mutating func event() -> Event {
     var event = Event(hook(), time: int())
     if !once(in: 4) { event.key = key() }
@@ -30,11 +30,11 @@ extension SplitMix64 {
     once(in: 4) ? .other(pick(["afloat", "\u{e9}", "e\u{301}"])) : pick(State.known)
   }
 
-  /// Args; some with bytes that the log keeps elsewhere.
+  /// Args; some with bytes that the log stores elsewhere.
   private mutating func argsWithBlobs() -> Args {
     guard once(in: 3) else { return args() }
     let long = (0..<257 + below(600)).map { _ in UInt8(below(256)) }
-    // The same content twice, and one that comes again and again.
+    // The same content twice, and one that is repeated often.
     return Args(
       positional: [.bytes(long), .bytearray(long), value()],
       named: [

@@ -1,4 +1,4 @@
-"""Workers that have nothing to do tell how they are, again and again."""
+"""Idle workers send heartbeats repeatedly."""
 
 import json
 
@@ -10,7 +10,7 @@ ROUNDS = 100
 async def beat(workers: list) -> None:
     for _ in range(ROUNDS):
         for worker in workers:
-            # A worker looks at its process as often as it tells of it.
+            # A worker measures its process as often as it sends a heartbeat.
             worker.monitor.update()
             await worker.heartbeat()
 

@@ -1,5 +1,5 @@
-"""A job that is killed with its workers in the middle of its work, and a copy of its log that
-somebody makes without the file beside it."""
+"""A job that is killed with its workers in the middle of its work, and a copy of its log without
+the file next to it."""
 
 import json
 import os

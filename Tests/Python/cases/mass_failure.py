@@ -1,4 +1,4 @@
-"""A task fails and thousands with it; hundreds fail, each in its own words."""
+"""A task fails and thousands with it; hundreds fail, each with a different message."""
 
 import json
 from collections import Counter
@@ -19,7 +19,7 @@ if __name__ == "__main__":
         processes=False, n_workers=2, threads_per_worker=1, dashboard_address=None
     ) as client:
         root = client.submit(fail, 0, key="root-0")
-        # With as many as there may be, the first has failed before the others are submitted.
+        # With as many as allowed, the first has failed before the others are submitted.
         wait(root)
         count = range(1000)
         uses = client.map(use, [root] * len(count), count, key=[f"use-{i}" for i in count])

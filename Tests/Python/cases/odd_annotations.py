@@ -1,4 +1,4 @@
-"""Annotations that are objects, arrays and tables, nested deep, within themselves, or very long."""
+"""Annotations that are objects, arrays and tables, deeply nested, recursive, or very long."""
 
 import array
 import collections

@@ -1,4 +1,4 @@
-"""Keys that are no plain text, empty, very long, or two types of one text."""
+"""Keys that are not plain text, empty, very long, or two types with the same text."""
 
 import json
 from collections import Counter
@@ -13,7 +13,7 @@ KEYS = [
     "k" * 200_000, "';DROP TABLE event;--", "\u2028sep-1", ("t", "\0", ""), "None", "null",
     '{"$tuple": [1]}',
 ]  # fmt: skip
-#: What Dask cannot send, and what is not equal to itself.
+#: Keys that Dask cannot send, and a key that is not equal to itself.
 WORSE = ["con-\ud800", ("nan", float("nan"))]
 
 

@@ -1,4 +1,4 @@
-"""Dask's own test fixtures, with classes of a project of their own, in a process that ends them."""
+"""Dask's own test fixtures, with a project's subclasses, in a process that ends them."""
 
 import asyncio
 import sys

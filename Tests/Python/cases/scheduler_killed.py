@@ -1,4 +1,4 @@
-"""A scheduler that is killed: its workers find that it is gone, say so, and wait no longer."""
+"""A scheduler that is killed: its workers notice it, log it, and stop waiting."""
 
 import json
 import os
@@ -17,7 +17,7 @@ def slow(number: int) -> int:
 
 
 def last_words(text: str) -> list[str]:
-    """What a recorder says at the end of a worker, without its address and what it tried last."""
+    """The recorder's message at the end of a worker, without its address and its last attempt."""
     lines = [line for line in text.splitlines() if line.startswith("tasklog: the last events")]
     folder = os.environ["TASKLOG_WORKER_SPOOL"]
     return [re.sub(r"\w+://\S+: .*", "ADDRESS)", line.replace(folder, "SPOOL")) for line in lines]
@@ -35,5 +35,5 @@ if __name__ == "__main__":
         said = [last_words(worker.text) for worker in workers]
         has_waited = any("TimeoutError" in worker.text for worker in workers)
         print(json.dumps({"said": said, "has waited": has_waited}), flush=True)
-        # Not before the interpreter has gone: its client looks for its scheduler.
+        # Not before the interpreter has ended: its client searches for its scheduler.
         os._exit(0)

@@ -1,4 +1,4 @@
-"""A recorder with a log and a redaction of its own, on a cluster that has one by its preload."""
+"""A recorder with its own log and redaction, on a cluster that has one by its preload."""
 
 import json
 import os

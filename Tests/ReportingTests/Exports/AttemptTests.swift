@@ -50,7 +50,7 @@ import Testing
     ])
   }
 
-  @Test func `a task that is done is one attempt with what the scheduler was told`() throws {
+  @Test func `a finished task is one attempt with its outcome at the scheduler`() throws {
     var tale = Tale()
     tale.move(1, .waiting, .processing, at: 1, worker: "a", run: 4)
     tale.move(2, .ready, .executing, at: 2, run: 4)
@@ -66,7 +66,7 @@ import Testing
     #expect(attempts[0].spans == [WorkSpan(action: "compute", start: 3, stop: 7)])
   }
 
-  @Test func `what a worker tells after its task was taken back belongs to that attempt`() throws {
+  @Test func `worker events after the task was taken back belong to that attempt`() throws {
     var tale = Tale()
     tale.move(1, .waiting, .processing, at: 1, worker: "a", run: 4)
     tale.move(1, .processing, .released, at: 5)
@@ -85,7 +85,7 @@ import Testing
     #expect(attempts[0].spans == [WorkSpan(action: "compute", start: 2, stop: 4)])
   }
 
-  @Test func `what a worker ran when it was lost ends with it`() {
+  @Test func `a task that ran on a lost worker ends with it`() {
     var tale = Tale()
     tale.move(1, .waiting, .processing, at: 1, worker: "a", run: 4)
     tale.move(2, .ready, .executing, at: 2, run: 4)
@@ -95,7 +95,7 @@ import Testing
     #expect(tale.end().map(\.outcome) == [.other(.released)])
   }
 
-  @Test func `what is shipped after its worker was lost ended with it, too`() {
+  @Test func `events shipped after their worker was lost ended with it, too`() {
     var tale = Tale()
     tale.move(1, .waiting, .processing, at: 1, worker: "a", run: 4)
     tale.move(1, .processing, .released, at: 5)
@@ -106,7 +106,7 @@ import Testing
     #expect(attempts[0].spans == [WorkSpan(action: "compute", start: 2, stop: 6)])
   }
 
-  @Test func `what runs at the end of the log is unfinished`() {
+  @Test func `a task that runs at the end of the log is unfinished`() {
     var tale = Tale()
     tale.move(1, .waiting, .processing, at: 1, worker: "a", run: 4)
     tale.move(2, .ready, .executing, at: 2, run: 4)
@@ -116,7 +116,7 @@ import Testing
     #expect(attempts[0].spans == [WorkSpan(action: "compute", start: 2, stop: nil)])
   }
 
-  @Test func `a task that another worker has stolen is that worker's`() {
+  @Test func `a stolen task belongs to the worker that has stolen it`() {
     var tale = Tale()
     tale.move(1, .waiting, .processing, at: 1, worker: "a", run: 4)
     tale.move(3, .ready, .executing, at: 2, run: 6)
@@ -139,7 +139,7 @@ import Testing
     #expect(attempts.map(\.spans.count) == [0, 1])
   }
 
-  @Test func `an end whose beginning is missing is an attempt`() {
+  @Test func `an end whose start is missing is an attempt`() {
     var tale = Tale()
     tale.move(1, .processing, .memory, at: 9, args: done("a", from: 2e-9, to: 8e-9))
     #expect(tale.end().map(\.number) == [1])
@@ -147,7 +147,7 @@ import Testing
 }
 
 @Suite struct DependencyIndexTests {
-  @Test func `tasks know what they need and what needs them`() throws {
+  @Test func `tasks have their dependencies and dependents`() throws {
     let hash = { (text: String) in KeyHash.hash(of: Key(text)) }
     var edges = [("c", "a"), ("c", "b"), ("b", "a"), ("c", "a")].map { (hash($0.0), hash($0.1)) }
     let index = DependencyIndex(&edges)

@@ -7,7 +7,7 @@ import Testing
 
 @Suite struct FormatTests {
   @Test(arguments: [0, 1, 127, 128, 129, 16_383, 16_384, 2_097_152])
-  func `a message of protocol buffers has the length of its content`(count: Int) {
+  func `a Protocol Buffers message has the length of its content`(count: Int) {
     var buffer = Protobuf()
     buffer.message(1) { $0.bytes += [UInt8](repeating: 7, count: count) }
     var length: [UInt8] = []
@@ -19,7 +19,7 @@ import Testing
     #expect(buffer.bytes == [0x0A] + length + [UInt8](repeating: 7, count: count))
   }
 
-  @Test func `numbers of protocol buffers are what the specification gives`() {
+  @Test func `Protocol Buffers numbers equal those of the specification`() {
     var buffer = Protobuf()
     buffer.number(1, 150)
     buffer.integer(2, -2)
@@ -49,11 +49,11 @@ import Testing
     (1234.567, "20m 34s"), (12345.67, "3hr 25m"), (123456.78, "34hr 17m"),
     (1234567.89, "14d 6hr"),
   ])
-  func `durations read as Dask writes them`(seconds: Double, text: String) {
+  func `durations are formatted as in Dask`(seconds: Double, text: String) {
     #expect(TaskStreamExport.text(seconds) == text)
   }
 
-  @Test func `JSON escapes whatever could steer a terminal or end a string`() throws {
+  @Test func `JSON escapes terminal control characters and string terminators`() throws {
     let text = "a\"b\\c\n\r\t\u{1}\u{1B}[31m\u{7F}\u{9B}\u{202E}\u{2028}é😀</script>"
     var bytes: [UInt8] = []
     bytes.json(text)
@@ -62,7 +62,7 @@ import Testing
     #expect(json.unicodeScalars.allSatisfy { $0 == "é" || $0 == "😀" || (" "..."~").contains($0) })
   }
 
-  @Test func `JSON of a log stays what it is, and what is damaged becomes text`() throws {
+  @Test func `JSON of a log is unchanged, and damaged JSON becomes text`() throws {
     for text in ["{\"a\":[1,2.5e-3,null,true]}", "{ \"a\" :\n1}", "{\"a\":\"\u{9B}x\u{2028}\"}"] {
       var bytes: [UInt8] = []
       bytes.json(recorded: text)
@@ -79,7 +79,7 @@ import Testing
 }
 
 @Suite struct RunArgsTests {
-  @Test func `fields are found in any order, and others are passed over`() {
+  @Test func `fields are found in any order, and others are skipped`() {
     let json = #"""
       {"x":{"worker":"no"},"startstops":{"$tuple":[{"stop":2.5,"action":"compute","start":1.25},
       {"action":"transfer","start":0,"stop":1,"source":"tcp://b"},7]},"thread":-5,
@@ -100,7 +100,7 @@ import Testing
       ])
   }
 
-  @Test func `args that are no JSON tell nothing`() {
+  @Test func `args that are not JSON are ignored`() {
     for text in ["", "{", "[]", "{\"worker\":", "7"] {
       #expect(RunArgs(text).worker == nil && RunArgs(text).spans.isEmpty)
     }

@@ -10,25 +10,25 @@ import Testing
     return slices.map { lanes.track(from: $0.0, to: $0.1) { $0 } }
   }
 
-  @Test func `slices that follow on each other share a lane`() {
+  @Test func `consecutive slices share a lane`() {
     #expect(place([(0, 10), (10, 20), (20, 20), (20, 30)]) == [0, 0, 0, 0])
   }
 
-  @Test func `slices that overlap get lanes of their own, which are used again`() {
+  @Test func `overlapping slices have separate lanes, which are reused`() {
     #expect(place([(0, 10), (5, 15), (8, 9), (10, 20), (15, 16)]) == [0, 1, 2, 0, 1])
   }
 
-  @Test func `one without an end keeps its lane for itself`() {
+  @Test func `a slice without an end keeps its lane for itself`() {
     #expect(place([(0, nil), (5, 6), (100, nil), (200, 201)]) == [0, 1, 1, 2])
   }
 
-  @Test func `one that comes late finds its place between those that are there`() {
+  @Test func `a late slice is placed between existing ones`() {
     #expect(place([(0, 10), (30, 40), (20, 29), (11, 19)]) == [0, 0, 0, 0])
     // It would end where another, which was written before, begins.
     #expect(place([(0, 10), (30, 40), (20, 30)]) == [0, 0, 1])
   }
 
-  @Test func `no slices of a lane ever overlap, in whatever order they come`() {
+  @Test func `slices of a lane never overlap, in whatever order they arrive`() {
     var random = Randomness.generator()
     for _ in 0..<20 {
       var lanes = Lanes<Int>()

@@ -15,7 +15,7 @@ import Testing
       (.attach, nil, #"{"attach":{"workers":[],"tasks":\#(tasks)}}"#),
       (.stimulus, "b", #"{"graph":[{"key":"b","dependencies":["a"]}]}"#),
     ])
-  func `a page has each dependency, however it came to the scheduler`(
+  func `a page has each dependency, however it reached the scheduler`(
     hook: Hook, key: Key?, snapshot: String
   ) throws {
     let folder = try TemporaryFolder()

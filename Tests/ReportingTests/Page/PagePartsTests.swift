@@ -5,7 +5,7 @@ import Testing
 @testable import LogAnalysis
 @testable import Reporting
 
-/// What the report page is put together from.
+/// The parts of the report page.
 @Suite struct PagePartsTests {
   @Test(arguments: [
     ("inc-37bf9a18864fee47e9014e079c0c4e95", "inc-37bf9a18…"),
@@ -17,11 +17,11 @@ import Testing
   }
 
   @Test(arguments: ["sum", "inc-2a3d", "deadbeef-0123456", "", "é-漢字"])
-  func `a key without a hash stays as it is`(key: String) {
+  func `a key without a hash is unchanged`(key: String) {
     #expect(ShortKey.text(key) == nil)
   }
 
-  @Test func `stories grow side by side and are read back each by itself`() {
+  @Test func `stories grow in parallel and are read back separately`() {
     var arena = StoryArena()
     var places = [StoryArena.Place](repeating: StoryArena.Place(), count: 7)
     let numbers: [UInt64] = [0, 1, 127, 128, 16_383, 16_384, 1 << 40, .max]
@@ -47,7 +47,7 @@ import Testing
     #expect(series.values[7 * 2] == 7)
   }
 
-  @Test func `a long curve keeps its last figures in ever wider moments`() {
+  @Test func `a long curve keeps its last values at ever larger intervals`() {
     var series = StepSeries(width: 1, limit: 100)
     for time in 0..<100_000 { series.add(Int64(time), [Int64(time)]) }
     #expect(series.times.count <= 100)
@@ -57,7 +57,7 @@ import Testing
     #expect(series.times == series.times.sorted())
   }
 
-  @Test func `what comes late into a curve counts where time has got to`() {
+  @Test func `a late point of a curve counts at the latest time`() {
     var series = StepSeries(width: 1, limit: 100)
     series.add(10, [1])
     series.add(4, [2])
@@ -65,7 +65,7 @@ import Testing
     #expect(series.values == [2])
   }
 
-  @Test func `a column is smaller than what went in`() {
+  @Test func `a column is smaller than its input`() {
     let column = PageColumn("test")
     for number in 0..<100_000 { column.number(number % 50) }
     column.finish()
@@ -76,7 +76,7 @@ import Testing
     #expect((Int(column.compressed[0]) << 8 | Int(column.compressed[1])) % 31 == 0)
   }
 
-  @Test func `lanes are in the order of workers and their spans in that of time`() {
+  @Test func `lanes are ordered by worker, and their spans by time`() {
     var lanes = LaneTable()
     func add(_ start: Int64, worker: Int, thread: Int64?) {
       lanes.add(
@@ -95,12 +95,12 @@ import Testing
   }
 }
 
-/// What is read of args and snapshots without decoding them.
+/// Fields of args and snapshots that are read without decoding them.
 @Suite struct PageScansTests {
   private func withBytes<Result>(
     _ text: String, _ body: (UnsafeBufferPointer<UInt8>) -> Result
   ) -> Result {
-    // A NUL behind, as in a log.
+    // Followed by a NUL, as in a log.
     let bytes = Array(text.utf8) + [0]
     return bytes.withUnsafeBufferPointer { body(UnsafeBufferPointer(rebasing: $0.dropLast())) }
   }
@@ -127,7 +127,7 @@ import Testing
     }
   }
 
-  @Test func `tasks of a graph name themselves and what they need`() {
+  @Test func `tasks of a graph name themselves and their dependencies`() {
     let snapshot = """
       {"graph":[{"key":"a"},{"key":{"$tuple":["b",1]},"priority":[1,2],"dependencies":["a",3]},
       {"dependencies":[],"key":"c,]}"},{"key":"d e","dependencies":[ "\\u0061", "d e" ]}]}
@@ -154,7 +154,7 @@ import Testing
       "", "{}", "null", #"{"graph":[]}"#, #"{"graph":3}"#, #"{"graph":[{"#, "[1",
       #"{"attach":{"tasks":3}}"#, #"{"tasks":[{"key":"a"}]}"#,
     ])
-  func `what is no graph has no tasks`(snapshot: String) {
+  func `a value that is not a graph has no tasks`(snapshot: String) {
     #expect(graph(snapshot) == [])
   }
 

@@ -5,7 +5,7 @@ import Testing
 @testable import LogAnalysis
 @testable import Reporting
 
-/// What a page is handed about attempts and paths is what the commands print.
+/// The attempts and paths of a page equal the output of the commands.
 @Suite struct PagePathTests {
   static let logs = [
     "Logs/sample.db", "Frozen/v1-demo.db", "Frozen/v1-dask.db", "Frozen/v2-demo.db",

@@ -13,7 +13,7 @@ import Testing
       sent: time - 10, done: time)
   }
 
-  /// A table of tasks in which the last one needs all others.
+  /// A table of tasks in which the last one depends on all others.
   private func tasks(_ count: Int) -> TaskTable {
     var tasks = TaskTable()
     tasks.beginRun()

@@ -4,7 +4,7 @@ import Reporting
 import TestSupport
 import Testing
 
-/// What a page holds when it would be too large.
+/// The content of a page that would be too large.
 @Suite struct ReportPageTests {
   private func write(limit: Int) throws -> (result: ReportPage.Result, page: String) {
     let log = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
@@ -26,15 +26,14 @@ import Testing
     #expect(result.bytes == page.utf8.count)
   }
 
-  @Test func `a page that would be too large leaves out the events of workers and says so`() throws
-  {
+  @Test func `a page that would be too large omits the events of workers and says so`() throws {
     let (result, page) = try write(limit: 1)
     #expect(result.omittedEvents == 28)
     #expect(page.contains("\"omittedEvents\":28"))
     #expect(page.contains("\"omits\":\"workers\""))
   }
 
-  @Test func `no name can end the element that it stands in`() throws {
+  @Test func `a name cannot close the element that contains it`() throws {
     let (_, page) = try write(limit: ReportPage.sizeLimit)
     #expect(!page.contains("</script><b>"))
     #expect(page.contains("\\u003c/script>\\u003cb>"))

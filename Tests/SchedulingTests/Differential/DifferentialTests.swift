@@ -19,12 +19,12 @@ private let python = ProcessInfo.processInfo.environment["TASKLOG_TEST_PYTHON"]
 struct DifferentialTests {
   private static let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
 
-  /// A difference that is none, with the line of Dask's source that allows it.
+  /// A permitted difference, with the line of Dask's source that explains it.
   private enum Rule {
-    /// Our workers tell the state that a task is really in. Dask's tell the one that was asked for
-    /// (worker_state_machine.py 2591, `_notify_plugins("transition", ts.key, start, finish)`): a task
-    /// that runs and is freed is told as executing → released, and is `cancelled`; one that is to be
-    /// constrained is told as waiting → ready, and still waits.
+    /// Our workers report the state that a task really is in. Dask's report the requested one
+    /// (worker_state_machine.py 2591, `_notify_plugins("transition", ts.key, start, finish)`): a
+    /// running task that is freed is reported as executing → released, and is `cancelled`; one that
+    /// becomes constrained is reported as waiting → ready, and still waits.
     static func actualFinish(_ dask: [Transition], _ ours: [Transition]) -> [Transition] {
       guard dask.count == ours.count else { return ours }
       return zip(dask, ours).map { dask, ours in
@@ -57,7 +57,7 @@ struct DifferentialTests {
     print("compared with Dask: \(graphs.count) graphs")
   }
 
-  @Test func `the tables have the edges of Dask's, but for those that nothing leads to`() throws {
+  @Test func `the tables have the edges of Dask's, except unreachable ones`() throws {
     let tables = try Self.dask(["--tables"])
     func compare(
       _ name: String, _ edges: [(start: State, finish: State)],

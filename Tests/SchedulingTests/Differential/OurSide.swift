@@ -4,7 +4,7 @@ import Testing
 
 @testable import Scheduling
 
-/// One transition as both sides note it.
+/// One transition as both sides record it.
 struct Transition: Equatable, CustomStringConvertible {
   var key: String
   var start: String
@@ -20,7 +20,7 @@ struct Transition: Equatable, CustomStringConvertible {
   }
 }
 
-/// What a graph has led to, on either side.
+/// The events that a graph caused, on either side.
 struct GraphOutcome {
   var scheduler: [Transition]
   /// Every other hook of the scheduler, as text.
@@ -70,7 +70,7 @@ final class SharedRun: Sendable {
     return inputs.reduce(1, +)
   }
 
-  /// The gate of a key, made by the first who asks: its task or the step that opens it.
+  /// The gate of a key, created on first use by its task or by the step that opens it.
   private func gate(_ key: String) -> Gate {
     state.withLock { state in
       if let gate = state.gates[key] { return gate }
@@ -96,7 +96,7 @@ final class SharedRun: Sendable {
   }
 }
 
-/// Notes what the scheduler tells its plugins.
+/// Records the scheduler's calls of its plugins.
 private final class SchedulerProbe: SchedulerPlugin {
   var transitions: [Transition] = []
   var hooks: [String] = []
@@ -144,7 +144,7 @@ private final class SchedulerProbe: SchedulerPlugin {
   }
 }
 
-/// Notes what a worker tells its plugins.
+/// Records a worker's calls of its plugins.
 private final class WorkerProbe: WorkerPlugin {
   private var run: SharedRun?
   private var number = 0
@@ -336,7 +336,7 @@ final class OurSide {
     } ?? false
   }
 
-  /// Nobody has any task any more.
+  /// No worker has any task any more.
   private func isOver() async -> Bool {
     let isEmpty = await cluster.scheduler.withPlugin(SchedulerProbe.self) {
       $0.scheduler?.tasks.isEmpty == true

@@ -33,7 +33,7 @@ VALUES = ("status", "cause", "worker")
 
 
 class Run:
-    """What the tasks and plugins of the graph at hand share; all of it is in one process."""
+    """What the tasks and plugins of the current graph share; all of it is in one process."""
 
     gates: dict = {}
     started: list = []
@@ -199,7 +199,7 @@ class Side:
         await self.client.cancel([self.futures[key] for key in step["keys"]])
 
     async def forget(self, step):
-        """Fire and forget, then let go of the future."""
+        """Fire and forget, then release the future."""
         from distributed import fire_and_forget
 
         for key in step["keys"]:
@@ -292,7 +292,7 @@ class Side:
 
 def run_graphs(file, names):
     """Runs the named graphs and prints a line of JSON for each as it is done."""
-    # Only what the graphs ask for is to happen.
+    # Only events that the graphs cause may happen.
     logging.disable(logging.CRITICAL)
     dask.config.set(
         {
@@ -306,14 +306,14 @@ def run_graphs(file, names):
     with open(file) as text:
         graphs = {graph["name"]: graph for graph in json.load(text)}
     for name in names:
-        # A hang is to end with the place that it hangs at.
+        # A hang must end with the place where it hangs.
         faulthandler.dump_traceback_later(GRAPH_SECONDS, exit=True)
         print(json.dumps([name, asyncio.run(Side().run(graphs[name]))]), flush=True)
 
 
 def main():
-    """Runs all graphs in a process of their own, and goes on in another when that hangs or dies:
-    Dask's event loop now and then does not come to its end on a busy machine."""
+    """Runs all graphs in a separate process, and continues in another if that one hangs or dies:
+    Dask's event loop now and then does not end on a busy machine."""
     with open(sys.argv[1]) as file:
         names = [graph["name"] for graph in json.load(file)]
     names = sys.argv[2:] or names
@@ -333,7 +333,7 @@ def main():
 
 
 if __name__ == "__main__":
-    # By its own name, so that Dask sends the tasks by reference: they share `Run` with us.
+    # By its module name, so that Dask sends the tasks by reference: they share `Run` with us.
     import os
 
     sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))

@@ -3,7 +3,8 @@ import Glibc
 @testable import Scheduling
 @testable import TaskLogPlugin
 
-/// Which edges of the two tables the tests of this run have taken. Told when the process ends.
+/// The edges of the two tables that the tests of this run have taken. Printed when the process
+/// ends.
 enum EdgeCoverage {
   private static let taken = Lock<Set<String>>([])
   private static let isRegistered = Lock(false)

@@ -34,7 +34,7 @@ struct Invariants {
     return check.violations
   }
 
-  /// What must hold of a core beside its state.
+  /// What must hold of a core in addition to its state.
   static func violations(of core: SchedulerCore) -> [String] {
     var check = Invariants()
     check.violations = violations(of: core.state)
@@ -59,7 +59,7 @@ struct Invariants {
   private mutating func links(of task: TaskState, _ state: SchedulerState) {
     for dependency in task.dependencies {
       check(state.tasks[dependency.key] === dependency, "needs a stranger, \(dependency.key)")
-      check(dependency.dependents.contains(task), "'\(dependency.key)' does not know of it")
+      check(dependency.dependents.contains(task), "'\(dependency.key)' does not know it")
     }
     for dependent in task.dependents {
       check(state.tasks[dependent.key] === dependent, "is needed by a stranger, \(dependent.key)")
@@ -111,7 +111,7 @@ struct Invariants {
       }
       check(task.taskRunID > 0, "has no run id")
     case .memory:
-      check(!task.waiters.isEmpty || !task.whoWants.isEmpty, "is in memory for nobody")
+      check(!task.waiters.isEmpty || !task.whoWants.isEmpty, "is in memory without a need")
       check(task.nbytes != nil, "its size is not known")
       check(task.typeName != nil || task.taskRunID == 0, "its type is not known")
       for dependent in task.dependents {
@@ -120,7 +120,7 @@ struct Invariants {
           "dependent '\(dependent.key)' is \(dependent.state)")
       }
     case .erred:
-      check(task.exceptionBlame != nil, "nobody is to blame")
+      check(task.exceptionBlame != nil, "has no blamed task")
       check(task.waiters.isEmpty, "has waiters")
       for dependent in task.dependents {
         check(!Self.isInProgress(dependent), "dependent '\(dependent.key)' is \(dependent.state)")
@@ -248,7 +248,7 @@ struct Invariants {
   private mutating func links(of task: WorkerTaskState, _ state: WorkerState) {
     for dependency in task.dependencies {
       check(state.tasks[dependency.key] === dependency, "needs a stranger, \(dependency.key)")
-      check(dependency.dependents.contains(task), "'\(dependency.key)' does not know of it")
+      check(dependency.dependents.contains(task), "'\(dependency.key)' does not know it")
     }
     for dependent in task.dependents {
       check(state.tasks[dependent.key] === dependent, "is needed by a stranger, \(dependent.key)")
@@ -295,8 +295,8 @@ struct Invariants {
     case .ready, .constrained:
       check(task.dependencies.allSatisfy { $0.state == .memory }, "is not ready")
       check(task.resourceRestrictions.isEmpty == (task.state == .ready), "resources")
-    case .fetch: check(!task.whoHas.isEmpty, "nobody has it")
-    case .missing: check(task.whoHas.isEmpty, "somebody has it")
+    case .fetch: check(!task.whoHas.isEmpty, "has no holder")
+    case .missing: check(task.whoHas.isEmpty, "has a holder")
     case .memory: check(task.nbytes != nil, "its size is not known")
     case .error: check(task.exceptionText != nil, "its error is not known")
     case .released: check(!task.dependents.isEmpty, "is not forgotten")

@@ -109,7 +109,7 @@ final class HandDrivenScheduler {
     return try tell(.addWorker(facts))
   }
 
-  /// What follows from a stimulus: the events, then the instructions.
+  /// The results of a stimulus: the events, then the instructions.
   @discardableResult
   func tell(_ stimulus: SchedulerStimulus) throws -> [String] {
     events = []
@@ -123,14 +123,14 @@ final class HandDrivenScheduler {
       + instructions.map(Literal.line)
   }
 
-  /// What was noted with the last stimulus, by topic.
+  /// The events logged with the last stimulus, by topic.
   var notes: [String] {
     events.filter { $0.hook == .logEvent }.map { event in
       "\(event.args["topic"]?.string ?? ""): \(event.args["message"] ?? .null)"
     }
   }
 
-  /// Submits tasks, each with the keys that it needs; the client wants `keys`.
+  /// Submits tasks, each with the keys of its dependencies; the client wants `keys`.
   @discardableResult
   func submit(
     _ tasks: KeyValuePairs<Key, [Key]>, keys: [Key], retries: Int = 0, client: String = "c"

@@ -3,7 +3,7 @@ import TestSupport
 @testable import Scheduling
 @testable import TaskLogPlugin
 
-/// Tasks that need earlier ones, some of which fail: what is to come of them is known beforehand.
+/// Tasks that depend on earlier ones, some of which fail: their outcomes are known beforehand.
 struct RandomGraph {
   enum Outcome: Equatable {
     case value(Int)
@@ -13,9 +13,9 @@ struct RandomGraph {
 
   struct Task {
     var new: NewTask
-    /// How often it fails before it succeeds; `nil` when it always fails.
+    /// How often it fails before it succeeds; `nil` if it always fails.
     var failures: Int?
-    /// How often it gives itself up first.
+    /// How often it reschedules itself first.
     var reschedules = 0
     var secedes = false
   }
@@ -53,14 +53,14 @@ struct RandomGraph {
     self.keys = keys
   }
 
-  /// One more task, which needs something that is not a task.
+  /// One more task, which depends on something that is not a task.
   mutating func add(_ key: Key, needing data: Key) -> Key {
     tasks[key] = Task(new: NewTask(key: key, dependencies: [data]), failures: 0)
     keys.append(key)
     return key
   }
 
-  /// These and all that they need, in the order of the graph.
+  /// These and all of their dependencies, in the order of the graph.
   func tasks(for wanted: [Key]) -> [NewTask] {
     var needed: Set<Key> = []
     var stack = wanted
@@ -71,14 +71,14 @@ struct RandomGraph {
     return keys.filter(needed.contains).compactMap { tasks[$0]?.new }
   }
 
-  /// What a task makes of its inputs.
+  /// The result of a task for its inputs.
   static func value(of key: Key, _ inputs: [Int]) -> Int {
     inputs.reduce(key.text.utf8.reduce(7) { ($0 &* 31 &+ Int($1)) % 10_007 }) { sum, input in
       (sum &* 3 &+ input) % 1_000_003
     }
   }
 
-  /// What comes of each task when they run one after the other.
+  /// The outcome of each task when they run one after the other.
   func serialOutcomes() -> [Key: Outcome] {
     var outcomes: [Key: Outcome] = [:]
     for key in keys {

@@ -1,7 +1,7 @@
 @testable import Scheduling
 @testable import TaskLogPlugin
 
-/// The scheduler of a simulation with its shadow, which only hears of events.
+/// The scheduler of a simulation with its shadow, which only receives the events.
 final class SimulatedScheduler {
   let core: SchedulerCore
 
@@ -39,7 +39,7 @@ final class SimulatedScheduler {
       throw Simulation.Failure(
         description: "after \(stimulus):\n" + violations.joined(separator: "\n"))
     }
-    // The whole of a large state takes long to compare.
+    // Comparing the whole of a large state takes long.
     guard isSmall || next.time % 16 == 0 else { return instructions }
     guard StateDump.text(core.state) == StateDump.text(shadow) else {
       throw Simulation.Failure(description: "the replay differs after \(stimulus)")
@@ -48,7 +48,7 @@ final class SimulatedScheduler {
   }
 }
 
-/// A worker of a simulation with its shadow, its results and what it is busy with.
+/// A worker of a simulation with its shadow, its results and its current work.
 final class SimulatedWorker {
   struct Job {
     var key: Key
@@ -101,7 +101,7 @@ final class SimulatedWorker {
       throw Simulation.Failure(
         description: "after \(stimulus):\n" + violations.joined(separator: "\n"))
     }
-    // The whole of a large state takes long to compare.
+    // Comparing the whole of a large state takes long.
     guard isSmall || next.time % 16 == 0 else { return instructions }
     guard StateDump.text(core.state) == StateDump.text(shadow) else {
       throw Simulation.Failure(description: "the replay differs after \(stimulus)")
@@ -109,7 +109,7 @@ final class SimulatedWorker {
     return instructions
   }
 
-  /// What is held are the results of the tasks in memory, no more and no less.
+  /// The results held are exactly those of the tasks in memory.
   func check() throws {
     let inMemory = Set(core.state.tasks.filter { $0.value.state == .memory }.map(\.key))
     guard inMemory == Set(held.keys) else {
@@ -119,7 +119,7 @@ final class SimulatedWorker {
   }
 }
 
-/// Collects what differs between a state and its shadow while events are being told.
+/// Collects differences between a state and its shadow while events are emitted.
 final class Comparison {
   private var difference: String?
 
@@ -129,7 +129,7 @@ final class Comparison {
     }
   }
 
-  /// - Throws: `Simulation.Failure` when something differed.
+  /// - Throws: `Simulation.Failure` if something differed.
   func check() throws {
     if let difference { throw Simulation.Failure(description: difference) }
   }

@@ -14,7 +14,7 @@ extension Simulation {
       let held = futures.keys.sorted { $0.text < $1.text }
       release(held.filter { _ in random.once(in: 3) })
     case 7..<11:
-      // Given up and wanted again at once, before anybody knows.
+      // Released and wanted again at once, before the scheduler knows.
       let held = futures.keys.sorted { $0.text < $1.text }
       let some = held.filter { _ in random.once(in: 2) }
       release(some)
@@ -64,7 +64,7 @@ extension Simulation {
     toScheduler[sender, default: []].append(message)
   }
 
-  /// Data comes to some workers, and a task that needs it. When they are lost, both are.
+  /// Data is scattered to some workers, and a task needs it. When they are lost, both are.
   func scatter() throws {
     let some = addresses.filter { address in
       scheduler.core.state.workers.contains(address) && !toScheduler.contains(address)
@@ -89,9 +89,9 @@ extension Simulation {
     submit([user])
   }
 
-  /// - Parameter supplies: it has all that any task takes up.
+  /// - Parameter supplies: whether it has every resource that any task requires.
   func addWorker(supplies: Bool = false) {
-    // An address may come back.
+    // An address may be reused.
     let address = "w\(random.once(in: 3) ? born % 3 : born)"
     guard workers[address] == nil else { return }
     guard !toScheduler.contains(address), !scatteredTo.contains(address) else { return }
@@ -108,7 +108,7 @@ extension Simulation {
     say(.stimulus(.addWorker(facts)), from: address)
   }
 
-  /// The worker is dead at once; the scheduler learns of it after, or before, its last words.
+  /// The worker is dead at once; the scheduler learns of it after, or before, its last messages.
   func removeWorker() throws {
     guard let address = addresses.randomElement(using: &random), let worker = workers[address]
     else { return }
@@ -131,7 +131,7 @@ extension Simulation {
     toScheduler[address] = words
   }
 
-  /// The scheduler has sent a worker away; its last words are still on their way.
+  /// The scheduler has removed a worker; its last messages are still on their way.
   func dismiss(_ address: String) throws {
     guard let worker = workers[address] else { return }
     try worker.check()

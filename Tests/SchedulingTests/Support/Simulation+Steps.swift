@@ -3,14 +3,14 @@ import TestSupport
 @testable import Scheduling
 @testable import TaskLogPlugin
 
-/// What can happen next in a simulation.
+/// The possible next steps of a simulation.
 extension Simulation {
-  /// False when nothing can happen any more.
+  /// False if no step is possible any more.
   func step() throws -> Bool {
     var steps: [() throws -> Void] = []
     for sender in toScheduler.keys { steps.append { try self.deliver(from: sender) } }
     for address in toWorker.keys { steps.append { try self.deliver(to: address) } }
-    // Where work is slow, the client has changed its mind before it is done.
+    // If work is slow, the client has changed its mind before it is done.
     let works = steps.isEmpty || !isSlow || random.once(in: 16)
     for address in addresses where works {
       guard let worker = workers[address] else { continue }
@@ -142,7 +142,7 @@ extension Simulation {
     }
   }
 
-  /// A transfer reads at the other worker, later its answer arrives.
+  /// A transfer reads from the other worker, later its answer arrives.
   func advance(_ place: Int, _ worker: SimulatedWorker) throws {
     let transfer = worker.transfers[place]
     if let values = transfer.values {

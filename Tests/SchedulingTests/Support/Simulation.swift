@@ -6,15 +6,15 @@ import TestSupport
 /// A cluster without threads and clock: one scheduler, some workers and a client, whose messages
 /// travel in order but with any delay.
 ///
-/// Each step takes one of the things that can happen next, at random: a message arrives, a run or a
-/// transfer ends, the client changes its mind, a worker dies or joins. After each the invariants are
-/// checked, and with each event a second state that knows nothing but the log of the events.
+/// Each step takes one of the possible next steps, at random: a message arrives, a run or a
+/// transfer ends, the client changes its mind, a worker dies or joins. After each the invariants
+/// are checked, and with each event a second state that is built only from the events.
 final class Simulation {
   struct Failure: Error, CustomStringConvertible {
     var description: String
   }
 
-  /// A future's news as a client keeps them.
+  /// The state of a future as a client knows it.
   enum Status: Equatable {
     case pending
     case finished
@@ -47,10 +47,10 @@ final class Simulation {
   var graphTakenIn = 0
   var failuresLeft: [Key: Int] = [:]
   var reschedulesLeft: [Key: Int] = [:]
-  /// Tasks that were given up because of what the outside did.
+  /// Tasks that were released because of what the outside did.
   var excused: Set<Key> = []
   var scattered = 0
-  /// Their addresses do not come back: whoever scatters knows them by these.
+  /// Their addresses are not reused: scattering identifies workers by them.
   var scatteredTo: Set<String> = []
   var edges: Set<String> = []
 
@@ -74,7 +74,7 @@ final class Simulation {
     say(.stimulus(.addClient("client")))
   }
 
-  /// - Throws: `Failure` at the first thing that is wrong.
+  /// - Throws: `Failure` at the first violation.
   func run() throws {
     var wishes = Int.random(in: 3...12, using: &random)
     while true {
@@ -88,7 +88,7 @@ final class Simulation {
         try wish()
       }
     }
-    // Whatever waits for a worker gets one.
+    // All tasks that wait for a worker get one.
     while workers.isEmpty || !scheduler.core.state.unrunnable.isEmpty {
       addWorker(supplies: true)
       while try step() {}
@@ -106,7 +106,7 @@ final class Simulation {
       switch (expected[key], future.status) {
       case (.value(let value)?, .finished):
         let holders = scheduler.core.state.tasks[key]?.whoHas.map(\.address) ?? []
-        guard !holders.isEmpty else { throw Failure(description: "nobody holds '\(key)'") }
+        guard !holders.isEmpty else { throw Failure(description: "no holder of '\(key)'") }
         for address in holders where workers[address]?.held[key] != value {
           throw Failure(
             description: "'\(key)' on \(address) is \(workers[address]?.held[key] ?? -1)")

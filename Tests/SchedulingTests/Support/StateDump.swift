@@ -35,7 +35,7 @@ enum StateDump {
     return lines.joined(separator: "\n")
   }
 
-  /// A task and those that an event of it can change.
+  /// A task and those that an event about it can change.
   static func text(around key: Key, _ state: SchedulerState) -> String {
     guard let task = state.tasks[key] else { return "none" }
     return
@@ -102,7 +102,7 @@ enum StateDump {
 }
 
 extension Event {
-  /// The event as a log gives it back: args and snapshot are JSON that was written and is read.
+  /// The event as a log returns it: args and snapshot are JSON that was written and read.
   var fromLog: Event {
     var event = self
     event.args = Args(json: EncodedJSON(args.json))
