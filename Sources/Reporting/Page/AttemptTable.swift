@@ -20,12 +20,16 @@ struct AttemptTable {
     var started: Int64
     var stopped: Int64
     var ended: Int64
+    /// Whether any part of it is in the time window.
+    var isInWindow = true
   }
 
   private(set) var rows: ContiguousArray<Row> = []
   private(set) var outcomes = NameTable()
   var paths = PathTable()
   private var run = -1
+  /// Cuts the times of attempts.
+  private var window = TimeWindow()
   /// Rows of this run whose end is looked up when the path table is in order.
   private var unresolved: [(row: Int, seq: Int64)] = []
   private var tracker = AttemptTracker(workers: [:], schedulers: [])
@@ -39,9 +43,10 @@ struct AttemptTable {
   }
 
   mutating func beginRun(
-    _ reader: LogReader, _ sources: [SourceInfo], _ workerOf: [Int64: Int]
+    _ reader: LogReader, _ sources: [SourceInfo], _ workerOf: [Int64: Int], _ window: TimeWindow
   ) throws {
     run += 1
+    self.window = window
     tracker = AttemptTracker(
       workers: workerOf.mapValues { String($0) },
       schedulers: Set(sources.filter { $0.source.kind == .scheduler }.map(\.number)))
@@ -126,12 +131,29 @@ struct AttemptTable {
       case .other(let state): outcomes.index(state.name)
       }
     if let seq = attempt.endSeq, outcome < 2 { unresolved.append((rows.count, seq)) }
+    let isInWindow = attempt.cut(to: window)
     rows.append(
       Row(
         task: Int32(attempt.keyNumber), number: attempt.number,
         worker: attempt.worker.flatMap { Int32($0) } ?? -1, outcome: Int32(outcome),
         sent: attempt.sent ?? PathTable.unknown, started: attempt.started ?? PathTable.unknown,
-        stopped: attempt.stopped ?? PathTable.unknown, ended: attempt.ended ?? PathTable.unknown))
+        stopped: attempt.stopped ?? PathTable.unknown, ended: attempt.ended ?? PathTable.unknown,
+        isInWindow: isInWindow))
+  }
+
+  /// Keeps some attempts only.
+  ///
+  /// - Parameters:
+  ///   - isKept: whether each attempt is kept.
+  ///   - indexes: the new index of each task.
+  mutating func renumber(_ isKept: [Bool], _ indexes: [Int32]) {
+    var kept: ContiguousArray<Row> = []
+    for (var row, isKept) in zip(rows, isKept) where isKept {
+      row.task = indexes[Int(row.task)]
+      kept.append(row)
+    }
+    rows = kept
+    paths.renumber(indexes)
   }
 
   /// Sorts the attempts by task and number; those that only a worker recorded come last.

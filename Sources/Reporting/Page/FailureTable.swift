@@ -127,6 +127,16 @@ struct FailureTable {
     }
   }
 
+  /// - Parameter indexes: the new index of each task.
+  mutating func renumber(_ indexes: [Int32]) {
+    for index in failures.indices {
+      failures[index].task = Int(indexes[failures[index].task])
+    }
+    for index in causes.indices { causes[index].first = Int(indexes[causes[index].first]) }
+    for index in blamed.indices { blamed[index].task = Int(indexes[blamed[index].task]) }
+    last = Dictionary(uniqueKeysWithValues: last.map { (Int(indexes[$0.key]), $0.value) })
+  }
+
   private mutating func text(_ value: SQLiteValue) -> Int? {
     let text: String
     switch value {

@@ -81,6 +81,15 @@ struct LaneTable {
     count += 1
   }
 
+  /// - Parameter indexes: the new index of each task.
+  mutating func renumber(_ indexes: [Int32]) {
+    for lane in lanes.indices {
+      for span in lanes[lane].spans.indices {
+        lanes[lane].spans[span].task = indexes[Int(lanes[lane].spans[span].task)]
+      }
+    }
+  }
+
   /// Sorts the lanes by worker, and their spans by time.
   mutating func sort() {
     lanes = lanes.enumerated().sorted {

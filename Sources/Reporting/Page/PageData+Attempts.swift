@@ -37,7 +37,9 @@ extension PageData {
     let (heads, times) = (PageColumn("attempt"), PageColumn("moment"))
     let sizes = PageColumn("attemptsize")
     let (table, slots) = (scan.attempts, scan.tasks.slots)
-    let predecessors = table.paths.predecessors(needs, taskCount: slots.count)
+    let predecessors =
+      scan.chains?.predecessors ?? table.paths.predecessors(needs, taskCount: slots.count)
+    let links = scan.chains?.links ?? predecessors
     // The index of each outcome among the attempts of its task.
     var indexes = [Int32](repeating: 0, count: table.paths.outcomes.count)
     var (task, first) = (Int32(-1), 0)
@@ -57,14 +59,15 @@ extension PageData {
         write(
           attempt, after: slots[task].first, computed: lengths[task], scan, predecessor, heads,
           times)
-        guard predecessor >= 0 else {
+        let link = path < 0 ? -1 : links[path]
+        guard link >= 0 else {
           if path >= 0 { heads.number(0) }
           continue
         }
-        let need = table.paths.outcomes[Int(predecessor)].task
+        let need = table.paths.outcomes[Int(link)].task
         let index = needs[task].firstIndex(of: need).map { $0 - needs[task].startIndex } ?? 0
         heads.number(index + 1)
-        heads.number(indexes[Int(predecessor)])
+        heads.number(indexes[Int(link)])
       }
       guard task % attemptBlock == attemptBlock - 1 || task == slots.count - 1 else { continue }
       sizes.number(heads.byteCount - written.heads)
@@ -104,7 +107,9 @@ extension PageData {
     var (mask, lengths, numbers) = (UInt64(0), [Int64](), [Int64]())
     if attempt.path >= 0 {
       known.insert(.path)
-      let pieces = scan.attempts.paths.pieces(Int(attempt.path), after: predecessor)
+      let run = Int(scan.tasks[Int(attempt.task)].run)
+      let pieces = scan.attempts.paths.pieces(
+        Int(attempt.path), after: predecessor, in: scan.windows[run])
       if let start = pieces.first?.start {
         numbers.append(start - origin)
         var bit = 0

@@ -12,7 +12,7 @@ extension PageData {
     func texts(_ names: [String]) -> Value { .list(names.map(Value.string)) }
     func optional(_ value: Int64?) -> Value { value.map(Value.int) ?? .null }
     func optional(_ index: Int?) -> Value { index.map { .int(Int64($0)) } ?? .null }
-    let hasTime = scan.firstTime <= scan.lastTime
+    let times = scan.shownTimes
     let spanCount = scan.lanes.count
     var figures = scan.figures
     return .object([
@@ -33,7 +33,7 @@ extension PageData {
         }),
       // In microseconds since 1970 UTC, which a browser's numbers represent exactly.
       "origin": .int(scan.origin / 1000),
-      "first": .int(hasTime ? scan.firstTime : 0), "last": .int(hasTime ? scan.lastTime : 0),
+      "first": .int(times.first ?? 0), "last": .int(times.last ?? 0),
       "taskCount": .int(Int64(scan.tasks.slots.count)),
       "edgeCount": .int(Int64(needCount)),
       "spanCount": .int(Int64(spanCount)),

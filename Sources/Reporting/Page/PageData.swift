@@ -30,6 +30,7 @@ struct PageData {
   /// - Throws: `LogError`.
   init(_ scan: consuming PageScan) throws {
     self.scan = scan
+    if self.scan.isScoped { try self.scan.restrict() }
     self.scan.lanes.sort()
     self.scan.attempts.sort()
     self.scan.figures.add(self.scan.lanes, self.scan.tasks)
@@ -42,7 +43,9 @@ struct PageData {
   }
 
   /// The number of tasks with events, and of spans of work.
-  var taskCount: Int { scan.tasks.slots.count { $0.events > 0 } }
+  var taskCount: Int {
+    scan.tasks.slots.count { scan.isScoped ? $0.isSelected : $0.events > 0 }
+  }
   var spanCount: Int { scan.lanes.count }
 
   /// The size in the page, in bytes.

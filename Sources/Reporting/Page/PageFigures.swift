@@ -90,7 +90,9 @@ struct PageFigures {
       scan.lanes.lanes.filter { $0.thread != nil }.map { ($0.worker, Int64(1)) },
       uniquingKeysWith: +)
     let threads = scan.workers.rows.enumerated().reduce(Int64(0)) { sum, row in
-      sum + (row.element.summary?.nthreads ?? row.element.nthreads ?? lanes[row.offset] ?? 0)
+      // A part of a run has only the threads of workers that were there.
+      if scan.isScoped, row.element.summary == nil, lanes[row.offset] == nil { return sum }
+      return sum + (row.element.summary?.nthreads ?? row.element.nthreads ?? lanes[row.offset] ?? 0)
     }
     func sum(_ figure: (RunSummary.Prefix) -> Int64) -> Value {
       .int(summaries.reduce(0) { $0 + figure($1) })
@@ -112,7 +114,7 @@ struct PageFigures {
 
 extension PageScan {
   mutating func addSummary(of run: RunInfo) throws {
-    let summary = try reader.summary(of: run)
+    let summary = try reader.summary(of: run, in: scopes[run])
     for prefix in summary.prefixes {
       figures.add(prefix, prefix: prefixes.index(prefix.name ?? ""))
     }

@@ -27,15 +27,17 @@ extension PageScan {
   }
 
   private mutating func addOutcome(_ task: Int, _ row: EventRow, _ about: Int?, _ time: Int64) {
-    let state = tasks[task].state
+    let state = state(row.finish)
     guard state == PageStates.memory || state == PageStates.erred else { return }
     let slot = tasks[task]
+    let isIncluded = about.map { workers[$0].isIncluded } ?? (scope?.selectsWorkers != true)
     attempts.paths.add(
       PathTable.Outcome(
         seq: row.seq, sentSeq: slot.sentSeq, task: Int32(task),
         worker: runArgs.worker.flatMap { Int32($0) } ?? Int32(about ?? -1),
         isResult: state == PageStates.memory,
         seen: slot.seen == .max ? PathTable.unknown : slot.seen,
-        sent: slot.sentSeq > 0 ? slot.sentTime : PathTable.unknown, done: time), runArgs.spans)
+        sent: slot.sentSeq > 0 ? slot.sentTime : PathTable.unknown, done: time,
+        isSelected: slot.isSelected && isIncluded && window.contains(time)), runArgs.spans)
   }
 }

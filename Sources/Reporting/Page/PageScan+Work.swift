@@ -9,7 +9,8 @@ extension PageScan {
   ///
   /// - Returns: the worker named by the args, or the given one.
   mutating func outcome(
-    _ task: Int, _ row: EventRow, _ cursor: EventCursor, _ about: Int?, hasFailed: Bool
+    _ task: Int, _ row: EventRow, _ cursor: EventCursor, _ about: Int?, _ time: Int64,
+    hasFailed: Bool
   ) throws -> Int? {
     let reader = reader
     runArgs = RunArgs()
@@ -23,8 +24,12 @@ extension PageScan {
       text.withUnsafeBufferPointer { name(UnsafeBufferPointer(rebasing: $0[range])) }
     }
     func name(_ range: Range<Int>) -> String { bytes(range, OutcomeScan.text) }
-    if scan.nbytes != nil || hasFailed { tasks[task].nbytes = scan.nbytes ?? 0 }
-    if let range = scan.typename, !text.isEmpty, let type = bytes(range, OutcomeScan.recordedText) {
+    if scan.nbytes != nil || hasFailed, time <= window.stop {
+      tasks[task].nbytes = scan.nbytes ?? 0
+    }
+    if tasks[task].isSelected, let range = scan.typename, !text.isEmpty,
+      let type = bytes(range, OutcomeScan.recordedText)
+    {
       tasks[task].typename = Int32(typenames.index(type) + 1)
     }
     var worker = try workers.index(
@@ -42,7 +47,6 @@ extension PageScan {
     for span in scan.spans {
       let isCompute = text[span.action].elementsEqual("compute".utf8)
       let action = isCompute ? 0 : lanes.action(name(span.action))
-      let source = span.source.map { Int32(workers.index(name($0), at: row.seq)) } ?? -1
       let offset =
         isCompute || !hasOwnClocks || !ClockOffsets.isByOwnClock(name(span.action))
         ? 0 : (workers[worker].clock?.offset ?? 0) / 1000
@@ -52,13 +56,30 @@ extension PageScan {
         WorkSpan(action: name(span.action), start: start, stop: stop, source: nil))
       firstTime = min(firstTime, start)
       lastTime = max(lastTime, stop)
-      lanes.add(
-        LaneTable.Span(
-          start: start, stop: stop, task: task, action: action,
-          outcome: hasFailed && isCompute ? .failed : .done, source: source),
+      guard tasks[task].isSelected else { continue }
+      let source = span.source.map { Int32(workers.index(name($0), at: row.seq)) } ?? -1
+      addSpan(
+        start, stop, task, action, hasFailed && isCompute ? .failed : .done, source,
         worker: worker, thread: scan.thread)
     }
     return worker
+  }
+
+  /// Adds the part of a span of work that is in the scope.
+  mutating func addSpan(
+    _ start: Int64, _ stop: Int64, _ task: Int, _ action: Int, _ outcome: LaneTable.Outcome,
+    _ source: Int32 = -1, worker: Int, thread: Int64?
+  ) {
+    guard workers[worker].isIncluded, let part = window.part(start, max(start, stop)) else {
+      return
+    }
+    selectedTimes.add(part.start)
+    selectedTimes.add(part.stop)
+    lanes.add(
+      LaneTable.Span(
+        start: part.start, stop: part.stop, task: task, action: action, outcome: outcome,
+        source: source),
+      worker: worker, thread: thread)
   }
 
   // MARK: - Results

@@ -39,6 +39,23 @@ struct PageScan {
   var states: StepSeries
   var stateCounts = [Int64](repeating: 0, count: PageStates.names.count - 1)
 
+  let scopes: RunScopes
+  /// Whether the page shows only parts of the runs.
+  let isScoped: Bool
+  /// The part of the current run; `nil` for all of it.
+  private(set) var scope: RunScope?
+  /// The time window of the current run, and those of all runs, in microseconds.
+  private(set) var window = TimeWindow()
+  private(set) var windows: [TimeWindow] = []
+  /// The first and last time that the page shows, in microseconds, if it shows parts of runs.
+  var selectedTimes = TimeExtent()
+  /// The predecessor of each outcome; only if the page shows parts of runs.
+  var chains: PageChains?
+  /// The number of events read.
+  private(set) var readCount: Int64 = 0
+  /// The events of the failures in the scope; `nil` for all.
+  private var includedFailures: Set<Int64>?
+
   /// The clocks of the run's workers.
   private var clocks = ClockOffsets()
   /// Whether spans of work may have times of worker clocks that are off.
@@ -77,8 +94,11 @@ struct PageScan {
     }
   }
 
-  init(_ reader: LogReader, _ runs: [RunInfo]) throws {
+  /// - Parameter scopes: the parts of the runs.
+  init(_ reader: LogReader, _ runs: [RunInfo], _ scopes: RunScopes = RunScopes()) throws {
     self.reader = reader
+    self.scopes = scopes
+    isScoped = runs.contains { scopes[$0] != nil }
     origin = runs.map(\.started).min() ?? 0
     states = StepSeries(width: PageStates.names.count - 1, limit: 32_768)
     hooks = try Hooks(reader)
@@ -103,15 +123,19 @@ struct PageScan {
   /// - Parameter show: called with the number of events read.
   /// - Throws: `LogError`.
   mutating func scan(_ run: RunInfo, show: (Int64) -> Void) throws {
+    scope = scopes[run]
+    window = scope.map { microseconds($0.window) } ?? TimeWindow()
+    windows.append(window)
     tasks.beginRun()
-    workers.beginRun(try reader.workerLives(of: run))
+    workers.beginRun(try reader.workerLives(of: run), scope, window)
     clocks = try reader.clockOffsets(of: run)
     hasOwnClocks = clocks.isAnyOff && run.engine == "dask"
     moves = Dictionary(
       try reader.taskMoves(of: run).map { ($0.seq, $0) }, uniquingKeysWith: { $1 })
     failures.beginRun()
-    let known = try reader.failures(of: run)
+    let known = try reader.failures(of: run, in: scope)
     self.known = known
+    includedFailures = scope == nil ? nil : try Self.events(of: known)
     prefixPages = [:]
     let sources = try reader.sources(of: run)
     var workerOf: [Int64: Int] = [:]
@@ -123,27 +147,43 @@ struct PageScan {
       if source.source.name != .null { workers[row].name = source.source.name }
       workerOf[source.number] = row
     }
-    try attempts.beginRun(reader, sources, workerOf)
+    try attempts.beginRun(reader, sources, workerOf, window)
     let firstTask = tasks.slots.count
     let cursor = try reader.events(of: run, order: .causal)
-    var count: Int64 = 0
+    var (count, selectedCount) = (Int64(0), Int64(0))
+    var times = TimeExtent()
     while let row = try cursor.nextRow() {
       count += 1
       if count & 0xFFF == 0 { show(count) }
-      let time = microseconds(
-        clocks.time(row.time, source: row.source, sourceSeq: row.sourceSeq))
+      let exactTime = clocks.time(row.time, source: row.source, sourceSeq: row.sourceSeq)
+      let time = microseconds(exactTime)
       firstTime = min(firstTime, time)
       lastTime = max(lastTime, time)
       let worker = workerOf[row.source]
       if let worker { workers[worker].lastSeen = max(time, workers[worker].lastSeen ?? time) }
+      var isIncluded = true
+      if let scope {
+        times.add(time)
+        isIncluded = try includes(row, worker, exactTime, scope)
+        if isIncluded { selectedTimes.add(time) }
+      }
+      if isIncluded { selectedCount += 1 }
       if row.key == 0 {
         try withoutKey(row, cursor, worker, time)
       } else {
-        try withKey(row, cursor, worker, time)
+        try withKey(row, cursor, worker, time, isIncluded)
       }
     }
-    runs.append((run, count))
+    readCount += count
+    runs.append((run, selectedCount))
     try endRun(run, from: firstTask, workerOf)
+    // A window is shown with what is empty of it.
+    if window.isBounded, let first = times.first, let last = times.last,
+      let part = window.part(first, last)
+    {
+      selectedTimes.add(part.start)
+      selectedTimes.add(part.stop)
+    }
     try failures.endRun(known)
     attempts.endRun()
     try addSummary(of: run)
@@ -190,7 +230,7 @@ struct PageScan {
   }
 
   private mutating func withKey(
-    _ row: EventRow, _ cursor: EventCursor, _ worker: Int?, _ time: Int64
+    _ row: EventRow, _ cursor: EventCursor, _ worker: Int?, _ time: Int64, _ isIncluded: Bool
   ) throws {
     let reader = reader
     let previousCount = tasks.slots.count
@@ -199,32 +239,37 @@ struct PageScan {
       var json = key.typed.isEmpty ? JSONWriter.text(.string(key.text)) : key.typed
       return json.withUTF8 { KeyHash.hash(of: $0) }
     }
-    if tasks.slots.count > previousCount || tasks[task].events == 0 {
+    let isSelected = scope?.includes(task: row.key) ?? true
+    tasks[task].isSelected = isSelected
+    if isSelected, tasks.slots.count > previousCount || tasks[task].events == 0 {
       tasks[task].prefix = Int32(try prefix(ofKey: row.key))
     }
     let about =
       try worker
       ?? workers.index(ofText: row.worker, at: row.seq, load: { try reader.text($0) })
-    appendToStory(task, row, isScheduler: worker == nil, about, time)
-    if !moves.isEmpty, let move = moves[row.seq] { moveTask(task, to: move, time) }
+    if isIncluded { appendToStory(task, row, isScheduler: worker == nil, about, time) }
+    // What comes after the time window does not change the states that the page shows.
+    let isShown = isSelected && time <= window.stop
+    if isShown, !moves.isEmpty, let move = moves[row.seq] { moveTask(task, to: move, time) }
     if row.hook == hooks.transition {
       if let worker {
-        atWorker(task, row, worker, time)
+        if isSelected, workers[worker].isIncluded { atWorker(task, row, worker, time) }
       } else {
         try atScheduler(task, row, cursor, about, time)
       }
       try attempt(task, row, cursor, about, isScheduler: worker == nil, time)
     } else if row.hook == hooks.addReplica, let about {
+      guard isShown else { return }
       let nbytes = cursor.withArgs(of: row) { OutcomeScan($0).nbytes }
       addReplica(task, Int32(about), time, nbytes: nbytes.flatMap { $0 })
     } else if row.hook == hooks.removeReplica, let about {
-      release(task, Int32(about), time)
+      if isShown { release(task, Int32(about), time) }
     } else if row.hook == hooks.stimulus, worker == nil {
       addGraph(row, cursor)
     }
   }
 
-  private mutating func prefix(ofKey key: Int64) throws -> Int {
+  mutating func prefix(ofKey key: Int64) throws -> Int {
     let page = key >> 10
     if prefixPages[page] == nil {
       // Keys arrive nearly in the order of their row IDs: older pages are rarely needed again.
@@ -263,24 +308,23 @@ struct PageScan {
     tasks[task].executingOn = -1
     let start = tasks[task].executingSince
     let stop = max(start, min(time, workers[worker].left ?? time))
-    lanes.add(
-      LaneTable.Span(
-        start: start, stop: stop, task: task, action: 0, outcome: hasFailed ? .lost : .open),
-      worker: worker, thread: nil)
+    addSpan(start, stop, task, 0, hasFailed ? .lost : .open, worker: worker, thread: nil)
   }
 
   private mutating func atScheduler(
     _ task: Int, _ row: EventRow, _ cursor: EventCursor, _ about: Int?, _ time: Int64
   ) throws {
+    let finish = state(row.finish)
+    let worker = try outcome(
+      task, row, cursor, about, time, hasFailed: finish == PageStates.erred)
+    guard tasks[task].isSelected, time <= window.stop else { return }
     tasks[task].isAtScheduler = true
-    let finish = stateOf[row.finish] ?? PageStates.none
-    let worker = try outcome(task, row, cursor, about, hasFailed: finish == PageStates.erred)
     guard row.start != row.finish, row.finish != 0 else { return }
     let previous = tasks[task].state
     tasks[task].state = finish
     count(previous, -1)
     count(finish, 1)
-    states.add(time, stateCounts)
+    states.add(max(time, window.start), stateCounts)
     if previous == PageStates.processing {
       workers.change(tasks[task].processingOn, time, tasks: -1)
       tasks[task].processingOn = -1
@@ -293,10 +337,14 @@ struct PageScan {
     case PageStates.memory:
       if let worker = worker ?? about { addReplica(task, Int32(worker), time) }
     case PageStates.erred:
+      guard includedFailures?.contains(row.seq) ?? true else { return }
       failures.add(task, row.seq, worker: worker ?? about, time, cause: known?.cause(of: row.seq))
     default: break
     }
   }
+
+  /// The index of a state at the scheduler by the row ID of its name.
+  func state(_ textID: Int64) -> UInt8 { stateOf[textID] ?? PageStates.none }
 
   /// Moves a stolen task to its new worker.
   private mutating func moveTask(_ task: Int, to move: TaskReassignment, _ time: Int64) {
@@ -323,6 +371,15 @@ struct PageScan {
     // Tasks that remain at the end of one run do not exist in the next.
     for state in stateCounts.indices { stateCounts[state] = 0 }
     otherHolders = [:]
-    gaps += try reader.gaps(of: run).map { (workerOf[$0.source], $0) }
+    workers.endRun()
+    for gap in try reader.gaps(of: run) {
+      let worker = workerOf[gap.source]
+      if let scope {
+        let isIncluded = worker.map { workers[$0].isIncluded } ?? true
+        let (from, to) = (gap.before ?? gap.time, max(gap.time, gap.after ?? .min))
+        guard isIncluded, scope.window.part(from, to) != nil else { continue }
+      }
+      gaps.append((worker, gap))
+    }
   }
 }

@@ -21,6 +21,8 @@ struct PathTable {
     var stopped = unknown
     var fetchedFrom = unknown
     var fetchedTo = unknown
+    /// Whether the critical path may end with it: whether it is in the scope.
+    var isSelected = true
   }
 
   static let unknown = Int64.min
@@ -59,7 +61,7 @@ struct PathTable {
   mutating func endRun(_ run: Int) {
     guard firstOfRun < outcomes.count else { return }
     outcomes[firstOfRun...].sort { $0.seq < $1.seq }
-    lastOfRun[run] = outcomes.count - 1
+    lastOfRun[run] = outcomes[firstOfRun...].lastIndex { $0.isSelected }
   }
 
   /// The index of the outcome with a seq in the current run.
@@ -93,8 +95,19 @@ struct PathTable {
     }
   }
 
+  /// - Parameter indexes: the new index of each task.
+  mutating func renumber(_ indexes: [Int32]) {
+    for index in outcomes.indices {
+      outcomes[index].task = indexes[Int(outcomes[index].task)]
+    }
+  }
+
   /// The pieces of an outcome, in microseconds.
-  func pieces(_ index: Int, after predecessor: Int32) -> [PathMoments.Piece] {
+  ///
+  /// - Parameter window: cuts them; a `compute` out of it has no length.
+  func pieces(
+    _ index: Int, after predecessor: Int32, in window: TimeWindow = TimeWindow()
+  ) -> [PathMoments.Piece] {
     func known(_ time: Int64) -> Int64? { time == Self.unknown ? nil : time }
     let outcome = outcomes[index]
     var moments = PathMoments(
@@ -104,6 +117,16 @@ struct PathTable {
     moments.stopped = known(outcome.stopped)
     moments.fetchedFrom = known(outcome.fetchedFrom)
     moments.fetchedTo = known(outcome.fetchedTo)
-    return moments.pieces
+    guard window.isBounded else { return moments.pieces }
+    return moments.pieces.compactMap { piece in
+      guard let start = piece.start, let stop = piece.stop else { return piece }
+      let from = min(max(start, window.start), window.stop)
+      let to = min(max(stop, window.start), window.stop)
+      // The page expects each end of a task to have a `compute`.
+      guard to > from || piece.kind == .compute else { return nil }
+      var piece = piece
+      (piece.start, piece.stop) = (from, to)
+      return piece
+    }
   }
 }

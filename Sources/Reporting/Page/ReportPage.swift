@@ -1,5 +1,6 @@
 import CReportPage
 import EventLog
+import LogAnalysis
 import TaskLogPlugin
 
 /// Writes an HTML page about a run. The page needs no network, and contains its data.
@@ -14,8 +15,17 @@ package enum ReportPage {
     package var runs: [RunInfo]
     /// The name to show in the page.
     package var name: String
+    /// The parts of the runs to show.
+    package var scopes: RunScopes
+    /// How much of the runs is shown, in one line each.
+    package var shares: [String]
 
-    package init(reader: LogReader, runs: [RunInfo], name: String) {
+    package init(
+      reader: LogReader, runs: [RunInfo], name: String, scopes: RunScopes = RunScopes(),
+      shares: [String] = []
+    ) {
+      self.scopes = scopes
+      self.shares = shares
       self.reader = reader
       self.runs = runs
       self.name = name
@@ -46,19 +56,20 @@ package enum ReportPage {
     var before: Int64 = 0
     var data: [PageData] = []
     for side in sides {
-      var scan = try PageScan(side.reader, side.runs)
+      var scan = try PageScan(side.reader, side.runs, side.scopes)
       for run in side.runs {
-        try scan.scan(run) { show(before + $0) }
-        before += scan.runs.last?.events ?? 0
-        show(before)
+        let read = before + scan.readCount
+        try scan.scan(run) { show(read + $0) }
+        show(before + scan.readCount)
       }
+      before += scan.readCount
       data.append(try PageData(scan))
     }
     for detail in PageData.Detail.allCases {
       for side in data.indices { try data[side].make(detail) }
       if data.reduce(0, { $0 + $1.size }) + assetSize < limit { break }
     }
-    try write(data, names: sides.map(\.name), version: version, to: file)
+    try write(data, sides, version: version, to: file)
     try file.commit()
     var result = Result(bytes: file.count)
     for side in data {
@@ -97,9 +108,10 @@ package enum ReportPage {
 
   private static let assetSize = assets.reduce(0) { $0 + $1.bytes.count }
 
-  /// The frame is a page with placeholders: `<!-- style -->`, `<!-- data -->`, `<!-- script -->`.
+  /// The frame is a page with placeholders: `<!-- style -->`, `<!-- shares -->`, `<!-- data -->`,
+  /// `<!-- script -->`.
   private static func write(
-    _ data: [PageData], names: [String], version: String, to file: OutputFile
+    _ data: [PageData], _ sides: [Side], version: String, to file: OutputFile
   ) throws {
     let frame = String(decoding: assets[0].bytes, as: UTF8.self)
     for (index, piece) in frame.split(separator: "<!-- ").enumerated() {
@@ -111,11 +123,26 @@ package enum ReportPage {
       switch parts[0] {
       case "style": try file.write("<style>\n" + text(of: ".css").joined() + "</style>\n")
       case "script": try file.write("<script>\n" + script + "</script>\n")
-      case "data": try write(data, names, version, to: file)
+      case "shares": try file.write(shares(of: sides))
+      case "data": try write(data, sides.map(\.name), version, to: file)
       default: break
       }
       if parts.count > 1 { try file.write(String(parts[1])) }
     }
+  }
+
+  /// The lines about how much of the runs is shown.
+  private static func shares(of sides: [Side]) -> String {
+    zip(sides, ["A: ", "B: "]).flatMap { side, letter in
+      side.shares.map {
+        "<p class=\"notice\">\(escaped((sides.count > 1 ? letter : "") + $0))</p>\n  "
+      }
+    }.joined()
+  }
+
+  private static func escaped(_ text: String) -> String {
+    text.replacing("&", with: "&amp;").replacing("<", with: "&lt;").replacing(">", with: "&gt;")
+      .replacing("\"", with: "&quot;")
   }
 
   private static func text(of kind: String) -> [String] {

@@ -33,6 +33,8 @@ struct TaskTable {
     /// The index of its state at the scheduler in `PageStates.names`.
     var state: UInt8 = PageStates.none
     var isAtScheduler = false
+    /// Whether it is in the scope; not set if the page shows whole runs.
+    var isSelected = false
   }
 
   private static let pageBits: Int64 = 12
@@ -88,6 +90,23 @@ struct TaskTable {
     slots[task].run = run
     byIdentity[identity] = Int32(task)
     return task
+  }
+
+  /// Keeps some tasks only, and the edges between them.
+  ///
+  /// - Parameter indexes: the new index of each task; negative for those that are removed.
+  mutating func renumber(_ indexes: [Int32]) {
+    var kept: ContiguousArray<Slot> = []
+    for (slot, index) in zip(slots, indexes) where index >= 0 { kept.append(slot) }
+    slots = kept
+    let old = edges
+    edges = ([], [])
+    for (task, need) in zip(old.tasks, old.needs)
+    where indexes[Int(task)] >= 0 && indexes[Int(need)] >= 0 {
+      addEdge(Int(indexes[Int(task)]), needs: Int(indexes[Int(need)]))
+    }
+    // No more tasks are looked up.
+    (pages, current, byIdentity, lastPage) = ([:], [], [:], -1)
   }
 
   mutating func addEdge(_ task: Int, needs other: Int) {

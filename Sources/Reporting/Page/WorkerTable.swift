@@ -27,6 +27,8 @@ struct WorkerTable {
     var series: StepSeries
     /// The row of the summary; `nil` if the scheduler did not know it.
     var summary: RunSummary.Worker?
+    /// Whether it is in the scope.
+    var isIncluded = true
   }
 
   private(set) var rows: [Row] = []
@@ -42,9 +44,14 @@ struct WorkerTable {
   /// Rows by the row ID of an address that always means the same worker.
   private var byText: [Int64: Int] = [:]
   private var run = -1
+  /// The part of the run, and its time window in microseconds.
+  private var scope: RunScope?
+  private var window = TimeWindow()
 
-  mutating func beginRun(_ lives: WorkerLives) {
+  mutating func beginRun(_ lives: WorkerLives, _ scope: RunScope?, _ window: TimeWindow) {
     run += 1
+    self.scope = scope
+    self.window = window
     self.lives = lives
     rowByLife = [:]
     byAddress = [:]
@@ -52,6 +59,11 @@ struct WorkerTable {
     byText = [:]
     // Results that remain at the end of one run do not exist in the next.
     bytes = 0
+  }
+
+  /// Counts what did not change any more.
+  mutating func endRun() {
+    for row in rows.indices where rows[row].run == run { recordMost(row, window.start) }
   }
 
   /// Adds the rows of a run's summary.
@@ -70,7 +82,7 @@ struct WorkerTable {
   mutating func index(_ address: String, at seq: Int64) -> Int {
     guard let life = lives.place(address, at: seq) else {
       if let row = byAddress[address] { return row }
-      byAddress[address] = add(address)
+      byAddress[address] = add(address, place: nil)
       return rows.count - 1
     }
     return index(ofLife: life)
@@ -86,17 +98,19 @@ struct WorkerTable {
 
   private mutating func index(ofLife life: Int) -> Int {
     if let row = rowByLife[life] { return row }
-    rowByLife[life] = add(lives.lives[life].address, life: lives.lives[life].number)
+    rowByLife[life] = add(
+      lives.lives[life].address, life: lives.lives[life].number, place: life)
     return rows.count - 1
   }
 
-  private mutating func add(_ address: String, life: Int64 = 1) -> Int {
+  private mutating func add(_ address: String, life: Int64 = 1, place: Int?) -> Int {
     let row = rows.count
     // Limits the size of the curves in a page with a thousand workers.
     let limit = max(256, min(8192, 131_072 / (row + 1)))
     rows.append(
       Row(
-        run: run, address: address, life: life, series: StepSeries(width: 2, limit: limit)))
+        run: run, address: address, life: life, series: StepSeries(width: 2, limit: limit),
+        isIncluded: scope?.includes(worker: place) ?? true))
     return row
   }
 
@@ -124,12 +138,19 @@ struct WorkerTable {
   }
 
   mutating func change(_ row: Int32, _ time: Int64, tasks: Int64 = 0, bytes: Int64 = 0) {
-    guard row >= 0 else { return }
+    guard row >= 0, counts(Int(row), time) else { return }
     let row = Int(row)
+    recordMost(row, time)
     // The counts of a worker that has left are already zero.
     rows[row].tasks = max(0, rows[row].tasks + tasks)
     setBytes(row, max(0, rows[row].bytes + bytes))
     recordPoint(row, time)
+  }
+
+  /// Whether the counts of a worker change at a time: those before the time window do, as it begins
+  /// with them.
+  private func counts(_ row: Int, _ time: Int64) -> Bool {
+    rows[row].isIncluded && time <= window.stop
   }
 
   mutating func recordJoin(_ row: Int, _ time: Int64, _ snapshot: Value?) {
@@ -142,6 +163,8 @@ struct WorkerTable {
 
   mutating func recordLeave(_ row: Int, _ time: Int64) {
     rows[row].left = max(time, rows[row].left ?? time)
+    guard counts(row, time) else { return }
+    recordMost(row, time)
     rows[row].tasks = 0
     setBytes(row, 0)
     recordPoint(row, time)
@@ -150,12 +173,20 @@ struct WorkerTable {
   private mutating func setBytes(_ row: Int, _ bytes: Int64) {
     self.bytes += bytes - rows[row].bytes
     rows[row].bytes = bytes
-    mostBytes = max(mostBytes, self.bytes)
   }
 
   private mutating func recordPoint(_ row: Int, _ time: Int64) {
+    guard counts(row, time) else { return }
+    recordMost(row, time)
+    rows[row].series.add(max(time, window.start), [rows[row].tasks, rows[row].bytes])
+  }
+
+  /// Compares the counts with the most so far. Those before the time window do not matter, unless
+  /// they have not changed until it begins.
+  private mutating func recordMost(_ row: Int, _ time: Int64) {
+    guard time >= window.start else { return }
     rows[row].mostTasks = max(rows[row].mostTasks, rows[row].tasks)
     rows[row].mostBytes = max(rows[row].mostBytes, rows[row].bytes)
-    rows[row].series.add(time, [rows[row].tasks, rows[row].bytes])
+    mostBytes = max(mostBytes, bytes)
   }
 }

@@ -1,6 +1,7 @@
 import ArgumentParser
 import EventLog
 import Foundation
+import LogAnalysis
 import LogFormat
 import LogMaintenance
 import Querying
@@ -11,6 +12,9 @@ struct ReportCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "report",
     abstract: "Write an HTML page about a run.",
+    usage:
+      "tasklog report [<filter> ...] [-o <path>] [--log <path> ...] [--run <run>] "
+      + "[--compare <run>] [--log2 <path>] [--limit <megabytes>]",
     discussion: """
       Shows the task stream, tasks by state, workers, prefixes, errors with tracebacks, slowest \
       tasks, critical path, and the story of each key. The page needs no network: open it from \
@@ -21,6 +25,7 @@ struct ReportCommand: ParsableCommand {
       Examples:
         tasklog report -o report.html
         tasklog report --run "#1" --compare latest -o both.html
+        tasklog report --prefix count --since seq:20 -o count.html
       """)
 
   @Option(
@@ -30,6 +35,7 @@ struct ReportCommand: ParsableCommand {
 
   @OptionGroup var logs: LogsOptions
   @OptionGroup var selection: RunOption
+  @OptionGroup(title: "Filters") var scope: ScopeOptions
 
   @Option(
     help: ArgumentHelp("A second run, shown next to the first; as for --run.", valueName: "run")
@@ -57,12 +63,16 @@ struct ReportCommand: ParsableCommand {
     where FileIdentity.isSame(path, output) {
       throw Failure.usage("-o \(output): is the log itself; name another file")
     }
+    let filter = try scope.filter(now: Clock.now())
     var logSets: [LogSet] = []
     defer { for logSet in logSets { logSet.remove() } }
     var sides = [try side(logs.given, selection.selector, &logSets)]
     if let compare {
       sides.append(try side(log2.map { [$0] } ?? logs.given, compare, &logSets))
     }
+    let isEmpty = try select(filter, &sides)
+    let lines = sides.flatMap(\.shares)
+    if isEmpty { throw Failure.run(lines.joined(separator: "; ")) }
     let events = try sides.reduce(Int64(0)) { sum, side in
       try side.runs.reduce(sum) { try $0 + side.reader.eventCount(of: $1) }
     }
@@ -75,8 +85,20 @@ struct ReportCommand: ParsableCommand {
         limit: limit.map { $0 * 1_000_000 } ?? ReportPage.sizeLimit
       ) { bar.show($0) }
     }
+    for line in lines { Console.warn(line) }
     report(result)
     for side in sides { for run in side.runs { try RunWarnings.reportParts(run, side.reader) } }
+  }
+
+  /// Restricts the sides to the selected parts; returns whether there is nothing to show.
+  private func select(_ filter: ScopeFilter, _ sides: inout [ReportPage.Side]) throws -> Bool {
+    var isEmpty = true
+    for index in sides.indices {
+      let scoped = try ScopedRuns(sides[index].reader, sides[index].runs, filter)
+      (sides[index].scopes, sides[index].shares) = (scoped.scopes, scoped.lines)
+      isEmpty = isEmpty && scoped.isEmpty
+    }
+    return isEmpty
   }
 
   private func report(_ result: ReportPage.Result) {
