@@ -50,6 +50,14 @@ struct ScopeOptions: ParsableArguments {
     filter.workers = worker
     filter.since = try since.map { try Self.point($0, option: "--since", now: now) }
     filter.until = try until.map { try Self.point($0, option: "--until", now: now, isEnd: true) }
+    let isReversed =
+      switch (filter.since, filter.until) {
+      case (.time(let start)?, .time(let stop)?), (.seq(let start)?, .seq(let stop)?): start > stop
+      default: false
+      }
+    if isReversed, let since, let until {
+      throw Failure.usage("--since \(since): is after --until \(until)")
+    }
     return filter
   }
 

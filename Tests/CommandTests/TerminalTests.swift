@@ -117,6 +117,22 @@ struct TerminalTests {
       result.output == "tasklog: --to perfetto is binary; name a file with -o\r\n")
   }
 
+  @Test func `on a terminal a report about a part says what went wrong in that part`() throws {
+    let log = ["TASKLOG_LOG": SampleLog.path, "NO_COLOR": "1"]
+    let failed = try lines("errors --run 1", columns: 100, environment: log)
+    #expect(failed[0] == "Run #1: 1 task failed, 1 other task because of it.")
+    let others = try lines("errors --run 1 --prefix '[!a-b]*'", columns: 100, environment: log)
+    #expect(others[0] == "Run #1: no task failed, and no worker was lost.")
+    let early = try lines(
+      "summary --run 2 --until 2026-01-31T12:01:00.1", columns: 100, environment: log)
+    #expect(early[1].hasPrefix("This part: 3 tasks on 2 workers"))
+    #expect(!early.contains { $0.contains("died;") || $0.hasPrefix("tasklog errors") })
+    #expect(early.contains { $0.hasPrefix("tasklog check ") && !$0.contains("--run") })
+    // Rows of several runs can be told apart, however narrow the terminal.
+    #expect(
+      try lines("workers --run all", columns: 60, environment: log)[0].hasPrefix("run "))
+  }
+
   @Test func `on a terminal a table is the default, JSON is on request`() throws {
     #expect(try lines("runs", columns: 80)[0].hasPrefix("run  started"))
     #expect(

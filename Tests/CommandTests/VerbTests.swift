@@ -174,6 +174,9 @@ import Testing
     ),
     (["open", "--table", ""], "--table '': unknown table; the only table is open"),
     (["slowest", "-n", "-1"], "--limit -1: expected 0 or more"),
+    (
+      ["summary", "--since", "seq:9", "--until", "seq:5"], "--since seq:9: is after --until seq:5"
+    ),
     (["compare", "all", "#1"], "all: selects several runs; compare two single runs"),
     (
       ["state", "--at", "soon"],

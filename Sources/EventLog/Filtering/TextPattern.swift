@@ -1,18 +1,16 @@
-import CSQLite
+import LogFormat
 
-/// A text, or a pattern of SQL's GLOB, matched as in `EventFilter`: a text with brackets in it (a
-/// key, an IPv6 address) matches itself, too. https://sqlite.org/c3ref/strglob.html
+/// A text, or a pattern, matched as in `EventFilter`; see `Glob`.
 package struct TextPattern: Sendable {
   package let text: String
+  private let glob: Glob
 
   package init(_ text: String) {
     self.text = text
+    glob = Glob(text)
   }
 
-  package func matches(_ other: String) -> Bool {
-    other.utf8.elementsEqual(text.utf8)
-      || text.utf8.contains { "*?[".utf8.contains($0) } && sqlite3_strglob(text, other) == 0
-  }
+  package func matches(_ other: String) -> Bool { glob.matches(other) }
 }
 
 extension [TextPattern] {

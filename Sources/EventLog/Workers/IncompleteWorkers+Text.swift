@@ -48,7 +48,8 @@ extension [IncompleteWorker] {
     case .gone:
       let ends = ends(joinedBy: ": ")
       return "\(spool) \(isOne ? "is" : "are") gone from host \(first.host ?? "?")"
-        + (ends.isEmpty ? ", and with it what it had not sent" : ends)
+        + (ends.isEmpty
+          ? ", and with \(isOne ? "it what it" : "them what they") had not sent" : ends)
     case .unknown:
       return "where \(spool) \(isOne ? "is" : "are") is not recorded in this format"
         + ends(joinedBy: "; ")

@@ -42,10 +42,17 @@ extension LogReader {
   /// unexpectedly, and they did not record their end. Of a worker that was not recorded itself nothing
   /// says whether it was stopped; it counts if something was lost with it.
   ///
-  /// - Parameter keys: the maximum number of keys of each kind.
+  /// - Parameters:
+  ///   - keys: the maximum number of keys of each kind.
+  ///   - scope: only its workers, lost in its time window; the tasks are all of theirs.
   /// - Throws: `LogError`.
-  package func lostWorkers(of run: RunInfo, keys: Int) throws -> [LostWorker] {
-    let gone = try workerLives(of: run).lives.filter { $0.gone != nil }
+  package func lostWorkers(
+    of run: RunInfo, keys: Int, in scope: RunScope? = nil
+  ) throws -> [LostWorker] {
+    let gone = try workerLives(of: run).lives.enumerated().filter { index, life in
+      guard let gone = life.gone else { return false }
+      return scope.map { $0.includes(worker: index) && $0.window.contains(gone.time) } ?? true
+    }.map(\.element)
     guard !gone.isEmpty else { return [] }
     return try translating {
       let removal = try connection.prepare(

@@ -264,9 +264,17 @@ package struct RunFailures {
   }
 
   /// The number of tasks that failed on their own, and of those that failed because of others.
-  package var counts: (own: Int, affected: Int) {
-    let own = failures.count { $0.isOwn }
-    return (own, failures.count - own)
+  ///
+  /// - Throws: `LogError`.
+  package func counts() throws -> (own: Int64, affected: Int64) {
+    guard scope != nil else {
+      let own = Int64(failures.count { $0.isOwn })
+      return (own, Int64(failures.count) - own)
+    }
+    var (own, affected) = (Int64(0), Int64(0))
+    try forEachError { _ in own += 1 }
+    try forEachAffected { _ in affected += 1 }
+    return (own, affected)
   }
 
   /// The tasks that failed on their own, grouped by cause, the most frequent first.

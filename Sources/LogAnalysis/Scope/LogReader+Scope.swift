@@ -29,6 +29,10 @@ private struct ScopeResolver {
     let window = TimeWindow(
       try filter.since.map { try time(of: $0, ifNone: .max) } ?? .min,
       try filter.until.map { try time(of: $0, ifNone: .min) } ?? .max)
+    // A bound that no event reaches is after or before all of the run.
+    if window.start > window.stop, window.start != .max, window.stop != .min {
+      throw ScopeError.reversed(run: run.number)
+    }
     let workers = filter.workers.isEmpty ? nil : try includedWorkers()
     let range = try reader.range(of: run)
     var reasons: [RunScope.EmptyReason] = []
@@ -54,7 +58,7 @@ private struct ScopeResolver {
   }
 
   private static func part(_ window: TimeWindow, _ start: Int64, _ stop: Int64) -> Double {
-    guard let part = window.part(start, stop) else { return 0 }
+    guard window.start <= window.stop, let part = window.part(start, stop) else { return 0 }
     return stop > start ? Double(part.stop &- part.start) / Double(stop &- start) : 1
   }
 

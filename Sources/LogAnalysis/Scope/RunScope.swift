@@ -97,6 +97,11 @@ package struct RunScope: Sendable {
       || recorded.event.worker.map { includes(worker: $0, at: recorded.seq) } ?? false
   }
 
+  /// Whether the end of the run is in the time window.
+  package func includesEnd(of run: RunInfo) -> Bool {
+    run.ended.map { window.contains($0) } ?? (window.stop == .max)
+  }
+
   /// Whether it is restricted to some workers.
   package var selectsWorkers: Bool { isWorkerIncluded != nil }
 }

@@ -3,13 +3,21 @@ import EventLog
 extension LogReader {
   /// The tasks that the scheduler of a run had not finished at the end of the log.
   ///
-  /// - Parameter keys: the maximum number of keys.
+  /// - Parameters:
+  ///   - keys: the maximum number of keys.
+  ///   - scope: only its tasks, at the end of its time window.
   /// - Throws: `LogError`.
-  package func unfinishedTasks(of run: RunInfo, keys: Int) throws -> SomeKeys {
+  package func unfinishedTasks(
+    of run: RunInfo, keys: Int, in scope: RunScope? = nil
+  ) throws -> SomeKeys {
     let schedulers = Set(
       try sources(of: run).filter { $0.source.kind == .scheduler }.map(\.number))
     var tasks = SomeKeys()
-    try whereabouts(in: run, at: .end, states: StateSnapshot.isUnfinished).forEachTask { task in
+    let end = scope?.window.stop ?? .max
+    let moment = end == .max ? PointInTime.end : .time(end)
+    try whereabouts(
+      in: run, at: moment, states: StateSnapshot.isUnfinished, scope: scope
+    ).forEachTask { task in
       guard schedulers.contains(task.source) else { return }
       tasks.add(task.key, atMost: keys)
     }

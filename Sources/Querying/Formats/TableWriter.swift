@@ -111,9 +111,12 @@ struct TableWriter: RowWriter {
       let measures = told.map { index in
         let column = columns[index]
         let natural = column.kind == .json ? natural[index] : min(natural[index], Self.widestCell)
+        // Rows of several runs cannot be told apart without it.
+        let isOfRuns = isOfReport && column.name == "run"
         // A truncated number would be wrong.
         return TableLayout.Measure(
-          natural: natural, least: isRight[index] ? natural : column.leastWidth, rank: column.rank)
+          natural: natural, least: isRight[index] ? natural : column.leastWidth,
+          rank: isOfRuns ? 0 : column.rank)
       }
       let layout = TableLayout(measures, available: terminal.columns)
       (shown, widths, isPartial) = (layout.shown.map { told[$0] }, layout.widths, layout.isPartial)

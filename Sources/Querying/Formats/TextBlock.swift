@@ -71,13 +71,20 @@ struct TextBlock {
   /// Commands to type next, each with what it shows.
   mutating func commands(_ commands: [(command: String, purpose: String)], indent: Int) {
     let space = String(repeating: " ", count: indent)
-    let words = commands.map { Printable.text("tasklog \($0.command)\(terminal.options)") }
+    let words = commands.map { Printable.text("tasklog \($0.command)\(options(of: $0.command))") }
     let width = words.map(Printable.width).max() ?? 0
     for (word, (_, purpose)) in zip(words, commands) {
       let padding = String(repeating: " ", count: width - Printable.width(word))
       let line = "\(space)\(word)\(padding)  # \(purpose)"
       text += (Printable.width(line) <= terminal.columns ? line : space + word) + "\n"
     }
+  }
+
+  /// The options to repeat; `check` is about all runs.
+  private func options(of command: String) -> Substring {
+    let options = terminal.options[...]
+    guard command == "check", let run = options.ranges(of: " --run ").last else { return options }
+    return options[..<run.lowerBound]
   }
 
   /// `story KEY`, if the key can be typed.

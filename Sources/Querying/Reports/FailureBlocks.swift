@@ -13,28 +13,31 @@ struct FailureBlocks {
 
   /// - Throws: `LogError`.
   static func text(
-    _ reader: LogReader, _ runs: [(RunInfo, RunFailures)], _ terminal: Terminal
+    _ reader: LogReader, _ runs: [(RunInfo, RunFailures)], in scopes: RunScopes,
+    _ terminal: Terminal
   ) throws -> String {
     var blocks = FailureBlocks(block: TextBlock(terminal))
-    for (run, failures) in runs { try blocks.add(reader, run, failures) }
+    for (run, failures) in runs { try blocks.add(reader, run, failures, scopes[run]) }
     return blocks.block.text
   }
 
-  private mutating func add(_ reader: LogReader, _ run: RunInfo, _ failures: RunFailures) throws {
+  private mutating func add(
+    _ reader: LogReader, _ run: RunInfo, _ failures: RunFailures, _ scope: RunScope?
+  ) throws {
+    let counts = try failures.counts()
+    let hasDied = run.end == .died && scope?.includesEnd(of: run) ?? true
     let causes = try failures.causes(examples: Self.examples)
     let atWorkers = try failures.workerFailureGroups(examples: Self.examples)
-    let lost = try reader.lostWorkers(of: run, keys: Self.examples)
+    let lost = try reader.lostWorkers(of: run, keys: Self.examples, in: scope)
     block.space()
-    if failures.counts.own + failures.counts.affected == 0, atWorkers.isEmpty, lost.isEmpty,
-      run.end != .died
-    {
+    if counts.own + counts.affected == 0, atWorkers.isEmpty, lost.isEmpty, !hasDied {
       let soFar = run.end == .running ? " so far" : ""
       return block.prose("Run #\(run.number): no task failed\(soFar), and no worker was lost.")
     }
     block.prose(
-      "Run #\(run.number): \(Self.count(failures.counts, atWorkers: atWorkers.reduce(0) { $0 + $1.tasks }))."
+      "Run #\(run.number): \(Self.count(counts, atWorkers: atWorkers.reduce(0) { $0 + $1.tasks }))."
     )
-    if run.end == .died { try addDeath(of: run, reader) }
+    if hasDied { try addDeath(of: run, reader, scope) }
     for cause in causes.prefix(Self.mostCauses) { add(cause) }
     if causes.count > Self.mostCauses {
       block.space()
@@ -42,7 +45,7 @@ struct FailureBlocks {
       block.commands([("errors --table causes", "all causes")], indent: 2)
     }
     let hasUnfinished =
-      try !atWorkers.isEmpty && reader.unfinishedTasks(of: run, keys: 0).count > 0
+      try !atWorkers.isEmpty && reader.unfinishedTasks(of: run, keys: 0, in: scope).count > 0
     for failure in atWorkers.prefix(Self.mostCauses) { add(failure, hasUnfinished) }
     if atWorkers.count > Self.mostCauses {
       block.space()
@@ -53,14 +56,14 @@ struct FailureBlocks {
   }
 
   /// `1 task failed, and 30 others because of it`.
-  private static func count(_ counts: (own: Int, affected: Int), atWorkers: Int64) -> String {
+  private static func count(_ counts: (own: Int64, affected: Int64), atWorkers: Int64) -> String {
     var parts: [String] = []
     if counts.own > 0 || counts.affected > 0 {
-      parts.append("\(Units.count(Int64(counts.own), "task")) failed")
+      parts.append("\(Units.count(counts.own, "task")) failed")
     }
     if counts.affected > 0 {
       parts.append(
-        "\(Units.count(Int64(counts.affected), "other task")) because of "
+        "\(Units.count(counts.affected, "other task")) because of "
           + (counts.own == 1 ? "it" : "them"))
     }
     if atWorkers > 0 {
@@ -146,14 +149,16 @@ struct FailureBlocks {
 
   // MARK: - The scheduler and workers
 
-  private mutating func addDeath(of run: RunInfo, _ reader: LogReader) throws {
+  private mutating func addDeath(
+    of run: RunInfo, _ reader: LogReader, _ scope: RunScope?
+  ) throws {
     block.space()
     block.trouble("The scheduler died")
     let ended = run.ended.map { " The last event is of \(Units.second($0)) UTC." } ?? ""
     block.prose(
       "It was killed or lost, or its process ended without closing it; why is not in the log.\(ended)",
       indent: 2)
-    let unfinished = try reader.unfinishedTasks(of: run, keys: Self.examples)
+    let unfinished = try reader.unfinishedTasks(of: run, keys: Self.examples, in: scope)
     if unfinished.count > 0 {
       block.keys(
         "\(Units.count(unfinished.count, "task")) \(unfinished.count == 1 ? "was" : "were") unfinished:",

@@ -63,7 +63,7 @@ extension Reports {
         }
       }.shown(most: mostFailures),
     ])
-    report.text = { try FailureBlocks.text(reader, found, $0) }
+    report.text = { try FailureBlocks.text(reader, found, in: scopes, $0) }
     report.hasTablesOnTerminal = false
     return report
   }
@@ -124,7 +124,7 @@ extension Reports {
       ).onTerminal { rows in
         rows == limit ? "the \(limit) longest; --limit shows more" : nil
       }
-    ]).onTerminal(none: "no spans of work")
+    ]).onTerminal(none: limit == 0 ? "no rows: --limit is 0" : "no spans of work")
   }
 
   /// The chain of tasks and waits that determined the length of the run: the view `critical_path`,

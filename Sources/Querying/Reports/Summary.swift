@@ -32,7 +32,7 @@ extension Reports {
       ).shown(most: mostWorkers).forWorkers(),
     ]
     var report = Report(tables + (incomplete.isEmpty ? [] : [table(of: incomplete)]))
-    report.text = { try SummaryHeadline.text(reader, summariesOfRuns, $0) }
+    report.text = { try SummaryHeadline.text(reader, summariesOfRuns, in: scopes, $0) }
     return report
   }
 

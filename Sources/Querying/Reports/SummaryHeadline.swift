@@ -21,7 +21,8 @@ enum SummaryHeadline {
 
   /// - Throws: `LogError`.
   static func text(
-    _ reader: LogReader, _ summaries: [(run: RunInfo, summary: RunSummary)], _ terminal: Terminal
+    _ reader: LogReader, _ summaries: [(run: RunInfo, summary: RunSummary)], in scopes: RunScopes,
+    _ terminal: Terminal
   ) throws -> String {
     var block = TextBlock(terminal)
     var commands: [(command: String, purpose: String)] = []
@@ -33,11 +34,13 @@ enum SummaryHeadline {
     for (run, summary) in summaries {
       block.space()
       block.prose(duration(run, now: try reader.timeOfLastEvent(in: run)))
-      block.prose(extent(summary, try reader.totals(of: run)))
-      let troubles = try troubles(of: run, reader)
-      block.verdict(wrong(troubles, run))
+      let scope = scopes[run]
+      block.prose(extent(summary, try reader.totals(of: run), isPart: scope != nil))
+      let troubles = try troubles(of: run, reader, scope)
+      let hasDied = run.end == .died && scope?.includesEnd(of: run) ?? true
+      block.verdict(wrong(troubles, run, hasDied: hasDied))
       if troubles.failed + troubles.affected + troubles.atWorkers + troubles.lostWorkers > 0
-        || run.end == .died
+        || hasDied
       {
         propose("errors", "causes, with tracebacks")
       }
@@ -60,32 +63,35 @@ enum SummaryHeadline {
     }
   }
 
-  static func extent(_ summary: RunSummary, _ totals: RunTotals) -> String {
+  /// - Parameter isPart: whether the summary covers a part of the run; the log has no total of the
+  ///   events of a part.
+  static func extent(_ summary: RunSummary, _ totals: RunTotals, isPart: Bool = false) -> String {
     let threads = summary.workers.reduce(Int64(0)) { $0 + ($1.nthreads ?? 0) }
     let compute = summary.prefixes.reduce(0) { $0 + $1.computeSeconds }
-    return "\(Units.count(totals.tasks, "task")) on "
+    let tasks = isPart ? summary.prefixes.reduce(0) { $0 + $1.tasks } : totals.tasks
+    let events = isPart ? "" : ", \(Units.count(totals.events, "event"))"
+    return "\(isPart ? "This part: " : "")\(Units.count(tasks, "task")) on "
       + "\(Units.count(Int64(summary.workers.count), "worker")) with "
-      + "\(Units.count(threads, "thread")), \(Units.duration(seconds: compute)) of compute time, "
-      + "\(Units.count(totals.events, "event"))."
+      + "\(Units.count(threads, "thread")), \(Units.duration(seconds: compute)) of compute time\(events)."
   }
 
-  private static func troubles(of run: RunInfo, _ reader: LogReader) throws -> Troubles {
+  private static func troubles(
+    of run: RunInfo, _ reader: LogReader, _ scope: RunScope?
+  ) throws -> Troubles {
     var troubles = Troubles()
-    let failures = try reader.failures(of: run)
-    (troubles.failed, troubles.affected) = (
-      Int64(failures.counts.own), Int64(failures.counts.affected)
-    )
+    let failures = try reader.failures(of: run, in: scope)
+    (troubles.failed, troubles.affected) = try failures.counts()
     let causes = try failures.causes()
     let atWorkers = try failures.workerFailureGroups(examples: 0)
     troubles.atWorkers = atWorkers.reduce(0) { $0 + $1.tasks }
     troubles.exceptions = causes.count + atWorkers.count
     troubles.exception = [causes.first?.exception, atWorkers.first?.first.exception]
       .compactMap { $0 }.first { $0 != .null }.map { ExceptionText.forPeople($0.plainText) }
-    for worker in try reader.lostWorkers(of: run, keys: 0) {
+    for worker in try reader.lostWorkers(of: run, keys: 0, in: scope) {
       troubles.lostWorkers += 1
       troubles.cancelled += worker.forgotten.count
     }
-    troubles.unfinished = try reader.unfinishedTasks(of: run, keys: 0).count
+    troubles.unfinished = try reader.unfinishedTasks(of: run, keys: 0, in: scope).count
     troubles.missing = try reader.totals(of: run).missing
     troubles.incompleteWorkers = Int64(try reader.incompleteWorkers(of: run).count)
     return troubles
@@ -99,9 +105,11 @@ enum SummaryHeadline {
   }
 
   /// What went wrong; `nil` if nothing did.
-  static func wrong(_ troubles: Troubles, _ run: RunInfo) -> String? {
+  ///
+  /// - Parameter hasDied: whether it died within the part; by default if the run died.
+  static func wrong(_ troubles: Troubles, _ run: RunInfo, hasDied: Bool? = nil) -> String? {
     var parts: [String] = []
-    if run.end == .died { parts.append("the scheduler died") }
+    if hasDied ?? (run.end == .died) { parts.append("the scheduler died") }
     if troubles.failed + troubles.affected > 0 {
       let affected =
         troubles.affected > 0

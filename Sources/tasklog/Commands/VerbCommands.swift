@@ -54,7 +54,7 @@ struct SummaryCommand: ParsableCommand {
     discussion: """
       On a terminal it begins with how long the run took, how much it did, and what went wrong. \
       Tables: prefixes, states (the time that tasks were in each state, in seconds, with \
-      nearest-rank percentiles) and workers ("share" is the busy part of the time of its threads); \
+      nearest-rank percentiles) and workers ("utilization" is the busy part of the time of its threads); \
       if there are any, incomplete: workers whose last events may be missing.
 
       Examples:
