@@ -96,7 +96,7 @@ for run in sorted({row["run"] for row in rows}):
     compute = defaultdict(float)
     stays, last = defaultdict(list), {}
     workers = {}
-    errors, by_stimulus, affected = [], {}, []
+    errors, by_stimulus, by_key, affected = [], {}, {}, []
     last_time = defaultdict(int)
     for row in rows:
         if row["run"] != run:
@@ -169,9 +169,12 @@ for run in sorted({row["run"] for row in rows}):
                     "dependents": 0,
                 }
                 errors.append(error)
-                by_stimulus[row["stimulus"]] = error
+                by_stimulus[row["stimulus"]] = by_key[key] = error
             else:
-                cause = by_stimulus.get(row["stimulus"])
+                # A task that is submitted after the failure fails by its own graph.
+                blamed = [by_key[needed] for needed in task.dependencies if by_key.get(needed)]
+                cause = by_stimulus.get(row["stimulus"]) or next(iter(blamed), None)
+                by_key[key] = cause
                 if cause:
                     cause["dependents"] += 1
                 affected.append(
