@@ -105,6 +105,9 @@ extension PageData {
   ) {
     var known: Known = []
     var (mask, lengths, numbers) = (UInt64(0), [Int64](), [Int64]())
+    // The end of the pieces, whose lengths are not negative; a clock that was set back has the attempt
+    // end before.
+    var end: Int64?
     if attempt.path >= 0 {
       known.insert(.path)
       let run = Int(scan.tasks[Int(attempt.task)].run)
@@ -112,6 +115,7 @@ extension PageData {
         Int(attempt.path), after: predecessor, in: scan.windows[run])
       if let start = pieces.first?.start {
         numbers.append(start - origin)
+        end = pieces.reduce(start) { $0 + max(0, ($1.stop ?? 0) - ($1.start ?? 0)) }
         var bit = 0
         for piece in pieces {
           while Self.pieces[bit] != piece.kind { bit += 1 }
@@ -142,7 +146,7 @@ extension PageData {
     add(.sent, attempt.sent, unless: attempt.sent == sent)
     add(.started, attempt.started, unless: hasWork)
     add(.stopped, attempt.stopped, unless: hasWork)
-    add(.ended, attempt.ended, unless: isOnPath)
+    add(.ended, attempt.ended, unless: isOnPath && attempt.ended == end)
     heads.number(known.rawValue | UInt64(attempt.outcome) << Known.bitCount)
     heads.number(attempt.worker + 1)
     if attempt.path >= 0 { heads.number(mask) }
