@@ -1,7 +1,7 @@
 /// Converts reports of plugins to values.
-package enum Report {
+public enum Report {
   /// The stored properties of an object by name, except references to the scheduler or worker.
-  package static func storedProperties(of object: Any) -> Value {
+  public static func storedProperties(of object: Any) -> Value {
     var entries: [Value.Entry] = []
     var mirror: Mirror? = Mirror(reflecting: object)
     while let current = mirror {
@@ -38,7 +38,7 @@ package enum Report {
 
   /// A Swift value as a value of the log: numbers, text and collections keep their types,
   /// dictionaries are ordered by their keys, anything else becomes its description.
-  package static func value(of any: Any) -> Value {
+  public static func value(of any: Any) -> Value {
     let content = unwrapped(any)
     switch content {
     case let value as Value: return value

@@ -25,7 +25,7 @@ public final class SchedulerState {
   /// The number of events that did not match the state. 0 for a complete log of this engine.
   @exclusivity(unchecked) package internal(set) var mismatchCount = 0
   /// Parts of the state that the log does not contain; empty for a live state.
-  package let unknown: [UnavailableState]
+  public let unknown: [UnavailableState]
 
   /// Forgotten tasks, kept until plugins have been called.
   @exclusivity(unchecked) private var forgottenTasks: [TaskState] = []

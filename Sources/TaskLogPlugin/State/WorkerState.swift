@@ -65,7 +65,7 @@ public final class WorkerState {
   /// The number of events that did not match the state. 0 for a complete log of this engine.
   @exclusivity(unchecked) package internal(set) var mismatchCount = 0
   /// Parts of the state that the log does not contain; empty for a live state.
-  package let unknown: [UnavailableState]
+  public let unknown: [UnavailableState]
 
   @exclusivity(unchecked) private var forgottenTasks: [WorkerTaskState] = []
   /// The last task that was looked up: events of one task often follow each other.
