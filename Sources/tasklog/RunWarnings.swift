@@ -32,6 +32,12 @@ enum RunWarnings {
         + "has the bounds of its error")
   }
 
+  /// Warns that a run that was followed died: more was to come.
+  static func reportDeath(_ run: RunInfo, of log: String? = nil) {
+    guard run.end == .died else { return }
+    Console.warn("\(name(run, of: log)) died; its last events may be missing from the log")
+  }
+
   private static func name(_ run: RunInfo, of log: String?) -> String {
     "run #\(run.number)" + (log.map { " of \(Printable.text($0))" } ?? "")
   }

@@ -79,16 +79,29 @@ struct ScopedRuns {
   /// Whether there is nothing to show.
   private(set) var isEmpty = false
 
-  /// - Throws: `ScopeError`, `LogError`.
-  init(_ reader: LogReader, _ runs: [RunInfo], _ filter: ScopeFilter) throws {
+  /// - Parameter log: the name of the log, if there are several.
+  /// - Throws: `LogError`; `ScopeError` if no run can answer the filter.
+  init(
+    _ reader: LogReader, _ runs: [RunInfo], _ filter: ScopeFilter, of log: String? = nil
+  ) throws {
     guard !filter.isEmpty else { return }
+    let location = log.map { "\($0): " } ?? ""
+    var errors: [ScopeError] = []
     for run in runs {
-      guard let scope = try reader.scope(of: run, filter) else { continue }
-      scopes[run] = scope
-      lines.append(
-        scope.share.emptyBecause?.text(filter, run: run)
-          ?? (runs.count > 1 ? "run #\(run.number): \(scope.share.text)" : scope.share.text))
+      do {
+        guard let scope = try reader.scope(of: run, filter) else { continue }
+        scopes[run] = scope
+        let name = runs.count > 1 ? "run #\(run.number): " : ""
+        lines.append(
+          location
+            + (scope.share.emptyBecause?.text(filter, run: run) ?? name + scope.share.text))
+      } catch let error as ScopeError {
+        scopes[run] = .nothing
+        errors.append(error)
+        lines.append("\(location)\(error)")
+      }
     }
+    if errors.count == runs.count, let error = errors.first { throw error }
     isEmpty = runs.allSatisfy { scopes[$0]?.share.emptyBecause != nil }
   }
 }

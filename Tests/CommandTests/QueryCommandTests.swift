@@ -5,6 +5,17 @@ import Testing
 @Suite(.blocking) struct QueryCommandTests {
   typealias Row = [String: JSONValue]
 
+  @Test func `following a run that died says that it died`() throws {
+    let followed = ["query", "--follow", "-n", "1", "--log", SampleLog.path]
+    let dead = try Command.run(followed + ["--run", "#2"])
+    #expect(dead.code == 0)
+    #expect(
+      dead.errors.contains("run #2 died; its last events may be missing from the log\n"),
+      "\(dead.errors)")
+    let closed = try Command.run(followed + ["--run", "#1"])
+    #expect(closed.code == 0 && !closed.errors.contains("died"), "\(closed.errors)")
+  }
+
   @Test func `each filter returns the rows that it describes`() throws {
     let all = try rows([])
     #expect(all.count > 500)

@@ -11,7 +11,7 @@ import Testing
     (RunScope.Share(tasks: 3, allTasks: 1_000_000), "shows 3 of 1,000,000 tasks (< 0.1 %)"),
     (
       RunScope.Share(tasks: 999_999, allTasks: 1_000_000),
-      "shows 999,999 of 1,000,000 tasks (> 99.9 %)"
+      "shows 999,999 of 1,000,000 tasks (> 99 %)"
     ),
     (
       RunScope.Share(tasks: 50, allTasks: 100, workers: 1, allWorkers: 40, time: 0.0214),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -47,3 +48,19 @@ class Replay:
         done = self.run(f"--plugin={file}:{name}", f"--result={file}:{name}:{path}")
         assert done.returncode == 0, done.stdout + done.stderr
         return json.loads(done.stdout)
+
+
+def without_an_assignment(log: Path, copy: Path) -> Path:
+    """Copies a log but for one task's transition to processing: what follows does not fit."""
+    with sqlite3.connect(log) as connection:
+        connection.execute("VACUUM INTO ?", (str(copy),))
+    with sqlite3.connect(copy) as connection:
+        connection.execute(
+            """
+            DELETE FROM event WHERE seq = (
+              SELECT seq FROM event JOIN source ON source.id = source
+              WHERE kind = 'scheduler' AND hook = (SELECT id FROM text WHERE text = 'transition')
+                AND finish = (SELECT id FROM text WHERE text = 'processing') LIMIT 1 OFFSET 40)
+            """
+        )
+    return copy

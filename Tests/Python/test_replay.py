@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import socket
-import sqlite3
 import subprocess
 import sys
 import threading
@@ -18,7 +17,7 @@ import feeding
 import watchers
 from clusters import HERE
 from log import Log
-from replaying import WATCHERS
+from replaying import WATCHERS, without_an_assignment
 from watched import Watched
 
 
@@ -174,18 +173,7 @@ def test_without_one_event_comparisons_fail_and_drift_appears(
 def test_what_does_not_fit_the_recording_makes_the_exit_code_3(
     watched_in_process: Watched, replay: Callable, tmp_path: Path
 ) -> None:
-    log = tmp_path / "without.db"
-    with sqlite3.connect(watched_in_process.log) as connection:
-        connection.execute("VACUUM INTO ?", (str(log),))
-    with sqlite3.connect(log) as connection:
-        connection.execute(
-            """
-            DELETE FROM event WHERE seq = (
-              SELECT seq FROM event JOIN source ON source.id = source
-              WHERE kind = 'scheduler' AND hook = (SELECT id FROM text WHERE text = 'transition')
-                AND finish = (SELECT id FROM text WHERE text = 'processing') LIMIT 1 OFFSET 40)
-            """
-        )
+    log = without_an_assignment(watched_in_process.log, tmp_path / "without.db")
     failing = tmp_path / "failing.py"
     failing.write_text("class Failing:\n    def transition(self, *args, **kwargs): 1 / 0\n")
     looking = [f"--plugin={WATCHERS}:MyPlugin"]

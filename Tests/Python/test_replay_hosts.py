@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import os
-import sqlite3
 import subprocess
 import sys
 import venv
@@ -18,7 +17,7 @@ import pytest
 from clusters import HERE, Recording
 from documents import PLUGIN_CATALOG
 from log import Log
-from replaying import WATCHERS
+from replaying import WATCHERS, without_an_assignment
 from test_older import OLDER
 from watched import Watched
 
@@ -436,18 +435,7 @@ def test_what_was_noted_live_is_compared(
     assert done.returncode == 2
     assert "counter" in done.stdout + done.stderr
     # A state that does not fit comes before a report that differs, and a failure before both.
-    log = tmp_path / "without.db"
-    with sqlite3.connect(recording.log) as connection:
-        connection.execute("VACUUM INTO ?", (str(log),))
-    with sqlite3.connect(log) as connection:
-        connection.execute(
-            """
-            DELETE FROM event WHERE seq = (
-              SELECT seq FROM event JOIN source ON source.id = source
-              WHERE kind = 'scheduler' AND hook = (SELECT id FROM text WHERE text = 'transition')
-                AND finish = (SELECT id FROM text WHERE text = 'processing') LIMIT 1 OFFSET 40)
-            """
-        )
+    log = without_an_assignment(recording.log, tmp_path / "without.db")
     failing = tmp_path / "failing.py"
     failing.write_text("class Failing:\n    def transition(self, *args, **kwargs): 1 / 0\n")
     plugins = [f"--plugin={other}:Counter", f"--plugin={WATCHERS}:MyPlugin", "--verify"]

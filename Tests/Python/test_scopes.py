@@ -516,7 +516,7 @@ def test_what_a_log_does_not_record_is_said_in_one_line(
         assert done.returncode == 1 and done.stdout == "", done.stdout + done.stderr
         return done.stderr
 
-    spans = "tasklog: --span: run #1 does not record spans, which only Dask has\n"
+    spans = "tasklog: --span: run #1 records no task in a span; only runs of Dask have spans\n"
     for name in ("v1-demo", "v2-demo"):
         assert failure(FROZEN / f"{name}.db", "--span", "x") == spans
     if command == "query":
@@ -529,8 +529,28 @@ def test_what_a_log_does_not_record_is_said_in_one_line(
             "DELETE FROM event WHERE hook = (SELECT id FROM text WHERE text = 'updateGraph')"
         )
     assert failure(without, "--client", "*") == (
-        "tasklog: --client: run #1 does not record which client submitted a task\n"
+        "tasklog: --client: run #1 records no client that submitted a task\n"
     )
+
+
+@pytest.mark.parametrize("command", ["summary", "query", "export --to csv"])
+def test_a_run_that_cannot_answer_leaves_the_others_their_answer(
+    shared: Shared, command: str, tmp_path: Path
+) -> None:
+    both = tmp_path / "both.db"
+    subprocess.run(
+        [shared.program, "merge", shared.log, FROZEN / "v2-demo.db", "--into", both],
+        check=True,
+        capture_output=True,
+    )
+    words = [shared.program, *command.split(), "--run", "all", "--span", "load", "--log", both]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    prefixes = {shared.events.prefix_of[key] for key in shared.events.tasks(Part(span="load"))}
+    assert prefixes and all(prefix in done.stdout for prefix in prefixes), done.stdout
+    if command != "query":
+        assert "records no task in a span" in done.stderr
+        assert re.search(r"run #\d: shows \d+ of \d+ tasks", done.stderr), done.stderr
 
 
 @pytest.mark.parametrize("command", [*COMMANDS, "export --to jsonl"])

@@ -109,7 +109,7 @@ package struct OutcomeScan {
 }
 
 extension OutcomeScan.Action {
-  fileprivate func includes(_ name: UnsafeBufferPointer<UInt8>) -> Bool {
+  func includes(_ name: UnsafeBufferPointer<UInt8>) -> Bool {
     switch self {
     case .none: false
     case .any: true

@@ -11,7 +11,15 @@ import TaskLogPlugin
 /// represented by its hash.
 package enum TaskGraphReader {
   /// The hooks of events that can have a part of a graph.
-  package static let hooks: [Hook] = [.updateGraph, .attach, .stimulus]
+  private static let hooks: [Hook] = [.updateGraph, .attach, .stimulus]
+
+  /// Selects the events with a part of a graph, between two seqs: seq, source, snapshot, args.
+  static let selectEvents = """
+    SELECT seq, source, snapshot, args FROM event WHERE seq BETWEEN ? AND ?
+      AND hook IN (SELECT id FROM text WHERE text IN (\(hooks.map { "'\($0.name)'" }.joined(separator: ", "))))
+      AND snapshot IS NOT NULL
+    ORDER BY seq
+    """
 
   package struct Node {
     /// The hash of its key.
@@ -33,27 +41,9 @@ package enum TaskGraphReader {
     in snapshot: UnsafeBufferPointer<UInt8>,
     withArgs: ((UnsafeBufferPointer<UInt8>) -> Void) -> Void, _ body: (Node) -> Void
   ) {
-    var scanner = JSONScanner(snapshot)
-    scanner.members { name, scanner in
-      if scanner.equals(name, "graph") {
-        readNodes(&scanner, withArgs, body)
-      } else if scanner.equals(name, "attach") {
-        scanner.members { name, scanner in
-          if scanner.equals(name, "tasks") { readNodes(&scanner, withArgs, body) }
-        }
-      }
-    }
-  }
-
-  private static func readNodes(
-    _ scanner: inout JSONScanner, _ withArgs: ((UnsafeBufferPointer<UInt8>) -> Void) -> Void,
-    _ body: (Node) -> Void
-  ) {
     var node = Node()
     var keysInArgs: [UInt64?]?
-    var index = -1
-    scanner.elements { scanner in
-      index += 1
+    forEachTask(in: snapshot) { scanner, index, _ in
       guard scanner.peek() == UInt8(ascii: "{") else { return }
       var (key, hasKey) = (UInt64?.none, false)
       node.dependencies.removeAll(keepingCapacity: true)
@@ -79,6 +69,31 @@ package enum TaskGraphReader {
       guard let key else { return }
       node.key = key
       body(node)
+    }
+  }
+
+  /// Calls a function at each task of the graph of an event, with the index of the task and whether
+  /// a recorder found it when it was attached.
+  static func forEachTask(
+    in snapshot: UnsafeBufferPointer<UInt8>,
+    _ body: (inout JSONScanner, _ index: Int, _ isFound: Bool) -> Void
+  ) {
+    func read(_ scanner: inout JSONScanner, isFound: Bool) {
+      var index = 0
+      scanner.elements { scanner in
+        body(&scanner, index, isFound)
+        index += 1
+      }
+    }
+    var scanner = JSONScanner(snapshot)
+    scanner.members { name, scanner in
+      if scanner.equals(name, "graph") {
+        read(&scanner, isFound: false)
+      } else if scanner.equals(name, "attach") {
+        scanner.members { name, scanner in
+          if scanner.equals(name, "tasks") { read(&scanner, isFound: true) }
+        }
+      }
     }
   }
 
@@ -122,15 +137,9 @@ extension LogReader {
   ) throws -> [Element] {
     guard let range = try range(of: run) else { return [] }
     let schedulers = SourceIndex(try sources(of: run).filter { $0.source.kind == .scheduler })
-    let hooks = TaskGraphReader.hooks.map { "'\($0.name)'" }.joined(separator: ", ")
     let path = path
     var elements: [Element] = []
-    let scan = ParallelScan<[Element]>(
-      """
-      SELECT seq, source, snapshot, args FROM event WHERE seq BETWEEN ? AND ?
-        AND hook IN (SELECT id FROM text WHERE text IN (\(hooks))) AND snapshot IS NOT NULL
-      ORDER BY seq
-      """, over: range)
+    let scan = ParallelScan<[Element]>(TaskGraphReader.selectEvents, over: range)
     try scan.run(self) { select, range in
       var part: [Element] = []
       try select.forEachRow(in: range, path) { seq in

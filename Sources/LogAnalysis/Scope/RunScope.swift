@@ -23,6 +23,11 @@ package struct RunScope: Sendable {
   package let window: TimeWindow
   package let share: Share
 
+  /// No task: of a run that does not record what a filter asks for.
+  package static let nothing = RunScope(
+    tasks: RowIDSet(), isWorkerIncluded: nil, lives: WorkerLives(), selectsTasks: true,
+    window: TimeWindow(), share: Share(tasks: 0, allTasks: 0, emptyBecause: .noTask))
+
   /// How much of the run it is.
   package struct Share: Sendable {
     package var tasks: Int64

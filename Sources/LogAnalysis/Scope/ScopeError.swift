@@ -8,8 +8,9 @@ package enum ScopeError: Error, Sendable, CustomStringConvertible {
   package var description: String {
     switch self {
     case .noClients(let run):
-      "--client: run #\(run) does not record which client submitted a task"
-    case .noSpans(let run): "--span: run #\(run) does not record spans, which only Dask has"
+      "--client: run #\(run) records no client that submitted a task"
+    case .noSpans(let run):
+      "--span: run #\(run) records no task in a span; only runs of Dask have spans"
     case .reversed(let run): "--since is after --until in run #\(run)"
     }
   }

@@ -174,8 +174,3 @@ struct ScopeScan {
     return lives.place(address, at: seq).map { isWorkerIncluded?[$0] ?? true } ?? false
   }
 }
-
-extension State {
-  /// The states in which a task is over, at the scheduler or at a worker.
-  package static let finished: [State] = [.memory, .erred, .error, .released, .forgotten]
-}

@@ -32,12 +32,8 @@ struct ScopedSpans: Sendable {
     let window = scope.window.seconds
     var longest: Double?
     for span in outcome.spans {
-      let name = text[span.action]
-      switch action {
-      case .none: continue
-      case .any: break
-      case .named(let wanted): guard name.elementsEqual(wanted) else { continue }
-      }
+      let name = UnsafeBufferPointer(rebasing: text[span.action])
+      guard action.includes(name) else { continue }
       let isOwn = ClockOffsets.isByOwnClock(String(decoding: name, as: UTF8.self))
       let shift = isOwn ? Double(offset ?? 0) / 1e9 : 0
       let (start, stop) = (span.start + shift, span.stop + shift)

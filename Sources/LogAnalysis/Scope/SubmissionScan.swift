@@ -39,24 +39,16 @@ struct SubmissionScan {
   mutating func scan(_ run: RunInfo, _ range: ClosedRange<Int64>) throws {
     let schedulers = SourceIndex(
       try reader.sources(of: run).filter { $0.source.kind == .scheduler })
-    let hooks = try [Hook.updateGraph, .attach, .stimulus].compactMap {
-      try reader.number(ofText: $0.name)
-    }
     let (path, pattern) = (reader.path, pattern)
-    let scan = ParallelScan<SubmissionPart>(
-      """
-      SELECT seq, source, args, snapshot FROM event WHERE seq BETWEEN ? AND ?
-        AND hook IN (\(hooks.map(String.init).joined(separator: ", "))) AND snapshot IS NOT NULL
-      ORDER BY seq
-      """, over: range)
+    let scan = ParallelScan<SubmissionPart>(TaskGraphReader.selectEvents, over: range)
     try scan.run(reader) { select, range in
       var part = SubmissionPart()
       try select.forEachRow(in: range, path) { _ in
         guard schedulers.place(select.integer(1)) != nil else { return }
         // The pointer of a column is valid until the next conversion of that column only.
         let empty = UnsafeBufferPointer<UInt8>(start: nil, count: 0)
-        _ = select.withText(3) { snapshot in
-          let found: Void? = select.withText(2) { part.read(args: $0, snapshot, pattern) }
+        _ = select.withText(2) { snapshot in
+          let found: Void? = select.withText(3) { part.read(args: $0, snapshot, pattern) }
           if found == nil { part.read(args: empty, snapshot, pattern) }
         }
       }
@@ -165,27 +157,11 @@ struct SubmissionPart: Sendable {
     if isOfClient == true {
       for key in wanted { tasks.append(Task(key: key, isOfClient: true)) }
     }
-    scanner = JSONScanner(snapshot)
-    scanner.members { name, scanner in
-      if scanner.equals(name, "graph") {
-        graph(&scanner, names.map { args[$0] }, isOfClient, pattern, &shared)
-      } else if scanner.equals(name, "attach") {
-        scanner.members { name, scanner in
-          if scanner.equals(name, "tasks") { graph(&scanner, [], nil, pattern, &shared) }
-        }
-      }
-    }
-  }
-
-  private mutating func graph(
-    _ scanner: inout JSONScanner, _ names: [Slice<UnsafeBufferPointer<UInt8>>],
-    _ isOfClient: Bool?, _ pattern: Pattern, _ shared: inout [Int64: Bool]
-  ) {
-    var index = 0
-    scanner.elements { scanner in
+    TaskGraphReader.forEachTask(in: snapshot) { scanner, index, isFound in
+      let hasName = !isFound && index < names.count
       var task = Task(
-        key: index < names.count ? Array(names[index]) : [], isOfClient: isOfClient ?? false)
-      index += 1
+        key: hasName ? Array(args[names[index]]) : [],
+        isOfClient: !isFound && isOfClient == true)
       task.span = .ofGroup
       scanner.members { name, scanner in
         if scanner.equals(name, "key") {
@@ -194,7 +170,7 @@ struct SubmissionPart: Sendable {
           task.isOfClient = false
         } else if scanner.equals(name, "span") {
           task.groupSpan = Self.text(&scanner)
-        } else if scanner.equals(name, "whoWants"), isOfClient == nil {
+        } else if scanner.equals(name, "whoWants"), isFound || isOfClient == nil {
           scanner.elements { scanner in
             guard let client = Self.text(&scanner) else { return }
             clients.insert(client)

@@ -1,4 +1,5 @@
 import EventLog
+import TaskLogPlugin
 
 extension LogReader {
   /// The tasks that the scheduler of a run had not finished at the end of the log.
@@ -28,6 +29,11 @@ extension LogReader {
 extension StateSnapshot {
   /// Whether a task in a state still has something to be done.
   package static func isUnfinished(_ state: String) -> Bool {
-    !["memory", "erred", "error", "released", "forgotten"].contains(state)
+    !State.finished.contains { $0.name == state }
   }
+}
+
+extension State {
+  /// The states in which a task is over, at the scheduler or at a worker.
+  package static let finished: [State] = [.memory, .erred, .error, .released, .forgotten]
 }

@@ -176,6 +176,17 @@ package final class EventQuery {
     }
   }
 
+  /// The selected runs that died, also in segments that were started while following.
+  ///
+  /// - Throws: `LogError`.
+  package func deadRuns() throws -> [(log: String, run: RunInfo)] {
+    try positions.flatMap { part, _ in
+      try part.reader.runs().filter {
+        $0.end == .died && part.filter.runs?.contains($0.number) ?? true
+      }.map { (part.name, $0) }
+    }
+  }
+
   // MARK: - Counts
 
   private func count() throws -> Int64 {

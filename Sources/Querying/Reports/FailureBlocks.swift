@@ -93,9 +93,14 @@ struct FailureBlocks {
     }
     addTraceback(cause.firstTraceback, of: cause.tasks > 1 ? cause.firstKey : nil)
     if cause.dependents > 0 {
-      block.keys(
-        "\(Units.count(cause.dependents, "other task")) failed because of \(cause.tasks == 1 ? "it" : "them"):",
-        cause.dependentKeys, of: cause.dependents, indent: 2)
+      let dependents =
+        "\(Units.count(cause.dependents, "other task")) failed because of \(cause.tasks == 1 ? "it" : "them")"
+      if cause.dependentKeys.isEmpty {
+        // They are outside of the selected part.
+        block.prose("\(dependents).", indent: 2)
+      } else {
+        block.keys("\(dependents):", cause.dependentKeys, of: cause.dependents, indent: 2)
+      }
     }
     var next: [(String, String)] = []
     if let story = TextBlock.story(cause.firstKey) { next.append((story, "what happened to it")) }

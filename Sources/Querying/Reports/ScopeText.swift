@@ -4,38 +4,11 @@ import LogAnalysis
 extension RunScope.Share {
   /// How much of the run is shown, in one line.
   package var text: String {
-    var parts = [
-      "\(Self.grouped(tasks)) of \(Self.tasks(allTasks))\(Self.percent(tasks, allTasks))"
-    ]
-    if let workers { parts.append("\(workers) of \(Printable.count(allWorkers, "worker"))") }
-    if let time { parts.append("\(Self.percent(time)) of the run's time") }
+    let share = allTasks > 0 ? " (\(Units.percent(Double(tasks) / Double(allTasks))))" : ""
+    var parts = ["\(Units.count(tasks)) of \(Units.count(allTasks, "task"))\(share)"]
+    if let workers { parts.append("\(workers) of \(Units.count(Int64(allWorkers), "worker"))") }
+    if let time { parts.append("\(Units.percent(time)) of the run's time") }
     return "shows " + parts.joined(separator: ", ")
-  }
-
-  private static func tasks(_ count: Int64) -> String {
-    "\(grouped(count)) \(count == 1 ? "task" : "tasks")"
-  }
-
-  private static func percent(_ part: Int64, _ whole: Int64) -> String {
-    whole > 0 ? " (\(percent(Double(part) / Double(whole))))" : ""
-  }
-
-  /// One decimal; neither a small part is shown as none, nor nearly all as all.
-  private static func percent(_ part: Double) -> String {
-    let tenths = (part * 1000).rounded()
-    if part > 0, tenths == 0 { return "< 0.1 %" }
-    if part < 1, tenths == 1000 { return "> 99.9 %" }
-    let percent = tenths / 10
-    return (percent == percent.rounded() ? "\(Int(percent))" : "\(percent)") + " %"
-  }
-
-  /// Digits in groups of three.
-  private static func grouped(_ number: Int64) -> String {
-    let digits = Array(String(number))
-    return digits.indices.reduce(into: "") { text, index in
-      if index > 0, (digits.count - index) % 3 == 0 { text.append(",") }
-      text.append(digits[index])
-    }
   }
 }
 

@@ -66,7 +66,8 @@ struct ExportCommand: ParsableCommand {
     let parts = try logSet.parts.map { log -> Export.Part in
       let reader = try log.reader(keptKeys: Export.keptKeys)
       let runs = try reader.runs(matching: log.selector)
-      let scoped = try ScopedRuns(reader, runs, filter)
+      let scoped = try ScopedRuns(
+        reader, runs, filter, of: logSet.parts.count > 1 ? log.name : nil)
       scopeLines += scoped.lines
       return Export.Part(name: log.name, reader: reader, runs: runs, scopes: scoped.scopes)
     }
@@ -105,11 +106,12 @@ struct ExportCommand: ParsableCommand {
     warn(Int64(tally.damaged), "damaged in the log, and written in part or not at all")
     warn(Int64(tally.outOfOrder), "written before their causes")
     for (log, run) in tally.unclosed {
-      let location = tally.unclosed.count > 1 ? " of \(log)" : ""
+      let log = tally.unclosed.count > 1 ? log : nil
+      RunWarnings.reportDeath(run, of: log)
+      guard run.end == .running else { continue }
+      let location = log.map { " of \($0)" } ?? ""
       Console.warn(
-        run.end == .died
-          ? "run #\(run.number)\(location) died; its last events may be missing from the log"
-          : "run #\(run.number)\(location) is still running; the export has its events so far")
+        "run #\(run.number)\(location) is still running; the export has its events so far")
     }
   }
 

@@ -71,6 +71,12 @@ struct QueryCommand: ParsableCommand {
     if case .events = options.result, output.showCursor {
       Console.printError("cursor: \(try query.cursor())")
     }
+    if output.follow {
+      let isSeveral = logSet.parts.count > 1 && logSet.template == nil
+      for (log, run) in try query.deadRuns() {
+        RunWarnings.reportDeath(run, of: isSeveral ? log : nil)
+      }
+    }
     let segments = try logSet.parts.map { part in
       let reader = try part.reader()
       return try part.runs(reader).map { RunSegment(reader: reader, run: $0) }

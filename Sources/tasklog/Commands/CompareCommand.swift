@@ -22,7 +22,7 @@ struct CompareCommand: ParsableCommand {
   @Argument(help: ArgumentHelp("The other run.", valueName: "run2"))
   var second: String
 
-  @OptionGroup var log: LogOptions
+  @OptionGroup var logs: LogsOptions
 
   @Option(
     help: ArgumentHelp("The log of the second run, if it is a different one.", valueName: "path"),
@@ -32,10 +32,10 @@ struct CompareCommand: ParsableCommand {
   @OptionGroup var report: ReportOptions
 
   func run() throws {
-    let one = try LogSet.resolve([log.given], runs: first, mode: .one, environment: .command())
+    let one = try logs.resolve(run: first, .one)
     defer { one.remove() }
     let other = try LogSet.resolve(
-      [log2 ?? log.given], runs: second, mode: .one, environment: .command())
+      log2.map { [$0] } ?? logs.given, runs: second, mode: .one, environment: .command())
     defer { other.remove() }
     try report.write(
       Reports.difference(try Self.run(first, of: one), try Self.run(second, of: other)))
