@@ -75,23 +75,23 @@ final class SchedulerProbe: SchedulerPlugin {
       }
       add("nbytes", .int(worker.nbytes))
       add("nthreads", .int(Int64(worker.nthreads)))
-      add("memory_limit", .int(worker.facts.memoryLimit))
-      add("name", worker.facts.name)
-      add("pid", .int(worker.facts.pid))
+      add("memory_limit", .int(worker.memoryLimit))
+      add("name", worker.name)
+      add("pid", .int(worker.pid))
       add("status", .string("Status.\(worker.status.rawValue)"))
-      add("server_id", .string(worker.facts.serverID))
+      add("server_id", .string(worker.serverID))
       add("has_what", keys(worker.hasWhat.map(\.key)))
       add("processing", keys(worker.processing.map(\.key)))
       add("long_running", keys(worker.longRunning.map(\.key)))
     }
     if let key, let task = state.tasks[key] { look(task, &told) }
-    fputs(JSONWriter.text(.dict(told)) + "\n", file)
+    fputs("\(Value.dict(told))\n", file)
   }
 
   private func look(_ task: TaskState, _ told: inout [Value.Entry]) {
     func add(_ name: String, _ value: Value?) { told.append(.init(.string(name), value ?? .null)) }
     add("task.state", .string(task.state.name))
-    add("task.priority", task.priority?.value)
+    add("task.priority", (task.priority?.values).map { .list($0.map(Value.double)) })
     add("task.nbytes", .int(task.nbytes ?? -1))
     add("task.type", task.typeName.map(Value.string))
     add("task.retries", .int(Int64(task.retries)))
@@ -103,7 +103,7 @@ final class SchedulerProbe: SchedulerPlugin {
     add("task.annotations", .dict(task.annotations))
     add("task.loose_restrictions", .bool(task.looseRestrictions))
     add("task.worker_restrictions", texts(task.workerRestrictions))
-    add("task.resource_restrictions", Resource.value(task.resourceRestrictions))
+    add("task.resource_restrictions", resources(task.resourceRestrictions))
     add("task.erred_on", texts(task.erredOn))
     add("task.dependencies", keys(task.dependencies.map(\.key)))
     add("task.dependents", keys(task.dependents.map(\.key)))
@@ -125,6 +125,9 @@ final class SchedulerProbe: SchedulerPlugin {
     add("group.dependencies", texts(task.group.dependencies.map(\.name)))
   }
 
+  private func resources(_ resources: [Resource]) -> Value {
+    .dict(resources.map { .init(.string($0.name), .double($0.amount)) })
+  }
   private func texts(_ values: [String]) -> Value { .list(values.map(Value.string)) }
   private func keys(_ keys: [Key]) -> Value { .list(keys.map(\.value)) }
   private func states(_ states: [State: Int]) -> Value {

@@ -30,7 +30,7 @@ final class WorkerProbe: WorkerPlugin {
       .init("finish", .string(finish.name)), .init("tasks", keys(worker.tasks.map(\.0))),
     ]
     if let task = worker.tasks[key] { look(task, &told) }
-    fputs(JSONWriter.text(.dict(told)) + "\n", file)
+    fputs("\(Value.dict(told))\n", file)
   }
 
   func report() -> Value {
@@ -45,13 +45,13 @@ final class WorkerProbe: WorkerPlugin {
     func add(_ name: String, _ value: Value?) { told.append(.init(.string(name), value ?? .null)) }
     add("state", .string(task.state.name))
     add("previous", task.previous.map { .string($0.name) })
-    add("priority", task.priority?.value)
+    add("priority", (task.priority?.values).map { .list($0.map(Value.double)) })
     add("nbytes", task.nbytes.map(Value.int))
     add("coming_from", task.comingFrom.map(Value.string))
     add("exception_text", task.exceptionText.map(Value.string))
     add("run_id", .int(task.taskRunID))
     add("annotations", .dict(task.annotations))
-    add("resource_restrictions", Resource.value(task.resourceRestrictions))
+    add("resource_restrictions", resources(task.resourceRestrictions))
     add("dependencies", keys(task.dependencies.map(\.key)))
     add("dependents", keys(task.dependents.map(\.key)))
     add("waiting_for_data", keys(task.waitingForData.map(\.key)))
@@ -60,5 +60,8 @@ final class WorkerProbe: WorkerPlugin {
     add("startstops", .list(task.startStops.map(\.value)))
   }
 
+  private func resources(_ resources: [Resource]) -> Value {
+    .dict(resources.map { .init(.string($0.name), .double($0.amount)) })
+  }
   private func keys(_ keys: [Key]) -> Value { .list(keys.map(\.value)) }
 }

@@ -18,12 +18,12 @@ extension SchedulerServer {
       return isIdle == isOtherIdle ? a.nbytes < b.nbytes : isIdle
     }
     let nbytes = candidates.reduce(0) { $0 + $1.nbytes }
-    var limit = candidates.reduce(0) { $0 + $1.facts.memoryLimit }
+    var limit = candidates.reduce(0) { $0 + $1.memoryLimit }
     var chosen: [String] = []
     candidates.reverse()
     while let worker = candidates.popLast() {
       let remaining = all.count - chosen.count - 1
-      limit -= worker.facts.memoryLimit
+      limit -= worker.memoryLimit
       guard count != nil || worker.processing.isEmpty, remaining >= minimum else { break }
       if let count {
         guard chosen.count < count else { break }

@@ -108,7 +108,16 @@ public enum WorkerStatus: String, Sendable {
 public final class WorkerInfo {
   package let facts: WorkerSnapshot
   public var address: String { facts.address }
+  public var name: Value { facts.name }
+  /// The worker's source id: Dask's `server_id`.
+  public var serverID: String { facts.serverID }
+  public var host: String { facts.host }
+  public var pid: Int64 { facts.pid }
   public var nthreads: Int { facts.nthreads }
+  /// Bytes; 0 if unlimited.
+  public var memoryLimit: Int64 { facts.memoryLimit }
+  /// The resources that its tasks can use.
+  public var resources: [Resource] { facts.resources }
 
   /// The tasks that it runs or is to run.
   @exclusivity(unchecked) public internal(set) var processing = OrderedSet<TaskState>()

@@ -63,7 +63,7 @@ public final class WorkerState {
   /// The number of transitions so far.
   @exclusivity(unchecked) public internal(set) var transitionCounter: Int64 = 0
   /// The number of events that did not match the state. 0 for a complete log of this engine.
-  @exclusivity(unchecked) package internal(set) var mismatchCount = 0
+  @exclusivity(unchecked) public internal(set) var mismatchCount = 0
   /// Parts of the state that the log does not contain; empty for a live state.
   public let unknown: [UnavailableState]
 

@@ -19,7 +19,7 @@ public struct StartStop: Sendable, Hashable, FieldEncodable {
   }
 
   /// The dictionary that Dask passes in `startstops`.
-  package var value: Value { fields }
+  public var value: Value { fields }
 
   package func write<Sink: FieldEncoder & ~Copyable>(to sink: inout Sink) {
     sink.field(SpanField.action, action)
