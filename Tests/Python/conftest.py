@@ -8,6 +8,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+# Dask's clusters close a nanny this long after they first lost its worker if that worker is being
+# restarted just then, even if it has come back in between. By default 15 s: now and then, a test
+# that kills workers would lose its last one.
+os.environ.setdefault("DASK_DISTRIBUTED__DEPLOY__LOST_WORKER_TIMEOUT", "10m")
+
 import pytest
 from distributed import Client, LocalCluster, wait
 
@@ -24,7 +29,8 @@ def tasklog() -> Callable[..., str]:
     """Runs the command line on a log, and returns its output."""
     named = os.environ.get("TASKLOG_TEST_PROGRAM")
     candidates = [REPOSITORY / ".build" / kind / "tasklog" for kind in ("release", "debug")]
-    program = Path(named) if named else next(path for path in candidates if path.exists())
+    built = [path for path in candidates if path.exists()]
+    program = Path(named) if named else max(built, key=lambda path: path.stat().st_mtime)
 
     def run(log: Path, *arguments: str, code: int = 0) -> str:
         done = subprocess.run(
