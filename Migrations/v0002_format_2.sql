@@ -669,7 +669,7 @@ JOIN key AS dependency ON dependency.id = coalesce(plain_dependency.id, typed_de
 
 -- The chain of tasks and waits that set the length of each run, its end first found: the task that
 -- ended last, the dependency that came last before it was given to a worker, and so on. Each task
--- is up to five segments that follow on each other: `wait` at the scheduler, `queue` at the worker,
+-- is up to five phases that follow on each other: `wait` at the scheduler, `queue` at the worker,
 -- `transfer` of dependencies, `compute`, and `report` until the scheduler knew.
 CREATE VIEW critical_path AS
 WITH RECURSIVE
@@ -739,10 +739,10 @@ WITH RECURSIVE
         fetched_from, fetched_to
       FROM task)
   ),
-  segment AS (
+  phase AS (
     SELECT run, position, part, key, seq,
       CASE part WHEN 1 THEN 'wait' WHEN 3 THEN 'transfer' WHEN 5 THEN 'compute' WHEN 6 THEN 'report'
-        ELSE 'queue' END AS segment,
+        ELSE 'queue' END AS phase,
       CASE WHEN part > 1 THEN worker END AS worker,
       CASE part
         WHEN 1 THEN ready
@@ -765,25 +765,25 @@ WITH RECURSIVE
     WHERE part NOT IN (2, 3) OR fetched_to > fetched_from
   )
 SELECT
-  segment.run,
-  row_number() OVER (PARTITION BY segment.run ORDER BY position, part) AS step,
+  phase.run,
+  row_number() OVER (PARTITION BY phase.run ORDER BY position, part) AS step,
   key.text AS key,
-  segment.segment,
-  segment.worker,
+  phase.phase,
+  phase.worker,
   (stop_ns - start_ns) / 1e9 AS seconds,
   round((stop_ns - start_ns) * 1.0
-    / nullif(sum(stop_ns - start_ns) OVER (PARTITION BY segment.run), 0), 4) AS share,
+    / nullif(sum(stop_ns - start_ns) OVER (PARTITION BY phase.run), 0), 4) AS share,
   start_ns,
   stop_ns,
-  segment.seq,
+  phase.seq,
   (SELECT text FROM text WHERE id = key.prefix) AS prefix,
-  CASE WHEN segment.worker IS NOT NULL THEN coalesce((SELECT life FROM worker_life
-      WHERE worker_life.run = segment.run AND worker_life.worker = segment.worker
-        AND first_seq <= segment.seq
+  CASE WHEN phase.worker IS NOT NULL THEN coalesce((SELECT life FROM worker_life
+      WHERE worker_life.run = phase.run AND worker_life.worker = phase.worker
+        AND first_seq <= phase.seq
       ORDER BY first_seq DESC LIMIT 1), 1) END AS life
-FROM segment JOIN key ON key.id = segment.key
-WHERE stop_ns > start_ns OR segment = 'compute'
-ORDER BY segment.run, position, part;
+FROM phase JOIN key ON key.id = phase.key
+WHERE stop_ns > start_ns OR phase = 'compute'
+ORDER BY phase.run, position, part;
 
 -- By how many seconds each worker's clock was behind the scheduler's, from its event `source_seq` on
 -- (the first holds for all before), give or take `uncertainty`. A worker without a row was not

@@ -109,7 +109,7 @@ package enum Schema {
     View(
       name: "critical_path",
       summary: "a step in the chain of tasks and waits that determined the length of the run",
-      example: "SELECT segment, sum(seconds) FROM critical_path GROUP BY segment"),
+      example: "SELECT phase, sum(seconds) FROM critical_path GROUP BY phase"),
     View(
       name: "stimuli", summary: "an outside event that caused transitions",
       example: "SELECT stimulus, keys FROM stimuli ORDER BY keys DESC LIMIT 5"),

@@ -112,7 +112,7 @@ extension LogSet.Environment {
 struct RunOption: ParsableArguments {
   @Option(
     help: ArgumentHelp(
-      "latest, all, #N, or a run ID prefix. By default latest.",
+      "latest, all, a number as in 'runs', or a run ID prefix. By default latest.",
       valueName: "run"))
   var run: String?
 
@@ -160,13 +160,15 @@ struct FormatOptions: ParsableArguments {
     try body(&writer, output.flush)
   }
 
-  /// - Parameter options: those that further commands need to read the same log and run, each after
-  ///   a space.
-  func write(_ report: Report, options: String = "") throws {
+  /// - Parameters:
+  ///   - options: those that further commands need to read the same log and run, each after a space.
+  ///   - filters: those that further commands need to show the same part, each after a space.
+  func write(_ report: Report, options: String = "", filters: String = "") throws {
     let output = BufferedOutput()
     defer { output.flush() }
     var terminal = Console.terminal
     terminal?.options = options
+    terminal?.filters = filters
     try report.write(chosen, to: output.write, terminal: terminal)
   }
 }
@@ -179,8 +181,8 @@ struct ReportOptions: ParsableArguments {
     help: ArgumentHelp("Show only this table of the report, as plain rows.", valueName: "name"))
   var table: String?
 
-  /// - Parameter options: as for `FormatOptions`.
-  func write(_ report: Report, options: String = "") throws {
+  /// - Parameters: as for `FormatOptions`.
+  func write(_ report: Report, options: String = "", filters: String = "") throws {
     var report = report
     if let table, !report.tables.isEmpty {
       guard let match = report.tables.first(where: { $0.name == table }) else {
@@ -191,7 +193,7 @@ struct ReportOptions: ParsableArguments {
       }
       report = Report([match])
     }
-    try format.write(report, options: options)
+    try format.write(report, options: options, filters: filters)
   }
 }
 

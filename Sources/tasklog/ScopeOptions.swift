@@ -41,6 +41,16 @@ struct ScopeOptions: ParsableArguments {
     help: ArgumentHelp("Only up to this time, in the same format.", valueName: "time"))
   var until: String?
 
+  /// What a further command needs to show the same part; each option after a space.
+  var repeated: String {
+    let options =
+      [("prefix", prefix), ("client", client), ("span", span), ("worker", worker)]
+      + [("since", since.map { [$0] } ?? []), ("until", until.map { [$0] } ?? [])]
+    return options.map { name, values in
+      values.map { " --\(name) \(ShellWord.quoted($0))" }.joined()
+    }.joined()
+  }
+
   /// - Throws: `FilterError`.
   func filter(now: Int64) throws -> ScopeFilter {
     var filter = ScopeFilter()

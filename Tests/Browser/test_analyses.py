@@ -252,7 +252,7 @@ def pieces(name: str, page, task: str = "") -> list[tuple]:
         tuple(each)
         for each in page.run(
             "(() => { const side = tasklogReport.sides[0];"
-            f" return side.criticalPath({task}).flatMap((step) => step.pieces.map("
+            f" return side.criticalPath({task}).flatMap((step) => step.phases.map("
             " ([name, from, to]) => [side.key(step.task), name,"
             " name === 'wait' || step.worker < 0 ? null : side.workers[step.worker].address,"
             " from === null ? null : (side.origin + from) / 1e6,"
@@ -267,11 +267,11 @@ def test_the_critical_path_is_that_of_critical_path(name, report, verb):
     shown = pieces(name, page)
     told = verb(name, "critical-path")
     assert len(told) > 1
-    # A piece shorter than a microsecond has no length in a page.
-    long = [row for row in told if row["segment"] == "compute" or row["seconds"] > 2e-6]
+    # A phase shorter than a microsecond has no length in a page.
+    long = [row for row in told if row["phase"] == "compute" or row["seconds"] > 2e-6]
     ours = [each for each in shown if each[1] == "compute" or round((each[4] - each[3]) * 1e6) > 2]
     assert [each[:3] for each in ours] == [
-        (row["key"], row["segment"], row["worker"]) for row in long
+        (row["key"], row["phase"], row["worker"]) for row in long
     ]
     for each, row in zip(ours, long, strict=True):
         assert each[3] == near(seconds(row["started"]))

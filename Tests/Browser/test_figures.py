@@ -78,18 +78,18 @@ def test_the_critical_path_is_that_of_tasklog_critical_path(name, run, report, v
     page = report(name, "--run", run)
     ours = page.run(
         "tasklogReport.sides[0].criticalPath().flatMap((s) =>"
-        " s.pieces.map(([p, from, to]) => [tasklogReport.sides[0].key(s.task), p, to - from]))"
+        " s.phases.map(([p, from, to]) => [tasklogReport.sides[0].key(s.task), p, to - from]))"
     )
     theirs = [row for row in verb(name, "critical-path", "--run", run)]
     assert [each[:2] for each in ours if each[2] > 2 or each[1] == "compute"] == [
-        [row["key"], row["segment"]]
+        [row["key"], row["phase"]]
         for row in theirs
-        if row["seconds"] > 2e-6 or row["segment"] == "compute"
+        if row["seconds"] > 2e-6 or row["phase"] == "compute"
     ]
     for row in theirs:
-        piece = [each[2] for each in ours if each[:2] == [row["key"], row["segment"]]]
+        phase = [each[2] for each in ours if each[:2] == [row["key"], row["phase"]]]
         assert (
-            any(abs(each / 1e6 - row["seconds"]) < 5e-6 for each in piece) or row["seconds"] < 3e-6
+            any(abs(each / 1e6 - row["seconds"]) < 5e-6 for each in phase) or row["seconds"] < 3e-6
         )
 
 

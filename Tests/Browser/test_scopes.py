@@ -99,12 +99,12 @@ def test_a_part_has_the_figures_of_the_other_commands(name, part, report, verb, 
 def test_the_critical_path_of_a_part_is_that_of_critical_path(name, part, report, verb, options):
     filters = options(name, part)
     page = report(name, *filters)
-    # A piece shorter than a microsecond has no length in a page; a computation out of the window
+    # A phase shorter than a microsecond has no length in a page; a computation out of the window
     # has none either.
     ours = [each for each in pieces(name, page) if round((each[4] - each[3]) * 1e6) > 2]
     told = verb(name, "critical-path", *filters)
     assert [each[:3] for each in ours] == [
-        (visible(row["key"]), row["segment"], row["worker"])
+        (visible(row["key"]), row["phase"], row["worker"])
         for row in told
         if row["seconds"] > 2e-6
     ]

@@ -104,6 +104,14 @@ struct TerminalTests {
       })
   }
 
+  @Test func `suggested commands repeat the filters, if they take any`() throws {
+    let shown = try lines(
+      "summary --run '#1' --prefix '*' --since 2026-01-31", columns: 300,
+      environment: ["TASKLOG_LOG": SampleLog.path, "NO_COLOR": "1"])
+    #expect(shown.contains { $0.contains(#/tasklog errors .*--prefix .\*. --since 2026-01-31/#) })
+    #expect(!shown.contains { $0.contains("story") && $0.contains("--prefix") })
+  }
+
   @Test func `colours are written to a terminal only`() throws {
     let result = try Command.run(["query", "--format", "table", "--log", try RecordedDemo.log])
     #expect(!result.output.contains("\u{1B}"))
@@ -136,7 +144,7 @@ struct TerminalTests {
   @Test func `on a terminal a table is the default, JSON is on request`() throws {
     #expect(try lines("runs", columns: 80)[0].hasPrefix("run  started"))
     #expect(
-      try lines("runs", columns: 80).contains("'tasklog summary --run #N' tells how a run went"))
+      try lines("runs", columns: 80).contains("'tasklog summary --run N' tells how run N went"))
     #expect(try lines("runs --format jsonl", columns: 80)[0].hasPrefix(#"{"run":1,"#))
   }
 }

@@ -24,7 +24,7 @@ import Testing
           Command.program.path,
         ])
       #expect(result.code == 0, "\(result.output)\(result.errors)")
-      #expect(result.output.contains("pieces of the path"))
+      #expect(result.output.contains("phases of the path"))
     }
   }
 

@@ -80,9 +80,10 @@ import Testing
     #expect(try found("latest") == ["0199-aa"])
     #expect(try found("all") == ["0198-aa", "0198-ab", "0199-aa"])
     #expect(try found("#2") == ["0198-ab"])
+    #expect(try found("2") == ["0198-ab"])
     #expect(try found("0199") == ["0199-aa"])
     #expect(try found("0198-aa") == ["0198-aa"])
-    for selector in ["", "#", "#0", "#4", "# 2", "2", "0197", "0198-aaa"] {
+    for selector in ["", "#", "#0", "#4", "# 2", "4", "02", "0197", "0198-aaa"] {
       let error = #expect(throws: LogError.self) { try found(selector) }
       guard case .unknownRun? = error else {
         Issue.record("\(selector): \(String(describing: error))")

@@ -64,7 +64,7 @@ import Testing
       """
     ),
     ("dependencies", "run key dependency key_id dependency_id"),
-    ("critical_path", "run step key segment worker seconds share start_ns stop_ns seq prefix life"),
+    ("critical_path", "run step key phase worker seconds share start_ns stop_ns seq prefix life"),
     ("stimuli", "run stimulus first_seen last_seen events keys"),
     (
       "stories",

@@ -190,7 +190,7 @@ import Testing
     try expect(
       rows.path,
       """
-      SELECT run, key, segment, worker, start_ns, stop_ns, share, seq, life FROM critical_path
+      SELECT run, key, phase, worker, start_ns, stop_ns, share, seq, life FROM critical_path
       ORDER BY run, step
       """)
     try expect(

@@ -48,7 +48,7 @@ def test_the_dependencies_that_a_recorder_found_are_known_to_all(
     log = Log(recording.log)
     edges = [("second", "first"), ("third", "second"), ("third", scattered), ("late", "third")]
     assert set(log.rows("SELECT key, dependency FROM dependencies")) == set(edges)
-    segments = map(json.loads, tasklog(recording.log, "critical-path").splitlines())
-    path = list(dict.fromkeys(segment["key"] for segment in segments))
+    phases = map(json.loads, tasklog(recording.log, "critical-path").splitlines())
+    path = list(dict.fromkeys(phase["key"] for phase in phases))
     assert path == ["first", "second", "third", "late"]
     assert set(log.rows("SELECT DISTINCT key FROM critical_path")) == {(key,) for key in path}

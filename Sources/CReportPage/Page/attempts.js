@@ -57,26 +57,26 @@ function readAttempt(side, task, heads, moments, isWanted) {
   const mask = head & PATH ? heads.next() : 0;
   const start = mask && mask !== WITHOUT_TIMES ? origin + moments.signed() : null;
   let [sent, started, stopped, ended] = [time(SENT), time(STARTED), time(STOPPED), time(ENDED)];
-  /** @type {import("./types.js").Piece[]} */
-  const pieces = [];
+  /** @type {import("./types.js").Phase[]} */
+  const phases = [];
   if (mask === WITHOUT_TIMES) {
-    pieces.push(["compute", null, null]);
+    phases.push(["compute", null, null]);
   } else if (mask) {
     let at = start;
     PIECES.forEach((name, bit) => {
       if (!(mask & (1 << bit))) return;
       const isSpan = name === "compute" && head & SPAN;
-      pieces.push([name, at, (at += !isSpan ? moments.next() : isWanted ? computeLength(side, task) : 0)]);
+      phases.push([name, at, (at += !isSpan ? moments.next() : isWanted ? computeLength(side, task) : 0)]);
     });
-    const [, begin, end] = pieces.find(([name]) => name === "compute");
-    sent ??= pieces[0][0] === "wait" ? pieces[0][2] : start;
+    const [, begin, end] = phases.find(([name]) => name === "compute");
+    sent ??= phases[0][0] === "wait" ? phases[0][2] : start;
     started ??= begin;
     stopped ??= end;
     ended ??= at;
   }
   const need = head & PATH ? heads.next() : 0;
   const before = need ? { task: side.needsOf(task)[need - 1], at: heads.next() } : null;
-  return { task, worker, outcome: side.outcomes[head >> OUTCOME_BITS], sent, started, stopped, ended, pieces, before };
+  return { task, worker, outcome: side.outcomes[head >> OUTCOME_BITS], sent, started, stopped, ended, phases, before };
 }
 
 /**

@@ -254,7 +254,7 @@ export class Panels {
     const rows = chain.map((attempt, place) => {
       /** @type {Record<string, number>} */
       const sums = {};
-      for (const [name, from, to] of attempt.pieces) sums[name] = (sums[name] ?? 0) + (to ?? 0) - (from ?? 0);
+      for (const [name, from, to] of attempt.phases) sums[name] = (sums[name] ?? 0) + (to ?? 0) - (from ?? 0);
       return { ...attempt, place: place + 1, sums };
     });
     /** @type {Record<string, number>} */
@@ -270,7 +270,7 @@ export class Panels {
       "aria-label": shares.map(({ name, share }) => `${name} ${percent(share)}`).join(", ")
     },
       ...shares.map(({ name, sum, share }) => {
-        const part = make("span", { class: `piece ${name}`, title: `${name}: ${duration(sum)}` },
+        const part = make("span", { class: `phase ${name}`, title: `${name}: ${duration(sum)}` },
           share > 0.06 ? `${name} ${percent(share)}` : "");
         part.style.flexGrow = String(share);
         return part;

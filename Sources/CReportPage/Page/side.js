@@ -434,7 +434,7 @@ export class Side {
     if (task === undefined) return this.runs.flatMap((_, run) => this.criticalPathOfRun(run));
     const attempts = taskAttempts(this, task);
     let at = attempts.length - 1;
-    while (at >= 0 && !attempts[at].pieces.length) at--;
+    while (at >= 0 && !attempts[at].phases.length) at--;
     return at < 0 ? [] : chainTo(this, task, at);
   }
 

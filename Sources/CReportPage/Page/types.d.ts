@@ -197,7 +197,7 @@ export interface StoryEvent {
 }
 
 /** A part of an attempt: its name, from when to when; `null` if not known. */
-export type Piece = [string, number | null, number | null];
+export type Phase = [string, number | null, number | null];
 
 /** An attempt to run a task. Times are `null` if they are not known. */
 export interface Attempt {
@@ -210,7 +210,7 @@ export interface Attempt {
   stopped: number | null;
   ended: number | null;
   /** From the end of its predecessor on the critical path to its own end. */
-  pieces: Piece[];
+  phases: Phase[];
   /** The predecessor: a task, and the index of its attempt. */
   before: { task: number; at: number } | null;
 }

@@ -142,7 +142,7 @@ public final class LogReader {
     return info
   }
 
-  /// The runs that a selector names: `latest`, `all`, `#N`, or the prefix of a run ID.
+  /// The runs that a selector names: `latest`, `all`, a number, or the prefix of a run ID.
   ///
   /// - Throws: `LogError`.
   public func runs(matching selector: String) throws -> [RunInfo] {

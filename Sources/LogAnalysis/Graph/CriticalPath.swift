@@ -2,9 +2,9 @@ import EventLog
 import LogFormat
 import TaskLogPlugin
 
-/// A piece of the chain of tasks and waits that determined the duration of a run; a row of the view
+/// A phase of the chain of tasks and waits that determined the duration of a run; a row of the view
 /// `critical_path`.
-package struct PathSegment: Sendable {
+package struct PathPhase: Sendable {
   package enum Kind: String, Sendable {
     case wait, queue, transfer, compute, report
   }
@@ -23,12 +23,12 @@ package struct PathSegment: Sendable {
   package var seq: Int64
 
   /// The part of it that is within a time window; `nil` if none is.
-  fileprivate func cut(to window: TimeWindow) -> PathSegment? {
+  fileprivate func cut(to window: TimeWindow) -> PathPhase? {
     guard window.isBounded, let start, let stop else { return self }
     guard let part = window.part(start, stop) else { return nil }
-    var segment = self
-    (segment.start, segment.stop) = part
-    return segment
+    var phase = self
+    (phase.start, phase.stop) = part
+    return phase
   }
 }
 
@@ -39,13 +39,13 @@ extension LogReader {
   /// - Parameter scope: the part of the run: the chain ends with its last task, and is cut at the
   ///   edges of its time window. The tasks that this task waited for may be any.
   /// - Throws: `LogError`.
-  package func criticalPath(of run: RunInfo, in scope: RunScope? = nil) throws -> [PathSegment] {
+  package func criticalPath(of run: RunInfo, in scope: RunScope? = nil) throws -> [PathPhase] {
     try translating {
       guard let range = try range(of: run) else { return [] }
       let walk = try PathWalk(self, run, range, scope)
-      let pieces = try walk.pieces(try walk.chain())
+      let phases = try walk.phases(try walk.chain())
       return try walk.shared(
-        scope.map { scope in pieces.compactMap { $0.cut(to: scope.window) } } ?? pieces)
+        scope.map { scope in phases.compactMap { $0.cut(to: scope.window) } } ?? phases)
     }
   }
 }
@@ -143,9 +143,9 @@ private struct PathWalk {
     return worker.map { scope.includes(worker: $0, at: row.integer(0)) } ?? false
   }
 
-  // MARK: - The pieces
+  // MARK: - The phases
 
-  func pieces(_ chain: [Int64]) throws -> [PathSegment] {
+  func phases(_ chain: [Int64]) throws -> [PathPhase] {
     func moment(_ action: String, _ function: String) -> String {
       """
       (SELECT CAST(round(\(function) * 1e6) AS INTEGER) * 1000 FROM task_durations
@@ -165,7 +165,7 @@ private struct PathWalk {
         \(moment("transfer", "min(start)")), \(moment("transfer", "max(stop)"))
       FROM event AS done WHERE done.seq = ?
       """)
-    var pieces: [PathSegment] = []
+    var phases: [PathPhase] = []
     var before: Int64?
     for seq in chain.reversed() {
       defer { select.reset() }
@@ -181,31 +181,31 @@ private struct PathWalk {
       moments.fetchedFrom = select.optionalInteger(7)
       moments.fetchedTo = select.optionalInteger(8)
       let worker = select.value(1)
-      pieces += moments.pieces.map { piece in
-        PathSegment(
-          kind: piece.kind, key: key.text, worker: piece.kind == .wait ? .null : worker,
-          start: piece.start, stop: piece.stop, seq: seq)
+      phases += moments.phases.map { phase in
+        PathPhase(
+          kind: phase.kind, key: key.text, worker: phase.kind == .wait ? .null : worker,
+          start: phase.start, stop: phase.stop, seq: seq)
       }
       before = moments.done
     }
-    return pieces
+    return phases
   }
 
-  /// The pieces with their shares, rounded as in the view.
-  func shared(_ pieces: [PathSegment]) throws -> [PathSegment] {
-    let lengths = pieces.map { PathMoments.both($0.start, $0.stop, { $1 &- $0 }) }
+  /// The phases with their shares, rounded as in the view.
+  func shared(_ phases: [PathPhase]) throws -> [PathPhase] {
+    let lengths = phases.map { PathMoments.both($0.start, $0.stop, { $1 &- $0 }) }
     let total = lengths.reduce(Int64(0)) { $0 &+ ($1 ?? 0) }
     let select = try reader.connection.prepare("SELECT round(? * 1.0 / nullif(?, 0), 4)")
-    return try zip(pieces, lengths).map { piece, length in
+    return try zip(phases, lengths).map { phase, length in
       defer { select.reset() }
       try select.bind(1, length)
       try select.bind(2, total)
-      var piece = piece
-      if case .text(let worker) = piece.worker {
-        piece.life = lives.number(worker, at: piece.seq)
+      var phase = phase
+      if case .text(let worker) = phase.worker {
+        phase.life = lives.number(worker, at: phase.seq)
       }
-      if try select.step() { piece.share = select.value(0) }
-      return piece
+      if try select.step() { phase.share = select.value(0) }
+      return phase
     }
   }
 }

@@ -34,17 +34,17 @@ package struct PathMoments {
     (self.ready, self.sent, self.done) = (ready, sent, done)
   }
 
-  package struct Piece {
-    package var kind: PathSegment.Kind
+  package struct Phase {
+    package var kind: PathPhase.Kind
     package var start: Int64?
     package var stop: Int64?
   }
 
-  /// The consecutive pieces from `ready` to `done`; without those that have no length, except
+  /// The consecutive phases from `ready` to `done`; without those that have no length, except
   /// `compute`.
   ///
   /// Workers have their own clocks: their times are clamped to what the scheduler observed.
-  package var pieces: [Piece] {
+  package var phases: [Phase] {
     let sent = Self.both(sent, ready, max)
     func within(_ moment: Int64?, to end: Int64? = nil) -> Int64? {
       Self.both(Self.both(moment, sent, max), min(end ?? done, done), min)
@@ -53,11 +53,11 @@ package struct PathMoments {
     let end = within(Self.both(stopped ?? done, started ?? sent, max))
     let from = within(fetchedFrom ?? sent, to: started)
     let to = within(fetchedTo ?? sent, to: started)
-    var pieces: [Piece] = []
-    func add(_ kind: PathSegment.Kind, _ start: Int64?, _ stop: Int64?) {
+    var phases: [Phase] = []
+    func add(_ kind: PathPhase.Kind, _ start: Int64?, _ stop: Int64?) {
       let isLong = Self.both(start, stop, { $1 > $0 ? 1 : 0 }) == 1
       guard isLong || kind == .compute else { return }
-      pieces.append(Piece(kind: kind, start: start, stop: stop))
+      phases.append(Phase(kind: kind, start: start, stop: stop))
     }
     add(.wait, ready, sent)
     if let from, let to, to > from {
@@ -69,7 +69,7 @@ package struct PathMoments {
     }
     add(.compute, begin, end)
     add(.report, end, done)
-    return pieces
+    return phases
   }
 
   /// As in SQL: an expression with an unknown operand is unknown.

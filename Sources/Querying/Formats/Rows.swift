@@ -98,6 +98,8 @@ package struct Terminal: Sendable {
   package var hasColours: Bool
   /// The options that a command shown there needs to read the same log and run, each after a space.
   package var options: String
+  /// The filters of the command, for those that take them, too; each after a space.
+  package var filters = ""
 
   package init(columns: Int, hasColours: Bool, options: String = "") {
     self.columns = columns

@@ -80,9 +80,15 @@ struct TextBlock {
     }
   }
 
+  /// The commands that take the filters of a report.
+  private static let filtered: Set<Substring> = [
+    "summary", "errors", "workers", "slowest", "critical-path", "open", "report", "export",
+  ]
+
   /// The options to repeat; `check` is about all runs.
   private func options(of command: String) -> Substring {
     let options = terminal.options[...]
+    if Self.filtered.contains(command.prefix { $0 != " " }) { return options + terminal.filters }
     guard command == "check", let run = options.ranges(of: " --run ").last else { return options }
     return options[..<run.lowerBound]
   }

@@ -108,8 +108,13 @@ extension Reports {
     _ reader: LogReader, _ runs: [RunInfo], action: String?, limit: Int,
     in scopes: RunScopes = RunScopes()
   ) throws -> Report {
+    let none =
+      limit == 0
+      ? "no rows: --limit is 0"
+      : action.map { "no spans of work with the action \(Printable.text($0))" }
+        ?? "no spans of work"
     if runs.contains(where: { scopes[$0] != nil }) {
-      return try slowest(reader, runs, action, limit, scopes)
+      return try slowest(reader, runs, action, limit, scopes).onTerminal(none: none)
     }
     var condition = action == nil ? "TRUE" : "action = :action"
     if limit <= maximumSpans {
@@ -122,9 +127,10 @@ extension Reports {
         path: reader.path, runs: runs, condition: condition, limit: limit,
         parameters: action.map { [("action", .text($0))] } ?? []
       ).onTerminal { rows in
-        rows == limit ? "the \(limit) longest; --limit shows more" : nil
+        guard rows == limit else { return nil }
+        return "\(limit == 1 ? "the longest" : "the \(limit) longest"); --limit shows more"
       }
-    ]).onTerminal(none: limit == 0 ? "no rows: --limit is 0" : "no spans of work")
+    ]).onTerminal(none: none)
   }
 
   /// The chain of tasks and waits that determined the length of the run: the view `critical_path`,
@@ -140,18 +146,18 @@ extension Reports {
       Report.Table(
         "critical_path", title: "Critical path", columns: pathColumns
       ) { emit in
-        for (run, pieces) in all {
-          for (index, piece) in pieces.enumerated() {
+        for (run, phases) in all {
+          for (index, phase) in phases.enumerated() {
             try emit([
-              .integer(run), .integer(Int64(index + 1)), .text(piece.key),
-              .text(piece.kind.rawValue), piece.worker,
-              piece.start.flatMap { start in piece.stop.map { seconds($0 &- start) } } ?? .null,
-              piece.share, time(piece.start), time(piece.stop), .integer(piece.seq),
-              piece.life.map(SQLiteValue.integer) ?? .null,
+              .integer(run), .integer(Int64(index + 1)), .text(phase.key),
+              .text(phase.kind.rawValue), phase.worker,
+              phase.start.flatMap { start in phase.stop.map { seconds($0 &- start) } } ?? .null,
+              phase.share, time(phase.start), time(phase.stop), .integer(phase.seq),
+              phase.life.map(SQLiteValue.integer) ?? .null,
             ])
           }
         }
-      }.onTerminal(first: ["run", "step", "segment", "key", "seconds", "share", "worker"])
+      }.onTerminal(first: ["run", "step", "phase", "key", "seconds", "share", "worker"])
     ]).onTerminal(none: "no critical path: no task was finished")
     if all.contains(where: { !$1.isEmpty }) {
       report.text = { PathHeadline.text(all, $0) }
@@ -167,7 +173,7 @@ extension Reports {
   ]
 
   private static let pathColumns: [Column] = [
-    run, Column("step", rank: 2), key, Column("segment", leastWidth: 8),
+    run, Column("step", rank: 2), key, Column("phase", leastWidth: 8),
     Column("worker", .address, rank: 1), Column("seconds", .seconds), Column("share", .share),
     Column("started", .time, rank: 3), Column("stopped", .time, rank: 4), Column("seq", rank: 5),
     Column("life", rank: 8),

@@ -3,17 +3,17 @@ import LogFormat
 
 /// Where the time of a critical path went, in one line for each run.
 enum PathHeadline {
-  static func text(_ paths: [(run: Int64, pieces: [PathSegment])], _ terminal: Terminal) -> String {
+  static func text(_ paths: [(run: Int64, phases: [PathPhase])], _ terminal: Terminal) -> String {
     var block = TextBlock(terminal)
-    for (run, pieces) in paths where !pieces.isEmpty { block.prose(line(run, pieces)) }
+    for (run, phases) in paths where !phases.isEmpty { block.prose(line(run, phases)) }
     return block.text
   }
 
-  static func line(_ run: Int64, _ pieces: [PathSegment]) -> String {
+  static func line(_ run: Int64, _ phases: [PathPhase]) -> String {
     var kinds: [(name: String, nanoseconds: Int64)] = []
-    for piece in pieces {
-      guard let start = piece.start, let stop = piece.stop else { continue }
-      let name = piece.kind.rawValue
+    for phase in phases {
+      guard let start = phase.start, let stop = phase.stop else { continue }
+      let name = phase.kind.rawValue
       if let place = kinds.firstIndex(where: { $0.name == name }) {
         kinds[place].nanoseconds += stop &- start
       } else {
@@ -26,7 +26,7 @@ enum PathHeadline {
     }
     return
       "Run #\(run): \(Units.duration(nanoseconds: total)) from the first task to the last result, "
-      + "in \(Units.count(Int64(pieces.count), "step"))"
+      + "in \(Units.count(Int64(phases.count), "step"))"
       + (parts.isEmpty ? "." : ": \(parts.joined(separator: ", ")).")
   }
 }

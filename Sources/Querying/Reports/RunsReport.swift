@@ -17,7 +17,7 @@ extension Reports {
         first: [
           "run", "started", "seconds", "end", "tasks", "workers", "events", "missing", "incomplete",
         ]
-      ) { _ in "'tasklog summary --run #N' tells how a run went" }
+      ) { _ in "'tasklog summary --run N' tells how run N went" }
     ]).onTerminal(none: "no runs")
   }
 }

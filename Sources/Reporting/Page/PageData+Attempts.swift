@@ -13,18 +13,18 @@ extension PageData {
     static let started = Known(rawValue: 2)
     static let stopped = Known(rawValue: 4)
     static let ended = Known(rawValue: 8)
-    /// It has pieces of a path.
+    /// It has phases of a path.
     static let path = Known(rawValue: 16)
     /// The length of its `compute` is that of the task's only span of computing.
     static let span = Known(rawValue: 32)
     static let bitCount: UInt64 = 6
   }
 
-  /// The pieces of a path in their order, by the bit of each.
-  private static let pieces: [PathSegment.Kind] = [
+  /// The phases of a path in their order, by the bit of each.
+  private static let phases: [PathPhase.Kind] = [
     .wait, .queue, .transfer, .queue, .compute, .report,
   ]
-  /// The pieces have no times.
+  /// The phases have no times.
   private static let isWithoutTimes: UInt64 = 64
 
   struct Attempts {
@@ -105,23 +105,23 @@ extension PageData {
   ) {
     var known: Known = []
     var (mask, lengths, numbers) = (UInt64(0), [Int64](), [Int64]())
-    // The end of the pieces, whose lengths are not negative; a clock that was set back has the attempt
+    // The end of the phases, whose lengths are not negative; a clock that was set back has the attempt
     // end before.
     var end: Int64?
     if attempt.path >= 0 {
       known.insert(.path)
       let run = Int(scan.tasks[Int(attempt.task)].run)
-      let pieces = scan.attempts.paths.pieces(
+      let phases = scan.attempts.paths.phases(
         Int(attempt.path), after: predecessor, in: scan.windows[run])
-      if let start = pieces.first?.start {
+      if let start = phases.first?.start {
         numbers.append(start - origin)
-        end = pieces.reduce(start) { $0 + max(0, ($1.stop ?? 0) - ($1.start ?? 0)) }
+        end = phases.reduce(start) { $0 + max(0, ($1.stop ?? 0) - ($1.start ?? 0)) }
         var bit = 0
-        for piece in pieces {
-          while Self.pieces[bit] != piece.kind { bit += 1 }
+        for phase in phases {
+          while Self.phases[bit] != phase.kind { bit += 1 }
           mask |= 1 << UInt64(bit)
-          let length = (piece.stop ?? 0) - (piece.start ?? 0)
-          if piece.kind == .compute, length == computed {
+          let length = (phase.stop ?? 0) - (phase.start ?? 0)
+          if phase.kind == .compute, length == computed {
             known.insert(.span)
           } else {
             lengths.append(length)
@@ -135,7 +135,7 @@ extension PageData {
     let outcome = attempt.path < 0 ? nil : scan.attempts.paths.outcomes[Int(attempt.path)]
     let hasWork = outcome.map { $0.started != PathTable.unknown } ?? false
     let isOnPath = mask != 0 && mask != isWithoutTimes
-    // What follows from the pieces is not repeated.
+    // What follows from the phases is not repeated.
     let wait = mask & 1 != 0 ? lengths[0] : 0
     func add(_ mark: Known, _ time: Int64, unless isImplied: Bool) {
       guard time != PathTable.unknown, !isImplied else { return }

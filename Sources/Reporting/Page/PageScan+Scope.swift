@@ -91,7 +91,7 @@ extension PageScan {
 
 /// What chains of tasks consist of in a page of a part of a run, by index of the outcome.
 struct PageChains {
-  /// The predecessor in the whole run, whose end is the beginning of the pieces; -1 if it has none.
+  /// The predecessor in the whole run, whose end is the beginning of the phases; -1 if it has none.
   let predecessors: [Int32]
   /// The predecessor that is in the page, too.
   var links: [Int32]

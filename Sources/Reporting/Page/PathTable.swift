@@ -102,12 +102,12 @@ struct PathTable {
     }
   }
 
-  /// The pieces of an outcome, in microseconds.
+  /// The phases of an outcome, in microseconds.
   ///
   /// - Parameter window: cuts them; a `compute` out of it has no length.
-  func pieces(
+  func phases(
     _ index: Int, after predecessor: Int32, in window: TimeWindow = TimeWindow()
-  ) -> [PathMoments.Piece] {
+  ) -> [PathMoments.Phase] {
     func known(_ time: Int64) -> Int64? { time == Self.unknown ? nil : time }
     let outcome = outcomes[index]
     var moments = PathMoments(
@@ -117,16 +117,16 @@ struct PathTable {
     moments.stopped = known(outcome.stopped)
     moments.fetchedFrom = known(outcome.fetchedFrom)
     moments.fetchedTo = known(outcome.fetchedTo)
-    guard window.isBounded else { return moments.pieces }
-    return moments.pieces.compactMap { piece in
-      guard let start = piece.start, let stop = piece.stop else { return piece }
+    guard window.isBounded else { return moments.phases }
+    return moments.phases.compactMap { phase in
+      guard let start = phase.start, let stop = phase.stop else { return phase }
       let from = min(max(start, window.start), window.stop)
       let to = min(max(stop, window.start), window.stop)
       // The page expects each end of a task to have a `compute`.
-      guard to > from || piece.kind == .compute else { return nil }
-      var piece = piece
-      (piece.start, piece.stop) = (from, to)
-      return piece
+      guard to > from || phase.kind == .compute else { return nil }
+      var phase = phase
+      (phase.start, phase.stop) = (from, to)
+      return phase
     }
   }
 }

@@ -26,7 +26,7 @@ struct InspectCommand: ParsableCommand {
   @Option(
     name: .customLong("run"),
     help: ArgumentHelp(
-      "latest, all, #N, or a run ID prefix. By default all.", valueName: "run"))
+      "latest, all, a number as in 'runs', or a run ID prefix. By default all.", valueName: "run"))
   var selector: String?
 
   @OptionGroup var report: ReportOptions

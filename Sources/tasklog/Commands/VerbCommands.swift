@@ -10,12 +10,17 @@ struct VerbOptions: ParsableArguments {
   @OptionGroup var report: ReportOptions
 
   /// Makes a report and writes it, with warnings about the runs.
-  func write(_ makeReport: (LogReader, [RunInfo]) throws -> Report) throws {
+  ///
+  /// - Parameter filters: those that further commands need, each after a space.
+  func write(
+    filters: String = "", _ makeReport: (LogReader, [RunInfo]) throws -> Report
+  ) throws {
     let logs = try selection.log.joined(run: selection.selector, all: true)
     defer { logs.remove() }
     let reader = try logs.reader()
     let runs = try reader.runs(matching: logs.parts[0].selector)
-    try report.write(try makeReport(reader, runs), options: selection.repeated)
+    try report.write(
+      try makeReport(reader, runs), options: selection.repeated, filters: filters)
     try RunWarnings.print(reader, runs)
   }
 }
@@ -35,7 +40,7 @@ struct ScopedVerbOptions: ParsableArguments {
     // Errors in the command come before any error of a log.
     let filter = try scope.filter(now: Clock.now())
     var scoped: ScopedRuns?
-    try options.write { reader, runs in
+    try options.write(filters: scope.repeated) { reader, runs in
       let part = try ScopedRuns(reader, runs, filter)
       scoped = part
       // A table without rows says less than the line about it.
@@ -160,7 +165,7 @@ struct CriticalPathCommand: ParsableCommand {
     usage: ScopedVerbOptions.usage("critical-path"),
     discussion: """
       Starts at the task that ended last, continues with its dependency that finished last, and so \
-      on. The consecutive pieces are wait (at the scheduler), queue (at the worker), transfer, \
+      on. The consecutive phases are wait (at the scheduler), queue (at the worker), transfer, \
       compute and report (until the scheduler received the result).
 
       Examples:

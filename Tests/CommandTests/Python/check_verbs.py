@@ -284,24 +284,24 @@ for run in sorted({row["run"] for row in rows}):
         fetched = extent(spans(args, "transfer"))
         begun = min(max(computed[0], sent), done)
         ended = min(max(computed[1], begun), done)
-        pieces = [("wait", ready, sent)]
+        phases = [("wait", ready, sent)]
         if fetched:
             low, high = (min(max(moment, sent), begun) for moment in fetched)
-            pieces += [("queue", sent, low), ("transfer", low, high), ("queue", high, begun)]
+            phases += [("queue", sent, low), ("transfer", low, high), ("queue", high, begun)]
         else:
-            pieces += [("queue", sent, begun)]
-        pieces += [("compute", begun, ended), ("report", ended, done)]
+            phases += [("queue", sent, begun)]
+        phases += [("compute", begun, ended), ("report", ended, done)]
         path += [
-            {"key": text_of[key], "segment": piece, "seconds": (stop - start) / 1e9}
-            for piece, start, stop in pieces
-            if stop > start or piece == "compute"
+            {"key": text_of[key], "phase": phase, "seconds": (stop - start) / 1e9}
+            for phase, start, stop in phases
+            if stop > start or phase == "compute"
         ]
         previous = done
     told = ask(run, "critical-path")
-    compare(f"run {run}: critical path", path, told, ["key", "segment", "seconds"])
+    compare(f"run {run}: critical path", path, told, ["key", "phase", "seconds"])
     print(
         f"run {run}: {len(prefixes)} prefixes, {len(states)} states, {len(shares)} workers, "
-        f"{len(errors)} errors, {len(affected)} affected, {len(path)} pieces of the path"
+        f"{len(errors)} errors, {len(affected)} affected, {len(path)} phases of the path"
     )
 
 sys.exit(1 if failures else 0)

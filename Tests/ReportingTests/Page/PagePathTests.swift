@@ -28,7 +28,7 @@ import Testing
     let predecessors = paths.predecessors(
       NeedTable(scan.tasks), taskCount: scan.tasks.slots.count)
     for (index, run) in runs.enumerated() {
-      let segments = try reader.criticalPath(of: run)
+      let phases = try reader.criticalPath(of: run)
       var chain: [Int64] = []
       var kinds: [String] = []
       var next = paths.lastOfRun[index].map { Int32($0) } ?? -1
@@ -36,17 +36,17 @@ import Testing
         let outcome = Int(next)
         let predecessor = predecessors[outcome]
         chain.append(paths.outcomes[outcome].seq)
-        // A piece shorter than a microsecond has no length in a page.
-        kinds += paths.pieces(outcome, after: predecessor).map(\.kind.rawValue).reversed()
+        // A phase shorter than a microsecond has no length in a page.
+        kinds += paths.phases(outcome, after: predecessor).map(\.kind.rawValue).reversed()
         next = predecessor
       }
-      try #require(!segments.isEmpty)
+      try #require(!phases.isEmpty)
       var seqs: [Int64] = []
-      for segment in segments where seqs.last != segment.seq { seqs.append(segment.seq) }
+      for phase in phases where seqs.last != phase.seq { seqs.append(phase.seq) }
       #expect(Array(chain.reversed()) == seqs)
-      let long = segments.filter { segment in
-        guard let start = segment.start, let stop = segment.stop else { return true }
-        return segment.kind == .compute || stop / 1000 > start / 1000
+      let long = phases.filter { phase in
+        guard let start = phase.start, let stop = phase.stop else { return true }
+        return phase.kind == .compute || stop / 1000 > start / 1000
       }
       #expect(Array(kinds.reversed()) == long.map(\.kind.rawValue))
     }

@@ -178,7 +178,7 @@ import Testing
 
   @Test(arguments: parts)
   func `its critical path is that of the part`(part: String) throws {
-    var (count, segmentCount) = (0, 0)
+    var (count, phaseCount) = (0, 0)
     for log in PagePathTests.logs {
       for page in try Self.cases(log, part) {
         count += 1
@@ -191,20 +191,20 @@ import Testing
           #expect(outcome.task >= 0)
           #expect(page.scan.attempts.rows.count { $0.path == next } == 1)
           shown +=
-            paths.pieces(
+            paths.phases(
               Int(next), after: chains.predecessors[Int(next)], in: page.scan.windows[0]
             ).filter { $0.stop != $0.start }.map { "\(outcome.seq) \($0.kind)" }.reversed()
           next = chains.links[Int(next)]
         }
-        let segments = try page.reader.criticalPath(of: page.run, in: page.scope)
-        segmentCount += segments.count
-        // A piece shorter than a microsecond has no length in a page.
-        let long = segments.filter { ($0.stop ?? 1000) / 1000 > ($0.start ?? 0) / 1000 }
+        let phases = try page.reader.criticalPath(of: page.run, in: page.scope)
+        phaseCount += phases.count
+        // A phase shorter than a microsecond has no length in a page.
+        let long = phases.filter { ($0.stop ?? 1000) / 1000 > ($0.start ?? 0) / 1000 }
         #expect(shown.reversed() == long.map { "\($0.seq) \($0.kind)" }, "\(log)")
       }
     }
     #expect(count >= 2)
-    #expect(segmentCount > 0)
+    #expect(phaseCount > 0)
   }
 
   @Test(arguments: parts)

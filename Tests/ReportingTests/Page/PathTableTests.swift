@@ -73,7 +73,7 @@ import Testing
     #expect(table.lastOfRun == [4: 1])
   }
 
-  @Test func `pieces begin where the predecessor ended and are kept within the scheduler's times`()
+  @Test func `phases begin where the predecessor ended and are kept within the scheduler's times`()
   {
     var table = PathTable()
     table.beginRun()
@@ -87,9 +87,9 @@ import Testing
         WorkSpan(action: "compute", start: 150, stop: 250),
       ])
     table.endRun(0)
-    let pieces = table.pieces(1, after: 0)
-    #expect(pieces.map(\.kind) == [.wait, .queue, .transfer, .queue, .compute])
-    #expect(pieces.map(\.start) == [100, 120, 130, 140, 150])
-    #expect(pieces.map(\.stop) == [120, 130, 140, 150, 200])
+    let phases = table.phases(1, after: 0)
+    #expect(phases.map(\.kind) == [.wait, .queue, .transfer, .queue, .compute])
+    #expect(phases.map(\.start) == [100, 120, 130, 140, 150])
+    #expect(phases.map(\.stop) == [120, 130, 140, 150, 200])
   }
 }
