@@ -22,6 +22,8 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 LIBRARY = "libTaskLogC.so"
 PROGRAM = "tasklog"
 EXTENSION = "_native.abi3.so"
+#: Of what is linked into both.
+LICENSES = "LICENSES"
 
 
 class SwiftBuildHook(BuildHookInterface):
@@ -36,6 +38,9 @@ class SwiftBuildHook(BuildHookInterface):
             program = program or str(folder / PROGRAM)
         packed = self._pack(library, folder / LIBRARY)
         build_data["force_include"][packed] = f"tasklog/{LIBRARY}"
+        licenses = Path(library).parent / LICENSES
+        if licenses.exists():
+            build_data["force_include"][str(licenses)] = f"tasklog/{LICENSES}"
         if program:
             packed = self._pack(program, folder / PROGRAM)
             build_data["shared_scripts"][packed] = PROGRAM
