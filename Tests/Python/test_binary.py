@@ -48,7 +48,8 @@ def test_the_command_is_found_where_pip_puts_it(
     # --target has the scripts in a folder next to the packages.
     (tmp_path / "target" / "tasklog").mkdir(parents=True)
     monkeypatch.setattr(binary, "__file__", str(tmp_path / "target" / "tasklog" / "binary.py"))
-    assert binary.find_binary() == command(tmp_path / "target" / "bin" / "tasklog")
+    expected = command(tmp_path / "target" / "bin" / "tasklog")
+    assert binary.find_binary() == expected
 
 
 def test_a_variable_names_another_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

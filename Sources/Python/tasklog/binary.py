@@ -57,8 +57,11 @@ def main() -> None:
     """Run the command with the arguments of this process, in its place."""
     try:
         program = find_binary()
-        # Python ignores it, and the command would, too: `python -m tasklog query | head` ends.
-        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    except FileNotFoundError as error:
+        sys.exit(f"tasklog: {error}")
+    # Python ignores it, and the command would, too: `python -m tasklog query | head` ends.
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    try:
         os.execv(program, [_NAME, *sys.argv[1:]])
     except OSError as error:
-        sys.exit(f"tasklog: {error}")
+        sys.exit(f"tasklog: {program} cannot be run: {error.strerror}")
