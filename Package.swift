@@ -215,8 +215,9 @@ let package = Package(
     .testTarget(
       name: "CommandTests",
       dependencies: [
-        "EventLog", "LogAnalysis", "LogFormat", "LogMaintenance", "Migrations", "Querying",
-        "recording-victim", "tasklog", "TaskLogKit", "TaskLogPlugin", "TestSupport", "TestTraits",
+        "BuiltinPlugins", "EventLog", "LogAnalysis", "LogFormat", "LogMaintenance", "Migrations",
+        "PluginLoading", "Querying", "recording-victim", "tasklog", "TaskLogKit", "TaskLogPlugin",
+        "TestSupport", "TestTraits",
       ],
       exclude: ["Frozen", "Help", "Logs", "Outputs", "Python"],
       linkerSettings: exportsSymbols),

@@ -52,6 +52,12 @@ static const void *handle_base(void *handle) {
   return dlinfo(handle, RTLD_DI_LINKMAP, &map) == 0 ? image_base(map->l_ld) : NULL;
 }
 
+bool tl_runtime_is_linked_in(void) {
+  // A static runtime is not exported, unless the program was linked to export everything.
+  const void *runtime = dlsym(RTLD_DEFAULT, "swift_retain");
+  return !runtime || image_base(runtime) == image_base((const void *)tl_runtime_is_linked_in);
+}
+
 bool tl_is_in_image(void *handle, const void *address) {
   const void *base = handle_base(handle);
   return base && image_base(address) == base;

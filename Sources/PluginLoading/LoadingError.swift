@@ -2,6 +2,7 @@
 public enum LoadingError: Error, Sendable, Equatable {
   case unknown(option: String, name: String, known: [String])
   case missing(path: String)
+  case staticRuntime(path: String)
   case unreadable(path: String, reason: String)
   case noCompiler(path: String)
   case noModule(path: String, folders: [String])
@@ -26,6 +27,9 @@ extension LoadingError: CustomStringConvertible {
         + (option == "--plugin" ? "exec:'command', module:Class or file.py:Class of Dask, " : "")
         + "or a file that ends in .swift or .so"
     case .missing(let path): "\(path): no such file; expected a plugin's source or library"
+    case .staticRuntime(let path):
+      "\(path): plugins in Swift need a tasklog that shares Swift's runtime with them: build it with "
+        + "Sources/install, which needs a Swift toolchain"
     case .unreadable(let path, let reason): "\(path): cannot be read: \(reason)"
     case .noCompiler(let path):
       "\(path): swiftc is not on the PATH; install a Swift toolchain, or give a library (.so)"

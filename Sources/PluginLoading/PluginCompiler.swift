@@ -50,11 +50,7 @@ struct PluginCompiler: Sendable {
   /// The folder of the API's module: next to this program in SwiftPM's build folder, or as
   /// installed.
   private static func modules(_ path: String) throws(LoadingError) -> String {
-    var buffer = [CChar](repeating: 0, count: Int(PATH_MAX))
-    let count = readlink("/proc/self/exe", &buffer, buffer.count - 1)
-    let program = String(
-      decoding: buffer.prefix(max(0, count)).map(UInt8.init(bitPattern:)), as: UTF8.self)
-    let folder = program.lastIndex(of: "/").map { String(program[..<$0]) } ?? "."
+    let folder = Files.programFolder
     var folders = [folder + "/Modules", folder + "/../lib/tasklog/modules"]
     if let custom = getenv(EnvironmentVariable.modules.rawValue) {
       folders.insert(String(cString: custom), at: 0)
@@ -108,7 +104,16 @@ struct ContentHash {
   var text: String { state.hexadecimal }
 }
 
-enum Files {
+package enum Files {
+  /// The folder of this program.
+  package static var programFolder: String {
+    var buffer = [CChar](repeating: 0, count: Int(PATH_MAX))
+    let count = readlink("/proc/self/exe", &buffer, buffer.count - 1)
+    let program = String(
+      decoding: buffer.prefix(max(0, count)).map(UInt8.init(bitPattern:)), as: UTF8.self)
+    return program.lastIndex(of: "/").map { String(program[..<$0]) } ?? "."
+  }
+
   /// - Throws: `LoadingError`.
   static func read(_ path: String, displayName name: String) throws(LoadingError) -> [UInt8] {
     let descriptor = open(path, O_RDONLY | O_CLOEXEC)

@@ -1,3 +1,4 @@
+import CImages
 import Glibc
 import TaskLogPlugin
 
@@ -6,10 +7,17 @@ public struct PluginLoader: Sendable {
   /// The built-in plugins, found by name.
   package let builtIn: [PluginFactory]
   private let compiler: PluginCompiler
+  /// Whether the Swift runtime is linked into this program, which then cannot load plugins.
+  private let hasStaticRuntime: Bool
 
   /// - Parameter cache: the folder of compiled files; by default next to the user's other caches.
   public init(builtIn: [PluginFactory], cache: String? = nil) {
+    self.init(builtIn: builtIn, cache: cache, hasStaticRuntime: tl_runtime_is_linked_in())
+  }
+
+  package init(builtIn: [PluginFactory], cache: String? = nil, hasStaticRuntime: Bool) {
     self.builtIn = builtIn
+    self.hasStaticRuntime = hasStaticRuntime
     compiler = PluginCompiler(cache: cache)
   }
 
@@ -30,6 +38,7 @@ public struct PluginLoader: Sendable {
     }
     let isSource = path.hasSuffix(".swift")
     guard access(path, F_OK) == 0 else { throw .missing(path: path) }
+    guard !hasStaticRuntime else { throw .staticRuntime(path: path) }
     let library = isSource ? try compiler.library(for: path) : path
     return .file(path: path, library: library, type: type)
   }

@@ -1,4 +1,6 @@
+import BuiltinPlugins
 import Foundation
+import PluginLoading
 import TestTraits
 import Testing
 
@@ -128,6 +130,20 @@ import Testing
       }
       """)
     try expectFailure(["--plugin", "Throws.swift"], "not today")
+  }
+
+  @Test func `a program that contains Swift's runtime loads no plugins in Swift, and says so`()
+    throws
+  {
+    let loader = PluginLoader(builtIn: BuiltinPlugins.all, hasStaticRuntime: true)
+    let path = folder("Tally.swift")
+    for text in [path, path + ":Tally"] {
+      #expect(throws: LoadingError.staticRuntime(path: path)) { try loader.find(text) }
+    }
+    let message = "\(LoadingError.staticRuntime(path: "Tally.swift"))"
+    #expect(!message.contains("\n") && message.contains("Sources/install"))
+    #expect(try loader.factory(for: "counter").name == "counter")
+    #expect(throws: LoadingError.missing(path: "none.swift")) { try loader.find("none.swift") }
   }
 
   @Test func `a method that is similar to a hook but no hook is refused`() throws {

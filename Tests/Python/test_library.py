@@ -294,11 +294,13 @@ def test_a_c_program_can_record(tmp_path: Path) -> None:
 
 def test_the_library_needs_no_swift_and_is_small() -> None:
     found = library.find()
-    assert found.stat().st_size < 14 << 20
+    # With RabbitMQ it contains OpenSSL, too.
+    limit = 19 if b"openssl.org" in found.read_bytes() else 14
+    assert found.stat().st_size < limit << 20
     needed = subprocess.run(["ldd", found], capture_output=True, text=True, check=True).stdout
-    assert "libswift" not in needed and "Foundation" not in needed
-    # It contains its own SQLite.
-    assert "libsqlite3" not in needed
+    assert {line.split(".so")[0].strip() for line in needed.splitlines()} <= {
+        *("libc", "libm", "libdl", "libpthread", "linux-vdso", "/lib64/ld-linux-x86-64"),
+    }
 
 
 def test_the_disabled_recorder_says_so(tmp_path: Path) -> None:

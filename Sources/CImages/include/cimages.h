@@ -15,6 +15,10 @@ bool tl_conforming_classes(
     void *_Nonnull handle, void (*_Nonnull each)(const void *_Nonnull metadata, void *_Nullable context),
     void *_Nullable context);
 
+/// Whether Swift's runtime is part of this very image. Then a library in Swift, which brings another
+/// one, cannot be loaded.
+bool tl_runtime_is_linked_in(void);
+
 /// Whether an address is in the image of the handle.
 bool tl_is_in_image(void *_Nonnull handle, const void *_Nonnull address);
 

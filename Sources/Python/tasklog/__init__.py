@@ -10,10 +10,12 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
+from tasklog.binary import find_binary
+
 if TYPE_CHECKING:
     from tasklog.recorder import Recorder, RecordingError
 
-__all__ = ["Recorder", "RecordingError", "dask_setup"]
+__all__ = ["Recorder", "RecordingError", "dask_setup", "find_binary"]
 __version__ = "0.1.0"
 
 

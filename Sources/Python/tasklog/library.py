@@ -26,7 +26,7 @@ def find() -> Path:
         return Path(named)
     here = Path(__file__).resolve()
     checkout = here.parents[3]
-    for path in (here.parent / _NAME, checkout / ".build-wheel" / "release" / _NAME):
+    for path in (here.parent / _NAME, checkout / ".build-wheel" / _NAME):
         if path.exists():
             return path
     raise LibraryError(f"there is no {_NAME} in {here.parent}; install the package with pip")

@@ -44,6 +44,8 @@ package enum EnvironmentVariable: String, CaseIterable, Sendable {
   case traits = "TASKLOG_TRAITS"
   /// The library that the Python package loads.
   case lib = "TASKLOG_LIB"
+  /// The command that the Python package runs.
+  case program = "TASKLOG_PROGRAM"
   /// The folder of the module that Swift plugins are compiled against.
   case modules = "TASKLOG_MODULES"
   /// Set for a program that is run as a plugin: the id of the run.

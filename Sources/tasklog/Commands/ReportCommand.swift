@@ -1,6 +1,5 @@
 import ArgumentParser
 import EventLog
-import Foundation
 import LogAnalysis
 import LogFormat
 import LogMaintenance
@@ -135,7 +134,6 @@ struct ReportCommand: ParsableCommand {
       name: logSet.named.map(\.name).map(Self.name).joined(separator: " + "))
   }
 
-  private static func name(_ path: String) -> String {
-    URL(fileURLWithPath: path).lastPathComponent
-  }
+  /// The name of a log in the title of the page.
+  private static func name(_ path: String) -> String { path.lastPathComponent }
 }

@@ -1,4 +1,5 @@
 import Glibc
+import PluginLoading
 import Replaying
 
 /// Python plugins: `module:Class`, `file.py:Class`, `file.py`.
@@ -28,8 +29,8 @@ enum PythonPluginKind: PluginKind {
 
 /// Finds the Python interpreter.
 enum Interpreter {
-  /// - Parameter named: the user's choice; by default the interpreter of the virtual environment,
-  ///   else `python3`.
+  /// - Parameter named: the user's choice; by default the interpreter of the active virtual
+  ///   environment, or of the one that this command was installed in, else `python3`.
   /// - Throws: `Failure`.
   static func path(_ named: String?) throws -> String {
     if let named {
@@ -41,6 +42,10 @@ enum Interpreter {
     if let folder = getenv("VIRTUAL_ENV").map({ String(cString: $0) }), !folder.isEmpty {
       let path = folder + "/bin/python"
       if access(path, X_OK) == 0 { return path }
+    }
+    let folder = Files.programFolder
+    if access(folder + "/../pyvenv.cfg", F_OK) == 0, let path = find(folder + "/python") {
+      return path
     }
     guard let path = find("python3") else {
       throw Failure.run(

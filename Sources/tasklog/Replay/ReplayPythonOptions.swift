@@ -6,7 +6,8 @@ struct ReplayPythonOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
       "The interpreter for Python plugins, with the tasklog package. By default that of the "
-        + "active virtual environment, else python3.", valueName: "path"))
+        + "active virtual environment, or of the one that tasklog is in, else python3.",
+      valueName: "path"))
   var python: String?
 
   @Option(
