@@ -23,6 +23,7 @@ enum Status {
   static let closed: Int32 = -4
   static let disabled: Int32 = -5
   static let timeout: Int32 = -6
+  static let cannotRead: Int32 = -7
 }
 
 /// The version of this interface; incremented when a function changes.

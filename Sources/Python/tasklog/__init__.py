@@ -1,29 +1,58 @@
 """The flight recorder of task schedulers, for Dask.
 
-Turned on with ``dask scheduler --preload tasklog``, with
-``DASK_DISTRIBUTED__SCHEDULER__PRELOAD=tasklog`` in the environment, or in the middle of a run with
-``client.register_plugin(tasklog.Recorder("run.db"))``.
+A log is read with `tasklog.open`. Recording is turned on with ``dask scheduler --preload tasklog``,
+with ``DASK_DISTRIBUTED__SCHEDULER__PRELOAD=tasklog`` in the environment, or in the middle of a run
+with ``client.register_plugin(tasklog.Recorder("run.db"))``.
 """
 
 from __future__ import annotations
 
+import importlib
 import logging
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tasklog.reading import (
+        Args,
+        Errors,
+        Log,
+        LogError,
+        LogWarning,
+        Report,
+        Run,
+        RunInfo,
+        Table,
+        open,
+    )
     from tasklog.recorder import Recorder, RecordingError
 
-__all__ = ["Recorder", "RecordingError", "dask_setup"]
+__all__ = [
+    "Args", "Errors", "Log", "LogError", "LogWarning", "Recorder", "RecordingError", "Report",
+    "Run", "RunInfo", "Table", "dask_setup", "open",
+]  # fmt: skip
 __version__ = "0.1.0"
+
+#: The modules of the public names. A module is imported when a name of it is used: reading needs no
+#: Dask, and a replay needs neither the recorder nor, for some plugins, Dask.
+_MODULES = {
+    "Recorder": "tasklog.recorder",
+    "RecordingError": "tasklog.recorder",
+    **dict.fromkeys(
+        ("Args", "Errors", "Log", "LogError", "LogWarning", "Report", "Run", "RunInfo", "Table"),
+        "tasklog.reading",
+    ),
+    "open": "tasklog.reading",
+}
 
 
 def __getattr__(name: str) -> Any:
-    # A replay needs neither the recorder nor, for some plugins, Dask.
-    if name in ("Recorder", "RecordingError"):
-        from tasklog import recorder
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_MODULES[name]), name)
 
-        return getattr(recorder, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
 
 
 async def dask_setup(server: Any) -> None:

@@ -9,8 +9,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tasklog.encoding import Packed
-
 ABI = 1
 _NAME = "libTaskLogC.so"
 
@@ -93,6 +91,8 @@ def _bind(library: ctypes.PyDLL) -> Any:
         from tasklog import _native
     except ImportError:
         return None
+    from tasklog.encoding import Packed
+
     address = ctypes.cast(library.tasklog_put, ctypes.c_void_p).value
     _native.bind(address, Packed)
     return _native
