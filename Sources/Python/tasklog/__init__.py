@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         Log,
         LogError,
         LogWarning,
+        RebuiltObject,
         Report,
         Run,
         RunInfo,
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from tasklog.recorder import Recorder, RecordingError
 
 __all__ = [
-    "Args", "Errors", "Log", "LogError", "LogWarning", "Recorder", "RecordingError", "Report",
+    "Args", "Errors", "Log", "LogError", "LogWarning", "RebuiltObject", "Recorder", "RecordingError", "Report",
     "Run", "RunInfo", "Table", "dask_setup", "open",
 ]  # fmt: skip
 __version__ = "0.1.0"
@@ -38,7 +39,7 @@ _MODULES = {
     "Recorder": "tasklog.recorder",
     "RecordingError": "tasklog.recorder",
     **dict.fromkeys(
-        ("Args", "Errors", "Log", "LogError", "LogWarning", "Report", "Run", "RunInfo", "Table"),
+        ("Args", "Errors", "Log", "LogError", "LogWarning", "RebuiltObject", "Report", "Run", "RunInfo", "Table"),
         "tasklog.reading",
     ),
     "open": "tasklog.reading",

@@ -87,7 +87,7 @@ def program() -> Path:
     return path
 
 
-def run(*arguments: str, accepted: tuple[int, ...] = (0,), **options: Any) -> str:
+def run(*arguments: str) -> str:
     """Runs the command, and returns its output.
 
     Raises
@@ -95,6 +95,19 @@ def run(*arguments: str, accepted: tuple[int, ...] = (0,), **options: Any) -> st
     LogError
         With what it says, if it fails.
     """
+    return _run(arguments, (0,)).stdout
+
+
+def run_with_words(*arguments: str, accepted: tuple[int, ...], env: dict[str, str]) -> list[str]:
+    """Runs the command, and returns the lines of what it says beside its output."""
+    done = _run(arguments, accepted, env)
+    lines = done.stderr.splitlines()
+    return [line.removeprefix(_PREFIX) for line in lines if line.startswith(_PREFIX)]
+
+
+def _run(
+    arguments: tuple[str, ...], accepted: tuple[int, ...], env: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
     path = program()
     try:
         done = subprocess.run(
@@ -103,7 +116,7 @@ def run(*arguments: str, accepted: tuple[int, ...] = (0,), **options: Any) -> st
             capture_output=True,
             encoding="utf-8",
             errors="replace",
-            **options,
+            env=env,
         )
     except OSError as error:
         raise LogError(f"{path} cannot be run: {error}; set TASKLOG_PROGRAM to another") from error
@@ -111,7 +124,7 @@ def run(*arguments: str, accepted: tuple[int, ...] = (0,), **options: Any) -> st
         lines = [line.removeprefix(_PREFIX) for line in done.stderr.splitlines() if line.strip()]
         said = "; ".join(lines[-3:]) or f"it ended with exit code {done.returncode}"
         raise LogError(f"tasklog {arguments[0]}: {said}")
-    return done.stdout
+    return done
 
 
 def tables(name: str, path: str, run_id: str, arguments: list[str]) -> dict[str, str]:

@@ -337,6 +337,37 @@ class Run:
         """The result of a SELECT over this run; see `Log.sql`."""
         return self.log._sql(sql, [self.id], timeout, parameters)
 
+    # Replay
+
+    def replay(self, plugin: Any, /, **options: Any) -> Any:
+        """Replay the run through a plugin of Dask.
+
+        It runs in a process of its own, as the clock of a replay stands in for `time.time`, and
+        what it prints is dropped. A scheduler, worker or task that the plugin keeps does not come
+        back: a `RebuiltObject` stands for it.
+
+        Parameters
+        ----------
+        plugin
+            The class of a ``SchedulerPlugin`` or ``WorkerPlugin``, or a function that makes one.
+        **options
+            What it is called with, as JSON has it: numbers, text, lists, dictionaries.
+
+        Returns
+        -------
+        object
+            The plugin as it is after the run; of a ``WorkerPlugin`` a dictionary with one for each
+            worker, by its address.
+
+        Raises
+        ------
+        LogError
+            If the plugin fails, or cannot be pickled.
+        """
+        from tasklog.reading.replaying import replay
+
+        return replay(self.info.path, self.id, plugin, options)
+
     # Files
 
     def report(self, path: str | os.PathLike[str]) -> None:

@@ -257,6 +257,9 @@ class Host:
                 f"values that are not in the log, and were given as such: {counted}"
             )
         reports, attributes = self._collect()
+        # `Run.replay` wants them back.
+        if (child := sys.modules.get("tasklog.reading.child")) is not None:
+            child.keep([pair for target in self.targets for pair in self._instances(target)])
         sys.stdout.flush()
         sys.stderr.flush()
         return {
