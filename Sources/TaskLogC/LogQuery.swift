@@ -76,6 +76,10 @@ final class LogQuery {
       }
       sql = try UserSQL(path: log.parts[index].path, timeoutSeconds: request.timeoutSeconds) {
         $0.addNames()
+        let code = tl_register_tasks($0.handle)
+        guard code == SQLITE_OK else { throw $0.error(code) }
+        // The authorizer must not forbid what it does on first use.
+        _ = try $0.integer("SELECT 1 FROM tasklog_tasks(0)")
       }
     } else if log.parts.count == 1, let direct = try Self.direct(log.parts[0], runs, request) {
       sql = direct

@@ -107,4 +107,12 @@ struct tl_union {
 /// - Returns: a result code of SQLite. The context is released in any case, when it is not needed.
 int32_t tl_register_union(sqlite3 * connection, struct tl_union databases);
 
+// MARK: - Tasks
+
+/// Registers the table-valued function `tasklog_tasks(run)`: the rows that the view `tasks` has of a
+/// run, by its number, from one scan of its events.
+///
+/// - Returns: a result code of SQLite.
+int32_t tl_register_tasks(sqlite3 *connection);
+
 #endif

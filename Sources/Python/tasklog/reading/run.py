@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _TASKS = """
     SELECT key, state, prefix, worker, nbytes, typename, exception, first_seen, last_seen,
       transitions, dispatch_count, done, failures, key_group, life, '{run}' AS run
-    FROM tasks WHERE run = {number}
+    FROM tasklog_tasks({number})
 """
 _TRANSITIONS = """
     SELECT seq, time_ns AS time, source, key, start, finish, stimulus, worker, args, prefix,
