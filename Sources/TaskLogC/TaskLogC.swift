@@ -67,6 +67,16 @@ public func tasklogRun(
   return copy(openRecorder.recorder.runID, buffer, capacity)
 }
 
+@_cdecl("tasklog_path")
+public func tasklogPath(
+  _ recorder: Int64, _ buffer: UnsafeMutablePointer<CChar>?, _ capacity: Int
+) -> Int {
+  guard let openRecorder = Recorders.current[recorder] else {
+    return Int(Recorders.fail(Status.badHandle, "\(recorder) is not an open recorder"))
+  }
+  return copy(openRecorder.recorder.log, buffer, capacity)
+}
+
 @_cdecl("tasklog_source")
 public func tasklogSource(
   _ recorder: Int64, _ kind: UnsafePointer<CChar>?, _ id: UnsafePointer<CChar>?,

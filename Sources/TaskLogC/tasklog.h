@@ -74,6 +74,18 @@ int32_t tasklog_counters(int64_t recorder, int32_t source, int64_t *counters, si
 /* Writes the remaining events and ends the run. */
 int32_t tasklog_close(int64_t recorder);
 
+/* Copies the path of a recorder's log, which is another than the requested one where a log is not
+ * safe on a network file system; returns its length. */
+ptrdiff_t tasklog_path(int64_t recorder, char *buffer, size_t capacity);
+
+/* Copies a log as it is now, also while it is recorded, into an empty file, which is then a log that
+ * is complete in itself. */
+int32_t tasklog_copy(const char *log, const char *copy);
+
+/* Writes the runs of two logs, none of which is being recorded, into a new one. A run that both have
+ * is there once, with the events of both. */
+int32_t tasklog_combine(const char *log, const char *other, const char *into);
+
 /* Opens logs for reading: paths, or templates such as "logs/{run}.db". Returns a handle. */
 int64_t tasklog_log_open(const char *const *names, ptrdiff_t count);
 
