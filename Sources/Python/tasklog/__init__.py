@@ -26,10 +26,12 @@ if TYPE_CHECKING:
         open,
     )
     from tasklog.recorder import Recorder, RecordingError
+    from tasklog.recording import AsyncRecording, Recording, RecordingWarning, Status, record
 
 __all__ = [
-    "Args", "Errors", "Log", "LogError", "LogWarning", "RebuiltObject", "Recorder", "RecordingError", "Report",
-    "Run", "RunInfo", "Table", "dask_setup", "open",
+    "Args", "AsyncRecording", "Errors", "Log", "LogError", "LogWarning", "RebuiltObject",
+    "Recorder", "Recording", "RecordingError", "RecordingWarning", "Report", "Run", "RunInfo",
+    "Status", "Table", "dask_setup", "load_ipython_extension", "open", "record",
 ]  # fmt: skip
 __version__ = "0.1.0"
 
@@ -39,10 +41,25 @@ _MODULES = {
     "Recorder": "tasklog.recorder",
     "RecordingError": "tasklog.recorder",
     **dict.fromkeys(
-        ("Args", "Errors", "Log", "LogError", "LogWarning", "RebuiltObject", "Report", "Run", "RunInfo", "Table"),
+        (
+            "Args",
+            "Errors",
+            "Log",
+            "LogError",
+            "LogWarning",
+            "RebuiltObject",
+            "Report",
+            "Run",
+            "RunInfo",
+            "Table",
+        ),
         "tasklog.reading",
     ),
     "open": "tasklog.reading",
+    **dict.fromkeys(
+        ("AsyncRecording", "Recording", "RecordingWarning", "Status", "record"),
+        "tasklog.recording",
+    ),
 }
 
 
@@ -54,6 +71,13 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
+
+
+def load_ipython_extension(shell: Any) -> None:
+    """Called by ``%load_ext tasklog``: adds the magic ``%%tasklog``."""
+    from tasklog.notebook.magics import register
+
+    register(shell)
 
 
 async def dask_setup(server: Any) -> None:
