@@ -65,6 +65,18 @@ TABLES: dict[str, dict[str, list[str]]] = {
             "busy", "utilization", "occupancy", "life", "clock_offset", "clock_uncertainty",
         ],
     },
+    "compare": {
+        "prefixes": [
+            "prefix", "tasks1", "tasks2", "done1", "done2", "failed1", "failed2", "retried1",
+            "retried2", "nbytes1", "nbytes2", "compute1", "compute2",
+        ],
+        "states": [
+            "prefix", "source", "state", "count1", "count2", "p50_1", "p50_2", "max1", "max2",
+        ],
+        "first_difference": [
+            "side", "event", "seq", "time", "hook", "key", "start", "finish",
+        ],
+    },
     "state": {
         "tasks": ["run", "source", "worker", "key", "state", "since", "seq", "life"],
         "states": ["run", "source", "worker", "state", "tasks", "life"],
@@ -125,6 +137,12 @@ def _run(
         said = "; ".join(lines[-3:]) or f"it ended with exit code {done.returncode}"
         raise LogError(f"tasklog {arguments[0]}: {said}")
     return done
+
+
+def compared(path: str, arguments: list[str]) -> dict[str, str]:
+    """The tables of two runs, each as a JSON array of its rows."""
+    found: Any = json.loads(run("compare", *arguments, "--log", path, "--format", "json"))
+    return {table: json.dumps(found.get(table, [])) for table in TABLES["compare"]}
 
 
 def tables(name: str, path: str, run_id: str, arguments: list[str]) -> dict[str, str]:

@@ -23,9 +23,14 @@ _RUNS = """
       value ->> 'tasks' AS tasks, value ->> 'failed' AS failed, value ->> 'events' AS events,
       value ->> 'workers' AS workers, value ->> 'missing' AS missing,
       value ->> 'engine' AS engine, value ->> 'engine_version' AS engine_version,
-      value ->> 'mode' AS mode, value ->> 'ended' AS ended, value ->> 'labels' AS labels
+      value ->> 'mode' AS mode, value ->> 'ended' AS ended, value ->> 'labels' AS labels,
+      value ->> 'host' AS host, value ->> 'user' AS user,
+      value ->> 'git_revision' AS git_revision, value ->> 'command_line' AS command_line
     FROM json_each(:rows)
 """
+
+
+_TOTALS = "SELECT run, failed, labels, host, user, git_revision, command_line FROM runs"
 
 
 @dataclass(frozen=True)
@@ -56,6 +61,8 @@ class RunInfo:
         The number of tasks that ever became erred.
     labels
         The labels of the run.
+    host, user, git_revision, command_line
+        Of the process that requested the recording; None for what is not known.
     """
 
     id: str
@@ -73,6 +80,10 @@ class RunInfo:
     missing: int
     failed: int
     labels: dict[str, str]
+    host: str | None
+    user: str | None
+    git_revision: str | None
+    command_line: str | None
     #: The index of its file, and its number there.
     part: int = field(repr=False)
     number_in_part: int = field(repr=False)
@@ -117,6 +128,11 @@ class Log:
         names = ", ".join(self.paths[:3]) + (", …" if len(self.paths) > 3 else "")
         return f"<tasklog.Log {names}: {runs}>"
 
+    def _repr_html_(self) -> str:
+        from tasklog.notebook import displays
+
+        return displays.log(self)
+
     @property
     def runs(self) -> Table:
         """The runs, in the order of the files.
@@ -134,7 +150,8 @@ class Log:
                 "tasks": info.tasks, "failed": info.failed, "events": info.events,
                 "workers": info.workers, "missing": info.missing, "engine": info.engine,
                 "engine_version": info.engine_version, "mode": info.mode, "ended": info.ended_ns,
-                "labels": json.dumps(info.labels),
+                "labels": json.dumps(info.labels), "host": info.host, "user": info.user,
+                "git_revision": info.git_revision, "command_line": info.command_line,
             }
             for info in self._infos()
         ]  # fmt: skip
@@ -245,14 +262,15 @@ class Log:
     def _infos(self) -> list[RunInfo]:
         described = self._native.describe()
         totals = {
-            row[0]: (row[1], json.loads(row[2] or "{}"))
-            for row in self._table({"sql": "SELECT run, failed, labels FROM runs"})
+            row[0]: (row[1], json.loads(row[2] or "{}"), *row[3:])
+            for row in self._table({"sql": _TOTALS})
         }
         infos: list[RunInfo] = []
         are_several = len(described["parts"]) > 1
         for index, part in enumerate(described["parts"]):
             for run in part["runs"]:
-                failed, labels = totals.get(run["id"], (0, {}))
+                failed, labels, *origin = totals.get(run["id"], (0, {}, None, None, None, None))
+                host, user, git_revision, command_line = origin
                 infos.append(
                     RunInfo(
                         id=run["id"],
@@ -270,6 +288,10 @@ class Log:
                         missing=run["missing"],
                         failed=failed,
                         labels=labels,
+                        host=host,
+                        user=user,
+                        git_revision=git_revision,
+                        command_line=command_line,
                         part=index,
                         number_in_part=run["number"],
                         path=part["path"],

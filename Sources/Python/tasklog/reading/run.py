@@ -11,6 +11,7 @@ from tasklog.reading import command
 from tasklog.reading.table import Table
 
 if TYPE_CHECKING:
+    from tasklog.notebook.frames import Page, PageFile
     from tasklog.reading.log import Log, RunInfo
 
 #: What is shown of each view, the most useful first. `{run}` is the id and `{number}` the number.
@@ -73,6 +74,11 @@ class Report:
     def __repr__(self) -> str:
         return "\n".join(f"{name}:\n{table!r}" for name, table in self._tables.items())
 
+    def _repr_html_(self) -> str:
+        from tasklog.notebook import displays
+
+        return displays.report(self)
+
 
 class Errors(Table):
     """What failed: a table of the tasks that failed themselves, with the other tables of it.
@@ -90,6 +96,11 @@ class Errors(Table):
     causes: Table
     affected: Table
     at_workers: Table
+
+    def _repr_html_(self) -> str:
+        from tasklog.notebook import displays
+
+        return displays.errors(self)
 
 
 class Run:
@@ -129,6 +140,11 @@ class Run:
             f"<tasklog.Run #{info.number} {info.id} of {info.log}: {info.end}{took}, "
             f"{info.tasks:,} tasks, {info.failed:,} failed>"
         )
+
+    def _repr_html_(self) -> str | None:
+        from tasklog.notebook import displays
+
+        return displays.run(self)
 
     # Tables
 
@@ -331,6 +347,25 @@ class Run:
             text = f"seq:{int(at)}"
         return self._analysis("state", f"--at={text}")
 
+    def compare(self, other: str | int | Run) -> Report:
+        """This run next to another one.
+
+        Parameters
+        ----------
+        other
+            The other run, also one of another log; or its name in this log, as for `Log.run`.
+
+        Returns
+        -------
+        Report
+            The tables ``prefixes``, ``states`` (seconds in each state) and ``first_difference``,
+            the first event of the schedulers that differs. Columns that end in 1 are of this run.
+        """
+        two = (other if isinstance(other, Run) else self.log.run(other)).info
+        arguments = [self.id, two.id, "--log2", two.path]
+        rows = command.compared(self.info.path, arguments)
+        return Report("compare", {name: self._rows("compare", name, rows[name]) for name in rows})
+
     # SQL
 
     def sql(self, sql: str, *, timeout: float | None = None, **parameters: Any) -> Table:
@@ -380,6 +415,33 @@ class Run:
         """
         self._command("report", f"--output={os.fspath(path)}")
 
+    def show(
+        self,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        height: int = 720,
+        largest: int = 8 << 20,
+    ) -> Page | PageFile:
+        """The report page of the run within a notebook, in a frame without access to it.
+
+        Parameters
+        ----------
+        path
+            Where the page is also written.
+        height
+            The height of the frame in pixels.
+        largest
+            The size in bytes above which the page is only written, and its path shown.
+
+        Returns
+        -------
+        Page or PageFile
+            What a notebook shows.
+        """
+        from tasklog.notebook.frames import page
+
+        return page(self, path, height=height, largest=largest)
+
     def export(self, kind: str, path: str | os.PathLike[str]) -> None:
         """Write the run for another tool.
 
@@ -407,19 +469,21 @@ class Run:
     def _analysis(self, name: str, *arguments: str, after: list[str] | None = None) -> Report:
         options = [*arguments, *(["--", *after] if after else [])]
         found = command.tables(name, self.info.path, self.id, options)
-        tables = {}
-        for table, rows in found.items():
-            columns = ", ".join(
-                f"'{self.id}' AS run"
-                if column == "run"
-                else f"value {'->' if column == 'args' else '->>'} '$.{column}' AS \"{column}\""
-                for column in command.TABLES[name][table]
-            )
-            tables[table] = self.log._table(
-                {
-                    "sql": f"SELECT {columns} FROM json_each(:rows)",
-                    "parameters": {"rows": rows},
-                    "part": self.info.part,
-                }
-            )
+        tables = {table: self._rows(name, table, rows) for table, rows in found.items()}
         return Report(name, tables)
+
+    def _rows(self, name: str, table: str, rows: str) -> Table:
+        """A table of a command's answer."""
+        columns = ", ".join(
+            f"'{self.id}' AS run"
+            if column == "run"
+            else f"value {'->' if column == 'args' else '->>'} '$.{column}' AS \"{column}\""
+            for column in command.TABLES[name][table]
+        )
+        return self.log._table(
+            {
+                "sql": f"SELECT {columns} FROM json_each(:rows)",
+                "parameters": {"rows": rows},
+                "part": self.info.part,
+            }
+        )

@@ -171,6 +171,11 @@ class Table:
     def __repr__(self) -> str:
         return self._text(10)
 
+    def _repr_html_(self) -> str:
+        from tasklog.notebook import displays
+
+        return displays.rows(self)
+
     def _text(self, count: int) -> str:
         with self._batches() as batches:
             shown: list[tuple[Any, ...]] = []
