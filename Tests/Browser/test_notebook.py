@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import re
 import shutil
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -83,15 +84,28 @@ def test_the_report_is_in_a_frame_without_rights_up_to_a_size(executed: Any) -> 
     assert (path.parent / "report.html").stat().st_size > 1000
 
 
-def test_an_error_in_a_recorded_cell_is_the_error_of_the_cell(tmp_path: Path) -> None:
-    cells = [
-        notebooks.CELLS[0], "%load_ext tasklog", "%%tasklog --log run.db\nclient\n1 / 0",
-    ]  # fmt: skip
-    path = notebooks.write(tmp_path, cells)
-    output = notebooks.run(
-        tmp_path, "nbconvert", "--to", "notebook", "--execute", "--inplace", path.name, code=1
+def magic(folder: Path, line: str, cell: str, before: str = "", code: int = 1) -> str:
+    """The output of IPython that runs a cell with the magic."""
+    program = (
+        f"{before}\n%load_ext tasklog\nget_ipython().run_cell_magic('tasklog', {line!r}, {cell!r})"
     )
-    assert "ZeroDivisionError" in output and (tmp_path / "run.db").exists()
+    return notebooks.run(folder, "IPython", "--colors=NoColor", "-c", program, code=code)
+
+
+def test_an_error_in_a_recorded_cell_is_the_error_of_the_cell(tmp_path: Path) -> None:
+    output = magic(tmp_path, "--log run.db", "found = client\n1 / 0", notebooks.CELLS[0])
+    assert "ZeroDivisionError" in output
+    with sqlite3.connect(tmp_path / "run.db") as log:
+        assert log.execute("SELECT end FROM run").fetchall() == [("closed",)]
+
+
+def test_the_value_of_the_last_expression_is_the_result_of_the_cell(tmp_path: Path) -> None:
+    cell = "kept = client.submit(load, 41).result() + 1\nkept"
+    before = notebooks.CELLS[0]
+    output = magic(tmp_path, "--log run.db --no-report --label a=b", cell, before, code=0)
+    assert re.search(r"Out\[\d+\]: 42|^42$", output, re.M)
+    with sqlite3.connect(tmp_path / "run.db") as log:
+        assert log.execute("SELECT labels FROM runs").fetchall() == [('{"a":"b"}',)]
 
 
 @pytest.mark.parametrize(
@@ -99,15 +113,13 @@ def test_an_error_in_a_recorded_cell_is_the_error_of_the_cell(tmp_path: Path) ->
     [
         ("--label pipeline", "expected NAME=VALUE"),
         ("--nonsense", "unrecognized arguments: --nonsense"),
+        ("--height tall", "invalid int value: 'tall'"),
     ],
 )
 def test_a_wrong_option_of_the_magic_is_a_usage_error(
     tmp_path: Path, line: str, message: str
 ) -> None:
-    path = notebooks.write(tmp_path, ["%load_ext tasklog", f"%%tasklog {line}\n1"])
-    output = notebooks.run(
-        tmp_path, "nbconvert", "--to", "notebook", "--execute", "--inplace", path.name, code=1
-    )
+    output = magic(tmp_path, line, "1")
     assert "UsageError" in output and message in output
 
 

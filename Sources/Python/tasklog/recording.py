@@ -162,6 +162,8 @@ class _Session:
         self._caller: Caller | None = None
         self._status: dict[str, Any] = {}
         self._fetched: list[str] = []
+        #: A connection that is kept for several requests.
+        self._scheduler: Any = None
         self.is_over = False
 
     @property
@@ -230,13 +232,17 @@ class _Session:
             raise RecordingError(f"nothing is recorded: {error}") from error
         self._status = await self._request("status")
 
-    async def _request(self, action: str, **arguments: Any) -> dict[str, Any]:
+    def _connect(self) -> Any:
         from distributed.core import rpc
 
+        # Not through the client, which may be closed.
+        return rpc(self._address, connection_args=self._connection_args)
+
+    async def _request(self, action: str, **arguments: Any) -> dict[str, Any]:
         caller = self._caller
         assert caller is not None
-        # Not through the client, which may be closed.
-        scheduler = rpc(self._address, connection_args=self._connection_args)
+        kept = self._scheduler
+        scheduler = kept or self._connect()
         try:
             sent = getattr(scheduler, HANDLER)(action=action, token=caller.token, **arguments)
             seconds = ANSWER_SECONDS
@@ -248,7 +254,8 @@ class _Session:
                 f"the scheduler {self._address} does not answer: {error!r}"
             ) from error
         finally:
-            await scheduler.close_rpc()
+            if kept is None:
+                await scheduler.close_rpc()
         if not isinstance(answer, dict) or "error" in answer:
             why = answer.get("error") if isinstance(answer, dict) else repr(answer)
             raise RecordingError(f"the scheduler answers: {why}")
@@ -281,6 +288,14 @@ class _Session:
         if self._status["shared"]:
             self._status = await self._request("flush")
             return self.log
+        self._scheduler = self._connect()
+        try:
+            return await self._fetch_from_there(remove)
+        finally:
+            scheduler, self._scheduler = self._scheduler, None
+            await scheduler.close_rpc()
+
+    async def _fetch_from_there(self, remove: bool) -> Path:
         answer = await self._request("copy")
         files = answer.pop("files")
         self._status = answer
