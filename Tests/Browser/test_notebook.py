@@ -102,7 +102,10 @@ def test_an_error_in_a_recorded_cell_is_the_error_of_the_cell(tmp_path: Path) ->
 def test_the_value_of_the_last_expression_is_the_result_of_the_cell(tmp_path: Path) -> None:
     cell = "kept = client.submit(load, 41).result() + 1\nkept"
     before = notebooks.CELLS[0]
-    output = magic(tmp_path, "--log run.db --no-report --label a=b", cell, before, code=0)
+    output = magic(tmp_path, "--log run.db --label a=b", cell, before, code=0)
+    # A terminal gets the path of the page.
+    (page,) = re.findall(r"open (/\S+\.html) in a browser", output)
+    Path(page).unlink()
     assert re.search(r"Out\[\d+\]: 42|^42$", output, re.M)
     with sqlite3.connect(tmp_path / "run.db") as log:
         assert log.execute("SELECT labels FROM runs").fetchall() == [('{"a":"b"}',)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import os
+import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -53,6 +54,24 @@ class PageFile:
         return f'<div style="color:inherit">{html.escape(repr(self))}</div>'
 
 
+def show(
+    run: Run,
+    path: str | os.PathLike[str] | None = None,
+    *,
+    height: int = HEIGHT,
+    largest: int = LARGEST,
+) -> None:
+    """Shows the report page of a run in a notebook, elsewhere the path of its file."""
+    ipython = sys.modules.get("IPython")
+    # A terminal shows no HTML.
+    if ipython is None or getattr(ipython.get_ipython(), "kernel", None) is None:
+        print(page(run, path, height=height, largest=0))
+        return
+    from IPython.display import display
+
+    display(page(run, path, height=height, largest=largest))
+
+
 def page(
     run: Run,
     path: str | os.PathLike[str] | None = None,
@@ -60,19 +79,7 @@ def page(
     height: int = HEIGHT,
     largest: int = LARGEST,
 ) -> Page | PageFile:
-    """The report page of a run, for a notebook.
-
-    Parameters
-    ----------
-    run : Run
-        The run.
-    path : str or path, optional
-        Where the page is written; by default it is only kept if it is too large to be shown.
-    height : int
-        The height of the frame in pixels.
-    largest : int
-        The size in bytes up to which the page is shown.
-    """
+    """The report page of a run; without a path it is written if it is too large to be shown."""
     if path is not None:
         target = Path(path)
         run.report(target)

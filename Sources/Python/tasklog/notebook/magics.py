@@ -35,7 +35,6 @@ def record_cell(shell: Any, line: str, cell: str) -> None:
     ended; the log has what led to it. ``tasklog_run`` is the run, to read on.
     """
     from IPython.core.error import UsageError
-    from IPython.display import display
 
     from tasklog.recording import record
 
@@ -46,12 +45,12 @@ def record_cell(shell: Any, line: str, cell: str) -> None:
         if not mark:
             raise UsageError(f"--label {label}: expected NAME=VALUE; {_USAGE}")
         labels[name] = value
-    with record(given.log, labels=labels) as recording:
+    with record(given.log, labels=labels or None) as recording:
+        shell.user_ns["tasklog_run"] = recording
         _execute(shell, cell)
-    shell.user_ns["tasklog_run"] = recording
     if not given.no_report:
         options = {} if given.height is None else {"height": given.height}
-        display(recording.show(**options))
+        recording.show(**options)
 
 
 def _execute(shell: Any, cell: str) -> None:

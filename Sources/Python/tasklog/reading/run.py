@@ -11,7 +11,6 @@ from tasklog.reading import command
 from tasklog.reading.table import Table
 
 if TYPE_CHECKING:
-    from tasklog.notebook.frames import Page, PageFile
     from tasklog.reading.log import Log, RunInfo
 
 #: What is shown of each view, the most useful first. `{run}` is the id and `{number}` the number.
@@ -421,8 +420,10 @@ class Run:
         *,
         height: int = 720,
         largest: int = 8 << 20,
-    ) -> Page | PageFile:
-        """The report page of the run within a notebook, in a frame without access to it.
+    ) -> None:
+        """Show the report page of the run within a notebook, in a frame without access to it.
+
+        Elsewhere the page is written to a file, whose path is printed.
 
         Parameters
         ----------
@@ -432,15 +433,10 @@ class Run:
             The height of the frame in pixels.
         largest
             The size in bytes above which the page is only written, and its path shown.
-
-        Returns
-        -------
-        Page or PageFile
-            What a notebook shows.
         """
-        from tasklog.notebook.frames import page
+        from tasklog.notebook.frames import show
 
-        return page(self, path, height=height, largest=largest)
+        show(self, path, height=height, largest=largest)
 
     def export(self, kind: str, path: str | os.PathLike[str]) -> None:
         """Write the run for another tool.
