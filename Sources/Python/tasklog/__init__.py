@@ -19,6 +19,8 @@ if TYPE_CHECKING:
         LogError,
         LogWarning,
         RebuiltObject,
+        RebuiltScheduler,
+        RemoteObject,
         Report,
         Run,
         RunInfo,
@@ -28,8 +30,9 @@ if TYPE_CHECKING:
     from tasklog.recorder import Recorder, RecordingError
 
 __all__ = [
-    "Args", "Errors", "Log", "LogError", "LogWarning", "RebuiltObject", "Recorder", "RecordingError", "Report",
-    "Run", "RunInfo", "Table", "dask_setup", "open",
+    "Args", "Errors", "Log", "LogError", "LogWarning", "RebuiltObject", "RebuiltScheduler",
+    "Recorder", "RecordingError", "RemoteObject", "Report", "Run", "RunInfo", "Table",
+    "dask_setup", "open",
 ]  # fmt: skip
 __version__ = "0.1.0"
 
@@ -39,11 +42,14 @@ _MODULES = {
     "Recorder": "tasklog.recorder",
     "RecordingError": "tasklog.recorder",
     **dict.fromkeys(
-        ("Args", "Errors", "Log", "LogError", "LogWarning", "RebuiltObject", "Report", "Run", "RunInfo", "Table"),
+        (
+            "Args", "Errors", "Log", "LogError", "LogWarning", "RebuiltObject", "RebuiltScheduler",
+            "RemoteObject", "Report", "Run", "RunInfo", "Table",
+        ),
         "tasklog.reading",
     ),
     "open": "tasklog.reading",
-}
+}  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

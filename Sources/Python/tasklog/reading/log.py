@@ -56,6 +56,8 @@ class RunInfo:
         The number of tasks that ever became erred.
     labels
         The labels of the run.
+    started_ns, ended_ns
+        The times in nanoseconds since 1970.
     """
 
     id: str
@@ -73,7 +75,7 @@ class RunInfo:
     missing: int
     failed: int
     labels: dict[str, str]
-    #: The index of its file, and its number there.
+    #: Where it is read from: a file, which may be temporary, its index, and the number there.
     part: int = field(repr=False)
     number_in_part: int = field(repr=False)
     path: str = field(repr=False)
@@ -92,6 +94,8 @@ class Log:
     It is safe in a process that records, and never changes a log, except that events which a dead
     recorder left in its spool are recovered when it is opened.
     """
+
+    paths: list[str]
 
     def __init__(self, paths: LogPath | Iterable[LogPath]) -> None:
         #: The names of the logs: paths or templates.
