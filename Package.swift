@@ -82,8 +82,8 @@ let package = Package(
     .target(
       name: "TaskLogC",
       dependencies: [
-        "AMQP", "CReading", "CSupport", "EventLog", "LogFormat", "LogMaintenance", "Recording",
-        "TaskLogPlugin",
+        "AMQP", "CReading", "CSQLite", "CSupport", "EventLog", "LogFormat", "LogMaintenance",
+        "Recording", "TaskLogPlugin",
       ],
       exclude: ["tasklog.h"], linkerSettings: hidesSQLite),
     .target(

@@ -13,7 +13,7 @@
 
 #include "creading.h"
 
-/// A batch ends before the text of a column has so many bytes; offsets are 32 bits wide.
+/// A batch ends when the text of a column is longer than this; offsets are 32 bits wide.
 #define MAXIMUM_TEXT_BYTES (256 << 20)
 #define FLAG_NULLABLE 2
 

@@ -1,7 +1,7 @@
 // Views of several databases as one virtual table: https://sqlite.org/vtab.html
 //
 // ATTACH has a limit of some ten databases, and views of the attached ones would have to be written
-// again for each. Here every database has a connection of its own, and answers with the statement
+// again for each. Here every database has its own connection, and answers with the statement
 // `SELECT columns FROM view WHERE conditions`: columns that are not used are not computed, and comparisons
 // with a column are made there, where there are indexes. SQLite then does the rest over all rows.
 #define _GNU_SOURCE
@@ -28,6 +28,8 @@ struct cursor {
   char *plan;
   int value_count;
   sqlite3_value **values;
+  /// The index of the value that is the id of a run; -1 for none.
+  int run_value;
   /// The statement of each database for the plan; NULL if there is none yet.
   sqlite3_stmt **statements;
   int index;
@@ -135,6 +137,8 @@ static int plan(sqlite3_vtab *base, sqlite3_index_info *info) {
     unsigned char code = info->aConstraint[i].op;
     if (!append_condition(text, table, info->aConstraint[i].iColumn, code)) continue;
     info->aConstraintUsage[i].argvIndex = ++arguments;
+    // Databases without this run need not be opened.
+    if (is_run(table->columns[info->aConstraint[i].iColumn])) info->idxNum = arguments;
     is_equal = is_equal || code == SQLITE_INDEX_CONSTRAINT_EQ;
     is_less = true;
   }
@@ -218,6 +222,11 @@ static int begin(struct cursor *cursor) {
   struct table *table = (struct table *)cursor->base.pVtab;
   const char *runs = databases->runs(databases->context, cursor->index);
   if (runs[0] == 0) return SQLITE_DONE;
+  if (cursor->run_value >= 0) {
+    const char *run = (const char *)sqlite3_value_text(cursor->values[cursor->run_value]);
+    if (run == NULL || !databases->has_run(databases->context, cursor->index, run))
+      return SQLITE_DONE;
+  }
   sqlite3_stmt **statement = &cursor->statements[cursor->index];
   if (*statement == NULL) {
     sqlite3 *connection = databases->open(databases->context, cursor->index);
@@ -258,6 +267,7 @@ static int advance(sqlite3_vtab_cursor *base) {
   cursor->row++;
   while (cursor->index < databases_of(cursor)->count) {
     int code = cursor->current == NULL ? begin(cursor) : SQLITE_OK;
+    if (code != SQLITE_OK && code != SQLITE_DONE) return code;
     if (code == SQLITE_OK) code = sqlite3_step(cursor->current);
     if (code == SQLITE_ROW) return SQLITE_OK;
     if (code != SQLITE_DONE) return fail(cursor, code);
@@ -269,7 +279,7 @@ static int advance(sqlite3_vtab_cursor *base) {
 static int filter(
     sqlite3_vtab_cursor *base, int number, const char *plan, int count, sqlite3_value **values) {
   struct cursor *cursor = (struct cursor *)base;
-  (void)number;
+  cursor->run_value = number - 1;
   if (cursor->plan == NULL || strcmp(cursor->plan, plan) != 0) {
     drop_all(cursor);
     free(cursor->plan);

@@ -65,6 +65,8 @@ struct QueryRequest {
 /// A running query: a statement, what it reads from, and the stream of its rows.
 final class LogQuery {
   private let sql: UserSQL
+  /// What the views are read from if they are virtual tables.
+  private var databases: UnionDatabases?
   private let statement: Statement
 
   /// - Throws: `LogError`, `UserSQLError`, `OptionsError`.
@@ -84,7 +86,9 @@ final class LogQuery {
     } else if log.parts.count == 1, let direct = try Self.direct(log.parts[0], runs, request) {
       sql = direct
     } else {
-      sql = try Self.union(log.parts, runs, request)
+      let databases = UnionDatabases(log.parts, runs)
+      sql = try Self.union(log.parts, databases, request)
+      self.databases = databases
     }
     statement = try sql.prepare(request.sql, parameters: request.parameters)
   }
@@ -114,10 +118,9 @@ final class LogQuery {
 
   /// The views of all parts as virtual tables.
   private static func union(
-    _ parts: [OpenLog.Part], _ runs: Set<String>?, _ request: QueryRequest
+    _ parts: [OpenLog.Part], _ databases: UnionDatabases, _ request: QueryRequest
   ) throws -> UserSQL {
     let connection = try Connection(path: "", mode: .memory)
-    let databases = UnionDatabases(parts, runs)
     let code = tl_register_union(connection.handle, databases.retained())
     guard code == SQLITE_OK else { throw connection.error(code) }
     connection.addNames()
@@ -149,7 +152,8 @@ final class LogQuery {
       explain: { context, code in
         guard let context else { return nil }
         let query = Unmanaged<LogQuery>.fromOpaque(context).takeUnretainedValue()
-        return strdup(ReadingError.text(query.sql.explained(code: code)))
+        return strdup(
+          query.databases?.lastProblem ?? ReadingError.text(query.sql.explained(code: code)))
       },
       release: { context in
         if let context { Unmanaged<LogQuery>.fromOpaque(context).release() }
@@ -195,7 +199,7 @@ nonisolated(unsafe) private let none: UnsafeMutablePointer<CChar> = strdup("")
 
 /// The files behind the virtual tables of a connection. Used by one thread at a time.
 private final class UnionDatabases {
-  /// So many files stay open that no statement uses.
+  /// The number of files that stay open although no statement uses them.
   private static let idleLimit = 64
 
   private let parts: [OpenLog.Part]
@@ -204,6 +208,8 @@ private final class UnionDatabases {
   private var connections: [Int32: UserSQL.Source] = [:]
   private var users: [Int32: Int] = [:]
   private var problems: [Int32: any Error] = [:]
+  /// What was wrong with a file.
+  private(set) var lastProblem: String?
 
   init(_ parts: [OpenLog.Part], _ selected: Set<String>?) {
     self.parts = parts
@@ -233,9 +239,11 @@ private final class UnionDatabases {
   }
 
   private func explain(_ index: Int32, _ code: Int32) -> String {
-    if let problem = problems.removeValue(forKey: index) { return ReadingError.text(problem) }
-    guard let source = connections[index] else { return parts[Int(index)].name }
-    return ReadingError.text(source.explained(code: code))
+    let problem = problems.removeValue(forKey: index) ?? connections[index]?.explained(code: code)
+    let text = problem.map(ReadingError.text) ?? parts[Int(index)].name
+    // A statement that takes too long is no problem of the file.
+    if code & 0xFF != SQLITE_INTERRUPT { lastProblem = text }
+    return text
   }
 
   /// The functions for C, with a reference to this object that `release` gives back.
@@ -249,6 +257,10 @@ private final class UnionDatabases {
       // The context is always there.
       runs: { context, index in
         UnsafePointer(UnionDatabases.of(context).map { $0.runs[Int(index)] } ?? none)
+      },
+      has_run: { context, index, run in
+        guard let databases = UnionDatabases.of(context), let run else { return false }
+        return databases.parts[Int(index)].numbers[String(cString: run)] != nil
       },
       release: { context in
         if let context { Unmanaged<UnionDatabases>.fromOpaque(context).release() }

@@ -1,8 +1,8 @@
 //===----------------------------------------------------------------------===//
-// TaskLogC: the recorder for hosts in other languages, as a dynamic library with a C ABI.
+// TaskLogC: the recorder and the reader for hosts in other languages, as a dynamic library with a C ABI.
 //
-// What it does: opens a recorder, stores events that its caller has encoded, closes it. The
-// functions are declared in `tasklog.h`.
+// What it does: opens a recorder, stores events that its caller has encoded, closes it; opens logs, and
+// runs SQL whose rows are Arrow record batches. The functions are declared in `tasklog.h`.
 //
 // What it may import: AMQP, Recording and the modules below it. No Foundation and no Swift
 // Concurrency, so that it can be loaded into any process and survives a fork of it.

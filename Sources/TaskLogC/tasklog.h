@@ -23,6 +23,7 @@ extern "C" {
 #define TASKLOG_CLOSED (-4)
 #define TASKLOG_DISABLED (-5)
 #define TASKLOG_TIMEOUT (-6)
+#define TASKLOG_CANNOT_READ (-7)
 
 /* Returns TASKLOG_ABI of the library. */
 int32_t tasklog_abi(void);

@@ -65,11 +65,11 @@ typedef enum { tl_no_time = 0, tl_nanoseconds, tl_seconds } tl_time_unit;
 
 /// What a stream needs from its owner.
 struct tl_stream_owner {
-  void * context;
+  void *context;
   /// Says in words why a statement failed, as a text from `malloc`.
-  char * (*explain)(void * context, int32_t code);
+  char *(*explain)(void *context, int32_t code);
   /// Called once, when the stream is released: the statement is not used after that.
-  void (*release)(void * context);
+  void (*release)(void *context);
 };
 
 /// Makes a stream of the rows of a statement.
@@ -80,24 +80,26 @@ struct tl_stream_owner {
 ///   - batch_rows: the number of rows of a batch, the last one excepted.
 /// - Returns: false if there is no memory. The owner is then not released.
 bool tl_stream(
-    sqlite3_stmt * statement, const uint8_t * types, const uint8_t * is_time,
-    int64_t batch_rows, struct tl_stream_owner owner, struct ArrowArrayStream * stream);
+    sqlite3_stmt *statement, const uint8_t *types, const uint8_t *is_time,
+    int64_t batch_rows, struct tl_stream_owner owner, struct ArrowArrayStream *stream);
 
 // MARK: - Unions
 
 /// The databases whose views are read as one. All functions get the context.
 struct tl_union {
-  void * context;
+  void *context;
   int32_t count;
   /// A connection to a database, to be given back with `done`. NULL if it cannot be opened.
-  sqlite3 * (*open)(void * context, int32_t index);
-  void (*done)(void * context, int32_t index);
+  sqlite3 *(*open)(void *context, int32_t index);
+  void (*done)(void *context, int32_t index);
   /// Says in words why a database cannot be opened or read, as a text from `malloc`.
-  char * (*explain)(void * context, int32_t index, int32_t code);
+  char *(*explain)(void *context, int32_t index, int32_t code);
   /// The numbers of the selected runs of a database, separated by commas; empty if there are none.
   /// The text stays valid.
-  const char * (*runs)(void * context, int32_t index);
-  void (*release)(void * context);
+  const char *(*runs)(void *context, int32_t index);
+  /// Whether a database has a run, by its id.
+  bool (*has_run)(void *context, int32_t index, const char *run);
+  void (*release)(void *context);
 };
 
 /// Registers the module `tasklog_union`. A virtual table of it has the rows of the view of its name in
@@ -105,7 +107,7 @@ struct tl_union {
 /// the columns `run`, `run1` and `run2` the number of a run is replaced by its id.
 ///
 /// - Returns: a result code of SQLite. The context is released in any case, when it is not needed.
-int32_t tl_register_union(sqlite3 * connection, struct tl_union databases);
+int32_t tl_register_union(sqlite3 *connection, struct tl_union databases);
 
 // MARK: - Tasks
 

@@ -27,7 +27,7 @@ public final class UserSQL {
   }
 
   /// - Parameters:
-  ///   - connection: a connection that nobody else uses.
+  ///   - connection: a connection that only this object uses.
   ///   - path: what it is connected to, for errors.
   package init(_ connection: Connection, path: String, timeoutSeconds: Double? = nil) {
     self.path = path
@@ -87,6 +87,10 @@ public final class UserSQL {
   private func explained(_ error: SQLiteError) -> any Error {
     // What is denied inside a statement (CREATE, a function) is reported as a plain error.
     if error.isRefused || error.message.hasPrefix("not authorized") { return UserSQLError.writes }
+    // A virtual table, a view.
+    if error.message.hasSuffix("may not be modified") || error.message.hasPrefix("cannot modify ") {
+      return UserSQLError.writes
+    }
     switch error.primaryCode {
     case SQLITE_INTERRUPT: return UserSQLError.tookTooLong(seconds: deadline?.seconds ?? 0)
     case SQLITE_BUSY, SQLITE_LOCKED, SQLITE_CORRUPT, SQLITE_NOTADB, SQLITE_IOERR, SQLITE_CANTOPEN:

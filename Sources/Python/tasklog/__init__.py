@@ -19,6 +19,8 @@ if TYPE_CHECKING:
         LogError,
         LogWarning,
         RebuiltObject,
+        RebuiltScheduler,
+        RemoteObject,
         Report,
         Run,
         RunInfo,
@@ -30,8 +32,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Args", "AsyncRecording", "Errors", "Log", "LogError", "LogWarning", "RebuiltObject",
-    "Recorder", "Recording", "RecordingError", "RecordingWarning", "Report", "Run", "RunInfo",
-    "Status", "Table", "dask_setup", "load_ipython_extension", "open", "record",
+    "RebuiltScheduler", "Recorder", "Recording", "RecordingError", "RecordingWarning",
+    "RemoteObject", "Report", "Run", "RunInfo", "Status", "Table", "dask_setup",
+    "load_ipython_extension", "open", "record",
 ]  # fmt: skip
 __version__ = "0.1.0"
 
@@ -42,16 +45,8 @@ _MODULES = {
     "RecordingError": "tasklog.recorder",
     **dict.fromkeys(
         (
-            "Args",
-            "Errors",
-            "Log",
-            "LogError",
-            "LogWarning",
-            "RebuiltObject",
-            "Report",
-            "Run",
-            "RunInfo",
-            "Table",
+            "Args", "Errors", "Log", "LogError", "LogWarning", "RebuiltObject", "RebuiltScheduler",
+            "RemoteObject", "Report", "Run", "RunInfo", "Table",
         ),
         "tasklog.reading",
     ),
@@ -60,7 +55,7 @@ _MODULES = {
         ("AsyncRecording", "Recording", "RecordingWarning", "Status", "record"),
         "tasklog.recording",
     ),
-}
+}  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

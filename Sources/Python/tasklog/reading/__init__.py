@@ -6,10 +6,12 @@ from tasklog.reading.args import Args
 from tasklog.reading.errors import LogError, LogWarning
 from tasklog.reading.log import Log, RunInfo
 from tasklog.reading.log import open_log as open
+from tasklog.reading.remote import RebuiltScheduler, RemoteObject
 from tasklog.reading.replaying import RebuiltObject
 from tasklog.reading.run import Errors, Report, Run
 from tasklog.reading.table import Table
 
 __all__ = [
-    "Args", "Errors", "Log", "LogError", "LogWarning", "RebuiltObject", "Report", "Run", "RunInfo", "Table", "open",
+    "Args", "Errors", "Log", "LogError", "LogWarning", "RebuiltObject", "RebuiltScheduler",
+    "RemoteObject", "Report", "Run", "RunInfo", "Table", "open",
 ]  # fmt: skip

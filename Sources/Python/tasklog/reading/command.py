@@ -50,7 +50,7 @@ TABLES: dict[str, dict[str, list[str]]] = {
         ],
         "affected": ["run", "seq", "time", "key", "cause_key", "cause_seq"],
         "at_workers": [
-            "run", "seq", "time", "key", "worker", "start", "exception", "traceback", "raw_time",
+            "run", "seq", "time", "key", "worker", "start", "exception", "traceback",
         ],
     },
     "summary": {
@@ -111,7 +111,7 @@ def run(*arguments: str) -> str:
 
 
 def run_with_words(*arguments: str, accepted: tuple[int, ...], env: dict[str, str]) -> list[str]:
-    """Runs the command, and returns the lines of what it says beside its output."""
+    """Runs the command, and returns the lines of its messages."""
     done = _run(arguments, accepted, env)
     lines = done.stderr.splitlines()
     return [line.removeprefix(_PREFIX) for line in lines if line.startswith(_PREFIX)]
@@ -133,8 +133,7 @@ def _run(
     except OSError as error:
         raise LogError(f"{path} cannot be run: {error}; set TASKLOG_PROGRAM to another") from error
     if done.returncode not in accepted:
-        lines = [line.removeprefix(_PREFIX) for line in done.stderr.splitlines() if line.strip()]
-        said = "; ".join(lines[-3:]) or f"it ended with exit code {done.returncode}"
+        said = last_words(done.stderr) or f"it ended with exit code {done.returncode}"
         raise LogError(f"tasklog {arguments[0]}: {said}")
     return done
 
@@ -143,6 +142,12 @@ def compared(path: str, arguments: list[str]) -> dict[str, str]:
     """The tables of two runs, each as a JSON array of its rows."""
     found: Any = json.loads(run("compare", *arguments, "--log", path, "--format", "json"))
     return {table: json.dumps(found.get(table, [])) for table in TABLES["compare"]}
+
+
+def last_words(text: str) -> str:
+    """The last lines of what a command says."""
+    lines = [line.removeprefix(_PREFIX) for line in text.splitlines() if line.strip()]
+    return "; ".join(lines[-3:])
 
 
 def tables(name: str, path: str, run_id: str, arguments: list[str]) -> dict[str, str]:

@@ -11,7 +11,7 @@ class LogError(Exception):
 
 
 class LogWarning(UserWarning):
-    """What a reader should know of a log, such as events that are missing."""
+    """What is wrong with a log that can be read, such as events that are missing."""
 
 
 def missing_package(name: str, what: str) -> LogError:

@@ -63,6 +63,8 @@ class RunInfo:
         The labels of the run.
     host, user, git_revision, command_line
         Of the process that requested the recording; None for what is not known.
+    started_ns, ended_ns
+        The times in nanoseconds since 1970.
     """
 
     id: str
@@ -84,7 +86,7 @@ class RunInfo:
     user: str | None
     git_revision: str | None
     command_line: str | None
-    #: The index of its file, and its number there.
+    #: Where it is read from: a file, which may be temporary, its index, and the number there.
     part: int = field(repr=False)
     number_in_part: int = field(repr=False)
     path: str = field(repr=False)
@@ -103,6 +105,8 @@ class Log:
     It is safe in a process that records, and never changes a log, except that events which a dead
     recorder left in its spool are recovered when it is opened.
     """
+
+    paths: list[str]
 
     def __init__(self, paths: LogPath | Iterable[LogPath]) -> None:
         #: The names of the logs: paths or templates.

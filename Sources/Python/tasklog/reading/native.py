@@ -1,6 +1,6 @@
 """Rows of a log from the native library, as Arrow record batches.
 
-The library has an own copy of SQLite, which is safe beside a recorder in the same process.
+The library has its own copy of SQLite, which is safe in a process that records.
 """
 
 from __future__ import annotations

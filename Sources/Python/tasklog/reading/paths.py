@@ -54,7 +54,7 @@ def _logs(name: str, found: list[str], what: str) -> list[str]:
 
 
 def _may_be_log(path: str) -> bool:
-    """Whether a file of a folder is a log; one that cannot be read is, so that it is reported."""
+    """Whether a file is a log by its header; one that cannot be read is, so that it is reported."""
     if not os.path.isfile(path):
         return False
     try:
@@ -63,6 +63,6 @@ def _may_be_log(path: str) -> bool:
     except OSError:
         return True
     if not header:
-        # What was recorded last may still be beside it.
+        # What was recorded last may still be in its write-ahead log.
         return os.path.exists(f"{path}-wal") and os.path.getsize(f"{path}-wal") > 0
-    return header.startswith(_MAGIC) and header[_ID_OFFSET : _ID_OFFSET + 4] in (_ID, b"\0\0\0\0")
+    return header.startswith(_MAGIC) and header[_ID_OFFSET : _ID_OFFSET + 4] == _ID

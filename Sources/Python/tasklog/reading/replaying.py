@@ -1,7 +1,7 @@
-"""Replays a run through a plugin of Dask, in a process of its own.
+"""Replays a run through a plugin of Dask, in a child process.
 
-The clock of a replay stands in for `time.time` in every module, which a cluster in this process must
-not notice.
+The clock of a replay stands in for `time.time` in every module, which a cluster in this process
+must not notice.
 """
 
 from __future__ import annotations
@@ -10,14 +10,18 @@ import importlib
 import json
 import os
 import pickle
+import subprocess
 import sys
 import tempfile
+import threading
 import warnings
+from multiprocessing.connection import Client, Connection, Listener
 from pathlib import Path
 from typing import IO, Any
 
 from tasklog.reading import child, command
 from tasklog.reading.errors import LogError, LogWarning, missing_package
+from tasklog.reading.remote import Channel, RebuiltScheduler, RemoteObject
 
 #: The exit code of a replay whose rebuilt state did not match the recording.
 _DRIFT = 3
@@ -79,6 +83,47 @@ def replay(log: str, run: str, plugin: Any, options: dict[str, Any]) -> Any:
         for line in said:
             warnings.warn(line.replace(child.NAME, name), LogWarning, stacklevel=3)
         return _kept(Path(folder), name)
+
+
+def state_at(log: str, run: str, seq: int) -> RebuiltScheduler:
+    """The scheduler after an event; see `Run.state_at`."""
+    with tempfile.TemporaryDirectory(prefix="tasklog-state-") as folder:
+        socket = os.path.join(folder, "socket")
+        words = open(os.path.join(folder, "words"), "w+")  # noqa: SIM115
+        with Listener(socket, "AF_UNIX") as listener, words:
+            process = subprocess.Popen(
+                [
+                    command.program(), "replay", "--log", log, "--run", run, "--plugin",
+                    child.STATE, "--source", "scheduler", "--timeout", "0",
+                    "--python", sys.executable,
+                ],
+                env={
+                    **os.environ, child.SOCKET: socket, child.LAST_SEQ: str(seq),
+                    "PYTHONPATH": os.pathsep.join(p or os.getcwd() for p in sys.path),
+                },
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=words,
+            )  # fmt: skip
+            accepted: list[Connection] = []
+            waiting = threading.Thread(target=lambda: accepted.append(listener.accept()))
+            waiting.daemon = True
+            waiting.start()
+            while waiting.is_alive() and process.poll() is None:
+                waiting.join(0.02)
+            if not accepted:
+                # Lets the thread end.
+                Client(socket, "AF_UNIX").close()
+                words.seek(0)
+                raise LogError(f"tasklog replay: {command.last_words(words.read())}")
+        channel = Channel(accepted[0], process)
+        root = channel.receive()
+        if not isinstance(root, RemoteObject):
+            channel.close()
+            raise LogError(
+                f"{log}: no scheduler was there at event {seq}; 'transitions' has the numbers"
+            )
+        return RebuiltScheduler(channel, root._number, root._shown)
 
 
 def _pickled(plugin: Any, name: str) -> bytes:

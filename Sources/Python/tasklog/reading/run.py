@@ -8,10 +8,12 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from tasklog.reading import command
+from tasklog.reading.errors import LogError
 from tasklog.reading.table import Table
 
 if TYPE_CHECKING:
     from tasklog.reading.log import Log, RunInfo
+    from tasklog.reading.remote import RebuiltScheduler
 
 #: What is shown of each view, the most useful first. `{run}` is the id and `{number}` the number.
 _TASKS = """
@@ -112,6 +114,9 @@ class Run:
     info
         What the log says about it, when it was looked up.
     """
+
+    log: Log
+    info: RunInfo
 
     def __init__(self, log: Log, info: RunInfo) -> None:
         self.log = log
@@ -376,7 +381,7 @@ class Run:
     def replay(self, plugin: Any, /, **options: Any) -> Any:
         """Replay the run through a plugin of Dask.
 
-        It runs in a process of its own, as the clock of a replay stands in for `time.time`, and
+        It runs in a child process, as the clock of a replay stands in for `time.time`, and
         what it prints is dropped. A scheduler, worker or task that the plugin keeps does not come
         back: a `RebuiltObject` stands for it.
 
@@ -401,6 +406,35 @@ class Run:
         from tasklog.reading.replaying import replay
 
         return replay(self.info.path, self.id, plugin, options)
+
+    def state_at(self, seq: int) -> RebuiltScheduler:
+        """Rebuild Dask's scheduler as it was after an event.
+
+        It lives in a child process: attributes are read from there when they are looked at.
+
+        Parameters
+        ----------
+        seq
+            The number of an event, as in the column ``seq`` of `transitions`.
+
+        Returns
+        -------
+        RebuiltScheduler
+            To be used as a ``distributed.Scheduler`` that is only looked at; also a context
+            manager.
+
+        Raises
+        ------
+        LogError
+            If it cannot be rebuilt.
+        """
+        from tasklog.reading.replaying import state_at
+
+        ((first, last),) = self._view("SELECT first_seq, last_seq FROM run WHERE id = {number}")
+        if first is None or not first <= seq <= last:
+            events = "no events" if first is None else f"the events {first} to {last}"
+            raise LogError(f"{self.info.log}: run #{self.number} has {events}, and not {seq}")
+        return state_at(self.info.path, self.id, seq)
 
     # Files
 
