@@ -35,6 +35,7 @@ let package = Package(
     // The one place where SQLite is linked: `libsqlite3.a` of libsqlite3-dev, a copy of our own.
     .target(
       name: "CSQLite", linkerSettings: [.linkedLibrary(":libsqlite3.a"), .linkedLibrary("m")]),
+    .target(name: "CReading", dependencies: ["CSQLite"]),
     .target(
       name: "Migrations", path: "Migrations",
       resources: [.embedInCode("v0001_initial.sql"), .embedInCode("v0002_format_2.sql")]),
@@ -80,7 +81,10 @@ let package = Package(
       ]),
     .target(
       name: "TaskLogC",
-      dependencies: ["AMQP", "CSupport", "LogFormat", "Recording", "TaskLogPlugin"],
+      dependencies: [
+        "AMQP", "CReading", "CSQLite", "CSupport", "EventLog", "LogFormat", "LogMaintenance",
+        "Recording", "TaskLogPlugin",
+      ],
       exclude: ["tasklog.h"], linkerSettings: hidesSQLite),
     .target(
       name: "Querying",

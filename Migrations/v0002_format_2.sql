@@ -1126,6 +1126,8 @@ ORDER BY run, name;
 
 -- Each run. `end` is NULL for a run that still goes on or that died without anyone noticing: `tasklog
 -- runs` distinguishes these. `tasks` are different keys, `failed` those that ever became erred.
+-- `host`, `user`, `git_revision` and `command_line` are those of the process that requested the
+-- recording, else of the recorder's own.
 CREATE VIEW runs AS
 SELECT
   run.id AS run,
@@ -1149,7 +1151,11 @@ SELECT
       AND event.hook = (SELECT id FROM text WHERE text = 'transition')
       AND event.finish = (SELECT id FROM text WHERE text = 'erred')
       AND event.start IS NOT event.finish) END AS failed,
-  (SELECT json_group_object(name, value) FROM labels WHERE labels.run = run.id) AS labels
+  (SELECT json_group_object(name, value) FROM labels WHERE labels.run = run.id) AS labels,
+  coalesce(run.metadata ->> '$.caller.host', run.metadata ->> '$.host') AS host,
+  coalesce(run.metadata ->> '$.caller.user', run.metadata ->> '$.user') AS user,
+  run.metadata ->> '$.caller.git_revision' AS git_revision,
+  run.metadata ->> '$.caller.command_line' AS command_line
 FROM run
 LEFT JOIN run_total ON run_total.run = run.id;
 

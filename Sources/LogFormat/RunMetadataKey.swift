@@ -25,4 +25,9 @@ package enum RunMetadataKey {
   package static let notRecorded = "not_recorded"
   package static let host = "host"
   package static let processID = "pid"
+  package static let user = "user"
+  /// The process that requested the recording, if it is not the recorder's own: its `host`, `user`,
+  /// `git_revision` and `command_line`.
+  package static let caller = "caller"
+  package static let gitRevision = "git_revision"
 }

@@ -31,7 +31,9 @@ package enum EventQueries {
     Column("run"), Column("id", rank: 2, leastWidth: 36), Column("engine", rank: 1),
     Column("started", .date), Column("seconds", .seconds), Column("end", .state), Column("events"),
     Column("tasks"), Column("workers"), Column("missing"),
-    Column("incomplete", rank: 1),
+    Column("incomplete", rank: 1), Column("labels", .json, rank: 3, leastWidth: 12),
+    Column("host", rank: 4), Column("user", rank: 5),
+    Column("git_revision", rank: 6, leastWidth: 10),
   ]
 
   /// Writes runs: the parts of a run are merged in file order.
@@ -47,12 +49,17 @@ package enum EventQueries {
       let totals = try parts.totals()
       let seconds = run.ended.map { Double($0 &- run.started) / 1e9 }
       let number = ofSeveral ? Int64(index + 1) : run.number
+      // The last segment has the labels that were added later.
+      let origin = try parts[parts.count - 1].reader.origin(of: parts[parts.count - 1].run)
+      func optional(_ text: String?) -> SQLiteValue { text.map { .text($0) } ?? .null }
       writer.row([
         .integer(number), .text(run.id), .text("\(run.engine) \(run.engineVersion)"),
         .text(Timestamp.iso(run.started)),
         seconds.map { .real(($0 * 1000).rounded() / 1000) } ?? .null, .text(run.end.rawValue),
         .integer(totals.events), .integer(totals.tasks), .integer(totals.workers),
         .integer(totals.missing), .integer(Int64(try parts.incompleteWorkers().count)),
+        optional(origin.labels), optional(origin.host), optional(origin.user),
+        optional(origin.gitRevision),
       ])
     }
     writer.finish()

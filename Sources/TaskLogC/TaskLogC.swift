@@ -1,8 +1,8 @@
 //===----------------------------------------------------------------------===//
-// TaskLogC: the recorder for hosts in other languages, as a dynamic library with a C ABI.
+// TaskLogC: the recorder and the reader for hosts in other languages, as a dynamic library with a C ABI.
 //
-// What it does: opens a recorder, stores events that its caller has encoded, closes it. The
-// functions are declared in `tasklog.h`.
+// What it does: opens a recorder, stores events that its caller has encoded, closes it; opens logs, and
+// runs SQL whose rows are Arrow record batches. The functions are declared in `tasklog.h`.
 //
 // What it may import: AMQP, Recording and the modules below it. No Foundation and no Swift
 // Concurrency, so that it can be loaded into any process and survives a fork of it.
@@ -23,6 +23,7 @@ enum Status {
   static let closed: Int32 = -4
   static let disabled: Int32 = -5
   static let timeout: Int32 = -6
+  static let cannotRead: Int32 = -7
 }
 
 /// The version of this interface; incremented when a function changes.
@@ -64,6 +65,16 @@ public func tasklogRun(
     return Int(Recorders.fail(Status.badHandle, "\(recorder) is not an open recorder"))
   }
   return copy(openRecorder.recorder.runID, buffer, capacity)
+}
+
+@_cdecl("tasklog_path")
+public func tasklogPath(
+  _ recorder: Int64, _ buffer: UnsafeMutablePointer<CChar>?, _ capacity: Int
+) -> Int {
+  guard let openRecorder = Recorders.current[recorder] else {
+    return Int(Recorders.fail(Status.badHandle, "\(recorder) is not an open recorder"))
+  }
+  return copy(openRecorder.recorder.log, buffer, capacity)
 }
 
 @_cdecl("tasklog_source")

@@ -23,6 +23,7 @@ extern "C" {
 #define TASKLOG_CLOSED (-4)
 #define TASKLOG_DISABLED (-5)
 #define TASKLOG_TIMEOUT (-6)
+#define TASKLOG_CANNOT_READ (-7)
 
 /* Returns TASKLOG_ABI of the library. */
 int32_t tasklog_abi(void);
@@ -73,6 +74,36 @@ int32_t tasklog_counters(int64_t recorder, int32_t source, int64_t *counters, si
 
 /* Writes the remaining events and ends the run. */
 int32_t tasklog_close(int64_t recorder);
+
+/* Copies the path of a recorder's log, which is another than the requested one where a log is not
+ * safe on a network file system; returns its length. */
+ptrdiff_t tasklog_path(int64_t recorder, char *buffer, size_t capacity);
+
+/* Copies a log as it is now, also while it is recorded, into an empty file, which is then a log that
+ * is complete in itself. */
+int32_t tasklog_copy(const char *log, const char *copy);
+
+/* Writes the runs of two logs, none of which is being recorded, into a new one. A run that both have
+ * is there once, with the events of both. */
+int32_t tasklog_combine(const char *log, const char *other, const char *into);
+
+/* Opens logs for reading: paths, or templates such as "logs/{run}.db". Returns a handle. */
+int64_t tasklog_log_open(const char *const *names, ptrdiff_t count);
+
+/* Closes the logs; streams of their rows stay valid. */
+int32_t tasklog_log_close(int64_t log);
+
+/* Sets text to the files and runs as JSON, which is to be freed with tasklog_free. */
+int32_t tasklog_log_describe(int64_t log, char **text);
+
+/* Runs a SELECT over the views of the logs, as if they were one: request is the JSON
+ * {"sql": text, "parameters": {name: value}, "runs": [id], "times": [name],
+ * "second_times": [name], "batch_rows": number, "timeout": seconds}; all but "sql" may be left out. In the views, "run" is the id of a run. Fills a
+ * struct ArrowArrayStream (https://arrow.apache.org/docs/format/CStreamInterface.html), of which one
+ * thread at a time may ask for rows. */
+int32_t tasklog_log_query(int64_t log, const char *request, void *stream);
+
+void tasklog_free(void *text);
 
 /* Copies the message of the last failed call; returns its length. */
 size_t tasklog_last_error(char *buffer, size_t capacity);

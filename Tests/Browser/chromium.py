@@ -29,12 +29,17 @@ class Page:
         self.problems: list[str] = []
         self.requests: list[str] = []
         self.dialogs = 0
+        #: The sessions of frames in other processes.
+        self.frames: list[str] = []
         for domain in ["Page", "Runtime", "Log", "Network"]:
             self.call(f"{domain}.enable")
 
-    def call(self, method: str, **parameters: Any) -> dict[str, Any]:
+    def call(self, method: str, session: str | None = None, **parameters: Any) -> dict[str, Any]:
         number = next(self.numbers)
-        self.socket.send(json.dumps({"id": number, "method": method, "params": parameters}))
+        message: dict[str, Any] = {"id": number, "method": method, "params": parameters}
+        if session is not None:
+            message["sessionId"] = session
+        self.socket.send(json.dumps(message))
         while True:
             message = json.loads(self.socket.recv(timeout=DEADLINE_SECONDS))
             if message.get("id") == number:
@@ -55,6 +60,9 @@ class Page:
             self.problems.append(parameters["entry"]["text"])
         elif method == "Network.requestWillBeSent":
             self.requests.append(parameters["request"]["url"])
+        elif method == "Target.attachedToTarget":
+            if parameters["targetInfo"]["type"] == "iframe":
+                self.frames.append(parameters["sessionId"])
         elif method == "Page.javascriptDialogOpening":
             self.dialogs += 1
             self.socket.send(
@@ -82,6 +90,29 @@ class Page:
         while not self.run(f"Boolean({condition})"):
             assert time.monotonic() < deadline, f"never came true: {condition}; {self.problems}"
             self.run("new Promise((go) => setTimeout(go, 20))")
+
+    def in_frames(self, script: str) -> list[Any]:
+        """Return the value of an expression in each frame within the page."""
+        self.call(
+            "Target.setAutoAttach", autoAttach=True, waitForDebuggerOnStart=False, flatten=True
+        )
+        contexts: list[dict[str, Any]] = []
+        for child in self.call("Page.getFrameTree")["frameTree"].get("childFrames", []):
+            world = self.call("Page.createIsolatedWorld", frameId=child["frame"]["id"])
+            contexts.append({"contextId": world["executionContextId"]})
+        contexts += [{"session": session} for session in self.frames]
+        results = [
+            self.call("Runtime.evaluate", expression=script, returnByValue=True, **context)
+            for context in contexts
+        ]
+        return [result["result"].get("value") for result in results]
+
+    def wait_in_frames(self, condition: str, count: int) -> None:
+        """Wait until an expression is true in as many frames."""
+        deadline = time.monotonic() + DEADLINE_SECONDS
+        while sum(map(bool, self.in_frames(condition))) < count:
+            assert time.monotonic() < deadline, f"never came true: {condition}; {self.problems}"
+            self.run("new Promise((go) => setTimeout(go, 100))")
 
     def size(self, width: int, height: int, ratio: float = 1) -> None:
         self.call(

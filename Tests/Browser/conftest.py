@@ -73,6 +73,13 @@ def verb(tasklog: Callable[..., str], logs: dict[str, Path]) -> Callable[..., li
     return ask
 
 
+def keep_picture(tab: Page, name: str) -> None:
+    """Keeps a picture of the page in the folder TASKLOG_TEST_PICTURES, if there is one."""
+    folder = os.environ.get("TASKLOG_TEST_PICTURES")
+    if folder:
+        tab.picture(Path(folder) / f"{name}.png", whole=True)
+
+
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Chromium]:
     browser = Chromium()

@@ -71,7 +71,15 @@ def read_with_duckdb() -> Any:
         return connection.execute("SELECT count(*) FROM log.event").fetchone()
 
 
+def read_with_tasklog() -> Any:
+    import tasklog
+
+    with tasklog.open("run.db") as log:
+        return log.sql("SELECT count(*) FROM events").arrow()
+
+
 READERS: dict[str, Callable[[], Any]] = {
+    "tasklog": read_with_tasklog,
     "sqlite3": read_with_sqlite3,
     "pysqlite3": read_with_pysqlite3,
     "apsw": read_with_apsw,

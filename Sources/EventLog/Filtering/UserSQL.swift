@@ -10,19 +10,32 @@ public final class UserSQL {
 
   /// - Parameter timeoutSeconds: how long a statement may take; `nil` for no limit.
   /// - Throws: `LogError`.
-  public init(path: String, timeoutSeconds: Double? = nil) throws {
+  public convenience init(path: String, timeoutSeconds: Double? = nil) throws {
+    try self.init(path: path, timeoutSeconds: timeoutSeconds) { _ in }
+  }
+
+  /// - Parameters:
+  ///   - timeoutSeconds: how long a statement may take; `nil` for no limit.
+  ///   - prepare: called with the connection before it allows only reading.
+  /// - Throws: `LogError`, and what `prepare` throws.
+  package convenience init(
+    path: String, timeoutSeconds: Double? = nil, prepare: (Connection) throws -> Void
+  ) throws {
+    let connection = try Self.openForReading(path)
+    try prepare(connection)
+    self.init(connection, path: path, timeoutSeconds: timeoutSeconds)
+  }
+
+  /// - Parameters:
+  ///   - connection: a connection that only this object uses.
+  ///   - path: what it is connected to, for errors.
+  package init(_ connection: Connection, path: String, timeoutSeconds: Double? = nil) {
     self.path = path
-    connection = try LogFile.openForReading(path)
+    self.connection = connection
     connection.addRegularExpressions()
-    connection.addArgs(LogBlobs(path: path))
     // SQLite creates these tables on first use, which the authorizer must not forbid.
     for table in ["json_each('[]')", "json_tree('[]')", "pragma_table_info('')"] {
       _ = try? connection.integer("SELECT 1 FROM \(table)")
-    }
-    do {
-      try DerivedTables.makeTemporary(connection)
-    } catch let error as SQLiteError {
-      throw LogError(error, path: path)
     }
     connection.allowOnlyReading()
     deadline = timeoutSeconds.map { Deadline(seconds: $0) }
@@ -42,22 +55,47 @@ public final class UserSQL {
     _ sql: String, parameters: [(name: String, value: SQLiteValue)] = [],
     start: ([String]) throws -> Void, give: ([SQLiteValue]) throws -> Void
   ) throws {
+    let statement = try prepare(sql, parameters: parameters)
+    let columns = 0..<statement.columnCount
+    try start(columns.map { statement.columnName($0) })
+    do {
+      while try statement.step() { try give(columns.map { statement.value($0) }) }
+    } catch let error as SQLiteError {
+      throw explained(error)
+    }
+  }
+
+  /// Prepares one statement with its parameters. It must not outlive this object.
+  ///
+  /// - Throws: `UserSQLError`, `LogError`.
+  package func prepare(
+    _ sql: String, parameters: [(name: String, value: SQLiteValue)] = []
+  ) throws -> Statement {
     do {
       let statement = try connection.prepare(sql)
       guard statement.isReadOnly, statement.columnCount > 0 else { throw UserSQLError.writes }
       try bind(parameters, to: statement)
-      let columns = 0..<statement.columnCount
-      try start(columns.map { statement.columnName($0) })
-      while try statement.step() { try give(columns.map { statement.value($0) }) }
+      return statement
     } catch let error as SQLiteError {
-      // What is denied inside a statement (CREATE, a function) is reported as a plain error.
-      if error.isRefused || error.message.hasPrefix("not authorized") { throw UserSQLError.writes }
-      switch error.primaryCode {
-      case SQLITE_INTERRUPT: throw UserSQLError.tookTooLong(seconds: deadline?.seconds ?? 0)
-      case SQLITE_BUSY, SQLITE_LOCKED, SQLITE_CORRUPT, SQLITE_NOTADB, SQLITE_IOERR, SQLITE_CANTOPEN:
-        throw LogError(error, path: path)
-      default: throw UserSQLError.wrong(error.message)
-      }
+      throw explained(error)
+    }
+  }
+
+  /// The meaning of the last error of the connection, with this result code.
+  package func explained(code: Int32) -> any Error { explained(connection.error(code)) }
+
+  private func explained(_ error: SQLiteError) -> any Error {
+    // What is denied inside a statement (CREATE, a function) is reported as a plain error.
+    if error.isRefused || error.message.hasPrefix("not authorized") { return UserSQLError.writes }
+    // A virtual table, a view.
+    if error.message.hasSuffix("may not be modified") || error.message.hasPrefix("cannot modify ") {
+      return UserSQLError.writes
+    }
+    switch error.primaryCode {
+    case SQLITE_INTERRUPT: return UserSQLError.tookTooLong(seconds: deadline?.seconds ?? 0)
+    case SQLITE_BUSY, SQLITE_LOCKED, SQLITE_CORRUPT, SQLITE_NOTADB, SQLITE_IOERR, SQLITE_CANTOPEN:
+      return LogError(error, path: path)
+    default: return UserSQLError.wrong(error.message)
     }
   }
 
@@ -76,6 +114,76 @@ public final class UserSQL {
       throw UserSQLError.unusedParameter(name)
     }
   }
+}
+
+extension UserSQL {
+  /// A log whose views the SQL of another connection reads.
+  package final class Source {
+    private let connection: Connection
+    private let path: String
+
+    /// - Throws: `LogError`.
+    package init(path: String) throws {
+      self.path = path
+      connection = try UserSQL.openForReading(path)
+      connection.allowOnlyReading()
+    }
+
+    package var handle: OpaquePointer { connection.handle }
+
+    /// The meaning of the last error of the connection, with this result code.
+    package func explained(code: Int32) -> any Error {
+      LogFile.error(connection.error(code), path, connection)
+    }
+  }
+
+  fileprivate static func openForReading(_ path: String) throws -> Connection {
+    let connection = try LogFile.openForReading(path)
+    connection.addArgs(LogBlobs(path: path))
+    do {
+      try DerivedTables.makeTemporary(connection)
+    } catch let error as SQLiteError {
+      throw LogError(error, path: path)
+    }
+    return connection
+  }
+}
+
+extension Connection {
+  /// Registers the SQL function `tasklog_matches(pattern, name)`, which compares as all options that
+  /// take a name or a pattern do: see `Glob`.
+  package func addNames() {
+    sqlite3_create_function_v2(
+      handle, "tasklog_matches", 2, SQLITE_UTF8 | SQLITE_DETERMINISTIC, nil, matchesFunction, nil,
+      nil, nil)
+  }
+}
+
+private final class NamePattern {
+  let glob: Glob
+
+  init(_ glob: Glob) { self.glob = glob }
+}
+
+/// The pattern is parsed once per statement: https://sqlite.org/c3ref/get_auxdata.html
+private func matchesFunction(
+  _ context: OpaquePointer?, _: Int32, _ arguments: UnsafeMutablePointer<OpaquePointer?>?
+) {
+  guard let arguments, let name = sqlite3_value_text(arguments[1]) else {
+    return sqlite3_result_null(context)
+  }
+  let pattern: NamePattern
+  if let cached = sqlite3_get_auxdata(context, 0) {
+    pattern = Unmanaged<NamePattern>.fromOpaque(cached).takeUnretainedValue()
+  } else {
+    guard let text = sqlite3_value_text(arguments[0]) else { return sqlite3_result_null(context) }
+    pattern = NamePattern(Glob(String(cString: text)))
+    sqlite3_set_auxdata(context, 0, Unmanaged.passRetained(pattern).toOpaque()) {
+      if let retained = $0 { Unmanaged<NamePattern>.fromOpaque(retained).release() }
+    }
+  }
+  let bytes = UnsafeBufferPointer(start: name, count: Int(sqlite3_value_bytes(arguments[1])))
+  sqlite3_result_int(context, pattern.glob.matches(bytes) ? 1 : 0)
 }
 
 /// Errors in a user's SQL.

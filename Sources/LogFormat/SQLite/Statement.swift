@@ -5,7 +5,7 @@ import CSQLite
 /// Parameters count from 1, columns from 0, as in SQLite.
 package final class Statement {
   private let connection: Connection
-  let handle: OpaquePointer
+  package let handle: OpaquePointer
 
   /// - Throws: `SQLiteError`, also if the text contains no statement or more than one.
   package convenience init(_ connection: Connection, _ sql: String) throws(SQLiteError) {

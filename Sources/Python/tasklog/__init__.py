@@ -1,31 +1,80 @@
 """The flight recorder of task schedulers, for Dask.
 
-Turned on with ``dask scheduler --preload tasklog``, with
-``DASK_DISTRIBUTED__SCHEDULER__PRELOAD=tasklog`` in the environment, or in the middle of a run with
-``client.register_plugin(tasklog.Recorder("run.db"))``.
+A log is read with `tasklog.open`. Recording is turned on with ``dask scheduler --preload tasklog``,
+with ``DASK_DISTRIBUTED__SCHEDULER__PRELOAD=tasklog`` in the environment, or in the middle of a run
+with ``client.register_plugin(tasklog.Recorder("run.db"))``.
 """
 
 from __future__ import annotations
 
+import importlib
 import logging
 from typing import TYPE_CHECKING, Any
 
-from tasklog.binary import find_binary
-
 if TYPE_CHECKING:
+    from tasklog.binary import find_binary
+    from tasklog.reading import (
+        Args,
+        Errors,
+        Log,
+        LogError,
+        LogWarning,
+        RebuiltObject,
+        RebuiltScheduler,
+        RemoteObject,
+        Report,
+        Run,
+        RunInfo,
+        Table,
+        open,
+    )
     from tasklog.recorder import Recorder, RecordingError
+    from tasklog.recording import AsyncRecording, Recording, RecordingWarning, Status, record
 
-__all__ = ["Recorder", "RecordingError", "dask_setup", "find_binary"]
+__all__ = [
+    "Args", "AsyncRecording", "Errors", "Log", "LogError", "LogWarning", "RebuiltObject",
+    "RebuiltScheduler", "Recorder", "Recording", "RecordingError", "RecordingWarning",
+    "RemoteObject", "Report", "Run", "RunInfo", "Status", "Table", "dask_setup",
+    "find_binary", "load_ipython_extension", "open", "record",
+]  # fmt: skip
 __version__ = "0.1.0"
+
+#: The modules of the public names. A module is imported when a name of it is used: reading needs no
+#: Dask, and a replay needs neither the recorder nor, for some plugins, Dask.
+_MODULES = {
+    "Recorder": "tasklog.recorder",
+    "RecordingError": "tasklog.recorder",
+    **dict.fromkeys(
+        (
+            "Args", "Errors", "Log", "LogError", "LogWarning", "RebuiltObject", "RebuiltScheduler",
+            "RemoteObject", "Report", "Run", "RunInfo", "Table",
+        ),
+        "tasklog.reading",
+    ),
+    "find_binary": "tasklog.binary",
+    "open": "tasklog.reading",
+    **dict.fromkeys(
+        ("AsyncRecording", "Recording", "RecordingWarning", "Status", "record"),
+        "tasklog.recording",
+    ),
+}  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
-    # A replay needs neither the recorder nor, for some plugins, Dask.
-    if name in ("Recorder", "RecordingError"):
-        from tasklog import recorder
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_MODULES[name]), name)
 
-        return getattr(recorder, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+def load_ipython_extension(shell: Any) -> None:
+    """Called by ``%load_ext tasklog``: adds the magic ``%%tasklog``."""
+    from tasklog.notebook.magics import register
+
+    register(shell)
 
 
 async def dask_setup(server: Any) -> None:

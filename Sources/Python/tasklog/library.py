@@ -9,8 +9,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tasklog.encoding import Packed
-
 ABI = 1
 _NAME = "libTaskLogC.so"
 
@@ -60,6 +58,7 @@ def _declare(library: ctypes.CDLL) -> None:
         "tasklog_abi": (ctypes.c_int32, []),
         "tasklog_open": (number, [text, text]),
         "tasklog_run": (ctypes.c_ssize_t, [number, text, size]),
+        "tasklog_path": (ctypes.c_ssize_t, [number, text, size]),
         "tasklog_source": (source, [number, text, text, text, text]),
         "tasklog_put": (number, [number, source, text, size]),
         "tasklog_put_records": (number, [number, source, text, size]),
@@ -71,6 +70,8 @@ def _declare(library: ctypes.CDLL) -> None:
             [number, source, ctypes.POINTER(ctypes.c_int64), size],
         ),
         "tasklog_close": (ctypes.c_int32, [number]),
+        "tasklog_copy": (ctypes.c_int32, [text, text]),
+        "tasklog_combine": (ctypes.c_int32, [text, text, text]),
         "tasklog_last_error": (size, [text, size]),
     }
     for name, (result, arguments) in functions.items():
@@ -93,9 +94,36 @@ def _bind(library: ctypes.PyDLL) -> Any:
         from tasklog import _native
     except ImportError:
         return None
+    from tasklog.encoding import Packed
+
     address = ctypes.cast(library.tasklog_put, ctypes.c_void_p).value
     _native.bind(address, Packed)
     return _native
+
+
+def copy_log(log: str, copy: str) -> None:
+    """Copies a log as it is now, also while it is recorded, into an empty file."""
+    _call("tasklog_copy", log, copy)
+
+
+def combine_logs(log: str, other: str, into: str) -> None:
+    """Writes the runs of two logs into a new one."""
+    _call("tasklog_combine", log, other, into)
+
+
+def _call(name: str, *paths: str) -> None:
+    library = load()
+    # It waits for the disk.
+    waiting = ctypes.CDLL(library._name)
+    _declare(waiting)
+    if getattr(waiting, name)(*map(os.fsencode, paths)) < 0:
+        raise LibraryError(_last_error(library))
+
+
+def _last_error(library: ctypes.CDLL) -> str:
+    buffer = ctypes.create_string_buffer(4096)
+    library.tasklog_last_error(buffer, 4096)
+    return buffer.value.decode("utf-8", "replace")
 
 
 class NativeRecorder:
@@ -118,11 +146,15 @@ class NativeRecorder:
         buffer = ctypes.create_string_buffer(64)
         self._library.tasklog_run(self.handle, buffer, 64)
         self.run = buffer.value.decode()
+        length = self._library.tasklog_path(self.handle, None, 0)
+        buffer = ctypes.create_string_buffer(length + 1)
+        self._library.tasklog_path(self.handle, buffer, length + 1)
+        #: The path of the log: not always the requested one, since a log is not safe on every file
+        #: system, and the first segment if the name has ``{run}``.
+        self.log = os.fsdecode(buffer.value)
 
     def last_error(self) -> str:
-        buffer = ctypes.create_string_buffer(4096)
-        self._library.tasklog_last_error(buffer, 4096)
-        return buffer.value.decode("utf-8", "replace")
+        return _last_error(self._library)
 
     def source(self, kind: str, id: str, address: str, name: Any = None) -> int:
         number = self._library.tasklog_source(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -100,11 +100,32 @@ def _patterns(value: Any) -> tuple[str, ...]:
     return tuple(name.strip() for name in names if name.strip())
 
 
+def _labels(value: Any) -> tuple[tuple[str, str], ...]:
+    """Labels are a mapping, or text with ``;``: values may contain commas."""
+    if isinstance(value, str):
+        pairs = [text.partition("=")[::2] for text in value.split(";") if text.strip()]
+        if not all("=" in text for text in value.split(";") if text.strip()):
+            raise ValueError("expected NAME=VALUE, several separated by ;")
+    else:
+        pairs = list(value.items()) if isinstance(value, Mapping) else list(value)
+    labels = {}
+    for name, given in pairs:
+        if not isinstance(given, (str, int, float)):
+            raise ValueError(f"expected text or a number as the value of the label {name!r}")
+        if not isinstance(name, str) or not name.strip() or "=" in name or ";" in name:
+            raise ValueError(f"expected a name without = and ; for a label, not {name!r}")
+        labels[name.strip()] = str(given)
+    return tuple(labels.items())
+
+
 #: The versions of distributed that the tests run with.
 TESTED_VERSIONS = ("2024.8.2", "2025.5.1", "2026.8.0")
 
 #: Options that name a file or a folder.
 _PATHS = ("log", "worker_spool", "publish_spool")
+
+#: Options that a recorder which joins another one may have on its own.
+_OWN = ("labels",)
 
 
 def _option(default: Any, read: Callable[[Any], Any], secret: bool = False) -> Any:
@@ -129,6 +150,8 @@ class Options:
     publish_batch: int = _option(1, _batch)
     #: The folder where events wait until the broker has confirmed them.
     publish_spool: str = _option("tasklog-publish.spool", _path)
+    #: The labels of the run, ``name=value``.
+    labels: tuple[tuple[str, str], ...] = _option((), _labels)
     #: Records state that changes without a hook, too; else only public hooks. By default false on
     #: an untested version of distributed, and then `stimuli`, too.
     deep: bool = _option(True, _flag)
@@ -218,6 +241,23 @@ class Options:
             options._add_problem(variable.removeprefix("TASKLOG_").lower(), words)
         return options
 
+    @classmethod
+    def check(cls, given: dict[str, Any]) -> None:
+        """Raises `ValueError` for options that a recorder would not use."""
+        known = {option.name: option for option in fields(cls) if "read" in option.metadata}
+        for name, value in given.items():
+            if name not in known:
+                close = difflib.get_close_matches(name, known, 1)
+                hint = f"; did you mean '{close[0]}'?" if close else ""
+                raise ValueError(f"unknown option '{name}'{hint}")
+            if value is None:
+                continue
+            try:
+                known[name].metadata["read"](value)
+            except Exception as error:
+                shown = "…" if known[name].metadata["secret"] else repr(value)
+                raise ValueError(f"the option '{name}' is {shown}: {error}") from None
+
     def _limit_to_public_hooks(self, chosen: set[str]) -> None:
         """Sets the defaults for an untested version of distributed, whose internals may differ."""
         import distributed
@@ -246,7 +286,7 @@ class Options:
         """The options that differ from those of another recorder, in words."""
         different = []
         for option in fields(self):
-            if "read" not in option.metadata:
+            if "read" not in option.metadata or option.name in _OWN:
                 continue
             ours, theirs = getattr(self, option.name), getattr(other, option.name)
             if option.name in _PATHS:

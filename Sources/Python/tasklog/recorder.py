@@ -29,12 +29,14 @@ from tasklog import (
     state_hooks,
     worker,
 )  # fmt: skip
+from tasklog.calling import Caller, user
 from tasklog.encoding import HOOKS, STATES, Encoder
 from tasklog.hooks import Hooks
 from tasklog.library import LibraryError, NativeRecorder
 from tasklog.options import Options
 from tasklog.replay import results
 from tasklog.reports import PluginReports, VerifiedPlugin, instantiate, is_for_workers
+from tasklog.serving import serve
 from tasklog.stealing import Loads
 
 logger = logging.getLogger("tasklog")
@@ -107,10 +109,12 @@ class Recorder(Hooks):
         self._undo: list[Callable[[], None]] = []
         #: The recorder with the same options that already records this scheduler.
         self._joined: Recorder | None = None
+        #: The process that requested the recording, with `tasklog.record`.
+        self.caller: Caller | None = None
 
     def __reduce__(self) -> Any:
         given = dict(self._arguments, verify=self._verified, every=self._every)
-        return _remake, (given,)
+        return _remake, (given, self.caller)
 
     @property
     def run(self) -> str | None:
@@ -123,6 +127,10 @@ class Recorder(Hooks):
         is_registered = all(plugin is not self for plugin in scheduler.plugins.values())
         try:
             await self._attach(scheduler)
+            if self.caller is not None and not self._native and not self._joined:
+                raise RecordingError(
+                    "nothing is recorded: TASKLOG_DISABLED is 1 where the scheduler runs"
+                )
         except RecordingError as error:
             if is_registered:
                 # By a client, which gets the error. A scheduler that starts with it is not hurt.
@@ -154,6 +162,8 @@ class Recorder(Hooks):
 
     async def _attach_alone(self, scheduler: Any) -> None:
         options = Options.read(self._arguments)
+        if self.caller is not None:
+            options.log = self.caller.place(str(scheduler.id))
         if options.refused:
             raise RecordingError(f"nothing is recorded: {'; '.join(options.refused)}")
         for other in list(ending.open_recorders):
@@ -162,7 +172,7 @@ class Recorder(Hooks):
                     return self._join(other, options)
                 await asyncio.shield(other._ending)
         loop = asyncio.get_running_loop()
-        native = await loop.run_in_executor(None, _open, scheduler, options)
+        native = await loop.run_in_executor(None, _open, scheduler, options, self.caller)
         if options.limited is not None:
             logger.warning("tasklog: %s", options.limited)
         if options.problems:
@@ -180,6 +190,7 @@ class Recorder(Hooks):
             vars(self).pop("transition", None)
             native.close()
             raise
+        serve(scheduler, self, self.caller)
         if options.workers:
             await self._register_workers()
 
@@ -201,6 +212,9 @@ class Recorder(Hooks):
                 f"call client.unregister_scheduler_plugin({name!r})"
             )
         self._joined = other
+        for name, value in set(options.labels).difference(other._options.labels):
+            other._emit("label", {"name": name, "value": value})
+        serve(self._joined._scheduler, other, self.caller)
 
     def _begin(self, scheduler: Any, options: Options, native: NativeRecorder) -> None:
         """Snapshots the state and installs the hooks, with no event of the scheduler in between."""
@@ -491,11 +505,13 @@ def _names(kinds: Sequence[type]) -> list[str]:
     return [f"{kind.__module__}.{kind.__qualname__}" for kind in kinds]
 
 
-def _remake(given: dict[str, Any]) -> Recorder:
-    return Recorder(**given)
+def _remake(given: dict[str, Any], caller: Caller | None = None) -> Recorder:
+    recorder = Recorder(**given)
+    recorder.caller = caller
+    return recorder
 
 
-def _open(scheduler: Any, options: Options) -> NativeRecorder:
+def _open(scheduler: Any, options: Options, caller: Caller | None) -> NativeRecorder:
     import dask
     import distributed
 
@@ -509,6 +525,9 @@ def _open(scheduler: Any, options: Options) -> NativeRecorder:
         "segment_size": 1 << 20,
         "metadata": {
             "host": socket.gethostname(),
+            "user": user(),
+            "labels": dict(options.labels),
+            "caller": None if caller is None else caller.metadata(options.redact),
             "pid": os.getpid(),
             "python": platform.python_version(),
             "dask": dask.__version__,

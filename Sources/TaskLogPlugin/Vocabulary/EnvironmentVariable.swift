@@ -19,6 +19,7 @@ package enum EnvironmentVariable: String, CaseIterable, Sendable {
   // Options of the recorder for Dask. A Swift recorder ignores them: they may be meant for one for
   // Dask in the same environment.
   case log = "TASKLOG_LOG"
+  case labels = "TASKLOG_LABELS"
   case deep = "TASKLOG_DEEP"
   case workers = "TASKLOG_WORKERS"
   case stimuli = "TASKLOG_STIMULI"

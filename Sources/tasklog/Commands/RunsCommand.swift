@@ -12,7 +12,8 @@ struct RunsCommand: ParsableCommand {
       A run is closed (its recorder recorded the end), died (its recorder stopped without \
       recording an end), or running. "missing" is the number of events known to be lost; \
       "incomplete" is the number of workers without an end in the log, whose last events may be \
-      missing, too. For logs/{run}.db all runs are listed, each with all its files.
+      missing, too. "labels" are those of the run; "host", "user" and "git_revision" are of the \
+      process that requested the recording. For logs/{run}.db all runs are listed, each with all its files.
 
       Examples:
         tasklog runs

@@ -55,6 +55,8 @@ class Host:
         self.replays: dict[int, SourceReplay] = {}
         self.targets: list[Target] = []
         self.is_done = False
+        #: The number of the last event to apply; None for all.
+        self.last_seq: int | None = None
         #: Which plugin is being called, and how many calls there have been: for who watches.
         self.calling: Any = None
         self.call_count = 0
@@ -106,6 +108,8 @@ class Host:
             self._check_results(target)
         if about.get("timeout") and self.answers is not None:
             watch(self, about["timeout"], self.answers)
+        if (child := sys.modules.get("tasklog.reading.child")) is not None:
+            self.last_seq = child.last_seq()
         gc.freeze()
         gc.set_threshold(100_000, 20, 100)
         return {
@@ -168,6 +172,9 @@ class Host:
                 if frame[0] == frames.EVENT:
                     event = Event(frame, self.decoder, self._keys)
                     replay = self.replays.get(event.source)
+                    if self.last_seq is not None and event.seq > self.last_seq:
+                        # All further events are of later states, if it is its source.
+                        self.is_done = self.is_done or replay is not None
                     if replay is not None and not self.is_done and not replay.take(event):
                         await replay.take_awaiting(event)
                 elif not await self._take(frame):
@@ -239,7 +246,7 @@ class Host:
         for replay in self.replays.values():
             if replay.is_chosen and not replay.has_begun:
                 await replay.begin()
-            await replay.complete()
+            await replay.complete(may_continue=self.last_seq is not None)
         if self.unfinished:
             _, waiting = await asyncio.wait(self.unfinished, timeout=_LAST_SECONDS)
             for task in waiting:
@@ -257,6 +264,9 @@ class Host:
                 f"values that are not in the log, and were given as such: {counted}"
             )
         reports, attributes = self._collect()
+        # `Run.replay` wants them back.
+        if (child := sys.modules.get("tasklog.reading.child")) is not None:
+            child.keep([pair for target in self.targets for pair in self._instances(target)])
         sys.stdout.flush()
         sys.stderr.flush()
         return {

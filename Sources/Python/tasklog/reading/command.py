@@ -1,0 +1,161 @@
+"""The analyses of the ``tasklog`` command, the one place that computes them."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from tasklog.reading.errors import LogError
+
+_PREFIX = "tasklog: "
+
+#: The columns of each table of each command, in case a table has no rows.
+TABLES: dict[str, dict[str, list[str]]] = {
+    "story": {
+        "story": [
+            "run", "seq", "time", "elapsed", "source", "worker", "hook", "key", "start", "finish",
+            "stimulus", "args", "raw_time", "life",
+        ],
+    },
+    "critical-path": {
+        "critical_path": [
+            "run", "step", "key", "segment", "worker", "seconds", "share", "started", "stopped",
+            "seq", "life",
+        ],
+    },
+    "slowest": {
+        "slowest": [
+            "run", "seconds", "action", "key", "prefix", "worker", "seq", "start", "stop", "life",
+        ],
+    },
+    "workers": {
+        "workers": [
+            "run", "worker", "name", "joined", "left", "nthreads", "tasks", "failed", "nbytes",
+            "busy", "utilization", "occupancy", "life", "clock_offset", "clock_uncertainty",
+        ],
+    },
+    "errors": {
+        "errors": [
+            "run", "seq", "time", "key", "worker", "retries", "dependents", "exception",
+            "traceback",
+        ],
+        "causes": [
+            "run", "exception", "tasks", "dependents", "workers", "first_key", "first_seq",
+            "first_traceback",
+        ],
+        "affected": ["run", "seq", "time", "key", "cause_key", "cause_seq"],
+        "at_workers": [
+            "run", "seq", "time", "key", "worker", "start", "exception", "traceback",
+        ],
+    },
+    "summary": {
+        "prefixes": [
+            "run", "prefix", "tasks", "done", "failed", "retried", "nbytes", "compute",
+        ],
+        "states": [
+            "run", "prefix", "source", "state", "count", "seconds", "p50", "p95", "max",
+        ],
+        "workers": [
+            "run", "worker", "name", "joined", "left", "nthreads", "tasks", "failed", "nbytes",
+            "busy", "utilization", "occupancy", "life", "clock_offset", "clock_uncertainty",
+        ],
+    },
+    "compare": {
+        "prefixes": [
+            "prefix", "tasks1", "tasks2", "done1", "done2", "failed1", "failed2", "retried1",
+            "retried2", "nbytes1", "nbytes2", "compute1", "compute2",
+        ],
+        "states": [
+            "prefix", "source", "state", "count1", "count2", "p50_1", "p50_2", "max1", "max2",
+        ],
+        "first_difference": [
+            "side", "event", "seq", "time", "hook", "key", "start", "finish",
+        ],
+    },
+    "state": {
+        "tasks": ["run", "source", "worker", "key", "state", "since", "seq", "life"],
+        "states": ["run", "source", "worker", "state", "tasks", "life"],
+    },
+}  # fmt: skip
+
+
+def program() -> Path:
+    """The path of the command."""
+    try:
+        path: Path = importlib.import_module("tasklog.binary").find_binary()
+    except (ImportError, FileNotFoundError) as error:
+        named = os.environ.get("TASKLOG_PROGRAM") or shutil.which("tasklog")
+        if not named:
+            why = f": {error}" if isinstance(error, FileNotFoundError) else ""
+            raise LogError(
+                f"this needs the command 'tasklog'{why}; install it, or set TASKLOG_PROGRAM"
+            ) from None
+        path = Path(named)
+    return path
+
+
+def run(*arguments: str) -> str:
+    """Runs the command, and returns its output.
+
+    Raises
+    ------
+    LogError
+        With what it says, if it fails.
+    """
+    return _run(arguments, (0,)).stdout
+
+
+def run_with_words(*arguments: str, accepted: tuple[int, ...], env: dict[str, str]) -> list[str]:
+    """Runs the command, and returns the lines of its messages."""
+    done = _run(arguments, accepted, env)
+    lines = done.stderr.splitlines()
+    return [line.removeprefix(_PREFIX) for line in lines if line.startswith(_PREFIX)]
+
+
+def _run(
+    arguments: tuple[str, ...], accepted: tuple[int, ...], env: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    path = program()
+    try:
+        done = subprocess.run(
+            [path, *arguments],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            env=env,
+        )
+    except OSError as error:
+        raise LogError(f"{path} cannot be run: {error}; set TASKLOG_PROGRAM to another") from error
+    if done.returncode not in accepted:
+        said = last_words(done.stderr) or f"it ended with exit code {done.returncode}"
+        raise LogError(f"tasklog {arguments[0]}: {said}")
+    return done
+
+
+def compared(path: str, arguments: list[str]) -> dict[str, str]:
+    """The tables of two runs, each as a JSON array of its rows."""
+    found: Any = json.loads(run("compare", *arguments, "--log", path, "--format", "json"))
+    return {table: json.dumps(found.get(table, [])) for table in TABLES["compare"]}
+
+
+def last_words(text: str) -> str:
+    """The last lines of what a command says."""
+    lines = [line.removeprefix(_PREFIX) for line in text.splitlines() if line.strip()]
+    return "; ".join(lines[-3:])
+
+
+def tables(name: str, path: str, run_id: str, arguments: list[str]) -> dict[str, str]:
+    """The tables of a command about a run, each as a JSON array of its rows."""
+    output = run(name, "--log", path, "--run", run_id, "--format", "json", *arguments)
+    # Without rows a command may print nothing.
+    parsed: Any = json.loads(output or "[]")
+    names = list(TABLES[name])
+    if isinstance(parsed, list):
+        parsed = {names[0]: parsed}
+    return {table: json.dumps(parsed.get(table, [])) for table in names}

@@ -1,0 +1,68 @@
+"""What the user named, as paths of logs."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TypeAlias
+
+from tasklog.reading.errors import LogError
+
+#: A log, a folder, a pattern, or a template such as ``logs/{run}.db``.
+LogPath: TypeAlias = "str | os.PathLike[str]"
+
+_TEMPLATE = "{run}"
+#: The header of a SQLite file, and the application id of a log in it:
+#: https://sqlite.org/fileformat2.html#the_database_header
+_MAGIC, _ID, _ID_OFFSET = b"SQLite format 3\0", b"tlog", 68
+
+
+def resolve(given: LogPath | Iterable[LogPath]) -> list[str]:
+    """The paths and templates that the user named, without patterns and folders.
+
+    Raises
+    ------
+    LogError
+        If nothing is there.
+    """
+    names = [given] if isinstance(given, (str, os.PathLike)) else list(given)
+    if not names:
+        raise LogError("there is no log in an empty list; name one, a folder or a pattern")
+    paths = [path for name in names for path in _resolve(os.fspath(name))]
+    return list(dict.fromkeys(paths))
+
+
+def _resolve(name: str) -> list[str]:
+    if _TEMPLATE in name:
+        return [name]
+    if os.path.isdir(name):
+        return _logs(name, sorted(str(path) for path in Path(name).glob("*.db")), "*.db file")
+    if not os.path.exists(name) and glob.has_magic(name):
+        return _logs(name, sorted(glob.glob(name, recursive=True)), "file")
+    return [name]
+
+
+def _logs(name: str, found: list[str], what: str) -> list[str]:
+    logs = [path for path in found if _may_be_log(path)]
+    if logs:
+        return logs
+    if found:
+        raise LogError(f"{name}: none of {len(found)} files is a tasklog log: {found[0]}, …")
+    raise LogError(f"{name}: there is no {what}; check the path")
+
+
+def _may_be_log(path: str) -> bool:
+    """Whether a file is a log by its header; one that cannot be read is, so that it is reported."""
+    if not os.path.isfile(path):
+        return False
+    try:
+        with open(path, "rb") as file:
+            header = file.read(100)
+    except OSError:
+        return True
+    if not header:
+        # What was recorded last may still be in its write-ahead log.
+        return os.path.exists(f"{path}-wal") and os.path.getsize(f"{path}-wal") > 0
+    return header.startswith(_MAGIC) and header[_ID_OFFSET : _ID_OFFSET + 4] == _ID

@@ -1,0 +1,519 @@
+"""A run of a log."""
+
+from __future__ import annotations
+
+import datetime
+import os
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from tasklog.reading import command
+from tasklog.reading.errors import LogError
+from tasklog.reading.table import Table
+
+if TYPE_CHECKING:
+    from tasklog.reading.log import Log, RunInfo
+    from tasklog.reading.remote import RebuiltScheduler
+
+#: What is shown of each view, the most useful first. `{run}` is the id and `{number}` the number.
+_TASKS = """
+    SELECT key, state, prefix, worker, nbytes, typename, exception, first_seen, last_seen,
+      transitions, dispatch_count, done, failures, key_group, life, '{run}' AS run
+    FROM tasklog_tasks({number})
+"""
+_TRANSITIONS = """
+    SELECT seq, time_ns AS time, source, key, start, finish, stimulus, worker, args, prefix,
+      raw_time_ns AS raw_time, life, '{run}' AS run
+    FROM transitions WHERE run = {number}
+"""
+_DURATIONS = """
+    SELECT key, action, duration, worker, start, stop, prefix, seq, life, '{run}' AS run
+    FROM task_durations WHERE run = {number}
+"""
+_GAPS = """
+    SELECT source, worker, source_seq, "count", reason, time_ns AS time, life, '{run}' AS run
+    FROM gaps WHERE run = {number}
+"""
+
+_ERRED = ("error", "erred")
+
+
+class Report:
+    """The tables of an analysis, by name: ``report.states`` or ``report["states"]``.
+
+    It iterates over the names of its tables.
+    """
+
+    def __init__(self, name: str, tables: dict[str, Table]) -> None:
+        self._name = name
+        self._tables = tables
+
+    def __getitem__(self, name: str) -> Table:
+        return self._tables[name]
+
+    def __getattr__(self, name: str) -> Table:
+        try:
+            return self.__dict__["_tables"][name]
+        except KeyError:
+            raise AttributeError(name) from None
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._tables)
+
+    def __len__(self) -> int:
+        return len(self._tables)
+
+    def __dir__(self) -> list[str]:
+        return [*super().__dir__(), *self._tables]
+
+    def show(self, rows: int = 20) -> None:
+        """Print the first rows of each table."""
+        for name, table in self._tables.items():
+            print(f"{name}:")
+            table.show(rows)
+
+    def __repr__(self) -> str:
+        return "\n".join(f"{name}:\n{table!r}" for name, table in self._tables.items())
+
+    def _repr_html_(self) -> str:
+        from tasklog.notebook import displays
+
+        return displays.report(self)
+
+
+class Errors(Table):
+    """What failed: a table of the tasks that failed themselves, with the other tables of it.
+
+    Attributes
+    ----------
+    causes
+        Exceptions, with the number of tasks that failed with them.
+    affected
+        Tasks that failed because of others, with the blamed key.
+    at_workers
+        Failures that only a worker had.
+    """
+
+    causes: Table
+    affected: Table
+    at_workers: Table
+
+    def _repr_html_(self) -> str:
+        from tasklog.notebook import displays
+
+        return displays.errors(self)
+
+
+class Run:
+    """A run of a log; made by `Log.run`.
+
+    Attributes
+    ----------
+    log
+        The log that it is of.
+    info
+        What the log says about it, when it was looked up.
+    """
+
+    log: Log
+    info: RunInfo
+
+    def __init__(self, log: Log, info: RunInfo) -> None:
+        self.log = log
+        self.info = info
+
+    @property
+    def id(self) -> str:
+        """The id of the run, a UUID."""
+        return self.info.id
+
+    @property
+    def number(self) -> int:
+        """As in ``#3``."""
+        return self.info.number
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """The labels of the run."""
+        return self.info.labels
+
+    def __repr__(self) -> str:
+        info = self.info
+        took = "" if info.duration is None else f" after {info.duration:.3f} s"
+        return (
+            f"<tasklog.Run #{info.number} {info.id} of {info.log}: {info.end}{took}, "
+            f"{info.tasks:,} tasks, {info.failed:,} failed>"
+        )
+
+    def _repr_html_(self) -> str | None:
+        from tasklog.notebook import displays
+
+        return displays.run(self)
+
+    # Tables
+
+    def tasks(self) -> Table:
+        """The tasks of the run.
+
+        Returns
+        -------
+        Table
+            One row for each key: its last state, the worker and size (``nbytes``) of its last
+            result, times of its first and last transition, and how often it was given to a worker
+            (``dispatch_count``), came to memory (``done``) and erred (``failures``).
+        """
+        return self._view(_TASKS)
+
+    def transitions(
+        self,
+        key: str | None = None,
+        *,
+        prefix: str | None = None,
+        start: str | None = None,
+        finish: str | None = None,
+        source: str | None = None,
+        worker: str | None = None,
+        stimulus: str | None = None,
+        since: datetime.datetime | None = None,
+        until: datetime.datetime | None = None,
+    ) -> Table:
+        """The transitions of tasks, on the scheduler and on workers.
+
+        Parameters
+        ----------
+        key, prefix, stimulus
+            A name, or a pattern with ``*``, ``?`` and ``[…]``.
+        start, finish
+            The states before and after; ``error`` and ``erred`` mean the same.
+        source
+            ``scheduler`` or ``worker``: who observed it.
+        worker
+            The address of a worker, or a pattern.
+        since, until
+            The first and the last time; without a time zone in UTC.
+
+        Returns
+        -------
+        Table
+            In the order of arrival. ``time`` is by the scheduler's clock.
+        """
+        from tasklog.reading.log import nanoseconds
+
+        conditions: list[str] = []
+        parameters: dict[str, Any] = {}
+        for name, value in (
+            ("key", key), ("prefix", prefix), ("worker", worker), ("stimulus", stimulus),
+        ):  # fmt: skip
+            if value is None:
+                continue
+            is_pattern = any(character in value for character in "*?[")
+            compares = f"tasklog_matches(:{name}, {name})" if is_pattern else f"{name} = :{name}"
+            conditions.append(compares)
+            parameters[name] = value
+        for name, value in (("start", start), ("finish", finish)):
+            if value is None:
+                continue
+            names = _ERRED if value in _ERRED else (value, value)
+            conditions.append(f"{name} IN (:{name}, :other_{name})")
+            parameters[name], parameters[f"other_{name}"] = names
+        if source is not None:
+            if source not in ("scheduler", "worker"):
+                raise ValueError(f"source is {source!r}; expected 'scheduler' or 'worker'")
+            conditions.append("source = :source")
+            parameters["source"] = source
+        for name, time, compares in (("since", since, ">="), ("until", until, "<=")):
+            if time is not None:
+                conditions.append(f"time_ns {compares} :{name}")
+                parameters[name] = nanoseconds(time)
+        sql = _TRANSITIONS + "".join(f" AND {condition}" for condition in conditions)
+        return self._view(sql + " ORDER BY seq", parameters)
+
+    def durations(self) -> Table:
+        """The spans of work for tasks: computing, transfers, reading from and writing to disk.
+
+        Returns
+        -------
+        Table
+            ``duration`` is in seconds.
+        """
+        return self._view(_DURATIONS)
+
+    @property
+    def gaps(self) -> Table:
+        """What is known to be missing: the number of events (``count``), and the reason."""
+        return self._view(_GAPS)
+
+    # Analyses
+
+    def workers(self) -> Table:
+        """The workers of the run.
+
+        Returns
+        -------
+        Table
+            ``busy`` is the seconds computed, ``utilization`` their share of the time of the
+            worker's threads, ``nbytes`` the bytes of its results, and ``clock_offset`` the seconds
+            by which its clock was behind the scheduler's.
+        """
+        return self._analysis("workers")["workers"]
+
+    def errors(self) -> Errors:
+        """What failed and why.
+
+        Returns
+        -------
+        Errors
+            A table of the tasks that failed themselves, with ``causes``, ``affected`` and
+            ``at_workers``.
+        """
+        report = self._analysis("errors")
+        errors = Errors(*report["errors"]._arguments())
+        for name in ("causes", "affected", "at_workers"):
+            setattr(errors, name, report[name])
+        return errors
+
+    def slowest(self, n: int = 10, *, action: str | None = None) -> Table:
+        """The longest spans of work.
+
+        Parameters
+        ----------
+        n
+            The number of rows.
+        action
+            Only spans with this action: ``compute``, ``transfer``, ….
+
+        Returns
+        -------
+        Table
+            ``seconds`` is the length of a span.
+        """
+        options = [f"--limit={n}"] + ([] if action is None else [f"--action={action}"])
+        return self._analysis("slowest", *options)["slowest"]
+
+    def story(self, key: str) -> Table:
+        """All events about a task, or caused by a stimulus, in causal order.
+
+        Parameters
+        ----------
+        key
+            The key of a task, or the id of a stimulus.
+
+        Returns
+        -------
+        Table
+            ``elapsed`` is the seconds since the previous event.
+
+        Raises
+        ------
+        LogError
+            If there is no such key or stimulus.
+        """
+        return self._analysis("story", after=[key])["story"]
+
+    def critical_path(self) -> Table:
+        """The chain of tasks and waits that determined the length of the run.
+
+        Returns
+        -------
+        Table
+            ``seconds`` is the length of a segment, ``share`` its share of the run.
+        """
+        return self._analysis("critical-path")["critical_path"]
+
+    def summary(self) -> Report:
+        """How much the run did.
+
+        Returns
+        -------
+        Report
+            The tables ``prefixes``, ``states`` (seconds in each state) and ``workers``.
+        """
+        return self._analysis("summary")
+
+    def state(self, at: int | datetime.datetime) -> Report:
+        """The state of tasks and workers at a point in time.
+
+        Parameters
+        ----------
+        at
+            A time, or the ``seq`` of an event, after which it is.
+
+        Returns
+        -------
+        Report
+            The tables ``tasks``, and ``states`` with the number of tasks in each.
+        """
+        if isinstance(at, datetime.datetime):
+            if at.tzinfo is not None:
+                at = at.astimezone(datetime.timezone.utc).replace(tzinfo=None)
+            text = at.isoformat(timespec="microseconds")
+        else:
+            text = f"seq:{int(at)}"
+        return self._analysis("state", f"--at={text}")
+
+    def compare(self, other: str | int | Run) -> Report:
+        """This run next to another one.
+
+        Parameters
+        ----------
+        other
+            The other run, also one of another log; or its name in this log, as for `Log.run`.
+
+        Returns
+        -------
+        Report
+            The tables ``prefixes``, ``states`` (seconds in each state) and ``first_difference``,
+            the first event of the schedulers that differs. Columns that end in 1 are of this run.
+        """
+        two = (other if isinstance(other, Run) else self.log.run(other)).info
+        arguments = [self.id, two.id, "--log2", two.path]
+        rows = command.compared(self.info.path, arguments)
+        return Report("compare", {name: self._rows("compare", name, rows[name]) for name in rows})
+
+    # SQL
+
+    def sql(self, sql: str, *, timeout: float | None = None, **parameters: Any) -> Table:
+        """The result of a SELECT over this run; see `Log.sql`."""
+        return self.log._sql(sql, [self.id], timeout, parameters)
+
+    # Replay
+
+    def replay(self, plugin: Any, /, **options: Any) -> Any:
+        """Replay the run through a plugin of Dask.
+
+        It runs in a child process, as the clock of a replay stands in for `time.time`, and
+        what it prints is dropped. A scheduler, worker or task that the plugin keeps does not come
+        back: a `RebuiltObject` stands for it.
+
+        Parameters
+        ----------
+        plugin
+            The class of a ``SchedulerPlugin`` or ``WorkerPlugin``, or a function that makes one.
+        **options
+            What it is called with, as JSON has it: numbers, text, lists, dictionaries.
+
+        Returns
+        -------
+        object
+            The plugin as it is after the run; of a ``WorkerPlugin`` a dictionary with one for each
+            worker, by its address.
+
+        Raises
+        ------
+        LogError
+            If the plugin fails, or cannot be pickled.
+        """
+        from tasklog.reading.replaying import replay
+
+        return replay(self.info.path, self.id, plugin, options)
+
+    def state_at(self, seq: int) -> RebuiltScheduler:
+        """Rebuild Dask's scheduler as it was after an event.
+
+        It lives in a child process: attributes are read from there when they are looked at.
+
+        Parameters
+        ----------
+        seq
+            The number of an event, as in the column ``seq`` of `transitions`.
+
+        Returns
+        -------
+        RebuiltScheduler
+            To be used as a ``distributed.Scheduler`` that is only looked at; also a context
+            manager.
+
+        Raises
+        ------
+        LogError
+            If it cannot be rebuilt.
+        """
+        from tasklog.reading.replaying import state_at
+
+        ((first, last),) = self._view("SELECT first_seq, last_seq FROM run WHERE id = {number}")
+        if first is None or not first <= seq <= last:
+            events = "no events" if first is None else f"the events {first} to {last}"
+            raise LogError(f"{self.info.log}: run #{self.number} has {events}, and not {seq}")
+        return state_at(self.info.path, self.id, seq)
+
+    # Files
+
+    def report(self, path: str | os.PathLike[str]) -> None:
+        """Write the report page of the run, an HTML file without links to other files.
+
+        Parameters
+        ----------
+        path
+            The file to write.
+        """
+        self._command("report", f"--output={os.fspath(path)}")
+
+    def show(
+        self,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        height: int = 720,
+        largest: int = 8 << 20,
+    ) -> None:
+        """Show the report page of the run within a notebook, in a frame without access to it.
+
+        Elsewhere the page is written to a file, whose path is printed.
+
+        Parameters
+        ----------
+        path
+            Where the page is also written.
+        height
+            The height of the frame in pixels.
+        largest
+            The size in bytes above which the page is only written, and its path shown.
+        """
+        from tasklog.notebook.frames import show
+
+        show(self, path, height=height, largest=largest)
+
+    def export(self, kind: str, path: str | os.PathLike[str]) -> None:
+        """Write the run for another tool.
+
+        Parameters
+        ----------
+        kind
+            ``perfetto``, ``csv`` or another format of ``tasklog export``.
+        path
+            The file or folder to write.
+        """
+        self._command("export", f"--to={kind}", f"--output={os.fspath(path)}")
+
+    # Internals
+
+    def _view(self, sql: str, parameters: dict[str, Any] | None = None) -> Table:
+        number = self.info.number_in_part
+        filled = sql.replace("{run}", self.id).replace("{number}", str(number))
+        return self.log._table(
+            {"sql": filled, "parameters": parameters or {}, "part": self.info.part}
+        )
+
+    def _command(self, name: str, *arguments: str) -> str:
+        return command.run(name, *arguments, "--log", self.info.path, "--run", self.id)
+
+    def _analysis(self, name: str, *arguments: str, after: list[str] | None = None) -> Report:
+        options = [*arguments, *(["--", *after] if after else [])]
+        found = command.tables(name, self.info.path, self.id, options)
+        tables = {table: self._rows(name, table, rows) for table, rows in found.items()}
+        return Report(name, tables)
+
+    def _rows(self, name: str, table: str, rows: str) -> Table:
+        """A table of a command's answer."""
+        columns = ", ".join(
+            f"'{self.id}' AS run"
+            if column == "run"
+            else f"value {'->' if column == 'args' else '->>'} '$.{column}' AS \"{column}\""
+            for column in command.TABLES[name][table]
+        )
+        return self.log._table(
+            {
+                "sql": f"SELECT {columns} FROM json_each(:rows)",
+                "parameters": {"rows": rows},
+                "part": self.info.part,
+            }
+        )
