@@ -104,9 +104,7 @@ def test_the_critical_path_of_a_part_is_that_of_critical_path(name, part, report
     ours = [each for each in pieces(name, page) if round((each[4] - each[3]) * 1e6) > 2]
     told = verb(name, "critical-path", *filters)
     assert [each[:3] for each in ours] == [
-        (visible(row["key"]), row["phase"], row["worker"])
-        for row in told
-        if row["seconds"] > 2e-6
+        (visible(row["key"]), row["phase"], row["worker"]) for row in told if row["seconds"] > 2e-6
     ]
     page.run("tasklogReport.panels.show('path')")
     assert page.run("document.getElementById('panel').textContent")
