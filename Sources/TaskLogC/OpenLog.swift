@@ -32,6 +32,7 @@ final class OpenLog: Sendable {
     environment.prepare = { try Self.recover($0) { text in messages.withLock { $0.append(text) } } }
     environment.warn = { text in messages.withLock { $0.append(text) } }
     var sets: [LogSet] = []
+    var kept: [LogSet] = []
     var paths: [String] = []
     for name in names {
       // Runs of a single file need no merge.
@@ -51,9 +52,20 @@ final class OpenLog: Sendable {
       }
     }
     if !paths.isEmpty {
-      sets.append(
-        try LogSet.resolve(
-          paths, runs: "all", mode: .groups, restoresOrder: false, environment: environment))
+      let logs = try LogSet.resolve(
+        paths, runs: "all", mode: .groups, restoresOrder: false, environment: environment)
+      let groups = try Self.groups(logs.parts)
+      if groups.contains(where: { $0.count > 1 }) {
+        for group in groups {
+          sets.append(
+            try LogSet.resolve(
+              group.map(\.path), runs: "all", mode: group.count > 1 ? .one : .names,
+              restoresOrder: false, environment: environment))
+        }
+        kept.append(logs)
+      } else {
+        sets.append(logs)
+      }
     }
     var seen: Set<String> = []
     parts = try sets.flatMap(\.parts).map { part in
@@ -63,7 +75,35 @@ final class OpenLog: Sendable {
         numbers: Dictionary(uniqueKeysWithValues: runs.map { ($0.id, $0.number) }))
     }
     warnings = messages.withLock { $0 }
-    self.sets = Mutex(sets)
+    self.sets = Mutex(kept + sets)
+  }
+
+  /// Groups files that have different parts of a run, as segments do that are named one by one. A copy
+  /// of a run is no part of it.
+  private static func groups(_ parts: [LogSet.Part]) throws -> [[LogSet.Part]] {
+    var groups: [(parts: [LogSet.Part], runs: [RunInfo])] = []
+    for part in parts {
+      let runs = try part.reader().runs()
+      let related = groups.indices.filter { index in
+        groups[index].runs.contains { known in
+          runs.contains {
+            $0.id == known.id && ($0.firstSeq, $0.lastSeq) != (known.firstSeq, known.lastSeq)
+          }
+        }
+      }
+      guard let first = related.first else {
+        groups.append(([part], runs))
+        continue
+      }
+      for index in related.dropFirst().reversed() {
+        let group = groups.remove(at: index)
+        groups[first].parts += group.parts
+        groups[first].runs += group.runs
+      }
+      groups[first].parts.append(part)
+      groups[first].runs += runs
+    }
+    return groups.map(\.parts)
   }
 
   /// Recovers the events that dead recorders left in their spools, as every command does that reads.

@@ -12,11 +12,13 @@ import sqlite3
 import subprocess
 import sys
 import textwrap
+import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgpack
 import pytest
 from distributed import Client, LocalCluster
 
@@ -24,6 +26,7 @@ import tasklog
 import workloads
 from clusters import Recording, wait_for
 from conftest import REPOSITORY
+from tasklog.library import NativeRecorder
 from tasklog.reading import command
 from tasklog.reading.arrow import capsule
 from tasklog.reading.table import TIMES
@@ -132,6 +135,44 @@ def test_a_template_names_the_files_of_all_runs(two: list[Path]) -> None:
         ids.append(id)
     runs = tasklog.open(f"{folder}/job-{{run}}.db").runs
     assert sorted(run.run for run in runs) == sorted(ids)
+
+
+def test_segments_of_a_run_are_one_run_however_they_are_named(tmp_path: Path) -> None:
+    folder = tmp_path / "segments"
+    folder.mkdir()
+    template = f"{folder}/{{run}}.db"
+    recorder = NativeRecorder(template, {"engine": "test", "rotate_bytes": 100_000})
+    source = recorder.source("scheduler", "s", "tcp://s")
+    states = ["released", "waiting", "processing", "memory", "released", "forgotten"]
+    number = tasks = 0
+
+    def record() -> bool:
+        """Records some tasks; whether they went into several segments."""
+        nonlocal number, tasks
+        for _ in range(5000):
+            key, step = divmod(number, 5)
+            number += 1
+            event = msgpack.packb(
+                [time.time(), "transition", f"key-{key}", states[step], states[step + 1],
+                 f"stimulus-{number}-{'x' * 100}", None, None, None, None]
+            )  # fmt: skip
+            assert recorder.put(recorder.handle, source, event, len(event)) == number
+        tasks += 1000
+        assert recorder.flush(60)
+        return len(list(folder.glob("*.db"))) > 1
+
+    wait_for(record, "a second segment")
+    record()
+    recorder.close()
+    files = sorted(folder.glob("*.db"))
+    assert len(files) > 1
+    for name in (template, folder, files, list(reversed(files))):
+        with tasklog.open(name) as log:
+            (info,) = log.runs
+            assert (info.tasks, info.events, info.missing) == (tasks, number, 0), name
+            run = log.run(strict=True)
+            assert [tuple(row) for row in log.sql("SELECT count(*) FROM tasks")] == [(tasks,)]
+            assert {row.done for row in run.tasks()} == {1} and len(run.transitions()) == number
 
 
 def test_a_log_that_is_closed_says_so(sample: Path) -> None:

@@ -113,7 +113,9 @@ class Log:
         self.paths = resolve(paths)
         self._native = NativeLog(self.paths)
         self._warned: set[str] = set()
-        for text in self._native.describe()["warnings"]:
+        described = self._native.describe()
+        self._part_count = len(described["parts"])
+        for text in described["warnings"]:
             warnings.warn(text, LogWarning, stacklevel=3)
 
     def close(self) -> None:
@@ -249,7 +251,7 @@ class Log:
 
         @functools.lru_cache(maxsize=64)
         def blob(hash: str) -> bytes:
-            for part in range(len(self._native.describe()["parts"])):
+            for part in range(self._part_count):
                 table = self._table(
                     {
                         "sql": "SELECT bytes FROM blob WHERE hash = :hash",
