@@ -25,7 +25,7 @@ import Testing
     "v2-demo": "83db4d49b7d917f857037766299a9fe10614fe418cb4d386ceefae5d2b07d757",
     "v2-dask": "302b90dfb91fe27d69009425154c6cf05470caee4cd6045325a2c6b004b589af",
     "v2-future": "68245286cdb4b98d231b01680ea095006faf63433b401edb685600fe2d624aa2",
-    "v2-later": "20c181432ddfe048d1380c2a8b9e252b9f320bdc759a9843c6748532670e1563",
+    "v2-later": "6462ce4f53eb071bf6ab262ad4aabe80f3c7e800119462b4f5ec41e9163ae125",
   ]
 
   /// The newest version of the format that has frozen logs.
