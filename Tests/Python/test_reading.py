@@ -315,7 +315,18 @@ def test_analyses_have_the_rows_of_the_command(sample: Path, tasklog: Callable[.
                     assert column in ("run", "args") or _is_same(column, value, cell), (row, cells)
                     count += 1
     assert count > 300
-    assert set(command.TABLES) == {words.split()[0] for words in analyses}
+    assert set(command.TABLES) - {"compare"} == {words.split()[0] for words in analyses}
+
+
+def test_a_comparison_has_the_rows_of_the_command(sample: Path) -> None:
+    log = tasklog.open(sample)
+    report = log.run("#1").compare("#2")
+    output = command.run("compare", "#1", "#2", "--log", str(sample), "--format", "json")
+    for name, rows in json.loads(output).items():
+        assert len(report[name]) == len(rows) > 0, name
+        assert report[name].columns == list(rows[0]), name
+    (load,) = [row for row in report["prefixes"] if row.prefix == "load"]
+    assert (load.tasks1, load.tasks2) == (2, 2)
 
 
 def _is_same(column: str, value: Any, cell: str) -> bool:

@@ -24,7 +24,7 @@ TABLES: dict[str, dict[str, list[str]]] = {
     },
     "critical-path": {
         "critical_path": [
-            "run", "step", "key", "segment", "worker", "seconds", "share", "started", "stopped",
+            "run", "step", "key", "phase", "worker", "seconds", "share", "started", "stopped",
             "seq", "life",
         ],
     },

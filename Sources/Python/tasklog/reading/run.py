@@ -316,7 +316,7 @@ class Run:
         Returns
         -------
         Table
-            ``seconds`` is the length of a segment, ``share`` its share of the run.
+            ``seconds`` is the length of a phase, ``share`` its share of the run.
         """
         return self._analysis("critical-path")["critical_path"]
 
