@@ -21,6 +21,9 @@ struct QueryRequest {
   var batchRows: Int64 = 65_536
   var timeoutSeconds: Double?
 
+  /// A year, in seconds.
+  private static let longestTimeout = 365 * 86_400.0
+
   /// - Throws: `OptionsError`.
   init(_ json: String) throws(OptionsError) {
     guard let value = try? JSONReader.value(json), let sql = value["sql"]?.string else {
@@ -46,7 +49,12 @@ struct QueryRequest {
       types[Int(index)] = number
     }
     if let rows = value["batch_rows"]?.int { batchRows = min(max(rows, 1), 1 << 24) }
-    timeoutSeconds = value["timeout"]?.number
+    if let timeout = value["timeout"], timeout != .null {
+      guard let seconds = timeout.number, (0...Self.longestTimeout).contains(seconds) else {
+        throw OptionsError(description: "the timeout is no number of seconds from 0 to a year")
+      }
+      timeoutSeconds = seconds
+    }
   }
 
   private static func value(_ value: Value) -> SQLiteValue? {

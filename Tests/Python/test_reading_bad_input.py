@@ -211,3 +211,20 @@ def test_options_of_a_plugin_are_checked(run: tasklog.Run) -> None:
         run.replay(int)
     with pytest.raises(TypeError, match="expected the class of a plugin"):
         run.replay("counter")
+
+
+@pytest.mark.parametrize("timeout", [1e300, -1.0, float(10**25)])
+def test_a_timeout_is_a_number_of_seconds(timeout: float) -> None:
+    with pytest.raises(tasklog.LogError, match="the timeout is no number of seconds"):
+        list(tasklog.open(SAMPLE).sql("SELECT 1", timeout=timeout))
+
+
+@pytest.mark.parametrize("name", [None, 3, b"run.db", "", "a\0b"])
+def test_what_is_no_path_is_named(name: Any) -> None:
+    with pytest.raises(tasklog.LogError, match="is no path of a log"):
+        tasklog.open(name)
+
+
+def test_a_time_that_is_none_is_named() -> None:
+    with pytest.raises(tasklog.LogError, match="'2026-01-01' is a str; give a datetime.datetime"):
+        tasklog.open(SAMPLE).run(1).transitions(since="2026-01-01")  # type: ignore[arg-type]

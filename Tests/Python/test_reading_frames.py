@@ -106,3 +106,14 @@ def test_columns_may_have_the_same_name() -> None:
     assert list(twice.df().columns) == ["key", "key"] == twice.arrow().column_names
     assert twice.pl().columns == ["key", "key_2"]
     assert [tuple(row)[0] for row in twice] == [tuple(row)[1] for row in twice]
+
+
+def test_columns_without_values_have_their_types() -> None:
+    run = tasklog.open(SAMPLE).run(1)
+    none = run.transitions("no such key").df()
+    assert str(none.time.dtype) == "datetime64[ns, UTC]"
+    assert len(none.time.dt.year) == 0
+    affected = run.errors().at_workers.df()
+    assert str(affected.time.dtype) == "datetime64[ns, UTC]"
+    workers = run.workers().df()
+    assert str((workers.left - workers.joined).dtype) == "timedelta64[ns]"

@@ -116,3 +116,9 @@ def test_plugins_of_workers_come_back_by_address(run: tasklog.Run) -> None:
     plugins = run.replay(OnWorkers)
     assert set(plugins) == {row.worker for row in run.transitions(source="worker")}
     assert all(plugin.keys for plugin in plugins.values())
+
+
+def test_an_object_of_a_rebuilt_scheduler_keeps_it(run: tasklog.Run) -> None:
+    last = max(row.seq for row in run.transitions())
+    tasks = run.state_at(last).tasks
+    assert len(tasks) >= 0

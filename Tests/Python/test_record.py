@@ -173,6 +173,22 @@ def test_a_block_within_a_block_joins_it_and_adds_its_labels(client: Client) -> 
     assert log.rows("SELECT name, value FROM labels ORDER BY name") == labels
 
 
+def test_the_last_of_overlapping_blocks_ends_the_recording(client: Client) -> None:
+    first, second = tasklog.record("run.db"), tasklog.record("run.db")
+    first.__enter__()
+    work(client)
+    second.__enter__()
+    first.__exit__(None, None, None)
+    work(client)
+    assert second.status().recording and plugins(client) == ["tasklog"]
+    second.__exit__(None, None, None)
+    assert plugins(client) == []
+    log = Log("run.db")
+    ended = "SELECT count(*) FROM transitions WHERE start = 'processing' AND finish = 'memory'"
+    assert log.one(ended) == 40 and log.rows("SELECT end FROM run") == [("closed",)]
+    assert len(list(first.transitions(start="processing", finish="memory"))) == 40
+
+
 def test_another_recorder_is_an_error_at_the_client(client: Client) -> None:
     client.register_plugin(tasklog.Recorder("run.db"))
     with pytest.raises(tasklog.RecordingError, match="another one records this cluster"):
@@ -363,3 +379,14 @@ def test_a_recording_is_the_run_that_it_has_made(client: Client, tmp_path: Path)
     assert (row.host, row.user) == (socket.gethostname(), getpass.getuser())
     assert "40 tasks" in repr(run) and "40" in run._repr_html_()
     assert [len(row) for row in run.sql("SELECT count(*) FROM tasks")] == [1]
+
+
+def test_a_client_that_is_closed_is_an_error(client: Client) -> None:
+    other = Client(client.scheduler.address)
+    other.close()
+    for bad in (other, "tcp://127.0.0.1:1"):
+        with (
+            pytest.raises(tasklog.RecordingError, match="nothing is recorded: .* is no "),
+            tasklog.record("closed.db", client=bad),  # type: ignore[arg-type]
+        ):
+            pass

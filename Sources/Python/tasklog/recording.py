@@ -206,7 +206,10 @@ class _Session:
 
     async def begin(self) -> None:
         client = self.client
-        assert client is not None and client.scheduler is not None
+        if client is None or client.scheduler is None:
+            raise RecordingError(
+                f"nothing is recorded: {client!r} is no client that is connected to a scheduler"
+            )
         try:
             self._fetcher.check()
         except FetchError as error:
@@ -323,11 +326,29 @@ class _Session:
             if self._has_ended_here():
                 self._status["recording"] = False
                 return
-            self._status = await self._request("end")
+            ended = await self._end_there()
+            if ended is None:
+                self._status["recording"] = False
+                return
+            self._status = ended
             if not self._status["shared"]:
                 await self.fetch(remove=True)
         finally:
             self.is_over = True
+
+    async def _end_there(self) -> dict[str, Any] | None:
+        """Asks the scheduler; None if it is being closed and its recorder has ended meanwhile."""
+        request = asyncio.ensure_future(self._request("end"))
+        try:
+            while not request.done():
+                await asyncio.wait([request], timeout=1)
+                if not request.done() and self._has_ended_here():
+                    # A scheduler that is there has an answer by now.
+                    await asyncio.wait([request], timeout=1)
+                    return request.result() if request.done() else None
+            return await request
+        finally:
+            request.cancel()
 
     def _has_ended_here(self) -> bool:
         """Whether the recorder has ended, with its scheduler: it leaves the log without a spool."""
@@ -369,12 +390,14 @@ class _Session:
 
 
 def _current_client(client: Client | None) -> Client:
-    from distributed import get_client
+    import distributed
 
     if client is not None:
+        if not isinstance(client, distributed.Client):
+            raise RecordingError(f"nothing is recorded: {client!r} is no distributed.Client")
         return client
     try:
-        return get_client()
+        return distributed.get_client()
     except ValueError:
         raise RecordingError(
             "nothing is recorded: there is no client; create a distributed.Client first, or pass "

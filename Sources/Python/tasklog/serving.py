@@ -50,12 +50,19 @@ class Recorded:
     #: The recording that was requested, and those that have joined it.
     callers: dict[str, Caller] = field(default_factory=dict)
     owner: str | None = None
+    #: Those of them that are over. The last one ends the recording.
+    over: set[str] = field(default_factory=set)
     #: The last counts, once the recording has ended.
     last: dict[str, Any] = field(default_factory=dict)
 
     @property
     def is_recording(self) -> bool:
         return getattr(self.recorder, "run", None) == self.run
+
+    @property
+    def is_over(self) -> bool:
+        """Whether none of these needs a recording that was begun for one of them."""
+        return self.owner is not None and self.over >= self.callers.keys()
 
     def segments(self) -> list[str]:
         """The files of the run, in their order."""
@@ -148,7 +155,9 @@ class LogService:
             recorded = self._of(token)
             if recorded is None:
                 return {"error": "this scheduler has no such recording"}
-            if action == "end" and recorded.owner == token and recorded.is_recording:
+            if action == "end":
+                recorded.over.add(token)
+            if action == "end" and recorded.is_over and recorded.is_recording:
                 counts = await asyncio.to_thread(self._counts, recorded)
                 await recorded.recorder.detach()
                 recorded.last = await asyncio.to_thread(_counts_at_the_end, recorded, counts)
@@ -257,7 +266,7 @@ class LogService:
     def _drop(self, recorded: Recorded, token: str, copy: str, remove: bool) -> None:
         """Closes a copy, and removes a log that has been fetched and is not used otherwise."""
         self._close(copy)
-        if not remove or recorded.owner != token or recorded.is_recording:
+        if not remove or not recorded.is_over or recorded.is_recording:
             return
         if recorded.callers[token].is_temporary():
             for path in recorded.segments():

@@ -158,4 +158,7 @@ def tables(name: str, path: str, run_id: str, arguments: list[str]) -> dict[str,
     names = list(TABLES[name])
     if isinstance(parsed, list):
         parsed = {names[0]: parsed}
+    elif name == "story":
+        # A table for each type of key with this text.
+        parsed = {names[0]: [row for rows in parsed.values() for row in rows]}
     return {table: json.dumps(parsed.get(table, [])) for table in names}

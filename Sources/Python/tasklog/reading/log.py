@@ -356,14 +356,34 @@ def _time(nanoseconds: int) -> datetime.datetime:
     return epoch + datetime.timedelta(microseconds=nanoseconds // 1000)
 
 
-def nanoseconds(time: datetime.datetime) -> int:
-    """A time as nanoseconds since 1970; one without a time zone is in UTC."""
+def nanoseconds(time: datetime.datetime, is_end: bool = False) -> int:
+    """A time as nanoseconds since 1970; one without a time zone is in UTC.
+
+    Parameters
+    ----------
+    is_end
+        Whether to return the last nanosecond of a time that has only microseconds.
+
+    Raises
+    ------
+    LogError
+        If it is no time.
+    """
+    if not isinstance(time, datetime.datetime):
+        raise LogError(f"{time!r} is a {type(time).__name__}; give a datetime.datetime")
     if time.tzinfo is None:
         time = time.replace(tzinfo=datetime.timezone.utc)
     difference = time - datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
-    return (difference // datetime.timedelta(microseconds=1)) * 1000 + getattr(
-        time, "nanosecond", 0
-    )
+    microsecond = (difference // datetime.timedelta(microseconds=1)) * 1000
+    rest = getattr(time, "nanosecond", 999 if is_end else 0)
+    # What is in no log is as good as the edge of what can be.
+    return max(-(2**63), min(microsecond + rest, 2**63 - 1))
+
+
+def text_of(key: Any) -> str:
+    """A key as logs show it: the text of a tuple or a number, the key of a future."""
+    key = getattr(key, "key", key)
+    return key if isinstance(key, str) else repr(key)
 
 
 def _parameter(value: Any) -> Any:

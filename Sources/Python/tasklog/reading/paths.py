@@ -27,11 +27,21 @@ def resolve(given: LogPath | Iterable[LogPath]) -> list[str]:
     LogError
         If nothing is there.
     """
-    names = [given] if isinstance(given, (str, os.PathLike)) else list(given)
+    try:
+        names = [given] if isinstance(given, (str, bytes, os.PathLike)) else list(given)
+    except TypeError:
+        raise LogError(f"{given!r} is no path of a log") from None
     if not names:
         raise LogError("there is no log in an empty list; name one, a folder or a pattern")
-    paths = [path for name in names for path in _resolve(os.fspath(name))]
+    paths = [path for name in names for path in _resolve(_path(name))]
     return list(dict.fromkeys(paths))
+
+
+def _path(name: LogPath) -> str:
+    path = os.fspath(name) if isinstance(name, (str, os.PathLike)) else None
+    if not isinstance(path, str) or not path or "\0" in path:
+        raise LogError(f"{name!r} is no path of a log")
+    return os.path.expanduser(path)
 
 
 def _resolve(name: str) -> list[str]:

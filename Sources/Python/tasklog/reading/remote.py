@@ -144,6 +144,13 @@ class Channel:
         self._connection.close()
         self._process.wait()
 
+    def __del__(self) -> None:
+        # When the last object of the child is gone. It ends when its connection does.
+        try:
+            self.close()
+        except (AttributeError, OSError):
+            pass
+
     def _packed(self, value: Any) -> Any:
         if isinstance(value, RemoteObject):
             return _Reference(value._number, "", "")
@@ -218,7 +225,8 @@ class RebuiltScheduler(RemoteObject):
     """A scheduler of Dask as it was at a point of the run, in a child process.
 
     Its attributes are those of ``distributed.Scheduler``: ``tasks``, ``workers``, …. They are read
-    from the child, which ends with this object, with `close`, or with a ``with`` statement.
+    from the child, which ends with the last object of it, with `close`, or with a ``with``
+    statement.
     """
 
     def close(self) -> None:
@@ -230,10 +238,3 @@ class RebuiltScheduler(RemoteObject):
 
     def __exit__(self, *_: Any) -> None:
         self.close()
-
-    def __del__(self) -> None:
-        # Other objects of it are of no use without it.
-        try:
-            self._channel._connection.close()
-        except (AttributeError, OSError):
-            pass

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from tasklog.reading import columns as known
 from tasklog.reading import command
 from tasklog.reading.errors import LogError
 from tasklog.reading.table import Table
@@ -166,7 +167,7 @@ class Run:
 
     def transitions(
         self,
-        key: str | None = None,
+        key: Any = None,
         *,
         prefix: str | None = None,
         start: str | None = None,
@@ -190,17 +191,19 @@ class Run:
         worker
             The address of a worker, or a pattern.
         since, until
-            The first and the last time; without a time zone in UTC.
+            The first and the last time; without a time zone in UTC. The last is the end of its
+            microsecond unless it has nanoseconds, as those of pandas.
 
         Returns
         -------
         Table
             In the order of arrival. ``time`` is by the scheduler's clock.
         """
-        from tasklog.reading.log import nanoseconds
+        from tasklog.reading.log import nanoseconds, text_of
 
         conditions: list[str] = []
         parameters: dict[str, Any] = {}
+        key = None if key is None else text_of(key)
         for name, value in (
             ("key", key), ("prefix", prefix), ("worker", worker), ("stimulus", stimulus),
         ):  # fmt: skip
@@ -224,7 +227,7 @@ class Run:
         for name, time, compares in (("since", since, ">="), ("until", until, "<=")):
             if time is not None:
                 conditions.append(f"time_ns {compares} :{name}")
-                parameters[name] = nanoseconds(time)
+                parameters[name] = nanoseconds(time, is_end=name == "until")
         sql = _TRANSITIONS + "".join(f" AND {condition}" for condition in conditions)
         return self._view(sql + " ORDER BY seq", parameters)
 
@@ -290,13 +293,13 @@ class Run:
         options = [f"--limit={n}"] + ([] if action is None else [f"--action={action}"])
         return self._analysis("slowest", *options)["slowest"]
 
-    def story(self, key: str) -> Table:
+    def story(self, key: Any) -> Table:
         """All events about a task, or caused by a stimulus, in causal order.
 
         Parameters
         ----------
         key
-            The key of a task, or the id of a stimulus.
+            The key of a task, also as a tuple or a future, or the id of a stimulus.
 
         Returns
         -------
@@ -308,7 +311,9 @@ class Run:
         LogError
             If there is no such key or stimulus.
         """
-        return self._analysis("story", after=[key])["story"]
+        from tasklog.reading.log import text_of
+
+        return self._analysis("story", after=[text_of(key)])["story"]
 
     def critical_path(self) -> Table:
         """The chain of tasks and waits that determined the length of the run.
@@ -346,7 +351,10 @@ class Run:
         if isinstance(at, datetime.datetime):
             if at.tzinfo is not None:
                 at = at.astimezone(datetime.timezone.utc).replace(tzinfo=None)
-            text = at.isoformat(timespec="microseconds")
+            # The whole microsecond is meant unless there are nanoseconds, as in pandas.
+            text = at.isoformat(
+                timespec="nanoseconds" if hasattr(at, "nanosecond") else "microseconds"
+            )
         else:
             text = f"seq:{int(at)}"
         return self._analysis("state", f"--at={text}")
@@ -490,7 +498,12 @@ class Run:
         number = self.info.number_in_part
         filled = sql.replace("{run}", self.id).replace("{number}", str(number))
         return self.log._table(
-            {"sql": filled, "parameters": parameters or {}, "part": self.info.part}
+            {
+                "sql": filled,
+                "parameters": parameters or {},
+                "part": self.info.part,
+                "types": known.of_view(sql),
+            }
         )
 
     def _command(self, name: str, *arguments: str) -> str:
@@ -504,16 +517,21 @@ class Run:
 
     def _rows(self, name: str, table: str, rows: str) -> Table:
         """A table of a command's answer."""
+        names = command.TABLES[name][table]
         columns = ", ".join(
             f"'{self.id}' AS run"
             if column == "run"
-            else f"value {'->' if column == 'args' else '->>'} '$.{column}' AS \"{column}\""
-            for column in command.TABLES[name][table]
+            # An object stays JSON; the JSON of nothing is a text.
+            else "nullif(value -> '$.args', 'null') AS args"
+            if column == "args"
+            else f"value ->> '$.{column}' AS \"{column}\""
+            for column in names
         )
         return self.log._table(
             {
                 "sql": f"SELECT {columns} FROM json_each(:rows)",
                 "parameters": {"rows": rows},
                 "part": self.info.part,
+                "types": known.of_analysis(names),
             }
         )

@@ -75,13 +75,11 @@ class Table:
 
     def __len__(self) -> int:
         """The number of rows, for which the log is read."""
-        with self._batches() as batches:
-            return sum(len(batch) for batch in batches)
+        return self._collected(lambda batches: sum(len(batch) for batch in batches))
 
     def __bool__(self) -> bool:
         """Whether there are rows."""
-        with self._batches() as batches:
-            return any(len(batch) for batch in batches)
+        return self._collected(lambda batches: any(len(batch) for batch in batches))
 
     def __iter__(self) -> Iterator[Any]:
         """The rows as named tuples.
@@ -89,12 +87,30 @@ class Table:
         Names that are none in Python, such as ``count(*)``, are ``_1`` and so on. The log is read
         while it is iterated: a long pause keeps its recorder from making the file smaller.
         """
+        given = 0
+        while True:
+            try:
+                for row in self._rows(given):
+                    given += 1
+                    yield row
+                return
+            except LogError as error:
+                # The rows so far are the same again.
+                if not self._widen(str(error)):
+                    raise
+
+    def _rows(self, first: int) -> Iterator[Any]:
+        """The rows from an index on."""
         with self._batches() as batches:
             row: Any = collections.namedtuple("Row", batches.columns, rename=True)  # type: ignore[misc]
             is_args = [name == "args" and self._decoder is not None for name in batches.columns]
             decoder = functools.cache(self._decoder) if self._decoder is not None else None
             for batch in batches:
-                columns = [batch.column(index) for index in range(len(batch.columns))]
+                if len(batch) <= first:
+                    first -= len(batch)
+                    continue
+                columns = [batch.column(index)[first:] for index in range(len(batch.columns))]
+                first = 0
                 for index, is_wrapped in enumerate(is_args):
                     if is_wrapped and decoder is not None:
                         columns[index] = [
