@@ -76,7 +76,7 @@ import Testing
       "runs",
       """
       run uuid engine engine_version mode started ended end first_seq last_seq events metadata \
-      tasks failed labels
+      tasks failed labels host user git_revision command_line
       """
     ),
     ("labels", "run name value seq"),

@@ -145,8 +145,7 @@ import Testing
       try rows("SELECT * FROM runs") == [
         [
           1, "run-1", "tasklog", "1", "full", 1_000, 99, "closed", 1, 4, 4, #"{"host":"here"}"#, 2,
-          0,
-          "{}",
+          0, "{}", "here", nil, nil, nil,
         ]
       ])
     #expect(

@@ -25,7 +25,10 @@ import Testing
       "BrokerMessages", "CSupport", "EventLog", "LogFormat", "LogMaintenance", "TaskLogPlugin",
     ],
     "AMQP": ["BrokerMessages", "CRabbitMQ", "EventLog", "Recording", "TaskLogPlugin"],
-    "TaskLogC": ["AMQP", "CSupport", "LogFormat", "Recording", "TaskLogPlugin"],
+    "TaskLogC": [
+      "AMQP", "CReading", "CSQLite", "CSupport", "EventLog", "LogFormat", "LogMaintenance",
+      "Recording", "TaskLogPlugin",
+    ],
     "Querying": [
       "BrokerMessages", "EventLog", "LogAnalysis", "LogFormat", "LogMaintenance", "TaskLogPlugin",
     ],
