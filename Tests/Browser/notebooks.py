@@ -60,13 +60,11 @@ def environment(folder: Path) -> dict[str, str]:
         "JUPYTERLAB_SETTINGS_DIR": "settings",
         "JUPYTERLAB_WORKSPACES_DIR": "workspaces", "TASKLOG_WORKER_SPOOL": "spool",
     }  # fmt: skip
-    # The command is found on the PATH.
     found = [BUILT / kind / "tasklog" for kind in ("debug", "release")]
     newest = max((each for each in found if each.exists()), key=lambda each: each.stat().st_mtime)
     program = os.environ.get("TASKLOG_TEST_PROGRAM") or newest
-    path = f"{Path(program).parent}{os.pathsep}{os.environ['PATH']}"
     own = {name: str(folder / ".jupyter" / value) for name, value in names.items()}
-    return {**os.environ, **own, "PATH": path, "PYTHONWARNINGS": "ignore"}
+    return {**os.environ, **own, "TASKLOG_PROGRAM": str(program), "PYTHONWARNINGS": "ignore"}
 
 
 def write(folder: Path, cells: list[str], name: str = "notebook.ipynb") -> Path:

@@ -16,8 +16,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from distributed import SpecCluster
+from distributed import Client, SpecCluster
 from distributed.deploy.spec import ProcessInterface
+
+import workloads
 
 HERE = Path(__file__).resolve().parent
 #: The factor by which deadlines are longer on a busy machine.
@@ -224,3 +226,11 @@ def scaling_cluster(recording: Recording) -> SpecCluster:
         scheduler={"cls": SchedulerCommand, "options": options},
         worker={"cls": WorkerCommand, "options": options},
     )
+
+
+def work(client: Client, count: int = 20) -> None:
+    """Tasks in a cluster of this process, which has released them afterwards."""
+    client.gather(client.map(workloads.increment, range(count), pure=False))
+    wait_for(lambda: not client.cluster.scheduler.tasks, "end of all tasks")
+    workers = client.cluster.workers.values()
+    wait_for(lambda: not any(w.state.tasks for w in workers), "end of all tasks of workers")

@@ -13,6 +13,7 @@ from typing import Any
 # that kills workers would lose its last one.
 os.environ.setdefault("DASK_DISTRIBUTED__DEPLOY__LOST_WORKER_TIMEOUT", "10m")
 
+import dask
 import pytest
 from distributed import Client, LocalCluster, wait
 
@@ -229,3 +230,19 @@ def watched_in_processes(new_recording: Callable) -> watched.Watched:
 def replay(tasklog: Callable) -> Callable[[Path | str], Replay]:
     """`tasklog replay` on a log."""
     return lambda log: Replay(tasklog.program, log)  # type: ignore[attr-defined]
+
+
+@pytest.fixture
+def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
+    """A cluster with a witness, whose scheduler is in this process."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TASKLOG_WORKER_SPOOL", str(tmp_path / "spool"))
+    monkeypatch.setenv("WITNESS_FOLDER", str(tmp_path / "witness"))
+    with (
+        dask.config.set({"distributed.scheduler.preload": ["witness"]}),
+        LocalCluster(
+            n_workers=2, threads_per_worker=1, processes=False, dashboard_address=None
+        ) as cluster,
+        Client(cluster) as client,
+    ):
+        yield client

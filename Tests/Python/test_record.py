@@ -13,7 +13,6 @@ import subprocess
 import sys
 import textwrap
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,39 +22,13 @@ from distributed import Client, LocalCluster
 import tasklog
 import witness
 import workloads
-from clusters import CommandCluster, Recording, wait_for
+from clusters import CommandCluster, Recording, wait_for, work
 from log import Log
 from tasklog.calling import redacted
 
 
-@pytest.fixture
-def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
-    """A cluster with a witness, whose scheduler is in this process."""
-    import dask
-
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("TASKLOG_WORKER_SPOOL", str(tmp_path / "spool"))
-    monkeypatch.setenv("WITNESS_FOLDER", str(tmp_path / "witness"))
-    with (
-        dask.config.set({"distributed.scheduler.preload": ["witness"]}),
-        LocalCluster(
-            n_workers=2, threads_per_worker=1, processes=False, dashboard_address=None
-        ) as cluster,
-        Client(cluster) as client,
-    ):
-        yield client
-
-
 def plugins(client: Client) -> list[str]:
     return [name for name in client.cluster.scheduler.plugins if name.startswith("tasklog")]
-
-
-def work(client: Client, count: int = 20) -> None:
-    """So that all have released it afterwards."""
-    client.gather(client.map(workloads.increment, range(count), pure=False))
-    wait_for(lambda: not client.cluster.scheduler.tasks, "end of all tasks")
-    workers = client.cluster.workers.values()
-    wait_for(lambda: not any(w.state.tasks for w in workers), "end of all tasks of workers")
 
 
 def test_what_happens_in_the_block_is_in_the_log_and_nothing_else(

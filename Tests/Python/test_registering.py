@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,40 +12,14 @@ from distributed import Client, LocalCluster, SchedulerPlugin
 
 import witness
 import workloads
-from clusters import wait_for
+from clusters import wait_for, work
 from log import Log
 from tasklog import Recorder
 from tasklog.recorder import RecordingError
 
 
-@pytest.fixture
-def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
-    """A log in a temporary folder of a cluster with a witness; its scheduler is in this process."""
-    import dask
-
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("TASKLOG_WORKER_SPOOL", str(tmp_path / "spool"))
-    monkeypatch.setenv("WITNESS_FOLDER", str(tmp_path / "witness"))
-    with (
-        dask.config.set({"distributed.scheduler.preload": ["witness"]}),
-        LocalCluster(
-            n_workers=2, threads_per_worker=1, processes=False, dashboard_address=None
-        ) as cluster,
-        Client(cluster) as client,
-    ):
-        yield client
-
-
 def scheduler_of(client: Client) -> Any:
     return client.cluster.scheduler
-
-
-def work(client: Client, count: int = 20) -> None:
-    """So that all have released it afterwards."""
-    client.gather(client.map(workloads.increment, range(count), pure=False))
-    workers = client.cluster.workers.values()
-    wait_for(lambda: not scheduler_of(client).tasks, "end of all tasks")
-    wait_for(lambda: not any(w.state.tasks for w in workers), "end of all tasks of workers")
 
 
 def counts(found: dict) -> dict:

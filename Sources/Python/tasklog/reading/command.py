@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import importlib
 import json
-import os
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
 
+from tasklog.binary import find_binary
 from tasklog.reading.errors import LogError
 
 _PREFIX = "tasklog: "
 
+_WORKERS = [
+    "run", "worker", "name", "joined", "left", "nthreads", "tasks", "failed", "nbytes", "busy",
+    "utilization", "occupancy", "life", "clock_offset", "clock_uncertainty",
+]  # fmt: skip
 #: The columns of each table of each command, in case a table has no rows.
 TABLES: dict[str, dict[str, list[str]]] = {
     "story": {
@@ -34,10 +36,7 @@ TABLES: dict[str, dict[str, list[str]]] = {
         ],
     },
     "workers": {
-        "workers": [
-            "run", "worker", "name", "joined", "left", "nthreads", "tasks", "failed", "nbytes",
-            "busy", "utilization", "occupancy", "life", "clock_offset", "clock_uncertainty",
-        ],
+        "workers": _WORKERS,
     },
     "errors": {
         "errors": [
@@ -60,10 +59,7 @@ TABLES: dict[str, dict[str, list[str]]] = {
         "states": [
             "run", "prefix", "source", "state", "count", "seconds", "p50", "p95", "max",
         ],
-        "workers": [
-            "run", "worker", "name", "joined", "left", "nthreads", "tasks", "failed", "nbytes",
-            "busy", "utilization", "occupancy", "life", "clock_offset", "clock_uncertainty",
-        ],
+        "workers": _WORKERS,
     },
     "compare": {
         "prefixes": [
@@ -87,16 +83,9 @@ TABLES: dict[str, dict[str, list[str]]] = {
 def program() -> Path:
     """The path of the command."""
     try:
-        path: Path = importlib.import_module("tasklog.binary").find_binary()
-    except (ImportError, FileNotFoundError) as error:
-        named = os.environ.get("TASKLOG_PROGRAM") or shutil.which("tasklog")
-        if not named:
-            why = f": {error}" if isinstance(error, FileNotFoundError) else ""
-            raise LogError(
-                f"this needs the command 'tasklog'{why}; install it, or set TASKLOG_PROGRAM"
-            ) from None
-        path = Path(named)
-    return path
+        return find_binary()
+    except FileNotFoundError as error:
+        raise LogError(f"this needs the command 'tasklog': {error}") from None
 
 
 def run(*arguments: str) -> str:

@@ -7,8 +7,7 @@ import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from tasklog.reading import columns as known
-from tasklog.reading import command
+from tasklog.reading import columns, command
 from tasklog.reading.errors import LogError
 from tasklog.reading.table import Table
 
@@ -476,7 +475,7 @@ class Run:
         largest
             The size in bytes above which the page is only written, and its path shown.
         """
-        from tasklog.notebook.frames import show
+        from tasklog.notebook.page import show
 
         show(self, path, height=height, largest=largest)
 
@@ -502,7 +501,7 @@ class Run:
                 "sql": filled,
                 "parameters": parameters or {},
                 "part": self.info.part,
-                "types": known.of_view(sql),
+                "types": columns.of_view(sql),
             }
         )
 
@@ -518,7 +517,7 @@ class Run:
     def _rows(self, name: str, table: str, rows: str) -> Table:
         """A table of a command's answer."""
         names = command.TABLES[name][table]
-        columns = ", ".join(
+        selected = ", ".join(
             f"'{self.id}' AS run"
             if column == "run"
             # An object stays JSON; the JSON of nothing is a text.
@@ -529,9 +528,9 @@ class Run:
         )
         return self.log._table(
             {
-                "sql": f"SELECT {columns} FROM json_each(:rows)",
+                "sql": f"SELECT {selected} FROM json_each(:rows)",
                 "parameters": {"rows": rows},
                 "part": self.info.part,
-                "types": known.of_analysis(names),
+                "types": columns.of_analysis(names),
             }
         )

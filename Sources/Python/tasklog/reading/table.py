@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from tasklog.reading import arrow, frames
+from tasklog.reading import arrow, columns, frames
 from tasklog.reading.args import Args
 from tasklog.reading.errors import LogError, missing_package
 from tasklog.reading.native import Batches
@@ -33,8 +33,9 @@ SECOND_TIMES = ["start", "stop"]
 _MISFIT = re.compile(r"column (\d+) '.*' has (.+) after (.+); convert it", re.S)
 #: The number of a column's type by its name in that message; see `tl_column_type`.
 _TYPES = {
-    "integers": 1, "floats": 2, "text": 3, "bytes": 4, "times in nanoseconds": 5,
-    "times in seconds": 6, "times as text": 7,
+    "integers": columns.INTEGERS, "floats": columns.FLOATS, "text": columns.TEXT,
+    "bytes": columns.BYTES, "times in nanoseconds": columns.TIME_NS,
+    "times in seconds": columns.TIME_SECONDS, "times as text": columns.TIME_TEXT,
 }  # fmt: skip
 
 
@@ -109,14 +110,14 @@ class Table:
                 if len(batch) <= first:
                     first -= len(batch)
                     continue
-                columns = [batch.column(index)[first:] for index in range(len(batch.columns))]
+                values = [batch.column(index)[first:] for index in range(len(batch.columns))]
                 first = 0
                 for index, is_wrapped in enumerate(is_args):
                     if is_wrapped and decoder is not None:
-                        columns[index] = [
-                            text if text is None else Args(text, decoder) for text in columns[index]
+                        values[index] = [
+                            text if text is None else Args(text, decoder) for text in values[index]
                         ]
-                yield from map(row._make, zip(*columns, strict=True))
+                yield from map(row._make, zip(*values, strict=True))
 
     def df(self) -> pandas.DataFrame:
         """The rows as a data frame of pandas.
@@ -197,12 +198,8 @@ class Table:
             shown: list[tuple[Any, ...]] = []
             is_cut = False
             for batch in batches:
-                columns = [batch.column(index) for index in range(len(batch.columns))]
-                rows = list(zip(*columns, strict=True)) if len(batch) <= count else []
-                if not rows:
-                    short = [column[: count + 1] for column in columns]
-                    rows = list(zip(*short, strict=True))
-                shown += rows
+                values = [batch.column(index)[: count + 1] for index in range(len(batch.columns))]
+                shown += zip(*values, strict=True)
                 if len(shown) > count:
                     is_cut = True
                     break
@@ -237,9 +234,9 @@ def _wider(one: str, other: str) -> int:
     if one == "only NULL":
         return _TYPES[other]
     if "bytes" in (one, other):
-        return _TYPES["bytes"]
+        return columns.BYTES
     numbers = ("integers", "floats", "times in nanoseconds", "times in seconds")
-    return _TYPES["floats" if one in numbers and other in numbers else "text"]
+    return columns.FLOATS if one in numbers and other in numbers else columns.TEXT
 
 
 def _optional(name: str, what: str) -> Any:
