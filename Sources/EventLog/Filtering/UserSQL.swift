@@ -149,43 +149,6 @@ extension UserSQL {
   }
 }
 
-extension Connection {
-  /// Registers the SQL function `tasklog_matches(pattern, name)`, which compares as all options that
-  /// take a name or a pattern do: see `Glob`.
-  package func addNames() {
-    sqlite3_create_function_v2(
-      handle, "tasklog_matches", 2, SQLITE_UTF8 | SQLITE_DETERMINISTIC, nil, matchesFunction, nil,
-      nil, nil)
-  }
-}
-
-private final class NamePattern {
-  let glob: Glob
-
-  init(_ glob: Glob) { self.glob = glob }
-}
-
-/// The pattern is parsed once per statement: https://sqlite.org/c3ref/get_auxdata.html
-private func matchesFunction(
-  _ context: OpaquePointer?, _: Int32, _ arguments: UnsafeMutablePointer<OpaquePointer?>?
-) {
-  guard let arguments, let name = sqlite3_value_text(arguments[1]) else {
-    return sqlite3_result_null(context)
-  }
-  let pattern: NamePattern
-  if let cached = sqlite3_get_auxdata(context, 0) {
-    pattern = Unmanaged<NamePattern>.fromOpaque(cached).takeUnretainedValue()
-  } else {
-    guard let text = sqlite3_value_text(arguments[0]) else { return sqlite3_result_null(context) }
-    pattern = NamePattern(Glob(String(cString: text)))
-    sqlite3_set_auxdata(context, 0, Unmanaged.passRetained(pattern).toOpaque()) {
-      if let retained = $0 { Unmanaged<NamePattern>.fromOpaque(retained).release() }
-    }
-  }
-  let bytes = UnsafeBufferPointer(start: name, count: Int(sqlite3_value_bytes(arguments[1])))
-  sqlite3_result_int(context, pattern.glob.matches(bytes) ? 1 : 0)
-}
-
 /// Errors in a user's SQL.
 public enum UserSQLError: Error, Sendable, CustomStringConvertible {
   case wrong(String)

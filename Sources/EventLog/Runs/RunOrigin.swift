@@ -14,24 +14,15 @@ package struct RunOrigin: Equatable {
 extension LogReader {
   /// - Throws: `LogError`.
   package func origin(of run: RunInfo) throws -> RunOrigin {
-    let caller = run.metadata[RunMetadataKey.caller]
-    func text(_ key: String) -> String? {
-      caller?[key]?.string ?? run.metadata[key]?.string
-    }
-    return RunOrigin(
-      labels: try labels(of: run), host: text(RunMetadataKey.host),
-      user: text(RunMetadataKey.user),
-      gitRevision: caller?[RunMetadataKey.gitRevision]?.string)
-  }
-
-  private func labels(of run: RunInfo) throws -> String? {
     try translating {
       let select = try connection.prepare(
         """
-        SELECT json_group_object(name, value) FROM labels WHERE run = \(run.number)
-        HAVING count(*) > 0
+        SELECT nullif(labels, '{}'), host, user, git_revision FROM runs WHERE run = \(run.number)
         """)
-      return try select.step() ? select.optionalText(0) : nil
+      guard try select.step() else { return RunOrigin() }
+      return RunOrigin(
+        labels: select.optionalText(0), host: select.optionalText(1),
+        user: select.optionalText(2), gitRevision: select.optionalText(3))
     }
   }
 }

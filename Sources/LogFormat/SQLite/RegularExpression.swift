@@ -1,4 +1,3 @@
-import CSQLite
 import Glibc
 
 /// A POSIX extended regular expression, as in `grep -E`.
@@ -33,44 +32,7 @@ package final class RegularExpression {
     compiled.deallocate()
   }
 
-  fileprivate func matches(_ text: UnsafePointer<CChar>) -> Bool {
+  func matches(_ text: UnsafePointer<CChar>) -> Bool {
     regexec(compiled, text, 0, nil, 0) == 0
-  }
-}
-
-extension Connection {
-  /// Implements SQL's operator REGEXP: https://sqlite.org/lang_expr.html#regexp
-  package func addRegularExpressions() {
-    sqlite3_create_function_v2(
-      handle, "regexp", 2, SQLITE_UTF8 | SQLITE_DETERMINISTIC, nil, regexp, nil, nil, nil)
-  }
-}
-
-/// `regexp(pattern, text)`. The pattern is compiled once per statement if it is a constant:
-/// https://sqlite.org/c3ref/get_auxdata.html
-private func regexp(
-  _ context: OpaquePointer?, _: Int32, _ arguments: UnsafeMutablePointer<OpaquePointer?>?
-) {
-  guard let arguments, let text = sqlite3_value_text(arguments[1]) else {
-    return sqlite3_result_null(context)
-  }
-  let expression: RegularExpression
-  if let cached = sqlite3_get_auxdata(context, 0) {
-    expression = Unmanaged<RegularExpression>.fromOpaque(cached).takeUnretainedValue()
-  } else {
-    guard let pattern = sqlite3_value_text(arguments[0]) else {
-      return sqlite3_result_null(context)
-    }
-    do {
-      expression = try RegularExpression(String(cString: pattern))
-    } catch {
-      return sqlite3_result_error(context, "REGEXP: \(error.reason)", -1)
-    }
-    sqlite3_set_auxdata(context, 0, Unmanaged.passRetained(expression).toOpaque()) {
-      if let retained = $0 { Unmanaged<RegularExpression>.fromOpaque(retained).release() }
-    }
-  }
-  text.withMemoryRebound(to: CChar.self, capacity: Int(sqlite3_value_bytes(arguments[1])) + 1) {
-    sqlite3_result_int(context, expression.matches($0) ? 1 : 0)
   }
 }
