@@ -31,7 +31,7 @@ class Fetcher:
 
     def __init__(self, log: str) -> None:
         self._log = log
-        #: The identity of each file that was put there and has nothing else.
+        #: The version of each file that was put there and has nothing else.
         self._own: dict[str, tuple[int, int]] = {}
 
     def check(self) -> None:
@@ -92,7 +92,7 @@ class Fetcher:
         return partial
 
     def _install(self, partial: str, path: str) -> None:
-        found = _identity(path)
+        found = _version(path)
         if found is not None and self._own.get(path) != found:
             # Other runs, or an earlier copy of this one that has been changed.
             combined = f"{partial}.all"
@@ -107,12 +107,13 @@ class Fetcher:
                         os.unlink(name)
             return
         _replace(partial, path)
-        identity = _identity(path)
-        if identity is not None:
-            self._own[path] = identity
+        version = _version(path)
+        if version is not None:
+            self._own[path] = version
 
 
-def _identity(path: str) -> tuple[int, int] | None:
+def _version(path: str) -> tuple[int, int] | None:
+    """Distinguishes the content of a file from what another program makes of it."""
     try:
         found = os.stat(path)
     except OSError:

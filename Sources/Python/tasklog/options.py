@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import Field, dataclass, field, fields
 from typing import Any
 
 from tasklog.encoding import HOOKS
@@ -128,6 +128,16 @@ _PATHS = ("log", "worker_spool", "publish_spool")
 _OWN = ("labels",)
 
 
+def _value(option: Field[Any], where: str, given: Any) -> Any:
+    """The value of an option; raises `ValueError` with where it was given."""
+    try:
+        return option.metadata["read"](given)
+    except Exception as error:
+        # It may contain a password.
+        shown = "…" if option.metadata["secret"] else repr(given)
+        raise ValueError(f"{where} is {shown}: {error}") from None
+
+
 def _option(default: Any, read: Callable[[Any], Any], secret: bool = False) -> Any:
     return field(default=default, metadata={"read": read, "secret": secret})
 
@@ -223,16 +233,13 @@ class Options:
             if where is None:
                 continue
             try:
-                setattr(options, name, option.metadata["read"](value))
+                setattr(options, name, _value(option, where, value))
                 chosen.add(name)
-            except Exception as error:
-                # It may contain a password.
-                shown = "…" if option.metadata["secret"] else repr(value)
-                words = f"{where} is {shown}: {error}"
+            except ValueError as error:
                 if name == "redact":
-                    options.refused.append(words)
+                    options.refused.append(str(error))
                 else:
-                    options.problems.append(f"{words}; {option.default!r} is used")
+                    options.problems.append(f"{error}; {option.default!r} is used")
         if options.publish is not None and places["log"][0] is None:
             options.log = None
         options._limit_to_public_hooks(chosen)
@@ -250,13 +257,8 @@ class Options:
                 close = difflib.get_close_matches(name, known, 1)
                 hint = f"; did you mean '{close[0]}'?" if close else ""
                 raise ValueError(f"unknown option '{name}'{hint}")
-            if value is None:
-                continue
-            try:
-                known[name].metadata["read"](value)
-            except Exception as error:
-                shown = "…" if known[name].metadata["secret"] else repr(value)
-                raise ValueError(f"the option '{name}' is {shown}: {error}") from None
+            if value is not None:
+                _value(known[name], f"the option '{name}'", value)
 
     def _limit_to_public_hooks(self, chosen: set[str]) -> None:
         """Sets the defaults for an untested version of distributed, whose internals may differ."""

@@ -52,9 +52,7 @@ _OF_A_RUN = {"key", "seq", "prefix", "worker"}
 
 def _shown(value: Any) -> Any:
     """A value of a cell; args as their JSON."""
-    if isinstance(value, Args):
-        return None if value.json == "null" else value.json
-    return value
+    return value.json if isinstance(value, Args) else value
 
 
 def rows(rows: Table) -> str:
