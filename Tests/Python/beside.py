@@ -1,7 +1,7 @@
 """Independent plugins on scheduler and workers, which the recorder is compared with.
 
 They keep what their hooks are called with, in a separate format that makes the same distinctions
-as the log, and write each row out at once, so that a SIGKILL loses none.
+as the log, and write each row out at once, so that a SIGKILL loses at most the row in its write.
 
 A preload for `dask scheduler` and `dask worker`: rows go to files in ``BESIDE_FOLDER``.
 """
@@ -60,12 +60,17 @@ class Rows:
 
 
 def read(path: Any) -> list[tuple]:
+    """Reads the rows of a file. A last row that SIGKILL cut in its write is left out."""
     rows = []
     with open(path, "rb") as file:
         while True:
             try:
                 rows.append(pickle.load(file))
             except EOFError:
+                return rows
+            except pickle.UnpicklingError:
+                if file.read(1):
+                    raise
                 return rows
 
 
