@@ -23,6 +23,8 @@ package enum RunMetadataKey {
   /// to record.
   package static let untestedVersion = "untested_version"
   package static let notRecorded = "not_recorded"
+  /// Where copies of the log are delivered, and what could not be; see `Delivery`.
+  package static let delivery = "delivery"
   package static let host = "host"
   package static let processID = "pid"
   package static let user = "user"

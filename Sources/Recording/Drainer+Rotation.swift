@@ -53,6 +53,7 @@ extension Drainer {
     // Not earlier: a run that has neither an end nor a lock counts as died.
     lock.releasePreviousLog()
     before.close()
+    didRotate(next)
   }
 
   private static func unfinished(_ path: String) -> String { path + ".new" }

@@ -62,6 +62,9 @@ final class Drainer: SpoolConsumer, @unchecked Sendable {
   /// Whether the segment holds any events.
   var hasWritten = false
   private var hasReportedProblem = false
+  let health = RecorderHealth()
+  /// Called with the path of each further segment; set before the thread starts.
+  var didRotate: (String) -> Void = { _ in }
 
   init(
     writer: LogWriter, run: Int64, header: RunHeader, spool: Spool, lock: RecorderLock,
@@ -89,6 +92,7 @@ final class Drainer: SpoolConsumer, @unchecked Sendable {
   func work() {
     while !thread.isStopping {
       spool.prepare()
+      health.update(spool, isCaughtUp: tail.position >= spool.end, path, settings.problem)
       if !isWorthwhile || !writeBatch() { usleep(settings.pauseMicroseconds) }
       syncWhenDue()
     }
@@ -156,6 +160,7 @@ final class Drainer: SpoolConsumer, @unchecked Sendable {
     self.tail = tail
     self.drain = drain
     waitingSince = nil
+    health.committed()
     isSynced = false
     hasWritten = true
     hasReportedProblem = false
@@ -236,6 +241,7 @@ final class Drainer: SpoolConsumer, @unchecked Sendable {
       while writeBatch() {}
       if tail.position >= spool.end, let writer, close(writer, at: closed) {
         spool.removeAll()
+        RecorderStatus.remove(from: spool.folder)
         writer.close()
         return
       }

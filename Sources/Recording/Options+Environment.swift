@@ -6,7 +6,8 @@ extension Recorder.Options {
   /// Options from the environment variables, which have the names that the recorder for Dask uses:
   /// `TASKLOG_REDACT`, `TASKLOG_MAX_ARGS_BYTES`, `TASKLOG_INCLUDE_HOOKS` and the like,
   /// `TASKLOG_ROTATE_SIZE`, `TASKLOG_ROTATE_AGE`, `TASKLOG_SPOOL_LIMIT`, `TASKLOG_SYNC_SECONDS`,
-  /// `TASKLOG_CLOSE_SECONDS`. The user of a program can so set what its author has left open. A
+  /// `TASKLOG_CLOSE_SECONDS`, `TASKLOG_KEEP`, `TASKLOG_DELIVER`, `TASKLOG_DELIVER_EVERY`,
+  /// `TASKLOG_DELIVER_SECONDS`. The user of a program can so set what its author has left open. A
   /// recorder without explicit options uses these. A variable that looks like an option and is none
   /// is reported as a `problem`: a misspelt `TASKLOG_REDACT` hides nothing.
   ///
@@ -59,6 +60,9 @@ extension Recorder.Options {
         Quantity.seconds($0).flatMap { range.contains($0) ? $0 : nil }
       }
     }
+    func text(_ name: EnvironmentVariable) -> String? {
+      variables[name.rawValue].flatMap { $0.isEmpty ? nil : $0 }
+    }
     /// Keys may contain commas.
     func patterns(_ name: EnvironmentVariable, by separator: Character = ";") -> [String] {
       (variables[name.rawValue] ?? "").split(separator: separator).map { part in
@@ -78,6 +82,10 @@ extension Recorder.Options {
     options.spoolLimit = try size(.spoolLimit)
     if let sync = try seconds(.syncSeconds, 0...86_400) { options.syncSeconds = sync }
     if let close = try seconds(.closeSeconds, 0...86_400) { options.closeSeconds = close }
+    options.keep = text(.keep)
+    options.deliver = text(.deliver)
+    if let every = try seconds(.deliverEvery, 1...86_400) { options.deliverEverySeconds = every }
+    if let last = try seconds(.deliverSeconds, 0...86_400) { options.deliverSeconds = last }
     return (options, variables.keys.filter(EnvironmentVariable.isUnknown).sorted())
   }
 }

@@ -39,6 +39,19 @@ public final class Recorder: RecordingPlugin {
     /// `logs/ID.2.db`.
     public var rotateBytes: Int64?
     public var rotateSeconds: Double?
+    /// What is kept of older runs, and of older segments of this one, while it is recorded:
+    /// `7d,20GiB` for an age, a size of all logs of the template, or both; `failures` in addition for
+    /// the stories of failed tasks. By default everything.
+    public var keep: String?
+    /// Where whole copies of the log are delivered to while it is recorded and at its end: a folder
+    /// that outlives this machine, or a command of the shell with `{file}` where the path of a copy
+    /// is to stand; `none` for nowhere. By default a log that is recorded to a local disk because the
+    /// requested path is on a network file system is delivered there.
+    public var deliver: String?
+    /// How often, in seconds, if the log has changed.
+    public var deliverEverySeconds: Double = 60
+    /// How long the last delivery may take, in seconds.
+    public var deliverSeconds: Double = 15
     /// A folder in which workers on this host keep their spools: events that dead workers left
     /// there, of runs that are over and in this log, are recovered into it.
     public var workerSpools: String?
@@ -81,6 +94,9 @@ public final class Recorder: RecordingPlugin {
   private let recorder: (any SpoolConsumer)?
   /// Drains the spool of the broker; `nil` if nothing is published.
   private let publisher: (any SpoolConsumer)?
+  /// `nil` if no copies are delivered.
+  let delivery: Delivery?
+  private let retention: Retention?
   private let channels = Mutex<[SpoolChannel]>([])
   private let isOpen = OpenFlag()
   private let isFinished = Mutex(false)
@@ -109,12 +125,16 @@ public final class Recorder: RecordingPlugin {
     var log = log
     let isTemplate = LogTemplate.isTemplate(log)
     try options.checkRotation(log)
-    if !Self.isDisabled, let network = LogLocation.networkFileSystem(of: log) {
-      let fallback = try LogLocation.standIn(for: log)
+    let retentionRules = try options.retentionRules
+    let requested = log
+    let network = Self.isDisabled ? nil : LogLocation.networkFileSystem(of: log)
+    if network != nil { log = try LogLocation.standIn(for: log) }
+    let deliverySettings = try options.delivery(of: requested, isElsewhere: network != nil)
+    if let network {
       options.problem(
-        "tasklog: \(log) would be on \(network), which is not known to be a local file system, and "
-          + "a log is not safe there; recording on host \(LogLocation.host) into \(fallback)")
-      log = fallback
+        "tasklog: \(requested) would be on \(network), which is not known to be a local file system, "
+          + "and a log is not safe there; recording on host \(LogLocation.host) into \(log)"
+          + (deliverySettings.map { "; copies are delivered to \($0.destination.text)" } ?? ""))
     }
     let template = log
     self.template = template
@@ -126,7 +146,7 @@ public final class Recorder: RecordingPlugin {
     self.options = options
     try options.filter.check()
     guard !Self.isDisabled else {
-      (recorder, publisher) = (nil, nil)
+      (recorder, publisher, delivery, retention) = (nil, nil, nil, nil)
       return
     }
     if isTemplate {
@@ -153,9 +173,23 @@ public final class Recorder: RecordingPlugin {
           syncNanoseconds: Int64(options.syncSeconds * 1e9),
           closeNanoseconds: Int64(options.closeSeconds * 1e9),
           rotation: options.rotation(template), problem: options.problem))
+      let (id, path) = (header.id, log)
+      let delivery = deliverySettings.map { Delivery($0, run: id, log: path) }
+      if let delivery { drainer.health.add(delivery) }
+      let retention = retentionRules.map {
+        Retention(log: template, rules: $0, problem: options.problem)
+      }
+      drainer.didRotate = { path in
+        delivery?.continueIn(path)
+        retention?.request()
+      }
       recorder = drainer
       self.publisher = publisher
+      self.delivery = delivery
+      self.retention = retention
       try drainer.start()
+      try delivery?.start()
+      retention?.start()
       try publisher?.start()
       if let folder = options.workerSpools { importOrphanedSpools(folder) }
     } catch let error as SQLiteError {
@@ -181,11 +215,11 @@ public final class Recorder: RecordingPlugin {
     self.options = options
     try options.filter.check()
     guard !Self.isDisabled else {
-      (recorder, publisher) = (nil, nil)
+      (recorder, publisher, delivery, retention) = (nil, nil, nil, nil)
       return
     }
     let publisher = try Publisher(publishing, options.header(run: runID), options)
-    recorder = nil
+    (recorder, delivery, retention) = (nil, nil, nil)
     self.publisher = publisher
     try publisher.start()
   }
@@ -243,6 +277,12 @@ public final class Recorder: RecordingPlugin {
     }
   }
 
+  /// How the recorder is doing; `nil` if it records into no log.
+  package var status: RecorderStatus? {
+    guard let drainer = recorder as? Drainer, generation == tl_generation() else { return nil }
+    return drainer.health.status(drainer.spool)
+  }
+
   /// Waits until everything recorded so far is in the log and confirmed by the broker.
   ///
   /// - Returns: whether this happened within the timeout.
@@ -269,6 +309,7 @@ public final class Recorder: RecordingPlugin {
     // A forked child has no writing thread; the recording belongs to the parent.
     guard isFirst, generation == tl_generation() else { return }
     isOpen.close()
+    retention?.stop()
     let marks = LastMarks(channels.withLock { $0.map(\.exclusions) })
     // Both are stopped at once: neither loses time to the other one's deadline.
     recorder?.thread.stop(recording: marks)
@@ -276,10 +317,20 @@ public final class Recorder: RecordingPlugin {
     for message in [recorder?.thread.finish(), publisher?.thread.finish()] {
       if let message { problem("tasklog: \(message)") }
     }
+    delivery?.finish()
   }
 }
 
 extension Recorder.Options {
+  /// - Throws: `RecordingError.wrongRetention`.
+  fileprivate var retentionRules: Retention.Rules? {
+    get throws(RecordingError) {
+      guard let keep else { return nil }
+      guard let rules = Retention.Rules(keep) else { throw .wrongRetention(keep) }
+      return rules
+    }
+  }
+
   /// The header of a run that begins now.
   fileprivate func header(run: String) -> RunHeader {
     RunHeader(

@@ -86,6 +86,10 @@ enum OptionsReader {
     case "exclude_keys": options.filter.excludeKeys = try texts(name, value)
     case "include_sources": options.filter.includeSources = try texts(name, value)
     case "exclude_sources": options.filter.excludeSources = try texts(name, value)
+    case "keep": options.keep = try text(name, value)
+    case "deliver": options.deliver = try text(name, value)
+    case "deliver_every": options.deliverEverySeconds = try number(name, value, 1...86_400)
+    case "deliver_seconds": options.deliverSeconds = try number(name, value, 0...86_400)
     case "close_seconds": options.closeSeconds = try number(name, value, 0...86_400)
     default: throw OptionsError(description: "unknown option '\(name)'")
     }

@@ -11,6 +11,7 @@
 // size. A recorder is a handle, never a pointer. A failed function returns a negative number, and
 // `tasklog_last_error` has the message.
 //===----------------------------------------------------------------------===//
+import Glibc
 import LogFormat
 import Recording
 import TaskLogPlugin
@@ -213,6 +214,21 @@ public func tasklogCounters(
   let count = min(values.count, capacity)
   for index in 0..<count { counters[index] = values[index] }
   return Int32(count)
+}
+
+@_cdecl("tasklog_status")
+public func tasklogStatus(
+  _ recorder: Int64, _ text: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>?
+) -> Int32 {
+  guard let openRecorder = Recorders.current[recorder] else {
+    return Recorders.fail(Status.badHandle, "\(recorder) is not an open recorder")
+  }
+  guard let text else { return Recorders.fail(Status.badArgument, "expected a place for the text") }
+  guard let status = openRecorder.recorder.status else {
+    return Recorders.fail(Status.badArgument, "\(recorder) records into no log")
+  }
+  text.pointee = strdup(status.json)
+  return 0
 }
 
 @_cdecl("tasklog_close")

@@ -33,7 +33,8 @@ int32_t tasklog_abi(void);
  * there if log is NULL; publish_queue, publish_batch (events per message) and publish_spool (the
  * folder for unconfirmed events) go with it. That needs a library built with RabbitMQ. Options
  * are JSON or NULL: engine, engine_version, mode, metadata, spool_limit, segment_size,
- * sync_seconds, close_seconds, max_args_bytes, rotate_bytes, rotate_seconds, worker_spools (a
+ * sync_seconds, close_seconds, deliver (a folder, or a command with {file}), deliver_every and
+ * deliver_seconds, keep (what is kept of older runs: 7d,20GiB,failures), max_args_bytes, rotate_bytes, rotate_seconds, worker_spools (a
  * folder: events that dead workers of earlier runs left there are recovered into the log), and
  * lists of patterns: include_hooks, exclude_hooks, include_keys, exclude_keys, include_sources,
  * exclude_sources. */
@@ -71,6 +72,13 @@ int32_t tasklog_flush(int64_t recorder, double seconds);
 /* The counters of a source: the source_seq of its last event, and the number of lost events.
  * Returns the number of counters. */
 int32_t tasklog_counters(int64_t recorder, int32_t source, int64_t *counters, size_t capacity);
+
+/* Sets text to how a recorder with a log is doing, as JSON, which is to be freed with tasklog_free:
+ * "time" and "committed" (when the log was written last, in nanoseconds since 1970), "lag" (for how
+ * many nanoseconds events have been waiting), "spool_bytes", "spool_limit", "destination" of
+ * delivered copies, "copies", "delivered", "delivery_failures", "delivery_failing_since",
+ * "delivery_error". */
+int32_t tasklog_status(int64_t recorder, char **text);
 
 /* Writes the remaining events and ends the run. */
 int32_t tasklog_close(int64_t recorder);

@@ -40,7 +40,8 @@ struct TaskLog: AsyncParsableCommand {
       CommandGroup(
         name: "Operate",
         subcommands: [
-          RecordCommand.self, CheckCommand.self, RecoverCommand.self, ImportCommand.self,
+          RecordCommand.self, StatusCommand.self, CheckCommand.self, RecoverCommand.self,
+          ImportCommand.self,
           MergeCommand.self, PruneCommand.self, IndexCommand.self, MigrateCommand.self,
           DemoCommand.self,
         ]),

@@ -69,7 +69,7 @@ def test_the_variables_are_those_that_swift_reads() -> None:
     read = dict(
         (VARIABLES[variable], name)
         for name, variable in re.findall(
-            r"options\.([\w.]+) = (?:try )?(?:patterns|size|seconds)\(\.(\w+)", source
+            r"options\.([\w.]+) = (?:try )?(?:patterns|size|seconds|text)\(\.(\w+)", source
         )
     )
     for _, variable, name in re.findall(

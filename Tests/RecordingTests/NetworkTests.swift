@@ -90,8 +90,11 @@ import Testing
     #expect(told.message.contains("fuse.sshfs"))
     #expect(told.message.contains("on host \(LogLocation.host) into \(recorder.log)"))
     #expect(try LogReader(path: recorder.log).runs().count == 1)
-    #expect(try FileManager.default.contentsOfDirectory(atPath: mount).isEmpty)
-    #expect(throws: LogError.self) { try LogReader(path: asked) }
+    // A copy is where the user looks for the log.
+    #expect(told.message.contains("copies are delivered to \(mount)"))
+    #expect(try FileManager.default.contentsOfDirectory(atPath: mount) == ["run.db"])
+    let copy = try #require(try LogReader(path: asked).runs().first)
+    #expect(copy.id == recorder.runID && copy.end == .closed && copy.asOf == nil)
     // The same location again, so that runs are in one log.
     #expect(try LogLocation.standIn(for: asked) == recorder.log)
   }

@@ -59,6 +59,21 @@ extension LogWriter {
     try update.run()
   }
 
+  /// Records a value in the metadata of a run, beside a writer that has the log open.
+  ///
+  /// - Parameter id: that of the run.
+  /// - Throws: `SQLiteError`.
+  package static func note(
+    _ entry: String, _ value: Value, run id: String, log path: String
+  ) throws(SQLiteError) {
+    let connection = try Connection(path: path, mode: .readWrite)
+    let update = try connection.prepare(
+      "UPDATE run SET metadata = json_set(metadata, '$.\(entry)', json(?2)) WHERE uuid = ?1")
+    try update.bind(1, id)
+    try update.bind(2, JSONWriter.text(value))
+    try update.run()
+  }
+
   /// The file name of a run's previous segment.
   ///
   /// - Throws: `SQLiteError`.

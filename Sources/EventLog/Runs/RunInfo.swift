@@ -34,6 +34,9 @@ public struct RunInfo: Sendable {
   public var end: RunEnd
   /// Whether the log itself says how it ended.
   package var isEndInLog = true
+  /// If the log is a copy that was made before the run had ended: when; nanoseconds since 1970 UTC.
+  /// What happened later is not known.
+  public var asOf: Int64?
   public var firstSeq: Int64?
   public var lastSeq: Int64?
   public var metadata: Value

@@ -1,3 +1,5 @@
+import Glibc
+
 /// The parts of a path. Nothing is looked up, so that a link in it stays.
 extension String {
   /// The name of a file without its folder.
@@ -12,6 +14,14 @@ extension String {
   /// The path of another file in the folder of this one.
   package func sibling(_ name: String) -> String {
     splitPath.folder.map { $0 + "/" + name } ?? name
+  }
+
+  /// The same path from the root on, in the folder that is the current one now.
+  package var absolutePath: String {
+    guard !hasPrefix("/") else { return self }
+    let folder = getcwd(nil, 0)
+    defer { free(folder) }
+    return (folder.map { String(cString: $0) } ?? ".") + "/" + self
   }
 
   /// The folder is `nil` if there is no slash, and empty for the root.

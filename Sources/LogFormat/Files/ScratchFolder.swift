@@ -1,29 +1,34 @@
 import Glibc
 import Synchronization
 
-/// A folder for temporary files in `$TMPDIR`. After a SIGKILL the next process that needs such a
+/// A folder for temporary files, mostly in `$TMPDIR`. After a SIGKILL the next process that needs such a
 /// folder removes it: the folder's lock is free.
 package final class ScratchFolder {
   private static let prefix = "tasklog-scratch-"
   /// By this age a folder's creator has locked it.
   private static let secondsUntilStale = 60
 
+  private let parent: String
   private let folder: String
   private let willCreate: () -> Void
   private var isCreated = false
   private var lock: Int32 = -1
   package private(set) var count = 0
 
-  /// - Parameter willCreate: called before the folder is created, so that a program can see to it
-  ///   that `removeAll` is called when it ends.
-  package init(willCreate: @escaping () -> Void = {}) {
-    folder = Self.parent + "/" + Self.prefix + RunID.make()
+  /// - Parameters:
+  ///   - parent: the folder in which it is created instead of `$TMPDIR`.
+  ///   - willCreate: called before the folder is created, so that a program can see to it that
+  ///     `removeAll` is called when it ends.
+  package init(in parent: String? = nil, willCreate: @escaping () -> Void = {}) {
+    let parent = parent ?? Self.temporary
+    self.parent = parent
+    folder = parent + "/" + Self.prefix + RunID.make()
     self.willCreate = willCreate
   }
 
   deinit { remove() }
 
-  private static var parent: String {
+  private static var temporary: String {
     let chosen = getenv("TMPDIR").map { String(cString: $0) } ?? ""
     return chosen.isEmpty ? "/tmp" : chosen
   }
@@ -33,10 +38,10 @@ package final class ScratchFolder {
     count += 1
     if !isCreated {
       isCreated = true
-      Self.removeStale()
+      Self.removeStale(in: parent)
       willCreate()
       Self.live.withLock { _ = $0.insert(folder) }
-      mkdir(Self.parent, 0o700)
+      mkdir(parent, 0o700)
       mkdir(folder, 0o700)
       lock = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
       if lock >= 0 { flock(lock, LOCK_EX | LOCK_NB) }
@@ -68,7 +73,7 @@ package final class ScratchFolder {
     }
   }
 
-  private static func removeStale() {
+  private static func removeStale(in parent: String) {
     for name in names(in: parent) where name.hasPrefix(prefix) {
       removeIfStale(parent + "/" + name)
     }

@@ -5,13 +5,18 @@ import LogFormat
 package enum LogCopy {
   /// Copies a log as it is now, also while it is recorded.
   ///
-  /// - Parameter target: an empty file, which is a log that is complete in itself when this returns.
+  /// - Parameters:
+  ///   - target: an empty file, which is a log that is complete in itself when this returns.
+  ///   - origin: what the copy says about itself.
   /// - Throws: `LogError`.
-  package static func copy(_ path: String, to target: String) throws {
+  package static func copy(
+    _ path: String, to target: String, origin: LogCopyOrigin? = nil
+  ) throws {
     // Checks that it is a log.
     let reader = try LogReader(path: path)
     do {
       try reader.connection.copy(to: target)
+      if let origin { try origin.write(to: Connection(path: target, mode: .readWrite)) }
     } catch {
       throw LogError.cannotWrite(path: target, reason: error.message)
     }

@@ -69,6 +69,8 @@ def _declare(library: ctypes.CDLL) -> None:
             ctypes.c_int32,
             [number, source, ctypes.POINTER(ctypes.c_int64), size],
         ),
+        "tasklog_status": (ctypes.c_int32, [number, ctypes.POINTER(ctypes.c_void_p)]),
+        "tasklog_free": (None, [ctypes.c_void_p]),
         "tasklog_close": (ctypes.c_int32, [number]),
         "tasklog_copy": (ctypes.c_int32, [text, text]),
         "tasklog_combine": (ctypes.c_int32, [text, text, text]),
@@ -192,6 +194,16 @@ class NativeRecorder:
         if self._library.tasklog_counters(self.handle, source, values, 2) < 0:
             raise LibraryError(self.last_error())
         return {"events": values[0], "lost": values[1]}
+
+    def status(self) -> dict[str, Any]:
+        """How it is doing; see ``tasklog_status`` in ``tasklog.h``."""
+        text = ctypes.c_void_p()
+        if self._library.tasklog_status(self.handle, ctypes.byref(text)) < 0:
+            raise LibraryError(self.last_error())
+        try:
+            return json.loads(ctypes.string_at(text.value or 0))
+        finally:
+            self._library.tasklog_free(text)
 
     def close(self) -> None:
         self._waiting.tasklog_close(self.handle)

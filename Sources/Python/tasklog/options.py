@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import os
 from collections.abc import Callable, Mapping
@@ -55,6 +56,44 @@ def _path(value: Any) -> str:
     if not isinstance(path, str) or not path or "\0" in path:
         raise ValueError("expected a path")
     return os.path.expanduser(path)
+
+
+def _destination(value: Any) -> str:
+    text = os.fspath(value)
+    if not isinstance(text, str) or not text.strip() or "\0" in text:
+        raise ValueError("expected a folder, a command with {file} in it, or none")
+    return text if "{file}" in text else os.path.expanduser(text)
+
+
+def _rules(value: Any) -> str:
+    """How long runs are kept, and how large all logs may be; the recorder reads it."""
+    from dask.utils import parse_bytes, parse_timedelta
+
+    words = value.split(",") if isinstance(value, str) else list(value)
+    rules = [str(word).strip() for word in words]
+    kinds = []
+    for rule in rules:
+        if rule == "failures":
+            continue
+        for kind, read in (("age", parse_timedelta), ("size", parse_bytes)):
+            with contextlib.suppress(Exception):
+                least = 1 if kind == "age" else 1 << 20
+                if rule[-1].isalpha() and read(rule) >= least and kind not in kinds:
+                    kinds.append(kind)
+                    break
+        else:
+            kinds = []
+            break
+    if not kinds:
+        raise ValueError("expected an age, a size, or both, such as 7d,20GiB; and failures")
+    return ",".join(rules)
+
+
+def _interval(value: Any) -> float:
+    seconds = _seconds(value)
+    if seconds < 1:
+        raise ValueError("expected a duration from 1s to 1d")
+    return seconds
 
 
 def _address(value: Any) -> str:
@@ -204,6 +243,17 @@ class Options:
     sync_seconds: float = _option(1.0, _seconds)
     #: How long the end of a recording may take.
     close_seconds: float = _option(10.0, _seconds)
+    #: What is kept of older runs and segments: an age, a size of all logs, or both, such as
+    #: ``7d,20GiB``; ``failures`` in addition for the stories of failed tasks.
+    keep: str | None = _option(None, _rules)
+    #: Where copies of the log are delivered: a folder, a command with ``{file}``, or ``none``. By
+    #: default a log for a path on a network file system, which is recorded to a local disk, is
+    #: delivered there.
+    deliver: str | None = _option(None, _destination, secret=True)
+    #: How often, if the log has changed.
+    deliver_every: float = _option(60.0, _interval)
+    #: How long the last delivery may take.
+    deliver_seconds: float = _option(15.0, _seconds)
     #: The installed version of distributed if no test runs with it; else None.
     untested_version: str | None = None
     #: What that version has changed, in a line; None if nothing.

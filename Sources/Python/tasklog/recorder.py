@@ -21,6 +21,7 @@ from tasklog import (
     ending,
     failing,
     filtering,
+    metrics,
     reports,
     reprs,
     snapshots,
@@ -120,6 +121,26 @@ class Recorder(Hooks):
     def run(self) -> str | None:
         """The id of the run; None if nothing is recorded."""
         return self._native.run if self._native else None
+
+    def status(self) -> dict[str, Any] | None:
+        """How the recorder is doing; None if nothing is recorded into a log.
+
+        ``events`` and ``lost`` are numbers of events of scheduler and workers; ``lag`` is for how
+        many nanoseconds events have been waiting to be written; sizes are in bytes, times in
+        nanoseconds since 1970.
+        """
+        native = self._native
+        if native is None or self._options.log is None:
+            return None
+        try:
+            status = native.status()
+            counters = [native.counters(each) for each in (self._source, *self._sources.values())]
+        except LibraryError:
+            # It has been closed meanwhile.
+            return None
+        for name in ("events", "lost"):
+            status[name] = sum(each[name] for each in counters)
+        return status
 
     # Beginning and end
 
@@ -278,6 +299,7 @@ class Recorder(Hooks):
         self._undo.append(self._failure_watch.remove)
         ending.install(self, scheduler)
         ending.open_recorders.add(self)
+        metrics.register()
 
     def _watch(self, scheduler: Any, native: NativeRecorder) -> Any:
         """What was last seen of the scheduler; in C, it also records the hooks of every task."""
@@ -521,6 +543,8 @@ def _open(scheduler: Any, options: Options, caller: Caller | None) -> NativeReco
         "mode": "full" if options.deep else "hooks",
         "sync_seconds": options.sync_seconds,
         "close_seconds": options.close_seconds,
+        "deliver_every": options.deliver_every,
+        "deliver_seconds": options.deliver_seconds,
         # Large enough to be ready before a scheduler needs the next one, with little unused.
         "segment_size": 1 << 20,
         "metadata": {
@@ -550,6 +574,10 @@ def _open(scheduler: Any, options: Options, caller: Caller | None) -> NativeReco
         given["rotate_seconds"] = options.rotate_age
     if options.workers:
         given["worker_spools"] = options.worker_spool or worker.default_folder()
+    if options.keep is not None:
+        given["keep"] = options.keep
+    if options.deliver is not None:
+        given["deliver"] = options.deliver
     if options.spool_limit is not None:
         given["spool_limit"] = options.spool_limit
     if options.publish is None:

@@ -53,6 +53,8 @@ public enum RecordingError: Error, Sendable, Equatable, CustomStringConvertible 
   case rotationWithoutRun(log: String)
   case wrongTemplate(log: String)
   case wrongRotation
+  case wrongDelivery
+  case wrongRetention(String)
   case wrongVariable(String, value: String, expected: String)
 
   public var description: String {
@@ -66,6 +68,12 @@ public enum RecordingError: Error, Sendable, Equatable, CustomStringConvertible 
       "\(log): expected {run} once, in the file name, such as logs/{run}.db"
     case .wrongRotation:
       "expected rotation after at least 65536 bytes, or at least one second"
+    case .wrongDelivery:
+      "expected copies of the log to be delivered every 1 to 86400 seconds, and the last one to take "
+        + "at most 86400 seconds"
+    case .wrongRetention(let text):
+      "keep '\(text)': expected an age of at least 1s, a size of at least 1MiB, or both, such as "
+        + "7d,20GiB, and failures in addition if stories of failed tasks are to stay"
     case .wrongVariable(let name, let value, let expected):
       "\(name)=\(value): expected \(expected)"
     }

@@ -68,6 +68,10 @@ final class Spool: @unchecked Sendable {
   /// The folder of its files.
   var folder: String { segments.withLock { $0.folder } }
 
+  /// The size of its segments, and at which size records are refused, in bytes.
+  var bytes: Int { segments.withLock { ($0.mappings.count + $0.spare.count) * segmentSize } }
+  var limit: Int { maximumSegments * segmentSize }
+
   /// Moves all files to another folder of the same file system while producers continue.
   ///
   /// - Parameter rename: moves the folder and returns its new path.

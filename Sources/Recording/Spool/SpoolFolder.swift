@@ -67,5 +67,6 @@ struct SpoolFolder {
       unlink("\(folder)/\(name)")
     }
     EndMark.remove(from: folder)
+    RecorderStatus.remove(from: folder)
   }
 }

@@ -15,6 +15,10 @@ package enum EnvironmentVariable: String, CaseIterable, Sendable {
   case spoolLimit = "TASKLOG_SPOOL_LIMIT"
   case syncSeconds = "TASKLOG_SYNC_SECONDS"
   case closeSeconds = "TASKLOG_CLOSE_SECONDS"
+  case keep = "TASKLOG_KEEP"
+  case deliver = "TASKLOG_DELIVER"
+  case deliverEvery = "TASKLOG_DELIVER_EVERY"
+  case deliverSeconds = "TASKLOG_DELIVER_SECONDS"
 
   // Options of the recorder for Dask. A Swift recorder ignores them: they may be meant for one for
   // Dask in the same environment.

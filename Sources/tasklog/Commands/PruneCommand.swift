@@ -51,30 +51,22 @@ struct PruneCommand: ParsableCommand {
   @OptionGroup var format: FormatOptions
 
   func run() throws {
-    let rules = try rules()
-    let paths = LogTemplate.all(log.given)
-    if !dryRun { for path in paths { _ = try LogOptions.recovered(path) } }
-    var done: [Pruned] = []
-    if dryRun {
-      done = try chosen(rules, paths)
-    } else {
-      try reclaimLeftoverSpace(paths)
-      // The new size of a log is only known afterwards, so this repeats while it is too large.
-      while true {
-        let doneNames = Set(done.map(\.name))
-        let chosen = try chosen(rules, paths.filter(Self.exists)).filter {
-          !doneNames.contains($0.name)
-        }
-        guard !chosen.isEmpty else { break }
-        done += try prune(chosen)
+    let retention = LogRetention(
+      log: log.given, rules: try rules(), keepsFailures: keepFailures)
+    guard !dryRun else { return try write(try retention.chosen(), retention) }
+    for path in LogTemplate.all(log.given) { _ = try LogOptions.recovered(path) }
+    var progress = LogRetention.Progress()
+    progress.begin = { events in
+      var bar = ProgressBar(total: events, noun: "events")
+      return { done in
+        if let done { bar.show(done) } else { bar.finish() }
       }
     }
-    try write(done, rules, paths)
-  }
-
-  private func chosen(_ rules: RetentionPolicy, _ paths: [String]) throws -> [Pruned] {
-    rules.choose(try RetentionPolicy.candidates(paths, withEmpty: isTemplate), bytes: bytes(paths))
-      .map(Pruned.init).filter { $0.events > 0 || isRemovable($0.candidate.path) }
+    progress.pending = { path, bytes in
+      Console.warn(
+        "\(path): \(Quantity.text(bytes: bytes)) will be freed when no command reads the log")
+    }
+    try write(try retention.prune(progress), retention)
   }
 
   private func rules() throws -> RetentionPolicy {
@@ -111,111 +103,9 @@ struct PruneCommand: ParsableCommand {
     return rules
   }
 
-  private func bytes(_ paths: [String]) -> Int64 {
-    paths.reduce(0) { $0 + LogPruning.bytes(of: $1) }
-  }
-
-  private static func exists(_ path: String) -> Bool { LogPruning.bytes(of: path) > 0 }
-
-  /// Frees the space that a killed prune command has left empty.
-  private func reclaimLeftoverSpace(_ paths: [String]) throws {
-    for path in paths where try LogReader(path: path).freeBytes() > 0 {
-      let pruning = try LogPruning(path: path)
-      defer { pruning.close() }
-      _ = try pruning.reclaimSpace()
-    }
-  }
-
-  // MARK: - Pruning
-
-  /// A run to remove, with the number of its events.
-  private struct Pruned {
-    var candidate: RetentionPolicy.Candidate
-    var reason: RetentionPolicy.Reason
-    var events: Int64
-
-    init(_ chosen: (candidate: RetentionPolicy.Candidate, reason: RetentionPolicy.Reason)) {
-      (candidate, reason) = chosen
-      events = candidate.events
-    }
-
-    var name: String { candidate.path + "#" + candidate.run.id }
-  }
-
-  private func prune(_ chosen: [Pruned]) throws -> [Pruned] {
-    var done: [Pruned] = []
-    var paths: [String] = []
-    for run in chosen where !paths.contains(run.candidate.path) { paths.append(run.candidate.path) }
-    for path in paths {
-      let selected = chosen.filter { $0.candidate.path == path }
-      let others = files(besides: path)
-      if !keepFailures, isRemovable(path), try isAll(selected, path) {
-        if try RunFileRemoval(path).remove(others: others) { done += selected }
-        continue
-      }
-      done += try prune(selected, in: path)
-      // The file is empty: no task had failed.
-      if isRemovable(path), try isAll([], path) {
-        _ = try RunFileRemoval(path).remove(others: others)
-      }
-    }
-    return done
-  }
-
-  /// The other segments of the run of a file.
-  private func files(besides path: String) -> [String] {
-    let files = LogTemplate.files(log.given)
-    let run = files.first { $0.path == path }?.run
-    return files.filter { $0.run == run && $0.path != path }.map(\.path)
-  }
-
-  /// Whether an empty file may be removed. The last segment of a run that is kept in part must
-  /// stay: it has the end of the run and the gap of its pruned events.
-  private func isRemovable(_ path: String) -> Bool {
-    guard isTemplate else { return false }
-    let files = LogTemplate.files(log.given)
-    guard let file = files.first(where: { $0.path == path }) else { return true }
-    let parts = files.filter { $0.run == file.run }
-    return parts.count == 1 || parts.last != file
-  }
-
-  private var isTemplate: Bool { LogTemplate.isTemplate(log.given) }
-
-  private func isAll(_ chosen: [Pruned], _ path: String) throws -> Bool {
-    let ids = Set(chosen.map(\.candidate.run.id))
-    return try LogReader(path: path).runs().allSatisfy {
-      $0.end != .running && (ids.contains($0.id) || $0.firstSeq == nil)
-    }
-  }
-
-  private func prune(_ chosen: [Pruned], in path: String) throws -> [Pruned] {
-    let pruning = try LogPruning(path: path)
-    defer { pruning.close() }
-    var bar = ProgressBar(
-      total: chosen.reduce(0) { $0 + $1.candidate.events }, noun: "events")
-    defer { bar.finish() }
-    var before: Int64 = 0
-    let done = try chosen.map { run in
-      var run = run
-      run.events = try pruning.prune(
-        run.candidate.run, keepingFailures: keepFailures, files: [path] + files(besides: path)
-      ) { bar.show(before + $0) }
-      before += run.candidate.events
-      return run
-    }
-    bar.finish()
-    let pendingBytes = try pruning.reclaimSpace()
-    if pendingBytes > 0 {
-      Console.warn(
-        "\(path): \(Quantity.text(bytes: pendingBytes)) will be freed when no command reads the log"
-      )
-    }
-    return done
-  }
-
   // MARK: - Output
 
-  private func write(_ done: [Pruned], _ rules: RetentionPolicy, _ paths: [String]) throws {
+  private func write(_ done: [LogRetention.Pruned], _ retention: LogRetention) throws {
     let columns = [
       Column("run"), Column("id", rank: 2, leastWidth: 36), Column("log", rank: 3),
       Column("started", .date, rank: 1), Column("ended", .date), Column("events"),
@@ -237,7 +127,7 @@ struct PruneCommand: ParsableCommand {
             })
         ]))
     }
-    let remaining = bytes(paths)
+    let remaining = retention.bytes()
     if format.isTable {
       let events = Printable.count(done.reduce(0) { $0 + $1.events }, "event")
       let runs = Printable.count(done.count, "run")
@@ -246,7 +136,7 @@ struct PruneCommand: ParsableCommand {
           ? "\(events) of \(runs) would be pruned; current size \(Quantity.text(bytes: remaining))"
           : "\(events) of \(runs) pruned; current size \(Quantity.text(bytes: remaining))")
     }
-    if let limit = rules.maximumBytes, remaining > limit, !dryRun {
+    if let limit = retention.rules.maximumBytes, remaining > limit, !dryRun {
       Console.warn(
         "--max-size: \(Quantity.text(bytes: remaining)) remain, "
           + "more than \(Quantity.text(bytes: limit)): live runs, and what the options keep, are "
