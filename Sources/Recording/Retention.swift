@@ -6,7 +6,7 @@ import LogMaintenance
 import Synchronization
 import TaskLogPlugin
 
-/// Removes old runs, and old segments of the running one, on a thread of its own.
+/// Removes old runs, and old segments of the running one, on its own thread.
 final class Retention: @unchecked Sendable {
   /// `7d,20GiB,failures`: how long runs are kept, how large the logs may be together, and that the
   /// stories of failed tasks stay.

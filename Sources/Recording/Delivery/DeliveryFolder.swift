@@ -64,7 +64,7 @@ final class DeliveryFolder {
     return path
   }
 
-  /// The folder itself if it is this user's own; else one of the user's within it, since whoever may
+  /// The folder itself if it is this user's own; else one of the user's within it, since another user who may
   /// write to the folder could replace what is being written.
   private func usable() throws(DeliveryError) -> String {
     var status = stat()
@@ -93,7 +93,7 @@ final class DeliveryFolder {
     defer { close(input) }
     var status = stat()
     fstat(input, &status)
-    // Remains of a process that was killed; a link of somebody else is not followed.
+    // Remains of a process that was killed; a link of another user is not followed.
     unlink(path)
     let output = open(
       path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, status.st_mode & 0o777)
