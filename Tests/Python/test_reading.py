@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import datetime
+import gc
 import io
 import json
 import os
@@ -28,7 +29,6 @@ from clusters import Recording, wait_for
 from conftest import REPOSITORY
 from tasklog.library import NativeRecorder
 from tasklog.reading import command
-from tasklog.reading.arrow import capsule
 from tasklog.reading.table import TIMES
 
 FROZEN = sorted((REPOSITORY / "Tests/CommandTests/Frozen").glob("*.db"))
@@ -542,11 +542,16 @@ def test_a_reader_beside_the_recorder_sees_what_has_been_recorded(tmp_path: Path
 
 def test_a_stream_that_nobody_takes_is_freed(sample: Path) -> None:
     table = tasklog.open(sample).run("#1").tasks()
-    kept = len(capsule.__globals__["_kept"])
-    for _ in range(10):
-        table.__arrow_c_stream__()
-    assert len(capsule.__globals__["_kept"]) == kept
-    assert os.listdir("/proc/self/fd")
+
+    def opened() -> int:
+        files = [f"/proc/self/fd/{number}" for number in os.listdir("/proc/self/fd")]
+        return sum(os.path.exists(file) and os.path.samefile(file, sample) for file in files)
+
+    kept = [table.__arrow_c_stream__() for _ in range(10)]
+    assert opened() >= 10
+    del kept
+    gc.collect()
+    assert opened() == 0
 
 
 #: A value that is not in the first batch: rows are read in batches of 65,536.

@@ -132,7 +132,7 @@ def test_sql_that_cannot_be_run_says_why(sql: str, logs: list[Path]) -> None:
 def test_a_parameter_that_the_sql_does_not_have_is_an_error() -> None:
     with pytest.raises(tasklog.LogError, match="there is no :y"):
         list(tasklog.open(SAMPLE).sql("SELECT 1", y=2))
-    with pytest.raises(tasklog.LogError, match="a parameter is a object"):
+    with pytest.raises(tasklog.LogError, match="SQL: x is a object; give a number, text"):
         tasklog.open(SAMPLE).sql("SELECT :x", x=object())
 
 
