@@ -23,6 +23,8 @@ package enum RunMetadataKey {
   /// to record.
   package static let untestedVersion = "untested_version"
   package static let notRecorded = "not_recorded"
+  /// When a log was copied while the run was recorded, in nanoseconds since 1970 UTC.
+  package static let copied = "copied"
   package static let host = "host"
   package static let processID = "pid"
   package static let user = "user"

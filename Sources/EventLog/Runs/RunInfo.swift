@@ -1,3 +1,4 @@
+import LogFormat
 import TaskLogPlugin
 
 /// How a run has ended. Every command distinguishes these three.
@@ -37,6 +38,15 @@ public struct RunInfo: Sendable {
   public var firstSeq: Int64?
   public var lastSeq: Int64?
   public var metadata: Value
+
+  /// When this log was copied from the one that the run was still recorded into; `nil` if it is no such
+  /// copy, or knows how the run ended.
+  package var copied: Int64? {
+    end == .died ? metadata[RunMetadataKey.copied]?.int : nil
+  }
+
+  /// Whether its recorder died, as far as this log can tell.
+  package var hasDied: Bool { end == .died && copied == nil }
 }
 
 /// The size of a run.

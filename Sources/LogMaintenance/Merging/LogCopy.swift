@@ -1,5 +1,6 @@
 import EventLog
 import LogFormat
+import TaskLogPlugin
 
 /// Copies of logs that are sent from the machine of a recorder to another one.
 package enum LogCopy {
@@ -10,10 +11,32 @@ package enum LogCopy {
   package static func copy(_ path: String, to target: String) throws {
     // Checks that it is a log.
     let reader = try LogReader(path: path)
+    let now = Clock.now()
+    let live = try reader.runs().filter { $0.end == .running }
     do {
       try reader.connection.copy(to: target)
-    } catch {
+      try mark(live, copiedAt: now, in: target)
+    } catch let error as SQLiteError {
       throw LogError.cannotWrite(path: target, reason: error.message)
+    }
+  }
+
+  /// Notes in a copy which of its runs were being recorded: there is no recorder's lock beside it.
+  private static func mark(
+    _ runs: [RunInfo], copiedAt time: Int64, in copy: String
+  ) throws(SQLiteError) {
+    guard !runs.isEmpty else { return }
+    let connection = try Connection(path: copy, mode: .readWrite)
+    let update = try connection.prepare(
+      """
+      UPDATE run SET metadata = json_set(metadata, '$.\(RunMetadataKey.copied)', ?)
+      WHERE uuid = ? AND end IS NULL
+      """)
+    for run in runs {
+      update.reset()
+      try update.bind(1, time)
+      try update.bind(2, run.id)
+      try update.run()
     }
   }
 

@@ -55,6 +55,9 @@ class RunInfo:
         Times in UTC. A run that died ended with its last event.
     end
         ``closed``, ``died`` or ``running``.
+    as_of
+        The time in UTC when this log was copied from the one that the run was recorded into; None
+        if it is no such copy, or knows how the run ended.
     events, tasks, workers
         How many there are.
     missing
@@ -88,6 +91,7 @@ class RunInfo:
     user: str | None
     git_revision: str | None
     command_line: str | None
+    as_of: datetime.datetime | None
     #: Where it is read from: a file, which may be temporary, its index, and the number there.
     part: int = field(repr=False)
     number_in_part: int = field(repr=False)
@@ -313,6 +317,7 @@ class Log:
                         user=user,
                         git_revision=git_revision,
                         command_line=command_line,
+                        as_of=None if run["as_of"] is None else _time(run["as_of"]),
                         part=index,
                         number_in_part=run["number"],
                         path=part["path"],

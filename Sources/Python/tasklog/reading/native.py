@@ -9,17 +9,15 @@ import ctypes
 import functools
 import json
 import os
-import threading
 import weakref
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future
-from typing import Any, TypeVar
+from typing import Any
 
 from tasklog.library import LibraryError, find
 from tasklog.reading.arrow import ArrowArray, ArrowSchema, ArrowStream, Batch
 from tasklog.reading.errors import LogError
+from tasklog.reading.interrupting import interruptible
 
-_Result = TypeVar("_Result")
 _KINDS = {
     ArrowSchema: (0, b"arrow_schema"),
     ArrowArray: (1, b"arrow_array"),
@@ -84,38 +82,6 @@ def capsule(struct: ArrowSchema | ArrowArray | ArrowStream) -> Any:
     if not box:
         raise MemoryError
     return _new(box, name, destructor)
-
-
-# Calls that take long
-
-
-def _interruptible(call: Callable[[], _Result], interrupt: Callable[[], None]) -> _Result:
-    """Calls a function that does not return for a signal.
-
-    Python handles signals between two of its own instructions of the main thread: that one waits
-    here for another thread, and interrupts what that one does.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        return call()
-    future: Future[_Result] = Future()
-
-    def run() -> None:
-        try:
-            future.set_result(call())
-        except BaseException as error:
-            future.set_exception(error)
-
-    thread = threading.Thread(target=run, name="tasklog-query", daemon=True)
-    thread.start()
-    try:
-        return future.result()
-    except BaseException:
-        # Ctrl-C, or what the call itself has raised.
-        if not future.done():
-            interrupt()
-        raise
-    finally:
-        thread.join()
 
 
 # Logs
@@ -234,7 +200,7 @@ class Batches:
 
     def _call(self, function: Any, result: ArrowSchema | ArrowArray) -> int:
         stream = ctypes.byref(self._stream)
-        return _interruptible(
+        return interruptible(
             lambda: int(function(stream, ctypes.byref(result))),
             lambda: _library().tasklog_log_interrupt(stream),
         )

@@ -164,6 +164,8 @@ class Run:
     def __repr__(self) -> str:
         info = self.info
         took = "" if info.duration is None else f" after {info.duration:.3f} s"
+        if info.as_of is not None:
+            took = f", as of {info.as_of:%Y-%m-%d %H:%M:%S} UTC"
         return (
             f"<tasklog.Run #{info.number} {info.id} of {info.log}: {info.end}{took}, "
             f"{info.tasks:,} tasks, {info.failed:,} failed>"

@@ -32,7 +32,7 @@ _RUNS = """
       (SELECT count(*) FROM source WHERE source.run = run.id AND kind = 'worker'),
       (SELECT coalesce(sum(count), 0) FROM gap
         WHERE source IN (SELECT id FROM source WHERE source.run = run.id)),
-      (SELECT value FROM meta WHERE name = 'copied')
+      CASE json_valid(metadata) WHEN 1 THEN metadata ->> '$.copied' END
     FROM run ORDER BY id
 """
 

@@ -17,6 +17,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tasklog.reading.errors import LogError
+from tasklog.reading.interrupting import interruptible
 from tasklog.reading.pure import files, schema
 from tasklog.reading.pure.expressions import Functions
 from tasklog.reading.pure.rows import PureBatches
@@ -47,25 +48,24 @@ _LIMIT_EXPR_DEPTH, _LIMIT_ATTACHED = 3, 7
 
 
 class _Limit:
-    """Stops statements that take too long, and those during which Ctrl-C is pressed."""
+    """Stops statements that take too long, and those that nobody waits for any more."""
 
     def __init__(self, seconds: Any) -> None:
         self.seconds = seconds
         if seconds is not None and not 0 <= seconds <= _LONGEST:
             raise LogError("the timeout is no number of seconds from 0 to a year")
         self._end = math.inf if seconds is None else time.monotonic() + seconds
-        self.interrupt: BaseException | None = None
+        self._is_stopped = False
 
     def watch(self, connection: sqlite3.Connection) -> None:
         connection.set_progress_handler(self._look, _STEPS)
 
     def _look(self) -> int:
-        # An exception here is lost; so a signal's is kept.
-        try:
-            return 1 if self.interrupt or time.monotonic() >= self._end else 0
-        except BaseException as error:
-            self.interrupt = error
-            return 1
+        return 1 if self._is_stopped or time.monotonic() >= self._end else 0
+
+    def stop(self) -> None:
+        """Stops the statement, from another thread."""
+        self._is_stopped = True
 
 
 class _Parameters(dict[str, Any]):
@@ -121,6 +121,9 @@ class Query:
         ------
         LogError
         """
+        return interruptible(self._batches, self._limit.stop)
+
+    def _batches(self) -> PureBatches:
         if not _has_statement(self._sql):
             raise LogError("SQL: there is no statement in it")
         connection = self._connection()
@@ -131,7 +134,9 @@ class Query:
         except BaseException:
             connection.close()
             raise
-        return PureBatches(names, self._rows(cursor), self._request, connection.close)
+        return PureBatches(
+            names, self._rows(cursor), self._request, connection.close, self._limit.stop
+        )
 
     # What it reads from
 
@@ -251,10 +256,10 @@ class Query:
             raise self._explained(error) from None
 
     def _raise_if_stopped(self, error: Exception) -> None:
-        if self._limit.interrupt is not None:
-            raise self._limit.interrupt from None
         if "interrupted" in str(error):
             seconds = self._limit.seconds
+            if seconds is None:
+                raise LogError("SQL: stopped before its end") from None
             shown = int(seconds) if float(seconds).is_integer() else seconds
             raise LogError(
                 f"SQL: stopped after {shown} seconds; a larger timeout gives it longer, None any "

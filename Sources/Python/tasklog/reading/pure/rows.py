@@ -22,6 +22,7 @@ from tasklog.reading.columns import (
     BYTES, FLOATS, INTEGERS, TEXT, TIME_NS, TIME_SECONDS, TIME_TEXT, UNKNOWN,
 )  # fmt: skip
 from tasklog.reading.errors import LogError
+from tasklog.reading.interrupting import interruptible
 
 #: The number of rows of a batch, the last one excepted.
 BATCH_ROWS = 65_536
@@ -278,9 +279,11 @@ class PureBatches:
         rows: Iterator[tuple[Any, ...]],
         request: dict[str, Any],
         close: Callable[[], None],
+        stop: Callable[[], None],
     ) -> None:
         self._rows = rows
         self._close = close
+        self._stop = stop
         given = dict(request.get("types", []))
         self.columns = names
         self._columns = [
@@ -299,7 +302,7 @@ class PureBatches:
         return [_FORMATS[column.type] for column in self._columns]
 
     def _next(self, convert: Callable[[_Column], Callable[[Any], list[Any]]]) -> PureBatch:
-        rows = list(itertools.islice(self._rows, BATCH_ROWS))
+        rows = interruptible(lambda: list(itertools.islice(self._rows, BATCH_ROWS)), self._stop)
         columns = zip(*rows, strict=True) if rows else [()] * len(self._columns)
         values = [
             convert(column)(values) for column, values in zip(self._columns, columns, strict=True)
