@@ -130,10 +130,13 @@ def _of_log(log: tasklog.Log) -> Iterator[tuple[str, Any]]:
 
 def _of_values(log: tasklog.Log) -> Iterator[tuple[str, Any]]:
     for name in NAMES:
-        for one, other in itertools.product(VALUES, repeat=2):
-            sql = f"SELECT column1 AS {name} FROM (VALUES ({one}), ({other}), ({one}))"
+        for one in VALUES:
+            # A column for each other value.
+            first = ", ".join(f"{one} AS {name}" for _ in VALUES)
+            second = ", ".join(VALUES)
+            sql = f"SELECT {first} UNION ALL SELECT {second} UNION ALL SELECT {first}"
             yield sql, _asked(lambda sql=sql: _typed(log.sql(sql)))
-    for name, late in itertools.product(NAMES, ("'text'", "2.5", "x'00'", "7", "NULL")):
+    for name, late in itertools.product(NAMES[:2], ("'text'", "2.5", "x'00'", "7")):
         sql = f"""
             WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 66000)
             SELECT CASE WHEN i < 65990 THEN 5 WHEN i < 65995 THEN NULL ELSE {late} END AS {name}

@@ -16,7 +16,7 @@ package enum LogCopy {
     do {
       try reader.connection.copy(to: target)
       try mark(live, copiedAt: now, in: target)
-    } catch let error as SQLiteError {
+    } catch {
       throw LogError.cannotWrite(path: target, reason: error.message)
     }
   }

@@ -27,8 +27,8 @@ def interruptible(call: Callable[[], _Result], interrupt: Callable[[], None]) ->
             future.set_exception(error)
 
     thread = threading.Thread(target=run, name="tasklog-query", daemon=True)
-    thread.start()
     try:
+        thread.start()
         return future.result()
     except BaseException:
         # Ctrl-C, or what the call itself has raised.
@@ -36,4 +36,5 @@ def interruptible(call: Callable[[], _Result], interrupt: Callable[[], None]) ->
             interrupt()
         raise
     finally:
-        thread.join()
+        if thread.ident is not None:
+            thread.join()
