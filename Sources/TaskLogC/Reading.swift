@@ -82,7 +82,8 @@ public func tasklogLogQuery(
 @_cdecl("tasklog_log_interrupt")
 public func tasklogLogInterrupt(_ stream: UnsafeMutableRawPointer?) {
   // The caller says that it is a stream of `tasklog_log_query`, which has not been released.
-  guard let stream, let context = tl_stream_context(stream.assumingMemoryBound(to: ArrowArrayStream.self))
+  guard let stream,
+    let context = tl_stream_context(stream.assumingMemoryBound(to: ArrowArrayStream.self))
   else { return }
   Unmanaged<LogQuery>.fromOpaque(context).takeUnretainedValue().interrupt()
 }

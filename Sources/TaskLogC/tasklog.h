@@ -107,7 +107,7 @@ int32_t tasklog_log_query(int64_t log, const char *request, void *stream);
  * error. The stream must not be released meanwhile. */
 void tasklog_log_interrupt(void *stream);
 
-/* Moves a struct of Arrow's C data interface to memory of its own, for a PyCapsule: kind is 0 for an
+/* Moves a struct of Arrow's C data interface to newly allocated memory, for a PyCapsule: kind is 0 for an
  * ArrowSchema, 1 for an ArrowArray, 2 for an ArrowArrayStream. get_pointer is the address of
  * PyCapsule_GetPointer. Sets destructor to the function that releases and frees it with its capsule.
  * Returns NULL if there is no memory. */

@@ -127,7 +127,9 @@ def test_what_needs_the_native_part_says_so_in_one_sentence(python: Path, tmp_pa
         print(json.dumps(said))
     """
     said = json.loads(
-        run(python, "-c", textwrap.dedent(code), SAMPLE, FROZEN[0], folder=tmp_path).splitlines()[-1]
+        run(python, "-c", textwrap.dedent(code), SAMPLE, FROZEN[0], folder=tmp_path).splitlines()[
+            -1
+        ]
     )
     assert len(said) == 15
     for name, words in said.items():
@@ -138,7 +140,9 @@ def test_what_needs_the_native_part_says_so_in_one_sentence(python: Path, tmp_pa
         [python, "-m", "tasklog", "runs"], capture_output=True, text=True,
         env=elsewhere.environment(),
     )  # fmt: skip
-    assert done.returncode == 1 and done.stderr.startswith(f"tasklog: the command 'tasklog' {NEEDS}")
+    assert done.returncode == 1 and done.stderr.startswith(
+        f"tasklog: the command 'tasklog' {NEEDS}"
+    )
 
 
 def test_workers_are_recorded(python: Path, tmp_path: Path) -> None:
@@ -256,9 +260,7 @@ def test_segments_of_a_run_are_named(python: Path, tmp_path: Path) -> None:
     assert f"has a part of run {id}" in said and NEEDS in said
 
 
-def test_a_log_in_a_folder_that_cannot_be_written_to_is_read(
-    python: Path, tmp_path: Path
-) -> None:
+def test_a_log_in_a_folder_that_cannot_be_written_to_is_read(python: Path, tmp_path: Path) -> None:
     """A copy of a closed log that is still in WAL mode."""
     folder = tmp_path / "read-only"
     folder.mkdir()

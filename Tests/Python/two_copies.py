@@ -73,13 +73,6 @@ def read_with_duckdb() -> Any:
         return connection.execute("SELECT count(*) FROM log.event").fetchone()
 
 
-def read_with_tasklog() -> Any:
-    import tasklog
-
-    with tasklog.open("run.db") as log:
-        return log.sql("SELECT count(*) FROM events").arrow()
-
-
 def read_with_pandas() -> Any:
     import pandas
 
@@ -119,7 +112,6 @@ READERS: dict[str, Callable[[], Any]] = {
     "duckdb": read_with_duckdb,
     "pandas": read_with_pandas,
     "polars": read_with_polars,
-    "tasklog": read_with_tasklog,
 }
 
 

@@ -90,7 +90,7 @@ int64_t tl_valid_utf8(const uint8_t *text, int64_t count, int64_t *invalid);
 /// The context of the owner of a stream of `tl_stream`; NULL if it has been released.
 void *tl_stream_context(const struct ArrowArrayStream *stream);
 
-/// Moves a struct to memory of its own, for a capsule of Python:
+/// Moves a struct to newly allocated memory, for a capsule of Python:
 /// https://arrow.apache.org/docs/format/CDataInterface/PyCapsuleInterface.html
 ///
 /// The destructor is in C, since Python calls it also while it raises an exception, when no code in

@@ -195,7 +195,7 @@ public enum UserSQLError: Error, Sendable, CustomStringConvertible {
   }
 }
 
-/// Interrupts statements that take too long or that nobody waits for any more:
+/// Interrupts statements that take too long, or that their caller has given up:
 /// https://sqlite.org/c3ref/progress_handler.html
 ///
 /// Not by `sqlite3_interrupt`, which does nothing before a statement has begun.

@@ -21,7 +21,7 @@ package enum LogCopy {
     }
   }
 
-  /// Notes in a copy which of its runs were being recorded: there is no recorder's lock beside it.
+  /// Notes in a copy which of its runs were being recorded: there is no recorder's lock next to it.
   private static func mark(
     _ runs: [RunInfo], copiedAt time: Int64, in copy: String
   ) throws(SQLiteError) {

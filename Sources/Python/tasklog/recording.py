@@ -212,8 +212,8 @@ class _Session:
         """
         if self._is_used:
             raise RecordingError(
-                "nothing is recorded: this recording has been entered before; call tasklog.record() "
-                "for each"
+                "nothing is recorded: this recording has been entered before; call "
+                "tasklog.record() for each"
             )
         self.client = _current_client(client)
 

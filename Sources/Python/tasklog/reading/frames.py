@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from tasklog.reading import arrow
 
 if TYPE_CHECKING:
-    from tasklog.reading.arrow import Batch
-    from tasklog.reading.native import Batches
+    from tasklog.reading.native import Batches, NativeBatch
     from tasklog.reading.pure.rows import PureBatch, PureBatches
 
 #: Of the native library, or of Python's own SQLite.
@@ -94,7 +93,7 @@ def from_buffers(pandas: Any, batches: AnyBatches) -> Any:
     return frame
 
 
-def _array(numpy: Any, pandas: Any, batch: Batch | PureBatch, index: int, format: str) -> Any:
+def _array(numpy: Any, pandas: Any, batch: NativeBatch | PureBatch, index: int, format: str) -> Any:
     if format not in (arrow.INTEGER, arrow.REAL, arrow.TIME):
         return batch.column(index)
     bits = batch.valid(index)

@@ -13,8 +13,8 @@ _Result = TypeVar("_Result")
 def interruptible(call: Callable[[], _Result], interrupt: Callable[[], None]) -> _Result:
     """Calls a function that does not return for a signal.
 
-    Python handles signals between two of its own instructions of the main thread: that one waits
-    here for another thread, and interrupts what that one does.
+    Python handles signals between two instructions of the main thread: that one waits here for
+    another thread, and interrupts what that one does.
     """
     if threading.current_thread() is not threading.main_thread():
         return call()

@@ -201,8 +201,8 @@ class Log:
         """
         if run is not None and (isinstance(run, bool) or not isinstance(run, (str, int))):
             raise TypeError(
-                f"run is {run!r}, a {type(run).__name__}; expected a number such as 3 or '#3', or the "
-                "beginning of an id"
+                f"run is {run!r}, a {type(run).__name__}; expected a number such as 3 or '#3', or "
+                "the beginning of an id"
             )
         info = self._select(run)
         if info.missing:
@@ -252,7 +252,9 @@ class Log:
         self, sql: str, runs: list[str] | None, timeout: float | None, parameters: dict[str, Any]
     ) -> Table:
         if not isinstance(sql, str):
-            raise TypeError(f"sql is {sql!r}, a {type(sql).__name__}; expected the text of a SELECT")
+            raise TypeError(
+                f"sql is {sql!r}, a {type(sql).__name__}; expected the text of a SELECT"
+            )
         request: dict[str, Any] = {
             "sql": sql,
             "parameters": {name: _parameter(name, value) for name, value in parameters.items()},

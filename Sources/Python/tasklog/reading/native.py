@@ -76,9 +76,7 @@ def capsule(struct: ArrowSchema | ArrowArray | ArrowStream) -> Any:
     """
     kind, name = _KINDS[type(struct)]
     destructor = ctypes.c_void_p()
-    box = _library().tasklog_box(
-        kind, ctypes.byref(struct), _get_pointer, ctypes.byref(destructor)
-    )
+    box = _library().tasklog_box(kind, ctypes.byref(struct), _get_pointer, ctypes.byref(destructor))
     if not box:
         raise MemoryError
     return _new(box, name, destructor)
@@ -217,7 +215,7 @@ class Batches:
         self._check(self._stream.get_schema(ctypes.byref(self._stream), ctypes.byref(schema)))
         return schema
 
-    def __iter__(self) -> Iterator[Batch]:
+    def __iter__(self) -> Iterator[NativeBatch]:
         while True:
             array = ArrowArray()
             self._check(self._call(self._stream.get_next, array))

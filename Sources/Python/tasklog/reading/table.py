@@ -72,8 +72,8 @@ class Table:
 
     def __reduce__(self) -> Any:
         raise TypeError(
-            "a table of a log cannot be pickled, as it has no rows: send the log or the run, or rows "
-            "such as table.arrow() or list(table)"
+            "a table of a log cannot be pickled, as it has no rows: send the log or the run, or "
+            "rows such as table.arrow() or list(table)"
         )
 
     @functools.cached_property

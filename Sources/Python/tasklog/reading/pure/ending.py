@@ -8,12 +8,14 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+from typing import Any
 
+fcntl: Any
 try:
     import fcntl
 except ImportError:
     # Windows: no recorder runs there.
-    fcntl = None  # type: ignore[assignment]
+    fcntl = None
 
 _RUN_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 

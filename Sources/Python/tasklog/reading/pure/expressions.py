@@ -82,7 +82,7 @@ class _Translator:
         """An interval such as `{2,3}`; None for a brace that begins none."""
         match = _INTERVAL.match(self._pattern, self._place)
         if match is None or not (match[1] or match[2]):
-            return self._no_interval()
+            raise self._not_an_interval()
         first, last = int(match[1] or 0), int(match[3] or match[1] or 0)
         if first > _LARGEST or last > _LARGEST:
             raise MalformedError("Regular expression too big")
@@ -93,14 +93,14 @@ class _Translator:
             return f"{{{first}}}"
         return f"{{{first},{match[3]}}}"
 
-    def _no_interval(self) -> None:
-        """glibc takes a brace for itself where what follows cannot be an interval."""
+    def _not_an_interval(self) -> MalformedError:
+        """What glibc says of a brace that begins no interval."""
         rest = self._pattern[self._place + 1 :]
         if re.match(r"\d*,?\d*$", rest, re.ASCII):
-            raise MalformedError("Unmatched { or \\{" if not rest else "Unmatched { or \\{")
+            return MalformedError("Unmatched { or \\{")
         if re.match(r"\d", rest, re.ASCII) or rest.startswith(","):
-            raise MalformedError("Invalid content of \\{\\}")
-        raise MalformedError("Invalid preceding regular expression")
+            return MalformedError("Invalid content of \\{\\}")
+        return MalformedError("Invalid preceding regular expression")
 
     def _atom(self) -> str:
         character = self._peek()

@@ -189,4 +189,3 @@ def version_of(connection: sqlite3.Connection) -> int:
     except sqlite3.Error:
         return 0
     return int(version)
-

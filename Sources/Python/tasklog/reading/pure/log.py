@@ -193,5 +193,3 @@ def _run(
         "end": end, "events": events, "tasks": tasks, "workers": workers, "missing": missing,
         "as_of": as_of, "extent": (first, last), "is_open": is_open,
     }  # fmt: skip
-
-

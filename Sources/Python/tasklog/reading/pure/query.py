@@ -1,8 +1,8 @@
 """SQL over logs with Python's own SQLite.
 
-Of one log the views of its file are read. Of several, and of one that lacks views, the rows that the
-SQL needs are first copied from each into tables of a temporary database: Python has no virtual tables,
-and SQLite attaches ten databases at most.
+Of one log the views of its file are read. Of several, and of one that lacks views, the rows that
+the SQL needs are first copied from each into tables of a temporary database: Python has no virtual
+tables, and SQLite attaches ten databases at most.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _LIMIT_EXPR_DEPTH, _LIMIT_ATTACHED = 3, 7
 
 
 class _Limit:
-    """Stops statements that take too long, and those that nobody waits for any more."""
+    """Stops statements that take too long, and those that are interrupted."""
 
     def __init__(self, seconds: Any) -> None:
         self.seconds = seconds
@@ -69,7 +69,7 @@ class _Limit:
 
 
 class _Parameters(dict[str, Any]):
-    """Values by name, which remembers what SQL has asked for."""
+    """Values by name, which remembers what SQL has used."""
 
     def __init__(self, given: dict[str, Any]) -> None:
         super().__init__({name: _value(value) for name, value in given.items()})
@@ -79,12 +79,14 @@ class _Parameters(dict[str, Any]):
         if name.isdigit():
             raise LogError(_UNNAMED)
         if name not in self:
-            raise LogError(f"SQL: :{name} has no value; give it by keyword, as sql(…, {name}=value)")
+            raise LogError(
+                f"SQL: :{name} has no value; give it by keyword, as sql(…, {name}=value)"
+            )
         self.used.add(name)
         return super().__getitem__(name)
 
     def check(self) -> None:
-        """Raises `LogError` if the SQL has not asked for a value."""
+        """Raises `LogError` if the SQL has not used a value."""
         for name in self:
             if name not in self.used:
                 raise LogError(f"SQL: {name}=…: there is no :{name} in it")
@@ -213,9 +215,7 @@ class Query:
             for view, columns in read.items()
         }
 
-    def _copy(
-        self, part: Part, used: dict[str, list[str]], connection: sqlite3.Connection
-    ) -> None:
+    def _copy(self, part: Part, used: dict[str, list[str]], connection: sqlite3.Connection) -> None:
         numbers = part.selected(self._runs)
         if not numbers or not used:
             return

@@ -1,8 +1,8 @@
 """Rows of Python's SQLite as batches of typed columns.
 
 SQLite has a type for each value, a data frame one for each column. The rules are those of
-`Sources/CReading/stream.c`, whose batches these look like: the values of the first batch decide, and
-one that does not fit into a later batch is an error that names both types.
+`Sources/CReading/stream.c`, whose batches these look like: the values of the first batch decide,
+and one that does not fit into a later batch is an error that names both types.
 """
 
 from __future__ import annotations
@@ -19,8 +19,15 @@ from typing import Any
 
 from tasklog.reading import arrow
 from tasklog.reading.columns import (
-    BYTES, FLOATS, INTEGERS, TEXT, TIME_NS, TIME_SECONDS, TIME_TEXT, UNKNOWN,
-)  # fmt: skip
+    BYTES,
+    FLOATS,
+    INTEGERS,
+    TEXT,
+    TIME_NS,
+    TIME_SECONDS,
+    TIME_TEXT,
+    UNKNOWN,
+)
 from tasklog.reading.errors import LogError
 from tasklog.reading.interrupting import interruptible
 
@@ -35,9 +42,7 @@ _WORDS = {
     UNKNOWN: "only NULL", INTEGERS: "integers", FLOATS: "floats", TEXT: "text", BYTES: "bytes",
     TIME_NS: "times in nanoseconds", TIME_SECONDS: "times in seconds", TIME_TEXT: "times as text",
 }  # fmt: skip
-_TIME = re.compile(
-    r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.(\d{6}))?Z", re.ASCII
-)
+_TIME = re.compile(r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.(\d{6}))?Z", re.ASCII)
 
 
 class _MisfitError(Exception):

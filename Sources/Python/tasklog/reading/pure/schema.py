@@ -95,13 +95,17 @@ def show_runs(connection: sqlite3.Connection, numbers: str) -> None:
         )
         conditions = [f"v.{each} IN ({numbers})" for each in columns if each in RUN_COLUMNS]
         where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
-        connection.execute(f"CREATE TEMP VIEW {name} AS SELECT {shown} FROM main.{name} AS v{where}")
+        connection.execute(
+            f"CREATE TEMP VIEW {name} AS SELECT {shown} FROM main.{name} AS v{where}"
+        )
 
 
 def run_rows(view: str, columns: list[str], numbers: str) -> str:
     """The SQL for some columns of a view and some runs, by their ids."""
     shown = ", ".join(
-        f"(SELECT uuid FROM run WHERE id = v.{column})" if column in RUN_COLUMNS else f'v."{column}"'
+        f"(SELECT uuid FROM run WHERE id = v.{column})"
+        if column in RUN_COLUMNS
+        else f'v."{column}"'
         for column in columns
     )
     conditions = [f"v.{each} IN ({numbers})" for each in views()[view] if each in RUN_COLUMNS]
