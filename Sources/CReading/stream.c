@@ -220,6 +220,22 @@ static int widen(struct stream *stream, int column) {
   return fail(stream, EINVAL, message);
 }
 
+/// Appends text, with U+FFFD in place of what is not UTF-8, as `bytes.decode("utf-8", "replace")`.
+static bool append_text(struct column *column, int64_t row, const uint8_t *text, int64_t count) {
+  int64_t valid = tl_valid_utf8(text, count, NULL);
+  if (valid == count) return append(column, row, text, count);
+  int64_t place = 0;
+  bool is_done = true;
+  while (is_done && place < count) {
+    int64_t invalid = 0;
+    valid = tl_valid_utf8(text + place, count - place, &invalid);
+    is_done = append(column, row, text + place, valid);
+    place += valid + invalid;
+    if (is_done && invalid > 0) is_done = append(column, row, "\xEF\xBF\xBD", 3);
+  }
+  return is_done;
+}
+
 /// Adds the value of a column; `restart` if it does not fit into one.
 static int add(struct stream *stream, int index, int64_t row) {
   sqlite3_stmt *statement = stream->statement;
@@ -263,7 +279,7 @@ static int add(struct stream *stream, int index, int64_t row) {
       if (kind == SQLITE_BLOB) return widen(stream, index);
       // Before the number of bytes: numbers become text.
       const void *text = sqlite3_column_text(statement, index);
-      if (!append(column, row, text, sqlite3_column_bytes(statement, index)))
+      if (!append_text(column, row, text, sqlite3_column_bytes(statement, index)))
         return fail_for_memory(stream);
       break;
     }
@@ -509,6 +525,11 @@ static void release(struct ArrowArrayStream *arrow) {
   destroy(stream);
   owner.release(owner.context);
   *arrow = (struct ArrowArrayStream){0};
+}
+
+void *tl_stream_context(const struct ArrowArrayStream *arrow) {
+  const struct stream *stream = arrow->private_data;
+  return arrow->release != release || stream == NULL ? NULL : stream->owner.context;
 }
 
 bool tl_stream(

@@ -5,6 +5,8 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -29,6 +31,26 @@ uint32_t tl_file_system(const char *path) {
 }
 
 void tl_name_thread(const char *name) { pthread_setname_np(pthread_self(), name); }
+
+static pthread_key_t thread_text;
+static pthread_once_t thread_text_once = PTHREAD_ONCE_INIT;
+static int thread_text_error = -1;
+
+static void make_thread_text(void) { thread_text_error = pthread_key_create(&thread_text, free); }
+
+void tl_set_thread_text(const char *text) {
+  pthread_once(&thread_text_once, make_thread_text);
+  if (thread_text_error != 0) return;
+  char *copy = strdup(text);
+  free(pthread_getspecific(thread_text));
+  if (pthread_setspecific(thread_text, copy) != 0) free(copy);
+}
+
+const char *tl_thread_text(void) {
+  pthread_once(&thread_text_once, make_thread_text);
+  const char *text = thread_text_error != 0 ? NULL : pthread_getspecific(thread_text);
+  return text == NULL ? "" : text;
+}
 
 int32_t tl_memory_file(size_t size) {
   int file = memfd_create("tasklog", MFD_CLOEXEC);

@@ -25,6 +25,10 @@ package enum RunMetadataKey {
   package static let notRecorded = "not_recorded"
   /// Where copies of the log are delivered, and what could not be; see `Delivery`.
   package static let delivery = "delivery"
+  /// When a log was copied while the run was recorded, in nanoseconds since 1970 UTC.
+  package static let copied = "copied"
+  /// After how many nanoseconds the next copy was to be made; none if copies are made on request.
+  package static let copyInterval = "copy_interval"
   package static let host = "host"
   package static let processID = "pid"
   package static let user = "user"

@@ -1,8 +1,9 @@
-"""Puts the dynamic library and the `tasklog` command into the wheel.
+"""Puts the dynamic library and the `tasklog` command into the wheel, or makes one without them.
 
 `Sources/Portable/link` builds both and links Swift's runtime into them: the wheel needs no Swift
 where it is installed. `TASKLOG_LIB` names a library that has been built already, and
-`TASKLOG_PROGRAM` a command; with `TASKLOG_LIB` alone the wheel has no command. `TASKLOG_TRAITS`
+`TASKLOG_PROGRAM` a command; with `TASKLOG_LIB` alone the wheel has no command. With
+`TASKLOG_PURE=1` it has neither, and is for any system: `py3-none-any`. `TASKLOG_TRAITS`
 names the traits of the Swift package to build with: with `RabbitMQ` the recorder can publish. `CC`
 names the C compiler.
 """
@@ -22,6 +23,8 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 LIBRARY = "libTaskLogC.so"
 PROGRAM = "tasklog"
 EXTENSION = "_native.abi3.so"
+#: Where the package looks for the SQL of the views.
+MIGRATIONS = "tasklog/reading/pure/migrations"
 #: Of what is linked into both.
 LICENSES = "LICENSES"
 
@@ -29,6 +32,13 @@ LICENSES = "LICENSES"
 class SwiftBuildHook(BuildHookInterface):
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         checkout = Path(self.root).resolve().parents[1]
+        # The SQL of the views, for Python's own SQLite.
+        for file in sorted((checkout / "Migrations").glob("v*.sql")):
+            build_data["force_include"][str(file)] = f"{MIGRATIONS}/{file.name}"
+        if os.environ.get("TASKLOG_PURE") == "1":
+            build_data["pure_python"] = True
+            build_data["tag"] = "py3-none-any"
+            return
         folder = checkout / ".build-wheel"
         folder.mkdir(exist_ok=True)
         library, program = os.environ.get("TASKLOG_LIB"), os.environ.get("TASKLOG_PROGRAM")

@@ -55,7 +55,7 @@ package enum EventQueries {
       writer.row([
         .integer(number), .text(run.id), .text("\(run.engine) \(run.engineVersion)"),
         .text(Timestamp.iso(run.started)),
-        seconds.map { .real(($0 * 1000).rounded() / 1000) } ?? .null, .text(run.end.rawValue),
+        seconds.map { .real(($0 * 1000).rounded() / 1000) } ?? .null, .text(run.endText),
         .integer(totals.events), .integer(totals.tasks), .integer(totals.workers),
         .integer(totals.missing), .integer(Int64(try parts.incompleteWorkers().count)),
         optional(origin.labels), optional(origin.host), optional(origin.user),

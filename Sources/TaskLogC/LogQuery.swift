@@ -94,8 +94,9 @@ final class LogQuery {
     } else if log.parts.count == 1, let direct = try Self.direct(log.parts[0], runs, request) {
       sql = direct
     } else {
-      let databases = UnionDatabases(log.parts, runs)
-      sql = try Self.union(log.parts, databases, request)
+      let limit = StatementLimit(seconds: request.timeoutSeconds)
+      let databases = UnionDatabases(log.parts, runs, limit)
+      sql = try Self.union(log.parts, databases, limit)
       self.databases = databases
     }
     statement = try sql.prepare(request.sql, parameters: request.parameters)
@@ -126,7 +127,7 @@ final class LogQuery {
 
   /// The views of all parts as virtual tables.
   private static func union(
-    _ parts: [OpenLog.Part], _ databases: UnionDatabases, _ request: QueryRequest
+    _ parts: [OpenLog.Part], _ databases: UnionDatabases, _ limit: StatementLimit
   ) throws -> UserSQL {
     let connection = try Connection(path: "", mode: .memory)
     let code = tl_register_union(connection.handle, databases.retained())
@@ -138,8 +139,11 @@ final class LogQuery {
           + "USING tasklog_union(\(view.columns.joined(separator: ", ")))")
     }
     let name = parts.count == 1 ? parts[0].name : "\(parts.count) logs"
-    return UserSQL(connection, path: name, timeoutSeconds: request.timeoutSeconds)
+    return UserSQL(connection, path: name, limit: limit)
   }
+
+  /// Stops the statement. May be called from any thread.
+  func interrupt() { sql.interrupt() }
 
   /// Moves this query into a stream of its rows.
   ///
@@ -211,6 +215,7 @@ private final class UnionDatabases {
   private static let idleLimit = 64
 
   private let parts: [OpenLog.Part]
+  private let limit: StatementLimit
   /// The numbers of the selected runs of each part, as C strings that are freed with this object.
   private let runs: [UnsafeMutablePointer<CChar>]
   private var connections: [Int32: UserSQL.Source] = [:]
@@ -219,8 +224,9 @@ private final class UnionDatabases {
   /// What was wrong with a file.
   private(set) var lastProblem: String?
 
-  init(_ parts: [OpenLog.Part], _ selected: Set<String>?) {
+  init(_ parts: [OpenLog.Part], _ selected: Set<String>?, _ limit: StatementLimit) {
     self.parts = parts
+    self.limit = limit
     runs = parts.map { strdup($0.selected(selected)) }
   }
 
@@ -230,7 +236,7 @@ private final class UnionDatabases {
     users[index, default: 0] += 1
     if let open = connections[index] { return open.handle }
     do {
-      let source = try UserSQL.Source(path: parts[Int(index)].path)
+      let source = try UserSQL.Source(path: parts[Int(index)].path, limit: limit)
       connections[index] = source
       return source.handle
     } catch {

@@ -128,8 +128,10 @@ final class OpenLog: Sendable {
           "number": .int(run.number), "id": .string(run.id), "engine": .string(run.engine),
           "engine_version": .string(run.engineVersion),
           "recorder_version": .string(run.recorderVersion), "mode": .string(run.mode),
-          "started": .int(run.started), "ended": run.ended.map { .int($0) } ?? .null,
-          "end": .string(run.end.rawValue), "events": .int(totals.events),
+          "started": .int(run.started),
+          "ended": run.runningAsOf == nil ? run.ended.map { .int($0) } ?? .null : .null,
+          "end": .string(run.apparentEnd.rawValue),
+          "as_of": run.asOf.map { .int($0) } ?? .null, "events": .int(totals.events),
           "tasks": .int(totals.tasks), "workers": .int(totals.workers),
           "missing": .int(totals.missing),
         ])

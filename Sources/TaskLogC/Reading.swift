@@ -79,6 +79,24 @@ public func tasklogLogQuery(
   }
 }
 
+@_cdecl("tasklog_log_interrupt")
+public func tasklogLogInterrupt(_ stream: UnsafeMutableRawPointer?) {
+  // The caller says that it is a stream of `tasklog_log_query`, which has not been released.
+  guard let stream,
+    let context = tl_stream_context(stream.assumingMemoryBound(to: ArrowArrayStream.self))
+  else { return }
+  Unmanaged<LogQuery>.fromOpaque(context).takeUnretainedValue().interrupt()
+}
+
+@_cdecl("tasklog_box")
+public func tasklogBox(
+  _ kind: Int32, _ source: UnsafeMutableRawPointer?, _ getPointer: UnsafeMutableRawPointer?,
+  _ destructor: UnsafeMutablePointer<UnsafeMutableRawPointer?>?
+) -> UnsafeMutableRawPointer? {
+  guard let source, let getPointer, let destructor else { return nil }
+  return tl_box(kind, source, getPointer, destructor)
+}
+
 @_cdecl("tasklog_free")
 public func tasklogFree(_ text: UnsafeMutableRawPointer?) { free(text) }
 

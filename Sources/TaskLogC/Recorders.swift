@@ -59,7 +59,6 @@ final class Recorders: Sendable {
   private let generation: UInt64
   private let table = Mutex(Table())
   private let recent = Mutex(Recent())
-  private let error = Mutex("")
 
   private init(generation: UInt64) {
     self.generation = generation
@@ -117,12 +116,10 @@ final class Recorders: Sendable {
     return removed
   }
 
-  /// The message of the last failed call.
-  var lastError: String { error.withLock { $0 } }
+  /// The message of the last failed call of this thread.
+  static var lastError: String { String(cString: tl_thread_text()) }
 
-  static func setError(_ message: String) {
-    current.error.withLock { $0 = message }
-  }
+  static func setError(_ message: String) { tl_set_thread_text(message) }
 
   static func fail(_ status: Int32, _ message: String) -> Int32 {
     setError(message)

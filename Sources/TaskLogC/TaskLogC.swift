@@ -242,7 +242,7 @@ public func tasklogClose(_ recorder: Int64) -> Int32 {
 
 @_cdecl("tasklog_last_error")
 public func tasklogLastError(_ buffer: UnsafeMutablePointer<CChar>?, _ capacity: Int) -> Int {
-  copy(Recorders.current.lastError, buffer, capacity)
+  copy(Recorders.lastError, buffer, capacity)
 }
 
 /// Copies text with a NUL at its end, truncated to the buffer; returns its full length.

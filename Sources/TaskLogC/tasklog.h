@@ -2,7 +2,7 @@
  *
  * A recorder is a handle above 0, a source of events (a scheduler, a worker) an index from 0 on. A
  * function that fails returns one of the negative numbers below, and tasklog_last_error has the
- * message. Any thread may call any function. A forked child does not have the parent's recorders;
+ * message, for the thread that has called it. Any thread may call any function. A forked child does not have the parent's recorders;
  * it may open its own.
  */
 #ifndef TASKLOG_H
@@ -111,9 +111,19 @@ int32_t tasklog_log_describe(int64_t log, char **text);
  * thread at a time may ask for rows. */
 int32_t tasklog_log_query(int64_t log, const char *request, void *stream);
 
+/* Stops the statement of a stream of tasklog_log_query, from any thread: who asks it for rows gets an
+ * error. The stream must not be released meanwhile. */
+void tasklog_log_interrupt(void *stream);
+
+/* Moves a struct of Arrow's C data interface to newly allocated memory, for a PyCapsule: kind is 0 for an
+ * ArrowSchema, 1 for an ArrowArray, 2 for an ArrowArrayStream. get_pointer is the address of
+ * PyCapsule_GetPointer. Sets destructor to the function that releases and frees it with its capsule.
+ * Returns NULL if there is no memory. */
+void *tasklog_box(int32_t kind, void *from, void *get_pointer, void **destructor);
+
 void tasklog_free(void *text);
 
-/* Copies the message of the last failed call; returns its length. */
+/* Copies the message of the last failed call of this thread; returns its length. */
 size_t tasklog_last_error(char *buffer, size_t capacity);
 
 #ifdef __cplusplus

@@ -34,7 +34,7 @@ enum RunWarnings {
 
   /// Warns that a run that was followed died: more was to come.
   static func reportDeath(_ run: RunInfo, of log: String? = nil) {
-    guard run.end == .died else { return }
+    guard run.hasDied else { return }
     Console.warn("\(name(run, of: log)) died; its last events may be missing from the log")
   }
 

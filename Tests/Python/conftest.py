@@ -209,6 +209,12 @@ def recording(request: pytest.FixtureRequest) -> Recording:
     return request.getfixturevalue(request.param)
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line(
+        "markers", "native: needs the library, so that it is not run where there is none"
+    )
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Starts the tests of the older versions first, and checks them last."""
     first = "test_the_older_versions_are_tested_beside_this_one"

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import pickle
 import shutil
 import sqlite3
+import subprocess
+import sys
+import textwrap
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +17,8 @@ import pytest
 from distributed.diagnostics.plugin import SchedulerPlugin
 
 import tasklog
+from clusters import PATIENCE
+from tasklog.reading import native
 from test_reading import FROZEN, SAMPLE
 
 
@@ -132,7 +139,7 @@ def test_sql_that_cannot_be_run_says_why(sql: str, logs: list[Path]) -> None:
 def test_a_parameter_that_the_sql_does_not_have_is_an_error() -> None:
     with pytest.raises(tasklog.LogError, match="there is no :y"):
         list(tasklog.open(SAMPLE).sql("SELECT 1", y=2))
-    with pytest.raises(tasklog.LogError, match="a parameter is a object"):
+    with pytest.raises(tasklog.LogError, match="SQL: x is a object; give a number, text"):
         tasklog.open(SAMPLE).sql("SELECT :x", x=object())
 
 
@@ -228,3 +235,109 @@ def test_what_is_no_path_is_named(name: Any) -> None:
 def test_a_time_that_is_none_is_named() -> None:
     with pytest.raises(tasklog.LogError, match="'2026-01-01' is a str; give a datetime.datetime"):
         tasklog.open(SAMPLE).run(1).transitions(since="2026-01-01")  # type: ignore[arg-type]
+
+
+ENDLESS = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n"
+
+
+@pytest.mark.parametrize("logs", [[SAMPLE], [SAMPLE, FROZEN[4]]], ids=["one", "two"])
+def test_ctrl_c_stops_a_statement(logs: list[Path], tmp_path: Path) -> None:
+    code = """
+        import os, signal, sys, threading, time
+        import tasklog
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        table = tasklog.open(sys.argv[2:]).sql(sys.argv[1])
+        def press():
+            while not any(thread.name == "tasklog-query" for thread in threading.enumerate()):
+                time.sleep(0.01)
+            os.kill(os.getpid(), signal.SIGINT)
+        threading.Thread(target=press).start()
+        try:
+            list(table)
+        except KeyboardInterrupt:
+            print("interrupted", len(tasklog.open(sys.argv[2:]).sql("SELECT 1")))
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code), ENDLESS, *logs],
+        capture_output=True, text=True, timeout=60 * PATIENCE,
+    )  # fmt: skip
+    assert done.stdout == "interrupted 1\n", done.stderr
+
+
+def test_a_thread_runs_sql_without_another_one() -> None:
+    found: list[Any] = []
+    table = tasklog.open(SAMPLE).sql("SELECT 7")
+    thread = threading.Thread(target=lambda: found.extend(table))
+    thread.start()
+    thread.join()
+    assert [tuple(row) for row in found] == [(7,)]
+
+
+@pytest.mark.native
+def test_each_thread_has_its_own_last_error() -> None:
+    first, second = threading.Event(), threading.Event()
+    library = native._library()
+    seen: list[str] = []
+
+    def fail() -> None:
+        assert library.tasklog_log_close(12345) < 0
+        first.set()
+        second.wait()
+        seen.append(native._last_error())
+
+    thread = threading.Thread(target=fail)
+    thread.start()
+    first.wait()
+    assert library.tasklog_log_close(67890) < 0
+    second.set()
+    thread.join()
+    assert "12345" in seen[0] and "67890" in native._last_error()
+
+
+def test_a_log_and_a_run_are_pickled_by_their_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copy(SAMPLE, tmp_path / "run.db")
+    monkeypatch.chdir(tmp_path)
+    log = tasklog.open("run.db")
+    run = log.run("#1")
+    content = pickle.dumps((log, run))
+    monkeypatch.chdir("/")
+    log.close()
+    log, again = pickle.loads(content)
+    assert len(log.runs) == 2 and again.id == run.id and len(again.tasks()) == 7
+    with pytest.raises(TypeError, match="a table of a log cannot be pickled, as it has no rows"):
+        pickle.dumps(log.runs)
+    (tmp_path / "run.db").unlink()
+    with pytest.raises(tasklog.LogError, match="there is no such log"):
+        pickle.loads(content)
+
+
+WRONG: dict[str, Callable[[tasklog.Run], Any]] = {
+    "seq is 5.0, a float; expected the number of an event": lambda run: run.state_at(5.0),  # type: ignore[arg-type]
+    "seq is True, a bool": lambda run: run.state_at(True),
+    "at is 5.0, a float; .* or a datetime.datetime": lambda run: run.state(5.0),  # type: ignore[arg-type]
+    "n is '3', a str; expected a number of rows": lambda run: run.slowest("3"),  # type: ignore[arg-type]
+    "action is 3, a int; expected text": lambda run: run.slowest(action=3),  # type: ignore[arg-type]
+    "prefix is 3, a int; expected text": lambda run: run.transitions(prefix=3),  # type: ignore[arg-type]
+    "finish is b'x', a bytes": lambda run: run.transitions(finish=b"x"),  # type: ignore[arg-type]
+    "run is 1.0, a float; expected a number": lambda run: run.log.run(1.0),  # type: ignore[arg-type]
+    "sql is 3, a int; expected the text of a SELECT": lambda run: run.sql(3),  # type: ignore[arg-type]
+    "timeout is '1', a str; give a number": lambda run: run.sql("", timeout="1"),  # type: ignore[arg-type]
+}
+
+
+@pytest.mark.parametrize("words", WRONG)
+def test_an_argument_of_a_wrong_type_is_named(words: str) -> None:
+    with pytest.raises(TypeError, match=words):
+        WRONG[words](tasklog.open(SAMPLE).run("#1"))
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [(float("nan"), "x=nan: SQL has no such number"), (2**63, "x=9223372036854775808: an integer"),
+     ([1], "x is a list; give a number, text, bytes")],
+)  # fmt: skip
+def test_a_parameter_that_sql_cannot_have_is_named(value: Any, words: str) -> None:
+    with pytest.raises(tasklog.LogError, match=f"SQL: {words}"):
+        tasklog.open(SAMPLE).sql("SELECT :x", x=value)

@@ -108,6 +108,7 @@ def test_columns_may_have_the_same_name() -> None:
     assert [tuple(row)[0] for row in twice] == [tuple(row)[1] for row in twice]
 
 
+@pytest.mark.native
 def test_columns_without_values_have_their_types() -> None:
     run = tasklog.open(SAMPLE).run(1)
     none = run.transitions("no such key").df()
@@ -117,3 +118,38 @@ def test_columns_without_values_have_their_types() -> None:
     assert str(affected.time.dtype) == "datetime64[ns, UTC]"
     workers = run.workers().df()
     assert str((workers.left - workers.joined).dtype) == "timedelta64[ns]"
+
+
+#: A value that does not fit comes after the first batch.
+LATE = """
+    WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 70000)
+    SELECT i, CASE WHEN i < 66000 THEN i ELSE 'late' END AS x FROM n
+"""
+
+
+def test_an_error_in_the_middle_of_a_stream_reaches_its_consumer() -> None:
+    late = tasklog.open(SAMPLE).sql(LATE)
+    words = r"column 1 'x' has text after integers; convert it in the SQL"
+    for _ in range(3):
+        reader = pyarrow.RecordBatchReader.from_stream(late)
+        assert reader.read_next_batch().num_rows == 65_536
+        with pytest.raises(pyarrow.ArrowInvalid, match=words):
+            reader.read_next_batch()
+        with pytest.raises(pyarrow.ArrowInvalid, match=words):
+            pyarrow.table(late)
+        with pytest.raises(polars.exceptions.ComputeError, match=words):
+            polars.DataFrame(late)
+
+
+def test_text_that_is_no_utf8_is_exported_as_python_decodes_it() -> None:
+    pieces = [
+        b"plain", b"a\xffb", b"\xc3", b"\xe2\x82Ab", b"\xf0\x90\x80A", b"\xed\xa0\x80", b"\xc0\xaf",
+        b"\xf4\x90\x80\x80", "é😀".encode(), b"0123456789abcdef\x80", b"\x80" * 9, b"\xf0\x9f\x98",
+    ]  # fmt: skip
+    values = ", ".join(f"(CAST(x'{piece.hex()}' AS TEXT))" for piece in pieces)
+    table = tasklog.open(SAMPLE).sql(f"SELECT column1 AS x FROM (VALUES {values})")
+    expected = [piece.decode("utf-8", "replace") for piece in pieces]
+    assert [row.x for row in table] == expected
+    arrow = table.arrow()
+    assert arrow.validate(full=True) is None and arrow["x"].to_pylist() == expected
+    assert table.pl()["x"].to_list() == expected and table.df().x.tolist() == expected

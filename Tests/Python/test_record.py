@@ -363,3 +363,64 @@ def test_a_client_that_is_closed_is_an_error(client: Client) -> None:
             tasklog.record("closed.db", client=bad),  # type: ignore[arg-type]
         ):
             pass
+
+
+def test_a_recording_is_entered_once(client: Client) -> None:
+    recording = tasklog.record("run.db")
+    again = "this recording has been entered before; call tasklog.record\\(\\) for each"
+    with recording as run:
+        work(client)
+        with pytest.raises(tasklog.RecordingError, match=again), recording:
+            pass
+        # The one that goes on is not ended by that.
+        assert run.status().recording
+    with pytest.raises(tasklog.RecordingError, match=again), recording:
+        pass
+    assert Log("run.db").rows("SELECT uuid, end FROM run") == [(run.id, "closed")]
+
+
+AWAITING = """%%tasklog --no-report --label pipeline=etl
+import asyncio
+await asyncio.sleep(0)
+async with asyncio.Lock():
+    text = '''of
+two lines'''
+found = await asyncio.to_thread(client.submit(sum, [1, 2], key="awaited").result)
+found + 1
+"""
+
+
+@pytest.mark.parametrize(
+    ("cell", "value"),
+    [(AWAITING, 4), (AWAITING.replace("found + 1", "await asyncio.sleep(0, found)"), 3),
+     (AWAITING.replace("await asyncio.sleep(0)\n", "").replace("await ", "").replace("async with asyncio.Lock()", "if True")
+      .replace("asyncio.to_thread(client.submit(sum, [1, 2], key=\"awaited\").result)",
+               "client.submit(sum, [1, 2], key='awaited').result()"), 4)],
+    ids=["statement", "last", "without"],
+)  # fmt: skip
+def test_a_cell_may_await(client: Client, cell: str, value: int) -> None:
+    from IPython.core.interactiveshell import InteractiveShell
+
+    shell = InteractiveShell()
+    shell.user_ns["client"] = client
+    assert shell.run_cell("%load_ext tasklog").success
+    result = shell.run_cell(cell)
+    assert result.success, result.error_in_exec or result.error_before_exec
+    assert shell.user_ns["text"] == "of\ntwo lines"
+    assert shell.user_ns["_"] == value
+    log = Log("run.db" if Path("run.db").exists() else "tasklog.db")
+    assert log.one("SELECT count(*) FROM tasks WHERE key = 'awaited'") == 1
+    assert log.rows("SELECT labels FROM runs") == [('{"pipeline":"etl"}',)]
+    assert shell.user_ns["tasklog_run"].tasks()
+
+
+def test_a_cell_that_awaits_and_fails_is_recorded(client: Client) -> None:
+    from IPython.core.interactiveshell import InteractiveShell
+
+    shell = InteractiveShell()
+    shell.user_ns["client"] = client
+    assert shell.run_cell("%load_ext tasklog").success
+    cell = "%%tasklog --log run.db\nimport asyncio\nawait asyncio.sleep(0)\nraise OSError('no')"
+    result = shell.run_cell(cell)
+    assert isinstance(result.error_in_exec, OSError)
+    assert Log("run.db").rows("SELECT end FROM run") == [("closed",)]

@@ -18,6 +18,8 @@ from collections.abc import Callable
 from typing import Any
 
 QUERY = "SELECT count(*) FROM event"
+#: Of pandas and polars, which read the rows.
+ROWS = "SELECT seq, source, args FROM event ORDER BY seq DESC LIMIT 1000"
 # A process without tasklog.
 OTHER = """
 import sqlite3
@@ -71,11 +73,35 @@ def read_with_duckdb() -> Any:
         return connection.execute("SELECT count(*) FROM log.event").fetchone()
 
 
+def read_with_pandas() -> Any:
+    import pandas
+
+    connection = sqlite3.connect("run.db", timeout=60)
+    try:
+        return len(pandas.read_sql_query(ROWS, connection))
+    finally:
+        connection.close()
+
+
+def read_with_polars() -> Any:
+    import polars
+
+    # As its documentation has it: from a connection that its user opens.
+    connection = sqlite3.connect("run.db", timeout=60)
+    try:
+        return polars.read_database(ROWS, connection, infer_schema_length=None).height
+    finally:
+        connection.close()
+
+
 def read_with_tasklog() -> Any:
+    """The reading API, and its data frames."""
     import tasklog
 
     with tasklog.open("run.db") as log:
-        return log.sql("SELECT count(*) FROM events").arrow()
+        run = log.run()
+        newest = run.sql("SELECT * FROM transitions ORDER BY seq DESC LIMIT 1000")
+        return len(newest.df()), newest.pl().height, len(run.tasks()), run.info.end
 
 
 READERS: dict[str, Callable[[], Any]] = {
@@ -84,6 +110,8 @@ READERS: dict[str, Callable[[], Any]] = {
     "pysqlite3": read_with_pysqlite3,
     "apsw": read_with_apsw,
     "duckdb": read_with_duckdb,
+    "pandas": read_with_pandas,
+    "polars": read_with_polars,
 }
 
 

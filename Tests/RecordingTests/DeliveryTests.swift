@@ -93,7 +93,7 @@ import Testing
     try wait(for: "the first copy") { FileManager.default.fileExists(atPath: copy) }
     let first = try #require(try LogReader(path: copy).runs().first)
     let asOf = try #require(first.asOf)
-    #expect(first.end == .running && abs(Clock.now() - asOf) < 600_000_000_000)
+    #expect(first.apparentEnd == .running && abs(Clock.now() - asOf) < 600_000_000_000)
     // Nothing changes, and yet it is renewed.
     try wait(for: "a newer copy") { try LogReader(path: copy).runs().first?.asOf ?? 0 > asOf }
     recorder.close()
@@ -114,10 +114,11 @@ import Testing
       try Data().write(to: URL(fileURLWithPath: copy))
       let time = Clock.now() - ago * 1_000_000_000
       try LogCopy.copy(
-        place.log.path, to: copy,
-        origin: LogCopyOrigin(time: time, interval: interval.map { $0 * 1_000_000_000 }))
+        place.log.path, to: copy, interval: interval.map { $0 * 1_000_000_000 }, at: time)
       let run = try #require(try LogReader(path: copy).runs().first)
-      #expect(run.end == end && run.asOf == time, "\(ago) \(String(describing: interval))")
+      #expect(
+        run.apparentEnd == end && run.asOf == time && run.hasDied == (end == .died),
+        "\(ago) \(String(describing: interval))")
     }
     recorder.close()
     #expect(try place.delivered == ["copy.db"])

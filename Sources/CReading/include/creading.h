@@ -83,6 +83,26 @@ bool tl_stream(
     sqlite3_stmt *statement, const uint8_t *types, const uint8_t *is_time,
     int64_t batch_rows, struct tl_stream_owner owner, struct ArrowArrayStream *stream);
 
+/// The number of bytes up to the first that are not UTF-8; sets `invalid`, if it is not NULL, to the
+/// number of bytes there that stand for one unreadable character, 0 if all are UTF-8.
+int64_t tl_valid_utf8(const uint8_t *text, int64_t count, int64_t *invalid);
+
+/// The context of the owner of a stream of `tl_stream`; NULL if it has been released.
+void *tl_stream_context(const struct ArrowArrayStream *stream);
+
+/// Moves a struct to newly allocated memory, for a capsule of Python:
+/// https://arrow.apache.org/docs/format/CDataInterface/PyCapsuleInterface.html
+///
+/// The destructor is in C, since Python calls it also while it raises an exception, when no code in
+/// Python may run.
+///
+/// - Parameters:
+///   - kind: 0 for `ArrowSchema`, 1 for `ArrowArray`, 2 for `ArrowArrayStream`.
+///   - get_pointer: the address of `PyCapsule_GetPointer`; the library is not linked with Python.
+///   - destructor: set to that of the capsule.
+/// - Returns: NULL if there is no memory.
+void *tl_box(int32_t kind, void *from, void *get_pointer, void **destructor);
+
 // MARK: - Unions
 
 /// The databases whose views are read as one. All functions get the context.

@@ -60,4 +60,10 @@ int32_t tl_exchange_names(const char *_Nonnull a, const char *_Nonnull b);
 /// - Parameter parent: the process that made it; when that is gone by now, ends at once.
 void tl_end_with_parent(int32_t parent);
 
+/// Keeps a text for the calling thread, which is freed when it ends.
+void tl_set_thread_text(const char *_Nonnull text);
+
+/// The text of the calling thread, until its next one; empty if there is none.
+const char *_Nonnull tl_thread_text(void);
+
 #endif

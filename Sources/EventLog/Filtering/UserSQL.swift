@@ -1,12 +1,13 @@
 import CSQLite
 import LogFormat
+import Synchronization
 import TaskLogPlugin
 
 /// Runs a user's SQL on a log, read-only.
 public final class UserSQL {
   private let connection: Connection
   private let path: String
-  private let deadline: Deadline?
+  private let limit: StatementLimit
 
   /// - Parameter timeoutSeconds: how long a statement may take; `nil` for no limit.
   /// - Throws: `LogError`.
@@ -29,7 +30,11 @@ public final class UserSQL {
   /// - Parameters:
   ///   - connection: a connection that only this object uses.
   ///   - path: what it is connected to, for errors.
-  package init(_ connection: Connection, path: String, timeoutSeconds: Double? = nil) {
+  package convenience init(_ connection: Connection, path: String, timeoutSeconds: Double? = nil) {
+    self.init(connection, path: path, limit: StatementLimit(seconds: timeoutSeconds))
+  }
+
+  package init(_ connection: Connection, path: String, limit: StatementLimit) {
     self.path = path
     self.connection = connection
     connection.addRegularExpressions()
@@ -38,11 +43,14 @@ public final class UserSQL {
       _ = try? connection.integer("SELECT 1 FROM \(table)")
     }
     connection.allowOnlyReading()
-    deadline = timeoutSeconds.map { Deadline(seconds: $0) }
-    deadline?.watch(connection)
+    self.limit = limit
+    limit.watch(connection)
   }
 
-  deinit { deadline?.stopWatching(connection) }
+  deinit { limit.stopWatching(connection) }
+
+  /// Stops a running statement, and all later ones. May be called from any thread.
+  package func interrupt() { limit.interrupt() }
 
   /// Runs one statement.
   ///
@@ -92,7 +100,11 @@ public final class UserSQL {
       return UserSQLError.writes
     }
     switch error.primaryCode {
-    case SQLITE_INTERRUPT: return UserSQLError.tookTooLong(seconds: deadline?.seconds ?? 0)
+    case SQLITE_INTERRUPT:
+      guard !limit.isInterrupted, let seconds = limit.seconds else {
+        return UserSQLError.interrupted
+      }
+      return UserSQLError.tookTooLong(seconds: seconds)
     case SQLITE_BUSY, SQLITE_LOCKED, SQLITE_CORRUPT, SQLITE_NOTADB, SQLITE_IOERR, SQLITE_CANTOPEN:
       return LogError(error, path: path)
     default: return UserSQLError.wrong(error.message)
@@ -121,13 +133,19 @@ extension UserSQL {
   package final class Source {
     private let connection: Connection
     private let path: String
+    private let limit: StatementLimit
 
+    /// - Parameter limit: that of the statement which reads from it.
     /// - Throws: `LogError`.
-    package init(path: String) throws {
+    package init(path: String, limit: StatementLimit) throws {
       self.path = path
+      self.limit = limit
       connection = try UserSQL.openForReading(path)
       connection.allowOnlyReading()
+      limit.watch(connection)
     }
+
+    deinit { limit.stopWatching(connection) }
 
     package var handle: OpaquePointer { connection.handle }
 
@@ -157,6 +175,7 @@ public enum UserSQLError: Error, Sendable, CustomStringConvertible {
   case missingParameter(String)
   case unusedParameter(String)
   case tookTooLong(seconds: Double)
+  case interrupted
 
   public var description: String {
     switch self {
@@ -168,6 +187,7 @@ public enum UserSQLError: Error, Sendable, CustomStringConvertible {
     case .missingParameter(let name):
       "SQL: \(name) has no value; give it with -p \(name.dropFirst())=value"
     case .unusedParameter(let name): "SQL: -p \(name): there is no :\(name) in it"
+    case .interrupted: "SQL: stopped before its end"
     case .tookTooLong(let seconds):
       "SQL: stopped after \(seconds.description.hasSuffix(".0") ? String(Int(seconds)) : String(seconds)) "
         + "seconds; --timeout gives it longer, 0 any time"
@@ -175,27 +195,36 @@ public enum UserSQLError: Error, Sendable, CustomStringConvertible {
   }
 }
 
-/// Interrupts statements that take too long: https://sqlite.org/c3ref/progress_handler.html
+/// Interrupts statements that take too long, or that their caller has given up:
+/// https://sqlite.org/c3ref/progress_handler.html
+///
+/// Not by `sqlite3_interrupt`, which does nothing before a statement has begun.
 ///
 /// Invariant of the unsafe code: the owner of a watched connection keeps this object until it stops
 /// watching, and does not use the connection after that.
-package final class Deadline {
-  let seconds: Double
-  private let end: ContinuousClock.Instant
+package final class StatementLimit: Sendable {
+  /// How long statements may take; `nil` for no limit.
+  let seconds: Double?
+  private let end: ContinuousClock.Instant?
+  private let interrupted = Atomic(false)
 
-  init(seconds: Double) {
+  package init(seconds: Double?) {
     self.seconds = seconds
-    end = .now + .seconds(seconds)
+    end = seconds.map { .now + .seconds($0) }
   }
 
-  private var hasPassed: Bool { ContinuousClock.now >= end }
+  var isInterrupted: Bool { interrupted.load(ordering: .relaxed) }
+
+  func interrupt() { interrupted.store(true, ordering: .relaxed) }
+
+  private var isReached: Bool { isInterrupted || end.map { ContinuousClock.now >= $0 } ?? false }
 
   func watch(_ connection: Connection) {
     sqlite3_progress_handler(
       connection.handle, 10_000,
-      { deadline in
-        guard let deadline else { return 0 }
-        return Unmanaged<Deadline>.fromOpaque(deadline).takeUnretainedValue().hasPassed ? 1 : 0
+      { limit in
+        guard let limit else { return 0 }
+        return Unmanaged<StatementLimit>.fromOpaque(limit).takeUnretainedValue().isReached ? 1 : 0
       }, Unmanaged.passUnretained(self).toOpaque())
   }
 

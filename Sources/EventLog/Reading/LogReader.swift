@@ -113,14 +113,13 @@ public final class LogReader {
           CASE WHEN end IS NULL THEN coalesce((\(RunEnd.timeOfLastEventSQL)), started) END
         FROM run ORDER BY id
         """)
-      let origin = try LogCopyOrigin(connection)
       var runs: [RunInfo] = []
-      while try select.step() { runs.append(run(select, origin)) }
+      while try select.step() { runs.append(run(select)) }
       return runs
     }
   }
 
-  private func run(_ row: Statement, _ origin: LogCopyOrigin?) -> RunInfo {
+  private func run(_ row: Statement) -> RunInfo {
     let id = row.text(1)
     var info = RunInfo(
       number: row.integer(0), id: id, engine: row.text(2), engineVersion: row.text(3),
@@ -139,10 +138,6 @@ public final class LogReader {
       let closed = EndMark.read(log: path, run: id)
       info.end = closed == nil ? .died : .closed
       info.ended = closed ?? row.integer(12)
-      if closed == nil, let origin {
-        info.asOf = origin.time
-        if !origin.isStale(at: Clock.now()) { (info.end, info.ended) = (.running, nil) }
-      }
     }
     return info
   }

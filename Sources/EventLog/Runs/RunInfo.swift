@@ -1,3 +1,4 @@
+import LogFormat
 import TaskLogPlugin
 
 /// How a run has ended. Every command distinguishes these three.
@@ -34,12 +35,34 @@ public struct RunInfo: Sendable {
   public var end: RunEnd
   /// Whether the log itself says how it ended.
   package var isEndInLog = true
-  /// If the log is a copy that was made before the run had ended: when; nanoseconds since 1970 UTC.
-  /// What happened later is not known.
-  public var asOf: Int64?
   public var firstSeq: Int64?
   public var lastSeq: Int64?
   public var metadata: Value
+
+  /// When this log was copied from the one that the run was still recorded into, in nanoseconds since
+  /// 1970 UTC; `nil` if it is no such copy, or knows how the run ended.
+  package var asOf: Int64? {
+    end == .died ? metadata[RunMetadataKey.copied]?.int : nil
+  }
+
+  /// The same if the run was alive then and a later copy is not overdue.
+  package var runningAsOf: Int64? { isOverdue(at: Clock.now()) ? nil : asOf }
+
+  /// A copy that is renewed regularly and is older than so many intervals is not renewed any more: the
+  /// run has died, or its copies do not arrive.
+  package static let intervalsUntilOverdue: Int64 = 10
+
+  private func isOverdue(at now: Int64) -> Bool {
+    guard let asOf, let interval = metadata[RunMetadataKey.copyInterval]?.int else { return false }
+    let (limit, overflow) = interval.multipliedReportingOverflow(by: Self.intervalsUntilOverdue)
+    return !overflow && now.subtractingReportingOverflow(asOf).partialValue > limit
+  }
+
+  /// How it ended as far as this log can tell: a copy may have been made before the end.
+  package var apparentEnd: RunEnd { runningAsOf == nil ? end : .running }
+
+  /// Whether its recorder died, as far as this log can tell.
+  package var hasDied: Bool { end == .died && runningAsOf == nil }
 }
 
 /// The size of a run.

@@ -5,7 +5,12 @@ package enum LogSchema {
   /// The views by name, with the names of their columns.
   ///
   /// - Throws: `SQLiteError`.
-  package static func views() throws -> [(name: String, columns: [String])] {
+  package static func views() throws -> [(name: String, columns: [String])] { try found.get() }
+
+  /// Found once: every query over logs needs them.
+  private static let found = Result { try find() }
+
+  private static func find() throws -> [(name: String, columns: [String])] {
     let connection = try Connection(path: "", mode: .memory)
     for migration in Migrations.all {
       try connection.execute(String(decoding: migration.sql, as: UTF8.self))

@@ -1,5 +1,6 @@
 import EventLog
 import LogFormat
+import TaskLogPlugin
 
 /// Copies of logs that are sent from the machine of a recorder to another one.
 package enum LogCopy {
@@ -7,18 +8,40 @@ package enum LogCopy {
   ///
   /// - Parameters:
   ///   - target: an empty file, which is a log that is complete in itself when this returns.
-  ///   - origin: what the copy says about itself.
+  ///   - interval: after how many nanoseconds the next copy is to be made; `nil` for a single one.
   /// - Throws: `LogError`.
   package static func copy(
-    _ path: String, to target: String, origin: LogCopyOrigin? = nil
+    _ path: String, to target: String, interval: Int64? = nil, at now: Int64 = Clock.now()
   ) throws {
     // Checks that it is a log.
     let reader = try LogReader(path: path)
+    let live = try reader.runs().filter { $0.end == .running }
     do {
       try reader.connection.copy(to: target)
-      if let origin { try origin.write(to: Connection(path: target, mode: .readWrite)) }
+      try mark(live, copiedAt: now, interval, in: target)
     } catch {
       throw LogError.cannotWrite(path: target, reason: error.message)
+    }
+  }
+
+  /// Notes in a copy which of its runs were being recorded: there is no recorder's lock next to it.
+  private static func mark(
+    _ runs: [RunInfo], copiedAt time: Int64, _ interval: Int64?, in copy: String
+  ) throws(SQLiteError) {
+    guard !runs.isEmpty else { return }
+    let connection = try Connection(path: copy, mode: .readWrite)
+    let update = try connection.prepare(
+      """
+      UPDATE run SET metadata = json_set(
+        metadata, '$.\(RunMetadataKey.copied)', ?1, '$.\(RunMetadataKey.copyInterval)', ?2)
+      WHERE uuid = ?3 AND end IS NULL
+      """)
+    for run in runs {
+      update.reset()
+      try update.bind(1, time)
+      try update.bind(2, interval)
+      try update.bind(3, run.id)
+      try update.run()
     }
   }
 

@@ -8,6 +8,9 @@ import sys
 import sysconfig
 from pathlib import Path
 
+from tasklog import library
+from tasklog.elsewhere import sentence
+
 _NAME = "tasklog"
 
 
@@ -36,6 +39,8 @@ def find_binary() -> Path:
         path = folder / _NAME
         if os.access(path, os.X_OK) and path.is_file():
             return path
+    if not library.is_there():
+        raise FileNotFoundError(sentence(f"the command '{_NAME}'"))
     raise FileNotFoundError(
         f"there is no {_NAME} command in {', '.join(map(str, folders))}: install the package "
         "again with pip, from a wheel with the command, or set TASKLOG_PROGRAM to its path"
@@ -60,7 +65,8 @@ def main() -> None:
     except FileNotFoundError as error:
         sys.exit(f"tasklog: {error}")
     # Python ignores it, and the command would, too: `python -m tasklog query | head` ends.
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    if sys.platform != "win32":
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     try:
         os.execv(program, [_NAME, *sys.argv[1:]])
     except OSError as error:

@@ -132,8 +132,8 @@ def user() -> str | None:
     """The name of the user of this process."""
     try:
         return getpass.getuser()
-    except (OSError, KeyError):
-        return str(os.getuid())
+    except (OSError, KeyError, ImportError):
+        return str(os.getuid()) if hasattr(os, "getuid") else None
 
 
 def git_revision() -> str | None:

@@ -126,6 +126,9 @@ def _replace(new: str, path: str) -> None:
     if os.path.exists(f"{path}-wal"):
         raise FetchError(f"{path}: another program has it open to write into it")
     os.replace(new, path)
+    if os.name == "nt":
+        # It has no descriptors of folders.
+        return
     folder = os.open(Path(path).parent, os.O_RDONLY)
     try:
         os.fsync(folder)

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tasklog.elsewhere import sentence
+
 ABI = 1
 _NAME = "libTaskLogC.so"
 
@@ -17,25 +19,44 @@ class LibraryError(Exception):
     """The library is missing, or could not do what was requested."""
 
 
-def find() -> Path:
-    """The path of the library: ``$TASKLOG_LIB``, else next to this module, else in a checkout."""
+def find(what: str = "this") -> Path:
+    """The path of the library: ``$TASKLOG_LIB``, else next to this module, else in a checkout.
+
+    Parameters
+    ----------
+    what
+        What needs it, for the error.
+    """
+    path = _path()
+    if path is None:
+        raise LibraryError(sentence(what))
+    return path
+
+
+def is_there() -> bool:
+    """Whether this installation has a native part."""
+    return _path() is not None
+
+
+def _path() -> Path | None:
     named = os.environ.get("TASKLOG_LIB")
     if named:
         return Path(named)
     here = Path(__file__).resolve()
-    checkout = here.parents[3]
+    # lib/python3.11/site-packages/tasklog/library.py, or Sources/Python/tasklog/library.py.
+    checkout = here.parents[3] if len(here.parents) > 3 else here.parent
     for path in (here.parent / _NAME, checkout / ".build-wheel" / _NAME):
         if path.exists():
             return path
-    raise LibraryError(f"there is no {_NAME} in {here.parent}; install the package with pip")
+    return None
 
 
-def load() -> ctypes.PyDLL:
-    """Loads the library.
+def load(what: str) -> ctypes.PyDLL:
+    """Loads the library for something.
 
     It holds the interpreter's lock while it copies an event: releasing the lock would take longer.
     """
-    path = find()
+    path = find(what)
     try:
         library = ctypes.PyDLL(str(path))
     except OSError as error:
@@ -105,16 +126,16 @@ def _bind(library: ctypes.PyDLL) -> Any:
 
 def copy_log(log: str, copy: str) -> None:
     """Copies a log as it is now, also while it is recorded, into an empty file."""
-    _call("tasklog_copy", log, copy)
+    _call("copying a log", "tasklog_copy", log, copy)
 
 
 def combine_logs(log: str, other: str, into: str) -> None:
     """Writes the runs of two logs into a new one."""
-    _call("tasklog_combine", log, other, into)
+    _call("adding a run to a log", "tasklog_combine", log, other, into)
 
 
-def _call(name: str, *paths: str) -> None:
-    library = load()
+def _call(what: str, name: str, *paths: str) -> None:
+    library = load(what)
     # It waits for the disk.
     waiting = ctypes.CDLL(library._name)
     _declare(waiting)
@@ -132,7 +153,7 @@ class NativeRecorder:
     """A recorder of the library; without a log it only publishes."""
 
     def __init__(self, log: str | None, options: dict[str, Any]) -> None:
-        self._library = load()
+        self._library = load("recording a scheduler")
         # Functions that wait for the disk or for a thread, without the interpreter's lock.
         self._waiting = ctypes.CDLL(self._library._name)
         _declare(self._waiting)

@@ -165,6 +165,7 @@ class _Session:
         #: A connection that is kept for several requests.
         self._scheduler: Any = None
         self.is_over = False
+        self._is_used = False
 
     @property
     def id(self) -> str:
@@ -204,7 +205,20 @@ class _Session:
             "not been fetched; call fetch(), or copy it from there"
         )
 
+    def use(self, client: Client | None) -> None:
+        """Takes a client; a recording is made once.
+
+        Raises `RecordingError` if it has been made.
+        """
+        if self._is_used:
+            raise RecordingError(
+                "nothing is recorded: this recording has been entered before; call "
+                "tasklog.record() for each"
+            )
+        self.client = _current_client(client)
+
     async def begin(self) -> None:
+        self._is_used = True
         client = self.client
         if client is None or client.scheduler is None:
             raise RecordingError(
@@ -476,8 +490,8 @@ class Recording(_Handle):
 
     def __enter__(self) -> Recording:
         session = self._session
-        session.client = _current_client(session.client)
-        if session.client.asynchronous:
+        session.use(session.client)
+        if session.client is not None and session.client.asynchronous:
             raise RecordingError(
                 "nothing is recorded: the client is asynchronous; write 'async with'"
             )
@@ -498,7 +512,7 @@ class Recording(_Handle):
 
     async def __aenter__(self) -> AsyncRecording:
         session = self._session
-        session.client = _current_client(session.client)
+        session.use(session.client)
         await session.run_async(session.begin)
         return AsyncRecording(session)
 
@@ -531,9 +545,9 @@ class Recording(_Handle):
     def fetch(self) -> Path:
         """Fetch the log as it is now, while the recording continues.
 
-        The log is whole and consistent: it is what it was at one moment. The run has no end in it,
-        so that readers show it as one that died until it is fetched again. If the scheduler runs on
-        this machine, nothing is copied.
+        The log is whole and consistent: it is what it was at one moment. The run has no end in it:
+        readers show it as one that is running, as of then. If the scheduler runs on this machine,
+        nothing is copied.
 
         Returns
         -------

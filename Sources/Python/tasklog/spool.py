@@ -17,7 +17,7 @@ This module is sent to workers by value: it imports nothing of this package.
 from __future__ import annotations
 
 import contextlib
-import fcntl
+import importlib.util
 import mmap
 import os
 import struct
@@ -48,9 +48,8 @@ class Segment:
             flags = os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC
             self.descriptor = os.open(fresh, flags, 0o600)
             try:
-                fcntl.flock(self.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                # A full disk is an error here, and not a SIGBUS later.
-                os.posix_fallocate(self.descriptor, 0, size)
+                _lock(self.descriptor)
+                _allocate(self.descriptor, size)
                 self.map = mmap.mmap(self.descriptor, size)
                 os.rename(fresh, path)
             except BaseException:
@@ -93,6 +92,31 @@ class Segment:
             os.close(self.descriptor)
 
 
+def _has_locks() -> bool:
+    """Whether files can be locked. Windows cannot: files of living and dead workers would look the
+    same, so that events stay in memory there."""
+    # Where this module is sent to, an import at its top would fail.
+    return importlib.util.find_spec("fcntl") is not None
+
+
+def _lock(descriptor: int) -> None:
+    """Locks a file, or raises `OSError`."""
+    import fcntl
+
+    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _allocate(descriptor: int, size: int) -> None:
+    """Makes a new file large; a full disk is an error here, and not a SIGBUS later."""
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(descriptor, 0, size)
+        return
+    # macOS.
+    written = 0
+    while written < size:
+        written += os.write(descriptor, bytes(min(size - written, SEGMENT_BYTES)))
+
+
 class WorkerSpool:
     """The spool of one source. Its events are numbered; those before `shipped` can be removed."""
 
@@ -110,6 +134,8 @@ class WorkerSpool:
         self._sequence = 0
         if self.folder is not None:
             try:
+                if not _has_locks():
+                    raise OSError("this system has no locks of files by flock")
                 os.makedirs(self.folder, mode=0o700, exist_ok=True)
             except OSError as error:
                 self._give_up_disk(error)
@@ -347,6 +373,8 @@ def orphans(
     takes:
         Whether to lock files of another run with this header; by default none are.
     """
+    if not _has_locks():
+        return
     try:
         runs = sorted(os.listdir(folder), key=lambda name: (name != run, name))
     except OSError:
@@ -392,7 +420,7 @@ def _claim(
         for path in paths:
             descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
             try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                _lock(descriptor)
                 # Another one may have shipped and removed it in between.
                 if os.fstat(descriptor).st_nlink == 0:
                     raise OSError

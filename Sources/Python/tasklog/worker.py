@@ -685,7 +685,9 @@ class _RecordingOver(Exception):
 
 
 def default_folder() -> str:
-    return os.path.join(tempfile.gettempdir(), f"tasklog-{os.getuid()}")
+    # Windows has a folder for each user, and no numbers of users.
+    user = os.getuid() if hasattr(os, "getuid") else "spool"
+    return os.path.join(tempfile.gettempdir(), f"tasklog-{user}")
 
 
 def operation(kind: type) -> str:

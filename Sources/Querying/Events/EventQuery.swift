@@ -182,7 +182,7 @@ package final class EventQuery {
   package func deadRuns() throws -> [(log: String, run: RunInfo)] {
     try positions.flatMap { part, _ in
       try part.reader.runs().filter {
-        $0.end == .died && part.filter.runs?.contains($0.number) ?? true
+        $0.hasDied && part.filter.runs?.contains($0.number) ?? true
       }.map { (part.name, $0) }
     }
   }

@@ -25,7 +25,7 @@ struct FailureBlocks {
     _ reader: LogReader, _ run: RunInfo, _ failures: RunFailures, _ scope: RunScope?
   ) throws {
     let counts = try failures.counts()
-    let hasDied = run.end == .died && scope?.includesEnd(of: run) ?? true
+    let hasDied = run.hasDied && scope?.includesEnd(of: run) ?? true
     let causes = try failures.causes(examples: Self.examples)
     let atWorkers = try failures.workerFailureGroups(examples: Self.examples)
     let lost = try reader.lostWorkers(of: run, keys: Self.examples, in: scope)

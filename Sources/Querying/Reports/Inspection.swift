@@ -29,7 +29,7 @@ extension Reports {
       return [
         .integer(run.number), .text(run.id), .text(run.engine), .text(run.engineVersion),
         .text(run.recorderVersion), .text(run.mode), time(run.started), time(run.ended),
-        .text(run.end.rawValue), .integer(totals.events), .integer(totals.tasks),
+        .text(run.endText), .integer(totals.events), .integer(totals.tasks),
         .integer(totals.workers), .integer(totals.missing),
       ]
     }

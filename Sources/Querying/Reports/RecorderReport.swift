@@ -38,7 +38,7 @@ extension Reports {
           let mark = state.run.metadata[RunMetadataKey.delivery]
           return [
             .text(state.path), .integer(state.run.number), .text(state.run.id),
-            .text(state.run.end.rawValue), time(state.run.asOf), .integer(state.missing),
+            .text(state.run.apparentEnd.rawValue), time(state.run.asOf), .integer(state.missing),
             seconds(status?.lag), time(status?.committed),
             status.map { .integer($0.spoolBytes) } ?? .null,
             status.map { .integer($0.spoolLimit) } ?? .null,

@@ -37,7 +37,7 @@ enum SummaryHeadline {
       let scope = scopes[run]
       block.prose(extent(summary, try reader.totals(of: run), isPart: scope != nil))
       let troubles = try troubles(of: run, reader, scope)
-      let hasDied = run.end == .died && scope?.includesEnd(of: run) ?? true
+      let hasDied = run.hasDied && scope?.includesEnd(of: run) ?? true
       block.verdict(wrong(troubles, run, hasDied: hasDied))
       if troubles.failed + troubles.affected + troubles.atWorkers + troubles.lostWorkers > 0
         || hasDied
@@ -55,8 +55,16 @@ enum SummaryHeadline {
     let name = "Run #\(run.number) (\(run.engine) \(run.engineVersion))"
     let end = run.ended ?? now ?? run.started
     let duration = Units.duration(nanoseconds: end &- run.started)
+    if let copied = run.runningAsOf {
+      let duration = Units.duration(nanoseconds: copied &- run.started)
+      return "\(name) had been running for \(duration) when this log was copied, at "
+        + "\(Units.second(copied)) UTC."
+    }
     switch run.end {
     case .closed: return "\(name) took \(duration) and was closed at \(Units.second(end)) UTC."
+    case .died where run.asOf != nil:
+      return "\(name) died, or delivery of its log stopped, after \(duration), at "
+        + "\(Units.second(end)) UTC."
     case .died: return "\(name) died after \(duration), at \(Units.second(end)) UTC."
     case .running:
       return "\(name) has been running for \(duration), since \(Units.second(run.started)) UTC."
@@ -109,7 +117,7 @@ enum SummaryHeadline {
   /// - Parameter hasDied: whether it died within the part; by default if the run died.
   static func wrong(_ troubles: Troubles, _ run: RunInfo, hasDied: Bool? = nil) -> String? {
     var parts: [String] = []
-    if hasDied ?? (run.end == .died) { parts.append("the scheduler died") }
+    if hasDied ?? run.hasDied { parts.append("the scheduler died") }
     if troubles.failed + troubles.affected > 0 {
       let affected =
         troubles.affected > 0

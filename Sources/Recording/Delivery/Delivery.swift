@@ -60,7 +60,7 @@ final class Delivery: @unchecked Sendable {
 
   /// A copy is made anew after so many intervals, even if nothing has changed: it shows that its run
   /// is alive.
-  static let intervalsUntilRenewal = LogCopyOrigin.intervalsUntilStale / 2
+  static let intervalsUntilRenewal = RunInfo.intervalsUntilOverdue / 2
   private static let pollMicroseconds: UInt32 = 20_000
   /// How long a command may take, in intervals and at least.
   private static let patience = (intervals: 10.0, seconds: 600.0)
@@ -193,9 +193,7 @@ final class Delivery: @unchecked Sendable {
     close(descriptor)
     let begin = SpoolThread.now()
     do {
-      let origin = LogCopyOrigin(
-        time: Clock.now(), interval: Int64(settings.intervalSeconds * 1e9))
-      try LogCopy.copy(log, to: copy, origin: origin)
+      try LogCopy.copy(log, to: copy, interval: Int64(settings.intervalSeconds * 1e9))
     } catch {
       throw DeliveryError(description: "\(error)")
     }

@@ -64,8 +64,8 @@ final class DeliveryFolder {
     return path
   }
 
-  /// The folder itself if it is this user's own; else one of the user's within it, since another user who may
-  /// write to the folder could replace what is being written.
+  /// The folder itself if it is this user's own; else one of the user's within it, since another user
+  /// who may write to the folder could replace what is being written.
   private func usable() throws(DeliveryError) -> String {
     var status = stat()
     if stat(requested, &status) != 0 {

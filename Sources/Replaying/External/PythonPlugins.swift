@@ -21,14 +21,14 @@ public final class PythonPlugins: ExternalPlugin {
     except ModuleNotFoundError as error:
         if error.name == "tasklog":
             refuse(f"there is no tasklog package in {sys.executable}: install it with "
-                   f"'{sys.executable} -m pip install ./Sources/Python' in a checkout, or choose "
-                   "another Python with --python")
+                   f"'{sys.executable} -m pip install tasklog-….whl', or choose another Python "
+                   "with --python")
         if error.name == "msgpack":
             refuse(f"{sys.executable} has no msgpack, which replaying needs: install it with "
                    f"'{sys.executable} -m pip install msgpack', or choose another Python with "
                    "--python")
         refuse(f"the tasklog package in {sys.executable} does not import ({error}): install it "
-               f"again with '{sys.executable} -m pip install ./Sources/Python' in a checkout, or "
+               f"again with '{sys.executable} -m pip install --force-reinstall tasklog-….whl', or "
                "choose another Python with --python")
     main(3)
     """

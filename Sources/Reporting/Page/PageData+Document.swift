@@ -24,7 +24,8 @@ extension PageData {
             "engineVersion": .string(run.engineVersion), "mode": .string(run.mode),
             "started": .int(scan.microseconds(run.started)),
             "ended": optional(run.ended.map(scan.microseconds)),
-            "end": .string(run.end.rawValue), "events": .int(events),
+            "end": .string(run.apparentEnd.rawValue),
+            "events": .int(events),
             // The last task that came to an end, with which the critical path ends.
             "last": lastOfRun[index].map {
               .list([.int(Int64($0.task)), .int(Int64($0.index))])

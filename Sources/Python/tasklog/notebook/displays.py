@@ -120,7 +120,9 @@ def run(run: Run) -> str:
     info = run.info
     figures: dict[str, Any] = {
         "duration": html.seconds(info.duration) if info.duration is not None else "running",
-        "end": info.end,
+        "end": info.end
+        if info.as_of is None
+        else f"{info.end}, as of {info.as_of:%Y-%m-%d %H:%M:%S} UTC",
         "tasks": info.tasks,
         "failed": info.failed,
         "workers": info.workers,

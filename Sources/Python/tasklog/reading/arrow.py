@@ -81,45 +81,15 @@ class ArrowStream(_Released):
     ]
 
 
-# MARK: - Capsules
-
-_new = ctypes.pythonapi.PyCapsule_New
-_new.restype = ctypes.py_object
-_new.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p]
-_pointer = ctypes.pythonapi.PyCapsule_GetPointer
-_pointer.restype = ctypes.c_void_p
-_pointer.argtypes = [ctypes.c_void_p, ctypes.c_char_p]
-
-#: What capsules point to, by address; names of capsules, which have to outlive them.
-_kept: dict[int, _Released] = {}
-_NAMES = {
-    ArrowSchema: b"arrow_schema",
-    ArrowArray: b"arrow_array",
-    ArrowStream: b"arrow_array_stream",
-}
-
-
-def _destructor(name: bytes) -> Any:
-    def destroy(capsule: int) -> None:
-        struct = _kept.pop(_pointer(capsule, name), None)
-        if struct is not None:
-            struct.free()
-
-    return ctypes.PYFUNCTYPE(None, ctypes.c_void_p)(destroy)
-
-
-_DESTRUCTORS = {kind: _destructor(name) for kind, name in _NAMES.items()}
-
-
-def capsule(struct: _Released) -> Any:
-    """A capsule that owns a struct until a consumer moves it."""
-    kind = type(struct)
-    address = ctypes.addressof(struct)
-    _kept[address] = struct
-    return _new(address, _NAMES[kind], ctypes.cast(_DESTRUCTORS[kind], ctypes.c_void_p))
-
-
 # MARK: - Batches
+
+
+def times(values: list[Any]) -> list[Any]:
+    """Nanoseconds since 1970 as `datetime.datetime` in UTC."""
+    return [
+        None if value is None else _EPOCH + datetime.timedelta(microseconds=value // 1000)
+        for value in values
+    ]
 
 
 class Batch:
@@ -178,10 +148,7 @@ class Batch:
         ]
 
     def _times(self, index: int) -> list[Any]:
-        return [
-            None if value is None else _EPOCH + datetime.timedelta(microseconds=value // 1000)
-            for value in self._integers(index)
-        ]
+        return times(self._integers(index))
 
     def _pieces(self, index: int, convert: Callable[[bytes], Any]) -> list[Any]:
         buffers = self._column(index).buffers

@@ -7,7 +7,7 @@ without a value, too, and whatever the first thousands of rows are.
 from __future__ import annotations
 
 #: The number of a type in a request; see `tl_column_type`.
-INTEGERS, FLOATS, TEXT, BYTES = 1, 2, 3, 4
+UNKNOWN, INTEGERS, FLOATS, TEXT, BYTES = 0, 1, 2, 3, 4
 TIME_NS, TIME_SECONDS, TIME_TEXT = 5, 6, 7
 
 _NAMES = {

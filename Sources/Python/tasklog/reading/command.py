@@ -7,7 +7,9 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from tasklog import library
 from tasklog.binary import find_binary
+from tasklog.elsewhere import sentence
 from tasklog.reading.errors import LogError
 
 _PREFIX = "tasklog: "
@@ -80,11 +82,13 @@ TABLES: dict[str, dict[str, list[str]]] = {
 }  # fmt: skip
 
 
-def program() -> Path:
-    """The path of the command."""
+def program(name: str) -> Path:
+    """The path of the command, for one of its subcommands."""
     try:
         return find_binary()
     except FileNotFoundError as error:
+        if not library.is_there():
+            raise LogError(sentence(f"'tasklog {name}'")) from None
         raise LogError(f"this needs the command 'tasklog': {error}") from None
 
 
@@ -109,7 +113,7 @@ def run_with_words(*arguments: str, accepted: tuple[int, ...], env: dict[str, st
 def _run(
     arguments: tuple[str, ...], accepted: tuple[int, ...], env: dict[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
-    path = program()
+    path = program(arguments[0])
     try:
         done = subprocess.run(
             [path, *arguments],

@@ -3,52 +3,45 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tasklog.reading import arrow
-from tasklog.reading.arrow import ArrowSchema, Batch
-from tasklog.reading.native import Batches
+
+if TYPE_CHECKING:
+    from tasklog.reading.native import Batches, NativeBatch
+    from tasklog.reading.pure.rows import PureBatch, PureBatches
+
+#: Of the native library, or of Python's own SQLite.
+AnyBatches: TypeAlias = "Batches | PureBatches"
 
 _WIDTH = 40
 
 
-class _Rows:
-    """A batch that its consumer takes over without a copy."""
-
-    def __init__(self, batches: Batches, batch: Batch) -> None:
-        self._batches = batches
-        self._batch = batch
-
-    def __arrow_c_array__(self, requested_schema: Any = None) -> tuple[Any, Any]:
-        moved = arrow.ArrowArray()
-        moved, self._batch.array = self._batch.array, moved
-        return arrow.capsule(self._batches.schema_copy()), arrow.capsule(moved)
-
-
-def _parts(batches: Batches) -> Iterator[_Rows]:
-    for batch in batches:
-        yield _Rows(batches, batch)
-
-
-def to_arrow(pyarrow: Any, batches: Batches) -> Any:
-    """The batches as they are."""
-    schema = pyarrow.schema(_Schema(batches))
-    return pyarrow.Table.from_batches(
-        [pyarrow.record_batch(part) for part in _parts(batches)], schema=schema
+def arrow_schema(pyarrow: Any, batches: AnyBatches) -> Any:
+    """The schema of the columns for pyarrow."""
+    kinds = {
+        arrow.INTEGER: pyarrow.int64(), arrow.REAL: pyarrow.float64(), arrow.TEXT: pyarrow.string(),
+        arrow.BYTES: pyarrow.binary(), arrow.TIME: pyarrow.timestamp("ns", "UTC"),
+        arrow.NOTHING: pyarrow.null(),
+    }  # fmt: skip
+    return pyarrow.schema(
+        [
+            (name, kinds[format])
+            for name, format in zip(batches.columns, batches.formats, strict=True)
+        ]
     )
 
 
-class _Schema:
-    def __init__(self, batches: Batches) -> None:
-        self._batches = batches
+def to_arrow(pyarrow: Any, batches: AnyBatches) -> Any:
+    """The batches as they are."""
+    schema = arrow_schema(pyarrow, batches)
+    return pyarrow.Table.from_batches(
+        [batch.to_arrow(pyarrow, schema) for batch in batches], schema=schema
+    )
 
-    def __arrow_c_schema__(self) -> Any:
-        schema: ArrowSchema = self._batches.schema_copy()
-        return arrow.capsule(schema)
 
-
-def to_polars(polars: Any, batches: Batches) -> Any:
+def to_polars(polars: Any, batches: AnyBatches) -> Any:
     """The batches as they are; none is a frame without rows."""
     kinds = {
         arrow.INTEGER: polars.Int64, arrow.REAL: polars.Float64, arrow.TEXT: polars.String,
@@ -57,19 +50,8 @@ def to_polars(polars: Any, batches: Batches) -> Any:
     }  # fmt: skip
     names = _unique(batches.columns)
     schema = [(name, kinds[format]) for name, format in zip(names, batches.formats, strict=True)]
-    if names != batches.columns:
-        parts = [_renamed(polars, part, names) for part in _parts(batches)]
-    else:
-        parts = [polars.DataFrame(part) for part in _parts(batches)]
+    parts = [batch.to_polars(polars, schema) for batch in batches]
     return polars.concat(parts, rechunk=False) if parts else polars.DataFrame(schema=schema)
-
-
-def _renamed(polars: Any, part: _Rows, names: Sequence[str]) -> Any:
-    """A batch of which several columns have one name, which polars does not allow."""
-    batch = part._batch
-    return polars.DataFrame(
-        [polars.Series(name, batch.column(index)) for index, name in enumerate(names)]
-    )
 
 
 def _unique(names: Sequence[str]) -> list[str]:
@@ -94,7 +76,7 @@ def from_arrow(pandas: Any, table: Any) -> Any:
     return frame
 
 
-def from_buffers(pandas: Any, batches: Batches) -> Any:
+def from_buffers(pandas: Any, batches: AnyBatches) -> Any:
     """A data frame without pyarrow."""
     import numpy
 
@@ -111,7 +93,7 @@ def from_buffers(pandas: Any, batches: Batches) -> Any:
     return frame
 
 
-def _array(numpy: Any, pandas: Any, batch: Batch, index: int, format: str) -> Any:
+def _array(numpy: Any, pandas: Any, batch: NativeBatch | PureBatch, index: int, format: str) -> Any:
     if format not in (arrow.INTEGER, arrow.REAL, arrow.TIME):
         return batch.column(index)
     bits = batch.valid(index)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import datetime
 import functools
 import json
+import math
+import os
 import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -12,8 +14,8 @@ from typing import Any
 
 from tasklog.decoding import Decoder
 from tasklog.reading.errors import LogError, LogWarning
-from tasklog.reading.native import NativeLog
 from tasklog.reading.paths import LogPath, resolve
+from tasklog.reading.readers import open_reader
 from tasklog.reading.run import Run
 from tasklog.reading.table import Table
 
@@ -53,6 +55,9 @@ class RunInfo:
         Times in UTC. A run that died ended with its last event.
     end
         ``closed``, ``died`` or ``running``.
+    as_of
+        The time in UTC when this log was copied from the one that the run was recorded into; None
+        if it is no such copy, or knows how the run ended.
     events, tasks, workers
         How many there are.
     missing
@@ -86,6 +91,7 @@ class RunInfo:
     user: str | None
     git_revision: str | None
     command_line: str | None
+    as_of: datetime.datetime | None
     #: Where it is read from: a file, which may be temporary, its index, and the number there.
     part: int = field(repr=False)
     number_in_part: int = field(repr=False)
@@ -111,16 +117,22 @@ class Log:
     def __init__(self, paths: LogPath | Iterable[LogPath]) -> None:
         #: The names of the logs: paths or templates.
         self.paths = resolve(paths)
-        self._native = NativeLog(self.paths)
+        #: In which they are, if they are relative.
+        self._folder = os.getcwd()
+        self._reader = open_reader(self.paths)
         self._warned: set[str] = set()
-        described = self._native.describe()
+        described = self._reader.describe()
         self._part_count = len(described["parts"])
         for text in described["warnings"]:
             warnings.warn(text, LogWarning, stacklevel=3)
 
     def close(self) -> None:
         """Close the logs and remove temporary files. Tables that are being read stay valid."""
-        self._native.close()
+        self._reader.close()
+
+    def __reduce__(self) -> Any:
+        # An open file cannot be sent: it is opened again from its names.
+        return _reopened, (self.paths, self._folder)
 
     def __enter__(self) -> Log:
         return self
@@ -187,6 +199,11 @@ class Log:
         LogError
             If there is no such run, or more than one; with `strict` also if events are missing.
         """
+        if run is not None and (isinstance(run, bool) or not isinstance(run, (str, int))):
+            raise TypeError(
+                f"run is {run!r}, a {type(run).__name__}; expected a number such as 3 or '#3', or "
+                "the beginning of an id"
+            )
         info = self._select(run)
         if info.missing:
             text = (
@@ -234,17 +251,21 @@ class Log:
     def _sql(
         self, sql: str, runs: list[str] | None, timeout: float | None, parameters: dict[str, Any]
     ) -> Table:
+        if not isinstance(sql, str):
+            raise TypeError(
+                f"sql is {sql!r}, a {type(sql).__name__}; expected the text of a SELECT"
+            )
         request: dict[str, Any] = {
             "sql": sql,
-            "parameters": {name: _parameter(value) for name, value in parameters.items()},
-            "timeout": timeout,
+            "parameters": {name: _parameter(name, value) for name, value in parameters.items()},
+            "timeout": _seconds(timeout),
         }
         if runs is not None:
             request["runs"] = runs
         return self._table(request)
 
     def _table(self, request: dict[str, Any]) -> Table:
-        return Table(self._native.query, request, self._decoder)
+        return Table(self._reader, request, self._decoder)
 
     def _decoder(self) -> Decoder:
         """Decodes args; what is stored apart is looked up in all logs."""
@@ -266,7 +287,7 @@ class Log:
         return Decoder(blob=blob)
 
     def _infos(self) -> list[RunInfo]:
-        described = self._native.describe()
+        described = self._reader.describe()
         totals = {
             row[0]: (row[1], json.loads(row[2] or "{}"), *row[3:])
             for row in self._table({"sql": _TOTALS})
@@ -298,6 +319,7 @@ class Log:
                         user=user,
                         git_revision=git_revision,
                         command_line=command_line,
+                        as_of=None if run["as_of"] is None else _time(run["as_of"]),
                         part=index,
                         number_in_part=run["number"],
                         path=part["path"],
@@ -351,6 +373,11 @@ def open_log(paths: LogPath | Iterable[LogPath]) -> Log:
     return Log(paths)
 
 
+def _reopened(paths: list[str], folder: str) -> Log:
+    """A log that was pickled, from the folder in which its names were given."""
+    return Log([os.path.join(folder, path) for path in paths])
+
+
 def _time(nanoseconds: int) -> datetime.datetime:
     epoch = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
     return epoch + datetime.timedelta(microseconds=nanoseconds // 1000)
@@ -386,7 +413,16 @@ def text_of(key: Any) -> str:
     return key if isinstance(key, str) else repr(key)
 
 
-def _parameter(value: Any) -> Any:
+def _seconds(timeout: Any) -> float | None:
+    if timeout is None or (isinstance(timeout, (int, float)) and not isinstance(timeout, bool)):
+        return timeout
+    raise TypeError(
+        f"timeout is {timeout!r}, a {type(timeout).__name__}; give a number of seconds, or None"
+    )
+
+
+def _parameter(name: str, value: Any) -> Any:
+    """A value of SQL as JSON has it."""
     if isinstance(value, datetime.datetime):
         return nanoseconds(value)
     if isinstance(value, (bytes, bytearray, memoryview)):
@@ -396,8 +432,13 @@ def _parameter(value: Any) -> Any:
     if hasattr(value, "item") and not isinstance(value, (int, float, str)):
         # A number of numpy.
         value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        raise LogError(f"SQL: {name}={value}: SQL has no such number")
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        raise LogError(f"SQL: {name}={value}: an integer of SQL has 64 bits")
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     raise LogError(
-        f"SQL: a parameter is a {type(value).__name__}; give a number, text, bytes, None or a time"
+        f"SQL: {name} is a {type(value).__name__}; give a number, text, bytes, None or a "
+        "datetime.datetime"
     )

@@ -10,12 +10,19 @@ import functools
 import json
 import os
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from tasklog.library import LibraryError, find
 from tasklog.reading.arrow import ArrowArray, ArrowSchema, ArrowStream, Batch
 from tasklog.reading.errors import LogError
+from tasklog.reading.interrupting import interruptible
+
+_KINDS = {
+    ArrowSchema: (0, b"arrow_schema"),
+    ArrowArray: (1, b"arrow_array"),
+    ArrowStream: (2, b"arrow_array_stream"),
+}
 
 
 @functools.cache
@@ -30,6 +37,11 @@ def _library() -> ctypes.CDLL:
             "tasklog_log_close": (ctypes.c_int32, [number]),
             "tasklog_log_describe": (ctypes.c_int32, [number, ctypes.POINTER(ctypes.c_void_p)]),
             "tasklog_log_query": (ctypes.c_int32, [number, text, stream]),
+            "tasklog_log_interrupt": (None, [stream]),
+            "tasklog_box": (
+                ctypes.c_void_p,
+                [ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.POINTER(ctypes.c_void_p)],
+            ),
             "tasklog_free": (None, [ctypes.c_void_p]),
             "tasklog_last_error": (ctypes.c_size_t, [text, ctypes.c_size_t]),
         }
@@ -46,6 +58,31 @@ def _last_error() -> str:
     buffer = ctypes.create_string_buffer(65536)
     _library().tasklog_last_error(buffer, len(buffer))
     return buffer.value.decode("utf-8", "replace")
+
+
+# Capsules
+
+_new = ctypes.pythonapi.PyCapsule_New
+_new.restype = ctypes.py_object
+_new.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p]
+_get_pointer = ctypes.cast(ctypes.pythonapi.PyCapsule_GetPointer, ctypes.c_void_p)
+
+
+def capsule(struct: ArrowSchema | ArrowArray | ArrowStream) -> Any:
+    """A capsule that owns a struct until a consumer moves it.
+
+    It is released by the library: a capsule may go while an exception is raised, when no Python may
+    run.
+    """
+    kind, name = _KINDS[type(struct)]
+    destructor = ctypes.c_void_p()
+    box = _library().tasklog_box(kind, ctypes.byref(struct), _get_pointer, ctypes.byref(destructor))
+    if not box:
+        raise MemoryError
+    return _new(box, name, destructor)
+
+
+# Logs
 
 
 class NativeLog:
@@ -89,13 +126,21 @@ class NativeLog:
         finally:
             _library().tasklog_free(text)
 
-    def query(self, request: dict[str, Any]) -> ArrowStream:
+    def batches(self, request: dict[str, Any]) -> Batches:
         """Runs SQL."""
+        return Batches(self._query(request))
+
+    def capsule(self, request: dict[str, Any]) -> Any:
+        """Runs SQL; the rows are an Arrow stream in a capsule of Python."""
+        return capsule(self._query(request))
+
+    def tasks(self, number: int) -> str:
+        """The SQL of the tasks of a run, by its number in its file."""
+        return f"tasklog_tasks({number})"
+
+    def _query(self, request: dict[str, Any]) -> ArrowStream:
         stream = ArrowStream()
-        try:
-            encoded = json.dumps(request, allow_nan=False).encode()
-        except ValueError:
-            raise LogError("SQL: a parameter is not a number") from None
+        encoded = json.dumps(request).encode()
         if _library().tasklog_log_query(self.handle, encoded, ctypes.byref(stream)) < 0:
             raise LogError(_last_error())
         return stream
@@ -106,6 +151,36 @@ def _close(handle: int, process: int) -> None:
         _library().tasklog_log_close(handle)
 
 
+class NativeBatch(Batch):
+    """A batch that its consumer takes over without a copy."""
+
+    def __init__(
+        self,
+        array: ArrowArray,
+        columns: list[str],
+        formats: list[str],
+        schema: Callable[[], ArrowSchema],
+    ) -> None:
+        super().__init__(array, columns, formats)
+        self._schema = schema
+
+    def __arrow_c_array__(self, requested_schema: Any = None) -> tuple[Any, Any]:
+        return capsule(self._schema()), capsule(self.array)
+
+    def to_arrow(self, pyarrow: Any, schema: Any) -> Any:
+        """The batch for pyarrow."""
+        return pyarrow.record_batch(self)
+
+    def to_polars(self, polars: Any, schema: list[tuple[str, Any]]) -> Any:
+        """The batch for polars."""
+        if [name for name, _ in schema] == self.columns:
+            return polars.DataFrame(self)
+        # Several columns have one name, which polars does not allow.
+        return polars.DataFrame(
+            [polars.Series(name, self.column(index)) for index, (name, _) in enumerate(schema)]
+        )
+
+
 class Batches:
     """The batches of a stream, one after the other."""
 
@@ -113,12 +188,20 @@ class Batches:
         self._stream = stream
         self.schema = ArrowSchema()
         try:
-            self._check(stream.get_schema(ctypes.byref(stream), ctypes.byref(self.schema)))
+            # The first rows are read here.
+            self._check(self._call(stream.get_schema, self.schema))
         except BaseException:
             self.close()
             raise
         self.columns = self.schema.names()
         self.formats = self.schema.formats()
+
+    def _call(self, function: Any, result: ArrowSchema | ArrowArray) -> int:
+        stream = ctypes.byref(self._stream)
+        return interruptible(
+            lambda: int(function(stream, ctypes.byref(result))),
+            lambda: _library().tasklog_log_interrupt(stream),
+        )
 
     def _check(self, code: int) -> None:
         if code == 0:
@@ -132,13 +215,13 @@ class Batches:
         self._check(self._stream.get_schema(ctypes.byref(self._stream), ctypes.byref(schema)))
         return schema
 
-    def __iter__(self) -> Iterator[Batch]:
+    def __iter__(self) -> Iterator[NativeBatch]:
         while True:
             array = ArrowArray()
-            self._check(self._stream.get_next(ctypes.byref(self._stream), ctypes.byref(array)))
+            self._check(self._call(self._stream.get_next, array))
             if not array.release:
                 return
-            yield Batch(array, self.columns, self.formats)
+            yield NativeBatch(array, self.columns, self.formats, self.schema_copy)
 
     def close(self) -> None:
         self.schema.free()

@@ -62,6 +62,7 @@ def replay(log: str, run: str, plugin: Any, options: dict[str, Any]) -> Any:
     name = getattr(plugin, "__qualname__", type(plugin).__name__)
     if not callable(plugin):
         raise TypeError(f"{name}: expected the class of a plugin, or a function that makes one")
+    command.program("replay")
     with tempfile.TemporaryDirectory(prefix="tasklog-replay-") as folder:
         with open(os.path.join(folder, child.PLUGIN), "wb") as file:
             file.write(_pickled(plugin, name))
@@ -87,13 +88,14 @@ def replay(log: str, run: str, plugin: Any, options: dict[str, Any]) -> Any:
 
 def state_at(log: str, run: str, seq: int) -> RebuiltScheduler:
     """The scheduler after an event; see `Run.state_at`."""
+    program = command.program("replay")
     with tempfile.TemporaryDirectory(prefix="tasklog-state-") as folder:
         socket = os.path.join(folder, "socket")
         words = open(os.path.join(folder, "words"), "w+")  # noqa: SIM115
         with Listener(socket, "AF_UNIX") as listener, words:
             process = subprocess.Popen(
                 [
-                    command.program(), "replay", "--log", log, "--run", run, "--plugin",
+                    program, "replay", "--log", log, "--run", run, "--plugin",
                     child.STATE, "--source", "scheduler", "--timeout", "0",
                     "--python", sys.executable,
                 ],

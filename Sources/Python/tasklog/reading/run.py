@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import operator
 import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -15,11 +16,12 @@ if TYPE_CHECKING:
     from tasklog.reading.log import Log, RunInfo
     from tasklog.reading.remote import RebuiltScheduler
 
-#: What is shown of each view, the most useful first. `{run}` is the id and `{number}` the number.
+#: What is shown of each view, the most useful first. `{run}` is the id of the run, `{number}` its
+#: number in its file and `{tasks}` its tasks.
 _TASKS = """
     SELECT key, state, prefix, worker, nbytes, typename, exception, first_seen, last_seen,
       transitions, dispatch_count, done, failures, key_group, life, '{run}' AS run
-    FROM tasklog_tasks({number})
+    FROM {tasks}
 """
 _TRANSITIONS = """
     SELECT seq, time_ns AS time, source, key, start, finish, stimulus, worker, args, prefix,
@@ -104,6 +106,28 @@ class Errors(Table):
         return displays.errors(self)
 
 
+def _check_text(name: str, value: Any) -> None:
+    if not isinstance(value, str):
+        raise TypeError(f"{name} is {value!r}, a {type(value).__name__}; expected text")
+
+
+def _seq(value: Any, name: str, expected: str, what: str = "the number of an event,") -> int:
+    """A whole number; also one of numpy."""
+    try:
+        if isinstance(value, bool):
+            raise TypeError
+        return operator.index(value)
+    except TypeError:
+        raise TypeError(
+            f"{name} is {value!r}, a {type(value).__name__}; expected {what} {expected}"
+        ) from None
+
+
+def _of_log(log: Log, id: str) -> Run:
+    """A run that was pickled."""
+    return Run(log, log._select(id))
+
+
 class Run:
     """A run of a log; made by `Log.run`.
 
@@ -140,6 +164,8 @@ class Run:
     def __repr__(self) -> str:
         info = self.info
         took = "" if info.duration is None else f" after {info.duration:.3f} s"
+        if info.as_of is not None:
+            took = f", as of {info.as_of:%Y-%m-%d %H:%M:%S} UTC"
         return (
             f"<tasklog.Run #{info.number} {info.id} of {info.log}: {info.end}{took}, "
             f"{info.tasks:,} tasks, {info.failed:,} failed>"
@@ -149,6 +175,9 @@ class Run:
         from tasklog.notebook import displays
 
         return displays.run(self)
+
+    def __reduce__(self) -> Any:
+        return _of_log, (self.log, self.id)
 
     # Tables
 
@@ -208,6 +237,7 @@ class Run:
         ):  # fmt: skip
             if value is None:
                 continue
+            _check_text(name, value)
             is_pattern = any(character in value for character in "*?[")
             compares = f"tasklog_matches(:{name}, {name})" if is_pattern else f"{name} = :{name}"
             conditions.append(compares)
@@ -215,6 +245,7 @@ class Run:
         for name, value in (("start", start), ("finish", finish)):
             if value is None:
                 continue
+            _check_text(name, value)
             names = _ERRED if value in _ERRED else (value, value)
             conditions.append(f"{name} IN (:{name}, :other_{name})")
             parameters[name], parameters[f"other_{name}"] = names
@@ -289,7 +320,10 @@ class Run:
         Table
             ``seconds`` is the length of a span.
         """
-        options = [f"--limit={n}"] + ([] if action is None else [f"--action={action}"])
+        if action is not None:
+            _check_text("action", action)
+        limit = _seq(n, "n", "of rows", "a number")
+        options = [f"--limit={limit}"] + ([] if action is None else [f"--action={action}"])
         return self._analysis("slowest", *options)["slowest"]
 
     def story(self, key: Any) -> Table:
@@ -355,7 +389,7 @@ class Run:
                 timespec="nanoseconds" if hasattr(at, "nanosecond") else "microseconds"
             )
         else:
-            text = f"seq:{int(at)}"
+            text = f"seq:{_seq(at, 'at', 'or a datetime.datetime')}"
         return self._analysis("state", f"--at={text}")
 
     def compare(self, other: str | int | Run) -> Report:
@@ -437,6 +471,7 @@ class Run:
         """
         from tasklog.reading.replaying import state_at
 
+        seq = _seq(seq, "seq", "as in the column seq of transitions()")
         ((first, last),) = self._view("SELECT first_seq, last_seq FROM run WHERE id = {number}")
         if first is None or not first <= seq <= last:
             events = "no events" if first is None else f"the events {first} to {last}"
@@ -496,6 +531,7 @@ class Run:
     def _view(self, sql: str, parameters: dict[str, Any] | None = None) -> Table:
         number = self.info.number_in_part
         filled = sql.replace("{run}", self.id).replace("{number}", str(number))
+        filled = filled.replace("{tasks}", self.log._reader.tasks(number))
         return self.log._table(
             {
                 "sql": filled,

@@ -9,15 +9,17 @@ import re
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from tasklog.reading import arrow, columns, frames
+from tasklog.reading import columns, frames
 from tasklog.reading.args import Args
 from tasklog.reading.errors import LogError, missing_package
-from tasklog.reading.native import Batches
 
 if TYPE_CHECKING:
     import pandas
     import polars
     import pyarrow
+
+    from tasklog.reading.native import NativeLog
+    from tasklog.reading.pure.log import PureLog
 
 _Result = TypeVar("_Result")
 
@@ -54,19 +56,25 @@ class Table:
 
     def __init__(
         self,
-        query: Callable[[dict[str, Any]], arrow.ArrowStream],
+        reader: NativeLog | PureLog,
         request: dict[str, Any],
         decoder: Callable[[], Any] | None = None,
     ) -> None:
-        self._query = query
+        self._reader = reader
         self._request = {"times": TIMES, "second_times": SECOND_TIMES, **request}
         self._decoder = decoder
 
     def _arguments(self) -> tuple[Any, ...]:
-        return self._query, self._request, self._decoder
+        return self._reader, self._request, self._decoder
 
-    def _batches(self) -> Batches:
-        return Batches(self._query(self._request))
+    def _batches(self) -> frames.AnyBatches:
+        return self._reader.batches(self._request)
+
+    def __reduce__(self) -> Any:
+        raise TypeError(
+            "a table of a log cannot be pickled, as it has no rows: send the log or the run, or "
+            "rows such as table.arrow() or list(table)"
+        )
 
     @functools.cached_property
     def columns(self) -> list[str]:
@@ -110,7 +118,7 @@ class Table:
                 if len(batch) <= first:
                     first -= len(batch)
                     continue
-                values = [batch.column(index)[first:] for index in range(len(batch.columns))]
+                values = [batch.column(index)[first:] for index in range(len(batches.columns))]
                 first = 0
                 for index, is_wrapped in enumerate(is_args):
                     if is_wrapped and decoder is not None:
@@ -173,7 +181,7 @@ class Table:
 
     def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
         """A stream of the rows for any library that takes Arrow, in batches of 65,536."""
-        return arrow.capsule(self._query(self._request))
+        return self._reader.capsule(self._request)
 
     def show(self, rows: int = 20) -> None:
         """Print the first rows.
@@ -198,14 +206,14 @@ class Table:
             shown: list[tuple[Any, ...]] = []
             is_cut = False
             for batch in batches:
-                values = [batch.column(index)[: count + 1] for index in range(len(batch.columns))]
+                values = [batch.column(index)[: count + 1] for index in range(len(batches.columns))]
                 shown += zip(*values, strict=True)
                 if len(shown) > count:
                     is_cut = True
                     break
             return frames.text(batches.columns, shown[:count], is_cut)
 
-    def _collected(self, collect: Callable[[Batches], _Result]) -> _Result:
+    def _collected(self, collect: Callable[[frames.AnyBatches], _Result]) -> _Result:
         """Collects all rows. A value that does not fit into its column makes it begin again."""
         while True:
             try:

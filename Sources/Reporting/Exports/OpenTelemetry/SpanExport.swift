@@ -71,11 +71,11 @@ struct SpanExport: RunVisitor {
     let run = walk.run
     var attributes = SpanAttributes()
     attributes.text("tasklog.run.id", run.id)
-    attributes.text("tasklog.run.end", run.end.rawValue)
+    attributes.text("tasklog.run.end", run.endText)
     var span = Span(id: ids.run, parent: nil, name: "run", kind: .internal, start: run.started)
     span.end = end
     span.attributes = attributes
-    if run.end == .died {
+    if run.hasDied {
       span.hasFailed = true
       span.message = "the run died; what it did last may not be in the log"
     }
