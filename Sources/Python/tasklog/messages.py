@@ -177,6 +177,29 @@ class MessageWatch(logging.Handler):
         return True
 
 
+class SignalWatch(logging.Filter):
+    """Remembers the signal that Dask has received and logs: without a nanny nothing else tells."""
+
+    #: Dask's programs have the logger.
+    _LOGGER = "distributed._signals"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.number: int | None = None
+
+    def install(self) -> None:
+        logging.getLogger(self._LOGGER).addFilter(self)
+
+    def remove(self) -> None:
+        logging.getLogger(self._LOGGER).removeFilter(self)
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        args = record.args
+        if isinstance(args, tuple) and args and type(args[-1]) is int:
+            self.number = args[-1]
+        return True
+
+
 def _is_watch(handler: logging.Handler) -> bool:
     # Another copy of this module may have made it.
     return type(handler).__name__ == "MessageWatch"

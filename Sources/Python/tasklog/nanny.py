@@ -14,6 +14,7 @@ import logging
 import time
 from typing import Any
 
+from distributed import Nanny
 from distributed.diagnostics.plugin import NannyPlugin
 
 from tasklog.identity import identity, out_of_memory_kills
@@ -60,7 +61,7 @@ class NannyRecorder(NannyPlugin):
             if self.options["deep"]:
                 self._wrap(nanny)
             self._watch = MessageWatch(
-                tuple(self.options["messages"]), lambda args: self._put("message", args), self.run
+                tuple(self.options["messages"]), self._record_message, self.run
             )
             self._watch.install()
             self._undo.append(self._watch.remove)
@@ -153,6 +154,11 @@ class NannyRecorder(NannyPlugin):
             # In the cgroup of the nanny, which may have other processes.
             args["outOfMemoryKills"] = kills - self._kills
         self._put("nanny", dict(args, status=self._nanny.status.name))
+
+    def _record_message(self, args: dict[str, Any]) -> None:
+        # Of several nannies in one process, the message does not say which of them wrote it.
+        of_several = sum(nanny.status.name != "closed" for nanny in Nanny._instances) > 1
+        self._put("message", dict(args, nanny=None, worker=None) if of_several else args)
 
     # Sending
 

@@ -25,7 +25,7 @@ from tasklog.encoding import HOOKS, STATES, TRANSITION, Encoder, SentTexts, Shar
 from tasklog.failing import FailureWatch
 from tasklog.filtering import Filter
 from tasklog.identity import identity
-from tasklog.messages import MessageWatch
+from tasklog.messages import MessageWatch, SignalWatch
 from tasklog.reports import PluginReports, instantiate
 from tasklog.spans import Spans
 from tasklog.spool import Orphan, WorkerSpool, orphans
@@ -57,6 +57,7 @@ class WorkerRecorder(WorkerPlugin):
         self._errors = 0
         self._failure_watch: FailureWatch | None = None
         self._message_watch: MessageWatch | None = None
+        self._signals: SignalWatch | None = None
         self._reports: list[PluginReports] = []
         self._guard: asyncio.Task[Any] | None = None
         self._spans: Spans | None = None
@@ -139,6 +140,8 @@ class WorkerRecorder(WorkerPlugin):
             tuple(self.options["messages"]), self._record_message, self.run
         )
         self._message_watch.install()
+        self._signals = SignalWatch()
+        self._signals.install()
         place = dict(identity(), spool=spool.folder and self._folder)
         self._put(
             "setup", args=place, snapshot={"worker": self._encoder.value(worker_snapshot(worker))}
@@ -269,7 +272,8 @@ class WorkerRecorder(WorkerPlugin):
             if self._timer is not None:
                 self._timer.cancel()
             self._record_stimuli()
-            self._put("teardown")
+            signal = self._signals.number if self._signals is not None else None
+            self._put("teardown", args=None if signal is None else {"signal": signal})
             self._record_excluded()
             for reports in self._reports:
                 await reports.awaited("teardown", worker=self._worker)
@@ -300,6 +304,8 @@ class WorkerRecorder(WorkerPlugin):
                 self._failure_watch.remove()
             if self._message_watch is not None:
                 self._message_watch.remove()
+            if self._signals is not None:
+                self._signals.remove()
             if spool is not None:
                 spool.close()
         except Exception as error:
