@@ -26,8 +26,6 @@ package struct EndFact: Sendable, Equatable {
     case nannyExit(code: Int64, outOfMemoryKills: Int64?)
     /// The worker recorded its own end, with the signal that it got if it is known.
     case teardown(signal: Int64?)
-    /// What the manager of its host says, imported later.
-    case reported(by: String, reason: String, exitCode: Int64?)
   }
 
   package var seq: Int64

@@ -11,8 +11,6 @@ struct EndScan {
   private static let actions = [
     "closing-worker", "close-worker", "retired", "remove-worker", "worker-ttl-timed-out",
   ]
-  /// The hook of events that `tasklog import --deaths` adds.
-  static let reportedHook = "death"
   private static let memoryTopic = "worker-restart-memory"
   /// The samples of memory before an end, and the events among which they are searched.
   private static let mostSamples = 20
@@ -61,7 +59,7 @@ struct EndScan {
   private mutating func readFacts() throws {
     guard let first = run.firstSeq, let last = run.lastSeq else { return }
     let isIndexed = try reader.storedTaskCount(of: run) != nil
-    let names = (Self.hooks.map(\.name) + [Self.reportedHook]).map { "'\($0)'" }
+    let names = Self.hooks.map(\.name).map { "'\($0)'" }
     let actions = Self.actions.map { "'\($0)'" }.joined(separator: ", ")
     let select = try reader.connection.prepare(
       """
@@ -104,7 +102,7 @@ struct EndScan {
       case .teardown:
         guard let life = lives.place(ofSource: event.source) else { continue }
         add(.teardown(signal: args["signal"]?.int), event, to: life)
-      default: reported(event)
+      default: break
       }
     }
   }
@@ -209,13 +207,6 @@ struct EndScan {
       add(.nannyExit(code: code, outOfMemoryKills: kills), row, to: life)
     default: break
     }
-  }
-
-  private mutating func reported(_ row: Row) {
-    let kind = EndFact.Kind.reported(
-      by: row.args["manager"]?.string ?? "the manager of its host",
-      reason: row.args["reason"]?.string ?? "", exitCode: row.args["exitCode"]?.int)
-    add(kind, row, to: place(row.worker, row))
   }
 
   // MARK: - What it did, and what was lost

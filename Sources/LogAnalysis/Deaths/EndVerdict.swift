@@ -25,8 +25,6 @@ package struct EndVerdict: Sendable, Equatable {
     case heartbeatLost = "heartbeat-lost"
     /// It closed itself as it had lost the scheduler.
     case connectionLost = "connection-lost"
-    /// The host's manager ended it: a pod that was evicted, a job at its walltime.
-    case hostEnded = "host-ended"
     case unknown
   }
 
@@ -50,23 +48,13 @@ extension EndEvidence {
   /// The cause of the end. What was planned comes before what the process did then: a worker that is
   /// asked to close and does not is killed by its nanny.
   package var verdict: EndVerdict {
-    for rule in [byManager, byMemory, byHeartbeat, byRequest, byReason, byNanny, byItself] {
+    for rule in [byMemory, byHeartbeat, byRequest, byReason, byNanny, byItself] {
       if let verdict = rule() { return verdict }
     }
     return undecided
   }
 
   // MARK: - Rules
-
-  private func byManager() -> EndVerdict? {
-    for fact in facts {
-      guard case .reported(let manager, let reason, let code) = fact.kind else { continue }
-      let exit = code.map { ", exit code \($0)" } ?? ""
-      let cause: EndVerdict.Cause = Self.isOutOfMemory(reason) ? .outOfMemory : .hostEnded
-      return EndVerdict(cause, "\(manager) says: \(reason)\(exit)", [fact.seq])
-    }
-    return nil
-  }
 
   private func byMemory() -> EndVerdict? {
     for fact in facts {
@@ -217,13 +205,13 @@ extension EndEvidence {
     case false:
       return EndVerdict(
         .unknown, "killed or out of memory: cannot tell without a nanny\(memoryWords)", removals,
-        missing: "a nanny, or what the manager of its host knows (tasklog import --deaths)")
+        missing: "a nanny, or what the manager of its host knows (kubectl, sacct, dmesg)")
     case true where isNannyRecorded:
       return EndVerdict(
         .unknown,
         "it is gone and its nanny did not say why: the nanny, its host or the network may be gone, "
           + "too\(memoryWords)", removals,
-        missing: "what the manager of its host knows (tasklog import --deaths)")
+        missing: "what the manager of its host knows (kubectl, sacct, dmesg)")
     case true:
       return EndVerdict(
         .unknown, "the connection was lost, and its nanny was not recorded\(memoryWords)", removals,
@@ -303,11 +291,5 @@ extension EndEvidence {
   /// The signal of a reason such as `signal-15`.
   private static func signal(inReason reason: String) -> Int64? {
     reason.hasPrefix("signal-") ? Int64(reason.dropFirst(7)) : nil
-  }
-
-  private static func isOutOfMemory(_ reason: String) -> Bool {
-    let reason = reason.lowercased()
-    return reason.contains("oom") || reason.contains("out_of_memory")
-      || reason.contains("out of memory")
   }
 }

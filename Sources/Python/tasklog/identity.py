@@ -1,7 +1,7 @@
 """The identity of a process: what the manager of its host knows it by.
 
 Nothing in the log says why a host, or a process without a nanny, is gone. Kubernetes, SLURM and
-others know, and `tasklog import --deaths` finds what they say by these names.
+others know, and these are the names to ask them by.
 
 This module is sent to workers by value: it imports nothing of this package.
 """

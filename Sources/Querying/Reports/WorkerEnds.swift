@@ -53,7 +53,9 @@ extension Reports {
       json(end.processing.keys.prefix(mostKeys).map(Value.string)),
       json(
         end.suspects.map { suspect in
-          .object(["key": .string(suspect.key), "workers": .list(suspect.workers.map(Value.string))])
+          .object([
+            "key": .string(suspect.key), "workers": .list(suspect.workers.map(Value.string)),
+          ])
         }),
       .integer(end.recomputed), .integer(end.lostBytes), .integer(end.forgotten.count),
       evidence.memory.last.map { .integer($0.bytes) } ?? .null,
@@ -98,14 +100,8 @@ extension Reports {
   }
 
   /// What decided it, what it was doing, and what was lost.
-  static func addDetails(_ end: WorkerEnd, to block: inout TextBlock, indent: Int) {
-    let seqs = end.verdict.evidence.map { "#\($0)" }.joined(separator: ", ")
-    let events =
-      seqs.isEmpty ? "" : " (event\(end.verdict.evidence.count == 1 ? "" : "s") \(seqs))"
-    block.prose(sentence(end.verdict.explanation) + events + ".", indent: indent)
-    if let missing = end.verdict.missing {
-      block.prose("What would have told: \(missing).", indent: indent)
-    }
+  private static func addDetails(_ end: WorkerEnd, to block: inout TextBlock, indent: Int) {
+    addCause(end, to: &block, indent: indent)
     if end.processing.count > 0 {
       block.keys(
         "\(Units.count(end.processing.count, "task")) \(end.processing.count == 1 ? "was" : "were") assigned to it:",
@@ -126,6 +122,17 @@ extension Reports {
       block.keys(
         "Data was lost that cannot be computed again; cancelled with it:",
         Array(end.forgotten.keys.prefix(examples)), of: end.forgotten.count, indent: indent)
+    }
+  }
+
+  /// Why it left, the events that say so, and what would have told.
+  static func addCause(_ end: WorkerEnd, to block: inout TextBlock, indent: Int) {
+    let seqs = end.verdict.evidence.map { "#\($0)" }.joined(separator: ", ")
+    let events =
+      seqs.isEmpty ? "" : " (event\(end.verdict.evidence.count == 1 ? "" : "s") \(seqs))"
+    block.prose(sentence(end.verdict.explanation) + events + ".", indent: indent)
+    if let missing = end.verdict.missing {
+      block.prose("What would have told: \(missing).", indent: indent)
     }
   }
 
