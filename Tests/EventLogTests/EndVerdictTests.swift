@@ -46,6 +46,7 @@ import Testing
       ], .lifetime
     ),
     ([.closeRequested, .closing(reason: "scheduler-close-worker"), lost, exit(0)], .closed),
+    ([.nannyKill(reason: "client-restart-1"), lost, exit(0)], .restarted),
     ([.restartRequested, .removed(stimulus: "restart-1", isExpected: true)], .restarted),
     ([.schedulerClosing(byClient: true, reason: nil), lost], .shutdown),
     ([.closing(reason: "scheduler-close"), lost], .shutdown),

@@ -11,7 +11,7 @@ package struct EndFact: Sendable, Equatable {
     case retired(stimulus: String?)
     /// Adaptive scaling was told that it may close it.
     case scaledDown
-    /// A client asked for a restart of all workers, or of this one.
+    /// A client requested a restart of all workers, or of this one.
     case restartRequested
     /// The scheduler was asked to close, by a client or by its own process.
     case schedulerClosing(byClient: Bool, reason: String?)
@@ -21,8 +21,8 @@ package struct EndFact: Sendable, Equatable {
     case memoryLimit(bytes: Int64?)
     /// Its nanny ends its process.
     case nannyKill(reason: String)
-    /// Its nanny saw the end of its process: an exit code, or a signal as a negative number; and how
-    /// many processes the kernel had killed meanwhile for want of memory in their cgroup.
+    /// Its nanny saw the end of its process: an exit code, or a signal as a negative number; and the
+    /// number of processes that the kernel killed meanwhile for want of memory in their cgroup.
     case nannyExit(code: Int64, outOfMemoryKills: Int64?)
     /// The worker recorded its own end, with the signal that it got if it is known.
     case teardown(signal: Int64?)
@@ -54,7 +54,7 @@ package struct EndEvidence: Sendable, Equatable {
   package var facts: [EndFact] = []
   /// Whether a nanny started it; `nil` if the log does not say.
   package var hasNanny: Bool?
-  /// Whether that nanny was recorded, so that it would have told of the end of the process.
+  /// Whether that nanny was recorded, so that its events include the end of the process.
   package var isNannyRecorded = false
   /// 0 for none.
   package var memoryLimit: Int64 = 0

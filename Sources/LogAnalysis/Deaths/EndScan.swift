@@ -161,13 +161,13 @@ struct EndScan {
     switch row.args["op"]?.string {
     case "terminate": closing(row, byClient: true, reason: row.args["reason"]?.string)
     case "close": closing(row, byClient: false, reason: row.args["reason"]?.string)
-    case "restart": for life in present(at: row.seq) { add(.restartRequested, row, to: life) }
+    case "restart": for life in present(row) { add(.restartRequested, row, to: life) }
     case "restart-workers":
-      for life in present(at: row.seq, named: row.args["workers"]) {
+      for life in present(row, named: row.args["workers"]) {
         add(.restartRequested, row, to: life)
       }
     case "workers-to-close":
-      for life in present(at: row.seq, named: row.args["workers"]) {
+      for life in present(row, named: row.args["workers"]) {
         add(.scaledDown, row, to: life)
       }
     default: break
@@ -175,21 +175,20 @@ struct EndScan {
   }
 
   private mutating func closing(_ row: Row, byClient: Bool, reason: String?) {
-    for life in present(at: row.seq) {
+    for life in present(row) {
       add(.schedulerClosing(byClient: byClient, reason: reason), row, to: life)
     }
   }
 
   /// The workers that had not left, by their names or addresses.
-  private func present(at seq: Int64, named: Value? = nil) -> [Int] {
+  private func present(_ row: Row, named: Value? = nil) -> [Int] {
     let names = named.map { names in
       Set((names.elements ?? []).map { $0.string ?? JSONWriter.text($0) })
     }
     return lives.lives.indices.filter { index in
       let life = lives.lives[index]
-      guard life.number > 0, life.firstSeq <= seq, seq < life.gone?.seq ?? .max else {
-        return false
-      }
+      guard life.number > 0, life.joined ?? .min <= row.time, row.seq < life.gone?.seq ?? .max
+      else { return false }
       guard let names else { return true }
       let name = (try? JSONReader.value(life.name))?.string ?? life.name
       return names.contains(life.address) || names.contains(name)

@@ -45,8 +45,8 @@ package struct EndVerdict: Sendable, Equatable {
 }
 
 extension EndEvidence {
-  /// The cause of the end. What was planned comes before what the process did then: a worker that is
-  /// asked to close and does not is killed by its nanny.
+  /// The cause of the end. What was planned comes before what the process did then: a nanny kills a
+  /// worker that does not close on request.
   package var verdict: EndVerdict {
     for rule in [byMemory, byHeartbeat, byRequest, byReason, byNanny, byItself] {
       if let verdict = rule() { return verdict }
@@ -103,7 +103,7 @@ extension EndEvidence {
       default: continue
       }
       guard let stimulus else { continue }
-      if stimulus.hasPrefix("restart") {
+      if stimulus.hasPrefix("restart") || stimulus.hasPrefix("client-restart") {
         return EndVerdict(.restarted, "a client restarted the workers", [fact.seq])
       }
       guard stimulus.hasPrefix("retire-workers") else { continue }
@@ -128,7 +128,9 @@ extension EndEvidence {
       guard case .schedulerClosing(let byClient, let reason) = fact.kind else { continue }
       let words = reason.map { " (\($0))" } ?? ""
       return EndVerdict(
-        .shutdown, byClient ? "a client shut the cluster down" : "the scheduler closed\(words)",
+        .shutdown,
+        byClient
+          ? "a client or a cluster object shut the scheduler down" : "the scheduler closed\(words)",
         [fact.seq])
     }
     guard let (fact, reason) = closing else { return nil }
@@ -177,7 +179,7 @@ extension EndEvidence {
         return EndVerdict(.killed, "its process was killed by \(name)\(not)", [fact.seq])
       }
       return EndVerdict(
-        .unknown, "its process was killed by SIGKILL\(memoryWords); by the kernel or by somebody",
+        .unknown, "its process was killed by SIGKILL\(memoryWords); by the kernel or by hand",
         [fact.seq], missing: "memory.events of its cgroup, or the kernel's log")
     }
     return nil

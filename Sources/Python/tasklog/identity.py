@@ -19,7 +19,7 @@ _JOBS = (
     "SLURMD_NODENAME", "LSB_JOBID", "LSB_JOBINDEX", "PBS_JOBID", "PBS_ARRAY_INDEX",
     "FLUX_JOB_ID", "OAR_JOB_ID",
 )  # fmt: skip
-#: Variables that commonly hold what Kubernetes knows of a pod.
+#: Variables that commonly hold the identity of a pod of Kubernetes.
 _PODS = {
     "pod": ("POD_NAME", "MY_POD_NAME", "K8S_POD_NAME"),
     "podUID": ("POD_UID", "MY_POD_UID"),

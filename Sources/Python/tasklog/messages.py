@@ -78,7 +78,7 @@ class MessageWatch(logging.Handler):
             return
         chosen = set(self._names)
         for name in list(logging.root.manager.loggerDict):
-            # Dask gives some of its loggers handlers of their own, and they do not propagate.
+            # Some of Dask's loggers have their own handlers, and do not propagate.
             known = logging.getLogger(name)
             if not known.propagate and any(name.startswith(f"{one}.") for one in self._names):
                 chosen.add(name)

@@ -1,7 +1,7 @@
 """The recorder of a nanny: what it knows about the end of its worker's process.
 
-It tells the scheduler's recorder at once. What it could not tell is told when the scheduler answers
-again; if a nanny dies with its worker, nobody tells.
+It sends each event to the scheduler's recorder at once, or when the scheduler answers again. If a
+nanny dies with its worker, the log has no event about that.
 
 This module is sent to nannies by value.
 """

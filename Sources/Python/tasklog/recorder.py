@@ -645,7 +645,7 @@ def _open(scheduler: Any, options: Options, caller: Caller | None) -> NativeReco
 
 
 def _not_recorded(options: Options) -> list[str]:
-    """The parts of `state_hooks` and `observing` that the options leave out, and ``stimuli`` of workers."""
+    """The parts of `state_hooks` and `observing` that the options leave out, and ``stimuli``."""
     names = [
         name
         for name in (*state_hooks.PARTS, *observing.PARTS)

@@ -214,8 +214,14 @@ def _heartbeats(recorder: Any, scheduler: Any) -> None:
 
     def heartbeat_worker(*args: Any, **kwargs: Any) -> Any:
         answer = beat(*args, **kwargs)
-        _guard(recorder, "heartbeat-worker", record, kwargs["address"], kwargs.get("executing"),
-               {n: v for n, v in (kwargs.get("extensions") or {}).items() if v})
+        _guard(
+            recorder,
+            "heartbeat-worker",
+            record,
+            kwargs["address"],
+            kwargs.get("executing"),
+            {n: v for n, v in (kwargs.get("extensions") or {}).items() if v},
+        )
         return answer
 
     _handle(recorder, scheduler.handlers, "heartbeat_worker", heartbeat_worker)
