@@ -264,7 +264,8 @@ def _registration(
         name = given["name"]
         if _is_own(recorder, None, name):
             return
-        about = {"op": "add" if action == "register" else "remove", "target": target}
+        op = "add" if action == "register" else "remove"
+        about: dict[str, Any] = {"op": op, "target": target}
         about |= _plugin(name, given.get("plugin", b""))
         if action == "register":
             about["idempotent"] = bool(given.get("idempotent", False))
