@@ -106,6 +106,11 @@ import Testing
     #expect(Self.verdict(Self.lost).missing?.contains("manager of its host") == true)
   }
 
+  @Test func `a worker that the scheduler expected to leave has closed`() {
+    #expect(
+      Self.verdict(.removed(stimulus: "anything", isExpected: true)).cause == .closed)
+  }
+
   @Test func `without anything that says so nothing is concluded`() {
     #expect(EndEvidence().verdict.cause == .unknown)
     #expect(EndEvidence().growth == nil && EndEvidence().lastShare == nil)

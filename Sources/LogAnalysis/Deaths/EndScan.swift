@@ -65,7 +65,8 @@ struct EndScan {
       """
       SELECT event.seq, event.time, hook.text, source.id, event.stimulus, event.worker,
         CASE WHEN hook.text IN ('addWorker', 'setup') THEN NULL ELSE event.args END,
-        event.snapshot ->> '$.worker.nanny', event.snapshot ->> '$.worker.memoryLimit'
+        event.snapshot ->> '$.worker.nanny', event.snapshot ->> '$.worker.memoryLimit',
+        json_type(event.snapshot, '$.worker.nanny')
       FROM \(isIndexed ? "hook_event JOIN event ON event.seq = hook_event.seq" : "event")
       JOIN text AS hook ON hook.id = \(isIndexed ? "hook_event" : "event").hook
       JOIN source ON source.id = event.source
@@ -92,7 +93,8 @@ struct EndScan {
           ? lives.place(ofSource: event.source)
           : event.worker.flatMap { lives.place($0, at: event.seq) }
         guard let life else { continue }
-        nannyOf[life] = select.optionalText(7) ?? nannyOf[life] ?? ""
+        // Empty for a worker without a nanny; engines without nannies do not say.
+        if select.optionalText(9) != nil { nannyOf[life] = select.optionalText(7) ?? "" }
         if let limit = select.optionalInteger(8) { evidence[life].memoryLimit = limit }
       case .removeWorker: removed(event)
       case .logEvent: logged(event)

@@ -203,6 +203,10 @@ extension EndEvidence {
     let removals = facts.compactMap { fact in
       if case .removed = fact.kind { fact.seq } else { nil }
     }
+    for fact in facts {
+      guard case .removed(_, true) = fact.kind else { continue }
+      return EndVerdict(.closed, "the scheduler expected it to leave", [fact.seq])
+    }
     switch hasNanny {
     case false:
       return EndVerdict(
@@ -220,7 +224,7 @@ extension EndEvidence {
         missing: "a recorded nanny")
     default:
       return EndVerdict(
-        .unknown, "the connection was lost\(memoryWords)", removals,
+        .unknown, "the scheduler removed it\(memoryWords)", removals,
         missing: "a nanny that is recorded")
     }
   }
