@@ -96,6 +96,13 @@ package enum Schema {
       name: "workers", summary: "a worker of a run: when it joined and left, what it did",
       example: "SELECT worker, tasks, nbytes, busy, utilization FROM workers"),
     View(
+      name: "worker_ends",
+      summary: "the end of a worker that left: what scheduler, worker and nanny said of it",
+      example: "SELECT worker, reason, exit_code FROM worker_ends"),
+    View(
+      name: "messages", summary: "a message that a logger of Dask wrote",
+      example: "SELECT time, level, logger, text FROM messages"),
+    View(
       name: "clock_offsets",
       summary: "the seconds that a worker's clock was behind, from an event on",
       example: "SELECT worker, source_seq, offset, uncertainty FROM clock_offsets"),

@@ -93,6 +93,15 @@ import Testing
     ("failure_texts", "seq exception"),
     ("clock_offsets", "run worker life server_id source_seq offset uncertainty"),
     ("clock_bounds", "run worker life server_id lower upper events"),
+    (
+      "messages",
+      "seq time run source worker level logger text traceback nanny thread dropped time_ns life"
+    ),
+    (
+      "worker_ends",
+      "run worker life name server_id left_ns seq expected stimulus reason nanny_reason exit_code "
+        + "out_of_memory_kills restarted_at_bytes exit_seq"
+    ),
   ])
   func `a view has its columns`(view: String, columns: String) throws {
     #expect(try query("SELECT * FROM \(view)", path).columns.joined(separator: " ") == columns)

@@ -14,7 +14,7 @@ import pytest
 
 from conftest import REPOSITORY
 from log import Log
-from tasklog import state_hooks
+from tasklog import observing, state_hooks
 from tasklog.options import TESTED_VERSIONS, Options
 
 PROGRAM = """
@@ -36,6 +36,7 @@ if __name__ == "__main__":
             del total
 """
 
+PARTS = [*state_hooks.PARTS, *observing.PARTS]
 UNTESTED = "2099.1.0"
 WARNING = (
     f"tasklog: distributed {UNTESTED} is untested (tested are {', '.join(TESTED_VERSIONS)}): "
@@ -74,7 +75,7 @@ def test_public_hooks_only_unless_told_otherwise(tmp_path: Path) -> None:
     assert told == [WARNING]
     assert log.one("SELECT mode FROM run") == "hooks"
     assert metadata["untested_version"] == UNTESTED
-    assert metadata["not_recorded"] == [*state_hooks.PARTS, "stimuli"]
+    assert metadata["not_recorded"] == [*PARTS, "stimuli"]
     assert (log.one(STIMULI), log.one(RELEASES)) == (0, 0)
     # Public hooks are recorded, on the scheduler and on the worker.
     for source in ("scheduler", "worker"):
@@ -93,7 +94,7 @@ def test_private_hooks_are_used_when_told(tmp_path: Path) -> None:
 def test_stimuli_can_be_recorded_alone(tmp_path: Path) -> None:
     log, metadata, told = record(tmp_path, UNTESTED, TASKLOG_STIMULI="true")
     assert told == [WARNING]
-    assert metadata["not_recorded"] == list(state_hooks.PARTS)
+    assert metadata["not_recorded"] == PARTS
     assert log.one(STIMULI) > 0 and log.one(RELEASES) == 0
 
 
@@ -101,7 +102,7 @@ def test_a_choice_of_public_hooks_needs_no_word(tmp_path: Path) -> None:
     log, metadata, told = record(tmp_path, UNTESTED, TASKLOG_DEEP="false")
     assert told == []
     assert log.one("SELECT mode FROM run") == "hooks"
-    assert metadata["not_recorded"] == [*state_hooks.PARTS, "stimuli"]
+    assert metadata["not_recorded"] == [*PARTS, "stimuli"]
 
 
 def test_nothing_changes_on_a_tested_version(tmp_path: Path) -> None:
@@ -132,7 +133,7 @@ def test_left_out_heartbeats_are_named(heartbeats: bool) -> None:
     from tasklog.recorder import _not_recorded
 
     options = Options(heartbeats=heartbeats, workers=False, stimuli=False)
-    expected = [] if heartbeats else ["heartbeat_worker", "heartbeat_client"]
+    expected = [] if heartbeats else ["heartbeat_worker", "heartbeat_client", "monitor"]
     assert _not_recorded(options) == expected
 
 

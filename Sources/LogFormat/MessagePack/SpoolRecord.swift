@@ -318,6 +318,12 @@ extension Hook {
     case .report: 21
     case .excluded: 22
     case .heartbeat: 23
+    case .nanny: 24
+    case .message: 25
+    case .request: 26
+    case .lock: 27
+    case .plugin: 28
+    case .monitor: 29
     case .other: nil
     }
   }

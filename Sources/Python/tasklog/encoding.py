@@ -43,7 +43,7 @@ HOOKS = {
             "removeWorker", "addClient", "removeClient", "validWorkersDownscaling", "logEvent",
             "setup", "teardown", "transition", "attach", "detach", "stimulus",
             "clientDesiresKeys", "clientReleasesKeys", "addReplica", "removeReplica", "report",
-            "excluded", "heartbeat",
+            "excluded", "heartbeat", "nanny", "message", "request", "lock", "plugin", "monitor",
         ]
     )
 }  # fmt: skip

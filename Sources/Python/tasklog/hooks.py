@@ -30,6 +30,11 @@ class LastTransition(collections.deque[Any]):
         self.last = transition
 
 
+def _code(frames: Any) -> list[Any]:
+    """The frames of a client's code, each its text and where it is."""
+    return [list(frame) if isinstance(frame, tuple) else frame for frame in frames]
+
+
 class Hooks(SchedulerPlugin):
     """The hooks of `Recorder`, which sets these attributes when a recording begins."""
 
@@ -271,6 +276,9 @@ class Hooks(SchedulerPlugin):
         if computations and computations[-1] is not self._computation:
             self._computation = computation = computations[-1]
             args = {"op": "computation", "id": str(computation.id), "start": computation.start}
+            if getattr(computation, "code", None):
+                # Dask keeps it if `distributed.diagnostics.computations.nframes` is set.
+                args["code"] = [_code(frames) for frames in computation.code]
             self._emit("stimulus", args)
 
     def _record_departed(self, expected: bool, stimulus: str | None = None) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import Field, dataclass, field, fields
 from typing import Any
 
+from tasklog import messages
 from tasklog.encoding import HOOKS
 from tasklog.filtering import NAMES, hook_patterns
 
@@ -210,6 +211,8 @@ class Options:
     stimuli: bool = _option(True, _flag)
     #: Records the heartbeats of workers.
     heartbeats: bool = _option(True, _flag)
+    #: Records what Dask's loggers write: ``off``; or a level, names of loggers, or both.
+    messages: tuple[str, ...] = _option(("WARNING",), messages.parse)
     #: Names of args, or patterns of names, whose values are redacted.
     redact: tuple[str, ...] = _option((), _names)
     #: Records objects that only Python can rebuild as pickles.

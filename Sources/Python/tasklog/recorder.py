@@ -21,7 +21,11 @@ from tasklog import (
     ending,
     failing,
     filtering,
+    identity,
+    messages,
     metrics,
+    nanny,
+    observing,
     reports,
     reprs,
     snapshots,
@@ -214,6 +218,7 @@ class Recorder(Hooks):
         serve(scheduler, self, self.caller)
         if options.workers:
             await self._register_workers()
+            await self._register_nannies()
 
     def _join(self, other: Recorder, options: Options) -> None:
         """Joins a recorder with the same options, so that a cell of a notebook can be run again."""
@@ -253,6 +258,8 @@ class Recorder(Hooks):
         self._process = os.getpid()
         self._undo = []
         self._worker_part: str | None = None
+        self._nanny_part: str | None = None
+        self._nannies: asyncio.Task[Any] | None = None
         self._closing_workers = ending.ClosingWorkers(scheduler, options.close_seconds)
         self._known: set[Any] = set(scheduler.tasks)
         self._spans: dict[str, Any] = {}
@@ -279,7 +286,12 @@ class Recorder(Hooks):
             "bandwidth": getattr(scheduler, "bandwidth", None),
             "workerSaturation": getattr(scheduler, "WORKER_SATURATION", None),
         }
-        missing = state_hooks.install(self, scheduler) if options.deep else None
+        missing = None
+        if options.deep:
+            missing = [
+                *state_hooks.install(self, scheduler), *observing.install(self, scheduler)
+            ]  # fmt: skip
+        about["plugins"] = observing.plugins(scheduler)
         self._emit("attach", args=dict(about, missing=missing), snapshot={"attach": found})
         # First, so that an event comes before those that other plugins cause.
         self._verified_plugins = [
@@ -292,6 +304,10 @@ class Recorder(Hooks):
             **{name: p for name, p in scheduler.plugins.items() if name != self.name},
         }
         scheduler.handlers["tasklog_records"] = self._receive_records
+        scheduler.handlers["tasklog_nanny"] = self._receive_from_nanny
+        watch = messages.MessageWatch(options.messages, self._record_message, str(native.run))
+        watch.install()
+        self._undo.append(watch.remove)
         self._failure_watch = failing.FailureWatch(
             lambda: scheduler.plugins.values(), self._record_report
         )
@@ -340,6 +356,7 @@ class Recorder(Hooks):
 
     async def _detach(self) -> None:
         is_quiet = await self._unregister_workers()
+        await self._unregister_nannies()
         self._unhook()
         if not is_quiet:
             # A worker that was not reached gets the answer when it ships.
@@ -358,6 +375,16 @@ class Recorder(Hooks):
             logger.warning("tasklog: the recording of some workers has not ended: %r", error)
             return False
 
+    async def _unregister_nannies(self) -> None:
+        name, self._nanny_part = self._nanny_part, None
+        if name is None or name not in self._scheduler.nanny_plugins:
+            return
+        try:
+            unregister = self._scheduler.unregister_nanny_plugin(None, name=name)
+            await asyncio.wait_for(unregister, self._options.close_seconds + 5)
+        except Exception as error:
+            logger.debug("tasklog: the recording of some nannies has not ended: %r", error)
+
     def _unhook(self) -> None:
         """Removes all hooks from the scheduler."""
         self._end_reports()
@@ -367,6 +394,7 @@ class Recorder(Hooks):
         self._undo = []
         scheduler = self._scheduler
         scheduler.handlers.pop("tasklog_records", None)
+        scheduler.handlers.pop("tasklog_nanny", None)
         own = [self, *self._verified_plugins]
         scheduler.plugins = {
             name: plugin
@@ -428,6 +456,9 @@ class Recorder(Hooks):
     def _record_report(self, args: dict[str, Any]) -> None:
         self._emit("report", args)
 
+    def _record_message(self, args: dict[str, Any]) -> None:
+        self._emit("message", args)
+
     def flush(self, seconds: float = 10) -> bool:
         """Waits until all events recorded so far are in the log, and confirmed by the broker."""
         return self._native is not None and self._native.flush(seconds)
@@ -451,6 +482,7 @@ class Recorder(Hooks):
                     "log": None if options.log is None else os.path.abspath(options.log),
                     "log_host": socket.gethostname(),
                     "stimuli": options.stimuli,
+                    "messages": options.messages,
                     # A message to a broker must be complete, and a truncated text is not stored.
                     "sends_texts_once": not options.publish and options.max_args_bytes is None,
                     "close_seconds": options.close_seconds,
@@ -460,7 +492,8 @@ class Recorder(Hooks):
             )
             # Workers need not have this package: it is sent by value.
             for module in (
-                encoding, reprs, failing, filtering, spans, spool, worker, reports, results,
+                encoding, reprs, failing, filtering, identity, messages, spans, spool, worker,
+                reports, results,
             ):  # fmt: skip
                 cloudpickle.register_pickle_by_value(module)
             sent = cloudpickle.dumps(part)
@@ -478,7 +511,41 @@ class Recorder(Hooks):
         except Exception as error:
             logger.warning("tasklog: workers may not be recorded: %r", error)
 
+    async def _register_nannies(self) -> None:
+        """Sends the recorder of nannies to all nannies, present and future."""
+        try:
+            options, run = self._options, self.run
+            assert run is not None
+            part = nanny.NannyRecorder(run, {"deep": options.deep, "messages": options.messages})
+            for module in (identity, messages, nanny):
+                cloudpickle.register_pickle_by_value(module)
+            sent = cloudpickle.dumps(part)
+            name = part.name
+            if name in self._scheduler.nanny_plugins:
+                name = f"{name}-{part.run}"
+            self._nanny_part = name
+            # It waits for nannies that are starting; their workers may wait for this scheduler.
+            self._nannies = asyncio.get_running_loop().create_task(
+                self._scheduler.register_nanny_plugin(None, sent, name=name, idempotent=True)
+            )
+            self._nannies.add_done_callback(_has_registered)
+            await asyncio.wait([self._nannies], timeout=5)
+        except Exception as error:
+            logger.debug("tasklog: nannies may not be recorded: %r", error)
+
     # Worker's records
+
+    async def _receive_from_nanny(
+        self, run: str = "", events: Sequence[dict[str, Any]] = (), **_: Any
+    ) -> dict[str, Any]:
+        """Stores what a nanny tells."""
+        if self._native is None or run != self._native.run:
+            return {"status": "closed"}
+        for event in events:
+            if event["hook"] in ("nanny", "message"):
+                args = event["args"]
+                self._emit(event["hook"], args, worker=args.get("worker"))
+        return {"status": "OK"}
 
     async def _receive_records(
         self,
@@ -519,6 +586,11 @@ class Recorder(Hooks):
         return native.put_records(number, records)
 
 
+def _has_registered(task: asyncio.Task[Any]) -> None:
+    if not task.cancelled() and task.exception() is not None:
+        logger.debug("tasklog: nannies may not be recorded: %r", task.exception())
+
+
 async def _answer_closed(**_: Any) -> dict[str, Any]:
     return {"status": "closed"}
 
@@ -549,6 +621,7 @@ def _open(scheduler: Any, options: Options, caller: Caller | None) -> NativeReco
         "segment_size": 1 << 20,
         "metadata": {
             "host": socket.gethostname(),
+            "identity": identity.identity(),
             "user": user(),
             "labels": dict(options.labels),
             "caller": None if caller is None else caller.metadata(options.redact),
@@ -600,11 +673,12 @@ def _open(scheduler: Any, options: Options, caller: Caller | None) -> NativeReco
 
 
 def _not_recorded(options: Options) -> list[str]:
-    """The parts of `state_hooks` that the options leave out, and ``stimuli`` of workers."""
+    """The parts of `state_hooks` and `observing` that the options leave out, and ``stimuli``."""
     names = [
         name
-        for name in state_hooks.PARTS
-        if not options.deep or (name.startswith("heartbeat") and not options.heartbeats)
+        for name in (*state_hooks.PARTS, *observing.PARTS)
+        if not options.deep
+        or (name.startswith(("heartbeat", "monitor")) and not options.heartbeats)
     ]
     return names if options.stimuli or not options.workers else [*names, "stimuli"]
 

@@ -196,26 +196,32 @@ def _heartbeats(recorder: Any, scheduler: Any) -> None:
     beat = scheduler.handlers["heartbeat_worker"]
     _needs(beat, "address", "metrics", "executing")
 
-    def record(address: str, executing: Any) -> None:
+    def record(address: str, executing: Any, extensions: Any) -> None:
         ws = scheduler.workers.get(address)
         if ws is None:
             return
         # All values: the drainer finds those that equal the previous ones.
-        recorder._emit(
-            "heartbeat",
-            {
-                "executing": {k: d for k, d in (executing or {}).items() if k in scheduler.tasks},
-                "metrics": ws.metrics,
-                "lastSeen": ws.last_seen,
-                "timeDelay": ws.time_delay,
-                "bandwidth": scheduler.bandwidth,
-            },
-            worker=ws.address,
-        )
+        args = {
+            "executing": {k: d for k, d in (executing or {}).items() if k in scheduler.tasks},
+            "metrics": ws.metrics,
+            "lastSeen": ws.last_seen,
+            "timeDelay": ws.time_delay,
+            "bandwidth": scheduler.bandwidth,
+        }
+        if extensions:
+            args["extensions"] = extensions
+        recorder._emit("heartbeat", args, worker=ws.address)
 
     def heartbeat_worker(*args: Any, **kwargs: Any) -> Any:
         answer = beat(*args, **kwargs)
-        _guard(recorder, "heartbeat-worker", record, kwargs["address"], kwargs.get("executing"))
+        _guard(
+            recorder,
+            "heartbeat-worker",
+            record,
+            kwargs["address"],
+            kwargs.get("executing"),
+            {n: v for n, v in (kwargs.get("extensions") or {}).items() if v},
+        )
         return answer
 
     _handle(recorder, scheduler.handlers, "heartbeat_worker", heartbeat_worker)

@@ -15,7 +15,6 @@ import dataclasses
 import logging
 import os
 import re
-import socket
 import tempfile
 import time
 from typing import Any
@@ -25,6 +24,8 @@ from distributed.diagnostics.plugin import WorkerPlugin
 from tasklog.encoding import HOOKS, STATES, TRANSITION, Encoder, SentTexts, Shared
 from tasklog.failing import FailureWatch
 from tasklog.filtering import Filter
+from tasklog.identity import identity
+from tasklog.messages import MessageWatch, SignalWatch
 from tasklog.reports import PluginReports, instantiate
 from tasklog.spans import Spans
 from tasklog.spool import Orphan, WorkerSpool, orphans
@@ -55,6 +56,8 @@ class WorkerRecorder(WorkerPlugin):
         self._spool: WorkerSpool | None = None
         self._errors = 0
         self._failure_watch: FailureWatch | None = None
+        self._message_watch: MessageWatch | None = None
+        self._signals: SignalWatch | None = None
         self._reports: list[PluginReports] = []
         self._guard: asyncio.Task[Any] | None = None
         self._spans: Spans | None = None
@@ -133,7 +136,13 @@ class WorkerRecorder(WorkerPlugin):
             self._spans = Spans(worker, self._fail)
         self._failure_watch = FailureWatch(lambda: worker.plugins.values(), self._record_report)
         self._failure_watch.install()
-        place = {"hostname": socket.gethostname(), "spool": spool.folder and self._folder}
+        self._message_watch = MessageWatch(
+            tuple(self.options["messages"]), self._record_message, self.run
+        )
+        self._message_watch.install()
+        self._signals = SignalWatch()
+        self._signals.install()
+        place = dict(identity(), spool=spool.folder and self._folder)
         self._put(
             "setup", args=place, snapshot={"worker": self._encoder.value(worker_snapshot(worker))}
         )
@@ -263,7 +272,8 @@ class WorkerRecorder(WorkerPlugin):
             if self._timer is not None:
                 self._timer.cancel()
             self._record_stimuli()
-            self._put("teardown")
+            signal = self._signals.number if self._signals is not None else None
+            self._put("teardown", args=None if signal is None else {"signal": signal})
             self._record_excluded()
             for reports in self._reports:
                 await reports.awaited("teardown", worker=self._worker)
@@ -292,6 +302,10 @@ class WorkerRecorder(WorkerPlugin):
                 del self._worker.handlers["tasklog_ship"]
             if self._failure_watch is not None:
                 self._failure_watch.remove()
+            if self._message_watch is not None:
+                self._message_watch.remove()
+            if self._signals is not None:
+                self._signals.remove()
             if spool is not None:
                 spool.close()
         except Exception as error:
@@ -300,6 +314,16 @@ class WorkerRecorder(WorkerPlugin):
     def _record_report(self, args: dict[str, Any]) -> None:
         if self._spool is not None:
             self._put("report", args=args)
+
+    def _record_message(self, args: dict[str, Any]) -> None:
+        if self._spool is None:
+            return
+        try:
+            self._put("message", args=args)
+            if self._timer is None:
+                self._schedule_batch()
+        except Exception as error:
+            self._fail("message", error)
 
     # Stimuli
 

@@ -20,6 +20,8 @@ package final class EventQuery {
     package var afterCursor: String?
     /// The columns; `nil` for the default.
     package var columns: [EventColumn]?
+    /// How the columns are shown, if not by their names.
+    package var shownColumns: [Column]?
     package var result = Result.events
 
     package init() {}
@@ -64,7 +66,7 @@ package final class EventQuery {
       withHook: filter.hooks != ["transition"], isOneRun: runCount == 1)
     if let chosen = options.columns {
       columns = chosen
-      shown = columns.map { EventQueries.column($0.name) }
+      shown = options.shownColumns ?? columns.map { EventQueries.column($0.name) }
     } else {
       columns = shown.compactMap { EventColumn($0.name) }
     }

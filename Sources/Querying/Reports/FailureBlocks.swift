@@ -52,7 +52,7 @@ struct FailureBlocks {
       block.prose("… and \(Units.count(Int64(atWorkers.count - Self.mostCauses))) more at workers:")
       block.commands([("errors --table at_workers", "all of them")], indent: 2)
     }
-    if !lost.isEmpty { add(lost) }
+    if !lost.isEmpty { try add(lost, reader.workerEnds(of: run, in: scope)) }
   }
 
   /// `1 task failed, and 30 others because of it`.
@@ -172,15 +172,16 @@ struct FailureBlocks {
     }
   }
 
-  private mutating func add(_ lost: [LostWorker]) {
+  private mutating func add(_ lost: [LostWorker], _ ends: [WorkerEnd]) {
     block.space()
     block.trouble(
       "\(Units.count(Int64(lost.count), "worker")) \(lost.count == 1 ? "was" : "were") lost")
-    block.prose("The scheduler lost the connection; why is not in the log.", indent: 2)
     for worker in lost.prefix(Self.mostCauses) {
       let name =
         worker.name == "null" || worker.name.isEmpty ? "" : " (\(worker.name.withoutQuotes))"
       block.prose("At \(Units.timeOfDay(worker.time)): \(worker.address)\(name).", indent: 2)
+      let end = ends.last { $0.address == worker.address && $0.time == worker.time }
+      if let end { Reports.addCause(end, to: &block, indent: 4) }
       if worker.processing.count > 0 {
         block.keys(
           "\(Units.count(worker.processing.count, "task")) \(worker.processing.count == 1 ? "was" : "were") assigned to it:",
@@ -205,7 +206,7 @@ struct FailureBlocks {
     if let story = keys.first.flatMap(TextBlock.story) {
       next.append((story, "what happened to it"))
     }
-    next.append(("workers", "when each worker joined and left"))
+    next.append(("workers --deaths", "why each worker left"))
     block.commands(next, indent: 2)
   }
 }

@@ -88,11 +88,18 @@ extension Reports {
   package static func workers(
     _ reader: LogReader, _ runs: [RunInfo], in scopes: RunScopes = RunScopes()
   ) throws -> Report {
-    let summaries = try runs.map { ($0.number, try reader.summary(of: $0, in: scopes[$0])) }
+    let rows = try runs.flatMap { run in
+      let causes = Dictionary(
+        try reader.workerEnds(of: run, in: scopes[run]).map {
+          (WorkerLives.label($0.address, $0.life), $0.verdict.cause.rawValue)
+        }, uniquingKeysWith: { $1 })
+      return try reader.summary(of: run, in: scopes[run]).workers.map {
+        row(run.number, $0) + [text(causes[WorkerLives.label($0.address, $0.life)])]
+      }
+    }
     return Report([
       Report.Table(
-        "workers", title: "Workers", columns: workerColumns,
-        rows: summaries.flatMap { run, summary in summary.workers.map { row(run, $0) } }
+        "workers", title: "Workers", columns: workerColumns + [Column("end", rank: 3)], rows: rows
       ).forWorkers()
     ]).onTerminal(none: "no workers")
   }

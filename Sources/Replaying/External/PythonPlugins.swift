@@ -198,7 +198,7 @@ extension Hook {
   fileprivate var isCalled: Bool {
     switch self {
     case .start, .attach, .detach, .stimulus, .clientDesiresKeys, .clientReleasesKeys, .addReplica,
-      .removeReplica, .excluded, .heartbeat:
+      .removeReplica, .excluded, .heartbeat, .nanny, .message, .request, .lock, .plugin, .monitor:
       false
     default: true
     }

@@ -28,6 +28,7 @@ package enum EnvironmentVariable: String, CaseIterable, Sendable {
   case workers = "TASKLOG_WORKERS"
   case stimuli = "TASKLOG_STIMULI"
   case heartbeats = "TASKLOG_HEARTBEATS"
+  case messages = "TASKLOG_MESSAGES"
   case pickle = "TASKLOG_PICKLE"
   case maxValueBytes = "TASKLOG_MAX_VALUE_BYTES"
   case publish = "TASKLOG_PUBLISH"

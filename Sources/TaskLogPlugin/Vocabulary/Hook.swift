@@ -21,6 +21,9 @@ public enum Hook: Sendable, Hashable {
   case excluded
   // Mark: a worker's periodic report about itself.
   case heartbeat
+  // Marks that change no state: what a nanny did, what a logger wrote, requests that end workers,
+  // locks, the registration of plugins, and samples of the scheduler's own load.
+  case nanny, message, request, lock, plugin, monitor
   /// A hook that this version does not know: stored and shown, never dropped.
   case other(String)
 
@@ -29,7 +32,7 @@ public enum Hook: Sendable, Hashable {
     .start, .beforeClose, .close, .restart, .updateGraph, .addWorker, .removeWorker, .addClient,
     .removeClient, .validWorkersDownscaling, .logEvent, .setup, .teardown, .transition, .attach,
     .detach, .stimulus, .clientDesiresKeys, .clientReleasesKeys, .addReplica, .removeReplica,
-    .report, .excluded, .heartbeat,
+    .report, .excluded, .heartbeat, .nanny, .message, .request, .lock, .plugin, .monitor,
   ]
 
   /// The name in a log.
@@ -59,6 +62,12 @@ public enum Hook: Sendable, Hashable {
     case .report: "report"
     case .excluded: "excluded"
     case .heartbeat: "heartbeat"
+    case .nanny: "nanny"
+    case .message: "message"
+    case .request: "request"
+    case .lock: "lock"
+    case .plugin: "plugin"
+    case .monitor: "monitor"
     case .other(let name): name
     }
   }

@@ -200,22 +200,34 @@ struct WorkersCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "workers",
     abstract: "Show the workers of a run: when they joined and left, and their work.",
-    usage: ScopedVerbOptions.usage("workers"),
+    usage: ScopedVerbOptions.usage("workers [--deaths]"),
     discussion: """
       "busy" is the number of seconds computed, "utilization" its share of the time of the worker's \
       threads; "occupancy" is the average number of tasks assigned to the worker at a time. A \
       worker that returns at the address of an earlier one is counted separately, with the next \
       number as "life". "clock_offset" is the number of seconds that its clock was behind the \
-      scheduler's, with an error of at most "clock_uncertainty"; empty if it was not measured.
+      scheduler's, with an error of at most "clock_uncertainty"; empty if it was not measured. \
+      "end" is why it left.
+
+      --deaths shows only the workers that left: the cause, the events that decided it, the tasks \
+      that were assigned to the worker, those that were assigned to lost workers before ("suspects"), \
+      and what was lost with it. If the log does not decide the cause, it is "unknown", and "missing" \
+      says what would have told.
 
       Examples:
         tasklog workers
         tasklog workers --format markdown
+        tasklog workers --deaths
       """)
+
+  @Flag(help: "Show why each worker left.")
+  var deaths = false
 
   @OptionGroup var options: ScopedVerbOptions
 
-  func run() throws { try options.write(Reports.workers(_:_:in:)) }
+  func run() throws {
+    try options.write(deaths ? Reports.deaths(_:_:in:) : Reports.workers(_:_:in:))
+  }
 }
 
 struct StateCommand: ParsableCommand {

@@ -38,7 +38,7 @@ TABLES: dict[str, dict[str, list[str]]] = {
         ],
     },
     "workers": {
-        "workers": _WORKERS,
+        "workers": [*_WORKERS, "end"],
     },
     "errors": {
         "errors": [

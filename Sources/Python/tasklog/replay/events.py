@@ -19,6 +19,9 @@ MARKS = frozenset(
     }
 )  # fmt: skip
 
+#: What changes no state either: a replay does not see it.
+OBSERVATIONS = frozenset({"nanny", "message", "request", "lock", "plugin", "monitor"})
+
 
 class Event:
     """One call of one hook, or a mark."""

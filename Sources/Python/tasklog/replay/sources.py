@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tasklog.replay.calls import Caller, call_scheduler
-from tasklog.replay.events import MARKS, Event, Source
+from tasklog.replay.events import MARKS, OBSERVATIONS, Event, Source
 from tasklog.replay.loading import Target
 from tasklog.replay.verifying import Verifier
 
@@ -120,6 +120,8 @@ class SchedulerReplay(SourceReplay):
 
     def take(self, event: Event) -> bool:
         """Applies a transition, unless a hook may have to be awaited before it."""
+        if event.hook in OBSERVATIONS:
+            return True
         if event.hook != "transition" or not (self.has_begun or not event.is_selected):
             return False
         host, state = self.host, self.state
@@ -195,6 +197,8 @@ class WorkerReplay(SourceReplay):
 
     def take(self, event: Event) -> bool:
         host = self.host
+        if event.hook in OBSERVATIONS:
+            return True
         if self.server is None or event.hook in ("setup", "teardown"):
             return False
         if event.hook == "report":

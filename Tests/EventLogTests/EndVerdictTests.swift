@@ -1,0 +1,118 @@
+import Testing
+
+@testable import LogAnalysis
+
+/// Why a worker left, concluded from what a log says of it, on literals.
+@Suite struct EndVerdictTests {
+  private static func verdict(
+    nanny: Bool? = true, isRecorded: Bool = true, limit: Int64 = 0, memory: [Int64] = [],
+    _ kinds: EndFact.Kind...
+  ) -> EndVerdict {
+    var evidence = EndEvidence()
+    evidence.facts = kinds.enumerated().map { EndFact(Int64($0 + 1), Int64($0) * 100, $1) }
+    evidence.hasNanny = nanny
+    evidence.isNannyRecorded = isRecorded
+    evidence.memoryLimit = limit
+    evidence.memory = memory.enumerated().map {
+      MemorySample(Int64($0), Int64($0) * 1_000_000_000, $1)
+    }
+    return evidence.verdict
+  }
+
+  private static let lost = EndFact.Kind.removed(
+    stimulus: "handle-worker-cleanup-1", isExpected: false)
+
+  private static func exit(_ code: Int64, kills: Int64? = 0) -> EndFact.Kind {
+    .nannyExit(code: code, outOfMemoryKills: kills)
+  }
+
+  @Test(arguments: [
+    ([lost, exit(-9)], EndVerdict.Cause.killed), ([lost, exit(-15)], .killed),
+    ([lost, exit(137)], .killed), ([lost, exit(-11)], .crashed), ([lost, exit(-6)], .crashed),
+    ([lost, exit(139)], .crashed), ([lost, exit(7)], .exited), ([lost, exit(0)], .exited),
+    ([lost, exit(255)], .exited), ([lost, exit(-9, kills: 1)], .outOfMemory),
+    ([.memoryLimit(bytes: 300), lost, exit(-15)], .outOfMemory),
+    (
+      [.heartbeatTimeout(seconds: 5), .nannyKill(reason: "check-worker-ttl-1"), lost, exit(-9)],
+      .heartbeatLost
+    ),
+    ([.nannyKill(reason: "check-worker-ttl-1"), lost, exit(-9)], .heartbeatLost),
+    ([.removed(stimulus: "retire-workers-1", isExpected: true), exit(0)], .retired),
+    ([.scaledDown, .removed(stimulus: "retire-workers-1", isExpected: true)], .scaledDown),
+    (
+      [
+        .removed(stimulus: "worker-close-gracefully-1", isExpected: true),
+        .closing(reason: "worker-lifetime-reached"), exit(0),
+      ], .lifetime
+    ),
+    ([.closeRequested, .closing(reason: "scheduler-close-worker"), lost, exit(0)], .closed),
+    ([.nannyKill(reason: "client-restart-1"), lost, exit(0)], .restarted),
+    ([.restartRequested, .removed(stimulus: "restart-1", isExpected: true)], .restarted),
+    ([.schedulerClosing(byClient: true, reason: nil), lost], .shutdown),
+    ([.closing(reason: "scheduler-close"), lost], .shutdown),
+    (
+      [.nannyKill(reason: "nanny-close"), .closing(reason: "nanny-close"), lost, exit(0)],
+      .nannyClosed
+    ),
+    ([.nannyKill(reason: "signal-15"), .closing(reason: "signal-15"), lost, exit(0)], .killed),
+    ([.closing(reason: "worker-handle-scheduler-connection-broken"), lost], .connectionLost),
+    ([lost], .unknown),
+  ])
+  func `the cause follows from what the log says`(
+    kinds: [EndFact.Kind], cause: EndVerdict.Cause
+  ) {
+    var evidence = EndEvidence()
+    evidence.facts = kinds.enumerated().map { EndFact(Int64($0 + 1), Int64($0), $1) }
+    (evidence.hasNanny, evidence.isNannyRecorded) = (true, true)
+    let verdict = evidence.verdict
+    #expect(verdict.cause == cause, "\(verdict)")
+    #expect(!verdict.explanation.isEmpty)
+    #expect((verdict.missing != nil) == (cause == .unknown))
+    // Whatever decided it is named.
+    #expect(!verdict.evidence.isEmpty)
+    #expect(verdict.evidence.allSatisfy { seq in evidence.facts.contains { $0.seq == seq } })
+  }
+
+  @Test func `without a nanny nothing tells a killed worker from one out of memory`() {
+    let verdict = Self.verdict(
+      nanny: false, limit: 100 << 20, memory: [50 << 20, 90 << 20], Self.lost)
+    #expect(verdict.cause == .unknown)
+    #expect(
+      verdict.explanation
+        == "killed or out of memory: cannot tell without a nanny; its memory was last 90 MiB of "
+        + "100 MiB, growing by 40 MiB/s")
+    #expect(verdict.missing?.hasPrefix("a nanny") == true)
+  }
+
+  @Test func `SIGKILL near the limit is undecided where the kernel's count is unknown`() {
+    #expect(
+      Self.verdict(limit: 100, memory: [95], Self.lost, Self.exit(-9, kills: nil)).cause
+        == .unknown)
+    #expect(
+      Self.verdict(limit: 100, memory: [20], Self.lost, Self.exit(-9, kills: nil)).cause == .killed)
+    #expect(Self.verdict(limit: 100, memory: [95], Self.lost, Self.exit(-9)).cause == .killed)
+  }
+
+  @Test func `a worker that recorded its own end was not killed at once`() {
+    #expect(
+      Self.verdict(nanny: false, Self.lost, .teardown(signal: 15)).explanation
+        == "its process got SIGTERM and ended")
+    #expect(Self.verdict(nanny: false, Self.lost, .teardown(signal: nil)).cause == .closed)
+  }
+
+  @Test func `a nanny that was not recorded is what is missing`() {
+    #expect(Self.verdict(isRecorded: false, Self.lost).missing == "a recorded nanny")
+    #expect(Self.verdict(nanny: nil, Self.lost).missing == "a nanny that is recorded")
+    #expect(Self.verdict(Self.lost).missing?.contains("manager of its host") == true)
+  }
+
+  @Test func `a worker that the scheduler expected to leave has closed`() {
+    #expect(
+      Self.verdict(.removed(stimulus: "anything", isExpected: true)).cause == .closed)
+  }
+
+  @Test func `without anything that says so nothing is concluded`() {
+    #expect(EndEvidence().verdict.cause == .unknown)
+    #expect(EndEvidence().growth == nil && EndEvidence().lastShare == nil)
+  }
+}
