@@ -96,6 +96,16 @@ package enum Schema {
       name: "workers", summary: "a worker of a run: when it joined and left, what it did",
       example: "SELECT worker, tasks, nbytes, busy, utilization FROM workers"),
     View(
+      name: "worker_metrics",
+      summary: "a number that a worker measured, at a heartbeat: memory, CPU, spilled bytes, …",
+      example: """
+        SELECT worker, max(value) FROM worker_metrics WHERE name = 'memory' GROUP BY worker
+        """),
+    View(
+      name: "activity",
+      summary: "what workers measured of an activity: seconds, bytes and count by prefix",
+      example: "SELECT prefix, seconds FROM activity WHERE activity = 'thread-cpu'"),
+    View(
       name: "clock_offsets",
       summary: "the seconds that a worker's clock was behind, from an event on",
       example: "SELECT worker, source_seq, offset, uncertainty FROM clock_offsets"),
