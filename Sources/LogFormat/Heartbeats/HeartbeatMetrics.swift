@@ -150,7 +150,9 @@ package enum MetricUnit {
     if name.hasPrefix("digests_total_since_heartbeat.") {
       let end = name.split(separator: ".").last ?? ""
       return ["seconds", "bytes", "count"].contains(end)
-        ? String(end) : end == "latency" || end.hasSuffix("-duration") ? "seconds" : nil
+        ? String(end)
+        : end == "latency" || end.hasSuffix("-duration")
+          ? "seconds" : end.hasSuffix("-bandwidth") ? "bytes/s" : nil
     }
     // A worker's bandwidth to another one: bytes per second, and of how many transfers.
     if name.hasPrefix("bandwidth.") { return name.hasSuffix(".1") ? "count" : "bytes/s" }
