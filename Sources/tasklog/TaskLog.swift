@@ -27,7 +27,7 @@ struct TaskLog: AsyncParsableCommand {
         name: "Look",
         subcommands: [
           RunsCommand.self, SummaryCommand.self, QueryCommand.self, StoryCommand.self,
-          WorkersCommand.self, StateCommand.self, ReportCommand.self, InspectCommand.self,
+          WorkersCommand.self, TimeCommand.self, StateCommand.self, ReportCommand.self, InspectCommand.self,
         ]),
       CommandGroup(
         name: "Explain",
