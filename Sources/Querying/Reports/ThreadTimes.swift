@@ -103,17 +103,20 @@ extension Reports {
 
   /// How much of the time was work, and the largest part of the rest.
   private static func headline(_ time: ThreadTime) -> String {
-    guard time.total > 0 else { return "" }
+    time.total > 0
+      ? "\(Units.duration(nanoseconds: time.total)) of threads: \(threadShares(time))\n\n" : ""
+  }
+
+  static func threadShares(_ time: ThreadTime) -> String {
     func share(_ nanoseconds: Int64) -> String {
       Units.percent(Double(nanoseconds) / Double(time.total))
     }
     let computing = time.split[.cpu] + time.split[.notCPU] + time.split[.computing]
-    var text =
-      "\(Units.duration(nanoseconds: time.total)) of threads, \(share(computing)) of them computing"
+    var text = "\(share(computing)) of their time computing"
     let rest = ThreadTime.Class.allCases.filter { ![.cpu, .notCPU, .computing].contains($0) }
     if let most = rest.max(by: { time.split[$0] < time.split[$1] }), time.split[most] > 0 {
       text += "; most of the rest: \(most.name), \(share(time.split[most]))"
     }
-    return text + "\n\n"
+    return text
   }
 }
