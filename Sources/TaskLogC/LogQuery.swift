@@ -198,7 +198,8 @@ private struct ViewOfRuns {
         ? "(SELECT uuid FROM main.run WHERE id = v.\(column)) AS \(column)" : "v.\"\(column)\""
     }
     let conditions = numbers.map { "v.\($0) IN (\(runs))" }
-    let source = ReaderViews.names.contains(name) ? "temp.\(ReaderViews.renamed(name))" : "main.\(name)"
+    let source =
+      ReaderViews.names.contains(name) ? "temp.\(ReaderViews.renamed(name))" : "main.\(name)"
     return
       "CREATE TEMP VIEW \(name) AS SELECT \(shown.joined(separator: ", ")) FROM \(source) AS v"
       + (conditions.isEmpty ? "" : " WHERE \(conditions.joined(separator: " AND "))")

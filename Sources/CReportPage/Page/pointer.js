@@ -265,7 +265,7 @@ export class PointerController {
 
   /** @param {KeyboardEvent} event */
   key(event) {
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.ctrlKey || event.metaKey || event.altKey || event.target instanceof HTMLSelectElement) return;
     const { timeline } = this;
     const { view } = timeline;
     /** @type {Record<string, () => void>} */

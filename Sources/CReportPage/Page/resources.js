@@ -181,8 +181,9 @@ export class ResourceTrack extends Track {
     const top = limit && limit < most * 4 ? Math.max(most, limit) : most;
     const scale = top > 0 ? (this.height - 6) / top : 0;
     const y = (/** @type {number} */ value) => this.height - 1 - value * scale;
-    const share = limit ? ` of ${this.show(limit)}` : "";
-    this.figure.textContent = `up to ${this.show(most)}${share}`;
+    // What is on disk does not count against the limit.
+    const highest = this.isStacked ? measured.bands.memory.most.reduce((a, b) => Math.max(a, b), 0) : most;
+    this.figure.textContent = `up to ${this.show(highest)}${limit ? ` of ${this.show(limit)}` : ""}`;
     context.strokeStyle = theme.line;
     context.strokeRect(0, this.height - 0.5, width, 0);
     for (const { curve, least, most: high } of drawn) {

@@ -183,7 +183,7 @@ export class Timeline {
       this.host.append(part);
       this.streams.push(stream);
       this.tracks.push(states, assigned, results);
-      const threads = new StackTrack(this, side, "Time of threads", small ? 60 : 84, threadLayers(side),
+      const threads = new StackTrack(this, side, "Time of threads", small ? 50 : 66, threadLayers(side),
         (n) => `${(n / 1000).toFixed(1)} threads`, "What threads did or waited for, over time");
       part.append(threads.element);
       this.tracks.push(threads);

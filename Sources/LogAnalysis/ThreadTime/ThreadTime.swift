@@ -73,7 +73,8 @@ package struct ThreadTime: Sendable {
       case .nothingToRun:
         "Tasks waited for others that still ran: split the longest tasks, shorten the critical "
           + "path, or use fewer workers."
-      case .unknown: "The log does not say: see its gaps and the events of workers that are missing."
+      case .unknown:
+        "The log does not say: see its gaps and the events of workers that are missing."
       }
     }
 
@@ -92,7 +93,7 @@ package struct ThreadTime: Sendable {
       set { nanoseconds[kind.rawValue] = newValue }
     }
 
-    package var total: Int64 { nanoseconds.reduce(0, +) }
+    package var total: Int64 { nanoseconds.reduce(0, &+) }
 
     /// The class with the most time; `nil` if there is no time at all.
     package var largest: Class? {
@@ -106,13 +107,15 @@ package struct ThreadTime: Sendable {
     package var rows: [String?: Split] = [:]
 
     mutating func add(_ name: String?, _ kind: Class, _ nanoseconds: Int64) {
-      rows[name, default: Split()][kind] += nanoseconds
+      rows[name, default: Split()][kind] &+= nanoseconds
     }
 
     /// The rows with the most time first; no task comes last.
     package var sorted: [(name: String?, split: Split)] {
       rows.map { ($0.key, $0.value) }.sorted {
-        ($0.0 == nil ? 1 : 0, -$0.1.total, $0.0 ?? "") < ($1.0 == nil ? 1 : 0, -$1.1.total, $1.0 ?? "")
+        ($0.0 == nil ? 1 : 0, -$0.1.total, $0.0 ?? "") < (
+          $1.0 == nil ? 1 : 0, -$1.1.total, $1.0 ?? ""
+        )
       }
     }
   }

@@ -58,7 +58,9 @@ struct ThreadTimeScan {
     let sources = try reader.sources(of: run)
     let lives = lives
     workerOfSource = Dictionary(
-      sources.compactMap { source in lives.place(ofSource: source.number).map { (source.number, $0) } },
+      sources.compactMap { source in
+        lives.place(ofSource: source.number).map { (source.number, $0) }
+      },
       uniquingKeysWith: { $1 })
     schedulers = Set(sources.filter { $0.source.kind == .scheduler }.map(\.number))
     states = try StateNumbers(reader)
@@ -71,7 +73,7 @@ struct ThreadTimeScan {
     statuses = Array(repeating: nil, count: lives.lives.count)
     input.workers = lives.lives.indices.map {
       ThreadTimeInput.Worker(
-        lives.label($0), threads: lives.lives[$0].nthreads ?? 1, present: [])
+        lives.label($0), threads: min(max(lives.lives[$0].nthreads ?? 1, 0), 1 << 20), present: [])
     }
   }
 
@@ -372,10 +374,12 @@ private enum CPUShares {
     try HeartbeatScan.forEach(reader, run) { worker, seq, _, args in
       guard let place = lives.place(worker, at: seq) else { return }
       HeartbeatMetrics.activities(in: args) { activity in
-        guard activity.context == "execute", activity.unit == "seconds", let prefix = activity.prefix
+        guard activity.context == "execute", activity.unit == "seconds",
+          let prefix = activity.prefix
         else { return }
         switch activity.name {
-        case "thread-cpu": seconds[place, default: [:]][prefix, default: Seconds()].cpu += activity.value
+        case "thread-cpu":
+          seconds[place, default: [:]][prefix, default: Seconds()].cpu += activity.value
         case "thread-noncpu":
           seconds[place, default: [:]][prefix, default: Seconds()].other += activity.value
         default: break
@@ -383,10 +387,13 @@ private enum CPUShares {
       }
     }
     return seconds.map { place, prefixes in
-      (place, prefixes.compactMapValues { seconds in
-        let sum = seconds.cpu + seconds.other
-        return sum > 0 ? min(1, max(0, seconds.cpu / sum)) : nil
-      })
+      (
+        place,
+        prefixes.compactMapValues { seconds in
+          let sum = seconds.cpu + seconds.other
+          return sum > 0 ? min(1, max(0, seconds.cpu / sum)) : nil
+        }
+      )
     }
   }
 }
@@ -401,7 +408,8 @@ extension LogReader {
   ///   - intervals: the number of intervals over time.
   /// - Throws: `LogError`.
   package func threadTime(
-    of run: RunInfo, in scope: RunScope? = nil, by owners: TaskIndex.Owners = [], intervals: Int = 60
+    of run: RunInfo, in scope: RunScope? = nil, by owners: TaskIndex.Owners = [],
+    intervals: Int = 60
   ) throws -> ThreadTime {
     try translating {
       var scan = try ThreadTimeScan(self, run, scope, owners)

@@ -24,9 +24,10 @@ package struct ThreadTimeSweep {
     let stop = present.map(\.stop).max() ?? 0
     let count = Int64(max(1, input.intervalCount))
     result.start = start
-    result.width = max(1, (stop - start + count - 1) / count)
+    result.width = max(1, (stop &- start &+ count &- 1) / count)
     result.intervals = Array(
-      repeating: ThreadTime.Split(), count: Int(max(0, stop - start + result.width - 1) / result.width))
+      repeating: ThreadTime.Split(),
+      count: Int(max(0, stop &- start &+ result.width &- 1) / result.width))
     idle = IdleClasses(input)
   }
 
@@ -41,7 +42,7 @@ package struct ThreadTimeSweep {
   private mutating func add(_ worker: ThreadTimeInput.Worker) {
     guard worker.threads > 0 else { return }
     let present = worker.present.compactMap { $0.part(of: input.window) }.merged()
-    result.total += worker.threads * present.reduce(0) { $0 + ($1.stop - $1.start) }
+    result.total &+= worker.threads &* present.reduce(0) { $0 &+ ($1.stop &- $1.start) }
     var boundaries: [(time: Int64, isStart: Bool, change: Change)] = []
     func bound(_ intervals: [Interval], _ change: Change) {
       for interval in intervals where interval.start < interval.stop {
@@ -108,15 +109,16 @@ package struct ThreadTimeSweep {
     let idleCount = worker.threads - Int64(busy.count)
     var time = start
     while time < stop {
-      let index = Int((time - result.start) / result.width)
-      let end = min(stop, result.start + Int64(index + 1) * result.width)
-      for place in busy { add(worker, worker.work[place], index, end - time) }
+      let index = Int((time &- result.start) / result.width)
+      let (edge, isPast) = result.start.addingReportingOverflow(Int64(index + 1) &* result.width)
+      let end = isPast ? stop : min(stop, edge)
+      for place in busy { add(worker, worker.work[place], index, end &- time) }
       if idleCount > 0 {
         if let first {
-          add(first, nil, worker, index, idleCount * (end - time))
+          add(first, nil, worker, index, idleCount &* (end &- time))
         } else {
           for (kind, nanoseconds) in idle.times(time, end) where nanoseconds > 0 {
-            add(kind, nil, worker, index, idleCount * nanoseconds)
+            add(kind, nil, worker, index, idleCount &* nanoseconds)
           }
         }
       }
@@ -142,12 +144,12 @@ package struct ThreadTimeSweep {
     _ nanoseconds: Int64
   ) {
     guard nanoseconds > 0, !input.selectsTasks || task?.isSelected == true else { return }
-    result.split[kind] += nanoseconds
+    result.split[kind] &+= nanoseconds
     result.prefixes.add(task?.prefix, kind, nanoseconds)
     result.clients.add(task?.client, kind, nanoseconds)
     result.spans.add(task?.span, kind, nanoseconds)
     result.workers.add(worker.name, kind, nanoseconds)
-    result.intervals[index][kind] += nanoseconds
+    result.intervals[index][kind] &+= nanoseconds
   }
 }
 
@@ -182,7 +184,7 @@ private struct IdleClasses {
       let kind = counts[0] > 0 ? 0 : counts[2] == 0 ? 3 : counts[1] == 0 ? 1 : 2
       if let last = kinds.last {
         if last == kind { continue }
-        current[last] += boundary.time - times[times.count - 1]
+        current[last] &+= boundary.time &- times[times.count - 1]
       }
       times.append(boundary.time)
       kinds.append(kind)
@@ -192,9 +194,9 @@ private struct IdleClasses {
 
   /// The time of each class between two times.
   func times(_ start: Int64, _ stop: Int64) -> [(ThreadTime.Class, Int64)] {
-    var parts = Self.classes.indices.map { sum($0, stop) - sum($0, start) }
+    var parts = Self.classes.indices.map { sum($0, stop) &- sum($0, start) }
     // Before the first boundary nothing is known.
-    parts[3] += stop - start - parts.reduce(0, +)
+    parts[3] &+= stop &- start &- parts.reduce(0, &+)
     return zip(Self.classes, parts).map { ($0, $1) }
   }
 
@@ -205,7 +207,7 @@ private struct IdleClasses {
       if times[middle] <= time { low = middle + 1 } else { high = middle }
     }
     guard low > 0 else { return 0 }
-    return sums[place][low - 1] + (kinds[low - 1] == place ? time - times[low - 1] : 0)
+    return sums[place][low - 1] &+ (kinds[low - 1] == place ? time &- times[low - 1] : 0)
   }
 }
 

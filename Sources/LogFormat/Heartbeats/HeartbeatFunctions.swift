@@ -10,7 +10,8 @@ extension Connection {
   ///
   /// Invariant of the unsafe code: each function owns a reference to `unpack`, which SQLite gives
   /// back with the destructor once, after the last call.
-  package func addHeartbeatFunctions(_ unpack: @escaping (_ args: String, _ time: Int64) -> String) {
+  package func addHeartbeatFunctions(_ unpack: @escaping (_ args: String, _ time: Int64) -> String)
+  {
     for (name, function) in [("tasklog_metrics", metrics), ("tasklog_activity", activity)] {
       sqlite3_create_function_v2(
         handle, name, 2, SQLITE_UTF8 | SQLITE_DETERMINISTIC,
@@ -20,7 +21,8 @@ extension Connection {
       }
     }
     sqlite3_create_function_v2(
-      handle, "tasklog_metric_unit", 1, SQLITE_UTF8 | SQLITE_DETERMINISTIC, nil, unit, nil, nil, nil)
+      handle, "tasklog_metric_unit", 1, SQLITE_UTF8 | SQLITE_DETERMINISTIC, nil, unit, nil, nil, nil
+    )
   }
 }
 

@@ -19,7 +19,9 @@ extension Reports {
       title: isOverTime ? "Resources of workers over time" : "Resources of workers",
       columns: resourceColumns.filter { $0.name != "time" || isOverTime }
     ) { emit in
-      for (run, use) in uses { for worker in use.rows { try emit(row(run, worker, use, isOverTime)) } }
+      for (run, use) in uses {
+        for worker in use.rows { try emit(row(run, worker, use, isOverTime)) }
+      }
     }
     return Report([
       table.onTerminal(

@@ -115,7 +115,8 @@ struct ResourceTable {
         for worker in workers where worker.most[place][interval] != absent {
           number += 1
           least += isSum ? worker.least[place][interval] : worker.most[place][interval]
-          most = isSum ? most + worker.most[place][interval] : max(most, worker.most[place][interval])
+          most =
+            isSum ? most + worker.most[place][interval] : max(most, worker.most[place][interval])
         }
         guard number > 0 else { continue }
         all.least[place][interval] = isSum ? least : least / number

@@ -45,8 +45,10 @@ struct ThreadTimeTable {
           .list([.string(kind.name), .string(kind.advice), .int(split[kind])])
         }),
       "prefixes": .list(
-        prefixes.sorted { ($0.key == nil ? 1 : 0, $0.key ?? "") < ($1.key == nil ? 1 : 0, $1.key ?? "") }
-          .map { .list([$0.key.map(Value.string) ?? .null, row($0.value)]) }),
+        prefixes.sorted {
+          ($0.key == nil ? 1 : 0, $0.key ?? "") < ($1.key == nil ? 1 : 0, $1.key ?? "")
+        }
+        .map { .list([$0.key.map(Value.string) ?? .null, row($0.value)]) }),
       "intervals": .list(
         intervals.map { time, width, split in
           .list([.int(time)] + split.nanoseconds.map { .int($0 * 1000 / width) })

@@ -234,7 +234,8 @@ struct WorkersCommand: ParsableCommand {
     for (option, values) in [
       ("--prefix", scope.prefix), ("--client", scope.client), ("--span", scope.span),
     ] where resources && !values.isEmpty {
-      throw ValidationError("\(option) cannot be combined with --resources: a worker measures itself")
+      throw ValidationError(
+        "\(option) cannot be combined with --resources: a worker measures itself")
     }
   }
 

@@ -93,7 +93,8 @@ struct TraceBuilder<Writer: TraceWriter>: RunVisitor {
       (.spilled, "spilled to disk", true, 1), (.cpu, "CPU (%)", false, 1),
       (.netRead, "network read per second", true, 1),
       (.netWrite, "network written per second", true, 1),
-      (.diskRead, "disk read per second", true, 1), (.diskWrite, "disk written per second", true, 1),
+      (.diskRead, "disk read per second", true, 1),
+      (.diskWrite, "disk written per second", true, 1),
       (.gil, "GIL held (%)", false, 100), (.eventLoop, "event loop interval (µs)", false, 1e6),
     ]
   }
