@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,17 +12,6 @@ import dask
 from distributed import Client, LocalCluster, wait
 
 import tasklog
-
-
-class Slow:
-    """A result that takes long to serialize, and so to send to another worker."""
-
-    def __init__(self, seconds: float) -> None:
-        self.seconds = seconds
-
-    def __reduce__(self) -> Any:
-        time.sleep(self.seconds)
-        return Slow, (self.seconds,)
 
 
 def nap(_: Any, seconds: float) -> None:
@@ -42,9 +32,8 @@ def _size(number: int) -> bytes:
 
 def tiny(client: Client) -> float:
     """Tasks that take no time: all of it goes by between them."""
-    start = time.time()
-    client.gather(client.map(count, range(500)))
-    return time.time() - start
+    times = client.gather(client.map(now, range(500), pure=False))
+    return max(times) - min(times)
 
 
 def straggler(client: Client) -> float:
@@ -55,11 +44,22 @@ def straggler(client: Client) -> float:
     return (threads - 1) * long - 8 * short
 
 
+def _delay_transfers(dask_worker: Any) -> None:
+    fetch = dask_worker.gather_dep
+
+    async def gather_dep(*args: Any, **kwargs: Any) -> Any:
+        await asyncio.sleep(1)
+        return await fetch(*args, **kwargs)
+
+    dask_worker.gather_dep = gather_dep
+
+
 def transfer(client: Client) -> float:
-    """Two workers that wait for each other's data."""
+    """Two workers that wait for each other's data on a slow network."""
+    client.run(_delay_transfers)
     one, other = client.scheduler_info()["workers"]
-    ours = client.submit(Slow, 1.0, workers=[one], pure=False)
-    theirs = client.submit(Slow, 1.0, workers=[other], pure=False)
+    ours = client.submit(_size, 1, workers=[one])
+    theirs = client.submit(_size, 2, workers=[other])
     wait([ours, theirs])
     start = time.time()
     ends = [
@@ -110,7 +110,7 @@ def waiting_client(client: Client) -> float:
 RUNS: dict[str, tuple[Callable[[Client], float], int, int, dict[str, Any]]] = {
     "tiny": (tiny, 1, 1, {}),
     "straggler": (straggler, 2, 2, {}),
-    "transfer": (transfer, 2, 1, {"processes": True}),
+    "transfer": (transfer, 2, 1, {}),
     "spilling": (spilling, 1, 1, {"memory_limit": "400MB"}),
     "waiting-client": (waiting_client, 2, 1, {}),
 }
@@ -119,7 +119,6 @@ RUNS: dict[str, tuple[Callable[[Client], float], int, int, dict[str, Any]]] = {
 def record(name: str, log: Path) -> float:
     """Records a run, and returns the planted thread-seconds."""
     run, workers, threads, options = RUNS[name]
-    options = {"processes": False, **options}
     memory = {
         "distributed.worker.memory.target": 0.01 if name == "spilling" else False,
         "distributed.worker.memory.spill": False,
@@ -129,7 +128,11 @@ def record(name: str, log: Path) -> float:
     with (
         dask.config.set(memory),
         LocalCluster(
-            n_workers=workers, threads_per_worker=threads, dashboard_address=":0", **options
+            n_workers=workers,
+            threads_per_worker=threads,
+            processes=False,
+            dashboard_address=":0",
+            **options,
         ) as cluster,
         Client(cluster) as client,
     ):

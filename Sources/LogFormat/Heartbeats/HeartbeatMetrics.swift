@@ -93,6 +93,11 @@ package struct HeartbeatMetrics {
       scanner.members { name, scanner in
         if scanner.equals(name, "$map") {
           scanner.elements { flattenPair(&$0, body) }
+        } else if scanner.equals(name, "$python") {
+          // Such as a `Counter`, which only a worker in the scheduler's process sends as it is.
+          scanner.members { name, scanner in
+            if scanner.equals(name, "state") { flatten(&scanner, body) }
+          }
         } else if scanner[name].first != UInt8(ascii: "$") {
           descend(Self.unescaped(name, scanner)) { $0.flatten(&scanner, body) }
         }
