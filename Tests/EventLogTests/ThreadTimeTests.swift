@@ -129,7 +129,7 @@ import Testing
     #expect(time.split.total == 100)
   }
 
-  @Test func `time is told by prefix, client, span and worker, and without a task under none`() {
+  @Test func `time is split by prefix, client, span and worker, and without a task under none`() {
     let time = ThreadTimeSweep.split(
       Self.input { $1.work = [Work(0, 60, task: 0), Work(10, 90, task: 1)] })
     #expect(time.prefixes.rows.mapValues(\.total) == ["inc": 60, "sum": 80, nil: 60])

@@ -296,7 +296,7 @@ export class Panels {
   threadTime() {
     const { side } = this;
     const { total, classes, prefixes } = side.threadTime;
-    if (!total) return make("p", { class: "empty" }, "The log knows of no threads.");
+    if (!total) return make("p", { class: "empty" }, "The log has no worker with threads.");
     const rows = classes.map(([name, advice, time], place) => ({ name, advice, time, colour: CLASSES[place] }))
       .filter((row) => row.time > 0);
     const ranked = [...rows].sort((a, b) => b.time - a.time);

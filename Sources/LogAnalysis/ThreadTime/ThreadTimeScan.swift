@@ -4,7 +4,7 @@ import TaskLogPlugin
 
 /// Reads the intervals that `ThreadTimeSweep` splits from the events of a run, in causal order.
 ///
-/// What a worker told of its tasks is preferred to what the scheduler knows: when inputs had arrived,
+/// What a worker recorded of its tasks is preferred to what the scheduler knows: when inputs had arrived,
 /// when a task had a thread. Without events of the worker, the spans of work that come with a result
 /// tell.
 struct ThreadTimeScan {
@@ -14,7 +14,7 @@ struct ThreadTimeScan {
   private struct Assignment {
     var worker: Int
     var since: Int64
-    /// Whether an event of its worker has told of it.
+    /// Whether its worker has an event about it.
     var isSeen = false
   }
 

@@ -103,7 +103,7 @@ package struct ThreadTimeSweep {
     _ worker: ThreadTimeInput.Worker, _ working: [Int], _ first: Class?, _ start: Int64,
     _ stop: Int64
   ) {
-    // A task that has left its thread, as one that waits for others, may run beside a new one: what
+    // A task that has left its thread, as one that waits for others, may run in addition to a new one: what
     // began first has a thread.
     let busy = working.prefix(Int(clamping: worker.threads))
     let idleCount = worker.threads - Int64(busy.count)
