@@ -112,7 +112,7 @@ package struct ThreadTimeSweep {
       let index = Int((time &- result.start) / result.width)
       let (edge, isPast) = result.start.addingReportingOverflow(Int64(index + 1) &* result.width)
       let end = isPast ? stop : min(stop, edge)
-      for place in busy { add(worker, worker.work[place], index, end &- time) }
+      for place in busy { add(worker, worker.work[place], index, time, end) }
       if idleCount > 0 {
         if let first {
           add(first, nil, worker, index, idleCount &* (end &- time))
@@ -128,13 +128,17 @@ package struct ThreadTimeSweep {
 
   private mutating func add(
     _ worker: ThreadTimeInput.Worker, _ work: ThreadTimeInput.Work, _ index: Int,
-    _ nanoseconds: Int64
+    _ start: Int64, _ stop: Int64
   ) {
-    let task = input.tasks[work.task]
+    let (task, nanoseconds) = (input.tasks[work.task], stop &- start)
     guard work.kind == .computing, let share = task.prefix.flatMap({ worker.cpuShares[$0] }) else {
       return add(work.kind, task, worker, index, nanoseconds)
     }
-    let cpu = min(nanoseconds, Int64((Double(nanoseconds) * share).rounded()))
+    // Differences of sums since the start of the work: they do not depend on where it is divided.
+    func sum(_ time: Int64) -> Int64 {
+      Int64(exactly: (Double(time &- work.interval.start) * share).rounded()) ?? 0
+    }
+    let cpu = min(nanoseconds, max(0, sum(stop) &- sum(start)))
     add(.cpu, task, worker, index, cpu)
     add(.notCPU, task, worker, index, nanoseconds - cpu)
   }
