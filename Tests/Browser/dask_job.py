@@ -42,7 +42,11 @@ def die():
     os._exit(1)
 
 
-def wait_for_log(path, what, select, count):
+COMPUTATIONS = "SELECT count(*) FROM task_durations WHERE action = 'compute'"
+MEASURED = "SELECT count(DISTINCT worker) FROM events WHERE hook = 'heartbeat'"
+
+
+def wait_for_log(path, count, select=COMPUTATIONS):
     """Waits until a query counts so many rows of the log.
 
     The last events of a worker that dies arrive with the next worker on this host, or the recorder.
@@ -53,12 +57,8 @@ def wait_for_log(path, what, select, count):
             (found,) = log.execute(select).fetchone()
         if found >= count:
             return
-        assert time.monotonic() < deadline, f"{found} of {count} {what} are in the log"
+        assert time.monotonic() < deadline, f"{found} of {count} are in the log: {select}"
         time.sleep(0.05)
-
-
-COMPUTATIONS = "SELECT count(*) FROM task_durations WHERE action = 'compute'"
-MEASURED = "SELECT count(DISTINCT worker) FROM events WHERE hook = 'heartbeat'"
 
 
 if __name__ == "__main__":
@@ -70,8 +70,8 @@ if __name__ == "__main__":
         failed = client.submit(broken, 1, key="broken-1")
         wait([failed, client.submit(total, [failed], key="needs-broken")])
         wait([client.submit(increment, i, key=key) for i, key in enumerate(HOSTILE)])
-        wait_for_log(sys.argv[1], "computations", COMPUTATIONS, 120 + 1 + 1 + len(HOSTILE))
-        wait_for_log(sys.argv[1], "workers with heartbeats", MEASURED, 2)
+        wait_for_log(sys.argv[1], 120 + 1 + 1 + len(HOSTILE))
+        wait_for_log(sys.argv[1], 2, MEASURED)
         # Otherwise they are computed again, and lost once more if only their worker recorded them.
         del numbers
         wait(client.submit(die, key="die-1"))

@@ -138,9 +138,7 @@ def test_worker_metrics_are_what_a_plugin_read_at_each_heartbeat(
 ) -> None:
     log, witness = beaten
     with package.open(log) as opened:
-        rows = opened.run().sql(
-            "SELECT seq, worker, name, value FROM worker_metrics ORDER BY seq"
-        )
+        rows = opened.run().sql("SELECT seq, worker, name, value FROM worker_metrics ORDER BY seq")
         told: dict[int, tuple[str, dict[str, float]]] = {}
         for row in rows:
             told.setdefault(row.seq, (row.worker, {}))[1][row.name] = row.value
