@@ -28,6 +28,9 @@ static const unsigned char attempts_js[] = {
 static const unsigned char charts_js[] = {
 #embed "Page/charts.js"
 };
+static const unsigned char resources_js[] = {
+#embed "Page/resources.js"
+};
 static const unsigned char side_js[] = {
 #embed "Page/side.js"
 };
@@ -79,6 +82,7 @@ static const struct tl_page_file files[] = {
     FILE("stories.js", stories_js),
     FILE("attempts.js", attempts_js),
     FILE("charts.js", charts_js),
+    FILE("resources.js", resources_js),
     FILE("side.js", side_js),
     FILE("view.js", view_js),
     FILE("raster.js", raster_js),

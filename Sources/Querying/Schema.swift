@@ -103,6 +103,16 @@ package enum Schema {
       name: "messages", summary: "a message that a logger of Dask wrote",
       example: "SELECT time, level, logger, text FROM messages"),
     View(
+      name: "worker_metrics",
+      summary: "a number that a worker measured, at a heartbeat: memory, CPU, spilled bytes, …",
+      example: """
+        SELECT worker, max(value) FROM worker_metrics WHERE name = 'memory' GROUP BY worker
+        """),
+    View(
+      name: "activity",
+      summary: "what workers measured of an activity: seconds, bytes and count by prefix",
+      example: "SELECT prefix, seconds FROM activity WHERE activity = 'thread-cpu'"),
+    View(
       name: "clock_offsets",
       summary: "the seconds that a worker's clock was behind, from an event on",
       example: "SELECT worker, source_seq, offset, uncertainty FROM clock_offsets"),

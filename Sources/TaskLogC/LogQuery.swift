@@ -111,10 +111,12 @@ final class LogQuery {
     do {
       return try UserSQL(path: part.path, timeoutSeconds: request.timeoutSeconds) { connection in
         guard
-          try connection.integer("SELECT count(*) FROM temp.sqlite_schema WHERE type = 'view'") == 0
+          try connection.integer("SELECT count(*) FROM temp.sqlite_schema WHERE type = 'view'")
+            == Int64(ReaderViews.names.count)
         else { throw HasTemporaryViews() }
         connection.addNames()
         try connection.execute("PRAGMA temp_store = MEMORY")
+        try ReaderViews.rename(on: connection)
         for view in try LogSchema.views() {
           try connection.execute(
             ViewOfRuns(view.name, view.columns).sql(of: part.selected(runs)))
@@ -200,8 +202,10 @@ private struct ViewOfRuns {
         ? "(SELECT uuid FROM main.run WHERE id = v.\(column)) AS \(column)" : "v.\"\(column)\""
     }
     let conditions = numbers.map { "v.\($0) IN (\(runs))" }
+    let source =
+      ReaderViews.names.contains(name) ? "temp.\(ReaderViews.renamed(name))" : "main.\(name)"
     return
-      "CREATE TEMP VIEW \(name) AS SELECT \(shown.joined(separator: ", ")) FROM main.\(name) AS v"
+      "CREATE TEMP VIEW \(name) AS SELECT \(shown.joined(separator: ", ")) FROM \(source) AS v"
       + (conditions.isEmpty ? "" : " WHERE \(conditions.joined(separator: " AND "))")
   }
 }

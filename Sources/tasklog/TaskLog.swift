@@ -27,8 +27,8 @@ struct TaskLog: AsyncParsableCommand {
         name: "Look",
         subcommands: [
           RunsCommand.self, SummaryCommand.self, QueryCommand.self, StoryCommand.self,
-          WorkersCommand.self, MessagesCommand.self, StateCommand.self, ReportCommand.self,
-          InspectCommand.self,
+          WorkersCommand.self, TimeCommand.self, MessagesCommand.self, StateCommand.self,
+          ReportCommand.self, InspectCommand.self,
         ]),
       CommandGroup(
         name: "Explain",

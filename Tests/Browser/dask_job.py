@@ -42,19 +42,22 @@ def die():
     os._exit(1)
 
 
-def wait_for_log(path, count):
-    """Waits until `count` computations are in the log.
+COMPUTATIONS = "SELECT count(*) FROM task_durations WHERE action = 'compute'"
+MEASURED = "SELECT count(DISTINCT worker) FROM events WHERE hook = 'heartbeat'"
 
-    The last ones of a worker that dies arrive with the next worker on this host, or the recorder.
+
+def wait_for_log(path, count, select=COMPUTATIONS):
+    """Waits until a query counts so many rows of the log.
+
+    The last events of a worker that dies arrive with the next worker on this host, or the recorder.
     """
     deadline = time.monotonic() + 30 * float(os.environ.get("TASKLOG_TEST_PATIENCE") or 1)
-    select = "SELECT count(*) FROM task_durations WHERE action = 'compute'"
     while True:
         with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as log:
             (found,) = log.execute(select).fetchone()
         if found >= count:
             return
-        assert time.monotonic() < deadline, f"{found} of {count} computations are in the log"
+        assert time.monotonic() < deadline, f"{found} of {count} are in the log: {select}"
         time.sleep(0.05)
 
 
@@ -68,6 +71,7 @@ if __name__ == "__main__":
         wait([failed, client.submit(total, [failed], key="needs-broken")])
         wait([client.submit(increment, i, key=key) for i, key in enumerate(HOSTILE)])
         wait_for_log(sys.argv[1], 120 + 1 + 1 + len(HOSTILE))
+        wait_for_log(sys.argv[1], 2, MEASURED)
         # Otherwise they are computed again, and lost once more if only their worker recorded them.
         del numbers
         wait(client.submit(die, key="die-1"))

@@ -138,6 +138,79 @@ def test_the_curve_of_states_is_that_of_the_log_at_every_moment(name, report, ro
         assert values == [each.get(state, 0) for each in counts], state
 
 
+@pytest.mark.parametrize(("name", "run"), [("sample", "#1"), ("engine", "#1"), ("dask", "#1")])
+def test_the_time_of_threads_is_that_of_tasklog_time(name, run, report, verb):
+    page = report(name, "--run", run)
+    time = page.run("tasklogReport.sides[0].threadTime")
+    theirs = {row["class"]: row["seconds"] for row in verb(name, "time", "--run", run)}
+    ours = {each: ns / 1e9 for each, _, ns in time["classes"] if ns}
+    assert ours == theirs
+    assert sum(ns for _, _, ns in time["classes"]) == time["total"] > 0
+    assert sum(sum(row) for _, row in time["prefixes"]) == time["total"]
+    page.run("tasklogReport.panels.show('time')")
+    shown = page.run(
+        "[...document.querySelectorAll('#panel table')][0].querySelectorAll('tbody th').length"
+    )
+    assert shown == len(theirs)
+
+
+def test_the_curves_of_resources_are_what_the_workers_measured(report, verb):
+    page = report("dask", "--run", "#1")
+    peaks = page.run(
+        """tasklogReport.sides[0].measured.slice(1).map((each) => [
+          tasklogReport.sides[0].workers[each.worker].address, Math.max(...each.bands.memory.most),
+          each.limit])"""
+    )
+    rows = verb("dask", "workers", "--resources", "--run", "#1")
+    assert rows
+    assert sorted(map(tuple, peaks)) == sorted(
+        (row["worker"], row["memory_peak"], row["memory_limit"] or 0) for row in rows
+    )
+    together = page.run("Math.max(...tasklogReport.sides[0].measured[0].bands.memory.most)")
+    assert max(row["memory_peak"] for row in rows) <= together
+    assert together <= sum(row["memory_peak"] for row in rows)
+
+
+def test_pointing_at_a_curve_tells_its_values_and_a_click_what_ran(report):
+    page = report("dask", "--run", "#1")
+    page.run("document.querySelector('.track.resource').scrollIntoView({ block: 'center' })")
+    page.settle()
+    box = page.box(".track.resource canvas")
+    # The middle of the first task that ran while the workers measured themselves.
+    x = page.run(
+        """(() => { const { timeline, sides: [side] } = tasklogReport;
+          const grid = side.resourceGrid;
+          const times = side.lanes.flatMap((lane) => [...lane.compute.start].map(
+            (start, i) => (start + lane.compute.stop[i]) / 2));
+          const time = times.find((each) => {
+            const at = Math.floor((each - grid.start) / grid.width);
+            return side.measured[0].bands.memory.most[at] >= 0; });
+          return ((time - side.first - timeline.view.from) / timeline.view.length) * timeline.width;
+        })()"""
+    )
+    page.mouse("mouseMoved", box["x"] + x, box["y"] + 20)
+    page.wait("!document.getElementById('tip').hidden")
+    tip = page.run("document.getElementById('tip').textContent")
+    assert "managed" in tip and "limit" in tip
+    page.click(box["x"] + x, box["y"] + 20)
+    page.wait("document.querySelector('#panel .moment')")
+    assert "work" in page.run("document.querySelector('#panel .moment').textContent")
+
+
+def test_a_worker_is_chosen_for_the_curves(report):
+    page = report("dask", "--run", "#1")
+    figure = "document.querySelector('.track.resource small').textContent"
+    page.settle()
+    before = page.run(figure)
+    page.run(
+        """(() => { const choice = document.querySelector('.worker-choice');
+          choice.value = "1"; choice.dispatchEvent(new Event("change")); })()"""
+    )
+    page.settle()
+    assert page.run("tasklogReport.timeline.resources[0].chosen") == 1
+    assert page.run(figure) != before
+
+
 def test_a_page_below_its_limit_holds_everything_and_has_nothing_to_say(report):
     page = report("dask", "--limit", "1")
     detail = page.run("tasklogReport.sides[0].detail")

@@ -95,7 +95,7 @@ import Testing
     #expect(script.code == 0)
     #expect(script.errors == "")
     for word in [
-      "query", "summary", "story", "errors", "slowest", "critical-path", "open", "workers",
+      "query", "summary", "story", "errors", "slowest", "critical-path", "open", "workers", "time",
       "state", "compare", "inspect", "merge", "index", "after-cursor", "group-by", "export",
       "rectangles",
     ] {

@@ -8,7 +8,7 @@ import Testing
 /// `--log 'logs/{run}.db'` queries all segments of a run as if they were one log.
 @Suite(.exclusive(.commands)) struct RotatedRunTests {
   private static let questions: [[String]] = [
-    ["summary"], ["errors"], ["slowest"], ["critical-path"], ["open"], ["workers"],
+    ["summary"], ["errors"], ["slowest"], ["critical-path"], ["open"], ["workers"], ["time"],
     ["state", "--at", "100", "--table", "tasks"],
     ["inspect", "--table", "kinds"], ["inspect", "--table", "gaps"],
     ["query"], ["query", "--hook", "*", "--columns", "seq,source_seq,hook,key,args"],

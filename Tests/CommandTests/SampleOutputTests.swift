@@ -26,6 +26,7 @@ import Testing
     ("critical-path", ["critical-path", "--run", "all"]),
     ("open", ["open"]),
     ("workers", ["workers", "--run", "all"]),
+    ("time", ["time", "--run", "all"]),
     ("compare", ["compare", "#1", "#2"]),
     ("state", ["state", "--run", "#1", "--at", "30"]),
     ("inspect", ["inspect"]),

@@ -9,8 +9,8 @@ struct TerminalTests {
   static let commands = [
     "query", "query --state erred", "runs", "query 'SELECT * FROM tasks'",
     "query 'SELECT * FROM task_durations'", "query 'SELECT * FROM events'", "summary", "errors",
-    "story top-20", "slowest", "critical-path", "workers", "state --at 300", "inspect",
-    "compare latest latest",
+    "story top-20", "slowest", "critical-path", "workers", "time", "time --by prefix",
+    "state --at 300", "inspect", "compare latest latest",
   ]
 
   /// The output lines of a command on a terminal of the given width in columns.

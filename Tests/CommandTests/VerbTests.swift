@@ -39,7 +39,10 @@ import Testing
         program: URL(fileURLWithPath: Self.python ?? ""),
         [Self.scripts.appendingPathComponent("clients.py").path, folder("copy.db")])
       #expect(result.code == 0, "\(result.output)\(result.errors)")
-      #expect(result.lines.count == (try LogSchema.views().count))
+      // Two need functions of tasklog: no file has them.
+      let ofReaders: Set = ["worker_metrics", "activity"]
+      let views = try LogSchema.views().filter { !ofReaders.contains($0.name) }
+      #expect(result.lines.count == views.count)
     }
   }
 

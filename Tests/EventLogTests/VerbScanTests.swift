@@ -168,6 +168,10 @@ import Testing
     }
     var rows = Rows()
     for run in runs { try rows.add(run, reader) }
+    for run in runs {
+      let time = try reader.threadTime(of: run, by: [.clients, .spans], intervals: 7)
+      ThreadTimeTests.expectExact(time, note)
+    }
     try expect(
       rows.errors,
       """

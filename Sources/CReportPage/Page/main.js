@@ -3,6 +3,7 @@
 import { byID, bytes, clock, duration, make, percent, plain, plural, theme, whole } from "./theme.js";
 import { page, yieldToBrowser } from "./data.js";
 import { Side, sideTitle } from "./side.js";
+import { readResources } from "./resources.js";
 import { Timeline } from "./timeline.js";
 import { PointerController } from "./pointer.js";
 import { detailNotes, panels } from "./panels.js";
@@ -74,6 +75,7 @@ async function start() {
   for (const side of sides) {
     await side.readSpans();
     await side.readSeries();
+    await readResources(side);
   }
   const timeline = new Timeline(sides);
   const repaint = () => {

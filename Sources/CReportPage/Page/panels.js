@@ -1,6 +1,8 @@
 // The tables below the timeline.
 
-import { byID, bytes, clockState, duration, make, percent, plural, STATES, swatch, whole } from "./theme.js";
+import {
+  byID, bytes, CLASSES, clockState, duration, ink, make, percent, plain, plural, STATES, swatch, whole,
+} from "./theme.js";
 import { page } from "./data.js";
 import { sideTitle } from "./side.js";
 import { hasFailed, LOST, OPEN } from "./rows.js";
@@ -24,6 +26,7 @@ export class Panels {
     this.tabs = [
       ["prefixes", "Prefixes", () => this.prefixes()], ["slowest", "Slowest", () => this.slowest()],
       ["errors", "Errors", () => this.errors()], ["path", "Critical path", () => this.path()],
+      ["time", "Time of threads", () => this.threadTime()],
       ["workers", "Workers", () => this.workers()], ["about", "About", () => this.about()],
     ];
     const list = byID("tabs");
@@ -288,6 +291,68 @@ export class Panels {
     ], rows, { sort: 1, act: (step) => this.go(side, step.task), actLabel: "Show it in the timeline" })];
   }
 
+  // MARK: Time of threads
+
+  threadTime() {
+    const { side } = this;
+    const { total, classes, prefixes } = side.threadTime;
+    if (!total) return make("p", { class: "empty" }, "The log has no worker with threads.");
+    const rows = classes.map(([name, advice, time], place) => ({ name, advice, time, colour: CLASSES[place] }))
+      .filter((row) => row.time > 0);
+    const ranked = [...rows].sort((a, b) => b.time - a.time);
+    const shares = make("div", {
+      class: "shares", role: "img",
+      "aria-label": ranked.map((row) => `${row.name} ${percent(row.time / total)}`).join(", "),
+    }, ...ranked.map((row) => {
+      const part = make("span", { class: "class", title: `${row.name}: ${duration(row.time / 1000)}` },
+        row.time / total > 0.12 ? `${row.name} ${percent(row.time / total)}` : "");
+      part.style.flexGrow = String(row.time / total);
+      part.style.background = row.colour;
+      part.style.color = ink(row.colour);
+      return part;
+    }));
+    const lead = `${duration(total / 1000)} of threads: what they did, or what they waited for.`;
+    const byPrefix = prefixes.map(([name, times]) => ({ name, times, sum: times.reduce((a, b) => a + b, 0) }));
+    return [make("p", { class: "lead" }, lead), shares, table("The time of threads by what they did", [
+      { name: "class", get: (row) => row.name,
+        show: (name, row) => make("span", { class: "name" }, swatch(row.colour), name) },
+      { name: "time", number: true, get: (row) => row.time, show: (n) => duration(n / 1000) },
+      { name: "share", number: true, get: (row) => row.time / total,
+        show: (n, row) => bar(percent(n), n, row.colour) },
+      { name: "what to do about it", wide: true, get: (row) => row.advice },
+    ], rows, { sort: 1, descending: true }), make("h3", {}, "By prefix"), table("The time of threads by prefix", [
+      { name: "prefix", get: (row) => plain(row.name ?? "(none)") },
+      { name: "time", number: true, get: (row) => row.sum, show: (n) => duration(n / 1000) },
+      ...classes.flatMap(([name, , time], place) => (time > 0 ? [{
+        name, number: true, get: (/** @type {{ times: number[] }} */ row) => row.times[place],
+        show: (/** @type {number} */ n) => (n ? duration(n / 1000) : "–"),
+      }] : [])),
+    ], byPrefix, { sort: 1, descending: true })];
+  }
+
+  /**
+   * Shows what ran at a moment in place of a tab.
+   * @param {import("./side.js").Side} side
+   * @param {number} time
+   */
+  showMoment(side, time) {
+    this.side = side;
+    /** @type {import("./types.js").Span[]} */
+    const spans = [];
+    for (const lane of side.lanes) {
+      for (const row of [lane.compute, lane.others]) {
+        const [first, end] = row.range(time, time);
+        for (let i = first; i < end; i++) if (row.stop[i] >= time) spans.push(side.span(lane, row, i));
+      }
+    }
+    spans.sort((a, b) => (b.stop - b.start) - (a.stop - a.start));
+    for (const [each] of this.tabs) byID(`tab-${each}`).setAttribute("aria-selected", "false");
+    const what = spans.length ? plural(spans.length, "span") + " of work" : "no work";
+    byID("panel").replaceChildren(make("h3", { class: "moment" }, `At ${duration(time - side.first)}: ${what}`),
+      ...(spans.length ? [this.spans(`What ran at ${duration(time - side.first)}`, spans)] : []));
+    byID("panel").scrollIntoView({ block: "nearest" });
+  }
+
   // MARK: Errors
 
   errors() {
@@ -436,6 +501,11 @@ export class Panels {
         ]);
       for (const text of detailNotes(side)) facts.push(["Omitted", text]);
       facts.push(["Curves", `points are at least ${duration(side.stateResolution)} apart`]);
+      if (side.resourceGrid.count)
+        facts.push([
+          "Resources",
+          `the least and the most in each ${duration(side.resourceGrid.width)} of what workers measured`
+        ]);
     }
     facts.push(["Written by", `tasklog ${page.version}; needs no network`]);
     return make(

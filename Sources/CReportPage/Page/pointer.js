@@ -4,7 +4,9 @@ import { byID, bytes, duration, FAILED_COLOUR, make, plural, swatch, tick } from
 import { lowerBound } from "./data.js";
 import { hasFailed, LOST, OPEN } from "./rows.js";
 import { Overview } from "./charts.js";
+import { ResourceTrack } from "./resources.js";
 import { StreamTrack } from "./stream.js";
+import { panels } from "./panels.js";
 import { gapSpan } from "./marks.js";
 import { inspector } from "./inspector.js";
 
@@ -162,6 +164,7 @@ export class PointerController {
       const at = (x / this.timeline.width) * view.whole;
       return view.glide(at - view.length / 2, at + view.length / 2);
     }
+    if (track instanceof ResourceTrack) return panels.showMoment(track.side, time + track.side.first);
     if (!(track instanceof StreamTrack)) return;
     const span = this.spanAt(track, y, time);
     if (span) this.timeline.select(track.side, span.task);
@@ -262,7 +265,7 @@ export class PointerController {
 
   /** @param {KeyboardEvent} event */
   key(event) {
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.ctrlKey || event.metaKey || event.altKey || event.target instanceof HTMLSelectElement) return;
     const { timeline } = this;
     const { view } = timeline;
     /** @type {Record<string, () => void>} */

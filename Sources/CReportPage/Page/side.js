@@ -57,6 +57,13 @@ export class Side {
   storyWheres;
   /** @type {Uint32Array} */
   prefix;
+  /** What workers measured: all together, then each; read by `readResources`.
+   * @type {import("./types.js").Measured[]} */
+  measured;
+  /** @type {import("./types.js").ResourceGrid} */
+  resourceGrid;
+  /** @type {import("./types.js").ThreadTime} */
+  threadTime;
   /** @type {Uint32Array} */
   type;
   /** How each task failed: see `failureOf`.

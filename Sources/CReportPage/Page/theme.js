@@ -14,6 +14,11 @@ export const STATES = {
   processing: "#4e79a7", memory: "#59a386", waiting: "#c9b458", queued: "#9d8ec7",
   "no-worker": "#e8853d", erred: FAILED_COLOUR, released: "#a9b0b8",
 };
+/** Of the classes of the time of threads, in the order of the document. */
+export const CLASSES = [
+  "#4e79a7", "#76b7c2", "#4e79a7", "#9aa0a6", "#8a6bbf", "#6f7fd0", "#d48fb0", "#b5651d", "#e8853d", "#d9b93b",
+  "#b07aa1", "#c4c9cf", "#a8a15a", "#5b626a",
+];
 /** From the bottom of the chart to its top. */
 export const STATE_ORDER = ["processing", "memory", "waiting", "queued", "no-worker", "erred", "released"];
 
@@ -75,6 +80,8 @@ export class Theme {
   gap;
   /** @type {string} */
   soft;
+  /** @type {string} */
+  bad;
   /** @type {boolean} */
   isDark;
   /** @type {string} */
@@ -87,7 +94,7 @@ export class Theme {
   read() {
     const style = getComputedStyle(document.documentElement);
     const colour = (/** @type {string} */ name) => style.getPropertyValue(`--${name}`).trim();
-    for (const name of ["surface", "lane", "gone", "line", "text", "muted", "accent", "gap", "soft"]) {
+    for (const name of ["surface", "lane", "gone", "line", "text", "muted", "accent", "gap", "soft", "bad"]) {
       this[/** @type {"surface"} */ (name)] = colour(name);
     }
     this.isDark = colour("scheme") === "dark";

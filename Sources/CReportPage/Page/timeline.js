@@ -1,14 +1,31 @@
 // The timeline: the tracks of one or two sides, one time axis, one selection.
 
 import {
-  ACTIONS, byID, bytes, duration, FAILED_COLOUR, make, mix, PALETTE, plural, REST, rgb, STATE_ORDER, STATES, swatch,
-  theme, whole,
+  ACTIONS, byID, bytes, CLASSES, duration, FAILED_COLOUR, make, mix, PALETTE, plural, REST, rgb, STATE_ORDER,
+  STATES, swatch, theme, whole,
 } from "./theme.js";
 import { sideTitle } from "./side.js";
 import { View } from "./view.js";
 import { Axis, gutter, Overview, StackTrack, workerLayers } from "./charts.js";
+import { ResourceTracks } from "./resources.js";
 import { StreamTrack } from "./stream.js";
 import { inspector } from "./inspector.js";
+
+/**
+ * A layer for each class of the time of threads that occurs.
+ * @param {import("./side.js").Side} side
+ * @returns {import("./types.js").Layer[]}
+ */
+function threadLayers({ threadTime }) {
+  const { classes, intervals } = threadTime;
+  const curve = {
+    times: Float64Array.from(intervals, ([time]) => time),
+    values: classes.map((_, place) => Float64Array.from(intervals, (row) => row[place + 1])),
+  };
+  return classes
+    .map(([name, , time], place) => ({ name, colour: CLASSES[place], curve, figure: place, time }))
+    .filter(({ time }) => time > 0);
+}
 
 export class Timeline {
   /** @type {Map<string, number>} */
@@ -23,6 +40,8 @@ export class Timeline {
   tracks;
   /** @type {StreamTrack[]} */
   streams;
+  /** @type {ResourceTracks[]} */
+  resources;
   /** @type {Overview} */
   overview;
   /** @type {Axis} */
@@ -140,6 +159,7 @@ export class Timeline {
     this.axis = new Axis(this, this.sides[0]);
     this.tracks = [this.overview, this.axis];
     this.streams = [];
+    this.resources = [];
     this.host.append(this.overview.element, this.axis.element);
     for (const side of this.sides) {
       const part = make("div", { class: "side", role: "group", "aria-label": sideTitle(side) });
@@ -163,6 +183,15 @@ export class Timeline {
       this.host.append(part);
       this.streams.push(stream);
       this.tracks.push(states, assigned, results);
+      const threads = new StackTrack(this, side, "Time of threads", small ? 50 : 66, threadLayers(side),
+        (n) => `${(n / 1000).toFixed(1)} threads`, "What threads did or waited for, over time");
+      part.append(threads.element);
+      this.tracks.push(threads);
+      if (!side.resourceGrid.count) continue;
+      const resources = new ResourceTracks(this, side, small);
+      part.append(...resources.tracks.map((track) => track.element));
+      this.tracks.push(...resources.tracks);
+      this.resources.push(resources);
     }
     this.readColours();
     this.drawLegend();

@@ -144,6 +144,42 @@ export interface Detail {
   keptLength: number;
 }
 
+/** The least and the most of a measure in each interval; -1 if it was not measured. */
+export interface Band {
+  least: Float64Array;
+  most: Float64Array;
+}
+
+/** What one worker measured, or all together if `worker` is `null`. */
+export interface Measured {
+  /** An index of `workers`. */
+  worker: number | null;
+  bands: Record<string, Band>;
+  /** The memory limit in bytes; 0 if there is none. */
+  limit: number;
+}
+
+/** The equal intervals of the column `resources`, in microseconds. */
+export interface ResourceGrid {
+  start: number;
+  width: number;
+  count: number;
+  /** Indexes of `workers`. */
+  workers: number[];
+  limits: (number | null)[];
+}
+
+/** The time of threads, as `tasklog time` has it, in nanoseconds. */
+export interface ThreadTime {
+  total: number;
+  /** Name, what to do about it, time. */
+  classes: [string, string, number][];
+  /** Prefix, `null` for no task; time of each class. */
+  prefixes: [string | null, number[]][];
+  /** When it starts, and the number of threads in each class, in thousandths. */
+  intervals: number[][];
+}
+
 /** The document of a side. Times are microseconds since `origin`. */
 export interface SideDocument {
   runs: Run[];
@@ -170,6 +206,8 @@ export interface SideDocument {
   stateResolution: number;
   gaps: Gap[];
   failures: FailureDocument;
+  threadTime: ThreadTime;
+  resourceGrid: ResourceGrid;
   detail: Detail;
 }
 

@@ -6,7 +6,10 @@ extension Connection {
   /// also if the log has those of a heartbeat packed.
   ///
   /// Invariant of the unsafe code: SQLite calls the destructor once, after the last call.
+  ///
+  /// With it come the functions of `addHeartbeatFunctions`.
   func addArgs(_ blobs: LogBlobs) {
+    addHeartbeatFunctions { blobs.args($0, time: $1) }
     sqlite3_create_function_v2(
       handle, "tasklog_args", 2, SQLITE_UTF8 | SQLITE_DETERMINISTIC,
       Unmanaged.passRetained(blobs).toOpaque(), argsFunction, nil, nil

@@ -314,7 +314,7 @@ package final class LogBlobs: BlobSource {
   /// others are unchanged. The only code that rebuilds heartbeats.
   ///
   /// - Parameter time: the time of the event.
-  func args(_ text: String, time: Int64) -> String {
+  package func args(_ text: String, time: Int64) -> String {
     guard text.utf8.first == UInt8(ascii: "\""), let packed = PackedHeartbeat.bytes(of: text.utf8)
     else { return text }
     guard let template = template(PackedHeartbeat.name(in: packed)),

@@ -36,6 +36,8 @@ enum SummaryHeadline {
       block.prose(duration(run, now: try reader.timeOfLastEvent(in: run)))
       let scope = scopes[run]
       block.prose(extent(summary, try reader.totals(of: run), isPart: scope != nil))
+      if let text = try threads(of: run, reader, scope) { block.prose(text) }
+      if let text = try resources(of: run, reader, scope) { block.prose(text) }
       let troubles = try troubles(of: run, reader, scope)
       let hasDied = run.hasDied && scope?.includesEnd(of: run) ?? true
       block.verdict(wrong(troubles, run, hasDied: hasDied))
@@ -81,6 +83,31 @@ enum SummaryHeadline {
     return "\(isPart ? "This part: " : "")\(Units.count(tasks, "task")) on "
       + "\(Units.count(Int64(summary.workers.count), "worker")) with "
       + "\(Units.count(threads, "thread")), \(Units.duration(seconds: compute)) of compute time\(events)."
+  }
+
+  /// What threads did; `nil` if there were none, or if only some tasks count.
+  private static func threads(
+    of run: RunInfo, _ reader: LogReader, _ scope: RunScope?
+  ) throws -> String? {
+    guard scope?.selectsTasks != true else { return nil }
+    let time = try reader.threadTime(of: run, in: scope)
+    return time.total > 0 ? "Threads: " + Reports.threadShares(time) + "." : nil
+  }
+
+  /// The highest memory of a worker, and the data that was spilled; `nil` without heartbeats.
+  private static func resources(
+    of run: RunInfo, _ reader: LogReader, _ scope: RunScope?
+  ) throws -> String? {
+    let use = try reader.resourceUse(of: run, in: scope)
+    guard let most = use.rows.max(by: { $0[.memory]?.peak ?? 0 < $1[.memory]?.peak ?? 0 }),
+      let peak = most[.memory]?.peak
+    else { return nil }
+    var text = "Memory: at most \(Units.bytes(peak)) of a worker"
+    if let limit = use.memoryLimits[most.worker], limit > 0 {
+      text += ", \(Units.percent(peak / Double(limit))) of its limit"
+    }
+    let spilled = use.rows.compactMap { $0[.spilled]?.peak }.max() ?? 0
+    return text + (spilled > 0 ? "; spilled to disk: at most \(Units.bytes(spilled))." : ".")
   }
 
   private static func troubles(

@@ -71,6 +71,13 @@ extension PageData {
           ])
         }),
       "failures": failures(scan.failures),
+      "threadTime": scan.threadTime.document,
+      "resourceGrid": .object([
+        "start": .int(resources.start), "width": .int(resources.width),
+        "count": .int(Int64(resources.count)),
+        "workers": .list(resources.rows.map { .int(Int64($0)) }),
+        "limits": .list(resources.rows.map { optional(scan.resources.limits[$0]) }),
+      ]),
       "detail": .object([
         "shortenedKeys": .int(Int64(shortenedKeys)), "omittedEvents": .int(Int64(omittedEvents)),
         "omits": .string(detail == .withoutStimuli ? "stimuli" : "workers"),

@@ -26,6 +26,7 @@ struct PageData {
   private var stories: [PageColumn]?
   private let needCount: Int
   private let lastOfRun: [Int: (task: Int, index: Int)]
+  let resources: ResourceTable.Grid
 
   /// - Throws: `LogError`.
   init(_ scan: consuming PageScan) throws {
@@ -38,7 +39,9 @@ struct PageData {
     needCount = needs.count
     let attempts = Self.attempts(self.scan, needs)
     lastOfRun = attempts.lastOfRun
-    fixed = [edges(needs), series()] + spans() + taskColumns() + attempts.columns
+    let workers = self.scan.workers
+    resources = self.scan.resources.grid(self.scan.shownTimes) { workers.rows[$0].left }
+    fixed = [edges(needs), series(), measures()] + spans() + taskColumns() + attempts.columns
     for column in fixed { column.finish() }
   }
 
@@ -145,6 +148,12 @@ struct PageData {
     let column = PageColumn("series")
     scan.states.write(to: column)
     for worker in scan.workers.rows { worker.series.write(to: column) }
+    return column
+  }
+
+  private func measures() -> PageColumn {
+    let column = PageColumn("resources")
+    resources.write(to: column)
     return column
   }
 

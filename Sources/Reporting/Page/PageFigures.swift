@@ -120,4 +120,14 @@ extension PageScan {
     }
     workers.add(summary)
   }
+
+  mutating func addResources(of run: RunInfo) throws {
+    for (life, limit) in try reader.memoryLimits(of: run) where limit > 0 {
+      resources.setLimit(limit, row: workers.index(ofLife: life))
+    }
+    try reader.forEachSample(of: run, in: scopes[run]) { sample in
+      resources.add(
+        sample, row: workers.index(ofLife: sample.worker), time: microseconds(sample.time))
+    }
+  }
 }

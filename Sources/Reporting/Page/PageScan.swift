@@ -26,6 +26,8 @@ struct PageScan {
   var failures = FailureTable()
   var attempts = AttemptTable()
   var figures = PageFigures()
+  var resources = ResourceTable()
+  var threadTime = ThreadTimeTable()
   var prefixes = NameTable()
   var typenames = NameTable()
   var kinds: [Kind] = []
@@ -187,6 +189,8 @@ struct PageScan {
     try failures.endRun(known)
     attempts.endRun()
     try addSummary(of: run)
+    try addResources(of: run)
+    try threadTime.add(run, self)
   }
 
   private mutating func withoutKey(

@@ -96,7 +96,8 @@ struct WorkerTable {
     return index(ofLife: life)
   }
 
-  private mutating func index(ofLife life: Int) -> Int {
+  /// The row of a worker of the run, by its index in `WorkerLives`.
+  mutating func index(ofLife life: Int) -> Int {
     if let row = rowByLife[life] { return row }
     rowByLife[life] = add(
       lives.lives[life].address, life: lives.lives[life].number, place: life)

@@ -200,7 +200,7 @@ struct WorkersCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "workers",
     abstract: "Show the workers of a run: when they joined and left, and their work.",
-    usage: ScopedVerbOptions.usage("workers [--deaths]"),
+    usage: ScopedVerbOptions.usage("workers [--deaths | --resources [--over-time]]"),
     discussion: """
       "busy" is the number of seconds computed, "utilization" its share of the time of the worker's \
       threads; "occupancy" is the average number of tasks assigned to the worker at a time. A \
@@ -214,21 +214,83 @@ struct WorkersCommand: ParsableCommand {
       and what was lost with it. If the log does not decide the cause, it is "unknown", and "missing" \
       says what would have told.
 
+      --resources shows what workers measured of themselves at their heartbeats, as peak and mean: \
+      memory, results in memory ("managed") and on disk ("spilled") in bytes, CPU in percent of one \
+      processor, network and disk of the host in bytes per second, the share of time for which the \
+      GIL was held, and the interval of the event loop in seconds, 0.02 if it is not late. The view \
+      worker_metrics has every value.
+
       Examples:
         tasklog workers
         tasklog workers --format markdown
         tasklog workers --deaths
+        tasklog workers --resources --over-time --worker 0
       """)
 
   @Flag(help: "Show why each worker left.")
   var deaths = false
 
+  @Flag(help: "Show what workers measured: memory, CPU, spilled bytes, network, disk.")
+  var resources = false
+
+  @Flag(help: "With --resources: show each interval of about a 60th of the run.")
+  var overTime = false
+
   @OptionGroup var options: ScopedVerbOptions
 
+  func validate() throws {
+    if deaths, resources {
+      throw ValidationError("--deaths and --resources cannot be combined")
+    }
+    if overTime, !resources { throw ValidationError("--over-time requires --resources") }
+    let scope = options.scope
+    for (option, values) in [
+      ("--prefix", scope.prefix), ("--client", scope.client), ("--span", scope.span),
+    ] where resources && !values.isEmpty {
+      throw ValidationError(
+        "\(option) cannot be combined with --resources: a worker measures itself")
+    }
+  }
+
   func run() throws {
-    try options.write(deaths ? Reports.deaths(_:_:in:) : Reports.workers(_:_:in:))
+    if deaths { return try options.write(Reports.deaths(_:_:in:)) }
+    guard resources else { return try options.write(Reports.workers(_:_:in:)) }
+    try options.write { try Reports.resources($0, $1, overTime: overTime, in: $2) }
   }
 }
+
+struct TimeCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "time",
+    abstract: "Show what all threads did or waited for, second by second.",
+    usage: ScopedVerbOptions.usage("time [--by <part>]"),
+    discussion: """
+      Splits threads × time that the workers were there into classes, without remainder. A thread \
+      works on a task: computing (on a processor or not, as far as workers measured it), \
+      deserializing, or waiting for a lock. Or it is idle: its time belongs to the first that \
+      applies of worker starting or leaving, worker paused, disk, transfer (inputs on the way to \
+      this worker), ready on the worker, scheduler lag (a task ready at the scheduler, or a result on \
+      its way to it), waiting for a client (no unfinished task), nothing to run (unfinished tasks \
+      wait for others), unknown. Time without a task is under "(none)". With --prefix, --client or \
+      --span only work on these tasks is shown; shares are of the time of all threads.
+
+      Examples:
+        tasklog time
+        tasklog time --by prefix
+        tasklog time --by time --worker 0 --format csv
+      """)
+
+  @OptionGroup var options: ScopedVerbOptions
+
+  @Option(
+    help: ArgumentHelp(
+      "Split it further: prefix, worker, client, span or time.", valueName: "part"))
+  var by: ThreadTimePart?
+
+  func run() throws { try options.write { try Reports.threadTime($0, $1, by: by, in: $2) } }
+}
+
+extension ThreadTimePart: ExpressibleByArgument {}
 
 struct StateCommand: ParsableCommand {
   static let configuration = CommandConfiguration(

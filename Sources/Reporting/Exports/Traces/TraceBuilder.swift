@@ -51,6 +51,7 @@ struct TraceBuilder<Writer: TraceWriter>: RunVisitor {
     try walk.traverse(&self, &tally, progress: progress)
     for worker in joined { drawLife(worker, until: window.stop == .max ? nil : window.stop) }
     counters.finish(&writer)
+    try drawResources()
     tally.written.add(figures)
   }
 
@@ -67,6 +68,35 @@ struct TraceBuilder<Writer: TraceWriter>: RunVisitor {
         [.number(.count, gap.count), .text(.reason, gap.reason)], on: track)
       figures.gaps += 1
     }
+  }
+
+  /// Draws what workers measured of themselves as counters.
+  private mutating func drawResources() throws {
+    let lives = try walk.reader.workerLives(of: walk.run)
+    try walk.reader.forEachSample(of: walk.run, in: walk.scope) { sample in
+      let label = lives.label(sample.worker)
+      for (metric, name, isBytes, scale) in Self.resourceCounters {
+        guard let value = sample[metric].flatMap({ Int64(exactly: ($0 * scale).rounded()) }) else {
+          continue
+        }
+        let track = processes.track(
+          .resources, name, kind: .counter(isBytes: isBytes), of: label, &writer)
+        writer.count(value, at: sample.time, on: track)
+      }
+      try writer.flushIfLarge()
+    }
+  }
+
+  private static var resourceCounters: [(WorkerSample.Metric, String, Bool, Double)] {
+    [
+      (.memory, "memory of the process", true, 1), (.managed, "results in memory", true, 1),
+      (.spilled, "spilled to disk", true, 1), (.cpu, "CPU (%)", false, 1),
+      (.netRead, "network read per second", true, 1),
+      (.netWrite, "network written per second", true, 1),
+      (.diskRead, "disk read per second", true, 1),
+      (.diskWrite, "disk written per second", true, 1),
+      (.gil, "GIL held (%)", false, 100), (.eventLoop, "event loop interval (µs)", false, 1e6),
+    ]
   }
 
   // MARK: - Events

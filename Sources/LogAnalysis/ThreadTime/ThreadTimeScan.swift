@@ -1,0 +1,419 @@
+import EventLog
+import LogFormat
+import TaskLogPlugin
+
+/// Reads the intervals that `ThreadTimeSweep` splits from the events of a run, in causal order.
+///
+/// What a worker recorded of its tasks is preferred to what the scheduler knows: when inputs had arrived,
+/// when a task had a thread. Without events of the worker, the spans of work that come with a result
+/// tell.
+struct ThreadTimeScan {
+  private typealias Interval = ThreadTimeInput.Interval
+
+  /// A task at the scheduler.
+  private struct Assignment {
+    var worker: Int
+    var since: Int64
+    /// Whether its worker has an event about it.
+    var isSeen = false
+  }
+
+  /// A task at a worker.
+  private struct WorkerTask: Hashable {
+    var worker: Int
+    var key: Int64
+  }
+
+  private let reader: LogReader
+  private let run: RunInfo
+  private let scope: RunScope?
+  private let lives: WorkerLives
+  private let clocks: ClockOffsets
+  private let workerOfSource: [Int64: Int]
+  private let schedulers: Set<Int64>
+  private let states: StateNumbers
+  private let hooks: (transition: Int64, logEvent: Int64, setup: Int64)
+  private var moves: ArraySlice<TaskReassignment>
+  private let tasks: TaskIndex
+  private var input = ThreadTimeInput()
+  private var assignments: [Int64: Assignment] = [:]
+  private var atWorker: [WorkerTask: (state: WorkerTaskState, since: Int64)] = [:]
+  /// The last time that a task had a slot of a worker, until its result comes.
+  private var runs: [WorkerTask: Interval] = [:]
+  /// Bits: seen, unfinished, queued.
+  private var schedulerStates = IntegersByKey<UInt8>()
+  private var queuedSince: [Int64: Int64] = [:]
+  private var unfinishedSince: [Int64: Int64] = [:]
+  private var addresses: [Int64: String] = [:]
+  private var firstSeen: [Int64?]
+  private var setUp: [Int64?]
+  private var statuses: [(status: String, since: Int64)?]
+  private var first: Int64?
+  private var last = Int64.min
+
+  init(_ reader: LogReader, _ run: RunInfo, _ scope: RunScope?, _ owners: TaskIndex.Owners) throws {
+    (self.reader, self.run, self.scope) = (reader, run, scope)
+    lives = try reader.workerLives(of: run)
+    clocks = try reader.clockOffsets(of: run)
+    let sources = try reader.sources(of: run)
+    let lives = lives
+    workerOfSource = Dictionary(
+      sources.compactMap { source in
+        lives.place(ofSource: source.number).map { (source.number, $0) }
+      },
+      uniquingKeysWith: { $1 })
+    schedulers = Set(sources.filter { $0.source.kind == .scheduler }.map(\.number))
+    states = try StateNumbers(reader)
+    func number(_ hook: Hook) throws -> Int64 { try reader.number(ofText: hook.name) ?? -1 }
+    hooks = (try number(.transition), try number(.logEvent), try number(.setup))
+    moves = try reader.taskMoves(of: run)[...]
+    tasks = try TaskIndex(reader, run, scope, owners)
+    firstSeen = Array(repeating: nil, count: lives.lives.count)
+    setUp = firstSeen
+    statuses = Array(repeating: nil, count: lives.lives.count)
+    input.workers = lives.lives.indices.map {
+      ThreadTimeInput.Worker(
+        lives.label($0), threads: min(max(lives.lives[$0].nthreads ?? 1, 0), 1 << 20), present: [])
+    }
+  }
+
+  mutating func scan(intervals: Int) throws -> ThreadTimeInput {
+    let cursor = try reader.events(of: run, order: .causal)
+    while let row = try cursor.nextRow() {
+      let time = clocks.time(row.time, source: row.source, sourceSeq: row.sourceSeq)
+      last = max(last, time)
+      try move(before: row.seq)
+      if let worker = workerOfSource[row.source] {
+        firstSeen[worker] = min(firstSeen[worker] ?? time, time)
+        if row.hook == hooks.setup, setUp[worker] == nil { setUp[worker] = time }
+        if row.hook == hooks.transition, row.key != 0 { atWorker(row, worker, time) }
+      } else if schedulers.contains(row.source) {
+        first = min(first ?? time, time)
+        if row.hook == hooks.transition, row.key != 0 {
+          try atScheduler(row, cursor, time)
+        } else if row.hook == hooks.logEvent {
+          _ = cursor.withArgs(of: row) { changeStatus($0, row.seq, time) }
+        }
+      }
+    }
+    try finish()
+    input.intervalCount = intervals
+    return input
+  }
+
+  // MARK: - The scheduler
+
+  private mutating func atScheduler(_ row: EventRow, _ cursor: EventCursor, _ time: Int64) throws {
+    guard row.start != row.finish else { return }
+    let key = row.key
+    if schedulerStates[key] & 1 == 0 {
+      schedulerStates[key] = 1
+      // It was unfinished when the recorder came.
+      if states.unfinished.contains(row.start) { unfinishedSince[key] = first ?? time }
+    }
+    if states.unfinished.contains(row.finish) {
+      if unfinishedSince[key] == nil { unfinishedSince[key] = time }
+    } else if let since = unfinishedSince.removeValue(forKey: key) {
+      input.unfinished.append(Interval(since, time))
+    }
+    if row.finish == states.queued {
+      queuedSince[key] = time
+    } else if let since = queuedSince.removeValue(forKey: key) {
+      input.schedulerLag.append(Interval(since, time))
+    }
+    if row.start == states.processing { try end(row, cursor, time) }
+    if row.finish == states.processing, let worker = try worker(ofText: row.worker, at: row.seq) {
+      assignments[key] = Assignment(worker: worker, since: time)
+    }
+  }
+
+  /// A task that a worker was given came to an end.
+  private mutating func end(_ row: EventRow, _ cursor: EventCursor, _ time: Int64) throws {
+    let assignment = assignments.removeValue(forKey: row.key)
+    let hasResult = row.finish == states.memory || row.finish == states.erred
+    var (spans, address): ([WorkSpan], String?) = ([], nil)
+    if hasResult {
+      let args = cursor.withArgs(of: row) { RunArgs(String(decoding: $0, as: UTF8.self)) }
+      (spans, address) = (args?.spans ?? [], args?.worker)
+    }
+    let worker = address.flatMap { lives.place($0, at: row.seq) } ?? assignment?.worker
+    guard let worker else { return }
+    let place = WorkerTask(worker: worker, key: row.key)
+    let task = try tasks.index(of: row.key)
+    let slot = runs.removeValue(forKey: place)
+    let work = add(spans, worker, task)
+    if let slot {
+      if work.isEmpty {
+        input.workers[worker].work.append(.init(slot.start, slot.stop, task: task))
+      } else {
+        // The worker had the task in hand, and no thread worked on it.
+        input.workers[worker].ready += slot.without(work)
+      }
+    }
+    let computed = ([slot?.stop] + work.map(\.stop)).compactMap { $0 }.max()
+    if let assignment, !assignment.isSeen, assignment.worker == worker {
+      let started = work.map(\.start).min() ?? time
+      let arrived = spans.filter { $0.action == "transfer" }.compactMap(\.stop).max()
+      if let arrived { input.workers[worker].transfers.append(Interval(assignment.since, arrived)) }
+      input.workers[worker].ready.append(Interval(arrived ?? assignment.since, started))
+    }
+    // The result is on its way.
+    if hasResult, let computed { input.schedulerLag.append(Interval(computed, time)) }
+  }
+
+  /// Adds spans of work, and returns when a thread worked.
+  private mutating func add(_ spans: [WorkSpan], _ worker: Int, _ task: Int) -> [Interval] {
+    var work: [Interval] = []
+    for span in spans {
+      guard var stop = span.stop else { continue }
+      var start = span.start
+      let kind: ThreadTime.Class
+      switch span.action {
+      case "compute": kind = .computing
+      case "deserialize": kind = .deserializing
+      case "disk-read", "disk-write": kind = .disk
+      default: continue
+      }
+      if kind == .disk, run.engine == "dask", let source = lives.lives[worker].source,
+        let offset = clocks.last(ofSource: source)?.offset
+      {
+        (start, stop) = (start &+ offset, stop &+ offset)
+      }
+      guard start < stop else { continue }
+      input.workers[worker].work.append(.init(start, stop, kind, task: task))
+      work.append(Interval(start, stop))
+    }
+    return work
+  }
+
+  private mutating func move(before seq: Int64) throws {
+    while let move = moves.first, move.seq < seq {
+      moves.removeFirst()
+      guard let assignment = assignments[move.key] else { continue }
+      if !assignment.isSeen {
+        input.workers[assignment.worker].ready.append(Interval(assignment.since, move.time))
+      }
+      guard let worker = lives.place(move.worker, at: move.seq) else { continue }
+      assignments[move.key] = Assignment(worker: worker, since: move.time)
+    }
+  }
+
+  private func text(_ number: Int64) throws -> String? { try reader.texts.element(number) }
+
+  private mutating func worker(ofText number: Int64, at seq: Int64) throws -> Int? {
+    guard number != 0 else { return nil }
+    if addresses[number] == nil { addresses[number] = try text(number) }
+    return addresses[number].flatMap { lives.place($0, at: seq) }
+  }
+
+  /// Dask's scheduler logs each change of a worker's status under its address.
+  private mutating func changeStatus(
+    _ args: UnsafeBufferPointer<UInt8>, _ seq: Int64, _ time: Int64
+  ) {
+    var (topic, action, status): (String?, Bool, String?) = (nil, false, nil)
+    var scanner = JSONScanner(args)
+    scanner.members { name, scanner in
+      if scanner.equals(name, "topic") {
+        topic = scanner.string().map { String(decoding: scanner[$0], as: UTF8.self) }
+      } else if scanner.equals(name, "message") {
+        scanner.members { name, scanner in
+          if scanner.equals(name, "action") {
+            action = scanner.string().map { scanner.equals($0, "worker-status-change") } ?? false
+          } else if scanner.equals(name, "status") {
+            status = scanner.string().map { String(decoding: scanner[$0], as: UTF8.self) }
+          }
+        }
+      }
+    }
+    guard action, let status, let worker = topic.flatMap({ lives.place($0, at: seq) }) else {
+      return
+    }
+    endStatus(worker, time)
+    statuses[worker] = (status, time)
+  }
+
+  private mutating func endStatus(_ worker: Int, _ time: Int64) {
+    guard let (status, since) = statuses[worker] else { return }
+    switch status {
+    case "paused": input.workers[worker].paused.append(Interval(since, time))
+    case "running": break
+    default: input.workers[worker].changing.append(Interval(since, time))
+    }
+  }
+
+  // MARK: - Workers
+
+  private mutating func atWorker(_ row: EventRow, _ worker: Int, _ time: Int64) {
+    guard row.start != row.finish else { return }
+    let place = WorkerTask(worker: worker, key: row.key)
+    if let assignment = assignments[row.key], !assignment.isSeen, assignment.worker == worker {
+      assignments[row.key]?.isSeen = true
+      // It was on its way.
+      input.workers[worker].ready.append(Interval(assignment.since, time))
+    }
+    let state = states.atWorker[row.finish]
+    let before = atWorker[place]
+    // A task that is cancelled or resumed while it runs keeps its thread.
+    if before?.state == .running, state == nil, states.cancelled.contains(row.finish) { return }
+    if let before {
+      guard before.state != state else { return }
+      let interval = Interval(before.since, time)
+      switch before.state {
+      case .waiting: input.workers[worker].transfers.append(interval)
+      case .ready: input.workers[worker].ready.append(interval)
+      case .running: runs[place] = interval
+      }
+    }
+    atWorker[place] = state.map { ($0, time) }
+  }
+
+  // MARK: - The end
+
+  private mutating func finish() throws {
+    let end = last
+    for since in unfinishedSince.values { input.unfinished.append(Interval(since, end)) }
+    for since in queuedSince.values { input.schedulerLag.append(Interval(since, end)) }
+    if let first { input.known = try known(first, end) }
+    for (place, life) in lives.lives.enumerated() where scope?.includes(worker: place) ?? true {
+      guard let start = [life.joined, firstSeen[place]].compactMap({ $0 }).min() else { continue }
+      let stop = life.left ?? life.gone?.time ?? end
+      input.workers[place].present = [Interval(start, max(start, stop))]
+      if let joined = life.joined, let setUp = setUp[place], life.firstSeq > 0, setUp > joined {
+        input.workers[place].changing.append(Interval(joined, setUp))
+      }
+      endStatus(place, max(start, stop))
+    }
+    for (place, state) in atWorker {
+      let interval = Interval(state.since, lives.lives[place.worker].gone?.time ?? end)
+      switch state.state {
+      case .waiting: input.workers[place.worker].transfers.append(interval)
+      case .ready: input.workers[place.worker].ready.append(interval)
+      case .running: runs[place] = interval
+      }
+    }
+    for (place, interval) in runs {
+      let task = try tasks.index(of: place.key)
+      input.workers[place.worker].work.append(.init(interval.start, interval.stop, task: task))
+    }
+    input.tasks = tasks.tasks
+    input.selectsTasks = scope?.selectsTasks ?? false
+    if let window = scope?.window, window.isBounded {
+      // Both ends are inclusive.
+      input.window = Interval(window.start, window.stop == .max ? .max : window.stop + 1)
+    }
+    for (place, shares) in try CPUShares.read(reader, run, lives) {
+      input.workers[place].cpuShares = shares
+    }
+  }
+
+  /// The time between the first and the last event, without that of the scheduler's gaps.
+  private func known(_ first: Int64, _ end: Int64) throws -> [Interval] {
+    var known = [Interval(first, end)]
+    for gap in try reader.gaps(of: run) where schedulers.contains(gap.source) && gap.count > 0 {
+      guard let after = gap.after else { continue }
+      known = known.flatMap { $0.without([Interval(gap.before ?? first, after)]) }
+    }
+    return known
+  }
+}
+
+extension ThreadTimeInput.Interval {
+  /// The parts of it that are in none of some others.
+  func without(_ others: [Self]) -> [Self] {
+    var (parts, start): ([Self], Int64) = ([], start)
+    for other in others.merged() {
+      if other.start > start, start < stop { parts.append(Self(start, min(other.start, stop))) }
+      start = max(start, other.stop)
+    }
+    if start < stop { parts.append(Self(start, stop)) }
+    return parts
+  }
+}
+
+/// What a task at a worker needs next, or that it has it.
+private enum WorkerTaskState {
+  case waiting, ready, running
+}
+
+/// The row IDs of the states that matter.
+private struct StateNumbers {
+  let processing, queued, memory, erred: Int64
+  /// Those in which a task of a graph is not finished, at the scheduler.
+  let unfinished: Set<Int64>
+  let cancelled: Set<Int64>
+  let atWorker: [Int64: WorkerTaskState]
+
+  init(_ reader: LogReader) throws {
+    func number(_ state: State) throws -> Int64 { try reader.number(ofText: state.name) ?? -1 }
+    processing = try number(.processing)
+    queued = try number(.queued)
+    memory = try number(.memory)
+    erred = try number(.erred)
+    unfinished = Set(try [State.waiting, .noWorker, .queued, .processing].map(number))
+    cancelled = Set(try [State.cancelled, .resumed].map(number))
+    var atWorker: [Int64: WorkerTaskState] = [:]
+    for (state, name) in [
+      (State.waiting, .waiting), (.ready, .ready), (.constrained, .ready), (.executing, .running),
+      (.longRunning, .running),
+    ] as [(State, WorkerTaskState)] {
+      atWorker[try number(state)] = name
+    }
+    atWorker[-1] = nil
+    self.atWorker = atWorker
+  }
+}
+
+/// The part of computing that was on a processor.
+private enum CPUShares {
+  /// By index of a worker and by prefix, from Dask's sums of `thread-cpu` and `thread-noncpu`.
+  static func read(
+    _ reader: LogReader, _ run: RunInfo, _ lives: WorkerLives
+  ) throws -> [(Int, [String: Double])] {
+    struct Seconds { var cpu = 0.0, other = 0.0 }
+    var seconds: [Int: [String: Seconds]] = [:]
+    try HeartbeatScan.forEach(reader, run) { worker, seq, _, args in
+      guard let place = lives.place(worker, at: seq) else { return }
+      HeartbeatMetrics.activities(in: args) { activity in
+        guard activity.context == "execute", activity.unit == "seconds",
+          let prefix = activity.prefix
+        else { return }
+        switch activity.name {
+        case "thread-cpu":
+          seconds[place, default: [:]][prefix, default: Seconds()].cpu += activity.value
+        case "thread-noncpu":
+          seconds[place, default: [:]][prefix, default: Seconds()].other += activity.value
+        default: break
+        }
+      }
+    }
+    return seconds.map { place, prefixes in
+      (
+        place,
+        prefixes.compactMapValues { seconds in
+          let sum = seconds.cpu + seconds.other
+          return sum > 0 ? min(1, max(0, seconds.cpu / sum)) : nil
+        }
+      )
+    }
+  }
+}
+
+extension LogReader {
+  /// The time of all threads of a run's workers by what they did.
+  ///
+  /// - Parameters:
+  ///   - scope: the part of the run; `nil` for all of it. If it selects tasks, only work on these
+  ///     counts, and no idle time.
+  ///   - owners: what else than its prefix to find out about each task.
+  ///   - intervals: the number of intervals over time.
+  /// - Throws: `LogError`.
+  package func threadTime(
+    of run: RunInfo, in scope: RunScope? = nil, by owners: TaskIndex.Owners = [],
+    intervals: Int = 60
+  ) throws -> ThreadTime {
+    try translating {
+      var scan = try ThreadTimeScan(self, run, scope, owners)
+      return ThreadTimeSweep.split(try scan.scan(intervals: intervals))
+    }
+  }
+}

@@ -1,0 +1,239 @@
+/// Splits the time of threads: pure, from intervals.
+///
+/// For each worker the boundaries of its intervals are visited in order of time. Between two of them
+/// nothing changes, so that each of its threads belongs to one class. What is the same for all workers
+/// is summed up once, and an idle time takes the difference of two sums.
+package struct ThreadTimeSweep {
+  private typealias Class = ThreadTime.Class
+  private typealias Interval = ThreadTimeInput.Interval
+
+  private let input: ThreadTimeInput
+  private let idle: IdleClasses
+  private var result = ThreadTime()
+
+  package static func split(_ input: ThreadTimeInput) -> ThreadTime {
+    var sweep = ThreadTimeSweep(input)
+    for worker in input.workers { sweep.add(worker) }
+    return sweep.result
+  }
+
+  private init(_ input: ThreadTimeInput) {
+    self.input = input
+    let present = input.workers.flatMap(\.present).compactMap { $0.part(of: input.window) }
+    let start = present.map(\.start).min() ?? 0
+    let stop = present.map(\.stop).max() ?? 0
+    let count = Int64(max(1, input.intervalCount))
+    result.start = start
+    result.width = max(1, (stop &- start &+ count &- 1) / count)
+    result.intervals = Array(
+      repeating: ThreadTime.Split(),
+      count: Int(max(0, stop &- start &+ result.width &- 1) / result.width))
+    idle = IdleClasses(input)
+  }
+
+  // MARK: - One worker
+
+  /// What begins or ends at a boundary.
+  private enum Change {
+    case present, changing, paused, disk, transfer, ready
+    case work(Int)
+  }
+
+  private mutating func add(_ worker: ThreadTimeInput.Worker) {
+    guard worker.threads > 0 else { return }
+    let present = worker.present.compactMap { $0.part(of: input.window) }.merged()
+    result.total &+= worker.threads &* present.reduce(0) { $0 &+ ($1.stop &- $1.start) }
+    var boundaries: [(time: Int64, isStart: Bool, change: Change)] = []
+    func bound(_ intervals: [Interval], _ change: Change) {
+      for interval in intervals where interval.start < interval.stop {
+        boundaries.append((interval.start, true, change))
+        boundaries.append((interval.stop, false, change))
+      }
+    }
+    bound(present, .present)
+    bound(worker.changing, .changing)
+    bound(worker.paused, .paused)
+    bound(worker.disk, .disk)
+    bound(worker.transfers, .transfer)
+    bound(worker.ready, .ready)
+    for (index, work) in worker.work.enumerated() { bound([work.interval], .work(index)) }
+    boundaries.sort { $0.time < $1.time }
+
+    var counts = Counts()
+    var working: [Int] = []
+    var last = Int64.min
+    for boundary in boundaries {
+      if boundary.time > last, counts.present > 0 {
+        add(worker, working, counts.first, last, boundary.time)
+      }
+      last = boundary.time
+      let step = boundary.isStart ? 1 : -1
+      switch boundary.change {
+      case .present: counts.present += step
+      case .changing: counts.changing += step
+      case .paused: counts.paused += step
+      case .disk: counts.disk += step
+      case .transfer: counts.transfers += step
+      case .ready: counts.ready += step
+      case .work(let index):
+        if boundary.isStart {
+          working.append(index)
+        } else {
+          working.removeAll { $0 == index }
+        }
+      }
+    }
+  }
+
+  private struct Counts {
+    var present = 0, changing = 0, paused = 0, disk = 0, transfers = 0, ready = 0
+
+    /// The class of an idle thread; `nil` if the worker does not tell.
+    var first: Class? {
+      if changing > 0 { return .workerChange }
+      if paused > 0 { return .paused }
+      if disk > 0 { return .disk }
+      if transfers > 0 { return .transfer }
+      return ready > 0 ? .ready : nil
+    }
+  }
+
+  /// Adds a time in which nothing changes.
+  private mutating func add(
+    _ worker: ThreadTimeInput.Worker, _ working: [Int], _ first: Class?, _ start: Int64,
+    _ stop: Int64
+  ) {
+    // A task that has left its thread, as one that waits for others, may run in addition to a new one: what
+    // began first has a thread.
+    let busy = working.prefix(Int(clamping: worker.threads))
+    let idleCount = worker.threads - Int64(busy.count)
+    var time = start
+    while time < stop {
+      let index = Int((time &- result.start) / result.width)
+      let (edge, isPast) = result.start.addingReportingOverflow(Int64(index + 1) &* result.width)
+      let end = isPast ? stop : min(stop, edge)
+      for place in busy { add(worker, worker.work[place], index, time, end) }
+      if idleCount > 0 {
+        if let first {
+          add(first, nil, worker, index, idleCount &* (end &- time))
+        } else {
+          for (kind, nanoseconds) in idle.times(time, end) where nanoseconds > 0 {
+            add(kind, nil, worker, index, idleCount &* nanoseconds)
+          }
+        }
+      }
+      time = end
+    }
+  }
+
+  private mutating func add(
+    _ worker: ThreadTimeInput.Worker, _ work: ThreadTimeInput.Work, _ index: Int,
+    _ start: Int64, _ stop: Int64
+  ) {
+    let (task, nanoseconds) = (input.tasks[work.task], stop &- start)
+    guard work.kind == .computing, let share = task.prefix.flatMap({ worker.cpuShares[$0] }) else {
+      return add(work.kind, task, worker, index, nanoseconds)
+    }
+    // Differences of sums since the start of the work: they do not depend on where it is divided.
+    func sum(_ time: Int64) -> Int64 {
+      Int64(exactly: (Double(time &- work.interval.start) * share).rounded()) ?? 0
+    }
+    let cpu = min(nanoseconds, max(0, sum(stop) &- sum(start)))
+    add(.cpu, task, worker, index, cpu)
+    add(.notCPU, task, worker, index, nanoseconds - cpu)
+  }
+
+  private mutating func add(
+    _ kind: Class, _ task: ThreadTimeInput.Task?, _ worker: ThreadTimeInput.Worker, _ index: Int,
+    _ nanoseconds: Int64
+  ) {
+    guard nanoseconds > 0, !input.selectsTasks || task?.isSelected == true else { return }
+    result.split[kind] &+= nanoseconds
+    result.prefixes.add(task?.prefix, kind, nanoseconds)
+    result.clients.add(task?.client, kind, nanoseconds)
+    result.spans.add(task?.span, kind, nanoseconds)
+    result.workers.add(worker.name, kind, nanoseconds)
+    result.intervals[index][kind] &+= nanoseconds
+  }
+}
+
+/// The classes of idle threads that are the same for all workers, as sums since the beginning.
+private struct IdleClasses {
+  private static let classes: [ThreadTime.Class] = [
+    .schedulerLag, .client, .nothingToRun, .unknown,
+  ]
+
+  private var times: [Int64] = []
+  /// The class from each time on, as an index in `classes`.
+  private var kinds: [Int] = []
+  /// The sums at each time.
+  private var sums: [[Int64]] = Array(repeating: [], count: classes.count)
+
+  init(_ input: ThreadTimeInput) {
+    var boundaries: [(time: Int64, place: Int, step: Int)] = []
+    for (place, intervals) in [input.schedulerLag, input.unfinished, input.known].enumerated() {
+      for interval in intervals where interval.start < interval.stop {
+        boundaries.append((interval.start, place, 1))
+        boundaries.append((interval.stop, place, -1))
+      }
+    }
+    boundaries.sort { $0.time < $1.time }
+    var counts = [0, 0, 0]
+    var current = [Int64](repeating: 0, count: Self.classes.count)
+    for (index, boundary) in boundaries.enumerated() {
+      counts[boundary.place] += boundary.step
+      guard index + 1 == boundaries.count || boundaries[index + 1].time > boundary.time else {
+        continue
+      }
+      let kind = counts[0] > 0 ? 0 : counts[2] == 0 ? 3 : counts[1] == 0 ? 1 : 2
+      if let last = kinds.last {
+        if last == kind { continue }
+        current[last] &+= boundary.time &- times[times.count - 1]
+      }
+      times.append(boundary.time)
+      kinds.append(kind)
+      for place in current.indices { sums[place].append(current[place]) }
+    }
+  }
+
+  /// The time of each class between two times.
+  func times(_ start: Int64, _ stop: Int64) -> [(ThreadTime.Class, Int64)] {
+    var parts = Self.classes.indices.map { sum($0, stop) &- sum($0, start) }
+    // Before the first boundary nothing is known.
+    parts[3] &+= stop &- start &- parts.reduce(0, &+)
+    return zip(Self.classes, parts).map { ($0, $1) }
+  }
+
+  private func sum(_ place: Int, _ time: Int64) -> Int64 {
+    var (low, high) = (0, times.count)
+    while low < high {
+      let middle = (low + high) / 2
+      if times[middle] <= time { low = middle + 1 } else { high = middle }
+    }
+    guard low > 0 else { return 0 }
+    return sums[place][low - 1] &+ (kinds[low - 1] == place ? time &- times[low - 1] : 0)
+  }
+}
+
+extension ThreadTimeInput.Interval {
+  /// The part of it that is within another one; `nil` if none is.
+  func part(of other: Self) -> Self? {
+    let part = Self(max(start, other.start), min(stop, other.stop))
+    return part.start < part.stop ? part : nil
+  }
+}
+
+extension [ThreadTimeInput.Interval] {
+  /// The same times as intervals that do not overlap, in order.
+  func merged() -> Self {
+    var merged: Self = []
+    for interval in sorted(by: { $0.start < $1.start }) where interval.start < interval.stop {
+      if let last = merged.last, interval.start <= last.stop {
+        merged[merged.count - 1].stop = Swift.max(last.stop, interval.stop)
+      } else {
+        merged.append(interval)
+      }
+    }
+    return merged
+  }
+}
