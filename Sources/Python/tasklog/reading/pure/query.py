@@ -286,7 +286,8 @@ class Query:
             return LogError(_WRITES)
         if isinstance(error, sqlite3.Error) and files.is_of_file(error):
             return files.error(error, self._path, self._version)
-        if self._version is not None and self._version > schema.newest_version():
+        is_own = self._request.get("part") is not None
+        if is_own and self._version is not None and self._version > schema.newest_version():
             return files.error(sqlite3.Error(words), self._path, self._version)
         return LogError(f"SQL: {words}")
 
