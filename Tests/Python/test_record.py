@@ -372,7 +372,7 @@ def test_a_recording_is_entered_once(client: Client) -> None:
         work(client)
         with pytest.raises(tasklog.RecordingError, match=again), recording:
             pass
-        # The one that goes on is not ended by that.
+        # The one that continues is not ended by that.
         assert run.status().recording
     with pytest.raises(tasklog.RecordingError, match=again), recording:
         pass
