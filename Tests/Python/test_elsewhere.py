@@ -7,6 +7,7 @@ what the native library answers, and for all else it says in one sentence what i
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -70,7 +71,12 @@ def test_answers_are_those_of_the_native_library(python: Path, logs: list[Path])
     program = HERE / "reading_answers.py"
     native = json.loads(
         subprocess.run(
-            [sys.executable, program, *logs], capture_output=True, text=True, check=True
+            [sys.executable, program, *logs],
+            capture_output=True,
+            text=True,
+            check=True,
+            # Expressions are those of the locale.
+            env={**os.environ, "LC_ALL": "C.UTF-8"},
         ).stdout
     )
     pure = json.loads(run(python, program, *logs))

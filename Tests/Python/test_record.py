@@ -372,7 +372,7 @@ def test_a_recording_is_entered_once(client: Client) -> None:
         work(client)
         with pytest.raises(tasklog.RecordingError, match=again), recording:
             pass
-        # The one that goes on is not ended by that.
+        # The one that continues is not ended by that.
         assert run.status().recording
     with pytest.raises(tasklog.RecordingError, match=again), recording:
         pass
@@ -390,14 +390,19 @@ found + 1
 """
 
 
-@pytest.mark.parametrize(
-    ("cell", "value"),
-    [(AWAITING, 4), (AWAITING.replace("found + 1", "await asyncio.sleep(0, found)"), 3),
-     (AWAITING.replace("await asyncio.sleep(0)\n", "").replace("await ", "").replace("async with asyncio.Lock()", "if True")
-      .replace("asyncio.to_thread(client.submit(sum, [1, 2], key=\"awaited\").result)",
-               "client.submit(sum, [1, 2], key='awaited').result()"), 4)],
-    ids=["statement", "last", "without"],
-)  # fmt: skip
+WITHOUT = """%%tasklog --no-report --label pipeline=etl
+text = '''of
+two lines'''
+client.submit(sum, [1, 2], key="awaited").result() + 1
+"""
+CELLS = {
+    "statement": (AWAITING, 4),
+    "last": (AWAITING.replace("found + 1", "await asyncio.sleep(0, found)"), 3),
+    "without": (WITHOUT, 4),
+}
+
+
+@pytest.mark.parametrize(("cell", "value"), CELLS.values(), ids=CELLS)
 def test_a_cell_may_await(client: Client, cell: str, value: int) -> None:
     from IPython.core.interactiveshell import InteractiveShell
 

@@ -15,15 +15,15 @@ class MalformedError(Exception):
     """What is wrong with a regular expression."""
 
 
-#: Characters by the names of POSIX, of ASCII as in the C locale.
+#: Characters by the names of POSIX: letters of all languages, all else of ASCII.
 _CLASSES = {
-    "alpha": "a-zA-Z", "digit": "0-9", "alnum": "a-zA-Z0-9", "upper": "A-Z", "lower": "a-z",
-    "space": r" \t-\r", "blank": r" \t", "punct": r"!-/:-@\[-`{-~", "print": " -~", "graph": "!-~",
-    "cntrl": r"\x00-\x1f\x7f", "xdigit": "0-9A-Fa-f",
+    "alpha": r"[^\W\d_]", "digit": "[0-9]", "alnum": r"[^\W_]", "upper": "[A-Z]", "lower": "[a-z]",
+    "space": r"[ \t-\r]", "blank": r"[ \t]", "punct": r"[!-/:-@\[-`{-~]", "print": "[ -~]",
+    "graph": "[!-~]", "cntrl": r"[\x00-\x1f\x7f]", "xdigit": "[0-9A-Fa-f]",
 }  # fmt: skip
 #: What glibc knows beyond POSIX.
 _ESCAPES = {
-    "w": "[a-zA-Z0-9_]", "W": "[^a-zA-Z0-9_]", "s": r"[ \t-\r]", "S": r"[^ \t-\r]", "b": r"\b",
+    "w": r"\w", "W": r"\W", "s": r"[ \t-\r]", "S": r"[^ \t-\r]", "b": r"\b",
     "B": r"\B", "<": r"\b(?=\w)", ">": r"\b(?<=\w)", "`": r"\A", "'": r"\Z",
 }  # fmt: skip
 _INTERVAL = re.compile(r"\{(\d*)(,?)(\d*)\}", re.ASCII)
@@ -42,11 +42,7 @@ class _Translator:
         self._closed: set[int] = set()
 
     def translate(self) -> str:
-        translated = self._alternatives()
-        if self._place < len(self._pattern):
-            # A `)` that closes nothing.
-            raise MalformedError("Unmatched ) or \\)")
-        return translated
+        return self._alternatives()
 
     def _peek(self) -> str:
         return self._pattern[self._place : self._place + 1]
@@ -60,9 +56,8 @@ class _Translator:
 
     def _branch(self) -> str:
         parts: list[str] = []
+        # A `)` that closes nothing is one.
         while self._peek() and self._peek() != "|" and not (self._peek() == ")" and self._depth):
-            if self._peek() == ")":
-                raise MalformedError("Unmatched ) or \\)")
             parts.append(self._repeated(self._atom()))
         return "".join(parts)
 
@@ -96,11 +91,9 @@ class _Translator:
     def _not_an_interval(self) -> MalformedError:
         """What glibc says of a brace that begins no interval."""
         rest = self._pattern[self._place + 1 :]
-        if re.match(r"\d*,?\d*$", rest, re.ASCII):
-            return MalformedError("Unmatched { or \\{")
-        if re.match(r"\d", rest, re.ASCII) or rest.startswith(","):
-            return MalformedError("Invalid content of \\{\\}")
-        return MalformedError("Invalid preceding regular expression")
+        if re.fullmatch(r"\d*,?\d*", rest, re.ASCII):
+            return MalformedError("Unmatched \\{")
+        return MalformedError("Invalid content of \\{\\}")
 
     def _atom(self) -> str:
         character = self._peek()
@@ -115,6 +108,8 @@ class _Translator:
             # Not NUL, with which C ends a text.
             return "(?s:.)"
         if character == "^":
+            if self._peek() and self._peek() in "*+?{":
+                raise MalformedError("Invalid preceding regular expression")
             return r"\A"
         if character == "$":
             return r"\Z"
@@ -152,7 +147,10 @@ class _Translator:
         is_negated = self._peek() == "^"
         self._place += is_negated
         first = self._place
+        if not self._peek():
+            raise MalformedError("Invalid regular expression")
         items: list[str] = []
+        classes: list[str] = []
         while True:
             character = self._peek()
             if not character:
@@ -161,7 +159,7 @@ class _Translator:
                 self._place += 1
                 break
             if character == "[" and self._pattern[self._place + 1 : self._place + 2] == ":":
-                items.append(self._class())
+                classes.append(self._class())
                 continue
             start = self._item()
             if self._peek() == "-" and self._pattern[self._place + 1 : self._place + 2] != "]":
@@ -174,7 +172,10 @@ class _Translator:
                 items.append(f"{re.escape(start)}-{re.escape(end)}")
             else:
                 items.append(re.escape(start))
-        return f"[{'^' if is_negated else ''}{''.join(items)}]"
+        if not classes:
+            return f"[{'^' if is_negated else ''}{''.join(items)}]"
+        either = "|".join([*classes, *([f"[{''.join(items)}]"] if items else [])])
+        return f"(?:(?!{either})(?s:.))" if is_negated else f"(?:{either})"
 
     def _class(self) -> str:
         end = self._pattern.find(":]", self._place + 2)
@@ -212,7 +213,7 @@ def expression(pattern: str) -> re.Pattern[str]:
     MalformedError
     """
     try:
-        return re.compile(_Translator(pattern).translate(), re.ASCII)
+        return re.compile(_Translator(pattern).translate())
     except re.error as error:
         raise MalformedError(str(error)) from None
 

@@ -131,9 +131,24 @@ def _open(name: str) -> sqlite3.Connection:
     return connection
 
 
+class InvalidText(str):
+    """Text that is not UTF-8, with U+FFFD in place of what is not."""
+
+    raw: bytes
+
+
 def use_text(connection: sqlite3.Connection) -> None:
-    """Reads text that is not UTF-8 with U+FFFD in place of what is not."""
-    connection.text_factory = lambda text: text.decode("utf-8", "replace")
+    """Reads also text that is not UTF-8."""
+    connection.text_factory = _decoded
+
+
+def _decoded(text: bytes) -> str:
+    try:
+        return text.decode()
+    except UnicodeDecodeError:
+        invalid = InvalidText(text.decode("utf-8", "replace"))
+        invalid.raw = text
+        return invalid
 
 
 def _check_is_log(connection: sqlite3.Connection, path: str) -> int:

@@ -210,6 +210,9 @@ class Query:
         connection.set_authorizer(None)
         # SQLite does not tell the columns by which USING and NATURAL join.
         has_all = re.search(r"\b(USING|NATURAL)\b", self._sql, re.I) is not None
+        for view in schema.views() if has_all else ():
+            if re.search(rf"\b{view}\b", self._sql, re.I):
+                read.setdefault(view, set())
         return {
             view: [name for name in schema.views()[view] if has_all or name in columns]
             for view, columns in read.items()
@@ -272,10 +275,10 @@ class Query:
         if self._functions.problem is not None:
             return LogError(f"SQL: {self._functions.problem}")
         if "one statement at a time" in words:
-            return LogError("SQL: there is more than one statement in it")
+            return LogError("SQL: more than one statement")
         if "has no name" in words:
             return LogError(_UNNAMED)
-        if "not authorized" in words or "prohibited" in words:
+        if any(text in words for text in ("not authorized", "prohibited", "authorization denied")):
             return LogError(_WRITES)
         if words.endswith("may not be modified") or words.startswith("cannot modify "):
             return LogError(_WRITES)
@@ -283,7 +286,8 @@ class Query:
             return LogError(_WRITES)
         if isinstance(error, sqlite3.Error) and files.is_of_file(error):
             return files.error(error, self._path, self._version)
-        if self._version is not None and self._version > schema.newest_version():
+        is_own = self._request.get("part") is not None
+        if is_own and self._version is not None and self._version > schema.newest_version():
             return files.error(sqlite3.Error(words), self._path, self._version)
         return LogError(f"SQL: {words}")
 

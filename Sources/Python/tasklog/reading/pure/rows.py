@@ -30,6 +30,7 @@ from tasklog.reading.columns import (
 )
 from tasklog.reading.errors import LogError
 from tasklog.reading.interrupting import interruptible
+from tasklog.reading.pure.files import InvalidText
 
 #: The number of rows of a batch, the last one excepted.
 BATCH_ROWS = 65_536
@@ -132,7 +133,7 @@ def _as_time_of_text(value: Any) -> Any:
 
 def _as_text(value: Any) -> Any:
     if isinstance(value, str):
-        return value
+        return value if type(value) is str else str(value)
     if isinstance(value, bytes):
         raise _MisfitError
     return _text_of_number(value)
@@ -141,6 +142,8 @@ def _as_text(value: Any) -> Any:
 def _as_bytes(value: Any) -> Any:
     if isinstance(value, bytes):
         return value
+    if isinstance(value, InvalidText):
+        return value.raw
     return _as_text(value).encode("utf-8", "surrogatepass")
 
 
