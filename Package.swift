@@ -38,7 +38,10 @@ let package = Package(
     .target(name: "CReading", dependencies: ["CSQLite"]),
     .target(
       name: "Migrations", path: "Migrations",
-      resources: [.embedInCode("v0001_initial.sql"), .embedInCode("v0002_format_2.sql")]),
+      resources: [
+        .embedInCode("v0001_initial.sql"), .embedInCode("v0002_format_2.sql"),
+        .embedInCode("reader_views.sql"),
+      ]),
     .target(name: "CSupport"),
     .target(name: "TaskLogPlugin"),
     .target(

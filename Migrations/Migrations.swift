@@ -7,4 +7,7 @@ public enum Migrations {
       (2, PackageResources.v0002_format_2_sql),
     ]
   }
+
+  /// The SQL of the views that no file has: a reader adds them, with the functions that they need.
+  public static var readerViews: [UInt8] { PackageResources.reader_views_sql }
 }

@@ -124,7 +124,9 @@ def args(log: Path, hook: str) -> list[dict[str, Any]]:
 
 
 def test_messages_are_in_the_log_once(log: Path, tasklog: Callable) -> None:
-    rows = Log(log).rows("SELECT text, source, level, logger FROM messages WHERE text LIKE '%pl%'")
+    sql = "SELECT text, source, level, logger FROM messages WHERE text LIKE '%pl%'"
+    output = tasklog(log, "query", sql, "--format", "jsonl")
+    rows = [list(json.loads(line).values()) for line in output.splitlines()]
     found = {text: rest for text, *rest in rows if text.startswith("planted")}
     # The scheduler is in the process of the nanny and of the client.
     assert found == {

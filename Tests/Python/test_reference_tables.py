@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from pathlib import Path
@@ -33,13 +34,19 @@ def test_each_finding_is_listed_with_its_severity() -> None:
     assert listed == severities
 
 
+#: Views that a reader adds, and no file has.
+OF_READERS = ["messages", "worker_ends"]
+
+
 def test_each_view_is_listed(tmp_path: Path, tasklog) -> None:
     log = tmp_path / "sample.db"
     shutil.copy(SAMPLE, log)
     tasklog(log, "migrate")
-    views = [
+    views = OF_READERS + [
         name for (name,) in Log(log).rows("SELECT name FROM sqlite_schema WHERE type = 'view'")
     ]
+    schema = tasklog(log, "query", "--schema", "--format", "json")
+    assert sorted(views) == sorted(row["view"] for row in json.loads(schema))
     listed = [
         name
         for view, _ in table((CATALOG / "TheFileFormat.md").read_text(), "view")

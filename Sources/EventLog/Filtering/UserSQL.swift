@@ -142,6 +142,7 @@ extension UserSQL {
     connection.addArgs(LogBlobs(path: path))
     do {
       try DerivedTables.makeTemporary(connection)
+      try ReaderViews.add(to: connection)
     } catch let error as SQLiteError {
       throw LogError(error, path: path)
     }

@@ -10,6 +10,7 @@ package enum LogSchema {
     for migration in Migrations.all {
       try connection.execute(String(decoding: migration.sql, as: UTF8.self))
     }
+    try connection.execute(String(decoding: Migrations.readerViews, as: UTF8.self))
     let select = try connection.prepare(
       "SELECT name FROM sqlite_schema WHERE type = 'view' ORDER BY name")
     var views: [(String, [String])] = []
