@@ -31,6 +31,7 @@ from clusters import wait_for
 from log import Log
 from replaying import WATCHERS, Replay
 from tasklog import messages, observing
+from tasklog.options import Options
 
 
 class OfScheduler(SchedulerPlugin):
@@ -268,6 +269,12 @@ def test_the_option_selects_levels_and_loggers(option: str, levels: list[str]) -
             logger.log(level, "text")
 
     assert [message["level"] for message in watched(option, write)] == levels
+
+
+def test_with_redaction_messages_are_off_unless_requested() -> None:
+    assert Options.read({"redact": "secret"}).messages == ("off",)
+    assert Options.read({"redact": "secret", "messages": "ERROR"}).messages == ("ERROR",)
+    assert Options.read({}).messages == ("WARNING",)
 
 
 @pytest.mark.parametrize("value", ["", "off,distributed", "INFO,ERROR", 7, [1]])
