@@ -1,5 +1,5 @@
--- Views that need functions of `tasklog`, which another SQLite does not have: a reader creates them as
--- TEMP views, and no file has them. What a heartbeat says is packed in a log (`PackedHeartbeat`).
+-- Views that a reader creates as TEMP views: no file has them. Those of heartbeats need functions of
+-- `tasklog`, which another SQLite does not have: what a heartbeat says is packed (`PackedHeartbeat`).
 
 -- Each number that a worker measured, at each of its heartbeats. `name` is the path of the number in
 -- the metrics, its parts joined by dots. `time` is when the scheduler received the heartbeat.
@@ -48,3 +48,86 @@ FROM (
 )
 GROUP BY run, context, prefix, activity
 ORDER BY run, context, prefix, activity;
+
+-- Each message that a logger of Dask wrote. `dropped` is the number of messages of that process that
+-- were not recorded since the one before; `worker` is the one that wrote it, or whose nanny did.
+CREATE VIEW messages AS
+SELECT
+  event.seq, event.time, event.run, event.source, event.worker,
+  event.args ->> '$.level' AS level,
+  event.args ->> '$.logger' AS logger,
+  event.args ->> '$.text' AS text,
+  event.args ->> '$.traceback' AS traceback,
+  event.args ->> '$.nanny' AS nanny,
+  event.args ->> '$.thread' AS thread,
+  coalesce(event.args ->> '$.dropped', 0) AS dropped,
+  event.time_ns,
+  event.life
+FROM hook_event
+JOIN events AS event ON event.seq = hook_event.seq
+WHERE hook_event.hook = (SELECT id FROM text WHERE text = 'message')
+ORDER BY event.seq;
+
+-- The end of each worker that left, with what the scheduler, the worker and its nanny said of it.
+-- `seq` is the event by which it left, `exit_seq` that of its nanny about the process, whose exit code
+-- is negative for a signal. `tasklog workers --deaths` concludes the cause from this.
+CREATE VIEW worker_ends AS
+WITH
+  known AS MATERIALIZED (
+    SELECT *, lead(first_seq, 1, 9223372036854775807)
+      OVER (PARTITION BY run, worker ORDER BY first_seq) AS next_seq
+    FROM worker_life
+  ),
+  fact AS MATERIALIZED (
+    SELECT source.run, event.seq, hook.text AS hook, event.args,
+      CASE
+        WHEN hook.text != 'logEvent' THEN (SELECT text FROM text WHERE id = event.worker)
+        WHEN event.args ->> '$.topic' = 'worker-restart-memory'
+          THEN event.args ->> '$.message.worker'
+        ELSE event.args ->> '$.topic'
+      END AS worker,
+      CASE hook.text WHEN 'nanny' THEN event.args ->> '$.op' ELSE
+        coalesce(event.args ->> '$.message.action', event.args ->> '$.topic', hook.text) END AS kind,
+      (SELECT text FROM text WHERE id = event.stimulus) AS stimulus
+    FROM hook_event
+    JOIN text AS hook ON hook.id = hook_event.hook
+    JOIN event ON event.seq = hook_event.seq
+    JOIN source ON source.id = event.source AND source.kind = 'scheduler'
+    WHERE hook.text IN ('nanny', 'removeWorker') OR hook.text = 'logEvent' AND (
+      event.args ->> '$.message.action' IN ('closing-worker', 'remove-worker')
+      OR event.args ->> '$.topic' = 'worker-restart-memory')
+  ),
+  told AS MATERIALIZED (
+    SELECT known.run, known.worker, known.life, fact.kind, fact.seq, fact.args, fact.stimulus,
+      row_number() OVER (PARTITION BY known.run, known.worker, known.life, fact.kind
+        ORDER BY fact.seq) AS rank
+    FROM known
+    JOIN fact ON fact.run = known.run AND fact.worker = known.worker
+      AND fact.seq >= known.first_seq AND fact.seq < known.next_seq
+  )
+SELECT
+  known.run, known.worker, known.life, known.name, known.server_id, known.left_ns,
+  known.gone_seq AS seq,
+  removal.args ->> '$.message.expected' AS expected,
+  removed.stimulus,
+  closing.args ->> '$.message.reason' AS reason,
+  killed.args ->> '$.reason' AS nanny_reason,
+  ended.args ->> '$.exitcode' AS exit_code,
+  ended.args ->> '$.outOfMemoryKills' AS out_of_memory_kills,
+  memory.args ->> '$.message.rss' AS restarted_at_bytes,
+  ended.seq AS exit_seq
+FROM known
+LEFT JOIN told AS removal ON removal.run = known.run AND removal.worker = known.worker
+  AND removal.life = known.life AND removal.kind = 'remove-worker' AND removal.rank = 1
+LEFT JOIN told AS removed ON removed.run = known.run AND removed.worker = known.worker
+  AND removed.life = known.life AND removed.kind = 'removeWorker' AND removed.rank = 1
+LEFT JOIN told AS closing ON closing.run = known.run AND closing.worker = known.worker
+  AND closing.life = known.life AND closing.kind = 'closing-worker' AND closing.rank = 1
+LEFT JOIN told AS killed ON killed.run = known.run AND killed.worker = known.worker
+  AND killed.life = known.life AND killed.kind = 'kill' AND killed.rank = 1
+LEFT JOIN told AS ended ON ended.run = known.run AND ended.worker = known.worker
+  AND ended.life = known.life AND ended.kind = 'exit' AND ended.rank = 1
+LEFT JOIN told AS memory ON memory.run = known.run AND memory.worker = known.worker
+  AND memory.life = known.life AND memory.kind = 'worker-restart-memory' AND memory.rank = 1
+WHERE known.gone_seq IS NOT NULL OR ended.seq IS NOT NULL
+ORDER BY known.run, coalesce(known.gone_seq, ended.seq), known.worker;

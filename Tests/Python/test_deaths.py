@@ -93,10 +93,10 @@ def test_the_memory_of_a_worker_before_its_end_is_told(
     assert row["memory"] > 150 << 20 and row["growth"] > 1 << 20
 
 
-def test_the_view_has_what_each_side_said(ended: deaths.Cluster) -> None:
-    rows = Log(ended.recording.log).rows(
-        "SELECT worker, reason, nanny_reason, exit_code, restarted_at_bytes FROM worker_ends"
-    )
+def test_the_view_has_what_each_side_said(ended: deaths.Cluster, tasklog: Callable) -> None:
+    sql = "SELECT worker, reason, nanny_reason, exit_code, restarted_at_bytes FROM worker_ends"
+    output = tasklog(ended.recording.log, "query", sql, "--format", "jsonl")
+    rows = [list(json.loads(line).values()) for line in output.splitlines()]
     said = {worker: rest for worker, *rest in rows}
     addresses = ended.addresses
     assert said[addresses["n-0"]] == [None, None, -9, None]

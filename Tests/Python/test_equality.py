@@ -12,6 +12,7 @@ from log import Event, Log
 MARKS = {
     "attach", "detach", "stimulus", "clientDesiresKeys", "clientReleasesKeys", "addReplica",
     "removeReplica", "report", "heartbeat",
+    "nanny", "message", "request", "lock", "plugin", "monitor",
 }  # fmt: skip
 
 

@@ -31,6 +31,7 @@ from clusters import wait_for
 from log import Log
 from replaying import WATCHERS, Replay
 from tasklog import messages, observing
+from tasklog.options import Options
 
 
 class OfScheduler(SchedulerPlugin):
@@ -124,7 +125,9 @@ def args(log: Path, hook: str) -> list[dict[str, Any]]:
 
 
 def test_messages_are_in_the_log_once(log: Path, tasklog: Callable) -> None:
-    rows = Log(log).rows("SELECT text, source, level, logger FROM messages WHERE text LIKE '%pl%'")
+    sql = "SELECT text, source, level, logger FROM messages WHERE text LIKE '%pl%'"
+    output = tasklog(log, "query", sql, "--format", "jsonl")
+    rows = [list(json.loads(line).values()) for line in output.splitlines()]
     found = {text: rest for text, *rest in rows if text.startswith("planted")}
     # The scheduler is in the process of the nanny and of the client.
     assert found == {
@@ -266,6 +269,12 @@ def test_the_option_selects_levels_and_loggers(option: str, levels: list[str]) -
             logger.log(level, "text")
 
     assert [message["level"] for message in watched(option, write)] == levels
+
+
+def test_with_redaction_messages_are_off_unless_requested() -> None:
+    assert Options.read({"redact": "secret"}).messages == ("off",)
+    assert Options.read({"redact": "secret", "messages": "ERROR"}).messages == ("ERROR",)
+    assert Options.read({}).messages == ("WARNING",)
 
 
 @pytest.mark.parametrize("value", ["", "off,distributed", "INFO,ERROR", 7, [1]])

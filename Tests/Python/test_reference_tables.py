@@ -34,8 +34,8 @@ def test_each_finding_is_listed_with_its_severity() -> None:
     assert listed == severities
 
 
-#: Views that need functions of tasklog: a reader adds them, and no file has them.
-OF_READERS = ["activity", "worker_metrics"]
+#: Views that a reader adds, and no file has.
+OF_READERS = ["activity", "messages", "worker_ends", "worker_metrics"]
 
 
 def test_each_view_is_listed(tmp_path: Path, tasklog) -> None:

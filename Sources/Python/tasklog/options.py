@@ -295,6 +295,9 @@ class Options:
                     options.problems.append(f"{error}; {option.default!r} is used")
         if options.publish is not None and places["log"][0] is None:
             options.log = None
+        if options.redact and "messages" not in chosen:
+            # A message may have what is redacted elsewhere.
+            options.messages = ("off",)
         options._limit_to_public_hooks(chosen)
         for variable in _unknown_variables(known):
             words = f"unknown option '{variable}'"
