@@ -61,6 +61,12 @@ struct ResourceTable {
     var curves: [Curves] = []
     /// The rows of the workers.
     var rows: [Int] = []
+
+    /// Whether any worker measured it.
+    func has(_ metric: WorkerSample.Metric) -> Bool {
+      guard let place = measures.firstIndex(where: { $0.metric == metric }) else { return false }
+      return curves.first?.most[place].contains { $0 != absent } ?? false
+    }
   }
 
   /// - Parameters:
