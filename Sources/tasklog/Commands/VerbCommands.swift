@@ -217,7 +217,6 @@ struct WorkersCommand: ParsableCommand {
       Examples:
         tasklog workers
         tasklog workers --format markdown
-        tasklog workers --resources --over-time --worker 0
       """)
 
   @Flag(help: "Show what workers measured: memory, CPU, spilled bytes, network, disk.")
