@@ -75,7 +75,6 @@ async function start() {
   for (const side of sides) {
     await side.readSpans();
     await side.readSeries();
-    await readResources(side);
   }
   const timeline = new Timeline(sides);
   const repaint = () => {
@@ -103,6 +102,8 @@ async function start() {
   byID("loading").textContent = "Reading the tables…";
   for (const side of sides) {
     await yieldToBrowser();
+    await readResources(side);
+    timeline.redraw();
     await side.readTasks();
   }
   const search = new Search(timeline);

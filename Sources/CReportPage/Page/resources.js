@@ -12,7 +12,10 @@ const MEASURES = [
 const perSecond = (/** @type {number} */ n) => `${bytes(n)}/s`;
 const tenths = (/** @type {number} */ n) => `${(n / 10).toFixed(n < 1000 ? 1 : 0)} %`;
 
-/** @param {import("./side.js").Side} side */
+/**
+ * Reads what workers measured, after the first picture is drawn.
+ * @param {import("./side.js").Side} side
+ */
 export async function readResources(side) {
   const grid = side.resourceGrid;
   if (!grid.count) return;
@@ -69,14 +72,10 @@ export class ResourceTracks {
         { name: "interval", colour: "#8a6bbf", of: "eventLoop" }],
       "Interval of the event loops of workers over time; 20 ms if they are not late"),
     ];
-    if (this.hasGIL()) {
+    if (side.resourceGrid.hasGIL) {
       this.tracks.push(new ResourceTrack(this, "GIL held", height, tenths, [
         { name: "GIL", colour: "#d9b93b", of: "gil" }], "Share of time for which the GIL was held"));
     }
-  }
-
-  hasGIL() {
-    return this.side.measured?.[0].bands.gil.most.some((value) => value >= 0);
   }
 
   /** @param {number} place */

@@ -164,6 +164,7 @@ export interface ResourceGrid {
   start: number;
   width: number;
   count: number;
+  hasGIL: boolean;
   /** Indexes of `workers`. */
   workers: number[];
   limits: (number | null)[];

@@ -109,9 +109,11 @@ package struct ThreadTimeSweep {
     let idleCount = worker.threads - Int64(busy.count)
     var time = start
     while time < stop {
-      let index = Int((time &- result.start) / result.width)
+      // A damaged log may have any times.
+      let last = max(0, result.intervals.count - 1)
+      let index = min(last, max(0, Int((time &- result.start) / result.width)))
       let (edge, isPast) = result.start.addingReportingOverflow(Int64(index + 1) &* result.width)
-      let end = isPast ? stop : min(stop, edge)
+      let end = isPast || edge <= time ? stop : min(stop, edge)
       for place in busy { add(worker, worker.work[place], index, time, end) }
       if idleCount > 0 {
         if let first {
@@ -153,6 +155,7 @@ package struct ThreadTimeSweep {
     result.clients.add(task?.client, kind, nanoseconds)
     result.spans.add(task?.span, kind, nanoseconds)
     result.workers.add(worker.name, kind, nanoseconds)
+    guard result.intervals.indices.contains(index) else { return }
     result.intervals[index][kind] &+= nanoseconds
   }
 }

@@ -74,7 +74,7 @@ extension PageData {
       "threadTime": scan.threadTime.document,
       "resourceGrid": .object([
         "start": .int(resources.start), "width": .int(resources.width),
-        "count": .int(Int64(resources.count)),
+        "count": .int(Int64(resources.count)), "hasGIL": .bool(resources.has(.gil)),
         "workers": .list(resources.rows.map { .int(Int64($0)) }),
         "limits": .list(resources.rows.map { optional(scan.resources.limits[$0]) }),
       ]),

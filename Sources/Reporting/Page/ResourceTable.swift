@@ -61,6 +61,12 @@ struct ResourceTable {
     var curves: [Curves] = []
     /// The rows of the workers.
     var rows: [Int] = []
+
+    /// Whether any worker measured it.
+    func has(_ metric: WorkerSample.Metric) -> Bool {
+      guard let place = measures.firstIndex(where: { $0.metric == metric }) else { return false }
+      return curves.first?.most[place].contains { $0 != absent } ?? false
+    }
   }
 
   /// - Parameters:
@@ -69,7 +75,9 @@ struct ResourceTable {
   func grid(_ times: TimeExtent, left: (Int) -> Int64?) -> Grid {
     guard !samples.isEmpty, let first = times.first, let last = times.last else { return Grid() }
     var grid = Grid()
-    let length = max(1, last - first)
+    let length = max(1, last &- first)
+    // A damaged log may have any times.
+    guard length < 1 << 60 else { return grid }
     let most = max(32, min(Self.mostIntervals, Self.mostPoints / Int64(samples.count)))
     grid.start = first
     grid.width = max(Self.leastWidth, (length + most - 1) / most)
@@ -83,7 +91,7 @@ struct ResourceTable {
   private func curves(_ row: Int, _ grid: Grid, _ left: Int64?) -> Curves {
     var curves = Curves(count: grid.count)
     for sample in samples[row] ?? [] {
-      let interval = min(grid.count - 1, max(0, Int((sample.time - grid.start) / grid.width)))
+      let interval = min(grid.count - 1, max(0, Int((sample.time &- grid.start) / grid.width)))
       for (place, value) in sample.values.enumerated() where value != Self.absent {
         let least = curves.least[place][interval]
         curves.least[place][interval] = least == Self.absent ? value : min(least, value)
@@ -91,7 +99,7 @@ struct ResourceTable {
       }
     }
     // A measure holds until the next one, or until the worker leaves.
-    let end = left.map { Int(($0 - grid.start) / grid.width) } ?? grid.count
+    let end = left.map { Int(($0 &- grid.start) / grid.width) } ?? grid.count
     for place in Self.measures.indices {
       var value = Self.absent
       for interval in 0..<grid.count {

@@ -224,7 +224,6 @@ struct WorkersCommand: ParsableCommand {
         tasklog workers
         tasklog workers --format markdown
         tasklog workers --deaths
-        tasklog workers --resources --over-time --worker 0
       """)
 
   @Flag(help: "Show why each worker left.")

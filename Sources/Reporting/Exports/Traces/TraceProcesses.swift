@@ -7,7 +7,7 @@ struct TraceProcesses {
   /// The sections of a process, in display order.
   enum Section: Int32, Hashable {
     case life = 1
-    case graphs, failures, gaps, tasks, occupancy, bytes, resources, threads, others
+    case graphs, failures, gaps, tasks, occupancy, bytes, threads, others, resources
   }
 
   /// The key of a set of lanes, for slices that may overlap.
