@@ -47,7 +47,7 @@ MEASURED = "SELECT count(DISTINCT worker) FROM events WHERE hook = 'heartbeat'"
 
 
 def wait_for_log(path, count, select=COMPUTATIONS):
-    """Waits until a query counts so many rows of the log.
+    """Waits until a query counts this number of rows of the log.
 
     The last events of a worker that dies arrive with the next worker on this host, or the recorder.
     """

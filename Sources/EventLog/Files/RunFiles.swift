@@ -59,7 +59,7 @@ extension LogWriter {
     try update.run()
   }
 
-  /// Records a value in the metadata of a run, beside a writer that has the log open.
+  /// Records a value in the metadata of a run, while a writer has the log open.
   ///
   /// - Parameter id: that of the run.
   /// - Throws: `SQLiteError`.

@@ -23,11 +23,11 @@ package struct LogRetention {
     var name: String { candidate.path + "#" + candidate.run.id }
   }
 
-  /// What a caller that shows progress is told.
+  /// Receives the progress of `prune`.
   package struct Progress {
-    /// A log is going to be pruned of so many events; the result is called with how many are done.
+    /// A log is going to be pruned of this number of events; the result is called with how many are done.
     package var begin: (_ events: Int64) -> (_ done: Int64?) -> Void = { _ in { _ in } }
-    /// So many bytes of a log are freed when nobody reads it any more.
+    /// This number of bytes of a log is freed when no process reads it any more.
     package var pending: (_ path: String, _ bytes: Int64) -> Void = { _, _ in }
 
     package init() {}

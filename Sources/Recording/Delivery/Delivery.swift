@@ -6,7 +6,7 @@ import LogMaintenance
 import Synchronization
 import TaskLogPlugin
 
-/// Delivers copies of a run's log to where they outlive this machine, on a thread of its own: a
+/// Delivers copies of a run's log to where they outlive this machine, on its own thread: a
 /// destination that is full, slow or gone costs the recorder nothing.
 ///
 /// A copy is whole and consistent in itself. Segments that a rotated run has completed are delivered
@@ -84,7 +84,7 @@ final class Delivery: @unchecked Sendable {
       case .command: nil
       }
     segments = Mutex([Segment(path: log)])
-    // Beside the log, where there is room for one.
+    // In the folder of the log, where there is room for one.
     scratch = ScratchFolder(in: log.parentFolder)
   }
 
@@ -257,7 +257,7 @@ final class Delivery: @unchecked Sendable {
       ("failing_since", state.failingSince.map { .int($0) } ?? .null),
       ("error", state.error.map { .string($0) } ?? .null),
     ]
-    // The host goes on if its log cannot be written; the recorder reports that.
+    // The host continues if its log cannot be written; the recorder reports that.
     try? LogWriter.note(
       RunMetadataKey.delivery, .dict(entries.map { .init(.string($0.0), $0.1) }), run: run, log: log
     )

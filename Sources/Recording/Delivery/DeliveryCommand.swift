@@ -32,7 +32,7 @@ struct DeliveryCommand {
     posix_spawnattr_setsigmask(&attributes, &signals)
     sigfillset(&signals)
     posix_spawnattr_setsigdefault(&attributes, &signals)
-    // A group of its own: what the host's terminal or manager sends does not end it, and what it
+    // In its own group: what the host's terminal or manager sends does not end it, and what it
     // starts can be killed with it.
     posix_spawnattr_setpgroup(&attributes, 0)
     posix_spawnattr_setflags(
