@@ -190,8 +190,10 @@ import Testing
     var root = URL(fileURLWithPath: #filePath)
     for _ in 0..<3 { root.deleteLastPathComponent() }
     let migrations = root.appendingPathComponent("Migrations").path
-    let names = try FileManager.default.contentsOfDirectory(atPath: migrations)
+    var names = try FileManager.default.contentsOfDirectory(atPath: migrations)
       .filter { $0.hasSuffix(".sql") }.sorted()
+    #expect(names.first == "reader_views.sql")
+    #expect(try Files.read(migrations + "/" + names.removeFirst()) == Migrations.readerViews)
     #expect(names.count == Migrations.all.count)
     for (place, (name, migration)) in zip(names, Migrations.all).enumerated() {
       let number = String(place + 1)

@@ -1,6 +1,7 @@
 """What the reading API answers about logs: the same with the native library and without.
 
-python reading_answers.py LOG ...   prints a JSON object of answers as text, by question.
+python reading_answers.py [values] LOG ...   prints a JSON object of answers as text, by question:
+about the logs, or about values and patterns in SQL, for which any log will do.
 """
 
 from __future__ import annotations
@@ -56,13 +57,10 @@ TEXTS = [
 
 
 def answers(paths: list[str]) -> dict[str, Any]:
-    """The answers to all questions about logs."""
-    log = tasklog.open(paths)
-    found = dict(_of_log(log))
-    if len(paths) == 1:
-        found.update(_of_values(log))
-        found.update(_of_patterns(log))
-    return found
+    if paths[0] == "values":
+        log = tasklog.open(paths[1:])
+        return {**dict(_of_values(log)), **dict(_of_patterns(log))}
+    return dict(_of_log(tasklog.open(paths)))
 
 
 def _asked(question: Callable[[], Any]) -> Any:
