@@ -1,3 +1,4 @@
+import EventLog
 import Foundation
 import LogFormat
 import TestTraits
@@ -39,9 +40,8 @@ import Testing
         program: URL(fileURLWithPath: Self.python ?? ""),
         [Self.scripts.appendingPathComponent("clients.py").path, folder("copy.db")])
       #expect(result.code == 0, "\(result.output)\(result.errors)")
-      // Two need functions of tasklog: no file has them.
-      let ofReaders: Set = ["worker_metrics", "activity"]
-      let views = try LogSchema.views().filter { !ofReaders.contains($0.name) }
+      // No file has those of tasklog's readers.
+      let views = try LogSchema.views().filter { !ReaderViews.names.contains($0.name) }
       #expect(result.lines.count == views.count)
     }
   }

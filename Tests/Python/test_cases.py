@@ -286,7 +286,8 @@ CASES = [
             "printed": {
                 "error": "RecordingError: nothing is recorded by this recorder: another one "
                 "records this cluster to FOLDER/run.db: 'log' is 'FOLDER/run.db' there and "
-                "'FOLDER/mine.db' here; 'redact' is () there and ('password',) here; to end that "
+                "'FOLDER/mine.db' here; 'messages' is ('WARNING',) there and ('off',) here; "
+                "'redact' is () there and ('password',) here; to end that "
                 "recording, call client.unregister_scheduler_plugin('tasklog')",
                 "result": 3,
                 "mine": False,
