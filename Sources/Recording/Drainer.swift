@@ -92,7 +92,8 @@ final class Drainer: SpoolConsumer, @unchecked Sendable {
   func work() {
     while !thread.isStopping {
       spool.prepare()
-      health.update(spool, isCaughtUp: tail.position >= spool.end, path, settings.problem)
+      health.update(
+        spool, waiting: max(0, waitingBytes(before: spool.end)), path, settings.problem)
       if !isWorthwhile || !writeBatch() { usleep(settings.pauseMicroseconds) }
       syncWhenDue()
     }

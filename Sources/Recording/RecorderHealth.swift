@@ -28,13 +28,11 @@ final class RecorderHealth: Sendable {
   /// Events have been written to the log.
   func committed() { times.withLock { $0.committed = Clock.now() } }
 
-  /// - Parameter isCaughtUp: whether everything in the spool is in the log.
-  func update(
-    _ spool: Spool, isCaughtUp: Bool, _ log: String, _ problem: (String) -> Void
-  ) {
+  /// - Parameter waiting: the number of bytes in the spool that are not in the log.
+  func update(_ spool: Spool, waiting: Int, _ log: String, _ problem: (String) -> Void) {
     let now = SpoolThread.now()
     let isDue = times.withLock { times in
-      if isCaughtUp { times.caughtUp = now }
+      if waiting == 0 { times.caughtUp = now }
       guard now - times.written >= Self.writeNanoseconds else { return false }
       times.written = now
       return true
@@ -42,7 +40,7 @@ final class RecorderHealth: Sendable {
     guard isDue else { return }
     let status = status(spool)
     status.write(in: spool.folder)
-    let share = Double(status.spoolBytes) / Double(max(1, status.spoolLimit))
+    let share = Double(waiting) / Double(max(1, status.spoolLimit))
     let warns = times.withLock { times in
       if share < Self.shares.calm { times.hasWarned = false }
       guard share >= Self.shares.warn, !times.hasWarned else { return false }
@@ -51,7 +49,7 @@ final class RecorderHealth: Sendable {
     }
     guard warns else { return }
     problem(
-      "tasklog: \(log): \(Quantity.text(bytes: status.spoolBytes)) wait to be written, the limit is "
+      "tasklog: \(log): \(Quantity.text(bytes: Int64(waiting))) wait to be written, the limit is "
         + "\(Quantity.text(bytes: status.spoolLimit)), at which events are dropped and counted; "
         + "raise spool_limit, record less, or use a faster disk")
   }

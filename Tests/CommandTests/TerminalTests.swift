@@ -70,8 +70,9 @@ struct TerminalTests {
     let bad = try RecordedDemo.content.get().folder.bad.count
     #expect(bad > 0 && tasks > bad)
     #expect(shown[2].hasPrefix("Went wrong: \(bad) tasks failed ("), "\(shown[2])")
-    #expect(shown[3].hasPrefix("tasklog errors "))
-    #expect(shown[4] == "Tasks by prefix")
+    #expect(shown[3].hasPrefix("Threads: "))
+    #expect(shown[4].hasPrefix("tasklog errors "))
+    #expect(shown[5] == "Tasks by prefix")
     #expect(!shown.contains { $0.contains(/\b0\.\d{4}/) })
   }
 

@@ -36,11 +36,11 @@ enum SummaryHeadline {
       block.prose(duration(run, now: try reader.timeOfLastEvent(in: run)))
       let scope = scopes[run]
       block.prose(extent(summary, try reader.totals(of: run), isPart: scope != nil))
-      if let text = try threads(of: run, reader, scope) { block.prose(text) }
-      if let text = try resources(of: run, reader, scope) { block.prose(text) }
       let troubles = try troubles(of: run, reader, scope)
       let hasDied = run.hasDied && scope?.includesEnd(of: run) ?? true
       block.verdict(wrong(troubles, run, hasDied: hasDied))
+      if let text = try threads(of: run, reader, scope) { block.prose(text) }
+      if let text = try resources(of: run, reader, scope) { block.prose(text) }
       if troubles.failed + troubles.affected + troubles.atWorkers + troubles.lostWorkers > 0
         || hasDied
       {

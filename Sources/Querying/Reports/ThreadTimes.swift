@@ -40,7 +40,12 @@ extension Reports {
         }
       ])
       if times.contains(where: { $1.total > 0 }) {
-        report.text = { _ in times.map { headline($1) }.joined() }
+        report.text = { terminal in
+          var block = TextBlock(terminal)
+          for (_, time) in times where time.total > 0 { block.prose(headline(time)) }
+          block.space()
+          return block.text
+        }
       }
     }
     return report.onTerminal(none: "no workers with threads")
@@ -103,8 +108,7 @@ extension Reports {
 
   /// How much of the time was work, and the largest part of the rest.
   private static func headline(_ time: ThreadTime) -> String {
-    time.total > 0
-      ? "\(Units.duration(nanoseconds: time.total)) of threads: \(threadShares(time))\n\n" : ""
+    "\(Units.duration(nanoseconds: time.total)) of threads: \(threadShares(time))"
   }
 
   static func threadShares(_ time: ThreadTime) -> String {
