@@ -272,7 +272,7 @@ def test_without_a_python_or_its_package_the_way_to_one_is_told(
     done = replay(demo).run(f"--plugin={counter}:Counter", "--python", str(bare / "bin/python"))
     assert done.returncode == 1
     assert "there is no tasklog package in" in done.stderr
-    assert "pip install ./Sources/Python" in done.stderr
+    assert "-m pip install tasklog-….whl" in done.stderr
     command = [replay(demo).program, "replay", "--log", demo, f"--plugin={counter}:Counter"]
     environment = {n: v for n, v in os.environ.items() if n not in ("PATH", "VIRTUAL_ENV")}
     done = subprocess.run(

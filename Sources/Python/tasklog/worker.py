@@ -97,7 +97,8 @@ class WorkerRecorder(WorkerPlugin):
         self._failures = 0
         #: Whether the scheduler closes, and waits for the last events of this worker.
         self._is_scheduler_waiting = False
-        self._is_ending = False
+        #: Done when the recording has ended; None until it begins to end.
+        self._ending: asyncio.Future[None] | None = None
         self._has_warned_of_removal = False
         self._offset: tuple[float, float] | None = None
         #: Dask's last measurement, the sum of all round trips until then, and the last one.
@@ -265,9 +266,13 @@ class WorkerRecorder(WorkerPlugin):
 
     async def _end(self, seconds: float) -> None:
         """Ships the last events; without a scheduler they stay in the spool."""
-        if self._spool is None or self._is_ending:
+        if self._ending is not None:
+            # Dask closes the connections when this returns, and the loop may have ended it first.
+            await asyncio.wait([self._ending])
             return
-        self._is_ending = True
+        if self._spool is None:
+            return
+        self._ending = self._loop.create_future()
         try:
             if self._timer is not None:
                 self._timer.cancel()
@@ -279,13 +284,19 @@ class WorkerRecorder(WorkerPlugin):
                 await reports.awaited("teardown", worker=self._worker)
                 reports.end()
             self._restore_spool()
-            await asyncio.wait_for(self._ship_the_rest(), seconds)
+            try:
+                await asyncio.wait_for(self._ship_the_rest(), seconds)
+            except asyncio.CancelledError:
+                # The loop ends, and waits for this.
+                await asyncio.wait_for(self._ship_the_rest(), min(seconds, _PROBE_SECONDS))
+                raise
         except Exception as error:
             # Without a spool the recording has already ended.
             if self._spool is not None and self._spool.has_unshipped:
                 self._warn_of_unshipped(error)
         finally:
             self._stop()
+            self._ending.set_result(None)
 
     def _stop(self) -> None:
         """Stops recording. What has not been shipped stays in the spool's files."""
@@ -470,7 +481,7 @@ class WorkerRecorder(WorkerPlugin):
 
     def _schedule_batch(self) -> None:
         """Schedules the next batch after the interval."""
-        if self._is_ending or self._spool is None:
+        if self._ending is not None or self._spool is None:
             return
         if self._timer is None and self._shipping is None:
             # After failures the interval doubles, up to five seconds.
@@ -481,7 +492,7 @@ class WorkerRecorder(WorkerPlugin):
 
     def _begin_shipping(self) -> None:
         self._timer = None
-        if self._shipping is None and self._spool is not None and not self._is_ending:
+        if self._shipping is None and self._spool is not None and self._ending is None:
             self._shipping = self._loop.create_task(self._ship())
             self._shipping.add_done_callback(self._has_shipped)
 
