@@ -171,6 +171,13 @@ def test_workers_are_recorded(python: Path, tmp_path: Path) -> None:
                 assert list(found.values()) == [
                     str(next(python.parents[1].glob("lib/*/site-packages/tasklog/__init__.py")))
                 ]
+                # Dask does not retire the only worker that has a result.
+                wait_for(
+                    lambda: client.run_on_scheduler(
+                        lambda dask_scheduler: not dask_scheduler.tasks
+                    ),
+                    "release of the tasks",
+                )
                 client.retire_workers(list(found))
             worker.wait(60)
         finally:
