@@ -56,7 +56,10 @@ extension Recorder.Options {
     func seconds(
       _ name: EnvironmentVariable, _ range: ClosedRange<Double>
     ) throws(RecordingError) -> Double? {
-      try read(name, "a duration such as 500ms or 1d") {
+      let expected =
+        range.lowerBound < 1
+        ? "a duration such as 500ms or 1d" : "a duration of 1s or more, such as 30s or 1d"
+      return try read(name, expected) {
         Quantity.seconds($0).flatMap { range.contains($0) ? $0 : nil }
       }
     }

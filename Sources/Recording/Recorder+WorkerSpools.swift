@@ -10,7 +10,7 @@ extension Recorder {
   func importOrphanedSpools(_ folder: String) {
     let (template, own, problem) = (template, runID, problem)
     guard access(folder, F_OK) == 0 else { return }
-    Background.start {
+    _ = DetachedThread.start("tasklog-import") {
       do {
         try WorkerSpools.importOrphanedSpools(folder) { run in
           run == own ? nil : Self.log(ofEnded: run, template)
@@ -42,26 +42,5 @@ extension Recorder {
       runs.contains(where: { $0.id == run && $0.end != .running })
     else { return nil }
     return path
-  }
-}
-
-/// A detached thread.
-private final class Background {
-  private let body: @Sendable () -> Void
-
-  private init(_ body: @escaping @Sendable () -> Void) { self.body = body }
-
-  static func start(_ body: @escaping @Sendable () -> Void) {
-    var thread = pthread_t()
-    // Balanced by the release at the end of the thread.
-    let this = Unmanaged.passRetained(Background(body))
-    let code = pthread_create(
-      &thread, nil,
-      { argument in
-        guard let argument else { return nil }
-        Unmanaged<Background>.fromOpaque(argument).takeRetainedValue().body()
-        return nil
-      }, this.toOpaque())
-    if code == 0 { pthread_detach(thread) } else { this.release() }
   }
 }

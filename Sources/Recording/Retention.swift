@@ -1,4 +1,3 @@
-import CSupport
 import EventLog
 import Glibc
 import LogFormat
@@ -54,22 +53,8 @@ final class Retention: @unchecked Sendable {
   }
 
   func start() {
-    var thread = pthread_t()
-    let work = Unmanaged.passRetained(self)
-    let code = pthread_create(
-      &thread, nil,
-      { argument in
-        guard let argument else { return nil }
-        tl_name_thread("tasklog-prune")
-        Unmanaged<Retention>.fromOpaque(argument).takeRetainedValue().work()
-        return nil
-      }, work.toOpaque())
-    guard code == 0 else {
-      work.release()
-      return report(String(cString: strerror(code)))
-    }
-    // Not joined: whatever it is doing can be interrupted, and the next one completes it.
-    pthread_detach(thread)
+    // Whatever it is doing at the end can be interrupted, and the next one completes it.
+    if let reason = DetachedThread.start("tasklog-prune", work) { report(reason) }
   }
 
   /// There is a new segment.

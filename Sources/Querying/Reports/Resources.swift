@@ -26,7 +26,7 @@ extension Reports {
     return Report([
       table.onTerminal(
         first: ["run", "worker", "time", "memory_peak", "memory_mean", "memory_limit", "cpu_mean"])
-    ]).onTerminal(none: "no heartbeats: the workers told nothing of themselves")
+    ]).onTerminal(none: "no heartbeats in the log")
   }
 
   private static let resourceColumns: [Column] = [

@@ -43,7 +43,6 @@ extension Reports {
         report.text = { terminal in
           var block = TextBlock(terminal)
           for (_, time) in times where time.total > 0 { block.prose(headline(time)) }
-          block.space()
           return block.text
         }
       }

@@ -1,4 +1,3 @@
-import CSupport
 import EventLog
 import Glibc
 import LogFormat
@@ -93,23 +92,9 @@ final class Delivery: @unchecked Sendable {
 
   /// - Throws: `LogError.cannotWrite` if no thread can be started.
   func start() throws {
-    var thread = pthread_t()
-    let work = Unmanaged.passRetained(self)
-    let code = pthread_create(
-      &thread, nil,
-      { argument in
-        guard let argument else { return nil }
-        tl_name_thread("tasklog-deliver")
-        Unmanaged<Delivery>.fromOpaque(argument).takeRetainedValue().work()
-        return nil
-      }, work.toOpaque())
-    guard code == 0 else {
-      work.release()
-      throw LogError.cannotWrite(
-        path: settings.destination.text, reason: String(cString: strerror(code)))
+    if let reason = DetachedThread.start("tasklog-deliver", work) {
+      throw LogError.cannotWrite(path: settings.destination.text, reason: reason)
     }
-    // Not joined: one that waits for a dead network file system never ends.
-    pthread_detach(thread)
   }
 
   /// The run continues in another segment.
