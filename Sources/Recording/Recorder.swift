@@ -317,6 +317,7 @@ public final class Recorder: RecordingPlugin {
     for message in [recorder?.thread.finish(), publisher?.thread.finish()] {
       if let message { problem("tasklog: \(message)") }
     }
+    retention?.finish(within: options.closeSeconds)
     delivery?.finish()
   }
 }

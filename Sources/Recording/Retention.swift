@@ -45,6 +45,7 @@ final class Retention: @unchecked Sendable {
   private let problem: @Sendable (String) -> Void
   private let isStopping = Atomic(false)
   private let isRequested = Atomic(false)
+  private let hasEnded = Atomic(false)
   private let hasReported = Atomic(false)
 
   /// - Parameter log: a path, or a template for the logs of all runs.
@@ -53,14 +54,22 @@ final class Retention: @unchecked Sendable {
   }
 
   func start() {
-    // Whatever it is doing at the end can be interrupted, and the next one completes it.
-    if let reason = DetachedThread.start("tasklog-prune", work) { report(reason) }
+    guard let reason = DetachedThread.start("tasklog-prune", work) else { return }
+    hasEnded.store(true, ordering: .releasing)
+    report(reason)
   }
 
   /// There is a new segment.
   func request() { isRequested.store(true, ordering: .relaxed) }
 
   func stop() { isStopping.store(true, ordering: .relaxed) }
+
+  /// Waits until nothing is being removed any more. What takes longer can be interrupted, and the next
+  /// recorder or `prune` completes it.
+  func finish(within seconds: Double) {
+    let deadline = SpoolThread.now() + Int64(seconds * 1e9)
+    while !hasEnded.load(ordering: .acquiring), SpoolThread.now() < deadline { usleep(5_000) }
+  }
 
   private func work() {
     var next = SpoolThread.now() + Int64(Self.intervalSeconds * 1e9)
@@ -73,6 +82,7 @@ final class Retention: @unchecked Sendable {
         usleep(Self.pollMicroseconds)
       }
     }
+    hasEnded.store(true, ordering: .releasing)
   }
 
   private func apply() {
@@ -85,7 +95,10 @@ final class Retention: @unchecked Sendable {
     policy.endedBefore = rules.seconds.map { Clock.now() - Int64($0 * 1e9) }
     policy.maximumBytes = rules.bytes
     do {
-      _ = try LogRetention(log: log, rules: policy, keepsFailures: rules.keepsFailures).prune()
+      var progress = LogRetention.Progress()
+      progress.isStopped = { [self] in isStopping.load(ordering: .relaxed) }
+      _ = try LogRetention(log: log, rules: policy, keepsFailures: rules.keepsFailures)
+        .prune(progress)
       hasReported.store(false, ordering: .relaxed)
     } catch {
       report("\(error)")

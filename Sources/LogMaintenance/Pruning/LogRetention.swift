@@ -29,6 +29,8 @@ package struct LogRetention {
     package var begin: (_ events: Int64) -> (_ done: Int64?) -> Void = { _ in { _ in } }
     /// This number of bytes of a log is freed when no process reads it any more.
     package var pending: (_ path: String, _ bytes: Int64) -> Void = { _, _ in }
+    /// Whether to stop before the next log.
+    package var isStopped: () -> Bool = { false }
 
     package init() {}
   }
@@ -59,7 +61,7 @@ package struct LogRetention {
     try reclaimLeftoverSpace()
     var done: [Pruned] = []
     // The new size of a log is only known afterwards, so this repeats while it is too large.
-    while true {
+    while !progress.isStopped() {
       let doneNames = Set(done.map(\.name))
       // Some may be gone.
       let paths = LogTemplate.all(log).filter { LogPruning.bytes(of: $0) > 0 }
@@ -69,6 +71,7 @@ package struct LogRetention {
       guard !removed.isEmpty else { return done }
       done += removed
     }
+    return done
   }
 
   /// Frees the space that a killed process has left empty.
@@ -84,7 +87,7 @@ package struct LogRetention {
     var done: [Pruned] = []
     var paths: [String] = []
     for run in chosen where !paths.contains(run.candidate.path) { paths.append(run.candidate.path) }
-    for path in paths {
+    for path in paths where !progress.isStopped() {
       let selected = chosen.filter { $0.candidate.path == path }
       let others = files(besides: path)
       if !keepsFailures, isRemovable(path), try isAll(selected, path) {
