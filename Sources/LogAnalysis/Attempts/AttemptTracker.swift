@@ -15,6 +15,9 @@ package struct AttemptTracker {
   private var open: [Int64: Attempt] = [:]
   /// Attempts that a worker runs although the scheduler has withdrawn or does not know them.
   private var atWorker: [WorkerTask: Attempt] = [:]
+  /// Withdrawn attempts whose worker seemed to run them still when the task was sent to it again,
+  /// until the worker's next event tells which of the two ran.
+  private var sentAgain: [WorkerTask: Attempt] = [:]
   private var counts = IntegersByKey<Int32>()
   /// The last time that each worker was removed.
   private var removed: [String: Int64] = [:]
@@ -70,8 +73,9 @@ package struct AttemptTracker {
         attempt.stopped = gone
       }
     }
+    for attempt in sentAgain.values { endUnstarted(attempt) }
     let remaining = Array(open.values) + Array(atWorker.values) + Array(withdrawn.values)
-    (open, atWorker, withdrawn) = ([:], [:], [:])
+    (open, atWorker, withdrawn, sentAgain) = ([:], [:], [:], [:])
     ended += remaining.sorted { Self.order($0) < Self.order($1) }
   }
 
@@ -99,14 +103,19 @@ package struct AttemptTracker {
     attempt.sent = time
     open[recorded.keyNumber] = attempt
     // A task that was withdrawn and is sent again while its worker still runs it is not run twice.
-    if let worker = attempt.worker,
-      let previous = atWorker.removeValue(
-        forKey: WorkerTask(worker: worker, key: recorded.keyNumber))
-    {
-      attempt.started = previous.started
-      previous.started = nil
-      if previous.number > 0 { ended.append(previous) }
+    if let worker = attempt.worker {
+      let workerTask = WorkerTask(worker: worker, key: recorded.keyNumber)
+      if let previous = atWorker.removeValue(forKey: workerTask) {
+        attempt.started = previous.started
+        if let older = sentAgain.updateValue(previous, forKey: workerTask) { endUnstarted(older) }
+      }
     }
+  }
+
+  /// Ends an attempt whose run at the worker belongs to a later one.
+  private mutating func endUnstarted(_ attempt: Attempt) {
+    attempt.started = nil
+    if attempt.number > 0 { ended.append(attempt) }
   }
 
   private mutating func next(_ key: Key, _ keyID: Int64) -> Attempt {
@@ -139,6 +148,12 @@ package struct AttemptTracker {
 
   /// Ends an attempt that is over for the scheduler, unless its worker still runs it.
   private mutating func setAside(_ attempt: Attempt) {
+    if !sentAgain.isEmpty, let worker = attempt.worker,
+      let previous = sentAgain.removeValue(
+        forKey: WorkerTask(worker: worker, key: attempt.keyNumber))
+    {
+      endUnstarted(previous)
+    }
     if attempt.started != nil, attempt.stopped == nil, attempt.runArgs.spans.isEmpty,
       let worker = attempt.worker
     {
@@ -179,15 +194,16 @@ package struct AttemptTracker {
     let withdrawnAttempt = run.flatMap {
       withdrawn.removeValue(forKey: TaskRun(key: recorded.keyNumber, run: $0))
     }
+    let workerTask = WorkerTask(worker: worker, key: recorded.keyNumber)
     if withdrawnAttempt == nil, let attempt = open[recorded.keyNumber],
       attempt.started == nil || attempt.worker == worker
     {
+      if attempt.started != nil { endRun(of: attempt, at: workerTask, time) }
       // Dask moves a stolen task to another worker without calling plugins.
       attempt.worker = worker
       attempt.started = time
       return
     }
-    let workerTask = WorkerTask(worker: worker, key: recorded.keyNumber)
     if let older = atWorker.removeValue(forKey: workerTask) { ended.append(older) }
     let attempt = withdrawnAttempt ?? Attempt(key: key, keyNumber: recorded.keyNumber, number: 0)
     attempt.worker = worker
@@ -212,9 +228,36 @@ package struct AttemptTracker {
       if attempt.number == 0 { attempt.outcome = Self.outcome(finish) }
       ended.append(attempt)
     } else if let attempt = open[recorded.keyNumber], attempt.worker == worker {
-      attempt.stopped = time
-      attempt.workerSnapshot = recorded.event.snapshot
+      var ran = attempt
+      if let previous = sentAgain.removeValue(forKey: workerTask) {
+        let run = recorded.event.taskRunID
+        if run != nil, run == previous.taskRunID, run != attempt.taskRunID {
+          // That run had ended: its end arrived after the task was sent again.
+          attempt.started = nil
+          ended.append(previous)
+          ran = previous
+        } else {
+          endUnstarted(previous)
+        }
+      }
+      ran.stopped = time
+      ran.workerSnapshot = recorded.event.snapshot
     }
+  }
+
+  /// Ends the run of an attempt whose worker starts to run it once more.
+  private mutating func endRun(of attempt: Attempt, at workerTask: WorkerTask, _ time: Int64) {
+    let earlier =
+      sentAgain.removeValue(forKey: workerTask)
+      ?? Attempt(key: attempt.key, keyNumber: attempt.keyNumber, number: 0)
+    earlier.worker = workerTask.worker
+    earlier.started = attempt.started
+    earlier.stopped = attempt.stopped ?? time
+    earlier.workerSnapshot = attempt.workerSnapshot
+    if earlier.outcome == .unfinished { earlier.outcome = .other(.released) }
+    ended.append(earlier)
+    attempt.stopped = nil
+    attempt.workerSnapshot = .none
   }
 
   private static func outcome(_ state: State) -> Attempt.Outcome {

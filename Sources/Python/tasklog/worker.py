@@ -17,6 +17,7 @@ import os
 import re
 import tempfile
 import time
+from collections.abc import Awaitable
 from typing import Any
 
 from distributed.diagnostics.plugin import WorkerPlugin
@@ -40,6 +41,8 @@ _SMALL_BATCH = 1 << 19
 _OFFSET_SECONDS = 10.0
 #: Seconds that a worker's end waits for a scheduler that does not wait for the worker.
 _PROBE_SECONDS = 1.0
+#: Seconds that the scheduler has to answer one batch.
+_ANSWER_SECONDS = 30.0
 
 
 class WorkerRecorder(WorkerPlugin):
@@ -285,10 +288,10 @@ class WorkerRecorder(WorkerPlugin):
                 reports.end()
             self._restore_spool()
             try:
-                await asyncio.wait_for(self._ship_the_rest(), seconds)
+                await _answered(self._ship_the_rest(), seconds)
             except asyncio.CancelledError:
                 # The loop ends, and waits for this.
-                await asyncio.wait_for(self._ship_the_rest(), min(seconds, _PROBE_SECONDS))
+                await _answered(self._ship_the_rest(), min(seconds, _PROBE_SECONDS))
                 raise
         except Exception as error:
             # Without a spool the recording has already ended.
@@ -541,8 +544,8 @@ class WorkerRecorder(WorkerPlugin):
             wait = self.options["close_seconds"]
         elif not await self._is_scheduler_there():
             raise ConnectionError("the scheduler is gone")
-        await asyncio.wait_for(self._drain_to_the_end(), wait)
-        await asyncio.wait_for(self._send(self._header, b"", own=True, ended=True), wait)
+        await _answered(self._drain_to_the_end(), wait)
+        await _answered(self._send(self._header, b"", own=True, ended=True), wait)
 
     async def _drain_to_the_end(self) -> None:
         """Ships all events, and last a mark that the worker's events are complete."""
@@ -589,11 +592,11 @@ class WorkerRecorder(WorkerPlugin):
         self, header: dict[str, Any], records: bytes, run: str | None = None, **about: Any
     ) -> None:
         """Sends records, and returns when the recorder has acknowledged them."""
-        reply = await asyncio.wait_for(
+        reply = await _answered(
             self._worker.scheduler.tasklog_records(
                 run=run or self.run, source=header, records=records, **about
             ),
-            30,
+            _ANSWER_SECONDS,
         )
         status = reply.get("status") if isinstance(reply, dict) else None
         if run is None and status in ("closed", "other run"):
@@ -717,6 +720,17 @@ class StimulusLog(collections.deque[Any]):
 
 class _RecordingOver(Exception):
     """The scheduler no longer has a recorder of this run."""
+
+
+async def _answered(exchange: Awaitable[Any], seconds: float) -> Any:
+    """Waits for an exchange with the scheduler.
+
+    Raises `ConnectionError` when it takes longer than `seconds`.
+    """
+    try:
+        return await asyncio.wait_for(exchange, seconds)
+    except asyncio.TimeoutError:
+        raise ConnectionError(f"the scheduler did not answer within {seconds:g} s") from None
 
 
 def default_folder() -> str:

@@ -139,6 +139,43 @@ import Testing
     #expect(attempts.map(\.spans.count) == [0, 1])
   }
 
+  @Test func `a failed run whose end arrives after its retry was sent is drawn, too`() {
+    var tale = Tale()
+    tale.move(1, .waiting, .processing, at: 1, worker: "a", run: 4)
+    tale.move(2, .ready, .executing, at: 2, run: 4)
+    tale.move(1, .processing, .waiting, at: 3)
+    tale.move(1, .waiting, .processing, at: 4, worker: "a", run: 5)
+    // The worker's batch ended between the start and the end of the first run.
+    tale.move(
+      2, .executing, .error, at: 5, run: 4,
+      snapshot: .task(TaskSnapshot(exceptionText: "ValueError('x')")))
+    tale.move(2, .ready, .executing, at: 6, run: 5)
+    tale.move(2, .executing, .memory, at: 8, run: 5)
+    tale.move(1, .processing, .memory, at: 9, args: done("a", from: 6e-9, to: 8e-9))
+    let attempts = tale.end()
+    #expect(attempts.map(\.number) == [1, 2])
+    #expect(attempts[0].spans == [WorkSpan(action: "compute", start: 2, stop: 5)])
+    #expect(attempts[0].exception?.text == "ValueError('x')")
+    #expect(attempts[1].spans == [WorkSpan(action: "compute", start: 6, stop: 8)])
+  }
+
+  @Test func `two runs of one attempt are drawn both`() {
+    var tale = Tale()
+    tale.move(1, .waiting, .processing, at: 1, worker: "a")
+    tale.move(2, .ready, .executing, at: 2)
+    tale.move(2, .executing, .released, at: 3)
+    tale.move(2, .ready, .executing, at: 4)
+    tale.move(2, .executing, .memory, at: 8)
+    tale.move(1, .processing, .memory, at: 9, args: done("a", from: 4e-9, to: 8e-9))
+    let attempts = tale.end()
+    #expect(attempts.map(\.number) == [0, 1])
+    #expect(
+      attempts.map(\.spans) == [
+        [WorkSpan(action: "compute", start: 2, stop: 3)],
+        [WorkSpan(action: "compute", start: 4, stop: 8)],
+      ])
+  }
+
   @Test func `an end whose start is missing is an attempt`() {
     var tale = Tale()
     tale.move(1, .processing, .memory, at: 9, args: done("a", from: 2e-9, to: 8e-9))
