@@ -2,8 +2,10 @@
 //
 // ATTACH has a limit of some ten databases, and views of the attached ones would have to be written
 // again for each. Here every database has its own connection, and answers with the statement
-// `SELECT columns FROM view WHERE conditions`: columns that are not used are not computed, and comparisons
-// with a column are made there, where there are indexes. SQLite then does the rest over all rows.
+// `SELECT columns FROM view WHERE conditions`: columns that are not used are not computed, and
+// comparisons with a column are made there, where there are indexes. SQLite then does the rest over
+// all rows. SQLite makes no index of its own for a virtual table: a view that is scanned for each row
+// of a join, and has no index for that, is copied into a table that has one.
 #define _GNU_SOURCE
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,8 +13,27 @@
 
 #include "creading.h"
 
-/// A database keeps its statement for the next scan, as an inner loop of a join has it, up to so many.
+/// The number of databases whose statements are kept for the next scan, as an inner loop has it.
 #define KEPT_STATEMENTS 64
+/// A scan of so many steps of SQLite's machine has not used an index.
+#define SLOW_SCAN 20000
+/// After so many slow scans of a database with one plan its rows are copied.
+#define SLOW_SCANS 2
+
+/// The rows of a database, for a plan whose scans of it use no index.
+struct copy {
+  /// The columns that are used, with an index; NULL if there is no copy.
+  sqlite3 *rows;
+  /// The number of scans without an index.
+  int slow_scans;
+};
+
+/// The copies for a plan. All cursors of a table use them: a subquery opens a cursor for each row.
+struct copies {
+  char *plan;
+  struct copies *next;
+  struct copy by_database[];
+};
 
 struct table {
   sqlite3_vtab base;
@@ -20,18 +41,26 @@ struct table {
   char *name;
   int column_count;
   char **columns;
+  struct copies *copies;
+};
+
+/// A cursor's statement for one database; NULL if there is none yet.
+struct part {
+  sqlite3_stmt *statement;
+  bool reads_copy;
 };
 
 struct cursor {
   sqlite3_vtab_cursor base;
   /// The plan of the current scan, and its values.
-  char *plan;
+  const char *plan;
+  struct copy *copies;
   int value_count;
   sqlite3_value **values;
   /// The index of the value that is the id of a run; -1 for none.
   int run_value;
-  /// The statement of each database for the plan; NULL if there is none yet.
-  sqlite3_stmt **statements;
+  /// For each database.
+  struct part *parts;
   int index;
   sqlite3_stmt *current;
   int64_t row;
@@ -39,7 +68,35 @@ struct cursor {
 
 // MARK: - Tables
 
+static void free_copies(struct table *table) {
+  while (table->copies != NULL) {
+    struct copies *copies = table->copies;
+    table->copies = copies->next;
+    for (int i = 0; i < table->databases->count; i++) sqlite3_close(copies->by_database[i].rows);
+    free(copies->plan);
+    free(copies);
+  }
+}
+
+/// The copies for a plan, which may all be missing yet; NULL without memory.
+static struct copies *copies_for(struct table *table, const char *plan) {
+  for (struct copies *copies = table->copies; copies != NULL; copies = copies->next)
+    if (strcmp(copies->plan, plan) == 0) return copies;
+  size_t count = (size_t)table->databases->count;
+  struct copies *copies = calloc(1, sizeof *copies + count * sizeof(struct copy));
+  if (copies == NULL) return NULL;
+  copies->plan = strdup(plan);
+  if (copies->plan == NULL) {
+    free(copies);
+    return NULL;
+  }
+  copies->next = table->copies;
+  table->copies = copies;
+  return copies;
+}
+
 static void free_table(struct table *table) {
+  free_copies(table);
   for (int i = 0; table->columns != NULL && i < table->column_count; i++) free(table->columns[i]);
   free(table->columns);
   free(table->name);
@@ -100,49 +157,99 @@ static const char *operator(unsigned char code) {
   }
 }
 
-/// Appends a comparison, if there it means the same. What is left out here is compared by SQLite.
+/// A plan is these statements, a line each.
+enum {
+  /// Reads the view of a database, but for the list of its runs that is appended.
+  PLAN_READ,
+  /// Reads the copy.
+  PLAN_READ_COPY,
+  /// Makes the index of the copy; empty if no column is compared for equality.
+  PLAN_INDEX,
+  /// Reads all rows for the copy.
+  PLAN_COPY,
+  PLAN_LINES
+};
+
+/// Appends a comparison to the statements of a plan, if there it means the same. What is left out
+/// here is compared by SQLite.
 static bool append_condition(
-    sqlite3_str *plan, const struct table *table, int column, unsigned char code) {
+    sqlite3_str *lines[PLAN_LINES], const struct table *table, int column, unsigned char code) {
   const char *compares = operator(code);
   if (compares == NULL || column < 0) return false;
   const char *name = table->columns[column];
+  bool is_equal = code == SQLITE_INDEX_CONSTRAINT_EQ;
   if (!is_run(name)) {
-    sqlite3_str_appendf(plan, " AND v.\"%w\" %s ?", name, compares);
-    return true;
+    sqlite3_str_appendf(lines[PLAN_READ], " AND v.\"%w\" %s ?", name, compares);
+  } else if (is_equal) {
+    sqlite3_str_appendf(
+        lines[PLAN_READ], " AND v.\"%w\" = (SELECT id FROM run WHERE uuid = ?)", name);
+  } else {
+    return false;
   }
-  if (code != SQLITE_INDEX_CONSTRAINT_EQ) return false;
-  sqlite3_str_appendf(plan, " AND v.\"%w\" = (SELECT id FROM run WHERE uuid = ?)", name);
+  sqlite3_str_appendf(lines[PLAN_READ_COPY], " AND v.\"%w\" %s ?", name, compares);
+  if (is_equal) {
+    bool is_first = sqlite3_str_length(lines[PLAN_INDEX]) == 0;
+    sqlite3_str_appendall(lines[PLAN_INDEX], is_first ? "CREATE INDEX i ON copy (" : ", ");
+    sqlite3_str_appendf(lines[PLAN_INDEX], "\"%w\"", name);
+  }
   return true;
 }
 
-/// The plan is the statement but for the runs of a database, which come in place of `%s`.
-static int plan(sqlite3_vtab *base, sqlite3_index_info *info) {
-  struct table *table = (struct table *)base;
-  sqlite3_str *text = sqlite3_str_new(NULL);
+/// Appends the columns that are used; the runs of a database as their ids.
+static void append_columns(
+    sqlite3_str *text, const struct table *table, const sqlite3_index_info *info, bool is_copy) {
   for (int i = 0; i < table->column_count; i++) {
+    const char *name = table->columns[i];
     sqlite3_str_appendall(text, i == 0 ? "SELECT " : ", ");
     if (!is_used(info, i)) {
       sqlite3_str_appendall(text, "NULL");
-    } else if (is_run(table->columns[i])) {
-      sqlite3_str_appendf(text, "(SELECT uuid FROM run WHERE id = v.\"%w\")", table->columns[i]);
+    } else if (is_run(name) && !is_copy) {
+      sqlite3_str_appendf(text, "(SELECT uuid FROM run WHERE id = v.\"%w\")", name);
     } else {
-      sqlite3_str_appendf(text, "v.\"%w\"", table->columns[i]);
+      sqlite3_str_appendf(text, "v.\"%w\"", name);
     }
   }
-  sqlite3_str_appendf(text, " FROM \"%w\" AS v WHERE TRUE", table->name);
+  sqlite3_str_appendf(text, " FROM \"%w\" AS v WHERE TRUE", is_copy ? "copy" : table->name);
+}
+
+static char *joined(sqlite3_str *lines[PLAN_LINES]) {
+  sqlite3_str *all = sqlite3_str_new(NULL);
+  for (int i = 0; i < PLAN_LINES; i++) {
+    if (i > 0) sqlite3_str_appendall(all, "\n");
+    char *line = sqlite3_str_finish(lines[i]);
+    if (line != NULL) sqlite3_str_appendall(all, line);
+    sqlite3_free(line);
+  }
+  return sqlite3_str_finish(all);
+}
+
+/// A line of a plan, to be freed; NULL without memory.
+static char *line(const char *plan, int index) {
+  for (; index > 0; index--) plan = strchr(plan, '\n') + 1;
+  return strndup(plan, strcspn(plan, "\n"));
+}
+
+static int plan(sqlite3_vtab *base, sqlite3_index_info *info) {
+  struct table *table = (struct table *)base;
+  sqlite3_str *lines[PLAN_LINES];
+  for (int i = 0; i < PLAN_LINES; i++) lines[i] = sqlite3_str_new(NULL);
+  append_columns(lines[PLAN_READ], table, info, false);
+  append_columns(lines[PLAN_READ_COPY], table, info, true);
+  append_columns(lines[PLAN_COPY], table, info, false);
   int arguments = 0;
   bool is_equal = false, is_less = false;
   for (int i = 0; i < info->nConstraint; i++) {
     if (!info->aConstraint[i].usable) continue;
     unsigned char code = info->aConstraint[i].op;
-    if (!append_condition(text, table, info->aConstraint[i].iColumn, code)) continue;
+    if (!append_condition(lines, table, info->aConstraint[i].iColumn, code)) continue;
     info->aConstraintUsage[i].argvIndex = ++arguments;
     // Databases without this run need not be opened.
     if (is_run(table->columns[info->aConstraint[i].iColumn])) info->idxNum = arguments;
     is_equal = is_equal || code == SQLITE_INDEX_CONSTRAINT_EQ;
     is_less = true;
   }
-  info->idxStr = sqlite3_str_finish(text);
+  if (is_equal) sqlite3_str_appendall(lines[PLAN_INDEX], ")");
+  info->idxStr = joined(lines);
   if (info->idxStr == NULL) return SQLITE_NOMEM;
   info->needToFreeIdxStr = 1;
   info->estimatedCost = is_equal ? 1e4 : is_less ? 1e6 : 4e6;
@@ -156,8 +263,8 @@ static int open_cursor(sqlite3_vtab *base, sqlite3_vtab_cursor **result) {
   struct cursor *cursor = calloc(1, sizeof *cursor);
   if (cursor == NULL) return SQLITE_NOMEM;
   int count = ((struct table *)base)->databases->count;
-  cursor->statements = calloc((size_t)(count > 0 ? count : 1), sizeof *cursor->statements);
-  if (cursor->statements == NULL) {
+  cursor->parts = calloc((size_t)(count > 0 ? count : 1), sizeof *cursor->parts);
+  if (cursor->parts == NULL) {
     free(cursor);
     return SQLITE_NOMEM;
   }
@@ -170,15 +277,26 @@ static const struct tl_union *databases_of(const struct cursor *cursor) {
 }
 
 static void drop(struct cursor *cursor, int index) {
-  if (cursor->statements[index] == NULL) return;
-  sqlite3_finalize(cursor->statements[index]);
-  cursor->statements[index] = NULL;
-  databases_of(cursor)->done(databases_of(cursor)->context, index);
+  struct part *part = &cursor->parts[index];
+  if (part->statement == NULL) return;
+  sqlite3_finalize(part->statement);
+  part->statement = NULL;
+  if (!part->reads_copy) databases_of(cursor)->done(databases_of(cursor)->context, index);
+}
+
+/// Ends the scan of the current database, and counts it if it was slow.
+static void reset(struct cursor *cursor) {
+  if (cursor->current == NULL) return;
+  int steps = sqlite3_stmt_status(cursor->current, SQLITE_STMTSTATUS_VM_STEP, 1);
+  if (steps >= SLOW_SCAN) cursor->copies[cursor->index].slow_scans++;
+  sqlite3_reset(cursor->current);
+  cursor->current = NULL;
 }
 
 static void drop_all(struct cursor *cursor) {
+  // A scan need not have been read to its end.
+  reset(cursor);
   for (int i = 0; i < databases_of(cursor)->count; i++) drop(cursor, i);
-  cursor->current = NULL;
 }
 
 static void drop_values(struct cursor *cursor) {
@@ -192,8 +310,7 @@ static int close_cursor(sqlite3_vtab_cursor *base) {
   struct cursor *cursor = (struct cursor *)base;
   drop_all(cursor);
   drop_values(cursor);
-  free(cursor->statements);
-  free(cursor->plan);
+  free(cursor->parts);
   free(cursor);
   return SQLITE_OK;
 }
@@ -216,10 +333,99 @@ static const char *run_condition(const struct table *table) {
   return "";
 }
 
+/// Prepares a line of the plan for the view of the current database, which is open then.
+static int prepare(struct cursor *cursor, int index, const char *runs, sqlite3_stmt **statement) {
+  const struct tl_union *databases = databases_of(cursor);
+  sqlite3 *connection = databases->open(databases->context, cursor->index);
+  if (connection == NULL) return fail(cursor, SQLITE_CANTOPEN);
+  char *condition = NULL, *sql = NULL, *statements = line(cursor->plan, index);
+  int code = SQLITE_NOMEM;
+  if (asprintf(&condition, run_condition((struct table *)cursor->base.pVtab), runs, runs) < 0)
+    condition = NULL;
+  if (statements != NULL && condition != NULL && asprintf(&sql, "%s%s", statements, condition) < 0)
+    sql = NULL;
+  if (sql != NULL) code = sqlite3_prepare_v2(connection, sql, -1, statement, NULL);
+  free(statements);
+  free(condition);
+  free(sql);
+  if (code != SQLITE_OK) {
+    fail(cursor, code);
+    databases->done(databases->context, cursor->index);
+  }
+  return code;
+}
+
+/// Prepares a line of the plan for a copy.
+static int prepare_copy(
+    const struct cursor *cursor, sqlite3 *copy, int index, sqlite3_stmt **statement) {
+  char *sql = line(cursor->plan, index);
+  int code = sql == NULL ? SQLITE_NOMEM : sqlite3_prepare_v2(copy, sql, -1, statement, NULL);
+  free(sql);
+  return code;
+}
+
+static int create_copy(const struct table *table, sqlite3 *copy, sqlite3_stmt **inserting) {
+  sqlite3_str *table_text = sqlite3_str_new(NULL), *insert_text = sqlite3_str_new(NULL);
+  for (int i = 0; i < table->column_count; i++) {
+    const char *name = table->columns[i];
+    sqlite3_str_appendf(table_text, "%s\"%w\"", i == 0 ? "CREATE TABLE copy (" : ", ", name);
+    sqlite3_str_appendall(insert_text, i == 0 ? "INSERT INTO copy VALUES (?" : ", ?");
+  }
+  // The copy is a temporary file that only this cursor sees.
+  sqlite3_str_appendall(table_text, "); PRAGMA journal_mode = OFF; BEGIN");
+  sqlite3_str_appendall(insert_text, ")");
+  char *creating = sqlite3_str_finish(table_text), *text = sqlite3_str_finish(insert_text);
+  int code = creating == NULL || text == NULL ? SQLITE_NOMEM
+                                              : sqlite3_exec(copy, creating, NULL, NULL, NULL);
+  if (code == SQLITE_OK) code = sqlite3_prepare_v2(copy, text, -1, inserting, NULL);
+  sqlite3_free(creating);
+  sqlite3_free(text);
+  return code;
+}
+
+static int index_copy(const struct cursor *cursor, sqlite3 *copy) {
+  sqlite3_stmt *indexing = NULL;
+  int code = prepare_copy(cursor, copy, PLAN_INDEX, &indexing);
+  if (code == SQLITE_OK && indexing != NULL) {
+    code = sqlite3_step(indexing);
+    if (code == SQLITE_DONE) code = SQLITE_OK;
+  }
+  sqlite3_finalize(indexing);
+  return code == SQLITE_OK ? sqlite3_exec(copy, "COMMIT", NULL, NULL, NULL) : code;
+}
+
+/// Copies the rows of the current database.
+static int make_copy(struct cursor *cursor, const char *runs) {
+  const struct table *table = (struct table *)cursor->base.pVtab;
+  const struct tl_union *databases = databases_of(cursor);
+  sqlite3_stmt *reading = NULL, *inserting = NULL;
+  int code = prepare(cursor, PLAN_COPY, runs, &reading);
+  if (code != SQLITE_OK) return code;
+  sqlite3 *copy = NULL;
+  code = sqlite3_open("", &copy);
+  if (code == SQLITE_OK) code = create_copy(table, copy, &inserting);
+  while (code == SQLITE_OK && (code = sqlite3_step(reading)) == SQLITE_ROW) {
+    for (int i = 0; i < table->column_count; i++)
+      sqlite3_bind_value(inserting, i + 1, sqlite3_column_value(reading, i));
+    code = sqlite3_step(inserting) == SQLITE_DONE ? SQLITE_OK : sqlite3_errcode(copy);
+    sqlite3_reset(inserting);
+  }
+  sqlite3_finalize(inserting);
+  if (code == SQLITE_DONE) code = index_copy(cursor, copy);
+  if (code != SQLITE_OK) fail(cursor, code);
+  sqlite3_finalize(reading);
+  databases->done(databases->context, cursor->index);
+  if (code != SQLITE_OK) {
+    sqlite3_close(copy);
+    return code;
+  }
+  cursor->copies[cursor->index].rows = copy;
+  return SQLITE_OK;
+}
+
 /// Begins to read the current database. Its statement may be there from the scan before.
 static int begin(struct cursor *cursor) {
   const struct tl_union *databases = databases_of(cursor);
-  struct table *table = (struct table *)cursor->base.pVtab;
   const char *runs = databases->runs(databases->context, cursor->index);
   if (runs[0] == 0) return SQLITE_DONE;
   if (cursor->run_value >= 0) {
@@ -227,36 +433,30 @@ static int begin(struct cursor *cursor) {
     if (run == NULL || !databases->has_run(databases->context, cursor->index, run))
       return SQLITE_DONE;
   }
-  sqlite3_stmt **statement = &cursor->statements[cursor->index];
-  if (*statement == NULL) {
-    sqlite3 *connection = databases->open(databases->context, cursor->index);
-    if (connection == NULL) return fail(cursor, SQLITE_CANTOPEN);
-    char *condition = NULL, *sql = NULL;
-    int code = SQLITE_NOMEM;
-    if (asprintf(&condition, run_condition(table), runs, runs) < 0) condition = NULL;
-    if (condition != NULL && asprintf(&sql, "%s%s", cursor->plan, condition) < 0) sql = NULL;
-    if (sql != NULL) code = sqlite3_prepare_v2(connection, sql, -1, statement, NULL);
-    free(condition);
-    free(sql);
-    if (code != SQLITE_OK) {
-      fail(cursor, code);
-      databases->done(databases->context, cursor->index);
-      return code;
-    }
+  struct part *part = &cursor->parts[cursor->index];
+  struct copy *copy = &cursor->copies[cursor->index];
+  if (copy->rows == NULL && copy->slow_scans >= SLOW_SCANS) {
+    int code = make_copy(cursor, runs);
+    if (code != SQLITE_OK) return code;
   }
-  sqlite3_reset(*statement);
+  if (copy->rows != NULL && !part->reads_copy) drop(cursor, cursor->index);
+  if (part->statement == NULL) {
+    part->reads_copy = copy->rows != NULL;
+    int code = part->reads_copy ? prepare_copy(cursor, copy->rows, PLAN_READ_COPY, &part->statement)
+                                : prepare(cursor, PLAN_READ, runs, &part->statement);
+    if (code != SQLITE_OK) return code;
+  }
   for (int i = 0; i < cursor->value_count; i++) {
-    int code = sqlite3_bind_value(*statement, i + 1, cursor->values[i]);
+    int code = sqlite3_bind_value(part->statement, i + 1, cursor->values[i]);
     if (code != SQLITE_OK) return fail(cursor, code);
   }
-  cursor->current = *statement;
+  cursor->current = part->statement;
   return SQLITE_OK;
 }
 
 /// Ends to read the current database.
 static void end(struct cursor *cursor) {
-  if (cursor->current != NULL) sqlite3_reset(cursor->current);
-  cursor->current = NULL;
+  reset(cursor);
   if (databases_of(cursor)->count > KEPT_STATEMENTS) drop(cursor, cursor->index);
   cursor->index++;
 }
@@ -279,12 +479,14 @@ static int advance(sqlite3_vtab_cursor *base) {
 static int filter(
     sqlite3_vtab_cursor *base, int number, const char *plan, int count, sqlite3_value **values) {
   struct cursor *cursor = (struct cursor *)base;
+  reset(cursor);
   cursor->run_value = number - 1;
   if (cursor->plan == NULL || strcmp(cursor->plan, plan) != 0) {
     drop_all(cursor);
-    free(cursor->plan);
-    cursor->plan = strdup(plan);
-    if (cursor->plan == NULL) return SQLITE_NOMEM;
+    struct copies *copies = copies_for((struct table *)base->pVtab, plan);
+    if (copies == NULL) return SQLITE_NOMEM;
+    cursor->plan = copies->plan;
+    cursor->copies = copies->by_database;
   }
   drop_values(cursor);
   cursor->values = calloc((size_t)(count > 0 ? count : 1), sizeof *cursor->values);
@@ -295,7 +497,6 @@ static int filter(
     cursor->values[cursor->value_count] = copy;
   }
   cursor->index = 0;
-  cursor->current = NULL;
   cursor->row = 0;
   return advance(base);
 }

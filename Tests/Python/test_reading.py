@@ -23,9 +23,10 @@ import msgpack
 import pytest
 from distributed import Client, LocalCluster
 
+import reading_benchmark
 import tasklog
 import workloads
-from clusters import Recording, wait_for
+from clusters import DEADLINE, Recording, wait_for
 from conftest import REPOSITORY
 from tasklog.library import NativeRecorder
 from tasklog.reading import command
@@ -414,12 +415,20 @@ def test_parameters_are_given_by_keyword(sample: Path) -> None:
 )
 def test_sql_over_two_logs_is_that_over_their_union(two: list[Path], sql: str) -> None:
     assert [list(run_ids(path)) for path in two] == [[1], [1]]
-    # Both logs in one, as Python's SQLite has them.
+    expected = union_of(two).execute(sql).fetchall()
+    assert expected
+    assert [tuple(row) for row in tasklog.open(two).sql(sql)] == expected
+
+
+def union_of(logs: list[Path]) -> sqlite3.Connection:
+    """The views of several logs in one database, as Python's SQLite has them."""
     union = sqlite3.connect(":memory:")
-    views = [name for (name,) in rows(two[0], "SELECT name FROM sqlite_schema WHERE type = 'view'")]
+    views = [
+        name for (name,) in rows(logs[0], "SELECT name FROM sqlite_schema WHERE type = 'view'")
+    ]
     for view in ("tasks", "transitions", "task_durations", "events", "runs"):
         assert view in views
-        for path in two:
+        for path in logs:
             source = sqlite3.connect(f"file:{path}?mode=ro&immutable=1", uri=True)
             (id,) = run_ids(path).values()
             found = source.execute(f"SELECT * FROM {view}")
@@ -431,9 +440,49 @@ def test_sql_over_two_logs_is_that_over_their_union(two: list[Path], sql: str) -
                 values = [id if name == "run" else v for name, v in zip(names, row, strict=True)]
                 union.execute(f"INSERT INTO {view} VALUES ({marks})", values)
             source.close()
-    expected = union.execute(sql).fetchall()
-    assert expected
-    assert [tuple(row) for row in tasklog.open(two).sql(sql)] == expected
+        union.execute(f"CREATE INDEX {view}_by_run ON {view} (run)")
+    union.execute("CREATE INDEX tasks_by_key ON tasks (key)")
+    union.execute("CREATE INDEX task_durations_by_key ON task_durations (key)")
+    return union
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Two logs in which a view takes a moment."""
+    logs = [tmp_path_factory.mktemp("large") / f"{name}.db" for name in ("one", "two")]
+    reading_benchmark.make(logs[0], 4000)
+    with sqlite3.connect(shutil.copy(logs[0], logs[1])) as connection:
+        connection.execute("UPDATE run SET uuid = printf('%036d', 1)")
+        connection.execute("UPDATE event SET time = time + 50000")
+    return logs
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT count(*), sum(b.nbytes), sum(a.run < 'x') FROM transitions AS a JOIN tasks AS b"
+        " ON b.key = a.key AND b.run = a.run WHERE a.finish = 'memory'",
+        # One key in both logs, and a comparison that is not of equality.
+        "SELECT count(*), max(a.first_seen), min(b.first_seen) FROM tasks AS a JOIN tasks AS b"
+        " ON b.key = a.key AND b.first_seen > a.first_seen",
+        "SELECT count(*), sum(b.key IS NULL) FROM task_durations AS a LEFT JOIN tasks AS b"
+        " ON b.key = a.key AND b.nbytes = 7 AND b.run = a.run",
+        "SELECT count(*) FROM task_durations AS a WHERE NOT EXISTS"
+        " (SELECT 1 FROM tasks AS b WHERE b.key = a.key AND b.nbytes < 2000)",
+    ],
+)
+def test_joins_over_two_logs_end(large: list[Path], sql: str) -> None:
+    """A scan of the inner view for each row would take half an hour."""
+    expected = union_of(large).execute(sql).fetchone()
+    assert expected[0] > 1000, expected
+    program = (
+        "import sys, tasklog;print(tuple(list(tasklog.open(sys.argv[2:]).sql(sys.argv[1]))[0]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, sql, *large],
+        capture_output=True, text=True, timeout=DEADLINE,
+    )  # fmt: skip
+    assert done.stdout == f"{expected}\n", done.stderr
 
 
 def test_a_run_of_several_logs_is_asked_alone(two: list[Path]) -> None:
