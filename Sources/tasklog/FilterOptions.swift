@@ -63,6 +63,11 @@ struct FilterOptions: ParsableArguments {
 
   @Option(
     parsing: .unconditionalSingleValue,
+    help: ArgumentHelp("Tasks of this named job, or a pattern; see 'jobs'.", valueName: "glob"))
+  var job: [String] = []
+
+  @Option(
+    parsing: .unconditionalSingleValue,
     help: ArgumentHelp(
       "Tasks in this span of Dask: a name, an ID or a pattern.", valueName: "glob"))
   var span: [String] = []
@@ -98,7 +103,7 @@ struct FilterOptions: ParsableArguments {
       ("--state", !state.isEmpty), ("--start", !start.isEmpty), ("--finish", !finish.isEmpty),
       ("--worker", !worker.isEmpty), ("--source", !source.isEmpty), ("--hook", !hook.isEmpty),
       ("--stimulus", !stimulus.isEmpty), ("--client", !client.isEmpty),
-      ("--span", !span.isEmpty), ("--arg", !arg.isEmpty),
+      ("--job", !job.isEmpty), ("--span", !span.isEmpty), ("--arg", !arg.isEmpty),
       ("--grep", !grep.isEmpty), ("--since", since != nil), ("--until", until != nil),
     ].filter(\.1).map(\.0)
   }
@@ -118,6 +123,7 @@ struct FilterOptions: ParsableArguments {
     filter.sources = source
     filter.stimuli = stimulus
     filter.clients = client
+    filter.jobs = job
     filter.spans = span
     filter.args = try arg.map(FilterParsing.arg)
     filter.patterns = try grep.map { try FilterParsing.pattern($0, option: "--grep") }

@@ -18,6 +18,12 @@ struct ScopeOptions: ParsableArguments {
 
   @Option(
     parsing: .unconditionalSingleValue,
+    help: ArgumentHelp("Only tasks of this named job, or a pattern; see 'jobs'.", valueName: "glob")
+  )
+  var job: [String] = []
+
+  @Option(
+    parsing: .unconditionalSingleValue,
     help: ArgumentHelp(
       "Only tasks in this span of Dask: a name, an ID or a pattern.", valueName: "glob"))
   var span: [String] = []
@@ -44,7 +50,9 @@ struct ScopeOptions: ParsableArguments {
   /// What a further command needs to show the same part; each option after a space.
   var repeated: String {
     let options =
-      [("prefix", prefix), ("client", client), ("span", span), ("worker", worker)]
+      [
+        ("prefix", prefix), ("client", client), ("job", job), ("span", span), ("worker", worker),
+      ]
       + [("since", since.map { [$0] } ?? []), ("until", until.map { [$0] } ?? [])]
     return options.map { name, values in
       values.map { " --\(name) \(ShellWord.quoted($0))" }.joined()
@@ -56,6 +64,7 @@ struct ScopeOptions: ParsableArguments {
     var filter = ScopeFilter()
     filter.prefixes = prefix
     filter.clients = client
+    filter.jobs = job
     filter.spans = span
     filter.workers = worker
     filter.since = try since.map { try Self.point($0, option: "--since", now: now) }

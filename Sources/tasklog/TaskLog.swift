@@ -27,7 +27,8 @@ struct TaskLog: AsyncParsableCommand {
         name: "Look",
         subcommands: [
           RunsCommand.self, SummaryCommand.self, QueryCommand.self, StoryCommand.self,
-          WorkersCommand.self, TimeCommand.self, MessagesCommand.self, StateCommand.self,
+          WorkersCommand.self, JobsCommand.self, TimeCommand.self, MessagesCommand.self,
+          StateCommand.self,
           ReportCommand.self, InspectCommand.self,
         ]),
       CommandGroup(

@@ -6,13 +6,15 @@ import Testing
 /// Which tasks of a graph belong to a client or a span, on literals in the formats of both engines.
 @Suite struct SubmissionTests {
   private static func read(
-    _ args: String, _ snapshot: String, clients: [String] = [], spans: [String] = []
+    _ args: String, _ snapshot: String, clients: [String] = [], jobs: [String] = [],
+    spans: [String] = [], submitter: Int64? = nil
   ) -> SubmissionPart {
     var part = SubmissionPart()
     let pattern = SubmissionPart.Pattern(
-      clients: clients.map(TextPattern.init), spans: spans.map(TextPattern.init))
+      clients: clients.map(TextPattern.init), jobs: jobs.map(TextPattern.init),
+      spans: spans.map(TextPattern.init))
     var (args, snapshot) = (args, snapshot)
-    args.withUTF8 { args in snapshot.withUTF8 { part.read(args: args, $0, pattern) } }
+    args.withUTF8 { args in snapshot.withUTF8 { part.read(args: args, $0, pattern, submitter) } }
     return part
   }
 
@@ -77,6 +79,37 @@ import Testing
     let part = Self.read(args, snapshot, spans: ["other"])
     #expect(Self.spans(part).map { $0.suffix(5) } == ["false", "false", "false", "false", " true"])
     #expect(part.spans == ["training", "load", "other"])
+  }
+
+  /// Whether each task is of the job, by its annotation.
+  private static func jobs(_ part: SubmissionPart) -> [String] {
+    part.tasks.map {
+      "\(String(decoding: $0.key, as: UTF8.self)) \($0.isOfJob.map(String.init) ?? "-")"
+    }
+  }
+
+  @Test func `a task is of the job that annotates it first`() {
+    let args = #"""
+      {"tasks":["a","b","c","d"],"annotations":{"tasklog_job":{"$map":[["c",{"$shared":[7,"etl"]}]]}}}
+      """#
+    let snapshot = #"""
+      {"graph":[{"annotations":{"tasklog_job":"etl"}},{"annotations":{"tasklog_job":"other"}},
+      {"annotations":{"tasklog_job":{"$shared":[7]}}},
+      {"known":true,"annotations":{"tasklog_job":"etl"}}]}
+      """#
+    let part = Self.read(args, snapshot, jobs: ["etl"])
+    #expect(Self.jobs(part) == [#""a" true"#, #""c" true"#])
+    #expect(part.jobs == ["etl", "other"])
+  }
+
+  @Test func `what a task submits is left to the job and the client of that task`() {
+    let args = #"{"client":"Client-worker-1","tasks":["a","b","c"],"keys":["a"]}"#
+    let snapshot = #"{"graph":[{},{"annotations":{"tasklog_job":"own"}},{"known":true}]}"#
+    let part = Self.read(args, snapshot, clients: ["me"], jobs: ["etl"], submitter: 5)
+    #expect(Self.ofClient(part) == [#""a""#, #""b""#])
+    #expect(part.clients.isEmpty)
+    #expect(part.tasks.allSatisfy { $0.submitter == 5 })
+    #expect(Self.jobs(part) == [#""a" -"#, #""a" -"#, #""b" false"#])
   }
 
   @Test func `a task without an annotation is in the span of its group`() {

@@ -22,6 +22,8 @@ package struct EventFilter: Sendable {
   package var stimuli: [String] = []
   /// Names or patterns of clients, as in the args.
   package var clients: [String] = []
+  /// Names or patterns of named jobs; `tasks` has to select their tasks.
+  package var jobs: [String] = []
   /// Names, IDs or GLOB patterns of Dask's spans; `tasks` has to select the tasks in them.
   package var spans: [String] = []
   /// Only events of these tasks; `nil` for all events.

@@ -40,6 +40,18 @@ package struct RowIDSet: Sendable {
     return both
   }
 
+  /// Calls a function with each row ID.
+  package func forEach(_ body: (Int64) -> Void) {
+    for (index, word) in words.enumerated() where word != 0 {
+      var rest = word
+      while rest != 0 {
+        body(Int64(index * 64 + rest.trailingZeroBitCount))
+        rest &= rest &- 1
+      }
+    }
+    sparse.forEach(body)
+  }
+
   package var count: Int64 {
     words.reduce(Int64(sparse.count)) { $0 + Int64($1.nonzeroBitCount) }
   }

@@ -13,9 +13,10 @@ package enum TaskGraphReader {
   /// The hooks of events that can have a part of a graph.
   private static let hooks: [Hook] = [.updateGraph, .attach, .stimulus]
 
-  /// Selects the events with a part of a graph, between two seqs: seq, source, snapshot, args.
+  /// Selects the events with a part of a graph, between two seqs: seq, source, snapshot, args,
+  /// source_seq.
   static let selectEvents = """
-    SELECT seq, source, snapshot, args FROM event WHERE seq BETWEEN ? AND ?
+    SELECT seq, source, snapshot, args, source_seq FROM event WHERE seq BETWEEN ? AND ?
       AND hook IN (SELECT id FROM text WHERE text IN (\(hooks.map { "'\($0.name)'" }.joined(separator: ", "))))
       AND snapshot IS NOT NULL
     ORDER BY seq

@@ -96,7 +96,7 @@ private struct ScopeResolver {
     }
   }
 
-  /// The keys whose prefix, client and span match; `nil` for all.
+  /// The keys whose prefix, client, job and span match; `nil` for all.
   private func candidates(
     _ range: ClosedRange<Int64>, _ reasons: inout [RunScope.EmptyReason]
   ) throws -> RowIDSet? {
@@ -106,12 +106,19 @@ private struct ScopeResolver {
       if found.count == 0 { reasons.append(.noPrefix) }
       candidates = found
     }
-    guard !filter.clients.isEmpty || !filter.spans.isEmpty else { return candidates }
+    guard !filter.clients.isEmpty || !filter.jobs.isEmpty || !filter.spans.isEmpty else {
+      return candidates
+    }
     var scan = try SubmissionScan(reader, filter)
     try scan.scan(run, range)
     if let found = scan.ofClients {
       guard !scan.clients.isEmpty else { throw ScopeError.noClients(run: run.number) }
       if found.count == 0 { reasons.append(.noClient(known: scan.clients.sorted())) }
+      candidates = candidates?.intersection(found) ?? found
+    }
+    if let found = scan.ofJobs {
+      guard !scan.jobs.isEmpty else { throw ScopeError.noJobs(run: run.number) }
+      if found.count == 0 { reasons.append(.noJob(known: scan.jobs.sorted())) }
       candidates = candidates?.intersection(found) ?? found
     }
     if let found = scan.inSpans {

@@ -3,9 +3,9 @@ import TaskLogPlugin
 
 /// The part of a run that an analysis covers: tasks, workers and a time window.
 ///
-/// - A task is in if its prefix, its client and its span match. A client's tasks are those that it
-///   was the first to submit, and those that it requested. A span's tasks include those of the spans
-///   within it. With workers, only tasks that one of them was given or ran. With a window, only
+/// - A task is in if its prefix, its client, its job and its span match. A client's tasks are those
+///   that it was the first to submit, and those that it requested. What a task submits counts for
+///   the client and the job of that task. A span's tasks include those of the spans within it. With workers, only tasks that one of them was given or ran. With a window, only
 ///   tasks that have an event in it or were unfinished in it.
 /// - A worker is in if it matches; work on other workers does not count.
 /// - A window counts events within it, and cuts durations at its edges.
@@ -17,7 +17,7 @@ package struct RunScope: Sendable {
   /// By index of a worker in `lives`; `nil` for all workers.
   let isWorkerIncluded: [Bool]?
   let lives: WorkerLives
-  /// Whether tasks are selected by prefix, client or span.
+  /// Whether tasks are selected by prefix, client, job or span.
   package let selectsTasks: Bool
   /// By the scheduler's clock, in nanoseconds since 1970 UTC.
   package let window: TimeWindow
@@ -59,6 +59,7 @@ package struct RunScope: Sendable {
     case noPrefix
     /// No client has tasks, of those that have a name in the log.
     case noClient(known: [String])
+    case noJob(known: [String])
     case noSpan(known: [String])
     /// The run has no event in this time; when it started, and the time of its last event.
     case noTime(start: Int64, stop: Int64)

@@ -5,6 +5,8 @@ package struct ScopeFilter: Sendable {
   package var prefixes: [String] = []
   /// Names or GLOB patterns of clients.
   package var clients: [String] = []
+  /// Names or GLOB patterns of named jobs.
+  package var jobs: [String] = []
   /// Names, IDs or GLOB patterns of Dask's spans.
   package var spans: [String] = []
   /// Names, addresses or GLOB patterns of addresses of workers.
@@ -18,7 +20,7 @@ package struct ScopeFilter: Sendable {
 
   /// Whether it selects everything.
   package var isEmpty: Bool {
-    prefixes.isEmpty && clients.isEmpty && spans.isEmpty && workers.isEmpty && since == nil
-      && until == nil
+    prefixes.isEmpty && clients.isEmpty && jobs.isEmpty && spans.isEmpty && workers.isEmpty
+      && since == nil && until == nil
   }
 }

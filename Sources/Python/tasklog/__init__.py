@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tasklog.binary import find_binary
+    from tasklog.jobs import job
     from tasklog.reading import (
         Args,
         Errors,
@@ -35,7 +36,7 @@ __all__ = [
     "Args", "AsyncRecording", "Errors", "Log", "LogError", "LogWarning", "RebuiltObject",
     "RebuiltScheduler", "Recorder", "Recording", "RecordingError", "RecordingWarning",
     "RemoteObject", "Report", "Run", "RunInfo", "Status", "Table", "dask_setup",
-    "find_binary", "load_ipython_extension", "open", "record",
+    "find_binary", "job", "load_ipython_extension", "open", "record",
 ]  # fmt: skip
 __version__ = "0.1.0"
 
@@ -52,6 +53,7 @@ _MODULES = {
         "tasklog.reading",
     ),
     "find_binary": "tasklog.binary",
+    "job": "tasklog.jobs",
     "open": "tasklog.reading",
     **dict.fromkeys(
         ("AsyncRecording", "Recording", "RecordingWarning", "Status", "record"),

@@ -13,6 +13,7 @@ from distributed.diagnostics.plugin import SchedulerPlugin
 from tasklog import snapshots
 from tasklog.encoding import HOOKS, STATES, TRANSITION, Encoder, Shared
 from tasklog.library import REFUSED, NativeRecorder
+from tasklog.observing import submitting_task
 from tasklog.stealing import Loads
 
 logger = logging.getLogger("tasklog")
@@ -326,6 +327,10 @@ class Hooks(SchedulerPlugin):
             put = self._seen.graph
             for key in tasks:
                 self._remember_limits(scheduler.tasks[key])
+            submitter = submitting_task.get()
+            if submitter is not None:
+                # A reader expects it just before the graph.
+                self._emit("submission", {"client": client}, key=submitter, stimulus=stimulus_id)
             if put is not None and put(time.time(), stimulus_id, args, tasks, priority):
                 return
             args["annotations"] = Shared(plain, 2)

@@ -1,5 +1,5 @@
 """Records what changes no state of a scheduler, and says what went on: requests that end workers,
-locks, plugins, and the scheduler's own load.
+locks, plugins, the scheduler's own load, and which task submitted a graph.
 
 Like `state_hooks`, each part checks what it needs in the installed version, and one that does not
 fit is left out and named in the log. No plugin is called with these events, so that a replay does
@@ -9,6 +9,7 @@ not see them.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import functools
 import inspect
 import pickletools
@@ -16,12 +17,16 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from tasklog.state_hooks import _guard, _handle, _put
+from tasklog.state_hooks import _guard, _handle, _needs, _put
 
 #: Seconds between two samples of the scheduler's monitor.
 MONITOR_SECONDS = 5.0
 #: A lock that is acquired sooner has not been waited for.
 _WAIT_SECONDS = 0.05
+#: The key of the task that submitted the graph which a scheduler adds at the moment.
+submitting_task: contextvars.ContextVar[Any] = contextvars.ContextVar(
+    "tasklog_submitting_task", default=None
+)
 #: The most workers or keys of an answer that are recorded.
 _MOST = 1000
 
@@ -306,9 +311,28 @@ def _monitor(recorder: Any, scheduler: Any) -> None:
     recorder._undo.append(lambda: timer[0].cancel())
 
 
+# Graphs that tasks submit
+
+
+def _submissions(recorder: Any, scheduler: Any) -> None:
+    """Dask calls the hook for a graph in the task of the handler, which alone gets that key."""
+    update = scheduler.stream_handlers["update-graph"]
+    _needs(update, "submitting_task")
+
+    async def update_graph(*args: Any, **kwargs: Any) -> Any:
+        before = submitting_task.set(kwargs.get("submitting_task"))
+        try:
+            return await update(*args, **kwargs)
+        finally:
+            submitting_task.reset(before)
+
+    _handle(recorder, scheduler.stream_handlers, "update-graph", update_graph)
+
+
 PARTS: dict[str, Callable[[Any, Any], None]] = {
     "requests": _requests,
     "locks": _locks,
     "plugins": _plugins,
     "monitor": _monitor,
+    "submissions": _submissions,
 }

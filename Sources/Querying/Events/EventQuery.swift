@@ -82,7 +82,7 @@ package final class EventQuery {
     let runs = try log.runs(reader).map(\.number)
     let isEveryRun = RunSelector(log.selector) == .all && options.follows
     filter.runs = isEveryRun ? nil : runs
-    let reasons = try filter.resolveSpans(reader)
+    let reasons = try filter.resolveSubmissions(reader)
     // A run that is followed may still get tasks in the spans.
     if !options.follows { emptyReasons += reasons }
     return EventStream.Part(name: log.name, reader: reader, filter: filter)

@@ -22,6 +22,8 @@ extension RunScope.EmptyReason {
     case .noClient(let known):
       return "no client of \(name) with tasks is \(Self.list(filter.clients)); "
         + Self.choice("client", known)
+    case .noJob(let known):
+      return "no job of \(name) is \(Self.list(filter.jobs)); " + Self.choice("job", known)
     case .noSpan(let known):
       return "no span of \(name) is \(Self.list(filter.spans)); " + Self.choice("span", known)
     case .noTime(let start, let stop):

@@ -40,6 +40,12 @@ TABLES: dict[str, dict[str, list[str]]] = {
     "workers": {
         "workers": [*_WORKERS, "end"],
     },
+    "jobs": {
+        "jobs": [
+            "run", "kind", "name", "clients", "started", "seconds", "tasks", "failed",
+            "unfinished", "compute",
+        ],
+    },
     "errors": {
         "errors": [
             "run", "seq", "time", "key", "worker", "retries", "dependents", "exception",

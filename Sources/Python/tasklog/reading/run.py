@@ -290,6 +290,18 @@ class Run:
         """
         return self._analysis("workers")["workers"]
 
+    def jobs(self) -> Table:
+        """The jobs within the run: named ones, what each client submitted, spans of Dask.
+
+        Returns
+        -------
+        Table
+            ``kind`` is ``job``, ``client`` or ``span``; ``seconds`` the time from the first
+            transition of its tasks to the last one other than a release, ``compute`` the seconds
+            that they computed.
+        """
+        return self._analysis("jobs")["jobs"]
+
     def errors(self) -> Errors:
         """What failed and why.
 

@@ -2,11 +2,11 @@ import EventLog
 import LogFormat
 import TaskLogPlugin
 
-/// Selects the events of the tasks in some of Dask's spans, in a log that may be live: when an event
-/// of an unknown task comes, the graphs that have arrived since are read.
+/// Selects the events of the tasks in some of Dask's spans and of some named jobs, in a log that may
+/// be live: when an event of an unknown task comes, the graphs that have arrived since are read.
 ///
 /// Unchecked, because only the thread that reads the events uses it.
-package final class SpanTasks: TaskSelection, @unchecked Sendable {
+package final class SubmittedTasks: TaskSelection, @unchecked Sendable {
   private final class Run {
     var info: RunInfo
     var scan: SubmissionScan
@@ -28,21 +28,19 @@ package final class SpanTasks: TaskSelection, @unchecked Sendable {
   private var runOfSource: [Int64: Int64] = [:]
 
   /// - Throws: `LogError`.
-  package init(path: String, spans: [String]) throws {
+  package init(path: String, _ filter: ScopeFilter) throws {
     reader = try LogReader(path: path)
-    var filter = ScopeFilter()
-    filter.spans = spans
     self.filter = filter
   }
 
   package func contains(key: Int64, source: Int64) throws -> Bool {
     guard let run = try run(ofSource: source) else { return false }
     // A graph arrives before the first event of its tasks.
-    if run.known.insert(key), run.scan.inSpans?.contains(key) != true {
+    if run.known.insert(key), !run.scan.selects(key) {
       try readOn(run)
       if let name = try reader.key(key) { run.scan.resolve(name, key) }
     }
-    return run.scan.inSpans?.contains(key) ?? false
+    return run.scan.selects(key)
   }
 
   /// Why a run has no such tasks; `nil` if it has some.
@@ -51,8 +49,16 @@ package final class SpanTasks: TaskSelection, @unchecked Sendable {
   package func emptyReason(of info: RunInfo) throws -> RunScope.EmptyReason? {
     guard let run = try self.run(info.number) else { return .noTask }
     try readOn(run)
-    guard !run.scan.spans.isEmpty else { throw ScopeError.noSpans(run: info.number) }
-    return run.scan.inSpans?.count == 0 ? .noSpan(known: run.scan.spans.sorted()) : nil
+    let scan = run.scan
+    if let tasks = scan.inSpans {
+      guard !scan.spans.isEmpty else { throw ScopeError.noSpans(run: info.number) }
+      if tasks.count == 0 { return .noSpan(known: scan.spans.sorted()) }
+    }
+    if let tasks = scan.ofJobs {
+      guard !scan.jobs.isEmpty else { throw ScopeError.noJobs(run: info.number) }
+      if tasks.count == 0 { return .noJob(known: scan.jobs.sorted()) }
+    }
+    return nil
   }
 
   private func run(ofSource source: Int64) throws -> Run? {

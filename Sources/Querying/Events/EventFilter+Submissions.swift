@@ -2,17 +2,17 @@ import EventLog
 import LogAnalysis
 
 extension EventFilter {
-  /// Selects the tasks in the spans.
+  /// Selects the tasks in the spans and of the jobs.
   ///
   /// - Returns: why no task is selected, one line for each of the filter's runs; empty if one is.
-  /// - Throws: `LogError`; `ScopeError` if no run records spans.
-  package mutating func resolveSpans(_ reader: LogReader) throws -> [String] {
-    guard !spans.isEmpty else { return [] }
-    let selection = try SpanTasks(path: reader.path, spans: spans)
+  /// - Throws: `LogError`; `ScopeError` if no run records any.
+  package mutating func resolveSubmissions(_ reader: LogReader) throws -> [String] {
+    guard !spans.isEmpty || !jobs.isEmpty else { return [] }
+    var filter = ScopeFilter()
+    (filter.spans, filter.jobs) = (spans, jobs)
+    let selection = try SubmittedTasks(path: reader.path, filter)
     tasks = selection
     guard let runIDs = runs else { return [] }
-    var filter = ScopeFilter()
-    filter.spans = spans
     let runs = try reader.runs().filter { runIDs.contains($0.number) }
     var reasons: [String] = []
     var errors: [ScopeError] = []
