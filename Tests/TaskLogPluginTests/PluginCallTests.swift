@@ -135,7 +135,8 @@ private final class Failing: SchedulerPlugin {
     let hooks: [Hook] = [
       .start, .beforeClose, .close, .setup, .teardown, .attach, .detach, .stimulus,
       .clientDesiresKeys, .clientReleasesKeys, .addReplica, .removeReplica, .report,
-      .heartbeat, .nanny, .message, .request, .lock, .plugin, .monitor, .other("transition2"),
+      .heartbeat, .nanny, .message, .request, .lock, .plugin, .monitor, .profile,
+      .other("transition2"),
     ]
     for hook in hooks {
       try witness.call(

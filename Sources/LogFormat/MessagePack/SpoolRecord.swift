@@ -324,6 +324,7 @@ extension Hook {
     case .lock: 27
     case .plugin: 28
     case .monitor: 29
+    case .profile: 30
     case .other: nil
     }
   }

@@ -198,7 +198,8 @@ extension Hook {
   fileprivate var isCalled: Bool {
     switch self {
     case .start, .attach, .detach, .stimulus, .clientDesiresKeys, .clientReleasesKeys, .addReplica,
-      .removeReplica, .excluded, .heartbeat, .nanny, .message, .request, .lock, .plugin, .monitor:
+      .removeReplica, .excluded, .heartbeat, .nanny, .message, .request, .lock, .plugin, .monitor,
+      .profile:
       false
     default: true
     }

@@ -22,8 +22,8 @@ public enum Hook: Sendable, Hashable {
   // Mark: a worker's periodic report about itself.
   case heartbeat
   // Marks that change no state: what a nanny did, what a logger wrote, requests that end workers,
-  // locks, the registration of plugins, and samples of the scheduler's own load.
-  case nanny, message, request, lock, plugin, monitor
+  // locks, the registration of plugins, samples of the scheduler's own load, and a worker's profile.
+  case nanny, message, request, lock, plugin, monitor, profile
   /// A hook that this version does not know: stored and shown, never dropped.
   case other(String)
 
@@ -33,6 +33,7 @@ public enum Hook: Sendable, Hashable {
     .removeClient, .validWorkersDownscaling, .logEvent, .setup, .teardown, .transition, .attach,
     .detach, .stimulus, .clientDesiresKeys, .clientReleasesKeys, .addReplica, .removeReplica,
     .report, .excluded, .heartbeat, .nanny, .message, .request, .lock, .plugin, .monitor,
+    .profile,
   ]
 
   /// The name in a log.
@@ -68,6 +69,7 @@ public enum Hook: Sendable, Hashable {
     case .lock: "lock"
     case .plugin: "plugin"
     case .monitor: "monitor"
+    case .profile: "profile"
     case .other(let name): name
     }
   }

@@ -20,7 +20,7 @@ MARKS = frozenset(
 )  # fmt: skip
 
 #: What changes no state either: a replay does not see it.
-OBSERVATIONS = frozenset({"nanny", "message", "request", "lock", "plugin", "monitor"})
+OBSERVATIONS = frozenset({"nanny", "message", "request", "lock", "plugin", "monitor", "profile"})
 
 
 class Event:
