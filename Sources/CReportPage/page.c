@@ -52,6 +52,9 @@ static const unsigned char slowest_js[] = {
 static const unsigned char tables_js[] = {
 #embed "Page/tables.js"
 };
+static const unsigned char flame_js[] = {
+#embed "Page/flame.js"
+};
 static const unsigned char panels_js[] = {
 #embed "Page/panels.js"
 };
@@ -90,6 +93,7 @@ static const struct tl_page_file files[] = {
     FILE("stream.js", stream_js),
     FILE("slowest.js", slowest_js),
     FILE("tables.js", tables_js),
+    FILE("flame.js", flame_js),
     FILE("panels.js", panels_js),
     FILE("inspector.js", inspector_js),
     FILE("timeline.js", timeline_js),

@@ -84,17 +84,7 @@ struct FilterOptions: ParsableArguments {
     help: ArgumentHelp("A regular expression that matches in the args.", valueName: "regex"))
   var grep: [String] = []
 
-  @Option(
-    parsing: .unconditional,
-    help: ArgumentHelp(
-      "The earliest time: 2026-01-31T12:00 (UTC), 2026-01-31, -10m (s, m, h, d), or seq:100.",
-      valueName: "time"))
-  var since: String?
-
-  @Option(
-    parsing: .unconditional,
-    help: ArgumentHelp("The latest time, in the same format.", valueName: "time"))
-  var until: String?
+  @OptionGroup var times: TimeOptions
 
   /// The names of the options in use.
   var given: [String] {
@@ -104,7 +94,7 @@ struct FilterOptions: ParsableArguments {
       ("--worker", !worker.isEmpty), ("--source", !source.isEmpty), ("--hook", !hook.isEmpty),
       ("--stimulus", !stimulus.isEmpty), ("--client", !client.isEmpty),
       ("--job", !job.isEmpty), ("--span", !span.isEmpty), ("--arg", !arg.isEmpty),
-      ("--grep", !grep.isEmpty), ("--since", since != nil), ("--until", until != nil),
+      ("--grep", !grep.isEmpty), ("--since", times.since != nil), ("--until", times.until != nil),
     ].filter(\.1).map(\.0)
   }
 
@@ -127,18 +117,7 @@ struct FilterOptions: ParsableArguments {
     filter.spans = span
     filter.args = try arg.map(FilterParsing.arg)
     filter.patterns = try grep.map { try FilterParsing.pattern($0, option: "--grep") }
-    if let since {
-      switch try FilterParsing.bound(since, option: "--since", now: now) {
-      case .time(let time): filter.since = time
-      case .seq(let seq): filter.sinceSeq = seq
-      }
-    }
-    if let until {
-      switch try FilterParsing.bound(until, option: "--until", now: now, isEnd: true) {
-      case .time(let time): filter.until = time
-      case .seq(let seq): filter.untilSeq = seq
-      }
-    }
+    try times.add(to: &filter, now: now)
     return filter
   }
 }

@@ -12,6 +12,7 @@ import time
 from distributed import Client, LocalCluster, wait
 
 import tasklog
+from tasklog import observing
 
 HOSTILE = [
     "<script>alert(1)</script>",
@@ -25,8 +26,13 @@ HOSTILE = [
 ]
 
 
+def pause():
+    # Dask's profile has a sample every 10 ms, and counts the innermost function for its caller.
+    time.sleep(0.01)
+
+
 def increment(x):
-    time.sleep(0.002)
+    pause()
     return x + 1
 
 
@@ -62,9 +68,11 @@ def wait_for_log(path, count, select=COMPUTATIONS):
 
 
 if __name__ == "__main__":
+    # So that a short run has some samples of the scheduler's load.
+    observing.MONITOR_SECONDS = 0.5
     options = {"n_workers": 2, "threads_per_worker": 2, "dashboard_address": ":0"}
     with LocalCluster(processes=True, **options) as cluster, Client(cluster) as client:
-        client.register_plugin(tasklog.Recorder(sys.argv[1]))
+        client.register_plugin(tasklog.Recorder(sys.argv[1], profile="1s"))
         numbers = client.map(increment, range(120))
         assert client.submit(total, numbers).result() == 7260
         failed = client.submit(broken, 1, key="broken-1")

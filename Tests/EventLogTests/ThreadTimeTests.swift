@@ -51,6 +51,57 @@ import Testing
     #expect(found == [kind: 25, .nothingToRun: 75])
   }
 
+  @Test func `the time of waiting for a lock is split by what was waited for`() {
+    let time = ThreadTimeSweep.split(
+      Self.input {
+        $1.work = [
+          Work(0, 10, .lock, task: 0, lock: "lock a"),
+          Work(20, 50, .lock, task: 0, lock: "event b"),
+          Work(50, 60, .lock, task: 1, lock: "lock a"),
+        ]
+      })
+    #expect(time.locks.rows.mapValues(\.total) == ["lock a": 20, "event b": 30, nil: 150])
+  }
+
+  private typealias Wait = LockWaits.Wait
+
+  @Test func `an interval has the parts in which its task waited, without overlap`() {
+    func parts(_ waits: [Wait], _ start: Int64, _ stop: Int64) -> [String] {
+      waits.parts(of: Interval(start, stop)).map {
+        "\($0.lock) \($0.interval.start)-\($0.interval.stop)"
+      }
+    }
+    let waits = [
+      Wait(interval: Interval(30, .max), lock: "b"), Wait(interval: Interval(10, 20), lock: "a"),
+    ]
+    #expect(parts(waits, 0, 100) == ["a 10-20", "b 30-100"])
+    #expect(parts(waits, 15, 25) == ["a 15-20"])
+    #expect(parts(waits, 20, 30) == [])
+    #expect(
+      parts(waits + [Wait(interval: Interval(15, 40), lock: "c")], 0, 50)
+        == ["a 10-20", "c 20-40", "b 40-50"])
+  }
+
+  @Test func `a wait whose end is recorded replaces what was recorded when it had begun`() {
+    var waits = LockWaits()
+    let (task, other) = (
+      ThreadTimeScan.WorkerTask(worker: 0, key: 1), ThreadTimeScan.WorkerTask(worker: 1, key: 1)
+    )
+    func add(_ json: String, _ task: ThreadTimeScan.WorkerTask) {
+      var json = json
+      json.withUTF8 { bytes in waits.add(bytes, of: task) { $0 + 5 } }
+    }
+    add(#"{"op":"begin","kind":"lock","for":"acquire","name":"x","start":2.0}"#, task)
+    add(#"{"op":"begin","kind":"event","for":"wait","name":null,"start":3.0}"#, other)
+    add(#"{"op":"end","kind":"lock","for":"acquire","name":"x","start":2.0,"stop":4.5}"#, task)
+    add(#"{"op":"end"}"#, task)
+    let found = waits.take(task)
+    #expect(found.map(\.lock) == ["lock x"])
+    #expect(found.map(\.interval) == [Interval(2_000_000_005, 4_500_000_005)])
+    #expect(waits.take(other).map(\.lock) == ["event"])
+    #expect(waits.take(task).isEmpty)
+  }
+
   /// Makes a class apply to idle threads from 20 to 30.
   private static func apply(
     _ kind: ThreadTime.Class, _ input: inout ThreadTimeInput,
@@ -248,7 +299,7 @@ import Testing
   /// All sums are those of threads × time.
   static func expectExact(_ time: ThreadTime, _ note: String = "") {
     #expect(time.split.total == time.total, "\(note)")
-    for dimension in [time.prefixes, time.clients, time.spans, time.workers] {
+    for dimension in [time.prefixes, time.clients, time.spans, time.workers, time.locks] {
       #expect(dimension.rows.values.reduce(0) { $0 &+ $1.total } == time.total, "\(note)")
     }
     #expect(time.intervals.reduce(0) { $0 &+ $1.total } == time.total, "\(note)")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import dask
-from distributed import Client, LocalCluster, wait
+from distributed import Client, LocalCluster, Lock, wait
 
 import tasklog
 
@@ -106,6 +106,18 @@ def waiting_client(client: Client) -> float:
     return threads * 3 * pause
 
 
+def hold(_: Any, seconds: float) -> None:
+    with Lock("planted-lock"):
+        time.sleep(seconds)
+
+
+def lock(client: Client) -> float:
+    """Four threads that need the same lock, one after the other."""
+    threads, seconds = 4, 0.5
+    client.gather(client.map(hold, range(threads), [seconds] * threads, pure=False))
+    return seconds * sum(range(threads))
+
+
 #: By name: the run, the number of workers and of their threads, and further options.
 RUNS: dict[str, tuple[Callable[[Client], float], int, int, dict[str, Any]]] = {
     "tiny": (tiny, 1, 1, {}),
@@ -113,6 +125,7 @@ RUNS: dict[str, tuple[Callable[[Client], float], int, int, dict[str, Any]]] = {
     "transfer": (transfer, 2, 1, {}),
     "spilling": (spilling, 1, 1, {"memory_limit": "400MB"}),
     "waiting-client": (waiting_client, 2, 1, {}),
+    "lock": (lock, 2, 2, {}),
 }
 
 

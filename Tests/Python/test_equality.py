@@ -12,7 +12,7 @@ from log import Event, Log
 MARKS = {
     "attach", "detach", "stimulus", "clientDesiresKeys", "clientReleasesKeys", "addReplica",
     "removeReplica", "report", "heartbeat",
-    "nanny", "message", "request", "lock", "plugin", "monitor", "submission",
+    "nanny", "message", "request", "lock", "plugin", "monitor", "profile", "submission",
 }  # fmt: skip
 
 

@@ -30,7 +30,7 @@ import workloads
 from clusters import wait_for
 from log import Log
 from replaying import WATCHERS, Replay
-from tasklog import messages, observing
+from tasklog import messages, observing, waiting
 from tasklog.options import Options
 
 
@@ -119,8 +119,10 @@ def monkeymodule() -> Any:
         yield patch
 
 
-def args(log: Path, hook: str) -> list[dict[str, Any]]:
-    rows = Log(log).rows(f"SELECT args FROM events WHERE hook = '{hook}' ORDER BY seq")
+def args(log: Path, hook: str, source: str = "%") -> list[dict[str, Any]]:
+    rows = Log(log).rows(
+        f"SELECT args FROM events WHERE hook = '{hook}' AND source LIKE '{source}' ORDER BY seq"
+    )
     return [json.loads(text) for (text,) in rows]
 
 
@@ -154,7 +156,7 @@ def test_messages_can_be_selected(log: Path, tasklog: Callable) -> None:
 
 
 def test_locks_are_recorded_by_name(log: Path) -> None:
-    found = args(log, "lock")
+    found = args(log, "lock", "scheduler")
     done = {(lock["kind"], lock["op"]) for lock in found if lock["name"].startswith("planted")}
     assert done >= {
         ("semaphore", "acquire"), ("semaphore", "release"), ("queue", "put"), ("queue", "get"),
@@ -169,6 +171,48 @@ def test_locks_are_recorded_by_name(log: Path) -> None:
     assert len(leases) == 1
     released = {lock["lease"] for lock in of_lock if lock["op"] == "release"}
     assert released == {lock["lease"] for lock in acquired} >= set(leases)
+
+
+def test_a_worker_records_which_task_waited_for_a_lock_and_how_long(log: Path) -> None:
+    rows = Log(log).rows(
+        "SELECT key, args FROM events WHERE hook = 'lock' AND source = 'worker' ORDER BY seq"
+    )
+    waits = [(key, json.loads(text)) for key, text in rows]
+    ended = [(key, wait) for key, wait in waits if wait["op"] == "end"]
+    kinds = {(wait["kind"], wait["for"]) for _, wait in ended}
+    assert ("lock", "acquire") in kinds and ("event", "wait") in kinds
+    held = [(key, wait) for key, wait in ended if wait["name"] == "planted-lock"]
+    assert {key.rpartition("-")[0] for key, _ in held} <= {"hold", "use_locks"}
+    (long,) = [(key, wait) for key, wait in held if wait["stop"] - wait["start"] > 0.2]
+    # It was recorded when it began, too: its worker might have been killed.
+    begun = [(key, wait) for key, wait in waits if wait["op"] == "begin"]
+    assert (long[0], long[1]["start"]) in [(key, wait["start"]) for key, wait in begun]
+    assert all("stop" not in wait for _, wait in begun)
+
+
+def test_with_redaction_no_name_of_a_lock_and_no_code_is_recorded(
+    tasklog: Callable, tmp_path: Path
+) -> None:
+    path = tmp_path / "run.db"
+    with (
+        dask.config.set({"distributed.diagnostics.computations.nframes": 1}),
+        LocalCluster(n_workers=1, processes=False, dashboard_address=":0") as cluster,
+        Client(cluster) as client,
+    ):
+        options = {"worker_spool": str(tmp_path / "spool"), "redact": "password"}
+        client.register_plugin(package.Recorder(path, profile=True, **options))
+        client.submit(use_locks).result()
+    locks = args(path, "lock")
+    assert len(locks) > 4 and {lock["name"] for lock in locks} == {None}
+    assert not args(path, "profile")
+    computations = [a for a in args(path, "stimulus") if a.get("op") == "computation"]
+    assert computations and not any("code" in each for each in computations)
+
+
+def test_the_methods_of_locks_are_restored_at_the_end() -> None:
+    assert not any(hasattr(method, waiting._WATCHES) for method in (
+        vars(owner)[name] for owner, name, _ in waiting._METHODS
+    ))  # fmt: skip
 
 
 def test_plugins_are_recorded_as_they_come_and_go(log: Path) -> None:

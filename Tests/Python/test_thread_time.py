@@ -11,7 +11,7 @@ import pytest
 import planted
 from clusters import Recording
 
-PARTS = ("prefix", "worker", "client", "span", "time")
+PARTS = ("prefix", "worker", "client", "span", "lock", "time")
 #: The class that each planted bottleneck shows as; of `tiny` the event loops share the time.
 EXPECTED = {
     "tiny": {"ready on the worker", "scheduler lag"},
@@ -19,6 +19,7 @@ EXPECTED = {
     "transfer": {"transfer"},
     "spilling": {"disk"},
     "waiting-client": {"waiting for a client"},
+    "lock": {"waiting for a lock"},
 }
 #: What else a run does is less than this share of the planted time.
 TOLERANCE = 0.10
@@ -76,6 +77,11 @@ def test_a_planted_bottleneck_is_the_largest_class(
     assert largest in EXPECTED[name], told
     found = sum(told.get(each, 0) for each in EXPECTED[name])
     assert found == pytest.approx(seconds, rel=TOLERANCE), told
+    if name == "lock":
+        rows = _rows(tasklog, log, "--by", "lock")
+        named = [row for row in rows if row["lock"] == "lock planted-lock"]
+        assert [row["seconds"] for row in named] == [found]
+        assert {row["class"] for row in named} == {"waiting for a lock"}
 
 
 @pytest.mark.parametrize("name", ["in_process", "in_processes"])

@@ -135,7 +135,7 @@ private final class Failing: SchedulerPlugin {
     let hooks: [Hook] = [
       .start, .beforeClose, .close, .setup, .teardown, .attach, .detach, .stimulus,
       .clientDesiresKeys, .clientReleasesKeys, .addReplica, .removeReplica, .report,
-      .heartbeat, .nanny, .message, .request, .lock, .plugin, .monitor, .submission,
+      .heartbeat, .nanny, .message, .request, .lock, .plugin, .monitor, .profile, .submission,
       .other("transition2"),
     ]
     for hook in hooks {

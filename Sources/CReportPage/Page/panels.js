@@ -1,13 +1,14 @@
 // The tables below the timeline.
 
 import {
-  byID, bytes, CLASSES, clockState, duration, ink, make, percent, plain, plural, STATES, swatch, whole,
+  byID, bytes, CLASSES, clockState, duration, endWords, ink, make, percent, plain, plural, STATES, swatch, whole,
 } from "./theme.js";
 import { page } from "./data.js";
 import { sideTitle } from "./side.js";
 import { hasFailed, LOST, OPEN } from "./rows.js";
 import { slowestSpans } from "./slowest.js";
 import { bar, table } from "./tables.js";
+import { Flame } from "./flame.js";
 
 export class Panels {
   /** @type {import("./timeline.js").Timeline} */
@@ -27,6 +28,9 @@ export class Panels {
       ["prefixes", "Prefixes", () => this.prefixes()], ["slowest", "Slowest", () => this.slowest()],
       ["errors", "Errors", () => this.errors()], ["path", "Critical path", () => this.path()],
       ["time", "Time of threads", () => this.threadTime()],
+      ...(timeline.sides.some((side) => side.profile) ? [
+        /** @type {[string, string, () => Node[]]} */ (["profile", "Profile", () => this.profile()]),
+      ] : []),
       ["workers", "Workers", () => this.workers()], ["about", "About", () => this.about()],
     ];
     const list = byID("tabs");
@@ -330,6 +334,12 @@ export class Panels {
     ], byPrefix, { sort: 1, descending: true })];
   }
 
+  profile() {
+    const { profile } = this.side;
+    if (!profile) return [make("p", { class: "empty" }, "This run was recorded without the option profile.")];
+    return new Flame(profile).elements;
+  }
+
   /**
    * Shows what ran at a moment in place of a tab.
    * @param {import("./side.js").Side} side
@@ -430,6 +440,12 @@ export class Panels {
     const rows = side.workers.filter((worker) => worker.isKnown || worker.lanes.length);
     /** @type {import("./types.js").Column} */
     const clocks = { name: "clock", number: true, get: (row) => row.clockOffset, show: (_, row) => clockState(row) };
+    /** @type {import("./types.js").Column} */
+    const ended = {
+      name: "why it left", wide: true, get: (row) => row.end?.cause ?? null,
+      show: (_, row) => (row.end ? make("span", { title: endWords(row.end) }, make("b", {}, row.end.cause), " ",
+        make("small", {}, endWords(row.end))) : ""),
+    };
     const since = (/** @type {number} */ time) => (time === null ? "–" : duration(time - side.first));
     return table("Workers",
       [
@@ -439,6 +455,7 @@ export class Panels {
         { name: "threads", number: true, get: (row) => row.nthreads, show: (n) => (n === null ? "–" : whole(n)) },
         { name: "joined", number: true, get: (row) => row.joined, show: since },
         { name: "left", number: true, get: (row) => row.left, show: since },
+        ...(rows.some((row) => row.end) ? [ended] : []),
         { name: "tasks", number: true, get: (row) => row.tasks, show: whole },
         { name: "failed", number: true, get: (row) => row.failed, show: whole },
         { name: "computed", number: true, get: (row) => row.busy, show: duration },

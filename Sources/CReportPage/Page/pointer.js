@@ -1,6 +1,6 @@
 // Pointer, wheel and keys on the timeline.
 
-import { byID, bytes, duration, FAILED_COLOUR, make, plural, swatch, tick } from "./theme.js";
+import { byID, bytes, duration, endWords, FAILED_COLOUR, make, plural, swatch, tick } from "./theme.js";
 import { lowerBound } from "./data.js";
 import { hasFailed, LOST, OPEN } from "./rows.js";
 import { Overview } from "./charts.js";
@@ -223,7 +223,11 @@ export class PointerController {
       const shown = spanTip(track.side, span, this.timeline);
       if (gap) shown.rows.push(["gap", `${plural(gap.count, "event")} missing: ${gap.reason}`]);
       tip.show(event, shown);
-    } else tip.hide();
+    } else {
+      const end = endTip(track, place);
+      if (end) tip.show(event, end);
+      else tip.hide();
+    }
   }
 
   /**
@@ -384,6 +388,24 @@ function spanTip(side, span, timeline) {
     title: side.key(span.task),
     rows,
     more: end - first > 2 ? `and ${end - first - 1} more here; zoom in` : ""
+  };
+}
+
+/**
+ * Why a worker left, where its thread is empty after that.
+ * @param {import("./stream.js").StreamTrack} track
+ * @param {import("./types.js").Place} place
+ * @returns {import("./types.js").Tip | null}
+ */
+function endTip(track, { y, time }) {
+  const { side } = track;
+  const lane = track.laneAt(y);
+  const worker = lane ? side.workers[lane.worker] : undefined;
+  if (!worker?.end || worker.left === null || time + side.first < worker.left) return null;
+  return {
+    title: `${worker.label} left: ${worker.end.cause}`,
+    rows: [["at", tick(Math.round(worker.left - side.first), side.length / 1000)]],
+    more: endWords(worker.end),
   };
 }
 

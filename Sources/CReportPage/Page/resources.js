@@ -35,6 +35,19 @@ export async function readResources(side) {
   });
 }
 
+/**
+ * What the scheduler measured of itself, as one worker's.
+ * @param {{ late: number[], interval: number[] }} scheduler
+ * @returns {import("./types.js").Measured}
+ */
+function schedulerLoad({ late, interval }) {
+  const band = (/** @type {number[]} */ values) => {
+    const most = Float64Array.from(values);
+    return { least: most, most };
+  };
+  return { worker: null, limit: 0, bands: { late: band(late), interval: band(interval) } };
+}
+
 /** The tracks of a side below its stream: they show one worker, or all together. */
 export class ResourceTracks {
   /**
@@ -76,6 +89,13 @@ export class ResourceTracks {
       this.tracks.push(new ResourceTrack(this, "GIL held", height, tenths, [
         { name: "GIL", colour: "#d9b93b", of: "gil" }], "Share of time for which the GIL was held"));
     }
+    const { scheduler } = side.resourceGrid;
+    if (scheduler) {
+      const owner = { timeline, side, chosen: 1, measured: schedulerLoad(scheduler) };
+      this.tracks.push(new ResourceTrack(owner, "Scheduler's event loop", height, duration, [
+        { name: "late", colour: "#e8853d", of: "late" }, { name: "interval", colour: "#8a6bbf", of: "interval" }],
+      "How late the event loop of the scheduler was, and its interval; 20 ms if it is not late"));
+    }
   }
 
   /** @param {number} place */
@@ -93,7 +113,7 @@ export class ResourceTracks {
 /** Bands between the least and the most of each interval; or areas on top of each other. */
 export class ResourceTrack extends Track {
   /**
-   * @param {ResourceTracks} owner
+   * @param {import("./types.js").CurveOwner} owner
    * @param {string} label
    * @param {number} height
    * @param {(value: number) => string} show

@@ -64,6 +64,8 @@ export class Side {
   resourceGrid;
   /** @type {import("./types.js").ThreadTime} */
   threadTime;
+  /** @type {import("./types.js").Profile | null} */
+  profile;
   /** @type {Uint32Array} */
   type;
   /** How each task failed: see `failureOf`.

@@ -187,6 +187,18 @@ export function clockState({ isClockUnknown, clockOffset, clockUncertainty }) {
 }
 
 /**
+ * Why a worker left, and the events that say so.
+ * @param {import("./types.js").WorkerEnd} end
+ */
+export function endWords({ explanation, missing, evidence, tasks }) {
+  const words = [plain(explanation)];
+  if (missing) words.push(`to know more: ${plain(missing)}`);
+  if (tasks) words.push(`${plural(tasks, "task")} on it`);
+  if (evidence.length) words.push(`${evidence.length === 1 ? "event" : "events"} ${evidence.join(", ")}`);
+  return words.join("; ");
+}
+
+/**
  * The time by the worker's own clock, if that differs from the time that is shown.
  * @param {import("./side.js").Side} side
  * @param {import("./types.js").StoryEvent} event

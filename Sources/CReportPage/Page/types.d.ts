@@ -59,12 +59,26 @@ export interface Worker {
   fetched: number;
   mostTasks: number;
   mostBytes: number;
+  /** Why it left; `null` if it did not. */
+  end: WorkerEnd | null;
   points: number;
   resolution: number;
   // Added by the page.
   label: string;
   lanes: Lane[];
   series: Curve;
+}
+
+/** As `tasklog workers --deaths`. */
+export interface WorkerEnd {
+  cause: string;
+  explanation: string;
+  /** What would have told more; empty if it is certain. */
+  missing: string;
+  /** The seq of the events that decided it. */
+  evidence: number[];
+  /** The tasks that were assigned to it. */
+  tasks: number;
 }
 
 /** A thread of a worker. */
@@ -159,6 +173,15 @@ export interface Measured {
   limit: number;
 }
 
+/** What a track of curves shows. */
+export interface CurveOwner {
+  timeline: Timeline;
+  side: Side;
+  /** 0 if it is of all workers together. */
+  chosen: number;
+  measured: Measured | undefined;
+}
+
 /** The equal intervals of the column `resources`, in microseconds. */
 export interface ResourceGrid {
   start: number;
@@ -168,6 +191,8 @@ export interface ResourceGrid {
   /** Indexes of `workers`. */
   workers: number[];
   limits: (number | null)[];
+  /** Of the scheduler, in microseconds; by interval, -1 if it was not measured. */
+  scheduler: { late: number[], interval: number[] } | null;
 }
 
 /** The time of threads, as `tasklog time` has it, in nanoseconds. */
@@ -179,6 +204,20 @@ export interface ThreadTime {
   prefixes: [string | null, number[]][];
   /** When it starts, and the number of threads in each class, in thousandths. */
   intervals: number[][];
+}
+
+/** The statistical profile of the workers. */
+export interface Profile {
+  /** Seconds between two samples. */
+  interval: number;
+  /** What was not sent, in sentences. */
+  gaps: string[];
+  omitted: number;
+  /** Name, file, line. */
+  frames: [string, string, number][];
+  /** All prefixes first, then each; `null` for those that workers did not tell apart. `nodes` has three numbers
+   * each: the node of the caller, which comes before it, or -1; the function; the samples. */
+  parts: { prefix: string | null, samples: number, nodes: number[] }[];
 }
 
 /** The document of a side. Times are microseconds since `origin`. */
@@ -208,6 +247,7 @@ export interface SideDocument {
   gaps: Gap[];
   failures: FailureDocument;
   threadTime: ThreadTime;
+  profile: Profile | null;
   resourceGrid: ResourceGrid;
   detail: Detail;
 }

@@ -54,7 +54,9 @@ package struct ThreadTime: Sendable {
           + "workers more threads if they wait for I/O, or more processes if they share the GIL."
       case .computing: "The work itself: make the tasks faster, or add workers."
       case .deserializing: "Send less with each task: scatter large data, or build it in a task."
-      case .lock: "Tasks waited for each other: hold locks for less time, or use fewer of them."
+      case .lock:
+        "Tasks waited for locks, semaphores, events or queues: hold them for less time, or use more of "
+          + "them; --by lock names them."
       case .workerChange: "Start workers before the work, and keep them for longer."
       case .paused:
         "Workers stopped taking tasks for want of memory: give them more, or use smaller chunks."
@@ -129,6 +131,8 @@ package struct ThreadTime: Sendable {
   package var spans = Dimension()
   /// By worker, with `WorkerLives.label`.
   package var workers = Dimension()
+  /// By the lock, semaphore, event, queue or variable that a task waited for: its kind and name.
+  package var locks = Dimension()
   /// Over time: when it starts, the width of an interval, and the time of each.
   package var start: Int64 = 0
   package var width: Int64 = 1

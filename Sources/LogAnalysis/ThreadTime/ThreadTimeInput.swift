@@ -17,9 +17,15 @@ package struct ThreadTimeInput: Sendable {
     package var kind: ThreadTime.Class
     /// An index in `tasks`.
     package var task: Int
+    /// What it waits for: the kind and the name of a lock.
+    package var lock: String?
 
-    package init(_ start: Int64, _ stop: Int64, _ kind: ThreadTime.Class = .computing, task: Int) {
+    package init(
+      _ start: Int64, _ stop: Int64, _ kind: ThreadTime.Class = .computing, task: Int,
+      lock: String? = nil
+    ) {
       (interval, self.kind, self.task) = (Interval(start, stop), kind, task)
+      self.lock = lock
     }
   }
 

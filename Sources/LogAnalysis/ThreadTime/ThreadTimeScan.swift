@@ -19,7 +19,7 @@ struct ThreadTimeScan {
   }
 
   /// A task at a worker.
-  private struct WorkerTask: Hashable {
+  struct WorkerTask: Hashable {
     var worker: Int
     var key: Int64
   }
@@ -31,15 +31,18 @@ struct ThreadTimeScan {
   private let clocks: ClockOffsets
   private let workerOfSource: [Int64: Int]
   private let schedulers: Set<Int64>
-  private let states: StateNumbers
-  private let hooks: (transition: Int64, logEvent: Int64, setup: Int64)
+  private let states: ThreadTimeStates
+  private let hooks: (transition: Int64, logEvent: Int64, setup: Int64, lock: Int64)
   private var moves: ArraySlice<TaskReassignment>
   private let tasks: TaskIndex
   private var input = ThreadTimeInput()
   private var assignments: [Int64: Assignment] = [:]
-  private var atWorker: [WorkerTask: (state: WorkerTaskState, since: Int64)] = [:]
+  private var atWorker: [WorkerTask: (state: ThreadTimeStates.WorkerTaskState, since: Int64)] = [:]
   /// The last time that a task had a slot of a worker, until its result comes.
   private var runs: [WorkerTask: Interval] = [:]
+  private var locks = LockWaits()
+  /// The seconds that tasks waited for locks, by index of the worker and prefix.
+  private var lockSeconds: [Int: [String: Double]] = [:]
   /// Bits: seen, unfinished, queued.
   private var schedulerStates = IntegersByKey<UInt8>()
   private var queuedSince: [Int64: Int64] = [:]
@@ -47,7 +50,7 @@ struct ThreadTimeScan {
   private var addresses: [Int64: String] = [:]
   private var firstSeen: [Int64?]
   private var setUp: [Int64?]
-  private var statuses: [(status: String, since: Int64)?]
+  private var statuses: WorkerStatuses
   private var first: Int64?
   private var last = Int64.min
 
@@ -63,21 +66,21 @@ struct ThreadTimeScan {
       },
       uniquingKeysWith: { $1 })
     schedulers = Set(sources.filter { $0.source.kind == .scheduler }.map(\.number))
-    states = try StateNumbers(reader)
+    states = try ThreadTimeStates(reader)
     func number(_ hook: Hook) throws -> Int64 { try reader.number(ofText: hook.name) ?? -1 }
-    hooks = (try number(.transition), try number(.logEvent), try number(.setup))
+    hooks = (try number(.transition), try number(.logEvent), try number(.setup), try number(.lock))
     moves = try reader.taskMoves(of: run)[...]
     tasks = try TaskIndex(reader, run, scope, owners)
     firstSeen = Array(repeating: nil, count: lives.lives.count)
     setUp = firstSeen
-    statuses = Array(repeating: nil, count: lives.lives.count)
+    statuses = WorkerStatuses(lives)
     input.workers = lives.lives.indices.map {
       ThreadTimeInput.Worker(
         lives.label($0), threads: min(max(lives.lives[$0].nthreads ?? 1, 0), 1 << 20), present: [])
     }
   }
 
-  mutating func scan(intervals: Int) throws -> ThreadTimeInput {
+  mutating func scan(intervals: Int, splitsComputing: Bool) throws -> ThreadTimeInput {
     let cursor = try reader.events(of: run, order: .causal)
     while let row = try cursor.nextRow() {
       let time = clocks.time(row.time, source: row.source, sourceSeq: row.sourceSeq)
@@ -87,16 +90,20 @@ struct ThreadTimeScan {
         firstSeen[worker] = min(firstSeen[worker] ?? time, time)
         if row.hook == hooks.setup, setUp[worker] == nil { setUp[worker] = time }
         if row.hook == hooks.transition, row.key != 0 { atWorker(row, worker, time) }
+        if row.hook == hooks.lock, row.key != 0 { waits(row, cursor, worker) }
       } else if schedulers.contains(row.source) {
         first = min(first ?? time, time)
         if row.hook == hooks.transition, row.key != 0 {
           try atScheduler(row, cursor, time)
         } else if row.hook == hooks.logEvent {
-          _ = cursor.withArgs(of: row) { changeStatus($0, row.seq, time) }
+          _ = cursor.withArgs(of: row) {
+            statuses.change($0, row.seq, time, &input.workers)
+          }
         }
       }
     }
     try finish()
+    if splitsComputing { try splitComputing() }
     input.intervalCount = intervals
     return input
   }
@@ -141,10 +148,11 @@ struct ThreadTimeScan {
     let place = WorkerTask(worker: worker, key: row.key)
     let task = try tasks.index(of: row.key)
     let slot = runs.removeValue(forKey: place)
-    let work = add(spans, worker, task)
+    let waits = locks.take(place)
+    let work = add(spans, worker, task, waits)
     if let slot {
       if work.isEmpty {
-        input.workers[worker].work.append(.init(slot.start, slot.stop, task: task))
+        add(slot, worker, task, waits)
       } else {
         // The worker had the task in hand, and no thread worked on it.
         input.workers[worker].ready += slot.without(work)
@@ -162,7 +170,9 @@ struct ThreadTimeScan {
   }
 
   /// Adds spans of work, and returns when a thread worked.
-  private mutating func add(_ spans: [WorkSpan], _ worker: Int, _ task: Int) -> [Interval] {
+  private mutating func add(
+    _ spans: [WorkSpan], _ worker: Int, _ task: Int, _ waits: [LockWaits.Wait]
+  ) -> [Interval] {
     var work: [Interval] = []
     for span in spans {
       guard var stop = span.stop else { continue }
@@ -180,10 +190,31 @@ struct ThreadTimeScan {
         (start, stop) = (start &+ offset, stop &+ offset)
       }
       guard start < stop else { continue }
-      input.workers[worker].work.append(.init(start, stop, kind, task: task))
+      if kind == .computing {
+        add(Interval(start, stop), worker, task, waits)
+      } else {
+        input.workers[worker].work.append(.init(start, stop, kind, task: task))
+      }
       work.append(Interval(start, stop))
     }
     return work
+  }
+
+  /// Adds a time in which a task computed, or waited for a lock.
+  private mutating func add(
+    _ interval: Interval, _ worker: Int, _ task: Int, _ waits: [LockWaits.Wait]
+  ) {
+    let waited = waits.parts(of: interval)
+    for wait in waited {
+      let (start, stop) = (wait.interval.start, wait.interval.stop)
+      input.workers[worker].work.append(.init(start, stop, .lock, task: task, lock: wait.lock))
+      if let prefix = tasks.tasks[task].prefix {
+        lockSeconds[worker, default: [:]][prefix, default: 0] += Double(stop &- start) / 1e9
+      }
+    }
+    for part in interval.without(waited.map(\.interval)) {
+      input.workers[worker].work.append(.init(part.start, part.stop, task: task))
+    }
   }
 
   private mutating func move(before seq: Int64) throws {
@@ -204,41 +235,6 @@ struct ThreadTimeScan {
     guard number != 0 else { return nil }
     if addresses[number] == nil { addresses[number] = try text(number) }
     return addresses[number].flatMap { lives.place($0, at: seq) }
-  }
-
-  /// Dask's scheduler logs each change of a worker's status under its address.
-  private mutating func changeStatus(
-    _ args: UnsafeBufferPointer<UInt8>, _ seq: Int64, _ time: Int64
-  ) {
-    var (topic, action, status): (String?, Bool, String?) = (nil, false, nil)
-    var scanner = JSONScanner(args)
-    scanner.members { name, scanner in
-      if scanner.equals(name, "topic") {
-        topic = scanner.string().map { String(decoding: scanner[$0], as: UTF8.self) }
-      } else if scanner.equals(name, "message") {
-        scanner.members { name, scanner in
-          if scanner.equals(name, "action") {
-            action = scanner.string().map { scanner.equals($0, "worker-status-change") } ?? false
-          } else if scanner.equals(name, "status") {
-            status = scanner.string().map { String(decoding: scanner[$0], as: UTF8.self) }
-          }
-        }
-      }
-    }
-    guard action, let status, let worker = topic.flatMap({ lives.place($0, at: seq) }) else {
-      return
-    }
-    endStatus(worker, time)
-    statuses[worker] = (status, time)
-  }
-
-  private mutating func endStatus(_ worker: Int, _ time: Int64) {
-    guard let (status, since) = statuses[worker] else { return }
-    switch status {
-    case "paused": input.workers[worker].paused.append(Interval(since, time))
-    case "running": break
-    default: input.workers[worker].changing.append(Interval(since, time))
-    }
   }
 
   // MARK: - Workers
@@ -267,6 +263,16 @@ struct ThreadTimeScan {
     atWorker[place] = state.map { ($0, time) }
   }
 
+  /// A task waits for a lock, or did.
+  private mutating func waits(_ row: EventRow, _ cursor: EventCursor, _ worker: Int) {
+    let (clocks, source, sourceSeq) = (clocks, row.source, row.sourceSeq)
+    _ = cursor.withArgs(of: row) {
+      locks.add($0, of: WorkerTask(worker: worker, key: row.key)) {
+        clocks.time($0, source: source, sourceSeq: sourceSeq)
+      }
+    }
+  }
+
   // MARK: - The end
 
   private mutating func finish() throws {
@@ -281,7 +287,7 @@ struct ThreadTimeScan {
       if let joined = life.joined, let setUp = setUp[place], life.firstSeq > 0, setUp > joined {
         input.workers[place].changing.append(Interval(joined, setUp))
       }
-      endStatus(place, max(start, stop))
+      statuses.end(place, max(start, stop), &input.workers)
     }
     for (place, state) in atWorker {
       let interval = Interval(state.since, lives.lives[place.worker].gone?.time ?? end)
@@ -293,7 +299,7 @@ struct ThreadTimeScan {
     }
     for (place, interval) in runs {
       let task = try tasks.index(of: place.key)
-      input.workers[place.worker].work.append(.init(interval.start, interval.stop, task: task))
+      add(interval, place.worker, task, locks.take(place))
     }
     input.tasks = tasks.tasks
     input.selectsTasks = scope?.selectsTasks ?? false
@@ -301,7 +307,10 @@ struct ThreadTimeScan {
       // Both ends are inclusive.
       input.window = Interval(window.start, window.stop == .max ? .max : window.stop + 1)
     }
-    for (place, shares) in try CPUShares.read(reader, run, lives) {
+  }
+
+  private mutating func splitComputing() throws {
+    for (place, shares) in try CPUShares.read(reader, run, lives, without: lockSeconds) {
       input.workers[place].cpuShares = shares
     }
   }
@@ -314,106 +323,5 @@ struct ThreadTimeScan {
       known = known.flatMap { $0.without([Interval(gap.before ?? first, after)]) }
     }
     return known
-  }
-}
-
-extension ThreadTimeInput.Interval {
-  /// The parts of it that are in none of some others.
-  func without(_ others: [Self]) -> [Self] {
-    var (parts, start): ([Self], Int64) = ([], start)
-    for other in others.merged() {
-      if other.start > start, start < stop { parts.append(Self(start, min(other.start, stop))) }
-      start = max(start, other.stop)
-    }
-    if start < stop { parts.append(Self(start, stop)) }
-    return parts
-  }
-}
-
-/// What a task at a worker needs next, or that it has it.
-private enum WorkerTaskState {
-  case waiting, ready, running
-}
-
-/// The row IDs of the states that matter.
-private struct StateNumbers {
-  let processing, queued, memory, erred: Int64
-  /// Those in which a task of a graph is not finished, at the scheduler.
-  let unfinished: Set<Int64>
-  let cancelled: Set<Int64>
-  let atWorker: [Int64: WorkerTaskState]
-
-  init(_ reader: LogReader) throws {
-    func number(_ state: State) throws -> Int64 { try reader.number(ofText: state.name) ?? -1 }
-    processing = try number(.processing)
-    queued = try number(.queued)
-    memory = try number(.memory)
-    erred = try number(.erred)
-    unfinished = Set(try [State.waiting, .noWorker, .queued, .processing].map(number))
-    cancelled = Set(try [State.cancelled, .resumed].map(number))
-    var atWorker: [Int64: WorkerTaskState] = [:]
-    for (state, name) in [
-      (State.waiting, .waiting), (.ready, .ready), (.constrained, .ready), (.executing, .running),
-      (.longRunning, .running),
-    ] as [(State, WorkerTaskState)] {
-      atWorker[try number(state)] = name
-    }
-    atWorker[-1] = nil
-    self.atWorker = atWorker
-  }
-}
-
-/// The part of computing that was on a processor.
-private enum CPUShares {
-  /// By index of a worker and by prefix, from Dask's sums of `thread-cpu` and `thread-noncpu`.
-  static func read(
-    _ reader: LogReader, _ run: RunInfo, _ lives: WorkerLives
-  ) throws -> [(Int, [String: Double])] {
-    struct Seconds { var cpu = 0.0, other = 0.0 }
-    var seconds: [Int: [String: Seconds]] = [:]
-    try HeartbeatScan.forEach(reader, run) { worker, seq, _, args in
-      guard let place = lives.place(worker, at: seq) else { return }
-      HeartbeatMetrics.activities(in: args) { activity in
-        guard activity.context == "execute", activity.unit == "seconds",
-          let prefix = activity.prefix
-        else { return }
-        switch activity.name {
-        case "thread-cpu":
-          seconds[place, default: [:]][prefix, default: Seconds()].cpu += activity.value
-        case "thread-noncpu":
-          seconds[place, default: [:]][prefix, default: Seconds()].other += activity.value
-        default: break
-        }
-      }
-    }
-    return seconds.map { place, prefixes in
-      (
-        place,
-        prefixes.compactMapValues { seconds in
-          let sum = seconds.cpu + seconds.other
-          return sum > 0 ? min(1, max(0, seconds.cpu / sum)) : nil
-        }
-      )
-    }
-  }
-}
-
-extension LogReader {
-  /// The time of all threads of a run's workers by what they did.
-  ///
-  /// - Parameters:
-  ///   - scope: the part of the run; `nil` for all of it. If it selects tasks, only work on these
-  ///     counts, and no idle time.
-  ///   - owners: what else than its prefix to find out about each task.
-  ///   - intervals: the number of intervals over time.
-  /// - Throws: `LogError`.
-  package func threadTime(
-    of run: RunInfo, in scope: RunScope? = nil, by owners: TaskIndex.Owners = [],
-    intervals: Int = 60
-  ) throws -> ThreadTime {
-    try translating {
-      var scan = try ThreadTimeScan(self, run, scope, owners)
-      return ThreadTimeSweep.split(try scan.scan(intervals: intervals))
-    }
   }
 }

@@ -134,7 +134,7 @@ package struct ThreadTimeSweep {
   ) {
     let (task, nanoseconds) = (input.tasks[work.task], stop &- start)
     guard work.kind == .computing, let share = task.prefix.flatMap({ worker.cpuShares[$0] }) else {
-      return add(work.kind, task, worker, index, nanoseconds)
+      return add(work.kind, task, worker, index, nanoseconds, lock: work.lock)
     }
     // Differences of sums since the start of the work: they do not depend on where it is divided.
     func sum(_ time: Int64) -> Int64 {
@@ -147,7 +147,7 @@ package struct ThreadTimeSweep {
 
   private mutating func add(
     _ kind: Class, _ task: ThreadTimeInput.Task?, _ worker: ThreadTimeInput.Worker, _ index: Int,
-    _ nanoseconds: Int64
+    _ nanoseconds: Int64, lock: String? = nil
   ) {
     guard nanoseconds > 0, !input.selectsTasks || task?.isSelected == true else { return }
     result.split[kind] &+= nanoseconds
@@ -155,6 +155,7 @@ package struct ThreadTimeSweep {
     result.clients.add(task?.client, kind, nanoseconds)
     result.spans.add(task?.span, kind, nanoseconds)
     result.workers.add(worker.name, kind, nanoseconds)
+    result.locks.add(lock, kind, nanoseconds)
     guard result.intervals.indices.contains(index) else { return }
     result.intervals[index][kind] &+= nanoseconds
   }
@@ -215,28 +216,5 @@ private struct IdleClasses {
     }
     guard low > 0 else { return 0 }
     return sums[place][low - 1] &+ (kinds[low - 1] == place ? time &- times[low - 1] : 0)
-  }
-}
-
-extension ThreadTimeInput.Interval {
-  /// The part of it that is within another one; `nil` if none is.
-  func part(of other: Self) -> Self? {
-    let part = Self(max(start, other.start), min(stop, other.stop))
-    return part.start < part.stop ? part : nil
-  }
-}
-
-extension [ThreadTimeInput.Interval] {
-  /// The same times as intervals that do not overlap, in order.
-  func merged() -> Self {
-    var merged: Self = []
-    for interval in sorted(by: { $0.start < $1.start }) where interval.start < interval.stop {
-      if let last = merged.last, interval.start <= last.stop {
-        merged[merged.count - 1].stop = Swift.max(last.stop, interval.stop)
-      } else {
-        merged.append(interval)
-      }
-    }
-    return merged
   }
 }

@@ -324,7 +324,8 @@ extension Hook {
     case .lock: 27
     case .plugin: 28
     case .monitor: 29
-    case .submission: 30
+    case .profile: 30
+    case .submission: 31
     case .other: nil
     }
   }

@@ -44,7 +44,7 @@ HOOKS = {
             "setup", "teardown", "transition", "attach", "detach", "stimulus",
             "clientDesiresKeys", "clientReleasesKeys", "addReplica", "removeReplica", "report",
             "excluded", "heartbeat", "nanny", "message", "request", "lock", "plugin", "monitor",
-            "submission",
+            "profile", "submission",
         ]
     )
 }  # fmt: skip

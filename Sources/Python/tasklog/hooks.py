@@ -277,8 +277,9 @@ class Hooks(SchedulerPlugin):
         if computations and computations[-1] is not self._computation:
             self._computation = computation = computations[-1]
             args = {"op": "computation", "id": str(computation.id), "start": computation.start}
-            if getattr(computation, "code", None):
-                # Dask keeps it if `distributed.diagnostics.computations.nframes` is set.
+            if getattr(computation, "code", None) and not self._encoder.patterns:
+                # Dask keeps it if `distributed.diagnostics.computations.nframes` is set. It may
+                # have what is redacted elsewhere.
                 args["code"] = [_code(frames) for frames in computation.code]
             self._emit("stimulus", args)
 

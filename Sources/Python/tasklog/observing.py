@@ -131,7 +131,9 @@ def _lock(
         raise TypeError
 
     def about(kwargs: dict[str, Any], op: str) -> dict[str, Any]:
-        args = {"kind": kind, "op": op, "name": kwargs.get("name")}
+        # A name may be what is redacted elsewhere.
+        name = None if recorder._encoder.patterns else kwargs.get("name")
+        args = {"kind": kind, "op": op, "name": name}
         lease = kwargs.get("lease_id")
         if lease is not None:
             args["lease"] = lease

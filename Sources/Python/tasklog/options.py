@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import Field, dataclass, field, fields
 from typing import Any
 
-from tasklog import messages
+from tasklog import messages, profiling
 from tasklog.encoding import HOOKS
 from tasklog.filtering import NAMES, hook_patterns
 
@@ -95,6 +95,20 @@ def _interval(value: Any) -> float:
     if seconds < 1:
         raise ValueError("expected a duration from 1s to 1d")
     return seconds
+
+
+def _profile(value: Any) -> float:
+    """Seconds between two recordings; 0 for none."""
+    try:
+        return profiling.DEFAULT_SECONDS if _flag(value) else 0.0
+    except ValueError:
+        pass
+    if value in ("off", None):
+        return 0.0
+    if type(value) is float and value == 0:
+        # As it is passed on.
+        return value
+    return _interval(value)
 
 
 def _address(value: Any) -> str:
@@ -213,6 +227,8 @@ class Options:
     heartbeats: bool = _option(True, _flag)
     #: Records what Dask's loggers write: ``off``; or a level, names of loggers, or both.
     messages: tuple[str, ...] = _option(("WARNING",), messages.parse)
+    #: Records the workers' statistical profile: false, true, or how often; as seconds, 0 for not.
+    profile: float = _option(0.0, _profile)
     #: Names of args, or patterns of names, whose values are redacted.
     redact: tuple[str, ...] = _option((), _names)
     #: Records objects that only Python can rebuild as pickles.
@@ -298,6 +314,9 @@ class Options:
         if options.redact and "messages" not in chosen:
             # A message may have what is redacted elsewhere.
             options.messages = ("off",)
+        if options.redact and options.profile:
+            options.profile = 0.0
+            options.problems.append("'profile' is off: with 'redact' no names of code are recorded")
         options._limit_to_public_hooks(chosen)
         for variable in _unknown_variables(known):
             words = f"unknown option '{variable}'"

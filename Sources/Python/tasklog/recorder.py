@@ -26,12 +26,14 @@ from tasklog import (
     metrics,
     nanny,
     observing,
+    profiling,
     reports,
     reprs,
     snapshots,
     spans,
     spool,
     state_hooks,
+    waiting,
     worker,
 )  # fmt: skip
 from tasklog.calling import Caller, user
@@ -482,7 +484,9 @@ class Recorder(Hooks):
                     "log": None if options.log is None else os.path.abspath(options.log),
                     "log_host": socket.gethostname(),
                     "stimuli": options.stimuli,
+                    "deep": options.deep,
                     "messages": options.messages,
+                    "profile": options.profile,
                     # A message to a broker must be complete, and a truncated text is not stored.
                     "sends_texts_once": not options.publish and options.max_args_bytes is None,
                     "close_seconds": options.close_seconds,
@@ -492,8 +496,8 @@ class Recorder(Hooks):
             )
             # Workers need not have this package: it is sent by value.
             for module in (
-                encoding, reprs, failing, filtering, identity, messages, spans, spool, worker,
-                reports, results,
+                encoding, reprs, failing, filtering, identity, messages, profiling, spans, spool,
+                waiting, worker, reports, results,
             ):  # fmt: skip
                 cloudpickle.register_pickle_by_value(module)
             sent = cloudpickle.dumps(part)

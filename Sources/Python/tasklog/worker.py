@@ -27,9 +27,11 @@ from tasklog.failing import FailureWatch
 from tasklog.filtering import Filter
 from tasklog.identity import identity
 from tasklog.messages import MessageWatch, SignalWatch
+from tasklog.profiling import ProfileWatch
 from tasklog.reports import PluginReports, instantiate
 from tasklog.spans import Spans
 from tasklog.spool import Orphan, WorkerSpool, orphans
+from tasklog.waiting import LockWaits
 
 logger = logging.getLogger("tasklog")
 
@@ -61,6 +63,8 @@ class WorkerRecorder(WorkerPlugin):
         self._failure_watch: FailureWatch | None = None
         self._message_watch: MessageWatch | None = None
         self._signals: SignalWatch | None = None
+        self._lock_waits: LockWaits | None = None
+        self._profile: ProfileWatch | None = None
         self._reports: list[PluginReports] = []
         self._guard: asyncio.Task[Any] | None = None
         self._spans: Spans | None = None
@@ -146,6 +150,12 @@ class WorkerRecorder(WorkerPlugin):
         self._message_watch.install()
         self._signals = SignalWatch()
         self._signals.install()
+        if self.options["deep"]:
+            self._lock_waits = LockWaits(worker, self._record_lock)
+            self._lock_waits.install()
+        if self.options["profile"]:
+            self._profile = ProfileWatch(worker, self.options["profile"], self._record_profile)
+            self._profile.install()
         place = dict(identity(), spool=spool.folder and self._folder)
         self._put(
             "setup", args=place, snapshot={"worker": self._encoder.value(worker_snapshot(worker))}
@@ -280,6 +290,8 @@ class WorkerRecorder(WorkerPlugin):
             if self._timer is not None:
                 self._timer.cancel()
             self._record_stimuli()
+            if self._profile is not None:
+                self._profile.end()
             signal = self._signals.number if self._signals is not None else None
             self._put("teardown", args=None if signal is None else {"signal": signal})
             self._record_excluded()
@@ -320,6 +332,8 @@ class WorkerRecorder(WorkerPlugin):
                 self._message_watch.remove()
             if self._signals is not None:
                 self._signals.remove()
+            if self._lock_waits is not None:
+                self._lock_waits.remove()
             if spool is not None:
                 spool.close()
         except Exception as error:
@@ -330,14 +344,26 @@ class WorkerRecorder(WorkerPlugin):
             self._put("report", args=args)
 
     def _record_message(self, args: dict[str, Any]) -> None:
+        self._record("message", args)
+
+    def _record_lock(self, key: Any, args: dict[str, Any]) -> None:
+        if self._encoder.patterns:
+            # It may be what is redacted elsewhere.
+            args = dict(args, name=None)
+        self._record("lock", args, key)
+
+    def _record_profile(self, args: dict[str, Any]) -> None:
+        self._record("profile", args)
+
+    def _record(self, hook: str, args: dict[str, Any], key: Any = None) -> None:
         if self._spool is None:
             return
         try:
-            self._put("message", args=args)
+            self._put(hook, key=key, args=args)
             if self._timer is None:
                 self._schedule_batch()
         except Exception as error:
-            self._fail("message", error)
+            self._fail(hook, error)
 
     # Stimuli
 

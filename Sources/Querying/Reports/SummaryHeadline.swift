@@ -4,6 +4,10 @@ import LogFormat
 
 /// Three lines about a run: how long it took, how much it did, and what went wrong.
 enum SummaryHeadline {
+  /// Of a larger run the summary does not say what threads did: that takes several times as long as the
+  /// summary itself, since it needs the causal order of events.
+  private static let mostEvents: Int64 = 250_000
+
   /// What went wrong in a run.
   struct Troubles {
     var failed: Int64 = 0
@@ -39,8 +43,13 @@ enum SummaryHeadline {
       let troubles = try troubles(of: run, reader, scope)
       let hasDied = run.hasDied && scope?.includesEnd(of: run) ?? true
       block.verdict(wrong(troubles, run, hasDied: hasDied))
-      if let text = try threads(of: run, reader, scope) { block.prose(text) }
-      if let text = try resources(of: run, reader, scope) { block.prose(text) }
+      if try reader.totals(of: run).events <= mostEvents {
+        if let text = try threads(of: run, reader, scope) { block.prose(text) }
+        if let text = try resources(of: run, reader, scope) { block.prose(text) }
+      } else {
+        propose("time", "what the threads did")
+        propose("workers --resources", "memory of workers")
+      }
       if troubles.failed + troubles.affected + troubles.atWorkers + troubles.lostWorkers > 0
         || hasDied
       {
@@ -90,7 +99,8 @@ enum SummaryHeadline {
     of run: RunInfo, _ reader: LogReader, _ scope: RunScope?
   ) throws -> String? {
     guard scope?.selectsTasks != true else { return nil }
-    let time = try reader.threadTime(of: run, in: scope)
+    // Whether on a processor or not is all the same here.
+    let time = try reader.threadTime(of: run, in: scope, splitsComputing: false)
     return time.total > 0 ? "Threads: " + Reports.threadShares(time) + "." : nil
   }
 

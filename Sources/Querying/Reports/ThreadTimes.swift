@@ -4,7 +4,7 @@ import LogFormat
 
 /// What `tasklog time` splits the time of threads by.
 package enum ThreadTimePart: String, CaseIterable, Sendable {
-  case prefix, worker, client, span, time
+  case prefix, worker, client, span, lock, function, time
 }
 
 extension Reports {
@@ -16,6 +16,7 @@ extension Reports {
     _ reader: LogReader, _ runs: [RunInfo], by part: ThreadTimePart?,
     in scopes: RunScopes = RunScopes()
   ) throws -> Report {
+    if part == .function { return try functions(reader, runs, in: scopes) }
     let owners: TaskIndex.Owners =
       part == .client ? .clients : part == .span ? .spans : []
     let times = try runs.map {
@@ -98,6 +99,9 @@ extension Reports {
     case .worker: return named(threadTime.workers)
     case .client: return named(threadTime.clients)
     case .span: return named(threadTime.spans)
+    case .lock: return named(threadTime.locks)
+    // They are not of the threads' time, but of its samples: see `functions`.
+    case .function: return []
     case .time:
       return threadTime.intervals.enumerated().map {
         (time(threadTime.start &+ Int64($0) &* threadTime.width), $1)

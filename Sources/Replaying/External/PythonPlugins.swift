@@ -199,7 +199,7 @@ extension Hook {
     switch self {
     case .start, .attach, .detach, .stimulus, .clientDesiresKeys, .clientReleasesKeys, .addReplica,
       .removeReplica, .excluded, .heartbeat, .nanny, .message, .request, .lock, .plugin, .monitor,
-      .submission:
+      .profile, .submission:
       false
     default: true
     }

@@ -16,6 +16,8 @@ package enum ExportFormat: String, Sendable, CaseIterable {
   case otlpJSON = "otlp-json"
   /// The records of Dask's task stream, one JSON object per line.
   case dask
+  /// The statistical profile of the workers, as JSON for https://www.speedscope.app.
+  case speedscope
 }
 
 /// Exports runs in the format of another tool.
@@ -49,6 +51,8 @@ package struct Export {
   package var parts: [Part]
   /// With `dask`: writes the rectangles drawn from the records, instead of the records.
   package var asRectangles = false
+  /// The version of tasklog that a file names as its exporter.
+  package var version = ""
 
   package init(_ format: ExportFormat, _ parts: [Part]) {
     self.format = format
@@ -94,6 +98,14 @@ package struct Export {
         try stream.write(part.reader, run, part.scopes[run], &tally, progress)
       }
       try sink.flush()
+    case .speedscope:
+      var speedscope = SpeedscopeExport(sink)
+      for (part, run) in runs {
+        let name = parts.count > 1 ? "\(part.name) #\(run.number) " : "#\(run.number) "
+        try speedscope.add(
+          part.reader, run, part.scopes[run], name: runs.count > 1 ? name : "", &tally)
+      }
+      try speedscope.finish(version: version, &tally)
     }
     for (part, run) in runs {
       tally.missing += try part.reader.missing(of: run)
@@ -137,6 +149,10 @@ package struct ExportTally {
   package internal(set) var skipped = 0
   /// The reason why they were skipped.
   package internal(set) var skippedBecause = ""
+  /// Runs without a profile, of which one was requested.
+  package internal(set) var withoutProfile: [RunInfo] = []
+  /// What is missing for another reason, in sentences.
+  package internal(set) var notes: [String] = []
   /// Runs that died or are still running.
   package internal(set) var unclosed: [(log: String, run: RunInfo)] = []
 }
@@ -154,11 +170,12 @@ package struct TraceCounts {
   package internal(set) var spans = 0
   package internal(set) var links = 0
   package internal(set) var rows = 0
+  package internal(set) var profiles = 0
 
   mutating func add(_ other: TraceCounts) {
     for field: WritableKeyPath<TraceCounts, Int> in [
       \.slices, \.openSlices, \.failedSlices, \.flows, \.failures, \.gaps, \.graphs, \.lives,
-      \.spans, \.links, \.rows,
+      \.spans, \.links, \.rows, \.profiles,
     ] {
       self[keyPath: field] += other[keyPath: field]
     }

@@ -71,12 +71,13 @@ extension PageData {
           ])
         }),
       "failures": failures(scan.failures),
-      "threadTime": scan.threadTime.document,
+      "threadTime": scan.threadTime.document, "profile": scan.profile.document,
       "resourceGrid": .object([
         "start": .int(resources.start), "width": .int(resources.width),
         "count": .int(Int64(resources.count)), "hasGIL": .bool(resources.has(.gil)),
         "workers": .list(resources.rows.map { .int(Int64($0)) }),
         "limits": .list(resources.rows.map { optional(scan.resources.limits[$0]) }),
+        "scheduler": resources.scheduler?.document ?? .null,
       ]),
       "detail": .object([
         "shortenedKeys": .int(Int64(shortenedKeys)), "omittedEvents": .int(Int64(omittedEvents)),
@@ -105,8 +106,19 @@ extension PageData {
       "busy": .double((summary?.busySeconds ?? 0) * 1e6),
       "utilization": optional(summary?.share), "occupancy": optional(summary?.occupancy),
       "fetched": .int(fetched ?? 0), "mostTasks": .int(row.mostTasks),
-      "mostBytes": .int(row.mostBytes), "points": .int(Int64(row.series.times.count)),
+      "mostBytes": .int(row.mostBytes), "end": row.end.map(Self.end) ?? .null,
+      "points": .int(Int64(row.series.times.count)),
       "resolution": .int(row.series.resolution),
+    ])
+  }
+
+  private static func end(_ end: WorkerEnd) -> Value {
+    .object([
+      "cause": .string(end.verdict.cause.rawValue),
+      "explanation": .string(end.verdict.explanation),
+      "missing": .string(end.verdict.missing ?? ""),
+      "evidence": .list(end.verdict.evidence.map(Value.int)),
+      "tasks": .int(end.processing.count),
     ])
   }
 

@@ -129,5 +129,17 @@ extension PageScan {
       resources.add(
         sample, row: workers.index(ofLife: sample.worker), time: microseconds(sample.time))
     }
+    for load in try reader.schedulerLoad(of: run, in: scopes[run]) {
+      resources.add(load, time: microseconds(load.time))
+    }
+  }
+
+  /// Adds why workers left.
+  mutating func addEnds(of run: RunInfo) throws {
+    let lives = try reader.workerLives(of: run)
+    for end in try reader.workerEnds(of: run, in: scopes[run]) {
+      let index = lives.lives.firstIndex { $0.address == end.address && $0.number == end.life }
+      if let index { workers[workers.index(ofLife: index)].end = end }
+    }
   }
 }

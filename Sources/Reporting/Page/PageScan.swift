@@ -28,6 +28,7 @@ struct PageScan {
   var figures = PageFigures()
   var resources = ResourceTable()
   var threadTime = ThreadTimeTable()
+  var profile = ProfileTable()
   var prefixes = NameTable()
   var typenames = NameTable()
   var kinds: [Kind] = []
@@ -191,6 +192,8 @@ struct PageScan {
     try addSummary(of: run)
     try addResources(of: run)
     try threadTime.add(run, self)
+    try profile.add(run, self)
+    try addEnds(of: run)
   }
 
   private mutating func withoutKey(

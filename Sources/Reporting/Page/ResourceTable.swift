@@ -1,5 +1,6 @@
 import EventLog
 import LogAnalysis
+import TaskLogPlugin
 
 /// What workers measured of themselves, for the curves of the page: the least and the most of each
 /// measure in each of some equal intervals of time.
@@ -21,13 +22,15 @@ struct ResourceTable {
   /// A value that a worker did not tell.
   private static let absent: Int64 = -1
 
-  private struct Sample {
+  fileprivate struct Sample {
     var time: Int64
     var values: [Int64]
   }
 
   /// By row of the worker, in the order of time.
   private var samples: [Int: [Sample]] = [:]
+  /// Of the scheduler: how late its event loop was, and its interval.
+  private var scheduler: [Sample] = []
   /// By row of the worker, in bytes.
   private(set) var limits: [Int: Int64] = [:]
 
@@ -37,6 +40,13 @@ struct ResourceTable {
         ?? Self.absent
     }
     samples[row, default: []].append(Sample(time: time, values: values))
+  }
+
+  mutating func add(_ load: SchedulerLoad, time: Int64) {
+    let values = [load.late, load.interval].map { seconds in
+      seconds.flatMap { Int64(exactly: ($0 * 1e6).rounded()) }.map { max(0, $0) } ?? Self.absent
+    }
+    scheduler.append(Sample(time: time, values: values))
   }
 
   mutating func setLimit(_ limit: Int64, row: Int) { limits[row] = limit }
@@ -53,6 +63,32 @@ struct ResourceTable {
     }
   }
 
+  /// How late the event loop of the scheduler was in each interval, and its interval.
+  struct SchedulerCurves {
+    var late: [Int64]
+    var interval: [Int64]
+
+    fileprivate init(_ samples: [Sample], _ grid: Grid) {
+      var curves = Array(repeating: Array(repeating: absent, count: grid.count), count: 2)
+      // A sample is of the time since the one before it.
+      var first = 0
+      for sample in samples {
+        let last = min(grid.count - 1, max(0, Int((sample.time &- grid.start) / grid.width)))
+        for (place, value) in sample.values.enumerated() where value != absent {
+          for interval in min(first, last)...last {
+            curves[place][interval] = max(curves[place][interval], value)
+          }
+        }
+        first = last + 1
+      }
+      (late, interval) = (curves[0], curves[1])
+    }
+
+    var document: Value {
+      .object(["late": .list(late.map(Value.int)), "interval": .list(interval.map(Value.int))])
+    }
+  }
+
   struct Grid {
     var start: Int64 = 0
     var width: Int64 = 1
@@ -61,6 +97,8 @@ struct ResourceTable {
     var curves: [Curves] = []
     /// The rows of the workers.
     var rows: [Int] = []
+    /// `nil` if the scheduler did not measure itself.
+    var scheduler: SchedulerCurves?
 
     /// Whether any worker measured it.
     func has(_ metric: WorkerSample.Metric) -> Bool {
@@ -85,6 +123,7 @@ struct ResourceTable {
     grid.rows = samples.keys.sorted()
     let workers = grid.rows.map { curves($0, grid, left($0)) }
     grid.curves = [Self.together(workers, grid.count)] + workers
+    if !scheduler.isEmpty { grid.scheduler = SchedulerCurves(scheduler, grid) }
     return grid
   }
 

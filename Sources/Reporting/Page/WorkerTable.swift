@@ -27,6 +27,8 @@ struct WorkerTable {
     var series: StepSeries
     /// The row of the summary; `nil` if the scheduler did not know it.
     var summary: RunSummary.Worker?
+    /// Why it left; `nil` if it did not.
+    var end: WorkerEnd?
     /// Whether it is in the scope.
     var isIncluded = true
   }

@@ -29,6 +29,7 @@ package enum EnvironmentVariable: String, CaseIterable, Sendable {
   case stimuli = "TASKLOG_STIMULI"
   case heartbeats = "TASKLOG_HEARTBEATS"
   case messages = "TASKLOG_MESSAGES"
+  case profile = "TASKLOG_PROFILE"
   case pickle = "TASKLOG_PICKLE"
   case maxValueBytes = "TASKLOG_MAX_VALUE_BYTES"
   case publish = "TASKLOG_PUBLISH"

@@ -22,9 +22,9 @@ public enum Hook: Sendable, Hashable {
   // Mark: a worker's periodic report about itself.
   case heartbeat
   // Marks that change no state: what a nanny did, what a logger wrote, requests that end workers,
-  // locks, the registration of plugins, samples of the scheduler's own load, and the task that
-  // submitted the graph of the next event.
-  case nanny, message, request, lock, plugin, monitor, submission
+  // locks, the registration of plugins, samples of the scheduler's own load, a worker's profile, and
+  // the task that submitted the graph of the next event.
+  case nanny, message, request, lock, plugin, monitor, profile, submission
   /// A hook that this version does not know: stored and shown, never dropped.
   case other(String)
 
@@ -34,7 +34,7 @@ public enum Hook: Sendable, Hashable {
     .removeClient, .validWorkersDownscaling, .logEvent, .setup, .teardown, .transition, .attach,
     .detach, .stimulus, .clientDesiresKeys, .clientReleasesKeys, .addReplica, .removeReplica,
     .report, .excluded, .heartbeat, .nanny, .message, .request, .lock, .plugin, .monitor,
-    .submission,
+    .profile, .submission,
   ]
 
   /// The name in a log.
@@ -70,6 +70,7 @@ public enum Hook: Sendable, Hashable {
     case .lock: "lock"
     case .plugin: "plugin"
     case .monitor: "monitor"
+    case .profile: "profile"
     case .submission: "submission"
     case .other(let name): name
     }

@@ -4,6 +4,7 @@ import LogAnalysis
 import LogFormat
 import LogMaintenance
 import Querying
+import Recording
 import Reporting
 
 struct ExportCommand: ParsableCommand {
@@ -19,6 +20,7 @@ struct ExportCommand: ParsableCommand {
         dask       the records of Dask's task stream, as returned by get_task_stream
         jsonl      all fields of each event, one JSON object per line
         csv        the same as CSV
+        speedscope the statistical profile of workers, for https://www.speedscope.app
 
       A file is written under a temporary name and renamed, so that it is either complete or \
       absent.
@@ -27,6 +29,7 @@ struct ExportCommand: ParsableCommand {
         tasklog export --to perfetto -o run.pftrace
         tasklog export --to csv --run all
         tasklog export --to chrome --prefix count --until seq:60 -o begin.json
+        tasklog export --to speedscope -o run.speedscope.json
         tasklog export --to dask --rectangles -o stream.jsonl
       """)
 
@@ -76,6 +79,7 @@ struct ExportCommand: ParsableCommand {
     }
     var export = Export(to, parts)
     export.asRectangles = rectangles
+    export.version = taskLogVersion
     let file = try isFile ? output.map(OutputFile.init(path:)) : nil
     let write = { (bytes: [UInt8]) in
       if let file { try file.write(bytes) } else { Console.write(bytes) }
@@ -102,6 +106,12 @@ struct ExportCommand: ParsableCommand {
       Console.warn(
         "\(Self.count(tally.skipped, "end")) of tasks \(tally.skippedBecause)")
     }
+    for run in tally.withoutProfile {
+      Console.warn(
+        "run #\(run.number) has no profile; record it with the option profile, such as "
+          + "TASKLOG_PROFILE=true")
+    }
+    for note in tally.notes { Console.warn(note) }
     warn(tally.missing, "missing in the log")
     warn(Int64(tally.damaged), "damaged in the log, and written in part or not at all")
     warn(Int64(tally.outOfOrder), "written before their causes")
@@ -123,7 +133,7 @@ struct ExportCommand: ParsableCommand {
     let parts = [
       (counts.slices, "slice"), (counts.flows, "dependency arrow"), (counts.failures, "failure"),
       (counts.gaps, "gap"), (counts.spans, "span"), (counts.links, "link"),
-      (counts.rows, "row"),
+      (counts.profiles, "profile"), (counts.rows, counts.profiles > 0 ? "function" : "row"),
     ].filter { $0.0 > 0 }
     return parts.isEmpty
       ? "nothing" : parts.map { count($0.0, $0.1) }.joined(separator: ", ")

@@ -96,17 +96,7 @@ struct MessageFilterOptions: ParsableArguments {
     help: ArgumentHelp("A regular expression that matches in the message.", valueName: "regex"))
   var grep: [String] = []
 
-  @Option(
-    parsing: .unconditional,
-    help: ArgumentHelp(
-      "The earliest time: 2026-01-31T12:00 (UTC), 2026-01-31, -10m (s, m, h, d), or seq:100.",
-      valueName: "time"))
-  var since: String?
-
-  @Option(
-    parsing: .unconditional,
-    help: ArgumentHelp("The latest time, in the same format.", valueName: "time"))
-  var until: String?
+  @OptionGroup var times: TimeOptions
 
   func filter(now: Int64) throws -> EventFilter {
     var filter = EventFilter()
@@ -122,18 +112,7 @@ struct MessageFilterOptions: ParsableArguments {
       let names = Self.levels[first...].joined(separator: "|")
       filter.args = [ArgCondition(name: "level", comparison: .matches, value: "^(\(names))$")]
     }
-    if let since {
-      switch try FilterParsing.bound(since, option: "--since", now: now) {
-      case .time(let time): filter.since = time
-      case .seq(let seq): filter.sinceSeq = seq
-      }
-    }
-    if let until {
-      switch try FilterParsing.bound(until, option: "--until", now: now, isEnd: true) {
-      case .time(let time): filter.until = time
-      case .seq(let seq): filter.untilSeq = seq
-      }
-    }
+    try times.add(to: &filter, now: now)
     return filter
   }
 }

@@ -276,6 +276,7 @@ struct TimeCommand: ParsableCommand {
       Examples:
         tasklog time
         tasklog time --by prefix
+        tasklog time --by lock
         tasklog time --by time --worker 0 --format csv
       """)
 
@@ -283,7 +284,8 @@ struct TimeCommand: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "Split it further: prefix, worker, client, span or time.", valueName: "part"))
+      "Split it further; function is of samples, see the option profile of a recorder.",
+      valueName: "part"))
   var by: ThreadTimePart?
 
   func run() throws { try options.write { try Reports.threadTime($0, $1, by: by, in: $2) } }

@@ -20,7 +20,9 @@ MARKS = frozenset(
 )  # fmt: skip
 
 #: What changes no state either: a replay does not see it.
-OBSERVATIONS = frozenset({"nanny", "message", "request", "lock", "plugin", "monitor", "submission"})
+OBSERVATIONS = frozenset(
+    {"nanny", "message", "request", "lock", "plugin", "monitor", "profile", "submission"}
+)
 
 
 class Event:
