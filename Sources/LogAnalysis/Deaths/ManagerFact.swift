@@ -1,12 +1,6 @@
 import LogFormat
 import TaskLogPlugin
 
-extension Hook {
-  /// What a manager of hosts said about the end of a worker. No recorder writes it, so it has no
-  /// index in spools: `tasklog import --deaths` does.
-  package static let manager = Hook.other("manager")
-}
-
 /// A report of a manager about the end of one worker, as it is in the log.
 package struct ManagerFact: Sendable, Equatable {
   package var manager: ManagerReport.Manager

@@ -44,6 +44,7 @@ extension WorkerEnd {
       switch effect.kind {
       case .unassigned: try processing.add(reader.keys.element(effect.key)?.text, atMost: most)
       case .lost: recomputed += 1
+      case .lostForgotten: break
       case .forgotten: try forgotten.add(reader.keys.element(effect.key)?.text, atMost: most)
       }
       lostBytes &+= effect.bytes ?? 0

@@ -83,6 +83,7 @@ extension LogReader {
           case .unassigned:
             try worker.processing.add(self.keys.element(effect.key)?.text, atMost: keys)
           case .lost: worker.recomputed += 1
+          case .lostForgotten: break
           case .forgotten:
             try worker.forgotten.add(self.keys.element(effect.key)?.text, atMost: keys)
           }

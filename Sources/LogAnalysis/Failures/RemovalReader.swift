@@ -10,6 +10,8 @@ struct RemovalReader {
       case unassigned
       /// A result of which it had the only copy, and which must be computed again.
       case lost
+      /// A result of which it had the only copy, and which is forgotten with others.
+      case lostForgotten
       case forgotten
     }
 
@@ -61,7 +63,10 @@ struct RemovalReader {
       SELECT start.text, finish.text, event.key, CASE WHEN start.text = 'memory' THEN (
           SELECT made.args ->> '$.nbytes' FROM event AS made
           WHERE made.key = event.key AND made.source = event.source AND made.seq < event.seq
-            AND made.finish = event.start ORDER BY made.seq DESC LIMIT 1) END
+            AND (made.finish = event.start
+              OR made.hook = (SELECT id FROM text WHERE text = 'addReplica'))
+            AND made.args ->> '$.nbytes' IS NOT NULL
+          ORDER BY made.seq DESC LIMIT 1) END
       FROM event
       JOIN text AS start ON start.id = event.start JOIN text AS finish ON finish.id = event.finish
       WHERE event.seq BETWEEN ?1 AND ?2 AND +event.source = ?3 AND +event.stimulus = ?4
@@ -104,6 +109,11 @@ struct RemovalReader {
       }
       found.effects.append(
         Effect(kind: kind, key: caused.integer(2), bytes: caused.optionalInteger(3)))
+    }
+    let forgotten = Set(found.effects.lazy.filter { $0.kind == .forgotten }.map(\.key))
+    for index in found.effects.indices
+    where found.effects[index].kind == .lost && forgotten.contains(found.effects[index].key) {
+      found.effects[index].kind = .lostForgotten
     }
     return found
   }
