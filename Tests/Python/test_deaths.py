@@ -124,7 +124,7 @@ def test_errors_name_the_causes_of_a_killed_worker(
 ) -> None:
     shown = Terminal(tasklog.program, ended.recording.log, columns=300).run("errors")
     _, _, killed = shown.partition("KilledWorker")
-    block, _, _ = killed.partition("Traceback")
+    block, _, _ = killed.partition(" lost\n")
     for name in ("n-4", "n-8"):
         (line,) = [line for line in block.splitlines() if f"({name}) left at" in line]
         assert line.startswith(f"  {ended.addresses[name]} ({name}) left at ")
