@@ -161,6 +161,40 @@ class Cluster:
         wait_for(lambda: len(workers_of(client)) >= 3, "workers that nannies have started again")
 
 
+def neighbours(recording: Recording) -> dict[str, str]:
+    """Two workers in one cgroup: the kernel kills one, later somebody the other; their causes."""
+    recording.environment["DASK_DISTRIBUTED__SCHEDULER__PRELOAD"] = '["tasklog"]'
+    recording.environment["DASK_DISTRIBUTED__WORKER__PRELOAD"] = "[]"
+    cgroup = new_cgroup("neighbours", 500 << 20)
+    assert cgroup is not None
+    with contextlib.ExitStack() as stack:
+        cluster = stack.enter_context(CommandCluster(recording))
+        command = [
+            sys.executable, "-m", "dask", "worker", cluster.address, "--no-dashboard",
+            "--nthreads", "1", "--nworkers", "2", "--memory-limit", "0", "--name", "n",
+            "--local-directory", str(recording.folder),
+        ]  # fmt: skip
+        join = ["sh", "-c", f'echo $$ > {cgroup}/cgroup.procs; exec "$@"', "sh"]
+        process = Process([*join, *command], recording.environment, recording.folder)
+        stack.callback(remove_cgroup, cgroup)
+        stack.callback(process.kill)
+        with Client(cluster.address) as client:
+            client.wait_for_workers(2, timeout=120)
+            first, second = workers_of(client)
+            eating = client.submit(eat, 600, workers=[first], key="eat", allow_other_workers=False)
+            wait_for(lambda: first not in workers_of(client), "end of the first")
+            eating.release()
+            # The other one lives on for longer than its nanny looks back.
+            begin = time.monotonic()
+            wait_for(lambda: time.monotonic() > begin + 4, "time to pass")
+            (pid,) = client.run(os.getpid, workers=[second]).values()
+            os.kill(pid, signal.SIGKILL)
+            wait_for(lambda: second not in workers_of(client), "end of the second")
+            client.shutdown()
+        cluster.scheduler.process.wait(60)
+    return {first: "out-of-memory", second: "killed"}
+
+
 def use_own_spools(recording: Recording) -> None:
     """Lets each worker have its spool below its TMPDIR: a path that is given is that of all."""
     del recording.environment["TASKLOG_WORKER_SPOOL"]
@@ -211,12 +245,12 @@ def forward(port: int, host: str, to: int) -> None:
     asyncio.run(run())
 
 
-def new_cgroup(name: str) -> Path | None:
+def new_cgroup(name: str, limit: int = 250 << 20) -> Path | None:
     """A memory cgroup whose processes the kernel kills; None if this machine has none for us."""
     folder = _CGROUP / f"tasklog-test-{os.getpid()}-{name}"
     try:
         folder.mkdir()
-        (folder / "memory.limit_in_bytes").write_text(str(250 << 20))
+        (folder / "memory.limit_in_bytes").write_text(str(limit))
         return folder
     except OSError:
         with contextlib.suppress(OSError):

@@ -134,6 +134,18 @@ def test_errors_name_the_causes_of_a_killed_worker(
     assert "n-0" not in block and "n-5" not in block
 
 
+def test_memory_that_ran_out_before_is_not_why_another_worker_ended(
+    new_recording: Callable, tasklog: Callable
+) -> None:
+    if not deaths.can_have_cgroups():
+        pytest.skip("this machine has no memory cgroup for tests")
+    recording = new_recording("neighbours")
+    causes = deaths.neighbours(recording)
+    output = tasklog(recording.log, "workers", "--deaths", "--format", "json")
+    rows = {row["worker"]: row for row in json.loads(output[: output.rindex("]") + 1])}
+    assert {address: rows[address]["cause"] for address in causes} == causes
+
+
 def test_deaths_at_random_have_no_wrong_cause(tasklog: Callable, tmp_path: Path) -> None:
     """A few of those of the program, which has more of them; see there."""
     results, is_all = random_deaths.run(
