@@ -162,7 +162,7 @@ class Cluster:
 
 
 def neighbours(recording: Recording) -> dict[str, str]:
-    """Two workers in one cgroup: the kernel kills one, later somebody the other; their causes."""
+    """Two workers in one cgroup: the kernel kills one, a signal later the other; their causes."""
     recording.environment["DASK_DISTRIBUTED__SCHEDULER__PRELOAD"] = '["tasklog"]'
     recording.environment["DASK_DISTRIBUTED__WORKER__PRELOAD"] = "[]"
     cgroup = new_cgroup("neighbours", 500 << 20)
