@@ -70,7 +70,9 @@ ORDER BY event.seq;
 
 -- The end of each worker that left, with what the scheduler, the worker and its nanny said of it.
 -- `seq` is the event by which it left, `exit_seq` that of its nanny about the process, whose exit code
--- is negative for a signal. `tasklog workers --deaths` concludes the cause from this.
+-- is negative for a signal. `manager_reasons` is what Kubernetes or SLURM said of it, in the order of
+-- arrival, if that was imported (`tasklog import --deaths`). `tasklog workers --deaths` concludes the
+-- cause from this.
 CREATE VIEW worker_ends AS
 WITH
   known AS MATERIALIZED (
@@ -92,8 +94,8 @@ WITH
     FROM hook_event
     JOIN text AS hook ON hook.id = hook_event.hook
     JOIN event ON event.seq = hook_event.seq
-    JOIN source ON source.id = event.source AND source.kind = 'scheduler'
-    WHERE hook.text IN ('nanny', 'removeWorker') OR hook.text = 'logEvent' AND (
+    JOIN source ON source.id = event.source AND source.kind IN ('scheduler', 'command')
+    WHERE hook.text IN ('nanny', 'removeWorker', 'manager') OR hook.text = 'logEvent' AND (
       event.args ->> '$.message.action' IN ('closing-worker', 'remove-worker')
       OR event.args ->> '$.topic' = 'worker-restart-memory')
   ),
@@ -103,7 +105,8 @@ WITH
         ORDER BY fact.seq) AS rank
     FROM known
     JOIN fact ON fact.run = known.run AND fact.worker = known.worker
-      AND fact.seq >= known.first_seq AND fact.seq < known.next_seq
+      AND CASE fact.hook WHEN 'manager' THEN fact.args ->> '$.life' = known.life
+        ELSE fact.seq >= known.first_seq AND fact.seq < known.next_seq END
   )
 SELECT
   known.run, known.worker, known.life, known.name, known.server_id, known.left_ns,
@@ -115,7 +118,11 @@ SELECT
   ended.args ->> '$.exitcode' AS exit_code,
   ended.args ->> '$.outOfMemoryKills' AS out_of_memory_kills,
   memory.args ->> '$.message.rss' AS restarted_at_bytes,
-  ended.seq AS exit_seq
+  ended.seq AS exit_seq,
+  (SELECT json_group_array(reason) FROM (
+    SELECT said.args ->> '$.reason' AS reason FROM told AS said
+    WHERE said.run = known.run AND said.worker = known.worker AND said.life = known.life
+      AND said.kind = 'manager' ORDER BY said.seq) HAVING count(*) > 0) AS manager_reasons
 FROM known
 LEFT JOIN told AS removal ON removal.run = known.run AND removal.worker = known.worker
   AND removal.life = known.life AND removal.kind = 'remove-worker' AND removal.rank = 1

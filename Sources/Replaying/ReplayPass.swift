@@ -56,7 +56,8 @@ final class ReplayPass {
   nonisolated(nonsending) func replay(
     progress: ((Int64) -> Void)?
   ) async throws -> Replayer.Result {
-    sources = try reader.sources(of: run)
+    // What commands have added since, no plugin saw.
+    sources = try reader.sources(of: run).filter { $0.source.kind != .command }
     clocks = try reader.clockOffsets(of: run)
     try outside.begin(run, sources)
     let cursor = try await cursor()
@@ -221,7 +222,7 @@ final class ReplayPass {
       guard let news = try await follower?.next(cursor, isCancelled) else { return .complete }
       if news.isCancelled { return .cancelled }
       clocks = try reader.clockOffsets(of: run)
-      for info in news.sources {
+      for info in news.sources where info.source.kind != .command {
         try outside.join(info)
         sources.append(info)
         try await join(info)

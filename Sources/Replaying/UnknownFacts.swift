@@ -14,6 +14,7 @@ extension RunInfo {
     case .worker:
       if engine == "dask" { unknown.append(.spans) }
       if metadata[RunMetadataKey.stimuli]?.bool == false { unknown.append(.requests) }
+    case .command: break
     }
     if missing > 0 { unknown.append(.missingEvents) }
     if limits.isFiltered { unknown.append(.excludedEvents) }

@@ -153,6 +153,10 @@ extension WorkerSpoolError: ExplainedError {
   var isUsage: Bool { false }
 }
 
+extension ManagerReportError: ExplainedError {
+  var isUsage: Bool { true }
+}
+
 extension ScopeError: ExplainedError {
   var isUsage: Bool { false }
 }

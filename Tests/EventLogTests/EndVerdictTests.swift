@@ -1,3 +1,4 @@
+import TaskLogPlugin
 import Testing
 
 @testable import LogAnalysis
@@ -114,5 +115,143 @@ import Testing
   @Test func `without anything that says so nothing is concluded`() {
     #expect(EndEvidence().verdict.cause == .unknown)
     #expect(EndEvidence().growth == nil && EndEvidence().lastShare == nil)
+  }
+
+  // MARK: - What the manager of its host said
+
+  private static func said(
+    _ manager: ManagerReport.Manager, _ reason: String, _ object: String = "pod a/b",
+    time: Int64 = 0, exit: Int64? = nil, failed: String? = nil, workers: Int64 = 1
+  ) -> EndFact.Kind {
+    .manager(
+      ManagerFact(
+        manager, object, reason, time: time, exitCode: exit, failedNode: failed, workers: workers))
+  }
+
+  @Test(arguments: [
+    ([lost, said(.kubernetes, "OOMKilled")], EndVerdict.Cause.outOfMemory),
+    ([lost, said(.kubernetes, "Evicted")], .evicted),
+    ([lost, said(.kubernetes, "Preempted")], .preempted),
+    ([lost, said(.kubernetes, "DeadlineExceeded")], .walltime),
+    ([lost, said(.kubernetes, "NodeNotReady")], .hostGone),
+    ([lost, said(.slurm, "TIMEOUT")], .walltime), ([lost, said(.slurm, "PREEMPTED")], .preempted),
+    ([lost, said(.slurm, "OUT_OF_MEMORY")], .outOfMemory),
+    ([lost, said(.slurm, "CANCELLED")], .stopped),
+    // Which node failed, it does not say.
+    ([lost, said(.slurm, "NODE_FAIL")], .stopped),
+    ([lost, said(.slurm, "NODE_FAIL", failed: "n1")], .hostGone),
+    // A signal is how a manager ends a process.
+    (
+      [
+        .nannyKill(reason: "signal-15"), .closing(reason: "signal-15"), lost,
+        said(.kubernetes, "Evicted"),
+      ], .evicted
+    ),
+    ([lost, exit(-9), said(.kubernetes, "OOMKilled")], .outOfMemory),
+    ([lost, .teardown(signal: 15), said(.slurm, "TIMEOUT")], .walltime),
+    (
+      [.heartbeatTimeout(seconds: 5), lost, said(.slurm, "NODE_FAIL", failed: "n1")], .hostGone
+    ),
+    // What ended by itself was not ended.
+    ([lost, exit(7), said(.kubernetes, "Evicted")], .exited),
+    ([lost, exit(-11), said(.kubernetes, "OOMKilled")], .crashed),
+    // What the scheduler has let go, a manager may remove.
+    (
+      [.removed(stimulus: "retire-workers-1", isExpected: true), said(.kubernetes, "Killing")],
+      .retired
+    ),
+    (
+      [.schedulerClosing(byClient: true, reason: nil), lost, said(.kubernetes, "Killing")],
+      .shutdown
+    ),
+    (
+      [.schedulerClosing(byClient: false, reason: nil), lost, said(.kubernetes, "Killing")],
+      .shutdown
+    ),
+    (
+      [.schedulerClosing(byClient: false, reason: "signal-15"), lost, said(.slurm, "TIMEOUT")],
+      .walltime
+    ),
+    // The first comes first.
+    (
+      [
+        lost, said(.kubernetes, "TaintManagerEviction", time: 9),
+        said(.kubernetes, "NodeNotReady", time: 5),
+      ], .hostGone
+    ),
+    ([lost, said(.kubernetes, "OOMKilled", workers: 2)], .unknown),
+    (
+      [lost, said(.kubernetes, "OOMKilled", workers: 2), said(.kubernetes, "Evicted", time: 3)],
+      .evicted
+    ),
+    ([lost, said(.kubernetes, "Error", exit: 137)], .killed),
+    ([lost, said(.kubernetes, "Error", exit: 139)], .crashed),
+    ([lost, said(.kubernetes, "Error", exit: 3)], .exited),
+    ([lost, exit(-9), said(.kubernetes, "Error", exit: 3)], .killed),
+    // What only a later version knows.
+    ([lost, said(.kubernetes, "Teleported")], .unknown),
+  ])
+  func `the word of a manager decides what the log leaves open`(
+    kinds: [EndFact.Kind], cause: EndVerdict.Cause
+  ) {
+    var evidence = EndEvidence()
+    evidence.facts = kinds.enumerated().map { EndFact(Int64($0 + 1), Int64($0), $1) }
+    (evidence.hasNanny, evidence.isNannyRecorded) = (true, true)
+    #expect(evidence.verdict.cause == cause, "\(evidence.verdict)")
+    #expect(!evidence.verdict.evidence.isEmpty)
+    #expect((evidence.verdict.missing != nil) == (cause == .unknown))
+  }
+
+  private static func silent(
+    restart: Int64?, end: String? = nil, left: Int64, _ kinds: EndFact.Kind...
+  ) -> EndVerdict {
+    var evidence = EndEvidence()
+    evidence.facts = kinds.enumerated().map { EndFact(Int64($0 + 1), Int64($0) * 100, $1) }
+    (evidence.hasNanny, evidence.isNannyRecorded) = (true, true)
+    evidence.hostRestart = restart
+    evidence.left = left * 1_000_000_000
+    let job: [Value.Entry] =
+      end.map {
+        [
+          .init(.string("SLURM_JOB_ID"), .string("7")),
+          .init(.string("SLURM_JOB_END_TIME"), .string($0)),
+        ]
+      } ?? []
+    evidence.identity = HostIdentity(
+      seq: 1, .object(["hostname": .string("n1"), "job": .dict(job)]), isOfNanny: false)
+    return evidence.verdict
+  }
+
+  @Test func `a host that was started again is gone only if nothing else says why`() {
+    let timeout = EndFact.Kind.heartbeatTimeout(seconds: 5)
+    #expect(Self.silent(restart: 9, left: 1, timeout, Self.lost).cause == .hostGone)
+    #expect(Self.silent(restart: 9, left: 1, timeout, Self.lost).evidence == [1, 9])
+    #expect(Self.silent(restart: nil, left: 1, timeout, Self.lost).cause == .heartbeatLost)
+    #expect(
+      Self.silent(restart: 9, left: 1, timeout, Self.lost, Self.exit(-9)).cause == .heartbeatLost)
+    // Its connection was closed: by a process that ended, before the host did or with it.
+    let open = Self.silent(restart: 9, left: 1, Self.lost)
+    #expect(open.cause == .unknown && open.evidence == [1, 9])
+  }
+
+  @Test(arguments: [(-6, false), (-5, true), (0, true), (90, true), (91, false)])
+  func `a worker that ends with its job has reached the time limit`(after: Int64, isLimit: Bool) {
+    let left = 1_000_000 + after
+    let verdict = Self.silent(
+      restart: nil, end: "1000000", left: left, Self.lost, .closing(reason: "signal-15"))
+    #expect(verdict.cause == (isLimit ? .walltime : .killed), "\(verdict)")
+    #expect(
+      Self.silent(restart: nil, end: "1000000", left: left, Self.lost).cause
+        == (isLimit ? .walltime : .unknown))
+    // It ended itself.
+    #expect(
+      Self.silent(restart: nil, end: "1000000", left: left, Self.lost, Self.exit(7)).cause
+        == .exited)
+    #expect(
+      Self.silent(
+        restart: nil, end: "1000000", left: left, Self.lost,
+        .removed(stimulus: "retire-workers-1", isExpected: true)
+      ).cause == .retired)
+    #expect(Self.silent(restart: nil, end: "x", left: left, Self.lost).cause == .unknown)
   }
 }

@@ -52,15 +52,17 @@ class Cluster:
 
     def __init__(self, recording: Recording) -> None:
         recording.prepare()
+        use_own_spools(recording)
         recording.environment.update(
-            DASK_DISTRIBUTED__LOGGING__DISTRIBUTED="info",
             DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL="5s",
             DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES="1",
             DASK_DISTRIBUTED__SCHEDULER__PRELOAD='["tasklog"]',
             DASK_DISTRIBUTED__WORKER__PRELOAD="[]",
         )
         self.recording = recording
-        self.cgroup = _cgroup()
+        self.gone = recording.folder / "gone"
+        self.gone.mkdir()
+        self.cgroup = new_cgroup("bare-memory")
         #: The addresses of the workers by their names.
         self.addresses: dict[str, str] = {}
         self.pids: dict[str, int] = {}
@@ -69,7 +71,7 @@ class Cluster:
     def run(self) -> None:
         with contextlib.ExitStack() as stack:
             cluster = stack.enter_context(CommandCluster(self.recording))
-            proxy = stack.enter_context(_proxy(self.recording, cluster.address))
+            between = stack.enter_context(proxy(self.recording, cluster.address))
             add = cluster.add_worker
             limited = ("--memory-limit", LIMIT)
             add("--nworkers", str(NANNIES), "--name", "n", *limited)
@@ -78,18 +80,18 @@ class Cluster:
             nanny = add("--name", "nanny-sigterm", *limited)
             gone = add(
                 "--name", "gone", *limited,
-                environment={"TASKLOG_WORKER_SPOOL": str(self.recording.folder / "gone")},
+                environment={"TMPDIR": str(self.gone)},
             )  # fmt: skip
             bare = [add("--no-nanny", "--name", name) for name in ("bare-kill", "bare-sigterm")]
-            self._add_behind(proxy)
+            self._add_behind(between)
             if self.cgroup is not None:
-                stack.callback(_remove, self.cgroup)
+                stack.callback(remove_cgroup, self.cgroup)
                 add("--no-nanny", "--name", "bare-memory", *limited)
             count = NANNIES + 6 + (self.cgroup is not None)
             with Client(cluster.address) as client:
                 client.wait_for_workers(count, timeout=120)
                 self._learn(client)
-                self._end(client, nanny, gone, bare, proxy)
+                self._end(client, nanny, gone, bare, between)
                 self._wait(client)
                 client.shutdown()
             cluster.scheduler.process.wait(60)
@@ -143,7 +145,7 @@ class Cluster:
         os.kill(proxy[0].process.pid, signal.SIGSTOP)
         nanny.process.send_signal(signal.SIGTERM)
         gone.kill()
-        shutil.rmtree(self.recording.folder / "gone", ignore_errors=True)
+        remove_spool(self.gone)
         if self.cgroup is not None:
             (self.cgroup / "cgroup.procs").write_text(str(self.pids["bare-memory"]))
             self._submit(client, "bare-memory", eat, 400)
@@ -159,8 +161,53 @@ class Cluster:
         wait_for(lambda: len(workers_of(client)) >= 3, "workers that nannies have started again")
 
 
+def neighbours(recording: Recording) -> dict[str, str]:
+    """Two workers in one cgroup: the kernel kills one, a signal later the other; their causes."""
+    recording.environment["DASK_DISTRIBUTED__SCHEDULER__PRELOAD"] = '["tasklog"]'
+    recording.environment["DASK_DISTRIBUTED__WORKER__PRELOAD"] = "[]"
+    cgroup = new_cgroup("neighbours", 500 << 20)
+    assert cgroup is not None
+    with contextlib.ExitStack() as stack:
+        cluster = stack.enter_context(CommandCluster(recording))
+        command = [
+            sys.executable, "-m", "dask", "worker", cluster.address, "--no-dashboard",
+            "--nthreads", "1", "--nworkers", "2", "--memory-limit", "0", "--name", "n",
+            "--local-directory", str(recording.folder),
+        ]  # fmt: skip
+        join = ["sh", "-c", f'echo $$ > {cgroup}/cgroup.procs; exec "$@"', "sh"]
+        process = Process([*join, *command], recording.environment, recording.folder)
+        stack.callback(remove_cgroup, cgroup)
+        stack.callback(process.kill)
+        with Client(cluster.address) as client:
+            client.wait_for_workers(2, timeout=120)
+            first, second = workers_of(client)
+            eating = client.submit(eat, 600, workers=[first], key="eat", allow_other_workers=False)
+            wait_for(lambda: first not in workers_of(client), "end of the first")
+            eating.release()
+            # The other one lives on for longer than its nanny looks back.
+            begin = time.monotonic()
+            wait_for(lambda: time.monotonic() > begin + 4, "time to pass")
+            (pid,) = client.run(os.getpid, workers=[second]).values()
+            os.kill(pid, signal.SIGKILL)
+            wait_for(lambda: second not in workers_of(client), "end of the second")
+            client.shutdown()
+        cluster.scheduler.process.wait(60)
+    return {first: "out-of-memory", second: "killed"}
+
+
+def use_own_spools(recording: Recording) -> None:
+    """Lets each worker have its spool below its TMPDIR: a path that is given is that of all."""
+    del recording.environment["TASKLOG_WORKER_SPOOL"]
+    recording.environment["TMPDIR"] = str(recording.folder)
+
+
+def remove_spool(folder: Path) -> None:
+    (spool,) = folder.glob("tasklog-*")
+    shutil.rmtree(spool)
+
+
 @contextlib.contextmanager
-def _proxy(recording: Recording, address: str) -> Iterator[tuple[Process, str]]:
+def proxy(recording: Recording, address: str) -> Iterator[tuple[Process, str]]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -198,12 +245,12 @@ def forward(port: int, host: str, to: int) -> None:
     asyncio.run(run())
 
 
-def _cgroup() -> Path | None:
+def new_cgroup(name: str, limit: int = 250 << 20) -> Path | None:
     """A memory cgroup whose processes the kernel kills; None if this machine has none for us."""
-    folder = _CGROUP / f"tasklog-test-{os.getpid()}"
+    folder = _CGROUP / f"tasklog-test-{os.getpid()}-{name}"
     try:
         folder.mkdir()
-        (folder / "memory.limit_in_bytes").write_text(str(250 << 20))
+        (folder / "memory.limit_in_bytes").write_text(str(limit))
         return folder
     except OSError:
         with contextlib.suppress(OSError):
@@ -211,7 +258,14 @@ def _cgroup() -> Path | None:
         return None
 
 
-def _remove(cgroup: Path) -> None:
+def can_have_cgroups() -> bool:
+    cgroup = new_cgroup("probe")
+    if cgroup is not None:
+        remove_cgroup(cgroup)
+    return cgroup is not None
+
+
+def remove_cgroup(cgroup: Path) -> None:
     for pid in (cgroup / "cgroup.procs").read_text().split():
         with contextlib.suppress(ProcessLookupError):
             os.kill(int(pid), signal.SIGKILL)

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
+import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 import deaths
+import random_deaths
 from clusters import Recording
 from log import Log
+from test_five_failures import Terminal
 
 #: Each worker with the cause of its end, and what the explanation begins with.
 EXPECTED = {
@@ -112,6 +117,46 @@ def test_the_reports_name_the_causes(ended: deaths.Cluster, tasklog: Callable) -
     rows = json.loads(tasklog(log, "workers", "--format", "json").rpartition("]")[0] + "]")
     causes = {row["worker"]: row["end"] for row in rows}
     assert causes[ended.addresses["n-5"]] == "crashed"
+
+
+def test_errors_name_the_causes_of_a_killed_worker(
+    ended: deaths.Cluster, tasklog: Callable
+) -> None:
+    shown = Terminal(tasklog.program, ended.recording.log, columns=300).run("errors")
+    _, _, killed = shown.partition("KilledWorker")
+    block, _, _ = killed.partition(" lost\n")
+    for name in ("n-4", "n-8"):
+        (line,) = [line for line in block.splitlines() if f"({name}) left at" in line]
+        assert line.startswith(f"  {ended.addresses[name]} ({name}) left at ")
+        assert line.endswith(" with it: exited.")
+    assert block.count("Its process ended with exit code 7 (event #") == 2
+    # Nothing is said of those that had other tasks.
+    assert "n-0" not in block and "n-5" not in block
+
+
+def test_memory_that_ran_out_before_is_not_why_another_worker_ended(
+    new_recording: Callable, tasklog: Callable
+) -> None:
+    if not deaths.can_have_cgroups():
+        pytest.skip("this machine has no memory cgroup for tests")
+    recording = new_recording("neighbours")
+    causes = deaths.neighbours(recording)
+    output = tasklog(recording.log, "workers", "--deaths", "--format", "json")
+    rows = {row["worker"]: row for row in json.loads(output[: output.rindex("]") + 1])}
+    assert {address: rows[address]["cause"] for address in causes} == causes
+
+
+def test_deaths_at_random_have_no_wrong_cause(tasklog: Callable, tmp_path: Path) -> None:
+    """A few of those of the program, which has more of them; see there."""
+    results, is_all = random_deaths.run(
+        tmp_path, str(tasklog.program), count=6, without_spool=2,
+        seed=int(os.environ.get("TASKLOG_TEST_SEED") or time.time()), most_rounds=None,
+    )  # fmt: skip
+    told = random_deaths.report(results)
+    assert is_all and len(results) == 6, told
+    assert sum(result["is_spool_gone"] for result in results) == 2
+    assert not any(map(random_deaths.is_wrong, results)), results
+    assert not any(r["nanny"] and random_deaths.is_undecided(r) for r in results), results
 
 
 def test_adaptive_scaling_is_told_from_other_retirements(

@@ -32,6 +32,7 @@ TESTS = [
     "test_endings.py::test_what_was_seen_is_in_the_log[Ctrl-C, processes]",
     "test_endings.py::test_what_was_seen_is_in_the_log[the script ends, threads]",
     "test_endings.py::test_what_was_seen_is_in_the_log[shutdown, commands]",
+    "test_deaths.py",
 ]  # fmt: skip
 
 

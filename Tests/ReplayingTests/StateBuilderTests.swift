@@ -44,6 +44,7 @@ import Testing
       switch source.source.kind {
       case .scheduler: try goOnAnywhere(SchedulerState.self, events)
       case .worker: try goOnAnywhere(WorkerState.self, events)
+      case .command: Issue.record("no command was run")
       }
     }
   }

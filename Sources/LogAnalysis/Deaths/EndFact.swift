@@ -26,6 +26,8 @@ package struct EndFact: Sendable, Equatable {
     case nannyExit(code: Int64, outOfMemoryKills: Int64?)
     /// The worker recorded its own end, with the signal that it got if it is known.
     case teardown(signal: Int64?)
+    /// What Kubernetes or SLURM said about its end, and was imported.
+    case manager(ManagerFact)
   }
 
   package var seq: Int64
@@ -60,6 +62,12 @@ package struct EndEvidence: Sendable, Equatable {
   package var memoryLimit: Int64 = 0
   /// The last ones before it left, in the order of time.
   package var memory: [MemorySample] = []
+  /// When it left, by the scheduler's clock.
+  package var left: Int64?
+  /// What the manager of its host knows it by.
+  package var identity: HostIdentity?
+  /// A later process on its host that reports another start of the host, if there is one.
+  package var hostRestart: Int64?
 
   package init() {}
 
@@ -68,6 +76,9 @@ package struct EndEvidence: Sendable, Equatable {
     guard memoryLimit > 0, let last = memory.last else { return nil }
     return Double(last.bytes) / Double(memoryLimit)
   }
+
+  /// The time of its last heartbeat.
+  package var lastSeen: Int64? { memory.last?.time }
 
   /// By how many bytes a second the memory grew over the samples; `nil` if that is not known.
   package var growth: Double? {

@@ -7,6 +7,7 @@ struct EndScan {
   /// The hooks whose events say something; those of `logEvent` only with some actions.
   private static let hooks: [Hook] = [
     .addWorker, .removeWorker, .logEvent, .setup, .teardown, .request, .nanny, .beforeClose,
+    .manager,
   ]
   private static let actions = [
     "closing-worker", "close-worker", "retired", "remove-worker", "worker-ttl-timed-out",
@@ -15,8 +16,6 @@ struct EndScan {
   /// The samples of memory before an end, and the events among which they are searched.
   private static let mostSamples = 20
   private static let searchedForSamples = 200_000
-  /// As in `lostWorkers`: what a removal causes comes between its two events.
-  private static let searchedForCause = 1_000_000
 
   private let reader: LogReader
   private let run: RunInfo
@@ -26,6 +25,9 @@ struct EndScan {
   private var removals: [Int: (stimulus: String?, isExpected: Bool?)] = [:]
   private var nannies: Set<String> = []
   private var nannyOf: [Int: String] = [:]
+  /// What workers, by their indexes, and nannies told about their processes.
+  private var identities: [Int: HostIdentity] = [:]
+  private var nannyIdentities: [String: HostIdentity] = [:]
 
   init(_ reader: LogReader, _ run: RunInfo, _ lives: WorkerLives) throws {
     (self.reader, self.run, self.lives) = (reader, run, lives)
@@ -35,6 +37,7 @@ struct EndScan {
   /// - Parameter most: the maximum number of keys of each kind.
   mutating func ends(most: Int) throws -> [WorkerEnd] {
     try readFacts()
+    var removals = try RemovalReader(reader)
     var ends: [WorkerEnd] = []
     for (index, life) in lives.lives.enumerated() {
       guard let gone = life.gone else { continue }
@@ -44,11 +47,14 @@ struct EndScan {
         known.isNannyRecorded = nannies.contains(nanny)
       }
       known.memory = try samples(life, before: gone.seq)
+      known.left = gone.time
+      known.identity = identity(of: index)
+      known.hostRestart = hostRestart(known.identity, after: gone.seq)
       var end = WorkerEnd(
         address: life.address, life: life.number, name: life.name, seq: gone.seq, time: gone.time)
       end.evidence = known
       end.verdict = known.verdict
-      try addLosses(&end, most: most)
+      try end.add(removals.effects(of: gone.seq)?.effects ?? [], reader, most: most)
       ends.append(end)
     }
     return ends.sorted { ($0.seq, $0.address) < ($1.seq, $1.address) }
@@ -64,7 +70,7 @@ struct EndScan {
     let select = try reader.connection.prepare(
       """
       SELECT event.seq, event.time, hook.text, source.id, event.stimulus, event.worker,
-        CASE WHEN hook.text IN ('addWorker', 'setup') THEN NULL ELSE event.args END,
+        CASE hook.text WHEN 'addWorker' THEN NULL ELSE event.args END,
         event.snapshot ->> '$.worker.nanny', event.snapshot ->> '$.worker.memoryLimit',
         json_type(event.snapshot, '$.worker.nanny')
       FROM \(isIndexed ? "hook_event JOIN event ON event.seq = hook_event.seq" : "event")
@@ -96,6 +102,9 @@ struct EndScan {
         // Empty for a worker without a nanny; engines without nannies do not say.
         if select.optionalText(9) != nil { nannyOf[life] = select.optionalText(7) ?? "" }
         if let limit = select.optionalInteger(8) { evidence[life].memoryLimit = limit }
+        if hook == .setup {
+          identities[life] = HostIdentity(seq: event.seq, args, isOfNanny: false)
+        }
       case .removeWorker: removed(event)
       case .logEvent: logged(event)
       case .request: requested(event)
@@ -104,6 +113,9 @@ struct EndScan {
       case .teardown:
         guard let life = lives.place(ofSource: event.source) else { continue }
         add(.teardown(signal: args["signal"]?.int), event, to: life)
+      case .manager:
+        guard let fact = ManagerFact(args) else { continue }
+        add(.manager(fact), event, to: place(named: args, event.worker))
       default: break
       }
     }
@@ -201,6 +213,9 @@ struct EndScan {
     if let nanny = row.args["nanny"]?.string { nannies.insert(nanny) }
     let life = place(row.worker, row)
     switch row.args["op"]?.string {
+    case "setup":
+      guard let nanny = row.args["nanny"]?.string else { return }
+      nannyIdentities[nanny] = HostIdentity(seq: row.seq, row.args, isOfNanny: true)
     case "kill": add(.nannyKill(reason: row.args["reason"]?.string ?? ""), row, to: life)
     case "exit":
       guard let code = row.args["exitcode"]?.int else { return }
@@ -233,55 +248,39 @@ struct EndScan {
     return samples.reversed()
   }
 
-  private func addLosses(_ end: inout WorkerEnd, most: Int) throws {
-    let connection = reader.connection
-    let removal = try connection.prepare(
-      "SELECT source, stimulus, worker FROM event WHERE seq = ? AND worker IS NOT NULL")
-    try removal.bind(1, end.seq)
-    guard try removal.step(), let stimulus = removal.optionalInteger(1) else { return }
-    let source = removal.integer(0)
-    let cause = try connection.prepare(
-      """
-      SELECT seq FROM (
-        SELECT seq, source, worker, hook, args FROM event WHERE seq < ?1
-        ORDER BY seq DESC LIMIT \(Self.searchedForCause))
-      WHERE source = ?2 AND worker = ?3
-        AND hook = (SELECT id FROM text WHERE text = 'stimulus')
-        AND args ->> '$.op' = 'remove-worker'
-      LIMIT 1
-      """)
-    for (index, value) in [end.seq, source, removal.integer(2)].enumerated() {
-      try cause.bind(Int32(index + 1), value)
+  // MARK: - Identities
+
+  /// The workers, and what managers know them by.
+  mutating func identified() throws -> [IdentifiedWorker] {
+    try readFacts()
+    return try lives.lives.enumerated().map { index, life in
+      IdentifiedWorker(
+        address: life.address, life: life.number, serverID: life.serverID, name: life.name,
+        identity: identity(of: index), joined: life.joined, left: life.gone?.time,
+        lastSeen: try life.gone.flatMap { try samples(life, before: $0.seq).last?.time })
     }
-    guard try cause.step() else { return }
-    let caused = try connection.prepare(
-      """
-      SELECT start.text, finish.text, event.key, CASE WHEN finish.text = 'released' THEN (
-          SELECT made.args ->> '$.nbytes' FROM event AS made
-          WHERE made.key = event.key AND made.source = event.source AND made.seq < event.seq
-            AND made.finish = event.start ORDER BY made.seq DESC LIMIT 1) END
-      FROM event
-      JOIN text AS start ON start.id = event.start JOIN text AS finish ON finish.id = event.finish
-      WHERE event.seq BETWEEN ?1 AND ?2 AND +event.source = ?3 AND +event.stimulus = ?4
-        AND +event.hook = (SELECT id FROM text WHERE text = 'transition')
-        AND event.key IS NOT NULL
-      ORDER BY event.seq
-      """)
-    for (index, value) in [cause.integer(0), end.seq, source, stimulus].enumerated() {
-      try caused.bind(Int32(index + 1), value)
+  }
+
+  /// What it recorded itself, else its nanny: that is a process of the same pod or job.
+  private func identity(of index: Int) -> HostIdentity? {
+    identities[index] ?? nannyOf[index].flatMap { nannyIdentities[$0] }
+  }
+
+  /// The worker that an imported event is about: its address may have been used again since.
+  private func place(named args: Value, _ address: String?) -> Int? {
+    let (id, number) = (args["server_id"]?.string, args["life"]?.int)
+    return lives.lives.firstIndex { life in
+      guard life.address == address else { return false }
+      if let id, let known = life.serverID { return known == id }
+      return life.number == number
     }
-    while try caused.step() {
-      let key = caused.integer(2)
-      switch (caused.text(0), caused.text(1)) {
-      case ("processing", "released"), ("processing", "erred"):
-        try end.processing.add(reader.keys.element(key)?.text, atMost: most)
-      case ("memory", "released"):
-        end.recomputed += 1
-        end.lostBytes &+= caused.optionalInteger(3) ?? 0
-      case (_, "forgotten"):
-        try end.forgotten.add(reader.keys.element(key)?.text, atMost: most)
-      default: break
-      }
-    }
+  }
+
+  /// The first event that reports another start of a host.
+  private func hostRestart(_ own: HostIdentity?, after seq: Int64) -> Int64? {
+    guard let host = own?.host, let boot = own?.bootID else { return nil }
+    return [identities.values.map(\.self), nannyIdentities.values.map(\.self)].joined()
+      .filter { $0.seq > seq && $0.host == host && $0.bootID.map { $0 != boot } ?? false }
+      .map(\.seq).min()
   }
 }

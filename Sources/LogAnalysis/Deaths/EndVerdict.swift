@@ -25,6 +25,16 @@ package struct EndVerdict: Sendable, Equatable {
     case heartbeatLost = "heartbeat-lost"
     /// It closed itself as it had lost the scheduler.
     case connectionLost = "connection-lost"
+    /// The manager of its host evicted it: Kubernetes.
+    case evicted
+    /// For something more important: Kubernetes, SLURM.
+    case preempted
+    /// The time limit of its job or pod.
+    case walltime
+    /// Its host failed or was started again.
+    case hostGone = "host-gone"
+    /// The manager of its host stopped it on request: `scancel`, a deleted pod.
+    case stopped
     case unknown
   }
 
@@ -48,7 +58,11 @@ extension EndEvidence {
   /// The cause of the end. What was planned comes before what the process did then: a nanny kills a
   /// worker that does not close on request.
   package var verdict: EndVerdict {
-    for rule in [byMemory, byHeartbeat, byRequest, byReason, byNanny, byItself] {
+    let rules = [
+      byMemory, byManager, byHeartbeat, byRequest, byJobEnd, byReason, byNanny, byItself,
+      byEndOfContainer,
+    ]
+    for rule in rules {
       if let verdict = rule() { return verdict }
     }
     return undecided
@@ -78,17 +92,23 @@ extension EndEvidence {
       switch fact.kind {
       case .heartbeatTimeout(let seconds):
         let limit = seconds.map { " for more than \(Self.short($0)) s" } ?? ""
-        return EndVerdict(
-          .heartbeatLost, "the scheduler had no heartbeat of it\(limit) (worker-ttl)",
-          [fact.seq] + exits)
+        return silent("the scheduler had no heartbeat of it\(limit) (worker-ttl)", fact)
       case .nannyKill(let reason) where reason.hasPrefix("check-worker-ttl"),
         .removed(let reason?, _) where reason.hasPrefix("check-worker-ttl"):
-        return EndVerdict(
-          .heartbeatLost, "the scheduler had no heartbeat of it (worker-ttl)", [fact.seq] + exits)
+        return silent("the scheduler had no heartbeat of it (worker-ttl)", fact)
       default: continue
       }
     }
     return nil
+  }
+
+  /// A host that has been started again since is why nothing of it was heard, unless its nanny was.
+  private func silent(_ words: String, _ fact: EndFact) -> EndVerdict {
+    guard let restart = hostRestart, exits.isEmpty else {
+      return EndVerdict(.heartbeatLost, words, [fact.seq] + exits)
+    }
+    return EndVerdict(
+      .hostGone, words + ", and its host was started again afterwards", [fact.seq, restart])
   }
 
   private func byRequest() -> EndVerdict? {
@@ -199,6 +219,134 @@ extension EndEvidence {
     return nil
   }
 
+  // MARK: - What the manager of its host said
+
+  private var words: [(fact: EndFact, word: ManagerFact, effect: ManagerEffect)] {
+    facts.compactMap { fact in
+      guard case .manager(let word) = fact.kind, let effect = word.effect else { return nil }
+      return (fact, word, effect)
+    }.sorted { ($0.word.time, $0.fact.seq) < ($1.word.time, $1.fact.seq) }
+  }
+
+  /// Whether its nanny saw the process end in a way that no manager causes.
+  private var hasEndedItself: Bool {
+    guard let exitCode, exitCode != 0 else { return false }
+    return ![1, 2, 9, 15].contains(Self.signal(exitCode) ?? 0)
+  }
+
+  /// The first of what the manager did to all of a pod, a job or a host, or to its only worker.
+  private func byManager() -> EndVerdict? {
+    // A request at the scheduler came first: a manager stops what the scheduler has let go.
+    guard !hasEndedItself, byHeartbeat() != nil || byRequest() == nil,
+      byReason()?.cause != .shutdown || !isClosedByClient
+    else { return nil }
+    for (fact, word, effect) in words {
+      // What is left of a cluster that has closed is stopped.
+      if effect == .stopped, byReason()?.cause == .shutdown { continue }
+      guard let (cause, words) = meaning(word, effect) else { continue }
+      return EndVerdict(cause, words, [fact.seq] + exits)
+    }
+    return nil
+  }
+
+  private var isClosedByClient: Bool {
+    facts.contains { fact in
+      if case .schedulerClosing(true, _) = fact.kind { return true }
+      return false
+    }
+  }
+
+  private func meaning(
+    _ word: ManagerFact, _ effect: ManagerEffect
+  ) -> (EndVerdict.Cause, String)? {
+    let says = "\(word.reason) of \(word.object), says \(word.manager.rawValue)"
+    let more = word.message.map { ": \($0)" } ?? ""
+    switch effect {
+    case .outOfMemory:
+      guard word.workers == 1 else { return nil }
+      let by = word.manager == .kubernetes ? "OOMKilled by the kubelet" : "OUT_OF_MEMORY in SLURM"
+      return (.outOfMemory, "it ran out of memory (\(by), \(word.object))\(memoryWords)")
+    case .evicted: return (.evicted, "it was evicted (\(says))\(more)")
+    case .preempted: return (.preempted, "it was preempted (\(says))\(more)")
+    case .walltime: return (.walltime, "the time limit was reached (\(says))\(more)")
+    case .hostGone:
+      if word.manager == .slurm {
+        guard let failed = word.failedNode else {
+          return (.stopped, "a node of its job failed (\(says))\(more)")
+        }
+        guard identity?.host.map({ Self.isSameNode($0, failed) }) ?? true else {
+          return (.stopped, "node \(failed) of its job failed (\(says))\(more)")
+        }
+        return (.hostGone, "its node \(failed) failed (\(says))\(more)")
+      }
+      return (.hostGone, "its node failed (\(says))\(more)")
+    case .stopped: return (.stopped, "it was stopped (\(says))\(more)")
+    case .ended: return nil
+    }
+  }
+
+  /// A host may know itself by a name with its domain.
+  private static func isSameNode(_ name: String, _ other: String) -> Bool {
+    name.split(separator: ".").first == other.split(separator: ".").first
+  }
+
+  /// What the end of its container or step says, where nothing else does.
+  private func byEndOfContainer() -> EndVerdict? {
+    for (fact, word, effect) in words where !effect.isOfAll {
+      let says = "\(word.reason) of \(word.object), says \(word.manager.rawValue)"
+      guard word.workers == 1 else {
+        let what = effect == .outOfMemory ? "ran out of memory" : "ended"
+        return EndVerdict(
+          .unknown, "\(says): of \(word.workers) workers there it does not say which \(what)",
+          [fact.seq], missing: "a recorded nanny, or the kernel's log of the host")
+      }
+      let signal = word.signal ?? word.exitCode.flatMap(Self.signal)
+      if let signal {
+        let name = Self.name(ofSignal: signal)
+        return Self.crashes.contains(signal)
+          ? EndVerdict(.crashed, "its process crashed with \(name) (\(says))", [fact.seq])
+          : EndVerdict(.killed, "its process was killed by \(name) (\(says))", [fact.seq])
+      }
+      guard let code = word.exitCode else { continue }
+      return EndVerdict(
+        .exited, "its process ended with exit code \(code) (\(says))", [fact.seq])
+    }
+    return nil
+  }
+
+  /// What its job was told about its time limit, and a process that was ended at that time.
+  private func byJobEnd() -> EndVerdict? {
+    guard let identity, let end = identity.jobEnd, let left else { return nil }
+    guard exitCode == nil || [9, 15].contains(exitCode.flatMap(Self.signal)) || isSignalled,
+      !isClosedByClient
+    else { return nil }
+    let isSilent = byHeartbeat() != nil
+    let time = isSilent ? lastSeen ?? left : left
+    let after = Double(time - end) / 1e9
+    guard after >= -Self.mostBeforeJobEnd, after <= Self.mostAfterJobEnd else { return nil }
+    let job = identity.job["SLURM_JOB_ID"].map { " of job \($0)" } ?? ""
+    let when = "\(Self.short(abs(after))) s \(after < 0 ? "before" : "after") it"
+    return EndVerdict(
+      .walltime,
+      "the time limit\(job) was reached (SLURM_JOB_END_TIME); it left \(when)",
+      [identity.seq] + facts.map(\.seq).prefix(1) + exits)
+  }
+
+  /// SLURM ends a job some seconds after its limit, and kills it `KillWait` (30 s) later.
+  private static let mostBeforeJobEnd = 5.0
+  private static let mostAfterJobEnd = 90.0
+
+  /// Whether it or its nanny got a signal and closed in an orderly way.
+  private var isSignalled: Bool {
+    facts.contains { fact in
+      switch fact.kind {
+      case .closing(let reason), .nannyKill(let reason): Self.signal(inReason: reason) != nil
+      case .teardown(let signal): signal != nil
+      default: false
+      }
+    }
+  }
+
   private var undecided: EndVerdict {
     let removals = facts.compactMap { fact in
       if case .removed = fact.kind { fact.seq } else { nil }
@@ -206,6 +354,13 @@ extension EndEvidence {
     for fact in facts {
       guard case .removed(_, true) = fact.kind else { continue }
       return EndVerdict(.closed, "the scheduler expected it to leave", [fact.seq])
+    }
+    if let restart = hostRestart {
+      return EndVerdict(
+        .unknown,
+        "it is gone, and its host was started again afterwards: it may have ended before or by that"
+          + memoryWords, removals + [restart],
+        missing: "when its host went down: what the manager of its host knows (kubectl, sacct)")
     }
     switch hasNanny {
     case false:

@@ -17,9 +17,9 @@ package struct WorkerEnd: Sendable {
   package var processing = SomeKeys()
   /// Those of them that were assigned to workers that had been lost before, with these.
   package var suspects: [(key: String, workers: [String])] = []
-  /// The number of results of which it had the only copy, and which were computed again, with their
-  /// size as far as it is known.
+  /// The number of results of which it had the only copy, and which were computed again.
   package var recomputed: Int64 = 0
+  /// The size of those, and of the lost data that nothing can compute again, as far as it is known.
   package var lostBytes: Int64 = 0
   /// The tasks and data that were forgotten, because data was lost that nothing can compute again.
   package var forgotten = SomeKeys()
@@ -29,6 +29,25 @@ package struct WorkerEnd: Sendable {
     evidence.facts.contains { fact in
       if case .removed(_, false) = fact.kind { return true }
       return false
+    }
+  }
+}
+
+extension WorkerEnd {
+  /// Counts what its removal did to tasks.
+  ///
+  /// - Parameter most: the maximum number of keys of each kind.
+  mutating func add(
+    _ effects: [RemovalReader.Effect], _ reader: LogReader, most: Int
+  ) throws {
+    for effect in effects {
+      switch effect.kind {
+      case .unassigned: try processing.add(reader.keys.element(effect.key)?.text, atMost: most)
+      case .lost: recomputed += 1
+      case .lostForgotten: break
+      case .forgotten: try forgotten.add(reader.keys.element(effect.key)?.text, atMost: most)
+      }
+      lostBytes &+= effect.bytes ?? 0
     }
   }
 }

@@ -91,7 +91,7 @@ struct EventScan {
     let hook = references.hook(row.integer(3))
     switch hook {
     case .transition: checkTransition(row, seq, source)
-    case .other(let name) where !name.isEmpty:
+    case .other(let name) where !name.isEmpty && !Hook.ofCommands.contains(hook):
       check.list.add(
         .unknownHook, run: run, subject: name, at: "seq \(seq)",
         "\(name) is no hook or mark that this version knows; it is kept and shown")

@@ -57,7 +57,7 @@ extension LogCheck {
       """)
     while try sources.step() {
       let (id, run) = (sources.integer(0), sources.integer(1))
-      let name = sources.text(2) == "scheduler" ? "the scheduler" : "worker \(sources.text(3))"
+      let name = Source.label(sources.text(2), sources.text(3))
       if sources.integer(4) != 0 {
         list.add(
           .unknownReference, subject: "source.run", at: "source \(id)",
@@ -141,5 +141,16 @@ extension LogCheck {
       gaps.append(gap)
     }
     return gaps
+  }
+}
+
+extension Source {
+  /// What a finding calls a source.
+  static func label(_ kind: String, _ address: String) -> String {
+    switch Kind(rawValue: kind) {
+    case .scheduler: "the scheduler"
+    case .command: "the command '\(address)'"
+    case .worker, nil: "worker \(address)"
+    }
   }
 }

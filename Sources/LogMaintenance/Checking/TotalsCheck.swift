@@ -152,7 +152,7 @@ struct TotalsCheck {
     while try select.step() {
       let found = sources[select.integer(0)] ?? 0
       guard select.integer(4) != found else { continue }
-      let name = select.text(2) == "scheduler" ? "the scheduler" : "worker \(select.text(3))"
+      let name = Source.label(select.text(2), select.text(3))
       report(
         select.integer(1),
         "stores \(select.integer(4)) events of \(name), but has \(found)")

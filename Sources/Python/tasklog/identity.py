@@ -16,8 +16,8 @@ from typing import Any
 #: The variables that a batch system sets for its jobs.
 _JOBS = (
     "SLURM_JOB_ID", "SLURM_ARRAY_JOB_ID", "SLURM_ARRAY_TASK_ID", "SLURM_STEP_ID",
-    "SLURMD_NODENAME", "LSB_JOBID", "LSB_JOBINDEX", "PBS_JOBID", "PBS_ARRAY_INDEX",
-    "FLUX_JOB_ID", "OAR_JOB_ID",
+    "SLURM_JOB_END_TIME", "SLURMD_NODENAME", "LSB_JOBID", "LSB_JOBINDEX", "PBS_JOBID",
+    "PBS_ARRAY_INDEX", "FLUX_JOB_ID", "OAR_JOB_ID",
 )  # fmt: skip
 #: Variables that commonly hold the identity of a pod of Kubernetes.
 _PODS = {

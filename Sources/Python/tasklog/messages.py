@@ -181,23 +181,37 @@ class SignalWatch(logging.Filter):
     """Remembers the signal that Dask has received and logs: without a nanny nothing else tells."""
 
     #: Dask's programs have the logger.
-    _LOGGER = "distributed._signals"
+    _LOGGER = logging.getLogger("distributed._signals")
+    #: How many watch, and what the logger's own and its effective level were before the first did.
+    _count = 0
+    _before = (logging.NOTSET, logging.INFO)
 
     def __init__(self) -> None:
         super().__init__()
         self.number: int | None = None
 
     def install(self) -> None:
-        logging.getLogger(self._LOGGER).addFilter(self)
+        if SignalWatch._count == 0:
+            SignalWatch._before = (self._LOGGER.level, self._LOGGER.getEffectiveLevel())
+            if not self._LOGGER.isEnabledFor(logging.INFO):
+                # Below its level, a logger does not ask its filters.
+                self._LOGGER.setLevel(logging.INFO)
+        SignalWatch._count += 1
+        self._LOGGER.addFilter(self)
 
     def remove(self) -> None:
-        logging.getLogger(self._LOGGER).removeFilter(self)
+        if self not in self._LOGGER.filters:
+            return
+        self._LOGGER.removeFilter(self)
+        SignalWatch._count -= 1
+        if SignalWatch._count == 0:
+            self._LOGGER.setLevel(SignalWatch._before[0])
 
     def filter(self, record: logging.LogRecord) -> bool:
         args = record.args
         if isinstance(args, tuple) and args and type(args[-1]) is int:
             self.number = args[-1]
-        return True
+        return record.levelno >= SignalWatch._before[1]
 
 
 def _is_watch(handler: logging.Handler) -> bool:

@@ -26,6 +26,9 @@ logger = logging.getLogger("tasklog")
 _MOST_WAITING = 1000
 #: Seconds that the end of a nanny waits for a scheduler to take its last events.
 _LAST_SECONDS = 1.0
+#: How often, in seconds, the kills of the kernel are counted: those of the last two intervals
+#: before an exit may be of the worker; earlier ones are of others in its cgroup.
+_COUNT_SECONDS = 1.0
 
 
 class NannyRecorder(NannyPlugin):
@@ -44,13 +47,15 @@ class NannyRecorder(NannyPlugin):
         self._sending: asyncio.Task[Any] | None = None
         self._is_over = False
         self._pid: int | None = None
+        self._kills: tuple[int | None, int | None] | None = None
+        self._counting: asyncio.TimerHandle | None = None
         #: The reason for which the nanny ends its worker's process, if it does.
         self._reason: str | None = None
         self._undo: list[Any] = []
         try:
             self._loop = asyncio.get_running_loop()
-            self._kills = out_of_memory_kills()
             self._pid = nanny.pid
+            self._count_kills()
             self._put(
                 "nanny",
                 dict(
@@ -67,6 +72,14 @@ class NannyRecorder(NannyPlugin):
             self._undo.append(self._watch.remove)
         except Exception as error:
             logger.warning("tasklog: nanny %s is not recorded: %r", nanny, error)
+
+    def _count_kills(self) -> None:
+        """Counts the kills of the kernel from time to time: a worker is not the only process."""
+        kills = out_of_memory_kills()
+        #: The last counts, the older one first.
+        self._kills = (self._kills[1] if self._kills else kills, kills)
+        if kills is not None and not self._is_over:
+            self._counting = self._loop.call_later(_COUNT_SECONDS, self._count_kills)
 
     async def teardown(self, nanny: Any) -> None:
         self._put("nanny", {"op": "teardown", "status": nanny.status.name})
@@ -138,7 +151,6 @@ class NannyRecorder(NannyPlugin):
 
     def _record_start(self) -> None:
         self._pid = self._nanny.pid
-        self._kills = out_of_memory_kills()
         self._put("nanny", {"op": "started", "workerPID": self._pid})
 
     def _record_kill(self, reason: str) -> None:
@@ -149,10 +161,10 @@ class NannyRecorder(NannyPlugin):
 
     def _record_exit(self, code: Any) -> None:
         args = {"op": "exit", "workerPID": self._pid, "exitcode": code, "reason": self._reason}
-        kills = out_of_memory_kills()
-        if kills is not None and self._kills is not None:
+        kills, before = out_of_memory_kills(), self._kills and self._kills[0]
+        if kills is not None and before is not None:
             # In the cgroup of the nanny, which may have other processes.
-            args["outOfMemoryKills"] = kills - self._kills
+            args["outOfMemoryKills"] = kills - before
         self._put("nanny", dict(args, status=self._nanny.status.name))
 
     def _record_message(self, args: dict[str, Any]) -> None:
@@ -203,3 +215,5 @@ class NannyRecorder(NannyPlugin):
                 sending.cancel()
                 await asyncio.wait([sending], timeout=_LAST_SECONDS)
         self._is_over = True
+        if self._counting is not None:
+            self._counting.cancel()

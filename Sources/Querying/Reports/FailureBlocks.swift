@@ -29,6 +29,8 @@ struct FailureBlocks {
     let causes = try failures.causes(examples: Self.examples)
     let atWorkers = try failures.workerFailureGroups(examples: Self.examples)
     let lost = try reader.lostWorkers(of: run, keys: Self.examples, in: scope)
+    let hasKilled = causes.contains(where: Self.isKilledWorker)
+    let ends = try lost.isEmpty && !hasKilled ? [] : reader.workerEnds(of: run)
     block.space()
     if counts.own + counts.affected == 0, atWorkers.isEmpty, lost.isEmpty, !hasDied {
       let soFar = run.end == .running ? " so far" : ""
@@ -38,7 +40,9 @@ struct FailureBlocks {
       "Run #\(run.number): \(Self.count(counts, atWorkers: atWorkers.reduce(0) { $0 + $1.tasks }))."
     )
     if hasDied { try addDeath(of: run, reader, scope) }
-    for cause in causes.prefix(Self.mostCauses) { add(cause) }
+    for cause in causes.prefix(Self.mostCauses) {
+      add(cause, Self.isKilledWorker(cause) ? ends : [])
+    }
     if causes.count > Self.mostCauses {
       block.space()
       block.prose("… and \(Units.count(Int64(causes.count - Self.mostCauses), "more cause")):")
@@ -52,7 +56,7 @@ struct FailureBlocks {
       block.prose("… and \(Units.count(Int64(atWorkers.count - Self.mostCauses))) more at workers:")
       block.commands([("errors --table at_workers", "all of them")], indent: 2)
     }
-    if !lost.isEmpty { try add(lost, reader.workerEnds(of: run, in: scope)) }
+    if !lost.isEmpty { add(lost, ends) }
   }
 
   /// `1 task failed, and 30 others because of it`.
@@ -74,7 +78,14 @@ struct FailureBlocks {
 
   // MARK: - Causes
 
-  private mutating func add(_ cause: ErrorCause) {
+  /// Dask's exception for a task whose workers died, one after the other.
+  private static func isKilledWorker(_ cause: ErrorCause) -> Bool {
+    ExceptionText.forPeople(cause.exception.plainText).hasPrefix("KilledWorker")
+  }
+
+  /// - Parameter ends: those among which are the ends of the workers that its tasks were assigned to;
+  ///   empty unless they are why it failed.
+  private mutating func add(_ cause: ErrorCause, _ ends: [WorkerEnd]) {
     addException(cause.exception)
     let workers = cause.workerAddresses
     if cause.tasks == 1 {
@@ -90,6 +101,12 @@ struct FailureBlocks {
           "On \(Units.count(cause.workers, "worker")):", workers, of: cause.workers, indent: 2)
       }
       block.prose("First at \(Units.timeOfDay(cause.firstTime)).", indent: 2)
+    }
+    for end in ends where end.isUnexpected && end.processing.keys.contains(cause.firstKey) {
+      block.prose(
+        "\(Reports.label(end)) left at \(Units.timeOfDay(end.time)) with it: "
+          + "\(end.verdict.cause.rawValue).", indent: 2)
+      Reports.addCause(end, to: &block, indent: 4)
     }
     addTraceback(cause.firstTraceback, of: cause.tasks > 1 ? cause.firstKey : nil)
     if cause.dependents > 0 {

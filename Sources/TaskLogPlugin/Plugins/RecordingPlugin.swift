@@ -1,7 +1,8 @@
-/// The origin of events: the scheduler or one worker.
+/// The origin of events: the scheduler, one worker, or a command that added to a run what only
+/// others know.
 public struct Source: Sendable, Hashable {
   public enum Kind: String, Sendable {
-    case scheduler, worker
+    case scheduler, worker, command
   }
 
   public var kind: Kind

@@ -38,8 +38,13 @@ struct RunWalk {
     self.run = run
     self.scope = scope
     allSources = try reader.sources(of: run)
-    sources = allSources.filter {
-      $0.source.kind == .scheduler || scope?.includes(source: $0.number) ?? true
+    sources = allSources.filter { info in
+      switch info.source.kind {
+      case .scheduler: true
+      case .worker: scope?.includes(source: info.number) ?? true
+      // It has no task and no place.
+      case .command: false
+      }
     }
     clocks = try reader.clockOffsets(of: run)
     lives = try reader.workerLives(of: run)
