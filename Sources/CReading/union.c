@@ -4,7 +4,7 @@
 // again for each. Here every database has its own connection, and answers with the statement
 // `SELECT columns FROM view WHERE conditions`: columns that are not used are not computed, and
 // comparisons with a column are made there, where there are indexes. SQLite then does the rest over
-// all rows. SQLite makes no index of its own for a virtual table: a view that is scanned for each row
+// all rows. SQLite cannot index a virtual table by itself: a view that is scanned for each row
 // of a join, and has no index for that, is copied into a table that has one.
 #define _GNU_SOURCE
 #include <stdio.h>

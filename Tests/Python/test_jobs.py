@@ -83,7 +83,7 @@ def tree(x: int) -> int:
 
 
 def rows_of(output: str) -> list[dict[str, Any]]:
-    """The rows; beside them the command says how much of the run it shows."""
+    """The rows, without the line about how much of the run the command shows."""
     return [json.loads(line) for line in output.splitlines() if line.startswith("{")]
 
 

@@ -41,7 +41,7 @@ package struct RowIDSet: Sendable {
   }
 
   /// Calls a function with each row ID.
-  package func forEach(_ body: (Int64) -> Void) {
+  package func visit(_ body: (Int64) -> Void) {
     for (index, word) in words.enumerated() where word != 0 {
       var rest = word
       while rest != 0 {
@@ -49,7 +49,7 @@ package struct RowIDSet: Sendable {
         rest &= rest &- 1
       }
     }
-    sparse.forEach(body)
+    for number in sparse { body(number) }
   }
 
   package var count: Int64 {

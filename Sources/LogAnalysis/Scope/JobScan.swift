@@ -143,7 +143,7 @@ private struct JobScan {
       }
     }
     for index in jobs.indices {
-      seen[index].forEach { if unfinished[$0] != 0 { jobs[index].unfinished += 1 } }
+      seen[index].visit { if unfinished[$0] != 0 { jobs[index].unfinished += 1 } }
     }
     jobs = jobs.filter { $0.tasks > 0 }.sorted {
       ($0.started ?? 0, $0.kind.order, $0.name) < ($1.started ?? 0, $1.kind.order, $1.name)
