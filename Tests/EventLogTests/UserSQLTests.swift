@@ -100,7 +100,7 @@ import Testing
     (
       "worker_ends",
       "run worker life name server_id left_ns seq expected stimulus reason nanny_reason exit_code "
-        + "out_of_memory_kills restarted_at_bytes exit_seq"
+        + "out_of_memory_kills restarted_at_bytes exit_seq manager_reasons"
     ),
   ])
   func `a view has its columns`(view: String, columns: String) throws {

@@ -29,7 +29,6 @@ struct ExportCommand: ParsableCommand {
         tasklog export --to perfetto -o run.pftrace
         tasklog export --to csv --run all
         tasklog export --to chrome --prefix count --until seq:60 -o begin.json
-        tasklog export --to speedscope -o run.speedscope.json
         tasklog export --to dask --rectangles -o stream.jsonl
       """)
 
