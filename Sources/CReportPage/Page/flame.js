@@ -18,8 +18,9 @@ export class Flame {
   constructor(profile) {
     this.profile = profile;
     this.detail = make("p", { class: "flame-detail", "aria-live": "polite" });
-    this.boxes = make("div", { class: "flame", role: "tree", "aria-label":
-      "Flame graph. Arrow keys move to the caller, to what it calls and to its neighbours; Enter zooms, Escape shows all." });
+    const arrows = "Arrow keys move to the caller, to what it calls and to its neighbours";
+    const label = `Flame graph. ${arrows}; Enter zooms, Escape shows all.`;
+    this.boxes = make("div", { class: "flame", role: "tree", "aria-label": label });
     this.boxes.addEventListener("keydown", (event) => this.key(event));
     this.choice = make("select", { class: "profile-choice", "aria-label": "Prefix of the flame graph" },
       ...profile.parts.map(({ prefix }, place) =>
