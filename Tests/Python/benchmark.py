@@ -182,6 +182,7 @@ def time_of_hook(rounds: int = 7) -> float:
 
     class Task:
         suspicious, annotations, _queueable = 0, None, True
+        worker_restrictions = host_restrictions = resource_restrictions = None
         dependencies = dependents = ()
 
         def __init__(self, key: str) -> None:
