@@ -22,7 +22,7 @@ REPLAYED = ["test_worker_replay.py", "test_nested_transitions.py"]
 TESTS = [
     *REPLAYED,
     "test_equality.py", "test_snapshot.py", "test_commands.py", "test_limits.py",
-    "test_fields.py", "test_failures.py",
+    "test_fields.py", "test_failures.py", "test_jobs.py",
     "test_turning_on.py::test_preload_of_the_scheduler_command",
     "test_turning_on.py::test_register_plugin_in_the_middle_of_a_run",
     "test_turning_on.py::test_workers_need_not_have_the_package",
