@@ -15,7 +15,11 @@ extension Reports {
     return Report([
       Report.Table(
         "jobs", title: "Jobs", columns: jobColumns,
-        rows: all.flatMap { run, jobs in jobs.map { row(run, $0) } })
+        rows: all.flatMap { run, jobs in jobs.map { row(run, $0) } }
+      ).onTerminal(
+        first: [
+          "run", "kind", "name", "started", "seconds", "tasks", "failed", "unfinished", "compute",
+        ])
     ]).onTerminal(none: "no jobs: no client submitted a task")
   }
 
