@@ -56,6 +56,19 @@ def _of_dask(state: dict[str, Any], above: tuple[str, ...] = ()) -> Shares:
     return found
 
 
+def _of_tasks(shares: Shares) -> Shares:
+    """The stacks that lead to a function of this file.
+
+    Between two tasks a sample may catch a thread in Dask's own code, which no task accounts for.
+    """
+    ours = [stack for stack in shares if any(__file__ in frame for frame in stack)]
+    return {
+        stack: count
+        for stack, count in shares.items()
+        if any(one[: len(stack)] == stack for one in ours)
+    }
+
+
 def _of_log(log: Path, prefix: str | None) -> Shares:
     found: Shares = {}
     for recorded in _recorded(log):
@@ -138,7 +151,7 @@ def test_the_profile_is_that_of_dask(profiled: tuple[Path, dict[str | None, Shar
     assert sum(1 for recorded in _recorded(log) if recorded["prefix"] == "outer") > 2
     for prefix, shares in theirs.items():
         assert sum(count for stack, count in shares.items() if len(stack) == 1) > 5
-        assert _of_log(log, prefix) == shares, prefix
+        assert _of_tasks(shares) and _of_tasks(_of_log(log, prefix)) == _of_tasks(shares), prefix
 
 
 def test_speedscope_has_the_same_shares(
@@ -151,9 +164,11 @@ def test_speedscope_has_the_same_shares(
     for prefix, shares in theirs.items():
         found, seconds = _of_speedscope(document, prefix or "all")
         # Dask counts the innermost function of a stack for its caller.
-        assert found == {stack: count for stack, count in shares.items() if count}
+        shown = {stack: count for stack, count in shares.items() if count}
+        assert _of_tasks(found) == _of_tasks(shown)
         whole = sum(count for stack, count in shares.items() if len(stack) == 1)
-        assert seconds == pytest.approx(whole * 0.01)
+        # A few samples may be of the time between two tasks.
+        assert seconds == pytest.approx(whole * 0.01, abs=0.05)
     path = tmp_path / "outer.json"
     tasklog(log, "export", "--to", "speedscope", "--prefix", "outer", "-o", str(path))
     chosen = json.loads(path.read_text())
