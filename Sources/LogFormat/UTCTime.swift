@@ -51,8 +51,9 @@ package enum UTCTime {
     return seconds * 1_000_000_000 + nanoseconds
   }
 
+  /// Days since 1970-01-01 in the Gregorian calendar:
   /// https://howardhinnant.github.io/date_algorithms.html#days_from_civil
-  private static func daysSince1970(_ year: Int64, _ month: Int64, _ day: Int64) -> Int64 {
+  package static func daysSince1970(_ year: Int64, _ month: Int64, _ day: Int64) -> Int64 {
     let shifted = month <= 2 ? year - 1 : year
     let era = shifted / 400
     let yearOfEra = shifted - era * 400

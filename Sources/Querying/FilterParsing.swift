@@ -143,9 +143,10 @@ package enum FilterParsing {
     guard halves.count <= 2, date.count == 3, let year = date[0], let month = date[1],
       let day = date[2], (1970...2200).contains(year), (1...12).contains(month),
       (1...31).contains(day),
-      days(year, month, day) < days(month == 12 ? year + 1 : year, month % 12 + 1, 1)
+      UTCTime.daysSince1970(year, month, day)
+        < UTCTime.daysSince1970(month == 12 ? year + 1 : year, month % 12 + 1, 1)
     else { return nil }
-    var nanoseconds = days(year, month, day) * 86_400_000_000_000
+    var nanoseconds = UTCTime.daysSince1970(year, month, day) * 86_400_000_000_000
     guard halves.count == 2 else { return nanoseconds }
     let clock = halves[1].split(separator: ":", omittingEmptySubsequences: false)
     guard (2...3).contains(clock.count), let hour = Int64(clock[0]), let minute = Int64(clock[1]),
@@ -172,14 +173,5 @@ package enum FilterParsing {
     else { return nil }
     let unit = (digits.utf8.count..<9).reduce(Int64(1)) { product, _ in product * 10 }
     return second * 1_000_000_000 + fraction * unit + (isEnd ? unit - 1 : 0)
-  }
-
-  /// Days since 1970-01-01 in the Gregorian calendar.
-  private static func days(_ year: Int64, _ month: Int64, _ day: Int64) -> Int64 {
-    let shifted = month <= 2 ? year - 1 : year
-    let era = shifted / 400
-    let yearOfEra = shifted - era * 400
-    let dayOfYear = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1
-    return era * 146_097 + yearOfEra * 365 + yearOfEra / 4 - yearOfEra / 100 + dayOfYear - 719_468
   }
 }

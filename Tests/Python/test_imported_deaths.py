@@ -349,9 +349,9 @@ def test_the_view_has_the_words_of_the_manager(ended: Ended, told: str, tasklog:
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        ("no json", "not JSON"),
-        ('{"a": 1}', "neither of 'kubectl get events -o json'"),
-        ("[]", "neither of 'kubectl get events -o json'"),
+        ("no json", "is not JSON; expected the output of 'kubectl get events -o json'"),
+        ('{"a": 1}', "is other JSON; expected the output of 'kubectl get events -o json'"),
+        ("[]", "is other JSON; expected the output of 'kubectl get events -o json'"),
     ],
 )
 def test_other_files_are_refused(

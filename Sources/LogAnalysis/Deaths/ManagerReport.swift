@@ -115,12 +115,14 @@ package enum ManagerReportError: Error, Sendable, CustomStringConvertible {
 
   package var description: String {
     switch self {
-    case .notJSON(let path): "\(path): not JSON"
-    case .unknown(let path):
-      "\(path): neither of 'kubectl get events -o json' or 'kubectl get pods -o json' nor of "
-        + "'sacct --json'"
+    case .notJSON(let path): "\(path): is not JSON; \(Self.expected)"
+    case .unknown(let path): "\(path): is other JSON; \(Self.expected)"
     }
   }
+
+  private static let expected =
+    "expected the output of 'kubectl get events -o json', 'kubectl get pods -o json' or "
+    + "'sacct --json'"
 }
 
 extension ManagerReport {

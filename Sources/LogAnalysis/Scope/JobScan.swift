@@ -33,63 +33,25 @@ extension LogReader {
   package func jobs(of run: RunInfo, in scope: RunScope? = nil) throws -> [Job] {
     guard let range = try range(of: run) else { return [] }
     return try translating {
-      let members = try JobMembers(self, run, range)
-      var scan = try JobScan(self, members)
+      let members = SubmissionMembers(reader: self, run: run, range: range)
+      var scan = try JobScan(self, try members.all())
       try scan.scan(run, range, scope)
       return scan.jobs
     }
   }
 }
 
-/// The tasks of each named job, client and span.
-private struct JobMembers {
-  private(set) var jobs: [(job: Job, tasks: RowIDSet)] = []
-
-  init(_ reader: LogReader, _ run: RunInfo, _ range: ClosedRange<Int64>) throws {
-    func scan(_ set: (inout ScopeFilter) -> Void) throws -> SubmissionScan {
-      var filter = ScopeFilter()
-      set(&filter)
-      var scan = try SubmissionScan(reader, filter)
-      try scan.scan(run, range)
-      return scan
-    }
-    let all = try scan { ($0.jobs, $0.clients, $0.spans) = (["*"], ["*"], ["*"]) }
-    for name in all.jobs.sorted() {
-      add(.job, name, try scan { $0.jobs = [Self.literally(name)] }.ofJobs)
-    }
-    let spans = try all.spans.sorted().map { name in
-      (name, try scan { $0.spans = [Self.literally(name)] }.inSpans)
-    }
-    for name in all.clients.sorted() {
-      let tasks = try scan { $0.clients = [Self.literally(name)] }.ofClients
-      add(.client, name, tasks)
-      guard let tasks else { continue }
-      for index in jobs.indices where jobs[index].job.kind == .job {
-        addClient(name, tasks, to: index)
+extension SubmissionMembers {
+  /// The named jobs, clients and spans, each with its tasks.
+  fileprivate func all() throws -> [(job: Job, tasks: RowIDSet)] {
+    let clients = try clients()
+    func all(_ kind: Job.Kind, _ found: Members) -> [(job: Job, tasks: RowIDSet)] {
+      found.map { name, tasks in
+        let owners = clients.filter { $0.tasks.intersection(tasks).count > 0 }.map(\.name)
+        return (Job(kind: kind, name: name, clients: kind == .client ? [name] : owners), tasks)
       }
     }
-    for (name, tasks) in spans {
-      add(.span, name, tasks)
-      for client in jobs where client.job.kind == .client {
-        addClient(client.job.name, client.tasks, to: jobs.count - 1)
-      }
-    }
-  }
-
-  private mutating func add(_ kind: Job.Kind, _ name: String, _ tasks: RowIDSet?) {
-    jobs.append((Job(kind: kind, name: name), tasks ?? RowIDSet()))
-    if kind == .client { jobs[jobs.count - 1].job.clients = [name] }
-  }
-
-  private mutating func addClient(_ name: String, _ tasks: RowIDSet, to index: Int) {
-    if jobs[index].tasks.intersection(tasks).count > 0 { jobs[index].job.clients.append(name) }
-  }
-
-  /// A pattern that matches only a name.
-  private static func literally(_ name: String) -> String {
-    name.reduce(into: "") { pattern, character in
-      pattern += "*?[".contains(character) ? "[\(character)]" : String(character)
-    }
+    return all(.job, try jobs()) + all(.client, clients) + all(.span, try spans())
   }
 }
 
@@ -101,10 +63,10 @@ private struct JobScan {
   private let states: ScopeScan.States
   private let releases: Set<Int64>
 
-  init(_ reader: LogReader, _ members: JobMembers) throws {
+  init(_ reader: LogReader, _ members: [(job: Job, tasks: RowIDSet)]) throws {
     self.reader = reader
-    jobs = members.jobs.map(\.job)
-    tasks = members.jobs.map(\.tasks)
+    jobs = members.map(\.job)
+    tasks = members.map(\.tasks)
     states = try ScopeScan.States(reader)
     releases = Set(
       try [State.released, .forgotten].compactMap { try reader.number(ofText: $0.name) })

@@ -27,24 +27,10 @@ package final class TaskIndex {
   init(_ reader: LogReader, _ run: RunInfo, _ scope: RunScope?, _ owners: Owners) throws {
     (self.reader, self.scope) = (reader, scope)
     guard !owners.isEmpty, let range = try reader.range(of: run) else { return }
-    func scan(_ set: (inout ScopeFilter) -> Void) throws -> SubmissionScan {
-      var filter = ScopeFilter()
-      set(&filter)
-      var scan = try SubmissionScan(reader, filter)
-      try scan.scan(run, range)
-      return scan
-    }
-    if owners.contains(.clients) {
-      for client in try scan({ $0.clients = ["*"] }).clients.sorted() {
-        guard let found = try scan({ $0.clients = [client] }).ofClients else { continue }
-        clients.append((client, found))
-      }
-    }
+    let members = SubmissionMembers(reader: reader, run: run, range: range)
+    if owners.contains(.clients) { clients = try members.clients() }
     if owners.contains(.spans) {
-      for span in try scan({ $0.spans = ["*"] }).spans.sorted() {
-        guard let found = try scan({ $0.spans = [span] }).inSpans else { continue }
-        spans.append((span, found))
-      }
+      spans = try members.spans()
       spans.sort { ($0.tasks.count, $0.name) < ($1.tasks.count, $1.name) }
     }
   }
