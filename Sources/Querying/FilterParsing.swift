@@ -134,10 +134,21 @@ package enum FilterParsing {
     return now - Int64(count * seconds * 1e9)
   }
 
-  /// Parses `2026-01-31`, `2026-01-31T12:00`, `2026-01-31 12:00:00.5Z`.
+  /// Parses `2026-01-31`, `2026-01-31T12:00`, `2026-01-31 12:00:00.5Z`, `2026-01-31T12:00+01:00`.
   private static func absolute(_ text: String, isEnd: Bool) -> Int64? {
     var text = text[...]
-    if text.last == "Z" { text.removeLast() }
+    var offset: Int64?
+    if text.last == "Z" {
+      text.removeLast()
+    } else if text.contains(":"), let sign = text.suffix(6).first, sign == "+" || sign == "-" {
+      // What `datetime.isoformat` in Python and `date -Is` write.
+      let clock = text.suffix(5).split(separator: ":", omittingEmptySubsequences: false)
+      guard clock.count == 2, let hours = twoDigits(clock[0]), let minutes = twoDigits(clock[1]),
+        hours < 24, minutes < 60
+      else { return nil }
+      offset = (hours * 60 + minutes) * (sign == "-" ? -60 : 60)
+      text.removeLast(6)
+    }
     let halves = text.split(omittingEmptySubsequences: false) { $0 == "T" || $0 == " " }
     let date = halves[0].split(separator: "-", omittingEmptySubsequences: false).map { Int64($0) }
     guard halves.count <= 2, date.count == 3, let year = date[0], let month = date[1],
@@ -147,7 +158,7 @@ package enum FilterParsing {
         < UTCTime.daysSince1970(month == 12 ? year + 1 : year, month % 12 + 1, 1)
     else { return nil }
     var nanoseconds = UTCTime.daysSince1970(year, month, day) * 86_400_000_000_000
-    guard halves.count == 2 else { return nanoseconds }
+    guard halves.count == 2 else { return offset == nil ? nanoseconds : nil }
     let clock = halves[1].split(separator: ":", omittingEmptySubsequences: false)
     guard (2...3).contains(clock.count), let hour = Int64(clock[0]), let minute = Int64(clock[1]),
       (0...23).contains(hour), (0...59).contains(minute)
@@ -157,7 +168,11 @@ package enum FilterParsing {
       guard let rest = seconds(clock[2], isEnd: isEnd) else { return nil }
       nanoseconds += rest
     }
-    return nanoseconds
+    return nanoseconds - (offset ?? 0) * 1_000_000_000
+  }
+
+  private static func twoDigits(_ text: Substring) -> Int64? {
+    text.utf8.count == 2 && text.utf8.allSatisfy({ (0x30...0x39).contains($0) }) ? Int64(text) : nil
   }
 
   /// Parses `05`, `05.25` exactly, which floating point would not.

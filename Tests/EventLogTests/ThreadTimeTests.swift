@@ -305,3 +305,29 @@ import Testing
     #expect(time.intervals.reduce(0) { $0 &+ $1.total } == time.total, "\(note)")
   }
 }
+
+/// The part of computing that was on a processor, from Dask's sums and waits for locks.
+@Suite struct CPUShareTests {
+  private static func told(_ cpu: Double, _ other: Double, last: Int64 = 100) -> CPUShares.Told {
+    var told = CPUShares.Told()
+    (told.cpu, told.other, told.last) = (cpu, other, last)
+    return told
+  }
+
+  @Test func `waits are no part of computing`() {
+    #expect(Self.told(1, 3).share(without: []) == 0.25)
+    #expect(Self.told(1, 3).share(without: [.init(taskEnd: 90, seconds: 2)]) == 0.5)
+    #expect(Self.told(0.001, 3).share(without: [.init(taskEnd: 90, seconds: 2)])! < 0.01)
+  }
+
+  @Test func `waits of tasks that ended after the last heartbeat are not in its sums`() {
+    // Two tasks slept while they held a lock; only that which ended first is measured.
+    let waits: [CPUShares.Wait] = [.init(taskEnd: 90, seconds: 0), .init(taskEnd: 110, seconds: 1)]
+    #expect(Self.told(0.001, 0.5).share(without: waits)! < 0.01)
+  }
+
+  @Test func `sums of other tasks than those that waited say nothing`() {
+    #expect(Self.told(0.001, 0.5).share(without: [.init(taskEnd: 90, seconds: 1)]) == nil)
+    #expect(Self.told(0, 0).share(without: []) == nil)
+  }
+}

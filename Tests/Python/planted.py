@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import dask
 from distributed import Client, LocalCluster, Lock, wait
@@ -14,8 +14,17 @@ from distributed import Client, LocalCluster, Lock, wait
 import tasklog
 
 
-def nap(_: Any, seconds: float) -> None:
+class Planted(NamedTuple):
+    """The thread-seconds of a bottleneck, within a window of time in seconds since 1970."""
+
+    seconds: float
+    start: float
+    stop: float
+
+
+def nap(_: Any, seconds: float) -> float:
     time.sleep(seconds)
+    return time.time()
 
 
 def count(*values: Any) -> int:
@@ -30,33 +39,40 @@ def _size(number: int) -> bytes:
     return bytes(4_000_000 + number)
 
 
-def tiny(client: Client) -> float:
+def tiny(client: Client) -> Planted:
     """Tasks that take no time: all of it goes by between them."""
     times = client.gather(client.map(now, range(500), pure=False))
-    return max(times) - min(times)
+    return Planted(max(times) - min(times), min(times), max(times))
 
 
-def straggler(client: Client) -> float:
+def straggler(client: Client) -> Planted:
     """One long task, for which three threads wait."""
-    threads, long, short = 4, 2.0, 0.1
-    naps = client.map(nap, range(9), [long] + [short] * 8, pure=False)
+    threads, short = 4, 8
+    naps = client.map(nap, range(1 + short), [2.0] + [0.1] * short, pure=False)
+    long, *others = client.gather(naps)
     client.submit(count, naps).result()
-    return (threads - 1) * long - 8 * short
+    return Planted((threads - 1) * (long - max(others)), max(others), long)
 
 
-def _delay_transfers(dask_worker: Any) -> None:
-    fetch = dask_worker.gather_dep
-
-    async def gather_dep(*args: Any, **kwargs: Any) -> Any:
-        await asyncio.sleep(1)
-        return await fetch(*args, **kwargs)
-
-    dask_worker.gather_dep = gather_dep
-
-
-def transfer(client: Client) -> float:
+def transfer(client: Client) -> Planted:
     """Two workers that wait for each other's data on a slow network."""
-    client.run(_delay_transfers)
+    fetches: list[float] = []
+
+    def delay(dask_worker: Any) -> None:
+        fetch = dask_worker.gather_dep
+
+        async def gather_dep(*args: Any, **kwargs: Any) -> Any:
+            start = time.time()
+            await asyncio.sleep(1)
+            try:
+                return await fetch(*args, **kwargs)
+            finally:
+                fetches.append(time.time() - start)
+
+        dask_worker.gather_dep = gather_dep
+
+    for worker in client.cluster.workers.values():
+        delay(worker)
     one, other = client.scheduler_info()["workers"]
     ours = client.submit(_size, 1, workers=[one])
     theirs = client.submit(_size, 2, workers=[other])
@@ -66,10 +82,11 @@ def transfer(client: Client) -> float:
         client.submit(now, theirs, workers=[one], pure=False),
         client.submit(now, ours, workers=[other], pure=False),
     ]
-    return sum(end - start for end in client.gather(ends))
+    stop = max(client.gather(ends))
+    return Planted(sum(fetches), start, stop)
 
 
-def spilling(client: Client) -> float:
+def spilling(client: Client) -> Planted:
     """Results that go to a slow disk and come back."""
     from distributed.spill import Slow as Disk
 
@@ -88,38 +105,46 @@ def spilling(client: Client) -> float:
 
     write, read = Disk.__setitem__, Disk.__getitem__
     Disk.__setitem__, Disk.__getitem__ = slowed(write), slowed(read)  # type: ignore[method-assign]
+    start = time.time()
     try:
         held = client.map(_size, range(20))
         wait(held)
         wait(client.map(count, held))
     finally:
         Disk.__setitem__, Disk.__getitem__ = write, read  # type: ignore[method-assign]
-    return spent
+    return Planted(spent, start, time.time())
 
 
-def waiting_client(client: Client) -> float:
+def waiting_client(client: Client) -> Planted:
     """A client that thinks between its graphs."""
-    threads, pause = 2, 0.8
+    threads, paused = 2, 0.0
+    start = time.time()
     for number in range(3):
         client.submit(nap, number, 0.1, pure=False).result()
-        time.sleep(pause)
-    return threads * 3 * pause
+        pause = time.time()
+        time.sleep(0.8)
+        paused += time.time() - pause
+    return Planted(threads * paused, start, time.time())
 
 
-def hold(_: Any, seconds: float) -> None:
-    with Lock("planted-lock"):
+def hold(_: Any, seconds: float) -> float:
+    lock = Lock("planted-lock")
+    start = time.time()
+    with lock:
+        waited = time.time() - start
         time.sleep(seconds)
+    return waited
 
 
-def lock(client: Client) -> float:
+def lock(client: Client) -> Planted:
     """Four threads that need the same lock, one after the other."""
-    threads, seconds = 4, 0.5
-    client.gather(client.map(hold, range(threads), [seconds] * threads, pure=False))
-    return seconds * sum(range(threads))
+    start = time.time()
+    waits = client.gather(client.map(hold, range(12), [0.2] * 12, pure=False))
+    return Planted(sum(waits), start, time.time())
 
 
 #: By name: the run, the number of workers and of their threads, and further options.
-RUNS: dict[str, tuple[Callable[[Client], float], int, int, dict[str, Any]]] = {
+RUNS: dict[str, tuple[Callable[[Client], Planted], int, int, dict[str, Any]]] = {
     "tiny": (tiny, 1, 1, {}),
     "straggler": (straggler, 2, 2, {}),
     "transfer": (transfer, 2, 1, {}),
@@ -129,8 +154,8 @@ RUNS: dict[str, tuple[Callable[[Client], float], int, int, dict[str, Any]]] = {
 }
 
 
-def record(name: str, log: Path) -> float:
-    """Records a run, and returns the planted thread-seconds."""
+def record(name: str, log: Path) -> Planted:
+    """Records a run, and returns what was planted."""
     run, workers, threads, options = RUNS[name]
     memory = {
         "distributed.worker.memory.target": 0.01 if name == "spilling" else False,

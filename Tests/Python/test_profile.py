@@ -58,9 +58,7 @@ def _of_dask(state: dict[str, Any], above: tuple[str, ...] = ()) -> Shares:
 
 def _of_log(log: Path, prefix: str | None) -> Shares:
     found: Shares = {}
-    for recorded in _recorded(log):
-        if prefix is not None and recorded["prefix"] != prefix:
-            continue
+    for recorded in _recorded(log, prefix):
         found[()] = found.get((), 0) + recorded["samples"]
         stacks: list[tuple[str, ...]] = []
         numbers = recorded["nodes"]
@@ -87,9 +85,11 @@ def _of_speedscope(document: dict[str, Any], name: str) -> tuple[Shares, float]:
     return found, profile["endValue"]
 
 
-def _recorded(log: Path) -> list[dict[str, Any]]:
+def _recorded(log: Path, prefix: str | None = None) -> list[dict[str, Any]]:
+    """The events, or only those of a prefix."""
     rows = Log(log).rows("SELECT args FROM events WHERE hook = 'profile' ORDER BY seq")
-    return [json.loads(text) for (text,) in rows]
+    recorded = [json.loads(text) for (text,) in rows]
+    return [each for each in recorded if prefix in (None, each["prefix"])]
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +115,7 @@ def profiled(
             package.Recorder(path, worker_spool=str(path.parent / "spool"), profile="1s")
         )
         wait(client.map(outer, range(8), [0.5] * 8, pure=False))
-        wait_for(lambda: len(_recorded(path)) >= 2, "profiles of the first tasks")
+        wait_for(lambda: len(_recorded(path, "outer")) >= 2, "profiles of the first tasks")
         wait(client.map(outer, range(8), [0.5] * 8, pure=False))
         wait(client.map(other, range(6), [0.4] * 6, pure=False))
         # Dask shows the samples of a function once one of its cycles with them has ended.
@@ -142,7 +142,7 @@ def test_the_profile_is_that_of_dask(profiled: tuple[Path, dict[str | None, Shar
     log, theirs = profiled
     assert {recorded["prefix"] for recorded in _recorded(log)} - {None} == {"outer", "other"}
     # That of a prefix is the sum of several.
-    assert sum(1 for recorded in _recorded(log) if recorded["prefix"] == "outer") > 2
+    assert len(_recorded(log, "outer")) > 2
     for prefix, shares in theirs.items():
         assert shares[()] > 5
         assert _of_log(log, prefix) == shares, prefix

@@ -3,17 +3,42 @@ import LogFormat
 
 /// The part of computing that was on a processor.
 enum CPUShares {
-  /// By index of a worker and by prefix, from Dask's sums of `thread-cpu` and `thread-noncpu`.
-  ///
-  /// - Parameter waits: the seconds that tasks waited for locks, by index and prefix. They are not
-  ///   computing, and Dask counts them as `thread-noncpu`.
+  /// A task's wait for locks.
+  struct Wait {
+    /// When the task that waited came to its end, on the scheduler's clock.
+    var taskEnd: Int64
+    var seconds: Double
+  }
+
+  /// By index of a worker and by prefix.
+  typealias ByPrefix<Value> = [Int: [String: Value]]
+
+  /// What a worker's heartbeats told of the tasks of one prefix.
+  struct Told {
+    /// Dask's sums of `thread-cpu` and `thread-noncpu`.
+    var (cpu, other) = (0.0, 0.0)
+    /// When the last heartbeat with such a sum came: no task that ended later is in the sums.
+    var last = Int64.min
+
+    /// The part of computing that was on a processor; `nil` if it is not known.
+    ///
+    /// - Parameter waits: those of these tasks. They are not computing, and Dask counts them as
+    ///   `thread-noncpu`.
+    func share(without waits: [Wait]) -> Double? {
+      let waited = waits.reduce(0) { $0 + ($1.taskEnd <= last ? $1.seconds : 0) }
+      let rest = other - waited
+      // More waiting than both measured together: the sums are not of the same tasks.
+      guard rest > -0.01 * waited, cpu + max(0, rest) > 0 else { return nil }
+      return min(1, max(0, cpu / (cpu + max(0, rest))))
+    }
+  }
+
+  /// The shares, as far as they are known.
   static func read(
-    _ reader: LogReader, _ run: RunInfo, _ lives: WorkerLives,
-    without waits: [Int: [String: Double]]
-  ) throws -> [(Int, [String: Double])] {
-    struct Seconds { var cpu = 0.0, other = 0.0 }
-    var seconds: [Int: [String: Seconds]] = [:]
-    try HeartbeatScan.forEach(reader, run) { worker, seq, _, args in
+    _ reader: LogReader, _ run: RunInfo, _ lives: WorkerLives, without waits: ByPrefix<[Wait]>
+  ) throws -> ByPrefix<Double> {
+    var told: ByPrefix<Told> = [:]
+    try HeartbeatScan.forEach(reader, run) { worker, seq, time, args in
       guard let place = lives.place(worker, at: seq) else { return }
       HeartbeatMetrics.activities(in: args) { activity in
         guard activity.context == "execute", activity.unit == "seconds",
@@ -21,20 +46,20 @@ enum CPUShares {
         else { return }
         switch activity.name {
         case "thread-cpu":
-          seconds[place, default: [:]][prefix, default: Seconds()].cpu += activity.value
+          told[place, default: [:]][prefix, default: Told()].cpu += activity.value
         case "thread-noncpu":
-          seconds[place, default: [:]][prefix, default: Seconds()].other += activity.value
-        default: break
+          told[place, default: [:]][prefix, default: Told()].other += activity.value
+        default: return
         }
+        told[place]?[prefix]?.last = time
       }
     }
-    return seconds.map { place, prefixes in
-      var shares: [String: Double] = [:]
-      for (prefix, seconds) in prefixes {
-        let sum = seconds.cpu + max(0, seconds.other - (waits[place]?[prefix] ?? 0))
-        if sum > 0 { shares[prefix] = min(1, max(0, seconds.cpu / sum)) }
+    var shares: ByPrefix<Double> = [:]
+    for (place, prefixes) in told {
+      for (prefix, told) in prefixes {
+        shares[place, default: [:]][prefix] = told.share(without: waits[place]?[prefix] ?? [])
       }
-      return (place, shares)
     }
+    return shares
   }
 }

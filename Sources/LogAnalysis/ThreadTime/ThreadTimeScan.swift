@@ -41,8 +41,7 @@ struct ThreadTimeScan {
   /// The last time that a task had a slot of a worker, until its result comes.
   private var runs: [WorkerTask: Interval] = [:]
   private var locks = LockWaits()
-  /// The seconds that tasks waited for locks, by index of the worker and prefix.
-  private var lockSeconds: [Int: [String: Double]] = [:]
+  private var lockWaits: CPUShares.ByPrefix<[CPUShares.Wait]> = [:]
   /// Bits: seen, unfinished, queued.
   private var schedulerStates = IntegersByKey<UInt8>()
   private var queuedSince: [Int64: Int64] = [:]
@@ -209,7 +208,8 @@ struct ThreadTimeScan {
       let (start, stop) = (wait.interval.start, wait.interval.stop)
       input.workers[worker].work.append(.init(start, stop, .lock, task: task, lock: wait.lock))
       if let prefix = tasks.tasks[task].prefix {
-        lockSeconds[worker, default: [:]][prefix, default: 0] += Double(stop &- start) / 1e9
+        lockWaits[worker, default: [:]][prefix, default: []].append(
+          .init(taskEnd: interval.stop, seconds: Double(stop &- start) / 1e9))
       }
     }
     for part in interval.without(waited.map(\.interval)) {
@@ -310,7 +310,7 @@ struct ThreadTimeScan {
   }
 
   private mutating func splitComputing() throws {
-    for (place, shares) in try CPUShares.read(reader, run, lives, without: lockSeconds) {
+    for (place, shares) in try CPUShares.read(reader, run, lives, without: lockWaits) {
       input.workers[place].cpuShares = shares
     }
   }
