@@ -41,6 +41,12 @@ import Testing
     #expect(profile.ownSamples.reduce(0, +) == 10)
   }
 
+  @Test func `a sample without a function is counted, too`() {
+    let profile = Self.profile(["": 2, "a>b": 3, "c": 1])
+    #expect(profile.functionless == 2 && profile.samples == 6)
+    #expect(profile.functionless + profile.functions.reduce(0) { $0 + $1.own } == profile.samples)
+  }
+
   @Test func `profiles are added stack by stack`() {
     var sum = Self.profile(["a>b": 2, "a": 1])
     sum.add(Self.profile(["a>b": 3, "c>a": 5]))

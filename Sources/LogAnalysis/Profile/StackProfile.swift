@@ -71,6 +71,11 @@ package struct StackProfile: Sendable, Equatable {
     return own.map { max(0, $0) }
   }
 
+  /// The samples of which no function is known.
+  package var functionless: Int64 {
+    max(0, nodes.reduce(samples) { $1.caller < 0 ? $0 &- $1.samples : $0 })
+  }
+
   /// The functions with the samples in which they were at the end of the stack, and on it at all. A
   /// function that calls itself counts once in a sample.
   package var functions: [(frame: Frame, own: Int64, all: Int64)] {

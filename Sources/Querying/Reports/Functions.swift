@@ -28,7 +28,8 @@ extension Reports {
               all.samples > 0 ? .real(Double(samples) / Double(all.samples)) : .null,
             ]
           }
-          // Dask counts the innermost function of a stack for its caller.
+          // Dask counts the innermost function of a stack for its caller; one that no other has called, for
+          // none.
           for function in all.functions where function.all > 0 {
             try emit(
               [.integer(run), .text(function.frame.name)] + shares(function.own)
@@ -36,6 +37,12 @@ extension Reports {
                   .text(function.frame.file), .integer(function.frame.line),
                   .integer(function.all),
                 ])
+          }
+          if all.functionless > 0 {
+            let values = shares(all.functionless)
+            try emit(
+              [.integer(run), .text("(none)")] + values + values
+                + [.null, .null, .integer(all.functionless)])
           }
         }
       }
