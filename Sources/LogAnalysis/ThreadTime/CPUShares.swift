@@ -13,7 +13,7 @@ enum CPUShares {
   /// By index of a worker and by prefix.
   typealias ByPrefix<Value> = [Int: [String: Value]]
 
-  /// What a worker's heartbeats told of the tasks of one prefix.
+  /// What a worker's heartbeats reported about the tasks of one prefix.
   struct Told {
     /// Dask's sums of `thread-cpu` and `thread-noncpu`.
     var (cpu, other) = (0.0, 0.0)
