@@ -68,7 +68,7 @@ let package = Package(
         .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
       ]),
     .target(name: "CImages"),
-    .target(name: "PluginLoading", dependencies: ["CImages", "TaskLogPlugin"]),
+    .target(name: "PluginLoading", dependencies: ["CImages", "LogFormat", "TaskLogPlugin"]),
     .target(
       name: "Recording",
       dependencies: [

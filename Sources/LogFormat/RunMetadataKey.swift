@@ -30,6 +30,8 @@ package enum RunMetadataKey {
   /// After how many nanoseconds the next copy was to be made; none if copies are made on request.
   package static let copyInterval = "copy_interval"
   package static let host = "host"
+  /// What else identifies where the scheduler ran: its node, container, pod and batch job.
+  package static let identity = "identity"
   package static let processID = "pid"
   package static let user = "user"
   /// The process that requested the recording, if it is not the recorder's own: its `host`, `user`,

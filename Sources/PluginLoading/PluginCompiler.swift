@@ -1,4 +1,5 @@
 import Glibc
+import LogFormat
 import TaskLogPlugin
 
 /// Compiles one Swift file to a library, once per content.

@@ -1,5 +1,6 @@
 import EventLog
 import LogFormat
+import LogMaintenance
 import TaskLogPlugin
 
 /// EventQueries for events and runs, with their columns, and user SQL.
@@ -36,33 +37,17 @@ package enum EventQueries {
     Column("git_revision", rank: 6, leastWidth: 10),
   ]
 
-  /// Writes runs: the parts of a run are merged in file order.
-  ///
-  /// - Parameter ofSeveral: whether the runs come from several files and are numbered across them.
-  /// - Throws: `LogError`.
-  package static func write(
-    _ runs: [[RunSegment]], ofSeveral: Bool, to writer: inout any RowWriter
-  ) throws {
-    writer.start(runColumns)
-    for (index, parts) in runs.enumerated() {
-      guard let run = parts.whole else { continue }
-      let totals = try parts.totals()
-      let seconds = run.ended.map { Double($0 &- run.started) / 1e9 }
-      let number = ofSeveral ? Int64(index + 1) : run.number
-      // The last segment has the labels that were added later.
-      let origin = try parts[parts.count - 1].reader.origin(of: parts[parts.count - 1].run)
-      func optional(_ text: String?) -> SQLiteValue { text.map { .text($0) } ?? .null }
-      writer.row([
-        .integer(number), .text(run.id), .text("\(run.engine) \(run.engineVersion)"),
-        .text(Timestamp.iso(run.started)),
-        seconds.map { .real(($0 * 1000).rounded() / 1000) } ?? .null, .text(run.endText),
-        .integer(totals.events), .integer(totals.tasks), .integer(totals.workers),
-        .integer(totals.missing), .integer(Int64(try parts.incompleteWorkers().count)),
-        optional(origin.labels), optional(origin.host), optional(origin.user),
-        optional(origin.gitRevision),
-      ])
-    }
-    writer.finish()
+  static func row(_ number: Int64, _ run: RunEntry) -> [SQLiteValue] {
+    func optional(_ text: String?) -> SQLiteValue { text.map { .text($0) } ?? .null }
+    let seconds = run.ended.map { Double($0 &- run.started) / 1e9 }
+    return [
+      .integer(number), .text(run.id), .text("\(run.engine) \(run.engineVersion)"),
+      .text(Timestamp.iso(run.started)),
+      seconds.map { .real(($0 * 1000).rounded() / 1000) } ?? .null, .text(run.endText),
+      .integer(run.events), .integer(run.tasks), .integer(run.workers), .integer(run.missing),
+      .integer(run.incomplete), optional(run.labelText), optional(run.host), optional(run.user),
+      optional(run.gitRevision),
+    ]
   }
 
   /// Writes the result of a user's SQL.

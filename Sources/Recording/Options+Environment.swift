@@ -4,7 +4,7 @@ import TaskLogPlugin
 
 extension Recorder.Options {
   /// Options from the environment variables, which have the names that the recorder for Dask uses:
-  /// `TASKLOG_REDACT`, `TASKLOG_MAX_ARGS_BYTES`, `TASKLOG_INCLUDE_HOOKS` and the like,
+  /// `TASKLOG_LABELS`, `TASKLOG_REDACT`, `TASKLOG_MAX_ARGS_BYTES`, `TASKLOG_INCLUDE_HOOKS` and the like,
   /// `TASKLOG_ROTATE_SIZE`, `TASKLOG_ROTATE_AGE`, `TASKLOG_SPOOL_LIMIT`, `TASKLOG_SYNC_SECONDS`,
   /// `TASKLOG_CLOSE_SECONDS`, `TASKLOG_KEEP`, `TASKLOG_DELIVER`, `TASKLOG_DELIVER_EVERY`,
   /// `TASKLOG_DELIVER_SECONDS`. The user of a program can so set what its author has left open. A
@@ -68,10 +68,10 @@ extension Recorder.Options {
     }
     /// Keys may contain commas.
     func patterns(_ name: EnvironmentVariable, by separator: Character = ";") -> [String] {
-      (variables[name.rawValue] ?? "").split(separator: separator).map { part in
-        String(part.drop { $0 == " " }.reversed().drop { $0 == " " }.reversed())
-      }.filter { !$0.isEmpty }
+      (variables[name.rawValue] ?? "").split(separator: separator).map(trimmed)
+        .filter { !$0.isEmpty }
     }
+    options.labels = try read(.labels, "NAME=VALUE, several separated by ;", labels) ?? [:]
     options.redactedArgs = patterns(.redact, by: ",")
     options.maximumArgsBytes = try size(.maxArgsBytes)
     options.filter.includeHooks = patterns(.includeHooks, by: ",")
@@ -90,5 +90,30 @@ extension Recorder.Options {
     if let every = try seconds(.deliverEvery, 1...86_400) { options.deliverEverySeconds = every }
     if let last = try seconds(.deliverSeconds, 0...86_400) { options.deliverSeconds = last }
     return (options, variables.keys.filter(EnvironmentVariable.isUnknown).sorted())
+  }
+
+  /// Labels are separated by `;`, or by `,` where another `NAME=` follows: values may contain commas.
+  private static func labels(_ text: String) -> [String: String]? {
+    var labels: [String: String] = [:]
+    for part in text.split(separator: ";") {
+      var last: String?
+      for piece in part.split(separator: ",", omittingEmptySubsequences: false) {
+        if let sign = piece.firstIndex(of: "=") {
+          let name = trimmed(piece[..<sign])
+          guard !name.isEmpty else { return nil }
+          labels[name] = trimmed(piece[piece.index(after: sign)...])
+          last = name
+        } else if let last {
+          labels[last, default: ""] += ",\(piece)"
+        } else if !trimmed(piece).isEmpty {
+          return nil
+        }
+      }
+    }
+    return labels
+  }
+
+  private static func trimmed(_ text: Substring) -> String {
+    String(text.drop { $0 == " " }.reversed().drop { $0 == " " }.reversed())
   }
 }

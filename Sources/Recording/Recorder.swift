@@ -70,6 +70,8 @@ public final class Recorder: RecordingPlugin {
     /// `full` if all marks are recorded, `hooks` if only public hooks are.
     public var mode = "full"
     public var metadata: Value = .dict([])
+    /// The labels of the run, by which `tasklog runs --runs` finds it.
+    public var labels: [String: String] = [:]
     /// Receives problems. By default they are printed to standard error.
     public var problem: @Sendable (String) -> Void = { Recorder.printWarning($0) }
 

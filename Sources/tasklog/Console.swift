@@ -1,5 +1,6 @@
 import Glibc
 import Querying
+import Synchronization
 
 /// The standard streams.
 enum Console {
@@ -41,6 +42,20 @@ enum Console {
 
   /// Prints a warning in one line on the standard error.
   static func warn(_ message: String) { printError("tasklog: " + message) }
+
+  /// Whether something was left out of the result, which is an error at the end.
+  private static let hasOmissions = Atomic(false)
+
+  /// Prints a warning about something that is left out of the result; the command ends with 1.
+  static func omit(_ message: String) {
+    hasOmissions.store(true, ordering: .relaxed)
+    warn(message)
+  }
+
+  /// Ends the program if something was left out of the result.
+  static func exitIfOmitted() {
+    if hasOmissions.load(ordering: .relaxed) { exit(Failure.runCode) }
+  }
 
   /// Prints a message in one line on the standard error.
   static func printError(_ message: String) {

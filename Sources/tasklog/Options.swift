@@ -59,7 +59,7 @@ struct LogOptions: ParsableArguments {
 struct LogsOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
-      "A log; repeat to read several. By default $TASKLOG_LOG, else tasklog.db.",
+      "A log, a folder of logs, or a pattern such as 'logs/*.db'; repeat to read several. By default $TASKLOG_LOG, else tasklog.db.",
       valueName: "path"), completion: .file())
   var log: [String] = []
 
@@ -68,24 +68,21 @@ struct LogsOptions: ParsableArguments {
   /// What a further command needs to read the same logs; each option after a space.
   var repeated: String { log.map { " --log \(ShellWord.quoted($0))" }.joined() }
 
-  /// The paths of all named logs, with templates expanded.
-  var allPaths: [String] { given.flatMap(LogTemplate.all) }
+  /// The paths of all named logs, with templates, folders and patterns expanded.
+  ///
+  /// - Throws: `LogError` if a folder cannot be read.
+  func allPaths() throws -> [String] { try given.flatMap(ArchiveFiles.all) }
 
   /// Opens the logs for reading; see `LogSet.resolve`.
   ///
   /// - Throws: `LogError`, `LogSetError`.
   func resolve(
-    run selector: String, _ mode: LogSet.Mode, follows: Bool = false, restoresOrder: Bool = true,
-    isRecovering: Bool = true
+    run selector: String, choosing choose: (([RunEntry]) -> [Int])? = nil, _ mode: LogSet.Mode,
+    follows: Bool = false, restoresOrder: Bool = true, isRecovering: Bool = true
   ) throws -> LogSet {
     try LogSet.resolve(
-      given, runs: selector, mode: mode, follows: follows, restoresOrder: restoresOrder,
-      environment: .command(isRecovering: isRecovering))
-  }
-
-  /// Opens the logs for reading, merged into one if `all` is true.
-  func joined(run selector: String, all: Bool) throws -> LogSet {
-    try resolve(run: selector, all ? .one : .groups)
+      given, runs: selector, choosing: choose, mode: mode, follows: follows,
+      restoresOrder: restoresOrder, environment: .command(isRecovering: isRecovering))
   }
 }
 
@@ -104,11 +101,12 @@ extension LogSet.Environment {
       }
     }
     environment.warn = { Console.warn($0) }
+    environment.omit = { Console.omit("\($1); its runs are left out") }
     return environment
   }
 }
 
-/// The option that selects runs.
+/// The options that select runs.
 struct RunOption: ParsableArguments {
   @Option(
     help: ArgumentHelp(
@@ -116,7 +114,36 @@ struct RunOption: ParsableArguments {
       valueName: "run"))
   var run: String?
 
+  @OptionGroup var many: RunsOption
+
   var selector: String { run ?? "latest" }
+
+  mutating func validate() throws {
+    if run != nil, many.runs != nil {
+      throw ValidationError("--run and --runs cannot be combined")
+    }
+  }
+
+  /// Selects runs by their properties; `nil` if `selector` does.
+  func choice() throws -> (([RunEntry]) -> [Int])? { try many.choice() }
+}
+
+/// The option that selects runs by their properties.
+struct RunsOption: ParsableArguments {
+  @Option(
+    help: ArgumentHelp(
+      "All runs of which this is true, such as 'label.pipeline=etl and started>-7d and not died last 20'; see the article Many runs.",
+      valueName: "expression"))
+  var runs: String?
+
+  /// - Throws: `RunExpressionError`.
+  func choice() throws -> (([RunEntry]) -> [Int])? {
+    guard let runs else { return nil }
+    let expression = try RunExpression(runs, now: Clock.now())
+    return { expression.select($0) }
+  }
+
+  var repeated: String { runs.map { " --runs \(ShellWord.quoted($0))" } ?? "" }
 }
 
 /// The options that select runs of logs.
@@ -128,7 +155,18 @@ struct RunOptions: ParsableArguments {
 
   /// What a further command needs to read the same logs and runs; each option after a space.
   var repeated: String {
-    log.repeated + (run.run.map { " --run \(ShellWord.quoted($0))" } ?? "")
+    log.repeated + (run.run.map { " --run \(ShellWord.quoted($0))" } ?? "") + run.many.repeated
+  }
+
+  /// Opens the logs of the selected runs; see `LogSet.resolve`.
+  ///
+  /// - Throws: `LogError`, `LogSetError`, `RunExpressionError`.
+  func resolve(
+    _ mode: LogSet.Mode, follows: Bool = false, restoresOrder: Bool = true
+  ) throws -> LogSet {
+    try log.resolve(
+      run: run.selector, choosing: run.choice(), mode, follows: follows,
+      restoresOrder: restoresOrder)
   }
 }
 

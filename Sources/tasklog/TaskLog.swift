@@ -64,6 +64,7 @@ struct TaskLog: AsyncParsableCommand {
       } else {
         try command.run()
       }
+      Console.exitIfOmitted()
     } catch let failure as Failure {
       fail(failure.message, failure.code)
     } catch let error as any ExplainedError {
@@ -139,10 +140,14 @@ extension LogError: ExplainedError {
 extension LogSetError: ExplainedError {
   var isUsage: Bool {
     switch self {
-    case .severalRunsToFollow: true
-    case .cannotMerge: false
+    case .severalRunsToFollow, .cannotFollow: true
+    case .cannotMerge, .noRuns: false
     }
   }
+}
+
+extension RunExpressionError: ExplainedError {
+  var isUsage: Bool { true }
 }
 
 extension ReportingError: ExplainedError {

@@ -51,7 +51,7 @@ import Testing
     try expect(
       command + ["--log", "no/x.db"], 1,
       "no/x.db: there is no such log; name one with --log or TASKLOG_LOG", in: folder)
-    try expect(command + ["--log", "in"], 1, "in: is a folder, not a log; name a file", in: folder)
+    try expect(command + ["--log", "in"], 1, "in: there is no log in it", in: folder)
     try folder.write("text.db", String(repeating: "This is no database. ", count: 100))
     try expect(
       command + ["--log", "text.db"], 1, "text.db: is not a SQLite database, so not a tasklog log",

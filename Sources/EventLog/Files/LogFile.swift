@@ -93,6 +93,25 @@ package enum LogFile {
     }
   }
 
+  /// Whether a file in a folder may be a log: its header says so, or does not say that it is another
+  /// database. That of a damaged log may say anything, and that of a new one may still be in its WAL.
+  /// https://sqlite.org/fileformat2.html#the_database_header
+  package static func mayBeLog(_ path: String) -> Bool {
+    // Opening a pipe would block.
+    let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+    guard descriptor >= 0 else { return path.hasSuffix(".db") }
+    defer { close(descriptor) }
+    let hasWAL = WALPolicy.size(of: path).map { $0 > 0 } ?? false
+    return withUnsafeTemporaryAllocation(byteCount: 100, alignment: 1) { header in
+      let count = pread(descriptor, header.baseAddress, 100, 0)
+      if count == 100, header.starts(with: "SQLite format 3\0".utf8) {
+        let application = header[68..<72].reduce(Int64(0)) { $0 << 8 | Int64($1) }
+        return application == applicationID || application == 0 && hasWAL
+      }
+      return path.hasSuffix(".db") && (count > 0 || hasWAL)
+    }
+  }
+
   /// A file in WAL mode needs `-wal` and `-shm` next to it. If they cannot be created (a read-only
   /// folder) and there is nothing in a WAL, the file is complete and is read as it is.
   private static func openReadOnly(_ path: String) throws(SQLiteError) -> Connection {

@@ -12,6 +12,10 @@ extension LogSet {
     package var progress: (_ total: Int64) -> (_ merged: Int64?) -> Void = { _ in { _ in } }
     /// Called on any thread.
     package var warn: @Sendable (_ message: String) -> Void = { _ in }
+    /// Called with a log of a folder or of a pattern that cannot be read, and why. Its runs are left out.
+    package var omit: (_ path: String, _ reason: String) -> Void = { _, _ in }
+    /// The folder for caches, see `CacheFolder`; by default the user's.
+    package var cache: String?
 
     package init() {}
   }
@@ -61,6 +65,12 @@ extension LogSet {
     package func runs(_ reader: LogReader) throws -> [RunInfo] {
       guard let selected else { return try reader.runs(matching: selector) }
       return try reader.runs().filter { selected.contains($0.id) }
+    }
+
+    /// What `RunSelector` takes for the selected runs if they are one or all; else `nil`.
+    package var singleSelector: String? {
+      guard let selected else { return selector }
+      return selected.count == 1 ? selected.first : nil
     }
   }
 }

@@ -23,7 +23,13 @@ extension LogSet {
       var part =
         group.count == 1 && (isInOrder || !restoresOrder)
         ? group[0].part : try merged(group, recordsMissingAsGaps: recordsMissingAsGaps)
-      part.selected = selected
+      if let selected {
+        part.selected = selected
+      } else if group.contains(where: { $0.part.selected != nil }) {
+        part.selected = group.reduce(into: []) { all, log in
+          all.formUnion(log.part.selected ?? Set(log.runs.map(\.id)))
+        }
+      }
       return part
     }
   }

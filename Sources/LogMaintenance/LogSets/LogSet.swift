@@ -11,29 +11,38 @@ package final class LogSet {
   /// The logs to read.
   package internal(set) var parts: [Part] = []
   /// One log for each name; one for each file with `Mode.files`.
-  package private(set) var named: [Part] = []
+  package internal(set) var named: [Part] = []
   /// The name of all files if they are the consecutive segments of one run, with `Mode.files`.
   package private(set) var template: String?
 
   let environment: Environment
   let scratch: ScratchFolder
-  private var rotated: [RotatedRunFiles] = []
+  var rotated: [RotatedRunFiles] = []
   /// Marks a run that is still running in one of the logs as running in the merged log, too.
   var locks: [RecorderLock] = []
 
   /// - Parameters:
   ///   - names: paths of logs, or templates: see `LogTemplate`.
-  ///   - selector: see `RunSelector`.
+  ///   - selector: see `RunSelector`. Of a folder or pattern it selects among the runs of all its logs.
+  ///   - choose: selects runs instead, by their indexes; the oldest come first.
   ///   - follows: follows a live run into its next segments.
   ///   - restoresOrder: also restores the order in a single log whose events arrived out of order.
   ///   - recordsMissingAsGaps: records events that no log has as gaps.
   /// - Throws: `LogError`, `LogSetError`, and what the environment throws.
   package static func resolve(
-    _ names: [String], runs selector: String, mode: Mode, follows: Bool = false,
-    restoresOrder: Bool = true, recordsMissingAsGaps: Bool = true,
-    environment: Environment = Environment()
+    _ names: [String], runs selector: String, choosing choose: (([RunEntry]) -> [Int])? = nil,
+    mode: Mode, follows: Bool = false, restoresOrder: Bool = true,
+    recordsMissingAsGaps: Bool = true, environment: Environment = Environment()
   ) throws -> LogSet {
     let logs = LogSet(environment)
+    if choose != nil || names.contains(where: ArchiveFiles.isCollection) {
+      if follows { throw LogSetError.cannotFollow(name: names.joined(separator: ", ")) }
+      let runs = try logs.chosen(names, selector, choose)
+      try logs.add(runs, mode)
+      try logs.merge(
+        mode, restoresOrder: restoresOrder, recordsMissingAsGaps: recordsMissingAsGaps)
+      return logs
+    }
     for name in names {
       let files = try NamedFiles(name, runs: selector)
       if mode == .files {

@@ -4,6 +4,10 @@ package enum LogSetError: Error, Sendable {
   case cannotMerge(template: String, reason: String)
   /// Only one run of a name template can be followed.
   case severalRunsToFollow(template: String)
+  /// A folder, a pattern or several selected runs cannot be followed.
+  case cannotFollow(name: String)
+  /// No run matches an expression, or a folder or pattern has no log.
+  case noRuns(names: [String], isSelected: Bool)
 }
 
 extension LogSetError: CustomStringConvertible {
@@ -15,6 +19,11 @@ extension LogSetError: CustomStringConvertible {
         + "or name one of the files with --log"
     case .severalRunsToFollow(let template):
       "--follow follows one run of \(template); choose it with --run"
+    case .cannotFollow(let name):
+      "--follow follows one log; name it instead of \(name)"
+    case .noRuns(let names, let isSelected):
+      names.joined(separator: ", ")
+        + (isSelected ? ": no run matches --runs; see 'tasklog runs'" : ": there is no log in it")
     }
   }
 }

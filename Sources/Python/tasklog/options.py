@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import difflib
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import Field, dataclass, field, fields
 from typing import Any
@@ -154,12 +155,19 @@ def _patterns(value: Any) -> tuple[str, ...]:
     return tuple(name.strip() for name in names if name.strip())
 
 
+_LABEL_SEPARATOR = re.compile(r";|,(?=[^,;=]*=)")
+
+
 def _labels(value: Any) -> tuple[tuple[str, str], ...]:
-    """Labels are a mapping, or text with ``;``: values may contain commas."""
+    """Labels are a mapping, or text with ``;``, or ``,`` where another ``NAME=`` follows: values
+    may contain commas.
+    """
     if isinstance(value, str):
-        pairs = [text.partition("=")[::2] for text in value.split(";") if text.strip()]
-        if not all("=" in text for text in value.split(";") if text.strip()):
+        parts = [text for text in _LABEL_SEPARATOR.split(value) if text.strip()]
+        if not all("=" in text for text in parts):
             raise ValueError("expected NAME=VALUE, several separated by ;")
+        split = (text.partition("=") for text in parts)
+        pairs = [(name, given.strip()) for name, _, given in split]
     else:
         pairs = list(value.items()) if isinstance(value, Mapping) else list(value)
     labels = {}

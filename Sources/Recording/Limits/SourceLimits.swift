@@ -94,7 +94,7 @@ final class SourceLimits: @unchecked Sendable {
 }
 
 extension Recorder.Options {
-  /// The metadata, with the limits in force added for readers.
+  /// The metadata, with the labels and the limits in force added for readers.
   var metadataWithLimits: Value {
     var limits = filter.facts.filter { !$0.patterns.isEmpty }.map { limit in
       Value.Entry(.string(limit.name), .list(limit.patterns.map { .string($0) }))
@@ -105,7 +105,13 @@ extension Recorder.Options {
     if let maximumArgsBytes {
       limits.append(.init("maximumArgsBytes", .int(Int64(maximumArgsBytes))))
     }
-    guard !limits.isEmpty, case .dict(let entries) = metadata else { return metadata }
-    return .dict(entries + [.init("limits", .dict(limits))])
+    guard case .dict(var entries) = metadata else { return metadata }
+    if !limits.isEmpty { entries.append(.init("limits", .dict(limits))) }
+    if !labels.isEmpty {
+      let pairs = labels.sorted { $0.key < $1.key }
+      entries.append(
+        .init("labels", .dict(pairs.map { Value.Entry(.string($0.key), .string($0.value)) })))
+    }
+    return .dict(entries)
   }
 }

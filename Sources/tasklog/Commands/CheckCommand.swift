@@ -38,8 +38,19 @@ struct CheckCommand: ParsableCommand {
     var summaries: [String] = []
     var parts = PartialRunAudit()
     // The logs are read without recovery: events in spools stay there, and are reported.
-    for path in logs.allPaths {
-      let result = try check(path)
+    let paths = try logs.allPaths()
+    for path in paths {
+      let result: LogCheck.Result
+      do {
+        result = try check(path)
+      } catch let error as LogError where paths.count > 1 {
+        // The others are checked all the same.
+        failed = true
+        rows.append(
+          Self.row(Finding(.unreadable, place: "the file", detail: error.description), path))
+        summaries.append("\(path): cannot be read")
+        continue
+      }
       failed = failed || result.hasErrors || (strict && result.hasWarnings)
       rows += result.findings.map { Self.row($0, path) }
       summaries.append(Self.summary(result, path))

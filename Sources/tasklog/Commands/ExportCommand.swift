@@ -56,18 +56,18 @@ struct ExportCommand: ParsableCommand {
     guard to != .perfetto || isFile || !Console.isTerminal else {
       throw Failure.usage("--to perfetto is binary; name a file with -o")
     }
-    for log in logs.allPaths {
+    for log in try logs.allPaths() {
       if let path = output, isFile, FileIdentity.isSame(path, log) {
         throw Failure.usage("-o \(path): is the log itself; name another file")
       }
     }
     let filter = try scope.filter(now: Clock.now())
-    let logSet = try logs.joined(run: selection.selector, all: false)
+    let logSet = try logs.resolve(run: selection.selector, choosing: selection.choice(), .groups)
     defer { logSet.remove() }
     var scopeLines: [String] = []
     let parts = try logSet.parts.map { log -> Export.Part in
       let reader = try log.reader(keptKeys: Export.keptKeys)
-      let runs = try reader.runs(matching: log.selector)
+      let runs = try log.runs(reader)
       let scoped = try ScopedRuns(
         reader, runs, filter, of: logSet.parts.count > 1 ? log.name : nil)
       scopeLines += scoped.lines

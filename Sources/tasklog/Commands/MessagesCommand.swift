@@ -53,8 +53,8 @@ struct MessagesCommand: ParsableCommand {
     options.shownColumns = Self.columns.map(\.column)
     let isTemplate = logs.given.count == 1 && LogTemplate.isTemplate(logs.given[0])
     let logSet = try logs.resolve(
-      run: selection.selector, follow || isTemplate ? .files : .groups, follows: follow,
-      restoresOrder: false)
+      run: selection.selector, choosing: selection.choice(),
+      follow || isTemplate ? .files : .groups, follows: follow, restoresOrder: false)
     defer { logSet.remove() }
     let query = try EventQuery(logSet, filter: filter, options: options)
     try format.writeInParts { try query.write(to: &$0, flush: $1) }

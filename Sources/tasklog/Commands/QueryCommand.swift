@@ -102,12 +102,15 @@ struct QueryCommand: ParsableCommand {
         "--span: cannot be combined with --follow or a cursor for \(logs.given[0]); name one log")
     }
     return try logs.resolve(
-      run: selection.selector, isPerLog || isTemplate && !joinsSegments ? .files : .groups,
-      follows: output.follow, restoresOrder: false)
+      run: selection.selector, choosing: selection.choice(),
+      isPerLog || isTemplate && !joinsSegments ? .files : .groups, follows: output.follow,
+      restoresOrder: false)
   }
 
   private func run(sql: String) throws {
-    let unsupported = (selection.run == nil ? [] : ["--run"]) + filters.given + output.given
+    let unsupported =
+      (selection.run == nil ? [] : ["--run"]) + (selection.many.runs == nil ? [] : ["--runs"])
+      + filters.given + output.given
     if let option = unsupported.first {
       throw Failure.usage("\(option) cannot be combined with SQL; filter in the WHERE clause")
     }

@@ -63,8 +63,7 @@ struct ReplayCommand: AsyncParsableCommand {
     // The segments of a run are merged first, by the process that survives plugin crashes.
     var resolved = LogSet.inherited(names[0])
     if resolved == nil, names.contains(where: LogTemplate.isTemplate) {
-      resolved = try selection.log.resolve(
-        run: selection.selector, .names, follows: options.follows)
+      resolved = try selection.resolve(.names, follows: options.follows)
     }
     defer { resolved?.remove() }
     if plugins.usesExternalCode, supervised == nil {
@@ -80,7 +79,7 @@ struct ReplayCommand: AsyncParsableCommand {
     let call = supervised ?? ActiveCall()
     let logs: LogSet
     do {
-      logs = try resolved ?? selection.log.resolve(run: selection.selector, .names)
+      logs = try resolved ?? selection.resolve(.names, follows: options.follows)
       resolved = logs
       if !options.follows { try logs.merge(.one) }
     } catch {

@@ -58,16 +58,16 @@ struct ReportCommand: ParsableCommand {
     if log2 != nil, compare == nil {
       throw Failure.usage("--log2: requires --compare, which selects the second run")
     }
-    for path in logs.allPaths + (log2.map(LogTemplate.all) ?? [])
+    for path in try logs.allPaths() + (log2.map(ArchiveFiles.all) ?? [])
     where FileIdentity.isSame(path, output) {
       throw Failure.usage("-o \(output): is the log itself; name another file")
     }
     let filter = try scope.filter(now: Clock.now())
     var logSets: [LogSet] = []
     defer { for logSet in logSets { logSet.remove() } }
-    var sides = [try side(logs.given, selection.selector, &logSets)]
+    var sides = [try side(logs.given, selection.selector, selection.choice(), &logSets)]
     if let compare {
-      sides.append(try side(log2.map { [$0] } ?? logs.given, compare, &logSets))
+      sides.append(try side(log2.map { [$0] } ?? logs.given, compare, nil, &logSets))
     }
     let isEmpty = try select(filter, &sides)
     let lines = sides.flatMap(\.shares)
@@ -122,11 +122,12 @@ struct ReportCommand: ParsableCommand {
 
   /// A side with the runs of one log, or of several merged logs.
   private func side(
-    _ names: [String], _ selector: String, _ logSets: inout [LogSet]
+    _ names: [String], _ selector: String, _ choose: (([RunEntry]) -> [Int])?,
+    _ logSets: inout [LogSet]
   ) throws -> ReportPage.Side {
     // Unrelated logs may each have a selected run.
     let logSet = try LogSet.resolve(
-      names, runs: selector, mode: .oneOfSelections, environment: .command())
+      names, runs: selector, choosing: choose, mode: .oneOfSelections, environment: .command())
     logSets.append(logSet)
     let reader = try logSet.reader()
     return ReportPage.Side(

@@ -15,10 +15,10 @@ struct VerbOptions: ParsableArguments {
   func write(
     filters: String = "", _ makeReport: (LogReader, [RunInfo]) throws -> Report
   ) throws {
-    let logs = try selection.log.joined(run: selection.selector, all: true)
+    let logs = try selection.resolve(.one)
     defer { logs.remove() }
     let reader = try logs.reader()
-    let runs = try reader.runs(matching: logs.parts[0].selector)
+    let runs = try logs.parts[0].runs(reader)
     try report.write(
       try makeReport(reader, runs), options: selection.repeated, filters: filters)
     try RunWarnings.print(reader, runs)

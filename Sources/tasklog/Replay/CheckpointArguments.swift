@@ -1,5 +1,5 @@
 import ArgumentParser
-import PluginLoading
+import LogFormat
 import Replaying
 
 /// The options of checkpoints, with which a replay resumes where the last one ended.

@@ -8,8 +8,9 @@ extension LogSet {
 
   /// Passes the log to child processes, if there is only one and it was merged.
   func export() {
-    guard named.count == 1, !named[0].segments.isEmpty else { return }
-    setenv(Self.variable, "\(named[0].selector)\n\(named[0].path)", 1)
+    guard named.count == 1, !named[0].segments.isEmpty, let selector = named[0].singleSelector
+    else { return }
+    setenv(Self.variable, "\(selector)\n\(named[0].path)", 1)
   }
 
   /// The log that the parent process has passed, or `nil`.

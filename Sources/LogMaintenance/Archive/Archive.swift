@@ -1,0 +1,148 @@
+import EventLog
+import Glibc
+import LogFormat
+
+/// The runs of many logs, the oldest first, without having opened those that a catalogue knows.
+package struct Archive {
+  /// A run with the files that have its segments or parts, in the order of recording.
+  package struct Run: Sendable {
+    package var entry: RunEntry
+    package var paths: [String]
+  }
+
+  /// A file that cannot be read.
+  package struct Unreadable: Sendable {
+    package var path: String
+    package var reason: String
+  }
+
+  package private(set) var runs: [Run] = []
+  package private(set) var unreadable: [Unreadable] = []
+  /// Number of logs, those that cannot be read included.
+  package private(set) var fileCount = 0
+
+  /// - Parameters:
+  ///   - names: folders, patterns, templates, and paths of logs.
+  ///   - cache: the folder for caches; see `CacheFolder`.
+  ///   - prepare: called with each log that the catalogue does not know, before it is read.
+  /// - Throws: `LogError` for a folder that cannot be read.
+  package init(
+    _ names: [String], cache: String? = nil, prepare: (String) throws -> Void = { _ in }
+  ) throws {
+    var paths: [String] = []
+    var seen: Set<String> = []
+    for name in names {
+      paths += try ArchiveFiles.all(name).filter { seen.insert($0).inserted }
+    }
+    fileCount = paths.count
+    try read(paths, Catalogue(in: cache), prepare)
+  }
+
+  private mutating func read(
+    _ paths: [String], _ catalogue: Catalogue?, _ prepare: (String) throws -> Void
+  ) throws {
+    catalogue?.load()
+    var found: [[RunEntry]?] = []
+    var stamps: [Catalogue.Stamp?] = []
+    for path in paths {
+      let stamp = Catalogue.Stamp(path)
+      stamps.append(stamp)
+      found.append(stamp.flatMap { catalogue?.entries($0) })
+    }
+    let unknown = paths.indices.filter { found[$0] == nil }
+    for index in unknown {
+      // What cannot be read is reported below.
+      try? prepare(paths[index])
+      stamps[index] = Catalogue.Stamp(paths[index])
+    }
+    Self.forEach(unknown.map { paths[$0] }) { place, result in
+      let index = unknown[place]
+      switch result {
+      case .success(let entries):
+        found[index] = entries
+        // What was read may be newer than the stamp.
+        if let stamp = stamps[index], stamp == Catalogue.Stamp(paths[index]), stamp.isOld,
+          entries.allSatisfy(\.isFinal)
+        {
+          catalogue?.add(entries, stamp)
+        }
+      case .failure(let error):
+        unreadable.append(Unreadable(path: paths[index], reason: "\(error)"))
+      }
+    }
+    catalogue?.save()
+    try join(paths, found)
+  }
+
+  private static func entries(_ path: String) throws -> [RunEntry] {
+    let reader = try LogReader(path: path)
+    return try reader.runs().compactMap { try RunEntry([RunSegment(reader: reader, run: $0)]) }
+  }
+
+  /// What each log has, read with all processors, in the order of the paths.
+  private static func forEach(
+    _ paths: [String], _ body: (_ index: Int, Result<[RunEntry], any Error>) -> Void
+  ) {
+    let queue = OrderedWorkQueue<[RunEntry]>(count: paths.count, ahead: 256)
+    let work: @Sendable () -> Void = {
+      while let index = queue.next() {
+        queue.put(Result { try entries(paths[index]) }, at: index)
+      }
+    }
+    let threads = (0..<min(ParallelThread.processors, paths.count)).compactMap { _ in
+      ParallelThread.start(work)
+    }
+    // Where there is no other thread.
+    if threads.isEmpty {
+      for (index, path) in paths.enumerated() { body(index, Result { try entries(path) }) }
+    } else {
+      for index in paths.indices { body(index, queue.take(index)) }
+    }
+    for thread in threads { pthread_join(thread, nil) }
+  }
+
+  /// Puts the segments of each run together, the oldest run first. Of several copies of a run the most
+  /// complete one counts.
+  private mutating func join(_ paths: [String], _ found: [[RunEntry]?]) throws {
+    var places: [String: Int] = [:]
+    for (path, entries) in zip(paths, found) {
+      for entry in entries ?? [] {
+        let run = Run(entry: entry, paths: [path])
+        guard let place = places[entry.id] else {
+          places[entry.id] = runs.count
+          runs.append(run)
+          continue
+        }
+        let known = runs[place].entry
+        if known.isPart, entry.isPart {
+          runs[place].paths.append(path)
+        } else if known.isPart || !entry.isPart && entry.isMoreComplete(than: known) {
+          runs[place] = run
+        }
+      }
+    }
+    for place in runs.indices where runs[place].paths.count > 1 { try joinSegments(place) }
+    runs.sort { ($0.entry.started, $0.entry.id) < ($1.entry.started, $1.entry.id) }
+  }
+
+  /// Counts what several files have of a run, each task once.
+  private mutating func joinSegments(_ place: Int) throws {
+    let id = runs[place].entry.id
+    do {
+      let segments = try runs[place].paths.compactMap { path in
+        let reader = try LogReader(path: path)
+        return try reader.runs().first { $0.id == id }.map { RunSegment(reader: reader, run: $0) }
+      }.sorted { ($0.run.started, $0.reader.path) < ($1.run.started, $1.reader.path) }
+      if let whole = try RunEntry(segments) { runs[place].entry = whole }
+    } catch let error as LogError {
+      unreadable.append(Unreadable(path: runs[place].paths[0], reason: "\(error)"))
+    }
+  }
+}
+
+extension RunEntry {
+  /// Of a run in two files, none of which is a segment.
+  fileprivate func isMoreComplete(than other: RunEntry) -> Bool {
+    (end == .died ? 0 : 1, events) > (other.end == .died ? 0 : 1, other.events)
+  }
+}
